@@ -1,0 +1,49 @@
+/** Contracts of authentication and authorization; implementations are in `authn/` and `authz/`. */
+import type { UserInfo } from '#api/types/index.ts'
+
+export interface PeerCertificate {
+  commonName: string
+  /** Subject's O fields: the groups. */
+  organizations: readonly string[]
+}
+
+export interface Credentials {
+  /** The TLS client certificate, already verified against the client CA. */
+  certificate?: PeerCertificate
+  /** What follows `Bearer ` in Authorization. */
+  bearer?: string
+  remoteAddress: string
+}
+
+export type Authentication =
+  | { ok: true; user: UserInfo }
+  /** No credentials at all: the caller is anonymous. */
+  | { ok: false; why: 'none' }
+  /** Credentials were given and are wrong: 401. `because` is for the log only. */
+  | { ok: false; why: 'invalid'; because: string }
+
+export interface Authenticator {
+  authenticate(credentials: Credentials): Promise<Authentication>
+}
+
+export interface Attributes {
+  user: UserInfo
+  /** get list watch create update patch delete deletecollection, or the lower-case HTTP method for non-resource paths. */
+  verb: string
+  /** For resource requests. */
+  resource?: { group: string; version: string; resource: string; subresource: string; namespace: string; name: string }
+  /** For others: the path. */
+  path?: string
+}
+
+export interface Verdict { allowed: boolean; /** For SubjectAccessReview and the 403 message; may be ''. */ reason: string }
+
+export interface Authorizer {
+  authorize(attributes: Attributes): Promise<Verdict>
+  /** What the user may do in a namespace, for SelfSubjectRulesReview (`kubectl auth can-i --list`). */
+  rulesFor(user: UserInfo, namespace: string): Promise<{
+    resourceRules: { verbs: string[]; apiGroups: string[]; resources: string[]; resourceNames?: string[] }[]
+    nonResourceRules: { verbs: string[]; nonResourceURLs: string[] }[]
+    incomplete: boolean
+  }>
+}

@@ -1,0 +1,74 @@
+/**
+ * What the generic verbs need to know of one kind. A kind is one row in `registry.ts` and one file in `kinds/` with
+ * its KindStrategy; everything here is pure: time, randomness and lookups come in through the context.
+ */
+import type { KubeObject, ResourceRef, UserInfo } from '#api/types/index.ts'
+import type { Random } from '#base/random.ts'
+import type { FieldError } from './field-error.ts'
+
+export interface KindContext {
+  nowMs: number
+  random: Random
+  user: UserInfo
+}
+
+/** A column of `kubectl get`; upstream's names, formats and priorities (0: always, 1: only -o wide). */
+export interface Column<T> {
+  name: string
+  type: 'string' | 'integer' | 'boolean' | 'date'
+  format?: 'name'
+  description: string
+  priority: number
+  /** The cell. `nowMs` for ages. */
+  value: (object: T, nowMs: number) => unknown
+}
+
+/** Every hook may be absent. Hooks named prepare and defaults change `object` in place: it is theirs; `old` is never changed. */
+export interface KindStrategy<T extends KubeObject> {
+  /** Fills in upstream's defaults; also run on what is read from an update or a patch. Must be idempotent. */
+  defaults?(object: T): void
+  /** Resets status and whatever clients may not set at creation. metadata (uid, timestamps, generation 1) is done before. */
+  prepareCreate?(object: T, ctx: KindContext): void
+  /** Carries over what an update of the main resource may not change (status). */
+  prepareUpdate?(object: T, old: T, ctx: KindContext): void
+  /** For `/status`: carries over everything but status (and what upstream lets it change). Default: spec and metadata from old, status from object. */
+  prepareStatusUpdate?(object: T, old: T, ctx: KindContext): void
+  /** True when a change between old and object must raise metadata.generation. Default: any change outside metadata and status; false: the kind has no generation. */
+  generation?: false | ((object: T, old: T) => boolean)
+  validate?(object: T, ctx: KindContext): FieldError[]
+  validateUpdate?(object: T, old: T, ctx: KindContext): FieldError[]
+  validateStatusUpdate?(object: T, old: T, ctx: KindContext): FieldError[]
+  /** Warnings for the client (`Warning: 299`), e.g. deprecated fields. */
+  warnings?(object: T): string[]
+  /** Without the leading Name column and the trailing Age, which the default has: undefined means just those two. All columns when given. */
+  columns?: readonly Column<T>[]
+  /** Fields usable in fieldSelector besides metadata.name and metadata.namespace. */
+  selectableFields?: Readonly<Record<string, (object: T) => string>>
+  /** Seconds to wait between deletionTimestamp and removal; undefined or 0: at once. Pods: as upstream's strategy. */
+  graceSecondsOnDelete?(object: T, requested: number | undefined): number
+  /** Finalizers that deletion itself adds are generic; kinds with their own (Namespace: spec.finalizers) say whether one may be removed now. */
+  mayRemove?(object: T): boolean
+  /** `metadata.name` rule. Default: dns1123 subdomain. */
+  nameRule?: 'dns-label' | 'dns-subdomain' | 'path-segment' | 'dns-1035-label'
+}
+
+/** One row of the table of kinds. */
+export interface KindRow {
+  ref: ResourceRef
+  /** Name in api/schema, e.g. `Pod`. */
+  model: string
+  singular: string
+  shortNames: readonly string[]
+  categories: readonly string[]
+  /** Served verbs; default all of create delete deletecollection get list patch update watch. */
+  verbs?: readonly string[]
+  /** `status` and `scale` are generic; others (log, exec, binding, eviction, token, ...) are handlers named in app wiring. */
+  subresources: readonly string[]
+  /** Field paths for `/scale`, where served. */
+  scale?: { specPath: string; statusPath: string; selectorPath: string }
+  strategy: KindStrategy<KubeObject>
+  /** Written lazily (node leases, events): see Store.Txn.durability. Decided per object. */
+  lazy?: (object: KubeObject) => boolean
+  /** Seconds an object lives (events: 3600). */
+  ttlSeconds?: number
+}

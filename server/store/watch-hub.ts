@@ -1,0 +1,23 @@
+/** Delivers committed events to the watches they concern, synchronously and in order. */
+import type { Revision, Watch, WatchEvent, WatchListener } from './store.ts'
+
+export class WatchHub {
+  readonly #watchers = new Set<{ prefix: string; listener: WatchListener }>()
+
+  add(prefix: string, listener: WatchListener): Watch {
+    const watcher = { prefix, listener }
+    this.#watchers.add(watcher)
+    return { close: () => void this.#watchers.delete(watcher) }
+  }
+
+  publish(events: readonly WatchEvent[], revision: Revision): void {
+    for (const watcher of this.#watchers) {
+      const own = events.every((e) => e.key.startsWith(watcher.prefix)) ? events : events.filter((e) => e.key.startsWith(watcher.prefix))
+      if (own.length > 0) watcher.listener(own, revision)
+    }
+  }
+
+  closeAll(): void {
+    this.#watchers.clear()
+  }
+}

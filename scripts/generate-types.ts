@@ -38,7 +38,7 @@ function modelInterface(model: string): string | undefined {
   if (body === undefined) return undefined
   const names = wireNames(readFileSync(join(modelsDir, `${model}.js`), 'utf8'))
   const fields: string[] = []
-  const noComments = body.replace(/\/\*\*[\s\S]*?\*\//g, '')
+  const noComments = `${body.replace(/\/\*\*[\s\S]*?\*\//g, '')}\n`
   for (const m of noComments.matchAll(/'([^']+)'(\??): ([\s\S]*?);\n(?=\s*(?:'|$))/g)) {
     const declared = m[1] ?? ''
     fields.push(`  ${JSON.stringify(names.get(declared) ?? declared)}${m[2]}: ${tsType((m[3] ?? '').replace(/\s+/g, ' '))}`)

@@ -1,0 +1,77 @@
+/** How the level store lays out its database: key spaces, the state value's header, log entries with a checksum. */
+import { crc32 } from 'node:zlib'
+import { CodedError } from '#base/errors.ts'
+import type { KeyValue, Revision, WatchEvent } from './store.ts'
+
+/** Key spaces of the one database: `s<key>` state, `l<index>` log, `m<name>` about the store itself. */
+export const STATE = 's'
+export const LOG = 'l'
+export const META_FORMAT = 'mformat'
+/** Revisions below this may have been handed out. Read after an unclean stop. */
+export const META_CEILING = 'mceiling'
+/** The exact revision; there only between a clean close and the next open. */
+export const META_CLEAN = 'mclean'
+
+const HEADER_BYTES = 18
+
+export function encodeState(item: KeyValue): Buffer {
+  const out = Buffer.allocUnsafe(HEADER_BYTES + item.value.length)
+  out.writeUIntBE(item.createRevision, 0, 6)
+  out.writeUIntBE(item.modRevision, 6, 6)
+  out.writeUIntBE(item.version, 12, 6)
+  item.value.copy(out, HEADER_BYTES)
+  return out
+}
+
+export function decodeState(key: string, bytes: Buffer): KeyValue {
+  if (bytes.length < HEADER_BYTES) throw new CodedError('STORE_CORRUPT', `the value of ${key} is shorter than its header`)
+  return {
+    key,
+    value: bytes.subarray(HEADER_BYTES),
+    createRevision: bytes.readUIntBE(0, 6),
+    modRevision: bytes.readUIntBE(6, 6),
+    version: bytes.readUIntBE(12, 6),
+  }
+}
+
+export function logKey(index: number): string {
+  return LOG + index.toString(16).padStart(12, '0')
+}
+
+/** What replay needs of an event: the key and what it became. */
+export type LoggedChange = { key: string; revision: Revision; current: KeyValue | undefined }
+
+/** One group commit: CRC-32, then per change a tag, the revision, the key and, for a put, its state bytes. */
+export function encodeLogEntry(events: readonly WatchEvent[]): Buffer {
+  const parts: Buffer[] = [Buffer.alloc(4)]
+  for (const event of events) {
+    const key = Buffer.from(event.key)
+    const state = event.current ? encodeState(event.current) : Buffer.alloc(0)
+    const head = Buffer.alloc(15)
+    head.writeUInt8(event.current ? 1 : 0, 0)
+    head.writeUIntBE(event.revision, 1, 6)
+    head.writeUInt32BE(key.length, 7)
+    head.writeUInt32BE(state.length, 11)
+    parts.push(head, key, state)
+  }
+  const entry = Buffer.concat(parts)
+  entry.writeUInt32BE(crc32(entry.subarray(4)), 0)
+  return entry
+}
+
+export function decodeLogEntry(name: string, entry: Buffer): LoggedChange[] {
+  if (entry.length < 4 || crc32(entry.subarray(4)) !== entry.readUInt32BE(0)) {
+    throw new CodedError('STORE_CORRUPT', `log entry ${name} fails its checksum: restore a snapshot, or start with an empty data directory`)
+  }
+  const changes: LoggedChange[] = []
+  for (let at = 4; at < entry.length; ) {
+    const isPut = entry.readUInt8(at) === 1
+    const revision = entry.readUIntBE(at + 1, 6)
+    const keyEnd = at + 15 + entry.readUInt32BE(at + 7)
+    const end = keyEnd + entry.readUInt32BE(at + 11)
+    const key = entry.toString('utf8', at + 15, keyEnd)
+    changes.push({ key, revision, current: isPut ? decodeState(key, entry.subarray(keyEnd, end)) : undefined })
+    at = end
+  }
+  return changes
+}

@@ -32,6 +32,8 @@ export interface Attributes {
   verb: string
   /** For resource requests. */
   resource?: { group: string; version: string; resource: string; subresource: string; namespace: string; name: string }
+  /** For list, watch and deletecollection: the request's fieldSelector as sent. A node may list pods only with `spec.nodeName=<itself>`. */
+  fieldSelector?: string
   /** For others: the path. */
   path?: string
 }

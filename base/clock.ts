@@ -41,5 +41,5 @@ export const systemClock: Clock = {
 const TIMER_MS_MAX = 2_147_483_647
 
 function toError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error(String(reason ?? 'aborted'))
+  return reason instanceof Error ? reason : new Error(typeof reason === 'string' ? reason : 'aborted')
 }

@@ -1,0 +1,95 @@
+/**
+ * Builds dist/skiff-linux-<arch>, a Node single executable with everything in it, and links dist/skiff to this
+ * machine's: esbuild bundles to one CommonJS file (facts: an ESM bundle costs 16 MB of memory), native addons become
+ * assets. `node scripts/build.ts [x64|arm64]`; prints the sizes.
+ */
+import { execFileSync } from 'node:child_process'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { build, type Plugin } from 'esbuild'
+
+const root = join(import.meta.dirname, '..')
+const dist = join(root, 'dist')
+const arch = process.argv[2] ?? process.arch
+const version = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version
+
+/** What the addon packages use to find their .node file is replaced by our loader of assets. */
+const nativeAddons: Plugin = {
+  name: 'native-addons',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^node-gyp-build$/ }, () => ({ path: 'classic-level', namespace: 'addon' }))
+    onLoad({ filter: /.*/, namespace: 'addon' }, () => ({
+      contents: `const { loadNativeAddon } = require('./server/cli/native-addon.ts'); module.exports = () => loadNativeAddon('classic-level.node')`,
+      resolveDir: root,
+    }))
+    onLoad({ filter: /node-pty\/lib\/utils\.js$/ }, () => ({
+      contents: `const { loadNativeAddon } = require('./server/cli/native-addon.ts'); exports.assign = Object.assign; exports.loadNativeModule = (name) => ({ dir: '', module: loadNativeAddon(name + '.node') })`,
+      resolveDir: root,
+    }))
+  },
+}
+
+function gitCommit(): string {
+  try {
+    return execFileSync('git', ['rev-parse', '--short=12', 'HEAD'], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
+  } catch {
+    return 'unknown' // built from a tarball, without git
+  }
+}
+
+mkdirSync(dist, { recursive: true })
+const bundle = join(dist, 'skiff.cjs')
+await build({
+  entryPoints: [join(root, 'server/main.ts')],
+  outfile: bundle,
+  bundle: true,
+  platform: 'node',
+  target: 'node26',
+  format: 'cjs',
+  minify: true,
+  keepNames: true,
+  legalComments: 'none',
+  plugins: [nativeAddons],
+  define: { 'import.meta.main': 'true', SKIFF_VERSION: JSON.stringify(version), SKIFF_COMMIT: JSON.stringify(gitCommit()) },
+  logLevel: 'warning',
+})
+
+/** Node ships with symbols: a third of the file, of no use on a board. */
+function stripped(executable: string): string {
+  const copy = join(dist, `node-${arch}`)
+  copyFileSync(executable, copy)
+  try {
+    execFileSync(arch === process.arch ? 'strip' : 'aarch64-linux-gnu-strip', [copy], { stdio: 'ignore' })
+  } catch {
+    console.log(`not stripped: binutils for ${arch} are not installed; the binary is larger, otherwise the same`)
+  }
+  return copy
+}
+
+const node = arch === process.arch ? process.execPath : join(root, `node_modules/node-linux-${arch}/bin/node`)
+if (!existsSync(node)) throw new Error(`no Node for ${arch}: npm install --force node-linux-${arch} brings it`)
+const output = join(dist, `skiff-linux-${arch}`)
+const config = join(dist, 'sea-config.json')
+writeFileSync(config, JSON.stringify({
+  main: bundle,
+  mainFormat: 'commonjs',
+  output,
+  executable: stripped(node),
+  disableExperimentalSEAWarning: true,
+  useCodeCache: arch === process.arch,
+  useSnapshot: false,
+  execArgv: ['--max-semi-space-size=1', '--optimize-for-size', '--disable-warning=ExperimentalWarning'],
+  execArgvExtension: 'none',
+  assets: {
+    'classic-level.node': join(root, `node_modules/classic-level/prebuilds/linux-${arch}/classic-level.node`),
+    'pty.node': join(root, arch === process.arch ? 'node_modules/node-pty/build/Release/pty.node' : `dist/pty-${arch}.node`),
+  },
+}, null, 2))
+rmSync(output, { force: true })
+execFileSync(process.execPath, ['--max-semi-space-size=1', '--optimize-for-size', '--build-sea', config], { stdio: ['ignore', 'ignore', 'inherit'] })
+rmSync(join(dist, `node-${arch}`))
+if (arch === process.arch) {
+  rmSync(join(dist, 'skiff'), { force: true })
+  symlinkSync(`skiff-linux-${arch}`, join(dist, 'skiff'))
+}
+console.log(`${output}: ${(statSync(output).size / 1e6).toFixed(1)} MB, bundle ${(statSync(bundle).size / 1e6).toFixed(2)} MB`)

@@ -1,0 +1,61 @@
+/**
+ * Runs node:test files and ends with `N passed, N failed, N skipped`, each skip with its reason.
+ * `node scripts/run-tests.ts [--whole] [PATH...]`: without paths, all unit and contract tests in one process (fast),
+ * or with --whole the whole-system tests in test/whole, each in a process of its own, one after the other.
+ * `--tally FILE` appends the counts to a file instead of printing the closing line, for scripts/test.sh to add up.
+ */
+import { appendFileSync, globSync } from 'node:fs'
+import { join } from 'node:path'
+import { run } from 'node:test'
+import { parseArgs } from 'node:util'
+
+const root = join(import.meta.dirname, '..')
+const { values, positionals } = parseArgs({ options: { whole: { type: 'boolean', default: false }, tally: { type: 'string' }, only: { type: 'string' } }, allowPositionals: true })
+
+const patterns = positionals.length > 0
+  ? positionals.map((p) => (p.endsWith('.ts') ? p : `${p}/**/*.test.ts`))
+  : values.whole ? ['test/whole/*.test.ts'] : ['{base,api,server,agent,cri,cni,scripts,test}/**/*.test.ts']
+const files = globSync(patterns, { cwd: root, exclude: (name) => name.includes('node_modules') || (!values.whole && positionals.length === 0 && name.includes('test/whole')) })
+  .sort()
+  .map((f) => join(root, f))
+if (files.length === 0) throw new Error(`no test files match ${patterns.join(' ')}`)
+
+const counts = { passed: 0, failed: 0, skipped: 0 }
+const problems: string[] = []
+const stream = run({
+  files,
+  isolation: values.whole ? 'process' : 'none',
+  concurrency: 1,
+  timeout: values.whole ? 20 * 60_000 : 5 * 60_000,
+  ...(values.only && { testNamePatterns: [values.only] }),
+})
+
+stream.on('test:pass', (event) => {
+  if (event.skip !== undefined) {
+    counts.skipped++
+    console.log(`skipped: ${event.name}: ${event.skip === true ? 'no reason given' : event.skip}`)
+  } else if (event.details.type !== 'suite') {
+    counts.passed++
+    if (values.whole) console.log(`ok   ${event.name} (${(event.details.duration_ms / 1000).toFixed(1)} s)`)
+  }
+})
+stream.on('test:fail', (event) => {
+  if (event.details.type === 'suite') return
+  counts.failed++
+  const error = event.details.error
+  const text = `FAIL ${event.name}\n     ${event.file ?? ''}:${event.line ?? ''}\n${indent(String(error.cause instanceof Error ? error.cause.stack : (error.stack ?? error.message)))}`
+  problems.push(text)
+  console.log(text)
+})
+stream.on('test:stderr', (event) => process.stderr.write(event.message))
+if (values.whole) stream.on('test:stdout', (event) => process.stdout.write(event.message))
+
+await new Promise<void>((resolve) => stream.on('close', resolve).on('end', resolve).resume())
+if (problems.length > 0) console.log(`\n${problems.length} failed:\n${problems.map((p) => p.split('\n')[0]).join('\n')}`)
+if (values.tally) appendFileSync(values.tally, `${counts.passed} ${counts.failed} ${counts.skipped}\n`)
+else console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
+process.exit(counts.failed > 0 ? 1 : 0)
+
+function indent(text: string): string {
+  return text.split('\n').map((l) => `     ${l}`).join('\n')
+}

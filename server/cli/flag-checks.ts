@@ -1,0 +1,26 @@
+/** What a flag's value must look like; each returns what is wrong with it, or undefined. */
+import { isIP, isIPv4 } from 'node:net'
+
+export const port = (v: string): string | undefined => (/^\d+$/.test(v) && Number(v) >= 1 && Number(v) <= 65535 ? undefined : `${v} is not a port (1 to 65535)`)
+
+export const ip = (v: string): string | undefined => (isIP(v) ? undefined : `${JSON.stringify(v)} is not an IP address`)
+
+export function cidr(v: string): string | undefined {
+  const [address = '', bits = '', ...rest] = v.split('/')
+  if (rest.length > 0 || !isIPv4(address) || !/^\d+$/.test(bits) || Number(bits) > 32) return `${JSON.stringify(v)} is not an IPv4 CIDR such as 10.42.0.0/16`
+  return undefined
+}
+
+export function url(v: string): string | undefined {
+  return /^https:\/\/[^/\s]+\/?$/.test(v) ? undefined : `${JSON.stringify(v)} is not a URL such as https://10.0.0.1:6443`
+}
+
+export const oneOf = (...allowed: string[]) => (v: string): string | undefined => (allowed.includes(v) ? undefined : `${JSON.stringify(v)} is none of ${allowed.join(', ')}`)
+
+export const nodeName = (v: string): string | undefined => (/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(v) ? undefined : `${JSON.stringify(v)} is not a node name: lower-case letters, digits, - and .`)
+
+export const octalMode = (v: string): string | undefined => (/^0?[0-7]{3}$/.test(v) ? undefined : `${JSON.stringify(v)} is not a file mode such as 0600`)
+
+export const label = (v: string): string | undefined => (/^[^=]+=[^=]*$/.test(v) ? undefined : `${JSON.stringify(v)} is not key=value`)
+
+export const taint = (v: string): string | undefined => (/^[^=:]+(=[^=:]*)?:(NoSchedule|PreferNoSchedule|NoExecute)$/.test(v) ? undefined : `${JSON.stringify(v)} is not key=value:Effect with Effect NoSchedule, PreferNoSchedule or NoExecute`)

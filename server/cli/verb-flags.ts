@@ -1,0 +1,51 @@
+/** The flags of `skiff server` and `skiff agent`: users, scripts and tests rely on these names and defaults. */
+import { cidr, ip, label, nodeName, octalMode, oneOf, port, taint, url } from './flag-checks.ts'
+import type { Flag } from './flags.ts'
+
+const COMMON: readonly Flag[] = [
+  { name: 'config', kind: 'string', value: 'FILE', help: 'YAML file with the same names as these flags (default /etc/skiff/config.yaml where it exists)' },
+  { name: 'data-dir', kind: 'string', value: 'DIR', default: '/var/lib/skiff', help: 'where everything is kept' },
+  { name: 'log-format', kind: 'string', value: 'text|json', help: 'one line per event; default text on a terminal, else json', check: oneOf('text', 'json') },
+  { name: 'log-level', kind: 'string', value: 'LEVEL', default: 'info', help: 'debug, info, warn or error', check: oneOf('debug', 'info', 'warn', 'error') },
+  { name: 'token', kind: 'string', value: 'TOKEN', help: 'secret that joins servers and agents to the cluster' },
+]
+
+const NODE: readonly Flag[] = [
+  { name: 'node-name', kind: 'string', value: 'NAME', help: 'name of this node (default: the host name)', check: nodeName },
+  { name: 'node-ip', kind: 'string', value: 'IP', help: 'address other nodes reach this one by (default: that of the default route)', check: ip },
+  { name: 'node-label', kind: 'list', value: 'KEY=VALUE', help: 'label set when the node registers; may be repeated', check: label },
+  { name: 'node-taint', kind: 'list', value: 'KEY=VALUE:EFFECT', help: 'taint set when the node registers; may be repeated', check: taint },
+  { name: 'overlay', kind: 'string', value: 'vxlan|host-gw|none', default: 'vxlan', help: 'how pods on different nodes reach each other', check: oneOf('vxlan', 'host-gw', 'none') },
+  { name: 'container-runtime-endpoint', kind: 'string', value: 'SOCKET', default: '', help: 'CRI socket of another runtime (default: the embedded one)' },
+  { name: 'oci-runtime', kind: 'string', value: 'runc|crun', default: 'runc', help: 'OCI runtime of the embedded runtime', check: oneOf('runc', 'crun') },
+  { name: 'state-dir', kind: 'string', value: 'DIR', default: '/run/skiff', help: 'runtime state that need not survive a reboot' },
+  { name: 'cgroup-root', kind: 'string', value: 'PATH', default: '', help: 'cgroup below which pods are put, e.g. /lab1' },
+  { name: 'max-pods', kind: 'number', value: 'N', default: 110, help: 'pods this node takes at most' },
+]
+
+export const SERVER_FLAGS: readonly Flag[] = [
+  ...COMMON,
+  { name: 'https-listen-port', kind: 'number', value: 'PORT', default: 6443, help: 'the one port: API, Raft and agents\' tunnels', check: port },
+  { name: 'bind-address', kind: 'string', value: 'IP', default: '0.0.0.0', help: 'address to listen on', check: ip },
+  { name: 'advertise-address', kind: 'string', value: 'IP', help: 'address others are told (default: the node IP)', check: ip },
+  { name: 'agent-token', kind: 'string', value: 'TOKEN', help: 'secret that joins agents only (default: the token)' },
+  { name: 'server', kind: 'string', value: 'URL', help: 'join the cluster of this server', check: url },
+  { name: 'cluster-init', kind: 'boolean', default: false, help: 'start a cluster that other servers may join' },
+  { name: 'cluster-cidr', kind: 'string', value: 'CIDR', default: '10.42.0.0/16', help: 'addresses of pods', check: cidr },
+  { name: 'service-cidr', kind: 'string', value: 'CIDR', default: '10.43.0.0/16', help: 'addresses of Services', check: cidr },
+  { name: 'cluster-dns', kind: 'string', value: 'IP', default: '10.43.0.10', help: 'address of cluster DNS', check: ip },
+  { name: 'cluster-domain', kind: 'string', value: 'DOMAIN', default: 'cluster.local', help: 'DNS domain of the cluster' },
+  { name: 'datastore-endpoint', kind: 'string', value: 'URL', help: 'external etcd v3 (default: the embedded store)' },
+  { name: 'disable', kind: 'list', value: 'NAME', help: 'parts not to start: dns, proxy, scheduler, controllers', check: oneOf('dns', 'proxy', 'scheduler', 'controllers') },
+  { name: 'disable-agent', kind: 'boolean', default: false, help: 'run no pods on this machine' },
+  { name: 'tls-san', kind: 'list', value: 'NAME|IP', help: 'further names and addresses for the serving certificate' },
+  { name: 'write-kubeconfig', kind: 'string', value: 'PATH', default: '/etc/skiff/skiff.yaml', help: 'admin kubeconfig to write' },
+  { name: 'write-kubeconfig-mode', kind: 'string', value: 'MODE', default: '0600', help: 'file mode of it', check: octalMode },
+  ...NODE,
+]
+
+export const AGENT_FLAGS: readonly Flag[] = [
+  ...COMMON,
+  { name: 'server', kind: 'string', value: 'URL', help: 'server to join', check: url },
+  ...NODE,
+]

@@ -1,0 +1,148 @@
+/**
+ * Resource quantities (`100m`, `1.5Gi`, `2e3`): exact, as upstream's `resource.Quantity`. The value is an integer
+ * number of nano units, the finest step upstream keeps; finer input is rounded up, away from zero.
+ */
+export type QuantityFormat = 'DecimalSI' | 'BinarySI' | 'DecimalExponent'
+
+export interface Quantity {
+  readonly nano: bigint
+  /** How it was written; decides how it is printed. */
+  readonly format: QuantityFormat
+}
+
+export type QuantityProblem = { ok: false; message: string }
+
+const NANO = 1_000_000_000n
+const LENGTH_MAX = 128
+/** Upstream caps what it cannot hold at 2^63-1. */
+const UNITS_MAX = (1n << 63n) - 1n
+
+const FORMAT_WRONG = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+const DECIMAL: Readonly<Record<string, number>> = { n: -9, u: -6, m: -3, '': 0, k: 3, M: 6, G: 9, T: 12, P: 15, E: 18 }
+const BINARY: Readonly<Record<string, bigint>> = { Ki: 1n << 10n, Mi: 1n << 20n, Gi: 1n << 30n, Ti: 1n << 40n, Pi: 1n << 50n, Ei: 1n << 60n }
+const PARTS = /^([+-]?)(\d*)(?:\.(\d*))?([a-zA-Z]*)([+-]?\d+)?$/
+
+export const ZERO: Quantity = { nano: 0n, format: 'DecimalSI' }
+
+/** Numbers are accepted because JSON clients send them (`cpu: 1`). */
+export function tryParseQuantity(input: unknown): { ok: true; quantity: Quantity } | QuantityProblem {
+  const text = typeof input === 'number' ? String(input) : typeof input === 'string' ? input.trim() : undefined
+  if (text === undefined || text === '' || text.length > LENGTH_MAX) return { ok: false, message: FORMAT_WRONG }
+  const match = PARTS.exec(text)
+  const whole = match?.[2] ?? ''
+  const fraction = match?.[3] ?? ''
+  if (!match || whole + fraction === '') return { ok: false, message: FORMAT_WRONG }
+  const letters = match[4] ?? ''
+  const scale = scaleOf(letters, match[5])
+  if (!scale) return { ok: false, message: /^[eEinumkKMGTP]*$/.test(letters) ? "unable to parse quantity's suffix" : FORMAT_WRONG }
+  const digits = BigInt(whole + fraction)
+  const nano = scaled(digits, scale.exponent10 + 9 - fraction.length, scale.factor)
+  const capped = nano > UNITS_MAX * NANO ? UNITS_MAX * NANO : nano
+  return { ok: true, quantity: { nano: match[1] === '-' ? -capped : capped, format: scale.format } }
+}
+
+/** For text that has been validated (it comes from the API server). Throws on anything else. */
+export function parseQuantity(input: string | number): Quantity {
+  const result = tryParseQuantity(input)
+  if (!result.ok) throw new RangeError(`${JSON.stringify(input)}: ${result.message}`)
+  return result.quantity
+}
+
+/** The one way upstream prints this value: `1000m` is `1`, `1024Mi` is `1Gi`, `0.5` is `500m`. */
+export function formatQuantity({ nano, format }: Quantity): string {
+  if (nano === 0n) return '0'
+  if (format === 'BinarySI') {
+    const units = nano / NANO
+    // Small or fractional values would lose precision in steps of 1024.
+    if (nano % NANO === 0n && (units >= 1024n || units <= -1024n)) return formatBinary(units)
+    return formatDecimal(nano, DECIMAL_SUFFIXES)
+  }
+  return formatDecimal(nano, format === 'DecimalSI' ? DECIMAL_SUFFIXES : EXPONENT_SUFFIXES)
+}
+
+/** Canonical text of valid input; what is no quantity comes back as it is, for validation to refuse. */
+export function canonicalQuantity(input: string | number): string {
+  const result = tryParseQuantity(input)
+  return result.ok ? formatQuantity(result.quantity) : String(input)
+}
+
+export function compareQuantity(a: string | number, b: string | number): -1 | 0 | 1 {
+  const left = parseQuantity(a).nano
+  const right = parseQuantity(b).nano
+  return left < right ? -1 : left > right ? 1 : 0
+}
+
+/** Keeps the format of the first that is not zero, as upstream's Add. */
+export function addQuantity(a: Quantity, b: Quantity): Quantity {
+  return { nano: a.nano + b.nano, format: a.nano === 0n ? b.format : a.format }
+}
+
+export function subtractQuantity(a: Quantity, b: Quantity): Quantity {
+  return { nano: a.nano - b.nano, format: a.nano === 0n ? b.format : a.format }
+}
+
+/** Whole units, rounded up away from zero (upstream's Value): bytes, counts. Exact up to 2^53. */
+export function quantityValue(input: string | number | undefined): number {
+  if (input === undefined) return 0
+  if (typeof input === 'string' && /^\d{1,15}$/.test(input)) return Number(input)
+  return Number(divideUp(parseQuantity(input).nano, NANO))
+}
+
+/** Thousandths, rounded up away from zero (upstream's MilliValue): CPU. */
+export function quantityMilli(input: string | number | undefined): number {
+  if (input === undefined) return 0
+  if (typeof input === 'string' && /^\d{1,12}m?$/.test(input)) return input.endsWith('m') ? Number(input.slice(0, -1)) : Number(input) * 1000
+  return Number(divideUp(parseQuantity(input).nano, NANO / 1000n))
+}
+
+/** A quantity of `milli` thousandths, printed canonically: 1500 -> `1500m`, 2000 -> `2`. */
+export const fromMilli = (milli: number): string => formatQuantity({ nano: BigInt(Math.round(milli)) * 1_000_000n, format: 'DecimalSI' })
+
+export const fromValue = (units: number, format: QuantityFormat = 'DecimalSI'): string => formatQuantity({ nano: BigInt(Math.round(units)) * NANO, format })
+
+interface Scale { exponent10: number; factor: bigint; format: QuantityFormat }
+
+function scaleOf(letters: string, digits: string | undefined): Scale | undefined {
+  if (digits !== undefined) {
+    if (letters !== 'e' && letters !== 'E') return undefined
+    const exponent10 = Number(digits)
+    return Math.abs(exponent10) > 1000 ? undefined : { exponent10, factor: 1n, format: 'DecimalExponent' }
+  }
+  const factor = Object.hasOwn(BINARY, letters) ? BINARY[letters] : undefined
+  if (factor !== undefined) return { exponent10: 0, factor, format: 'BinarySI' }
+  const exponent10 = Object.hasOwn(DECIMAL, letters) ? DECIMAL[letters] : undefined
+  return exponent10 === undefined ? undefined : { exponent10, factor: 1n, format: 'DecimalSI' }
+}
+
+function scaled(digits: bigint, exponent10: number, factor: bigint): bigint {
+  const product = digits * factor
+  return exponent10 >= 0 ? product * 10n ** BigInt(exponent10) : divideUp(product, 10n ** BigInt(-exponent10))
+}
+
+function divideUp(value: bigint, by: bigint): bigint {
+  const quotient = value / by
+  return value % by === 0n ? quotient : quotient + (value > 0n ? 1n : -1n)
+}
+
+const DECIMAL_SUFFIXES = ['n', 'u', 'm', '', 'k', 'M', 'G', 'T', 'P', 'E']
+const EXPONENT_SUFFIXES = ['e-9', 'e-6', 'e-3', '', 'e3', 'e6', 'e9', 'e12', 'e15', 'e18']
+const BINARY_SUFFIXES = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei']
+
+function formatDecimal(nano: bigint, suffixes: readonly string[]): string {
+  return reduce(nano, 1000n, suffixes)
+}
+
+function formatBinary(units: bigint): string {
+  return reduce(units, 1024n, BINARY_SUFFIXES)
+}
+
+/** The largest suffix that leaves a whole number. */
+function reduce(value: bigint, step: bigint, suffixes: readonly string[]): string {
+  let mantissa = value
+  let at = 0
+  while (at + 1 < suffixes.length && mantissa % step === 0n) {
+    mantissa /= step
+    at++
+  }
+  return `${mantissa}${suffixes[at] ?? ''}`
+}

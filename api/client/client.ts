@@ -15,6 +15,8 @@ export interface ListParams {
   continue?: string
   resourceVersion?: string
   resourceVersionMatch?: string
+  /** Asks for PartialObjectMetadata: only apiVersion, kind and metadata of each object come back. */
+  metadataOnly?: boolean
 }
 
 export interface WatchParams extends ListParams {
@@ -92,6 +94,8 @@ export interface InformerOptions<T extends KubeObject> {
   namespace?: string
   labelSelector?: string
   fieldSelector?: string
+  /** Only metadata is fetched and cached. */
+  metadataOnly?: boolean
   indexes?: Record<string, (object: Stored<T>) => string[]>
   /** Drops what the reader does not need before it is cached (managedFields at least): memory. */
   transform?: (object: Stored<T>) => Stored<T>

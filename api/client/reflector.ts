@@ -1,0 +1,129 @@
+/**
+ * Keeps a cache equal to the server's view of one resource: list, then watch from there, for ever. Lists come as a
+ * stream of initial events (KEP-3157) where the server offers it, else in pages. After 410 it lists anew; after a
+ * failure it waits with back-off and jitter, without end; nothing polls.
+ */
+import { backoffMs, type BackoffPolicy } from '#base/backoff.ts'
+import type { Clock } from '#base/clock.ts'
+import { asError, CodedError } from '#base/errors.ts'
+import type { Log } from '#base/log.ts'
+import type { Random } from '#base/random.ts'
+import { keyOf, type KubeObject, type ResourceRef, type Stored } from '../types/index.ts'
+import type { Cache } from './cache.ts'
+import { ApiError, type Client, type ListParams, type WatchEvent } from './client.ts'
+
+export interface ReflectorDeps { client: Client; clock: Clock; random: Random; log: Log }
+
+export interface ReflectorOptions<T extends KubeObject> {
+  ref: ResourceRef
+  select: Pick<ListParams, 'namespace' | 'labelSelector' | 'fieldSelector' | 'metadataOnly'>
+  transform: (object: Stored<T>) => Stored<T>
+  cache: Cache<T>
+  onSynced: () => void
+}
+
+/** As upstream's reflector. */
+export const REFLECTOR_BACKOFF: BackoffPolicy = { baseMs: 800, maxMs: 30_000, jitter: 0.5 }
+/** Objects per page where lists come in pages, as upstream's pager. */
+const PAGE_OBJECTS = 500
+/** A watch that ends sooner, without an event, counts as a failure: no tight loop against a server that is going down. */
+const WATCH_MS_MIN = 1_000
+const INITIAL_EVENTS_END = 'k8s.io/initial-events-end'
+
+/** Runs until the signal aborts; never rejects. */
+export async function runReflector<T extends KubeObject>(options: ReflectorOptions<T>, deps: ReflectorDeps, signal: AbortSignal): Promise<void> {
+  const { client, clock, random, log } = deps
+  const { ref, select, cache, transform } = options
+  let resourceVersion: string | undefined
+  let failures = 0
+  let streamLists = true
+
+  const put = (object: Stored<T>) => cache.put(transform(object))
+  const fits = (event: WatchEvent<T>): boolean => {
+    if (event.type !== 'ERROR') return true
+    throw new ApiError(event.object)
+  }
+  const replaced = (objects: Stored<T>[], at: string) => {
+    cache.replace(objects)
+    resourceVersion = at
+    failures = 0
+    options.onSynced()
+  }
+
+  const listInPages = async () => {
+    const objects: Stored<T>[] = []
+    let from: string | undefined
+    let at = ''
+    do {
+      const page = await client.list<T>(ref, { ...select, limit: PAGE_OBJECTS, ...(from !== undefined && { continue: from }) }, signal)
+      for (const object of page.items) objects.push(transform(object))
+      from = page.metadata.continue
+      at = page.metadata.resourceVersion
+    } while (from)
+    replaced(objects, at)
+  }
+
+  const watch = async (from: string | undefined) => {
+    const startMs = clock.monotonicMs()
+    let events = 0
+    // Until the bookmark that ends the initial events, what comes is the list.
+    let initial: Map<string, Stored<T>> | undefined = from === undefined ? new Map() : undefined
+    const stream = client.watch<T>(ref, {
+      ...select,
+      allowWatchBookmarks: true,
+      ...(from === undefined ? { sendInitialEvents: true, resourceVersionMatch: 'NotOlderThan' } : { resourceVersion: from }),
+    }, signal)
+    for await (const event of stream) {
+      if (!fits(event) || event.type === 'ERROR') continue
+      events++
+      failures = 0
+      if (event.type === 'BOOKMARK') {
+        if (initial && event.object.metadata.annotations?.[INITIAL_EVENTS_END] === 'true') {
+          replaced([...initial.values()], event.object.metadata.resourceVersion)
+          initial = undefined
+        } else if (!initial) {
+          resourceVersion = event.object.metadata.resourceVersion
+        }
+        continue
+      }
+      if (initial) {
+        if (event.type === 'DELETED') initial.delete(keyOf(event.object))
+        else initial.set(keyOf(event.object), transform(event.object))
+        continue
+      }
+      resourceVersion = event.object.metadata.resourceVersion
+      if (event.type === 'DELETED') cache.remove(keyOf(event.object))
+      else put(event.object)
+    }
+    if (signal.aborted) return
+    if (initial) throw new CodedError('WATCH_ENDED', `the watch of ${ref.resource} ended before its initial events were complete`)
+    if (events === 0 && clock.monotonicMs() - startMs < WATCH_MS_MIN) throw new CodedError('WATCH_ENDED', `the watch of ${ref.resource} ended at once`)
+  }
+
+  while (!signal.aborted) {
+    try {
+      if (resourceVersion === undefined && !streamLists) await listInPages()
+      else await watch(resourceVersion)
+    } catch (thrown) {
+      if (signal.aborted) return
+      const error = asError(thrown)
+      if (resourceVersion === undefined && streamLists && error instanceof ApiError && [400, 422].includes(error.code)) {
+        streamLists = false
+        continue
+      }
+      if (isExpired(error)) resourceVersion = undefined
+      failures++
+      const waitMs = backoffMs(REFLECTOR_BACKOFF, failures, random)
+      log[failures > 2 ? 'warn' : 'debug']('list and watch interrupted, will go on', { resource: ref.resource, failures, waitMs: Math.round(waitMs), error })
+      try {
+        await clock.sleep(waitMs, signal)
+      } catch {
+        return // Only the signal ends a sleep early.
+      }
+    }
+  }
+}
+
+function isExpired(error: Error): boolean {
+  return error instanceof ApiError && (error.code === 410 || error.reason === 'Expired' || error.reason === 'Gone')
+}

@@ -1,0 +1,241 @@
+/**
+ * The Transport over the network: one HTTP/2 session per server, all requests and watches multiplexed on it (an idle
+ * watch costs 26 KB so, 92 KB on a connection of its own). It keeps to the server that works and fails over to the
+ * next. Credentials are asked for at each connect, so renewed certificates need no restart.
+ */
+import http2 from 'node:http2'
+import { asError, CodedError, hasCode } from '#base/errors.ts'
+import type { Clock } from '#base/clock.ts'
+import type { ApiRequest, ApiResponse, BodySink, BodyStream, Transport } from './transport.ts'
+
+export interface TlsTransportOptions {
+  /** `https://host:port`, tried in order from the one that worked last. A function where the list changes. */
+  servers: readonly string[] | (() => readonly string[])
+  /** PEM of the CAs that may sign the server's certificate; read at each connect. */
+  ca: string | (() => string)
+  /** PEM. Asked for before each request; when it has changed, new requests go over a new connection. */
+  clientCertificate?: () => { cert: string; key: string } | undefined
+  /** Asked for before each request; may read a rotating token. */
+  bearer?: () => string | undefined | Promise<string | undefined>
+  clock: Clock
+  /** TCP and TLS to one server; default 5 s. */
+  connectMsMax?: number
+  /** From sending a request until its answer begins; default 60 s (upstream's request timeout). */
+  answerMsMax?: number
+  /** Nothing heard for so long while requests are open: the peer is pinged, and given up when it does not answer in half that time. Default 30 s, as client-go. */
+  silenceMsMax?: number
+}
+
+export interface TlsTransport extends Transport {
+  /** The server in use, for the log; undefined before the first connect. */
+  current(): string | undefined
+  /** Ends all connections; requests in flight fail. Twice is fine. */
+  close(): void
+}
+
+interface Link {
+  server: string
+  session: http2.ClientHttp2Session
+  identity: string
+  /** False once it takes no new requests (GOAWAY, closed, replaced). */
+  usable: boolean
+}
+
+/** Rejects with `API_UNREACHABLE` (details.servers; cause: the last failure), `API_TIMEOUT`, `API_CLOSED`. */
+export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
+  const { clock } = options
+  const connectMsMax = options.connectMsMax ?? 5_000
+  const answerMsMax = options.answerMsMax ?? 60_000
+  const silenceMsMax = options.silenceMsMax ?? 30_000
+  const links = new Set<Link>()
+  let current: Link | undefined
+  let connecting: Promise<Link> | undefined
+  let connectingIdentity = ''
+  let lastServer: string | undefined
+  let closed = false
+
+  const servers = () => (typeof options.servers === 'function' ? options.servers() : options.servers)
+
+  const connectAny = async (identity: string, tls: { cert: string; key: string } | undefined): Promise<Link> => {
+    const known = servers()
+    const start = Math.max(0, known.indexOf(lastServer ?? ''))
+    const failures: string[] = []
+    let cause: unknown
+    for (let i = 0; i < known.length; i++) {
+      const server = known[(start + i) % known.length] as string
+      try {
+        const link = await connectOne(server, identity, tls)
+        lastServer = server
+        return link
+      } catch (error) {
+        cause = error
+        failures.push(`${server}: ${asError(error).message}`)
+      }
+    }
+    const what = known.length === 0 ? 'no API server is known' : `no API server could be reached (${failures.join('; ')})`
+    throw new CodedError('API_UNREACHABLE', what, { cause, details: { servers: [...known] } })
+  }
+
+  const connectOne = (server: string, identity: string, tls: { cert: string; key: string } | undefined) => new Promise<Link>((resolve, reject) => {
+    const ca = typeof options.ca === 'function' ? options.ca() : options.ca
+    const session = http2.connect(server, { ca, ...tls, ALPNProtocols: ['h2'], settings: { enablePush: false } })
+    const link: Link = { server, session, identity, usable: false }
+    const timer = clock.after(connectMsMax, () => session.destroy(new CodedError('API_TIMEOUT', `no connection within ${connectMsMax} ms`)))
+    const retire = () => { link.usable = false }
+    session.once('connect', () => {
+      timer()
+      link.usable = !closed
+      links.add(link)
+      keepAlive(link)
+      if (closed) session.destroy()
+      resolve(link)
+    })
+    session.once('goaway', retire)
+    // Streams report their own failure; here it only matters that the session is not used again.
+    session.on('error', (error) => { retire(); reject(error) })
+    session.once('close', () => {
+      timer()
+      retire()
+      links.delete(link)
+      reject(new CodedError('API_UNREACHABLE', 'the connection was closed before it was usable'))
+    })
+    // An idle connection does not hold the process; open requests do not either: whoever waits for them does.
+    session.unref()
+  })
+
+  /** A half-dead connection (NAT forgot it, cable pulled) is found by a ping, sent only in silence and only while someone waits. */
+  const keepAlive = (link: Link) => {
+    const { session } = link
+    let heardMs = clock.monotonicMs()
+    let cancel = () => {}
+    const hear = () => { heardMs = clock.monotonicMs() }
+    session.socket?.on('data', hear)
+    const look = () => {
+      const quietMs = clock.monotonicMs() - heardMs
+      if (quietMs < silenceMsMax) {
+        cancel = clock.after(silenceMsMax - quietMs, look)
+        return
+      }
+      const giveUp = clock.after(silenceMsMax / 2, () => session.destroy(new CodedError('API_TIMEOUT', `${link.server} has been silent for ${Math.round(silenceMsMax * 1.5)} ms`)))
+      const sent = session.ping((error) => {
+        giveUp()
+        if (error) return
+        hear()
+        cancel = clock.after(silenceMsMax, look)
+      })
+      if (!sent) giveUp()
+    }
+    cancel = clock.after(silenceMsMax, look)
+    session.once('close', () => cancel())
+  }
+
+  const link = async (): Promise<Link> => {
+    if (closed) throw new CodedError('API_CLOSED', 'the API transport is closed')
+    const tls = options.clientCertificate?.()
+    const identity = tls?.cert ?? ''
+    if (current?.usable && current.identity === identity && !current.session.destroyed) return current
+    if (connecting && connectingIdentity === identity) return connecting
+    const old = current
+    connectingIdentity = identity
+    connecting = connectAny(identity, tls)
+    try {
+      current = await connecting
+      // Open watches on the old connection go on until they end; it takes nothing new.
+      if (old && old !== current) { old.usable = false; old.session.close() }
+      return current
+    } finally {
+      connecting = undefined
+    }
+  }
+
+  return {
+    async request(request) {
+      const token = await options.bearer?.()
+      for (let attempt = 1; ; attempt++) {
+        request.signal.throwIfAborted()
+        const used = await link()
+        try {
+          return await exchange(used, request, token, { clock, answerMsMax })
+        } catch (error) {
+          // Never worked on by the server: safe to send again on a new connection, once.
+          if (attempt > 1 || request.signal.aborted || !hasCode(error, 'API_NOT_SENT')) throw error
+          used.usable = false
+        }
+      }
+    },
+    current: () => current?.server,
+    close() {
+      closed = true
+      for (const { session } of links) session.destroy(new CodedError('API_CLOSED', 'the API transport is closed'))
+    },
+  }
+}
+
+function exchange(link: Link, request: ApiRequest, token: string | undefined, limits: { clock: Clock; answerMsMax: number }): Promise<ApiResponse> {
+  return new Promise((resolve, reject) => {
+    let stream: http2.ClientHttp2Stream
+    try {
+      stream = link.session.request({
+        ':method': request.method, ':path': request.path, ...request.headers,
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        ...(request.body && { 'content-length': request.body.length }),
+      }, { endStream: !request.body })
+    } catch (cause) {
+      reject(new CodedError('API_NOT_SENT', `the connection to ${link.server} is gone`, { cause }))
+      return
+    }
+    let sink: BodySink | undefined
+    let failure: Error | undefined
+    let ended = false
+    const fail = (error: Error) => {
+      failure ??= error
+      cancelTimer()
+      reject(failure)
+      sink?.fail(failure)
+    }
+    const cancelTimer = limits.clock.after(limits.answerMsMax, () => {
+      fail(new CodedError('API_TIMEOUT', `${link.server} did not answer ${request.method} ${request.path.split('?')[0]} within ${limits.answerMsMax} ms`))
+      stream.close(http2.constants.NGHTTP2_CANCEL)
+    })
+    const onAbort = () => {
+      fail(asError(request.signal.reason))
+      stream.close(http2.constants.NGHTTP2_CANCEL)
+    }
+    request.signal.addEventListener('abort', onAbort, { once: true })
+    stream.on('error', (cause) => {
+      const refused = stream.rstCode === http2.constants.NGHTTP2_REFUSED_STREAM || hasCode(cause, 'ERR_HTTP2_GOAWAY_SESSION')
+      fail(new CodedError(refused ? 'API_NOT_SENT' : 'API_INTERRUPTED', `the connection to ${link.server} broke: ${cause.message}`, { cause }))
+    })
+    stream.once('close', () => {
+      request.signal.removeEventListener('abort', onAbort)
+      cancelTimer()
+      if (!ended) fail(new CodedError('API_INTERRUPTED', `${link.server} broke off its answer (code ${stream.rstCode})`))
+    })
+    stream.once('response', (headers) => {
+      cancelTimer()
+      const body: BodyStream = {
+        start(given) {
+          sink = given
+          if (failure) { given.fail(failure); return }
+          stream.on('data', (chunk: Buffer) => {
+            if (given.write(chunk)) return
+            stream.pause()
+            given.onDrain(() => stream.resume())
+          })
+          stream.once('end', () => { ended = true; if (!failure) given.end() })
+        },
+      }
+      resolve({ status: headers[':status'] ?? 502, headers: plainHeaders(headers), body })
+    })
+    if (request.body) stream.end(request.body)
+  })
+}
+
+function plainHeaders(headers: http2.IncomingHttpHeaders): Record<string, string> {
+  const plain: Record<string, string> = {}
+  for (const [name, value] of Object.entries(headers)) {
+    if (name.startsWith(':') || value === undefined) continue
+    plain[name] = Array.isArray(value) ? value.join(', ') : value
+  }
+  return plain
+}

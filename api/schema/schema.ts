@@ -7,19 +7,19 @@ export type ScalarType = 'string' | 'boolean' | 'int32' | 'int64' | 'double' | '
 
 export type FieldType =
   | { kind: 'scalar'; scalar: ScalarType }
-  | { kind: 'ref'; model: string }
+  /** `structType` overrides the model's own for this one field. */
+  | { kind: 'ref'; model: string; structType?: 'granular' | 'atomic' }
   | { kind: 'list'; items: FieldType; listType: 'atomic' | 'set' | 'map'; listMapKeys?: readonly string[]; patchMergeKey?: string; patchStrategy?: string }
   | { kind: 'map'; values: FieldType; mapType: 'granular' | 'atomic' }
-  /** Arbitrary JSON (RawExtension, FieldsV1, JSON): nothing inside is checked. */
-  | { kind: 'any' }
+  /** Arbitrary JSON (RawExtension, FieldsV1, JSON): nothing inside is checked. `definition`: its name in OpenAPI. */
+  | { kind: 'any'; definition?: string }
 
 export interface FieldSchema {
   type: FieldType
   required: boolean
-  description: string
-  /** e.g. `retainKeys` on volumes and deployment strategy. */
+  /** On fields that are no lists: `retainKeys` on a deployment's strategy. For lists see the type. */
   patchStrategy?: string
-  /** OpenAPI `default`, where upstream states one. */
+  /** OpenAPI `default`, where upstream states one; also what a missing key of an associative list stands for. */
   default?: unknown
 }
 
@@ -28,16 +28,31 @@ export interface ModelSchema {
   model: string
   /** Name in OpenAPI, e.g. `io.k8s.api.core.v1.Pod`. */
   definition: string
-  description: string
+  /** In canonical (alphabetical) order; has no prototype, so that any key may be looked up. */
   fields: Readonly<Record<string, FieldSchema>>
   /** `atomic`: server-side apply owns the struct as a whole (e.g. ObjectReference, LabelSelector). */
   structType: 'granular' | 'atomic'
+  /** Empty for types that are no kinds. */
+  groupVersionKinds: readonly GroupVersionKind[]
+}
+
+export interface GroupVersionKind { group: string; version: string; kind: string }
+
+/** What people read: kept apart because it is ten times the rest and wanted rarely. */
+export interface ModelDocs {
+  description: string
+  /** By field; a field whose type is a model and has no description of its own is absent. */
+  fields: Readonly<Record<string, string>>
+  /** OpenAPI's x-kubernetes-unions. */
+  unions?: readonly unknown[]
 }
 
 export interface SchemaSet {
   /** Undefined for a name nobody knows. */
   model(name: string): ModelSchema | undefined
   models(): Iterable<ModelSchema>
+  /** Unpacks all documentation (about 1.5 MB of text): ask once, use, let go. */
+  docs(): ReadonlyMap<string, ModelDocs>
 }
 
 export interface DecodeProblem { kind: 'unknown' | 'duplicate' | 'type'; path: string; message: string }

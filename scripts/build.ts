@@ -6,7 +6,7 @@
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { build, type Plugin } from 'esbuild'
+import { build as bundleFiles, type Plugin } from 'esbuild'
 
 const root = join(import.meta.dirname, '..')
 const dist = join(root, 'dist')
@@ -16,13 +16,13 @@ const version = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as
 /** What the addon packages use to find their .node file is replaced by our loader of assets. */
 const nativeAddons: Plugin = {
   name: 'native-addons',
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^node-gyp-build$/ }, () => ({ path: 'classic-level', namespace: 'addon' }))
-    onLoad({ filter: /.*/, namespace: 'addon' }, () => ({
+  setup(build) {
+    build.onResolve({ filter: /^node-gyp-build$/ }, () => ({ path: 'classic-level', namespace: 'addon' }))
+    build.onLoad({ filter: /.*/, namespace: 'addon' }, () => ({
       contents: `const { loadNativeAddon } = require('./server/cli/native-addon.ts'); module.exports = () => loadNativeAddon('classic-level.node')`,
       resolveDir: root,
     }))
-    onLoad({ filter: /node-pty\/lib\/utils\.js$/ }, () => ({
+    build.onLoad({ filter: /node-pty\/lib\/utils\.js$/ }, () => ({
       contents: `const { loadNativeAddon } = require('./server/cli/native-addon.ts'); exports.assign = Object.assign; exports.loadNativeModule = (name) => ({ dir: '', module: loadNativeAddon(name + '.node') })`,
       resolveDir: root,
     }))
@@ -39,7 +39,7 @@ function gitCommit(): string {
 
 mkdirSync(dist, { recursive: true })
 const bundle = join(dist, 'skiff.cjs')
-await build({
+await bundleFiles({
   entryPoints: [join(root, 'server/main.ts')],
   outfile: bundle,
   bundle: true,

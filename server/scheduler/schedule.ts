@@ -1,0 +1,77 @@
+/**
+ * Where a pod goes, as a pure function: every filter over every node, then weighted scores over those that are left.
+ * The tables below are the scheduler's configuration: adding a rule is one file and one line here.
+ */
+import type { Random } from '#base/random.ts'
+import { interPodAffinity } from './filters/inter-pod-affinity.ts'
+import { nodeAffinity } from './filters/node-affinity.ts'
+import { nodeName } from './filters/node-name.ts'
+import { nodePorts } from './filters/node-ports.ts'
+import { nodeResourcesFit } from './filters/node-resources-fit.ts'
+import { nodeUnschedulable } from './filters/node-unschedulable.ts'
+import { podTopologySpread } from './filters/pod-topology-spread.ts'
+import { taintToleration } from './filters/taint-toleration.ts'
+import type { NodeInfo, PodInfo, Snapshot } from './node-info.ts'
+import type { FilterRule, ScoreRule, Unfit } from './rule.ts'
+import { balancedAllocation } from './scores/balanced-allocation.ts'
+import { imageLocality } from './scores/image-locality.ts'
+import { interPodAffinityScore } from './scores/inter-pod-affinity.ts'
+import { leastAllocated } from './scores/least-allocated.ts'
+import { nodeAffinityScore } from './scores/node-affinity.ts'
+import { podTopologySpreadScore } from './scores/pod-topology-spread.ts'
+import { taintTolerationScore } from './scores/taint-toleration.ts'
+
+/** In upstream's order: the first filter that refuses a node gives the reason. */
+export const FILTERS: readonly FilterRule[] = [nodeUnschedulable, nodeName, taintToleration, nodeAffinity, nodePorts, nodeResourcesFit, podTopologySpread, interPodAffinity]
+
+export const SCORES: readonly ScoreRule[] = [taintTolerationScore, nodeAffinityScore, podTopologySpreadScore, interPodAffinityScore, leastAllocated, balancedAllocation, imageLocality]
+
+export type ScheduleResult =
+  | { ok: true; node: string; scores: ReadonlyMap<string, number> }
+  | { ok: false; nodes: number; reasons: ReadonlyMap<string, readonly Unfit[]> }
+
+export function schedule(snapshot: Snapshot, pod: PodInfo, random: Random): ScheduleResult {
+  const filters = FILTERS.flatMap((rule) => rule.prepare(pod, snapshot) ?? [])
+  const reasons = new Map<string, readonly Unfit[]>()
+  const candidates: NodeInfo[] = []
+  for (const node of snapshot.nodes) {
+    const unfit = firstUnfit(filters, node)
+    if (unfit) reasons.set(node.name, unfit)
+    else candidates.push(node)
+  }
+  if (candidates.length === 0) return { ok: false, nodes: snapshot.nodes.length, reasons }
+  const scores = candidates.length === 1 ? new Map([[candidates[0]?.name ?? '', 0]]) : scoreNodes(snapshot, pod, candidates)
+  const best = Math.max(...scores.values())
+  const winners = [...scores].filter(([, score]) => score === best).map(([name]) => name)
+  // Among equals any will do; a random one spreads what arrives together.
+  return { ok: true, node: winners[Math.floor(random.next() * winners.length)] ?? '', scores }
+}
+
+function firstUnfit(filters: readonly ((node: NodeInfo) => readonly Unfit[])[], node: NodeInfo): readonly Unfit[] | undefined {
+  for (const filter of filters) {
+    const unfit = filter(node)
+    if (unfit.length > 0) return unfit
+  }
+  return undefined
+}
+
+function scoreNodes(snapshot: Snapshot, pod: PodInfo, candidates: readonly NodeInfo[]): Map<string, number> {
+  const totals = new Map(candidates.map((n) => [n.name, 0]))
+  for (const rule of SCORES) {
+    const score = rule.prepare(pod, snapshot, candidates)
+    if (!score) continue
+    const raw = candidates.map(score)
+    const normal = rule.normalize?.(raw) ?? raw
+    candidates.forEach((node, i) => totals.set(node.name, (totals.get(node.name) ?? 0) + rule.weight * (normal[i] ?? 0)))
+  }
+  return totals
+}
+
+/** Upstream's FitError text: `0/3 nodes are available: 1 Insufficient cpu, 2 node(s) were unschedulable.` */
+export function unschedulableMessage(result: Extract<ScheduleResult, { ok: false }>): string {
+  if (result.nodes === 0) return 'no nodes available to schedule pods'
+  const counts = new Map<string, number>()
+  for (const unfit of result.reasons.values()) for (const { reason } of unfit) counts.set(reason, (counts.get(reason) ?? 0) + 1)
+  const parts = [...counts].map(([reason, count]) => `${count} ${reason}`).sort()
+  return `0/${result.nodes} nodes are available: ${parts.join(', ')}.`
+}

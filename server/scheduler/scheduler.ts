@@ -1,0 +1,167 @@
+/**
+ * The scheduler's edge: watches pods and nodes, asks `schedule`, binds. Placements are assumed at once and bound
+ * concurrently; a failed binding is forgotten and tried again. Events, conditions and messages are upstream's.
+ */
+import type { EventRecorder } from '#api/client/event-recorder.ts'
+import { isReason, type Client, type Informers } from '#api/client/client.ts'
+import { keyOf, NAMESPACES, NODES, PODS, splitKey, type Binding, type Namespace, type Node, type Pod, type Stored } from '#api/types/index.ts'
+import { isPodTerminal, podPriority } from '#api/types/pods.ts'
+import type { Clock } from '#base/clock.ts'
+import { asError } from '#base/errors.ts'
+import type { Log } from '#base/log.ts'
+import type { Random } from '#base/random.ts'
+import { createClusterView } from './cluster-view.ts'
+import { podInfo, type PodInfo } from './node-info.ts'
+import { schedule, unschedulableMessage } from './schedule.ts'
+import { createSchedulingQueue, type QueuedPod } from './scheduling-queue.ts'
+
+export const DEFAULT_SCHEDULER_NAME = 'default-scheduler'
+
+export interface SchedulerOptions {
+  client: Client
+  informers: Informers
+  events: EventRecorder
+  clock: Clock
+  random: Random
+  log: Log
+}
+
+export interface Scheduler {
+  /** Works until the signal aborts. The informers are started by the caller. */
+  run(signal: AbortSignal): Promise<void>
+}
+
+export function createScheduler(options: SchedulerOptions): Scheduler {
+  const { client, clock, random, events } = options
+  const log = options.log.with('scheduler')
+  const pods = options.informers.of<Pod>(PODS)
+  const nodes = options.informers.of<Node>(NODES)
+  const namespaces = options.informers.of<Namespace>(NAMESPACES)
+
+  return {
+    async run(signal) {
+      const stopped = aborted(signal)
+      await Promise.race([Promise.all([pods.synced, nodes.synced, namespaces.synced]), stopped])
+      if (signal.aborted) return
+      const view = createClusterView((name) => namespaces.get(name)?.metadata.labels ?? {})
+      const binding = new Set<Promise<void>>()
+      let wakeUp: () => void = () => {}
+      const queue = createSchedulingQueue(clock, () => wakeUp())
+
+      const onPod = (before: Stored<Pod> | undefined, after: Stored<Pod> | undefined) => {
+        view.setPod(before, after)
+        const key = keyOf(after ?? before ?? {})
+        if (after && isOurs(after) && !view.isAssumed(key)) {
+          if (isGated(after)) queue.remove(key)
+          else if (!before || !queue.has(key) || before.metadata.generation !== after.metadata.generation) queue.add(queued(after, clock))
+        } else queue.remove(key)
+        if (freesRoom(before, after)) queue.wake()
+      }
+      const unsubscribe = [
+        nodes.onChange((before, after) => {
+          view.setNode(before, after)
+          if (after && (!before || schedulingFacts(before) !== schedulingFacts(after))) queue.wake()
+        }),
+        pods.onChange(onPod),
+      ]
+      for (const node of nodes.list()) view.setNode(undefined, node)
+      for (const pod of pods.list()) onPod(undefined, pod)
+
+      while (!signal.aborted) {
+        const next = queue.pop()
+        if (!next) {
+          const { promise, resolve } = Promise.withResolvers<void>()
+          wakeUp = resolve
+          await Promise.race([promise, stopped])
+          continue
+        }
+        const pod = pods.get(next.key)
+        if (!pod || !isOurs(pod) || isGated(pod)) continue
+        const info = podInfo(pod)
+        const result = schedule(view.snapshot(), info, random)
+        if (!result.ok) {
+          queue.retry(next, true)
+          const message = unschedulableMessage(result)
+          const failed = failScheduling(info, message).finally(() => void binding.delete(failed))
+          binding.add(failed)
+          continue
+        }
+        view.assume(info, result.node)
+        const bound = bind(info, result.node).then(
+          () => queue.forget(next.key),
+          (error: unknown) => {
+            view.forget(next.key)
+            retryBinding(next, info, asError(error))
+          },
+        ).finally(() => void binding.delete(bound))
+        binding.add(bound)
+      }
+      for (const stop of unsubscribe) stop()
+      queue.close()
+      await Promise.allSettled(binding)
+
+      function retryBinding(queuedPod: QueuedPod, info: PodInfo, error: Error): void {
+        if (signal.aborted || isReason(error, 'NotFound') || !pods.get(queuedPod.key)) return
+        log.warn('binding failed', { pod: queuedPod.key, error })
+        events.event(info.pod, 'Warning', 'FailedScheduling', `binding rejected: ${error.message}`)
+        queue.retry(queuedPod, false)
+      }
+    },
+  }
+
+  async function bind({ key, pod }: PodInfo, nodeName: string): Promise<void> {
+    const { name, namespace } = splitKey(key)
+    const object: Binding = {
+      apiVersion: 'v1', kind: 'Binding', metadata: { name, namespace, uid: pod.metadata.uid },
+      target: { apiVersion: 'v1', kind: 'Node', name: nodeName },
+    }
+    await client.create<Binding>(PODS, object, { subresource: 'binding' })
+    log.debug('bound', { pod: key, node: nodeName })
+    events.event(pod, 'Normal', 'Scheduled', `Successfully assigned ${key} to ${nodeName}`)
+  }
+
+  async function failScheduling({ key, pod }: PodInfo, message: string): Promise<void> {
+    events.event(pod, 'Warning', 'FailedScheduling', message)
+    const now = pod.status?.conditions?.find((c) => c.type === 'PodScheduled')
+    if (now?.status === 'False' && now.reason === 'Unschedulable' && now.message === message) return
+    const condition = {
+      type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message,
+      lastTransitionTime: now?.status === 'False' && now.lastTransitionTime ? now.lastTransitionTime : new Date(clock.nowMs()).toISOString().replace(/\.\d+Z$/, 'Z'),
+    }
+    const { name, namespace } = splitKey(key)
+    try {
+      await client.patch(PODS, name, namespace, 'application/strategic-merge-patch+json', { metadata: { uid: pod.metadata.uid }, status: { conditions: [condition] } }, { subresource: 'status' })
+    } catch (error) {
+      if (!isReason(error, 'NotFound', 'Conflict')) log.warn('condition not written', { pod: key, error: asError(error) })
+    }
+  }
+}
+
+function isOurs(pod: Stored<Pod>): boolean {
+  return !pod.spec?.nodeName && !pod.metadata.deletionTimestamp && !isPodTerminal(pod) && (pod.spec?.schedulerName ?? DEFAULT_SCHEDULER_NAME) === DEFAULT_SCHEDULER_NAME
+}
+
+const isGated = (pod: Stored<Pod>): boolean => (pod.spec?.schedulingGates?.length ?? 0) > 0
+
+function queued(pod: Stored<Pod>, clock: Clock): QueuedPod {
+  return { key: keyOf(pod), priority: podPriority(pod), addedMs: clock.monotonicMs() }
+}
+
+/** A placed pod left, ended, or (for affinity) arrived or changed its labels. */
+function freesRoom(before: Stored<Pod> | undefined, after: Stored<Pod> | undefined): boolean {
+  if (before?.spec?.nodeName && (!after || (isPodTerminal(after) && !isPodTerminal(before)))) return true
+  if (!after?.spec?.nodeName) return false
+  return !before?.spec?.nodeName || JSON.stringify(before.metadata.labels) !== JSON.stringify(after.metadata.labels)
+}
+
+/** What of a node can make a difference: heartbeats must not wake the queue. */
+function schedulingFacts({ metadata, spec, status }: Stored<Node>): string {
+  return JSON.stringify([metadata.labels, spec?.unschedulable, spec?.taints, status?.allocatable])
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

@@ -6,7 +6,6 @@ import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { brotliCompressSync, constants } from 'node:zlib'
 import { ATOMIC_STRUCTS, DEFAULTS, FIELD_STRATEGIES, FREE_FORM, LIST_ROWS, MAP_TYPES, QUANTITIES, UNIONS } from '../api/schema/list-types.ts'
-import { kindOf } from '../api/schema/schema-set.ts'
 
 const root = join(import.meta.dirname, '..')
 const genDir = join(root, 'node_modules/@kubernetes/client-node/dist/gen')

@@ -1,0 +1,279 @@
+/**
+ * Makes a parsed JSON value what Go's typed decoding would make of it, in place: nulls and empty maps and lists are
+ * dropped, unknown fields are pruned and reported, quantities and times get their canonical text, wrong types fail with
+ * upstream's words. Explicit zeros, `false` and empty strings stay: many of Go's fields are pointers, where
+ * they say something, and the schema does not tell which.
+ */
+import type { DecodeProblem, FieldSchema, FieldType, ModelSchema, ScalarType, SchemaSet } from '#api/schema/schema.ts'
+import { formatQuantity, tryParseQuantity } from '#api/types/quantity.ts'
+import { parseTimeText } from './time-text.ts'
+
+export interface ConformOptions {
+  schema: SchemaSet
+  model: string
+  /** Empty maps and lists of optional fields: Go's omitempty drops them; an applied configuration keeps them. Default drop. */
+  empties?: 'drop' | 'keep'
+}
+
+export type Conformed =
+  | { ok: true; /** Unknown fields, at most 100. */ problems: DecodeProblem[]; /** Object keys seen, in pruned parts too. */ keys: number }
+  /** As Go words it: `json: cannot unmarshal ...`. */
+  | { ok: false; message: string }
+
+type Json = Record<string, unknown>
+
+/** As many as upstream's strict decoder reports. */
+const PROBLEMS_MAX = 100
+
+/** `value` is changed in place. It must not be nested deeper than the caller's depth limit. */
+export function conformObject(value: unknown, options: ConformOptions): Conformed {
+  const model = options.schema.model(options.model)
+  if (!model) throw new Error(`bug: no model ${options.model}`)
+  const walk = new Walk(options.schema, options.empties !== 'keep')
+  try {
+    if (!isObject(value)) throw new WrongType(`json: cannot unmarshal ${jsonKind(value)} into Go value of type ${goType({ kind: 'ref', model: options.model }, options.schema)}`)
+    walk.struct(value, model)
+  } catch (error) {
+    if (error instanceof WrongType) return { ok: false, message: error.message }
+    throw error
+  }
+  return { ok: true, problems: walk.problems, keys: walk.keys }
+}
+
+class WrongType extends Error {}
+
+const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** A field, an index, or the key of a map, which Go's messages leave out. */
+type PathPart = string | number | { key: string }
+
+class Walk {
+  readonly problems: DecodeProblem[] = []
+  keys = 0
+  readonly #schema: SchemaSet
+  readonly #dropEmpty: boolean
+  /** Names and indexes from the root; joined only when something is to be told. */
+  readonly #path: PathPart[] = []
+  /** The innermost struct, for messages. */
+  #owner = ''
+
+  constructor(schema: SchemaSet, dropEmpty: boolean) {
+    this.#schema = schema
+    this.#dropEmpty = dropEmpty
+  }
+
+  struct(object: Json, model: ModelSchema): void {
+    const path = this.#path
+    for (const key of Object.keys(object)) {
+      this.keys++
+      const value = object[key]
+      const field = model.fields[key]
+      if (field === undefined) {
+        this.#unknown(key, value)
+        delete object[key]
+        continue
+      }
+      if (value === null) {
+        delete object[key]
+        continue
+      }
+      path.push(key)
+      this.#owner = model.definition
+      const next = this.#value(value, field.type)
+      if (this.#dropEmpty && isDroppable(next, field)) delete object[key]
+      else if (next !== value) object[key] = next
+      path.pop()
+    }
+  }
+
+  #value(value: unknown, type: FieldType): unknown {
+    switch (type.kind) {
+      case 'scalar': return this.#scalar(value, type.scalar)
+      case 'ref': {
+        const model = this.#schema.model(type.model)
+        if (!model) throw new Error(`bug: no model ${type.model}`)
+        if (!isObject(value)) this.#fail(value, type)
+        else this.struct(value, model)
+        return value
+      }
+      case 'list': return this.#list(value, type)
+      case 'map': return this.#map(value, type)
+      case 'any':
+        this.keys += countKeys(value)
+        return value
+    }
+  }
+
+  #list(value: unknown, type: FieldType & { kind: 'list' }): unknown {
+    if (!Array.isArray(value)) return this.#fail(value, type)
+    const owner = this.#owner
+    for (let i = 0; i < value.length; i++) {
+      const item: unknown = value[i]
+      if (item === null) {
+        value[i] = zeroOf(type.items)
+        continue
+      }
+      this.#path.push(i)
+      this.#owner = owner
+      const next = this.#value(item, type.items)
+      if (next !== item) value[i] = next
+      this.#path.pop()
+    }
+    return value
+  }
+
+  #map(value: unknown, type: FieldType & { kind: 'map' }): unknown {
+    if (!isObject(value)) return this.#fail(value, type)
+    const owner = this.#owner
+    const plain = type.values.kind === 'scalar' && type.values.scalar === 'string'
+    for (const key of Object.keys(value)) {
+      this.keys++
+      const item = value[key]
+      if (plain && typeof item === 'string') continue
+      if (item === null) {
+        setOwn(value, key, zeroOf(type.values))
+        continue
+      }
+      this.#path.push({ key })
+      this.#owner = owner
+      const next = this.#value(item, type.values)
+      if (next !== item) setOwn(value, key, next)
+      this.#path.pop()
+    }
+    return value
+  }
+
+  #scalar(value: unknown, scalar: ScalarType): unknown {
+    switch (scalar) {
+      case 'string': return typeof value === 'string' ? value : this.#fail(value, { kind: 'scalar', scalar })
+      case 'boolean': return typeof value === 'boolean' ? value : this.#fail(value, { kind: 'scalar', scalar })
+      case 'int32': return isWhole(value, -2_147_483_648, 2_147_483_647) ? value : this.#fail(value, { kind: 'scalar', scalar })
+      case 'int64': return isWhole(value, -(2 ** 63), 2 ** 63) ? value : this.#fail(value, { kind: 'scalar', scalar })
+      case 'double': return typeof value === 'number' ? value : this.#fail(value, { kind: 'scalar', scalar })
+      case 'int-or-string':
+        if (typeof value === 'string' || isWhole(value, -2_147_483_648, 2_147_483_647)) return value
+        throw new WrongType(`json: cannot unmarshal ${jsonKind(value, true)} into Go value of type int32`)
+      case 'quantity': return this.#quantity(value)
+      case 'date-time': case 'micro-time': {
+        if (typeof value !== 'string') throw new WrongType(`json: cannot unmarshal ${jsonKind(value)} into Go value of type string`)
+        const parsed = parseTimeText(value, scalar === 'micro-time')
+        if (!parsed.ok) throw new WrongType(parsed.message)
+        return parsed.text
+      }
+      case 'byte': return this.#bytes(value)
+    }
+  }
+
+  #quantity(value: unknown): string {
+    // One to three digits and a suffix can be reduced no further.
+    if (typeof value === 'string' && /^[1-9]\d{0,2}(?:[numkMGTPE]|[KMGTPE]i)?$/.test(value)) return value
+    const parsed = tryParseQuantity(value)
+    if (!parsed.ok) throw new WrongType(parsed.message)
+    return formatQuantity(parsed.quantity)
+  }
+
+  #bytes(value: unknown): string {
+    if (typeof value !== 'string') return this.#fail(value, { kind: 'scalar', scalar: 'byte' })
+    // Go's decoder skips line breaks and nothing else.
+    const text = value.includes('\n') || value.includes('\r') ? value.replaceAll(/[\r\n]/g, '') : value
+    const bad = badBase64At(text)
+    if (bad >= 0) throw new WrongType(`illegal base64 data at input byte ${bad}`)
+    return text
+  }
+
+  #unknown(key: string, value: unknown): void {
+    this.keys += countKeys(value)
+    if (this.problems.length >= PROBLEMS_MAX) return
+    const path = pathText([...this.#path, key])
+    this.problems.push({ kind: 'unknown', path, message: `unknown field ${JSON.stringify(path)}` })
+  }
+
+  #fail(value: unknown, type: FieldType): never {
+    const struct = this.#owner.slice(this.#owner.lastIndexOf('.') + 1)
+    const field = this.#path.filter((part) => typeof part === 'string').join('.')
+    const number = type.kind === 'scalar' && (type.scalar === 'int32' || type.scalar === 'int64')
+    throw new WrongType(`json: cannot unmarshal ${jsonKind(value, number)} into Go struct field ${struct}.${field} of type ${goType(type, this.#schema)}`)
+  }
+}
+
+/** Assignment that treats `__proto__` as the plain key it is in JSON. */
+export function setOwn(object: Json, key: string, value: unknown): void {
+  if (key === '__proto__') Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true })
+  else object[key] = value
+}
+
+/** `spec.containers[0].image`. */
+function pathText(path: readonly PathPart[]): string {
+  let text = ''
+  for (const part of path) {
+    const name = typeof part === 'object' ? part.key : part
+    text += typeof name === 'number' ? `[${name}]` : text === '' ? name : `.${name}`
+  }
+  return text
+}
+
+function isDroppable(value: unknown, field: FieldSchema): boolean {
+  if (field.required) return false
+  if (field.type.kind === 'list') return Array.isArray(value) && value.length === 0
+  if (field.type.kind !== 'map') return false
+  for (const key in value as Json) if (Object.hasOwn(value as Json, key)) return false
+  return true
+}
+
+const isWhole = (value: unknown, min: number, max: number): boolean => typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max
+
+/** Go's zero value, which null leaves in a list or a map. */
+function zeroOf(type: FieldType): unknown {
+  switch (type.kind) {
+    case 'list': return []
+    case 'map': case 'ref': return {}
+    case 'any': return null
+    case 'scalar':
+      switch (type.scalar) {
+        case 'boolean': return false
+        case 'int32': case 'int64': case 'double': case 'int-or-string': return 0
+        case 'quantity': return '0'
+        case 'string': case 'byte': case 'date-time': case 'micro-time': return ''
+      }
+  }
+}
+
+/** How Go names the JSON it met; a number that fits no integer is shown. */
+function jsonKind(value: unknown, showNumber = false): string {
+  if (Array.isArray(value)) return 'array'
+  if (typeof value === 'boolean') return 'bool'
+  if (typeof value === 'number') return showNumber ? `number ${value}` : 'number'
+  return typeof value
+}
+
+const GO_SCALARS: Readonly<Record<ScalarType, string>> = {
+  string: 'string', boolean: 'bool', int32: 'int32', int64: 'int64', double: 'float64', byte: '[]uint8',
+  'date-time': 'v1.Time', 'micro-time': 'v1.MicroTime', quantity: 'resource.Quantity', 'int-or-string': 'intstr.IntOrString',
+}
+
+function goType(type: FieldType, schema: SchemaSet): string {
+  switch (type.kind) {
+    case 'scalar': return GO_SCALARS[type.scalar]
+    case 'list': return `[]${goType(type.items, schema)}`
+    case 'map': return type.values.kind === 'scalar' && type.values.scalar === 'quantity' ? 'v1.ResourceList' : `map[string]${goType(type.values, schema)}`
+    case 'ref': return (schema.model(type.model)?.definition ?? type.model).split('.').slice(-2).join('.')
+    case 'any': return (type.definition ?? 'interface {}').split('.').slice(-2).join('.')
+  }
+}
+
+/** Keys in a value nobody else walks. Its depth is bounded by the decoder's limit. */
+function countKeys(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0
+  let count = 0
+  if (Array.isArray(value)) for (const item of value) count += countKeys(item)
+  else for (const key of Object.keys(value)) count += 1 + countKeys((value as Json)[key])
+  return count
+}
+
+/** The first byte Go's base64.StdEncoding would refuse, or -1. */
+function badBase64At(text: string): number {
+  if (text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text)) return -1
+  const bad = /[^A-Za-z0-9+/]/.exec(text)
+  if (!bad) return text.length - (text.length % 4)
+  return bad[0] === '=' && text.length % 4 !== 0 && /^=+$/.test(text.slice(bad.index)) && bad.index % 4 >= 2 ? text.length : bad.index
+}

@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { builtinSchema as schema } from '#api/schema/index.ts'
+import { canonicalText, decodeObject, encodeCanonical, type Decoded, type Strictness } from './index.ts'
+import { explainJson, measureJson } from './json-scan.ts'
+
+const decode = (body: string | Buffer, model = 'Pod', strictness: Strictness = 'Warn', type = 'application/json'): Decoded<object> =>
+  decodeObject(Buffer.from(body), type, { schema, model, strictness })
+const refusal = (decoded: Decoded<object>) => (decoded.ok ? 'no refusal' : `${decoded.code} ${decoded.message}`)
+const warnings = (decoded: Decoded<object>) => (decoded.ok ? decoded.problems.map((p) => p.message) : ['refused'])
+
+test('an object comes out with its kind, canonical quantities and times, without nulls and empty maps', () => {
+  const decoded = decode(JSON.stringify({
+    metadata: { name: 'a', creationTimestamp: null, labels: {}, annotations: { x: null, y: 'z' }, deletionTimestamp: '2026-01-01T02:00:00.5+02:00', finalizers: [] },
+    spec: { containers: [{ name: 'c', resources: { requests: { cpu: '0.5', memory: '1024Mi', pods: 1 } }, env: [] }], volumes: [{ name: 'v', emptyDir: {} }], hostNetwork: false, terminationGracePeriodSeconds: 0 },
+  }))
+  assert.deepStrictEqual(decoded, {
+    ok: true,
+    problems: [],
+    object: {
+      kind: 'Pod', apiVersion: 'v1',
+      metadata: { name: 'a', annotations: { x: '', y: 'z' }, deletionTimestamp: '2026-01-01T00:00:00Z' },
+      spec: { containers: [{ name: 'c', resources: { requests: { cpu: '500m', memory: '1Gi', pods: '1' } } }], volumes: [{ name: 'v', emptyDir: {} }], hostNetwork: false, terminationGracePeriodSeconds: 0 },
+    },
+  })
+})
+
+test('micro times keep six digits of the second', () => {
+  const decoded = decode('{"spec":{"renewTime":"2026-01-01T00:00:00.123Z"}}', 'Lease')
+  assert.deepStrictEqual(decoded.ok && decoded.object, { spec: { renewTime: '2026-01-01T00:00:00.123000Z' }, kind: 'Lease', apiVersion: 'coordination.k8s.io/v1' })
+})
+
+test('unknown fields are pruned, and told as the strictness says', () => {
+  const body = '{"spec":{"foo":{"deep":[1]},"containers":[{"name":"a","imagee":"x"}]},"bar":1}'
+  const pruned = { spec: { containers: [{ name: 'a' }] }, kind: 'Pod', apiVersion: 'v1' }
+  const warned = decode(body)
+  assert.deepStrictEqual(warned.ok && warned.object, pruned)
+  assert.deepStrictEqual(warnings(warned), ['unknown field "spec.foo"', 'unknown field "spec.containers[0].imagee"', 'unknown field "bar"'])
+  assert.deepStrictEqual(decode(body, 'Pod', 'Ignore'), { ok: true, object: pruned, problems: [] })
+  assert.equal(refusal(decode(body, 'Pod', 'Strict')), '400 Pod in version "v1" cannot be handled as a Pod: strict decoding error: unknown field "spec.foo", unknown field "spec.containers[0].imagee", unknown field "bar"')
+})
+
+test('duplicate keys are found, the last wins', () => {
+  const body = '{"metadata":{"name":"a","name":"b"},"spec":{"containers":[{"name":"c","name":"d"}]}}'
+  const decoded = decode(body)
+  assert.deepStrictEqual(warnings(decoded), ['duplicate field "metadata.name"', 'duplicate field "spec.containers[0].name"'])
+  assert.deepStrictEqual(decoded.ok && decoded.object, { metadata: { name: 'b' }, spec: { containers: [{ name: 'd' }] }, kind: 'Pod', apiVersion: 'v1' })
+  assert.match(refusal(decode(body, 'Pod', 'Strict')), /strict decoding error: duplicate field "metadata.name", duplicate field/)
+  assert.deepStrictEqual(warnings(decode(body, 'Pod', 'Ignore')), [])
+})
+
+const WRONG: [string, string, string][] = [
+  ['Deployment', '{"spec":{"replicas":"3"}}', 'Deployment in version "v1" cannot be handled as a Deployment: json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32'],
+  ['Deployment', '{"spec":{"replicas":1.5}}', 'Deployment in version "v1" cannot be handled as a Deployment: json: cannot unmarshal number 1.5 into Go struct field DeploymentSpec.spec.replicas of type int32'],
+  ['Deployment', '{"spec":{"template":{"spec":{"containers":[{"env":[{"value":1}]}]}}}}', 'Deployment in version "v1" cannot be handled as a Deployment: json: cannot unmarshal number into Go struct field EnvVar.spec.template.spec.containers.env.value of type string'],
+  ['Pod', '{"spec":{"containers":"x"}}', 'Pod in version "v1" cannot be handled as a Pod: json: cannot unmarshal string into Go struct field PodSpec.spec.containers of type []v1.Container'],
+  ['Pod', '{"metadata":{"labels":{"a":true}}}', 'Pod in version "v1" cannot be handled as a Pod: json: cannot unmarshal bool into Go struct field ObjectMeta.metadata.labels of type string'],
+  ['Pod', '{"metadata":[]}', 'Pod in version "v1" cannot be handled as a Pod: json: cannot unmarshal array into Go struct field Pod.metadata of type v1.ObjectMeta'],
+  ['Pod', '{"metadata":{"creationTimestamp":"yesterday"}}', 'Pod in version "v1" cannot be handled as a Pod: parsing time "yesterday" as "2006-01-02T15:04:05Z07:00": cannot parse "yesterday" as "2006"'],
+  ['Pod', '{"metadata":{"creationTimestamp":"2026-02-30T00:00:00Z"}}', 'Pod in version "v1" cannot be handled as a Pod: parsing time "2026-02-30T00:00:00Z": day out of range'],
+  ['Pod', '{"spec":{"containers":[{"resources":{"limits":{"cpu":"lots"}}}]}}', "Pod in version \"v1\" cannot be handled as a Pod: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"],
+  ['Secret', '{"data":{"a":"!!"}}', 'Secret in version "v1" cannot be handled as a Secret: illegal base64 data at input byte 0'],
+  ['Pod', '{"kind":"Service","apiVersion":"v1"}', 'Service in version "v1" cannot be handled as a Pod: converting (v1.Service) to (Pod): unknown conversion'],
+  ['Deployment', '{"kind":"Deployment","apiVersion":"apps/v1beta1"}', 'Deployment in version "v1beta1" cannot be handled as a Deployment: no kind "Deployment" is registered for version "apps/v1beta1" in scheme "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"'],
+  ['CoreV1Event', '{"kind":"Event","apiVersion":"events.k8s.io/v1"}', 'the API version in the data (events.k8s.io/v1) does not match the expected API version (v1)'],
+  ['Pod', '{"kind":', 'the object provided is unrecognized (must be of type Pod): couldn\'t get version/kind; json parse error: unexpected end of JSON input ({"kind":)'],
+  ['Pod', 'hello', "the object provided is unrecognized (must be of type Pod): couldn't get version/kind; json parse error: invalid character 'h' looking for beginning of value (68656c6c6f)"],
+  ['Pod', '', "the object provided is unrecognized (must be of type Pod): couldn't get version/kind; json parse error: unexpected end of JSON input (<empty>)"],
+]
+for (const [model, body, message] of WRONG) test(`refused: ${message.slice(-90)}`, () => assert.equal(refusal(decode(body, model)), `400 ${message}`))
+
+test('DeleteOptions are taken in any group version', () => {
+  assert.equal(decode('{"kind":"DeleteOptions","apiVersion":"policy/v1","gracePeriodSeconds":0}', 'DeleteOptions').ok, true)
+})
+
+test('nesting of 10,000, in JSON and YAML, known field or not, is refused without a stack overflow', () => {
+  const deep = `${'['.repeat(10_000)}${']'.repeat(10_000)}`
+  for (const body of [deep, `{"metadata":${'{"a":'.repeat(10_000)}1${'}'.repeat(10_001)}`, `{"kind":"ControllerRevision","data":${deep}}`]) {
+    assert.match(refusal(decode(body, 'ControllerRevision')), /^400 .*exceeded max depth/)
+    assert.match(refusal(decode(body, 'ControllerRevision', 'Warn', 'application/yaml')), /^400 /)
+  }
+  assert.match(refusal(decode('['.repeat(3_000_000), 'Pod')), /^400 /)
+  assert.equal(explainJson(deep.slice(1)).ok, false)
+})
+
+test('invalid UTF-8 and unknown content types are refused', () => {
+  assert.match(refusal(decode(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]))), /^400 .*invalid UTF-8/)
+  assert.match(refusal(decode('{}', 'Pod', 'Warn', 'text/html')), /^415 /)
+})
+
+test('YAML means what the JSON means; bombs, duplicate keys and broken text are refused', () => {
+  const yaml = (body: string, strictness: Strictness = 'Warn') => decode(body, 'ConfigMap', strictness, 'application/yaml; charset=utf-8')
+  const config = yaml('metadata:\n  name: &n a\n  namespace: *n\ndata:\n  x: "1"\n  2: two\n')
+  assert.deepStrictEqual(config.ok && config.object, { metadata: { name: 'a', namespace: 'a' }, data: { 2: 'two', x: '1' }, kind: 'ConfigMap', apiVersion: 'v1' })
+  let bomb = 'a0: &a0 [x,x,x,x,x,x,x,x,x]\n'
+  for (let i = 1; i < 10; i++) bomb += `a${i}: &a${i} [${`*a${i - 1},`.repeat(9).slice(0, -1)}]\n`
+  assert.match(refusal(yaml(bomb)), /^400 .*excessive aliasing/)
+  assert.match(refusal(yaml('a: &a [*a]')), /^400 /)
+  assert.match(refusal(yaml('metadata: {name: a, name: b}', 'Strict')), /^400 .*duplicate/)
+  assert.equal(yaml('metadata: {name: a, name: b}').ok, true)
+  assert.match(refusal(yaml('a: [')), /^400 .*yaml:/)
+})
+
+test('keys named like parts of JavaScript are plain keys', () => {
+  const body = '{"metadata":{"labels":{"__proto__":"a","constructor":"b"}},"__proto__":{"x":1},"constructor":2}'
+  const decoded = decode(body)
+  assert.ok(decoded.ok)
+  assert.deepStrictEqual(warnings(decoded), ['unknown field "__proto__"', 'unknown field "constructor"'])
+  assert.equal(canonicalText(decoded.object, { schema, model: 'Pod' }), '{"metadata":{"labels":{"__proto__":"a","constructor":"b"}}}')
+})
+
+test('the stored form begins with metadata and leaves out what the reader splices in', () => {
+  const object = {
+    kind: 'ConfigMap', apiVersion: 'v1', data: { b: '1', a: '' }, binaryData: {}, immutable: false,
+    metadata: { resourceVersion: '5', name: 'x', generateName: '', labels: {}, generation: 0, deletionGracePeriodSeconds: 0 },
+  }
+  assert.equal(encodeCanonical(object, { schema, model: 'ConfigMap' }).toString(), '{"metadata":{"deletionGracePeriodSeconds":0,"name":"x"},"data":{"a":"","b":"1"},"immutable":false}')
+})
+
+test('the stored form does not depend on the order of keys', () => {
+  const shuffled = (value: unknown, flip: boolean): unknown => {
+    if (Array.isArray(value)) return value.map((v) => shuffled(v, flip))
+    if (typeof value !== 'object' || value === null) return value
+    const entries = Object.entries(value).map(([k, v]): [string, unknown] => [k, shuffled(v, !flip)])
+    return Object.fromEntries(flip ? entries.reverse() : entries)
+  }
+  fc.assert(fc.property(fc.dictionary(fc.string(), fc.string(), { minKeys: 1 }), fc.dictionary(fc.string(), fc.string()), (labels, data) => {
+    const object = { metadata: { name: 'x', labels }, data }
+    assert.equal(canonicalText(object, { schema, model: 'ConfigMap' }), canonicalText(shuffled(object, true) as object, { schema, model: 'ConfigMap' }))
+    assert.deepStrictEqual(JSON.parse(canonicalText(object, { schema, model: 'Foo' })), JSON.parse(JSON.stringify({ metadata: { name: 'x', labels }, data })))
+  }))
+})
+
+test('the measure agrees with a naive count, and the explanation accepts what JSON.parse accepts', () => {
+  const count = (v: unknown): { keys: number; depth: number } => {
+    if (typeof v !== 'object' || v === null) return { keys: 0, depth: 0 }
+    const inner = Object.values(v).map(count)
+    return { keys: (Array.isArray(v) ? 0 : inner.length) + inner.reduce((n, i) => n + i.keys, 0), depth: 1 + Math.max(0, ...inner.map((i) => i.depth)) }
+  }
+  fc.assert(fc.property(fc.jsonValue(), (value) => {
+    const text = JSON.stringify(value)
+    assert.deepStrictEqual(measureJson(Buffer.from(text)), count(value))
+    assert.deepStrictEqual(explainJson(text), { ok: true, duplicates: [] })
+  }))
+  fc.assert(fc.property(fc.jsonValue(), fc.nat(), fc.string({ maxLength: 2 }), (value, at, noise) => {
+    const text = JSON.stringify(value)
+    const broken = text.slice(0, at % (text.length + 1)) + noise
+    let parses = true
+    try { JSON.parse(broken) } catch { parses = false }
+    assert.equal(explainJson(broken).ok, parses, broken)
+  }))
+})

@@ -1,0 +1,88 @@
+/**
+ * The stored form: `{"metadata":{...},...}` without kind, apiVersion and metadata.resourceVersion (they are spliced in
+ * on the way out), keys in alphabetical order at every level but `metadata` first, so that equal objects have equal
+ * bytes. Undefined and null members, empty metadata fields and empty optional maps and lists are left out, as Go's
+ * omitempty does; explicit zeros, false and empty strings elsewhere stay (see conform.ts).
+ */
+import type { FieldType, ModelSchema, SchemaSet } from '#api/schema/schema.ts'
+import type { KubeObject } from '#api/types/index.ts'
+
+export interface EncodeOptions {
+  schema: SchemaSet
+  /** Unknown models (custom resources) are encoded by shape alone. */
+  model: string
+}
+
+type Json = Record<string, unknown>
+
+/** The object is not changed. */
+export function encodeCanonical(object: KubeObject, options: EncodeOptions): Buffer {
+  return Buffer.from(canonicalText(object, options))
+}
+
+export function canonicalText(object: KubeObject, { schema, model: name }: EncodeOptions): string {
+  const model = schema.model(name)
+  const { metadata = {}, ...rest } = object as Json
+  let text = `{"metadata":${struct(metadata as Json, schema.model('ObjectMeta'), schema, isStoredMeta)}`
+  for (const key of Object.keys(rest).toSorted(byCode)) {
+    if (key === 'kind' || key === 'apiVersion') continue
+    const encoded = member(key, rest[key], model?.fields[key], schema)
+    if (encoded !== '') text += `,${encoded}`
+  }
+  return `${text}}`
+}
+
+const byCode = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+/** metadata's strings and numbers are no pointers, except deletionGracePeriodSeconds: their zero means absent. */
+const isStoredMeta = (key: string, value: unknown): boolean => key !== 'resourceVersion' && value !== '' && (value !== 0 || key === 'deletionGracePeriodSeconds')
+
+function struct(object: Json, model: ModelSchema | undefined, schema: SchemaSet, keep?: (key: string, value: unknown) => boolean): string {
+  const keys = Object.keys(object)
+  if (!isSorted(keys)) keys.sort(byCode)
+  let text = ''
+  for (const key of keys) {
+    const value = object[key]
+    if (keep && !keep(key, value)) continue
+    const encoded = member(key, value, model?.fields[key], schema)
+    if (encoded !== '') text += text === '' ? encoded : `,${encoded}`
+  }
+  return `{${text}}`
+}
+
+function isSorted(keys: readonly string[]): boolean {
+  for (let i = 1; i < keys.length; i++) if ((keys[i - 1] as string) > (keys[i] as string)) return false
+  return true
+}
+
+/** `"key":value`, or '' for what is left out. */
+function member(key: string, value: unknown, field: { type: FieldType; required: boolean } | undefined, schema: SchemaSet): string {
+  if (value === undefined || value === null) return ''
+  if (field && !field.required) {
+    if (field.type.kind === 'list' && (value as unknown[]).length === 0) return ''
+    if (field.type.kind === 'map' && Object.keys(value).length === 0) return ''
+  }
+  return `${JSON.stringify(key)}:${encode(value, field?.type, schema)}`
+}
+
+function encode(value: unknown, type: FieldType | undefined, schema: SchemaSet): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
+  if (type?.kind === 'any') return JSON.stringify(value)
+  if (Array.isArray(value)) {
+    const items = type?.kind === 'list' ? type.items : undefined
+    let text = ''
+    for (const item of value as unknown[]) text += `${text === '' ? '' : ','}${encode(item, items, schema)}`
+    return `[${text}]`
+  }
+  if (type?.kind === 'map') return map(value as Json, type.values, schema)
+  return struct(value as Json, type?.kind === 'ref' ? schema.model(type.model) : undefined, schema)
+}
+
+function map(object: Json, values: FieldType, schema: SchemaSet): string {
+  let text = ''
+  for (const key of Object.keys(object).toSorted(byCode)) {
+    const value = object[key]
+    if (value !== undefined) text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${encode(value, values, schema)}`
+  }
+  return `{${text}}`
+}

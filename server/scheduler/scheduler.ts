@@ -87,24 +87,24 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
           continue
         }
         view.assume(info, result.node)
-        const bound = bind(info, result.node).then(
-          () => queue.forget(next.key),
-          (error: unknown) => {
-            view.forget(next.key)
-            retryBinding(next, info, asError(error))
-          },
-        ).finally(() => void binding.delete(bound))
+        const bound = bindOrRetry(next, info, result.node).finally(() => void binding.delete(bound))
         binding.add(bound)
       }
       for (const stop of unsubscribe) stop()
       queue.close()
       await Promise.allSettled(binding)
 
-      function retryBinding(queuedPod: QueuedPod, info: PodInfo, error: Error): void {
-        if (signal.aborted || isReason(error, 'NotFound') || !pods.get(queuedPod.key)) return
-        log.warn('binding failed', { pod: queuedPod.key, error })
-        events.event(info.pod, 'Warning', 'FailedScheduling', `binding rejected: ${error.message}`)
-        queue.retry(queuedPod, false)
+      async function bindOrRetry(next: QueuedPod, info: PodInfo, nodeName: string): Promise<void> {
+        try {
+          await bind(info, nodeName)
+          queue.forget(next.key)
+        } catch (error) {
+          view.forget(next.key)
+          if (signal.aborted || isReason(error, 'NotFound') || !pods.get(next.key)) return
+          log.warn('binding failed', { pod: next.key, error: asError(error) })
+          events.event(info.pod, 'Warning', 'FailedScheduling', `binding rejected: ${asError(error).message}`)
+          queue.retry(next, false)
+        }
       }
     },
   }

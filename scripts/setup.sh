@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Installs what is missing: Debian packages given as arguments, and the npm packages of package-lock.json. Sourced and run by the others; run again it changes nothing.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+say() { printf '%s\n' "$*" >&2; }
+fail() { say "skiff: $*"; exit 1; }
+
+# need_packages COMMAND:PACKAGE... installs the packages whose command is missing.
+need_packages() {
+  local missing=() pair
+  for pair in "$@"; do command -v "${pair%%:*}" >/dev/null 2>&1 || missing+=("${pair#*:}"); done
+  [ ${#missing[@]} -eq 0 ] && return 0
+  [ "$(id -u)" = 0 ] || fail "these packages are missing and only root can install them: ${missing[*]}"
+  command -v apt-get >/dev/null || fail "these packages are missing and there is no apt-get: ${missing[*]}; install them and run this again"
+  say "==> installing ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null 2>&1 || { apt-get update -q >/dev/null; apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null; } \
+    || fail "apt-get could not install ${missing[*]}: run apt-get install ${missing[*]} to see why"
+}
+
+need_node() {
+  command -v node >/dev/null && command -v npm >/dev/null || fail "Node.js 20 or later with npm is needed to build skiff: install it and run this again"
+  local major; major=$(node -p 'process.versions.node.split(".")[0]')
+  [ "$major" -ge 20 ] || fail "Node.js 20 or later is needed, this is $(node --version)"
+}
+
+# The lock file decides; a stamp of it in node_modules tells whether there is anything to do.
+need_npm_packages() {
+  local stamp; stamp=$(sha256sum package-lock.json | cut -d' ' -f1)
+  if [ "$(cat node_modules/.skiff-stamp 2>/dev/null)" != "$stamp" ]; then
+    say "==> installing npm packages"
+    npm ci --no-audit --no-fund --loglevel=error >&2 || fail "npm ci failed: see above"
+    printf '%s' "$stamp" > node_modules/.skiff-stamp
+  fi
+  export PATH="$PWD/node_modules/.bin:$PATH"
+}
+
+need_generated() {
+  if [ ! -e api/types/generated/models.ts ] || [ ! -e api/schema/generated ] || [ -n "$(find scripts/generate*.ts api/schema/*.ts package-lock.json -newer api/types/generated/models.ts -print -quit)" ]; then
+    say "==> generating API types and schema"
+    node scripts/generate.ts
+  fi
+}
+
+# Builds dist/skiff unless it is newer than every source.
+need_binary() {
+  if [ ! -e dist/skiff ] || [ -n "$(find base api server agent cri cni scripts/build.ts package-lock.json -newer dist/skiff -name '*.ts' -not -name '*.test.ts' -print -quit)" ]; then
+    say "==> building dist/skiff"
+    node scripts/build.ts >&2
+  fi
+}

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Every check, from a fresh clone on a bare machine: installs what the tests need, generates, type check, lint, unit and contract tests, build, whole-system tests. Ends with `N passed, N failed, N skipped`.
+set -euo pipefail
+. "$(dirname "$0")/setup.sh"
+
+need_node
+need_packages runc:runc conmon:conmon nft:nftables ip:iproute2 nsenter:util-linux busybox:busybox docker-registry:docker-registry openssl:openssl python3:python3 make:make g++:g++ strip:binutils kubectl:kubernetes-client
+need_npm_packages
+need_generated
+
+say "==> type check"
+tsc -p .
+say "==> lint"
+oxlint --type-aware --deny-warnings
+need_binary
+
+tally=$(mktemp)
+trap 'rm -f "$tally"' EXIT
+failed=0
+say "==> unit and contract tests"
+node scripts/run-tests.ts --tally "$tally" || failed=1
+say "==> whole-system tests"
+node scripts/run-tests.ts --whole --tally "$tally" || failed=1
+awk '{p+=$1; f+=$2; s+=$3} END {printf "%d passed, %d failed, %d skipped\n", p, f, s}' "$tally"
+exit $failed

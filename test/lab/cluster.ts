@@ -1,0 +1,113 @@
+/** A cluster in a lab: a server on the first host, agents on the others, the real binary, the real kubectl. */
+import type { ChildProcess } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { registryWithTestImages } from '../images/test-images.ts'
+import type { LabHost } from './host.ts'
+import { Lab } from './lab.ts'
+
+const BINARY = join(import.meta.dirname, '../../dist/skiff')
+
+export interface ClusterOptions {
+  hosts: number
+  serverFlags?: readonly string[]
+  agentFlags?: readonly string[]
+}
+
+export class Cluster {
+  readonly lab: Lab
+  readonly #options: ClusterOptions
+  readonly #running = new Map<string, ChildProcess>()
+
+  private constructor(lab: Lab, options: ClusterOptions) {
+    this.lab = lab
+    this.#options = options
+  }
+
+  /** Up to the point where every node is Ready. */
+  static async create(options: ClusterOptions): Promise<Cluster> {
+    if (!existsSync(BINARY)) throw new Error('dist/skiff is not built: npm run build')
+    const lab = await Lab.create({ hosts: options.hosts, registryDir: await registryWithTestImages() })
+    const cluster = new Cluster(lab, options)
+    try {
+      for (const host of lab.hosts) {
+        cluster.start(host)
+        if (host === cluster.server) await cluster.waitForApi()
+      }
+      await cluster.waitForNodes()
+    } catch (error) {
+      const logs = lab.hosts.map((h) => `--- ${h.name}\n${existsSync(join(h.dir, 'skiff.log')) ? h.log('skiff').split('\n').slice(-40).join('\n') : ''}`).join('\n')
+      await cluster.destroy()
+      throw new Error(`the cluster did not come up: ${(error as Error).message}\n${logs}`, { cause: error })
+    }
+    return cluster
+  }
+
+  static open(lab: Lab): Cluster {
+    return new Cluster(lab, { hosts: lab.hosts.length })
+  }
+
+  get server(): LabHost {
+    const first = this.lab.hosts[0]
+    if (!first) throw new Error('the lab has no hosts')
+    return first
+  }
+
+  get token(): string {
+    return readFileSync(join(this.server.dataDir, 'server/token'), 'utf8').trim()
+  }
+
+  /** Starts skiff on a host, as server on the first, as agent elsewhere. */
+  start(host: LabHost): ChildProcess {
+    const node = ['--data-dir', host.dataDir, '--state-dir', host.stateDir, '--node-name', host.name, '--node-ip', host.ip, '--cgroup-root', host.cgroupRoot, '--log-format', 'text']
+    const verb = host === this.server
+      ? ['server', '--write-kubeconfig', host.kubeconfig, '--advertise-address', host.ip, ...(this.#options.serverFlags ?? [])]
+      : ['agent', '--server', `https://${this.server.ip}:6443`, '--token', this.token, ...(this.#options.agentFlags ?? [])]
+    const child = host.start('skiff', [BINARY, ...verb, ...node])
+    this.#running.set(host.name, child)
+    return child
+  }
+
+  /** Sends a signal to skiff on a host and waits for its end; containers stay. */
+  async stop(host: LabHost, signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    const child = this.#running.get(host.name)
+    const skiff = () => host.processes().filter((p) => / (server|agent) .*--data-dir/.test(p.command) && !p.command.startsWith('nsenter'))
+    for (const { pid } of skiff()) process.kill(pid, signal)
+    await until(`skiff on ${host.name} ends after ${signal}`, 15_000, () => skiff().length === 0)
+    this.#running.delete(host.name)
+    return child?.exitCode ?? null
+  }
+
+  kubectl(args: readonly string[], options: { input?: string; timeoutMs?: number } = {}) {
+    return this.server.run(['kubectl', '--kubeconfig', this.server.kubeconfig, ...args], options)
+  }
+
+  /** Throws unless kubectl exits 0. */
+  must(args: readonly string[], options: { input?: string; timeoutMs?: number } = {}): Promise<string> {
+    return this.server.must(['kubectl', '--kubeconfig', this.server.kubeconfig, ...args], options)
+  }
+
+  async waitForApi(): Promise<void> {
+    await until('the API server is ready', 30_000, async () => existsSync(this.server.kubeconfig) && (await this.kubectl(['get', '--raw', '/readyz'])).stdout === 'ok')
+  }
+
+  async waitForNodes(): Promise<void> {
+    await until('all nodes are Ready', 60_000, async () => {
+      const { stdout } = await this.kubectl(['get', 'nodes', '-o', 'jsonpath={range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\\n"}{end}'])
+      return stdout.split('\n').filter((l) => l === 'True').length === this.lab.hosts.length
+    })
+  }
+
+  destroy(options: { keepFiles?: boolean } = {}): Promise<void> {
+    return this.lab.destroy(options)
+  }
+}
+
+/** Looks until it holds; the only wait of the whole-system tests. Fails with what was waited for. */
+export async function until(what: string, timeoutMs: number, holds: () => boolean | Promise<boolean>): Promise<void> {
+  for (const deadline = Date.now() + timeoutMs; ; ) {
+    if (await holds()) return
+    if (Date.now() > deadline) throw new Error(`not within ${timeoutMs / 1000} s: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}

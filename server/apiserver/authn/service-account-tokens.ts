@@ -1,0 +1,251 @@
+/**
+ * Service account tokens (KEP-1205, KEP-4193): issuing as the TokenRequest API does, verifying, and the OIDC
+ * discovery documents. Claims and messages are upstream's.
+ */
+import { createHash, createPublicKey } from 'node:crypto'
+import { NODES, PODS, SECRETS, SERVICE_ACCOUNTS, type KubeObject, type Node, type Pod, type ResourceRef, type Secret, type ServiceAccount, type Stored, type UserInfo } from '#api/types/index.ts'
+import type { Clock } from '#base/clock.ts'
+import { uuid, type Random } from '#base/random.ts'
+import { spkiOf } from '#base/x509/index.ts'
+import type { SigningKey } from '../pki/service-account-keys.ts'
+import { isJwtShaped, signJwt, verifyJwt, type JwtClaims } from './jwt.ts'
+import type { Lookup } from './lookup.ts'
+
+export interface TokenOptions {
+  /** The first signs. */
+  keys: readonly SigningKey[]
+  /** `https://kubernetes.default.svc.<domain>` */
+  issuer: string
+  /** Audiences of the API itself; default: the issuer. A token must carry one of them to be let in. */
+  apiAudiences?: readonly string[]
+  lookup: Lookup
+  clock: Clock
+  random: Random
+}
+
+export interface BoundObjectRef { apiVersion?: string; kind?: string; name?: string; uid?: string }
+
+export interface TokenRequestInput {
+  namespace: string
+  serviceAccount: string
+  /** Empty: the API's own. */
+  audiences: readonly string[]
+  /** Default 3600. */
+  expirationSeconds?: number | undefined
+  boundObjectRef?: BoundObjectRef | undefined
+}
+
+export type IssueResult =
+  | { ok: true; token: string; expirationTimestamp: string; audiences: readonly string[]; expirationSeconds: number }
+  /** For a Status: `code` 400, 404, 409 or 422. */
+  | { ok: false; code: number; reason: string; message: string }
+
+export type TokenVerdict = { ok: true; user: UserInfo; audiences: readonly string[] } | { ok: false; because: string }
+
+export interface ServiceAccountTokens {
+  issueToken(input: TokenRequestInput): Promise<IssueResult>
+  /** `audiences` undefined: the API's. For TokenReview with spec.audiences. */
+  verify(token: string, audiences?: readonly string[]): Promise<TokenVerdict>
+  /** `/.well-known/openid-configuration`. */
+  openIdConfiguration(): unknown
+  /** `/openid/v1/jwks`. */
+  jwks(): unknown
+}
+
+/** Upstream's bounds of spec.expirationSeconds. */
+const EXPIRATION_SECONDS_MIN = 600
+const EXPIRATION_SECONDS_MAX = 2 ** 32
+/** The expiration that marks an injected volume's token: upstream keeps such a token alive a year so that old clients which never re-read it do not break, and warns instead. */
+const WARN_ONLY_SECONDS = 3607
+const EXTENDED_SECONDS = 365 * 24 * 3600
+/** How far apart clocks may be for nbf, and how long a deleted owner is still believed (upstream's leeway). */
+const LEEWAY_SECONDS = 60
+/** Signatures already checked, by the token's hash: a busy cluster has a few hundred pods. */
+const VERIFIED_MAX = 1024
+
+const BINDABLE: Readonly<Record<string, { ref: ResourceRef; claim: string }>> = {
+  Pod: { ref: PODS, claim: 'pod' }, Secret: { ref: SECRETS, claim: 'secret' }, Node: { ref: NODES, claim: 'node' },
+}
+
+interface Named { name: string; uid: string }
+
+export function createServiceAccountTokens(options: TokenOptions): ServiceAccountTokens {
+  const { keys, issuer, lookup, clock, random } = options
+  const apiAudiences = options.apiAudiences ?? [issuer]
+  const verified = new Map<string, JwtClaims>()
+
+  const nowSeconds = () => Math.floor(clock.nowMs() / 1000)
+
+  /** Signature and form, remembered; everything that can change is checked again each time. */
+  const claimsOf = (token: string): { ok: true; claims: JwtClaims } | { ok: false; because: string } => {
+    const hash = createHash('sha256').update(token).digest('base64')
+    const known = verified.get(hash)
+    if (known) return { ok: true, claims: known }
+    const result = verifyJwt(token, keys)
+    if (!result.ok) return result
+    if (verified.size >= VERIFIED_MAX) verified.delete(verified.keys().next().value ?? '')
+    verified.set(hash, result.claims)
+    return result
+  }
+
+  return {
+    async issueToken(input) {
+      const seconds = input.expirationSeconds ?? 3600
+      const invalid = expirationProblem(seconds)
+      if (invalid) return { ok: false, code: 422, reason: 'Invalid', message: `TokenRequest.authentication.k8s.io ${JSON.stringify(input.serviceAccount)} is invalid: spec.expirationSeconds: Invalid value: ${seconds}: ${invalid}` }
+      const account = await lookup.get<ServiceAccount>(SERVICE_ACCOUNTS, input.serviceAccount, input.namespace)
+      if (!account) return { ok: false, code: 404, reason: 'NotFound', message: `serviceaccounts ${JSON.stringify(input.serviceAccount)} not found` }
+      const bound = await findBound(lookup, input)
+      if (!bound.ok) return bound
+      const audiences = input.audiences.length > 0 ? input.audiences : apiAudiences
+      const now = nowSeconds()
+      const extended = seconds === WARN_ONLY_SECONDS && bound.claims['pod'] !== undefined && audiences.every((a) => apiAudiences.includes(a))
+      const token = signJwt({
+        aud: audiences, exp: now + (extended ? EXTENDED_SECONDS : seconds), iat: now, iss: issuer, jti: uuid(random),
+        'kubernetes.io': {
+          namespace: input.namespace, ...bound.claims, serviceaccount: { name: account.metadata.name, uid: account.metadata.uid }, ...(extended && { warnafter: now + seconds }),
+        },
+        nbf: now, sub: userName(input.namespace, input.serviceAccount),
+      }, keys[0] as SigningKey)
+      return { ok: true, token, expirationTimestamp: new Date((now + seconds) * 1000).toISOString().replace(/\.\d+Z$/, 'Z'), audiences, expirationSeconds: seconds }
+    },
+
+    async verify(token, wanted = apiAudiences) {
+      if (!isJwtShaped(token)) return { ok: false, because: 'not a service account token' }
+      const result = claimsOf(token)
+      if (!result.ok) return result
+      const claims = parseClaims(result.claims)
+      if (!claims) return { ok: false, because: 'the claims are not those of a service account' }
+      if (claims.issuer !== issuer) return { ok: false, because: 'issued by somebody else' }
+      const now = nowSeconds()
+      if (now - LEEWAY_SECONDS > claims.expires) return { ok: false, because: 'service account token has expired' }
+      if (now + LEEWAY_SECONDS < claims.notBefore) return { ok: false, because: 'service account token is not valid yet' }
+      const audiences = claims.audiences.filter((a) => wanted.includes(a))
+      if (audiences.length === 0) return { ok: false, because: `token audiences ${JSON.stringify(claims.audiences)} is invalid for the target audiences ${JSON.stringify(wanted)}` }
+      const problem = await ownerProblem(lookup, claims, now)
+      return problem ? { ok: false, because: problem } : { ok: true, user: userOf(claims), audiences }
+    },
+
+    openIdConfiguration: () => ({
+      issuer, jwks_uri: `${issuer}/openid/v1/jwks`, response_types_supported: ['id_token'], subject_types_supported: ['public'], id_token_signing_alg_values_supported: ['ES256'],
+    }),
+
+    jwks: () => ({
+      keys: keys.map(({ kid, key }) => {
+        const { x, y } = createPublicKey({ key: spkiOf(key), format: 'der', type: 'spki' }).export({ format: 'jwk' })
+        return { use: 'sig', kty: 'EC', kid, crv: 'P-256', alg: 'ES256', x, y }
+      }),
+    }),
+  }
+}
+
+function expirationProblem(seconds: number): string | undefined {
+  if (!Number.isInteger(seconds) || seconds < EXPIRATION_SECONDS_MIN) return 'may not specify a duration less than 10 minutes'
+  if (seconds > EXPIRATION_SECONDS_MAX) return 'may not specify a duration larger than 2^32 seconds'
+  return undefined
+}
+
+type Bound = { ok: true; claims: Record<string, Named> } | { ok: false; code: number; reason: string; message: string }
+
+async function findBound(lookup: Lookup, input: TokenRequestInput): Promise<Bound> {
+  const wanted = input.boundObjectRef
+  if (!wanted) return { ok: true, claims: {} }
+  const kind = BINDABLE[wanted.kind ?? '']
+  const apiVersion = wanted.apiVersion ?? ''
+  if (!kind || apiVersion !== 'v1') return { ok: false, code: 400, reason: 'BadRequest', message: `cannot bind token to object of type ${apiVersion}, Kind=${wanted.kind ?? ''}` }
+  const name = wanted.name ?? ''
+  const object = await lookup.get<KubeObject>(kind.ref, name, kind.ref.namespaced ? input.namespace : undefined)
+  if (!object) return { ok: false, code: 404, reason: 'NotFound', message: `${kind.ref.resource} ${JSON.stringify(name)} not found` }
+  if (wanted.uid !== undefined && wanted.uid !== '' && wanted.uid !== object.metadata.uid) {
+    return { ok: false, code: 409, reason: 'Conflict', message: `Operation cannot be fulfilled on ${kind.ref.resource} ${JSON.stringify(name)}: the UID in the bound object reference (${wanted.uid}) does not match the UID in record. The object might have been deleted and then recreated` }
+  }
+  const claims: Record<string, Named> = { [kind.claim]: { name, uid: object.metadata.uid } }
+  if (kind.ref === PODS) {
+    const { spec } = object as Stored<Pod>
+    if ((spec?.serviceAccountName ?? '') !== input.serviceAccount) return { ok: false, code: 400, reason: 'BadRequest', message: `cannot bind token for serviceaccount ${JSON.stringify(input.serviceAccount)} to pod running with different serviceaccount name.` }
+    // Which node the pod runs on travels with its token, so that its use elsewhere can be told (KEP-4193).
+    const node = spec?.nodeName ? await lookup.get<Node>(NODES, spec.nodeName) : undefined
+    if (node) claims['node'] = { name: node.metadata.name, uid: node.metadata.uid }
+  }
+  return { ok: true, claims }
+}
+
+interface ServiceAccountClaims {
+  issuer: string
+  audiences: string[]
+  expires: number
+  notBefore: number
+  id: string | undefined
+  namespace: string
+  account: Named
+  pod: Named | undefined
+  secret: Named | undefined
+  node: Named | undefined
+}
+
+function parseClaims(claims: JwtClaims): ServiceAccountClaims | undefined {
+  const own = claims['kubernetes.io']
+  if (typeof own !== 'object' || own === null) return undefined
+  const { namespace, serviceaccount, pod, secret, node } = own as Record<string, unknown>
+  const account = parseNamed(serviceaccount)
+  const { iss, aud, exp, nbf, sub, jti } = claims
+  const audiences = typeof aud === 'string' ? [aud] : Array.isArray(aud) ? aud.filter((a) => typeof a === 'string') : []
+  if (typeof namespace !== 'string' || !account || typeof iss !== 'string' || typeof exp !== 'number') return undefined
+  // The subject is what other verifiers go by: a token must not say two things.
+  if (sub !== userName(namespace, account.name)) return undefined
+  return {
+    issuer: iss, audiences, expires: exp, notBefore: typeof nbf === 'number' ? nbf : 0, id: typeof jti === 'string' ? jti : undefined,
+    namespace, account, pod: parseNamed(pod), secret: parseNamed(secret), node: parseNamed(node),
+  }
+}
+
+function parseNamed(value: unknown): Named | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  const { name, uid } = value as Record<string, unknown>
+  return typeof name === 'string' && typeof uid === 'string' ? { name, uid } : undefined
+}
+
+/** A token lives no longer than its account and what it is bound to. */
+async function ownerProblem(lookup: Lookup, claims: ServiceAccountClaims, nowSeconds: number): Promise<string | undefined> {
+  const { namespace, account, pod, secret } = claims
+  const isGone = (o: KubeObject | undefined) => !o || (o.metadata?.deletionTimestamp !== undefined && Date.parse(o.metadata.deletionTimestamp) / 1000 < nowSeconds - LEEWAY_SECONDS)
+  const found = await lookup.get<ServiceAccount>(SERVICE_ACCOUNTS, account.name, namespace)
+  if (isGone(found)) return `service account ${namespace}/${account.name} has been deleted`
+  if (found?.metadata.uid !== account.uid) return `service account UID (${found?.metadata.uid}) does not match claim (${account.uid})`
+  if (secret) {
+    const object = await lookup.get<Secret>(SECRETS, secret.name, namespace)
+    if (isGone(object)) return 'service account token has been invalidated'
+    if (object?.metadata.uid !== secret.uid) return `secret UID (${object?.metadata.uid}) does not match service account secret ref claim (${secret.uid})`
+  }
+  if (pod) {
+    const object = await lookup.get<Pod>(PODS, pod.name, namespace)
+    if (isGone(object)) return 'service account token has been invalidated'
+    if (object?.metadata.uid !== pod.uid) return `pod UID (${object?.metadata.uid}) does not match service account pod ref claim (${pod.uid})`
+  } else if (claims.node) {
+    // A node named beside a pod is only told; one bound alone must exist (KEP-4193).
+    const object = await lookup.get<Node>(NODES, claims.node.name)
+    if (isGone(object)) return 'service account token has been invalidated'
+    if (object?.metadata.uid !== claims.node.uid) return `node UID (${object?.metadata.uid}) does not match service account node ref claim (${claims.node.uid})`
+  }
+  return undefined
+}
+
+function userOf(claims: ServiceAccountClaims): UserInfo {
+  const extra: Record<string, string[]> = {}
+  if (claims.id !== undefined) extra['authentication.kubernetes.io/credential-id'] = [`JTI=${claims.id}`]
+  if (claims.node) {
+    extra['authentication.kubernetes.io/node-name'] = [claims.node.name]
+    extra['authentication.kubernetes.io/node-uid'] = [claims.node.uid]
+  }
+  if (claims.pod) {
+    extra['authentication.kubernetes.io/pod-name'] = [claims.pod.name]
+    extra['authentication.kubernetes.io/pod-uid'] = [claims.pod.uid]
+  }
+  return {
+    name: userName(claims.namespace, claims.account.name), uid: claims.account.uid,
+    groups: ['system:serviceaccounts', `system:serviceaccounts:${claims.namespace}`, 'system:authenticated'],
+    extra,
+  }
+}
+
+const userName = (namespace: string, name: string): string => `system:serviceaccount:${namespace}:${name}`

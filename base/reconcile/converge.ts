@@ -9,8 +9,8 @@ export interface Model<W, V, A> {
   world: W
   view(world: W): V
   decide(view: V, ctx: DecideContext): Decision<A>
-  /** One action changes the model world, as the API server and the nodes would. Throws when the world would refuse it. */
-  apply(world: W, action: A): void
+  /** One action changes the model world, as the API server and the nodes would. 'refused' (a conflict, say) ends the pass, as in the loop. */
+  apply(world: W, action: A): void | 'refused'
   /** The world moves by itself (a pod becomes ready): true when something changed. Called once a pass. */
   live?(world: W, ctx: DecideContext): boolean
   /** Throws when a limit is broken; called after every action and every `live`. */
@@ -38,15 +38,11 @@ export function converge<W, V, A>(model: Model<W, V, A>, options: ConvergeOption
     const decision = model.decide(model.view(model.world), ctx)
     for (const action of decision.actions) {
       if (rough && options.random.next() < rough.fail) break
-      model.apply(model.world, action)
+      if (model.apply(model.world, action) === 'refused') break
       actions.push(action)
       model.law?.(model.world)
       if (rough && options.random.next() < rough.twice) {
-        try {
-          model.apply(model.world, action)
-        } catch {
-          break // The world refused the repetition, as it should: the pass ends there, as in the loop.
-        }
+        if (model.apply(model.world, action) === 'refused') break
         model.law?.(model.world)
       }
     }

@@ -1,0 +1,29 @@
+/** The controllers skiff runs: one line each. They know nothing of each other; all are clients of the public API. */
+import type { Controller, ControllerDeps, ControllerFactory } from './controller.ts'
+import { deploymentController } from './deployment/controller.ts'
+import { namespaceController } from './namespace/controller.ts'
+import { replicaSetController } from './replicaset/controller.ts'
+import { rootCaController } from './root-ca/controller.ts'
+import { serviceAccountController } from './serviceaccount/controller.ts'
+
+export type { Controller, ControllerDeps, ControllerFactory, ControllersConfig } from './controller.ts'
+
+export const CONTROLLERS: readonly ControllerFactory[] = [
+  namespaceController,
+  serviceAccountController,
+  rootCaController,
+  deploymentController,
+  replicaSetController,
+]
+
+/**
+ * Runs all controllers until the signal aborts; resolves when their work in flight has ended. Starts the informers it
+ * was given (others may have registered theirs), waits for them, then works. `more`: controllers made elsewhere.
+ */
+export async function startControllers(deps: ControllerDeps, signal: AbortSignal, more: readonly ControllerFactory[] = []): Promise<void> {
+  const controllers: Controller[] = [...CONTROLLERS, ...more].map((make) => make(deps))
+  await deps.informers.start(signal)
+  if (signal.aborted) return
+  deps.log.info('controllers started', { count: controllers.length })
+  await Promise.all(controllers.map((c) => c.run(signal)))
+}

@@ -53,7 +53,7 @@ class VxlanOverlay implements Overlay {
   async start(context: OverlayContext): Promise<void> {
     const { device, nodeIp, exec } = this.#options
     const underlay = context.links.find((link) => link.addresses.some((a) => a.split('/')[0] === nodeIp))
-    const commands = decideDevice(context.links, { device, nodeIp, mac: this.#mac, mtu: this.podMtu(underlay) })
+    const commands = decideDevice(context.links, { device, nodeIp, mac: this.#mac, mtu: this.podMtu(underlay), address: `${this.#options.sourceAddress}/32` })
     await ipBatch(exec, commands)
     if (commands.some((c) => c.startsWith('link add'))) await this.#disableChecksumOffload()
     this.#entries = undefined
@@ -132,7 +132,7 @@ class VxlanOverlay implements Overlay {
 }
 
 /** `ip` commands that make the device right; none when it is. Pure. */
-export function decideDevice(links: readonly Link[], wish: { device: string; nodeIp: string; mac: string; mtu: number }): string[] {
+export function decideDevice(links: readonly Link[], wish: { device: string; nodeIp: string; mac: string; mtu: number; address: string }): string[] {
   const d = wish.device
   const other = links.find((link) => link.name !== d && link.vxlan?.id === VNI && link.vxlan.port === PORT)
   if (other) throw new CodedError('VXLAN_TAKEN', `device ${other.name} already uses VXLAN network ${VNI} on UDP ${PORT} (another cluster's network?); remove it with: ip link del ${other.name}`)
@@ -144,11 +144,15 @@ export function decideDevice(links: readonly Link[], wish: { device: string; nod
       `link add name ${d} address ${wish.mac} mtu ${wish.mtu} type vxlan id ${VNI} dstport ${PORT} local ${wish.nodeIp} nolearning`,
       `link set dev ${d} addrgenmode none`,
       `link set dev ${d} up`,
+      // The bridge's address once more: masquerading takes its source from the device a packet leaves by.
+      `addr add ${wish.address} dev ${d}`,
     ]
   }
   return [
     ...(is.mac === wish.mac ? [] : [`link set dev ${d} address ${wish.mac}`]),
     ...(is.mtu === wish.mtu ? [] : [`link set dev ${d} mtu ${wish.mtu}`]),
     ...(is.isUp ? [] : [`link set dev ${d} up`]),
+    ...(is.addresses.includes(wish.address) ? [] : [`addr add ${wish.address} dev ${d}`]),
+    ...is.addresses.filter((a) => a !== wish.address).map((a) => `addr del ${a} dev ${d}`),
   ]
 }

@@ -1,0 +1,236 @@
+/**
+ * Keeps the nftables table `skiff-proxy` in line with Services and EndpointSlices: told of changes, each change is one
+ * transaction. Runs without its API server: rules stay, caches stay.
+ */
+import { backoffMs, type BackoffPolicy } from '#base/backoff.ts'
+import type { Clock } from '#base/clock.ts'
+import type { Log } from '#base/log.ts'
+import type { Informers } from '#api/client/client.ts'
+import { ENDPOINT_SLICES, keyOf, SERVICES, type EndpointSlice, type Service } from '#api/types/index.ts'
+import { applyNft, deleteTable, diffTable, observeTable, systemExec, type Exec } from '#cni/index.ts'
+import { baseTable, PROXY_TABLE } from './base-table.ts'
+import { forgetFlows, type Flows } from './conntrack.ts'
+import { RuleTable } from './rule-table.ts'
+import { serviceRules, type Fragment } from './rules.ts'
+import { BY_SERVICE, indexByService, serviceKeyOf } from './slices.ts'
+
+export interface ProxyOptions {
+  informers: Informers
+  nodeName: string
+  /** Where node ports answer. */
+  nodeIps: readonly string[]
+  clusterCidr: string
+  serviceCidr?: string
+  /** The node's zone label, for topology hints. */
+  zone?: string
+  log: Log
+  clock: Clock
+  exec?: Exec
+}
+
+export interface Proxy {
+  /**
+   * Waits for the informers, brings the kernel's table in line (what is right stays untouched), then follows changes until
+   * the signal aborts. Resolves when the first sync is in the kernel or the signal aborted; never rejects.
+   */
+  start(signal: AbortSignal): Promise<void>
+  /** Compares everything with the kernel again: after someone flushed the rules. */
+  resync(): void
+  /** Removes the table: for uninstall and the lab. The loop must have ended. */
+  destroy(): Promise<void>
+}
+
+/** Changes that come together (a rolling update, an agent catching up) make one transaction; the first of them does not wait. */
+const WINDOW_MS = 50
+/** Emptied chains are deleted once nothing has changed for so long. */
+const SWEEP_MS = 1_000
+/** How often the table is looked for: `systemctl restart nftables` flushes everyone's. One `nft list chain`, some 5 ms. */
+const VERIFY_MS = 60_000
+const RETRY: BackoffPolicy = { baseMs: 500, maxMs: 30_000, jitter: 0 }
+
+export function createProxy(options: ProxyOptions): Proxy {
+  return new ServiceProxy(options)
+}
+
+class ServiceProxy implements Proxy {
+  readonly #options: ProxyOptions
+  readonly #exec: Exec
+  readonly #log: Log
+  readonly #table: RuleTable
+  readonly #dirty = new Set<string>()
+  #needsFull = true
+  #failures = 0
+  #wake: () => void = () => undefined
+  #flows: Flows = { fronts: new Set(), backends: new Set() }
+
+  constructor(options: ProxyOptions) {
+    this.#options = options
+    this.#exec = options.exec ?? systemExec
+    this.#log = options.log
+    this.#table = new RuleTable(baseTable({ nodeIps: options.nodeIps, serviceCidr: options.serviceCidr }))
+  }
+
+  start(signal: AbortSignal): Promise<void> {
+    const first = Promise.withResolvers<void>()
+    void this.#run(signal, first.resolve).finally(first.resolve)
+    return first.promise
+  }
+
+  resync(): void {
+    this.#needsFull = true
+    this.#wake()
+  }
+
+  async destroy(): Promise<void> {
+    await deleteTable(this.#exec, PROXY_TABLE)
+  }
+
+  async #run(signal: AbortSignal, onFirst: () => void): Promise<void> {
+    const { informers } = this.#options
+    const services = informers.of<Service>(SERVICES)
+    const slices = informers.of<EndpointSlice>(ENDPOINT_SLICES, { indexes: { [BY_SERVICE]: indexByService } })
+    const mark = (key: string | undefined) => {
+      if (key === undefined) return
+      this.#dirty.add(key)
+      this.#wake()
+    }
+    const unsubscribe = [
+      services.onChange((before, after) => mark(keyOf(after ?? before ?? {}))),
+      slices.onChange((before, after) => {
+        mark(before && serviceKeyOf(before))
+        mark(after && serviceKeyOf(after))
+      }),
+    ]
+    try {
+      // Before everything is known nothing is taken away: rules of an earlier run keep working.
+      if (!await isSettledBefore(Promise.all([services.synced, slices.synced]), signal)) return
+      for (const service of services.list()) this.#dirty.add(keyOf(service))
+      while (!signal.aborted) {
+        const isDone = await this.#sync((key) => {
+          const service = services.get(key)
+          return service && serviceRules(service, slices.byIndex(BY_SERVICE, key), this.#options)
+        })
+        if (isDone) onFirst()
+        await this.#pause(signal, isDone ? WINDOW_MS : backoffMs(RETRY, this.#failures))
+        if (isDone) await this.#waitForWork(signal)
+      }
+    } catch (error) {
+      if (!signal.aborted) this.#log.error('the service proxy stopped', { error })
+    } finally {
+      for (const end of unsubscribe) end()
+      this.#wake = () => undefined
+    }
+  }
+
+  /** One transaction for all that is due. False when nft refused: then the kernel is looked at again. */
+  async #sync(rulesOf: (key: string) => Fragment | undefined): Promise<boolean> {
+    for (const key of this.#dirty) {
+      const before = this.#table.fragment(key)
+      const after = rulesOf(key)
+      this.#table.put(key, after)
+      noteFlows(this.#flows, before, after)
+    }
+    this.#dirty.clear()
+    try {
+      if (this.#needsFull) await this.#syncAll()
+      else await this.#syncPending()
+      this.#failures = 0
+    } catch (error) {
+      this.#needsFull = true
+      this.#failures++
+      this.#log.error('cannot apply Service rules; trying again', { error, attempt: this.#failures })
+      return false
+    }
+    const flows = this.#flows
+    this.#flows = { fronts: new Set(), backends: new Set() }
+    await forgetFlows(this.#exec, flows, this.#log)
+    return true
+  }
+
+  async #syncAll(): Promise<void> {
+    const actual = await observeTable(this.#exec, PROXY_TABLE)
+    const plan = diffTable(actual, this.#table.desired)
+    await applyNft(this.#exec, plan.commands)
+    if (plan.kind === 'create') this.#table.settled({ chains: [], sets: [] })
+    else this.#table.settled({ chains: actual?.chains.keys() ?? [], sets: actual?.sets.keys() ?? [] })
+    this.#needsFull = false
+  }
+
+  async #syncPending(): Promise<void> {
+    const { before, scope, isEmpty } = this.#table.pending()
+    if (isEmpty) return
+    const plan = diffTable(before, this.#table.desired, scope)
+    await applyNft(this.#exec, plan.commands)
+    this.#table.settled()
+  }
+
+  async #sweep(): Promise<void> {
+    const { chains, sets } = this.#table.takeStale()
+    const t = `ip ${PROXY_TABLE}`
+    try {
+      await applyNft(this.#exec, [...chains.map((name) => `delete chain ${t} ${name}`), ...sets.map((name) => `delete set ${t} ${name}`)])
+    } catch (error) {
+      this.#needsFull = true
+      this.#log.warn('cannot delete unused chains; comparing everything', { error })
+    }
+  }
+
+  /** Returns when something is to be done. Sweeps and verifies while nothing is. */
+  async #waitForWork(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && this.#dirty.size === 0 && !this.#needsFull) {
+      const hasStale = this.#table.hasStale()
+      const isWoken = await this.#sleepOrWake(signal, hasStale ? SWEEP_MS : VERIFY_MS)
+      if (isWoken || signal.aborted) continue
+      if (hasStale) await this.#sweep()
+      else if (!await this.#isTableThere()) {
+        this.#log.warn('the Service rules are gone from the kernel (flushed by another program?); putting them back')
+        this.#needsFull = true
+      }
+    }
+  }
+
+  async #isTableThere(): Promise<boolean> {
+    const result = await this.#exec(['nft', 'list', 'chain', 'ip', PROXY_TABLE, 'services']).catch(() => undefined)
+    return result === undefined || result.code === 0
+  }
+
+  async #sleepOrWake(signal: AbortSignal, ms: number): Promise<boolean> {
+    const woken = Promise.withResolvers<boolean>()
+    this.#wake = () => woken.resolve(true)
+    const cancel = this.#options.clock.after(ms, () => woken.resolve(false))
+    const onAbort = () => woken.resolve(true)
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      return await woken.promise
+    } finally {
+      cancel()
+      signal.removeEventListener('abort', onAbort)
+      this.#wake = () => undefined
+    }
+  }
+
+  async #pause(signal: AbortSignal, ms: number): Promise<void> {
+    // Woken too early on purpose only by the abort: changes in this time are what the window is for.
+    await this.#options.clock.sleep(ms, signal).catch(() => undefined)
+  }
+}
+
+/** False when the signal aborted first. */
+async function isSettledBefore(ready: Promise<unknown>, signal: AbortSignal): Promise<boolean> {
+  const aborted = Promise.withResolvers<boolean>()
+  const onAbort = () => aborted.resolve(false)
+  if (signal.aborted) return false
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([ready.then(() => true), aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+/** UDP knows no end of a connection: flows keep going to an endpoint that is gone, or past one that has come. */
+function noteFlows(flows: Flows, before: Fragment | undefined, after: Fragment | undefined): void {
+  const stay = new Set(after?.udp.backends)
+  for (const backend of before?.udp.backends ?? []) if (!stay.has(backend)) flows.backends.add(backend)
+  if ((before?.udp.backends.length ?? 0) === 0 && stay.size > 0) for (const front of after?.udp.fronts ?? []) flows.fronts.add(front)
+}

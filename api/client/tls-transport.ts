@@ -17,6 +17,8 @@ export interface TlsTransportOptions {
   clientCertificate?: () => { cert: string; key: string } | undefined
   /** Asked for before each request; may read a rotating token. */
   bearer?: () => string | undefined | Promise<string | undefined>
+  /** The name its certificate must be for; default: the host of the URL. `kubernetes` is in every API server's, whatever its address. */
+  serverName?: string
   clock: Clock
   /** TCP and TLS to one server; default 5 s. */
   connectMsMax?: number
@@ -78,7 +80,7 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
 
   const connectOne = (server: string, identity: string, tls: { cert: string; key: string } | undefined) => new Promise<Link>((resolve, reject) => {
     const ca = typeof options.ca === 'function' ? options.ca() : options.ca
-    const session = http2.connect(server, { ca, ...tls, ALPNProtocols: ['h2'], settings: { enablePush: false } })
+    const session = http2.connect(server, { ca, ...tls, ...(options.serverName !== undefined && { servername: options.serverName }), ALPNProtocols: ['h2'], settings: { enablePush: false } })
     const link: Link = { server, session, identity, usable: false }
     const timer = clock.after(connectMsMax, () => session.destroy(new CodedError('API_TIMEOUT', `no connection within ${connectMsMax} ms`)))
     const retire = () => { link.usable = false }

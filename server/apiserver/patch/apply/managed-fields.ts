@@ -1,0 +1,107 @@
+/**
+ * metadata.managedFields as data and back: who owns which fields, since when. Identity of an entry is upstream's:
+ * manager, operation, subresource, and for updates the API version.
+ */
+import type { ManagedFieldsEntry } from '#api/types/index.ts'
+import { isEmptySet, parseFieldsV1, recursiveDifference, emptySet, insertPath, toFieldsV1, union, type FieldSet } from './field-set.ts'
+
+export interface Owner {
+  manager: string
+  operation: 'Apply' | 'Update'
+  apiVersion: string
+  subresource: string
+  /** RFC 3339; '' when unknown. */
+  time: string
+  set: FieldSet
+}
+
+/** By `ownerId`. */
+export type Owners = Map<string, Owner>
+
+/** Updates from more managers than this are merged, oldest first, into `ancient-changes`. */
+export const UPDATE_MANAGERS_MAX = 10
+const ANCIENT = 'ancient-changes'
+
+export function ownerId(owner: Pick<Owner, 'manager' | 'operation' | 'apiVersion' | 'subresource'>): string {
+  return JSON.stringify([owner.manager, owner.operation, owner.operation === 'Apply' ? '' : owner.apiVersion, owner.subresource])
+}
+
+/** Undefined when some entry is malformed: upstream then falls back to the live object's. */
+export function parseManagedFields(entries: readonly ManagedFieldsEntry[] | undefined): Owners | undefined {
+  const owners: Owners = new Map()
+  for (const entry of entries ?? []) {
+    const { manager = '', operation, apiVersion = '', subresource = '', time = '' } = entry
+    if (operation !== 'Apply' && operation !== 'Update') return undefined
+    const set = parseFieldsV1(entry.fieldsV1 ?? {})
+    if (!set) return undefined
+    const owner: Owner = { manager, operation, apiVersion, subresource, time, set }
+    const known = owners.get(ownerId(owner))
+    owners.set(ownerId(owner), known ? { ...owner, set: union(known.set, set) } : owner)
+  }
+  return owners
+}
+
+/** A single empty entry asks for managedFields to be dropped altogether; an empty list asks for nothing. */
+export function asksForReset(entries: readonly ManagedFieldsEntry[] | undefined): boolean {
+  return entries?.length === 1 && Object.keys(entries[0] ?? {}).length === 0
+}
+
+/** Entries that own nothing are left out; order as upstream's. */
+export function formatManagedFields(owners: Owners): ManagedFieldsEntry[] {
+  return [...owners.values()]
+    .filter((owner) => !isEmptySet(owner.set))
+    .toSorted((a, b) => compare(a.operation, b.operation) || compare(a.time, b.time) || compare(a.manager, b.manager) || compare(a.apiVersion, b.apiVersion) || compare(a.subresource, b.subresource))
+    .map((owner) => ({
+      manager: owner.manager,
+      operation: owner.operation,
+      apiVersion: owner.apiVersion,
+      ...(owner.time !== '' && { time: owner.time }),
+      fieldsType: 'FieldsV1',
+      fieldsV1: toFieldsV1(owner.set),
+      ...(owner.subresource !== '' && { subresource: owner.subresource }),
+    }))
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+/** Changes `owners`. */
+export function capUpdateManagers(owners: Owners): void {
+  const updaters = [...owners].filter(([, owner]) => owner.operation === 'Update').toSorted(([idA, a], [idB, b]) => compare(a.time, b.time) || compare(idA, idB))
+  let count = updaters.length
+  const firstOfVersion = new Map<string, string>()
+  for (const [id, owner] of updaters) {
+    if (count <= UPDATE_MANAGERS_MAX) return
+    const first = firstOfVersion.get(owner.apiVersion)
+    if (first === undefined) {
+      firstOfVersion.set(owner.apiVersion, id)
+      continue
+    }
+    const bucket: Owner = { manager: ANCIENT, operation: 'Update', apiVersion: owner.apiVersion, subresource: '', time: owner.time, set: owner.set }
+    const bucketId = ownerId(bucket)
+    const held = owners.get(bucketId) ?? owners.get(first)
+    if (!owners.has(bucketId)) owners.delete(first)
+    owners.delete(id)
+    owners.set(bucketId, held ? { ...bucket, set: union(owner.set, held.set) } : bucket)
+    count--
+  }
+}
+
+const UNOWNED: FieldSet = (() => {
+  const set = emptySet()
+  for (const name of ['apiVersion', 'kind']) insertPath(set, [`f:${name}`])
+  for (const name of ['name', 'namespace', 'creationTimestamp', 'selfLink', 'uid', 'clusterName', 'generation', 'managedFields', 'resourceVersion']) insertPath(set, ['f:metadata', `f:${name}`])
+  return set
+})()
+const STATUS: FieldSet = (() => { const set = emptySet(); insertPath(set, ['f:status']); return set })()
+const SPEC: FieldSet = (() => { const set = emptySet(); insertPath(set, ['f:spec']); return set })()
+
+/** Drops what nobody owns, and what this endpoint does not write although the object sent has it. */
+export function ownable(set: FieldSet, endpoint: { subresource: string; hasStatus: boolean }): FieldSet {
+  const owned = recursiveDifference(set, UNOWNED)
+  // `metadata` itself is no field of anybody's.
+  const metadata = owned.children.get('f:metadata')
+  if (metadata?.own) owned.children.set('f:metadata', { own: false, children: metadata.children })
+  if (!endpoint.hasStatus) return owned
+  if (endpoint.subresource === '') return recursiveDifference(owned, STATUS)
+  return endpoint.subresource === 'status' ? recursiveDifference(owned, SPEC) : owned
+}

@@ -1,0 +1,85 @@
+/**
+ * Field ownership for ordinary writes (create, update, patch): what the write added or changed is the writer's from
+ * now on, and nobody else's. Runs after decoding and defaulting, before mutating admission, as upstream's does.
+ */
+import type { SchemaSet } from '#api/schema/schema.ts'
+import type { KubeObject, ObjectMeta } from '#api/types/index.ts'
+import type { Json } from '../result.ts'
+import { compareObjects, equalJson } from './compare.ts'
+import { intersection, isEmptySet, recursiveDifference, difference, union, type FieldSet } from './field-set.ts'
+import { asksForReset, capUpdateManagers, formatManagedFields, ownable, ownerId, parseManagedFields, type Owner, type Owners } from './managed-fields.ts'
+
+export interface TrackUpdate {
+  /** What is stored; undefined on creation. Not changed. */
+  live?: KubeObject | undefined
+  /** The object about to be stored; its metadata.managedFields is set. */
+  next: KubeObject
+  /** `fieldManager`, or the user agent up to its first slash: see `managerName`. */
+  manager: string
+  /** `''` for the object itself; `status`, `scale`, ... */
+  subresource: string
+  apiVersion: string
+  nowMs: number
+  schema: SchemaSet
+  model: string
+  /** The kind has /status: then the main endpoint owns no status, and /status no spec. Default true. */
+  hasStatus?: boolean
+}
+
+export function trackUpdate(write: TrackUpdate): void {
+  const { live, next } = write
+  const meta = (next.metadata ??= {})
+  const given = write.subresource === '' ? meta.managedFields : undefined
+  const kept = live?.metadata?.managedFields
+  if (asksForReset(given)) return setManagedFields(meta, undefined)
+
+  // An object whose managedFields were dropped stays untracked until somebody applies.
+  const owners = (given && given.length > 0 && given !== kept && !equalJson(given, kept) ? parseManagedFields(given) : undefined)
+  if (live && !kept?.length && !owners?.size) return setManagedFields(meta, undefined)
+
+  const changes = compareObjects((live ?? {}) as Json, next as Json, write.model, write.schema)
+  const endpoint = { subresource: write.subresource, hasStatus: write.hasStatus ?? true }
+  const taken = ownable(union(changes.added, changes.modified), endpoint)
+  const removed = ownable(changes.removed, { ...endpoint, hasStatus: false })
+  if (!owners && isEmptySet(taken) && isEmptySet(removed)) return setManagedFields(meta, kept)
+
+  const all = owners ?? parseManagedFields(kept) ?? new Map<string, Owner>()
+  disown(all, taken, removed)
+  if (!isEmptySet(taken)) addUpdate(all, { manager: write.manager, operation: 'Update', apiVersion: write.apiVersion, subresource: write.subresource, time: timeText(write.nowMs), set: taken })
+  capUpdateManagers(all)
+  setManagedFields(meta, formatManagedFields(all))
+}
+
+/** A manager that wrote before keeps what it had and gets the time of this write. */
+function addUpdate(owners: Owners, owner: Owner): void {
+  const id = ownerId(owner)
+  const before = owners.get(id)
+  owners.set(id, before ? { ...owner, set: union(owner.set, before.set) } : owner)
+}
+
+/** Takes fields away from all owners. Changes `owners`. */
+export function disown(owners: Owners, taken: FieldSet, removed: FieldSet, except?: string): void {
+  for (const [id, owner] of owners) {
+    if (id === except) continue
+    const lost = intersection(owner.set, taken)
+    const set = recursiveDifference(isEmptySet(lost) ? owner.set : difference(owner.set, lost), removed)
+    if (isEmptySet(set)) owners.delete(id)
+    else owners.set(id, { ...owner, set })
+  }
+}
+
+function setManagedFields(meta: ObjectMeta, entries: ObjectMeta['managedFields']): void {
+  if (entries && entries.length > 0) meta.managedFields = entries
+  else delete meta.managedFields
+}
+
+/** Whole seconds, UTC. */
+export const timeText = (nowMs: number): string => `${new Date(nowMs).toISOString().slice(0, 19)}Z`
+
+/** What upstream calls a writer that gave no fieldManager: its user agent up to the first slash, at most 128 characters. */
+export function managerName(fieldManager: string | undefined, userAgent: string | undefined): string {
+  if (fieldManager) return fieldManager
+  const name = (userAgent ?? '').split('/', 1)[0] ?? ''
+  return Array.from(name.matchAll(/[\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu), (m) => m[0]).slice(0, 128).join('') || 'unknown'
+}
+

@@ -1,0 +1,78 @@
+/** Where the kernel's controllers are mounted: version 2, version 1, or both (hybrid, where version 1 does the work). */
+import { mkdirSync, readFileSync, rmdirSync, existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { CodedError, hasCode } from '#base/errors.ts'
+import { readMountTable } from './mount-table.ts'
+import type { MountEntry } from './mount-table.ts'
+import type { LinuxResources } from '../runtime.ts'
+
+export interface CgroupLayout {
+  version: 1 | 2
+  /** Controller to mount point; all the same on version 2. */
+  controllers: Map<string, string>
+  /** Swap can be limited together with memory. */
+  hasSwapLimit: boolean
+}
+
+const V1_CONTROLLERS = ['cpu', 'cpuacct', 'cpuset', 'memory', 'devices', 'freezer', 'blkio', 'pids', 'hugetlb', 'perf_event', 'net_cls', 'net_prio', 'rdma', 'misc', 'name=systemd']
+
+export function readCgroupLayout(table: readonly MountEntry[] = readMountTable()): CgroupLayout {
+  const controllers = new Map<string, string>()
+  for (const entry of table) {
+    if (entry.fsType !== 'cgroup') continue
+    for (const option of entry.options) if (V1_CONTROLLERS.includes(option)) controllers.set(option, entry.path)
+  }
+  if (controllers.size > 0) {
+    const memory = controllers.get('memory')
+    return { version: 1, controllers, hasSwapLimit: memory !== undefined && existsSync(join(memory, 'memory.memsw.limit_in_bytes')) }
+  }
+  const unified = table.find((entry) => entry.fsType === 'cgroup2')
+  if (!unified) throw new CodedError('CRI_FAILED', 'no cgroups are mounted: mount cgroup2 at /sys/fs/cgroup (systemd and cgroupfs-mount do)')
+  for (const name of readFileSync(join(unified.path, 'cgroup.controllers'), 'utf8').trim().split(' ')) if (name) controllers.set(name, unified.path)
+  controllers.set('', unified.path)
+  // Version 2 has one switch for both; the runtime leaves it alone where the kernel was built without it.
+  return { version: 2, controllers, hasSwapLimit: true }
+}
+
+/** CRI_FAILED with the mend for a limit that this kernel cannot hold. */
+export function checkResources(resources: LinuxResources, layout: CgroupLayout): void {
+  if (resources.memoryLimitBytes && !layout.controllers.has('memory')) {
+    throw new CodedError('CRI_FAILED', 'this kernel has its memory cgroup switched off, so memory limits cannot be kept: add "cgroup_enable=memory cgroup_memory=1" to the kernel command line (Raspberry Pi: /boot/firmware/cmdline.txt) and reboot')
+  }
+  if (resources.cpuQuota && !layout.controllers.has('cpu')) throw new CodedError('CRI_FAILED', 'this kernel has no cpu cgroup (CONFIG_CFS_BANDWIDTH), so CPU limits cannot be kept')
+}
+
+/** Each directory a cgroup path has: one on version 2, one per hierarchy on version 1. */
+export function cgroupDirectories(path: string, layout: CgroupLayout): string[] {
+  return [...new Set(layout.controllers.values())].map((root) => join(root, path))
+}
+
+/** Makes the cgroup in every hierarchy and moves the process there. */
+export function joinCgroup(path: string, pid: number, layout: CgroupLayout): void {
+  for (const directory of cgroupDirectories(path, layout)) {
+    mkdirSync(directory, { recursive: true })
+    // A version 1 cpuset starts empty and takes no process until it has cpus and memory nodes.
+    if (layout.version === 1 && existsSync(join(directory, 'cpuset.cpus'))) inheritCpuset(directory, layout.controllers.get('cpuset') ?? '')
+    writeFileSync(join(directory, 'cgroup.procs'), String(pid))
+  }
+}
+
+function inheritCpuset(directory: string, root: string): void {
+  if (directory === root) return
+  const parent = join(directory, '..')
+  inheritCpuset(parent, root)
+  for (const file of ['cpuset.cpus', 'cpuset.mems']) {
+    if (readFileSync(join(directory, file), 'utf8').trim() === '') writeFileSync(join(directory, file), readFileSync(join(parent, file)))
+  }
+}
+
+/** Succeeds when it is not there; leaves one that still has processes. */
+export function removeCgroup(path: string, layout: CgroupLayout): void {
+  for (const directory of cgroupDirectories(path, layout)) {
+    try {
+      rmdirSync(directory)
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT') && !hasCode(error, 'EBUSY') && !hasCode(error, 'ENOTEMPTY')) throw error
+    }
+  }
+}

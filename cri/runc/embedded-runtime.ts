@@ -1,0 +1,181 @@
+/** The embedded runtime: sandboxes, containers and images put together behind the contract. */
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
+import { CodedError, asError, hasCode } from '#base/errors.ts'
+import type {
+  ContainerConfig, ContainerRuntime, ContainerState, ContainerStats, ContainerStatus, ExecRequest, Image, IoSession, LinuxResources, PodSandboxConfig, RuntimeEvent, SandboxState, SandboxStatus,
+} from '../runtime.ts'
+import { openAttach, reopenLog } from './attach-session.ts'
+import { ContainerService } from './container-service.ts'
+import { execSync, openExec } from './exec-session.ts'
+import type { ExecParts } from './exec-session.ts'
+import { EmbeddedImageService } from './image-service.ts'
+import { checkNative } from './native.ts'
+import { OciRuntime } from './oci-runtime.ts'
+import { connectInSandbox } from './port-forward.ts'
+import type { EmbeddedRuntimeOptions } from './runtime-options.ts'
+import { runtimePaths } from './runtime-paths.ts'
+import type { RuntimePaths } from './runtime-paths.ts'
+import { SandboxService } from './sandbox-service.ts'
+
+export const DEFAULT_STATE_DIR = '/run/skiff'
+
+export class EmbeddedRuntime implements ContainerRuntime {
+  readonly #options: EmbeddedRuntimeOptions
+  readonly #paths: RuntimePaths
+  readonly #oci: OciRuntime
+  readonly #sandboxes: SandboxService
+  readonly #containers: ContainerService
+  readonly #images: EmbeddedImageService
+  readonly #listeners = new Set<(event: RuntimeEvent) => void>()
+
+  constructor(options: EmbeddedRuntimeOptions) {
+    this.#options = options
+    this.#paths = runtimePaths(options.dataDir, options.stateDir ?? DEFAULT_STATE_DIR)
+    const program = options.ociRuntimePath ?? options.ociRuntime ?? 'runc'
+    this.#oci = new OciRuntime({ program, conmon: options.conmonPath ?? 'conmon', paths: this.#paths, clock: options.clock })
+    const emit = (event: RuntimeEvent) => this.#emit(event)
+    this.#sandboxes = new SandboxService(options, this.#paths, emit)
+    this.#images = new EmbeddedImageService(options, () => this.#containers.chainsInUse())
+    this.#containers = new ContainerService({ options, paths: this.#paths, oci: this.#oci, sandboxes: this.#sandboxes, images: this.#images, emit })
+  }
+
+  /** Finds everything an earlier life left: adopts it or clears it away. */
+  async open(): Promise<void> {
+    checkNative()
+    await onThisMachine(this.#options.dataDir, () => mkdir(this.#options.dataDir, { recursive: true, mode: 0o700 }))
+    await onThisMachine(this.#paths.stateDir, () => mkdir(this.#paths.stateDir, { recursive: true, mode: 0o711 }))
+    await this.#images.open()
+    await this.#sandboxes.open()
+    await this.#containers.open()
+  }
+
+  async close(): Promise<void> {
+    this.#containers.close()
+    this.#listeners.clear()
+  }
+
+  async version(): Promise<{ runtimeName: string; runtimeVersion: string; runtimeApiVersion: string }> {
+    return { runtimeName: 'skiff', runtimeVersion: await this.#oci.version(), runtimeApiVersion: 'v1' }
+  }
+
+  async status(): ReturnType<ContainerRuntime['status']> {
+    const problem = await this.#problem()
+    const network = this.#options.network.notReadyReason()
+    return {
+      conditions: [
+        { type: 'RuntimeReady', status: problem === undefined, reason: problem === undefined ? '' : 'RuntimeNotReady', message: problem ?? '' },
+        { type: 'NetworkReady', status: network === undefined, reason: network === undefined ? '' : 'NetworkPluginNotReady', message: network ?? '' },
+      ],
+    }
+  }
+
+  async #problem(): Promise<string | undefined> {
+    try {
+      await this.#oci.version()
+      await this.#oci.conmonVersion()
+      return undefined
+    } catch (error) {
+      return asError(error).message
+    }
+  }
+
+  runPodSandbox(config: PodSandboxConfig): Promise<string> { return this.#sandboxes.run(config) }
+
+  async stopPodSandbox(id: string): Promise<void> {
+    await Promise.all(this.#containers.list({ sandboxId: id }).map((container) => this.#containers.stop(container.id, 0)))
+    await this.#sandboxes.stop(id)
+  }
+
+  async removePodSandbox(id: string): Promise<void> {
+    await this.stopPodSandbox(id)
+    await Promise.all(this.#containers.list({ sandboxId: id }).map((container) => this.#containers.remove(container.id)))
+    await this.#sandboxes.remove(id)
+  }
+
+  async podSandboxStatus(id: string): Promise<SandboxStatus> { return this.#sandboxes.status(id) }
+  async listPodSandbox(filter?: { podUid?: string; state?: SandboxState }): Promise<SandboxStatus[]> { return this.#sandboxes.list(filter) }
+
+  createContainer(sandboxId: string, config: ContainerConfig, sandbox: PodSandboxConfig): Promise<string> { return this.#containers.create(sandboxId, config, sandbox) }
+  startContainer(id: string): Promise<void> { return this.#containers.start(id) }
+  stopContainer(id: string, timeoutSeconds: number): Promise<void> { return this.#containers.stop(id, timeoutSeconds) }
+  removeContainer(id: string): Promise<void> { return this.#containers.remove(id) }
+  async listContainers(filter?: { podUid?: string; sandboxId?: string; state?: ContainerState }): Promise<ContainerStatus[]> { return this.#containers.list(filter) }
+  async containerStatus(id: string): Promise<ContainerStatus> { return this.#containers.status(id) }
+  updateContainerResources(id: string, resources: LinuxResources): Promise<void> { return this.#containers.updateResources(id, resources) }
+
+  async reopenContainerLog(id: string): Promise<void> {
+    this.#containers.running(id)
+    await reopenLog(this.#paths.container(id).control)
+  }
+
+  async execSync(containerId: string, cmd: string[], timeoutSeconds: number): Promise<{ exitCode: number; stdout: Buffer; stderr: Buffer }> {
+    this.#containers.running(containerId)
+    return execSync(this.#execParts(containerId), { containerId, cmd }, timeoutSeconds)
+  }
+
+  async exec(request: ExecRequest): Promise<IoSession> {
+    this.#containers.running(request.containerId)
+    return openExec(this.#execParts(request.containerId), request)
+  }
+
+  async attach(containerId: string, options: { stdin: boolean; tty: boolean }): Promise<IoSession> {
+    const record = this.#containers.running(containerId)
+    const onError = (error: Error) => this.#options.log.warn('cannot resize a terminal', { container: containerId, error })
+    return openAttach(this.#paths.container(containerId), { containerId, onError, stdin: options.stdin && record.config.stdin, tty: record.config.tty })
+  }
+
+  async portForward(sandboxId: string, port: number): Promise<Duplex> {
+    const record = this.#sandboxes.record(sandboxId)
+    if (record.state !== 'ready') throw new CodedError('CRI_FAILED', `sandbox container "${sandboxId}" is not running`)
+    return connectInSandbox(sandboxId, record.netnsPath, port)
+  }
+
+  containerStats(id: string): Promise<ContainerStats> { return this.#containers.stats(id) }
+
+  async listContainerStats(): Promise<ContainerStats[]> {
+    const stats = this.#containers.list({ state: 'running' }).map((container) => this.#containers.stats(container.id).catch((error: unknown) => {
+      if (hasCode(error, 'CRI_NOT_FOUND')) return undefined
+      throw error
+    }))
+    return (await Promise.all(stats)).filter((s) => s !== undefined)
+  }
+
+  events(listener: (event: RuntimeEvent) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  listImages(): Promise<Image[]> { return this.#images.listImages() }
+  imageStatus(ref: string): Promise<Image | undefined> { return this.#images.imageStatus(ref) }
+  pullImage(ref: string, options: Parameters<ContainerRuntime['pullImage']>[1]): Promise<Image> { return this.#images.pullImage(ref, options) }
+  removeImage(ref: string): Promise<void> { return this.#images.removeImage(ref) }
+  imageFsInfo(): Promise<{ mountpoint: string; usedBytes: number; inodesUsed: number }> { return this.#images.imageFsInfo() }
+  importImages(path: string): Promise<Image[]> { return this.#images.importImages(path) }
+
+  #execParts(containerId: string): ExecParts {
+    return {
+      oci: this.#oci, clock: this.#options.clock, configPath: this.#paths.container(containerId).config, directory: join(this.#paths.stateDir, 'exec'),
+      execId: this.#options.random.bytes(32).toString('hex'), loadPty: this.#options.loadPty,
+    }
+  }
+
+  #emit(event: RuntimeEvent): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(event)
+      } catch (error) {
+        this.#options.log.error('a listener for runtime events failed', { error: asError(error) })
+      }
+    }
+  }
+}
+
+async function onThisMachine<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw new CodedError('CRI_FAILED', `cannot use ${path}: ${asError(error).message}`, { cause: error })
+  }
+}

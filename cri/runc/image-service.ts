@@ -1,0 +1,82 @@
+/** CRI's ImageService over the stores. Removing an image leaves layers that a container still stands on. */
+import { join } from 'node:path'
+import { CodedError } from '#base/errors.ts'
+import type { Image, ImageService } from '../runtime.ts'
+import { importArchive } from './image-archive.ts'
+import { ImagePuller } from './image-puller.ts'
+import { ImageStore } from './image-store.ts'
+import type { ImageRecord } from './image-store.ts'
+import { LayerStore } from './layer-store.ts'
+import { hostPlatform } from './manifest.ts'
+import type { EmbeddedRuntimeOptions } from './runtime-options.ts'
+
+const LAYER_BYTES_MAX = 32 * 2 ** 30
+const PULL_STALL_MS = 60_000
+
+export class EmbeddedImageService implements ImageService {
+  readonly layers: LayerStore
+  readonly #images: ImageStore
+  readonly #puller: ImagePuller
+  readonly #options: EmbeddedRuntimeOptions
+  readonly #chainsInUse: () => Iterable<string>
+
+  /** `chainsInUse`: chain ids under existing containers. */
+  constructor(options: EmbeddedRuntimeOptions, chainsInUse: () => Iterable<string>) {
+    this.#options = options
+    this.#chainsInUse = chainsInUse
+    const { dataDir, selfCommand, log, clock } = options
+    this.layers = new LayerStore({ dataDir, selfCommand, allowDevices: options.allowLayerDevices ?? false, layerBytesMax: options.layerBytesMax ?? LAYER_BYTES_MAX, log: log.with('layers') })
+    this.#images = new ImageStore(dataDir)
+    this.#puller = new ImagePuller({
+      dataDir, images: this.#images, layers: this.layers, registries: options.registries ?? {}, platform: hostPlatform(process.arch),
+      clock, log: log.with('pull'), stallMs: options.pullStallMs ?? PULL_STALL_MS,
+    })
+  }
+
+  async open(): Promise<void> {
+    await this.layers.open()
+    for (const id of await this.#images.open((chainId) => this.layers.get(chainId) !== undefined)) {
+      this.#options.log.warn('dropped an image whose record or layers are incomplete; it will be pulled again', { image: id })
+    }
+    await this.#puller.open()
+  }
+
+  async listImages(): Promise<Image[]> { return this.#images.all() }
+
+  async imageStatus(ref: string): Promise<Image | undefined> {
+    const record = this.#images.find(ref)
+    return record && this.#images.describe(record.id)
+  }
+
+  record(ref: string): ImageRecord | undefined { return this.#images.find(ref) }
+
+  async pullImage(ref: string, options: Parameters<ImageService['pullImage']>[1]): Promise<Image> {
+    return this.#puller.pull(ref, options)
+  }
+
+  async removeImage(ref: string): Promise<void> {
+    const record = this.#images.find(ref)
+    if (!record) return
+    await this.#images.remove(record.id)
+    await this.dropUnusedLayers()
+  }
+
+  async dropUnusedLayers(): Promise<void> {
+    const used = new Set<string>(this.#chainsInUse())
+    for (const image of this.#images.records()) for (const id of image.chain) used.add(id)
+    await this.layers.retainOnly(used)
+  }
+
+  async imageFsInfo(): Promise<{ mountpoint: string; usedBytes: number; inodesUsed: number }> {
+    return { mountpoint: this.#options.dataDir, ...this.layers.usage() }
+  }
+
+  async importImages(path: string): Promise<Image[]> {
+    const names = await importArchive(path, { images: this.#images, layers: this.layers, platform: hostPlatform(process.arch), temporary: join(this.#options.dataDir, 'ingest') })
+    return names.map((id) => {
+      const image = this.#images.describe(id)
+      if (!image) throw new CodedError('CRI_FAILED', `image ${id} was removed while ${path} was being imported`)
+      return image
+    })
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * A sandbox's namespaces without a process: `unshare` makes them and pins each by a bind mount, its shell sets them up
+ * from inside and ends. One spawn per sandbox.
+ */
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { spawn } from 'node:child_process'
+import { dirname } from 'node:path'
+import type { Clock } from '#base/clock.ts'
+import { CodedError } from '#base/errors.ts'
+import { mountsBelow, readMountTable } from './mount-table.ts'
+import { identify } from './process-identity.ts'
+import type { ProcessIdentity } from './process-identity.ts'
+import { SEARCH_PATH, mustRun, runCommand } from './run-command.ts'
+
+export interface PinRequest {
+  /** Undefined: the host's. */
+  net: string | undefined
+  ipc: string | undefined
+  uts: string | undefined
+  hostname: string
+  /** `net.ipv4.tcp_syncookies` or with slashes, to value; written inside the new namespaces. */
+  sysctls: Record<string, string>
+  /** Directory to mount a tmpfs on, shared as /dev/shm by the containers. */
+  shm: string | undefined
+}
+
+const SHM_BYTES = 64 << 20
+
+/** Throws CRI_INVALID naming the sysctl the kernel refuses. */
+export async function pinNamespaces(request: PinRequest, clock: Clock): Promise<void> {
+  const { net, ipc, uts, hostname, shm } = request
+  const flags: string[] = []
+  for (const [flag, path] of [['net', net], ['ipc', ipc], ['uts', uts]] as const) {
+    if (path === undefined) continue
+    await mkdir(dirname(path), { recursive: true, mode: 0o711 })
+    await writeFile(path, '')
+    flags.push(`--${flag}=${path}`)
+  }
+  if (shm !== undefined) await mkdir(shm, { recursive: true })
+  const script = [
+    'set -e',
+    ...(shm === undefined ? [] : [`mount -t tmpfs -o nosuid,nodev,noexec,mode=1777,size=${SHM_BYTES} shm "$2"`]),
+    ...(uts === undefined ? [] : ['printf %s "$1" > /proc/sys/kernel/hostname']),
+    ...(net === undefined ? [] : ['ip link set lo up']),
+    'shift 2',
+    // "name value" pairs; a value may hold spaces.
+    'while [ $# -gt 0 ]; do printf "%s\\n" "$2" > "/proc/sys/$1" || { echo "sysctl $1" >&2; exit 3; }; shift 2; done',
+  ].join('\n')
+  const sysctls = Object.entries(request.sysctls).flatMap(([name, value]) => [sysctlPath(name), value])
+  const command = ['sh', '-c', script, 'sh', hostname, shm ?? '', ...sysctls]
+  const result = await runCommand(flags.length > 0 ? ['unshare', ...flags, ...command] : command, { clock, timeoutMs: 30_000 })
+  if (result.exitCode === 0) return
+  const words = result.stderr.toString().trim()
+  if (result.exitCode === 3) throw new CodedError('CRI_INVALID', `failed to set sandbox sysctls: ${words}`)
+  throw new CodedError('CRI_FAILED', `failed to make the namespaces of a sandbox: ${words || `exit code ${result.exitCode}`}`)
+}
+
+/** Is a namespace (or anything) still mounted there? */
+export function isPinned(path: string, table = readMountTable()): boolean {
+  return table.some((entry) => entry.path === path)
+}
+
+/** Unmounts everything at and below these paths and removes them. Succeeds when there is nothing left to do. */
+export async function unpin(paths: readonly string[], clock: Clock): Promise<void> {
+  await unmountBelow(paths, clock)
+  for (const path of paths) await rm(path, { recursive: true, force: true })
+}
+
+/** Lazily: what a dying process still holds goes with it. */
+export async function unmountBelow(paths: readonly string[], clock: Clock): Promise<void> {
+  const table = readMountTable()
+  const mounted = paths.flatMap((path) => mountsBelow(path, table))
+  if (mounted.length === 0) return
+  await mustRun(['umount', '-l', '-n', ...mounted], { clock, timeoutMs: 30_000 })
+}
+
+/**
+ * Init of a process namespace shared by a pod's containers. It ignores SIGCHLD, so that the kernel reaps orphans for it,
+ * and sleeps: 0.1 MB. `unshare` itself ends once the fork is told of, and init goes on without a parent of ours.
+ */
+export async function startSharedPidInit(clock: Clock): Promise<ProcessIdentity> {
+  const child = spawn('unshare', ['--pid', '--fork', 'env', '--ignore-signal=CHLD,TERM,INT,HUP', 'sleep', 'infinity'], { stdio: 'ignore', detached: true, cwd: '/', env: { PATH: SEARCH_PATH } })
+  const parent = child.pid
+  if (parent === undefined) {
+    await new Promise((resolve) => child.once('error', resolve))
+    throw new CodedError('CRI_FAILED', 'unshare (util-linux) is not installed: install it and try again')
+  }
+  child.unref()
+  const deadlineMs = clock.monotonicMs() + 10_000
+  for (;;) {
+    const pid = await childOf(parent)
+    if (pid !== undefined) {
+      child.kill('SIGKILL')
+      const identity = identify(pid)
+      if (identity) return identity
+    }
+    if (clock.monotonicMs() > deadlineMs || child.exitCode !== null) throw new CodedError('CRI_FAILED', 'the init of a shared process namespace did not start')
+    await clock.sleep(2)
+  }
+}
+
+async function childOf(parent: number): Promise<number | undefined> {
+  const { readFile } = process.getBuiltinModule('node:fs/promises')
+  const children = await readFile(`/proc/${parent}/task/${parent}/children`, 'utf8').catch(() => '')
+  const pid = Number(children.trim().split(' ')[0])
+  if (!pid) return undefined
+  // The fork exists before it is init: wait until it runs what it is meant to.
+  const comm = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')
+  return comm.trim() === 'sleep' ? pid : undefined
+}
+
+/** `net.ipv4.ip_forward` and `net/ipv4/ip_forward` alike, as sysctl(8) reads them. */
+function sysctlPath(name: string): string {
+  const separator = /[./]/.exec(name)?.[0]
+  const path = separator === '/' ? name : name.split('.').map((part) => part.replaceAll('/', '.')).join('/')
+  if (!/^[a-zA-Z0-9_.:-]+(?:\/[a-zA-Z0-9_.:-]+)+$/.test(path) || path.split('/').some((part) => part === '..' || part === '.')) throw new CodedError('CRI_INVALID', `invalid sysctl name ${JSON.stringify(name)}`)
+  return path
+}

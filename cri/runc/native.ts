@@ -1,0 +1,141 @@
+/**
+ * The few system calls Node does not offer, by node:ffi into the C library that is already loaded. Each takes
+ * well under a millisecond and returns at once. A wrong signature crashes the process, so all of them live here,
+ * and `checkNative` runs one harmless call before anything is trusted.
+ */
+import { closeSync, openSync } from 'node:fs'
+import { Socket } from 'node:net'
+import { basename, dirname } from 'node:path'
+import { getSystemErrorName } from 'node:util'
+import { CodedError, assert } from '#base/errors.ts'
+
+const AF_UNIX = 1
+const AF_INET = 2
+const SOCK_STREAM = 1
+const SOCK_SEQPACKET = 5
+const SOCK_CLOEXEC = 0o2000000
+const CLONE_NEWNET = 0x40000000
+/** sockaddr_un: two bytes of family, 108 of path with its closing NUL. */
+const SUN_PATH_BYTES_MAX = 107
+
+function bind() {
+  const ffi = process.getBuiltinModule('node:ffi')
+  if (!ffi) throw new CodedError('CRI_FAILED', 'this build of node lacks node:ffi: image layers and streams need it; use the node version that package.json pins')
+  const { functions } = ffi.dlopen(null, {
+    __errno_location: { arguments: [], return: 'pointer' },
+    mknod: { arguments: ['string', 'uint32', 'uint64'], return: 'int32' },
+    lsetxattr: { arguments: ['string', 'string', 'buffer', 'uint64', 'int32'], return: 'int32' },
+    syncfs: { arguments: ['int32'], return: 'int32' },
+    socket: { arguments: ['int32', 'int32', 'int32'], return: 'int32' },
+    connect: { arguments: ['int32', 'buffer', 'uint32'], return: 'int32' },
+    setns: { arguments: ['int32', 'int32'], return: 'int32' },
+  })
+  return { ffi, functions }
+}
+
+/** Bound once per process: the C library stays loaded as long as the process lives. */
+const loaded: { library?: ReturnType<typeof bind> } = {}
+
+function libc() {
+  loaded.library ??= bind()
+  return loaded.library
+}
+
+function check(result: number, call: string, path: string): number {
+  if (result >= 0) return result
+  const { ffi, functions } = libc()
+  const name = getSystemErrorName(-ffi.getInt32(functions.__errno_location()))
+  throw new CodedError(name, `${call} ${path}: ${name}`)
+}
+
+/** Throws CRI_FAILED with the mend when system calls cannot be made from here. */
+export function checkNative(): void {
+  const fd = libc().functions.socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)
+  closeSync(check(fd, 'socket', 'AF_UNIX'))
+}
+
+/** mknod(2). `mode` carries the file type; `major` and `minor` only matter for devices. */
+export function makeNode(path: string, mode: number, major: number, minor: number): void {
+  const device = (BigInt(minor) & 0xffn) | ((BigInt(major) & 0xfffn) << 8n) | ((BigInt(minor) & ~0xffn) << 12n) | ((BigInt(major) & ~0xfffn) << 32n)
+  check(libc().functions.mknod(path, mode, device), 'mknod', path)
+}
+
+/** lsetxattr(2): symlinks are not followed. */
+export function setXattr(path: string, name: string, value: Buffer): void {
+  check(libc().functions.lsetxattr(path, name, value, BigInt(value.length), 0), `setxattr ${name}`, path)
+}
+
+/** Writes out everything dirty on the file system that holds `path`; blocks until it is on the medium. */
+export function syncFileSystem(path: string): void {
+  const fd = openSync(path, 'r')
+  try {
+    check(libc().functions.syncfs(fd), 'syncfs', path)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/**
+ * A stream over a unix SOCK_SEQPACKET socket (conmon's attach). Each 'data' chunk is one packet as long as the
+ * stream flows. Node cannot open this type itself, but its pipe handle works on any descriptor that reads and writes.
+ */
+export function connectSeqpacket(path: string): Socket {
+  const { functions } = libc()
+  // By way of the directory's descriptor: a socket's address ends at 107 bytes, paths do not.
+  const directory = openSync(dirname(path), 'r')
+  let fd = -1
+  try {
+    const address = Buffer.alloc(2 + SUN_PATH_BYTES_MAX + 1)
+    address.writeUInt16LE(AF_UNIX, 0)
+    address.write(`/proc/self/fd/${directory}/${basename(path)}`, 2)
+    fd = check(functions.socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), 'socket', path)
+    check(functions.connect(fd, address, address.length), 'connect', path)
+    return overPipeHandle(fd)
+  } catch (error) {
+    if (fd >= 0) closeSync(fd)
+    throw error
+  } finally {
+    closeSync(directory)
+  }
+}
+
+interface PipeHandle { open(fd: number): number }
+
+function overPipeHandle(fd: number): Socket {
+  // A socket made for a path creates its handle when connecting: that handle's class is the one way to reach it.
+  const probe = new Socket()
+  probe.on('error', () => probe.destroy())
+  probe.connect({ path: '/proc/self/nonexistent' })
+  const handle: unknown = Reflect.get(probe, '_handle')
+  assert(typeof handle === 'object' && handle !== null, 'net.Socket has no _handle')
+  const Pipe = handle.constructor as new (type: number) => PipeHandle
+  const pipe = new Pipe(0)
+  const failed = pipe.open(fd)
+  if (failed) throw new CodedError(getSystemErrorName(failed), `cannot watch descriptor ${fd}: ${getSystemErrorName(failed)}`)
+  const options: object = { handle: pipe, readable: true, writable: true }
+  return new Socket(options)
+}
+
+/**
+ * An unconnected IPv4 TCP socket that lives in another network namespace. A socket belongs to the namespace its
+ * thread was in when it was made, so this thread enters, makes it and comes back, with no other code in between.
+ */
+export function tcpSocketIn(netnsPath: string): Socket {
+  const { functions } = libc()
+  const home = openSync('/proc/thread-self/ns/net', 'r')
+  try {
+    const target = openSync(netnsPath, 'r')
+    let fd = -1
+    try {
+      check(functions.setns(target, CLONE_NEWNET), 'setns', netnsPath)
+      fd = functions.socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)
+      // Staying in a pod's namespace would send the whole agent's traffic astray: better no agent than that.
+      if (functions.setns(home, CLONE_NEWNET) !== 0) process.abort()
+    } finally {
+      closeSync(target)
+    }
+    return new Socket({ fd: check(fd, 'socket', netnsPath), readable: true, writable: true })
+  } finally {
+    closeSync(home)
+  }
+}

@@ -1,0 +1,145 @@
+/** runc or crun by its command line, and conmon, which stays with each container. */
+import { spawn } from 'node:child_process'
+import { mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Clock } from '#base/clock.ts'
+import { CodedError, asError } from '#base/errors.ts'
+import { SEARCH_PATH, mustRun, runCommand } from './run-command.ts'
+import type { CommandResult } from './run-command.ts'
+import { identify } from './process-identity.ts'
+import type { ProcessIdentity } from './process-identity.ts'
+import type { RuntimePaths } from './runtime-paths.ts'
+
+export interface ConmonStart { id: string; logPath: string; terminal: boolean; stdin: boolean; stdinOnce: boolean }
+
+const CREATE_MS_MAX = 120_000
+
+export class OciRuntime {
+  readonly program: string
+  readonly #conmon: string
+  readonly #paths: RuntimePaths
+  readonly #clock: Clock
+
+  constructor(options: { program: string; conmon: string; paths: RuntimePaths; clock: Clock }) {
+    this.program = options.program
+    this.#conmon = options.conmon
+    this.#paths = options.paths
+    this.#clock = options.clock
+  }
+
+  /** Its first argument words: program and state directory. */
+  argv(...args: string[]): string[] { return [this.program, '--root', this.#paths.ociRoot, ...args] }
+
+  async version(): Promise<string> {
+    const { stdout } = await mustRun([this.program, '--version'], { clock: this.#clock })
+    return /version (\S+)/.exec(stdout.toString())?.[1] ?? 'unknown'
+  }
+
+  async conmonVersion(): Promise<string> {
+    const { stdout } = await mustRun([this.#conmon, '--version'], { clock: this.#clock })
+    return /version (\S+)/.exec(stdout.toString())?.[1] ?? 'unknown'
+  }
+
+  /** conmon creates the container (it waits to be started) and stays with it. Rejects with the runtime's words. */
+  async create(start: ConmonStart): Promise<{ process: ProcessIdentity; conmon: ProcessIdentity | undefined }> {
+    const paths = this.#paths.container(start.id)
+    await mkdir(paths.persist, { recursive: true })
+    const args = [
+      '--api-version', '1', '-c', start.id, '-u', start.id, '-n', start.id, '-r', await programPath(this.program), '-b', paths.bundle,
+      '-p', paths.pidFile, '-P', paths.conmonPidFile, '-l', `k8s-file:${start.logPath}`, '--exit-dir', this.#paths.exits, '--persist-dir', paths.persist,
+      '--socket-dir-path', join(this.#paths.stateDir, 'attach'), '--full-attach', '--log-level', 'error', '--runtime-arg', `--root=${this.#paths.ociRoot}`, '--no-sync-log',
+      ...(start.terminal ? ['-t'] : []), ...(start.stdin ? ['-i'] : []), ...(start.stdin && !start.stdinOnce ? ['--leave-stdin-open'] : []),
+    ]
+    await this.#spawnConmon(args)
+    const pid = Number(await readFile(paths.pidFile, 'utf8'))
+    const conmonPid = Number(await readFile(paths.conmonPidFile, 'utf8').catch(() => '0'))
+    const process = identify(pid)
+    if (!process) throw new CodedError('CRI_FAILED', `container ${start.id} ended before it was started`)
+    return { process, conmon: conmonPid > 0 ? identify(conmonPid) : undefined }
+  }
+
+  /** Resolves when conmon says the container is created. */
+  #spawnConmon(args: string[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const child = spawn(this.#conmon, args, { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], detached: true, env: { PATH: SEARCH_PATH, _OCI_SYNCPIPE: '3' } })
+      let said = ''
+      let words = ''
+      const sync = child.stdio[3] as NodeJS.ReadableStream & { destroy(): void }
+      const finish = (error?: Error) => {
+        cancel()
+        sync.destroy()
+        child.stderr?.destroy()
+        if (error) reject(error)
+        else resolve()
+      }
+      const cancel = this.#clock.after(CREATE_MS_MAX, () => {
+        child.kill('SIGKILL')
+        finish(new CodedError('CRI_TIMEOUT', `${this.program} did not create the container within ${CREATE_MS_MAX / 1000} s`))
+      })
+      child.on('error', (error) => finish(new CodedError('CRI_FAILED', `${this.#conmon} cannot be run: ${error.message}; install conmon and try again`, { cause: error })))
+      child.stderr?.on('data', (chunk: Buffer) => { words = `${words}${chunk.toString()}`.slice(-4096) })
+      const settle = () => {
+        const message = parseSync(said)
+        if (message && message.data > 0) return finish()
+        const why = message?.message?.trim() || words.trim() || 'conmon ended without a word'
+        finish(new CodedError('CRI_FAILED', `OCI runtime create failed: ${cleanWords(why)}: unknown`))
+      }
+      sync.on('data', (chunk: Buffer) => {
+        said += chunk.toString()
+        if (said.includes('\n')) settle()
+      })
+      sync.on('end', settle)
+      sync.on('error', (error) => finish(asError(error)))
+    })
+  }
+
+  async start(id: string): Promise<void> {
+    const result = await this.run('start', id)
+    if (result.exitCode !== 0) throw new CodedError('CRI_FAILED', `OCI runtime start failed: ${cleanWords(result.stderr.toString())}: unknown`)
+  }
+
+  /** After its process has gone: frees the cgroup and the runtime's own state. Succeeds when there is none. */
+  async delete(id: string, force = false): Promise<void> {
+    const result = await this.run('delete', ...(force ? ['--force'] : []), id)
+    if (result.exitCode !== 0 && !/does not exist|not found/.test(result.stderr.toString())) {
+      throw new CodedError('CRI_FAILED', `OCI runtime delete failed: ${cleanWords(result.stderr.toString())}`)
+    }
+  }
+
+  run(...args: string[]): Promise<CommandResult> {
+    return runCommand(this.argv(...args), { clock: this.#clock, timeoutMs: CREATE_MS_MAX })
+  }
+
+  /** As `run`, with text on stdin. */
+  runWithInput(input: string, ...args: string[]): Promise<CommandResult> {
+    return runCommand(this.argv(...args), { clock: this.#clock, timeoutMs: CREATE_MS_MAX, input })
+  }
+}
+
+/** The last sentence of runc's log line, without its own decoration. */
+export function cleanWords(text: string): string {
+  const lines = text.trim().split('\n').map((line) => (/msg="((?:[^"\\]|\\.)*)"/.exec(line)?.[1] ?? line).replaceAll(/\\(.)/g, '$1').replace(/^(?:Error: |ERRO\[\d+\] )/, '').trim()).filter(Boolean)
+  return lines.at(-1)?.slice(0, 2000) ?? ''
+}
+
+function parseSync(text: string): { data: number; message?: string } | undefined {
+  try {
+    const parsed = JSON.parse(text.split('\n')[0] ?? '') as { data?: unknown; pid?: unknown; message?: unknown }
+    const data = typeof parsed.data === 'number' ? parsed.data : typeof parsed.pid === 'number' ? parsed.pid : -1
+    return { data, ...(typeof parsed.message === 'string' && { message: parsed.message }) }
+  } catch {
+    // Cut short: conmon died, its stderr says why.
+    return undefined
+  }
+}
+
+/** conmon wants a path. */
+async function programPath(program: string): Promise<string> {
+  if (program.includes('/')) return program
+  const { access, constants } = process.getBuiltinModule('node:fs/promises')
+  for (const directory of SEARCH_PATH.split(':')) {
+    const path = join(directory, program)
+    if (await access(path, constants.X_OK).then(() => true, () => false)) return path
+  }
+  throw new CodedError('CRI_FAILED', `${program} is not installed: install it and try again`)
+}

@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict'
+import { request as httpRequest, type Server } from 'node:http'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { PassThrough, type Duplex, type Readable } from 'node:stream'
+import { afterEach, describe, it } from 'node:test'
+import { WebSocket } from 'ws'
+import { systemClock } from '#base/clock.ts'
+import { CodedError } from '#base/errors.ts'
+import { silentLog } from '#base/log.ts'
+import { createKubeletServer } from './kubelet-server.ts'
+import type { IoSession, PodStreams, TerminalSize } from './pod-streams.ts'
+import { SpdySession, type SpdyStream } from './spdy/session.ts'
+import { webSocketDuplex } from './websocket-tunnel.ts'
+
+/** A container whose command echoes its input in upper case on stdout, says "done" on stderr, and exits with 3. */
+class Echo implements IoSession {
+  readonly stdin = new PassThrough()
+  readonly stdout = new PassThrough()
+  readonly stderr = new PassThrough()
+  readonly sizes: TerminalSize[] = []
+  readonly done: Promise<number>
+  closed = false
+  constructor() {
+    this.done = new Promise((resolve) => {
+      this.stdin.on('data', (c: Buffer) => this.stdout.write(c.toString().toUpperCase()))
+      this.stdin.on('end', () => { this.stdout.end(); this.stderr.end('done'); resolve(3) })
+    })
+  }
+  resize(size: TerminalSize): void { this.sizes.push(size) }
+  close(): void { this.closed = true; this.stdout.end(); this.stderr.end() }
+}
+
+const servers: { close(): void }[] = []
+afterEach(() => { for (const s of servers.splice(0)) s.close() })
+
+async function listening(streams: Partial<PodStreams>): Promise<number> {
+  const fail = () => { throw new Error('not expected') }
+  const server: Server = createKubeletServer({ streams: { pods: () => [], logs: fail, exec: fail, attach: fail, run: fail, portForward: fail, ...streams }, clock: systemClock, log: silentLog })
+  servers.push({ close: () => { server.close(); server.closeAllConnections() } })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return (server.address() as AddressInfo).port
+}
+
+function get(port: number, path: string): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    httpRequest({ port, path }, (response) => {
+      let body = ''
+      response.on('data', (c: Buffer) => { body += c.toString() }).on('end', () => resolve({ status: response.statusCode ?? 0, body }))
+    }).on('error', reject).end()
+  })
+}
+
+/** Channel messages in the order they came, as `channel: text`, and the close code. */
+function listen(socket: WebSocket): Promise<{ messages: string[]; code: number }> {
+  const messages: string[] = []
+  return new Promise((resolve, reject) => {
+    socket.on('message', (data: Buffer) => { if (data.length > 1) messages.push(`${data[0]}: ${data.toString('utf8', 1)}`) })
+    socket.on('close', (code) => resolve({ messages, code }))
+    socket.on('error', reject)
+  })
+}
+
+const FAILURE = { metadata: {}, status: 'Failure', message: 'command terminated with non-zero exit code: exit code 3', reason: 'NonZeroExitCode', details: { causes: [{ reason: 'ExitCode', message: '3' }] } }
+
+describe('exec', () => {
+  it('over WebSocket v5: input with half-close, outputs apart, sizes, and the exit code in the closing Status', async () => {
+    const echo = new Echo()
+    let asked: unknown
+    const port = await listening({ exec: async (target, command, options) => { asked = { target, command, options }; return echo } })
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/exec/ns/p/c?command=a%20b&command=c&input=1&output=1&error=1`, 'v5.channel.k8s.io')
+    const heard = listen(socket)
+    await new Promise((resolve) => socket.on('open', resolve))
+    socket.send(Buffer.concat([Buffer.from([4]), Buffer.from('{"Width":80,"Height":24}')]))
+    socket.send(Buffer.concat([Buffer.from([0]), Buffer.from('hello')]))
+    socket.send(Buffer.from([255, 0]))
+    const { messages, code } = await heard
+    assert.deepEqual(asked, { target: { namespace: 'ns', pod: 'p', container: 'c' }, command: ['a b', 'c'], options: { tty: false, stdin: true } })
+    assert.deepEqual(messages.filter((m) => !m.startsWith('3')).sort(), ['1: HELLO', '2: done'])
+    assert.deepEqual(JSON.parse((messages.at(-1) ?? '').slice(3)), FAILURE)
+    assert.deepEqual([code, echo.sizes, echo.closed], [1000, [{ width: 80, height: 24 }], true])
+  })
+
+  it('closes the session when the client goes away', async () => {
+    const echo = new Echo()
+    const port = await listening({ exec: async () => echo })
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/exec/ns/p/c?command=sh&output=1`, 'v4.channel.k8s.io')
+    await new Promise((resolve) => socket.on('message', resolve))
+    const closed = new Promise<void>((resolve) => { echo.close = () => resolve() })
+    socket.terminate()
+    await closed
+  })
+
+  it('tells a failure to start on the error channel', async () => {
+    const port = await listening({ exec: async () => { throw new CodedError('CRI_FAILED', 'exec: "nope": executable file not found in $PATH') } })
+    const { messages } = await listen(new WebSocket(`ws://127.0.0.1:${port}/exec/ns/p/c?command=nope&output=1`, 'v5.channel.k8s.io'))
+    assert.match(messages[0] ?? '', /3: .*"status":"Failure".*executable file not found/)
+  })
+
+  it('over SPDY for older clients', async () => {
+    const echo = new Echo()
+    const port = await listening({ exec: async () => echo })
+    const connection = await spdyConnect(port, '/exec/ns/p/c?command=sh&input=1&output=1&error=1', 'v4.channel.k8s.io')
+    const session = new SpdySession(connection, { isClient: true, onStream: () => {}, onClose: () => {} })
+    const streams: Record<string, SpdyStream> = {}
+    for (const streamtype of ['error', 'stdin', 'stdout', 'stderr']) streams[streamtype] = await session.open({ streamtype })
+    const said = Promise.all(['stdout', 'stderr', 'error'].map((s) => text(streams[s] as SpdyStream)))
+    streams['stdin']?.end('hello')
+    const [stdout, stderr, error] = await said
+    assert.deepEqual([stdout, stderr, JSON.parse(error ?? '')], ['HELLO', 'done', FAILURE])
+  })
+
+  it('refuses requests without a command, without streams, or without an upgrade', async () => {
+    const port = await listening({})
+    const refusal = async (path: string) => (await new Promise<string>((resolve) => new WebSocket(`ws://127.0.0.1:${port}${path}`, 'v5.channel.k8s.io').on('error', (e) => resolve(e.message))))
+    assert.match(await refusal('/exec/ns/p/c?output=1'), /400/)
+    assert.match(await refusal('/exec/ns/p/c?command=sh'), /400/)
+    assert.deepEqual(await get(port, '/exec/ns/p/c?command=sh&output=1'), { status: 400, body: 'Upgrade request required' })
+  })
+})
+
+describe('port-forward', () => {
+  for (const wire of ['SPDY/3.1', 'SPDY inside a WebSocket'] as const) {
+    it(`over ${wire}: each pair of streams is a connection, failures are told on the error stream`, async () => {
+      const backend = createServer((socket) => { socket.on('data', (c) => socket.end(`got ${c.toString()}`)) })
+      servers.push(backend)
+      await new Promise<void>((resolve) => backend.listen(0, '127.0.0.1', resolve))
+      const open = (backend.address() as AddressInfo).port
+      const port = await listening({ portForward: (_ns, _pod, wanted) => (wanted === 80 ? Promise.resolve(connect(open, '127.0.0.1')) : Promise.reject(new Error('connection refused'))) })
+      const path = '/portForward/ns/p'
+      const connection = wire === 'SPDY/3.1' ? await spdyConnect(port, path, 'portforward.k8s.io') : await tunnelled(port, path)
+      const session = new SpdySession(connection, { isClient: true, onStream: () => {}, onClose: () => {} })
+      const forward = async (to: string, requestid: string, say: string) => {
+        const errors = await session.open({ streamtype: 'error', port: to, requestid })
+        errors.end()
+        const data = await session.open({ streamtype: 'data', port: to, requestid })
+        const heard = Promise.all([text(data), text(errors)])
+        data.write(say)
+        return heard
+      }
+      assert.deepEqual(await Promise.all([forward('80', '0', 'one'), forward('80', '1', 'two'), forward('81', '2', 'x')]), [['got one', ''], ['got two', ''], ['', 'error forwarding port 81: connection refused']])
+      session.close()
+    })
+  }
+})
+
+describe('logs and the rest', () => {
+  it('streams logs with the options asked for', async () => {
+    let options: unknown
+    const port = await listening({ logs: async (_t, o) => { options = o; return (async function* () { yield Buffer.from('a\n'); yield Buffer.from('b\n') })() } })
+    assert.deepEqual(await get(port, '/containerLogs/ns/p/c?tailLines=2&previous=true&timestamps=true&limitBytes=10&sinceTime=2026-01-01T00:00:00Z'), { status: 200, body: 'a\nb\n' })
+    assert.deepEqual(options, { previous: true, follow: false, timestamps: true, tailLines: 2, limitBytes: 10, sinceMs: Date.UTC(2026, 0, 1) })
+  })
+  it('answers refusals with their code and text', async () => {
+    const port = await listening({ logs: async (t) => { throw new CodedError(t.pod === 'p' ? 'BAD_REQUEST' : 'POD_NOT_FOUND', `container "c" in pod "${t.pod}" is waiting to start: ContainerCreating`) } })
+    assert.deepEqual(await get(port, '/containerLogs/ns/p/c'), { status: 400, body: 'container "c" in pod "p" is waiting to start: ContainerCreating' })
+    assert.equal((await get(port, '/containerLogs/ns/q/c')).status, 404)
+    assert.equal((await get(port, '/containerLogs/ns/p/c?tailLines=-1')).status, 400)
+    assert.equal((await get(port, '/nothing')).status, 404)
+    assert.deepEqual(await get(port, '/healthz'), { status: 200, body: 'ok' })
+  })
+})
+
+function text(stream: Readable): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let all = ''
+    stream.on('data', (c: Buffer) => { all += c.toString() }).on('end', () => resolve(all)).on('error', reject)
+  })
+}
+
+function spdyConnect(port: number, path: string, protocol: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const request = httpRequest({ port, path, method: 'POST', headers: { connection: 'Upgrade', upgrade: 'SPDY/3.1', 'x-stream-protocol-version': protocol } })
+    request.on('upgrade', (_response, socket) => resolve(socket as Socket)).on('response', (r) => reject(new Error(String(r.statusCode)))).on('error', reject).end()
+  })
+}
+
+/** By hand: ws refuses to ask for a protocol with a slash in its name, which is what kubectl does. */
+async function tunnelled(port: number, path: string): Promise<Duplex> {
+  const headers = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13', 'sec-websocket-key': Buffer.alloc(16).toString('base64'), 'sec-websocket-protocol': 'SPDY/3.1+portforward.k8s.io' }
+  return new Promise((resolve, reject) => {
+    httpRequest({ port, path, headers }).on('upgrade', (response, socket, head) => {
+      assert.equal(response.headers['sec-websocket-protocol'], 'SPDY/3.1+portforward.k8s.io')
+      const client = new WebSocket(null as never, undefined, { autoPong: true }) as WebSocket & { _isServer: boolean; setSocket(socket: Duplex, head: Buffer, options: object): void }
+      client._isServer = false
+      client.setSocket(socket, head, { maxPayload: 1 << 20 })
+      resolve(webSocketDuplex(client))
+    }).on('response', (r) => reject(new Error(String(r.statusCode)))).on('error', reject).end()
+  })
+}

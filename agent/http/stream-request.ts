@@ -1,0 +1,73 @@
+/** The streaming paths of the kubelet API (upstream: pkg/kubelet/server), parsed. */
+import { CodedError } from '#base/errors.ts'
+import type { ContainerTarget, LogOptions } from './pod-streams.ts'
+
+export interface StreamFlags { stdin: boolean; stdout: boolean; stderr: boolean; tty: boolean }
+
+export type StreamRequest =
+  | { kind: 'exec'; target: ContainerTarget; command: string[]; flags: StreamFlags }
+  | { kind: 'attach'; target: ContainerTarget; flags: StreamFlags }
+  | { kind: 'portForward'; namespace: string; pod: string; ports: number[] }
+
+/** Undefined when the path is none of exec, attach, portForward. Throws BAD_REQUEST. */
+export function parseStreamRequest(url: URL): StreamRequest | undefined {
+  const [, verb = '', namespace = '', pod = '', ...rest] = url.pathname.split('/').map(decodeURIComponent)
+  const container = rest.at(-1) ?? ''
+  const query = url.searchParams
+  switch (verb) {
+    case 'exec': {
+      const command = query.getAll('command')
+      if (command.length === 0) throw badRequest('you must specify a command')
+      return { kind: 'exec', target: { namespace, pod, container }, command, flags: flagsOf(query) }
+    }
+    case 'attach':
+      return { kind: 'attach', target: { namespace, pod, container }, flags: flagsOf(query) }
+    case 'portForward':
+      return { kind: 'portForward', namespace, pod, ports: [...query.getAll('ports'), ...query.getAll('port')].flatMap((p) => p.split(',')).map(parsePort) }
+    default:
+      return undefined
+  }
+}
+
+/** The kubelet's own names (input, output, error) and the API's (stdin, stdout, stderr). */
+function flagsOf(query: URLSearchParams): StreamFlags {
+  const on = (...names: string[]) => names.some((n) => ['1', 'true'].includes(query.get(n) ?? ''))
+  const tty = on('tty')
+  const flags = { stdin: on('input', 'stdin'), stdout: on('output', 'stdout'), stderr: on('error', 'stderr') && !tty, tty }
+  if (!flags.stdin && !flags.stdout && !flags.stderr) throw badRequest('you must specify at least 1 of stdin, stdout, stderr')
+  return flags
+}
+
+export function parsePort(text: string): number {
+  const port = Number(text)
+  if (!/^\d+$/.test(text) || port < 1 || port > 65_535) throw badRequest(`invalid port ${JSON.stringify(text)}`)
+  return port
+}
+
+export function parseLogOptions(query: URLSearchParams, nowMs: number): LogOptions {
+  const on = (name: string) => ['1', 'true'].includes(query.get(name) ?? '')
+  const options: LogOptions = { previous: on('previous'), follow: on('follow'), timestamps: on('timestamps') }
+  const tailLines = count(query, 'tailLines', 0)
+  const limitBytes = count(query, 'limitBytes', 1)
+  const sinceSeconds = count(query, 'sinceSeconds', 1)
+  const sinceTime = query.get('sinceTime')
+  if (tailLines !== undefined) options.tailLines = tailLines
+  if (limitBytes !== undefined) options.limitBytes = limitBytes
+  if (sinceSeconds !== undefined) options.sinceMs = nowMs - sinceSeconds * 1000
+  else if (sinceTime) {
+    options.sinceMs = Date.parse(sinceTime)
+    if (Number.isNaN(options.sinceMs)) throw badRequest(`sinceTime ${JSON.stringify(sinceTime)} is not an RFC 3339 time`)
+  }
+  return options
+}
+
+function count(query: URLSearchParams, name: string, min: number): number | undefined {
+  const text = query.get(name)
+  if (text === null || text === '') return undefined
+  if (!/^\d{1,15}$/.test(text) || Number(text) < min) throw badRequest(`${name} must be a number of at least ${min}`)
+  return Number(text)
+}
+
+export function badRequest(message: string): CodedError {
+  return new CodedError('BAD_REQUEST', message)
+}

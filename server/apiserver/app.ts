@@ -1,0 +1,306 @@
+/**
+ * The API server as one transport-neutral handler. A request's way: limits, panic guard, authentication, impersonation,
+ * authorization, then a verb, a subresource, a review, or a path (README.md has the picture).
+ */
+import type { Duplex } from 'node:stream'
+import type { ApiRequest, ApiResponse, Transport } from '#api/client/transport.ts'
+import type { UserInfo } from '#api/types/index.ts'
+import { asError } from '#base/errors.ts'
+import type { Clock } from '#base/clock.ts'
+import type { Log } from '#base/log.ts'
+import { uuid, type Random } from '#base/random.ts'
+import type { Store } from '#server/store/store.ts'
+import type { AdmissionPlugin } from './admission.ts'
+import type { Authenticator, Authorizer } from './auth.ts'
+import { OPEN_PATHS, servePath, type PathHandler, type PathParts, type PathRequest, type VersionInfo } from './discovery/paths.ts'
+import type { HealthCheck } from './discovery/health.ts'
+import { splitTarget } from './http/query.ts'
+import { parseRequestInfo, type PathInfo, type ResourceInfo } from './http/request-info.ts'
+import { prettyResponse, statusResponse } from './http/response.ts'
+import { badRequest, internal, methodNotAllowed, noSuchResource, StatusError, unauthorized } from './http/status.ts'
+import { warningHeader } from './http/warnings.ts'
+import type { KindRow } from './kind.ts'
+import { ApiMetrics, type ProcessUsage } from './metrics/api-metrics.ts'
+import { authenticate, type Peer } from './middleware/authenticate.ts'
+import { authorizePath, authorizeResource } from './middleware/authorize.ts'
+import { impersonate } from './middleware/impersonate.ts'
+import { InFlight } from './middleware/in-flight.ts'
+import type { NodeConnector } from './nodes/connector.ts'
+import { createKubeletClient } from './nodes/kubelet-client.ts'
+import { UPGRADES, upgradeCall, webSocketBearer } from './nodes/upgrade.ts'
+import { openapiHandler } from './discovery/openapi.ts'
+import { reviewOf } from './reviews/reviews.ts'
+import { Rows, servesVerb } from './rows.ts'
+import { ExpirySweeper } from './storage/expiry.ts'
+import { createSubresources } from './subresources/handlers.ts'
+import type { IssueToken } from './subresources/token.ts'
+import { createServerClient } from './server-client.ts'
+import type { Call, Parts, VerbName } from './verbs/call.ts'
+import { fieldSelectorOf } from './verbs/list.ts'
+import { storeFailure } from './verbs/stored.ts'
+import { VERBS } from './verbs/verbs.ts'
+import { nameSelected } from './watch/selection.ts'
+import { KindCaches } from './watch/kind-cache.ts'
+
+export interface ApiServerOptions {
+  store: Store
+  clock: Clock
+  random: Random
+  log: Log
+  rows: readonly KindRow[]
+  /** In order. */
+  admission: readonly AdmissionPlugin[]
+  authenticator: Authenticator
+  authorizer: Authorizer
+  /** Undefined: no node can be reached (logs, exec and proxies answer 503). */
+  nodeConnector?: NodeConnector
+  /** Undefined: serviceaccounts/token is not served. */
+  issueToken?: IssueToken
+  version: VersionInfo
+  /** host:port shown in /api. */
+  serverAddress: string
+  checks?: readonly HealthCheck[]
+  /** Further paths: exact, or prefixes with a trailing slash. `open`: no authentication and authorization before it. */
+  extraHandlers?: Readonly<Record<string, { handle: PathHandler; open?: boolean }>>
+  /** For /metrics. */
+  processUsage: () => ProcessUsage
+}
+
+export type PeerRequest = ApiRequest & { peer: Peer }
+
+export interface ApiServer {
+  /** Never rejects: whatever goes wrong is a Status. */
+  handle(request: PeerRequest): Promise<ApiResponse>
+  /** In-process transport of a part of this process: no socket, all authorization. */
+  transportFor(user: UserInfo): Transport
+  /** Whether an HTTP/1.1 upgrade request for this target is to be given to `upgrade`. */
+  mayUpgrade(target: string): boolean
+  /** Takes the socket over: pipes it to the node, or answers with a refusal and closes. */
+  upgrade(request: PeerRequest, socket: Duplex, head: Buffer): Promise<void>
+  readonly metrics: ApiMetrics
+  /** /readyz fails from now on; requests are still served. */
+  stopping(): void
+  /** Ends watches and sweeps. Twice is fine. */
+  close(): void
+}
+
+/** A request after authentication. */
+interface Caller { request: PeerRequest; user: UserInfo; warnings: string[] }
+
+const LONG_RUNNING: ReadonlySet<string> = new Set(['log', 'proxy', 'exec', 'attach', 'portforward'])
+
+export function createApiServer(options: ApiServerOptions): ApiServer {
+  const { store, clock, random, authenticator, authorizer } = options
+  const log = options.log.with('apiserver')
+  const rows = new Rows(options.rows)
+  const caches = new KindCaches(store)
+  const metrics = new ApiMetrics()
+  const inFlight = new InFlight()
+  const kubelet = createKubeletClient(options.nodeConnector)
+  const subresources = createSubresources({ kubelet, issueToken: options.issueToken })
+  const reviews = reviewOf(authenticator, authorizer)
+  const state = { isStopping: false }
+  const extra = options.extraHandlers ?? {}
+  const paths: PathParts = {
+    rows, version: options.version, serverAddress: options.serverAddress, checks: options.checks ?? [], isStopping: () => state.isStopping,
+    metrics: () => metrics.print({
+      readOnlyInFlight: inFlight.readOnly, mutatingInFlight: inFlight.mutating, revision: store.revision(),
+      watches: new Map([...caches.all()].map((c) => [c.resource, c.followers])), objects: new Map([...caches.all()].map((c) => [c.resource, c.size])),
+    }, options.processUsage()),
+    openapi: openapiHandler(rows, options.version),
+    extra: Object.fromEntries(Object.entries(extra).map(([path, { handle }]) => [path, handle])),
+  }
+
+  const transportFor = (user: UserInfo): Transport => ({ request: (request) => handle({ ...request, peer: { user } }) })
+  const parts: Parts = {
+    store, caches, clock, random, log, rows, admission: options.admission,
+    client: createServerClient(store, rows, transportFor({ name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] })),
+  }
+  const sweeper = new ExpirySweeper(parts)
+  sweeper.start()
+
+  async function handle(request: PeerRequest): Promise<ApiResponse> {
+    const warnings: string[] = []
+    const startMs = clock.monotonicMs()
+    const { path, query, rawQuery } = splitTarget(request.path)
+    const info = parseRequestInfo(path)
+    const answered = await guarded(async () => {
+      if (!info) throw badRequest(`the path ${JSON.stringify(path)} is not valid`)
+      return info.kind === 'path' ? servePathTo(request, info) : serveResource({ request, user: await identify(request), warnings }, info)
+    }, request)
+    const response = query.flag('pretty') ? prettyResponse(answered) : answered
+    response.headers['audit-id'] ??= uuid(random)
+    response.headers['cache-control'] ??= 'no-cache, private'
+    if (warnings.length > 0) response.headers['warning'] = warningHeader(warnings)
+    count(request, info, rawQuery, response.status, clock.monotonicMs() - startMs)
+    return response
+  }
+
+  /** The panic guard: refusals become their Status, everything else a logged 500. */
+  async function guarded(serve: () => Promise<ApiResponse>, request: PeerRequest): Promise<ApiResponse> {
+    try {
+      return await serve()
+    } catch (error) {
+      return statusResponse(refusalOf(error, request).body)
+    }
+  }
+
+  function refusalOf(error: unknown, request: PeerRequest): StatusError {
+    if (error instanceof StatusError) return error
+    const failure = storeFailure(error)
+    if (failure) {
+      log.warn('the store refused a request', { method: request.method, path: splitTarget(request.path).path, error: asError(error) })
+      return failure
+    }
+    if (request.signal.aborted) return new StatusError({ code: 499, reason: '', message: 'the client is gone' })
+    metrics.panic()
+    log.error('a request failed unexpectedly', { method: request.method, path: splitTarget(request.path).path, error: asError(error), stack: asError(error).stack })
+    return internal('the request could not be completed; the server log has the reason')
+  }
+
+  async function identify(request: PeerRequest): Promise<UserInfo> {
+    const { headers, peer } = request
+    const user = await authenticate(peer, headers, authenticator, log)
+    return headers['impersonate-user'] === undefined && headers['impersonate-group'] === undefined ? user : impersonate(user, headers, authorizer)
+  }
+
+  async function servePathTo(request: PeerRequest, info: PathInfo): Promise<ApiResponse> {
+    const { query } = splitTarget(request.path)
+    const isOpen = isOpenPath(info, extra)
+    const user = isOpen ? ANYONE : await identify(request)
+    if (!isOpen) {
+      refuseAnonymous(user)
+      await authorizePath(authorizer, user, request.method, info.path)
+    }
+    const asked: PathRequest = { method: request.method, info, query, headers: request.headers, body: request.body, user, signal: request.signal, peer: request.peer }
+    const response = await servePath(paths, asked)
+    return request.method === 'HEAD' ? { ...response, body: Buffer.alloc(0) } : response
+  }
+
+  async function serveResource(caller: Caller, info: ResourceInfo): Promise<ApiResponse> {
+    const call = await authorizedCall(caller, info)
+    const { request } = caller
+    if (call.verb === 'watch' || LONG_RUNNING.has(info.subresource)) return serveCall(call)
+    const leave = inFlight.enter(request.method)
+    try {
+      return await serveCall(call)
+    } finally {
+      leave()
+    }
+  }
+
+  async function authorizedCall({ request, user, warnings }: Caller, info: ResourceInfo): Promise<Call> {
+    refuseAnonymous(user)
+    const { query, rawQuery } = splitTarget(request.path)
+    const verb = verbOf(request.method, info, query.flag('watch'))
+    const isMany = verb === 'list' || verb === 'watch' || verb === 'deletecollection'
+    const fieldSelector = isMany ? query.text('fieldSelector') : ''
+    const named = info.name === '' && fieldSelector !== '' ? { ...info, name: nameSelected(fieldSelector) } : info
+    await authorizeResource(authorizer, user, verb, named, fieldSelector)
+    const row = rows.find(info.group, info.version, info.resource)
+    if (!row || (info.namespace !== '' && !row.ref.namespaced)) throw noSuchResource()
+    return {
+      parts, row, info, verb, method: request.method, query, rawQuery, headers: request.headers, body: request.body, user, signal: request.signal,
+      warn: (text) => { if (!warnings.includes(text)) warnings.push(text) },
+    }
+  }
+
+  async function serveCall(call: Call): Promise<ApiResponse> {
+    const { row, info, verb } = call
+    const needsNamespace = row.ref.namespaced && info.namespace === ''
+    if (info.subresource !== '') {
+      if (info.name === '' || needsNamespace) throw noSuchResource()
+      return subresources(call)
+    }
+    const review = reviews(row)
+    if (review) {
+      if (verb !== 'create') throw methodNotAllowed()
+      return review(call)
+    }
+    if (!servesVerb(row, verb)) throw methodNotAllowed()
+    const isMany = verb === 'list' || verb === 'watch'
+    if (needsNamespace && !isMany) throw info.name === '' ? methodNotAllowed() : noSuchResource()
+    return VERBS[verb](call)
+  }
+
+  function count(request: PeerRequest, info: ResourceInfo | PathInfo | undefined, rawQuery: string, code: number, ms: number): void {
+    if (info?.kind !== 'resource') return metrics.request(request.method, '', '', '', '', '', code, undefined)
+    const isWatch = info.watchPath || /[?&]watch=(?:1|true)/.test(rawQuery)
+    const known = rows.find(info.group, info.version, info.resource) !== undefined
+    const scope = info.name !== '' ? 'resource' : info.namespace !== '' ? 'namespace' : 'cluster'
+    const verb = isWatch ? 'WATCH' : request.method === 'GET' && info.name === '' ? 'LIST' : request.method === 'DELETE' && info.name === '' ? 'DELETECOLLECTION' : request.method
+    // Names nobody serves would make a series each.
+    if (known) metrics.request(verb, info.group, info.version, info.resource, info.subresource, scope, code, isWatch || LONG_RUNNING.has(info.subresource) ? undefined : ms / 1000)
+    else metrics.request(verb, '', '', '', '', scope, code, undefined)
+  }
+
+  return {
+    handle,
+    transportFor,
+    metrics,
+    mayUpgrade(target) {
+      const info = parseRequestInfo(splitTarget(target).path)
+      return info?.kind === 'resource' && UPGRADES.has(info.subresource)
+    },
+    async upgrade(request, socket, head) {
+      socket.on('error', () => socket.destroy())
+      const { path } = splitTarget(request.path)
+      const info = parseRequestInfo(path)
+      try {
+        if (info?.kind !== 'resource') throw noSuchResource()
+        const bearer = request.headers['authorization'] === undefined ? webSocketBearer(request.headers) : undefined
+        const headers = bearer === undefined ? request.headers : { ...request.headers, authorization: `Bearer ${bearer}` }
+        const caller: Caller = { request: { ...request, headers }, user: await identify({ ...request, headers }), warnings: [] }
+        const call = await authorizedCall(caller, info)
+        // KEP-4006: a WebSocket is a GET, but running something in a pod needs `create`, as it does with POST.
+        if (call.verb === 'get' && info.subresource !== 'proxy') await authorizeResource(authorizer, caller.user, 'create', info)
+        await upgradeCall(call, socket, head, kubelet)
+        metrics.request('CONNECT', info.group, info.version, info.resource, info.subresource, 'resource', 101, undefined)
+      } catch (error) {
+        refuseUpgrade(socket, refusalOf(error, request))
+      }
+    },
+    stopping() { state.isStopping = true },
+    close() {
+      state.isStopping = true
+      sweeper.stop()
+      caches.close()
+    },
+  }
+}
+
+const ANYONE: UserInfo = { name: 'system:anonymous', groups: ['system:unauthenticated'] }
+
+/** Without credentials there is nothing here but the open paths. */
+function refuseAnonymous(user: UserInfo): void {
+  if (user.groups.includes('system:unauthenticated')) throw unauthorized()
+}
+
+function isOpenPath(info: PathInfo, extra: ApiServerOptions['extraHandlers'] & object): boolean {
+  if (OPEN_PATHS.has(info.path) || /^\/(?:livez|readyz|healthz)\//.test(info.path)) return true
+  return Object.entries(extra).some(([path, { open }]) => open === true && (path === info.path || (path.endsWith('/') && info.path.startsWith(path))))
+}
+
+function verbOf(method: string, info: ResourceInfo, watches: boolean): VerbName {
+  const isOne = info.name !== ''
+  switch (method) {
+    case 'GET': case 'HEAD':
+      if (info.watchPath) return 'watch'
+      return isOne ? 'get' : watches ? 'watch' : 'list'
+    case 'POST':
+      if (isOne && info.subresource === '') throw methodNotAllowed()
+      return 'create'
+    case 'PUT': case 'PATCH':
+      if (!isOne) throw methodNotAllowed()
+      return method === 'PUT' ? 'update' : 'patch'
+    case 'DELETE': return isOne ? 'delete' : 'deletecollection'
+    default: throw methodNotAllowed()
+  }
+}
+
+function refuseUpgrade(socket: Duplex, refusal: StatusError): void {
+  const { status, headers, body } = statusResponse(refusal.body)
+  const bytes = body as Buffer
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')
+  socket.end(Buffer.concat([Buffer.from(`HTTP/1.1 ${status} ${refusal.body.reason || 'Error'}\r\n${lines}content-length: ${bytes.length}\r\nconnection: close\r\n\r\n`), bytes]))
+}

@@ -1,0 +1,95 @@
+/** Discovery documents from the table of kinds: legacy (APIVersions, APIGroupList, APIResourceList) and aggregated (v2, v2beta1). Pure. */
+import type { KindRow } from '../kind.ts'
+import { ALL_VERBS, type GroupVersion, type Rows } from '../rows.ts'
+
+export const AGGREGATED_VERSIONS = ['v2', 'v2beta1'] as const
+export type AggregatedVersion = (typeof AGGREGATED_VERSIONS)[number]
+
+const gv = (group: string, version: string): string => (group === '' ? version : `${group}/${version}`)
+
+interface Subresource { name: string; kind: string; group: string; version: string; verbs: readonly string[] }
+
+const READ_WRITE = ['get', 'patch', 'update']
+
+/** What a subresource speaks, where it is not the row's own kind. */
+const SUBRESOURCE_KINDS: Record<string, { kind: string; group: string; version: string; verbs: readonly string[] }> = {
+  scale: { kind: 'Scale', group: 'autoscaling', version: 'v1', verbs: READ_WRITE },
+  binding: { kind: 'Binding', group: '', version: 'v1', verbs: ['create'] },
+  eviction: { kind: 'Eviction', group: 'policy', version: 'v1', verbs: ['create'] },
+  token: { kind: 'TokenRequest', group: 'authentication.k8s.io', version: 'v1', verbs: ['create'] },
+  attach: { kind: 'PodAttachOptions', group: '', version: 'v1', verbs: ['create', 'get'] },
+  exec: { kind: 'PodExecOptions', group: '', version: 'v1', verbs: ['create', 'get'] },
+  portforward: { kind: 'PodPortForwardOptions', group: '', version: 'v1', verbs: ['create', 'get'] },
+}
+const PROXY_VERBS = ['create', 'delete', 'get', 'patch', 'update']
+const PROXY_KINDS: Record<string, string> = { pods: 'PodProxyOptions', services: 'ServiceProxyOptions', nodes: 'NodeProxyOptions' }
+const OWN_VERBS: Record<string, readonly string[]> = { log: ['get'], finalize: ['update'], approval: READ_WRITE }
+
+function subresources(row: KindRow): Subresource[] {
+  return row.subresources.toSorted().map((name) => {
+    if (name === 'proxy') return { name, kind: PROXY_KINDS[row.ref.resource] ?? row.ref.kind, group: row.ref.group, version: row.ref.version, verbs: PROXY_VERBS }
+    const other = SUBRESOURCE_KINDS[name]
+    return other ? { name, ...other } : { name, kind: row.ref.kind, group: row.ref.group, version: row.ref.version, verbs: OWN_VERBS[name] ?? READ_WRITE }
+  })
+}
+
+const verbsOf = (row: KindRow): string[] => [...(row.verbs ?? ALL_VERBS)].sort()
+const sortedRows = (version: GroupVersion): KindRow[] => version.rows.toSorted((a, b) => (a.ref.resource < b.ref.resource ? -1 : 1))
+
+/** `/api`. */
+export function apiVersions(rows: Rows, serverAddress: string): unknown {
+  return { kind: 'APIVersions', versions: rows.versions('').map((v) => v.version), serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress }] }
+}
+
+export function apiGroup(rows: Rows, group: string): Record<string, unknown> | undefined {
+  const versions = rows.versions(group).map((v) => ({ groupVersion: gv(group, v.version), version: v.version }))
+  return versions[0] && { kind: 'APIGroup', apiVersion: 'v1', name: group, versions, preferredVersion: versions[0] }
+}
+
+/** `/apis`. */
+export function apiGroupList(rows: Rows): unknown {
+  const groups = [...rows.groups()].filter(([group]) => group !== '').map(([group]) => {
+    const { kind: _kind, apiVersion: _apiVersion, ...rest } = apiGroup(rows, group) ?? {}
+    return rest
+  })
+  return { kind: 'APIGroupList', apiVersion: 'v1', groups }
+}
+
+/** `/api/v1`, `/apis/apps/v1`. */
+export function apiResourceList(rows: Rows, group: string, version: string): unknown {
+  const found = rows.versions(group).find((v) => v.version === version)
+  if (!found) return undefined
+  const resources = sortedRows(found).flatMap((row) => [
+    {
+      name: row.ref.resource, singularName: row.singular, namespaced: row.ref.namespaced, kind: row.ref.kind, verbs: verbsOf(row),
+      ...(row.shortNames.length > 0 && { shortNames: row.shortNames }), ...(row.categories.length > 0 && { categories: row.categories }),
+    },
+    ...subresources(row).map((s) => ({
+      name: `${row.ref.resource}/${s.name}`, singularName: '', namespaced: row.ref.namespaced,
+      ...((s.group !== group || s.version !== version) && { group: s.group, version: s.version }), kind: s.kind, verbs: s.verbs,
+    })),
+  ])
+  return { kind: 'APIResourceList', ...(group !== '' && { apiVersion: 'v1' }), groupVersion: gv(group, version), resources }
+}
+
+/** `core`: what `/api` answers; otherwise `/apis`. */
+export function aggregated(rows: Rows, core: boolean, version: AggregatedVersion): unknown {
+  const groups = [...rows.groups()].filter(([group]) => (group === '') === core)
+  return {
+    kind: 'APIGroupDiscoveryList', apiVersion: `apidiscovery.k8s.io/${version}`, metadata: {},
+    items: groups.map(([group, versions]) => ({
+      metadata: { ...(group !== '' && { name: group }), creationTimestamp: null },
+      versions: versions.map((v) => ({ version: v.version, resources: sortedRows(v).map(aggregatedResource), freshness: 'Current' })),
+    })),
+  }
+}
+
+function aggregatedResource(row: KindRow): unknown {
+  const subs = subresources(row)
+  return {
+    resource: row.ref.resource, responseKind: { group: row.ref.group, version: row.ref.version, kind: row.ref.kind },
+    scope: row.ref.namespaced ? 'Namespaced' : 'Cluster', singularResource: row.singular, verbs: verbsOf(row),
+    ...(row.shortNames.length > 0 && { shortNames: row.shortNames }), ...(row.categories.length > 0 && { categories: row.categories }),
+    ...(subs.length > 0 && { subresources: subs.map((s) => ({ subresource: s.name, responseKind: { group: s.group, version: s.version, kind: s.kind }, verbs: s.verbs })) }),
+  }
+}

@@ -1,0 +1,97 @@
+/** Paths that are no resources: discovery, version, health, metrics, OpenAPI. */
+import type { ApiResponse } from '#api/client/transport.ts'
+import type { UserInfo } from '#api/types/index.ts'
+import { ACCEPTED, parseAccept } from '../http/negotiate.ts'
+import type { Query } from '../http/query.ts'
+import type { PathInfo } from '../http/request-info.ts'
+import { JSON_TYPE, jsonResponse } from '../http/response.ts'
+import { methodNotAllowed, noSuchResource, notAcceptable } from '../http/status.ts'
+import type { Peer } from '../middleware/authenticate.ts'
+import type { Rows } from '../rows.ts'
+import { aggregated, AGGREGATED_VERSIONS, apiGroup, apiGroupList, apiResourceList, apiVersions, type AggregatedVersion } from './discovery.ts'
+import { health, type HealthCheck } from './health.ts'
+
+export interface VersionInfo { major: string; minor: string; gitVersion: string; gitCommit: string; gitTreeState: string; buildDate: string; goVersion: string; compiler: string; platform: string }
+
+export interface PathRequest { method: string; info: PathInfo; query: Query; headers: Readonly<Record<string, string>>; body: Buffer | undefined; user: UserInfo; signal: AbortSignal; peer: Peer }
+
+/** What a path outside this file is served by (`options.extraHandlers`), by exact path or, with a trailing slash, by prefix. */
+export type PathHandler = (request: PathRequest) => Promise<ApiResponse> | ApiResponse
+
+export interface PathParts {
+  rows: Rows
+  version: VersionInfo
+  /** host:port that clients may use; shown in /api. */
+  serverAddress: string
+  checks: readonly HealthCheck[]
+  isStopping: () => boolean
+  metrics: () => Buffer
+  openapi: PathHandler
+  extra: Readonly<Record<string, PathHandler>>
+}
+
+/** Anyone may ask these, authorization aside. */
+export const OPEN_PATHS: ReadonlySet<string> = new Set(['/livez', '/readyz', '/healthz', '/version', '/version/'])
+
+export async function servePath(parts: PathParts, request: PathRequest): Promise<ApiResponse> {
+  const [first = '', second, third, ...more] = request.info.segments
+  const extra = findExtra(parts.extra, request.info.path)
+  if (extra) return extra(request)
+  if (request.method !== 'GET' && request.method !== 'HEAD') throw methodNotAllowed()
+  switch (first) {
+    case '': return jsonResponse({ paths: rootPaths(parts) })
+    case 'api':
+      if (second === undefined) return discoveryDocument(parts.rows, true, request, () => apiVersions(parts.rows, parts.serverAddress))
+      return third === undefined ? found(apiResourceList(parts.rows, '', second)) : refuse()
+    case 'apis':
+      if (second === undefined) return discoveryDocument(parts.rows, false, request, () => apiGroupList(parts.rows))
+      if (more.length > 0) return refuse()
+      return found(third === undefined ? apiGroup(parts.rows, second) : apiResourceList(parts.rows, second, third))
+    case 'version': return jsonResponse(parts.version)
+    case 'livez': case 'readyz': case 'healthz': return health(first, second, parts.checks, parts.isStopping(), request.query)
+    case 'metrics': return { status: 200, headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }, body: parts.metrics() }
+    case 'openapi': return parts.openapi(request)
+    default: return refuse()
+  }
+}
+
+function findExtra(extra: PathParts['extra'], path: string): PathHandler | undefined {
+  if (Object.hasOwn(extra, path)) return extra[path]
+  const prefix = Object.keys(extra).find((p) => p.endsWith('/') && path.startsWith(p))
+  return prefix === undefined ? undefined : extra[prefix]
+}
+
+function refuse(): never {
+  throw noSuchResource()
+}
+
+function found(document: unknown): ApiResponse {
+  if (document === undefined) throw noSuchResource()
+  return jsonResponse(document)
+}
+
+/** Aggregated when the client asks for it, else the legacy document. */
+function discoveryDocument(rows: Rows, core: boolean, request: PathRequest, legacy: () => unknown): ApiResponse {
+  for (const media of parseAccept(request.headers['accept'])) {
+    if (media.type !== JSON_TYPE && media.type !== '*/*' && media.type !== 'application/*') continue
+    const { g, v, as } = media.params
+    if (as === undefined) return jsonResponse(legacy())
+    const version = AGGREGATED_VERSIONS.find((known) => known === v)
+    if (g === 'apidiscovery.k8s.io' && as === 'APIGroupDiscoveryList' && version) return aggregatedResponse(rows, core, version)
+  }
+  throw notAcceptable(ACCEPTED)
+}
+
+function aggregatedResponse(rows: Rows, core: boolean, version: AggregatedVersion): ApiResponse {
+  const response = jsonResponse(aggregated(rows, core, version))
+  response.headers['content-type'] = `${JSON_TYPE};g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`
+  response.headers['vary'] = 'Accept'
+  return response
+}
+
+function rootPaths({ rows, checks, extra }: PathParts): string[] {
+  const groups = [...rows.groups()].flatMap(([group, versions]) => group === '' ? versions.map((v) => `/api/${v.version}`) : [`/apis/${group}`, ...versions.map((v) => `/apis/${group}/${v.version}`)])
+  const probes = ['healthz', 'livez', 'readyz'].flatMap((p) => [`/${p}`, ...checks.map((c) => `/${p}/${c.name}`)])
+  return ['/api', '/apis', ...groups, ...probes, '/metrics', '/openapi/v2', '/openapi/v3', '/version', ...Object.keys(extra)].sort()
+}
+

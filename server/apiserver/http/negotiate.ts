@@ -1,0 +1,65 @@
+/** Content negotiation: which form of an answer the client takes. Pure. */
+import { notAcceptable } from './status.ts'
+
+export interface MediaType { type: string; params: Readonly<Record<string, string>>; quality: number }
+
+/** How an object or list is to be rendered. */
+export interface ObjectFormat {
+  as: 'object' | 'Table' | 'PartialObjectMetadata' | 'PartialObjectMetadataList'
+  /** Version of meta.k8s.io in the answer for Table and partial forms. */
+  metaVersion: 'v1' | 'v1beta1'
+  encoding: 'json' | 'yaml'
+}
+
+export const ACCEPTED = ['application/json', 'application/yaml']
+
+/** More entries than this in one Accept header are not looked at. */
+const ACCEPT_ENTRIES_MAX = 32
+
+export function parseAccept(header: string | undefined): MediaType[] {
+  if (header === undefined || header === '') return [{ type: '*/*', params: {}, quality: 1 }]
+  const types = header.split(',', ACCEPT_ENTRIES_MAX).map(parseMediaType)
+  return types.filter((t) => t.quality > 0).sort((a, b) => b.quality - a.quality)
+}
+
+export function parseMediaType(text: string): MediaType {
+  const [type = '', ...rest] = text.split(';')
+  const params: Record<string, string> = {}
+  for (const part of rest) {
+    const at = part.indexOf('=')
+    if (at > 0) params[part.slice(0, at).trim().toLowerCase()] = part.slice(at + 1).trim().replace(/^"(.*)"$/, '$1')
+  }
+  const q = params['q'] === undefined ? 1 : Number(params['q'])
+  return { type: type.trim().toLowerCase(), params, quality: Number.isFinite(q) ? q : 0 }
+}
+
+const PLAIN_JSON: ObjectFormat = { as: 'object', metaVersion: 'v1', encoding: 'json' }
+
+/** Throws 406 when nothing in the header can be served. */
+export function negotiateObject(header: string | undefined): ObjectFormat {
+  if (header === undefined || header === 'application/json' || header === '*/*' || header === '') return PLAIN_JSON
+  for (const media of parseAccept(header)) {
+    const format = formatOf(media)
+    if (format) return format
+  }
+  throw notAcceptable(ACCEPTED)
+}
+
+function formatOf(media: MediaType): ObjectFormat | undefined {
+  const encoding = encodingOf(media.type)
+  if (!encoding) return undefined
+  const as = media.params['as']
+  if (as === undefined) return encoding === 'json' ? PLAIN_JSON : { ...PLAIN_JSON, encoding }
+  const version = media.params['v'] ?? 'v1'
+  if ((media.params['g'] ?? 'meta.k8s.io') !== 'meta.k8s.io' || (version !== 'v1' && version !== 'v1beta1')) return undefined
+  if (as !== 'Table' && as !== 'PartialObjectMetadata' && as !== 'PartialObjectMetadataList') return undefined
+  return { as, metaVersion: version, encoding }
+}
+
+function encodingOf(type: string): 'json' | 'yaml' | undefined {
+  switch (type) {
+    case '*/*': case 'application/*': case 'application/json': return 'json'
+    case 'application/yaml': return 'yaml'
+    default: return undefined
+  }
+}

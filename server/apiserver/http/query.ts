@@ -1,0 +1,40 @@
+/** Query parameters as typed options; bad ones are a 400, named as upstream names them. */
+import { badRequest } from './status.ts'
+
+export class Query {
+  readonly #params: URLSearchParams
+  constructor(text: string) {
+    this.#params = new URLSearchParams(text)
+  }
+
+  text(name: string): string { return this.#params.get(name) ?? '' }
+  has(name: string): boolean { return this.#params.has(name) }
+  all(name: string): string[] { return this.#params.getAll(name) }
+
+  /** Go's conversion: '' , '0' and 'false' are false, anything else that is there is true. */
+  flag(name: string): boolean {
+    const value = this.#params.get(name)
+    return value !== null && value !== '0' && value.toLowerCase() !== 'false'
+  }
+
+  optionalFlag(name: string): boolean | undefined {
+    return this.#params.has(name) ? this.flag(name) : undefined
+  }
+
+  integer(name: string): number | undefined {
+    const value = this.#params.get(name)
+    if (value === null || value === '') return undefined
+    if (!/^[+-]?\d{1,19}$/.test(value)) throw badRequest(`unable to decode query parameter ${name}: strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`)
+    return Number(value)
+  }
+}
+
+const EMPTY = new Query('')
+
+/** Splits a raw request target; an absent query costs nothing. */
+export function splitTarget(target: string): { path: string; query: Query; rawQuery: string } {
+  const at = target.indexOf('?')
+  if (at < 0) return { path: target, query: EMPTY, rawQuery: '' }
+  const rawQuery = target.slice(at)
+  return { path: target.slice(0, at), query: new Query(rawQuery.slice(1)), rawQuery }
+}

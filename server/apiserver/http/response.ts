@@ -1,0 +1,28 @@
+/** Building blocks of answers. */
+import { isBodyStream, type ApiResponse } from '#api/client/transport.ts'
+import type { StatusBody } from './status.ts'
+import { statusObject } from './status.ts'
+
+export const JSON_TYPE = 'application/json'
+
+export function jsonResponse(value: unknown, status = 200): ApiResponse {
+  return { status, headers: { 'content-type': JSON_TYPE }, body: Buffer.from(`${JSON.stringify(value)}\n`) }
+}
+
+export function textResponse(text: string, status = 200): ApiResponse {
+  return { status, headers: { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' }, body: Buffer.from(text) }
+}
+
+export function statusResponse(body: StatusBody): ApiResponse {
+  const response = jsonResponse(statusObject(body), body.code)
+  if (body.details?.retryAfterSeconds !== undefined) response.headers['retry-after'] = String(body.details.retryAfterSeconds)
+  if (body.code === 401) response.headers['www-authenticate'] = 'Bearer realm="skiff"'
+  return response
+}
+
+/** `?pretty=true`: the same JSON, indented. Streams stay as they are. */
+export function prettyResponse(response: ApiResponse): ApiResponse {
+  if (!(response.headers['content-type'] ?? '').startsWith(JSON_TYPE) || isBodyStream(response.body)) return response
+  const bytes = Buffer.isBuffer(response.body) ? response.body : Buffer.concat(response.body)
+  return { ...response, body: Buffer.from(`${JSON.stringify(JSON.parse(bytes.toString()), undefined, 2)}\n`) }
+}

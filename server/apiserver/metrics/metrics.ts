@@ -1,0 +1,69 @@
+/** A small registry in the Prometheus text format: counters, gauges read when asked, histograms. */
+export type MetricLabels = Readonly<Record<string, string>>
+
+/** More label sets than this in one metric are counted under one: bounds memory. */
+const SERIES_MAX = 2_000
+
+interface Series { labels: string; value: number; buckets?: number[]; count: number }
+
+export class Metric {
+  readonly name: string
+  readonly help: string
+  readonly type: 'counter' | 'gauge' | 'histogram'
+  readonly #bounds: readonly number[]
+  readonly #series = new Map<string, Series>()
+
+  constructor(name: string, type: Metric['type'], help: string, bounds: readonly number[] = []) {
+    this.name = name
+    this.type = type
+    this.help = help
+    this.#bounds = bounds
+  }
+
+  /** `labels` as printed: `verb="GET",code="200"`; ready text, because this runs for each request. */
+  add(labels: string, by = 1): void { this.#of(labels).value += by }
+
+  set(labels: string, value: number): void { this.#of(labels).value = value }
+
+  observe(labels: string, value: number): void {
+    const series = this.#of(labels)
+    const buckets = (series.buckets ??= this.#bounds.map(() => 0))
+    series.value += value
+    series.count++
+    for (let i = this.#bounds.length - 1; i >= 0 && value <= (this.#bounds[i] ?? 0); i--) buckets[i] = (buckets[i] ?? 0) + 1
+  }
+
+  *lines(): Generator<string> {
+    yield `# HELP ${this.name} ${this.help}`
+    yield `# TYPE ${this.name} ${this.type}`
+    for (const series of this.#series.values()) {
+      if (this.type === 'histogram') yield* this.#histogram(series)
+      else yield `${this.name}${braces(series.labels)} ${series.value}`
+    }
+  }
+
+  *#histogram({ labels, buckets, value, count }: Series): Generator<string> {
+    const prefix = labels === '' ? '' : `${labels},`
+    for (const [i, bound] of this.#bounds.entries()) yield `${this.name}_bucket{${prefix}le="${bound}"} ${buckets?.[i] ?? 0}`
+    yield `${this.name}_bucket{${prefix}le="+Inf"} ${count}`
+    yield `${this.name}_sum${braces(labels)} ${value}`
+    yield `${this.name}_count${braces(labels)} ${count}`
+  }
+
+  #of(labels: string): Series {
+    const id = this.#series.size < SERIES_MAX || this.#series.has(labels) ? labels : 'overflow="true"'
+    let series = this.#series.get(id)
+    if (!series) this.#series.set(id, (series = { labels: id, value: 0, count: 0 }))
+    return series
+  }
+}
+
+const braces = (labels: string): string => (labels === '' ? '' : `{${labels}}`)
+
+export const quoteLabel = (value: string): string => value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
+
+export function printMetrics(metrics: Iterable<Metric>): Buffer {
+  const lines: string[] = []
+  for (const metric of metrics) lines.push(...metric.lines())
+  return Buffer.from(`${lines.join('\n')}\n`)
+}

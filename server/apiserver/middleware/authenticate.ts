@@ -1,0 +1,24 @@
+/** Who asks. In-process callers say so themselves; those from the network prove it. */
+import { ANONYMOUS, type UserInfo } from '#api/types/index.ts'
+import type { Log } from '#base/log.ts'
+import type { Authenticator, PeerCertificate } from '../auth.ts'
+import { unauthorized } from '../http/status.ts'
+
+export type Peer =
+  | { remoteAddress: string; certificate?: PeerCertificate; /** A certificate was shown that the client CA did not sign, or that is out of date. */ certificateRefused?: string }
+  /** A part of this very process. */
+  | { user: UserInfo }
+
+/** Throws 401 for credentials that are wrong; none at all is the anonymous user. */
+export async function authenticate(peer: Peer, headers: Readonly<Record<string, string>>, authenticator: Authenticator, log: Log): Promise<UserInfo> {
+  if ('user' in peer) return peer.user
+  const bearer = /^bearer +(\S+)$/i.exec(headers['authorization'] ?? '')?.[1]
+  const answer = await authenticator.authenticate({
+    remoteAddress: peer.remoteAddress,
+    ...(peer.certificate && { certificate: peer.certificate }), ...(bearer !== undefined && { bearer }),
+  })
+  if (answer.ok) return answer.user
+  if (answer.why === 'none' && peer.certificateRefused === undefined && headers['authorization'] === undefined) return ANONYMOUS
+  log.debug('authentication failed', { remoteAddress: peer.remoteAddress, because: answer.why === 'invalid' ? answer.because : (peer.certificateRefused ?? 'no bearer token in the Authorization header') })
+  throw unauthorized()
+}

@@ -1,0 +1,96 @@
+/**
+ * exec, attach, port-forward and proxied WebSockets: the client's HTTP/1.1 upgrade request is authorized here, sent on
+ * to the node as it is (without what proves who the client is), and then bytes are piped both ways until both sides
+ * are done. The node's answer, 101 or a refusal, is passed back verbatim.
+ */
+import type { Duplex } from 'node:stream'
+import type { Pod } from '#api/types/index.ts'
+import { badRequest, noSuchResource } from '../http/status.ts'
+import { admit } from '../verbs/admit.ts'
+import type { Call } from '../verbs/call.ts'
+import { readHeld, type Full } from '../verbs/stored.ts'
+import type { KubeletClient } from './kubelet-client.ts'
+import { containerOf } from './pod-container.ts'
+import { proxyTarget } from './proxy-target.ts'
+import { relayHeaders } from './relay.ts'
+
+/** The subresources that may be upgraded. */
+export const UPGRADES: ReadonlySet<string> = new Set(['exec', 'attach', 'portforward', 'proxy'])
+
+const STREAMS = [['stdin', 'input'], ['stdout', 'output'], ['stderr', 'error'], ['tty', 'tty']] as const
+const KEPT_HEADERS: ReadonlySet<string> = new Set(['connection', 'upgrade'])
+const WEBSOCKET_BEARER = 'base64url.bearer.authorization.k8s.io.'
+
+interface Destination { node: string; authority?: string; tls?: boolean; path: string }
+
+/** Throws a refusal as long as nothing was sent to the client; afterwards the streams speak for themselves. */
+export async function upgradeCall(call: Call, client: Duplex, head: Buffer, kubelet: KubeletClient): Promise<void> {
+  const { node, authority, tls, path } = await destinationOf(call)
+  await admit(call, 'validate', { operation: 'CONNECT', name: call.info.name, object: undefined, old: undefined, dryRun: false })
+  const upstream = await kubelet.connect(node, authority, tls)
+  if (client.destroyed) {
+    upstream.destroy()
+    return
+  }
+  upstream.write(requestHead(call, path, authority ?? node))
+  if (head.length > 0) upstream.write(head)
+  join(client, upstream)
+}
+
+async function destinationOf(call: Call): Promise<Destination> {
+  const { info } = call
+  if (info.subresource === 'proxy') {
+    const target = await proxyTarget(call)
+    return { node: target.node, ...(target.authority !== undefined && { authority: target.authority }), tls: target.tls, path: `${info.rest === '' ? '/' : info.rest}${call.rawQuery}` }
+  }
+  if (call.row.ref.resource !== 'pods' || !UPGRADES.has(info.subresource)) throw noSuchResource()
+  const pod = (await readHeld(call)).object as Full & Pod
+  const node = pod.spec?.nodeName
+  if (!node) throw badRequest(`pod ${info.name} does not have a host assigned`)
+  return { node, path: kubeletPath(call, pod) }
+}
+
+/** Upstream's kubelet paths and parameter names. */
+function kubeletPath(call: Call, pod: Full & Pod): string {
+  const { info, query } = call
+  const out = new URLSearchParams()
+  if (info.subresource === 'portforward') {
+    for (const port of query.all('ports')) out.append('port', port)
+    return withQuery(`/portForward/${info.namespace}/${info.name}`, out)
+  }
+  const what = info.subresource === 'exec' ? 'exec' : 'attach'
+  for (const [name, kubeletName] of STREAMS) if (query.flag(name)) out.set(kubeletName, '1')
+  if (!out.has('input') && !out.has('output') && !out.has('error')) throw badRequest('you must specify at least 1 of stdin, stdout, stderr')
+  if (what === 'exec') {
+    const command = query.all('command')
+    if (command.length === 0) throw badRequest('you must specify at least 1 command for the container')
+    for (const part of command) out.append('command', part)
+  }
+  return withQuery(`/${what}/${info.namespace}/${info.name}/${containerOf(pod, query.text('container'), what)}`, out)
+}
+
+const withQuery = (path: string, query: URLSearchParams): string => (query.size > 0 ? `${path}?${query.toString()}` : path)
+
+function requestHead(call: Call, path: string, host: string): string {
+  const headers = relayHeaders(call.headers, KEPT_HEADERS)
+  const protocols = headers['sec-websocket-protocol']
+  // A browser's token travels as a sub-protocol; it stops here.
+  if (protocols !== undefined) headers['sec-websocket-protocol'] = protocols.split(',').map((p) => p.trim()).filter((p) => !p.startsWith(WEBSOCKET_BEARER)).join(', ')
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value.replace(/[\r\n]/g, ' ')}\r\n`)
+  return `${call.method} ${path} HTTP/1.1\r\nhost: ${host}\r\n${lines.join('')}\r\n`
+}
+
+/** Pipes both ways: an end on one side is passed on as an end, an abrupt close tears both down. */
+export function join(a: Duplex, b: Duplex): void {
+  for (const [from, to] of [[a, b], [b, a]] as const) {
+    from.pipe(to)
+    from.on('error', () => to.destroy())
+    from.on('close', () => { if (!from.readableEnded) to.destroy() })
+  }
+}
+
+/** The bearer token a browser sends as a WebSocket sub-protocol. */
+export function webSocketBearer(headers: Readonly<Record<string, string>>): string | undefined {
+  const found = (headers['sec-websocket-protocol'] ?? '').split(',').map((p) => p.trim()).find((p) => p.startsWith(WEBSOCKET_BEARER))
+  return found === undefined ? undefined : Buffer.from(found.slice(WEBSOCKET_BEARER.length), 'base64url').toString()
+}

@@ -1,0 +1,29 @@
+/** TokenReview (whose token is this?) and SelfSubjectReview (`kubectl auth whoami`). */
+import type { ApiResponse } from '#api/client/transport.ts'
+import type { KubeObject, UserInfo } from '#api/types/index.ts'
+import type { Authenticator } from '../auth.ts'
+import { badRequest } from '../http/status.ts'
+import { jsonResponse } from '../http/response.ts'
+import type { Call } from '../verbs/call.ts'
+import { readReview } from './access.ts'
+
+export async function reviewToken(call: Call, authenticator: Authenticator): Promise<ApiResponse> {
+  const review = readReview<KubeObject & { spec?: { token?: string; audiences?: string[] }; status?: unknown }>(call)
+  const bearer = review.spec?.token ?? ''
+  if (bearer === '') throw badRequest('token is required for TokenReview in authentication')
+  const answer = await authenticator.authenticate({ bearer, remoteAddress: '' })
+  review.status = answer.ok
+    ? { authenticated: true, user: userInfo(answer.user), ...(review.spec?.audiences && { audiences: review.spec.audiences }) }
+    : { user: {}, ...(answer.why === 'invalid' && { error: 'the token is not valid' }) }
+  return jsonResponse(review, 201)
+}
+
+export async function reviewSelf(call: Call): Promise<ApiResponse> {
+  const review = readReview<KubeObject & { status?: unknown }>(call)
+  review.status = { userInfo: userInfo(call.user) }
+  return jsonResponse(review, 201)
+}
+
+function userInfo(user: UserInfo): Record<string, unknown> {
+  return { username: user.name, ...(user.uid !== undefined && { uid: user.uid }), groups: user.groups, ...(user.extra && { extra: user.extra }) }
+}

@@ -1,0 +1,78 @@
+/**
+ * Objects as bytes. Stored is the canonical JSON without kind, apiVersion and metadata.resourceVersion, `metadata`
+ * first. What goes out is spliced around those bytes; they are parsed only by who changes or selects an object.
+ */
+import { builtinSchema } from '#api/schema/index.ts'
+import type { KubeObject } from '#api/types/index.ts'
+import { assert } from '#base/errors.ts'
+import { canonicalText } from '../decode/index.ts'
+
+/** How every stored value begins; the bytes after it go out unchanged. */
+const STORED_START = '{"metadata":{'
+export const STORED_START_BYTES = STORED_START.length
+
+/** The bytes to store. `model` as in api/schema. */
+export function encodeStored(object: KubeObject, model: string): Buffer {
+  const text = canonicalText(object, { schema: builtinSchema, model })
+  assert(text.startsWith(STORED_START) && text[STORED_START_BYTES] !== '}', 'an object without any metadata is to be stored')
+  return Buffer.from(text)
+}
+
+/** The object with kind, apiVersion and resourceVersion, as clients see it; a fresh copy each time. */
+export function decodeStored(value: Buffer, of: { kind: string; apiVersion: string }, revision: number): KubeObject & { metadata: object } {
+  const { metadata, ...rest } = JSON.parse(value.toString()) as KubeObject
+  return { kind: of.kind, apiVersion: of.apiVersion, metadata: { ...metadata, resourceVersion: String(revision) }, ...rest }
+}
+
+/** `{"kind":"Pod","apiVersion":"v1","metadata":{`: what stands before the resourceVersion in a single object. */
+export const objectStart = (of: { kind: string; apiVersion: string }): string => `{"kind":${JSON.stringify(of.kind)},"apiVersion":${JSON.stringify(of.apiVersion)},"metadata":{`
+
+/** The whole single object, in two parts: a new head and the store's own bytes. Revision 0: never stored (dry run). */
+export function spliceObject(start: string, value: Buffer, revision: number): Buffer[] {
+  return [Buffer.from(revision === 0 ? start : `${start}"resourceVersion":"${revision}",`), value.subarray(STORED_START_BYTES)]
+}
+
+/** One list item: resourceVersion spliced in, no kind and apiVersion, as upstream's lists have it. */
+export function spliceItem(value: Buffer, revision: number): { bytes: Buffer; tailAt: number } {
+  const head = `${STORED_START}"resourceVersion":"${revision}",`
+  const bytes = Buffer.allocUnsafeSlow(head.length + value.length - STORED_START_BYTES)
+  bytes.write(head, 'latin1')
+  value.copy(bytes, head.length, STORED_START_BYTES)
+  return { bytes, tailAt: head.length }
+}
+
+/**
+ * Where the `metadata` object ends (exclusive) in bytes that begin with `{"metadata":{`, so that it can be cut out without
+ * parsing the rest.
+ */
+export function metadataEnd(bytes: Buffer): number {
+  let depth = 0
+  for (let i = STORED_START_BYTES - 1; i < bytes.length; i++) {
+    const c = bytes[i]
+    if (c === QUOTE) {
+      i = stringEnd(bytes, i)
+    } else if (c === OPEN) {
+      depth++
+    } else if (c === CLOSE && --depth === 0) {
+      return i + 1
+    }
+  }
+  return bytes.length
+}
+
+const QUOTE = 0x22
+const OPEN = 0x7b
+const CLOSE = 0x7d
+const BACKSLASH = 0x5c
+
+/** The closing quote of the string that opens at `at`. */
+function stringEnd(bytes: Buffer, at: number): number {
+  let end = at
+  for (;;) {
+    end = bytes.indexOf(QUOTE, end + 1)
+    if (end < 0) return bytes.length
+    let slashes = 0
+    while (bytes[end - 1 - slashes] === BACKSLASH) slashes++
+    if (slashes % 2 === 0) return end
+  }
+}

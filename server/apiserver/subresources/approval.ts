@@ -1,0 +1,38 @@
+/** `certificatesigningrequests/approval`: like status, but only the Approved, Denied and Failed conditions may be written. */
+import type { ApiResponse } from '#api/client/transport.ts'
+import type { CertificateSigningRequest } from '#api/types/index.ts'
+import { timestamp } from '../storage/object-meta.ts'
+import { readObject } from '../verbs/body.ts'
+import type { Call } from '../verbs/call.ts'
+import { change, type Change } from '../verbs/change.ts'
+import { get } from '../verbs/get.ts'
+import { parseWriteOptions } from '../verbs/options.ts'
+import { patchChange } from '../verbs/patch.ts'
+import type { Full } from '../verbs/stored.ts'
+
+const ATTEMPTS = 16
+
+export async function approval(call: Call): Promise<ApiResponse> {
+  if (call.verb === 'get') return get(call)
+  const wanted = wantedChange(call)
+  return change(call, {
+    ...wanted,
+    async next(old) {
+      const csr = old as Full & CertificateSigningRequest
+      const asked = (await wanted.next(structuredClone(old))) as Full & CertificateSigningRequest
+      const now = timestamp(call.parts.clock.nowMs())
+      const conditions = (asked.status?.conditions ?? []).map((c) => ({ ...c, lastUpdateTime: c.lastUpdateTime ?? now, lastTransitionTime: c.lastTransitionTime ?? now }))
+      csr.status = { ...csr.status, conditions }
+      csr.metadata.resourceVersion = asked.metadata.resourceVersion ?? ''
+      return csr
+    },
+    part: 'spec',
+  })
+}
+
+function wantedChange(call: Call): Change {
+  if (call.verb === 'patch') return patchChange(call)
+  const options = parseWriteOptions(call, 'UpdateOptions')
+  const object = readObject(call, options.fieldValidation)
+  return { next: () => structuredClone(object), part: 'spec', fields: 'update', options, attempts: ATTEMPTS }
+}

@@ -1,0 +1,96 @@
+/** `/scale`: autoscaling/v1 Scale as a view of any kind whose row names the three paths. */
+import type { ApiResponse } from '#api/client/transport.ts'
+import type { KubeObject, LabelSelector, ObjectMeta, Scale } from '#api/types/index.ts'
+import { compileLabelSelector, formatLabelSelector } from '#api/types/labels.ts'
+import { invalid as invalidField } from '../field-error.ts'
+import { negotiateObject } from '../http/negotiate.ts'
+import { jsonResponse } from '../http/response.ts'
+import { invalid, methodNotAllowed, noSuchResource } from '../http/status.ts'
+import { readBody } from '../verbs/body.ts'
+import type { Call } from '../verbs/call.ts'
+import { changeObject } from '../verbs/change.ts'
+import { parseWriteOptions, type WriteOptions } from '../verbs/options.ts'
+import { patchValue } from '../verbs/patch.ts'
+import { readHeld, type Full } from '../verbs/stored.ts'
+
+const SCALE = { group: 'autoscaling', version: 'v1', kind: 'Scale' }
+const ATTEMPTS = 64
+
+export async function scale(call: Call): Promise<ApiResponse> {
+  negotiateObject(call.headers['accept'])
+  switch (call.verb) {
+    case 'get': return jsonResponse(scaleOf(call, (await readHeld(call)).object))
+    case 'update': {
+      const options = parseWriteOptions(call, 'UpdateOptions')
+      const wanted = readBody<Scale & KubeObject>(call, { model: 'Scale', expect: SCALE, validation: options.fieldValidation })
+      return set(call, () => wanted, options)
+    }
+    case 'patch': {
+      const options = parseWriteOptions(call, 'PatchOptions')
+      return set(call, (old) => patchValue(call, scaleOf(call, old) as KubeObject, 'Scale', SCALE, options) as Scale & KubeObject, options)
+    }
+    default: throw methodNotAllowed()
+  }
+}
+
+async function set(call: Call, wanted: (old: Full) => Scale & KubeObject, options: WriteOptions): Promise<ApiResponse> {
+  const { specPath } = pathsOf(call)
+  const done = await changeObject(call, {
+    next(old) {
+      const asked = wanted(old)
+      const replicas = asked.spec?.replicas ?? 0
+      if (replicas < 0) throw invalid(SCALE, call.info.name, [invalidField('spec.replicas', replicas, 'must be greater than or equal to 0')])
+      writePath(old, specPath, replicas)
+      // The Scale names the version it saw; the object under it is what is compared.
+      const meta = old.metadata
+      meta.resourceVersion = asked.metadata?.resourceVersion ?? ''
+      if (asked.metadata?.uid) meta.uid = asked.metadata.uid
+      return old
+    },
+    part: 'main', fields: 'update', options, attempts: ATTEMPTS,
+  })
+  const { object, revision } = done
+  return jsonResponse(scaleOf(call, { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } }))
+}
+
+function scaleOf(call: Call, object: Full): Scale {
+  const { specPath, statusPath, selectorPath } = pathsOf(call)
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata as Required<ObjectMeta>
+  const replicas = readPath(object, specPath)
+  return {
+    kind: 'Scale', apiVersion: 'autoscaling/v1', metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
+    spec: typeof replicas === 'number' && replicas !== 0 ? { replicas } : {},
+    status: { replicas: Number(readPath(object, statusPath) ?? 0), ...selectorText(readPath(object, selectorPath)) },
+  }
+}
+
+/** A LabelSelector, a plain map (ReplicationController), or text already. */
+function selectorText(selector: unknown): { selector?: string } {
+  if (typeof selector === 'string') return { selector }
+  if (typeof selector !== 'object' || selector === null) return {}
+  const isSelector = 'matchLabels' in selector || 'matchExpressions' in selector
+  return { selector: formatLabelSelector(compileLabelSelector(isSelector ? (selector as LabelSelector) : { matchLabels: selector as Record<string, string> })) }
+}
+
+function pathsOf(call: Call): { specPath: string; statusPath: string; selectorPath: string } {
+  if (!call.row.scale) throw noSuchResource()
+  return call.row.scale
+}
+
+const steps = (path: string): string[] => path.split('.').filter((s) => s !== '')
+
+function readPath(object: unknown, path: string): unknown {
+  let at = object
+  for (const step of steps(path)) {
+    if (typeof at !== 'object' || at === null) return undefined
+    at = (at as Record<string, unknown>)[step]
+  }
+  return at
+}
+
+function writePath(object: unknown, path: string, value: unknown): void {
+  const all = steps(path)
+  let at = object as Record<string, unknown>
+  for (const step of all.slice(0, -1)) at = (at[step] ??= {}) as Record<string, unknown>
+  at[all.at(-1) ?? ''] = value
+}

@@ -1,0 +1,42 @@
+/** `serviceaccounts/token` (TokenRequest): the issuer signs, this words the answer. */
+import type { ApiResponse } from '#api/client/transport.ts'
+import type { AuthenticationV1TokenRequest, KubeObject } from '#api/types/index.ts'
+import { jsonResponse } from '../http/response.ts'
+import { StatusError } from '../http/status.ts'
+import { timestamp } from '../storage/object-meta.ts'
+import { admit } from '../verbs/admit.ts'
+import { readBody } from '../verbs/body.ts'
+import type { Call } from '../verbs/call.ts'
+import { parseWriteOptions } from '../verbs/options.ts'
+import { readHeld } from '../verbs/stored.ts'
+
+export interface TokenIssue {
+  namespace: string
+  serviceAccount: string
+  audiences: readonly string[]
+  expirationSeconds?: number | undefined
+  boundObjectRef?: { apiVersion?: string; kind?: string; name?: string; uid?: string } | undefined
+}
+
+/** Refusals come back as Status parts. */
+export type IssueToken = (input: TokenIssue) => Promise<
+  | { ok: true; token: string; expirationTimestamp: string; audiences: readonly string[]; expirationSeconds: number }
+  | { ok: false; code: number; reason: string; message: string }>
+
+const TOKEN_REQUEST = { group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' }
+
+export async function token(call: Call, issue: IssueToken): Promise<ApiResponse> {
+  const options = parseWriteOptions(call, 'CreateOptions')
+  const request = readBody<AuthenticationV1TokenRequest & KubeObject>(call, { model: 'AuthenticationV1TokenRequest', expect: TOKEN_REQUEST, validation: options.fieldValidation })
+  const account = await readHeld(call)
+  for (const phase of ['mutate', 'validate'] as const) await admit(call, phase, { operation: 'CREATE', name: call.info.name, object: request, old: undefined, dryRun: options.dryRun })
+  const { audiences, expirationSeconds, boundObjectRef } = request.spec ?? { audiences: [] }
+  const issued = await issue({ namespace: call.info.namespace, serviceAccount: call.info.name, audiences: audiences ?? [], expirationSeconds, boundObjectRef })
+  if (!issued.ok) throw new StatusError({ code: issued.code, reason: issued.reason, message: issued.message })
+  return jsonResponse({
+    kind: 'TokenRequest', apiVersion: 'authentication.k8s.io/v1',
+    metadata: { name: call.info.name, namespace: call.info.namespace, creationTimestamp: timestamp(call.parts.clock.nowMs()), ...(account.object.metadata.uid !== undefined && { uid: account.object.metadata.uid }) },
+    spec: { ...request.spec, audiences: issued.audiences, expirationSeconds: issued.expirationSeconds },
+    status: { token: options.dryRun ? '' : issued.token, expirationTimestamp: issued.expirationTimestamp },
+  }, 201)
+}

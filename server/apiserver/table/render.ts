@@ -1,0 +1,90 @@
+/** Answers in the form the client accepts: as stored, as tables, as metadata only; JSON or YAML. */
+import type { ApiResponse } from '#api/client/transport.ts'
+import { collect } from '#api/client/body.ts'
+import type { KubeObject } from '#api/types/index.ts'
+import { dump } from 'js-yaml'
+import type { ObjectFormat } from '../http/negotiate.ts'
+import { ACCEPTED } from '../http/negotiate.ts'
+import { jsonResponse } from '../http/response.ts'
+import { badRequest, notAcceptable } from '../http/status.ts'
+import { namesOf, type Call } from '../verbs/call.ts'
+import { listMeta, type Listed } from '../verbs/list.ts'
+import { convertingEncoder, parseEntry, plainEncoder, type Encoder } from '../watch/encoder.ts'
+import { columnsOf, partialMetadata, table, tableRow, type IncludeObject } from './table.ts'
+
+/** A single object's JSON answer, in another form where one is asked for. */
+export async function renderObject(call: Call, response: ApiResponse, format: ObjectFormat): Promise<ApiResponse> {
+  if (format.as === 'object' && format.encoding === 'json') return response
+  const object = JSON.parse((await collect(response.body)).toString()) as KubeObject
+  // A Status (a refusal, or a deletion's success) is shown as it is.
+  const shown = object.kind === 'Status' ? object : formed(call, object, format)
+  return printed(shown, format, response.status)
+}
+
+function formed(call: Call, object: KubeObject, format: ObjectFormat): unknown {
+  switch (format.as) {
+    case 'object': return object
+    case 'PartialObjectMetadata': return partialMetadata(object, format.metaVersion)
+    case 'PartialObjectMetadataList': throw notAcceptable(ACCEPTED)
+    case 'Table': {
+      const columns = columnsOf(call.row)
+      return table(columns, format.metaVersion, { resourceVersion: object.metadata?.resourceVersion ?? '' }, [tableRow(columns, object, includeObject(call), format.metaVersion, call.parts.clock.nowMs())])
+    }
+  }
+}
+
+export function renderList(call: Call, listed: Listed, format: ObjectFormat): ApiResponse {
+  const of = namesOf(call.row)
+  const metadata = listMeta(listed)
+  switch (format.as) {
+    case 'object':
+      return printed({ kind: `${of.kind}List`, apiVersion: of.apiVersion, metadata, items: listed.entries.map((e) => JSON.parse(e.bytes.toString()) as unknown) }, format, 200)
+    case 'PartialObjectMetadataList':
+      return printed({ kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${format.metaVersion}`, metadata, items: listed.entries.map((e) => partialMetadata(parseEntry(e, of), format.metaVersion)) }, format, 200)
+    case 'PartialObjectMetadata': throw notAcceptable(ACCEPTED)
+    case 'Table': {
+      const columns = columnsOf(call.row)
+      const include = includeObject(call)
+      const nowMs = call.parts.clock.nowMs()
+      return printed(table(columns, format.metaVersion, metadata, listed.entries.map((e) => tableRow(columns, parseEntry(e, of), include, format.metaVersion, nowMs))), format, 200)
+    }
+  }
+}
+
+/** What a watch sends: objects in the accepted form, and the kind its bookmarks name. */
+export function encoderFor(call: Call, format: ObjectFormat): { objects: Encoder; bookmarkOf: { kind: string; apiVersion: string } } {
+  const of = namesOf(call.row)
+  if (format.encoding !== 'json') throw notAcceptable(['application/json;stream=watch'])
+  const metaVersion = `meta.k8s.io/${format.metaVersion}`
+  switch (format.as) {
+    case 'object': return { objects: plainEncoder(of), bookmarkOf: of }
+    case 'PartialObjectMetadata':
+      return {
+        objects: convertingEncoder(`partial ${metaVersion} ${of.apiVersion}`, of, (object) => partialMetadata(object, format.metaVersion)),
+        bookmarkOf: { kind: 'PartialObjectMetadata', apiVersion: metaVersion },
+      }
+    case 'PartialObjectMetadataList': throw notAcceptable(ACCEPTED)
+    case 'Table': {
+      const columns = columnsOf(call.row)
+      const include = includeObject(call)
+      const { clock } = call.parts
+      return {
+        objects: convertingEncoder(`table ${metaVersion} ${include} ${of.apiVersion}`, of, (object) =>
+          table(columns, format.metaVersion, { resourceVersion: object.metadata?.resourceVersion ?? '' }, [tableRow(columns, object, include, format.metaVersion, clock.nowMs())])),
+        bookmarkOf: { kind: 'Table', apiVersion: metaVersion },
+      }
+    }
+  }
+}
+
+function includeObject(call: Call): IncludeObject {
+  const text = call.query.text('includeObject')
+  if (text === '' || text === 'Metadata') return 'Metadata'
+  if (text === 'None' || text === 'Object') return text
+  throw badRequest(`unrecognized includeObject value: ${JSON.stringify(text)}`)
+}
+
+function printed(value: unknown, format: ObjectFormat, status: number): ApiResponse {
+  if (format.encoding === 'json') return jsonResponse(value, status)
+  return { status, headers: { 'content-type': 'application/yaml' }, body: Buffer.from(dump(value, { noRefs: true, lineWidth: -1 })) }
+}

@@ -1,0 +1,44 @@
+/** The request's body as an object, with upstream's checks of who it claims to be. */
+import { builtinSchema } from '#api/schema/index.ts'
+import type { KubeObject } from '#api/types/index.ts'
+import { decodeObject, type Refused } from '../decode/index.ts'
+import { badRequest, StatusError } from '../http/status.ts'
+import type { Call } from './call.ts'
+import type { FieldValidation } from './options.ts'
+import type { Full } from './stored.ts'
+
+/** The row's own kind. Namespace and name agree with the URL afterwards. */
+export function readObject(call: Call, validation: FieldValidation): Full {
+  const { ref, model } = call.row
+  const object = readBody<Full>(call, { model, expect: ref, validation })
+  object.metadata ??= {}
+  assertAddress(call, object)
+  return object
+}
+
+export interface BodyOf { model: string; expect: { group: string; version: string; kind: string }; validation: FieldValidation }
+
+/** A body of another type, as subresources take (Binding, Scale, Eviction, ...). */
+export function readBody<T extends KubeObject>(call: Call, of: BodyOf): T {
+  const decoded = decodeObject<T>(call.body ?? Buffer.alloc(0), call.headers['content-type'], { schema: builtinSchema, model: of.model, expect: of.expect, strictness: of.validation })
+  if (!decoded.ok) throw refusedBody(decoded)
+  for (const problem of decoded.problems) call.warn(problem.message)
+  return decoded.object
+}
+
+export const refusedBody = ({ code, reason, message }: Refused): StatusError => new StatusError({ code, reason, message })
+
+/** Fills in the namespace and name of the URL, or refuses an object that names others. */
+export function assertAddress(call: Call, object: Full): void {
+  const { info, row } = call
+  const meta = object.metadata
+  if (row.ref.namespaced) {
+    if (meta.namespace && meta.namespace !== info.namespace) throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
+    meta.namespace = info.namespace
+  } else {
+    delete meta.namespace
+  }
+  if (info.name === '') return
+  if (meta.name && meta.name !== info.name) throw badRequest(`the name of the object (${meta.name}) does not match the name on the URL (${info.name})`)
+  meta.name = info.name
+}

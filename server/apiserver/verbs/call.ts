@@ -1,0 +1,66 @@
+/** One authorized request for a resource, as verbs and subresources get it, and what they share. */
+import type { ApiResponse } from '#api/client/transport.ts'
+import type { Client } from '#api/client/client.ts'
+import type { KubeObject, UserInfo } from '#api/types/index.ts'
+import { apiVersionOf } from '#api/types/index.ts'
+import type { Clock } from '#base/clock.ts'
+import type { Log } from '#base/log.ts'
+import type { Random } from '#base/random.ts'
+import type { Store } from '#server/store/store.ts'
+import type { AdmissionPlugin } from '../admission.ts'
+import type { Query } from '../http/query.ts'
+import type { ResourceInfo } from '../http/request-info.ts'
+import type { KindContext, KindRow } from '../kind.ts'
+import type { Rows } from '../rows.ts'
+import type { KeyScope } from '../storage/keys.ts'
+import type { KindCaches, KindCache } from '../watch/kind-cache.ts'
+import { selectableFields } from '../watch/selection.ts'
+
+export interface Parts {
+  store: Store
+  caches: KindCaches
+  clock: Clock
+  random: Random
+  log: Log
+  rows: Rows
+  admission: readonly AdmissionPlugin[]
+  /** The API as `system:apiserver`, for admission. */
+  client: Client
+}
+
+export interface Call {
+  parts: Parts
+  row: KindRow
+  info: ResourceInfo
+  /** As authorized. */
+  verb: VerbName
+  method: string
+  query: Query
+  /** As sent, with its question mark; '' when there is none. */
+  rawQuery: string
+  headers: Readonly<Record<string, string>>
+  body: Buffer | undefined
+  user: UserInfo
+  signal: AbortSignal
+  /** Sent as a `Warning` header; repeats are dropped. */
+  warn(text: string): void
+}
+
+export type VerbName = 'create' | 'delete' | 'deletecollection' | 'get' | 'list' | 'patch' | 'update' | 'watch'
+
+export type Verb = (call: Call) => Promise<ApiResponse>
+
+/** Kind and apiVersion as the requested version of the row names them. */
+export const namesOf = (row: KindRow): { kind: string; apiVersion: string } => ({ kind: row.ref.kind, apiVersion: apiVersionOf(row.ref) })
+
+export function contextOf(call: Call): KindContext {
+  return { nowMs: call.parts.clock.nowMs(), random: call.parts.random, user: call.user }
+}
+
+/** Where the row's objects are kept. */
+export const scopeOf = (row: KindRow): KeyScope => row.ref
+
+export function cacheOf(parts: Parts, row: KindRow): Promise<KindCache> {
+  const fields = selectableFields(row)
+  return parts.caches.of({ scope: scopeOf(row), fieldsOf: fields && ((value) => fields(JSON.parse(value.toString()) as KubeObject)) })
+}

@@ -1,0 +1,129 @@
+/**
+ * The one way an object that exists is changed: update, patch, apply, status, scale and other subresources give
+ * `next`, the rest is here: carry over, defaults, admission, prepare, managedFields, validation, no-op, deletion once the
+ * last finalizer is gone, and the compare-and-swap with its retries.
+ */
+import type { ApiResponse } from '#api/client/transport.ts'
+import type { KeyValue } from '#server/store/store.ts'
+import { badRequest, conflict, notFound } from '../http/status.ts'
+import { equalJson } from '../storage/equal.ts'
+import { storageKey } from '../storage/keys.ts'
+import { carryMeta, specChanged } from '../storage/object-meta.ts'
+import { admit } from './admit.ts'
+import { contextOf, scopeOf, type Call } from './call.ts'
+import { ownFields, sameButTimes } from './managed-fields.ts'
+import type { WriteOptions } from './options.ts'
+import { decodeHeld, put, remove, storedResponse, type Full } from './stored.ts'
+import { assertUpdatable } from './validity.ts'
+
+export interface Change {
+  /** The object as wanted, from what is there (a fresh copy that may be changed and returned). */
+  next(old: Full): Full | Promise<Full>
+  /**
+   * Which rules hold. `raw`: the caller has admitted, prepared and validated by itself; `spec`: it has prepared and
+   * validated, admission and the generation are left to do.
+   */
+  part: 'main' | 'status' | 'spec' | 'raw'
+  /** `apply`: managedFields are already in what `next` returns. */
+  fields: 'update' | 'apply'
+  options: WriteOptions
+  /** Run again on a conflict when the caller named no resourceVersion; upstream retries patches 5 times. */
+  attempts: number
+}
+
+export interface Changed { object: Full; value: Buffer; revision: number; deleted: boolean }
+
+export async function change(call: Call, wanted: Change): Promise<ApiResponse> {
+  const done = await changeObject(call, wanted)
+  return storedResponse(call.row, done.value, done.revision)
+}
+
+export async function changeObject(call: Call, wanted: Change): Promise<Changed> {
+  const { row, info, parts } = call
+  const key = storageKey(scopeOf(row), info.namespace, info.name)
+  let kv = await parts.store.get(key)
+  for (let attempt = 1; ; attempt++) {
+    if (!kv) throw notFound(row.ref, info.name)
+    const tried: Tried = await tryChange(call, wanted, key, kv)
+    if (tried.ok) return tried.changed
+    if (tried.pinned || attempt >= wanted.attempts) throw conflict(row.ref, info.name)
+    kv = tried.current ?? (await parts.store.get(key))
+  }
+}
+
+type Tried = { ok: true; changed: Changed } | { ok: false; pinned: boolean; current: KeyValue | undefined }
+
+async function tryChange(call: Call, wanted: Change, key: string, kv: KeyValue): Promise<Tried> {
+  const { row, info } = call
+  const old = decodeHeld(row, kv)
+  const object = await wanted.next(decodeHeld(row, kv))
+  const pinned = assertSameObject(call, object, old)
+  carryMeta(object.metadata, old.metadata)
+  object.metadata.resourceVersion = old.metadata.resourceVersion ?? ''
+  row.strategy.defaults?.(object)
+  const admission = { operation: 'UPDATE', name: info.name, object, old, dryRun: wanted.options.dryRun } as const
+  if (wanted.part !== 'raw') await admit(call, 'mutate', admission)
+  prepare(call, object, old, wanted.part)
+  if (wanted.fields === 'update') ownFields(call, old, object, wanted.options)
+  if (wanted.part === 'main' || wanted.part === 'status') assertUpdatable(call, object, old, wanted.part)
+  if (wanted.part === 'main') for (const text of row.strategy.warnings?.(object) ?? []) call.warn(text)
+  if (wanted.part !== 'raw') await admit(call, 'validate', admission)
+  if (isDone(object, old) && (row.strategy.mayRemove?.(object) ?? true)) {
+    const gone = await remove(call, kv, object, wanted.options.dryRun)
+    return gone.ok ? { ok: true, changed: { object, value: kv.value, revision: gone.revision, deleted: true } } : { ok: false, pinned, current: gone.current }
+  }
+  if (isUnchanged(object, old)) return { ok: true, changed: { object: old, value: kv.value, revision: kv.modRevision, deleted: false } }
+  const written = await put(call, key, object, kv, wanted.options.dryRun)
+  return written.ok
+    ? { ok: true, changed: { object, value: written.value, revision: written.revision, deleted: false } }
+    : { ok: false, pinned, current: written.current }
+}
+
+/** Whether the caller pinned a resourceVersion. Throws when the object is not the one stored. */
+function assertSameObject(call: Call, object: Full, old: Full): boolean {
+  const { row, info } = call
+  const meta = object.metadata
+  if (meta.uid && meta.uid !== old.metadata.uid) {
+    throw conflict(row.ref, info.name, `Precondition failed: UID in precondition: ${meta.uid}, UID in object meta: ${old.metadata.uid ?? ''}`)
+  }
+  const given = meta.resourceVersion ?? ''
+  if (given === '' || given === '0') return false
+  if (!/^\d{1,16}$/.test(given)) throw badRequest(`metadata.resourceVersion: Invalid value: ${JSON.stringify(given)}: strconv.ParseUint: parsing ${JSON.stringify(given)}: invalid syntax`)
+  if (given !== old.metadata.resourceVersion) throw conflict(row.ref, info.name)
+  return true
+}
+
+function prepare(call: Call, object: Full, old: Full, part: Change['part']): void {
+  const { strategy } = call.row
+  if (part === 'status') {
+    if (strategy.prepareStatusUpdate) strategy.prepareStatusUpdate(object, old, contextOf(call))
+    else keepAllButStatus(object, old)
+  } else if (part === 'main') {
+    strategy.prepareUpdate?.(object, old, contextOf(call))
+  }
+  if (strategy.generation === false || part === 'status' || part === 'raw') return
+  const changed = strategy.generation ? strategy.generation(object, old) : specChanged(object, old)
+  if (changed) object.metadata.generation = (old.metadata.generation ?? 0) + 1
+}
+
+/** `/status` changes status alone; of metadata only managedFields, which come after this. */
+function keepAllButStatus(object: Full, old: Full): void {
+  const fields = object as unknown as Record<string, unknown>
+  const { status, metadata } = fields
+  for (const key of Object.keys(fields)) delete fields[key]
+  const { managedFields } = metadata as Full['metadata']
+  Object.assign(fields, old, { metadata: { ...old.metadata, ...(managedFields && { managedFields }) } })
+  if (status === undefined) delete fields['status']
+  else fields['status'] = status
+}
+
+/** Deletion was asked for, its grace is over and nobody holds it any more. */
+function isDone(object: Full, old: Full): boolean {
+  const { deletionTimestamp, deletionGracePeriodSeconds } = old.metadata
+  return deletionTimestamp !== undefined && (deletionGracePeriodSeconds ?? 0) === 0 && (object.metadata.finalizers ?? []).length === 0
+}
+
+function isUnchanged(object: Full, old: Full): boolean {
+  const bare = (o: Full): unknown => ({ ...o, metadata: { ...o.metadata, managedFields: undefined, resourceVersion: undefined } })
+  return equalJson(bare(object), bare(old)) && sameButTimes(object.metadata.managedFields, old.metadata.managedFields)
+}

@@ -1,0 +1,64 @@
+/** POST on a collection. */
+import type { ApiResponse } from '#api/client/transport.ts'
+import { nameSuffix, uuid } from '#base/random.ts'
+import { alreadyExists, badRequest, generateNameClash } from '../http/status.ts'
+import { storageKey } from '../storage/keys.ts'
+import { timestamp } from '../storage/object-meta.ts'
+import { admit } from './admit.ts'
+import { readObject } from './body.ts'
+import { contextOf, scopeOf, type Call } from './call.ts'
+import { ownFields } from './managed-fields.ts'
+import { parseWriteOptions, type WriteOptions } from './options.ts'
+import { put, storedResponse, type Full } from './stored.ts'
+import { assertCreatable } from './validity.ts'
+
+/** Attempts at a free generated name; upstream's number. */
+const GENERATE_ATTEMPTS = 8
+/** A generated name keeps this much of its prefix: 63 minus the suffix. */
+const PREFIX_LENGTH_MAX = 58
+
+export async function create(call: Call): Promise<ApiResponse> {
+  const options = parseWriteOptions(call, 'CreateOptions')
+  return insert(call, readObject(call, options.fieldValidation), options, 'Update')
+}
+
+/** Also the second half of an apply or update that finds nothing there. `object` is taken over. */
+export async function insert(call: Call, object: Full, options: WriteOptions, how: 'Update' | 'Apply'): Promise<ApiResponse> {
+  const { row, parts, info } = call
+  const meta = object.metadata
+  if (meta.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created')
+  const generates = !meta.name && !!meta.generateName
+  // Mutators see the object as it would be stored: defaults, namespace and name in place.
+  if (generates) meta.name = generatedName(call, meta.generateName ?? '')
+  row.strategy.defaults?.(object)
+  await admit(call, 'mutate', { operation: 'CREATE', name: meta.name ?? '', object, old: undefined, dryRun: options.dryRun })
+  freshMeta(call, object)
+  row.strategy.prepareCreate?.(object, contextOf(call))
+  if (how === 'Update') ownFields(call, undefined, object, options)
+  assertCreatable(call, object)
+  for (const text of row.strategy.warnings?.(object) ?? []) call.warn(text)
+  await admit(call, 'validate', { operation: 'CREATE', name: meta.name ?? '', object, old: undefined, dryRun: options.dryRun })
+  for (let attempt = 1; ; attempt++) {
+    const written = await put(call, storageKey(scopeOf(row), info.namespace, meta.name ?? ''), object, undefined, options.dryRun)
+    if (written.ok) return storedResponse(row, written.value, written.revision, 201)
+    if (!generates) throw alreadyExists(row.ref, meta.name ?? '')
+    if (attempt === GENERATE_ATTEMPTS) throw generateNameClash(row.ref, meta.name ?? '')
+    meta.name = generatedName(call, meta.generateName ?? '')
+  }
+}
+
+function generatedName(call: Call, prefix: string): string {
+  return `${prefix.slice(0, PREFIX_LENGTH_MAX)}${nameSuffix(call.parts.random)}`
+}
+
+/** What the system alone fills in. */
+function freshMeta(call: Call, object: Full): void {
+  const meta = object.metadata
+  delete meta.deletionTimestamp
+  delete meta.deletionGracePeriodSeconds
+  delete meta.selfLink
+  meta.uid = uuid(call.parts.random)
+  meta.creationTimestamp = timestamp(call.parts.clock.nowMs())
+  if (call.row.strategy.generation === false) delete meta.generation
+  else meta.generation = 1
+}

@@ -1,0 +1,103 @@
+/** DELETE of one object: grace, finalizers and propagation as upstream's generic registry decides them. */
+import type { ApiResponse } from '#api/client/transport.ts'
+import type { KubeObject } from '#api/types/index.ts'
+import type { KeyValue } from '#server/store/store.ts'
+import { invalid as invalidField, notSupported, type FieldError } from '../field-error.ts'
+import { jsonResponse } from '../http/response.ts'
+import { conflict, invalid, notFound, successStatus } from '../http/status.ts'
+import { storageKey } from '../storage/keys.ts'
+import { admit } from './admit.ts'
+import { readBody } from './body.ts'
+import { scopeOf, type Call } from './call.ts'
+import { decideDeletion, type DeletionOptions } from './deletion.ts'
+import { decodeHeld, put, remove, storedResponse, type Full } from './stored.ts'
+
+const ATTEMPTS = 64
+/** Resources that answer with what was deleted instead of a Status (upstream's ReturnDeletedObject). */
+const RETURNS_OBJECT: ReadonlySet<string> = new Set(['pods', 'services', 'serviceaccounts', 'persistentvolumes', 'persistentvolumeclaims', 'podtemplates', 'resourcequotas'])
+
+interface DeleteOptionsBody extends KubeObject {
+  gracePeriodSeconds?: number
+  propagationPolicy?: string
+  orphanDependents?: boolean
+  preconditions?: { uid?: string; resourceVersion?: string }
+  dryRun?: string[]
+}
+
+export type { DeletionOptions }
+
+export async function deleteVerb(call: Call): Promise<ApiResponse> {
+  return deleteOne(call, parseDeleteOptions(call))
+}
+
+/** From the body when there is one, otherwise from the query. */
+export function parseDeleteOptions(call: Call): DeletionOptions {
+  const { query } = call
+  const body: DeleteOptionsBody = call.body && call.body.length > 0
+    ? readBody<DeleteOptionsBody>(call, { model: 'DeleteOptions', expect: { group: '', version: 'v1', kind: 'DeleteOptions' }, validation: 'Ignore' })
+    : {
+        ...(query.integer('gracePeriodSeconds') !== undefined && { gracePeriodSeconds: query.integer('gracePeriodSeconds') as number }),
+        ...(query.text('propagationPolicy') !== '' && { propagationPolicy: query.text('propagationPolicy') }),
+        ...(query.has('orphanDependents') && { orphanDependents: query.flag('orphanDependents') }),
+      }
+  const dryRuns = [...(body.dryRun ?? []), ...query.all('dryRun')].filter((v) => v !== '')
+  const policy = body.propagationPolicy ?? undefined
+  const errors: FieldError[] = []
+  for (const value of dryRuns) if (value !== 'All') errors.push(notSupported('dryRun', value, ['All']))
+  if (policy !== undefined && policy !== 'Background' && policy !== 'Foreground' && policy !== 'Orphan') errors.push(notSupported('propagationPolicy', policy, ['Background', 'Foreground', 'Orphan', 'nil']))
+  if (policy !== undefined && body.orphanDependents !== undefined) errors.push(invalidField('propagationPolicy', policy, 'orphanDependents and deletionPropagation cannot be both set'))
+  if (errors.length > 0) throw invalid({ group: 'meta.k8s.io', kind: 'DeleteOptions' }, '', errors)
+  return {
+    dryRun: dryRuns.length > 0,
+    graceSeconds: body.gracePeriodSeconds === undefined ? undefined : Math.max(body.gracePeriodSeconds, 0),
+    policy: (policy as DeletionOptions['policy']) ?? (body.orphanDependents === undefined ? undefined : body.orphanDependents ? 'Orphan' : 'Background'),
+    preconditions: body.preconditions ?? {},
+  }
+}
+
+export interface Deleted { object: Full; value: Buffer; revision: number; /** It is gone, not merely going. */ gone: boolean }
+
+export async function deleteOne(call: Call, options: DeletionOptions): Promise<ApiResponse> {
+  const done = await deleteObject(call, options)
+  if (done.gone && !RETURNS_OBJECT.has(call.row.ref.resource)) return jsonResponse(successStatus(call.row.ref, call.info.name, done.object.metadata.uid))
+  return storedResponse(call.row, done.value, done.revision)
+}
+
+export async function deleteObject(call: Call, options: DeletionOptions): Promise<Deleted> {
+  const { row, info, parts } = call
+  const key = storageKey(scopeOf(row), info.namespace, info.name)
+  let kv = await parts.store.get(key)
+  for (let attempt = 1; ; attempt++) {
+    if (!kv) throw notFound(row.ref, info.name)
+    const old = decodeHeld(row, kv)
+    assertPreconditions(call, old, options)
+    if (attempt === 1) {
+      await admit(call, 'mutate', { operation: 'DELETE', name: info.name, object: undefined, old, dryRun: options.dryRun })
+      await admit(call, 'validate', { operation: 'DELETE', name: info.name, object: undefined, old, dryRun: options.dryRun })
+    }
+    const done = await tryDelete(call, kv, old, options)
+    if ('object' in done) return done
+    if (attempt === ATTEMPTS) throw conflict(row.ref, info.name)
+    kv = done.current
+  }
+}
+
+async function tryDelete(call: Call, kv: KeyValue, old: Full, options: DeletionOptions): Promise<Deleted | { current: KeyValue | undefined }> {
+  const decision = decideDeletion(call.row, decodeHeld(call.row, kv), options, call.parts.clock.nowMs())
+  if (decision.kind === 'keep') return { object: old, value: kv.value, revision: kv.modRevision, gone: false }
+  if (decision.kind === 'mark') {
+    const written = await put(call, kv.key, decision.object, kv, options.dryRun)
+    return written.ok ? { object: decision.object, value: written.value, revision: written.revision, gone: false } : { current: written.current }
+  }
+  const gone = await remove(call, kv, old, options.dryRun)
+  return gone.ok ? { object: old, value: kv.value, revision: gone.revision, gone: true } : { current: gone.current }
+}
+
+function assertPreconditions(call: Call, old: Full, { preconditions }: DeletionOptions): void {
+  const { uid, resourceVersion } = old.metadata
+  const { row, info } = call
+  if (preconditions.uid !== undefined && preconditions.uid !== uid) throw conflict(row.ref, info.name, `Precondition failed: UID in precondition: ${preconditions.uid}, UID in object meta: ${uid ?? ''}`)
+  if (preconditions.resourceVersion !== undefined && preconditions.resourceVersion !== resourceVersion) {
+    throw conflict(row.ref, info.name, `Precondition failed: ResourceVersion in precondition: ${preconditions.resourceVersion}, ResourceVersion in object meta: ${resourceVersion ?? ''}`)
+  }
+}

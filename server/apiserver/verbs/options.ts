@@ -1,0 +1,45 @@
+/** CreateOptions, UpdateOptions, PatchOptions from the query, checked as upstream checks them. */
+import { invalid } from '../http/status.ts'
+import { notSupported, tooLong, type FieldError } from '../field-error.ts'
+import type { Call } from './call.ts'
+
+export type FieldValidation = 'Ignore' | 'Warn' | 'Strict'
+
+export interface WriteOptions {
+  dryRun: boolean
+  /** Who managedFields names. */
+  fieldManager: string
+  /** As given; '' when the User-Agent stands in for it. */
+  givenManager: string
+  fieldValidation: FieldValidation
+  /** Undefined unless given; only apply takes it. */
+  force: boolean | undefined
+}
+
+const MANAGER_BYTES_MAX = 128
+
+/** `kind`: the options' kind in messages, e.g. `CreateOptions`. */
+export function parseWriteOptions(call: Call, kind: string): WriteOptions {
+  const { query } = call
+  const errors: FieldError[] = []
+  const dryRuns = query.all('dryRun').filter((v) => v !== '')
+  for (const value of dryRuns) if (value !== 'All') errors.push(notSupported('dryRun', value, ['All']))
+  const validation = query.text('fieldValidation')
+  if (!['', 'Ignore', 'Warn', 'Strict'].includes(validation)) errors.push(notSupported('fieldValidation', validation, ['', 'Ignore', 'Strict', 'Warn']))
+  const givenManager = query.text('fieldManager')
+  if (Buffer.byteLength(givenManager) > MANAGER_BYTES_MAX) errors.push(tooLong('fieldManager', MANAGER_BYTES_MAX))
+  if (errors.length > 0) throw invalid({ group: 'meta.k8s.io', kind }, '', errors)
+  return {
+    dryRun: dryRuns.length > 0,
+    givenManager,
+    fieldManager: givenManager === '' ? managerOf(call.headers['user-agent'] ?? '') : givenManager,
+    fieldValidation: validation === '' ? 'Warn' : (validation as FieldValidation),
+    force: query.optionalFlag('force'),
+  }
+}
+
+/** The User-Agent up to its first slash, printable characters only: upstream's default manager. */
+export function managerOf(userAgent: string): string {
+  const [name = ''] = userAgent.split('/', 1)
+  return [...name.replace(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu, '')].join('').slice(0, MANAGER_BYTES_MAX) || 'unknown'
+}

@@ -1,0 +1,99 @@
+/** PATCH: JSON patch, merge patch, strategic merge patch and server-side apply. */
+import type { ApiResponse } from '#api/client/transport.ts'
+import { builtinSchema } from '#api/schema/index.ts'
+import type { KubeObject } from '#api/types/index.ts'
+import { decodeValue, parseBody } from '../decode/index.ts'
+import { applyJsonPatch } from '../patch/json-patch.ts'
+import { applyMergePatch } from '../patch/merge-patch.ts'
+import type { Json, Patched } from '../patch/result.ts'
+import { applyStrategicMergePatch } from '../patch/strategic-merge-patch.ts'
+import { forbidden as forbiddenField } from '../field-error.ts'
+import { badRequest, invalid, StatusError, unsupportedMediaType } from '../http/status.ts'
+import { assertAddress, refusedBody } from './body.ts'
+import { applyPatch, applyChange } from './apply.ts'
+import type { Call } from './call.ts'
+import { change, type Change } from './change.ts'
+import { parseWriteOptions, type WriteOptions } from './options.ts'
+import type { Full } from './stored.ts'
+
+const JSON_PATCH = 'application/json-patch+json'
+const MERGE_PATCH = 'application/merge-patch+json'
+const STRATEGIC = 'application/strategic-merge-patch+json'
+const APPLY = 'application/apply-patch+yaml'
+const TYPES = [JSON_PATCH, MERGE_PATCH, STRATEGIC, APPLY]
+
+/** Upstream retries a patch that meets other writers this often. */
+export const PATCH_ATTEMPTS = 5
+
+export async function patch(call: Call): Promise<ApiResponse> {
+  return typeOf(call) === APPLY ? applyPatch(call) : change(call, patchChange(call))
+}
+
+/** For subresources that take patches of the whole object: they set `part`. */
+export function patchChange(call: Call): Change {
+  if (typeOf(call) === APPLY) return applyChange(call)
+  const options = parsePatchOptions(call)
+  const body = parsePatchBody(call)
+  return { next: (old) => patched(call, old, body, options), part: 'main', fields: 'update', options, attempts: PATCH_ATTEMPTS }
+}
+
+/** Patches any value of a known model, as /scale needs. */
+export function patchValue(call: Call, value: KubeObject, model: string, expect: { group: string; version: string; kind: string }, options: WriteOptions): KubeObject {
+  return decoded(call, patchedJson(call, value as Json, parsePatchBody(call), model), model, expect, options)
+}
+
+export function typeOf(call: Call): string {
+  const type = (call.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
+  if (!TYPES.includes(type)) throw unsupportedMediaType(TYPES)
+  return type
+}
+
+function parsePatchOptions(call: Call): WriteOptions {
+  const options = parseWriteOptions(call, 'PatchOptions')
+  if (options.force !== undefined) throw invalid({ group: 'meta.k8s.io', kind: 'PatchOptions' }, '', [forbiddenField('force', 'may not be specified for non-apply patch')])
+  return options
+}
+
+function parsePatchBody(call: Call): unknown {
+  const parsed = parseBody(call.body ?? Buffer.alloc(0), call.headers['content-type'])
+  if (parsed.ok) return parsed.value
+  throw parsed.code === 415 ? refusedBody(parsed) : badRequest(`error decoding patch: ${parsed.message}`)
+}
+
+function patched(call: Call, old: Full, body: unknown, options: WriteOptions): Full {
+  const object = decoded(call, patchedJson(call, old as unknown as Json, body, call.row.model), call.row.model, call.row.ref, options) as Full
+  object.metadata ??= {}
+  assertAddress(call, object)
+  // What the patch did not name is what was read: no precondition follows from it.
+  if (object.metadata.resourceVersion === old.metadata.resourceVersion && !namesRevision(body)) object.metadata.resourceVersion = ''
+  return object
+}
+
+/** A patch that carries a resourceVersion is meant for that state only. */
+function namesRevision(body: unknown): boolean {
+  if (Array.isArray(body)) return body.some((op: unknown) => typeof op === 'object' && op !== null && (op as { path?: unknown }).path === '/metadata/resourceVersion')
+  const metadata = typeof body === 'object' && body !== null ? (body as { metadata?: { resourceVersion?: unknown } | null }).metadata : undefined
+  return metadata?.resourceVersion !== undefined && metadata.resourceVersion !== null
+}
+
+function patchedJson(call: Call, value: Json, body: unknown, model: string): Json {
+  const result = patchOf(typeOf(call), value, body, model)
+  if (!result.ok) throw new StatusError({ code: result.code, reason: result.reason, message: result.message, ...(result.code === 422 && { details: {} }) })
+  return result.value
+}
+
+function patchOf(type: string, value: Json, body: unknown, model: string): Patched {
+  switch (type) {
+    case JSON_PATCH: return applyJsonPatch(value, body)
+    case MERGE_PATCH: return applyMergePatch(value, body)
+    default: return applyStrategicMergePatch(value, body, { schema: builtinSchema, model })
+  }
+}
+
+function decoded(call: Call, value: Json, model: string, expect: { group: string; version: string; kind: string }, options: WriteOptions): KubeObject {
+  // The result shares parts with the old object and the patch; from here on it is changed in place.
+  const result = decodeValue(structuredClone(value), { schema: builtinSchema, model, expect, strictness: options.fieldValidation })
+  if (!result.ok) throw refusedBody(result)
+  for (const problem of result.problems) call.warn(problem.message)
+  return result.object
+}

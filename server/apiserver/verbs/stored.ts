@@ -1,0 +1,78 @@
+/** Reading and writing one object of a row: the only place where verbs meet the store. */
+import type { ApiResponse } from '#api/client/transport.ts'
+import type { KubeObject, ObjectMeta } from '#api/types/index.ts'
+import { CodedError } from '#base/errors.ts'
+import type { KeyValue, Op, Revision } from '#server/store/store.ts'
+import { insufficientStorage, notFound, StatusError, unavailable, internal } from '../http/status.ts'
+import { JSON_TYPE } from '../http/response.ts'
+import { decodeStored, encodeStored, objectStart, spliceObject } from '../storage/bytes.ts'
+import { storageKey } from '../storage/keys.ts'
+import type { KindRow } from '../kind.ts'
+import { namesOf, scopeOf, type Call, type Parts } from './call.ts'
+
+/** An object that came from the store or is about to go there. */
+export type Full = KubeObject & { metadata: ObjectMeta }
+
+export interface Held {
+  kv: KeyValue
+  /** A fresh copy, the caller's to change. */
+  object: Full
+}
+
+export async function readKey(parts: Parts, row: KindRow, namespace: string, name: string): Promise<KeyValue | undefined> {
+  return parts.store.get(storageKey(scopeOf(row), namespace, name))
+}
+
+/** Throws 404. */
+export async function readHeld(call: Call): Promise<Held> {
+  const kv = await readKey(call.parts, call.row, call.info.namespace, call.info.name)
+  if (!kv) throw notFound(call.row.ref, call.info.name)
+  return { kv, object: decodeHeld(call.row, kv) }
+}
+
+export function decodeHeld(row: KindRow, kv: KeyValue): Full {
+  return decodeStored(kv.value, namesOf(row), kv.modRevision)
+}
+
+export type Written =
+  | { ok: true; revision: Revision; value: Buffer }
+  /** Someone else was faster; `current` is what is there now. */
+  | { ok: false; current: KeyValue | undefined }
+
+/** Puts `object`, asserting what is there (undefined: nothing). A dry run looks, but does not write. */
+export async function put(call: Call, key: string, object: Full, over: KeyValue | undefined, dryRun: boolean): Promise<Written> {
+  const value = encodeStored(object, call.row.model)
+  if (dryRun) {
+    const current = await call.parts.store.get(key)
+    return current?.modRevision === over?.modRevision ? { ok: true, revision: over?.modRevision ?? 0, value } : { ok: false, current }
+  }
+  const result = await commit(call, key, { kind: 'put', key, value }, over?.modRevision ?? 0, call.row.lazy?.(object) ?? false)
+  return result.ok ? { ok: true, revision: result.revision, value } : { ok: false, current: result.current }
+}
+
+/** Removes what `over` is. */
+export async function remove(call: Call, over: KeyValue, object: Full, dryRun: boolean): Promise<{ ok: true; revision: Revision } | { ok: false; current: KeyValue | undefined }> {
+  if (dryRun) return { ok: true, revision: over.modRevision }
+  return commit(call, over.key, { kind: 'delete', key: over.key }, over.modRevision, call.row.lazy?.(object) ?? false)
+}
+
+async function commit(call: Call, key: string, op: Op, modRevision: Revision, lazy: boolean): Promise<{ ok: true; revision: Revision } | { ok: false; current: KeyValue | undefined }> {
+  const result = await call.parts.store.txn({ compare: [{ key, modRevision }], ops: [op], ...(lazy && { durability: 'lazy' as const }) })
+  return result.ok ? { ok: true, revision: result.revision } : { ok: false, current: result.current }
+}
+
+/** The answer to a single-object request, spliced from stored bytes. */
+export function storedResponse(row: KindRow, value: Buffer, revision: Revision, status = 200): ApiResponse {
+  return { status, headers: { 'content-type': JSON_TYPE }, body: spliceObject(objectStart(namesOf(row)), value, revision) }
+}
+
+/** A store's failure as clients are to see it; undefined: not a store's failure. */
+export function storeFailure(error: unknown): StatusError | undefined {
+  if (!(error instanceof CodedError)) return undefined
+  switch (error.code) {
+    case 'STORE_READ_ONLY': return insufficientStorage(error.message)
+    case 'STORE_UNAVAILABLE': case 'STORE_CLOSED': return unavailable(error.message, 1)
+    case 'STORE_CORRUPT': return internal(error.message)
+    default: return undefined
+  }
+}

@@ -1,0 +1,26 @@
+/** PUT: the whole object, at the resourceVersion it names, or whatever is there when it names none. */
+import type { ApiResponse } from '#api/client/transport.ts'
+import { readObject } from './body.ts'
+import { readKey } from './stored.ts'
+import type { Call } from './call.ts'
+import { change } from './change.ts'
+import { insert } from './create.ts'
+import { parseWriteOptions } from './options.ts'
+
+/** Writers without a resourceVersion that meet at one object: each gets its turn. */
+const UNCONDITIONAL_ATTEMPTS = 64
+/** Kinds that a PUT may create (upstream's AllowCreateOnUpdate). */
+const CREATE_ON_UPDATE: ReadonlySet<string> = new Set([
+  '/endpoints', '/events', '/limitranges', '/services', 'coordination.k8s.io/leases', 'discovery.k8s.io/endpointslices',
+  'rbac.authorization.k8s.io/roles', 'rbac.authorization.k8s.io/rolebindings', 'rbac.authorization.k8s.io/clusterroles', 'rbac.authorization.k8s.io/clusterrolebindings',
+])
+
+export async function update(call: Call): Promise<ApiResponse> {
+  const { row, info, parts } = call
+  const options = parseWriteOptions(call, 'UpdateOptions')
+  const object = readObject(call, options.fieldValidation)
+  if (CREATE_ON_UPDATE.has(`${row.ref.group}/${row.ref.resource}`) && !(await readKey(parts, row, info.namespace, info.name))) {
+    return insert(call, object, options, 'Update')
+  }
+  return change(call, { next: () => structuredClone(object), part: 'main', fields: 'update', options, attempts: UNCONDITIONAL_ATTEMPTS })
+}

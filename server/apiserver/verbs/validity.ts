@@ -1,0 +1,19 @@
+/** Runs a row's rules (those of metadata are among them, see registry.ts); any error is one 422 with all causes. */
+import { invalid } from '../http/status.ts'
+import type { FieldError } from '../field-error.ts'
+import { contextOf, type Call } from './call.ts'
+import type { Full } from './stored.ts'
+
+export function assertCreatable(call: Call, object: Full): void {
+  refuseAny(call, object, call.row.strategy.validate?.(object, contextOf(call)))
+}
+
+/** `status`: only the rules of the status subresource. */
+export function assertUpdatable(call: Call, object: Full, old: Full, part: 'main' | 'status'): void {
+  const { strategy } = call.row
+  refuseAny(call, object, part === 'status' ? strategy.validateStatusUpdate?.(object, old, contextOf(call)) : strategy.validateUpdate?.(object, old, contextOf(call)))
+}
+
+function refuseAny(call: Call, object: Full, errors: readonly FieldError[] | undefined): void {
+  if (errors && errors.length > 0) throw invalid(call.row.ref, object.metadata.name ?? '', errors)
+}

@@ -1,0 +1,299 @@
+/**
+ * The watch cache of one resource: every object as ready bytes with what selectors need, kept current by one store
+ * watch, plus the newest changes for watchers that lag. Objects are parsed once per change, never per reader.
+ *
+ * The store calls its listener before the transaction's promise resolves, so a read that starts after a write was
+ * acknowledged always finds it here.
+ */
+import type { Labels } from '#api/types/labels.ts'
+import { asError, hasCode } from '#base/errors.ts'
+import type { KeyValue, Store, Watch, WatchEvent as StoreEvent } from '#server/store/store.ts'
+import { STORED_START_BYTES, metadataEnd, spliceItem } from '../storage/bytes.ts'
+import { prefixOf, splitStorageKey, type KeyScope } from '../storage/keys.ts'
+
+/** One object as the cache holds it. Never changed: a new revision is a new entry. */
+export interface Entry {
+  readonly key: string
+  readonly namespace: string
+  readonly name: string
+  readonly revision: number
+  /** `{"metadata":{"resourceVersion":"12",...}`: a list item. */
+  readonly bytes: Buffer
+  /** Where the bytes after the spliced resourceVersion begin. */
+  readonly tailAt: number
+  readonly labels: Labels | undefined
+  /** The kind's selectable fields; undefined when it has none. */
+  readonly fields: Readonly<Record<string, string>> | undefined
+}
+
+export interface CacheEvent {
+  readonly revision: number
+  readonly before: Entry | undefined
+  readonly after: Entry | undefined
+  /** Encodings made so far, shared by all watchers that want the same one. */
+  readonly encoded: Map<string, Buffer>
+}
+
+/** Whoever follows the ring; the cache tells it that there is more. */
+export interface Follower {
+  /** Sequence number of the next event it wants. */
+  readonly position: number
+  /** Called soon after events came in, once per batch. */
+  onEvents(): void
+  /** The ring no longer reaches back to `position`. */
+  onLost(): void
+  /** The store is gone. */
+  onClosed(): void
+}
+
+export interface KindIndex {
+  scope: KeyScope
+  /** Undefined when the kind has no selectable fields. Given the bytes and what the writer knows of them. */
+  fieldsOf: ((value: Buffer) => Readonly<Record<string, string>>) | undefined
+}
+
+/** Events kept when nobody lags: enough for a watch that reconnects at once. */
+const RING_KEEP = 64
+/** A watcher may lag by this much, then it is cut with 410: bounds memory whatever clients do. */
+const RING_EVENTS_MAX = 4096
+const RING_BYTES_MAX = 8 * 1024 * 1024
+const LOAD_PAGE = 500
+
+export class KindCache {
+  readonly prefix: string
+  readonly #store: Store
+  readonly #index: KindIndex
+  readonly #entries = new Map<string, Entry>()
+  /** The entries in key order; rebuilt by insertion, as most changes replace in place. */
+  #order: Entry[] = []
+  readonly #followers = new Set<Follower>()
+  #ring: CacheEvent[] = []
+  /** Sequence number of `#ring[0]`. */
+  #ringStart = 0
+  #ringBytes = 0
+  /** All changes after this revision are in the ring. */
+  #ringAfter = 0
+  #watch: Watch | undefined
+  #wakeScheduled = false
+  #closed = false
+  #changes = 0
+
+  private constructor(store: Store, index: KindIndex) {
+    this.#store = store
+    this.#index = index
+    this.prefix = prefixOf(index.scope)
+  }
+
+  /** Loads the present state and follows it from there. */
+  static async open(store: Store, index: KindIndex): Promise<KindCache> {
+    for (;;) {
+      const cache = new KindCache(store, index)
+      try {
+        await cache.#load()
+        return cache
+      } catch (error) {
+        // The state being paged was compacted meanwhile: begin again with a newer one.
+        if (!hasCode(error, 'STORE_COMPACTED')) throw error
+      }
+    }
+  }
+
+  /** Grows with each change: tells whether something derived is still current. */
+  get changes(): number { return this.#changes }
+  get size(): number { return this.#order.length }
+  get resource(): string { return this.#index.scope.group === '' ? this.#index.scope.resource : `${this.#index.scope.resource}.${this.#index.scope.group}` }
+  get followers(): number { return this.#followers.size }
+  get ringEnd(): number { return this.#ringStart + this.#ring.length }
+  /** The cache shows the state of this revision. */
+  revision(): number { return this.#store.revision() }
+
+  get(key: string): Entry | undefined { return this.#entries.get(key) }
+
+  /** Entries of a namespace ('': all) in key order, starting after `after` when given. A fresh array. */
+  list(namespace: string, after?: string): Entry[] {
+    if (namespace === '' && after === undefined) return this.#order.slice()
+    const prefix = namespace === '' ? this.prefix : prefixOf(this.#index.scope, namespace)
+    const from = after === undefined ? this.#lowerBound(prefix) : this.#lowerBound(`${after}\0`)
+    const to = namespace === '' ? this.#order.length : this.#lowerBound(`${prefix.slice(0, -1)}0`)
+    return this.#order.slice(from, to)
+  }
+
+  event(position: number): CacheEvent | undefined { return this.#ring[position - this.#ringStart] }
+
+  /** Position of the first event after `revision`; undefined when the ring does not reach back. */
+  positionAfter(revision: number): number | undefined {
+    if (revision < this.#ringAfter) return undefined
+    let at = this.#ring.length
+    while (at > 0 && (this.#ring[at - 1]?.revision ?? 0) > revision) at--
+    return this.#ringStart + at
+  }
+
+  /** Changes after `revision` from the store's own history, for who comes back after long. Throws STORE_COMPACTED. */
+  history(revision: number): CacheEvent[] {
+    const found: CacheEvent[] = []
+    this.#store.watch({ prefix: this.prefix, afterRevision: revision }, (events) => {
+      for (const event of events) found.push(this.#translate(event))
+    }).close()
+    return found
+  }
+
+  follow(follower: Follower): void {
+    if (this.#closed) follower.onClosed()
+    else this.#followers.add(follower)
+  }
+
+  unfollow(follower: Follower): void { this.#followers.delete(follower) }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#watch?.close()
+    for (const follower of this.#followers) follower.onClosed()
+    this.#followers.clear()
+  }
+
+  entry(kv: KeyValue): Entry {
+    const { namespace, name } = splitStorageKey(this.#index.scope, this.prefix.length, kv.key)
+    const { bytes, tailAt } = spliceItem(kv.value, kv.modRevision)
+    const metadata = JSON.parse(kv.value.toString('utf8', STORED_START_BYTES - 1, metadataEnd(kv.value))) as { labels?: Labels }
+    return { key: kv.key, namespace, name, revision: kv.modRevision, bytes, tailAt, labels: metadata.labels, fields: this.#index.fieldsOf?.(kv.value) }
+  }
+
+  async #load(): Promise<void> {
+    let after: string | undefined
+    let revision: number | undefined
+    for (;;) {
+      const page = await this.#store.list({ prefix: this.prefix, limit: LOAD_PAGE, ...(after !== undefined && { after }), ...(revision !== undefined && { revision }) })
+      revision = page.revision
+      for (const item of page.items) {
+        const entry = this.entry(item)
+        this.#entries.set(item.key, entry)
+        this.#order.push(entry)
+        after = item.key
+      }
+      if (!page.more) break
+    }
+    this.#ringAfter = revision
+    this.#watch = this.#store.watch({ prefix: this.prefix, afterRevision: revision }, (events) => this.#apply(events))
+  }
+
+  #apply(events: readonly StoreEvent[]): void {
+    for (const event of events) {
+      const before = this.#entries.get(event.key)
+      const after = event.current && this.entry(event.current)
+      this.#changes++
+      this.#place(event.key, after)
+      this.#push({ revision: event.revision, before, after, encoded: new Map() })
+    }
+    this.#trim()
+    if (this.#wakeScheduled || this.#followers.size === 0) return
+    this.#wakeScheduled = true
+    // Once per turn of the loop: the writer's answer goes first, and a burst reaches each watcher in one piece.
+    setImmediate(() => this.#wake())
+  }
+
+  #wake(): void {
+    this.#wakeScheduled = false
+    for (const follower of this.#followers) follower.onEvents()
+    this.#trim()
+  }
+
+  #translate(event: StoreEvent): CacheEvent {
+    return { revision: event.revision, before: event.previous && this.entry(event.previous), after: event.current && this.entry(event.current), encoded: new Map() }
+  }
+
+  #place(key: string, entry: Entry | undefined): void {
+    const at = this.#lowerBound(key)
+    const there = this.#order[at]?.key === key
+    if (entry) {
+      this.#entries.set(key, entry)
+      this.#order.splice(at, there ? 1 : 0, entry)
+    } else {
+      this.#entries.delete(key)
+      if (there) this.#order.splice(at, 1)
+    }
+  }
+
+  #push(event: CacheEvent): void {
+    this.#ring.push(event)
+    this.#ringBytes += sizeOf(event)
+  }
+
+  /** Drops what nobody needs; beyond the limits also what laggards still need, and tells them. */
+  #trim(): void {
+    if (this.#ring.length <= RING_KEEP) return
+    let needed = this.ringEnd
+    for (const follower of this.#followers) needed = Math.min(needed, follower.position)
+    let drop = 0
+    for (;;) {
+      const length = this.#ring.length - drop
+      const event = this.#ring[drop]
+      if (!event || length <= RING_KEEP) break
+      const isNeeded = this.#ringStart + drop >= needed
+      if (isNeeded && length <= RING_EVENTS_MAX && this.#ringBytes <= RING_BYTES_MAX) break
+      this.#ringBytes -= sizeOf(event)
+      this.#ringAfter = event.revision
+      drop++
+    }
+    if (drop === 0) return
+    this.#ring.splice(0, drop)
+    this.#ringStart += drop
+    for (const follower of [...this.#followers]) if (follower.position < this.#ringStart) follower.onLost()
+  }
+
+  /** Index of the first entry whose key is not below `key`. */
+  #lowerBound(key: string): number {
+    let low = 0
+    let high = this.#order.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.#order[middle] as Entry).key < key) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}
+
+const sizeOf = (event: CacheEvent): number => (event.after?.bytes.length ?? event.before?.bytes.length ?? 0) + 256
+
+/** Lazily opened caches, one per stored resource. */
+export class KindCaches {
+  readonly #store: Store
+  readonly #open = new Map<string, Promise<KindCache>>()
+  readonly #ready = new Map<string, KindCache>()
+  #closed = false
+
+  constructor(store: Store) { this.#store = store }
+
+  /** Already there, or undefined: never waits. */
+  ready(scope: KeyScope): KindCache | undefined { return this.#ready.get(prefixOf(scope)) }
+  all(): Iterable<KindCache> { return this.#ready.values() }
+
+  of(index: KindIndex): Promise<KindCache> {
+    const id = prefixOf(index.scope)
+    let opening = this.#open.get(id)
+    if (!opening) {
+      opening = this.#start(id, index)
+      this.#open.set(id, opening)
+    }
+    return opening
+  }
+
+  async #start(id: string, index: KindIndex): Promise<KindCache> {
+    try {
+      const cache = await KindCache.open(this.#store, index)
+      if (this.#closed) cache.close()
+      else this.#ready.set(id, cache)
+      return cache
+    } catch (error) {
+      // The next request tries again.
+      this.#open.delete(id)
+      throw asError(error)
+    }
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const cache of this.#ready.values()) cache.close()
+  }
+}

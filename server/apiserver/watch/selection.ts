@@ -1,0 +1,64 @@
+/** What a list, watch or deletecollection is about: one name, a namespace, labels, fields. */
+import type { KubeObject } from '#api/types/index.ts'
+import { parseFieldSelector, requiredFieldValue, type FieldMatcher } from '#api/types/field-selector.ts'
+import { parseLabelSelector, type LabelMatcher } from '#api/types/labels.ts'
+import { badRequest } from '../http/status.ts'
+import type { KindRow } from '../kind.ts'
+import type { Entry } from './kind-cache.ts'
+
+export interface Selection {
+  namespace: string
+  labels: LabelMatcher
+  fields: FieldMatcher
+  /** Undefined: no selector at all, everything of the namespace. */
+  matches: ((entry: Entry) => boolean) | undefined
+  /** The selectors pin one name: a list is one look-up. */
+  name: string | undefined
+}
+
+/** Longer selectors are refused before they are read. */
+const SELECTOR_LENGTH_MAX = 128 * 1024
+
+/** Throws a 400 for selectors that are malformed or name fields the kind does not offer. */
+export function parseSelection(row: KindRow, namespace: string, labelText: string, fieldText: string): Selection {
+  if (labelText.length > SELECTOR_LENGTH_MAX || fieldText.length > SELECTOR_LENGTH_MAX) throw badRequest(`a selector is longer than ${SELECTOR_LENGTH_MAX} characters`)
+  const labels = parseLabelSelector(labelText)
+  if (!labels.ok) throw badRequest(labels.message)
+  const fields = parseFieldSelector(fieldText)
+  if (!fields.ok) throw badRequest(fields.message)
+  for (const { field } of fields.selector.terms) {
+    if (field !== 'metadata.name' && field !== 'metadata.namespace' && !row.strategy.selectableFields?.[field]) throw badRequest(`field label not supported: ${field}`)
+  }
+  const byLabel = labels.selector.requirements.length > 0
+  const byField = fields.selector.terms.length > 0
+  return {
+    namespace, labels: labels.selector, fields: fields.selector, name: requiredFieldValue(fields.selector, 'metadata.name'),
+    matches: byLabel || byField ? (entry) => (!byLabel || labels.selector.matches(entry.labels)) && (!byField || fields.selector.matches((f) => fieldOf(entry, f))) : undefined,
+  }
+}
+
+function fieldOf(entry: Entry, field: string): string {
+  if (field === 'metadata.name') return entry.name
+  if (field === 'metadata.namespace') return entry.namespace
+  return entry.fields?.[field] ?? ''
+}
+
+/** The one name an equality on metadata.name asks for: authorization of a list or watch then names it. '' when none. */
+export function nameSelected(fieldText: string): string {
+  const parsed = parseFieldSelector(fieldText)
+  return (parsed.ok && requiredFieldValue(parsed.selector, 'metadata.name')) || ''
+}
+
+/** The namespace as well: what a watch compares each entry with. */
+export function entryFilter(selection: Selection): (entry: Entry) => boolean {
+  const { namespace, matches } = selection
+  if (namespace === '') return matches ?? (() => true)
+  return matches ? (entry) => entry.namespace === namespace && matches(entry) : (entry) => entry.namespace === namespace
+}
+
+/** Reads a kind's selectable fields off an object; undefined when it has none. */
+export function selectableFields(row: KindRow): ((object: KubeObject) => Record<string, string>) | undefined {
+  const readers = Object.entries(row.strategy.selectableFields ?? {})
+  if (readers.length === 0) return undefined
+  return (object) => Object.fromEntries(readers.map(([field, read]) => [field, read(object)]))
+}

@@ -1,0 +1,180 @@
+/**
+ * One watch being served: first what is there (when asked), then events from the cache's ring, as fast as the client
+ * takes them and no faster. States:
+ *
+ *   sending --sink full--> parked --drain--> sending --timeout, signal, lost, closed--> ended
+ *
+ * A parked watcher holds no bytes, only a position in the ring.
+ */
+import type { BodySink, BodyStream } from '#api/client/transport.ts'
+import type { Clock } from '#base/clock.ts'
+import { statusObject, tooOld } from '../http/status.ts'
+import { encodeBookmark, encodeError, encodeEvent, encodeLine, type Encoder, type EventType } from './encoder.ts'
+import type { CacheEvent, Entry, Follower, KindCache } from './kind-cache.ts'
+
+export interface WatcherOptions {
+  cache: KindCache
+  clock: Clock
+  encoder: Encoder
+  /** Bookmarks name the kind as the encoder's answers do. */
+  bookmarkOf: { kind: string; apiVersion: string }
+  matches: (entry: Entry) => boolean
+  /** ADDED events to begin with. */
+  initial: readonly Entry[]
+  /** The initial events are of this revision; their end is marked by a bookmark when set. */
+  initialEndRevision: number | undefined
+  /** From the store's history: what happened between the client's revision and `position`. */
+  backlog: readonly CacheEvent[]
+  position: number
+  bookmarks: boolean
+  timeoutMs: number
+  signal: AbortSignal
+}
+
+/** Upstream's period is about a minute as well. */
+export const BOOKMARK_MS = 55_000
+/** The last bookmark goes out this long before the end. */
+const LAST_BOOKMARK_MS = 2_000
+/** Pieces are joined up to this size: one write per turn, not one per event. */
+const BATCH_BYTES = 64 * 1024
+
+export class Watcher implements Follower, BodyStream {
+  readonly #options: WatcherOptions
+  #position: number
+  /** Let go of as soon as they are sent: a watch lives long. */
+  #initial: readonly Entry[]
+  #backlog: readonly CacheEvent[]
+  #initialAt = 0
+  #backlogAt = 0
+  #initialEndDue: boolean
+  #bookmarkDue = false
+  #sink: BodySink | undefined
+  #parked = false
+  #ended = false
+  #cancels: (() => void)[] = []
+
+  constructor(options: WatcherOptions) {
+    this.#options = options
+    this.#position = options.position
+    this.#initial = options.initial
+    this.#backlog = options.backlog
+    this.#initialEndDue = options.initialEndRevision !== undefined
+    // Followed from now on, so that the ring keeps what comes while the first answer is on its way.
+    options.cache.follow(this)
+    const onAbort = () => this.#end()
+    options.signal.addEventListener('abort', onAbort, { once: true })
+    this.#cancels.push(() => options.signal.removeEventListener('abort', onAbort))
+  }
+
+  get position(): number { return this.#position }
+
+  start(sink: BodySink): void {
+    this.#sink = sink
+    const { clock, signal, timeoutMs, bookmarks } = this.#options
+    if (signal.aborted) this.#end()
+    if (this.#ended) return sink.end()
+    this.#cancels.push(clock.after(timeoutMs, () => this.#end()))
+    if (bookmarks) {
+      this.#scheduleBookmark()
+      this.#cancels.push(clock.after(Math.max(0, timeoutMs - LAST_BOOKMARK_MS), () => this.#bookmark()))
+    }
+    sink.onDrain(() => {
+      this.#parked = false
+      this.#pump()
+    })
+    this.#pump()
+  }
+
+  onEvents(): void {
+    if (!this.#parked) this.#pump()
+  }
+
+  onLost(): void {
+    this.#fail(tooOld(this.#position, this.#options.cache.ringEnd).body)
+  }
+
+  onClosed(): void { this.#end() }
+
+  #scheduleBookmark(): void {
+    const cancel = this.#options.clock.after(BOOKMARK_MS, () => {
+      this.#cancels.splice(this.#cancels.indexOf(cancel), 1)
+      this.#bookmark()
+      if (!this.#ended) this.#scheduleBookmark()
+    })
+    this.#cancels.push(cancel)
+  }
+
+  #bookmark(): void {
+    this.#bookmarkDue = true
+    if (!this.#parked) this.#pump()
+  }
+
+  #pump(): void {
+    const sink = this.#sink
+    if (!sink) return
+    while (!this.#ended && !this.#parked) {
+      const batch = this.#batch()
+      if (batch === undefined) return
+      if (!sink.write(batch)) this.#parked = true
+    }
+  }
+
+  /** The next bytes to send; undefined when there is nothing more for now. */
+  #batch(): Buffer | undefined {
+    const pieces: Buffer[] = []
+    let bytes = 0
+    while (bytes < BATCH_BYTES) {
+      const piece = this.#next()
+      if (piece === undefined) break
+      pieces.push(piece)
+      bytes += piece.length
+    }
+    return pieces.length > 1 ? Buffer.concat(pieces, bytes) : pieces[0]
+  }
+
+  #next(): Buffer | undefined {
+    const { initialEndRevision, cache, encoder, bookmarkOf } = this.#options
+    const entry = this.#initial[this.#initialAt]
+    if (entry) {
+      if (++this.#initialAt === this.#initial.length) this.#initial = []
+      return encodeLine('ADDED', encoder.object(entry, entry.revision))
+    }
+    if (this.#initialEndDue && initialEndRevision !== undefined) {
+      this.#initialEndDue = false
+      return encodeBookmark(bookmarkOf, initialEndRevision, true)
+    }
+    for (;;) {
+      const old = this.#backlog[this.#backlogAt]
+      const event = old ?? cache.event(this.#position)
+      if (!event) break
+      if (!old) this.#position++
+      else if (++this.#backlogAt === this.#backlog.length) this.#backlog = []
+      const type = transition(event, this.#options.matches)
+      if (type) return encodeEvent(event, type, encoder)
+    }
+    if (!this.#bookmarkDue) return undefined
+    this.#bookmarkDue = false
+    return encodeBookmark(bookmarkOf, cache.revision(), false)
+  }
+
+  #fail(status: Parameters<typeof statusObject>[0]): void {
+    if (!this.#ended) this.#sink?.write(encodeError(statusObject(status)))
+    this.#end()
+  }
+
+  #end(): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#options.cache.unfollow(this)
+    for (const cancel of this.#cancels.splice(0)) cancel()
+    this.#sink?.end()
+  }
+}
+
+/** What an event is to someone who sees only what `matches`: coming in is ADDED, going out DELETED. */
+export function transition(event: CacheEvent, matches: (entry: Entry) => boolean): EventType | undefined {
+  const was = event.before !== undefined && matches(event.before)
+  const is = event.after !== undefined && matches(event.after)
+  if (is) return was ? 'MODIFIED' : 'ADDED'
+  return was ? 'DELETED' : undefined
+}

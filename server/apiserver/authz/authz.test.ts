@@ -8,7 +8,7 @@ import { createNodeAuthorizer } from './node-authorizer.ts'
 import { createNodeGraph } from './node-graph.ts'
 import { rule, urls } from './policy-rule.ts'
 import { createRbacAuthorizer } from './rbac.ts'
-import { ask, binding, clusterBinding, clusterRole, rbacFromObjects, role, user } from './test-support.ts'
+import { ask, binding, clusterBinding, clusterRole, rbacFromObjects, role, user } from './authz.test-support.ts'
 
 const jane = user('jane', 'dev')
 const robot: UserInfo = { name: 'system:serviceaccount:ci:builder', groups: ['system:serviceaccounts', 'system:serviceaccounts:ci', 'system:authenticated'] }

@@ -1,10 +1,17 @@
 /** The controllers skiff runs: one line each. They know nothing of each other; all are clients of the public API. */
 import type { Controller, ControllerDeps, ControllerFactory } from './controller.ts'
 import { deploymentController } from './deployment/controller.ts'
+import { endpointSliceController } from './endpointslice/controller.ts'
+import { endpointsController } from './endpoints/controller.ts'
+import { garbageCollector } from './garbage-collector/controller.ts'
 import { namespaceController } from './namespace/controller.ts'
+import { nodeIpamController } from './node-ipam/controller.ts'
+import { nodeLifecycleController } from './node-lifecycle/controller.ts'
+import { podGcController } from './pod-gc/controller.ts'
 import { replicaSetController } from './replicaset/controller.ts'
 import { rootCaController } from './root-ca/controller.ts'
 import { serviceAccountController } from './serviceaccount/controller.ts'
+import { taintEvictionController } from './taint-eviction/controller.ts'
 
 export type { Controller, ControllerDeps, ControllerFactory, ControllersConfig } from './controller.ts'
 
@@ -14,6 +21,13 @@ export const CONTROLLERS: readonly ControllerFactory[] = [
   rootCaController,
   deploymentController,
   replicaSetController,
+  endpointSliceController,
+  endpointsController,
+  nodeIpamController,
+  nodeLifecycleController,
+  taintEvictionController,
+  podGcController,
+  garbageCollector,
 ]
 
 /**

@@ -4,7 +4,7 @@
  */
 import type { Readable, Writable } from 'node:stream'
 import { failureStatus, statusOf } from './exec-status.ts'
-import type { IoSession, TerminalSize } from './pod-streams.ts'
+import type { IoSession, TerminalSize } from '#cri/index.ts'
 
 export interface ClientChannels {
   /** Undefined where the client did not ask for it. Ends when the client closes it. */

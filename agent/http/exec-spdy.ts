@@ -7,7 +7,7 @@ import type { Clock } from '#base/clock.ts'
 import { CodedError } from '#base/errors.ts'
 import type { ClientChannels } from './channels.ts'
 import { parseSize } from './exec-websocket.ts'
-import type { TerminalSize } from './pod-streams.ts'
+import type { TerminalSize } from '#cri/index.ts'
 import { SpdySession, type SpdyStream } from './spdy/session.ts'
 import type { StreamFlags } from './stream-request.ts'
 

@@ -6,7 +6,7 @@
 import { PassThrough, Writable } from 'node:stream'
 import type { WebSocket } from 'ws'
 import type { ClientChannels } from './channels.ts'
-import type { TerminalSize } from './pod-streams.ts'
+import type { TerminalSize } from '#cri/index.ts'
 import type { StreamFlags } from './stream-request.ts'
 
 const STDIN = 0

@@ -8,7 +8,8 @@ import { systemClock } from '#base/clock.ts'
 import { CodedError } from '#base/errors.ts'
 import { silentLog } from '#base/log.ts'
 import { createKubeletServer } from './kubelet-server.ts'
-import type { IoSession, PodStreams, TerminalSize } from './pod-streams.ts'
+import type { IoSession, TerminalSize } from '#cri/index.ts'
+import type { PodStreams } from '../kubelet/streams.ts'
 import { SpdySession, type SpdyStream } from './spdy/session.ts'
 import { webSocketDuplex } from './websocket-tunnel.ts'
 
@@ -35,7 +36,7 @@ afterEach(() => { for (const s of servers.splice(0)) s.close() })
 
 async function listening(streams: Partial<PodStreams>): Promise<number> {
   const fail = () => { throw new Error('not expected') }
-  const server: Server = createKubeletServer({ streams: { pods: () => [], logs: fail, exec: fail, attach: fail, run: fail, portForward: fail, ...streams }, clock: systemClock, log: silentLog })
+  const server: Server = createKubeletServer({ streams: { pod: fail, pods: () => [], containerIdFor: async () => 'id', readLogs: fail, exec: fail, attach: fail, portForward: fail, stats: fail, ...streams }, clock: systemClock, log: silentLog })
   servers.push({ close: () => { server.close(); server.closeAllConnections() } })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return (server.address() as AddressInfo).port
@@ -66,7 +67,7 @@ describe('exec', () => {
   it('over WebSocket v5: input with half-close, outputs apart, sizes, and the exit code in the closing Status', async () => {
     const echo = new Echo()
     let asked: unknown
-    const port = await listening({ exec: async (target, command, options) => { asked = { target, command, options }; return echo } })
+    const port = await listening({ exec: async (target, request) => { asked = { target, request }; return echo } })
     const socket = new WebSocket(`ws://127.0.0.1:${port}/exec/ns/p/c?command=a%20b&command=c&input=1&output=1&error=1`, 'v5.channel.k8s.io')
     const heard = listen(socket)
     await new Promise((resolve) => socket.on('open', resolve))
@@ -74,7 +75,7 @@ describe('exec', () => {
     socket.send(Buffer.concat([Buffer.from([0]), Buffer.from('hello')]))
     socket.send(Buffer.from([255, 0]))
     const { messages, code } = await heard
-    assert.deepEqual(asked, { target: { namespace: 'ns', pod: 'p', container: 'c' }, command: ['a b', 'c'], options: { tty: false, stdin: true } })
+    assert.deepEqual(asked, { target: { namespace: 'ns', pod: 'p', container: 'c' }, request: { cmd: ['a b', 'c'], tty: false, stdin: true } })
     assert.deepEqual(messages.filter((m) => !m.startsWith('3')).sort(), ['1: HELLO', '2: done'])
     assert.deepEqual(JSON.parse((messages.at(-1) ?? '').slice(3)), FAILURE)
     assert.deepEqual([code, echo.sizes, echo.closed], [1000, [{ width: 80, height: 24 }], true])
@@ -125,7 +126,7 @@ describe('port-forward', () => {
       servers.push(backend)
       await new Promise<void>((resolve) => backend.listen(0, '127.0.0.1', resolve))
       const open = (backend.address() as AddressInfo).port
-      const port = await listening({ portForward: (_ns, _pod, wanted) => (wanted === 80 ? Promise.resolve(connect(open, '127.0.0.1')) : Promise.reject(new Error('connection refused'))) })
+      const port = await listening({ portForward: (_pod, wanted) => (wanted === 80 ? Promise.resolve(connect(open, '127.0.0.1')) : Promise.reject(new Error('connection refused'))) })
       const path = '/portForward/ns/p'
       const connection = wire === 'SPDY/3.1' ? await spdyConnect(port, path, 'portforward.k8s.io') : await tunnelled(port, path)
       const session = new SpdySession(connection, { isClient: true, onStream: () => {}, onClose: () => {} })
@@ -146,12 +147,12 @@ describe('port-forward', () => {
 describe('logs and the rest', () => {
   it('streams logs with the options asked for', async () => {
     let options: unknown
-    const port = await listening({ logs: async (_t, o) => { options = o; return (async function* () { yield Buffer.from('a\n'); yield Buffer.from('b\n') })() } })
+    const port = await listening({ readLogs: async (_t, o, sink) => { options = o; await sink.write(Buffer.from('a\n')); await sink.write(Buffer.from('b\n')) } })
     assert.deepEqual(await get(port, '/containerLogs/ns/p/c?tailLines=2&previous=true&timestamps=true&limitBytes=10&sinceTime=2026-01-01T00:00:00Z'), { status: 200, body: 'a\nb\n' })
-    assert.deepEqual(options, { previous: true, follow: false, timestamps: true, tailLines: 2, limitBytes: 10, sinceMs: Date.UTC(2026, 0, 1) })
+    assert.deepEqual(options, { previous: true, follow: false, timestamps: true, tailLines: 2, limitBytes: 10, sinceTime: '2026-01-01T00:00:00Z' })
   })
   it('answers refusals with their code and text', async () => {
-    const port = await listening({ logs: async (t) => { throw new CodedError(t.pod === 'p' ? 'BAD_REQUEST' : 'POD_NOT_FOUND', `container "c" in pod "${t.pod}" is waiting to start: ContainerCreating`) } })
+    const port = await listening({ readLogs: async (t) => { throw new CodedError(t.pod === 'p' ? 'CONTAINER_NOT_READY' : 'POD_NOT_FOUND', `container "c" in pod "${t.pod}" is waiting to start: ContainerCreating`) } })
     assert.deepEqual(await get(port, '/containerLogs/ns/p/c'), { status: 400, body: 'container "c" in pod "p" is waiting to start: ContainerCreating' })
     assert.equal((await get(port, '/containerLogs/ns/q/c')).status, 404)
     assert.equal((await get(port, '/containerLogs/ns/p/c?tailLines=-1')).status, 400)

@@ -12,9 +12,10 @@ import type { Log } from '#base/log.ts'
 import { runSession } from './channels.ts'
 import { EXEC_SPDY_PROTOCOLS, spdyChannels } from './exec-spdy.ts'
 import { EXEC_PROTOCOLS, webSocketChannels } from './exec-websocket.ts'
-import type { ContainerTarget, IoSession, PodStreams } from './pod-streams.ts'
+import type { IoSession } from '#cri/index.ts'
+import type { ContainerName, PodStreams } from '../kubelet/streams.ts'
 import { PORT_FORWARD_PROTOCOL, PORT_FORWARD_TUNNEL, servePortForward } from './port-forward.ts'
-import { badRequest, parseLogOptions, parseStreamRequest, type StreamRequest } from './stream-request.ts'
+import { badRequest, containerName, parseLogOptions, parseStreamRequest, type StreamRequest } from './stream-request.ts'
 import { webSocketDuplex } from './websocket-tunnel.ts'
 
 export interface KubeletServerOptions {
@@ -25,6 +26,10 @@ export interface KubeletServerOptions {
 
 /** A WebSocket message is a piece of standard input or of a tunnel: clients send 32 KiB. */
 const MESSAGE_BYTES_MAX = 4 * 1024 * 1024
+/** Output of `/run` beyond this is dropped. */
+const RUN_BYTES_MAX = 1024 * 1024
+/** Refusals of the kubelet that are the client's fault. */
+const BAD_REQUESTS = ['BAD_REQUEST', 'CONTAINER_NOT_READY', 'PREVIOUS_NOT_FOUND', 'LOGS_INVALID']
 
 export function createKubeletServer(options: KubeletServerOptions): Server {
   const { streams, clock } = options
@@ -49,7 +54,7 @@ export function createKubeletServer(options: KubeletServerOptions): Server {
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://kubelet')
     const [, verb = '', namespace = '', pod = '', ...rest] = url.pathname.split('/').map(decodeURIComponent)
-    const target: ContainerTarget = { namespace, pod, container: rest.at(-1) ?? '' }
+    const target = containerName(namespace, pod, rest)
     switch (verb) {
       case 'healthz':
         response.end('ok')
@@ -64,7 +69,7 @@ export function createKubeletServer(options: KubeletServerOptions): Server {
       case 'run': {
         const command = url.searchParams.getAll('cmd').flatMap((c) => c.split(' '))
         if (request.method !== 'POST' || command.length === 0) throw badRequest('POST with cmd is needed')
-        response.end(await streams.run(target, command))
+        response.end(await run(target, command))
         return
       }
       case 'exec':
@@ -77,23 +82,42 @@ export function createKubeletServer(options: KubeletServerOptions): Server {
     }
   }
 
-  async function sendLogs(target: ContainerTarget, url: URL, response: ServerResponse): Promise<void> {
+  /** A refusal before the first byte is an answer; after it the connection breaks off. */
+  async function sendLogs(target: ContainerName, url: URL, response: ServerResponse): Promise<void> {
     const stop = new AbortController()
     response.on('close', () => stop.abort())
-    const lines = await streams.logs(target, parseLogOptions(url.searchParams, clock.nowMs()), stop.signal)
+    const options = parseLogOptions(url.searchParams)
     response.setHeader('content-type', 'text/plain')
-    response.flushHeaders()
+    // Who follows a container that has not spoken yet should see the connection stand.
+    await streams.containerIdFor(target, { previous: options.previous ?? false })
+    if (options.follow) response.flushHeaders()
     try {
-      for await (const chunk of lines) {
-        if (response.destroyed) return
-        if (!response.write(chunk)) await drained(response)
-      }
+      await streams.readLogs(target, options, { write: async (chunk) => { if (!response.destroyed && !response.write(chunk)) await drained(response) } }, stop.signal)
     } catch (error) {
+      if (!response.headersSent) throw error
       if (!stop.signal.aborted) log.warn('logs broke off', { ...target, error: asError(error) })
       response.destroy()
       return
     }
     response.end()
+  }
+
+  async function run(target: ContainerName, command: readonly string[]): Promise<Buffer> {
+    const session = await streams.exec(target, { cmd: [...command], tty: false, stdin: false })
+    const chunks: Buffer[] = []
+    let size = 0
+    for (const output of [session.stdout, session.stderr]) {
+      output?.on('data', (chunk: Buffer) => {
+        size += chunk.length
+        if (size <= RUN_BYTES_MAX) chunks.push(chunk)
+      })
+    }
+    try {
+      await session.done
+    } finally {
+      session.close()
+    }
+    return Buffer.concat(chunks)
   }
 
   async function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
@@ -140,11 +164,11 @@ export function createKubeletServer(options: KubeletServerOptions): Server {
 
   function open(parsed: Exclude<StreamRequest, { kind: 'portForward' }>): Promise<IoSession> {
     const io = { tty: parsed.flags.tty, stdin: parsed.flags.stdin }
-    return parsed.kind === 'exec' ? streams.exec(parsed.target, parsed.command, io) : streams.attach(parsed.target, io)
+    return parsed.kind === 'exec' ? streams.exec(parsed.target, { cmd: parsed.command, ...io }) : streams.attach(parsed.target, io)
   }
 
   function dialer(parsed: { namespace: string; pod: string }): (port: number) => Promise<Duplex> {
-    return (port) => streams.portForward(parsed.namespace, parsed.pod, port)
+    return (port) => streams.portForward({ namespace: parsed.namespace, pod: parsed.pod }, port)
   }
 }
 
@@ -155,7 +179,7 @@ export function chooseProtocol(offered: readonly string[]): string | undefined {
 }
 
 function statusCode(error: unknown): number {
-  if (hasCode(error, 'BAD_REQUEST')) return 400
+  if (BAD_REQUESTS.some((code) => hasCode(error, code))) return 400
   return hasCode(error, 'POD_NOT_FOUND') || hasCode(error, 'CONTAINER_NOT_FOUND') || hasCode(error, 'CRI_NOT_FOUND') ? 404 : 500
 }
 

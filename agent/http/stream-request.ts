@@ -1,27 +1,27 @@
 /** The streaming paths of the kubelet API (upstream: pkg/kubelet/server), parsed. */
 import { CodedError } from '#base/errors.ts'
-import type { ContainerTarget, LogOptions } from './pod-streams.ts'
+import type { ContainerName, LogOptions } from '../kubelet/streams.ts'
 
 export interface StreamFlags { stdin: boolean; stdout: boolean; stderr: boolean; tty: boolean }
 
 export type StreamRequest =
-  | { kind: 'exec'; target: ContainerTarget; command: string[]; flags: StreamFlags }
-  | { kind: 'attach'; target: ContainerTarget; flags: StreamFlags }
+  | { kind: 'exec'; target: ContainerName; command: string[]; flags: StreamFlags }
+  | { kind: 'attach'; target: ContainerName; flags: StreamFlags }
   | { kind: 'portForward'; namespace: string; pod: string; ports: number[] }
 
 /** Undefined when the path is none of exec, attach, portForward. Throws BAD_REQUEST. */
 export function parseStreamRequest(url: URL): StreamRequest | undefined {
   const [, verb = '', namespace = '', pod = '', ...rest] = url.pathname.split('/').map(decodeURIComponent)
-  const container = rest.at(-1) ?? ''
+  const target = containerName(namespace, pod, rest)
   const query = url.searchParams
   switch (verb) {
     case 'exec': {
       const command = query.getAll('command')
       if (command.length === 0) throw badRequest('you must specify a command')
-      return { kind: 'exec', target: { namespace, pod, container }, command, flags: flagsOf(query) }
+      return { kind: 'exec', target, command, flags: flagsOf(query) }
     }
     case 'attach':
-      return { kind: 'attach', target: { namespace, pod, container }, flags: flagsOf(query) }
+      return { kind: 'attach', target, flags: flagsOf(query) }
     case 'portForward':
       return { kind: 'portForward', namespace, pod, ports: [...query.getAll('ports'), ...query.getAll('port')].flatMap((p) => p.split(',')).map(parsePort) }
     default:
@@ -44,7 +44,13 @@ export function parsePort(text: string): number {
   return port
 }
 
-export function parseLogOptions(query: URLSearchParams, nowMs: number): LogOptions {
+/** `<ns>/<pod>/[<uid>/]<container>`, as upstream's paths. */
+export function containerName(namespace: string, pod: string, rest: readonly string[]): ContainerName {
+  const [container, uid] = [rest.at(-1), rest.length > 1 ? rest[0] : undefined]
+  return { namespace, pod, ...(container && { container }), ...(uid && { uid }) }
+}
+
+export function parseLogOptions(query: URLSearchParams): LogOptions {
   const on = (name: string) => ['1', 'true'].includes(query.get(name) ?? '')
   const options: LogOptions = { previous: on('previous'), follow: on('follow'), timestamps: on('timestamps') }
   const tailLines = count(query, 'tailLines', 0)
@@ -53,11 +59,10 @@ export function parseLogOptions(query: URLSearchParams, nowMs: number): LogOptio
   const sinceTime = query.get('sinceTime')
   if (tailLines !== undefined) options.tailLines = tailLines
   if (limitBytes !== undefined) options.limitBytes = limitBytes
-  if (sinceSeconds !== undefined) options.sinceMs = nowMs - sinceSeconds * 1000
-  else if (sinceTime) {
-    options.sinceMs = Date.parse(sinceTime)
-    if (Number.isNaN(options.sinceMs)) throw badRequest(`sinceTime ${JSON.stringify(sinceTime)} is not an RFC 3339 time`)
-  }
+  if (sinceSeconds !== undefined) options.sinceSeconds = sinceSeconds
+  if (sinceTime) options.sinceTime = sinceTime
+  const stream = query.get('stream')
+  if (stream === 'All' || stream === 'Stdout' || stream === 'Stderr') options.stream = stream
   return options
 }
 

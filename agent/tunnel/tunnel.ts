@@ -5,7 +5,7 @@
  *
  *   dial --> TLS (mutual) --> h2 session --> CONNECT stream --> kubelet HTTP/1.1
  */
-import { performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
+import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import { connect, type TLSSocket } from 'node:tls'
 import type { Duplex } from 'node:stream'
 import { backoffMs, type BackoffPolicy } from '#base/backoff.ts'
@@ -21,14 +21,18 @@ export interface TunnelOptions {
   server: string
   /** PEM; asked for at each dial, so that renewed certificates are used. */
   credentials: () => { ca: string; cert: string; key: string }
-  /** One call per CONNECT stream: `kubeletServer.emit('connection', stream)`. */
-  accept: (stream: Duplex) => void
+  /**
+   * One call per CONNECT stream, with what the server wants to reach: `kubelet`, or `address:port` of a pod here.
+   * False: refused.
+   */
+  accept: (stream: Duplex, authority: string) => boolean
   clock: Clock
   random: Random
   log: Log
 }
 
 /** Server gone for a moment: back within seconds. Gone for days: a dial every half minute is cheap. */
+const { NGHTTP2_REFUSED_STREAM } = constants
 const REDIAL: BackoffPolicy = { baseMs: 500, maxMs: 30_000, jitter: 0.5 }
 const DIAL_TIMEOUT_MS = 10_000
 /** Keeps NAT mappings open and finds dead peers; under the shortest common NAT timeout of a minute. */
@@ -110,7 +114,7 @@ function serve(socket: TLSSocket, options: TunnelOptions, signal: AbortSignal): 
         return
       }
       stream.respond({ ':status': 200 })
-      options.accept(stream)
+      if (!options.accept(stream, headers[':authority'] ?? '')) stream.close(NGHTTP2_REFUSED_STREAM)
     })
     session.on('error', (error) => end(error.message))
     session.on('close', () => end('closed by the server'))

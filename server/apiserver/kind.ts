@@ -35,6 +35,7 @@ export interface KindStrategy<T extends KubeObject> {
   prepareStatusUpdate?(object: T, old: T, ctx: KindContext): void
   /** True when a change between old and object must raise metadata.generation. Default: any change outside metadata and status; false: the kind has no generation. */
   generation?: false | ((object: T, old: T) => boolean)
+  /** Metadata is checked too: registry.ts adds `kinds/object-meta.ts` to every strategy's validate and validateUpdate. */
   validate?(object: T, ctx: KindContext): FieldError[]
   validateUpdate?(object: T, old: T, ctx: KindContext): FieldError[]
   validateStatusUpdate?(object: T, old: T, ctx: KindContext): FieldError[]
@@ -50,6 +51,38 @@ export interface KindStrategy<T extends KubeObject> {
   mayRemove?(object: T): boolean
   /** `metadata.name` rule. Default: dns1123 subdomain. */
   nameRule?: 'dns-label' | 'dns-subdomain' | 'path-segment' | 'dns-1035-label'
+}
+
+/**
+ * Gives out what only one object may have (cluster IPs, node ports). All of it is synchronous and in process; the truth
+ * is in the stored objects, from which it is rebuilt at start. The verbs call `allocate` after validation, directly
+ * before the write (create; update of the main resource), and exactly one of commit and rollback when the write's outcome
+ * is known; `release` once an object is gone from the store. For a dry run: `allocate`, then `rollback`.
+ */
+export interface Allocator<T extends KubeObject = KubeObject> {
+  /** Fills what is missing into `object`, in place, and reserves it; errors make a 422 and reserve nothing. `old` undefined: create. */
+  allocate(object: T, old: T | undefined): { ok: true; reservation: Reservation } | { ok: false; errors: FieldError[] }
+  release(object: T): void
+}
+
+export interface Reservation {
+  /** The write was made: what the old object had and the new one has not is free. */
+  commit(): void
+  /** The write was not made: what was reserved for it is free. */
+  rollback(): void
+}
+
+/**
+ * A row that is another view of a stored kind (events.k8s.io/v1 of core/v1 events): objects are kept under the other
+ * row's keys and in its form. Reading: `fromStored`, then the row's columns and fields; writing: the row's own strategy
+ * (defaults, prepare, validate) on the view, then `toStored`.
+ */
+export interface StoredView {
+  /** The row whose objects these are. */
+  ref: ResourceRef
+  model: string
+  toStored(view: KubeObject): KubeObject
+  fromStored(stored: KubeObject): KubeObject
 }
 
 /** One row of the table of kinds. */
@@ -71,4 +104,7 @@ export interface KindRow {
   lazy?: (object: KubeObject) => boolean
   /** Seconds an object lives (events: 3600). */
   ttlSeconds?: number
+  /** Set by `withAllocators` for kinds that need one. */
+  allocator?: Allocator
+  storedAs?: StoredView
 }

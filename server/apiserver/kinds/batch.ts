@@ -1,0 +1,192 @@
+/** Jobs and CronJobs. */
+import type { CronJob, Job, JobSpec, PodTemplateSpec } from '#api/types/index.ts'
+import { describeLabelSelector } from '#api/types/index.ts'
+import { type FieldError, forbidden, invalid, notSupported, required } from '../field-error.ts'
+import type { KindStrategy } from '../kind.ts'
+import { workloadColumns } from './apps.ts'
+import { keepStatus } from './carry.ts'
+import { checkLabelSelector, immutable, nonNegative, oneOf, setDefault } from './check.ts'
+import { cronProblem, isTimeZone } from './cron-text.ts'
+import { defaultPodTemplate } from './pod-defaults.ts'
+import { validatePodTemplate } from './pod-template.ts'
+import { semanticEqual } from './semantic-equal.ts'
+import { ageColumn, boolText, column, count, humanDuration, nameColumn, since } from './table-columns.ts'
+
+const INT32_MAX = 2 ** 31 - 1
+/** Old and new names of the labels that tie pods to their Job. */
+const JOB_NAME_LABELS = ['job-name', 'batch.kubernetes.io/job-name']
+const JOB_UID_LABELS = ['controller-uid', 'batch.kubernetes.io/controller-uid']
+/** A CronJob's name plus `-` and ten digits must be a Job's name. */
+const CRON_NAME_LENGTH_MAX = 52
+
+export const jobStrategy: KindStrategy<Job> = {
+  defaults(job) {
+    const spec = (job.spec ??= { template: {} })
+    defaultJobSpec(spec)
+    const labels = spec.template.metadata?.labels
+    if (labels && Object.keys(job.metadata?.labels ?? {}).length === 0) (job.metadata ??= {}).labels = { ...labels }
+  },
+  prepareCreate(job) {
+    job.status = {}
+    const spec = job.spec
+    if (!spec || spec.manualSelector === true) return
+    const meta = ((spec.template ??= {}).metadata ??= {})
+    const labels = { ...meta.labels }
+    for (const key of JOB_NAME_LABELS) labels[key] = job.metadata?.name ?? ''
+    for (const key of JOB_UID_LABELS) labels[key] = job.metadata?.uid ?? ''
+    meta.labels = labels
+    spec.selector = { matchLabels: { 'batch.kubernetes.io/controller-uid': job.metadata?.uid ?? '' } }
+    if (Object.keys(job.metadata?.labels ?? {}).length === 0) (job.metadata ??= {}).labels = { ...labels }
+  },
+  prepareUpdate: keepStatus,
+  generation: (job, old) => !semanticEqual(job.spec, old.spec),
+  validate: validateJob,
+  validateUpdate(job, old) {
+    const [spec, before] = [job.spec, old.spec]
+    const started = old.status?.startTime !== undefined
+    const frozenTemplate = before?.suspend === true && !started ? schedulingAside(spec?.template, before.template) : spec?.template
+    return [
+      ...validateJobSpec('spec', spec),
+      ...(spec?.completionMode === 'Indexed' && spec.completions === spec.parallelism ? [] : immutable('spec.completions', spec?.completions, before?.completions)),
+      ...immutable('spec.selector', spec?.selector, before?.selector),
+      ...immutable('spec.template', frozenTemplate, before?.template),
+      ...immutable('spec.completionMode', spec?.completionMode, before?.completionMode),
+      ...immutable('spec.podFailurePolicy', spec?.podFailurePolicy, before?.podFailurePolicy),
+      ...immutable('spec.backoffLimitPerIndex', spec?.backoffLimitPerIndex, before?.backoffLimitPerIndex),
+      ...immutable('spec.managedBy', spec?.managedBy, before?.managedBy),
+      ...immutable('spec.successPolicy', spec?.successPolicy, before?.successPolicy),
+    ]
+  },
+  validateStatusUpdate: (job) => ['active', 'succeeded', 'failed', 'ready', 'terminating'].flatMap((key) => nonNegative(`status.${key}`, (job.status as Record<string, number> | undefined)?.[key])),
+  selectableFields: { 'status.successful': (o) => String(o.status?.succeeded ?? 0) },
+  columns: [
+    nameColumn(),
+    column('Status', 'Status of the job.', statusText),
+    column('Completions', 'The number of pods which reached phase Succeeded.', completionsText),
+    column('Duration', 'Time required to complete the job.', durationText),
+    ageColumn(),
+    ...workloadColumns<Job>((o) => o.spec?.template, (o) => describeLabelSelector(o.spec?.selector)),
+  ],
+}
+
+function defaultJobSpec(spec: JobSpec): void {
+  if (spec.completions === undefined && spec.parallelism === undefined) spec.completions = 1
+  spec.parallelism ??= 1
+  spec.backoffLimit ??= spec.backoffLimitPerIndex === undefined ? 6 : INT32_MAX
+  setDefault(spec, 'completionMode', 'NonIndexed')
+  spec.suspend ??= false
+  spec.manualSelector ??= false
+  setDefault(spec, 'podReplacementPolicy', spec.podFailurePolicy ? 'Failed' : 'TerminatingOrFailed')
+  for (const rule of spec.podFailurePolicy?.rules ?? []) for (const pattern of rule.onPodConditions ?? []) pattern.status ||= 'True'
+  defaultPodTemplate((spec.template ??= {}))
+}
+
+/** A Job that never ran may be told anew where to run (KEP-2926). */
+function schedulingAside(template: PodTemplateSpec | undefined, old: PodTemplateSpec): PodTemplateSpec | undefined {
+  if (!template?.spec || !old.spec) return template
+  const { nodeSelector: _n, affinity: _a, tolerations: _t, schedulingGates: _s, ...rest } = template.spec
+  const { nodeSelector, affinity, tolerations, schedulingGates } = old.spec
+  const kept = { ...(nodeSelector && { nodeSelector }), ...(affinity && { affinity }), ...(tolerations && { tolerations }), ...(schedulingGates && { schedulingGates }) }
+  const { labels, annotations } = old.metadata ?? {}
+  return { ...template, metadata: { ...template.metadata, ...(labels && { labels }), ...(annotations && { annotations }) }, spec: { ...rest, ...kept } }
+}
+
+function validateJob(job: Job): FieldError[] {
+  return validateJobSpec('spec', job.spec)
+}
+
+function validateJobSpec(at: string, spec: JobSpec | undefined, inCronJob = false): FieldError[] {
+  if (!spec) return [required(at)]
+  const out: FieldError[] = []
+  for (const key of ['parallelism', 'completions', 'activeDeadlineSeconds', 'backoffLimit', 'backoffLimitPerIndex', 'maxFailedIndexes', 'ttlSecondsAfterFinished'] as const) out.push(...nonNegative(`${at}.${key}`, spec[key]))
+  if (spec.completionMode !== undefined) out.push(...oneOf(`${at}.completionMode`, spec.completionMode, ['Indexed', 'NonIndexed'], 'required'))
+  if (spec.completionMode === 'Indexed') {
+    if (spec.completions === undefined) out.push(required(`${at}.completions`, 'when completion mode is Indexed'))
+    if ((spec.parallelism ?? 0) > 100_000) out.push(invalid(`${at}.parallelism`, spec.parallelism, 'must be less than or equal to 100000 when completion mode is Indexed'))
+  }
+  if (!inCronJob && spec.selector) out.push(...checkLabelSelector(`${at}.selector`, spec.selector))
+  if (!inCronJob && !spec.selector) out.push(required(`${at}.selector`))
+  if (inCronJob && spec.manualSelector) out.push(notSupported(`${at}.manualSelector`, true, ['nil', 'false']))
+  out.push(...oneOf(`${at}.podReplacementPolicy`, spec.podReplacementPolicy, ['Failed', 'TerminatingOrFailed']))
+  out.push(...validatePodTemplate(`${at}.template`, spec.template))
+  const policy = spec.template?.spec?.restartPolicy
+  if (policy !== 'OnFailure' && policy !== 'Never') out.push(policy ? { ...notSupported(`${at}.template.spec.restartPolicy`, policy, ['Never', 'OnFailure']) } : required(`${at}.template.spec.restartPolicy`, 'valid values: "OnFailure", "Never"'))
+  if (spec.podFailurePolicy && policy !== 'Never') out.push(invalid(`${at}.template.spec.restartPolicy`, policy, 'only "Never" is supported when podFailurePolicy is specified'))
+  return out
+}
+
+const has = (job: Job, type: string): boolean => job.status?.conditions?.some((c) => c.type === type && c.status === 'True') ?? false
+
+function statusText(job: Job): string {
+  if (has(job, 'Complete')) return 'Complete'
+  if (has(job, 'Failed')) return 'Failed'
+  if (job.metadata?.deletionTimestamp) return 'Terminating'
+  if (has(job, 'Suspended')) return 'Suspended'
+  if (has(job, 'FailureTarget')) return 'FailureTarget'
+  return has(job, 'SuccessCriteriaMet') ? 'SuccessCriteriaMet' : 'Running'
+}
+
+function completionsText(job: Job): string {
+  const done = job.status?.succeeded ?? 0
+  if (job.spec?.completions !== undefined) return `${done}/${job.spec.completions}`
+  const parallelism = job.spec?.parallelism ?? 0
+  return parallelism > 1 ? `${done}/1 of ${parallelism}` : `${done}/1`
+}
+
+function durationText(job: Job, nowMs: number): string {
+  const { startTime, completionTime } = job.status ?? {}
+  if (startTime === undefined) return ''
+  const failed = job.status?.conditions?.find((c) => c.type === 'Failed' && c.status === 'True')?.lastTransitionTime
+  const end = completionTime ?? failed
+  return humanDuration((end === undefined ? nowMs : Date.parse(end)) - Date.parse(startTime))
+}
+
+export const cronJobStrategy: KindStrategy<CronJob> = {
+  defaults(cron) {
+    const spec = (cron.spec ??= { schedule: '', jobTemplate: {} })
+    setDefault(spec, 'concurrencyPolicy', 'Allow')
+    spec.suspend ??= false
+    spec.successfulJobsHistoryLimit ??= 3
+    spec.failedJobsHistoryLimit ??= 1
+    const template = ((spec.jobTemplate ??= {}).spec ??= { template: {} })
+    defaultPodTemplate((template.template ??= {}))
+  },
+  prepareCreate: (cron) => { cron.status = {} },
+  prepareUpdate: keepStatus,
+  generation: (cron, old) => !semanticEqual(cron.spec, old.spec),
+  validate: validateCronJob,
+  validateUpdate: (cron, old, ctx) => validateCronJob(cron, ctx, old),
+  columns: [
+    nameColumn(),
+    column('Schedule', 'The schedule in Cron format, see https://en.wikipedia.org/wiki/Cron.', (o) => o.spec?.schedule ?? ''),
+    column('Timezone', 'The time zone name for the given schedule.', (o) => o.spec?.timeZone ?? '<none>'),
+    column('Suspend', 'This flag tells the controller to suspend subsequent executions.', (o) => boolText(o.spec?.suspend), { type: 'boolean' }),
+    count('Active', 'A list of pointers to currently running jobs.', (o) => (o.status?.active ?? []).length),
+    column('Last Schedule', 'Information when was the last time the job was successfully scheduled.', (o, nowMs) => (o.status?.lastScheduleTime === undefined ? '<none>' : since(o.status.lastScheduleTime, nowMs))),
+    ageColumn(),
+    ...workloadColumns<CronJob>((o) => o.spec?.jobTemplate.spec?.template, (o) => describeLabelSelector(o.spec?.jobTemplate.spec?.selector)),
+  ],
+}
+
+function validateCronJob(cron: CronJob, _ctx: unknown, old?: CronJob): FieldError[] {
+  const spec = cron.spec
+  if (!spec) return [required('spec')]
+  const out: FieldError[] = []
+  const name = cron.metadata?.name ?? ''
+  if (!old && name.length > CRON_NAME_LENGTH_MAX) out.push(invalid('metadata.name', name, `must be no more than ${CRON_NAME_LENGTH_MAX} characters`))
+  if (!spec.schedule) out.push(required('spec.schedule'))
+  else if (spec.schedule.includes('TZ') && spec.schedule !== old?.spec?.schedule) out.push(invalid('spec.schedule', spec.schedule, 'cannot use TZ or CRON_TZ in schedule, use timeZone field instead'))
+  else {
+    const problem = cronProblem(spec.schedule)
+    if (problem !== undefined) out.push(invalid('spec.schedule', spec.schedule, problem))
+  }
+  if (spec.timeZone !== undefined) {
+    if (spec.timeZone === '') out.push(invalid('spec.timeZone', spec.timeZone, 'timeZone must be nil or non-empty string'))
+    else if (spec.timeZone.toLowerCase() === 'local') out.push(invalid('spec.timeZone', spec.timeZone, 'timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones'))
+    else if (!isTimeZone(spec.timeZone)) out.push(invalid('spec.timeZone', spec.timeZone, `unknown time zone ${spec.timeZone}`))
+  }
+  for (const key of ['startingDeadlineSeconds', 'successfulJobsHistoryLimit', 'failedJobsHistoryLimit'] as const) out.push(...nonNegative(`spec.${key}`, spec[key]))
+  out.push(...oneOf('spec.concurrencyPolicy', spec.concurrencyPolicy, ['Allow', 'Forbid', 'Replace'], 'required'))
+  if (spec.jobTemplate.spec?.selector) out.push(forbidden('spec.jobTemplate.spec.selector', '`selector` will be auto-generated'))
+  return [...out, ...validateJobSpec('spec.jobTemplate.spec', spec.jobTemplate.spec, true)]
+}

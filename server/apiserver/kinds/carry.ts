@@ -1,0 +1,18 @@
+/** What an update of the main resource keeps from what is stored. */
+import type { KubeObject } from '#api/types/index.ts'
+
+type WithStatus = KubeObject & { status?: unknown }
+
+/** Status belongs to the status subresource. */
+export function keepStatus(object: WithStatus, old: WithStatus): void {
+  if (old.status === undefined) delete object.status
+  else object.status = structuredClone(old.status)
+}
+
+type WithSpec = KubeObject & { spec?: unknown }
+
+/** For `/status` of kinds whose status writers may change metadata too (nodes, pods). */
+export function keepSpec(object: WithSpec, old: WithSpec): void {
+  if (old.spec === undefined) delete object.spec
+  else object.spec = structuredClone(old.spec)
+}

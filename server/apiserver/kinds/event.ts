@@ -1,0 +1,150 @@
+/**
+ * Events of both APIs. They are stored in core/v1's form; `events.k8s.io/v1` is a view of it, made by the two
+ * conversions here (upstream `pkg/apis/events/v1/conversion.go`).
+ */
+import type { CoreV1Event, EventsV1Event } from '#api/types/index.ts'
+import { checkDnsSubdomain, checkQualifiedName } from '#api/types/index.ts'
+import { type FieldError, invalid, required } from '../field-error.ts'
+import type { KindStrategy } from '../kind.ts'
+import { immutable } from './check.ts'
+import { column, since, wide } from './table-columns.ts'
+
+/** Seconds an event lives, upstream's default of --event-ttl. */
+export const EVENT_TTL_SECONDS = 3600
+const NOTE_BYTES_MAX = 1024
+
+export const eventStrategy: KindStrategy<CoreV1Event> = {
+  generation: false,
+
+  defaults(event) {
+    // Both are plain structs upstream and always written.
+    event.source ??= {}
+    event.reportingComponent ??= ''
+    event.reportingInstance ??= ''
+  },
+
+  validate: validateEvent,
+  validateUpdate: (event, old) => [...(event.eventTime || old.eventTime ? immutable('eventTime', event.eventTime, old.eventTime) : []), ...validateEvent(event)],
+
+  columns: [
+    column('Last Seen', 'The time at which the most recent occurrence of this event was recorded.', (e, nowMs) => times(e, nowMs).last),
+    column('Type', 'Type of this event (Normal, Warning), new types could be added in the future', (e) => e.type ?? ''),
+    column('Reason', "This should be a short, machine understandable string that gives the reason for the transition into the object's current status.", (e) => e.reason ?? ''),
+    column('Object', 'The object that this event is about.', target),
+    wide('Subobject', 'If referring to a piece of an object instead of an entire object, this string should contain a valid JSON/Go field access statement.', (e) => e.involvedObject?.fieldPath ?? ''),
+    wide('Source', 'The component reporting this event. Should be a short machine understandable string.', source),
+    column('Message', 'A human-readable description of the status of this operation.', (e) => (e.message ?? '').trim()),
+    wide('First Seen', 'The time at which the event was first recorded. (Time of server receipt is in TypeMeta.)', (e, nowMs) => times(e, nowMs).first),
+    wide('Count', 'The number of times this event has occurred.', (e) => e.series?.count ?? (e.count || 1)),
+    { ...wide<CoreV1Event>('Name', 'Name must be unique within a namespace.', (e) => e.metadata.name ?? ''), format: 'name' },
+  ],
+
+  selectableFields: {
+    'involvedObject.kind': (e) => e.involvedObject?.kind ?? '',
+    'involvedObject.namespace': (e) => e.involvedObject?.namespace ?? '',
+    'involvedObject.name': (e) => e.involvedObject?.name ?? '',
+    'involvedObject.uid': (e) => e.involvedObject?.uid ?? '',
+    'involvedObject.apiVersion': (e) => e.involvedObject?.apiVersion ?? '',
+    'involvedObject.resourceVersion': (e) => e.involvedObject?.resourceVersion ?? '',
+    'involvedObject.fieldPath': (e) => e.involvedObject?.fieldPath ?? '',
+    reason: (e) => e.reason ?? '',
+    reportingComponent: (e) => e.reportingComponent ?? '',
+    source: (e) => e.source?.component || (e.reportingComponent ?? ''),
+    type: (e) => e.type ?? '',
+  },
+}
+
+/** The view's own names of the same fields. */
+export const eventsV1SelectableFields: Readonly<Record<string, (e: EventsV1Event) => string>> = {
+  'regarding.kind': (e) => e.regarding?.kind ?? '',
+  'regarding.namespace': (e) => e.regarding?.namespace ?? '',
+  'regarding.name': (e) => e.regarding?.name ?? '',
+  'regarding.uid': (e) => e.regarding?.uid ?? '',
+  'regarding.apiVersion': (e) => e.regarding?.apiVersion ?? '',
+  'regarding.resourceVersion': (e) => e.regarding?.resourceVersion ?? '',
+  'regarding.fieldPath': (e) => e.regarding?.fieldPath ?? '',
+  reason: (e) => e.reason ?? '',
+  reportingController: (e) => e.reportingController ?? '',
+  type: (e) => e.type ?? '',
+}
+
+/** The view's object as it is stored. */
+export function eventToStored(view: EventsV1Event): CoreV1Event {
+  const { regarding, note, deprecatedSource, deprecatedFirstTimestamp, deprecatedLastTimestamp, deprecatedCount, reportingController, metadata, ...same } = view
+  return {
+    ...same,
+    apiVersion: 'v1',
+    metadata: metadata ?? {},
+    involvedObject: regarding ?? {},
+    ...(note !== undefined && { message: note }),
+    ...(deprecatedSource && { source: deprecatedSource }),
+    ...(deprecatedFirstTimestamp !== undefined && { firstTimestamp: deprecatedFirstTimestamp }),
+    ...(deprecatedLastTimestamp !== undefined && { lastTimestamp: deprecatedLastTimestamp }),
+    ...(deprecatedCount !== undefined && { count: deprecatedCount }),
+    ...(reportingController !== undefined && { reportingComponent: reportingController }),
+  } as CoreV1Event
+}
+
+/** The stored object as `events.k8s.io/v1` shows it. */
+export function eventFromStored(stored: CoreV1Event): EventsV1Event {
+  const { involvedObject, message, source: component, firstTimestamp, lastTimestamp, count, reportingComponent, ...same } = stored
+  return {
+    ...same,
+    apiVersion: 'events.k8s.io/v1',
+    regarding: involvedObject,
+    ...(message !== undefined && { note: message }),
+    ...(component && { deprecatedSource: component }),
+    ...(firstTimestamp !== undefined && { deprecatedFirstTimestamp: firstTimestamp }),
+    ...(lastTimestamp !== undefined && { deprecatedLastTimestamp: lastTimestamp }),
+    ...(count !== undefined && { deprecatedCount: count }),
+    ...(reportingComponent !== undefined && { reportingController: reportingComponent }),
+  } as EventsV1Event
+}
+
+/** The strategy of the view: everything is done on the stored form. */
+export const eventsV1Strategy: KindStrategy<EventsV1Event> = {
+  generation: false,
+  validate: (event) => [
+    ...(event.eventTime ? [] : [required('eventTime')]),
+    ...(event.reason ? [] : [required('reason')]),
+    ...(event.action ? [] : [required('action')]),
+    ...(event.reportingController ? checkQualifiedName(event.reportingController).map((m) => invalid('reportingController', event.reportingController, m)) : [required('reportingController')]),
+    ...(event.reportingInstance ? [] : [required('reportingInstance')]),
+    ...(event.type === 'Normal' || event.type === 'Warning' ? [] : [invalid('type', event.type ?? '', 'has invalid value: ')]),
+    ...(Buffer.byteLength(event.note ?? '') > NOTE_BYTES_MAX ? [invalid('message', '', `can have at most ${NOTE_BYTES_MAX} characters`)] : []),
+    ...validateNamespaces(event.metadata?.namespace, event.regarding?.namespace),
+  ],
+  validateUpdate: (event, old) => immutable('eventTime', event.eventTime, old.eventTime),
+  columns: (eventStrategy.columns ?? []).map((c) => ({ ...c, value: (event: EventsV1Event, nowMs: number) => c.value(eventToStored(event), nowMs) })),
+  selectableFields: eventsV1SelectableFields,
+}
+
+function validateEvent(event: CoreV1Event): FieldError[] {
+  const out = validateNamespaces(event.metadata.namespace, event.involvedObject?.namespace)
+  const at = event.metadata.namespace
+  if (at) out.push(...checkDnsSubdomain(at).map((m) => invalid('namespace', at, m)))
+  return out
+}
+
+/** Events of cluster-scoped objects live in `default` (upstream also takes kube-system, for old clients). */
+function validateNamespaces(namespace: string | undefined, involved: string | undefined): FieldError[] {
+  if (involved) return involved === namespace ? [] : [invalid('involvedObject.namespace', involved, 'does not match event.namespace')]
+  return namespace === 'default' || namespace === 'kube-system' || namespace === undefined ? [] : [invalid('involvedObject.namespace', involved ?? '', 'does not match event.namespace')]
+}
+
+function times(event: CoreV1Event, nowMs: number): { first: string; last: string } {
+  const first = since(event.firstTimestamp ?? event.eventTime, nowMs)
+  if (event.series) return { first, last: since(event.series.lastObservedTime, nowMs) }
+  return { first, last: event.lastTimestamp === undefined ? first : since(event.lastTimestamp, nowMs) }
+}
+
+function target(event: CoreV1Event): string {
+  const kind = (event.involvedObject?.kind ?? '').toLowerCase()
+  return event.involvedObject?.name ? `${kind}/${event.involvedObject.name}` : kind
+}
+
+function source(event: CoreV1Event): string {
+  const component = event.source?.component || (event.reportingComponent ?? '')
+  const host = event.source?.host || (event.reportingInstance ?? '')
+  return host === '' ? component : `${component}, ${host}`
+}

@@ -1,0 +1,57 @@
+/** Namespaces: their finalizers are in the spec, and their name is a label. */
+import type { Namespace } from '#api/types/index.ts'
+import { type FieldError, required } from '../field-error.ts'
+import type { KindStrategy } from '../kind.ts'
+import { keepStatus } from './carry.ts'
+import { checkQualifiedName } from '#api/types/index.ts'
+import { named } from './check.ts'
+import { ageColumn, column, nameColumn } from './table-columns.ts'
+
+const NAME_LABEL = 'kubernetes.io/metadata.name'
+const FINALIZER = 'kubernetes'
+
+export const namespaceStrategy: KindStrategy<Namespace> = {
+  nameRule: 'dns-label',
+  generation: false,
+
+  defaults(namespace) {
+    const meta = (namespace.metadata ??= {})
+    if (meta.name) meta.labels = { ...meta.labels, [NAME_LABEL]: meta.name }
+  },
+
+  prepareCreate(namespace) {
+    const finalizers = namespace.spec?.finalizers ?? []
+    namespace.spec = { finalizers: finalizers.includes(FINALIZER) ? finalizers : [...finalizers, FINALIZER] }
+    namespace.status = { phase: 'Active' }
+    const name = namespace.metadata?.name
+    if (namespace.metadata && name) namespace.metadata.labels = { ...namespace.metadata.labels, [NAME_LABEL]: name }
+  },
+
+  prepareUpdate(namespace, old) {
+    keepStatus(namespace, old)
+    if (old.spec) namespace.spec = structuredClone(old.spec)
+  },
+
+  prepareStatusUpdate(namespace, old) {
+    if (old.spec) namespace.spec = structuredClone(old.spec)
+    if (namespace.metadata?.deletionTimestamp && namespace.status) namespace.status.phase = 'Terminating'
+  },
+
+  validate: (namespace) => (namespace.spec?.finalizers ?? []).flatMap((f, i) => named(`spec.finalizers[${i}]`, f, checkQualifiedName)),
+
+  validateStatusUpdate(namespace): FieldError[] {
+    const deleting = namespace.metadata?.deletionTimestamp !== undefined
+    return deleting || namespace.status?.phase === 'Active' || namespace.status?.phase === undefined ? [] : [required('status.phase', "may only be 'Active' if `deletionTimestamp` is empty")]
+  },
+
+  columns: [nameColumn(), column('Status', 'The status of the namespace', (o) => o.status?.phase ?? ''), ageColumn()],
+  selectableFields: { 'status.phase': (o) => o.status?.phase ?? '', name: (o) => o.metadata?.name ?? '' },
+
+  mayRemove: (namespace) => (namespace.spec?.finalizers ?? []).length === 0,
+}
+
+/** What `PUT /finalize` may change: spec.finalizers alone. */
+export function finalizeNamespace(namespace: Namespace, old: Namespace): Namespace {
+  const finalizers = namespace.spec?.finalizers ?? []
+  return { ...structuredClone(old), spec: { finalizers: [...finalizers] }, metadata: { ...structuredClone(old.metadata ?? {}), ...(namespace.metadata?.managedFields && { managedFields: namespace.metadata.managedFields }) } }
+}

@@ -1,0 +1,150 @@
+/** Ingresses, their classes, and network policies. */
+import type { Ingress, IngressBackend, IngressClass, LabelSelector, NetworkPolicy } from '#api/types/index.ts'
+import { checkDns1035Label, checkDnsSubdomain, checkPortNumber, checkWildcardSubdomain, describeLabelSelector } from '#api/types/index.ts'
+import { type FieldError, forbidden, invalid, required } from '../field-error.ts'
+import type { KindStrategy } from '../kind.ts'
+import { keepStatus } from './carry.ts'
+import { checkLabelSelector, immutable, named, oneOf, portOrName, requiredName } from './check.ts'
+import { isCidr, isIpAddress } from './ip.ts'
+import { semanticEqual } from './semantic-equal.ts'
+import { ageColumn, column, nameColumn } from './table-columns.ts'
+
+const PATH_TYPES = ['Exact', 'ImplementationSpecific', 'Prefix']
+
+export const ingressStrategy: KindStrategy<Ingress> = {
+  prepareCreate: (ingress) => { ingress.status = { loadBalancer: {} } },
+  prepareUpdate: keepStatus,
+  generation: (ingress, old) => !semanticEqual(ingress.spec, old.spec),
+  validate: validateIngress,
+  validateUpdate: validateIngress,
+  columns: [
+    nameColumn(),
+    column('Class', 'The name of the IngressClass resource that should be used for additional configuration', (o) => o.spec?.ingressClassName ?? o.metadata?.annotations?.['kubernetes.io/ingress.class'] ?? '<none>'),
+    column('Hosts', 'Hosts that incoming requests are matched against before the ingress rule', hostsText),
+    column('Address', 'Address is a list containing ingress points for the load-balancer', (o) => [...new Set((o.status?.loadBalancer?.ingress ?? []).map((i) => i.ip || i.hostname || '').filter((t) => t !== ''))].sort().join(',')),
+    column('Ports', 'Ports of TLS configurations that open', (o) => ((o.spec?.tls ?? []).length > 0 ? '80, 443' : '80')),
+    ageColumn(),
+  ],
+}
+
+function hostsText(ingress: Ingress): string {
+  const rules = ingress.spec?.rules ?? []
+  const hosts = rules.map((r) => r.host ?? '').filter((h) => h !== '')
+  if (hosts.length === 0) return '*'
+  return hosts.length > 3 ? `${hosts.slice(0, 3).join(',')} + ${rules.length - 3} more...` : hosts.join(',')
+}
+
+function validateIngress(ingress: Ingress): FieldError[] {
+  const spec = ingress.spec ?? {}
+  const rules = spec.rules ?? []
+  const out: FieldError[] = []
+  if (rules.length === 0 && !spec.defaultBackend) out.push(invalid('spec', rules, 'either `defaultBackend` or `rules` must be specified'))
+  if (spec.defaultBackend) out.push(...validateBackend('spec.defaultBackend', spec.defaultBackend))
+  if (spec.ingressClassName !== undefined) out.push(...named('spec.ingressClassName', spec.ingressClassName, checkDnsSubdomain))
+  for (const [i, tls] of (spec.tls ?? []).entries()) {
+    for (const [j, host] of (tls.hosts ?? []).entries()) out.push(...validateHost(`spec.tls[${i}].hosts[${j}]`, host))
+    if (tls.secretName) out.push(...named(`spec.tls[${i}].secretName`, tls.secretName, checkDnsSubdomain))
+  }
+  for (const [i, rule] of rules.entries()) {
+    if (rule.host) {
+      if (isIpAddress(rule.host)) out.push(invalid(`spec.rules[${i}].host`, rule.host, 'must be a DNS name, not an IP address'))
+      out.push(...validateHost(`spec.rules[${i}].host`, rule.host))
+    }
+    if (rule.http && (rule.http.paths ?? []).length === 0) out.push(required(`spec.rules[${i}].http.paths`))
+    for (const [j, path] of (rule.http?.paths ?? []).entries()) {
+      const at = `spec.rules[${i}].http.paths[${j}]`
+      if (!path.pathType) out.push(required(`${at}.pathType`, 'pathType must be specified'))
+      else out.push(...oneOf(`${at}.pathType`, path.pathType, PATH_TYPES))
+      if (path.pathType !== 'ImplementationSpecific' || path.path) {
+        if (!path.path?.startsWith('/')) out.push(invalid(`${at}.path`, path.path ?? '', 'must be an absolute path'))
+        else if (path.pathType !== 'ImplementationSpecific') {
+          for (const bad of ['//', '/./', '/../', '%2f', '%2F']) if (path.path.includes(bad)) out.push(invalid(`${at}.path`, path.path, `must not contain '${bad}'`))
+        }
+      }
+      out.push(...validateBackend(`${at}.backend`, path.backend))
+    }
+  }
+  return out
+}
+
+const validateHost = (at: string, host: string): FieldError[] => named(at, host, host.includes('*') ? checkWildcardSubdomain : checkDnsSubdomain)
+
+function validateBackend(at: string, backend: IngressBackend): FieldError[] {
+  if (backend.resource && backend.service) return [invalid(at, '', 'cannot set both resource and service backends')]
+  if (backend.resource) return [...(backend.resource.kind ? [] : [required(`${at}.resource.kind`)]), ...(backend.resource.name ? [] : [required(`${at}.resource.name`)])]
+  if (!backend.service) return [required(at, 'must specify a resource or a service backend')]
+  const { name, port } = backend.service
+  const out = requiredName(`${at}.service.name`, name, checkDns1035Label)
+  if (port?.name && port.number) out.push(invalid(at, '', 'cannot set both port name & port number'))
+  else if (port?.name) out.push(...portOrName(`${at}.service.port.name`, port.name))
+  else if (port?.number) out.push(...checkPortNumber(port.number).map((m) => invalid(`${at}.service.port.number`, port.number, m)))
+  else out.push(required(at, 'port name or number is required'))
+  return out
+}
+
+export const ingressClassStrategy: KindStrategy<IngressClass> = {
+  generation: (c, old) => !semanticEqual(c.spec, old.spec),
+  defaults(c) {
+    if (c.spec?.parameters) c.spec.parameters.scope ??= 'Cluster'
+  },
+  validate: (c) => {
+    const controller = c.spec?.controller
+    if (controller && !/^[^/]+\/.+/.test(controller)) return [invalid('spec.controller', controller, 'must be a domain-prefixed path (such as "acme.io/foo")')]
+    return controller === undefined || controller === '' ? [required('spec.controller')] : []
+  },
+  validateUpdate: (c, old) => immutable('spec.controller', c.spec?.controller, old.spec?.controller),
+  columns: [
+    nameColumn(),
+    column('Controller', 'Controller that is responsible for handling this class', (o) => o.spec?.controller ?? ''),
+    column('Parameters', 'A reference to a resource with additional parameters', (o) => {
+      const p = o.spec?.parameters
+      return p ? `${p.kind}${p.apiGroup ? `.${p.apiGroup}` : ''}/${p.name}` : '<none>'
+    }),
+    ageColumn(),
+  ],
+}
+
+export const networkPolicyStrategy: KindStrategy<NetworkPolicy> = {
+  generation: (p, old) => !semanticEqual(p.spec, old.spec),
+  defaults(policy) {
+    const spec = policy.spec
+    if (!spec) return
+    for (const rule of [...(spec.ingress ?? []), ...(spec.egress ?? [])]) for (const port of rule.ports ?? []) port.protocol ||= 'TCP'
+    if (!spec.policyTypes?.length) spec.policyTypes = spec.egress?.length ? ['Ingress', 'Egress'] : ['Ingress']
+  },
+  validate: validatePolicy,
+  validateUpdate: validatePolicy,
+  columns: [nameColumn(), column('Pod-Selector', 'podSelector selects the pods to which this NetworkPolicy object applies.', (o) => describeLabelSelector(o.spec?.podSelector ?? {})), ageColumn()],
+}
+
+interface Peer { podSelector?: LabelSelector; namespaceSelector?: LabelSelector; ipBlock?: { cidr: string; except?: string[] } }
+
+function validatePolicy(policy: NetworkPolicy): FieldError[] {
+  const spec = policy.spec ?? {}
+  const out = checkLabelSelector('spec.podSelector', spec.podSelector)
+  for (const [i, rule] of (spec.ingress ?? []).entries()) for (const [j, peer] of (rule.from ?? []).entries()) out.push(...validatePeer(`spec.ingress[${i}].from[${j}]`, peer))
+  for (const [i, rule] of (spec.egress ?? []).entries()) for (const [j, peer] of (rule.to ?? []).entries()) out.push(...validatePeer(`spec.egress[${i}].to[${j}]`, peer))
+  for (const direction of ['ingress', 'egress'] as const) {
+    for (const [i, rule] of (spec[direction] ?? []).entries()) {
+      for (const [j, port] of (rule.ports ?? []).entries()) {
+        const at = `spec.${direction}[${i}].ports[${j}]`
+        out.push(...oneOf(`${at}.protocol`, port.protocol, ['SCTP', 'TCP', 'UDP']))
+        if (port.port !== undefined) out.push(...portOrName(`${at}.port`, port.port))
+        if (port.endPort !== undefined && typeof port.port === 'number' && port.endPort < port.port) out.push(invalid(`${at}.endPort`, port.port, 'must be greater than or equal to `port`'))
+      }
+    }
+  }
+  const types = spec.policyTypes ?? []
+  if (types.length > 2) out.push(invalid('spec.policyTypes', types, 'may not specify more than two policyTypes'))
+  for (const [i, type] of types.entries()) out.push(...oneOf(`spec.policyTypes[${i}]`, type, ['Egress', 'Ingress']))
+  return out
+}
+
+function validatePeer(at: string, peer: Peer): FieldError[] {
+  const out: FieldError[] = [...checkLabelSelector(`${at}.podSelector`, peer.podSelector), ...checkLabelSelector(`${at}.namespaceSelector`, peer.namespaceSelector)]
+  if (!peer.podSelector && !peer.namespaceSelector && !peer.ipBlock) out.push(required(at, 'must specify a peer'))
+  if (peer.ipBlock && (peer.podSelector || peer.namespaceSelector)) out.push(forbidden(at, 'may not specify both ipBlock and another peer'))
+  if (peer.ipBlock && !isCidr(peer.ipBlock.cidr)) out.push(invalid(`${at}.ipBlock.cidr`, peer.ipBlock.cidr, 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'))
+  for (const [i, except] of (peer.ipBlock?.except ?? []).entries()) if (!isCidr(except)) out.push(invalid(`${at}.ipBlock.except[${i}]`, except, 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'))
+  return out
+}

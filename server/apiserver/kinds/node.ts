@@ -1,0 +1,113 @@
+/** Nodes. */
+import type { Node, Taint } from '#api/types/index.ts'
+import { checkLabelValue, checkQualifiedName } from '#api/types/index.ts'
+import { duplicate, type FieldError, forbidden, invalid, required } from '../field-error.ts'
+import type { KindStrategy } from '../kind.ts'
+import { keepSpec, keepStatus } from './carry.ts'
+import { named, oneOf } from './check.ts'
+import { isCidr } from './ip.ts'
+import { semanticEqual } from './semantic-equal.ts'
+import { ageColumn, column, nameColumn, wide } from './table-columns.ts'
+
+const ROLE_PREFIX = 'node-role.kubernetes.io/'
+
+export const nodeStrategy: KindStrategy<Node> = {
+  generation: false,
+
+  defaults(node) {
+    if (node.status?.capacity && !node.status.allocatable) node.status.allocatable = { ...node.status.capacity }
+  },
+  prepareCreate(node) {
+    node.spec ??= {}
+    node.status ??= {}
+    alignCidrs(node)
+  },
+  prepareUpdate(node, old) {
+    keepStatus(node, old)
+    node.spec ??= {}
+    alignCidrs(node)
+  },
+  prepareStatusUpdate: keepSpec,
+
+  validate: (node) => validateSpec(node),
+
+  validateUpdate(node, old) {
+    const out = validateSpec(node)
+    const before = old.spec?.podCIDRs ?? []
+    const after = node.spec?.podCIDRs ?? []
+    // The network of a node can be given once.
+    if (before.length > 0 && !semanticEqual(before, after)) out.push(forbidden('spec.podCIDRs', 'node updates may not change podCIDR except from "" to valid'))
+    if (old.spec?.providerID && node.spec?.providerID !== old.spec.providerID) out.push(forbidden('spec.providerID', 'node updates may not change providerID except from "" to valid'))
+    return out
+  },
+
+  validateStatusUpdate(node) {
+    const seen = new Set<string>()
+    return (node.status?.addresses ?? []).flatMap((a, i) => {
+      const key = `${a.type}/${a.address}`
+      if (seen.has(key)) return [duplicate(`status.addresses[${i}]`, a)]
+      seen.add(key)
+      return []
+    })
+  },
+
+  columns: [
+    nameColumn(),
+    column('Status', 'The status of the node', statusText),
+    column('Roles', 'The roles of the node', rolesText),
+    ageColumn(),
+    column('Version', 'Kubelet Version reported by the node.', (n) => n.status?.nodeInfo?.kubeletVersion ?? ''),
+    wide('Internal-IP', 'List of addresses reachable to the node.', (n) => addressText(n, 'InternalIP')),
+    wide('External-IP', 'List of addresses reachable to the node.', (n) => addressText(n, 'ExternalIP')),
+    wide('OS-Image', 'OS Image reported by the node from /etc/os-release (e.g. Debian GNU/Linux 7 (wheezy)).', (n) => n.status?.nodeInfo?.osImage || '<unknown>'),
+    wide('Kernel-Version', "Kernel Version reported by the node from 'uname -r' (e.g. 3.16.0-0.bpo.4-amd64).", (n) => n.status?.nodeInfo?.kernelVersion || '<unknown>'),
+    wide('Container-Runtime', 'ContainerRuntime Version reported by the node through runtime remote API (e.g. containerd://1.4.2).', (n) => n.status?.nodeInfo?.containerRuntimeVersion || '<unknown>'),
+  ],
+  selectableFields: { 'spec.unschedulable': (n) => String(n.spec?.unschedulable ?? false) },
+}
+
+/** podCIDR is the first of podCIDRs, whichever of them was written. */
+function alignCidrs(node: Node): void {
+  const spec = node.spec ?? {}
+  if (spec.podCIDR && !spec.podCIDRs?.length) spec.podCIDRs = [spec.podCIDR]
+  else if (!spec.podCIDR && spec.podCIDRs?.[0]) spec.podCIDR = spec.podCIDRs[0]
+}
+
+function validateSpec(node: Node): FieldError[] {
+  const out = validateTaints('spec.taints', node.spec?.taints ?? [])
+  for (const [i, cidr] of (node.spec?.podCIDRs ?? []).entries()) if (!isCidr(cidr)) out.push(invalid(`spec.podCIDRs[${i}]`, cidr, 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'))
+  if (node.spec?.podCIDR && node.spec.podCIDRs?.[0] !== node.spec.podCIDR) out.push(invalid('spec.podCIDRs[0]', node.spec.podCIDRs?.[0], 'must be the same as podCIDR'))
+  return out
+}
+
+function validateTaints(at: string, taints: readonly Taint[]): FieldError[] {
+  const seen = new Set<string>()
+  return taints.flatMap((taint, i) => {
+    const here = `${at}[${i}]`
+    const out = named(`${here}.key`, taint.key ?? '', checkQualifiedName)
+    out.push(...checkLabelValue(taint.value ?? '').map((m) => invalid(`${here}.value`, taint.value, m)))
+    if (!taint.effect) out.push(required(`${here}.effect`))
+    else out.push(...oneOf(`${here}.effect`, taint.effect, ['NoSchedule', 'PreferNoSchedule', 'NoExecute']))
+    const key = `${taint.effect}/${taint.key}`
+    if (seen.has(key)) out.push({ ...duplicate(here, taint), message: `${duplicate(here, taint).message}: taints must be unique by key and effect pair` })
+    seen.add(key)
+    return out
+  })
+}
+
+function statusText(node: Node): string {
+  const ready = node.status?.conditions?.find((c) => c.type === 'Ready')
+  const status = ready ? (ready.status === 'True' ? 'Ready' : 'NotReady') : 'Unknown'
+  return node.spec?.unschedulable ? `${status},SchedulingDisabled` : status
+}
+
+function rolesText(node: Node): string {
+  const roles = new Set<string>()
+  for (const [key, value] of Object.entries(node.metadata?.labels ?? {})) {
+    if (key.startsWith(ROLE_PREFIX) && key.length > ROLE_PREFIX.length) roles.add(key.slice(ROLE_PREFIX.length))
+    else if (key === 'kubernetes.io/role' && value !== '') roles.add(value)
+  }
+  return [...roles].sort().join(',') || '<none>'
+}
+
+const addressText = (node: Node, type: string): string => node.status?.addresses?.find((a) => a.type === type)?.address || '<none>'

@@ -1,0 +1,83 @@
+/** Validation of metadata, the same for every kind (apimachinery `api/validation`). registry.ts puts it before each kind's own checks. */
+import type { KubeObject, ObjectMeta } from '#api/types/index.ts'
+import { checkDns1035Label, checkDnsLabel, checkDnsSubdomain, checkPathSegment, checkQualifiedName, maskTrailingDash } from '#api/types/index.ts'
+import { type FieldError, forbidden, invalid, required, tooLong } from '../field-error.ts'
+import type { KindStrategy } from '../kind.ts'
+import { checkLabels, immutable, named } from './check.ts'
+
+export type NameRule = NonNullable<KindStrategy<KubeObject>['nameRule']>
+
+/** Upstream's limit on all keys and values of annotations together. */
+export const ANNOTATIONS_BYTES_MAX = 256 * 1024
+
+const NAME_RULES: Record<NameRule, (name: string) => string[]> = {
+  'dns-label': checkDnsLabel,
+  'dns-subdomain': checkDnsSubdomain,
+  'dns-1035-label': checkDns1035Label,
+  'path-segment': checkPathSegment,
+}
+
+export interface MetaRules { namespaced: boolean; nameRule: NameRule }
+
+export function validateMeta(meta: ObjectMeta, rules: MetaRules): FieldError[] {
+  const check = NAME_RULES[rules.nameRule]
+  const out: FieldError[] = []
+  if (meta.generateName) out.push(...check(rules.nameRule === 'path-segment' ? meta.generateName : maskTrailingDash(meta.generateName)).map((m) => invalid('metadata.generateName', meta.generateName, m)))
+  out.push(...(meta.name ? named('metadata.name', meta.name, check) : [required('metadata.name', 'name or generateName is required')]))
+  if (!rules.namespaced) out.push(...(meta.namespace ? [forbidden('metadata.namespace', 'not allowed on this type')] : []))
+  else out.push(...(meta.namespace ? named('metadata.namespace', meta.namespace, checkDnsLabel) : [required('metadata.namespace')]))
+  return [...out, ...validateCommon(meta)]
+}
+
+export function validateMetaUpdate(meta: ObjectMeta, old: ObjectMeta): FieldError[] {
+  const out: FieldError[] = []
+  if (old.deletionTimestamp) {
+    const added = (meta.finalizers ?? []).filter((f) => !old.finalizers?.includes(f)).sort()
+    if (added.length > 0) out.push(forbidden('metadata.finalizers', `no new finalizers can be added if the object is being deleted, found new finalizers []string{${added.map((f) => JSON.stringify(f)).join(', ')}}`))
+  }
+  if (!meta.resourceVersion) out.push(invalid('metadata.resourceVersion', meta.resourceVersion ?? '', 'must be specified for an update'))
+  for (const key of ['name', 'namespace', 'uid', 'creationTimestamp', 'deletionTimestamp', 'deletionGracePeriodSeconds'] as const) out.push(...immutable(`metadata.${key}`, meta[key], old[key]))
+  return [...out, ...validateCommon(meta)]
+}
+
+function validateCommon(meta: ObjectMeta): FieldError[] {
+  return [...checkLabels('metadata.labels', meta.labels), ...validateAnnotations('metadata.annotations', meta.annotations), ...validateOwners(meta), ...validateFinalizers(meta.finalizers ?? [])]
+}
+
+export function validateAnnotations(field: string, annotations: Readonly<Record<string, string>> | undefined): FieldError[] {
+  let sizeBytes = 0
+  const out: FieldError[] = []
+  for (const [key, value] of Object.entries(annotations ?? {})) {
+    out.push(...checkQualifiedName(key.toLowerCase()).map((m) => invalid(field, key, m)))
+    sizeBytes += Buffer.byteLength(key) + Buffer.byteLength(value)
+  }
+  if (sizeBytes > ANNOTATIONS_BYTES_MAX) out.push(tooLong(field, ANNOTATIONS_BYTES_MAX))
+  return out
+}
+
+function validateOwners(meta: ObjectMeta): FieldError[] {
+  const out: FieldError[] = []
+  let controller = ''
+  for (const [i, owner] of (meta.ownerReferences ?? []).entries()) {
+    const at = `metadata.ownerReferences[${i}]`
+    if (!owner.apiVersion) out.push(required(`${at}.apiVersion`, 'must not be empty'))
+    else if (!/^([^/]+\/)?[^/]+$/.test(owner.apiVersion)) out.push(invalid(`${at}.apiVersion`, owner.apiVersion, 'must be <group>/<version> or <version>'))
+    for (const key of ['kind', 'name', 'uid'] as const) if (!owner[key]) out.push(required(`${at}.${key}`, 'must not be empty'))
+    if (owner.apiVersion === 'v1' && owner.kind === 'Event') out.push(invalid(at, owner, '/v1, Kind=Event is disallowed from being an owner'))
+    if (!owner.controller) continue
+    const current = `${owner.kind}/${owner.name}`
+    if (controller === '') controller = current
+    else out.push(invalid('metadata.ownerReferences', meta.ownerReferences, `Only one reference can have Controller set to true. Found "true" in references for ${controller} and ${current}`))
+  }
+  return out
+}
+
+function validateFinalizers(finalizers: readonly string[]): FieldError[] {
+  const out = finalizers.flatMap((f) => named('metadata.finalizers', f, checkQualifiedName))
+  // Upstream's validation in registry/core: a finalizer is one of the standard ones or fully qualified.
+  for (const [i, f] of finalizers.entries()) if (!f.includes('/') && !STANDARD_FINALIZERS.has(f)) out.push(invalid(`metadata.finalizers[${i}]`, f, 'name is neither a standard finalizer name nor is it fully qualified'))
+  if (finalizers.includes('orphan') && finalizers.includes('foregroundDeletion')) out.push(invalid('metadata.finalizers', finalizers, 'finalizer orphan and foregroundDeletion cannot be both set'))
+  return out
+}
+
+const STANDARD_FINALIZERS: ReadonlySet<string> = new Set(['kubernetes', 'orphan', 'foregroundDeletion'])

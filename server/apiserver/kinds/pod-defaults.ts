@@ -1,0 +1,111 @@
+/** Defaults of pods and of every kind with a pod template (upstream `pkg/apis/core/v1/defaults.go`). Idempotent, in place. */
+import type { Container, LifecycleHandler, Pod, PodSpec, PodTemplateSpec, Probe, Volume, VolumeProjection } from '#api/types/index.ts'
+import { podRequests } from '#api/types/index.ts'
+import { setDefault } from './check.ts'
+import { defaultPullPolicy } from './image-tag.ts'
+
+/** What upstream gives to templates too. */
+export function defaultPodSpec(spec: PodSpec): void {
+  setDefault(spec, 'dnsPolicy', 'ClusterFirst')
+  setDefault(spec, 'restartPolicy', 'Always')
+  setDefault(spec, 'schedulerName', 'default-scheduler')
+  spec.securityContext ??= {}
+  spec.terminationGracePeriodSeconds ??= 30
+  // The old name of the field is kept equal to the new one.
+  if (spec.serviceAccountName) spec.serviceAccount = spec.serviceAccountName
+  else if (spec.serviceAccount) spec.serviceAccountName = spec.serviceAccount
+  for (const container of spec.initContainers ?? []) defaultContainer(container)
+  for (const container of spec.containers ?? []) defaultContainer(container)
+  for (const container of spec.ephemeralContainers ?? []) defaultContainer(container)
+  for (const volume of spec.volumes ?? []) defaultVolume(volume)
+}
+
+export function defaultPodTemplate(template: PodTemplateSpec | undefined): void {
+  if (!template) return
+  template.metadata ??= {}
+  template.spec ??= { containers: [] }
+  defaultPodSpec(template.spec)
+}
+
+/** What only pods themselves get: requests from limits, service links, host ports of the host network. */
+export function defaultPod(pod: Pod): void {
+  const spec = (pod.spec ??= { containers: [] })
+  for (const container of [...(spec.initContainers ?? []), ...(spec.containers ?? [])]) {
+    const limits = container.resources?.limits
+    if (container.resources && limits) container.resources.requests = { ...limits, ...container.resources.requests }
+  }
+  defaultPodLevelRequests(pod, spec)
+  spec.enableServiceLinks ??= true
+  if (spec.hostNetwork) {
+    for (const container of [...(spec.initContainers ?? []), ...(spec.containers ?? [])]) for (const port of container.ports ?? []) port.hostPort ||= port.containerPort
+  }
+  defaultPodSpec(spec)
+}
+
+/** KEP-2837: pod-level requests come from the containers' requests where there are any, else from the pod-level limits. */
+function defaultPodLevelRequests(pod: Pod, spec: PodSpec): void {
+  const limits = spec.resources?.limits
+  if (!spec.resources || !limits || Object.keys(limits).length === 0) return
+  const own = spec.resources.requests ?? {}
+  const { resources: _resources, overhead: _overhead, ...containersOnly } = spec
+  const fromContainers = Object.entries(podRequests({ ...pod, spec: containersOnly })).filter(([name]) => name === 'cpu' || name === 'memory')
+  const fromLimits = Object.entries(limits).filter(([name]) => name === 'cpu' || name === 'memory' || name.startsWith('hugepages-'))
+  spec.resources.requests = { ...Object.fromEntries(fromLimits), ...Object.fromEntries(fromContainers), ...own }
+}
+
+function defaultContainer(container: Container): void {
+  setDefault(container, 'imagePullPolicy', defaultPullPolicy(container.image))
+  setDefault(container, 'terminationMessagePath', '/dev/termination-log')
+  setDefault(container, 'terminationMessagePolicy', 'File')
+  container.resources ??= {}
+  for (const port of container.ports ?? []) setDefault(port, 'protocol', 'TCP')
+  for (const env of container.env ?? []) {
+    if (env.valueFrom?.fieldRef) setDefault(env.valueFrom.fieldRef, 'apiVersion', 'v1')
+    if (env.valueFrom?.resourceFieldRef) env.valueFrom.resourceFieldRef.divisor ??= '0'
+  }
+  for (const probe of [container.livenessProbe, container.readinessProbe, container.startupProbe]) if (probe) defaultProbe(probe)
+  for (const hook of [container.lifecycle?.postStart, container.lifecycle?.preStop]) if (hook) defaultHttpGet(hook)
+}
+
+function defaultProbe(probe: Probe): void {
+  probe.timeoutSeconds ||= 1
+  probe.periodSeconds ||= 10
+  probe.successThreshold ||= 1
+  probe.failureThreshold ||= 3
+  if (probe.grpc) probe.grpc.service ??= ''
+  defaultHttpGet(probe)
+}
+
+function defaultHttpGet(handler: Pick<LifecycleHandler, 'httpGet'>): void {
+  if (!handler.httpGet) return
+  setDefault(handler.httpGet, 'path', '/')
+  setDefault(handler.httpGet, 'scheme', 'HTTP')
+}
+
+function defaultVolume(volume: Volume): void {
+  if (!Object.entries(volume).some(([key, source]) => key !== 'name' && source !== undefined && source !== null)) volume.emptyDir = {}
+  if (volume.secret) volume.secret.defaultMode ??= 420
+  if (volume.configMap) volume.configMap.defaultMode ??= 420
+  if (volume.hostPath) volume.hostPath.type ??= ''
+  if (volume.image) setDefault(volume.image, 'pullPolicy', defaultPullPolicy(volume.image.reference))
+  if (volume.iscsi) setDefault(volume.iscsi, 'iscsiInterface', 'default')
+  if (volume.ephemeral?.volumeClaimTemplate) setDefault(volume.ephemeral.volumeClaimTemplate.spec, 'volumeMode', 'Filesystem')
+  if (volume.downwardAPI) {
+    volume.downwardAPI.defaultMode ??= 420
+    defaultDownwardItems(volume)
+  }
+  if (volume.projected) {
+    volume.projected.defaultMode ??= 420
+    for (const source of volume.projected.sources ?? []) {
+      if (source.serviceAccountToken) source.serviceAccountToken.expirationSeconds ??= 3600
+      if (source.downwardAPI) defaultDownwardItems(source)
+    }
+  }
+}
+
+function defaultDownwardItems(source: Pick<VolumeProjection, 'downwardAPI'>): void {
+  for (const item of source.downwardAPI?.items ?? []) {
+    if (item.fieldRef) setDefault(item.fieldRef, 'apiVersion', 'v1')
+    if (item.resourceFieldRef) item.resourceFieldRef.divisor ??= '0'
+  }
+}

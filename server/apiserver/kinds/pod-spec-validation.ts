@@ -1,0 +1,176 @@
+/** Validation of a pod's spec, of a pod or of a template (upstream `ValidatePodSpec`). Containers and volumes have their own files. */
+import type { Affinity, NodeSelector, NodeSelectorRequirement, PodAffinityTerm, PodDNSConfig, PodSecurityContext, PodSpec, Toleration, TopologySpreadConstraint } from '#api/types/index.ts'
+import { checkDnsLabel, checkDnsSubdomain, checkLabelValue, checkQualifiedName, rangeMessage } from '#api/types/index.ts'
+import { duplicate, type FieldError, forbidden, invalid, required } from '../field-error.ts'
+import { checkLabels, checkLabelSelector, named, oneOf, positive, requiredName } from './check.ts'
+import { validateContainers, validateIds, validateProfile, validateResources } from './container-validation.ts'
+import { isIpAddress } from './ip.ts'
+import { validateVolumes } from './volume-validation.ts'
+
+const DEADLINE_MAX = 2 ** 31 - 1
+const EFFECTS = ['NoExecute', 'NoSchedule', 'PreferNoSchedule']
+
+export function validatePodSpec(at: string, spec: PodSpec): FieldError[] {
+  const out: FieldError[] = [
+    ...validateVolumes(`${at}.volumes`, spec),
+    ...validateContainers(at, spec),
+    ...oneOf(`${at}.restartPolicy`, spec.restartPolicy, ['Always', 'OnFailure', 'Never'], 'required'),
+    ...oneOf(`${at}.dnsPolicy`, spec.dnsPolicy, ['ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None'], 'required'),
+    ...checkLabels(`${at}.nodeSelector`, spec.nodeSelector),
+    ...validatePodSecurity(`${at}.securityContext`, spec.securityContext),
+    ...validateAffinity(`${at}.affinity`, spec.affinity),
+    ...validateDns(at, spec.dnsPolicy, spec.dnsConfig),
+    ...validateTolerations(`${at}.tolerations`, spec.tolerations ?? []),
+    ...validateSpread(`${at}.topologySpreadConstraints`, spec.topologySpreadConstraints ?? []),
+  ]
+  for (const key of ['serviceAccountName', 'nodeName', 'priorityClassName', 'runtimeClassName'] as const) if (spec[key]) out.push(...named(`${at}.${key}`, spec[key], checkDnsSubdomain))
+  for (const key of ['hostname', 'subdomain'] as const) if (spec[key]) out.push(...named(`${at}.${key}`, spec[key], checkDnsLabel))
+  if (spec.activeDeadlineSeconds !== undefined && (spec.activeDeadlineSeconds < 1 || spec.activeDeadlineSeconds > DEADLINE_MAX)) out.push(invalid(`${at}.activeDeadlineSeconds`, spec.activeDeadlineSeconds, rangeMessage(1, DEADLINE_MAX)))
+  if (spec.shareProcessNamespace && spec.hostPID) out.push(invalid(`${at}.shareProcessNamespace`, true, 'ShareProcessNamespace and HostPID cannot both be enabled'))
+  if (spec.hostUsers === false) {
+    for (const key of ['hostNetwork', 'hostPID', 'hostIPC'] as const) if (spec[key]) out.push(forbidden(`${at}.${key}`, 'when `hostUsers` is false'))
+  }
+  for (const [i, alias] of (spec.hostAliases ?? []).entries()) {
+    if (!isIpAddress(alias.ip)) out.push(invalid(`${at}.hostAliases[${i}].ip`, alias.ip, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'))
+    for (const [j, name] of (alias.hostnames ?? []).entries()) out.push(...named(`${at}.hostAliases[${i}].hostnames[${j}]`, name, checkDnsSubdomain))
+  }
+  for (const [i, gate] of (spec.readinessGates ?? []).entries()) out.push(...named(`${at}.readinessGates[${i}].conditionType`, gate.conditionType, checkQualifiedName))
+  const gates = new Set<string>()
+  for (const [i, gate] of (spec.schedulingGates ?? []).entries()) {
+    out.push(...named(`${at}.schedulingGates[${i}]`, gate.name, checkQualifiedName))
+    if (gates.has(gate.name)) out.push(duplicate(`${at}.schedulingGates[${i}]`, gate.name))
+    gates.add(gate.name)
+  }
+  out.push(...oneOf(`${at}.preemptionPolicy`, spec.preemptionPolicy, ['Never', 'PreemptLowerPriority']))
+  if (spec.os) out.push(...oneOf(`${at}.os.name`, spec.os.name, ['linux', 'windows'], 'required'))
+  if (spec.resources) out.push(...validateResources(`${at}.resources`, spec.resources))
+  if (spec.overhead) out.push(...validateResources(`${at}.overhead`, { limits: spec.overhead }))
+  return out
+}
+
+function validatePodSecurity(at: string, sc: PodSecurityContext | undefined): FieldError[] {
+  if (!sc) return []
+  const out = validateIds(at, { ...(sc.runAsUser !== undefined && { runAsUser: sc.runAsUser }), ...(sc.runAsGroup !== undefined && { runAsGroup: sc.runAsGroup }), ...(sc.fsGroup !== undefined && { fsGroup: sc.fsGroup }) })
+  for (const [i, id] of (sc.supplementalGroups ?? []).entries()) if (id < 0 || id > DEADLINE_MAX) out.push(invalid(`${at}.supplementalGroups[${i}]`, id, rangeMessage(0, DEADLINE_MAX)))
+  const names = new Set<string>()
+  for (const [i, { name }] of (sc.sysctls ?? []).entries()) {
+    const field = `${at}.sysctls[${i}].name`
+    if (!name) out.push(required(field))
+    else if (!/^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$/.test(name) || name.length > 253) out.push(invalid(field, name, 'must have at most 253 characters and match regex ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$'))
+    else if (names.has(name)) out.push(duplicate(field, name))
+    names.add(name)
+  }
+  out.push(...oneOf(`${at}.fsGroupChangePolicy`, sc.fsGroupChangePolicy, ['Always', 'OnRootMismatch']), ...oneOf(`${at}.supplementalGroupsPolicy`, sc.supplementalGroupsPolicy, ['Merge', 'Strict']))
+  return [...out, ...validateProfile(`${at}.seccompProfile`, sc.seccompProfile), ...validateProfile(`${at}.appArmorProfile`, sc.appArmorProfile)]
+}
+
+export function validateTolerations(at: string, tolerations: readonly Toleration[]): FieldError[] {
+  return tolerations.flatMap((t, i) => {
+    const here = `${at}[${i}]`
+    const out = t.key ? named(`${here}.key`, t.key, checkQualifiedName) : []
+    if (!t.key && t.operator !== 'Exists') out.push(invalid(`${here}.operator`, t.operator ?? '', 'operator must be Exists when `key` is empty, which means "match all values and all keys"'))
+    if (t.tolerationSeconds !== undefined && t.effect !== 'NoExecute') out.push(invalid(`${here}.effect`, t.effect ?? '', "effect must be 'NoExecute' when `tolerationSeconds` is set"))
+    if (t.operator === 'Exists') {
+      if (t.value) out.push(invalid(`${here}.operator`, t, "value must be empty when `operator` is 'Exists'"))
+    } else if (t.operator === undefined || t.operator === '' || t.operator === 'Equal') {
+      out.push(...checkLabelValue(t.value ?? '').map((m) => invalid(`${here}.operator`, t.value, m)))
+    } else {
+      out.push(...oneOf(`${here}.operator`, t.operator, ['Equal', 'Exists']))
+    }
+    return [...out, ...oneOf(`${here}.effect`, t.effect, EFFECTS)]
+  })
+}
+
+function validateSpread(at: string, constraints: readonly TopologySpreadConstraint[]): FieldError[] {
+  const seen = new Set<string>()
+  return constraints.flatMap((c, i) => {
+    const here = `${at}[${i}]`
+    const out = [
+      ...positive(`${here}.maxSkew`, c.maxSkew),
+      ...requiredName(`${here}.topologyKey`, c.topologyKey, checkQualifiedName, 'can not be empty'),
+      ...oneOf(`${here}.whenUnsatisfiable`, c.whenUnsatisfiable, ['DoNotSchedule', 'ScheduleAnyway'], 'required'),
+      ...positive(`${here}.minDomains`, c.minDomains),
+      ...oneOf(`${here}.nodeAffinityPolicy`, c.nodeAffinityPolicy, ['Honor', 'Ignore']),
+      ...oneOf(`${here}.nodeTaintsPolicy`, c.nodeTaintsPolicy, ['Honor', 'Ignore']),
+      ...checkLabelSelector(`${here}.labelSelector`, c.labelSelector),
+    ]
+    if (c.minDomains !== undefined && c.whenUnsatisfiable !== 'DoNotSchedule') out.push(invalid(`${here}.minDomains`, c.minDomains, 'can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ScheduleAnyway'))
+    const key = `{${c.topologyKey}, ${c.whenUnsatisfiable}}`
+    if (seen.has(key)) out.push(duplicate(`${at}[${i}].{topologyKey, whenUnsatisfiable}`, key))
+    seen.add(key)
+    return out
+  })
+}
+
+function validateAffinity(at: string, affinity: Affinity | undefined): FieldError[] {
+  if (!affinity) return []
+  const out: FieldError[] = []
+  const node = affinity.nodeAffinity
+  if (node?.requiredDuringSchedulingIgnoredDuringExecution) out.push(...validateNodeSelector(`${at}.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution`, node.requiredDuringSchedulingIgnoredDuringExecution))
+  for (const [i, term] of (node?.preferredDuringSchedulingIgnoredDuringExecution ?? []).entries()) {
+    const here = `${at}.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[${i}]`
+    out.push(...validateWeight(here, term.weight), ...validateNodeTerms(`${here}.preference`, term.preference))
+  }
+  for (const key of ['podAffinity', 'podAntiAffinity'] as const) {
+    for (const [i, term] of (affinity[key]?.requiredDuringSchedulingIgnoredDuringExecution ?? []).entries()) out.push(...validatePodTerm(`${at}.${key}.requiredDuringSchedulingIgnoredDuringExecution[${i}]`, term))
+    for (const [i, term] of (affinity[key]?.preferredDuringSchedulingIgnoredDuringExecution ?? []).entries()) {
+      const here = `${at}.${key}.preferredDuringSchedulingIgnoredDuringExecution[${i}]`
+      out.push(...validateWeight(here, term.weight), ...validatePodTerm(`${here}.podAffinityTerm`, term.podAffinityTerm))
+    }
+  }
+  return out
+}
+
+const validateWeight = (at: string, weight: number): FieldError[] => (weight < 1 || weight > 100 ? [invalid(`${at}.weight`, weight, 'must be in the range 1-100')] : [])
+
+export function validateNodeSelector(at: string, selector: NodeSelector): FieldError[] {
+  const terms = selector.nodeSelectorTerms ?? []
+  if (terms.length === 0) return [required(`${at}.nodeSelectorTerms`, 'must have at least one node selector term')]
+  return terms.flatMap((term, i) => validateNodeTerms(`${at}.nodeSelectorTerms[${i}]`, term))
+}
+
+function validateNodeTerms(at: string, term: { matchExpressions?: NodeSelectorRequirement[]; matchFields?: NodeSelectorRequirement[] }): FieldError[] {
+  const out = (term.matchExpressions ?? []).flatMap((r, i) => {
+    const here = `${at}.matchExpressions[${i}]`
+    const values = r.values ?? []
+    const found: FieldError[] = []
+    if ((r.operator === 'In' || r.operator === 'NotIn') && values.length === 0) found.push(required(`${here}.values`, "must be specified when `operator` is 'In' or 'NotIn'"))
+    else if ((r.operator === 'Exists' || r.operator === 'DoesNotExist') && values.length > 0) found.push(forbidden(`${here}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"))
+    else if ((r.operator === 'Gt' || r.operator === 'Lt') && values.length !== 1) found.push(required(`${here}.values`, "must be specified single value when `operator` is 'Lt' or 'Gt'"))
+    else if (!['In', 'NotIn', 'Exists', 'DoesNotExist', 'Gt', 'Lt'].includes(r.operator)) found.push(invalid(`${here}.operator`, r.operator, 'not a valid selector operator'))
+    return [...found, ...named(`${here}.key`, r.key ?? '', checkQualifiedName)]
+  })
+  for (const [i, r] of (term.matchFields ?? []).entries()) {
+    const here = `${at}.matchFields[${i}]`
+    if (r.operator !== 'In' && r.operator !== 'NotIn') out.push(invalid(`${here}.operator`, r.operator, 'not a valid selector operator'))
+    else if ((r.values ?? []).length !== 1) out.push(required(`${here}.values`, "must be only one value when `operator` is 'In' or 'NotIn' for node field selector"))
+    if (r.key !== 'metadata.name') out.push(invalid(`${here}.key`, r.key, 'not a valid field selector key'))
+  }
+  return out
+}
+
+function validatePodTerm(at: string, term: PodAffinityTerm): FieldError[] {
+  return [
+    ...checkLabelSelector(`${at}.labelSelector`, term.labelSelector),
+    ...checkLabelSelector(`${at}.namespaceSelector`, term.namespaceSelector),
+    ...(term.namespaces ?? []).flatMap((name) => named(`${at}.namespace`, name, checkDnsLabel)),
+    ...requiredName(`${at}.topologyKey`, term.topologyKey, checkQualifiedName, 'can not be empty'),
+  ]
+}
+
+function validateDns(at: string, policy: string | undefined, config: PodDNSConfig | undefined): FieldError[] {
+  const out: FieldError[] = []
+  const field = `${at}.dnsConfig`
+  if (policy === 'None') {
+    if (!config) return [required(field, 'must provide `dnsConfig` when `dnsPolicy` is None')]
+    if ((config.nameservers ?? []).length === 0) return [required(`${field}.nameservers`, 'must provide at least one DNS nameserver when `dnsPolicy` is None')]
+  }
+  const servers = config?.nameservers ?? []
+  if (servers.length > 3) out.push(invalid(`${field}.nameservers`, servers, 'must not have more than 3 nameservers'))
+  for (const [i, server] of servers.entries()) if (!isIpAddress(server)) out.push(invalid(`${field}.nameservers[${i}]`, server, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'))
+  const searches = config?.searches ?? []
+  if (searches.length > 32) out.push(invalid(`${field}.searches`, searches, 'must not have more than 32 search paths'))
+  if (searches.join(' ').length > 2048) out.push(invalid(`${field}.searches`, searches, 'must not have more than 2048 characters (including spaces) in the search list'))
+  for (const [i, option] of (config?.options ?? []).entries()) if (!option.name) out.push(required(`${field}.options[${i}]`, 'must not be empty'))
+  return out
+}

@@ -1,0 +1,57 @@
+/** Priority classes and runtime classes: what pods refer to by name. */
+import type { PriorityClass, RuntimeClass } from '#api/types/index.ts'
+import { checkDnsLabel } from '#api/types/index.ts'
+import { type FieldError, forbidden, invalid } from '../field-error.ts'
+import type { KindStrategy } from '../kind.ts'
+import { immutable, oneOf, requiredName, setDefault } from './check.ts'
+import { validateResources } from './container-validation.ts'
+import { validateTolerations } from './pod-spec-validation.ts'
+import { ageColumn, column, count, nameColumn } from './table-columns.ts'
+
+/** Above this only the system's own classes. */
+export const USER_PRIORITY_MAX = 1_000_000_000
+export const SYSTEM_PRIORITY_CLASSES: Readonly<Record<string, number>> = { 'system-node-critical': 2_000_001_000, 'system-cluster-critical': 2_000_000_000 }
+
+export const priorityClassStrategy: KindStrategy<PriorityClass> = {
+  defaults(c) {
+    setDefault(c, 'preemptionPolicy', 'PreemptLowerPriority')
+    c.value ??= 0
+  },
+  generation: () => false,
+  validate(c): FieldError[] {
+    const name = c.metadata?.name ?? ''
+    const out: FieldError[] = []
+    if (name.startsWith('system-')) {
+      if (SYSTEM_PRIORITY_CLASSES[name] !== c.value) out.push(forbidden('metadata.name', `priority class names with 'system-' prefix are reserved for system use only. error: ${name} is not a known system priority class`))
+    } else if ((c.value ?? 0) > USER_PRIORITY_MAX) {
+      out.push(forbidden('value', `maximum allowed value of a user defined priority is ${USER_PRIORITY_MAX}`))
+    }
+    return [...out, ...oneOf('preemptionPolicy', c.preemptionPolicy, ['Never', 'PreemptLowerPriority'])]
+  },
+  validateUpdate: (c, old) => [
+    ...((c.value ?? 0) === (old.value ?? 0) ? [] : [invalid('value', c.value, 'field is immutable')]),
+    ...immutable('preemptionPolicy', c.preemptionPolicy, old.preemptionPolicy),
+  ],
+  columns: [
+    nameColumn(),
+    count('Value', 'value represents the integer value of this priority class.', (o) => o.value ?? 0),
+    column('Global-Default', 'globalDefault specifies whether this PriorityClass should be considered as the default priority for pods that do not have any priority class.', (o) => o.globalDefault ?? false, { type: 'boolean' }),
+    ageColumn(),
+    column('PreemptionPolicy', 'preemptionPolicy is the Policy for preempting pods with lower priority.', (o) => o.preemptionPolicy ?? ''),
+  ],
+}
+
+export const runtimeClassStrategy: KindStrategy<RuntimeClass> = {
+  generation: false,
+  validate: validateRuntimeClass,
+  validateUpdate: (c, old) => [...validateRuntimeClass(c), ...immutable('handler', c.handler, old.handler)],
+  columns: [nameColumn(), column('Handler', 'handler specifies the underlying runtime and configuration that the CRI implementation will use to handle pods of this class.', (o) => o.handler), ageColumn()],
+}
+
+function validateRuntimeClass(c: RuntimeClass): FieldError[] {
+  return [
+    ...requiredName('handler', c.handler, checkDnsLabel),
+    ...(c.overhead?.podFixed ? validateResources('overhead.podFixed', { limits: c.overhead.podFixed }) : []),
+    ...validateTolerations('scheduling.tolerations', c.scheduling?.tolerations ?? []),
+  ]
+}

@@ -1,0 +1,42 @@
+/**
+ * Equality as the API means it (`apiequality.Semantic.DeepEqual`): an absent list, map or plain value is the same as an
+ * empty one, quantities are compared as they are stored (canonical). Fields that are pointers upstream keep the difference
+ * between absent and zero.
+ */
+
+/** Optional scalars whose zero differs from "not set". */
+const POINTERS: ReadonlySet<string> = new Set([
+  'activeDeadlineSeconds', 'allowPrivilegeEscalation', 'allocateLoadBalancerNodePorts', 'automountServiceAccountToken', 'backoffLimit', 'completions', 'defaultMode', 'enableServiceLinks', 'expirationSeconds', 'fsGroup', 'hostUsers',
+  'immutable', 'manualSelector', 'mode', 'optional', 'parallelism', 'priority', 'privileged', 'progressDeadlineSeconds', 'readOnlyRootFilesystem', 'replicas', 'revisionHistoryLimit', 'runAsGroup', 'runAsNonRoot', 'runAsUser',
+  'setHostnameAsFQDN', 'shareProcessNamespace', 'started', 'suspend', 'terminationGracePeriodSeconds', 'timeoutSeconds', 'tolerationSeconds', 'ttlSecondsAfterFinished', 'value',
+])
+
+export function semanticEqual(a: unknown, b: unknown, key = ''): boolean {
+  if (a === b) return true
+  if (isEmpty(a, key) && isEmpty(b, key)) return true
+  if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((item, i) => semanticEqual(item, b[i]))
+  if (isObject(a) && isObject(b)) return [...new Set([...Object.keys(a), ...Object.keys(b)])].every((k) => semanticEqual(a[k], b[k], k))
+  return false
+}
+
+/** The paths at which two objects differ, for messages; at most `max` of them. */
+export function differingPaths(a: unknown, b: unknown, max: number, path = ''): string[] {
+  if (semanticEqual(a, b, path.split('.').at(-1))) return []
+  if (Array.isArray(a) && Array.isArray(b) && a.length === b.length) return a.flatMap((item, i) => differingPaths(item, b[i], max, `${path}[${i}]`)).slice(0, max)
+  if (isObject(a) && isObject(b)) {
+    const keys = [...new Set([...Object.keys(a), ...Object.keys(b)])].sort()
+    return keys.flatMap((k) => differingPaths(a[k], b[k], max, path === '' ? k : `${path}.${k}`)).slice(0, max)
+  }
+  return [path]
+}
+
+function isEmpty(value: unknown, key: string): boolean {
+  if (value === undefined || value === null) return true
+  if (Array.isArray(value)) return value.length === 0
+  if (typeof value === 'object') return Object.keys(value).length === 0
+  return (value === false || value === '' || value === 0) && !POINTERS.has(key)
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

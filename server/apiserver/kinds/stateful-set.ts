@@ -1,0 +1,96 @@
+/** StatefulSets and the ControllerRevisions that they and DaemonSets keep. */
+import type { ControllerRevision, StatefulSet, StatefulSetSpec } from '#api/types/index.ts'
+import { type FieldError, forbidden, invalid, required } from '../field-error.ts'
+import type { KindStrategy } from '../kind.ts'
+import { validateCounts, workloadColumns } from './apps.ts'
+import { keepStatus } from './carry.ts'
+import { nonNegative, oneOf, setDefault } from './check.ts'
+import { defaultPodTemplate } from './pod-defaults.ts'
+import { validateSelectedTemplate } from './pod-template.ts'
+import { semanticEqual } from './semantic-equal.ts'
+import { ageColumn, column, nameColumn } from './table-columns.ts'
+
+const UPDATABLE = ['replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy', 'minReadySeconds'] as const
+
+export const statefulSetStrategy: KindStrategy<StatefulSet> = {
+  defaults(set) {
+    const spec = (set.spec ??= { selector: {}, template: {} })
+    spec.replicas ??= 1
+    spec.revisionHistoryLimit ??= 10
+    setDefault(spec, 'podManagementPolicy', 'OrderedReady')
+    const strategy = (spec.updateStrategy ??= {})
+    setDefault(strategy, 'type', 'RollingUpdate')
+    if (strategy.type === 'RollingUpdate') (strategy.rollingUpdate ??= {}).partition ??= 0
+    const retention = (spec.persistentVolumeClaimRetentionPolicy ??= {})
+    setDefault(retention, 'whenDeleted', 'Retain')
+    setDefault(retention, 'whenScaled', 'Retain')
+    for (const claim of spec.volumeClaimTemplates ?? []) {
+      setDefault(claim, 'apiVersion', 'v1')
+      setDefault(claim, 'kind', 'PersistentVolumeClaim')
+      setDefault((claim.spec ??= {}), 'volumeMode', 'Filesystem')
+      setDefault((claim.status ??= {}), 'phase', 'Pending')
+    }
+    defaultPodTemplate(spec.template)
+  },
+  prepareCreate: (set) => { set.status = { availableReplicas: 0, replicas: 0 } },
+  prepareUpdate: keepStatus,
+  generation: (set, old) => !semanticEqual(set.spec, old.spec),
+  validate: validateStatefulSet,
+  validateUpdate(set, old) {
+    const frozen = (spec: StatefulSetSpec | undefined): Record<string, unknown> => {
+      const out: Record<string, unknown> = { ...spec }
+      for (const key of UPDATABLE) delete out[key]
+      return out
+    }
+    const out = validateStatefulSet(set)
+    if (!semanticEqual(frozen(set.spec), frozen(old.spec))) out.push(forbidden('spec', "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"))
+    return out
+  },
+  validateStatusUpdate: (set) => validateCounts(set.status, ['replicas', 'readyReplicas', 'currentReplicas', 'updatedReplicas', 'availableReplicas']),
+  columns: [
+    nameColumn(),
+    column('Ready', 'Number of the pod with ready state', (o) => `${o.status?.readyReplicas ?? 0}/${o.spec?.replicas ?? 0}`),
+    ageColumn(),
+    ...workloadColumns<StatefulSet>((o) => o.spec?.template, () => '').slice(0, 2),
+  ],
+}
+
+function validateStatefulSet(set: StatefulSet): FieldError[] {
+  const spec = set.spec
+  if (!spec) return [required('spec')]
+  const at = 'spec.updateStrategy'
+  const out = [
+    ...oneOf('spec.podManagementPolicy', spec.podManagementPolicy, ['OrderedReady', 'Parallel'], 'required'),
+    ...oneOf(`${at}.type`, spec.updateStrategy?.type, ['OnDelete', 'RollingUpdate'], 'required'),
+    ...nonNegative('spec.replicas', spec.replicas),
+    ...nonNegative('spec.minReadySeconds', spec.minReadySeconds),
+    ...nonNegative('spec.revisionHistoryLimit', spec.revisionHistoryLimit),
+    ...nonNegative('spec.ordinals.start', spec.ordinals?.start),
+    ...nonNegative(`${at}.rollingUpdate.partition`, spec.updateStrategy?.rollingUpdate?.partition),
+    ...oneOf('spec.persistentVolumeClaimRetentionPolicy.whenDeleted', spec.persistentVolumeClaimRetentionPolicy?.whenDeleted, ['Delete', 'Retain']),
+    ...oneOf('spec.persistentVolumeClaimRetentionPolicy.whenScaled', spec.persistentVolumeClaimRetentionPolicy?.whenScaled, ['Delete', 'Retain']),
+    ...validateSelectedTemplate('StatefulSet', spec.selector, spec.template),
+  ]
+  if (spec.updateStrategy?.type === 'OnDelete' && spec.updateStrategy.rollingUpdate) out.push(invalid(`${at}.rollingUpdate`, spec.updateStrategy.rollingUpdate, "only allowed for updateStrategy 'RollingUpdate'"))
+  return out
+}
+
+export const controllerRevisionStrategy: KindStrategy<ControllerRevision> = {
+  generation: false,
+  validate: (revision) => validateRevision(revision),
+  validateUpdate: (revision, old) => [...validateRevision(revision), ...(semanticEqual(revision.data, old.data) ? [] : [invalid('data', revision.data, 'field is immutable')])],
+  columns: [
+    nameColumn(),
+    column('Controller', 'Controller of the object', (o) => {
+      const owner = o.metadata?.ownerReferences?.find((r) => r.controller)
+      return owner ? `${owner.kind.toLowerCase()}.${owner.apiVersion.split('/')[0] ?? ''}/${owner.name}` : '<none>'
+    }),
+    column('Revision', 'revision indicates the revision of the state represented by data.', (o) => o.revision),
+    ageColumn(),
+  ],
+}
+
+function validateRevision(revision: ControllerRevision): FieldError[] {
+  const out = revision.data === undefined || revision.data === null ? [required('data', 'data is mandatory')] : []
+  return [...out, ...nonNegative('revision', revision.revision)]
+}

@@ -1,0 +1,201 @@
+/**
+ * Server-side apply (KEP-555), as structured-merge-diff merges and upstream's field manager owns. Pure: the verb decodes,
+ * defaults, admits and stores what comes out, and checks resourceVersion and names before.
+ */
+import type { FieldType, SchemaSet } from '#api/schema/schema.ts'
+import type { KubeObject } from '#api/types/index.ts'
+import { conformObject } from '../../decode/conform.ts'
+import { PatchError, type Json } from '../result.ts'
+import { compareObjects, equalJson } from './compare.ts'
+import { conflictStatus, type Conflict, type ConflictCause } from './conflicts.ts'
+import { withoutEmpties } from './empties.ts'
+import { difference, emptySet, equalSets, intersection, isEmptySet, union, type FieldSet } from './field-set.ts'
+import { capUpdateManagers, formatManagedFields, ownable, ownerId, parseManagedFields, type Owner, type Owners } from './managed-fields.ts'
+import { mergeTyped } from './merge-typed.ts'
+import { extractItems, removeItems, withNamedFields } from './remove-items.ts'
+import { toFieldSet } from './to-field-set.ts'
+import { disown, timeText } from './track-update.ts'
+
+export interface ApplyRequest {
+  /** What is stored, as clients see it; undefined: the object is created. Not changed. */
+  live?: KubeObject | undefined
+  /** The parsed body. Not changed. */
+  config: unknown
+  manager: string
+  force: boolean
+  subresource: string
+  apiVersion: string
+  nowMs: number
+  schema: SchemaSet
+  model: string
+  /** See TrackUpdate. Default true. */
+  hasStatus?: boolean
+}
+
+export type Applied =
+  /** `changed` false: nothing differs from live, managedFields included. The object is still to be defaulted and validated. */
+  | { ok: true; object: KubeObject; changed: boolean }
+  | { ok: false; code: 400; reason: 'BadRequest'; message: string }
+  | { ok: false; code: 409; reason: 'Conflict'; message: string; causes: ConflictCause[] }
+
+/** Owner of everything in an object that had no managedFields when it was first applied. */
+const BEFORE_FIRST_APPLY = 'before-first-apply'
+const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration'
+/** Sum of annotations that upstream's validation allows. */
+const ANNOTATIONS_BYTES_MAX = 256 * 1024
+
+export function apply(request: ApplyRequest): Applied {
+  try {
+    return decideApply(request)
+  } catch (error) {
+    if (error instanceof PatchError) return badRequest(`failed to create typed patch object (${describe(request)}): ${error.message}`)
+    throw error
+  }
+}
+
+const badRequest = (message: string): Applied => ({ ok: false, code: 400, reason: 'BadRequest', message })
+
+function decideApply(request: ApplyRequest): Applied {
+  const { live, schema, model, subresource } = request
+  const config = structuredClone(request.config) as KubeObject & Json
+  const conformed = conformObject(config, { schema, model, empties: 'keep' })
+  if (!conformed.ok) throw new PatchError(400, conformed.message)
+  const unknown = conformed.problems[0]
+  if (unknown) throw new PatchError(400, `.${unknown.path}: field not declared in schema`)
+  if (config.metadata?.managedFields) return badRequest('metadata.managedFields must be nil')
+
+  const endpoint = { subresource, hasStatus: request.hasStatus ?? true }
+  const owners = ownersBefore(request, endpoint)
+  const configured = toFieldSet(config, model, schema)
+  const self: Owner = { manager: request.manager, operation: 'Apply', apiVersion: request.apiVersion, subresource, time: '', set: ownable(configured, endpoint) }
+  const selfId = ownerId(self)
+  const last = owners.get(selfId)
+
+  const { metadata: liveMeta, ...liveRest } = (live ?? {}) as KubeObject & Json
+  const { managedFields: _, ...bareMeta } = liveMeta ?? {}
+  const base: Json = live ? { ...liveRest, metadata: bareMeta } : {}
+  // Identity (name, namespace) is owned by nobody in the end, but must not be pruned now.
+  const withSelf: Owners = new Map(owners).set(selfId, { ...self, set: union(self.set, configured) })
+  const object = withoutEmpties(prune(mergeTyped(base, config, model, schema), withSelf, last?.set, request), model, schema)
+
+  withSelf.set(selfId, self)
+
+  const changes = compareObjects(base, object, model, schema)
+  const taken = ownable(union(changes.added, changes.modified), endpoint)
+  const removed = ownable(changes.removed, { ...endpoint, hasStatus: false })
+  const conflicts = findConflicts(owners, selfId, taken)
+  if (conflicts.length > 0 && !request.force) {
+    const disallowed = withoutLastApplied(conflicts, request)
+    if (disallowed.length > 0) return { ok: false, code: 409, reason: 'Conflict', ...conflictStatus(disallowed) }
+  }
+  disown(withSelf, taken, removed, selfId)
+  const stays = last && equalSets(last.set, self.set) && last.apiVersion === self.apiVersion
+  syncLastApplied(object, config, request.manager)
+  const sameObject = live !== undefined && equalJson(base, object)
+  if (sameObject && stays && withSelf.size === owners.size && live.metadata?.managedFields) return { ok: true, object: withManagedFields(object, live.metadata.managedFields), changed: false }
+  withSelf.set(selfId, { ...self, time: timeText(request.nowMs) })
+  capUpdateManagers(withSelf)
+  return { ok: true, object: withManagedFields(object, formatManagedFields(withSelf)), changed: true }
+}
+
+function withManagedFields(object: Json, managedFields: NonNullable<KubeObject['metadata']>['managedFields']): KubeObject {
+  const typed = object as KubeObject
+  return { ...typed, metadata: { ...typed.metadata, ...(managedFields && managedFields.length > 0 && { managedFields }) } }
+}
+
+function ownersBefore(request: ApplyRequest, endpoint: { subresource: string; hasStatus: boolean }): Owners {
+  const { live, schema, model } = request
+  const owners = parseManagedFields(live?.metadata?.managedFields) ?? new Map<string, Owner>()
+  if (!live || owners.size > 0) return owners
+  const all = compareObjects({}, live as Json, model, schema)
+  const owner: Owner = { manager: BEFORE_FIRST_APPLY, operation: 'Update', apiVersion: request.apiVersion, subresource: '', time: timeText(request.nowMs), set: ownable(union(all.added, all.modified), { ...endpoint, subresource: '' }) }
+  return new Map([[ownerId(owner), owner]])
+}
+
+/** Removes what the applier owned and no longer applies, and nobody else owns. */
+function prune(merged: Json, owners: Owners, last: FieldSet | undefined, { schema, model }: ApplyRequest): Json {
+  if (!last) return merged
+  const everyone = [...owners.values()].reduce((all, owner) => union(all, owner.set), emptySet())
+  if (isEmptySet(difference(last, everyone))) return merged
+  const type: FieldType = { kind: 'ref', model }
+  const named = (set: FieldSet) => withNamedFields(set, type, schema)
+  const fieldsOf = (object: Json) => named(toFieldSet(object, model, schema, true))
+  const mergedFields = fieldsOf(merged)
+  let pruned = removeItems(merged, named(last), model, schema)
+  // Back comes what somebody still owns ...
+  pruned = removeItems(merged, difference(mergedFields, union(fieldsOf(pruned), named(everyone))), model, schema)
+  // ... and what went along without having been the applier's.
+  return removeItems(merged, intersection(difference(mergedFields, fieldsOf(pruned)), named(last)), model, schema)
+}
+
+function findConflicts(owners: Owners, selfId: string, taken: FieldSet): Conflict[] {
+  const conflicts: Conflict[] = []
+  for (const [id, owner] of owners) {
+    if (id === selfId) continue
+    const fields = intersection(owner.set, taken)
+    if (!isEmptySet(fields)) conflicts.push({ owner, fields })
+  }
+  return conflicts
+}
+
+/**
+ * `kubectl apply --server-side` on an object it has been applying client-side: fields in the last-applied annotation are
+ * kubectl's own, whoever the entry says.
+ */
+function withoutLastApplied(conflicts: Conflict[], { live, manager, schema, model }: ApplyRequest): Conflict[] {
+  const annotation = live?.metadata?.annotations?.[LAST_APPLIED]
+  if (manager !== 'kubectl' || annotation === undefined) return conflicts
+  const own = lastAppliedFields(annotation, model, schema)
+  if (!own) return conflicts
+  return conflicts.map(({ owner, fields }) => ({ owner, fields: difference(fields, own) })).filter(({ fields }) => !isEmptySet(fields))
+}
+
+function lastAppliedFields(annotation: string, model: string, schema: SchemaSet): FieldSet | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(annotation)
+  } catch {
+    // A broken annotation allows nothing.
+    return undefined
+  }
+  return conformObject(value, { schema, model, empties: 'keep' }).ok ? toFieldSet(value as Json, model, schema, true) : undefined
+}
+
+/** So that going back to client-side apply works: kubectl's annotation follows what kubectl applies. Changes `object`. */
+function syncLastApplied(object: Json, config: KubeObject, manager: string): void {
+  const metadata = object['metadata'] as KubeObject['metadata']
+  if (manager !== 'kubectl' || metadata?.annotations?.[LAST_APPLIED] === undefined) return
+  const { annotations: { [LAST_APPLIED]: _old, ...annotations } = {}, ...meta } = config.metadata ?? {}
+  const text = `${JSON.stringify(sorted({ ...config, metadata: { ...meta, annotations } }))}\n`
+  const others = Object.entries(metadata.annotations).reduce((sum, [key, value]) => sum + (key === LAST_APPLIED ? 0 : key.length + value.length), 0)
+  const { [LAST_APPLIED]: _dropped, ...rest } = metadata.annotations
+  object['metadata'] = { ...metadata, annotations: others + text.length > ANNOTATIONS_BYTES_MAX ? rest : { ...metadata.annotations, [LAST_APPLIED]: text } }
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([key, item]) => [key, sorted(item)]))
+}
+
+function describe({ config, apiVersion, model, schema }: ApplyRequest): string {
+  const meta = (config as KubeObject | undefined)?.metadata
+  const kind = schema.model(model)?.groupVersionKinds[0]?.kind ?? model
+  return `${meta?.namespace ?? ''}/${meta?.name ?? ''}; ${apiVersion}, Kind=${kind}`
+}
+
+export interface Extract { object: KubeObject; manager: string; subresource?: string; schema: SchemaSet; model: string }
+
+/** What `manager` applies of the object, with its identity: the start of a read-modify-apply. Undefined: it applies nothing. */
+export function extractApplied({ object, manager, subresource = '', schema, model }: Extract): KubeObject | undefined {
+  const owner = parseManagedFields(object.metadata?.managedFields)?.get(ownerId({ manager, operation: 'Apply', apiVersion: '', subresource }))
+  if (!owner) return undefined
+  const extracted = extractItems(object as Json, owner.set, model, schema) as KubeObject
+  const { name, namespace } = object.metadata ?? {}
+  return {
+    ...(object.apiVersion !== undefined && { apiVersion: object.apiVersion }),
+    ...(object.kind !== undefined && { kind: object.kind }),
+    ...extracted,
+    metadata: { ...extracted.metadata, ...(name !== undefined && { name }), ...(namespace !== undefined && { namespace }) },
+  }
+}

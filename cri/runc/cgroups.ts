@@ -10,6 +10,8 @@ export interface CgroupLayout {
   version: 1 | 2
   /** Controller to mount point; all the same on version 2. */
   controllers: Map<string, string>
+  /** Hybrid: where version 2 is mounted beside version 1. The OCI runtime makes its cgroups there, too. */
+  hybrid?: string
   /** Swap can be limited together with memory. */
   hasSwapLimit: boolean
 }
@@ -24,7 +26,8 @@ export function readCgroupLayout(table: readonly MountEntry[] = readMountTable()
   }
   if (controllers.size > 0) {
     const memory = controllers.get('memory')
-    return { version: 1, controllers, hasSwapLimit: memory !== undefined && existsSync(join(memory, 'memory.memsw.limit_in_bytes')) }
+    const hybrid = table.find((entry) => entry.fsType === 'cgroup2')?.path
+    return { version: 1, controllers, ...(hybrid !== undefined && { hybrid }), hasSwapLimit: memory !== undefined && existsSync(join(memory, 'memory.memsw.limit_in_bytes')) }
   }
   const unified = table.find((entry) => entry.fsType === 'cgroup2')
   if (!unified) throw new CodedError('CRI_FAILED', 'no cgroups are mounted: mount cgroup2 at /sys/fs/cgroup (systemd and cgroupfs-mount do)')
@@ -44,7 +47,9 @@ export function checkResources(resources: LinuxResources, layout: CgroupLayout):
 
 /** Each directory a cgroup path has: one on version 2, one per hierarchy on version 1. */
 export function cgroupDirectories(path: string, layout: CgroupLayout): string[] {
-  return [...new Set(layout.controllers.values())].map((root) => join(root, path))
+  const roots = new Set(layout.controllers.values())
+  if (layout.hybrid !== undefined) roots.add(layout.hybrid)
+  return [...roots].map((root) => join(root, path))
 }
 
 /** Makes the cgroup in every hierarchy and moves the process there. */

@@ -1,4 +1,4 @@
-import { missingForContainers, testMachine } from './test-machine.ts'
+import { missingForContainers, testMachine } from '#test/images/runtime-machine.ts'
 import { runtimeContract } from '../runtime.contract.ts'
 import { describe } from 'node:test'
 

@@ -1,22 +1,20 @@
 /** For tests of the real runtime: a directory, a registry with a busybox image, a network that only claims to be one; all gone afterwards. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { readdirSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, rmdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '#base/clock.ts'
 import { silentLog } from '#base/log.ts'
 import { systemRandom } from '#base/random.ts'
-import { buildBusyboxImage } from '#test/images/build-image.ts'
-import type { BuiltImage } from '#test/images/build-image.ts'
-import { pushImage, startRegistry } from '#test/images/registry.ts'
-import type { TestRegistry } from '#test/images/registry.ts'
-import { createEmbeddedRuntime } from '../index.ts'
-import type { EmbeddedRuntimeOptions } from '../index.ts'
-import type { ContainerRuntime, PodNetwork } from '../runtime.ts'
-import { readCgroupLayout, cgroupDirectories } from './cgroups.ts'
-import { removeTree } from './test-cgroup.ts'
-import { unmountBelow } from './namespace-pins.ts'
-import { runCommand } from './run-command.ts'
+import { createEmbeddedRuntime } from '#cri/index.ts'
+import type { EmbeddedRuntimeOptions } from '#cri/index.ts'
+import { cgroupDirectories, readCgroupLayout } from '#cri/runc/cgroups.ts'
+import { unmountBelow } from '#cri/runc/namespace-pins.ts'
+import { runCommand } from '#cri/runc/run-command.ts'
+import type { ContainerRuntime, PodNetwork } from '#cri/runtime.ts'
+import { buildBusyboxImage } from './build-image.ts'
+import type { BuiltImage } from './build-image.ts'
+import { pushImage, startRegistry } from './registry.ts'
+import type { TestRegistry } from './registry.ts'
 
 export interface TestMachine {
   root: string
@@ -41,7 +39,7 @@ export async function missingForContainers(): Promise<string | false> {
 }
 
 /** The unpack child as a script: what `main` dispatches to in the binary. */
-export const unpackCommand = [process.execPath, '--disable-warning=ExperimentalWarning', '-e', `import(${JSON.stringify(join(import.meta.dirname, 'unpack-child.ts'))}).then((m) => m.runUnpackChild())`]
+export const unpackCommand = [process.execPath, '--disable-warning=ExperimentalWarning', '-e', `import(${JSON.stringify(join(import.meta.dirname, '../../cri/runc/unpack-child.ts'))}).then((m) => m.runUnpackChild())`]
 
 export class FakeNetwork implements PodNetwork {
   readonly pods = new Map<string, string>()
@@ -95,4 +93,11 @@ export function mountsLeft(root: string): string[] {
 
 export function filesIn(directory: string): string[] {
   return readdirSync(directory).sort()
+}
+
+/** A cgroup with those below it; their processes must have ended. */
+function removeTree(directory: string): void {
+  if (!existsSync(directory)) return
+  for (const entry of readdirSync(directory, { withFileTypes: true })) if (entry.isDirectory()) removeTree(join(directory, entry.name))
+  rmdirSync(directory)
 }

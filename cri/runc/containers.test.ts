@@ -1,0 +1,271 @@
+/** Real containers: what a process inside sees, how its end is told, what an agent finds after it was killed. */
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import type { ContainerConfig, ContainerRuntime, LinuxResources, PodSandboxConfig, SecurityContext } from '../runtime.ts'
+import { testContainer, testPod, until } from '../runtime.contract.ts'
+import { filesIn, missingForContainers, mountsLeft, testMachine } from '#test/images/runtime-machine.ts'
+import type { TestMachine } from '#test/images/runtime-machine.ts'
+
+const missing = await missingForContainers()
+
+describe('containers by runc and conmon', { skip: missing }, () => {
+  let m: TestMachine
+  let runtime: ContainerRuntime
+  let image: string
+  let pods = 0
+  before(async () => {
+    m = await testMachine()
+    runtime = await m.open()
+    image = (await runtime.pullImage(m.imageRef, {})).id
+  })
+  after(() => m?.close())
+
+  const pod = (overrides: Partial<PodSandboxConfig> = {}) => testPod({ logDirectory: join(m.root, 'logs'), cgroupParent: '/kubepods' }, `pod-${++pods}`, overrides)
+  const linux = (security: Partial<SecurityContext> = {}, resources: LinuxResources = {}, namespaces: Partial<ContainerConfig['linux']['namespaces']> = {}): ContainerConfig['linux'] => {
+    const base = testContainer(image, 'x').linux
+    return { resources, security: { ...base.security, ...security }, namespaces: { ...base.namespaces, ...namespaces } }
+  }
+  const start = async (script: string, overrides: Partial<ContainerConfig> = {}, podOverrides: Partial<PodSandboxConfig> = {}) => {
+    const config = pod(podOverrides)
+    const sandboxId = await runtime.runPodSandbox(config)
+    const id = await runtime.createContainer(sandboxId, testContainer(image, 'main', { command: ['sh', '-c', script], ...overrides }), config)
+    await runtime.startContainer(id)
+    return { config, sandboxId, id, log: `${config.logDirectory}/main/0.log` }
+  }
+  const exited = (id: string) => until(runtime, () => runtime.containerStatus(id), (status) => status.state === 'exited')
+  /** Output of a container that runs `script` to its end. */
+  const output = async (script: string, overrides: Partial<ContainerConfig> = {}, podOverrides: Partial<PodSandboxConfig> = {}) => {
+    const { id, log, sandboxId } = await start(script, overrides, podOverrides)
+    const { exitCode } = await exited(id)
+    const lines = logLines(log)
+    await runtime.removePodSandbox(sandboxId)
+    return { exitCode, lines }
+  }
+
+  test('the log is in CRI format: time, stream, tag, text', async () => {
+    const { id, log } = await start('echo out; echo err >&2; printf part')
+    await exited(id)
+    const raw = readFileSync(log, 'utf8').trimEnd().split('\n')
+    for (const line of raw) assert.match(line, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}(?:Z|[+-]\d\d:\d\d) (?:stdout|stderr) [FP] /)
+    assert.deepEqual(raw.map((line) => line.split(' ').slice(1).join(' ')).sort(), ['stderr F err', 'stdout F out', 'stdout P part'].sort())
+    assert.equal(statSync(log).mode & 0o777, 0o640)
+  })
+
+  test('a log that was renamed away is opened anew', async () => {
+    const { id, log } = await start('trap "echo after" USR1; echo before; while :; do sleep 0.05; done')
+    await eventually(() => logLines(log).includes('before'))
+    renameSync(log, `${log}.1`)
+    await runtime.reopenContainerLog(id)
+    await eventually(() => existsSync(log))
+    await runtime.execSync(id, ['kill', '-USR1', '1'], 5)
+    await eventually(() => logLines(log).includes('after'))
+    assert.deepEqual(logLines(`${log}.1`), ['before'])
+  })
+
+  test('hostname, resolv.conf, environment and working directory are the pod\'s and the container\'s', async () => {
+    const { lines } = await output('hostname; cat /etc/hostname; cat /etc/resolv.conf; pwd; echo $A-$B-$HOSTNAME-$HOME', { workingDir: '/tmp', env: [{ key: 'A', value: '1' }, { key: 'B', value: 'x=y z' }] },
+      { hostname: 'web-0', dnsConfig: { servers: ['10.43.0.10'], searches: ['default.svc.cluster.local', 'cluster.local'], options: ['ndots:5'] } })
+    assert.deepEqual(lines, ['web-0', 'web-0', 'search default.svc.cluster.local cluster.local', 'nameserver 10.43.0.10', 'options ndots:5', '/tmp', '1-x=y z-web-0-/root'])
+  })
+
+  test('containers of a pod share network, ipc and /dev/shm, and see only their own processes', async () => {
+    const config = pod()
+    const sandboxId = await runtime.runPodSandbox(config)
+    const ids: string[] = []
+    for (const name of ['a', 'b']) {
+      const id = await runtime.createContainer(sandboxId, testContainer(image, name, { command: ['sleep', '1000'] }), config)
+      await runtime.startContainer(id)
+      ids.push(id)
+    }
+    const [a = '', b = ''] = ids
+    const ns = async (id: string, kind: string) => (await runtime.execSync(id, ['readlink', `/proc/self/ns/${kind}`], 5)).stdout.toString()
+    for (const kind of ['net', 'ipc', 'uts']) assert.equal(await ns(a, kind), await ns(b, kind), kind)
+    for (const kind of ['pid', 'mnt']) assert.notEqual(await ns(a, kind), await ns(b, kind), kind)
+    await runtime.execSync(a, ['sh', '-c', 'echo hi > /dev/shm/x'], 5)
+    assert.equal((await runtime.execSync(b, ['cat', '/dev/shm/x'], 5)).stdout.toString(), 'hi\n')
+    assert.match((await runtime.execSync(a, ['df', '-m', '/dev/shm'], 5)).stdout.toString(), /\b64\b/)
+    await runtime.removePodSandbox(sandboxId)
+  })
+
+  test('a shared process namespace shows the other containers, and orphans are reaped in it', async () => {
+    const config = pod()
+    config.linux.namespaces.pid = 'pod'
+    const sandboxId = await runtime.runPodSandbox(config)
+    const own = linux({}, {}, { pid: 'pod' })
+    const first = await runtime.createContainer(sandboxId, testContainer(image, 'a', { command: ['sleep', '4711'], linux: own }), config)
+    await runtime.startContainer(first)
+    const second = await runtime.createContainer(sandboxId, testContainer(image, 'b', { command: ['sleep', '1000'], linux: own }), config)
+    await runtime.startContainer(second)
+    await runtime.execSync(second, ['sh', '-c', '(sleep 0.01 &) ; exit 0'], 5)
+    const ps = (await runtime.execSync(second, ['ps', '-o', 'pid,stat,args'], 5)).stdout.toString()
+    assert.match(ps, /sleep 4711/)
+    assert.doesNotMatch(ps, / Z /)
+    await runtime.removePodSandbox(sandboxId)
+    assert.deepEqual(mountsLeft(m.root).filter((path) => path.includes(sandboxId)), [])
+  })
+
+  test('the host\'s network is the host\'s, without addresses of its own', async () => {
+    const config = pod()
+    config.linux.namespaces.network = 'node'
+    const sandboxId = await runtime.runPodSandbox(config)
+    const status = await runtime.podSandboxStatus(sandboxId)
+    assert.deepEqual([status.ips, status.netnsPath], [[], undefined])
+    const id = await runtime.createContainer(sandboxId, testContainer(image, 'main', { command: ['sleep', '1000'], linux: linux({}, {}, { network: 'node' }) }), config)
+    await runtime.startContainer(id)
+    const inside = (await runtime.execSync(id, ['ls', '/sys/class/net'], 5)).stdout.toString().trim().split('\n').sort()
+    assert.deepEqual(inside, filesIn('/sys/class/net'))
+    await runtime.removePodSandbox(sandboxId)
+  })
+
+  test('the user comes from the image\'s passwd by name, from the pod by number, with groups', async () => {
+    assert.deepEqual((await output('id', { linux: linux({ runAsUsername: 'app' }) })).lines, ['uid=1000(app) gid=1000(app) groups=50(staff),1000(app)'])
+    assert.deepEqual((await output('id', { linux: linux({ runAsUser: 4000, runAsGroup: 4001, supplementalGroups: [4002] }) })).lines, ['uid=4000 gid=4001 groups=4001,4002'])
+    const config = pod()
+    const sandboxId = await runtime.runPodSandbox(config)
+    await assert.rejects(runtime.createContainer(sandboxId, testContainer(image, 'main', { linux: linux({ runAsUsername: 'nobody-here' }) }), config), { message: 'unable to find user nobody-here: no matching entries in passwd file' })
+    assert.deepEqual(await runtime.listContainers({ sandboxId }), [])
+  })
+
+  test('default privileges: upstream\'s capabilities, filtered system calls, masked and read-only kernel files', async () => {
+    const { lines } = await output('grep -E "CapEff|Seccomp:|NoNewPrivs" /proc/self/status | tr -d "\\t"; cat /proc/kcore 2>/dev/null | head -c 1 | wc -c; (echo 1 > /proc/sys/kernel/domainname) 2>/dev/null || echo refused; mount -t tmpfs x /tmp 2>/dev/null || echo refused')
+    assert.deepEqual(lines, ['CapEff:00000000a80425fb', 'NoNewPrivs:0', 'Seccomp:2', '0', 'refused', 'refused'])
+  })
+
+  test('drop ALL and add one leaves one; noNewPrivs, Unconfined and a read-only root are kept', async () => {
+    const { lines } = await output('grep -E "CapEff|Seccomp:|NoNewPrivs" /proc/self/status | tr -d "\\t"; touch /x 2>/dev/null || echo refused',
+      { linux: linux({ dropCapabilities: ['ALL'], addCapabilities: ['NET_BIND_SERVICE'], noNewPrivs: true, seccomp: { profile: 'Unconfined' }, readonlyRootfs: true }) })
+    assert.deepEqual(lines, ['CapEff:0000000000000400', 'NoNewPrivs:1', 'Seccomp:0', 'refused'])
+  })
+
+  test('a privileged container has the host\'s devices and may mount', async () => {
+    const { lines, exitCode } = await output('mount -t tmpfs x /tmp && echo mounted; test -e /dev/kmsg && echo kmsg', { linux: linux({ privileged: true }) })
+    assert.deepEqual({ lines, exitCode }, { lines: ['mounted', 'kmsg'], exitCode: 0 })
+  })
+
+  test('mounts: read-only ones refuse writing, others reach the host, a file over /etc/hostname wins', async () => {
+    const host = join(m.root, 'volume')
+    mkdirSync(host)
+    writeFileSync(join(host, 'name'), 'mine\n')
+    const { lines } = await output('echo data > /rw/new; touch /ro/x 2>/dev/null || echo refused; cat /etc/hostname', {
+      mounts: [
+        { containerPath: '/rw', hostPath: host, readonly: false, propagation: 'private' }, { containerPath: '/ro', hostPath: host, readonly: true, propagation: 'private' },
+        { containerPath: '/etc/hostname', hostPath: join(host, 'name'), readonly: true, propagation: 'private' },
+      ],
+    })
+    assert.deepEqual(lines, ['refused', 'mine'])
+    assert.equal(readFileSync(join(host, 'new'), 'utf8'), 'data\n')
+  })
+
+  test('propagation the host cannot give is refused in containerd\'s words', async (t) => {
+    if (/^\d+ \d+ \S+ \/ \/ \S+ shared:/m.test(readFileSync('/proc/self/mountinfo', 'utf8'))) return t.skip('the root mount is shared here')
+    const config = pod()
+    const sandboxId = await runtime.runPodSandbox(config)
+    const mounts: ContainerConfig['mounts'] = [{ containerPath: '/v', hostPath: m.root, readonly: false, propagation: 'bidirectional' }]
+    await assert.rejects(runtime.createContainer(sandboxId, testContainer(image, 'main', { mounts }), config), { message: `path "${m.root}" is mounted on "/" but it is not a shared mount` })
+  })
+
+  test('sysctls of the pod are set in its namespaces; unknown ones fail the sandbox and leave nothing', async () => {
+    assert.deepEqual((await output('cat /proc/sys/net/ipv4/ip_local_port_range /proc/sys/net/ipv4/ip_unprivileged_port_start', {}, { linux: { ...pod().linux, sysctls: { 'net.ipv4.ip_local_port_range': '2000 3000' } } })).lines, ['2000\t3000', '0'])
+    const config = pod()
+    config.linux.sysctls = { 'net.ipv4.no_such_thing': '1' }
+    const before = m.network.pods.size
+    await assert.rejects(runtime.runPodSandbox(config), { code: 'CRI_INVALID' })
+    assert.deepEqual([await runtime.listPodSandbox({ podUid: config.metadata.uid }), m.network.pods.size], [[], before])
+  })
+
+  test('a container over its memory limit ends as OOMKilled', async () => {
+    const { id } = await start('head -c 200m /dev/zero | tail', { linux: linux({}, { memoryLimitBytes: 16 << 20 }) })
+    const end = await exited(id)
+    assert.deepEqual([end.reason, end.exitCode], ['OOMKilled', 137])
+  })
+
+  test('limits reach the cgroup and can be changed while it runs', async () => {
+    const { id, config } = await start('sleep 1000', { linux: linux({}, { memoryLimitBytes: 64 << 20, cpuShares: 512, pidsLimit: 100 }) })
+    const path = `${m.cgroupRoot}${config.linux.cgroupParent}/${id}`
+    const limit = () => [`/sys/fs/cgroup/memory${path}/memory.limit_in_bytes`, `/sys/fs/cgroup${path}/memory.max`].filter((p) => existsSync(p)).map((p) => Number(readFileSync(p, 'utf8')))
+    assert.deepEqual(limit(), [64 << 20])
+    await runtime.updateContainerResources(id, { memoryLimitBytes: 128 << 20 })
+    assert.deepEqual(limit(), [128 << 20])
+    const stats = await runtime.containerStats(id)
+    assert.ok(stats.memoryUsageBytes > 0 && stats.cpuUsageCoreNanoSeconds > 0 && stats.pids === 1)
+  })
+
+  test('a container that ignores the stop signal is killed after its grace, one with its own stop signal gets that', async () => {
+    const stubborn = await start('trap "" TERM; while :; do sleep 0.1; done')
+    const began = performance.now()
+    await runtime.stopContainer(stubborn.id, 1)
+    const tookMs = performance.now() - began
+    assert.ok(tookMs >= 1000 && tookMs < 3000, `took ${tookMs}`)
+    assert.equal((await runtime.containerStatus(stubborn.id)).exitCode, 137)
+    const polite = await start('trap "exit 7" QUIT; while :; do sleep 0.05; done', { stopSignal: 'SIGQUIT' })
+    await eventually(async () => (await runtime.execSync(polite.id, ['true'], 5)).exitCode === 0)
+    await runtime.stopContainer(polite.id, 10)
+    assert.equal((await runtime.containerStatus(polite.id)).exitCode, 7)
+  })
+
+  test('a program that does not exist is told as upstream tells it', async () => {
+    const config = pod()
+    const sandboxId = await runtime.runPodSandbox(config)
+    const id = await runtime.createContainer(sandboxId, testContainer(image, 'main', { command: ['no-such-program'] }), config)
+    await assert.rejects(runtime.startContainer(id), /OCI runtime create failed: .*exec: "no-such-program": executable file not found in \$PATH: unknown/)
+    assert.deepEqual((await runtime.containerStatus(id)).exitCode, 128)
+  })
+
+  test('the image stays usable to a running container after it was removed, its layers go with the container', async () => {
+    const { id, sandboxId } = await start('sleep 1000')
+    await runtime.removeImage(image)
+    assert.equal((await runtime.execSync(id, ['cat', '/var/www/index.html'], 5)).stdout.toString(), 'hello from busybox\n')
+    for (const sandbox of await runtime.listPodSandbox()) await runtime.removePodSandbox(sandbox.id)
+    assert.deepEqual([filesIn(join(m.options.dataDir, 'layers')), (await runtime.listContainers({ sandboxId })).length], [[], 0])
+    assert.equal((await runtime.pullImage(m.imageRef, {})).id, image)
+  })
+
+  test('another agent on the same directories finds everything again: running, ended meanwhile, exit codes and all', async () => {
+    const running = await start('sleep 1000')
+    const ending = await start('trap "exit 5" USR1; while :; do sleep 0.05; done')
+    await runtime.close()
+    const pid = Number(readFileSync(join(m.options.stateDir ?? '', 'containers', ending.id, 'pid'), 'utf8'))
+    process.kill(pid, 'SIGUSR1')
+    await eventually(() => existsSync(join(m.options.stateDir ?? '', 'exits', ending.id)))
+    runtime = await m.open()
+    const [alive, ended] = await Promise.all([running.id, ending.id].map((id) => runtime.containerStatus(id)))
+    assert.deepEqual([alive?.state, ended?.state, ended?.exitCode, ended?.reason], ['running', 'exited', 5, 'Error'])
+    assert.equal((await runtime.execSync(running.id, ['echo', 'still here'], 5)).stdout.toString(), 'still here\n')
+    assert.equal(await runtime.runPodSandbox(running.config), running.sandboxId)
+    await runtime.stopContainer(running.id, 0)
+    assert.equal((await runtime.containerStatus(running.id)).exitCode, 137)
+  })
+
+  test('a container whose monitor was killed is still stopped and its end is told', async () => {
+    const { id } = await start('sleep 1000')
+    process.kill(Number(readFileSync(join(m.options.stateDir ?? '', 'containers', id, 'conmon.pid'), 'utf8')), 'SIGKILL')
+    await runtime.stopContainer(id, 1)
+    const status = await runtime.containerStatus(id)
+    assert.deepEqual([status.state, status.exitCode > 0], ['exited', true])
+  })
+
+  test('after all pods are removed no mount, namespace, record or writable layer is left', async () => {
+    for (const sandbox of await runtime.listPodSandbox()) await runtime.removePodSandbox(sandbox.id)
+    const { dataDir, stateDir = '' } = m.options
+    assert.deepEqual({
+      mounts: mountsLeft(m.root), records: [...filesIn(join(dataDir, 'sandboxes')), ...filesIn(join(dataDir, 'containers'))], writable: filesIn(join(dataDir, 'writable')), exits: filesIn(join(stateDir, 'exits')),
+      netns: filesIn(join(stateDir, 'netns')), bundles: filesIn(join(stateDir, 'containers')), oci: filesIn(join(stateDir, 'oci')), network: [...m.network.pods],
+    }, { mounts: [], records: [], writable: [], exits: [], netns: [], bundles: [], oci: [], network: [] })
+  })
+})
+
+function logLines(path: string): string[] {
+  if (!existsSync(path)) return []
+  return readFileSync(path, 'utf8').trimEnd().split('\n').filter(Boolean).map((line) => line.split(' ').slice(3).join(' '))
+}
+
+/** For what tells nobody when it changes: a file another process writes. */
+async function eventually(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  const deadlineMs = performance.now() + 10_000
+  while (!await isSo()) {
+    assert.ok(performance.now() < deadlineMs, 'not within 10 s')
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}

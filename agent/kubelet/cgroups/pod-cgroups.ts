@@ -1,0 +1,147 @@
+/** The agent's part of the cgroup tree: `<root>/kubepods[/<qos>]/pod<uid>`, with the pod's own limits. Containers below are the runtime's. */
+import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Clock } from '#base/clock.ts'
+import { CodedError, hasCode } from '#base/errors.ts'
+import type { Log } from '#base/log.ts'
+import type { Pod } from '#api/types/index.ts'
+import { podCgroupLimits, podCgroupPath } from '../resources.ts'
+import { parseCgroupLayout, type CgroupLayout } from './layout.ts'
+import { cgroupSettings, type GroupLimits } from './settings.ts'
+
+export interface PodCgroups {
+  /** Makes it what it should be; returns its path below each controller's root. */
+  ensure(pod: Pod): Promise<string>
+  /** Succeeds when there is nothing left, whatever class the pod was in. */
+  remove(podUid: string): Promise<void>
+  /** Uids that have a cgroup here: after a crash some may have no pod. */
+  list(): Promise<string[]>
+}
+
+export interface PodCgroupsOptions { root: string; pidsLimit: number; clock: Clock; log: Log; layout?: CgroupLayout }
+
+const CLASSES = ['', '/burstable', '/besteffort']
+/** A cgroup stays busy for a moment after its last process: 20 tries, 25 ms apart. */
+const REMOVE_TRIES = 20
+const REMOVE_RETRY_MS = 25
+
+export async function createPodCgroups(options: PodCgroupsOptions): Promise<PodCgroups> {
+  const { root, clock, log } = options
+  const layout = options.layout ?? parseCgroupLayout(await readFile('/proc/self/mountinfo', 'utf8'))
+  if (!layout) throw new CodedError('CGROUP_MISSING', 'no cgroup file system is mounted: mount cgroup2 at /sys/fs/cgroup')
+  const made = new Set<string>()
+  /** On v1 one directory per distinct tree: cpu and cpuacct are often the same. */
+  const trees = [...new Set(layout.roots.values())]
+  const missingFiles = new Set<string>()
+
+  const dirsOf = (path: string) => trees.map((tree) => join(tree, path))
+
+  const makeGroup = async (path: string): Promise<void> => {
+    if (made.has(path)) return
+    const at = path.lastIndexOf('/')
+    const parent = path.slice(0, at)
+    if (parent !== '') await makeGroup(parent)
+    if (layout.version === 2) await delegate(join(trees[0] ?? '', parent))
+    for (const dir of dirsOf(path)) await mkdir(dir, { recursive: true })
+    if (layout.version === 1) await inheritCpuset(path)
+    made.add(path)
+  }
+
+  /** v2: children only get the controllers their parent hands down. */
+  const delegate = async (dir: string): Promise<void> => {
+    const available = (await readFile(join(dir, 'cgroup.controllers'), 'utf8')).trim().split(/\s+/).filter((c) => ['cpu', 'cpuset', 'memory', 'pids', 'io', 'hugetlb'].includes(c))
+    for (const controller of available) {
+      try {
+        await writeFile(join(dir, 'cgroup.subtree_control'), `+${controller}`)
+      } catch (error) {
+        log.debug('controller is not delegated', { dir, controller, error })
+      }
+    }
+  }
+
+  /** v1: a new cpuset is empty and takes no process until it has CPUs and memory nodes. */
+  const inheritCpuset = async (path: string): Promise<void> => {
+    const tree = layout.roots.get('cpuset')
+    if (tree === undefined) return
+    for (const file of ['cpuset.cpus', 'cpuset.mems']) {
+      const own = (await readFile(join(tree, path, file), 'utf8')).trim()
+      if (own !== '') continue
+      const above = (await readFile(join(tree, path, '..', file), 'utf8')).trim()
+      if (above !== '') await writeFile(join(tree, path, file), above)
+    }
+  }
+
+  const set = async (path: string, limits: GroupLimits): Promise<void> => {
+    for (const { controller, file, value } of cgroupSettings(layout, limits)) {
+      const full = join(layout.roots.get(layout.version === 2 ? '' : controller) ?? '', path, file)
+      try {
+        await writeFile(full, value)
+      } catch (error) {
+        if (hasCode(error, 'ENOENT')) {
+          // The kernel was built or booted without this controller: said once, pods run without its limit.
+          if (!missingFiles.has(file)) log.warn('this kernel has no such cgroup limit; on Raspberry Pi OS add cgroup_enable=memory cgroup_memory=1 to /boot/firmware/cmdline.txt', { file })
+          missingFiles.add(file)
+        } else {
+          throw new CodedError('CGROUP_FAILED', `${full}: cannot write ${value}`, { cause: error })
+        }
+      }
+    }
+  }
+
+  return {
+    async ensure(pod) {
+      const path = podCgroupPath(root, pod)
+      // After a wipe by hand the cache of made groups would lie.
+      try {
+        await readdir(join(trees[0] ?? '', path))
+      } catch (error) {
+        if (!hasCode(error, 'ENOENT')) throw error
+        made.clear()
+      }
+      await makeGroup(path)
+      await set(path, { ...podCgroupLimits(pod), ...(options.pidsLimit > 0 && { pidsLimit: options.pidsLimit }) })
+      return path
+    },
+    async remove(uid) {
+      for (const qos of CLASSES) {
+        const path = `${root}/kubepods${qos}/pod${uid}`
+        for (const dir of dirsOf(path)) await removeTree(dir, clock)
+        made.delete(path)
+      }
+    },
+    async list() {
+      const uids = new Set<string>()
+      for (const qos of CLASSES) {
+        for (const dir of dirsOf(`${root}/kubepods${qos}`)) {
+          try {
+            for (const name of await readdir(dir)) if (name.startsWith('pod')) uids.add(name.slice(3))
+          } catch (error) {
+            if (!hasCode(error, 'ENOENT')) throw error
+          }
+        }
+      }
+      return [...uids]
+    },
+  }
+}
+
+async function removeTree(dir: string, clock: Clock): Promise<void> {
+  let children: string[]
+  try {
+    children = (await readdir(dir, { withFileTypes: true })).filter((e) => e.isDirectory()).map((e) => e.name)
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return
+    throw error
+  }
+  for (const child of children) await removeTree(join(dir, child), clock)
+  for (let tries = 1; ; tries++) {
+    try {
+      await rmdir(dir)
+      return
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return
+      if (!hasCode(error, 'EBUSY') || tries >= REMOVE_TRIES) throw new CodedError('CGROUP_BUSY', `${dir}: cannot be removed, processes may still be in it`, { cause: error })
+    }
+    await clock.sleep(REMOVE_RETRY_MS)
+  }
+}

@@ -1,0 +1,139 @@
+/** One container's status: state, last state, counts. Pure. */
+import type { ContainerState, ContainerStateTerminated, ContainerStatus, VolumeMountStatus } from '#api/types/index.ts'
+import type { DecideContext } from '#base/reconcile/action.ts'
+import { podText, PULL_ERROR_SHOWN_MS } from './messages.ts'
+import { nextRestart, restartsAfter } from './restart.ts'
+import { time } from './time.ts'
+import { isReady, isStarted, isStarting, newest, type ContainerView, type LaneFailure, type PodView, type SpecContainer } from './view.ts'
+
+export interface StatusInput {
+  view: PodView
+  ctx: DecideContext
+  /** The pod is to end, so nothing is started again. */
+  ending: boolean
+  /** ... and nothing of it runs any more. */
+  stopped: boolean
+}
+
+/** In spec order. Ephemeral containers that have not started are left out of none: each has a status. */
+export function containerStatuses(input: StatusInput, containers: SpecContainer[]): ContainerStatus[] {
+  return containers.map((c) => containerStatus(input, c))
+}
+
+function containerStatus(input: StatusInput, c: SpecContainer): ContainerStatus {
+  const { view } = input
+  const { spec } = c
+  const current = newest(view, spec.name)
+  const before = [...(view.reported.containerStatuses ?? []), ...(view.reported.initContainerStatuses ?? []), ...(view.reported.ephemeralContainerStatuses ?? [])].find((s) => s.name === spec.name)
+  const common = {
+    name: spec.name,
+    ...(spec.resources && { resources: spec.resources }),
+    ...(spec.resources?.requests && { allocatedResources: spec.resources.requests }),
+    ...volumeMounts(c),
+  }
+  if (!current) {
+    const lost = lostState(input, before)
+    return {
+      ...common,
+      image: before?.containerID ? before.image : (spec.image ?? ''),
+      imageID: before?.containerID ? before.imageID : '',
+      ready: false,
+      started: false,
+      restartCount: lost?.restartCount ?? before?.restartCount ?? 0,
+      state: lost?.state ?? waiting(input, c, undefined),
+      lastState: lost?.lastState ?? {},
+      ...(before?.containerID !== undefined && { containerID: before.containerID }),
+    }
+  }
+  const previous = view.containers.find((x) => x.metadata.name === spec.name && x.restartCount < current.restartCount)
+  const state = stateOf(input, c, current)
+  const last = state.waiting && current.state === 'exited' ? current : previous
+  const done = c.type === 'init' && current.state === 'exited' && current.exitCode === 0
+  return {
+    ...common,
+    image: current.imageRef.includes('@') || current.imageRef === '' ? (spec.image ?? current.imageRef) : current.imageRef,
+    imageID: current.imageDigestRef,
+    containerID: containerId(view, current),
+    ready: done || (c.type !== 'init' && state.running !== undefined && isReady(view, spec, current)),
+    started: c.type === 'init' ? false : state.running !== undefined && isStarted(view, spec, current),
+    restartCount: current.restartCount,
+    state,
+    lastState: last?.state === 'exited' ? { terminated: terminated(view, last) } : {},
+  }
+}
+
+function stateOf(input: StatusInput, c: SpecContainer, current: ContainerView): ContainerState {
+  const { view, ctx } = input
+  if (current.state === 'running' || current.state === 'unknown') {
+    // Until the postStart hook has ended the container does not count as started.
+    return isStarting(view, c.spec.name) ? waiting(input, c, undefined) : { running: { startedAt: time(current.startedAtMs) } }
+  }
+  if (current.state === 'created') return input.stopped ? unknownState() : waiting(input, c, view.failures.get(`start:${c.spec.name}`))
+  const ended: ContainerState = { terminated: terminated(view, current) }
+  if (input.ending || !restartsAfter(view.pod, c.spec, c.type, current.exitCode)) return ended
+  const failure = view.failures.get(`start:${c.spec.name}`)
+  if (failure && failure.atMs >= current.finishedAtMs && failure.reason !== 'RunContainerError') return waiting(input, c, failure)
+  const next = nextRestart(current)
+  if (next.notBeforeMs <= ctx.nowMs || isStarting(view, c.spec.name)) return ended
+  return {
+    waiting: { reason: 'CrashLoopBackOff', message: `back-off ${duration(current.backoffSeconds)} restarting failed container=${c.spec.name} pod=${podText(view)}` },
+  }
+}
+
+function waiting(input: StatusInput, c: SpecContainer, given: LaneFailure | undefined): ContainerState {
+  const { view, ctx } = input
+  if (input.stopped && c.type === 'app') return unknownState()
+  const failure = given ?? (isStarting(view, c.spec.name) && newest(view, c.spec.name)?.state === 'running' ? undefined : view.failures.get(`start:${c.spec.name}`))
+  if (failure) {
+    if (failure.reason === 'ErrImagePull' && ctx.nowMs >= failure.atMs + PULL_ERROR_SHOWN_MS && ctx.nowMs < failure.retryAtMs && !isStarting(view, c.spec.name)) {
+      return { waiting: { reason: 'ImagePullBackOff', message: `Back-off pulling image "${c.spec.image ?? ''}": ErrImagePull: ${failure.message}` } }
+    }
+    return { waiting: { reason: failure.reason, message: failure.message } }
+  }
+  const hasInit = (view.pod.spec?.initContainers ?? []).length > 0
+  return { waiting: { reason: hasInit ? 'PodInitializing' : 'ContainerCreating' } }
+}
+
+/** The API knows of a container that the runtime has lost. */
+function lostState(input: StatusInput, before: ContainerStatus | undefined): { state: ContainerState; lastState: ContainerState; restartCount: number } | undefined {
+  if (!before?.containerID) return undefined
+  if (before.state?.terminated) return { state: before.state, lastState: before.lastState ?? {}, restartCount: before.restartCount }
+  if (input.stopped || input.ending) return { ...unknown(before), restartCount: before.restartCount }
+  return undefined
+}
+
+function unknown(before: ContainerStatus): { state: ContainerState; lastState: ContainerState } {
+  return { state: unknownState('The container could not be located when the pod was deleted.  The container used to be Running'), lastState: before.lastState ?? {} }
+}
+
+function unknownState(message = 'The container could not be located when the pod was terminated'): ContainerState {
+  return { terminated: { exitCode: 137, reason: 'ContainerStatusUnknown', message } }
+}
+
+function terminated(view: PodView, c: ContainerView): ContainerStateTerminated {
+  const message = c.message || c.terminationMessage
+  return {
+    exitCode: c.exitCode,
+    reason: c.reason || (c.exitCode === 0 ? 'Completed' : 'Error'),
+    ...(message !== '' && { message }),
+    startedAt: time(c.startedAtMs),
+    finishedAt: time(c.finishedAtMs),
+    containerID: containerId(view, c),
+  }
+}
+
+function containerId(view: PodView, c: ContainerView): string {
+  return `${view.node.runtimeName}://${c.id}`
+}
+
+function volumeMounts({ spec }: SpecContainer): { volumeMounts?: VolumeMountStatus[] } {
+  const mounts = (spec.volumeMounts ?? []).map((m) => ({
+    name: m.name, mountPath: m.mountPath, ...(m.readOnly && { readOnly: true, recursiveReadOnly: m.recursiveReadOnly && m.recursiveReadOnly !== 'Disabled' ? 'Enabled' : 'Disabled' }),
+  }))
+  return mounts.length > 0 ? { volumeMounts: mounts } : {}
+}
+
+/** As Go prints a duration: 10s, 1m20s, 5m0s. */
+export function duration(seconds: number): string {
+  return seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${seconds % 60}s`
+}

@@ -1,0 +1,342 @@
+/** How each action on a pod is carried out. Effects are idempotent; failures are thrown and become the lane's back-off. */
+import { mkdir, rm, writeFile, chmod, readFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { EventRecorder } from '#api/client/event-recorder.ts'
+import { isReason, type Client } from '#api/client/client.ts'
+import { PODS, type ConfigMap, type Container, type ObjectReference, type Pod, type Secret, type Service, type Stored } from '#api/types/index.ts'
+import type { Clock } from '#base/clock.ts'
+import { asError, hasCode } from '#base/errors.ts'
+import type { Log } from '#base/log.ts'
+import type { Effects } from '#base/reconcile/action.ts'
+import type { ContainerRuntime, Image } from '#cri/runtime.ts'
+import type { PodCgroups } from './cgroups/pod-cgroups.ts'
+import type { KubeletConfig } from './config.ts'
+import { containerConfig } from './container-config.ts'
+import { containerEnv } from './env.ts'
+import { expandReferences } from './env-expand.ts'
+import type { FieldContext } from './field-ref.ts'
+import type { HookRunner } from './hooks.ts'
+import { hostsFile } from './hosts-file.ts'
+import type { ContainerEvent, ImagePuller } from './image-puller.ts'
+import type { ObjectSource } from './objects.ts'
+import type { PodAction } from './pod-action.ts'
+import { podNames } from './pod-dns.ts'
+import type { PodMemory } from './pod-memory.ts'
+import type { PodPaths } from './pod-paths.ts'
+import { sandboxConfig } from './sandbox-config.ts'
+import { StartError } from './start-error.ts'
+import { statusPatch } from './status-patch.ts'
+import { GRACE_SECONDS_MIN } from './termination.ts'
+import { allContainers, type PodView } from './view.ts'
+import { VolumeError, type PodVolumes } from './volumes/pod-volumes.ts'
+import { reportedStatus } from './runtime-view.ts'
+
+export interface EffectDeps {
+  runtime: ContainerRuntime
+  client: Client
+  events: EventRecorder
+  clock: Clock
+  log: Log
+  config: KubeletConfig
+  dataDir: string
+  paths: PodPaths
+  cgroups: PodCgroups
+  volumes: PodVolumes
+  objects: ObjectSource
+  images: ImagePuller
+  hooks: HookRunner
+  nodeHostname: string
+  machine: { memoryBytes: number }
+  /** Undefined: not known yet. */
+  services(): readonly Service[] | undefined
+  field(pod: Stored<Pod>, podIps: readonly string[]): FieldContext
+  /** The pod is gone for good: its worker and disk record end. */
+  forget(memory: PodMemory): Promise<void>
+}
+
+const TERMINATION_LOG_MODE = 0o666
+/** A hook that has not ended by then has failed; upstream gives postStart no limit, so a day. */
+const POST_START_SECONDS_MAX = 86_400
+
+export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): Effects<PodAction> {
+  const { runtime, client, clock, config, paths, cgroups, volumes, images, hooks } = deps
+  const { pod } = view
+  const { uid, namespace = '', name: podName } = pod.metadata
+  const podEvent = (type: 'Normal' | 'Warning', reason: string, message: string) => deps.events.event(asReference(pod), type, reason, message)
+
+  const secretsFor = async (): Promise<Secret[]> => {
+    const found: Secret[] = []
+    for (const { name } of pod.spec?.imagePullSecrets ?? []) {
+      if (!name) continue
+      const secret = await deps.objects.secret(uid, namespace, name)
+      if (secret) found.push(secret)
+      else podEvent('Warning', 'FailedToRetrieveImagePullSecret', `Unable to retrieve some image pull secrets (${name}); attempting to pull the image may not succeed.`)
+    }
+    return found
+  }
+
+  const configFor = async (container: Container, image: Image, action: Extract<PodAction, { kind: 'startContainer' }>) => {
+    const sandbox = view.sandboxes.find((s) => s.id === action.sandboxId)
+    const podIps = pod.spec?.hostNetwork ? view.node.hostIps : (sandbox?.ips ?? [])
+    const env = await envFor(container, podIps)
+    const values = new Map(env.map((e) => [e.key, e.value]))
+    const expand = (text: string): string | undefined => {
+      let complete = true
+      const out = expandReferences(text, (n) => {
+        const value = values.get(n)
+        if (value === undefined) complete = false
+        return value
+      })
+      return complete ? out : undefined
+    }
+    const mounts = await volumes.mounts(pod, container, expand)
+    const terminationLog = paths.terminationLog(uid, container.name, action.attempt)
+    await mkdir(dirname(terminationLog), { recursive: true, mode: 0o755 })
+    await writeFile(terminationLog, '', { flag: 'a' })
+    await chmod(terminationLog, TERMINATION_LOG_MODE)
+    const target = action.type === 'ephemeral' ? pod.spec?.ephemeralContainers?.find((c) => c.name === container.name)?.targetContainerName : undefined
+    const targetId = target === undefined || target === '' ? undefined : view.containers.find((c) => c.metadata.name === target && c.state === 'running')?.id
+    return containerConfig({
+      pod, container, image, env, mounts, attempt: action.attempt, backoffSeconds: action.backoffSeconds, terminationLog, machine: deps.machine, seccompDir: join(deps.dataDir, 'seccomp'),
+      etcHosts: await writeEtcHosts(podIps), ...(targetId !== undefined && { targetId }),
+    })
+  }
+
+  const envFor = async (container: Container, podIps: readonly string[]) => {
+    const configMaps = new Map<string, ConfigMap | undefined>()
+    const secrets = new Map<string, Secret | undefined>()
+    for (const from of [...(container.envFrom ?? []), ...(container.env ?? []).map((e) => ({ configMapRef: e.valueFrom?.configMapKeyRef, secretRef: e.valueFrom?.secretKeyRef }))]) {
+      if (from.configMapRef?.name) configMaps.set(from.configMapRef.name, await deps.objects.configMap(uid, namespace, from.configMapRef.name))
+      if (from.secretRef?.name) secrets.set(from.secretRef.name, await deps.objects.secret(uid, namespace, from.secretRef.name))
+    }
+    const services = deps.services()
+    if (!services) throw new StartError('CreateContainerConfigError', 'services have not yet been read at least once, cannot construct envvars')
+    const result = containerEnv({ pod, container, field: deps.field(pod, podIps), configMap: (n) => configMaps.get(n), secret: (n) => secrets.get(n), services })
+    if (!result.ok) throw new StartError('CreateContainerConfigError', result.message)
+    return result.env
+  }
+
+  const writeEtcHosts = async (podIps: readonly string[]): Promise<string> => {
+    const { hostname, fqdn } = podNames(pod, config.clusterDomain)
+    const nodeHosts = pod.spec?.hostNetwork ? await readFile('/etc/hosts', 'utf8').catch(() => '127.0.0.1\tlocalhost\n') : undefined
+    const text = hostsFile({ podIps, hostname, fqdn, aliases: pod.spec?.hostAliases ?? [], nodeHosts })
+    const path = paths.etcHosts(uid)
+    // Rewritten in place: running containers have it bind-mounted.
+    const before = await readFile(path, 'utf8').catch(() => undefined)
+    if (before !== text) await writeFile(path, text, { mode: 0o644 })
+    return path
+  }
+
+  return {
+    async preparePod() {
+      for (const dir of [paths.pod(uid), paths.volumes(uid), paths.logDirectory(pod)]) await mkdir(dir, { recursive: true, mode: 0o750 })
+      // Containers running as anyone reach their own files below.
+      await chmod(paths.pod(uid), 0o755)
+      await cgroups.ensure(pod)
+      try {
+        await volumes.setUp(pod)
+      } catch (error) {
+        if (error instanceof VolumeError) podEvent('Warning', 'FailedMount', error.message)
+        throw error
+      }
+      memory.prepared = true
+    },
+
+    async createSandbox({ attempt }) {
+      const first = view.sandboxes.length === 0
+      if (!first) podEvent('Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.')
+      try {
+        await runtime.runPodSandbox(sandboxConfig({
+          pod, attempt, cgroupParent: await cgroups.ensure(pod), paths, clusterDns: config.clusterDns, clusterDomain: config.clusterDomain,
+          resolvConf: await readFile(config.resolvConf, 'utf8').catch(() => ''), nodeHostname: deps.nodeHostname,
+        }))
+      } catch (error) {
+        podEvent('Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${asError(error).message}`)
+        throw error
+      }
+    },
+
+    async startContainer(action, signal) {
+      const spec = allContainers(pod).find((c) => c.spec.name === action.name)
+      if (!spec) return
+      const container = spec.spec
+      const event: ContainerEvent = (type, reason, message) => deps.events.event(asReference(pod, fieldPath(action.type, container.name)), type, reason, message)
+      let id = action.createdId
+      try {
+        if (id === undefined) {
+          const image = await images.ensure({ pod, container, secrets: await secretsFor(), event }, signal)
+          signal.throwIfAborted()
+          const containerSpec = await configFor(container, image, action).catch((error: unknown) => {
+            if (error instanceof StartError) throw error
+            throw new StartError('CreateContainerConfigError', asError(error).message, { cause: error })
+          })
+          signal.throwIfAborted()
+          id = await create(container, containerSpec, action)
+          event('Normal', 'Created', `Container created`)
+        }
+        signal.throwIfAborted()
+        await runtime.startContainer(id).catch((error: unknown) => { throw new StartError('RunContainerError', asError(error).message, { cause: error }) })
+        event('Normal', 'Started', `Container started`)
+      } catch (error) {
+        if (!signal.aborted && error instanceof StartError) {
+          event('Warning', 'Failed', error.reason.startsWith('ErrImage') || error.reason === 'InvalidImageName' || error.reason === 'ImageInspectError' ? `Error: ${error.reason}` : `Error: ${error.message}`)
+        }
+        throw error
+      }
+      const hook = container.lifecycle?.postStart
+      if (!hook) return
+      try {
+        const [sandbox] = view.sandboxes
+        await hooks.run({ handler: hook, container, containerId: id, podIp: sandbox?.ips[0] ?? view.node.hostIps[0], timeoutSeconds: POST_START_SECONDS_MAX }, signal)
+      } catch (error) {
+        if (signal.aborted) throw error
+        event('Warning', 'FailedPostStartHook', 'PostStartHook failed')
+        event('Normal', 'Killing', 'FailedPostStartHook')
+        await runtime.stopContainer(id, pod.spec?.terminationGracePeriodSeconds ?? 30)
+        throw new StartError('PostStartHookError', asError(error).message, { cause: error })
+      }
+    },
+
+    cancel({ lane }) {
+      memory.inFlight.get(lane)?.abort.abort(new Error('the pod is to end'))
+      return Promise.resolve()
+    },
+
+    async killContainer(action, signal) {
+      const spec = allContainers(pod).find((c) => c.spec.name === action.name)
+      const event: ContainerEvent = (type, reason, message) => deps.events.event(asReference(pod, fieldPath(spec?.type ?? 'app', action.name)), type, reason, message)
+      event('Normal', 'Killing', killMessage(action.name, action.because))
+      let grace = action.graceSeconds
+      const preStop = action.preStop ? spec?.spec.lifecycle?.preStop : undefined
+      if (spec && preStop && grace > 0) {
+        const startedMs = clock.monotonicMs()
+        const limit = new AbortController()
+        const cancel = clock.after(grace * 1000, () => limit.abort(new Error('the grace period is over')))
+        try {
+          await hooks.run({ handler: preStop, container: spec.spec, containerId: action.id, podIp: view.sandboxes[0]?.ips[0] ?? view.node.hostIps[0], timeoutSeconds: grace }, AbortSignal.any([signal, limit.signal]))
+        } catch (error) {
+          if (!limit.signal.aborted && !signal.aborted) event('Warning', 'FailedPreStopHook', 'PreStopHook failed')
+          deps.log.info('preStop hook did not succeed', { pod: `${namespace}/${podName}`, container: action.name, error: asError(error) })
+        } finally {
+          cancel()
+        }
+        grace = Math.ceil(grace - (clock.monotonicMs() - startedMs) / 1000)
+      }
+      // Cut short: the next pass kills with less grace.
+      if (signal.aborted) return
+      const stopped = runtime.stopContainer(action.id, Math.max(GRACE_SECONDS_MIN, grace))
+      await Promise.race([stopped, aborted(signal)])
+    },
+
+    removeContainer: async ({ id }) => {
+      const status = view.containers.find((c) => c.id === id)
+      await runtime.removeContainer(id)
+      if (status && status.logPath.startsWith(`${paths.logDirectory(pod)}/`)) await removeLogs(status.logPath)
+    },
+    stopSandbox: ({ id }) => runtime.stopPodSandbox(id),
+    async removeSandbox({ id }) {
+      await runtime.removePodSandbox(id)
+    },
+
+    reportBackOff({ name, of, mark, message }) {
+      const type = allContainers(pod).find((c) => c.spec.name === name)?.type ?? 'app'
+      const about = asReference(pod, fieldPath(type, name))
+      deps.events.event(about, of === 'pull' ? 'Normal' : 'Warning', 'BackOff', message)
+      if (of === 'pull') deps.events.event(about, 'Warning', 'Failed', 'Error: ImagePullBackOff')
+      memory.backOffReported.add(mark)
+      return Promise.resolve()
+    },
+
+    async reportStatus({ status }) {
+      const patch = statusPatch(uid, reportedStatus(memory), status)
+      if (!patch) return
+      try {
+        const answer = await client.patch<Pod>(PODS, podName, namespace, 'application/strategic-merge-patch+json', patch, { subresource: 'status' })
+        memory.written = { sent: status, answer: answer.status ?? {}, resourceVersion: answer.metadata.resourceVersion }
+      } catch (error) {
+        // Gone, or replaced by a successor: the informer will say so.
+        if (!isReason(error, 'NotFound', 'Conflict')) throw error
+      }
+    },
+
+    async tearDown() {
+      memory.cancelRefresh?.()
+      memory.cancelRefresh = undefined
+      memory.prepared = false
+      await memory.refreshing
+      await volumes.tearDown(uid)
+      await cgroups.remove(uid)
+      memory.tornDown = true
+    },
+
+    async finishDeletion() {
+      await removePodDirs()
+      try {
+        await client.delete(PODS, podName, namespace, { gracePeriodSeconds: 0, preconditions: { uid } })
+      } catch (error) {
+        if (!isReason(error, 'NotFound', 'Conflict')) throw error
+      }
+      memory.finished = true
+    },
+
+    async forget() {
+      await removePodDirs()
+      await deps.forget(memory)
+    },
+  }
+
+  async function create(container: Container, containerSpec: Parameters<ContainerRuntime['createContainer']>[1], action: Extract<PodAction, { kind: 'startContainer' }>): Promise<string> {
+    const sandbox = view.sandboxes.find((s) => s.id === action.sandboxId)
+    try {
+      return await runtime.createContainer(action.sandboxId, containerSpec, sandboxConfig({
+        pod, attempt: sandbox?.metadata.attempt ?? 0, cgroupParent: await cgroups.ensure(pod), paths, clusterDns: config.clusterDns, clusterDomain: config.clusterDomain,
+        resolvConf: await readFile(config.resolvConf, 'utf8').catch(() => ''), nodeHostname: deps.nodeHostname,
+      }))
+    } catch (error) {
+      throw new StartError('CreateContainerError', asError(error).message, { cause: error })
+    }
+  }
+
+  async function removePodDirs(): Promise<void> {
+    await rm(paths.pod(uid), { recursive: true, force: true })
+    await rm(paths.logDirectory(pod), { recursive: true, force: true })
+  }
+}
+
+export function killMessage(name: string, because: Extract<PodAction, { kind: 'killContainer' }>['because']): string {
+  switch (because) {
+    case 'liveness': return `Container ${name} failed liveness probe, will be restarted`
+    case 'startup': return `Container ${name} failed startup probe, will be restarted`
+    case 'definition': return `Container ${name} definition changed, will be restarted`
+    case 'stopping': case 'sandbox': return `Stopping container ${name}`
+  }
+}
+
+/** Events about one container say which: `spec.containers{app}`. */
+export function fieldPath(type: string, name: string): string {
+  return `spec.${type === 'app' ? 'containers' : type === 'ephemeral' ? 'ephemeralContainers' : 'initContainers'}{${name}}`
+}
+
+export function asReference(pod: Stored<Pod>, path?: string): ObjectReference {
+  const { name, namespace, uid, resourceVersion } = pod.metadata
+  return { apiVersion: 'v1', kind: 'Pod', name, uid, resourceVersion, ...(namespace !== undefined && { namespace }), ...(path !== undefined && { fieldPath: path }) }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
+
+/** A log and what rotation made of it: `0.log`, `0.log.20261121-031500`, `….gz`. */
+async function removeLogs(logPath: string): Promise<void> {
+  const { readdir } = await import('node:fs/promises')
+  const dir = dirname(logPath)
+  const base = logPath.slice(dir.length + 1)
+  try {
+    for (const name of await readdir(dir)) if (name === base || name.startsWith(`${base}.`)) await rm(join(dir, name), { force: true })
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error
+  }
+}

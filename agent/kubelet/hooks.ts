@@ -1,0 +1,59 @@
+/** postStart and preStop handlers: exec, httpGet, tcpSocket (deprecated, fails as upstream), sleep. */
+import type { Clock } from '#base/clock.ts'
+import { asError, CodedError } from '#base/errors.ts'
+import type { Container, LifecycleHandler } from '#api/types/index.ts'
+import type { RuntimeService } from '#cri/runtime.ts'
+import { createHttpGet, httpTarget, type HttpGet } from './probes/http-request.ts'
+import { portNumber } from './probes/port.ts'
+
+export interface HookRunner {
+  /** Rejects with what went wrong, worded for an Event; ends early when aborted. */
+  run(request: HookRequest, signal: AbortSignal): Promise<void>
+}
+
+export interface HookRequest { handler: LifecycleHandler; container: Container; containerId: string; podIp: string | undefined; timeoutSeconds: number }
+
+export interface HookDeps { runtime: Pick<RuntimeService, 'execSync'>; clock: Clock; httpGet?: HttpGet }
+
+export function createHookRunner({ runtime, clock, httpGet: get = createHttpGet(clock) }: HookDeps): HookRunner {
+  return {
+    async run({ handler, container, containerId, podIp, timeoutSeconds }, signal) {
+      if (handler.exec) {
+        const command = handler.exec.command ?? []
+        const { exitCode, stdout, stderr } = await raceAbort(runtime.execSync(containerId, command, timeoutSeconds), signal)
+        if (exitCode !== 0) {
+          const output = Buffer.concat([stdout, stderr]).toString('utf8').slice(0, 1_024)
+          throw new CodedError('HOOK_FAILED', `Exec lifecycle hook (${JSON.stringify(command)}) for Container "${container.name}" failed - error: command '${command.join(' ')}' exited with ${exitCode}: ${output}, message: ${JSON.stringify(output)}`)
+        }
+      } else if (handler.httpGet) {
+        const port = portNumber(handler.httpGet.port, container)
+        const host = handler.httpGet.host || podIp
+        if (host === undefined) throw new CodedError('HOOK_FAILED', `failed to find networking container: the pod has no address`)
+        const target = httpTarget(handler.httpGet, host, port, 'kube-lifecycle/1.36')
+        try {
+          await get(target, timeoutSeconds * 1000, signal)
+        } catch (error) {
+          throw new CodedError('HOOK_FAILED', `HTTP lifecycle hook (${handler.httpGet.path ?? '/'}) for Container "${container.name}" failed - error: ${asError(error).message}`, { cause: error })
+        }
+      } else if (handler.sleep) {
+        await clock.sleep(Math.min(handler.sleep.seconds, timeoutSeconds) * 1000, signal)
+      } else {
+        throw new CodedError('HOOK_FAILED', `invalid handler: ${JSON.stringify(handler)}`)
+      }
+    },
+  }
+}
+
+/** The exec goes on by itself; only nobody waits for it any more. */
+async function raceAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted()
+  const aborted = Promise.withResolvers<never>()
+  const onAbort = () => aborted.reject(asError(signal.reason))
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([work, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+    work.catch(() => {}) // Its failure after the abort concerns nobody.
+  }
+}

@@ -1,0 +1,110 @@
+/** Brings a container's image onto the node by its imagePullPolicy, telling upstream's Events on the way. */
+import type { Clock } from '#base/clock.ts'
+import { asError } from '#base/errors.ts'
+import type { Log } from '#base/log.ts'
+import type { Container, Pod, Secret, Stored } from '#api/types/index.ts'
+import type { ContainerRuntime, Image, RegistryAuth } from '#cri/runtime.ts'
+import { registryAuths } from './pull-secrets.ts'
+import { createSemaphore } from './semaphore.ts'
+import { StartError } from './start-error.ts'
+
+export type ContainerEvent = (type: 'Normal' | 'Warning', reason: string, message: string) => void
+
+export interface ImagePuller {
+  /** Throws a StartError with upstream's reason. */
+  ensure(request: { pod: Stored<Pod>; container: Container; secrets: readonly Secret[]; event: ContainerEvent }, signal: AbortSignal): Promise<Image>
+}
+
+export interface ImagePullerDeps { runtime: ContainerRuntime; clock: Clock; log: Log; maxParallelPulls: number }
+
+export function createImagePuller({ runtime, clock, log, maxParallelPulls }: ImagePullerDeps): ImagePuller {
+  const slots = createSemaphore(maxParallelPulls)
+  return {
+    async ensure({ pod, container, secrets, event }, signal) {
+      const image = container.image ?? ''
+      if (!isImageName(image)) {
+        const message = `Failed to apply default image tag "${image}": couldn't parse image name "${image}": invalid reference format`
+        event('Warning', 'InspectFailed', message)
+        throw new StartError('InvalidImageName', message)
+      }
+      const policy = container.imagePullPolicy ?? defaultPolicy(image)
+      const present = await inspect(runtime, image, event)
+      if (present && policy !== 'Always') {
+        event('Normal', 'Pulled', `Container image "${image}" already present on machine`)
+        return present
+      }
+      if (policy === 'Never') {
+        const message = `Container image "${image}" is not present with pull policy of Never`
+        event('Warning', 'ErrImageNeverPull', message)
+        throw new StartError('ErrImageNeverPull', message)
+      }
+      const askedMs = clock.monotonicMs()
+      event('Normal', 'Pulling', `Pulling image "${image}"`)
+      const release = await slots.take(signal)
+      const startedMs = clock.monotonicMs()
+      try {
+        const pulled = await pull(image, registryAuths(image, secrets), signal)
+        const nowMs = clock.monotonicMs()
+        event('Normal', 'Pulled', `Successfully pulled image "${image}" in ${goDuration(nowMs - startedMs)} (${goDuration(nowMs - askedMs)} including waiting). Image size: ${pulled.sizeBytes} bytes.`)
+        return pulled
+      } catch (error) {
+        signal.throwIfAborted()
+        const { message } = asError(error)
+        event('Warning', 'Failed', `Failed to pull image "${image}": ${message}`)
+        log.warn('image pull failed', { image, pod: `${pod.metadata.namespace ?? ''}/${pod.metadata.name}`, error: asError(error) })
+        throw new StartError('ErrImagePull', message, { cause: error })
+      } finally {
+        release()
+      }
+    },
+  }
+
+  /** With each fitting credential in turn; without any when none fits. */
+  async function pull(image: string, auths: RegistryAuth[], signal: AbortSignal): Promise<Image> {
+    const onProgress = (progress: { kind: string }) => log.debug('pulling', { image, ...progress })
+    let last: unknown
+    for (const auth of auths.length > 0 ? auths : [undefined]) {
+      try {
+        return await runtime.pullImage(image, { ...(auth && { auth }), onProgress, signal })
+      } catch (error) {
+        signal.throwIfAborted()
+        last = error
+      }
+    }
+    throw last
+  }
+}
+
+async function inspect(runtime: ContainerRuntime, image: string, event: ContainerEvent): Promise<Image | undefined> {
+  try {
+    return await runtime.imageStatus(image)
+  } catch (error) {
+    const message = `Failed to inspect image "${image}": ${asError(error).message}`
+    event('Warning', 'InspectFailed', message)
+    throw new StartError('ImageInspectError', message, { cause: error })
+  }
+}
+
+/** Always for `:latest` and for no tag at all; the API server's defaulting says so already. */
+function defaultPolicy(image: string): string {
+  const last = image.slice(image.lastIndexOf('/') + 1)
+  if (image.includes('@')) return 'IfNotPresent'
+  return !last.includes(':') || last.endsWith(':latest') ? 'Always' : 'IfNotPresent'
+}
+
+/** The distribution reference grammar, bounded. */
+export function isImageName(image: string): boolean {
+  if (image.length === 0 || image.length > 4_096) return false
+  return /^(?:(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\])(?::\d+)?\/)?[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*(?::\w[\w.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?$/.test(image)
+}
+
+/** As Go prints a duration cut to milliseconds: 850ms, 1.2s, 1m2.5s. */
+export function goDuration(ms: number): string {
+  const whole = Math.max(0, Math.floor(ms))
+  if (whole === 0) return '0s'
+  if (whole < 1000) return `${whole}ms`
+  const hours = Math.floor(whole / 3_600_000)
+  const minutes = Math.floor((whole % 3_600_000) / 60_000)
+  const seconds = String((whole % 60_000) / 1000)
+  return `${hours > 0 ? `${hours}h` : ''}${hours > 0 || minutes > 0 ? `${minutes}m` : ''}${seconds}s`
+}

@@ -1,0 +1,317 @@
+/** The kubelet, put together: pods of this node from the API (or the disk, while it is away) to containers, and back as status. */
+import { mkdir } from 'node:fs/promises'
+import type { Client, Informers } from '#api/client/client.ts'
+import type { EventRecorder } from '#api/client/event-recorder.ts'
+import { PODS, SERVICES, type Pod, type PodStatus, type Service, type Stored } from '#api/types/index.ts'
+import type { Clock } from '#base/clock.ts'
+import { asError } from '#base/errors.ts'
+import type { Log } from '#base/log.ts'
+import type { Random } from '#base/random.ts'
+import type { ContainerRuntime } from '#cri/runtime.ts'
+import { createPodCgroups, type PodCgroups } from './cgroups/pod-cgroups.ts'
+import type { CgroupLayout } from './cgroups/layout.ts'
+import type { KubeletConfig } from './config.ts'
+import { asReference, fieldPath, podEffects } from './effects.ts'
+import type { FieldContext } from './field-ref.ts'
+import { createHookRunner } from './hooks.ts'
+import { createImagePuller } from './image-puller.ts'
+import { CONTAINER_NAME_LABEL } from './labels.ts'
+import { rotateLog } from './logs/rotate-logs.ts'
+import { readHostPressure, type HostFacts, type HostPressure } from './node/host-facts.ts'
+import { runNodeLease } from './node/node-lease.ts'
+import { createNodeReporter } from './node/node-reporter.ts'
+import { nodeAllocatable, nodeCapacity } from './node/node-status.ts'
+import { createObjectSource } from './objects.ts'
+import { orphanPod } from './orphan-pod.ts'
+import { podPaths } from './pod-paths.ts'
+import type { PodMemory } from './pod-memory.ts'
+import { openPodStore, type PodStore } from './pod-store.ts'
+import { createPodStreams } from './pod-streams.ts'
+import { createPodWorkers, type PodWorkers } from './pod-worker.ts'
+import { createProber } from './probes/prober.ts'
+import { createRunProbe } from './probes/run-probe.ts'
+import { observePod, reportedStatus } from './runtime-view.ts'
+import type { PodStreams } from './streams.ts'
+import { podEnd } from './termination.ts'
+import { terminationMessage } from './termination-message.ts'
+import type { PodView } from './view.ts'
+import { systemMounter, type Mounter } from './volumes/mounter.ts'
+import { createPodVolumes } from './volumes/pod-volumes.ts'
+import { createTokens } from './volumes/tokens.ts'
+
+export interface KubeletOptions {
+  nodeName: string
+  client: Client
+  /** Not started yet: the kubelet adds its own, the caller starts them all. */
+  informers: Informers
+  runtime: ContainerRuntime
+  /** `<data-dir>/agent`. */
+  dataDir: string
+  config: KubeletConfig
+  clock: Clock
+  random: Random
+  log: Log
+  events: EventRecorder
+  hostFacts: HostFacts
+  /** Default: read from this machine. */
+  hostPressure?: () => Promise<HostPressure>
+  /** Default: mount(8). Tests without the right to mount hand in a memory one. */
+  mounter?: Mounter
+  /** Default: this machine's tree. */
+  cgroups?: PodCgroups
+  cgroupLayout?: CgroupLayout
+}
+
+export interface Kubelet extends PodStreams {
+  /** Runs until the signal aborts; containers keep running then. Rejects only when it cannot begin at all. */
+  start(signal: AbortSignal): Promise<void>
+  /** As this agent sees it now; undefined: it has no such pod. */
+  podStatusOf(uid: string): PodStatus | undefined
+  /** Something of the node has changed: its status is looked at now. */
+  pokeNode(): void
+}
+
+/** All pods are looked at this often even if nothing was heard: events of a runtime are hints. */
+const RESYNC_MS = 300_000
+/** Upstream's containerLogMonitorInterval. */
+const LOG_LOOK_MS = 10_000
+
+export function createKubelet(options: KubeletOptions): Kubelet {
+  const { nodeName, client, informers, runtime, dataDir, config, clock, random, events } = options
+  const log = options.log.with('kubelet')
+  const paths = podPaths(dataDir, config.podLogsDir)
+  const pods = informers.of<Pod>(PODS, { fieldSelector: `spec.nodeName=${nodeName}` })
+  const services = informers.of<Service>(SERVICES)
+  const pressure = options.hostPressure ?? (() => readHostPressure(dataDir))
+  const reporter = createNodeReporter({ nodeName, client, runtime, config, facts: options.hostFacts, pressure, events, clock, log })
+  let workers: PodWorkers | undefined
+
+  const needed = (): PodWorkers => {
+    if (!workers) throw new Error('bug: the kubelet has not been started')
+    return workers
+  }
+  // Streams are handed out before start; they look the workers up at each call.
+  const streams = createPodStreams({ workers: { ...emptyWorkers, get: (uid) => workers?.get(uid), list: () => workers?.list() ?? [] }, runtime, clock })
+
+  return {
+    ...streams,
+    podStatusOf(uid) {
+      const memory = workers?.get(uid)
+      return memory && reportedStatus(memory)
+    },
+    pokeNode: () => reporter.poke(),
+    async start(signal) {
+      await mkdir(paths.podsDir, { recursive: true, mode: 0o750 })
+      const store = await openPodStore(dataDir, { random, log })
+      const running = await assemble({ ...options, log }, { paths, store, services: () => (services.hasSynced() ? services.list() : undefined), allocatable: async () => nodeAllocatable(nodeCapacity({ facts: options.hostFacts, pressure: await pressure(), config }), config) })
+      workers = running.workers
+      const stop = followPods({ workers: needed(), pods, store, runtime, clock, log, signal })
+      const offObjects = running.onObjectChange()
+      const offServices = services.onChange(() => { if (services.hasSynced()) running.servicesRead() })
+      try {
+        for (const { pod, endingSinceMs } of await store.loadPods()) if (pods.get(`${pod.metadata.namespace ?? ''}/${pod.metadata.name}`)?.metadata.uid !== pod.metadata.uid) workers.upsert(pod, endingSinceMs)
+        await Promise.all([
+          workers.run(signal),
+          stop.reconciled,
+          reporter.run(signal),
+          runNodeLease(client, nodeName, { clock, log, onReconnect: () => needed().wakeAll() }, signal),
+          every(clock, RESYNC_MS, signal, () => { needed().wakeAll(); return Promise.resolve() }),
+          every(clock, LOG_LOOK_MS, signal, () => rotateAll(options, needed(), log)),
+        ])
+      } finally {
+        stop.off()
+        offObjects()
+        offServices()
+        running.close()
+      }
+    },
+  }
+}
+
+const emptyWorkers: PodWorkers = { upsert: () => {}, remove: () => {}, wake: () => {}, wakeAll: () => {}, get: () => undefined, list: () => [], drop: () => {}, run: () => Promise.resolve() }
+
+interface Assembly {
+  paths: ReturnType<typeof podPaths>
+  store: PodStore
+  services: () => readonly Service[] | undefined
+  allocatable: () => Promise<Record<string, string>>
+}
+
+async function assemble(options: KubeletOptions, { paths, store, services, allocatable }: Assembly) {
+  const { client, runtime, config, clock, random, log, events, dataDir, nodeName } = options
+  const { runtimeName } = await runtime.version()
+  const cgroups = options.cgroups ?? (await createPodCgroups({ root: config.cgroupRoot, pidsLimit: config.podPidsLimit, clock, log, ...(options.cgroupLayout && { layout: options.cgroupLayout }) }))
+  const objects = createObjectSource(client, { clock, random, log, store })
+  const tokens = createTokens(client, { clock, log })
+  const nodeAllocated = await allocatable()
+  const field = (pod: Stored<Pod>, podIps: readonly string[] = []): FieldContext => ({ pod, nodeName, hostIps: [config.nodeIp], podIps, allocatable: nodeAllocated })
+  const volumes = createPodVolumes({ paths, mounter: options.mounter ?? systemMounter, objects, tokens, clock, random, field: (pod) => field(pod) })
+  const images = createImagePuller({ runtime, clock, log, maxParallelPulls: config.maxParallelPulls })
+  const hooks = createHookRunner({ runtime, clock })
+  const prober = createProber({ clock, random, log, run: createRunProbe({ runtime, clock }), onChange: (uid) => workers.wake(uid) })
+
+  const refresh = (memory: PodMemory): void => {
+    if (!memory.prepared || memory.tornDown || memory.endingSinceMs !== undefined) return
+    memory.refreshing = memory.refreshing.then(async () => {
+      if (!memory.prepared || memory.endingSinceMs !== undefined) return
+      try {
+        await volumes.refresh(memory.pod)
+      } catch (error) {
+        events.event(asReference(memory.pod), 'Warning', 'FailedMount', asError(error).message)
+        log.warn('a volume cannot be brought up to date', { pod: memory.pod.metadata.name, error: asError(error) })
+      }
+    })
+  }
+
+  /** Renews tokens when the first of the pod falls due. */
+  const armRefresh = (memory: PodMemory) => {
+    const atMs = volumes.nextRefreshMs(memory.uid)
+    memory.cancelRefresh?.()
+    memory.cancelRefresh = atMs === undefined ? undefined : clock.after(Math.max(REFRESH_MS_MIN, atMs - clock.nowMs()), () => {
+      refresh(memory)
+      void memory.refreshing.then(() => armRefresh(memory))
+    })
+  }
+
+  const onView = (memory: PodMemory, view: PodView) => {
+    const ending = podEnd(view, clock.nowMs()) !== undefined
+    if (!ending && memory.prepared && memory.cancelRefresh === undefined) armRefresh(memory)
+  }
+
+  const workers: PodWorkers = createPodWorkers({
+    clock, random, log,
+    async observe(memory) {
+      const view = await observePod(memory, {
+        runtime, runtimeName, hostIps: () => [config.nodeIp], probesOf: (uid) => prober.of(uid),
+        async terminationMessage(m, container) {
+          const known = m.terminationMessages.get(container.id)
+          if (known !== undefined) return known
+          const text = await terminationMessage(container, paths.terminationLog(m.uid, container.labels[CONTAINER_NAME_LABEL] ?? '', container.metadata.attempt))
+          m.terminationMessages.set(container.id, text)
+          return text
+        },
+      })
+      prober.follow(view, (name, type) => (eventType, reason, message) => events.event(asReference(memory.pod, fieldPath(type, name)), eventType, reason, message))
+      // Probes that have just been begun know what was told of their container before a restart.
+      return { ...view, probes: prober.of(memory.uid) }
+    },
+    onView,
+    onSpec(memory) {
+      store.savePod({ pod: memory.pod, ...(memory.endingSinceMs !== undefined && { endingSinceMs: memory.endingSinceMs }) })
+        .catch((error: unknown) => log.error('cannot keep the pod on disk: it will not be known after a restart while the server is away', { pod: memory.pod.metadata.name, error: asError(error) }))
+    },
+    onMetadata: refresh,
+    effects: (memory, view) => podEffects({
+      runtime, client, events, clock, log, config, dataDir, paths, cgroups, volumes, objects, images, hooks, services, nodeHostname: options.hostFacts.hostname,
+      machine: { memoryBytes: options.hostFacts.memoryBytes }, field,
+      async forget(m) {
+        prober.forget(m.uid)
+        objects.release(m.uid)
+        await store.removePod(m.uid)
+        workers.drop(m.uid)
+      },
+    }, memory, view),
+  })
+
+  /** What failed for want of something may succeed now. */
+  const retry = (memory: PodMemory) => {
+    for (const [lane, failure] of memory.failures) if (failure.reason === 'CreateContainerConfigError' || failure.reason === 'FailedMount') memory.failures.delete(lane)
+    workers.wake(memory.uid)
+  }
+
+  return {
+    workers,
+    onObjectChange: () => objects.onChange((uid) => {
+      const memory = workers.get(uid)
+      if (!memory) return
+      refresh(memory)
+      if (memory.failures.size > 0) retry(memory)
+    }),
+    servicesRead() {
+      for (const memory of workers.list()) if ([...memory.failures.values()].some((f) => f.message.startsWith('services have not yet been read'))) retry(memory)
+    },
+    close() {
+      prober.close()
+      objects.close()
+    },
+  }
+}
+
+/** However late a token is, its renewal is not tried more often. */
+const REFRESH_MS_MIN = 1_000
+
+interface FollowInput { workers: PodWorkers; pods: ReturnType<Informers['of']>; store: PodStore; runtime: ContainerRuntime; clock: Clock; log: Log; signal: AbortSignal }
+
+/** Feeds the workers from the informer and from the runtime's events, and finds what is left of pods the API no longer has. */
+function followPods({ workers, pods, store, runtime, log, signal }: FollowInput): { off: () => void; reconciled: Promise<void> } {
+  const sandboxOwner = new Map<string, string>()
+  const offPods = pods.onChange((before, after) => {
+    if (before && before.metadata.uid !== after?.metadata.uid) workers.remove(before.metadata.uid)
+    if (after) workers.upsert(after as Stored<Pod>)
+  })
+  for (const pod of pods.list()) workers.upsert(pod as Stored<Pod>)
+
+  const offRuntime = runtime.events((event) => {
+    const known = sandboxOwner.get(event.sandboxId)
+    if (known !== undefined) return workers.wake(known)
+    runtime.podSandboxStatus(event.sandboxId).then(
+      ({ metadata }) => {
+        sandboxOwner.set(event.sandboxId, metadata.uid)
+        workers.wake(metadata.uid)
+      },
+      () => workers.wakeAll(), // Gone already: whose it was, the pods themselves will see.
+    )
+    if (event.kind === 'sandboxDeleted') sandboxOwner.delete(event.sandboxId)
+  })
+
+  const reconcile = async () => {
+    await Promise.race([pods.synced, aborted(signal)])
+    if (signal.aborted) return
+    const wanted = new Set(pods.list().map((p) => p.metadata.uid))
+    for (const { uid } of workers.list()) if (!wanted.has(uid)) workers.remove(uid)
+    for (const sandbox of await runtime.listPodSandbox()) {
+      if (wanted.has(sandbox.metadata.uid) || workers.get(sandbox.metadata.uid)) continue
+      log.info('a pod of an earlier time is cleared away', { pod: `${sandbox.metadata.namespace}/${sandbox.metadata.name}`, uid: sandbox.metadata.uid })
+      workers.upsert(orphanPod(sandbox))
+      workers.remove(sandbox.metadata.uid)
+    }
+    for (const { pod } of await store.loadPods()) if (!wanted.has(pod.metadata.uid) && !workers.get(pod.metadata.uid)) await store.removePod(pod.metadata.uid)
+  }
+  return {
+    off() {
+      offPods()
+      offRuntime()
+    },
+    reconciled: reconcile().catch((error: unknown) => log.error('cannot compare the runtime with the API', { error: asError(error) })),
+  }
+}
+
+async function rotateAll({ runtime, config, clock }: KubeletOptions, workers: PodWorkers, log: Log): Promise<void> {
+  if (workers.list().length === 0) return
+  for (const c of await runtime.listContainers({ state: 'running' })) {
+    try {
+      await rotateLog(c.logPath, { maxBytes: config.containerLogMaxBytes, maxFiles: config.containerLogMaxFiles, nowMs: clock.nowMs(), reopen: () => runtime.reopenContainerLog(c.id) })
+    } catch (error) {
+      log.warn('cannot rotate a container log', { container: c.id, path: c.logPath, error: asError(error) })
+    }
+  }
+}
+
+/** Runs `work` again and again until aborted; its failures are its own to log. */
+async function every(clock: Clock, ms: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await clock.sleep(ms, signal)
+    } catch {
+      return // Only the end of the agent cuts the wait short.
+    }
+    await work()
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

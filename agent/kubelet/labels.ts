@@ -1,0 +1,43 @@
+/** What the agent writes on sandboxes and containers so that nothing but the runtime and the API is needed to know where it left off. */
+import type { Container, Pod, Stored } from '#api/types/index.ts'
+
+export const POD_NAME_LABEL = 'io.kubernetes.pod.name'
+export const POD_NAMESPACE_LABEL = 'io.kubernetes.pod.namespace'
+export const POD_UID_LABEL = 'io.kubernetes.pod.uid'
+export const CONTAINER_NAME_LABEL = 'io.kubernetes.container.name'
+
+export const HASH_ANNOTATION = 'io.kubernetes.container.hash'
+export const RESTART_COUNT_ANNOTATION = 'io.kubernetes.container.restartCount'
+export const TERMINATION_PATH_ANNOTATION = 'io.kubernetes.container.terminationMessagePath'
+export const TERMINATION_POLICY_ANNOTATION = 'io.kubernetes.container.terminationMessagePolicy'
+export const POD_GRACE_ANNOTATION = 'io.kubernetes.pod.terminationGracePeriod'
+/** Seconds to wait after this attempt's end before the next: the crash loop's memory. 0 for a first attempt. */
+export const BACKOFF_ANNOTATION = 'skiff.io/restart-backoff-seconds'
+
+export function podLabels(pod: Stored<Pod>): Record<string, string> {
+  return { ...pod.metadata.labels, [POD_NAME_LABEL]: pod.metadata.name, [POD_NAMESPACE_LABEL]: pod.metadata.namespace ?? '', [POD_UID_LABEL]: pod.metadata.uid }
+}
+
+export function containerLabels(pod: Stored<Pod>, container: Pick<Container, 'name'>): Record<string, string> {
+  return {
+    [POD_NAME_LABEL]: pod.metadata.name, [POD_NAMESPACE_LABEL]: pod.metadata.namespace ?? '', [POD_UID_LABEL]: pod.metadata.uid, [CONTAINER_NAME_LABEL]: container.name,
+  }
+}
+
+export function containerAnnotations(pod: Stored<Pod>, container: Container, attempt: { number: number; backoffSeconds: number }): Record<string, string> {
+  return {
+    [HASH_ANNOTATION]: containerHash(container),
+    [RESTART_COUNT_ANNOTATION]: String(attempt.number),
+    [TERMINATION_PATH_ANNOTATION]: container.terminationMessagePath ?? '/dev/termination-log',
+    [TERMINATION_POLICY_ANNOTATION]: container.terminationMessagePolicy ?? 'File',
+    [POD_GRACE_ANNOTATION]: String(pod.spec?.terminationGracePeriodSeconds ?? 30),
+    [BACKOFF_ANNOTATION]: String(attempt.backoffSeconds),
+  }
+}
+
+/** Of the fields whose change restarts a container in place: name and image, as upstream since 1.31. FNV-1a, 32 bits, hex. */
+export function containerHash(container: Pick<Container, 'name' | 'image'>): string {
+  let hash = 0x811c9dc5
+  for (const byte of Buffer.from(JSON.stringify([container.name, container.image ?? '']))) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0
+  return hash.toString(16).padStart(8, '0')
+}

@@ -1,0 +1,83 @@
+/** What the machine is, read once from /proc, /sys and /etc; figures that change are asked for. */
+import { readFile, statfs } from 'node:fs/promises'
+import { asError } from '#base/errors.ts'
+
+export interface HostFacts {
+  hostname: string
+  cpuCount: number
+  memoryBytes: number
+  /** By page size as resources name it: `2Mi`. */
+  hugepageBytes: Readonly<Record<string, number>>
+  /** `amd64`, `arm64`, `arm`. */
+  architecture: string
+  machineId: string
+  systemUuid: string
+  bootId: string
+  kernelVersion: string
+  osImage: string
+  swapBytes: number
+}
+
+/** Asked at each status: space left, memory and process ids free. */
+export interface HostPressure { memoryAvailableBytes: number; fsBytes: number; fsAvailableBytes: number; fsInodes: number; fsInodesFree: number; pids: number; pidsMax: number }
+
+export async function readHostFacts(): Promise<HostFacts> {
+  const { hostname, release, cpus, arch } = await import('node:os')
+  const meminfo = await read('/proc/meminfo')
+  return {
+    hostname: hostname().toLowerCase(),
+    cpuCount: cpus().length,
+    memoryBytes: meminfoBytes(meminfo, 'MemTotal'),
+    hugepageBytes: await hugepages(),
+    architecture: goArch(arch()),
+    machineId: (await read('/etc/machine-id')).trim(),
+    systemUuid: (await read('/sys/class/dmi/id/product_uuid')).trim().toLowerCase(),
+    bootId: (await read('/proc/sys/kernel/random/boot_id')).trim(),
+    kernelVersion: release(),
+    osImage: osImage(await read('/etc/os-release')),
+    swapBytes: meminfoBytes(meminfo, 'SwapTotal'),
+  }
+}
+
+export async function readHostPressure(dataDir: string): Promise<HostPressure> {
+  const [meminfo, fs, loadavg, pidMax] = [await read('/proc/meminfo'), await statfs(dataDir), await read('/proc/loadavg'), await read('/proc/sys/kernel/pid_max')]
+  return {
+    memoryAvailableBytes: meminfoBytes(meminfo, 'MemAvailable'),
+    fsBytes: fs.blocks * fs.bsize, fsAvailableBytes: fs.bavail * fs.bsize, fsInodes: fs.files, fsInodesFree: fs.ffree,
+    pids: Number(/\/(\d+)/.exec(loadavg)?.[1] ?? 0), pidsMax: Number(pidMax) || Infinity,
+  }
+}
+
+export function meminfoBytes(meminfo: string, name: string): number {
+  return Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(meminfo)?.[1] ?? 0) * 1024
+}
+
+export function osImage(osRelease: string): string {
+  return /^PRETTY_NAME="?([^"\n]*)"?$/m.exec(osRelease)?.[1] ?? 'Linux'
+}
+
+export function goArch(arch: string): string {
+  return arch === 'x64' ? 'amd64' : arch === 'ia32' ? '386' : arch
+}
+
+async function hugepages(): Promise<Record<string, number>> {
+  const { readdir } = await import('node:fs/promises')
+  const sizes: Record<string, number> = {}
+  for (const name of await readdir('/sys/kernel/mm/hugepages').catch(() => [])) {
+    const kib = Number(/^hugepages-(\d+)kB$/.exec(name)?.[1])
+    if (!kib) continue
+    const count = Number((await read(`/sys/kernel/mm/hugepages/${name}/nr_hugepages`)).trim())
+    sizes[kib >= 1_048_576 ? `${kib / 1_048_576}Gi` : kib >= 1_024 ? `${kib / 1_024}Mi` : `${kib}Ki`] = count * kib * 1024
+  }
+  return sizes
+}
+
+/** '' where the machine has no such file (boards have no DMI, containers no machine-id). */
+async function read(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    void asError(error)
+    return ''
+  }
+}

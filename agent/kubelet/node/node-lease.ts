@@ -1,0 +1,61 @@
+/** The node's heartbeat: its Lease in kube-node-lease, renewed every 10 s (KEP-589). One small write, no read while it works. */
+import { ApiError, isReason, type Client } from '#api/client/client.ts'
+import { LEASES, NODES, type Lease, type Node, type Stored } from '#api/types/index.ts'
+import type { Clock } from '#base/clock.ts'
+import { asError } from '#base/errors.ts'
+import type { Log } from '#base/log.ts'
+import { microTime } from '../time.ts'
+
+export const LEASE_NAMESPACE = 'kube-node-lease'
+export const LEASE_SECONDS = 40
+const RENEW_MS = 10_000
+const RETRY_MS_MIN = 200
+const RETRY_MS_MAX = 7_000
+
+export async function runNodeLease(client: Client, nodeName: string, deps: { clock: Clock; log: Log; onReconnect?: () => void }, signal: AbortSignal): Promise<void> {
+  const { clock } = deps
+  const log = deps.log.with('lease')
+  let known: Stored<Lease> | undefined
+  let failures = 0
+  while (!signal.aborted) {
+    try {
+      known = await renew(client, nodeName, known, clock.nowMs(), signal)
+      if (failures > 0) {
+        log.info('the server is reached again', { failures })
+        deps.onReconnect?.()
+      }
+      failures = 0
+    } catch (error) {
+      if (signal.aborted) return
+      // Someone else wrote it (an earlier self): read it again.
+      known = undefined
+      if (failures++ === 0) log.warn('cannot renew the node lease', { error: asError(error), refused: error instanceof ApiError })
+    }
+    try {
+      await clock.sleep(failures === 0 ? RENEW_MS : Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(failures, 10)), signal)
+    } catch {
+      return // Only the end of the agent cuts the wait short.
+    }
+  }
+}
+
+async function renew(client: Client, nodeName: string, known: Stored<Lease> | undefined, nowMs: number, signal: AbortSignal): Promise<Stored<Lease>> {
+  const spec = { holderIdentity: nodeName, leaseDurationSeconds: LEASE_SECONDS, renewTime: microTime(nowMs) }
+  const lease = known ?? (await maybeGet(client, nodeName, signal))
+  if (lease) return client.update<Lease>(LEASES, { ...lease, spec: { ...lease.spec, ...spec } }, { signal })
+  const node = await client.get<Node>(NODES, nodeName, undefined, signal)
+  return client.create<Lease>(LEASES, {
+    apiVersion: 'coordination.k8s.io/v1', kind: 'Lease',
+    metadata: { name: nodeName, namespace: LEASE_NAMESPACE, ownerReferences: [{ apiVersion: 'v1', kind: 'Node', name: nodeName, uid: node.metadata.uid }] },
+    spec,
+  }, { signal })
+}
+
+async function maybeGet(client: Client, nodeName: string, signal: AbortSignal): Promise<Stored<Lease> | undefined> {
+  try {
+    return await client.get<Lease>(LEASES, nodeName, LEASE_NAMESPACE, signal)
+  } catch (error) {
+    if (isReason(error, 'NotFound')) return undefined
+    throw error
+  }
+}

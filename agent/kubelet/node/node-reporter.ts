@@ -1,0 +1,151 @@
+/** Registers this node and keeps its status true: written when it says something new, and every 5 minutes. */
+import { isReason, type Client } from '#api/client/client.ts'
+import type { EventRecorder } from '#api/client/event-recorder.ts'
+import { NODES, type Node, type NodeStatus, type Stored } from '#api/types/index.ts'
+import type { Clock } from '#base/clock.ts'
+import { asError } from '#base/errors.ts'
+import type { Log } from '#base/log.ts'
+import type { ContainerRuntime } from '#cri/runtime.ts'
+import type { KubeletConfig } from '../config.ts'
+import type { HostFacts, HostPressure } from './host-facts.ts'
+import { newNode, nodeLabels, nodeStatus, nodeStatusDiffers, type NodeInput } from './node-status.ts'
+
+export interface NodeReporterDeps {
+  nodeName: string
+  client: Client
+  runtime: ContainerRuntime
+  config: KubeletConfig
+  facts: HostFacts
+  pressure(): Promise<HostPressure>
+  events: EventRecorder
+  clock: Clock
+  log: Log
+}
+
+export interface NodeReporter {
+  /** Registers, then reports until aborted. Never rejects. */
+  run(signal: AbortSignal): Promise<void>
+  /** Look at once: something of the node has changed (network up, image pulled). */
+  poke(): void
+  readonly node: Stored<Node> | undefined
+}
+
+/** Conditions are looked at this often (upstream's nodeStatusUpdateFrequency); it costs a few reads of /proc. */
+const LOOK_MS = 10_000
+/** Upstream's nodeStatusReportFrequency. */
+const REPORT_MS = 300_000
+const RETRY_MS = 2_000
+
+export function createNodeReporter(deps: NodeReporterDeps): NodeReporter {
+  const { nodeName, client, runtime, config, clock } = deps
+  const log = deps.log.with('node')
+  let node: Stored<Node> | undefined
+  let reported: NodeStatus | undefined
+  let reportedMs = -Infinity
+  let wake: AbortController | undefined
+  let poked = false
+
+  const input = async (): Promise<NodeInput> => {
+    const [{ runtimeName, runtimeVersion }, pressure, notReady] = [await runtime.version(), await deps.pressure(), await whyNotReady(runtime)]
+    return { nodeName, config, facts: deps.facts, pressure, notReady, runtime: { name: runtimeName, version: runtimeVersion }, images: await runtime.listImages().catch(() => []), before: reported ?? node?.status, nowMs: clock.nowMs() }
+  }
+
+  const register = async (signal: AbortSignal): Promise<void> => {
+    const wanted = newNode(await input())
+    try {
+      node = await client.create<Node>(NODES, wanted, { signal })
+      log.info('node registered', { node: nodeName })
+    } catch (error) {
+      if (!isReason(error, 'AlreadyExists')) throw error
+      node = await adopt(await client.get<Node>(NODES, nodeName, undefined, signal), signal)
+    }
+    reported = undefined
+    reportedMs = -Infinity
+  }
+
+  /** Our own Node from before: labels that are ours are brought up to date, all else is left alone. */
+  const adopt = async (found: Stored<Node>, signal: AbortSignal): Promise<Stored<Node>> => {
+    const labels = Object.entries(nodeLabels(nodeName, deps.facts, config)).filter(([key, value]) => found.metadata.labels?.[key] !== value)
+    if (labels.length === 0) return found
+    return client.patch<Node>(NODES, nodeName, undefined, 'application/merge-patch+json', { metadata: { labels: Object.fromEntries(labels) } }, { signal })
+  }
+
+  const report = async (signal: AbortSignal): Promise<void> => {
+    if (!node) return
+    const before = reported ?? node.status ?? {}
+    const status = nodeStatus(await input())
+    if (reported && !nodeStatusDiffers(before, status) && clock.monotonicMs() - reportedMs < REPORT_MS) return
+    node = await client.patch<Node>(NODES, nodeName, undefined, 'application/strategic-merge-patch+json', { status: statusChange(before, status) }, { subresource: 'status', signal })
+    tellTransitions(before, status, node)
+    reported = status
+    reportedMs = clock.monotonicMs()
+  }
+
+  const tellTransitions = (before: NodeStatus, after: NodeStatus, about: Stored<Node>) => {
+    const changed = (type: string) => {
+      const now = after.conditions?.find((c) => c.type === type)?.status
+      return before.conditions?.find((c) => c.type === type)?.status === now ? undefined : now
+    }
+    const event = (reason: string) => deps.events.event({ apiVersion: 'v1', kind: 'Node', name: nodeName, uid: about.metadata.uid }, 'Normal', reason, `Node ${nodeName} status is now: ${reason}`)
+    const ready = changed('Ready')
+    if (ready !== undefined) event(ready === 'True' ? 'NodeReady' : 'NodeNotReady')
+    for (const [type, bad, good] of [['MemoryPressure', 'NodeHasInsufficientMemory', 'NodeHasSufficientMemory'], ['DiskPressure', 'NodeHasDiskPressure', 'NodeHasNoDiskPressure'], ['PIDPressure', 'NodeHasInsufficientPID', 'NodeHasSufficientPID']] as const) {
+      const now = changed(type)
+      if (now !== undefined) event(now === 'True' ? bad : good)
+    }
+  }
+
+  return {
+    get node() { return node },
+    poke() {
+      poked = true
+      wake?.abort()
+    },
+    async run(signal) {
+      let failures = 0
+      while (!signal.aborted) {
+        poked = false
+        try {
+          if (!node) await register(signal)
+          await report(signal)
+          failures = 0
+        } catch (error) {
+          if (signal.aborted) return
+          // Deleted under us: it is registered anew.
+          if (isReason(error, 'NotFound')) node = undefined
+          log[failures++ === 0 ? 'warn' : 'debug']('cannot report the node', { error: asError(error) })
+        }
+        if (poked) continue
+        wake = new AbortController()
+        await clock.sleep(failures > 0 ? RETRY_MS : LOOK_MS, AbortSignal.any([signal, wake.signal])).catch(() => {}) // Woken or ended: the loop's condition tells which.
+        wake = undefined
+      }
+    },
+  }
+}
+
+/** In upstream's words; the runtime's reason and message are part of them. */
+async function whyNotReady(runtime: ContainerRuntime): Promise<string[]> {
+  try {
+    const { conditions } = await runtime.status()
+    return conditions.filter((c) => !c.status).map((c) => (c.type === 'NetworkReady'
+      ? `container runtime network not ready: NetworkReady=false reason:${c.reason} message:${c.message}`
+      : `container runtime not ready: RuntimeReady=false reason:${c.reason} message:${c.message}`))
+  } catch (error) {
+    return [`container runtime status check may not have completed yet: ${asError(error).message}`]
+  }
+}
+
+/** Only what changed; lists that merge by key are replaced whole. */
+function statusChange(before: NodeStatus, after: NodeStatus): Record<string, unknown> {
+  const change: Record<string, unknown> = {}
+  for (const [key, value] of Object.entries(after)) {
+    const old = (before as Record<string, unknown>)[key]
+    if (key === 'conditions') change[key] = value
+    else if (JSON.stringify(old) === JSON.stringify(value)) continue
+    else if (key === 'addresses') change[key] = [...(value as unknown[]), { $patch: 'replace' }]
+    else if ((key === 'capacity' || key === 'allocatable') && typeof old === 'object' && old !== null) change[key] = { ...Object.fromEntries(Object.keys(old).filter((k) => !(k in (value as object)) && k.startsWith('hugepages-')).map((k) => [k, null])), ...(value as object) }
+    else change[key] = value
+  }
+  return change
+}

@@ -1,0 +1,139 @@
+/** The Node object as this agent would have it: labels, capacity, conditions, addresses, with upstream's names and words. Pure. */
+import { formatQuantity, parseQuantity, subtractQuantity } from '#api/types/quantity.ts'
+import type { ContainerImage, Node, NodeCondition, NodeStatus, Taint } from '#api/types/index.ts'
+import type { Image } from '#cri/runtime.ts'
+import type { KubeletConfig } from '../config.ts'
+import { time } from '../time.ts'
+import type { HostFacts, HostPressure } from './host-facts.ts'
+
+export interface NodeInput {
+  nodeName: string
+  config: KubeletConfig
+  facts: HostFacts
+  pressure: HostPressure
+  runtime: { name: string; version: string }
+  /** Empty: ready. Each says why not. */
+  notReady: readonly string[]
+  images: readonly Image[]
+  /** The conditions the API has, for their transition times. */
+  before: NodeStatus | undefined
+  nowMs: number
+}
+
+/** Upstream's hard eviction thresholds. */
+const MEMORY_AVAILABLE_BYTES_MIN = 100 * 1024 * 1024
+const FS_AVAILABLE_PART_MIN = 0.1
+const INODES_FREE_PART_MIN = 0.05
+const PIDS_FREE_PART_MIN = 0.05
+/** Upstream's nodeStatusMaxImages and names per image. */
+const IMAGES_MAX = 50
+const NAMES_PER_IMAGE_MAX = 5
+
+export function nodeLabels(nodeName: string, facts: HostFacts, config: KubeletConfig): Record<string, string> {
+  return {
+    'beta.kubernetes.io/arch': facts.architecture, 'beta.kubernetes.io/os': 'linux',
+    'kubernetes.io/arch': facts.architecture, 'kubernetes.io/hostname': nodeName, 'kubernetes.io/os': 'linux',
+    ...config.nodeLabels,
+  }
+}
+
+/** For a Node that does not exist yet. It carries upstream's not-ready taint until the node lifecycle controller lifts it. */
+export function newNode(input: NodeInput): Node {
+  const notReady: Taint = { key: 'node.kubernetes.io/not-ready', effect: 'NoSchedule' }
+  return {
+    apiVersion: 'v1', kind: 'Node',
+    metadata: { name: input.nodeName, labels: nodeLabels(input.nodeName, input.facts, input.config), annotations: { 'volumes.kubernetes.io/controller-managed-attach-detach': 'true' } },
+    spec: { taints: [...input.config.nodeTaints, ...(input.notReady.length > 0 ? [notReady] : [])] },
+    status: nodeStatus(input),
+  }
+}
+
+export function nodeStatus(input: NodeInput): NodeStatus {
+  const { config, facts, runtime } = input
+  const capacity = nodeCapacity(input)
+  return {
+    addresses: [{ type: 'InternalIP', address: config.nodeIp }, { type: 'Hostname', address: input.nodeName }],
+    capacity,
+    allocatable: nodeAllocatable(capacity, config),
+    conditions: nodeConditions(input),
+    daemonEndpoints: { kubeletEndpoint: { Port: config.kubeletPort } },
+    nodeInfo: {
+      architecture: facts.architecture, bootID: facts.bootId, containerRuntimeVersion: `${runtime.name}://${runtime.version}`, kernelVersion: facts.kernelVersion, kubeProxyVersion: '', kubeletVersion: config.version,
+      machineID: facts.machineId, operatingSystem: 'linux', osImage: facts.osImage, systemUUID: facts.systemUuid, ...(facts.swapBytes > 0 && { swap: { capacity: facts.swapBytes } }),
+    },
+    images: nodeImages(input.images),
+    features: { supplementalGroupsPolicy: false },
+    runtimeHandlers: [{ name: '', features: { recursiveReadOnlyMounts: false, userNamespaces: false } }],
+  }
+}
+
+export function nodeCapacity({ facts, pressure, config }: Pick<NodeInput, 'facts' | 'pressure' | 'config'>): Record<string, string> {
+  return {
+    cpu: String(facts.cpuCount),
+    'ephemeral-storage': `${Math.floor(pressure.fsBytes / 1024)}Ki`,
+    ...Object.fromEntries(Object.entries(facts.hugepageBytes).map(([size, bytes]) => [`hugepages-${size}`, bytes === 0 ? '0' : `${Math.floor(bytes / 1024)}Ki`])),
+    memory: `${Math.floor(facts.memoryBytes / 1024)}Ki`,
+    pods: String(config.maxPods),
+  }
+}
+
+/** Capacity less what is reserved, and less the memory and disk that eviction keeps free. */
+export function nodeAllocatable(capacity: Readonly<Record<string, string>>, config: KubeletConfig): Record<string, string> {
+  const kept: Record<string, string> = { memory: '100Mi', ...(capacity['ephemeral-storage'] !== undefined && { 'ephemeral-storage': tenth(capacity['ephemeral-storage']) }) }
+  return Object.fromEntries(Object.entries(capacity).map(([name, total]) => {
+    let left = parseQuantity(total)
+    for (const less of [config.systemReserved[name], kept[name]]) if (less !== undefined) left = subtractQuantity(left, parseQuantity(less))
+    return [name, formatQuantity(left.nano > 0n ? left : { ...left, nano: 0n })]
+  }))
+}
+
+function tenth(total: string): string {
+  const { nano, format } = parseQuantity(total)
+  return formatQuantity({ nano: (nano / 10_000_000_000n) * 1_000_000_000n, format })
+}
+
+function nodeConditions(input: NodeInput): NodeCondition[] {
+  const { pressure: p, notReady } = input
+  const pressure = (type: string, bad: boolean, reason: string, words: string): NodeCondition => condition(input, type, bad, bad ? `KubeletHas${reason}` : good(type), bad ? `kubelet has ${words}` : goodWords(type))
+  return [
+    pressure('MemoryPressure', p.memoryAvailableBytes < MEMORY_AVAILABLE_BYTES_MIN, 'InsufficientMemory', 'insufficient memory available'),
+    pressure('DiskPressure', p.fsAvailableBytes < p.fsBytes * FS_AVAILABLE_PART_MIN || (p.fsInodes > 0 && p.fsInodesFree < p.fsInodes * INODES_FREE_PART_MIN), 'DiskPressure', 'disk pressure'),
+    pressure('PIDPressure', p.pidsMax - p.pids < p.pidsMax * PIDS_FREE_PART_MIN, 'InsufficientPID', 'insufficient PID available'),
+    notReady.length === 0
+      ? condition(input, 'Ready', true, 'KubeletReady', 'kubelet is posting ready status')
+      : condition(input, 'Ready', false, 'KubeletNotReady', notReady.length === 1 ? (notReady[0] ?? '') : `[${notReady.join(', ')}]`),
+  ]
+}
+
+const good = (type: string): string => (type === 'MemoryPressure' ? 'KubeletHasSufficientMemory' : type === 'DiskPressure' ? 'KubeletHasNoDiskPressure' : 'KubeletHasSufficientPID')
+const goodWords = (type: string): string => (type === 'MemoryPressure' ? 'kubelet has sufficient memory available' : type === 'DiskPressure' ? 'kubelet has no disk pressure' : 'kubelet has sufficient PID available')
+
+function condition({ before, nowMs }: NodeInput, type: string, on: boolean, reason: string, message: string): NodeCondition {
+  const old = before?.conditions?.find((c) => c.type === type)
+  const status = on ? 'True' : 'False'
+  return { type, status, reason, message, lastHeartbeatTime: time(nowMs), lastTransitionTime: old?.status === status && old.lastTransitionTime !== undefined ? old.lastTransitionTime : time(nowMs) }
+}
+
+function nodeImages(images: readonly Image[]): ContainerImage[] {
+  return images.toSorted((a, b) => b.sizeBytes - a.sizeBytes).slice(0, IMAGES_MAX)
+    .map((i) => ({ names: [...i.repoDigests, ...i.repoTags].slice(0, NAMES_PER_IMAGE_MAX), sizeBytes: i.sizeBytes }))
+}
+
+/** Whether it says anything new: heartbeat times alone do not count. */
+export function nodeStatusDiffers(a: NodeStatus, b: NodeStatus): boolean {
+  return JSON.stringify(normal(a)) !== JSON.stringify(normal(b))
+}
+
+function normal({ addresses, capacity, allocatable, conditions, daemonEndpoints, nodeInfo, images, features, runtimeHandlers }: NodeStatus): unknown {
+  const own = ['MemoryPressure', 'DiskPressure', 'PIDPressure', 'Ready']
+  return sorted({
+    addresses, capacity, allocatable, daemonEndpoints, nodeInfo, images, features, runtimeHandlers,
+    conditions: conditions?.filter((c) => own.includes(c.type)).map((c) => ({ type: c.type, status: c.status, reason: c.reason, message: c.message })).toSorted((a, b) => (a.type < b.type ? -1 : 1)),
+  })
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined && v !== null).toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([k, v]) => [k, sorted(v)]))
+}

@@ -1,0 +1,44 @@
+/** All the agent ever does for a pod. Each action runs in a lane: of one lane, one action at a time. */
+import type { PodStatus } from '#api/types/index.ts'
+import type { ContainerType } from './view.ts'
+
+export type KillReason = 'stopping' | 'liveness' | 'startup' | 'definition' | 'sandbox'
+
+export type PodAction =
+  /** Directories, cgroup, volumes, hosts file. */
+  | { kind: 'preparePod' }
+  | { kind: 'createSandbox'; attempt: number }
+  /** Image, creation, start, postStart hook. `createdId`: it was created before a crash and only needs its start. */
+  | { kind: 'startContainer'; name: string; type: ContainerType; sandboxId: string; attempt: number; backoffSeconds: number; createdId?: string }
+  /** Ends an unfinished start, its pull or hook: the pod is to end. */
+  | { kind: 'cancel'; lane: string }
+  /** preStop hook, then the stop signal, then SIGKILL: all within `graceSeconds`. */
+  | { kind: 'killContainer'; id: string; name: string; graceSeconds: number; because: KillReason; preStop: boolean }
+  | { kind: 'removeContainer'; id: string }
+  | { kind: 'stopSandbox'; id: string }
+  | { kind: 'removeSandbox'; id: string }
+  /** The Event of a crash loop or failing pull; `mark` keeps it from being told twice. */
+  | { kind: 'reportBackOff'; name: string; of: 'restart' | 'pull'; mark: string; message: string }
+  | { kind: 'reportStatus'; status: PodStatus }
+  /** Volumes, cgroup, directories that are of no use to a pod that has ended. */
+  | { kind: 'tearDown' }
+  /** Tells the API that nothing is left of it here. */
+  | { kind: 'finishDeletion' }
+  /** Drops the last local record of it. */
+  | { kind: 'forget' }
+
+export function laneOf(action: PodAction): string {
+  switch (action.kind) {
+    case 'startContainer': return `start:${action.name}`
+    case 'killContainer': return `kill:${action.id}`
+    case 'removeContainer': return `remove:${action.id}`
+    case 'stopSandbox': return `sandbox:${action.id}`
+    case 'removeSandbox': return `sandbox:${action.id}`
+    case 'createSandbox': return 'createSandbox'
+    case 'preparePod': return 'volumes'
+    case 'tearDown': return 'volumes'
+    case 'reportStatus': return 'status'
+    case 'finishDeletion': return 'deletion'
+    case 'cancel': case 'reportBackOff': case 'forget': return 'now'
+  }
+}

@@ -1,0 +1,68 @@
+/** The kubelet's conditions, with upstream's reasons and messages. Pure. */
+import type { ContainerStatus, PodCondition } from '#api/types/index.ts'
+import { time } from './time.ts'
+import { appContainers, initContainers, isStarted, newest, readySandbox, type PodView } from './view.ts'
+
+export interface ConditionInput { init: ContainerStatus[]; app: ContainerStatus[]; phase: string; nowMs: number }
+
+type Verdict = { status: 'True' | 'False'; reason?: string; message?: string }
+
+/** All five in upstream's order, then those that others wrote, untouched. */
+export function podConditions(view: PodView, input: ConditionInput): PodCondition[] {
+  const before = view.reported.conditions ?? []
+  const containers = containersReady(view, input)
+  const verdicts: [string, Verdict][] = [
+    ['PodReadyToStartContainers', { status: readySandbox(view) && input.phase !== 'Succeeded' && input.phase !== 'Failed' ? 'True' : 'False' }],
+    ['Initialized', initialised(view, input)],
+    ['Ready', ready(view, containers)],
+    ['ContainersReady', containers],
+    ['PodScheduled', { status: 'True' }],
+  ]
+  const own = verdicts.map(([type, verdict]) => condition(view, before.find((c) => c.type === type), type, verdict, input.nowMs))
+  return [...own, ...before.filter((c) => !verdicts.some(([type]) => type === c.type))]
+}
+
+function condition(view: PodView, before: PodCondition | undefined, type: string, verdict: Verdict, nowMs: number): PodCondition {
+  const { generation } = view.pod.metadata
+  return {
+    type,
+    ...verdict,
+    lastTransitionTime: before?.status === verdict.status && before.lastTransitionTime !== undefined ? before.lastTransitionTime : time(nowMs),
+    ...(generation !== undefined && { observedGeneration: generation }),
+  }
+}
+
+function initialised(view: PodView, { init, app, phase }: ConditionInput): Verdict {
+  if (phase === 'Succeeded') return { status: 'True', reason: 'PodCompleted' }
+  const begun = app.some((s) => s.state?.running !== undefined || s.state?.terminated !== undefined || s.lastState?.terminated !== undefined)
+  if (begun && phase !== 'Failed') return { status: 'True' }
+  const incomplete = initContainers(view.pod).filter((c, i) => {
+    const s = init[i]
+    if (c.type === 'sidecar') return !isStarted(view, c.spec, newest(view, c.spec.name)) && !(begun && s?.state?.terminated)
+    return !s?.ready
+  })
+  if (incomplete.length === 0) return { status: 'True' }
+  return { status: 'False', reason: 'ContainersNotInitialized', message: `containers with incomplete status: ${names(incomplete.map((c) => c.spec.name))}` }
+}
+
+function containersReady(view: PodView, { init, app, phase }: ConditionInput): Verdict {
+  if (phase === 'Succeeded') return { status: 'False', reason: 'PodCompleted' }
+  if (phase === 'Failed') return { status: 'False', reason: 'PodFailed' }
+  const counted = [...initContainers(view.pod).flatMap((c, i) => (c.type === 'sidecar' ? [{ name: c.spec.name, s: init[i] }] : [])), ...appContainers(view.pod).map((c, i) => ({ name: c.spec.name, s: app[i] }))]
+  const unready = counted.filter(({ s }) => !s?.ready).map(({ name }) => name)
+  if (unready.length === 0) return { status: 'True' }
+  return { status: 'False', reason: 'ContainersNotReady', message: `containers with unready status: ${names(unready)}` }
+}
+
+function ready(view: PodView, containers: Verdict): Verdict {
+  if (containers.status === 'False') return containers
+  const messages = (view.pod.spec?.readinessGates ?? []).flatMap(({ conditionType }) => {
+    const found = view.reported.conditions?.find((c) => c.type === conditionType)
+    if (!found) return [`corresponding condition of pod readiness gate "${conditionType}" does not exist.`]
+    return found.status === 'True' ? [] : [`the status of pod readiness gate "${conditionType}" is not "True", but ${found.status}`]
+  })
+  return messages.length === 0 ? { status: 'True' } : { status: 'False', reason: 'ReadinessGatesNotReady', message: messages.join(', ') }
+}
+
+/** As Go prints a list. */
+const names = (list: string[]): string => `[${list.join(' ')}]`

@@ -1,0 +1,40 @@
+/** What the agent remembers of one pod between passes. Losing it (a restart) costs time, never correctness: see the field comments. */
+import type { Pod, PodStatus, Stored } from '#api/types/index.ts'
+import type { InFlight, LaneFailure } from './view.ts'
+
+export interface PodMemory {
+  readonly uid: string
+  /** The newest object from the API, or from disk while the server is away. Status and resourceVersion may be older than `written`. */
+  pod: Stored<Pod>
+  removed: boolean
+  /** Kept on disk: grace is counted from here. */
+  endingSinceMs: number | undefined
+  readonly firstSeenMs: number
+  /** Lost: volumes are set up again, which changes nothing that is right. */
+  prepared: boolean
+  tornDown: boolean
+  /** Lost: back-offs of failing pulls and the like start over. */
+  readonly failures: Map<string, LaneFailure>
+  /** Lost: the same actions are decided again. */
+  readonly inFlight: Map<string, InFlight & { abort: AbortController; settled: Promise<void> }>
+  /** Lost: an Event may be told once more. */
+  readonly backOffReported: Set<string>
+  /** By container id; read again from disk when lost. */
+  readonly terminationMessages: Map<string, string>
+  /** What we last wrote and what the API made of it: until the API's status changes again, ours is what it has. Lost: one needless patch at most. */
+  written: { sent: PodStatus; answer: PodStatus; resourceVersion: string } | undefined
+  /** The API was told that nothing is left; a finalizer may keep the object. Lost: it is told again. */
+  finished: boolean
+  rejected: { reason: string; message: string } | undefined
+  /** The last bringing up to date of its volumes; one at a time. Never rejects. */
+  refreshing: Promise<void>
+  /** Cancels the timer of the next token renewal. */
+  cancelRefresh: (() => void) | undefined
+}
+
+export function createPodMemory(pod: Stored<Pod>, nowMs: number, endingSinceMs?: number): PodMemory {
+  return {
+    uid: pod.metadata.uid, pod, removed: false, endingSinceMs, firstSeenMs: nowMs, prepared: false, tornDown: false, failures: new Map(), inFlight: new Map(), backOffReported: new Set(),
+    terminationMessages: new Map(), written: undefined, finished: false, rejected: undefined, cancelRefresh: undefined, refreshing: Promise.resolve(),
+  }
+}

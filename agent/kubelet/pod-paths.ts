@@ -1,0 +1,34 @@
+/** Where a pod's files are on the node; upstream's tree below the agent's data directory. */
+import { join } from 'node:path'
+import type { Pod, Stored } from '#api/types/index.ts'
+
+export interface PodPaths {
+  readonly podsDir: string
+  pod(uid: string): string
+  volumes(uid: string): string
+  /** `plugin` as upstream escapes it: `kubernetes.io~secret`. */
+  volume(uid: string, plugin: string, name: string): string
+  subpath(uid: string, volume: string, container: string, index: number): string
+  etcHosts(uid: string): string
+  terminationLog(uid: string, container: string, attempt: number): string
+  logDirectory(pod: Stored<Pod>): string
+}
+
+export function podPaths(dataDir: string, podLogsDir: string): PodPaths {
+  const podsDir = join(dataDir, 'pods')
+  const pod = (uid: string) => join(podsDir, uid)
+  return {
+    podsDir,
+    pod,
+    volumes: (uid) => join(pod(uid), 'volumes'),
+    volume: (uid, plugin, name) => join(pod(uid), 'volumes', plugin, name),
+    subpath: (uid, volume, container, index) => join(pod(uid), 'volume-subpaths', volume, container, String(index)),
+    etcHosts: (uid) => join(pod(uid), 'etc-hosts'),
+    terminationLog: (uid, container, attempt) => join(pod(uid), 'containers', container, String(attempt)),
+    logDirectory: ({ metadata }) => join(podLogsDir, `${metadata.namespace ?? ''}_${metadata.name}_${metadata.uid}`),
+  }
+}
+
+export function containerLogPath(container: string, attempt: number): string {
+  return `${container}/${attempt}.log`
+}

@@ -1,0 +1,54 @@
+/** The report on one pod, as upstream's kubelet writes it. Pure: equal views give equal reports. */
+import type { PodStatus } from '#api/types/index.ts'
+import { podQosClass } from '#api/types/pods.ts'
+import type { DecideContext } from '#base/reconcile/action.ts'
+import { containerStatuses } from './container-status.ts'
+import { podConditions } from './pod-conditions.ts'
+import { podPhase } from './pod-phase.ts'
+import { podEnd, startTimeMs } from './termination.ts'
+import { time } from './time.ts'
+import { appContainers, ephemeralContainers, initContainers, isTerminalPhase, readySandbox, type PodView } from './view.ts'
+
+export const DEADLINE_MESSAGE = 'Pod was active on the node longer than the specified deadline'
+
+export function podStatus(view: PodView, ctx: DecideContext): PodStatus {
+  const { pod, reported } = view
+  const end = podEnd(view, ctx.nowMs)
+  const running = view.containers.some((c) => c.state === 'running' || c.state === 'unknown')
+  const stopped = end !== undefined && !running && !view.inFlight.some((f) => f.action.kind === 'startContainer')
+  const all = { view, ctx, stopped, ending: end !== undefined }
+  const init = containerStatuses(all, initContainers(pod))
+  const app = containerStatuses(all, appContainers(pod))
+  const ephemeral = containerStatuses(all, ephemeralContainers(pod))
+
+  const failure = end?.why === 'deadline' ? { reason: 'DeadlineExceeded', message: DEADLINE_MESSAGE } : end?.why === 'rejected' ? view.rejected : undefined
+  let phase = isTerminalPhase(reported.phase) ? reported.phase : failure ? 'Failed' : podPhase(view, { init, app }, stopped)
+  // Terminal only once nothing runs any more: whoever sees Succeeded may reuse what the pod held.
+  if (isTerminalPhase(phase) && !isTerminalPhase(reported.phase) && running) phase = reported.phase ?? 'Pending'
+
+  const told = isTerminalPhase(phase) ? (failure ?? (isTerminalPhase(reported.phase) ? reported : undefined)) : undefined
+  const hostIps = view.node.hostIps
+  const ips = pod.spec?.hostNetwork ? (view.sandboxes.length > 0 ? [...hostIps] : []) : (readySandbox(view)?.ips ?? (stopped || isTerminalPhase(phase) ? (reported.podIPs ?? []).flatMap((p) => (p.ip === undefined ? [] : [p.ip])) : []))
+  return {
+    // What others own (nominatedNodeName, resize, claims) passes through.
+    ...others(reported),
+    phase: phase ?? 'Pending',
+    ...(pod.metadata.generation !== undefined && { observedGeneration: pod.metadata.generation }),
+    ...(told?.reason !== undefined && { reason: told.reason }),
+    ...(told?.message !== undefined && { message: told.message }),
+    conditions: podConditions(view, { init, app, phase: phase ?? 'Pending', nowMs: ctx.nowMs }),
+    startTime: time(startTimeMs(view)),
+    qosClass: podQosClass(pod),
+    ...(hostIps[0] !== undefined && { hostIP: hostIps[0], hostIPs: hostIps.map((ip) => ({ ip })) }),
+    ...(ips[0] !== undefined && { podIP: ips[0], podIPs: ips.map((ip) => ({ ip })) }),
+    ...(init.length > 0 && { initContainerStatuses: init }),
+    containerStatuses: app,
+    ...(ephemeral.length > 0 && { ephemeralContainerStatuses: ephemeral }),
+  }
+}
+
+const OWN = new Set(['phase', 'observedGeneration', 'reason', 'message', 'conditions', 'startTime', 'qosClass', 'hostIP', 'hostIPs', 'podIP', 'podIPs', 'initContainerStatuses', 'containerStatuses', 'ephemeralContainerStatuses'])
+
+function others(reported: PodStatus): PodStatus {
+  return Object.fromEntries(Object.entries(reported).filter(([key]) => !OWN.has(key)))
+}

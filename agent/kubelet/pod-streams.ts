@@ -1,0 +1,92 @@
+/** Finds the container that a request of the kubelet API means, and hands its streams over. */
+import type { Container, Pod, Stored } from '#api/types/index.ts'
+import type { Clock } from '#base/clock.ts'
+import { CodedError } from '#base/errors.ts'
+import type { ContainerRuntime, ContainerStatus } from '#cri/runtime.ts'
+import { CONTAINER_NAME_LABEL, POD_UID_LABEL, RESTART_COUNT_ANNOTATION } from './labels.ts'
+import { readLogs } from './logs/read-logs.ts'
+import type { PodWorkers } from './pod-worker.ts'
+import type { ContainerName, PodName, PodStreams } from './streams.ts'
+
+const DEFAULT_CONTAINER_ANNOTATION = 'kubectl.kubernetes.io/default-container'
+
+export function createPodStreams({ workers, runtime, clock }: { workers: PodWorkers; runtime: ContainerRuntime; clock: Clock }): PodStreams {
+  const pod = ({ namespace, pod: name, uid }: PodName): Stored<Pod> => {
+    const found = workers.list().map((m) => m.pod).filter((p) => p.metadata.name === name && (p.metadata.namespace ?? '') === namespace && (uid === undefined || p.metadata.uid === uid))
+    // Of two of one name (the old was deleted by force) the newer is meant.
+    const newest = found.toSorted((a, b) => (a.metadata.creationTimestamp < b.metadata.creationTimestamp ? 1 : -1))[0]
+    if (!newest) throw new CodedError('POD_NOT_FOUND', `pod ${namespace}/${name} is not on this node`)
+    return newest
+  }
+
+  const attempts = async (name: ContainerName): Promise<{ container: string; attempts: ContainerStatus[] }> => {
+    const { metadata, spec } = pod(name)
+    const all = [...(spec?.containers ?? []), ...(spec?.initContainers ?? []), ...((spec?.ephemeralContainers ?? []) as Container[])]
+    const container = name.container ?? metadata.annotations?.[DEFAULT_CONTAINER_ANNOTATION] ?? spec?.containers[0]?.name ?? ''
+    if (!all.some((c) => c.name === container)) throw new CodedError('CONTAINER_NOT_FOUND', `container ${container} is not valid for pod ${metadata.name}`)
+    const found = (await runtime.listContainers({ podUid: metadata.uid })).filter((c) => c.labels[CONTAINER_NAME_LABEL] === container)
+    return { container, attempts: found.toSorted((a, b) => count(b) - count(a) || b.createdAtMs - a.createdAtMs) }
+  }
+
+  const find = async (name: ContainerName, previous: boolean): Promise<ContainerStatus> => {
+    const { container, attempts: found } = await attempts(name)
+    if (previous) {
+      // Before a restart has happened the last to end is itself the previous one, as upstream's lastTerminationState.
+      const [first, second] = found
+      const ended = first?.state === 'exited' && second === undefined ? undefined : second
+      if (!ended) throw new CodedError('PREVIOUS_NOT_FOUND', `previous terminated container "${container}" in pod "${name.pod}" not found`)
+      return ended
+    }
+    const [first] = found
+    if (!first) throw new CodedError('CONTAINER_NOT_READY', `container "${container}" in pod "${name.pod}" is waiting to start: ${waitingReason(pod(name), container)}`)
+    return first
+  }
+
+  const running = async (name: ContainerName): Promise<string> => {
+    const found = await find(name, false)
+    if (found.state !== 'running') throw new CodedError('CONTAINER_NOT_READY', `container ${found.labels[CONTAINER_NAME_LABEL] ?? ''} of pod ${name.pod} is not running`)
+    return found.id
+  }
+
+  return {
+    pod,
+    pods: () => workers.list().map((m) => m.pod),
+    containerIdFor: async (name, options) => (await find(name, options?.previous ?? false)).id,
+    async readLogs(name, options, sink, signal) {
+      const container = await find(name, options.previous ?? false)
+      await readLogs({
+        path: container.logPath, options: { ...options, ...(options.previous && { follow: false }) }, nowMs: clock.nowMs(), sink, signal,
+        async isRunning() {
+          const [now] = (await runtime.listContainers({ sandboxId: container.sandboxId })).filter((c) => c.id === container.id)
+          return now?.state === 'running' || now?.state === 'created'
+        },
+        onEnd: (listener) => runtime.events((event) => { if ('containerId' in event && event.containerId === container.id) listener() }),
+      })
+    },
+    exec: async (name, request) => runtime.exec({ containerId: await running(name), ...request }),
+    attach: async (name, options) => runtime.attach(await running(name), options),
+    async portForward(name, port) {
+      const { metadata } = pod(name)
+      const [sandbox] = await runtime.listPodSandbox({ podUid: metadata.uid, state: 'ready' })
+      if (!sandbox) throw new CodedError('CONTAINER_NOT_READY', `pod ${metadata.name} has no running sandbox`)
+      return runtime.portForward(sandbox.id, port)
+    },
+    async stats() {
+      const [stats, containers] = await Promise.all([runtime.listContainerStats(), runtime.listContainers({ state: 'running' })])
+      return stats.flatMap((s) => {
+        const c = containers.find((x) => x.id === s.containerId)
+        const owner = workers.get(c?.labels[POD_UID_LABEL] ?? '')
+        if (!c || !owner) return []
+        const { name, namespace = '', uid } = owner.pod.metadata
+        return [{ namespace, pod: name, uid, container: c.labels[CONTAINER_NAME_LABEL] ?? '', stats: s }]
+      })
+    },
+  }
+}
+
+const count = (c: ContainerStatus): number => Number(c.annotations[RESTART_COUNT_ANNOTATION] ?? c.metadata.attempt)
+
+function waitingReason(pod: Pod, container: string): string {
+  const status = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])].find((s) => s.name === container)
+  return status?.state?.waiting?.reason ?? 'ContainerCreating'
+}

@@ -1,0 +1,155 @@
+/**
+ * One loop for all pods of the node, keyed by uid. A pass is short: it starts what was decided in its lane and does not
+ * wait for it; when a lane settles, the pod is looked at again. So a pull of minutes or a grace period never holds up
+ * anything else, and nothing runs twice at a time.
+ */
+import { isDeepStrictEqual } from 'node:util'
+import type { Pod, Stored } from '#api/types/index.ts'
+import type { Clock } from '#base/clock.ts'
+import { asError, hasCode } from '#base/errors.ts'
+import type { Log } from '#base/log.ts'
+import type { Random } from '#base/random.ts'
+import { applyAction, type Effects } from '#base/reconcile/action.ts'
+import { createLoop } from '#base/reconcile/loop.ts'
+import { nextFailure } from './lane-backoff.ts'
+import { laneOf, type PodAction } from './pod-action.ts'
+import { decidePodActions } from './pod-actions.ts'
+import { createPodMemory, type PodMemory } from './pod-memory.ts'
+import { StartError } from './start-error.ts'
+import type { PodView } from './view.ts'
+
+export interface PodWorkers {
+  /** The API (or the disk, while it is away) has this pod. `endingSinceMs` comes from disk. */
+  upsert(pod: Stored<Pod>, endingSinceMs?: number): void
+  /** The API has it no more. */
+  remove(uid: string): void
+  /** Something about it may have changed. */
+  wake(uid: string): void
+  wakeAll(): void
+  get(uid: string): PodMemory | undefined
+  list(): PodMemory[]
+  drop(uid: string): void
+  /** Resolves once the signal has aborted and what was under way has been let go; containers keep running. */
+  run(signal: AbortSignal): Promise<void>
+}
+
+export interface PodWorkersDeps {
+  clock: Clock
+  random: Random
+  log: Log
+  observe(memory: PodMemory): Promise<PodView>
+  effects(memory: PodMemory, view: PodView): Effects<PodAction>
+  /** After each look: probes, token timers follow what was seen. */
+  onView?(memory: PodMemory, view: PodView): void
+  /** Labels or annotations changed: files of the downward API follow. */
+  onMetadata?(memory: PodMemory): void
+  /** A pod was seen for the first time, or its spec or deletion changed: for the disk. */
+  onSpec?(memory: PodMemory): void
+}
+
+/** Passes at one time; each is short, it only waits for the runtime's lists. */
+const WORKERS = 4
+
+export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
+  const { clock, random } = deps
+  const log = deps.log.with('pods')
+  const pods = new Map<string, PodMemory>()
+  let stopping: AbortSignal | undefined
+
+  const settle = (memory: PodMemory, lane: string, action: PodAction, error: unknown, cancelled: boolean) => {
+    memory.inFlight.delete(lane)
+    if (error === undefined) memory.failures.delete(lane)
+    else if (!cancelled && !stopping?.aborted) {
+      const reason = error instanceof StartError ? error.reason : hasCode(error, 'VOLUME_FAILED') ? 'FailedMount' : action.kind
+      const failure = nextFailure(memory.failures.get(lane), { lane, reason, message: asError(error).message }, { nowMs: clock.nowMs(), random })
+      memory.failures.set(lane, failure)
+      log.warn('will try again', { pod: nameOf(memory), action: action.kind, lane, failures: failure.count, retryMs: failure.retryAtMs - failure.atMs, error: asError(error) })
+    }
+    if (!stopping?.aborted) loop.queue.add(memory.uid)
+  }
+
+  /** Starts the action in its lane and returns; what is quick by nature is awaited. */
+  const launch = async (memory: PodMemory, effects: Effects<PodAction>, action: PodAction): Promise<void> => {
+    const lane = laneOf(action)
+    if (lane === 'now') return applyAction(effects, action, new AbortController().signal)
+    if (memory.inFlight.has(lane)) return
+    const abort = new AbortController()
+    const { promise: settled, resolve } = Promise.withResolvers<void>()
+    memory.inFlight.set(lane, { lane, action, sinceMs: clock.nowMs(), abort, settled })
+    log.debug('begins', { pod: nameOf(memory), action: action.kind, lane })
+    applyAction(effects, action, abort.signal).then(
+      () => settle(memory, lane, action, undefined, false),
+      (error: unknown) => settle(memory, lane, action, error, abort.signal.aborted),
+    ).finally(resolve).catch((error: unknown) => log.error('a lane could not be settled', { lane, error: asError(error) }))
+  }
+
+  const loop = createLoop<PodView, PodAction>({
+    name: 'kubelet',
+    async observe(uid) {
+      const memory = pods.get(uid)
+      if (!memory) return undefined
+      const view = await deps.observe(memory)
+      deps.onView?.(memory, view)
+      // What settled while the runtime was asked shows in the next look; what began cannot have.
+      return view
+    },
+    decide: decidePodActions,
+    effects(view, uid) {
+      const memory = pods.get(uid)
+      const effects = memory ? deps.effects(memory, view) : undefined
+      const run = (action: PodAction) => (memory && effects ? launch(memory, effects, action) : Promise.resolve())
+      return {
+        preparePod: run, createSandbox: run, startContainer: run, cancel: run, killContainer: run, removeContainer: run, stopSandbox: run, removeSandbox: run,
+        reportBackOff: run, reportStatus: run, tearDown: run, finishDeletion: run, forget: run,
+      }
+    },
+  }, { clock, random, log, workers: WORKERS })
+
+  return {
+    upsert(pod, endingSinceMs) {
+      const { uid, deletionTimestamp, generation } = pod.metadata
+      const known = pods.get(uid)
+      const memory = known ?? createPodMemory(pod, clock.nowMs(), endingSinceMs)
+      const changed = !known || known.pod.metadata.generation !== generation || known.pod.metadata.deletionTimestamp !== deletionTimestamp
+        || known.pod.metadata.deletionGracePeriodSeconds !== pod.metadata.deletionGracePeriodSeconds
+      // A shorter grace counts from now, as upstream's worker counts it.
+      if (deletionTimestamp !== undefined && (memory.endingSinceMs === undefined || (known && known.pod.metadata.deletionGracePeriodSeconds !== pod.metadata.deletionGracePeriodSeconds))) memory.endingSinceMs = clock.nowMs()
+      const relabelled = known && !isDeepStrictEqual([known.pod.metadata.labels, known.pod.metadata.annotations], [pod.metadata.labels, pod.metadata.annotations])
+      memory.pod = pod
+      memory.removed = false
+      pods.set(uid, memory)
+      if (changed) deps.onSpec?.(memory)
+      if (relabelled) deps.onMetadata?.(memory)
+      loop.queue.add(uid)
+    },
+    remove(uid) {
+      const memory = pods.get(uid)
+      if (!memory) return
+      memory.removed = true
+      memory.endingSinceMs ??= clock.nowMs()
+      loop.queue.add(uid)
+    },
+    wake: (uid) => { if (pods.has(uid)) loop.queue.add(uid) },
+    wakeAll: () => { for (const uid of pods.keys()) loop.queue.add(uid) },
+    get: (uid) => pods.get(uid),
+    list: () => [...pods.values()],
+    drop(uid) {
+      pods.get(uid)?.cancelRefresh?.()
+      pods.delete(uid)
+      loop.queue.cancelAfter(uid)
+      loop.queue.forget(uid)
+    },
+    async run(signal) {
+      stopping = signal
+      await loop.run(signal)
+      for (const memory of pods.values()) {
+        memory.cancelRefresh?.()
+        for (const { abort } of memory.inFlight.values()) abort.abort(new Error('the agent is stopping'))
+      }
+    },
+  }
+}
+
+function nameOf({ pod }: PodMemory): string {
+  return `${pod.metadata.namespace ?? ''}/${pod.metadata.name}`
+}

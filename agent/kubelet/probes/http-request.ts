@@ -1,0 +1,101 @@
+/** GET for probes and hooks: straight from the node to a pod, no proxy, certificates unchecked, answer cut at 10 KiB (upstream's limits). */
+import type { IncomingMessage, RequestOptions } from 'node:http'
+import type { Clock } from '#base/clock.ts'
+import { CodedError } from '#base/errors.ts'
+import type { HTTPGetAction } from '#api/types/index.ts'
+import { createDeadline, type Deadline } from './deadline.ts'
+
+const BODY_BYTES_MAX = 10 * 1024
+const REDIRECTS_MAX = 10
+
+export interface HttpTarget { scheme: 'http' | 'https'; host: string; port: number; path: string; headers: Record<string, string> }
+export interface HttpAnswer { status: number; body: string; /** It pointed at another host, where we do not follow. */ redirectedAway: boolean }
+
+export function httpTarget(action: HTTPGetAction, host: string, port: number, userAgent: string): HttpTarget {
+  const headers: Record<string, string> = {}
+  for (const { name, value } of action.httpHeaders ?? []) headers[name.toLowerCase()] = value
+  headers['user-agent'] ??= userAgent
+  headers.accept ??= '*/*'
+  // An empty value means: not at all.
+  for (const name of ['user-agent', 'accept']) if (headers[name] === '') delete headers[name]
+  const path = action.path ?? '/'
+  return { scheme: action.scheme === 'HTTPS' ? 'https' : 'http', host: action.host || host, port, path: path.startsWith('/') ? path : `/${path}`, headers }
+}
+
+export function targetUrl(t: HttpTarget): string {
+  return `${t.scheme}://${t.host.includes(':') ? `[${t.host}]` : t.host}:${t.port}${t.path}`
+}
+
+export type HttpGet = (target: HttpTarget, timeoutMs: number, signal?: AbortSignal) => Promise<HttpAnswer>
+
+export function createHttpGet(clock: Pick<Clock, 'after'>): HttpGet {
+  return async (target, timeoutMs, signal) => {
+    const deadline = createDeadline(clock, timeoutMs, signal)
+    try {
+      return await follow(target, deadline)
+    } finally {
+      deadline.end()
+    }
+  }
+}
+
+async function follow(target: HttpTarget, deadline: Deadline): Promise<HttpAnswer> {
+  let at = target
+  for (let hop = 0; ; hop++) {
+    let answer: { status: number; body: string; location: string | undefined }
+    try {
+      answer = await once(at, deadline.signal)
+    } catch (error) {
+      if (deadline.expired) throw new CodedError('PROBE_TIMEOUT', `Get "${targetUrl(at)}": context deadline exceeded (Client.Timeout exceeded while awaiting headers)`, { cause: error })
+      throw new CodedError('PROBE_FAILED', `Get "${targetUrl(at)}": ${dialMessage(error, at)}`, { cause: error })
+    }
+    if (answer.status < 300 || answer.status >= 400 || answer.location === undefined) return { ...answer, redirectedAway: false }
+    const next = new URL(answer.location, targetUrl(at))
+    if (next.hostname.replace(/^\[|\]$/g, '') !== at.host) return { ...answer, redirectedAway: true }
+    if (hop >= REDIRECTS_MAX) throw new CodedError('PROBE_FAILED', `Get "${next.href}": stopped after ${REDIRECTS_MAX} redirects`)
+    const scheme = next.protocol === 'https:' ? 'https' : 'http'
+    at = { ...at, scheme, port: next.port === '' ? (scheme === 'https' ? 443 : 80) : Number(next.port), path: next.pathname + next.search }
+  }
+}
+
+async function once(t: HttpTarget, signal: AbortSignal): Promise<{ status: number; body: string; location: string | undefined }> {
+  const options: RequestOptions & { rejectUnauthorized?: boolean } = {
+    host: t.host, port: t.port, path: t.path, method: 'GET', headers: { connection: 'close', ...t.headers }, agent: false, signal,
+    ...(t.scheme === 'https' && { rejectUnauthorized: false }),
+  }
+  const { request } = t.scheme === 'https' ? await import('node:https') : await import('node:http')
+  return new Promise((resolve, reject) => {
+    const req = request(options, (res: IncomingMessage) => {
+      const chunks: Buffer[] = []
+      let size = 0
+      const finish = () => {
+        resolve({ status: res.statusCode ?? 0, body: Buffer.concat(chunks).subarray(0, BODY_BYTES_MAX).toString('utf8'), location: res.headers.location })
+        req.destroy()
+      }
+      res.on('data', (chunk: Buffer) => {
+        chunks.push(chunk)
+        size += chunk.length
+        if (size >= BODY_BYTES_MAX) finish()
+      })
+      res.on('end', finish)
+      res.on('error', reject)
+    })
+    req.on('error', reject)
+    req.end()
+  })
+}
+
+/** As Go words what went wrong while connecting. */
+export function dialMessage(error: unknown, { host, port }: { host: string; port: number }): string {
+  const { code, message } = error as { code?: string; message?: string }
+  const at = `dial tcp ${host.includes(':') ? `[${host}]` : host}:${port}`
+  switch (code) {
+    case 'ECONNREFUSED': return `${at}: connect: connection refused`
+    case 'EHOSTUNREACH': return `${at}: connect: no route to host`
+    case 'ENETUNREACH': return `${at}: connect: network is unreachable`
+    case 'ETIMEDOUT': return `${at}: i/o timeout`
+    case 'ECONNRESET': return 'read: connection reset by peer'
+    case 'ENOTFOUND': return `dial tcp: lookup ${host}: no such host`
+    default: return message ?? 'failed'
+  }
+}

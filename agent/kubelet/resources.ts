@@ -1,0 +1,80 @@
+/** From requests and limits to cgroup figures, as upstream computes them. Pure. */
+import type { Container, Pod } from '#api/types/index.ts'
+import { podLimits, podQosClass, podRequests } from '#api/types/pods.ts'
+import { quantityMilli, quantityValue } from '#api/types/quantity.ts'
+import type { LinuxResources } from '#cri/runtime.ts'
+
+export const CPU_PERIOD_US = 100_000
+const SHARES_MIN = 2
+const SHARES_MAX = 262_144
+const QUOTA_US_MIN = 1_000
+
+export function cpuShares(milli: number): number {
+  return milli === 0 ? SHARES_MIN : Math.min(SHARES_MAX, Math.max(SHARES_MIN, Math.floor((milli * 1024) / 1000)))
+}
+
+export function cpuQuota(milli: number): number {
+  return Math.max(QUOTA_US_MIN, Math.floor((milli * CPU_PERIOD_US) / 1000))
+}
+
+export function containerResources(pod: Pod, container: Container, machine: { memoryBytes: number }): LinuxResources {
+  const { requests = {}, limits = {} } = container.resources ?? {}
+  const requestMilli = quantityMilli(requests.cpu ?? limits.cpu)
+  const limitMilli = quantityMilli(limits.cpu)
+  const memory = quantityValue(limits.memory)
+  const hugepages = Object.entries(limits).filter(([name]) => name.startsWith('hugepages-')).map(([name, value]) => [hugepageSize(name), quantityValue(value)])
+  return {
+    cpuShares: cpuShares(requestMilli),
+    ...(limitMilli > 0 && { cpuQuota: cpuQuota(limitMilli), cpuPeriod: CPU_PERIOD_US }),
+    ...(memory > 0 && { memoryLimitBytes: memory }),
+    ...(hugepages.length > 0 && { hugepageLimits: Object.fromEntries(hugepages) as Record<string, number> }),
+    oomScoreAdj: oomScoreAdj(pod, container, machine.memoryBytes),
+  }
+}
+
+/** `hugepages-2Mi` -> `2MB`, as the hugetlb controller names its files. */
+function hugepageSize(name: string): string {
+  return name.slice('hugepages-'.length).replace(/([KMG])i$/, '$1B')
+}
+
+/** Whom the kernel kills first (upstream's pkg/kubelet/qos/policy.go). */
+export function oomScoreAdj(pod: Pod, container: Container, capacityBytes: number): number {
+  if (pod.spec?.priorityClassName === 'system-node-critical') return -997
+  const qos = podQosClass(pod)
+  if (qos === 'Guaranteed') return -997
+  if (qos === 'BestEffort') return 1000
+  if (capacityBytes <= 0) return 999
+  const own = burstableScore(quantityValue(container.resources?.requests?.memory), capacityBytes)
+  // A sidecar outlives app containers, so it is not killed before them (KEP-753).
+  if (container.restartPolicy !== 'Always') return own
+  return Math.min(own, ...(pod.spec?.containers ?? []).map((c) => burstableScore(quantityValue(c.resources?.requests?.memory), capacityBytes)))
+}
+
+function burstableScore(requestBytes: number, capacityBytes: number): number {
+  const score = 1000 - Math.floor((1000 * requestBytes) / capacityBytes)
+  return Math.min(999, Math.max(3, score))
+}
+
+export interface PodCgroupLimits { cpuShares: number; cpuQuota?: number; memoryLimitBytes?: number }
+
+/** The pod's own cgroup: a limit only where every container has one (upstream's ResourceConfigForPod). */
+export function podCgroupLimits(pod: Pod): PodCgroupLimits {
+  const requests = podRequests(pod)
+  const limits = podLimits(pod)
+  const containers = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])]
+  const all = (name: string) => pod.spec?.resources?.limits?.[name] !== undefined || containers.every((c) => c.resources?.limits?.[name] !== undefined)
+  const qos = podQosClass(pod)
+  const cpu = quantityMilli(limits.cpu)
+  const memory = quantityValue(limits.memory)
+  return {
+    cpuShares: qos === 'BestEffort' ? SHARES_MIN : cpuShares(quantityMilli(requests.cpu)),
+    ...(qos !== 'BestEffort' && all('cpu') && cpu > 0 && { cpuQuota: cpuQuota(cpu) }),
+    ...(qos !== 'BestEffort' && all('memory') && memory > 0 && { memoryLimitBytes: memory }),
+  }
+}
+
+/** Below the root prefix: `/kubepods/burstable/pod<uid>`; Guaranteed pods stand directly under `/kubepods`. */
+export function podCgroupPath(root: string, pod: Pod): string {
+  const qos = podQosClass(pod)
+  return `${root}/kubepods${qos === 'Guaranteed' ? '' : `/${qos.toLowerCase()}`}/pod${pod.metadata?.uid ?? ''}`
+}

@@ -1,0 +1,36 @@
+/** Whether and when a container that ended is started again. Pure: the crash loop's memory is on the container itself. */
+import type { Container, Pod } from '#api/types/index.ts'
+import type { ContainerType, ContainerView } from './view.ts'
+
+/** Upstream's crash loop: 10 s, doubling to 5 min, forgotten after a run of 10 min. */
+export const BACKOFF_INITIAL_SECONDS = 10
+export const BACKOFF_MAX_SECONDS = 300
+export const BACKOFF_RESET_SECONDS = 600
+
+export interface NextRestart {
+  /** Wall time; in the past or 0: now. */
+  notBeforeMs: number
+  /** Goes onto the new attempt. */
+  backoffSeconds: number
+}
+
+/** The first restart is immediate; each further one waits for what the attempt before it was given. */
+export function nextRestart(dead: Pick<ContainerView, 'backoffSeconds' | 'createdAtMs' | 'finishedAtMs'>): NextRestart {
+  const ranLong = dead.finishedAtMs - dead.createdAtMs > BACKOFF_RESET_SECONDS * 1000
+  if (dead.backoffSeconds <= 0 || ranLong) return { notBeforeMs: 0, backoffSeconds: BACKOFF_INITIAL_SECONDS }
+  return { notBeforeMs: dead.finishedAtMs + dead.backoffSeconds * 1000, backoffSeconds: Math.min(BACKOFF_MAX_SECONDS, dead.backoffSeconds * 2) }
+}
+
+/** After an exit with this code, by the pod's policy, the container's own (KEP-753, KEP-5307) and its rules. */
+export function restartsAfter(pod: Pod, container: Container, type: ContainerType, exitCode: number): boolean {
+  if (type === 'ephemeral') return false
+  for (const rule of container.restartPolicyRules ?? []) {
+    const values = rule.exitCodes?.values ?? []
+    const matches = rule.exitCodes?.operator === 'In' ? values.includes(exitCode) : rule.exitCodes?.operator === 'NotIn' ? !values.includes(exitCode) : false
+    if (matches) return rule.action === 'Restart'
+  }
+  const policy = container.restartPolicy ?? pod.spec?.restartPolicy ?? 'Always'
+  if (policy === 'Never') return false
+  if (type === 'init') return exitCode !== 0
+  return policy === 'Always' || exitCode !== 0
+}

@@ -1,0 +1,73 @@
+/** Observes one pod: what the runtime has of it, what the API was told, what is under way. All waiting happens here. */
+import { isDeepStrictEqual } from 'node:util'
+import type { PodStatus } from '#api/types/index.ts'
+import type { ContainerRuntime, ContainerStatus } from '#cri/runtime.ts'
+import { BACKOFF_ANNOTATION, HASH_ANNOTATION, RESTART_COUNT_ANNOTATION } from './labels.ts'
+import type { PodMemory } from './pod-memory.ts'
+import type { ContainerProbes, ContainerView, PodView } from './view.ts'
+
+export interface ViewSources {
+  runtime: ContainerRuntime
+  runtimeName: string
+  hostIps: () => readonly string[]
+  probesOf(podUid: string): ReadonlyMap<string, ContainerProbes>
+  /** Of a container that has ended: its message file or last log lines. */
+  terminationMessage(memory: PodMemory, container: ContainerStatus): Promise<string>
+}
+
+export async function observePod(memory: PodMemory, sources: ViewSources): Promise<PodView> {
+  const { runtime } = sources
+  // Before the runtime is asked: a lane that settles meanwhile still counts as busy, for its result may not be in the lists.
+  const inFlight = [...memory.inFlight.values()].map(({ lane, action, sinceMs }) => ({ lane, action, sinceMs }))
+  const [sandboxes, statuses] = await Promise.all([runtime.listPodSandbox({ podUid: memory.uid }), runtime.listContainers({ podUid: memory.uid })])
+  const containers: ContainerView[] = []
+  for (const status of statuses) containers.push(await containerView(memory, status, sources))
+  forgetGone(memory, statuses)
+  return {
+    pod: memory.pod,
+    removed: memory.removed,
+    endingSinceMs: memory.endingSinceMs,
+    firstSeenMs: memory.firstSeenMs,
+    sandboxes: sandboxes.toSorted((a, b) => b.metadata.attempt - a.metadata.attempt || b.createdAtMs - a.createdAtMs),
+    containers: containers.toSorted((a, b) => b.restartCount - a.restartCount || b.createdAtMs - a.createdAtMs),
+    probes: sources.probesOf(memory.uid),
+    prepared: memory.prepared,
+    tornDown: memory.tornDown,
+    finished: memory.finished,
+    failures: new Map(memory.failures),
+    inFlight,
+    backOffReported: new Set(memory.backOffReported),
+    reported: reportedStatus(memory),
+    node: { hostIps: sources.hostIps(), runtimeName: sources.runtimeName },
+    rejected: memory.rejected,
+  }
+}
+
+async function containerView(memory: PodMemory, status: ContainerStatus, sources: ViewSources): Promise<ContainerView> {
+  const { annotations } = status
+  return {
+    ...status,
+    restartCount: Number(annotations[RESTART_COUNT_ANNOTATION] ?? status.metadata.attempt),
+    backoffSeconds: Number(annotations[BACKOFF_ANNOTATION] ?? 0),
+    hash: annotations[HASH_ANNOTATION] ?? '',
+    terminationMessage: status.state === 'exited' ? await sources.terminationMessage(memory, status) : '',
+    imageDigestRef: status.imageRef.includes('@') ? status.imageRef : status.imageId,
+  }
+}
+
+/** What the API has: our last word as we said it, unless someone has written since. */
+export function reportedStatus({ pod, written }: PodMemory): PodStatus {
+  const status = pod.status ?? {}
+  if (!written) return status
+  const older = isOlder(pod.metadata.resourceVersion, written.resourceVersion)
+  return older || isDeepStrictEqual(status, written.answer) ? written.sent : status
+}
+
+function isOlder(a: string, b: string): boolean {
+  return /^\d+$/.test(a) && /^\d+$/.test(b) ? BigInt(a) < BigInt(b) : false
+}
+
+function forgetGone(memory: PodMemory, statuses: readonly ContainerStatus[]): void {
+  const ids = new Set(statuses.map((s) => s.id))
+  for (const id of memory.terminationMessages.keys()) if (!ids.has(id)) memory.terminationMessages.delete(id)
+}

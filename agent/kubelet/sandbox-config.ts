@@ -1,0 +1,49 @@
+/** The sandbox a pod asks for. Pure. */
+import type { Pod, Stored } from '#api/types/index.ts'
+import type { PodSandboxConfig } from '#cri/runtime.ts'
+import { podLabels } from './labels.ts'
+import { podDns, podNames } from './pod-dns.ts'
+import type { PodPaths } from './pod-paths.ts'
+
+export interface SandboxInput {
+  pod: Stored<Pod>
+  attempt: number
+  cgroupParent: string
+  paths: PodPaths
+  clusterDns: readonly string[]
+  clusterDomain: string
+  resolvConf: string
+  nodeHostname: string
+}
+
+export function sandboxConfig(input: SandboxInput): PodSandboxConfig {
+  const { pod, attempt, paths } = input
+  const { metadata, spec } = pod
+  const hostNetwork = spec?.hostNetwork ?? false
+  return {
+    metadata: { name: metadata.name, uid: metadata.uid, namespace: metadata.namespace ?? '', attempt },
+    hostname: hostNetwork ? input.nodeHostname : podNames(pod, input.clusterDomain).hostname,
+    logDirectory: paths.logDirectory(pod),
+    dnsConfig: podDns({ pod, clusterDns: input.clusterDns, clusterDomain: input.clusterDomain, resolvConf: input.resolvConf }),
+    portMappings: hostNetwork ? [] : [...(spec?.initContainers ?? []).filter((c) => c.restartPolicy === 'Always'), ...(spec?.containers ?? [])].flatMap((c) => (c.ports ?? []).flatMap((p) => (p.hostPort === undefined ? [] : [{
+      protocol: p.protocol === 'UDP' ? 'UDP' as const : p.protocol === 'SCTP' ? 'SCTP' as const : 'TCP' as const, containerPort: p.containerPort, hostPort: p.hostPort, hostIp: p.hostIP ?? '',
+    }]))),
+    labels: podLabels(pod),
+    annotations: { ...metadata.annotations },
+    linux: {
+      cgroupParent: input.cgroupParent,
+      // As upstream: `net/ipv4/...` and `net.ipv4....` are the same.
+      sysctls: Object.fromEntries((spec?.securityContext?.sysctls ?? []).map((s) => [s.name.replaceAll('/', '.'), s.value])),
+      namespaces: podNamespaces(pod),
+    },
+  }
+}
+
+export function podNamespaces(pod: Pod): PodSandboxConfig['linux']['namespaces'] {
+  const { spec } = pod
+  return {
+    network: spec?.hostNetwork ? 'node' : 'pod',
+    ipc: spec?.hostIPC ? 'node' : 'pod',
+    pid: spec?.hostPID ? 'node' : spec?.shareProcessNamespace ? 'pod' : 'container',
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * What the kubelet API (logs, exec, attach, port-forward) needs of the kubelet. The wire is another's: this hands over
+ * streams and finds the container a request means. Errors are CodedErrors: `POD_NOT_FOUND` (404), `CONTAINER_NOT_FOUND`
+ * (404), `CONTAINER_NOT_READY` (400), `PREVIOUS_NOT_FOUND` (400), `LOGS_INVALID` (400), and the runtime's own.
+ */
+import type { Duplex } from 'node:stream'
+import type { Pod, Stored } from '#api/types/index.ts'
+import type { ContainerStats, IoSession } from '#cri/runtime.ts'
+
+export interface PodName { namespace: string; pod: string; /** Guards against a successor of the same name. */ uid?: string }
+export interface ContainerName extends PodName { /** Undefined: the only one, or the default container of the pod. */ container?: string }
+
+/** Query of `/containerLogs`, as kubectl sends it through the API server. */
+export interface LogOptions {
+  /** The attempt before the present one. */
+  previous?: boolean
+  follow?: boolean
+  timestamps?: boolean
+  /** Lines from the end; undefined: all. */
+  tailLines?: number
+  /** Bytes after which it ends. */
+  limitBytes?: number
+  /** At most one of both. RFC 3339. */
+  sinceTime?: string
+  sinceSeconds?: number
+  stream?: 'All' | 'Stdout' | 'Stderr'
+}
+
+export interface LogSink {
+  /** Resolves when more may be written. */
+  write(chunk: Buffer): Promise<void>
+}
+
+export interface PodStreams {
+  /** Throws POD_NOT_FOUND. */
+  pod(name: PodName): Stored<Pod>
+  /** All that this node runs. */
+  pods(): Stored<Pod>[]
+  containerIdFor(name: ContainerName, options?: { previous?: boolean }): Promise<string>
+  /** Ends at the end of the log, of the container (`follow`), at `limitBytes` or when aborted. */
+  readLogs(name: ContainerName, options: LogOptions, sink: LogSink, signal: AbortSignal): Promise<void>
+  exec(name: ContainerName, request: { cmd: string[]; tty: boolean; stdin: boolean }): Promise<IoSession>
+  attach(name: ContainerName, options: { stdin: boolean; tty: boolean }): Promise<IoSession>
+  /** A byte stream to 127.0.0.1:port in the pod's network namespace. */
+  portForward(name: PodName, port: number): Promise<Duplex>
+  /** With the pod and container each belongs to, for /stats/summary and /metrics/resource. */
+  stats(): Promise<{ namespace: string; pod: string; uid: string; container: string; stats: ContainerStats }[]>
+}

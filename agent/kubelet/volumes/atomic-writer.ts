@@ -1,0 +1,101 @@
+/**
+ * Replaces the files of a payload volume all at once, as upstream's atomic writer lays them out: the data in a
+ * timestamped directory, `..data` a symlink to it swapped by rename, each visible name a symlink through `..data`.
+ */
+import { chmod, chown, lstat, mkdir, readdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { CodedError, hasCode } from '#base/errors.ts'
+import type { Payload } from './payload.ts'
+
+const DATA_LINK = '..data'
+const NEW_DATA_LINK = '..data_tmp'
+
+export interface WriteOwner { uid: number; gid: number }
+
+/** Returns whether anything changed. `stamp` names the new directory: a time, and something no other write has. */
+export async function writeAtomically(dir: string, payload: Payload, stamp: string, owner?: WriteOwner): Promise<boolean> {
+  for (const path of payload.keys()) checkPath(path)
+  const current = await maybeReadlink(join(dir, DATA_LINK))
+  if (current !== undefined && (await holds(join(dir, current), payload))) {
+    await linkNames(dir, payload)
+    return false
+  }
+  const fresh = `..${stamp}`
+  await mkdir(join(dir, fresh), { mode: 0o755 })
+  // mkdir's mode is cut by the umask.
+  await chmod(join(dir, fresh), 0o755)
+  for (const [path, file] of payload) {
+    const full = join(dir, fresh, path)
+    await mkdir(dirname(full), { recursive: true, mode: 0o755 })
+    await writeFile(full, file.data, { mode: file.mode })
+    await chmod(full, file.mode)
+    if (owner) await chown(full, owner.uid, owner.gid)
+  }
+  await rm(join(dir, NEW_DATA_LINK), { force: true })
+  await symlink(fresh, join(dir, NEW_DATA_LINK))
+  await rename(join(dir, NEW_DATA_LINK), join(dir, DATA_LINK))
+  await linkNames(dir, payload)
+  await removeStale(dir, fresh, payload)
+  return true
+}
+
+function checkPath(path: string): void {
+  const parts = path.split('/')
+  if (path === '' || path.startsWith('/') || parts.includes('..') || (parts[0] ?? '').startsWith('..')) {
+    throw new CodedError('VOLUME_INVALID', `invalid path: ${JSON.stringify(path)} must be relative, without '..' and not start with '..'`)
+  }
+}
+
+async function holds(dir: string, payload: Payload): Promise<boolean> {
+  const files = await filesBelow(dir)
+  if (files.length !== payload.size) return false
+  for (const [path, file] of payload) {
+    try {
+      const full = join(dir, path)
+      if (!(await readFile(full)).equals(file.data)) return false
+      // The group's bits may have been widened by fsGroup since.
+      if (((await lstat(full)).mode & 0o707) !== (file.mode & 0o707)) return false
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return false
+      throw error
+    }
+  }
+  return true
+}
+
+async function filesBelow(dir: string): Promise<string[]> {
+  try {
+    return (await readdir(dir, { recursive: true, withFileTypes: true })).filter((e) => !e.isDirectory()).map((e) => e.name)
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return []
+    throw error
+  }
+}
+
+const topNames = (payload: Payload): Set<string> => new Set([...payload.keys()].map((p) => p.split('/')[0] ?? p))
+
+async function linkNames(dir: string, payload: Payload): Promise<void> {
+  for (const name of topNames(payload)) {
+    const link = join(dir, name)
+    if ((await maybeReadlink(link)) !== undefined) continue
+    await symlink(`${DATA_LINK}/${name}`, link)
+  }
+}
+
+async function removeStale(dir: string, fresh: string, payload: Payload): Promise<void> {
+  const wanted = topNames(payload)
+  for (const entry of await readdir(dir, { withFileTypes: true })) {
+    if (entry.name === DATA_LINK || entry.name === fresh) continue
+    const old = entry.name.startsWith('..') || (entry.isSymbolicLink() && !wanted.has(entry.name))
+    if (old) await rm(join(dir, entry.name), { recursive: true, force: true })
+  }
+}
+
+async function maybeReadlink(path: string): Promise<string | undefined> {
+  try {
+    return await readlink(path)
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,61 @@
+/** The few mounts volumes need. Each call is idempotent; the kernel's mount table is the only memory. */
+import { mkdir, readFile } from 'node:fs/promises'
+import { runCommand } from '../run-command.ts'
+
+export interface Mounter {
+  /** Makes the directory and mounts a tmpfs there unless one is mounted. */
+  tmpfs(path: string, options: { sizeBytes?: number; mode: number }): Promise<void>
+  /** Binds `source` onto `target`, which exists. */
+  bind(source: string, target: string): Promise<void>
+  /** Until nothing is mounted at `path`; succeeds when nothing is. */
+  unmount(path: string): Promise<void>
+  /** Mount points at or below `path`, deepest first. */
+  below(path: string): Promise<string[]>
+}
+
+export const systemMounter: Mounter = {
+  async tmpfs(path, { sizeBytes, mode }) {
+    await mkdir(path, { recursive: true, mode: 0o750 })
+    if ((await mountPoints(path)).includes(path)) return
+    const size = sizeBytes === undefined ? '' : `,size=${sizeBytes}`
+    await runCommand('mount', ['-t', 'tmpfs', '-o', `mode=${mode.toString(8)}${size},noswap`, 'tmpfs', path]).catch(async (error: unknown) => {
+      // Kernels before 6.4 do not know noswap.
+      await runCommand('mount', ['-t', 'tmpfs', '-o', `mode=${mode.toString(8)}${size}`, 'tmpfs', path]).catch(() => { throw error })
+    })
+  },
+  async bind(source, target) {
+    await runCommand('mount', ['--no-canonicalize', '--bind', source, target])
+  },
+  async unmount(path) {
+    // The same path may carry several mounts, one over the other.
+    for (const at of (await mountPoints(path)).filter((p) => p === path)) await runCommand('umount', ['--no-canonicalize', '-l', at])
+  },
+  async below(path) {
+    return (await mountPoints(path)).toReversed()
+  },
+}
+
+/** At or below `path`, in the order they were mounted. */
+async function mountPoints(path: string): Promise<string[]> {
+  const points: string[] = []
+  for (const line of (await readFile('/proc/self/mountinfo', 'utf8')).split('\n')) {
+    const point = line.split(' ')[4]?.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)))
+    if (point !== undefined && (point === path || point.startsWith(`${path}/`))) points.push(point)
+  }
+  return points
+}
+
+/** For tests without the right to mount: directories stand in. */
+export function createMemoryMounter(): Mounter & { readonly mounted: Map<string, string> } {
+  const mounted = new Map<string, string>()
+  return {
+    mounted,
+    async tmpfs(path) {
+      await mkdir(path, { recursive: true })
+      mounted.set(path, 'tmpfs')
+    },
+    bind: (source, target) => { mounted.set(target, source); return Promise.resolve() },
+    unmount: (path) => { mounted.delete(path); return Promise.resolve() },
+    below: (path) => Promise.resolve([...mounted.keys()].filter((p) => p === path || p.startsWith(`${path}/`)).toReversed()),
+  }
+}

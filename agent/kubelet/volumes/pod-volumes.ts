@@ -1,0 +1,195 @@
+/** All volumes of a pod: set up before its containers, refreshed while it runs, torn down after. Idempotent throughout. */
+import { chmod, lstat, mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { podLimits } from '#api/types/pods.ts'
+import { quantityValue } from '#api/types/quantity.ts'
+import type { ConfigMap, Container, Pod, Secret, Stored, Volume, VolumeMount } from '#api/types/index.ts'
+import type { Clock } from '#base/clock.ts'
+import { asError, CodedError, hasCode } from '#base/errors.ts'
+import { nameSuffix, type Random } from '#base/random.ts'
+import type { Mount } from '#cri/runtime.ts'
+import type { FieldContext } from '../field-ref.ts'
+import type { ObjectSource } from '../objects.ts'
+import type { PodPaths } from '../pod-paths.ts'
+import { writeAtomically, type WriteOwner } from './atomic-writer.ts'
+import { checkHostPath } from './host-path.ts'
+import type { Mounter } from './mounter.ts'
+import { setOwnership } from './ownership.ts'
+import { payloadPlugin, referencedObjects, volumePayload } from './payload.ts'
+import { bindSubpath, unbindSubpath } from './subpath.ts'
+import type { Tokens } from './tokens.ts'
+
+/** `volume` names which; the message is worded for a FailedMount Event. */
+export class VolumeError extends CodedError {
+  readonly volume: string
+  constructor(volume: string, message: string, options: { cause?: unknown } = {}) {
+    super('VOLUME_FAILED', message, options)
+    this.volume = volume
+  }
+}
+
+export interface PodVolumes {
+  /** Throws a VolumeError for the first volume that cannot be made. */
+  setUp(pod: Stored<Pod>): Promise<void>
+  /** Brings the files of payload volumes up to date: called when an object or the pod changed, or a token falls due. */
+  refresh(pod: Stored<Pod>): Promise<void>
+  /** Wall time of the next token renewal; undefined: none. */
+  nextRefreshMs(podUid: string): number | undefined
+  /** The container's volumeMounts, subpaths bound. `expand` resolves subPathExpr; undefined: a variable is missing. */
+  mounts(pod: Stored<Pod>, container: Container, expand: (text: string) => string | undefined): Promise<Mount[]>
+  tearDown(podUid: string): Promise<void>
+}
+
+export interface PodVolumesDeps {
+  paths: PodPaths
+  mounter: Mounter
+  objects: ObjectSource
+  tokens: Tokens
+  clock: Clock
+  random: Random
+  field(pod: Stored<Pod>): FieldContext
+}
+
+export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
+  const { paths, mounter, objects, tokens, clock, random } = deps
+
+  const setUpOne = async (pod: Stored<Pod>, volume: Volume): Promise<void> => {
+    const { uid } = pod.metadata
+    if (volume.hostPath) return checkHostPath(volume.hostPath)
+    if (volume.emptyDir) {
+      const dir = paths.volume(uid, 'kubernetes.io~empty-dir', volume.name)
+      await mkdir(dir, { recursive: true, mode: 0o777 })
+      if (volume.emptyDir.medium === 'Memory') await mounter.tmpfs(dir, tmpfsOptions(pod, volume))
+      await chmod(dir, 0o777)
+      await own(dir, pod, false)
+      return
+    }
+    const plugin = payloadPlugin(volume)
+    if (plugin === undefined) throw new CodedError('VOLUME_UNSUPPORTED', `no volume plugin matched: ${volumeType(volume)} volumes are not supported on this node`)
+    const dir = paths.volume(uid, plugin, volume.name)
+    await mkdir(dir, { recursive: true, mode: 0o777 })
+    // Secrets and tokens never touch the disk.
+    if (plugin !== 'kubernetes.io~configmap') await mounter.tmpfs(dir, { mode: 0o1777 })
+    await writePayload(pod, volume, dir)
+  }
+
+  const writePayload = async (pod: Stored<Pod>, volume: Volume, dir: string): Promise<void> => {
+    const { uid, namespace = '' } = pod.metadata
+    const refs = referencedObjects([volume])
+    const configMaps = new Map<string, ConfigMap | undefined>()
+    const secrets = new Map<string, Secret | undefined>()
+    for (const name of refs.configMaps) configMaps.set(name, await objects.configMap(uid, namespace, name))
+    for (const name of refs.secrets) secrets.set(name, await objects.secret(uid, namespace, name))
+    const tokenOf = new Map<unknown, string>()
+    for (const { serviceAccountToken } of volume.projected?.sources ?? []) if (serviceAccountToken) tokenOf.set(serviceAccountToken, await tokens.get(pod, serviceAccountToken))
+    const runAs = sameRunAsUser(pod)
+    const fsGroup = pod.spec?.securityContext?.fsGroup
+    const result = volumePayload(volume, {
+      configMap: (name) => configMaps.get(name), secret: (name) => secrets.get(name), token: (projection) => tokenOf.get(projection),
+      field: deps.field(pod), fsGroup, sameRunAsUser: runAs,
+    })
+    if (!result.ok) throw new CodedError('VOLUME_PAYLOAD', result.message)
+    const owner: WriteOwner | undefined = volume.projected && runAs !== undefined && fsGroup === undefined ? { uid: runAs, gid: 0 } : undefined
+    const stamp = `${new Date(clock.nowMs()).toISOString().replace(/[-:TZ]/g, '_').slice(0, 19)}.${nameSuffix(random, 10)}`
+    const changed = await writeAtomically(dir, result.payload, stamp, owner)
+    if (changed) await own(dir, pod, true)
+  }
+
+  const own = async (dir: string, pod: Pod, readonly: boolean): Promise<void> => {
+    const gid = pod.spec?.securityContext?.fsGroup
+    if (gid === undefined) return
+    await setOwnership(dir, { gid, readonly, policy: pod.spec?.securityContext?.fsGroupChangePolicy === 'OnRootMismatch' ? 'OnRootMismatch' : 'Always' })
+  }
+
+  const pathOf = (uid: string, volume: Volume): string => {
+    if (volume.hostPath) return volume.hostPath.path
+    return paths.volume(uid, payloadPlugin(volume) ?? 'kubernetes.io~empty-dir', volume.name)
+  }
+
+  const mountOne = async (pod: Stored<Pod>, container: Container, mount: VolumeMount, index: number, expand: (text: string) => string | undefined): Promise<Mount> => {
+    const volume = pod.spec?.volumes?.find((v) => v.name === mount.name)
+    if (!volume) throw new VolumeError(mount.name, `volume "${mount.name}" of container "${container.name}" is not in the pod`)
+    const payload = payloadPlugin(volume) !== undefined
+    const subPath = mount.subPathExpr ? expand(mount.subPathExpr) : (mount.subPath ?? '')
+    if (subPath === undefined) throw new VolumeError(mount.name, `missing value for subPathExpr ${mount.subPathExpr ?? ''}`)
+    const dir = pathOf(pod.metadata.uid, volume)
+    if (volume.hostPath?.type === undefined || volume.hostPath.type === '') await ensureExists(volume, dir)
+    const hostPath = subPath === '' ? dir : await bindSubpath(mounter, { volumeDir: dir, subPath, target: paths.subpath(pod.metadata.uid, volume.name, container.name, index), readonly: payload })
+    return {
+      containerPath: mount.mountPath.startsWith('/') ? mount.mountPath : `/${mount.mountPath}`,
+      hostPath,
+      readonly: (mount.readOnly ?? false) || payload,
+      propagation: mount.mountPropagation === 'Bidirectional' ? 'bidirectional' : mount.mountPropagation === 'HostToContainer' ? 'hostToContainer' : 'private',
+    }
+  }
+
+  return {
+    async setUp(pod) {
+      for (const volume of pod.spec?.volumes ?? []) {
+        try {
+          await setUpOne(pod, volume)
+        } catch (error) {
+          throw new VolumeError(volume.name, `MountVolume.SetUp failed for volume "${volume.name}" : ${asError(error).message}`, { cause: error })
+        }
+      }
+    },
+    async refresh(pod) {
+      for (const volume of pod.spec?.volumes ?? []) {
+        const plugin = payloadPlugin(volume)
+        if (plugin === undefined) continue
+        try {
+          await writePayload(pod, volume, paths.volume(pod.metadata.uid, plugin, volume.name))
+        } catch (error) {
+          throw new VolumeError(volume.name, `MountVolume.SetUp failed for volume "${volume.name}" : ${asError(error).message}`, { cause: error })
+        }
+      }
+    },
+    nextRefreshMs: (uid) => tokens.nextRefreshMs(uid),
+    async mounts(pod, container, expand) {
+      const mounts: Mount[] = []
+      for (const [index, mount] of (container.volumeMounts ?? []).entries()) mounts.push(await mountOne(pod, container, mount, index, expand))
+      return mounts
+    },
+    async tearDown(uid) {
+      objects.release(uid)
+      tokens.release(uid)
+      const dir = paths.pod(uid)
+      // Subpaths first: they are bound on top of volumes. Never delete below a mount that is still there.
+      for (const point of await mounter.below(dir)) {
+        if (point.includes('/volume-subpaths/')) await unbindSubpath(mounter, point)
+        else await mounter.unmount(point)
+      }
+      const left = await mounter.below(dir)
+      if (left.length > 0) throw new CodedError('VOLUME_BUSY', `${left[0] ?? dir} is still mounted`)
+      await rm(join(dir, 'volume-subpaths'), { recursive: true, force: true })
+      await rm(paths.volumes(uid), { recursive: true, force: true })
+    },
+  }
+}
+
+function tmpfsOptions(pod: Pod, volume: Volume): { mode: number; sizeBytes?: number } {
+  const limits = [quantityValue(volume.emptyDir?.sizeLimit), quantityValue(podLimits(pod).memory)].filter((n) => n > 0)
+  return { mode: 0o777, ...(limits.length > 0 && { sizeBytes: Math.min(...limits) }) }
+}
+
+/** The one user that all containers run as, when the spec says so for each. */
+function sameRunAsUser(pod: Pod): number | undefined {
+  const own = pod.spec?.securityContext?.runAsUser
+  const users = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].map((c) => c.securityContext?.runAsUser ?? own)
+  return users.every((u) => u === users[0]) ? users[0] : undefined
+}
+
+/** A hostPath of no type, and anything else bound by path, is made as a directory when it is missing, as upstream's runtimes do. */
+async function ensureExists(volume: Volume, dir: string): Promise<void> {
+  if (!volume.hostPath) return
+  try {
+    await lstat(dir)
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error
+    await mkdir(dir, { recursive: true, mode: 0o755 })
+  }
+}
+
+function volumeType(volume: Volume): string {
+  return Object.keys(volume).find((key) => key !== 'name') ?? 'empty'
+}

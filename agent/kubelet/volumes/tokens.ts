@@ -1,0 +1,71 @@
+/** Service account tokens for projected volumes: requested bound to the pod, kept until 80% of their life has passed (upstream's token manager). */
+import type { Client } from '#api/client/client.ts'
+import { SERVICE_ACCOUNTS, type AuthenticationV1TokenRequest, type Pod, type ServiceAccountTokenProjection, type Stored } from '#api/types/index.ts'
+import type { Clock } from '#base/clock.ts'
+import { asError } from '#base/errors.ts'
+import type { Log } from '#base/log.ts'
+
+const LIFE_SECONDS_DEFAULT = 3_600
+const REFRESH_AT = 0.8
+/** However long a token lives, a younger one takes its place after a day. */
+const AGE_MS_MAX = 24 * 3_600_000
+
+export interface Tokens {
+  /** Rejects only when no valid token can be had. */
+  get(pod: Stored<Pod>, projection: ServiceAccountTokenProjection): Promise<string>
+  /** Wall time at which the pod's next token falls due; undefined: it has none. */
+  nextRefreshMs(podUid: string): number | undefined
+  release(podUid: string): void
+}
+
+interface Kept { token: string; expiresMs: number; refreshMs: number }
+
+export function createTokens(client: Client, { clock, log }: { clock: Clock; log: Log }): Tokens {
+  const byPod = new Map<string, Map<string, Kept>>()
+  return {
+    async get(pod, projection) {
+      const { uid } = pod.metadata
+      const key = JSON.stringify([projection.audience ?? '', projection.expirationSeconds ?? 0])
+      const kept = byPod.get(uid)?.get(key)
+      if (kept && clock.nowMs() < kept.refreshMs) return kept.token
+      try {
+        const fresh = await request(client, clock, pod, projection)
+        const tokens = byPod.get(uid) ?? new Map<string, Kept>()
+        byPod.set(uid, tokens.set(key, fresh))
+        return fresh.token
+      } catch (error) {
+        if (!kept || clock.nowMs() >= kept.expiresMs) throw error
+        log.warn('token not renewed, the present one is still valid', { pod: `${pod.metadata.namespace ?? ''}/${pod.metadata.name}`, error: asError(error) })
+        return kept.token
+      }
+    },
+    nextRefreshMs(uid) {
+      const due = [...(byPod.get(uid)?.values() ?? [])].map((k) => k.refreshMs)
+      return due.length > 0 ? Math.min(...due) : undefined
+    },
+    release: (uid) => { byPod.delete(uid) },
+  }
+}
+
+async function request(client: Client, clock: Clock, pod: Stored<Pod>, projection: ServiceAccountTokenProjection): Promise<Kept> {
+  const { name, namespace = '', uid } = pod.metadata
+  const seconds = projection.expirationSeconds ?? LIFE_SECONDS_DEFAULT
+  const askedMs = clock.nowMs()
+  const body: AuthenticationV1TokenRequest = {
+    apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest',
+    metadata: { name: pod.spec?.serviceAccountName || 'default', namespace },
+    spec: {
+      audiences: projection.audience ? [projection.audience] : [],
+      expirationSeconds: seconds,
+      boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name, uid },
+    },
+  }
+  const { status } = await client.create<AuthenticationV1TokenRequest>(SERVICE_ACCOUNTS, body, { subresource: 'token' })
+  const token = status?.token ?? ''
+  if (token === '') throw new Error('the API server answered a TokenRequest without a token')
+  const given = Date.parse(status?.expirationTimestamp ?? '')
+  const expiresMs = Number.isFinite(given) ? given : askedMs + seconds * 1000
+  // Our own clock counts, by the life asked for: the server's may differ.
+  const lifeMs = Math.max(0, Math.min(expiresMs - askedMs, seconds * 1000))
+  return { token, expiresMs, refreshMs: askedMs + Math.min(lifeMs * REFRESH_AT, AGE_MS_MAX) }
+}

@@ -15,7 +15,8 @@ export function createServerClient(store: Store, rows: Rows, transport: Transpor
   return {
     ...client,
     async get<T extends KubeObject>(ref: ResourceRef, name: string, namespace = ''): Promise<Stored<T>> {
-      if (!rows.find(ref.group, ref.version, ref.resource)) return client.get<T>(ref, name, namespace)
+      const row = rows.find(ref.group, ref.version, ref.resource)
+      if (!row || row.storedAs) return client.get<T>(ref, name, namespace)
       const kv = await store.get(storageKey(ref, namespace, name))
       if (!kv) throw new ApiError(statusObject(notFound(ref, name).body))
       return decodeStored(kv.value, { kind: ref.kind, apiVersion: apiVersionOf(ref) }, kv.modRevision) as Stored<T>

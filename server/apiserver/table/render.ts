@@ -9,7 +9,9 @@ import { jsonResponse } from '../http/response.ts'
 import { badRequest, notAcceptable } from '../http/status.ts'
 import { namesOf, type Call } from '../verbs/call.ts'
 import { listMeta, type Listed } from '../verbs/list.ts'
+import { storedNames, viewed, type Full } from '../verbs/stored.ts'
 import { convertingEncoder, parseEntry, plainEncoder, type Encoder } from '../watch/encoder.ts'
+import type { Entry } from '../watch/kind-cache.ts'
 import { columnsOf, partialMetadata, table, tableRow, type IncludeObject } from './table.ts'
 
 /** A single object's JSON answer, in another form where one is asked for. */
@@ -17,8 +19,8 @@ export async function renderObject(call: Call, response: ApiResponse, format: Ob
   if (format.as === 'object' && format.encoding === 'json') return response
   const object = JSON.parse((await collect(response.body)).toString()) as KubeObject
   // A Status (a refusal, or a deletion's success) is shown as it is.
-  const shown = object.kind === 'Status' ? object : formed(call, object, format)
-  return printed(shown, format, response.status)
+  const answer = object.kind === 'Status' ? object : formed(call, object, format)
+  return printed(answer, format, response.status)
 }
 
 function formed(call: Call, object: KubeObject, format: ObjectFormat): unknown {
@@ -38,17 +40,25 @@ export function renderList(call: Call, listed: Listed, format: ObjectFormat): Ap
   const metadata = listMeta(listed)
   switch (format.as) {
     case 'object':
-      return printed({ kind: `${of.kind}List`, apiVersion: of.apiVersion, metadata, items: listed.entries.map((e) => JSON.parse(e.bytes.toString()) as unknown) }, format, 200)
+      return printed({ kind: `${of.kind}List`, apiVersion: of.apiVersion, metadata, items: listed.entries.map((e) => listItem(call, e)) }, format, 200)
     case 'PartialObjectMetadataList':
-      return printed({ kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${format.metaVersion}`, metadata, items: listed.entries.map((e) => partialMetadata(parseEntry(e, of), format.metaVersion)) }, format, 200)
+      return printed({ kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${format.metaVersion}`, metadata, items: listed.entries.map((e) => partialMetadata(shown(call, e), format.metaVersion)) }, format, 200)
     case 'PartialObjectMetadata': throw notAcceptable(ACCEPTED)
     case 'Table': {
       const columns = columnsOf(call.row)
       const include = includeObject(call)
       const nowMs = call.parts.clock.nowMs()
-      return printed(table(columns, format.metaVersion, metadata, listed.entries.map((e) => tableRow(columns, parseEntry(e, of), include, format.metaVersion, nowMs))), format, 200)
+      return printed(table(columns, format.metaVersion, metadata, listed.entries.map((e) => tableRow(columns, shown(call, e), include, format.metaVersion, nowMs))), format, 200)
     }
   }
+}
+
+/** An entry as the requested row shows it. */
+const shown = (call: Call, entry: Entry): KubeObject => viewed(call.row, parseEntry(entry, storedNames(call.row)) as Full)
+
+function listItem(call: Call, entry: Entry): unknown {
+  const { kind: _kind, apiVersion: _apiVersion, ...item } = shown(call, entry)
+  return item
 }
 
 /** What a watch sends: objects in the accepted form, and the kind its bookmarks name. */
@@ -56,11 +66,13 @@ export function encoderFor(call: Call, format: ObjectFormat): { objects: Encoder
   const of = namesOf(call.row)
   if (format.encoding !== 'json') throw notAcceptable(['application/json;stream=watch'])
   const metaVersion = `meta.k8s.io/${format.metaVersion}`
+  const stored = storedNames(call.row)
+  const view = (object: KubeObject): KubeObject => viewed(call.row, object as Full)
   switch (format.as) {
-    case 'object': return { objects: plainEncoder(of), bookmarkOf: of }
+    case 'object': return { objects: call.row.storedAs ? convertingEncoder(`view ${of.apiVersion}`, stored, view) : plainEncoder(of), bookmarkOf: of }
     case 'PartialObjectMetadata':
       return {
-        objects: convertingEncoder(`partial ${metaVersion} ${of.apiVersion}`, of, (object) => partialMetadata(object, format.metaVersion)),
+        objects: convertingEncoder(`partial ${metaVersion} ${of.apiVersion}`, stored, (object) => partialMetadata(object, format.metaVersion)),
         bookmarkOf: { kind: 'PartialObjectMetadata', apiVersion: metaVersion },
       }
     case 'PartialObjectMetadataList': throw notAcceptable(ACCEPTED)
@@ -69,8 +81,8 @@ export function encoderFor(call: Call, format: ObjectFormat): { objects: Encoder
       const include = includeObject(call)
       const { clock } = call.parts
       return {
-        objects: convertingEncoder(`table ${metaVersion} ${include} ${of.apiVersion}`, of, (object) =>
-          table(columns, format.metaVersion, { resourceVersion: object.metadata?.resourceVersion ?? '' }, [tableRow(columns, object, include, format.metaVersion, clock.nowMs())])),
+        objects: convertingEncoder(`table ${metaVersion} ${include} ${of.apiVersion}`, stored, (object) =>
+          table(columns, format.metaVersion, { resourceVersion: object.metadata?.resourceVersion ?? '' }, [tableRow(columns, view(object), include, format.metaVersion, clock.nowMs())])),
         bookmarkOf: { kind: 'Table', apiVersion: metaVersion },
       }
     }

@@ -57,10 +57,14 @@ export function contextOf(call: Call): KindContext {
   return { nowMs: call.parts.clock.nowMs(), random: call.parts.random, user: call.user }
 }
 
-/** Where the row's objects are kept. */
-export const scopeOf = (row: KindRow): KeyScope => row.ref
+/** Where the row's objects are kept. A view keeps none of its own. */
+export const scopeOf = (row: KindRow): KeyScope => row.storedAs?.ref ?? row.ref
 
 export function cacheOf(parts: Parts, row: KindRow): Promise<KindCache> {
-  const fields = selectableFields(row)
-  return parts.caches.of({ scope: scopeOf(row), fieldsOf: fields && ((value) => fields(JSON.parse(value.toString()) as KubeObject)) })
+  const scope = scopeOf(row)
+  const ready = parts.caches.ready(scope)
+  if (ready) return Promise.resolve(ready)
+  const stored = row.storedAs ? (parts.rows.find(row.storedAs.ref.group, row.storedAs.ref.version, row.storedAs.ref.resource) ?? row) : row
+  const fields = selectableFields(stored)
+  return parts.caches.of({ scope, fieldsOf: fields && ((value) => fields(JSON.parse(value.toString()) as KubeObject)) })
 }

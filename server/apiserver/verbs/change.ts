@@ -13,6 +13,7 @@ import { admit } from './admit.ts'
 import { contextOf, scopeOf, type Call } from './call.ts'
 import { ownFields, sameButTimes } from './managed-fields.ts'
 import type { WriteOptions } from './options.ts'
+import { reserve } from './reserve.ts'
 import { decodeHeld, put, remove, storedResponse, type Full } from './stored.ts'
 import { assertUpdatable } from './validity.ts'
 
@@ -61,10 +62,10 @@ async function tryChange(call: Call, wanted: Change, key: string, kv: KeyValue):
   carryMeta(object.metadata, old.metadata)
   object.metadata.resourceVersion = old.metadata.resourceVersion ?? ''
   row.strategy.defaults?.(object)
+  if (wanted.fields === 'update') ownFields(call, old, object, wanted.options)
   const admission = { operation: 'UPDATE', name: info.name, object, old, dryRun: wanted.options.dryRun } as const
   if (wanted.part !== 'raw') await admit(call, 'mutate', admission)
   prepare(call, object, old, wanted.part)
-  if (wanted.fields === 'update') ownFields(call, old, object, wanted.options)
   if (wanted.part === 'main' || wanted.part === 'status') assertUpdatable(call, object, old, wanted.part)
   if (wanted.part === 'main') for (const text of row.strategy.warnings?.(object) ?? []) call.warn(text)
   if (wanted.part !== 'raw') await admit(call, 'validate', admission)
@@ -73,10 +74,15 @@ async function tryChange(call: Call, wanted: Change, key: string, kv: KeyValue):
     return gone.ok ? { ok: true, changed: { object, value: kv.value, revision: gone.revision, deleted: true } } : { ok: false, pinned, current: gone.current }
   }
   if (isUnchanged(object, old)) return { ok: true, changed: { object: old, value: kv.value, revision: kv.modRevision, deleted: false } }
-  const written = await put(call, key, object, kv, wanted.options.dryRun)
-  return written.ok
-    ? { ok: true, changed: { object, value: written.value, revision: written.revision, deleted: false } }
-    : { ok: false, pinned, current: written.current }
+  const reservation = wanted.part === 'main' ? reserve(call, object, old, wanted.options.dryRun) : undefined
+  try {
+    const written = await put(call, key, object, kv, wanted.options.dryRun)
+    if (!written.ok) return { ok: false, pinned, current: written.current }
+    reservation?.commit()
+    return { ok: true, changed: { object, value: written.value, revision: written.revision, deleted: false } }
+  } finally {
+    reservation?.rollback()
+  }
 }
 
 /** Whether the caller pinned a resourceVersion. Throws when the object is not the one stored. */

@@ -9,6 +9,7 @@ import { readObject } from './body.ts'
 import { contextOf, scopeOf, type Call } from './call.ts'
 import { ownFields } from './managed-fields.ts'
 import { parseWriteOptions, type WriteOptions } from './options.ts'
+import { reserve } from './reserve.ts'
 import { put, storedResponse, type Full } from './stored.ts'
 import { assertCreatable } from './validity.ts'
 
@@ -31,19 +32,27 @@ export async function insert(call: Call, object: Full, options: WriteOptions, ho
   // Mutators see the object as it would be stored: defaults, namespace and name in place.
   if (generates) meta.name = generatedName(call, meta.generateName ?? '')
   row.strategy.defaults?.(object)
+  if (how === 'Update') ownFields(call, undefined, object, options)
   await admit(call, 'mutate', { operation: 'CREATE', name: meta.name ?? '', object, old: undefined, dryRun: options.dryRun })
   freshMeta(call, object)
   row.strategy.prepareCreate?.(object, contextOf(call))
-  if (how === 'Update') ownFields(call, undefined, object, options)
   assertCreatable(call, object)
   for (const text of row.strategy.warnings?.(object) ?? []) call.warn(text)
   await admit(call, 'validate', { operation: 'CREATE', name: meta.name ?? '', object, old: undefined, dryRun: options.dryRun })
-  for (let attempt = 1; ; attempt++) {
-    const written = await put(call, storageKey(scopeOf(row), info.namespace, meta.name ?? ''), object, undefined, options.dryRun)
-    if (written.ok) return storedResponse(row, written.value, written.revision, 201)
-    if (!generates) throw alreadyExists(row.ref, meta.name ?? '')
-    if (attempt === GENERATE_ATTEMPTS) throw generateNameClash(row.ref, meta.name ?? '')
-    meta.name = generatedName(call, meta.generateName ?? '')
+  const reservation = reserve(call, object, undefined, options.dryRun)
+  try {
+    for (let attempt = 1; ; attempt++) {
+      const written = await put(call, storageKey(scopeOf(row), info.namespace, meta.name ?? ''), object, undefined, options.dryRun)
+      if (written.ok) {
+        reservation.commit()
+        return storedResponse(row, written.value, written.revision, 201)
+      }
+      if (!generates) throw alreadyExists(row.ref, meta.name ?? '')
+      if (attempt === GENERATE_ATTEMPTS) throw generateNameClash(row.ref, meta.name ?? '')
+      meta.name = generatedName(call, meta.generateName ?? '')
+    }
+  } finally {
+    reservation.rollback()
   }
 }
 

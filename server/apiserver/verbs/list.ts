@@ -6,7 +6,7 @@ import type { ApiResponse } from '#api/client/transport.ts'
 import { hasCode } from '#base/errors.ts'
 import { apiVersionOf } from '#api/types/index.ts'
 import { forbidden as forbiddenField, invalid as invalidField, notSupported, type FieldError } from '../field-error.ts'
-import { negotiateObject, type ObjectFormat } from '../http/negotiate.ts'
+import { negotiateObject } from '../http/negotiate.ts'
 import { badRequest, expired, futureRevision, invalid, StatusError, tooOld } from '../http/status.ts'
 import { JSON_TYPE } from '../http/response.ts'
 import { prefixOf, storageKey } from '../storage/keys.ts'
@@ -47,7 +47,7 @@ export async function list(call: Call): Promise<ApiResponse> {
   const selection = parseSelection(row, info.namespace, query.text('labelSelector'), fieldSelectorOf(call))
   const options = parseListOptions(call)
   const listed = await gather(call, selection, options)
-  return format.as === 'object' && format.encoding === 'json' ? printList(call, selection, listed) : renderList(call, listed, format satisfies ObjectFormat)
+  return format.as === 'object' && format.encoding === 'json' && !row.storedAs ? printList(call, selection, listed) : renderList(call, listed, format)
 }
 
 /** A watch path with a name (`/watch/pods/x`) is a field selector. */

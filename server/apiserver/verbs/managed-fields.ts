@@ -1,5 +1,7 @@
 /** metadata.managedFields on every write: who set which field. */
-import type { ObjectMeta } from '#api/types/index.ts'
+import { builtinSchema } from '#api/schema/index.ts'
+import { apiVersionOf, type ObjectMeta } from '#api/types/index.ts'
+import { trackUpdate } from '../patch/apply/track-update.ts'
 import { equalJson } from '../storage/equal.ts'
 import type { Call } from './call.ts'
 import type { WriteOptions } from './options.ts'
@@ -7,9 +9,16 @@ import type { Full } from './stored.ts'
 
 type ManagedFields = ObjectMeta['managedFields']
 
-/** Writes managedFields into `object` for a create (old undefined) or an update. */
-export function ownFields(_call: Call, old: Full | undefined, object: Full, _options: WriteOptions): void {
-  if (old?.metadata.managedFields) object.metadata.managedFields = old.metadata.managedFields
+/**
+ * Writes managedFields into `object` for a create (old undefined) or an update: what differs from `old` is the
+ * manager's from now on. After defaults, before mutating admission, as upstream's.
+ */
+export function ownFields(call: Call, old: Full | undefined, object: Full, options: WriteOptions): void {
+  const { row, info, parts } = call
+  trackUpdate({
+    live: old, next: object, manager: options.fieldManager, subresource: info.subresource, apiVersion: apiVersionOf(row.ref),
+    nowMs: parts.clock.nowMs(), schema: builtinSchema, model: row.model, hasStatus: row.subresources.includes('status'),
+  })
 }
 
 /** Equal but for when: such a write changes nothing. */

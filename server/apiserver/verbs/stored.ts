@@ -1,10 +1,10 @@
 /** Reading and writing one object of a row: the only place where verbs meet the store. */
 import type { ApiResponse } from '#api/client/transport.ts'
-import type { KubeObject, ObjectMeta } from '#api/types/index.ts'
+import { apiVersionOf, type KubeObject, type ObjectMeta } from '#api/types/index.ts'
 import { CodedError } from '#base/errors.ts'
 import type { KeyValue, Op, Revision } from '#server/store/store.ts'
 import { insufficientStorage, notFound, StatusError, unavailable, internal } from '../http/status.ts'
-import { JSON_TYPE } from '../http/response.ts'
+import { JSON_TYPE, jsonResponse } from '../http/response.ts'
 import { decodeStored, encodeStored, objectStart, spliceObject } from '../storage/bytes.ts'
 import { storageKey } from '../storage/keys.ts'
 import type { KindRow } from '../kind.ts'
@@ -31,7 +31,15 @@ export async function readHeld(call: Call): Promise<Held> {
 }
 
 export function decodeHeld(row: KindRow, kv: KeyValue): Full {
-  return decodeStored(kv.value, namesOf(row), kv.modRevision)
+  return viewed(row, decodeStored(kv.value, storedNames(row), kv.modRevision))
+}
+
+/** Kind and apiVersion of what is stored for the row. */
+export const storedNames = (row: KindRow): { kind: string; apiVersion: string } => (row.storedAs ? { kind: row.storedAs.ref.kind, apiVersion: apiVersionOf(row.storedAs.ref) } : namesOf(row))
+
+/** A stored object as the row shows it. */
+export function viewed(row: KindRow, stored: Full): Full {
+  return row.storedAs ? { ...row.storedAs.fromStored(stored), ...namesOf(row), metadata: stored.metadata } : stored
 }
 
 export type Written =
@@ -41,7 +49,8 @@ export type Written =
 
 /** Puts `object`, asserting what is there (undefined: nothing). A dry run looks, but does not write. */
 export async function put(call: Call, key: string, object: Full, over: KeyValue | undefined, dryRun: boolean): Promise<Written> {
-  const value = encodeStored(object, call.row.model)
+  const { storedAs, model } = call.row
+  const value = storedAs ? encodeStored({ ...storedAs.toStored(object), metadata: object.metadata }, storedAs.model) : encodeStored(object, model)
   if (dryRun) {
     const current = await call.parts.store.get(key)
     return current?.modRevision === over?.modRevision ? { ok: true, revision: over?.modRevision ?? 0, value } : { ok: false, current }
@@ -53,7 +62,9 @@ export async function put(call: Call, key: string, object: Full, over: KeyValue 
 /** Removes what `over` is. */
 export async function remove(call: Call, over: KeyValue, object: Full, dryRun: boolean): Promise<{ ok: true; revision: Revision } | { ok: false; current: KeyValue | undefined }> {
   if (dryRun) return { ok: true, revision: over.modRevision }
-  return commit(call, over.key, { kind: 'delete', key: over.key }, over.modRevision, call.row.lazy?.(object) ?? false)
+  const gone = await commit(call, over.key, { kind: 'delete', key: over.key }, over.modRevision, call.row.lazy?.(object) ?? false)
+  if (gone.ok) call.row.allocator?.release(decodeHeld(call.row, over))
+  return gone
 }
 
 async function commit(call: Call, key: string, op: Op, modRevision: Revision, lazy: boolean): Promise<{ ok: true; revision: Revision } | { ok: false; current: KeyValue | undefined }> {
@@ -63,6 +74,7 @@ async function commit(call: Call, key: string, op: Op, modRevision: Revision, la
 
 /** The answer to a single-object request, spliced from stored bytes. */
 export function storedResponse(row: KindRow, value: Buffer, revision: Revision, status = 200): ApiResponse {
+  if (row.storedAs) return jsonResponse(viewed(row, decodeStored(value, storedNames(row), revision)), status)
   return { status, headers: { 'content-type': JSON_TYPE }, body: spliceObject(objectStart(namesOf(row)), value, revision) }
 }
 

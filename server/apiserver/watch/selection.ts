@@ -29,18 +29,24 @@ export function parseSelection(row: KindRow, namespace: string, labelText: strin
   for (const { field } of fields.selector.terms) {
     if (field !== 'metadata.name' && field !== 'metadata.namespace' && !row.strategy.selectableFields?.[field]) throw badRequest(`field label not supported: ${field}`)
   }
+  const read = fieldReader(row)
   const byLabel = labels.selector.requirements.length > 0
   const byField = fields.selector.terms.length > 0
   return {
     namespace, labels: labels.selector, fields: fields.selector, name: requiredFieldValue(fields.selector, 'metadata.name'),
-    matches: byLabel || byField ? (entry) => (!byLabel || labels.selector.matches(entry.labels)) && (!byField || fields.selector.matches((f) => fieldOf(entry, f))) : undefined,
+    matches: byLabel || byField ? (entry) => (!byLabel || labels.selector.matches(entry.labels)) && (!byField || fields.selector.matches((f) => read(entry, f))) : undefined,
   }
 }
 
-function fieldOf(entry: Entry, field: string): string {
-  if (field === 'metadata.name') return entry.name
-  if (field === 'metadata.namespace') return entry.namespace
-  return entry.fields?.[field] ?? ''
+function fieldReader(row: KindRow): (entry: Entry, field: string) => string {
+  const { storedAs } = row
+  return (entry, field) => {
+    if (field === 'metadata.name') return entry.name
+    if (field === 'metadata.namespace') return entry.namespace
+    // The cache knows the stored kind's fields; a view's own are read off the object.
+    if (storedAs) return row.strategy.selectableFields?.[field]?.(storedAs.fromStored(JSON.parse(entry.bytes.toString()) as KubeObject)) ?? ''
+    return entry.fields?.[field] ?? ''
+  }
 }
 
 /** The one name an equality on metadata.name asks for: authorization of a list or watch then names it. '' when none. */

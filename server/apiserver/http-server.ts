@@ -1,0 +1,166 @@
+/**
+ * The one port of a server: TLS with client certificates asked for but not demanded, and by ALPN HTTP/2, HTTP/1.1 or
+ * an agent's tunnel. Adapts the network to the transport-neutral handler; knows no resources.
+ */
+import type { Server as Http1Server } from 'node:http'
+import type { ServerHttp2Session } from 'node:http2'
+import type { AddressInfo, Socket } from 'node:net'
+import type { Server as TlsServer, TLSSocket } from 'node:tls'
+import type { Clock } from '#base/clock.ts'
+import { CodedError, asError } from '#base/errors.ts'
+import type { Log } from '#base/log.ts'
+import type { ApiServer } from './app.ts'
+import { flatHeaders, serveHttp1 } from './http/http1.ts'
+import { serveHttp2 } from './http/http2.ts'
+import { peerOf } from './http/peer.ts'
+
+export interface TlsMaterial {
+  /** PEM, the server's certificate with its intermediates. */
+  cert: string
+  key: string
+  /** PEM of the CA that client certificates are checked against. */
+  clientCa: string
+}
+
+export interface HttpServerOptions {
+  api: ApiServer
+  tls: TlsMaterial
+  clock: Clock
+  log: Log
+  /** Sockets of other protocols by their ALPN name, e.g. `skiff-tunnel/1`. The handler owns the socket from then on. */
+  protocols?: Readonly<Record<string, (socket: TLSSocket) => void>>
+  limits?: Partial<HttpLimits>
+}
+
+export interface HttpLimits {
+  /** Upstream's limit of a request body. */
+  bodyBytesMax: number
+  handshakeTimeoutMs: number
+  /** All of a request's headers must be there this long after its first byte. */
+  headersTimeoutMs: number
+  /** All of a request's body must be there by then. */
+  bodyTimeoutMs: number
+  idleTimeoutMs: number
+  streamsPerConnectionMax: number
+  connectionsMax: number
+  /** What is still in flight after this is cut. */
+  closeTimeoutMs: number
+}
+
+export const HTTP_LIMITS: HttpLimits = {
+  bodyBytesMax: 3 * 1024 * 1024, handshakeTimeoutMs: 10_000, headersTimeoutMs: 15_000, bodyTimeoutMs: 60_000, idleTimeoutMs: 180_000,
+  streamsPerConnectionMax: 250, connectionsMax: 10_000, closeTimeoutMs: 8_000,
+}
+
+export interface HttpServer {
+  /** Resolves with the port bound. Rejects with `PORT_IN_USE` or `CANNOT_LISTEN`, which name the address. */
+  listen(port: number, host: string): Promise<number>
+  /** New certificates for connections from now on. */
+  updateTls(tls: TlsMaterial): void
+  /** No new connections, /readyz fails, watches end, what is in flight is finished or cut after closeTimeoutMs. Twice is fine. */
+  close(): Promise<void>
+}
+
+export async function createHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+  const [{ createServer: createTls }, { createServer: createHttp1 }, { performServerHandshake }] = await Promise.all([import('node:tls'), import('node:http'), import('node:http2')])
+  const limits = { ...HTTP_LIMITS, ...options.limits }
+  const { api, clock, protocols = {} } = options
+  const log = options.log.with('http')
+  const open = new Set<TLSSocket>()
+  const sessions = new Set<ServerHttp2Session>()
+  const state: { closing: Promise<void> | undefined } = { closing: undefined }
+
+  const http1: Http1Server = createHttp1({
+    headersTimeout: limits.headersTimeoutMs, requestTimeout: limits.bodyTimeoutMs, keepAliveTimeout: limits.idleTimeoutMs, connectionsCheckingInterval: 5_000,
+    shouldUpgradeCallback: (req) => api.mayUpgrade(req.url ?? '/'),
+  })
+  const http1Options = { api, bodyBytesMax: limits.bodyBytesMax, isStopping: () => state.closing !== undefined }
+  http1.on('request', (req, res) => void serveHttp1(http1Options, peerOfConnection(req.socket as TLSSocket), req, res))
+  http1.on('upgrade', (req, socket, head) => {
+    const gone = new AbortController()
+    socket.on('close', () => gone.abort())
+    void api.upgrade({ method: req.method ?? 'GET', path: req.url ?? '/', headers: flatHeaders(req), signal: gone.signal, peer: peerOfConnection(req.socket as TLSSocket) }, socket, head)
+  })
+  // It never listens itself; this is what starts its checks of slow headers and bodies.
+  http1.emit('listening')
+
+  const serve2 = (socket: TLSSocket): void => {
+    const session = performServerHandshake(socket, { settings: { maxConcurrentStreams: limits.streamsPerConnectionMax, initialWindowSize: 256 * 1024 } })
+    sessions.add(session)
+    let streams = 0
+    session.on('stream', (stream) => { streams++; stream.on('close', () => { streams-- }) })
+    session.setTimeout(limits.idleTimeoutMs, () => { if (streams === 0) session.close() })
+    session.on('error', (error) => log.debug('an HTTP/2 connection failed', { error }))
+    session.on('close', () => sessions.delete(session))
+    serveHttp2({ api, clock, bodyBytesMax: limits.bodyBytesMax, bodyTimeoutMs: limits.bodyTimeoutMs }, session, peerOfConnection(socket))
+    if (state.closing) session.close()
+  }
+
+  const server: TlsServer = createTls({
+    ...secureOptions(options.tls), requestCert: true, rejectUnauthorized: false, ALPNProtocols: ['h2', 'http/1.1', ...Object.keys(protocols)],
+    handshakeTimeout: limits.handshakeTimeoutMs, allowHalfOpen: true, noDelay: true, minVersion: 'TLSv1.2',
+  })
+  server.maxConnections = limits.connectionsMax
+  server.on('tlsClientError', (error, socket: TLSSocket) => {
+    log.debug('a TLS handshake failed', { error })
+    socket.destroy()
+  })
+  server.on('secureConnection', (socket) => {
+    open.add(socket)
+    socket.on('close', () => open.delete(socket))
+    socket.on('error', (error) => log.debug('a connection failed', { error }))
+    const protocol = socket.alpnProtocol || 'http/1.1'
+    const other = Object.hasOwn(protocols, protocol) ? protocols[protocol] : undefined
+    if (other) other(socket)
+    else if (protocol === 'h2') serve2(socket)
+    else http1.emit('connection', socket)
+  })
+
+  const shutDown = async (): Promise<void> => {
+    api.stopping()
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+    http1.closeIdleConnections()
+    for (const session of sessions) session.close()
+    api.close()
+    const deadline = new Promise<'late'>((resolve) => clock.after(limits.closeTimeoutMs, () => resolve('late')))
+    if ((await Promise.race([closed, deadline])) === 'late') {
+      log.warn('connections still open at shutdown are cut', { connections: open.size })
+      for (const session of sessions) session.destroy()
+      for (const socket of open) socket.destroy()
+      await closed
+    }
+    http1.close()
+  }
+
+  return {
+    listen: (port, host) => listen(server, port, host, log),
+    updateTls: (tls) => server.setSecureContext(secureOptions(tls)),
+    close: () => (state.closing ??= shutDown()),
+  }
+}
+
+const secureOptions = ({ cert, key, clientCa }: TlsMaterial) => ({ cert, key, ca: clientCa })
+
+const peers = new WeakMap<Socket, ReturnType<typeof peerOf>>()
+
+/** Read off the certificate once per connection. */
+function peerOfConnection(socket: TLSSocket): ReturnType<typeof peerOf> {
+  let peer = peers.get(socket)
+  if (!peer) peers.set(socket, (peer = peerOf(socket)))
+  return peer
+}
+
+function listen(server: TlsServer, port: number, host: string, log: Log): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      reject(error.code === 'EADDRINUSE'
+        ? new CodedError('PORT_IN_USE', `${host}:${port} is in use by another process: stop it, or choose another port with --https-listen-port`, { cause: error })
+        : new CodedError('CANNOT_LISTEN', `cannot listen on ${host}:${port}: ${error.message}`, { cause: error }))
+    })
+    server.listen(port, host, () => {
+      server.removeAllListeners('error')
+      server.on('error', (error) => log.error('the listening socket failed', { error: asError(error) }))
+      resolve((server.address() as AddressInfo).port)
+    })
+  })
+}

@@ -1,0 +1,105 @@
+/** HTTP/1.1 requests to the handler and back. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { isBodyStream, type ApiResponse, type BodySink } from '#api/client/transport.ts'
+import type { ApiServer } from '../app.ts'
+import type { Peer } from '../middleware/authenticate.ts'
+import { statusResponse } from './response.ts'
+import { readBody, sized, wantsGzip, writeAll, writeGzipped } from './send.ts'
+import { tooLarge } from './status.ts'
+
+export interface Http1Options {
+  api: ApiServer
+  bodyBytesMax: number
+  isStopping: () => boolean
+}
+
+export async function serveHttp1(options: Http1Options, peer: Peer, req: IncomingMessage, res: ServerResponse): Promise<void> {
+  const { api, bodyBytesMax } = options
+  const gone = new AbortController()
+  res.on('close', () => { if (!res.writableFinished) gone.abort() })
+  const headers = flatHeaders(req)
+  const method = req.method ?? 'GET'
+  const length = headers['content-length']
+  const hasBody = (length !== undefined && length !== '0') || headers['transfer-encoding'] !== undefined
+  const body = hasBody ? await readBody(req, bodyBytesMax, length === undefined ? undefined : Number(length)) : undefined
+  if (body?.kind === 'gone') return
+  if (options.isStopping()) res.shouldKeepAlive = false
+  if (body?.kind === 'too-large') {
+    // What is still coming is not read: the connection cannot be used again.
+    res.shouldKeepAlive = false
+    res.on('finish', () => req.socket.destroySoon())
+    return send(res, req, method, undefined, statusResponse(tooLarge(bodyBytesMax).body))
+  }
+  const response = await api.handle({ method, path: req.url ?? '/', headers, signal: gone.signal, peer, ...(body && { body: body.bytes }) })
+  if (!res.destroyed) send(res, req, method, headers['accept-encoding'], response)
+}
+
+/** Node joins repeated headers already; what stays an array is joined here. */
+export function flatHeaders(req: IncomingMessage): Record<string, string> {
+  const { headers } = req
+  for (const name in headers) if (Array.isArray(headers[name])) headers[name] = headers[name].join(', ')
+  return headers as Record<string, string>
+}
+
+function send(res: ServerResponse, req: IncomingMessage, method: string, acceptEncoding: string | undefined, response: ApiResponse): void {
+  if (isBodyStream(response.body)) {
+    if (req.httpVersionMinor === 0) res.shouldKeepAlive = false
+    else response.headers['transfer-encoding'] = 'chunked'
+    res.writeHead(response.status, response.headers)
+    res.flushHeaders()
+    response.body.start(req.httpVersionMinor === 0 ? plainSink(res) : chunkedSink(res))
+    return
+  }
+  if (wantsGzip(method, acceptEncoding, response)) {
+    res.writeHead(response.status, { ...response.headers, 'content-encoding': 'gzip', vary: 'Accept-Encoding' })
+    writeGzipped(res, sized(response.body).chunks).catch(() => res.destroy())
+    return
+  }
+  const { chunks, bytes } = sized(response.body)
+  response.headers['content-length'] = String(bytes)
+  res.writeHead(response.status, response.headers)
+  if (chunks.length === 1) res.end(chunks[0])
+  else writeAll(res, chunks)
+}
+
+/**
+ * Chunks framed by ourselves: the same event goes to many watchers, so its frame is made once and each watcher costs one
+ * write to its socket.
+ */
+const frames = new WeakMap<Buffer, Buffer>()
+
+function framed(chunk: Buffer): Buffer {
+  let frame = frames.get(chunk)
+  if (!frame) {
+    frame = Buffer.concat([Buffer.from(`${chunk.length.toString(16)}\r\n`), chunk, CRLF])
+    frames.set(chunk, frame)
+  }
+  return frame
+}
+
+const CRLF = Buffer.from('\r\n')
+
+function chunkedSink(res: ServerResponse): BodySink {
+  const { socket } = res
+  return {
+    write(chunk) {
+      if (!socket || socket.destroyed || chunk.length === 0) return true
+      return socket.write(framed(chunk))
+    },
+    onDrain(fn) {
+      socket?.on('drain', fn)
+      res.on('close', () => socket?.off('drain', fn))
+    },
+    end: () => { res.end() },
+    fail: () => { socket?.destroy() },
+  }
+}
+
+function plainSink(res: ServerResponse): BodySink {
+  return {
+    write: (chunk) => res.write(chunk),
+    onDrain: (fn) => { res.on('drain', fn) },
+    end: () => { res.end() },
+    fail: () => { res.destroy() },
+  }
+}

@@ -1,0 +1,88 @@
+/** HTTP/2 streams to the handler and back. */
+import type { Http2Session, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
+import { isBodyStream, type ApiResponse, type BodySink } from '#api/client/transport.ts'
+import type { Clock } from '#base/clock.ts'
+import type { ApiServer } from '../app.ts'
+import type { Peer } from '../middleware/authenticate.ts'
+import { statusResponse } from './response.ts'
+import { readBody, sized, wantsGzip, writeAll, writeGzipped } from './send.ts'
+import { methodNotAllowed, tooLarge } from './status.ts'
+
+export interface Http2Options {
+  api: ApiServer
+  clock: Clock
+  bodyBytesMax: number
+  /** A body must be complete by then: slow senders hold a stream otherwise. */
+  bodyTimeoutMs: number
+}
+
+const NO_ERROR = 0
+const CANCEL = 8
+
+export function serveHttp2(options: Http2Options, session: Http2Session, peer: Peer): void {
+  session.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number) => {
+    stream.on('error', () => { /* The client reset it; 'close' follows and aborts the request. */ })
+    void serveStream(options, peer, stream, headers, (flags & END_STREAM) !== 0)
+  })
+}
+
+const END_STREAM = 1
+
+async function serveStream(options: Http2Options, peer: Peer, stream: ServerHttp2Stream, raw: IncomingHttpHeaders, isEnded: boolean): Promise<void> {
+  const { api, clock, bodyBytesMax, bodyTimeoutMs } = options
+  const gone = new AbortController()
+  stream.on('close', () => { if (!stream.writableFinished) gone.abort() })
+  const method = raw[':method'] ?? 'GET'
+  const path = raw[':path']
+  if (path === undefined || method === 'CONNECT') return send(stream, method, undefined, statusResponse(methodNotAllowed().body))
+  const headers = flatHeaders(raw)
+  const cancelDeadline = isEnded ? () => {} : clock.after(bodyTimeoutMs, () => stream.close(CANCEL))
+  const length = headers['content-length']
+  const body = isEnded ? undefined : await readBody(stream, bodyBytesMax, length === undefined ? undefined : Number(length))
+  cancelDeadline()
+  if (body?.kind === 'gone') return
+  if (body?.kind === 'too-large') {
+    stream.on('finish', () => stream.close(NO_ERROR))
+    return send(stream, method, undefined, statusResponse(tooLarge(bodyBytesMax).body))
+  }
+  const response = await api.handle({ method, path, headers, signal: gone.signal, peer, ...(body && body.bytes.length > 0 && { body: body.bytes }) })
+  if (!stream.destroyed && !stream.closed) send(stream, method, headers['accept-encoding'], response)
+}
+
+function flatHeaders(raw: IncomingHttpHeaders): Record<string, string> {
+  const headers: Record<string, string> = {}
+  for (const name in raw) {
+    const value = raw[name]
+    if (name.charCodeAt(0) !== COLON && value !== undefined) headers[name] = Array.isArray(value) ? value.join(', ') : value
+  }
+  return headers
+}
+
+const COLON = 0x3a
+
+function send(stream: ServerHttp2Stream, method: string, acceptEncoding: string | undefined, response: ApiResponse): void {
+  const head = { ':status': response.status, ...response.headers }
+  if (isBodyStream(response.body)) {
+    stream.respond(head)
+    response.body.start(sinkOf(stream))
+    return
+  }
+  if (wantsGzip(method, acceptEncoding, response)) {
+    stream.respond({ ...head, 'content-encoding': 'gzip', vary: 'Accept-Encoding' })
+    writeGzipped(stream, sized(response.body).chunks).catch(() => stream.close(CANCEL))
+    return
+  }
+  const { chunks, bytes } = sized(response.body)
+  stream.respond({ ...head, 'content-length': bytes })
+  if (chunks.length === 1) stream.end(chunks[0])
+  else writeAll(stream, chunks)
+}
+
+function sinkOf(stream: ServerHttp2Stream): BodySink {
+  return {
+    write: (chunk) => stream.destroyed || stream.write(chunk),
+    onDrain: (fn) => { stream.on('drain', fn) },
+    end: () => { stream.end() },
+    fail: () => { stream.close(CANCEL) },
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * The agents' outbound connections, as the server holds them: each agent dials, proves its node's name by its
+ * certificate, and from then on the server opens CONNECT streams down that connection (HTTP/2, roles reversed).
+ */
+import type { ClientHttp2Session } from 'node:http2'
+import type { Duplex } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
+import type { Clock } from '#base/clock.ts'
+import { asError, CodedError } from '#base/errors.ts'
+import type { Log } from '#base/log.ts'
+import { peerOf } from '../http/peer.ts'
+import { KUBELET, type NodeConnector } from './connector.ts'
+
+export const TUNNEL_ALPN = 'skiff-tunnel/1'
+
+const NODE_USER = 'system:node:'
+const NODES_GROUP = 'system:nodes'
+/** The agent answers a CONNECT within this; a link that is dead but not yet noticed shows here. */
+const CONNECT_TIMEOUT_MS = 10_000
+/** A link that does not answer is dropped, so that the agent's next dial takes its place. */
+const PING_EVERY_MS = 30_000
+const PING_TIMEOUT_MS = 15_000
+/** Read ahead per stream: logs and copies fill a fast link without holding much. */
+const WINDOW_BYTES = 1024 * 1024
+
+export interface TunnelHub extends NodeConnector {
+  /** Takes over an agent's connection (ALPN skiff-tunnel/1); destroys it when the certificate is not a node's. */
+  accept(socket: TLSSocket): void
+  connected(): string[]
+  isConnected(nodeName: string): boolean
+  close(): void
+}
+
+export function createTunnelHub(options: { clock: Clock; log: Log }): TunnelHub {
+  const { clock } = options
+  const log = options.log.with('tunnel-hub')
+  const links = new Map<string, ClientHttp2Session>()
+  const state = { closed: false }
+
+  async function open(node: string, socket: TLSSocket): Promise<void> {
+    const { connect } = await import('node:http2')
+    const session = connect('https://node', { createConnection: () => socket, settings: { initialWindowSize: WINDOW_BYTES, enablePush: false } })
+    // The newest connection is the live one: the agent redials only after it gave up on the other.
+    links.get(node)?.destroy()
+    links.set(node, session)
+    log.info('node connected', { node, remoteAddress: socket.remoteAddress })
+    const stopPings = keepAlive(session, clock, () => {
+      log.info('node does not answer pings', { node })
+      session.destroy()
+    })
+    session.on('error', (error) => log.debug('node connection failed', { node, error }))
+    session.on('close', () => {
+      stopPings()
+      socket.destroy()
+      if (links.get(node) !== session) return
+      links.delete(node)
+      log.info('node disconnected', { node })
+    })
+  }
+
+  return {
+    accept(socket) {
+      const peer = peerOf(socket)
+      const certificate = 'certificate' in peer ? peer.certificate : undefined
+      const name = certificate?.commonName ?? ''
+      if (state.closed || !name.startsWith(NODE_USER) || name === NODE_USER || !certificate?.organizations.includes(NODES_GROUP)) {
+        log.warn('refused a tunnel: its certificate is not a node\'s', { commonName: name, remoteAddress: socket.remoteAddress })
+        socket.destroy()
+        return
+      }
+      open(name.slice(NODE_USER.length), socket).catch((error: unknown) => {
+        log.warn('a tunnel could not be set up', { error: asError(error) })
+        socket.destroy()
+      })
+    },
+    connect(nodeName, authority = KUBELET) {
+      const session = links.get(nodeName)
+      if (!session || session.destroyed || session.closed) {
+        return Promise.reject(new CodedError('NODE_NOT_CONNECTED', `node ${JSON.stringify(nodeName)} is not connected to this server`, { details: { node: nodeName } }))
+      }
+      return openStream(session, clock, nodeName, authority)
+    },
+    connected: () => [...links.keys()].sort(),
+    isConnected: (nodeName) => links.has(nodeName),
+    close() {
+      state.closed = true
+      for (const session of links.values()) session.destroy()
+    },
+  }
+}
+
+function openStream(session: ClientHttp2Session, clock: Clock, node: string, authority: string): Promise<Duplex> {
+  return new Promise((resolve, reject) => {
+    const stream = session.request({ ':method': 'CONNECT', ':authority': authority }, { endStream: false })
+    const fail = (because: string, cause?: unknown) => {
+      cancel()
+      stream.destroy()
+      reject(new CodedError('NODE_REFUSED', `node ${JSON.stringify(node)}: ${because}`, { cause }))
+    }
+    const cancel = clock.after(CONNECT_TIMEOUT_MS, () => fail(`no answer within ${CONNECT_TIMEOUT_MS / 1000} s`))
+    const onError = (error: Error) => fail(error.message, error)
+    stream.once('error', onError)
+    stream.once('response', (headers) => {
+      const status = Number(headers[':status'])
+      if (status !== 200) return fail(`its agent refused ${authority} with status ${status}`)
+      cancel()
+      stream.off('error', onError)
+      resolve(stream)
+    })
+    stream.once('close', () => fail('the connection closed'))
+  })
+}
+
+/** Returns what stops it. */
+function keepAlive(session: ClientHttp2Session, clock: Clock, onDead: () => void): () => void {
+  let cancel = () => {}
+  const ping = () => {
+    if (session.destroyed) return
+    cancel = clock.after(PING_TIMEOUT_MS, onDead)
+    const sent = session.ping((error) => {
+      cancel()
+      if (!error && !session.destroyed) cancel = clock.after(PING_EVERY_MS, ping)
+    })
+    if (!sent) onDead()
+  }
+  cancel = clock.after(PING_EVERY_MS, ping)
+  return () => cancel()
+}

@@ -13,6 +13,7 @@ import type { Clock } from '#base/clock.ts'
 import { asError, CodedError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
+import { API_SERVER_NAME } from '../join/probe.ts'
 
 export const TUNNEL_ALPN = 'skiff-tunnel/1'
 
@@ -65,7 +66,7 @@ function dial(options: TunnelOptions, signal: AbortSignal): Promise<TLSSocket> {
   const { ca, cert, key } = options.credentials()
   return new Promise((resolve, reject) => {
     const host = url.hostname.replace(/^\[|\]$/g, '')
-    const socket = connect({ host, port: Number(url.port || 443), ca, cert, key, ALPNProtocols: [TUNNEL_ALPN], rejectUnauthorized: true })
+    const socket = connect({ host, port: Number(url.port || 443), servername: API_SERVER_NAME, ca, cert, key, ALPNProtocols: [TUNNEL_ALPN], rejectUnauthorized: true })
     const settle = (error?: Error) => {
       cancel()
       signal.removeEventListener('abort', onAbort)

@@ -1,0 +1,153 @@
+/**
+ * A node, put together: joins, then runs kubelet, pod network, proxy, DNS and the tunnel as clients of the public API.
+ * Built by `server/cli/`, which brings the adapters. Containers outlive it; a restart changes nothing that is right.
+ */
+import type { Duplex } from 'node:stream'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import type { Client } from '#api/client/client.ts'
+import { createEventRecorder } from '#api/client/event-recorder.ts'
+import { createInformers } from '#api/client/informer.ts'
+import { createClient } from '#api/client/rest.ts'
+import { createTlsTransport } from '#api/client/tls-transport.ts'
+import { NODES, type Node, type Taint } from '#api/types/index.ts'
+import { GIT_VERSION } from '#api/version.ts'
+import type { Clock } from '#base/clock.ts'
+import { asError } from '#base/errors.ts'
+import type { Log } from '#base/log.ts'
+import type { Random } from '#base/random.ts'
+import type { OverlayKind } from '#cni/index.ts'
+import { createEmbeddedRuntime, type RegistriesConfig, type SpawnPty } from '#cri/index.ts'
+import { readClusterConfig } from './cluster-config-source.ts'
+import { createDns } from './dns/server.ts'
+import { createKubeletServer } from './http/kubelet-server.ts'
+import { API_SERVER_NAME } from './join/probe.ts'
+import { joinCluster } from './join/join.ts'
+import { KUBELET_DEFAULTS } from './kubelet/config.ts'
+import { createKubelet } from './kubelet/kubelet.ts'
+import { readHostFacts } from './kubelet/node/host-facts.ts'
+import { createNodeNetwork } from './node-network/node-network.ts'
+import { createProxy } from './proxy/proxy.ts'
+import { keepTunnel } from './tunnel/tunnel.ts'
+
+export interface AgentConfig {
+  servers: readonly string[]
+  token: string | undefined
+  /** `--data-dir`; the agent's part is `<data-dir>/agent`. */
+  dataDir: string
+  stateDir: string
+  nodeName: string
+  nodeIp: string
+  nodeLabels: Readonly<Record<string, string>>
+  nodeTaints: readonly Taint[]
+  overlay: OverlayKind
+  ociRuntime: 'runc' | 'crun'
+  cgroupRoot: string
+  maxPods: number
+  registries: RegistriesConfig | undefined
+}
+
+export interface AgentDeps {
+  clock: Clock
+  random: Random
+  log: Log
+  /** How this program starts itself to unpack a layer. */
+  unpackCommand: readonly string[]
+  loadPty: () => SpawnPty
+}
+
+/** Runs until the signal aborts; resolves when all is let go. Rejects with UsageError or what made it impossible to begin. */
+export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: AbortSignal): Promise<void> {
+  const { clock, random } = deps
+  const log = deps.log.with('agent')
+  const { nodeName } = config
+  const dataDir = join(config.dataDir, 'agent')
+  const identity = await joinCluster({ servers: config.servers, token: config.token, nodeName, dataDir: config.dataDir, clock, random, log, signal })
+  const transport = createTlsTransport({ servers: config.servers, ca: () => identity.serverCa, clientCertificate: () => identity.client(), serverName: API_SERVER_NAME, clock })
+  const client: Client = createClient(transport, { userAgent: `kubelet/${GIT_VERSION} (linux/${process.arch}) skiff` })
+  const cluster = await readClusterConfig(client, dataDir, { clock, log }, signal)
+  const informers = createInformers(client, { clock, random, log })
+  const events = createEventRecorder(client, { component: 'kubelet', host: nodeName, clock, random, log })
+
+  const nodeNetwork = createNodeNetwork({
+    nodeName, nodeIp: config.nodeIp, clusterCidr: cluster.clusterCidr, overlay: config.overlay, dataDir, client, informers, clock, log,
+    onChange: () => kubelet.pokeNode(),
+  })
+  const runtime = await createEmbeddedRuntime({
+    dataDir, stateDir: config.stateDir, network: nodeNetwork.podNetwork, clock, random, log, selfCommand: deps.unpackCommand, ociRuntime: config.ociRuntime,
+    loadPty: deps.loadPty, ...(config.registries && { registries: config.registries }),
+  })
+  const kubelet = createKubelet({
+    nodeName, client, informers, runtime, dataDir, clock, random, log, events,
+    hostFacts: await readHostFacts(),
+    config: {
+      ...KUBELET_DEFAULTS, clusterDns: [cluster.clusterDns], clusterDomain: cluster.clusterDomain, nodeIp: config.nodeIp, nodeLabels: config.nodeLabels, nodeTaints: config.nodeTaints,
+      maxPods: config.maxPods, cgroupRoot: config.cgroupRoot, version: GIT_VERSION, kubeletPort: 10250,
+    },
+  })
+  const kubeletServer = createKubeletServer({ streams: kubelet, clock, log })
+  const accept = (stream: Duplex, authority: string): boolean => {
+    if (authority === 'kubelet') {
+      kubeletServer.emit('connection', stream)
+      return true
+    }
+    return dialPod(stream, authority, (ip) => kubelet.pods().some((p) => p.status?.podIPs?.some((i) => i.ip === ip) ?? p.status?.podIP === ip))
+  }
+  const nodes = informers.of<Node>(NODES)
+  const ownNames = () => {
+    const addresses = nodes.get(nodeName)?.status?.addresses ?? []
+    return { dnsNames: addresses.filter((a) => a.type === 'Hostname').map((a) => a.address), ipAddresses: addresses.filter((a) => a.type === 'InternalIP').map((a) => a.address) }
+  }
+
+  const services = async () => {
+    await nodeNetwork.ready
+    const work: Promise<unknown>[] = []
+    if (!cluster.disabled.includes('proxy')) {
+      work.push(createProxy({ informers, nodeName, nodeIps: [config.nodeIp], clusterCidr: cluster.clusterCidr, serviceCidr: cluster.serviceCidr, log, clock }).start(signal))
+    }
+    if (!cluster.disabled.includes('dns')) {
+      work.push(createDns({ informers, clusterDomain: cluster.clusterDomain, address: cluster.clusterDns, clusterCidr: cluster.clusterCidr, serviceCidr: cluster.serviceCidr, log, clock, random }).start(signal))
+    }
+    await informers.start(signal)
+    await Promise.all(work)
+  }
+
+  log.info('node starting', { node: nodeName, ip: config.nodeIp })
+  try {
+    await Promise.all([
+      informers.start(signal),
+      kubelet.start(signal),
+      nodeNetwork.run(runtime, signal),
+      services().catch((error: unknown) => log.error('proxy or DNS could not start', { error: asError(error) })),
+      keepTunnels(config.servers),
+      identity.maintain(client, ownNames, signal),
+    ])
+  } finally {
+    events.close()
+    kubeletServer.close()
+    transport.close()
+    await runtime.close()
+  }
+
+  async function keepTunnels(servers: readonly string[]): Promise<void> {
+    await Promise.all(servers.map((server) => keepTunnel({
+      server, accept, clock, random, log,
+      credentials: () => ({ ca: identity.serverCa, ...identity.client() }),
+    }, signal)))
+  }
+}
+
+/** A connection for the API server's proxy: only to pods of this node. */
+function dialPod(stream: Duplex, authority: string, isOwnPod: (ip: string) => boolean): boolean {
+  const at = authority.lastIndexOf(':')
+  const [host, port] = [authority.slice(0, at).replace(/^\[|\]$/g, ''), Number(authority.slice(at + 1))]
+  if (at < 0 || !Number.isInteger(port) || port < 1 || port > 65_535 || !isOwnPod(host)) return false
+  const socket = connect({ host, port })
+  socket.on('error', () => stream.destroy())
+  stream.on('error', () => socket.destroy())
+  stream.on('close', () => socket.destroy())
+  socket.on('close', () => stream.destroy())
+  stream.pipe(socket)
+  socket.pipe(stream)
+  return true
+}

@@ -1,7 +1,96 @@
+/** Server-side apply: merges what a manager wants into what is there, or creates it. */
 import type { ApiResponse } from '#api/client/transport.ts'
-import { unsupportedMediaType } from '../http/status.ts'
+import { builtinSchema } from '#api/schema/index.ts'
+import { apiVersionOf, type KubeObject } from '#api/types/index.ts'
+import { parseBody } from '../decode/index.ts'
+import { required } from '../field-error.ts'
+import { badRequest, invalid, notFound, StatusError } from '../http/status.ts'
+import { apply } from '../patch/apply/apply.ts'
+import { assertAddress, refusedBody } from './body.ts'
 import type { Call } from './call.ts'
-import type { Change } from './change.ts'
+import { change, type Change } from './change.ts'
+import { insert } from './create.ts'
+import { parseWriteOptions, type WriteOptions } from './options.ts'
+import { readKey, type Full } from './stored.ts'
 
-export async function applyPatch(_call: Call): Promise<ApiResponse> { throw unsupportedMediaType([]) }
-export function applyChange(_call: Call): Change { throw unsupportedMediaType([]) }
+const ATTEMPTS = 5
+
+export async function applyPatch(call: Call): Promise<ApiResponse> {
+  const options = parseApplyOptions(call)
+  const config = parseConfig(call)
+  for (let attempt = 1; ; attempt++) {
+    if (await readKey(call.parts, call.row, call.info.namespace, call.info.name)) return change(call, changeTo(call, config, options))
+    try {
+      return await applyNew(call, config, options)
+    } catch (error) {
+      // Someone created it meanwhile: then it is a change.
+      if (attempt === ATTEMPTS || !(error instanceof StatusError && error.body.reason === 'AlreadyExists')) throw error
+    }
+  }
+}
+
+/** For subresources, whose object must be there. */
+export function applyChange(call: Call): Change {
+  return changeTo(call, parseConfig(call), parseApplyOptions(call))
+}
+
+function changeTo(call: Call, config: Full, options: WriteOptions): Change {
+  return {
+    next(old) {
+      const object = applied(call, config, options, old)
+      if (!config.metadata.resourceVersion) object.metadata.resourceVersion = ''
+      return object
+    },
+    part: 'main', fields: 'apply', options, attempts: ATTEMPTS,
+  }
+}
+
+async function applyNew(call: Call, config: Full, options: WriteOptions): Promise<ApiResponse> {
+  if (config.metadata.uid) throw notFound(call.row.ref, call.info.name)
+  const object = applied(call, config, options, undefined)
+  assertAddress(call, object)
+  return insert(call, object, options, 'Apply')
+}
+
+function applied(call: Call, config: Full, options: WriteOptions, live: Full | undefined): Full {
+  const { row, info, parts } = call
+  const result = apply({
+    live, config, manager: options.givenManager, force: options.force ?? false, subresource: info.subresource, apiVersion: apiVersionOf(row.ref),
+    nowMs: parts.clock.nowMs(), schema: builtinSchema, model: row.model, hasStatus: row.subresources.includes('status'),
+  })
+  if (result.ok) {
+    // The result shares parts with live and config; what follows changes it in place.
+    const object = structuredClone(result.object) as Full
+    object.metadata ??= {}
+    return object
+  }
+  if (result.code === 400) throw badRequest(result.message)
+  const { ref } = row
+  throw new StatusError({
+    code: 409, reason: 'Conflict', message: result.message,
+    details: { name: info.name, ...(ref.group !== '' && { group: ref.group }), kind: ref.resource, causes: result.causes },
+  })
+}
+
+function parseApplyOptions(call: Call): WriteOptions {
+  const options = parseWriteOptions(call, 'PatchOptions')
+  if (options.givenManager === '') throw invalid({ group: 'meta.k8s.io', kind: 'PatchOptions' }, '', [required('fieldManager', 'is required for apply patch')])
+  return options
+}
+
+function parseConfig(call: Call): Full {
+  const { row } = call
+  const parsed = parseBody(call.body ?? Buffer.alloc(0), call.headers['content-type'])
+  if (!parsed.ok) throw parsed.code === 415 ? refusedBody(parsed) : badRequest(`error decoding YAML: ${parsed.message}`)
+  const { value } = parsed
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw badRequest('error decoding YAML: the body is not an object')
+  const config = value as KubeObject
+  const wanted = apiVersionOf(row.ref)
+  if (config.kind !== row.ref.kind) throw badRequest(typeof config.kind === 'string' && config.kind !== '' ? `${config.kind} in version ${JSON.stringify(config.apiVersion)} cannot be handled as a ${row.ref.kind}` : "Object 'Kind' is missing in the applied configuration")
+  if (config.apiVersion !== wanted) throw badRequest(`Incorrect version specified in apply patch. Specified patch version: ${String(config.apiVersion)}, expected: ${wanted}`)
+  if (config.metadata !== undefined && (typeof config.metadata !== 'object' || config.metadata === null || Array.isArray(config.metadata))) throw badRequest('error decoding YAML: metadata is not an object')
+  config.metadata ??= {}
+  const full = config as Full
+  assertAddress(call, full)
+  return full
+}

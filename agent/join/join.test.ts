@@ -56,7 +56,7 @@ async function cluster(t: TestContext, clock: Clock = systemClock) {
           return { csr, request: parseRequest(Buffer.from(csr.spec.request, 'base64').toString()), mayRequest: { nodeclient: isBootstrap, selfnodeclient: csr.spec.groups?.includes('system:nodes') ?? false }, node, issuedUntilMs: undefined }
         },
         decide: decideCertificate,
-        effects: (view) => certificateEffects(view, { client: objects, clock, random: systemRandom, authorities: { client: pki.authorities.client, server: pki.authorities.server } }),
+        effects: (view) => certificateEffects(view, { client: objects, clock, random: systemRandom, authorities: pki.authorities }),
       }, name, { clock, random: systemRandom }, signal)
     }
   }
@@ -197,7 +197,7 @@ test('the secret is never sent to a server whose CA is not the token\'s', async 
 
 test('a man in the middle who shows the real CA but cannot have its certificate gets nothing', async (t) => {
   const { agent, pki, seen } = await cluster(t)
-  // A node's serving certificate is signed by the same CA; it must not pass for an API server's.
+  // Should the server's CA ever sign for somebody else: only the API's own name counts.
   const { createCertificate, certificatePem, generateKey, privateKeyPem } = await import('#base/x509/index.ts')
   const key = await generateKey()
   const der = createCertificate({ subject: { commonName: 'system:node:evil', organizations: ['system:nodes'] }, notBeforeMs: Date.now() - DAY_MS, notAfterMs: Date.now() + DAY_MS, keyUsages: ['digitalSignature'], extendedKeyUsages: ['serverAuth'], altNames: { dnsNames: ['evil'], ipAddresses: ['127.0.0.1'], emails: [], uris: [] } }, { key }, pki.authorities.server, systemRandom)
@@ -252,7 +252,7 @@ test('a server that is away is waited for, told once', async (t) => {
   const clock = skewed(0)
   const { agent, url, lines } = await cluster(t)
   let tries = 0
-  const counting: Clock = { ...clock, nowMs: clock.nowMs, sleep: (ms, signal) => { tries++; return clock.sleep(ms, signal) } }
+  const counting: Clock = { ...clock, sleep: (ms, signal) => { tries++; return clock.sleep(ms, signal) } }
   const signal = AbortSignal.timeout(1_000)
   await assert.rejects(agent({ servers: ['https://127.0.0.1:1'], clock: counting, signal }))
   assert.ok(tries > 3)
@@ -265,7 +265,7 @@ test('a clock without battery is told in one sentence and waited for', async (t)
   const clock = skewed(-Date.now())
   const { agent, lines } = await cluster(t)
   let looks = 0
-  const waiting: Clock = { ...clock, nowMs: clock.nowMs, sleep: (ms, signal) => { if (++looks === 3) clock.jump(Date.now() - clock.nowMs()); return systemClock.sleep(1, signal) } }
+  const waiting: Clock = { ...clock, sleep: (ms, signal) => { if (++looks === 3) clock.jump(Date.now() - clock.nowMs()); return systemClock.sleep(1, signal) } }
   await agent({ clock: waiting })
   assert.equal(lines.length, 1)
   assert.match(lines[0] ?? '', /^WARN {2}this machine's clock says 1970-01-01 00:00:\d\d UTC, the server's \d{4}-.* UTC: waiting for the time to be set \(NTP, or by hand\)$/)

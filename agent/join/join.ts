@@ -35,9 +35,9 @@ export interface NodeIdentity {
   /** The pinned CA, PEM. Connect with it and `serverName: API_SERVER_NAME`. */
   readonly serverCa: string
   /** As TLS wants it; always the newest. */
-  client(): { cert: string; key: string }
+  readonly client: () => { cert: string; key: string }
   /** Undefined until `maintain` got one. */
-  serving(): { cert: string; key: string } | undefined
+  readonly serving: () => { cert: string; key: string } | undefined
   /** Called after either was replaced. Returns the unsubscribe. */
   onChange(listener: () => void): () => void
   /**

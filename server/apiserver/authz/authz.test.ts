@@ -99,6 +99,20 @@ test('Node: a node reads what its own pods use, as long as they are there, and n
   assert.equal(graph.size, 0)
 })
 
+test('Node: a volume and its secrets are reached through the claim of an own pod', () => {
+  const { graph, pod, authorizer } = nodeWorld()
+  const volume = { metadata: { name: 'pv1' }, spec: { claimRef: { namespace: 'ns', name: 'data' }, csi: { driver: 'd', volumeHandle: 'h', nodeStageSecretRef: { namespace: 'storage', name: 'stage' } } } }
+  const may = (name: string) => ['persistentvolumes pv1', 'secrets storage/stage'].map((w) => authorizer.check(ask(node(name), 'get', ...(w.split(' ') as [string, string]))).allowed)
+  graph.podChanged(undefined, pod('a'))
+  assert.deepStrictEqual(may('a'), [false, false])
+  graph.volumeChanged(undefined, volume)
+  assert.deepStrictEqual([may('a'), may('b')], [[true, true], [false, false]])
+  graph.volumeChanged(volume, structuredClone(volume))
+  assert.deepStrictEqual(may('a'), [true, true])
+  graph.volumeChanged(volume, undefined)
+  assert.deepStrictEqual(may('a'), [false, false])
+})
+
 test('Node: a mirror pod, which the node makes itself, opens nothing but itself', () => {
   const { graph, pod, authorizer } = nodeWorld()
   const mirror = pod('a')

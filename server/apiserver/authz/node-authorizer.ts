@@ -131,6 +131,7 @@ const SPECIAL: Readonly<Record<string, Check>> = {
   '/secrets': readOwn('secret'),
   '/configmaps': readOwn('configmap'),
   '/persistentvolumeclaims': claim,
+  '/persistentvolumes': getOwn('pv'),
   '/serviceaccounts': serviceAccountToken,
   '/nodes': nodeObject,
   '/pods': pod,

@@ -1,15 +1,16 @@
 /**
  * Which objects belong to which node: node <- pod <- secret, configmap, claim, service account; claim <- volume <-
- * secret; node <- volume attachment. Kept as counts, changed by what changed: a check is two map lookups.
+ * secret. Kept as counts, changed by what changed: a check is a few map lookups.
  */
 import type { Informers } from '#api/client/client.ts'
-import { PODS, type Pod, type Stored } from '#api/types/index.ts'
+import { PERSISTENT_VOLUMES, PODS, type PersistentVolume, type Pod, type Stored } from '#api/types/index.ts'
 
-export type GraphKind = 'pod' | 'secret' | 'configmap' | 'pvc' | 'serviceAccount'
+export type GraphKind = 'pod' | 'secret' | 'configmap' | 'pvc' | 'pv' | 'serviceAccount'
 
 export interface NodeGraph {
   /** The pod as it was and as it is; undefined for created and gone. */
   podChanged(before: Pod | undefined, after: Pod | undefined): void
+  volumeChanged(before: PersistentVolume | undefined, after: PersistentVolume | undefined): void
   belongs(node: string, kind: GraphKind, namespace: string, name: string): boolean
   /** How many objects it knows, for tests and metrics. */
   readonly size: number
@@ -18,26 +19,47 @@ export interface NodeGraph {
 export function createNodeGraph(): NodeGraph {
   /** `kind:namespace/name` → node → how many pods say so. */
   const owners = new Map<string, Map<string, number>>()
-  const count = (key: string, node: string, by: 1 | -1) => {
-    const nodes = owners.get(key) ?? new Map<string, number>()
-    const next = (nodes.get(node) ?? 0) + by
-    if (next > 0) nodes.set(node, next)
-    else nodes.delete(node)
-    if (nodes.size > 0) owners.set(key, nodes)
-    else owners.delete(key)
-  }
+  /** A volume, or a secret it needs: `kind:namespace/name` → the claims (`namespace/name`) through which it is reached. */
+  const claims = new Map<string, Map<string, number>>()
   return {
     podChanged(before, after) {
       const was = references(before)
       const is = references(after)
       if (was.node === is.node && was.keys.length === is.keys.length && was.keys.every((k, i) => k === is.keys[i])) return
       // Added before removed: an object used by both is never without owner for an instant.
-      if (is.node !== undefined) for (const key of is.keys) count(key, is.node, 1)
-      if (was.node !== undefined) for (const key of was.keys) count(key, was.node, -1)
+      if (is.node !== undefined) for (const key of is.keys) count(owners, key, is.node, 1)
+      if (was.node !== undefined) for (const key of was.keys) count(owners, key, was.node, -1)
     },
-    belongs: (node, kind, namespace, name) => (owners.get(`${kind}:${namespace}/${name}`)?.get(node) ?? 0) > 0,
-    get size() { return owners.size },
+    volumeChanged(before, after) {
+      for (const [volume, by] of [[after, 1], [before, -1]] as const) {
+        const claim = volume?.spec?.claimRef
+        if (volume && claim?.name !== undefined) for (const key of volumeReferences(volume)) count(claims, key, `${claim.namespace ?? ''}/${claim.name}`, by)
+      }
+    },
+    belongs(node, kind, namespace, name) {
+      const key = `${kind}:${namespace}/${name}`
+      if (owners.get(key)?.has(node)) return true
+      const through = claims.get(key)
+      return through !== undefined && through.keys().some((claim) => owners.get(`pvc:${claim}`)?.has(node))
+    },
+    get size() { return owners.size + claims.size },
   }
+}
+
+function count(counts: Map<string, Map<string, number>>, key: string, by: string, change: 1 | -1): void {
+  const inner = counts.get(key) ?? new Map<string, number>()
+  const next = (inner.get(by) ?? 0) + change
+  if (next > 0) inner.set(by, next)
+  else inner.delete(by)
+  if (inner.size > 0) counts.set(key, inner)
+  else counts.delete(key)
+}
+
+/** The volume itself and the secrets its driver needs on the node (upstream's VisitPVSecretNames). */
+function volumeReferences({ metadata, spec }: PersistentVolume): string[] {
+  const { csi, cephfs, rbd, iscsi, flexVolume, azureFile, storageos, scaleIO } = spec ?? {}
+  const secrets = [csi?.nodePublishSecretRef, csi?.nodeStageSecretRef, csi?.nodeExpandSecretRef, cephfs?.secretRef, rbd?.secretRef, iscsi?.secretRef, flexVolume?.secretRef, storageos?.secretRef, scaleIO?.secretRef, azureFile && { name: azureFile.secretName, namespace: azureFile.secretNamespace }]
+  return [`pv:/${metadata?.name}`, ...secrets.flatMap((s) => (s?.name === undefined ? [] : [`secret:${s.namespace ?? spec?.claimRef?.namespace ?? ''}/${s.name}`]))]
 }
 
 /** Everything the pod's node may read because of this pod. Nothing before it is bound. */
@@ -84,10 +106,15 @@ function references(pod: Pod | undefined): { node: string | undefined; keys: str
   return { node, keys: [...keys] }
 }
 
-/** Feeds the graph from a pod informer that whoever made it starts. Returns the unsubscribe. */
-export function feedNodeGraph(graph: NodeGraph, informers: Informers): () => void {
+/** Feeds the graph from informers that whoever made them starts. `volumes`: the API serves PersistentVolumes. Returns the unsubscribe. */
+export function feedNodeGraph(graph: NodeGraph, informers: Informers, { volumes = false } = {}): () => void {
   const pods = informers.of<Pod>(PODS)
   for (const pod of pods.list()) graph.podChanged(undefined, pod)
-  return pods.onChange((before: Stored<Pod> | undefined, after: Stored<Pod> | undefined) => graph.podChanged(before, after))
+  const stopPods = pods.onChange((before: Stored<Pod> | undefined, after: Stored<Pod> | undefined) => graph.podChanged(before, after))
+  if (!volumes) return stopPods
+  const persistent = informers.of<PersistentVolume>(PERSISTENT_VOLUMES)
+  for (const volume of persistent.list()) graph.volumeChanged(undefined, volume)
+  const stopVolumes = persistent.onChange((before, after) => graph.volumeChanged(before, after))
+  return () => { stopPods(); stopVolumes() }
 }
 

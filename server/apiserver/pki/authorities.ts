@@ -1,6 +1,8 @@
 /**
- * The cluster's certificate authorities: server (signs the API's and the kubelets' serving certificates), client
- * (users and nodes), request-header (front proxy). Made once; every later start finds them or refuses.
+ * The cluster's certificate authorities: server (signs the API's own certificate and nothing else), client (users and
+ * nodes), request-header (front proxy), kubelet-serving (nodes' serving certificates). Made once; every later start
+ * finds them or refuses. Kubelets have an authority of their own because a node reports its addresses itself: under
+ * the server's, one that claims to be called `kubernetes` could pass for the API.
  */
 import { CodedError } from '#base/errors.ts'
 import type { Random } from '#base/random.ts'
@@ -13,7 +15,7 @@ export interface Authority extends Issuer {
   hash: string
 }
 
-export interface Authorities { server: Authority; client: Authority; requestHeader: Authority }
+export interface Authorities { server: Authority; client: Authority; requestHeader: Authority; kubeletServing: Authority }
 
 export const DAY_MS = 86_400_000
 /** Boards lie in cupboards for years; a cluster must not end because its CA did. */
@@ -23,12 +25,12 @@ const CA_BACKDATE_MS = 2 * DAY_MS
 /** No skiff ran before this: a clock that says so is not set (2026-01-01). */
 export const TIME_FLOOR_MS = 1_767_225_600_000
 
-const FILES = { server: 'server-ca', client: 'client-ca', requestHeader: 'request-header-ca' } as const
+const FILES = { server: 'server-ca', client: 'client-ca', requestHeader: 'request-header-ca', kubeletServing: 'kubelet-serving-ca' } as const
 
 export interface AuthorityContext { directory: string; nowMs: number; random: Random }
 
 /**
- * Reads the three, making those that are missing. Throws `CLOCK_BEHIND` (wait for the time and try again) or
+ * Reads all, making those that are missing. Throws `CLOCK_BEHIND` (wait for the time and try again) or
  * `PKI_BROKEN` (a person must decide).
  */
 export async function ensureAuthorities(ctx: AuthorityContext): Promise<Authorities> {
@@ -36,6 +38,7 @@ export async function ensureAuthorities(ctx: AuthorityContext): Promise<Authorit
     server: await ensureAuthority(ctx, FILES.server, 'skiff-server-ca'),
     client: await ensureAuthority(ctx, FILES.client, 'skiff-client-ca'),
     requestHeader: await ensureAuthority(ctx, FILES.requestHeader, 'skiff-request-header-ca'),
+    kubeletServing: await ensureAuthority(ctx, FILES.kubeletServing, 'skiff-kubelet-serving-ca'),
   }
 }
 

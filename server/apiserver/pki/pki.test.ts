@@ -31,7 +31,7 @@ test('the first start makes everything, secrets readable by root alone; the seco
   const first = snapshot()
   assert.deepStrictEqual(Object.keys(first), [
     'server/agent-token', 'server/tls/client-admin.crt', 'server/tls/client-admin.key', 'server/tls/client-auth-proxy.crt', 'server/tls/client-auth-proxy.key', 'server/tls/client-ca.crt', 'server/tls/client-ca.key',
-    'server/tls/request-header-ca.crt', 'server/tls/request-header-ca.key', 'server/tls/server-ca.crt', 'server/tls/server-ca.key', 'server/tls/service.key', 'server/tls/serving-kube-apiserver.crt', 'server/tls/serving-kube-apiserver.key', 'server/token',
+    'server/tls/kubelet-serving-ca.crt', 'server/tls/kubelet-serving-ca.key', 'server/tls/request-header-ca.crt', 'server/tls/request-header-ca.key', 'server/tls/server-ca.crt', 'server/tls/server-ca.key', 'server/tls/service.key', 'server/tls/serving-kube-apiserver.crt', 'server/tls/serving-kube-apiserver.key', 'server/token',
   ])
   for (const name of Object.keys(first).filter((f) => !f.endsWith('.crt'))) assert.equal((statSync(join(dataDir, name)).mode & 0o777).toString(8), '600', name)
   const again = await open()
@@ -67,7 +67,7 @@ test('a real handshake accepts the serving certificate and shows the root', asyn
 test('a start cut off after any file is completed by the next one', async (t) => {
   const { open, snapshot, dataDir } = world(t)
   await open()
-  const order = ['server-ca.key', 'server-ca.crt', 'client-ca.key', 'client-ca.crt', 'request-header-ca.key', 'request-header-ca.crt', 'service.key'].map((f) => `server/tls/${f}`)
+  const order = ['server-ca.key', 'server-ca.crt', 'client-ca.key', 'client-ca.crt', 'request-header-ca.key', 'request-header-ca.crt', 'kubelet-serving-ca.key', 'kubelet-serving-ca.crt', 'service.key'].map((f) => `server/tls/${f}`)
   const whole = snapshot()
   for (let kept = 0; kept <= order.length; kept++) {
     rmSync(join(dataDir, 'server'), { recursive: true })

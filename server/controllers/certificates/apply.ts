@@ -9,8 +9,8 @@ import { unlessGone } from '../controller.ts'
 import type { CertificateAction, CertificateView } from './decide.ts'
 import { KUBELET_SERVING, KUBE_APISERVER_CLIENT, parseUsages } from './signers.ts'
 
-/** What signs: client certificates and kubelets' serving certificates. */
-export interface SigningAuthorities { client: Issuer; server: Issuer }
+/** What signs client certificates, and kubelets' serving certificates. The second must not be one that clients of the API trust. */
+export interface SigningAuthorities { client: Issuer; kubeletServing: Issuer }
 
 /** As upstream: clocks of people's machines may lag so far. */
 const BACKDATE_MS = 5 * 60_000
@@ -40,7 +40,7 @@ export function certificateEffects({ csr }: CertificateView, { client, clock, ra
 
 /** DER. */
 export function issue(action: Extract<CertificateAction, { kind: 'sign' }>, nowMs: number, random: Random, authorities: SigningAuthorities): Buffer {
-  const authority = action.signerName === KUBELET_SERVING ? authorities.server : authorities.client
+  const authority = action.signerName === KUBELET_SERVING ? authorities.kubeletServing : authorities.client
   const ca = authority.certificate
   const lifeMs = action.lifeSeconds * 1000
   // Nodes may have no clock battery: theirs are valid from the CA's beginning. People's are as upstream's.

@@ -1,6 +1,6 @@
 /** The container a pod's spec asks for, once everything it refers to has been looked up. Pure. */
 import type { Container, Pod, Stored } from '#api/types/index.ts'
-import type { ContainerConfig, Image, Mount } from '#cri/runtime.ts'
+import type { ContainerConfig, Image, Mount } from '#cri/index.ts'
 import { expandReferences } from './env-expand.ts'
 import { containerAnnotations, containerLabels } from './labels.ts'
 import { containerLogPath } from './pod-paths.ts'

@@ -51,7 +51,7 @@ function containerStatus(input: StatusInput, c: SpecContainer): ContainerStatus 
   const done = c.type === 'init' && current.state === 'exited' && current.exitCode === 0
   return {
     ...common,
-    image: current.imageRef.includes('@') || current.imageRef === '' ? (spec.image ?? current.imageRef) : current.imageRef,
+    image: current.imageRef || (spec.image ?? ''),
     imageID: current.imageDigestRef,
     containerID: containerId(view, current),
     ready: done || (c.type !== 'init' && state.running !== undefined && isReady(view, spec, current)),

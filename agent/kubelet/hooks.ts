@@ -2,7 +2,7 @@
 import type { Clock } from '#base/clock.ts'
 import { asError, CodedError } from '#base/errors.ts'
 import type { Container, LifecycleHandler } from '#api/types/index.ts'
-import type { RuntimeService } from '#cri/runtime.ts'
+import type { RuntimeService } from '#cri/index.ts'
 import { createHttpGet, httpTarget, type HttpGet } from './probes/http-request.ts'
 import { portNumber } from './probes/port.ts'
 

@@ -22,7 +22,7 @@ test('a pod whose image is present runs, says so, and is gone soon after its del
   assert.deepStrictEqual(status, {
     phase: 'Running', observedGeneration: 1, startTime: '2026-01-01T00:00:00Z', qosClass: 'BestEffort', hostIP: '192.168.7.1', hostIPs: [{ ip: '192.168.7.1' }], podIP: '10.42.0.2', podIPs: [{ ip: '10.42.0.2' }],
     containerStatuses: [{
-      name: 'app', image: 'busybox:1', imageID: container.imageRef, containerID: `memory://${container.id}`, ready: true, started: true, restartCount: 0, lastState: {},
+      name: 'app', image: 'docker.io/library/busybox:1', imageID: `docker.io/library/busybox@${container.imageId}`, containerID: `memory://${container.id}`, ready: true, started: true, restartCount: 0, lastState: {},
       state: { running: { startedAt: '2026-01-01T00:00:00Z' } },
     }],
   })

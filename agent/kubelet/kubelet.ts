@@ -7,7 +7,7 @@ import type { Clock } from '#base/clock.ts'
 import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
-import type { ContainerRuntime } from '#cri/runtime.ts'
+import type { ContainerRuntime } from '#cri/index.ts'
 import { createPodCgroups, type PodCgroups } from './cgroups/pod-cgroups.ts'
 import type { CgroupLayout } from './cgroups/layout.ts'
 import type { KubeletConfig } from './config.ts'
@@ -163,6 +163,16 @@ async function assemble(options: KubeletOptions, { paths, store, services, alloc
     })
   }
 
+  /** Images that containers here were made of; few, and an id never changes its meaning. */
+  const digestRefs = new Map<string, string>()
+  const imageDigestRef = async (id: string): Promise<string> => {
+    const known = digestRefs.get(id)
+    if (known !== undefined) return known
+    const ref = (await runtime.imageStatus(id))?.repoDigests[0]
+    if (ref !== undefined) digestRefs.set(id, ref)
+    return ref ?? id
+  }
+
   /** Renews tokens when the first of the pod falls due. */
   const armRefresh = (memory: PodMemory) => {
     const atMs = volumes.nextRefreshMs(memory.uid)
@@ -182,7 +192,7 @@ async function assemble(options: KubeletOptions, { paths, store, services, alloc
     clock, random, log,
     async observe(memory) {
       const view = await observePod(memory, {
-        runtime, runtimeName, hostIps: () => [config.nodeIp], probesOf: (uid) => prober.of(uid),
+        runtime, runtimeName, hostIps: () => [config.nodeIp], probesOf: (uid) => prober.of(uid), imageDigestRef,
         async terminationMessage(m, container) {
           const known = m.terminationMessages.get(container.id)
           if (known !== undefined) return known

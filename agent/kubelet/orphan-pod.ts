@@ -1,6 +1,6 @@
 /** A sandbox whose pod neither the API nor the disk knows any more: just enough of a Pod to end it. Pure. */
 import type { Pod, Stored } from '#api/types/index.ts'
-import type { SandboxStatus } from '#cri/runtime.ts'
+import type { SandboxStatus } from '#cri/index.ts'
 
 /** As upstream, what nobody wants any more gets one second. */
 const GRACE_SECONDS = 1

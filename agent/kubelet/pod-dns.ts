@@ -1,6 +1,6 @@
 /** A pod's resolv.conf and names: dnsPolicy, dnsConfig, hostname, subdomain (upstream's pkg/kubelet/network/dns). Pure. */
 import type { Pod } from '#api/types/index.ts'
-import type { DnsConfig } from '#cri/runtime.ts'
+import type { DnsConfig } from '#cri/index.ts'
 
 /** Upstream's limits since 1.28. */
 const NAMESERVERS_MAX = 3

@@ -2,7 +2,7 @@
 import type { Container, Pod, Stored } from '#api/types/index.ts'
 import type { Clock } from '#base/clock.ts'
 import { CodedError } from '#base/errors.ts'
-import type { ContainerRuntime, ContainerStatus } from '#cri/runtime.ts'
+import type { ContainerRuntime, ContainerStatus } from '#cri/index.ts'
 import { CONTAINER_NAME_LABEL, POD_UID_LABEL, RESTART_COUNT_ANNOTATION } from './labels.ts'
 import { readLogs } from './logs/read-logs.ts'
 import type { PodWorkers } from './pod-worker.ts'

@@ -1,6 +1,6 @@
 /** Registry credentials out of imagePullSecrets: which of them fit an image, most specific first. Pure. */
 import type { Secret } from '#api/types/index.ts'
-import type { RegistryAuth } from '#cri/runtime.ts'
+import type { RegistryAuth } from '#cri/index.ts'
 
 interface Entry { pattern: string; auth: RegistryAuth }
 

@@ -2,7 +2,7 @@
 import type { Container, Pod } from '#api/types/index.ts'
 import { podLimits, podQosClass, podRequests } from '#api/types/pods.ts'
 import { quantityMilli, quantityValue } from '#api/types/quantity.ts'
-import type { LinuxResources } from '#cri/runtime.ts'
+import type { LinuxResources } from '#cri/index.ts'
 
 export const CPU_PERIOD_US = 100_000
 const SHARES_MIN = 2

@@ -1,7 +1,7 @@
 /** Observes one pod: what the runtime has of it, what the API was told, what is under way. All waiting happens here. */
 import { isDeepStrictEqual } from 'node:util'
 import type { PodStatus } from '#api/types/index.ts'
-import type { ContainerRuntime, ContainerStatus } from '#cri/runtime.ts'
+import type { ContainerRuntime, ContainerStatus } from '#cri/index.ts'
 import { BACKOFF_ANNOTATION, HASH_ANNOTATION, RESTART_COUNT_ANNOTATION } from './labels.ts'
 import type { PodMemory } from './pod-memory.ts'
 import type { ContainerProbes, ContainerView, PodView } from './view.ts'
@@ -11,6 +11,8 @@ export interface ViewSources {
   runtimeName: string
   hostIps: () => readonly string[]
   probesOf(podUid: string): ReadonlyMap<string, ContainerProbes>
+  /** `docker.io/library/busybox@sha256:...` of an image id; the id itself when the registry's digest is not known. */
+  imageDigestRef(imageId: string): Promise<string>
   /** Of a container that has ended: its message file or last log lines. */
   terminationMessage(memory: PodMemory, container: ContainerStatus): Promise<string>
 }
@@ -51,7 +53,7 @@ async function containerView(memory: PodMemory, status: ContainerStatus, sources
     backoffSeconds: Number(annotations[BACKOFF_ANNOTATION] ?? 0),
     hash: annotations[HASH_ANNOTATION] ?? '',
     terminationMessage: status.state === 'exited' ? await sources.terminationMessage(memory, status) : '',
-    imageDigestRef: status.imageRef.includes('@') ? status.imageRef : status.imageId,
+    imageDigestRef: status.imageRef.includes('@') ? status.imageRef : await sources.imageDigestRef(status.imageId),
   }
 }
 

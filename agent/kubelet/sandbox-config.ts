@@ -1,6 +1,6 @@
 /** The sandbox a pod asks for. Pure. */
 import type { Pod, Stored } from '#api/types/index.ts'
-import type { PodSandboxConfig } from '#cri/runtime.ts'
+import type { PodSandboxConfig } from '#cri/index.ts'
 import { podLabels } from './labels.ts'
 import { podDns, podNames } from './pod-dns.ts'
 import type { PodPaths } from './pod-paths.ts'

@@ -1,6 +1,6 @@
 /** From the pod's and the container's security contexts to the runtime's: the container's own word wins. Pure. */
 import type { Container, Pod } from '#api/types/index.ts'
-import type { Image, SecurityContext } from '#cri/runtime.ts'
+import type { Image, SecurityContext } from '#cri/index.ts'
 
 export type SecurityResult = { ok: true; security: SecurityContext } | { ok: false; message: string }
 

@@ -5,7 +5,7 @@
  */
 import type { Duplex } from 'node:stream'
 import type { Pod, Stored } from '#api/types/index.ts'
-import type { ContainerStats, IoSession } from '#cri/runtime.ts'
+import type { ContainerStats, IoSession } from '#cri/index.ts'
 
 export interface PodName { namespace: string; pod: string; /** Guards against a successor of the same name. */ uid?: string }
 export interface ContainerName extends PodName { /** Undefined: the only one, or the default container of the pod. */ container?: string }

@@ -1,7 +1,7 @@
 /** What a container said at its end: its message file, or by policy the last of its log (upstream's getTerminationMessage). */
 import { open, type FileHandle } from 'node:fs/promises'
 import { hasCode } from '#base/errors.ts'
-import type { ContainerStatus } from '#cri/runtime.ts'
+import type { ContainerStatus } from '#cri/index.ts'
 import { TERMINATION_POLICY_ANNOTATION } from './labels.ts'
 import { parseCriLine } from './logs/cri-log.ts'
 import { tailOffset } from './logs/tail-file.ts'

@@ -3,7 +3,7 @@
  * `pod-actions.ts` and `pod-status.ts` read nothing else.
  */
 import type { Container, Pod, PodStatus, Stored } from '#api/types/index.ts'
-import type { ContainerStatus, SandboxStatus } from '#cri/runtime.ts'
+import type { ContainerStatus, SandboxStatus } from '#cri/index.ts'
 import type { PodAction } from './pod-action.ts'
 
 export type ProbeKind = 'startup' | 'liveness' | 'readiness'

@@ -19,7 +19,7 @@ export interface Program {
   exec?: (cmd: string[], ctx: ExecContext) => ExecOutcome
 }
 
-/** `true`, `false`, `exit N`, `sleep N`, `echo ...`, also behind `sh -c`, one after another by `;` or `&&`; anything else runs for ever. */
+/** `true`, `false`, `exit N`, `sleep N`, `echo ...`, `not-there` (cannot be started), also behind `sh -c`, one after another by `;` or `&&`; anything else runs for ever. */
 export function defaultProgram(config: ContainerConfig): Program {
   const words = [...config.command, ...config.args]
   const steps = words.length > 0 ? shellSteps(words) : []
@@ -27,6 +27,7 @@ export function defaultProgram(config: ContainerConfig): Program {
   const prints: string[] = []
   let afterMs = 0
   for (const [name, ...args] of steps) {
+    if (name === 'not-there') return { startError: `exec: "${name}": executable file not found in $PATH` }
     if (name === 'echo') prints.push(args.join(' '))
     else if (name === 'sleep') afterMs += Number(args[0] ?? 0) * 1000
     else if (name === 'true') continue
@@ -49,7 +50,8 @@ export function memoryExec(cmd: string[], ctx: ExecContext): ExecOutcome {
       const line = `${(toStderr ? args.slice(0, -1) : args).join(' ')}\n`
       if (toStderr) stderr += line
       else stdout += line
-    } else if (name === 'cat' && args.length === 0) stdout += (ctx.stdin ?? Buffer.alloc(0)).toString('utf8')
+    } else if (name === 'printf') stdout += args.join(' ')
+    else if (name === 'cat' && args.length === 0) stdout += (ctx.stdin ?? Buffer.alloc(0)).toString('utf8')
     else if (name === 'sleep') takesMs += Number(args[0] ?? 0) * 1000
     else if (name === 'env') stdout += ctx.config.env.map((e) => `${e.key}=${e.value}\n`).join('')
     else if (name === 'true') continue

@@ -214,7 +214,10 @@ export function createMemoryRuntime(options: MemoryRuntimeOptions): MemoryRuntim
         containers.delete(c.status.id)
         emit({ kind: 'containerDeleted', containerId: c.status.id, sandboxId: id })
       }
-      if (sandbox.status.state === 'ready') await options.network?.teardown({ id, netnsPath: sandbox.status.netnsPath })
+      if (sandbox.status.state === 'ready') {
+        await options.network?.teardown({ id, netnsPath: sandbox.status.netnsPath })
+        emit({ kind: 'sandboxStopped', sandboxId: id })
+      }
       sandboxes.delete(id)
       emit({ kind: 'sandboxDeleted', sandboxId: id })
     },
@@ -242,7 +245,7 @@ export function createMemoryRuntime(options: MemoryRuntimeOptions): MemoryRuntim
         config, program: image.program ?? defaultProgram(config), resources: { ...config.linux.resources }, logOpen: true, exited, setExited, cancelTimer: undefined, attached: new Set(),
         status: {
           id, sandboxId, metadata: { ...config.metadata }, state: 'created', createdAtMs: clock.nowMs(), startedAtMs: 0, finishedAtMs: 0, exitCode: 0, reason: '', message: '',
-          imageId: image.id, imageRef: image.repoDigests[0] ?? image.repoTags[0] ?? image.id, labels: { ...config.labels }, annotations: { ...config.annotations },
+          imageId: image.id, imageRef: image.repoTags[0] ?? image.repoDigests[0] ?? image.id, labels: { ...config.labels }, annotations: { ...config.annotations },
           logPath: join(sandboxConfig.logDirectory, config.logPath),
         },
       })
@@ -363,7 +366,7 @@ export function createMemoryRuntime(options: MemoryRuntimeOptions): MemoryRuntim
       const pull = (async () => {
         pullOptions.onProgress?.({ kind: 'resolving', ref: wanted })
         const served = registry.get(wanted)
-        if (!served) throw new CodedError('CRI_PULL_FAILED', `failed to pull and unpack image "${wanted}": failed to resolve reference "${wanted}": ${wanted}: not found`)
+        if (!served) throw new CodedError('CRI_IMAGE_NOT_FOUND', `failed to pull and unpack image "${wanted}": failed to resolve reference "${wanted}": ${wanted}: not found`)
         if (served.pullMs > 0) await clock.sleep(served.pullMs, pullOptions.signal)
         const { pullMs, ...image } = served
         images.set(image.id, image)
@@ -381,8 +384,6 @@ export function createMemoryRuntime(options: MemoryRuntimeOptions): MemoryRuntim
       await enter('removeImage', ref)
       const found = findImage(ref)
       if (!found) return
-      const used = [...containers.values()].some((c) => c.status.imageId === found.id)
-      if (used) throw new CodedError('CRI_FAILED', `image ${ref} is in use by a container`)
       images.delete(found.id)
     },
     async imageFsInfo() {

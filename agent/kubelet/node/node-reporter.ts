@@ -5,7 +5,7 @@ import { NODES, type Node, type NodeStatus, type Stored } from '#api/types/index
 import type { Clock } from '#base/clock.ts'
 import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
-import type { ContainerRuntime } from '#cri/runtime.ts'
+import type { ContainerRuntime } from '#cri/index.ts'
 import type { KubeletConfig } from '../config.ts'
 import type { HostFacts, HostPressure } from './host-facts.ts'
 import { newNode, nodeLabels, nodeStatus, nodeStatusDiffers, type NodeInput } from './node-status.ts'

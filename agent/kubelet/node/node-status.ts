@@ -1,7 +1,7 @@
 /** The Node object as this agent would have it: labels, capacity, conditions, addresses, with upstream's names and words. Pure. */
 import { formatQuantity, parseQuantity, subtractQuantity } from '#api/types/quantity.ts'
 import type { ContainerImage, Node, NodeCondition, NodeStatus, Taint } from '#api/types/index.ts'
-import type { Image } from '#cri/runtime.ts'
+import type { Image } from '#cri/index.ts'
 import type { KubeletConfig } from '../config.ts'
 import { time } from '../time.ts'
 import type { HostFacts, HostPressure } from './host-facts.ts'

@@ -2,7 +2,7 @@
 import type { Clock } from '#base/clock.ts'
 import { asError, hasCode } from '#base/errors.ts'
 import type { Container, Probe } from '#api/types/index.ts'
-import type { RuntimeService } from '#cri/runtime.ts'
+import type { RuntimeService } from '#cri/index.ts'
 import { createDeadline } from './deadline.ts'
 import { grpcHealth } from './grpc-health.ts'
 import { createHttpGet, dialMessage, httpTarget, targetUrl, type HttpGet } from './http-request.ts'

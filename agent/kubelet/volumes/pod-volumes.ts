@@ -7,7 +7,7 @@ import type { ConfigMap, Container, Pod, Secret, Stored, Volume, VolumeMount } f
 import type { Clock } from '#base/clock.ts'
 import { asError, CodedError, hasCode } from '#base/errors.ts'
 import { nameSuffix, type Random } from '#base/random.ts'
-import type { Mount } from '#cri/runtime.ts'
+import type { Mount } from '#cri/index.ts'
 import type { FieldContext } from '../field-ref.ts'
 import type { ObjectSource } from '../objects.ts'
 import type { PodPaths } from '../pod-paths.ts'

@@ -12,11 +12,14 @@ export interface Credentials {
   certificate?: PeerCertificate
   /** What follows `Bearer ` in Authorization. */
   bearer?: string
+  /** For TokenReview: whom the token must be meant for. Default: the API itself. */
+  audiences?: readonly string[]
   remoteAddress: string
 }
 
 export type Authentication =
-  | { ok: true; user: UserInfo }
+  /** `audiences`: those of the asked ones that the token is meant for; absent for credentials that know none. */
+  | { ok: true; user: UserInfo; audiences?: readonly string[] }
   /** No credentials at all: the caller is anonymous. */
   | { ok: false; why: 'none' }
   /** Credentials were given and are wrong: 401. `because` is for the log only. */

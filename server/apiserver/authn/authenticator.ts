@@ -34,7 +34,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       const byCertificate = credentials.certificate && userOfCertificate(credentials.certificate)
       if (byCertificate) return { ok: true, user: byCertificate }
       const bearer = credentials.bearer?.trim()
-      return bearer === undefined || bearer === '' ? { ok: false, why: 'none' } : authenticateBearer(bearer, options)
+      return bearer === undefined || bearer === '' ? { ok: false, why: 'none' } : authenticateBearer(bearer, credentials.audiences, options)
     },
   }
 }
@@ -45,13 +45,14 @@ function userOfCertificate(certificate: PeerCertificate): UserInfo | undefined {
   return { name: certificate.commonName, groups: [...new Set([...certificate.organizations, 'system:authenticated'])] }
 }
 
-async function authenticateBearer(bearer: string, options: AuthenticatorOptions): Promise<Authentication> {
+async function authenticateBearer(bearer: string, audiences: readonly string[] | undefined, options: AuthenticatorOptions): Promise<Authentication> {
   const refuse = (because: string): Authentication => ({ ok: false, why: 'invalid', because })
   if (bearer.length > JWT_CHARS_MAX) return refuse('the token is too long')
   for (const [token, user] of options.staticTokens ?? []) if (isSecretEqual(token, bearer)) return { ok: true, user }
   if (isJwtShaped(bearer)) {
-    const verdict = await options.serviceAccounts.verify(bearer)
-    return verdict.ok ? { ok: true, user: verdict.user } : refuse(verdict.because)
+    const verdict = await options.serviceAccounts.verify(bearer, audiences)
+    if (verdict.ok) return { ok: true, user: verdict.user, ...(audiences && { audiences: verdict.audiences }) }
+    return refuse(verdict.because)
   }
   const bootstrap = await verifyBootstrapToken(bearer, options.lookup, options.clock.nowMs())
   if (bootstrap) return bootstrap.ok ? bootstrap : refuse(bootstrap.because)

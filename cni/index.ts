@@ -14,7 +14,7 @@ export { mustRun, systemExec, type Exec, type ExecOptions, type ExecResult } fro
 export { applyNft, deleteTable } from './nft/apply.ts'
 export { diffTable, settle, type NftPlan, type NftScope } from './nft/diff.ts'
 export { observeTable } from './nft/observe.ts'
-export { emptyTable, ruleHash, type NftChain, type NftHook, type NftSet, type NftTable } from './nft/table.ts'
+export { emptyTable, ruleHash, setShape, type NftChain, type NftHook, type NftSet, type NftTable } from './nft/table.ts'
 export { addressAt, formatIpv4, formatPrefix, hasAddress, maybeIpv4, maybePrefix, parsePrefix, type Prefix } from './prefix.ts'
 
 export interface CreateNetworkConfig extends PodNetworkConfig {

@@ -150,25 +150,21 @@ class ServiceProxy implements Proxy {
   async #syncAll(): Promise<void> {
     const actual = await observeTable(this.#exec, PROXY_TABLE)
     const plan = diffTable(actual, this.#table.desired)
-    await applyNft(this.#exec, plan.commands)
+    // What an earlier run emptied is left to the sweep, which knows it from `settled`.
+    if (plan.kind !== 'sweep') await applyNft(this.#exec, plan.commands)
     if (plan.kind === 'create') this.#table.settled({ chains: [], sets: [] })
     else this.#table.settled({ chains: actual?.chains.keys() ?? [], sets: actual?.sets.keys() ?? [] })
     this.#needsFull = false
   }
 
   async #syncPending(): Promise<void> {
-    const { before, scope, isEmpty } = this.#table.pending()
-    if (isEmpty) return
-    const plan = diffTable(before, this.#table.desired, scope)
-    await applyNft(this.#exec, plan.commands)
+    await applyNft(this.#exec, this.#table.commands())
     this.#table.settled()
   }
 
   async #sweep(): Promise<void> {
-    const { chains, sets } = this.#table.takeStale()
-    const t = `ip ${PROXY_TABLE}`
     try {
-      await applyNft(this.#exec, [...chains.map((name) => `delete chain ${t} ${name}`), ...sets.map((name) => `delete set ${t} ${name}`)])
+      await applyNft(this.#exec, this.#table.sweepCommands())
     } catch (error) {
       this.#needsFull = true
       this.#log.warn('cannot delete unused chains; comparing everything', { error })

@@ -2,7 +2,7 @@
  * The table that should be, kept current Service by Service, and a note of what changed since the kernel last had it: so
  * that a change costs what it changes, not what there is. Synchronous.
  */
-import { ruleHash, type NftScope, type NftSet, type NftTable } from '#cni/index.ts'
+import { diffTable, ruleHash, type NftSet, type NftTable } from '#cni/index.ts'
 import type { Fragment } from './rules.ts'
 
 export class RuleTable {
@@ -39,17 +39,16 @@ export class RuleTable {
     }
   }
 
-  /** What to compare with `desired`, and where. Empty scope: nothing changed. */
-  pending(): { before: NftTable; scope: NftScope; isEmpty: boolean } {
-    return {
-      before: this.#before,
-      scope: { chains: this.#touchedChains, sets: this.#touchedElements },
-      isEmpty: this.#touchedChains.size === 0 && this.#touchedElements.size === 0,
-    }
+  /** nft commands that take the kernel from what it last had to `desired`; none when nothing changed. */
+  commands(): string[] {
+    if (this.#touchedChains.size === 0 && this.#touchedElements.size === 0) return []
+    const plan = diffTable(this.#before, this.desired, { chains: this.#touchedChains, sets: this.#touchedElements })
+    // Deleting what is emptied is for `sweepCommands`, in its own time.
+    return plan.kind === 'sweep' ? [] : plan.commands
   }
 
   /** The kernel has `desired` now. Chains and sets that are gone from it are still there, emptied, until swept. */
-  settled(leftovers: { chains: Iterable<string>; sets: Iterable<string> } = { chains: this.#touchedChains, sets: this.#touchedElements.keys() }): void {
+  settled(leftovers: { chains: Iterable<string>; sets: Iterable<string> } = { chains: this.#before.chains.keys(), sets: this.#before.sets.keys() }): void {
     for (const name of leftovers.chains) if (!this.desired.chains.has(name)) this.#stale.chains.add(name)
     for (const name of leftovers.sets) if (!this.desired.sets.has(name)) this.#stale.sets.add(name)
     this.#before = { ...this.desired, chains: new Map(), sets: new Map() }
@@ -57,11 +56,15 @@ export class RuleTable {
     this.#touchedElements.clear()
   }
 
-  /** Names to delete, those wanted again left out. */
-  takeStale(): { chains: string[]; sets: string[] } {
+  /** Deletes what was emptied and is not wanted again. To be asked once: it forgets. */
+  sweepCommands(): string[] {
     const { chains, sets } = this.#stale
     this.#stale = { chains: new Set(), sets: new Set() }
-    return { chains: [...chains].filter((n) => !this.desired.chains.has(n)), sets: [...sets].filter((n) => !this.desired.sets.has(n)) }
+    const t = `${this.desired.family} ${this.desired.name}`
+    return [
+      ...[...chains].filter((n) => !this.desired.chains.has(n)).map((n) => `delete chain ${t} ${n}`),
+      ...[...sets].filter((n) => !this.desired.sets.has(n)).map((n) => `delete set ${t} ${n}`),
+    ]
   }
 
   hasStale(): boolean { return this.#stale.chains.size + this.#stale.sets.size > 0 }

@@ -19,7 +19,7 @@ import type { Random } from '#base/random.ts'
 import type { OverlayKind } from '#cni/index.ts'
 import { createEmbeddedRuntime, type RegistriesConfig, type SpawnPty } from '#cri/index.ts'
 import { readClusterConfig } from './cluster-config-source.ts'
-import { createDns } from './dns/server.ts'
+import { createDns } from './dns/dns.ts'
 import { createKubeletServer } from './http/kubelet-server.ts'
 import { API_SERVER_NAME } from './join/probe.ts'
 import { joinCluster } from './join/join.ts'
@@ -106,7 +106,7 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
       work.push(createProxy({ informers, nodeName, nodeIps: [config.nodeIp], clusterCidr: cluster.clusterCidr, serviceCidr: cluster.serviceCidr, log, clock }).start(signal))
     }
     if (!cluster.disabled.includes('dns')) {
-      work.push(createDns({ informers, clusterDomain: cluster.clusterDomain, address: cluster.clusterDns, clusterCidr: cluster.clusterCidr, serviceCidr: cluster.serviceCidr, log, clock, random }).start(signal))
+      work.push(createDns({ informers, clusterDomain: cluster.clusterDomain, listenAddresses: [cluster.clusterDns], ownedCidrs: [cluster.clusterCidr, cluster.serviceCidr], log, clock, random }).start(signal))
     }
     await informers.start(signal)
     await Promise.all(work)

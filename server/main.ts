@@ -12,7 +12,10 @@ export interface Verb {
 }
 
 const VERBS: Readonly<Record<string, Verb>> = {
+  server: { summary: 'run a control plane, and pods on this machine', run: async (argv) => (await import('./cli/server.ts')).run(argv) },
+  agent: { summary: 'run pods on this machine for a cluster', run: async (argv) => (await import('./cli/agent.ts')).run(argv) },
   version: { summary: 'print the version', run: async (argv) => (await import('./cli/version.ts')).run(argv) },
+  'unpack-layer': { summary: '', hidden: true, run: async () => (await import('./cli/unpack-layer.ts')).run() },
 }
 
 async function main(argv: readonly string[]): Promise<number> {

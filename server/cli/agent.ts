@@ -1,0 +1,29 @@
+/** `skiff agent`. */
+import { runAgent } from '#agent/agent.ts'
+import { UsageError } from '#base/errors.ts'
+import { readYamlMapping } from './config-file.ts'
+import { clock, failLoudly, loadPty, logFor, notifyReady, random, selfCommand, stopSignal } from './environment.ts'
+import { helpText, parseFlags } from './flags.ts'
+import { agentConfig, text } from './node-config.ts'
+import { AGENT_FLAGS } from './verb-flags.ts'
+
+export async function run(argv: readonly string[]): Promise<number> {
+  if (argv.includes('--help') || argv.includes('-h')) {
+    process.stdout.write(helpText('agent', 'run pods on this machine for a cluster', AGENT_FLAGS))
+    return 0
+  }
+  const { values, positionals } = parseFlags('agent', AGENT_FLAGS, { argv, env: process.env, readConfig: (path, isDefault) => readYamlMapping(path, { optional: isDefault, what: 'the config file' }) })
+  if (positionals.length > 0) throw new UsageError(`skiff agent takes no argument ${JSON.stringify(positionals[0])}; skiff agent --help lists the flags`)
+  const server = text(values, 'server')
+  if (server === undefined) throw new UsageError('--server is needed: skiff agent --server https://HOST:6443 --token TOKEN')
+  const config = agentConfig(values, [server.replace(/\/$/, '')], text(values, 'token'))
+  const log = logFor(values)
+  failLoudly(log)
+  const signal = stopSignal(log)
+  notifyReady(log)
+  await runAgent(config, { clock, random, log, unpackCommand: selfCommand('unpack-layer'), loadPty }, signal).catch((error: unknown) => {
+    if (!signal.aborted) throw error
+  })
+  log.info('stopped; containers keep running')
+  return 0
+}

@@ -1,0 +1,64 @@
+/** The adapters that verbs which keep running share: log, clock, randomness, signals, readiness, how to start oneself. */
+import { execFile } from 'node:child_process'
+import { createRequire } from 'node:module'
+import { isSea } from 'node:sea'
+import { systemClock } from '#base/clock.ts'
+import { createLog, type Log, type LogLevel } from '#base/log.ts'
+import { systemRandom } from '#base/random.ts'
+import type { SpawnPty } from '#cri/index.ts'
+import type { FlagValues } from './flags.ts'
+
+export const clock = systemClock
+export const random = systemRandom
+
+export function logFor(values: FlagValues): Log {
+  const format = values['log-format'] ?? (process.stderr.isTTY ? 'text' : 'json')
+  return createLog({ format: format === 'text' ? 'text' : 'json', level: values['log-level'] as LogLevel, nowMs: clock.nowMs, write: (line) => void process.stderr.write(`${line}\n`) })
+}
+
+/** Aborted by the first SIGTERM or SIGINT; the second ends the process at once. */
+export function stopSignal(log: Log): AbortSignal {
+  const stop = new AbortController()
+  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(name, () => {
+      if (stop.signal.aborted) process.exit(1)
+      log.info('stopping', { signal: name })
+      stop.abort()
+    })
+  }
+  return stop.signal
+}
+
+/** What never should happen: the truth is on disk, so a restart is safer than going on. */
+export function failLoudly(log: Log): void {
+  process.on('uncaughtException', (error) => {
+    log.error('bug: uncaught exception, ending', { error, stack: error.stack })
+    process.exit(1)
+  })
+  process.on('unhandledRejection', (reason) => {
+    const error = reason instanceof Error ? reason : new Error(String(reason))
+    log.error('bug: unhandled rejection, ending', { error, stack: error.stack })
+    process.exit(1)
+  })
+}
+
+/** The command that runs another verb of this program. */
+export function selfCommand(verb: string): string[] {
+  return isSea() ? [process.execPath, verb] : [process.execPath, process.argv[1] ?? '', verb]
+}
+
+/** sd_notify(3): tells systemd, where it asked to be told. */
+export function notifyReady(log: Log): void {
+  if (!process.env['NOTIFY_SOCKET']) return
+  // Node has no datagram Unix sockets; systemd's own tool comes with it.
+  execFile('systemd-notify', ['--ready', `--pid=${process.pid}`], (error) => {
+    if (error) log.warn('systemd could not be told that the server is ready', { error })
+  })
+}
+
+/** node-pty, at the first exec with a terminal. */
+export function loadPty(): SpawnPty {
+  const pty = isSea() ? (require('node-pty') as { spawn: unknown }) : (createRequire(process.argv[1] ?? '/')('node-pty') as { spawn: unknown })
+  return pty.spawn as SpawnPty
+}
+declare const require: (name: string) => unknown

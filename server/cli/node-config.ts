@@ -1,0 +1,47 @@
+/** Flags of a node to the agent's configuration. */
+import type { Taint } from '#api/types/index.ts'
+import { UsageError } from '#base/errors.ts'
+import type { AgentConfig } from '#agent/agent.ts'
+import type { OverlayKind } from '#cni/index.ts'
+import type { RegistriesConfig } from '#cri/index.ts'
+import { readYamlMapping } from './config-file.ts'
+import type { FlagValues } from './flags.ts'
+import { defaultNodeIp, hostName } from './host.ts'
+import { nodeName as checkNodeName } from './flag-checks.ts'
+
+const REGISTRIES_FILE = '/etc/skiff/registries.yaml'
+
+export const text = (values: FlagValues, name: string): string | undefined => {
+  const value = values[name]
+  return value === undefined || value === '' ? undefined : String(value)
+}
+
+export const list = (values: FlagValues, name: string): readonly string[] => (values[name] as readonly string[] | undefined) ?? []
+
+export function agentConfig(values: FlagValues, servers: readonly string[], token: string | undefined): AgentConfig {
+  const endpoint = text(values, 'container-runtime-endpoint')
+  if (endpoint !== undefined) throw new UsageError('--container-runtime-endpoint: other runtimes are not supported yet: leave it out to use the embedded one')
+  const registries = readYamlMapping(REGISTRIES_FILE, { optional: true, what: 'the registries file' })
+  const nodeName = text(values, 'node-name') ?? hostName()
+  const problem = checkNodeName(nodeName)
+  if (problem) throw new UsageError(`--node-name: ${problem}; the host name cannot be used, pass another`)
+  return {
+    servers, token, nodeName,
+    dataDir: text(values, 'data-dir') ?? '/var/lib/skiff',
+    stateDir: text(values, 'state-dir') ?? '/run/skiff',
+    nodeIp: text(values, 'node-ip') ?? defaultNodeIp(),
+    nodeLabels: Object.fromEntries(list(values, 'node-label').map((l) => [l.slice(0, l.indexOf('=')), l.slice(l.indexOf('=') + 1)])),
+    nodeTaints: list(values, 'node-taint').map(parseTaint),
+    overlay: text(values, 'overlay') as OverlayKind,
+    ociRuntime: text(values, 'oci-runtime') as 'runc' | 'crun',
+    cgroupRoot: text(values, 'cgroup-root') ?? '',
+    maxPods: Number(values['max-pods']),
+    registries: Object.keys(registries).length === 0 ? undefined : (registries as RegistriesConfig),
+  }
+}
+
+function parseTaint(flag: string): Taint {
+  const at = flag.lastIndexOf(':')
+  const [key = '', value] = flag.slice(0, at).split('=')
+  return { key, effect: flag.slice(at + 1), ...(value && { value }) }
+}

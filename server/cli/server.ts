@@ -1,0 +1,78 @@
+/** `skiff server`: a server and, unless it is disabled, the agent of the same machine, which joins like any other. */
+import { resourceUsage } from 'node:process'
+import { join } from 'node:path'
+import { runAgent } from '#agent/agent.ts'
+import { asError, UsageError } from '#base/errors.ts'
+import { startServer, type ServerConfig } from '../server.ts'
+import { levelOpener } from '../store/open-level.ts'
+import { openLevelStore } from '../store/store-level.ts'
+import { readYamlMapping } from './config-file.ts'
+import { clock, failLoudly, loadPty, logFor, notifyReady, random, selfCommand, stopSignal } from './environment.ts'
+import { helpText, parseFlags, type FlagValues } from './flags.ts'
+import { defaultNodeIp, firstServiceIp, hostName } from './host.ts'
+import { agentConfig, list, text } from './node-config.ts'
+import { SERVER_FLAGS } from './verb-flags.ts'
+
+export async function run(argv: readonly string[]): Promise<number> {
+  if (argv.includes('--help') || argv.includes('-h')) {
+    process.stdout.write(helpText('server', 'run a control plane, and pods on this machine', SERVER_FLAGS))
+    return 0
+  }
+  const { values, positionals } = parseFlags('server', SERVER_FLAGS, { argv, env: process.env, readConfig: (path, isDefault) => readYamlMapping(path, { optional: isDefault, what: 'the config file' }) })
+  if (positionals.length > 0) throw new UsageError(`skiff server takes no argument ${JSON.stringify(positionals[0])}; skiff server --help lists the flags`)
+  for (const later of ['server', 'cluster-init', 'datastore-endpoint']) {
+    if (values[later] !== undefined && values[later] !== false) throw new UsageError(`--${later}: clusters of several servers are not supported yet: leave it out`)
+  }
+  const config = serverConfig(values)
+  const withAgent = values['disable-agent'] !== true
+  // Looked at before anything is started, so that a mistake costs nothing.
+  const node = withAgent ? agentConfig(values, [`https://127.0.0.1:${config.port}`], undefined) : undefined
+  const log = logFor(values)
+  failLoudly(log)
+  const signal = stopSignal(log)
+  const server = await startServer(config, {
+    clock, random, log, processUsage,
+    openStore: () => openLevelStore({ open: levelOpener(join(config.dataDir, 'server', 'db')), clock }),
+  }, signal)
+  const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+  server.ready.then(() => notifyReady(log), () => { /* logged by the server */ })
+  const agent = node && runAgent({ ...node, token: server.pki.tokens.node }, { clock, random, log, unpackCommand: selfCommand('unpack-layer'), loadPty }, signal)
+  let failure: unknown
+  if (!signal.aborted) await Promise.race([stopped, server.ready.then(() => stopped), ...(agent ? [agent] : [])]).catch((error: unknown) => { failure = error })
+  if (agent && signal.aborted) await agent.catch((error: unknown) => log.debug('agent ended', { error: asError(error) }))
+  await server.close()
+  if (failure !== undefined && !signal.aborted) throw asError(failure)
+  return 0
+}
+
+function serverConfig(values: FlagValues): ServerConfig {
+  const nodeIp = text(values, 'node-ip') ?? defaultNodeIp()
+  const advertiseAddress = text(values, 'advertise-address') ?? nodeIp
+  const serviceCidr = text(values, 'service-cidr') ?? ''
+  const name = text(values, 'node-name') ?? hostName()
+  const disabled = new Set(list(values, 'disable'))
+  return {
+    dataDir: text(values, 'data-dir') ?? '/var/lib/skiff',
+    bindAddress: text(values, 'bind-address') ?? '0.0.0.0',
+    port: Number(values['https-listen-port']),
+    advertiseAddress,
+    names: [...new Set([hostName(), name, nodeIp, advertiseAddress, ...list(values, 'tls-san')])],
+    cluster: {
+      clusterCidr: text(values, 'cluster-cidr') ?? '', serviceCidr, clusterDns: text(values, 'cluster-dns') ?? '', clusterDomain: text(values, 'cluster-domain') ?? '',
+      disabled: ['dns', 'proxy'].filter((d) => disabled.has(d)),
+    },
+    kubernetesServiceIp: firstServiceIp(serviceCidr),
+    token: text(values, 'token'),
+    agentToken: text(values, 'agent-token'),
+    kubeconfigPath: text(values, 'write-kubeconfig') ?? '/etc/skiff/skiff.yaml',
+    kubeconfigMode: Number.parseInt(text(values, 'write-kubeconfig-mode') ?? '600', 8),
+    disabled: new Set((['controllers', 'scheduler'] as const).filter((d) => disabled.has(d))),
+  }
+}
+
+const startTimeSeconds = Math.floor(clock.nowMs() / 1000)
+
+function processUsage() {
+  const { userCPUTime, systemCPUTime } = resourceUsage()
+  return { cpuSeconds: (userCPUTime + systemCPUTime) / 1e6, residentBytes: process.memoryUsage.rss(), startTimeSeconds }
+}

@@ -1,0 +1,229 @@
+/**
+ * A server, put together: store, certificates, API server, controllers and scheduler in one process, all of the latter
+ * clients of the first through its in-process transport. Built by `server/cli/`, which brings the adapters.
+ *
+ *   store --> API handler --> TLS port (API, agents' tunnels)
+ *                 |
+ *                 +-- in process: bootstrap, RBAC and node graph informers, controllers, scheduler
+ */
+import { createClient } from '#api/client/rest.ts'
+import { createEventRecorder } from '#api/client/event-recorder.ts'
+import { createInformers } from '#api/client/informer.ts'
+import { isReason, type Client } from '#api/client/client.ts'
+import { clusterConfigMap, type ClusterConfig } from '#api/cluster-config.ts'
+import { writeKubeconfig } from '#api/kubeconfig.ts'
+import { CONFIG_MAPS, type ConfigMap } from '#api/types/index.ts'
+import { GIT_VERSION, KUBERNETES_MINOR, SKIFF_COMMIT_ID } from '#api/version.ts'
+import type { Clock } from '#base/clock.ts'
+import { asError, hasCode } from '#base/errors.ts'
+import type { Log } from '#base/log.ts'
+import type { Random } from '#base/random.ts'
+import { createApiServer, type ApiServer } from './apiserver/app.ts'
+import { defaultAdmission } from './apiserver/admission/index.ts'
+import { ensureBootstrap } from './apiserver/bootstrap/ensure.ts'
+import { createAuthenticator } from './apiserver/authn/authenticator.ts'
+import { lookupFromClient } from './apiserver/authn/lookup.ts'
+import { createServiceAccountTokens } from './apiserver/authn/service-account-tokens.ts'
+import { createAuthorizer } from './apiserver/authz/authorizer.ts'
+import { createCertificatePlugins } from './apiserver/authz/certificate-admission.ts'
+import { NODE_RULES } from './apiserver/authz/default-cluster-roles.ts'
+import { createEscalationPlugin } from './apiserver/authz/escalation.ts'
+import { createNodeAuthorizer } from './apiserver/authz/node-authorizer.ts'
+import { createNodeGraph, feedNodeGraph } from './apiserver/authz/node-graph.ts'
+import { nodePasswordPlugin } from './apiserver/authz/node-password.ts'
+import { createRbacAuthorizer } from './apiserver/authz/rbac.ts'
+import { rbacFromInformers } from './apiserver/authz/rbac-source.ts'
+import { reconcileDefaultPolicy } from './apiserver/authz/reconcile-policy.ts'
+import { createHttpServer, type HttpServer } from './apiserver/http-server.ts'
+import type { ProcessUsage } from './apiserver/metrics/api-metrics.ts'
+import { createTunnelHub, TUNNEL_ALPN } from './apiserver/nodes/tunnel-hub.ts'
+import { openPki, type Pki, type PkiOptions } from './apiserver/pki/pki.ts'
+import { rows, withAllocators } from './apiserver/registry.ts'
+import { certificatesController } from './controllers/certificates/controller.ts'
+import { clusterRoleAggregationController } from './controllers/clusterrole-aggregation/controller.ts'
+import { startControllers } from './controllers/index.ts'
+import { createScheduler } from './scheduler/scheduler.ts'
+import { openServiceAllocator } from './service-allocations.ts'
+import type { Store } from './store/store.ts'
+
+export interface ServerConfig {
+  dataDir: string
+  bindAddress: string
+  port: number
+  advertiseAddress: string
+  /** Host name, node name, node IPs, --tls-san. */
+  names: readonly string[]
+  cluster: ClusterConfig
+  /** The first address of the service CIDR. */
+  kubernetesServiceIp: string
+  token: string | undefined
+  agentToken: string | undefined
+  kubeconfigPath: string
+  kubeconfigMode: number
+  disabled: ReadonlySet<'controllers' | 'scheduler'>
+}
+
+export interface ServerDeps {
+  clock: Clock
+  random: Random
+  log: Log
+  openStore: () => Promise<Store>
+  processUsage: () => ProcessUsage
+}
+
+export interface RunningServer {
+  readonly pki: Pki
+  readonly api: ApiServer
+  /** Resolves when bootstrap objects and the default policy are in place: /readyz is ok from then on. */
+  readonly ready: Promise<void>
+  /** Stops taking work, finishes what is in flight, closes the store. Within 10 s. Twice is fine. */
+  close(): Promise<void>
+}
+
+const CLOCK_LOOK_MS = 5_000
+const APISERVER_USER = { name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] }
+
+/** Rejects when it cannot begin: port in use, store locked or damaged, certificates broken. */
+export async function startServer(config: ServerConfig, deps: ServerDeps, signal: AbortSignal): Promise<RunningServer> {
+  const { clock, random, log } = deps
+  const pki = await openPkiWhenTimeIsRight({ dataDir: config.dataDir, clock, random, log, names: config.names, clusterDomain: config.cluster.clusterDomain, serviceIp: config.kubernetesServiceIp, token: config.token, agentToken: config.agentToken }, signal)
+  const store = await deps.openStore()
+  const stop = new AbortController()
+  // The authenticator and the authorizer are asked by the API server and ask it themselves.
+  const late: { client?: Client } = {}
+  const lookup = { get: (...args: Parameters<ReturnType<typeof lookupFromClient>['get']>) => lookupFromClient(late.client as Client).get(...args) } as ReturnType<typeof lookupFromClient>
+  const serviceAccounts = createServiceAccountTokens({ keys: pki.serviceAccountKeys, issuer: `https://kubernetes.default.svc.${config.cluster.clusterDomain}`, lookup, clock, random })
+  const authenticator = createAuthenticator({ serviceAccounts, lookup, joinSecrets: () => pki.tokens.secrets, clock })
+  const lazyTransport = { request: (...args: Parameters<ReturnType<ApiServer['transportFor']>['request']>) => api.transportFor(APISERVER_USER).request(...args) }
+  const client = createClient(lazyTransport, { userAgent: `kube-apiserver/${GIT_VERSION}` })
+  late.client = client
+  const informers = createInformers(client, { clock, random, log })
+  const graph = createNodeGraph()
+  const rbac = createRbacAuthorizer(rbacFromInformers(informers))
+  const authorizer = createAuthorizer({ rbac, node: createNodeAuthorizer(graph, NODE_RULES) })
+  feedNodeGraph(graph, informers, { volumes: true })
+  const hub = createTunnelHub({ clock, log })
+  const progress = { isReady: false }
+  const api: ApiServer = createApiServer({
+    store, clock, random, log,
+    rows: withAllocators(rows, { services: await openServiceAllocator(store, { serviceCidr: config.cluster.serviceCidr, clusterDns: config.cluster.clusterDns, random, log }) }),
+    admission: [...defaultAdmission({ clock, random }), nodePasswordPlugin, createEscalationPlugin(rbac, authorizer), ...createCertificatePlugins(authorizer)],
+    authenticator, authorizer, nodeConnector: hub,
+    issueToken: (input) => serviceAccounts.issueToken(input),
+    version: versionInfo(),
+    serverAddress: `${config.advertiseAddress}:${config.port}`,
+    checks: [{ name: 'poststarthook/bootstrap', live: false, problem: () => (progress.isReady ? undefined : 'the first objects are still being written') }],
+    processUsage: deps.processUsage,
+    extraHandlers: {
+      '/.well-known/openid-configuration': { handle: () => jsonAnswer(serviceAccounts.openIdConfiguration()) },
+      '/openid/v1/jwks': { handle: () => jsonAnswer(serviceAccounts.jwks()) },
+    },
+  })
+  const tls = () => ({ cert: pki.serving.certPem, key: pki.serving.keyPem, clientCa: pki.authorities.client.certPem })
+  const http: HttpServer = await createHttpServer({ api, tls: tls(), clock, log, protocols: { [TUNNEL_ALPN]: (socket) => hub.accept(socket) } })
+  try {
+    await http.listen(config.port, config.bindAddress)
+  } catch (error) {
+    api.close()
+    await store.close()
+    throw error
+  }
+  const kubeconfig = () => writeKubeconfig(config.kubeconfigPath, { server: `https://127.0.0.1:${config.port}`, ca: pki.authorities.server.certPem, clientCertificate: pki.admin.certPem, clientKey: pki.admin.keyPem }, config.kubeconfigMode)
+  pki.onRenewed(() => {
+    http.updateTls(tls())
+    kubeconfig().catch((error: unknown) => log.error('the kubeconfig could not be written', { path: config.kubeconfigPath, error: asError(error) }))
+  })
+  await kubeconfig()
+
+  const begun = Promise.withResolvers<void>()
+  const begin = async () => {
+    await informers.start(stop.signal)
+    await ensureBootstrap(client, { serviceCidr: config.cluster.serviceCidr, addresses: [config.advertiseAddress], port: config.port })
+    await reconcileDefaultPolicy(client, stop.signal)
+    await publishClusterConfig(client, config.cluster)
+    progress.isReady = true
+    begun.resolve()
+    log.info('ready', { address: `https://${config.advertiseAddress}:${config.port}`, kubernetes: GIT_VERSION })
+  }
+  const work = begin().then(() => Promise.all([
+    pki.maintain(stop.signal),
+    ...(config.disabled.has('controllers') ? [] : [controllers()]),
+    ...(config.disabled.has('scheduler') ? [] : [scheduler()]),
+  ]))
+  work.catch((error: unknown) => {
+    if (!stop.signal.aborted) log.error('the server could not finish starting', { error: asError(error) })
+    begun.reject(asError(error))
+  })
+  // Whoever does not wait for it reads the log.
+  begun.promise.catch(() => { /* logged above */ })
+  const state: { closing?: Promise<void> } = {}
+
+  return {
+    pki, api, ready: begun.promise,
+    close: () => (state.closing ??= shutDown()),
+  }
+
+  async function controllers(): Promise<void> {
+    const own = createClient(api.transportFor({ name: 'system:kube-controller-manager', groups: ['system:masters', 'system:authenticated'] }), { userAgent: `kube-controller-manager/${GIT_VERSION}` })
+    await startControllers(
+      { client: own, informers, clock, random, log, config: { clusterCidr: config.cluster.clusterCidr, rootCaPem: pki.authorities.server.certPem } },
+      stop.signal,
+      [certificatesController(pki.authorities), clusterRoleAggregationController],
+    )
+  }
+
+  async function scheduler(): Promise<void> {
+    const own = createClient(api.transportFor({ name: 'system:kube-scheduler', groups: ['system:authenticated'] }), { userAgent: `kube-scheduler/${GIT_VERSION}` })
+    const events = createEventRecorder(own, { component: 'default-scheduler', clock, random, log })
+    const running = createScheduler({ client: own, informers, events, clock, random, log }).run(stop.signal)
+    await informers.start(stop.signal)
+    await running
+    events.close()
+  }
+
+  async function shutDown(): Promise<void> {
+    log.info('stopping')
+    api.stopping()
+    stop.abort()
+    await http.close()
+    hub.close()
+    await work.catch(() => { /* it was logged when it happened */ })
+    api.close()
+    await store.close()
+    log.info('stopped')
+  }
+}
+
+/** A board without a clock battery starts in the past: wait for the time instead of failing for ever. */
+async function openPkiWhenTimeIsRight(options: PkiOptions, signal: AbortSignal): Promise<Pki> {
+  for (;;) {
+    try {
+      return await openPki(options)
+    } catch (error) {
+      if (!hasCode(error, 'CLOCK_BEHIND')) throw error
+      options.log.warn(asError(error).message)
+      await options.clock.sleep(CLOCK_LOOK_MS, signal)
+    }
+  }
+}
+
+async function publishClusterConfig(client: Client, config: ClusterConfig): Promise<void> {
+  const wanted = clusterConfigMap(config)
+  try {
+    await client.create<ConfigMap>(CONFIG_MAPS, wanted)
+  } catch (error) {
+    if (!isReason(error, 'AlreadyExists')) throw error
+    await client.patch<ConfigMap>(CONFIG_MAPS, wanted.metadata?.name ?? '', wanted.metadata?.namespace, 'application/merge-patch+json', { data: wanted.data })
+  }
+}
+
+function versionInfo() {
+  return {
+    major: '1', minor: KUBERNETES_MINOR, gitVersion: GIT_VERSION, gitCommit: SKIFF_COMMIT_ID, gitTreeState: 'clean', buildDate: '1970-01-01T00:00:00Z',
+    goVersion: `node${process.versions.node}`, compiler: 'v8', platform: `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`,
+  }
+}
+
+function jsonAnswer(value: unknown) {
+  return { status: 200, headers: { 'content-type': 'application/json' }, body: Buffer.from(JSON.stringify(value)) }
+}

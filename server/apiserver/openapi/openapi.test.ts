@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { gunzipSync } from 'node:zlib'
+import { builtinSchema as schema } from '#api/schema/index.ts'
+import type { ApiResponse } from '#api/client/transport.ts'
+import { createOpenApi } from './index.ts'
+import { documentV2, documentV3, groupVersionsOf } from './documents.ts'
+import { rows } from '../registry.ts'
+
+const gitVersion = 'v1.36.0'
+const openapi = createOpenApi({ schema, rows, gitVersion })
+const get = (path: string, headers: Record<string, string> = {}): ApiResponse => {
+  const [pathname = '', query] = path.split('?hash=')
+  const response = openapi({ path: pathname, hash: query, headers })
+  assert.ok(response, path)
+  return response
+}
+const bodyOf = (response: ApiResponse) => JSON.parse((response.body as Buffer).toString()) as unknown
+const index = () => (bodyOf(get('/openapi/v3')) as { paths: Record<string, { serverRelativeURL: string }> }).paths
+
+interface Doc { paths: Record<string, Record<string, { operationId?: string; 'x-kubernetes-action'?: string }>>; components: { schemas: Record<string, Record<string, unknown>> }; definitions: Record<string, unknown> }
+const core = documentV3({ schema, rows, gitVersion }, { group: '', version: 'v1' }) as Doc
+
+function refsIn(value: unknown, found = new Set<string>()): Set<string> {
+  if (typeof value !== 'object' || value === null) return found
+  for (const [key, inner] of Object.entries(value)) {
+    if (key === '$ref' && typeof inner === 'string') found.add(inner)
+    else refsIn(inner, found)
+  }
+  return found
+}
+
+test('the index names each group version once, with the hash that its document answers to', () => {
+  assert.deepStrictEqual(Object.keys(index()), [...groupVersionsOf(rows).keys()])
+  const { serverRelativeURL } = index()['apis/apps/v1'] ?? { serverRelativeURL: '' }
+  assert.match(serverRelativeURL, /^\/openapi\/v3\/apis\/apps\/v1\?hash=[0-9A-F]{128}$/)
+  const response = get(serverRelativeURL)
+  assert.deepStrictEqual([response.status, response.headers['cache-control'], response.headers['content-type']], [200, 'public, immutable', 'application/json'])
+})
+
+test('an old hash is sent to the document as it is now', () => {
+  const moved = get('/openapi/v3/api/v1?hash=OLD')
+  assert.deepStrictEqual([moved.status, moved.headers['location']], [301, index()['api/v1']?.serverRelativeURL])
+})
+
+test('documents are gzipped for who can read that, and 304 for who has them', () => {
+  const plain = get('/openapi/v3/api/v1')
+  const packed = get('/openapi/v3/api/v1', { 'accept-encoding': 'deflate, gzip' })
+  assert.equal(packed.headers['content-encoding'], 'gzip')
+  assert.deepStrictEqual(gunzipSync(packed.body as Buffer), plain.body)
+  assert.deepStrictEqual(bodyOf(plain), JSON.parse(JSON.stringify(core)))
+  assert.equal(get('/openapi/v3/api/v1', { 'if-none-match': plain.headers['etag'] ?? '' }).status, 304)
+})
+
+test('protobuf is refused with 406, unknown documents are not there', () => {
+  assert.equal(get('/openapi/v2', { accept: 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf' }).status, 406)
+  assert.equal(openapi({ path: '/openapi/v3/apis/nope/v1', hash: undefined, headers: {} }), undefined)
+  assert.equal(openapi({ path: '/openapi/v4', hash: undefined, headers: {} }), undefined)
+})
+
+test('what is seldom asked for is built again, not kept: the answer is the same', () => {
+  const first = get('/openapi/v3/api/v1').body
+  for (const path of groupVersionsOf(rows).keys()) get(`/openapi/v3/${path}`)
+  assert.deepStrictEqual(get('/openapi/v3/api/v1').body, first)
+})
+
+test('in all documents every reference resolves and every operation id is unique', () => {
+  const documents = [documentV2({ schema, rows, gitVersion }), ...[...groupVersionsOf(rows).values()].map((gv) => documentV3({ schema, rows, gitVersion }, gv))] as Doc[]
+  for (const document of documents) {
+    const names = document.definitions ? Object.keys(document.definitions).map((n) => `#/definitions/${n}`) : Object.keys(document.components.schemas).map((n) => `#/components/schemas/${n}`)
+    assert.deepStrictEqual([...refsIn(document)].filter((ref) => !names.includes(ref)), [])
+    const ids = Object.values(document.paths).flatMap((item) => Object.values(item).map((o) => o.operationId)).filter((id) => id !== undefined)
+    assert.equal(new Set(ids).size, ids.length)
+  }
+})
+
+test('a path carries upstream\'s operations', () => {
+  const actions = (path: string) => Object.fromEntries(Object.entries(core.paths[path] ?? {}).filter(([m]) => m !== 'parameters').map(([m, o]) => [m, `${o['x-kubernetes-action']} ${o.operationId}`]))
+  assert.deepStrictEqual(actions('/api/v1/namespaces/{namespace}/pods'), { get: 'list listCoreV1NamespacedPod', post: 'post createCoreV1NamespacedPod', delete: 'deletecollection deleteCoreV1CollectionNamespacedPod' })
+  assert.deepStrictEqual(actions('/api/v1/namespaces/{namespace}/pods/{name}/exec'), { get: 'connect connectCoreV1GetNamespacedPodExec', post: 'connect connectCoreV1PostNamespacedPodExec' })
+  assert.deepStrictEqual(actions('/api/v1/namespaces/{namespace}/pods/{name}/eviction'), { post: 'post createCoreV1NamespacedPodEviction' })
+})
+
+test('kubectl finds what it checks before it trusts the server with field validation', () => {
+  const patch = core.paths['/api/v1/namespaces/{namespace}/configmaps/{name}']?.['patch'] as unknown as { parameters: { name: string; in: string }[]; 'x-kubernetes-group-version-kind': unknown }
+  assert.ok(patch.parameters.some((p) => p.name === 'fieldValidation' && p.in === 'query'))
+  assert.deepStrictEqual(patch['x-kubernetes-group-version-kind'], { group: '', version: 'v1', kind: 'ConfigMap' })
+})
+
+test('schemas say how lists merge, and stand beside references by allOf', () => {
+  const properties = (name: string) => core.components.schemas[`io.k8s.api.core.v1.${name}`]?.['properties'] as Record<string, Record<string, unknown>>
+  const { description: _, ...ports } = properties('Container')['ports'] ?? {}
+  assert.deepStrictEqual(ports, {
+    type: 'array', items: { $ref: '#/components/schemas/io.k8s.api.core.v1.ContainerPort' }, 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['containerPort', 'protocol'],
+    'x-kubernetes-patch-merge-key': 'containerPort', 'x-kubernetes-patch-strategy': 'merge',
+  })
+  assert.equal(properties('ContainerPort')['protocol']?.['default'], 'TCP')
+  assert.deepStrictEqual(properties('PersistentVolumeSpec')['claimRef']?.['allOf'], [{ $ref: '#/components/schemas/io.k8s.api.core.v1.ObjectReference' }])
+})

@@ -1,0 +1,101 @@
+/**
+ * /openapi/v2 and /openapi/v3. Documents are built when asked for and kept only gzipped, a few at a time: clients cache
+ * them by hash. The hash is of what a document is made from, so that the index needs none of them.
+ */
+import { createHash } from 'node:crypto'
+import { gunzipSync, gzipSync } from 'node:zlib'
+import type { ApiResponse } from '#api/client/transport.ts'
+import type { SchemaSet } from '#api/schema/schema.ts'
+import type { KindRow } from '../kind.ts'
+import { documentV2, documentV3, groupVersionsOf } from './documents.ts'
+
+export interface OpenApiOptions {
+  schema: SchemaSet
+  rows: readonly KindRow[]
+  gitVersion: string
+}
+
+export interface OpenApiRequest {
+  /** `/openapi/v3/apis/apps/v1`. */
+  path: string
+  /** The query's `hash`. */
+  hash: string | undefined
+  /** Lower-case names; accept, accept-encoding and if-none-match are read. */
+  headers: Readonly<Record<string, string>>
+}
+
+/** Undefined: no such document, 404. */
+export type OpenApi = (request: OpenApiRequest) => ApiResponse | undefined
+
+/** Gzipped documents kept: an explain or an apply asks for one or two. About 100 KB each. */
+const KEPT_MAX = 3
+/** Raised when the documents change though their inputs do not. */
+const FORMAT = 1
+
+/** client-go's names for the protobuf forms, which skiff does not serve: clients fall back to version 3 in JSON. */
+const JSON_MEDIA = new Set(['application/json', '*/*', 'application/*', 'application/com.github.proto-openapi.spec.v3@v1.0+json'])
+
+export function createOpenApi({ schema, rows, gitVersion }: OpenApiOptions): OpenApi {
+  const groupVersions = groupVersionsOf(rows)
+  const kept = new Map<string, Buffer>()
+  const hashes = new Map<string, string>()
+
+  const hashOf = (name: string): string => {
+    const known = hashes.get(name)
+    if (known !== undefined) return known
+    const gv = groupVersions.get(name)
+    const shown = rows.filter(({ ref }) => !gv || (ref.group === gv.group && ref.version === gv.version)).map(({ ref, model, verbs, subresources }) => ({ ref, model, verbs, subresources }))
+    const hash = createHash('sha512').update(JSON.stringify([FORMAT, gitVersion, name, shown])).digest('hex').toUpperCase()
+    hashes.set(name, hash)
+    return hash
+  }
+
+  const gzipped = (name: string): Buffer => {
+    const found = kept.get(name)
+    kept.delete(name)
+    const gv = groupVersions.get(name)
+    const bytes = found ?? gzipSync(JSON.stringify(gv ? documentV3({ schema, rows, gitVersion }, gv) : documentV2({ schema, rows, gitVersion })))
+    // Last asked for goes last; the first goes first.
+    kept.set(name, bytes)
+    for (const oldest of kept.keys()) {
+      if (kept.size <= KEPT_MAX) break
+      kept.delete(oldest)
+    }
+    return bytes
+  }
+
+  const index = (): Buffer => {
+    const paths = [...groupVersions.keys()].map((name) => [name, { serverRelativeURL: `/openapi/v3/${name}?hash=${hashOf(name)}` }])
+    return Buffer.from(JSON.stringify({ paths: Object.fromEntries(paths) }))
+  }
+
+  return ({ path, hash, headers }) => {
+    const name = path.replace(/\/$/, '')
+    if (!acceptsJson(headers['accept'])) return notAcceptable()
+    if (name === '/openapi/v3') return { status: 200, headers: { 'content-type': 'application/json', vary: 'Accept' }, body: index() }
+    const document = name === '/openapi/v2' ? 'v2' : name.startsWith('/openapi/v3/') ? name.slice('/openapi/v3/'.length) : undefined
+    if (document === undefined || (document !== 'v2' && !groupVersions.has(document))) return undefined
+    const current = hashOf(document)
+    // An old hash: the client's index is old. It is sent to the document as it is now.
+    if (hash !== undefined && hash !== '' && hash !== current) return { status: 301, headers: { location: `${name}?hash=${current}` }, body: Buffer.alloc(0) }
+    const caching = hash ? { 'cache-control': 'public, immutable', expires: FAR } : { 'cache-control': 'no-cache, private' }
+    const common = { 'content-type': 'application/json', etag: `"${current}"`, vary: 'Accept-Encoding, Accept', ...caching }
+    if (headers['if-none-match']?.includes(current)) return { status: 304, headers: common, body: Buffer.alloc(0) }
+    const bytes = gzipped(document)
+    if (/\bgzip\b/.test(headers['accept-encoding'] ?? '')) return { status: 200, headers: { ...common, 'content-encoding': 'gzip' }, body: bytes }
+    return { status: 200, headers: common, body: gunzipSync(bytes) }
+  }
+}
+
+/** HTTP has no "never": upstream says a year from now, which would need a clock. */
+const FAR = 'Thu, 31 Dec 2099 00:00:00 GMT'
+
+function acceptsJson(accept: string | undefined): boolean {
+  if (accept === undefined || accept === '') return true
+  return accept.split(',', 32).some((media) => JSON_MEDIA.has((media.split(';', 1)[0] ?? '').trim().toLowerCase()))
+}
+
+function notAcceptable(): ApiResponse {
+  const status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message: 'only the following media types are accepted: application/json', reason: 'NotAcceptable', code: 406 }
+  return { status: 406, headers: { 'content-type': 'application/json' }, body: Buffer.from(JSON.stringify(status)) }
+}

@@ -1,0 +1,159 @@
+/** Every operation the table of kinds serves, told once for OpenAPI v2 and v3. Names as upstream's. Pure. */
+import type { GroupVersionKind } from '#api/schema/schema.ts'
+import type { KindRow } from '../kind.ts'
+import { nameParameter, parameter, proxyPathParameter, type Parameter, type ParameterName } from './parameters.ts'
+
+export interface Operation {
+  path: string
+  method: 'get' | 'put' | 'post' | 'delete' | 'patch' | 'head' | 'options'
+  id: string
+  description: string
+  tag: string
+  /** x-kubernetes-action. */
+  action?: string
+  kind?: GroupVersionKind
+  /** Of this operation alone. */
+  parameters: readonly Parameter[]
+  /** Of its path. */
+  pathParameters: readonly Parameter[]
+  body?: { of: 'model'; model: string } | { of: 'patch' } | { of: 'deleteOptions' }
+  /** A model's name, or plain text. */
+  answer: { model: string } | 'string'
+  /** Codes besides 401. */
+  codes: readonly number[]
+  produces: 'object' | 'list' | 'any' | 'text' | 'discovery'
+}
+
+const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch']
+const WATCH: ParameterName[] = ['allowWatchBookmarks', 'continue', 'fieldSelector', 'labelSelector', 'limit', 'resourceVersion', 'resourceVersionMatch', 'sendInitialEvents', 'timeoutSeconds', 'watch']
+const WRITE: ParameterName[] = ['dryRun', 'fieldManager', 'fieldValidation']
+const DELETE: ParameterName[] = ['dryRun', 'gracePeriodSeconds', 'orphanDependents', 'propagationPolicy']
+const DELETE_COLLECTION: ParameterName[] = ['continue', 'dryRun', 'fieldSelector', 'gracePeriodSeconds', 'labelSelector', 'limit', 'orphanDependents', 'propagationPolicy', 'resourceVersion', 'resourceVersionMatch', 'sendInitialEvents', 'timeoutSeconds']
+/** Kinds whose deletion answers the object, as upstream's do. */
+const ANSWERS_DELETED = new Set(['pods', 'services', 'serviceaccounts', 'persistentvolumes', 'persistentvolumeclaims', 'podtemplates', 'resourcequotas', 'storageclasses', 'csidrivers', 'csinodes', 'volumeattachments'])
+
+const params = (names: readonly ParameterName[]): Parameter[] => names.map(parameter)
+const capital = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1)
+
+export const groupPath = (group: string, version: string): string => (group === '' ? `api/${version}` : `apis/${group}/${version}`)
+
+/** `rbac.authorization.k8s.io` -> `rbacAuthorization`. */
+export function groupTag(group: string): string {
+  if (group === '') return 'core'
+  return group.replace(/\.k8s\.io$/, '').split('.').map((part, i) => (i === 0 ? part : capital(part))).join('')
+}
+
+/** Operations of one group version. */
+export function operationsOf(group: string, version: string, rows: readonly KindRow[]): Operation[] {
+  const tag = `${groupTag(group)}_${version}`
+  const discovery: Operation = {
+    path: `/${groupPath(group, version)}/`, method: 'get', id: `get${capital(groupTag(group))}${capital(version)}APIResources`, description: 'get available resources', tag,
+    parameters: [], pathParameters: [], answer: { model: 'APIResourceList' }, codes: [200], produces: 'discovery',
+  }
+  return [discovery, ...rows.flatMap((row) => operationsOfRow(row, tag))]
+}
+
+function operationsOfRow(row: KindRow, tag: string): Operation[] {
+  const { ref, model } = row
+  const { kind } = ref
+  const verbs = row.verbs ?? VERBS
+  const scope = ref.namespaced ? 'Namespaced' : ''
+  const all = `/${groupPath(ref.group, ref.version)}/${ref.resource}`
+  const collection = ref.namespaced ? `/${groupPath(ref.group, ref.version)}/namespaces/{namespace}/${ref.resource}` : all
+  const gvk: GroupVersionKind = { group: ref.group, version: ref.version, kind }
+  const namespaceParam = ref.namespaced ? params(['namespace']) : []
+  const onCollection = { path: collection, tag, kind: gvk, pathParameters: [...namespaceParam, parameter('pretty')] }
+  const onObject = { path: `${collection}/{name}`, tag, kind: gvk, pathParameters: [nameParameter(kind), ...namespaceParam, parameter('pretty')] }
+  const id = (verb: string, infix = '', suffix = '') => `${verb}${capital(tag.replace(/_(.)/, (_, c: string) => c.toUpperCase()))}${infix}${scope}${kind}${suffix}`
+  const list = { model: `${model}List` }
+  const own = { model }
+  const body = { of: 'model', model } as const
+  const deleted = ANSWERS_DELETED.has(ref.resource) ? own : { model: 'Status' }
+  const operations: Operation[] = []
+  if (verbs.includes('list')) {
+    operations.push({ ...onCollection, method: 'get', id: id('list'), description: `list or watch objects of kind ${kind}`, action: 'list', parameters: params(WATCH), answer: list, codes: [200], produces: 'list' })
+    if (ref.namespaced) operations.push({ ...onCollection, path: all, pathParameters: params([...WATCH, 'pretty']), method: 'get', id: id('list', '', 'ForAllNamespaces').replace(`Namespaced${kind}`, kind), description: `list or watch objects of kind ${kind}`, action: 'list', parameters: [], answer: list, codes: [200], produces: 'list' })
+  }
+  if (verbs.includes('create')) operations.push({ ...onCollection, method: 'post', id: id('create'), description: `create ${withArticle(kind)}`, action: 'post', parameters: params(WRITE), body, answer: own, codes: [200, 201, 202], produces: 'object' })
+  if (verbs.includes('deletecollection')) operations.push({ ...onCollection, method: 'delete', id: id('delete', 'Collection'), description: `delete collection of ${kind}`, action: 'deletecollection', parameters: params(DELETE_COLLECTION), body: { of: 'deleteOptions' }, answer: { model: 'Status' }, codes: [200], produces: 'object' })
+  if (verbs.includes('get')) operations.push({ ...onObject, method: 'get', id: id('read'), description: `read the specified ${kind}`, action: 'get', parameters: [], answer: own, codes: [200], produces: 'object' })
+  if (verbs.includes('update')) operations.push({ ...onObject, method: 'put', id: id('replace'), description: `replace the specified ${kind}`, action: 'put', parameters: params(WRITE), body, answer: own, codes: [200, 201], produces: 'object' })
+  if (verbs.includes('patch')) operations.push({ ...onObject, method: 'patch', id: id('patch'), description: `partially update the specified ${kind}`, action: 'patch', parameters: params([...WRITE, 'force']), body: { of: 'patch' }, answer: own, codes: [200, 201], produces: 'object' })
+  if (verbs.includes('delete')) operations.push({ ...onObject, method: 'delete', id: id('delete'), description: `delete ${withArticle(kind)}`, action: 'delete', parameters: params(DELETE), body: { of: 'deleteOptions' }, answer: deleted, codes: [200, 202], produces: 'object' })
+  const at: Place = { row, base: onObject, id }
+  return [...operations, ...row.subresources.toSorted().flatMap((name) => subresourceOperations(name, at))]
+}
+
+/** Endpoints is plural already. */
+function withArticle(kind: string): string {
+  if (kind === 'Endpoints') return kind
+  return `${/^[AEIOU]/.test(kind) ? 'an' : 'a'} ${kind}`
+}
+
+interface Place {
+  row: KindRow
+  base: Pick<Operation, 'path' | 'tag' | 'kind' | 'pathParameters'>
+  id: (verb: string, infix?: string, suffix?: string) => string
+}
+
+/** What is posted to a subresource and answered by it. */
+const POSTED: Readonly<Record<string, { model: string; kind: GroupVersionKind }>> = {
+  binding: { model: 'Binding', kind: { group: '', version: 'v1', kind: 'Binding' } },
+  eviction: { model: 'Eviction', kind: { group: 'policy', version: 'v1', kind: 'Eviction' } },
+  token: { model: 'AuthenticationV1TokenRequest', kind: { group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' } },
+}
+const CONNECT_PARAMETERS: Readonly<Record<string, ParameterName[]>> = {
+  exec: ['command', 'container', 'stderr', 'stdin', 'stdout', 'tty'],
+  attach: ['container', 'stderr', 'stdin', 'stdout', 'tty'],
+  portforward: ['ports'],
+}
+const LOG: ParameterName[] = ['container', 'follow', 'insecureSkipTLSVerifyBackend', 'limitBytes', 'previous', 'sinceSeconds', 'stream', 'tailLines', 'timestamps']
+
+function subresourceOperations(name: string, { row, base, id }: Place): Operation[] {
+  const { kind } = row.ref
+  const suffix = capital(name)
+  const on = { ...base, path: `${base.path}/${name}` }
+  const posted = POSTED[name]
+  if (posted) {
+    return [{
+      ...on, pathParameters: [...params(WRITE), nameParameter(posted.kind.kind), ...base.pathParameters.slice(1)], method: 'post', id: id('create', '', suffix), description: `create ${name} of a ${kind}`, action: 'post', kind: posted.kind, parameters: [],
+      body: { of: 'model', model: posted.model }, answer: { model: posted.model }, codes: [200, 201, 202], produces: 'object',
+    }]
+  }
+  const connected = CONNECT_PARAMETERS[name]
+  if (connected) return connect(name, ['get', 'post'], params(connected), { row, base, id })
+  if (name === 'proxy') {
+    const methods = ['delete', 'get', 'head', 'options', 'patch', 'post', 'put'] as const
+    const place = { row, base, id }
+    const proxied = proxyPathParameter(kind.toLowerCase())
+    return [
+      ...connect(name, methods, [proxied], place),
+      // The path parameter and the query of the same name are two things.
+      ...connect(name, methods, [parameter('path'), proxied], place).map((o): Operation => ({ ...o, path: `${o.path}/{path}`, id: `${o.id}WithPath` })),
+    ]
+  }
+  if (name === 'log') {
+    return [{ ...on, pathParameters: [...params(LOG), ...base.pathParameters], method: 'get', id: id('read', '', suffix), description: `read log of the specified ${kind}`, action: 'get', parameters: [], answer: 'string', codes: [200], produces: 'text' }]
+  }
+  const scale = name === 'scale'
+  const model = scale ? 'Scale' : row.model
+  const gvk = scale ? { kind: { group: 'autoscaling', version: 'v1', kind: 'Scale' } } : {}
+  const common = { ...on, ...gvk, ...(scale && { pathParameters: [nameParameter('Scale'), ...base.pathParameters.slice(1)] }), answer: { model }, produces: 'object' } as const
+  const put: Operation = { ...common, method: 'put', id: id('replace', '', suffix), description: `replace ${name} of the specified ${kind}`, action: 'put', parameters: params(WRITE), body: { of: 'model', model }, codes: [200, 201] }
+  if (name === 'finalize') return [{ ...put, parameters: [], pathParameters: [...params(WRITE), ...put.pathParameters] }]
+  return [
+    { ...common, method: 'get', id: id('read', '', suffix), description: `read ${name} of the specified ${kind}`, action: 'get', parameters: [], codes: [200] },
+    put,
+    { ...common, method: 'patch', id: id('patch', '', suffix), description: `partially update ${name} of the specified ${kind}`, action: 'patch', parameters: params([...WRITE, 'force']), body: { of: 'patch' }, codes: [200, 201] },
+  ]
+}
+
+function connect(name: string, methods: readonly Operation['method'][], parameters: readonly Parameter[], { row, base, id }: Place): Operation[] {
+  const options = `${row.ref.kind}${name === 'portforward' ? 'PortForward' : capital(name)}Options`
+  const place = [nameParameter(options), ...base.pathParameters.slice(1).filter((p) => p.name !== 'pretty')]
+  return methods.map((method): Operation => ({
+    ...base, path: `${base.path}/${name}`, method, id: id('connect', capital(method), capital(name)),
+    description: `connect ${method.toUpperCase()} requests to ${name} of ${row.ref.kind}`, action: 'connect', kind: { group: '', version: 'v1', kind: options },
+    parameters: [], pathParameters: [...parameters, ...place], answer: 'string', codes: [200], produces: 'any',
+  }))
+}

@@ -17,7 +17,15 @@ export interface AdmissionRequest {
 }
 
 /** A refusal: `reason` Forbidden unless the plugin says otherwise. */
-export interface Refusal { code: number; reason: string; message: string }
+export interface Refusal {
+  code: number
+  reason: string
+  message: string
+  /** For details.causes of the Status, e.g. NamespaceTerminating. */
+  causes?: { reason: string; message: string; field: string }[]
+  /** What details and the message speak of, when it is not the request's own object (a missing namespace). */
+  about?: { group: string; resource: string; name: string }
+}
 
 export interface AdmissionPlugin {
   /** Upstream's name, e.g. `NamespaceLifecycle`. */

@@ -1,6 +1,6 @@
 /** Certificate signing requests: who asks is recorded by the server, who approves has a subresource. */
 import type { CertificateSigningRequest, CertificateSigningRequestCondition } from '#api/types/index.ts'
-import { type FieldError, forbidden, invalid, required } from '../field-error.ts'
+import { type FieldError, invalid, required } from '../field-error.ts'
 import type { KindContext, KindStrategy } from '../kind.ts'
 import { immutable } from './check.ts'
 import { ageColumn, column, humanDuration, nameColumn } from './table-columns.ts'
@@ -58,20 +58,6 @@ export const certificateSigningRequestStrategy: KindStrategy<CertificateSigningR
     column('Condition', 'conditions applied to the request.', conditionText),
   ],
   selectableFields: { 'spec.signerName': (o) => o.spec.signerName },
-}
-
-/** What `PUT /approval` makes of the object: conditions alone. */
-export function prepareApproval(csr: CertificateSigningRequest, old: CertificateSigningRequest, ctx: KindContext): CertificateSigningRequest {
-  const out = structuredClone(old)
-  out.status = { ...old.status, conditions: stamp(csr.status?.conditions ?? [], old, ctx) }
-  if (csr.metadata?.managedFields && out.metadata) out.metadata.managedFields = csr.metadata.managedFields
-  return out
-}
-
-export function validateApproval(csr: CertificateSigningRequest, old: CertificateSigningRequest): FieldError[] {
-  const out = validateConditions(csr)
-  for (const [i, c] of (old.status?.conditions ?? []).entries()) if (isDecision(c) && !csr.status?.conditions?.some((n) => n.type === c.type)) out.push(forbidden('status.conditions', `updates may not remove a condition of type "${old.status?.conditions?.[i]?.type ?? ''}"`))
-  return out
 }
 
 const isDecision = (c: CertificateSigningRequestCondition): boolean => c.type === 'Approved' || c.type === 'Denied'

@@ -49,9 +49,3 @@ export const namespaceStrategy: KindStrategy<Namespace> = {
 
   mayRemove: (namespace) => (namespace.spec?.finalizers ?? []).length === 0,
 }
-
-/** What `PUT /finalize` may change: spec.finalizers alone. */
-export function finalizeNamespace(namespace: Namespace, old: Namespace): Namespace {
-  const finalizers = namespace.spec?.finalizers ?? []
-  return { ...structuredClone(old), spec: { finalizers: [...finalizers] }, metadata: { ...structuredClone(old.metadata ?? {}), ...(namespace.metadata?.managedFields && { managedFields: namespace.metadata.managedFields }) } }
-}

@@ -35,14 +35,14 @@ export function collect(body: ApiResponse['body'], bytesMax = BODY_BYTES_MAX): P
   })
 }
 
-/** Chunks as they come; the producer waits while the reader is more than BUFFERED_BYTES_MAX behind. Throws what the producer fails with. */
-export async function* chunks(body: ApiResponse['body']): AsyncGenerator<Buffer, void> {
+/** Chunks as they come; the producer waits while the reader is more than BUFFERED_BYTES_MAX behind. Throws what the producer fails with; ends when `signal` aborts. */
+export async function* chunks(body: ApiResponse['body'], signal?: AbortSignal): AsyncGenerator<Buffer, void> {
   if (Buffer.isBuffer(body)) { yield body; return }
   if (!isBodyStream(body)) { yield* body; return }
-  yield* pulled(body)
+  yield* pulled(body, signal)
 }
 
-async function* pulled(body: BodyStream): AsyncGenerator<Buffer, void> {
+async function* pulled(body: BodyStream, signal: AbortSignal | undefined): AsyncGenerator<Buffer, void> {
   const ready: Buffer[] = []
   let bytes = 0
   let ended = false
@@ -54,6 +54,8 @@ async function* pulled(body: BodyStream): AsyncGenerator<Buffer, void> {
     wake = undefined
     fn?.()
   }
+  // A producer that stops because of the signal need not say so.
+  signal?.addEventListener('abort', wakeReader, { once: true })
   body.start({
     write(chunk) {
       ready.push(chunk)
@@ -72,7 +74,7 @@ async function* pulled(body: BodyStream): AsyncGenerator<Buffer, void> {
       yield batch.length === 1 ? (batch[0] as Buffer) : Buffer.concat(batch)
     }
     if (failure) throw failure
-    if (ended) return
+    if (ended || signal?.aborted) return
     if (drain) {
       const fn = drain
       drain = undefined
@@ -83,11 +85,11 @@ async function* pulled(body: BodyStream): AsyncGenerator<Buffer, void> {
   }
 }
 
-/** Lines without their newline; empty ones are left out. Throws `LINE_TOO_LONG` beyond `bytesMax`. */
-export async function* lines(body: ApiResponse['body'], bytesMax = LINE_BYTES_MAX): AsyncGenerator<Buffer, void> {
+/** Lines without their newline; empty ones are left out. Throws `LINE_TOO_LONG` beyond `bytesMax`; ends when `signal` aborts. */
+export async function* lines(body: ApiResponse['body'], signal?: AbortSignal, bytesMax = LINE_BYTES_MAX): AsyncGenerator<Buffer, void> {
   let rest: Buffer[] = []
   let restBytes = 0
-  for await (const chunk of chunks(body)) {
+  for await (const chunk of chunks(body, signal)) {
     let from = 0
     for (;;) {
       const at = chunk.indexOf(10, from)

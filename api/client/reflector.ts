@@ -97,7 +97,8 @@ export async function runReflector<T extends KubeObject>(options: ReflectorOptio
     }
     if (signal.aborted) return
     if (initial) throw new CodedError('WATCH_ENDED', `the watch of ${ref.resource} ended before its initial events were complete`)
-    if (events === 0 && clock.monotonicMs() - startMs < WATCH_MS_MIN) throw new CodedError('WATCH_ENDED', `the watch of ${ref.resource} ended at once`)
+    if (clock.monotonicMs() - startMs >= WATCH_MS_MIN) failures = 0
+    else if (events === 0) throw new CodedError('WATCH_ENDED', `the watch of ${ref.resource} ended at once`)
   }
 
   while (!signal.aborted) {

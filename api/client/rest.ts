@@ -58,7 +58,7 @@ export function createClient(transport: Transport, options: ClientOptions): Clie
       try {
         const path = resourcePath(ref, { namespace: params.namespace }) + query
         const response = await send('GET', path, { signal: reading.signal, accept })
-        for await (const line of lines(response.body)) {
+        for await (const line of lines(response.body, reading.signal)) {
           if (signal.aborted) return
           const event = parseBody(line, 'WATCH', path) as WatchEvent<T>
           if (event.type === 'ADDED' || event.type === 'MODIFIED' || event.type === 'DELETED') nameKind(ref, event.object)

@@ -84,3 +84,34 @@ test('a server that accepts and then says nothing is given up in time', async ()
   for (const s of sockets) s.destroy()
   mute.close()
 })
+
+test('a connection that died without a word is noticed while a watch is open, and the next request takes another', async () => {
+  const { connect, createServer } = await import('node:net')
+  const real = await serve('real')
+  const identity = makeCert('third')
+  const port = Number(new URL(real.url).port)
+  const state = { mute: false }
+  const sockets = new Set<import('node:net').Socket>()
+  const proxy = createServer((near) => {
+    const far = connect(port, '127.0.0.1')
+    for (const [from, to] of [[near, far], [far, near]] as const) {
+      sockets.add(from)
+      from.on('data', (chunk) => { if (!state.mute) to.write(chunk) })
+      from.on('error', () => { /* cut on purpose */ })
+      from.on('close', () => { if (!state.mute) to.destroy() })
+    }
+  })
+  await new Promise<void>((r) => proxy.listen(0, '127.0.0.1', r))
+  const transport = createTlsTransport({ servers: [`https://127.0.0.1:${(proxy.address() as AddressInfo).port}`, real.url], ca, clientCertificate: () => identity, clock: systemClock, silenceMsMax: 100, connectMsMax: 300 })
+  const client = createClient(transport, { userAgent: 'test' })
+  const watch = client.watch(PODS, {}, new AbortController().signal)[Symbol.asyncIterator]()
+  assert.equal((await watch.next()).done, false)
+  state.mute = true
+  await assert.rejects(watch.next(), { code: 'API_INTERRUPTED' })
+  assert.deepStrictEqual(await client.raw('GET', '/a'), { server: 'real', who: 'third' })
+  assert.equal(transport.current(), real.url)
+  transport.close()
+  for (const s of sockets) s.destroy()
+  proxy.close()
+  await real.close()
+})

@@ -41,6 +41,10 @@ interface Link {
   identity: string
   /** False once it takes no new requests (GOAWAY, closed, replaced). */
   usable: boolean
+  /** A request begins; the returned function ends it. Open requests keep the process alive and the peer under watch. */
+  enter(): () => void
+  /** The peer was heard. */
+  hear(): void
 }
 
 /** Rejects with `API_UNREACHABLE` (details.servers; cause: the last failure), `API_TIMEOUT`, `API_CLOSED`. */
@@ -81,14 +85,15 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
   const connectOne = (server: string, identity: string, tls: { cert: string; key: string } | undefined) => new Promise<Link>((resolve, reject) => {
     const ca = typeof options.ca === 'function' ? options.ca() : options.ca
     const session = http2.connect(server, { ca, ...tls, ...(options.serverName !== undefined && { servername: options.serverName }), ALPNProtocols: ['h2'], settings: { enablePush: false } })
-    const link: Link = { server, session, identity, usable: false }
+    const link: Link = { server, session, identity, usable: false, ...watchPeer(session, server, { clock, silenceMsMax }) }
     const timer = clock.after(connectMsMax, () => session.destroy(new CodedError('API_TIMEOUT', `no connection within ${connectMsMax} ms`)))
     const retire = () => { link.usable = false }
     session.once('connect', () => {
       timer()
       link.usable = !closed
       links.add(link)
-      keepAlive(link)
+      // Whoever waits for an answer holds the process; an idle connection does not.
+      session.unref()
       if (closed) session.destroy()
       resolve(link)
     })
@@ -101,35 +106,7 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
       links.delete(link)
       reject(new CodedError('API_UNREACHABLE', 'the connection was closed before it was usable'))
     })
-    // An idle connection does not hold the process; open requests do not either: whoever waits for them does.
-    session.unref()
   })
-
-  /** A half-dead connection (NAT forgot it, cable pulled) is found by a ping, sent only in silence and only while someone waits. */
-  const keepAlive = (link: Link) => {
-    const { session } = link
-    let heardMs = clock.monotonicMs()
-    let cancel = () => {}
-    const hear = () => { heardMs = clock.monotonicMs() }
-    session.socket?.on('data', hear)
-    const look = () => {
-      const quietMs = clock.monotonicMs() - heardMs
-      if (quietMs < silenceMsMax) {
-        cancel = clock.after(silenceMsMax - quietMs, look)
-        return
-      }
-      const giveUp = clock.after(silenceMsMax / 2, () => session.destroy(new CodedError('API_TIMEOUT', `${link.server} has been silent for ${Math.round(silenceMsMax * 1.5)} ms`)))
-      const sent = session.ping((error) => {
-        giveUp()
-        if (error) return
-        hear()
-        cancel = clock.after(silenceMsMax, look)
-      })
-      if (!sent) giveUp()
-    }
-    cancel = clock.after(silenceMsMax, look)
-    session.once('close', () => cancel())
-  }
 
   const link = async (): Promise<Link> => {
     if (closed) throw new CodedError('API_CLOSED', 'the API transport is closed')
@@ -173,6 +150,47 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
   }
 }
 
+/**
+ * A half-dead connection (NAT forgot it, cable pulled) is found by a ping, sent only after silence and only while
+ * requests are open: an idle process is not woken.
+ */
+function watchPeer(session: http2.ClientHttp2Session, server: string, { clock, silenceMsMax }: { clock: Clock; silenceMsMax: number }): Pick<Link, 'enter' | 'hear'> {
+  let open = 0
+  let heardMs = 0
+  let cancel = () => {}
+  const look = () => {
+    const quietMs = clock.monotonicMs() - heardMs
+    if (quietMs < silenceMsMax) {
+      cancel = clock.after(silenceMsMax - quietMs, look)
+      return
+    }
+    const giveUp = clock.after(silenceMsMax / 2, () => session.destroy(new CodedError('API_TIMEOUT', `${server} has been silent for ${Math.round(silenceMsMax * 1.5)} ms`)))
+    cancel = giveUp
+    session.ping((error) => {
+      giveUp()
+      if (error || open === 0) return
+      heardMs = clock.monotonicMs()
+      cancel = clock.after(silenceMsMax, look)
+    })
+  }
+  return {
+    hear() { heardMs = clock.monotonicMs() },
+    enter() {
+      if (open++ === 0) {
+        session.ref()
+        heardMs = clock.monotonicMs()
+        cancel()
+        cancel = clock.after(silenceMsMax, look)
+      }
+      return () => {
+        if (--open > 0) return
+        cancel()
+        if (!session.destroyed) session.unref()
+      }
+    },
+  }
+}
+
 function exchange(link: Link, request: ApiRequest, token: string | undefined, limits: { clock: Clock; answerMsMax: number }): Promise<ApiResponse> {
   return new Promise((resolve, reject) => {
     let stream: http2.ClientHttp2Stream
@@ -186,6 +204,7 @@ function exchange(link: Link, request: ApiRequest, token: string | undefined, li
       reject(new CodedError('API_NOT_SENT', `the connection to ${link.server} is gone`, { cause }))
       return
     }
+    const leave = link.enter()
     let sink: BodySink | undefined
     let failure: Error | undefined
     let ended = false
@@ -209,17 +228,20 @@ function exchange(link: Link, request: ApiRequest, token: string | undefined, li
       fail(new CodedError(refused ? 'API_NOT_SENT' : 'API_INTERRUPTED', `the connection to ${link.server} broke: ${cause.message}`, { cause }))
     })
     stream.once('close', () => {
+      leave()
       request.signal.removeEventListener('abort', onAbort)
       cancelTimer()
       if (!ended) fail(new CodedError('API_INTERRUPTED', `${link.server} broke off its answer (code ${stream.rstCode})`))
     })
     stream.once('response', (headers) => {
       cancelTimer()
+      link.hear()
       const body: BodyStream = {
         start(given) {
           sink = given
           if (failure) { given.fail(failure); return }
           stream.on('data', (chunk: Buffer) => {
+            link.hear()
             if (given.write(chunk)) return
             stream.pause()
             given.onDrain(() => stream.resume())

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import type { ContainerConfig, ContainerRuntime, ContainerStatus, PodSandboxConfig, RuntimeEvent } from './runtime.ts'
+import type { ContainerConfig, ContainerRuntime, ContainerStatus, PodSandboxConfig } from './runtime.ts'
 
 export interface RuntimeHarness {
   runtime: ContainerRuntime
@@ -86,7 +86,7 @@ export function runtimeContract(name: string, open: () => Promise<RuntimeHarness
       const second = await h.runtime.runPodSandbox({ ...config, metadata: { ...config.metadata, attempt: 1 } })
       assert.notEqual(second, first)
       const listed = await h.runtime.listPodSandbox({ podUid: config.metadata.uid })
-      assert.deepEqual(listed.map((s) => [s.id, s.state]).sort(), [[first, 'ready'], [second, 'ready']].sort())
+      assert.deepEqual(listed.map((s) => `${s.id} ${s.state}`).sort(), [`${first} ready`, `${second} ready`].sort())
     })
 
     test('a sandbox tells its metadata, addresses and labels; stopped it is notready, removed it is not found', async () => {
@@ -259,7 +259,7 @@ export function testContainer(image: string, name: string, overrides: Partial<Co
 /** Looks again at each event until it is so; fails after 20 s with what it last saw. */
 export async function until<T>(runtime: Pick<ContainerRuntime, 'events'>, look: () => Promise<T>, isSo: (value: T) => boolean): Promise<T> {
   let wake = () => {}
-  const unsubscribe = runtime.events((_: RuntimeEvent) => wake())
+  const unsubscribe = runtime.events(() => wake())
   const deadlineMs = performance.now() + EVENT_MS_MAX
   try {
     for (;;) {

@@ -199,8 +199,8 @@ describe('containers by runc and conmon', { skip: missing }, () => {
     const tookMs = performance.now() - began
     assert.ok(tookMs >= 1000 && tookMs < 3000, `took ${tookMs}`)
     assert.equal((await runtime.containerStatus(stubborn.id)).exitCode, 137)
-    const polite = await start('trap "exit 7" QUIT; while :; do sleep 0.05; done', { stopSignal: 'SIGQUIT' })
-    await eventually(async () => (await runtime.execSync(polite.id, ['true'], 5)).exitCode === 0)
+    const polite = await start('trap "exit 7" QUIT; echo ready; while :; do sleep 0.05; done', { stopSignal: 'SIGQUIT' })
+    await eventually(() => logLines(polite.log).includes('ready'))
     await runtime.stopContainer(polite.id, 10)
     assert.equal((await runtime.containerStatus(polite.id)).exitCode, 7)
   })
@@ -224,7 +224,8 @@ describe('containers by runc and conmon', { skip: missing }, () => {
 
   test('another agent on the same directories finds everything again: running, ended meanwhile, exit codes and all', async () => {
     const running = await start('sleep 1000')
-    const ending = await start('trap "exit 5" USR1; while :; do sleep 0.05; done')
+    const ending = await start('trap "exit 5" USR1; echo ready; while :; do sleep 0.05; done')
+    await eventually(() => logLines(ending.log).includes('ready'))
     await runtime.close()
     const pid = Number(readFileSync(join(m.options.stateDir ?? '', 'containers', ending.id, 'pid'), 'utf8'))
     process.kill(pid, 'SIGUSR1')

@@ -28,8 +28,9 @@ const INDEX_DEPTH_MAX = 4
 
 /** Ids of the images it held. */
 export async function importArchive(path: string, options: ImportOptions): Promise<string[]> {
-  const plain = await decompressedCopy(path, options.temporary)
+  let plain: string | undefined
   try {
+    plain = await decompressedCopy(path, options.temporary)
     const archive = await Archive.open(plain ?? path)
     try {
       const ids: string[] = []
@@ -42,7 +43,7 @@ export async function importArchive(path: string, options: ImportOptions): Promi
     const code = hasCode(error, 'ENOSPC') || hasCode(error, 'ENOENT') ? 'CRI_FAILED' : 'CRI_INVALID'
     throw new CodedError(code, `failed to import ${path}: ${asError(error).message}`, { cause: error })
   } finally {
-    if (plain) await rm(plain, { force: true })
+    if (plain !== undefined) await rm(plain, { force: true })
   }
 }
 
@@ -184,7 +185,7 @@ async function decompressedCopy(path: string, directory: string): Promise<string
     await pipeline(createReadStream(path), gzip ? createGunzip() : createZstdDecompress(), createWriteStream(copy, { mode: 0o600 }))
   } catch (error) {
     await rm(copy, { force: true })
-    throw new CodedError('CRI_INVALID', `failed to import ${path}: it cannot be decompressed: ${asError(error).message}`, { cause: error })
+    throw new CodedError('CRI_INVALID', `it cannot be decompressed: ${asError(error).message}`, { cause: error })
   }
   return copy
 }

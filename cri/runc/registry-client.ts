@@ -36,6 +36,7 @@ export interface Resolved { digest: string; mediaType: string | undefined; /** W
 interface Seen { hash: Hash; bytes: number }
 
 const MANIFEST_BYTES_MAX = 4 << 20
+const DENIED = 'pull access denied, repository does not exist or may require authorization'
 /** In a row without one new byte; any progress starts the count again. */
 const BLOB_ATTEMPTS_MAX = 4
 const RETRY_BASE_MS = 200
@@ -43,6 +44,7 @@ const RETRY_BASE_MS = 200
 export class RegistryClient {
   readonly #options: RegistryClientOptions
   readonly #endpoints: Endpoint[]
+  #working: Endpoint | undefined
   readonly #authorization = new Map<string, string>()
 
   constructor(options: RegistryClientOptions) {
@@ -163,15 +165,23 @@ export class RegistryClient {
   /** The first endpoint that works; when none does, the last one's error, as it is the registry itself. */
   async #eachEndpoint<T>(work: (endpoint: Endpoint) => Promise<T>): Promise<T> {
     let last: unknown
-    for (const endpoint of this.#endpoints) {
+    for (const endpoint of this.#inOrder()) {
       try {
-        return await work(endpoint)
+        const result = await work(endpoint)
+        this.#working = endpoint
+        return result
       } catch (error) {
         if (this.#options.signal?.aborted || hasCode(error, 'ENOSPC')) throw error
         last = error
       }
     }
     throw last
+  }
+
+  /** Once one has answered, a pull stays with it instead of asking a broken mirror for every part. */
+  #inOrder(): Endpoint[] {
+    const working = this.#working
+    return working ? [working, ...this.#endpoints.filter((endpoint) => endpoint !== working)] : this.#endpoints
   }
 
   /** With authorization; on 401 answers the challenge and asks once more. */
@@ -200,7 +210,7 @@ export class RegistryClient {
       this.#authorization.set(endpoint.baseUrl, await answerChallenge(challenge, { auth, repository: endpoint.repository, stallMs, ...(signal && { signal }) }))
     } catch (error) {
       if (hasCode(error, 'CRI_TIMEOUT')) throw error
-      throw new CodedError('CRI_PULL_FAILED', asError(error).message, { cause: error, details: { final: true, unauthorized: true } })
+      throw new CodedError('CRI_PULL_FAILED', `${DENIED}: ${asError(error).message}`, { cause: error, details: { final: true } })
     }
     return ask()
   }
@@ -211,7 +221,7 @@ export class RegistryClient {
     if (answer.status === 404) throw this.#notFound()
     const said = registryMessage(body)
     if (answer.status === 401 || answer.status === 403) {
-      throw new CodedError('CRI_PULL_FAILED', `pull access denied, repository does not exist or may require authorization: ${said ? `server message: ${said}: ` : ''}authorization failed (${answer.status} unauthorized)`, { details: { final: true, unauthorized: true } })
+      throw new CodedError('CRI_PULL_FAILED', `${DENIED}: ${said ? `server message: ${said}: ` : ''}authorization failed (${answer.status} unauthorized)`, { details: { final: true } })
     }
     const url = new URL(answer.url)
     throw new CodedError('CRI_PULL_FAILED', `unexpected status from ${method} request to ${url.origin}${url.pathname}: ${answer.status}${said ? `: ${said}` : ''}`, { details: { final: answer.status < 500 && answer.status !== 429 } })

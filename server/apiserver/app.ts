@@ -30,6 +30,7 @@ import { createKubeletClient } from './nodes/kubelet-client.ts'
 import { UPGRADES, upgradeCall, webSocketBearer } from './nodes/upgrade.ts'
 import { openapiHandler } from './discovery/openapi.ts'
 import { reviewOf } from './reviews/reviews.ts'
+import { reviewRows } from './reviews/rows.ts'
 import { Rows, servesVerb } from './rows.ts'
 import { ExpirySweeper } from './storage/expiry.ts'
 import { createSubresources } from './subresources/handlers.ts'
@@ -47,6 +48,7 @@ export interface ApiServerOptions {
   clock: Clock
   random: Random
   log: Log
+  /** The stored kinds; the reviews come on their own. */
   rows: readonly KindRow[]
   /** In order. */
   admission: readonly AdmissionPlugin[]
@@ -92,7 +94,7 @@ const LONG_RUNNING: ReadonlySet<string> = new Set(['log', 'proxy', 'exec', 'atta
 export function createApiServer(options: ApiServerOptions): ApiServer {
   const { store, clock, random, authenticator, authorizer } = options
   const log = options.log.with('apiserver')
-  const rows = new Rows(options.rows)
+  const rows = new Rows([...options.rows, ...reviewRows])
   const caches = new KindCaches(store)
   const metrics = new ApiMetrics()
   const inFlight = new InFlight()

@@ -1,4 +1,15 @@
-import type { PathHandler, VersionInfo } from './paths.ts'
+/** /openapi as a path handler; the documents are openapi/'s. */
+import { builtinSchema } from '#api/schema/index.ts'
 import { noSuchResource } from '../http/status.ts'
+import { createOpenApi } from '../openapi/index.ts'
 import type { Rows } from '../rows.ts'
-export function openapiHandler(_rows: Rows, _version: VersionInfo): PathHandler { return () => { throw noSuchResource() } }
+import type { PathHandler, VersionInfo } from './paths.ts'
+
+export function openapiHandler(rows: Rows, version: VersionInfo): PathHandler {
+  const serve = createOpenApi({ schema: builtinSchema, rows: rows.all, gitVersion: version.gitVersion })
+  return ({ info, query, headers }) => {
+    const response = serve({ path: info.path, hash: query.has('hash') ? query.text('hash') : undefined, headers })
+    if (!response) throw noSuchResource()
+    return response
+  }
+}

@@ -11,9 +11,9 @@ export async function reviewToken(call: Call, authenticator: Authenticator): Pro
   const review = readReview<KubeObject & { spec?: { token?: string; audiences?: string[] }; status?: unknown }>(call)
   const bearer = review.spec?.token ?? ''
   if (bearer === '') throw badRequest('token is required for TokenReview in authentication')
-  const answer = await authenticator.authenticate({ bearer, remoteAddress: '' })
+  const answer = await authenticator.authenticate({ bearer, remoteAddress: '', ...(review.spec?.audiences && { audiences: review.spec.audiences }) })
   review.status = answer.ok
-    ? { authenticated: true, user: userInfo(answer.user), ...(review.spec?.audiences && { audiences: review.spec.audiences }) }
+    ? { authenticated: true, user: userInfo(answer.user), ...(answer.audiences && { audiences: answer.audiences }) }
     : { user: {}, ...(answer.why === 'invalid' && { error: 'the token is not valid' }) }
   return jsonResponse(review, 201)
 }

@@ -5,6 +5,7 @@
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { brotliCompressSync, constants } from 'node:zlib'
+import { FIELD_DOCS, LIST_METADATA_DOC } from '../api/schema/field-docs.ts'
 import { ATOMIC_STRUCTS, DEFAULTS, FIELD_STRATEGIES, FREE_FORM, LIST_ROWS, MAP_TYPES, QUANTITIES, UNIONS } from '../api/schema/list-types.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -94,6 +95,15 @@ function options(key: string, typeText: string): string {
 /** The generator escapes quotes, and stars beside slashes that would end its comments. */
 const clean = (doc: string | undefined) => (doc ?? '').replaceAll("\\'", "'").replaceAll('\\"', '"').replaceAll('/_*', '/*').replaceAll('*_/', '*/').trim()
 
+/** Fields of these types carry the type's description instead of their own. */
+const DESCRIBED_BY_TYPE = new Set(['IntOrString', 'V1MicroTime'])
+
+function describe(model: string, field: string, description: string, type: string, refs: readonly string[]): string {
+  if (DESCRIBED_BY_TYPE.has(type)) return FIELD_DOCS[`${model}.${field}`] ?? FIELD_DOCS[field] ?? description
+  if (description !== '' || refs.length === 0) return description
+  return refs[0] === 'V1ListMeta' ? LIST_METADATA_DOC : (FIELD_DOCS[`${model}.${field}`] ?? FIELD_DOCS[field] ?? '')
+}
+
 function parseModelFiles(source: string): Model {
   const js = read(`models/${source}.js`)
   const dts = read(`models/${source}.d.ts`)
@@ -106,7 +116,7 @@ function parseModelFiles(source: string): Model {
     if (!declared) throw new Error(`${key} is in the type map and not declared`)
     const refs: string[] = []
     const typeText = encodeType(type, format, lookUp(FREE_FORM, key), lookUp(QUANTITY_FIELDS, key) === true, refs)
-    return { name: baseName, required: declared[2] === '', text: typeText + options(key, typeText), refs, description: clean(declared[1]) }
+    return { name: baseName, required: declared[2] === '', text: typeText + options(key, typeText), refs, description: describe(name, baseName, clean(declared[1]), type, refs) }
   })
   const description = /\/\*\*\n\* ((?:(?!\*\/)[\s\S])*?)\n\*\/\nexport class/.exec(js)?.[1]
   return { source, name, description: clean(description), fields: fields.toSorted((a, b) => (a.name < b.name ? -1 : 1)) }

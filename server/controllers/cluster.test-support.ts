@@ -4,42 +4,19 @@ import type { Client, Informers } from '#api/client/client.ts'
 import { isReason } from '#api/client/client.ts'
 import { createInformers } from '#api/client/informer.ts'
 import { createClient } from '#api/client/rest.ts'
-import { CONFIG_MAPS, DEPLOYMENTS, ENDPOINTS, ENDPOINT_SLICES, EVENTS, LEASES, NAMESPACES, NODES, PODS, REPLICA_SETS, SECRETS, SERVICES, SERVICE_ACCOUNTS, type KubeObject, type Namespace, type Node, type Pod, type ResourceRef, type Stored } from '#api/types/index.ts'
+import { NODES, PODS, type KubeObject, type Node, type Pod, type Stored } from '#api/types/index.ts'
 import { systemClock, type Clock } from '#base/clock.ts'
 import { createLog, type Log } from '#base/log.ts'
 import { seededRandom } from '#base/random.ts'
 import { createApiServer } from '#server/apiserver/app.ts'
-import { ADMIN, row } from '#server/apiserver/app.test-support.ts'
-import type { KindRow, KindStrategy } from '#server/apiserver/kind.ts'
-import { deploymentStrategy, replicaSetStrategy } from '#server/apiserver/kinds/apps.ts'
-import { configMapStrategy } from '#server/apiserver/kinds/config-map.ts'
-import { endpointSliceStrategy, endpointsStrategy } from '#server/apiserver/kinds/endpoints.ts'
-import { EVENT_TTL_SECONDS, eventStrategy } from '#server/apiserver/kinds/event.ts'
-import { leaseStrategy } from '#server/apiserver/kinds/lease.ts'
-import { namespaceStrategy } from '#server/apiserver/kinds/namespace.ts'
-import { nodeStrategy } from '#server/apiserver/kinds/node.ts'
-import { podStrategy } from '#server/apiserver/kinds/pod.ts'
-import { secretStrategy } from '#server/apiserver/kinds/secret.ts'
-import { serviceAccountStrategy } from '#server/apiserver/kinds/service-account.ts'
-import { serviceStrategy } from '#server/apiserver/kinds/service.ts'
+import { defaultAdmission } from '#server/apiserver/admission/index.ts'
+import { ServiceAllocator } from '#server/apiserver/allocators/service-allocator.ts'
+import { ADMIN } from '#server/apiserver/app.test-support.ts'
+import { ensureBootstrap } from '#server/apiserver/bootstrap/ensure.ts'
+import { rows, withAllocators } from '#server/apiserver/registry.ts'
 import { MemoryStore } from '#server/store/store-memory.ts'
 import { formatTime } from './time.ts'
 import { startControllers, type ControllersConfig } from './index.ts'
-
-const of = <T extends KubeObject>(ref: ResourceRef, strategy: KindStrategy<T>, more: Partial<KindRow> = {}): KindRow => row({ ref, strategy: strategy as unknown as KindStrategy<KubeObject>, ...more })
-const SCALE = { specPath: '.spec.replicas', statusPath: '.status.replicas', selectorPath: '.spec.selector' }
-
-const ROWS: readonly KindRow[] = [
-  of(NAMESPACES, namespaceStrategy, { subresources: ['status', 'finalize'], verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'] }),
-  of(NODES, nodeStrategy, { subresources: ['status'] }),
-  of(PODS, podStrategy, { subresources: ['status', 'binding', 'eviction'] }),
-  of(SERVICES, serviceStrategy, { subresources: ['status'] }),
-  of(ENDPOINTS, endpointsStrategy), of(CONFIG_MAPS, configMapStrategy), of(SECRETS, secretStrategy), of(SERVICE_ACCOUNTS, serviceAccountStrategy),
-  of(EVENTS, eventStrategy, { model: 'CoreV1Event', ttlSeconds: EVENT_TTL_SECONDS }),
-  of(DEPLOYMENTS, deploymentStrategy, { subresources: ['status', 'scale'], scale: SCALE }),
-  of(REPLICA_SETS, replicaSetStrategy, { subresources: ['status', 'scale'], scale: SCALE }),
-  of(ENDPOINT_SLICES, endpointSliceStrategy), of(LEASES, leaseStrategy),
-]
 
 export interface TestCluster extends AsyncDisposable {
   client: Client
@@ -53,6 +30,7 @@ export interface TestCluster extends AsyncDisposable {
   requests(): number
 }
 
+const SERVICE_CIDR = '10.43.0.0/16'
 const DEADLINE_MS = 10_000
 
 export async function startCluster(options: { clock?: Clock; config?: Partial<ControllersConfig> } = {}): Promise<TestCluster> {
@@ -62,7 +40,7 @@ export async function startCluster(options: { clock?: Clock; config?: Partial<Co
   const store = new MemoryStore()
   const random = seededRandom(11)
   const api = createApiServer({
-    store, clock, random, log, rows: ROWS, admission: [],
+    store, clock, random, log, rows: withAllocators(rows, { services: new ServiceAllocator({ serviceCidr: SERVICE_CIDR, random }) }), admission: defaultAdmission({ clock, random }),
     authenticator: { authenticate: () => Promise.resolve({ ok: false, why: 'none' }) },
     authorizer: { authorize: () => Promise.resolve({ allowed: true, reason: '' }), rulesFor: () => Promise.resolve({ resourceRules: [], nonResourceRules: [], incomplete: false }) },
     version: { major: '1', minor: '36', gitVersion: 'v1.36.0+skiff', gitCommit: '', gitTreeState: '', buildDate: '', goVersion: '', compiler: '', platform: '' },
@@ -74,7 +52,7 @@ export async function startCluster(options: { clock?: Clock; config?: Partial<Co
   const client = createClient(counted, { userAgent: 'test' })
   const stop = new AbortController()
   const alive = new Set<string>()
-  for (const name of ['default', 'kube-system', 'kube-node-lease']) await client.create<Namespace>(NAMESPACES, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } })
+  await ensureBootstrap(client, { addresses: ['192.0.2.1'], port: 6443, serviceCidr: SERVICE_CIDR })
 
   const informers: Informers = createInformers(client, { clock, random, log })
   const pods = informers.of<Pod>(PODS)

@@ -4,6 +4,7 @@ import {
   CONFIG_MAPS, DEPLOYMENTS, ENDPOINTS, ENDPOINT_SLICES, EVENTS, NAMESPACES, NODES, PODS, REPLICA_SETS, SERVICES, SERVICE_ACCOUNTS,
   type ConfigMap, type CoreV1Event, type Deployment, type EndpointSlice, type Endpoints, type KubeObject, type Namespace, type Node, type Pod, type ReplicaSet, type ResourceRef, type Service,
 } from '#api/types/index.ts'
+import { isReason } from '#api/client/client.ts'
 import { FakeClock } from '#base/clock-fake.ts'
 import { startCluster, type TestCluster } from './cluster.test-support.ts'
 
@@ -14,12 +15,18 @@ const web = (replicas = 3): Deployment => ({
 const service: Service = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'web', namespace: 'default' }, spec: { selector: { app: 'web' }, ports: [{ name: 'http', port: 80, targetPort: 'http' }], clusterIP: '10.43.0.9', clusterIPs: ['10.43.0.9'], ipFamilies: ['IPv4'] } }
 
 const items = async <T extends KubeObject>(c: TestCluster, ref: ResourceRef, namespace = 'default') => (await c.client.list<T>(ref, { namespace })).items
+/** Without what belongs to the Service `kubernetes`. */
+const ofWeb = async <T extends KubeObject>(c: TestCluster, ref: ResourceRef) => (await items<T>(c, ref)).filter((o) => o.metadata.name.startsWith('web'))
 const images = async (c: TestCluster) => (await items<Pod>(c, PODS)).map((p) => `${p.spec?.containers[0]?.image} ${p.status?.phase}`)
-/** Lets short timers of a fake clock (batching, back-off) run while something is waited for. */
-async function eventually(clock: FakeClock, work: () => Promise<void>): Promise<void> {
+/** Lets a fake clock run, in steps, while something is waited for; `beat` is called every nine seconds of it. */
+async function eventually(clock: FakeClock, stepMs: number, beat: () => Promise<void>, work: () => Promise<void>): Promise<void> {
   const state = { done: false }
   const waiting = work().finally(() => { state.done = true })
-  while (!state.done) await clock.advance(20)
+  waiting.catch(() => { /* thrown below */ })
+  for (let sinceMs = 0; !state.done; sinceMs += stepMs) {
+    if (sinceMs >= 9_000) { sinceMs = 0; await beat() }
+    await clock.advance(stepMs)
+  }
   await waiting
 }
 const complete = (c: TestCluster, image: string, replicas: number) => c.until(`${replicas} pods of ${image}`, async () => {
@@ -36,7 +43,7 @@ test('a Deployment with its Service lives its life: created, served, updated, ro
   await c.client.create(DEPLOYMENTS, web())
   await complete(c, 'v1', 3)
   await c.until('endpoints', async () => {
-    const [slice, ...more] = await items<EndpointSlice>(c, ENDPOINT_SLICES)
+    const [slice, ...more] = await ofWeb<EndpointSlice>(c, ENDPOINT_SLICES)
     assert.equal(more.length, 0)
     assert.deepStrictEqual(slice?.ports, [{ name: 'http', port: 8080, protocol: 'TCP' }])
     assert.deepStrictEqual(slice?.endpoints?.map((e) => [e.conditions, e.nodeName, e.targetRef?.kind]), Array(3).fill([{ ready: true, serving: true, terminating: false }, 'one', 'Pod']))
@@ -59,7 +66,7 @@ test('a Deployment with its Service lives its life: created, served, updated, ro
   await c.client.delete(DEPLOYMENTS, 'web', 'default', { propagationPolicy: 'Background' })
   await c.client.delete(SERVICES, 'web', 'default')
   await c.until('all gone', async () => {
-    const left = await Promise.all([REPLICA_SETS, PODS, ENDPOINT_SLICES, ENDPOINTS].map((ref) => items(c, ref)))
+    const left = await Promise.all([REPLICA_SETS, PODS, ENDPOINT_SLICES, ENDPOINTS].map((ref) => ofWeb(c, ref)))
     assert.deepStrictEqual(left.map((l) => l.length), [0, 0, 0, 0])
   })
   assert.deepStrictEqual(c.logged.filter((l) => /WARN|ERROR/.test(l)), [])
@@ -132,29 +139,38 @@ test('a node that falls silent is tainted, its pods are replaced elsewhere, and 
   await c.addNode('good')
   await c.addNode('bad')
   await c.client.create(DEPLOYMENTS, web(6))
-  await eventually(clock, () => complete(c, 'v1', 6))
+  const beat = async () => {
+    for (const name of c.alive) {
+      const node = await c.client.get<Node>(NODES, name)
+      const conditions = node.status?.conditions?.map((x) => (x.type === 'Ready' ? { ...x, lastHeartbeatTime: new Date(clock.nowMs()).toISOString() } : x)) ?? []
+      await c.client.update<Node>(NODES, { ...node, status: { ...node.status, conditions } }, { subresource: 'status' }).catch((error: unknown) => {
+        if (!isReason(error, 'Conflict')) throw error
+      })
+    }
+  }
+  await eventually(clock, 20, beat, () => complete(c, 'v1', 6))
   const lost = (await items<Pod>(c, PODS)).filter((p) => p.spec?.nodeName === 'bad').length
   assert.ok(lost > 0 && lost < 6)
   c.alive.delete('bad')
-  // One lives: its kubelet reports.
-  const beat = async () => {
-    const node = await c.client.get<Node>(NODES, 'good')
-    const conditions = node.status?.conditions?.map((x) => (x.type === 'Ready' ? { ...x, lastHeartbeatTime: new Date(clock.nowMs()).toISOString() } : x)) ?? []
-    await c.client.update<Node>(NODES, { ...node, status: { ...node.status, conditions } }, { subresource: 'status' })
-  }
-  for (let i = 0; i < 5; i++) { await clock.advance(9_000); await beat() }
-  await eventually(clock, () => c.until('the node is lost', async () => {
+  const cutMs = clock.nowMs()
+  await eventually(clock, 1_000, beat, () => c.until('the node is lost', async () => {
     const node = await c.client.get<Node>(NODES, 'bad')
     assert.deepStrictEqual(node.status?.conditions?.find((x) => x.type === 'Ready')?.reason, 'NodeStatusUnknown')
     assert.deepStrictEqual(node.spec?.taints?.map((t) => `${t.key}:${t.effect}`), ['node.kubernetes.io/unreachable:NoSchedule', 'node.kubernetes.io/unreachable:NoExecute'])
+    const ready = (await items<Pod>(c, PODS)).filter((p) => p.spec?.nodeName === 'bad').map((p) => p.status?.conditions?.find((x) => x.type === 'Ready')?.status)
+    assert.deepStrictEqual(ready, Array(lost).fill('False'))
+  }))
+  assert.ok(clock.nowMs() - cutMs >= 31_000)
+  await eventually(clock, 1_000, beat, () => c.until('its pods are replaced', async () => {
     const pods = await items<Pod>(c, PODS)
     assert.deepStrictEqual(pods.filter((p) => p.spec?.nodeName === 'bad').map((p) => p.metadata.deletionTimestamp !== undefined), Array(lost).fill(true))
     assert.equal(pods.filter((p) => p.spec?.nodeName === 'good').length, 6)
   }))
+  // DefaultTolerationSeconds: five minutes after the taint.
+  assert.ok(clock.nowMs() - cutMs >= 331_000)
   assert.deepStrictEqual((await c.client.get<Node>(NODES, 'good')).spec?.taints, undefined)
   await c.client.delete(NODES, 'bad')
-  for (let i = 0; i < 5; i++) { await clock.advance(9_000); await beat() }
-  await eventually(clock, () => c.until('its pods are gone', async () => assert.equal((await items<Pod>(c, PODS)).filter((p) => p.spec?.nodeName === 'bad').length, 0)))
+  await eventually(clock, 1_000, beat, () => c.until('its pods are gone', async () => assert.equal((await items<Pod>(c, PODS)).filter((p) => p.spec?.nodeName === 'bad').length, 0)))
 })
 
 test('a quiet cluster asks nothing of the API', async () => {

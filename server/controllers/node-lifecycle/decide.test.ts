@@ -46,6 +46,7 @@ const TAINTS: { name: string; view: Partial<NodeLifecycleView>; taints: Taint[] 
   { name: 'not ready, too many others too', view: { node: node('False'), mayEvictAtMs: undefined }, taints: [taint('not-ready', 'NoSchedule')] },
   { name: 'not ready, another one was evicted just now', view: { node: node('False'), mayEvictAtMs: NOW + 5_000 }, taints: [taint('not-ready', 'NoSchedule')] },
   { name: 'ready again: ours go, foreign stay', view: { node: node('True', [taint('unreachable', 'NoSchedule'), foreign, taint('unreachable', 'NoExecute')]) }, taints: [foreign] },
+  { name: 'just admitted, nothing reported yet: the taint of admission stays', view: { node: node(undefined, [taint('not-ready', 'NoSchedule')]) }, taints: undefined },
   { name: 'cordoned', view: { node: node('True', [foreign], { unschedulable: true }) }, taints: [foreign, taint('unschedulable', 'NoSchedule')] },
   { name: 'everyone is lost: taints that evict are taken back', view: { node: node('Unknown', [taint('unreachable', 'NoSchedule'), taint('unreachable', 'NoExecute')]), mayEvictAtMs: undefined }, taints: [taint('unreachable', 'NoSchedule')] },
   { name: 'as it should be', view: { node: node('False', [taint('not-ready', 'NoSchedule'), taint('not-ready', 'NoExecute')]) }, taints: undefined },

@@ -82,7 +82,7 @@ function wantedTaints(view: NodeLifecycleView, conditions: readonly NodeConditio
   const ready = statusOf('Ready')
   const noSchedule = CONDITION_TAINTS.filter((c) => statusOf(c.type) === c.status).map((c) => c.key)
   if (node.spec?.unschedulable) noSchedule.push(UNSCHEDULABLE)
-  const evictKey = ready === 'False' ? NOT_READY : ready === 'Unknown' || ready === undefined ? UNREACHABLE : undefined
+  const evictKey = ready === 'False' ? NOT_READY : ready === 'Unknown' ? UNREACHABLE : undefined
   const ours = (t: Taint) =>
     (t.effect === 'NoSchedule' && (t.key === UNSCHEDULABLE || CONDITION_TAINTS.some((c) => c.key === t.key))) ||
     (t.effect === 'NoExecute' && (t.key === NOT_READY || t.key === UNREACHABLE))
@@ -93,6 +93,8 @@ function wantedTaints(view: NodeLifecycleView, conditions: readonly NodeConditio
     taints.push(before ?? { key, effect, timeAdded: formatTime(nowMs) })
     return before !== undefined
   }
+  // A node that has not reported yet keeps the taint it was admitted with, and is given its grace.
+  if (ready === undefined && old.some((t) => t.key === NOT_READY && t.effect === 'NoSchedule')) noSchedule.push(NOT_READY)
   for (const key of noSchedule) keep(key, 'NoSchedule')
   if (evictKey === undefined || view.mayEvictAtMs === undefined) return { taints: inOldOrder(taints, old), evicting: false }
   const evictedAlready = old.some((t) => t.effect === 'NoExecute' && (t.key === NOT_READY || t.key === UNREACHABLE))

@@ -9,10 +9,9 @@
 import { createClient } from '#api/client/rest.ts'
 import { createEventRecorder } from '#api/client/event-recorder.ts'
 import { createInformers } from '#api/client/informer.ts'
-import { isReason, type Client } from '#api/client/client.ts'
-import { clusterConfigMap, type ClusterConfig } from '#api/cluster-config.ts'
+import type { Client } from '#api/client/client.ts'
+import type { ClusterConfig } from '#api/cluster-config.ts'
 import { writeKubeconfig } from '#api/kubeconfig.ts'
-import { CONFIG_MAPS, type ConfigMap } from '#api/types/index.ts'
 import { GIT_VERSION, KUBERNETES_MINOR, SKIFF_COMMIT_ID } from '#api/version.ts'
 import type { Clock } from '#base/clock.ts'
 import { asError, hasCode } from '#base/errors.ts'
@@ -42,6 +41,7 @@ import { rows, withAllocators } from './apiserver/registry.ts'
 import { certificatesController } from './controllers/certificates/controller.ts'
 import { clusterRoleAggregationController } from './controllers/clusterrole-aggregation/controller.ts'
 import { startControllers } from './controllers/index.ts'
+import { publishClusterConfig } from './publish-cluster-config.ts'
 import { createScheduler } from './scheduler/scheduler.ts'
 import { openServiceAllocator } from './service-allocations.ts'
 import type { Store } from './store/store.ts'
@@ -204,16 +204,6 @@ async function openPkiWhenTimeIsRight(options: PkiOptions, signal: AbortSignal):
       options.log.warn(asError(error).message)
       await options.clock.sleep(CLOCK_LOOK_MS, signal)
     }
-  }
-}
-
-async function publishClusterConfig(client: Client, config: ClusterConfig): Promise<void> {
-  const wanted = clusterConfigMap(config)
-  try {
-    await client.create<ConfigMap>(CONFIG_MAPS, wanted)
-  } catch (error) {
-    if (!isReason(error, 'AlreadyExists')) throw error
-    await client.patch<ConfigMap>(CONFIG_MAPS, wanted.metadata?.name ?? '', wanted.metadata?.namespace, 'application/merge-patch+json', { data: wanted.data })
   }
 }
 

@@ -36,7 +36,8 @@ export async function run(argv: readonly string[]): Promise<number> {
   }, signal)
   const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
   server.ready.then(() => notifyReady(log), () => { /* logged by the server */ })
-  const agent = node && runAgent({ ...node, token: server.pki.tokens.node }, { clock, random, log, unpackCommand: selfCommand('unpack-layer'), loadPty }, signal)
+  // The agent joins like any other; before the default policy is written it would be refused.
+  const agent = node && server.ready.then(() => runAgent({ ...node, token: server.pki.tokens.node }, { clock, random, log, unpackCommand: selfCommand('unpack-layer'), loadPty }, signal))
   let failure: unknown
   if (!signal.aborted) await Promise.race([stopped, server.ready.then(() => stopped), ...(agent ? [agent] : [])]).catch((error: unknown) => { failure = error })
   if (agent && signal.aborted) await agent.catch((error: unknown) => log.debug('agent ended', { error: asError(error) }))

@@ -1,15 +1,15 @@
 /**
  * Builds dist/skiff-linux-<arch>, a Node single executable with everything in it, and links dist/skiff to this
  * machine's: esbuild bundles to one CommonJS file (facts: an ESM bundle costs 16 MB of memory), native addons become
- * assets. `node scripts/build.ts [x64|arm64]`; prints the sizes.
+ * assets. `node scripts/build.ts [x64|arm64] [DIRECTORY]` (default: this machine's, dist); prints the sizes.
  */
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { build as bundleFiles, type Plugin } from 'esbuild'
 
 const root = join(import.meta.dirname, '..')
-const dist = join(root, 'dist')
+const dist = process.argv[3] === undefined ? join(root, 'dist') : resolve(process.argv[3])
 const arch = process.argv[2] ?? process.arch
 const version = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version
 

@@ -1,5 +1,6 @@
 /**
- * `scripts/lab.sh`'s program: a lab to play with. State is kept in /run/skiff-lab.json.
+ * `scripts/lab.sh`'s program: a lab to play with. State is kept in /run/skiff-lab.json, or in
+ * the file that SKIFF_LAB_STATE names, so that several labs can be up.
  *   up N            N hosts: a server with its agent on h1, agents on the others
  *   exec HOST CMD   runs a command on a host        kubectl ARGS    runs kubectl on h1
  *   kill HOST       SIGKILL to skiff on a host      start HOST      starts it again
@@ -11,7 +12,7 @@ import { spawnSync } from 'node:child_process'
 import { Cluster } from './cluster.ts'
 import { Lab, readLabState } from './lab.ts'
 
-const STATE = '/run/skiff-lab.json'
+const STATE = process.env['SKIFF_LAB_STATE'] ?? '/run/skiff-lab.json'
 const [verb, ...rest] = process.argv.slice(2)
 
 function opened(): Lab {

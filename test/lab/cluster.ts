@@ -6,7 +6,8 @@ import { registryWithTestImages } from '../images/test-images.ts'
 import type { LabHost } from './host.ts'
 import { Lab } from './lab.ts'
 
-const BINARY = join(import.meta.dirname, '../../dist/skiff')
+/** SKIFF_BINARY: another build than dist/skiff. */
+const BINARY = process.env['SKIFF_BINARY'] ?? join(import.meta.dirname, '../../dist/skiff')
 
 export interface ClusterOptions {
   hosts: number
@@ -26,7 +27,7 @@ export class Cluster {
 
   /** Up to the point where every node is Ready. */
   static async create(options: ClusterOptions): Promise<Cluster> {
-    if (!existsSync(BINARY)) throw new Error('dist/skiff is not built: npm run build')
+    if (!existsSync(BINARY)) throw new Error(`${BINARY} is not there: npm run build makes dist/skiff`)
     const lab = await Lab.create({ hosts: options.hosts, registryDir: await registryWithTestImages() })
     const cluster = new Cluster(lab, options)
     try {

@@ -6,26 +6,28 @@ import { execFile, execFileSync, spawn, type ChildProcess, type SpawnOptions } f
 import { mkdirSync, openSync, closeSync, readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-export interface HostState { name: string; ip: string; holderPid: number; dir: string }
+export interface HostState { name: string; ip: string; holderPid: number; dir: string; cgroupRoot: string }
 export interface Output { code: number; stdout: string; stderr: string }
 
 export class LabHost {
   readonly name: string
   readonly ip: string
   readonly dir: string
+  /** Of everything skiff starts on this host, e.g. `/skiff-lab-4711/h1`. */
+  readonly cgroupRoot: string
   readonly #holderPid: number
 
   constructor(state: HostState) {
     this.name = state.name
     this.ip = state.ip
     this.dir = state.dir
+    this.cgroupRoot = state.cgroupRoot
     this.#holderPid = state.holderPid
   }
 
-  get state(): HostState { return { name: this.name, ip: this.ip, dir: this.dir, holderPid: this.#holderPid } }
+  get state(): HostState { return { name: this.name, ip: this.ip, dir: this.dir, holderPid: this.#holderPid, cgroupRoot: this.cgroupRoot } }
   get dataDir(): string { return join(this.dir, 'data') }
   get stateDir(): string { return join(this.dir, 'run') }
-  get cgroupRoot(): string { return `/skiff-lab/${this.name}` }
   /** The admin kubeconfig that a server on this host writes. */
   get kubeconfig(): string { return join(this.dir, 'etc/skiff.yaml') }
   get holderPid(): number { return this.#holderPid }
@@ -112,7 +114,7 @@ export class LabHost {
 }
 
 /** Makes the namespaces and directories of a host and plugs it into the switch. */
-export function createHost(options: { name: string; ip: string; prefix: number; gateway: string; dir: string; switchPid: number; port: string }): LabHost {
+export function createHost(options: { name: string; ip: string; prefix: number; gateway: string; dir: string; switchPid: number; port: string; cgroupRoot: string }): LabHost {
   const { name, ip, dir, switchPid, port } = options
   for (const sub of ['data', 'run', 'etc', 'log-pods', 'log-containers']) mkdirSync(join(dir, sub), { recursive: true })
   const holder = hold(['--net', '--mount', '--propagation', 'private'])
@@ -133,7 +135,7 @@ export function createHost(options: { name: string; ip: string; prefix: number; 
   inHost('mount', '--bind', join(dir, 'log-containers'), '/var/log/containers')
   inHost('mount', '--bind', join(dir, 'hosts'), '/etc/hosts')
   inHost('mount', '--bind', join(dir, 'resolv.conf'), '/etc/resolv.conf')
-  return new LabHost({ name, ip, dir, holderPid: holder })
+  return new LabHost({ name, ip, dir, holderPid: holder, cgroupRoot: options.cgroupRoot })
 }
 
 /** Starts `sleep` in new namespaces and returns its pid once they exist. */

@@ -43,6 +43,9 @@ export class Lab {
     return { dir: this.dir, switchPid: this.#switchPid, registryPid: this.#registryPid, hosts: this.hosts.map((h) => h.state) }
   }
 
+  /** Of this lab alone: several may be up at once. */
+  get #cgroupRoot(): string { return `/skiff-lab-${this.#switchPid}` }
+
   static open(state: LabState): Lab {
     return new Lab(state)
   }
@@ -65,7 +68,7 @@ export class Lab {
 
   addHost(): LabHost {
     const n = this.hosts.length + 1
-    const host = createHost({ name: `h${n}`, ip: `${SUBNET}.${10 + n}`, prefix: PREFIX, gateway: SWITCH_IP, dir: join(this.dir, `h${n}`), switchPid: this.#switchPid, port: `port${n}` })
+    const host = createHost({ name: `h${n}`, ip: `${SUBNET}.${10 + n}`, prefix: PREFIX, gateway: SWITCH_IP, dir: join(this.dir, `h${n}`), switchPid: this.#switchPid, port: `port${n}`, cgroupRoot: `${this.#cgroupRoot}/h${n}` })
     writeFileSync(join(host.dir, 'etc/registries.yaml'), `mirrors:\n  docker.io:\n    endpoint:\n      - http://${SWITCH_IP}:${REGISTRY_PORT}\n`)
     this.hosts.push(host)
     return host
@@ -102,7 +105,7 @@ export class Lab {
       kill(host.holderPid)
       removeCgroups(host.cgroupRoot)
     }
-    removeCgroups('/skiff-lab')
+    removeCgroups(this.#cgroupRoot)
     if (this.#registryPid !== undefined) kill(this.#registryPid)
     kill(this.#switchPid)
     unmountBelow(this.dir)

@@ -10,6 +10,7 @@ import { PodNetwork } from './pod-network.ts'
 import { addressAt, formatPrefix, parsePrefix } from './prefix.ts'
 
 export type { Network, OverlayKind, Peer, PodNetworkConfig, PodPort } from './network.ts'
+export { deleteUdpFlows, type UdpFlow } from './netlink/conntrack.ts'
 export { mustRun, systemExec, type Exec, type ExecOptions, type ExecResult } from './netlink/exec.ts'
 export { applyNft, deleteTable } from './nft/apply.ts'
 export { diffTable, settle, type NftPlan, type NftScope } from './nft/diff.ts'

@@ -1,32 +1,32 @@
-/** Makes the kernel forget UDP flows that lead to endpoints gone, or past endpoints that have come. */
-import type { Exec } from '#cni/index.ts'
-import type { Log } from '#base/log.ts'
+/**
+ * UDP knows no end of a connection: the kernel goes on translating a flow as it began, to an endpoint that is gone, or to
+ * nowhere though an endpoint has come. Such flows are deleted, so that the client's next packet is translated anew.
+ */
+import type { UdpFlow } from '#cni/index.ts'
+import type { Fragment } from './rules.ts'
 
-export interface Flows {
-  /** `ip port` a client sends to; `*` for any address (node ports). */
+export interface StaleUdp {
+  /** `ip port` a client sends to, which led nowhere before; `* port` for any address (node ports). */
   fronts: Set<string>
   /** `ip port` of endpoints that are gone. */
   backends: Set<string>
 }
 
-export async function forgetFlows(exec: Exec, flows: Flows, log: Log): Promise<void> {
-  const commands = [
-    ...[...flows.fronts].map((front) => {
-      const [ip = '', port = ''] = front.split(' ')
-      return ['conntrack', '-D', '-p', 'udp', ...(ip === '*' ? [] : ['--orig-dst', ip]), '--orig-port-dst', port]
-    }),
-    ...[...flows.backends].map((backend) => {
-      const [ip = '', port = ''] = backend.split(' ')
-      return ['conntrack', '-D', '-p', 'udp', '--reply-src', ip, '--reply-port-src', port]
-    }),
-  ]
-  for (const argv of commands) {
-    try {
-      const result = await exec(argv)
-      if (result.code !== 0 && !/0 flow entries/.test(result.stderr)) log.warn('cannot delete UDP flows', { argv, stderr: result.stderr.trim().slice(0, 200) })
-    } catch (error) {
-      log.debug('no conntrack tool: UDP flows to endpoints that are gone end by their timeout (30 s idle)', { error })
-      return
-    }
-  }
+export function nothingStale(): StaleUdp {
+  return { fronts: new Set(), backends: new Set() }
+}
+
+/** Adds to `stale` what a Service's change from `before` to `after` makes so. */
+export function noteStale(stale: StaleUdp, before: Fragment | undefined, after: Fragment | undefined): void {
+  const stay = new Set(after?.udp.backends)
+  for (const backend of before?.udp.backends ?? []) if (!stay.has(backend)) stale.backends.add(backend)
+  const had = new Set((before?.udp.backends.length ?? 0) > 0 ? before?.udp.fronts : [])
+  if (stay.size > 0) for (const front of after?.udp.fronts ?? []) if (!had.has(front)) stale.fronts.add(front)
+}
+
+export function isStaleFlow(flow: UdpFlow, stale: StaleUdp): boolean {
+  const { original, reply } = flow
+  const isTranslated = reply.source !== original.destination || reply.sourcePort !== original.destinationPort
+  if (isTranslated) return stale.backends.has(`${reply.source} ${reply.sourcePort}`)
+  return stale.fronts.has(`${original.destination} ${original.destinationPort}`) || stale.fronts.has(`* ${original.destinationPort}`)
 }

@@ -41,7 +41,7 @@ describe('service proxy in the kernel', { skip: missing }, () => {
   function proxyOn(n: number, exec: Exec = host(n).exec): Proxy {
     const inf = informers[n]
     assert.ok(inf)
-    return createProxy({ informers: inf, nodeName: `node-${n}`, nodeIps: [host(n).ip], clusterCidr: CLUSTER, serviceCidr: SERVICE_CIDR, log: silentLog, clock: systemClock, exec })
+    return createProxy({ informers: inf, nodeName: `node-${n}`, nodeIps: [host(n).ip], clusterCidr: CLUSTER, serviceCidr: SERVICE_CIDR, log: silentLog, clock: systemClock, exec, deleteFlows: async () => 0 })
   }
 
   async function addPod(name: string, n: number): Promise<void> {
@@ -151,7 +151,7 @@ describe('service proxy in the kernel', { skip: missing }, () => {
       'nft -f - <<< flush chain ip skiff-proxy service-HASH-default/web/tcp/',
       'flush chain ip skiff-proxy endpoint-HASH-default/web/tcp/__10.42.1.2/8080',
       'add rule ip skiff-proxy service-HASH-default/web/tcp/ ip daddr 10.43.0.100 tcp dport 80 ip saddr != 10.42.0.0/16 jump mark-for-masquerade',
-      'add rule ip skiff-proxy service-HASH-default/web/tcp/ numgen random mod 1 vmap { 0 : goto endpoint-HASH-default/web/tcp/__10.42.0.3/8080 }',
+      'add rule ip skiff-proxy service-HASH-default/web/tcp/ goto endpoint-HASH-default/web/tcp/__10.42.0.3/8080',
     ])
     assert.match(applied[1] ?? '', /delete chain ip skiff-proxy endpoint-\w+-default\/web\/tcp\/__10\.42\.1\.2\/8080\n$/)
     assert.deepEqual(await askTimes(pod('client'), '10.43.0.100', 80, 6), new Set(['near']))

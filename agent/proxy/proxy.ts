@@ -7,9 +7,9 @@ import type { Clock } from '#base/clock.ts'
 import type { Log } from '#base/log.ts'
 import type { Informers } from '#api/client/client.ts'
 import { ENDPOINT_SLICES, keyOf, SERVICES, type EndpointSlice, type Service } from '#api/types/index.ts'
-import { applyNft, deleteTable, diffTable, observeTable, systemExec, type Exec } from '#cni/index.ts'
+import { applyNft, deleteTable, deleteUdpFlows, diffTable, observeTable, systemExec, type Exec, type UdpFlow } from '#cni/index.ts'
 import { baseTable, PROXY_TABLE } from './base-table.ts'
-import { forgetFlows, type Flows } from './conntrack.ts'
+import { isStaleFlow, noteStale, nothingStale, type StaleUdp } from './conntrack.ts'
 import { RuleTable } from './rule-table.ts'
 import { serviceRules, type Fragment } from './rules.ts'
 import { BY_SERVICE, indexByService, serviceKeyOf } from './slices.ts'
@@ -26,6 +26,8 @@ export interface ProxyOptions {
   log: Log
   clock: Clock
   exec?: Exec
+  /** Deletes tracked flows; default: those of this process's network namespace. */
+  deleteFlows?: (isStale: (flow: UdpFlow) => boolean) => Promise<number>
 }
 
 export interface Proxy {
@@ -61,7 +63,7 @@ class ServiceProxy implements Proxy {
   #needsFull = true
   #failures = 0
   #wake: () => void = () => undefined
-  #flows: Flows = { fronts: new Set(), backends: new Set() }
+  #stale: StaleUdp = nothingStale()
 
   constructor(options: ProxyOptions) {
     this.#options = options
@@ -128,7 +130,7 @@ class ServiceProxy implements Proxy {
       const before = this.#table.fragment(key)
       const after = rulesOf(key)
       this.#table.put(key, after)
-      noteFlows(this.#flows, before, after)
+      noteStale(this.#stale, before, after)
     }
     this.#dirty.clear()
     try {
@@ -141,10 +143,20 @@ class ServiceProxy implements Proxy {
       this.#log.error('cannot apply Service rules; trying again', { error, attempt: this.#failures })
       return false
     }
-    const flows = this.#flows
-    this.#flows = { fronts: new Set(), backends: new Set() }
-    await forgetFlows(this.#exec, flows, this.#log)
+    await this.#forgetFlows()
     return true
+  }
+
+  async #forgetFlows(): Promise<void> {
+    const stale = this.#stale
+    if (stale.fronts.size + stale.backends.size === 0) return
+    this.#stale = nothingStale()
+    try {
+      await (this.#options.deleteFlows ?? deleteUdpFlows)((flow) => isStaleFlow(flow, stale))
+    } catch (error) {
+      // They end by themselves when idle for 30 s.
+      this.#log.warn('UDP flows to endpoints that are gone could not be deleted', { error })
+    }
   }
 
   async #syncAll(): Promise<void> {
@@ -222,11 +234,4 @@ async function isSettledBefore(ready: Promise<unknown>, signal: AbortSignal): Pr
   } finally {
     signal.removeEventListener('abort', onAbort)
   }
-}
-
-/** UDP knows no end of a connection: flows keep going to an endpoint that is gone, or past one that has come. */
-function noteFlows(flows: Flows, before: Fragment | undefined, after: Fragment | undefined): void {
-  const stay = new Set(after?.udp.backends)
-  for (const backend of before?.udp.backends ?? []) if (!stay.has(backend)) flows.backends.add(backend)
-  if ((before?.udp.backends.length ?? 0) === 0 && stay.size > 0) for (const front of after?.udp.fronts ?? []) flows.fronts.add(front)
 }

@@ -83,10 +83,16 @@ function addPort(fragment: Fragment, service: Service, port: ServicePort, slices
   const chainOf = (e: EndpointView) => `endpoint-${base}__${e.address}/${e.port}`
   // The timeout is part of the name: a set cannot change it.
   const setOf = (e: EndpointView) => `affinity-${base}-${affinitySeconds ?? 0}s__${e.address}/${e.port}`
-  const balance = (endpoints: readonly EndpointView[]): string[] => endpoints.length === 0 ? [] : [
-    ...(affinitySeconds === undefined ? [] : endpoints.map((e) => `ip saddr @${setOf(e)} goto ${chainOf(e)}`)),
-    `numgen random mod ${endpoints.length} vmap { ${endpoints.map((e, i) => `${i} : goto ${chainOf(e)}`).join(', ')} }`,
-  ]
+  const balance = (endpoints: readonly EndpointView[]): string[] => {
+    const [only] = endpoints
+    if (only === undefined) return []
+    // Affinity to the only one there is would say nothing now, but must be remembered for when there are more.
+    if (endpoints.length === 1) return [`goto ${chainOf(only)}`]
+    return [
+      ...(affinitySeconds === undefined ? [] : endpoints.map((e) => `ip saddr @${setOf(e)} goto ${chainOf(e)}`)),
+      `numgen random mod ${endpoints.length} vmap { ${endpoints.map((e, i) => `${i} : goto ${chainOf(e)}`).join(', ')} }`,
+    ]
+  }
   const fromElsewhere = `ip daddr ${clusterIp} ${proto} dport ${port.port} ip saddr != ${context.clusterCidr} jump mark-for-masquerade`
   if (choice.cluster.length > 0) fragment.chains.set(names.cluster, [...(internalLocal ? [] : [fromElsewhere]), ...balance(choice.cluster)])
   if (choice.local.length > 0) fragment.chains.set(names.local, [...(internalLocal ? [fromElsewhere] : []), ...balance(choice.local)])

@@ -23,14 +23,17 @@ export interface CreateNetworkConfig extends PodNetworkConfig {
   bridgeName?: string
   /** Default `skiff.1`. */
   vxlanName?: string
+  /** Routed to the bridge, so that a node without a default route reaches Services too. */
+  serviceCidr?: string
 }
 
 /** Acts in the network namespace of this process, unless `exec` enters another. Throws BAD_PREFIX on malformed CIDRs; touches nothing before `start`. */
 export function createNetwork(config: CreateNetworkConfig, deps: { log: Log; exec?: Exec }): Network {
   const { log, exec = systemExec } = deps
   const podCidr = formatPrefix(parsePrefix(config.podCidr, 'pod CIDR'))
+  const serviceCidr = config.serviceCidr === undefined ? undefined : formatPrefix(parsePrefix(config.serviceCidr, 'service CIDR'))
   return new PodNetwork({
-    config: { ...config, podCidr, bridgeName: config.bridgeName ?? 'skiff0' },
+    config: { ...config, podCidr, serviceCidr, bridgeName: config.bridgeName ?? 'skiff0' },
     overlay: createOverlay({ ...config, podCidr }, { log, exec }),
     exec,
     log,

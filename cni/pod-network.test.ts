@@ -10,7 +10,7 @@ import { changes, labMissing, NetnsLab, type LabHost, type Namespace } from './t
 const missing = await labMissing()
 
 function networkOn(lab: NetnsLab, host: LabHost, podCidr: string, overlay: OverlayKind = 'vxlan'): Network {
-  const config = { clusterCidr: '10.42.0.0/16', podCidr, nodeIp: host.ip, overlay, stateDir: join(lab.folder, `state-${host.ip}`) }
+  const config = { clusterCidr: '10.42.0.0/16', podCidr, nodeIp: host.ip, overlay, stateDir: join(lab.folder, `state-${host.ip}`), serviceCidr: '10.43.0.0/16' }
   return createNetwork(config, { log: silentLog, exec: host.exec })
 }
 
@@ -79,6 +79,21 @@ describe('pod network in the kernel', { skip: missing }, () => {
   test('packets of the largest size cross the overlay without being cut', async () => {
     assert.equal((await pod('a').sh('cat /sys/class/net/eth0/mtu || true; ip -o link show eth0')).match(/mtu (\d+)/)?.[1], '1450')
     await pod('a').sh(`busybox ping -c1 -W2 -s 1422 ${pod('c').ip}`)
+  })
+
+  test('Services have a route though the default route is gone', async () => {
+    await two.sh('ip route del default')
+    assert.match(await two.sh('ip route get 10.43.0.1'), /10\.43\.0\.1 dev skiff0 src 10\.42\.1\.1/)
+    await two.sh('ip route add default via 192.168.77.254')
+  })
+
+  test('where iptables drops what is forwarded, pods are let through, and no rule is made twice', async () => {
+    await one.sh('nft -f - <<END\ntable ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; counter; }\n}\nEND')
+    assert.notEqual((await pod('a').try(ping(pod('c').ip))).code, 0)
+    await netOne.start()
+    await netOne.start()
+    await pod('a').sh(ping(pod('c').ip))
+    assert.equal((await one.sh('nft list chain ip filter FORWARD')).match(/skiff-cni/g)?.length, 2)
   })
 
   test('a pod keeps its address towards pods and is masqueraded towards the rest', async () => {
@@ -153,6 +168,42 @@ END`)
     await netOne.teardown({ id: 'half', netnsPath: ns.path })
   })
 
+  test('an agent killed at any step of setup or teardown leaves what the next one completes', async () => {
+    const ns = await lab.pod('killed')
+    const port: PodPort = { protocol: 'TCP', containerPort: 80, hostPort: 9090, hostIp: '' }
+    const step = { left: 0 }
+    const dying = (): Network => createNetwork(
+      { clusterCidr: '10.42.0.0/16', podCidr: '10.42.0.0/24', nodeIp: one.ip, overlay: 'vxlan', stateDir: join(lab.folder, `state-${one.ip}`), serviceCidr: '10.43.0.0/16' },
+      { log: silentLog, exec: (argv, options) => step.left-- > 0 ? one.exec(argv, options) : Promise.reject(new Error('killed')) },
+    )
+    await netOne.close()
+    for (const doing of ['setup', 'teardown'] as const) {
+      for (let at = 0, isWhole = false; !isWhole; at++) {
+        assert.ok(at < 20)
+        step.left = 1000
+        const first = dying()
+        await first.start()
+        if (doing === 'teardown') await first.setup(request('killed', ns, [port]))
+        step.left = at
+        isWhole = await (doing === 'setup' ? first.setup(request('killed', ns, [port])) : first.teardown({ id: 'killed', netnsPath: ns.path })).then(() => true, () => false)
+        await first.close()
+        netOne = networkOn(lab, one, '10.42.0.0/24')
+        await netOne.start()
+        if (doing === 'setup') {
+          await netOne.setup(request('killed', ns, [port]))
+          await ns.sh(ping(pod('a').ip))
+          assert.match(await one.sh('nft list map ip skiff-cni hostports'), /9090/)
+        }
+        await netOne.teardown({ id: 'killed', netnsPath: ns.path })
+        assert.doesNotMatch(await one.sh('nft list map ip skiff-cni hostports; ip link'), new RegExp(`9090|${hostDeviceName('killed')}`))
+        await netOne.close()
+      }
+    }
+    netOne = networkOn(lab, one, '10.42.0.0/24')
+    await netOne.start()
+    await netOne.setPeers([{ nodeName: 'two', nodeIp: two.ip, podCidr: '10.42.1.0/24', vtepMac: netTwo.vtepMac() }])
+  })
+
   test('teardown succeeds twice, after the namespace is gone too, and the address waits its turn', async () => {
     const ns = await lab.pod('gone')
     const first = await netOne.setup(request('gone', ns))
@@ -183,7 +234,7 @@ END`)
     assert.notEqual((await pod('a').try(ping(pod('b').ip))).code, 0)
     await one.sh(ping(pod('b').ip))
     await netOne.destroy()
-    const left = await one.sh('ip -o link | grep -E "skiff|skv" || true; nft list ruleset; ip route show proto 171')
-    assert.equal(left.trim(), '')
+    const left = (await one.sh('ip -o link | grep -E "skiff|skv" || true; nft list ruleset; ip route show proto 171')).replaceAll(/(packets|bytes) \d+/g, '$1 N')
+    assert.equal(left.replaceAll(/\s+/g, ' ').trim(), 'table ip filter { chain FORWARD { type filter hook forward priority filter; policy drop; counter packets N bytes N } }')
   })
 })

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { asError, CodedError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import { decideBridge } from './bridge/bridge.ts'
+import { ensureForward } from './bridge/forward.ts'
 import { derivedMac, formatAlias, HOST_DEVICE, hostDeviceName, maybeAlias } from './bridge/names.ts'
 import { CNI_TABLE, desiredNatTable } from './bridge/nat-table.ts'
 import { checkScript, hostCommands, podScript, POD_DEVICE, type PortWish } from './bridge/port.ts'
@@ -10,6 +11,7 @@ import { openLeaseFile } from './ipam/lease-file.ts'
 import type { Lease, Leases } from './ipam/leases.ts'
 import { mustRun, type Exec } from './netlink/exec.ts'
 import { deleteLink, ipBatch, listLinks, type Link } from './netlink/links.ts'
+import { listRoutes, ROUTE_PROTOCOL } from './netlink/routes.ts'
 import { ensureSysctls } from './netlink/sysctls.ts'
 import type { Network, Peer, PodNetworkConfig, PodPort } from './network.ts'
 import { applyNft, deleteTable } from './nft/apply.ts'
@@ -20,7 +22,7 @@ import type { Overlay } from './overlay/overlay.ts'
 import { addressAt, formatPrefix, maybeIpv4, parsePrefix, type Prefix } from './prefix.ts'
 
 export interface PodNetworkOptions {
-  config: PodNetworkConfig & { bridgeName: string }
+  config: PodNetworkConfig & { bridgeName: string; serviceCidr?: string | undefined }
   overlay: Overlay
   exec: Exec
   log: Log
@@ -110,6 +112,7 @@ export class PodNetwork implements Network {
     }
     await this.#overlay.destroy()
     await deleteTable(this.#exec, CNI_TABLE)
+    await ensureForward(this.#exec, undefined)
     this.#natTable = undefined
     const leases = this.#leases ?? await openLeaseFile(this.#leasePath(), this.#prefix, this.#log)
     this.#leases = undefined
@@ -131,10 +134,20 @@ export class PodNetwork implements Network {
       // Host ports on 127.0.0.1; raw-prerouting keeps pods from abusing it.
       [`conf/${bridgeName}/route_localnet`]: '1',
     })
+    await this.#ensureServiceRoute()
     await this.#adopt(links)
     this.#natTable = undefined
     await this.#syncNat()
+    await ensureForward(this.#exec, this.#config.clusterCidr)
     await this.#overlay.start({ links })
+  }
+
+  /** A packet needs a route before it is translated: without one for the Services a node that has no default route cannot reach them. */
+  async #ensureServiceRoute(): Promise<void> {
+    const { bridgeName, serviceCidr } = this.#config
+    if (serviceCidr === undefined) return
+    const has = (await listRoutes(this.#exec)).some((route) => route.prefix === serviceCidr && route.device === bridgeName)
+    if (!has) await ipBatch(this.#exec, [`route replace ${serviceCidr} dev ${bridgeName} src ${this.#gateway()} proto ${ROUTE_PROTOCOL}`])
   }
 
   /** Pods' devices know whose they are and which address they have: leases that a damaged or lost file forgot come back. */

@@ -14,9 +14,9 @@ const SERVICE_CIDR = '10.43.0.0/16'
 
 type Pod = Namespace & { ip: string; name: string }
 
-/** Who answers at an address, or '' when nobody does within two seconds. */
+/** Who answers at an address, or '' when nobody does within a second. */
 async function ask(from: Namespace, address: string, port: number): Promise<string> {
-  return (await from.try(`busybox timeout 2 busybox nc ${address} ${port} < /dev/null`)).stdout.trim()
+  return (await from.try(`busybox timeout 1 busybox nc ${address} ${port} < /dev/null`)).stdout.trim()
 }
 
 async function askTimes(from: Namespace, address: string, port: number, times: number): Promise<Set<string>> {
@@ -124,9 +124,9 @@ describe('service proxy in the kernel', { skip: missing }, () => {
   test('a Service without endpoints, an unknown port and an unallocated address are refused, refused and dropped', async () => {
     const refusal = async (from: Namespace, address: string, port: number) => {
       const startedMs = systemClock.monotonicMs()
-      const { code } = await from.try(`busybox timeout 2 busybox nc ${address} ${port} < /dev/null`)
+      const { code } = await from.try(`busybox timeout 1 busybox nc ${address} ${port} < /dev/null`)
       assert.notEqual(code, 0)
-      return systemClock.monotonicMs() - startedMs < 1000 ? 'refused' : 'dropped'
+      return systemClock.monotonicMs() - startedMs < 900 ? 'refused' : 'dropped'
     }
     for (const from of [pod('client'), host(0)]) {
       assert.deepEqual(await Promise.all([refusal(from, '10.43.0.102', 80), refusal(from, '10.43.0.100', 81), refusal(from, '10.43.7.7', 80)]), ['refused', 'refused', 'dropped'])

@@ -13,7 +13,7 @@ export interface HostGatewayOptions { exec: Exec; log: Log; nodeIp: string; podC
 export function createHostGatewayOverlay(options: HostGatewayOptions): Overlay {
   const { exec, log } = options
   const cache: { entries: OverlayEntry[] | undefined } = { entries: undefined }
-  const observe = async (): Promise<OverlayEntry[]> => (await listRoutes(exec)).map((r) => ({ kind: 'route', key: r.prefix, value: r.via }))
+  const observe = async (): Promise<OverlayEntry[]> => (await listRoutes(exec)).filter((r) => r.via !== '').map((r) => ({ kind: 'route', key: r.prefix, value: r.via }))
   const batch = async (commands: string[]) => {
     // -force: a peer that is not on this link must not keep the others from being reached.
     if (commands.length > 0) await mustRun(exec, ['ip', '-force', '-batch', '-'], { input: `${commands.join('\n')}\n` })

@@ -89,7 +89,7 @@ class NodeDns implements Dns {
     for (let failures = 0; ;) {
       try {
         if (this.#options.manageAddresses ?? true) await this.#ensureAddresses()
-        const listeners = await listen(listenAddresses, port, answer, log)
+        const listeners = await listen(listenAddresses, port, answer, { clock, log })
         signal.addEventListener('abort', () => this.#stop(listeners), { once: true })
         if (signal.aborted) this.#stop(listeners)
         this.#notReady = undefined

@@ -1,6 +1,7 @@
 /** The resolver's sockets: UDP and TCP on port 53 of each address. */
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { createServer, type Server, type Socket } from 'node:net'
+import type { Clock } from '#base/clock.ts'
 import { asError, CodedError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import { uint16 } from './forwarder.ts'
@@ -13,16 +14,18 @@ const PENDING_MAX = 1024
 const CONNECTIONS_MAX = 128
 const IDLE_MS = 10_000
 
+export interface ListenDeps { clock: Clock; log: Log }
+
 export interface Listeners { close(): Promise<void> }
 
 /** Resolves when all sockets are bound; rejects with LISTEN_FAILED and nothing left open. */
-export async function listen(addresses: readonly string[], port: number, answer: Answerer, log: Log): Promise<Listeners> {
+export async function listen(addresses: readonly string[], port: number, answer: Answerer, deps: ListenDeps): Promise<Listeners> {
   const closers: (() => Promise<void>)[] = []
   const close = async () => { await Promise.all(closers.map((c) => c())) }
   try {
     for (const address of addresses) {
-      closers.push(await listenUdp(address, port, answer, log))
-      closers.push(await listenTcp(address, port, answer, log))
+      closers.push(await listenUdp(address, port, answer, deps.log))
+      closers.push(await listenTcp(address, port, answer, deps))
     }
   } catch (error) {
     await close()
@@ -54,13 +57,21 @@ async function listenUdp(address: string, port: number, answer: Answerer, log: L
   })
 }
 
-async function listenTcp(address: string, port: number, answer: Answerer, log: Log): Promise<() => Promise<void>> {
+async function listenTcp(address: string, port: number, answer: Answerer, { clock, log }: ListenDeps): Promise<() => Promise<void>> {
   const connections = new Set<Socket>()
   const server: Server = createServer((socket) => {
     connections.add(socket)
-    socket.on('close', () => connections.delete(socket))
+    const arm = () => clock.after(IDLE_MS, () => socket.destroy())
+    const idle = { cancel: arm() }
+    socket.on('data', () => {
+      idle.cancel()
+      idle.cancel = arm()
+    })
+    socket.on('close', () => {
+      idle.cancel()
+      connections.delete(socket)
+    })
     socket.on('error', () => socket.destroy())
-    socket.setTimeout(IDLE_MS, () => socket.destroy())
     readMessages(socket, async (request) => {
       const response = await answer(request, 'tcp')
       if (!response || socket.destroyed) return

@@ -5,6 +5,7 @@
  *   created --start--> running --exit file--> exited
  *      `-- start failed (StartError) ---------^
  */
+import { existsSync } from 'node:fs'
 import { chmod, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, normalize } from 'node:path'
 import { CodedError, asError, hasCode } from '#base/errors.ts'
@@ -17,6 +18,7 @@ import { allHostDevices, requestedDevices } from './devices.ts'
 import { ExitWatch } from './exit-watch.ts'
 import type { EmbeddedImageService } from './image-service.ts'
 import { KeyedLock } from './keyed-lock.ts'
+import { clearContainerRemains, killHelpersNaming } from './leftovers.ts'
 import { mountOf, readMountTable } from './mount-table.ts'
 import { unmountBelow } from './namespace-pins.ts'
 import { buildOciSpec, ociResources } from './oci-spec.ts'
@@ -311,14 +313,16 @@ export class ContainerService {
     if (startCut && record.state === 'created') {
       await rm(own.starting, { force: true })
       const waiting = await readFile(join(paths.ociRoot, id, 'state.json')).then(() => true, () => false)
-      const started = waiting && !(await readdir(join(paths.ociRoot, id))).includes('exec.fifo')
+      const started = waiting && existsSync(own.pidFile) && !(await readdir(join(paths.ociRoot, id))).includes('exec.fifo')
       if (started) {
         const process = identify(Number(await readFile(own.pidFile, 'utf8').catch(() => '0')))
         const conmon = identify(Number(await readFile(own.conmonPidFile, 'utf8').catch(() => '0')))
         record = await this.#records.put({ ...record, state: 'running', startedAtMs: options.clock.nowMs(), process, conmon })
       } else {
         // Created but never let go: taken back, so that it can be started from the beginning.
+        await killHelpersNaming(id, options.clock)
         await oci.delete(id, true)
+        await clearContainerRemains({ id, cgroupPath: record.cgroupPath, ociRoot: paths.ociRoot, layout: this.cgroups, clock: options.clock })
         await this.#exits.forget(id)
       }
     }

@@ -1,5 +1,5 @@
 /** The embedded runtime: sandboxes, containers and images put together behind the contract. */
-import { mkdir } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { CodedError, asError, hasCode } from '#base/errors.ts'
@@ -49,6 +49,8 @@ export class EmbeddedRuntime implements ContainerRuntime {
     await this.#images.open()
     await this.#sandboxes.open()
     await this.#containers.open()
+    // Of exec sessions that ended with the agent; they may hold secrets.
+    await rm(join(this.#paths.stateDir, 'exec'), { recursive: true, force: true })
   }
 
   async close(): Promise<void> {
@@ -73,8 +75,7 @@ export class EmbeddedRuntime implements ContainerRuntime {
 
   async #problem(): Promise<string | undefined> {
     try {
-      await this.#oci.version()
-      await this.#oci.conmonVersion()
+      await this.#oci.check()
       return undefined
     } catch (error) {
       return asError(error).message

@@ -147,7 +147,8 @@ export class LayerStore {
       child.stderr.on('data', (chunk: Buffer) => { if (err.length < ANSWER_BYTES_MAX) err += chunk.toString() })
       // The exit code tells what went wrong when the child did not read its job.
       child.stdin.on('error', () => {})
-      child.stdin.end(JSON.stringify(job))
+      // Left open: when we die, the child sees it end and dies too, instead of writing beside our successor.
+      child.stdin.write(`${JSON.stringify(job)}\n`)
       child.on('error', (error) => reject(new CodedError('CRI_FAILED', `cannot run ${program} to unpack a layer: ${error.message}`, { cause: error })))
       child.on('close', (code, signal) => {
         const answer = parseAnswer(out)

@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process'
 import { dirname } from 'node:path'
 import type { Clock } from '#base/clock.ts'
 import { CodedError } from '#base/errors.ts'
+import { SANDBOX_VARIABLE } from './leftovers.ts'
 import { mountsBelow, readMountTable } from './mount-table.ts'
 import { identify } from './process-identity.ts'
 import type { ProcessIdentity } from './process-identity.ts'
@@ -78,8 +79,8 @@ export async function unmountBelow(paths: readonly string[], clock: Clock): Prom
  * Init of a process namespace shared by a pod's containers. It ignores SIGCHLD, so that the kernel reaps orphans for it,
  * and sleeps: 0.1 MB. `unshare` itself ends once the fork is told of, and init goes on without a parent of ours.
  */
-export async function startSharedPidInit(clock: Clock): Promise<ProcessIdentity> {
-  const child = spawn('unshare', ['--pid', '--fork', 'env', '--ignore-signal=CHLD,TERM,INT,HUP', 'sleep', 'infinity'], { stdio: 'ignore', detached: true, cwd: '/', env: { PATH: SEARCH_PATH } })
+export async function startSharedPidInit(sandboxId: string, clock: Clock): Promise<ProcessIdentity> {
+  const child = spawn('unshare', ['--pid', '--fork', 'env', '--ignore-signal=CHLD,TERM,INT,HUP', 'sleep', 'infinity'], { stdio: 'ignore', detached: true, cwd: '/', env: { PATH: SEARCH_PATH, [SANDBOX_VARIABLE]: sandboxId } })
   const parent = child.pid
   if (parent === undefined) {
     await new Promise((resolve) => child.once('error', resolve))

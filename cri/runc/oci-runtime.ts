@@ -19,6 +19,8 @@ export class OciRuntime {
   readonly #conmon: string
   readonly #paths: RuntimePaths
   readonly #clock: Clock
+  #version: string | undefined
+  #checked = false
 
   constructor(options: { program: string; conmon: string; paths: RuntimePaths; clock: Clock }) {
     this.program = options.program
@@ -30,14 +32,19 @@ export class OciRuntime {
   /** Its first argument words: program and state directory. */
   argv(...args: string[]): string[] { return [this.program, '--root', this.#paths.ociRoot, ...args] }
 
+  /** Asked once: the kubelet wants to know every few seconds. */
   async version(): Promise<string> {
-    const { stdout } = await mustRun([this.program, '--version'], { clock: this.#clock })
-    return /version (\S+)/.exec(stdout.toString())?.[1] ?? 'unknown'
+    this.#version ??= await versionOf(this.program, this.#clock)
+    return this.#version
   }
 
-  async conmonVersion(): Promise<string> {
-    const { stdout } = await mustRun([this.#conmon, '--version'], { clock: this.#clock })
-    return /version (\S+)/.exec(stdout.toString())?.[1] ?? 'unknown'
+  /** Throws CRI_FAILED naming what is missing. After the first time only whether the programs are there is looked at. */
+  async check(): Promise<void> {
+    const programs = [this.program, this.#conmon]
+    for (const program of programs) await programPath(program)
+    if (this.#checked) return
+    for (const program of programs) await versionOf(program, this.#clock)
+    this.#checked = true
   }
 
   /** conmon creates the container (it waits to be started) and stays with it. Rejects with the runtime's words. */
@@ -114,6 +121,11 @@ export class OciRuntime {
   runWithInput(input: string, ...args: string[]): Promise<CommandResult> {
     return runCommand(this.argv(...args), { clock: this.#clock, timeoutMs: CREATE_MS_MAX, input })
   }
+}
+
+async function versionOf(program: string, clock: Clock): Promise<string> {
+  const { stdout } = await mustRun([program, '--version'], { clock })
+  return /version (\S+)/.exec(stdout.toString())?.[1] ?? 'unknown'
 }
 
 /** The last sentence of runc's log line, without its own decoration. */

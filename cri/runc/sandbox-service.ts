@@ -1,9 +1,11 @@
 /** Sandboxes: namespaces pinned by mounts, a few files, a network; no process. */
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { CodedError } from '#base/errors.ts'
 import type { PodSandboxConfig, RuntimeEvent, SandboxState, SandboxStatus } from '../runtime.ts'
 import { joinCgroup, readCgroupLayout, removeCgroup } from './cgroups.ts'
 import { KeyedLock } from './keyed-lock.ts'
+import { killHelpersNaming } from './leftovers.ts'
 import { isPinned, pinNamespaces, startSharedPidInit, unpin } from './namespace-pins.ts'
 import { readMountTable } from './mount-table.ts'
 import { isAlive, signalProcess } from './process-identity.ts'
@@ -32,9 +34,14 @@ export class SandboxService {
   /** After a restart: what still stands is kept, what was half made is removed, what a reboot took is marked. */
   async open(): Promise<void> {
     const lost = await this.#records.open()
-    for (const id of lost) await this.#release(id, undefined)
+    const directories = [dirname(this.#paths.netns('x')), dirname(this.#paths.sandbox('x').dir)]
+    const seen = [...lost, ...(await Promise.all(directories.map((path) => readdir(path).catch(() => [])))).flat()]
+    for (const id of new Set(seen)) if (!this.#records.get(id)) await this.#release(id, undefined)
     for (const record of this.#records.all()) {
-      if (record.state === 'creating') await this.#discard(record)
+      if (record.state === 'creating') {
+        await killHelpersNaming(record.id, this.#options.clock)
+        await this.#discard(record)
+      }
       else if (record.state === 'ready' && !this.#stands(record)) {
         this.#options.log.info('sandbox did not outlive the reboot', { sandbox: record.id, pod: `${record.config.metadata.namespace}/${record.config.metadata.name}` })
         await this.#records.put({ ...record, state: 'notready' })
@@ -81,7 +88,7 @@ export class SandboxService {
         shm: ownIpc ? files.shm : undefined, sysctls: { ...(own && DEFAULT_SYSCTLS), ...sysctls },
       }, clock)
       if (namespaces.pid === 'pod') {
-        record.pause = await startSharedPidInit(clock)
+        record.pause = await startSharedPidInit(id, clock)
         joinCgroup(this.pauseCgroup(record), record.pause.pid, readCgroupLayout())
       }
       if (netnsPath !== undefined) {

@@ -50,17 +50,19 @@ export async function unpackLayer(job: UnpackJob): Promise<{ sizeBytes: number; 
   return { sizeBytes: writer.bytes, entries: writer.entries }
 }
 
-/** The hidden verb. Never rejects: failures are the answer, and the exit code is 0 when there is one. */
+/** The hidden verb: a line of JSON on stdin, which stays open as long as the parent lives. Never rejects: failures are the answer, and the exit code is 0 when there is one. */
 export async function runUnpackChild(): Promise<void> {
   let answer: UnpackAnswer
   try {
-    const job: unknown = JSON.parse(await readAll(process.stdin))
+    const job: unknown = JSON.parse(await readLine(process.stdin, () => process.exit(1)))
     answer = { ok: true, ...await unpackLayer(job as UnpackJob) }
   } catch (error) {
     const code = (error as { code?: unknown }).code
     answer = { ok: false, code: typeof code === 'string' ? code : 'CRI_FAILED', message: asError(error).message }
   }
   process.stdout.write(`${JSON.stringify(answer)}\n`)
+  // Nothing more to wait for; otherwise the open stdin would keep this process.
+  process.stdin.destroy()
 }
 
 /** What the first bytes say the stream is; media types lie too often. */
@@ -121,8 +123,17 @@ function expectDigest(what: string, hash: Hash, expected: string | undefined): v
   if (actual !== expected) throw new CodedError('CRI_INVALID', `${what} has digest ${actual}, expected ${expected}`)
 }
 
-async function readAll(stream: NodeJS.ReadableStream): Promise<string> {
-  const parts: Buffer[] = []
-  for await (const part of stream) parts.push(Buffer.from(part))
-  return Buffer.concat(parts).toString()
+/** The first line; `onEnd` when the stream ends, now or later. */
+function readLine(stream: NodeJS.ReadStream, onEnd: () => void): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = ''
+    stream.setEncoding('utf8')
+    stream.on('data', (chunk: string) => {
+      text += chunk
+      const end = text.indexOf('\n')
+      if (end >= 0) resolve(text.slice(0, end))
+    })
+    stream.on('error', reject)
+    stream.on('end', onEnd)
+  })
 }

@@ -8,6 +8,7 @@ import { after, before, describe, test } from 'node:test'
 import { seededRandom } from '#base/random.ts'
 import { filesIn, missingForContainers, mountsLeft, testMachine, unpackCommand } from '#test/images/runtime-machine.ts'
 import type { TestMachine } from '#test/images/runtime-machine.ts'
+import { identify } from './process-identity.ts'
 
 const missing = await missingForContainers()
 const ROUNDS = 12
@@ -79,9 +80,9 @@ function agentScript(m: TestMachine, round: number): string {
     }`
 }
 
-/** Processes that belong to nobody any more: helpers with our directory in their arguments, and all in our cgroups. */
+/** Processes that belong to nobody any more: helpers with our directory in their arguments, and all in our cgroups; zombies wait for init, not for us. */
 function processesOf(m: TestMachine): string[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid).map((pid) => {
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid && identify(Number(name)) !== undefined).map((pid) => {
     try {
       return `${pid} ${readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')} ${readFileSync(`/proc/${pid}/cgroup`, 'utf8')}`
     } catch {

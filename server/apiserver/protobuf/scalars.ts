@@ -1,0 +1,184 @@
+/** The schema's scalar types on the wire, the messages that stand for one value among them. */
+import type { ScalarType } from '#api/schema/index.ts'
+import type { ValueCodec } from './codec.ts'
+import { WireError, type WireReader, type WireWriter } from './wire.ts'
+
+const string: ValueCodec = {
+  wire: 2, zero: '',
+  read: (reader) => reader.string(),
+  write: (writer, value) => writer.string(value as string),
+}
+
+const int32: ValueCodec = {
+  wire: 0, zero: 0,
+  read: (reader) => reader.int32(),
+  write: (writer, value) => writer.int(value as number),
+}
+
+const int64: ValueCodec = { ...int32, read: (reader) => reader.int64() }
+
+const boolean: ValueCodec = {
+  wire: 0, zero: false,
+  read: (reader) => reader.bool(),
+  write: (writer, value) => writer.bool(value as boolean),
+}
+
+const double: ValueCodec = {
+  wire: 1, zero: 0,
+  read: (reader) => {
+    const value = reader.double()
+    if (!Number.isFinite(value)) throw new WireError(`json: unsupported value: ${value}`)
+    return value
+  },
+  write: (writer, value) => writer.double(value as number),
+}
+
+/** JSON: base64. */
+const byte: ValueCodec = {
+  wire: 2, zero: '',
+  read: (reader) => reader.slice().toString('base64'),
+  write: (writer, value) => writer.bytes(Buffer.from(value as string, 'base64')),
+}
+
+/** Years that RFC 3339 can write: 0000 to 9999. */
+const SECONDS_MIN = -62_167_219_200
+const SECONDS_MAX = 253_402_300_799
+/** Go's zero time, year 1, which JSON shows as null. */
+const SECONDS_NIL = -62_135_596_800
+
+/** `{seconds=1, nanos=2}`; nothing at all is the nil time. JSON keeps whole seconds, or microseconds. */
+function time(micro: boolean): ValueCodec {
+  return {
+    wire: 2,
+    read: (reader) => {
+      const outer = reader.open()
+      const isNil = reader.at === reader.end
+      let seconds = 0
+      let nanos = 0
+      eachField(reader, 'Timestamp', (number, wire) => {
+        if (number > 2 || wire !== 0) return false
+        if (number === 1) seconds = reader.int64()
+        else nanos = reader.int32()
+        return true
+      })
+      reader.close(outer)
+      seconds += Math.floor(nanos / 1e9)
+      nanos -= Math.floor(nanos / 1e9) * 1e9
+      if (isNil || (seconds === SECONDS_NIL && nanos === 0)) return undefined
+      if (seconds < SECONDS_MIN || seconds > SECONDS_MAX) throw new WireError('Time.MarshalJSON: year outside of range [0,9999]')
+      const text = new Date(seconds * 1000).toISOString().slice(0, 19)
+      return micro ? `${text}.${String(Math.floor(nanos / 1000)).padStart(6, '0')}Z` : `${text}Z`
+    },
+    write: (writer, value) => {
+      const text = value as string
+      const before = writer.size
+      writer.int(micro ? Number((/\.(\d+)/.exec(text)?.[1] ?? '').slice(0, 9).padEnd(9, '0')) : 0)
+      writer.tag(2, 0)
+      writer.int(Math.floor(Date.parse(text) / 1000))
+      writer.tag(1, 0)
+      writer.length(before)
+    },
+  }
+}
+
+/** `{string=1}`. */
+const quantity: ValueCodec = {
+  wire: 2,
+  read: (reader) => {
+    let text = '0'
+    const outer = reader.open()
+    eachField(reader, 'Quantity', (number, wire) => {
+      if (number !== 1 || wire !== 2) return false
+      text = reader.string()
+      return true
+    })
+    reader.close(outer)
+    return text
+  },
+  write: (writer, value) => {
+    const before = writer.size
+    writer.string(String(value))
+    writer.tag(1, 2)
+    writer.length(before)
+  },
+}
+
+/** `{type=1, intVal=2, strVal=3}`; type 1 is the string. */
+const intOrString: ValueCodec = {
+  wire: 2,
+  read: (reader) => {
+    let isString = false
+    let number = 0
+    let text = ''
+    const outer = reader.open()
+    eachField(reader, 'IntOrString', (field, wire) => {
+      if (field > 3 || wire !== (field === 3 ? 2 : 0)) return false
+      if (field === 1) isString = reader.int64() === 1
+      else if (field === 2) number = reader.int32()
+      else text = reader.string()
+      return true
+    })
+    reader.close(outer)
+    return isString ? text : number
+  },
+  write: (writer, value) => {
+    const before = writer.size
+    const isString = typeof value === 'string'
+    writer.string(isString ? value : '')
+    writer.tag(3, 2)
+    writer.int(isString ? 0 : (value as number))
+    writer.tag(2, 0)
+    writer.int(isString ? 1 : 0)
+    writer.tag(1, 0)
+    writer.length(before)
+  },
+}
+
+export const SCALAR_CODECS: Readonly<Record<ScalarType, ValueCodec>> = {
+  string, boolean, int32, int64, double, byte, quantity, 'date-time': time(false), 'micro-time': time(true), 'int-or-string': intOrString,
+}
+
+/** `{items=1}`: Go's named lists of strings (ExtraValue, Verbs), which are messages where no plain list may be. */
+export const wrappedStrings: ValueCodec = {
+  wire: 2,
+  read: (reader, before) => {
+    const items: string[] = Array.isArray(before) ? (before as string[]) : []
+    const outer = reader.open()
+    eachField(reader, 'ExtraValue', (number, wire) => {
+      if (number !== 1 || wire !== 2) return false
+      items.push(reader.string())
+      return true
+    })
+    reader.close(outer)
+    return items
+  },
+  write: (writer, value) => {
+    const before = writer.size
+    writeStrings(writer, 1, value as readonly string[])
+    writer.length(before)
+  },
+}
+
+export function writeStrings(writer: WireWriter, number: number, texts: readonly string[]): void {
+  for (let i = texts.length - 1; i >= 0; i--) {
+    writer.string(texts[i] as string)
+    writer.tag(number, 2)
+  }
+}
+
+/** Every field of the open message; those that `read` does not take (it answers false, having read nothing) are passed over. */
+export function eachField(reader: WireReader, message: string, read: (number: number, wire: number) => boolean): void {
+  while (reader.at < reader.end) {
+    const { number, wire } = readTag(reader, message)
+    if (!read(number, wire)) reader.skip(wire)
+  }
+}
+
+export function readTag(reader: WireReader, message: string): { number: number; wire: number } {
+  reader.varint()
+  const wire = reader.lo & 7
+  const number = (reader.hi << 29) | (reader.lo >>> 3)
+  if (wire === 4) throw new WireError(`proto: ${message}: wiretype end group for non-group`)
+  if (number <= 0) throw new WireError(`proto: ${message}: illegal tag ${number} (wire type ${wire})`)
+  return { number, wire }
+}

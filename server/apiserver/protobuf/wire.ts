@@ -73,10 +73,10 @@ export class WireReader {
 
   /** The bytes of a length-delimited value: a view, not a copy. */
   slice(): Buffer {
-    const from = this.at + this.#length()
-    const start = this.at
-    this.at = from
-    return this.bytes.subarray(start, from)
+    const size = this.#length()
+    const from = this.at
+    this.at += size
+    return this.bytes.subarray(from, this.at)
   }
 
   string(): string {

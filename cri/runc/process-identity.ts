@@ -1,5 +1,6 @@
 /** Which process a remembered pid meant: the pid with its start time and the boot, since numbers are used again. */
 import { readFileSync } from 'node:fs'
+import type { Clock } from '#base/clock.ts'
 import { hasCode } from '#base/errors.ts'
 
 export interface ProcessIdentity { pid: number; /** Clock ticks since boot; field 22 of /proc/<pid>/stat. */ startTicks: string; bootId: string }
@@ -25,6 +26,17 @@ export function signalProcess(target: ProcessIdentity, signal: number | NodeJS.S
     if (hasCode(error, 'ESRCH')) return false
     throw error
   }
+}
+
+/** SIGKILL, and back once it is gone; false if it is still there after `timeoutMs`. */
+export async function killAndWait(target: ProcessIdentity, timeoutMs: number, clock: Clock): Promise<boolean> {
+  signalProcess(target, 'SIGKILL')
+  const deadlineMs = clock.monotonicMs() + timeoutMs
+  while (isAlive(target)) {
+    if (clock.monotonicMs() > deadlineMs) return false
+    await clock.sleep(2)
+  }
+  return true
 }
 
 export function bootId(): string {

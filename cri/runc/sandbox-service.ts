@@ -8,7 +8,7 @@ import { KeyedLock } from './keyed-lock.ts'
 import { killHelpersNaming } from './leftovers.ts'
 import { isPinned, pinNamespaces, startSharedPidInit, unpin } from './namespace-pins.ts'
 import { readMountTable } from './mount-table.ts'
-import { isAlive, signalProcess } from './process-identity.ts'
+import { isAlive, killAndWait } from './process-identity.ts'
 import { RecordStore } from './records.ts'
 import type { SandboxRecord } from './records.ts'
 import type { EmbeddedRuntimeOptions } from './runtime-options.ts'
@@ -16,6 +16,9 @@ import type { RuntimePaths } from './runtime-paths.ts'
 
 /** What pods get unless they say otherwise (containerd's enable_unprivileged_ports and _icmp). */
 const DEFAULT_SYSCTLS: Record<string, string> = { 'net.ipv4.ip_unprivileged_port_start': '0', 'net.ipv4.ping_group_range': '0 2147483647' }
+
+/** Longer means a process of the pod is stuck in the kernel; the sandbox goes all the same. */
+const PAUSE_KILL_MS_MAX = 5000
 
 export class SandboxService {
   readonly #options: EmbeddedRuntimeOptions
@@ -145,7 +148,8 @@ export class SandboxService {
     const netnsPath = record ? record.netnsPath : this.#paths.netns(id)
     if (netnsPath !== undefined) await this.#options.network.teardown({ id, netnsPath: isPinned(netnsPath) ? netnsPath : undefined })
     if (record?.pause) {
-      signalProcess(record.pause, 'SIGKILL')
+      const gone = await killAndWait(record.pause, PAUSE_KILL_MS_MAX, this.#options.clock)
+      if (!gone) this.#options.log.warn('the init of a shared process namespace does not end', { sandbox: id, pid: record.pause.pid })
       removeCgroup(this.pauseCgroup(record), readCgroupLayout())
     }
     await unpin([this.#paths.netns(id), this.#paths.sandbox(id).dir], this.#options.clock)

@@ -250,13 +250,9 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
     async reportStatus({ status }) {
       const patch = statusPatch(uid, reportedStatus(memory), status)
       if (!patch) return
-      try {
-        const answer = await client.patch<Pod>(PODS, podName, namespace, 'application/strategic-merge-patch+json', patch, { subresource: 'status' })
-        memory.written = { sent: status, answer: answer.status ?? {}, resourceVersion: answer.metadata.resourceVersion }
-      } catch (error) {
-        // Gone, or replaced by a successor: the informer will say so.
-        if (!isReason(error, 'NotFound', 'Conflict')) throw error
-      }
+      // Gone, or replaced by a successor: refused, and the informer will say so before long.
+      const answer = await client.patch<Pod>(PODS, podName, namespace, 'application/strategic-merge-patch+json', patch, { subresource: 'status' })
+      memory.written = { sent: status, answer: answer.status ?? {}, resourceVersion: answer.metadata.resourceVersion }
     },
 
     async tearDown() {

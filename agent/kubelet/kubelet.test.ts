@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { PODS } from '#api/types/index.ts'
+import { existsSync, readFileSync } from 'node:fs'
+import { CONFIG_MAPS, LEASES, NODES, PODS, SECRETS, type Lease, type Node } from '#api/types/index.ts'
 import { createNodeWorld, pod, type NodeWorld } from './testing/node-world.ts'
 
 async function world(t: TestContext, options?: Parameters<typeof createNodeWorld>[0]): Promise<NodeWorld> {
@@ -37,4 +38,295 @@ test('a pod whose image is present runs, says so, and is gone soon after its del
   await w.run(1_000)
   assert.deepStrictEqual({ containers: await w.runtime.listContainers(), sandboxes: await w.runtime.listPodSandbox(), cgroups: [...w.cgroups], known: w.kubelet().podStatusOf(uid) }, { containers: [], sandboxes: [], cgroups: [], known: undefined })
   assert.deepStrictEqual(w.events.at(-1), { about: 'spec.containers{app}', type: 'Normal', reason: 'Killing', message: 'Stopping container app' })
+})
+
+const state = (w: NodeWorld, name: string, container = 'app') => w.pod(name)?.status?.containerStatuses?.find((c) => c.name === container)
+
+test('a crashing container is restarted at once, then after 10 s, then after 20 s, and says CrashLoopBackOff between', async (t) => {
+  const w = await world(t)
+  w.create(pod('crash', { containers: [{ name: 'app', image: 'busybox:1', command: ['sh', '-c', 'sleep 1; exit 3'] }] }))
+  await w.until('first back-off', () => state(w, 'crash')?.state?.waiting?.reason === 'CrashLoopBackOff')
+  const { uid } = w.pod('crash')?.metadata ?? {}
+  const waiting = state(w, 'crash')
+  assert.deepStrictEqual([waiting?.restartCount, waiting?.state, waiting?.lastState?.terminated?.exitCode, waiting?.lastState?.terminated?.reason, waiting?.ready, waiting?.started, w.pod('crash')?.status?.phase],
+    [1, { waiting: { reason: 'CrashLoopBackOff', message: `back-off 10s restarting failed container=app pod=crash_default(${uid})` } }, 3, 'Error', false, false, 'Running'])
+  assert.equal(w.events.filter((e) => e.reason === 'BackOff').length, 1)
+  assert.equal(w.events.find((e) => e.reason === 'BackOff')?.message, `Back-off restarting failed container app in pod crash_default(${uid})`)
+  await w.run(45_000)
+  const starts = w.runtime.control.started.length
+  const times = await Promise.all((await w.runtime.listContainers()).map(async (c) => (await w.runtime.containerStatus(c.id)).startedAtMs))
+  assert.equal(starts, 4)
+  assert.ok(times.length <= 2, 'only the newest attempts are kept')
+  assert.equal(state(w, 'crash')?.restartCount, 3)
+})
+
+test('an image that cannot be pulled is ErrImagePull, then ImagePullBackOff, and runs once it can be', async (t) => {
+  const w = await world(t)
+  w.create(pod('pull', { containers: [{ name: 'app', image: 'registry.local/app:2', imagePullPolicy: 'Always' }] }))
+  await w.until('ErrImagePull', () => state(w, 'pull')?.state?.waiting?.reason === 'ErrImagePull')
+  await w.until('ImagePullBackOff', () => state(w, 'pull')?.state?.waiting?.reason === 'ImagePullBackOff')
+  assert.match(state(w, 'pull')?.state?.waiting?.message ?? '', /^Back-off pulling image "registry.local\/app:2": ErrImagePull: .*not found$/)
+  w.runtime.control.serve('registry.local/app:2', { pullMs: 1_200, sizeBytes: 4_321 })
+  await w.until('running', () => w.pod('pull')?.status?.phase === 'Running')
+  const messages = w.events.map((e) => `${e.type} ${e.reason}: ${e.message}`)
+  assert.ok(messages.includes('Normal Pulling: Pulling image "registry.local/app:2"'))
+  assert.ok(messages.includes('Warning Failed: Error: ErrImagePull'))
+  assert.ok(messages.includes('Normal BackOff: Back-off pulling image "registry.local/app:2"'))
+  assert.ok(messages.includes('Warning Failed: Error: ImagePullBackOff'))
+  assert.ok(messages.includes('Normal Pulled: Successfully pulled image "registry.local/app:2" in 1.2s (1.2s including waiting). Image size: 4321 bytes.'))
+})
+
+test('init containers run in order, a sidecar stays and outlives the app at the end', async (t) => {
+  const w = await world(t)
+  w.create(pod('init', {
+    initContainers: [
+      { name: 'one', image: 'busybox:1', command: ['sh', '-c', 'sleep 2'] },
+      { name: 'side', image: 'busybox:1', restartPolicy: 'Always' },
+      { name: 'two', image: 'busybox:1', command: ['true'] },
+    ],
+  }))
+  await w.until('waiting', () => state(w, 'init')?.state?.waiting !== undefined)
+  assert.deepStrictEqual([state(w, 'init')?.state, w.pod('init')?.status?.phase, w.pod('init')?.status?.conditions?.find((c) => c.type === 'Initialized')?.message],
+    [{ waiting: { reason: 'PodInitializing' } }, 'Pending', 'containers with incomplete status: [one side two]'])
+  await w.until('ready', () => w.pod('init')?.status?.conditions?.find((c) => c.type === 'Ready')?.status === 'True')
+  const order = w.runtime.control.started.map((id) => w.runtime.control.configOf(id).metadata.name)
+  assert.deepStrictEqual(order, ['one', 'side', 'two', 'app'])
+  assert.deepStrictEqual(w.pod('init')?.status?.initContainerStatuses?.map((s) => [s.name, s.ready, s.started, Object.keys(s.state ?? {})]), [['one', true, false, ['terminated']], ['side', true, true, ['running']], ['two', true, false, ['terminated']]])
+  w.events.length = 0
+  w.api.deletePod(PODS, 'default/init')
+  await w.until('gone', () => w.pod('init') === undefined)
+  assert.deepStrictEqual(w.events.map((e) => e.message), ['Stopping container app', 'Stopping container side'])
+})
+
+test('a pod that is not to be restarted succeeds or fails by its exit codes and gives up its sandbox and volumes', async (t) => {
+  const w = await world(t)
+  w.create(pod('good', { restartPolicy: 'Never', containers: [{ name: 'app', image: 'busybox:1', command: ['true'] }, { name: 'b', image: 'busybox:1', command: ['sleep', '2'] }] }))
+  w.create(pod('bad', { restartPolicy: 'Never', containers: [{ name: 'app', image: 'busybox:1', command: ['false'] }], initContainers: [{ name: 'side', image: 'busybox:1', restartPolicy: 'Always' }] }))
+  await w.until('both ended', () => w.pod('good')?.status?.phase === 'Succeeded' && w.pod('bad')?.status?.phase === 'Failed')
+  const ready = w.pod('good')?.status?.conditions?.find((c) => c.type === 'Ready')
+  assert.deepStrictEqual([ready?.status, ready?.reason], ['False', 'PodCompleted'])
+  await w.run(5_000)
+  assert.deepStrictEqual([(await w.runtime.listPodSandbox({ state: 'ready' })).length, w.runtime.control.running().length, [...w.cgroups]], [0, 0, []])
+  assert.equal(w.runtime.control.started.length, 4)
+  assert.equal((await w.runtime.listContainers()).length, 4, 'kept for their logs')
+  w.api.deletePod(PODS, 'default/good')
+  await w.until('gone', () => w.pod('good') === undefined)
+})
+
+test('killing and restarting the agent starts nothing again and changes no status', async (t) => {
+  const w = await world(t)
+  w.create(pod('stay', { containers: [{ name: 'app', image: 'busybox:1', readinessProbe: { exec: { command: ['true'] }, periodSeconds: 5 } }] }))
+  await w.until('ready', () => state(w, 'stay')?.ready === true)
+  const before = w.pod('stay')?.status
+  await w.stopAgent()
+  assert.equal(w.runtime.control.running().length, 1)
+  const patches = w.api.patches.length
+  await w.startAgent()
+  await w.run(30_000)
+  assert.deepStrictEqual(w.pod('stay')?.status, before)
+  assert.deepStrictEqual(w.api.patches.slice(patches).filter((p) => p.path.startsWith('pods/')), [])
+  assert.equal(w.runtime.control.started.length, 1)
+})
+
+test('without the server an agent that restarts knows its pods, restarts what fails and catches up later', async (t) => {
+  const w = await world(t)
+  w.api.put(CONFIG_MAPS, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'c', namespace: 'default' }, data: { a: '1' } })
+  w.create(pod('off', { containers: [{ name: 'app', image: 'busybox:1', env: [{ name: 'A', valueFrom: { configMapKeyRef: { name: 'c', key: 'a' } } }] }] }))
+  await w.until('running', () => w.pod('off')?.status?.phase === 'Running')
+  await w.run(11_000)
+  w.api.down(true)
+  await w.stopAgent()
+  await w.startAgent()
+  await w.run(2_000)
+  w.runtime.control.exit(w.runtime.control.running()[0]?.id ?? '', 1)
+  await w.until('restarted', () => w.runtime.control.started.length === 2)
+  assert.equal(w.runtime.control.configOf(w.runtime.control.started[1] ?? '').env.find((e) => e.key === 'A')?.value, '1')
+  assert.equal(state(w, 'off')?.restartCount, 0)
+  w.api.down(false)
+  await w.until('caught up', () => state(w, 'off')?.restartCount === 1, 120_000)
+})
+
+test('pods deleted while the agent was away are cleared away, also those it never knew', async (t) => {
+  const w = await world(t)
+  w.create(pod('gone'))
+  await w.until('running', () => w.pod('gone')?.status?.phase === 'Running')
+  await w.stopAgent()
+  w.api.remove(PODS, 'default/gone')
+  const image = w.runtime.control.addImage('other:1')
+  const config = { metadata: { name: 'lost', uid: 'lost-uid', namespace: 'x', attempt: 0 }, hostname: 'lost', logDirectory: `${w.dir}/logs/lost`, portMappings: [], labels: {}, annotations: {}, linux: { cgroupParent: '/k', sysctls: {}, namespaces: { network: 'pod', pid: 'container', ipc: 'pod' } } } as const
+  const sandbox = await w.runtime.runPodSandbox({ ...config, portMappings: [] })
+  const id = await w.runtime.createContainer(sandbox, { metadata: { name: 'c', attempt: 0 }, image: image.id, command: [], args: [], workingDir: '', env: [], mounts: [], devices: [], labels: {}, annotations: {}, logPath: 'c/0.log', stdin: false, stdinOnce: false, tty: false, linux: { resources: {}, namespaces: config.linux.namespaces, security: { privileged: false, readonlyRootfs: false, supplementalGroups: [], addCapabilities: [], dropCapabilities: [], noNewPrivs: false, seccomp: { profile: 'Unconfined' } } } }, { ...config, portMappings: [] })
+  await w.runtime.startContainer(id)
+  await w.startAgent()
+  await w.run(10_000)
+  assert.deepStrictEqual([await w.runtime.listContainers(), await w.runtime.listPodSandbox(), [...w.cgroups]], [[], [], []])
+})
+
+test('a container that ignores SIGTERM is killed when its grace is over; a second, forced delete does not wait for it', async (t) => {
+  const w = await world(t)
+  w.runtime.control.addImage('stubborn:1', { program: { onTerm: 'ignore' } })
+  w.create(pod('slow', { terminationGracePeriodSeconds: 10, containers: [{ name: 'app', image: 'stubborn:1', imagePullPolicy: 'IfNotPresent' }] }))
+  w.create(pod('forced', { terminationGracePeriodSeconds: 600, containers: [{ name: 'app', image: 'stubborn:1', imagePullPolicy: 'IfNotPresent' }] }))
+  await w.until('running', () => w.runtime.control.running().length === 2)
+  const beganMs = w.clock.nowMs()
+  w.api.deletePod(PODS, 'default/slow')
+  w.api.deletePod(PODS, 'default/forced')
+  await w.until('slow gone', () => w.pod('slow') === undefined, 20_000)
+  const tookMs = w.clock.nowMs() - beganMs
+  assert.ok(tookMs >= 10_000 && tookMs < 11_500, `took ${tookMs} ms`)
+  assert.equal(w.runtime.control.running().length, 1)
+  w.api.deletePod(PODS, 'default/forced', 0)
+  await w.until('forced stopped', () => w.runtime.control.running().length === 0, 5_000)
+  await w.run(2_000)
+  assert.deepStrictEqual(await w.runtime.listPodSandbox(), [])
+})
+
+test('a missing ConfigMap holds the container back with CreateContainerConfigError until it is there', async (t) => {
+  const w = await world(t)
+  w.create(pod('env', { containers: [{ name: 'app', image: 'busybox:1', envFrom: [{ configMapRef: { name: 'later' }, prefix: 'P_' }], env: [{ name: 'B', value: '$(P_a)-$(KUBERNETES_SERVICE_HOST)-$(NO)' }], args: ['serve', '$(B)'] }] }))
+  await w.until('refused', () => state(w, 'env')?.state?.waiting?.reason === 'CreateContainerConfigError')
+  assert.equal(state(w, 'env')?.state?.waiting?.message, 'configmap "later" not found')
+  assert.ok(w.events.some((e) => e.reason === 'Failed' && e.message === 'Error: configmap "later" not found'))
+  w.api.put(CONFIG_MAPS, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'later', namespace: 'default' }, data: { a: '1' } })
+  await w.until('running', () => w.pod('env')?.status?.phase === 'Running', 3_000)
+  const config = w.runtime.control.configOf(w.runtime.control.started[0] ?? '')
+  assert.deepStrictEqual(config.args, ['serve', '1-10.43.0.1-$(NO)'])
+  assert.equal(config.env.find((e) => e.key === 'KUBERNETES_PORT_443_TCP')?.value, 'tcp://10.43.0.1:443')
+})
+
+test('volumes hold what their objects hold, follow their changes and renew tokens at 80% of their life', async (t) => {
+  const w = await world(t)
+  let tokens = 0
+  const asked: unknown[] = []
+  w.api.onCreate = (_resource, _sub, object) => {
+    asked.push((object as { spec?: unknown }).spec)
+    return { ...object, status: { token: `token-${++tokens}`, expirationTimestamp: new Date(w.clock.nowMs() + 600_000).toISOString() } } as never
+  }
+  w.api.put(CONFIG_MAPS, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'c', namespace: 'default' }, data: { a: 'one', 'x.conf': 'x' } })
+  w.api.put(SECRETS, { apiVersion: 'v1', kind: 'Secret', metadata: { name: 's', namespace: 'default' }, data: { key: Buffer.from('secret').toString('base64') } } as never)
+  const { uid } = w.create(pod('vols', {
+    serviceAccountName: 'builder',
+    volumes: [
+      { name: 'cm', configMap: { name: 'c', items: [{ key: 'a', path: 'sub/a' }] } },
+      { name: 'sec', secret: { secretName: 's', defaultMode: 0o400 } },
+      { name: 'tmp', emptyDir: {} },
+      { name: 'api', projected: { sources: [{ serviceAccountToken: { path: 'token', expirationSeconds: 600 } }, { downwardAPI: { items: [{ path: 'labels', fieldRef: { fieldPath: 'metadata.labels' } }] } }] } },
+    ],
+    containers: [{ name: 'app', image: 'busybox:1', volumeMounts: [{ name: 'cm', mountPath: '/cm' }, { name: 'sec', mountPath: '/sec' }, { name: 'tmp', mountPath: '/tmp' }, { name: 'api', mountPath: '/api', readOnly: true }] }],
+  }, { labels: { app: 'web' } })).metadata
+  await w.until('running', () => w.pod('vols')?.status?.phase === 'Running')
+  const read = (containerPath: string, file: string) => {
+    const mount = w.runtime.control.configOf(w.runtime.control.started[0] ?? '').mounts.find((m) => m.containerPath === containerPath)
+    return readFileSync(`${mount?.hostPath ?? ''}/${file}`, 'utf8')
+  }
+  assert.deepStrictEqual([read('/cm', 'sub/a'), read('/sec', 'key'), read('/api', 'token'), read('/api', 'labels')], ['one', 'secret', 'token-1', 'app="web"'])
+  assert.deepStrictEqual(asked[0], { audiences: [], expirationSeconds: 600, boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name: 'vols', uid } })
+  w.api.put(CONFIG_MAPS, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'c', namespace: 'default' }, data: { a: 'two' } })
+  await w.run(1_000)
+  assert.equal(read('/cm', 'sub/a'), 'two')
+  await w.run(470_000)
+  assert.equal(read('/api', 'token'), 'token-1')
+  await w.run(20_000)
+  assert.equal(read('/api', 'token'), 'token-2')
+  w.api.deletePod(PODS, 'default/vols')
+  await w.until('gone', () => w.pod('vols') === undefined)
+  assert.equal(existsSync(`${w.dir}/agent/pods/${uid}`), false)
+})
+
+test('a volume of a type nobody here knows is said with FailedMount and the pod waits', async (t) => {
+  const w = await world(t)
+  w.create(pod('nfs', { volumes: [{ name: 'n', nfs: { server: 's', path: '/p' } }] }))
+  await w.until('FailedMount', () => w.reasons().includes('FailedMount'))
+  assert.equal(w.events.find((e) => e.reason === 'FailedMount')?.message, 'MountVolume.SetUp failed for volume "n" : no volume plugin matched: nfs volumes are not supported on this node')
+  assert.deepStrictEqual(state(w, 'nfs')?.state, { waiting: { reason: 'ContainerCreating' } })
+  w.api.deletePod(PODS, 'default/nfs')
+  await w.until('gone', () => w.pod('nfs') === undefined)
+})
+
+test('a failing liveness probe restarts its container only; the startup probe holds it back until it has succeeded', async (t) => {
+  const w = await world(t)
+  let alive = true
+  let up = false
+  w.runtime.control.addImage('probed:1', { program: { exec: (cmd) => ({ exitCode: (cmd[0] === 'live' ? alive : up) ? 0 : 1, stdout: `${cmd[0] ?? ''} says no` }) } })
+  w.create(pod('probed', {
+    containers: [
+      { name: 'app', image: 'probed:1', imagePullPolicy: 'IfNotPresent', startupProbe: { exec: { command: ['up'] }, periodSeconds: 1, failureThreshold: 30 }, livenessProbe: { exec: { command: ['live'] }, periodSeconds: 2, failureThreshold: 2 } },
+      { name: 'other', image: 'busybox:1' },
+    ],
+  }))
+  await w.until('running', () => w.pod('probed')?.status?.phase === 'Running')
+  alive = false
+  await w.run(8_000)
+  assert.deepStrictEqual([state(w, 'probed')?.started, state(w, 'probed')?.ready, state(w, 'probed')?.restartCount, state(w, 'probed', 'other')?.ready], [false, false, 0, true])
+  alive = true
+  up = true
+  await w.until('started', () => state(w, 'probed')?.started === true)
+  assert.equal(state(w, 'probed')?.ready, true)
+  alive = false
+  await w.until('restarted', () => state(w, 'probed')?.restartCount === 1)
+  alive = true
+  assert.deepStrictEqual([state(w, 'probed', 'other')?.restartCount, (await w.runtime.listPodSandbox()).length], [0, 1])
+  const messages = w.events.map((e) => `${e.reason}: ${e.message}`)
+  assert.ok(messages.includes('Unhealthy: Startup probe failed: up says no'))
+  assert.ok(messages.includes('Unhealthy: Liveness probe failed: live says no'))
+  assert.ok(messages.includes('Killing: Container app failed liveness probe, will be restarted'))
+})
+
+test('a preStop hook takes its time out of the grace, a postStart hook holds the status back', async (t) => {
+  const w = await world(t)
+  w.create(pod('hooks', { terminationGracePeriodSeconds: 20, containers: [{ name: 'app', image: 'busybox:1', lifecycle: { postStart: { sleep: { seconds: 3 } }, preStop: { sleep: { seconds: 5 } } } }] }))
+  await w.until('started in the runtime', () => w.runtime.control.running().length === 1)
+  await w.run(1_000)
+  assert.deepStrictEqual(state(w, 'hooks')?.state, { waiting: { reason: 'ContainerCreating' } })
+  await w.until('running', () => w.pod('hooks')?.status?.phase === 'Running')
+  const beganMs = w.clock.nowMs()
+  w.api.deletePod(PODS, 'default/hooks')
+  await w.until('stopped', () => w.runtime.control.running().length === 0)
+  const tookMs = w.clock.nowMs() - beganMs
+  assert.ok(tookMs >= 5_000 && tookMs < 6_000, `took ${tookMs} ms`)
+})
+
+test('a pod past its deadline is stopped and Failed with DeadlineExceeded', async (t) => {
+  const w = await world(t)
+  w.create(pod('late', { activeDeadlineSeconds: 5 }))
+  await w.until('failed', () => w.pod('late')?.status?.phase === 'Failed', 10_000)
+  const { reason, message } = w.pod('late')?.status ?? {}
+  assert.deepStrictEqual([reason, message, w.runtime.control.running().length], ['DeadlineExceeded', 'Pod was active on the node longer than the specified deadline', 0])
+  await w.run(20_000)
+  assert.equal(w.runtime.control.started.length, 1)
+})
+
+test('after a reboot each pod gets a new sandbox and its containers count a restart', async (t) => {
+  const w = await world(t)
+  w.create(pod('boot', { initContainers: [{ name: 'prep', image: 'busybox:1', command: ['true'] }] }))
+  await w.until('running', () => w.pod('boot')?.status?.phase === 'Running')
+  await w.stopAgent()
+  w.runtime.control.reboot()
+  await w.startAgent()
+  await w.until('running again', () => state(w, 'boot')?.restartCount === 1 && state(w, 'boot')?.ready === true)
+  assert.deepStrictEqual(w.runtime.control.started.map((id) => w.runtime.control.configOf(id).metadata.name), ['prep', 'app', 'prep', 'app'])
+  assert.ok(w.events.some((e) => e.reason === 'SandboxChanged'))
+  assert.equal(w.pod('boot')?.status?.podIP, '10.42.0.3')
+})
+
+test('the node registers itself, is Ready, renews its lease every 10 s and says why when it is not', async (t) => {
+  const w = await world(t)
+  const node = () => w.api.get<Node>(NODES, 'node-1')
+  const ready = () => node()?.status?.conditions?.find((c) => c.type === 'Ready')
+  await w.until('ready', () => ready()?.status === 'True')
+  assert.deepStrictEqual([ready()?.reason, ready()?.message, node()?.metadata.labels?.['kubernetes.io/hostname'], node()?.status?.nodeInfo?.containerRuntimeVersion, node()?.status?.capacity?.pods, node()?.status?.allocatable?.memory],
+    ['KubeletReady', 'kubelet is posting ready status', 'node-1', 'memory://1.0.0', '110', '3996Mi'])
+  const renewed = () => w.api.get<Lease>(LEASES, 'kube-node-lease/node-1')?.spec?.renewTime
+  const first = renewed()
+  const writes = w.api.calls.filter((c) => c.startsWith('patch nodes')).length
+  const renewals = w.api.calls.filter((c) => c === 'update leases').length
+  await w.run(100_000)
+  assert.notEqual(renewed(), first)
+  assert.equal(w.api.calls.filter((c) => c.startsWith('patch nodes')).length, writes, 'an unchanged status is not written again')
+  // The fake clock moves on in steps while an answer is under way.
+  assert.ok([9, 10].includes(w.api.calls.filter((c) => c === 'update leases').length - renewals))
+  w.runtime.control.ready('NetworkReady', 'no pod CIDR yet')
+  await w.until('not ready', () => ready()?.status === 'False', 15_000)
+  assert.equal(ready()?.message, 'container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:no pod CIDR yet')
+  assert.ok(w.reasons().includes('NodeNotReady'))
 })

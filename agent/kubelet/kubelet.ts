@@ -103,13 +103,26 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     async start(signal) {
       await mkdir(paths.podsDir, { recursive: true, mode: 0o750 })
       const store = await openPodStore(dataDir, { random, log })
-      const running = await assemble({ ...options, log }, { paths, store, services: () => (services.hasSynced() ? services.list() : undefined), allocatable: async () => nodeAllocatable(nodeCapacity({ facts: options.hostFacts, pressure: await pressure(), config }), config) })
+      const kept = await store.loadServices()
+      // The copy serves pods that come from disk themselves; with the server there, its own list is waited for.
+      const knownServices = () => (services.hasSynced() ? services.list() : pods.hasSynced() ? undefined : kept)
+      const running = await assemble({ ...options, log }, { paths, store, services: knownServices, allocatable: async () => nodeAllocatable(nodeCapacity({ facts: options.hostFacts, pressure: await pressure(), config }), config) })
       workers = running.workers
+      // Before the informer is compared with: what it does not have was deleted while this agent was away.
+      for (const { pod, endingSinceMs } of await store.loadPods()) if (pods.get(`${pod.metadata.namespace ?? ''}/${pod.metadata.name}`)?.metadata.uid !== pod.metadata.uid) workers.upsert(pod, endingSinceMs)
       const stop = followPods({ workers: needed(), pods, store, runtime, clock, log, signal })
       const offObjects = running.onObjectChange()
-      const offServices = services.onChange(() => { if (services.hasSynced()) running.servicesRead() })
+      const keepServices = createKeeper(clock, log, () => store.saveServices(services.list()))
+      const offServices = services.onChange(() => {
+        keepServices.changed()
+        if (services.hasSynced()) running.servicesRead()
+      })
+      void services.synced.then(() => {
+        if (signal.aborted) return
+        keepServices.changed()
+        running.servicesRead()
+      })
       try {
-        for (const { pod, endingSinceMs } of await store.loadPods()) if (pods.get(`${pod.metadata.namespace ?? ''}/${pod.metadata.name}`)?.metadata.uid !== pod.metadata.uid) workers.upsert(pod, endingSinceMs)
         await Promise.all([
           workers.run(signal),
           stop.reconciled,
@@ -122,9 +135,26 @@ export function createKubelet(options: KubeletOptions): Kubelet {
         stop.off()
         offObjects()
         offServices()
+        keepServices.close()
         running.close()
       }
     },
+  }
+}
+
+/** Services change in bursts; the flash card need not see each. */
+const KEEP_DELAY_MS = 10_000
+
+function createKeeper(clock: Clock, log: Log, save: () => Promise<void>): { changed(): void; close(): void } {
+  let cancel: (() => void) | undefined
+  return {
+    changed() {
+      cancel ??= clock.after(KEEP_DELAY_MS, () => {
+        cancel = undefined
+        save().catch((error: unknown) => log.warn('cannot keep the Services on disk for offline restarts', { error: asError(error) }))
+      })
+    },
+    close: () => cancel?.(),
   }
 }
 

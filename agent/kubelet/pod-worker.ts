@@ -4,6 +4,7 @@
  * anything else, and nothing runs twice at a time.
  */
 import { isDeepStrictEqual } from 'node:util'
+import { isReason } from '#api/client/client.ts'
 import type { Pod, Stored } from '#api/types/index.ts'
 import type { Clock } from '#base/clock.ts'
 import { asError, hasCode } from '#base/errors.ts'
@@ -47,6 +48,10 @@ export interface PodWorkersDeps {
   onSpec?(memory: PodMemory): void
 }
 
+/** More runs of one lane of one pod within this time are no work but a loop. */
+const SPIN_RUNS_MAX = 50
+const SPIN_MS = 10_000
+const SPIN_REST_MS = 10_000
 /** Passes at one time; each is short, it only waits for the runtime's lists. */
 const WORKERS = 4
 
@@ -58,14 +63,29 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
 
   const settle = (memory: PodMemory, lane: string, action: PodAction, error: unknown, cancelled: boolean) => {
     memory.inFlight.delete(lane)
-    if (error === undefined) memory.failures.delete(lane)
-    else if (!cancelled && !stopping?.aborted) {
+    if (error === undefined) {
+      memory.failures.delete(lane)
+      restIfSpinning(memory, lane, action)
+    } else if (!cancelled && !stopping?.aborted) {
       const reason = error instanceof StartError ? error.reason : hasCode(error, 'VOLUME_FAILED') ? 'FailedMount' : action.kind
       const failure = nextFailure(memory.failures.get(lane), { lane, reason, message: asError(error).message }, { nowMs: clock.nowMs(), random })
       memory.failures.set(lane, failure)
-      log.warn('will try again', { pod: nameOf(memory), action: action.kind, lane, failures: failure.count, retryMs: failure.retryAtMs - failure.atMs, error: asError(error) })
+      // A status refused because the pod is gone, or unsent because the server is away, is part of life.
+      const level = lane === 'status' && (isReason(error, 'NotFound', 'Conflict') || failure.count > 1) ? 'debug' : 'warn'
+      log[level]('will try again', { pod: nameOf(memory), action: action.kind, lane, failures: failure.count, retryMs: failure.retryAtMs - failure.atMs, error: asError(error) })
     }
     if (!stopping?.aborted) loop.queue.add(memory.uid)
+  }
+
+  /** An action that succeeds again and again changes nothing it was meant to change: a bug, which must not cost a core. */
+  const restIfSpinning = (memory: PodMemory, lane: string, action: PodAction) => {
+    const nowMs = clock.nowMs()
+    const runs = memory.laneRuns.get(lane)
+    const current = runs && nowMs - runs.sinceMs < SPIN_MS ? { ...runs, count: runs.count + 1 } : { sinceMs: nowMs, count: 1 }
+    memory.laneRuns.set(lane, current)
+    if (current.count < SPIN_RUNS_MAX) return
+    log.error('an action is repeated without effect; it rests', { pod: nameOf(memory), action: action.kind, lane, times: current.count })
+    memory.failures.set(lane, { reason: action.kind, message: 'repeated without effect', atMs: nowMs, count: 1, retryAtMs: nowMs + SPIN_REST_MS })
   }
 
   /** Starts the action in its lane and returns; what is quick by nature is awaited. */

@@ -21,7 +21,7 @@ export function podEnd(view: PodView, nowMs: number): PodEnd | undefined {
     return {
       why: view.removed ? 'removed' : 'deleted',
       sinceMs: view.endingSinceMs ?? nowMs,
-      graceSeconds: Math.max(1, metadata.deletionGracePeriodSeconds ?? ownGrace),
+      graceSeconds: Math.max(1, isForced(view) ? 0 : (metadata.deletionGracePeriodSeconds ?? ownGrace)),
     }
   }
   if (view.rejected) return { why: 'rejected', sinceMs: view.endingSinceMs ?? nowMs, graceSeconds: ownGrace }
@@ -30,6 +30,11 @@ export function podEnd(view: PodView, nowMs: number): PodEnd | undefined {
   if (deadlineMs !== undefined && nowMs >= deadlineMs) return { why: 'deadline', sinceMs: deadlineMs, graceSeconds: ownGrace }
   if (hasFinished(view)) return { why: 'finished', sinceMs: lastFinishedMs(view, nowMs), graceSeconds: ownGrace }
   return undefined
+}
+
+/** It was on its way out and then taken from the API: someone would not wait. */
+function isForced({ pod, removed }: PodView): boolean {
+  return removed && pod.metadata.deletionTimestamp !== undefined
 }
 
 /** Wall time at which spec.activeDeadlineSeconds ends it; undefined: never. */

@@ -70,7 +70,7 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
   const events = createEventRecorder(client, { component: 'kubelet', host: nodeName, clock, random, log })
 
   const nodeNetwork = createNodeNetwork({
-    nodeName, nodeIp: config.nodeIp, clusterCidr: cluster.clusterCidr, overlay: config.overlay, dataDir, client, informers, clock, log,
+    nodeName, nodeIp: config.nodeIp, clusterCidr: cluster.clusterCidr, serviceCidr: cluster.serviceCidr, overlay: config.overlay, dataDir, client, informers, clock, log,
     onChange: () => kubelet.pokeNode(),
   })
   const runtime = await createEmbeddedRuntime({

@@ -1,7 +1,7 @@
-/** Writes the ConfigMap that tells nodes about their cluster, and the right to read it. Idempotent. */
+/** Writes what nodes must know of their cluster: the ConfigMap, the right to read it, the Service of cluster DNS. Idempotent. */
 import { isReason, type Client } from '#api/client/client.ts'
 import { CLUSTER_CONFIG_NAME, CLUSTER_CONFIG_NAMESPACE, clusterConfigMap, type ClusterConfig } from '#api/cluster-config.ts'
-import { CONFIG_MAPS, ROLE_BINDINGS, ROLES, type ConfigMap, type KubeObject, type ResourceRef, type Role, type RoleBinding } from '#api/types/index.ts'
+import { CONFIG_MAPS, ROLE_BINDINGS, ROLES, SERVICES, type ConfigMap, type KubeObject, type ResourceRef, type Role, type RoleBinding, type Service } from '#api/types/index.ts'
 
 const ACCESS_NAME = 'skiff:cluster-config-reader'
 const metadata = { name: ACCESS_NAME, namespace: CLUSTER_CONFIG_NAMESPACE }
@@ -17,9 +17,25 @@ const NODES_MAY_READ: RoleBinding = {
   subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'Group', name: 'system:nodes' }],
 }
 
+/**
+ * kube-system/kube-dns: the address is every node's own resolver, so it has no endpoints, and the label keeps proxies
+ * from refusing it (KEP-2447: another proxy than the cluster's looks after it).
+ */
+function dnsService(clusterIP: string): Service {
+  return {
+    apiVersion: 'v1', kind: 'Service',
+    metadata: { name: 'kube-dns', namespace: 'kube-system', labels: { 'k8s-app': 'kube-dns', 'kubernetes.io/name': 'CoreDNS', 'kubernetes.io/cluster-service': 'true', 'service.kubernetes.io/service-proxy-name': 'skiff-dns' } },
+    spec: { clusterIP, ports: [{ name: 'dns', port: 53, protocol: 'UDP', targetPort: 53 }, { name: 'dns-tcp', port: 53, protocol: 'TCP', targetPort: 53 }] },
+  }
+}
+
 export async function publishClusterConfig(client: Client, config: ClusterConfig): Promise<void> {
   const wanted = clusterConfigMap(config)
   await ensure<ConfigMap>(client, CONFIG_MAPS, wanted, { data: wanted.data })
+  if (!config.disabled.includes('dns')) {
+    const dns = dnsService(config.clusterDns)
+    await ensure<Service>(client, SERVICES, dns, { metadata: { labels: dns.metadata?.labels } })
+  }
   await ensure<Role>(client, ROLES, READER, { rules: READER.rules })
   await ensure<RoleBinding>(client, ROLE_BINDINGS, NODES_MAY_READ, { subjects: NODES_MAY_READ.subjects })
 }

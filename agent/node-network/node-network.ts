@@ -18,6 +18,7 @@ export interface NodeNetworkOptions {
   nodeName: string
   nodeIp: string
   clusterCidr: string
+  serviceCidr: string
   overlay: OverlayKind
   /** `<data-dir>/agent`. */
   dataDir: string
@@ -56,7 +57,7 @@ export function createNodeNetwork(options: NodeNetworkOptions): NodeNetwork {
   }
 
   const begin = async (podCidr: string, runtime: Pick<ContainerRuntime, 'listPodSandbox'>) => {
-    const made = createNetwork({ clusterCidr: options.clusterCidr, podCidr, nodeIp: options.nodeIp, overlay: options.overlay, stateDir }, { log })
+    const made = createNetwork({ clusterCidr: options.clusterCidr, serviceCidr: options.serviceCidr, podCidr, nodeIp: options.nodeIp, overlay: options.overlay, stateDir }, { log })
     await made.start()
     await made.retainOnly((await runtime.listPodSandbox({ state: 'ready' })).map((s) => s.id))
     network = made

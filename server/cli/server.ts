@@ -8,14 +8,15 @@ import { levelOpener } from '../store/open-level.ts'
 import { openLevelStore } from '../store/store-level.ts'
 import { readYamlMapping } from './config-file.ts'
 import { clock, failLoudly, loadPty, logFor, notifyReady, random, selfCommand, stopSignal } from './environment.ts'
-import { helpText, parseFlags, type FlagValues } from './flags.ts'
+import { parseFlags, type FlagValues } from './flags.ts'
 import { defaultNodeIp, firstServiceIp, hostName } from './host.ts'
 import { agentConfig, list, text } from './node-config.ts'
 import { SERVER_FLAGS } from './verb-flags.ts'
+import { asksForHelp, helpOf } from './verbs.ts'
 
 export async function run(argv: readonly string[]): Promise<number> {
-  if (argv.includes('--help') || argv.includes('-h')) {
-    process.stdout.write(helpText('server', 'run a control plane, and pods on this machine', SERVER_FLAGS))
+  if (asksForHelp(argv)) {
+    process.stdout.write(helpOf('server'))
     return 0
   }
   const { values, positionals } = parseFlags('server', SERVER_FLAGS, { argv, env: process.env, readConfig: (path, isDefault) => readYamlMapping(path, { optional: isDefault, what: 'the config file' }) })
@@ -49,6 +50,7 @@ export async function run(argv: readonly string[]): Promise<number> {
 function serverConfig(values: FlagValues): ServerConfig {
   const nodeIp = text(values, 'node-ip') ?? defaultNodeIp()
   const advertiseAddress = text(values, 'advertise-address') ?? nodeIp
+  if (/^127\.|^::1$/.test(advertiseAddress)) throw new UsageError(`--advertise-address: ${advertiseAddress} is this machine's loopback, which nobody else can reach: pass an address of a network`)
   const serviceCidr = text(values, 'service-cidr') ?? ''
   const name = text(values, 'node-name') ?? hostName()
   const disabled = new Set(list(values, 'disable'))

@@ -20,12 +20,12 @@ export interface ClientChannels {
 }
 
 /** Connects a session to a client until the command has ended and its output is delivered, or the client is gone. */
-export async function runSession(open: () => Promise<IoSession>, client: ClientChannels): Promise<void> {
+export async function runSession(kind: 'exec' | 'attach', open: () => Promise<IoSession>, client: ClientChannels): Promise<void> {
   let session: IoSession
   try {
     session = await open()
   } catch (error) {
-    await client.finish(failureStatus(error))
+    await client.finish(failureStatus(error, kind))
     return
   }
   client.onGone(() => session.close())
@@ -38,7 +38,7 @@ export async function runSession(open: () => Promise<IoSession>, client: ClientC
     await outputs
     await client.finish(statusOf({ exitCode }))
   } catch (error) {
-    await client.finish(failureStatus(error))
+    await client.finish(failureStatus(error, kind))
   } finally {
     session.close()
   }

@@ -11,6 +11,8 @@ export function statusOf(outcome: ExecOutcome): object {
   }
 }
 
-export function failureStatus(error: unknown): object {
-  return { metadata: {}, status: 'Failure', message: `error executing command in container: ${asError(error).message}`, reason: 'InternalError', details: { causes: [{ message: asError(error).message }] }, code: 500 }
+/** As upstream's streaming server words it. */
+export function failureStatus(error: unknown, kind: 'exec' | 'attach'): object {
+  const message = `${kind === 'exec' ? 'error executing command in container' : 'error attaching to container'}: ${asError(error).message}`
+  return { metadata: {}, status: 'Failure', message: `Internal error occurred: ${message}`, reason: 'InternalError', details: { causes: [{ message }] }, code: 500 }
 }

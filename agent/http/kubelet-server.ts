@@ -139,7 +139,7 @@ export function createKubeletServer(options: KubeletServerOptions): Server {
     const client = await new Promise<WebSocket>((resolve) => sockets.handleUpgrade(request, socket, head, resolve))
     client.on('error', (error) => log.debug('client connection failed', { error }))
     if (parsed.kind === 'portForward') return servePortForward(webSocketDuplex(client), dialer(parsed), log)
-    await runSession(() => open(parsed), webSocketChannels(client, client.protocol || 'channel.k8s.io', parsed.flags))
+    await runSession(parsed.kind, () => open(parsed), webSocketChannels(client, client.protocol || 'channel.k8s.io', parsed.flags))
   }
 
   async function upgradeToSpdy(parsed: StreamRequest, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
@@ -154,7 +154,7 @@ export function createKubeletServer(options: KubeletServerOptions): Server {
     if (head.length > 0) socket.unshift(head)
     if (parsed.kind === 'portForward') return servePortForward(socket, dialer(parsed), log)
     try {
-      await runSession(() => open(parsed), await spdyChannels(socket, protocol, parsed.flags, clock))
+      await runSession(parsed.kind, () => open(parsed), await spdyChannels(socket, protocol, parsed.flags, clock))
     } catch (error) {
       // The answer is already 101: there is no channel left to tell the client on.
       log.debug('session failed', { error: asError(error) })

@@ -57,7 +57,7 @@ export class OciRuntime {
       '--socket-dir-path', join(this.#paths.stateDir, 'attach'), '--full-attach', '--log-level', 'error', '--runtime-arg', `--root=${this.#paths.ociRoot}`, '--no-sync-log',
       ...(start.terminal ? ['-t'] : []), ...(start.stdin ? ['-i'] : []), ...(start.stdin && !start.stdinOnce ? ['--leave-stdin-open'] : []),
     ]
-    await this.#spawnConmon(args)
+    await this.#spawnConmon(args, paths.bundle)
     const pid = Number(await readFile(paths.pidFile, 'utf8'))
     const conmonPid = Number(await readFile(paths.conmonPidFile, 'utf8').catch(() => '0'))
     const process = identify(pid)
@@ -66,9 +66,10 @@ export class OciRuntime {
   }
 
   /** Resolves when conmon says the container is created. */
-  #spawnConmon(args: string[]): Promise<void> {
+  #spawnConmon(args: string[], bundle: string): Promise<void> {
     return new Promise((resolve, reject) => {
-      const child = spawn(this.#conmon, args, { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], detached: true, env: { PATH: SEARCH_PATH, _OCI_SYNCPIPE: '3' } })
+      // It leaves a file named `oom` in its working directory, too.
+      const child = spawn(this.#conmon, args, { cwd: bundle, stdio: ['ignore', 'ignore', 'pipe', 'pipe'], detached: true, env: { PATH: SEARCH_PATH, _OCI_SYNCPIPE: '3' } })
       let said = ''
       let words = ''
       const sync = child.stdio[3] as NodeJS.ReadableStream & { destroy(): void }

@@ -3,7 +3,7 @@ import type { DaemonSet, Deployment, DeploymentStrategy, LabelSelector, PodTempl
 import { describeLabelSelector } from '#api/types/index.ts'
 import { type FieldError, forbidden, invalid, required } from '../field-error.ts'
 import type { Column, KindStrategy } from '../kind.ts'
-import { keepStatus } from './carry.ts'
+import { keepSpec, keepStatus } from './carry.ts'
 import { immutable, intOrPercent, nonNegative, oneOf, setDefault } from './check.ts'
 import { defaultPodTemplate } from './pod-defaults.ts'
 import { validateSelectedTemplate, validateTemplateFor } from './pod-template.ts'
@@ -38,6 +38,14 @@ export const deploymentStrategy: KindStrategy<Deployment> = {
   },
   prepareCreate: (deployment) => { deployment.status = {} },
   prepareUpdate: keepStatus,
+  // Annotations may change with the status: that is how the controller writes the revision.
+  prepareStatusUpdate(deployment, old) {
+    keepSpec(deployment, old)
+    if (deployment.metadata) {
+      if (old.metadata?.labels) deployment.metadata.labels = { ...old.metadata.labels }
+      else delete deployment.metadata.labels
+    }
+  },
   generation: (deployment, old) => !semanticEqual(deployment.spec, old.spec) || !semanticEqual(deployment.metadata?.annotations, old.metadata?.annotations),
   validate: validateDeployment,
   validateUpdate: (deployment, old) => [...validateDeployment(deployment), ...immutable('spec.selector', deployment.spec?.selector, old.spec?.selector)],

@@ -77,7 +77,8 @@ export function deploymentEffects(view: DeploymentView, { client, recorder, cloc
     },
     async writeRevision({ revision }, signal) {
       const patch = { metadata: { resourceVersion: current.metadata.resourceVersion, annotations: { [REVISION]: revision } } }
-      current = await client.patch<Deployment>(DEPLOYMENTS, current.metadata.name, namespace, 'application/merge-patch+json', patch, { signal })
+      // By way of the status, as upstream: annotations changed otherwise count as a new generation.
+      current = await client.patch<Deployment>(DEPLOYMENTS, current.metadata.name, namespace, 'application/merge-patch+json', patch, { subresource: 'status', signal })
     },
     async writeStatus({ status }, signal) {
       await writeStatus(status, signal)

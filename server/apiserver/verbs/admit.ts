@@ -25,11 +25,10 @@ export async function admit(call: Call, phase: 'mutate' | 'validate', admission:
 }
 
 function refusalError(call: Call, name: string, refusal: Refusal): StatusError {
-  const { ref } = call.row
-  if (refusal.code === 403 && !refusal.message.includes('is forbidden')) return forbidden(ref, name, refusal.message)
-  return new StatusError({
-    ...refusal,
-    details: { ...(name !== '' && { name }), ...(ref.group !== '' && { group: ref.group }), kind: ref.resource, ...(refusal.code === 429 && { retryAfterSeconds: 1 }) },
-    message: refusal.message === '' ? `${qualified(ref)} "${name}" was refused` : refusal.message,
-  })
+  const { about, causes, ...status } = refusal
+  const of = about ?? { group: call.row.ref.group, resource: call.row.ref.resource, name }
+  const isBare = refusal.code === 403 && !refusal.message.includes('is forbidden')
+  const body = isBare ? forbidden(of, of.name, refusal.message).body : { ...status, message: refusal.message === '' ? `${qualified(of)} "${of.name}" was refused` : refusal.message }
+  const details = { ...(of.name !== '' && { name: of.name }), ...(of.group !== '' && { group: of.group }), kind: of.resource, ...(causes && { causes }), ...(refusal.code === 429 && { retryAfterSeconds: 1 }) }
+  return new StatusError({ ...body, details })
 }

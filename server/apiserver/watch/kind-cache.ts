@@ -185,7 +185,9 @@ export class KindCache {
       this.#place(event.key, after)
       this.#push({ revision: event.revision, before, after, encoded: new Map() })
     }
-    this.#trim()
+    // Only who had the chance to take them is cut for lagging.
+    if (this.#isOver(this.#ring.length)) this.#wake()
+    else this.#trim()
     if (this.#wakeScheduled || this.#followers.size === 0) return
     this.#wakeScheduled = true
     // Once per turn of the loop: the writer's answer goes first, and a burst reaches each watcher in one piece.
@@ -221,16 +223,17 @@ export class KindCache {
 
   /** Drops what nobody needs; beyond the limits also what laggards still need, and tells them. */
   #trim(): void {
-    if (this.#ring.length <= RING_KEEP) return
+    if (this.#ring.length <= RING_KEEP && this.#ringBytes <= RING_BYTES_MAX) return
     let needed = this.ringEnd
     for (const follower of this.#followers) needed = Math.min(needed, follower.position)
     let drop = 0
     for (;;) {
       const length = this.#ring.length - drop
       const event = this.#ring[drop]
-      if (!event || length <= RING_KEEP) break
-      const isNeeded = this.#ringStart + drop >= needed
-      if (isNeeded && length <= RING_EVENTS_MAX && this.#ringBytes <= RING_BYTES_MAX) break
+      if (!event) break
+      const isOver = this.#isOver(length)
+      const isNeeded = length <= RING_KEEP || this.#ringStart + drop >= needed
+      if (isNeeded && !isOver) break
       this.#ringBytes -= sizeOf(event)
       this.#ringAfter = event.revision
       drop++
@@ -240,6 +243,8 @@ export class KindCache {
     this.#ringStart += drop
     for (const follower of [...this.#followers]) if (follower.position < this.#ringStart) follower.onLost()
   }
+
+  #isOver(length: number): boolean { return length > RING_EVENTS_MAX || this.#ringBytes > RING_BYTES_MAX }
 
   /** Index of the first entry whose key is not below `key`. */
   #lowerBound(key: string): number {

@@ -1,0 +1,319 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { CM, configMap, harness, PODS, ROWS, type Harness } from '../app.test-support.ts'
+
+const pod = (name: string, over: Record<string, unknown> = {}): Record<string, unknown> => ({ apiVersion: 'v1', kind: 'Pod', metadata: { name, labels: { app: name } }, spec: { containers: [{ name: 'c', image: 'i' }] }, ...over })
+const onNode = { spec: { nodeName: 'n1', containers: [{ name: 'c', image: 'i' }] } }
+
+describe('writing objects', () => {
+  test('create, get, update and delete answer as upstream does', async () => {
+    const { call } = harness()
+    const made = await call('POST', CM, configMap('a'))
+    assert.equal(made.status, 201)
+    assert.deepEqual(Object.keys(made.json), ['kind', 'apiVersion', 'metadata', 'data'])
+    assert.equal(made.json['metadata']?.['namespace'], 'default')
+    assert.equal(made.json['metadata']?.['resourceVersion'], '2')
+    const got = await call('GET', `${CM}/a`)
+    assert.deepEqual([got.status, got.json], [200, made.json])
+    const put = await call('PUT', `${CM}/a`, { ...made.json, data: { k: 'w' } })
+    assert.deepEqual([put.status, put.json['data'], put.json['metadata']?.['resourceVersion']], [200, { k: 'w' }, '3'])
+    const gone = await call('DELETE', `${CM}/a`)
+    assert.deepEqual([gone.status, gone.json], [200, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details: { name: 'a', kind: 'configmaps', uid: made.json['metadata']?.['uid'] } }])
+    const missing = await call('GET', `${CM}/a`)
+    assert.deepEqual([missing.status, missing.json], [404, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message: 'configmaps "a" not found', reason: 'NotFound', details: { name: 'a', kind: 'configmaps' }, code: 404 }])
+  })
+
+  test('the stored bytes begin with metadata and hold neither kind, apiVersion nor resourceVersion', async () => {
+    const { call, store } = harness()
+    await call('POST', CM, configMap('a'))
+    const kv = await store.get('/registry/core/configmaps/default/a')
+    const text = kv?.value.toString() ?? ''
+    assert.ok(text.startsWith('{"metadata":{"'))
+    const { metadata, ...rest } = JSON.parse(text) as { metadata: object }
+    assert.deepEqual([Object.keys(rest), 'resourceVersion' in metadata], [['data'], false])
+  })
+
+  test('a name that is taken is 409 AlreadyExists', async () => {
+    const { call } = harness()
+    await call('POST', CM, configMap('a'))
+    const again = await call('POST', CM, configMap('a'))
+    assert.deepEqual([again.status, again.json['reason'], again.json['message']], [409, 'AlreadyExists', 'configmaps "a" already exists'])
+  })
+
+  test('generateName makes names, and another one when the first is taken', async () => {
+    const taken = new Set<string>()
+    const { call } = harness()
+    for (let i = 0; i < 20; i++) {
+      const made = await call('POST', CM, { metadata: { generateName: 'x-' } })
+      assert.equal(made.status, 201)
+      taken.add(String(made.json['metadata']?.['name']))
+    }
+    assert.equal(taken.size, 20)
+    assert.ok([...taken].every((n) => /^x-[a-z0-9]{5}$/.test(n)))
+    const constant = { next: () => 0, bytes: (n: number) => Buffer.alloc(n) }
+    const stuck = harness({ random: constant })
+    await stuck.call('POST', CM, { metadata: { generateName: 'x-' } })
+    const clash = await stuck.call('POST', CM, { metadata: { generateName: 'x-' } })
+    assert.deepEqual([clash.status, clash.json['message'], clash.headers['retry-after']], [409, 'configmaps "x-bbbbb" already exists, the server was not able to generate a unique name for the object', '1'])
+  })
+
+  test('an object that names another namespace or name than the URL is refused', async () => {
+    const { call } = harness()
+    const elsewhere = await call('POST', CM, configMap('a', { metadata: { name: 'a', namespace: 'other' } }))
+    assert.deepEqual([elsewhere.status, elsewhere.json['message']], [400, 'the namespace of the provided object does not match the namespace sent on the request'])
+    await call('POST', CM, configMap('a'))
+    const renamed = await call('PUT', `${CM}/a`, configMap('b'))
+    assert.deepEqual([renamed.status, renamed.json['message']], [400, 'the name of the object (b) does not match the name on the URL (a)'])
+    const versioned = await call('POST', CM, configMap('c', { metadata: { name: 'c', resourceVersion: '1' } }))
+    assert.deepEqual([versioned.status, versioned.json['message']], [400, 'resourceVersion should not be set on objects to be created'])
+  })
+
+  test('an update at an old resourceVersion is 409 Conflict, without one it goes through, without a change it writes nothing', async () => {
+    const { call, store } = harness()
+    const made = await call('POST', CM, configMap('a'))
+    await call('PUT', `${CM}/a`, configMap('a', { data: { k: '2' } }))
+    const stale = await call('PUT', `${CM}/a`, { ...made.json, data: { k: '3' } })
+    assert.deepEqual([stale.status, stale.json['message']], [409, 'Operation cannot be fulfilled on configmaps "a": the object has been modified; please apply your changes to the latest version and try again'])
+    const before = store.revision()
+    const same = await call('PUT', `${CM}/a`, configMap('a', { data: { k: '2' } }))
+    assert.deepEqual([same.status, store.revision(), same.json['metadata']?.['resourceVersion']], [200, before, String(before)])
+    const other = await call('PUT', `${CM}/a`, configMap('a', { metadata: { name: 'a', uid: 'x' } }))
+    assert.match(String(other.json['message']), /^Operation cannot be fulfilled on configmaps "a": Precondition failed: UID in precondition: x, UID in object meta: /)
+  })
+
+  test('many unconditional writers at once all succeed', async () => {
+    const { call } = harness()
+    await call('POST', CM, configMap('a'))
+    const answers = await Promise.all(Array.from({ length: 40 }, (_, i) => call('PATCH', `${CM}/a`, { data: { [`k${i}`]: 'v' } }, { 'content-type': 'application/merge-patch+json' })))
+    const won = answers.filter((a) => a.status === 200).length
+    const got = await call('GET', `${CM}/a`)
+    // Each that was told 200 is there; upstream too gives up a patch after five conflicts.
+    assert.equal(Object.keys(got.json['data'] ?? {}).length, won + 1)
+    assert.ok(answers.every((a) => a.status === 200 || a.status === 409))
+    const puts = await Promise.all(Array.from({ length: 20 }, (_, i) => call('PUT', `${CM}/a`, configMap('a', { data: { i: String(i) } }))))
+    assert.deepEqual(puts.map((p) => p.status), puts.map(() => 200))
+  })
+
+  test('generation rises with the spec, not with metadata or status', async () => {
+    const { call } = harness()
+    const path = '/apis/apps/v1/namespaces/default/deployments'
+    const deployment = { metadata: { name: 'd' }, spec: { replicas: 1, selector: { matchLabels: { a: 'b' } }, template: { metadata: { labels: { a: 'b' } }, spec: { containers: [] } } } }
+    const generation = async (): Promise<unknown> => (await call('GET', `${path}/d`)).json['metadata']?.['generation']
+    await call('POST', path, deployment)
+    assert.equal(await generation(), 1)
+    await call('PATCH', `${path}/d`, { metadata: { labels: { x: 'y' } } }, { 'content-type': 'application/merge-patch+json' })
+    await call('PATCH', `${path}/d/status`, { status: { replicas: 3 } }, { 'content-type': 'application/merge-patch+json' })
+    assert.equal(await generation(), 1)
+    await call('PATCH', `${path}/d`, { spec: { replicas: 2 } }, { 'content-type': 'application/merge-patch+json' })
+    assert.equal(await generation(), 2)
+  })
+
+  test('/status changes status alone, the object alone everything else', async () => {
+    const { call } = harness()
+    await call('POST', PODS, pod('p'))
+    const status = await call('PUT', `${PODS}/p/status`, pod('p', { metadata: { name: 'p', labels: { no: 'no' } }, spec: { containers: [], nodeName: 'x' }, status: { phase: 'Running' } }))
+    assert.deepEqual([status.status, status.json['status'], status.json['spec']?.['nodeName'], status.json['metadata']?.['labels']], [200, { phase: 'Running' }, undefined, { app: 'p' }])
+    const main = await call('PUT', `${PODS}/p`, pod('p', { status: { phase: 'Failed' } }))
+    assert.deepEqual(main.json['status'], { phase: 'Running' })
+  })
+
+  test('patches: json, merge, strategic; a bad one changes nothing', async () => {
+    const { call } = harness()
+    await call('POST', PODS, pod('p'))
+    const json = await call('PATCH', `${PODS}/p`, [{ op: 'add', path: '/metadata/labels/x', value: 'y' }], { 'content-type': 'application/json-patch+json' })
+    assert.deepEqual(json.json['metadata']?.['labels'], { app: 'p', x: 'y' })
+    const merge = await call('PATCH', `${PODS}/p`, { metadata: { labels: { x: null } } }, { 'content-type': 'application/merge-patch+json' })
+    assert.deepEqual(merge.json['metadata']?.['labels'], { app: 'p' })
+    const strategic = await call('PATCH', `${PODS}/p`, { spec: { containers: [{ name: 'd', image: 'j' }] } }, { 'content-type': 'application/strategic-merge-patch+json' })
+    assert.equal((strategic.json['spec']?.['containers'] as unknown as unknown[]).length, 2)
+    const bad = await call('PATCH', `${PODS}/p`, [{ op: 'replace', path: '/metadata/labels/none', value: 'y' }], { 'content-type': 'application/json-patch+json' })
+    assert.equal(bad.status, 422)
+    const typed = await call('PATCH', `${PODS}/p`, {}, { 'content-type': 'application/json' })
+    assert.equal(typed.status, 415)
+    const stale = await call('PATCH', `${PODS}/p`, { metadata: { resourceVersion: '1' } }, { 'content-type': 'application/merge-patch+json' })
+    assert.deepEqual([stale.status, stale.json['reason']], [409, 'Conflict'])
+  })
+
+  test('apply creates with 201, changes with 200, and tells conflicts by manager and field', async () => {
+    const { call } = harness()
+    const apply = (manager: string, data: Record<string, string>, query = '') => call('PATCH', `${CM}/a?fieldManager=${manager}${query}`, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' }, data }, { 'content-type': 'application/apply-patch+yaml' })
+    assert.equal((await apply('one', { k: '1' })).status, 201)
+    const same = await apply('one', { k: '1' })
+    assert.deepEqual([same.status, same.json['metadata']?.['resourceVersion']], [200, '2'])
+    const clash = await apply('two', { k: '2' })
+    assert.deepEqual([clash.status, clash.json['reason'], clash.json['details']?.['causes']], [409, 'Conflict', [{ reason: 'FieldManagerConflict', message: 'conflict with "one"', field: '.data.k' }]])
+    assert.equal((await apply('two', { k: '2' }, '&force=true')).json['data']?.['k']?.toString(), '2')
+    const nobody = await call('PATCH', `${CM}/a`, {}, { 'content-type': 'application/apply-patch+yaml' })
+    assert.deepEqual([nobody.status, nobody.json['message']], [422, 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch'])
+  })
+
+  test('dryRun=All answers as if, and writes nothing', async () => {
+    const { call, store } = harness()
+    const made = await call('POST', `${CM}?dryRun=All`, configMap('a'))
+    assert.deepEqual([made.status, made.json['metadata']?.['resourceVersion'], store.revision()], [201, undefined, 1])
+    await call('POST', CM, configMap('b'))
+    await call('PUT', `${CM}/b?dryRun=All`, configMap('b', { data: { k: 'new' } }))
+    await call('DELETE', `${CM}/b?dryRun=All`)
+    assert.deepEqual([store.revision(), (await call('GET', `${CM}/b`)).json['data']], [2, { k: 'v' }])
+    const wrong = await call('POST', `${CM}?dryRun=Some`, configMap('c'))
+    assert.deepEqual([wrong.status, wrong.json['message']], [422, 'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: "Some": supported values: "All"'])
+  })
+
+  test('unknown fields are refused, warned of or dropped as fieldValidation says', async () => {
+    const { call } = harness()
+    const odd = (name: string) => configMap(name, { oops: 1 })
+    const strict = await call('POST', `${CM}?fieldValidation=Strict`, odd('a'))
+    assert.deepEqual([strict.status, strict.json['message']], [400, 'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: unknown field "oops"'])
+    const warn = await call('POST', `${CM}?fieldValidation=Warn`, odd('b'))
+    assert.deepEqual([warn.status, warn.headers['warning'], warn.json['oops']], [201, '299 - "unknown field \\"oops\\""', undefined])
+    const ignore = await call('POST', `${CM}?fieldValidation=Ignore`, odd('c'))
+    assert.deepEqual([ignore.status, ignore.headers['warning']], [201, undefined])
+  })
+
+  test('managedFields name the manager given, or else the user agent up to its slash', async () => {
+    const { call } = harness()
+    const managers = (a: Awaited<ReturnType<Harness['call']>>) => (a.json['metadata']?.['managedFields'] as unknown as { manager: string; operation: string }[]).map((f) => `${f.manager} ${f.operation}`)
+    assert.deepEqual(managers(await call('POST', CM, configMap('a'), { 'user-agent': 'helm/3 (linux)' })), ['helm Update'])
+    const changed = await call('PATCH', `${CM}/a?fieldManager=me`, { data: { z: '1' } }, { 'content-type': 'application/merge-patch+json' })
+    assert.deepEqual(managers(changed), ['helm Update', 'me Update'])
+  })
+})
+
+describe('deleting', () => {
+  test('a pod on a node is marked, shortened, and gone once its grace is over', async () => {
+    const { call, clock } = harness()
+    await call('POST', PODS, pod('p', onNode))
+    const marked = await call('DELETE', `${PODS}/p`)
+    assert.deepEqual([marked.status, marked.json['metadata']?.['deletionGracePeriodSeconds'], marked.json['metadata']?.['generation']], [200, 30, 2])
+    assert.equal(String(marked.json['metadata']?.['deletionTimestamp']), new Date(clock.nowMs() + 30_000).toISOString().replace('.000', ''))
+    const shorter = await call('DELETE', `${PODS}/p?gracePeriodSeconds=5`)
+    assert.deepEqual([shorter.json['metadata']?.['deletionGracePeriodSeconds'], String(shorter.json['metadata']?.['deletionTimestamp'])], [5, new Date(clock.nowMs() + 5_000).toISOString().replace('.000', '')])
+    const longer = await call('DELETE', `${PODS}/p?gracePeriodSeconds=50`)
+    assert.deepEqual(longer.json['metadata'], shorter.json['metadata'])
+    assert.equal((await call('DELETE', `${PODS}/p?gracePeriodSeconds=0`)).status, 200)
+    assert.equal((await call('GET', `${PODS}/p`)).status, 404)
+  })
+
+  test('finalizers hold an object until the last one goes', async () => {
+    const { call } = harness()
+    await call('POST', CM, configMap('a', { metadata: { name: 'a', finalizers: ['x.io/a', 'x.io/b'] } }))
+    const marked = await call('DELETE', `${CM}/a`)
+    assert.deepEqual([marked.status, marked.json['kind'], marked.json['metadata']?.['deletionGracePeriodSeconds']], [200, 'ConfigMap', 0])
+    const merge = { 'content-type': 'application/merge-patch+json' }
+    assert.equal((await call('PATCH', `${CM}/a`, { metadata: { finalizers: ['x.io/b'] } }, merge)).status, 200)
+    assert.equal((await call('GET', `${CM}/a`)).status, 200)
+    assert.equal((await call('PATCH', `${CM}/a`, { metadata: { finalizers: null } }, merge)).status, 200)
+    assert.equal((await call('GET', `${CM}/a`)).status, 404)
+  })
+
+  test('propagation policies become the garbage collector\'s finalizers', async () => {
+    const { call } = harness()
+    const finalizers = async (name: string, body: unknown): Promise<unknown> => {
+      await call('POST', CM, configMap(name))
+      await call('DELETE', `${CM}/${name}`, body)
+      return (await call('GET', `${CM}/${name}`)).json['metadata']?.['finalizers']
+    }
+    const policy = (propagationPolicy: string) => ({ kind: 'DeleteOptions', apiVersion: 'v1', propagationPolicy })
+    assert.deepEqual(await finalizers('a', policy('Foreground')), ['foregroundDeletion'])
+    assert.deepEqual(await finalizers('b', policy('Orphan')), ['orphan'])
+    assert.deepEqual(await finalizers('c', { kind: 'DeleteOptions', apiVersion: 'v1', orphanDependents: true }), ['orphan'])
+    assert.deepEqual(await finalizers('d', policy('Background')), undefined)
+    const wrong = await call('DELETE', `${CM}/a`, policy('Sideways'))
+    assert.equal(wrong.status, 422)
+  })
+
+  test('preconditions on uid and resourceVersion', async () => {
+    const { call } = harness()
+    const made = await call('POST', CM, configMap('a'))
+    const wrong = await call('DELETE', `${CM}/a`, { preconditions: { uid: 'nope' } })
+    assert.deepEqual([wrong.status, wrong.json['reason']], [409, 'Conflict'])
+    const old = await call('DELETE', `${CM}/a`, { preconditions: { resourceVersion: '1' } })
+    assert.equal(old.status, 409)
+    assert.equal((await call('DELETE', `${CM}/a`, { preconditions: { uid: made.json['metadata']?.['uid'], resourceVersion: '2' } })).status, 200)
+  })
+
+  test('a collection is deleted by selector, the rest stays', async () => {
+    const { call } = harness()
+    for (let i = 0; i < 30; i++) await call('POST', CM, configMap(`c${i}`, { metadata: { name: `c${i}`, labels: { odd: String(i % 2) } } }))
+    const gone = await call('DELETE', `${CM}?labelSelector=odd%3D1`)
+    assert.deepEqual([gone.status, (gone.json['items'] as unknown as unknown[]).length], [200, 15])
+    assert.equal(((await call('GET', CM)).json['items'] as unknown as unknown[]).length, 15)
+  })
+
+  test('a namespace goes only when its spec.finalizers are gone, by /finalize', async () => {
+    const rows = ROWS.map((r) => (r.ref.resource === 'namespaces' ? { ...r, strategy: { ...r.strategy, mayRemove: (o: object) => ((o as { spec?: { finalizers?: string[] } }).spec?.finalizers ?? []).length === 0 } } : r))
+    const { call } = harness({ rows })
+    const made = await call('POST', '/api/v1/namespaces', { metadata: { name: 'n' }, spec: { finalizers: ['kubernetes'] } })
+    const marked = await call('DELETE', '/api/v1/namespaces/n')
+    assert.deepEqual([marked.status, typeof marked.json['metadata']?.['deletionTimestamp']], [200, 'string'])
+    assert.equal((await call('DELETE', '/api/v1/namespaces/n')).json['kind']?.toString(), 'Namespace')
+    const final = await call('PUT', '/api/v1/namespaces/n/finalize', { ...made.json, metadata: { name: 'n' }, spec: { finalizers: [] } })
+    assert.equal(final.status, 200)
+    assert.equal((await call('GET', '/api/v1/namespaces/n')).status, 404)
+  })
+})
+
+describe('subresources', () => {
+  test('a pod is bound once', async () => {
+    const { call } = harness()
+    await call('POST', PODS, pod('p'))
+    const bind = (node: string) => call('POST', `${PODS}/p/binding`, { apiVersion: 'v1', kind: 'Binding', metadata: { name: 'p' }, target: { kind: 'Node', name: node } })
+    assert.equal((await bind('n1')).status, 201)
+    const bound = (await call('GET', `${PODS}/p`)).json
+    assert.deepEqual([bound['spec']?.['nodeName'], (bound['status']?.['conditions'] as unknown as { type: string; status: string }[]).map((c) => `${c.type}=${c.status}`)], ['n1', ['PodScheduled=True']])
+    const again = await bind('n2')
+    assert.deepEqual([again.status, again.json['message']], [409, 'Operation cannot be fulfilled on pods/binding "p": pod p is already assigned to node "n1"'])
+  })
+
+  test('an eviction takes from the disruption budget, and is 429 when there is nothing to take', async () => {
+    const { call } = harness()
+    const pdbs = '/apis/policy/v1/namespaces/default/poddisruptionbudgets'
+    const running = { status: { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] } }
+    for (const name of ['a', 'b']) {
+      await call('POST', PODS, pod(name, { metadata: { name, labels: { app: 'x' } } }))
+      await call('PATCH', `${PODS}/${name}/status`, running, { 'content-type': 'application/merge-patch+json' })
+    }
+    await call('POST', pdbs, { metadata: { name: 'pdb' }, spec: { minAvailable: 1, selector: { matchLabels: { app: 'x' } } } })
+    const evict = (name: string) => call('POST', `${PODS}/${name}/eviction`, { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name } })
+    const early = await evict('a')
+    assert.deepEqual([early.status, early.json['details']?.['causes']], [429, [{ reason: 'DisruptionBudget', message: 'The disruption budget pdb is still being processed by the server.' }]])
+    await call('PATCH', `${pdbs}/pdb/status`, { status: { observedGeneration: 1, disruptionsAllowed: 1, currentHealthy: 2, desiredHealthy: 1, expectedPods: 2 } }, { 'content-type': 'application/merge-patch+json' })
+    assert.equal((await evict('a')).status, 201)
+    assert.equal((await call('GET', `${PODS}/a`)).status, 404)
+    const refused = await evict('b')
+    assert.deepEqual([refused.status, refused.json['reason'], refused.json['message']], [429, 'TooManyRequests', "Cannot evict pod as it would violate the pod's disruption budget."])
+    assert.equal((await call('GET', `${PODS}/b`)).status, 200)
+  })
+
+  test('scale shows and sets replicas of any kind that has it', async () => {
+    const { call } = harness()
+    const path = '/apis/apps/v1/namespaces/default/deployments'
+    await call('POST', path, { metadata: { name: 'd' }, spec: { replicas: 1, selector: { matchLabels: { a: 'b' } }, template: { spec: { containers: [] } } } })
+    const got = await call('GET', `${path}/d/scale`)
+    assert.deepEqual([got.json['kind'], got.json['apiVersion'], got.json['spec'], got.json['status']], ['Scale', 'autoscaling/v1', { replicas: 1 }, { replicas: 0, selector: 'a=b' }])
+    const put = await call('PUT', `${path}/d/scale`, { ...got.json, spec: { replicas: 4 } })
+    assert.deepEqual([put.status, put.json['spec']], [200, { replicas: 4 }])
+    const patched = await call('PATCH', `${path}/d/scale`, { spec: { replicas: 2 } }, { 'content-type': 'application/merge-patch+json' })
+    assert.deepEqual([patched.status, patched.json['spec']], [200, { replicas: 2 }])
+    const stale = await call('PUT', `${path}/d/scale`, { ...got.json, spec: { replicas: 9 } })
+    assert.equal(stale.status, 409)
+    assert.deepEqual([(await call('GET', `${path}/d`)).json['spec']?.['replicas'], (await call('GET', `${CM}/x/scale`)).status], [2, 404])
+  })
+
+  test('a service account token is what the issuer says', async () => {
+    const asked: unknown[] = []
+    const { call } = harness({
+      issueToken: async (input) => {
+        asked.push(input)
+        return input.audiences.length > 0 ? { ok: true, token: 't', expirationTimestamp: '2026-01-01T01:00:00Z', audiences: input.audiences, expirationSeconds: 3600 } : { ok: false, code: 422, reason: 'Invalid', message: 'no' }
+      },
+    })
+    const path = '/api/v1/namespaces/default/serviceaccounts'
+    await call('POST', path, { metadata: { name: 's' } })
+    const given = await call('POST', `${path}/s/token`, { spec: { audiences: ['x'] } })
+    assert.deepEqual([given.status, given.json['status']], [201, { token: 't', expirationTimestamp: '2026-01-01T01:00:00Z' }])
+    assert.equal((await call('POST', `${path}/s/token`, { spec: { audiences: [] } })).status, 422)
+    assert.equal((await call('POST', `${path}/none/token`, { spec: { audiences: ['x'] } })).status, 404)
+    assert.equal(asked.length, 2)
+  })
+})

@@ -1,0 +1,233 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { CM, configMap, harness, PODS, type Answer, type Harness } from '../app.test-support.ts'
+
+const names = (answer: Answer): string[] => (answer.json['items'] as unknown as { metadata: { name: string } }[]).map((i) => i.metadata.name)
+const labelled = (name: string, labels: Record<string, string>) => configMap(name, { metadata: { name, labels } })
+
+async function filled(count: number): Promise<Harness> {
+  const h = harness()
+  for (let i = 0; i < count; i++) await h.call('POST', CM, labelled(`c${String(i).padStart(2, '0')}`, { shard: String(i % 3) }))
+  return h
+}
+
+describe('listing', () => {
+  test('items come in key order without kind and apiVersion, with the revision of the state', async () => {
+    const { call, store } = await filled(3)
+    await call('POST', '/api/v1/namespaces/other/configmaps', configMap('z'))
+    const all = await call('GET', '/api/v1/configmaps')
+    assert.deepEqual([all.json['kind'], all.json['apiVersion'], all.json['metadata'], names(all)], ['ConfigMapList', 'v1', { resourceVersion: String(store.revision()) }, ['c00', 'c01', 'c02', 'z']])
+    assert.deepEqual(Object.keys((all.json['items'] as unknown as object[])[0] ?? {}), ['metadata', 'data'])
+    assert.deepEqual(names(await call('GET', CM)), ['c00', 'c01', 'c02'])
+    assert.deepEqual((await call('GET', PODS)).json['items'], [])
+  })
+
+  test('a namespace whose name begins like another is kept apart', async () => {
+    const { call } = harness()
+    for (const ns of ['a', 'a-b', 'a0', 'b']) await call('POST', `/api/v1/namespaces/${ns}/configmaps`, configMap(`in-${ns}`))
+    assert.deepEqual(names(await call('GET', '/api/v1/namespaces/a/configmaps')), ['in-a'])
+  })
+
+  test('pages are of one state, though objects come and go meanwhile', async () => {
+    const { call } = await filled(10)
+    const first = await call('GET', `${CM}?limit=4`)
+    assert.deepEqual([names(first), first.json['metadata']?.['remainingItemCount']], [['c00', 'c01', 'c02', 'c03'], 6])
+    await call('DELETE', `${CM}/c05`)
+    await call('POST', CM, configMap('c045'))
+    const second = await call('GET', `${CM}?limit=4&continue=${String(first.json['metadata']?.['continue'])}`)
+    assert.deepEqual([names(second), second.json['metadata']?.['resourceVersion'], second.json['metadata']?.['remainingItemCount']], [['c04', 'c05', 'c06', 'c07'], first.json['metadata']?.['resourceVersion'], 2])
+    const last = await call('GET', `${CM}?limit=4&continue=${String(second.json['metadata']?.['continue'])}`)
+    assert.deepEqual([names(last), last.json['metadata']?.['continue']], [['c08', 'c09'], undefined])
+  })
+
+  test('pages with a selector are full and tell no remaining count', async () => {
+    const { call } = await filled(12)
+    const first = await call('GET', `${CM}?limit=2&labelSelector=shard%3D1`)
+    assert.deepEqual([names(first), first.json['metadata']?.['remainingItemCount']], [['c01', 'c04'], undefined])
+    await call('POST', CM, configMap('later'))
+    const rest = await call('GET', `${CM}?limit=50&labelSelector=shard%3D1&continue=${String(first.json['metadata']?.['continue'])}`)
+    assert.deepEqual(names(rest), ['c07', 'c10'])
+  })
+
+  test('an expired continue token is 410 with a token that goes on inconsistently', async () => {
+    const { call, store } = await filled(6)
+    const first = await call('GET', `${CM}?limit=2`)
+    await call('DELETE', `${CM}/c03`)
+    await store.compact(store.revision())
+    const gone = await call('GET', `${CM}?limit=2&continue=${String(first.json['metadata']?.['continue'])}`)
+    assert.deepEqual([gone.status, gone.json['reason']], [410, 'Expired'])
+    assert.match(String(gone.json['message']), /^The provided continue parameter is too old to display a consistent list result\./)
+    const on = await call('GET', `${CM}?continue=${String(gone.json['metadata']?.['continue'])}`)
+    assert.deepEqual([on.status, names(on)], [200, ['c02', 'c04', 'c05']])
+  })
+
+  test('resourceVersion: exact, not older, any, future', async () => {
+    const { call, store, clock } = await filled(3)
+    const then = store.revision()
+    await call('POST', CM, configMap('later'))
+    assert.deepEqual(names(await call('GET', `${CM}?resourceVersion=${then}&resourceVersionMatch=Exact`)), ['c00', 'c01', 'c02'])
+    assert.equal(names(await call('GET', `${CM}?resourceVersion=${then}&resourceVersionMatch=NotOlderThan`)).length, 4)
+    assert.equal(names(await call('GET', `${CM}?resourceVersion=0&limit=1`)).length, 4)
+    const future = call('GET', `${CM}?resourceVersion=999`)
+    await clock.advance(3_100)
+    const answer = await future
+    assert.deepEqual([answer.status, answer.json['reason'], answer.json['details']?.['causes']], [504, 'Timeout', [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }]])
+    await store.compact(store.revision())
+    const old = await call('GET', `${CM}?resourceVersion=2&resourceVersionMatch=Exact`)
+    assert.deepEqual([old.status, old.json['reason']], [410, 'Expired'])
+  })
+
+  test('wrong list options are 422 or 400 in upstream\'s words', async () => {
+    const { call } = harness()
+    const message = async (query: string) => {
+      const answer = await call('GET', `${CM}?${query}`)
+      return `${answer.status} ${String(answer.json['message'])}`
+    }
+    assert.equal(await message('resourceVersionMatch=Exact'), '422 ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided')
+    assert.equal(await message('resourceVersion=x'), '400 resourceVersion: Invalid value: "x": strconv.ParseUint: parsing "x": invalid syntax')
+    assert.equal(await message('sendInitialEvents=true'), '422 ListOptions.meta.k8s.io "" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list')
+    assert.equal(await message('limit=x'), '400 unable to decode query parameter limit: strconv.ParseInt: parsing "x": invalid syntax')
+    assert.match(await message('continue=abc'), /^400 continue key is not valid: /)
+    assert.equal(await message('fieldSelector=spec.nope%3Dx'), '400 field label not supported: spec.nope')
+    assert.match(await message('labelSelector=a%20in%20(b'), /^400 unable to parse requirement: /)
+    assert.match(await message('watch=1&sendInitialEvents=true'), /^422 .*sendInitialEvents requires setting resourceVersionMatch to NotOlderThan$/)
+  })
+
+  test('label and field selectors', async () => {
+    const { call } = harness()
+    for (const [name, node] of [['a', 'n1'], ['b', 'n2'], ['c', '']] as const) {
+      await call('POST', PODS, { metadata: { name, labels: { app: name, ...(name !== 'a' && { tier: 'x' }) } }, spec: { ...(node && { nodeName: node }), containers: [] } })
+    }
+    const by = async (query: string) => names(await call('GET', `${PODS}?${query}`)).join('')
+    assert.deepEqual(await Promise.all(['labelSelector=app+in+(a,b)', 'labelSelector=app+notin+(a)', 'labelSelector=tier', 'labelSelector=!tier', 'labelSelector=app!%3Da,tier%3Dx',
+      'fieldSelector=spec.nodeName%3Dn1', 'fieldSelector=spec.nodeName%3D', 'fieldSelector=metadata.name%3Db', 'fieldSelector=metadata.name!%3Db,spec.nodeName!%3Dn1'].map(by)),
+    ['ab', 'bc', 'bc', 'a', 'bc', 'a', 'c', 'b', 'c'])
+  })
+})
+
+describe('watching', () => {
+  test('from nowhere: what is there, then what happens, in order', async () => {
+    const { call, watch } = await filled(2)
+    const w = await watch(`${CM}?watch=1`)
+    assert.deepEqual(await w.next(2), ['ADDED c00', 'ADDED c01'])
+    await call('POST', CM, configMap('x'))
+    await call('PUT', `${CM}/x`, configMap('x', { data: { k: '2' } }))
+    await call('DELETE', `${CM}/x`)
+    assert.deepEqual(await w.next(3), ['ADDED x', 'MODIFIED x', 'DELETED x'])
+    const deleted = w.events.at(-1)?.['object']
+    assert.deepEqual([deleted?.['kind'], deleted?.['apiVersion'], deleted?.['data'], Number(deleted?.['metadata']?.['resourceVersion'])], ['ConfigMap', 'v1', { k: '2' }, 6])
+    w.stop()
+    await w.ended
+  })
+
+  test('from a revision: exactly what came after, also from before the cache was there', async () => {
+    const { call, watch, store } = harness()
+    await call('POST', CM, configMap('a'))
+    const from = store.revision()
+    await call('POST', CM, configMap('b'))
+    await call('DELETE', `${CM}/a`)
+    const cold = await watch(`${CM}?watch=1&resourceVersion=${from}`)
+    assert.deepEqual(await cold.next(2), ['ADDED b', 'DELETED a'])
+    await call('POST', CM, configMap('c'))
+    assert.deepEqual(await cold.next(1), ['ADDED c'])
+    const warm = await watch(`${CM}?watch=1&resourceVersion=${from + 2}`)
+    assert.deepEqual(await warm.next(1), ['ADDED c'])
+  })
+
+  test('a revision that is compacted is told inside the stream as 410 Expired', async () => {
+    const { call, watch, store } = await filled(3)
+    await call('GET', CM)
+    await call('POST', PODS, { metadata: { name: 'p' }, spec: { containers: [] } })
+    await store.compact(store.revision())
+    const w = await watch(`${CM}?watch=1&resourceVersion=2`)
+    await w.ended
+    assert.deepEqual(w.events.map((e) => [e['type'], e['object']?.['code'], e['object']?.['reason']]), [['ERROR', 410, 'Expired']])
+  })
+
+  test('what moves into a selector is ADDED, what moves out is DELETED as it last was', async () => {
+    const { call, watch } = harness()
+    const w = await watch(`${CM}?watch=1&labelSelector=a%3D1`)
+    await call('POST', CM, labelled('x', { a: '0' }))
+    await call('PUT', `${CM}/x`, labelled('x', { a: '1' }))
+    await call('PUT', `${CM}/x`, configMap('x', { metadata: { name: 'x', labels: { a: '1' } }, data: { k: 'seen' } }))
+    await call('PUT', `${CM}/x`, configMap('x', { metadata: { name: 'x', labels: { a: '2' } }, data: { k: 'unseen' } }))
+    await call('DELETE', `${CM}/x`)
+    await call('POST', CM, labelled('y', { a: '1' }))
+    assert.deepEqual(await w.next(4), ['ADDED x', 'MODIFIED x', 'DELETED x', 'ADDED y'])
+    assert.deepEqual([w.events[2]?.['object']?.['data'], w.events[2]?.['object']?.['metadata']?.['resourceVersion']?.toString()], [{ k: 'seen' }, '5'])
+  })
+
+  test('sendInitialEvents ends its list with a marked bookmark', async () => {
+    const { call, watch, store } = await filled(2)
+    const w = await watch(`${CM}?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true`)
+    assert.deepEqual(await w.next(3), ['ADDED c00', 'ADDED c01', 'BOOKMARK'])
+    assert.deepEqual(w.events[2]?.['object'], { kind: 'ConfigMap', apiVersion: 'v1', metadata: { resourceVersion: String(store.revision()), creationTimestamp: null, annotations: { 'k8s.io/initial-events-end': 'true' } } })
+    await call('POST', CM, configMap('x'))
+    assert.deepEqual(await w.next(1), ['ADDED x'])
+  })
+
+  test('bookmarks come within a minute and before the end, and the end comes in time', async () => {
+    const { call, watch, clock, store } = harness()
+    const w = await watch(`${CM}?watch=1&allowWatchBookmarks=true&timeoutSeconds=90`)
+    await call('POST', PODS, { metadata: { name: 'p' }, spec: { containers: [] } })
+    await clock.advance(60_000)
+    assert.deepEqual(await w.next(1), ['BOOKMARK'])
+    assert.equal(w.events[0]?.['object']?.['metadata']?.['resourceVersion']?.toString(), String(store.revision()))
+    await clock.advance(29_000)
+    assert.deepEqual(await w.next(1), ['BOOKMARK'])
+    await clock.advance(2_000)
+    await w.ended
+    assert.equal(clock.pending > 0, true)
+  })
+
+  test('a slow watcher is parked and catches up from the ring', async () => {
+    const { call, watch } = harness()
+    const slow = await watch(`${CM}?watch=1`)
+    const fast = await watch(`${CM}?watch=1`)
+    slow.fill()
+    for (let i = 0; i < 200; i++) await call('POST', CM, configMap(`c${i}`))
+    await fast.next(200)
+    assert.ok(slow.events.length < 200)
+    slow.drain()
+    await slow.next(200)
+    assert.deepEqual(slow.events, fast.events)
+  })
+
+  test('a watcher that stays behind too long is cut with 410, and the others notice nothing', async () => {
+    const { call, watch } = harness()
+    const slow = await watch(`${CM}?watch=1`)
+    const fast = await watch(`${CM}?watch=1`)
+    slow.fill()
+    const big = 'x'.repeat(200_000)
+    for (let i = 0; i < 60; i++) await call('PUT', `${CM}/a`, configMap('a', { data: { i: String(i), big } })).then(async (r) => { if (r.status === 404) await call('POST', CM, configMap('a')) })
+    await fast.next(60)
+    await slow.ended
+    assert.deepEqual([slow.events.at(-1)?.['type'], slow.events.at(-1)?.['object']?.['code']], ['ERROR', 410])
+    fast.stop()
+    await fast.ended
+  })
+
+  test('closing the server ends all watches', async () => {
+    const { api, watch } = await filled(1)
+    const watches = await Promise.all([watch(`${CM}?watch=1`), watch(`${CM}?watch=1&resourceVersion=2`)])
+    api.close()
+    await Promise.all(watches.map((w) => w.ended))
+  })
+
+  test('events of one object are never lost or doubled under many writers and watchers', async () => {
+    const { call, watch } = harness()
+    const watches = await Promise.all(Array.from({ length: 5 }, () => watch(`${CM}?watch=1`)))
+    await Promise.all(Array.from({ length: 10 }, async (_, w) => {
+      for (let i = 0; i < 10; i++) {
+        await call('POST', CM, configMap(`w${w}-${i}`))
+        if (i % 2 === 0) await call('DELETE', `${CM}/w${w}-${i}`)
+      }
+    }))
+    const late = await watch(`${CM}?watch=1&resourceVersion=1`)
+    for (const w of [...watches, late]) {
+      await w.next(150)
+      const revisions = w.events.map((e) => Number(e['object']?.['metadata']?.['resourceVersion']))
+      assert.deepEqual(revisions, Array.from({ length: 150 }, (_, i) => i + 2))
+    }
+  })
+})

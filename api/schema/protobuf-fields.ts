@@ -2,16 +2,16 @@
  * Numbers of the Kubernetes v1.36 types' fields on the protobuf wire, as upstream's Go types state them. Types and kinds
  * come from the schema; server/apiserver/protobuf/message-plan.ts joins the two, and a test there holds them together.
  *
- *   Model field[!][=number] ...
+ *   Model field[!|*][=number] ...
  *
  * A number left out is the previous field's plus one. `2.1`: field 1 of a struct that is field 2 and that JSON shows
  * inline. `!`: the zero value says something (a Go pointer, or no omitempty in JSON); without it Go's writer puts zeros
- * on the wire that JSON leaves out. Lists of kinds (`metadata items`) are not named: all are alike.
+ * on the wire that JSON leaves out. `*`: a list in a message of its own. Lists of kinds (`metadata items`) are not named: all are alike.
  */
 export function protobufFields(): string {
   return `APIGroup name! versions preferredVersion serverAddressByClientCIDRs
 APIGroupList groups
-APIResource name! namespaced! kind! verbs shortNames singularName! categories group version storageVersionHash
+APIResource name! namespaced! kind! verbs* shortNames singularName! categories group version storageVersionHash
 APIResourceList groupVersion! resources
 APIService metadata spec status
 APIServiceCondition type! status! lastTransitionTime reason message

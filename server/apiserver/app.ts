@@ -16,6 +16,7 @@ import { OPEN_PATHS, servePath, type PathHandler, type PathParts, type PathReque
 import type { HealthCheck } from './discovery/health.ts'
 import { splitTarget } from './http/query.ts'
 import { parseRequestInfo, type PathInfo, type ResourceInfo } from './http/request-info.ts'
+import { protobufResponse } from './http/protobuf-response.ts'
 import { prettyResponse, statusResponse } from './http/response.ts'
 import { badRequest, internal, methodNotAllowed, noSuchResource, StatusError, unauthorized } from './http/status.ts'
 import { warningHeader } from './http/warnings.ts'
@@ -37,7 +38,6 @@ import { createSubresources } from './subresources/handlers.ts'
 import type { IssueToken } from './subresources/token.ts'
 import { createServerClient } from './server-client.ts'
 import type { Call, Parts, VerbName } from './verbs/call.ts'
-import { fieldSelectorOf } from './verbs/list.ts'
 import { storeFailure } from './verbs/stored.ts'
 import { VERBS } from './verbs/verbs.ts'
 import { nameSelected } from './watch/selection.ts'
@@ -130,7 +130,9 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       if (!info) throw badRequest(`the path ${JSON.stringify(path)} is not valid`)
       return info.kind === 'path' ? servePathTo(request, info) : serveResource({ request, user: await identify(request), warnings }, info)
     }, request)
-    const response = query.flag('pretty') ? prettyResponse(answered) : answered
+    // What is proxied is somebody else's answer.
+    const formed = info?.kind === 'resource' && info.subresource === 'proxy' ? answered : protobufResponse(answered, request.headers['accept'])
+    const response = query.flag('pretty') ? prettyResponse(formed) : formed
     response.headers['audit-id'] ??= uuid(random)
     response.headers['cache-control'] ??= 'no-cache, private'
     if (warnings.length > 0) response.headers['warning'] = warningHeader(warnings)

@@ -2,6 +2,7 @@
 import type { ApiResponse } from '#api/client/transport.ts'
 import type { UserInfo } from '#api/types/index.ts'
 import { ACCEPTED, parseAccept } from '../http/negotiate.ts'
+import { PROTOBUF_TYPE } from '../protobuf/index.ts'
 import type { Query } from '../http/query.ts'
 import type { PathInfo } from '../http/request-info.ts'
 import { JSON_TYPE, jsonResponse } from '../http/response.ts'
@@ -73,8 +74,9 @@ function found(document: unknown): ApiResponse {
 /** Aggregated when the client asks for it, else the legacy document. */
 function discoveryDocument(rows: Rows, core: boolean, request: PathRequest, legacy: () => unknown): ApiResponse {
   for (const media of parseAccept(request.headers['accept'])) {
-    if (media.type !== JSON_TYPE && media.type !== '*/*' && media.type !== 'application/*') continue
     const { g, v, as } = media.params
+    if (media.type === PROTOBUF_TYPE && as === undefined) return jsonResponse(legacy())
+    if (media.type !== JSON_TYPE && media.type !== '*/*' && media.type !== 'application/*') continue
     if (as === undefined) return jsonResponse(legacy())
     const version = AGGREGATED_VERSIONS.find((known) => known === v)
     if (g === 'apidiscovery.k8s.io' && as === 'APIGroupDiscoveryList' && version) return aggregatedResponse(rows, core, version)

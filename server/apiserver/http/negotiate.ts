@@ -1,17 +1,20 @@
 /** Content negotiation: which form of an answer the client takes. Pure. */
+import { hasProtobuf, PROTOBUF_TYPE } from '../protobuf/index.ts'
 import { notAcceptable } from './status.ts'
 
 export interface MediaType { type: string; params: Readonly<Record<string, string>>; quality: number }
+
+type Encoding = 'json' | 'yaml' | 'protobuf'
 
 /** How an object or list is to be rendered. */
 export interface ObjectFormat {
   as: 'object' | 'Table' | 'PartialObjectMetadata' | 'PartialObjectMetadataList'
   /** Version of meta.k8s.io in the answer for Table and partial forms. */
   metaVersion: 'v1' | 'v1beta1'
-  encoding: 'json' | 'yaml'
+  encoding: Encoding
 }
 
-export const ACCEPTED = ['application/json', 'application/yaml']
+export const ACCEPTED = ['application/json', 'application/yaml', PROTOBUF_TYPE]
 
 /** More entries than this in one Accept header are not looked at. */
 const ACCEPT_ENTRIES_MAX = 32
@@ -35,14 +38,24 @@ export function parseMediaType(text: string): MediaType {
 
 const PLAIN_JSON: ObjectFormat = { as: 'object', metaVersion: 'v1', encoding: 'json' }
 
-/** Throws 406 when nothing in the header can be served. */
-export function negotiateObject(header: string | undefined): ObjectFormat {
+/** `model`: of the objects answered with; not every model has a protobuf form. Throws 406 when nothing in the header can be served. */
+export function negotiateObject(header: string | undefined, model: string): ObjectFormat {
   if (header === undefined || header === 'application/json' || header === '*/*' || header === '') return PLAIN_JSON
   for (const media of parseAccept(header)) {
     const format = formatOf(media)
-    if (format) return format
+    if (format && (format.encoding !== 'protobuf' || hasProtobuf(model))) return format
   }
   throw notAcceptable(ACCEPTED)
+}
+
+/** Whether the first form in the header that can be served at all is protobuf. */
+export function prefersProtobuf(header: string): boolean {
+  if (!header.includes(PROTOBUF_TYPE)) return false
+  for (const media of parseAccept(header)) {
+    const format = formatOf(media)
+    if (format) return format.encoding === 'protobuf'
+  }
+  return false
 }
 
 function formatOf(media: MediaType): ObjectFormat | undefined {
@@ -52,14 +65,17 @@ function formatOf(media: MediaType): ObjectFormat | undefined {
   if (as === undefined) return encoding === 'json' ? PLAIN_JSON : { ...PLAIN_JSON, encoding }
   const version = media.params['v'] ?? 'v1'
   if ((media.params['g'] ?? 'meta.k8s.io') !== 'meta.k8s.io' || (version !== 'v1' && version !== 'v1beta1')) return undefined
+  // Tables have no protobuf form.
+  if (as === 'Table' && encoding === 'protobuf') return undefined
   if (as !== 'Table' && as !== 'PartialObjectMetadata' && as !== 'PartialObjectMetadataList') return undefined
   return { as, metaVersion: version, encoding }
 }
 
-function encodingOf(type: string): 'json' | 'yaml' | undefined {
+function encodingOf(type: string): Encoding | undefined {
   switch (type) {
     case '*/*': case 'application/*': case 'application/json': return 'json'
     case 'application/yaml': return 'yaml'
+    case PROTOBUF_TYPE: return 'protobuf'
     default: return undefined
   }
 }

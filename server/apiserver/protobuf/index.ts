@@ -1,7 +1,8 @@
 /** Kubernetes' protobuf form of the built-in types: `application/vnd.kubernetes.protobuf`. */
 import { builtinSchema } from '#api/schema/index.ts'
 import { protobufFields } from '#api/schema/protobuf-fields.ts'
-import type { KubeObject } from '#api/types/index.ts'
+import { apiVersionOf, type KubeObject } from '#api/types/index.ts'
+import type { MessagePlan } from './codec.ts'
 import { writeEnvelope } from './envelope.ts'
 import { createPlans } from './message-plan.ts'
 import { readMessage, writeMessage } from './message.ts'
@@ -10,20 +11,22 @@ import { WireError, WireReader, WireWriter } from './wire.ts'
 export { parseEnvelope, type Envelope, type ParsedEnvelope } from './envelope.ts'
 
 export const PROTOBUF_TYPE = 'application/vnd.kubernetes.protobuf'
+export const PROTOBUF_WATCH_TYPE = `${PROTOBUF_TYPE};stream=watch`
 
 type Json = Record<string, unknown>
 
 export type DecodedMessage = { ok: true; value: Json } | { ok: false; message: string }
 
 const plans = createPlans(builtinSchema, protobufFields)
+/** `apiVersion Kind` to model; filled when first asked. */
+const modelNames = new Map<string, string>()
 
 /** Whether the model has a form on the wire: custom resources have none. */
 export const hasProtobuf = (model: string): boolean => plans(model) !== undefined
 
 /** A message to what parsing Go's JSON of the same object would give; kind and apiVersion are the envelope's and not set. */
 export function decodeMessage(raw: Buffer, model: string, depthMax: number): DecodedMessage {
-  const plan = plans(model)
-  if (!plan) throw new Error(`bug: no protobuf fields of ${model}`)
+  const plan = mustPlan(model)
   try {
     return { ok: true, value: readMessage(new WireReader(raw, depthMax), plan, {}) }
   } catch (error) {
@@ -34,9 +37,71 @@ export function decodeMessage(raw: Buffer, model: string, depthMax: number): Dec
 
 /** The object in its envelope. `model`: its name in api/schema; `object` is not changed. */
 export function encodeProtobuf(object: KubeObject, model: string): Buffer {
-  const plan = plans(model)
-  if (!plan) throw new Error(`bug: no protobuf fields of ${model}`)
+  const plan = mustPlan(model)
   const writer = new WireWriter()
   writeEnvelope(writer, { apiVersion: object.apiVersion ?? '', kind: object.kind ?? '' }, () => writeMessage(writer, plan, object as Json))
   return writer.finish()
+}
+
+export interface ListOf {
+  apiVersion: string
+  kind: string
+  metadata: object
+  size: number
+  /** Asked for one at a time, the last first, so that a long list is never held as objects. */
+  item(index: number): KubeObject
+}
+
+/** A list in its envelope. `model`: that of its items. */
+export function encodeProtobufList(list: ListOf, model: string): Buffer {
+  const item = mustPlan(model)
+  const meta = mustPlan('ListMeta')
+  const writer = new WireWriter()
+  const field = (number: number, plan: MessagePlan, value: object): void => {
+    const before = writer.size
+    writeMessage(writer, plan, value as Json)
+    writer.length(before)
+    writer.tag(number, 2)
+  }
+  writeEnvelope(writer, list, () => {
+    for (let i = list.size - 1; i >= 0; i--) field(2, item, list.item(i))
+    field(1, meta, list.metadata)
+  })
+  return writer.finish()
+}
+
+/** One event of a watch: its length in four bytes, then `{type=1, object=2 {raw=1}}` with the object in its own envelope. */
+export function encodeWatchFrame(type: string, object: Buffer): Buffer {
+  const writer = new WireWriter()
+  writer.bytes(object)
+  writer.tag(1, 2)
+  writer.length(0)
+  writer.tag(2, 2)
+  writer.string(type)
+  writer.tag(1, 2)
+  const size = Buffer.allocUnsafe(4)
+  size.writeUInt32BE(writer.size)
+  writer.raw(size)
+  return writer.finish()
+}
+
+function mustPlan(model: string): MessagePlan {
+  const plan = plans(model)
+  if (!plan) throw new Error(`bug: no protobuf fields of ${model}`)
+  return plan
+}
+
+const PARTIAL = /^PartialObjectMetadata(?:List)?$/
+
+/** The schema's name of a kind that has a form on the wire; undefined for every other. */
+export function protobufModelOf({ apiVersion, kind }: { apiVersion?: string; kind?: string }): string | undefined {
+  if (apiVersion === undefined || kind === undefined) return undefined
+  if (PARTIAL.test(kind) && apiVersion.startsWith('meta.k8s.io/')) return kind
+  if (modelNames.size === 0) {
+    for (const { model, groupVersionKinds } of builtinSchema.models()) {
+      for (const gvk of groupVersionKinds) modelNames.set(`${apiVersionOf(gvk)} ${gvk.kind}`, model)
+    }
+  }
+  const model = modelNames.get(`${apiVersion} ${kind}`)
+  return model !== undefined && hasProtobuf(model) ? model : undefined
 }

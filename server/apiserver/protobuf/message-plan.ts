@@ -8,7 +8,7 @@ import { freeFormCodec } from './free-form.ts'
 import { messageCodec } from './message.ts'
 import { SCALAR_CODECS, wrappedStrings } from './scalars.ts'
 
-export interface NumberedField { key: string; path: readonly number[]; keepZero: boolean }
+export interface NumberedField { key: string; path: readonly number[]; keepZero: boolean; wrapped: boolean }
 
 /** Undefined: the model has no form on the wire. */
 export type Plans = (model: string) => MessagePlan | undefined
@@ -17,9 +17,9 @@ export type Plans = (model: string) => MessagePlan | undefined
 export function parseNumbers(line: string): NumberedField[] {
   let last: readonly number[] = [0]
   return line.split(' ').slice(1).map((text) => {
-    const [, key = '', flag, path] = /^([^!=]+)(!?)(?:=([\d.]+))?$/.exec(text) ?? []
+    const [, key = '', flag, path] = /^([^!*=]+)([!*]?)(?:=([\d.]+))?$/.exec(text) ?? []
     last = path === undefined ? [...last.slice(0, -1), (last.at(-1) ?? 0) + 1] : path.split('.').map(Number)
-    return { key, path: last, keepZero: flag === '!' }
+    return { key, path: last, keepZero: flag === '!', wrapped: flag === '*' }
   })
 }
 
@@ -65,10 +65,11 @@ function lineOf(model: string, table: () => string, lines: Map<string, string>):
 function planOf(name: string, fields: readonly NumberedField[], codec: (key: string) => FieldShape): MessagePlan {
   const byNumber: (FieldPlan | undefined)[] = []
   const inline = new Map<number, NumberedField[]>()
-  for (const { key, path, keepZero } of fields) {
-    const [number = 0, ...rest] = path
-    if (rest.length === 0) byNumber[number] = { kind: 'field', number, key, keepZero, ...codec(key) }
-    else inline.set(number, [...(inline.get(number) ?? []), { key, path: rest, keepZero }])
+  for (const field of fields) {
+    const { key, keepZero, wrapped } = field
+    const [number = 0, ...rest] = field.path
+    if (rest.length > 0) inline.set(number, [...(inline.get(number) ?? []), { ...field, path: rest }])
+    else byNumber[number] = { kind: 'field', number, key, keepZero, ...(wrapped ? { shape: 'one', codec: wrappedStrings } : codec(key)) }
   }
   for (const [number, inner] of inline) byNumber[number] = { kind: 'inline', number, plan: planOf(name, inner, codec) }
   return { name, byNumber }

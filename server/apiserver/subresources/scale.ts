@@ -17,7 +17,7 @@ const SCALE = { group: 'autoscaling', version: 'v1', kind: 'Scale' }
 const ATTEMPTS = 64
 
 export async function scale(call: Call): Promise<ApiResponse> {
-  negotiateObject(call.headers['accept'])
+  negotiateObject(call.headers['accept'], 'Scale')
   switch (call.verb) {
     case 'get': return jsonResponse(scaleOf(call, (await readHeld(call)).object))
     case 'update': {

@@ -7,16 +7,17 @@ import type { ObjectFormat } from '../http/negotiate.ts'
 import { ACCEPTED } from '../http/negotiate.ts'
 import { jsonResponse } from '../http/response.ts'
 import { badRequest, notAcceptable } from '../http/status.ts'
+import { encodeProtobuf, encodeProtobufList, PROTOBUF_TYPE, PROTOBUF_WATCH_TYPE, protobufModelOf } from '../protobuf/index.ts'
 import { namesOf, type Call } from '../verbs/call.ts'
-import { listMeta, type Listed } from '../verbs/list.ts'
 import { storedNames, viewed, type Full } from '../verbs/stored.ts'
-import { convertingEncoder, parseEntry, plainEncoder, type Encoder } from '../watch/encoder.ts'
+import { convertingEncoder, parseEntry, plainEncoder, protobufEncoder, type Encoder } from '../watch/encoder.ts'
 import type { Entry } from '../watch/kind-cache.ts'
+import { listMeta, type Listed } from './listed.ts'
 import { columnsOf, partialMetadata, table, tableRow, type IncludeObject } from './table.ts'
 
-/** A single object's JSON answer, in another form where one is asked for. */
+/** A single object's JSON answer, in another form where one is asked for. Whole objects as protobuf are made of it further out, with all others. */
 export async function renderObject(call: Call, response: ApiResponse, format: ObjectFormat): Promise<ApiResponse> {
-  if (format.as === 'object' && format.encoding === 'json') return response
+  if (format.as === 'object' && format.encoding !== 'yaml') return response
   const object = JSON.parse((await collect(response.body)).toString()) as KubeObject
   // A Status (a refusal, or a deletion's success) is shown as it is.
   const answer = object.kind === 'Status' ? object : formed(call, object, format)
@@ -40,6 +41,11 @@ export function renderList(call: Call, listed: Listed, format: ObjectFormat): Ap
   const metadata = listMeta(listed)
   switch (format.as) {
     case 'object':
+      if (format.encoding === 'protobuf') {
+        const { entries } = listed
+        const items = { size: entries.length, item: (i: number) => shown(call, entries[i] as Entry) }
+        return protobufAnswer(encodeProtobufList({ kind: `${of.kind}List`, apiVersion: of.apiVersion, metadata, ...items }, call.row.model))
+      }
       return printed({ kind: `${of.kind}List`, apiVersion: of.apiVersion, metadata, items: listed.entries.map((e) => listItem(call, e)) }, format, 200)
     case 'PartialObjectMetadataList':
       return printed({ kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${format.metaVersion}`, metadata, items: listed.entries.map((e) => partialMetadata(shown(call, e), format.metaVersion)) }, format, 200)
@@ -64,15 +70,16 @@ function listItem(call: Call, entry: Entry): unknown {
 /** What a watch sends: objects in the accepted form, and the kind its bookmarks name. */
 export function encoderFor(call: Call, format: ObjectFormat): { objects: Encoder; bookmarkOf: { kind: string; apiVersion: string } } {
   const of = namesOf(call.row)
-  if (format.encoding !== 'json') throw notAcceptable(['application/json;stream=watch'])
+  if (format.encoding === 'yaml') throw notAcceptable(['application/json;stream=watch', PROTOBUF_WATCH_TYPE])
+  const encoder = format.encoding === 'protobuf' ? protobufEncoder : convertingEncoder
   const metaVersion = `meta.k8s.io/${format.metaVersion}`
   const stored = storedNames(call.row)
   const view = (object: KubeObject): KubeObject => viewed(call.row, object as Full)
   switch (format.as) {
-    case 'object': return { objects: call.row.storedAs ? convertingEncoder(`view ${of.apiVersion}`, stored, view) : plainEncoder(of), bookmarkOf: of }
+    case 'object': return { objects: call.row.storedAs || format.encoding === 'protobuf' ? encoder(`view ${of.apiVersion}`, stored, view) : plainEncoder(of), bookmarkOf: of }
     case 'PartialObjectMetadata':
       return {
-        objects: convertingEncoder(`partial ${metaVersion} ${of.apiVersion}`, stored, (object) => partialMetadata(object, format.metaVersion)),
+        objects: encoder(`partial ${metaVersion} ${of.apiVersion}`, stored, (object) => partialMetadata(object, format.metaVersion)),
         bookmarkOf: { kind: 'PartialObjectMetadata', apiVersion: metaVersion },
       }
     case 'PartialObjectMetadataList': throw notAcceptable(ACCEPTED)
@@ -98,5 +105,13 @@ function includeObject(call: Call): IncludeObject {
 
 function printed(value: unknown, format: ObjectFormat, status: number): ApiResponse {
   if (format.encoding === 'json') return jsonResponse(value, status)
+  if (format.encoding === 'protobuf') {
+    const model = protobufModelOf(value as KubeObject)
+    return model === undefined ? jsonResponse(value, status) : protobufAnswer(encodeProtobuf(value as KubeObject, model), status)
+  }
   return { status, headers: { 'content-type': 'application/yaml' }, body: Buffer.from(dump(value, { noRefs: true, lineWidth: -1 })) }
+}
+
+function protobufAnswer(body: Buffer, status = 200): ApiResponse {
+  return { status, headers: { 'content-type': PROTOBUF_TYPE }, body }
 }

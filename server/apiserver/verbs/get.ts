@@ -7,7 +7,7 @@ import type { Call } from './call.ts'
 import { readKey, storedResponse } from './stored.ts'
 
 export async function get(call: Call): Promise<ApiResponse> {
-  const format = negotiateObject(call.headers['accept'])
+  const format = negotiateObject(call.headers['accept'], call.row.model)
   const wanted = call.query.text('resourceVersion')
   if (wanted !== '' && !/^\d{1,16}$/.test(wanted)) throw badRequest(`resourceVersion: Invalid value: ${JSON.stringify(wanted)}: strconv.ParseUint: parsing ${JSON.stringify(wanted)}: invalid syntax`)
   // What is read is always the newest state, which satisfies any resourceVersion that exists.

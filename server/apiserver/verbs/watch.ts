@@ -3,15 +3,14 @@ import type { ApiResponse } from '#api/client/transport.ts'
 import { hasCode } from '#base/errors.ts'
 import { forbidden as forbiddenField, notSupported, type FieldError } from '../field-error.ts'
 import { negotiateObject } from '../http/negotiate.ts'
-import { JSON_TYPE } from '../http/response.ts'
 import { invalid, statusObject, tooOld } from '../http/status.ts'
 import { encoderFor } from '../table/render.ts'
-import { encodeError } from '../watch/encoder.ts'
+import type { Framing } from '../watch/encoder.ts'
 import type { CacheEvent, KindCache } from '../watch/kind-cache.ts'
 import { entryFilter, parseSelection } from '../watch/selection.ts'
 import { Watcher } from '../watch/watcher.ts'
 import { cacheOf, type Call } from './call.ts'
-import { fieldSelectorOf, parseRevision, waitForRevision } from './list.ts'
+import { fieldSelectorOf, parseRevision, waitForRevision } from './list-options.ts'
 
 /** Without timeoutSeconds a watch lives half an hour to an hour, spread so that they do not all return at once. */
 const MIN_TIMEOUT_MS = 1_800_000
@@ -20,7 +19,7 @@ const TIMEOUT_SECONDS_MAX = 86_400
 
 export async function watch(call: Call): Promise<ApiResponse> {
   const { query, row, info, parts } = call
-  const format = negotiateObject(call.headers['accept'])
+  const format = negotiateObject(call.headers['accept'], call.row.model)
   const selection = parseSelection(row, info.namespace, query.text('labelSelector'), fieldSelectorOf(call))
   const revision = parseRevision(query.text('resourceVersion'))
   const initialEvents = parseInitialEvents(call)
@@ -29,9 +28,10 @@ export async function watch(call: Call): Promise<ApiResponse> {
   if (initialEvents === true && revision !== undefined && revision > cache.revision()) await waitForRevision(call, revision)
   const matches = entryFilter(selection)
   // From here to the Watcher nothing waits: snapshot, position and following are of one moment.
-  const start = startOf(cache, revision, initialEvents)
-  if ('tooOld' in start) return errorStream(tooOld(start.tooOld, parts.store.compactRevision()))
   const encoder = encoderFor(call, format)
+  const { framing } = encoder.objects
+  const start = startOf(cache, revision, initialEvents)
+  if ('tooOld' in start) return errorStream(tooOld(start.tooOld, parts.store.compactRevision()), framing)
   const watcher = new Watcher({
     cache, clock: parts.clock, encoder: encoder.objects, bookmarkOf: encoder.bookmarkOf, matches,
     initial: start.snapshot ? (selection.matches ? cache.list(selection.namespace).filter(selection.matches) : cache.list(selection.namespace)) : [],
@@ -41,7 +41,7 @@ export async function watch(call: Call): Promise<ApiResponse> {
     timeoutMs: seconds > 0 ? Math.min(seconds, TIMEOUT_SECONDS_MAX) * 1000 : Math.round(MIN_TIMEOUT_MS * (1 + parts.random.next())),
     signal: call.signal,
   })
-  return { status: 200, headers: { 'content-type': JSON_TYPE, 'cache-control': 'no-cache, private' }, body: watcher }
+  return { status: 200, headers: { 'content-type': framing.contentType, 'cache-control': 'no-cache, private' }, body: watcher }
 }
 
 type Start =
@@ -75,6 +75,6 @@ function parseInitialEvents(call: Call): boolean | undefined {
 }
 
 /** A refusal that clients of watches expect inside the stream. */
-function errorStream(error: ReturnType<typeof tooOld>): ApiResponse {
-  return { status: 200, headers: { 'content-type': JSON_TYPE }, body: encodeError(statusObject(error.body)) }
+function errorStream(error: ReturnType<typeof tooOld>, framing: Framing): ApiResponse {
+  return { status: 200, headers: { 'content-type': framing.contentType }, body: framing.error(statusObject(error.body)) }
 }

@@ -1,11 +1,22 @@
 /** Forms in which entries go out. Each has a key, under which an event's bytes are shared by all watchers that want that form. */
 import type { KubeObject } from '#api/types/index.ts'
+import { JSON_TYPE } from '../http/response.ts'
+import { encodeProtobuf, encodeWatchFrame, PROTOBUF_WATCH_TYPE, protobufModelOf } from '../protobuf/index.ts'
 import { objectStart } from '../storage/bytes.ts'
 import type { CacheEvent, Entry } from './kind-cache.ts'
+
+/** How events stand in the stream. */
+export interface Framing {
+  contentType: string
+  event(type: EventType, object: readonly Buffer[]): Buffer
+  bookmark(of: { kind: string; apiVersion: string }, revision: number, initialEventsEnd: boolean): Buffer
+  error(status: Record<string, unknown>): Buffer
+}
 
 export interface Encoder {
   /** Equal keys mean equal bytes. */
   key: string
+  framing: Framing
   /** The object as it was in `entry`, shown at `revision`. */
   object(entry: Entry, revision: number): Buffer[]
 }
@@ -14,14 +25,19 @@ export interface Encoder {
 export function plainEncoder(of: { kind: string; apiVersion: string }): Encoder {
   const start = objectStart(of)
   return {
-    key: `plain ${of.apiVersion}`,
+    key: `plain ${of.apiVersion}`, framing: jsonFraming,
     object: (entry, revision) => [Buffer.from(`${start}"resourceVersion":"${revision}",`), entry.bytes.subarray(entry.tailAt)],
   }
 }
 
 /** Forms that look inside: tables, metadata only, other versions. `convert` returns what is printed. */
 export function convertingEncoder(key: string, of: { kind: string; apiVersion: string }, convert: (object: KubeObject) => unknown): Encoder {
-  return { key, object: (entry, revision) => [Buffer.from(JSON.stringify(convert(parseEntry(entry, of, revision))))] }
+  return { key, framing: jsonFraming, object: (entry, revision) => [Buffer.from(JSON.stringify(convert(parseEntry(entry, of, revision))))] }
+}
+
+/** The same in protobuf. `convert` returns an object of a kind that has that form. */
+export function protobufEncoder(key: string, of: { kind: string; apiVersion: string }, convert: (object: KubeObject) => KubeObject): Encoder {
+  return { key: `protobuf ${key}`, framing: protobufFraming, object: (entry, revision) => [encodeObject(convert(parseEntry(entry, of, revision)))] }
 }
 
 /** A fresh object; the caller may change it. */
@@ -46,20 +62,34 @@ export function encodeEvent(event: CacheEvent, type: EventType, encoder: Encoder
   if (made) return made
   // What is deleted, or left the selection, is shown as it last was, at the revision of its going.
   const entry = (type === 'DELETED' ? event.before : event.after) as Entry
-  const line = encodeLine(type, encoder.object(entry, event.revision))
+  const line = encoder.framing.event(type, encoder.object(entry, event.revision))
   event.encoded.set(id, line)
   return line
 }
 
-export function encodeLine(type: EventType, object: Buffer[]): Buffer {
-  return Buffer.concat([START[type], ...object, END])
+/** One JSON object a line. */
+const jsonFraming: Framing = {
+  contentType: JSON_TYPE,
+  event: (type, object) => Buffer.concat([START[type], ...object, END]),
+  bookmark: (of, revision, initialEventsEnd) => Buffer.from(`${JSON.stringify({ type: 'BOOKMARK', object: bookmarkObject(of, revision, initialEventsEnd) })}\n`),
+  error: (status) => Buffer.from(`${JSON.stringify({ type: 'ERROR', object: status })}\n`),
 }
 
-export function encodeBookmark(of: { kind: string; apiVersion: string }, revision: number, initialEventsEnd: boolean): Buffer {
+/** Frames with a length; see encodeWatchFrame. */
+const protobufFraming: Framing = {
+  contentType: PROTOBUF_WATCH_TYPE,
+  event: (type, object) => encodeWatchFrame(type, Buffer.concat(object)),
+  bookmark: (of, revision, initialEventsEnd) => encodeWatchFrame('BOOKMARK', encodeObject(bookmarkObject(of, revision, initialEventsEnd))),
+  error: (status) => encodeWatchFrame('ERROR', encodeObject(status as KubeObject)),
+}
+
+function encodeObject(object: KubeObject): Buffer {
+  const model = protobufModelOf(object)
+  if (model === undefined) throw new Error(`bug: ${object.kind} of ${object.apiVersion} has no protobuf form`)
+  return encodeProtobuf(object, model)
+}
+
+function bookmarkObject(of: { kind: string; apiVersion: string }, revision: number, initialEventsEnd: boolean): KubeObject {
   const annotations = initialEventsEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}
-  return Buffer.from(`${JSON.stringify({ type: 'BOOKMARK', object: { kind: of.kind, apiVersion: of.apiVersion, metadata: { resourceVersion: String(revision), creationTimestamp: null, ...annotations } } })}\n`)
-}
-
-export function encodeError(status: Record<string, unknown>): Buffer {
-  return Buffer.from(`${JSON.stringify({ type: 'ERROR', object: status })}\n`)
+  return { kind: of.kind, apiVersion: of.apiVersion, metadata: { resourceVersion: String(revision), creationTimestamp: null, ...annotations } } as unknown as KubeObject
 }

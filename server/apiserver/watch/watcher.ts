@@ -9,7 +9,7 @@
 import type { BodySink, BodyStream } from '#api/client/transport.ts'
 import type { Clock } from '#base/clock.ts'
 import { statusObject, tooOld } from '../http/status.ts'
-import { encodeBookmark, encodeError, encodeEvent, encodeLine, type Encoder, type EventType } from './encoder.ts'
+import { encodeEvent, type Encoder, type EventType } from './encoder.ts'
 import type { CacheEvent, Entry, Follower, KindCache } from './kind-cache.ts'
 
 export interface WatcherOptions {
@@ -137,11 +137,11 @@ export class Watcher implements Follower, BodyStream {
     const entry = this.#initial[this.#initialAt]
     if (entry) {
       if (++this.#initialAt === this.#initial.length) this.#initial = []
-      return encodeLine('ADDED', encoder.object(entry, entry.revision))
+      return encoder.framing.event('ADDED', encoder.object(entry, entry.revision))
     }
     if (this.#initialEndDue && initialEndRevision !== undefined) {
       this.#initialEndDue = false
-      return encodeBookmark(bookmarkOf, initialEndRevision, true)
+      return encoder.framing.bookmark(bookmarkOf, initialEndRevision, true)
     }
     for (;;) {
       const old = this.#backlog[this.#backlogAt]
@@ -154,11 +154,11 @@ export class Watcher implements Follower, BodyStream {
     }
     if (!this.#bookmarkDue) return undefined
     this.#bookmarkDue = false
-    return encodeBookmark(bookmarkOf, cache.revision(), false)
+    return encoder.framing.bookmark(bookmarkOf, cache.revision(), false)
   }
 
   #fail(status: Parameters<typeof statusObject>[0]): void {
-    if (!this.#ended) this.#sink?.write(encodeError(statusObject(status)))
+    if (!this.#ended) this.#sink?.write(this.#options.encoder.framing.error(statusObject(status)))
     this.#end()
   }
 

@@ -1,0 +1,16 @@
+/** Answers in protobuf for clients that would rather have it. */
+import { isBodyStream, type ApiResponse } from '#api/client/transport.ts'
+import type { KubeObject } from '#api/types/index.ts'
+import { encodeProtobuf, PROTOBUF_TYPE, protobufModelOf } from '../protobuf/index.ts'
+import { prefersProtobuf } from './negotiate.ts'
+import { JSON_TYPE } from './response.ts'
+
+/** A JSON answer of one object (a refusal's Status as well) in protobuf, where the client wants it and the kind has that form. */
+export function protobufResponse(response: ApiResponse, accept: string | undefined): ApiResponse {
+  if (accept === undefined || response.headers['content-type'] !== JSON_TYPE || isBodyStream(response.body) || !prefersProtobuf(accept)) return response
+  const bytes = Buffer.isBuffer(response.body) ? response.body : Buffer.concat(response.body)
+  const object = JSON.parse(bytes.toString()) as KubeObject
+  const model = protobufModelOf(object)
+  if (model === undefined) return response
+  return { ...response, headers: { ...response.headers, 'content-type': PROTOBUF_TYPE }, body: encodeProtobuf(object, model) }
+}

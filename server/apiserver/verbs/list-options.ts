@@ -1,0 +1,67 @@
+/** ListOptions from the query, checked as upstream checks them, and what lists and watches share. */
+import { forbidden as forbiddenField, invalid as invalidField, notSupported, type FieldError } from '../field-error.ts'
+import { badRequest, futureRevision, invalid } from '../http/status.ts'
+import type { Call } from './call.ts'
+import { decodeContinue, INCONSISTENT, type ContinueToken } from './continue-token.ts'
+
+/** How long a list waits for a revision it was promised; upstream's blockTimeout. */
+const FRESH_WAIT_MS = 3_000
+
+export interface ListOptions {
+  limit: number
+  token: ContinueToken | undefined
+  /** Undefined: the newest. */
+  revision: number | undefined
+  match: 'newest' | 'not-older' | 'exact'
+}
+
+/** A watch path with a name (`/watch/pods/x`) is a field selector. */
+export function fieldSelectorOf(call: Call): string {
+  const text = call.query.text('fieldSelector')
+  return call.info.name === '' ? text : [`metadata.name=${call.info.name}`, ...(text === '' ? [] : [text])].join(',')
+}
+
+export function parseListOptions(call: Call): ListOptions {
+  const { query } = call
+  const errors: FieldError[] = []
+  const text = query.text('resourceVersion')
+  const match = query.text('resourceVersionMatch')
+  const next = query.text('continue')
+  const limit = query.integer('limit') ?? 0
+  if (query.has('sendInitialEvents')) errors.push(forbiddenField('sendInitialEvents', 'sendInitialEvents is forbidden for list'))
+  if (match !== '') {
+    if (text === '') errors.push(forbiddenField('resourceVersionMatch', 'resourceVersionMatch is forbidden unless resourceVersion is provided'))
+    if (next !== '') errors.push(forbiddenField('resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided'))
+    if (match !== 'Exact' && match !== 'NotOlderThan') errors.push(notSupported('resourceVersionMatch', match, ['Exact', 'NotOlderThan', '']))
+    if (match === 'Exact' && text === '0') errors.push(forbiddenField('resourceVersionMatch', 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'))
+  }
+  if (limit < 0) errors.push(invalidField('limit', limit, 'must be greater than or equal to 0'))
+  if (errors.length > 0) throw invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', errors)
+  const revision = parseRevision(text)
+  if (next !== '') {
+    if (text !== '' && text !== '0') throw badRequest('specifying resource version is not allowed when using continue')
+    const token = decodeContinue(next)
+    return { limit, token, revision: token.revision === INCONSISTENT ? undefined : token.revision, match: token.revision === INCONSISTENT ? 'newest' : 'exact' }
+  }
+  if (revision === undefined) return { limit, token: undefined, revision, match: 'newest' }
+  // Upstream: a limit with a plain resourceVersion asks for exactly that state, so that pages fit together.
+  const exact = match === 'Exact' || (match === '' && limit > 0 && revision > 0)
+  return { limit: revision === 0 ? 0 : limit, token: undefined, revision, match: exact ? 'exact' : 'not-older' }
+}
+
+/** Undefined for ''. Throws a 400 for what is not a number. */
+export function parseRevision(text: string): number | undefined {
+  if (text === '') return undefined
+  if (!/^\d{1,16}$/.test(text)) throw badRequest(`resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`)
+  return Number(text)
+}
+
+/** Throws 504 when the revision does not come. */
+export async function waitForRevision(call: Call, revision: number): Promise<void> {
+  const { store, clock } = call.parts
+  const until = clock.monotonicMs() + FRESH_WAIT_MS
+  while (store.revision() < revision) {
+    if (clock.monotonicMs() >= until) throw futureRevision(revision, store.revision())
+    await clock.sleep(100, call.signal)
+  }
+}

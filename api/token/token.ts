@@ -20,8 +20,9 @@ export const TOKEN_CHARS_MAX = 1024
 
 const HASH_CHARS = 64
 
-export function formatToken(token: { caHash: string; user: TokenUser; secret: string }): string {
-  return `S10${token.caHash}::${token.user}:${token.secret}`
+/** Bootstrap tokens have no user: `S10<hash>::abcdef.0123456789abcdef`. */
+export function formatToken(token: { caHash: string; user: TokenUser | undefined; secret: string }): string {
+  return `S10${token.caHash}::${token.user === undefined ? '' : `${token.user}:`}${token.secret}`
 }
 
 /** What goes into `Authorization: Bearer`: never the hash, which is of no use to the server. */

@@ -3,13 +3,15 @@ import { runAgent } from '#agent/agent.ts'
 import { UsageError } from '#base/errors.ts'
 import { readYamlMapping } from './config-file.ts'
 import { clock, failLoudly, loadPty, logFor, notifyReady, random, selfCommand, stopSignal } from './environment.ts'
-import { helpText, parseFlags } from './flags.ts'
+import { parseFlags } from './flags.ts'
 import { agentConfig, text } from './node-config.ts'
+import { assertFitForPods } from './preflight.ts'
 import { AGENT_FLAGS } from './verb-flags.ts'
+import { asksForHelp, helpOf } from './verbs.ts'
 
 export async function run(argv: readonly string[]): Promise<number> {
-  if (argv.includes('--help') || argv.includes('-h')) {
-    process.stdout.write(helpText('agent', 'run pods on this machine for a cluster', AGENT_FLAGS))
+  if (asksForHelp(argv)) {
+    process.stdout.write(helpOf('agent'))
     return 0
   }
   const { values, positionals } = parseFlags('agent', AGENT_FLAGS, { argv, env: process.env, readConfig: (path, isDefault) => readYamlMapping(path, { optional: isDefault, what: 'the config file' }) })
@@ -17,6 +19,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const server = text(values, 'server')
   if (server === undefined) throw new UsageError('--server is needed: skiff agent --server https://HOST:6443 --token TOKEN')
   const config = agentConfig(values, [server.replace(/\/$/, '')], text(values, 'token'))
+  assertFitForPods(config.ociRuntime)
   const log = logFor(values)
   failLoudly(log)
   const signal = stopSignal(log)

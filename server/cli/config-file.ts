@@ -25,3 +25,11 @@ export function readYamlMapping(path: string, options: { optional: boolean; what
   if (typeof value !== 'object' || Array.isArray(value)) throw new UsageError(`${options.what} ${path} must be a mapping of names to values`)
   return value as Record<string, unknown>
 }
+
+/** For verbs that understand only some of what `skiff server` reads from the same file: the rest is not theirs to refuse. */
+export function readOwnFlags(flags: readonly { name: string }[]): (path: string, isDefault: boolean) => Record<string, unknown> {
+  return (path, isDefault) => {
+    const all = readYamlMapping(path, { optional: isDefault, what: 'the config file' })
+    return Object.fromEntries(Object.entries(all).filter(([name]) => flags.some((f) => f.name === name)))
+  }
+}

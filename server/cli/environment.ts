@@ -13,7 +13,7 @@ export const random = systemRandom
 
 export function logFor(values: FlagValues): Log {
   const format = values['log-format'] ?? (process.stderr.isTTY ? 'text' : 'json')
-  return createLog({ format: format === 'text' ? 'text' : 'json', level: values['log-level'] as LogLevel, nowMs: clock.nowMs, write: (line) => void process.stderr.write(`${line}\n`) })
+  return createLog({ format: format === 'text' ? 'text' : 'json', level: values['log-level'] as LogLevel, nowMs: () => clock.nowMs(), write: (line) => void process.stderr.write(`${line}\n`) })
 }
 
 /** Aborted by the first SIGTERM or SIGINT; the second ends the process at once. */

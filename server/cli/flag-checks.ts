@@ -24,3 +24,14 @@ export const octalMode = (v: string): string | undefined => (/^0?[0-7]{3}$/.test
 export const label = (v: string): string | undefined => (/^[^=]+=[^=]*$/.test(v) ? undefined : `${JSON.stringify(v)} is not key=value`)
 
 export const taint = (v: string): string | undefined => (/^[^=:]+(=[^=:]*)?:(NoSchedule|PreferNoSchedule|NoExecute)$/.test(v) ? undefined : `${JSON.stringify(v)} is not key=value:Effect with Effect NoSchedule, PreferNoSchedule or NoExecute`)
+
+const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 }
+
+/** `90s`, `30m`, `24h`, `7d`, `1h30m`, `0`; undefined when it is none of that. */
+export function durationSeconds(v: string): number | undefined {
+  if (v === '0') return 0
+  if (!/^(\d{1,9}[smhd])+$/.test(v)) return undefined
+  return [...v.matchAll(/(\d+)([smhd])/g)].reduce((sum, [, n, unit]) => sum + Number(n) * (UNIT_SECONDS[unit ?? ''] ?? 0), 0)
+}
+
+export const duration = (v: string): string | undefined => (durationSeconds(v) !== undefined ? undefined : `${JSON.stringify(v)} is not a duration such as 30m, 24h or 7d`)

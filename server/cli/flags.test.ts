@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { UsageError } from '#base/errors.ts'
-import { helpText, parseFlags, type FlagSources } from './flags.ts'
-import { AGENT_FLAGS, SERVER_FLAGS } from './verb-flags.ts'
+import { parseFlags, type FlagSources } from './flags.ts'
+import { SERVER_FLAGS } from './verb-flags.ts'
+import { helpOf, VERB_SPECS, type VerbName } from './verbs.ts'
 
 const parse = (argv: string[], rest: Partial<FlagSources> = {}) => parseFlags('server', SERVER_FLAGS, { argv, env: {}, readConfig: () => ({}), ...rest }).values
 const refusal = (argv: string[], rest: Partial<FlagSources> = {}): string => {
@@ -41,6 +42,6 @@ describe('the server\'s command line', () => {
     assert.match(refusal([], { readConfig: () => ({ 'data-dir': { a: 1 } }) }), /--data-dir: expected a single value/)
   })
   it('describes every flag in --help', () => {
-    for (const flags of [SERVER_FLAGS, AGENT_FLAGS]) for (const flag of flags) assert.match(helpText('x', 'y', flags), new RegExp(`--${flag.name}\\b.* ${flag.help.slice(0, 8).replace(/[()|]/g, '.')}`))
+    for (const [verb, { flags }] of Object.entries(VERB_SPECS)) for (const flag of flags) assert.match(helpOf(verb as VerbName), new RegExp(`--${flag.name}\\b.* ${flag.help.slice(0, 8).replace(/[()|$]/g, '.')}`))
   })
 })

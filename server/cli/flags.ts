@@ -111,10 +111,3 @@ function editDistance(a: string, b: string): number {
   }
   return row[b.length] ?? 0
 }
-
-export function helpText(verb: string, summary: string, flags: readonly Flag[]): string {
-  const left = flags.map((f) => `  --${f.name}${f.kind === 'boolean' ? '' : ` ${f.value ?? f.kind.toUpperCase()}`}`)
-  const width = Math.max(...left.map((l) => l.length)) + 2
-  const lines = flags.map((f, i) => `${(left[i] ?? '').padEnd(width)}${f.help}${f.default === undefined || f.default === '' || f.default === false ? '' : ` (default ${String(f.default)})`}`)
-  return `skiff ${verb}: ${summary}\n\nUsage: skiff ${verb} [flags]\n\nFlags:\n${lines.join('\n')}\n`
-}

@@ -11,6 +11,7 @@ import { clock, failLoudly, loadPty, logFor, notifyReady, random, selfCommand, s
 import { parseFlags, type FlagValues } from './flags.ts'
 import { defaultNodeIp, firstServiceIp, hostName } from './host.ts'
 import { agentConfig, list, text } from './node-config.ts'
+import { assertFitForPods } from './preflight.ts'
 import { SERVER_FLAGS } from './verb-flags.ts'
 import { asksForHelp, helpOf } from './verbs.ts'
 
@@ -28,6 +29,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const withAgent = values['disable-agent'] !== true
   // Looked at before anything is started, so that a mistake costs nothing.
   const node = withAgent ? agentConfig(values, [`https://127.0.0.1:${config.port}`], undefined) : undefined
+  if (node) assertFitForPods(node.ociRuntime)
   const log = logFor(values)
   failLoudly(log)
   const signal = stopSignal(log)

@@ -1,5 +1,5 @@
-/** The flags of `skiff server` and `skiff agent`: users, scripts and tests rely on these names and defaults. */
-import { cidr, ip, label, nodeName, octalMode, oneOf, port, taint, url } from './flag-checks.ts'
+/** The flags of every verb: users, scripts and tests rely on these names and defaults. */
+import { cidr, duration, ip, label, nodeName, octalMode, oneOf, port, taint, url } from './flag-checks.ts'
 import type { Flag } from './flags.ts'
 
 const COMMON: readonly Flag[] = [
@@ -49,3 +49,27 @@ export const AGENT_FLAGS: readonly Flag[] = [
   { name: 'server', kind: 'string', value: 'URL', help: 'server to join', check: url },
   ...NODE,
 ]
+
+const KUBECONFIG: Flag = { name: 'kubeconfig', kind: 'string', value: 'PATH', help: 'kubeconfig of an admin (default: $KUBECONFIG, then what the server wrote)' }
+
+export const TOKEN_FLAGS: readonly Flag[] = [
+  { name: 'ttl', kind: 'string', value: 'DURATION', default: '24h', help: 'create: how long it works, e.g. 30m, 24h, 7d; 0 for ever', check: duration },
+  { name: 'description', kind: 'string', value: 'TEXT', help: 'create: what it is for' },
+  { name: 'json', kind: 'boolean', default: false, help: 'list: print JSON' },
+  KUBECONFIG,
+]
+
+/** Flags of the server and the agent that other verbs have to know, too. */
+const named = (...names: string[]) => names.map((name) => [...SERVER_FLAGS, ...AGENT_FLAGS].find((f) => f.name === name)).filter((f) => f !== undefined)
+
+export const CHECK_FLAGS: readonly Flag[] = [
+  ...named('config', 'data-dir', 'oci-runtime'),
+  { name: 'json', kind: 'boolean', default: false, help: 'print JSON' },
+]
+
+export const UNINSTALL_FLAGS: readonly Flag[] = [
+  { name: 'yes', kind: 'boolean', default: false, help: 'really do it; without it, only what would be removed is told' },
+  ...named('config', 'data-dir', 'state-dir', 'cgroup-root', 'write-kubeconfig'),
+]
+
+export const VERSION_FLAGS: readonly Flag[] = [{ name: 'json', kind: 'boolean', default: false, help: 'print JSON' }]

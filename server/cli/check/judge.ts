@@ -1,0 +1,117 @@
+/** Facts about a machine to findings: what is there, what would be better, what must be mended. Pure. */
+import type { Finding, MachineView } from './view.ts'
+
+/** Debian's names. */
+const PACKAGES: Readonly<Record<string, string>> = {
+  runc: 'runc', crun: 'crun', conmon: 'conmon', nft: 'nftables', ip: 'iproute2', nsenter: 'util-linux', unshare: 'util-linux', mount: 'mount', umount: 'mount', modprobe: 'kmod',
+}
+const MEMORY_MEND = 'add "cgroup_enable=memory cgroup_memory=1" to the kernel command line (Raspberry Pi: /boot/firmware/cmdline.txt, on its one line) and reboot'
+/** Nothing signed today is valid before this: a board without a battery starts in 1970. */
+const CLOCK_MS_MIN = Date.parse('2025-01-01T00:00:00Z')
+const CLOCK_MS_MAX = Date.parse('2100-01-01T00:00:00Z')
+/** An image or two; and what a server needs to write at all. */
+const FREE_BYTES_GOOD = 2 << 30
+const FREE_BYTES_MIN = 256 << 20
+const FREE_INODES_MIN = 10_000
+const MEMORY_BYTES_GOOD = 400 << 20
+/** Each watched log, secret and container takes some; Debian's own defaults are above. */
+const INOTIFY_INSTANCES_GOOD = 128
+const INOTIFY_WATCHES_GOOD = 8_192
+
+export function requiredPrograms(ociRuntime: 'runc' | 'crun'): string[] {
+  return [ociRuntime, 'conmon', 'nft', 'ip', 'nsenter', 'unshare', 'mount', 'umount']
+}
+
+export function packagesOf(programs: readonly string[]): string[] {
+  return [...new Set(programs.map((p) => PACKAGES[p] ?? p))]
+}
+
+export function judgeMachine(view: MachineView): Finding[] {
+  return [judgeRoot(view), ...judgePrograms(view), ...judgeCgroups(view), ...judgeProbes(view), judgeClock(view), ...judgeDataDir(view), judgeMemory(view), judgeInotify(view)]
+}
+
+export function hasMissing(findings: readonly Finding[]): boolean {
+  return findings.some((f) => f.level === 'missing')
+}
+
+export function findingLine(finding: Finding): string {
+  return `${finding.level.padEnd(8)}${finding.what.padEnd(16)}${finding.says}`
+}
+
+const ok = (what: string, says: string): Finding => ({ level: 'ok', what, says })
+const warn = (what: string, says: string): Finding => ({ level: 'warn', what, says })
+const missing = (what: string, says: string): Finding => ({ level: 'missing', what, says })
+
+function judgeRoot({ isRoot }: MachineView): Finding {
+  return isRoot ? ok('root', 'yes') : missing('root', 'pods need namespaces, mounts and cgroups: run skiff as root')
+}
+
+function judgePrograms({ programs, ociRuntime }: MachineView): Finding[] {
+  const needed = requiredPrograms(ociRuntime).map((name) => {
+    const path = programs[name]
+    return path === undefined ? missing(name, `not installed: apt-get install ${PACKAGES[name] ?? name}`) : ok(name, path)
+  })
+  const modprobe = programs['modprobe'] === undefined ? [warn('modprobe', 'not installed, so kernel modules must be loaded some other way: apt-get install kmod')] : []
+  return [...needed, ...modprobe]
+}
+
+function judgeCgroups({ cgroups }: MachineView): Finding[] {
+  if (!cgroups) return [missing('cgroups', 'not mounted: mount -t cgroup2 none /sys/fs/cgroup (systemd does it at boot)')]
+  const version = `version ${cgroups.version}${cgroups.hybrid ? ', hybrid' : ''}`
+  const has = (name: string) => cgroups.controllers.includes(name)
+  return [
+    ok('cgroups', `${version}: ${[...cgroups.controllers].sort().join(' ')}`),
+    has('memory') ? ok('memory cgroup', 'limits of memory are kept') : missing('memory cgroup', `the kernel has it switched off, so limits of memory cannot be kept: ${MEMORY_MEND}`),
+    ...(has('cpu') ? [] : [missing('cpu cgroup', 'the kernel lacks it (CONFIG_CGROUP_SCHED), so shares and limits of CPU cannot be kept: use a kernel that has it')]),
+    ...(has('pids') ? [] : [warn('pids cgroup', 'the kernel lacks it (CONFIG_CGROUP_PIDS): a fork bomb in one pod reaches all')]),
+  ]
+}
+
+const PROBE_MENDS: Readonly<Record<keyof MachineView['probes'], string>> = {
+  namespaces: 'use a kernel with CONFIG_NAMESPACES (network, mount, pid, ipc, uts), and run as root',
+  overlayfs: 'modprobe overlay, or use a kernel that has it; the data directory must be on ext4, xfs, btrfs or f2fs, not itself on overlayfs or NFS',
+  bridge: 'modprobe bridge, or use a kernel that has it (CONFIG_BRIDGE)',
+  veth: 'modprobe veth, or use a kernel that has it (CONFIG_VETH)',
+  vxlan: 'modprobe vxlan (Ubuntu on Raspberry Pi: apt-get install linux-modules-extra-raspi); without it use --overlay host-gw or none',
+  nftables: 'modprobe nf_tables nft_chain_nat nft_masq nft_fib_ipv4 nft_ct, or use a kernel that has them (CONFIG_NF_TABLES)',
+}
+
+function judgeProbes({ probes, dataDir }: MachineView): Finding[] {
+  const tried = (Object.keys(PROBE_MENDS) as (keyof typeof PROBE_MENDS)[]).filter((name) => name !== 'overlayfs' || dataDir.problem === undefined)
+  return tried.map((name) => {
+    const problem = probes[name]
+    if (problem === undefined) return ok(name, 'tried, works')
+    // Clusters of one node, or on one link, do without it.
+    return (name === 'vxlan' ? warn : missing)(name, `does not work here (${problem}): ${PROBE_MENDS[name]}`)
+  })
+}
+
+function judgeClock({ nowMs, hasBatteryClock }: MachineView): Finding {
+  const says = `${new Date(nowMs).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+  if (nowMs < CLOCK_MS_MIN || nowMs > CLOCK_MS_MAX) return missing('clock', `says ${says}, which cannot be: set it (timedatectl set-ntp true, or date -s), else certificates fail`)
+  return hasBatteryClock ? ok('clock', says) : ok('clock', `${says}; no battery clock, so NTP must set it after each power cut (skiff waits for that)`)
+}
+
+function judgeDataDir({ dataDir }: MachineView): Finding[] {
+  const { path, existing, problem, freeBytes, freeInodes } = dataDir
+  const free = `${formatBytes(freeBytes)} free in ${existing}`
+  const space = freeBytes < FREE_BYTES_MIN || freeInodes < FREE_INODES_MIN
+    ? missing('disk', `${freeInodes < FREE_INODES_MIN ? `${freeInodes} inodes` : formatBytes(freeBytes)} free in ${existing}, too little to run on: make room, or pass --data-dir on another disk`)
+    : freeBytes < FREE_BYTES_GOOD ? warn('disk', `${free}, which holds few images: make room, or pass --data-dir on another disk`) : ok('disk', free)
+  return [problem === undefined ? ok('data directory', `${path} can be written`) : missing('data directory', `${path} cannot be written (${problem}): mend that, or pass another --data-dir`), space]
+}
+
+function judgeMemory({ memoryBytes }: MachineView): Finding {
+  const says = formatBytes(memoryBytes)
+  return memoryBytes >= MEMORY_BYTES_GOOD ? ok('memory', says) : warn('memory', `${says}: enough for skiff agent, little for skiff server with pods`)
+}
+
+function judgeInotify({ inotify: { instances, watches } }: MachineView): Finding {
+  const low = [...(instances < INOTIFY_INSTANCES_GOOD ? [`fs.inotify.max_user_instances=${INOTIFY_INSTANCES_GOOD}`] : []), ...(watches < INOTIFY_WATCHES_GOOD ? [`fs.inotify.max_user_watches=${INOTIFY_WATCHES_GOOD}`] : [])]
+  const says = `${instances} instances, ${watches} watches`
+  return low.length === 0 ? ok('inotify', says) : warn('inotify', `${says}, so programs that watch files may fail: sysctl -w ${low.join(' ')}, and put it into /etc/sysctl.d/`)
+}
+
+function formatBytes(bytes: number): string {
+  return bytes >= 1 << 30 ? `${(bytes / (1 << 30)).toFixed(1)} GiB` : `${Math.floor(bytes / (1 << 20))} MiB`
+}

@@ -1,0 +1,23 @@
+/** What `skiff check` looked at: plain facts, so that judging them is pure. */
+export interface MachineView {
+  isRoot: boolean
+  ociRuntime: 'runc' | 'crun'
+  /** Path of each program that was looked for; undefined when it is not there. */
+  programs: Readonly<Record<string, string | undefined>>
+  /** `undefined`: no cgroup file system is mounted. */
+  cgroups: { version: 1 | 2; hybrid: boolean; controllers: readonly string[] } | undefined
+  /** Tried for real; the text is what went wrong, undefined: it works. */
+  probes: Readonly<Record<'namespaces' | 'overlayfs' | 'bridge' | 'veth' | 'vxlan' | 'nftables', string | undefined>>
+  nowMs: number
+  hasBatteryClock: boolean
+  dataDir: { path: string; /** The nearest directory that exists. */ existing: string; problem: string | undefined; freeBytes: number; freeInodes: number }
+  memoryBytes: number
+  inotify: { instances: number; watches: number }
+}
+
+export interface Finding {
+  level: 'ok' | 'warn' | 'missing'
+  what: string
+  /** What was found, and for the other levels the mend. */
+  says: string
+}

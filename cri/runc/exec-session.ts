@@ -30,6 +30,9 @@ export interface ExecParts {
 
 const OUTPUT_BYTES_MAX = 1 << 20
 const HOLD_MS = 3
+const PID_FILE_MS_MAX = 5000
+const COLUMNS = 80
+const ROWS = 24
 
 interface Prepared { argv: string[]; pidFile: string; release: () => Promise<void> }
 
@@ -45,8 +48,7 @@ export async function execSync(parts: ExecParts, request: Pick<ExecRequest, 'con
       let timedOut = false
       const cancel = timeoutSeconds > 0 ? parts.clock.after(timeoutSeconds * 1000, () => {
         timedOut = true
-        killGroup(prepared.pidFile)
-        child.kill('SIGKILL')
+        endCommand(parts.clock, prepared.pidFile, () => child.exitCode !== null, () => child.kill('SIGKILL'))
       }) : () => {}
       child.stdout.on('data', (chunk: Buffer) => stdout.add(chunk))
       child.stderr.on('data', (chunk: Buffer) => stderr.add(chunk))
@@ -111,8 +113,7 @@ function pipeSession(parts: ExecParts, request: ExecRequest, prepared: Prepared)
   return {
     stdin: child.stdin ?? undefined, stdout: child.stdout ?? Readable.from([]), stderr, resize: () => {}, done,
     close() {
-      killGroup(prepared.pidFile)
-      child.kill('SIGKILL')
+      endCommand(parts.clock, prepared.pidFile, () => child.exitCode !== null, () => child.kill('SIGKILL'))
     },
   }
 }
@@ -120,10 +121,11 @@ function pipeSession(parts: ExecParts, request: ExecRequest, prepared: Prepared)
 function terminalSession(parts: ExecParts, request: ExecRequest, prepared: Prepared): IoSession {
   if (!parts.loadPty) throw new CodedError('CRI_FAILED', 'exec with a terminal needs a pty library and none was given to the runtime')
   const [program = '', ...args] = prepared.argv
-  const pty = parts.loadPty()(program, args, { name: 'xterm', cols: 80, rows: 24, cwd: '/', env: { PATH: SEARCH_PATH, TERM: 'xterm' }, encoding: null })
+  const pty = parts.loadPty()(program, args, { name: 'xterm', cols: COLUMNS, rows: ROWS, cwd: '/', env: { PATH: SEARCH_PATH, TERM: 'xterm' }, encoding: null })
   const stdout = new Readable({ read: () => pty.resume(), highWaterMark: 64 * 1024 })
   let failure = ''
   let started = false
+  let ended = false
   pty.onData((data) => {
     const chunk = typeof data === 'string' ? Buffer.from(data) : data
     started ||= existsSync(prepared.pidFile)
@@ -133,6 +135,7 @@ function terminalSession(parts: ExecParts, request: ExecRequest, prepared: Prepa
   })
   const done = releasedAfter(prepared, new Promise<number>((resolve, reject) => {
     pty.onExit(({ exitCode, signal }) => {
+      ended = true
       stdout.push(null)
       if (existsSync(prepared.pidFile)) resolve(signal ? 128 + signal : exitCode)
       else reject(startFailure(parts, failure))
@@ -151,8 +154,7 @@ function terminalSession(parts: ExecParts, request: ExecRequest, prepared: Prepa
       if (width > 0 && height > 0) pty.resize(width, height)
     },
     close() {
-      killGroup(prepared.pidFile)
-      pty.kill('SIGKILL')
+      endCommand(parts.clock, prepared.pidFile, () => ended, () => pty.kill('SIGKILL'))
     },
   }
 }
@@ -169,7 +171,9 @@ async function prepare(parts: ExecParts, request: ExecRequest): Promise<Prepared
   if (request.cmd.length === 0) throw new CodedError('CRI_INVALID', 'failed to exec in container: no command specified')
   const spec = JSON.parse(await readFile(parts.configPath, 'utf8')) as OciSpec
   const process: OciProcess = { ...spec.process, args: request.cmd, terminal: request.tty }
-  // A terminal's TERM only where the container itself has none.
+  // Until the first resize: a size of 0 by 0 confuses programs.
+  if (request.tty) process.consoleSize = { width: COLUMNS, height: ROWS }
+  // TERM only where the container itself has none.
   if (request.tty && !process.env.some((entry) => entry.startsWith('TERM='))) process.env = [...process.env, 'TERM=xterm']
   await mkdir(parts.directory, { recursive: true, mode: 0o700 })
   const specFile = join(parts.directory, `${parts.execId}.json`)
@@ -189,20 +193,39 @@ function startFailure(parts: ExecParts, words: string): CodedError {
   return new CodedError('CRI_FAILED', `failed to exec in container: failed to start exec "${parts.execId}": OCI runtime exec failed: ${cleanWords(words)}: unknown`)
 }
 
-/** The command leads a session and process group of its own. */
-function killGroup(pidFile: string): void {
+/**
+ * Kills the command, then the runc that waits for it. runc writes the pid a moment after the command runs: killed before
+ * that, it would leave behind a command that nobody knows.
+ */
+function endCommand(clock: Clock, pidFile: string, hasEnded: () => boolean, killRunc: () => void): void {
+  const giveUpMs = clock.monotonicMs() + PID_FILE_MS_MAX
+  const attempt = () => {
+    if (hasEnded()) return
+    if (!killGroup(pidFile) && clock.monotonicMs() < giveUpMs) {
+      clock.after(HOLD_MS, attempt)
+      return
+    }
+    killRunc()
+  }
+  attempt()
+}
+
+/** The command leads a session and process group of its own. False while its pid is not known. */
+function killGroup(pidFile: string): boolean {
   let pid: number
   try {
     pid = Number(readFileSync(pidFile, 'utf8'))
   } catch (error) {
-    if (hasCode(error, 'ENOENT')) return
+    if (hasCode(error, 'ENOENT')) return false
     throw error
   }
-  for (const target of pid > 1 ? [-pid, pid] : []) {
+  if (pid <= 1) return false
+  for (const target of [-pid, pid]) {
     try {
       process.kill(target, 'SIGKILL')
     } catch (error) {
       if (!hasCode(error, 'ESRCH')) throw error
     }
   }
+  return true
 }

@@ -12,6 +12,7 @@ import type { ContainerUser } from './user-lookup.ts'
 export interface OciMount { destination: string; type: string; source: string; options: string[] }
 export interface OciProcess {
   terminal: boolean
+  consoleSize?: { width: number; height: number }
   user: { uid: number; gid: number; additionalGids: number[] }
   args: string[]
   env: string[]

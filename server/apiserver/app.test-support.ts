@@ -41,6 +41,9 @@ export const ROWS: readonly KindRow[] = [
 
 /** An answer's JSON, looked into freely by tests. */
 export type Loose = { [key: string]: Loose } & { toString(): string }
+/** A list in an answer; empty when there is none. */
+export const items = <T = Loose>(list: unknown): T[] => (Array.isArray(list) ? (list as T[]) : [])
+
 export interface Answer { status: number; headers: Record<string, string>; json: Loose; text: string }
 
 export interface Harness {
@@ -49,8 +52,8 @@ export interface Harness {
   clock: FakeClock
   logged: string[]
   /** As the admin. `body` is sent as JSON unless it is a Buffer. */
-  call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
-  watch(path: string, headers?: Record<string, string>): Promise<TestWatch>
+  call: (method: string, path: string, body?: unknown, headers?: Record<string, string>) => Promise<Answer>
+  watch: (path: string, headers?: Record<string, string>) => Promise<TestWatch>
 }
 
 /** What a watch sent so far, and a sink that can be made slow. */

@@ -10,7 +10,7 @@ import { admit } from '../verbs/admit.ts'
 import { readBody } from '../verbs/body.ts'
 import { cacheOf, namesOf, type Call } from '../verbs/call.ts'
 import { changeObject } from '../verbs/change.ts'
-import { deleteObject } from '../verbs/delete-object.ts'
+import { deleteObject, graceOf } from '../verbs/delete-object.ts'
 import type { DeletionOptions } from '../verbs/deletion.ts'
 import { parseWriteOptions, type WriteOptions } from '../verbs/options.ts'
 import { readHeld, type Full } from '../verbs/stored.ts'
@@ -42,7 +42,7 @@ function deletionOf(body: Eviction, options: WriteOptions): DeletionOptions {
   const { gracePeriodSeconds, preconditions, propagationPolicy, dryRun } = body.deleteOptions ?? {}
   return {
     dryRun: options.dryRun || (dryRun ?? []).includes('All'),
-    graceSeconds: gracePeriodSeconds === undefined ? undefined : Math.max(0, gracePeriodSeconds),
+    graceSeconds: graceOf(gracePeriodSeconds),
     policy: propagationPolicy as DeletionOptions['policy'],
     preconditions: { ...(preconditions?.uid !== undefined && { uid: preconditions.uid }), ...(preconditions?.resourceVersion !== undefined && { resourceVersion: preconditions.resourceVersion }) },
   }

@@ -14,7 +14,7 @@ export interface Admission {
 }
 
 export async function admit(call: Call, phase: 'mutate' | 'validate', admission: Admission): Promise<void> {
-  const api: AdmissionApi = { client: call.parts.client, warn: call.warn }
+  const api: AdmissionApi = { client: call.parts.client, warn: (text) => call.warn(text) }
   const request: AdmissionRequest = {
     ...admission, ref: call.row.ref, subresource: call.info.subresource, namespace: call.info.namespace, user: call.user,
   }

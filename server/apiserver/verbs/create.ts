@@ -25,7 +25,7 @@ export async function create(call: Call): Promise<ApiResponse> {
 
 /** Also the second half of an apply or update that finds nothing there. `object` is taken over. */
 export async function insert(call: Call, object: Full, options: WriteOptions, how: 'Update' | 'Apply'): Promise<ApiResponse> {
-  const { row, parts, info } = call
+  const { row, info } = call
   const meta = object.metadata
   if (meta.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created')
   const generates = !meta.name && !!meta.generateName

@@ -7,7 +7,8 @@ import { spliceItem } from '../storage/bytes.ts'
 import { parseSelection } from '../watch/selection.ts'
 import type { Call } from './call.ts'
 import { deleteObject, parseDeleteOptions } from './delete-object.ts'
-import { fieldSelectorOf, gather } from './list.ts'
+import { gather } from './list.ts'
+import { fieldSelectorOf } from './list-options.ts'
 import { joinEntries } from './list-bytes.ts'
 
 /** Deletions in flight at a time: their store writes share syncs. */

@@ -49,11 +49,14 @@ export function parseDeleteOptions(call: Call): DeletionOptions {
   if (errors.length > 0) throw invalid({ group: 'meta.k8s.io', kind: 'DeleteOptions' }, '', errors)
   return {
     dryRun: dryRuns.length > 0,
-    graceSeconds: body.gracePeriodSeconds === undefined ? undefined : Math.max(body.gracePeriodSeconds, 0),
+    graceSeconds: graceOf(body.gracePeriodSeconds),
     policy: (policy as DeletionOptions['policy']) ?? (body.orphanDependents === undefined ? undefined : body.orphanDependents ? 'Orphan' : 'Background'),
     preconditions: body.preconditions ?? {},
   }
 }
+
+/** Upstream: below zero means one second. */
+export const graceOf = (seconds: number | undefined): number | undefined => (seconds !== undefined && seconds < 0 ? 1 : seconds)
 
 export interface Deleted { object: Full; value: Buffer; revision: number; /** It is gone, not merely going. */ gone: boolean }
 

@@ -41,5 +41,5 @@ export function parseWriteOptions(call: Call, kind: string): WriteOptions {
 /** The User-Agent up to its first slash, printable characters only: upstream's default manager. */
 export function managerOf(userAgent: string): string {
   const [name = ''] = userAgent.split('/', 1)
-  return [...name.replace(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu, '')].join('').slice(0, MANAGER_BYTES_MAX) || 'unknown'
+  return name.replace(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu, '').slice(0, MANAGER_BYTES_MAX) || 'unknown'
 }

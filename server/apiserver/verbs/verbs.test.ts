@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { CM, configMap, harness, PODS, ROWS, type Harness } from '../app.test-support.ts'
+import { CM, configMap, harness, items, PODS, ROWS, type Harness } from '../app.test-support.ts'
 
 const pod = (name: string, over: Record<string, unknown> = {}): Record<string, unknown> => ({ apiVersion: 'v1', kind: 'Pod', metadata: { name, labels: { app: name } }, spec: { containers: [{ name: 'c', image: 'i' }] }, ...over })
 const onNode = { spec: { nodeName: 'n1', containers: [{ name: 'c', image: 'i' }] } }
@@ -125,7 +125,7 @@ describe('writing objects', () => {
     const merge = await call('PATCH', `${PODS}/p`, { metadata: { labels: { x: null } } }, { 'content-type': 'application/merge-patch+json' })
     assert.deepEqual(merge.json['metadata']?.['labels'], { app: 'p' })
     const strategic = await call('PATCH', `${PODS}/p`, { spec: { containers: [{ name: 'd', image: 'j' }] } }, { 'content-type': 'application/strategic-merge-patch+json' })
-    assert.equal((strategic.json['spec']?.['containers'] as unknown as unknown[]).length, 2)
+    assert.equal(items(strategic.json['spec']?.['containers']).length, 2)
     const bad = await call('PATCH', `${PODS}/p`, [{ op: 'replace', path: '/metadata/labels/none', value: 'y' }], { 'content-type': 'application/json-patch+json' })
     assert.equal(bad.status, 422)
     const typed = await call('PATCH', `${PODS}/p`, {}, { 'content-type': 'application/json' })
@@ -172,7 +172,7 @@ describe('writing objects', () => {
 
   test('managedFields name the manager given, or else the user agent up to its slash', async () => {
     const { call } = harness()
-    const managers = (a: Awaited<ReturnType<Harness['call']>>) => (a.json['metadata']?.['managedFields'] as unknown as { manager: string; operation: string }[]).map((f) => `${f.manager} ${f.operation}`)
+    const managers = (a: Awaited<ReturnType<Harness['call']>>) => items<{ manager: string; operation: string }>(a.json['metadata']?.['managedFields']).map((f) => `${f.manager} ${f.operation}`)
     assert.deepEqual(managers(await call('POST', CM, configMap('a'), { 'user-agent': 'helm/3 (linux)' })), ['helm Update'])
     const changed = await call('PATCH', `${CM}/a?fieldManager=me`, { data: { z: '1' } }, { 'content-type': 'application/merge-patch+json' })
     assert.deepEqual(managers(changed), ['helm Update', 'me Update'])
@@ -260,7 +260,7 @@ describe('subresources', () => {
     const bind = (node: string) => call('POST', `${PODS}/p/binding`, { apiVersion: 'v1', kind: 'Binding', metadata: { name: 'p' }, target: { kind: 'Node', name: node } })
     assert.equal((await bind('n1')).status, 201)
     const bound = (await call('GET', `${PODS}/p`)).json
-    assert.deepEqual([bound['spec']?.['nodeName'], (bound['status']?.['conditions'] as unknown as { type: string; status: string }[]).map((c) => `${c.type}=${c.status}`)], ['n1', ['PodScheduled=True']])
+    assert.deepEqual([bound['spec']?.['nodeName'], items<{ type: string; status: string }>(bound['status']?.['conditions']).map((c) => `${c.type}=${c.status}`)], ['n1', ['PodScheduled=True']])
     const again = await bind('n2')
     assert.deepEqual([again.status, again.json['message']], [409, 'Operation cannot be fulfilled on pods/binding "p": pod p is already assigned to node "n1"'])
   })

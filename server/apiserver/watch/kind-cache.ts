@@ -241,7 +241,8 @@ export class KindCache {
     if (drop === 0) return
     this.#ring.splice(0, drop)
     this.#ringStart += drop
-    for (const follower of [...this.#followers]) if (follower.position < this.#ringStart) follower.onLost()
+    const lost = Array.from(this.#followers).filter((f) => f.position < this.#ringStart)
+    for (const follower of lost) follower.onLost()
   }
 
   #isOver(length: number): boolean { return length > RING_EVENTS_MAX || this.#ringBytes > RING_BYTES_MAX }

@@ -14,7 +14,7 @@ import type { ClusterConfig } from '#api/cluster-config.ts'
 import { writeKubeconfig } from '#api/kubeconfig.ts'
 import { GIT_VERSION, KUBERNETES_MINOR, SKIFF_COMMIT_ID } from '#api/version.ts'
 import type { Clock } from '#base/clock.ts'
-import { asError, hasCode } from '#base/errors.ts'
+import { asError, CodedError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import { createApiServer, type ApiServer } from './apiserver/app.ts'
@@ -85,9 +85,19 @@ const APISERVER_USER = { name: 'system:apiserver', groups: ['system:masters', 's
 
 /** Rejects when it cannot begin: port in use, store locked or damaged, certificates broken. */
 export async function startServer(config: ServerConfig, deps: ServerDeps, signal: AbortSignal): Promise<RunningServer> {
+  // The store first: its lock keeps a second server on the same data directory from touching certificates and tokens.
+  const store = await deps.openStore()
+  try {
+    return await startOnStore(config, deps, store, signal)
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+async function startOnStore(config: ServerConfig, deps: ServerDeps, store: Store, signal: AbortSignal): Promise<RunningServer> {
   const { clock, random, log } = deps
   const pki = await openPkiWhenTimeIsRight({ dataDir: config.dataDir, clock, random, log, names: config.names, clusterDomain: config.cluster.clusterDomain, serviceIp: config.kubernetesServiceIp, token: config.token, agentToken: config.agentToken }, signal)
-  const store = await deps.openStore()
   const stop = new AbortController()
   // The authenticator and the authorizer are asked by the API server and ask it themselves.
   const late: { client?: Client } = {}
@@ -123,17 +133,17 @@ export async function startServer(config: ServerConfig, deps: ServerDeps, signal
   const http: HttpServer = await createHttpServer({ api, tls: tls(), clock, log, protocols: { [TUNNEL_ALPN]: (socket) => hub.accept(socket) } })
   try {
     await http.listen(config.port, config.bindAddress)
+    await kubeconfig()
   } catch (error) {
+    await http.close()
+    hub.close()
     api.close()
-    await store.close()
     throw error
   }
-  const kubeconfig = () => writeKubeconfig(config.kubeconfigPath, { server: `https://127.0.0.1:${config.port}`, ca: pki.authorities.server.certPem, clientCertificate: pki.admin.certPem, clientKey: pki.admin.keyPem }, config.kubeconfigMode)
   pki.onRenewed(() => {
     http.updateTls(tls())
-    kubeconfig().catch((error: unknown) => log.error('the kubeconfig could not be written', { path: config.kubeconfigPath, error: asError(error) }))
+    kubeconfig().catch((error: unknown) => log.error(asError(error).message))
   })
-  await kubeconfig()
 
   const begun = Promise.withResolvers<void>()
   const begin = async () => {
@@ -161,6 +171,15 @@ export async function startServer(config: ServerConfig, deps: ServerDeps, signal
   return {
     pki, api, ready: begun.promise,
     close: () => (state.closing ??= shutDown()),
+  }
+
+  async function kubeconfig(): Promise<void> {
+    const path = config.kubeconfigPath
+    try {
+      await writeKubeconfig(path, { server: `https://127.0.0.1:${config.port}`, ca: pki.authorities.server.certPem, clientCertificate: pki.admin.certPem, clientKey: pki.admin.keyPem }, config.kubeconfigMode)
+    } catch (error) {
+      throw new CodedError('KUBECONFIG_UNWRITABLE', `the kubeconfig ${path} cannot be written (${asError(error).message}): mend that, or pass another path with --write-kubeconfig`, { cause: error })
+    }
   }
 
   async function controllers(): Promise<void> {

@@ -7,7 +7,7 @@ import { applyJsonPatch } from '../patch/json-patch.ts'
 import { applyMergePatch } from '../patch/merge-patch.ts'
 import type { Json, Patched } from '../patch/result.ts'
 import { applyStrategicMergePatch } from '../patch/strategic-merge-patch.ts'
-import { forbidden as forbiddenField } from '../field-error.ts'
+import { forbidden as forbiddenField, invalid as invalidField } from '../field-error.ts'
 import { badRequest, invalid, StatusError, unsupportedMediaType } from '../http/status.ts'
 import { assertAddress, refusedBody } from './body.ts'
 import { applyPatch, applyChange } from './apply.ts'
@@ -93,7 +93,14 @@ function patchOf(type: string, value: Json, body: unknown, model: string): Patch
 function decoded(call: Call, value: Json, model: string, expect: { group: string; version: string; kind: string }, options: WriteOptions): KubeObject {
   // The result shares parts with the old object and the patch; from here on it is changed in place.
   const result = decodeValue(structuredClone(value), { schema: builtinSchema, model, expect, strictness: options.fieldValidation })
-  if (!result.ok) throw refusedBody(result)
+  if (!result.ok) throw result.message.includes('strict decoding error') ? refusedBody(result) : unfitting(call, result.message)
   for (const problem of result.problems) call.warn(problem.message)
   return result.object
 }
+
+/** The patch itself is sound, what it makes is not of the kind: upstream's 422 about `patch`. */
+function unfitting(call: Call, message: string): StatusError {
+  return invalid({ group: '', kind: '' }, '', [invalidField('patch', (call.body ?? Buffer.alloc(0)).toString('utf8', 0, PATCH_SHOWN_BYTES), message)])
+}
+
+const PATCH_SHOWN_BYTES = 1024

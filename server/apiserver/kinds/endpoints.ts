@@ -64,6 +64,7 @@ function endpointsText(endpoints: Endpoints): string {
 
 export const endpointSliceStrategy: KindStrategy<EndpointSlice> = {
   defaults(slice) {
+    for (const endpoint of slice.endpoints ?? []) endpoint.conditions ??= {}
     for (const port of slice.ports ?? []) {
       port.name ??= ''
       port.protocol ||= 'TCP'

@@ -104,6 +104,7 @@ function dropTypeDependent(spec: ServiceSpec, old: ServiceSpec): void {
     if (spec.allocateLoadBalancerNodePorts === old.allocateLoadBalancerNodePorts) delete spec.allocateLoadBalancerNodePorts
     if (spec.loadBalancerClass === old.loadBalancerClass) delete spec.loadBalancerClass
   }
+  if (needsClusterIp(old) && !needsClusterIp(spec) && spec.internalTrafficPolicy === old.internalTrafficPolicy) delete spec.internalTrafficPolicy
   const external = (s: ServiceSpec): boolean => s.type === 'NodePort' || s.type === 'LoadBalancer' || (s.externalIPs ?? []).length > 0
   if (external(old) && !external(spec) && spec.externalTrafficPolicy === old.externalTrafficPolicy) delete spec.externalTrafficPolicy
 }

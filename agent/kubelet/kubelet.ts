@@ -75,6 +75,7 @@ export interface Kubelet extends PodStreams {
 const RESYNC_MS = 300_000
 /** Upstream's containerLogMonitorInterval. */
 const LOG_LOOK_MS = 10_000
+const RECONCILE_RETRY_MS = 2_000
 
 export function createKubelet(options: KubeletOptions): Kubelet {
   const { nodeName, client, informers, runtime, dataDir, config, clock, random, events } = options
@@ -128,8 +129,8 @@ export function createKubelet(options: KubeletOptions): Kubelet {
           stop.reconciled,
           reporter.run(signal),
           runNodeLease(client, nodeName, { clock, log, onReconnect: () => needed().wakeAll() }, signal),
-          every(clock, RESYNC_MS, signal, () => { needed().wakeAll(); return Promise.resolve() }),
-          every(clock, LOG_LOOK_MS, signal, () => rotateAll(options, needed(), log)),
+          every('look at all pods', RESYNC_MS, { clock, log }, signal, () => { needed().wakeAll(); return Promise.resolve() }),
+          every('rotate container logs', LOG_LOOK_MS, { clock, log }, signal, () => rotateAll(options, needed(), log)),
         ])
       } finally {
         stop.off()
@@ -283,7 +284,7 @@ const REFRESH_MS_MIN = 1_000
 interface FollowInput { workers: PodWorkers; pods: ReturnType<Informers['of']>; store: PodStore; runtime: ContainerRuntime; clock: Clock; log: Log; signal: AbortSignal }
 
 /** Feeds the workers from the informer and from the runtime's events, and finds what is left of pods the API no longer has. */
-function followPods({ workers, pods, store, runtime, log, signal }: FollowInput): { off: () => void; reconciled: Promise<void> } {
+function followPods({ workers, pods, store, runtime, clock, log, signal }: FollowInput): { off: () => void; reconciled: Promise<void> } {
   const sandboxOwner = new Map<string, string>()
   const offPods = pods.onChange((before, after) => {
     if (before && before.metadata.uid !== after?.metadata.uid) workers.remove(before.metadata.uid)
@@ -304,6 +305,17 @@ function followPods({ workers, pods, store, runtime, log, signal }: FollowInput)
     if (event.kind === 'sandboxDeleted') sandboxOwner.delete(event.sandboxId)
   })
 
+  const until = async (work: () => Promise<void>): Promise<void> => {
+    for (;;) {
+      try {
+        return await work()
+      } catch (error) {
+        log.warn('cannot compare the runtime with the API, will try again', { error: asError(error) })
+      }
+      if (!(await pause(clock, RECONCILE_RETRY_MS, signal))) return
+    }
+  }
+
   const reconcile = async () => {
     await Promise.race([pods.synced, aborted(signal)])
     if (signal.aborted) return
@@ -322,7 +334,7 @@ function followPods({ workers, pods, store, runtime, log, signal }: FollowInput)
       offPods()
       offRuntime()
     },
-    reconciled: reconcile().catch((error: unknown) => log.error('cannot compare the runtime with the API', { error: asError(error) })),
+    reconciled: until(reconcile),
   }
 }
 
@@ -337,15 +349,24 @@ async function rotateAll({ runtime, config, clock }: KubeletOptions, workers: Po
   }
 }
 
-/** Runs `work` again and again until aborted; its failures are its own to log. */
-async function every(clock: Clock, ms: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
-  while (!signal.aborted) {
+/** Runs `work` again and again until aborted; a failure is logged and the next turn tries again. */
+async function every(what: string, ms: number, { clock, log }: { clock: Clock; log: Log }, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  while (await pause(clock, ms, signal)) {
     try {
-      await clock.sleep(ms, signal)
-    } catch {
-      return // Only the end of the agent cuts the wait short.
+      await work()
+    } catch (error) {
+      log.warn(`cannot ${what}, will try again`, { error: asError(error) })
     }
-    await work()
+  }
+}
+
+/** False: the agent is ending. */
+async function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<boolean> {
+  try {
+    await clock.sleep(ms, signal)
+    return true
+  } catch {
+    return false // Only the end of the agent cuts the wait short.
   }
 }
 

@@ -23,9 +23,10 @@ export interface ObjectSource {
 export interface ObjectStore {
   save(kind: string, namespace: string, name: string, object: KubeObject): Promise<void>
   load(kind: string, namespace: string, name: string): Promise<KubeObject | undefined>
+  remove(kind: string, namespace: string, name: string): Promise<void>
 }
 
-interface Entry { users: Set<string>; informer: Informer<KubeObject>; stop: AbortController; saved: string | undefined }
+interface Entry { ref: ResourceRef; namespace: string; name: string; users: Set<string>; informer: Informer<KubeObject>; stop: AbortController; saved: string | undefined }
 
 export function createObjectSource(client: Client, deps: { clock: Clock; random: Random; log: Log; store?: ObjectStore }): ObjectSource {
   const entries = new Map<string, Entry>()
@@ -37,7 +38,7 @@ export function createObjectSource(client: Client, deps: { clock: Clock; random:
     if (found) return found
     const stop = new AbortController()
     const standalone = createInformer<KubeObject>(client, ref, { namespace, fieldSelector: `metadata.name=${name}` }, deps)
-    const entry: Entry = { users: new Set(), informer: standalone.informer, stop, saved: undefined }
+    const entry: Entry = { ref, namespace, name, users: new Set(), informer: standalone.informer, stop, saved: undefined }
     standalone.informer.onChange((before, after) => {
       if (before?.metadata.resourceVersion === after?.metadata.resourceVersion) return
       if (after) keep(entry, ref, namespace, name, after)
@@ -78,6 +79,7 @@ export function createObjectSource(client: Client, deps: { clock: Clock; random:
         if (!entry.users.delete(uid) || entry.users.size > 0) continue
         entry.stop.abort()
         entries.delete(id)
+        deps.store?.remove(entry.ref.kind, entry.namespace, entry.name).catch((error: unknown) => deps.log.warn('cannot remove the copy of an object', { kind: entry.ref.kind, error }))
       }
     },
     onChange(listener) {

@@ -36,6 +36,17 @@ export async function openPodStore(dir: string, { random, log }: { random: Rando
   }
   const servicesPath = join(dir, 'known-services.json')
   const key = await loadKey(join(dir, 'known-objects.key'), random)
+  /** Writes of one file, one after another: the last wish is what stays. */
+  const turns = new Map<string, Promise<void>>()
+  const inTurn = async (key: string, work: () => Promise<void>): Promise<void> => {
+    const turn = (turns.get(key) ?? Promise.resolve()).catch(() => {}).then(work) // Who asked for the one before heard of its failure.
+    turns.set(key, turn)
+    try {
+      await turn
+    } finally {
+      if (turns.get(key) === turn) turns.delete(key)
+    }
+  }
   const objectPath = (kind: string, namespace: string, name: string) => join(objects, createHash('sha256').update(`${kind}/${namespace}/${name}`).digest('hex').slice(0, 40))
 
   return {
@@ -49,10 +60,8 @@ export async function openPodStore(dir: string, { random, log }: { random: Rando
       }
       return records
     },
-    savePod: (record) => writeDurably(join(pods, `${record.pod.metadata.uid}.json`), Buffer.from(JSON.stringify(record))),
-    async removePod(uid) {
-      await rm(join(pods, `${uid}.json`), { force: true })
-    },
+    savePod: (record) => inTurn(record.pod.metadata.uid, () => writeDurably(join(pods, `${record.pod.metadata.uid}.json`), Buffer.from(JSON.stringify(record)))),
+    removePod: (uid) => inTurn(uid, () => rm(join(pods, `${uid}.json`), { force: true })),
     async loadServices() {
       const data = await maybeRead(servicesPath)
       if (!data) return undefined
@@ -67,14 +76,20 @@ export async function openPodStore(dir: string, { random, log }: { random: Rando
     async saveServices(services) {
       const kept = services.map(({ metadata, spec }) => ({ metadata: { name: metadata?.name, namespace: metadata?.namespace }, spec: { clusterIP: spec?.clusterIP, ports: spec?.ports } }))
       const data = Buffer.from(JSON.stringify(kept.toSorted((a, b) => (`${a.metadata.namespace ?? ''}/${a.metadata.name ?? ''}` < `${b.metadata.namespace ?? ''}/${b.metadata.name ?? ''}` ? -1 : 1))))
-      if ((await maybeRead(servicesPath))?.equals(data)) return
-      await writeDurably(servicesPath, data)
+      await inTurn(servicesPath, async () => {
+        if (!(await maybeRead(servicesPath))?.equals(data)) await writeDurably(servicesPath, data)
+      })
     },
     async save(kind, namespace, name, object) {
       const iv = random.bytes(12)
       const cipher = createCipheriv('aes-256-gcm', key, iv)
       const sealed = Buffer.concat([cipher.update(JSON.stringify(object), 'utf8'), cipher.final()])
-      await writeDurably(objectPath(kind, namespace, name), Buffer.concat([iv, cipher.getAuthTag(), sealed]))
+      const path = objectPath(kind, namespace, name)
+      await inTurn(path, () => writeDurably(path, Buffer.concat([iv, cipher.getAuthTag(), sealed])))
+    },
+    remove(kind, namespace, name) {
+      const path = objectPath(kind, namespace, name)
+      return inTurn(path, () => rm(path, { force: true }))
     },
     async load(kind, namespace, name) {
       const sealed = await maybeRead(objectPath(kind, namespace, name))

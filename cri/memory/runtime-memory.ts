@@ -48,6 +48,8 @@ export interface MemoryControl {
   serve(ref: string, image?: Partial<MemoryImage> & { pullMs?: number }): void
   /** The next `times` calls of `method` fail with `error`. */
   fail(method: MemoryMethod, error?: Error, times?: number): void
+  /** Nothing fails any more. */
+  heal(): void
   /** Calls of `method` take this long. */
   delay(method: MemoryMethod, ms: number): void
   exit(containerId: string, exitCode: number, reason?: string): void
@@ -419,6 +421,7 @@ export function createMemoryRuntime(options: MemoryRuntimeOptions): MemoryRuntim
     },
     serve: (ref, image = {}) => { registry.set(normaliseRef(ref), { ...makeImage(ref, image), pullMs: image.pullMs ?? 0 }) },
     fail: (method, error = new CodedError('CRI_FAILED', `${method} was told to fail`), times = 1) => { failures.set(method, { error, times }) },
+    heal: () => failures.clear(),
     delay: (method, ms) => { if (ms > 0) delays.set(method, ms); else delays.delete(method) },
     exit: (id, exitCode, reason) => exitContainer(containerOf(id), exitCode, reason),
     running: (name) => [...containers.values()].filter((c) => c.status.state === 'running' && (name === undefined || c.status.metadata.name === name)).map(copyContainer),

@@ -47,8 +47,8 @@ export interface EffectDeps {
   hooks: HookRunner
   nodeHostname: string
   machine: { memoryBytes: number }
-  /** Undefined: not known yet. */
-  services(): readonly Service[] | undefined
+  /** Waits a little for the first list. Undefined: not known yet. */
+  services(): Promise<readonly Service[] | undefined>
   field(pod: Stored<Pod>, podIps: readonly string[]): FieldContext
   /** The pod is gone for good: its worker and disk record end. */
   forget(memory: PodMemory): Promise<void>
@@ -109,7 +109,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       if (from.configMapRef?.name) configMaps.set(from.configMapRef.name, await deps.objects.configMap(uid, namespace, from.configMapRef.name))
       if (from.secretRef?.name) secrets.set(from.secretRef.name, await deps.objects.secret(uid, namespace, from.secretRef.name))
     }
-    const services = deps.services()
+    const services = await deps.services()
     if (!services) throw new StartError('CreateContainerConfigError', 'services have not yet been read at least once, cannot construct envvars')
     const result = containerEnv({ pod, container, field: deps.field(pod, podIps), configMap: (n) => configMaps.get(n), secret: (n) => secrets.get(n), services })
     if (!result.ok) throw new StartError('CreateContainerConfigError', result.message)

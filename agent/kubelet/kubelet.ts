@@ -76,6 +76,8 @@ const RESYNC_MS = 300_000
 /** Upstream's containerLogMonitorInterval. */
 const LOG_LOOK_MS = 10_000
 const RECONCILE_RETRY_MS = 2_000
+/** The first list of Services comes within milliseconds of the first pod; a start waits this long for it before it fails. */
+const SERVICES_WAIT_MS = 5_000
 
 export function createKubelet(options: KubeletOptions): Kubelet {
   const { nodeName, client, informers, runtime, dataDir, config, clock, random, events } = options
@@ -106,7 +108,10 @@ export function createKubelet(options: KubeletOptions): Kubelet {
       const store = await openPodStore(dataDir, { random, log })
       const kept = await store.loadServices()
       // The copy serves pods that come from disk themselves; with the server there, its own list is waited for.
-      const knownServices = () => (services.hasSynced() ? services.list() : pods.hasSynced() ? undefined : kept)
+      const knownServices = async () => {
+        if (!services.hasSynced() && (pods.hasSynced() || !kept)) await Promise.race([services.synced, pause(clock, SERVICES_WAIT_MS, signal)])
+        return services.hasSynced() ? services.list() : pods.hasSynced() ? undefined : kept
+      }
       const running = await assemble({ ...options, log }, { paths, store, services: knownServices, allocatable: async () => nodeAllocatable(nodeCapacity({ facts: options.hostFacts, pressure: await pressure(), config }), config) })
       workers = running.workers
       // Before the informer is compared with: what it does not have was deleted while this agent was away.
@@ -114,10 +119,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
       const stop = followPods({ workers: needed(), pods, store, runtime, clock, log, signal })
       const offObjects = running.onObjectChange()
       const keepServices = createKeeper(clock, log, () => store.saveServices(services.list()))
-      const offServices = services.onChange(() => {
-        keepServices.changed()
-        if (services.hasSynced()) running.servicesRead()
-      })
+      const offServices = services.onChange(() => keepServices.changed())
       void services.synced.then(() => {
         if (signal.aborted) return
         keepServices.changed()
@@ -164,7 +166,7 @@ const emptyWorkers: PodWorkers = { upsert: () => {}, remove: () => {}, wake: () 
 interface Assembly {
   paths: ReturnType<typeof podPaths>
   store: PodStore
-  services: () => readonly Service[] | undefined
+  services: () => Promise<readonly Service[] | undefined>
   allocatable: () => Promise<Record<string, string>>
 }
 
@@ -256,6 +258,7 @@ async function assemble(options: KubeletOptions, { paths, store, services, alloc
 
   /** What failed for want of something may succeed now. */
   const retry = (memory: PodMemory) => {
+    memory.wantedChangedMs = clock.nowMs()
     for (const [lane, failure] of memory.failures) if (failure.reason === 'CreateContainerConfigError' || failure.reason === 'FailedMount') memory.failures.delete(lane)
     workers.wake(memory.uid)
   }
@@ -266,10 +269,10 @@ async function assemble(options: KubeletOptions, { paths, store, services, alloc
       const memory = workers.get(uid)
       if (!memory) return
       refresh(memory)
-      if (memory.failures.size > 0) retry(memory)
+      retry(memory)
     }),
     servicesRead() {
-      for (const memory of workers.list()) if ([...memory.failures.values()].some((f) => f.message.startsWith('services have not yet been read'))) retry(memory)
+      for (const memory of workers.list()) retry(memory)
     },
     close() {
       prober.close()
@@ -290,7 +293,6 @@ function followPods({ workers, pods, store, runtime, clock, log, signal }: Follo
     if (before && before.metadata.uid !== after?.metadata.uid) workers.remove(before.metadata.uid)
     if (after) workers.upsert(after as Stored<Pod>)
   })
-  for (const pod of pods.list()) workers.upsert(pod as Stored<Pod>)
 
   const offRuntime = runtime.events((event) => {
     const known = sandboxOwner.get(event.sandboxId)

@@ -17,6 +17,8 @@ export interface PodMemory {
   readonly failures: Map<string, LaneFailure>
   /** Lost: the same actions are decided again. */
   readonly inFlight: Map<string, InFlight & { abort: AbortController; settled: Promise<void> }>
+  /** When something it refers to last changed: what failed and had begun before is tried again at once. */
+  wantedChangedMs: number
   /** How often a lane succeeded of late. */
   readonly laneRuns: Map<string, { count: number; sinceMs: number }>
   /** Lost: an Event may be told once more. */
@@ -36,7 +38,7 @@ export interface PodMemory {
 
 export function createPodMemory(pod: Stored<Pod>, nowMs: number, endingSinceMs?: number): PodMemory {
   return {
-    uid: pod.metadata.uid, pod, removed: false, endingSinceMs, firstSeenMs: nowMs, prepared: false, tornDown: false, failures: new Map(), inFlight: new Map(), laneRuns: new Map(), backOffReported: new Set(),
+    uid: pod.metadata.uid, pod, removed: false, endingSinceMs, firstSeenMs: nowMs, prepared: false, tornDown: false, failures: new Map(), inFlight: new Map(), laneRuns: new Map(), wantedChangedMs: -Infinity, backOffReported: new Set(),
     terminationMessages: new Map(), written: undefined, finished: false, rejected: undefined, cancelRefresh: undefined, refreshing: Promise.resolve(),
   }
 }

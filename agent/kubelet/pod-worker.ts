@@ -52,6 +52,7 @@ export interface PodWorkersDeps {
 const SPIN_RUNS_MAX = 50
 const SPIN_MS = 10_000
 const SPIN_REST_MS = 10_000
+const OVERTAKEN_RETRY_MS = 100
 /** Passes at one time; each is short, it only waits for the runtime's lists. */
 const WORKERS = 4
 
@@ -62,6 +63,7 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
   let stopping: AbortSignal | undefined
 
   const settle = (memory: PodMemory, lane: string, action: PodAction, error: unknown, cancelled: boolean) => {
+    const beganMs = memory.inFlight.get(lane)?.sinceMs ?? 0
     memory.inFlight.delete(lane)
     if (error === undefined) {
       memory.failures.delete(lane)
@@ -69,7 +71,10 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
     } else if (!cancelled && !stopping?.aborted) {
       const reason = error instanceof StartError ? error.reason : hasCode(error, 'VOLUME_FAILED') ? 'FailedMount' : action.kind
       const failure = nextFailure(memory.failures.get(lane), { lane, reason, message: asError(error).message }, { nowMs: clock.nowMs(), random })
-      memory.failures.set(lane, failure)
+      // It failed for want of something that came while it ran, so nobody will say so again.
+      const overtaken = (reason === 'CreateContainerConfigError' || reason === 'FailedMount') && memory.wantedChangedMs >= beganMs
+      memory.failures.set(lane, overtaken ? { ...failure, retryAtMs: failure.atMs + OVERTAKEN_RETRY_MS } : failure)
+      if (overtaken) memory.wantedChangedMs = -Infinity
       // A status refused because the pod is gone, or unsent because the server is away, is part of life.
       const level = lane === 'status' && (isReason(error, 'NotFound', 'Conflict') || failure.count > 1) ? 'debug' : 'warn'
       log[level]('will try again', { pod: nameOf(memory), action: action.kind, lane, failures: failure.count, retryMs: failure.retryAtMs - failure.atMs, error: asError(error) })

@@ -16,6 +16,7 @@ export interface Cache<T extends KubeObject> {
   byIndex(index: string, value: string): Stored<T>[]
   /** Objects already there are indexed at once. A name that is taken keeps its first function. */
   addIndex(name: string, of: IndexFunction<T>): void
+  /** Objects already there are additions, told at once. */
   onChange(listener: Listener<T>): () => void
   put(object: Stored<T>): void
   remove(key: string): void
@@ -49,12 +50,13 @@ export function createCache<T extends KubeObject>(onListenerError: (error: unkno
     if (after) objects.set(key, after)
     else if (!objects.delete(key)) return
     for (const index of indexes.values()) reindex(index, key, before, after)
-    for (const listener of listeners) {
-      try {
-        listener(before, after)
-      } catch (error) {
-        onListenerError(error)
-      }
+    for (const listener of listeners) tell(listener, before, after)
+  }
+  const tell = (listener: Listener<T>, before: Stored<T> | undefined, after: Stored<T> | undefined) => {
+    try {
+      listener(before, after)
+    } catch (error) {
+      onListenerError(error)
     }
   }
   const byIndex = (name: string, value: string): Stored<T>[] => {
@@ -87,6 +89,7 @@ export function createCache<T extends KubeObject>(onListenerError: (error: unkno
     addIndex,
     onChange(listener) {
       listeners.add(listener)
+      for (const object of objects.values()) tell(listener, undefined, object)
       return () => { listeners.delete(listener) }
     },
     put: (object) => set(keyOf(object), object),

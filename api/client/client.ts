@@ -86,7 +86,10 @@ export interface Informer<T extends KubeObject> {
   inNamespace(namespace: string): Stored<T>[]
   /** Objects for which the index function named at construction yields `value`. */
   byIndex(index: string, value: string): Stored<T>[]
-  /** Called synchronously after the cache changed: (old, new); one is undefined for additions and deletions. Returns the unsubscribe. */
+  /**
+   * Called synchronously after the cache changed: (old, new); one is undefined for additions and deletions. What is there
+   * already is told as additions before this returns: a listener may come after the informer has synced. Returns the unsubscribe.
+   */
   onChange(listener: (before: Stored<T> | undefined, after: Stored<T> | undefined) => void): () => void
 }
 

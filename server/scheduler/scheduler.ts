@@ -64,8 +64,6 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         }),
         pods.onChange(onPod),
       ]
-      for (const node of nodes.list()) view.setNode(undefined, node)
-      for (const pod of pods.list()) onPod(undefined, pod)
 
       while (!signal.aborted) {
         const next = queue.pop()

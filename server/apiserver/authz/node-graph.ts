@@ -109,11 +109,9 @@ function references(pod: Pod | undefined): { node: string | undefined; keys: str
 /** Feeds the graph from informers that whoever made them starts. `volumes`: the API serves PersistentVolumes. Returns the unsubscribe. */
 export function feedNodeGraph(graph: NodeGraph, informers: Informers, { volumes = false } = {}): () => void {
   const pods = informers.of<Pod>(PODS)
-  for (const pod of pods.list()) graph.podChanged(undefined, pod)
   const stopPods = pods.onChange((before: Stored<Pod> | undefined, after: Stored<Pod> | undefined) => graph.podChanged(before, after))
   if (!volumes) return stopPods
   const persistent = informers.of<PersistentVolume>(PERSISTENT_VOLUMES)
-  for (const volume of persistent.list()) graph.volumeChanged(undefined, volume)
   const stopVolumes = persistent.onChange((before, after) => graph.volumeChanged(before, after))
   return () => { stopPods(); stopVolumes() }
 }

@@ -30,7 +30,7 @@ export async function list(call: Call): Promise<ApiResponse> {
   const selection = parseSelection(row, info.namespace, query.text('labelSelector'), fieldSelectorOf(call))
   const options = parseListOptions(call)
   const listed = await gather(call, selection, options)
-  return format.as === 'object' && format.encoding === 'json' && !row.storedAs ? printList(call, selection, listed) : renderList(call, listed, format)
+  return format.as === 'object' && format.encoding === 'json' && !row.storedAs ? printList(call, selection, options, listed) : renderList(call, listed, format)
 }
 
 export async function gather(call: Call, selection: Selection, options: ListOptions): Promise<Listed> {
@@ -89,10 +89,10 @@ async function storePage(call: Call, options: ListOptions, prefix: string, after
   }
 }
 
-async function printList(call: Call, selection: Selection, listed: Listed): Promise<ApiResponse> {
+async function printList(call: Call, selection: Selection, options: ListOptions, listed: Listed): Promise<ApiResponse> {
   const head = Buffer.from(`${listHead(call, listed)},"items":[`)
   const cache = await cacheOf(call.parts, call.row)
-  const isWhole = !selection.matches && listed.continue === '' && listed.entries.length > 0 && listed.revision === cache.revision()
+  const isWhole = !selection.matches && !options.token && listed.continue === '' && listed.entries.length > 0 && listed.revision === cache.revision()
   const items = isWhole ? wholeList(call.parts, cache, selection.namespace, listed.entries) : joinEntries(listed.entries)
   return { status: 200, headers: { 'content-type': JSON_TYPE }, body: [head, ...items, LIST_END] }
 }

@@ -40,6 +40,18 @@ describe('listing', () => {
     assert.deepEqual([names(last), last.json['metadata']?.['continue']], [['c08', 'c09'], undefined])
   })
 
+  test('the last page and the whole list are not taken for each other', async () => {
+    const { call } = await filled(5)
+    const all = ['c00', 'c01', 'c02', 'c03', 'c04']
+    const last = async () => {
+      const first = await call('GET', `${CM}?limit=3`)
+      return names(await call('GET', `${CM}?limit=3&continue=${String(first.json['metadata']?.['continue'])}`))
+    }
+    assert.deepEqual([names(await call('GET', CM)), await last(), names(await call('GET', CM))], [all, ['c03', 'c04'], all])
+    await call('POST', CM, configMap('c05'))
+    assert.deepEqual([await last(), names(await call('GET', CM))], [['c03', 'c04', 'c05'], [...all, 'c05']])
+  })
+
   test('pages with a selector are full and tell no remaining count', async () => {
     const { call } = await filled(12)
     const first = await call('GET', `${CM}?limit=2&labelSelector=shard%3D1`)

@@ -40,12 +40,15 @@ export async function publishClusterConfig(client: Client, config: ClusterConfig
   await ensure<RoleBinding>(client, ROLE_BINDINGS, NODES_MAY_READ, { subjects: NODES_MAY_READ.subjects })
 }
 
-/** `content`: what must be so; a patch that changes nothing is not written by the API server. */
+/**
+ * `content`: what must be so; a patch that changes nothing is not written by the API server. Looked for before it is
+ * made: creating a Service that is there already is refused for its address, not its name.
+ */
 async function ensure<T extends KubeObject>(client: Client, ref: ResourceRef, object: T, content: object): Promise<void> {
   try {
-    await client.create<T>(ref, object)
-  } catch (error) {
-    if (!isReason(error, 'AlreadyExists')) throw error
     await client.patch<T>(ref, object.metadata?.name ?? '', object.metadata?.namespace, 'application/merge-patch+json', content)
+  } catch (error) {
+    if (!isReason(error, 'NotFound')) throw error
+    await client.create<T>(ref, object)
   }
 }

@@ -71,7 +71,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   const state: { closing: Promise<void> | undefined } = { closing: undefined }
 
   const http1: Http1Server = createHttp1({
-    headersTimeout: limits.headersTimeoutMs, requestTimeout: limits.bodyTimeoutMs, keepAliveTimeout: limits.idleTimeoutMs, connectionsCheckingInterval: 5_000,
+    headersTimeout: limits.headersTimeoutMs, requestTimeout: limits.bodyTimeoutMs, keepAliveTimeout: limits.idleTimeoutMs, connectionsCheckingInterval: Math.min(5_000, limits.headersTimeoutMs),
     shouldUpgradeCallback: (req) => api.mayUpgrade(req.url ?? '/'),
   })
   const http1Options = { api, bodyBytesMax: limits.bodyBytesMax, isStopping: () => state.closing !== undefined }
@@ -92,6 +92,8 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     session.setTimeout(limits.idleTimeoutMs, () => { if (streams === 0) session.close() })
     session.on('error', (error) => log.debug('an HTTP/2 connection failed', { error }))
     session.on('close', () => sessions.delete(session))
+    // Half-open is for upgraded HTTP/1.1; here an end is the end.
+    socket.on('end', () => session.destroy())
     serveHttp2({ api, clock, bodyBytesMax: limits.bodyBytesMax, bodyTimeoutMs: limits.bodyTimeoutMs }, session, peerOfConnection(socket))
     if (state.closing) session.close()
   }

@@ -43,11 +43,13 @@ export function flatHeaders(req: IncomingMessage): Record<string, string> {
 
 function send(res: ServerResponse, req: IncomingMessage, method: string, acceptEncoding: string | undefined, response: ApiResponse): void {
   if (isBodyStream(response.body)) {
+    // What is relayed may know its length; HTTP/1.0 knows no chunks.
+    const isPlain = req.httpVersionMinor === 0 || response.headers['content-length'] !== undefined
     if (req.httpVersionMinor === 0) res.shouldKeepAlive = false
-    else response.headers['transfer-encoding'] = 'chunked'
+    if (!isPlain) response.headers['transfer-encoding'] = 'chunked'
     res.writeHead(response.status, response.headers)
     res.flushHeaders()
-    response.body.start(req.httpVersionMinor === 0 ? plainSink(res) : chunkedSink(res))
+    response.body.start(isPlain ? plainSink(res) : chunkedSink(res))
     return
   }
   if (wantsGzip(method, acceptEncoding, response)) {

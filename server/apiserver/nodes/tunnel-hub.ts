@@ -48,6 +48,7 @@ export function createTunnelHub(options: { clock: Clock; log: Log }): TunnelHub 
       log.info('node does not answer pings', { node })
       session.destroy()
     })
+    socket.on('end', () => session.destroy())
     session.on('error', (error) => log.debug('node connection failed', { node, error }))
     session.on('close', () => {
       stopPings()

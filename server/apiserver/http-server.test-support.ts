@@ -1,0 +1,53 @@
+/** A served API on a real port, with certificates of its own. */
+import { createCertificate, certificatePem, generateKey, parseCertificate, privateKeyPem, NO_ALT_NAMES, type AltNames, type ExtendedKeyUsage, type Issuer } from '#base/x509/index.ts'
+import { systemClock } from '#base/clock.ts'
+import { silentLog } from '#base/log.ts'
+import { systemRandom } from '#base/random.ts'
+import { harness, type Harness } from './app.test-support.ts'
+import type { ApiServerOptions } from './app.ts'
+import { createHttpServer, type HttpLimits, type HttpServer } from './http-server.ts'
+import { createTunnelHub, TUNNEL_ALPN, type TunnelHub } from './nodes/tunnel-hub.ts'
+
+export interface Credential { cert: string; key: string }
+
+export interface Served extends Harness {
+  http: HttpServer
+  hub: TunnelHub
+  port: number
+  ca: string
+  admin: Credential
+  /** A client certificate signed by the server's CA, or by a stranger. */
+  client: (commonName: string, organizations: readonly string[], from?: 'own' | 'stranger') => Promise<Credential>
+}
+
+const DAY_MS = 86_400_000
+
+async function authority(): Promise<Issuer> {
+  const key = await generateKey()
+  const der = createCertificate({ subject: { commonName: 'test-ca', organizations: [] }, notBeforeMs: Date.now() - DAY_MS, notAfterMs: Date.now() + DAY_MS, isCa: true, keyUsages: ['certSign', 'digitalSignature'] }, { key }, { selfSigned: key }, systemRandom)
+  return { certificate: parseCertificate(der), key }
+}
+
+async function leaf(issuer: Issuer, commonName: string, organizations: readonly string[], usage: ExtendedKeyUsage, altNames: AltNames = NO_ALT_NAMES): Promise<Credential> {
+  const key = await generateKey()
+  const der = createCertificate({ subject: { commonName, organizations }, notBeforeMs: Date.now() - DAY_MS, notAfterMs: Date.now() + DAY_MS, keyUsages: ['digitalSignature'], extendedKeyUsages: [usage], altNames }, { key }, issuer, systemRandom)
+  return { cert: certificatePem(der), key: privateKeyPem(key) }
+}
+
+export async function served(over: Partial<ApiServerOptions> = {}, limits: Partial<HttpLimits> = {}, wantedPort = 0): Promise<Served> {
+  const [own, stranger] = await Promise.all([authority(), authority()])
+  const hub = createTunnelHub({ clock: systemClock, log: silentLog })
+  const h = harness({
+    clock: systemClock, nodeConnector: hub,
+    authenticator: { authenticate: async ({ certificate }) => (certificate ? { ok: true, user: { name: certificate.commonName, groups: [...certificate.organizations, 'system:authenticated'] } } : { ok: false, why: 'none' }) },
+    ...over,
+  })
+  const serving = await leaf(own, 'server', [], 'serverAuth', { ...NO_ALT_NAMES, ipAddresses: ['127.0.0.1'] })
+  const ca = certificatePem(own.certificate.der)
+  const http = await createHttpServer({ api: h.api, tls: { ...serving, clientCa: ca }, clock: systemClock, log: silentLog, protocols: { [TUNNEL_ALPN]: (socket) => hub.accept(socket) }, limits })
+  const port = await http.listen(wantedPort, '127.0.0.1')
+  return {
+    ...h, http, hub, port, ca, admin: await leaf(own, 'admin', ['system:masters'], 'clientAuth'),
+    client: (commonName, organizations, from = 'own') => leaf(from === 'own' ? own : stranger, commonName, organizations, 'clientAuth'),
+  }
+}

@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict'
+import http2 from 'node:http2'
+import https from 'node:https'
+import { once } from 'node:events'
+import { gunzipSync } from 'node:zlib'
+import tls from 'node:tls'
+import { after, before, describe, test } from 'node:test'
+import { CM, configMap, items } from './app.test-support.ts'
+import { served, type Credential, type Served } from './http-server.test-support.ts'
+
+interface Got { status: number; headers: Record<string, unknown>; bytes: Buffer; json: { [key: string]: unknown } }
+
+function ask(s: Served, method: string, path: string, options: { body?: unknown; headers?: Record<string, string>; as?: Credential | undefined; agent?: https.Agent } = {}): Promise<Got> {
+  const data = options.body === undefined ? undefined : Buffer.isBuffer(options.body) ? options.body : Buffer.from(JSON.stringify(options.body))
+  const as = 'as' in options ? options.as : s.admin
+  return new Promise((resolve, reject) => {
+    const req = https.request({
+      host: '127.0.0.1', port: s.port, method, path, ca: s.ca, ...as, agent: options.agent ?? false,
+      headers: { ...(data && { 'content-type': 'application/json', 'content-length': String(data.length) }), ...options.headers },
+    }, (res) => {
+      const chunks: Buffer[] = []
+      res.on('data', (c: Buffer) => chunks.push(c))
+      res.on('error', reject)
+      res.on('end', () => {
+        const bytes = Buffer.concat(chunks)
+        resolve({ status: res.statusCode ?? 0, headers: res.headers, bytes, json: bytes[0] === 0x7b ? (JSON.parse(bytes.toString()) as Got['json']) : {} })
+      })
+    })
+    req.on('error', reject)
+    req.end(data)
+  })
+}
+
+describe('over TLS', () => {
+  let s: Served
+  before(async () => { s = await served({}, { headersTimeoutMs: 300, bodyTimeoutMs: 600 }) })
+  after(async () => { await s.http.close() })
+
+  test('HTTP/1.1 with a client certificate, one connection for many requests', async () => {
+    const agent = new https.Agent({ keepAlive: true, maxSockets: 1 })
+    assert.equal((await ask(s, 'POST', CM, { body: configMap('one'), agent })).status, 201)
+    const got = await ask(s, 'GET', `${CM}/one`, { agent })
+    assert.deepEqual([got.status, got.json['data'], got.headers['content-type'], Number(got.headers['content-length'])], [200, { k: 'v' }, 'application/json', got.bytes.length])
+    agent.destroy()
+  })
+
+  test('HTTP/2: requests and watches share one connection', async () => {
+    const session = http2.connect(`https://127.0.0.1:${s.port}`, { ca: s.ca, ...s.admin })
+    const request = async (method: string, path: string, body?: unknown): Promise<{ status: number; text: string }> => {
+      const stream = session.request({ ':method': method, ':path': path, ...(body !== undefined && { 'content-type': 'application/json' }) })
+      stream.end(body === undefined ? undefined : JSON.stringify(body))
+      const [headers] = (await once(stream, 'response')) as [http2.IncomingHttpHeaders & { ':status'?: number }]
+      const chunks: Buffer[] = []
+      for await (const chunk of stream) chunks.push(chunk as Buffer)
+      return { status: Number(headers[':status']), text: Buffer.concat(chunks).toString() }
+    }
+    const watching = session.request({ ':path': `${CM}?watch=1&resourceVersion=0&fieldSelector=metadata.name%3Dtwo` })
+    await once(watching, 'response')
+    assert.equal((await request('POST', CM, configMap('two'))).status, 201)
+    const [event] = (await once(watching, 'data')) as [Buffer]
+    assert.equal((JSON.parse(event.toString()) as { type: string }).type, 'ADDED')
+    assert.equal((await request('GET', `${CM}/none`)).status, 404)
+    assert.equal((await request('POST', CM, { metadata: { name: 'big' }, data: { x: 'x'.repeat(4 * 1024 * 1024) } })).status, 413)
+    assert.equal((await request('GET', `${CM}/two`)).status, 200)
+    watching.close()
+    session.close()
+  })
+
+  test('no certificate is nobody, a stranger\'s certificate is refused', async () => {
+    assert.deepEqual([(await ask(s, 'GET', '/version', { as: undefined })).status, (await ask(s, 'GET', CM, { as: undefined })).status], [200, 401])
+    assert.equal((await ask(s, 'GET', CM, { as: await s.client('admin', ['system:masters'], 'stranger') })).status, 401)
+    assert.equal((await ask(s, 'GET', CM, { as: await s.client('joe', ['people']) })).status, 403)
+  })
+
+  test('a resumed TLS session is still the same client', async () => {
+    const first = tls.connect({ host: '127.0.0.1', port: s.port, ca: s.ca, ...s.admin, ALPNProtocols: ['http/1.1'] })
+    const ticket = once(first, 'session') as Promise<[Buffer]>
+    await once(first, 'secureConnect')
+    first.write(`GET ${CM}/one HTTP/1.1\r\nhost: x\r\n\r\n`)
+    const [session] = await ticket
+    first.destroy()
+    const second = tls.connect({ host: '127.0.0.1', port: s.port, ca: s.ca, session, ALPNProtocols: ['http/1.1'] })
+    await once(second, 'secureConnect')
+    second.write(`GET ${CM} HTTP/1.1\r\nhost: x\r\n\r\n`)
+    const [answer] = (await once(second, 'data')) as [Buffer]
+    // Resumed or not, who has no certificate of his own in this handshake is at most the client the ticket was given to.
+    assert.match(answer.toString(), second.isSessionReused() ? /^HTTP\/1\.1 (200|401) / : /^HTTP\/1\.1 401 /)
+    second.destroy()
+  })
+
+  test('a body over 3 MiB is 413, told or not told beforehand', async () => {
+    const big = Buffer.from(JSON.stringify({ metadata: { name: 'big' }, data: { x: 'x'.repeat(4 * 1024 * 1024) } }))
+    const told = await ask(s, 'POST', CM, { body: big })
+    assert.deepEqual([told.status, told.json['reason'], told.json['message']], [413, 'RequestEntityTooLarge', 'Request entity too large: limit is 3145728'])
+  })
+
+  test('a large list is gzipped for who asks, and not for others', async () => {
+    for (let i = 0; i < 20; i++) await ask(s, 'POST', '/api/v1/namespaces/big/configmaps', { body: configMap(`c${i}`, { data: { x: 'y'.repeat(10_000) } }) })
+    const plain = await ask(s, 'GET', '/api/v1/namespaces/big/configmaps')
+    const zipped = await ask(s, 'GET', '/api/v1/namespaces/big/configmaps', { headers: { 'accept-encoding': 'gzip' } })
+    assert.deepEqual([plain.headers['content-encoding'], zipped.headers['content-encoding'], items(plain.json['items']).length], [undefined, 'gzip', 20])
+    assert.deepEqual(JSON.parse(gunzipSync(zipped.bytes).toString()), plain.json)
+    assert.equal((await ask(s, 'GET', `${CM}/one`, { headers: { 'accept-encoding': 'gzip' } })).headers['content-encoding'], undefined)
+  })
+
+  test('a watch over HTTP/1.1 arrives event by event and ends well-formed', async () => {
+    const path = `${CM}?watch=1&timeoutSeconds=1&labelSelector=w`
+    const watching = ask(s, 'GET', path)
+    const made = await ask(s, 'POST', CM, { body: configMap('w', { metadata: { name: 'w', labels: { w: '1' } } }) })
+    assert.equal(made.status, 201)
+    const { bytes, headers } = await watching
+    assert.equal(headers['transfer-encoding'], 'chunked')
+    const lines = bytes.toString().trim().split('\n').map((l) => JSON.parse(l) as { type: string; object: { metadata: { name: string } } })
+    assert.deepEqual(lines.map((l) => [l.type, l.object.metadata.name]), [['ADDED', 'w']])
+  })
+
+  test('headers or a body that trickle in are cut off', async () => {
+    for (const start of ['GET /version HTTP/1.1\r\nhost: x\r\nx-', `POST ${CM} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{`]) {
+      const socket = tls.connect({ host: '127.0.0.1', port: s.port, ca: s.ca, ...s.admin, ALPNProtocols: ['http/1.1'] })
+      await once(socket, 'secureConnect')
+      socket.write(start)
+      const closed = once(socket, 'close')
+      const answer: Buffer[] = []
+      socket.on('data', (d: Buffer) => answer.push(d))
+      await closed
+      assert.match(Buffer.concat(answer).toString(), /^HTTP\/1\.1 408 /)
+    }
+  })
+
+  test('garbage instead of HTTP or TLS does not harm the others', async () => {
+    const socket = tls.connect({ host: '127.0.0.1', port: s.port, ca: s.ca, ALPNProtocols: ['http/1.1'] })
+    await once(socket, 'secureConnect')
+    socket.resume().end('\0\0\0 nonsense\r\n\r\n')
+    await once(socket, 'close')
+    const { connect } = await import('node:net')
+    const raw = connect(s.port, '127.0.0.1')
+    raw.resume().end('not even TLS')
+    await once(raw, 'close')
+    assert.equal((await ask(s, 'GET', '/version')).status, 200)
+  })
+
+  test('a port in use is told with the flag that mends it', async () => {
+    await assert.rejects(served({}, {}, s.port), { code: 'PORT_IN_USE', message: `127.0.0.1:${s.port} is in use by another process: stop it, or choose another port with --https-listen-port` })
+  })
+})
+
+test('closing ends watches, answers what is in flight, then lets go of the port', async () => {
+  const gate = Promise.withResolvers<void>()
+  const entered = Promise.withResolvers<void>()
+  const s = await served({ admission: [{ name: 'Slow', validate: async () => { entered.resolve(); await gate.promise; return undefined } }] })
+  const idle = new https.Agent({ keepAlive: true })
+  await ask(s, 'GET', '/version', { agent: idle })
+  const watching = ask(s, 'GET', `${CM}?watch=1`)
+  const writing = ask(s, 'POST', CM, { body: configMap('a') })
+  await entered.promise
+  const closed = s.http.close()
+  gate.resolve()
+  assert.equal((await writing).status, 201)
+  assert.equal((await watching).status, 200)
+  await closed
+  await assert.rejects(ask(s, 'GET', '/version'), { code: 'ECONNREFUSED' })
+  idle.destroy()
+})

@@ -93,9 +93,9 @@ function mustPlan(model: string): MessagePlan {
 
 const PARTIAL = /^PartialObjectMetadata(?:List)?$/
 
-/** The schema's name of a kind that has a form on the wire; undefined for every other. */
-export function protobufModelOf({ apiVersion, kind }: { apiVersion?: string; kind?: string }): string | undefined {
-  if (apiVersion === undefined || kind === undefined) return undefined
+/** The schema's name of a kind that has a form on the wire; undefined for every other. Core discovery leaves its apiVersion out. */
+export function protobufModelOf({ apiVersion = 'v1', kind }: { apiVersion?: string; kind?: string }): string | undefined {
+  if (kind === undefined) return undefined
   if (PARTIAL.test(kind) && apiVersion.startsWith('meta.k8s.io/')) return kind
   if (modelNames.size === 0) {
     for (const { model, groupVersionKinds } of builtinSchema.models()) {

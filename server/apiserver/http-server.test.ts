@@ -114,6 +114,16 @@ describe('over TLS', () => {
     assert.deepEqual(lines.map((l) => [l.type, l.object.metadata.name]), [['ADDED', 'w']])
   })
 
+  test('a watch pipelined behind another request loses nothing', async () => {
+    const socket = tls.connect({ host: '127.0.0.1', port: s.port, ca: s.ca, ...s.admin, ALPNProtocols: ['http/1.1'] })
+    await once(socket, 'secureConnect')
+    socket.write(`GET ${CM}/one HTTP/1.1\r\nhost: x\r\n\r\nGET ${CM}?watch=1&fieldSelector=metadata.name%3Done&timeoutSeconds=1 HTTP/1.1\r\nhost: x\r\n\r\nGET /version HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`)
+    let text = ''
+    for await (const chunk of socket) text += String(chunk)
+    assert.equal(text.match(/HTTP\/1\.1 200 OK/g)?.length, 3)
+    assert.match(text, /\{"type":"ADDED","object":.*"gitVersion"/s)
+  })
+
   test('headers or a body that trickle in are cut off', async () => {
     for (const start of ['GET /version HTTP/1.1\r\nhost: x\r\nx-', `POST ${CM} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{`]) {
       const socket = tls.connect({ host: '127.0.0.1', port: s.port, ca: s.ca, ...s.admin, ALPNProtocols: ['http/1.1'] })

@@ -83,17 +83,16 @@ const CRLF = Buffer.from('\r\n')
 
 function chunkedSink(res: ServerResponse): BodySink {
   const { socket } = res
+  // Not its turn yet: an earlier request on the connection is still being answered. Node holds it back and frames it.
+  if (!socket) return plainSink(res)
   return {
-    write(chunk) {
-      if (!socket || socket.destroyed || chunk.length === 0) return true
-      return socket.write(framed(chunk))
-    },
+    write: (chunk) => socket.destroyed || chunk.length === 0 || socket.write(framed(chunk)),
     onDrain(fn) {
-      socket?.on('drain', fn)
-      res.on('close', () => socket?.off('drain', fn))
+      socket.on('drain', fn)
+      res.on('close', () => socket.off('drain', fn))
     },
     end: () => { res.end() },
-    fail: () => { socket?.destroy() },
+    fail: () => { socket.destroy() },
   }
 }
 

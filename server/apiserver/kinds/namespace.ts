@@ -37,6 +37,10 @@ export const namespaceStrategy: KindStrategy<Namespace> = {
     if (namespace.metadata?.deletionTimestamp && namespace.status) namespace.status.phase = 'Terminating'
   },
 
+  prepareDelete(namespace) {
+    namespace.status = { ...namespace.status, phase: 'Terminating' }
+  },
+
   validate: (namespace) => (namespace.spec?.finalizers ?? []).flatMap((f, i) => named(`spec.finalizers[${i}]`, f, checkQualifiedName)),
 
   validateStatusUpdate(namespace): FieldError[] {

@@ -32,14 +32,14 @@ export function decideDeletion(row: KindRow, object: Full, options: DeletionOpti
   }
   const finalizersChanged = setPropagation(object, options)
   if (grace === 'none' && (meta.finalizers ?? []).length > 0) {
-    if (!wasDeleting) markDeleting(object, nowMs)
+    if (!wasDeleting) markDeleting(row, object, nowMs)
     else if (!finalizersChanged) return { kind: 'keep' }
     return { kind: 'mark', object }
   }
   if (grace === 'graceful') return (meta.deletionGracePeriodSeconds ?? 0) > 0 || !canGo(row, object) ? { kind: 'mark', object } : { kind: 'remove' }
   if (canGo(row, object)) return { kind: 'remove' }
   if (wasDeleting && !finalizersChanged) return { kind: 'keep' }
-  if (!wasDeleting) markDeleting(object, nowMs)
+  if (!wasDeleting) markDeleting(row, object, nowMs)
   return { kind: 'mark', object }
 }
 
@@ -60,13 +60,15 @@ function decideGrace(row: KindRow, object: Full, options: DeletionOptions, nowMs
   const seconds = row.strategy.graceSecondsOnDelete(object, options.graceSeconds)
   meta.deletionTimestamp = timestamp(nowMs + seconds * 1000)
   meta.deletionGracePeriodSeconds = seconds
+  row.strategy.prepareDelete?.(object)
   raiseGeneration(object)
   return 'graceful'
 }
 
-function markDeleting(object: Full, nowMs: number): void {
+function markDeleting(row: KindRow, object: Full, nowMs: number): void {
   object.metadata.deletionTimestamp = timestamp(nowMs)
   object.metadata.deletionGracePeriodSeconds = 0
+  row.strategy.prepareDelete?.(object)
   raiseGeneration(object)
 }
 

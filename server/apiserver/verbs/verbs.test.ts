@@ -241,11 +241,11 @@ describe('deleting', () => {
   })
 
   test('a namespace goes only when its spec.finalizers are gone, by /finalize', async () => {
-    const rows = ROWS.map((r) => (r.ref.resource === 'namespaces' ? { ...r, strategy: { ...r.strategy, mayRemove: (o: object) => ((o as { spec?: { finalizers?: string[] } }).spec?.finalizers ?? []).length === 0 } } : r))
+    const rows = ROWS.map((r) => (r.ref.resource === 'namespaces' ? { ...r, strategy: { ...r.strategy, prepareDelete: (o: object) => { (o as { status?: object }).status = { phase: 'Terminating' } }, mayRemove: (o: object) => ((o as { spec?: { finalizers?: string[] } }).spec?.finalizers ?? []).length === 0 } } : r))
     const { call } = harness({ rows })
     const made = await call('POST', '/api/v1/namespaces', { metadata: { name: 'n' }, spec: { finalizers: ['kubernetes'] } })
     const marked = await call('DELETE', '/api/v1/namespaces/n')
-    assert.deepEqual([marked.status, typeof marked.json['metadata']?.['deletionTimestamp']], [200, 'string'])
+    assert.deepEqual([marked.status, typeof marked.json['metadata']?.['deletionTimestamp'], marked.json['status']], [200, 'string', { phase: 'Terminating' }])
     assert.equal((await call('DELETE', '/api/v1/namespaces/n')).json['kind']?.toString(), 'Namespace')
     const final = await call('PUT', '/api/v1/namespaces/n/finalize', { ...made.json, metadata: { name: 'n' }, spec: { finalizers: [] } })
     assert.equal(final.status, 200)

@@ -1,6 +1,8 @@
 /** All the agent ever does for a pod. Each action runs in a lane: of one lane, one action at a time. */
 import type { PodStatus } from '#api/types/index.ts'
-import type { ContainerType } from './view.ts'
+
+/** Which of a pod's lists a container is in; a sidecar is an init container that restarts always (KEP-753). */
+export type ContainerType = 'init' | 'sidecar' | 'app' | 'ephemeral'
 
 export type KillReason = 'stopping' | 'liveness' | 'startup' | 'definition' | 'sandbox'
 

@@ -4,7 +4,7 @@
  */
 import type { Container, Pod, PodStatus, Stored } from '#api/types/index.ts'
 import type { ContainerStatus, SandboxStatus } from '#cri/index.ts'
-import type { PodAction } from './pod-action.ts'
+import type { ContainerType, PodAction } from './pod-action.ts'
 
 export type ProbeKind = 'startup' | 'liveness' | 'readiness'
 export type ProbeResult = 'success' | 'failure' | 'unknown'
@@ -65,7 +65,7 @@ export interface PodView {
   rejected: { reason: string; message: string } | undefined
 }
 
-export type ContainerType = 'init' | 'sidecar' | 'app' | 'ephemeral'
+export type { ContainerType } from './pod-action.ts'
 export interface SpecContainer { type: ContainerType; spec: Container; index: number }
 
 export function initContainers(pod: Pod): SpecContainer[] {

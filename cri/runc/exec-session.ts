@@ -170,16 +170,16 @@ async function releasedAfter<T>(prepared: Prepared, work: Promise<T>): Promise<T
 async function prepare(parts: ExecParts, request: ExecRequest): Promise<Prepared> {
   if (request.cmd.length === 0) throw new CodedError('CRI_INVALID', 'failed to exec in container: no command specified')
   const spec = JSON.parse(await readFile(parts.configPath, 'utf8')) as OciSpec
-  const process: OciProcess = { ...spec.process, args: request.cmd, terminal: request.tty }
+  const command: OciProcess = { ...spec.process, args: request.cmd, terminal: request.tty }
   // Until the first resize: a size of 0 by 0 confuses programs.
-  if (request.tty) process.consoleSize = { width: COLUMNS, height: ROWS }
+  if (request.tty) command.consoleSize = { width: COLUMNS, height: ROWS }
   // TERM only where the container itself has none.
-  if (request.tty && !process.env.some((entry) => entry.startsWith('TERM='))) process.env = [...process.env, 'TERM=xterm']
+  if (request.tty && !command.env.some((entry) => entry.startsWith('TERM='))) command.env = [...command.env, 'TERM=xterm']
   await mkdir(parts.directory, { recursive: true, mode: 0o700 })
   const specFile = join(parts.directory, `${parts.execId}.json`)
   const pidFile = join(parts.directory, `${parts.execId}.pid`)
   // By file, not argument: the environment may hold secrets.
-  await writeFile(specFile, JSON.stringify(process), { mode: 0o600 })
+  await writeFile(specFile, JSON.stringify(command), { mode: 0o600 })
   return {
     argv: parts.oci.argv('exec', ...(request.tty ? ['--tty'] : []), '--process', specFile, '--pid-file', pidFile, request.containerId), pidFile,
     async release() {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { CONFIG_MAPS, LEASES, NODES, PODS, SECRETS, type Lease, type Node } from '#api/types/index.ts'
 import { createNodeWorld, pod, type NodeWorld } from './testing/node-world.ts'
 
@@ -144,6 +144,28 @@ test('without the server an agent that restarts knows its pods, restarts what fa
   assert.equal(state(w, 'off')?.restartCount, 0)
   w.api.down(false)
   await w.until('caught up', () => state(w, 'off')?.restartCount === 1, 120_000)
+})
+
+test('after a reboot without the server pods start with the token, ConfigMap and Services of before, and catch up later', async (t) => {
+  const w = await world(t)
+  let tokens = 0
+  w.api.onCreate = (_resource, _sub, object) => ({ ...object, status: { token: `token-${++tokens}`, expirationTimestamp: new Date(w.clock.nowMs() + 3_600_000).toISOString() } }) as never
+  w.api.put(CONFIG_MAPS, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'c', namespace: 'default' }, data: { a: '1' } })
+  w.create(pod('off', { volumes: [{ name: 'api', projected: { sources: [{ serviceAccountToken: { path: 'token' } }, { configMap: { name: 'c' } }] } }], containers: [{ name: 'app', image: 'busybox:1', volumeMounts: [{ name: 'api', mountPath: '/api' }] }] }))
+  await w.until('running', () => w.pod('off')?.status?.phase === 'Running')
+  await w.run(11_000)
+  w.api.down(true)
+  await w.stopAgent()
+  w.runtime.control.reboot()
+  const dir = w.runtime.control.configOf(w.runtime.control.started[0] ?? '').mounts.find((m) => m.containerPath === '/api')?.hostPath ?? ''
+  rmSync(dir, { recursive: true }) // A tmpfs does not survive a reboot.
+  await w.startAgent()
+  await w.until('started again', () => w.runtime.control.started.length === 2)
+  assert.deepStrictEqual([readFileSync(`${dir}/token`, 'utf8'), readFileSync(`${dir}/a`, 'utf8')], ['token-1', '1'])
+  for (const file of readdirSync(`${w.dir}/agent/known-objects`)) assert.ok(!readFileSync(`${w.dir}/agent/known-objects/${file}`).includes('ConfigMap'), 'copies are encrypted')
+  w.api.put(CONFIG_MAPS, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'c', namespace: 'default' }, data: { a: '2' } })
+  w.api.down(false)
+  await w.until('caught up', () => readFileSync(`${dir}/token`, 'utf8') === 'token-2' && readFileSync(`${dir}/a`, 'utf8') === '2', 120_000)
 })
 
 test('pods deleted while the agent was away are cleared away, also those it never knew', async (t) => {

@@ -130,7 +130,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
           workers.run(signal),
           stop.reconciled,
           reporter.run(signal),
-          runNodeLease(client, nodeName, { clock, log, onReconnect: () => needed().wakeAll() }, signal),
+          runNodeLease(client, nodeName, { clock, log, onReconnect: () => running.catchUp() }, signal),
           every('look at all pods', RESYNC_MS, { clock, log }, signal, () => { needed().wakeAll(); return Promise.resolve() }),
           every('rotate container logs', LOG_LOOK_MS, { clock, log }, signal, () => rotateAll(options, needed(), log)),
         ])
@@ -175,7 +175,7 @@ async function assemble(options: KubeletOptions, { paths, store, services, alloc
   const { runtimeName } = await runtime.version()
   const cgroups = options.cgroups ?? (await createPodCgroups({ root: config.cgroupRoot, pidsLimit: config.podPidsLimit, clock, log, ...(options.cgroupLayout && { layout: options.cgroupLayout }) }))
   const objects = createObjectSource(client, { clock, random, log, store })
-  const tokens = createTokens(client, { clock, log })
+  const tokens = createTokens(client, { clock, log, store })
   const nodeAllocated = await allocatable()
   const field = (pod: Stored<Pod>, podIps: readonly string[] = []): FieldContext => ({ pod, nodeName, hostIps: [config.nodeIp], podIps, allocatable: nodeAllocated })
   const volumes = createPodVolumes({ paths, mounter: options.mounter ?? systemMounter, objects, tokens, clock, random, field: (pod) => field(pod) })
@@ -273,6 +273,13 @@ async function assemble(options: KubeletOptions, { paths, store, services, alloc
     }),
     servicesRead() {
       for (const memory of workers.list()) retry(memory)
+    },
+    /** The server is back: what was set up without it is made up to date. */
+    catchUp() {
+      for (const memory of workers.list()) {
+        refresh(memory)
+        retry(memory)
+      }
     },
     close() {
       prober.close()

@@ -11,10 +11,11 @@ import { asError, CodedError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import type { ObjectStore } from './objects.ts'
+import type { TokenStore } from './volumes/tokens.ts'
 
 export interface PodRecord { pod: Stored<Pod>; endingSinceMs?: number }
 
-export interface PodStore extends ObjectStore {
+export interface PodStore extends ObjectStore, TokenStore {
   loadPods(): Promise<PodRecord[]>
   /** The status is kept as last known: it says what had run. */
   savePod(record: PodRecord): Promise<void>
@@ -47,6 +48,24 @@ export async function openPodStore(dir: string, { random, log }: { random: Rando
       if (turns.get(key) === turn) turns.delete(key)
     }
   }
+  const seal = (value: unknown): Buffer => {
+    const iv = random.bytes(12)
+    const cipher = createCipheriv('aes-256-gcm', key, iv)
+    const sealed = Buffer.concat([cipher.update(JSON.stringify(value), 'utf8'), cipher.final()])
+    return Buffer.concat([iv, cipher.getAuthTag(), sealed])
+  }
+  const unseal = (path: string, sealed: Buffer | undefined): unknown => {
+    if (!sealed || sealed.length < 28) return undefined
+    try {
+      const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, 12))
+      decipher.setAuthTag(sealed.subarray(12, 28))
+      return JSON.parse(Buffer.concat([decipher.update(sealed.subarray(28)), decipher.final()]).toString('utf8'))
+    } catch (error) {
+      log.warn('a copy on disk cannot be read and is ignored', { file: path, error: asError(error) })
+      return undefined
+    }
+  }
+  const tokensPath = (uid: string) => join(pods, `${uid}.tokens`)
   const objectPath = (kind: string, namespace: string, name: string) => join(objects, createHash('sha256').update(`${kind}/${namespace}/${name}`).digest('hex').slice(0, 40))
 
   return {
@@ -61,7 +80,10 @@ export async function openPodStore(dir: string, { random, log }: { random: Rando
       return records
     },
     savePod: (record) => inTurn(record.pod.metadata.uid, () => writeDurably(join(pods, `${record.pod.metadata.uid}.json`), Buffer.from(JSON.stringify(record)))),
-    removePod: (uid) => inTurn(uid, () => rm(join(pods, `${uid}.json`), { force: true })),
+    removePod: (uid) => inTurn(uid, async () => {
+      await rm(join(pods, `${uid}.json`), { force: true })
+      await rm(tokensPath(uid), { force: true })
+    }),
     async loadServices() {
       const data = await maybeRead(servicesPath)
       if (!data) return undefined
@@ -81,27 +103,27 @@ export async function openPodStore(dir: string, { random, log }: { random: Rando
       })
     },
     async save(kind, namespace, name, object) {
-      const iv = random.bytes(12)
-      const cipher = createCipheriv('aes-256-gcm', key, iv)
-      const sealed = Buffer.concat([cipher.update(JSON.stringify(object), 'utf8'), cipher.final()])
       const path = objectPath(kind, namespace, name)
-      await inTurn(path, () => writeDurably(path, Buffer.concat([iv, cipher.getAuthTag(), sealed])))
+      await inTurn(path, () => writeDurably(path, seal(object)))
+    },
+    async saveToken(uid, tokenKey, token) {
+      const path = tokensPath(uid)
+      await inTurn(uid, async () => {
+        const before = unseal(path, await maybeRead(path)) as Record<string, string> | undefined
+        await writeDurably(path, seal({ ...before, [tokenKey]: token }))
+      })
+    },
+    async loadToken(uid, tokenKey) {
+      const path = tokensPath(uid)
+      return (unseal(path, await maybeRead(path)) as Record<string, string> | undefined)?.[tokenKey]
     },
     remove(kind, namespace, name) {
       const path = objectPath(kind, namespace, name)
       return inTurn(path, () => rm(path, { force: true }))
     },
     async load(kind, namespace, name) {
-      const sealed = await maybeRead(objectPath(kind, namespace, name))
-      if (!sealed || sealed.length < 28) return undefined
-      try {
-        const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, 12))
-        decipher.setAuthTag(sealed.subarray(12, 28))
-        return JSON.parse(Buffer.concat([decipher.update(sealed.subarray(28)), decipher.final()]).toString('utf8')) as KubeObject
-      } catch (error) {
-        log.warn('the copy of an object on disk cannot be read and is ignored', { kind, name: `${namespace}/${name}`, error: asError(error) })
-        return undefined
-      }
+      const path = objectPath(kind, namespace, name)
+      return unseal(path, await maybeRead(path)) as KubeObject | undefined
     },
   }
 }

@@ -39,6 +39,11 @@ export async function writeAtomically(dir: string, payload: Payload, stamp: stri
   return true
 }
 
+/** It has been written before. */
+export async function isWritten(dir: string): Promise<boolean> {
+  return (await maybeReadlink(join(dir, DATA_LINK))) !== undefined
+}
+
 function checkPath(path: string): void {
   const parts = path.split('/')
   if (path === '' || path.startsWith('/') || parts.includes('..') || (parts[0] ?? '').startsWith('..')) {

@@ -1,6 +1,7 @@
 /** All volumes of a pod: set up before its containers, refreshed while it runs, torn down after. Idempotent throughout. */
 import { chmod, lstat, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { ApiError } from '#api/client/client.ts'
 import { podLimits } from '#api/types/pods.ts'
 import { quantityValue } from '#api/types/quantity.ts'
 import type { ConfigMap, Container, Pod, Secret, Stored, Volume, VolumeMount } from '#api/types/index.ts'
@@ -11,7 +12,7 @@ import type { Mount } from '#cri/index.ts'
 import type { FieldContext } from '../field-ref.ts'
 import type { ObjectSource } from '../objects.ts'
 import type { PodPaths } from '../pod-paths.ts'
-import { writeAtomically, type WriteOwner } from './atomic-writer.ts'
+import { isWritten, writeAtomically, type WriteOwner } from './atomic-writer.ts'
 import { checkHostPath } from './host-path.ts'
 import type { Mounter } from './mounter.ts'
 import { setOwnership } from './ownership.ts'
@@ -70,7 +71,12 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
     await mkdir(dir, { recursive: true, mode: 0o777 })
     // Secrets and tokens never touch the disk.
     if (plugin !== 'kubernetes.io~configmap') await mounter.tmpfs(dir, { mode: 0o1777 })
-    await writePayload(pod, volume, dir)
+    try {
+      await writePayload(pod, volume, dir)
+    } catch (error) {
+      // With the server away what an earlier life wrote still serves; it is brought up to date once the server is back.
+      if (error instanceof ApiError || hasCode(error, 'VOLUME_PAYLOAD') || !(await isWritten(dir))) throw error
+    }
   }
 
   const writePayload = async (pod: Stored<Pod>, volume: Volume, dir: string): Promise<void> => {

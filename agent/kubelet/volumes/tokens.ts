@@ -1,5 +1,5 @@
 /** Service account tokens for projected volumes: requested bound to the pod, kept until 80% of their life has passed (upstream's token manager). */
-import type { Client } from '#api/client/client.ts'
+import { ApiError, type Client } from '#api/client/client.ts'
 import { SERVICE_ACCOUNTS, type AuthenticationV1TokenRequest, type Pod, type ServiceAccountTokenProjection, type Stored } from '#api/types/index.ts'
 import type { Clock } from '#base/clock.ts'
 import { asError } from '#base/errors.ts'
@@ -20,7 +20,16 @@ export interface Tokens {
 
 interface Kept { token: string; expiresMs: number; refreshMs: number }
 
-export function createTokens(client: Client, { clock, log }: { clock: Clock; log: Log }): Tokens {
+/** Keeps each pod's first token (encrypted), so that it starts after a reboot while the server is away; nobody could use a newer one then either. */
+export interface TokenStore {
+  saveToken(podUid: string, key: string, token: string): Promise<void>
+  loadToken(podUid: string, key: string): Promise<string | undefined>
+}
+
+/** A token from disk is renewed as soon as the server answers. */
+const STALE_REFRESH_MS = 30_000
+
+export function createTokens(client: Client, { clock, log, store }: { clock: Clock; log: Log; store?: TokenStore }): Tokens {
   const byPod = new Map<string, Map<string, Kept>>()
   return {
     async get(pod, projection) {
@@ -31,11 +40,20 @@ export function createTokens(client: Client, { clock, log }: { clock: Clock; log
       try {
         const fresh = await request(client, clock, pod, projection)
         const tokens = byPod.get(uid) ?? new Map<string, Kept>()
+        const first = !tokens.has(key)
         byPod.set(uid, tokens.set(key, fresh))
+        if (first) store?.saveToken(uid, key, fresh.token).catch((error: unknown) => log.warn('cannot keep a token for offline restarts', { pod: pod.metadata.name, error: asError(error) }))
         return fresh.token
       } catch (error) {
-        if (!kept || clock.nowMs() >= kept.expiresMs) throw error
-        log.warn('token not renewed, the present one is still valid', { pod: `${pod.metadata.namespace ?? ''}/${pod.metadata.name}`, error: asError(error) })
+        const away = !(error instanceof ApiError)
+        const stale = away && !kept ? await store?.loadToken(uid, key) : undefined
+        if (stale !== undefined) {
+          byPod.set(uid, (byPod.get(uid) ?? new Map<string, Kept>()).set(key, { token: stale, expiresMs: clock.nowMs(), refreshMs: clock.nowMs() + STALE_REFRESH_MS }))
+          return stale
+        }
+        // However old: with the server away nobody can have a better one.
+        if (!kept || (!away && clock.nowMs() >= kept.expiresMs)) throw error
+        log.warn('token not renewed, the present one stays', { pod: `${pod.metadata.namespace ?? ''}/${pod.metadata.name}`, error: asError(error) })
         return kept.token
       }
     },

@@ -1,7 +1,7 @@
 /** Messages, field by field as their plan says: to the plain object that JSON would give, and back. */
 import type { FieldPlan, MessagePlan, ValueCodec } from './codec.ts'
 import { eachField, readTag } from './scalars.ts'
-import { WireError, type WireReader, type WireWriter } from './wire.ts'
+import { WireError, WireReader, type WireWriter } from './wire.ts'
 
 type Json = Record<string, unknown>
 type Field = FieldPlan & { kind: 'field' }
@@ -54,6 +54,9 @@ function readPacked(reader: WireReader, codec: ValueCodec, list: unknown[]): voi
   reader.close(outer)
 }
 
+/** Any type's zero: no bytes, the number 0, an empty message. */
+const ZEROS = Buffer.alloc(8)
+
 /** `{key=1, value=2}`. A value left out is the type's zero. */
 function readEntry(reader: WireReader, codec: ValueCodec, map: Json): void {
   let key = ''
@@ -67,7 +70,7 @@ function readEntry(reader: WireReader, codec: ValueCodec, map: Json): void {
   })
   reader.close(outer)
   // Defined, not assigned: `__proto__` is a key like any other.
-  Object.defineProperty(map, key, { value: value ?? codec.zero ?? (codec.wire === 2 ? {} : null), enumerable: true, configurable: true, writable: true })
+  Object.defineProperty(map, key, { value: value ?? codec.read(new WireReader(ZEROS, 1), undefined) ?? null, enumerable: true, configurable: true, writable: true })
 }
 
 /** Members the plan does not know (kind and apiVersion among them), null and undefined are left out. */

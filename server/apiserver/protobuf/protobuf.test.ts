@@ -54,6 +54,30 @@ describe('protobuf of kubectl 1.32', () => {
   })
 })
 
+describe('times', () => {
+  // acquireTime=3 of LeaseSpec is a MicroTime, deletionTimestamp=9 of ObjectMeta a Time.
+  const micro = (timestamp: string) => rawMessage(`1a ${sizeOf(timestamp)} ${timestamp}`, 'LeaseSpec')
+  const whole = (timestamp: string) => rawMessage(`4a ${sizeOf(timestamp)} ${timestamp}`, 'ObjectMeta')
+  const sizeOf = (text: string) => (text.replaceAll(' ', '').length / 2).toString(16).padStart(2, '0')
+  const time = (text: string) => ({ ok: true, value: { deletionTimestamp: text } })
+  const microTime = (text: string) => ({ ok: true, value: { acquireTime: text } })
+
+  it('of no bytes, and the year 1, are no times', () => {
+    assert.deepStrictEqual(whole(''), { ok: true, value: {} })
+    assert.deepStrictEqual(whole('08 80 92 b8 c3 98 fe ff ff ff 01'), { ok: true, value: {} })
+  })
+
+  it('are whole seconds, or microseconds cut off', () => {
+    assert.deepStrictEqual(whole('08 01 10 ff 93 eb dc 03'), time('1970-01-01T00:00:01Z'))
+    assert.deepStrictEqual(micro('08 01 10 ff 93 eb dc 03'), microTime('1970-01-01T00:00:01.999999Z'))
+    assert.deepStrictEqual(micro('08 ff ff ff ff ff ff ff ff ff 01'), microTime('1969-12-31T23:59:59.000000Z'))
+  })
+
+  it('beyond the year 9999 are refused', () => {
+    assert.deepStrictEqual(whole('08 ff ff ff ff ff ff ff 7f'), { ok: false, message: 'Time.MarshalJSON: year outside of range [0,9999]' })
+  })
+})
+
 describe('the table of protobuf fields', () => {
   const lines = new Map(protobufFields().split('\n').map((line) => [line.split(' ', 1)[0] ?? '', parseNumbers(line)]))
 
@@ -156,6 +180,18 @@ describe('malformed messages', () => {
     assert.deepStrictEqual(rawMessage('fb 7f 08 01 fc 7f  f2 7f 02 61 62  e9 7f 01 02 03 04 05 06 07 08  e5 7f 01 02 03 04  52 01 6e', 'PodSpec'), { ok: true, value: { nodeName: 'n' } })
   })
 
+  it('a map\'s value left out is its zero', () => {
+    const zero = (model: string, entries: string) => {
+      const read = rawMessage(entries, model)
+      return read.ok ? read.value : read.message
+    }
+    assert.deepStrictEqual(zero('ConfigMap', '12 03 0a 01 61  1a 03 0a 01 62'), { data: { a: '' }, binaryData: { b: '' } })
+    assert.deepStrictEqual(zero('ResourceQuotaSpec', '0a 03 0a 01 61'), { hard: { a: '0' } })
+    assert.deepStrictEqual(zero('UserInfo', '22 03 0a 01 61'), { extra: { a: [] } })
+    assert.deepStrictEqual(zero('PodDisruptionBudgetStatus', '12 03 0a 01 61'), { disruptedPods: { a: null } })
+    assert.deepStrictEqual(zero('JSONSchemaProps', 'ea 01 03 0a 01 61'), { properties: { a: {} } })
+  })
+
   it('nesting is bounded', () => {
     // JSONSchemaProps.not is field 32.
     let bytes: Buffer = Buffer.alloc(0)
@@ -214,6 +250,13 @@ describe('a request body', () => {
     assert.deepStrictEqual(decode(hex('6b387300 0aff')), refused("the object provided is unrecognized (must be of type ConfigMap): unexpected EOF (6b3873000aff)"))
     const spoiled = Buffer.concat([hex('6b387300 0a0f 0a027631 1209'), Buffer.from('ConfigMap'), hex('1203 0a0561')])
     assert.deepStrictEqual(decode(spoiled), refused('ConfigMap in version "v1" cannot be handled as a ConfigMap: unexpected EOF'))
+  })
+
+  it('of an unknown type is told of protobuf as well', () => {
+    assert.deepStrictEqual(decodeObject(configMap(), 'text/plain', { schema: builtinSchema, model: 'ConfigMap' }), {
+      ok: false, code: 415, reason: 'UnsupportedMediaType',
+      message: 'the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf',
+    })
   })
 
   it('has its quantities and times made canonical', () => {

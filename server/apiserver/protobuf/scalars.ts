@@ -46,7 +46,7 @@ const SECONDS_MAX = 253_402_300_799
 /** Go's zero time, year 1, which JSON shows as null. */
 const SECONDS_NIL = -62_135_596_800
 
-/** `{seconds=1, nanos=2}`; nothing at all is the nil time. JSON keeps whole seconds, or microseconds. */
+/** `{seconds=1, nanos=2}`; nothing at all is the nil time. A Time is read in whole seconds, a MicroTime in microseconds, as upstream's. */
 function time(micro: boolean): ValueCodec {
   return {
     wire: 2,
@@ -62,6 +62,7 @@ function time(micro: boolean): ValueCodec {
         return true
       })
       reader.close(outer)
+      if (!micro) nanos = 0
       seconds += Math.floor(nanos / 1e9)
       nanos -= Math.floor(nanos / 1e9) * 1e9
       if (isNil || (seconds === SECONDS_NIL && nanos === 0)) return undefined

@@ -71,13 +71,12 @@ function stateOf(input: StatusInput, c: SpecContainer, current: ContainerView): 
   if (current.state === 'created') return input.stopped ? unknownState() : waiting(input, c, view.failures.get(`start:${c.spec.name}`))
   const ended: ContainerState = { terminated: terminated(view, current) }
   if (input.ending || !restartsAfter(view.pod, c.spec, c.type, current.exitCode)) return ended
-  const failure = view.failures.get(`start:${c.spec.name}`)
-  if (failure && failure.atMs >= current.finishedAtMs && failure.reason !== 'RunContainerError') return waiting(input, c, failure)
-  const next = nextRestart(current)
-  if (next.notBeforeMs <= ctx.nowMs || isStarting(view, c.spec.name)) return ended
-  return {
-    waiting: { reason: 'CrashLoopBackOff', message: `back-off ${duration(current.backoffSeconds)} restarting failed container=${c.spec.name} pod=${podText(view)}` },
+  if (isStarting(view, c.spec.name)) return ended
+  if (nextRestart(current).notBeforeMs > ctx.nowMs) {
+    return { waiting: { reason: 'CrashLoopBackOff', message: `back-off ${duration(current.backoffSeconds)} restarting failed container=${c.spec.name} pod=${podText(view)}` } }
   }
+  const failure = view.failures.get(`start:${c.spec.name}`)
+  return failure && failure.atMs >= current.finishedAtMs ? waiting(input, c, failure) : ended
 }
 
 function waiting(input: StatusInput, c: SpecContainer, given: LaneFailure | undefined): ContainerState {

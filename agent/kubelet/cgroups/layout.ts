@@ -5,6 +5,8 @@ export interface CgroupLayout {
   version: 1 | 2
   /** Controller name to mount point; on v2 only `''`. */
   roots: ReadonlyMap<string, string>
+  /** Hybrid: the unified tree beside v1, where runtimes make a directory too. */
+  unified: string | undefined
 }
 
 const CONTROLLERS = ['cpu', 'cpuacct', 'cpuset', 'memory', 'pids', 'blkio', 'devices', 'freezer', 'hugetlb', 'net_cls', 'net_prio', 'perf_event', 'systemd']
@@ -25,7 +27,7 @@ export function parseCgroupLayout(mountinfo: string): CgroupLayout | undefined {
       if (CONTROLLERS.includes(name) && !v1.has(name)) v1.set(name, mountPoint)
     }
   }
-  if (v1.has('memory') || v1.has('cpu') || v1.has('pids')) return { version: 1, roots: v1 }
-  if (unified !== undefined) return { version: 2, roots: new Map([['', unified]]) }
+  if (v1.has('memory') || v1.has('cpu') || v1.has('pids')) return { version: 1, roots: v1, unified }
+  if (unified !== undefined) return { version: 2, roots: new Map([['', unified]]), unified: undefined }
   return undefined
 }

@@ -105,7 +105,7 @@ export async function createPodCgroups(options: PodCgroupsOptions): Promise<PodC
     async remove(uid) {
       for (const qos of CLASSES) {
         const path = `${root}/kubepods${qos}/pod${uid}`
-        for (const dir of dirsOf(path)) await removeTree(dir, clock)
+        for (const dir of [...dirsOf(path), ...(layout.unified === undefined ? [] : [join(layout.unified, path)])]) await removeTree(dir, clock)
         made.delete(path)
       }
     },

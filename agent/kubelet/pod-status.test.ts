@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { seededRandom } from '#base/random.ts'
+import { podStatus } from './pod-status.ts'
+import { sameStatus, statusPatch } from './status-patch.ts'
+import { aContainer, aPod, aSandbox, aView, exited, NOW, running } from './testing/builders.ts'
+import type { PodView } from './view.ts'
+
+const status = (more: Partial<PodView>, nowMs = NOW) => podStatus(aView(more), { nowMs, random: seededRandom(1) })
+const failure = (reason: string, message: string, atMs = NOW, retryAtMs = NOW + 10_000) => ({ reason, message, atMs, count: 1, retryAtMs })
+const state = (more: Partial<PodView>, nowMs = NOW) => status(more, nowMs).containerStatuses?.[0]
+const condition = (type: string, more: Partial<PodView>) => {
+  const { status: value, reason, message } = status(more).conditions?.find((c) => c.type === type) ?? { status: '' }
+  return [value, reason, message]
+}
+const phase = (more: Partial<PodView>) => status(more).phase
+const never = (more: object = {}) => aPod({ restartPolicy: 'Never', ...more })
+const startFailed = (reason: string, message: string) => ({ failures: new Map([['start:app', failure(reason, message)]]) })
+const gone = { sandboxes: [aSandbox({ state: 'notready' as const })] }
+
+const table: [string, unknown, unknown][] = [
+  ['Pending until all app containers have started', [phase({ sandboxes: [] }), phase({ containers: [running('app', { state: 'created' })] }), phase({ containers: [running('app')] })], ['Pending', 'Pending', 'Running']],
+  ['one of two is Pending still', phase({ pod: aPod({ containers: [aContainer('app'), aContainer('b')] }), containers: [running('app')] }), 'Pending'],
+  ['a crash loop is Running', phase({ containers: [exited('app', 1, { restartCount: 1, backoffSeconds: 10 })] }), 'Running'],
+  ['all done well is Succeeded, one failure Failed, with nothing running', [phase({ pod: never(), containers: [exited('app', 0)], ...gone }), phase({ pod: never(), containers: [exited('app', 2)], ...gone })], ['Succeeded', 'Failed']],
+  ['OnFailure that failed is Running', phase({ pod: aPod({ restartPolicy: 'OnFailure' }), containers: [exited('app', 2)] }), 'Running'],
+  ['a sidecar that still runs keeps the end back', phase({ reported: { phase: 'Running' }, pod: never({ initContainers: [aContainer('s', { restartPolicy: 'Always' })] }), containers: [exited('app', 0), running('s')] }), 'Running'],
+  ['a failed init container for good is Failed', phase({ pod: never({ initContainers: [aContainer('i')] }), containers: [exited('i', 1)], ...gone }), 'Failed'],
+  ['what has ended stays so', phase({ reported: { phase: 'Failed' }, containers: [running('app')] }), 'Failed'],
+  ['a deleted pod ends Failed or Succeeded by its codes', [phase({ pod: aPod({}, { deletionTimestamp: 'x' }), containers: [exited('app', 137)], ...gone }), phase({ pod: aPod({}, { deletionTimestamp: 'x' }), containers: [exited('app', 0)], ...gone })], ['Failed', 'Succeeded']],
+
+  ['waiting is ContainerCreating, with init containers PodInitializing', [state({})?.state, state({ pod: aPod({ initContainers: [aContainer('i')] }) })?.state], [{ waiting: { reason: 'ContainerCreating' } }, { waiting: { reason: 'PodInitializing' } }]],
+  ['a failed start says why', state(startFailed('CreateContainerConfigError', 'secret "x" not found'))?.state, { waiting: { reason: 'CreateContainerConfigError', message: 'secret "x" not found' } }],
+  ['a failed pull is ErrImagePull at first', state(startFailed('ErrImagePull', 'no'))?.state, { waiting: { reason: 'ErrImagePull', message: 'no' } }],
+  ['then ImagePullBackOff', state(startFailed('ErrImagePull', 'no'), NOW + 3_000)?.state, { waiting: { reason: 'ImagePullBackOff', message: 'Back-off pulling image "busybox:1": ErrImagePull: no' } }],
+  ['a crash loop waits and tells the last end', [state({ containers: [exited('app', 3, { restartCount: 2, backoffSeconds: 20 })] })].map((s) => [s?.state, s?.restartCount, s?.lastState?.terminated?.exitCode]), [[{ waiting: { reason: 'CrashLoopBackOff', message: 'back-off 20s restarting failed container=app pod=web_default(u1)' } }, 2, 3]]],
+  ['minutes are written as Go does', state({ containers: [exited('app', 3, { restartCount: 2, backoffSeconds: 160 })] })?.state?.waiting?.message, 'back-off 2m40s restarting failed container=app pod=web_default(u1)'],
+  ['running after a restart remembers the end before', state({ containers: [running('app', { restartCount: 1 }), exited('app', 9)] })?.lastState?.terminated?.exitCode, 9],
+  ['a killed one that will not be restarted is terminated', state({ pod: never(), containers: [exited('app', 137, { reason: 'OOMKilled', terminationMessage: 'too much' })], ...gone })?.state,
+    { terminated: { exitCode: 137, reason: 'OOMKilled', message: 'too much', startedAt: '2026-01-01T00:00:00Z', finishedAt: '2026-01-01T00:00:00Z', containerID: 'memory://app-0' } }],
+  ['a pod that ends before its container ran says so', state({ pod: aPod({}, { deletionTimestamp: 'x' }), sandboxes: [] })?.state, { terminated: { exitCode: 137, reason: 'ContainerStatusUnknown', message: 'The container could not be located when the pod was terminated' } }],
+  ['ready follows its probe, started its startup probe', [
+    { pod: aPod({ containers: [aContainer('app', { readinessProbe: {} })] }), containers: [running('app')] },
+    { pod: aPod({ containers: [aContainer('app', { readinessProbe: {} })] }), containers: [running('app')], probes: new Map([['app-0', { readiness: 'success' as const }]]) },
+    { pod: aPod({ containers: [aContainer('app', { startupProbe: {} })] }), containers: [running('app')] },
+    { pod: aPod({ containers: [aContainer('app', { startupProbe: {} })] }), containers: [running('app')], probes: new Map([['app-0', { startup: 'success' as const }]]) },
+  ].map((v) => [state(v)?.started, state(v)?.ready]), [[true, false], [true, true], [false, false], [true, true]]],
+
+  ['Ready tells which containers are not', condition('Ready', { pod: aPod({ containers: [aContainer('app'), aContainer('b'), aContainer('c')] }), containers: [running('app')] }), ['False', 'ContainersNotReady', 'containers with unready status: [b c]']],
+  ['a finished pod is not ready because it is done', condition('Ready', { pod: never(), containers: [exited('app', 0)], ...gone }), ['False', 'PodCompleted', undefined]],
+  ['a readiness gate holds Ready back, not ContainersReady', [
+    condition('Ready', { pod: aPod({ readinessGates: [{ conditionType: 'a' }, { conditionType: 'b' }] }), containers: [running('app')], reported: { conditions: [{ type: 'b', status: 'False' }] } }),
+    condition('ContainersReady', { pod: aPod({ readinessGates: [{ conditionType: 'a' }] }), containers: [running('app')] }),
+  ], [['False', 'ReadinessGatesNotReady', 'corresponding condition of pod readiness gate "a" does not exist., the status of pod readiness gate "b" is not "True", but False'], ['True', undefined, undefined]]],
+  ['Initialized tells what is to come', condition('Initialized', { pod: aPod({ initContainers: [aContainer('i'), aContainer('j')] }), containers: [exited('i', 0)] }), ['False', 'ContainersNotInitialized', 'containers with incomplete status: [j]']],
+  ['no sandbox, no PodReadyToStartContainers', [condition('PodReadyToStartContainers', { sandboxes: [] })[0], condition('PodReadyToStartContainers', {})[0]], ['False', 'True']],
+  ['a deadline is told', [status({ pod: aPod({ activeDeadlineSeconds: 1 }), firstSeenMs: NOW - 2_000, ...gone })].map((s) => [s.phase, s.reason, s.message]), [['Failed', 'DeadlineExceeded', 'Pod was active on the node longer than the specified deadline']]],
+  ['on the host\'s network the addresses are the node\'s', [status({ pod: aPod({ hostNetwork: true }), sandboxes: [aSandbox({ ips: [] })] })].map((s) => [s.podIP, s.hostIP]), [['192.168.7.1', '192.168.7.1']]],
+  ['what others wrote stays', [status({ reported: { nominatedNodeName: 'n', conditions: [{ type: 'their/own', status: 'True' }] } })].map((s) => [s.nominatedNodeName, s.conditions?.at(-1)]), [['n', { type: 'their/own', status: 'True' }]]],
+]
+for (const [name, actual, expected] of table) test(name, () => assert.deepStrictEqual(actual, expected))
+
+test('a condition changes its time only with its status', () => {
+  const first = status({ containers: [running('app')] })
+  const later = podStatus(aView({ containers: [running('app')], reported: first }), { nowMs: NOW + 60_000, random: seededRandom(1) })
+  assert.deepStrictEqual(later, first)
+  const ended = podStatus(aView({ containers: [exited('app', 1)], reported: first }), { nowMs: NOW + 60_000, random: seededRandom(1) })
+  assert.deepStrictEqual(ended.conditions?.map((c) => [c.type, c.lastTransitionTime]), [['PodReadyToStartContainers', '2026-01-01T00:00:00Z'], ['Initialized', '2026-01-01T00:00:00Z'], ['Ready', '2026-01-01T00:01:00Z'], ['ContainersReady', '2026-01-01T00:01:00Z'], ['PodScheduled', '2026-01-01T00:00:00Z']])
+})
+
+test('a patch says only what changed, takes fields away by null, replaces addresses and leaves others\' conditions alone', () => {
+  const before = { phase: 'Running', message: 'm', podIPs: [{ ip: '1' }], conditions: [{ type: 'Ready', status: 'True', reason: 'x' }, { type: 'Theirs', status: 'True' }] }
+  const after = { phase: 'Running', podIPs: [{ ip: '2' }], conditions: [{ type: 'Ready', status: 'False' }, { type: 'Theirs', status: 'True' }] }
+  assert.deepStrictEqual(statusPatch('u1', before, after), { metadata: { uid: 'u1' }, status: { message: null, podIPs: [{ ip: '2' }, { $patch: 'replace' }], conditions: [{ type: 'Ready', status: 'False', reason: null }] } })
+  assert.equal(statusPatch('u1', before, structuredClone(before)), undefined)
+})
+
+test('the order of conditions and nulls make no difference', () => {
+  assert.ok(sameStatus({ conditions: [{ type: 'A', status: 'True' }, { type: 'B', status: 'True' }] }, { conditions: [{ type: 'B', status: 'True', lastProbeTime: null as never }, { type: 'A', status: 'True' }] }))
+  assert.ok(!sameStatus({ phase: 'Running' }, { phase: 'Pending' }))
+})

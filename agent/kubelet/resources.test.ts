@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Pod, ResourceRequirements } from '#api/types/index.ts'
+import { containerResources, oomScoreAdj, podCgroupLimits, podCgroupPath } from './resources.ts'
+import { containerSecurity } from './security.ts'
+import { aContainer, aPod } from './testing/builders.ts'
+
+const GI = 2 ** 30
+const with_ = (...resources: (ResourceRequirements | undefined)[]): Pod => aPod({ containers: resources.map((r, i) => aContainer(`c${i}`, r ? { resources: r } : {})) })
+const first = (pod: Pod) => pod.spec?.containers[0] ?? aContainer('none')
+const guaranteed = with_({ requests: { cpu: '500m', memory: '1Gi' }, limits: { cpu: '500m', memory: '1Gi' } })
+const burstable = with_({ requests: { cpu: '100m', memory: '1Gi' }, limits: { cpu: '2' } }, undefined)
+
+const table: [string, unknown, unknown][] = [
+  ['limits become quota and bytes, requests shares', containerResources(guaranteed, first(guaranteed), { memoryBytes: 4 * GI }), { cpuShares: 512, cpuQuota: 50_000, cpuPeriod: 100_000, memoryLimitBytes: GI, oomScoreAdj: -997 }],
+  ['a pod that asks for nothing has the least', containerResources(with_(undefined), aContainer('c0'), { memoryBytes: 4 * GI }), { cpuShares: 2, oomScoreAdj: 1000 }],
+  ['a quarter of the memory asked for lowers the score by 250', oomScoreAdj(burstable, first(burstable), 4 * GI), 750],
+  ['burstable stays between 3 and 999', [oomScoreAdj(burstable, aContainer('x', { resources: { requests: { memory: '8Gi' } } }), 4 * GI), oomScoreAdj(burstable, aContainer('x'), 4 * GI)], [3, 999]],
+  ['node-critical pods are spared', oomScoreAdj(aPod({ priorityClassName: 'system-node-critical' }), aContainer('x'), GI), -997],
+  ['a sidecar is not killed before the app', oomScoreAdj(burstable, aContainer('s', { restartPolicy: 'Always', resources: { requests: { memory: '1Mi' } } }), 4 * GI), 750],
+  ['the pod\'s cgroup has a limit only where every container has', [podCgroupLimits(burstable), podCgroupLimits(guaranteed)], [{ cpuShares: 102 }, { cpuShares: 512, cpuQuota: 50_000, memoryLimitBytes: GI }]],
+  ['its path tells its class', [podCgroupPath('/lab', guaranteed), podCgroupPath('', burstable), podCgroupPath('', with_(undefined))], ['/lab/kubepods/podu1', '/kubepods/burstable/podu1', '/kubepods/besteffort/podu1']],
+]
+for (const [name, actual, expected] of table) test(name, () => assert.deepStrictEqual(actual, expected))
+
+const secure = (pod: Pod, container: object, image: { uid?: number; username?: string } = {}) => {
+  const result = containerSecurity({ pod, container: aContainer('app', container), image, podText: 'web_default(u1)', seccompDir: '/s' })
+  return result.ok ? result.security : result.message
+}
+const plain = { privileged: false, readonlyRootfs: false, supplementalGroups: [], addCapabilities: [], dropCapabilities: [], noNewPrivs: false, seccomp: { profile: 'Unconfined' } }
+const security: [string, unknown, unknown][] = [
+  ['nothing asked is nothing changed', secure(aPod(), {}), plain],
+  ['the image\'s user stands unless another is named', [secure(aPod(), {}, { uid: 5 }), secure(aPod(), {}, { username: 'www' }), secure(aPod({ securityContext: { runAsUser: 7 } }), {}, { uid: 5 })], [{ ...plain, runAsUser: 5 }, { ...plain, runAsUsername: 'www' }, { ...plain, runAsUser: 7 }]],
+  ['the container\'s word wins over the pod\'s', secure(aPod({ securityContext: { runAsUser: 1, runAsGroup: 2, seccompProfile: { type: 'RuntimeDefault' } } }), { securityContext: { runAsUser: 3, seccompProfile: { type: 'Unconfined' } } }), { ...plain, runAsUser: 3, runAsGroup: 2 }],
+  ['groups are those of the pod and fsGroup, once each', secure(aPod({ securityContext: { supplementalGroups: [1, 2], fsGroup: 2 } }), {}), { ...plain, supplementalGroups: [1, 2] }],
+  ['capabilities have one form', secure(aPod(), { securityContext: { capabilities: { add: ['CAP_NET_ADMIN', 'net_admin'], drop: ['ALL'] } } }), { ...plain, addCapabilities: ['NET_ADMIN'], dropCapabilities: ['ALL'] }],
+  ['no escalation means no new privileges', secure(aPod(), { securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true } }), { ...plain, noNewPrivs: true, readonlyRootfs: true }],
+  ['a local profile is below the agent\'s directory', [secure(aPod(), { securityContext: { seccompProfile: { type: 'Localhost', localhostProfile: 'a/b.json' } } }), secure(aPod(), { securityContext: { seccompProfile: { type: 'Localhost', localhostProfile: '../x' } } })], [{ ...plain, seccomp: { profile: 'Localhost', path: '/s/a/b.json' } }, 'localhostProfile "../x" must be a path below /s']],
+  ['root is refused where it must not be', secure(aPod({ securityContext: { runAsNonRoot: true } }), {}), 'container has runAsNonRoot and image will run as root (pod: "web_default(u1)", container: app)'],
+  ['also when asked for', secure(aPod({ securityContext: { runAsNonRoot: true, runAsUser: 0 } }), {}), 'container\'s runAsUser breaks non-root policy (pod: "web_default(u1)", container: app)'],
+  ['and a name cannot be judged', secure(aPod({ securityContext: { runAsNonRoot: true } }), {}, { username: 'www' }), 'container has runAsNonRoot and image has non-numeric user (www), cannot verify user is non-root (pod: "web_default(u1)", container: app)'],
+  ['another user will do', secure(aPod({ securityContext: { runAsNonRoot: true } }), {}, { uid: 9 }), { ...plain, runAsUser: 9 }],
+]
+for (const [name, actual, expected] of security) test(name, () => assert.deepStrictEqual(actual, expected))

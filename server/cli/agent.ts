@@ -4,6 +4,7 @@ import { UsageError } from '#base/errors.ts'
 import { readYamlMapping } from './config-file.ts'
 import { clock, failLoudly, loadPty, logFor, notifyReady, random, selfCommand, stopSignal } from './environment.ts'
 import { parseFlags } from './flags.ts'
+import { keepMemorySmall } from './memory.ts'
 import { agentConfig, text } from './node-config.ts'
 import { assertFitForPods } from './preflight.ts'
 import { AGENT_FLAGS } from './verb-flags.ts'
@@ -23,6 +24,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const log = logFor(values)
   failLoudly(log)
   const signal = stopSignal(log)
+  keepMemorySmall({ clock, log, signal })
   notifyReady(log)
   await runAgent(config, { clock, random, log, unpackCommand: selfCommand('unpack-layer'), loadPty }, signal).catch((error: unknown) => {
     if (!signal.aborted) throw error

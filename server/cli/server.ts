@@ -10,6 +10,7 @@ import { readYamlMapping } from './config-file.ts'
 import { clock, failLoudly, loadPty, logFor, notifyReady, random, selfCommand, stopSignal } from './environment.ts'
 import { parseFlags, type FlagValues } from './flags.ts'
 import { defaultNodeIp, firstServiceIp, hostName } from './host.ts'
+import { keepMemorySmall } from './memory.ts'
 import { agentConfig, list, text } from './node-config.ts'
 import { assertFitForPods } from './preflight.ts'
 import { SERVER_FLAGS } from './verb-flags.ts'
@@ -33,6 +34,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const log = logFor(values)
   failLoudly(log)
   const signal = stopSignal(log)
+  keepMemorySmall({ clock, log, signal })
   const server = await startServer(config, {
     clock, random, log, processUsage,
     openStore: () => openLevelStore({ open: levelOpener(join(config.dataDir, 'server', 'db')), clock }),

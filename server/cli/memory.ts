@@ -1,0 +1,84 @@
+/**
+ * Keeps the process small on a board: one malloc arena, and at rest memory goes back to the kernel. A burst of work
+ * leaves garbage in the heap, free pages in malloc and the binary's code in RSS; the heap is collected, malloc trimmed, and
+ * clean pages of mapped files let go of (they come back from the page cache when they are used again).
+ */
+import { readFileSync } from 'node:fs'
+import { asError, CodedError } from '#base/errors.ts'
+import type { Clock } from '#base/clock.ts'
+import type { Log } from '#base/log.ts'
+
+/** How often it is looked whether there is something to give back. */
+const LOOK_MS = 30_000
+/** At rest: less than this part of one core since the last look. */
+const REST_CPU_MAX = 0.05
+/** Below this much growth since the last time it is not worth a collection. */
+const GROWTH_BYTES_MIN = 8 * 1024 * 1024
+/** mallopt(3). */
+const M_ARENA_MAX = -8
+/** madvise(2). */
+const MADV_DONTNEED = 4
+
+function bind() {
+  const ffi = process.getBuiltinModule('node:ffi')
+  if (!ffi) throw new CodedError('NO_FFI', 'this build of node lacks node:ffi')
+  return ffi.dlopen(null, {
+    mallopt: { arguments: ['int32', 'int32'], return: 'int32' },
+    malloc_trim: { arguments: ['uint64'], return: 'int32' },
+    madvise: { arguments: ['uint64', 'uint64', 'int32'], return: 'int32' },
+  }).functions
+}
+
+/** As early as possible: arenas that exist stay. Runs until the signal aborts. A machine that cannot do it is just larger. */
+export function keepMemorySmall({ clock, log, signal }: { clock: Clock; log: Log; signal: AbortSignal }): void {
+  let libc: ReturnType<typeof bind>
+  try {
+    libc = bind()
+    libc.mallopt(M_ARENA_MAX, 1)
+  } catch (error) {
+    log.debug('memory is not given back at rest', { error: asError(error) })
+    return
+  }
+  let smallest = 0
+  let cpu = process.cpuUsage()
+  let cancel = () => {}
+  const look = () => {
+    cancel = clock.after(LOOK_MS, look)
+    const used = process.cpuUsage(cpu)
+    cpu = process.cpuUsage()
+    if ((used.user + used.system) / 1000 > REST_CPU_MAX * LOOK_MS) return
+    if (process.memoryUsage.rss() < smallest + GROWTH_BYTES_MIN) return
+    globalThis.gc?.()
+    libc.malloc_trim(0n)
+    for (const { start, bytes } of cleanFileMaps(readSmaps())) libc.madvise(start, bytes, MADV_DONTNEED)
+    smallest = process.memoryUsage.rss()
+  }
+  cancel = clock.after(LOOK_MS, look)
+  signal.addEventListener('abort', () => cancel(), { once: true })
+}
+
+function readSmaps(): string {
+  return readFileSync('/proc/self/smaps', 'latin1')
+}
+
+export interface FileMap { start: bigint; bytes: bigint }
+
+/**
+ * The maps that can be dropped without losing anything: of a file, never written to. A map with anonymous pages holds
+ * relocated data, which the file does not have.
+ */
+export function cleanFileMaps(smaps: string): FileMap[] {
+  const found: FileMap[] = []
+  let map: FileMap | undefined
+  for (const line of smaps.split('\n')) {
+    const head = /^([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ (\d+)/.exec(line)
+    if (head) {
+      const [, from = '', to = '', permissions = '', inode = '0'] = head
+      const start = BigInt(`0x${from}`)
+      map = inode === '0' || permissions.includes('w') ? undefined : { start, bytes: BigInt(`0x${to}`) - start }
+    } else if (map && /^Anonymous:\s+0 kB/.test(line)) {
+      found.push(map)
+    }
+  }
+  return found
+}

@@ -3,8 +3,9 @@ import type { ChildProcess } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { registryWithTestImages } from '../images/test-images.ts'
-import type { LabHost } from './host.ts'
+import type { LabHost, RunOptions } from './host.ts'
 import { Lab } from './lab.ts'
+import { Program, Terminal } from './program.ts'
 
 /** SKIFF_BINARY: another build than dist/skiff. */
 const BINARY = process.env['SKIFF_BINARY'] ?? join(import.meta.dirname, '../../dist/skiff')
@@ -13,6 +14,8 @@ export interface ClusterOptions {
   hosts: number
   serverFlags?: readonly string[]
   agentFlags?: readonly string[]
+  /** Default true; a server without an agent has no node to wait for. */
+  waitForNodes?: boolean
 }
 
 export class Cluster {
@@ -35,7 +38,7 @@ export class Cluster {
         cluster.start(host)
         if (host === cluster.server) await cluster.waitForApi()
       }
-      await cluster.waitForNodes()
+      if (options.waitForNodes !== false) await cluster.waitForNodes()
     } catch (error) {
       const logs = lab.hosts.map((h) => `--- ${h.name}\n${existsSync(join(h.dir, 'skiff.log')) ? h.log('skiff').split('\n').slice(-40).join('\n') : ''}`).join('\n')
       await cluster.destroy()
@@ -79,13 +82,28 @@ export class Cluster {
     return child?.exitCode ?? null
   }
 
-  kubectl(args: readonly string[], options: { input?: string; timeoutMs?: number } = {}) {
-    return this.server.run(['kubectl', '--kubeconfig', this.server.kubeconfig, ...args], options)
+  /** Each cluster has its own cache: all are called https://127.0.0.1:6443. */
+  #command(args: readonly string[]): string[] {
+    return ['env', `KUBECACHEDIR=${join(this.server.dir, 'kubectl-cache')}`, 'kubectl', '--kubeconfig', this.server.kubeconfig, ...args]
+  }
+
+  kubectl(args: readonly string[], options: RunOptions = {}) {
+    return this.server.run(this.#command(args), options)
   }
 
   /** Throws unless kubectl exits 0. */
-  must(args: readonly string[], options: { input?: string; timeoutMs?: number } = {}): Promise<string> {
-    return this.server.must(['kubectl', '--kubeconfig', this.server.kubeconfig, ...args], options)
+  must(args: readonly string[], options: RunOptions = {}): Promise<string> {
+    return this.server.must(this.#command(args), options)
+  }
+
+  /** A kubectl that runs on: watches, followed logs, forwarded ports. */
+  follow(args: readonly string[]): Program {
+    return new Program(this.server, this.#command(args))
+  }
+
+  /** A kubectl at a terminal. */
+  terminal(args: readonly string[], size = { columns: 80, rows: 24 }): Terminal {
+    return new Terminal(this.server, this.#command(args), size)
   }
 
   async waitForApi(): Promise<void> {

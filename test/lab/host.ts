@@ -7,6 +7,7 @@ import { mkdirSync, openSync, closeSync, readFileSync, readdirSync, readlinkSync
 import { join } from 'node:path'
 
 export interface HostState { name: string; ip: string; holderPid: number; dir: string; cgroupRoot: string }
+export interface RunOptions { input?: string | Buffer; timeoutMs?: number; env?: Record<string, string> }
 export interface Output { code: number; stdout: string; stderr: string }
 
 export class LabHost {
@@ -38,7 +39,7 @@ export class LabHost {
   }
 
   /** Runs to the end; never throws for a non-zero exit. */
-  run(command: readonly string[], options: { input?: string | Buffer; timeoutMs?: number; env?: Record<string, string> } = {}): Promise<Output> {
+  run(command: readonly string[], options: RunOptions = {}): Promise<Output> {
     const [file = '', ...args] = this.wrap(command)
     return new Promise((resolve) => {
       const child = execFile(file, args, { encoding: 'utf8', maxBuffer: 64 << 20, timeout: options.timeoutMs ?? 60_000, killSignal: 'SIGKILL', env: { ...process.env, ...options.env } }, (error, stdout, stderr) => {
@@ -50,7 +51,7 @@ export class LabHost {
   }
 
   /** As run; throws with both outputs unless it exits 0. */
-  async must(command: readonly string[], options: { input?: string | Buffer; timeoutMs?: number; env?: Record<string, string> } = {}): Promise<string> {
+  async must(command: readonly string[], options: RunOptions = {}): Promise<string> {
     const { code, stdout, stderr } = await this.run(command, options)
     if (code !== 0) throw new Error(`on ${this.name}: ${command.join(' ')}: exit ${code}\n${stdout}${stderr}`)
     return stdout

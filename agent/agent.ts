@@ -18,6 +18,7 @@ import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import type { OverlayKind } from '#cni/index.ts'
 import { createEmbeddedRuntime, type RegistriesConfig, type SpawnPty } from '#cri/index.ts'
+import { createImageDirectory } from './airgap/image-directory.ts'
 import { readClusterConfig } from './cluster-config-source.ts'
 import { createDns } from './dns/dns.ts'
 import { createKubeletServer } from './http/kubelet-server.ts'
@@ -113,8 +114,12 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
   }
 
   log.info('node starting', { node: nodeName, ip: config.nodeIp })
+  const images = createImageDirectory({ runtime, dataDir, clock, log })
   try {
+    // Before any pod asks for one of them: on an airgapped node it could only fail.
+    await images.importAll(signal)
     await Promise.all([
+      images.run(signal),
       informers.start(signal),
       kubelet.start(signal),
       nodeNetwork.run(runtime, signal),

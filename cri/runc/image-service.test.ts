@@ -342,7 +342,7 @@ describe('images', { skip: missing }, () => {
     const again = await service({ dataDir })
     assert.deepEqual([await again.listImages(), readdirSync(join(dataDir, 'layers')).length], [[], 1])
     await again.importImages(join(root, 'one.tar'))
-    writeFileSync(join(dataDir, 'images', `${image.configDigest.slice(7)}.json`), '')
+    writeFileSync(join(dataDir, 'image-records', `${image.configDigest.slice(7)}.json`), '')
     assert.deepEqual(await (await service({ dataDir })).listImages(), [])
   })
 })

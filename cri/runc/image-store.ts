@@ -1,5 +1,5 @@
 /**
- * Which images are here: `images/<hex>.json` one record each with its config inside, `image-refs/<hash>.json` one per
+ * Which images are here: `image-records/<hex>.json` one record each with its config inside, `image-refs/<hash>.json` one per
  * name. An image counts as present once its record is durable, which is after all its layers are.
  */
 import { createHash } from 'node:crypto'
@@ -130,7 +130,8 @@ export class ImageStore {
     return { id: record.id, repoTags: repoTags.sort(), repoDigests: [...repoDigests].sort(), sizeBytes: record.sizeBytes, ...imageUser(record.config.user), pinned: record.pinned }
   }
 
-  get #imageDirectory(): string { return join(this.#dataDir, 'images') }
+  /** Not `images`: that is where users put archives. */
+  get #imageDirectory(): string { return join(this.#dataDir, 'image-records') }
   get #nameDirectory(): string { return join(this.#dataDir, 'image-refs') }
   #namePath(name: string): string { return join(this.#nameDirectory, `${createHash('sha256').update(name).digest('hex')}.json`) }
 }

@@ -5,6 +5,7 @@ import { builtinSchema as schema } from '#api/schema/index.ts'
 import type { ApiResponse } from '#api/client/transport.ts'
 import { createOpenApi } from './index.ts'
 import { documentV2, documentV3, groupVersionsOf } from './documents.ts'
+import { encodeOpenApiV2 } from './gnostic.ts'
 import { rows } from '../registry.ts'
 
 const gitVersion = 'v1.36.0'
@@ -52,8 +53,18 @@ test('documents are gzipped for who can read that, and 304 for who has them', ()
   assert.equal(get('/openapi/v3/api/v1', { 'if-none-match': plain.headers['etag'] ?? '' }).status, 304)
 })
 
-test('protobuf is refused with 406, unknown documents are not there', () => {
-  assert.equal(get('/openapi/v2', { accept: 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf' }).status, 406)
+test('version 2 has a protobuf form for who asks for it, by either of its names, with its own etag', () => {
+  const asked = ['v2@v1.0', 'v2.v1.0'].map((name) => get('/openapi/v2', { accept: `application/com.github.proto-openapi.spec.${name}+protobuf, application/json;q=0.5` }))
+  assert.deepStrictEqual(asked.map((r) => [r.status, r.headers['content-type'], r.body]), asked.map(() => [200, 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf', encodeOpenApiV2(documentV2({ schema, rows, gitVersion }))]))
+  const json = get('/openapi/v2', { accept: 'application/json, application/com.github.proto-openapi.spec.v2@v1.0+protobuf' })
+  assert.equal(json.headers['content-type'], 'application/json')
+  assert.notEqual(json.headers['etag'], asked[0]?.headers['etag'])
+  assert.equal(get('/openapi/v2', { accept: 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf', 'if-none-match': asked[0]?.headers['etag'] ?? '' }).status, 304)
+})
+
+test('forms nobody serves are refused with 406, unknown documents are not there', () => {
+  assert.equal(get('/openapi/v3/api/v1', { accept: 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf' }).status, 406)
+  assert.equal(get('/openapi/v2', { accept: 'text/html' }).status, 406)
   assert.equal(openapi({ path: '/openapi/v3/apis/nope/v1', hash: undefined, headers: {} }), undefined)
   assert.equal(openapi({ path: '/openapi/v4', hash: undefined, headers: {} }), undefined)
 })

@@ -6,8 +6,10 @@ import { createHash } from 'node:crypto'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import type { ApiResponse } from '#api/client/transport.ts'
 import type { SchemaSet } from '#api/schema/schema.ts'
+import { parseAccept } from '../http/negotiate.ts'
 import type { KindRow } from '../kind.ts'
 import { documentV2, documentV3, groupVersionsOf } from './documents.ts'
+import { encodeOpenApiV2 } from './gnostic.ts'
 
 export interface OpenApiOptions {
   schema: SchemaSet
@@ -32,8 +34,12 @@ const KEPT_MAX = 3
 /** Raised when the documents change though their inputs do not. */
 const FORMAT = 1
 
-/** client-go's names for the protobuf forms, which skiff does not serve: clients fall back to version 3 in JSON. */
+type Form = 'json' | 'protobuf'
+
 const JSON_MEDIA = new Set(['application/json', '*/*', 'application/*', 'application/com.github.proto-openapi.spec.v3@v1.0+json'])
+/** What answers say; clients ask with an `@` in place of the dot before v1.0. Version 3 has a protobuf form upstream that no known client asks for. */
+const PROTOBUF_V2 = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf'
+const PROTOBUF_V2_MEDIA = new Set([PROTOBUF_V2, 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf'])
 
 export function createOpenApi({ schema, rows, gitVersion }: OpenApiOptions): OpenApi {
   const groupVersions = groupVersionsOf(rows)
@@ -50,13 +56,18 @@ export function createOpenApi({ schema, rows, gitVersion }: OpenApiOptions): Ope
     return hash
   }
 
-  const gzipped = (name: string): Buffer => {
-    const found = kept.get(name)
-    kept.delete(name)
+  const build = (name: string, form: Form): Buffer | string => {
     const gv = groupVersions.get(name)
-    const bytes = found ?? gzipSync(JSON.stringify(gv ? documentV3({ schema, rows, gitVersion }, gv) : documentV2({ schema, rows, gitVersion })))
+    const document = gv ? documentV3({ schema, rows, gitVersion }, gv) : documentV2({ schema, rows, gitVersion })
+    return form === 'protobuf' ? encodeOpenApiV2(document) : JSON.stringify(document)
+  }
+
+  const gzipped = (name: string, form: Form): Buffer => {
+    const key = `${form} ${name}`
+    const bytes = kept.get(key) ?? gzipSync(build(name, form))
     // Last asked for goes last; the first goes first.
-    kept.set(name, bytes)
+    kept.delete(key)
+    kept.set(key, bytes)
     for (const oldest of kept.keys()) {
       if (kept.size <= KEPT_MAX) break
       kept.delete(oldest)
@@ -71,7 +82,8 @@ export function createOpenApi({ schema, rows, gitVersion }: OpenApiOptions): Ope
 
   return ({ path, hash, headers }) => {
     const name = path.replace(/\/$/, '')
-    if (!acceptsJson(headers['accept'])) return notAcceptable()
+    const form = formOf(headers['accept'], name)
+    if (!form) return notAcceptable(name)
     if (name === '/openapi/v3') return { status: 200, headers: { 'content-type': 'application/json', vary: 'Accept' }, body: index() }
     const document = name === '/openapi/v2' ? 'v2' : name.startsWith('/openapi/v3/') ? name.slice('/openapi/v3/'.length) : undefined
     if (document === undefined || (document !== 'v2' && !groupVersions.has(document))) return undefined
@@ -79,9 +91,9 @@ export function createOpenApi({ schema, rows, gitVersion }: OpenApiOptions): Ope
     // An old hash: the client's index is old. It is sent to the document as it is now.
     if (hash !== undefined && hash !== '' && hash !== current) return { status: 301, headers: { location: `${name}?hash=${current}` }, body: Buffer.alloc(0) }
     const caching = hash ? { 'cache-control': 'public, immutable', expires: FAR } : { 'cache-control': 'no-cache, private' }
-    const common = { 'content-type': 'application/json', etag: `"${current}"`, vary: 'Accept-Encoding, Accept', ...caching }
-    if (headers['if-none-match']?.includes(current)) return { status: 304, headers: common, body: Buffer.alloc(0) }
-    const bytes = gzipped(document)
+    const common = { 'content-type': form === 'protobuf' ? PROTOBUF_V2 : 'application/json', etag: form === 'protobuf' ? `"${current}-P"` : `"${current}"`, vary: 'Accept-Encoding, Accept', ...caching }
+    if (headers['if-none-match']?.includes(common.etag)) return { status: 304, headers: common, body: Buffer.alloc(0) }
+    const bytes = gzipped(document, form)
     if (/\bgzip\b/.test(headers['accept-encoding'] ?? '')) return { status: 200, headers: { ...common, 'content-encoding': 'gzip' }, body: bytes }
     return { status: 200, headers: common, body: gunzipSync(bytes) }
   }
@@ -90,12 +102,17 @@ export function createOpenApi({ schema, rows, gitVersion }: OpenApiOptions): Ope
 /** HTTP has no "never": upstream says a year from now, which would need a clock. */
 const FAR = 'Thu, 31 Dec 2099 00:00:00 GMT'
 
-function acceptsJson(accept: string | undefined): boolean {
-  if (accept === undefined || accept === '') return true
-  return accept.split(',', 32).some((media) => JSON_MEDIA.has((media.split(';', 1)[0] ?? '').trim().toLowerCase()))
+/** Undefined: none of what the client takes. */
+function formOf(accept: string | undefined, name: string): Form | undefined {
+  for (const { type } of parseAccept(accept)) {
+    if (JSON_MEDIA.has(type)) return 'json'
+    if (name === '/openapi/v2' && PROTOBUF_V2_MEDIA.has(type)) return 'protobuf'
+  }
+  return undefined
 }
 
-function notAcceptable(): ApiResponse {
-  const status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message: 'only the following media types are accepted: application/json', reason: 'NotAcceptable', code: 406 }
+function notAcceptable(name: string): ApiResponse {
+  const types = name === '/openapi/v2' ? `application/json, ${PROTOBUF_V2}` : 'application/json'
+  const status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message: `only the following media types are accepted: ${types}`, reason: 'NotAcceptable', code: 406 }
   return { status: 406, headers: { 'content-type': 'application/json' }, body: Buffer.from(JSON.stringify(status)) }
 }

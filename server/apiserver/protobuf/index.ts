@@ -9,6 +9,7 @@ import { readMessage, writeMessage } from './message.ts'
 import { WireError, WireReader, WireWriter } from './wire.ts'
 
 export { parseEnvelope, type Envelope, type ParsedEnvelope } from './envelope.ts'
+export { WireReader, WireWriter } from './wire.ts'
 
 export const PROTOBUF_TYPE = 'application/vnd.kubernetes.protobuf'
 export const PROTOBUF_WATCH_TYPE = `${PROTOBUF_TYPE};stream=watch`

@@ -308,6 +308,22 @@ test('a preStop hook takes its time out of the grace, a postStart hook holds the
   assert.ok(tookMs >= 5_000 && tookMs < 6_000, `took ${tookMs} ms`)
 })
 
+test('a pod sent to a node that has no room for it fails there and disturbs nobody', async (t) => {
+  const w = await world(t, { config: { maxPods: 1 } })
+  w.create(pod('first'))
+  await w.until('running', () => w.pod('first')?.status?.phase === 'Running')
+  w.create(pod('second'))
+  await w.until('refused', () => w.pod('second')?.status?.phase === 'Failed')
+  const { reason, message } = w.pod('second')?.status ?? {}
+  assert.deepStrictEqual([reason, message, w.runtime.control.started.length, w.pod('first')?.status?.phase], ['OutOfpods', "Pod was rejected: Node didn't have enough resource: pods, requested: 1, used: 1, capacity: 1", 1, 'Running'])
+  await w.stopAgent()
+  await w.startAgent()
+  await w.run(5_000)
+  assert.deepStrictEqual([w.pod('second')?.status?.phase, w.runtime.control.started.length], ['Failed', 1])
+  w.api.deletePod(PODS, 'default/second')
+  await w.until('gone', () => w.pod('second') === undefined)
+})
+
 test('a pod past its deadline is stopped and Failed with DeadlineExceeded', async (t) => {
   const w = await world(t)
   w.create(pod('late', { activeDeadlineSeconds: 5 }))

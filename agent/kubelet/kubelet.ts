@@ -8,6 +8,7 @@ import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import type { ContainerRuntime } from '#cri/index.ts'
+import { refusal } from './admission.ts'
 import { createPodCgroups, type PodCgroups } from './cgroups/pod-cgroups.ts'
 import type { CgroupLayout } from './cgroups/layout.ts'
 import type { KubeletConfig } from './config.ts'
@@ -242,6 +243,11 @@ async function assemble(options: KubeletOptions, { paths, store, services, alloc
     onSpec(memory) {
       store.savePod({ pod: memory.pod, ...(memory.endingSinceMs !== undefined && { endingSinceMs: memory.endingSinceMs }) })
         .catch((error: unknown) => log.error('cannot keep the pod on disk: it will not be known after a restart while the server is away', { pod: memory.pod.metadata.name, error: asError(error) }))
+    },
+    admit(pod, others) {
+      const refused = refusal({ pod, others, allocatable: nodeAllocated })
+      if (refused) events.event(asReference(pod), 'Warning', refused.reason, refused.message)
+      return refused
     },
     onMetadata: refresh,
     effects: (memory, view) => podEffects({

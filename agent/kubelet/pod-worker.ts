@@ -17,7 +17,7 @@ import { laneOf, type PodAction } from './pod-action.ts'
 import { decidePodActions } from './pod-actions.ts'
 import { createPodMemory, type PodMemory } from './pod-memory.ts'
 import { StartError } from './start-error.ts'
-import type { PodView } from './view.ts'
+import { isTerminalPhase, type PodView } from './view.ts'
 
 export interface PodWorkers {
   /** The API (or the disk, while it is away) has this pod. `endingSinceMs` comes from disk. */
@@ -42,6 +42,8 @@ export interface PodWorkersDeps {
   effects(memory: PodMemory, view: PodView): Effects<PodAction>
   /** After each look: probes, token timers follow what was seen. */
   onView?(memory: PodMemory, view: PodView): void
+  /** Asked once of a pod that has not been seen or started: why this node cannot take it. */
+  admit?(pod: Stored<Pod>, others: readonly Stored<Pod>[]): { reason: string; message: string } | undefined
   /** Labels or annotations changed: files of the downward API follow. */
   onMetadata?(memory: PodMemory): void
   /** A pod was seen for the first time, or its spec or deletion changed: for the disk. */
@@ -81,6 +83,9 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
     }
     if (!stopping?.aborted) loop.queue.add(memory.uid)
   }
+
+  /** The pods whose share of the node is taken. */
+  const holding = () => [...pods.values()].filter((m) => !m.rejected && !m.tornDown && !isTerminalPhase(m.pod.status?.phase)).map((m) => m.pod)
 
   /** An action that succeeds again and again changes nothing it was meant to change: a bug, which must not cost a core. */
   const restIfSpinning = (memory: PodMemory, lane: string, action: PodAction) => {
@@ -135,6 +140,7 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
       const { uid, deletionTimestamp, generation } = pod.metadata
       const known = pods.get(uid)
       const memory = known ?? createPodMemory(pod, clock.nowMs(), endingSinceMs)
+      if (!known && deletionTimestamp === undefined && pod.status?.startTime === undefined) memory.rejected = deps.admit?.(pod, holding())
       const changed = !known || known.pod.metadata.generation !== generation || known.pod.metadata.deletionTimestamp !== deletionTimestamp
         || known.pod.metadata.deletionGracePeriodSeconds !== pod.metadata.deletionGracePeriodSeconds
       // A shorter grace counts from now, as upstream's worker counts it.

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs'
+import { test } from 'node:test'
+import { systemClock } from '#base/clock.ts'
+import { silentLog } from '#base/log.ts'
+import { aContainer, aPod } from '../testing/builders.ts'
+import { parseCgroupLayout } from './layout.ts'
+import { createPodCgroups } from './pod-cgroups.ts'
+import { cgroupSettings, cpuWeight } from './settings.ts'
+
+const V1 = '30 25 0:26 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n31 25 0:27 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n32 25 0:28 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n'
+const V2 = '30 25 0:26 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw,nsdelegate\n'
+const HYBRID = `${V1}33 25 0:29 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n`
+
+test('the mount table tells the hierarchy; beside v1 controllers the unified tree has none', () => {
+  const plain = (text: string) => { const l = parseCgroupLayout(text); return l && { version: l.version, roots: [...l.roots], unified: l.unified } }
+  const v1 = [['memory', '/sys/fs/cgroup/memory'], ['cpu', '/sys/fs/cgroup/cpu,cpuacct'], ['cpuacct', '/sys/fs/cgroup/cpu,cpuacct'], ['systemd', '/sys/fs/cgroup/systemd']]
+  assert.deepStrictEqual([plain(V1), plain(V2), plain(HYBRID), plain('')], [
+    { version: 1, roots: v1, unified: undefined }, { version: 2, roots: [['', '/sys/fs/cgroup']], unified: undefined }, { version: 1, roots: v1, unified: '/sys/fs/cgroup/unified' }, undefined,
+  ])
+})
+
+test('one set of limits in the words of either version', () => {
+  const limits = { cpuShares: 512, cpuQuota: 50_000, memoryLimitBytes: 1024, pidsLimit: 100 }
+  const written = (mountinfo: string, l: object) => { const layout = parseCgroupLayout(mountinfo); return layout && cgroupSettings(layout, { cpuShares: 2, ...l }).map((s) => `${s.file}=${s.value}`) }
+  assert.deepStrictEqual(written(V2, limits), ['cpu.weight=20', 'cpu.max=50000 100000', 'memory.max=1024', 'pids.max=100'])
+  assert.deepStrictEqual(written(V2, {}), ['cpu.weight=1', 'cpu.max=max 100000', 'memory.max=max', 'pids.max=max'])
+  assert.deepStrictEqual(written(V1, limits), ['cpu.shares=512', 'cpu.cfs_period_us=100000', 'cpu.cfs_quota_us=50000', 'memory.limit_in_bytes=1024'], 'no pids controller, no pids limit')
+  assert.deepStrictEqual([cpuWeight(2), cpuWeight(1024), cpuWeight(262_144)], [1, 39, 10_000])
+})
+
+const layout = existsSync('/proc/self/mountinfo') ? parseCgroupLayout(readFileSync('/proc/self/mountinfo', 'utf8')) : undefined
+const tree = layout?.roots.get(layout.version === 2 ? '' : 'memory')
+const root = `/skiff-test-${process.pid}`
+
+function canMake(): boolean {
+  try {
+    mkdirSync(`${tree ?? '/nowhere'}${root}`)
+    rmdirSync(`${tree ?? ''}${root}`)
+    return true
+  } catch {
+    return false // Not root, or a read-only tree: the test says that it is skipped.
+  }
+}
+
+test('a pod\'s cgroup is made with its limits, found again, and removed with what is in it', canMake() ? {} : { skip: 'cgroups cannot be made here' }, async () => {
+  const cgroups = await createPodCgroups({ root, pidsLimit: 50, clock: systemClock, log: silentLog })
+  const pod = aPod({ containers: [aContainer('a', { resources: { requests: { cpu: '100m', memory: '64Mi' }, limits: { cpu: '200m', memory: '64Mi' } } })] })
+  const path = await cgroups.ensure(pod)
+  assert.equal(path, `${root}/kubepods/burstable/podu1`)
+  assert.equal(await cgroups.ensure(pod), path)
+  const memory = readFileSync(`${tree ?? ''}${path}/${layout?.version === 2 ? 'memory.max' : 'memory.limit_in_bytes'}`, 'utf8').trim()
+  assert.equal(memory, String(64 * 2 ** 20))
+  mkdirSync(`${tree ?? ''}${path}/left-over`)
+  assert.deepStrictEqual(await cgroups.list(), ['u1'])
+  await cgroups.remove('u1')
+  await cgroups.remove('u1')
+  assert.deepStrictEqual([existsSync(`${tree ?? ''}${path}`), await cgroups.list()], [false, []])
+  for (const at of new Set(layout?.roots.values())) for (const dir of ['/kubepods/burstable', '/kubepods', '']) rmdirSync(`${at}${root}${dir}`)
+})

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { KUBELET_DEFAULTS } from '../config.ts'
+import { goArch, meminfoBytes, osImage, readHostFacts, readHostPressure } from './host-facts.ts'
+import { newNode, nodeStatus, nodeStatusDiffers, type NodeInput } from './node-status.ts'
+
+const GI = 2 ** 30
+const input = (more: Partial<NodeInput> = {}): NodeInput => ({
+  nodeName: 'n1', config: { ...KUBELET_DEFAULTS, nodeIp: '10.0.0.1', nodeLabels: { rack: '7' }, nodeTaints: [{ key: 'gpu', effect: 'NoSchedule' }], systemReserved: { cpu: '200m', memory: '256Mi' } },
+  facts: { hostname: 'n1', cpuCount: 4, memoryBytes: 4 * GI, hugepageBytes: { '2Mi': 0 }, architecture: 'arm64', machineId: 'm', systemUuid: '', bootId: 'b', kernelVersion: '6.6', osImage: 'Debian', swapBytes: 0 },
+  pressure: { memoryAvailableBytes: 2 * GI, fsBytes: 100 * GI, fsAvailableBytes: 50 * GI, fsInodes: 1_000, fsInodesFree: 900, pids: 100, pidsMax: 32_768 },
+  runtime: { name: 'skiff-runc', version: '1.1.5' }, notReady: [], images: [], before: undefined, nowMs: Date.UTC(2026, 0, 1), ...more,
+})
+const conditions = (more: Partial<NodeInput>) => Object.fromEntries((nodeStatus(input(more)).conditions ?? []).map((c) => [c.type, `${c.status} ${c.reason ?? ''}: ${c.message ?? ''}`]))
+const { pressure } = input()
+
+test('a healthy node says so in upstream\'s words', () => assert.deepStrictEqual(conditions({}), {
+  MemoryPressure: 'False KubeletHasSufficientMemory: kubelet has sufficient memory available', DiskPressure: 'False KubeletHasNoDiskPressure: kubelet has no disk pressure',
+  PIDPressure: 'False KubeletHasSufficientPID: kubelet has sufficient PID available', Ready: 'True KubeletReady: kubelet is posting ready status',
+}))
+
+const bad: [string, Partial<NodeInput>, string, string][] = [
+  ['too little memory', { pressure: { ...pressure, memoryAvailableBytes: 99 * 2 ** 20 } }, 'MemoryPressure', 'True KubeletHasInsufficientMemory: kubelet has insufficient memory available'],
+  ['a full disk', { pressure: { ...pressure, fsAvailableBytes: 9 * GI } }, 'DiskPressure', 'True KubeletHasDiskPressure: kubelet has disk pressure'],
+  ['no inodes', { pressure: { ...pressure, fsInodesFree: 40 } }, 'DiskPressure', 'True KubeletHasDiskPressure: kubelet has disk pressure'],
+  ['no process ids', { pressure: { ...pressure, pids: 32_000 } }, 'PIDPressure', 'True KubeletHasInsufficientPID: kubelet has insufficient PID available'],
+  ['one reason not to be ready', { notReady: ['a'] }, 'Ready', 'False KubeletNotReady: a'],
+  ['several', { notReady: ['a', 'b'] }, 'Ready', 'False KubeletNotReady: [a, b]'],
+]
+for (const [name, more, type, expected] of bad) test(name, () => assert.equal(conditions(more)[type], expected))
+
+test('allocatable is capacity less what is reserved and kept free', () => {
+  const { capacity, allocatable } = nodeStatus(input())
+  assert.deepStrictEqual(capacity, { cpu: '4', 'ephemeral-storage': '104857600Ki', 'hugepages-2Mi': '0', memory: '4194304Ki', pods: '110' })
+  assert.deepStrictEqual(allocatable, { cpu: '3800m', 'ephemeral-storage': '90Gi', 'hugepages-2Mi': '0', memory: '3740Mi', pods: '110' })
+})
+
+test('a new node carries its labels and taints, and the not-ready taint while it is not', () => {
+  const node = newNode(input({ notReady: ['x'] }))
+  assert.deepStrictEqual([node.metadata?.labels, node.spec?.taints], [
+    { 'beta.kubernetes.io/arch': 'arm64', 'beta.kubernetes.io/os': 'linux', 'kubernetes.io/arch': 'arm64', 'kubernetes.io/hostname': 'n1', 'kubernetes.io/os': 'linux', rack: '7' },
+    [{ key: 'gpu', effect: 'NoSchedule' }, { key: 'node.kubernetes.io/not-ready', effect: 'NoSchedule' }],
+  ])
+})
+
+test('time alone is no news; the biggest 50 images are told', () => {
+  const first = nodeStatus(input())
+  assert.equal(nodeStatusDiffers(first, nodeStatus(input({ nowMs: Date.UTC(2026, 0, 2), before: first }))), false)
+  assert.equal(nodeStatusDiffers(first, nodeStatus(input({ notReady: ['x'] }))), true)
+  const images = Array.from({ length: 60 }, (_, i) => ({ id: `${i}`, repoTags: [`t:${i}`], repoDigests: [`t@sha256:${i}`], sizeBytes: i, pinned: false }))
+  const told = nodeStatus(input({ images })).images ?? []
+  assert.deepStrictEqual([told.length, told[0]], [50, { names: ['t@sha256:59', 't:59'], sizeBytes: 59 }])
+})
+
+test('this machine has facts', async () => {
+  const facts = await readHostFacts()
+  assert.ok(facts.cpuCount > 0 && facts.memoryBytes > 2 ** 20 && facts.bootId.length === 36 && facts.kernelVersion !== '')
+  const now = await readHostPressure('/')
+  assert.ok(now.fsBytes > 0 && now.memoryAvailableBytes > 0 && now.pids > 0 && now.pidsMax > now.pids)
+  assert.deepStrictEqual([meminfoBytes('MemTotal:  10 kB\nMemFree: 1 kB\n', 'MemTotal'), osImage('NAME="x"\nPRETTY_NAME="Debian GNU/Linux 12"\n'), osImage(''), goArch('x64'), goArch('arm64')], [10_240, 'Debian GNU/Linux 12', 'Linux', 'amd64', 'arm64'])
+})

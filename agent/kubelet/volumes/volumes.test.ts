@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict'
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import fc from 'fast-check'
+import type { Volume } from '#api/types/index.ts'
+import { aPod } from '../testing/builders.ts'
+import { writeAtomically } from './atomic-writer.ts'
+import { checkHostPath } from './host-path.ts'
+import { systemMounter } from './mounter.ts'
+import { setOwnership } from './ownership.ts'
+import { volumePayload, type FilePayload } from './payload.ts'
+import { bindSubpath, unbindSubpath } from './subpath.ts'
+
+const root = process.getuid?.() === 0
+const needsRoot = root ? {} : { skip: 'mounting and changing owners need root' }
+
+function dir(t: TestContext): string {
+  const path = mkdtempSync(join(tmpdir(), 'volume-'))
+  t.after(async () => {
+    for (const point of await systemMounter.below(path)) await systemMounter.unmount(point)
+    rmSync(path, { recursive: true, force: true })
+  })
+  return path
+}
+const payload = (files: Record<string, string>, mode = 0o644) => new Map<string, FilePayload>(Object.entries(files).map(([path, text]) => [path, { data: Buffer.from(text), mode }]))
+
+test('files appear all at once behind ..data, names go that are no longer wanted', async (t) => {
+  const d = dir(t)
+  assert.equal(await writeAtomically(d, payload({ a: '1', 'sub/b': '2' }), 's1'), true)
+  assert.deepStrictEqual([readlinkSync(join(d, '..data')), readlinkSync(join(d, 'a')), readFileSync(join(d, 'sub/b'), 'utf8'), readdirSync(d).sort()], ['..s1', '..data/a', '2', ['..data', '..s1', 'a', 'sub']])
+  assert.equal(await writeAtomically(d, payload({ a: '1', 'sub/b': '2' }), 's2'), false, 'nothing new, nothing written')
+  assert.equal(await writeAtomically(d, payload({ a: '3' }, 0o400), 's3'), true)
+  assert.deepStrictEqual([readFileSync(join(d, 'a'), 'utf8'), statSync(join(d, 'a')).mode & 0o777, readdirSync(d).sort()], ['3', 0o400, ['..data', '..s3', 'a']])
+})
+
+test('what a crash left half done is mended by the next write', async (t) => {
+  const d = dir(t)
+  await writeAtomically(d, payload({ a: '1' }), 's1')
+  mkdirSync(join(d, '..s2'))
+  symlinkSync('..s2', join(d, '..data_tmp'))
+  await writeAtomically(d, payload({ a: '2', b: '2' }), 's3')
+  assert.deepStrictEqual([readFileSync(join(d, 'a'), 'utf8'), readdirSync(d).sort()], ['2', ['..data', '..s3', 'a', 'b']])
+})
+
+test('after any series of writes the directory holds exactly the last', async (t) => {
+  const d = dir(t)
+  let n = 0
+  await fc.assert(fc.asyncProperty(fc.dictionary(fc.constantFrom('a', 'b', 'c/d', 'c/e', 'f'), fc.string({ maxLength: 5 }), { minKeys: 1 }), async (files) => {
+    await writeAtomically(d, payload(files), `s${++n}`)
+    const names = [...new Set(Object.keys(files).map((k) => k.split('/')[0] ?? ''))].sort()
+    assert.deepStrictEqual(readdirSync(d).filter((f) => !f.startsWith('..')).sort(), names)
+    for (const [path, text] of Object.entries(files)) assert.equal(readFileSync(join(d, path), 'utf8'), text)
+  }), { numRuns: 40 })
+})
+
+test('a path that leads out is refused', async (t) => {
+  for (const path of ['/a', '../a', 'a/../b', '..data/x', '']) await assert.rejects(writeAtomically(dir(t), payload({ [path]: 'x' }), 's'), { code: 'VOLUME_INVALID' }, path)
+})
+
+const sources = {
+  configMap: (n: string) => (n === 'c' ? { data: { a: '1', b: '2' }, binaryData: { bin: Buffer.from([0, 255]).toString('base64') } } : undefined),
+  secret: (n: string) => (n === 's' ? { data: { k: Buffer.from('v').toString('base64') } } : undefined),
+  token: () => 'jwt', fsGroup: undefined, sameRunAsUser: undefined,
+  field: { pod: aPod({}, { labels: { x: 'y' } }), nodeName: 'n', hostIps: [], podIps: [], allocatable: {} },
+}
+const contents = (volume: Omit<Volume, 'name'>) => {
+  const result = volumePayload({ name: 'v', ...volume }, sources)
+  return result.ok ? Object.fromEntries([...result.payload].map(([path, f]) => [path, `${f.mode.toString(8)} ${f.data.toString('latin1')}`])) : result.message
+}
+const table: [string, Omit<Volume, 'name'>, unknown][] = [
+  ['a ConfigMap is all its keys', { configMap: { name: 'c' } }, { a: '644 1', b: '644 2', bin: '644 \u0000\u00ff' }],
+  ['or those it lists, where and how it says', { configMap: { name: 'c', defaultMode: 0o600, items: [{ key: 'a', path: 'x/y', mode: 0o444 }, { key: 'b', path: 'z' }] } }, { 'x/y': '444 1', z: '600 2' }],
+  ['a key that is not there is refused', { configMap: { name: 'c', items: [{ key: 'none', path: 'p' }] } }, 'configmap references non-existent config key: none'],
+  ['a Secret too', { secret: { secretName: 's', items: [{ key: 'none', path: 'p' }] } }, 'references non-existent secret key: none'],
+  ['a missing object is named', { secret: { secretName: 'none' } }, 'secret "none" not found'],
+  ['unless it may be missing', { secret: { secretName: 'none', optional: true } }, {}],
+  ['projected sources share one directory', { projected: { sources: [{ secret: { name: 's' } }, { configMap: { name: 'c', items: [{ key: 'a', path: 'a' }] } }, { serviceAccountToken: { path: 'token' } }, { downwardAPI: { items: [{ path: 'labels', fieldRef: { fieldPath: 'metadata.labels' } }] } }] } }, { k: '644 v', a: '644 1', token: '644 jwt', labels: '644 x="y"' }],
+]
+for (const [name, volume, expected] of table) test(name, () => assert.deepStrictEqual(contents(volume), expected))
+
+test('a hostPath is what its type says, or refused', async (t) => {
+  const d = dir(t)
+  writeFileSync(join(d, 'file'), '')
+  await checkHostPath({ path: join(d, 'new/dir'), type: 'DirectoryOrCreate' })
+  await checkHostPath({ path: join(d, 'new/file'), type: 'FileOrCreate' })
+  assert.deepStrictEqual([lstatSync(join(d, 'new/dir')).mode & 0o777, lstatSync(join(d, 'new/file')).isFile()], [0o755, true])
+  await checkHostPath({ path: '/anything/at/all' })
+  await checkHostPath({ path: '/dev/null', type: 'CharDevice' })
+  await assert.rejects(checkHostPath({ path: join(d, 'file'), type: 'Directory' }), { message: `hostPath type check failed: ${join(d, 'file')} is not a directory` })
+  await assert.rejects(checkHostPath({ path: join(d, 'none'), type: 'Socket' }), { message: `hostPath type check failed: ${join(d, 'none')} is not a socket file` })
+  await assert.rejects(checkHostPath({ path: '/a/../b' }), { code: 'VOLUME_INVALID' })
+})
+
+test('a tmpfs is mounted once, has its size and mode, and is gone after unmounting', needsRoot, async (t) => {
+  const d = join(dir(t), 'with space')
+  await systemMounter.tmpfs(d, { sizeBytes: 1_048_576, mode: 0o1777 })
+  await systemMounter.tmpfs(d, { sizeBytes: 1_048_576, mode: 0o1777 })
+  assert.deepStrictEqual([await systemMounter.below(d), statSync(d).mode & 0o7777], [[d], 0o1777])
+  assert.throws(() => writeFileSync(join(d, 'big'), Buffer.alloc(2_000_000)), { code: 'ENOSPC' })
+  await systemMounter.unmount(d)
+  await systemMounter.unmount(d)
+  assert.deepStrictEqual(await systemMounter.below(d), [])
+})
+
+test('fsGroup owns everything, group may write where the volume can be written', needsRoot, async (t) => {
+  const d = dir(t)
+  mkdirSync(join(d, 'sub'))
+  writeFileSync(join(d, 'sub/f'), '', { mode: 0o600 })
+  symlinkSync('/etc/passwd', join(d, 'link'))
+  await setOwnership(d, { gid: 4321, readonly: false, policy: 'Always' })
+  assert.deepStrictEqual([statSync(d).gid, statSync(d).mode & 0o2070, statSync(join(d, 'sub/f')).gid, statSync(join(d, 'sub/f')).mode & 0o777, statSync('/etc/passwd').gid], [4321, 0o2070, 4321, 0o660, 0])
+})
+
+test('a subpath shows that part of the volume and no other, follows links that stay inside', needsRoot, async (t) => {
+  const d = dir(t)
+  const volume = join(d, 'volume')
+  mkdirSync(volume)
+  await writeAtomically(volume, payload({ 'app.conf': 'x=1' }), 's1')
+  const target = join(d, 'subpaths/0')
+  await bindSubpath(systemMounter, { volumeDir: volume, subPath: 'app.conf', target, readonly: true })
+  assert.equal(readFileSync(target, 'utf8'), 'x=1')
+  await bindSubpath(systemMounter, { volumeDir: volume, subPath: 'made/for/you', target: join(d, 'subpaths/1'), readonly: false })
+  writeFileSync(join(d, 'subpaths/1/f'), 'y')
+  assert.equal(readFileSync(join(volume, 'made/for/you/f'), 'utf8'), 'y')
+  await unbindSubpath(systemMounter, target)
+  await unbindSubpath(systemMounter, target)
+  assert.equal(existsSync(target), false)
+})
+
+test('a subpath that leads out of its volume is refused', needsRoot, async (t) => {
+  const d = dir(t)
+  mkdirSync(join(d, 'volume'))
+  symlinkSync('/etc', join(d, 'volume/out'))
+  symlinkSync('../..', join(d, 'volume/up'))
+  for (const subPath of ['out', 'out/passwd', 'up', '../x', '/etc', 'a/../../x']) {
+    await assert.rejects(bindSubpath(systemMounter, { volumeDir: join(d, 'volume'), subPath, target: join(d, 't'), readonly: false }), { code: 'VOLUME_INVALID' }, subPath)
+  }
+  assert.deepStrictEqual(await systemMounter.below(d), [])
+})

@@ -2,7 +2,8 @@
  * Entry of the binary: finds the verb, loads only what that verb needs, and turns errors into one line and an exit
  * code (0 ok, 1 failed while running, 2 wrong usage or config).
  */
-import { asError, hasCode, UsageError } from '#base/errors.ts'
+import { asError, UsageError } from '#base/errors.ts'
+import { exitCodeOf, exitLine } from './cli/exit-line.ts'
 import { usageText, type VerbName } from './cli/verbs.ts'
 
 type Run = (argv: readonly string[]) => Promise<number>
@@ -34,11 +35,18 @@ async function main(argv: readonly string[]): Promise<number> {
   return verb(rest)
 }
 
-main(process.argv.slice(2)).then(
+const state = { isSettled: false }
+process.once('beforeExit', () => {
+  if (state.isSettled) return
+  // Everything waited for something that can no longer happen: without this it would look like success.
+  process.stderr.write('skiff: bug: ended before its work was done\n')
+  process.exitCode = 1
+})
+
+main(process.argv.slice(2)).finally(() => { state.isSettled = true }).then(
   (code) => { process.exitCode = code },
   (error: unknown) => {
-    // One line, whatever a tool underneath said.
-    process.stderr.write(`skiff: ${asError(error).message.trim().replaceAll(/\s*\n\s*/g, ' | ')}\n`)
-    process.exit(hasCode(error, 'USAGE') ? 2 : 1)
+    process.stderr.write(`${exitLine(asError(error), { argv: process.argv.slice(2), env: process.env, nowMs: Date.now() })}\n`)
+    process.exit(exitCodeOf(error))
   },
 )

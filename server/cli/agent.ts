@@ -2,7 +2,7 @@
 import { runAgent } from '#agent/agent.ts'
 import { UsageError } from '#base/errors.ts'
 import { readYamlMapping } from './config-file.ts'
-import { clock, failLoudly, loadPty, logFor, notifyReady, random, selfCommand, stopSignal } from './environment.ts'
+import { clock, failLoudly, loadPty, logFor, logFormat, notifyReady, random, selfCommand, stopSignal } from './environment.ts'
 import { parseFlags } from './flags.ts'
 import { keepMemorySmall } from './memory.ts'
 import { agentConfig, text } from './node-config.ts'
@@ -16,6 +16,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     return 0
   }
   const { values, positionals } = parseFlags('agent', AGENT_FLAGS, { argv, env: process.env, readConfig: (path, isDefault) => readYamlMapping(path, { optional: isDefault, what: 'the config file' }) })
+  logFormat(values)
   if (positionals.length > 0) throw new UsageError(`skiff agent takes no argument ${JSON.stringify(positionals[0])}; skiff agent --help lists the flags`)
   const server = text(values, 'server')
   if (server === undefined) throw new UsageError('--server is needed: skiff agent --server https://HOST:6443 --token TOKEN')

@@ -1,19 +1,28 @@
 /** The adapters that verbs which keep running share: log, clock, randomness, signals, readiness, how to start oneself. */
-import { execFile } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { isSea } from 'node:sea'
 import { systemClock } from '#base/clock.ts'
+import { asError } from '#base/errors.ts'
 import { createLog, type Log, type LogLevel } from '#base/log.ts'
 import { systemRandom } from '#base/random.ts'
 import type { SpawnPty } from '#cri/index.ts'
+import { exitFormat } from './exit-line.ts'
 import type { FlagValues } from './flags.ts'
+import { notifySystemd } from './notify-systemd.ts'
 
 export const clock = systemClock
 export const random = systemRandom
 
-export function logFor(values: FlagValues): Log {
+/** The format of the log from here on, the last line of a failed verb included. */
+export function logFormat(values: FlagValues): 'text' | 'json' {
   const format = values['log-format'] ?? (process.stderr.isTTY ? 'text' : 'json')
-  return createLog({ format: format === 'text' ? 'text' : 'json', level: values['log-level'] as LogLevel, nowMs: () => clock.nowMs(), write: (line) => void process.stderr.write(`${line}\n`) })
+  exitFormat.isJson = format === 'json'
+  return exitFormat.isJson ? 'json' : 'text'
+}
+
+export function logFor(values: FlagValues): Log {
+  const format = logFormat(values)
+  return createLog({ format, level: values['log-level'] as LogLevel, nowMs: () => clock.nowMs(), write: (line) => void process.stderr.write(`${line}\n`) })
 }
 
 /** Aborted by the first SIGTERM or SIGINT; the second ends the process at once. */
@@ -49,11 +58,13 @@ export function selfCommand(verb: string): string[] {
 
 /** sd_notify(3): tells systemd, where it asked to be told. */
 export function notifyReady(log: Log): void {
-  if (!process.env['NOTIFY_SOCKET']) return
-  // Node has no datagram Unix sockets; systemd's own tool comes with it.
-  execFile('systemd-notify', ['--ready', `--pid=${process.pid}`], (error) => {
-    if (error) log.warn('systemd could not be told that the server is ready', { error })
-  })
+  const socket = process.env['NOTIFY_SOCKET']
+  if (!socket) return
+  try {
+    notifySystemd(socket, 'READY=1')
+  } catch (error) {
+    log.warn('systemd could not be told that skiff is ready', { error: asError(error) })
+  }
 }
 
 /** node-pty, at the first exec with a terminal. */

@@ -21,9 +21,40 @@ export const nodeName = (v: string): string | undefined => (/^[a-z0-9]([-a-z0-9.
 
 export const octalMode = (v: string): string | undefined => (/^0?[0-7]{3}$/.test(v) ? undefined : `${JSON.stringify(v)} is not a file mode such as 0600`)
 
-export const label = (v: string): string | undefined => (/^[^=]+=[^=]*$/.test(v) ? undefined : `${JSON.stringify(v)} is not key=value`)
+const NAME = /^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/
+const DOMAIN = /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$/
 
-export const taint = (v: string): string | undefined => (/^[^=:]+(=[^=:]*)?:(NoSchedule|PreferNoSchedule|NoExecute)$/.test(v) ? undefined : `${JSON.stringify(v)} is not key=value:Effect with Effect NoSchedule, PreferNoSchedule or NoExecute`)
+/** A qualified name (`example.com/role`): upstream's rule for keys of labels and taints. */
+function isKey(key: string): boolean {
+  const [name = '', prefix, ...rest] = key.split('/').toReversed()
+  return rest.length === 0 && NAME.test(name) && (prefix === undefined || DOMAIN.test(prefix))
+}
+
+const isValue = (value: string): boolean => value === '' || NAME.test(value)
+
+/** Of upstream's own domains a node may only give itself these; the API server would refuse others (NodeRestriction). */
+const OWN_LABELS = /^(kubernetes\.io\/(hostname|os|arch|instance-type)|beta\.kubernetes\.io\/(os|arch|instance-type)|(failure-domain\.beta|topology)\.kubernetes\.io\/(zone|region)|node\.kubernetes\.io\/instance-type)$|^([^/]+\.)?(node|kubelet)\.kubernetes\.io\//
+
+export function label(v: string): string | undefined {
+  const [key = '', value, ...rest] = v.split('=')
+  if (value === undefined || rest.length > 0 || !isKey(key) || !isValue(value)) return `${JSON.stringify(v)} is not key=value: keys such as role or example.com/role, values of letters, digits, -, _ and .`
+  if (/(^|\.)(kubernetes|k8s)\.io\//.test(key) && !OWN_LABELS.test(key)) return `a node may not give itself the label ${key}: set it with kubectl label node`
+  return undefined
+}
+
+export function taint(v: string): string | undefined {
+  const [, key = '', value = ''] = /^([^=:]+)(?:=([^=:]*))?:(?:NoSchedule|PreferNoSchedule|NoExecute)$/.exec(v) ?? []
+  return isKey(key) && isValue(value) ? undefined : `${JSON.stringify(v)} is not key=value:Effect with Effect NoSchedule, PreferNoSchedule or NoExecute`
+}
+
+export const domain = (v: string): string | undefined => (DOMAIN.test(v) ? undefined : `${JSON.stringify(v)} is not a DNS domain such as cluster.local`)
+
+/** For certificates: a name, `*.name` or an address. */
+export const hostOrIp = (v: string): string | undefined => (isIP(v) || DOMAIN.test(v.toLowerCase().replace(/^\*\./, '')) ? undefined : `${JSON.stringify(v)} is neither a DNS name nor an IP address`)
+
+export const atLeastOne = (v: string): string | undefined => (Number(v) >= 1 ? undefined : `${v} is less than 1`)
+
+export const cgroup = (v: string): string | undefined => (v === '' || /^(\/[^/\s]+)+$/.test(v) && !v.split('/').includes('..') ? undefined : `${JSON.stringify(v)} is not a path of a cgroup such as /lab1`)
 
 const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 }
 

@@ -23,12 +23,3 @@ function defaultRouteInterface(): string | undefined {
   return readFileSync('/proc/net/route', 'utf8').split('\n').slice(1).map((l) => l.split('\t')).find((f) => f[1] === '00000000')?.[0]
 }
 
-/** Throws UsageError when the port a Service CIDR leaves no room for the cluster's own addresses. */
-export function firstServiceIp(serviceCidr: string): string {
-  const [address = '', bits = '0'] = serviceCidr.split('/')
-  if (Number(bits) > 28) throw new UsageError(`--service-cidr: ${serviceCidr} has too few addresses: use /28 or larger`)
-  const number = address.split('.').reduce((n, part) => n * 256 + Number(part), 0)
-  const base = number - (number % 2 ** (32 - Number(bits)))
-  const first = base + 1
-  return [24, 16, 8, 0].map((shift) => Math.floor(first / 2 ** shift) % 256).join('.')
-}

@@ -7,9 +7,10 @@ import { startServer, type ServerConfig } from '../server.ts'
 import { levelOpener } from '../store/open-level.ts'
 import { openLevelStore } from '../store/store-level.ts'
 import { readYamlMapping } from './config-file.ts'
-import { clock, failLoudly, loadPty, logFor, notifyReady, random, selfCommand, stopSignal } from './environment.ts'
+import { clock, failLoudly, loadPty, logFor, logFormat, notifyReady, random, selfCommand, stopSignal } from './environment.ts'
 import { parseFlags, type FlagValues } from './flags.ts'
-import { defaultNodeIp, firstServiceIp, hostName } from './host.ts'
+import { clusterAddresses, reachableAt } from './cluster-addresses.ts'
+import { defaultNodeIp, hostName } from './host.ts'
 import { keepMemorySmall } from './memory.ts'
 import { agentConfig, list, text } from './node-config.ts'
 import { assertFitForPods } from './preflight.ts'
@@ -22,6 +23,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     return 0
   }
   const { values, positionals } = parseFlags('server', SERVER_FLAGS, { argv, env: process.env, readConfig: (path, isDefault) => readYamlMapping(path, { optional: isDefault, what: 'the config file' }) })
+  logFormat(values)
   if (positionals.length > 0) throw new UsageError(`skiff server takes no argument ${JSON.stringify(positionals[0])}; skiff server --help lists the flags`)
   for (const later of ['server', 'cluster-init', 'datastore-endpoint']) {
     if (values[later] !== undefined && values[later] !== false) throw new UsageError(`--${later}: clusters of several servers are not supported yet: leave it out`)
@@ -29,7 +31,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const config = serverConfig(values)
   const withAgent = values['disable-agent'] !== true
   // Looked at before anything is started, so that a mistake costs nothing.
-  const node = withAgent ? agentConfig(values, [`https://127.0.0.1:${config.port}`], undefined) : undefined
+  const node = withAgent ? agentConfig(values, [`https://${config.localHost}:${config.port}`], undefined) : undefined
   if (node) assertFitForPods(node.ociRuntime)
   const log = logFor(values)
   failLoudly(log)
@@ -55,20 +57,22 @@ function serverConfig(values: FlagValues): ServerConfig {
   const nodeIp = text(values, 'node-ip') ?? defaultNodeIp()
   const advertiseAddress = text(values, 'advertise-address') ?? nodeIp
   if (/^127\.|^::1$/.test(advertiseAddress)) throw new UsageError(`--advertise-address: ${advertiseAddress} is this machine's loopback, which nobody else can reach: pass an address of a network`)
-  const serviceCidr = text(values, 'service-cidr') ?? ''
+  const addresses = clusterAddresses({ clusterCidr: text(values, 'cluster-cidr') ?? '', serviceCidr: text(values, 'service-cidr') ?? '', clusterDns: text(values, 'cluster-dns') })
+  const bindAddress = text(values, 'bind-address') ?? '0.0.0.0'
   const name = text(values, 'node-name') ?? hostName()
   const disabled = new Set(list(values, 'disable'))
   return {
     dataDir: text(values, 'data-dir') ?? '/var/lib/skiff',
-    bindAddress: text(values, 'bind-address') ?? '0.0.0.0',
+    bindAddress,
+    localHost: reachableAt(bindAddress),
     port: Number(values['https-listen-port']),
     advertiseAddress,
-    names: [...new Set([hostName(), name, nodeIp, advertiseAddress, ...list(values, 'tls-san')])],
+    names: [...new Set([hostName(), name, nodeIp, advertiseAddress, ...(bindAddress === '0.0.0.0' || bindAddress === '::' ? [] : [bindAddress]), ...list(values, 'tls-san')])],
     cluster: {
-      clusterCidr: text(values, 'cluster-cidr') ?? '', serviceCidr, clusterDns: text(values, 'cluster-dns') ?? '', clusterDomain: text(values, 'cluster-domain') ?? '',
+      clusterCidr: addresses.clusterCidr, serviceCidr: addresses.serviceCidr, clusterDns: addresses.clusterDns, clusterDomain: text(values, 'cluster-domain') ?? '',
       disabled: ['dns', 'proxy'].filter((d) => disabled.has(d)),
     },
-    kubernetesServiceIp: firstServiceIp(serviceCidr),
+    kubernetesServiceIp: addresses.kubernetesServiceIp,
     token: text(values, 'token'),
     agentToken: text(values, 'agent-token'),
     kubeconfigPath: text(values, 'write-kubeconfig') ?? '/etc/skiff/skiff.yaml',

@@ -44,11 +44,14 @@ export async function run(argv: readonly string[]): Promise<number> {
   }
   if (process.getuid?.() !== 0) throw new CodedError('NOT_ROOT', 'only root can remove what skiff made: run skiff uninstall as root')
   const failures: string[] = []
+  // Watches of container exits do not keep a process alive by themselves; in an agent other things do.
+  const alive = setInterval(() => undefined, 60_000)
   for (const { what, remove } of STEPS) {
     // What is under a pod that still runs is in use: files only go when all before them went.
     if (failures.length > 0 && what === 'files') break
     await remove(removal).catch((error: unknown) => { failures.push(`${what}: ${asError(error).message}`) })
   }
+  clearInterval(alive)
   if (failures.length > 0) throw new CodedError('UNINSTALL_INCOMPLETE', `not all could be removed (${failures.join('; ')}): mend that and run skiff uninstall again`)
   removal.say(`nothing of skiff is left but the program itself: ${process.execPath}`)
   return 0

@@ -1,5 +1,5 @@
 /** The flags of every verb: users, scripts and tests rely on these names and defaults. */
-import { cidr, duration, ip, label, nodeName, octalMode, oneOf, port, taint, url } from './flag-checks.ts'
+import { atLeastOne, cgroup, cidr, domain, duration, hostOrIp, ip, label, nodeName, octalMode, oneOf, port, taint, url } from './flag-checks.ts'
 import type { Flag } from './flags.ts'
 
 const COMMON: readonly Flag[] = [
@@ -19,8 +19,8 @@ const NODE: readonly Flag[] = [
   { name: 'container-runtime-endpoint', kind: 'string', value: 'SOCKET', default: '', help: 'CRI socket of another runtime (default: the embedded one)' },
   { name: 'oci-runtime', kind: 'string', value: 'runc|crun', default: 'runc', help: 'OCI runtime of the embedded runtime', check: oneOf('runc', 'crun') },
   { name: 'state-dir', kind: 'string', value: 'DIR', default: '/run/skiff', help: 'runtime state that need not survive a reboot' },
-  { name: 'cgroup-root', kind: 'string', value: 'PATH', default: '', help: 'cgroup below which pods are put, e.g. /lab1' },
-  { name: 'max-pods', kind: 'number', value: 'N', default: 110, help: 'pods this node takes at most' },
+  { name: 'cgroup-root', kind: 'string', value: 'PATH', default: '', help: 'cgroup below which pods are put, e.g. /lab1', check: cgroup },
+  { name: 'max-pods', kind: 'number', value: 'N', default: 110, help: 'pods this node takes at most', check: atLeastOne },
 ]
 
 export const SERVER_FLAGS: readonly Flag[] = [
@@ -33,12 +33,12 @@ export const SERVER_FLAGS: readonly Flag[] = [
   { name: 'cluster-init', kind: 'boolean', default: false, help: 'start a cluster that other servers may join' },
   { name: 'cluster-cidr', kind: 'string', value: 'CIDR', default: '10.42.0.0/16', help: 'addresses of pods', check: cidr },
   { name: 'service-cidr', kind: 'string', value: 'CIDR', default: '10.43.0.0/16', help: 'addresses of Services', check: cidr },
-  { name: 'cluster-dns', kind: 'string', value: 'IP', default: '10.43.0.10', help: 'address of cluster DNS', check: ip },
-  { name: 'cluster-domain', kind: 'string', value: 'DOMAIN', default: 'cluster.local', help: 'DNS domain of the cluster' },
+  { name: 'cluster-dns', kind: 'string', value: 'IP', help: 'address of cluster DNS (default: the tenth of the Service CIDR, 10.43.0.10)', check: ip },
+  { name: 'cluster-domain', kind: 'string', value: 'DOMAIN', default: 'cluster.local', help: 'DNS domain of the cluster', check: domain },
   { name: 'datastore-endpoint', kind: 'string', value: 'URL', help: 'external etcd v3 (default: the embedded store)' },
   { name: 'disable', kind: 'list', value: 'NAME', help: 'parts not to start: dns, proxy, scheduler, controllers', check: oneOf('dns', 'proxy', 'scheduler', 'controllers') },
   { name: 'disable-agent', kind: 'boolean', default: false, help: 'run no pods on this machine' },
-  { name: 'tls-san', kind: 'list', value: 'NAME|IP', help: 'further names and addresses for the serving certificate' },
+  { name: 'tls-san', kind: 'list', value: 'NAME|IP', help: 'further names and addresses for the serving certificate', check: hostOrIp },
   { name: 'write-kubeconfig', kind: 'string', value: 'PATH', default: '/etc/skiff/skiff.yaml', help: 'admin kubeconfig to write' },
   { name: 'write-kubeconfig-mode', kind: 'string', value: 'MODE', default: '0600', help: 'file mode of it', check: octalMode },
   ...NODE,

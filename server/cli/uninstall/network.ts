@@ -1,5 +1,6 @@
 /** The pod network: devices, routes, nftables tables and the resolver's address. */
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { hasCode } from '#base/errors.ts'
 import { silentLog } from '#base/log.ts'
@@ -16,9 +17,13 @@ const DEFAULT_CLUSTER_DNS = '10.43.0.10'
 export async function removeNetwork({ dataDir, say }: Removal): Promise<void> {
   const agentDir = join(dataDir, 'agent')
   const hadNetwork = /^(skiff0|skiff\.1|skv)/m.test(entriesOf('/sys/class/net').join('\n'))
-  for (const overlay of OVERLAYS) {
-    const network = createNetwork({ clusterCidr: SOME_CIDR.cluster, podCidr: read(join(agentDir, 'cni', 'pod-cidr'))?.trim() ?? SOME_CIDR.pod, nodeIp: '127.0.0.1', overlay, stateDir: join(agentDir, 'cni') }, { log: silentLog })
-    await network.destroy()
+  const podCidr = read(join(agentDir, 'cni', 'pod-cidr'))?.trim() ?? SOME_CIDR.pod
+  // Leases go with the data directory; a place of its own keeps this from making that anew.
+  const scratch = mkdtempSync(join(tmpdir(), 'skiff-uninstall-'))
+  try {
+    for (const overlay of OVERLAYS) await createNetwork({ clusterCidr: SOME_CIDR.cluster, podCidr, nodeIp: '127.0.0.1', overlay, stateDir: scratch }, { log: silentLog }).destroy()
+  } finally {
+    rmSync(scratch, { recursive: true, force: true })
   }
   await deleteTable(systemExec, PROXY_TABLE)
   const onLoopback = await mustRun(systemExec, ['ip', '-4', '-o', 'addr', 'show', 'dev', 'lo'])

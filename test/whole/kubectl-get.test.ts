@@ -42,6 +42,7 @@ describe('kubectl reads', () => {
     const service = columns((await shown('svc', '-o', 'wide'))[1])
     deepStrictEqual([service[0], service[1], service[3], service[4], service[6]], ['web', 'ClusterIP', '<none>', '80/TCP', 'app=web'])
     match(service[2] ?? '', /^10\.43\.\d+\.\d+$/)
+    deepStrictEqual((await shown('deploy', 'web', '--subresource=scale')).map((l) => columns(l).slice(0, 3)), [['NAME', 'DESIRED', 'AVAILABLE'], ['web', '3', '3']])
     deepStrictEqual((await shown('cm')).map((l) => columns(l).slice(0, 2)), [['NAME', 'DATA'], ['kube-root-ca.crt', '1'], ['settings', '2']])
     deepStrictEqual((await shown('secret')).map((l) => columns(l).slice(0, 3)), [['NAME', 'TYPE', 'DATA'], ['keys', 'Opaque', '1']])
     deepStrictEqual((await shown('ns')).map((l) => columns(l).slice(0, 2)).filter(([name]) => name === 'shop' || name === 'NAME'), [['NAME', 'STATUS'], ['shop', 'Active']])

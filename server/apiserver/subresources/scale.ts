@@ -6,6 +6,9 @@ import { invalid as invalidField } from '../field-error.ts'
 import { negotiateObject } from '../http/negotiate.ts'
 import { jsonResponse } from '../http/response.ts'
 import { invalid, methodNotAllowed, noSuchResource } from '../http/status.ts'
+import type { Column } from '../kind.ts'
+import { ageColumn, count, nameColumn } from '../kinds/table-columns.ts'
+import { table, tableRow } from '../table/table.ts'
 import { readBody } from '../verbs/body.ts'
 import type { Call } from '../verbs/call.ts'
 import { changeObject } from '../verbs/change.ts'
@@ -16,10 +19,23 @@ import { readHeld, type Full } from '../verbs/stored.ts'
 const SCALE = { group: 'autoscaling', version: 'v1', kind: 'Scale' }
 const ATTEMPTS = 64
 
+/** `kubectl get --subresource=scale`. */
+const COLUMNS: readonly Column<KubeObject>[] = [
+  nameColumn(),
+  count('Desired', 'replicas is the desired number of instances for the scaled object.', (o) => (o as Scale).spec?.replicas ?? 0),
+  count('Available', 'replicas is the actual number of observed instances of the scaled object.', (o) => (o as Scale).status?.replicas ?? 0),
+  ageColumn(),
+]
+
 export async function scale(call: Call): Promise<ApiResponse> {
-  negotiateObject(call.headers['accept'], 'Scale')
+  const { as, metaVersion } = negotiateObject(call.headers['accept'], 'Scale')
   switch (call.verb) {
-    case 'get': return jsonResponse(scaleOf(call, (await readHeld(call)).object))
+    case 'get': {
+      const shown = scaleOf(call, (await readHeld(call)).object)
+      if (as !== 'Table') return jsonResponse(shown)
+      const row = tableRow(COLUMNS, shown, 'Metadata', metaVersion, call.parts.clock.nowMs())
+      return jsonResponse(table(COLUMNS, metaVersion, { resourceVersion: shown.metadata?.resourceVersion ?? '' }, [row]))
+    }
     case 'update': {
       const options = parseWriteOptions(call, 'UpdateOptions')
       const wanted = readBody<Scale & KubeObject>(call, { model: 'Scale', expect: SCALE, validation: options.fieldValidation })

@@ -291,6 +291,9 @@ describe('subresources', () => {
     await call('POST', path, { metadata: { name: 'd' }, spec: { replicas: 1, selector: { matchLabels: { a: 'b' } }, template: { spec: { containers: [] } } } })
     const got = await call('GET', `${path}/d/scale`)
     assert.deepEqual([got.json['kind'], got.json['apiVersion'], got.json['spec'], got.json['status']], ['Scale', 'autoscaling/v1', { replicas: 1 }, { replicas: 0, selector: 'a=b' }])
+    const shown = await call('GET', `${path}/d/scale`, undefined, { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' })
+    const { columnDefinitions, rows } = shown.json as unknown as { columnDefinitions: { name: string }[]; rows: { cells: unknown[] }[] }
+    assert.deepEqual([columnDefinitions.map((c) => c.name), rows[0]?.cells.slice(0, 3)], [['Name', 'Desired', 'Available', 'Age'], ['d', 1, 0]])
     const put = await call('PUT', `${path}/d/scale`, { ...got.json, spec: { replicas: 4 } })
     assert.deepEqual([put.status, put.json['spec']], [200, { replicas: 4 }])
     const patched = await call('PATCH', `${path}/d/scale`, { spec: { replicas: 2 } }, { 'content-type': 'application/merge-patch+json' })

@@ -21,7 +21,7 @@ describe('the server\'s command line', () => {
   it('has the documented defaults', () => {
     const v = parse([])
     assert.deepEqual([v['data-dir'], v['https-listen-port'], v['cluster-cidr'], v['service-cidr'], v['cluster-dns'], v['cluster-domain'], v['write-kubeconfig'], v['overlay'], v['disable-agent'], v['node-label']],
-      ['/var/lib/skiff', 6443, '10.42.0.0/16', '10.43.0.0/16', '10.43.0.10', 'cluster.local', '/etc/skiff/skiff.yaml', 'vxlan', false, []])
+      ['/var/lib/skiff', 6443, '10.42.0.0/16', '10.43.0.0/16', undefined, 'cluster.local', '/etc/skiff/skiff.yaml', 'vxlan', false, []])
   })
   it('takes --flag value, --flag=value, repeated and comma-separated lists', () => {
     const v = parse(['--data-dir', '/x', '--https-listen-port=7443', '--node-label', 'a=1,b=2', '--node-label=c=3', '--disable-agent'])

@@ -5,15 +5,18 @@ import type { Finding, MachineView } from './view.ts'
 const PACKAGES: Readonly<Record<string, string>> = {
   runc: 'runc', crun: 'crun', conmon: 'conmon', nft: 'nftables', ip: 'iproute2', nsenter: 'util-linux', unshare: 'util-linux', mount: 'mount', umount: 'mount', modprobe: 'kmod',
 }
+/** Not shifts: those end at 31 bits. */
+const MIB = 1024 ** 2
+const GIB = 1024 ** 3
 const MEMORY_MEND = 'add "cgroup_enable=memory cgroup_memory=1" to the kernel command line (Raspberry Pi: /boot/firmware/cmdline.txt, on its one line) and reboot'
 /** Nothing signed today is valid before this: a board without a battery starts in 1970. */
 const CLOCK_MS_MIN = Date.parse('2025-01-01T00:00:00Z')
 const CLOCK_MS_MAX = Date.parse('2100-01-01T00:00:00Z')
 /** An image or two; and what a server needs to write at all. */
-const FREE_BYTES_GOOD = 2 << 30
-const FREE_BYTES_MIN = 256 << 20
+const FREE_BYTES_GOOD = 2 * GIB
+const FREE_BYTES_MIN = 256 * MIB
 const FREE_INODES_MIN = 10_000
-const MEMORY_BYTES_GOOD = 400 << 20
+const MEMORY_BYTES_GOOD = 400 * MIB
 /** Each watched log, secret and container takes some; Debian's own defaults are above. */
 const INOTIFY_INSTANCES_GOOD = 128
 const INOTIFY_WATCHES_GOOD = 8_192
@@ -113,5 +116,5 @@ function judgeInotify({ inotify: { instances, watches } }: MachineView): Finding
 }
 
 function formatBytes(bytes: number): string {
-  return bytes >= 1 << 30 ? `${(bytes / (1 << 30)).toFixed(1)} GiB` : `${Math.floor(bytes / (1 << 20))} MiB`
+  return bytes >= GIB ? `${(bytes / GIB).toFixed(1)} GiB` : `${Math.floor(bytes / MIB)} MiB`
 }

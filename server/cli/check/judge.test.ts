@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { findingLine, hasMissing, judgeMachine, requiredPrograms } from './judge.ts'
+import type { MachineView } from './view.ts'
+
+const fit: MachineView = {
+  isRoot: true,
+  ociRuntime: 'runc',
+  programs: Object.fromEntries([...requiredPrograms('runc'), 'modprobe'].map((p) => [p, `/usr/sbin/${p}`])),
+  cgroups: { version: 2, hybrid: false, controllers: ['cpu', 'memory', 'pids'] },
+  probes: { namespaces: undefined, overlayfs: undefined, bridge: undefined, veth: undefined, vxlan: undefined, nftables: undefined },
+  nowMs: Date.parse('2026-11-21T12:00:00Z'),
+  hasBatteryClock: true,
+  dataDir: { path: '/var/lib/skiff', existing: '/var/lib', problem: undefined, freeBytes: 10 * 1024 ** 3, freeInodes: 1e6 },
+  memoryBytes: 1 << 30,
+  inotify: { instances: 128, watches: 8_192 },
+}
+/** The lines that are not ok. */
+const trouble = (change: Partial<MachineView>) => judgeMachine({ ...fit, ...change }).filter((f) => f.level !== 'ok').map((f) => findingLine(f))
+
+describe('what a machine lacks', () => {
+  it('is nothing on one that has all', () => {
+    assert.deepStrictEqual(trouble({}), [])
+    assert.equal(hasMissing(judgeMachine(fit)), false)
+  })
+
+  const cases: readonly [string, Partial<MachineView>, string[]][] = [
+    ['root', { isRoot: false }, ['missing root            pods need namespaces, mounts and cgroups: run skiff as root']],
+    ['a program', { programs: { ...fit.programs, nft: undefined } }, ['missing nft             not installed: apt-get install nftables']],
+    ['modprobe, which all may be well without', { programs: { ...fit.programs, modprobe: undefined } }, ['warn    modprobe        not installed, so kernel modules must be loaded some other way: apt-get install kmod']],
+    ['crun where it was asked for, not runc', { ociRuntime: 'crun', programs: { ...fit.programs, runc: undefined } }, ['missing crun            not installed: apt-get install crun']],
+    ['the memory cgroup of a Raspberry Pi', { cgroups: { version: 2, hybrid: false, controllers: ['cpu', 'pids'] } }, ['missing memory cgroup   the kernel has it switched off, so limits of memory cannot be kept: add "cgroup_enable=memory cgroup_memory=1" to the kernel command line (Raspberry Pi: /boot/firmware/cmdline.txt, on its one line) and reboot']],
+    ['all cgroups', { cgroups: undefined }, ['missing cgroups         not mounted: mount -t cgroup2 none /sys/fs/cgroup (systemd does it at boot)']],
+    ['pids cgroup', { cgroups: { version: 1, hybrid: true, controllers: ['cpu', 'memory'] } }, ['warn    pids cgroup     the kernel lacks it (CONFIG_CGROUP_PIDS): a fork bomb in one pod reaches all']],
+    ['VXLAN, which a single node is well without', { probes: { ...fit.probes, vxlan: 'Unknown device type' } }, ['warn    vxlan           does not work here (Unknown device type): modprobe vxlan (Ubuntu on Raspberry Pi: apt-get install linux-modules-extra-raspi); without it use --overlay host-gw or none']],
+    ['overlayfs', { probes: { ...fit.probes, overlayfs: 'unknown filesystem type' } }, ['missing overlayfs       does not work here (unknown filesystem type): modprobe overlay, or use a kernel that has it; the data directory must be on ext4, xfs, btrfs or f2fs, not itself on overlayfs or NFS']],
+    ['the time', { nowMs: 0, hasBatteryClock: false }, ['missing clock           says 1970-01-01 00:00 UTC, which cannot be: set it (timedatectl set-ntp true, or date -s), else certificates fail']],
+    ['a data directory: told once, not as overlayfs too', { dataDir: { ...fit.dataDir, problem: 'EROFS: read-only file system' }, probes: { ...fit.probes, overlayfs: 'not tried' } }, ['missing data directory  /var/lib/skiff cannot be written (EROFS: read-only file system): mend that, or pass another --data-dir']],
+    ['some space', { dataDir: { ...fit.dataDir, freeBytes: 1 << 30 } }, ['warn    disk            1.0 GiB free in /var/lib, which holds few images: make room, or pass --data-dir on another disk']],
+    ['all space', { dataDir: { ...fit.dataDir, freeBytes: 1 << 20 } }, ['missing disk            1 MiB free in /var/lib, too little to run on: make room, or pass --data-dir on another disk']],
+    ['inodes', { dataDir: { ...fit.dataDir, freeInodes: 3 } }, ['missing disk            3 inodes free in /var/lib, too little to run on: make room, or pass --data-dir on another disk']],
+    ['memory', { memoryBytes: 256 << 20 }, ['warn    memory          256 MiB: enough for skiff agent, little for skiff server with pods']],
+    ['inotify', { inotify: { instances: 8, watches: 8_192 } }, ['warn    inotify         8 instances, 8192 watches, so programs that watch files may fail: sysctl -w fs.inotify.max_user_instances=128, and put it into /etc/sysctl.d/']],
+  ]
+  for (const [what, change, lines] of cases) {
+    it(`names ${what}`, () => {
+      assert.deepStrictEqual(trouble(change), lines)
+      assert.equal(hasMissing(judgeMachine({ ...fit, ...change })), lines.some((l) => l.startsWith('missing')))
+    })
+  }
+})

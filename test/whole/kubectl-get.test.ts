@@ -1,5 +1,7 @@
 /** What a user sees: kubectl's reading verbs on a server and an agent, with real containers. */
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { load } from 'js-yaml'
 import { Cluster, until } from '../lab/cluster.ts'
@@ -216,6 +218,27 @@ describe('kubectl reads', () => {
     deepStrictEqual((await reader('get', 'secret', 'keys')).stderr.trim(), 'Error from server (Forbidden): secrets "keys" is forbidden: User "system:serviceaccount:shop:default" cannot get resource "secrets" in API group "" in the namespace "shop"')
     const token = (await cluster.must(['-n', 'shop', 'create', 'token', 'default'])).trim()
     match((await cluster.kubectl(['auth', 'whoami', '--token', token, '--kubeconfig', '/dev/null', '--server', 'https://10.99.0.11:6443', '--insecure-skip-tls-verify'])).stdout, /^Username +system:serviceaccount:shop:default$/m)
+  })
+
+  test('a user with a key of their own gets a certificate on approval, and what roles give them', async () => {
+    const [dir, config] = [cluster.server.dir, join(cluster.server.dir, 'ada.yaml')]
+    await cluster.server.must(['openssl', 'req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', `${dir}/ada.key`, '-out', `${dir}/ada.csr`, '-subj', '/CN=ada/O=devs'])
+    const request = readFileSync(`${dir}/ada.csr`).toString('base64')
+    await cluster.must(['create', '-f', '-'], { input: JSON.stringify({ apiVersion: 'certificates.k8s.io/v1', kind: 'CertificateSigningRequest', metadata: { name: 'ada' }, spec: { request, signerName: 'kubernetes.io/kube-apiserver-client', usages: ['client auth'], expirationSeconds: 3600 } }) })
+    match(await cluster.must(['get', 'csr', 'ada']), /^ada +\d+s +kubernetes\.io\/kube-apiserver-client +\S+ +60m +Pending$/m)
+    strictEqual(await cluster.must(['certificate', 'approve', 'ada']), 'certificatesigningrequest.certificates.k8s.io/ada approved\n')
+    const issued = () => cluster.must(['get', 'csr', 'ada', '-o', 'jsonpath={.status.certificate}'])
+    await until('it is issued', 10_000, async () => (await issued()) !== '')
+    writeFileSync(`${dir}/ada.crt`, Buffer.from(await issued(), 'base64'))
+    writeFileSync(config, await cluster.must(['config', 'view', '--raw', '--minify']), { mode: 0o600 })
+    const ada = (...args: string[]) => cluster.server.run(['kubectl', '--kubeconfig', config, '--user=ada', ...args])
+    await ada('config', 'set-credentials', 'ada', `--client-certificate=${dir}/ada.crt`, `--client-key=${dir}/ada.key`)
+    match((await ada('auth', 'whoami')).stdout, /^Username +ada\nGroups +\[devs system:authenticated\]/m)
+    strictEqual((await ada('-n', 'shop', 'get', 'pods')).stderr.trim(), 'Error from server (Forbidden): pods is forbidden: User "ada" cannot list resource "pods" in API group "" in the namespace "shop"')
+    await cluster.must(['-n', 'shop', 'create', 'rolebinding', 'devs', '--clusterrole=edit', '--group=devs'])
+    await until('the role holds', 5_000, async () => (await ada('-n', 'shop', 'auth', 'can-i', 'delete', 'pods')).stdout === 'yes\n')
+    strictEqual((await ada('-n', 'shop', 'exec', pods[0] ?? '', '-c', 'web', '--', 'echo', 'in')).stdout, 'in\n')
+    strictEqual((await ada('get', 'nodes')).code, 1)
   })
 
   test('applying the same again changes nothing', async () => {

@@ -5,6 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { Cluster, until } from '../lab/cluster.ts'
+import { Program } from '../lab/program.ts'
 import { openShop, runningPods } from './shop.ts'
 
 const lines = (text: string): string[] => text.trimEnd().split('\n')
@@ -194,6 +195,9 @@ describe('kubectl streams', () => {
       const answers = await Promise.all(Array.from({ length: 8 }, () => fetch(local)))
       for (const { stdout } of answers) match(stdout, answer)
     }
+    await using older = new Program(cluster.server, ['env', 'KUBECTL_PORT_FORWARD_WEBSOCKETS=false', 'kubectl', '--kubeconfig', cluster.server.kubeconfig, '-n', 'shop', 'port-forward', far, ':8080'])
+    const spdy = Number(/127\.0\.0\.1:(\d+)/.exec(await older.says(/Forwarding from 127\.0\.0\.1:\d+ -> \d+\n/))?.[1])
+    deepStrictEqual((await Promise.all(Array.from({ length: 4 }, () => fetch(spdy)))).map((o) => o.stdout), Array.from({ length: 4 }, () => `${far}\n`))
     await must('exec', far, '-c', 'web', '--', 'sh', '-c', 'mkdir -p /data/www/sub; head -c 8000000 /dev/urandom > /data/www/sub/large')
     const sum = (await must('exec', far, '-c', 'web', '--', 'sha256sum', '/data/www/sub/large')).split(' ')[0]
     await using forward = follow('port-forward', far, ':8080', ':9999')

@@ -29,6 +29,8 @@ export interface DecodeOptions {
   model: string
   /** The kind expected, where the model's own is not meant (default: its first). Kind and apiVersion left out of the body mean this. */
   expect?: { group: string; version: string; kind: string }
+  /** Other apiVersions of that kind that are taken for it. */
+  alsoAs?: readonly string[]
   strictness?: Strictness
   limits?: DecodeLimits
 }
@@ -58,7 +60,7 @@ export function decodeObject<T extends KubeObject = KubeObject>(bytes: Buffer, c
     const kind = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : value === null ? 'null' : typeof value
     return bad(`the object provided is unrecognized (must be of type ${expect.kind}): couldn't get version/kind; json parse error: json: cannot unmarshal ${kind} into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" } (${summarize(bytes)})`)
   }
-  const wrongKind = checkKind(value, model, expect, options.schema)
+  const wrongKind = checkKind(value, model, expect, options)
   if (wrongKind) return wrongKind
   return conformParsed<T>(value, expect, options, () => (parsed.keys === undefined ? [] : duplicateProblems(bytes)), parsed.keys)
 }
@@ -67,7 +69,7 @@ function decodeProtobuf<T extends KubeObject>(bytes: Buffer, model: ModelSchema,
   const parsed = parseEnvelope(bytes)
   if (!parsed.ok) return bad(`the object provided is unrecognized (must be of type ${expect.kind}): ${parsed.message} (${summarize(bytes)})`)
   const { apiVersion, kind, raw } = parsed.envelope
-  const wrongKind = checkKind({ apiVersion, kind }, model, expect, options.schema)
+  const wrongKind = checkKind({ apiVersion, kind }, model, expect, options)
   if (wrongKind) return wrongKind
   const read = decodeMessage(raw, options.model, (options.limits ?? DECODE_LIMITS).maxDepth)
   if (!read.ok) return bad(`${kind || expect.kind} in version ${JSON.stringify(expect.version)} cannot be handled as a ${expect.kind}: ${read.message}`)
@@ -142,7 +144,7 @@ function firstByte(bytes: Buffer): number | undefined {
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
 
-function checkKind(value: Record<string, unknown>, model: ModelSchema, expect: { group: string; version: string; kind: string }, schema: SchemaSet): Refused | undefined {
+function checkKind(value: Record<string, unknown>, model: ModelSchema, expect: { group: string; version: string; kind: string }, { schema, alsoAs = [] }: DecodeOptions): Refused | undefined {
   const { apiVersion, kind } = value
   for (const [name, given] of [['apiVersion', apiVersion], ['kind', kind]] as const) {
     if (given !== undefined && given !== null && typeof given !== 'string') {
@@ -151,7 +153,7 @@ function checkKind(value: Record<string, unknown>, model: ModelSchema, expect: {
   }
   const givenVersion = (apiVersion as string | undefined) || apiVersionOf(expect)
   const givenKind = (kind as string | undefined) || expect.kind
-  if (givenVersion === apiVersionOf(expect) && givenKind === expect.kind) return undefined
+  if (givenKind === expect.kind && (givenVersion === apiVersionOf(expect) || alsoAs.includes(givenVersion))) return undefined
   const slash = givenVersion.indexOf('/')
   if (slash !== givenVersion.lastIndexOf('/')) return bad(`the object provided is unrecognized (must be of type ${expect.kind}): unexpected GroupVersion string: ${givenVersion}`)
   const given = { group: slash < 0 ? '' : givenVersion.slice(0, slash), version: givenVersion.slice(slash + 1), kind: givenKind }

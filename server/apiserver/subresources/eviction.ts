@@ -16,8 +16,11 @@ import { parseWriteOptions, type WriteOptions } from '../verbs/options.ts'
 import { readHeld, type Full } from '../verbs/stored.ts'
 
 const EVICTION = { group: 'policy', version: 'v1', kind: 'Eviction' }
+/** kubectl before 1.22 drains with it; upstream takes both to this day. */
+const OLD_EVICTION = 'policy/v1beta1'
 const ATTEMPTS = 20
 const VIOLATES = "Cannot evict pod as it would violate the pod's disruption budget."
+const REASON = 'EvictionByEvictionAPI'
 /** Upstream's limit: more pods on their way out than this are a controller that does not keep up. */
 const DISRUPTED_PODS_MAX = 2_000
 
@@ -25,7 +28,7 @@ type Budget = PodDisruptionBudget & Full
 
 export async function eviction(call: Call): Promise<ApiResponse> {
   const options = parseWriteOptions(call, 'CreateOptions')
-  const body = readBody<Eviction & KubeObject>(call, { model: 'Eviction', expect: EVICTION, validation: options.fieldValidation })
+  const body = readBody<Eviction & KubeObject>(call, { model: 'Eviction', expect: EVICTION, alsoAs: [OLD_EVICTION], validation: options.fieldValidation })
   if (body.metadata?.name && body.metadata.name !== call.info.name) throw badRequest('name in URL does not match name in Eviction object')
   for (const phase of ['mutate', 'validate'] as const) await admit(call, phase, { operation: 'CREATE', name: call.info.name, object: body, old: undefined, dryRun: options.dryRun })
   const deletion = deletionOf(body, options)
@@ -34,8 +37,29 @@ export async function eviction(call: Call): Promise<ApiResponse> {
     const budget = await budgetOf(call, pod)
     if (budget && !isExemptByPolicy(pod, budget)) await take(call, budget, pod, { ...options, dryRun: deletion.dryRun })
   }
-  await deleteObject({ ...call, info: { ...call.info, subresource: '' }, verb: 'delete' }, { ...deletion, preconditions: { uid: pod.metadata.uid ?? '', ...deletion.preconditions } })
+  const marked = deletion.dryRun ? pod : await mark(call, pod, { ...options, dryRun: false }, deletion.preconditions)
+  const preconditions = { uid: pod.metadata.uid ?? '', ...deletion.preconditions, ...(deletion.preconditions.resourceVersion !== undefined && { resourceVersion: marked.metadata.resourceVersion ?? '' }) }
+  await deleteObject({ ...call, info: { ...call.info, subresource: '' }, verb: 'delete' }, { ...deletion, preconditions })
   return jsonResponse({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }, 201)
+}
+
+/** KEP-3329: the pod says why it goes, for the Job it belongs to. Answers the pod as it is then. */
+async function mark(call: Call, pod: Full, options: WriteOptions, { uid, resourceVersion }: DeletionOptions['preconditions']): Promise<Full> {
+  const done = await changeObject({ ...call, info: { ...call.info, subresource: 'status' } }, {
+    next(old) {
+      // What is there now may be another pod of that name, or not the one the caller means.
+      old.metadata.uid = uid ?? pod.metadata.uid ?? ''
+      old.metadata.resourceVersion = resourceVersion ?? ''
+      const { metadata, status } = old as Full & Pod
+      const before = (status?.conditions ?? []).find((c) => c.type === 'DisruptionTarget')
+      if (before?.status === 'True' && before.reason === REASON) return old
+      const condition = { type: 'DisruptionTarget', status: 'True', reason: REASON, message: 'Eviction API: evicting', lastTransitionTime: before?.status === 'True' ? (before.lastTransitionTime ?? '') : timestamp(call.parts.clock.nowMs()), ...(metadata.generation !== undefined && { observedGeneration: metadata.generation }) }
+      ;(old as Pod).status = { ...status, conditions: [...(status?.conditions ?? []).filter((c) => c !== before), condition] }
+      return old
+    },
+    part: 'raw', fields: 'apply', options, attempts: ATTEMPTS,
+  })
+  return { ...done.object, metadata: { ...done.object.metadata, resourceVersion: String(done.revision) } }
 }
 
 function deletionOf(body: Eviction, options: WriteOptions): DeletionOptions {

@@ -1,9 +1,9 @@
 /** `pods/ephemeralcontainers` (kubectl debug) and `pods/resize`: updates that may touch one part of a pod's spec. */
 import type { ApiResponse } from '#api/client/transport.ts'
 import type { Pod } from '#api/types/index.ts'
-import { forbidden as forbiddenField } from '../field-error.ts'
+import type { FieldError } from '../field-error.ts'
 import { invalid, methodNotAllowed } from '../http/status.ts'
-import { equalJson } from '../storage/equal.ts'
+import { validateEphemeralContainers, validateResize } from '../kinds/pod-parts-validation.ts'
 import { readObject } from '../verbs/body.ts'
 import type { Call } from '../verbs/call.ts'
 import { change, type Change } from '../verbs/change.ts'
@@ -16,17 +16,28 @@ const ATTEMPTS = 16
 
 type PodObject = Full & Pod
 
-export const ephemeralContainers = (call: Call): Promise<ApiResponse> => podPart(call, takeEphemeral)
-export const resize = (call: Call): Promise<ApiResponse> => podPart(call, takeResources)
+export const ephemeralContainers = (call: Call): Promise<ApiResponse> => podPart(call, { take: takeEphemeral, validate: validateEphemeralContainers })
+export const resize = (call: Call): Promise<ApiResponse> => podPart(call, { take: takeResources, validate: validateResize })
 
-async function podPart(call: Call, take: (call: Call, old: PodObject, wanted: PodObject) => void): Promise<ApiResponse> {
+interface Part {
+  /** Moves what may change from `wanted` to `old`. */
+  take(old: PodObject, wanted: PodObject): void
+  validate(pod: Pod, old: Pod): FieldError[]
+}
+
+async function podPart(call: Call, part: Part): Promise<ApiResponse> {
   if (call.verb === 'get') return get(call)
   const wanted = changeOf(call)
   return change(call, {
     ...wanted,
     async next(old) {
       const asked = (await wanted.next(structuredClone(old))) as PodObject
-      take(call, old as PodObject, asked)
+      const before = structuredClone(old)
+      part.take(old as PodObject, asked)
+      // Rules are about objects with their defaults.
+      call.row.strategy.defaults?.(old)
+      const errors = part.validate(old, before)
+      if (errors.length > 0) throw invalid(call.row.ref, call.info.name, errors)
       old.metadata.resourceVersion = asked.metadata.resourceVersion ?? ''
       return old
     },
@@ -42,24 +53,21 @@ function changeOf(call: Call): Change {
   return { next: () => structuredClone(object), part: 'spec', fields: 'update', options, attempts: ATTEMPTS }
 }
 
-function takeEphemeral(call: Call, old: PodObject, wanted: PodObject): void {
-  const before = old.spec?.ephemeralContainers ?? []
+function takeEphemeral(old: PodObject, wanted: PodObject): void {
+  if (!old.spec) return
   const after = wanted.spec?.ephemeralContainers ?? []
-  for (const container of before) {
-    const now = after.find((c) => c.name === container.name)
-    const refuse = (detail: string) => invalid(call.row.ref, call.info.name, [forbiddenField('spec.ephemeralContainers', detail)])
-    if (!now) throw refuse(`existing ephemeral containers ${JSON.stringify(container.name)} may not be removed\n`)
-    if (!equalJson({ ...container, terminationMessagePath: undefined, terminationMessagePolicy: undefined, imagePullPolicy: undefined }, { ...now, terminationMessagePath: undefined, terminationMessagePolicy: undefined, imagePullPolicy: undefined })) {
-      throw refuse(`existing ephemeral containers ${JSON.stringify(container.name)} may not be changed\n`)
-    }
-  }
-  if (old.spec && after.length > 0) old.spec.ephemeralContainers = after
+  if (after.length > 0) old.spec.ephemeralContainers = after
+  else delete old.spec.ephemeralContainers
 }
 
-function takeResources(_call: Call, old: PodObject, wanted: PodObject): void {
-  for (const container of old.spec?.containers ?? []) {
-    const asked = wanted.spec?.containers.find((c) => c.name === container.name)
-    if (asked?.resources) container.resources = asked.resources
-    if (asked?.resizePolicy) container.resizePolicy = asked.resizePolicy
+/** All else in what was sent is as if it had not been. */
+function takeResources(old: PodObject, wanted: PodObject): void {
+  for (const list of ['containers', 'initContainers'] as const) {
+    for (const container of old.spec?.[list] ?? []) {
+      const asked = wanted.spec?.[list]?.find((c) => c.name === container.name)
+      if (!asked) continue
+      if (asked.resources) container.resources = asked.resources
+      if (asked.resizePolicy) container.resizePolicy = asked.resizePolicy
+    }
   }
 }

@@ -16,11 +16,11 @@ export function readObject(call: Call, validation: FieldValidation): Full {
   return object
 }
 
-export interface BodyOf { model: string; expect: { group: string; version: string; kind: string }; validation: FieldValidation }
+export interface BodyOf { model: string; expect: { group: string; version: string; kind: string }; /** As for DecodeOptions. */ alsoAs?: readonly string[]; validation: FieldValidation }
 
 /** A body of another type, as subresources take (Binding, Scale, Eviction, ...). */
 export function readBody<T extends KubeObject>(call: Call, of: BodyOf): T {
-  const decoded = decodeObject<T>(call.body ?? Buffer.alloc(0), call.headers['content-type'], { schema: builtinSchema, model: of.model, expect: of.expect, strictness: of.validation })
+  const decoded = decodeObject<T>(call.body ?? Buffer.alloc(0), call.headers['content-type'], { schema: builtinSchema, model: of.model, expect: of.expect, ...(of.alsoAs && { alsoAs: of.alsoAs }), strictness: of.validation })
   if (!decoded.ok) throw refusedBody(decoded)
   for (const problem of decoded.problems) call.warn(problem.message)
   return decoded.object

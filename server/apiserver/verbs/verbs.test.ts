@@ -285,6 +285,22 @@ describe('subresources', () => {
     assert.equal((await call('GET', `${PODS}/b`)).status, 200)
   })
 
+  test('who is evicted says so until it is gone; kubectl before 1.22 asks in its own words', async () => {
+    const { call } = harness()
+    await call('POST', PODS, pod('p', { spec: { nodeName: 'n', containers: [{ name: 'c', image: 'i' }] } }))
+    const revision = (await call('GET', `${PODS}/p`)).json['metadata']?.['resourceVersion']
+    const evict = (body: object, query = '') => call('POST', `${PODS}/p/eviction${query}`, { apiVersion: 'policy/v1beta1', kind: 'Eviction', metadata: { name: 'p' }, ...body })
+    assert.equal((await evict({}, '?dryRun=All')).status, 201)
+    assert.equal((await call('GET', `${PODS}/p`)).json['metadata']?.['resourceVersion'], revision)
+    assert.equal((await evict({ deleteOptions: { preconditions: { uid: 'another' } } })).status, 409)
+    assert.equal((await evict({ deleteOptions: { preconditions: { resourceVersion: String(revision), uid: null } } })).status, 201)
+    const { metadata, status } = (await call('GET', `${PODS}/p`)).json
+    assert.ok(metadata?.['deletionTimestamp'])
+    assert.deepEqual(items(status?.['conditions']), [{ type: 'DisruptionTarget', status: 'True', reason: 'EvictionByEvictionAPI', message: 'Eviction API: evicting', lastTransitionTime: metadata['creationTimestamp'], observedGeneration: 1 }])
+    const wrong = await evict({ apiVersion: 'policy/v1alpha1' })
+    assert.deepEqual([wrong.status, wrong.json['message']], [400, 'Eviction in version "v1alpha1" cannot be handled as a Eviction: no kind "Eviction" is registered for version "policy/v1alpha1" in scheme "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"'])
+  })
+
   test('scale shows and sets replicas of any kind that has it', async () => {
     const { call } = harness()
     const path = '/apis/apps/v1/namespaces/default/deployments'

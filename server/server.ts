@@ -41,6 +41,7 @@ import { rows, withAllocators } from './apiserver/registry.ts'
 import { certificatesController } from './controllers/certificates/controller.ts'
 import { clusterRoleAggregationController } from './controllers/clusterrole-aggregation/controller.ts'
 import { startControllers } from './controllers/index.ts'
+import { assertSameCluster } from './assert-same-cluster.ts'
 import { publishClusterConfig } from './publish-cluster-config.ts'
 import { createScheduler } from './scheduler/scheduler.ts'
 import { openServiceAllocator } from './service-allocations.ts'
@@ -49,6 +50,8 @@ import type { Store } from './store/store.ts'
 export interface ServerConfig {
   dataDir: string
   bindAddress: string
+  /** How this machine itself reaches the port: 127.0.0.1 unless another address is bound; in brackets for IPv6. */
+  localHost: string
   port: number
   advertiseAddress: string
   /** Host name, node name, node IPs, --tls-san. */
@@ -97,6 +100,7 @@ export async function startServer(config: ServerConfig, deps: ServerDeps, signal
 
 async function startOnStore(config: ServerConfig, deps: ServerDeps, store: Store, signal: AbortSignal): Promise<RunningServer> {
   const { clock, random, log } = deps
+  await assertSameCluster(store, config.cluster)
   const pki = await openPkiWhenTimeIsRight({ dataDir: config.dataDir, clock, random, log, names: config.names, clusterDomain: config.cluster.clusterDomain, serviceIp: config.kubernetesServiceIp, token: config.token, agentToken: config.agentToken }, signal)
   const stop = new AbortController()
   // The authenticator and the authorizer are asked by the API server and ask it themselves.
@@ -176,7 +180,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, store: Store
   async function kubeconfig(): Promise<void> {
     const path = config.kubeconfigPath
     try {
-      await writeKubeconfig(path, { server: `https://127.0.0.1:${config.port}`, ca: pki.authorities.server.certPem, clientCertificate: pki.admin.certPem, clientKey: pki.admin.keyPem }, config.kubeconfigMode)
+      await writeKubeconfig(path, { server: `https://${config.localHost}:${config.port}`, ca: pki.authorities.server.certPem, clientCertificate: pki.admin.certPem, clientKey: pki.admin.keyPem }, config.kubeconfigMode)
     } catch (error) {
       throw new CodedError('KUBECONFIG_UNWRITABLE', `the kubeconfig ${path} cannot be written (${asError(error).message}): mend that, or pass another path with --write-kubeconfig`, { cause: error })
     }

@@ -122,6 +122,11 @@ describe('resolver on sockets', () => {
     await rm(folder, { recursive: true })
   })
 
+  test('the first names asked for outside, all at once, are all forwarded', async () => {
+    const all = await Promise.all(['a', 'b', 'c', 'd'].map((name) => ask(`${name}.first.example.com`)))
+    assert.deepEqual(all.map((a) => [a.rcode, a.answers]), all.map(() => ['NOERROR', ['A 1.2.3.4']]))
+  })
+
   test('before Services are known their names fail for now; afterwards they resolve', async () => {
     assert.equal((await ask('web.default.svc.cluster.local')).rcode, 'SERVFAIL')
     informers.put(service({ name: 'web', spec: { clusterIP: '10.43.0.100', ports: [{ name: 'http', port: 80, protocol: 'TCP' }] } }))

@@ -70,6 +70,8 @@ class NodeDns implements Dns {
   readonly #forwarder: Forwarder
   #servers: readonly string[] = []
   #resolvConf = { mtimeMs: -1, checkedMs: -Infinity }
+  /** Queries that come together wait for the one look at the file. */
+  #reading = Promise.resolve()
   #notReady: string | undefined = 'the cluster resolver has not started'
 
   constructor(options: DnsOptions) {
@@ -130,13 +132,17 @@ class NodeDns implements Dns {
   }
 
   async #upstreams(): Promise<readonly string[]> {
-    if (this.#options.clock.monotonicMs() - this.#resolvConf.checkedMs > RESOLV_CONF_MS) await this.#readResolvConf()
+    const now = this.#options.clock.monotonicMs()
+    if (now - this.#resolvConf.checkedMs > RESOLV_CONF_MS) {
+      this.#resolvConf.checkedMs = now
+      this.#reading = this.#readResolvConf()
+    }
+    await this.#reading
     return this.#servers
   }
 
   async #readResolvConf(): Promise<void> {
-    const { resolvConfPath = '/etc/resolv.conf', log, clock, listenAddresses } = this.#options
-    this.#resolvConf.checkedMs = clock.monotonicMs()
+    const { resolvConfPath = '/etc/resolv.conf', log, listenAddresses } = this.#options
     try {
       const { mtimeMs, size } = await stat(resolvConfPath)
       if (mtimeMs === this.#resolvConf.mtimeMs || size > RESOLV_CONF_BYTES_MAX) return

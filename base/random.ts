@@ -1,5 +1,5 @@
 /** Randomness as a thing one is handed. `systemRandom` is cryptographic; `seededRandom` replays. */
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomFillSync } from 'node:crypto'
 
 export interface Random {
   /** In [0, 1). */
@@ -7,10 +7,28 @@ export interface Random {
   bytes(count: number): Buffer
 }
 
-export const systemRandom: Random = {
-  next: () => randomBytes(6).readUIntBE(0, 6) / 2 ** 48,
-  bytes: (count) => randomBytes(count),
+/** Asking the system costs the same for sixteen bytes as for thousands. */
+const POOL_BYTES = 4096
+
+function pooledRandom(): Random {
+  const pool = Buffer.alloc(POOL_BYTES)
+  let at = POOL_BYTES
+  const bytes = (count: number): Buffer => {
+    if (count > POOL_BYTES / 8) return randomBytes(count)
+    if (at + count > POOL_BYTES) {
+      randomFillSync(pool)
+      at = 0
+    }
+    const out = Buffer.from(pool.subarray(at, at + count))
+    // May become a key: no second copy stays behind.
+    pool.fill(0, at, at + count)
+    at += count
+    return out
+  }
+  return { next: () => bytes(6).readUIntBE(0, 6) / 2 ** 48, bytes }
 }
+
+export const systemRandom: Random = pooledRandom()
 
 /** mulberry32: small, fast, replayable; never for secrets. */
 export function seededRandom(seed: number): Random {

@@ -5,6 +5,7 @@ import { isReason } from '#api/client/client.ts'
 import type { Clock } from '#base/clock.ts'
 import { nameSuffix, type Random } from '#base/random.ts'
 import type { AdmissionApi, AdmissionPlugin, AdmissionRequest } from '../admission.ts'
+import { cloneJson } from '../storage/clone.ts'
 import { isFor, refuse } from './refuse.ts'
 
 const MOUNT_PATH = '/var/run/secrets/kubernetes.io/serviceaccount'
@@ -30,7 +31,7 @@ export function serviceAccountPlugin(parts: ServiceAccountParts): AdmissionPlugi
       const account = await findAccount(api, request.namespace, spec.serviceAccountName, parts.clock)
       if (!account) return missing(request.namespace, spec.serviceAccountName)
       if (spec.automountServiceAccountToken ?? account.automountServiceAccountToken ?? true) mountToken(spec, parts.random)
-      if ((spec.imagePullSecrets ?? []).length === 0 && (account.imagePullSecrets ?? []).length > 0) spec.imagePullSecrets = structuredClone(account.imagePullSecrets ?? [])
+      if ((spec.imagePullSecrets ?? []).length === 0 && (account.imagePullSecrets ?? []).length > 0) spec.imagePullSecrets = cloneJson(account.imagePullSecrets ?? [])
       return undefined
     },
 

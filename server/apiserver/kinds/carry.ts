@@ -1,12 +1,13 @@
 /** What an update of the main resource keeps from what is stored. */
 import type { KubeObject } from '#api/types/index.ts'
+import { cloneJson } from '../storage/clone.ts'
 
 type WithStatus = KubeObject & { status?: unknown }
 
 /** Status belongs to the status subresource. */
 export function keepStatus(object: WithStatus, old: WithStatus): void {
   if (old.status === undefined) delete object.status
-  else object.status = structuredClone(old.status)
+  else object.status = cloneJson(old.status)
 }
 
 type WithSpec = KubeObject & { spec?: unknown }
@@ -14,5 +15,5 @@ type WithSpec = KubeObject & { spec?: unknown }
 /** For `/status` of kinds whose status writers may change metadata too (nodes, pods). */
 export function keepSpec(object: WithSpec, old: WithSpec): void {
   if (old.spec === undefined) delete object.spec
-  else object.spec = structuredClone(old.spec)
+  else object.spec = cloneJson(old.spec)
 }

@@ -2,6 +2,7 @@
 import type { CertificateSigningRequest, CertificateSigningRequestCondition } from '#api/types/index.ts'
 import { type FieldError, invalid, required } from '../field-error.ts'
 import type { KindContext, KindStrategy } from '../kind.ts'
+import { cloneJson } from '../storage/clone.ts'
 import { immutable } from './check.ts'
 import { ageColumn, column, humanDuration, nameColumn } from './table-columns.ts'
 
@@ -28,14 +29,14 @@ export const certificateSigningRequestStrategy: KindStrategy<CertificateSigningR
   },
 
   prepareUpdate(csr, old) {
-    csr.spec = structuredClone(old.spec)
-    if (old.status) csr.status = structuredClone(old.status)
+    csr.spec = cloneJson(old.spec)
+    if (old.status) csr.status = cloneJson(old.status)
     else delete csr.status
   },
 
   // Approval and denial are not for `/status`, the certificate is not for `/approval`.
   prepareStatusUpdate(csr, old, ctx) {
-    csr.spec = structuredClone(old.spec)
+    csr.spec = cloneJson(old.spec)
     const decided = (old.status?.conditions ?? []).filter(isDecision)
     const others = (csr.status?.conditions ?? []).filter((c) => !isDecision(c))
     csr.status = { ...csr.status, ...(decided.length + others.length > 0 && { conditions: stamp([...decided, ...others], old, ctx) }) }

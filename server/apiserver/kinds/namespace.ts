@@ -2,6 +2,7 @@
 import type { Namespace } from '#api/types/index.ts'
 import { type FieldError, required } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
+import { cloneJson } from '../storage/clone.ts'
 import { keepStatus } from './carry.ts'
 import { checkQualifiedName } from '#api/types/index.ts'
 import { named } from './check.ts'
@@ -29,11 +30,11 @@ export const namespaceStrategy: KindStrategy<Namespace> = {
 
   prepareUpdate(namespace, old) {
     keepStatus(namespace, old)
-    if (old.spec) namespace.spec = structuredClone(old.spec)
+    if (old.spec) namespace.spec = cloneJson(old.spec)
   },
 
   prepareStatusUpdate(namespace, old) {
-    if (old.spec) namespace.spec = structuredClone(old.spec)
+    if (old.spec) namespace.spec = cloneJson(old.spec)
     if (namespace.metadata?.deletionTimestamp && namespace.status) namespace.status.phase = 'Terminating'
   },
 

@@ -3,6 +3,7 @@ import type { Pod, PodSpec, Toleration } from '#api/types/index.ts'
 import { checkDnsSubdomain, computeQosClass, isPodTerminal } from '#api/types/index.ts'
 import { type FieldError, forbidden, invalid, required } from '../field-error.ts'
 import type { KindContext, KindStrategy } from '../kind.ts'
+import { cloneJson } from '../storage/clone.ts'
 import { keepStatus } from './carry.ts'
 import { named } from './check.ts'
 import { podColumns } from './pod-columns.ts'
@@ -30,15 +31,15 @@ export const podStrategy: KindStrategy<Pod> = {
     const spec = specOf(pod)
     // Ephemeral containers and resources have subresources of their own.
     const before = specOf(old)
-    if (before.ephemeralContainers) spec.ephemeralContainers = structuredClone(before.ephemeralContainers)
+    if (before.ephemeralContainers) spec.ephemeralContainers = cloneJson(before.ephemeralContainers)
     else delete spec.ephemeralContainers
   },
 
   // Unlike most kinds, pods let their status writers touch labels and annotations.
   prepareStatusUpdate(pod, old) {
-    pod.spec = structuredClone(specOf(old))
+    pod.spec = cloneJson(specOf(old))
     const meta = (pod.metadata ??= {})
-    if (old.metadata?.ownerReferences) meta.ownerReferences = structuredClone(old.metadata.ownerReferences)
+    if (old.metadata?.ownerReferences) meta.ownerReferences = cloneJson(old.metadata.ownerReferences)
     else delete meta.ownerReferences
     pod.status = { ...pod.status, qosClass: old.status?.qosClass ?? computeQosClass(pod.spec) }
   },
@@ -156,7 +157,7 @@ function validatePodUpdate(spec: PodSpec, old: PodSpec): FieldError[] {
 
 /** The new spec with everything that may change put back as it was. */
 function withUpdatable(spec: PodSpec, old: PodSpec): PodSpec {
-  const munged = structuredClone(spec)
+  const munged = cloneJson(spec)
   for (const list of ['containers', 'initContainers'] as const) {
     for (const [i, c] of (munged[list] ?? []).entries()) {
       const image = old[list]?.[i]?.image

@@ -3,6 +3,7 @@ import type { CSIDriver, CSINode, PersistentVolume, PersistentVolumeClaim, Persi
 import { checkDnsSubdomain, checkQualifiedName } from '#api/types/index.ts'
 import { duplicate, type FieldError, forbidden, invalid, required } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
+import { cloneJson } from '../storage/clone.ts'
 import { keepStatus } from './carry.ts'
 import { checkLabelSelector, immutable, named, oneOf, quantity, requiredName, setDefault } from './check.ts'
 import { validateNodeSelector } from './pod-spec-validation.ts'
@@ -34,7 +35,7 @@ export const persistentVolumeStrategy: KindStrategy<PersistentVolume> = {
   prepareCreate: (volume) => { volume.status = { phase: 'Pending' } },
   prepareUpdate: keepStatus,
   prepareStatusUpdate(volume, old, ctx) {
-    if (old.spec) volume.spec = structuredClone(old.spec)
+    if (old.spec) volume.spec = cloneJson(old.spec)
     const status = volume.status
     // KEP-3762: when the phase changed last.
     if (status && status.phase !== old.status?.phase) status.lastPhaseTransitionTime ??= `${new Date(ctx.nowMs).toISOString().slice(0, 19)}Z`

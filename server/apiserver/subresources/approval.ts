@@ -1,6 +1,7 @@
 /** `certificatesigningrequests/approval`: like status, but only the Approved, Denied and Failed conditions may be written. */
 import type { ApiResponse } from '#api/client/transport.ts'
 import type { CertificateSigningRequest } from '#api/types/index.ts'
+import { cloneJson } from '../storage/clone.ts'
 import { timestamp } from '../storage/object-meta.ts'
 import { readObject } from '../verbs/body.ts'
 import type { Call } from '../verbs/call.ts'
@@ -19,7 +20,7 @@ export async function approval(call: Call): Promise<ApiResponse> {
     ...wanted,
     async next(old) {
       const csr = old as Full & CertificateSigningRequest
-      const asked = (await wanted.next(structuredClone(old))) as Full & CertificateSigningRequest
+      const asked = (await wanted.next(cloneJson(old))) as Full & CertificateSigningRequest
       const now = timestamp(call.parts.clock.nowMs())
       const conditions = (asked.status?.conditions ?? []).map((c) => ({ ...c, lastUpdateTime: c.lastUpdateTime ?? now, lastTransitionTime: c.lastTransitionTime ?? now }))
       csr.status = { ...csr.status, conditions }
@@ -34,5 +35,5 @@ function wantedChange(call: Call): Change {
   if (call.verb === 'patch') return patchChange(call)
   const options = parseWriteOptions(call, 'UpdateOptions')
   const object = readObject(call, options.fieldValidation)
-  return { next: () => structuredClone(object), part: 'spec', fields: 'update', options, attempts: ATTEMPTS }
+  return { next: () => cloneJson(object), part: 'spec', fields: 'update', options, attempts: ATTEMPTS }
 }

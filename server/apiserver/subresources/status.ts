@@ -1,5 +1,6 @@
 /** `/status`: the same object, of which only the status (and what the kind lets it) may be written. */
 import type { ApiResponse } from '#api/client/transport.ts'
+import { cloneJson } from '../storage/clone.ts'
 import { readObject } from '../verbs/body.ts'
 import type { Call } from '../verbs/call.ts'
 import { change } from '../verbs/change.ts'
@@ -16,7 +17,7 @@ export async function status(call: Call): Promise<ApiResponse> {
     case 'update': {
       const options = parseWriteOptions(call, 'UpdateOptions')
       const object = readObject(call, options.fieldValidation)
-      return change(call, { next: () => structuredClone(object), part: 'status', fields: 'update', options, attempts: ATTEMPTS })
+      return change(call, { next: () => cloneJson(object), part: 'status', fields: 'update', options, attempts: ATTEMPTS })
     }
     case 'patch': return change(call, { ...patchChange(call), part: 'status' })
     default: throw methodNotAllowed()

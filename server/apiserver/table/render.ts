@@ -10,7 +10,7 @@ import { badRequest, notAcceptable } from '../http/status.ts'
 import { encodeProtobuf, encodeProtobufList, PROTOBUF_TYPE, PROTOBUF_WATCH_TYPE, protobufModelOf } from '../protobuf/index.ts'
 import { namesOf, type Call } from '../verbs/call.ts'
 import { storedNames, viewed, type Full } from '../verbs/stored.ts'
-import { convertingEncoder, parseEntry, plainEncoder, protobufEncoder, type Encoder } from '../watch/encoder.ts'
+import { convertingEncoder, metadataEncoder, parseEntry, plainEncoder, protobufEncoder, type Encoder } from '../watch/encoder.ts'
 import type { Entry } from '../watch/kind-cache.ts'
 import { listMeta, type Listed } from './listed.ts'
 import { columnsOf, partialMetadata, table, tableRow, type IncludeObject } from './table.ts'
@@ -79,7 +79,7 @@ export function encoderFor(call: Call, format: ObjectFormat): { objects: Encoder
     case 'object': return { objects: call.row.storedAs || format.encoding === 'protobuf' ? encoder(`view ${of.apiVersion}`, stored, view) : plainEncoder(of), bookmarkOf: of }
     case 'PartialObjectMetadata':
       return {
-        objects: encoder(`partial ${metaVersion} ${of.apiVersion}`, stored, (object) => partialMetadata(object, format.metaVersion)),
+        objects: format.encoding === 'json' ? metadataEncoder(metaVersion) : encoder(`partial ${metaVersion} ${of.apiVersion}`, stored, (object) => partialMetadata(object, format.metaVersion)),
         bookmarkOf: { kind: 'PartialObjectMetadata', apiVersion: metaVersion },
       }
     case 'PartialObjectMetadataList': throw notAcceptable(ACCEPTED)

@@ -6,6 +6,7 @@ import { parseBody } from '../decode/index.ts'
 import { required } from '../field-error.ts'
 import { badRequest, invalid, notFound, StatusError } from '../http/status.ts'
 import { apply } from '../patch/apply/apply.ts'
+import { cloneJson } from '../storage/clone.ts'
 import { assertAddress, refusedBody } from './body.ts'
 import type { Call } from './call.ts'
 import { change, type Change } from './change.ts'
@@ -60,7 +61,7 @@ function applied(call: Call, config: Full, options: WriteOptions, live: Full | u
   })
   if (result.ok) {
     // The result shares parts with live and config; what follows changes it in place.
-    const object = structuredClone(result.object) as Full
+    const object = cloneJson(result.object) as Full
     object.metadata ??= {}
     return object
   }

@@ -6,6 +6,7 @@
 import type { ApiResponse } from '#api/client/transport.ts'
 import type { KeyValue } from '#server/store/store.ts'
 import { badRequest, conflict, notFound } from '../http/status.ts'
+import { cloneJson } from '../storage/clone.ts'
 import { equalJson } from '../storage/equal.ts'
 import { storageKey } from '../storage/keys.ts'
 import { carryMeta, specChanged } from '../storage/object-meta.ts'
@@ -57,7 +58,7 @@ type Tried = { ok: true; changed: Changed } | { ok: false; pinned: boolean; curr
 async function tryChange(call: Call, wanted: Change, key: string, kv: KeyValue): Promise<Tried> {
   const { row, info } = call
   const old = decodeHeld(row, kv)
-  const object = await wanted.next(decodeHeld(row, kv))
+  const object = await wanted.next(cloneJson(old))
   const pinned = assertSameObject(call, object, old)
   carryMeta(object.metadata, old.metadata)
   object.metadata.resourceVersion = old.metadata.resourceVersion ?? ''

@@ -1,10 +1,11 @@
-/** GET of one object: the stored bytes with a head spliced on. */
+/** GET of one object: the stored bytes with a head spliced on, from the watch cache where there is one. */
 import type { ApiResponse } from '#api/client/transport.ts'
 import { negotiateObject } from '../http/negotiate.ts'
 import { badRequest, futureRevision, notFound } from '../http/status.ts'
+import { storageKey } from '../storage/keys.ts'
 import { renderObject } from '../table/render.ts'
-import type { Call } from './call.ts'
-import { readKey, storedResponse } from './stored.ts'
+import { scopeOf, type Call } from './call.ts'
+import { entryResponse, readKey, storedResponse } from './stored.ts'
 
 export async function get(call: Call): Promise<ApiResponse> {
   const format = negotiateObject(call.headers['accept'], call.row.model)
@@ -12,7 +13,21 @@ export async function get(call: Call): Promise<ApiResponse> {
   if (wanted !== '' && !/^\d{1,16}$/.test(wanted)) throw badRequest(`resourceVersion: Invalid value: ${JSON.stringify(wanted)}: strconv.ParseUint: parsing ${JSON.stringify(wanted)}: invalid syntax`)
   // What is read is always the newest state, which satisfies any resourceVersion that exists.
   if (Number(wanted) > call.parts.store.revision()) throw futureRevision(Number(wanted), call.parts.store.revision())
+  return renderObject(call, fromCache(call) ?? (await fromStore(call)), format)
+}
+
+/** What somebody watches is at hand already. Undefined: nobody does, or the row is a view. */
+function fromCache(call: Call): ApiResponse | undefined {
+  const { row, info, parts } = call
+  const cache = row.storedAs ? undefined : parts.caches.ready(scopeOf(row))
+  if (!cache) return undefined
+  const entry = cache.get(storageKey(scopeOf(row), info.namespace, info.name))
+  if (!entry) throw notFound(row.ref, info.name)
+  return entryResponse(row, entry)
+}
+
+async function fromStore(call: Call): Promise<ApiResponse> {
   const kv = await readKey(call.parts, call.row, call.info.namespace, call.info.name)
   if (!kv) throw notFound(call.row.ref, call.info.name)
-  return renderObject(call, storedResponse(call.row, kv.value, kv.modRevision), format)
+  return storedResponse(call.row, kv.value, kv.modRevision)
 }

@@ -9,6 +9,7 @@ import type { Json, Patched } from '../patch/result.ts'
 import { applyStrategicMergePatch } from '../patch/strategic-merge-patch.ts'
 import { forbidden as forbiddenField, invalid as invalidField } from '../field-error.ts'
 import { badRequest, invalid, StatusError, unsupportedMediaType } from '../http/status.ts'
+import { cloneJson } from '../storage/clone.ts'
 import { assertAddress, refusedBody } from './body.ts'
 import { applyPatch, applyChange } from './apply.ts'
 import type { Call } from './call.ts'
@@ -92,7 +93,7 @@ function patchOf(type: string, value: Json, body: unknown, model: string): Patch
 
 function decoded(call: Call, value: Json, model: string, expect: { group: string; version: string; kind: string }, options: WriteOptions): KubeObject {
   // The result shares parts with the old object and the patch; from here on it is changed in place.
-  const result = decodeValue(structuredClone(value), { schema: builtinSchema, model, expect, strictness: options.fieldValidation })
+  const result = decodeValue(cloneJson(value), { schema: builtinSchema, model, expect, strictness: options.fieldValidation })
   if (!result.ok) throw result.message.includes('strict decoding error') ? refusedBody(result) : unfitting(call, result.message)
   for (const problem of result.problems) call.warn(problem.message)
   return result.object

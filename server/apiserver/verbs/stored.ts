@@ -8,6 +8,7 @@ import { JSON_TYPE, jsonResponse } from '../http/response.ts'
 import { decodeStored, encodeStored, objectStart, spliceObject } from '../storage/bytes.ts'
 import { storageKey } from '../storage/keys.ts'
 import type { KindRow } from '../kind.ts'
+import type { Entry } from '../watch/kind-cache.ts'
 import { namesOf, scopeOf, type Call, type Parts } from './call.ts'
 
 /** An object that came from the store or is about to go there. */
@@ -76,6 +77,11 @@ async function commit(call: Call, key: string, op: Op, modRevision: Revision, la
 export function storedResponse(row: KindRow, value: Buffer, revision: Revision, status = 200): ApiResponse {
   if (row.storedAs) return jsonResponse(viewed(row, decodeStored(value, storedNames(row), revision)), status)
   return { status, headers: { 'content-type': JSON_TYPE }, body: spliceObject(objectStart(namesOf(row)), value, revision) }
+}
+
+/** The same from the watch cache. The row is no view. */
+export function entryResponse(row: KindRow, entry: Entry): ApiResponse {
+  return { status: 200, headers: { 'content-type': JSON_TYPE }, body: [Buffer.from(`${objectStart(namesOf(row))}"resourceVersion":"${entry.revision}",`), entry.bytes.subarray(entry.tailAt)] }
 }
 
 /** A store's failure as clients are to see it; undefined: not a store's failure. */

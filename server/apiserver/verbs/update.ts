@@ -1,5 +1,6 @@
 /** PUT: the whole object, at the resourceVersion it names, or whatever is there when it names none. */
 import type { ApiResponse } from '#api/client/transport.ts'
+import { cloneJson } from '../storage/clone.ts'
 import { readObject } from './body.ts'
 import { readKey } from './stored.ts'
 import type { Call } from './call.ts'
@@ -22,5 +23,5 @@ export async function update(call: Call): Promise<ApiResponse> {
   if (CREATE_ON_UPDATE.has(`${row.ref.group}/${row.ref.resource}`) && !(await readKey(parts, row, info.namespace, info.name))) {
     return insert(call, object, options, 'Update')
   }
-  return change(call, { next: () => structuredClone(object), part: 'main', fields: 'update', options, attempts: UNCONDITIONAL_ATTEMPTS })
+  return change(call, { next: () => cloneJson(object), part: 'main', fields: 'update', options, attempts: UNCONDITIONAL_ATTEMPTS })
 }

@@ -2,7 +2,7 @@
 import type { KubeObject } from '#api/types/index.ts'
 import { JSON_TYPE } from '../http/response.ts'
 import { encodeProtobuf, encodeWatchFrame, PROTOBUF_WATCH_TYPE, protobufModelOf } from '../protobuf/index.ts'
-import { objectStart } from '../storage/bytes.ts'
+import { metadataEnd, objectStart } from '../storage/bytes.ts'
 import type { CacheEvent, Entry } from './kind-cache.ts'
 
 /** How events stand in the stream. */
@@ -29,6 +29,17 @@ export function plainEncoder(of: { kind: string; apiVersion: string }): Encoder 
     object: (entry, revision) => [Buffer.from(`${start}"resourceVersion":"${revision}",`), entry.bytes.subarray(entry.tailAt)],
   }
 }
+
+/** PartialObjectMetadata: the `metadata` part of the stored bytes, cut out unparsed. */
+export function metadataEncoder(metaVersion: string): Encoder {
+  const start = objectStart({ kind: 'PartialObjectMetadata', apiVersion: metaVersion })
+  return {
+    key: `metadata ${metaVersion}`, framing: jsonFraming,
+    object: (entry, revision) => [Buffer.from(`${start}"resourceVersion":"${revision}",`), entry.bytes.subarray(entry.tailAt, metadataEnd(entry.bytes)), CLOSE],
+  }
+}
+
+const CLOSE = Buffer.from('}')
 
 /** Forms that look inside: tables, metadata only, other versions. `convert` returns what is printed. */
 export function convertingEncoder(key: string, of: { kind: string; apiVersion: string }, convert: (object: KubeObject) => unknown): Encoder {

@@ -1,6 +1,6 @@
 /**
  * The watch cache of one resource: every object as ready bytes with what selectors need, kept current by one store
- * watch, plus the newest changes for watchers that lag. Objects are parsed once per change, never per reader.
+ * watch, plus the newest changes for watchers that lag. What selectors need is parsed once per change, never per reader.
  *
  * The store calls its listener before the transaction's promise resolves, so a read that starts after a write was
  * acknowledged always finds it here.
@@ -11,8 +11,8 @@ import type { KeyValue, Store, Watch, WatchEvent as StoreEvent } from '#server/s
 import { STORED_START_BYTES, metadataEnd, spliceItem } from '../storage/bytes.ts'
 import { prefixOf, splitStorageKey, type KeyScope } from '../storage/keys.ts'
 
-/** One object as the cache holds it. Never changed: a new revision is a new entry. */
-export interface Entry {
+/** One object as the cache holds it. A new revision is a new entry; what selectors need is read off it when one first asks. */
+export class Entry {
   readonly key: string
   readonly namespace: string
   readonly name: string
@@ -21,9 +21,34 @@ export interface Entry {
   readonly bytes: Buffer
   /** Where the bytes after the spliced resourceVersion begin. */
   readonly tailAt: number
-  readonly labels: Labels | undefined
+  #labels: Labels | undefined | 'unread' = 'unread'
+  #fields: Readonly<Record<string, string>> | undefined
+  readonly #index: KindIndex
+
+  constructor(index: KindIndex, rootLength: number, kv: KeyValue) {
+    const { namespace, name } = splitStorageKey(index.scope, rootLength, kv.key)
+    const { bytes, tailAt } = spliceItem(kv.value, kv.modRevision)
+    this.key = kv.key
+    this.namespace = namespace
+    this.name = name
+    this.revision = kv.modRevision
+    this.bytes = bytes
+    this.tailAt = tailAt
+    this.#index = index
+  }
+
+  get labels(): Labels | undefined {
+    if (this.#labels === 'unread') {
+      const metadata = JSON.parse(this.bytes.toString('utf8', STORED_START_BYTES - 1, metadataEnd(this.bytes))) as { labels?: Labels }
+      this.#labels = metadata.labels
+    }
+    return this.#labels
+  }
+
   /** The kind's selectable fields; undefined when it has none. */
-  readonly fields: Readonly<Record<string, string>> | undefined
+  get fields(): Readonly<Record<string, string>> | undefined {
+    return (this.#fields ??= this.#index.fieldsOf?.(this.bytes))
+  }
 }
 
 export interface CacheEvent {
@@ -48,7 +73,7 @@ export interface Follower {
 
 export interface KindIndex {
   scope: KeyScope
-  /** Undefined when the kind has no selectable fields. Given the bytes and what the writer knows of them. */
+  /** Undefined when the kind has no selectable fields. Given a list item. */
   fieldsOf: ((value: Buffer) => Readonly<Record<string, string>>) | undefined
 }
 
@@ -153,10 +178,7 @@ export class KindCache {
   }
 
   entry(kv: KeyValue): Entry {
-    const { namespace, name } = splitStorageKey(this.#index.scope, this.prefix.length, kv.key)
-    const { bytes, tailAt } = spliceItem(kv.value, kv.modRevision)
-    const metadata = JSON.parse(kv.value.toString('utf8', STORED_START_BYTES - 1, metadataEnd(kv.value))) as { labels?: Labels }
-    return { key: kv.key, namespace, name, revision: kv.modRevision, bytes, tailAt, labels: metadata.labels, fields: this.#index.fieldsOf?.(kv.value) }
+    return new Entry(this.#index, this.prefix.length, kv)
   }
 
   async #load(): Promise<void> {

@@ -30,7 +30,8 @@ need_npm_packages() {
   local stamp; stamp=$(sha256sum package-lock.json | cut -d' ' -f1)
   if [ "$(cat node_modules/.skiff-stamp 2>/dev/null)" != "$stamp" ]; then
     say "==> installing npm packages"
-    npm ci --no-audit --no-fund --loglevel=error >&2 || fail "npm ci failed: see above"
+    # Not `npm ci`: it refuses a lock file in which some platform's optional package could not be found.
+    npm install --no-audit --no-fund --loglevel=error >&2 || fail "npm install failed: see above"
     printf '%s' "$stamp" > node_modules/.skiff-stamp
   fi
   export PATH="$PWD/node_modules/.bin:$PATH"

@@ -1,0 +1,102 @@
+/** A plain HTTP/1.1 client of the API with the admin's certificate, as small as the load it makes allows. */
+import { Agent, request } from 'node:https'
+import type { IncomingMessage } from 'node:http'
+import { readFileSync } from 'node:fs'
+import { load } from 'js-yaml'
+import { usageOf } from '../process-usage.ts'
+
+export interface Api {
+  /** The answer parsed; throws for a status of 300 and more. */
+  ask<T>(method: string, path: string, body?: object, type?: string): Promise<T>
+  /** The answer counted, not kept. */
+  count(path: string): Promise<number>
+  stream(path: string): Promise<IncomingMessage>
+  close(): void
+}
+
+interface Kubeconfig {
+  clusters: { cluster: { server: string; 'certificate-authority-data': string } }[]
+  users: { user: { 'client-certificate-data': string; 'client-key-data': string } }[]
+}
+
+export function openApi(kubeconfig: string, connectionsMax: number): Api {
+  const { clusters, users } = load(readFileSync(kubeconfig, 'utf8')) as Kubeconfig
+  const cluster = clusters[0]?.cluster
+  const user = users[0]?.user
+  if (!cluster || !user) throw new Error(`${kubeconfig} names no cluster or no user`)
+  const decode = (text: string): Buffer => Buffer.from(text, 'base64')
+  const tls = { ca: decode(cluster['certificate-authority-data']), cert: decode(user['client-certificate-data']), key: decode(user['client-key-data']) }
+  const { hostname, port } = new URL(cluster.server)
+  const agent = new Agent({ keepAlive: true, maxSockets: connectionsMax, ...tls })
+  const streams = new Agent({ keepAlive: false, ...tls })
+
+  const send = (method: string, path: string, how: { body?: object | undefined; type?: string | undefined; agent: Agent }): Promise<IncomingMessage> => new Promise((resolve, reject) => {
+    const bytes = how.body === undefined ? undefined : Buffer.from(JSON.stringify(how.body))
+    const req = request({
+      agent: how.agent, hostname, port, method, path,
+      headers: { accept: 'application/json', ...(bytes && { 'content-type': how.type ?? 'application/json', 'content-length': bytes.length }) },
+    }, resolve)
+    req.on('error', reject)
+    req.end(bytes)
+  })
+  const read = (res: IncomingMessage, keep: boolean): Promise<{ bytes: number; text: string }> => new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let bytes = 0
+    res.on('data', (chunk: Buffer) => {
+      bytes += chunk.length
+      if (keep) chunks.push(chunk)
+    })
+    res.on('end', () => resolve({ bytes, text: Buffer.concat(chunks).toString() }))
+    res.on('error', reject)
+  })
+  const refuse = (method: string, path: string, status: number | undefined, text: string): never => {
+    throw new Error(`${method} ${path}: ${status ?? 0} ${text.slice(0, 300)}`)
+  }
+
+  return {
+    async ask<T>(method: string, path: string, body?: object, type?: string): Promise<T> {
+      const res = await send(method, path, { body, type, agent })
+      const { text } = await read(res, true)
+      if ((res.statusCode ?? 500) >= 300) refuse(method, path, res.statusCode, text)
+      return JSON.parse(text) as T
+    },
+    async count(path) {
+      const res = await send('GET', path, { agent })
+      const { bytes } = await read(res, false)
+      if ((res.statusCode ?? 500) >= 300) refuse('GET', path, res.statusCode, '')
+      return bytes
+    },
+    async stream(path) {
+      const res = await send('GET', path, { agent: streams })
+      if ((res.statusCode ?? 500) >= 300) refuse('GET', path, res.statusCode, (await read(res, true)).text)
+      return res
+    },
+    close() {
+      agent.destroy()
+      streams.destroy()
+    },
+  }
+}
+
+/** What askInside passed. */
+export function parseArguments<T>(): T {
+  return JSON.parse(process.argv[2] ?? '{}') as T
+}
+
+export function answer(value: object): void {
+  console.log(JSON.stringify(value))
+}
+
+export interface Rate { perSecond: number; /** Of the server, for each. */ cpuMs: number }
+
+/** Runs `count` jobs, `inFlight` at a time. `pids`: the server's processes. */
+export async function rateOf(pids: readonly number[], count: number, inFlight: number, job: (i: number) => Promise<unknown>): Promise<Rate> {
+  let next = 0
+  const before = usageOf(pids)
+  const startMs = performance.now()
+  await Promise.all(Array.from({ length: inFlight }, async () => {
+    while (next < count) await job(next++)
+  }))
+  const perSecond = count / ((performance.now() - startMs) / 1000)
+  return { perSecond, cpuMs: ((usageOf(pids).cpuSeconds - before.cpuSeconds) * 1000) / count }
+}

@@ -39,6 +39,7 @@ import { createTunnelHub, TUNNEL_ALPN } from './apiserver/nodes/tunnel-hub.ts'
 import { openPki, type Pki, type PkiOptions } from './apiserver/pki/pki.ts'
 import { rows, withAllocators } from './apiserver/registry.ts'
 import { certificatesController } from './controllers/certificates/controller.ts'
+import { keepControlPlaneLabel } from './control-plane-label.ts'
 import { clusterRoleAggregationController } from './controllers/clusterrole-aggregation/controller.ts'
 import { startControllers } from './controllers/index.ts'
 import { assertSameCluster } from './assert-same-cluster.ts'
@@ -64,6 +65,8 @@ export interface ServerConfig {
   kubeconfigPath: string
   kubeconfigMode: number
   disabled: ReadonlySet<'controllers' | 'scheduler'>
+  /** Name of the Node on this machine; undefined: it has none. */
+  nodeName: string | undefined
 }
 
 export interface ServerDeps {
@@ -155,6 +158,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, store: Store
     await ensureBootstrap(client, { serviceCidr: config.cluster.serviceCidr, addresses: [config.advertiseAddress], port: config.port })
     await reconcileDefaultPolicy(client, stop.signal)
     await publishClusterConfig(client, config.cluster)
+    if (config.nodeName !== undefined) keepControlPlaneLabel(config.nodeName, { client, informers, log })
     progress.isReady = true
     begun.resolve()
     log.info('ready', { address: `https://${config.advertiseAddress}:${config.port}`, kubernetes: GIT_VERSION })

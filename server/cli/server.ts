@@ -77,6 +77,7 @@ function serverConfig(values: FlagValues): ServerConfig {
     agentToken: text(values, 'agent-token'),
     kubeconfigPath: text(values, 'write-kubeconfig') ?? '/etc/skiff/skiff.yaml',
     kubeconfigMode: Number.parseInt(text(values, 'write-kubeconfig-mode') ?? '600', 8),
+    nodeName: values['disable-agent'] === true ? undefined : name,
     disabled: new Set((['controllers', 'scheduler'] as const).filter((d) => disabled.has(d))),
   }
 }

@@ -115,7 +115,8 @@ export async function runReflector<T extends KubeObject>(options: ReflectorOptio
       if (isExpired(error)) resourceVersion = undefined
       failures++
       const waitMs = backoffMs(REFLECTOR_BACKOFF, failures, random)
-      log[failures > 2 ? 'warn' : 'debug']('list and watch interrupted, will go on', { resource: ref.resource, failures, waitMs: Math.round(waitMs), error })
+      // Once is enough: a server may be away for days, and logs wear flash cards.
+      log[failures === 3 ? 'warn' : 'debug']('list and watch interrupted, will go on', { resource: ref.resource, failures, waitMs: Math.round(waitMs), error })
       try {
         await clock.sleep(waitMs, signal)
       } catch {

@@ -64,7 +64,7 @@ export class Cluster {
   /** Starts skiff on a host, as server on the first, as agent elsewhere. */
   start(host: LabHost): ChildProcess {
     const node = ['--data-dir', host.dataDir, '--state-dir', host.stateDir, '--node-name', host.name, '--node-ip', host.ip, '--cgroup-root', host.cgroupRoot, '--log-format', 'text']
-    const verb = host === this.server
+    const verb = host.name === this.server.name
       ? ['server', '--write-kubeconfig', host.kubeconfig, '--advertise-address', host.ip, ...(this.#options.serverFlags ?? [])]
       : ['agent', '--server', `https://${this.server.ip}:6443`, '--token', this.token, ...(this.#options.agentFlags ?? [])]
     const child = host.start('skiff', [BINARY, ...verb, ...node])

@@ -6,6 +6,7 @@
  *                 |
  *                 +-- in process: bootstrap, RBAC and node graph informers, controllers, scheduler
  */
+import { join } from 'node:path'
 import { createClient } from '#api/client/rest.ts'
 import { createEventRecorder } from '#api/client/event-recorder.ts'
 import { createInformers } from '#api/client/informer.ts'
@@ -44,6 +45,7 @@ import { clusterRoleAggregationController } from './controllers/clusterrole-aggr
 import { startControllers } from './controllers/index.ts'
 import { assertSameCluster } from './assert-same-cluster.ts'
 import { publishClusterConfig } from './publish-cluster-config.ts'
+import { runManifests } from './manifests/manifests.ts'
 import { createScheduler } from './scheduler/scheduler.ts'
 import { openServiceAllocator } from './service-allocations.ts'
 import type { Store } from './store/store.ts'
@@ -165,6 +167,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, store: Store
   }
   const work = begin().then(() => Promise.all([
     pki.maintain(stop.signal),
+    manifests(),
     ...(config.disabled.has('controllers') ? [] : [controllers()]),
     ...(config.disabled.has('scheduler') ? [] : [scheduler()]),
   ]))
@@ -197,6 +200,13 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, store: Store
       stop.signal,
       [certificatesController(pki.authorities), clusterRoleAggregationController],
     )
+  }
+
+  async function manifests(): Promise<void> {
+    const own = createClient(api.transportFor({ name: 'system:skiff-manifests', groups: ['system:masters', 'system:authenticated'] }), { userAgent: `skiff-manifests/${GIT_VERSION}` })
+    const events = createEventRecorder(own, { component: 'skiff-manifests', clock, random, log })
+    await runManifests({ directory: join(config.dataDir, 'server', 'manifests'), client: own, events, clock, random, log }, stop.signal)
+    events.close()
   }
 
   async function scheduler(): Promise<void> {

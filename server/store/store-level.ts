@@ -16,6 +16,7 @@ import type { Clock } from '#base/clock.ts'
 import { assert, asError, CodedError, hasCode } from '#base/errors.ts'
 import { History, HISTORY_LIMITS, type HistoryLimits } from './history.ts'
 import { decodeLogEntry, decodeState, encodeLogEntry, encodeState, LOG, logKey, META_CEILING, META_CLEAN, META_FORMAT, STATE } from './level-codec.ts'
+import { RecentReads } from './recent-reads.ts'
 import { readSnapshot, writeSnapshot } from './snapshot-format.ts'
 import { LAZY_FLUSH_MS, type KeyValue, type ListOptions, type ListResult, type Revision, type Store, type Txn, type TxnResult, type Watch, type WatchEvent, type WatchListener, type WatchOptions } from './store.ts'
 import { eventsOf, failedCompare } from './transaction.ts'
@@ -64,6 +65,8 @@ class LevelStore implements Store {
   #logIndex: number
   /** Visible, not yet in the database's state. */
   readonly #overlay = new Map<string, Pending>()
+  /** Visible values only. */
+  readonly #recent = new RecentReads()
   /** Handed out a revision, not yet synced. */
   readonly #unsynced = new Map<string, KeyValue | undefined>()
   #waiting: Waiting[] = []
@@ -168,6 +171,7 @@ class LevelStore implements Store {
     this.#ceiling = revision + CEILING_STEP
     batch = [...batch, { type: 'put', key: META_CEILING, value: encodeNumber(this.#ceiling) }]
     await this.#db.batch(batch, { sync: true })
+    this.#recent.clear()
     this.#revision = this.#issued = revision
     this.#history = new History(revision, this.#options.history ?? HISTORY_LIMITS)
   }
@@ -242,7 +246,10 @@ class LevelStore implements Store {
   }
 
   #show(events: readonly WatchEvent[], revision: Revision, lazy: boolean): void {
-    for (const event of events) this.#overlay.set(event.key, { revision, current: event.current, lazy })
+    for (const event of events) {
+      this.#overlay.set(event.key, { revision, current: event.current, lazy })
+      this.#recent.set(event.key, event.current)
+    }
     this.#revision = revision
     this.#history.append(events)
     this.#hub.publish(events, revision)
@@ -297,6 +304,7 @@ class LevelStore implements Store {
   /** A group whose sync failed may be in the log after all: what the log says is what happened. */
   #adopt(replayed: readonly (readonly WatchEvent[])[]): void {
     for (const [key, pending] of this.#overlay) if (!pending.lazy) this.#overlay.delete(key)
+    this.#recent.clear()
     for (const events of replayed) {
       const revision = events[0]?.revision ?? 0
       if (revision <= this.#revision) continue
@@ -310,8 +318,12 @@ class LevelStore implements Store {
   #readVisible(key: string): KeyValue | undefined {
     const pending = this.#overlay.get(key)
     if (pending) return pending.current
+    const recent = this.#recent.get(key)
+    if (recent.known) return recent.item
     const bytes = this.#database().getSync(STATE + key, { valueEncoding: 'buffer' })
-    return bytes === undefined ? undefined : decodeState(key, bytes)
+    const item = bytes === undefined ? undefined : decodeState(key, bytes)
+    this.#recent.set(key, item)
+    return item
   }
 
   /** Per key, what to say instead of what the database says, for a read at `revision`. */

@@ -240,7 +240,8 @@ describe('kubectl streams', () => {
     strictEqual(await must('get', 'pod', 'copied', '-o', 'jsonpath={.spec.containers[*].image} {.spec.shareProcessNamespace}'), 'busybox:1 busybox:2 true')
     await must('debug', 'node/h2', '--profile=general', '--image=busybox:1', '--', 'cat', '/host/etc/hosts')
     const name = (await must('get', 'pods', '-o', 'name')).split('\n').find((p) => p.includes('node-debugger-h2')) ?? ''
-    await must('wait', name, '--for=jsonpath={.status.phase}=Succeeded', '--timeout=30s')
+    const ended = await kubectl('wait', name, '--for=jsonpath={.status.phase}=Succeeded', '--timeout=30s')
+    strictEqual(ended.code, 0, `${await must('describe', name)}\n${(await kubectl('logs', name)).stdout}`)
     match(await must('logs', name), /10\.99\.0\.12 h2/)
     await must('delete', 'pod', 'patient', 'copied', name.replace('pod/', ''), '--now')
   })

@@ -120,6 +120,35 @@ describe('exec', () => {
 })
 
 describe('port-forward', () => {
+  for (const protocol of ['v4.channel.k8s.io', 'v4.base64.channel.k8s.io']) {
+    it(`over WebSocket channels, two for each port, ${protocol}`, async () => {
+      const server = createServer((socket) => socket.on('data', (c) => socket.end(`you said ${c.toString()}`)))
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+      servers.push(server)
+      const open = (server.address() as AddressInfo).port
+      const port = await listening({ portForward: (_pod, wanted) => (wanted === 80 ? Promise.resolve(connect(open, '127.0.0.1')) : Promise.reject(new Error('connection refused'))) })
+      const isBase64 = protocol.includes('base64')
+      const socket = new WebSocket(`ws://127.0.0.1:${port}/portForward/ns/p?port=81&port=80`, protocol)
+      const heard = new Map<number, Buffer[]>()
+      socket.on('message', (raw: Buffer) => {
+        const [channel, data] = isBase64 ? [(raw[0] ?? 0) - 0x30, Buffer.from(raw.toString('latin1', 1), 'base64')] : [raw[0] ?? 0, raw.subarray(1)]
+        heard.set(channel, [...(heard.get(channel) ?? []), data])
+      })
+      // Before the port can have answered: it waits.
+      socket.on('open', () => socket.send(isBase64 ? `2${Buffer.from('hello').toString('base64')}` : Buffer.from([2, ...Buffer.from('hello')])))
+      const code = await new Promise<number>((resolve) => socket.on('close', resolve))
+      const [port81, port80] = [[81, 0], [80, 0]].map((n) => Buffer.from(n).toString('latin1'))
+      const texts = [...heard].toSorted(([a], [b]) => a - b).map(([channel, [first, ...rest]]) => [channel, first?.toString('latin1'), Buffer.concat(rest).toString()])
+      assert.deepEqual([code, texts], [1000, [[0, port81, ''], [1, port81, 'error forwarding port 81: connection refused'], [2, port80, 'you said hello'], [3, port80, '']]])
+    })
+  }
+
+  it('over WebSocket channels needs to be told the ports, and no more than there are channels', async () => {
+    const port = await listening({})
+    const refused = (query: string, protocol: string) => new Promise<string>((resolve) => new WebSocket(`ws://127.0.0.1:${port}/portForward/ns/p${query}`, protocol).on('error', (e) => resolve(e.message)))
+    assert.deepEqual(await Promise.all([refused('', 'v4.channel.k8s.io'), refused('?port=1,2,3,4,5,6', 'v4.base64.channel.k8s.io')]), ['Unexpected server response: 400', 'Unexpected server response: 400'])
+  })
+
   for (const wire of ['SPDY/3.1', 'SPDY inside a WebSocket'] as const) {
     it(`over ${wire}: each pair of streams is a connection, failures are told on the error stream`, async () => {
       const backend = createServer((socket) => { socket.on('data', (c) => socket.end(`got ${c.toString()}`)) })

@@ -15,6 +15,7 @@ import { EXEC_PROTOCOLS, webSocketChannels } from './exec-websocket.ts'
 import type { IoSession } from '#cri/index.ts'
 import type { ContainerName, PodStreams } from '../kubelet/streams.ts'
 import { PORT_FORWARD_PROTOCOL, PORT_FORWARD_TUNNEL, servePortForward } from './port-forward.ts'
+import { FORWARDED_PORTS_MAX, serveWebSocketPortForward } from './port-forward-websocket.ts'
 import { badRequest, containerName, parseLogOptions, parseStreamRequest, type StreamRequest } from './stream-request.ts'
 import { webSocketDuplex } from './websocket-tunnel.ts'
 
@@ -57,6 +58,7 @@ export function createKubeletServer(options: KubeletServerOptions): Server {
     const target = containerName(namespace, pod, rest)
     switch (verb) {
       case 'healthz':
+        response.setHeader('content-type', 'text/plain; charset=utf-8')
         response.end('ok')
         return
       case 'pods':
@@ -69,6 +71,7 @@ export function createKubeletServer(options: KubeletServerOptions): Server {
       case 'run': {
         const command = url.searchParams.getAll('cmd').flatMap((c) => c.split(' '))
         if (request.method !== 'POST' || command.length === 0) throw badRequest('POST with cmd is needed')
+        response.setHeader('content-type', 'text/plain; charset=utf-8')
         response.end(await run(target, command))
         return
       }
@@ -132,13 +135,18 @@ export function createKubeletServer(options: KubeletServerOptions): Server {
   async function upgradeToWebSocket(parsed: StreamRequest, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((p) => p.trim())
     if (parsed.kind === 'portForward') {
-      if (!offered.includes(PORT_FORWARD_TUNNEL)) throw badRequest(`port-forward over WebSocket needs the protocol ${PORT_FORWARD_TUNNEL}`)
-      delete request.headers['sec-websocket-protocol']
-      tunnels.add(request)
+      if (offered.includes(PORT_FORWARD_TUNNEL)) {
+        delete request.headers['sec-websocket-protocol']
+        tunnels.add(request)
+      } else assertPorts(parsed.ports, chooseProtocol(offered) ?? '')
     }
     const client = await new Promise<WebSocket>((resolve) => sockets.handleUpgrade(request, socket, head, resolve))
     client.on('error', (error) => log.debug('client connection failed', { error }))
-    if (parsed.kind === 'portForward') return servePortForward(webSocketDuplex(client), dialer(parsed), log)
+    if (parsed.kind === 'portForward') {
+      if (tunnels.has(request)) servePortForward(webSocketDuplex(client), dialer(parsed), log)
+      else serveWebSocketPortForward(client, client.protocol, parsed.ports, dialer(parsed), log)
+      return
+    }
     await runSession(parsed.kind, () => open(parsed), webSocketChannels(client, client.protocol || 'channel.k8s.io', parsed.flags))
   }
 
@@ -176,6 +184,12 @@ export function createKubeletServer(options: KubeletServerOptions): Server {
 export function chooseProtocol(offered: readonly string[]): string | undefined {
   const known: readonly string[] = EXEC_PROTOCOLS
   return offered.find((p) => known.includes(p))
+}
+
+function assertPorts(ports: readonly number[], protocol: string): void {
+  const max = FORWARDED_PORTS_MAX[protocol.includes('base64') ? 'base64' : 'binary']
+  if (ports.length === 0) throw badRequest('query parameter "port" is required')
+  if (ports.length > max) throw badRequest(`at most ${max} ports can be forwarded over one WebSocket`)
 }
 
 function statusCode(error: unknown): number {

@@ -299,9 +299,11 @@ export class ContainerService {
     const { id } = record
     const { options } = this.#parts
     this.#lock.run(id, async () => {
+      // Looked at before the file: conmon writes it, then goes.
+      const mayWriteYet = isAlive(record.conmon)
       const exit = await this.#exits.read(id)
       if (exit) return this.#finish(id, exit)
-      if (!isAlive(record.conmon)) await this.#finish(id, { exitCode: UNKNOWN_EXIT_CODE, atMs: options.clock.nowMs() })
+      if (!mayWriteYet) await this.#finish(id, { exitCode: UNKNOWN_EXIT_CODE, atMs: options.clock.nowMs() })
     }).catch((error: unknown) => options.log.error('cannot record the exit of a container', { container: id, error: asError(error) }))
   }
 
@@ -327,9 +329,10 @@ export class ContainerService {
       }
     }
     if (record.state !== 'running') return
+    const mayWriteYet = isAlive(record.conmon)
     const exit = await this.#exits.read(id)
     if (exit && (record.process?.bootId ?? bootId()) === bootId()) return this.#finish(id, exit)
-    if (!isAlive(record.process)) await this.#finish(id, { exitCode: UNKNOWN_EXIT_CODE, atMs: options.clock.nowMs() })
+    if (!isAlive(record.process) && !mayWriteYet) await this.#finish(id, { exitCode: UNKNOWN_EXIT_CODE, atMs: options.clock.nowMs() })
   }
 
   /** Everything a container holds of the machine. Repeatable. */

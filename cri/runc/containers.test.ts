@@ -239,6 +239,19 @@ describe('containers by runc and conmon', { skip: missing }, () => {
     assert.equal((await runtime.containerStatus(running.id)).exitCode, 137)
   })
 
+  test('the exit code is the program\'s own, however closely it is watched while it ends', async () => {
+    const config = pod()
+    const sandboxId = await runtime.runPodSandbox(config)
+    for (let attempt = 0; attempt < 8; attempt++) {
+      const id = await runtime.createContainer(sandboxId, testContainer(image, 'main', { command: ['sh', '-c', 'exit 3'], metadata: { name: 'main', attempt } }), config)
+      await runtime.startContainer(id)
+      // Each look may fall between the end of the program and the note its monitor leaves.
+      while ((await runtime.containerStatus(id)).state === 'running') await new Promise((resolve) => setImmediate(resolve))
+      assert.deepEqual([attempt, (await runtime.containerStatus(id)).exitCode], [attempt, 3])
+    }
+    await runtime.removePodSandbox(sandboxId)
+  })
+
   test('a container whose monitor was killed is still stopped and its end is told', async () => {
     const { id } = await start('sleep 1000')
     process.kill(Number(readFileSync(join(m.options.stateDir ?? '', 'containers', id, 'conmon.pid'), 'utf8')), 'SIGKILL')

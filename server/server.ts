@@ -222,6 +222,8 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, store: Store
     log.info('stopping')
     api.stopping()
     stop.abort()
+    // Tunnels end with the streams they carry; idle ones must not hold up the shutdown.
+    hub.drain()
     await http.close()
     hub.close()
     await work.catch(() => { /* it was logged when it happened */ })

@@ -2,7 +2,7 @@
 import { mkdir } from 'node:fs/promises'
 import type { Client, Informers } from '#api/client/client.ts'
 import type { EventRecorder } from '#api/client/event-recorder.ts'
-import { PODS, SERVICES, type Pod, type PodStatus, type Service, type Stored } from '#api/types/index.ts'
+import { NODES, type Node, PODS, SERVICES, type Pod, type PodStatus, type Service, type Stored } from '#api/types/index.ts'
 import type { Clock } from '#base/clock.ts'
 import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
@@ -87,7 +87,8 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   const pods = informers.of<Pod>(PODS, { fieldSelector: `spec.nodeName=${nodeName}` })
   const services = informers.of<Service>(SERVICES)
   const pressure = options.hostPressure ?? (() => readHostPressure(dataDir))
-  const reporter = createNodeReporter({ nodeName, client, runtime, config, facts: options.hostFacts, pressure, events, clock, log })
+  const nodes = informers.of<Node>(NODES)
+  const reporter = createNodeReporter({ nodeName, observed: () => nodes.get(nodeName), client, runtime, config, facts: options.hostFacts, pressure, events, clock, log })
   let workers: PodWorkers | undefined
 
   const needed = (): PodWorkers => {

@@ -112,7 +112,12 @@ export async function runReflector<T extends KubeObject>(options: ReflectorOptio
         streamLists = false
         continue
       }
-      if (isExpired(error)) resourceVersion = undefined
+      if (isExpired(error) && resourceVersion !== undefined) {
+        // The server answers, it only knows less of the past than we do (it was restarted): list at once, however long it was away.
+        resourceVersion = undefined
+        failures = 0
+        continue
+      }
       failures++
       const waitMs = backoffMs(REFLECTOR_BACKOFF, failures, random)
       // Once is enough: a server may be away for days, and logs wear flash cards.

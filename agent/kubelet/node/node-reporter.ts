@@ -12,6 +12,8 @@ import { newNode, nodeLabels, nodeStatus, nodeStatusDiffers, type NodeInput } fr
 
 export interface NodeReporterDeps {
   nodeName: string
+  /** Our Node as the cluster tells it. */
+  observed(): Stored<Node> | undefined
   client: Client
   runtime: ContainerRuntime
   config: KubeletConfig
@@ -72,9 +74,13 @@ export function createNodeReporter(deps: NodeReporterDeps): NodeReporter {
 
   const report = async (signal: AbortSignal): Promise<void> => {
     if (!node) return
+    const observed = deps.observed()
+    // While we could not be heard the cluster wrote that nothing is known of us: that is what changes now.
+    const isDoubted = reportedMs > -Infinity && observed?.status?.conditions?.some((c) => c.status === 'Unknown') === true
+    if (isDoubted) reported = observed?.status
     const before = reported ?? node.status ?? {}
     const status = nodeStatus(await input())
-    if (reported && !nodeStatusDiffers(before, status) && clock.monotonicMs() - reportedMs < REPORT_MS) return
+    if (reported && !isDoubted && !nodeStatusDiffers(before, status) && clock.monotonicMs() - reportedMs < REPORT_MS) return
     node = await client.patch<Node>(NODES, nodeName, undefined, 'application/strategic-merge-patch+json', { status: statusChange(before, status) }, { subresource: 'status', signal })
     tellTransitions(before, status, node)
     reported = status

@@ -28,6 +28,8 @@ export interface TunnelHub extends NodeConnector {
   accept(socket: TLSSocket): void
   connected(): string[]
   isConnected(nodeName: string): boolean
+  /** Takes no new connections; each ends when the last of its streams has ended. */
+  drain(): void
   close(): void
 }
 
@@ -83,6 +85,10 @@ export function createTunnelHub(options: { clock: Clock; log: Log }): TunnelHub 
     },
     connected: () => [...links.keys()].sort(),
     isConnected: (nodeName) => links.has(nodeName),
+    drain() {
+      state.closed = true
+      for (const session of links.values()) session.close()
+    },
     close() {
       state.closed = true
       for (const session of links.values()) session.destroy()

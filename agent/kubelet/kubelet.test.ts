@@ -363,6 +363,12 @@ test('the node registers itself, is Ready, renews its lease every 10 s and says 
   assert.equal(w.api.calls.filter((c) => c.startsWith('patch nodes')).length, writes, 'an unchanged status is not written again')
   // The fake clock moves on in steps while an answer is under way.
   assert.ok([9, 10].includes(w.api.calls.filter((c) => c === 'update leases').length - renewals))
+  // What the node lifecycle controller writes when a node was not heard for long: the node says at its next look that it is there.
+  const doubted = node()
+  assert.ok(doubted)
+  w.api.put(NODES, { ...doubted, status: { ...doubted.status, conditions: doubted.status?.conditions?.map((c) => ({ ...c, status: 'Unknown', reason: 'NodeStatusUnknown' })) ?? [] } })
+  await w.until('Ready again', () => ready()?.status === 'True', 15_000)
+  assert.equal(ready()?.reason, 'KubeletReady')
   w.runtime.control.ready('NetworkReady', 'no pod CIDR yet')
   await w.until('not ready', () => ready()?.status === 'False', 15_000)
   assert.equal(ready()?.message, 'container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:no pod CIDR yet')

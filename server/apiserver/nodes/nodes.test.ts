@@ -180,4 +180,12 @@ describe('what runs on nodes', () => {
     while (s.hub.isConnected('n1')) await new Promise<void>((r) => setImmediate(r))
     assert.equal((await ask(s, 'GET', `${PODS}/p/log`)).status, 503)
   })
+
+  test('a server that stops lets idle tunnels go at once', async () => {
+    const idle = await agentOf(s, 'n1', kubelet)
+    while (!s.hub.isConnected('n1')) await new Promise<void>((r) => setImmediate(r))
+    s.hub.drain()
+    await once(idle, 'close')
+    while (s.hub.isConnected('n1')) await new Promise<void>((r) => setImmediate(r))
+  })
 })

@@ -12,9 +12,9 @@ test('every row has a model that the schema knows', () => {
   deepStrictEqual(rows.flatMap((r) => (r.storedAs && !builtinSchema.model(r.storedAs.model) ? [name(r)] : [])), [])
 })
 
-test('no path, and no short name within a group, stands for two rows', () => {
+test('no path, and no short name within a version, stands for two rows', () => {
   deepStrictEqual(rows.length, new Set(rows.map(name)).size)
-  const shorts = rows.flatMap((r) => r.shortNames.map((s) => `${r.ref.group}/${s}`))
+  const shorts = rows.flatMap((r) => r.shortNames.map((s) => `${r.ref.group}/${r.ref.version}/${s}`))
   deepStrictEqual(shorts.length, new Set(shorts).size)
 })
 

@@ -12,6 +12,7 @@ import { configMapStrategy } from './kinds/config-map.ts'
 import { endpointSliceStrategy, endpointsStrategy } from './kinds/endpoints.ts'
 import { EVENT_TTL_SECONDS, eventFromStored, eventStrategy, eventsV1Strategy, eventToStored } from './kinds/event.ts'
 import { horizontalPodAutoscalerStrategy } from './kinds/horizontal-pod-autoscaler.ts'
+import { autoscalerFromStored, autoscalerToStored, horizontalPodAutoscalerV1Strategy } from './kinds/horizontal-pod-autoscaler-v1.ts'
 import { leaseStrategy, NODE_LEASE_NAMESPACE } from './kinds/lease.ts'
 import { limitRangeStrategy, resourceQuotaStrategy } from './kinds/limits.ts'
 import { namespaceStrategy } from './kinds/namespace.ts'
@@ -73,6 +74,7 @@ function withMetaChecks(ref: ResourceRef, strategy: KindStrategy<KubeObject>): K
 const ref = (group: string, version: string, resource: string, kind: string, namespaced = true): ResourceRef => ({ group, version, resource, kind, namespaced })
 const SCALE = { specPath: '.spec.replicas', statusPath: '.status.replicas', selectorPath: '.spec.selector' }
 const ALL = ['all']
+const AUTOSCALERS = ref('autoscaling', 'v2', 'horizontalpodautoscalers', 'HorizontalPodAutoscaler')
 
 export const rows: readonly KindRow[] = [
   row(R.CONFIG_MAPS, configMapStrategy, { short: ['cm'] }),
@@ -107,7 +109,16 @@ export const rows: readonly KindRow[] = [
     },
   }),
 
-  row(ref('autoscaling', 'v2', 'horizontalpodautoscalers', 'HorizontalPodAutoscaler'), horizontalPodAutoscalerStrategy, { short: ['hpa'], categories: ALL, sub: ['status'], model: 'V2HorizontalPodAutoscaler' }),
+  row(AUTOSCALERS, horizontalPodAutoscalerStrategy, { short: ['hpa'], categories: ALL, sub: ['status'], model: 'V2HorizontalPodAutoscaler' }),
+  row({ ...AUTOSCALERS, version: 'v1' }, horizontalPodAutoscalerV1Strategy, {
+    short: ['hpa'], categories: ALL, sub: ['status'],
+    storedAs: {
+      ref: AUTOSCALERS,
+      model: 'V2HorizontalPodAutoscaler',
+      toStored: (view) => autoscalerToStored(view as Parameters<typeof autoscalerToStored>[0]),
+      fromStored: (stored) => autoscalerFromStored(stored as Parameters<typeof autoscalerFromStored>[0]),
+    },
+  }),
 
   row(R.CRON_JOBS, cronJobStrategy, { short: ['cj'], categories: ALL, sub: ['status'] }),
   row(R.JOBS, jobStrategy, { categories: ALL, sub: ['status'] }),

@@ -120,6 +120,7 @@ async function playKubelet(client: Client, clock: Clock, pod: Stored<Pod>, alive
       await client.update<Pod>(PODS, { ...pod, status: { ...pod.status, phase: 'Running', podIP, podIPs: [{ ip: podIP }], conditions } }, { subresource: 'status' })
     }
   } catch (error) {
-    if (!isReason(error, 'NotFound', 'Conflict')) throw error
+    // Nothing is bound in a namespace that ends.
+    if (!isReason(error, 'NotFound', 'Conflict', 'Forbidden')) throw error
   }
 }

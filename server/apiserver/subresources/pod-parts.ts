@@ -4,6 +4,7 @@ import type { Pod } from '#api/types/index.ts'
 import type { FieldError } from '../field-error.ts'
 import { invalid, methodNotAllowed } from '../http/status.ts'
 import { validateEphemeralContainers, validateResize } from '../kinds/pod-parts-validation.ts'
+import { cloneJson } from '../storage/clone.ts'
 import { readObject } from '../verbs/body.ts'
 import type { Call } from '../verbs/call.ts'
 import { change, type Change } from '../verbs/change.ts'
@@ -31,8 +32,8 @@ async function podPart(call: Call, part: Part): Promise<ApiResponse> {
   return change(call, {
     ...wanted,
     async next(old) {
-      const asked = (await wanted.next(structuredClone(old))) as PodObject
-      const before = structuredClone(old)
+      const asked = (await wanted.next(cloneJson(old))) as PodObject
+      const before = cloneJson(old)
       part.take(old as PodObject, asked)
       // Rules are about objects with their defaults.
       call.row.strategy.defaults?.(old)
@@ -50,7 +51,7 @@ function changeOf(call: Call): Change {
   if (call.verb !== 'update') throw methodNotAllowed()
   const options = parseWriteOptions(call, 'UpdateOptions')
   const object = readObject(call, options.fieldValidation)
-  return { next: () => structuredClone(object), part: 'spec', fields: 'update', options, attempts: ATTEMPTS }
+  return { next: () => cloneJson(object), part: 'spec', fields: 'update', options, attempts: ATTEMPTS }
 }
 
 function takeEphemeral(old: PodObject, wanted: PodObject): void {

@@ -40,7 +40,7 @@ export const storedNames = (row: KindRow): { kind: string; apiVersion: string } 
 
 /** A stored object as the row shows it. */
 export function viewed(row: KindRow, stored: Full): Full {
-  return row.storedAs ? { ...row.storedAs.fromStored(stored), ...namesOf(row), metadata: stored.metadata } : stored
+  return row.storedAs ? { metadata: stored.metadata, ...row.storedAs.fromStored(stored), ...namesOf(row) } : stored
 }
 
 export type Written =
@@ -51,7 +51,7 @@ export type Written =
 /** Puts `object`, asserting what is there (undefined: nothing). A dry run looks, but does not write. */
 export async function put(call: Call, key: string, object: Full, over: KeyValue | undefined, dryRun: boolean): Promise<Written> {
   const { storedAs, model } = call.row
-  const value = storedAs ? encodeStored({ ...storedAs.toStored(object), metadata: object.metadata }, storedAs.model) : encodeStored(object, model)
+  const value = storedAs ? encodeStored({ metadata: object.metadata, ...storedAs.toStored(object) }, storedAs.model) : encodeStored(object, model)
   if (dryRun) {
     const current = await call.parts.store.get(key)
     return current?.modRevision === over?.modRevision ? { ok: true, revision: over?.modRevision ?? 0, value } : { ok: false, current }

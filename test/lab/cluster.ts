@@ -78,6 +78,8 @@ export class Cluster {
     const skiff = () => host.processes().filter((p) => / (server|agent) .*--data-dir/.test(p.command) && !p.command.startsWith('nsenter'))
     for (const { pid } of skiff()) process.kill(pid, signal)
     await until(`skiff on ${host.name} ends after ${signal}`, 15_000, () => skiff().length === 0)
+    // Gone from /proc is a moment before this process is told.
+    if (child) await until(`skiff on ${host.name} has told how it ended`, 5_000, () => child.exitCode !== null || child.signalCode !== null)
     this.#running.delete(host.name)
     return child?.exitCode ?? null
   }

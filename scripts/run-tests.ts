@@ -40,9 +40,10 @@ stream.on('test:pass', (event) => {
   }
 })
 stream.on('test:fail', (event) => {
-  if (event.details.type === 'suite') return
-  counts.failed++
   const error = event.details.error
+  // A suite fails with its tests, which tell why; when it failed by itself (a hook), only it knows.
+  if (event.details.type === 'suite' && !('failureType' in error && error.failureType === 'hookFailed')) return
+  counts.failed++
   const text = `FAIL ${event.name}\n     ${event.file ?? ''}:${event.line ?? ''}\n${indent(String(error.cause instanceof Error ? error.cause.stack : (error.stack ?? error.message)))}`
   problems.push(text)
   console.log(text)

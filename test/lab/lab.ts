@@ -101,11 +101,8 @@ export class Lab {
   async destroy(options: { keepFiles?: boolean } = {}): Promise<void> {
     for (const host of this.hosts) host.killAll()
     await Promise.all(this.hosts.map((h) => waitUntilEmpty(h)))
-    for (const host of this.hosts) {
-      kill(host.holderPid)
-      removeCgroups(host.cgroupRoot)
-    }
-    removeCgroups(this.#cgroupRoot)
+    for (const host of this.hosts) kill(host.holderPid)
+    await removeCgroups(this.#cgroupRoot)
     if (this.#registryPid !== undefined) kill(this.#registryPid)
     kill(this.#switchPid)
     unmountBelow(this.dir)

@@ -3,12 +3,16 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 
+/** How long a killed process may take to leave its cgroup. */
+const LEAVE_MS_MAX = 5_000
+
 /** Deepest first; cgroup directories are removed by rmdir only, and only when no process is left in them. */
-export function removeCgroups(path: string): void {
+export async function removeCgroups(path: string): Promise<void> {
   const roots = ['/sys/fs/cgroup', ...readdirSync('/sys/fs/cgroup').map((c) => join('/sys/fs/cgroup', c))]
-  for (const root of roots) {
-    const dir = join(root, path)
-    if (existsSync(dir)) removeTree(dir)
+  for (const deadline = Date.now() + LEAVE_MS_MAX; Date.now() < deadline; await new Promise((resolve) => setTimeout(resolve, 20))) {
+    const left = roots.map((root) => join(root, path)).filter((dir) => existsSync(dir))
+    if (left.length === 0) return
+    for (const dir of left) removeTree(dir)
   }
 }
 
@@ -17,7 +21,7 @@ function removeTree(dir: string): void {
   try {
     rmdirSync(dir)
   } catch {
-    // A dying process still counts for a moment; the next sweep gets it.
+    // A dying process still counts for a moment; the next round gets it.
   }
 }
 

@@ -1,6 +1,7 @@
 /** The controllers skiff runs: one line each. They know nothing of each other; all are clients of the public API. */
 import type { Controller, ControllerDeps, ControllerFactory } from './controller.ts'
 import { deploymentController } from './deployment/controller.ts'
+import { disruptionController } from './disruption/controller.ts'
 import { endpointSliceController } from './endpointslice/controller.ts'
 import { endpointsController } from './endpoints/controller.ts'
 import { garbageCollector } from './garbage-collector/controller.ts'
@@ -26,6 +27,7 @@ export const CONTROLLERS: readonly ControllerFactory[] = [
   nodeIpamController,
   nodeLifecycleController,
   taintEvictionController,
+  disruptionController,
   podGcController,
   garbageCollector,
 ]

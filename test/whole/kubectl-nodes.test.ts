@@ -67,6 +67,20 @@ describe('kubectl and nodes', () => {
     strictEqual((await runningPods(cluster, 'shop')).includes(name), true)
   })
 
+  test('evictions go on as fast as a budget allows: one at a time, the next when the first is replaced', async () => {
+    await must('create', 'poddisruptionbudget', 'one', '--selector=app=web', '--max-unavailable=1')
+    const allowed = () => must('get', 'pdb', 'one', '-o', 'jsonpath={.status.disruptionsAllowed}')
+    await until('the budget knows its pods', 20_000, async () => await allowed() === '1')
+    const evict = (name: string) => cluster.kubectl(['create', '--raw', `/api/v1/namespaces/shop/pods/${name}/eviction`, '-f', '-'], { input: JSON.stringify({ apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name, namespace: 'shop' } }) })
+    const [first = '', second = ''] = await runningPods(cluster, 'shop')
+    const codes = [(await evict(first)).code, (await evict(second)).code]
+    deepStrictEqual(codes, [0, 1])
+    await until('the evicted pod is replaced', 60_000, async () => await allowed() === '1')
+    strictEqual((await evict(second)).code, 0)
+    await until('all are there again', 60_000, async () => await allowed() === '1')
+    await must('delete', 'pdb', 'one')
+  })
+
   test('taints keep pods away, drive them out, and are tolerated', async () => {
     strictEqual(await says('taint', 'node', 'h2', 'for=experts:NoSchedule'), 'node/h2 tainted')
     deepStrictEqual(await cluster.kubectl(['taint', 'node', 'h2', 'for=experts:NoSchedule']).then((o) => [o.code, o.stderr.trim()]), [1, 'error: node h2 already has for taint(s) with same effect(s) and --overwrite is false'])

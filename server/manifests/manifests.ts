@@ -131,8 +131,8 @@ export async function runManifests(deps: ManifestsDeps, signal: AbortSignal): Pr
     if (watches.has(scope)) return
     const stop = new AbortController()
     watches.set(scope, stop)
-    const { informer, run } = createInformer<KubeObject>(client, ref, { metadataOnly: true, ...(namespace !== undefined && { namespace }), transform: onlyWhatMatters }, { clock, random, log })
-    informer.onChange((before, after) => {
+    const created = createInformer<KubeObject>(client, ref, { metadataOnly: true, ...(namespace !== undefined && { namespace }), transform: onlyWhatMatters }, { clock, random, log })
+    created.informer.onChange((before, after) => {
       const object = after ?? before
       const changed = object && `${scope}${object.metadata.name}`
       if (changed === undefined || !applied.has(changed)) return
@@ -140,7 +140,7 @@ export async function runManifests(deps: ManifestsDeps, signal: AbortSignal): Pr
       heard.set(changed, now)
       if (now !== applied.get(changed)?.signature) loop.queue.addAfter(KEY, HEARD_MS)
     })
-    void run(AbortSignal.any([signal, stop.signal]))
+    void created.run(AbortSignal.any([signal, stop.signal]))
   }
 
   const loop = createLoop<ManifestsView, ManifestAction>({ name: 'manifests', observe, decide: decideManifests, effects: () => effects }, { clock, random, log: deps.log })

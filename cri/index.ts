@@ -6,6 +6,7 @@ import type { ContainerRuntime } from './runtime.ts'
 export * from './runtime.ts'
 export type { EmbeddedRuntimeOptions, PtyProcess, SpawnPty } from './runc/runtime-options.ts'
 export type { RegistriesConfig } from './runc/registries-config.ts'
+export { parseRegistries } from './runc/parse-registries.ts'
 export { runUnpackChild } from './runc/unpack-child.ts'
 
 /** Resolves once everything an earlier life left on this machine has been adopted or cleared away. */

@@ -15,6 +15,7 @@ import { mountOf, mountsBelow, parseMountTable } from './mount-table.ts'
 import { buildOciSpec } from './oci-spec.ts'
 import type { SpecFacts } from './oci-spec.ts'
 import { formatReference, parseReference } from './reference.ts'
+import { parseRegistries } from './parse-registries.ts'
 import { credentialsFor, endpointsFor, isLoopback } from './registries-config.ts'
 import { parseChallenge } from './registry-auth.ts'
 import { defaultSeccompProfile } from './seccomp-default.ts'
@@ -62,6 +63,31 @@ describe('registries', () => {
     const config = { configs: { 'ghcr.io': { auth: { auth: Buffer.from('me:a:b').toString('base64') } } } }
     assert.deepEqual([credentialsFor(endpoint, undefined, config), credentialsFor(endpoint, { username: 'x' }, config), credentialsFor(endpoint, {}, {})], [{ username: 'me', password: 'a:b' }, { username: 'x' }, undefined])
   })
+  test('docker.io\'s settings are also found under its own name; loopback is TLS where TLS is set; rewrites are Go\'s', () => {
+    const config = { configs: { 'docker.io': { auth: { username: 'me', password: 'x' } }, 'localhost:5000': { tls: { insecure_skip_verify: true } } }, mirrors: { 'docker.io': { endpoint: ['https://m'], rewrite: { '^library/(.*)$': 'a/${1}/b', never: 'c' } } } }
+    const [mirror, hub] = endpointsFor(parseReference('busybox'), config)
+    assert.ok(mirror && hub)
+    assert.deepEqual([mirror.repository, credentialsFor(mirror, undefined, config), credentialsFor(hub, undefined, config)], ['a/busybox/b', undefined, { username: 'me', password: 'x' }])
+    assert.deepEqual(endpointsFor(parseReference('localhost:5000/x'), config).map((e) => e.baseUrl), ['https://localhost:5000/v2'])
+  })
+  test('registries.yaml is taken as k3s documents it, empty parts left out', () => {
+    const file = {
+      mirrors: { 'docker.io': { endpoint: ['https://registry.example.com:5000', 'plain:5000'], rewrite: { '^rancher/(.*)': 'prefix/$1' } }, '*': null, 'ghcr.io': { endpoint: null } },
+      configs: { 'registry.example.com:5000': { auth: { username: 'x', password: 'y' }, tls: { cert_file: '/c', key_file: '/k', ca_file: '/a', insecure_skip_verify: true } }, 'b': { auth: { auth: 'eDp5' } }, 'c': { auth: { identity_token: 't' }, tls: null } },
+    }
+    assert.deepEqual(parseRegistries(file), {
+      mirrors: { 'docker.io': file.mirrors['docker.io'], 'ghcr.io': {} },
+      configs: { ...file.configs, 'c': { auth: { identity_token: 't' } } },
+    })
+    assert.deepEqual([parseRegistries({}), parseRegistries({ mirrors: null, configs: null })], [{}, {}])
+  })
+  for (const [file, says] of [
+    [{ mirror: {} }, 'mirror is not known: there are mirrors, configs'], [{ mirrors: [] }, 'mirrors must be a mapping'], [{ mirrors: { 'docker.io': { endpoints: [] } } }, 'mirrors.docker.io.endpoints is not known: there are endpoint, rewrite'],
+    [{ mirrors: { a: { endpoint: 'https://b' } } }, 'mirrors.a.endpoint must be a list'], [{ mirrors: { a: { endpoint: [5000] } } }, 'mirrors.a.endpoint[0] must be a text (put it in quotes)'],
+    [{ mirrors: { a: { endpoint: ['ftp://x'] } } }, 'mirrors.a.endpoint[0]: "ftp://x" is not a URL such as https://registry.example.com:5000'], [{ mirrors: { a: { rewrite: { '(': 'x' } } } }, 'mirrors.a.rewrite: "(" is not a regular expression'],
+    [{ configs: { a: { auth: { user: 'secret' } } } }, 'configs.a.auth.user is not known: there are username, password, auth, identity_token'], [{ configs: { a: { auth: { password: 12345 } } } }, 'configs.a.auth.password must be a text (put it in quotes)'],
+    [{ configs: { a: { tls: { insecure_skip_verify: 'yes' } } } }, 'configs.a.tls.insecure_skip_verify must be true or false'], [{ configs: { a: { tls: { cert_file: '/c' } } } }, 'configs.a.tls needs both cert_file and key_file, or neither'], ['x', 'it must be a mapping'],
+  ] as const) test(`a registries.yaml is refused: ${says}`, () => assert.throws(() => parseRegistries(file), { code: 'CRI_INVALID', message: says }))
   test('only real loopback names are loopback', () => assert.deepEqual(['localhost', 'localhost:5000', '127.1.2.3:80', '[::1]:5000', '127.0.0.1.evil.com', 'localhost.evil.com'].map(isLoopback), [true, true, true, true, false, false]))
   test('challenges: Bearer before Basic, quoted commas, junk', () => {
     assert.deepEqual(parseChallenge('Basic realm="x", Bearer realm="https://a/t",service="s",scope="repository:a/b:pull,push"'), { scheme: 'bearer', parameters: { realm: 'https://a/t', service: 's', scope: 'repository:a/b:pull,push' } })

@@ -16,6 +16,9 @@ export interface RegistriesConfig {
   }>
 }
 
+/** Where docker.io's images are served from. */
+const HUB_HOST = 'registry-1.docker.io'
+
 export interface Endpoint {
   /** `https://registry-1.docker.io/v2`, no slash at the end. */
   baseUrl: string
@@ -30,15 +33,21 @@ export interface Endpoint {
 /** Mirrors first, the registry itself last. */
 export function endpointsFor(ref: Reference, config: RegistriesConfig): Endpoint[] {
   const mirror = config.mirrors?.[ref.host] ?? config.mirrors?.['*']
-  const own = ownEndpoint(ref)
+  const own = ownEndpoint(ref, config)
   const mirrors = (mirror?.endpoint ?? []).map((endpoint) => mirrorEndpoint(endpoint, ref, mirror?.rewrite ?? {}))
   return [...mirrors, own].filter((e, i, all) => all.findIndex((o) => o.baseUrl === e.baseUrl && o.repository === e.repository) === i)
+}
+
+/** What `configs` says of a host: by its name, as Docker Hub also by the name people know, or `*`. */
+export function configFor(host: string, config: RegistriesConfig): NonNullable<RegistriesConfig['configs']>[string] | undefined {
+  const { configs } = config
+  return configs?.[host] ?? (host === HUB_HOST ? configs?.['docker.io'] : undefined) ?? configs?.['*']
 }
 
 /** The image's own pull secret wins over the node's configuration. */
 export function credentialsFor(endpoint: Endpoint, given: RegistryAuth | undefined, config: RegistriesConfig): RegistryAuth | undefined {
   if (given && Object.values(given).some((value) => value)) return given
-  const auth = (config.configs?.[endpoint.host] ?? config.configs?.['*'])?.auth
+  const auth = configFor(endpoint.host, config)?.auth
   if (!auth) return undefined
   if (auth.auth) {
     const [username = '', ...password] = Buffer.from(auth.auth, 'base64').toString().split(':')
@@ -57,9 +66,10 @@ export function isLoopback(host: string): boolean {
   return name === 'localhost' || name === '::1' || /^127\.\d+\.\d+\.\d+$/.test(name)
 }
 
-function ownEndpoint(ref: Reference): Endpoint {
-  const host = ref.host === 'docker.io' ? 'registry-1.docker.io' : ref.host
-  const scheme = isLoopback(host) ? 'http' : 'https'
+function ownEndpoint(ref: Reference, config: RegistriesConfig): Endpoint {
+  const host = ref.host === 'docker.io' ? HUB_HOST : ref.host
+  // Who gives TLS settings for a loopback registry means TLS.
+  const scheme = isLoopback(host) && config.configs?.[host]?.tls === undefined ? 'http' : 'https'
   return { baseUrl: `${scheme}://${host}/v2`, host, repository: ref.repository }
 }
 
@@ -73,10 +83,15 @@ function mirrorEndpoint(text: string, ref: Reference, rewrite: Record<string, st
   const path = url.pathname.replace(/\/+$/, '')
   let { repository } = ref
   for (const [pattern, replacement] of Object.entries(rewrite)) {
-    const next = repository.replace(new RegExp(pattern), replacement)
+    const next = repository.replace(new RegExp(pattern), inJavaScript(replacement))
     if (next === repository) continue
     repository = next
     break
   }
   return { baseUrl: `${url.protocol}//${url.host}${path || '/v2'}`, host: url.host, repository, mirrorOf: ref.host }
+}
+
+/** k3s's replacements are Go's: `${1}` and `$1`, where JavaScript knows only the latter. */
+function inJavaScript(replacement: string): string {
+  return replacement.replaceAll(/\$\{(\d+)\}/g, '$$$1')
 }

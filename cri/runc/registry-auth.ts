@@ -5,6 +5,7 @@
 import { CodedError } from '#base/errors.ts'
 import type { RegistryAuth } from '../runtime.ts'
 import { exchange, readBody } from './http-exchange.ts'
+import type { TlsSettings } from './http-exchange.ts'
 import { isLoopback } from './registries-config.ts'
 
 export interface Challenge { scheme: 'basic' | 'bearer'; parameters: Record<string, string> }
@@ -32,7 +33,7 @@ export function basicAuthorization(auth: RegistryAuth): string {
 /** The value for `Authorization`, or an error in containerd's words. */
 export async function answerChallenge(
   challenge: Challenge,
-  options: { auth: RegistryAuth | undefined; repository: string; stallMs: number; signal?: AbortSignal },
+  options: { auth: RegistryAuth | undefined; repository: string; /** Of the host that gives tokens. */ tlsFor: (host: string) => TlsSettings | undefined; stallMs: number; signal?: AbortSignal },
 ): Promise<string> {
   const { auth } = options
   if (auth?.registryToken) return `Bearer ${auth.registryToken}`
@@ -48,12 +49,12 @@ export async function answerChallenge(
   if (hasSecret && url.protocol !== 'https:' && !isLoopback(url.host)) {
     throw new CodedError('CRI_PULL_FAILED', `failed to authorize: the token realm ${url.origin} is not https, credentials are not sent there`)
   }
-  return `Bearer ${await fetchToken(url, { ...options, scope, service })}`
+  return `Bearer ${await fetchToken(url, { ...options, scope, service, tls: options.tlsFor(url.host) })}`
 }
 
-async function fetchToken(url: URL, options: { auth: RegistryAuth | undefined; scope: string; service: string | undefined; stallMs: number; signal?: AbortSignal }): Promise<string> {
-  const { auth, scope, service, stallMs, signal } = options
-  const common = { stallMs, ...(signal && { signal }) }
+async function fetchToken(url: URL, options: { auth: RegistryAuth | undefined; scope: string; service: string | undefined; tls: TlsSettings | undefined; stallMs: number; signal?: AbortSignal }): Promise<string> {
+  const { auth, scope, service, tls, stallMs, signal } = options
+  const common = { stallMs, ...(signal && { signal }), ...(tls && { tls }) }
   const kind = auth?.username || auth?.identityToken ? 'oauth' : 'anonymous'
   let answer
   if (auth?.identityToken) {

@@ -16,7 +16,7 @@ import { MANIFEST_TYPES } from './manifest.ts'
 import type { Descriptor } from './manifest.ts'
 import { formatReference } from './reference.ts'
 import type { Reference } from './reference.ts'
-import { credentialsFor, endpointsFor } from './registries-config.ts'
+import { configFor, credentialsFor, endpointsFor } from './registries-config.ts'
 import type { Endpoint, RegistriesConfig } from './registries-config.ts'
 import { answerChallenge, basicAuthorization, parseChallenge } from './registry-auth.ts'
 
@@ -189,7 +189,7 @@ export class RegistryClient {
     const { stallMs, signal, registries } = this.#options
     const suffix = endpoint.mirrorOf === undefined ? '' : `?ns=${encodeURIComponent(endpoint.mirrorOf)}`
     const url = `${endpoint.baseUrl}/${endpoint.repository}/${path}${suffix}`
-    const tls = tlsSettings(endpoint, registries)
+    const tls = tlsSettings(endpoint.host, registries)
     const auth = credentialsFor(endpoint, this.#options.auth, registries)
     const ask = () => {
       const authorization = this.#authorization.get(endpoint.baseUrl)
@@ -207,7 +207,7 @@ export class RegistryClient {
       return ask()
     }
     try {
-      this.#authorization.set(endpoint.baseUrl, await answerChallenge(challenge, { auth, repository: endpoint.repository, stallMs, ...(signal && { signal }) }))
+      this.#authorization.set(endpoint.baseUrl, await answerChallenge(challenge, { auth, repository: endpoint.repository, tlsFor: (host) => tlsSettings(host, registries), stallMs, ...(signal && { signal }) }))
     } catch (error) {
       if (hasCode(error, 'CRI_TIMEOUT')) throw error
       throw new CodedError('CRI_PULL_FAILED', `${DENIED}: ${asError(error).message}`, { cause: error, details: { final: true } })
@@ -253,14 +253,14 @@ function registryMessage(body: Buffer): string {
   }
 }
 
-function tlsSettings(endpoint: Endpoint, registries: RegistriesConfig): TlsSettings | undefined {
-  const tls = (registries.configs?.[endpoint.host] ?? registries.configs?.['*'])?.tls
+function tlsSettings(host: string, registries: RegistriesConfig): TlsSettings | undefined {
+  const tls = configFor(host, registries)?.tls
   if (!tls) return undefined
   const read = (path: string) => {
     try {
       return readFileSync(path)
     } catch (error) {
-      throw new CodedError('CRI_PULL_FAILED', `registries.yaml: cannot read ${path} for ${endpoint.host}: ${asError(error).message}`, { cause: error })
+      throw new CodedError('CRI_PULL_FAILED', `registries.yaml: cannot read ${path} for ${host}: ${asError(error).message}`, { cause: error })
     }
   }
   return {

@@ -1,9 +1,9 @@
 /** Flags of a node to the agent's configuration. */
 import type { Taint } from '#api/types/index.ts'
-import { UsageError } from '#base/errors.ts'
+import { asError, UsageError } from '#base/errors.ts'
 import type { AgentConfig } from '#agent/agent.ts'
 import type { OverlayKind } from '#cni/index.ts'
-import type { RegistriesConfig } from '#cri/index.ts'
+import { parseRegistries, type RegistriesConfig } from '#cri/index.ts'
 import { readYamlMapping } from './config-file.ts'
 import type { FlagValues } from './flags.ts'
 import { defaultNodeIp, hostName } from './host.ts'
@@ -21,7 +21,7 @@ export const list = (values: FlagValues, name: string): readonly string[] => (va
 export function agentConfig(values: FlagValues, servers: readonly string[], token: string | undefined): AgentConfig {
   const endpoint = text(values, 'container-runtime-endpoint')
   if (endpoint !== undefined) throw new UsageError('--container-runtime-endpoint: other runtimes are not supported yet: leave it out to use the embedded one')
-  const registries = readYamlMapping(REGISTRIES_FILE, { optional: true, what: 'the registries file' })
+  const registries = readRegistries()
   const nodeName = text(values, 'node-name') ?? hostName()
   const problem = checkNodeName(nodeName)
   if (problem) throw new UsageError(`--node-name: ${problem}; the host name cannot be used, pass another`)
@@ -36,7 +36,16 @@ export function agentConfig(values: FlagValues, servers: readonly string[], toke
     ociRuntime: text(values, 'oci-runtime') as 'runc' | 'crun',
     cgroupRoot: text(values, 'cgroup-root') ?? '',
     maxPods: Number(values['max-pods']),
-    registries: Object.keys(registries).length === 0 ? undefined : (registries as RegistriesConfig),
+    registries: Object.keys(registries).length === 0 ? undefined : registries,
+  }
+}
+
+function readRegistries(): RegistriesConfig {
+  const file = readYamlMapping(REGISTRIES_FILE, { optional: true, what: 'the registries file' })
+  try {
+    return parseRegistries(file)
+  } catch (error) {
+    throw new UsageError(`the registries file ${REGISTRIES_FILE}: ${asError(error).message}`, { cause: error })
   }
 }
 

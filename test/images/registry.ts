@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BuiltImage } from './build-image.ts'
@@ -16,6 +16,8 @@ export interface RegistryOptions {
   address?: string
   /** Basic auth by an htpasswd file with bcrypt entries. */
   htpasswd?: string
+  /** Paths. With `clientCa` it asks its clients for certificates. */
+  tls?: { certificate: string; key: string; clientCa?: string }
 }
 
 const START_MS_MAX = 15_000
@@ -27,7 +29,7 @@ export async function startRegistry(options: RegistryOptions): Promise<TestRegis
   const config = join(dir, 'config.yml')
   writeFileSync(config, [
     'version: 0.1', 'log:', '  level: error', '  accesslog:', '    disabled: true', 'storage:', '  delete:', '    enabled: true', '  filesystem:', `    rootdirectory: ${join(dir, 'data')}`,
-    'http:', `  addr: ${address}:${port}`, ...(options.htpasswd === undefined ? [] : ['auth:', '  htpasswd:', '    realm: test', `    path: ${options.htpasswd}`]), '',
+    'http:', `  addr: ${address}:${port}`, ...tlsLines(options.tls), ...(options.htpasswd === undefined ? [] : ['auth:', '  htpasswd:', '    realm: test', `    path: ${options.htpasswd}`]), '',
   ].join('\n'))
   const child = spawn('docker-registry', ['serve', config], { stdio: ['ignore', 'ignore', 'pipe'], env: { PATH: '/usr/bin:/bin', OTEL_TRACES_EXPORTER: 'none' } })
   let words = ''
@@ -38,7 +40,7 @@ export async function startRegistry(options: RegistryOptions): Promise<TestRegis
   })
   const host = `${address}:${port}`
   const deadlineMs = performance.now() + START_MS_MAX
-  while (!await answers(host)) {
+  while (!await (options.tls ? listens(address, port) : answers(host))) {
     if (child.exitCode !== null || performance.now() > deadlineMs) {
       child.kill('SIGKILL')
       throw new Error(`docker-registry did not start on ${host}: ${words || 'is it installed?'}`)
@@ -91,6 +93,19 @@ function send(method: string, url: string, body?: Buffer, type?: string): Promis
 
 async function answers(host: string): Promise<boolean> {
   return send('GET', `http://${host}/v2/`).then((answer) => answer.status === 200 || answer.status === 401, () => false)
+}
+
+function tlsLines(tls: RegistryOptions['tls']): string[] {
+  if (!tls) return []
+  return ['  tls:', `    certificate: ${tls.certificate}`, `    key: ${tls.key}`, ...(tls.clientCa === undefined ? [] : ['    clientcas:', `      - ${tls.clientCa}`])]
+}
+
+function listens(address: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, address)
+    socket.on('connect', () => { socket.destroy(); resolve(true) })
+    socket.on('error', () => resolve(false))
+  })
 }
 
 function freePort(address: string): Promise<number> {

@@ -19,6 +19,9 @@ const VERBS: Readonly<Record<VerbName, Run>> = {
   version: async (argv) => (await import('./cli/version.ts')).run(argv),
 }
 
+/** Run until they are told to stop. */
+const RUNNING_VERBS: readonly string[] = ['server', 'agent'] satisfies VerbName[]
+
 /** How skiff starts itself as a short-lived child. */
 const HIDDEN_VERBS: Readonly<Record<string, Run>> = {
   'unpack-layer': async () => (await import('./cli/unpack-layer.ts')).run(),
@@ -44,7 +47,11 @@ process.once('beforeExit', () => {
 })
 
 main(process.argv.slice(2)).finally(() => { state.isSettled = true }).then(
-  (code) => { process.exitCode = code },
+  (code) => {
+    process.exitCode = code
+    // All is closed by now: whatever still holds a timer or a child holds nothing that matters.
+    if (RUNNING_VERBS.includes(process.argv[2] ?? '')) process.exit()
+  },
   (error: unknown) => {
     process.stderr.write(`${exitLine(asError(error), { argv: process.argv.slice(2), env: process.env, nowMs: Date.now() })}\n`)
     process.exit(exitCodeOf(error))

@@ -110,7 +110,7 @@ export function createImageDirectory({ runtime, dataDir, clock, log: parent }: I
 
   return {
     // A registry that is away must not keep pods from starting: lists wait for `run`.
-    importAll: (signal) => lookInTurn(signal, () => Promise.resolve()),
+    importAll: (signal) => Promise.race([lookInTurn(signal, () => Promise.resolve()), aborted(signal)]),
     async run(signal) {
       if (signal.aborted) return
       const watch = createDirectoryWatch({ clock, quietMs: QUIET_MS, quietMsMax: QUIET_MS_MAX, onQuiet: () => {
@@ -119,11 +119,18 @@ export function createImageDirectory({ runtime, dataDir, clock, log: parent }: I
       } })
       watch.watch([directory])
       void lookInTurn(signal, (work) => work())
-      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+      await aborted(signal)
+      // What is being imported is not waited for: half of it is nothing, and the next start begins again.
       watch.close()
-      await looking
     },
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
 }
 
 async function filesIn(directory: string): Promise<ArchiveFile[]> {

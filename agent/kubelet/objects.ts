@@ -31,6 +31,8 @@ interface Entry { ref: ResourceRef; namespace: string; name: string; users: Set<
 export function createObjectSource(client: Client, deps: { clock: Clock; random: Random; log: Log; store?: ObjectStore }): ObjectSource {
   const entries = new Map<string, Entry>()
   const listeners = new Set<(podUid: string) => void>()
+  /** A start that was in flight may still ask when the agent has stopped: it gets its answer, and no watch is left behind. */
+  const closed = new AbortController()
 
   const watch = (ref: ResourceRef, namespace: string, name: string): Entry => {
     const id = `${ref.resource}/${namespace}/${name}`
@@ -45,7 +47,7 @@ export function createObjectSource(client: Client, deps: { clock: Clock; random:
       for (const uid of entry.users) for (const l of listeners) l(uid)
     })
     entries.set(id, entry)
-    void standalone.run(stop.signal)
+    void standalone.run(AbortSignal.any([stop.signal, closed.signal]))
     return entry
   }
 
@@ -87,7 +89,7 @@ export function createObjectSource(client: Client, deps: { clock: Clock; random:
       return () => { listeners.delete(listener) }
     },
     close() {
-      for (const entry of entries.values()) entry.stop.abort()
+      closed.abort()
       entries.clear()
       listeners.clear()
     },

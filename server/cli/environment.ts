@@ -25,6 +25,9 @@ export function logFor(values: FlagValues): Log {
   return createLog({ format, level: values['log-level'] as LogLevel, nowMs: () => clock.nowMs(), write: (line) => void process.stderr.write(`${line}\n`) })
 }
 
+/** Within the ten seconds that the contract gives; what is not done by then is as safe as after a power cut. */
+const STOP_MS_MAX = 9_000
+
 /** Aborted by the first SIGTERM or SIGINT; the second ends the process at once. */
 export function stopSignal(log: Log): AbortSignal {
   const stop = new AbortController()
@@ -32,6 +35,10 @@ export function stopSignal(log: Log): AbortSignal {
     process.on(name, () => {
       if (stop.signal.aborted) process.exit(1)
       log.info('stopping', { signal: name })
+      clock.after(STOP_MS_MAX, () => {
+        log.error('bug: stopping takes too long, ending', { seconds: STOP_MS_MAX / 1_000 })
+        process.exit(1)
+      })
       stop.abort()
     })
   }

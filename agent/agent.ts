@@ -102,6 +102,7 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
 
   const services = async () => {
     await nodeNetwork.ready
+    if (signal.aborted) return
     const work: Promise<unknown>[] = []
     if (!cluster.disabled.includes('proxy')) {
       work.push(createProxy({ informers, nodeName, nodeIps: [config.nodeIp], clusterCidr: cluster.clusterCidr, serviceCidr: cluster.serviceCidr, log, clock }).start(signal))

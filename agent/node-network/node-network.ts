@@ -35,7 +35,7 @@ export interface NodeNetwork {
   readonly podNetwork: PodNetwork
   /** Follows the cluster until the signal aborts. `runtime` says which sandboxes still hold an address. */
   run(runtime: Pick<ContainerRuntime, 'listPodSandbox'>, signal: AbortSignal): Promise<void>
-  /** Resolves when the bridge is up: DNS and proxy need it. */
+  /** Resolves when the bridge is up, which DNS and proxy need, or when `run` has ended without it. */
   readonly ready: Promise<void>
 }
 
@@ -114,6 +114,8 @@ export function createNodeNetwork(options: NodeNetworkOptions): NodeNetwork {
         if (signal.aborted) break
       }
       stop()
+      // Whoever waits for the network is told that there will be none; the aborted signal says why.
+      ready.resolve()
       await network?.close()
     },
   }

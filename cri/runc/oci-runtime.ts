@@ -1,7 +1,7 @@
 /** runc or crun by its command line, and conmon, which stays with each container. */
 import { spawn } from 'node:child_process'
-import { mkdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readFile, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import type { Clock } from '#base/clock.ts'
 import { CodedError, asError } from '#base/errors.ts'
 import { SEARCH_PATH, mustRun, runCommand } from './run-command.ts'
@@ -51,6 +51,9 @@ export class OciRuntime {
   async create(start: ConmonStart): Promise<{ process: ProcessIdentity; conmon: ProcessIdentity | undefined }> {
     const paths = this.#paths.container(start.id)
     await mkdir(paths.persist, { recursive: true })
+    // A runc that was killed while it made them (with the agent, say) leaves these, and its successor refuses to begin:
+    // it writes its pid file under this temporary name with O_EXCL.
+    for (const stale of [paths.pidFile, join(dirname(paths.pidFile), `.${basename(paths.pidFile)}`)]) await rm(stale, { force: true })
     const args = [
       '--api-version', '1', '-c', start.id, '-u', start.id, '-n', start.id, '-r', await programPath(this.program), '-b', paths.bundle,
       '-p', paths.pidFile, '-P', paths.conmonPidFile, '-l', `k8s-file:${start.logPath}`, '--exit-dir', this.#paths.exits, '--persist-dir', paths.persist,

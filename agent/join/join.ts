@@ -93,10 +93,10 @@ async function readIdentity(files: IdentityFiles, token: JoinToken | undefined, 
 /** The CA of the first server that answers and is what the token says; waits for servers and for the clock. */
 async function pinCa(servers: readonly string[], token: JoinToken, { clock, random, log, signal }: JoinOptions): Promise<string> {
   let said = ''
-  const say = (message: string) => {
-    // The same sentence once: a board may wait for days.
-    if (message !== said) log.warn(message)
-    said = message
+  const say = (problem: string, message: string) => {
+    // The same problem once: a board may wait for days.
+    if (problem !== said) log.warn(message)
+    said = problem
   }
   for (let failures = 1; ; failures++) {
     for (const server of servers) {
@@ -105,14 +105,15 @@ async function pinCa(servers: readonly string[], token: JoinToken, { clock, rand
         facts = await probeServer(server, clock, signal)
       } catch (error) {
         if (!hasCode(error, 'JOIN_UNREACHABLE')) throw error
-        say(`${asError(error).message}; trying again`)
+        const { message } = asError(error)
+        say(message, `${message}; trying again`)
         continue
       }
       const trust = decideTrust(facts.chain, token.caHash, server)
       if (!trust.ok) throw new CodedError('JOIN_CA_MISMATCH', trust.message)
       const wrongClock = clockProblem(clock.nowMs(), trust.ca, facts)
       if (wrongClock === undefined) return certificatePem(trust.ca.der)
-      say(wrongClock)
+      say(`clock ${wrongClock.kind}`, wrongClock.message)
       failures = 0
     }
     await clock.sleep(failures === 0 ? CLOCK_LOOK_MS : backoffMs(RETRY, failures, random), signal)

@@ -28,15 +28,22 @@ const shortHash = (hash: string): string => `${hash.slice(0, 12)}…`
 /** Further apart than this, leases and token times go wrong: better to wait for NTP. */
 export const CLOCK_SKEW_MS_MAX = 5 * 60_000
 
-/** Why this clock cannot be right, in one sentence; undefined when it can. */
-export function clockProblem(nowMs: number, ca: Certificate, facts?: Pick<ServerFacts, 'timeMs' | 'chain'>): string | undefined {
+/** `kind` stays the same while the clock ticks on and `message`, which quotes it, does not. */
+export interface ClockProblem {
+  kind: 'differs' | 'behind' | 'ahead'
+  /** One sentence. */
+  message: string
+}
+
+/** Why this clock cannot be right; undefined when it can. */
+export function clockProblem(nowMs: number, ca: Certificate, facts?: Pick<ServerFacts, 'timeMs' | 'chain'>): ClockProblem | undefined {
   const serverMs = facts?.timeMs
   const here = `this machine's clock says ${iso(nowMs)}`
-  if (serverMs !== undefined && Math.abs(nowMs - serverMs) > CLOCK_SKEW_MS_MAX) return `${here}, the server's ${iso(serverMs)}: waiting for the time to be set (NTP, or by hand)`
+  if (serverMs !== undefined && Math.abs(nowMs - serverMs) > CLOCK_SKEW_MS_MAX) return { kind: 'differs', message: `${here}, the server's ${iso(serverMs)}: waiting for the time to be set (NTP, or by hand)` }
   const from = Math.max(ca.notBeforeMs, facts?.chain[0]?.notBeforeMs ?? 0)
   const until = Math.min(ca.notAfterMs, facts?.chain[0]?.notAfterMs ?? Infinity)
-  if (nowMs < from) return `${here}, but the cluster's certificates begin at ${iso(from)}: waiting for the time to be set (NTP, or by hand)`
-  if (nowMs > until) return `${here}, but the server's certificate ended at ${iso(until)}: set the clock right, or restart the server so that it renews its certificate`
+  if (nowMs < from) return { kind: 'behind', message: `${here}, but the cluster's certificates begin at ${iso(from)}: waiting for the time to be set (NTP, or by hand)` }
+  if (nowMs > until) return { kind: 'ahead', message: `${here}, but the server's certificate ended at ${iso(until)}: set the clock right, or restart the server so that it renews its certificate` }
   return undefined
 }
 

@@ -1,0 +1,69 @@
+/** How a row of the table of kinds is written down. */
+import type { KubeObject, ResourceRef } from '#api/types/index.ts'
+import type { KindContext, KindRow, KindStrategy } from '../kind.ts'
+import { validateMeta, validateMetaUpdate } from '../kinds/object-meta.ts'
+
+export interface RowOptions {
+  short?: readonly string[]
+  /** Kinds that `kubectl get all` lists have `all`. */
+  categories?: readonly string[]
+  sub?: readonly string[]
+  scale?: KindRow['scale']
+  singular?: string
+  model?: string
+  lazy?: KindRow['lazy']
+  ttlSeconds?: number
+  storedAs?: KindRow['storedAs']
+  verbs?: readonly string[]
+}
+
+export function row<T extends KubeObject>(ref: ResourceRef, strategy: KindStrategy<T>, options: RowOptions = {}): KindRow {
+  return {
+    ref,
+    model: options.model ?? ref.kind,
+    singular: options.singular ?? ref.kind.toLowerCase(),
+    shortNames: options.short ?? [],
+    categories: options.categories ?? [],
+    subresources: options.sub ?? [],
+    strategy: withMetaChecks(ref, strategy as unknown as KindStrategy<KubeObject>),
+    ...(options.verbs && { verbs: options.verbs }),
+    ...(options.scale && { scale: options.scale }),
+    ...(options.lazy && { lazy: options.lazy }),
+    ...(options.ttlSeconds !== undefined && { ttlSeconds: options.ttlSeconds }),
+    ...(options.storedAs && { storedAs: options.storedAs }),
+  }
+}
+
+/**
+ * Older versions of a kind whose shape is that of `newest`: kept under its keys, in its form, by its rules. Newest first in
+ * `versions`, as discovery lists them. `modelOf`: the version's name in api/schema; by default the kind with the version before it.
+ */
+export function sameShape(newest: KindRow, versions: readonly string[], modelOf: (version: string) => string = (version) => `${capital(version)}${newest.ref.kind}`): KindRow[] {
+  return versions.map((version) => ({
+    ...newest,
+    ref: { ...newest.ref, version },
+    model: modelOf(version),
+    storedAs: { ref: newest.ref, model: newest.model, toStored: same, fromStored: same },
+  }))
+}
+
+const same = (object: KubeObject): KubeObject => object
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
+
+/** Metadata first, as upstream orders its complaints. */
+function withMetaChecks(ref: ResourceRef, strategy: KindStrategy<KubeObject>): KindStrategy<KubeObject> {
+  const rules = { namespaced: ref.namespaced, nameRule: strategy.nameRule ?? 'dns-subdomain' } as const
+  return {
+    ...strategy,
+    validate: (object: KubeObject, ctx: KindContext) => [...validateMeta(object.metadata ?? {}, rules), ...(strategy.validate?.(object, ctx) ?? [])],
+    validateUpdate: (object: KubeObject, old: KubeObject, ctx: KindContext) => [...validateMetaUpdate(object.metadata ?? {}, old.metadata ?? {}), ...(strategy.validateUpdate?.(object, old, ctx) ?? [])],
+  }
+}
+
+/** A resource of one group version; `kind` and whether it lives in namespaces. */
+export function refsOf(group: string, version: string): (resource: string, kind: string, namespaced?: boolean) => ResourceRef {
+  return (resource, kind, namespaced = true) => ({ group, version, resource, kind, namespaced })
+}
+
+export const SCALE = { specPath: '.spec.replicas', statusPath: '.status.replicas', selectorPath: '.spec.selector' }
+export const ALL = ['all']

@@ -20,6 +20,7 @@ import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import { createApiServer, type ApiServer } from './apiserver/app.ts'
 import { defaultAdmission } from './apiserver/admission/index.ts'
+import { inOrder } from './apiserver/admission/order.ts'
 import { ensureBootstrap } from './apiserver/bootstrap/ensure.ts'
 import { createAuthenticator } from './apiserver/authn/authenticator.ts'
 import { lookupFromClient } from './apiserver/authn/lookup.ts'
@@ -126,7 +127,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, store: Store
   const api: ApiServer = createApiServer({
     store, clock, random, log,
     rows: withAllocators(rows, { services: await openServiceAllocator(store, { serviceCidr: config.cluster.serviceCidr, clusterDns: config.cluster.clusterDns, random, log }) }),
-    admission: [...defaultAdmission({ clock, random }), nodePasswordPlugin, createEscalationPlugin(rbac, authorizer), ...createCertificatePlugins(authorizer)],
+    admission: inOrder([...defaultAdmission({ clock, random }), nodePasswordPlugin, createEscalationPlugin(rbac, authorizer), ...createCertificatePlugins(authorizer)]),
     authenticator, authorizer, nodeConnector: hub,
     issueToken: (input) => serviceAccounts.issueToken(input),
     version: versionInfo(),

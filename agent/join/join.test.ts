@@ -22,6 +22,7 @@ import { createAuthenticator } from '#server/apiserver/authn/authenticator.ts'
 import { lookupFromClient } from '#server/apiserver/authn/lookup.ts'
 import { createMemoryClient } from '#server/apiserver/authn/memory-client.test-support.ts'
 import { createServiceAccountTokens } from '#server/apiserver/authn/service-account-tokens.ts'
+import { admissionApi, admissionRequest } from '#server/apiserver/admission.test-support.ts'
 import { nodePasswordPlugin } from '#server/apiserver/authz/node-password.ts'
 import { openPki } from '#server/apiserver/pki/pki.ts'
 import { certificateEffects } from '#server/controllers/certificates/apply.ts'
@@ -63,7 +64,7 @@ async function cluster(t: TestContext, clock: Clock = systemClock) {
   const createCsr = async (body: string, user: UserInfo) => {
     const csr = JSON.parse(body) as CertificateSigningRequest
     const name = csr.metadata?.name ?? ''
-    const refusal = await nodePasswordPlugin.mutate?.({ operation: 'CREATE', ref: CERTIFICATE_SIGNING_REQUESTS, subresource: '', namespace: '', name, object: csr, old: undefined, user, dryRun: false }, { client: objects, warn() {} })
+    const refusal = await nodePasswordPlugin.mutate?.(admissionRequest({ ref: CERTIFICATE_SIGNING_REQUESTS, namespace: '', name, object: csr, user }), admissionApi(objects))
     if (refusal) throw new ApiError(refusal)
     const created = await objects.create(CERTIFICATE_SIGNING_REQUESTS, { ...csr, spec: { ...csr.spec, username: user.name, groups: [...user.groups] } })
     await answerCsr(name)

@@ -10,7 +10,7 @@ import type { Clock } from '#base/clock.ts'
 import type { Log } from '#base/log.ts'
 import { uuid, type Random } from '#base/random.ts'
 import type { Store } from '#server/store/store.ts'
-import type { AdmissionPlugin } from './admission.ts'
+import type { AdmissionPlugin, AuditAnnotationLevel } from './admission.ts'
 import type { Authenticator, Authorizer } from './auth.ts'
 import { OPEN_PATHS, servePath, type PathHandler, type PathParts, type PathRequest, type VersionInfo } from './discovery/paths.ts'
 import type { HealthCheck } from './discovery/health.ts'
@@ -87,7 +87,7 @@ export interface ApiServer {
 }
 
 /** A request after authentication. */
-interface Caller { request: PeerRequest; user: UserInfo; warnings: string[] }
+interface Caller { request: PeerRequest; user: UserInfo; warnings: string[]; annotations: Map<string, { value: string; level: AuditAnnotationLevel }> }
 
 const LONG_RUNNING: ReadonlySet<string> = new Set(['log', 'proxy', 'exec', 'attach', 'portforward'])
 
@@ -115,7 +115,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 
   const transportFor = (user: UserInfo): Transport => ({ request: (request) => handle({ ...request, peer: { user } }) })
   const parts: Parts = {
-    store, caches, clock, random, log, rows, admission: options.admission,
+    store, caches, clock, random, log, rows, admission: options.admission, authorizer,
     client: createServerClient(store, rows, transportFor({ name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] })),
   }
   const sweeper = new ExpirySweeper(parts)
@@ -128,7 +128,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     const info = parseRequestInfo(path)
     const answered = await guarded(async () => {
       if (!info) throw badRequest(`the path ${JSON.stringify(path)} is not valid`)
-      return info.kind === 'path' ? servePathTo(request, info) : serveResource({ request, user: await identify(request), warnings }, info)
+      return info.kind === 'path' ? servePathTo(request, info) : serveResource({ request, user: await identify(request), warnings, annotations: new Map() }, info)
     }, request)
     // What is proxied is somebody else's answer.
     const formed = info?.kind === 'resource' && info.subresource === 'proxy' ? answered : protobufResponse(answered, request.headers['accept'])
@@ -194,7 +194,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     }
   }
 
-  async function authorizedCall({ request, user, warnings }: Caller, info: ResourceInfo): Promise<Call> {
+  async function authorizedCall({ request, user, warnings, annotations }: Caller, info: ResourceInfo): Promise<Call> {
     refuseAnonymous(user)
     const { query, rawQuery } = splitTarget(request.path)
     const verb = verbOf(request.method, info, query.flag('watch'))
@@ -207,6 +207,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     return {
       parts, row, info, verb, method: request.method, query, rawQuery, headers: request.headers, body: request.body, user, signal: request.signal,
       warn: (text) => { if (!warnings.includes(text)) warnings.push(text) },
+      annotate: (key, value, level = 'Metadata') => { if (!annotations.has(key)) annotations.set(key, { value, level }) },
     }
   }
 
@@ -255,7 +256,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         if (info?.kind !== 'resource') throw noSuchResource()
         const bearer = request.headers['authorization'] === undefined ? webSocketBearer(request.headers) : undefined
         const headers = bearer === undefined ? request.headers : { ...request.headers, authorization: `Bearer ${bearer}` }
-        const caller: Caller = { request: { ...request, headers }, user: await identify({ ...request, headers }), warnings: [] }
+        const caller: Caller = { request: { ...request, headers }, user: await identify({ ...request, headers }), warnings: [], annotations: new Map() }
         const call = await authorizedCall(caller, info)
         // KEP-4006: a WebSocket is a GET, but running something in a pod needs `create`, as it does with POST.
         if (call.verb === 'get' && info.subresource !== 'proxy') await authorizeResource(authorizer, caller.user, 'create', info)

@@ -7,6 +7,7 @@ import { createClient } from '#api/client/rest.ts'
 import type { KubeObject, Pod, UserInfo } from '#api/types/index.ts'
 import { NODES, PODS, LEASES, SERVICE_ACCOUNTS, CERTIFICATE_SIGNING_REQUESTS } from '#api/types/index.ts'
 import { seededRandom } from '#base/random.ts'
+import { admissionApi, admissionRequest } from '../admission.test-support.ts'
 import type { AdmissionApi, AdmissionRequest } from '../admission.ts'
 import { type Cluster, fullCluster, NS, pod, PODS as POD_PATH } from '../kinds/kinds.test-support.ts'
 import { ensureBootstrap } from '../bootstrap/ensure.ts'
@@ -52,7 +53,7 @@ test('the default account is waited for, a while', async () => {
   const asked: number[] = []
   const client = { get: () => { asked.push(clock.monotonicMs()); return Promise.reject(new ApiError({ code: 404, reason: 'NotFound' })) } } as unknown as Client
   const plugin = serviceAccountPlugin({ clock, random: seededRandom(1) })
-  const done = plugin.mutate?.(request({ object: pod() as KubeObject, ref: PODS }), { client, warn() {} })
+  const done = plugin.mutate?.(request({ object: pod() as KubeObject, ref: PODS }), admissionApi(client))
   await clock.advance(10_000)
   deepStrictEqual([await done, asked.length, asked.at(-1)], [{ code: 403, reason: 'Forbidden', message: 'error looking up service account default/default: serviceaccount "default" not found' }, 10, 900])
 })
@@ -112,7 +113,7 @@ test('a node\'s agent changes its own things only', async () => {
   const user: UserInfo = { name: 'system:node:n', groups: ['system:nodes', 'system:authenticated'] }
   const mine: Pod = { metadata: { name: 'p', namespace: 'default', uid: 'u' }, spec: { containers: [], nodeName: 'n', serviceAccountName: 'sa' } }
   const theirs: Pod = { ...mine, spec: { containers: [], nodeName: 'other' } }
-  const api = (found: Pod): AdmissionApi => ({ client: { get: () => Promise.resolve(found) } as unknown as Client, warn() {} })
+  const api = (found: Pod): AdmissionApi => admissionApi({ get: () => Promise.resolve(found) } as unknown as Client)
   const ask = async (over: Partial<AdmissionRequest>, found: Pod = mine) => (await nodeRestriction.mutate?.(request({ user, ...over }), api(found)))?.message
   const token = (boundObjectRef?: object) => ({ ref: SERVICE_ACCOUNTS, subresource: 'token', name: 'sa', object: { spec: { boundObjectRef } } as KubeObject })
   const node = (labels: Record<string, string>, taints: object[] = []) => ({ metadata: { name: 'n', labels }, spec: { taints } }) as KubeObject
@@ -144,7 +145,7 @@ test('nobody gets a client certificate of system:masters', async () => {
   const ask = async (organizations: string[], signerName = 'kubernetes.io/kube-apiserver-client') => {
     const pem = createRequest({ commonName: 'x', organizations }, NO_ALT_NAMES, await generateKey())
     const object = { spec: { signerName, request: Buffer.from(pem).toString('base64') } } as KubeObject
-    return (await certificateSubjectRestriction.validate?.(request({ ref: CERTIFICATE_SIGNING_REQUESTS, object }), { client: {} as Client, warn() {} }))?.message
+    return (await certificateSubjectRestriction.validate?.(request({ ref: CERTIFICATE_SIGNING_REQUESTS, object }), admissionApi({} as Client)))?.message
   }
   deepStrictEqual([await ask(['a']), await ask(['system:masters']), await ask(['system:masters'], 'example.com/own')], [undefined, 'use of kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed', undefined])
 })
@@ -169,5 +170,5 @@ test('what every cluster starts with is made once and put right when it drifts',
 })
 
 function request(over: Partial<AdmissionRequest>): AdmissionRequest {
-  return { operation: 'CREATE', ref: PODS, subresource: '', namespace: 'default', name: '', object: undefined, old: undefined, user: { name: 'u', groups: [] }, dryRun: false, ...over }
+  return admissionRequest({ ref: PODS, ...over })
 }

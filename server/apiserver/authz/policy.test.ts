@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { CERTIFICATE_SIGNING_REQUESTS, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS, ROLES, ROLE_BINDINGS, SECRETS, type CertificateSigningRequest, type ClusterRole, type ClusterRoleBinding, type KubeObject, type PolicyRule, type ResourceRef, type UserInfo } from '#api/types/index.ts'
 import { NO_ALT_NAMES, createRequest, generateKey } from '#base/x509/index.ts'
 import { createMemoryClient } from '../authn/memory-client.test-support.ts'
+import { admissionApi, admissionRequest } from '../admission.test-support.ts'
 import type { AdmissionPlugin, AdmissionRequest } from '../admission.ts'
 import { createAuthorizer } from './authorizer.ts'
 import { createCertificatePlugins } from './certificate-admission.ts'
@@ -77,8 +78,8 @@ function authorization(...extra: Parameters<typeof rbacFromObjects>) {
 }
 
 function admit(plugin: AdmissionPlugin | undefined, who: UserInfo, ref: ResourceRef, object: KubeObject, over: Partial<AdmissionRequest> = {}, client = createMemoryClient()) {
-  const request: AdmissionRequest = { operation: 'CREATE', ref, subresource: '', namespace: object.metadata?.namespace ?? '', name: object.metadata?.name ?? '', object, old: undefined, user: who, dryRun: false, ...over }
-  const api = { client, warn() {} }
+  const request = admissionRequest({ ref, namespace: object.metadata?.namespace ?? '', name: object.metadata?.name ?? '', object, user: who, ...over })
+  const api = admissionApi(client)
   return Promise.resolve(plugin?.mutate ? plugin.mutate(request, api) : plugin?.validate?.(request, api))
 }
 

@@ -6,9 +6,9 @@
 import type { Duplex } from 'node:stream'
 import type { Pod } from '#api/types/index.ts'
 import { badRequest, noSuchResource } from '../http/status.ts'
-import { admit } from '../verbs/admit.ts'
 import type { Call } from '../verbs/call.ts'
 import { readHeld, type Full } from '../verbs/stored.ts'
+import { admitAttach, admitExec, admitPortForward, admitProxy, type StreamOptions } from './connect-options.ts'
 import type { KubeletClient } from './kubelet-client.ts'
 import { containerOf } from './pod-container.ts'
 import { proxyTarget } from './proxy-target.ts'
@@ -26,7 +26,6 @@ interface Destination { node: string; authority?: string; tls?: boolean; path: s
 /** Throws a refusal as long as nothing was sent to the client; afterwards the streams speak for themselves. */
 export async function upgradeCall(call: Call, client: Duplex, head: Buffer, kubelet: KubeletClient): Promise<void> {
   const { node, authority, tls, path } = await destinationOf(call)
-  await admit(call, 'validate', { operation: 'CONNECT', name: call.info.name, object: undefined, old: undefined, dryRun: false })
   const upstream = await kubelet.connect(node, authority, tls)
   if (client.destroyed) {
     upstream.destroy()
@@ -40,33 +39,39 @@ export async function upgradeCall(call: Call, client: Duplex, head: Buffer, kube
 async function destinationOf(call: Call): Promise<Destination> {
   const { info } = call
   if (info.subresource === 'proxy') {
+    const options = await admitProxy(call)
     const target = await proxyTarget(call)
-    return { node: target.node, ...(target.authority !== undefined && { authority: target.authority }), tls: target.tls, path: `${info.rest === '' ? '/' : info.rest}${call.rawQuery}` }
+    return { node: target.node, ...(target.authority !== undefined && { authority: target.authority }), tls: target.tls, path: `${options.path || '/'}${call.rawQuery}` }
   }
   if (call.row.ref.resource !== 'pods' || !UPGRADES.has(info.subresource)) throw noSuchResource()
+  const pathFor = await admittedPath(call)
   const pod = (await readHeld(call)).object as Full & Pod
   const node = pod.spec?.nodeName
   if (!node) throw badRequest(`pod ${info.name} does not have a host assigned`)
-  return { node, path: kubeletPath(call, pod) }
+  return { node, path: pathFor(pod) }
 }
 
-/** Upstream's kubelet paths and parameter names. */
-function kubeletPath(call: Call, pod: Full & Pod): string {
-  const { info, query } = call
-  const out = new URLSearchParams()
+/** Upstream's kubelet paths and parameter names, once admission has let the connection through. */
+async function admittedPath(call: Call): Promise<(pod: Full & Pod) => string> {
+  const { info } = call
   if (info.subresource === 'portforward') {
-    for (const port of query.all('ports')) out.append('port', port)
-    return withQuery(`/portForward/${info.namespace}/${info.name}`, out)
+    const { ports = [] } = await admitPortForward(call)
+    return () => withQuery(`/portForward/${info.namespace}/${info.name}`, new URLSearchParams(ports.map((port) => ['port', String(port)])))
   }
   const what = info.subresource === 'exec' ? 'exec' : 'attach'
-  for (const [name, kubeletName] of STREAMS) if (query.flag(name)) out.set(kubeletName, '1')
+  const options = what === 'exec' ? await admitExec(call) : await admitAttach(call)
+  return (pod) => withQuery(`/${what}/${info.namespace}/${info.name}/${containerOf(pod, options.container ?? '', what)}`, streamQuery(options, what))
+}
+
+function streamQuery(options: StreamOptions, what: 'exec' | 'attach'): URLSearchParams {
+  const out = new URLSearchParams()
+  for (const [name, kubeletName] of STREAMS) if (options[name] === true) out.set(kubeletName, '1')
   if (!out.has('input') && !out.has('output') && !out.has('error')) throw badRequest('you must specify at least 1 of stdin, stdout, stderr')
-  if (what === 'exec') {
-    const command = query.all('command')
-    if (command.length === 0) throw badRequest('you must specify at least 1 command for the container')
-    for (const part of command) out.append('command', part)
-  }
-  return withQuery(`/${what}/${info.namespace}/${info.name}/${containerOf(pod, query.text('container'), what)}`, out)
+  if (what === 'attach') return out
+  const { command = [] } = options
+  if (command.length === 0) throw badRequest('you must specify at least 1 command for the container')
+  for (const part of command) out.append('command', part)
+  return out
 }
 
 const withQuery = (path: string, query: URLSearchParams): string => (query.size > 0 ? `${path}?${query.toString()}` : path)

@@ -5,11 +5,11 @@ import { notSupported, required, type FieldError } from '../field-error.ts'
 import { jsonResponse } from '../http/response.ts'
 import { conflict, invalid } from '../http/status.ts'
 import { timestamp } from '../storage/object-meta.ts'
-import { admit } from '../verbs/admit.ts'
+import { admitFully } from '../verbs/admit.ts'
 import { readBody } from '../verbs/body.ts'
 import type { Call } from '../verbs/call.ts'
 import { changeObject } from '../verbs/change.ts'
-import { parseWriteOptions } from '../verbs/options.ts'
+import { admissionOptions, parseWriteOptions } from '../verbs/options.ts'
 import type { Full } from '../verbs/stored.ts'
 
 const BINDING = { group: '', version: 'v1', kind: 'Binding' }
@@ -20,7 +20,7 @@ export async function binding(call: Call): Promise<ApiResponse> {
   const wanted = readBody<Binding & KubeObject>(call, { model: 'Binding', expect: BINDING, validation: options.fieldValidation })
   const errors = check(wanted)
   if (errors.length > 0) throw invalid(BINDING, wanted.metadata?.name ?? '', errors)
-  for (const phase of ['mutate', 'validate'] as const) await admit(call, phase, { operation: 'CREATE', name: call.info.name, object: wanted, old: undefined, dryRun: options.dryRun })
+  await admitFully(call, { operation: 'CREATE', name: call.info.name, object: wanted, old: undefined, options: admissionOptions(call, 'CreateOptions'), dryRun: options.dryRun, as: { ...BINDING, model: 'Binding' } })
   await changeObject(call, { next: (old) => bind(call, old as Full & Pod, wanted), part: 'raw', fields: 'update', options, attempts: ATTEMPTS })
   return jsonResponse({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }, 201)
 }

@@ -6,13 +6,13 @@ import { jsonResponse } from '../http/response.ts'
 import { badRequest, internal, StatusError } from '../http/status.ts'
 import { timestamp } from '../storage/object-meta.ts'
 import { parseEntry } from '../watch/encoder.ts'
-import { admit } from '../verbs/admit.ts'
+import { admitFully } from '../verbs/admit.ts'
 import { readBody } from '../verbs/body.ts'
 import { cacheOf, namesOf, type Call } from '../verbs/call.ts'
 import { changeObject } from '../verbs/change.ts'
 import { deleteObject, graceOf } from '../verbs/delete-object.ts'
 import type { DeletionOptions } from '../verbs/deletion.ts'
-import { parseWriteOptions, type WriteOptions } from '../verbs/options.ts'
+import { admissionOptions, parseWriteOptions, type WriteOptions } from '../verbs/options.ts'
 import { readHeld, type Full } from '../verbs/stored.ts'
 
 const EVICTION = { group: 'policy', version: 'v1', kind: 'Eviction' }
@@ -30,7 +30,7 @@ export async function eviction(call: Call): Promise<ApiResponse> {
   const options = parseWriteOptions(call, 'CreateOptions')
   const body = readBody<Eviction & KubeObject>(call, { model: 'Eviction', expect: EVICTION, alsoAs: [OLD_EVICTION], validation: options.fieldValidation })
   if (body.metadata?.name && body.metadata.name !== call.info.name) throw badRequest('name in URL does not match name in Eviction object')
-  for (const phase of ['mutate', 'validate'] as const) await admit(call, phase, { operation: 'CREATE', name: call.info.name, object: body, old: undefined, dryRun: options.dryRun })
+  await admitFully(call, { operation: 'CREATE', name: call.info.name, object: body, old: undefined, options: admissionOptions(call, 'CreateOptions'), dryRun: options.dryRun, as: { ...EVICTION, model: 'Eviction' } })
   const deletion = deletionOf(body, options)
   const pod = (await readHeld(call)).object as Full & Pod
   if (!isExempt(pod)) {
@@ -39,7 +39,7 @@ export async function eviction(call: Call): Promise<ApiResponse> {
   }
   const marked = deletion.dryRun ? pod : await mark(call, pod, { ...options, dryRun: false }, deletion.preconditions)
   const preconditions = { uid: pod.metadata.uid ?? '', ...deletion.preconditions, ...(deletion.preconditions.resourceVersion !== undefined && { resourceVersion: marked.metadata.resourceVersion ?? '' }) }
-  await deleteObject({ ...call, info: { ...call.info, subresource: '' }, verb: 'delete' }, { ...deletion, preconditions })
+  await deleteObject({ ...call, info: { ...call.info, subresource: '' }, verb: 'delete' }, { ...deletion, preconditions }, { admit: false })
   return jsonResponse({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }, 201)
 }
 

@@ -20,6 +20,6 @@ export async function finalizeNamespace(call: Call): Promise<ApiResponse> {
       if (wanted.metadata.uid) namespace.metadata.uid = wanted.metadata.uid
       return namespace
     },
-    part: 'raw', fields: 'update', options, attempts: ATTEMPTS,
+    part: 'spec', fields: 'update', options, attempts: ATTEMPTS,
   })
 }

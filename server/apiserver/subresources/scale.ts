@@ -64,6 +64,11 @@ async function set(call: Call, wanted: (old: Full) => Scale & KubeObject, option
       return old
     },
     part: 'main', fields: 'update', options, attempts: ATTEMPTS,
+    admitAs: {
+      kind: { ...SCALE, model: 'Scale' },
+      of: (object) => scaleOf(call, object) as KubeObject,
+      take: (form, object) => writePath(object, specPath, (form as Scale).spec?.replicas ?? 0),
+    },
   })
   const { object, revision } = done
   return jsonResponse(scaleOf(call, { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } }))

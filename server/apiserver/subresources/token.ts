@@ -4,10 +4,10 @@ import type { AuthenticationV1TokenRequest, KubeObject } from '#api/types/index.
 import { jsonResponse } from '../http/response.ts'
 import { StatusError } from '../http/status.ts'
 import { timestamp } from '../storage/object-meta.ts'
-import { admit } from '../verbs/admit.ts'
+import { admitFully } from '../verbs/admit.ts'
 import { readBody } from '../verbs/body.ts'
 import type { Call } from '../verbs/call.ts'
-import { parseWriteOptions } from '../verbs/options.ts'
+import { admissionOptions, parseWriteOptions } from '../verbs/options.ts'
 import { readHeld } from '../verbs/stored.ts'
 
 export interface TokenIssue {
@@ -29,7 +29,7 @@ export async function token(call: Call, issue: IssueToken): Promise<ApiResponse>
   const options = parseWriteOptions(call, 'CreateOptions')
   const request = readBody<AuthenticationV1TokenRequest & KubeObject>(call, { model: 'AuthenticationV1TokenRequest', expect: TOKEN_REQUEST, validation: options.fieldValidation })
   const account = await readHeld(call)
-  for (const phase of ['mutate', 'validate'] as const) await admit(call, phase, { operation: 'CREATE', name: call.info.name, object: request, old: undefined, dryRun: options.dryRun })
+  await admitFully(call, { operation: 'CREATE', name: call.info.name, object: request, old: undefined, options: admissionOptions(call, 'CreateOptions'), dryRun: options.dryRun, as: { ...TOKEN_REQUEST, model: 'AuthenticationV1TokenRequest' } })
   const { audiences, expirationSeconds, boundObjectRef } = request.spec ?? { audiences: [] }
   const issued = await issue({ namespace: call.info.namespace, serviceAccount: call.info.name, audiences: audiences ?? [], expirationSeconds, boundObjectRef })
   if (!issued.ok) throw new StatusError({ code: issued.code, reason: issued.reason, message: issued.message })

@@ -1,7 +1,11 @@
 /** Runs the admission plugins of a phase in order; the first refusal ends it. */
+import { builtinSchema } from '#api/schema/index.ts'
 import type { KubeObject } from '#api/types/index.ts'
-import type { AdmissionApi, AdmissionRequest, Refusal } from '../admission.ts'
+import type { AdmissionApi, AdmissionRequest, GroupVersionKind, Refusal, Reinvocation } from '../admission.ts'
+import { decodeValue } from '../decode/index.ts'
 import { forbidden, qualified, StatusError } from '../http/status.ts'
+import { cloneJson } from '../storage/clone.ts'
+import { equalJson } from '../storage/equal.ts'
 import type { Call } from './call.ts'
 
 export interface Admission {
@@ -10,18 +14,73 @@ export interface Admission {
   name: string
   object: KubeObject | undefined
   old: KubeObject | undefined
+  options: KubeObject | undefined
   dryRun: boolean
+  /** What the objects are when they are not of the row's kind; `model` undefined: nothing is known of its fields. */
+  as?: GroupVersionKind & { model: string | undefined }
 }
 
 export async function admit(call: Call, phase: 'mutate' | 'validate', admission: Admission): Promise<void> {
-  const api: AdmissionApi = { client: call.parts.client, warn: (text) => call.warn(text) }
+  const { as, ...given } = admission
+  const { group, version, kind } = as ?? call.row.ref
+  const round: Reinvocation & { again: boolean; isSecond: boolean } = { isSecond: false, again: false, memory: new Map(), request() { round.again = true } }
   const request: AdmissionRequest = {
-    ...admission, ref: call.row.ref, subresource: call.info.subresource, namespace: call.info.namespace, user: call.user,
+    ...given, ref: call.row.ref, kind: { group, version, kind }, subresource: call.info.subresource, namespace: call.info.namespace, user: call.user, reinvocation: round,
   }
+  const api: AdmissionApi = {
+    client: call.parts.client, authorizer: call.parts.authorizer, rows: call.parts.rows, signal: call.signal,
+    warn: (text) => call.warn(text), annotate: (key, value, level) => call.annotate(key, value, level),
+    replace: (value) => replace(call, request, as, value),
+  }
+  await runAll(call, phase, request, api)
+  if (phase === 'validate' || !round.again) return
+  round.isSecond = true
+  await runAll(call, phase, request, api)
+}
+
+/** For what is admitted as a whole before anything is prepared: connections, and subresources that are actions. */
+export async function admitFully(call: Call, admission: Admission): Promise<void> {
+  await admit(call, 'mutate', admission)
+  await admit(call, 'validate', admission)
+}
+
+async function runAll(call: Call, phase: 'mutate' | 'validate', request: AdmissionRequest, api: AdmissionApi): Promise<void> {
   for (const plugin of call.parts.admission) {
     const refusal = phase === 'mutate' ? await plugin.mutate?.(request, api) : await plugin.validate?.(request, api)
-    if (refusal) throw refusalError(call, admission.name, refusal)
+    if (refusal) throw refusalError(call, nameIn(request), refusal)
   }
+}
+
+/** As upstream's messages name what has no name yet. */
+function nameIn({ name, object }: AdmissionRequest): string {
+  return name || (object?.metadata?.name ?? '') || (object?.metadata?.generateName ?? '')
+}
+
+function replace(call: Call, { kind, object }: AdmissionRequest, as: Admission['as'], value: unknown): ReturnType<AdmissionApi['replace']> {
+  if (!object) return { ok: false, message: 'there is no object to change' }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return { ok: false, message: 'json: cannot unmarshal a value that is no object' }
+  const model = as ? as.model : call.row.model
+  const copy = cloneJson(value) as Record<string, unknown>
+  const decoded = model === undefined ? { ok: true as const, object: copy as KubeObject } : decodeValue(copy, { schema: builtinSchema, model, expect: kind, strictness: 'Ignore' })
+  if (!decoded.ok) return { ok: false, message: decoded.message }
+  const wanted = decoded.object
+  wanted.metadata ??= {}
+  if (!as) call.row.strategy.defaults?.(wanted)
+  if (equalJson(wanted, object)) return { ok: true, changed: false }
+  become(object, wanted)
+  return { ok: true, changed: true }
+}
+
+/** Verbs hold on to the object and its metadata: both stay the same things with other contents. */
+function become(object: KubeObject, wanted: KubeObject): void {
+  const metadata = object.metadata ?? {}
+  refill(metadata, wanted.metadata ?? {})
+  refill(object, { ...wanted, metadata })
+}
+
+function refill(target: object, contents: object): void {
+  for (const key of Object.keys(target)) if (!(key in contents)) Reflect.deleteProperty(target, key)
+  Object.assign(target, contents)
 }
 
 function refusalError(call: Call, name: string, refusal: Refusal): StatusError {

@@ -7,7 +7,8 @@ import type { Clock } from '#base/clock.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import type { Store } from '#server/store/store.ts'
-import type { AdmissionPlugin } from '../admission.ts'
+import type { AdmissionPlugin, AuditAnnotationLevel } from '../admission.ts'
+import type { Authorizer } from '../auth.ts'
 import type { Query } from '../http/query.ts'
 import type { ResourceInfo } from '../http/request-info.ts'
 import type { KindContext, KindRow } from '../kind.ts'
@@ -24,6 +25,7 @@ export interface Parts {
   log: Log
   rows: Rows
   admission: readonly AdmissionPlugin[]
+  authorizer: Authorizer
   /** The API as `system:apiserver`, for admission. */
   client: Client
 }
@@ -44,6 +46,8 @@ export interface Call {
   signal: AbortSignal
   /** Sent as a `Warning` header; repeats are dropped. */
   warn(text: string): void
+  /** For the audit event; the first value of a key stays. */
+  annotate(key: string, value: string, level?: AuditAnnotationLevel): void
 }
 
 export type VerbName = 'create' | 'delete' | 'deletecollection' | 'get' | 'list' | 'patch' | 'update' | 'watch'

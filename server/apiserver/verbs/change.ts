@@ -4,16 +4,17 @@
  * last finalizer is gone, and the compare-and-swap with its retries.
  */
 import type { ApiResponse } from '#api/client/transport.ts'
+import type { KubeObject } from '#api/types/index.ts'
 import type { KeyValue } from '#server/store/store.ts'
 import { badRequest, conflict, notFound } from '../http/status.ts'
 import { cloneJson } from '../storage/clone.ts'
 import { equalJson } from '../storage/equal.ts'
 import { storageKey } from '../storage/keys.ts'
 import { carryMeta, specChanged } from '../storage/object-meta.ts'
-import { admit } from './admit.ts'
+import { admit, type Admission } from './admit.ts'
 import { contextOf, scopeOf, type Call } from './call.ts'
 import { ownFields, sameButTimes } from './managed-fields.ts'
-import type { WriteOptions } from './options.ts'
+import { admissionOptions, type WriteOptions } from './options.ts'
 import { reserve } from './reserve.ts'
 import { decodeHeld, put, remove, storedResponse, type Full } from './stored.ts'
 import { assertUpdatable } from './validity.ts'
@@ -31,6 +32,8 @@ export interface Change {
   options: WriteOptions
   /** Run again on a conflict when the caller named no resourceVersion; upstream retries patches 5 times. */
   attempts: number
+  /** What admission sees in the object's place, where a subresource has a form of its own (Scale). `take` carries what mutators made of it back. */
+  admitAs?: { kind: NonNullable<Admission['as']>; of(object: Full): KubeObject; take(form: KubeObject, object: Full): void }
 }
 
 export interface Changed { object: Full; value: Buffer; revision: number; deleted: boolean }
@@ -64,12 +67,18 @@ async function tryChange(call: Call, wanted: Change, key: string, kv: KeyValue):
   object.metadata.resourceVersion = old.metadata.resourceVersion ?? ''
   row.strategy.defaults?.(object)
   if (wanted.fields === 'update') ownFields(call, old, object, wanted.options)
-  const admission = { operation: 'UPDATE', name: info.name, object, old, dryRun: wanted.options.dryRun } as const
-  if (wanted.part !== 'raw') await admit(call, 'mutate', admission)
+  const admission = { operation: 'UPDATE', name: info.name, options: admissionOptions(call, 'UpdateOptions'), dryRun: wanted.options.dryRun } as const
+  const { admitAs } = wanted
+  const objects = () => (admitAs ? { object: admitAs.of(object), old: admitAs.of(old), as: admitAs.kind } : { object, old })
+  if (wanted.part !== 'raw') {
+    const seen = objects()
+    await admit(call, 'mutate', { ...admission, ...seen })
+    admitAs?.take(seen.object, object)
+  }
   prepare(call, object, old, wanted.part)
   if (wanted.part === 'main' || wanted.part === 'status') assertUpdatable(call, object, old, wanted.part)
   if (wanted.part === 'main') for (const text of row.strategy.warnings?.(object) ?? []) call.warn(text)
-  if (wanted.part !== 'raw') await admit(call, 'validate', admission)
+  if (wanted.part !== 'raw') await admit(call, 'validate', { ...admission, ...objects() })
   if (isDone(object, old) && (row.strategy.mayRemove?.(object) ?? true)) {
     const gone = await remove(call, kv, object, wanted.options.dryRun)
     return gone.ok ? { ok: true, changed: { object, value: kv.value, revision: gone.revision, deleted: true } } : { ok: false, pinned, current: gone.current }

@@ -8,7 +8,7 @@ import { admit } from './admit.ts'
 import { readObject } from './body.ts'
 import { contextOf, scopeOf, type Call } from './call.ts'
 import { ownFields } from './managed-fields.ts'
-import { parseWriteOptions, type WriteOptions } from './options.ts'
+import { admissionOptions, parseWriteOptions, type WriteOptions } from './options.ts'
 import { reserve } from './reserve.ts'
 import { put, storedResponse, type Full } from './stored.ts'
 import { assertCreatable } from './validity.ts'
@@ -28,17 +28,18 @@ export async function insert(call: Call, object: Full, options: WriteOptions, ho
   const { row, info } = call
   const meta = object.metadata
   if (meta.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created')
-  const generates = !meta.name && !!meta.generateName
-  // Mutators see the object as it would be stored: defaults, namespace and name in place.
-  if (generates) meta.name = generatedName(call, meta.generateName ?? '')
   row.strategy.defaults?.(object)
   if (how === 'Update') ownFields(call, undefined, object, options)
-  await admit(call, 'mutate', { operation: 'CREATE', name: meta.name ?? '', object, old: undefined, dryRun: options.dryRun })
+  const admission = { operation: 'CREATE', object, old: undefined, options: admissionOptions(call, 'CreateOptions'), dryRun: options.dryRun } as const
+  // Mutators see defaults and the namespace in place, but no generated name yet, as upstream.
+  await admit(call, 'mutate', { ...admission, name: meta.name ?? '' })
+  const generates = !meta.name && !!meta.generateName
+  if (generates) meta.name = generatedName(call, meta.generateName ?? '')
   freshMeta(call, object)
   row.strategy.prepareCreate?.(object, contextOf(call))
   assertCreatable(call, object)
   for (const text of row.strategy.warnings?.(object) ?? []) call.warn(text)
-  await admit(call, 'validate', { operation: 'CREATE', name: meta.name ?? '', object, old: undefined, dryRun: options.dryRun })
+  await admit(call, 'validate', { ...admission, name: meta.name ?? '' })
   const reservation = reserve(call, object, undefined, options.dryRun)
   try {
     for (let attempt = 1; ; attempt++) {

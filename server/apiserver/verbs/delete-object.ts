@@ -6,7 +6,7 @@ import { invalid as invalidField, notSupported, type FieldError } from '../field
 import { jsonResponse } from '../http/response.ts'
 import { conflict, invalid, notFound, successStatus } from '../http/status.ts'
 import { storageKey } from '../storage/keys.ts'
-import { admit } from './admit.ts'
+import { admitFully } from './admit.ts'
 import { readBody } from './body.ts'
 import { scopeOf, type Call } from './call.ts'
 import { decideDeletion, type DeletionOptions } from './deletion.ts'
@@ -52,6 +52,7 @@ export function parseDeleteOptions(call: Call): DeletionOptions {
     graceSeconds: graceOf(body.gracePeriodSeconds),
     policy: (policy as DeletionOptions['policy']) ?? (body.orphanDependents === undefined ? undefined : body.orphanDependents ? 'Orphan' : 'Background'),
     preconditions: body.preconditions ?? {},
+    ...(typeof body.orphanDependents === 'boolean' && { orphanDependents: body.orphanDependents }),
   }
 }
 
@@ -66,7 +67,8 @@ export async function deleteOne(call: Call, options: DeletionOptions): Promise<A
   return storedResponse(call.row, done.value, done.revision)
 }
 
-export async function deleteObject(call: Call, options: DeletionOptions): Promise<Deleted> {
+/** `admit` false: the caller has asked admission by itself, about something else (an Eviction). */
+export async function deleteObject(call: Call, options: DeletionOptions, how = { admit: true }): Promise<Deleted> {
   const { row, info, parts } = call
   const key = storageKey(scopeOf(row), info.namespace, info.name)
   let kv = await parts.store.get(key)
@@ -74,15 +76,21 @@ export async function deleteObject(call: Call, options: DeletionOptions): Promis
     if (!kv) throw notFound(row.ref, info.name)
     const old = decodeHeld(row, kv)
     assertPreconditions(call, old, options)
-    if (attempt === 1) {
-      await admit(call, 'mutate', { operation: 'DELETE', name: info.name, object: undefined, old, dryRun: options.dryRun })
-      await admit(call, 'validate', { operation: 'DELETE', name: info.name, object: undefined, old, dryRun: options.dryRun })
+    if (attempt === 1 && how.admit) {
+      await admitFully(call, { operation: 'DELETE', name: info.name, object: undefined, old, options: sentOptions(options), dryRun: options.dryRun })
     }
     const done = await tryDelete(call, kv, old, options)
     if ('object' in done) return done
     if (attempt === ATTEMPTS) throw conflict(row.ref, info.name)
     kv = done.current
   }
+}
+
+function sentOptions({ dryRun, graceSeconds, policy, preconditions, orphanDependents }: DeletionOptions): KubeObject {
+  return {
+    kind: 'DeleteOptions', apiVersion: 'meta.k8s.io/v1', ...(graceSeconds !== undefined && { gracePeriodSeconds: graceSeconds }), ...(Object.keys(preconditions).length > 0 && { preconditions }),
+    ...(orphanDependents !== undefined ? { orphanDependents } : policy !== undefined && { propagationPolicy: policy }), ...(dryRun && { dryRun: ['All'] }),
+  } as KubeObject
 }
 
 async function tryDelete(call: Call, kv: KeyValue, old: Full, options: DeletionOptions): Promise<Deleted | { current: KeyValue | undefined }> {

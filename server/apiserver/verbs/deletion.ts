@@ -9,6 +9,8 @@ export interface DeletionOptions {
   graceSeconds: number | undefined
   policy: 'Background' | 'Foreground' | 'Orphan' | undefined
   preconditions: { uid?: string; resourceVersion?: string }
+  /** As sent; `policy` is what it means. */
+  orphanDependents?: boolean
 }
 
 export type Deletion =

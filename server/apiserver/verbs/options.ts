@@ -1,4 +1,5 @@
 /** CreateOptions, UpdateOptions, PatchOptions from the query, checked as upstream checks them. */
+import type { KubeObject } from '#api/types/index.ts'
 import { invalid } from '../http/status.ts'
 import { notSupported, tooLong, type FieldError } from '../field-error.ts'
 import type { Call } from './call.ts'
@@ -36,6 +37,13 @@ export function parseWriteOptions(call: Call, kind: string): WriteOptions {
     fieldValidation: validation === '' ? 'Warn' : (validation as FieldValidation),
     force: query.optionalFlag('force'),
   }
+}
+
+/** What admission is told of a write's options: as they were sent, whatever the verb (a patch is an update or a creation). */
+export function admissionOptions({ query }: Call, kind: 'CreateOptions' | 'UpdateOptions'): KubeObject {
+  const dryRun = query.all('dryRun').filter((v) => v !== '')
+  const [fieldManager, fieldValidation] = [query.text('fieldManager'), query.text('fieldValidation')]
+  return { kind, apiVersion: 'meta.k8s.io/v1', ...(dryRun.length > 0 && { dryRun }), ...(fieldManager !== '' && { fieldManager }), ...(fieldValidation !== '' && { fieldValidation }) } as KubeObject
 }
 
 /** The User-Agent up to its first slash, printable characters only: upstream's default manager. */

@@ -1,9 +1,10 @@
 /**
- * Keeps the process small on a board: one malloc arena, and at rest memory goes back to the kernel. A burst of work
- * leaves garbage in the heap, free pages in malloc and the binary's code in RSS; the heap is collected, malloc trimmed, and
- * clean pages of mapped files let go of (they come back from the page cache when they are used again).
+ * Keeps the process small on a board. Under load the buffers that a collection of the heap frees leave malloc full of
+ * holes, more than what is in use: they go back to the kernel after each large collection. At rest everything does: the
+ * heap is collected, malloc trimmed, and clean pages of mapped files let go of (they come back from the page cache).
  */
 import { readFileSync } from 'node:fs'
+import { constants, PerformanceObserver, type PerformanceEntry } from 'node:perf_hooks'
 import { asError, CodedError } from '#base/errors.ts'
 import type { Clock } from '#base/clock.ts'
 import type { Log } from '#base/log.ts'
@@ -14,6 +15,8 @@ const LOOK_MS = 30_000
 const REST_CPU_MAX = 0.05
 /** Below this much growth since the last time it is not worth a collection. */
 const GROWTH_BYTES_MIN = 8 * 1024 * 1024
+/** Trimming costs milliseconds: not more often than this under load. */
+const TRIM_MS_MIN = 1_000
 /** mallopt(3). */
 const M_ARENA_MAX = -8
 /** madvise(2). */
@@ -39,6 +42,13 @@ export function keepMemorySmall({ clock, log, signal }: { clock: Clock; log: Log
     log.debug('memory is not given back at rest', { error: asError(error) })
     return
   }
+  let trimmedAtMs = -Infinity
+  const stopObserving = onLargeCollection(() => {
+    const nowMs = clock.monotonicMs()
+    if (nowMs - trimmedAtMs < TRIM_MS_MIN) return
+    trimmedAtMs = nowMs
+    libc.malloc_trim(0n)
+  })
   let smallest = 0
   let cpu = process.cpuUsage()
   let cancel = () => {}
@@ -54,7 +64,20 @@ export function keepMemorySmall({ clock, log, signal }: { clock: Clock; log: Log
     smallest = process.memoryUsage.rss()
   }
   cancel = clock.after(LOOK_MS, look)
-  signal.addEventListener('abort', () => cancel(), { once: true })
+  signal.addEventListener('abort', () => {
+    cancel()
+    stopObserving()
+  }, { once: true })
+}
+
+/** Calls back soon after each mark-sweep collection. Returns the end of it. */
+function onLargeCollection(listener: () => void): () => void {
+  const observer = new PerformanceObserver((list) => {
+    const isLarge = (entry: PerformanceEntry) => (entry as PerformanceEntry & { detail?: { kind?: number } }).detail?.kind === constants.NODE_PERFORMANCE_GC_MAJOR
+    if (list.getEntries().some(isLarge)) listener()
+  })
+  observer.observe({ entryTypes: ['gc'] })
+  return () => observer.disconnect()
 }
 
 function readSmaps(): string {

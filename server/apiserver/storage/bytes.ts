@@ -15,7 +15,10 @@ export const STORED_START_BYTES = STORED_START.length
 export function encodeStored(object: KubeObject, model: string): Buffer {
   const text = canonicalText(object, { schema: builtinSchema, model })
   assert(text.startsWith(STORED_START) && text[STORED_START_BYTES] !== '}', 'an object without any metadata is to be stored')
-  return Buffer.from(text)
+  // Not from Buffer's pool: a value lives long, and would keep a whole slab of its short-lived neighbours.
+  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text))
+  bytes.write(text)
+  return bytes
 }
 
 /** The object with kind, apiVersion and resourceVersion, as clients see it; a fresh copy each time. */
@@ -32,14 +35,16 @@ export function spliceObject(start: string, value: Buffer, revision: number): Bu
   return [Buffer.from(revision === 0 ? start : `${start}"resourceVersion":"${revision}",`), value.subarray(STORED_START_BYTES)]
 }
 
-/** One list item: resourceVersion spliced in, no kind and apiVersion, as upstream's lists have it. */
-export function spliceItem(value: Buffer, revision: number): { bytes: Buffer; tailAt: number } {
-  const head = `${STORED_START}"resourceVersion":"${revision}",`
-  const bytes = Buffer.allocUnsafeSlow(head.length + value.length - STORED_START_BYTES)
-  bytes.write(head, 'latin1')
-  value.copy(bytes, head.length, STORED_START_BYTES)
-  return { bytes, tailAt: head.length }
+/** One list item: resourceVersion spliced in, no kind and apiVersion, as upstream's lists have it. Its length: `itemBytes`. */
+export const itemHead = (revision: number): string => `${STORED_START}"resourceVersion":"${revision}",`
+
+/** Writes the list item into `target` at `at`; returns where it ends. */
+export function writeItem(target: Buffer, at: number, head: string, value: Buffer): number {
+  const tailAt = at + target.write(head, at, 'latin1')
+  return tailAt + value.copy(target, tailAt, STORED_START_BYTES)
 }
+
+export const itemBytes = (head: string, value: Buffer): number => head.length + value.length - STORED_START_BYTES
 
 /**
  * Where the `metadata` object ends (exclusive) in bytes that begin with `{"metadata":{`, so that it can be cut out without

@@ -3,7 +3,6 @@ import type { ApiResponse } from '#api/client/transport.ts'
 import { JSON_TYPE } from '../http/response.ts'
 import { StatusError } from '../http/status.ts'
 import { apiVersionOf } from '#api/types/index.ts'
-import { spliceItem } from '../storage/bytes.ts'
 import { parseSelection } from '../watch/selection.ts'
 import type { Call } from './call.ts'
 import { deleteObject, parseDeleteOptions } from './delete-object.ts'
@@ -18,7 +17,7 @@ export async function deleteCollection(call: Call): Promise<ApiResponse> {
   const options = parseDeleteOptions(call)
   const selection = parseSelection(call.row, call.info.namespace, call.query.text('labelSelector'), fieldSelectorOf(call))
   const { entries, revision } = await gather(call, selection, { limit: 0, token: undefined, revision: undefined, match: 'newest' })
-  const deleted: { bytes: Buffer }[] = []
+  const deleted: { value: Buffer; revision: number }[] = []
   let next = 0
   await Promise.all(Array.from({ length: Math.min(WORKERS, entries.length) }, async () => {
     for (let i = next++; i < entries.length; i = next++) {
@@ -26,8 +25,7 @@ export async function deleteCollection(call: Call): Promise<ApiResponse> {
       if (!entry) return
       const one: Call = { ...call, info: { ...call.info, namespace: entry.namespace, name: entry.name } }
       try {
-        const done = await deleteObject(one, options)
-        deleted.push(spliceItem(done.value, done.revision))
+        deleted.push(await deleteObject(one, options))
       } catch (error) {
         // Gone by another's hand meanwhile: what was wanted is so.
         if (!(error instanceof StatusError && error.body.code === 404)) throw error

@@ -1,4 +1,5 @@
 /** Items as few large buffers: many small writes are what makes a list slow. */
+import { itemBytes, itemHead, writeItem } from '../storage/bytes.ts'
 import type { Entry, KindCache } from '../watch/kind-cache.ts'
 import type { Parts } from './call.ts'
 
@@ -7,26 +8,35 @@ const CHUNK_BYTES = 256 * 1024
 /** A whole list's buffers are kept this long, so that lists that come together are gathered once. */
 const KEEP_MS = 2_000
 
-/** The entries' bytes with commas between them. */
-export function joinEntries(entries: readonly { readonly bytes: Buffer }[]): Buffer[] {
+/** The entries' list items with commas between them. */
+export function joinEntries(entries: readonly Pick<Entry, 'value' | 'revision'>[]): Buffer[] {
   const chunks: Buffer[] = []
-  let from = 0
-  while (from < entries.length) {
-    let to = from
-    let size = 0
-    while (to < entries.length && (size === 0 || size + (entries[to] as { bytes: Buffer }).bytes.length < CHUNK_BYTES)) size += (entries[to++] as { bytes: Buffer }).bytes.length + 1
-    const isLast = to === entries.length
-    const chunk = Buffer.allocUnsafeSlow(isLast ? size - 1 : size)
-    let at = 0
-    for (let i = from; i < to; i++) {
-      const { bytes } = entries[i] as { bytes: Buffer }
-      at += bytes.copy(chunk, at)
-      if (at < chunk.length) chunk[at++] = COMMA
+  let waiting: { head: string; value: Buffer }[] = []
+  let size = 0
+  for (const { value, revision } of entries) {
+    const head = itemHead(revision)
+    const bytes = itemBytes(head, value) + 1
+    if (size > 0 && size + bytes > CHUNK_BYTES) {
+      chunks.push(joined(waiting, size))
+      waiting = []
+      size = 0
     }
-    chunks.push(chunk)
-    from = to
+    waiting.push({ head, value })
+    size += bytes
   }
+  // No comma after the last one.
+  if (size > 0) chunks.push(joined(waiting, size - 1))
   return chunks
+}
+
+function joined(items: readonly { head: string; value: Buffer }[], bytes: number): Buffer {
+  const chunk = Buffer.allocUnsafeSlow(bytes)
+  let at = 0
+  for (const { head, value } of items) {
+    at = writeItem(chunk, at, head, value)
+    if (at < bytes) chunk[at++] = COMMA
+  }
+  return chunk
 }
 
 const COMMA = 0x2c

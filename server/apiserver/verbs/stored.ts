@@ -81,7 +81,7 @@ export function storedResponse(row: KindRow, value: Buffer, revision: Revision, 
 
 /** The same from the watch cache. The row is no view. */
 export function entryResponse(row: KindRow, entry: Entry): ApiResponse {
-  return { status: 200, headers: { 'content-type': JSON_TYPE }, body: [Buffer.from(`${objectStart(namesOf(row))}"resourceVersion":"${entry.revision}",`), entry.bytes.subarray(entry.tailAt)] }
+  return { status: 200, headers: { 'content-type': JSON_TYPE }, body: spliceObject(objectStart(namesOf(row)), entry.value, entry.revision) }
 }
 
 /** A store's failure as clients are to see it; undefined: not a store's failure. */

@@ -2,7 +2,7 @@
 import type { KubeObject } from '#api/types/index.ts'
 import { JSON_TYPE } from '../http/response.ts'
 import { encodeProtobuf, encodeWatchFrame, PROTOBUF_WATCH_TYPE, protobufModelOf } from '../protobuf/index.ts'
-import { metadataEnd, objectStart } from '../storage/bytes.ts'
+import { metadataEnd, objectStart, STORED_START_BYTES } from '../storage/bytes.ts'
 import type { CacheEvent, Entry } from './kind-cache.ts'
 
 /** How events stand in the stream. */
@@ -26,7 +26,7 @@ export function plainEncoder(of: { kind: string; apiVersion: string }): Encoder 
   const start = objectStart(of)
   return {
     key: `plain ${of.apiVersion}`, framing: jsonFraming,
-    object: (entry, revision) => [Buffer.from(`${start}"resourceVersion":"${revision}",`), entry.bytes.subarray(entry.tailAt)],
+    object: (entry, revision) => [Buffer.from(`${start}"resourceVersion":"${revision}",`), entry.value.subarray(STORED_START_BYTES)],
   }
 }
 
@@ -35,7 +35,7 @@ export function metadataEncoder(metaVersion: string): Encoder {
   const start = objectStart({ kind: 'PartialObjectMetadata', apiVersion: metaVersion })
   return {
     key: `metadata ${metaVersion}`, framing: jsonFraming,
-    object: (entry, revision) => [Buffer.from(`${start}"resourceVersion":"${revision}",`), entry.bytes.subarray(entry.tailAt, metadataEnd(entry.bytes)), CLOSE],
+    object: (entry, revision) => [Buffer.from(`${start}"resourceVersion":"${revision}",`), entry.value.subarray(STORED_START_BYTES, metadataEnd(entry.value)), CLOSE],
   }
 }
 
@@ -53,7 +53,7 @@ export function protobufEncoder(key: string, of: { kind: string; apiVersion: str
 
 /** A fresh object; the caller may change it. */
 export function parseEntry(entry: Entry, of: { kind: string; apiVersion: string }, revision = entry.revision): KubeObject {
-  const { metadata, ...rest } = JSON.parse(entry.bytes.toString()) as KubeObject
+  const { metadata, ...rest } = JSON.parse(entry.value.toString()) as KubeObject
   return { kind: of.kind, apiVersion: of.apiVersion, metadata: { ...metadata, resourceVersion: String(revision) }, ...rest }
 }
 

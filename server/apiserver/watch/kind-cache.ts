@@ -8,7 +8,7 @@
 import type { Labels } from '#api/types/labels.ts'
 import { asError, hasCode } from '#base/errors.ts'
 import type { KeyValue, Store, Watch, WatchEvent as StoreEvent } from '#server/store/store.ts'
-import { STORED_START_BYTES, metadataEnd, spliceItem } from '../storage/bytes.ts'
+import { STORED_START_BYTES, metadataEnd } from '../storage/bytes.ts'
 import { prefixOf, splitStorageKey, type KeyScope } from '../storage/keys.ts'
 
 /** One object as the cache holds it. A new revision is a new entry; what selectors need is read off it when one first asks. */
@@ -17,29 +17,25 @@ export class Entry {
   readonly namespace: string
   readonly name: string
   readonly revision: number
-  /** `{"metadata":{"resourceVersion":"12",...}`: a list item. */
-  readonly bytes: Buffer
-  /** Where the bytes after the spliced resourceVersion begin. */
-  readonly tailAt: number
+  /** The store's own bytes, shared with it: an object is in memory once. */
+  readonly value: Buffer
   #labels: Labels | undefined | 'unread' = 'unread'
   #fields: Readonly<Record<string, string>> | undefined
   readonly #index: KindIndex
 
   constructor(index: KindIndex, rootLength: number, kv: KeyValue) {
     const { namespace, name } = splitStorageKey(index.scope, rootLength, kv.key)
-    const { bytes, tailAt } = spliceItem(kv.value, kv.modRevision)
     this.key = kv.key
     this.namespace = namespace
     this.name = name
     this.revision = kv.modRevision
-    this.bytes = bytes
-    this.tailAt = tailAt
+    this.value = kv.value
     this.#index = index
   }
 
   get labels(): Labels | undefined {
     if (this.#labels === 'unread') {
-      const metadata = JSON.parse(this.bytes.toString('utf8', STORED_START_BYTES - 1, metadataEnd(this.bytes))) as { labels?: Labels }
+      const metadata = JSON.parse(this.value.toString('utf8', STORED_START_BYTES - 1, metadataEnd(this.value))) as { labels?: Labels }
       this.#labels = metadata.labels
     }
     return this.#labels
@@ -47,7 +43,7 @@ export class Entry {
 
   /** The kind's selectable fields; undefined when it has none. */
   get fields(): Readonly<Record<string, string>> | undefined {
-    return (this.#fields ??= this.#index.fieldsOf?.(this.bytes))
+    return (this.#fields ??= this.#index.fieldsOf?.(this.value))
   }
 }
 
@@ -73,7 +69,7 @@ export interface Follower {
 
 export interface KindIndex {
   scope: KeyScope
-  /** Undefined when the kind has no selectable fields. Given a list item. */
+  /** Undefined when the kind has no selectable fields. Given a stored value. */
   fieldsOf: ((value: Buffer) => Readonly<Record<string, string>>) | undefined
 }
 
@@ -282,7 +278,7 @@ export class KindCache {
   }
 }
 
-const sizeOf = (event: CacheEvent): number => (event.after?.bytes.length ?? event.before?.bytes.length ?? 0) + 256
+const sizeOf = (event: CacheEvent): number => (event.after?.value.length ?? event.before?.value.length ?? 0) + 256
 
 /** Lazily opened caches, one per stored resource. */
 export class KindCaches {

@@ -44,7 +44,7 @@ function fieldReader(row: KindRow): (entry: Entry, field: string) => string {
     if (field === 'metadata.name') return entry.name
     if (field === 'metadata.namespace') return entry.namespace
     // The cache knows the stored kind's fields; a view's own are read off the object.
-    if (storedAs) return row.strategy.selectableFields?.[field]?.(storedAs.fromStored(JSON.parse(entry.bytes.toString()) as KubeObject)) ?? ''
+    if (storedAs) return row.strategy.selectableFields?.[field]?.(storedAs.fromStored(JSON.parse(entry.value.toString()) as KubeObject)) ?? ''
     return entry.fields?.[field] ?? ''
   }
 }

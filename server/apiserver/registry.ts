@@ -4,6 +4,8 @@
  * as discovery lists them, the preferred one first.
  */
 import type { Allocator, KindRow } from './kind.ts'
+import { admissionRegistrationRows } from './registry/admission-registration.ts'
+import { apiRegistrationRows } from './registry/api-registration.ts'
 import { appsRows } from './registry/apps.ts'
 import { autoscalingRows } from './registry/autoscaling.ts'
 import { batchRows } from './registry/batch.ts'
@@ -21,6 +23,7 @@ import { storageRows } from './registry/storage.ts'
 
 export const rows: readonly KindRow[] = [
   ...coreRows,
+  ...apiRegistrationRows,
   ...appsRows,
   ...eventsRows,
   ...autoscalingRows,
@@ -30,6 +33,7 @@ export const rows: readonly KindRow[] = [
   ...policyRows,
   ...rbacRows,
   ...storageRows,
+  ...admissionRegistrationRows,
   ...schedulingRows,
   ...coordinationRows,
   ...nodeRows,

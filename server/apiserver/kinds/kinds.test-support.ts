@@ -44,3 +44,5 @@ export const pod = (over: Record<string, unknown> = {}, spec: Record<string, unk
 })
 
 export const template = (labels: Record<string, string> = { app: 'a' }, spec: Record<string, unknown> = {}): Record<string, unknown> => ({ metadata: { labels }, spec: { containers: [{ name: 'c', image: 'nginx' }], ...spec } })
+
+export const MERGE = { 'content-type': 'application/merge-patch+json' }

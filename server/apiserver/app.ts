@@ -42,6 +42,7 @@ import { storeFailure } from './verbs/stored.ts'
 import { VERBS } from './verbs/verbs.ts'
 import { nameSelected } from './watch/selection.ts'
 import { KindCaches } from './watch/kind-cache.ts'
+import { createWebhookClient } from './webhook-client/index.ts'
 
 export interface ApiServerOptions {
   store: Store
@@ -114,9 +115,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   }
 
   const transportFor = (user: UserInfo): Transport => ({ request: (request) => handle({ ...request, peer: { user } }) })
+  const client = createServerClient(store, rows, transportFor({ name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] }))
   const parts: Parts = {
-    store, caches, clock, random, log, rows, admission: options.admission, authorizer,
-    client: createServerClient(store, rows, transportFor({ name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] })),
+    store, caches, clock, random, log, rows, admission: options.admission, authorizer, client,
+    webhooks: createWebhookClient({ client, connector: options.nodeConnector, clock, random }),
   }
   const sweeper = new ExpirySweeper(parts)
   sweeper.start()
@@ -270,6 +272,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     close() {
       state.isStopping = true
       sweeper.stop()
+      parts.webhooks.close()
       caches.close()
     },
   }

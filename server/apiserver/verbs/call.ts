@@ -14,6 +14,7 @@ import type { ResourceInfo } from '../http/request-info.ts'
 import type { KindContext, KindRow } from '../kind.ts'
 import type { Rows } from '../rows.ts'
 import type { KeyScope } from '../storage/keys.ts'
+import type { WebhookClient } from '../webhook-client/index.ts'
 import type { KindCaches, KindCache } from '../watch/kind-cache.ts'
 import { selectableFields } from '../watch/selection.ts'
 
@@ -28,6 +29,8 @@ export interface Parts {
   authorizer: Authorizer
   /** The API as `system:apiserver`, for admission. */
   client: Client
+  /** For admission, conversion and whoever else asks out. */
+  webhooks: WebhookClient
 }
 
 export interface Call {

@@ -35,6 +35,8 @@ import { nodePasswordPlugin } from './apiserver/authz/node-password.ts'
 import { createRbacAuthorizer } from './apiserver/authz/rbac.ts'
 import { rbacFromInformers } from './apiserver/authz/rbac-source.ts'
 import { reconcileDefaultPolicy } from './apiserver/authz/reconcile-policy.ts'
+import { createFlowControlController } from './apiserver/flowcontrol/controller.ts'
+import { FlowControl } from './apiserver/flowcontrol/flow-control.ts'
 import { createHttpServer, type HttpServer } from './apiserver/http-server.ts'
 import type { ProcessUsage } from './apiserver/metrics/api-metrics.ts'
 import { createTunnelHub, TUNNEL_ALPN } from './apiserver/nodes/tunnel-hub.ts'
@@ -68,8 +70,23 @@ export interface ServerConfig {
   kubeconfigPath: string
   kubeconfigMode: number
   disabled: ReadonlySet<'controllers' | 'scheduler'>
+  load: LoadConfig
   /** Name of the Node on this machine; undefined: it has none. */
   nodeName: string | undefined
+}
+
+/** Limits of the API server; names and defaults are kube-apiserver's. */
+export interface LoadConfig {
+  /** --enable-priority-and-fairness */
+  priorityAndFairness: boolean
+  /** --max-requests-inflight */
+  requestsInFlight: number
+  /** --max-mutating-requests-inflight */
+  mutatingInFlight: number
+  /** --request-timeout */
+  requestTimeoutMs: number
+  /** --min-request-timeout: of watches that name none. */
+  minWatchTimeoutMs: number
 }
 
 export interface ServerDeps {
@@ -123,6 +140,8 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, store: Store
   const authorizer = createAuthorizer({ rbac, node: createNodeAuthorizer(graph, NODE_RULES) })
   feedNodeGraph(graph, informers, { volumes: true })
   const hub = createTunnelHub({ clock, log })
+  const flowControl = config.load.priorityAndFairness ? new FlowControl({ clock, log, serverSeats: config.load.requestsInFlight + config.load.mutatingInFlight, waitMsMax: config.load.requestTimeoutMs / 4 }) : undefined
+  const flowController = flowControl && createFlowControlController({ client, informers, flowControl, clock, log })
   const progress = { isReady: false }
   const api: ApiServer = createApiServer({
     store, clock, random, log,
@@ -134,6 +153,8 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, store: Store
     serverAddress: `${config.advertiseAddress}:${config.port}`,
     checks: [{ name: 'poststarthook/bootstrap', live: false, problem: () => (progress.isReady ? undefined : 'the first objects are still being written') }],
     processUsage: deps.processUsage,
+    ...(flowControl && { flowControl }),
+    inFlightLimits: { readOnly: config.load.requestsInFlight, mutating: config.load.mutatingInFlight },
     extraHandlers: {
       '/.well-known/openid-configuration': { handle: () => jsonAnswer(serviceAccounts.openIdConfiguration()) },
       '/openid/v1/jwks': { handle: () => jsonAnswer(serviceAccounts.jwks()) },
@@ -160,6 +181,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, store: Store
     await informers.start(stop.signal)
     await ensureBootstrap(client, { serviceCidr: config.cluster.serviceCidr, addresses: [config.advertiseAddress], port: config.port })
     await reconcileDefaultPolicy(client, stop.signal)
+    await flowController?.run(stop.signal)
     await publishClusterConfig(client, config.cluster)
     if (config.nodeName !== undefined) keepControlPlaneLabel(config.nodeName, { client, informers, log })
     progress.isReady = true

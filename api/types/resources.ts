@@ -39,3 +39,5 @@ export const CSI_DRIVERS = r('storage.k8s.io', 'v1', 'csidrivers', 'CSIDriver', 
 export const VOLUME_ATTACHMENTS = r('storage.k8s.io', 'v1', 'volumeattachments', 'VolumeAttachment', false)
 export const LIMIT_RANGES = r('', 'v1', 'limitranges', 'LimitRange')
 export const RESOURCE_QUOTAS = r('', 'v1', 'resourcequotas', 'ResourceQuota')
+export const FLOW_SCHEMAS = r('flowcontrol.apiserver.k8s.io', 'v1', 'flowschemas', 'FlowSchema', false)
+export const PRIORITY_LEVEL_CONFIGURATIONS = r('flowcontrol.apiserver.k8s.io', 'v1', 'prioritylevelconfigurations', 'PriorityLevelConfiguration', false)

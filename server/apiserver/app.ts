@@ -11,10 +11,11 @@ import type { Log } from '#base/log.ts'
 import { uuid, type Random } from '#base/random.ts'
 import type { Store } from '#server/store/store.ts'
 import type { AdmissionPlugin, AuditAnnotationLevel } from './admission.ts'
+import { inOrder } from './admission/order.ts'
 import type { Authenticator, Authorizer } from './auth.ts'
 import { OPEN_PATHS, servePath, type PathHandler, type PathParts, type PathRequest, type VersionInfo } from './discovery/paths.ts'
 import type { HealthCheck } from './discovery/health.ts'
-import { splitTarget } from './http/query.ts'
+import { splitTarget, type Query } from './http/query.ts'
 import { parseRequestInfo, type PathInfo, type ResourceInfo } from './http/request-info.ts'
 import { protobufResponse } from './http/protobuf-response.ts'
 import { prettyResponse, statusResponse } from './http/response.ts'
@@ -25,7 +26,11 @@ import { ApiMetrics, type ProcessUsage } from './metrics/api-metrics.ts'
 import { authenticate, type Peer } from './middleware/authenticate.ts'
 import { authorizePath, authorizeResource } from './middleware/authorize.ts'
 import { impersonate } from './middleware/impersonate.ts'
-import { InFlight } from './middleware/in-flight.ts'
+import { InFlight, type InFlightLimits } from './middleware/in-flight.ts'
+import { createLoadGate } from './middleware/load-gate.ts'
+import type { FlowControl } from './flowcontrol/flow-control.ts'
+import type { StoredSize } from './flowcontrol/work.ts'
+import { dumpHandlers } from './flowcontrol/dump.ts'
 import type { NodeConnector } from './nodes/connector.ts'
 import { createKubeletClient } from './nodes/kubelet-client.ts'
 import { UPGRADES, upgradeCall, webSocketBearer } from './nodes/upgrade.ts'
@@ -37,12 +42,13 @@ import { ExpirySweeper } from './storage/expiry.ts'
 import { createSubresources } from './subresources/handlers.ts'
 import type { IssueToken } from './subresources/token.ts'
 import { createServerClient } from './server-client.ts'
-import type { Call, Parts, VerbName } from './verbs/call.ts'
+import { scopeOf, type Call, type Parts, type VerbName } from './verbs/call.ts'
 import { storeFailure } from './verbs/stored.ts'
 import { VERBS } from './verbs/verbs.ts'
 import { nameSelected } from './watch/selection.ts'
 import { KindCaches } from './watch/kind-cache.ts'
 import { createWebhookClient } from './webhook-client/index.ts'
+import { createWebhookPlugins } from './webhooks/webhooks.ts'
 
 export interface ApiServerOptions {
   store: Store
@@ -67,6 +73,10 @@ export interface ApiServerOptions {
   extraHandlers?: Readonly<Record<string, { handle: PathHandler; open?: boolean }>>
   /** For /metrics. */
   processUsage: () => ProcessUsage
+  /** Undefined: only `inFlightLimits` hold. */
+  flowControl?: FlowControl
+  /** Default: upstream's. Not looked at where there is `flowControl`. */
+  inFlightLimits?: InFlightLimits
 }
 
 export type PeerRequest = ApiRequest & { peer: Peer }
@@ -88,7 +98,17 @@ export interface ApiServer {
 }
 
 /** A request after authentication. */
-interface Caller { request: PeerRequest; user: UserInfo; warnings: string[]; annotations: Map<string, { value: string; level: AuditAnnotationLevel }> }
+interface Caller {
+  request: PeerRequest
+  user: UserInfo
+  warnings: string[]
+  annotations: Map<string, { value: string; level: AuditAnnotationLevel }>
+  /** Go with the answer, whatever it is. */
+  answerHeaders: Record<string, string>
+}
+
+/** What a resource request asks for, as it is classified and authorized. */
+interface Asked { verb: VerbName; /** `name` is also the one a field selector names. */ info: ResourceInfo; query: Query; rawQuery: string; fieldSelector: string }
 
 const LONG_RUNNING: ReadonlySet<string> = new Set(['log', 'proxy', 'exec', 'attach', 'portforward'])
 
@@ -98,18 +118,19 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const rows = new Rows([...options.rows, ...reviewRows])
   const caches = new KindCaches(store)
   const metrics = new ApiMetrics()
-  const inFlight = new InFlight()
+  const inFlight = new InFlight(clock, options.inFlightLimits)
+  const gate = createLoadGate(options.flowControl, inFlight, storedSize)
   const kubelet = createKubeletClient(options.nodeConnector)
   const subresources = createSubresources({ kubelet, issueToken: options.issueToken })
   const reviews = reviewOf(authenticator, authorizer)
   const state = { isStopping: false }
-  const extra = options.extraHandlers ?? {}
+  const extra = { ...(options.flowControl && dumpHandlers(options.flowControl)), ...options.extraHandlers }
   const paths: PathParts = {
     rows, version: options.version, serverAddress: options.serverAddress, checks: options.checks ?? [], isStopping: () => state.isStopping,
     metrics: () => metrics.print({
-      readOnlyInFlight: inFlight.readOnly, mutatingInFlight: inFlight.mutating, revision: store.revision(),
+      readOnlyInFlight: inFlight.high('readOnly'), mutatingInFlight: inFlight.high('mutating'), revision: store.revision(),
       watches: new Map([...caches.all()].map((c) => [c.resource, c.followers])), objects: new Map([...caches.all()].map((c) => [c.resource, c.size])),
-    }, options.processUsage()),
+    }, options.processUsage(), options.flowControl?.metrics()),
     openapi: openapiHandler(rows, options.version),
     extra: Object.fromEntries(Object.entries(extra).map(([path, { handle }]) => [path, handle])),
   }
@@ -120,21 +141,24 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     store, caches, clock, random, log, rows, admission: options.admission, authorizer, client,
     webhooks: createWebhookClient({ client, connector: options.nodeConnector, clock, random }),
   }
+  parts.admission = inOrder([...options.admission, ...createWebhookPlugins(parts)])
   const sweeper = new ExpirySweeper(parts)
   sweeper.start()
 
   async function handle(request: PeerRequest): Promise<ApiResponse> {
     const warnings: string[] = []
+    const answerHeaders: Record<string, string> = {}
     const startMs = clock.monotonicMs()
     const { path, query, rawQuery } = splitTarget(request.path)
     const info = parseRequestInfo(path)
     const answered = await guarded(async () => {
       if (!info) throw badRequest(`the path ${JSON.stringify(path)} is not valid`)
-      return info.kind === 'path' ? servePathTo(request, info) : serveResource({ request, user: await identify(request), warnings, annotations: new Map() }, info)
+      return info.kind === 'path' ? servePathTo(request, info, answerHeaders) : serveResource({ request, user: await identify(request), warnings, annotations: new Map(), answerHeaders }, info)
     }, request)
     // What is proxied is somebody else's answer.
     const formed = info?.kind === 'resource' && info.subresource === 'proxy' ? answered : protobufResponse(answered, request.headers['accept'])
     const response = query.flag('pretty') ? prettyResponse(formed) : formed
+    for (const name in answerHeaders) response.headers[name] = answerHeaders[name] as string
     response.headers['audit-id'] ??= uuid(random)
     response.headers['cache-control'] ??= 'no-cache, private'
     if (warnings.length > 0) response.headers['warning'] = warningHeader(warnings)
@@ -170,40 +194,56 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     return headers['impersonate-user'] === undefined && headers['impersonate-group'] === undefined ? user : impersonate(user, headers, authorizer)
   }
 
-  async function servePathTo(request: PeerRequest, info: PathInfo): Promise<ApiResponse> {
+  async function servePathTo(request: PeerRequest, info: PathInfo, answerHeaders: Record<string, string>): Promise<ApiResponse> {
     const { query } = splitTarget(request.path)
     const isOpen = isOpenPath(info, extra)
     const user = isOpen ? ANYONE : await identify(request)
-    if (!isOpen) {
-      refuseAnonymous(user)
-      await authorizePath(authorizer, user, request.method, info.path)
-    }
-    const asked: PathRequest = { method: request.method, info, query, headers: request.headers, body: request.body, user, signal: request.signal, peer: request.peer }
-    const response = await servePath(paths, asked)
-    return request.method === 'HEAD' ? { ...response, body: Buffer.alloc(0) } : response
-  }
-
-  async function serveResource(caller: Caller, info: ResourceInfo): Promise<ApiResponse> {
-    const call = await authorizedCall(caller, info)
-    const { request } = caller
-    // Parts of this process are few and known; what they do is what keeps the cluster going.
-    if (call.verb === 'watch' || LONG_RUNNING.has(info.subresource) || 'user' in request.peer) return serveCall(call)
-    const leave = inFlight.enter(request.method)
+    if (!isOpen) refuseAnonymous(user)
+    const entered = gate.enter({ user, verb: request.method.toLowerCase(), path: info.path, info: undefined, query, signal: request.signal }, answerHeaders)
+    const leave = entered instanceof Promise ? await entered : entered
     try {
-      return await serveCall(call)
+      if (!isOpen) await authorizePath(authorizer, user, request.method, info.path)
+      const asked: PathRequest = { method: request.method, info, query, headers: request.headers, body: request.body, user, signal: request.signal, peer: request.peer }
+      const response = await servePath(paths, asked)
+      return request.method === 'HEAD' ? { ...response, body: Buffer.alloc(0) } : response
     } finally {
       leave()
     }
   }
 
-  async function authorizedCall({ request, user, warnings, annotations }: Caller, info: ResourceInfo): Promise<Call> {
+  async function serveResource(caller: Caller, info: ResourceInfo): Promise<ApiResponse> {
+    const { request, user } = caller
     refuseAnonymous(user)
+    const asked = askedFor(request, info)
+    if (LONG_RUNNING.has(info.subresource)) return serveCall(await authorizedCall(caller, info, asked))
+    const entered = gate.enter({ user, verb: asked.verb, path: request.path, info: asked.info, query: asked.query, signal: request.signal }, caller.answerHeaders)
+    const leave = entered instanceof Promise ? await entered : entered
+    try {
+      return await serveCall(await authorizedCall(caller, info, asked))
+    } finally {
+      // A watch has begun when its answer is there; what it sends later takes no seat.
+      leave()
+    }
+  }
+
+  /** How much of a resource a list would read; undefined while nobody has read it yet. */
+  function storedSize({ group, version, resource }: ResourceInfo): StoredSize | undefined {
+    const row = rows.find(group, version, resource)
+    const cache = row && caches.ready(scopeOf(row))
+    return cache && { count: cache.size, meanBytes: cache.size === 0 ? 0 : cache.bytes / cache.size }
+  }
+
+  function askedFor(request: PeerRequest, info: ResourceInfo): Asked {
     const { query, rawQuery } = splitTarget(request.path)
     const verb = verbOf(request.method, info, query.flag('watch'))
     const isMany = verb === 'list' || verb === 'watch' || verb === 'deletecollection'
     const fieldSelector = isMany ? query.text('fieldSelector') : ''
-    const named = info.name === '' && fieldSelector !== '' ? { ...info, name: nameSelected(fieldSelector) } : info
-    await authorizeResource(authorizer, user, verb, named, fieldSelector)
+    return { verb, info: info.name === '' && fieldSelector !== '' ? { ...info, name: nameSelected(fieldSelector) } : info, query, rawQuery, fieldSelector }
+  }
+
+  async function authorizedCall({ request, user, warnings, annotations }: Caller, info: ResourceInfo, asked: Asked): Promise<Call> {
+    const { verb, query, rawQuery, fieldSelector } = asked
+    await authorizeResource(authorizer, user, verb, asked.info, fieldSelector)
     const row = rows.find(info.group, info.version, info.resource)
     if (!row || (info.namespace !== '' && !row.ref.namespaced)) throw noSuchResource()
     return {
@@ -258,8 +298,9 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         if (info?.kind !== 'resource') throw noSuchResource()
         const bearer = request.headers['authorization'] === undefined ? webSocketBearer(request.headers) : undefined
         const headers = bearer === undefined ? request.headers : { ...request.headers, authorization: `Bearer ${bearer}` }
-        const caller: Caller = { request: { ...request, headers }, user: await identify({ ...request, headers }), warnings: [], annotations: new Map() }
-        const call = await authorizedCall(caller, info)
+        const caller: Caller = { request: { ...request, headers }, user: await identify({ ...request, headers }), warnings: [], annotations: new Map(), answerHeaders: {} }
+        refuseAnonymous(caller.user)
+        const call = await authorizedCall(caller, info, askedFor(caller.request, info))
         // KEP-4006: a WebSocket is a GET, but running something in a pod needs `create`, as it does with POST.
         if (call.verb === 'get' && info.subresource !== 'proxy') await authorizeResource(authorizer, caller.user, 'create', info)
         await upgradeCall(call, socket, head, kubelet)
@@ -272,6 +313,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     close() {
       state.isStopping = true
       sweeper.stop()
+      options.flowControl?.close()
       parts.webhooks.close()
       caches.close()
     },

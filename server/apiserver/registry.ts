@@ -14,6 +14,7 @@ import { coordinationRows } from './registry/coordination.ts'
 import { coreRows } from './registry/core.ts'
 import { discoveryRows } from './registry/discovery.ts'
 import { eventsRows } from './registry/events.ts'
+import { flowcontrolRows } from './registry/flowcontrol.ts'
 import { networkingRows } from './registry/networking.ts'
 import { nodeRows } from './registry/node.ts'
 import { policyRows } from './registry/policy.ts'
@@ -38,6 +39,7 @@ export const rows: readonly KindRow[] = [
   ...coordinationRows,
   ...nodeRows,
   ...discoveryRows,
+  ...flowcontrolRows,
 ]
 
 /** The same table with allocators for the resources named (`services`). */

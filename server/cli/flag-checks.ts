@@ -66,3 +66,5 @@ export function durationSeconds(v: string): number | undefined {
 }
 
 export const duration = (v: string): string | undefined => (durationSeconds(v) !== undefined ? undefined : `${JSON.stringify(v)} is not a duration such as 30m, 24h or 7d`)
+
+export const positiveDuration = (v: string): string | undefined => (durationSeconds(v) ? undefined : `${JSON.stringify(v)} is not a duration such as 60s or 1m`)

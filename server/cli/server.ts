@@ -8,6 +8,7 @@ import { levelOpener } from '../store/open-level.ts'
 import { openLevelStore } from '../store/store-level.ts'
 import { readYamlMapping } from './config-file.ts'
 import { clock, failLoudly, loadPty, logFor, logFormat, notifyReady, random, selfCommand, stopSignal } from './environment.ts'
+import { durationSeconds } from './flag-checks.ts'
 import { parseFlags, type FlagValues } from './flags.ts'
 import { clusterAddresses, reachableAt } from './cluster-addresses.ts'
 import { defaultNodeIp, hostName } from './host.ts'
@@ -61,6 +62,9 @@ function serverConfig(values: FlagValues): ServerConfig {
   const bindAddress = text(values, 'bind-address') ?? '0.0.0.0'
   const name = text(values, 'node-name') ?? hostName()
   const disabled = new Set(list(values, 'disable'))
+  if (values['enable-priority-and-fairness'] !== false && Number(values['max-requests-inflight']) + Number(values['max-mutating-requests-inflight']) === 0) {
+    throw new UsageError('--max-requests-inflight: with --max-mutating-requests-inflight it must add up to more than 0: raise one of them, or pass --enable-priority-and-fairness=false')
+  }
   return {
     dataDir: text(values, 'data-dir') ?? '/var/lib/skiff',
     bindAddress,
@@ -78,9 +82,16 @@ function serverConfig(values: FlagValues): ServerConfig {
     kubeconfigPath: text(values, 'write-kubeconfig') ?? '/etc/skiff/skiff.yaml',
     kubeconfigMode: Number.parseInt(text(values, 'write-kubeconfig-mode') ?? '600', 8),
     nodeName: values['disable-agent'] === true ? undefined : name,
+    load: {
+      priorityAndFairness: values['enable-priority-and-fairness'] !== false,
+      requestsInFlight: Number(values['max-requests-inflight']), mutatingInFlight: Number(values['max-mutating-requests-inflight']),
+      requestTimeoutMs: seconds(values, 'request-timeout') * 1000, minWatchTimeoutMs: Number(values['min-request-timeout']) * 1000,
+    },
     disabled: new Set((['controllers', 'scheduler'] as const).filter((d) => disabled.has(d))),
   }
 }
+
+const seconds = (values: FlagValues, flag: string): number => durationSeconds(text(values, flag) ?? '') ?? 0
 
 const startTimeSeconds = Math.floor(clock.nowMs() / 1000)
 

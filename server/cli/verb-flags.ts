@@ -1,5 +1,5 @@
 /** The flags of every verb: users, scripts and tests rely on these names and defaults. */
-import { atLeastOne, cgroup, cidr, domain, duration, hostOrIp, ip, label, nodeName, octalMode, oneOf, port, taint, url } from './flag-checks.ts'
+import { atLeastOne, cgroup, cidr, domain, duration, hostOrIp, ip, label, nodeName, octalMode, oneOf, port, positiveDuration, taint, url } from './flag-checks.ts'
 import type { Flag } from './flags.ts'
 
 const COMMON: readonly Flag[] = [
@@ -23,6 +23,15 @@ const NODE: readonly Flag[] = [
   { name: 'max-pods', kind: 'number', value: 'N', default: 110, help: 'pods this node takes at most', check: atLeastOne },
 ]
 
+/** Limits of the API server; names and defaults are kube-apiserver's. */
+const LOAD: readonly Flag[] = [
+  { name: 'enable-priority-and-fairness', kind: 'boolean', default: true, help: 'share the server fairly by flow schemas and priority levels' },
+  { name: 'max-requests-inflight', kind: 'number', value: 'N', default: 400, help: 'reading requests at once; with the next one, the seats that are shared' },
+  { name: 'max-mutating-requests-inflight', kind: 'number', value: 'N', default: 200, help: 'writing requests at once' },
+  { name: 'request-timeout', kind: 'string', value: 'DURATION', default: '1m', help: 'longest time for a request that is no watch', check: positiveDuration },
+  { name: 'min-request-timeout', kind: 'number', value: 'SECONDS', default: 1800, help: 'shortest life of a watch that names none', check: atLeastOne },
+]
+
 export const SERVER_FLAGS: readonly Flag[] = [
   ...COMMON,
   { name: 'https-listen-port', kind: 'number', value: 'PORT', default: 6443, help: 'the one port: API, Raft and agents\' tunnels', check: port },
@@ -41,6 +50,7 @@ export const SERVER_FLAGS: readonly Flag[] = [
   { name: 'tls-san', kind: 'list', value: 'NAME|IP', help: 'further names and addresses for the serving certificate', check: hostOrIp },
   { name: 'write-kubeconfig', kind: 'string', value: 'PATH', default: '/etc/skiff/skiff.yaml', help: 'admin kubeconfig to write' },
   { name: 'write-kubeconfig-mode', kind: 'string', value: 'MODE', default: '0600', help: 'file mode of it', check: octalMode },
+  ...LOAD,
   ...NODE,
 ]
 

@@ -95,7 +95,7 @@ function validateFlowSchemaSpec(name: string, spec: FlowSchemaSpec): FieldError[
   return out
 }
 
-function validateRules(at: string, rule: PolicyRulesWithSubjects): FieldError[] {
+function validateRules(at: string, rule: Partial<PolicyRulesWithSubjects>): FieldError[] {
   const { subjects = [], resourceRules = [], nonResourceRules = [] } = rule
   return [
     ...(subjects.length === 0 ? [required(`${at}.subjects`, 'subjects must contain at least one value')] : subjects.flatMap((s, i) => validateSubject(`${at}.subjects[${i}]`, s))),
@@ -132,7 +132,7 @@ function validateVerbs(at: string, verbs: readonly string[]): FieldError[] {
   return verbs.every((v) => VERBS.includes(v)) ? [] : [notSupported(at, verbs, VERBS)]
 }
 
-function validateNonResourceRule(at: string, { verbs = [], nonResourceURLs: urls = [] }: NonResourcePolicyRule): FieldError[] {
+function validateNonResourceRule(at: string, { verbs = [], nonResourceURLs: urls = [] }: Partial<NonResourcePolicyRule>): FieldError[] {
   const out = validateVerbs(`${at}.verbs`, verbs)
   if (urls.length === 0) out.push(required(`${at}.nonResourceURLs`, 'nonResourceURLs must contain at least one value'))
   else if (!urls.includes('*')) out.push(...urls.flatMap((url, i) => validateUrl(`${at}.nonResourceURLs[${i}]`, url)))
@@ -151,7 +151,7 @@ function validateUrl(at: string, url: string): FieldError[] {
   return stars > 1 || (stars === 1 && !url.endsWith('/*')) ? wrong('wildcard can only do suffix matching') : []
 }
 
-function validateResourceRule(at: string, rule: ResourcePolicyRule): FieldError[] {
+function validateResourceRule(at: string, rule: Partial<ResourcePolicyRule>): FieldError[] {
   const { verbs = [], apiGroups = [], resources = [], namespaces = [] } = rule
   const out = validateVerbs(`${at}.verbs`, verbs)
   if (apiGroups.length === 0) out.push(required(`${at}.apiGroups`, 'resource rules must supply at least one api group'))

@@ -24,8 +24,8 @@ export class ApiMetrics {
   /** Other parts' metrics on the same page. */
   register(metric: Metric): void { this.#extra.push(metric) }
 
-  print(gauges: Gauges, usage: ProcessUsage): Buffer {
-    return printMetrics([this.#requests, this.#durations, this.#panics, ...gaugeMetrics(gauges), ...processMetrics(usage), ...this.#extra])
+  print(gauges: Gauges, usage: ProcessUsage, more: readonly Metric[] = []): Buffer {
+    return printMetrics([this.#requests, this.#durations, this.#panics, ...gaugeMetrics(gauges), ...processMetrics(usage), ...this.#extra, ...more])
   }
 }
 

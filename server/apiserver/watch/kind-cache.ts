@@ -98,6 +98,7 @@ export class KindCache {
   #wakeScheduled = false
   #closed = false
   #changes = 0
+  #bytes = 0
 
   private constructor(store: Store, index: KindIndex) {
     this.#store = store
@@ -122,6 +123,8 @@ export class KindCache {
   /** Grows with each change: tells whether something derived is still current. */
   get changes(): number { return this.#changes }
   get size(): number { return this.#order.length }
+  /** Of all objects, as stored. */
+  get bytes(): number { return this.#bytes }
   get resource(): string { return this.#index.scope.group === '' ? this.#index.scope.resource : `${this.#index.scope.resource}.${this.#index.scope.group}` }
   get followers(): number { return this.#followers.size }
   get ringEnd(): number { return this.#ringStart + this.#ring.length }
@@ -187,6 +190,7 @@ export class KindCache {
         const entry = this.entry(item)
         this.#entries.set(item.key, entry)
         this.#order.push(entry)
+        this.#bytes += item.value.length
         after = item.key
       }
       if (!page.more) break
@@ -200,6 +204,7 @@ export class KindCache {
       const before = this.#entries.get(event.key)
       const after = event.current && this.entry(event.current)
       this.#changes++
+      this.#bytes += (after?.value.length ?? 0) - (before?.value.length ?? 0)
       this.#place(event.key, after)
       this.#push({ revision: event.revision, before, after, encoded: new Map() })
     }

@@ -131,7 +131,7 @@ export const insufficientStorage = (message: string): StatusError => new StatusE
 export function statusObject(body: StatusBody): Record<string, unknown> {
   return {
     kind: 'Status', apiVersion: 'v1', metadata: body.continue === undefined ? {} : { continue: body.continue }, status: 'Failure',
-    message: body.message, reason: body.reason, ...(body.details && { details: body.details }), code: body.code,
+    message: body.message, ...(body.reason !== '' && { reason: body.reason }), ...(body.details && { details: body.details }), code: body.code,
   }
 }
 

@@ -1,0 +1,42 @@
+/** One call of one admission webhook: the review is sent, the answer checked, its annotations and warnings passed on. */
+import { asError } from '#base/errors.ts'
+import { uuid, type Random } from '#base/random.ts'
+import type { AdmissionApi, AdmissionRequest } from '../admission.ts'
+import { badRequest, StatusError } from '../http/status.ts'
+import type { KindRow } from '../kind.ts'
+import type { WebhookClient } from '../webhook-client/index.ts'
+import type { Invocation } from './invocation.ts'
+import { parseReview, rejection, reviewRequest, type Answer } from './review.ts'
+
+export type Outcome =
+  | { kind: 'allowed'; answer: Answer }
+  /** The webhook said no, or may not be asked (dry run): the client is told so. */
+  | { kind: 'rejected'; error: StatusError }
+  /** It could not be asked: what then happens is its failurePolicy. `message` begins with `failed calling webhook`. */
+  | { kind: 'failed'; message: string }
+
+export interface HookCaller { webhooks: WebhookClient; random: Random }
+
+const HARMLESS: ReadonlySet<string> = new Set(['None', 'NoneOnDryRun'])
+
+export async function callHook(caller: HookCaller, invocation: Invocation, own: KindRow, request: AdmissionRequest, api: AdmissionApi, mutating: boolean): Promise<Outcome> {
+  const { hook } = invocation
+  const failed = (because: string): Outcome => ({ kind: 'failed', message: `failed calling webhook ${JSON.stringify(hook.name)}: ${because}` })
+  if (request.dryRun && hook.sideEffects === '') return failed('Webhook SideEffects is nil')
+  if (request.dryRun && !HARMLESS.has(hook.sideEffects)) return { kind: 'rejected', error: badRequest(`admission webhook ${JSON.stringify(hook.name)} does not support dry run`) }
+  const { reviewVersion: version } = hook
+  if (version === undefined) return failed('could not create admission objects: webhook does not accept known AdmissionReview versions (v1, v1beta1)')
+  const uid = uuid(caller.random)
+  let value: unknown
+  try {
+    value = await caller.webhooks.call({ config: hook.client, body: reviewRequest(invocation, own, request, uid), timeoutMs: hook.timeoutMs, tellTimeout: true, signal: api.signal })
+  } catch (error) {
+    return failed(`failed to call webhook: ${asError(error).message}`)
+  }
+  const parsed = parseReview(value, { uid, version, mutating })
+  if (!parsed.ok) return failed(`received invalid webhook response: ${parsed.message}`)
+  const { answer } = parsed
+  for (const [key, text] of Object.entries(answer.auditAnnotations)) api.annotate(`${hook.name}/${key}`, text)
+  for (const warning of answer.warnings) api.warn(warning)
+  return answer.allowed ? { kind: 'allowed', answer } : { kind: 'rejected', error: new StatusError(rejection(hook.name, answer.status)) }
+}

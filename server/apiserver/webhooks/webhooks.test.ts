@@ -1,0 +1,206 @@
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+import { systemClock } from '#base/clock.ts'
+import { harness, type Harness, type Loose } from '../app.test-support.ts'
+import { rows } from '../registry.ts'
+import { MERGE, NS, pod } from '../kinds/kinds.test-support.ts'
+import { httpsServer, type TestServer } from '../webhook-client/https-server.test-support.ts'
+
+const CM = `${NS}/configmaps`
+const MUTATING = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations'
+const VALIDATING = '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations'
+const open: { close(): unknown }[] = []
+after(async () => { for (const one of open) await one.close() })
+
+type Review = { request: Loose; uid: string }
+type Say = (review: Review, path: string) => Record<string, unknown> | undefined
+
+interface Stage { h: Harness; server: TestServer; reviews: { path: string; request: Loose }[]; asked: () => string[] }
+
+/** A server with namespaces `default` (team=a) and `other`, and one webhook server that says what `say` says, or allows. */
+async function stage(say: Say = () => ({})): Promise<Stage> {
+  const reviews: Stage['reviews'] = []
+  const server = await httpsServer(({ body, path }, res) => {
+    const review = JSON.parse(body) as { apiVersion: string; request: Loose }
+    const at = path.split('?')[0] ?? ''
+    reviews.push({ path: at, request: review.request })
+    const said = say({ request: review.request, uid: String(review.request['uid']) }, at)
+    if (!said) return res.destroy()
+    res.end(JSON.stringify({ kind: 'AdmissionReview', apiVersion: review.apiVersion, response: { uid: review.request['uid'], allowed: true, ...said } }))
+  })
+  const h = harness({ rows, clock: systemClock })
+  open.push(server, h.api)
+  for (const [name, labels] of [['default', { team: 'a' }], ['other', {}]] as const) await h.call('POST', '/api/v1/namespaces', { metadata: { name, labels } })
+  return { h, server, reviews, asked: () => reviews.splice(0).map((r) => `${r.path} ${String(r.request['operation'])} ${String(r.request['resource']?.['resource'])}${r.request['subResource'] ? `/${String(r.request['subResource'])}` : ''} ${String(r.request['name'] ?? '')}`.trim()) }
+}
+
+const RULE = { operations: ['*'], apiGroups: [''], apiVersions: ['v1'], resources: ['configmaps'] }
+
+async function register(s: Stage, path: string, name: string, ...hooks: Record<string, unknown>[]): Promise<void> {
+  const webhooks = hooks.map((hook, i) => ({
+    name: `h${i}.${name}.io`, rules: [RULE], sideEffects: 'None', admissionReviewVersions: ['v1'], ...hook,
+    clientConfig: { url: `https://127.0.0.1:${s.server.port}/${String(hook['path'] ?? `${name}${i}`)}`, caBundle: s.server.caBundle, ...(hook['clientConfig'] as object | undefined) }, path: undefined,
+  }))
+  const answer = await s.h.call('POST', path, { metadata: { name }, webhooks })
+  assert.equal(answer.status, 201, answer.text)
+}
+
+const patchOf = (...operations: object[]) => ({ patchType: 'JSONPatch', patch: Buffer.from(JSON.stringify(operations)).toString('base64') })
+const message = (answer: { status: number; json: Loose }) => `${answer.status} ${String(answer.json['message'])}`
+const configMap = (name: string, over: Record<string, unknown> = {}) => ({ metadata: { name }, data: { k: 'v' }, ...over })
+
+test('a validating webhook gets the whole review and refuses with its own words', async () => {
+  const s = await stage(({ request }) => (request['object']?.['data']?.['bad'] ? { allowed: false, status: { code: 403, reason: 'Forbidden', message: 'no bad data' } } : {}))
+  await register(s, VALIDATING, 'deny', {})
+  const refused = await s.h.call('POST', `${CM}?fieldManager=me`, configMap('a', { data: { bad: '1' } }))
+  assert.deepStrictEqual([refused.status, refused.json['reason'], refused.json['message']], [403, 'Forbidden', 'admission webhook "h0.deny.io" denied the request: no bad data'])
+  const { object, uid, ...rest } = s.reviews[0]?.request as Loose & { object: Loose }
+  assert.match(String(uid), /^[0-9a-f-]{36}$/)
+  assert.deepStrictEqual([object['kind'], object['metadata']?.['name'], object['data']], ['ConfigMap', 'a', { bad: '1' }])
+  assert.deepStrictEqual(rest, {
+    kind: { group: '', version: 'v1', kind: 'ConfigMap' }, resource: { group: '', version: 'v1', resource: 'configmaps' },
+    requestKind: { group: '', version: 'v1', kind: 'ConfigMap' }, requestResource: { group: '', version: 'v1', resource: 'configmaps' },
+    name: 'a', namespace: 'default', operation: 'CREATE', userInfo: { username: 'admin', groups: ['system:masters', 'system:authenticated'] }, oldObject: null, dryRun: false,
+    options: { kind: 'CreateOptions', apiVersion: 'meta.k8s.io/v1', fieldManager: 'me' },
+  })
+})
+
+test('updates and deletions come with the old object; without words of its own a refusal is 400', async () => {
+  const s = await stage(({ request }) => (request['operation'] === 'DELETE' ? { allowed: false } : request['operation'] === 'UPDATE' ? { allowed: false, status: { reason: 'BecauseISaySo' } } : {}))
+  await register(s, VALIDATING, 'deny', {})
+  await s.h.call('POST', CM, configMap('a'))
+  assert.deepStrictEqual([message(await s.h.call('PATCH', `${CM}/a`, { data: { k: 'w' } }, MERGE)), message(await s.h.call('DELETE', `${CM}/a`))], [
+    '400 admission webhook "h0.deny.io" denied the request: BecauseISaySo', '400 admission webhook "h0.deny.io" denied the request without explanation',
+  ])
+  const [, updated, deleted] = s.reviews.map((r) => [r.request['object']?.['data'] ?? null, r.request['oldObject']?.['data'] ?? null])
+  assert.deepStrictEqual([updated, deleted], [[{ k: 'w' }, { k: 'v' }], [null, { k: 'v' }]])
+})
+
+test('mutating webhooks change the object in order of their configurations\' names, with defaults after each', async () => {
+  const s = await stage((_review, path) => patchOf({ op: 'add', path: `/data/${path.slice(1)}`, value: 'x' }, { op: 'add', path: '/metadata/labels', value: { last: path.slice(1) } }))
+  await register(s, MUTATING, 'b-second', {})
+  await register(s, MUTATING, 'a-first', {}, {})
+  const { json } = await s.h.call('POST', CM, configMap('a'))
+  assert.deepStrictEqual([s.asked(), json['data'], json['metadata']?.['labels']], [['/a-first0 CREATE configmaps a', '/a-first1 CREATE configmaps a', '/b-second0 CREATE configmaps a'], { k: 'v', 'a-first0': 'x', 'a-first1': 'x', 'b-second0': 'x' }, { last: 'b-second0' }])
+
+  const t = await stage(() => patchOf({ op: 'add', path: '/spec/initContainers', value: [{ name: 'i', image: 'busybox' }] }))
+  await register(t, MUTATING, 'inject', { rules: [{ ...RULE, resources: ['pods'] }] })
+  const made = await t.h.call('POST', `${NS}/pods`, pod())
+  const injected = (made.json['spec']?.['initContainers'] as unknown as Record<string, unknown>[])[0]
+  assert.deepStrictEqual([injected?.['name'], injected?.['terminationMessagePath'], injected?.['imagePullPolicy']], ['i', '/dev/termination-log', 'Always'])
+})
+
+test('a webhook that may be asked again is, when another changed the object after it', async () => {
+  const s = await stage((_review, path) => (path === '/z' ? patchOf({ op: 'add', path: '/data/z', value: '1' }) : {}))
+  await register(s, MUTATING, 'a', { path: 'if-needed', reinvocationPolicy: 'IfNeeded' }, { path: 'never' }, { path: 'z' }, { path: 'after', reinvocationPolicy: 'IfNeeded' })
+  await s.h.call('POST', CM, configMap('a'))
+  assert.deepStrictEqual(s.asked(), ['/if-needed CREATE configmaps a', '/never CREATE configmaps a', '/z CREATE configmaps a', '/after CREATE configmaps a', '/if-needed CREATE configmaps a'])
+  await s.h.call('PATCH', `${CM}/a`, { data: { y: '2' } }, MERGE)
+  assert.deepStrictEqual(s.asked(), ['/if-needed UPDATE configmaps a', '/never UPDATE configmaps a', '/z UPDATE configmaps a', '/after UPDATE configmaps a'], 'nobody changed anything: no second round')
+})
+
+test('rules, scopes and selectors choose what a webhook is asked about', async () => {
+  const s = await stage()
+  await register(s, VALIDATING, 'v', { path: 'updates', rules: [{ ...RULE, operations: ['UPDATE'] }] }, { path: 'cluster', rules: [{ ...RULE, resources: ['*'], scope: 'Cluster' }] }, { path: 'all', rules: [{ ...RULE, apiGroups: ['*'], apiVersions: ['*'], resources: ['*/*'], operations: ['CREATE'] }] })
+  await register(s, VALIDATING, 'w', { path: 'team', namespaceSelector: { matchLabels: { team: 'a' } } }, { path: 'labelled', objectSelector: { matchExpressions: [{ key: 'pick', operator: 'Exists' }] } })
+  await s.h.call('POST', CM, configMap('a'))
+  assert.deepStrictEqual(s.asked().sort(), ['/all CREATE configmaps a', '/team CREATE configmaps a'])
+  await s.h.call('POST', '/api/v1/namespaces/other/configmaps', configMap('a', { metadata: { name: 'a', labels: { pick: '' } } }))
+  assert.deepStrictEqual(s.asked().sort(), ['/all CREATE configmaps a', '/labelled CREATE configmaps a'])
+  // The label goes: the old object still has it.
+  await s.h.call('PATCH', '/api/v1/namespaces/other/configmaps/a', { metadata: { labels: null } }, MERGE)
+  assert.deepStrictEqual(s.asked().sort(), ['/labelled UPDATE configmaps a', '/updates UPDATE configmaps a'])
+  await s.h.call('POST', '/api/v1/namespaces', { metadata: { name: 'third', labels: { team: 'a' } } })
+  assert.deepStrictEqual(s.asked().sort(), ['/all CREATE namespaces third', '/cluster CREATE namespaces third'])
+  await s.h.call('PATCH', '/api/v1/namespaces/third/status', { metadata: { labels: { x: 'y' } } }, MERGE)
+  assert.deepStrictEqual(s.asked(), [], 'a subresource is not the resource')
+})
+
+test('a generated name is not known to mutating webhooks, but to validating ones', async () => {
+  const s = await stage()
+  await register(s, MUTATING, 'm', {})
+  await register(s, VALIDATING, 'v', {})
+  const { json } = await s.h.call('POST', CM, { metadata: { generateName: 'g-' } })
+  assert.deepStrictEqual(s.asked(), ['/m0 CREATE configmaps', `/v0 CREATE configmaps ${String(json['metadata']?.['name'])}`])
+})
+
+test('matchPolicy Equivalent: a webhook for one version hears of the other, in its own', async () => {
+  const rule = { operations: ['*'], apiGroups: ['autoscaling'], apiVersions: ['v2'], resources: ['horizontalpodautoscalers'] }
+  const s = await stage((_review, path) => (path === '/equivalent' ? patchOf({ op: 'replace', path: '/spec/metrics/0/resource/target/averageUtilization', value: 55 }) : {}))
+  await register(s, MUTATING, 'm', { path: 'equivalent', rules: [rule] }, { path: 'exact', rules: [rule], matchPolicy: 'Exact' })
+  const hpa = { metadata: { name: 'a' }, spec: { scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'd' }, maxReplicas: 3, targetCPUUtilizationPercentage: 70 } }
+  const made = await s.h.call('POST', '/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers', hpa)
+  assert.deepStrictEqual([made.status, made.json['spec']?.['targetCPUUtilizationPercentage'], s.reviews.length], [201, 55, 1])
+  const request = s.reviews[0]?.request
+  assert.deepStrictEqual([request?.['kind'], request?.['requestKind'], request?.['requestResource']?.['version'], request?.['object']?.['apiVersion']], [
+    { group: 'autoscaling', version: 'v2', kind: 'HorizontalPodAutoscaler' }, { group: 'autoscaling', version: 'v1', kind: 'HorizontalPodAutoscaler' }, 'v1', 'autoscaling/v2',
+  ])
+})
+
+test('a webhook that fails refuses or is passed over, as its failurePolicy says', async () => {
+  const s = await stage(() => undefined)
+  await register(s, VALIDATING, 'open', { failurePolicy: 'Ignore' })
+  assert.equal((await s.h.call('POST', CM, configMap('a'))).status, 201)
+  await register(s, VALIDATING, 'shut', {}, { clientConfig: { url: 'https://127.0.0.1:1/x' } })
+  const refused = await s.h.call('POST', CM, configMap('b'))
+  assert.deepStrictEqual([message(refused), refused.json['reason']], [`500 Internal error occurred: failed calling webhook "h0.shut.io": failed to call webhook: Post "https://127.0.0.1:${s.server.port}/shut0?timeout=10s": EOF`, 'InternalError'])
+  await s.h.call('DELETE', `${VALIDATING}/shut`)
+  await register(s, MUTATING, 'far', { clientConfig: { url: undefined, service: { namespace: 'nowhere', name: 'far' } } })
+  assert.equal(message(await s.h.call('POST', CM, configMap('b'))), '500 Internal error occurred: failed calling webhook "h0.far.io": failed to call webhook: Post "https://far.nowhere.svc:443/?timeout=10s": service "far" not found')
+})
+
+test('answers that break the contract are failures', async () => {
+  const results: string[] = []
+  for (const [path, said] of [[VALIDATING, { uid: 'other' }], [VALIDATING, patchOf()], [MUTATING, { patch: 'W10=' }], [MUTATING, { patchType: 'JSONPatch' }], [MUTATING, { ...patchOf({ op: 'remove', path: '/nothing' }) }], [MUTATING, { ...patchOf({ op: 'add', path: '/data', value: 'text' }) }]] as const) {
+    const s = await stage(() => said)
+    await register(s, path, 'x', {})
+    results.push(message(await s.h.call('POST', CM, configMap('a'))))
+  }
+  assert.match(results.shift() ?? '', /^500 Internal error occurred: failed calling webhook "h0.x.io": received invalid webhook response: expected response.uid="[0-9a-f-]{36}", got "other"$/)
+  assert.deepStrictEqual(results.slice(0, 3), [
+    'validating webhook may not return response.patch', 'webhook returned response.patch but not response.patchType', 'webhook returned response.patchType but not response.patch',
+  ].map((text) => `500 Internal error occurred: failed calling webhook "h0.x.io": received invalid webhook response: ${text}`))
+  assert.match(results[3] ?? '', /^500 Internal error occurred: remove operation/)
+  assert.match(results[4] ?? '', /^500 Internal error occurred: /)
+})
+
+test('a deletion cannot be patched', async () => {
+  const s = await stage(({ request }) => (request['operation'] === 'DELETE' ? patchOf({ op: 'add', path: '/data', value: {} }) : {}))
+  await register(s, MUTATING, 'm', {})
+  await s.h.call('POST', CM, configMap('a'))
+  assert.equal(message(await s.h.call('DELETE', `${CM}/a`)), '500 Internal error occurred: admission webhook "h0.m.io" attempted to modify the object, which is not supported for this operation')
+})
+
+test('a dry run goes only to webhooks without side effects', async () => {
+  const s = await stage()
+  await register(s, VALIDATING, 'v', { sideEffects: 'NoneOnDryRun' })
+  assert.deepStrictEqual([(await s.h.call('POST', `${CM}?dryRun=All`, configMap('a'))).status, s.reviews[0]?.request['dryRun']], [201, true])
+})
+
+test('warnings reach the client; webhook configurations and bindings are no webhook\'s affair', async () => {
+  const s = await stage(() => ({ warnings: ['take care'], auditAnnotations: { seen: 'yes' } }))
+  await register(s, VALIDATING, 'v', { rules: [{ operations: ['*'], apiGroups: ['*'], apiVersions: ['*'], resources: ['*'] }] })
+  const { headers } = await s.h.call('POST', CM, configMap('a'))
+  assert.equal(headers['warning'], '299 - "take care"')
+  s.asked()
+  await register(s, MUTATING, 'm', {})
+  await s.h.call('DELETE', `${VALIDATING}/v`)
+  assert.deepStrictEqual(s.asked(), [])
+})
+
+test('a configuration counts from the write on, and ends with it', async () => {
+  const s = await stage(() => ({ allowed: false }))
+  assert.equal((await s.h.call('POST', CM, configMap('a'))).status, 201)
+  await register(s, VALIDATING, 'v', {})
+  assert.equal((await s.h.call('POST', CM, configMap('b'))).status, 400)
+  await s.h.call('PATCH', `${VALIDATING}/v`, [{ op: 'replace', path: '/webhooks/0/rules/0/operations', value: ['UPDATE'] }], { 'content-type': 'application/json-patch+json' })
+  assert.equal((await s.h.call('POST', CM, configMap('b'))).status, 201)
+  await s.h.call('DELETE', `${VALIDATING}/v`)
+  assert.equal((await s.h.call('PATCH', `${CM}/b`, { data: { x: 'y' } }, MERGE)).status, 200)
+})
+
+test('AdmissionReview v1beta1 for those who know nothing else', async () => {
+  const s = await stage(() => ({ uid: 'whatever', patch: patchOf({ op: 'add', path: '/data/b', value: '1' }).patch }))
+  await register(s, MUTATING, 'm', { admissionReviewVersions: ['v0', 'v1beta1'] })
+  assert.deepStrictEqual((await s.h.call('POST', CM, configMap('a'))).json['data'], { k: 'v', b: '1' })
+})

@@ -1,9 +1,10 @@
 /** matchConditions of a webhook: CEL expressions that must all be true for it to be called. */
+import type { KubeObject } from '#api/types/index.ts'
 import type { AdmissionApi, AdmissionRequest } from '../admission.ts'
-import type { Invocation } from './invocation.ts'
 
 export interface MatchConditions {
-  evaluate(invocation: Invocation, request: AdmissionRequest, api: AdmissionApi): Promise<{ matches: boolean } | { error: string }>
+  /** `seen`: the objects as the webhook is to get them. */
+  evaluate(seen: { object: KubeObject | undefined; old: KubeObject | undefined }, request: AdmissionRequest, api: AdmissionApi): Promise<{ matches: boolean } | { error: string }>
 }
 
 /** `failsOpen`: conditions that cannot be evaluated leave the webhook out instead of refusing the request. */

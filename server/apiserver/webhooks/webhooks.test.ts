@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { systemClock } from '#base/clock.ts'
-import { harness, type Harness, type Loose } from '../app.test-support.ts'
+import { harness, items, type Harness, type Loose } from '../app.test-support.ts'
 import { rows } from '../registry.ts'
 import { MERGE, NS, pod } from '../kinds/kinds.test-support.ts'
 import { httpsServer, type TestServer } from '../webhook-client/https-server.test-support.ts'
@@ -36,10 +36,12 @@ async function stage(say: Say = () => ({})): Promise<Stage> {
 
 const RULE = { operations: ['*'], apiGroups: [''], apiVersions: ['v1'], resources: ['configmaps'] }
 
-async function register(s: Stage, path: string, name: string, ...hooks: Record<string, unknown>[]): Promise<void> {
+type HookJson = Record<string, unknown> & { path?: string; clientConfig?: object }
+
+async function register(s: Stage, path: string, name: string, ...hooks: HookJson[]): Promise<void> {
   const webhooks = hooks.map((hook, i) => ({
     name: `h${i}.${name}.io`, rules: [RULE], sideEffects: 'None', admissionReviewVersions: ['v1'], ...hook,
-    clientConfig: { url: `https://127.0.0.1:${s.server.port}/${String(hook['path'] ?? `${name}${i}`)}`, caBundle: s.server.caBundle, ...(hook['clientConfig'] as object | undefined) }, path: undefined,
+    clientConfig: { url: `https://127.0.0.1:${s.server.port}/${hook.path ?? `${name}${i}`}`, caBundle: s.server.caBundle, ...hook.clientConfig }, path: undefined,
   }))
   const answer = await s.h.call('POST', path, { metadata: { name }, webhooks })
   assert.equal(answer.status, 201, answer.text)
@@ -54,7 +56,9 @@ test('a validating webhook gets the whole review and refuses with its own words'
   await register(s, VALIDATING, 'deny', {})
   const refused = await s.h.call('POST', `${CM}?fieldManager=me`, configMap('a', { data: { bad: '1' } }))
   assert.deepStrictEqual([refused.status, refused.json['reason'], refused.json['message']], [403, 'Forbidden', 'admission webhook "h0.deny.io" denied the request: no bad data'])
-  const { object, uid, ...rest } = s.reviews[0]?.request as Loose & { object: Loose }
+  const [review] = s.reviews
+  assert.ok(review)
+  const { object, uid, ...rest } = review.request as Loose & { object: Loose }
   assert.match(String(uid), /^[0-9a-f-]{36}$/)
   assert.deepStrictEqual([object['kind'], object['metadata']?.['name'], object['data']], ['ConfigMap', 'a', { bad: '1' }])
   assert.deepStrictEqual(rest, {
@@ -86,7 +90,7 @@ test('mutating webhooks change the object in order of their configurations\' nam
   const t = await stage(() => patchOf({ op: 'add', path: '/spec/initContainers', value: [{ name: 'i', image: 'busybox' }] }))
   await register(t, MUTATING, 'inject', { rules: [{ ...RULE, resources: ['pods'] }] })
   const made = await t.h.call('POST', `${NS}/pods`, pod())
-  const injected = (made.json['spec']?.['initContainers'] as unknown as Record<string, unknown>[])[0]
+  const [injected] = items<Record<string, unknown>>(made.json['spec']?.['initContainers'])
   assert.deepStrictEqual([injected?.['name'], injected?.['terminationMessagePath'], injected?.['imagePullPolicy']], ['i', '/dev/termination-log', 'Always'])
 })
 

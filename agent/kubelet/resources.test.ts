@@ -12,8 +12,8 @@ const guaranteed = with_({ requests: { cpu: '500m', memory: '1Gi' }, limits: { c
 const burstable = with_({ requests: { cpu: '100m', memory: '1Gi' }, limits: { cpu: '2' } }, undefined)
 
 const table: [string, unknown, unknown][] = [
-  ['limits become quota and bytes, requests shares', containerResources(guaranteed, first(guaranteed), { memoryBytes: 4 * GI }), { cpuShares: 512, cpuQuota: 50_000, cpuPeriod: 100_000, memoryLimitBytes: GI, oomScoreAdj: -997 }],
-  ['a pod that asks for nothing has the least', containerResources(with_(undefined), aContainer('c0'), { memoryBytes: 4 * GI }), { cpuShares: 2, oomScoreAdj: 1000 }],
+  ['limits become quota and bytes, requests shares', containerResources(guaranteed, first(guaranteed), { memoryBytes: 4 * GI }), { cpuShares: 512, cpuQuota: 50_000, cpuPeriod: 100_000, memoryLimitBytes: GI, oomScoreAdj: -997, unified: { 'memory.oom.group': '1' } }],
+  ['a pod that asks for nothing has the least', containerResources(with_(undefined), aContainer('c0'), { memoryBytes: 4 * GI }), { cpuShares: 2, oomScoreAdj: 1000, unified: { 'memory.oom.group': '1' } }],
   ['a quarter of the memory asked for lowers the score by 250', oomScoreAdj(burstable, first(burstable), 4 * GI), 750],
   ['burstable stays between 3 and 999', [oomScoreAdj(burstable, aContainer('x', { resources: { requests: { memory: '8Gi' } } }), 4 * GI), oomScoreAdj(burstable, aContainer('x'), 4 * GI)], [3, 999]],
   ['node-critical pods are spared', oomScoreAdj(aPod({ priorityClassName: 'system-node-critical' }), aContainer('x'), GI), -997],

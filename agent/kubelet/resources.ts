@@ -29,6 +29,8 @@ export function containerResources(pod: Pod, container: Container, machine: { me
     ...(memory > 0 && { memoryLimitBytes: memory }),
     ...(hugepages.length > 0 && { hugepageLimits: Object.fromEntries(hugepages) as Record<string, number> }),
     oomScoreAdj: oomScoreAdj(pod, container, machine.memoryBytes),
+    // Where the kernel has it (version 2), a container is killed whole: no half of it lives on unseen.
+    unified: { 'memory.oom.group': '1' },
   }
 }
 

@@ -1,5 +1,5 @@
 /** Where the kernel's controllers are mounted: version 2, version 1, or both (hybrid, where version 1 does the work). */
-import { mkdirSync, readFileSync, rmdirSync, existsSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, readdirSync, rmdirSync, existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CodedError, hasCode } from '#base/errors.ts'
 import { readMountTable } from './mount-table.ts'
@@ -33,8 +33,14 @@ export function readCgroupLayout(table: readonly MountEntry[] = readMountTable()
   if (!unified) throw new CodedError('CRI_FAILED', 'no cgroups are mounted: mount cgroup2 at /sys/fs/cgroup (systemd and cgroupfs-mount do)')
   for (const name of readFileSync(join(unified.path, 'cgroup.controllers'), 'utf8').trim().split(' ')) if (name) controllers.set(name, unified.path)
   controllers.set('', unified.path)
-  // Version 2 has one switch for both; the runtime leaves it alone where the kernel was built without it.
-  return { version: 2, controllers, hasSwapLimit: true }
+  return { version: 2, controllers, hasSwapLimit: controllers.has('memory') && hasSwapFile(unified.path) }
+}
+
+/** Kernels without swap, or told swapaccount=0, lack the file; the root cgroup always does, so that one below it is looked at. */
+function hasSwapFile(root: string): boolean {
+  const own = /^0::(\/.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1] ?? '/'
+  const groups = own === '/' ? readdirSync(root, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => entry.name) : [own]
+  return groups.some((group) => existsSync(join(root, group, 'memory.swap.max')))
 }
 
 /** CRI_FAILED with the mend for a limit that this kernel cannot hold. */

@@ -239,7 +239,7 @@ export class ContainerService {
       const config: ContainerConfig = { ...record.config, linux: { ...record.config.linux, resources: merged } }
       const oci = ociResources(merged, { cgroupVersion: this.cgroups.version, hasSwapLimit: this.cgroups.hasSwapLimit })
       if (record.state === 'running') {
-        const result = await this.#parts.oci.runWithInput(JSON.stringify(oci), 'update', '--resources', '-', id)
+        const result = await this.#parts.oci.runWithInput(id, JSON.stringify(oci), 'update', '--resources', '-', id)
         if (result.exitCode !== 0) throw new CodedError('CRI_FAILED', `failed to update resources of container "${id}": ${result.stderr.toString().trim()}`)
       } else {
         const path = this.#parts.paths.container(id).config
@@ -314,9 +314,7 @@ export class ContainerService {
     const startCut = await readFile(own.starting).then(() => true, () => false)
     if (startCut && record.state === 'created') {
       await rm(own.starting, { force: true })
-      const waiting = await readFile(join(paths.ociRoot, id, 'state.json')).then(() => true, () => false)
-      const started = waiting && existsSync(own.pidFile) && !(await readdir(join(paths.ociRoot, id))).includes('exec.fifo')
-      if (started) {
+      if (oci.hasStarted(id) && existsSync(own.pidFile)) {
         const process = identify(Number(await readFile(own.pidFile, 'utf8').catch(() => '0')))
         const conmon = identify(Number(await readFile(own.conmonPidFile, 'utf8').catch(() => '0')))
         record = await this.#records.put({ ...record, state: 'running', startedAtMs: options.clock.nowMs(), process, conmon })

@@ -34,7 +34,7 @@ export class EmbeddedRuntime implements ContainerRuntime {
     this.#options = options
     this.#paths = runtimePaths(options.dataDir, options.stateDir ?? DEFAULT_STATE_DIR)
     const program = options.ociRuntimePath ?? options.ociRuntime ?? 'runc'
-    this.#oci = new OciRuntime({ program, conmon: options.conmonPath ?? 'conmon', paths: this.#paths, clock: options.clock })
+    this.#oci = new OciRuntime({ kind: options.ociRuntime ?? 'runc', program, conmon: options.conmonPath ?? 'conmon', paths: this.#paths, clock: options.clock })
     const emit = (event: RuntimeEvent) => this.#emit(event)
     this.#sandboxes = new SandboxService(options, this.#paths, emit)
     this.#images = new EmbeddedImageService(options, () => this.#containers.chainsInUse())

@@ -181,7 +181,7 @@ async function prepare(parts: ExecParts, request: ExecRequest): Promise<Prepared
   // By file, not argument: the environment may hold secrets.
   await writeFile(specFile, JSON.stringify(command), { mode: 0o600 })
   return {
-    argv: parts.oci.argv('exec', ...(request.tty ? ['--tty'] : []), '--process', specFile, '--pid-file', pidFile, request.containerId), pidFile,
+    argv: parts.oci.argv(request.containerId, 'exec', ...(request.tty ? ['--tty'] : []), '--process', specFile, '--pid-file', pidFile, request.containerId), pidFile,
     async release() {
       await rm(specFile, { force: true })
       await rm(pidFile, { force: true })

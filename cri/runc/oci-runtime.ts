@@ -1,5 +1,6 @@
 /** runc or crun by its command line, and conmon, which stays with each container. */
 import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { mkdir, readFile, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { Clock } from '#base/clock.ts'
@@ -13,24 +14,40 @@ import type { RuntimePaths } from './runtime-paths.ts'
 export interface ConmonStart { id: string; logPath: string; terminal: boolean; stdin: boolean; stdinOnce: boolean }
 
 const CREATE_MS_MAX = 120_000
+/** What each keeps in a container's state directory; `exec.fifo` beside it is the gate where a created container waits. */
+const STATE_FILES = { runc: 'state.json', crun: 'status' } as const
 
 export class OciRuntime {
   readonly program: string
+  readonly #kind: 'runc' | 'crun'
   readonly #conmon: string
   readonly #paths: RuntimePaths
   readonly #clock: Clock
   #version: string | undefined
   #checked = false
 
-  constructor(options: { program: string; conmon: string; paths: RuntimePaths; clock: Clock }) {
+  constructor(options: { kind: 'runc' | 'crun'; program: string; conmon: string; paths: RuntimePaths; clock: Clock }) {
     this.program = options.program
+    this.#kind = options.kind
     this.#conmon = options.conmon
     this.#paths = options.paths
     this.#clock = options.clock
   }
 
-  /** Its first argument words: program and state directory. */
-  argv(...args: string[]): string[] { return [this.program, '--root', this.#paths.ociRoot, ...args] }
+  /** Its first argument words for this container: program and state directory. */
+  argv(id: string, ...args: string[]): string[] { return [this.#programOf(id), '--root', this.#paths.ociRoot, ...args] }
+
+  /** Only the runtime that made a container knows it: after a change of `--oci-runtime` there are some of both. */
+  #programOf(id: string): string {
+    const madeBy = Object.entries(STATE_FILES).find(([, file]) => existsSync(join(this.#paths.ociRoot, id, file)))?.[0]
+    return madeBy === undefined || madeBy === this.#kind ? this.program : madeBy
+  }
+
+  /** It was created and has been let go, or is about to be: neither waits at its gate. */
+  hasStarted(id: string): boolean {
+    const directory = join(this.#paths.ociRoot, id)
+    return Object.values(STATE_FILES).some((file) => existsSync(join(directory, file))) && !existsSync(join(directory, 'exec.fifo'))
+  }
 
   /** Asked once: the kubelet wants to know every few seconds. */
   async version(): Promise<string> {
@@ -105,25 +122,26 @@ export class OciRuntime {
   }
 
   async start(id: string): Promise<void> {
-    const result = await this.run('start', id)
+    const result = await this.run(id, 'start', id)
     if (result.exitCode !== 0) throw new CodedError('CRI_FAILED', `OCI runtime start failed: ${cleanWords(result.stderr.toString())}: unknown`)
   }
 
   /** After its process has gone: frees the cgroup and the runtime's own state. Succeeds when there is none. */
   async delete(id: string, force = false): Promise<void> {
-    const result = await this.run('delete', ...(force ? ['--force'] : []), id)
+    if (!existsSync(join(this.#paths.ociRoot, id))) return
+    const result = await this.run(id, 'delete', ...(force ? ['--force'] : []), id)
     if (result.exitCode !== 0 && !/does not exist|not found/.test(result.stderr.toString())) {
       throw new CodedError('CRI_FAILED', `OCI runtime delete failed: ${cleanWords(result.stderr.toString())}`)
     }
   }
 
-  run(...args: string[]): Promise<CommandResult> {
-    return runCommand(this.argv(...args), { clock: this.#clock, timeoutMs: CREATE_MS_MAX })
+  run(id: string, ...args: string[]): Promise<CommandResult> {
+    return runCommand(this.argv(id, ...args), { clock: this.#clock, timeoutMs: CREATE_MS_MAX })
   }
 
   /** As `run`, with text on stdin. */
-  runWithInput(input: string, ...args: string[]): Promise<CommandResult> {
-    return runCommand(this.argv(...args), { clock: this.#clock, timeoutMs: CREATE_MS_MAX, input })
+  runWithInput(id: string, input: string, ...args: string[]): Promise<CommandResult> {
+    return runCommand(this.argv(id, ...args), { clock: this.#clock, timeoutMs: CREATE_MS_MAX, input })
   }
 }
 

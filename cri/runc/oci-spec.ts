@@ -86,15 +86,19 @@ export function buildOciSpec(config: ContainerConfig, sandbox: PodSandboxConfig,
   }
 }
 
-/** Also what `runc update` takes. Swap is limited to the same amount: none beyond memory, as the kubelet wants. */
+/**
+ * Also what `runc update` takes. No swap beyond memory, as the kubelet wants it by default: on version 1 only a limit of memory
+ * can say so, on version 2 containers without one get none either.
+ */
 export function ociResources(resources: LinuxResources, facts: Pick<SpecFacts, 'cgroupVersion' | 'hasSwapLimit'>): Record<string, unknown> {
-  const { cpuShares, cpuQuota, cpuPeriod, memoryLimitBytes, pidsLimit, hugepageLimits, unified } = resources
+  const { cpuShares, cpuQuota, cpuPeriod, memoryLimitBytes, pidsLimit, hugepageLimits } = resources
+  const unified = facts.cgroupVersion === 2 ? { ...(facts.hasSwapLimit && { 'memory.swap.max': '0' }), ...resources.unified } : {}
   return {
     ...((cpuShares || cpuQuota || cpuPeriod) && { cpu: { ...(cpuShares && { shares: cpuShares }), ...(cpuQuota && { quota: cpuQuota }), ...(cpuPeriod && { period: cpuPeriod }) } }),
     ...(memoryLimitBytes && { memory: { limit: memoryLimitBytes, ...(facts.hasSwapLimit && { swap: memoryLimitBytes }) } }),
     ...(pidsLimit && pidsLimit > 0 && { pids: { limit: pidsLimit } }),
     ...(hugepageLimits && { hugepageLimits: Object.entries(hugepageLimits).map(([pageSize, limit]) => ({ pageSize, limit })) }),
-    ...(unified && facts.cgroupVersion === 2 && { unified }),
+    ...(Object.keys(unified).length > 0 && { unified }),
   }
 }
 

@@ -55,6 +55,7 @@ export class FakeNetwork implements PodNetwork {
   notReadyReason(): undefined { return undefined }
 }
 
+/** `SKIFF_TEST_OCI_RUNTIME=crun` takes crun: it needs a machine with cgroup version 2 (test/guest). */
 export async function testMachine(): Promise<TestMachine> {
   const root = mkdtempSync(join(tmpdir(), 'skiff-cri-'))
   const registry = await startRegistry({ dir: join(root, 'registry') })
@@ -64,6 +65,7 @@ export async function testMachine(): Promise<TestMachine> {
   const cgroupRoot = `/${root.split('/').at(-1)}`
   const options: EmbeddedRuntimeOptions = {
     dataDir: join(root, 'data'), stateDir: join(root, 'run'), network, clock: systemClock, random: systemRandom, log: silentLog, selfCommand: unpackCommand, cgroupRoot, pullStallMs: 5000,
+    ociRuntime: process.env['SKIFF_TEST_OCI_RUNTIME'] === 'crun' ? 'crun' : 'runc',
   }
   const opened: ContainerRuntime[] = []
   const machine: TestMachine = {

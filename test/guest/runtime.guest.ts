@@ -1,0 +1,47 @@
+/** The embedded runtime's own tests (cri/), run in a guest: on cgroup version 2 alone, with runc and with crun. */
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { Guest } from './guest.ts'
+
+const ROOT = join(import.meta.dirname, '../..')
+const DISK = process.env['SKIFF_GUEST_DISK'] ?? ''
+/** Some minutes on this emulator. */
+const TESTS_MS_MAX = 900_000
+
+/** With all they depend on. */
+function packages(names: readonly string[], found = new Set<string>()): Set<string> {
+  for (const name of names) {
+    if (found.has(name)) continue
+    found.add(name)
+    const { dependencies = {} } = JSON.parse(readFileSync(join(ROOT, 'node_modules', name, 'package.json'), 'utf8')) as { dependencies?: Record<string, string> }
+    packages(Object.keys(dependencies), found)
+  }
+  return found
+}
+
+describe('the embedded runtime on cgroup version 2', { skip: DISK === '' && 'run scripts/guest-test.sh' }, () => {
+  let guest: Guest
+
+  before(async () => {
+    const work = mkdtempSync(join(tmpdir(), 'skiff-cargo-'))
+    const sources = join(work, 'sources.tar')
+    const modules = [...packages(['tar-stream', 'node-pty', 'fast-check'])].map((name) => `node_modules/${name}`)
+    execFileSync('tar', ['-C', ROOT, '-cf', sources, 'package.json', 'base', 'cri', 'test/images', 'scripts/run-tests.ts', ...modules])
+    guest = new Guest({ diskDir: DISK, arch: 'amd64', cargo: { node: process.execPath, 'docker-registry': '/usr/bin/docker-registry', 'sources.tar': sources } })
+    rmSync(work, { recursive: true })
+    await guest.boot()
+    await guest.must('install -m 0755 /cargo/node /cargo/docker-registry /usr/local/bin/; mkdir /opt/skiff && tar -C /opt/skiff -xf /cargo/sources.tar')
+  })
+  after(async () => { await guest[Symbol.asyncDispose]() })
+
+  for (const runtime of ['runc', 'crun']) {
+    it(`passes all of its tests with ${runtime}, and skips none`, async () => {
+      const { stdout, stderr } = await guest.run(`cd /opt/skiff && SKIFF_TEST_OCI_RUNTIME=${runtime} node scripts/run-tests.ts cri`, TESTS_MS_MAX)
+      assert.match(stdout, /^[1-9]\d* passed, 0 failed, 0 skipped\n*$/, stdout + stderr)
+    })
+  }
+})

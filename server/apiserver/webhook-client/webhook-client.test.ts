@@ -39,7 +39,7 @@ function webhooks(client: Client = cluster(), connector?: NodeConnector): Webhoo
 const call = (hooks: WebhookClient, config: ClientConfig, timeoutMs = 5_000, signal = new AbortController().signal) => hooks.call({ config, body: Buffer.from('{"a":1}'), timeoutMs, tellTimeout: true, signal })
 const failure = (...args: Parameters<typeof call>) => call(...args).then(() => 'no failure', (error: unknown) => asError(error).message)
 const service = (over: Partial<Service['spec'] & object> = {}): Service => ({ metadata: { name: 'hook', namespace: 'ns' }, spec: { ports: [{ port: 443, name: 'https' }], ...over } })
-const slice = (port: number, over: Partial<EndpointSlice['endpoints'][number]> = {}): EndpointSlice => ({ addressType: 'IPv4', endpoints: [{ addresses: ['127.0.0.1'], ...over }], ports: [{ name: 'https', port }] })
+const slice = (port: number, over: Partial<NonNullable<EndpointSlice['endpoints']>[number]> = {}): EndpointSlice => ({ addressType: 'IPv4', endpoints: [{ addresses: ['127.0.0.1'], ...over }], ports: [{ name: 'https', port }] })
 const IN_CLUSTER = { namespace: 'ns', name: 'hook', path: 'review' }
 
 test('a webhook with a URL gets the JSON and the time it has, over connections that are used again', async () => {

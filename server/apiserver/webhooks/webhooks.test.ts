@@ -70,7 +70,7 @@ test('a validating webhook gets the whole review and refuses with its own words'
 })
 
 test('updates and deletions come with the old object; without words of its own a refusal is 400', async () => {
-  const s = await stage(({ request }) => (request['operation'] === 'DELETE' ? { allowed: false } : request['operation'] === 'UPDATE' ? { allowed: false, status: { reason: 'BecauseISaySo' } } : {}))
+  const s = await stage(({ request }) => (String(request['operation']) === 'DELETE' ? { allowed: false } : String(request['operation']) === 'UPDATE' ? { allowed: false, status: { reason: 'BecauseISaySo' } } : {}))
   await register(s, VALIDATING, 'deny', {})
   await s.h.call('POST', CM, configMap('a'))
   assert.deepStrictEqual([message(await s.h.call('PATCH', `${CM}/a`, { data: { k: 'w' } }, MERGE)), message(await s.h.call('DELETE', `${CM}/a`))], [
@@ -169,7 +169,7 @@ test('answers that break the contract are failures', async () => {
 })
 
 test('a deletion cannot be patched', async () => {
-  const s = await stage(({ request }) => (request['operation'] === 'DELETE' ? patchOf({ op: 'add', path: '/data', value: {} }) : {}))
+  const s = await stage(({ request }) => (String(request['operation']) === 'DELETE' ? patchOf({ op: 'add', path: '/data', value: {} }) : {}))
   await register(s, MUTATING, 'm', {})
   await s.h.call('POST', CM, configMap('a'))
   assert.equal(message(await s.h.call('DELETE', `${CM}/a`)), '500 Internal error occurred: admission webhook "h0.m.io" attempted to modify the object, which is not supported for this operation')

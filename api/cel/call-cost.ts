@@ -2,6 +2,7 @@
 import type { Overload } from './overload.ts'
 import type { CelValue } from './value.ts'
 import { CelList, CelMap, codePoints, OpaqueValue, Optional } from './value.ts'
+import { work } from './work.ts'
 
 export const STRING_TRAVERSAL = 0.1
 export const REGEX_LENGTH = 0.25
@@ -23,6 +24,7 @@ const traversal = (size: number, times = 1): number => Math.ceil(size * times * 
 function treeCost(v: CelValue): number {
   if (typeof v === 'string') return Math.floor(Buffer.byteLength(v) * STRING_TRAVERSAL)
   if (v instanceof Uint8Array) return Math.floor(v.length * STRING_TRAVERSAL)
+  work.step()
   let cost = 0
   if (v instanceof CelList) for (const item of v) cost += treeCost(item)
   else if (v instanceof CelMap) for (const key of v.keys()) cost += treeCost(key) + treeCost(v.find(key) ?? null)
@@ -83,6 +85,7 @@ const BY_OVERLOAD: Readonly<Record<string, CallCost>> = {
   matches_string: regex,
   contains_string: ([text, part]) => traversal(sizeOf(text)) * traversal(sizeOf(part)),
   ...setCosts(),
+  ...listCosts(),
 }
 
 /** cel-go's set operations: every element against every other. */
@@ -90,6 +93,26 @@ function setCosts(): Record<string, CallCost> {
   const product = (factor: number): CallCost => ([a, b]) => 1 + Math.ceil(sizeOf(a) * sizeOf(b) * factor)
   return { list_sets_contains_list: product(1), list_sets_intersects_list: product(1), list_sets_equivalent_list: product(2) }
 }
+
+/** cel-go's list functions (version 3): they make a list; sorting and `distinct` count as every element against every other. */
+function listCosts(): Record<string, CallCost> {
+  const made = (size: number, factor: number): number => Math.floor(size * factor) + 1 + LIST_BASE
+  const bySize: CallCost = (_args, result) => made(sizeOf(result), 1)
+  const flatten: CallCost = ([list, depth]) => made(sizeOf(list), depth === undefined ? 1 : Number(depth))
+  const compared = (which: 0 | 1): CallCost => (args) => {
+    const list = args[which]
+    const first = list instanceof CelList && list.size > 0 ? list.at(0) : null
+    return made(sizeOf(list) ** 2, typeof first === 'string' || first instanceof Uint8Array ? 2 + STRING_TRAVERSAL : 2)
+  }
+  const costs: Record<string, CallCost> = { list_slice: bySize, list_flatten: flatten, list_flatten_int: flatten, lists_range: bySize, list_reverse: bySize, list_distinct: compared(0) }
+  for (const type of ['int', 'uint', 'double', 'bool', 'duration', 'timestamp', 'string', 'bytes']) {
+    costs[`list_${type}_sort`] = compared(0)
+    costs[`list_${type}_sortByAssociatedKeys`] = compared(1)
+  }
+  return costs
+}
+
+const LIST_BASE = 10
 
 /** Undefined: 1. */
 export function callCost(o: Overload): CallCost | undefined { return BY_OVERLOAD[o.id] ?? BY_FUNCTION[o.fn] }

@@ -1,11 +1,7 @@
 /** The state of one evaluation: variables, and the cost so far. */
 import type { CelValue } from './value.ts'
 import { EvalError } from './value.ts'
-
-/** The cost limit was passed. Never absorbed by `||` or `&&`. */
-export class CostExceeded {
-  readonly message = 'operation cancelled: actual cost limit exceeded'
-}
+import { CostExceeded, work } from './work.ts'
 
 /** An answer is missing that only waiting can bring (an authorizer check). Never absorbed; `evaluateAsync` waits and starts again. */
 export class Pending {
@@ -26,6 +22,7 @@ export class Frame {
   constructor(bindings: Readonly<Record<string, unknown>>, limit: number) {
     this.bindings = bindings
     this.limit = limit
+    work.reset()
   }
 
   charge(cost: number): void {

@@ -4,6 +4,7 @@ import { DYN } from './type.ts'
 import { formatDuration, formatTimestamp, parseDateTime, parseFullDate, parseOpenApiDuration, TIMESTAMP_MAX, TIMESTAMP_MIN } from './time-text.ts'
 import type { CelValue } from './value.ts'
 import { ArrayList, CelList, CelMap, Duration, equal, EvalError, mapKey, Optional, Timestamp, Uint } from './value.ts'
+import { work } from './work.ts'
 
 export type Json = null | boolean | number | string | bigint | readonly Json[] | { readonly [key: string]: Json | undefined }
 
@@ -240,6 +241,7 @@ export function toJson(v: CelValue): Json {
     case 'string': case 'boolean': case 'number': return v
     default:
   }
+  work.step()
   if (v === null) return null
   if (v instanceof JsonObject || v instanceof JsonMap) return v.json as Json
   if (v instanceof CelList) return Array.from(v, toJson)

@@ -121,12 +121,19 @@ const TWO_VARIABLES: readonly (readonly [string, Macro])[] = [
   ['.transformMapEntry/4', overRange(2, toMapEntries)],
 ]
 
+const SORTED = '@__sortBy_input__'
+const sortBy: Macro = ({ at, target, args }) => {
+  const input = (): Expr => ({ kind: 'ident', at, name: SORTED })
+  const keys = overRange(1, toList, 'argument is not an identifier')({ kind: 'call', at, fn: 'map', target: input(), args }) as Expr
+  return bind(at, SORTED, target as Expr, { kind: 'call', at, fn: '@sortByAssociatedKeys', target: input(), args: [keys] })
+}
+
 const OPTIONALS: readonly (readonly [string, Macro])[] = [
   ['.optMap/2', optionalMap('optMap', (at, e) => fn(at, 'optional.of', e))],
   ['.optFlatMap/2', optionalMap('optFlatMap', (_at, e) => e)],
 ]
 
 /** What Kubernetes 1.36 has. */
-export const KUBERNETES_MACROS: MacroSet = new Map([...STANDARD, ...TWO_VARIABLES, ...OPTIONALS])
+export const KUBERNETES_MACROS: MacroSet = new Map([...STANDARD, ...TWO_VARIABLES, ...OPTIONALS, ['.sortBy/2', sortBy] as const])
 /** With what the CEL specification has beyond it. */
 export const ALL_MACROS: MacroSet = new Map([...KUBERNETES_MACROS, ['.bind/3', celBind] as const])

@@ -5,6 +5,7 @@ import { callCost } from './call-cost.ts'
 import type { Frame } from './frame.ts'
 import { isEvalError } from './frame.ts'
 import { fromJson } from './json-value.ts'
+import { show } from './library/show.ts'
 import type { Overload } from './overload.ts'
 import type { CelType } from './type.ts'
 import { DYN, isDyn } from './type.ts'
@@ -537,11 +538,4 @@ function listIndex(key: CelValue): number {
   if (key instanceof Uint) return Number(key.value)
   if (typeof key === 'number' && Number.isInteger(key)) return key
   throw new EvalError(`unsupported index type '${typeName(key)}' in list`)
-}
-
-/** A value in an error message. */
-export function show(v: CelValue): string {
-  if (typeof v === 'string') return v
-  if (v instanceof Uint) return String(v.value)
-  return typeof v === 'bigint' || typeof v === 'number' || typeof v === 'boolean' ? String(v) : v === null ? 'null' : typeName(v)
 }

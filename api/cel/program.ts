@@ -1,9 +1,10 @@
 /** An expression ready to be evaluated, any number of times, with different bindings. */
 import type { Expr } from './ast.ts'
-import { CostExceeded, Frame, isEvalError, Pending } from './frame.ts'
+import { Frame, isEvalError, Pending } from './frame.ts'
 import type { Eval } from './plan.ts'
 import type { CelType } from './type.ts'
 import type { CelValue } from './value.ts'
+import { CostExceeded } from './work.ts'
 
 /** Per call of one expression, as upstream. */
 export const PER_CALL_LIMIT = 1_000_000

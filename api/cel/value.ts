@@ -4,6 +4,7 @@
  */
 import type { CelType } from './type.ts'
 import { BOOL, BYTES, DOUBLE, DURATION, DYN, INT, list, map, NULL, opaque, optional, STRING, TIMESTAMP, TYPE, UINT } from './type.ts'
+import { work } from './work.ts'
 
 export type CelValue = null | boolean | bigint | number | string | Uint8Array | Uint | Timestamp | Duration | CelList | CelMap | Optional | TypeValue | OpaqueValue
 
@@ -182,6 +183,7 @@ export function equal(a: CelValue, b: CelValue): boolean {
 
 function equalLists(a: CelList, b: CelList): boolean {
   if (a.size !== b.size) return false
+  work.step(a.size)
   const own = a.equalTo(b)
   if (own !== undefined) return own
   for (let i = 0; i < a.size; i++) if (!equal(a.at(i), b.at(i))) return false
@@ -190,6 +192,7 @@ function equalLists(a: CelList, b: CelList): boolean {
 
 function equalMaps(a: CelMap, b: CelMap): boolean {
   if (a.size !== b.size || a instanceof StructValue !== b instanceof StructValue) return false
+  work.step(a.size)
   if (a instanceof StructValue && a.typeName !== (b as StructValue).typeName) return false
   const own = a.equalTo(b)
   if (own !== undefined) return own

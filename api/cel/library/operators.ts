@@ -3,6 +3,7 @@ import type { Declaration } from '../overload.ts'
 import { TIMESTAMP_MAX, TIMESTAMP_MIN } from '../time-text.ts'
 import type { CelList, CelMap, CelValue } from '../value.ts'
 import { ArrayList, compare, Duration, equal, EvalError, Timestamp, Uint } from '../value.ts'
+import { CostExceeded, work } from '../work.ts'
 
 const INT_MAX = (1n << 63n) - 1n
 const INT_MIN = -(1n << 63n)
@@ -29,11 +30,13 @@ const divisor = (v: bigint, why: string): bigint => {
   return v
 }
 
-/** A list that shares its beginning with the one it grew from: `map` and `filter` stay linear. */
-class JoinedList extends ArrayList {}
+/** Most elements of one list that expressions make: what a cost limit lets them look at. */
+const LIST_MAX = 1_000_000
 
 export function concatenate(a: CelList, b: CelList): CelList {
-  return a.plus(b) ?? new JoinedList([...a, ...b])
+  if (a.size + b.size > LIST_MAX) throw new CostExceeded()
+  work.step(a.size + b.size)
+  return a.plus(b) ?? new ArrayList([...a, ...b])
 }
 
 const ARITHMETIC: readonly Declaration[] = [

@@ -72,6 +72,8 @@ export function formatLabelSelector(matcher: LabelMatcher): string {
 
 /** `metav1.FormatLabelSelector`: what `kubectl get -o wide` shows in the SELECTOR column. */
 export function describeLabelSelector(selector: LabelSelector | undefined): string {
+  const isKnown = (selector?.matchExpressions ?? []).every(({ operator }) => Object.hasOwn(OBJECT_OPERATORS, operator))
+  if (!isKnown) return '<error>'
   return (selector && formatLabelSelector(compileLabelSelector(selector))) || '<none>'
 }
 

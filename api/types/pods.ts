@@ -145,7 +145,7 @@ function podResources(pod: Pod, which: 'requests' | 'limits', options: RequestOp
 export function sumResources(a: ResourceList, b: ResourceList): Record<string, string> {
   const out: Record<string, string> = { ...a }
   for (const [name, value] of Object.entries(b)) {
-    const before = out[name]
+    const before = Object.hasOwn(out, name) ? out[name] : undefined
     out[name] = before === undefined ? value : formatQuantity(addQuantity(parseQuantity(before), parseQuantity(value)))
   }
   return out
@@ -154,7 +154,7 @@ export function sumResources(a: ResourceList, b: ResourceList): Record<string, s
 function maximum(a: ResourceList, b: ResourceList): Record<string, string> {
   const out: Record<string, string> = { ...a }
   for (const [name, value] of Object.entries(b)) {
-    const before = out[name]
+    const before = Object.hasOwn(out, name) ? out[name] : undefined
     if (before === undefined || parseQuantity(value).nano > parseQuantity(before).nano) out[name] = value
   }
   return out

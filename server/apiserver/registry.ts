@@ -15,11 +15,14 @@ import { coreRows } from './registry/core.ts'
 import { discoveryRows } from './registry/discovery.ts'
 import { eventsRows } from './registry/events.ts'
 import { flowcontrolRows } from './registry/flowcontrol.ts'
+import { internalRows } from './registry/internal.ts'
 import { networkingRows } from './registry/networking.ts'
 import { nodeRows } from './registry/node.ts'
 import { policyRows } from './registry/policy.ts'
 import { rbacRows } from './registry/rbac.ts'
+import { resourceRows } from './registry/resource.ts'
 import { schedulingRows } from './registry/scheduling.ts'
+import { storageMigrationRows } from './registry/storage-migration.ts'
 import { storageRows } from './registry/storage.ts'
 
 export const rows: readonly KindRow[] = [
@@ -40,6 +43,9 @@ export const rows: readonly KindRow[] = [
   ...nodeRows,
   ...discoveryRows,
   ...flowcontrolRows,
+  ...internalRows,
+  ...resourceRows,
+  ...storageMigrationRows,
 ]
 
 /** The same table with allocators for the resources named (`services`). */

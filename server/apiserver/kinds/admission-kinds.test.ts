@@ -1,5 +1,6 @@
 import { deepStrictEqual } from 'node:assert'
 import { test } from 'node:test'
+import { items } from '../app.test-support.ts'
 import { causes, cluster, MERGE } from './kinds.test-support.ts'
 
 const A = '/apis/admissionregistration.k8s.io/v1'
@@ -58,7 +59,7 @@ test('an APIService is named for what it serves; a local one is available at onc
   const S = '/apis/apiregistration.k8s.io/v1/apiservices'
   const spec = { group: 'a.b', version: 'v1', groupPriorityMinimum: 1000, versionPriority: 10 }
   const { json } = await c.create(S, { metadata: { name: 'v1.a.b' }, spec })
-  deepStrictEqual((json['status']?.['conditions'] as unknown as { type: string; status: string; reason: string }[]).map((x) => [x.type, x.status, x.reason]), [['Available', 'True', 'Local']])
+  deepStrictEqual(items<{ type: string; status: string; reason: string }>(json['status']?.['conditions']).map((x) => [x.type, x.status, x.reason]), [['Available', 'True', 'Local']])
   deepStrictEqual(causes(await c.call('POST', S, { metadata: { name: 'v2.a.b' }, spec: { ...spec, versionPriority: 1001, caBundle: 'eA==' } })), [
     'metadata.name: Invalid value: "v2.a.b": must be `spec.version+"."+spec.group`: "v1.a.b"', 'spec.versionPriority: Invalid value: 1001: must be positive and less than 1000', 'spec.caBundle: Invalid value: "1 bytes": local APIServices may not have a caBundle',
   ])

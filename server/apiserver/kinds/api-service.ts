@@ -43,7 +43,8 @@ function availableText(service: APIService): string {
 }
 
 function validateApiService(service: APIService): FieldError[] {
-  const { group = '', version = '', groupPriorityMinimum = 0, versionPriority = 0, service: backend, caBundle = '', insecureSkipTLSVerify = false } = service.spec ?? { groupPriorityMinimum: 0, versionPriority: 0 }
+  const spec: Partial<NonNullable<APIService['spec']>> = service.spec ?? {}
+  const { group = '', version = '', groupPriorityMinimum = 0, versionPriority = 0, service: backend, caBundle = '', insecureSkipTLSVerify = false } = spec
   const out: FieldError[] = []
   const name = service.metadata?.name ?? ''
   const wanted = `${version}.${group}`

@@ -224,7 +224,7 @@ export function validateResources(at: string, resources: ResourceRequirements): 
   for (const [name, value] of Object.entries(requests)) {
     const problems = validateResource(`${at}.requests[${name}]`, name, value)
     out.push(...problems)
-    const limit = limits[name]
+    const limit = Object.hasOwn(limits, name) ? limits[name] : undefined
     const overcommit = STANDARD_RESOURCES.has(name)
     if (limit === undefined) {
       if (!overcommit && problems.length === 0) out.push(required(`${at}.limits`, 'Limit must be set for non overcommitable resources'))

@@ -29,3 +29,44 @@ export function ipv4Number(ip: string): number {
 export function ipv4Text(value: number): string {
   return [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join('.')
 }
+
+/** RFC 5952's text of an address; IPv4 with leading zeros is no address. Undefined when it is none. */
+export function canonicalIp(text: string): string | undefined {
+  if (isIPv4(text)) return text
+  if (!isIPv6(text) || text.includes('%')) return undefined
+  return ipv6Text(ipv6Words(text))
+}
+
+/** With the bits after the prefix cleared; `text` is a CIDR. */
+export function canonicalCidr(text: string): string {
+  const [ip = '', prefixText = ''] = text.split('/')
+  const prefix = Number(prefixText)
+  if (isIPv4(ip)) {
+    const block = parseCidr4(text)
+    return block ? `${ipv4Text(block.base)}/${prefix}` : text
+  }
+  const words = ipv6Words(ip).map((word, i) => word & (0xffff << Math.min(16, Math.max(0, 16 * (i + 1) - prefix))) & 0xffff)
+  return `${ipv6Text(words)}/${prefix}`
+}
+
+/** Eight numbers; `text` is an IPv6 address. */
+function ipv6Words(text: string): number[] {
+  const embedded = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(text)
+  const plain = embedded ? `${embedded[1] ?? ''}${Math.floor(ipv4Number(embedded[2] ?? '') / 65_536).toString(16)}:${(ipv4Number(embedded[2] ?? '') % 65_536).toString(16)}` : text
+  const [head = '', tail] = plain.split('::')
+  const words = (part: string): number[] => (part === '' ? [] : part.split(':').map((w) => Number.parseInt(w, 16)))
+  const [front, back] = [words(head), words(tail ?? '')]
+  return [...front, ...Array.from({ length: 8 - front.length - back.length }, () => 0), ...back]
+}
+
+function ipv6Text(words: readonly number[]): string {
+  if (words.slice(0, 5).every((w) => w === 0) && words[5] === 0xffff) return `::ffff:${ipv4Text((words[6] ?? 0) * 65_536 + (words[7] ?? 0))}`
+  let best = { at: -1, length: 1 }
+  for (let i = 0; i < 8; i++) {
+    let end = i
+    while (end < 8 && words[end] === 0) end++
+    if (end - i > best.length) best = { at: i, length: end - i }
+  }
+  const hex = (part: readonly number[]): string => part.map((w) => w.toString(16)).join(':')
+  return best.at < 0 ? hex(words) : `${hex(words.slice(0, best.at))}::${hex(words.slice(best.at + best.length))}`
+}

@@ -42,7 +42,9 @@ function validateItem(at: string, item: LimitRangeItem): FieldError[] {
   if (out.length > 0) return out
   const order = (low: 'min' | 'defaultRequest' | 'default', high: 'default' | 'defaultRequest' | 'max', words: string) => {
     for (const [name, value] of Object.entries(item[low] ?? {})) {
-      const bound = item[high]?.[name]
+      const bounds = item[high] ?? {}
+      // A name may be any text, `__proto__` too.
+      const bound = Object.hasOwn(bounds, name) ? bounds[name] : undefined
       if (bound !== undefined && compareQuantity(value, bound) > 0) out.push(invalid(`${at}.${low}[${name}]`, value, `${words} ${bound}`.replace('%v', value)))
     }
   }

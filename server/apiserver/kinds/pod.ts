@@ -126,7 +126,7 @@ function applySpreadKeys(pod: Pod, spec: PodSpec): void {
       if (!term.labelSelector) continue
       const add = (keys: readonly string[] | undefined, operator: string) => {
         for (const key of keys ?? []) {
-          const value = labels[key]
+          const value = Object.hasOwn(labels, key) ? labels[key] : undefined
           if (value !== undefined && term.labelSelector) (term.labelSelector.matchExpressions ??= []).push({ key, operator, values: [value] })
         }
       }

@@ -32,6 +32,9 @@ const DELETE_COLLECTION: ParameterName[] = ['continue', 'dryRun', 'fieldSelector
 /** Kinds whose deletion answers the object, as upstream's do. */
 const ANSWERS_DELETED = new Set(['pods', 'services', 'serviceaccounts', 'persistentvolumes', 'persistentvolumeclaims', 'podtemplates', 'resourcequotas', 'storageclasses', 'csidrivers', 'csinodes', 'volumeattachments'])
 
+/** The dependency tells core/v1's struct of the same name apart; of lists there is one. */
+const LIST_MODELS: Readonly<Record<string, string>> = { ResourceV1ResourceClaim: 'ResourceClaimList' }
+
 const params = (names: readonly ParameterName[]): Parameter[] => names.map(parameter)
 const capital = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1)
 
@@ -65,7 +68,7 @@ function operationsOfRow(row: KindRow, tag: string): Operation[] {
   const onCollection = { path: collection, tag, kind: gvk, pathParameters: [...namespaceParam, parameter('pretty')] }
   const onObject = { path: `${collection}/{name}`, tag, kind: gvk, pathParameters: [nameParameter(kind), ...namespaceParam, parameter('pretty')] }
   const id = (verb: string, infix = '', suffix = '') => `${verb}${capital(tag.replace(/_(.)/, (_, c: string) => c.toUpperCase()))}${infix}${scope}${kind}${suffix}`
-  const list = { model: `${model}List` }
+  const list = { model: LIST_MODELS[model] ?? `${model}List` }
   const own = { model }
   const body = { of: 'model', model } as const
   const deleted = ANSWERS_DELETED.has(ref.resource) ? own : { model: 'Status' }

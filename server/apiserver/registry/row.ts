@@ -1,6 +1,7 @@
 /** How a row of the table of kinds is written down. */
 import type { KubeObject, ResourceRef } from '#api/types/index.ts'
 import type { KindContext, KindRow, KindStrategy } from '../kind.ts'
+import { fillRequired } from '../kinds/fill-required.ts'
 import { validateMeta, validateMetaUpdate } from '../kinds/object-meta.ts'
 
 export interface RowOptions {
@@ -25,7 +26,7 @@ export function row<T extends KubeObject>(ref: ResourceRef, strategy: KindStrate
     shortNames: options.short ?? [],
     categories: options.categories ?? [],
     subresources: options.sub ?? [],
-    strategy: withMetaChecks(ref, strategy as unknown as KindStrategy<KubeObject>),
+    strategy: withCommonRules(ref, options.model ?? ref.kind, strategy as unknown as KindStrategy<KubeObject>),
     ...(options.verbs && { verbs: options.verbs }),
     ...(options.scale && { scale: options.scale }),
     ...(options.lazy && { lazy: options.lazy }),
@@ -50,11 +51,19 @@ export function sameShape(newest: KindRow, versions: readonly string[], modelOf:
 const same = (object: KubeObject): KubeObject => object
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
 
-/** Metadata first, as upstream orders its complaints. */
-function withMetaChecks(ref: ResourceRef, strategy: KindStrategy<KubeObject>): KindStrategy<KubeObject> {
+/** What Go's types give every object, and metadata, checked first, as upstream orders its complaints. */
+function withCommonRules(ref: ResourceRef, model: string, strategy: KindStrategy<KubeObject>): KindStrategy<KubeObject> {
   const rules = { namespaced: ref.namespaced, nameRule: strategy.nameRule ?? 'dns-subdomain' } as const
   return {
     ...strategy,
+    defaults(object: KubeObject) {
+      fillRequired(model, object)
+      strategy.defaults?.(object)
+    },
+    prepareCreate(object: KubeObject, ctx: KindContext) {
+      strategy.prepareCreate?.(object, ctx)
+      fillRequired(model, object)
+    },
     validate: (object: KubeObject, ctx: KindContext) => [...validateMeta(object.metadata ?? {}, rules), ...(strategy.validate?.(object, ctx) ?? [])],
     validateUpdate: (object: KubeObject, old: KubeObject, ctx: KindContext) => [...validateMetaUpdate(object.metadata ?? {}, old.metadata ?? {}), ...(strategy.validateUpdate?.(object, old, ctx) ?? [])],
   }

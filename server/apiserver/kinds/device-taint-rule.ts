@@ -1,0 +1,72 @@
+/** DeviceTaintRule and ResourcePoolStatusRequest (resource.k8s.io). */
+import type { V1alpha3ResourcePoolStatusRequest as ResourcePoolStatusRequest, V1beta2DeviceTaintRule as DeviceTaintRule } from '#api/types/index.ts'
+import { type FieldError, invalid, required, tooMany } from '../field-error.ts'
+import type { KindStrategy } from '../kind.ts'
+import { keepStatus } from './carry.ts'
+import { immutable } from './check.ts'
+import { validateConditions } from './conditions.ts'
+import { stampTaints, validateDevice, validateDriver, validatePool, validateTaint } from './device-names.ts'
+import { semanticEqual } from './semantic-equal.ts'
+import { ageColumn, nameColumn } from './table-columns.ts'
+
+const RULE_CONDITIONS_MAX = 8
+const REQUEST_CONDITIONS_MAX = 10
+const POOLS_MAX = 1000
+const LIMIT = 100
+
+export const deviceTaintRuleStrategy: KindStrategy<DeviceTaintRule> = {
+  prepareCreate(rule, ctx) {
+    rule.status = {}
+    if (rule.spec?.taint) stampTaints([rule.spec.taint], ctx.nowMs)
+  },
+  prepareUpdate(rule, old, ctx) {
+    keepStatus(rule, old)
+    if (rule.spec?.taint) stampTaints([rule.spec.taint], ctx.nowMs)
+  },
+  generation: (rule, old) => !semanticEqual(rule.spec, old.spec),
+  validate: (rule) => validateRule(rule, undefined),
+  validateUpdate: validateRule,
+  validateStatusUpdate: (rule) => conditions(rule.status?.conditions, RULE_CONDITIONS_MAX),
+  columns: [nameColumn(), ageColumn()],
+}
+
+type Conditions = NonNullable<DeviceTaintRule['status']>['conditions']
+const conditions = (list: Conditions, max: number): FieldError[] => [...validateConditions('status.conditions', list), ...((list ?? []).length > max ? [tooMany('status.conditions', (list ?? []).length, max)] : [])]
+
+function validateRule(rule: DeviceTaintRule, old: DeviceTaintRule | undefined): FieldError[] {
+  const { driver, pool, device } = rule.spec?.deviceSelector ?? {}
+  return [
+    ...(driver === undefined ? [] : validateDriver('spec.deviceSelector.driver', driver)),
+    ...(pool === undefined ? [] : validatePool('spec.deviceSelector.pool', pool)),
+    ...(device === undefined ? [] : validateDevice('spec.deviceSelector.device', device)),
+    ...validateTaint('spec.taint', rule.spec?.taint ?? {}, old?.spec?.taint),
+  ]
+}
+
+export const resourcePoolStatusRequestStrategy: KindStrategy<ResourcePoolStatusRequest> = {
+  generation: false,
+  defaults(request) {
+    if (request.spec) request.spec.limit ??= LIMIT
+  },
+  prepareCreate: (request) => { delete request.status },
+  prepareUpdate: keepStatus,
+  validate(request) {
+    const { driver, poolName, limit }: Partial<ResourcePoolStatusRequest['spec']> = request.spec ?? {}
+    const out = [...validateDriver('spec.driver', driver), ...(poolName === undefined ? [] : validatePool('spec.poolName', poolName))]
+    if (limit !== undefined && limit < 1) out.push(invalid('spec.limit', limit, 'must be greater than or equal to 1'))
+    if (limit !== undefined && limit > POOLS_MAX) out.push(invalid('spec.limit', limit, `must be less than or equal to ${POOLS_MAX}`))
+    return out
+  },
+  validateUpdate: (request, old) => immutable('spec', request.spec, old.spec),
+  validateStatusUpdate(request, old) {
+    if (old.status && !semanticEqual(request.status, old.status)) return immutable('status', request.status, old.status)
+    if (!request.status) return []
+    const { poolCount, pools = [] }: Partial<NonNullable<ResourcePoolStatusRequest['status']>> = request.status
+    const out = conditions(request.status.conditions, REQUEST_CONDITIONS_MAX)
+    if (poolCount === undefined) out.push(required('status.poolCount'))
+    else if (poolCount < 0) out.push(invalid('status.poolCount', poolCount, 'must be greater than or equal to 0'))
+    if (pools.length > POOLS_MAX) return [...out, tooMany('status.pools', pools.length, POOLS_MAX)]
+    return [...out, ...pools.flatMap((pool, i) => [...validateDriver(`status.pools[${i}].driver`, pool.driver), ...validatePool(`status.pools[${i}].poolName`, pool.poolName)])]
+  },
+  columns: [nameColumn(), ageColumn()],
+}

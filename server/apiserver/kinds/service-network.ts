@@ -1,0 +1,83 @@
+/** ServiceCIDR and IPAddress: the networks of cluster IPs and who has which address (KEP-1880). */
+import { isIPv6 } from 'node:net'
+import type { IPAddress, ServiceCIDR } from '#api/types/index.ts'
+import { checkDnsSubdomain, checkPathSegment } from '#api/types/index.ts'
+import { type FieldError, invalid, required } from '../field-error.ts'
+import type { KindStrategy } from '../kind.ts'
+import { keepStatus } from './carry.ts'
+import { FIELD_IMMUTABLE, immutable, named } from './check.ts'
+import { validateConditions } from './conditions.ts'
+import { canonicalCidr, canonicalIp, isCidr } from './ip.ts'
+import { semanticEqual } from './semantic-equal.ts'
+import { ageColumn, column, nameColumn } from './table-columns.ts'
+
+export const serviceCidrStrategy: KindStrategy<ServiceCIDR> = {
+  prepareCreate: (cidr) => { cidr.status = {} },
+  prepareUpdate: keepStatus,
+  generation: (cidr, old) => !semanticEqual(cidr.spec, old.spec),
+  validate: (cidr) => validateCidrs(cidr.spec?.cidrs ?? []),
+  validateUpdate: (cidr, old) => validateCidrsUpdate(cidr.spec?.cidrs ?? [], old.spec?.cidrs ?? []),
+  validateStatusUpdate: (cidr) => validateConditions('status.conditions', cidr.status?.conditions),
+  columns: [
+    nameColumn(),
+    column('CIDRs', 'CIDRs defines the IP blocks in CIDR notation (e.g. "192.168.0.0/24" or "2001:db8::/64") from which to assign service cluster IPs. Max of two CIDRs is allowed, one of each IP family. This field is immutable.', (o) => (o.spec?.cidrs ?? []).join(',')),
+    ageColumn(),
+  ],
+}
+
+const AT = 'spec.cidrs'
+
+function validateCidrs(cidrs: readonly string[]): FieldError[] {
+  if (cidrs.length === 0) return [required(AT, 'at least one CIDR required')]
+  if (cidrs.length > 2) return [invalid(AT, cidrs, 'may only hold up to 2 values')]
+  const out = cidrs.flatMap((cidr, i) => validateCidr(`${AT}[${i}]`, cidr))
+  if (cidrs.length === 2 && out.length === 0 && isIPv6(cidrs[0]?.split('/')[0] ?? '') === isIPv6(cidrs[1]?.split('/')[0] ?? '')) out.push(invalid(AT, cidrs, 'may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64'))
+  return out
+}
+
+function validateCidr(at: string, cidr: string): FieldError[] {
+  if (!isCidr(cidr)) return [invalid(at, cidr, 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)')]
+  const canonical = canonicalCidr(cidr)
+  return canonical === cidr ? [] : [invalid(at, cidr, `must be in canonical form (${JSON.stringify(canonical)})`)]
+}
+
+/** A second family may be added; nothing else changes. */
+function validateCidrsUpdate(cidrs: readonly string[], old: readonly string[]): FieldError[] {
+  if (cidrs.length !== old.length && !(old.length === 1 && cidrs.length === 2)) return [invalid(AT, cidrs, FIELD_IMMUTABLE)]
+  const changed = old.flatMap((cidr, i) => (cidrs[i] === cidr ? [] : [invalid(`${AT}[${i}]`, cidrs[i], FIELD_IMMUTABLE)]))
+  return cidrs.length === old.length ? changed : [...changed, ...validateCidrs(cidrs)]
+}
+
+export const ipAddressStrategy: KindStrategy<IPAddress> = {
+  nameRule: 'path-segment',
+  validate: (address) => [...validateIpName(address.metadata?.name ?? ''), ...validateParent(address)],
+  validateUpdate: (address, old) => immutable('spec.parentRef', address.spec?.parentRef, old.spec?.parentRef),
+  columns: [
+    nameColumn(),
+    column('ParentRef', 'ParentRef references the resource that an IPAddress is attached to. An IPAddress must reference a parent object.', parentText),
+  ],
+}
+
+function parentText(address: IPAddress): string {
+  const parent: Partial<NonNullable<IPAddress['spec']>['parentRef']> = address.spec?.parentRef ?? {}
+  return [parent.resource ? `${parent.resource}${parent.group ? `.${parent.group}` : ''}` : '', parent.namespace, parent.name].filter((t) => t).join('/') || '<none>'
+}
+
+function validateIpName(name: string): FieldError[] {
+  if (name === '') return []
+  const canonical = canonicalIp(name)
+  if (canonical === undefined) return [invalid('metadata.name', name, `ParseAddr(${JSON.stringify(name)}): unable to parse IP`)]
+  return canonical === name ? [] : [invalid('metadata.name', name, 'must be a canonical format IP address')]
+}
+
+function validateParent(address: IPAddress): FieldError[] {
+  const at = 'spec.parentRef'
+  const parent: Partial<NonNullable<IPAddress['spec']>['parentRef']> | undefined = address.spec?.parentRef
+  if (!parent) return [required(at)]
+  return [
+    ...(parent.group ? named(`${at}.group`, parent.group, checkDnsSubdomain) : []),
+    ...(parent.resource ? named(`${at}.resource`, parent.resource, checkPathSegment) : [required(`${at}.resource`)]),
+    ...(parent.name ? named(`${at}.name`, parent.name, checkPathSegment) : [required(`${at}.name`)]),
+    ...(parent.namespace ? named(`${at}.namespace`, parent.namespace, checkPathSegment) : []),
+  ]
+}

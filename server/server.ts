@@ -35,6 +35,7 @@ import { nodePasswordPlugin } from './apiserver/authz/node-password.ts'
 import { createRbacAuthorizer } from './apiserver/authz/rbac.ts'
 import { rbacFromInformers } from './apiserver/authz/rbac-source.ts'
 import { reconcileDefaultPolicy } from './apiserver/authz/reconcile-policy.ts'
+import { openEncryption, type Encryption, type EncryptionOptions } from './apiserver/encryption/index.ts'
 import { createFlowControlController } from './apiserver/flowcontrol/controller.ts'
 import { FlowControl } from './apiserver/flowcontrol/flow-control.ts'
 import { createHttpServer, type HttpServer } from './apiserver/http-server.ts'
@@ -94,6 +95,8 @@ export interface ServerDeps {
   random: Random
   log: Log
   openStore: () => Promise<Store>
+  /** Undefined: nothing is encrypted at rest. */
+  encryption?: EncryptionOptions
   processUsage: () => ProcessUsage
 }
 
@@ -114,14 +117,15 @@ export async function startServer(config: ServerConfig, deps: ServerDeps, signal
   // The store first: its lock keeps a second server on the same data directory from touching certificates and tokens.
   const store = await deps.openStore()
   try {
-    return await startOnStore(config, deps, store, signal)
+    return await startOnStore(config, deps, await openEncryption(store, deps.encryption, deps), signal)
   } catch (error) {
     await store.close()
     throw error
   }
 }
 
-async function startOnStore(config: ServerConfig, deps: ServerDeps, store: Store, signal: AbortSignal): Promise<RunningServer> {
+async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: Encryption, signal: AbortSignal): Promise<RunningServer> {
+  const { store } = encryption
   const { clock, random, log } = deps
   await assertSameCluster(store, config.cluster)
   const pki = await openPkiWhenTimeIsRight({ dataDir: config.dataDir, clock, random, log, names: config.names, clusterDomain: config.cluster.clusterDomain, serviceIp: config.kubernetesServiceIp, token: config.token, agentToken: config.agentToken }, signal)
@@ -147,11 +151,11 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, store: Store
     store, clock, random, log,
     rows: withAllocators(rows, { services: await openServiceAllocator(store, { serviceCidr: config.cluster.serviceCidr, clusterDns: config.cluster.clusterDns, random, log }) }),
     admission: inOrder([...defaultAdmission({ clock, random }), nodePasswordPlugin, createEscalationPlugin(rbac, authorizer), ...createCertificatePlugins(authorizer)]),
-    authenticator, authorizer, nodeConnector: hub,
+    authenticator, authorizer, nodeConnector: hub, frontProxy: () => pki.frontProxy,
     issueToken: (input) => serviceAccounts.issueToken(input),
     version: versionInfo(),
     serverAddress: `${config.advertiseAddress}:${config.port}`,
-    checks: [{ name: 'poststarthook/bootstrap', live: false, problem: () => (progress.isReady ? undefined : 'the first objects are still being written') }],
+    checks: [{ name: 'poststarthook/bootstrap', live: false, problem: () => (progress.isReady ? undefined : 'the first objects are still being written') }, ...encryption.checks],
     processUsage: deps.processUsage,
     ...(flowControl && { flowControl }),
     inFlightLimits: { readOnly: config.load.requestsInFlight, mutating: config.load.mutatingInFlight },
@@ -190,6 +194,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, store: Store
   }
   const work = begin().then(() => Promise.all([
     pki.maintain(stop.signal),
+    api.run(stop.signal),
     manifests(),
     ...(config.disabled.has('controllers') ? [] : [controllers()]),
     ...(config.disabled.has('scheduler') ? [] : [scheduler()]),
@@ -251,6 +256,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, store: Store
     hub.close()
     await work.catch(() => { /* it was logged when it happened */ })
     api.close()
+    encryption.close()
     await store.close()
     log.info('stopped')
   }

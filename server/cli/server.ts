@@ -12,6 +12,7 @@ import { durationSeconds } from './flag-checks.ts'
 import { parseFlags, type FlagValues } from './flags.ts'
 import { clusterAddresses, reachableAt } from './cluster-addresses.ts'
 import { defaultNodeIp, hostName } from './host.ts'
+import { encryptionOptions } from './encryption.ts'
 import { keepMemorySmall } from './memory.ts'
 import { agentConfig, list, text } from './node-config.ts'
 import { assertFitForPods } from './preflight.ts'
@@ -34,12 +35,14 @@ export async function run(argv: readonly string[]): Promise<number> {
   // Looked at before anything is started, so that a mistake costs nothing.
   const node = withAgent ? agentConfig(values, [`https://${config.localHost}:${config.port}`], undefined) : undefined
   if (node) assertFitForPods(node.ociRuntime)
+  const encryption = await encryptionOptions(values, config.dataDir, { clock, random })
   const log = logFor(values)
   failLoudly(log)
   const signal = stopSignal(log)
   keepMemorySmall({ clock, log, signal })
   const server = await startServer(config, {
     clock, random, log, processUsage,
+    ...(encryption && { encryption }),
     openStore: () => openLevelStore({ open: levelOpener(join(config.dataDir, 'server', 'db')), clock }),
   }, signal)
   const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))

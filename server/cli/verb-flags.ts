@@ -32,6 +32,12 @@ const LOAD: readonly Flag[] = [
   { name: 'min-request-timeout', kind: 'number', value: 'SECONDS', default: 1800, help: 'shortest life of a watch that names none', check: atLeastOne },
 ]
 
+const ENCRYPTION: readonly Flag[] = [
+  { name: 'secrets-encryption', kind: 'boolean', default: false, help: 'encrypt Secrets at rest with a key that skiff makes' },
+  { name: 'encryption-provider-config', kind: 'string', value: 'FILE', help: 'EncryptionConfiguration: what is encrypted at rest, and how' },
+  { name: 'encryption-provider-config-automatic-reload', kind: 'boolean', default: false, help: 'follow changes of that file' },
+]
+
 export const SERVER_FLAGS: readonly Flag[] = [
   ...COMMON,
   { name: 'https-listen-port', kind: 'number', value: 'PORT', default: 6443, help: 'the one port: API, Raft and agents\' tunnels', check: port },
@@ -51,6 +57,7 @@ export const SERVER_FLAGS: readonly Flag[] = [
   { name: 'write-kubeconfig', kind: 'string', value: 'PATH', default: '/etc/skiff/skiff.yaml', help: 'admin kubeconfig to write' },
   { name: 'write-kubeconfig-mode', kind: 'string', value: 'MODE', default: '0600', help: 'file mode of it', check: octalMode },
   ...LOAD,
+  ...ENCRYPTION,
   ...NODE,
 ]
 

@@ -17,6 +17,8 @@ export interface KeyValue {
   readonly modRevision: Revision
   /** 1 at creation, one more with each change. */
   readonly version: number
+  /** Set by who encrypts values at rest: it is kept in an outdated form, so a write is worth while even where nothing changed. */
+  readonly stale?: boolean
 }
 
 export interface Compare {

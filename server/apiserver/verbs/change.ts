@@ -16,7 +16,7 @@ import { contextOf, scopeOf, type Call } from './call.ts'
 import { ownFields, sameButTimes } from './managed-fields.ts'
 import { admissionOptions, type WriteOptions } from './options.ts'
 import { reserve } from './reserve.ts'
-import { decodeHeld, put, remove, storedResponse, type Full } from './stored.ts'
+import { decodeHeld, put, readStored, remove, storedResponse, type Full } from './stored.ts'
 import { assertUpdatable } from './validity.ts'
 
 export interface Change {
@@ -46,13 +46,13 @@ export async function change(call: Call, wanted: Change): Promise<ApiResponse> {
 export async function changeObject(call: Call, wanted: Change): Promise<Changed> {
   const { row, info, parts } = call
   const key = storageKey(scopeOf(row), info.namespace, info.name)
-  let kv = await parts.store.get(key)
+  let kv = await readStored(parts, row, key)
   for (let attempt = 1; ; attempt++) {
     if (!kv) throw notFound(row.ref, info.name)
     const tried: Tried = await tryChange(call, wanted, key, kv)
     if (tried.ok) return tried.changed
     if (tried.pinned || attempt >= wanted.attempts) throw conflict(row.ref, info.name)
-    kv = tried.current ?? (await parts.store.get(key))
+    kv = tried.current ?? (await readStored(parts, row, key))
   }
 }
 
@@ -83,7 +83,7 @@ async function tryChange(call: Call, wanted: Change, key: string, kv: KeyValue):
     const gone = await remove(call, kv, object, wanted.options.dryRun)
     return gone.ok ? { ok: true, changed: { object, value: kv.value, revision: gone.revision, deleted: true } } : { ok: false, pinned, current: gone.current }
   }
-  if (isUnchanged(object, old)) return { ok: true, changed: { object: old, value: kv.value, revision: kv.modRevision, deleted: false } }
+  if (!kv.stale && isUnchanged(object, old)) return { ok: true, changed: { object: old, value: kv.value, revision: kv.modRevision, deleted: false } }
   const reservation = wanted.part === 'main' ? reserve(call, object, old, wanted.options.dryRun) : undefined
   try {
     const written = await put(call, key, object, kv, wanted.options.dryRun)

@@ -5,7 +5,7 @@ import { CodedError } from '#base/errors.ts'
 import type { KeyValue, Op, Revision } from '#server/store/store.ts'
 import { insufficientStorage, notFound, StatusError, unavailable, internal } from '../http/status.ts'
 import { JSON_TYPE, jsonResponse } from '../http/response.ts'
-import { decodeStored, encodeStored, objectStart, spliceObject } from '../storage/bytes.ts'
+import { decodeStored, encodeFree, encodeStored, objectStart, spliceObject } from '../storage/bytes.ts'
 import { storageKey } from '../storage/keys.ts'
 import type { KindRow } from '../kind.ts'
 import type { Entry } from '../watch/kind-cache.ts'
@@ -21,7 +21,18 @@ export interface Held {
 }
 
 export async function readKey(parts: Parts, row: KindRow, namespace: string, name: string): Promise<KeyValue | undefined> {
-  return parts.store.get(storageKey(scopeOf(row), namespace, name))
+  return readStored(parts, row, storageKey(scopeOf(row), namespace, name))
+}
+
+/** The value in the row's form. */
+export async function readStored(parts: Parts, row: KindRow, key: string): Promise<KeyValue | undefined> {
+  return inForm(row, await parts.store.get(key))
+}
+
+async function inForm(row: KindRow, kv: KeyValue | undefined): Promise<KeyValue | undefined> {
+  if (!row.custom || !kv) return kv
+  const [value = kv.value] = await row.custom.form.read([kv.value])
+  return value === kv.value ? kv : { ...kv, value }
 }
 
 /** Throws 404. */
@@ -50,13 +61,14 @@ export type Written =
 
 /** Puts `object`, asserting what is there (undefined: nothing). A dry run looks, but does not write. */
 export async function put(call: Call, key: string, object: Full, over: KeyValue | undefined, dryRun: boolean): Promise<Written> {
-  const { storedAs, model } = call.row
-  const value = storedAs ? encodeStored({ metadata: object.metadata, ...storedAs.toStored(object) }, storedAs.model) : encodeStored(object, model)
+  const { storedAs, model, custom } = call.row
+  const value = custom ? encodeFree(object) : storedAs ? encodeStored({ metadata: object.metadata, ...storedAs.toStored(object) }, storedAs.model) : encodeStored(object, model)
   if (dryRun) {
-    const current = await call.parts.store.get(key)
+    const current = await readStored(call.parts, call.row, key)
     return current?.modRevision === over?.modRevision ? { ok: true, revision: over?.modRevision ?? 0, value } : { ok: false, current }
   }
-  const result = await commit(call, key, { kind: 'put', key, value }, over?.modRevision ?? 0, call.row.lazy?.(object) ?? false)
+  const stored = custom ? await custom.form.write(value) : value
+  const result = await commit(call, key, { kind: 'put', key, value: stored }, over?.modRevision ?? 0, call.row.lazy?.(object) ?? false)
   return result.ok ? { ok: true, revision: result.revision, value } : { ok: false, current: result.current }
 }
 
@@ -70,7 +82,7 @@ export async function remove(call: Call, over: KeyValue, object: Full, dryRun: b
 
 async function commit(call: Call, key: string, op: Op, modRevision: Revision, lazy: boolean): Promise<{ ok: true; revision: Revision } | { ok: false; current: KeyValue | undefined }> {
   const result = await call.parts.store.txn({ compare: [{ key, modRevision }], ops: [op], ...(lazy && { durability: 'lazy' as const }) })
-  return result.ok ? { ok: true, revision: result.revision } : { ok: false, current: result.current }
+  return result.ok ? { ok: true, revision: result.revision } : { ok: false, current: await inForm(call.row, result.current) }
 }
 
 /** The answer to a single-object request, spliced from stored bytes. */
@@ -90,7 +102,7 @@ export function storeFailure(error: unknown): StatusError | undefined {
   switch (error.code) {
     case 'STORE_READ_ONLY': return insufficientStorage(error.message)
     case 'STORE_UNAVAILABLE': case 'STORE_CLOSED': return unavailable(error.message, 1)
-    case 'STORE_CORRUPT': return internal(error.message)
+    case 'STORE_CORRUPT': case 'UNTRANSFORMABLE': case 'KMS_UNAVAILABLE': return internal(error.message)
     default: return undefined
   }
 }

@@ -1,0 +1,96 @@
+/**
+ * Encryption at rest, put together: reads the configuration, wraps the store, follows changes of the file when asked to.
+ */
+import type { Clock } from '#base/clock.ts'
+import { asError, UsageError } from '#base/errors.ts'
+import type { Log } from '#base/log.ts'
+import type { Random } from '#base/random.ts'
+import type { Store } from '#server/store/store.ts'
+import type { HealthCheck } from '../discovery/health.ts'
+import { parseEncryptionConfig, type EncryptionConfig } from './configuration.ts'
+import { createKmsClient } from './kms-client.ts'
+import { kmsTransformer, type KmsTransformer } from './kms-transformer.ts'
+import { sealStore, type SealedStore } from './sealed-store.ts'
+import { transformerTable, type KmsFactory } from './table.ts'
+
+export { parseEncryptionConfig, type EncryptionConfig } from './configuration.ts'
+
+export interface EncryptionOptions {
+  /** The configuration file's mapping, read anew with each call; throws a UsageError that names the file. */
+  read: () => unknown
+  /** Tells when the file may have changed; the function returned ends that. Undefined: the file is read once. */
+  follow?: (onChange: () => void) => () => void
+}
+
+export interface Encryption {
+  /** What the rest of the server uses in place of the store. */
+  store: Store
+  checks: readonly HealthCheck[]
+  /** Reads the file again; throws, and goes on as before, when it is wrong. */
+  reload(): void
+  close(): void
+}
+
+/** A store that was once written with encryption says so, so that a server without keys does not take ciphertext for objects. */
+const MARK_KEY = '/skiff/encrypted-at-rest'
+
+/** Rejects with a UsageError when the configuration is wrong. */
+export async function openEncryption(store: Store, options: EncryptionOptions | undefined, deps: { clock: Clock; random: Random; log: Log }): Promise<Encryption> {
+  const log = deps.log.with('encryption')
+  if (!options) {
+    const marked = await store.get(MARK_KEY)
+    return { store: marked ? sealStore(store, { of: () => undefined }, log) : store, checks: [], reload() { /* there is no file */ }, close() { /* nothing is open */ } }
+  }
+  const plugins = new Map<string, KmsTransformer>()
+  const used = (config: EncryptionConfig) => {
+    const wanted = new Set<string>()
+    const kms: KmsFactory = (provider) => {
+      const id = JSON.stringify(provider)
+      wanted.add(id)
+      const plugin = plugins.get(id) ?? kmsTransformer(createKmsClient({ socketPath: provider.endpoint, timeoutMs: provider.timeoutMs, clock: deps.clock }), deps)
+      plugins.set(id, plugin)
+      return plugin
+    }
+    return { table: transformerTable(config, deps.random, kms), wanted }
+  }
+  const state = { read: JSON.stringify(options.read()) }
+  const config = readConfig(options)
+  const sealed: SealedStore = sealStore(store, used(config).table, log)
+  if (config.resources.some((r) => r.providers.some((p) => p.kind !== 'identity')) && !(await store.get(MARK_KEY))) {
+    await store.txn({ compare: [{ key: MARK_KEY, modRevision: 0 }], ops: [{ kind: 'put', key: MARK_KEY, value: Buffer.from('{}') }] })
+  }
+  const reload = (): void => {
+    state.read = JSON.stringify(options.read())
+    const { table, wanted } = used(readConfig(options))
+    sealed.use(table)
+    for (const [id, plugin] of plugins) {
+      if (wanted.has(id)) continue
+      plugin.close()
+      plugins.delete(id)
+    }
+    log.info('the encryption configuration was read again')
+  }
+  const stop = options.follow?.(() => {
+    try {
+      // The directory changed, not necessarily this file.
+      if (JSON.stringify(options.read()) !== state.read) reload()
+    } catch (error) {
+      log.error('the changed encryption configuration is wrong; the one before stays in use', { error: asError(error) })
+    }
+  })
+  return {
+    store: sealed,
+    checks: [{ name: 'kms-providers', live: false, problem: () => [...plugins.values()].map((p) => p.problem()).find((p) => p !== undefined) }],
+    reload,
+    close() {
+      stop?.()
+      for (const plugin of plugins.values()) plugin.close()
+    },
+  }
+}
+
+function readConfig(options: EncryptionOptions): EncryptionConfig {
+  const parsed = parseEncryptionConfig(options.read())
+  if (!parsed.ok) throw new UsageError(`--encryption-provider-config: ${parsed.message}`)
+  return parsed.config
+}

@@ -4,7 +4,7 @@
  */
 import type { Duplex } from 'node:stream'
 import type { ApiRequest, ApiResponse, Transport } from '#api/client/transport.ts'
-import type { UserInfo } from '#api/types/index.ts'
+import { apiVersionOf, type UserInfo } from '#api/types/index.ts'
 import { asError } from '#base/errors.ts'
 import type { Clock } from '#base/clock.ts'
 import type { Log } from '#base/log.ts'
@@ -12,6 +12,8 @@ import { uuid, type Random } from '#base/random.ts'
 import type { Store } from '#server/store/store.ts'
 import type { AdmissionPlugin, AuditAnnotationLevel } from './admission.ts'
 import { inOrder } from './admission/order.ts'
+import { createAggregation } from './aggregation/aggregation.ts'
+import type { Backend } from './aggregation/api-services.ts'
 import type { Authenticator, Authorizer } from './auth.ts'
 import { OPEN_PATHS, servePath, type PathHandler, type PathParts, type PathRequest, type VersionInfo } from './discovery/paths.ts'
 import type { HealthCheck } from './discovery/health.ts'
@@ -63,6 +65,8 @@ export interface ApiServerOptions {
   authorizer: Authorizer
   /** Undefined: no node can be reached (logs, exec and proxies answer 503). */
   nodeConnector?: NodeConnector
+  /** What this server shows to extension API servers, as it is now. Undefined: nothing. */
+  frontProxy?: () => { certPem: string; keyPem: string }
   /** Undefined: serviceaccounts/token is not served. */
   issueToken?: IssueToken
   version: VersionInfo
@@ -91,6 +95,8 @@ export interface ApiServer {
   /** Takes the socket over: pipes it to the node, or answers with a refusal and closes. */
   upgrade(request: PeerRequest, socket: Duplex, head: Buffer): Promise<void>
   readonly metrics: ApiMetrics
+  /** What the API server does beside requests: registers its group versions, looks after extension API servers. Until the signal aborts. */
+  run(signal: AbortSignal): Promise<void>
   /** /readyz fails from now on; requests are still served. */
   stopping(): void
   /** Ends watches and sweeps. Twice is fine. */
@@ -126,12 +132,12 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const state = { isStopping: false }
   const extra = { ...(options.flowControl && dumpHandlers(options.flowControl)), ...options.extraHandlers }
   const paths: PathParts = {
-    rows, version: options.version, serverAddress: options.serverAddress, checks: options.checks ?? [], isStopping: () => state.isStopping,
+    rows, groups: () => aggregation.groups(), merged: (own) => aggregation.discovery(own), version: options.version, serverAddress: options.serverAddress, checks: options.checks ?? [], isStopping: () => state.isStopping,
     metrics: () => metrics.print({
       readOnlyInFlight: inFlight.high('readOnly'), mutatingInFlight: inFlight.high('mutating'), revision: store.revision(),
       watches: new Map([...caches.all()].map((c) => [c.resource, c.followers])), objects: new Map([...caches.all()].map((c) => [c.resource, c.size])),
     }, options.processUsage(), options.flowControl?.metrics()),
-    openapi: openapiHandler(rows, options.version),
+    openapi: (request) => openapi(request),
     extra: Object.fromEntries(Object.entries(extra).map(([path, { handle }]) => [path, handle])),
   }
 
@@ -142,6 +148,9 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     webhooks: createWebhookClient({ client, connector: options.nodeConnector, clock, random }),
   }
   parts.admission = inOrder([...options.admission, ...createWebhookPlugins(parts)])
+  const ownVersions = new Set(rows.all.map(({ ref }) => apiVersionOf(ref)))
+  const aggregation = createAggregation(parts, { connector: options.nodeConnector, frontProxy: options.frontProxy, isCustom: (group, version) => !ownVersions.has(apiVersionOf({ group, version })) })
+  const openapi = aggregation.openapi(openapiHandler(rows, options.version))
   const sweeper = new ExpirySweeper(parts)
   sweeper.start()
 
@@ -204,7 +213,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     try {
       if (!isOpen) await authorizePath(authorizer, user, request.method, info.path)
       const asked: PathRequest = { method: request.method, info, query, headers: request.headers, body: request.body, user, signal: request.signal, peer: request.peer }
-      const response = await servePath(paths, asked)
+      const backend = elsewhere(info)
+      const response = backend ? await aggregation.proxy(backend, request, user) : await servePath(paths, asked)
       return request.method === 'HEAD' ? { ...response, body: Buffer.alloc(0) } : response
     } finally {
       leave()
@@ -215,15 +225,28 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     const { request, user } = caller
     refuseAnonymous(user)
     const asked = askedFor(request, info)
-    if (LONG_RUNNING.has(info.subresource)) return serveCall(await authorizedCall(caller, info, asked))
+    const backend = aggregation.backendOf(info.group, info.version)
+    const serve = async () => (backend ? serveElsewhere(caller, asked, backend) : serveCall(await authorizedCall(caller, info, asked)))
+    if (LONG_RUNNING.has(info.subresource)) return serve()
     const entered = gate.enter({ user, verb: asked.verb, path: request.path, info: asked.info, query: asked.query, signal: request.signal }, caller.answerHeaders)
     const leave = entered instanceof Promise ? await entered : entered
     try {
-      return await serveCall(await authorizedCall(caller, info, asked))
+      return await serve()
     } finally {
       // A watch has begun when its answer is there; what it sends later takes no seat.
       leave()
     }
+  }
+
+  async function serveElsewhere({ request, user }: Caller, asked: Asked, backend: Backend): Promise<ApiResponse> {
+    await authorizeResource(authorizer, user, asked.verb, asked.info, asked.fieldSelector)
+    return aggregation.proxy(backend, request, user)
+  }
+
+  /** Discovery and OpenAPI of a group version that another server serves. */
+  function elsewhere({ segments }: PathInfo): Backend | undefined {
+    const [first, ...rest] = segments[0] === 'openapi' && segments[1] === 'v3' ? segments.slice(2) : segments
+    return first === 'apis' && rest.length >= 2 ? aggregation.backendOf(rest[0] ?? '', rest[1] ?? '') : undefined
   }
 
   /** How much of a resource a list would read; undefined while nobody has read it yet. */
@@ -262,7 +285,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     }
     const review = reviews(row)
     if (review) {
-      if (verb !== 'create') throw methodNotAllowed()
+      if (!servesVerb(row, verb)) throw methodNotAllowed()
       return review(call)
     }
     if (!servesVerb(row, verb)) throw methodNotAllowed()
@@ -288,7 +311,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     metrics,
     mayUpgrade(target) {
       const info = parseRequestInfo(splitTarget(target).path)
-      return info?.kind === 'resource' && UPGRADES.has(info.subresource)
+      return info?.kind === 'resource' && (UPGRADES.has(info.subresource) || aggregation.backendOf(info.group, info.version) !== undefined)
     },
     async upgrade(request, socket, head) {
       socket.on('error', () => socket.destroy())
@@ -300,7 +323,13 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         const headers = bearer === undefined ? request.headers : { ...request.headers, authorization: `Bearer ${bearer}` }
         const caller: Caller = { request: { ...request, headers }, user: await identify({ ...request, headers }), warnings: [], annotations: new Map(), answerHeaders: {} }
         refuseAnonymous(caller.user)
-        const call = await authorizedCall(caller, info, askedFor(caller.request, info))
+        const asked = askedFor(caller.request, info)
+        const backend = aggregation.backendOf(info.group, info.version)
+        if (backend) {
+          await authorizeResource(authorizer, caller.user, asked.verb, asked.info, asked.fieldSelector)
+          return await aggregation.upgrade(backend, caller.request, caller.user, socket, head)
+        }
+        const call = await authorizedCall(caller, info, asked)
         // KEP-4006: a WebSocket is a GET, but running something in a pod needs `create`, as it does with POST.
         if (call.verb === 'get' && info.subresource !== 'proxy') await authorizeResource(authorizer, caller.user, 'create', info)
         await upgradeCall(call, socket, head, kubelet)
@@ -309,12 +338,14 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         refuseUpgrade(socket, refusalOf(error, request))
       }
     },
+    run: (signal) => aggregation.run(signal),
     stopping() { state.isStopping = true },
     close() {
       state.isStopping = true
       sweeper.stop()
       options.flowControl?.close()
       parts.webhooks.close()
+      aggregation.close()
       caches.close()
     },
   }

@@ -7,7 +7,7 @@ describe('discovery', () => {
     const { call } = harness()
     assert.deepEqual((await call('GET', '/api')).json, { kind: 'APIVersions', versions: ['v1'], serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress: '127.0.0.1:6443' }] })
     const groups = await call('GET', '/apis')
-    assert.deepEqual(items<{ name: string }>(groups.json['groups']).map((g) => g.name), ['apps', 'policy', 'authentication.k8s.io', 'authorization.k8s.io'])
+    assert.deepEqual(items<{ name: string }>(groups.json['groups']).map((g) => g.name), ['apps', 'authentication.k8s.io', 'authorization.k8s.io', 'policy'])
     assert.deepEqual((await call('GET', '/apis/apps')).json, { kind: 'APIGroup', apiVersion: 'v1', name: 'apps', versions: [{ groupVersion: 'apps/v1', version: 'v1' }], preferredVersion: { groupVersion: 'apps/v1', version: 'v1' } })
     const apps = await call('GET', '/apis/apps/v1')
     assert.deepEqual(apps.json, {

@@ -1,4 +1,5 @@
 /** Discovery documents from the table of kinds: legacy (APIVersions, APIGroupList, APIResourceList) and aggregated (v2, v2beta1). Pure. */
+import type { GroupDiscovery, GroupJson } from '../aggregation/merged-discovery.ts'
 import type { KindRow } from '../kind.ts'
 import { ALL_VERBS, type GroupVersion, type Rows } from '../rows.ts'
 
@@ -41,17 +42,14 @@ export function apiVersions(rows: Rows, serverAddress: string): unknown {
   return { kind: 'APIVersions', versions: rows.versions('').map((v) => v.version), serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress }] }
 }
 
-export function apiGroup(rows: Rows, group: string): Record<string, unknown> | undefined {
-  const versions = rows.versions(group).map((v) => ({ groupVersion: gv(group, v.version), version: v.version }))
-  return versions[0] && { kind: 'APIGroup', apiVersion: 'v1', name: group, versions, preferredVersion: versions[0] }
+/** `/apis/apps`. */
+export function apiGroup(groups: readonly GroupJson[], group: string): unknown {
+  const found = groups.find(({ name }) => name === group)
+  return found && { kind: 'APIGroup', apiVersion: 'v1', ...found }
 }
 
 /** `/apis`. */
-export function apiGroupList(rows: Rows): unknown {
-  const groups = [...rows.groups()].filter(([group]) => group !== '').map(([group]) => {
-    const { kind: _kind, apiVersion: _apiVersion, ...rest } = apiGroup(rows, group) ?? {}
-    return rest
-  })
+export function apiGroupList(groups: readonly GroupJson[]): unknown {
   return { kind: 'APIGroupList', apiVersion: 'v1', groups }
 }
 
@@ -73,15 +71,15 @@ export function apiResourceList(rows: Rows, group: string, version: string): unk
 }
 
 /** `core`: what `/api` answers; otherwise `/apis`. */
-export function aggregated(rows: Rows, core: boolean, version: AggregatedVersion): unknown {
-  const groups = [...rows.groups()].filter(([group]) => (group === '') === core)
-  return {
-    kind: 'APIGroupDiscoveryList', apiVersion: `apidiscovery.k8s.io/${version}`, metadata: {},
-    items: groups.map(([group, versions]) => ({
-      metadata: { ...(group !== '' && { name: group }), creationTimestamp: null },
-      versions: versions.map((v) => ({ version: v.version, resources: sortedRows(v).map(aggregatedResource), freshness: 'Current' })),
-    })),
-  }
+export function aggregatedGroups(rows: Rows, core: boolean): GroupDiscovery[] {
+  return [...rows.groups()].filter(([group]) => (group === '') === core).map(([group, versions]) => ({
+    metadata: { ...(group !== '' && { name: group }), creationTimestamp: null },
+    versions: versions.map((v) => ({ version: v.version, resources: sortedRows(v).map(aggregatedResource), freshness: 'Current' as const })),
+  }))
+}
+
+export function aggregated(items: readonly GroupDiscovery[], version: AggregatedVersion): unknown {
+  return { kind: 'APIGroupDiscoveryList', apiVersion: `apidiscovery.k8s.io/${version}`, metadata: {}, items }
 }
 
 function aggregatedResource(row: KindRow): unknown {

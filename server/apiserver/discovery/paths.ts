@@ -7,9 +7,10 @@ import type { Query } from '../http/query.ts'
 import type { PathInfo } from '../http/request-info.ts'
 import { JSON_TYPE, jsonResponse } from '../http/response.ts'
 import { methodNotAllowed, noSuchResource, notAcceptable } from '../http/status.ts'
+import type { GroupDiscovery, GroupJson } from '../aggregation/merged-discovery.ts'
 import type { Peer } from '../middleware/authenticate.ts'
 import type { Rows } from '../rows.ts'
-import { aggregated, AGGREGATED_VERSIONS, apiGroup, apiGroupList, apiResourceList, apiVersions, type AggregatedVersion } from './discovery.ts'
+import { aggregated, aggregatedGroups, AGGREGATED_VERSIONS, apiGroup, apiGroupList, apiResourceList, apiVersions, type AggregatedVersion } from './discovery.ts'
 import { health, type HealthCheck } from './health.ts'
 
 export interface VersionInfo { major: string; minor: string; gitVersion: string; gitCommit: string; gitTreeState: string; buildDate: string; goVersion: string; compiler: string; platform: string }
@@ -21,6 +22,10 @@ export type PathHandler = (request: PathRequest) => Promise<ApiResponse> | ApiRe
 
 export interface PathParts {
   rows: Rows
+  /** All groups but the core one, in order, with those that other servers serve. */
+  groups: () => GroupJson[]
+  /** The same for the aggregated form, given this server's own. */
+  merged: (own: readonly GroupDiscovery[]) => GroupDiscovery[]
   version: VersionInfo
   /** host:port that clients may use; shown in /api. */
   serverAddress: string
@@ -42,12 +47,12 @@ export async function servePath(parts: PathParts, request: PathRequest): Promise
   switch (first) {
     case '': return jsonResponse({ paths: rootPaths(parts) })
     case 'api':
-      if (second === undefined) return discoveryDocument(parts.rows, true, request, () => apiVersions(parts.rows, parts.serverAddress))
+      if (second === undefined) return discoveryDocument(parts, true, request, () => apiVersions(parts.rows, parts.serverAddress))
       return third === undefined ? found(apiResourceList(parts.rows, '', second)) : refuse()
     case 'apis':
-      if (second === undefined) return discoveryDocument(parts.rows, false, request, () => apiGroupList(parts.rows))
+      if (second === undefined) return discoveryDocument(parts, false, request, () => apiGroupList(parts.groups()))
       if (more.length > 0) return refuse()
-      return found(third === undefined ? apiGroup(parts.rows, second) : apiResourceList(parts.rows, second, third))
+      return found(third === undefined ? apiGroup(parts.groups(), second) : apiResourceList(parts.rows, second, third))
     case 'version': return jsonResponse(parts.version)
     case 'livez': case 'readyz': case 'healthz': return health(first, second, parts.checks, parts.isStopping(), request.query)
     case 'metrics': return { status: 200, headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }, body: parts.metrics() }
@@ -72,28 +77,29 @@ function found(document: unknown): ApiResponse {
 }
 
 /** Aggregated when the client asks for it, else the legacy document. */
-function discoveryDocument(rows: Rows, core: boolean, request: PathRequest, legacy: () => unknown): ApiResponse {
+function discoveryDocument(parts: PathParts, core: boolean, request: PathRequest, legacy: () => unknown): ApiResponse {
   for (const media of parseAccept(request.headers['accept'])) {
     const { g, v, as } = media.params
     if (media.type === PROTOBUF_TYPE && as === undefined) return jsonResponse(legacy())
     if (media.type !== JSON_TYPE && media.type !== '*/*' && media.type !== 'application/*') continue
     if (as === undefined) return jsonResponse(legacy())
     const version = AGGREGATED_VERSIONS.find((known) => known === v)
-    if (g === 'apidiscovery.k8s.io' && as === 'APIGroupDiscoveryList' && version) return aggregatedResponse(rows, core, version)
+    if (g === 'apidiscovery.k8s.io' && as === 'APIGroupDiscoveryList' && version) return aggregatedResponse(parts, core, version)
   }
   throw notAcceptable(ACCEPTED)
 }
 
-function aggregatedResponse(rows: Rows, core: boolean, version: AggregatedVersion): ApiResponse {
-  const response = jsonResponse(aggregated(rows, core, version))
+function aggregatedResponse({ rows, merged }: PathParts, core: boolean, version: AggregatedVersion): ApiResponse {
+  const own = aggregatedGroups(rows, core)
+  const response = jsonResponse(aggregated(core ? own : merged(own), version))
   response.headers['content-type'] = `${JSON_TYPE};g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`
   response.headers['vary'] = 'Accept'
   return response
 }
 
-function rootPaths({ rows, checks, extra }: PathParts): string[] {
-  const groups = [...rows.groups()].flatMap(([group, versions]) => group === '' ? versions.map((v) => `/api/${v.version}`) : [`/apis/${group}`, ...versions.map((v) => `/apis/${group}/${v.version}`)])
+function rootPaths({ rows, groups, checks, extra }: PathParts): string[] {
+  const all = [...rows.versions('').map((v) => `/api/${v.version}`), ...groups().flatMap(({ name, versions }) => [`/apis/${name}`, ...versions.map((v) => `/apis/${v.groupVersion}`)])]
   const probes = ['healthz', 'livez', 'readyz'].flatMap((p) => [`/${p}`, ...checks.map((c) => `/${p}/${c.name}`)])
-  return ['/api', '/apis', ...groups, ...probes, '/metrics', '/openapi/v2', '/openapi/v3', '/version', ...Object.keys(extra)].sort()
+  return ['/api', '/apis', ...all, ...probes, '/metrics', '/openapi/v2', '/openapi/v3', '/version', ...Object.keys(extra)].sort()
 }
 

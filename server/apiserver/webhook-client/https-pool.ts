@@ -19,7 +19,7 @@ export interface HttpsRequest {
   method: string
   /** With query. */
   path: string
-  headers: Readonly<Record<string, string>>
+  headers: Readonly<Record<string, string | string[]>>
   body?: Buffer | undefined
   signal: AbortSignal
 }

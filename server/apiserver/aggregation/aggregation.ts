@@ -1,0 +1,74 @@
+/** The aggregation layer, put together: what app.ts and the discovery paths ask, and what runs beside the requests. */
+import type { Duplex } from 'node:stream'
+import type { ApiRequest, ApiResponse } from '#api/client/transport.ts'
+import type { UserInfo } from '#api/types/index.ts'
+import type { PathHandler } from '../discovery/paths.ts'
+import type { Rows } from '../rows.ts'
+import { cacheOf, type Parts } from '../verbs/call.ts'
+import { createDialer } from '../webhook-client/index.ts'
+import type { NodeConnector } from '../nodes/connector.ts'
+import { API_SERVICES, ApiServices, type Backend } from './api-services.ts'
+import { runAvailability, type Discovered } from './availability-loop.ts'
+import { createBackendClient, type ClientCertificate } from './backend-client.ts'
+import { mergeDiscovery, mergeGroups, type GroupDiscovery, type GroupJson } from './merged-discovery.ts'
+import type { RankedVersion } from './priorities.ts'
+import { proxyRequest, proxyUpgrade } from './proxy.ts'
+import { withRemoteOpenApi } from './remote-openapi.ts'
+import { applyRegistration, decideRegistration, localPriority, type LocalVersion } from './registration.ts'
+
+export interface Aggregation {
+  /** The server behind which a group version is; undefined: it is ours, or nobody's. */
+  backendOf(group: string, version: string): Backend | undefined
+  proxy(backend: Backend, request: ApiRequest, user: UserInfo): Promise<ApiResponse>
+  upgrade(backend: Backend, request: ApiRequest, user: UserInfo, socket: Duplex, head: Buffer): Promise<void>
+  groups(): GroupJson[]
+  discovery(own: readonly GroupDiscovery[]): GroupDiscovery[]
+  /** The OpenAPI handler, with what the servers behind this one add to its index. */
+  openapi(own: PathHandler): PathHandler
+  /** Registers this server's group versions and keeps APIServices' conditions until the signal aborts. */
+  run(signal: AbortSignal): Promise<void>
+  close(): void
+}
+
+export interface AggregationOptions {
+  connector: NodeConnector | undefined
+  frontProxy: (() => ClientCertificate) | undefined
+  /** Whether a group version of the rows comes from a CustomResourceDefinition. */
+  isCustom: (group: string, version: string) => boolean
+}
+
+export function createAggregation(parts: Parts, { connector, frontProxy, isCustom }: AggregationOptions): Aggregation {
+  const { client, clock, random, log, rows } = parts
+  const openCache = async (group: string, resource: string) => {
+    const row = rows.find(group, 'v1', resource)
+    return row && cacheOf(parts, row)
+  }
+  const apiServices = new ApiServices(() => parts.caches.ready(API_SERVICES), () => openCache(API_SERVICES.group, API_SERVICES.resource))
+  const backends = createBackendClient(createDialer({ client, connector, clock, random }), clock, () => frontProxy?.())
+  const discovered: Discovered = new Map()
+  const local = (): (LocalVersion & RankedVersion)[] => localVersions(rows, isCustom)
+
+  return {
+    backendOf: (group, version) => apiServices.backendOf(group, version),
+    proxy: (backend, request, user) => proxyRequest(backends, backend, request, user),
+    upgrade: (backend, request, user, socket, head) => proxyUpgrade(backends, backend, request, user, socket, head),
+    groups: () => mergeGroups(local(), apiServices.backends().values()),
+    discovery: (own) => mergeDiscovery(local(), own, apiServices.backends(), discovered),
+    openapi: (own) => withRemoteOpenApi(own, () => apiServices.backends(), backends, clock),
+    async run(signal) {
+      if (!(await apiServices.open())) return
+      await applyRegistration(client, decideRegistration(local(), apiServices.all(), true))
+      await runAvailability({
+        apiServices, backends, client, clock, random, log, cacheOf: (kind) => (kind === 'services' ? openCache('', kind) : openCache('discovery.k8s.io', kind)),
+      }, discovered, signal)
+    },
+    close: () => backends.close(),
+  }
+}
+
+function localVersions(rows: Rows, isCustom: AggregationOptions['isCustom']): (LocalVersion & RankedVersion)[] {
+  return [...rows.groups()].flatMap(([group, versions]) => versions.map(({ version }) => {
+    const one = { group, version, isCustom: isCustom(group, version) }
+    return { ...one, priority: localPriority(one) }
+  }))
+}

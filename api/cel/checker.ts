@@ -14,7 +14,9 @@ export interface Scope {
   /** Names that are types (`int`, `net.IP`): as a value, the type. */
   types: ReadonlyMap<string, CelType>
   /** Types that may be made by their name; asked for names that nothing else knows. */
-  structType?(name: string): CelObjectType | undefined
+  structType?: (name: string) => CelObjectType | undefined
+  /** True: `[1, 'a']` is a list of dyn, as CEL has it by itself; Kubernetes does not. */
+  mixedLiterals?: boolean
 }
 
 /** Changes the expression; the issues are empty where it is fit for evaluation. */
@@ -252,6 +254,7 @@ class Checker {
   #join(e: Expr, before: CelType | undefined, type: CelType): CelType {
     if (!before) return type
     if (this.#types.assignable(before, type)) return moreGeneral(before, type)
+    if (this.#scope.mixedLiterals) return DYN
     this.#report(e.at, `expected type '${formatType(this.#types.apply(before, 'dyn'))}' but found '${formatType(this.#types.apply(type, 'dyn'))}'`)
     return ERROR
   }

@@ -38,8 +38,8 @@ export function compile(expression: string, options: CompileOptions): Compilatio
   const variables = new Map(Object.entries(options.variables))
   try {
     const ast = parse(expression, options.macros ?? KUBERNETES_MACROS)
-    const { functions, types } = options.environment ?? defaultEnvironment()
-    const issues = check(ast, { variables, functions, types, ...(options.structType && { structType: options.structType }) })
+    const environment = options.environment ?? defaultEnvironment()
+    const issues = check(ast, { ...environment, variables, ...(options.structType && { structType: options.structType }) })
     if (issues.length > 0) return { ok: false, kind: 'check', error: formatIssues(expression, issues) }
     const problem = options.resultTypes && resultProblem(ast.type ?? { kind: 'dyn' }, options.resultTypes)
     if (problem !== undefined) return { ok: false, kind: 'result', error: problem }

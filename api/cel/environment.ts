@@ -17,6 +17,8 @@ import { BOOL, BYTES, DOUBLE, DURATION, DYN, INT, list, map, NULL, opaque, optio
 export interface Environment {
   functions: ReadonlyMap<string, readonly Overload[]>
   types: ReadonlyMap<string, CelType>
+  /** See the checker's scope. Kubernetes: false. */
+  mixedLiterals?: boolean
 }
 
 const STANDARD_TYPES: Readonly<Record<string, CelType>> = {

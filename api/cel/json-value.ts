@@ -11,6 +11,7 @@ export type Json = null | boolean | number | string | bigint | readonly Json[] |
 /** `json` as a value of `type`; EvalError where it is of another kind (validation should have refused it before). */
 export function fromJson(json: unknown, type: CelType): CelValue {
   if (json === null || json === undefined) return null
+  if (isReady(json)) return json
   switch (type.kind) {
     case 'string':
       if (typeof json === 'string') return json
@@ -68,11 +69,14 @@ function fromAnyJson(json: unknown): CelValue {
     default:
   }
   if (Array.isArray(json)) return new JsonList(json, DYN_LIST)
-  // Values that are ready (the authorizer, `variables`) pass.
-  if (json instanceof CelMap || json instanceof CelList) return json
+  return new JsonMap(json as Readonly<Record<string, unknown>>, DYN_MAP)
+}
+
+/** Values of their own class (the authorizer, `variables`) pass as they are. */
+function isReady(json: unknown): json is CelValue {
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) return false
   const prototype: unknown = Object.getPrototypeOf(json)
-  if (prototype === Object.prototype || prototype === null) return new JsonMap(json as Readonly<Record<string, unknown>>, DYN_MAP)
-  return json as CelValue
+  return prototype !== Object.prototype && prototype !== null
 }
 
 function fromArray(json: readonly unknown[], type: CelListType): CelList {

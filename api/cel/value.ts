@@ -148,8 +148,11 @@ export function typeOfValue(v: CelValue): CelType {
   return known[name] ?? opaque(name)
 }
 
-/** NaN where one of them is. JavaScript compares bigint and number by their mathematical value. */
-const compareNumbers = (a: number | bigint, b: number | bigint): number => (a < b ? -1 : a > b ? 1 : a >= b ? 0 : NaN)
+/** NaN where one of them is. An integer and a double compare as doubles, as in cel-go. */
+function compareNumbers(a: number | bigint, b: number | bigint): number {
+  if (typeof a !== typeof b) return compareNumbers(Number(a), Number(b))
+  return a < b ? -1 : a > b ? 1 : a >= b ? 0 : NaN
+}
 const asNumber = (v: CelValue): number | bigint | undefined => (typeof v === 'bigint' || typeof v === 'number' ? v : v instanceof Uint ? v.value : undefined)
 
 /** CEL's `==`: numbers across their types, deep, never an error for different types (they are unequal). */

@@ -52,10 +52,19 @@ function fixed(v: CelValue, digits: number, name: string): string {
   if (n === undefined) throw new EvalError(`error during formatting: ${name} clause can only be used on doubles, was given ${typeName(v)}`)
   if (Number.isNaN(n)) return 'NaN'
   if (!Number.isFinite(n)) return n > 0 ? '∞' : '-∞'
-  if (name === 'fixed-point') return n.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits })
+  if (name === 'fixed-point') return roundHalfEven(n, digits).replace(/\B(?<!\.\d*)(?=(?:\d{3})+(?!\d))/g, ',')
   const [mantissa = '', exponent = ''] = n.toExponential(digits).split('e')
   const power = exponent.replace(/^([+-])(\d)$/, (_, sign: string, digit: string) => `${sign}0${digit}`)
   return `${mantissa}\u202f×\u202f10${superscript(power)}`
+}
+
+/** As Go rounds: a number exactly between two goes to the even one. `toFixed` is exact, but takes ties away from zero. */
+function roundHalfEven(n: number, digits: number): string {
+  const up = n.toFixed(digits)
+  const exact = Math.abs(n) < 1e21 ? n.toFixed(Math.min(100, digits + 60)) : up
+  const rest = exact.slice(exact.indexOf('.') + 1 + digits)
+  const kept = exact.slice(0, exact.indexOf('.') + (digits === 0 ? 0 : 1 + digits))
+  return exact.includes('.') && /^50*$/.test(rest) && /[02468]$/.test(kept) ? kept : up
 }
 
 /** Go's locale-aware printer writes exponents raised. */

@@ -6,6 +6,7 @@ import { defaultTolerationSeconds } from './default-toleration-seconds.ts'
 import { limitRanger } from './limit-ranger.ts'
 import { namespaceLifecycle } from './namespace-lifecycle.ts'
 import { nodeRestriction } from './node-restriction.ts'
+import { podSecurity } from './pod-security/pod-security.ts'
 import { priority } from './priority.ts'
 import { runtimeClass } from './runtime-class.ts'
 import { serviceAccountPlugin, type ServiceAccountParts } from './service-account.ts'
@@ -18,6 +19,7 @@ export function defaultAdmission(parts: ServiceAccountParts): AdmissionPlugin[] 
     serviceAccountPlugin(parts),
     nodeRestriction,
     taintNodesByCondition,
+    podSecurity(parts),
     priority,
     defaultTolerationSeconds,
     defaultStorageClass,

@@ -27,6 +27,7 @@ import { joinCluster } from './join/join.ts'
 import { KUBELET_DEFAULTS } from './kubelet/config.ts'
 import { createKubelet } from './kubelet/kubelet.ts'
 import { readHostFacts } from './kubelet/node/host-facts.ts'
+import { stopContainers } from './kubelet/stop-containers.ts'
 import { createNodeNetwork } from './node-network/node-network.ts'
 import { createProxy } from './proxy/proxy.ts'
 import { keepTunnel } from './tunnel/tunnel.ts'
@@ -55,6 +56,8 @@ export interface AgentDeps {
   /** How this program starts itself to unpack a layer. */
   unpackCommand: readonly string[]
   loadPty: () => SpawnPty
+  /** Asked at the end: is it only skiff that stops? */
+  isMachineGoingDown?: () => Promise<boolean>
 }
 
 /** Runs until the signal aborts; resolves when all is let go. Rejects with UsageError or what made it impossible to begin. */
@@ -132,6 +135,7 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
     events.close()
     kubeletServer.close()
     transport.close()
+    if (signal.aborted && await deps.isMachineGoingDown?.()) await stopContainers(runtime, log)
     await runtime.close()
   }
 

@@ -4,7 +4,7 @@
  * assets. `node scripts/build.ts [x64|arm64] [DIRECTORY]` (default: this machine's, dist); prints the sizes.
  */
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { build as bundleFiles, type Plugin } from 'esbuild'
 
@@ -72,6 +72,25 @@ function stripped(executable: string): string {
   return copy
 }
 
+/** `classic-level.node`, or where there is one for each C library (or version of ARM) the one for glibc. */
+function glibcAddon(directory: string): string {
+  const name = readdirSync(directory).find((file) => file.endsWith('.node') && !file.includes('musl'))
+  if (name === undefined) throw new Error(`no addon for glibc in ${directory}`)
+  return join(directory, name)
+}
+
+/** node-pty comes as source: for another architecture it is compiled here, with the flags of its binding.gyp. */
+function crossCompiledPty(): string {
+  const output = join(dist, `pty-${arch}.node`)
+  const include = [`node-linux-${arch}/include/node`, 'node-addon-api'].map((path) => `-I${join(root, 'node_modules', path)}`)
+  try {
+    execFileSync('aarch64-linux-gnu-g++', ['-shared', '-fPIC', '-O2', '-s', '-std=c++20', '-DNAPI_CPP_EXCEPTIONS', ...include, join(root, 'node_modules/node-pty/src/unix/pty.cc'), '-o', output, '-lutil'], { stdio: ['ignore', 'inherit', 'inherit'] })
+  } catch (error) {
+    throw new Error(`cannot compile node-pty for ${arch}: apt-get install g++-aarch64-linux-gnu brings the compiler`, { cause: error })
+  }
+  return output
+}
+
 const node = arch === process.arch ? process.execPath : join(root, `node_modules/node-linux-${arch}/bin/node`)
 if (!existsSync(node)) throw new Error(`no Node for ${arch}: npm install --force node-linux-${arch} brings it`)
 const output = join(dist, `skiff-linux-${arch}`)
@@ -87,8 +106,8 @@ writeFileSync(config, JSON.stringify({
   execArgv: [...V8_FLAGS, '--disable-warning=ExperimentalWarning'],
   execArgvExtension: 'none',
   assets: {
-    'classic-level.node': join(root, `node_modules/classic-level/prebuilds/linux-${arch}/classic-level.node`),
-    'pty.node': join(root, arch === process.arch ? 'node_modules/node-pty/build/Release/pty.node' : `dist/pty-${arch}.node`),
+    'classic-level.node': glibcAddon(join(root, `node_modules/classic-level/prebuilds/linux-${arch}`)),
+    'pty.node': arch === process.arch ? join(root, 'node_modules/node-pty/build/Release/pty.node') : crossCompiledPty(),
   },
 }, null, 2))
 rmSync(output, { force: true })

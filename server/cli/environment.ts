@@ -1,4 +1,6 @@
 /** The adapters that verbs which keep running share: log, clock, randomness, signals, readiness, how to start oneself. */
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { isSea } from 'node:sea'
 import { systemClock } from '#base/clock.ts'
@@ -7,6 +9,7 @@ import { createLog, type Log, type LogLevel } from '#base/log.ts'
 import { systemRandom } from '#base/random.ts'
 import type { SpawnPty } from '#cri/index.ts'
 import { exitFormat } from './exit-line.ts'
+import { SYSTEM_PATH } from './find-program.ts'
 import type { FlagValues } from './flags.ts'
 import { notifySystemd } from './notify-systemd.ts'
 
@@ -27,6 +30,7 @@ export function logFor(values: FlagValues): Log {
 
 /** Within the ten seconds that the contract gives; what is not done by then is as safe as after a power cut. */
 const STOP_MS_MAX = 9_000
+const SYSTEMCTL_MS_MAX = 2_000
 
 /** Aborted by the first SIGTERM or SIGINT; the second ends the process at once. */
 export function stopSignal(log: Log): AbortSignal {
@@ -72,6 +76,15 @@ export function notifyReady(log: Log): void {
   } catch (error) {
     log.warn('systemd could not be told that skiff is ready', { error: asError(error) })
   }
+}
+
+/** systemd has begun to switch the machine off, or to boot it anew. False where there is no systemd, or it does not answer. */
+export function isMachineGoingDown(): Promise<boolean> {
+  if (!existsSync('/run/systemd/system')) return Promise.resolve(false)
+  return new Promise((resolve) => {
+    // Exits with 1 for all but `running`.
+    execFile('systemctl', ['is-system-running'], { env: { PATH: SYSTEM_PATH }, timeout: SYSTEMCTL_MS_MAX }, (_error, stdout) => resolve(stdout.trim() === 'stopping'))
+  })
 }
 
 /** node-pty, at the first exec with a terminal. */

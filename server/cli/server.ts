@@ -7,7 +7,7 @@ import { startServer, type ServerConfig } from '../server.ts'
 import { levelOpener } from '../store/open-level.ts'
 import { openLevelStore } from '../store/store-level.ts'
 import { readYamlMapping } from './config-file.ts'
-import { clock, failLoudly, loadPty, logFor, logFormat, notifyReady, random, selfCommand, stopSignal } from './environment.ts'
+import { clock, failLoudly, isMachineGoingDown, loadPty, logFor, logFormat, notifyReady, random, selfCommand, stopSignal } from './environment.ts'
 import { durationSeconds } from './flag-checks.ts'
 import { parseFlags, type FlagValues } from './flags.ts'
 import { clusterAddresses, reachableAt } from './cluster-addresses.ts'
@@ -48,7 +48,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
   server.ready.then(() => notifyReady(log), () => { /* logged by the server */ })
   // The agent joins like any other; before the default policy is written it would be refused.
-  const agent = node && server.ready.then(() => runAgent({ ...node, token: server.pki.tokens.node }, { clock, random, log, unpackCommand: selfCommand('unpack-layer'), loadPty }, signal))
+  const agent = node && server.ready.then(() => runAgent({ ...node, token: server.pki.tokens.node }, { clock, random, log, unpackCommand: selfCommand('unpack-layer'), loadPty, isMachineGoingDown }, signal))
   let failure: unknown
   if (!signal.aborted) await Promise.race([stopped, server.ready.then(() => stopped), ...(agent ? [agent] : [])]).catch((error: unknown) => { failure = error })
   if (agent && signal.aborted) await agent.catch((error: unknown) => log.debug('agent ended', { error: asError(error) }))

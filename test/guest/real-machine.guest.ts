@@ -63,6 +63,8 @@ describe('skiff on a machine of its own', { skip: DISK === '' && 'run scripts/gu
     await untilSo('the API server is ready', async () => (await guest.kubectl(['get', '--raw', '/readyz'])).stdout === 'ok')
     await untilSo('the node is Ready', async () => (await guest.kubectl(['get', 'nodes', '-o', 'jsonpath={.items[*].status.conditions[?(@.type=="Ready")].status}'])).stdout === 'True')
   }
+  /** The node is Ready by its last word; its tunnel comes a moment after the server. */
+  const untilExec = (name: string) => untilSo(`exec into ${name} works again`, async () => (await guest.kubectl(['exec', name, '--', 'echo', 'hello'])).stdout === 'hello\n', 60_000)
   /** As scripts/up.sh does it, with these arguments. */
   const installUnit = (args: string) => guest.must(`sed 's|@ARGS@|${args}|' /cargo/skiff.service > /etc/systemd/system/skiff.service && systemctl daemon-reload && systemctl enable -q skiff`)
   const unit = async (...properties: string[]) => Object.fromEntries((await guest.must(`systemctl show skiff ${properties.map((p) => `-p ${p}`).join(' ')}`)).split('\n').map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]))
@@ -188,7 +190,7 @@ describe('skiff on a machine of its own', { skip: DISK === '' && 'run scripts/gu
         await guest.must('systemctl restart skiff', 300_000)
         await untilUp()
         assert.equal(await ids(), were)
-        assert.equal(await guest.mustKubectl(['exec', 'burstable', '--', 'echo', 'hello']), 'hello')
+        await untilExec('burstable')
         const { MainPID } = await unit('MainPID')
         await guest.must('systemctl stop skiff', 60_000)
         assert.equal((await unit('ActiveState'))['ActiveState'], 'inactive')
@@ -226,7 +228,7 @@ describe('skiff on a machine of its own', { skip: DISK === '' && 'run scripts/gu
         await installUnit(`--oci-runtime ${then}`)
         await guest.must('systemctl restart skiff', 300_000)
         await untilUp()
-        assert.equal(await guest.mustKubectl(['exec', `by-${made}`, '--', 'echo', 'still', 'here']), 'still here')
+        await untilExec(`by-${made}`)
         const is = await seen(`by-${made}`)
         assert.deepStrictEqual([containerId(is), is.status.containerStatuses?.[0]?.restartCount], [containerId(was), 0])
         await guest.mustKubectl(['delete', 'pod', `by-${made}`, '--timeout=60s'])
@@ -246,12 +248,12 @@ describe('skiff on a machine of its own', { skip: DISK === '' && 'run scripts/gu
       )
       await untilReady('web', 'client')
       const service = await guest.mustKubectl(['get', 'service', 'web', '-o', 'jsonpath={.spec.clusterIP}'])
-      const get = async (url: string) => guest.kubectl(['exec', 'client', '--', 'wget', '-T', '20', '-qO-', url])
+      const get = async (url: string) => guest.kubectl(['exec', 'client', '--', 'timeout', '20', 'wget', '-qO-', url])
       await untilSo('the Service answers', async () => (await get(`http://${service}`)).stdout === 'hello from busybox\n')
       assert.equal((await get(`http://${(await seen('web')).status.podIP}:8080`)).stdout, 'hello from busybox\n')
       assert.equal((await get('http://web')).stdout, 'hello from busybox\n')
       assert.equal((await get('http://web.default.svc.cluster.local')).stdout, 'hello from busybox\n')
-      assert.equal(await guest.must(`busybox wget -T 20 -qO- http://${service}`), 'hello from busybox', 'from the node itself')
+      assert.equal(await guest.must(`timeout 20 busybox wget -qO- http://${service}`), 'hello from busybox', 'from the node itself')
     })
 
     it('the overlay stands on the kernel\'s own modules, and nothing complains', async () => {

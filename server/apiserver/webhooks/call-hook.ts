@@ -5,7 +5,7 @@ import type { AdmissionApi, AdmissionRequest } from '../admission.ts'
 import { badRequest, StatusError } from '../http/status.ts'
 import type { KindRow } from '../kind.ts'
 import type { WebhookClient } from '../webhook-client/index.ts'
-import type { Invocation } from './invocation.ts'
+import type { Invocation } from './request-fields.ts'
 import { parseReview, rejection, reviewRequest, type Answer } from './review.ts'
 
 export type Outcome =

@@ -1,22 +1,14 @@
 /** Whether a webhook is to be called for a request, and in which version the object goes to it (apiserver `generic.ShouldCallHook`). */
 import { isReason } from '#api/client/client.ts'
-import { NAMESPACES, type KubeObject, type Namespace } from '#api/types/index.ts'
+import { NAMESPACES, type Namespace } from '#api/types/index.ts'
 import { asError } from '#base/errors.ts'
 import type { AdmissionApi, AdmissionRequest } from '../admission.ts'
 import { forbidden, internal, notFound } from '../http/status.ts'
 import type { KindRow } from '../kind.ts'
 import { convertBetween, equivalentRows } from './equivalents.ts'
 import type { Hook } from './hook.ts'
+import { requestFields, type Invocation } from './request-fields.ts'
 import { isEverything, matchesObject, matchesRule, namespaceLabels } from './rules.ts'
-
-/** What goes to the webhook. */
-export interface Invocation {
-  hook: Hook
-  /** The row in whose terms the webhook asked for it: the request's own, or an equivalent one. */
-  row: KindRow
-  object: KubeObject | undefined
-  old: KubeObject | undefined
-}
 
 /** Undefined: it is not concerned. Throws a StatusError when that cannot be told. */
 export async function decideInvocation(hook: Hook, own: KindRow, request: AdmissionRequest, api: AdmissionApi): Promise<Invocation | undefined> {
@@ -26,7 +18,7 @@ export async function decideInvocation(hook: Hook, own: KindRow, request: Admiss
   if (!row || !(await matchesNamespace(hook, request, api))) return undefined
   const invocation = versioned(hook, own, row, request)
   if (!hook.conditions) return invocation
-  const verdict = await hook.conditions.evaluate(invocation, request, api)
+  const verdict = await hook.conditions.evaluate(invocation, requestFields(row, own, request), request, api)
   if ('error' in verdict) throw forbidden(request.ref, request.name, verdict.error)
   return verdict.matches ? invocation : undefined
 }
@@ -65,9 +57,4 @@ function versioned(hook: Hook, own: KindRow, row: KindRow, request: AdmissionReq
   const isOwnKind = request.kind.kind === own.ref.kind && request.kind.group === own.ref.group
   if (row === own || !isOwnKind) return { hook, row, object, old }
   return { hook, row, object: object && convertBetween(own, row, object), old: old && convertBetween(own, row, old) }
-}
-
-/** What the kind of the objects is called where the webhook asked for it. */
-export function kindOf({ row }: Invocation, own: KindRow, { kind }: AdmissionRequest): AdmissionRequest['kind'] {
-  return row !== own && kind.kind === own.ref.kind ? { group: row.ref.group, version: row.ref.version, kind: row.ref.kind } : kind
 }

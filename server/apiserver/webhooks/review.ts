@@ -3,27 +3,16 @@ import type { KubeObject } from '#api/types/index.ts'
 import type { AdmissionRequest } from '../admission.ts'
 import type { StatusBody, StatusDetails } from '../http/status.ts'
 import type { KindRow } from '../kind.ts'
-import { kindOf, type Invocation } from './invocation.ts'
-import { attributesNamespace } from './rules.ts'
+import { requestFields, type Invocation } from './request-fields.ts'
 
 const GROUP = 'admission.k8s.io'
 const JSON_PATCH = 'JSONPatch'
 
-export function reviewRequest(invocation: Invocation, own: KindRow, request: AdmissionRequest, uid: string): Buffer {
-  const { hook, row, object, old } = invocation
-  const { user, subresource, ref } = request
-  const resource = ({ group, version, resource: name }: KindRow['ref']) => ({ group, version, resource: name })
-  const sub = subresource === '' ? {} : { subResource: subresource }
-  const requestSub = subresource === '' ? {} : { requestSubResource: subresource }
-  const namespace = attributesNamespace(request)
+export function reviewRequest({ hook, row, object, old }: Invocation, own: KindRow, request: AdmissionRequest, uid: string): Buffer {
+  const { dryRun, options, ...fields } = requestFields(row, own, request)
   return Buffer.from(JSON.stringify({
     kind: 'AdmissionReview', apiVersion: `${GROUP}/${hook.reviewVersion ?? 'v1'}`,
-    request: {
-      uid, kind: kindOf(invocation, own, request), resource: resource(row.ref), ...sub, requestKind: request.kind, requestResource: resource(ref), ...requestSub,
-      ...(request.name !== '' && { name: request.name }), ...(namespace !== '' && { namespace }), operation: request.operation,
-      userInfo: { username: user.name, ...(user.uid !== undefined && { uid: user.uid }), ...(user.groups.length > 0 && { groups: user.groups }), ...(user.extra && { extra: user.extra }) },
-      object: object ?? null, oldObject: old ?? null, dryRun: request.dryRun, options: request.options ?? null,
-    },
+    request: { uid, ...fields, object: object ?? null, oldObject: old ?? null, dryRun, options },
   }))
 }
 

@@ -5,7 +5,8 @@ import type { AdmissionApi, AdmissionPlugin, AdmissionRequest } from '../admissi
 import type { KindRow } from '../kind.ts'
 import { callHook, type HookCaller } from './call-hook.ts'
 import type { Hook } from './hook.ts'
-import { decideInvocation, type Invocation } from './invocation.ts'
+import { decideInvocation } from './invocation.ts'
+import type { Invocation } from './request-fields.ts'
 import { isExempt } from './rules.ts'
 
 export function validatingWebhooks(hooks: () => Promise<readonly Hook[]>, caller: HookCaller, log: Log): AdmissionPlugin {

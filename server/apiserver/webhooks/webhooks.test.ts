@@ -203,6 +203,17 @@ test('a configuration counts from the write on, and ends with it', async () => {
   assert.equal((await s.h.call('PATCH', `${CM}/b`, { data: { x: 'y' } }, MERGE)).status, 200)
 })
 
+test('match conditions are asked before the webhook is', async () => {
+  const s = await stage()
+  const conditions = (...expressions: string[]) => expressions.map((expression, i) => ({ name: `c${i}`, expression }))
+  await register(s, VALIDATING, 'v', { path: 'named', matchConditions: conditions('object.metadata.name.startsWith("a")', 'request.operation == "CREATE"') }, { path: 'admins', matchConditions: conditions('authorizer.group("").resource("pods").check("get").allowed()', '"system:masters" in request.userInfo.groups') },
+    { path: 'cheap', failurePolicy: 'Ignore', matchConditions: conditions('object.data.missing == "x"') })
+  for (const name of ['a', 'b']) assert.equal((await s.h.call('POST', CM, configMap(name))).status, 201)
+  assert.deepStrictEqual(s.asked().sort(), ['/admins CREATE configmaps a', '/admins CREATE configmaps b', '/named CREATE configmaps a'])
+  await register(s, VALIDATING, 'w', { matchConditions: conditions('object.data.missing == "x"') }, { matchConditions: conditions('object.data.missing == "x"', 'false') })
+  assert.equal(message(await s.h.call('POST', CM, configMap('c'))), `403 configmaps "c" is forbidden: expression 'object.data.missing == "x"' resulted in error: no such key: missing`)
+})
+
 test('AdmissionReview v1beta1 for those who know nothing else', async () => {
   const s = await stage(() => ({ uid: 'whatever', patch: patchOf({ op: 'add', path: '/data/b', value: '1' }).patch }))
   await register(s, MUTATING, 'm', { admissionReviewVersions: ['v0', 'v1beta1'] })

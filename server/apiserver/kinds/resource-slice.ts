@@ -135,7 +135,7 @@ function validateAttribute(at: string, attribute: DeviceAttribute): FieldError[]
 function validateCapacity(at: string, capacity: DeviceCapacity, shared: boolean): FieldError[] {
   const policy = capacity.requestPolicy
   if (!policy) return []
-  return shared ? validatePolicy(`${at}.requestPolicy`, capacity.value, policy) : [forbidden(`${at}.requestPolicy`, 'allowMultipleAllocations must be true')]
+  return shared ? validatePolicy(`${at}.requestPolicy`, (capacity as Partial<DeviceCapacity>).value ?? '0', policy) : [forbidden(`${at}.requestPolicy`, 'allowMultipleAllocations must be true')]
 }
 
 function validatePolicy(at: string, max: string, policy: CapacityRequestPolicy): FieldError[] {

@@ -63,6 +63,8 @@ function groupOperations(rows: readonly KindRow[]): Operation[] {
     get('/api/', 'getCoreAPIVersions', 'get available API versions', 'core', 'APIVersions'),
     get('/apis/', 'getAPIVersions', 'get available API versions', 'apis', 'APIGroupList'),
     ...groups.map((group) => get(`/apis/${group}/`, `get${capital(groupTag(group))}APIGroup`, 'get information of a group', groupTag(group), 'APIGroup')),
+    { ...get('/.well-known/openid-configuration/', 'getServiceAccountIssuerOpenIDConfiguration', "get service account issuer OpenID configuration, also known as the 'OIDC discovery doc'", 'WellKnown', ''), answer: 'string' },
+    { ...get('/openid/v1/jwks/', 'getServiceAccountIssuerOpenIDKeyset', 'get service account issuer OpenID JSON Web Key Set (contains public token verification keys)', 'openid', ''), answer: 'string' },
     get('/version/', 'getCodeVersion', 'get the version information for this server', 'version', 'VersionInfo'),
   ]
 }

@@ -83,8 +83,26 @@ function operationsOfRow(row: KindRow, tag: string): Operation[] {
   if (verbs.includes('update')) operations.push({ ...onObject, method: 'put', id: id('replace'), description: `replace the specified ${kind}`, action: 'put', parameters: params(WRITE), body, answer: own, codes: [200, 201], produces: 'object' })
   if (verbs.includes('patch')) operations.push({ ...onObject, method: 'patch', id: id('patch'), description: `partially update the specified ${kind}`, action: 'patch', parameters: params([...WRITE, 'force']), body: { of: 'patch' }, answer: own, codes: [200, 201], produces: 'object' })
   if (verbs.includes('delete')) operations.push({ ...onObject, method: 'delete', id: id('delete'), description: `delete ${withArticle(kind)}`, action: 'delete', parameters: params(DELETE), body: { of: 'deleteOptions' }, answer: deleted, codes: [200, 202], produces: 'object' })
+  if (verbs.includes('watch')) operations.push(...watchOperations(row, { tag, gvk, id }))
   const at: Place = { row, base: onObject, id }
   return [...operations, ...row.subresources.toSorted().flatMap((name) => subresourceOperations(name, at))]
+}
+
+/** The old paths under `/watch/`, still served. */
+function watchOperations({ ref }: KindRow, { tag, gvk, id }: { tag: string; gvk: GroupVersionKind; id: Place['id'] }): Operation[] {
+  const root = `/${groupPath(ref.group, ref.version)}/watch`
+  const collection = ref.namespaced ? `${root}/namespaces/{namespace}/${ref.resource}` : `${root}/${ref.resource}`
+  const namespace = ref.namespaced ? params(['namespace']) : []
+  const common = { tag, kind: gvk, method: 'get', parameters: [], answer: { model: 'WatchEvent' }, codes: [200], produces: 'list' } as const
+  const many = { ...common, action: 'watchlist', description: `watch individual changes to a list of ${ref.kind}. deprecated: use the 'watch' parameter with a list operation instead.` }
+  return [
+    ...(ref.namespaced ? [{ ...many, path: `${root}/${ref.resource}`, id: id('watch', '', 'ListForAllNamespaces').replace(`Namespaced${ref.kind}`, ref.kind), pathParameters: params([...WATCH, 'pretty']) }] : []),
+    { ...many, path: collection, id: id('watch', '', 'List'), pathParameters: [...params(WATCH), ...namespace, parameter('pretty')] },
+    {
+      ...common, path: `${collection}/{name}`, id: id('watch'), action: 'watch', pathParameters: [...params(WATCH), nameParameter(ref.kind), ...namespace, parameter('pretty')],
+      description: `watch changes to an object of kind ${ref.kind}. deprecated: use the 'watch' parameter with a list operation instead, filtered to a single item with the 'fieldSelector' parameter.`,
+    },
+  ]
 }
 
 /** Endpoints is plural already. */

@@ -1,5 +1,7 @@
-/** Rows of the kinds that are asked, not kept: created only, never stored. */
-import type { KindRow } from '../kind.ts'
+/** Rows of the kinds that are asked, not kept: never in the store. */
+import type { KubeObject } from '#api/types/index.ts'
+import type { KindRow, KindStrategy } from '../kind.ts'
+import { componentStatusStrategy } from './component-status.ts'
 
 function review(group: string, resource: string, kind: string, namespaced = false): KindRow {
   return {
@@ -8,7 +10,11 @@ function review(group: string, resource: string, kind: string, namespaced = fals
   }
 }
 
+const core = { group: '', version: 'v1' }
+
 export const reviewRows: readonly KindRow[] = [
+  { ref: { ...core, resource: 'bindings', kind: 'Binding', namespaced: true }, model: 'Binding', singular: 'binding', shortNames: [], categories: [], verbs: ['create'], subresources: [], strategy: {} },
+  { ref: { ...core, resource: 'componentstatuses', kind: 'ComponentStatus', namespaced: false }, model: 'ComponentStatus', singular: 'componentstatus', shortNames: ['cs'], categories: [], verbs: ['get', 'list'], subresources: [], strategy: componentStatusStrategy as unknown as KindStrategy<KubeObject> },
   review('authentication.k8s.io', 'selfsubjectreviews', 'SelfSubjectReview'),
   review('authentication.k8s.io', 'tokenreviews', 'TokenReview'),
   review('authorization.k8s.io', 'localsubjectaccessreviews', 'LocalSubjectAccessReview', true),

@@ -3,7 +3,7 @@ import type { ApiResponse } from '#api/client/transport.ts'
 import type { Binding, KubeObject, Pod } from '#api/types/index.ts'
 import { notSupported, required, type FieldError } from '../field-error.ts'
 import { jsonResponse } from '../http/response.ts'
-import { conflict, invalid } from '../http/status.ts'
+import { badRequest, conflict, invalid, noSuchResource } from '../http/status.ts'
 import { timestamp } from '../storage/object-meta.ts'
 import { admitFully } from '../verbs/admit.ts'
 import { readBody } from '../verbs/body.ts'
@@ -23,6 +23,17 @@ export async function binding(call: Call): Promise<ApiResponse> {
   await admitFully(call, { operation: 'CREATE', name: call.info.name, object: wanted, old: undefined, options: admissionOptions(call, 'CreateOptions'), dryRun: options.dryRun, as: { ...BINDING, model: 'Binding' } })
   await changeObject(call, { next: (old) => bind(call, old as Full & Pod, wanted), part: 'raw', fields: 'update', options, attempts: ATTEMPTS })
   return jsonResponse({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }, 201)
+}
+
+/** POST to `bindings` itself: the pod is the one the body names. */
+export async function bindNamed(call: Call): Promise<ApiResponse> {
+  const { fieldValidation } = parseWriteOptions(call, 'CreateOptions')
+  const { metadata } = readBody<Binding & KubeObject>(call, { model: 'Binding', expect: BINDING, validation: fieldValidation })
+  const row = call.parts.rows.find('', 'v1', 'pods')
+  if (call.info.namespace === '' || !row) throw noSuchResource()
+  if (metadata?.namespace && metadata.namespace !== call.info.namespace) throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
+  if (!metadata?.name) throw badRequest('name is required')
+  return binding({ ...call, row, info: { ...call.info, resource: 'pods', subresource: 'binding', name: metadata.name } })
 }
 
 function check(wanted: Binding): FieldError[] {

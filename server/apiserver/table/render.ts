@@ -36,6 +36,24 @@ function formed(call: Call, object: KubeObject, format: ObjectFormat): unknown {
   }
 }
 
+/** Objects that are made when asked for and never stored: one, or a list of them. */
+export function renderMade(call: Call, made: KubeObject | readonly KubeObject[], format: ObjectFormat): ApiResponse {
+  if (!isList(made)) return printed(formed(call, made, format), format, 200)
+  const of = namesOf(call.row)
+  switch (format.as) {
+    case 'object': return printed({ kind: `${of.kind}List`, apiVersion: of.apiVersion, metadata: {}, items: made.map(({ kind: _kind, apiVersion: _apiVersion, ...item }) => item) }, format, 200)
+    case 'PartialObjectMetadataList': return printed({ kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${format.metaVersion}`, metadata: {}, items: made.map((o) => partialMetadata(o, format.metaVersion)) }, format, 200)
+    case 'PartialObjectMetadata': throw notAcceptable(ACCEPTED)
+    case 'Table': {
+      const columns = columnsOf(call.row)
+      const include = includeObject(call)
+      return printed(table(columns, format.metaVersion, {}, made.map((o) => tableRow(columns, o, include, format.metaVersion, call.parts.clock.nowMs()))), format, 200)
+    }
+  }
+}
+
+const isList = (made: KubeObject | readonly KubeObject[]): made is readonly KubeObject[] => Array.isArray(made)
+
 export function renderList(call: Call, listed: Listed, format: ObjectFormat): ApiResponse {
   const of = namesOf(call.row)
   const metadata = listMeta(listed)

@@ -21,6 +21,7 @@ import type { Random } from '#base/random.ts'
 import { createApiServer, type ApiServer } from './apiserver/app.ts'
 import { defaultAdmission } from './apiserver/admission/index.ts'
 import { inOrder } from './apiserver/admission/order.ts'
+import { FRONT_PROXY_NAMES, publishAuthenticationConfig } from './apiserver/aggregation/authentication-config.ts'
 import { ensureBootstrap } from './apiserver/bootstrap/ensure.ts'
 import { createAuthenticator } from './apiserver/authn/authenticator.ts'
 import { lookupFromClient } from './apiserver/authn/lookup.ts'
@@ -164,7 +165,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
       '/openid/v1/jwks': { handle: () => jsonAnswer(serviceAccounts.jwks()) },
     },
   })
-  const tls = () => ({ cert: pki.serving.certPem, key: pki.serving.keyPem, clientCa: pki.authorities.client.certPem })
+  const tls = () => ({ cert: pki.serving.certPem, key: pki.serving.keyPem, clientCa: pki.authorities.client.certPem, frontProxyCa: pki.authorities.requestHeader.certPem })
   const http: HttpServer = await createHttpServer({ api, tls: tls(), clock, log, protocols: { [TUNNEL_ALPN]: (socket) => hub.accept(socket) } })
   try {
     await http.listen(config.port, config.bindAddress)
@@ -187,6 +188,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
     await reconcileDefaultPolicy(client, stop.signal)
     await flowController?.run(stop.signal)
     await publishClusterConfig(client, config.cluster)
+    await publishAuthenticationConfig(client, { clientCa: pki.authorities.client.certPem, requestHeaderCa: pki.authorities.requestHeader.certPem, allowedNames: FRONT_PROXY_NAMES })
     if (config.nodeName !== undefined) keepControlPlaneLabel(config.nodeName, { client, informers, log })
     progress.isReady = true
     begun.resolve()

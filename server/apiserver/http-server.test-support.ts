@@ -16,8 +16,8 @@ export interface Served extends Harness {
   port: number
   ca: string
   admin: Credential
-  /** A client certificate signed by the server's CA, or by a stranger. */
-  client: (commonName: string, organizations: readonly string[], from?: 'own' | 'stranger') => Promise<Credential>
+  /** A client certificate signed by the server's CA, by a stranger, or by the CA of the front proxy. */
+  client: (commonName: string, organizations: readonly string[], from?: 'own' | 'stranger' | 'proxy') => Promise<Credential>
 }
 
 const DAY_MS = 86_400_000
@@ -35,7 +35,7 @@ async function leaf(issuer: Issuer, commonName: string, organizations: readonly 
 }
 
 export async function served(over: Partial<ApiServerOptions> = {}, limits: Partial<HttpLimits> = {}, wantedPort = 0): Promise<Served> {
-  const [own, stranger] = await Promise.all([authority(), authority()])
+  const [own, stranger, proxy] = await Promise.all([authority(), authority(), authority()])
   const hub = createTunnelHub({ clock: systemClock, log: silentLog })
   const h = harness({
     clock: systemClock, nodeConnector: hub,
@@ -44,10 +44,10 @@ export async function served(over: Partial<ApiServerOptions> = {}, limits: Parti
   })
   const serving = await leaf(own, 'server', [], 'serverAuth', { ...NO_ALT_NAMES, ipAddresses: ['127.0.0.1'] })
   const ca = certificatePem(own.certificate.der)
-  const http = await createHttpServer({ api: h.api, tls: { ...serving, clientCa: ca }, clock: systemClock, log: silentLog, protocols: { [TUNNEL_ALPN]: (socket) => hub.accept(socket) }, limits })
+  const http = await createHttpServer({ api: h.api, tls: { ...serving, clientCa: ca, frontProxyCa: certificatePem(proxy.certificate.der) }, clock: systemClock, log: silentLog, protocols: { [TUNNEL_ALPN]: (socket) => hub.accept(socket) }, limits })
   const port = await http.listen(wantedPort, '127.0.0.1')
   return {
     ...h, http, hub, port, ca, admin: await leaf(own, 'admin', ['system:masters'], 'clientAuth'),
-    client: (commonName, organizations, from = 'own') => leaf(from === 'own' ? own : stranger, commonName, organizations, 'clientAuth'),
+    client: (commonName, organizations, from = 'own') => leaf({ own, stranger, proxy }[from], commonName, organizations, 'clientAuth'),
   }
 }

@@ -72,6 +72,18 @@ describe('over TLS', () => {
     assert.equal((await ask(s, 'GET', CM, { as: await s.client('joe', ['people']) })).status, 403)
   })
 
+  test('the front proxy speaks for others, and for itself it is nobody', async () => {
+    const proxy = await s.client('system:auth-proxy', ['system:masters'], 'proxy')
+    const as = async (credential: Credential, headers: Record<string, string>) => {
+      const { status, json } = await ask(s, 'POST', '/apis/authentication.k8s.io/v1/selfsubjectreviews', { as: credential, headers: { 'content-type': 'application/json', ...headers }, body: {} })
+      return status === 201 ? (json['status'] as { userInfo?: unknown } | undefined)?.userInfo : status
+    }
+    assert.deepEqual(await as(proxy, { 'x-remote-user': 'jane', 'x-remote-uid': '7', 'x-remote-group': 'system:masters, b', 'x-remote-extra-example.com%2fkey': 'x' }), { username: 'jane', uid: '7', groups: ['system:masters', 'b', 'system:authenticated'], extra: { 'example.com/key': ['x'] } })
+    assert.equal(await as(proxy, {}), 401)
+    assert.equal(await as(await s.client('somebody', ['system:masters'], 'proxy'), { 'x-remote-user': 'jane', 'x-remote-group': 'system:masters' }), 401)
+    assert.deepEqual(await as(s.admin, { 'x-remote-user': 'jane' }), { username: 'admin', groups: ['system:masters', 'system:authenticated'] }, 'a client of its own is who its certificate says')
+  })
+
   test('a resumed TLS session is still the same client', async () => {
     const first = tls.connect({ host: '127.0.0.1', port: s.port, ca: s.ca, ...s.admin, ALPNProtocols: ['http/1.1'] })
     const ticket = once(first, 'session') as Promise<[Buffer]>

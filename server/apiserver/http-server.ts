@@ -20,6 +20,8 @@ export interface TlsMaterial {
   key: string
   /** PEM of the CA that client certificates are checked against. */
   clientCa: string
+  /** PEM of the CA of authenticating proxies, which may speak for others. */
+  frontProxyCa?: string
 }
 
 export interface HttpServerOptions {
@@ -75,11 +77,11 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     shouldUpgradeCallback: (req) => api.mayUpgrade(req.url ?? '/'),
   })
   const http1Options = { api, bodyBytesMax: limits.bodyBytesMax, isStopping: () => state.closing !== undefined }
-  http1.on('request', (req, res) => void serveHttp1(http1Options, peerOfConnection(req.socket as TLSSocket), req, res))
+  http1.on('request', (req, res) => void serveHttp1(http1Options, peerOfConnection(req.socket as TLSSocket, options.tls.frontProxyCa), req, res))
   http1.on('upgrade', (req, socket, head) => {
     const gone = new AbortController()
     socket.on('close', () => gone.abort())
-    void api.upgrade({ method: req.method ?? 'GET', path: req.url ?? '/', headers: flatHeaders(req), signal: gone.signal, peer: peerOfConnection(req.socket as TLSSocket) }, socket, head)
+    void api.upgrade({ method: req.method ?? 'GET', path: req.url ?? '/', headers: flatHeaders(req), signal: gone.signal, peer: peerOfConnection(req.socket as TLSSocket, options.tls.frontProxyCa) }, socket, head)
   })
   // It never listens itself; this is what starts its checks of slow headers and bodies.
   http1.emit('listening')
@@ -94,7 +96,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     session.on('close', () => sessions.delete(session))
     // Half-open is for upgraded HTTP/1.1; here an end is the end.
     socket.on('end', () => session.destroy())
-    serveHttp2({ api, clock, bodyBytesMax: limits.bodyBytesMax, bodyTimeoutMs: limits.bodyTimeoutMs }, session, peerOfConnection(socket))
+    serveHttp2({ api, clock, bodyBytesMax: limits.bodyBytesMax, bodyTimeoutMs: limits.bodyTimeoutMs }, session, peerOfConnection(socket, options.tls.frontProxyCa))
     if (state.closing) session.close()
   }
 
@@ -141,14 +143,14 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   }
 }
 
-const secureOptions = ({ cert, key, clientCa }: TlsMaterial) => ({ cert, key, ca: clientCa })
+const secureOptions = ({ cert, key, clientCa, frontProxyCa }: TlsMaterial) => ({ cert, key, ca: frontProxyCa === undefined ? [clientCa] : [clientCa, frontProxyCa] })
 
 const peers = new WeakMap<Socket, ReturnType<typeof peerOf>>()
 
 /** Read off the certificate once per connection. */
-function peerOfConnection(socket: TLSSocket): ReturnType<typeof peerOf> {
+function peerOfConnection(socket: TLSSocket, frontProxyCa: string | undefined): ReturnType<typeof peerOf> {
   let peer = peers.get(socket)
-  if (!peer) peers.set(socket, (peer = peerOf(socket)))
+  if (!peer) peers.set(socket, (peer = peerOf(socket, frontProxyCa)))
   return peer
 }
 

@@ -1,19 +1,41 @@
 /** Who is at the other end of a TLS connection. */
-import type { PeerCertificate as TlsCertificate, TLSSocket } from 'node:tls'
+import { X509Certificate } from 'node:crypto'
+import type { DetailedPeerCertificate, PeerCertificate as TlsCertificate, TLSSocket } from 'node:tls'
+import { parsePem } from '#base/x509/index.ts'
 import type { Peer } from '../middleware/authenticate.ts'
 
 /** A certificate that the client CA does not vouch for is as good as a wrong password; none at all is no credential. */
-export function peerOf(socket: TLSSocket): Peer {
+export function peerOf(socket: TLSSocket, frontProxyCa?: string): Peer {
   const remoteAddress = socket.remoteAddress ?? ''
   const shown = socket.getPeerCertificate() as TlsCertificate | Record<string, never>
   const subject = (shown as Partial<TlsCertificate>).subject
   if (!subject) return { remoteAddress }
   if (!socket.authorized) return { remoteAddress, certificateRefused: String(socket.authorizationError) }
+  // It proves that its holder may speak for others, never who he is himself.
+  if (frontProxyCa !== undefined && isRootedIn(socket, frontProxyCa)) return { remoteAddress, frontProxy: first(subject.CN) }
   const organizations: string | string[] | undefined = subject.O
   return {
     remoteAddress,
     certificate: { commonName: first(subject.CN), organizations: organizations === undefined ? [] : Array.isArray(organizations) ? organizations : [organizations] },
   }
 }
+
+/** Whether the verified chain ends in one of these authorities. */
+function isRootedIn(socket: TLSSocket, pem: string): boolean {
+  const authorities = parsePem(pem).map(({ bytes }) => new X509Certificate(bytes))
+  const leaf = socket.getPeerX509Certificate()
+  // A resumed session may know no more than the leaf.
+  if (leaf && authorities.some((ca) => leaf.checkIssued(ca) && leaf.verify(ca.publicKey))) return true
+  const roots = new Set(authorities.map((ca) => ca.fingerprint256))
+  let at: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true)
+  for (let depth = 0; at && depth < CHAIN_MAX; depth++) {
+    if (roots.has(at.fingerprint256)) return true
+    const issuer: DetailedPeerCertificate | undefined = at.issuerCertificate
+    at = issuer === at ? undefined : issuer
+  }
+  return false
+}
+
+const CHAIN_MAX = 16
 
 const first = (value: string | string[] | undefined): string => (Array.isArray(value) ? (value[0] ?? '') : (value ?? ''))

@@ -2,16 +2,24 @@
 import { ANONYMOUS, type UserInfo } from '#api/types/index.ts'
 import type { Log } from '#base/log.ts'
 import type { Authenticator, PeerCertificate } from '../auth.ts'
+import { FRONT_PROXY_NAMES } from '../aggregation/authentication-config.ts'
 import { unauthorized } from '../http/status.ts'
+import { frontProxyUser } from './front-proxy.ts'
 
 export type Peer =
-  | { remoteAddress: string; certificate?: PeerCertificate; /** A certificate was shown that the client CA did not sign, or that is out of date. */ certificateRefused?: string }
+  | { remoteAddress: string; certificate?: PeerCertificate; /** A certificate was shown that the client CA did not sign, or that is out of date. */ certificateRefused?: string; /** A certificate of the front proxy's CA: its common name. */ frontProxy?: string }
   /** A part of this very process. */
   | { user: UserInfo }
 
 /** Throws 401 for credentials that are wrong; none at all is the anonymous user. */
 export async function authenticate(peer: Peer, headers: Readonly<Record<string, string>>, authenticator: Authenticator, log: Log): Promise<UserInfo> {
   if ('user' in peer) return peer.user
+  const proxied = peer.frontProxy === undefined ? undefined : frontProxyUser(headers)
+  if (proxied) {
+    if ((FRONT_PROXY_NAMES as readonly string[]).includes(peer.frontProxy ?? '')) return proxied
+    log.debug('authentication failed', { remoteAddress: peer.remoteAddress, because: `x509: subject with cn=${peer.frontProxy} is not in the allowed list` })
+    throw unauthorized()
+  }
   const bearer = /^bearer +(\S+)$/i.exec(headers['authorization'] ?? '')?.[1]
   const answer = await authenticator.authenticate({
     remoteAddress: peer.remoteAddress,

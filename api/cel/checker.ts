@@ -33,8 +33,12 @@ class Checker {
   readonly #locals: Map<string, CelType>[] = []
   readonly #types = new Substitutions()
   #variables = 0
+  #mixed: boolean
 
-  constructor(scope: Scope) { this.#scope = scope }
+  constructor(scope: Scope) {
+    this.#scope = scope
+    this.#mixed = scope.mixedLiterals ?? false
+  }
 
   #report(at: number, message: string): void { this.issues.push({ at, message }) }
 
@@ -144,7 +148,11 @@ class Checker {
 
   #call(e: Call): CelType {
     if (e.fn === '_?._') return this.#optionalSelect(e)
+    // The arguments of `format` are of any types.
+    const mixed = this.#mixed
+    this.#mixed ||= e.fn === 'format' && e.target !== undefined
     for (const arg of e.args) this.check(arg)
+    this.#mixed = mixed
     if (!e.target) {
       const name = e.fn.startsWith('.') ? e.fn.slice(1) : e.fn
       const overloads = this.#scope.functions.get(name)
@@ -254,7 +262,7 @@ class Checker {
   #join(e: Expr, before: CelType | undefined, type: CelType): CelType {
     if (!before) return type
     if (this.#types.assignable(before, type)) return moreGeneral(before, type)
-    if (this.#scope.mixedLiterals) return DYN
+    if (this.#mixed) return DYN
     this.#report(e.at, `expected type '${formatType(this.#types.apply(before, 'dyn'))}' but found '${formatType(this.#types.apply(type, 'dyn'))}'`)
     return ERROR
   }

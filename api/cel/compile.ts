@@ -3,6 +3,7 @@ import { check } from './checker.ts'
 import type { Environment } from './environment.ts'
 import { kubernetesEnvironment } from './environment.ts'
 import { formatIssues, SyntaxIssue } from './issue.ts'
+import { checkLiterals } from './literals.ts'
 import { KUBERNETES_MACROS } from './macros.ts'
 import type { MacroSet } from './macros.ts'
 import { parse } from './parser.ts'
@@ -10,6 +11,7 @@ import { plan } from './plan.ts'
 import { Program } from './program.ts'
 import type { CelObjectType, CelType } from './type.ts'
 import { formatType, isDyn, sameType } from './type.ts'
+import { EvalError } from './value.ts'
 
 export interface CompileOptions {
   /** What the expression may name, with types. Dotted names (`authorizer.requestResource`) are allowed. */
@@ -24,8 +26,8 @@ export interface CompileOptions {
 
 export type Compilation =
   | { ok: true; program: Program }
-  /** `error`: upstream's text. `syntax` and `check`: the drawn issues, to be put behind `compilation failed: `; `result`: `must evaluate to bool but got int`. */
-  | { ok: false; error: string; kind: 'syntax' | 'check' | 'result' }
+  /** `error`: upstream's text. `syntax` and `check`: the drawn issues, to be put behind `compilation failed: `; `result`: `must evaluate to bool but got int`; `program`: to be put behind `program instantiation failed: `. */
+  | { ok: false; error: string; kind: 'syntax' | 'check' | 'result' | 'program' }
 
 const environments = new Map<'kubernetes', Environment>()
 function defaultEnvironment(): Environment {
@@ -40,12 +42,15 @@ export function compile(expression: string, options: CompileOptions): Compilatio
     const ast = parse(expression, options.macros ?? KUBERNETES_MACROS)
     const environment = options.environment ?? defaultEnvironment()
     const issues = check(ast, { ...environment, variables, ...(options.structType && { structType: options.structType }) })
+    if (issues.length === 0) issues.push(...checkLiterals(ast))
     if (issues.length > 0) return { ok: false, kind: 'check', error: formatIssues(expression, issues) }
     const problem = options.resultTypes && resultProblem(ast.type ?? { kind: 'dyn' }, options.resultTypes)
     if (problem !== undefined) return { ok: false, kind: 'result', error: problem }
     return { ok: true, program: new Program(expression, ast, plan(ast, variables)) }
   } catch (thrown) {
     if (thrown instanceof SyntaxIssue) return { ok: false, kind: 'syntax', error: formatIssues(expression, [thrown.issue]) }
+    // A constant part that fails whenever it is evaluated.
+    if (thrown instanceof EvalError) return { ok: false, kind: 'program', error: thrown.message }
     throw thrown
   }
 }

@@ -1,7 +1,7 @@
 /** JSON seen as CEL values, one step at a time: nothing is converted before an expression asks for it. */
 import type { CelField, CelListType, CelMapType, CelObjectType, CelType } from './type.ts'
 import { DYN } from './type.ts'
-import { formatDuration, formatTimestamp, parseDateTime, parseFullDate, parseOpenApiDuration, TIMESTAMP_MAX, TIMESTAMP_MIN } from './time-text.ts'
+import { formatDuration, formatTimestamp, offsetMinutes, parseDateTime, parseFullDate, parseOpenApiDuration, TIMESTAMP_MAX, TIMESTAMP_MIN } from './time-text.ts'
 import type { CelValue } from './value.ts'
 import { ArrayList, CelList, CelMap, Duration, equal, EvalError, mapKey, Optional, Timestamp, Uint } from './value.ts'
 import { work } from './work.ts'
@@ -87,7 +87,7 @@ function fromArray(json: readonly unknown[], type: CelListType): CelList {
 function timestampFrom(text: string): Timestamp {
   const nanos = parseDateTime(text) ?? parseFullDate(text)
   if (nanos === undefined || nanos < TIMESTAMP_MIN || nanos > TIMESTAMP_MAX) throw new EvalError(`Invalid date-time formatted string ${text}`)
-  return new Timestamp(nanos)
+  return new Timestamp(nanos, offsetMinutes(text))
 }
 
 function durationFrom(text: string): Duration {
@@ -262,7 +262,7 @@ export function toJson(v: CelValue): Json {
   if (v instanceof Uint) return toJson(v.value)
   if (v instanceof Uint8Array) return Buffer.from(v).toString('base64')
   if (v instanceof Optional) return v.value === undefined ? null : toJson(v.value)
-  if (v instanceof Timestamp) return formatTimestamp(v.nanos)
+  if (v instanceof Timestamp) return formatTimestamp(v)
   if (v instanceof Duration) return formatDuration(v.nanos)
   throw new EvalError(`type conversion error from '${'typeName' in v ? String(v.typeName) : 'type'}' to JSON`)
 }

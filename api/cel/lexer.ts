@@ -130,7 +130,8 @@ function unescapeBytes(body: string, raw: boolean, at: number): Uint8Array {
   for (const piece of pieces(body, at)) {
     if ('plain' in piece) parts.push(Buffer.from(piece.plain, 'utf8'))
     else if (piece.byte) parts.push(Buffer.from([piece.code]))
-    else throw new SyntaxIssue(at, 'invalid bytes literal: unicode escapes are not allowed in bytes')
+    else if (piece.code > 0x10ffff) throw new SyntaxIssue(at, 'invalid unicode code point')
+    else parts.push(Buffer.from(String.fromCodePoint(piece.code), 'utf8'))
   }
   return Buffer.concat(parts)
 }

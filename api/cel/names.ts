@@ -1,6 +1,6 @@
 /** Property names as CEL identifiers and back: CEL has reserved words and no `-`, `.` or `/` in names (Kubernetes' escaping). */
 
-const RESERVED: ReadonlySet<string> = new Set([
+export const RESERVED: ReadonlySet<string> = new Set([
   'true', 'false', 'null', 'in', 'as', 'break', 'const', 'continue', 'else', 'for', 'function', 'if', 'import', 'let', 'loop', 'package', 'namespace', 'return', 'var', 'void', 'while',
 ])
 const IDENTIFIER = /^[a-zA-Z_][a-zA-Z0-9_]*$/

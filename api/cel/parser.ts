@@ -18,6 +18,7 @@ const INT_MAX = (1n << 63n) - 1n
 const RELATIONS: ReadonlySet<TokenKind> = new Set(['<', '<=', '>', '>=', '==', '!=', 'in'])
 const RESERVED: ReadonlySet<string> = new Set(['as', 'break', 'const', 'continue', 'else', 'for', 'function', 'if', 'import', 'let', 'loop', 'package', 'namespace', 'return', 'var', 'void', 'while'])
 const STARTS_OF_EXPRESSION = "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"
+const AFTER_EXPRESSION = "{<EOF>, '==', '!=', 'in', '<', '<=', '>=', '>', '&&', '||', '[', '.', '-', '?', '+', '*', '/', '%'}"
 
 /** Throws SyntaxIssue. */
 export function parse(source: string, macros: MacroSet): Expr {
@@ -54,7 +55,7 @@ class Parser {
   whole(): Expr {
     const e = this.#expr()
     const rest = this.#peek()
-    if (rest.kind !== 'end') throw new SyntaxIssue(rest.at, `Syntax error: extraneous input '${rest.text}' expecting <EOF>`)
+    if (rest.kind !== 'end') throw new SyntaxIssue(rest.at, `Syntax error: mismatched input '${rest.text}' expecting ${AFTER_EXPRESSION}`)
     return e
   }
 
@@ -150,7 +151,7 @@ class Parser {
       const dot = this.#accept('.')
       if (dot) {
         const optional = this.#accept('?')
-        const name = this.#expect('ident', optional ? 'IDENTIFIER' : "{'?', IDENTIFIER}")
+        const name = this.#expect('ident', 'IDENTIFIER')
         const open = optional ? undefined : this.#accept('(')
         if (open) e = this.#call(open.at, name.text, e)
         else if (optional) e = call(dot.at, '_?._', e, { kind: 'literal', at: name.at, value: name.text })

@@ -74,9 +74,18 @@ class Planner {
     return run
   }
 
-  /** What upstream resolves as one attribute; a field or index of anything else costs one more. */
-  #operandCost(e: Expr): number {
-    return e.kind === 'ident' || (e.kind === 'select' && !e.testOnly) || (e.kind === 'call' && /^_(\?\.|\[\??)_\]?$/.test(e.fn)) ? SELECT_COST : 2 * SELECT_COST
+  /** A field or index of anything that is no attribute costs one more. */
+  #operandCost(e: Expr): number { return isAttribute(e) ? SELECT_COST : 2 * SELECT_COST }
+
+  /** Upstream's tracker does not see the attribute itself where another one leads to it (branches of `?:`, indexes). */
+  #unobserved(e: Expr): Eval {
+    const run = this.plan(e)
+    if (!isAttribute(e)) return run
+    return (f) => {
+      const v = run(f)
+      f.cost -= SELECT_COST
+      return v
+    }
   }
 
   #select(e: Select): Eval {
@@ -164,7 +173,7 @@ class Planner {
   }
 
   #conditional(e: Call): Eval {
-    const [condition, truthy, falsy] = e.args.map((arg) => this.plan(arg)) as [Eval, Eval, Eval]
+    const [condition, truthy, falsy] = e.args.map((arg, i) => (i === 0 ? this.plan(arg) : this.#unobserved(arg))) as [Eval, Eval, Eval]
     return (f) => {
       const v = condition(f)
       if (v === true) return truthy(f)
@@ -190,7 +199,7 @@ class Planner {
 
   #index(e: Call): Eval {
     const [operand, index] = e.args as [Expr, Expr]
-    const [run, at] = [this.plan(operand), this.plan(index)]
+    const [run, at] = [this.plan(operand), this.#unobserved(index)]
     const cost = this.#operandCost(operand)
     return (f) => {
       const v = run(f)
@@ -205,7 +214,7 @@ class Planner {
 
   #optionalIndex(e: Call): Eval {
     const [operand, index] = e.args as [Expr, Expr]
-    const [run, at] = [this.plan(operand), this.plan(index)]
+    const [run, at] = [this.plan(operand), this.#unobserved(index)]
     const cost = this.#operandCost(operand)
     return (f) => {
       const v = run(f)
@@ -241,7 +250,6 @@ class Planner {
     const run = this.plan(item)
     return (f) => {
       const v = run(f)
-      f.charge(1)
       if (typeof v === 'number') return Number.isInteger(v) && keys.has(BigInt(v))
       if (v instanceof Uint) return keys.has(v.value)
       return (typeof v === 'string' || typeof v === 'bigint' || typeof v === 'boolean') && keys.has(v)
@@ -255,6 +263,9 @@ class Planner {
     const sole = overloads.length === 1 ? (overloads[0] as Overload) : undefined
     // With a single candidate and arguments of known types nothing has to be looked at again.
     const certain = sole !== undefined && operands.every((arg, i) => isCertain(arg.type ?? DYN, sole.args[i] as CelType))
+    const only = args.length === 1 ? constants.get(args[0] as Eval) : undefined
+    const known = only && CONVERSIONS.has(e.fn) ? overloads.find((o) => o.args.length === 1 && accepts(o.args[0] as CelType, only.value)) : undefined
+    if (only && known) return constant(known.run(only.value))
     if (certain) return direct(sole, args)
     const candidates = overloads.filter((o) => o.args.length === args.length)
     const costs = new Map(candidates.map((o) => [o, callCost(o)]))
@@ -294,6 +305,12 @@ class Planner {
 
   #map(e: MapExpr): Eval {
     const entries = e.entries.map((x) => ({ key: this.plan(x.key), value: this.plan(x.value), optional: x.optional }))
+    const fixed = entries.map((x) => [constants.get(x.key), constants.get(x.value)] as const)
+    if (fixed.every(([k, v]) => k && v) && e.entries.every((x) => !x.optional)) {
+      const pairs = fixed.map(([k, v]) => [k?.value ?? null, v?.value ?? null] as const)
+      const unique = new Set(pairs.map(([k]) => mapKey(k)))
+      if (unique.size === pairs.length) return constant(EntryMap.of(pairs))
+    }
     return (f) => {
       const made = new Map<string | bigint | boolean, readonly [CelValue, CelValue]>()
       for (const { key, value, optional } of entries) {
@@ -345,7 +362,6 @@ class Planner {
     return (f) => {
       const before = f.slots[slot]
       f.slots[slot] = undefined
-      f.charge(LIST_COST)
       const value = result(f)
       f.slots[slot] = before
       return value
@@ -409,7 +425,6 @@ class Planner {
         const v = keep(f)
         if (v === true) return add(f)
         if (v !== false) throw noSuchOverload()
-        f.charge(SELECT_COST)
         return f.slots[accu] as CelValue
       }
     }
@@ -441,6 +456,14 @@ class Planner {
     }
   }
 }
+
+/** What upstream resolves as one attribute: a name with fields and indexes. */
+function isAttribute(e: Expr): boolean {
+  return (e.kind === 'ident' && e.constant === undefined) || (e.kind === 'select' && !e.testOnly) || (e.kind === 'call' && (e.fn === '_[_]' || e.fn === '_[?_]' || e.fn === '_?._'))
+}
+
+/** Of a constant they are constants. */
+const CONVERSIONS: ReadonlySet<string> = new Set(['bool', 'bytes', 'double', 'duration', 'dyn', 'int', 'string', 'timestamp', 'type', 'uint'])
 
 function readAccumulator(f: Frame, slot: number): CelValue {
   const v: unknown = f.slots[slot]

@@ -1,5 +1,6 @@
 /** An expression ready to be evaluated, any number of times, with different bindings. */
 import type { Expr } from './ast.ts'
+import { children } from './ast.ts'
 import { Frame, isEvalError, Pending } from './frame.ts'
 import type { Eval } from './plan.ts'
 import type { CelType } from './type.ts'
@@ -31,6 +32,16 @@ export class Program {
     this.ast = ast
     this.resultType = ast.type ?? { kind: 'dyn' }
     this.#run = run
+  }
+
+  /** Does the expression use the variable? (`oldSelf` makes a rule one for transitions.) */
+  references(variable: string): boolean {
+    const todo = [this.ast]
+    for (let e = todo.pop(); e; e = todo.pop()) {
+      if (e.kind === 'ident' && (e.name === variable || e.name === `.${variable}`)) return true
+      todo.push(...children(e))
+    }
+    return false
   }
 
   /** Bindings are plain JSON by variable name (or CelValues); never changed. A variable that is absent is an error only when used. */

@@ -1,5 +1,5 @@
 /** OpenAPI schemas as CEL types: what a rule sees of a custom resource, and how big it can get (upstream's `SchemaDeclType`). */
-import { escapeName } from './names.ts'
+import { escapeName, RESERVED } from './names.ts'
 import type { CelField, CelObjectType, CelType } from './type.ts'
 import { BOOL, DOUBLE, INT, list, map, STRING } from './type.ts'
 
@@ -41,6 +41,11 @@ export interface SchemaTypeOptions {
   name?: string
   /** True for the root of a resource: apiVersion, kind and metadata.name are there even if the schema does not say so. */
   resourceRoot?: boolean
+}
+
+/** Fewest bytes the JSON of such a value may take: how often it may occur in one request follows from it. Undefined as for `schemaToCelType`. */
+export function leastJsonBytes(schema: OpenApiSchema, { resourceRoot = false }: Pick<SchemaTypeOptions, 'resourceRoot'> = {}): number | undefined {
+  return sized(schema, 'object', resourceRoot)?.min
 }
 
 /** Undefined where a rule can see nothing (`x-kubernetes-preserve-unknown-fields` without a type). */
@@ -97,7 +102,8 @@ function sizedObject(schema: OpenApiSchema, name: string): Sized | undefined {
     if (celName !== undefined) fields.set(celName, { type: field.type, jsonName, nullable: property.nullable === true })
     if (schema.required?.includes(jsonName) && property.default === undefined) min += jsonName.length + field.min + 4
   }
-  const type: CelObjectType = { kind: 'object', name, field: (f) => fields.get(f), fieldNames: () => fields.keys() }
+  // A reserved word may also be written as it is.
+  const type: CelObjectType = { kind: 'object', name, field: (f) => fields.get(f) ?? (RESERVED.has(f) ? fields.get(`__${f}__`) : undefined), fieldNames: () => fields.keys() }
   return { type, min }
 }
 

@@ -29,6 +29,12 @@ export function parseFullDate(text: string): bigint | undefined {
   return ms === null || ms === undefined ? undefined : BigInt(ms) * 1_000_000n
 }
 
+/** Minutes east of UTC that a date-time names. */
+export function offsetMinutes(text: string): number {
+  const m = /([+-])(\d\d):(\d\d)$/.exec(text)
+  return m ? (m[1] === '-' ? -1 : 1) * (Number(m[2]) * 60 + Number(m[3])) : 0
+}
+
 /** Midnight of a date that exists. */
 function epochMs(year: number, month: number, day: number): number | undefined {
   const date = new Date(0)
@@ -36,12 +42,14 @@ function epochMs(year: number, month: number, day: number): number | undefined {
   return date.getUTCMonth() === month - 1 && date.getUTCDate() === day ? date.getTime() : undefined
 }
 
-/** RFC 3339 in UTC with as many digits of a second as there are. */
-export function formatTimestamp(nanos: bigint): string {
+/** RFC 3339 with as many digits of a second as there are, in the offset it came with. */
+export function formatTimestamp({ nanos, offsetMinutes: offset }: { nanos: bigint; offsetMinutes: number }): string {
   const seconds = (nanos - mod(nanos, 1_000_000_000n)) / 1_000_000_000n
   const fraction = mod(nanos, 1_000_000_000n)
-  const text = new Date(Number(seconds) * 1000).toISOString().slice(0, 19)
-  return fraction === 0n ? `${text}Z` : `${text}.${String(fraction).padStart(9, '0').replace(/0+$/, '')}Z`
+  const text = new Date((Number(seconds) + offset * 60) * 1000).toISOString().slice(0, 19)
+  const two = (n: number): string => String(n).padStart(2, '0')
+  const zone = offset === 0 ? 'Z' : `${offset < 0 ? '-' : '+'}${two(Math.floor(Math.abs(offset) / 60))}:${two(Math.abs(offset) % 60)}`
+  return fraction === 0n ? `${text}${zone}` : `${text}.${String(fraction).padStart(9, '0').replace(/0+$/, '')}${zone}`
 }
 
 export const mod = (a: bigint, b: bigint): bigint => ((a % b) + b) % b

@@ -21,10 +21,14 @@ export class Uint {
   constructor(value: bigint) { this.value = value }
 }
 
-/** Nanoseconds since 1970, UTC. */
+/** Nanoseconds since 1970; the offset it was written with only matters to its text. */
 export class Timestamp {
   readonly nanos: bigint
-  constructor(nanos: bigint) { this.nanos = nanos }
+  readonly offsetMinutes: number
+  constructor(nanos: bigint, offsetMinutes = 0) {
+    this.nanos = nanos
+    this.offsetMinutes = offsetMinutes
+  }
 }
 
 export class Duration {

@@ -55,7 +55,7 @@ function fixed(v: CelValue, digits: number, name: string): string {
   if (name === 'fixed-point') return roundHalfEven(n, digits).replace(/\B(?<!\.\d*)(?=(?:\d{3})+(?!\d))/g, ',')
   const [mantissa = '', exponent = ''] = n.toExponential(digits).split('e')
   const power = exponent.replace(/^([+-])(\d)$/, (_, sign: string, digit: string) => `${sign}0${digit}`)
-  return `${mantissa}\u202f×\u202f10${superscript(power)}`
+  return `${mantissa}×10${superscript(power)}`
 }
 
 /** As Go rounds: a number exactly between two goes to the even one. `toFixed` is exact, but takes ties away from zero. */
@@ -94,7 +94,7 @@ function textOf(v: CelValue): string {
   if (typeof v === 'number') return formatDouble(v)
   if (v === null) return 'null'
   if (v instanceof Uint) return String(v.value)
-  if (v instanceof Timestamp) return formatTimestamp(v.nanos)
+  if (v instanceof Timestamp) return formatTimestamp(v)
   if (v instanceof Duration) return formatDuration(v.nanos)
   if (v instanceof Uint8Array) return Buffer.from(v).toString('utf8')
   if (v instanceof TypeValue) return v.name
@@ -111,7 +111,7 @@ function nested(v: CelValue): string {
   if (typeof v === 'string') return JSON.stringify(v)
   if (typeof v === 'number') return Number.isFinite(v) ? v.toFixed(PRECISION) : JSON.stringify(formatDouble(v))
   if (v instanceof Uint8Array) return `b${JSON.stringify(Buffer.from(v).toString('utf8'))}`
-  if (v instanceof Timestamp) return `timestamp(${JSON.stringify(formatTimestamp(v.nanos))})`
+  if (v instanceof Timestamp) return `timestamp(${JSON.stringify(formatTimestamp(v))})`
   if (v instanceof Duration) return `duration(${JSON.stringify(formatDuration(v.nanos))})`
   return textOf(v)
 }

@@ -1,7 +1,8 @@
 /** Lists: Kubernetes' own functions, cel-go's lists extension (version 3), sets, optionals, map inserts. */
 import type { Declaration } from '../overload.ts'
+import { TIMESTAMP_MIN } from '../time-text.ts'
 import type { CelMap, CelValue } from '../value.ts'
-import { ArrayList, CelList, compare, Duration, EntryMap, equal, EvalError, mapKey, noSuchOverload, Optional, typeName, Uint } from '../value.ts'
+import { ArrayList, CelList, compare, Duration, EntryMap, equal, EvalError, mapKey, noSuchOverload, Optional, Timestamp, typeName, Uint } from '../value.ts'
 import { CostExceeded, work } from '../work.ts'
 import { contains, duration, int, uint } from './operators.ts'
 import { show } from './show.ts'
@@ -24,8 +25,10 @@ function extreme(items: CelList, name: 'max' | 'min'): CelValue {
 }
 
 function sum(items: CelList, zero: CelValue): CelValue {
-  let total = zero
-  for (const item of items) {
+  if (items.size === 0) return zero
+  let total = items.at(0)
+  for (let i = 1; i < items.size; i++) {
+    const item = items.at(i)
     if (typeof total === 'bigint' && typeof item === 'bigint') total = int(total + item)
     else if (typeof total === 'number' && typeof item === 'number') total += item
     else if (total instanceof Uint && item instanceof Uint) total = uint(total.value + item.value)
@@ -89,6 +92,7 @@ function isZero(v: CelValue): boolean {
   if (v === null || v === '' || v === 0n || v === 0 || v === false) return true
   if (v instanceof Uint) return v.value === 0n
   if (v instanceof Duration) return v.nanos === 0n
+  if (v instanceof Timestamp) return v.nanos === TIMESTAMP_MIN
   if (v instanceof Uint8Array) return v.length === 0
   if (v instanceof Optional) return v.value === undefined
   return typeof v === 'object' && 'size' in v && v.size === 0

@@ -21,9 +21,9 @@ export const duration = (nanos: bigint): Duration => {
   if (nanos > INT_MAX || nanos < INT_MIN) throw new EvalError('duration overflow')
   return new Duration(nanos)
 }
-export const timestamp = (nanos: bigint): Timestamp => {
+export const timestamp = (nanos: bigint, offsetMinutes = 0): Timestamp => {
   if (nanos > TIMESTAMP_MAX || nanos < TIMESTAMP_MIN) throw new EvalError('timestamp overflow')
-  return new Timestamp(nanos)
+  return new Timestamp(nanos, offsetMinutes)
 }
 const divisor = (v: bigint, why: string): bigint => {
   if (v === 0n) throw new EvalError(why)
@@ -43,8 +43,8 @@ const ARITHMETIC: readonly Declaration[] = [
   ['add_bytes', '_+_(bytes, bytes): bytes', (a: Uint8Array, b: Uint8Array) => Buffer.concat([a, b])],
   ['add_double', '_+_(double, double): double', (a: number, b: number) => a + b],
   ['add_duration_duration', '_+_(duration, duration): duration', (a: Duration, b: Duration) => duration(a.nanos + b.nanos)],
-  ['add_duration_timestamp', '_+_(duration, timestamp): timestamp', (a: Duration, b: Timestamp) => timestamp(a.nanos + b.nanos)],
-  ['add_timestamp_duration', '_+_(timestamp, duration): timestamp', (a: Timestamp, b: Duration) => timestamp(a.nanos + b.nanos)],
+  ['add_duration_timestamp', '_+_(duration, timestamp): timestamp', (a: Duration, b: Timestamp) => timestamp(a.nanos + b.nanos, b.offsetMinutes)],
+  ['add_timestamp_duration', '_+_(timestamp, duration): timestamp', (a: Timestamp, b: Duration) => timestamp(a.nanos + b.nanos, a.offsetMinutes)],
   ['add_int64', '_+_(int, int): int', (a: bigint, b: bigint) => int(a + b)],
   ['add_list', '_+_(list<A>, list<A>): list<A>', concatenate],
   ['add_string', '_+_(string, string): string', (a: string, b: string) => a + b],
@@ -70,7 +70,7 @@ const ARITHMETIC: readonly Declaration[] = [
   ['subtract_double', '_-_(double, double): double', (a: number, b: number) => a - b],
   ['subtract_duration_duration', '_-_(duration, duration): duration', (a: Duration, b: Duration) => duration(a.nanos - b.nanos)],
   ['subtract_int64', '_-_(int, int): int', (a: bigint, b: bigint) => int(a - b)],
-  ['subtract_timestamp_duration', '_-_(timestamp, duration): timestamp', (a: Timestamp, b: Duration) => timestamp(a.nanos - b.nanos)],
+  ['subtract_timestamp_duration', '_-_(timestamp, duration): timestamp', (a: Timestamp, b: Duration) => timestamp(a.nanos - b.nanos, a.offsetMinutes)],
   ['subtract_timestamp_timestamp', '_-_(timestamp, timestamp): duration', (a: Timestamp, b: Timestamp) => duration(a.nanos - b.nanos)],
   ['subtract_uint64', '_-_(uint, uint): uint', (a: Uint, b: Uint) => uint(a.value - b.value)],
 ]

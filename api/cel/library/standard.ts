@@ -1,7 +1,7 @@
 /** Sizes, conversions, text and time: the functions every CEL has. */
 import type { Declaration } from '../overload.ts'
 import { compileRegex } from '../regex/regex.ts'
-import { formatDuration, formatTimestamp, parseDateTime, parseGoDuration } from '../time-text.ts'
+import { formatDuration, formatTimestamp, offsetMinutes, parseDateTime, parseGoDuration } from '../time-text.ts'
 import { inZone } from '../time-zone.ts'
 import type { CelList, CelMap, CelValue, Duration, Timestamp } from '../value.ts'
 import { codePoints, EvalError, TypeValue, typeName, Uint } from '../value.ts'
@@ -59,7 +59,7 @@ export function formatDouble(v: number): string {
 function timestampFrom(text: string): Timestamp {
   const nanos = parseDateTime(text)
   if (nanos === undefined) throw conversionError('string', 'google.protobuf.Timestamp')
-  return timestamp(nanos)
+  return timestamp(nanos, offsetMinutes(text))
 }
 function durationFrom(text: string): Duration {
   const nanos = parseGoDuration(text)
@@ -93,7 +93,7 @@ const CONVERSIONS: readonly Declaration[] = [
   ['double_to_string', 'string(double): string', formatDouble],
   ['duration_to_string', 'string(duration): string', (v: Duration) => formatDuration(v.nanos)],
   ['int64_to_string', 'string(int): string', (v: bigint) => String(v)],
-  ['timestamp_to_string', 'string(timestamp): string', (v: Timestamp) => formatTimestamp(v.nanos)],
+  ['timestamp_to_string', 'string(timestamp): string', (v: Timestamp) => formatTimestamp(v)],
   ['uint64_to_string', 'string(uint): string', (v: Uint) => String(v.value)],
   ['timestamp_to_timestamp', 'timestamp(timestamp): timestamp', same],
   ['int64_to_timestamp', 'timestamp(int): timestamp', (v: bigint) => timestamp(v * 1_000_000_000n)],
@@ -144,7 +144,7 @@ const TIME: readonly Declaration[] = [
   ['duration_to_hours', 'duration->getHours(): int', (d: Duration) => d.nanos / 3_600_000_000_000n],
   ['duration_to_minutes', 'duration->getMinutes(): int', (d: Duration) => d.nanos / 60_000_000_000n],
   ['duration_to_seconds', 'duration->getSeconds(): int', (d: Duration) => d.nanos / 1_000_000_000n],
-  ['duration_to_milliseconds', 'duration->getMilliseconds(): int', (d: Duration) => (d.nanos / 1_000_000n) % 1_000n],
+  ['duration_to_milliseconds', 'duration->getMilliseconds(): int', (d: Duration) => d.nanos / 1_000_000n],
 ]
 
 export const STANDARD: readonly Declaration[] = [...CONVERSIONS, ...TEXT, ...TIME]

@@ -7,7 +7,8 @@ import { closeSync, constants, openSync, writeSync } from 'node:fs'
 import { getRawAsset, isSea } from 'node:sea'
 import { CodedError } from '#base/errors.ts'
 
-const O_TMPFILE = 0o20200000
+/** Node has no name for it. It contains O_DIRECTORY, whose bit is another one on ARM. */
+const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY
 /** Tried in this order; a file system mounted noexec or without O_TMPFILE is passed over. */
 const DIRECTORIES = ['/dev/shm', '/run', '/tmp', '/var/tmp', '/var/lib']
 

@@ -133,6 +133,17 @@ export class Guest implements AsyncDisposable {
     return stdout.replace(/\n$/, '')
   }
 
+  /** kubectl at a terminal; what it said. */
+  async mustTerminal(args: readonly string[]): Promise<string> {
+    const command = ['kubectl', '--kubeconfig', this.kubeconfig, ...args].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')
+    const child = spawn('script', ['-qec', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'], timeout: COMMAND_MS_MAX })
+    let said = ''
+    child.stdout.on('data', (chunk) => { said += String(chunk) })
+    const [code] = await once(child, 'close') as [number | null]
+    if (code !== 0) throw new Error(`kubectl ${args.join(' ')}\nexit ${code}: ${said}`)
+    return said
+  }
+
   /** Nothing in the guest gets a chance to do anything. */
   async cutPower(): Promise<void> {
     const emulator = this.#emulator

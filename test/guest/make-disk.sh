@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the disk that guests start from: Debian with systemd, runc and crun, as disk.ext4, vmlinuz and initrd.img in the directory given. Run by scripts/guest-test.sh.
+# Makes the disk that guests start from: Debian with systemd, runc and crun, as disk.ext4, vmlinuz and initrd.img in the directory given; in busybox/ what images for it are made of. Run by scripts/guest-test.sh.
 # Nothing of skiff is in it (that comes on a second disk, see run-commands.sh), so one disk serves every build.
 set -euo pipefail
 arch=$1
@@ -17,6 +17,8 @@ cp "$new"/root/boot/vmlinuz-* "$new/vmlinuz"
 cp "$new"/root/boot/initrd.img-* "$new/initrd.img"
 rm -rf "$new"/root/boot/* "$new"/root/var/cache/apt/* "$new"/root/var/lib/apt/lists/* "$new"/root/usr/share/doc/*
 cd "$new/root"
+# What test images for this architecture are made of.
+for file in bin/busybox lib/*-linux-gnu/libc.so.6 lib/*-linux-gnu/libresolv.so.2 lib/ld-linux-*.so.* lib64/ld-linux-*.so.*; do [ ! -e "$file" ] || install -D "$file" "$new/busybox/$file"; done
 echo skiff-guest > etc/hostname
 echo '127.0.0.1 localhost skiff-guest' > etc/hosts
 echo 'nameserver 10.0.2.3' > etc/resolv.conf

@@ -3,7 +3,6 @@
  * scripts/up.sh, runc and crun, a power button and a plug. One guest for all: a boot costs most of a minute.
  */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -160,10 +159,7 @@ describe('skiff on a machine of its own', { skip: DISK === '' && 'run scripts/gu
         assert.equal(await guest.mustKubectl(['logs', 'talker']), 'ready')
         assert.equal((await guest.kubectl(['exec', 'talker', '--', 'sh', '-c', 'exit 7'])).code, 7)
         assert.equal((await guest.kubectl(['exec', '-i', 'talker', '--', 'cat'], { input: 'through\n' })).stdout, 'through\n')
-        const terminal = spawn('script', ['-qec', `kubectl --kubeconfig ${guest.kubeconfig} exec -it talker -- sh -c 'tty; stty size >/dev/null && echo sized'`, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] })
-        let said = ''
-        terminal.stdout.on('data', (chunk) => { said += String(chunk) })
-        await new Promise((resolve) => terminal.on('close', resolve))
+        const said = await guest.mustTerminal(['exec', '-it', 'talker', '--', 'sh', '-c', 'tty; stty size >/dev/null && echo sized'])
         assert.match(said, /\/dev\/pts\/0\r?\nsized/)
         const attached = await guest.kubectl(['attach', '-i', 'talker'], { input: 'one\ntwo\n' })
         assert.match(attached.stdout, /got one\ngot two\nbye/)

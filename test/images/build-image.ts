@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
+import { globSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { gzip, zstdCompress } from 'node:zlib'
@@ -34,15 +34,17 @@ const EPOCH = new Date(0)
 const APPLETS = ['sh', 'ash', 'cat', 'ls', 'echo', 'sleep', 'true', 'false', 'id', 'env', 'ps', 'kill', 'mount', 'umount', 'df', 'stat', 'head', 'tail', 'tr', 'wc', 'grep', 'sed', 'awk', 'cut', 'sort', 'find',
   'mkdir', 'rm', 'rmdir', 'cp', 'mv', 'ln', 'chmod', 'chown', 'touch', 'date', 'dd', 'dirname', 'basename', 'expr', 'test', '[', 'printf', 'seq', 'yes', 'pwd', 'hostname', 'ip', 'ping', 'nc', 'wget', 'nslookup', 'httpd', 'tar', 'gzip', 'gunzip', 'md5sum', 'sha256sum', 'uname', 'which', 'xargs', 'tee', 'stty', 'tty', 'pidof', 'free', 'mkfifo', 'usleep', 'timeout', 'readlink', 'sync', 'mknod', 'vi', 'more', 'netstat', 'du', 'nproc', 'ifconfig', 'route', 'telnet', 'traceroute', 'sysctl']
 
-/** A small working system: shell, network tools, users root and app (1000). */
-export function busyboxLayer(): LayerFile[] {
-  const program = '/usr/bin/busybox'
-  const libraries = [...execFileSync('ldd', [program], { encoding: 'utf8' }).matchAll(/(\/\S+) \(0x/g)].map((match) => match[1] ?? '')
+/** A small working system: shell, network tools, users root and app (1000). `elsewhere`: a directory with `bin/busybox` and its libraries of another architecture. */
+export function busyboxLayer(elsewhere?: string): LayerFile[] {
+  const program = elsewhere === undefined ? '/usr/bin/busybox' : join(elsewhere, 'bin/busybox')
+  const libraries = elsewhere === undefined
+    ? [...execFileSync('ldd', [program], { encoding: 'utf8' }).matchAll(/(\/\S+) \(0x/g)].map((match) => match[1] ?? '')
+    : globSync('lib*/**', { cwd: elsewhere, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name).slice(elsewhere.length))
   const directories = ['bin', 'etc', 'tmp', 'var', 'var/www', 'root', 'home', 'home/app', 'usr', 'usr/bin', 'proc', 'sys', 'dev', ...new Set(libraries.flatMap((path) => parents(path)))]
   return [
     ...directories.map((name): LayerFile => ({ name, type: 'directory', mode: name === 'tmp' ? 0o1777 : 0o755, ...(name === 'home/app' && { uid: 1000, gid: 1000 }) })),
     { name: 'bin/busybox', mode: 0o755, content: readFileSync(program) },
-    ...libraries.map((path): LayerFile => ({ name: path.slice(1), mode: 0o755, content: readFileSync(realpathSync(path)) })),
+    ...libraries.map((path): LayerFile => ({ name: path.slice(1), mode: 0o755, content: readFileSync(realpathSync(join(elsewhere ?? '/', path))) })),
     ...APPLETS.map((name): LayerFile => ({ name: `bin/${name}`, type: 'symlink', linkname: 'busybox' })),
     { name: 'etc/passwd', content: 'root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000:app:/home/app:/bin/sh\n' },
     { name: 'etc/group', content: 'root:x:0:\napp:x:1000:\nstaff:x:50:app\n' },

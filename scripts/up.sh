@@ -44,7 +44,7 @@ if [ -d /run/systemd/system ]; then
   fi
   if [ $restart = yes ] || ! systemctl is-active -q skiff; then
     say "==> starting skiff server"
-    systemctl restart skiff
+    systemctl restart skiff || { journalctl -u skiff -n 5 --no-pager -o cat >&2; fail "systemd could not start skiff: its last words are above, all of them in journalctl -u skiff"; }
   fi
 else
   if running && [ $restart = yes ]; then stop_running; fi

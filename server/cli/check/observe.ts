@@ -9,7 +9,8 @@ import { findProgram, SYSTEM_PATH } from '../find-program.ts'
 import { requiredPrograms } from './judge.ts'
 import type { MachineView } from './view.ts'
 
-const PROBE_MS_MAX = 10_000
+/** The first time modules are loaded, all at once, from what may be a slow card. */
+const PROBE_MS_MAX = 60_000
 
 export async function observeMachine(options: { dataDir: string; ociRuntime: 'runc' | 'crun'; nowMs: number }): Promise<MachineView> {
   const { ociRuntime, nowMs } = options
@@ -45,6 +46,7 @@ function probe(command: readonly string[]): Promise<string | undefined> {
     execFile(file, args, { timeout: PROBE_MS_MAX, killSignal: 'SIGKILL', env: { PATH: SYSTEM_PATH, LC_ALL: 'C' } }, (error, stdout, stderr) => {
       if (!error) return settle(undefined)
       if (hasCode(error, 'ENOENT')) return settle(`${file} is not installed`)
+      if (error.killed) return settle(`not done within ${PROBE_MS_MAX / 1000} s`)
       settle((stderr.trim() || stdout.trim()).split('\n').find((l) => l.trim() !== '')?.trim().slice(0, 200) ?? `${file} ended with ${String(error.code ?? error.signal)}`)
     })
   })

@@ -55,12 +55,12 @@ describe('skiff on arm64', { skip: DISK === '' && 'run scripts/guest-test.sh --a
   it('runs a pod with limits; logs, exec, a terminal and its Service work', async () => {
     await guest.mustKubectl(['apply', '-f', '-'], { input: [
       { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'web', labels: { app: 'web' } }, spec: { terminationGracePeriodSeconds: 2, containers: [{ name: 'main', image: IMAGE, command: ['sh', '-c', 'echo started; httpd -f -p 8080 -h /var/www'], resources: { limits: { memory: '64Mi' } }, readinessProbe: { httpGet: { port: 8080 }, timeoutSeconds: 20 } }] } },
-      { apiVersion: 'v1', kind: 'Service', metadata: { name: 'web' }, spec: { selector: { app: 'web' }, ports: [{ port: 80, targetPort: 8080 }] } },
+      { apiVersion: 'v1', kind: 'Service', metadata: { name: 'site' }, spec: { selector: { app: 'web' }, ports: [{ port: 80, targetPort: 8080 }] } },
     ].map((o) => JSON.stringify(o)).join('\n') })
     await untilRunning()
     assert.equal(await guest.mustKubectl(['logs', 'web']), 'started')
     assert.equal(await guest.mustKubectl(['exec', 'web', '--', 'cat', '/sys/fs/cgroup/memory.max']), String(64 * 1024 ** 2))
-    await untilSo('the Service answers', async () => (await guest.kubectl(['exec', 'web', '--', 'timeout', '20', 'wget', '-qO-', 'http://web'])).stdout === 'hello from busybox\n')
+    await untilSo('the Service answers', async () => (await guest.kubectl(['exec', 'web', '--', 'timeout', '20', 'wget', '-qO-', 'http://site'])).stdout === 'hello from busybox\n')
     // node-pty was compiled for this architecture by scripts/build.ts.
     assert.match(await guest.mustTerminal(['exec', '-it', 'web', '--', 'tty']), /\/dev\/pts\/0/)
   })

@@ -4,6 +4,7 @@
  */
 import type { KubeObject, ResourceRef, UserInfo } from '#api/types/index.ts'
 import type { Random } from '#base/random.ts'
+import type { Compare, Op } from '#server/store/store.ts'
 import type { FieldError } from './field-error.ts'
 
 export interface KindContext {
@@ -63,8 +64,12 @@ export interface KindStrategy<T extends KubeObject> {
  */
 export interface Allocator<T extends KubeObject = KubeObject> {
   /** Fills what is missing into `object`, in place, and reserves it; errors make a 422 and reserve nothing. `old` undefined: create. */
-  allocate(object: T, old: T | undefined): { ok: true; reservation: Reservation } | { ok: false; errors: FieldError[] }
+  allocate(object: T, old: T | undefined, ctx: KindContext): { ok: true; reservation: Reservation } | { ok: false; errors: FieldError[] }
   release(object: T): void
+  /** What goes with an object that is removed, in the same transaction. */
+  alsoRemoved?(object: T): readonly Op[]
+  /** Another server has what the key (one that `also` compared) stands for. */
+  lost?(key: string): void
 }
 
 export interface Reservation {
@@ -72,6 +77,8 @@ export interface Reservation {
   commit(): void
   /** The write was not made: what was reserved for it is free. */
   rollback(): void
+  /** Written with the object, in the same transaction. */
+  also?: { compare: readonly Compare[]; ops: readonly Op[] }
 }
 
 /**

@@ -11,6 +11,8 @@ import { nodeLifecycleController } from './node-lifecycle/controller.ts'
 import { podGcController } from './pod-gc/controller.ts'
 import { replicaSetController } from './replicaset/controller.ts'
 import { rootCaController } from './root-ca/controller.ts'
+import { serviceCidrController } from './service-cidr/controller.ts'
+import { serviceIpRepairController } from './service-ip-repair/controller.ts'
 import { serviceAccountController } from './serviceaccount/controller.ts'
 import { taintEvictionController } from './taint-eviction/controller.ts'
 
@@ -24,6 +26,8 @@ export const CONTROLLERS: readonly ControllerFactory[] = [
   replicaSetController,
   endpointSliceController,
   endpointsController,
+  serviceCidrController,
+  serviceIpRepairController,
   nodeIpamController,
   nodeLifecycleController,
   taintEvictionController,

@@ -6,11 +6,12 @@ import { seededRandom } from '#base/random.ts'
 import { bandSize } from './pool.ts'
 import { ServiceAllocator, serviceAddress } from './service-allocator.ts'
 
+const ctx = { nowMs: 0, random: seededRandom(2), user: { name: 'u', groups: [] } }
 const service = (spec: ServiceSpec, name = 'a'): Service => ({ metadata: { name, namespace: 'default' }, spec: { type: 'ClusterIP', ...spec } })
 const make = (serviceCidr = '10.43.0.0/16') => new ServiceAllocator({ serviceCidr, random: seededRandom(1), reserved: ['10.43.0.10'] })
 
 function take(allocator: ServiceAllocator, wanted: Service, old?: Service): string[] {
-  const result = allocator.allocate(wanted, old)
+  const result = allocator.allocate(wanted, old, ctx)
   if (!result.ok) return result.errors.map((e) => `${e.field}: ${e.message}`)
   result.reservation.commit()
   return []
@@ -55,10 +56,10 @@ test('node ports: given, asked for, shared between protocols, refused', () => {
 
 test('a rolled back reservation is free again, a refused one reserves nothing', () => {
   const allocator = make()
-  const first = allocator.allocate(service({ type: 'NodePort', clusterIP: '10.43.0.5', ports: [{ port: 1, nodePort: 30_001 }] }), undefined)
+  const first = allocator.allocate(service({ type: 'NodePort', clusterIP: '10.43.0.5', ports: [{ port: 1, nodePort: 30_001 }] }), undefined, ctx)
   ok(first.ok)
   first.reservation.rollback()
-  ok(!allocator.allocate(service({ clusterIP: '10.43.0.5', type: 'NodePort', ports: [{ port: 1, nodePort: 1 }] }, 'b'), undefined).ok)
+  ok(!allocator.allocate(service({ clusterIP: '10.43.0.5', type: 'NodePort', ports: [{ port: 1, nodePort: 1 }] }, 'b'), undefined, ctx).ok)
   deepStrictEqual(take(allocator, service({ type: 'NodePort', clusterIP: '10.43.0.5', ports: [{ port: 1, nodePort: 30_001 }] }, 'c')), [])
 })
 
@@ -68,7 +69,7 @@ test('an update keeps what it has, takes what is new, and frees the rest only on
   deepStrictEqual(take(allocator, old), [])
   const update = structuredClone(old)
   update.spec = { ...update.spec, ports: [{ port: 1, nodePort: 30_002 }] }
-  const result = allocator.allocate(update, old)
+  const result = allocator.allocate(update, old, ctx)
   ok(result.ok)
   const other = () => take(allocator, service({ type: 'NodePort', ports: [{ port: 1, nodePort: 30_001 }] }, 'b'))
   deepStrictEqual(other(), ['spec.ports[0].nodePort: Invalid value: 30001: provided port is already allocated'])
@@ -111,7 +112,7 @@ test('whatever is created, updated and deleted, no two Services ever hold the sa
         continue
       }
       const next = service({ type, ...(type !== 'ExternalName' && ip && { clusterIP: ip }), ports: [{ port: 1, ...(type === 'NodePort' && port && { nodePort: port }) }] }, name)
-      const result = allocator.allocate(next, old)
+      const result = allocator.allocate(next, old, ctx)
       if (!result.ok) continue
       if (what === 'put') {
         result.reservation.commit()

@@ -1,15 +1,20 @@
 /**
- * Cluster IPs and node ports of Services. The stored Services are the truth: `load` rebuilds everything from them at
- * start, there is no second record that could disagree.
+ * Cluster IPs and node ports of Services. The store is the truth: for each cluster IP there is an IPAddress object, written
+ * and removed in the transaction that writes or removes the Service, so that of two servers one gets an address and the
+ * other finds it taken (KEP-1880). What is here follows the store's changes (`service-networks.ts`).
  */
+import { isIPv4 } from 'node:net'
 import type { Service, ServiceSpec } from '#api/types/index.ts'
 import { keyOf } from '#api/types/index.ts'
 import { CodedError } from '#base/errors.ts'
 import type { Random } from '#base/random.ts'
 import { type FieldError, invalid } from '../field-error.ts'
-import type { Allocator, Reservation } from '../kind.ts'
-import { type Cidr, ipv4Number, ipv4Text, parseCidr4 } from '../kinds/ip.ts'
+import type { Op } from '#server/store/store.ts'
+import type { Allocator, KindContext, Reservation } from '../kind.ts'
+import { ipv4Number, ipv4Text, parseCidr4 } from '../kinds/ip.ts'
 import { isHeadless, needsClusterIp, needsNodePort } from '../kinds/service.ts'
+import { AddressBook, addressText, isUsable, parseRange, type ServiceRange } from './address-book.ts'
+import { addressKey, encodeAddress } from './ip-address.ts'
 import { bandSize, Pool } from './pool.ts'
 
 export interface ServiceAllocatorOptions {
@@ -22,30 +27,53 @@ export interface ServiceAllocatorOptions {
   random: Random
 }
 
-/** What a Service holds. */
+/** What a Service holds: addresses and ports as numbers. */
 interface Holding { ips: number[]; ports: number[] }
 
+/** The ServiceCIDR that stands for --service-cidr. */
+export const DEFAULT_SERVICE_CIDR = 'kubernetes'
+/** Of an address that another server was faster to take: whose it is will be seen. */
+const SOMEBODY = '?'
+
 export class ServiceAllocator implements Allocator<Service> {
-  readonly #cidrText: string
-  readonly #cidr: Cidr
+  readonly #default: ServiceRange
+  /** By the ServiceCIDR's name; the default one first. */
+  readonly #ranges = new Map<string, readonly ServiceRange[]>()
   readonly #ports: { first: number; last: number }
-  readonly #ips: Pool
+  readonly #ips: AddressBook
   readonly #nodePorts: Pool
   readonly #random: Random
 
   /** Throws a CodedError `BAD_SERVICE_CIDR`. */
   constructor(options: ServiceAllocatorOptions) {
-    const cidr = parseCidr4(options.serviceCidr)
-    if (!cidr || cidr.size < 8) throw new CodedError('BAD_SERVICE_CIDR', `--service-cidr ${options.serviceCidr}: give an IPv4 network of at least 8 addresses, such as 10.43.0.0/16`)
-    this.#cidrText = options.serviceCidr
-    this.#cidr = cidr
+    const range = parseRange(DEFAULT_SERVICE_CIDR, options.serviceCidr)
+    if (!range || range.cidr.size < 8) throw new CodedError('BAD_SERVICE_CIDR', `--service-cidr ${options.serviceCidr}: give an IPv4 network of at least 8 addresses, such as 10.43.0.0/16`)
+    this.#default = range
+    this.#ranges.set(DEFAULT_SERVICE_CIDR, [range])
     this.#ports = options.nodePorts ?? { first: 30_000, last: 32_767 }
     this.#random = options.random
-    // Number 0 is the first address after the network's own; the last one, broadcast, is left out too.
-    const size = cidr.size - 2
-    this.#ips = new Pool({ size, band: bandSize(size, { min: 16, max: 256, fraction: 16 }), reserved: (options.reserved ?? []).flatMap((ip) => this.#ipNumber(ip) ?? []).concat(0) })
+    this.#ips = new AddressBook([...(options.reserved ?? []).map(ipv4Number), range.cidr.base + 1])
     const ports = this.#ports.last - this.#ports.first + 1
     this.#nodePorts = new Pool({ size: ports, band: bandSize(ports, { min: 16, max: 128, fraction: 32 }) })
+  }
+
+  /** What a ServiceCIDR offers now; undefined: it is gone. Without its object the default network stays that of the command line. */
+  setNetwork(name: string, cidrs: readonly string[] | undefined): void {
+    const ranges = (cidrs ?? []).flatMap((text) => parseRange(name, text) ?? [])
+    if (cidrs) this.#ranges.set(name, ranges)
+    else if (name === DEFAULT_SERVICE_CIDR) this.#ranges.set(name, [this.#default])
+    else this.#ranges.delete(name)
+  }
+
+  /** An IPAddress was written (`owner`: what it is for) or removed. */
+  addressSeen(ip: string, owner: string | undefined): void {
+    if (/^[\d.]+$/.test(ip)) this.#ips.seen(ipv4Number(ip), owner)
+  }
+
+  /** A Service was written or removed, here or by another server. */
+  serviceSeen(before: Service | undefined, after: Service | undefined): void {
+    if (before) this.#free({ ips: [], ports: this.#holding(before.spec).ports }, keyOf(before))
+    if (after) for (const port of this.#holding(after.spec).ports) this.#nodePorts.take(port, keyOf(after))
   }
 
   /** Takes over what stored Services hold. Returns a sentence for each clash, for the log: two Services share what only one may have. */
@@ -54,13 +82,13 @@ export class ServiceAllocator implements Allocator<Service> {
     for (const service of services) {
       const owner = keyOf(service)
       const { ips, ports } = this.#holding(service.spec)
-      for (const ip of ips) if (!this.#ips.take(ip, owner)) clashes.push(`Services ${this.#ips.ownerOf(ip) ?? ''} and ${owner} both have the cluster IP ${this.#ipText(ip)}`)
+      for (const ip of ips) if (!this.#ips.take(ip, owner)) clashes.push(`Services ${this.#ips.ownerOf(ip) ?? ''} and ${owner} both have the cluster IP ${addressText(ip)}`)
       for (const port of ports) if (!this.#nodePorts.take(port, owner)) clashes.push(`Services ${this.#nodePorts.ownerOf(port) ?? ''} and ${owner} both have the node port ${this.#ports.first + port}`)
     }
     return clashes
   }
 
-  allocate(service: Service, old: Service | undefined): { ok: true; reservation: Reservation } | { ok: false; errors: FieldError[] } {
+  allocate(service: Service, old: Service | undefined, ctx: KindContext): { ok: true; reservation: Reservation } | { ok: false; errors: FieldError[] } {
     const owner = keyOf(service)
     const before = this.#holding(old?.spec)
     const taken: Holding = { ips: [], ports: [] }
@@ -71,31 +99,61 @@ export class ServiceAllocator implements Allocator<Service> {
       undo()
       return { ok: false, errors }
     }
-    return { ok: true, reservation: { commit: () => this.#freeUnless(before, this.#holding(spec), owner), rollback: undo } }
+    const after = this.#holding(spec)
+    const gone = before.ips.filter((ip) => !after.ips.includes(ip))
+    const fresh = taken.ips.map(addressText)
+    return {
+      ok: true,
+      reservation: {
+        commit: () => this.#freeUnless(before, after, owner),
+        rollback: undo,
+        ...(fresh.length + gone.length > 0 && {
+          also: {
+            compare: fresh.map((ip) => ({ key: addressKey(ip), modRevision: 0 })),
+            ops: [...fresh.map((ip): Op => ({ kind: 'put', key: addressKey(ip), value: encodeAddress(ip, service, ctx) })), ...this.#removals(gone, owner)],
+          },
+        }),
+      },
+    }
   }
 
   release(service: Service): void {
     this.#free(this.#holding(service.spec), keyOf(service))
   }
 
+  alsoRemoved(service: Service): readonly Op[] {
+    return this.#removals(this.#holding(service.spec).ips, keyOf(service))
+  }
+
+  lost(key: string): void {
+    this.addressSeen(key.slice(key.lastIndexOf('/') + 1), SOMEBODY)
+  }
+
+  /** An address that is somebody else's by now stays. */
+  #removals(ips: readonly number[], owner: string): Op[] {
+    return ips.filter((ip) => this.#ips.ownerOf(ip) === owner).map((ip) => ({ kind: 'delete', key: addressKey(addressText(ip)) }))
+  }
+
   #takeIps(spec: ServiceSpec, owner: string, before: Holding, taken: Holding): FieldError[] {
     if (!needsClusterIp(spec) || isHeadless(spec)) return []
+    const ranges = [...this.#ranges.values()].flat()
     if (!spec.clusterIP) {
-      const number = this.#ips.takeAny(owner, this.#random)
-      if (number === undefined) return [{ type: 'InternalError', field: 'spec.clusterIPs', message: 'Internal error: failed to allocate a serviceIP: range is full' }]
-      taken.ips.push(number)
-      spec.clusterIP = this.#ipText(number)
+      const ip = this.#ips.takeAny(ranges, owner, this.#random)
+      if (ip === undefined) return [{ type: 'InternalError', field: 'spec.clusterIPs', message: 'Internal error: failed to allocate a serviceIP: range is full' }]
+      taken.ips.push(ip)
+      spec.clusterIP = addressText(ip)
       spec.clusterIPs = [spec.clusterIP]
       return []
     }
     spec.clusterIPs ??= [spec.clusterIP]
-    return spec.clusterIPs.flatMap((ip) => {
-      const refuse = (why: string): FieldError[] => [invalid('spec.clusterIPs', spec.clusterIPs, `failed to allocate IP ${ip}: ${why}`)]
-      const number = this.#ipNumber(ip)
-      if (number === undefined) return refuse(`the provided IP (${ip}) is not in the valid range. The range of valid IPs is ${this.#cidrText}`)
-      if (before.ips.includes(number)) return []
-      if (!this.#take(this.#ips, number, owner)) return refuse('provided IP is already allocated')
-      taken.ips.push(number)
+    return spec.clusterIPs.flatMap((text) => {
+      const refuse = (why: string): FieldError[] => [invalid('spec.clusterIPs', spec.clusterIPs, `failed to allocate IP ${text}: ${why}`)]
+      const ip = addressNumber(text)
+      if (ip !== undefined && before.ips.includes(ip)) return []
+      if (ip === undefined || !ranges.some((range) => isUsable(range, ip))) return refuse(`the provided IP (${text}) is not in the valid range. The range of valid IPs is ${ranges.map((r) => r.text).join(', ')}`)
+      if (this.#ips.ownerOf(ip) !== undefined) return refuse('provided IP is already allocated')
+      this.#ips.take(ip, owner)
+      taken.ips.push(ip)
       return []
     })
   }
@@ -156,20 +214,16 @@ export class ServiceAllocator implements Allocator<Service> {
   #holding(spec: ServiceSpec | undefined): Holding {
     const ips = needsClusterIp(spec) ? (spec?.clusterIPs ?? (spec?.clusterIP ? [spec.clusterIP] : [])) : []
     const ports = [...(spec?.ports ?? []).map((p) => p.nodePort ?? 0), spec?.healthCheckNodePort ?? 0]
-    return { ips: ips.flatMap((ip) => this.#ipNumber(ip) ?? []), ports: [...new Set(ports.flatMap((p) => this.#portNumber(p) ?? []))] }
+    return { ips: ips.flatMap((ip) => addressNumber(ip) ?? []), ports: [...new Set(ports.flatMap((p) => this.#portNumber(p) ?? []))] }
   }
-
-  #ipNumber(ip: string): number | undefined {
-    const number = /^\d+\.\d+\.\d+\.\d+$/.test(ip) ? ipv4Number(ip) - this.#cidr.base - 1 : -1
-    return number >= 0 && number < this.#cidr.size - 2 ? number : undefined
-  }
-
-  #ipText(number: number): string { return ipv4Text(this.#cidr.base + 1 + number) }
 
   #portNumber(port: number): number | undefined {
     return port >= this.#ports.first && port <= this.#ports.last ? port - this.#ports.first : undefined
   }
 }
+
+/** Undefined for what is no IPv4 address. */
+const addressNumber = (text: string): number | undefined => (isIPv4(text) ? ipv4Number(text) : undefined)
 
 /** The cluster is IPv4 only; what Services say about families follows from that. */
 function setFamilies(spec: ServiceSpec): FieldError[] {

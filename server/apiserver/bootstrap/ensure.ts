@@ -4,9 +4,9 @@
  */
 import { type Client, isReason } from '#api/client/client.ts'
 import type { Endpoints, EndpointSlice, KubeObject, ResourceRef, Service, Stored } from '#api/types/index.ts'
-import { ENDPOINTS, ENDPOINT_SLICES, NAMESPACES, PRIORITY_CLASSES, SERVICES } from '#api/types/index.ts'
+import { ENDPOINTS, ENDPOINT_SLICES, NAMESPACES, PRIORITY_CLASSES, SERVICE_CIDRS, SERVICES } from '#api/types/index.ts'
 import { semanticEqual } from '../kinds/semantic-equal.ts'
-import { type ApiServerAddress, kubernetesEndpoints, kubernetesEndpointSlice, kubernetesService, systemNamespaces, systemPriorityClasses } from './objects.ts'
+import { type ApiServerAddress, defaultServiceCidr, kubernetesEndpoints, kubernetesEndpointSlice, kubernetesService, systemNamespaces, systemPriorityClasses } from './objects.ts'
 
 /** Writers that meet (several servers starting) try again this often. */
 const ATTEMPTS = 5
@@ -14,6 +14,7 @@ const ATTEMPTS = 5
 export async function ensureBootstrap(client: Client, server: ApiServerAddress): Promise<void> {
   for (const namespace of systemNamespaces()) await ensure(client, NAMESPACES, namespace, () => undefined)
   for (const priorityClass of systemPriorityClasses()) await ensure(client, PRIORITY_CLASSES, priorityClass, () => undefined)
+  await ensure(client, SERVICE_CIDRS, defaultServiceCidr(server), () => undefined)
   await ensureApiServerService(client, server)
 }
 

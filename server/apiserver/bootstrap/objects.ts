@@ -1,7 +1,8 @@
 /** What every cluster has before anybody asks: namespaces, the system's priority classes, the API server's own Service. Data only. */
-import type { Endpoints, EndpointSlice, Namespace, PriorityClass, Service } from '#api/types/index.ts'
+import type { Endpoints, EndpointSlice, Namespace, PriorityClass, Service, ServiceCIDR } from '#api/types/index.ts'
 import { SYSTEM_PRIORITY_CLASSES } from '../kinds/scheduling.ts'
-import { serviceAddress } from '../allocators/service-allocator.ts'
+import { canonicalCidr } from '../kinds/ip.ts'
+import { DEFAULT_SERVICE_CIDR, serviceAddress } from '../allocators/service-allocator.ts'
 
 export const SYSTEM_NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease']
 
@@ -24,6 +25,9 @@ export interface ApiServerAddress {
 }
 
 const META = { name: 'kubernetes', namespace: 'default' }
+
+/** The network of the command line as an object (KEP-1880); its controller says when it is ready. */
+export const defaultServiceCidr = ({ serviceCidr }: ApiServerAddress): ServiceCIDR => ({ metadata: { name: DEFAULT_SERVICE_CIDR }, spec: { cidrs: serviceCidr.split(',').map((text) => canonicalCidr(text.trim())) } })
 
 /** default/kubernetes: the first address of the service network. */
 export function kubernetesService({ serviceCidr, port }: ApiServerAddress): Service {

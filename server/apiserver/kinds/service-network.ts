@@ -6,7 +6,6 @@ import { type FieldError, invalid, required } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { keepStatus } from './carry.ts'
 import { FIELD_IMMUTABLE, immutable, named } from './check.ts'
-import { validateConditions } from './conditions.ts'
 import { canonicalCidr, canonicalIp, isCidr } from './ip.ts'
 import { semanticEqual } from './semantic-equal.ts'
 import { ageColumn, column, nameColumn } from './table-columns.ts'
@@ -17,7 +16,6 @@ export const serviceCidrStrategy: KindStrategy<ServiceCIDR> = {
   generation: (cidr, old) => !semanticEqual(cidr.spec, old.spec),
   validate: (cidr) => validateCidrs(cidr.spec?.cidrs ?? []),
   validateUpdate: (cidr, old) => validateCidrsUpdate(cidr.spec?.cidrs ?? [], old.spec?.cidrs ?? []),
-  validateStatusUpdate: (cidr) => validateConditions('status.conditions', cidr.status?.conditions),
   columns: [
     nameColumn(),
     column('CIDRs', 'CIDRs defines the IP blocks in CIDR notation (e.g. "192.168.0.0/24" or "2001:db8::/64") from which to assign service cluster IPs. Max of two CIDRs is allowed, one of each IP family. This field is immutable.', (o) => (o.spec?.cidrs ?? []).join(',')),

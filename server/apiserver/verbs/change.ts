@@ -86,7 +86,8 @@ async function tryChange(call: Call, wanted: Change, key: string, kv: KeyValue):
   if (!kv.stale && isUnchanged(object, old)) return { ok: true, changed: { object: old, value: kv.value, revision: kv.modRevision, deleted: false } }
   const reservation = wanted.part === 'main' ? reserve(call, object, old, wanted.options.dryRun) : undefined
   try {
-    const written = await put(call, key, object, kv, wanted.options.dryRun)
+    const written = await put(call, key, object, kv, wanted.options.dryRun, reservation?.also)
+    if (!written.ok && written.lost !== undefined) row.allocator?.lost?.(written.lost)
     if (!written.ok) return { ok: false, pinned, current: written.current }
     reservation?.commit()
     return { ok: true, changed: { object, value: written.value, revision: written.revision, deleted: false } }

@@ -2,6 +2,7 @@
 import type { ApiResponse } from '#api/client/transport.ts'
 import { nameSuffix, uuid } from '#base/random.ts'
 import { alreadyExists, badRequest, generateNameClash } from '../http/status.ts'
+import { cloneJson } from '../storage/clone.ts'
 import { storageKey } from '../storage/keys.ts'
 import { timestamp } from '../storage/object-meta.ts'
 import { admit } from './admit.ts'
@@ -40,17 +41,25 @@ export async function insert(call: Call, object: Full, options: WriteOptions, ho
   assertCreatable(call, object)
   for (const text of row.strategy.warnings?.(object) ?? []) call.warn(text)
   await admit(call, 'validate', { ...admission, name: meta.name ?? '' })
-  const reservation = reserve(call, object, undefined, options.dryRun)
+  // Without what the allocator fills in, for another attempt.
+  const bare = row.allocator && cloneJson(object)
+  let wanted = object
+  let reservation = reserve(call, wanted, undefined, options.dryRun)
   try {
     for (let attempt = 1; ; attempt++) {
-      const written = await put(call, storageKey(scopeOf(row), info.namespace, meta.name ?? ''), object, undefined, options.dryRun)
+      const name = wanted.metadata.name ?? ''
+      const written = await put(call, storageKey(scopeOf(row), info.namespace, name), wanted, undefined, options.dryRun, reservation.also)
       if (written.ok) {
         reservation.commit()
         return storedResponse(row, written.value, written.revision, 201)
       }
-      if (!generates) throw alreadyExists(row.ref, meta.name ?? '')
-      if (attempt === GENERATE_ATTEMPTS) throw generateNameClash(row.ref, meta.name ?? '')
-      meta.name = generatedName(call, meta.generateName ?? '')
+      if (written.lost !== undefined) row.allocator?.lost?.(written.lost)
+      else if (!generates) throw alreadyExists(row.ref, name)
+      if (attempt === GENERATE_ATTEMPTS) throw generateNameClash(row.ref, name)
+      reservation.rollback()
+      if (bare) wanted = cloneJson(bare)
+      if (generates) wanted.metadata.name = generatedName(call, wanted.metadata.generateName ?? '')
+      if (bare) reservation = reserve(call, wanted, undefined, options.dryRun)
     }
   } finally {
     reservation.rollback()

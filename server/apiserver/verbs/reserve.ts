@@ -1,7 +1,7 @@
 /** Reservations of what only one object may have (cluster IPs, node ports) around one write. */
 import { invalid } from '../http/status.ts'
 import type { Reservation } from '../kind.ts'
-import type { Call } from './call.ts'
+import { contextOf, type Call } from './call.ts'
 import type { Full } from './stored.ts'
 
 /**
@@ -11,7 +11,7 @@ import type { Full } from './stored.ts'
 export function reserve(call: Call, object: Full, old: Full | undefined, dryRun: boolean): Reservation {
   const { allocator, ref } = call.row
   if (!allocator) return NOTHING
-  const result = allocator.allocate(object, old)
+  const result = allocator.allocate(object, old, contextOf(call))
   if (!result.ok) throw invalid(ref, object.metadata.name ?? '', result.errors)
   const { reservation } = result
   let settled = false
@@ -23,6 +23,7 @@ export function reserve(call: Call, object: Full, old: Full | undefined, dryRun:
   return {
     commit: () => once(() => (dryRun ? reservation.rollback() : reservation.commit())),
     rollback: () => once(() => reservation.rollback()),
+    ...(reservation.also && { also: reservation.also }),
   }
 }
 

@@ -7,7 +7,7 @@ import { insufficientStorage, notFound, StatusError, unavailable, internal } fro
 import { JSON_TYPE, jsonResponse } from '../http/response.ts'
 import { decodeStored, encodeFree, encodeStored, objectStart, spliceObject } from '../storage/bytes.ts'
 import { storageKey } from '../storage/keys.ts'
-import type { KindRow } from '../kind.ts'
+import type { KindRow, Reservation } from '../kind.ts'
 import type { Entry } from '../watch/kind-cache.ts'
 import { namesOf, scopeOf, type Call, type Parts } from './call.ts'
 
@@ -57,10 +57,10 @@ export function viewed(row: KindRow, stored: Full): Full {
 export type Written =
   | { ok: true; revision: Revision; value: Buffer }
   /** Someone else was faster; `current` is what is there now. */
-  | { ok: false; current: KeyValue | undefined }
+  | { ok: false; current: KeyValue | undefined; /** Another key stood in the way, one of `also`. */ lost?: string }
 
 /** Puts `object`, asserting what is there (undefined: nothing). A dry run looks, but does not write. */
-export async function put(call: Call, key: string, object: Full, over: KeyValue | undefined, dryRun: boolean): Promise<Written> {
+export async function put(call: Call, key: string, object: Full, over: KeyValue | undefined, dryRun: boolean, also?: Reservation['also']): Promise<Written> {
   const { storedAs, model, custom } = call.row
   const value = custom ? encodeFree(object) : storedAs ? encodeStored({ metadata: object.metadata, ...storedAs.toStored(object) }, storedAs.model) : encodeStored(object, model)
   if (dryRun) {
@@ -68,20 +68,24 @@ export async function put(call: Call, key: string, object: Full, over: KeyValue 
     return current?.modRevision === over?.modRevision ? { ok: true, revision: over?.modRevision ?? 0, value } : { ok: false, current }
   }
   const stored = custom ? await custom.form.write(value) : value
-  const result = await commit(call, key, { kind: 'put', key, value: stored }, over?.modRevision ?? 0, call.row.lazy?.(object) ?? false)
-  return result.ok ? { ok: true, revision: result.revision, value } : { ok: false, current: result.current }
+  const result = await commit(call, key, { kind: 'put', key, value: stored }, over?.modRevision ?? 0, call.row.lazy?.(object) ?? false, also)
+  return result.ok ? { ok: true, revision: result.revision, value } : result
 }
 
 /** Removes what `over` is. */
 export async function remove(call: Call, over: KeyValue, object: Full, dryRun: boolean): Promise<{ ok: true; revision: Revision } | { ok: false; current: KeyValue | undefined }> {
   if (dryRun) return { ok: true, revision: over.modRevision }
-  const gone = await commit(call, over.key, { kind: 'delete', key: over.key }, over.modRevision, call.row.lazy?.(object) ?? false)
-  if (gone.ok) call.row.allocator?.release(decodeHeld(call.row, over))
+  const { allocator } = call.row
+  const held = allocator && decodeHeld(call.row, over)
+  const also = held && { compare: [], ops: allocator.alsoRemoved?.(held) ?? [] }
+  const gone = await commit(call, over.key, { kind: 'delete', key: over.key }, over.modRevision, call.row.lazy?.(object) ?? false, also)
+  if (gone.ok && held) allocator.release(held)
   return gone
 }
 
-async function commit(call: Call, key: string, op: Op, modRevision: Revision, lazy: boolean): Promise<{ ok: true; revision: Revision } | { ok: false; current: KeyValue | undefined }> {
-  const result = await call.parts.store.txn({ compare: [{ key, modRevision }], ops: [op], ...(lazy && { durability: 'lazy' as const }) })
+async function commit(call: Call, key: string, op: Op, modRevision: Revision, lazy: boolean, also?: Reservation['also']): Promise<{ ok: true; revision: Revision } | { ok: false; current: KeyValue | undefined; lost?: string }> {
+  const result = await call.parts.store.txn({ compare: [{ key, modRevision }, ...(also?.compare ?? [])], ops: [op, ...(also?.ops ?? [])], ...(lazy && { durability: 'lazy' as const }) })
+  if (!result.ok && result.key !== key) return { ok: false, current: undefined, lost: result.key }
   return result.ok ? { ok: true, revision: result.revision } : { ok: false, current: await inForm(call.row, result.current) }
 }
 

@@ -36,7 +36,7 @@ export interface WebhookCall {
 }
 
 export interface WebhookClient {
-  /** The answer's JSON. Rejects with `WEBHOOK_FAILED`, whose message follows `failed to call webhook: `. */
+  /** The answer's JSON. Rejects with `WEBHOOK_FAILED`, whose message follows `failed to call webhook: `; details.status: the answer's, if there was one. */
   call(call: WebhookCall): Promise<unknown>
   close(): void
 }
@@ -61,7 +61,7 @@ export function createWebhookClient(parts: DialerParts): WebhookClient {
         const answer = await pool.request(target, { method: 'POST', path: shownPath, headers, body, signal: deadline.signal })
         return parseAnswer(answer.statusCode ?? 0, await readAnswer(answer))
       } catch (error) {
-        if (error instanceof AnswerError) throw new CodedError('WEBHOOK_FAILED', error.message, { cause: error })
+        if (error instanceof AnswerError) throw new CodedError('WEBHOOK_FAILED', error.message, { cause: error, details: { status: error.status } })
         const because = deadline.isOver() ? 'context deadline exceeded' : asError(error).message
         throw new CodedError('WEBHOOK_FAILED', `Post ${JSON.stringify(url)}: ${because}`, { cause: error })
       } finally {
@@ -72,7 +72,14 @@ export function createWebhookClient(parts: DialerParts): WebhookClient {
 }
 
 /** The webhook answered, but not with what was asked for. */
-class AnswerError extends Error {}
+class AnswerError extends Error {
+  /** Of the answer; 0: its status was fine. */
+  readonly status: number
+  constructor(message: string, status = 0) {
+    super(message)
+    this.status = status
+  }
+}
 
 export function targetOf(config: ClientConfig, identity: ClientIdentity = {}): { target: HttpsTarget; path: string } {
   const ca = config.caBundle === undefined || config.caBundle === '' ? undefined : Buffer.from(config.caBundle, 'base64').toString()
@@ -133,8 +140,8 @@ function parseAnswer(status: number, body: Buffer): unknown {
     return value
   }
   const { kind, message } = (value ?? {}) as { kind?: unknown; message?: unknown }
-  if (kind === 'Status' && typeof message === 'string' && message !== '') throw new AnswerError(message)
-  throw new AnswerError(wordedStatus(status, body.toString('utf8', 0, ERROR_BYTES_SHOWN).trim()))
+  if (kind === 'Status' && typeof message === 'string' && message !== '') throw new AnswerError(message, status)
+  throw new AnswerError(wordedStatus(status, body.toString('utf8', 0, ERROR_BYTES_SHOWN).trim()), status)
 }
 
 /** apimachinery `NewGenericServerResponse`. */

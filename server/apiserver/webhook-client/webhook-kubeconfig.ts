@@ -1,0 +1,55 @@
+/** Kubeconfig files that name a webhook server (`--authentication-token-webhook-config-file`, `--authorization-webhook-config-file`): cluster is who is asked, user is who asks. */
+import { dirname, resolve } from 'node:path'
+import { asError, UsageError } from '#base/errors.ts'
+import { DECODE_LIMITS } from '../decode/decode.ts'
+import { parseYaml } from '../decode/yaml.ts'
+import type { ClientConfig, ClientIdentity } from './webhook-client.ts'
+
+export interface WebhookServer { config: ClientConfig; identity: ClientIdentity }
+
+type Entry = Record<string, unknown>
+
+/** `read` gives a file's text. Throws a UsageError that names `flag` and the file. */
+export function parseWebhookKubeconfig(path: string, flag: string, read: (path: string) => string): WebhookServer {
+  const wrong = (what: string) => new UsageError(`--${flag}: ${path} ${what}: it must be a kubeconfig whose current context names a cluster with an https server`)
+  const readText = (file: string): string => {
+    try {
+      return read(file)
+    } catch (error) {
+      throw new UsageError(`--${flag}: ${file} cannot be read (${asError(error).message})`, { cause: error })
+    }
+  }
+  const parsed = parseYaml(readText(path), { maxDepth: DECODE_LIMITS.maxDepth, maxValues: DECODE_LIMITS.maxYamlValues }, false)
+  if (!parsed.ok) throw wrong(`is no YAML (${parsed.message})`)
+  const file = record(parsed.value)
+  const context = named(file, 'contexts', 'context', text(file['current-context']))
+  const cluster = named(file, 'clusters', 'cluster', text(context['cluster']))
+  const user = named(file, 'users', 'user', text(context['user']))
+  const server = text(cluster['server'])
+  if (URL.parse(server)?.protocol !== 'https:') throw wrong(server === '' ? 'names no server' : `names the server ${JSON.stringify(server)}`)
+  const pem = (entry: Entry, key: string): string | undefined => {
+    const [inline, at] = [text(entry[`${key}-data`]), text(entry[key])]
+    return inline !== '' ? Buffer.from(inline, 'base64').toString() : at === '' ? undefined : readText(resolve(dirname(path), at))
+  }
+  const ca = pem(cluster, 'certificate-authority')
+  const [certPem, keyPem] = [pem(user, 'client-certificate'), pem(user, 'client-key')]
+  const tokenFile = text(user['tokenFile'])
+  const bearer = text(user['token']) || (tokenFile === '' ? '' : readText(resolve(dirname(path), tokenFile)).trim())
+  const serverName = text(cluster['tls-server-name'])
+  return {
+    config: { url: server, ...(ca !== undefined && { caBundle: Buffer.from(ca).toString('base64') }) },
+    identity: {
+      ...(certPem !== undefined && keyPem !== undefined && { clientCertificate: { certPem, keyPem } }), ...(bearer !== '' && { bearer }),
+      ...(serverName !== '' && { serverName }), ...(cluster['insecure-skip-tls-verify'] === true && { insecure: true }),
+    },
+  }
+}
+
+const record = (value: unknown): Entry => (typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Entry) : {})
+const text = (value: unknown): string => (typeof value === 'string' ? value : '')
+
+function named(file: Entry, list: string, what: string, name: string): Entry {
+  const entries = file[list]
+  const found = Array.isArray(entries) ? entries.map(record).find((e) => e['name'] === name) : undefined
+  return record(found?.[what])
+}

@@ -38,6 +38,7 @@ if [ ! -e "$disk/disk.ext4" ]; then
   say "==> making the guest's disk: Debian, from the mirror (a minute; for arm64 ten)"
   mkdir -p "$(dirname "$disk")"
   bash test/guest/make-disk.sh $arch "$disk"
+  find "$(dirname "$disk")" -maxdepth 1 -name "$arch-*" ! -path "$disk" -exec rm -rf {} +
 fi
 if [ $arch = arm64 ]; then
   export SKIFF_GUEST_DISK_ARM64=$disk

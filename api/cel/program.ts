@@ -5,6 +5,7 @@ import { Frame, isEvalError, Pending } from './frame.ts'
 import type { Eval } from './plan.ts'
 import type { CelType } from './type.ts'
 import type { CelValue } from './value.ts'
+import { EvalError } from './value.ts'
 import { CostExceeded } from './work.ts'
 
 /** Per call of one expression, as upstream. */
@@ -59,15 +60,12 @@ export class Program {
     }
   }
 
-  /** Within another evaluation, whose cost it adds to. Throws what evaluation throws. */
-  evaluateWithin(outer: Frame, bindings: Readonly<Record<string, unknown>>): CelValue {
-    const frame = new Frame(bindings, outer.limit)
-    frame.cost = outer.cost
-    try {
-      return this.#run(frame)
-    } finally {
-      outer.cost = frame.cost
-    }
+  /** Within another evaluation: throws what ends one (EvalError, Pending; passing the limit is an EvalError here). */
+  evaluateOrThrow(bindings: Readonly<Record<string, unknown>>): { value: CelValue; cost: number } {
+    const outcome = this.#attempt(bindings)
+    if (outcome instanceof PendingOutcome) throw outcome.pending
+    if (!outcome.ok) throw new EvalError(outcome.error)
+    return outcome
   }
 
   #attempt(bindings: Readonly<Record<string, unknown>>, options?: EvaluateOptions): Evaluation | PendingOutcome {

@@ -53,6 +53,11 @@ export function schemaToCelType(schema: OpenApiSchema, { name = 'object', resour
   return sized(schema, name, resourceRoot)?.type
 }
 
+/** The fewest bytes that JSON of the schema may have: how often it can occur in a request follows from it. */
+export function smallestBytes(schema: OpenApiSchema, { name = 'object', resourceRoot = false }: SchemaTypeOptions = {}): number {
+  return sized(schema, name, resourceRoot)?.min ?? 0
+}
+
 /** A type with the fewest bytes its JSON may have. */
 interface Sized { type: CelType; min: number }
 

@@ -1,6 +1,6 @@
 /**
- * The API server as one transport-neutral handler. A request's way: limits, panic guard, authentication, impersonation,
- * authorization, then a verb, a subresource, a review, or a path (README.md has the picture).
+ * The API server as one transport-neutral handler. A request's way: limits, panic guard, authentication, audit, impersonation,
+ * priority and fairness, authorization, then a verb, a subresource, a review, or a path (README.md has the picture).
  */
 import type { Duplex } from 'node:stream'
 import type { ApiRequest, ApiResponse, Transport } from '#api/client/transport.ts'
@@ -10,10 +10,13 @@ import type { Clock } from '#base/clock.ts'
 import type { Log } from '#base/log.ts'
 import { uuid, type Random } from '#base/random.ts'
 import type { Store } from '#server/store/store.ts'
-import type { AdmissionPlugin, AuditAnnotationLevel } from './admission.ts'
+import type { AdmissionPlugin } from './admission.ts'
 import { inOrder } from './admission/order.ts'
 import { createAggregation } from './aggregation/aggregation.ts'
+import { startCustomResources } from './crd/index.ts'
 import type { Backend } from './aggregation/api-services.ts'
+import type { Auditor } from './audit/auditor.ts'
+import type { AuditTrail } from './audit/trail.ts'
 import type { Authenticator, Authorizer } from './auth.ts'
 import { OPEN_PATHS, servePath, type PathHandler, type PathParts, type PathRequest, type VersionInfo } from './discovery/paths.ts'
 import type { HealthCheck } from './discovery/health.ts'
@@ -21,11 +24,12 @@ import { splitTarget, type Query } from './http/query.ts'
 import { parseRequestInfo, type PathInfo, type ResourceInfo } from './http/request-info.ts'
 import { protobufResponse } from './http/protobuf-response.ts'
 import { prettyResponse, statusResponse } from './http/response.ts'
-import { badRequest, internal, methodNotAllowed, noSuchResource, StatusError, unauthorized } from './http/status.ts'
+import { badRequest, internal, methodNotAllowed, noSuchResource, StatusError, timedOut, unauthorized } from './http/status.ts'
 import { warningHeader } from './http/warnings.ts'
 import type { KindRow } from './kind.ts'
 import { ApiMetrics, type ProcessUsage } from './metrics/api-metrics.ts'
 import { authenticate, type Peer } from './middleware/authenticate.ts'
+import { Deadlines } from './middleware/deadlines.ts'
 import { authorizePath, authorizeResource } from './middleware/authorize.ts'
 import { impersonate } from './middleware/impersonate.ts'
 import { InFlight, type InFlightLimits } from './middleware/in-flight.ts'
@@ -44,12 +48,13 @@ import { ExpirySweeper } from './storage/expiry.ts'
 import { createSubresources } from './subresources/handlers.ts'
 import type { IssueToken } from './subresources/token.ts'
 import { createServerClient } from './server-client.ts'
-import { scopeOf, type Call, type Parts, type VerbName } from './verbs/call.ts'
+import { cacheOf, scopeOf, type Call, type Parts, type VerbName } from './verbs/call.ts'
 import { storeFailure } from './verbs/stored.ts'
 import { VERBS } from './verbs/verbs.ts'
 import { nameSelected } from './watch/selection.ts'
 import { KindCaches } from './watch/kind-cache.ts'
 import { createWebhookClient } from './webhook-client/index.ts'
+import { createPolicyPlugins } from './policies/policies.ts'
 import { createWebhookPlugins } from './webhooks/webhooks.ts'
 
 export interface ApiServerOptions {
@@ -81,6 +86,10 @@ export interface ApiServerOptions {
   flowControl?: FlowControl
   /** Default: upstream's. Not looked at where there is `flowControl`. */
   inFlightLimits?: InFlightLimits
+  /** Of requests that do not run long. Default: upstream's 60 s. */
+  requestTimeoutMs?: number
+  /** Undefined: nothing is audited. */
+  auditor?: Auditor | undefined
 }
 
 export type PeerRequest = ApiRequest & { peer: Peer }
@@ -103,18 +112,25 @@ export interface ApiServer {
   close(): void
 }
 
-/** A request after authentication. */
-interface Caller {
-  request: PeerRequest
-  user: UserInfo
+/** What is gathered on the way of a request and goes with the answer, whatever it is. */
+interface Exchange {
+  auditId: string
+  receivedMs: number
   warnings: string[]
-  annotations: Map<string, { value: string; level: AuditAnnotationLevel }>
-  /** Go with the answer, whatever it is. */
   answerHeaders: Record<string, string>
+  /** From authentication on, where the audit policy wants it. */
+  trail: AuditTrail | undefined
 }
+
+/** A request after authentication. */
+interface Caller { request: PeerRequest; user: UserInfo; exchange: Exchange }
 
 /** What a resource request asks for, as it is classified and authorized. */
 interface Asked { verb: VerbName; /** `name` is also the one a field selector names. */ info: ResourceInfo; query: Query; rawQuery: string; fieldSelector: string }
+
+const REQUEST_TIMEOUT_MS = 60_000
+/** Longer ones from clients are cut. */
+const AUDIT_ID_LENGTH_MAX = 64
 
 const LONG_RUNNING: ReadonlySet<string> = new Set(['log', 'proxy', 'exec', 'attach', 'portforward'])
 
@@ -125,6 +141,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const caches = new KindCaches(store)
   const metrics = new ApiMetrics()
   const inFlight = new InFlight(clock, options.inFlightLimits)
+  const { auditor } = options
+  const deadlines = new Deadlines(clock, options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS)
   const gate = createLoadGate(options.flowControl, inFlight, storedSize)
   const kubelet = createKubeletClient(options.nodeConnector)
   const subresources = createSubresources({ kubelet, issueToken: options.issueToken })
@@ -132,59 +150,68 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const state = { isStopping: false }
   const extra = { ...(options.flowControl && dumpHandlers(options.flowControl)), ...options.extraHandlers }
   const paths: PathParts = {
-    rows, groups: () => aggregation.groups(), merged: (own) => aggregation.discovery(own), version: options.version, serverAddress: options.serverAddress, checks: options.checks ?? [], isStopping: () => state.isStopping,
+    rows, groups: () => aggregation.groups(), merged: (own) => aggregation.discovery(own), version: options.version, serverAddress: options.serverAddress, get checks() { return [...(options.checks ?? []), custom.check] }, isStopping: () => state.isStopping,
     metrics: () => metrics.print({
       readOnlyInFlight: inFlight.high('readOnly'), mutatingInFlight: inFlight.high('mutating'), revision: store.revision(),
       watches: new Map([...caches.all()].map((c) => [c.resource, c.followers])), objects: new Map([...caches.all()].map((c) => [c.resource, c.size])),
-    }, options.processUsage(), options.flowControl?.metrics()),
+    }, options.processUsage(), [...(options.flowControl?.metrics() ?? []), ...(auditor?.metrics() ?? [])]),
     openapi: (request) => openapi(request),
     extra: Object.fromEntries(Object.entries(extra).map(([path, { handle }]) => [path, handle])),
   }
 
   const transportFor = (user: UserInfo): Transport => ({ request: (request) => handle({ ...request, peer: { user } }) })
-  const client = createServerClient(store, rows, transportFor({ name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] }))
+  const client = createServerClient(store, rows, transportFor({ name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] }), (row) => cacheOf(parts, row))
   const parts: Parts = {
     store, caches, clock, random, log, rows, admission: options.admission, authorizer, client,
     webhooks: createWebhookClient({ client, connector: options.nodeConnector, clock, random }),
   }
-  parts.admission = inOrder([...options.admission, ...createWebhookPlugins(parts)])
+  parts.admission = inOrder([...options.admission, ...createWebhookPlugins(parts), ...createPolicyPlugins(parts)])
   const ownVersions = new Set(rows.all.map(({ ref }) => apiVersionOf(ref)))
   const aggregation = createAggregation(parts, { connector: options.nodeConnector, frontProxy: options.frontProxy, isCustom: (group, version) => !ownVersions.has(apiVersionOf({ group, version })) })
   const openapi = aggregation.openapi(openapiHandler(rows, options.version))
+  const custom = startCustomResources(parts)
   const sweeper = new ExpirySweeper(parts)
   sweeper.start()
 
   async function handle(request: PeerRequest): Promise<ApiResponse> {
-    const warnings: string[] = []
-    const answerHeaders: Record<string, string> = {}
+    const exchange = begin(request)
+    const { warnings, answerHeaders } = exchange
     const startMs = clock.monotonicMs()
     const { path, query, rawQuery } = splitTarget(request.path)
     const info = parseRequestInfo(path)
-    const answered = await guarded(async () => {
+    const serve = () => guarded(async () => {
       if (!info) throw badRequest(`the path ${JSON.stringify(path)} is not valid`)
-      return info.kind === 'path' ? servePathTo(request, info, answerHeaders) : serveResource({ request, user: await identify(request), warnings, annotations: new Map(), answerHeaders }, info)
-    }, request)
+      return info.kind === 'path' ? servePathTo(request, info, exchange) : serveResource({ request, user: await identify(request, exchange, info), exchange }, info)
+    }, request, exchange)
+    const isBounded = info !== undefined && !isLongRunning(info, query)
+    const answered = await (isBounded ? deadlines.within(serve, () => statusResponse(timedOut().body)) : serve())
     // What is proxied is somebody else's answer.
     const formed = info?.kind === 'resource' && info.subresource === 'proxy' ? answered : protobufResponse(answered, request.headers['accept'])
-    const response = query.flag('pretty') ? prettyResponse(formed) : formed
+    const pretty = query.flag('pretty') ? prettyResponse(formed) : formed
+    const response = exchange.trail ? exchange.trail.answered(pretty, request.signal) : pretty
     for (const name in answerHeaders) response.headers[name] = answerHeaders[name] as string
-    response.headers['audit-id'] ??= uuid(random)
+    response.headers['audit-id'] ??= exchange.auditId
     response.headers['cache-control'] ??= 'no-cache, private'
     if (warnings.length > 0) response.headers['warning'] = warningHeader(warnings)
     count(request, info, rawQuery, response.status, clock.monotonicMs() - startMs)
     return response
   }
 
+  function begin({ headers }: PeerRequest): Exchange {
+    const given = headers['audit-id']
+    return { auditId: given ? given.slice(0, AUDIT_ID_LENGTH_MAX) : uuid(random), receivedMs: auditor ? clock.nowMs() : 0, warnings: [], answerHeaders: {}, trail: undefined }
+  }
+
   /** The panic guard: refusals become their Status, everything else a logged 500. */
-  async function guarded(serve: () => Promise<ApiResponse>, request: PeerRequest): Promise<ApiResponse> {
+  async function guarded(serve: () => Promise<ApiResponse>, request: PeerRequest, exchange: Exchange): Promise<ApiResponse> {
     try {
       return await serve()
     } catch (error) {
-      return statusResponse(refusalOf(error, request).body)
+      return statusResponse(refusalOf(error, request, exchange).body)
     }
   }
 
-  function refusalOf(error: unknown, request: PeerRequest): StatusError {
+  function refusalOf(error: unknown, request: PeerRequest, exchange: Exchange): StatusError {
     if (error instanceof StatusError) return error
     const failure = storeFailure(error)
     if (failure) {
@@ -193,25 +220,37 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     }
     if (request.signal.aborted) return new StatusError({ code: 499, reason: '', message: 'the client is gone' })
     metrics.panic()
+    exchange.trail?.panic(asError(error).message)
     log.error('a request failed unexpectedly', { method: request.method, path: splitTarget(request.path).path, error: asError(error), stack: asError(error).stack })
     return internal('the request could not be completed; the server log has the reason')
   }
 
-  async function identify(request: PeerRequest): Promise<UserInfo> {
+  async function identify(request: PeerRequest, exchange: Exchange, info: ResourceInfo | PathInfo): Promise<UserInfo> {
     const { headers, peer } = request
-    const user = await authenticate(peer, headers, authenticator, log)
-    return headers['impersonate-user'] === undefined && headers['impersonate-group'] === undefined ? user : impersonate(user, headers, authorizer)
+    const noted = () => ({ request, auditId: exchange.auditId, receivedMs: exchange.receivedMs, verb: auditVerb(request, info), info: info.kind === 'resource' ? info : undefined, path: splitTarget(request.path).path })
+    let user: UserInfo
+    try {
+      user = await authenticate(peer, headers, authenticator, log)
+    } catch (error) {
+      auditor?.authenticationFailed(noted())
+      throw error
+    }
+    if (auditor) exchange.trail = auditor.begin({ ...noted(), user })
+    if (headers['impersonate-user'] === undefined && headers['impersonate-group'] === undefined) return user
+    const impersonated = await impersonate(user, headers, authorizer)
+    exchange.trail?.impersonated(impersonated)
+    return impersonated
   }
 
-  async function servePathTo(request: PeerRequest, info: PathInfo, answerHeaders: Record<string, string>): Promise<ApiResponse> {
+  async function servePathTo(request: PeerRequest, info: PathInfo, exchange: Exchange): Promise<ApiResponse> {
     const { query } = splitTarget(request.path)
     const isOpen = isOpenPath(info, extra)
-    const user = isOpen ? ANYONE : await identify(request)
+    const user = isOpen ? ANYONE : await identify(request, exchange, info)
     if (!isOpen) refuseAnonymous(user)
-    const entered = gate.enter({ user, verb: request.method.toLowerCase(), path: info.path, info: undefined, query, signal: request.signal }, answerHeaders)
+    const entered = gate.enter({ user, verb: request.method.toLowerCase(), path: info.path, info: undefined, query, signal: request.signal }, exchange.answerHeaders)
     const leave = entered instanceof Promise ? await entered : entered
     try {
-      if (!isOpen) await authorizePath(authorizer, user, request.method, info.path)
+      if (!isOpen) await authorizePath(authorizer, user, request.method, info.path, exchange.trail?.authorized)
       const asked: PathRequest = { method: request.method, info, query, headers: request.headers, body: request.body, user, signal: request.signal, peer: request.peer }
       const backend = elsewhere(info)
       const response = backend ? await aggregation.proxy(backend, request, user) : await servePath(paths, asked)
@@ -228,7 +267,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     const backend = aggregation.backendOf(info.group, info.version)
     const serve = async () => (backend ? serveElsewhere(caller, asked, backend) : serveCall(await authorizedCall(caller, info, asked)))
     if (LONG_RUNNING.has(info.subresource)) return serve()
-    const entered = gate.enter({ user, verb: asked.verb, path: request.path, info: asked.info, query: asked.query, signal: request.signal }, caller.answerHeaders)
+    const entered = gate.enter({ user, verb: asked.verb, path: request.path, info: asked.info, query: asked.query, signal: request.signal }, caller.exchange.answerHeaders)
     const leave = entered instanceof Promise ? await entered : entered
     try {
       return await serve()
@@ -238,8 +277,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     }
   }
 
-  async function serveElsewhere({ request, user }: Caller, asked: Asked, backend: Backend): Promise<ApiResponse> {
-    await authorizeResource(authorizer, user, asked.verb, asked.info, asked.fieldSelector)
+  async function serveElsewhere({ request, user, exchange }: Caller, asked: Asked, backend: Backend): Promise<ApiResponse> {
+    await authorizeResource(authorizer, user, asked.verb, asked.info, asked.fieldSelector, exchange.trail?.authorized)
     return aggregation.proxy(backend, request, user)
   }
 
@@ -264,20 +303,24 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     return { verb, info: info.name === '' && fieldSelector !== '' ? { ...info, name: nameSelected(fieldSelector) } : info, query, rawQuery, fieldSelector }
   }
 
-  async function authorizedCall({ request, user, warnings, annotations }: Caller, info: ResourceInfo, asked: Asked): Promise<Call> {
+  async function authorizedCall({ request, user, exchange }: Caller, info: ResourceInfo, asked: Asked): Promise<Call> {
     const { verb, query, rawQuery, fieldSelector } = asked
-    await authorizeResource(authorizer, user, verb, asked.info, fieldSelector)
+    const { warnings, trail } = exchange
+    await authorizeResource(authorizer, user, verb, asked.info, fieldSelector, trail?.authorized)
+    if (!custom.isReady) await custom.ready
     const row = rows.find(info.group, info.version, info.resource)
     if (!row || (info.namespace !== '' && !row.ref.namespaced)) throw noSuchResource()
     return {
       parts, row, info, verb, method: request.method, query, rawQuery, headers: request.headers, body: request.body, user, signal: request.signal,
       warn: (text) => { if (!warnings.includes(text)) warnings.push(text) },
-      annotate: (key, value, level = 'Metadata') => { if (!annotations.has(key)) annotations.set(key, { value, level }) },
+      annotate: (key, value, level = 'Metadata') => trail?.annotate(key, value, level),
+      ...(trail && { noteObject: trail.requestObject }),
     }
   }
 
   async function serveCall(call: Call): Promise<ApiResponse> {
     const { row, info, verb } = call
+    if (row.warning !== undefined) call.warn(row.warning)
     const needsNamespace = row.ref.namespaced && info.namespace === ''
     if (info.subresource !== '') {
       if (info.name === '' || needsNamespace) throw noSuchResource()
@@ -317,25 +360,30 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       socket.on('error', () => socket.destroy())
       const { path } = splitTarget(request.path)
       const info = parseRequestInfo(path)
+      const exchange = begin(request)
       try {
         if (info?.kind !== 'resource') throw noSuchResource()
         const bearer = request.headers['authorization'] === undefined ? webSocketBearer(request.headers) : undefined
         const headers = bearer === undefined ? request.headers : { ...request.headers, authorization: `Bearer ${bearer}` }
-        const caller: Caller = { request: { ...request, headers }, user: await identify({ ...request, headers }), warnings: [], annotations: new Map(), answerHeaders: {} }
+        const caller: Caller = { request: { ...request, headers }, user: await identify({ ...request, headers }, exchange, info), exchange }
         refuseAnonymous(caller.user)
         const asked = askedFor(caller.request, info)
         const backend = aggregation.backendOf(info.group, info.version)
         if (backend) {
-          await authorizeResource(authorizer, caller.user, asked.verb, asked.info, asked.fieldSelector)
+          await authorizeResource(authorizer, caller.user, asked.verb, asked.info, asked.fieldSelector, exchange.trail?.authorized)
+          noteUpgrade(exchange, socket)
           return await aggregation.upgrade(backend, caller.request, caller.user, socket, head)
         }
         const call = await authorizedCall(caller, info, asked)
         // KEP-4006: a WebSocket is a GET, but running something in a pod needs `create`, as it does with POST.
         if (call.verb === 'get' && info.subresource !== 'proxy') await authorizeResource(authorizer, caller.user, 'create', info)
+        noteUpgrade(exchange, socket)
         await upgradeCall(call, socket, head, kubelet)
         metrics.request('CONNECT', info.group, info.version, info.resource, info.subresource, 'resource', 101, undefined)
       } catch (error) {
-        refuseUpgrade(socket, refusalOf(error, request))
+        const refusal = refusalOf(error, request, exchange)
+        exchange.trail?.answered(statusResponse(refusal.body), request.signal)
+        refuseUpgrade(socket, refusal)
       }
     },
     run: (signal) => aggregation.run(signal),
@@ -344,6 +392,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       state.isStopping = true
       sweeper.stop()
       options.flowControl?.close()
+      deadlines.close()
+      custom.close()
       parts.webhooks.close()
       aggregation.close()
       caches.close()
@@ -378,6 +428,28 @@ function verbOf(method: string, info: ResourceInfo, watches: boolean): VerbName 
     case 'DELETE': return isOne ? 'delete' : 'deletecollection'
     default: throw methodNotAllowed()
   }
+}
+
+/** Everything that is not bounded by --request-timeout. */
+function isLongRunning(info: ResourceInfo | PathInfo, query: Query): boolean {
+  return info.kind === 'resource' && (info.watchPath || query.flag('watch') || LONG_RUNNING.has(info.subresource))
+}
+
+/** As authorized, or as asked for where that is nothing that could be. */
+function auditVerb({ method, path }: PeerRequest, info: ResourceInfo | PathInfo): string {
+  if (info.kind === 'path') return method.toLowerCase()
+  try {
+    return verbOf(method, info, splitTarget(path).query.flag('watch'))
+  } catch {
+    // It is refused with 405 a moment later.
+    return method.toLowerCase()
+  }
+}
+
+/** From here on the connection belongs to the node, until one side ends it. */
+function noteUpgrade({ trail }: Exchange, socket: Duplex): void {
+  const upgraded = trail?.upgraded()
+  if (upgraded) socket.once('close', () => upgraded.ended())
 }
 
 function refuseUpgrade(socket: Duplex, refusal: StatusError): void {

@@ -48,6 +48,9 @@ export function createAggregation(parts: Parts, { connector, frontProxy, isCusto
   const discovered: Discovered = new Map()
   const local = (): (LocalVersion & RankedVersion)[] => localVersions(rows, isCustom)
 
+  // Upstream's aggregator has none for the group it serves itself.
+  const registered = () => local().filter(({ group }) => group !== API_SERVICES.group)
+
   return {
     backendOf: (group, version) => apiServices.backendOf(group, version),
     proxy: (backend, request, user) => proxyRequest(backends, backend, request, user),
@@ -57,7 +60,7 @@ export function createAggregation(parts: Parts, { connector, frontProxy, isCusto
     openapi: (own) => withRemoteOpenApi(own, () => apiServices.backends(), backends, clock),
     async run(signal) {
       if (!(await apiServices.open())) return
-      await applyRegistration(client, decideRegistration(local(), apiServices.all(), true))
+      await applyRegistration(client, decideRegistration(registered(), apiServices.all(), true))
       await runAvailability({
         apiServices, backends, client, clock, random, log, cacheOf: (kind) => (kind === 'services' ? openCache('', kind) : openCache('discovery.k8s.io', kind)),
       }, discovered, signal)

@@ -1,4 +1,5 @@
 /** One call of one admission webhook: the review is sent, the answer checked, its annotations and warnings passed on. */
+import type { Clock } from '#base/clock.ts'
 import { asError } from '#base/errors.ts'
 import { uuid, type Random } from '#base/random.ts'
 import type { AdmissionApi, AdmissionRequest } from '../admission.ts'
@@ -7,6 +8,7 @@ import type { KindRow } from '../kind.ts'
 import type { WebhookClient } from '../webhook-client/index.ts'
 import type { Invocation } from './request-fields.ts'
 import { parseReview, rejection, reviewRequest, type Answer } from './review.ts'
+import type { WebhookMetrics } from './webhook-metrics.ts'
 
 export type Outcome =
   | { kind: 'allowed'; answer: Answer }
@@ -15,11 +17,20 @@ export type Outcome =
   /** It could not be asked: what then happens is its failurePolicy. `message` begins with `failed calling webhook`. */
   | { kind: 'failed'; message: string }
 
-export interface HookCaller { webhooks: WebhookClient; random: Random }
+export interface HookCaller { webhooks: WebhookClient; random: Random; clock: Clock; metrics: WebhookMetrics }
 
 const HARMLESS: ReadonlySet<string> = new Set(['None', 'NoneOnDryRun'])
 
 export async function callHook(caller: HookCaller, invocation: Invocation, own: KindRow, request: AdmissionRequest, api: AdmissionApi, mutating: boolean): Promise<Outcome> {
+  const startMs = caller.clock.monotonicMs()
+  const outcome = await call(caller, invocation, own, request, api, mutating)
+  const { name, failsOpen } = invocation.hook
+  const code = outcome.kind === 'rejected' ? outcome.error.body.code : outcome.kind === 'failed' ? 500 : 200
+  caller.metrics.called(name, mutating ? 'admit' : 'validating', request.operation, { kind: outcome.kind, failsOpen, code }, (caller.clock.monotonicMs() - startMs) / 1000)
+  return outcome
+}
+
+async function call(caller: HookCaller, invocation: Invocation, own: KindRow, request: AdmissionRequest, api: AdmissionApi, mutating: boolean): Promise<Outcome> {
   const { hook } = invocation
   const failed = (because: string): Outcome => ({ kind: 'failed', message: `failed calling webhook ${JSON.stringify(hook.name)}: ${because}` })
   if (request.dryRun && hook.sideEffects === '') return failed('Webhook SideEffects is nil')

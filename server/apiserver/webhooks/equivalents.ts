@@ -14,7 +14,8 @@ export function equivalentRows(rows: Rows, row: KindRow, subresource: string): K
   })
 }
 
-export function convertBetween(from: KindRow, to: KindRow, object: KubeObject): KubeObject {
+/** A promise because versions of custom resources may be converted by a webhook. */
+export async function convertBetween(from: KindRow, to: KindRow, object: KubeObject): Promise<KubeObject> {
   const { storedAs } = from
   const stored = (storedAs ? { metadata: object.metadata, ...storedAs.toStored(object) } : object) as Full
   const shown = to.storedAs ? { metadata: stored.metadata, ...to.storedAs.fromStored(stored) } : stored

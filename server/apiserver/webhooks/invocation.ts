@@ -16,7 +16,7 @@ export async function decideInvocation(hook: Hook, own: KindRow, request: Admiss
   if (!matchesObject(hook.objects, request)) return undefined
   const row = matchedRow(hook, own, request, api)
   if (!row || !(await matchesNamespace(hook, request, api))) return undefined
-  const invocation = versioned(hook, own, row, request)
+  const invocation = await versioned(hook, own, row, request)
   if (!hook.conditions) return invocation
   const verdict = await hook.conditions.evaluate(invocation, requestFields(row, own, request), request, api)
   if ('error' in verdict) throw forbidden(request.ref, request.name, verdict.error)
@@ -51,10 +51,15 @@ async function readLabels(namespace: string, api: AdmissionApi): Promise<Readonl
   }
 }
 
-function versioned(hook: Hook, own: KindRow, row: KindRow, request: AdmissionRequest): Invocation {
+async function versioned(hook: Hook, own: KindRow, row: KindRow, request: AdmissionRequest): Promise<Invocation> {
   const { object, old } = request
   // Subresources with a form of their own (Scale) have it in all versions.
   const isOwnKind = request.kind.kind === own.ref.kind && request.kind.group === own.ref.group
   if (row === own || !isOwnKind) return { hook, row, object, old }
-  return { hook, row, object: object && convertBetween(own, row, object), old: old && convertBetween(own, row, old) }
+  try {
+    const [shown, before] = await Promise.all([object && convertBetween(own, row, object), old && convertBetween(own, row, old)])
+    return { hook, row, object: shown, old: before }
+  } catch (error) {
+    throw internal(asError(error).message)
+  }
 }

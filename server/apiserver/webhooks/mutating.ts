@@ -56,7 +56,7 @@ export function mutatingWebhooks(hooks: () => Promise<readonly Hook[]>, caller: 
     const { hook } = invocation
     const place = `round_${request.reinvocation.isSecond ? 1 : 0}_index_${index}`
     const outcome = await callHook(caller, invocation, own, request, api, true)
-    const changed = outcome.kind === 'allowed' && applyAnswer(outcome.answer, invocation, own, request, api, place)
+    const changed = outcome.kind === 'allowed' && await applyAnswer(outcome.answer, invocation, own, request, api, place)
     api.annotate(`mutation.webhook.admission.k8s.io/${place}`, JSON.stringify({ configuration: hook.configuration, webhook: hook.name, mutated: changed }))
     if (changed) {
       requireAgain(rounds)
@@ -80,7 +80,7 @@ function requireAgain(rounds: Rounds): void {
 }
 
 /** Whether the object is another now. Throws a 500 when the patch cannot be applied. */
-function applyAnswer({ patch, patchType }: Answer, { hook, row, object }: Invocation, own: KindRow, request: AdmissionRequest, api: AdmissionApi, place: string): boolean {
+async function applyAnswer({ patch, patchType }: Answer, { hook, row, object }: Invocation, own: KindRow, request: AdmissionRequest, api: AdmissionApi, place: string): Promise<boolean> {
   if (patch === undefined) return false
   const operations = parsePatch(patch)
   if (operations.length === 0) return false
@@ -89,7 +89,7 @@ function applyAnswer({ patch, patchType }: Answer, { hook, row, object }: Invoca
   const patched = applyJsonPatch(cloneJson(object) as Json, operations)
   if (!patched.ok) throw internal(patched.message.replace(/^the server rejected our request due to an error in our request: /, ''))
   const made = patched.value as KubeObject
-  const replaced = api.replace(row === own || object === request.object ? made : convertBetween(row, own, made))
+  const replaced = api.replace(row === own || object === request.object ? made : await convertBetween(row, own, made))
   if (!replaced.ok) throw internal(replaced.message)
   api.annotate(`patch.webhook.admission.k8s.io/${place}`, JSON.stringify({ configuration: hook.configuration, webhook: hook.name, patch: operations, patchType }), 'Request')
   return replaced.changed

@@ -4,6 +4,7 @@ import { systemClock } from '#base/clock.ts'
 import { harness, items, type Harness, type Loose } from '../app.test-support.ts'
 import { rows } from '../registry.ts'
 import { MERGE, NS, pod } from '../kinds/kinds.test-support.ts'
+import { WebhookMetrics } from './webhook-metrics.ts'
 import { httpsServer, type TestServer } from '../webhook-client/https-server.test-support.ts'
 
 const CM = `${NS}/configmaps`
@@ -212,6 +213,21 @@ test('match conditions are asked before the webhook is', async () => {
   assert.deepStrictEqual(s.asked().sort(), ['/admins CREATE configmaps a', '/admins CREATE configmaps b', '/named CREATE configmaps a'])
   await register(s, VALIDATING, 'w', { matchConditions: conditions('object.data.missing == "x"') }, { matchConditions: conditions('object.data.missing == "x"', 'false') })
   assert.equal(message(await s.h.call('POST', CM, configMap('c'))), `403 configmaps "c" is forbidden: expression 'object.data.missing == "x"' resulted in error: no such key: missing`)
+})
+
+test('calls are counted under upstream\'s names', () => {
+  const metrics = new WebhookMetrics()
+  metrics.called('a.b.c', 'admit', 'CREATE', { kind: 'allowed', failsOpen: false, code: 200 }, 0.02)
+  metrics.called('a.b.c', 'validating', 'UPDATE', { kind: 'rejected', failsOpen: false, code: 403 }, 0.02)
+  metrics.called('a.b.c', 'validating', 'UPDATE', { kind: 'failed', failsOpen: true, code: 500 }, 3)
+  const lines = metrics.all.flatMap((m) => [...m.lines()]).filter((line) => !line.startsWith('#') && !line.includes('_seconds'))
+  assert.deepStrictEqual(lines, [
+    'apiserver_admission_webhook_request_total{code="200",name="a.b.c",operation="CREATE",rejected="false",type="admit"} 1',
+    'apiserver_admission_webhook_request_total{code="403",name="a.b.c",operation="UPDATE",rejected="true",type="validating"} 1',
+    'apiserver_admission_webhook_request_total{code="500",name="a.b.c",operation="UPDATE",rejected="false",type="validating"} 1',
+    'apiserver_admission_webhook_rejection_count{error_type="no_error",name="a.b.c",operation="UPDATE",rejection_code="403",type="validating"} 1',
+    'apiserver_admission_webhook_fail_open_count{name="a.b.c",type="validating"} 1',
+  ])
 })
 
 test('AdmissionReview v1beta1 for those who know nothing else', async () => {

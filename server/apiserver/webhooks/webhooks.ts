@@ -4,16 +4,18 @@ import { cacheOf, type Parts } from '../verbs/call.ts'
 import { hooksOf } from './hook.ts'
 import { mutatingWebhooks } from './mutating.ts'
 import { validatingWebhooks } from './validating.ts'
+import { WebhookMetrics } from './webhook-metrics.ts'
 
 const GROUP = 'admissionregistration.k8s.io'
 
-export function createWebhookPlugins(parts: Parts): AdmissionPlugin[] {
+export function createWebhookPlugins(parts: Parts, metrics = new WebhookMetrics()): AdmissionPlugin[] {
+  const caller = { ...parts, metrics }
   const stored = (resource: string, kind: string) => hooksOf(() => {
     const row = parts.rows.find(GROUP, 'v1', resource)
     return row && cacheOf(parts, row)
   }, { kind, apiVersion: `${GROUP}/v1` })
   return [
-    mutatingWebhooks(stored('mutatingwebhookconfigurations', 'MutatingWebhookConfiguration'), parts, parts.log),
-    validatingWebhooks(stored('validatingwebhookconfigurations', 'ValidatingWebhookConfiguration'), parts, parts.log),
+    mutatingWebhooks(stored('mutatingwebhookconfigurations', 'MutatingWebhookConfiguration'), caller, parts.log),
+    validatingWebhooks(stored('validatingwebhookconfigurations', 'ValidatingWebhookConfiguration'), caller, parts.log),
   ]
 }

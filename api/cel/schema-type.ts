@@ -43,11 +43,6 @@ export interface SchemaTypeOptions {
   resourceRoot?: boolean
 }
 
-/** Fewest bytes the JSON of such a value may take: how often it may occur in one request follows from it. Undefined as for `schemaToCelType`. */
-export function leastJsonBytes(schema: OpenApiSchema, { resourceRoot = false }: Pick<SchemaTypeOptions, 'resourceRoot'> = {}): number | undefined {
-  return sized(schema, 'object', resourceRoot)?.min
-}
-
 /** Undefined where a rule can see nothing (`x-kubernetes-preserve-unknown-fields` without a type). */
 export function schemaToCelType(schema: OpenApiSchema, { name = 'object', resourceRoot = false }: SchemaTypeOptions = {}): CelType | undefined {
   return sized(schema, name, resourceRoot)?.type

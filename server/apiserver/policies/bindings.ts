@@ -9,11 +9,11 @@ import type { Cel } from './expressions.ts'
 /** The objects in the form of the row whose rule matched. */
 export interface Seen { row: KindRow; object: KubeObject | undefined; old: KubeObject | undefined }
 
-export function seenAs(own: KindRow, row: KindRow, { object, old, kind }: AdmissionRequest): Seen {
+export async function seenAs(own: KindRow, row: KindRow, { object, old, kind }: AdmissionRequest): Promise<Seen> {
   // Subresources with a form of their own (Scale) have it in all versions.
   const isOwnKind = kind.kind === own.ref.kind && kind.group === own.ref.group
   if (row === own || !isOwnKind) return { row, object, old }
-  return { row, object: object && convertBetween(own, row, object), old: old && convertBetween(own, row, old) }
+  return { row, object: object && (await convertBetween(own, row, object)), old: old && (await convertBetween(own, row, old)) }
 }
 
 /** One authorizer for all policies of a request: a question is asked once. */

@@ -104,8 +104,8 @@ async function invoke({ policy, binding, row, param }: Invocation, namespace: Na
   const failed = (message: string): void => {
     if (!policy.failsOpen) failures.push({ policy: policy.name, binding: binding.name, message, reason: 'Invalid' })
   }
-  const bindings = (): Record<string, unknown> => bindingsFor(seenAs(own, row, request), own, request, param, namespace, round.authorizer)
-  const verdict = await matchesConditions(set.cel, policy, bindings())
+  const bindings = async (): Promise<Record<string, unknown>> => bindingsFor(await seenAs(own, row, request), own, request, param, namespace, round.authorizer)
+  const verdict = await matchesConditions(set.cel, policy, await bindings())
   if ('error' in verdict) return failed(verdict.error)
   if (!verdict.matches) return
   const key = [policy.name, binding.name, param?.metadata?.namespace ?? '', param?.metadata?.name ?? ''].join('/')
@@ -114,7 +114,7 @@ async function invoke({ policy, binding, row, param }: Invocation, namespace: Na
   for (const mutation of policy.mutations) {
     // Nothing to change in a deletion.
     if (!request.object) break
-    const outcome = await mutate(mutation, policy, row, bindings(), round)
+    const outcome = await mutate(mutation, policy, row, await bindings(), round)
     if (outcome.ok) changed ||= outcome.changed
     else failed(outcome.message)
   }
@@ -136,7 +136,7 @@ async function mutate({ kind, expression }: MutatingPolicy['mutations'][number],
     const patched: PatchedObject = kind === 'apply' ? applyConfiguration(set.cel, result.value, target) : applyPatch(set.cel, result.value, target)
     if (!patched.ok) return patched
     const made = patched.object as KubeObject
-    return api.replace(row === own || !isOwnKind ? made : convertBetween(row, own, made))
+    return api.replace(row === own || !isOwnKind ? made : await convertBetween(row, own, made))
   } catch (error) {
     if (error instanceof OutOfBudget) return { ok: false, message: error.message }
     throw error

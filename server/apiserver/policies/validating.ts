@@ -77,7 +77,7 @@ async function askPolicy(policy: ValidatingPolicy, round: Round): Promise<void> 
 async function askBinding(policy: ValidatingPolicy, binding: Binding, row: KindRow, params: readonly (KubeObject | null)[], annotations: Map<string, string[]>, round: Round): Promise<void> {
   const { own, request, set } = round
   const namespace = await namespaceOf(round)
-  const seen = seenAs(own, row, request)
+  const seen = await seenAs(own, row, request)
   for (const param of params) {
     const outcome = await validateOnce(set.cel, policy, bindingsFor(seen, own, request, param, namespace, round.authorizer))
     outcome.decisions.forEach((decision, index) => { if (decision.denies) act(policy, binding, decision, index, round) })

@@ -19,15 +19,14 @@ import { asError, CodedError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import { createApiServer, type ApiServer } from './apiserver/app.ts'
-import { defaultAdmission } from './apiserver/admission/index.ts'
-import { inOrder } from './apiserver/admission/order.ts'
+import type { AdmissionChoice } from './apiserver/admission/choice.ts'
+import { chooseAdmission } from './apiserver/admission/index.ts'
 import { FRONT_PROXY_NAMES, publishAuthenticationConfig } from './apiserver/aggregation/authentication-config.ts'
 import { ensureBootstrap } from './apiserver/bootstrap/ensure.ts'
 import { createAuthenticator } from './apiserver/authn/authenticator.ts'
 import { lookupFromClient } from './apiserver/authn/lookup.ts'
 import { createServiceAccountTokens } from './apiserver/authn/service-account-tokens.ts'
 import { createAuthorizer } from './apiserver/authz/authorizer.ts'
-import { createCertificatePlugins } from './apiserver/authz/certificate-admission.ts'
 import { NODE_RULES } from './apiserver/authz/default-cluster-roles.ts'
 import { createEscalationPlugin } from './apiserver/authz/escalation.ts'
 import { createNodeAuthorizer } from './apiserver/authz/node-authorizer.ts'
@@ -73,6 +72,7 @@ export interface ServerConfig {
   kubeconfigMode: number
   disabled: ReadonlySet<'controllers' | 'scheduler'>
   load: LoadConfig
+  admission: AdmissionChoice
   /** Name of the Node on this machine; undefined: it has none. */
   nodeName: string | undefined
 }
@@ -151,7 +151,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
   const api: ApiServer = createApiServer({
     store, clock, random, log,
     rows: withAllocators(rows, { services: await openServiceAllocator(store, { serviceCidr: config.cluster.serviceCidr, clusterDns: config.cluster.clusterDns, random, log }) }),
-    admission: inOrder([...defaultAdmission({ clock, random }), nodePasswordPlugin, createEscalationPlugin(rbac, authorizer), ...createCertificatePlugins(authorizer)]),
+    admission: chooseAdmission({ clock, random, choice: config.admission }, [nodePasswordPlugin, createEscalationPlugin(rbac, authorizer)]),
     authenticator, authorizer, nodeConnector: hub, frontProxy: () => pki.frontProxy,
     issueToken: (input) => serviceAccounts.issueToken(input),
     version: versionInfo(),

@@ -1,25 +1,38 @@
-/** The API server's own client, for admission: gets skip the handler and read the store, everything else is an ordinary request. */
-import { ApiError, type Client } from '#api/client/client.ts'
+/**
+ * The API server's own client, for admission: gets skip the handler and read the store, lists without selectors the watch
+ * cache; everything else is an ordinary request.
+ */
+import { ApiError, type Client, type ListParams } from '#api/client/client.ts'
 import { createClient } from '#api/client/rest.ts'
 import type { Transport } from '#api/client/transport.ts'
 import type { KubeObject, ResourceRef, Stored } from '#api/types/index.ts'
 import { apiVersionOf } from '#api/types/index.ts'
 import type { Store } from '#server/store/store.ts'
 import { notFound, statusObject } from './http/status.ts'
+import type { KindRow } from './kind.ts'
 import type { Rows } from './rows.ts'
 import { decodeStored } from './storage/bytes.ts'
 import { storageKey } from './storage/keys.ts'
+import type { KindCache } from './watch/kind-cache.ts'
 
-export function createServerClient(store: Store, rows: Rows, transport: Transport): Client {
+/** `cacheOf`: opens the row's cache when nobody has; without it lists are ordinary requests, too. */
+export function createServerClient(store: Store, rows: Rows, transport: Transport, cacheOf?: (row: KindRow) => Promise<KindCache>): Client {
   const client = createClient(transport, { userAgent: 'kube-apiserver/v1.36.0' })
   return {
     ...client,
     async get<T extends KubeObject>(ref: ResourceRef, name: string, namespace = ''): Promise<Stored<T>> {
       const row = rows.find(ref.group, ref.version, ref.resource)
-      if (!row || row.storedAs) return client.get<T>(ref, name, namespace)
+      if (!row || row.storedAs || row.custom) return client.get<T>(ref, name, namespace)
       const kv = await store.get(storageKey(ref, namespace, name))
       if (!kv) throw new ApiError(statusObject(notFound(ref, name).body))
       return decodeStored(kv.value, { kind: ref.kind, apiVersion: apiVersionOf(ref) }, kv.modRevision) as Stored<T>
+    },
+    async list<T extends KubeObject>(ref: ResourceRef, params: ListParams = {}, signal?: AbortSignal) {
+      const row = rows.find(ref.group, ref.version, ref.resource)
+      if (!cacheOf || !row || row.storedAs || row.custom || Object.keys(params).some((name) => name !== 'namespace')) return client.list<T>(ref, params, signal)
+      const cache = await cacheOf(row)
+      const names = { kind: ref.kind, apiVersion: apiVersionOf(ref) }
+      return { items: cache.list(params.namespace ?? '').map((entry) => decodeStored(entry.value, names, entry.revision) as Stored<T>), metadata: { resourceVersion: String(cache.revision()) } }
     },
   }
 }

@@ -6,6 +6,7 @@ import { asError, UsageError } from '#base/errors.ts'
 import { startServer, type ServerConfig } from '../server.ts'
 import { levelOpener } from '../store/open-level.ts'
 import { openLevelStore } from '../store/store-level.ts'
+import { admissionChoice } from './admission.ts'
 import { readYamlMapping } from './config-file.ts'
 import { clock, failLoudly, isMachineGoingDown, loadPty, logFor, logFormat, notifyReady, random, selfCommand, stopSignal } from './environment.ts'
 import { durationSeconds } from './flag-checks.ts'
@@ -90,6 +91,7 @@ function serverConfig(values: FlagValues): ServerConfig {
       requestsInFlight: Number(values['max-requests-inflight']), mutatingInFlight: Number(values['max-mutating-requests-inflight']),
       requestTimeoutMs: seconds(values, 'request-timeout') * 1000, minWatchTimeoutMs: Number(values['min-request-timeout']) * 1000,
     },
+    admission: admissionChoice(values),
     disabled: new Set((['controllers', 'scheduler'] as const).filter((d) => disabled.has(d))),
   }
 }

@@ -32,6 +32,12 @@ const LOAD: readonly Flag[] = [
   { name: 'min-request-timeout', kind: 'number', value: 'SECONDS', default: 1800, help: 'shortest life of a watch that names none', check: atLeastOne },
 ]
 
+const ADMISSION: readonly Flag[] = [
+  { name: 'enable-admission-plugins', kind: 'list', value: 'NAMES', help: 'admission plugins besides those that are on by default' },
+  { name: 'disable-admission-plugins', kind: 'list', value: 'NAMES', help: 'admission plugins to turn off' },
+  { name: 'admission-control-config-file', kind: 'string', value: 'PATH', help: 'what admission plugins are configured with (AdmissionConfiguration)' },
+]
+
 const ENCRYPTION: readonly Flag[] = [
   { name: 'secrets-encryption', kind: 'boolean', default: false, help: 'encrypt Secrets at rest with a key that skiff makes' },
   { name: 'encryption-provider-config', kind: 'string', value: 'FILE', help: 'EncryptionConfiguration: what is encrypted at rest, and how' },
@@ -57,6 +63,7 @@ export const SERVER_FLAGS: readonly Flag[] = [
   { name: 'write-kubeconfig', kind: 'string', value: 'PATH', default: '/etc/skiff/skiff.yaml', help: 'admin kubeconfig to write' },
   { name: 'write-kubeconfig-mode', kind: 'string', value: 'MODE', default: '0600', help: 'file mode of it', check: octalMode },
   ...LOAD,
+  ...ADMISSION,
   ...ENCRYPTION,
   ...NODE,
 ]

@@ -10,6 +10,7 @@ import { nodeIpamController } from './node-ipam/controller.ts'
 import { nodeLifecycleController } from './node-lifecycle/controller.ts'
 import { podGcController } from './pod-gc/controller.ts'
 import { replicaSetController } from './replicaset/controller.ts'
+import { resourceQuotaController } from './resource-quota/controller.ts'
 import { rootCaController } from './root-ca/controller.ts'
 import { serviceCidrController } from './service-cidr/controller.ts'
 import { serviceIpRepairController } from './service-ip-repair/controller.ts'
@@ -33,6 +34,7 @@ export const CONTROLLERS: readonly ControllerFactory[] = [
   taintEvictionController,
   disruptionController,
   podGcController,
+  resourceQuotaController,
   garbageCollector,
 ]
 

@@ -9,6 +9,9 @@ const FIRST = [
 ] as const
 const LAST = ['MutatingAdmissionPolicy', 'MutatingAdmissionWebhook', 'ValidatingAdmissionPolicy', 'ValidatingAdmissionWebhook', 'ResourceQuota', 'AlwaysDeny'] as const
 
+/** Upstream's names of all that it has. */
+export const PLUGIN_NAMES: readonly string[] = [...FIRST, ...LAST]
+
 /** Those that upstream does not know come between its own and the webhooks, in the order given. */
 export function inOrder(plugins: readonly AdmissionPlugin[]): AdmissionPlugin[] {
   const rank = new Map<string, number>([...FIRST.map((name, i) => [name, i] as const), ...LAST.map((name, i) => [name, FIRST.length + 1 + i] as const)])

@@ -6,8 +6,10 @@ import { NO_ALT_NAMES, createRequest, generateKey } from '#base/x509/index.ts'
 import { createMemoryClient } from '../authn/memory-client.test-support.ts'
 import { admissionApi, admissionRequest } from '../admission.test-support.ts'
 import type { AdmissionPlugin, AdmissionRequest } from '../admission.ts'
+import type { Authorizer } from '../auth.ts'
 import { createAuthorizer } from './authorizer.ts'
-import { createCertificatePlugins } from './certificate-admission.ts'
+import { certificateSubjectRestriction } from '../admission/certificate-subject-restriction.ts'
+import { certificateApproval, certificateSigning } from '../admission/certificates.ts'
 import { NODE_RULES } from './default-cluster-roles.ts'
 import { defaultPolicy } from './default-policy.ts'
 import { createEscalationPlugin } from './escalation.ts'
@@ -77,9 +79,9 @@ function authorization(...extra: Parameters<typeof rbacFromObjects>) {
   return { rbac, authorizer: createAuthorizer({ rbac, node: createNodeAuthorizer(createNodeGraph(), NODE_RULES) }) }
 }
 
-function admit(plugin: AdmissionPlugin | undefined, who: UserInfo, ref: ResourceRef, object: KubeObject, over: Partial<AdmissionRequest> = {}, client = createMemoryClient()) {
+function admit(plugin: AdmissionPlugin | undefined, who: UserInfo, ref: ResourceRef, object: KubeObject, over: Partial<AdmissionRequest> = {}, client = createMemoryClient(), authorizer?: Authorizer) {
   const request = admissionRequest({ ref, namespace: object.metadata?.namespace ?? '', name: object.metadata?.name ?? '', object, user: who, ...over })
-  const api = admissionApi(client)
+  const api = admissionApi(client, authorizer && { authorizer })
   return Promise.resolve(plugin?.mutate ? plugin.mutate(request, api) : plugin?.validate?.(request, api))
 }
 
@@ -159,18 +161,17 @@ test('approving and signing need the verb on the signer; nobody requests system:
     clusterRoles: [clusterRole('approver', rule('approve', 'certificates.k8s.io', 'signers', 'kubernetes.io/kube-apiserver-client')), clusterRole('domain', rule('sign', 'certificates.k8s.io', 'signers', 'example.com/*'))],
     clusterRoleBindings: [clusterBinding('a', 'approver', { kind: 'User', name: 'jane' }), clusterBinding('d', 'domain', { kind: 'User', name: 'robot' })],
   })
-  const [approval, signing, subject] = createCertificatePlugins(authorizer)
   const csr = (signerName: string, status: object = {}): CertificateSigningRequest => ({ metadata: { name: 'csr' }, spec: { signerName, request: '' }, status })
-  const ask = async (plugin: AdmissionPlugin | undefined, who: string, subresource: string, signerName: string, status = {}) => (await admit(plugin, user(who), CERTIFICATE_SIGNING_REQUESTS, csr(signerName, status), { operation: 'UPDATE', subresource, old: csr(signerName) }))?.message ?? 'ALLOWED'
-  const forbidden = (why: string) => `certificatesigningrequests.certificates.k8s.io "csr" is forbidden: user not permitted to ${why}`
+  const ask = async (plugin: AdmissionPlugin | undefined, who: string, subresource: string, signerName: string, status = {}) => (await admit(plugin, user(who), CERTIFICATE_SIGNING_REQUESTS, csr(signerName, status), { operation: 'UPDATE', subresource, old: csr(signerName) }, createMemoryClient(), authorizer))?.message ?? 'ALLOWED'
+  const forbidden = (why: string) => `user not permitted to ${why}`
   assert.deepStrictEqual([
-    await ask(approval, 'jane', 'approval', 'kubernetes.io/kube-apiserver-client'), await ask(approval, 'jane', 'approval', 'kubernetes.io/kubelet-serving'), await ask(approval, 'joe', 'approval', 'kubernetes.io/kube-apiserver-client'),
-    await ask(signing, 'robot', 'status', 'example.com/x', { certificate: 'x' }), await ask(signing, 'jane', 'status', 'example.com/x', { certificate: 'x' }), await ask(signing, 'jane', 'status', 'example.com/x'),
+    await ask(certificateApproval, 'jane', 'approval', 'kubernetes.io/kube-apiserver-client'), await ask(certificateApproval, 'jane', 'approval', 'kubernetes.io/kubelet-serving'), await ask(certificateApproval, 'joe', 'approval', 'kubernetes.io/kube-apiserver-client'),
+    await ask(certificateSigning, 'robot', 'status', 'example.com/x', { certificate: 'x' }), await ask(certificateSigning, 'jane', 'status', 'example.com/x', { certificate: 'x' }), await ask(certificateSigning, 'jane', 'status', 'example.com/x'),
   ], [
     'ALLOWED', forbidden('approve requests with signerName "kubernetes.io/kubelet-serving"'), forbidden('approve requests with signerName "kubernetes.io/kube-apiserver-client"'),
     'ALLOWED', forbidden('sign requests with signerName "example.com/x"'), 'ALLOWED',
   ])
   const masters = createRequest({ commonName: 'x', organizations: ['dev', 'system:masters'] }, NO_ALT_NAMES, await generateKey())
   const object: CertificateSigningRequest = { metadata: { name: 'csr' }, spec: { signerName: 'kubernetes.io/kube-apiserver-client', request: Buffer.from(masters).toString('base64') } }
-  assert.equal((await admit(subject, user('jane'), CERTIFICATE_SIGNING_REQUESTS, object))?.message, 'certificatesigningrequests.certificates.k8s.io "csr" is forbidden: use of kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed')
+  assert.equal((await admit(certificateSubjectRestriction, user('jane'), CERTIFICATE_SIGNING_REQUESTS, object))?.message, 'use of kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed')
 })

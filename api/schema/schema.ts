@@ -34,6 +34,10 @@ export interface ModelSchema {
   structType: 'granular' | 'atomic'
   /** Empty for types that are no kinds. */
   groupVersionKinds: readonly GroupVersionKind[]
+  /** Made from a custom resource's schema: no Go type stands behind it, and it may have fields that `fields` does not name. */
+  isCustom?: boolean
+  /** The type of such fields. Absent: there are none. */
+  rest?: FieldType
 }
 
 export interface GroupVersionKind { group: string; version: string; kind: string }

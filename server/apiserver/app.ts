@@ -150,7 +150,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const state = { isStopping: false }
   const extra = { ...(options.flowControl && dumpHandlers(options.flowControl)), ...options.extraHandlers }
   const paths: PathParts = {
-    rows, groups: () => aggregation.groups(), merged: (own) => aggregation.discovery(own), version: options.version, serverAddress: options.serverAddress, get checks() { return [...(options.checks ?? []), custom.check] }, isStopping: () => state.isStopping,
+    rows, groups: () => aggregation.groups(), merged: (own) => aggregation.discovery(own), version: options.version, serverAddress: options.serverAddress, get checks() { return [...(options.checks ?? []), ...custom.checks] }, isStopping: () => state.isStopping,
     metrics: () => metrics.print({
       readOnlyInFlight: inFlight.high('readOnly'), mutatingInFlight: inFlight.high('mutating'), revision: store.revision(),
       watches: new Map([...caches.all()].map((c) => [c.resource, c.followers])), objects: new Map([...caches.all()].map((c) => [c.resource, c.size])),

@@ -3,7 +3,9 @@
  * its KindStrategy; everything here is pure: time, randomness and lookups come in through the context.
  */
 import type { KubeObject, ResourceRef, UserInfo } from '#api/types/index.ts'
+import type { SchemaSet } from '#api/schema/schema.ts'
 import type { Random } from '#base/random.ts'
+import type { Conformed } from './decode/conform.ts'
 import type { Compare, Op } from '#server/store/store.ts'
 import type { FieldError } from './field-error.ts'
 
@@ -16,8 +18,8 @@ export interface KindContext {
 /** A column of `kubectl get`; upstream's names, formats and priorities (0: always, 1: only -o wide). */
 export interface Column<T> {
   name: string
-  type: 'string' | 'integer' | 'boolean' | 'date'
-  format?: 'name'
+  type: 'string' | 'integer' | 'number' | 'boolean' | 'date'
+  format?: string
   description: string
   priority: number
   /** The cell. `nowMs` for ages. */
@@ -40,8 +42,10 @@ export interface KindStrategy<T extends KubeObject> {
   validate?(object: T, ctx: KindContext): FieldError[]
   validateUpdate?(object: T, old: T, ctx: KindContext): FieldError[]
   validateStatusUpdate?(object: T, old: T, ctx: KindContext): FieldError[]
-  /** Warnings for the client (`Warning: 299`), e.g. deprecated fields. */
-  warnings?(object: T): string[]
+  /** Warnings for the client (`Warning: 299`), e.g. deprecated fields. `old`: what an update changes. */
+  warnings?(object: T, old?: T): string[]
+  /** A PUT names the resourceVersion it is meant for (upstream: no AllowUnconditionalUpdate). */
+  requiresRevision?: boolean
   /** Without the leading Name column and the trailing Age, which the default has: undefined means just those two. All columns when given. */
   columns?: readonly Column<T>[]
   /** Fields usable in fieldSelector besides metadata.name and metadata.namespace. */
@@ -94,11 +98,49 @@ export interface StoredView {
   fromStored(stored: KubeObject): KubeObject
 }
 
+/**
+ * How a row's objects are kept where that is not as the row shows them: a version of a custom resource. Values on the row's side are
+ * canonical JSON as every row has it; what the store holds is this form's own affair.
+ */
+export interface StoredForm {
+  /** Forms of equal ids read a value alike: a watch cache is kept for each. */
+  id: string
+  /** Stored values as the row shows them; one that needs no change is returned itself. Fails where a conversion fails. */
+  read(values: readonly Buffer[]): readonly Buffer[] | Promise<readonly Buffer[]>
+  /** What to store for a value of the row's. */
+  write(value: Buffer): Buffer | Promise<Buffer>
+}
+
+/** OpenAPI definitions of a kind and its list, given references to what they are made of. */
+export interface PublishedDefinitions {
+  object(metadata: Record<string, unknown>): Record<string, unknown>
+  list(metadata: Record<string, unknown>, item: Record<string, unknown>): Record<string, unknown>
+}
+
+/** What a custom resource's row has in place of a model in api/schema. */
+export interface CustomKind {
+  /** Changes with everything that clients can see of the kind. */
+  readonly id: string
+  readonly form: StoredForm
+  /** The kind's own types over the built-in ones. */
+  readonly types: SchemaSet
+  /** Reads metadata, takes out and tells what the schema does not know. In place. */
+  readonly conform: (value: unknown) => Conformed
+  definition(dialect: 'v2' | 'v3'): PublishedDefinitions
+  /** The definition is being deleted: nothing new may be created. */
+  readonly isTerminating: boolean
+}
+
 /** One row of the table of kinds. */
 export interface KindRow {
   ref: ResourceRef
-  /** Name in api/schema, e.g. `Pod`. */
+  /** Name in api/schema, e.g. `Pod`; of a custom resource, that of its OpenAPI definition. */
   model: string
+  custom?: CustomKind
+  /** Default: the kind with `List` after it. */
+  listKind?: string
+  /** Sent as a `Warning` with every answer (deprecated versions). */
+  warning?: string
   singular: string
   shortNames: readonly string[]
   categories: readonly string[]
@@ -117,3 +159,5 @@ export interface KindRow {
   allocator?: Allocator
   storedAs?: StoredView
 }
+
+export const listKindOf = (row: KindRow): string => row.listKind ?? `${row.ref.kind}List`

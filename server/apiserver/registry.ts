@@ -5,6 +5,7 @@
  */
 import type { Allocator, KindRow } from './kind.ts'
 import { admissionRegistrationRows } from './registry/admission-registration.ts'
+import { apiExtensionsRows } from './registry/api-extensions.ts'
 import { apiRegistrationRows } from './registry/api-registration.ts'
 import { appsRows } from './registry/apps.ts'
 import { autoscalingRows } from './registry/autoscaling.ts'
@@ -38,6 +39,7 @@ export const rows: readonly KindRow[] = [
   ...rbacRows,
   ...storageRows,
   ...admissionRegistrationRows,
+  ...apiExtensionsRows,
   ...schedulingRows,
   ...coordinationRows,
   ...nodeRows,

@@ -1,30 +1,37 @@
-/** The table of kinds, indexed for requests and discovery. */
+/**
+ * The table of kinds, indexed for requests and discovery. Built-in rows never change; those of custom resources come, change and
+ * go while the server runs, and whoever keeps something made of the table is told.
+ */
 import { apiVersionOf } from '#api/types/index.ts'
 import type { KindRow } from './kind.ts'
+import { compareVersions } from './version-order.ts'
 
 export const ALL_VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'] as const
 
 export interface GroupVersion { group: string; version: string; rows: readonly KindRow[] }
 
-export class Rows {
-  readonly all: readonly KindRow[]
-  readonly #byPath = new Map<string, KindRow>()
-  readonly #groups = new Map<string, GroupVersion[]>()
+interface State {
+  all: readonly KindRow[]
+  byPath: ReadonlyMap<string, KindRow>
+  groups: ReadonlyMap<string, readonly GroupVersion[]>
+}
 
-  constructor(rows: readonly KindRow[]) {
-    this.all = rows
-    for (const row of rows) {
-      this.#byPath.set(pathOf(row.ref.group, row.ref.version, row.ref.resource), row)
-      const versions = this.#groups.get(row.ref.group) ?? []
-      this.#groups.set(row.ref.group, versions)
-      const found = versions.find((v) => v.version === row.ref.version)
-      if (found) (found.rows as KindRow[]).push(row)
-      else versions.push({ group: row.ref.group, version: row.ref.version, rows: [row] })
-    }
-  }
+export class Rows {
+  readonly #builtin: readonly KindRow[]
+  readonly #custom = new Map<string, readonly KindRow[]>()
+  readonly #listeners: (() => void)[] = []
+  #generation = 0
+  /** Made when first asked for after a change: definitions often come in dozens. */
+  #state: State | undefined
+
+  constructor(rows: readonly KindRow[]) { this.#builtin = rows }
+
+  get all(): readonly KindRow[] { return this.#current().all }
+  /** Grows with each change: tells whether something derived is still current. */
+  get generation(): number { return this.#generation }
 
   find(group: string, version: string, resource: string): KindRow | undefined {
-    return this.#byPath.get(pathOf(group, version, resource))
+    return this.#current().byPath.get(pathOf(group, version, resource))
   }
 
   /** By kind, for what names objects rather than paths. */
@@ -32,11 +39,50 @@ export class Rows {
     return this.all.find((r) => r.ref.kind === kind && apiVersionOf(r.ref) === apiVersion)
   }
 
-  /** In table order; '' is the core group. The first version is the preferred one. */
-  groups(): Iterable<[string, readonly GroupVersion[]]> { return this.#groups }
-  versions(group: string): readonly GroupVersion[] { return this.#groups.get(group) ?? [] }
+  /** In table order, custom groups after the built-in ones by name; '' is the core group. The first version is the preferred one. */
+  groups(): Iterable<[string, readonly GroupVersion[]]> { return this.#current().groups }
+  versions(group: string): readonly GroupVersion[] { return this.#current().groups.get(group) ?? [] }
+
+  /** Rows of one definition, in place of those it had; none: it is gone. Where a built-in kind has the path, that one is served. */
+  put(owner: string, rows: readonly KindRow[]): void {
+    if (rows.length > 0) this.#custom.set(owner, rows)
+    else if (!this.#custom.delete(owner)) return
+    this.#state = undefined
+    this.#generation++
+    for (const listener of this.#listeners) listener()
+  }
+
+  /** Called at once after each change. */
+  onChange(listener: () => void): void { this.#listeners.push(listener) }
+
+  #current(): State { return (this.#state ??= index(this.#builtin, this.#custom)) }
 }
 
 const pathOf = (group: string, version: string, resource: string): string => `${group}/${version}/${resource}`
+const pathOfRow = ({ ref }: KindRow): string => pathOf(ref.group, ref.version, ref.resource)
+
+function index(builtin: readonly KindRow[], custom: ReadonlyMap<string, readonly KindRow[]>): State {
+  const byPath = new Map(builtin.map((row) => [pathOfRow(row), row]))
+  const more = [...custom].toSorted(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, rows]) => rows).filter((row) => !byPath.has(pathOfRow(row)))
+  for (const row of more) byPath.set(pathOfRow(row), row)
+  const groups = new Map<string, GroupVersion[]>()
+  for (const row of builtin) place(groups, row)
+  const groupNames = [...new Set(more.map((row) => row.ref.group))].sort()
+  for (const name of groupNames) {
+    const isOwn = !groups.has(name)
+    for (const row of more) if (row.ref.group === name) place(groups, row)
+    if (isOwn) groups.get(name)?.sort((a, b) => compareVersions(b.version, a.version))
+  }
+  return { all: [...builtin, ...more], byPath, groups }
+}
+
+function place(groups: Map<string, GroupVersion[]>, row: KindRow): void {
+  const { group, version } = row.ref
+  const versions = groups.get(group) ?? []
+  groups.set(group, versions)
+  const found = versions.find((v) => v.version === version)
+  if (found) (found.rows as KindRow[]).push(row)
+  else versions.push({ group, version, rows: [row] })
+}
 
 export const servesVerb = (row: KindRow, verb: string): boolean => (row.verbs ?? ALL_VERBS).includes(verb)

@@ -5,7 +5,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { DecodeProblem, ModelSchema, SchemaSet } from '#api/schema/schema.ts'
 import { apiVersionOf, type KubeObject } from '#api/types/index.ts'
-import { conformObject } from './conform.ts'
+import { conformObject, type Conformed } from './conform.ts'
 import { decodeMessage, hasProtobuf, parseEnvelope, PROTOBUF_TYPE } from '../protobuf/index.ts'
 import { explainJson, measureJson } from './json-scan.ts'
 import { parseYaml } from './yaml.ts'
@@ -33,6 +33,8 @@ export interface DecodeOptions {
   alsoAs?: readonly string[]
   strictness?: Strictness
   limits?: DecodeLimits
+  /** In place of the walk along the model: custom resources. */
+  conform?: ((value: unknown) => Conformed) | undefined
 }
 
 export type Decoded<T> =
@@ -84,7 +86,7 @@ export function decodeValue<T extends KubeObject = KubeObject>(value: Record<str
 }
 
 function conformParsed<T>(value: Record<string, unknown>, expect: { group: string; version: string; kind: string }, options: DecodeOptions, duplicates: () => DecodeProblem[], keys: number | undefined): Decoded<T> {
-  const conformed = conformObject(value, options)
+  const conformed = options.conform ? options.conform(value) : conformObject(value, options)
   if (!conformed.ok) return bad(`${expect.kind} in version ${JSON.stringify(expect.version)} cannot be handled as a ${expect.kind}: ${conformed.message}`)
   value['kind'] = expect.kind
   value['apiVersion'] = apiVersionOf(expect)

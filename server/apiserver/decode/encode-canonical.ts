@@ -32,6 +32,27 @@ export function canonicalText(object: KubeObject, { schema, model: name }: Encod
   return `${text}}`
 }
 
+/** The same where only metadata has a model: every other member stays as it is, null and empty ones too, in order of its keys. */
+export function canonicalFreeText(object: KubeObject, schema: SchemaSet): string {
+  const { metadata = {}, ...rest } = object as Json
+  let text = `{"metadata":${struct(metadata as Json, schema.model('ObjectMeta'), schema, isStoredMeta)}`
+  for (const key of Object.keys(rest).toSorted(byCode)) {
+    if (key !== 'kind' && key !== 'apiVersion' && rest[key] !== undefined) text += `,${JSON.stringify(key)}:${free(rest[key])}`
+  }
+  return `${text}}`
+}
+
+function free(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
+  if (Array.isArray(value)) return `[${value.map(free).join(',')}]`
+  const object = value as Json
+  const keys = Object.keys(object)
+  if (!isSorted(keys)) keys.sort(byCode)
+  let text = ''
+  for (const key of keys) if (object[key] !== undefined) text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${free(object[key])}`
+  return `{${text}}`
+}
+
 const byCode = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
 /** metadata's strings and numbers are no pointers, except deletionGracePeriodSeconds: their zero means absent. */

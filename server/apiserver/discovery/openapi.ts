@@ -6,7 +6,7 @@ import type { Rows } from '../rows.ts'
 import type { PathHandler, VersionInfo } from './paths.ts'
 
 export function openapiHandler(rows: Rows, version: VersionInfo): PathHandler {
-  const serve = createOpenApi({ schema: builtinSchema, rows: rows.all, gitVersion: version.gitVersion })
+  const serve = createOpenApi({ schema: builtinSchema, rows, gitVersion: version.gitVersion })
   return ({ info, query, headers }) => {
     const response = serve({ path: info.path, hash: query.has('hash') ? query.text('hash') : undefined, headers })
     if (!response) throw noSuchResource()

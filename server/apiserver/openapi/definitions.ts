@@ -1,5 +1,6 @@
 /** Types as OpenAPI schemas, for version 2 or 3, with Kubernetes' extensions. */
 import type { FieldSchema, FieldType, ModelDocs, ModelSchema, ScalarType, SchemaSet } from '#api/schema/schema.ts'
+import { listKindOf, type KindRow } from '../kind.ts'
 
 export type Dialect = 'v2' | 'v3'
 export type Definition = Record<string, unknown>
@@ -45,8 +46,11 @@ export class DefinitionSet {
   readonly #docs: ReadonlyMap<string, ModelDocs>
   readonly #dialect: Dialect
   readonly #definitions = new Map<string, Definition>()
+  /** Of custom resources, by the names of the kind's definition and of its list's. */
+  readonly #custom = new Map<string, KindRow>()
 
-  constructor(schema: SchemaSet, docs: ReadonlyMap<string, ModelDocs>, dialect: Dialect) {
+  constructor(schema: SchemaSet, docs: ReadonlyMap<string, ModelDocs>, dialect: Dialect, rows: readonly KindRow[] = []) {
+    for (const row of rows) if (row.custom) this.#custom.set(row.model, row).set(listModelOf(row), row)
     this.#schema = schema
     this.#docs = docs
     this.#dialect = dialect
@@ -67,6 +71,8 @@ export class DefinitionSet {
   }
 
   refToModel(name: string): Definition {
+    const custom = this.#custom.get(name)
+    if (custom) return this.#refToCustom(name, custom)
     const model = this.#schema.model(name)
     if (!model) throw new Error(`bug: no model ${name}`)
     if (!this.#definitions.has(model.definition)) {
@@ -76,6 +82,16 @@ export class DefinitionSet {
       Object.assign(definition, this.#struct(model))
     }
     return this.refTo(model.definition)
+  }
+
+  #refToCustom(name: string, row: KindRow): Definition {
+    if (!this.#definitions.has(name)) {
+      const published = row.custom?.definition(this.#dialect)
+      this.#definitions.set(name, {})
+      const made = name === row.model ? published?.object(this.refToModel('ObjectMeta')) : published?.list(this.refToModel('ListMeta'), this.refToModel(row.model))
+      this.#definitions.set(name, made ?? {})
+    }
+    return this.refTo(name)
   }
 
   #struct(model: ModelSchema): Definition {
@@ -126,6 +142,9 @@ export class DefinitionSet {
     }
   }
 }
+
+/** The name of a row's list in the schema, or in OpenAPI. */
+export const listModelOf = (row: KindRow): string => (row.custom ? row.model.slice(0, -row.ref.kind.length) + listKindOf(row) : `${row.model}List`)
 
 /** Lists of objects, and discovery's verbs, carry no list type upstream. */
 function isUnmarkedList(model: ModelSchema, field: string): boolean {

@@ -26,7 +26,7 @@ export function groupVersionsOf(rows: readonly KindRow[]): Map<string, GroupVers
 }
 
 export function documentV3({ schema, rows, gitVersion }: DocumentInput, { group, version }: GroupVersion): unknown {
-  const definitions = new DefinitionSet(schema, schema.docs(), 'v3')
+  const definitions = new DefinitionSet(schema, schema.docs(), 'v3', rows)
   const operations = operationsOf(group, version, rows.filter(({ ref }) => ref.group === group && ref.version === version))
   const paths = pathsOf(operations, (operation) => ({
     ...common(operation),
@@ -41,7 +41,7 @@ export function documentV3({ schema, rows, gitVersion }: DocumentInput, { group,
 }
 
 export function documentV2({ schema, rows, gitVersion }: DocumentInput): unknown {
-  const definitions = new DefinitionSet(schema, schema.docs(), 'v2')
+  const definitions = new DefinitionSet(schema, schema.docs(), 'v2', rows)
   const operations = [...groupVersionsOf(rows).values()].flatMap(({ group, version }) => operationsOf(group, version, rows.filter(({ ref }) => ref.group === group && ref.version === version)))
   const paths = pathsOf([...operations, ...groupOperations(rows)], (operation) => ({
     ...common(operation),

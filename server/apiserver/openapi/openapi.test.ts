@@ -9,7 +9,7 @@ import { encodeOpenApiV2 } from './gnostic.ts'
 import { rows } from '../registry.ts'
 
 const gitVersion = 'v1.36.0'
-const openapi = createOpenApi({ schema, rows, gitVersion })
+const openapi = createOpenApi({ schema, rows: { all: rows, generation: 0 }, gitVersion })
 const get = (path: string, headers: Record<string, string> = {}): ApiResponse => {
   const [pathname = '', query] = path.split('?hash=')
   const response = openapi({ path: pathname, hash: query, headers })

@@ -13,7 +13,8 @@ import { encodeOpenApiV2 } from './gnostic.ts'
 
 export interface OpenApiOptions {
   schema: SchemaSet
-  rows: readonly KindRow[]
+  /** Looked at anew whenever its generation grows. */
+  rows: { readonly all: readonly KindRow[]; readonly generation: number }
   gitVersion: string
 }
 
@@ -41,29 +42,36 @@ const JSON_MEDIA = new Set(['application/json', '*/*', 'application/*', 'applica
 const PROTOBUF_V2 = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf'
 const PROTOBUF_V2_MEDIA = new Set([PROTOBUF_V2, 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf'])
 
-export function createOpenApi({ schema, rows, gitVersion }: OpenApiOptions): OpenApi {
-  const groupVersions = groupVersionsOf(rows)
+export function createOpenApi({ schema, rows: table, gitVersion }: OpenApiOptions): OpenApi {
+  const made = { generation: table.generation, rows: table.all, groupVersions: groupVersionsOf(table.all) }
   const kept = new Map<string, Buffer>()
   const hashes = new Map<string, string>()
+
+  const refresh = () => {
+    if (made.generation === table.generation) return
+    Object.assign(made, { generation: table.generation, rows: table.all, groupVersions: groupVersionsOf(table.all) })
+    // Documents are found by hash: those that did not change are found again.
+    hashes.clear()
+  }
 
   const hashOf = (name: string): string => {
     const known = hashes.get(name)
     if (known !== undefined) return known
-    const gv = groupVersions.get(name)
-    const shown = rows.filter(({ ref }) => !gv || (ref.group === gv.group && ref.version === gv.version)).map(({ ref, model, verbs, subresources }) => ({ ref, model, verbs, subresources }))
+    const gv = made.groupVersions.get(name)
+    const shown = made.rows.filter(({ ref }) => !gv || (ref.group === gv.group && ref.version === gv.version)).map(({ ref, model, verbs, subresources, custom }) => ({ ref, model, verbs, subresources, ...(custom && { custom: custom.id }) }))
     const hash = createHash('sha512').update(JSON.stringify([FORMAT, gitVersion, name, shown])).digest('hex').toUpperCase()
     hashes.set(name, hash)
     return hash
   }
 
   const build = (name: string, form: Form): Buffer | string => {
-    const gv = groupVersions.get(name)
-    const document = gv ? documentV3({ schema, rows, gitVersion }, gv) : documentV2({ schema, rows, gitVersion })
+    const gv = made.groupVersions.get(name)
+    const document = gv ? documentV3({ schema, rows: made.rows, gitVersion }, gv) : documentV2({ schema, rows: made.rows, gitVersion })
     return form === 'protobuf' ? encodeOpenApiV2(document) : JSON.stringify(document)
   }
 
   const gzipped = (name: string, form: Form): Buffer => {
-    const key = `${form} ${name}`
+    const key = `${form} ${name} ${hashOf(name)}`
     const bytes = kept.get(key) ?? gzipSync(build(name, form))
     // Last asked for goes last; the first goes first.
     kept.delete(key)
@@ -76,17 +84,18 @@ export function createOpenApi({ schema, rows, gitVersion }: OpenApiOptions): Ope
   }
 
   const index = (): Buffer => {
-    const paths = [...groupVersions.keys()].map((name) => [name, { serverRelativeURL: `/openapi/v3/${name}?hash=${hashOf(name)}` }])
+    const paths = [...made.groupVersions.keys()].map((name) => [name, { serverRelativeURL: `/openapi/v3/${name}?hash=${hashOf(name)}` }])
     return Buffer.from(JSON.stringify({ paths: Object.fromEntries(paths) }))
   }
 
   return ({ path, hash, headers }) => {
+    refresh()
     const name = path.replace(/\/$/, '')
     const form = formOf(headers['accept'], name)
     if (!form) return notAcceptable(name)
     if (name === '/openapi/v3') return { status: 200, headers: { 'content-type': 'application/json', vary: 'Accept' }, body: index() }
     const document = name === '/openapi/v2' ? 'v2' : name.startsWith('/openapi/v3/') ? name.slice('/openapi/v3/'.length) : undefined
-    if (document === undefined || (document !== 'v2' && !groupVersions.has(document))) return undefined
+    if (document === undefined || (document !== 'v2' && !made.groupVersions.has(document))) return undefined
     const current = hashOf(document)
     // An old hash: the client's index is old. It is sent to the document as it is now.
     if (hash !== undefined && hash !== '' && hash !== current) return { status: 301, headers: { location: `${name}?hash=${current}` }, body: Buffer.alloc(0) }

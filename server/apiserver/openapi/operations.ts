@@ -1,6 +1,7 @@
 /** Every operation the table of kinds serves, told once for OpenAPI v2 and v3. Names as upstream's. Pure. */
 import type { GroupVersionKind } from '#api/schema/schema.ts'
 import type { KindRow } from '../kind.ts'
+import { listModelOf } from './definitions.ts'
 import { nameParameter, parameter, proxyPathParameter, type Parameter, type ParameterName } from './parameters.ts'
 
 export interface Operation {
@@ -68,7 +69,7 @@ function operationsOfRow(row: KindRow, tag: string): Operation[] {
   const onCollection = { path: collection, tag, kind: gvk, pathParameters: [...namespaceParam, parameter('pretty')] }
   const onObject = { path: `${collection}/{name}`, tag, kind: gvk, pathParameters: [nameParameter(kind), ...namespaceParam, parameter('pretty')] }
   const id = (verb: string, infix = '', suffix = '') => `${verb}${capital(tag.replace(/_(.)/, (_, c: string) => c.toUpperCase()))}${infix}${scope}${kind}${suffix}`
-  const list = { model: LIST_MODELS[model] ?? `${model}List` }
+  const list = { model: LIST_MODELS[model] ?? listModelOf(row) }
   const own = { model }
   const body = { of: 'model', model } as const
   const deleted = ANSWERS_DELETED.has(ref.resource) ? own : { model: 'Status' }

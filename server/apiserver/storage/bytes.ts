@@ -5,7 +5,7 @@
 import { builtinSchema } from '#api/schema/index.ts'
 import type { KubeObject } from '#api/types/index.ts'
 import { assert } from '#base/errors.ts'
-import { canonicalText } from '../decode/index.ts'
+import { canonicalFreeText, canonicalText } from '../decode/index.ts'
 
 /** How every stored value begins; the bytes after it go out unchanged. */
 const STORED_START = '{"metadata":{'
@@ -13,7 +13,15 @@ export const STORED_START_BYTES = STORED_START.length
 
 /** The bytes to store. `model` as in api/schema. */
 export function encodeStored(object: KubeObject, model: string): Buffer {
-  const text = canonicalText(object, { schema: builtinSchema, model })
+  return bytesOf(canonicalText(object, { schema: builtinSchema, model }))
+}
+
+/** The same for objects that no model knows: custom resources, whose nulls and empty parts mean something. */
+export function encodeFree(object: KubeObject): Buffer {
+  return bytesOf(canonicalFreeText(object, builtinSchema))
+}
+
+function bytesOf(text: string): Buffer {
   assert(text.startsWith(STORED_START) && text[STORED_START_BYTES] !== '}', 'an object without any metadata is to be stored')
   // Not from Buffer's pool: a value lives long, and would keep a whole slab of its short-lived neighbours.
   const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text))

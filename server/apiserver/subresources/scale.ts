@@ -81,7 +81,7 @@ function scaleOf(call: Call, object: Full): Scale {
   return {
     kind: 'Scale', apiVersion: 'autoscaling/v1', metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
     spec: typeof replicas === 'number' && replicas !== 0 ? { replicas } : {},
-    status: { replicas: Number(readPath(object, statusPath) ?? 0), ...selectorText(readPath(object, selectorPath)) },
+    status: { replicas: Number(readPath(object, statusPath) ?? 0), ...(selectorPath !== '' && selectorText(readPath(object, selectorPath))) },
   }
 }
 

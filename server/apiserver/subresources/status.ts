@@ -6,6 +6,7 @@ import type { Call } from '../verbs/call.ts'
 import { change } from '../verbs/change.ts'
 import { get } from '../verbs/get.ts'
 import { parseWriteOptions } from '../verbs/options.ts'
+import { assertRevision } from '../verbs/validity.ts'
 import { patchChange } from '../verbs/patch.ts'
 import { methodNotAllowed } from '../http/status.ts'
 
@@ -17,6 +18,7 @@ export async function status(call: Call): Promise<ApiResponse> {
     case 'update': {
       const options = parseWriteOptions(call, 'UpdateOptions')
       const object = readObject(call, options.fieldValidation)
+      assertRevision(call, object)
       return change(call, { next: () => cloneJson(object), part: 'status', fields: 'update', options, attempts: ATTEMPTS })
     }
     case 'patch': return change(call, { ...patchChange(call), part: 'status' })

@@ -5,6 +5,7 @@ import type { KubeObject } from '#api/types/index.ts'
 import { dump } from 'js-yaml'
 import type { ObjectFormat } from '../http/negotiate.ts'
 import { ACCEPTED } from '../http/negotiate.ts'
+import { listKindOf } from '../kind.ts'
 import { jsonResponse } from '../http/response.ts'
 import { badRequest, notAcceptable } from '../http/status.ts'
 import { encodeProtobuf, encodeProtobufList, PROTOBUF_TYPE, PROTOBUF_WATCH_TYPE, protobufModelOf } from '../protobuf/index.ts'
@@ -64,7 +65,7 @@ export function renderList(call: Call, listed: Listed, format: ObjectFormat): Ap
         const items = { size: entries.length, item: (i: number) => shown(call, entries[i] as Entry) }
         return protobufAnswer(encodeProtobufList({ kind: `${of.kind}List`, apiVersion: of.apiVersion, metadata, ...items }, call.row.model))
       }
-      return printed({ kind: `${of.kind}List`, apiVersion: of.apiVersion, metadata, items: listed.entries.map((e) => listItem(call, e)) }, format, 200)
+      return printed({ kind: listKindOf(call.row), apiVersion: of.apiVersion, metadata, items: listed.entries.map((e) => listItem(call, e)) }, format, 200)
     case 'PartialObjectMetadataList':
       return printed({ kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${format.metaVersion}`, metadata, items: listed.entries.map((e) => partialMetadata(shown(call, e), format.metaVersion)) }, format, 200)
     case 'PartialObjectMetadata': throw notAcceptable(ACCEPTED)

@@ -6,7 +6,7 @@ import { decodeValue } from '../decode/index.ts'
 import { forbidden, qualified, StatusError } from '../http/status.ts'
 import { cloneJson } from '../storage/clone.ts'
 import { equalJson } from '../storage/equal.ts'
-import type { Call } from './call.ts'
+import { typesOf, type Call } from './call.ts'
 
 export interface Admission {
   operation: AdmissionRequest['operation']
@@ -61,7 +61,7 @@ function replace(call: Call, { kind, object }: AdmissionRequest, as: Admission['
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return { ok: false, message: 'json: cannot unmarshal a value that is no object' }
   const model = as ? as.model : call.row.model
   const copy = cloneJson(value) as Record<string, unknown>
-  const decoded = model === undefined ? { ok: true as const, object: copy as KubeObject } : decodeValue(copy, { schema: builtinSchema, model, expect: kind, strictness: 'Ignore' })
+  const decoded = model === undefined ? { ok: true as const, object: copy as KubeObject } : decodeValue(copy, { schema: as ? builtinSchema : typesOf(call.row), model, expect: kind, strictness: 'Ignore', conform: as ? undefined : call.row.custom?.conform })
   if (!decoded.ok) return { ok: false, message: decoded.message }
   const wanted = decoded.object
   wanted.metadata ??= {}

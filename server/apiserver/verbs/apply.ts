@@ -1,6 +1,5 @@
 /** Server-side apply: merges what a manager wants into what is there, or creates it. */
 import type { ApiResponse } from '#api/client/transport.ts'
-import { builtinSchema } from '#api/schema/index.ts'
 import { apiVersionOf, type KubeObject } from '#api/types/index.ts'
 import { parseBody } from '../decode/index.ts'
 import { required } from '../field-error.ts'
@@ -8,7 +7,7 @@ import { badRequest, invalid, notFound, StatusError } from '../http/status.ts'
 import { apply } from '../patch/apply/apply.ts'
 import { cloneJson } from '../storage/clone.ts'
 import { assertAddress, refusedBody } from './body.ts'
-import type { Call } from './call.ts'
+import { typesOf, type Call } from './call.ts'
 import { change, type Change } from './change.ts'
 import { insert } from './create.ts'
 import { parseWriteOptions, type WriteOptions } from './options.ts'
@@ -57,7 +56,7 @@ function applied(call: Call, config: Full, options: WriteOptions, live: Full | u
   const { row, info, parts } = call
   const result = apply({
     live, config, manager: options.givenManager, force: options.force ?? false, subresource: info.subresource, apiVersion: apiVersionOf(row.ref),
-    nowMs: parts.clock.nowMs(), schema: builtinSchema, model: row.model, hasStatus: row.subresources.includes('status'),
+    nowMs: parts.clock.nowMs(), schema: typesOf(row), model: row.model, hasStatus: row.subresources.includes('status'), conform: row.custom?.conform,
   })
   if (result.ok) {
     // The result shares parts with live and config; what follows changes it in place.

@@ -1,7 +1,8 @@
 /** The request's body as an object, with upstream's checks of who it claims to be. */
 import { builtinSchema } from '#api/schema/index.ts'
+import type { SchemaSet } from '#api/schema/schema.ts'
 import type { KubeObject } from '#api/types/index.ts'
-import { decodeObject, type Refused } from '../decode/index.ts'
+import { decodeObject, type DecodeOptions, type Refused } from '../decode/index.ts'
 import { badRequest, StatusError } from '../http/status.ts'
 import type { Call } from './call.ts'
 import type { FieldValidation } from './options.ts'
@@ -9,20 +10,21 @@ import type { Full } from './stored.ts'
 
 /** The row's own kind. Namespace and name agree with the URL afterwards. */
 export function readObject(call: Call, validation: FieldValidation): Full {
-  const { ref, model } = call.row
-  const object = readBody<Full>(call, { model, expect: ref, validation })
+  const { ref, model, custom } = call.row
+  const object = readBody<Full>(call, { model, expect: ref, validation, ...(custom && { schema: custom.types, conform: custom.conform }) })
   object.metadata ??= {}
   assertAddress(call, object)
   return object
 }
 
-export interface BodyOf { model: string; expect: { group: string; version: string; kind: string }; /** As for DecodeOptions. */ alsoAs?: readonly string[]; validation: FieldValidation }
+export interface BodyOf { model: string; expect: { group: string; version: string; kind: string }; /** As for DecodeOptions. */ alsoAs?: readonly string[]; validation: FieldValidation; schema?: SchemaSet; conform?: DecodeOptions['conform'] }
 
 /** A body of another type, as subresources take (Binding, Scale, Eviction, ...). */
 export function readBody<T extends KubeObject>(call: Call, of: BodyOf): T {
-  const decoded = decodeObject<T>(call.body ?? Buffer.alloc(0), call.headers['content-type'], { schema: builtinSchema, model: of.model, expect: of.expect, ...(of.alsoAs && { alsoAs: of.alsoAs }), strictness: of.validation })
+  const decoded = decodeObject<T>(call.body ?? Buffer.alloc(0), call.headers['content-type'], { schema: of.schema ?? builtinSchema, model: of.model, expect: of.expect, conform: of.conform, ...(of.alsoAs && { alsoAs: of.alsoAs }), strictness: of.validation })
   if (!decoded.ok) throw refusedBody(decoded)
   for (const problem of decoded.problems) call.warn(problem.message)
+  call.noteObject?.(decoded.object)
   return decoded.object
 }
 

@@ -1,5 +1,6 @@
 /** One authorized request for a resource, as verbs and subresources get it, and what they share. */
 import type { ApiResponse } from '#api/client/transport.ts'
+import { builtinSchema, type SchemaSet } from '#api/schema/index.ts'
 import type { Client } from '#api/client/client.ts'
 import type { KubeObject, UserInfo } from '#api/types/index.ts'
 import { apiVersionOf } from '#api/types/index.ts'
@@ -51,6 +52,8 @@ export interface Call {
   warn(text: string): void
   /** For the audit event; the first value of a key stays. */
   annotate(key: string, value: string, level?: AuditAnnotationLevel): void
+  /** Given the object that the client sent, before anything changes it. Absent: nobody keeps it. */
+  noteObject?(object: KubeObject): void
 }
 
 export type VerbName = 'create' | 'delete' | 'deletecollection' | 'get' | 'list' | 'patch' | 'update' | 'watch'
@@ -64,14 +67,21 @@ export function contextOf(call: Call): KindContext {
   return { nowMs: call.parts.clock.nowMs(), random: call.parts.random, user: call.user }
 }
 
+/** The types a row's objects are made of. */
+export const typesOf = (row: KindRow): SchemaSet => row.custom?.types ?? builtinSchema
+
 /** Where the row's objects are kept. A view keeps none of its own. */
 export const scopeOf = (row: KindRow): KeyScope => row.storedAs?.ref ?? row.ref
 
-export function cacheOf(parts: Parts, row: KindRow): Promise<KindCache> {
+export async function cacheOf(parts: Parts, row: KindRow): Promise<KindCache> {
   const scope = scopeOf(row)
-  const ready = parts.caches.ready(scope)
-  if (ready) return Promise.resolve(ready)
+  const form = row.custom?.form
+  const ready = parts.caches.ready(scope, form)
+  if (ready) {
+    if (!ready.isCurrent) await ready.caughtUp()
+    return ready
+  }
   const stored = row.storedAs ? (parts.rows.find(row.storedAs.ref.group, row.storedAs.ref.version, row.storedAs.ref.resource) ?? row) : row
   const fields = selectableFields(stored)
-  return parts.caches.of({ scope, fieldsOf: fields && ((value) => fields(JSON.parse(value.toString()) as KubeObject)) })
+  return parts.caches.of({ scope, form, fieldsOf: fields && ((value) => fields(JSON.parse(value.toString()) as KubeObject)) })
 }

@@ -77,7 +77,7 @@ async function tryChange(call: Call, wanted: Change, key: string, kv: KeyValue):
   }
   prepare(call, object, old, wanted.part)
   if (wanted.part === 'main' || wanted.part === 'status') assertUpdatable(call, object, old, wanted.part)
-  if (wanted.part === 'main') for (const text of row.strategy.warnings?.(object) ?? []) call.warn(text)
+  if (wanted.part === 'main') for (const text of row.strategy.warnings?.(object, old) ?? []) call.warn(text)
   if (wanted.part !== 'raw') await admit(call, 'validate', { ...admission, ...objects() })
   if (isDone(object, old) && (row.strategy.mayRemove?.(object) ?? true)) {
     const gone = await remove(call, kv, object, wanted.options.dryRun)

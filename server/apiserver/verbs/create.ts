@@ -1,7 +1,7 @@
 /** POST on a collection. */
 import type { ApiResponse } from '#api/client/transport.ts'
 import { nameSuffix, uuid } from '#base/random.ts'
-import { alreadyExists, badRequest, generateNameClash } from '../http/status.ts'
+import { alreadyExists, badRequest, forbidden, generateNameClash } from '../http/status.ts'
 import { cloneJson } from '../storage/clone.ts'
 import { storageKey } from '../storage/keys.ts'
 import { timestamp } from '../storage/object-meta.ts'
@@ -28,6 +28,7 @@ export async function create(call: Call): Promise<ApiResponse> {
 export async function insert(call: Call, object: Full, options: WriteOptions, how: 'Update' | 'Apply'): Promise<ApiResponse> {
   const { row, info } = call
   const meta = object.metadata
+  if (row.custom?.isTerminating) throw forbidden(row.ref, meta.name ?? '', 'create not allowed while custom resource definition is terminating')
   if (meta.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created')
   row.strategy.defaults?.(object)
   if (how === 'Update') ownFields(call, undefined, object, options)

@@ -10,7 +10,7 @@ import { admitFully } from './admit.ts'
 import { readBody } from './body.ts'
 import { scopeOf, type Call } from './call.ts'
 import { decideDeletion, type DeletionOptions } from './deletion.ts'
-import { decodeHeld, put, remove, storedResponse, type Full } from './stored.ts'
+import { decodeHeld, put, readStored, remove, storedResponse, type Full } from './stored.ts'
 
 const ATTEMPTS = 64
 /** Resources that answer with what was deleted instead of a Status (upstream's ReturnDeletedObject). */
@@ -71,7 +71,7 @@ export async function deleteOne(call: Call, options: DeletionOptions): Promise<A
 export async function deleteObject(call: Call, options: DeletionOptions, how = { admit: true }): Promise<Deleted> {
   const { row, info, parts } = call
   const key = storageKey(scopeOf(row), info.namespace, info.name)
-  let kv = await parts.store.get(key)
+  let kv = await readStored(parts, row, key)
   for (let attempt = 1; ; attempt++) {
     if (!kv) throw notFound(row.ref, info.name)
     const old = decodeHeld(row, kv)

@@ -19,8 +19,8 @@ export async function get(call: Call): Promise<ApiResponse> {
 /** What somebody watches is at hand already. Undefined: nobody does, or the row is a view. */
 function fromCache(call: Call): ApiResponse | undefined {
   const { row, info, parts } = call
-  const cache = row.storedAs ? undefined : parts.caches.ready(scopeOf(row))
-  if (!cache) return undefined
+  const cache = row.storedAs ? undefined : parts.caches.ready(scopeOf(row), row.custom?.form)
+  if (!cache?.isCurrent) return undefined
   const entry = cache.get(storageKey(scopeOf(row), info.namespace, info.name))
   if (!entry) throw notFound(row.ref, info.name)
   return entryResponse(row, entry)

@@ -8,6 +8,7 @@ import { apiVersionOf } from '#api/types/index.ts'
 import { negotiateObject } from '../http/negotiate.ts'
 import { expired, futureRevision, StatusError, tooOld } from '../http/status.ts'
 import { JSON_TYPE } from '../http/response.ts'
+import { listKindOf } from '../kind.ts'
 import { prefixOf, storageKey } from '../storage/keys.ts'
 import { listMeta, type Listed } from '../table/listed.ts'
 import { renderList } from '../table/render.ts'
@@ -64,7 +65,7 @@ async function gatherFromStore(call: Call, cache: KindCache, selection: Selectio
   const entries: Entry[] = []
   let after = from
   for (;;) {
-    const page = await storePage(call, options, prefix, after, revision)
+    const page = await storePage(call, cache, options, prefix, after, revision)
     for (const [i, item] of page.items.entries()) {
       after = item.key
       const entry = cache.entry(item)
@@ -78,9 +79,9 @@ async function gatherFromStore(call: Call, cache: KindCache, selection: Selectio
   }
 }
 
-async function storePage(call: Call, options: ListOptions, prefix: string, after: string | undefined, revision: number): ReturnType<Call['parts']['store']['list']> {
+async function storePage(call: Call, cache: KindCache, options: ListOptions, prefix: string, after: string | undefined, revision: number): ReturnType<Call['parts']['store']['list']> {
   try {
-    return await call.parts.store.list({ prefix, revision, limit: STORE_PAGE, ...(after !== undefined && { after }) })
+    return await cache.page({ prefix, revision, limit: STORE_PAGE, ...(after !== undefined && { after }) })
   } catch (error) {
     if (hasCode(error, 'STORE_FUTURE_REVISION')) throw futureRevision(revision, call.parts.store.revision())
     if (!hasCode(error, 'STORE_COMPACTED')) throw error
@@ -101,5 +102,5 @@ const LIST_END = Buffer.from(']}\n')
 
 /** `{"kind":"PodList","apiVersion":"v1","metadata":{...}` without the closing brace. */
 function listHead(call: Call, listed: Listed): string {
-  return JSON.stringify({ kind: `${call.row.ref.kind}List`, apiVersion: apiVersionOf(call.row.ref), metadata: listMeta(listed) }).slice(0, -1)
+  return JSON.stringify({ kind: listKindOf(call.row), apiVersion: apiVersionOf(call.row.ref), metadata: listMeta(listed) }).slice(0, -1)
 }

@@ -1,9 +1,8 @@
 /** metadata.managedFields on every write: who set which field. */
-import { builtinSchema } from '#api/schema/index.ts'
 import { apiVersionOf, type ObjectMeta } from '#api/types/index.ts'
 import { trackUpdate } from '../patch/apply/track-update.ts'
 import { equalJson } from '../storage/equal.ts'
-import type { Call } from './call.ts'
+import { typesOf, type Call } from './call.ts'
 import type { WriteOptions } from './options.ts'
 import type { Full } from './stored.ts'
 
@@ -17,7 +16,7 @@ export function ownFields(call: Call, old: Full | undefined, object: Full, optio
   const { row, info, parts } = call
   trackUpdate({
     live: old, next: object, manager: options.fieldManager, subresource: info.subresource, apiVersion: apiVersionOf(row.ref),
-    nowMs: parts.clock.nowMs(), schema: builtinSchema, model: row.model, hasStatus: row.subresources.includes('status'),
+    nowMs: parts.clock.nowMs(), schema: typesOf(row), model: row.model, hasStatus: row.subresources.includes('status'),
   })
 }
 

@@ -1,8 +1,8 @@
 /** PATCH: JSON patch, merge patch, strategic merge patch and server-side apply. */
 import type { ApiResponse } from '#api/client/transport.ts'
-import { builtinSchema } from '#api/schema/index.ts'
+import { builtinSchema, type SchemaSet } from '#api/schema/index.ts'
 import type { KubeObject } from '#api/types/index.ts'
-import { decodeValue, parseBody } from '../decode/index.ts'
+import { decodeValue, parseBody, type DecodeOptions } from '../decode/index.ts'
 import { applyJsonPatch } from '../patch/json-patch.ts'
 import { applyMergePatch } from '../patch/merge-patch.ts'
 import type { Json, Patched } from '../patch/result.ts'
@@ -22,6 +22,8 @@ const MERGE_PATCH = 'application/merge-patch+json'
 const STRATEGIC = 'application/strategic-merge-patch+json'
 const APPLY = 'application/apply-patch+yaml'
 const TYPES = [JSON_PATCH, MERGE_PATCH, STRATEGIC, APPLY]
+/** Custom resources say nothing of patch strategies. */
+const CUSTOM_TYPES = [JSON_PATCH, MERGE_PATCH, APPLY]
 
 /** Upstream retries a patch that meets other writers this often. */
 export const PATCH_ATTEMPTS = 5
@@ -40,12 +42,13 @@ export function patchChange(call: Call): Change {
 
 /** Patches any value of a known model, as /scale needs. */
 export function patchValue(call: Call, value: KubeObject, model: string, expect: { group: string; version: string; kind: string }, options: WriteOptions): KubeObject {
-  return decoded(call, patchedJson(call, value as Json, parsePatchBody(call), model), model, expect, options)
+  return decoded(call, patchedJson(call, value as Json, parsePatchBody(call), model), { schema: builtinSchema, model, expect }, options)
 }
 
 export function typeOf(call: Call): string {
   const type = (call.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
-  if (!TYPES.includes(type)) throw unsupportedMediaType(TYPES)
+  const types = call.row.custom ? CUSTOM_TYPES : TYPES
+  if (!types.includes(type)) throw unsupportedMediaType(types)
   return type
 }
 
@@ -62,7 +65,7 @@ function parsePatchBody(call: Call): unknown {
 }
 
 function patched(call: Call, old: Full, body: unknown, options: WriteOptions): Full {
-  const object = decoded(call, patchedJson(call, old as unknown as Json, body, call.row.model), call.row.model, call.row.ref, options) as Full
+  const object = decoded(call, patchedJson(call, old as unknown as Json, body, call.row.model), targetOf(call), options) as Full
   object.metadata ??= {}
   assertAddress(call, object)
   // What the patch did not name is what was read: no precondition follows from it.
@@ -91,9 +94,15 @@ function patchOf(type: string, value: Json, body: unknown, model: string): Patch
   }
 }
 
-function decoded(call: Call, value: Json, model: string, expect: { group: string; version: string; kind: string }, options: WriteOptions): KubeObject {
+interface Target { schema: SchemaSet; model: string; expect: { group: string; version: string; kind: string }; conform?: DecodeOptions['conform'] }
+
+function targetOf({ row: { ref, model, custom } }: Call): Target {
+  return { schema: custom?.types ?? builtinSchema, model, expect: ref, conform: custom?.conform }
+}
+
+function decoded(call: Call, value: Json, target: Target, options: WriteOptions): KubeObject {
   // The result shares parts with the old object and the patch; from here on it is changed in place.
-  const result = decodeValue(cloneJson(value), { schema: builtinSchema, model, expect, strictness: options.fieldValidation })
+  const result = decodeValue(cloneJson(value), { ...target, strictness: options.fieldValidation })
   if (!result.ok) throw result.message.includes('strict decoding error') ? refusedBody(result) : unfitting(call, result.message)
   for (const problem of result.problems) call.warn(problem.message)
   return result.object

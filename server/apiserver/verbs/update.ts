@@ -7,6 +7,7 @@ import type { Call } from './call.ts'
 import { change } from './change.ts'
 import { insert } from './create.ts'
 import { parseWriteOptions } from './options.ts'
+import { assertRevision } from './validity.ts'
 
 /** Writers without a resourceVersion that meet at one object: each gets its turn. */
 const UNCONDITIONAL_ATTEMPTS = 64
@@ -23,5 +24,6 @@ export async function update(call: Call): Promise<ApiResponse> {
   if (CREATE_ON_UPDATE.has(`${row.ref.group}/${row.ref.resource}`) && !(await readKey(parts, row, info.namespace, info.name))) {
     return insert(call, object, options, 'Update')
   }
+  assertRevision(call, object)
   return change(call, { next: () => cloneJson(object), part: 'main', fields: 'update', options, attempts: UNCONDITIONAL_ATTEMPTS })
 }

@@ -1,6 +1,6 @@
 /** Runs a row's rules (those of metadata are among them, see registry.ts); any error is one 422 with all causes. */
 import { invalid } from '../http/status.ts'
-import type { FieldError } from '../field-error.ts'
+import { invalid as invalidField, type FieldError } from '../field-error.ts'
 import { contextOf, type Call } from './call.ts'
 import type { Full } from './stored.ts'
 
@@ -12,6 +12,12 @@ export function assertCreatable(call: Call, object: Full): void {
 export function assertUpdatable(call: Call, object: Full, old: Full, part: 'main' | 'status'): void {
   const { strategy } = call.row
   refuseAny(call, object, part === 'status' ? strategy.validateStatusUpdate?.(object, old, contextOf(call)) : strategy.validateUpdate?.(object, old, contextOf(call)))
+}
+
+/** Kinds whose PUTs must say which state they are meant for. */
+export function assertRevision(call: Call, object: Full): void {
+  if (!call.row.strategy.requiresRevision || object.metadata.resourceVersion) return
+  throw invalid(call.row.ref, object.metadata.name ?? '', [invalidField('metadata.resourceVersion', 0, 'must be specified for an update')])
 }
 
 function refuseAny(call: Call, object: Full, errors: readonly FieldError[] | undefined): void {

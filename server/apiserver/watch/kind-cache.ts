@@ -7,9 +7,11 @@
  */
 import type { Labels } from '#api/types/labels.ts'
 import { asError, hasCode } from '#base/errors.ts'
-import type { KeyValue, Store, Watch, WatchEvent as StoreEvent } from '#server/store/store.ts'
+import type { KeyValue, ListOptions, ListResult, Store, Watch, WatchEvent as StoreEvent } from '#server/store/store.ts'
 import { STORED_START_BYTES, metadataEnd } from '../storage/bytes.ts'
+import type { StoredForm } from '../kind.ts'
 import { prefixOf, splitStorageKey, type KeyScope } from '../storage/keys.ts'
+import { FormedStore, type CacheSource } from './formed-store.ts'
 
 /** One object as the cache holds it. A new revision is a new entry; what selectors need is read off it when one first asks. */
 export class Entry {
@@ -71,6 +73,8 @@ export interface KindIndex {
   scope: KeyScope
   /** Undefined when the kind has no selectable fields. Given a stored value. */
   fieldsOf: ((value: Buffer) => Readonly<Record<string, string>>) | undefined
+  /** Where the store's values are not what the cache is to hold. */
+  form?: StoredForm | undefined
 }
 
 /** Events kept when nobody lags: enough for a watch that reconnects at once. */
@@ -82,7 +86,7 @@ const LOAD_PAGE = 500
 
 export class KindCache {
   readonly prefix: string
-  readonly #store: Store
+  readonly #store: CacheSource
   readonly #index: KindIndex
   readonly #entries = new Map<string, Entry>()
   /** The entries in key order; rebuilt by insertion, as most changes replace in place. */
@@ -101,7 +105,7 @@ export class KindCache {
   #bytes = 0
 
   private constructor(store: Store, index: KindIndex) {
-    this.#store = store
+    this.#store = index.form ? new FormedStore(store, index.form, () => this.close()) : store
     this.#index = index
     this.prefix = prefixOf(index.scope)
   }
@@ -131,7 +135,16 @@ export class KindCache {
   /** The cache shows the state of this revision. */
   revision(): number { return this.#store.revision() }
 
+  /** False while changes wait for a conversion: what is here may be older than what the store has acknowledged. */
+  get isCurrent(): boolean { return this.#store.isCurrent ?? true }
+  /** Resolves when everything the store has acknowledged by now is here. */
+  async caughtUp(): Promise<void> { await this.#store.caughtUp?.() }
+  get isClosed(): boolean { return this.#closed }
+
   get(key: string): Entry | undefined { return this.#entries.get(key) }
+
+  /** Of the store itself, in the cache's form: for states the cache no longer has. */
+  page(options: ListOptions): Promise<ListResult> { return this.#store.list(options) }
 
   /** Entries of a namespace ('': all) in key order, starting after `after` when given. A fresh array. */
   list(namespace: string, after?: string): Entry[] {
@@ -174,7 +187,11 @@ export class KindCache {
     this.#watch?.close()
     for (const follower of this.#followers) follower.onClosed()
     this.#followers.clear()
+    this.onClosed?.()
   }
+
+  /** Told once, when it ends. */
+  onClosed: (() => void) | undefined
 
   entry(kv: KeyValue): Entry {
     return new Entry(this.#index, this.prefix.length, kv)
@@ -295,11 +312,11 @@ export class KindCaches {
   constructor(store: Store) { this.#store = store }
 
   /** Already there, or undefined: never waits. */
-  ready(scope: KeyScope): KindCache | undefined { return this.#ready.get(prefixOf(scope)) }
+  ready(scope: KeyScope, form?: StoredForm): KindCache | undefined { return this.#ready.get(idOf(scope, form)) }
   all(): Iterable<KindCache> { return this.#ready.values() }
 
   of(index: KindIndex): Promise<KindCache> {
-    const id = prefixOf(index.scope)
+    const id = idOf(index.scope, index.form)
     let opening = this.#open.get(id)
     if (!opening) {
       opening = this.#start(id, index)
@@ -311,8 +328,10 @@ export class KindCaches {
   async #start(id: string, index: KindIndex): Promise<KindCache> {
     try {
       const cache = await KindCache.open(this.#store, index)
-      if (this.#closed) cache.close()
+      if (this.#closed || !this.#open.has(id)) cache.close()
       else this.#ready.set(id, cache)
+      // A conversion that failed ends it; whoever asks next begins again.
+      cache.onClosed = () => { if (this.#ready.get(id) === cache) { this.#ready.delete(id); this.#open.delete(id) } }
       return cache
     } catch (error) {
       // The next request tries again.
@@ -321,8 +340,21 @@ export class KindCaches {
     }
   }
 
+  /** Ends the caches of a resource, in all its forms, and all that follows them: what its objects look like has changed. */
+  drop(scope: KeyScope): void {
+    const prefix = prefixOf(scope)
+    const isOf = (id: string) => id === prefix || id.startsWith(`${prefix}#`)
+    for (const id of [...this.#open.keys()].filter(isOf)) this.#open.delete(id)
+    for (const [id, cache] of [...this.#ready].filter(([i]) => isOf(i))) {
+      this.#ready.delete(id)
+      cache.close()
+    }
+  }
+
   close(): void {
     this.#closed = true
-    for (const cache of this.#ready.values()) cache.close()
+    for (const cache of [...this.#ready.values()]) cache.close()
   }
 }
+
+const idOf = (scope: KeyScope, form: StoredForm | undefined): string => (form ? `${prefixOf(scope)}#${form.id}` : prefixOf(scope))

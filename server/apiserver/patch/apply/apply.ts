@@ -4,7 +4,7 @@
  */
 import type { FieldType, SchemaSet } from '#api/schema/schema.ts'
 import type { KubeObject } from '#api/types/index.ts'
-import { conformObject } from '../../decode/conform.ts'
+import { conformObject, type Conformed } from '../../decode/conform.ts'
 import { PatchError, type Json } from '../result.ts'
 import { compareObjects, equalJson } from './compare.ts'
 import { conflictStatus, type Conflict, type ConflictCause } from './conflicts.ts'
@@ -30,6 +30,8 @@ export interface ApplyRequest {
   model: string
   /** See TrackUpdate. Default true. */
   hasStatus?: boolean
+  /** In place of the walk along the model: custom resources, which keep empty maps and lists. */
+  conform?: ((value: unknown) => Conformed) | undefined
 }
 
 export type Applied =
@@ -58,7 +60,7 @@ const badRequest = (message: string): Applied => ({ ok: false, code: 400, reason
 function decideApply(request: ApplyRequest): Applied {
   const { live, schema, model, subresource } = request
   const config = structuredClone(request.config) as KubeObject & Json
-  const conformed = conformObject(config, { schema, model, empties: 'keep' })
+  const conformed = request.conform ? request.conform(config) : conformObject(config, { schema, model, empties: 'keep' })
   if (!conformed.ok) throw new PatchError(400, conformed.message)
   const unknown = conformed.problems[0]
   if (unknown) throw new PatchError(400, `.${unknown.path}: field not declared in schema`)
@@ -76,7 +78,8 @@ function decideApply(request: ApplyRequest): Applied {
   const base: Json = live ? { ...liveRest, metadata: bareMeta } : {}
   // Identity (name, namespace) is owned by nobody in the end, but must not be pruned now.
   const withSelf: Owners = new Map(owners).set(selfId, { ...self, set: union(self.set, configured) })
-  const object = withoutEmpties(prune(mergeTyped(base, config, model, schema), withSelf, last?.set, request), model, schema)
+  const merged = prune(mergeTyped(base, config, model, schema), withSelf, last?.set, request)
+  const object = request.conform ? merged : withoutEmpties(merged, model, schema)
 
   withSelf.set(selfId, self)
 
@@ -142,15 +145,16 @@ function findConflicts(owners: Owners, selfId: string, taken: FieldSet): Conflic
  * `kubectl apply --server-side` on an object it has been applying client-side: fields in the last-applied annotation are
  * kubectl's own, whoever the entry says.
  */
-function withoutLastApplied(conflicts: Conflict[], { live, manager, schema, model }: ApplyRequest): Conflict[] {
+function withoutLastApplied(conflicts: Conflict[], request: ApplyRequest): Conflict[] {
+  const { live, manager } = request
   const annotation = live?.metadata?.annotations?.[LAST_APPLIED]
   if (manager !== 'kubectl' || annotation === undefined) return conflicts
-  const own = lastAppliedFields(annotation, model, schema)
+  const own = lastAppliedFields(annotation, request)
   if (!own) return conflicts
   return conflicts.map(({ owner, fields }) => ({ owner, fields: difference(fields, own) })).filter(({ fields }) => !isEmptySet(fields))
 }
 
-function lastAppliedFields(annotation: string, model: string, schema: SchemaSet): FieldSet | undefined {
+function lastAppliedFields(annotation: string, { model, schema, conform }: ApplyRequest): FieldSet | undefined {
   let value: unknown
   try {
     value = JSON.parse(annotation)
@@ -158,7 +162,7 @@ function lastAppliedFields(annotation: string, model: string, schema: SchemaSet)
     // A broken annotation allows nothing.
     return undefined
   }
-  return conformObject(value, { schema, model, empties: 'keep' }).ok ? toFieldSet(value as Json, model, schema, true) : undefined
+  return (conform ? conform(value) : conformObject(value, { schema, model, empties: 'keep' })).ok ? toFieldSet(value as Json, model, schema, true) : undefined
 }
 
 /** So that going back to client-side apply works: kubectl's annotation follows what kubectl applies. Changes `object`. */

@@ -3,7 +3,7 @@ import type { FieldSchema, FieldType, ModelSchema, SchemaSet } from '#api/schema
 import { getOwn, isObject, type Json } from '../result.ts'
 import { emptySet, insertPath, type FieldSet } from './field-set.ts'
 import { elementOf, type ListType } from './path-element.ts'
-import { shapeOf } from './type-shape.ts'
+import { fieldType, shapeOf } from './type-shape.ts'
 
 export interface Comparison { added: FieldSet; modified: FieldSet; removed: FieldSet }
 
@@ -46,7 +46,7 @@ class Comparer {
   #member(key: string, before: unknown, after: unknown, types: ModelSchema | FieldType): void {
     if (before === after) return
     const field = 'fields' in types ? types.fields[key] : undefined
-    const type = 'fields' in types ? field?.type : types
+    const type = 'fields' in types ? fieldType(types, key) : types
     this.#path.push(`f:${key}`)
     this.value(before, after, type)
     // A struct that Go's zero object has too is neither added nor removed as a whole.
@@ -101,7 +101,7 @@ const isListLike = (value: unknown): value is unknown[] | undefined => value ===
 const ALWAYS_THERE = new Set(['metadata', 'spec', 'status', 'template', 'strategy', 'updateStrategy', 'jobTemplate', 'loadBalancer', 'daemonEndpoints', 'nodeInfo'])
 
 function isInZeroObject(model: ModelSchema, key: string, field: FieldSchema): boolean {
-  if (field.type.kind === 'scalar') return false
+  if (model.isCustom || field.type.kind === 'scalar') return false
   if (field.required) return true
   if (field.type.kind !== 'ref' || !ALWAYS_THERE.has(key)) return false
   return !NULLABLE.has(model.model)

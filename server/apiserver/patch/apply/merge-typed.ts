@@ -2,7 +2,7 @@
 import type { FieldType, SchemaSet } from '#api/schema/schema.ts'
 import { getOwn, isObject, setOwn, type Json } from '../result.ts'
 import { elementOf, type ListType } from './path-element.ts'
-import { shapeOf } from './type-shape.ts'
+import { fieldType, shapeOf } from './type-shape.ts'
 
 export function mergeTyped(live: Json, config: Json, model: string, schema: SchemaSet): Json {
   return mergeValue(live, config, { kind: 'ref', model }, schema) as Json
@@ -14,7 +14,7 @@ function mergeValue(live: unknown, config: unknown, type: FieldType | undefined,
   if ((shape.kind === 'struct' || shape.kind === 'map') && isObject(live) && isObject(config)) {
     const merged: Json = { ...live }
     for (const key of Object.keys(config)) {
-      const memberType = shape.kind === 'map' ? shape.values : shape.model.fields[key]?.type
+      const memberType = shape.kind === 'map' ? shape.values : fieldType(shape.model, key)
       setOwn(merged, key, mergeValue(getOwn(live, key), config[key], memberType, schema))
     }
     return merged

@@ -3,7 +3,7 @@ import type { FieldType, SchemaSet } from '#api/schema/schema.ts'
 import { isObject, PatchError, type Json } from '../result.ts'
 import { emptySet, insertPath, type FieldSet } from './field-set.ts'
 import { elementOf, pathText } from './path-element.ts'
-import { shapeOf } from './type-shape.ts'
+import { fieldType, shapeOf } from './type-shape.ts'
 
 /** Throws a PatchError for list items that have no key or share one, unless `lenient` (live objects: such lists are leaves). */
 export function toFieldSet(object: Json, model: string, schema: SchemaSet, lenient = false): FieldSet {
@@ -17,8 +17,8 @@ export function toFieldSet(object: Json, model: string, schema: SchemaSet, lenie
         const member = value[key]
         if (member === undefined) continue
         path.push(`f:${key}`)
-        visit(member, shape.kind === 'map' ? shape.values : shape.model.fields[key]?.type)
-        if (shape.kind === 'map' || isEmptyMap(member)) insertPath(set, path)
+        visit(member, shape.kind === 'map' ? shape.values : fieldType(shape.model, key))
+        if (shape.kind === 'map' || !(key in shape.model.fields) || isEmptyMap(member)) insertPath(set, path)
         path.pop()
       }
       return

@@ -23,10 +23,13 @@ export function shapeOf(type: FieldType | undefined, schema: SchemaSet): Shape {
   }
 }
 
+/** The type of a struct's field; undefined for what the schema does not know. */
+export const fieldType = (model: ModelSchema, name: string): FieldType | undefined => model.fields[name]?.type ?? model.rest
+
 /** The type of a member by its path element; undefined for what the schema does not know. */
 export function memberType(shape: Shape, element: string): FieldType | undefined {
   switch (shape.kind) {
-    case 'struct': return element.startsWith('f:') ? shape.model.fields[element.slice(2)]?.type : undefined
+    case 'struct': return element.startsWith('f:') ? fieldType(shape.model, element.slice(2)) : undefined
     case 'map': return shape.values
     case 'list': return shape.list.items
     case 'leaf': return undefined

@@ -1,0 +1,60 @@
+/** Defaults must be what the schema around them allows (apiextensions `ValidateDefaults`). Pure. */
+import type { JSONSchemaProps } from '#api/types/index.ts'
+import { invalid, type FieldError } from '../../field-error.ts'
+import { cloneJson } from '../../storage/clone.ts'
+import { RuleSet } from '../rules/rule-set.ts'
+import { coerceMetadata } from '../schema/coerce-metadata.ts'
+import { validateEmbedded } from '../schema/embedded-resources.ts'
+import { compileSchema, isJsonObject, type Json, type SchemaNode } from '../schema/node.ts'
+import { META_FIELDS, prune } from '../schema/prune.ts'
+import { validateValue } from '../schema/validate-value.ts'
+
+export function validateDefaults(schema: JSONSchemaProps, at: string): FieldError[] {
+  return visit(compileSchema(schema), at, true, undefined)
+}
+
+/** `wrap`: inside metadata of an embedded resource, that resource with the value in its place. */
+function visit(node: SchemaNode, at: string, isRoot: boolean, wrap: ((value: unknown) => Json) | undefined): FieldError[] {
+  const surround = node.embedded ? undefined : wrap
+  const out = node.default === undefined ? [] : surround ? metadataDefault(node, at, surround) : plainDefault(node, at)
+  // Maps are not looked into: defaults have no place there.
+  if (node.items) out.push(...visit(node.items, `${at}.items`, false, surround && ((value) => surround([value]))))
+  for (const name of Object.keys(node.properties ?? {})) {
+    const member = (node.properties as Record<string, SchemaNode>)[name] as SchemaNode
+    const begins = (node.embedded || isRoot) && META_FIELDS.has(name)
+    const inner = begins ? (value: unknown): Json => ({ apiVersion: 'validation/v1', kind: 'Validation', [name]: value }) : surround && ((value: unknown): Json => surround({ [name]: value }))
+    out.push(...visit(member, `${at}.properties[${name}]`, false, inner))
+  }
+  return out
+}
+
+function plainDefault(node: SchemaNode, at: string): FieldError[] {
+  const field = `${at}.default`
+  const value = cloneJson(node.default)
+  const out = prune(value, node, node.embedded).changed ? [invalid(field, node.default, 'must not have unknown fields')] : []
+  const coerced = isJsonObject(value) && node.embedded ? coerceMetadata(value, node) : { ok: true as const }
+  if (!coerced.ok) return [...out, invalid(field, node.default, coerced.message)]
+  const embedded = validateEmbedded(node.default, node, field)
+  if (embedded.length > 0) return [...out, ...embedded]
+  const checked = validateValue(node.default, node, { base: field })
+  return [...out, ...(checked.length > 0 ? checked : ruleErrors(node, field))]
+}
+
+function ruleErrors(node: SchemaNode, field: string): FieldError[] {
+  const rules = RuleSet.of(node, false)
+  if (!rules) return []
+  // As it would be found, and as it would be brought in.
+  const standing = rules.validate(node.default, node.default, node, { path: field, ratchet: false })
+  return standing.length > 0 ? standing : rules.validate(node.default, undefined, node, { path: field })
+}
+
+function metadataDefault(node: SchemaNode, at: string, surround: (value: unknown) => Json): FieldError[] {
+  const field = `${at}.default`
+  const object = surround(cloneJson(node.default))
+  const resource: SchemaNode = { ...node, embedded: true, properties: undefined, items: undefined, additional: undefined }
+  const coerced = coerceMetadata(object, resource)
+  if (!coerced.ok) return [invalid(field, node.default, `must result in valid metadata: ${coerced.message}`)]
+  const wrong = validateEmbedded(object, resource)
+  if (wrong.length > 0) return [invalid(field, node.default, `must result in valid metadata: ${wrong.map((e) => `${e.field}: ${e.message}`).join(', ')}`)]
+  return validateValue(node.default, node, { base: field })
+}

@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import type { Client } from '#api/client/client.ts'
+import { createConnectivity } from '#api/client/connectivity.ts'
 import { createEventRecorder } from '#api/client/event-recorder.ts'
 import { createInformers } from '#api/client/informer.ts'
 import { createClient } from '#api/client/rest.ts'
@@ -20,6 +21,7 @@ import type { OverlayKind } from '#cni/index.ts'
 import { createEmbeddedRuntime, type RegistriesConfig, type SpawnPty } from '#cri/index.ts'
 import { createImageDirectory } from './airgap/image-directory.ts'
 import { readClusterConfig } from './cluster-config-source.ts'
+import { createClusterMemory } from './cluster-memory.ts'
 import { createDns } from './dns/dns.ts'
 import { createKubeletServer } from './http/kubelet-server.ts'
 import { API_SERVER_NAME } from './join/probe.ts'
@@ -70,7 +72,9 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
   const transport = createTlsTransport({ servers: config.servers, ca: () => identity.serverCa, clientCertificate: () => identity.client(), serverName: API_SERVER_NAME, clock })
   const client: Client = createClient(transport, { userAgent: `kubelet/${GIT_VERSION} (linux/${process.arch}) skiff` })
   const cluster = await readClusterConfig(client, dataDir, { clock, log }, signal)
-  const informers = createInformers(client, { clock, random, log })
+  const connectivity = createConnectivity(clock)
+  const memory = createClusterMemory(join(dataDir, 'known-cluster'), nodeName, { clock, log })
+  const informers = createInformers(client, { clock, random, log, connectivity, memoryOf: memory.of })
   const events = createEventRecorder(client, { component: 'kubelet', host: nodeName, clock, random, log })
 
   const nodeNetwork = createNodeNetwork({
@@ -84,6 +88,7 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
   const kubelet = createKubelet({
     nodeName, client, informers, runtime, dataDir, clock, random, log, events,
     hostFacts: await readHostFacts(),
+    onReconnect: () => connectivity.back(),
     config: {
       ...KUBELET_DEFAULTS, clusterDns: [cluster.clusterDns], clusterDomain: cluster.clusterDomain, nodeIp: config.nodeIp, nodeLabels: config.nodeLabels, nodeTaints: config.nodeTaints,
       maxPods: config.maxPods, cgroupRoot: config.cgroupRoot, version: GIT_VERSION, kubeletPort: 10250,
@@ -132,6 +137,7 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
       identity.maintain(client, ownNames, signal),
     ])
   } finally {
+    await memory.close()
     events.close()
     kubeletServer.close()
     transport.close()
@@ -141,7 +147,7 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
 
   async function keepTunnels(servers: readonly string[]): Promise<void> {
     await Promise.all(servers.map((server) => keepTunnel({
-      server, accept, clock, random, log,
+      server, accept, clock, connectivity, random, log,
       credentials: () => ({ ca: identity.serverCa, ...identity.client() }),
     }, signal)))
   }

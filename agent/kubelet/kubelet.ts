@@ -54,6 +54,8 @@ export interface KubeletOptions {
   log: Log
   events: EventRecorder
   hostFacts: HostFacts
+  /** The server answers again after it was away. */
+  onReconnect?: () => void
   /** Default: read from this machine. */
   hostPressure?: () => Promise<HostPressure>
   /** Default: mount(8). Tests without the right to mount hand in a memory one. */
@@ -108,11 +110,9 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     async start(signal) {
       await mkdir(paths.podsDir, { recursive: true, mode: 0o750 })
       const store = await openPodStore(dataDir, { random, log })
-      const kept = await store.loadServices()
-      // The copy serves pods that come from disk themselves; with the server there, its own list is waited for.
       const knownServices = async () => {
-        if (!services.hasSynced() && (pods.hasSynced() || !kept)) await Promise.race([services.synced, pause(clock, SERVICES_WAIT_MS, signal)])
-        return services.hasSynced() ? services.list() : pods.hasSynced() ? undefined : kept
+        if (!services.hasSynced()) await Promise.race([services.synced, pause(clock, SERVICES_WAIT_MS, signal)])
+        return services.hasSynced() ? services.list() : undefined
       }
       const running = await assemble({ ...options, log }, { paths, store, services: knownServices, allocatable: async () => nodeAllocatable(nodeCapacity({ facts: options.hostFacts, pressure: await pressure(), config }), config) })
       workers = running.workers
@@ -120,46 +120,24 @@ export function createKubelet(options: KubeletOptions): Kubelet {
       for (const { pod, endingSinceMs } of await store.loadPods()) if (pods.get(`${pod.metadata.namespace ?? ''}/${pod.metadata.name}`)?.metadata.uid !== pod.metadata.uid) workers.upsert(pod, endingSinceMs)
       const stop = followPods({ workers: needed(), pods, store, runtime, clock, log, signal })
       const offObjects = running.onObjectChange()
-      const keepServices = createKeeper(clock, log, () => store.saveServices(services.list()))
-      const offServices = services.onChange(() => keepServices.changed())
       void services.synced.then(() => {
-        if (signal.aborted) return
-        keepServices.changed()
-        running.servicesRead()
+        if (!signal.aborted) running.servicesRead()
       })
       try {
         await Promise.all([
           workers.run(signal),
           stop.reconciled,
           reporter.run(signal),
-          runNodeLease(client, nodeName, { clock, log, onReconnect: () => running.catchUp() }, signal),
+          runNodeLease(client, nodeName, { clock, log, onReconnect: () => { options.onReconnect?.(); running.catchUp() } }, signal),
           every('look at all pods', RESYNC_MS, { clock, log }, signal, () => { needed().wakeAll(); return Promise.resolve() }),
           every('rotate container logs', LOG_LOOK_MS, { clock, log }, signal, () => rotateAll(options, needed(), log)),
         ])
       } finally {
         stop.off()
         offObjects()
-        offServices()
-        keepServices.close()
         running.close()
       }
     },
-  }
-}
-
-/** Services change in bursts; the flash card need not see each. */
-const KEEP_DELAY_MS = 10_000
-
-function createKeeper(clock: Clock, log: Log, save: () => Promise<void>): { changed(): void; close(): void } {
-  let cancel: (() => void) | undefined
-  return {
-    changed() {
-      cancel ??= clock.after(KEEP_DELAY_MS, () => {
-        cancel = undefined
-        save().catch((error: unknown) => log.warn('cannot keep the Services on disk for offline restarts', { error: asError(error) }))
-      })
-    },
-    close: () => cancel?.(),
   }
 }
 

@@ -6,7 +6,7 @@
 import { createCipheriv, createDecipheriv, createHash } from 'node:crypto'
 import { chmod, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { KubeObject, Pod, Service, Stored } from '#api/types/index.ts'
+import type { KubeObject, Pod, Stored } from '#api/types/index.ts'
 import { asError, CodedError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
@@ -20,10 +20,6 @@ export interface PodStore extends ObjectStore, TokenStore {
   /** The status is kept as last known: it says what had run. */
   savePod(record: PodRecord): Promise<void>
   removePod(uid: string): Promise<void>
-  /** The Services pods are told of in their environment. Undefined: none were kept. */
-  loadServices(): Promise<Service[] | undefined>
-  /** Writes only when something has changed. */
-  saveServices(services: readonly Service[]): Promise<void>
 }
 
 const RECORD_BYTES_MAX = 4 * 1024 * 1024
@@ -35,7 +31,6 @@ export async function openPodStore(dir: string, { random, log }: { random: Rando
     await mkdir(d, { recursive: true, mode: 0o700 })
     await chmod(d, 0o700)
   }
-  const servicesPath = join(dir, 'known-services.json')
   const key = await loadKey(join(dir, 'known-objects.key'), random)
   /** Writes of one file, one after another: the last wish is what stays. */
   const turns = new Map<string, Promise<void>>()
@@ -84,24 +79,6 @@ export async function openPodStore(dir: string, { random, log }: { random: Rando
       await rm(join(pods, `${uid}.json`), { force: true })
       await rm(tokensPath(uid), { force: true })
     }),
-    async loadServices() {
-      const data = await maybeRead(servicesPath)
-      if (!data) return undefined
-      try {
-        const list = JSON.parse(data.toString('utf8')) as unknown
-        return Array.isArray(list) ? (list as Service[]) : undefined
-      } catch (error) {
-        log.warn('the Services kept on disk cannot be read and are ignored', { file: servicesPath, error: asError(error) })
-        return undefined
-      }
-    },
-    async saveServices(services) {
-      const kept = services.map(({ metadata, spec }) => ({ metadata: { name: metadata?.name, namespace: metadata?.namespace }, spec: { clusterIP: spec?.clusterIP, ports: spec?.ports } }))
-      const data = Buffer.from(JSON.stringify(kept.toSorted((a, b) => (`${a.metadata.namespace ?? ''}/${a.metadata.name ?? ''}` < `${b.metadata.namespace ?? ''}/${b.metadata.name ?? ''}` ? -1 : 1))))
-      await inTurn(servicesPath, async () => {
-        if (!(await maybeRead(servicesPath))?.equals(data)) await writeDurably(servicesPath, data)
-      })
-    },
     async save(kind, namespace, name, object) {
       const path = objectPath(kind, namespace, name)
       await inTurn(path, () => writeDurably(path, seal(object)))

@@ -8,6 +8,7 @@
 import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import { connect, type TLSSocket } from 'node:tls'
 import type { Duplex } from 'node:stream'
+import type { Connectivity } from '#api/client/connectivity.ts'
 import { backoffMs, type BackoffPolicy } from '#base/backoff.ts'
 import type { Clock } from '#base/clock.ts'
 import { asError, CodedError } from '#base/errors.ts'
@@ -28,6 +29,7 @@ export interface TunnelOptions {
    */
   accept: (stream: Duplex, authority: string) => boolean
   clock: Clock
+  connectivity: Connectivity
   random: Random
   log: Log
 }
@@ -42,12 +44,13 @@ const PING_TIMEOUT_MS = 15_000
 
 /** Stays connected until the signal aborts. */
 export async function keepTunnel(options: TunnelOptions, signal: AbortSignal): Promise<void> {
-  const { clock, random } = options
+  const { connectivity, random } = options
   const log = options.log.with('tunnel')
   let failures = 0
   while (!signal.aborted) {
     try {
       const socket = await dial(options, signal)
+      if (failures > 1) connectivity.back()
       failures = 0
       log.info('connected', { server: options.server })
       const because = await serve(socket, options, signal)
@@ -57,7 +60,7 @@ export async function keepTunnel(options: TunnelOptions, signal: AbortSignal): P
       failures++
       log[failures === 1 ? 'warn' : 'debug']('cannot connect, will try again', { server: options.server, failures, error: asError(error) })
     }
-    await clock.sleep(backoffMs(REDIAL, Math.max(1, failures), random), signal).catch(() => { /* aborted: the loop ends */ })
+    await connectivity.sleep(backoffMs(REDIAL, Math.max(1, failures), random), signal).catch(() => { /* aborted: the loop ends */ })
   }
 }
 

@@ -5,9 +5,19 @@ import type { Random } from '#base/random.ts'
 import type { KubeObject, ResourceRef, Stored } from '../types/index.ts'
 import { createCache, type Cache } from './cache.ts'
 import type { Client, Informer, InformerOptions, Informers } from './client.ts'
+import type { Connectivity } from './connectivity.ts'
+import { OFFLINE_AFTER_MS, type MemoryOf } from './object-memory.ts'
 import { runReflector } from './reflector.ts'
 
-export interface InformersDeps { clock: Clock; random: Random; log: Log }
+export interface InformersDeps {
+  clock: Clock
+  random: Random
+  log: Log
+  /** Shared by who waits for the same server. Default: each waits on its own. */
+  connectivity?: Connectivity
+  /** Which informers start from what they knew before when the server stays away. */
+  memoryOf?: MemoryOf
+}
 
 /** One informer with its own life: for what comes and goes (a kind discovered at run time). `run` never rejects. */
 export interface StandaloneInformer<T extends KubeObject> { informer: Informer<T>; run(signal: AbortSignal): Promise<void> }
@@ -33,10 +43,39 @@ export function createInformer<T extends KubeObject>(client: Client, ref: Resour
     ...(fieldSelector !== undefined && { fieldSelector }), ...(metadataOnly && { metadataOnly }),
   }
   const transform = options.transform ?? (metadataOnly ? onlyMetadata : withoutManagedFields)
+  const markSynced = () => {
+    hasSynced = true
+    resolve()
+  }
+  const memory = deps.memoryOf?.(ref, options as unknown as InformerOptions<KubeObject>)
+  // Only what the server said is worth keeping.
+  let isFresh = false
+  const remember = () => {
+    if (isFresh) memory?.changed(() => cache.list())
+  }
+  const onSynced = () => {
+    isFresh = true
+    markSynced()
+    remember()
+  }
+  const recall = async (signal: AbortSignal) => {
+    await deps.clock.sleep(OFFLINE_AFTER_MS, signal)
+    const known = hasSynced ? undefined : await memory?.load()
+    if (!known || hasSynced || signal.aborted) return
+    log.info('the server is away: starting from what was known before', { resource: ref.resource, objects: known.length })
+    cache.replace(known as unknown as Stored<T>[])
+    markSynced()
+  }
   return {
     informer,
     cache,
-    run: (signal) => runReflector<T>({ ref, select, transform, cache, onSynced: () => { hasSynced = true; resolve() } }, { client, ...deps, log }, signal),
+    run: (signal) => {
+      if (memory) {
+        cache.onChange(remember)
+        recall(signal).catch(() => { /* Only the signal ends the sleep early. */ })
+      }
+      return runReflector<T>({ ref, select, transform, cache, onSynced }, { client, ...deps, log }, signal)
+    },
   }
 }
 

@@ -10,9 +10,10 @@ import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import { keyOf, type KubeObject, type ResourceRef, type Stored } from '../types/index.ts'
 import type { Cache } from './cache.ts'
+import { createConnectivity, type Connectivity } from './connectivity.ts'
 import { ApiError, type Client, type ListParams, type WatchEvent } from './client.ts'
 
-export interface ReflectorDeps { client: Client; clock: Clock; random: Random; log: Log }
+export interface ReflectorDeps { client: Client; clock: Clock; random: Random; log: Log; connectivity?: Connectivity }
 
 export interface ReflectorOptions<T extends KubeObject> {
   ref: ResourceRef
@@ -32,7 +33,7 @@ const INITIAL_EVENTS_END = 'k8s.io/initial-events-end'
 
 /** Runs until the signal aborts; never rejects. */
 export async function runReflector<T extends KubeObject>(options: ReflectorOptions<T>, deps: ReflectorDeps, signal: AbortSignal): Promise<void> {
-  const { client, clock, random, log } = deps
+  const { client, clock, random, log, connectivity = createConnectivity(deps.clock) } = deps
   const { ref, select, cache, transform } = options
   let resourceVersion: string | undefined
   let failures = 0
@@ -43,10 +44,15 @@ export async function runReflector<T extends KubeObject>(options: ReflectorOptio
     if (event.type !== 'ERROR') return true
     throw new ApiError(event.object)
   }
+  const succeeded = () => {
+    // One failure is a hiccup, of which nobody else need know.
+    if (failures > 1) connectivity.back()
+    failures = 0
+  }
   const replaced = (objects: Stored<T>[], at: string) => {
     cache.replace(objects)
     resourceVersion = at
-    failures = 0
+    succeeded()
     options.onSynced()
   }
 
@@ -76,7 +82,7 @@ export async function runReflector<T extends KubeObject>(options: ReflectorOptio
     for await (const event of stream) {
       if (!fits(event) || event.type === 'ERROR') continue
       events++
-      failures = 0
+      succeeded()
       if (event.type === 'BOOKMARK') {
         if (initial && event.object.metadata.annotations?.[INITIAL_EVENTS_END] === 'true') {
           replaced([...initial.values()], event.object.metadata.resourceVersion)
@@ -123,7 +129,7 @@ export async function runReflector<T extends KubeObject>(options: ReflectorOptio
       // Once is enough: a server may be away for days, and logs wear flash cards.
       log[failures === 3 ? 'warn' : 'debug']('list and watch interrupted, will go on', { resource: ref.resource, failures, waitMs: Math.round(waitMs), error })
       try {
-        await clock.sleep(waitMs, signal)
+        await connectivity.sleep(waitMs, signal)
       } catch {
         return // Only the signal ends a sleep early.
       }

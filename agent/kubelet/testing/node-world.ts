@@ -8,6 +8,7 @@ import { FakeClock } from '#base/clock-fake.ts'
 import { createLog, silentLog, type Log } from '#base/log.ts'
 import { seededRandom } from '#base/random.ts'
 import { createMemoryRuntime, type MemoryRuntime } from '#cri/memory/runtime-memory.ts'
+import { createClusterMemory } from '../../cluster-memory.ts'
 import { KUBELET_DEFAULTS, type KubeletConfig } from '../config.ts'
 import { createKubelet, type Kubelet } from '../kubelet.ts'
 import { createMemoryMounter } from '../volumes/mounter.ts'
@@ -60,7 +61,7 @@ export function createNodeWorld(options: { config?: Partial<KubeletConfig>; log?
     async startAgent() {
       const random = seededRandom(seed++)
       const stop = new AbortController()
-      const informers = createInformers(api.client, { clock, random, log })
+      const informers = createInformers(api.client, { clock, random, log, memoryOf: createClusterMemory(join(dir, 'agent', 'known-cluster'), NODE, { clock, log }).of })
       const kubelet = createKubelet({
         nodeName: NODE, client: api.client, informers, runtime, dataDir: join(dir, 'agent'), clock, random, log, mounter,
         config: { ...KUBELET_DEFAULTS, nodeIp: '192.168.7.1', clusterDns: ['10.43.0.10'], podLogsDir: join(dir, 'logs'), resolvConf: '/dev/null', ...options.config },

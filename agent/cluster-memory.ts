@@ -1,0 +1,126 @@
+/**
+ * What proxy, DNS, pods' environments and the overlay need of the cluster, kept on disk: a node that starts while its
+ * server is away serves from it. One file a kind, written when something it tells has changed, in bursts at most once
+ * a minute, and at the end.
+ */
+import { readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { MemoryOf, ObjectMemory } from '#api/client/object-memory.ts'
+import { ENDPOINT_SLICES, NODES, SERVICES, type KubeObject, type Node, type ResourceRef, type Stored } from '#api/types/index.ts'
+import { writeFileAtomic } from '#base/atomic-file.ts'
+import type { Clock } from '#base/clock.ts'
+import { asError, hasCode } from '#base/errors.ts'
+import type { Log } from '#base/log.ts'
+import { VTEP_MAC_ANNOTATION } from './node-network/peers.ts'
+
+/** A first change is on disk this soon. */
+const WRITE_DELAY_MS = 5_000
+/** Flash cards: between two writes of one kind. */
+const WRITE_PAUSE_MS = 60_000
+const FILE_BYTES_MAX = 64 * 1024 * 1024
+
+export interface ClusterMemory {
+  readonly of: MemoryOf
+  /** Writes what is not written yet. */
+  close(): Promise<void>
+}
+
+/** `nodeName`: this node's own Node is not kept; it must not be taken for registered. `directory` is made when needed. */
+export function createClusterMemory(directory: string, nodeName: string, deps: { clock: Clock; log: Log }): ClusterMemory {
+  const kept = new Map<ResourceRef, { fit: (object: Stored<KubeObject>) => Stored<KubeObject> | undefined; kind?: KindMemory }>([
+    [SERVICES, { fit: (o) => o }],
+    [ENDPOINT_SLICES, { fit: (o) => o }],
+    [NODES, { fit: (o) => (o.metadata.name === nodeName ? undefined : asPeer(o)) }],
+  ])
+  return {
+    of(ref, { fieldSelector, labelSelector, namespace, metadataOnly }) {
+      const entry = kept.get(ref)
+      // A part of the kind is another world.
+      if (!entry || fieldSelector !== undefined || labelSelector !== undefined || namespace !== undefined || metadataOnly) return undefined
+      return (entry.kind ??= new KindMemory(join(directory, `${ref.resource}.json`), entry.fit, deps))
+    },
+    async close() {
+      for (const { kind } of kept.values()) await kind?.close()
+    },
+  }
+}
+
+class KindMemory implements ObjectMemory {
+  readonly #path: string
+  readonly #fit: (object: Stored<KubeObject>) => Stored<KubeObject> | undefined
+  readonly #clock: Clock
+  readonly #log: Log
+  #list: (() => readonly Stored<KubeObject>[]) | undefined
+  #cancel: (() => void) | undefined
+  #writing: Promise<void> = Promise.resolve()
+  #writtenAtMs = -Infinity
+  /** What the file says, but for resource versions: a heartbeat changes nothing worth a write. */
+  #written: string | undefined
+
+  constructor(path: string, fit: (object: Stored<KubeObject>) => Stored<KubeObject> | undefined, { clock, log }: { clock: Clock; log: Log }) {
+    this.#path = path
+    this.#fit = fit
+    this.#clock = clock
+    this.#log = log
+  }
+
+  async load(): Promise<Stored<KubeObject>[] | undefined> {
+    try {
+      const { size } = await stat(this.#path)
+      if (size > FILE_BYTES_MAX) throw new Error(`${size} bytes are too many`)
+      const parsed = JSON.parse(await readFile(this.#path, 'utf8')) as { items?: unknown }
+      if (!Array.isArray(parsed.items) || !parsed.items.every(isObject)) throw new Error('it is no list of objects')
+      return parsed.items
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) this.#log.warn('what was known of the cluster cannot be read and is ignored: it comes back with the server', { file: this.#path, error: asError(error) })
+      return undefined
+    }
+  }
+
+  changed(list: () => readonly Stored<KubeObject>[]): void {
+    this.#list = list
+    const restMs = this.#writtenAtMs + WRITE_PAUSE_MS - this.#clock.monotonicMs()
+    this.#cancel ??= this.#clock.after(Math.max(WRITE_DELAY_MS, restMs), () => this.#write())
+  }
+
+  async close(): Promise<void> {
+    if (this.#cancel) {
+      this.#cancel()
+      this.#write()
+    }
+    await this.#writing
+  }
+
+  #write(): void {
+    this.#cancel = undefined
+    this.#writing = this.#writing.then(() => this.#save()).catch((error: unknown) => {
+      this.#log.warn('what is known of the cluster could not be kept for a start without the server', { file: this.#path, error: asError(error) })
+    })
+  }
+
+  async #save(): Promise<void> {
+    const items = (this.#list?.() ?? []).flatMap((o) => this.#fit(o) ?? []).toSorted((a, b) => (keyText(a) < keyText(b) ? -1 : 1))
+    const content = JSON.stringify(items.map((item) => ({ ...item, metadata: { ...item.metadata, resourceVersion: undefined } })))
+    if (content === this.#written) return
+    await writeFileAtomic(this.#path, `${JSON.stringify({ items })}\n`, { mode: 0o600, directoryMode: 0o700 })
+    this.#written = content
+    this.#writtenAtMs = this.#clock.monotonicMs()
+  }
+}
+
+const keyText = (o: Stored<KubeObject>): string => `${o.metadata.namespace ?? ''}/${o.metadata.name}`
+
+function isObject(value: unknown): value is Stored<KubeObject> {
+  const metadata = (value as { metadata?: { name?: unknown; uid?: unknown } } | null)?.metadata
+  return typeof metadata?.name === 'string' && typeof metadata.uid === 'string'
+}
+
+/** Of another node only the way to it. */
+function asPeer(object: Stored<KubeObject>): Stored<KubeObject> {
+  const { apiVersion, kind, metadata: { name, uid, resourceVersion, annotations }, spec, status } = object as Stored<Node>
+  const mac = annotations?.[VTEP_MAC_ANNOTATION]
+  return {
+    apiVersion, kind, metadata: { name, uid, resourceVersion, ...(mac !== undefined && { annotations: { [VTEP_MAC_ANNOTATION]: mac } }) },
+    spec: { podCIDR: spec?.podCIDR, podCIDRs: spec?.podCIDRs }, status: { addresses: status?.addresses },
+  } as unknown as Stored<KubeObject>
+}

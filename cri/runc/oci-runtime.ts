@@ -43,7 +43,7 @@ export class OciRuntime {
     return madeBy === undefined || madeBy === this.#kind ? this.program : madeBy
   }
 
-  /** It was created and has been let go, or is about to be: neither waits at its gate. */
+  /** It was created, and let go since: nobody waits at its gate. */
   hasStarted(id: string): boolean {
     const directory = join(this.#paths.ociRoot, id)
     return Object.values(STATE_FILES).some((file) => existsSync(join(directory, file))) && !existsSync(join(directory, 'exec.fifo'))

@@ -1,7 +1,7 @@
 /** KMS v2 against a plugin on a real Unix socket. */
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer, type Http2Server } from 'node:http2'
+import { createServer, type Http2Server, type ServerHttp2Stream } from 'node:http2'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, beforeEach, describe, it } from 'node:test'
@@ -24,7 +24,7 @@ class Plugin {
   readonly #server: Http2Server = createServer()
 
   async listen(): Promise<void> {
-    this.#server.on('stream', (stream, headers) => {
+    this.#server.on('stream', (stream: ServerHttp2Stream, headers) => {
       const method = String(headers[':path']).split('/').at(-1) ?? ''
       const chunks: Buffer[] = []
       stream.on('data', (chunk: Buffer) => chunks.push(chunk))

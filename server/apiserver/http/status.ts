@@ -125,6 +125,9 @@ export const futureRevision = (asked: number, current: number): StatusError => n
   details: { causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }], retryAfterSeconds: 1 },
 })
 
+/** Of --request-timeout. */
+export const timedOut = (): StatusError => new StatusError({ code: 504, reason: 'Timeout', message: 'Timeout: request did not complete within the allotted timeout', details: {} })
+
 export const insufficientStorage = (message: string): StatusError => new StatusError({ code: 507, reason: 'InsufficientStorage', message })
 
 /** The Status object of a refusal. */

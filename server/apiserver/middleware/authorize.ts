@@ -1,13 +1,14 @@
 /** May they? One place makes Attributes of requests and words the refusals. */
 import type { UserInfo } from '#api/types/index.ts'
-import type { Attributes, Authorizer } from '../auth.ts'
+import type { Attributes, Authorizer, Verdict } from '../auth.ts'
 import type { ResourceInfo } from '../http/request-info.ts'
 import { forbidden, forbiddenPath } from '../http/status.ts'
 
-export async function authorizeResource(authorizer: Authorizer, user: UserInfo, verb: string, info: ResourceInfo, fieldSelector = ''): Promise<void> {
+export async function authorizeResource(authorizer: Authorizer, user: UserInfo, verb: string, info: ResourceInfo, fieldSelector = '', told?: (verdict: Verdict) => void): Promise<void> {
   const { group, version, resource, subresource, namespace, name } = info
   const attributes: Attributes = { user, verb, resource: { group, version, resource, subresource, namespace, name }, ...(fieldSelector !== '' && { fieldSelector }) }
   const verdict = await authorizer.authorize(attributes)
+  told?.(verdict)
   if (verdict.allowed) return
   const what = subresource === '' ? resource : `${resource}/${subresource}`
   const where = namespace === '' ? 'at the cluster scope' : `in the namespace "${namespace}"`
@@ -15,8 +16,9 @@ export async function authorizeResource(authorizer: Authorizer, user: UserInfo, 
   throw forbidden({ group, resource }, name, `User ${JSON.stringify(user.name)} cannot ${verb} resource ${JSON.stringify(what)} in API group ${JSON.stringify(group)} ${where}${because}`)
 }
 
-export async function authorizePath(authorizer: Authorizer, user: UserInfo, method: string, path: string): Promise<void> {
+export async function authorizePath(authorizer: Authorizer, user: UserInfo, method: string, path: string, told?: (verdict: Verdict) => void): Promise<void> {
   const verb = method.toLowerCase()
   const verdict = await authorizer.authorize({ user, verb, path })
+  told?.(verdict)
   if (!verdict.allowed) throw forbiddenPath(`User ${JSON.stringify(user.name)} cannot ${verb} path ${JSON.stringify(path)}${verdict.reason === '' ? '' : `: ${verdict.reason}`}`)
 }

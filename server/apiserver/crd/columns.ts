@@ -27,7 +27,7 @@ function columnOf(definition: CustomResourceColumnDefinition): Column<KubeObject
 /** As client-go prints what a path found. */
 function printed(value: unknown): string {
   if (Array.isArray(value) || isJsonObject(value)) return canonicalJson(value)
-  return value === null ? '<no value>' : String(value)
+  return value === null ? '<no value>' : typeof value === 'string' ? value : JSON.stringify(value)
 }
 
 /** Undefined: the value does not fit the column. */

@@ -76,7 +76,8 @@ function restore(original: Convertible, given: unknown, to: { apiVersion: string
   if (!isJsonObject(metadata)) return `invalid metadata: invalid metadata of type ${typeof metadata} in converted object`
   const before = original.metadata ?? {}
   for (const [key, name] of [['name', 'name'], ['namespace', 'namespace'], ['uid', 'UID']] as const) {
-    if ((metadata[key] ?? '') !== (before[key] ?? '')) return `invalid object: must have the same ${name}: ${before[key] ?? ''} != ${String(metadata[key] ?? '')}`
+    const [was, is] = [before[key] ?? '', (metadata as Json)[key] ?? '']
+    if (is !== was) return `invalid object: must have the same ${name}: ${was} != ${typeof is === 'string' ? is : JSON.stringify(is)}`
   }
   const restored = cloneJson(before) as Json
   for (const key of ['labels', 'annotations']) {

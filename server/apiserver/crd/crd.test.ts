@@ -1,7 +1,7 @@
 /** Custom resources through the whole handler. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { harness, type Harness, type Loose } from '../app.test-support.ts'
+import { harness, items, type Harness, type Loose } from '../app.test-support.ts'
 import { rows } from '../registry.ts'
 import { cronTabs } from './crd.test-support.ts'
 
@@ -23,7 +23,7 @@ async function established(h: Harness, body: Record<string, unknown>): Promise<L
 test('a definition is established, its objects are created, read, listed, changed, watched and deleted', async () => {
   const h = harness({ rows })
   const crd = await established(h, cronTabs())
-  assert.deepEqual((crd['status']?.['conditions'] as unknown as { type: string; status: string; reason: string }[]).map((c) => `${c.type}=${c.status} ${c.reason}`), ['NamesAccepted=True NoConflicts', 'Established=True InitialNamesAccepted'])
+  assert.deepEqual(items<{ type: string; status: string; reason: string }>(crd['status']?.['conditions']).map((c) => `${c.type}=${c.status} ${c.reason}`), ['NamesAccepted=True NoConflicts', 'Established=True InitialNamesAccepted'])
   assert.deepEqual(crd['status']?.['storedVersions'], ['v1'])
   const made = await h.call('POST', TABS, { apiVersion: 'stable.example.com/v1', kind: 'CronTab', metadata: { name: 'a' }, spec: { cronSpec: '* * * * *', extra: 1 } })
   assert.equal(made.status, 201, made.text)

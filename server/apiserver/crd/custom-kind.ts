@@ -18,9 +18,9 @@ import { customStrategy } from './strategy.ts'
 export interface Shape {
   id: string
   forms: StoredForms
-  schemaOf(version: string): SchemaNode
+  readonly schemaOf: (version: string) => SchemaNode
   /** Undefined: it has none. */
-  rulesOf(version: string): RuleSet | undefined
+  readonly rulesOf: (version: string) => RuleSet | undefined
 }
 
 /** Equal while nothing changes that clients of the custom resource can see. */

@@ -20,7 +20,7 @@ export interface Definition {
   preserveUnknownFields: boolean
   status: NonNullable<CustomResourceDefinition['status']>
   /** Unpacks the stored definition each time. */
-  schemaOf(version: string): JSONSchemaProps | undefined
+  readonly schemaOf: (version: string) => JSONSchemaProps | undefined
 }
 
 /** `value`: as stored. It is kept (and shared with the watch cache), its schemas are not. */

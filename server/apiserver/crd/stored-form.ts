@@ -16,7 +16,7 @@ export interface FormParts {
   /** Tells states of the definition apart. */
   id: string
   storageVersion: string
-  schemaOf(version: string): SchemaNode
+  readonly schemaOf: (version: string) => SchemaNode
   converter: Converter
 }
 

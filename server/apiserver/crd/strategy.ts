@@ -41,7 +41,7 @@ function selectable(fields: readonly { jsonPath: string }[]): Record<string, (ob
     const path = parseJsonPath(jsonPath)
     const read = (object: Custom): string => {
       const [value] = path.ok ? path.find(object) : []
-      return value === undefined || value === null ? '' : String(value)
+      return value === undefined || value === null ? '' : typeof value === 'string' ? value : JSON.stringify(value)
     }
     return [jsonPath.replace(/^\./, ''), read]
   }))

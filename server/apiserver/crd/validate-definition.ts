@@ -42,7 +42,7 @@ export function validateDefinitionStatus({ status }: CustomResourceDefinition): 
 
 /** `old`: what an update finds; what was let pass before is let pass again where upstream does. */
 function validateSpec(spec: Spec, old: Spec | undefined, isEstablished: boolean): FieldError[] {
-  const { group = '', names = {} as CustomResourceDefinitionNames, scope, versions = [] } = spec
+  const { group, names, scope, versions } = spec
   return [
     ...validateGroup(group),
     ...oneOf('spec.scope', scope, ['Cluster', 'Namespaced'], 'required'),

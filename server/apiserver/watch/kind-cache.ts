@@ -353,7 +353,7 @@ export class KindCaches {
 
   close(): void {
     this.#closed = true
-    for (const cache of [...this.#ready.values()]) cache.close()
+    for (const cache of Array.from(this.#ready.values())) cache.close()
   }
 }
 

@@ -1,5 +1,6 @@
 /** What makes a schema structural (KEP-1979, apiextensions `ValidateStructural`): every value's type is known without looking into alternatives. Pure. */
 import { compileRegex } from '#api/cel/regex/regex.ts'
+import { EvalError } from '#api/cel/value.ts'
 import type { JSONSchemaProps } from '#api/types/index.ts'
 import { asError } from '#base/errors.ts'
 import { forbidden, invalid, required, type FieldError } from '../../field-error.ts'
@@ -99,7 +100,7 @@ function patternProblem(pattern: string): string | undefined {
     compileRegex(pattern)
     return undefined
   } catch (error) {
-    return error instanceof Error ? error.message : String((error as { message?: unknown }).message ?? asError(error).message)
+    return error instanceof EvalError ? error.message : asError(error).message
   }
 }
 

@@ -115,6 +115,22 @@ describe('nodes', { timeout: 400_000 }, () => {
     await must('delete', 'pod', 'fragile', '--now')
   })
 
+  test('a node that starts without its server and without rules in the kernel serves Services and names from what it knew', async () => {
+    const before = await echo()
+    await cluster.stop(h3, 'SIGTERM')
+    await cluster.stop(h1, 'SIGKILL')
+    await h3.must(['nft', 'delete', 'table', 'ip', 'skiff-proxy'])
+    cluster.start(h3)
+    await until('names are answered', 20_000, async () => (await gotten(cluster, h3, [{ lookUp: 'echo.default.svc.cluster.local', type: 'A', server: DNS }]))[0] === clusterIp)
+    await until('the Service answers', 20_000, async () => (await gotten(cluster, h3, [{ http: `http://${clusterIp}/` }]))[0]?.startsWith('echo-') === true)
+    await servedBy(h3, ['h1', 'h2', 'h3'], before)
+    deepStrictEqual(await gotten(cluster, h3, [{ lookUp: 'none.default.svc.cluster.local', type: 'A', server: DNS }]), ['failed: ENOTFOUND'])
+    cluster.start(h1)
+    await cluster.waitForApi()
+    await until('h3 is Ready', 30_000, async () => (await ready('h3')) === 'True')
+    deepStrictEqual(identity(await echo()), identity(before))
+  })
+
   test('drain moves the pods of a node to others; uncordon lets it have pods again', async () => {
     await apply(cluster, echoManifest({ name: 'mover', replicas: 3, pod: { topologySpreadConstraints: [] } }))
     await must('rollout', 'status', 'deployment/mover', '--timeout=60s')

@@ -1,5 +1,6 @@
 /** The controllers skiff runs: one line each. They know nothing of each other; all are clients of the public API. */
 import type { Controller, ControllerDeps, ControllerFactory } from './controller.ts'
+import { bootstrapSignerController } from './bootstrap-signer/controller.ts'
 import { deploymentController } from './deployment/controller.ts'
 import { disruptionController } from './disruption/controller.ts'
 import { endpointSliceController } from './endpointslice/controller.ts'
@@ -9,6 +10,8 @@ import { namespaceController } from './namespace/controller.ts'
 import { nodeIpamController } from './node-ipam/controller.ts'
 import { nodeLifecycleController } from './node-lifecycle/controller.ts'
 import { podGcController } from './pod-gc/controller.ts'
+import { pvProtectionController } from './pv-protection/controller.ts'
+import { pvcProtectionController } from './pvc-protection/controller.ts'
 import { replicaSetController } from './replicaset/controller.ts'
 import { resourceQuotaController } from './resource-quota/controller.ts'
 import { rootCaController } from './root-ca/controller.ts'
@@ -16,6 +19,9 @@ import { serviceCidrController } from './service-cidr/controller.ts'
 import { serviceIpRepairController } from './service-ip-repair/controller.ts'
 import { serviceAccountController } from './serviceaccount/controller.ts'
 import { taintEvictionController } from './taint-eviction/controller.ts'
+import { tokenCleanerController } from './token-cleaner/controller.ts'
+import { ttlAfterFinishedController } from './ttl-after-finished/controller.ts'
+import { vacProtectionController } from './vac-protection/controller.ts'
 
 export type { Controller, ControllerDeps, ControllerFactory, ControllersConfig } from './controller.ts'
 
@@ -35,6 +41,12 @@ export const CONTROLLERS: readonly ControllerFactory[] = [
   disruptionController,
   podGcController,
   resourceQuotaController,
+  pvcProtectionController,
+  pvProtectionController,
+  vacProtectionController,
+  ttlAfterFinishedController,
+  tokenCleanerController,
+  bootstrapSignerController,
   garbageCollector,
 ]
 

@@ -35,6 +35,7 @@ import { nodePasswordPlugin } from './apiserver/authz/node-password.ts'
 import { createRbacAuthorizer } from './apiserver/authz/rbac.ts'
 import { rbacFromInformers } from './apiserver/authz/rbac-source.ts'
 import { reconcileDefaultPolicy } from './apiserver/authz/reconcile-policy.ts'
+import type { Auditor } from './apiserver/audit/auditor.ts'
 import { openEncryption, type Encryption, type EncryptionOptions } from './apiserver/encryption/index.ts'
 import { createFlowControlController } from './apiserver/flowcontrol/controller.ts'
 import { FlowControl } from './apiserver/flowcontrol/flow-control.ts'
@@ -98,6 +99,8 @@ export interface ServerDeps {
   openStore: () => Promise<Store>
   /** Undefined: nothing is encrypted at rest. */
   encryption?: EncryptionOptions
+  /** Undefined: nothing is audited. */
+  auditor?: Auditor | undefined
   processUsage: () => ProcessUsage
 }
 
@@ -160,6 +163,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
     processUsage: deps.processUsage,
     ...(flowControl && { flowControl }),
     inFlightLimits: { readOnly: config.load.requestsInFlight, mutating: config.load.mutatingInFlight },
+    requestTimeoutMs: config.load.requestTimeoutMs, minWatchTimeoutMs: config.load.minWatchTimeoutMs, auditor: deps.auditor,
     extraHandlers: {
       '/.well-known/openid-configuration': { handle: () => jsonAnswer(serviceAccounts.openIdConfiguration()) },
       '/openid/v1/jwks': { handle: () => jsonAnswer(serviceAccounts.jwks()) },
@@ -259,6 +263,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
     await work.catch(() => { /* it was logged when it happened */ })
     api.close()
     encryption.close()
+    await deps.auditor?.close()
     await store.close()
     log.info('stopped')
   }

@@ -24,7 +24,7 @@ import { splitTarget, type Query } from './http/query.ts'
 import { parseRequestInfo, type PathInfo, type ResourceInfo } from './http/request-info.ts'
 import { protobufResponse } from './http/protobuf-response.ts'
 import { prettyResponse, statusResponse } from './http/response.ts'
-import { badRequest, internal, methodNotAllowed, noSuchResource, StatusError, timedOut, unauthorized } from './http/status.ts'
+import { badRequest, internal, methodNotAllowed, noSuchResource, StatusError, timedOut } from './http/status.ts'
 import { warningHeader } from './http/warnings.ts'
 import type { KindRow } from './kind.ts'
 import { ApiMetrics, type ProcessUsage } from './metrics/api-metrics.ts'
@@ -55,6 +55,7 @@ import { nameSelected } from './watch/selection.ts'
 import { KindCaches } from './watch/kind-cache.ts'
 import { createWebhookClient } from './webhook-client/index.ts'
 import { createPolicyPlugins } from './policies/policies.ts'
+import { WebhookMetrics } from './webhooks/webhook-metrics.ts'
 import { createWebhookPlugins } from './webhooks/webhooks.ts'
 
 export interface ApiServerOptions {
@@ -88,6 +89,8 @@ export interface ApiServerOptions {
   inFlightLimits?: InFlightLimits
   /** Of requests that do not run long. Default: upstream's 60 s. */
   requestTimeoutMs?: number
+  /** A watch that names no end lives this long, or up to twice as long. Default: upstream's 30 min. */
+  minWatchTimeoutMs?: number
   /** Undefined: nothing is audited. */
   auditor?: Auditor | undefined
 }
@@ -163,9 +166,12 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const client = createServerClient(store, rows, transportFor({ name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] }), (row) => cacheOf(parts, row))
   const parts: Parts = {
     store, caches, clock, random, log, rows, admission: options.admission, authorizer, client,
+    ...(options.minWatchTimeoutMs !== undefined && { minWatchTimeoutMs: options.minWatchTimeoutMs }),
     webhooks: createWebhookClient({ client, connector: options.nodeConnector, clock, random }),
   }
-  parts.admission = inOrder([...options.admission, ...createWebhookPlugins(parts), ...createPolicyPlugins(parts)])
+  const webhookMetrics = new WebhookMetrics()
+  for (const metric of webhookMetrics.all) metrics.register(metric)
+  parts.admission = inOrder([...options.admission, ...createWebhookPlugins(parts, webhookMetrics), ...createPolicyPlugins(parts)])
   const ownVersions = new Set(rows.all.map(({ ref }) => apiVersionOf(ref)))
   const aggregation = createAggregation(parts, { connector: options.nodeConnector, frontProxy: options.frontProxy, isCustom: (group, version) => !ownVersions.has(apiVersionOf({ group, version })) })
   const openapi = aggregation.openapi(openapiHandler(rows, options.version))
@@ -246,7 +252,6 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     const { query } = splitTarget(request.path)
     const isOpen = isOpenPath(info, extra)
     const user = isOpen ? ANYONE : await identify(request, exchange, info)
-    if (!isOpen) refuseAnonymous(user)
     const entered = gate.enter({ user, verb: request.method.toLowerCase(), path: info.path, info: undefined, query, signal: request.signal }, exchange.answerHeaders)
     const leave = entered instanceof Promise ? await entered : entered
     try {
@@ -262,7 +267,6 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 
   async function serveResource(caller: Caller, info: ResourceInfo): Promise<ApiResponse> {
     const { request, user } = caller
-    refuseAnonymous(user)
     const asked = askedFor(request, info)
     const backend = aggregation.backendOf(info.group, info.version)
     const serve = async () => (backend ? serveElsewhere(caller, asked, backend) : serveCall(await authorizedCall(caller, info, asked)))
@@ -366,7 +370,6 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         const bearer = request.headers['authorization'] === undefined ? webSocketBearer(request.headers) : undefined
         const headers = bearer === undefined ? request.headers : { ...request.headers, authorization: `Bearer ${bearer}` }
         const caller: Caller = { request: { ...request, headers }, user: await identify({ ...request, headers }, exchange, info), exchange }
-        refuseAnonymous(caller.user)
         const asked = askedFor(caller.request, info)
         const backend = aggregation.backendOf(info.group, info.version)
         if (backend) {
@@ -386,7 +389,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         refuseUpgrade(socket, refusal)
       }
     },
-    run: (signal) => aggregation.run(signal),
+    async run(signal) {
+      // Their group versions are registered, too, and one that is missing would be taken for gone.
+      await custom.ready
+      await aggregation.run(signal)
+    },
     stopping() { state.isStopping = true },
     close() {
       state.isStopping = true
@@ -402,11 +409,6 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 }
 
 const ANYONE: UserInfo = { name: 'system:anonymous', groups: ['system:unauthenticated'] }
-
-/** Without credentials there is nothing here but the open paths. */
-function refuseAnonymous(user: UserInfo): void {
-  if (user.groups.includes('system:unauthenticated')) throw unauthorized()
-}
 
 function isOpenPath(info: PathInfo, extra: ApiServerOptions['extraHandlers'] & object): boolean {
   if (OPEN_PATHS.has(info.path) || /^\/(?:livez|readyz|healthz)\//.test(info.path)) return true

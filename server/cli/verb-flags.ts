@@ -44,6 +44,17 @@ const ENCRYPTION: readonly Flag[] = [
   { name: 'encryption-provider-config-automatic-reload', kind: 'boolean', default: false, help: 'follow changes of that file' },
 ]
 
+const AUDIT: readonly Flag[] = [
+  { name: 'audit-policy-file', kind: 'string', value: 'FILE', help: 'Policy of audit.k8s.io: which requests are noted, and how fully' },
+  { name: 'audit-log-path', kind: 'string', value: 'FILE', help: 'where audit events are logged; - for standard output' },
+  { name: 'audit-log-format', kind: 'string', value: 'json|legacy', default: 'json', help: 'form of a line there', check: oneOf('json', 'legacy') },
+  { name: 'audit-log-maxage', kind: 'number', value: 'DAYS', default: 0, help: 'how long rotated audit logs are kept; 0 for ever' },
+  { name: 'audit-log-maxbackup', kind: 'number', value: 'N', default: 0, help: 'how many rotated audit logs are kept; 0 for all' },
+  { name: 'audit-log-maxsize', kind: 'number', value: 'MB', default: 0, help: 'size at which the audit log is rotated; 0 for 100' },
+  { name: 'audit-log-compress', kind: 'boolean', default: false, help: 'compress rotated audit logs' },
+  { name: 'audit-webhook-config-file', kind: 'string', value: 'FILE', help: 'kubeconfig of a server that gets audit events in batches' },
+]
+
 export const SERVER_FLAGS: readonly Flag[] = [
   ...COMMON,
   { name: 'https-listen-port', kind: 'number', value: 'PORT', default: 6443, help: 'the one port: API, Raft and agents\' tunnels', check: port },
@@ -65,6 +76,7 @@ export const SERVER_FLAGS: readonly Flag[] = [
   ...LOAD,
   ...ADMISSION,
   ...ENCRYPTION,
+  ...AUDIT,
   ...NODE,
 ]
 

@@ -32,6 +32,8 @@ export interface Parts {
   client: Client
   /** For admission, conversion and whoever else asks out. */
   webhooks: WebhookClient
+  /** --min-request-timeout; default 30 min. */
+  minWatchTimeoutMs?: number
 }
 
 export interface Call {

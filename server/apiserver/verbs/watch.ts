@@ -38,7 +38,7 @@ export async function watch(call: Call): Promise<ApiResponse> {
     initialEndRevision: initialEvents === true && query.flag('allowWatchBookmarks') ? cache.revision() : undefined,
     backlog: start.backlog, position: start.position,
     bookmarks: query.flag('allowWatchBookmarks'),
-    timeoutMs: seconds > 0 ? Math.min(seconds, TIMEOUT_SECONDS_MAX) * 1000 : Math.round(MIN_TIMEOUT_MS * (1 + parts.random.next())),
+    timeoutMs: seconds > 0 ? Math.min(seconds, TIMEOUT_SECONDS_MAX) * 1000 : Math.round((parts.minWatchTimeoutMs ?? MIN_TIMEOUT_MS) * (1 + parts.random.next())),
     signal: call.signal,
   })
   return { status: 200, headers: { 'content-type': framing.contentType, 'cache-control': 'no-cache, private' }, body: watcher }

@@ -1,0 +1,83 @@
+/** Auditing as the flags ask for it; names and defaults are kube-apiserver's. */
+import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { createAuditor, type AuditBackend, type Auditor } from '../apiserver/audit/auditor.ts'
+import { createLogBackend } from '../apiserver/audit/log-backend.ts'
+import { parsePolicy } from '../apiserver/audit/policy.ts'
+import { createWebhookBackend } from '../apiserver/audit/webhook-backend.ts'
+import { createWebhookSender, type WebhookEndpoint } from '../apiserver/audit/webhook-sender.ts'
+import type { Clock } from '#base/clock.ts'
+import { asError, UsageError } from '#base/errors.ts'
+import type { Log } from '#base/log.ts'
+import { readYamlMapping } from './config-file.ts'
+import type { FlagValues } from './flags.ts'
+import { text } from './node-config.ts'
+
+const MEGABYTE = 1024 * 1024
+/** What upstream's log writer takes 0 for. */
+const SIZE_MB_DEFAULT = 100
+
+/** Undefined: nothing is audited, and no request pays for it. */
+export function auditorOf(values: FlagValues, deps: { clock: Clock; log: Log }): Auditor | undefined {
+  const path = text(values, 'audit-policy-file')
+  if (path === undefined) {
+    const without = ['audit-log-path', 'audit-webhook-config-file'].find((name) => text(values, name) !== undefined)
+    if (without !== undefined) throw new UsageError(`--${without}: nothing would be audited without a policy: pass --audit-policy-file FILE, too`)
+    return undefined
+  }
+  const parsed = parsePolicy(readYamlMapping(path, { optional: false, what: '--audit-policy-file:' }))
+  if (!parsed.ok) throw new UsageError(`--audit-policy-file: ${path}: ${parsed.message}`)
+  const backends = [logBackend(values, deps), webhookBackend(values, deps)].filter((b) => b !== undefined)
+  return backends.length > 0 ? createAuditor({ policy: parsed.policy, backends, clock: deps.clock }) : undefined
+}
+
+function logBackend(values: FlagValues, deps: { clock: Clock; log: Log }): AuditBackend | undefined {
+  const path = text(values, 'audit-log-path')
+  if (path === undefined) return undefined
+  return createLogBackend({
+    path: path === '-' ? path : resolve(path), format: text(values, 'audit-log-format') === 'legacy' ? 'legacy' : 'json',
+    maxAgeDays: Number(values['audit-log-maxage']), maxBackups: Number(values['audit-log-maxbackup']), maxSizeBytes: (Number(values['audit-log-maxsize']) || SIZE_MB_DEFAULT) * MEGABYTE,
+    compress: values['audit-log-compress'] === true, writeOut: (line) => void process.stdout.write(line), ...deps,
+  })
+}
+
+function webhookBackend(values: FlagValues, deps: { clock: Clock; log: Log }): AuditBackend | undefined {
+  const path = text(values, 'audit-webhook-config-file')
+  return path === undefined ? undefined : createWebhookBackend({ send: createWebhookSender(endpointOf(path)), ...deps })
+}
+
+type Entry = Record<string, unknown>
+
+/** The current context of a kubeconfig: where to, whom to trust, who we are. */
+function endpointOf(path: string): WebhookEndpoint {
+  const wrong = (what: string): UsageError => new UsageError(`--audit-webhook-config-file: ${path} ${what}`)
+  const config = readYamlMapping(path, { optional: false, what: '--audit-webhook-config-file:' })
+  const named = (list: string, part: string, name: unknown): Entry | undefined => {
+    const entries = config[list]
+    const entry = Array.isArray(entries) ? (entries as Entry[]).find((e) => e['name'] === name) : undefined
+    return entry?.[part] as Entry | undefined
+  }
+  const context = named('contexts', 'context', config['current-context'])
+  const cluster = named('clusters', 'cluster', context?.['cluster'])
+  const user = named('users', 'user', context?.['user']) ?? {}
+  const server = cluster?.['server']
+  if (!cluster || typeof server !== 'string') throw wrong('has no usable current context')
+  if (!/^https?:$/.test(URL.parse(server)?.protocol ?? '')) throw wrong(`names ${JSON.stringify(server)}, which is no URL of http or https`)
+  const read = (file: string): string => {
+    try {
+      return readFileSync(resolve(dirname(path), file), 'utf8')
+    } catch (error) {
+      throw wrong(`names ${file}, which cannot be read: ${asError(error).message}`)
+    }
+  }
+  const pem = (entry: Entry, key: string): string | undefined => {
+    const [inline, file] = [entry[`${key}-data`], entry[key]]
+    return typeof inline === 'string' ? Buffer.from(inline, 'base64').toString() : typeof file === 'string' ? read(file) : undefined
+  }
+  const [cert, key, token] = [pem(user, 'client-certificate'), pem(user, 'client-key'), user['token'] ?? (typeof user['tokenFile'] === 'string' ? read(user['tokenFile']).trim() : undefined)]
+  return {
+    url: server, ca: pem(cluster, 'certificate-authority'), insecure: cluster['insecure-skip-tls-verify'] === true,
+    ...(cert !== undefined && key !== undefined && { clientCertificate: { cert, key } }), ...(typeof token === 'string' && { bearer: token }),
+    ...(typeof cluster['tls-server-name'] === 'string' && { serverName: cluster['tls-server-name'] }),
+  }
+}

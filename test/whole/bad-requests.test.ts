@@ -51,7 +51,7 @@ describe('bad requests', { timeout: 120_000 }, () => {
     ['a bad dryRun', 422, 'Invalid', /dryRun/],
     ['percent signs', 400, 'BadRequest', /./],
     ['dots in a path', 404, 'NotFound', /./],
-    ['no credentials', 401, 'Unauthorized', /Unauthorized/],
+    ['no credentials', 403, 'Forbidden', /User "system:anonymous" cannot /],
     ['a wrong bearer token', 401, 'Unauthorized', /Unauthorized/],
   ]
   for (const [name, status, reason, message] of expected) {

@@ -26,7 +26,9 @@ export async function authenticate(peer: Peer, headers: Readonly<Record<string, 
     ...(peer.certificate && { certificate: peer.certificate }), ...(bearer !== undefined && { bearer }),
   })
   if (answer.ok) return answer.user
-  if (answer.why === 'none' && peer.certificateRefused === undefined && headers['authorization'] === undefined) return ANONYMOUS
-  log.debug('authentication failed', { remoteAddress: peer.remoteAddress, because: answer.why === 'invalid' ? answer.because : (peer.certificateRefused ?? 'no bearer token in the Authorization header') })
+  const refused = peer.certificateRefused ?? (peer.frontProxy === undefined ? undefined : 'the front proxy named nobody')
+  // Another scheme than Bearer is no credential, as upstream has it.
+  if (answer.why === 'none' && refused === undefined) return ANONYMOUS
+  log.debug('authentication failed', { remoteAddress: peer.remoteAddress, because: answer.why === 'invalid' ? answer.because : refused })
   throw unauthorized()
 }

@@ -55,6 +55,7 @@ import { nameSelected } from './watch/selection.ts'
 import { KindCaches } from './watch/kind-cache.ts'
 import { createWebhookClient } from './webhook-client/index.ts'
 import { createPolicyPlugins } from './policies/policies.ts'
+import { startTypeChecks } from './policies/type-check-loop.ts'
 import { WebhookMetrics } from './webhooks/webhook-metrics.ts'
 import { createWebhookPlugins } from './webhooks/webhooks.ts'
 
@@ -176,6 +177,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const aggregation = createAggregation(parts, { connector: options.nodeConnector, frontProxy: options.frontProxy, isCustom: (group, version) => !ownVersions.has(apiVersionOf({ group, version })) })
   const openapi = aggregation.openapi(openapiHandler(rows, options.version))
   const custom = startCustomResources(parts)
+  const typeChecks = startTypeChecks(parts)
   const sweeper = new ExpirySweeper(parts)
   sweeper.start()
 
@@ -401,6 +403,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       options.flowControl?.close()
       deadlines.close()
       custom.close()
+      typeChecks.close()
       parts.webhooks.close()
       aggregation.close()
       caches.close()

@@ -34,7 +34,7 @@ export function applyConfiguration(cel: Cel, value: CelValue, { row, model, obje
 /** Whoever sets one field of an atomic value would drop all others without meaning to. */
 function findAtomics(value: unknown, type: FieldType | undefined, schema: SchemaSet, path: string): string[] {
   if (isObject(value)) {
-    if (type?.kind === 'map') return type.mapType === 'atomic' ? [path] : Object.keys(value).flatMap((key) => findAtomics(getOwn(value, key), type.values, schema, `${path}.${key}`))
+    if (type?.kind === 'map') return type.mapType === 'atomic' ? [path] : []
     const model = type?.kind === 'ref' ? schema.model(type.model) : undefined
     if (!model || type?.kind !== 'ref') return []
     const own = (type.structType ?? model.structType) === 'atomic' ? [path] : []

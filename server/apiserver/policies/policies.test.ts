@@ -199,3 +199,27 @@ test('policies cannot keep people from mending policies', async () => {
   assert.equal((await h.call('DELETE', `${GROUP}/validatingadmissionpolicies/all`)).status, 200)
   assert.equal((await h.call('POST', CM, configMap('a'))).status, 201)
 })
+
+test('what expressions get wrong about the kinds they name is told in the status', async () => {
+  const h = await server()
+  await validating(h, 'p', {
+    matchConstraints: { resourceRules: [{ operations: ['*'], apiGroups: ['apps'], apiVersions: ['v1'], resources: ['deployments', 'replicasets'] }] },
+    variables: [{ name: 'spec', expression: 'object.spec' }],
+    validations: [{ expression: 'object.replicas > 1' }, { expression: 'variables.spec.replicas > 1', messageExpression: "'x' + object.metadata.name" }, { expression: "variables.spec.strategy.type == 'Recreate'" }],
+  })
+  const policy = async (): Promise<Loose> => (await h.call('GET', `${GROUP}/validatingadmissionpolicies/p`)).json
+  const deadline = Date.now() + 5_000
+  while (!(await policy())['status']?.['observedGeneration'] && Date.now() < deadline) await new Promise((resolve) => { setImmediate(resolve) })
+  assert.deepStrictEqual((await policy())['status'], {
+    observedGeneration: 1,
+    typeChecking: {
+      expressionWarnings: [
+        {
+          fieldRef: 'spec.validations[0].expression',
+          warning: ['Deployment', 'ReplicaSet'].map((kind) => `apps/v1, Kind=${kind}: ERROR: <input>:1:7: undefined field 'replicas'\n | object.replicas > 1\n | ......^\n`).join('\n'),
+        },
+        { fieldRef: 'spec.validations[2].expression', warning: "apps/v1, Kind=ReplicaSet: ERROR: <input>:1:15: undefined field 'strategy'\n | variables.spec.strategy.type == 'Recreate'\n | ..............^\n" },
+      ],
+    },
+  })
+})

@@ -94,7 +94,10 @@ test('this server registers its own group versions, each available, and leaves o
   const s = await stage()
   const deadline = systemClock.monotonicMs() + 10_000
   const list = async () => items<APIService>((await s.h.call('GET', SERVICES)).json['items'])
-  for (let all = await list(); all.length < 20 || !all.some((a) => a.metadata?.name === 'v1.storage.k8s.io'); all = await list()) assert.ok(systemClock.monotonicMs() < deadline)
+  for (let all = await list(); all.length < 20 || !all.some((a) => a.metadata?.name === 'v1.storage.k8s.io'); all = await list()) {
+    assert.ok(systemClock.monotonicMs() < deadline)
+    await systemClock.sleep(2)
+  }
   const apps = (await list()).find((a) => a.metadata?.name === 'v1.apps')
   assert.deepStrictEqual([apps?.metadata?.labels, apps?.spec, apps?.status?.conditions?.map(({ type, status, reason, message }) => [type, status, reason, message])], [
     { 'kube-aggregator.kubernetes.io/automanaged': 'onstart' }, { group: 'apps', version: 'v1', groupPriorityMinimum: 17800, versionPriority: 15 }, [['Available', 'True', 'Local', 'Local APIServices are always available']],
@@ -217,6 +220,28 @@ test('an upgrade is passed through with the user in its headers', async () => {
     req.end()
   })
   assert.deepStrictEqual([echoed, headers['x-remote-user'], headers['upgrade']], ['hello', 'admin', 'echo'])
+})
+
+test('group versions of custom resources come and go as APIServices', async () => {
+  const s = await stage()
+  const definition = { metadata: { name: 'tries.example.com' }, spec: { group: 'example.com', scope: 'Namespaced', names: { plural: 'tries', singular: 'try', kind: 'Try', listKind: 'TryList' }, versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }] } }
+  const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
+  const eventually = async (status: number) => {
+    const deadline = systemClock.monotonicMs() + 10_000
+    for (;;) {
+      const answer = await s.h.call('GET', `${SERVICES}/v1.example.com`)
+      if (answer.status === status) return answer
+      assert.ok(systemClock.monotonicMs() < deadline)
+      await systemClock.sleep(2)
+    }
+  }
+  assert.equal((await s.h.call('GET', `${SERVICES}/v1.example.com`)).status, 404)
+  const made = await s.h.call('POST', path, definition)
+  assert.equal(made.status, 201, made.text)
+  const { json } = await eventually(200)
+  assert.deepStrictEqual([json['spec'], json['metadata']?.['labels']], [{ group: 'example.com', version: 'v1', groupPriorityMinimum: 1000, versionPriority: 100 }, { 'kube-aggregator.kubernetes.io/automanaged': 'true' }])
+  await s.h.call('DELETE', `${path}/tries.example.com`)
+  await eventually(404)
 })
 
 test('groups are ranked by priority, versions by theirs and then by age', () => {

@@ -2,6 +2,7 @@
 import type { Duplex } from 'node:stream'
 import type { ApiRequest, ApiResponse } from '#api/client/transport.ts'
 import type { UserInfo } from '#api/types/index.ts'
+import { asError } from '#base/errors.ts'
 import type { PathHandler } from '../discovery/paths.ts'
 import type { Rows } from '../rows.ts'
 import { cacheOf, type Parts } from '../verbs/call.ts'
@@ -60,12 +61,38 @@ export function createAggregation(parts: Parts, { connector, frontProxy, isCusto
     openapi: (own) => withRemoteOpenApi(own, () => apiServices.backends(), backends, clock),
     async run(signal) {
       if (!(await apiServices.open())) return
-      await applyRegistration(client, decideRegistration(registered(), apiServices.all(), true))
+      const state = { isFirst: true }
+      const register = coalesced(async () => {
+        if (signal.aborted) return
+        await applyRegistration(client, decideRegistration(registered(), apiServices.all(), state.isFirst))
+        state.isFirst = false
+      }, (error) => { if (!signal.aborted) log.warn('the APIServices of this server could not be brought up to date; the next change tries again', { error }) })
+      rows.onChange(register)
+      register()
       await runAvailability({
         apiServices, backends, client, clock, random, log, cacheOf: (kind) => (kind === 'services' ? openCache('', kind) : openCache('discovery.k8s.io', kind)),
       }, discovered, signal)
     },
     close: () => backends.close(),
+  }
+}
+
+/** One run at a time; what is asked for during it is one more run. Definitions come in dozens: they are waited for a turn. */
+function coalesced(run: () => Promise<void>, onError: (error: Error) => void): () => void {
+  const state = { isRunning: false, isAsked: false }
+  const loop = async (): Promise<void> => {
+    while (state.isAsked) {
+      state.isAsked = false
+      await new Promise<void>((resolve) => setImmediate(resolve))
+      await run().catch((error: unknown) => onError(asError(error)))
+    }
+    state.isRunning = false
+  }
+  return () => {
+    state.isAsked = true
+    if (state.isRunning) return
+    state.isRunning = true
+    void loop()
   }
 }
 

@@ -1,4 +1,5 @@
 /** Where group versions stand in discovery: upstream's table for its own, its constants for custom resources, and the order that follows. Pure. */
+import { compareVersions } from '../version-order.ts'
 
 export interface Priority { group: number; version: number }
 
@@ -52,19 +53,7 @@ export function rankGroups<T extends RankedVersion>(list: readonly T[]): { group
     if (versions) versions.push(one)
     else byGroup.set(one.group, [one])
   }
-  return [...byGroup].map(([group, versions]) => ({ group, versions: versions.sort((a, b) => b.priority.version - a.priority.version || compareVersions(a.version, b.version)) }))
+  return [...byGroup].map(([group, versions]) => ({ group, versions: versions.sort((a, b) => b.priority.version - a.priority.version || compareVersions(b.version, a.version)) }))
 }
 
 const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
-
-/** Newest and most stable first (apimachinery `CompareKubeAwareVersionStrings`, turned round): v10, v2, v1, v11beta2, v10beta3, v3alpha1, foo1. */
-export function compareVersions(a: string, b: string): number {
-  const [left, right] = [parseVersion(a), parseVersion(b)]
-  if (!left || !right) return left ? -1 : right ? 1 : compareText(a, b)
-  return right.stage - left.stage || right.major - left.major || right.minor - left.minor
-}
-
-function parseVersion(text: string): { stage: number; major: number; minor: number } | undefined {
-  const [, major, stage, minor] = /^v([1-9]\d*)(?:(alpha|beta)([1-9]\d*))?$/.exec(text) ?? []
-  return major === undefined ? undefined : { stage: stage === undefined ? 2 : stage === 'beta' ? 1 : 0, major: Number(major), minor: Number(minor ?? 0) }
-}

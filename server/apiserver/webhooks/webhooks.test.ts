@@ -142,6 +142,22 @@ test('matchPolicy Equivalent: a webhook for one version hears of the other, in i
   ])
 })
 
+test('custom resources go through webhooks like every other kind, in the version the webhook asked for', async () => {
+  const s = await stage(({ request }, path) => (path === '/mutate' ? patchOf({ op: 'add', path: '/spec', value: { size: 7, strange: true } }) : path === '/deny' && String(request['object']?.['spec']?.['size']) === '9' ? { allowed: false } : {}))
+  const schema = { openAPIV3Schema: { type: 'object', properties: { spec: { type: 'object', properties: { size: { type: 'integer' }, colour: { type: 'string', default: 'red' } } } } } }
+  const version = (name: string, storage: boolean) => ({ name, served: true, storage, schema })
+  const crd = await s.h.call('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', { metadata: { name: 'tries.example.com' }, spec: { group: 'example.com', scope: 'Namespaced', names: { plural: 'tries', singular: 'try', kind: 'Try', listKind: 'TryList' }, versions: [version('v1', true), version('v2', false)] } })
+  assert.equal(crd.status, 201, crd.text)
+  const rule = { operations: ['CREATE'], apiGroups: ['example.com'], apiVersions: ['v2'], resources: ['tries'] }
+  await register(s, MUTATING, 'm', { path: 'mutate', rules: [rule] })
+  await register(s, VALIDATING, 'v', { path: 'deny', rules: [{ ...rule, apiVersions: ['*'] }] })
+  const made = await s.h.call('POST', '/apis/example.com/v1/namespaces/default/tries', { apiVersion: 'example.com/v1', kind: 'Try', metadata: { name: 'a' }, spec: { size: 1 } })
+  assert.deepStrictEqual([made.status, made.json['apiVersion'], made.json['spec']], [201, 'example.com/v1', { size: 7, colour: 'red' }], made.text)
+  assert.deepStrictEqual(s.reviews.map((r) => [r.path, r.request['object']?.['apiVersion'], r.request['requestKind']?.['version']]), [['/mutate', 'example.com/v2', 'v1'], ['/deny', 'example.com/v1', 'v1']])
+  await s.h.call('DELETE', `${MUTATING}/m`)
+  assert.equal((await s.h.call('POST', '/apis/example.com/v2/namespaces/default/tries', { apiVersion: 'example.com/v2', kind: 'Try', metadata: { name: 'b' }, spec: { size: 9 } })).status, 400)
+})
+
 test('a webhook that fails refuses or is passed over, as its failurePolicy says', async () => {
   const s = await stage(() => undefined)
   await register(s, VALIDATING, 'open', { failurePolicy: 'Ignore' })

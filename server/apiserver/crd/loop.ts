@@ -5,7 +5,7 @@ import type { Clock } from '#base/clock.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import { createLoop, type Loop } from '#base/reconcile/loop.ts'
-import type { Store } from '#server/store/store.ts'
+import type { Store, Watch } from '#server/store/store.ts'
 import { prefixOf } from '../storage/keys.ts'
 import { decideDefinition, type DefinitionAction, type DefinitionView } from './decide.ts'
 import { CLEANUP_FINALIZER, CRDS, type Definition } from './definition.ts'
@@ -26,7 +26,16 @@ export interface DefinitionLoopParts {
 const WORKERS = 4
 
 export function createDefinitionLoop(parts: DefinitionLoopParts): Loop {
-  const { registrar, client } = parts
+  const { registrar, client, store } = parts
+  /** Definitions whose objects are going: each that goes is a reason to look again. */
+  const ends = new Map<string, Watch>()
+  const followEnd = (definition: Definition) => {
+    if (!ends.has(definition.name)) ends.set(definition.name, store.watch({ prefix: prefixOf(scopeOf(definition)), afterRevision: store.revision() }, () => loop.queue.add(definition.name)))
+  }
+  const unfollowEnd = (name: string) => {
+    ends.get(name)?.close()
+    ends.delete(name)
+  }
   const loop = createLoop<DefinitionView, DefinitionAction>({
     name: 'crd',
     observe: (name) => observe(name, parts),
@@ -35,8 +44,12 @@ export function createDefinitionLoop(parts: DefinitionLoopParts): Loop {
       async writeStatus({ status, resourceVersion }) {
         await client.patch(CRDS, definition.name, undefined, 'application/merge-patch+json', { metadata: { resourceVersion: String(resourceVersion), uid: definition.uid }, status: replacing(status) }, { subresource: 'status' })
       },
-      async deleteInstances() { await deleteInstances(definition, parts) },
+      async deleteInstances() {
+        followEnd(definition)
+        await deleteInstances(definition, parts)
+      },
       async removeFinalizer({ finalizers, resourceVersion }) {
+        unfollowEnd(definition.name)
         await client.patch(CRDS, definition.name, undefined, 'application/merge-patch+json', { metadata: { resourceVersion: String(resourceVersion), uid: definition.uid, finalizers } })
       },
     }),
@@ -77,17 +90,16 @@ async function observe(name: string, { registrar, store, isBuiltin }: Definition
 const scopeOf = ({ group, names, scope }: Definition) => ({ group, resource: names.plural, namespaced: scope === 'Namespaced' })
 
 /** Through the API, so that finalizers and admission have their say; what is left is told by the next look. */
-async function deleteInstances(definition: Definition, { client, registrar, store, clock }: DefinitionLoopParts): Promise<void> {
+async function deleteInstances(definition: Definition, { client, store }: DefinitionLoopParts): Promise<void> {
   const { group, names, versions } = definition
   const version = versions.find((v) => v.served)?.name
   if (version === undefined) return removeStored(definition, store)
   const ref = { ...scopeOf(definition), version, kind: names.kind }
   const { items } = await client.list<KubeObject>(ref, { metadataOnly: true })
-  for (const namespace of new Set(items.map((item) => item.metadata.namespace ?? ''))) {
+  const staying = items.filter((item) => item.metadata.deletionTimestamp === undefined)
+  for (const namespace of new Set(staying.map((item) => item.metadata.namespace ?? ''))) {
     await client.raw('DELETE', `/apis/${group}/${version}${namespace === '' ? '' : `/namespaces/${namespace}`}/${names.plural}`)
   }
-  void registrar
-  void clock
 }
 
 /** No version is served any more: nobody can be asked. */

@@ -54,7 +54,7 @@ export async function servePath(parts: PathParts, request: PathRequest): Promise
       if (more.length > 0) return refuse()
       return found(third === undefined ? apiGroup(parts.groups(), second) : apiResourceList(parts.rows, second, third))
     case 'version': return jsonResponse(parts.version)
-    case 'livez': case 'readyz': case 'healthz': return health(first, second, parts.checks, parts.isStopping(), request.query)
+    case 'livez': case 'readyz': case 'healthz': return health(first, second && [second, third, ...more].filter((s) => s !== undefined).join('/'), parts.checks, parts.isStopping(), request.query)
     case 'metrics': return { status: 200, headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }, body: parts.metrics() }
     case 'openapi': return parts.openapi(request)
     default: return refuse()

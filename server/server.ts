@@ -19,7 +19,7 @@ import { asError, CodedError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import { createApiServer, type ApiServer } from './apiserver/app.ts'
-import type { AdmissionChoice } from './apiserver/admission/choice.ts'
+import { isOn, type AdmissionChoice } from './apiserver/admission/choice.ts'
 import { chooseAdmission } from './apiserver/admission/index.ts'
 import { FRONT_PROXY_NAMES, publishAuthenticationConfig } from './apiserver/aggregation/authentication-config.ts'
 import { ensureBootstrap } from './apiserver/bootstrap/ensure.ts'
@@ -155,6 +155,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
     store, clock, random, log,
     rows: withAllocators(rows, { services: await openServiceAllocator(store, { serviceCidr: config.cluster.serviceCidr, clusterDns: config.cluster.clusterDns, random, log }) }),
     admission: chooseAdmission({ clock, random, choice: config.admission }, [nodePasswordPlugin, createEscalationPlugin(rbac, authorizer)]),
+    isPluginOn: (name) => isOn(name, config.admission),
     authenticator, authorizer, nodeConnector: hub, frontProxy: () => pki.frontProxy,
     issueToken: (input) => serviceAccounts.issueToken(input),
     version: versionInfo(),

@@ -68,6 +68,8 @@ export interface ApiServerOptions {
   rows: readonly KindRow[]
   /** In order. */
   admission: readonly AdmissionPlugin[]
+  /** Of webhooks and policies, which are made here; default: all are on. */
+  isPluginOn?: (name: string) => boolean
   authenticator: Authenticator
   authorizer: Authorizer
   /** Undefined: no node can be reached (logs, exec and proxies answer 503). */
@@ -172,7 +174,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   }
   const webhookMetrics = new WebhookMetrics()
   for (const metric of webhookMetrics.all) metrics.register(metric)
-  parts.admission = inOrder([...options.admission, ...createWebhookPlugins(parts, webhookMetrics), ...createPolicyPlugins(parts)])
+  const isPluginOn = options.isPluginOn ?? (() => true)
+  parts.admission = inOrder([...options.admission, ...[...createWebhookPlugins(parts, webhookMetrics), ...createPolicyPlugins(parts)].filter(({ name }) => isPluginOn(name))])
   const ownVersions = new Set(rows.all.map(({ ref }) => apiVersionOf(ref)))
   const aggregation = createAggregation(parts, { connector: options.nodeConnector, frontProxy: options.frontProxy, isCustom: (group, version) => !ownVersions.has(apiVersionOf({ group, version })) })
   const openapi = aggregation.openapi(openapiHandler(rows, options.version))

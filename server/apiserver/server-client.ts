@@ -15,8 +15,8 @@ import { decodeStored } from './storage/bytes.ts'
 import { storageKey } from './storage/keys.ts'
 import type { KindCache } from './watch/kind-cache.ts'
 
-/** `cacheOf`: opens the row's cache when nobody has; without it lists are ordinary requests, too. */
-export function createServerClient(store: Store, rows: Rows, transport: Transport, cacheOf?: (row: KindRow) => Promise<KindCache>): Client {
+/** `cacheOf`: opens the row's cache when nobody has. */
+export function createServerClient(store: Store, rows: Rows, transport: Transport, cacheOf: (row: KindRow) => Promise<KindCache>): Client {
   const client = createClient(transport, { userAgent: 'kube-apiserver/v1.36.0' })
   return {
     ...client,
@@ -29,7 +29,7 @@ export function createServerClient(store: Store, rows: Rows, transport: Transpor
     },
     async list<T extends KubeObject>(ref: ResourceRef, params: ListParams = {}, signal?: AbortSignal) {
       const row = rows.find(ref.group, ref.version, ref.resource)
-      if (!cacheOf || !row || row.storedAs || row.custom || Object.keys(params).some((name) => name !== 'namespace')) return client.list<T>(ref, params, signal)
+      if (!row || row.storedAs || row.custom || Object.keys(params).some((name) => name !== 'namespace')) return client.list<T>(ref, params, signal)
       const cache = await cacheOf(row)
       const names = { kind: ref.kind, apiVersion: apiVersionOf(ref) }
       return { items: cache.list(params.namespace ?? '').map((entry) => decodeStored(entry.value, names, entry.revision) as Stored<T>), metadata: { resourceVersion: String(cache.revision()) } }

@@ -20,10 +20,10 @@ export interface Protection {
   name: string
   ref: ResourceRef
   finalizer: string
-  get(key: string): Stored<KubeObject> | undefined
-  isUsed(object: Stored<KubeObject>): boolean
+  get: (key: string) => Stored<KubeObject> | undefined
+  isUsed: (object: Stored<KubeObject>) => boolean
   /** Asks the API once more, as caches may lag: false gives the object up. Absent: the cache is enough. */
-  isStillUsed?(object: Stored<KubeObject>, signal: AbortSignal): Promise<boolean>
+  isStillUsed?: (object: Stored<KubeObject>, signal: AbortSignal) => Promise<boolean>
 }
 
 export function protectionLoop({ name, ref, finalizer, get, isUsed, isStillUsed }: Protection, deps: ControllerDeps): Loop {

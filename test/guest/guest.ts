@@ -27,8 +27,9 @@ const BOOT_MS_MAX = 300_000
 const POWER_OFF_MS_MAX = 120_000
 export const COMMAND_MS_MAX = 120_000
 
+// Without protection keys: V8 guards its code with them, and dies of how the emulator does them.
 const MACHINES = {
-  amd64: { program: 'qemu-system-x86_64', args: ['-M', 'q35', '-cpu', 'max'], console: 'ttyS0' },
+  amd64: { program: 'qemu-system-x86_64', args: ['-M', 'q35', '-cpu', 'max,-pku'], console: 'ttyS0' },
   arm64: { program: 'qemu-system-aarch64', args: ['-M', 'virt', '-cpu', 'cortex-a72'], console: 'ttyAMA0' },
 } as const
 

@@ -8,7 +8,7 @@ import type { KindRow } from '../kind.ts'
 import { cloneJson } from '../storage/clone.ts'
 import { equalJson } from '../storage/equal.ts'
 import { convertBetween } from '../webhooks/equivalents.ts'
-import { attributesNamespace, isExempt } from '../webhooks/rules.ts'
+import { attributesNamespace, isExemptFromPolicies } from '../webhooks/rules.ts'
 import { authorizerOf, bindingsFor, seenAs } from './bindings.ts'
 import type { Binding, MutatingPolicy } from './compile-policy.ts'
 import { matchesConditions } from './conditions.ts'
@@ -50,7 +50,7 @@ export function mutatingPolicies(policies: () => Promise<PolicySet<MutatingPolic
     name: NAME,
     async mutate(request, api) {
       const set = await policies()
-      const own = !set || isExempt(request) ? undefined : api.rows.find(request.ref.group, request.ref.version, request.ref.resource)
+      const own = !set || isExemptFromPolicies(request) ? undefined : api.rows.find(request.ref.group, request.ref.version, request.ref.resource)
       if (set && own) await runAll(set, own, request, api)
       return undefined
     },

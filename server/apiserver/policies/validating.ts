@@ -4,7 +4,7 @@ import type { KubeObject, Namespace } from '#api/types/index.ts'
 import type { AdmissionApi, AdmissionPlugin, AdmissionRequest } from '../admission.ts'
 import { forbidden, StatusError } from '../http/status.ts'
 import type { KindRow } from '../kind.ts'
-import { attributesNamespace, isExempt } from '../webhooks/rules.ts'
+import { attributesNamespace, isExemptFromPolicies } from '../webhooks/rules.ts'
 import { authorizerOf, bindingsFor, seenAs } from './bindings.ts'
 import type { Binding, ValidatingPolicy } from './compile-policy.ts'
 import { matchedRow, readNamespace } from './matching.ts'
@@ -34,7 +34,7 @@ export function validatingPolicies(policies: () => Promise<PolicySet<ValidatingP
     name: 'ValidatingAdmissionPolicy',
     async validate(request, api) {
       const set = await policies()
-      const own = !set || isExempt(request) ? undefined : api.rows.find(request.ref.group, request.ref.version, request.ref.resource)
+      const own = !set || isExemptFromPolicies(request) ? undefined : api.rows.find(request.ref.group, request.ref.version, request.ref.resource)
       if (!set || !own) return undefined
       const round: Round = { set, own, request, api, authorizer: authorizerOf(set.cel, request, api), refused: [] }
       for (const policy of set.policies) await askPolicy(policy, round)

@@ -5,9 +5,10 @@ import type { Attributes, Authorizer } from '../auth.ts'
 import { invalid as invalidField, type FieldError } from '../field-error.ts'
 import { jsonResponse } from '../http/response.ts'
 import { invalid } from '../http/status.ts'
+import { admitFully } from '../verbs/admit.ts'
 import { readBody } from '../verbs/body.ts'
 import type { Call } from '../verbs/call.ts'
-import { parseWriteOptions } from '../verbs/options.ts'
+import { admissionOptions, parseWriteOptions } from '../verbs/options.ts'
 
 interface AccessSpec {
   resourceAttributes?: { namespace?: string; verb?: string; group?: string; version?: string; resource?: string; subresource?: string; name?: string; fieldSelector?: { rawSelector?: string } }
@@ -22,7 +23,7 @@ type AccessReview = KubeObject & { spec: AccessSpec; status?: unknown }
 
 /** For SubjectAccessReview, LocalSubjectAccessReview and SelfSubjectAccessReview alike. */
 export async function reviewAccess(call: Call, authorizer: Authorizer): Promise<ApiResponse> {
-  const review = readReview<AccessReview>(call)
+  const review = await readReview<AccessReview>(call)
   const isSelf = call.row.ref.kind === 'SelfSubjectAccessReview'
   const { spec } = review
   const errors = checkSpec(spec ?? {}, isSelf, call.info.namespace, call.row.ref.kind)
@@ -53,16 +54,18 @@ function checkSpec(spec: AccessSpec, isSelf: boolean, namespace: string, kind: s
 
 /** `kubectl auth can-i --list`. */
 export async function reviewRules(call: Call, authorizer: Authorizer): Promise<ApiResponse> {
-  const review = readReview<KubeObject & { spec?: { namespace?: string }; status?: unknown }>(call)
+  const review = await readReview<KubeObject & { spec?: { namespace?: string }; status?: unknown }>(call)
   const namespace = review.spec?.namespace ?? ''
   if (namespace === '') throw invalid(call.row.ref, '', [invalidField('spec.namespace', namespace, 'must not be empty')])
   review.status = await authorizer.rulesFor(call.user, namespace)
   return jsonResponse(review, 201)
 }
 
-export function readReview<T extends KubeObject>(call: Call): T {
-  const { fieldValidation } = parseWriteOptions(call, 'CreateOptions')
+/** The body, once admission has let it through. */
+export async function readReview<T extends KubeObject>(call: Call): Promise<T> {
+  const { fieldValidation, dryRun } = parseWriteOptions(call, 'CreateOptions')
   const review = readBody<T>(call, { model: call.row.model, expect: call.row.ref, validation: fieldValidation })
   review.metadata ??= {}
+  await admitFully(call, { operation: 'CREATE', name: review.metadata.name ?? '', object: review, old: undefined, options: admissionOptions(call, 'CreateOptions'), dryRun })
   return review
 }

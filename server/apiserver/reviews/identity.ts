@@ -8,7 +8,7 @@ import type { Call } from '../verbs/call.ts'
 import { readReview } from './access.ts'
 
 export async function reviewToken(call: Call, authenticator: Authenticator): Promise<ApiResponse> {
-  const review = readReview<KubeObject & { spec?: { token?: string; audiences?: string[] }; status?: unknown }>(call)
+  const review = await readReview<KubeObject & { spec?: { token?: string; audiences?: string[] }; status?: unknown }>(call)
   const bearer = review.spec?.token ?? ''
   if (bearer === '') throw badRequest('token is required for TokenReview in authentication')
   const answer = await authenticator.authenticate({ bearer, remoteAddress: '', ...(review.spec?.audiences && { audiences: review.spec.audiences }) })
@@ -19,7 +19,7 @@ export async function reviewToken(call: Call, authenticator: Authenticator): Pro
 }
 
 export async function reviewSelf(call: Call): Promise<ApiResponse> {
-  const review = readReview<KubeObject & { status?: unknown }>(call)
+  const review = await readReview<KubeObject & { status?: unknown }>(call)
   review.status = { userInfo: userInfo(call.user) }
   return jsonResponse(review, 201)
 }

@@ -71,5 +71,13 @@ const EXEMPT: ReadonlySet<string> = new Set([
   'ValidatingWebhookConfiguration', 'MutatingWebhookConfiguration', 'ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding', 'MutatingAdmissionPolicy', 'MutatingAdmissionPolicyBinding',
 ])
 
+/** Kinds that are asked and not kept: policies that caught them could break the cluster (upstream's `exclusion`). Webhooks do get them. */
+const REVIEWS: ReadonlySet<string> = new Set([
+  'authentication.k8s.io/selfsubjectreviews', 'authentication.k8s.io/tokenreviews', 'authorization.k8s.io/localsubjectaccessreviews',
+  'authorization.k8s.io/selfsubjectaccessreviews', 'authorization.k8s.io/selfsubjectrulesreviews', 'authorization.k8s.io/subjectaccessreviews',
+])
+
+export const isExemptFromPolicies = (request: AdmissionRequest): boolean => isExempt(request) || REVIEWS.has(`${request.ref.group}/${request.ref.resource}`)
+
 /** A bad webhook or policy must not be able to keep people from mending it. */
 export const isExempt = ({ kind }: AdmissionRequest): boolean => kind.group === 'admissionregistration.k8s.io' && EXEMPT.has(kind.kind)

@@ -158,6 +158,16 @@ test('custom resources go through webhooks like every other kind, in the version
   assert.equal((await s.h.call('POST', '/apis/example.com/v2/namespaces/default/tries', { apiVersion: 'example.com/v2', kind: 'Try', metadata: { name: 'b' }, spec: { size: 9 } })).status, 400)
 })
 
+test('what is asked and not kept, and what is done to pods, go through webhooks, too', async () => {
+  const s = await stage(() => ({ allowed: false }))
+  await register(s, VALIDATING, 'v', { rules: [{ operations: ['CREATE'], apiGroups: ['authorization.k8s.io'], apiVersions: ['*'], resources: ['*'] }] }, { rules: [{ operations: ['CONNECT'], apiGroups: [''], apiVersions: ['*'], resources: ['pods/proxy'] }] })
+  const review = await s.h.call('POST', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', { spec: { resourceAttributes: { verb: 'get', resource: 'pods' } } })
+  const connection = await s.h.call('GET', `${NS}/pods/p/proxy/some/path`)
+  assert.deepStrictEqual([message(review), message(connection)], ['400 admission webhook "h0.v.io" denied the request without explanation', '400 admission webhook "h1.v.io" denied the request without explanation'])
+  const { kind, object, options, subResource } = s.reviews[1]?.request ?? ({} as Loose)
+  assert.deepStrictEqual([kind, object, options, subResource], [{ group: '', version: 'v1', kind: 'PodProxyOptions' }, { kind: 'PodProxyOptions', apiVersion: 'v1', path: '/some/path' }, null, 'proxy'])
+})
+
 test('a webhook that fails refuses or is passed over, as its failurePolicy says', async () => {
   const s = await stage(() => undefined)
   await register(s, VALIDATING, 'open', { failurePolicy: 'Ignore' })

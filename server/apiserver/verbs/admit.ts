@@ -4,6 +4,7 @@ import type { KubeObject } from '#api/types/index.ts'
 import type { AdmissionApi, AdmissionRequest, GroupVersionKind, Refusal, Reinvocation } from '../admission.ts'
 import { decodeValue } from '../decode/index.ts'
 import { forbidden, qualified, StatusError } from '../http/status.ts'
+import { parseManagedFields } from '../patch/apply/managed-fields.ts'
 import { cloneJson } from '../storage/clone.ts'
 import { equalJson } from '../storage/equal.ts'
 import { typesOf, type Call } from './call.ts'
@@ -66,9 +67,18 @@ function replace(call: Call, { kind, object }: AdmissionRequest, as: Admission['
   const wanted = decoded.object
   wanted.metadata ??= {}
   if (!as) call.row.strategy.defaults?.(wanted)
+  keepManagedFields(call, wanted, object)
   if (equalJson(wanted, object)) return { ok: true, changed: false }
   become(object, wanted)
   return { ok: true, changed: true }
+}
+
+/** Who does not know managedFields may spoil them; the object is not refused for that (fieldmanager's validating admission controller). */
+function keepManagedFields(call: Call, { metadata: wanted = {} }: KubeObject, { metadata: before }: KubeObject): void {
+  if (equalJson(wanted.managedFields, before?.managedFields) || parseManagedFields(wanted.managedFields)) return
+  if (before?.managedFields) wanted.managedFields = before.managedFields
+  else delete wanted.managedFields
+  call.warn('.metadata.managedFields was in an invalid state after admission; this could be caused by an outdated mutating admission controller; please fix your requests: an entry cannot be decoded')
 }
 
 /** Verbs hold on to the object and its metadata: both stay the same things with other contents. */

@@ -168,6 +168,15 @@ test('what is asked and not kept, and what is done to pods, go through webhooks,
   assert.deepStrictEqual([kind, object, options, subResource], [{ group: '', version: 'v1', kind: 'PodProxyOptions' }, { kind: 'PodProxyOptions', apiVersion: 'v1', path: '/some/path' }, null, 'proxy'])
 })
 
+test('managedFields that a webhook spoiled are as before, with a warning', async () => {
+  const s = await stage(() => patchOf({ op: 'replace', path: '/metadata/managedFields/0/fieldsV1', value: { junk: 1 } }, { op: 'add', path: '/data/b', value: 'c' }))
+  await register(s, MUTATING, 'm', {})
+  const { json, headers } = await s.h.call('POST', CM, configMap('a'))
+  const [entry] = items<Loose>(json['metadata']?.['managedFields'])
+  assert.deepStrictEqual([json['data'], entry?.['fieldsV1']], [{ k: 'v', b: 'c' }, { 'f:data': { '.': {}, 'f:k': {} } }])
+  assert.match(headers['warning'] ?? '', /managedFields was in an invalid state after admission/)
+})
+
 test('a webhook that fails refuses or is passed over, as its failurePolicy says', async () => {
   const s = await stage(() => undefined)
   await register(s, VALIDATING, 'open', { failurePolicy: 'Ignore' })

@@ -88,7 +88,7 @@ test('priorities come from classes, not from pods', async () => {
   const usual = await c.create(POD_PATH, pod({ name: 'b' }))
   deepStrictEqual([usual.json['spec']?.['priority'], usual.json['spec']?.['priorityClassName']], [3, 'usual'])
   const second = await c.call('POST', '/apis/scheduling.k8s.io/v1/priorityclasses', { metadata: { name: 'other' }, value: 3, globalDefault: true })
-  deepStrictEqual(second.json['message'], 'priorityclasses.scheduling.k8s.io "other" is forbidden: PriorityClass usual is already marked as globalDefault. Only one global default can exist')
+  deepStrictEqual(second.json['message'], 'priorityclasses.scheduling.k8s.io "other" is forbidden: PriorityClass usual is already marked as default. Only one default can exist')
 })
 
 test('limit ranges fill in and bound', async () => {
@@ -111,11 +111,17 @@ test('a new node is not ready; a runtime class brings its overhead', async () =>
 
 test('a node\'s agent changes its own things only', async () => {
   const user: UserInfo = { name: 'system:node:n', groups: ['system:nodes', 'system:authenticated'] }
-  const mine: Pod = { metadata: { name: 'p', namespace: 'default', uid: 'u' }, spec: { containers: [], nodeName: 'n', serviceAccountName: 'sa' } }
+  const mine: Pod = { metadata: { name: 'p', namespace: 'default', uid: 'u' }, spec: { containers: [], nodeName: 'n', serviceAccountName: 'sa', volumes: [{ name: 't', projected: { sources: [{ serviceAccountToken: { path: 't' } }, { serviceAccountToken: { path: 'v', audience: 'vault' } }] } }] } }
   const theirs: Pod = { ...mine, spec: { containers: [], nodeName: 'other' } }
+  const mirror = (spec: object = {}, owner: object = {}): Pod => ({ metadata: { name: 'm', annotations: { 'kubernetes.io/config.mirror': 'x' }, ownerReferences: [{ apiVersion: 'v1', kind: 'Node', name: 'n', uid: 'u', controller: true, ...owner }] }, spec: { containers: [], nodeName: 'n', ...spec } })
+  const claim = (status: object, labels = {}) => ({ metadata: { name: 'c', labels }, status }) as KubeObject
+  const CLAIMS = { group: '', version: 'v1', resource: 'persistentvolumeclaims', kind: 'PersistentVolumeClaim', namespaced: true }
+  const SLICES = { group: 'resource.k8s.io', version: 'v1', resource: 'resourceslices', kind: 'ResourceSlice', namespaced: false }
+  const slice = (nodeName: string) => ({ spec: { nodeName } }) as KubeObject
   const api = (found: Pod): AdmissionApi => admissionApi({ get: () => Promise.resolve(found) } as unknown as Client)
   const ask = async (over: Partial<AdmissionRequest>, found: Pod = mine) => (await nodeRestriction.mutate?.(request({ user, ...over }), api(found)))?.message
-  const token = (boundObjectRef?: object) => ({ ref: SERVICE_ACCOUNTS, subresource: 'token', name: 'sa', object: { spec: { boundObjectRef } } as KubeObject })
+  const token = (boundObjectRef?: object, audiences: string[] = []) => ({ ref: SERVICE_ACCOUNTS, subresource: 'token', name: 'sa', object: { spec: { audiences, boundObjectRef } } as KubeObject })
+  const bound = { apiVersion: 'v1', kind: 'Pod', name: 'p', uid: 'u' }
   const node = (labels: Record<string, string>, taints: object[] = []) => ({ metadata: { name: 'n', labels }, spec: { taints } }) as KubeObject
   const table: [Partial<AdmissionRequest>, string | undefined, Pod?][] = [
     [{ ref: PODS, operation: 'UPDATE', subresource: 'status', object: mine, old: mine }, undefined],
@@ -132,8 +138,23 @@ test('a node\'s agent changes its own things only', async () => {
     [{ ref: LEASES, namespace: 'default', name: 'n' }, 'can only access leases in the "kube-node-lease" system namespace'],
     [{ ref: LEASES, namespace: 'kube-node-lease', name: 'o', operation: 'UPDATE' }, 'can only access node lease with the same name as the requesting node'],
     [token(), 'node requested token not bound to a pod'],
-    [token({ kind: 'Pod', name: 'p', uid: 'u' }), undefined],
-    [token({ kind: 'Pod', name: 'p', uid: 'u' }), 'node requested token bound to a pod scheduled on a different node', theirs],
+    [token({ kind: 'Pod', name: 'p', uid: 'u' }), 'node requested token not bound to a pod'],
+    [token(bound), undefined],
+    [token(bound, ['vault']), undefined],
+    [token(bound, ['other']), 'audience "other" not found in pod spec volume, system:node:n is not authorized to request tokens for this audience'],
+    [token(bound, ['a', 'b']), 'node may only request 0 or 1 audiences'],
+    [token(bound), 'node requested token bound to a pod scheduled on a different node', theirs],
+    [{ ref: PODS, object: mirror() }, undefined],
+    [{ ref: PODS, object: mirror({}, { name: 'other' }) }, 'node "n" can only create pods with an owner reference set to itself'],
+    [{ ref: PODS, object: mirror({}, { uid: 'was' }) }, 'node n UID mismatch: expected was got u'],
+    [{ ref: PODS, object: mirror({ containers: [{ name: 'c', envFrom: [{ secretRef: { name: 's' } }] }] }) }, 'node "n" can not create pods that reference secrets'],
+    [{ ref: PODS, object: mirror({ volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'c' } }] }) }, 'node "n" can not create pods that reference persistentvolumeclaims'],
+    [{ ref: CLAIMS, operation: 'UPDATE', object: claim({}), old: claim({}) }, 'may only update PVC status'],
+    [{ ref: CLAIMS, operation: 'UPDATE', subresource: 'status', object: claim({ phase: 'Bound', capacity: { storage: '2Gi' } }), old: claim({ phase: 'Bound' }) }, undefined],
+    [{ ref: CLAIMS, operation: 'UPDATE', subresource: 'status', object: claim({}, { a: 'b' }), old: claim({}) }, 'node "n" is not allowed to update fields other than status.capacity and status.conditions'],
+    [{ ref: SLICES, object: slice('n') }, undefined],
+    [{ ref: SLICES, object: slice('o') }, 'can only create ResourceSlice with the same NodeName as the requesting node'],
+    [{ ref: SLICES, operation: 'DELETE', old: slice('o') }, 'can only delete ResourceSlice with the same NodeName as the requesting node'],
     [{ ref: PODS, object: mine, user: { name: 'system:node:n', groups: [] } }, undefined],
   ]
   const got: unknown[] = []

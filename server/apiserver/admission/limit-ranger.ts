@@ -18,15 +18,23 @@ export const limitRanger: AdmissionPlugin = {
   },
 
   async validate(request, api) {
-    if (request.subresource !== '' || (request.operation !== 'CREATE' && request.operation !== 'UPDATE')) return undefined
-    const pods = isFor(request, '', 'pods') && request.operation === 'CREATE'
-    const claims = isFor(request, '', 'persistentvolumeclaims')
-    if (!pods && !claims) return undefined
-    const items = (await ranges(request, api)).flatMap((r) => r.spec?.limits ?? [])
-    const problems = items.flatMap((item) => (pods ? podProblems(request.object as Pod, item) : claimProblems(request.object as PersistentVolumeClaim, item)))
-    if (problems.length === 0) return undefined
-    return refuse(problems.length === 1 ? (problems[0] ?? '') : `[${problems.join(', ')}]`)
+    const problemsOf = checkFor(request)
+    // What is going may be changed to let it go.
+    if (!problemsOf || request.old?.metadata?.deletionTimestamp !== undefined) return undefined
+    for (const range of await ranges(request, api)) {
+      const problems = [...new Set((range.spec?.limits ?? []).flatMap(problemsOf))]
+      if (problems.length > 0) return refuse(problems.length === 1 ? (problems[0] ?? '') : `[${problems.join(', ')}]`)
+    }
+    return undefined
   },
+}
+
+/** Pods when they are made and when they are resized: nothing else changes their resources. */
+function checkFor({ ref, operation, subresource, object }: AdmissionRequest): ((item: LimitRangeItem) => string[]) | undefined {
+  if (ref.group !== '') return undefined
+  if (ref.resource === 'pods' && ((operation === 'CREATE' && subresource === '') || (operation === 'UPDATE' && subresource === 'resize'))) return (item) => podProblems(object as Pod, item)
+  if (ref.resource === 'persistentvolumeclaims' && subresource === '' && (operation === 'CREATE' || operation === 'UPDATE')) return (item) => claimProblems(object as PersistentVolumeClaim, item)
+  return undefined
 }
 
 async function ranges(request: AdmissionRequest, api: AdmissionApi): Promise<LimitRange[]> {
@@ -85,7 +93,7 @@ function below(type: string, item: LimitRangeItem, requests: Quantities, limits:
 function above(type: string, item: LimitRangeItem, requests: Quantities, limits: Quantities, needs: 'limit' | 'request'): string[] {
   return Object.entries(item.max ?? {}).flatMap(([name, max]) => {
     const [request, limit] = [requests[name], limits[name]]
-    if (needs === 'limit' && limit === undefined) return [`maximum ${name} usage per ${type} is ${max}.  No limit is specified`]
+    if ((needs === 'limit' ? limit : request) === undefined) return [`maximum ${name} usage per ${type} is ${max}.  No ${needs} is specified`]
     if (limit !== undefined && compareQuantity(limit, max) > 0) return [`maximum ${name} usage per ${type} is ${max}, but limit is ${limit}`]
     return request !== undefined && compareQuantity(request, max) > 0 ? [`maximum ${name} usage per ${type} is ${max}, but request is ${request}`] : []
   })
@@ -95,7 +103,8 @@ function ratios(type: string, item: LimitRangeItem, requests: Quantities, limits
   return Object.entries(item.maxLimitRequestRatio ?? {}).flatMap(([name, ratio]) => {
     const request = requests[name] === undefined ? 0n : parseQuantity(requests[name]).nano
     const limit = limits[name] === undefined ? 0n : parseQuantity(limits[name]).nano
-    if (request === 0n || limit === 0n) return [`${name} max limit to request ratio per ${type} is ${ratio}, but no request is specified or request is 0`]
+    if (request === 0n) return [`${name} max limit to request ratio per ${type} is ${ratio}, but no request is specified or request is 0`]
+    if (limit === 0n) return [`${name} max limit to request ratio per ${type} is ${ratio}, but no limit is specified or limit is 0`]
     const actual = Number(limit) / Number(request)
     return actual > Number(parseQuantity(ratio).nano) / 1e9 ? [`${name} max limit to request ratio per ${type} is ${ratio}, but provided ratio is ${actual.toFixed(6)}`] : []
   })

@@ -13,17 +13,18 @@ export const priority: AdmissionPlugin = {
     if (request.operation === 'UPDATE') {
       const [spec, old] = [(request.object as Pod).spec, (request.old as Pod).spec]
       if (spec && spec.priority === undefined && old?.priority !== undefined) spec.priority = old.priority
+      if (spec && spec.preemptionPolicy === undefined && old?.preemptionPolicy !== undefined) spec.preemptionPolicy = old.preemptionPolicy
       return undefined
     }
     return request.operation === 'CREATE' ? resolve(request, api) : undefined
   },
 
   async validate(request, api) {
-    if (!isFor(request, 'scheduling.k8s.io', 'priorityclasses') || request.operation === 'DELETE') return undefined
+    if (!isFor(request, 'scheduling.k8s.io', 'priorityclasses') || (request.operation !== 'CREATE' && request.operation !== 'UPDATE')) return undefined
     const wanted = request.object as PriorityClass
     if (!wanted.globalDefault) return undefined
     const other = await globalDefault(api)
-    return other && other.metadata?.name !== wanted.metadata?.name ? refuse(`PriorityClass ${other.metadata?.name ?? ''} is already marked as globalDefault. Only one global default can exist`) : undefined
+    return other && other.metadata?.name !== wanted.metadata?.name ? refuse(`PriorityClass ${other.metadata?.name ?? ''} is already marked as default. Only one default can exist`) : undefined
   },
 }
 

@@ -1,14 +1,18 @@
 /** Gives pods a service account and mounts its token, upstream's way (bound, projected, rotated by the kubelet). */
-import type { Pod, PodSpec, ServiceAccount, Volume } from '#api/types/index.ts'
+import type { Container, Pod, PodSpec, ServiceAccount, Volume } from '#api/types/index.ts'
 import { MIRROR_POD, SERVICE_ACCOUNTS } from '#api/types/index.ts'
 import { isReason } from '#api/client/client.ts'
 import type { Clock } from '#base/clock.ts'
 import { nameSuffix, type Random } from '#base/random.ts'
 import type { AdmissionApi, AdmissionPlugin, AdmissionRequest } from '../admission.ts'
 import { cloneJson } from '../storage/clone.ts'
+import { podReferences } from './pod-references.ts'
 import { isFor, refuse } from './refuse.ts'
 
 const MOUNT_PATH = '/var/run/secrets/kubernetes.io/serviceaccount'
+const ENFORCE = 'kubernetes.io/enforce-mountable-secrets'
+/** What Go reads as true. */
+const TRUE: ReadonlySet<string> = new Set(['1', 't', 'T', 'true', 'TRUE', 'True'])
 const VOLUME_PREFIX = 'kube-api-access-'
 /** One hour and a bit, so that a token asked for an hour can be told from this one. */
 const TOKEN_SECONDS = 3607
@@ -36,25 +40,50 @@ export function serviceAccountPlugin(parts: ServiceAccountParts): AdmissionPlugi
     },
 
     async validate(request, api) {
-      if (!isPodCreate(request)) return undefined
-      const spec = (request.object as Pod).spec
-      if (isMirror(request)) return validateMirror(spec)
-      const name = spec?.serviceAccountName ?? ''
-      if (name === '') return refuse('no service account specified for pod')
-      return (await findAccount(api, request.namespace, name, undefined)) ? undefined : missing(request.namespace, name)
+      const addsContainers = isFor(request, '', 'pods') && request.operation === 'UPDATE' && request.subresource === 'ephemeralcontainers'
+      if (!isPodCreate(request) && !addsContainers) return undefined
+      const pod = request.object as Pod
+      if (isPodCreate(request) && isMirror(request)) return validateMirror(pod.spec)
+      const name = pod.spec?.serviceAccountName ?? ''
+      if (name === '') return addsContainers && isMirror(request) ? undefined : refuse(`no service account specified for pod ${request.namespace}/${pod.metadata?.name ?? ''}`)
+      const account = await findAccount(api, request.namespace, name, undefined)
+      if (!account) return missing(request.namespace, name)
+      const problem = mountableProblem(account, pod.spec, addsContainers ? 'added' : 'all')
+      return problem === undefined ? undefined : refuse(problem)
     },
   }
 }
 
 const isPodCreate = (request: AdmissionRequest): boolean => isFor(request, '', 'pods') && request.operation === 'CREATE' && request.subresource === ''
+/** An account may confine its pods to the secrets it lists (annotation kubernetes.io/enforce-mountable-secrets); the first that is not among them. */
+function mountableProblem(account: ServiceAccount, spec: PodSpec | undefined, which: 'all' | 'added'): string | undefined {
+  const name = account.metadata?.name ?? ''
+  if (!spec || !TRUE.has(account.metadata?.annotations?.[ENFORCE] ?? '')) return undefined
+  const mountable = new Set((account.secrets ?? []).map((s) => s.name ?? ''))
+  const because = `is not allowed because service account ${name} does not reference that secret`
+  const ofContainers = (containers: readonly Pick<Container, 'name' | 'env' | 'envFrom'>[] | undefined, word: string): string[] => (containers ?? []).flatMap((c) => [
+    ...(c.env ?? []).flatMap((e) => (e.valueFrom?.secretKeyRef && !mountable.has(e.valueFrom.secretKeyRef.name ?? '') ? [`${word} ${c.name} with envVar ${e.name} referencing secret.secretName="${e.valueFrom.secretKeyRef.name ?? ''}" ${because}`] : [])),
+    ...(c.envFrom ?? []).flatMap((e) => (e.secretRef && !mountable.has(e.secretRef.name ?? '') ? [`${word} ${c.name} with envFrom referencing secret.secretName="${e.secretRef.name ?? ''}" ${because}`] : [])),
+  ])
+  if (which === 'added') return ofContainers(spec.ephemeralContainers, 'ephemeral container')[0]
+  const pullable = new Set((account.imagePullSecrets ?? []).map((s) => s.name))
+  return [
+    ...(spec.volumes ?? []).flatMap((v) => (v.secret && !mountable.has(v.secret.secretName ?? '') ? [`volume with secret.secretName="${v.secret.secretName ?? ''}" ${because}`] : [])),
+    ...ofContainers(spec.initContainers, 'init container'),
+    ...ofContainers(spec.containers, 'container'),
+    ...(spec.imagePullSecrets ?? []).flatMap((s, i) => (pullable.has(s.name) ? [] : [`imagePullSecrets[${i}].name="${s.name ?? ''}" is not allowed because service account ${name} does not reference that imagePullSecret`])),
+  ][0]
+}
+
 const isMirror = (request: AdmissionRequest): boolean => request.object?.metadata?.annotations?.[MIRROR_POD] !== undefined
 const missing = (namespace: string, name: string) => refuse(`error looking up service account ${namespace}/${name}: serviceaccount "${name}" not found`)
 
 /** Static pods of a node stand for nobody. */
 function validateMirror(spec: PodSpec | undefined) {
   if (spec?.serviceAccountName) return refuse('a mirror pod may not reference service accounts')
-  if ((spec?.volumes ?? []).some((v) => v.projected?.sources?.some((s) => s.serviceAccountToken))) return refuse('a mirror pod may not use ServiceAccountToken volume projections')
-  return (spec?.volumes ?? []).some((v) => v.secret) ? refuse('a mirror pod may not reference secrets') : undefined
+  if (spec && podReferences(spec).secrets) return refuse('a mirror pod may not reference secrets')
+  const takesToken = (spec?.volumes ?? []).some((v) => v.projected?.sources?.some((s) => s.serviceAccountToken))
+  return takesToken ? refuse('a mirror pod may not use ServiceAccountToken volume projections') : undefined
 }
 
 /** Waits for `default` when a clock is given. */

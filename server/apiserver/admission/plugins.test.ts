@@ -1,0 +1,159 @@
+import { deepStrictEqual, equal, ok } from 'node:assert/strict'
+import { test } from 'node:test'
+import { systemClock } from '#base/clock.ts'
+import { FakeClock } from '#base/clock-fake.ts'
+import { seededRandom } from '#base/random.ts'
+import type { KubeObject, Pod } from '#api/types/index.ts'
+import { EVENTS, PODS as POD_REF } from '#api/types/index.ts'
+import { admissionApi, admissionRequest } from '../admission.test-support.ts'
+import type { Client } from '#api/client/client.ts'
+import { cluster, MERGE, NS, pod, PODS, type Cluster } from '../kinds/kinds.test-support.ts'
+import { choiceProblem, isOn, parseAdmissionConfig, type AdmissionChoice } from './choice.ts'
+import { eventRateLimit } from './event-rate-limit.ts'
+import { chooseAdmission } from './index.ts'
+import { ownerReferencesPermissionEnforcement } from './owner-references-permission-enforcement.ts'
+
+async function started(choice: Partial<AdmissionChoice> = {}): Promise<Cluster> {
+  const c = cluster(chooseAdmission({ clock: systemClock, random: seededRandom(1), choice: { enabled: [], disabled: [], config: {}, ...choice } }))
+  await c.create('/api/v1/namespaces', { metadata: { name: 'default' } })
+  await c.create(`${NS}/serviceaccounts`, { metadata: { name: 'default' } })
+  return c
+}
+const message = async (c: Cluster, path: string, body: unknown) => String((await c.call('POST', path, body)).json['message'])
+
+test('what is on is chosen by name, with kube-apiserver\'s words', () => {
+  const choice = { enabled: ['AlwaysPullImages'], disabled: ['PodSecurity'] }
+  deepStrictEqual(['AlwaysPullImages', 'PodSecurity', 'AlwaysDeny', 'NamespaceLifecycle', 'NodePassword', 'ValidatingAdmissionWebhook'].map((name) => isOn(name, choice)), [true, false, false, true, true, true])
+  deepStrictEqual([choiceProblem(choice), choiceProblem({ enabled: ['Nope'], disabled: [] }), choiceProblem({ enabled: [], disabled: ['Nope'] }), choiceProblem({ enabled: ['PodSecurity'], disabled: ['PodSecurity'] })], [
+    undefined, 'enable-admission-plugins plugin "Nope" is unknown', 'disable-admission-plugins plugin "Nope" is unknown', '[PodSecurity] in enable-admission-plugins and disable-admission-plugins overlapped',
+  ])
+})
+
+test('an AdmissionConfiguration is read with the files it names, and says what is wrong', () => {
+  const head = { apiVersion: 'apiserver.config.k8s.io/v1', kind: 'AdmissionConfiguration' }
+  const quota = { apiVersion: 'apiserver.config.k8s.io/v1', kind: 'ResourceQuotaConfiguration', limitedResources: [{ resource: 'pods', matchScopes: [{ scopeName: 'PriorityClass', operator: 'In', values: ['high'] }] }] }
+  const parsed = parseAdmissionConfig({ ...head, plugins: [{ name: 'ResourceQuota', path: 'quota.yaml' }, { name: 'PodNodeSelector', configuration: { podNodeSelectorPluginConfig: { clusterDefaultNodeSelector: 'a=b' } } }] }, (path) => (path === 'quota.yaml' ? quota : undefined))
+  ok(parsed.ok)
+  deepStrictEqual(parsed.config, { limitedResources: [{ apiGroup: '', resource: 'pods', matchContains: [], matchScopes: [{ scopeName: 'PriorityClass', operator: 'In', values: ['high'] }] }], nodeSelectors: { clusterDefaultNodeSelector: 'a=b' } })
+  const problem = (input: Record<string, unknown>) => {
+    const result = parseAdmissionConfig(input, () => undefined)
+    return result.ok ? '' : result.message
+  }
+  deepStrictEqual([problem({}), problem({ ...head, plugins: [{ name: 'Nope' }] }), problem({ ...head, plugins: [{ name: 'EventRateLimit', configuration: { limits: [{ type: 'Server', qps: 0, burst: 1 }] } }] })], [
+    'no kind "" is registered for version "": expected AdmissionConfiguration of apiserver.config.k8s.io/v1', 'plugins[0].name: "Nope" is unknown', 'plugin EventRateLimit: limits[0].qps: Invalid value: 0: must be positive',
+  ])
+})
+
+test('plugins that are off by default do what upstream\'s do', async () => {
+  const c = await started({ enabled: ['AlwaysPullImages', 'DenyServiceExternalIPs', 'LimitPodHardAntiAffinityTopology', 'ExtendedResourceToleration', 'NamespaceAutoProvision'] })
+  const made = await c.create(PODS, pod({}, {}, { resources: { requests: { 'example.com/gpu': '1' }, limits: { 'example.com/gpu': '1' } } }))
+  const spec = made.json['spec'] as unknown as NonNullable<Pod['spec']>
+  deepStrictEqual([spec.containers[0]?.imagePullPolicy, spec.tolerations?.filter((t) => t.key === 'example.com/gpu')], ['Always', [{ key: 'example.com/gpu', operator: 'Exists', effect: 'NoSchedule' }]])
+  equal(await message(c, `${NS}/services`, { metadata: { name: 's' }, spec: { ports: [{ port: 80 }], externalIPs: ['1.2.3.4'] } }), 'services "s" is forbidden: Use of external IPs is denied by admission control')
+  const affinity = { podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [{ topologyKey: 'zone', labelSelector: {} }] } }
+  equal(await message(c, PODS, pod({ name: 'x' }, { affinity })), 'pods "x" is forbidden: affinity.PodAntiAffinity.RequiredDuringScheduling has TopologyKey zone but only key kubernetes.io/hostname is allowed')
+  equal((await c.call('POST', '/api/v1/namespaces/fresh/configmaps', { metadata: { name: 'c' } })).status, 201)
+  const denied = await started({ enabled: ['NamespaceExists'] })
+  equal(await message(denied, '/api/v1/namespaces/gone/configmaps', { metadata: { name: 'c' } }), 'namespaces "gone" not found')
+})
+
+test('namespaces choose nodes and tolerations of their pods', async () => {
+  const c = await started({ enabled: ['PodNodeSelector', 'PodTolerationRestriction'] })
+  const annotate = (annotations: Record<string, string>) => c.call('PATCH', NS, { metadata: { annotations } }, MERGE)
+  await annotate({ 'scheduler.alpha.kubernetes.io/node-selector': 'env=dev', 'scheduler.alpha.kubernetes.io/defaultTolerations': '[{"key":"dev","operator":"Exists"}]' })
+  const spec = (await c.create(PODS, pod())).json['spec'] as unknown as NonNullable<Pod['spec']>
+  deepStrictEqual([spec.nodeSelector, spec.tolerations?.filter((t) => t.key === 'dev')], [{ env: 'dev' }, [{ key: 'dev', operator: 'Exists' }]])
+  equal(await message(c, PODS, pod({ name: 'x' }, { nodeSelector: { env: 'prod' } })), 'pods "x" is forbidden: pod node label selector conflicts with its namespace node label selector')
+  await annotate({ 'scheduler.alpha.kubernetes.io/tolerationsWhitelist': '[{"key":"dev","operator":"Exists"},{"key":"node.kubernetes.io/not-ready","operator":"Exists"},{"key":"node.kubernetes.io/unreachable","operator":"Exists"}]' })
+  equal((await c.call('POST', PODS, pod({ name: 'y' }))).status, 201)
+  equal(await message(c, PODS, pod({ name: 'x' }, { tolerations: [{ key: 'prod', operator: 'Exists' }] })), 'pods "x" is forbidden: pod tolerations (possibly merged with namespace default tolerations) conflict with its namespace whitelist')
+})
+
+test('claims grow only when bound and of a class that can', async () => {
+  const c = await started()
+  await c.create('/apis/storage.k8s.io/v1/storageclasses', { metadata: { name: 'grows' }, provisioner: 'x', allowVolumeExpansion: true })
+  const sized = (name: string, storageClassName: string, storage: string) => ({ metadata: { name }, spec: { accessModes: ['ReadWriteOnce'], storageClassName, resources: { requests: { storage } } } })
+  const outcomes = []
+  for (const [name, storageClass, phase] of [['a', 'grows', 'Pending'], ['b', 'none', 'Bound'], ['c', 'grows', 'Bound']] as const) {
+    const path = `${NS}/persistentvolumeclaims`
+    await c.create(path, sized(name, storageClass, '1Gi'))
+    await c.call('PATCH', `${path}/${name}/status`, { status: { phase } }, MERGE)
+    const answer = await c.call('PATCH', `${path}/${name}`, { spec: { resources: { requests: { storage: '2Gi' } } } }, MERGE)
+    outcomes.push([answer.status, answer.status === 200 ? '' : String(answer.json['message'])])
+  }
+  deepStrictEqual(outcomes, [
+    [403, 'persistentvolumeclaims "a" is forbidden: Only bound persistent volume claims can be expanded'],
+    [403, 'persistentvolumeclaims "b" is forbidden: only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize'],
+    [200, ''],
+  ])
+})
+
+test('a bound pod carries the zone and region of its node', async () => {
+  const c = await started()
+  await c.create('/api/v1/nodes', { metadata: { name: 'n', labels: { 'topology.kubernetes.io/zone': 'z', 'topology.kubernetes.io/region': 'r', other: 'x' } } })
+  await c.create(PODS, pod({ labels: { app: 'a', 'topology.kubernetes.io/zone': 'mine' } }))
+  equal((await c.call('POST', `${PODS}/p/binding`, { apiVersion: 'v1', kind: 'Binding', metadata: { name: 'p' }, target: { kind: 'Node', name: 'n' } })).status, 201)
+  deepStrictEqual((await c.call('GET', `${PODS}/p`)).json['metadata']?.['labels'], { app: 'a', 'topology.kubernetes.io/region': 'r', 'topology.kubernetes.io/zone': 'z' })
+})
+
+test('an account may confine its pods to its secrets', async () => {
+  const c = await started()
+  await c.create(`${NS}/serviceaccounts`, { metadata: { name: 'tight', annotations: { 'kubernetes.io/enforce-mountable-secrets': 'true' } }, secrets: [{ name: 'own' }], imagePullSecrets: [{ name: 'pull' }] })
+  const of = (spec: object, container: Record<string, unknown> = {}) => message(c, PODS, pod({ name: 'x' }, { serviceAccountName: 'tight', ...spec }, container))
+  const because = 'is not allowed because service account tight does not reference that'
+  deepStrictEqual([
+    await of({ volumes: [{ name: 'v', secret: { secretName: 'other' } }] }), await of({}, { envFrom: [{ secretRef: { name: 'other' } }] }),
+    await of({}, { env: [{ name: 'E', valueFrom: { secretKeyRef: { name: 'other', key: 'k' } } }] }), await of({ imagePullSecrets: [{ name: 'other' }] }), await of({ volumes: [{ name: 'v', secret: { secretName: 'own' } }] }),
+  ], [
+    `pods "x" is forbidden: volume with secret.secretName="other" ${because} secret`, `pods "x" is forbidden: container c with envFrom referencing secret.secretName="other" ${because} secret`,
+    `pods "x" is forbidden: container c with envVar E referencing secret.secretName="other" ${because} secret`, `pods "x" is forbidden: imagePullSecrets[0].name="other" ${because} imagePullSecret`, 'undefined',
+  ])
+})
+
+test('limits of a namespace: ratios, claims, and the first range that objects', async () => {
+  const c = await started()
+  const range = (name: string, ...limits: object[]) => c.create(`${NS}/limitranges`, { metadata: { name }, spec: { limits } })
+  await range('a', { type: 'Container', maxLimitRequestRatio: { cpu: '2' } }, { type: 'PersistentVolumeClaim', max: { storage: '2Gi' }, min: { storage: '1Gi' } })
+  await range('b', { type: 'Container', max: { memory: '1Gi' } })
+  const of = (name: string, resources: object) => message(c, PODS, pod({ name }, {}, { resources }))
+  deepStrictEqual([
+    await of('x', { requests: { cpu: '100m' }, limits: { cpu: '300m', memory: '2Gi' } }), await of('x', { requests: { cpu: '100m' }, limits: { memory: '1Gi' } }), await of('x', { requests: { cpu: '100m' }, limits: { cpu: '200m', memory: '2Gi' } }),
+    await message(c, `${NS}/persistentvolumeclaims`, { metadata: { name: 'x' }, spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '3Gi' } } } }),
+  ], [
+    'pods "x" is forbidden: cpu max limit to request ratio per Container is 2, but provided ratio is 3.000000', 'pods "x" is forbidden: cpu max limit to request ratio per Container is 2, but no limit is specified or limit is 0',
+    'pods "x" is forbidden: maximum memory usage per Container is 1Gi, but limit is 2Gi', 'persistentvolumeclaims "x" is forbidden: maximum storage usage per PersistentVolumeClaim is 2Gi, but request is 3Gi',
+  ])
+})
+
+test('priorities with a quota only for some: nobody uses them without one', async () => {
+  const parsed = parseAdmissionConfig({
+    apiVersion: 'apiserver.config.k8s.io/v1', kind: 'AdmissionConfiguration',
+    plugins: [{ name: 'ResourceQuota', configuration: { apiVersion: 'apiserver.config.k8s.io/v1', kind: 'ResourceQuotaConfiguration', limitedResources: [{ resource: 'pods', matchScopes: [{ scopeName: 'PriorityClass', operator: 'In', values: ['high'] }] }, { resource: 'persistentvolumeclaims', matchContains: ['requests.storage'] }] } }],
+  }, () => undefined)
+  ok(parsed.ok)
+  const c = await started({ config: parsed.config })
+  await c.create('/apis/scheduling.k8s.io/v1/priorityclasses', { metadata: { name: 'high' }, value: 10 })
+  equal((await c.call('POST', PODS, pod())).status, 201)
+  equal(await message(c, PODS, pod({ name: 'x' }, { priorityClassName: 'high' })), 'insufficient quota to match these scopes: [{PriorityClass In [high]}]')
+  equal(await message(c, `${NS}/persistentvolumeclaims`, { metadata: { name: 'x' }, spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '3Gi' } } } }), 'persistentvolumeclaims "x" is forbidden: insufficient quota to consume: requests.storage')
+})
+
+test('who changes owners needs to be allowed to delete, and to hold up the owner\'s deletion', async () => {
+  const { rows } = admissionApi({} as Client)
+  const may = (...verbs: string[]) => admissionApi({} as Client, { rows, authorizer: { authorize: ({ verb }) => Promise.resolve({ allowed: verbs.includes(verb), reason: 'no' }), rulesFor: () => Promise.resolve({ resourceRules: [], nonResourceRules: [], incomplete: false }) } })
+  const owned = (blockOwnerDeletion: boolean) => ({ metadata: { name: 'p', ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: 'o', uid: 'u', blockOwnerDeletion }] } }) as KubeObject
+  const ask = async (operation: 'CREATE' | 'UPDATE', object: KubeObject, ...verbs: string[]) => (await ownerReferencesPermissionEnforcement.validate?.(admissionRequest({ ref: POD_REF, operation, object, old: { metadata: { name: 'p' } } as KubeObject }), may(...verbs)))?.message
+  deepStrictEqual([await ask('UPDATE', owned(false)), await ask('UPDATE', owned(false), 'delete'), await ask('CREATE', owned(false)), await ask('CREATE', owned(true), 'update')], [
+    "cannot set an ownerRef on a resource you can't delete: no, <nil>", undefined, undefined,
+    'cannot set blockOwnerDeletion in this case because cannot find RESTMapping for APIVersion v1 Kind Pod: no matches for kind "Pod" in version "v1"',
+  ])
+})
+
+test('events come no faster than they may', async () => {
+  const clock = new FakeClock()
+  const plugin = eventRateLimit([{ type: 'Namespace', qps: 1, burst: 2 }], clock)
+  const send = async (namespace: string) => (await plugin.validate?.(admissionRequest({ ref: EVENTS, namespace, object: {} as KubeObject }), admissionApi({} as Client)))?.message
+  const first = [await send('a'), await send('a'), await send('a'), await send('b')]
+  await clock.advance(1000)
+  deepStrictEqual([...first, await send('a'), await send('a')], [undefined, undefined, 'limit reached on type Namespace for key a', undefined, undefined, 'limit reached on type Namespace for key a'])
+})

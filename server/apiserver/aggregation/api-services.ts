@@ -27,7 +27,8 @@ const DEFAULT_PORT = 443
 export class ApiServices {
   readonly #ready: () => KindCache | undefined
   readonly #open: () => Promise<KindCache | undefined>
-  #changes = -1
+  #cache: KindCache | undefined
+  #changes = 0
   #all: readonly Stored<APIService>[] = []
   #backends: ReadonlyMap<string, Backend> = new Map()
 
@@ -58,7 +59,8 @@ export class ApiServices {
 
   #refresh(): void {
     const cache = this.#ready()
-    if (!cache || cache.changes === this.#changes) return
+    if (!cache || (cache === this.#cache && cache.changes === this.#changes)) return
+    this.#cache = cache
     this.#changes = cache.changes
     this.#all = cache.list('').map((entry) => parseEntry(entry, NAMES) as Stored<APIService>)
     this.#backends = new Map(this.#all.flatMap((apiService) => {

@@ -21,6 +21,8 @@ export interface HttpsRequest {
   path: string
   headers: Readonly<Record<string, string | string[]>>
   body?: Buffer | undefined
+  /** May be sent again when a kept connection turns out to have been closed. Default: by method, as Go. */
+  replayable?: boolean
   signal: AbortSignal
 }
 
@@ -106,8 +108,9 @@ export function createHttpsPool(dial: Dial, clock: Clock, limits: PoolLimits = W
         try {
           return await once(target, request)
         } catch (error) {
-          // The other end had closed an idle connection just then: nothing was done there.
+          // The other end has closed an idle connection just now. Whether it did something before, nobody knows.
           if (!hasCode(error, 'STALE')) throw error
+          if (!(request.replayable ?? SAFE.has(request.method))) throw new CodedError('REQUEST_FAILED', 'EOF', { cause: error })
         }
       }
     },
@@ -147,7 +150,17 @@ function createGate(max: number): Pooled['gate'] {
   })
 }
 
-function keyOf({ host, port, route, tls }: HttpsTarget): string {
+const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+const keys = new WeakMap<HttpsTarget, string>()
+
+function keyOf(target: HttpsTarget): string {
+  let key = keys.get(target)
+  if (key === undefined) keys.set(target, (key = keyText(target)))
+  return key
+}
+
+function keyText({ host, port, route, tls }: HttpsTarget): string {
   return JSON.stringify([host, port, route, tls.serverName, tls.ca ?? '', tls.insecure ?? false, tls.clientCertificate?.certPem ?? ''])
 }
 

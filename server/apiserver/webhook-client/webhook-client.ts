@@ -49,16 +49,19 @@ const DEFAULT_PORT = 443
 export function createWebhookClient(parts: DialerParts): WebhookClient {
   const pool = createHttpsPool(createDialer(parts), parts.clock)
   const { clock } = parts
+  const targets = new WeakMap<ClientConfig, { identity: ClientIdentity; target: HttpsTarget; path: string }>()
   return {
     close: () => pool.close(),
-    async call({ config, identity = {}, body, timeoutMs, tellTimeout, signal }) {
-      const { target, path } = targetOf(config, identity)
+    async call({ config, identity = NOBODY, body, timeoutMs, tellTimeout, signal }) {
+      let known = targets.get(config)
+      if (known?.identity !== identity) targets.set(config, (known = { identity, ...targetOf(config, identity) }))
+      const { target, path } = known
       const shownPath = tellTimeout ? `${path}?timeout=${Math.ceil(timeoutMs / 1000)}s` : path
       const url = `https://${hostOf(config, target)}${shownPath}`
       const deadline = withDeadline(clock, timeoutMs, signal)
       const headers = { 'content-type': 'application/json', accept: 'application/json, */*', 'user-agent': 'kube-apiserver-admission', ...(identity.bearer !== undefined && { authorization: `Bearer ${identity.bearer}` }) }
       try {
-        const answer = await pool.request(target, { method: 'POST', path: shownPath, headers, body, signal: deadline.signal })
+        const answer = await pool.request(target, { method: 'POST', path: shownPath, headers, body, replayable: true, signal: deadline.signal })
         return parseAnswer(answer.statusCode ?? 0, await readAnswer(answer))
       } catch (error) {
         if (error instanceof AnswerError) throw new CodedError('WEBHOOK_FAILED', error.message, { cause: error, details: { status: error.status } })
@@ -70,6 +73,8 @@ export function createWebhookClient(parts: DialerParts): WebhookClient {
     },
   }
 }
+
+const NOBODY: ClientIdentity = {}
 
 /** The webhook answered, but not with what was asked for. */
 class AnswerError extends Error {

@@ -1,5 +1,5 @@
 /** Webhook configurations, made ready for matching, and kept so as long as nothing changes. */
-import type { MutatingWebhook, ValidatingWebhook } from '#api/types/index.ts'
+import type { KubeObject, MutatingWebhook, ValidatingWebhook } from '#api/types/index.ts'
 import { compileLabelSelector, type LabelMatcher } from '#api/types/labels.ts'
 import type { KindCache } from '../watch/kind-cache.ts'
 import { parseEntry } from '../watch/encoder.ts'
@@ -35,21 +35,24 @@ const TIMEOUT_SECONDS = 10
 
 type AnyWebhook = ValidatingWebhook & Pick<MutatingWebhook, 'reinvocationPolicy'>
 
-/** In order of the configurations' names. The function answers the same array until something changes. */
-export function hooksOf(cacheOf: () => Promise<KindCache> | undefined, names: { kind: string; apiVersion: string }): () => Promise<readonly Hook[]> {
-  const state: { changes: number; hooks: readonly Hook[] } = { changes: -1, hooks: [] }
-  return async () => {
-    const cache = await cacheOf()
-    if (!cache) return []
-    if (cache.changes !== state.changes) {
-      state.changes = cache.changes
-      state.hooks = cache.list('').flatMap((entry) => {
-        const { metadata, webhooks = [] } = parseEntry(entry, names) as ReturnType<typeof parseEntry> & { webhooks?: AnyWebhook[] }
-        return webhooks.map((webhook, i) => compileHook(metadata?.name ?? '', webhook, webhooks.slice(0, i).filter((w) => w.name === webhook.name).length))
-      })
-    }
+/** In order of the configurations' names. At once when the cache is there; the same array until something changes. */
+export type HookSource = () => readonly Hook[] | Promise<readonly Hook[]>
+
+/** `open` resolves to undefined where the kind is not served. */
+export function hooksOf(ready: () => KindCache | undefined, open: () => Promise<KindCache | undefined>, names: { kind: string; apiVersion: string }): HookSource {
+  const state: { cache: KindCache | undefined; changes: number; hooks: readonly Hook[] } = { cache: undefined, changes: 0, hooks: [] }
+  const from = (cache: KindCache): readonly Hook[] => {
+    if (cache !== state.cache || cache.changes !== state.changes) Object.assign(state, { cache, changes: cache.changes, hooks: cache.list('').flatMap((entry) => compileConfiguration(parseEntry(entry, names))) })
     return state.hooks
   }
+  return () => {
+    const cache = ready()
+    return cache ? from(cache) : open().then((opened) => (opened ? from(opened) : []))
+  }
+}
+
+function compileConfiguration({ metadata, webhooks = [] }: KubeObject & { webhooks?: AnyWebhook[] }): Hook[] {
+  return webhooks.map((webhook, i) => compileHook(metadata?.name ?? '', webhook, webhooks.slice(0, i).filter((w) => w.name === webhook.name).length))
 }
 
 function compileHook(configuration: string, webhook: AnyWebhook, nth: number): Hook {

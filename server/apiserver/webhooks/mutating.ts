@@ -10,7 +10,7 @@ import { cloneJson } from '../storage/clone.ts'
 import { equalJson } from '../storage/equal.ts'
 import { callHook, type HookCaller } from './call-hook.ts'
 import { convertBetween } from './equivalents.ts'
-import type { Hook } from './hook.ts'
+import type { Hook, HookSource } from './hook.ts'
 import { decideInvocation } from './invocation.ts'
 import type { Invocation } from './request-fields.ts'
 import type { Answer } from './review.ts'
@@ -27,11 +27,12 @@ interface Rounds {
   again: Set<string>
 }
 
-export function mutatingWebhooks(hooks: () => Promise<readonly Hook[]>, caller: HookCaller, log: Log): AdmissionPlugin {
+export function mutatingWebhooks(hooks: HookSource, caller: HookCaller, log: Log): AdmissionPlugin {
   return {
     name: NAME,
     async mutate(request, api) {
-      const all = await hooks()
+      const found = hooks()
+      const all = found instanceof Promise ? await found : found
       const own = all.length === 0 || isExempt(request) ? undefined : api.rows.find(request.ref.group, request.ref.version, request.ref.resource)
       if (own) await runAll(all, own, request, api)
       return undefined

@@ -4,16 +4,17 @@ import type { Log } from '#base/log.ts'
 import type { AdmissionApi, AdmissionPlugin, AdmissionRequest } from '../admission.ts'
 import type { KindRow } from '../kind.ts'
 import { callHook, type HookCaller } from './call-hook.ts'
-import type { Hook } from './hook.ts'
+import type { HookSource } from './hook.ts'
 import { decideInvocation } from './invocation.ts'
 import type { Invocation } from './request-fields.ts'
 import { isExempt } from './rules.ts'
 
-export function validatingWebhooks(hooks: () => Promise<readonly Hook[]>, caller: HookCaller, log: Log): AdmissionPlugin {
+export function validatingWebhooks(hooks: HookSource, caller: HookCaller, log: Log): AdmissionPlugin {
   return {
     name: 'ValidatingAdmissionWebhook',
     async validate(request, api) {
-      const all = await hooks()
+      const found = hooks()
+      const all = found instanceof Promise ? await found : found
       const own = all.length === 0 || isExempt(request) ? undefined : api.rows.find(request.ref.group, request.ref.version, request.ref.resource)
       if (!own) return undefined
       const invocations: Invocation[] = []

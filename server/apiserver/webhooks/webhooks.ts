@@ -10,7 +10,7 @@ const GROUP = 'admissionregistration.k8s.io'
 
 export function createWebhookPlugins(parts: Parts, metrics = new WebhookMetrics()): AdmissionPlugin[] {
   const caller = { ...parts, metrics }
-  const stored = (resource: string, kind: string) => hooksOf(() => {
+  const stored = (resource: string, kind: string) => hooksOf(() => parts.caches.ready({ group: GROUP, resource, namespaced: false }), async () => {
     const row = parts.rows.find(GROUP, 'v1', resource)
     return row && cacheOf(parts, row)
   }, { kind, apiVersion: `${GROUP}/v1` })

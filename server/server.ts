@@ -90,6 +90,10 @@ export interface LoadConfig {
   requestTimeoutMs: number
   /** --min-request-timeout: of watches that name none. */
   minWatchTimeoutMs: number
+  /** --http2-max-streams-per-connection */
+  http2StreamsMax: number
+  /** --goaway-chance */
+  goawayChance: number
 }
 
 export interface ServerDeps {
@@ -171,7 +175,10 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
     },
   })
   const tls = () => ({ cert: pki.serving.certPem, key: pki.serving.keyPem, clientCa: pki.authorities.client.certPem, frontProxyCa: pki.authorities.requestHeader.certPem })
-  const http: HttpServer = await createHttpServer({ api, tls: tls(), clock, log, protocols: { [TUNNEL_ALPN]: (socket) => hub.accept(socket) } })
+  const http: HttpServer = await createHttpServer({
+    api, tls: tls(), clock, random, log, protocols: { [TUNNEL_ALPN]: (socket) => hub.accept(socket) },
+    limits: { bodyTimeoutMs: config.load.requestTimeoutMs, streamsPerConnectionMax: config.load.http2StreamsMax, goawayChance: config.load.goawayChance },
+  })
   try {
     await http.listen(config.port, config.bindAddress)
     await kubeconfig()

@@ -44,7 +44,7 @@ export async function served(over: Partial<ApiServerOptions> = {}, limits: Parti
   })
   const serving = await leaf(own, 'server', [], 'serverAuth', { ...NO_ALT_NAMES, ipAddresses: ['127.0.0.1'] })
   const ca = certificatePem(own.certificate.der)
-  const http = await createHttpServer({ api: h.api, tls: { ...serving, clientCa: ca, frontProxyCa: certificatePem(proxy.certificate.der) }, clock: systemClock, log: silentLog, protocols: { [TUNNEL_ALPN]: (socket) => hub.accept(socket) }, limits })
+  const http = await createHttpServer({ api: h.api, tls: { ...serving, clientCa: ca, frontProxyCa: certificatePem(proxy.certificate.der) }, clock: systemClock, random: systemRandom, log: silentLog, protocols: { [TUNNEL_ALPN]: (socket) => hub.accept(socket) }, limits })
   const port = await http.listen(wantedPort, '127.0.0.1')
   return {
     ...h, http, hub, port, ca, admin: await leaf(own, 'admin', ['system:masters'], 'clientAuth'),

@@ -9,10 +9,12 @@ import type { Server as TlsServer, TLSSocket } from 'node:tls'
 import type { Clock } from '#base/clock.ts'
 import { CodedError, asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
+import type { Random } from '#base/random.ts'
 import type { ApiServer } from './app.ts'
 import { flatHeaders, serveHttp1 } from './http/http1.ts'
 import { serveHttp2 } from './http/http2.ts'
 import { peerOf } from './http/peer.ts'
+import { BodyRoom } from './http/send.ts'
 
 export interface TlsMaterial {
   /** PEM, the server's certificate with its intermediates. */
@@ -28,6 +30,7 @@ export interface HttpServerOptions {
   api: ApiServer
   tls: TlsMaterial
   clock: Clock
+  random: Random
   log: Log
   /** Sockets of other protocols by their ALPN name, e.g. `skiff-tunnel/1`. The handler owns the socket from then on. */
   protocols?: Readonly<Record<string, (socket: TLSSocket) => void>>
@@ -38,21 +41,35 @@ export interface HttpLimits {
   /** Upstream's limit of a request body. */
   bodyBytesMax: number
   handshakeTimeoutMs: number
-  /** All of a request's headers must be there this long after its first byte. */
+  /** All of a request's headers must be there this long after its first byte; an HTTP/2 connection must have said hello by then. */
   headersTimeoutMs: number
+  headersBytesMax: number
   /** All of a request's body must be there by then. */
   bodyTimeoutMs: number
+  /** Without any request. */
   idleTimeoutMs: number
+  /** Bodies in memory at once, over all connections. */
+  bodyRoomBytes: number
+  /** --http2-max-streams-per-connection */
   streamsPerConnectionMax: number
+  /** --goaway-chance: of a request over HTTP/2, that its connection is closed after it. */
+  goawayChance: number
   connectionsMax: number
   /** What is still in flight after this is cut. */
   closeTimeoutMs: number
 }
 
 export const HTTP_LIMITS: HttpLimits = {
-  bodyBytesMax: 3 * 1024 * 1024, handshakeTimeoutMs: 10_000, headersTimeoutMs: 15_000, bodyTimeoutMs: 60_000, idleTimeoutMs: 180_000,
-  streamsPerConnectionMax: 250, connectionsMax: 10_000, closeTimeoutMs: 8_000,
+  bodyBytesMax: 3 * 1024 * 1024, handshakeTimeoutMs: 10_000, headersTimeoutMs: 32_000, headersBytesMax: 256 * 1024, bodyTimeoutMs: 60_000, idleTimeoutMs: 180_000,
+  bodyRoomBytes: 96 * 1024 * 1024, streamsPerConnectionMax: 250, goawayChance: 0, connectionsMax: 10_000, closeTimeoutMs: 8_000,
 }
+
+/** Header fields of one request. */
+const HEADERS_MAX = 512
+/** Streams that a client may take back at once, and per second; more and it is sent away (CVE-2023-44487). */
+const RESET_RATE = { streamResetBurst: 1_000, streamResetRate: 33 }
+/** An idle connection that is told to go is cut after this. */
+const CLOSING_MS = 5_000
 
 export interface HttpServer {
   /** Resolves with the port bound. Rejects with `PORT_IN_USE` or `CANNOT_LISTEN`, which name the address. */
@@ -66,17 +83,18 @@ export interface HttpServer {
 export async function createHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const [{ createServer: createTls }, { createServer: createHttp1 }, { performServerHandshake }] = await Promise.all([import('node:tls'), import('node:http'), import('node:http2')])
   const limits = { ...HTTP_LIMITS, ...options.limits }
-  const { api, clock, protocols = {} } = options
+  const { api, clock, random, protocols = {} } = options
+  const room = new BodyRoom(limits.bodyRoomBytes)
   const log = options.log.with('http')
   const open = new Set<TLSSocket>()
   const sessions = new Set<ServerHttp2Session>()
   const state: { closing: Promise<void> | undefined } = { closing: undefined }
 
   const http1: Http1Server = createHttp1({
-    headersTimeout: limits.headersTimeoutMs, requestTimeout: limits.bodyTimeoutMs, keepAliveTimeout: limits.idleTimeoutMs, connectionsCheckingInterval: Math.min(5_000, limits.headersTimeoutMs),
+    maxHeaderSize: limits.headersBytesMax, headersTimeout: Math.min(limits.headersTimeoutMs, limits.bodyTimeoutMs), requestTimeout: limits.bodyTimeoutMs, keepAliveTimeout: limits.idleTimeoutMs, connectionsCheckingInterval: Math.min(5_000, limits.headersTimeoutMs),
     shouldUpgradeCallback: (req) => api.mayUpgrade(req.url ?? '/'),
   })
-  const http1Options = { api, bodyBytesMax: limits.bodyBytesMax, isStopping: () => state.closing !== undefined }
+  const http1Options = { api, bodyBytesMax: limits.bodyBytesMax, room, isStopping: () => state.closing !== undefined }
   http1.on('request', (req, res) => void serveHttp1(http1Options, peerOfConnection(req.socket as TLSSocket, options.tls.frontProxyCa), req, res))
   http1.on('upgrade', (req, socket, head) => {
     const gone = new AbortController()
@@ -86,17 +104,44 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   // It never listens itself; this is what starts its checks of slow headers and bodies.
   http1.emit('listening')
 
+  const sendsAway = (): boolean => limits.goawayChance > 0 && random.next() < limits.goawayChance
+
   const serve2 = (socket: TLSSocket): void => {
-    const session = performServerHandshake(socket, { settings: { maxConcurrentStreams: limits.streamsPerConnectionMax, initialWindowSize: 256 * 1024 } })
+    const session = performServerHandshake(socket, {
+      settings: { maxConcurrentStreams: limits.streamsPerConnectionMax, initialWindowSize: 256 * 1024, maxHeaderListSize: limits.headersBytesMax },
+      maxHeaderListPairs: HEADERS_MAX, maxSessionInvalidFrames: 100, ...RESET_RATE,
+    })
     sessions.add(session)
-    let streams = 0
-    session.on('stream', (stream) => { streams++; stream.on('close', () => { streams-- }) })
-    session.setTimeout(limits.idleTimeoutMs, () => { if (streams === 0) session.close() })
+    const use = { streams: 0, sinceMs: clock.monotonicMs() }
+    session.on('stream', (stream) => {
+      use.streams++
+      stream.on('close', () => {
+        use.streams--
+        use.sinceMs = clock.monotonicMs()
+      })
+    })
+    // Pings and half a header are no use: only requests count.
+    const closeIdle = (): void => {
+      const idleMs = clock.monotonicMs() - use.sinceMs
+      if (use.streams === 0 && idleMs >= limits.idleTimeoutMs) closeOrDestroy()
+      else cancelIdle = clock.after(use.streams > 0 ? limits.idleTimeoutMs : limits.idleTimeoutMs - idleMs, closeIdle)
+    }
+    const closeOrDestroy = (): void => {
+      session.close()
+      cancelIdle = clock.after(CLOSING_MS, () => session.destroy())
+    }
+    let cancelIdle = clock.after(limits.idleTimeoutMs, closeIdle)
+    const cancelHello = clock.after(limits.headersTimeoutMs, () => session.destroy())
+    session.once('remoteSettings', cancelHello)
     session.on('error', (error) => log.debug('an HTTP/2 connection failed', { error }))
-    session.on('close', () => sessions.delete(session))
+    session.on('close', () => {
+      cancelHello()
+      cancelIdle()
+      sessions.delete(session)
+    })
     // Half-open is for upgraded HTTP/1.1; here an end is the end.
     socket.on('end', () => session.destroy())
-    serveHttp2({ api, clock, bodyBytesMax: limits.bodyBytesMax, bodyTimeoutMs: limits.bodyTimeoutMs }, session, peerOfConnection(socket, options.tls.frontProxyCa))
+    serveHttp2({ api, clock, bodyBytesMax: limits.bodyBytesMax, bodyTimeoutMs: limits.bodyTimeoutMs, room, sendsAway }, session, peerOfConnection(socket, options.tls.frontProxyCa))
     if (state.closing) session.close()
   }
 

@@ -1,5 +1,6 @@
 /** What a flag's value must look like; each returns what is wrong with it, or undefined. */
 import { isIP, isIPv4 } from 'node:net'
+import { resolve } from 'node:path'
 
 export const port = (v: string): string | undefined => (/^\d+$/.test(v) && Number(v) >= 1 && Number(v) <= 65535 ? undefined : `${v} is not a port (1 to 65535)`)
 
@@ -47,6 +48,9 @@ export function taint(v: string): string | undefined {
   return isKey(key) && isValue(value) ? undefined : `${JSON.stringify(v)} is not key=value:Effect with Effect NoSchedule, PreferNoSchedule or NoExecute`
 }
 
+/** The kernel's own file systems hold no files of ours, and making directories there fails in odd ways. */
+export const directory = (v: string): string | undefined => (/^\/(proc|sys)(\/|$)/.test(resolve(v)) ? `${v} is in a file system of the kernel's own, which holds no files: name a directory on a disk` : undefined)
+
 export const domain = (v: string): string | undefined => (DOMAIN.test(v) ? undefined : `${JSON.stringify(v)} is not a DNS domain such as cluster.local`)
 
 /** For certificates: a name, `*.name` or an address. */
@@ -68,3 +72,6 @@ export function durationSeconds(v: string): number | undefined {
 export const duration = (v: string): string | undefined => (durationSeconds(v) !== undefined ? undefined : `${JSON.stringify(v)} is not a duration such as 30m, 24h or 7d`)
 
 export const positiveDuration = (v: string): string | undefined => (durationSeconds(v) ? undefined : `${JSON.stringify(v)} is not a duration such as 60s or 1m`)
+
+/** Upstream's bound: more would make clients do little else. */
+export const goawayChance = (v: string): string | undefined => (/^(?:0|0?\.\d{1,9}|0\.0*)$/.test(v) && Number(v) <= 0.02 ? undefined : `${JSON.stringify(v)} is not a fraction from 0 to .02`)

@@ -3,6 +3,7 @@ import { resourceUsage } from 'node:process'
 import { join } from 'node:path'
 import { runAgent } from '#agent/agent.ts'
 import { asError, UsageError } from '#base/errors.ts'
+import { HTTP_LIMITS } from '../apiserver/http-server.ts'
 import { startServer, type ServerConfig } from '../server.ts'
 import { levelOpener } from '../store/open-level.ts'
 import { openLevelStore } from '../store/store-level.ts'
@@ -93,6 +94,7 @@ function serverConfig(values: FlagValues): ServerConfig {
       priorityAndFairness: values['enable-priority-and-fairness'] !== false,
       requestsInFlight: Number(values['max-requests-inflight']), mutatingInFlight: Number(values['max-mutating-requests-inflight']),
       requestTimeoutMs: seconds(values, 'request-timeout') * 1000, minWatchTimeoutMs: Number(values['min-request-timeout']) * 1000,
+      http2StreamsMax: Number(values['http2-max-streams-per-connection']) || HTTP_LIMITS.streamsPerConnectionMax, goawayChance: Number(values['goaway-chance']),
     },
     admission: admissionChoice(values),
     disabled: new Set((['controllers', 'scheduler'] as const).filter((d) => disabled.has(d))),

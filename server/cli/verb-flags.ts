@@ -1,10 +1,10 @@
 /** The flags of every verb: users, scripts and tests rely on these names and defaults. */
-import { atLeastOne, cgroup, cidr, domain, duration, hostOrIp, ip, label, nodeName, octalMode, oneOf, port, positiveDuration, taint, url } from './flag-checks.ts'
+import { atLeastOne, cgroup, cidr, directory, domain, duration, goawayChance, hostOrIp, ip, label, nodeName, octalMode, oneOf, port, positiveDuration, taint, url } from './flag-checks.ts'
 import type { Flag } from './flags.ts'
 
 const COMMON: readonly Flag[] = [
   { name: 'config', kind: 'string', value: 'FILE', help: 'YAML file with the same names as these flags (default /etc/skiff/config.yaml where it exists)' },
-  { name: 'data-dir', kind: 'string', value: 'DIR', default: '/var/lib/skiff', help: 'where everything is kept' },
+  { name: 'data-dir', kind: 'string', value: 'DIR', default: '/var/lib/skiff', help: 'where everything is kept', check: directory },
   { name: 'log-format', kind: 'string', value: 'text|json', help: 'one line per event; default text on a terminal, else json', check: oneOf('text', 'json') },
   { name: 'log-level', kind: 'string', value: 'LEVEL', default: 'info', help: 'debug, info, warn or error', check: oneOf('debug', 'info', 'warn', 'error') },
   { name: 'token', kind: 'string', value: 'TOKEN', help: 'secret that joins servers and agents to the cluster' },
@@ -30,6 +30,8 @@ const LOAD: readonly Flag[] = [
   { name: 'max-mutating-requests-inflight', kind: 'number', value: 'N', default: 200, help: 'writing requests at once' },
   { name: 'request-timeout', kind: 'string', value: 'DURATION', default: '1m', help: 'longest time for a request that is no watch', check: positiveDuration },
   { name: 'min-request-timeout', kind: 'number', value: 'SECONDS', default: 1800, help: 'shortest life of a watch that names none', check: atLeastOne },
+  { name: 'http2-max-streams-per-connection', kind: 'number', value: 'N', default: 0, help: 'requests at once on one connection; 0 for 250' },
+  { name: 'goaway-chance', kind: 'string', value: 'FRACTION', default: '0', help: 'of requests over HTTP/2 after which the client is to connect anew, up to .02', check: goawayChance },
 ]
 
 const ADMISSION: readonly Flag[] = [

@@ -4,35 +4,39 @@ import { isBodyStream, type ApiResponse, type BodySink } from '#api/client/trans
 import type { ApiServer } from '../app.ts'
 import type { Peer } from '../middleware/authenticate.ts'
 import { statusResponse } from './response.ts'
-import { readBody, sized, wantsGzip, writeAll, writeGzipped } from './send.ts'
-import { tooLarge } from './status.ts'
+import { readBody, sized, wantsGzip, writeAll, writeGzipped, type BodyRoom } from './send.ts'
+import { tooLarge, tooManyRequests } from './status.ts'
 
 export interface Http1Options {
   api: ApiServer
   bodyBytesMax: number
+  room: BodyRoom
   isStopping: () => boolean
 }
 
 export async function serveHttp1(options: Http1Options, peer: Peer, req: IncomingMessage, res: ServerResponse): Promise<void> {
-  const { api, bodyBytesMax } = options
+  const { api, bodyBytesMax, room } = options
   const gone = new AbortController()
   res.on('close', () => { if (!res.writableFinished) gone.abort() })
   const headers = flatHeaders(req)
   const method = req.method ?? 'GET'
   const length = headers['content-length']
   const hasBody = (length !== undefined && length !== '0') || headers['transfer-encoding'] !== undefined
-  const body = hasBody ? await readBody(req, bodyBytesMax, length === undefined ? undefined : Number(length)) : undefined
+  const body = hasBody ? await readBody(req, bodyBytesMax, length === undefined ? undefined : Number(length), room) : undefined
   if (body?.kind === 'gone') return
   if (options.isStopping()) res.shouldKeepAlive = false
-  if (body?.kind === 'too-large') {
+  if (body?.kind === 'too-large' || body?.kind === 'no-room') {
     // What is still coming is not read: the connection cannot be used again.
     res.shouldKeepAlive = false
     res.on('finish', () => req.socket.destroySoon())
-    return send(res, req, method, undefined, statusResponse(tooLarge(bodyBytesMax).body))
+    return send(res, req, method, undefined, statusResponse((body.kind === 'too-large' ? tooLarge(bodyBytesMax) : tooManyRequests(NO_ROOM, 1)).body))
   }
   const response = await api.handle({ method, path: req.url ?? '/', headers, signal: gone.signal, peer, ...(body && { body: body.bytes }) })
+  body?.release()
   if (!res.destroyed) send(res, req, method, headers['accept-encoding'], response)
 }
+
+export const NO_ROOM = 'Too many requests, please try again later.'
 
 /** Node joins repeated headers already; what stays an array is joined here. */
 export function flatHeaders(req: IncomingMessage): Record<string, string> {

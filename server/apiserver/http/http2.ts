@@ -5,15 +5,19 @@ import type { Clock } from '#base/clock.ts'
 import type { ApiServer } from '../app.ts'
 import type { Peer } from '../middleware/authenticate.ts'
 import { statusResponse } from './response.ts'
-import { readBody, sized, wantsGzip, writeAll, writeGzipped } from './send.ts'
-import { methodNotAllowed, tooLarge } from './status.ts'
+import { readBody, sized, wantsGzip, writeAll, writeGzipped, type BodyRoom } from './send.ts'
+import { NO_ROOM } from './http1.ts'
+import { methodNotAllowed, tooLarge, tooManyRequests } from './status.ts'
 
 export interface Http2Options {
   api: ApiServer
   clock: Clock
   bodyBytesMax: number
+  room: BodyRoom
   /** A body must be complete by then: slow senders hold a stream otherwise. */
   bodyTimeoutMs: number
+  /** --goaway-chance: whether the client is to come back on a new connection. */
+  sendsAway: () => boolean
 }
 
 const NO_ERROR = 0
@@ -22,6 +26,8 @@ const CANCEL = 8
 export function serveHttp2(options: Http2Options, session: Http2Session, peer: Peer): void {
   session.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number) => {
     stream.on('error', () => { /* The client reset it; 'close' follows and aborts the request. */ })
+    // What is in flight is still answered.
+    if (options.sendsAway()) session.close()
     void serveStream(options, peer, stream, headers, (flags & END_STREAM) !== 0)
   })
 }
@@ -29,7 +35,7 @@ export function serveHttp2(options: Http2Options, session: Http2Session, peer: P
 const END_STREAM = 1
 
 async function serveStream(options: Http2Options, peer: Peer, stream: ServerHttp2Stream, raw: IncomingHttpHeaders, isEnded: boolean): Promise<void> {
-  const { api, clock, bodyBytesMax, bodyTimeoutMs } = options
+  const { api, clock, bodyBytesMax, bodyTimeoutMs, room } = options
   const gone = new AbortController()
   stream.on('close', () => { if (!stream.writableFinished) gone.abort() })
   const method = raw[':method'] ?? 'GET'
@@ -38,14 +44,15 @@ async function serveStream(options: Http2Options, peer: Peer, stream: ServerHttp
   const headers = flatHeaders(raw)
   const cancelDeadline = isEnded ? () => {} : clock.after(bodyTimeoutMs, () => stream.close(CANCEL))
   const length = headers['content-length']
-  const body = isEnded ? undefined : await readBody(stream, bodyBytesMax, length === undefined ? undefined : Number(length))
+  const body = isEnded ? undefined : await readBody(stream, bodyBytesMax, length === undefined ? undefined : Number(length), room)
   cancelDeadline()
   if (body?.kind === 'gone') return
-  if (body?.kind === 'too-large') {
+  if (body?.kind === 'too-large' || body?.kind === 'no-room') {
     stream.on('finish', () => stream.close(NO_ERROR))
-    return send(stream, method, undefined, statusResponse(tooLarge(bodyBytesMax).body))
+    return send(stream, method, undefined, statusResponse((body.kind === 'too-large' ? tooLarge(bodyBytesMax) : tooManyRequests(NO_ROOM, 1)).body))
   }
   const response = await api.handle({ method, path, headers, signal: gone.signal, peer, ...(body && body.bytes.length > 0 && { body: body.bytes }) })
+  body?.release()
   if (!stream.destroyed && !stream.closed) send(stream, method, headers['accept-encoding'], response)
 }
 

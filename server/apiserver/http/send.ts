@@ -8,26 +8,59 @@ export const GZIP_BYTES_MIN = 128 * 1024
 /** Answers below this are joined: one write, one TLS record or a few. */
 const JOIN_BYTES_MAX = 64 * 1024
 
-export type Body = { kind: 'whole'; bytes: Buffer } | { kind: 'too-large' } | { kind: 'gone' }
+export type Body =
+  /** `release`: nobody needs the bytes any more. */
+  | { kind: 'whole'; bytes: Buffer; release: () => void }
+  | { kind: 'too-large' }
+  /** Too many others are being received. */
+  | { kind: 'no-room' }
+  | { kind: 'gone' }
+
+/** Bytes of bodies in memory at once, over all connections: they are there before anyone is asked who he is. */
+export class BodyRoom {
+  #left: number
+  constructor(bytesMax: number) { this.#left = bytesMax }
+
+  take(bytes: number): boolean {
+    if (bytes > this.#left) return false
+    this.#left -= bytes
+    return true
+  }
+
+  give(bytes: number): void { this.#left += bytes }
+}
 
 /** Reads at most `bytesMax`; stops reading beyond. */
-export function readBody(source: Readable, bytesMax: number, declared: number | undefined): Promise<Body> {
+export function readBody(source: Readable, bytesMax: number, declared: number | undefined, room: BodyRoom): Promise<Body> {
   if (declared !== undefined && declared > bytesMax) return Promise.resolve({ kind: 'too-large' })
   return new Promise((resolve) => {
     const chunks: Buffer[] = []
     let size = 0
+    let taken = 0
+    const release = (): void => {
+      room.give(taken)
+      taken = 0
+    }
+    const refuse = (kind: 'too-large' | 'no-room' | 'gone'): void => {
+      if (kind !== 'gone') source.pause()
+      release()
+      resolve({ kind })
+    }
     source.on('data', (chunk: Buffer) => {
       size += chunk.length
-      if (size > bytesMax) {
-        source.pause()
-        resolve({ kind: 'too-large' })
-      } else {
-        chunks.push(chunk)
-      }
+      if (size > bytesMax) return refuse('too-large')
+      if (!room.take(chunk.length)) return refuse('no-room')
+      taken += chunk.length
+      chunks.push(chunk)
+      return undefined
     })
-    source.on('end', () => resolve({ kind: 'whole', bytes: chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size) }))
-    source.on('error', () => resolve({ kind: 'gone' }))
-    source.on('close', () => resolve({ kind: 'gone' }))
+    let isWhole = false
+    source.on('end', () => {
+      isWhole = true
+      resolve({ kind: 'whole', bytes: chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size), release })
+    })
+    source.on('error', () => { if (!isWhole) refuse('gone') })
+    source.on('close', () => { if (!isWhole) refuse('gone') })
   })
 }
 

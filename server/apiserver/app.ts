@@ -262,6 +262,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     try {
       if (!isOpen) await authorizePath(authorizer, user, request.method, info.path, exchange.trail?.authorized)
       const asked: PathRequest = { method: request.method, info, query, headers: request.headers, body: request.body, user, signal: request.signal, peer: request.peer }
+      // Health, for one, must not wait for the store.
+      if (!aggregation.isReady && (info.segments[0] === 'apis' || info.segments[0] === 'openapi')) await aggregation.ready
       const backend = elsewhere(info)
       const response = backend ? await aggregation.proxy(backend, request, user) : await servePath(paths, asked)
       return request.method === 'HEAD' ? { ...response, body: Buffer.alloc(0) } : response
@@ -271,6 +273,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   }
 
   async function serveResource(caller: Caller, info: ResourceInfo): Promise<ApiResponse> {
+    if (!aggregation.isReady) await aggregation.ready
     const { request, user } = caller
     const asked = askedFor(request, info)
     const backend = aggregation.backendOf(info.group, info.version)
@@ -375,6 +378,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         const bearer = request.headers['authorization'] === undefined ? webSocketBearer(request.headers) : undefined
         const headers = bearer === undefined ? request.headers : { ...request.headers, authorization: `Bearer ${bearer}` }
         const caller: Caller = { request: { ...request, headers }, user: await identify({ ...request, headers }, exchange, info), exchange }
+        if (!aggregation.isReady) await aggregation.ready
         const asked = askedFor(caller.request, info)
         const backend = aggregation.backendOf(info.group, info.version)
         if (backend) {

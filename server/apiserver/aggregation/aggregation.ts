@@ -18,6 +18,9 @@ import { withRemoteOpenApi } from './remote-openapi.ts'
 import { applyRegistration, decideRegistration, localPriority, type LocalVersion } from './registration.ts'
 
 export interface Aggregation {
+  /** The APIServices that are stored are known: only then is what follows the truth. */
+  readonly isReady: boolean
+  readonly ready: Promise<void>
   /** The server behind which a group version is; undefined: it is ours, or nobody's. */
   backendOf(group: string, version: string): Backend | undefined
   proxy(backend: Backend, request: ApiRequest, user: UserInfo): Promise<ApiResponse>
@@ -52,7 +55,21 @@ export function createAggregation(parts: Parts, { connector, frontProxy, isCusto
   // Upstream's aggregator has none for the group it serves itself.
   const registered = () => local().filter(({ group }) => group !== API_SERVICES.group)
 
+  const state = { isReady: false }
+  const open = async (): Promise<void> => {
+    try {
+      await apiServices.open()
+    } catch (error) {
+      // The store cannot be read just now: requests find that out for themselves, and each look tries again.
+      log.warn('the APIServices could not be read', { error: asError(error) })
+    }
+    state.isReady = true
+  }
+  const ready = open()
+
   return {
+    get isReady() { return state.isReady },
+    ready,
     backendOf: (group, version) => apiServices.backendOf(group, version),
     proxy: (backend, request, user) => proxyRequest(backends, backend, request, user),
     upgrade: (backend, request, user, socket, head) => proxyUpgrade(backends, backend, request, user, socket, head),

@@ -58,6 +58,8 @@ export interface AgentDeps {
   /** How this program starts itself to unpack a layer. */
   unpackCommand: readonly string[]
   loadPty: () => SpawnPty
+  /** The machine is a node, and its pods are being looked after: from what it knew if its server is away. */
+  onStarted?: () => void
   /** Asked at the end: is it only skiff that stops? */
   isMachineGoingDown?: () => Promise<boolean>
 }
@@ -127,6 +129,7 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
   try {
     // Before any pod asks for one of them: on an airgapped node it could only fail.
     await images.importAll(signal)
+    deps.onStarted?.()
     await Promise.all([
       images.run(signal),
       informers.start(signal),

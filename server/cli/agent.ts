@@ -2,7 +2,7 @@
 import { runAgent } from '#agent/agent.ts'
 import { UsageError } from '#base/errors.ts'
 import { readYamlMapping } from './config-file.ts'
-import { clock, failLoudly, isMachineGoingDown, loadPty, logFor, logFormat, notifyReady, random, selfCommand, stopSignal } from './environment.ts'
+import { clock, failLoudly, isMachineGoingDown, loadPty, logFor, logFormat, notifyReady, notifyStatus, random, selfCommand, stopSignal } from './environment.ts'
 import { parseFlags } from './flags.ts'
 import { keepMemorySmall } from './memory.ts'
 import { agentConfig, text } from './node-config.ts'
@@ -26,8 +26,8 @@ export async function run(argv: readonly string[]): Promise<number> {
   failLoudly(log)
   const signal = stopSignal(log)
   keepMemorySmall({ clock, log, signal })
-  notifyReady(log)
-  await runAgent(config, { clock, random, log, unpackCommand: selfCommand('unpack-layer'), loadPty, isMachineGoingDown }, signal).catch((error: unknown) => {
+  notifyStatus(`joining ${config.servers.join(', ')}`, log)
+  await runAgent(config, { clock, random, log, unpackCommand: selfCommand('unpack-layer'), loadPty, isMachineGoingDown, onStarted: () => notifyReady(log) }, signal).catch((error: unknown) => {
     if (!signal.aborted) throw error
   })
   log.info('stopped; containers keep running')

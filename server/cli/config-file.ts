@@ -1,6 +1,6 @@
 /** Reads YAML configuration: `--config` and /etc/skiff/registries.yaml. */
 import { readFileSync } from 'node:fs'
-import { load } from 'js-yaml'
+import { loadAll } from 'js-yaml'
 import { asError, hasCode, UsageError } from '#base/errors.ts'
 
 const FILE_BYTES_MAX = 1024 * 1024
@@ -15,13 +15,15 @@ export function readYamlMapping(path: string, options: { optional: boolean; what
     throw new UsageError(`${options.what} ${path} cannot be read: ${asError(error).message}`, { cause: error })
   }
   if (text.length > FILE_BYTES_MAX) throw new UsageError(`${options.what} ${path} is larger than ${FILE_BYTES_MAX / 1024} KiB`)
-  let value: unknown
+  let documents: readonly unknown[]
   try {
-    value = load(text, { filename: path })
+    documents = loadAll(text, { filename: path })
   } catch (error) {
     throw new UsageError(`${options.what} ${path} is not valid YAML: ${asError(error).message.split('\n')[0] ?? ''}`, { cause: error })
   }
-  if (value === null || value === undefined) return {}
+  if (documents.length > 1) throw new UsageError(`${options.what} ${path} holds ${documents.length} documents: it must be one`)
+  // Empty, or nothing but comments.
+  const value = documents[0] ?? {}
   if (typeof value !== 'object' || Array.isArray(value)) throw new UsageError(`${options.what} ${path} must be a mapping of names to values`)
   return value as Record<string, unknown>
 }

@@ -67,14 +67,19 @@ export function selfCommand(verb: string): string[] {
   return isSea() ? [process.execPath, verb] : [process.execPath, process.argv[1] ?? '', verb]
 }
 
+export const notifyReady = (log: Log): void => notify('READY=1\nSTATUS=', log)
+
+/** What `systemctl status` shows while it takes its time. */
+export const notifyStatus = (status: string, log: Log): void => notify(`STATUS=${status}`, log)
+
 /** sd_notify(3): tells systemd, where it asked to be told. */
-export function notifyReady(log: Log): void {
+function notify(state: string, log: Log): void {
   const socket = process.env['NOTIFY_SOCKET']
   if (!socket) return
   try {
-    notifySystemd(socket, 'READY=1')
+    notifySystemd(socket, state)
   } catch (error) {
-    log.warn('systemd could not be told that skiff is ready', { error: asError(error) })
+    log.warn('systemd could not be told how skiff is', { error: asError(error) })
   }
 }
 

@@ -34,6 +34,7 @@ describe('the server\'s command line', () => {
   })
   it('refuses with one line that names the flag and the mend', () => {
     assert.match(refusal(['--https-listen-prot=1']), /unknown flag --https-listen-prot .*did you mean --https-listen-port\?/)
+    assert.match(refusal(['--data-dir=/var/../proc/x']), /--data-dir: \/var\/\.\.\/proc\/x is in a file system of the kernel's own, which holds no files: name a directory on a disk/)
     assert.match(refusal(['--https-listen-port=99999']), /--https-listen-port: 99999 is not a port/)
     assert.match(refusal(['--data-dir']), /--data-dir needs a value/)
     assert.match(refusal(['--cluster-cidr=10.42.0.0']), /--cluster-cidr: .* such as 10.42.0.0\/16/)

@@ -52,7 +52,18 @@ describe('a server told everything by files', { timeout: 180_000 }, () => {
   })
   after(async () => { await lab.lab.destroy() })
 
-  it('says READY=1 to systemd', () => assert.equal(readFileSync(lab.path('notified'), 'utf8'), 'READY=1'))
+  it('says READY=1 to systemd', () => assert.equal(readFileSync(lab.path('notified'), 'utf8'), 'READY=1\nSTATUS='))
+
+  it('an agent that cannot join yet tells systemd what it waits for, and is not ready', async () => {
+    await lab.host.must(['rm', '-f', lab.path('notify-agent')])
+    const systemd = lab.host.start('systemd-agent', ['python3', '-c', SYSTEMD, lab.path('notify-agent'), lab.path('notified-agent')])
+    await until('the socket is there', 5_000, () => statSync(lab.path('notify-agent'), { throwIfNoEntry: false }) !== undefined)
+    const agent = lab.host.start('agent', ['env', `NOTIFY_SOCKET=${lab.path('notify-agent')}`, process.env['SKIFF_BINARY'] ?? `${import.meta.dirname}/../../dist/skiff`, 'agent', '--server', 'https://127.0.0.1:1', '--token', 'secret', '--data-dir', lab.path('agent-data'), '--config', '/dev/null'])
+    await until('systemd is told', 10_000, () => systemd.exitCode !== null)
+    assert.equal(readFileSync(lab.path('notified-agent'), 'utf8'), 'STATUS=joining https://127.0.0.1:1')
+    agent.kill('SIGTERM')
+    await until('it ends', 10_000, () => agent.exitCode !== null || agent.signalCode !== null)
+  })
 
   it('applies manifests, namespaces first, and runs their pods from archives alone', async () => {
     await until('the pod runs', 30_000, async () => (await get('pod', 'offline', '-n', 'shop', '-o', 'jsonpath={.status.phase}')) === 'Running')

@@ -20,7 +20,9 @@ test('no path, and no short name within a version, stands for two rows', () => {
 
 test('every row refuses an object without a name', () => {
   for (const r of rows) {
-    const errors = r.strategy.validate?.({ metadata: {}, spec: { template: {}, drivers: [], source: {}, jobTemplate: {}, scaleTargetRef: {}, limits: [] } } as object, { nowMs: 0, random: seededRandom(1), user: { name: 'u', groups: [] } }) ?? []
+    const object = { metadata: {} }
+    r.strategy.defaults?.(object)
+    const errors = r.strategy.validate?.(object, { nowMs: 0, random: seededRandom(1), user: { name: 'u', groups: [] } }) ?? []
     ok(errors.some((e) => e.field === 'metadata.name'), name(r))
   }
 })

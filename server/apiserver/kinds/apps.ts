@@ -7,6 +7,7 @@ import { keepSpec, keepStatus } from './carry.ts'
 import { immutable, intOrPercent, nonNegative, oneOf, setDefault } from './check.ts'
 import { defaultPodTemplate } from './pod-defaults.ts'
 import { validateSelectedTemplate, validateTemplateFor } from './pod-template.ts'
+import { workloadWarnings } from './pod-warnings.ts'
 import { semanticEqual } from './semantic-equal.ts'
 import { ageColumn, column, containerImages, containerNames, count, formatLabels, nameColumn, wide } from './table-columns.ts'
 
@@ -50,6 +51,7 @@ export const deploymentStrategy: KindStrategy<Deployment> = {
   validate: validateDeployment,
   validateUpdate: (deployment, old) => [...validateDeployment(deployment), ...immutable('spec.selector', deployment.spec?.selector, old.spec?.selector)],
   validateStatusUpdate: (deployment) => validateCounts(deployment.status, ['replicas', 'updatedReplicas', 'readyReplicas', 'availableReplicas', 'unavailableReplicas']),
+  warnings: workloadWarnings<Deployment>('spec.template', (o) => o.spec?.template, true),
   columns: [
     nameColumn(),
     column('Ready', 'Number of the pod with ready state', (o) => `${o.status?.readyReplicas ?? 0}/${o.spec?.replicas ?? 0}`),
@@ -110,6 +112,7 @@ export const replicaSetStrategy: KindStrategy<ReplicaSet> = {
   validateUpdate: (set, old) => [...validateReplicaSet(set), ...immutable('spec.selector', set.spec?.selector, old.spec?.selector)],
   validateStatusUpdate: (set) => validateCounts(set.status, ['replicas', 'fullyLabeledReplicas', 'readyReplicas', 'availableReplicas']),
   selectableFields: { 'status.replicas': (o) => String(o.status?.replicas ?? 0) },
+  warnings: workloadWarnings<ReplicaSet>('spec.template', (o) => o.spec?.template, true),
   columns: [
     nameColumn(),
     count('Desired', REPLICAS, (o) => o.spec?.replicas ?? 0),
@@ -143,6 +146,7 @@ export const replicationControllerStrategy: KindStrategy<ReplicationController> 
   validateUpdate: validateController,
   validateStatusUpdate: (rc) => validateCounts(rc.status, ['replicas', 'fullyLabeledReplicas', 'readyReplicas', 'availableReplicas']),
   selectableFields: { 'status.replicas': (o) => String(o.status?.replicas ?? 0) },
+  warnings: workloadWarnings<ReplicationController>('spec.template', (o) => o.spec?.template, true),
   columns: [
     nameColumn(),
     count('Desired', REPLICAS, (o) => o.spec?.replicas ?? 0),
@@ -192,6 +196,7 @@ export const daemonSetStrategy: KindStrategy<DaemonSet> = {
   validate: validateDaemonSet,
   validateUpdate: (set, old) => [...validateDaemonSet(set), ...immutable('spec.selector', set.spec?.selector, old.spec?.selector)],
   validateStatusUpdate: (set) => validateCounts(set.status, ['currentNumberScheduled', 'numberMisscheduled', 'desiredNumberScheduled', 'numberReady', 'updatedNumberScheduled', 'numberAvailable', 'numberUnavailable']),
+  warnings: workloadWarnings<DaemonSet>('spec.template', (o) => o.spec?.template, false),
   columns: [
     nameColumn(),
     count('Desired', 'The total number of nodes that should be running the daemon pod (including nodes correctly running the daemon pod).', (o) => o.status?.desiredNumberScheduled ?? 0),

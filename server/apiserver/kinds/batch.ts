@@ -7,6 +7,7 @@ import { workloadColumns } from './apps.ts'
 import { keepStatus } from './carry.ts'
 import { checkLabelSelector, immutable, nonNegative, oneOf, setDefault } from './check.ts'
 import { cronProblem, isTimeZone } from './cron-text.ts'
+import { hostnameWarnings, templateWarnings, workloadWarnings } from './pod-warnings.ts'
 import { defaultPodTemplate } from './pod-defaults.ts'
 import { validatePodTemplate } from './pod-template.ts'
 import { semanticEqual } from './semantic-equal.ts'
@@ -59,6 +60,7 @@ export const jobStrategy: KindStrategy<Job> = {
   },
   validateStatusUpdate: (job) => ['active', 'succeeded', 'failed', 'ready', 'terminating'].flatMap((key) => nonNegative(`status.${key}`, (job.status as Record<string, number> | undefined)?.[key])),
   selectableFields: { 'status.successful': (o) => String(o.status?.succeeded ?? 0) },
+  warnings: workloadWarnings<Job>('spec.template', (o) => o.spec?.template, true),
   columns: [
     nameColumn(),
     column('Status', 'Status of the job.', statusText),
@@ -156,6 +158,11 @@ export const cronJobStrategy: KindStrategy<CronJob> = {
   generation: (cron, old) => !semanticEqual(cron.spec, old.spec),
   validate: validateCronJob,
   validateUpdate: (cron, old, ctx) => validateCronJob(cron, ctx, old),
+  warnings: (cron, old) => [
+    ...(old ? [] : hostnameWarnings(cron.metadata?.name, true)),
+    ...(old && semanticEqual(cron.spec?.jobTemplate, old.spec?.jobTemplate) ? [] : templateWarnings('spec.jobTemplate.spec.template', cron.spec?.jobTemplate?.spec?.template)),
+    ...(/TZ/.test(cron.spec?.schedule ?? '') ? ['CRON_TZ or TZ used in `spec.schedule` is not officially supported, see https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details'] : []),
+  ],
   columns: [
     nameColumn(),
     column('Schedule', 'The schedule in Cron format, see https://en.wikipedia.org/wiki/Cron.', (o) => o.spec?.schedule ?? ''),

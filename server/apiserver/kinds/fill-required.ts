@@ -14,10 +14,13 @@ const POINTERS: ReadonlySet<string> = new Set([
 
 type Json = Record<string, unknown>
 
+/** `free`: one or a list of them. */
+type Shape = 'one' | 'list' | 'map' | 'free'
+
 interface Plan {
   zeros: readonly (readonly [key: string, zero: '' | 0 | false | 'struct' | 'list'])[]
   /** Fields whose values hold structs of their own. */
-  inner: readonly (readonly [key: string, model: string, shape: 'one' | 'list' | 'map'])[]
+  inner: readonly (readonly [key: string, model: string, shape: Shape])[]
 }
 
 const NOTHING: Plan = { zeros: [], inner: [] }
@@ -33,8 +36,8 @@ export function fillRequired(model: string, object: object): void {
   for (const [key, innerModel, shape] of inner) {
     const value = target[key]
     if (typeof value !== 'object' || value === null) continue
-    if (shape === 'one') fillRequired(innerModel, value)
-    else for (const item of shape === 'list' ? (value as unknown[]) : Object.values(value)) if (typeof item === 'object' && item !== null) fillRequired(innerModel, item)
+    if (shape === 'one' || (shape === 'free' && !Array.isArray(value))) fillRequired(innerModel, value)
+    else for (const item of Array.isArray(value) ? (value as unknown[]) : Object.values(value)) if (typeof item === 'object' && item !== null && !Array.isArray(item)) fillRequired(innerModel, item)
   }
 }
 
@@ -44,7 +47,7 @@ function planOf(name: string): Plan {
   const model = builtinSchema.model(name)
   if (!model) return NOTHING
   const zeros: [string, Plan['zeros'][number][1]][] = []
-  const inner: [string, string, 'one' | 'list' | 'map'][] = []
+  const inner: [string, string, Shape][] = []
   // Types contain themselves: the plan is known before its parts are looked at.
   const plan: Plan = { zeros, inner }
   plans.set(name, plan)
@@ -77,8 +80,18 @@ function zeroOf(type: FieldType): Plan['zeros'][number][1] | undefined {
   }
 }
 
-function heldModel(type: FieldType): { model: string; shape: 'one' | 'list' | 'map' } | undefined {
-  if (type.kind === 'ref') return { model: type.model, shape: 'one' }
-  const items = type.kind === 'list' ? type.items : type.kind === 'map' ? type.values : undefined
-  return items?.kind === 'ref' ? { model: items.model, shape: type.kind === 'list' ? 'list' : 'map' } : undefined
+function heldModel(type: FieldType): { model: string; shape: Shape } | undefined {
+  switch (type.kind) {
+    case 'ref': return { model: type.model, shape: 'one' }
+    case 'any': return isSchema(type) ? { model: 'JSONSchemaProps', shape: 'free' } : undefined
+    case 'list': case 'map': {
+      const items = type.kind === 'list' ? type.items : type.values
+      const model = items.kind === 'ref' ? items.model : isSchema(items) ? 'JSONSchemaProps' : undefined
+      return model === undefined ? undefined : { model, shape: type.kind }
+    }
+    default: return undefined
+  }
 }
+
+/** A schema, or in its place a flag, a list of schemas, or names. */
+const isSchema = (type: FieldType): boolean => type.kind === 'any' && /JSONSchemaPropsOr\w+$/.test(type.definition ?? '')

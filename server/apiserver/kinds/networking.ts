@@ -6,9 +6,11 @@ import type { KindStrategy } from '../kind.ts'
 import { keepStatus } from './carry.ts'
 import { checkLabelSelector, immutable, named, oneOf, portOrName, requiredName } from './check.ts'
 import { isCidr, isIpAddress } from './ip.ts'
+import { cidrWarnings } from './ip-warnings.ts'
 import { semanticEqual } from './semantic-equal.ts'
 import { ageColumn, column, nameColumn } from './table-columns.ts'
 
+const CLASS_ANNOTATION = 'kubernetes.io/ingress.class'
 const PATH_TYPES = ['Exact', 'ImplementationSpecific', 'Prefix']
 
 export const ingressStrategy: KindStrategy<Ingress> = {
@@ -17,9 +19,10 @@ export const ingressStrategy: KindStrategy<Ingress> = {
   generation: (ingress, old) => !semanticEqual(ingress.spec, old.spec),
   validate: validateIngress,
   validateUpdate: validateIngress,
+  warnings: (ingress, old) => (ingress.metadata?.annotations?.[CLASS_ANNOTATION] !== undefined && old?.metadata?.annotations?.[CLASS_ANNOTATION] === undefined ? [`annotation ${JSON.stringify(CLASS_ANNOTATION)} is deprecated, please use 'spec.ingressClassName' instead`] : []),
   columns: [
     nameColumn(),
-    column('Class', 'The name of the IngressClass resource that should be used for additional configuration', (o) => o.spec?.ingressClassName ?? o.metadata?.annotations?.['kubernetes.io/ingress.class'] ?? '<none>'),
+    column('Class', 'The name of the IngressClass resource that should be used for additional configuration', (o) => o.spec?.ingressClassName ?? o.metadata?.annotations?.[CLASS_ANNOTATION] ?? '<none>'),
     column('Hosts', 'Hosts that incoming requests are matched against before the ingress rule', hostsText),
     column('Address', 'Address is a list containing ingress points for the load-balancer', (o) => [...new Set((o.status?.loadBalancer?.ingress ?? []).map((i) => i.ip || i.hostname || '').filter((t) => t !== ''))].sort().join(',')),
     column('Ports', 'Ports of TLS configurations that open', (o) => ((o.spec?.tls ?? []).length > 0 ? '80, 443' : '80')),
@@ -114,6 +117,11 @@ export const networkPolicyStrategy: KindStrategy<NetworkPolicy> = {
   },
   validate: validatePolicy,
   validateUpdate: validatePolicy,
+  warnings: (policy) => (['ingress', 'egress'] as const).flatMap((direction) => (policy.spec?.[direction] ?? []).flatMap((_rule, i) => {
+    const peers: readonly { ipBlock?: { cidr: string; except?: string[] } }[] = (direction === 'ingress' ? policy.spec?.ingress?.[i]?.from : policy.spec?.egress?.[i]?.to) ?? []
+    const at = `spec.${direction}[${i}].${direction === 'ingress' ? 'from' : 'to'}`
+    return peers.flatMap(({ ipBlock }, j) => (ipBlock ? [...cidrWarnings(`${at}[${j}].ipBlock.cidr`, ipBlock.cidr), ...(ipBlock.except ?? []).flatMap((c, k) => cidrWarnings(`${at}[${j}].ipBlock.except[${k}]`, c))] : []))
+  })),
   columns: [nameColumn(), column('Pod-Selector', 'podSelector selects the pods to which this NetworkPolicy object applies.', (o) => describeLabelSelector(o.spec?.podSelector ?? {})), ageColumn()],
 }
 

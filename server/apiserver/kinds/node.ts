@@ -7,6 +7,7 @@ import { keepSpec, keepStatus } from './carry.ts'
 import { named, oneOf } from './check.ts'
 import { isCidr } from './ip.ts'
 import { semanticEqual } from './semantic-equal.ts'
+import { cidrWarnings } from './ip-warnings.ts'
 import { ageColumn, column, nameColumn, wide } from './table-columns.ts'
 
 const ROLE_PREFIX = 'node-role.kubernetes.io/'
@@ -50,6 +51,12 @@ export const nodeStrategy: KindStrategy<Node> = {
       return []
     })
   },
+
+  warnings: (node) => [
+    ...(node.spec?.configSource ? ['spec.configSource: the feature is no longer supported, will be ignored'] : []),
+    ...(node.spec?.externalID ? ['spec.externalID: this field is deprecated, and is unused by Kubernetes'] : []),
+    ...(node.spec?.podCIDRs ?? []).flatMap((cidr, i) => cidrWarnings(`spec.podCIDRs[${i}]`, cidr)),
+  ],
 
   columns: [
     nameColumn(),

@@ -7,6 +7,7 @@ import { checkLabelSelector, checkLabels, isEmptySelector } from './check.ts'
 import { validateAnnotations } from './object-meta.ts'
 import { defaultPodTemplate } from './pod-defaults.ts'
 import { validatePodSpec } from './pod-spec-validation.ts'
+import { workloadWarnings } from './pod-warnings.ts'
 import { column, containerImages, containerNames, formatLabels, nameColumn } from './table-columns.ts'
 
 export function validatePodTemplate(at: string, template: PodTemplateSpec | undefined): FieldError[] {
@@ -50,6 +51,7 @@ export const podTemplateStrategy: KindStrategy<PodTemplate> = {
   defaults: (object) => defaultPodTemplate(object.template),
   validate: (object) => validatePodTemplate('template', object.template),
   validateUpdate: (object) => validatePodTemplate('template', object.template),
+  warnings: workloadWarnings<PodTemplate>('template', (o) => o.template, false),
   columns: [
     nameColumn(),
     column('Containers', 'Names of each container in the template.', (o) => containerNames(o.template?.spec?.containers)),

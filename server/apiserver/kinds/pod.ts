@@ -9,6 +9,7 @@ import { named } from './check.ts'
 import { podColumns } from './pod-columns.ts'
 import { defaultPod } from './pod-defaults.ts'
 import { validatePodSpec, validateTolerations } from './pod-spec-validation.ts'
+import { hostnameWarnings, podWarnings } from './pod-warnings.ts'
 import { differingPaths, semanticEqual } from './semantic-equal.ts'
 
 const UPDATABLE = '`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)'
@@ -64,18 +65,10 @@ export const podStrategy: KindStrategy<Pod> = {
     return [...out, ...validateStates(pod, old, 'containerStatuses'), ...validateStates(pod, old, 'initContainerStatuses')]
   },
 
-  warnings(pod) {
-    const out: string[] = []
-    for (const [i, c] of (pod.spec?.containers ?? []).entries()) {
-      const seen = new Set<string>()
-      for (const [j, env] of (c.env ?? []).entries()) {
-        if (seen.has(env.name)) out.push(`spec.containers[${i}].env[${j}]: hides previous definition of "${env.name}", which may be dropped when using apply`)
-        seen.add(env.name)
-      }
-    }
-    if ((pod.spec?.terminationGracePeriodSeconds ?? 0) < 0) out.push('spec.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1')
-    return out
-  },
+  warnings: (pod, old) => [
+    ...(old ? [] : hostnameWarnings(pod.metadata?.name, false)),
+    ...(old && semanticEqual(pod.spec, old.spec) ? [] : podWarnings('', specOf(pod), pod.metadata ?? {})),
+  ],
 
   columns: podColumns,
 

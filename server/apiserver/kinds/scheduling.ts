@@ -6,6 +6,7 @@ import type { KindStrategy } from '../kind.ts'
 import { immutable, oneOf, requiredName, setDefault } from './check.ts'
 import { validateResources } from './container-validation.ts'
 import { validateTolerations } from './pod-spec-validation.ts'
+import { nodeSelectorWarnings } from './label-warnings.ts'
 import { ageColumn, column, count, nameColumn } from './table-columns.ts'
 
 /** Above this only the system's own classes. */
@@ -45,6 +46,7 @@ export const runtimeClassStrategy: KindStrategy<RuntimeClass> = {
   generation: false,
   validate: validateRuntimeClass,
   validateUpdate: (c, old) => [...validateRuntimeClass(c), ...immutable('handler', c.handler, old.handler)],
+  warnings: (c) => nodeSelectorWarnings('scheduling.nodeSelector', c.scheduling?.nodeSelector),
   columns: [nameColumn(), column('Handler', 'handler specifies the underlying runtime and configuration that the CRI implementation will use to handle pods of this class.', (o) => o.handler), ageColumn()],
 }
 

@@ -5,6 +5,7 @@ import { keepStatus, keepSpec } from './carry.ts'
 import { setDefault } from './check.ts'
 import { semanticEqual } from './semantic-equal.ts'
 import { validateService, validateServiceUpdate } from './service-validation.ts'
+import { serviceWarnings } from './service-warnings.ts'
 import { ageColumn, column, formatLabels, nameColumn, wide } from './table-columns.ts'
 
 const AFFINITY_SECONDS = 10_800
@@ -60,6 +61,8 @@ export const serviceStrategy: KindStrategy<Service> = {
 
   validate: validateService,
   validateUpdate: validateServiceUpdate,
+
+  warnings: serviceWarnings,
 
   columns: [
     nameColumn(),

@@ -7,6 +7,7 @@ import { keepStatus } from './carry.ts'
 import { nonNegative, oneOf, setDefault } from './check.ts'
 import { defaultPodTemplate } from './pod-defaults.ts'
 import { validateSelectedTemplate } from './pod-template.ts'
+import { claimWarnings, templateWarnings } from './pod-warnings.ts'
 import { semanticEqual } from './semantic-equal.ts'
 import { ageColumn, column, nameColumn } from './table-columns.ts'
 
@@ -47,6 +48,11 @@ export const statefulSetStrategy: KindStrategy<StatefulSet> = {
     return out
   },
   validateStatusUpdate: (set) => validateCounts(set.status, ['replicas', 'readyReplicas', 'currentReplicas', 'updatedReplicas', 'availableReplicas']),
+  warnings: (set, old) => [
+    ...(old && semanticEqual(set.spec, old.spec) ? [] : templateWarnings('spec.template', set.spec?.template)),
+    ...(set.spec?.volumeClaimTemplates ?? []).flatMap((claim, i) => claimWarnings(`spec.volumeClaimTemplates[${i}].spec`, claim.spec?.resources?.requests)),
+    ...((set.spec?.revisionHistoryLimit ?? 0) < 0 ? ['spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended'] : []),
+  ],
   columns: [
     nameColumn(),
     column('Ready', 'Number of the pod with ready state', (o) => `${o.status?.readyReplicas ?? 0}/${o.spec?.replicas ?? 0}`),

@@ -1,5 +1,5 @@
 /** Persistent volumes, claims, and the storage.k8s.io kinds that describe drivers and classes. */
-import type { CSIDriver, CSINode, PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec, StorageClass, VolumeAttachment } from '#api/types/index.ts'
+import type { CSIDriver, CSINode, ObjectMeta, PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec, StorageClass, VolumeAttachment } from '#api/types/index.ts'
 import { checkDnsSubdomain, checkQualifiedName } from '#api/types/index.ts'
 import { duplicate, type FieldError, forbidden, invalid, required } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
@@ -7,6 +7,8 @@ import { cloneJson } from '../storage/clone.ts'
 import { keepStatus } from './carry.ts'
 import { checkLabelSelector, immutable, named, oneOf, quantity, requiredName, setDefault } from './check.ts'
 import { validateNodeSelector } from './pod-spec-validation.ts'
+import { nodeLabelWarnings, nodeTermWarnings } from './label-warnings.ts'
+import { claimWarnings, deprecatedVolumeWarnings, storageAmountWarnings } from './pod-warnings.ts'
 import { semanticEqual } from './semantic-equal.ts'
 import { ageColumn, column, count, nameColumn, wide } from './table-columns.ts'
 
@@ -47,6 +49,7 @@ export const persistentVolumeStrategy: KindStrategy<PersistentVolume> = {
     if (!semanticEqual(source(volume), source(old))) out.push(forbidden('spec.persistentvolumesource', 'spec.persistentvolumesource is immutable after creation'))
     return [...out, ...immutable('spec.volumeMode', volume.spec?.volumeMode, old.spec?.volumeMode), ...(old.spec?.nodeAffinity ? immutable('spec.nodeAffinity', volume.spec?.nodeAffinity, old.spec.nodeAffinity) : [])]
   },
+  warnings: volumeWarnings,
   columns: [
     nameColumn(),
     column('Capacity', "capacity is the description of the persistent volume's resources and capacity.", (o) => o.spec?.capacity?.['storage'] ?? ''),
@@ -60,6 +63,24 @@ export const persistentVolumeStrategy: KindStrategy<PersistentVolume> = {
     ageColumn(),
     wide('VolumeMode', 'volumeMode defines if a volume is intended to be used with a formatted filesystem or to remain in raw block state.', (o) => o.spec?.volumeMode ?? '<unset>'),
   ],
+}
+
+const MOUNT_OPTIONS_ANNOTATION = 'volume.beta.kubernetes.io/mount-options'
+
+function classAnnotationWarnings(metadata: ObjectMeta | undefined): string[] {
+  return metadata?.annotations?.[CLASS_ANNOTATION] === undefined ? [] : [`metadata.annotations[${CLASS_ANNOTATION}]: deprecated since v1.8; use "storageClassName" attribute instead`]
+}
+
+function volumeWarnings(volume: PersistentVolume): string[] {
+  const spec = volume.spec ?? {}
+  return [
+    ...(spec.nodeAffinity?.required?.nodeSelectorTerms ?? []).flatMap((term, i) => nodeTermWarnings(`spec.nodeAffinity.required.nodeSelectorTerms[${i}]`, term)),
+    ...classAnnotationWarnings(volume.metadata),
+    ...(volume.metadata?.annotations?.[MOUNT_OPTIONS_ANNOTATION] === undefined ? [] : [`metadata.annotations[${MOUNT_OPTIONS_ANNOTATION}]: deprecated since v1.31; use "mountOptions" attribute instead`]),
+    ...(spec.persistentVolumeReclaimPolicy === 'Recycle' ? ['spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.'] : []),
+    ...deprecatedVolumeWarnings('spec', spec),
+    ...storageAmountWarnings('spec.capacity[storage]', spec.capacity?.['storage']),
+  ]
 }
 
 function validateVolume(volume: PersistentVolume): FieldError[] {
@@ -99,6 +120,10 @@ export const persistentVolumeClaimStrategy: KindStrategy<PersistentVolumeClaim> 
     if (!semanticEqual(frozen(claim.spec), frozen(old.spec)) || !sameVolume || !sameClass) out.push(forbidden('spec', 'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims'))
     return out
   },
+  warnings: (claim) => [
+    ...classAnnotationWarnings(claim.metadata),
+    ...claimWarnings('spec', claim.spec?.resources?.requests),
+  ],
   columns: [
     nameColumn(),
     column('Status', 'phase represents the current phase of PersistentVolumeClaim.', (o) => (o.metadata?.deletionTimestamp ? 'Terminating' : (o.status?.phase ?? ''))),
@@ -145,6 +170,7 @@ export const storageClassStrategy: KindStrategy<StorageClass> = {
     if (c.reclaimPolicy !== old.reclaimPolicy) out.push(forbidden('reclaimPolicy', 'updates to reclaimPolicy are forbidden.'))
     return [...out, ...immutable('volumeBindingMode', c.volumeBindingMode, old.volumeBindingMode)]
   },
+  warnings: (c) => (c.allowedTopologies ?? []).flatMap((t, i) => (t.matchLabelExpressions ?? []).flatMap((e, j) => nodeLabelWarnings(`allowedTopologies[${i}].matchLabelExpressions[${j}].key`, e.key))),
   columns: [
     { ...nameColumn<StorageClass>(), value: (o) => `${o.metadata?.name ?? ''}${DEFAULT_CLASS.some((a) => o.metadata?.annotations?.[a] === 'true') ? ' (default)' : ''}` },
     column('Provisioner', 'provisioner indicates the type of the provisioner.', (o) => o.provisioner),

@@ -16,6 +16,6 @@ export const admissionRegistrationRows: readonly KindRow[] = [
   row(v1('validatingadmissionpolicies', 'ValidatingAdmissionPolicy', false), validatingAdmissionPolicyStrategy, { ...CATEGORIES, sub: ['status'] }),
   row(v1('validatingadmissionpolicybindings', 'ValidatingAdmissionPolicyBinding', false), validatingAdmissionPolicyBindingStrategy, CATEGORIES),
   row(v1('validatingwebhookconfigurations', 'ValidatingWebhookConfiguration', false), validatingWebhookConfigurationStrategy, CATEGORIES),
-  ...sameShape(mutatingBindings, ['v1beta1', 'v1alpha1']),
-  ...sameShape(mutatingPolicies, ['v1beta1', 'v1alpha1']),
+  ...sameShape(mutatingBindings, ['v1beta1', 'v1alpha1'], { v1alpha1: { since: 35, gone: 38 } }),
+  ...sameShape(mutatingPolicies, ['v1beta1', 'v1alpha1'], { v1alpha1: { since: 35, gone: 38 } }),
 ]

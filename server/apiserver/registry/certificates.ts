@@ -13,5 +13,5 @@ export const certificatesRows: readonly KindRow[] = [
   row(R.CERTIFICATE_SIGNING_REQUESTS, certificateSigningRequestStrategy, { short: ['csr'], sub: ['approval', 'status'] }),
   bundles,
   row(v1beta1('podcertificaterequests', 'PodCertificateRequest'), podCertificateRequestStrategy, { model: 'V1beta1PodCertificateRequest', sub: ['status'] }),
-  ...sameShape(bundles, ['v1alpha1']),
+  ...sameShape(bundles, ['v1alpha1'], { v1alpha1: { since: 34, gone: 37 } }),
 ]

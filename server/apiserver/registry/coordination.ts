@@ -3,12 +3,13 @@ import * as R from '#api/types/resources.ts'
 import type { KindRow } from '../kind.ts'
 import { leaseStrategy, NODE_LEASE_NAMESPACE } from '../kinds/lease.ts'
 import { leaseCandidateStrategy } from '../kinds/lease-candidate.ts'
-import { refsOf, row, sameShape } from './row.ts'
+import { deprecationWarning, refsOf, row, sameShape } from './row.ts'
 
-const candidates = row(refsOf('coordination.k8s.io', 'v1beta1')('leasecandidates', 'LeaseCandidate'), leaseCandidateStrategy, { model: 'V1beta1LeaseCandidate' })
+const CANDIDATES = refsOf('coordination.k8s.io', 'v1beta1')('leasecandidates', 'LeaseCandidate')
+const candidates = row(CANDIDATES, leaseCandidateStrategy, { model: 'V1beta1LeaseCandidate', warning: deprecationWarning(CANDIDATES, { since: 36, gone: 39 }) })
 
 export const coordinationRows: readonly KindRow[] = [
   row(R.LEASES, leaseStrategy, { lazy: (object) => object.metadata?.namespace === NODE_LEASE_NAMESPACE }),
   candidates,
-  ...sameShape(candidates, ['v1alpha2']),
+  ...sameShape(candidates, ['v1alpha2'], { v1alpha2: { since: 35, gone: 38 } }),
 ]

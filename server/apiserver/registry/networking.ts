@@ -15,6 +15,6 @@ export const networkingRows: readonly KindRow[] = [
   addresses,
   row(v1('networkpolicies', 'NetworkPolicy'), networkPolicyStrategy, { short: ['netpol'] }),
   cidrs,
-  ...sameShape(addresses, ['v1beta1']),
-  ...sameShape(cidrs, ['v1beta1']),
+  ...sameShape(addresses, ['v1beta1'], { v1beta1: { since: 34, gone: 37 } }),
+  ...sameShape(cidrs, ['v1beta1'], { v1beta1: { since: 34, gone: 37 } }),
 ]

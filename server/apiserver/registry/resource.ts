@@ -6,19 +6,21 @@ import { deviceTaintRuleStrategy, resourcePoolStatusRequestStrategy } from '../k
 import { resourceClaimStrategy, resourceClaimTemplateStrategy } from '../kinds/resource-claim.ts'
 import { resourceSliceStrategy } from '../kinds/resource-slice.ts'
 import { resourceClaimFromV1, resourceClaimTemplateFromV1, resourceClaimTemplateToV1, resourceClaimToV1, resourceSliceFromV1, resourceSliceToV1, strategyOfView, v1beta1Field } from '../kinds/resource-v1beta1.ts'
-import { refsOf, row, type RowOptions, sameShape } from './row.ts'
+import { deprecationWarning, refsOf, row, type RowOptions, sameShape } from './row.ts'
 
 const GROUP = 'resource.k8s.io'
 const v1 = refsOf(GROUP, 'v1')
+const OLD = { v1beta2: { since: 36, gone: 39 }, v1beta1: { since: 35, gone: 38 }, v1alpha3: { since: 36, gone: 39 } }
 
 /** A row of v1 with v1beta2, which has its shape, and v1beta1, which has not. */
 function versions<S extends KubeObject, V extends KubeObject>(newest: KindRow, strategy: KindStrategy<S>, toV1: (view: V) => S, fromV1: (stored: S) => V, options: RowOptions = {}): KindRow[] {
   return [
     newest,
-    ...sameShape(newest, ['v1beta2']),
+    ...sameShape(newest, ['v1beta2'], OLD),
     row({ ...newest.ref, version: 'v1beta1' }, strategyOfView(strategy, toV1, fromV1, v1beta1Field), {
       ...options,
       model: `V1beta1${newest.ref.kind}`,
+      warning: deprecationWarning({ ...newest.ref, version: 'v1beta1' }, OLD.v1beta1),
       storedAs: { ref: newest.ref, model: newest.model, toStored: (view) => toV1(view as V), fromStored: (stored) => fromV1(stored as S) },
     }),
   ]
@@ -32,6 +34,6 @@ const slices = versions<ResourceSlice, V1beta1ResourceSlice>(row(v1('resourcesli
 const taintRules = row(refsOf(GROUP, 'v1beta2')('devicetaintrules', 'DeviceTaintRule', false), deviceTaintRuleStrategy, { model: 'V1beta2DeviceTaintRule', sub: ['status'] })
 const poolStatus = row(refsOf(GROUP, 'v1alpha3')('resourcepoolstatusrequests', 'ResourcePoolStatusRequest', false), resourcePoolStatusRequestStrategy, { model: 'V1alpha3ResourcePoolStatusRequest', sub: ['status'] })
 
-const all: KindRow[] = [classes, ...sameShape(classes, ['v1beta2', 'v1beta1']), ...claims, ...templates, ...slices, taintRules, ...sameShape(taintRules, ['v1alpha3']), poolStatus]
+const all: KindRow[] = [classes, ...sameShape(classes, ['v1beta2', 'v1beta1'], OLD), ...claims, ...templates, ...slices, taintRules, ...sameShape(taintRules, ['v1alpha3'], OLD), poolStatus]
 
 export const resourceRows: readonly KindRow[] = ['v1', 'v1beta2', 'v1beta1', 'v1alpha3'].flatMap((version) => all.filter((r) => r.ref.version === version))

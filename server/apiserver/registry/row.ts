@@ -16,6 +16,7 @@ export interface RowOptions {
   ttlSeconds?: number
   storedAs?: KindRow['storedAs']
   verbs?: readonly string[]
+  warning?: string
 }
 
 export function row<T extends KubeObject>(ref: ResourceRef, strategy: KindStrategy<T>, options: RowOptions = {}): KindRow {
@@ -32,20 +33,30 @@ export function row<T extends KubeObject>(ref: ResourceRef, strategy: KindStrate
     ...(options.lazy && { lazy: options.lazy }),
     ...(options.ttlSeconds !== undefined && { ttlSeconds: options.ttlSeconds }),
     ...(options.storedAs && { storedAs: options.storedAs }),
+    ...(options.warning !== undefined && { warning: options.warning }),
   }
 }
 
 /**
  * Older versions of a kind whose shape is that of `newest`: kept under its keys, in its form, by its rules. Newest first in
- * `versions`, as discovery lists them. `modelOf`: the version's name in api/schema; by default the kind with the version before it.
+ * `versions`, as discovery lists them.
  */
-export function sameShape(newest: KindRow, versions: readonly string[], modelOf: (version: string) => string = (version) => `${capital(version)}${newest.ref.kind}`): KindRow[] {
+export function sameShape(newest: KindRow, versions: readonly string[], deprecated: Readonly<Record<string, Deprecated>> = {}): KindRow[] {
   return versions.map((version) => ({
     ...newest,
     ref: { ...newest.ref, version },
-    model: modelOf(version),
+    model: `${capital(version)}${newest.ref.kind}`,
+    ...(deprecated[version] && { warning: deprecationWarning({ ...newest.ref, version }, deprecated[version]) }),
     storedAs: { ref: newest.ref, model: newest.model, toStored: same, fromStored: same },
   }))
+}
+
+/** Minor releases of upstream. */
+export interface Deprecated { since: number; gone: number; /** `storage.k8s.io/v1 VolumeAttributesClass`, where upstream names one. */ use?: string }
+
+/** Sent with every answer. */
+export function deprecationWarning({ group, version, kind }: ResourceRef, { since, gone, use }: Deprecated): string {
+  return `${group}/${version} ${kind} is deprecated in v1.${since}+, unavailable in v1.${gone}+${use === undefined ? '' : `; use ${use}`}`
 }
 
 const same = (object: KubeObject): KubeObject => object

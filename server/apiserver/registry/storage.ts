@@ -15,5 +15,5 @@ export const storageRows: readonly KindRow[] = [
   row(R.STORAGE_CLASSES, storageClassStrategy, { short: ['sc'] }),
   row(R.VOLUME_ATTACHMENTS, volumeAttachmentStrategy, { sub: ['status'] }),
   attributes,
-  ...sameShape(attributes, ['v1beta1']),
+  ...sameShape(attributes, ['v1beta1'], { v1beta1: { since: 34, gone: 37, use: 'storage.k8s.io/v1 VolumeAttributesClass' } }),
 ]

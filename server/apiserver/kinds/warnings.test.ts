@@ -1,0 +1,47 @@
+import { deepStrictEqual } from 'node:assert'
+import { test } from 'node:test'
+import { cluster, MERGE, NS, pod, PODS, template } from './kinds.test-support.ts'
+
+/** The texts of the `Warning` header. */
+const warned = (headers: Record<string, string>): string[] => [...(headers['warning'] ?? '').matchAll(/299 - "((?:[^"\\]|\\.)*)"/g)].map((m) => (m[1] ?? '').replaceAll('\\"', '"'))
+const from = async (path: string, body: unknown): Promise<string[]> => {
+  const answer = await cluster().call('POST', path, body)
+  return answer.status === 201 ? warned(answer.headers) : [`${answer.status} ${answer.text}`]
+}
+
+test('a pod that is not what its writer may think is taken with upstream\'s warnings', async () => {
+  deepStrictEqual(await from(PODS, pod()), [])
+  deepStrictEqual(await from(PODS, pod({ name: 'a.b' })), ["metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended: [must not contain dots]"])
+  deepStrictEqual(await from(PODS, pod({}, { nodeSelector: { 'beta.kubernetes.io/arch': 'arm64' }, terminationGracePeriodSeconds: -1, imagePullSecrets: [{ name: 'a' }, { name: 'a' }, {}] })), [
+    'spec.nodeSelector[beta.kubernetes.io/arch]: deprecated since v1.14; use "kubernetes.io/arch" instead', 'spec.imagePullSecrets[1].name: duplicate name "a"', 'spec.imagePullSecrets[2].name: invalid empty name ""',
+    'spec.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1',
+  ])
+  deepStrictEqual(await from(PODS, pod({}, {}, { env: [{ name: 'A', value: '1' }, { name: 'A', value: '$(A)2' }, { name: 'A', value: '3' }], resources: { limits: { memory: '100m' } } })), [
+    'spec.containers[0].resources.limits[memory]: fractional byte value "100m" is invalid, must be an integer', 'spec.containers[0].resources.requests[memory]: fractional byte value "100m" is invalid, must be an integer',
+    'spec.containers[0].env[2]: hides previous definition of "A", which may be dropped when using apply',
+  ])
+  deepStrictEqual(await from(PODS, pod({}, {}, { ports: [{ containerPort: 80 }, { containerPort: 80 }, { containerPort: 80, hostPort: 1 }, { containerPort: 80, hostPort: 1, hostIP: '1.2.3.4' }] })), [
+    'spec.containers[0].ports[1]: duplicate port definition with spec.containers[0].ports[0]', 'spec.containers[0].ports[2]: overlapping port definition with spec.containers[0].ports[0]', 'spec.containers[0].ports[2]: overlapping port definition with spec.containers[0].ports[1]',
+    'spec.containers[0].ports[3]: overlapping port definition with spec.containers[0].ports[0]', 'spec.containers[0].ports[3]: overlapping port definition with spec.containers[0].ports[1]', 'spec.containers[0].ports[3]: dangerously ambiguous port definition with spec.containers[0].ports[2]',
+  ])
+})
+
+test('templates are warned of where they stand, and again only when they change', async () => {
+  const c = cluster()
+  const spec = { selector: { matchLabels: { app: 'a' } }, template: template({}, { nodeSelector: { 'beta.kubernetes.io/os': 'linux' } }) }
+  Object.assign(spec.template['metadata'] as object, { labels: { app: 'a' } })
+  const path = '/apis/apps/v1/namespaces/default/deployments'
+  const text = 'spec.template.spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use "kubernetes.io/os" instead'
+  deepStrictEqual(warned((await c.create(path, { metadata: { name: 'd' }, spec })).headers), [text])
+  deepStrictEqual(warned((await c.call('PATCH', `${path}/d`, { spec: { replicas: 2 } }, MERGE)).headers), [])
+  deepStrictEqual(warned((await c.call('PATCH', `${path}/d`, { spec: { template: { metadata: { labels: { b: 'c' } } } } }, MERGE)).headers), [text])
+})
+
+test('Services, volumes, ingresses and old versions warn too', async () => {
+  const ports = [{ port: 80 }]
+  deepStrictEqual(await from(`${NS}/services`, { metadata: { name: 's' }, spec: { ports, externalIPs: ['1.2.3.4'], externalName: 'x.y' } }), ['spec.externalIPs is deprecated and may no longer be implemented in some clusters', 'spec.externalName is ignored when spec.type is not "ExternalName"'])
+  deepStrictEqual(await from(`${NS}/services`, { metadata: { name: 's' }, spec: { ports, trafficDistribution: 'PreferClose' } }), ['spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"'])
+  deepStrictEqual(await from('/api/v1/persistentvolumes', { metadata: { name: 'v' }, spec: { capacity: { storage: '1Gi' }, accessModes: ['ReadWriteOnce'], hostPath: { path: '/x' }, persistentVolumeReclaimPolicy: 'Recycle' } }), ['spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.'])
+  deepStrictEqual(await from('/apis/networking.k8s.io/v1/namespaces/default/ingresses', { metadata: { name: 'i', annotations: { 'kubernetes.io/ingress.class': 'x' } }, spec: { defaultBackend: { service: { name: 's', port: { number: 80 } } } } }), ["annotation \"kubernetes.io/ingress.class\" is deprecated, please use 'spec.ingressClassName' instead"])
+  deepStrictEqual(warned((await cluster().call('GET', '/apis/storage.k8s.io/v1beta1/volumeattributesclasses')).headers), ['storage.k8s.io/v1beta1 VolumeAttributesClass is deprecated in v1.34+, unavailable in v1.37+; use storage.k8s.io/v1 VolumeAttributesClass'])
+})

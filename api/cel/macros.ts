@@ -1,16 +1,31 @@
 /** Calls that are rewritten while parsing: has, all, exists, exists_one, map, filter, their two-variable forms, optMap, optFlatMap, cel.bind. */
 import type { Call, Comprehension, Expr, Ident } from './ast.ts'
-import { ACCUMULATOR, copy, qualifiedName, UNUSED_ITER_VAR } from './ast.ts'
+import { ACCUMULATOR, children, copy, qualifiedName, UNUSED_ITER_VAR } from './ast.ts'
 import { SyntaxIssue } from './issue.ts'
 
-/** Returns undefined where the call is no macro after all. */
-export type Macro = (call: Call) => Expr | undefined
+/** Returns undefined where the call is no macro after all. `budget` bounds what is copied: chains of optMap double at each step. */
+export type Macro = (call: Call, budget: CopyBudget) => Expr | undefined
+
+/** Most nodes that the macros of one expression may copy. */
+const COPIES_MAX = 50_000
+
+export class CopyBudget {
+  #left = COPIES_MAX
+  copy(e: Expr): Expr {
+    const todo = [e]
+    for (let next = todo.pop(); next; next = todo.pop()) {
+      if (--this.#left < 0) throw new SyntaxIssue(e.at, `macros make the expression too large: more than ${COPIES_MAX} nodes are copied`)
+      todo.push(...children(next))
+    }
+    return copy(e)
+  }
+}
 
 /** By `name/arguments`, with `.` in front where there is a target. */
 export type MacroSet = ReadonlyMap<string, Macro>
 
-export function expandMacro(macros: MacroSet, call: Call): Expr {
-  const expanded = macros.get(`${call.target ? '.' : ''}${call.fn}/${call.args.length}`)?.(call)
+export function expandMacro(macros: MacroSet, call: Call, budget: CopyBudget): Expr {
+  const expanded = macros.get(`${call.target ? '.' : ''}${call.fn}/${call.args.length}`)?.(call, budget)
   if (!expanded) return call
   expanded.written = { fn: call.fn, target: call.target, args: call.args }
   return expanded
@@ -84,9 +99,9 @@ const bind = (at: number, name: string, value: Expr, body: Expr): Expr => ({
 })
 
 function optionalMap(fnName: string, wrap: (at: number, e: Expr) => Expr): Macro {
-  return ({ at, target, args }) => {
+  return ({ at, target, args }, budget) => {
     const name = variable(args[0], `${fnName}() variable name must be a simple identifier`)
-    const value: Call = { kind: 'call', at, fn: 'value', target: copy(target as Expr), args: [] }
+    const value: Call = { kind: 'call', at, fn: 'value', target: budget.copy(target as Expr), args: [] }
     const present: Call = { kind: 'call', at, fn: 'hasValue', target, args: [] }
     return fn(at, '_?_:_', present, wrap(at, bind(at, name, value, args[1] as Expr)), fn(at, 'optional.none'))
   }
@@ -122,9 +137,9 @@ const TWO_VARIABLES: readonly (readonly [string, Macro])[] = [
 ]
 
 const SORTED = '@__sortBy_input__'
-const sortBy: Macro = ({ at, target, args }) => {
+const sortBy: Macro = ({ at, target, args }, budget) => {
   const input = (): Expr => ({ kind: 'ident', at, name: SORTED })
-  const keys = overRange(1, toList, 'argument is not an identifier')({ kind: 'call', at, fn: 'map', target: input(), args }) as Expr
+  const keys = overRange(1, toList, 'argument is not an identifier')({ kind: 'call', at, fn: 'map', target: input(), args }, budget) as Expr
   return bind(at, SORTED, target as Expr, { kind: 'call', at, fn: '@sortByAssociatedKeys', target: input(), args: [keys] })
 }
 

@@ -4,7 +4,7 @@ import { children } from './ast.ts'
 import { SyntaxIssue } from './issue.ts'
 import type { Token, TokenKind } from './lexer.ts'
 import { tokenize } from './lexer.ts'
-import { expandMacro } from './macros.ts'
+import { CopyBudget, expandMacro } from './macros.ts'
 import type { MacroSet } from './macros.ts'
 import { codePoints } from './value.ts'
 
@@ -44,6 +44,7 @@ function height(root: Expr): number {
 class Parser {
   readonly #tokens: readonly Token[]
   readonly #macros: MacroSet
+  readonly #copies = new CopyBudget()
   #next = 0
   #depth = 0
 
@@ -169,7 +170,7 @@ class Parser {
 
   #call(at: number, fn: string, target: Expr | undefined): Expr {
     const args = this.#commaSeparated(')', () => this.#expr(), false)
-    return expandMacro(this.#macros, { kind: 'call', at, fn, target, args } satisfies Call)
+    return expandMacro(this.#macros, { kind: 'call', at, fn, target, args } satisfies Call, this.#copies)
   }
 
   #commaSeparated<T>(close: ')' | ']' | '}', read: () => T, trailingComma: boolean): T[] {

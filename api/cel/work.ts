@@ -6,7 +6,7 @@ export class CostExceeded {
 }
 
 /** Elements visited, or characters made, by one evaluation outside of what costs count. Far above what the cost limit lets ordinary data reach. */
-const STEPS_MAX = 20_000_000
+const STEPS_MAX = 5_000_000
 
 /** Evaluation is synchronous: one meter serves all, set back when an evaluation starts. */
 class WorkMeter {

@@ -335,7 +335,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     if (row.warning !== undefined) call.warn(row.warning)
     const needsNamespace = row.ref.namespaced && info.namespace === ''
     if (info.subresource !== '') {
-      if (info.name === '' || needsNamespace) throw noSuchResource()
+      if (info.name === '' || needsNamespace || (info.rest !== '' && info.subresource !== 'proxy')) throw noSuchResource()
       return subresources(call)
     }
     const review = reviews(row)

@@ -210,7 +210,7 @@ test('an upgrade is passed through with the user in its headers', async () => {
   const deadline = systemClock.monotonicMs() + 10_000
   while (await ask('GET', FLUNDERS, undefined) !== 200) assert.ok(systemClock.monotonicMs() < deadline)
   const echoed = await new Promise<string>((resolve, reject) => {
-    const req = httpsRequest({ host: '127.0.0.1', port: http.port, ca: http.ca, ...http.admin, path: `${FLUNDERS}/a/exec?x=1`, headers: { upgrade: 'echo', connection: 'Upgrade' }, agent: false })
+    const req = httpsRequest({ host: '127.0.0.1', port: http.port, ca: http.ca, ...http.admin, path: `${FLUNDERS}/a/portforward/22/tcp?x=1`, headers: { upgrade: 'echo', connection: 'Upgrade' }, agent: false })
     req.on('upgrade', (_res, socket) => {
       socket.on('data', (chunk: Buffer) => { resolve(chunk.toString()); socket.destroy() })
       socket.write('hello')

@@ -55,13 +55,13 @@ export function createAggregation(parts: Parts, { connector, frontProxy, isCusto
   // Upstream's aggregator has none for the group it serves itself.
   const registered = () => local().filter(({ group }) => group !== API_SERVICES.group)
 
-  const state = { isReady: false }
+  const state = { isReady: false, isClosed: false }
   const open = async (): Promise<void> => {
     try {
       await apiServices.open()
     } catch (error) {
       // The store cannot be read just now: requests find that out for themselves, and each look tries again.
-      log.warn('the APIServices could not be read', { error: asError(error) })
+      if (!state.isClosed) log.warn('the APIServices could not be read', { error: asError(error) })
     }
     state.isReady = true
   }
@@ -90,7 +90,10 @@ export function createAggregation(parts: Parts, { connector, frontProxy, isCusto
         apiServices, backends, client, clock, random, log, cacheOf: (kind) => (kind === 'services' ? openCache('', kind) : openCache('discovery.k8s.io', kind)),
       }, discovered, signal)
     },
-    close: () => backends.close(),
+    close() {
+      state.isClosed = true
+      backends.close()
+    },
   }
 }
 

@@ -9,7 +9,7 @@ export interface ResourceInfo {
   /** '' for cluster-scoped and all-namespaces requests. */
   namespace: string
   name: string
-  /** What follows `/proxy/`, with its leading slash; '' when nothing does. */
+  /** What follows the subresource, with its leading slash; '' when nothing does. Here only /proxy has that, extension APIs may. */
   rest: string
   /** The deprecated `/api/v1/watch/...` form. */
   watchPath: boolean
@@ -51,7 +51,6 @@ export function parseRequestInfo(path: string): RequestInfo | undefined {
   info.name = used > at + 1 ? (segments[at + 1] ?? '') : ''
   info.subresource = used > at + 2 ? (segments[at + 2] ?? '') : ''
   if (used > at + 3 || (info.subresource === PROXY && segments.length > at + 3)) {
-    if (info.subresource !== PROXY) return { kind: 'path', path, segments: segments.slice(0, used) }
     info.rest = `/${raw.slice(at + 3).join('/')}`
   }
   if (info.name.includes('/') || info.name === '.' || info.name === '..' || info.namespace.includes('/') || info.namespace === '.' || info.namespace === '..') return undefined

@@ -1,8 +1,8 @@
 /** Claims and Ingresses that name no class get the one marked as default. */
-import type { Ingress, IngressClass, PersistentVolumeClaim, ResourceRef, StorageClass } from '#api/types/index.ts'
+import type { Ingress, IngressClass, KubeObject, PersistentVolumeClaim, ResourceRef, StorageClass, Stored } from '#api/types/index.ts'
 import { STORAGE_CLASSES } from '#api/types/index.ts'
 import type { AdmissionPlugin } from '../admission.ts'
-import { isFor, refuse } from './refuse.ts'
+import { isFor } from './refuse.ts'
 
 const INGRESS_CLASSES: ResourceRef = { group: 'networking.k8s.io', version: 'v1', resource: 'ingressclasses', kind: 'IngressClass', namespaced: false }
 const STORAGE_DEFAULT = ['storageclass.kubernetes.io/is-default-class', 'storageclass.beta.kubernetes.io/is-default-class']
@@ -15,8 +15,7 @@ export const defaultStorageClass: AdmissionPlugin = {
     const claim = request.object as PersistentVolumeClaim
     if (claim.spec?.storageClassName !== undefined || claim.metadata?.annotations?.['volume.beta.kubernetes.io/storage-class'] !== undefined) return undefined
     const { items } = await api.client.list<StorageClass>(STORAGE_CLASSES)
-    // Of several the newest, then the first by name.
-    const found = items.filter((c) => STORAGE_DEFAULT.some((a) => c.metadata.annotations?.[a] === 'true')).sort((a, b) => b.metadata.creationTimestamp.localeCompare(a.metadata.creationTimestamp) || a.metadata.name.localeCompare(b.metadata.name))[0]
+    const found = newest(items.filter((c) => STORAGE_DEFAULT.some((a) => c.metadata.annotations?.[a] === 'true')))
     if (found) (claim.spec ??= {}).storageClassName = found.metadata.name
     return undefined
   },
@@ -29,9 +28,13 @@ export const defaultIngressClass: AdmissionPlugin = {
     const ingress = request.object as Ingress
     if (ingress.spec?.ingressClassName !== undefined || ingress.metadata?.annotations?.['kubernetes.io/ingress.class'] !== undefined) return undefined
     const { items } = await api.client.list<IngressClass>(INGRESS_CLASSES)
-    const marked = items.filter((c) => c.metadata.annotations?.[INGRESS_DEFAULT] === 'true')
-    if (marked.length > 1) return refuse(`${marked.length} default IngressClasses were found, only 1 allowed`)
-    if (marked[0]) (ingress.spec ??= {}).ingressClassName = marked[0].metadata.name
+    const found = newest(items.filter((c) => c.metadata.annotations?.[INGRESS_DEFAULT] === 'true'))
+    if (found) (ingress.spec ??= {}).ingressClassName = found.metadata.name
     return undefined
   },
+}
+
+/** Of several made at the same time the first by name. */
+function newest<T extends KubeObject>(marked: readonly Stored<T>[]): Stored<T> | undefined {
+  return marked.toSorted((a, b) => b.metadata.creationTimestamp.localeCompare(a.metadata.creationTimestamp) || (a.metadata.name < b.metadata.name ? -1 : 1))[0]
 }

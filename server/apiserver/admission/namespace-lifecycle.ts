@@ -14,7 +14,7 @@ export const namespaceLifecycle: AdmissionPlugin = {
     if (isFor(request, '', 'namespaces')) {
       return request.operation === 'DELETE' && request.subresource === '' && IMMORTAL.has(request.name) ? refuse('this namespace may not be deleted') : undefined
     }
-    if (request.namespace === '' || request.operation === 'DELETE' || request.operation === 'CONNECT') return undefined
+    if (request.namespace === '' || request.operation !== 'CREATE') return undefined
     if (request.ref.group === 'authorization.k8s.io') return undefined
     return checkNamespace(request, api)
   },
@@ -24,7 +24,7 @@ async function checkNamespace(request: AdmissionRequest, api: AdmissionApi): Pro
   const { namespace } = request
   const found = await findNamespace(api, namespace)
   if (!found) return { code: 404, reason: 'NotFound', message: `namespaces "${namespace}" not found`, about: { group: '', resource: 'namespaces', name: namespace } }
-  if (request.operation !== 'CREATE' || found.status?.phase !== 'Terminating') return undefined
+  if (found.status?.phase !== 'Terminating') return undefined
   return {
     ...refuse(`unable to create new content in namespace ${namespace} because it is being terminated`),
     causes: [{ reason: 'NamespaceTerminating', message: `namespace ${namespace} is being terminated`, field: 'metadata.namespace' }],

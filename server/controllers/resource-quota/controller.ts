@@ -10,6 +10,8 @@ import { decideResourceQuota, type Measured, type ResourceQuotaAction, type Reso
 
 /** What happens together is counted once. */
 const GATHER_MS = 50
+/** What was charged for a write that then failed is given back this soon. */
+const RECOUNT_MS = 30_000
 
 export const resourceQuotaController: ControllerFactory = (deps) => {
   const { client, informers, clock } = deps
@@ -73,7 +75,10 @@ export const resourceQuotaController: ControllerFactory = (deps) => {
       charged.delete(key)
       held.delete(key)
     }
-    if (before && after && exceeding(after.status?.used ?? {}, before.status?.used ?? {}).length > 0) charged.set(key, clock.nowMs())
+    if (before && after && exceeding(after.status?.used ?? {}, before.status?.used ?? {}).length > 0) {
+      charged.set(key, clock.nowMs())
+      loop.queue.addAfter(key, RECOUNT_MS)
+    }
     const isSameSpec = JSON.stringify(before?.spec) === JSON.stringify(after?.spec)
     if (after && !isSameSpec) loop.queue.add(key)
     if (!isSameSpec) counted.keepOnly(new Set(quotas.list().flatMap(countedResources).map((r) => `${r.group}/${r.resource}`)))

@@ -3,7 +3,7 @@
  * priority and fairness, authorization, then a verb, a subresource, a review, or a path (README.md has the picture).
  */
 import type { Duplex } from 'node:stream'
-import type { ApiRequest, ApiResponse, Transport } from '#api/client/transport.ts'
+import { isBodyStream, type ApiRequest, type ApiResponse, type Transport } from '#api/client/transport.ts'
 import { apiVersionOf, type UserInfo } from '#api/types/index.ts'
 import { asError } from '#base/errors.ts'
 import type { Clock } from '#base/clock.ts'
@@ -28,6 +28,8 @@ import { badRequest, internal, methodNotAllowed, noSuchResource, StatusError, ti
 import { warningHeader } from './http/warnings.ts'
 import type { KindRow } from './kind.ts'
 import { ApiMetrics, type ProcessUsage } from './metrics/api-metrics.ts'
+import { measureStore } from './metrics/measured-store.ts'
+import type { Answered } from './metrics/request-metrics.ts'
 import { authenticate, type Peer } from './middleware/authenticate.ts'
 import { Deadlines } from './middleware/deadlines.ts'
 import { authorizePath, authorizeResource } from './middleware/authorize.ts'
@@ -141,7 +143,8 @@ const AUDIT_ID_LENGTH_MAX = 64
 const LONG_RUNNING: ReadonlySet<string> = new Set(['log', 'proxy', 'exec', 'attach', 'portforward'])
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
-  const { store, clock, random, authenticator, authorizer } = options
+  const { clock, random, authenticator, authorizer } = options
+  const store = measureStore(options.store, clock)
   const log = options.log.with('apiserver')
   const rows = new Rows([...options.rows, ...reviewRows])
   const caches = new KindCaches(store)
@@ -159,8 +162,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     rows, groups: () => aggregation.groups(), merged: (own) => aggregation.discovery(own), version: options.version, serverAddress: options.serverAddress, get checks() { return [...(options.checks ?? []), ...custom.checks] }, isStopping: () => state.isStopping,
     metrics: () => metrics.print({
       readOnlyInFlight: inFlight.high('readOnly'), mutatingInFlight: inFlight.high('mutating'), revision: store.revision(),
-      watches: new Map([...caches.all()].map((c) => [c.resource, c.followers])), objects: new Map([...caches.all()].map((c) => [c.resource, c.size])),
-    }, options.processUsage(), [...(options.flowControl?.metrics() ?? []), ...(auditor?.metrics() ?? [])]),
+      kinds: [...caches.all()].map((c) => ({ ...c.scope, version: versionOf(c.scope), watches: c.followers, objects: c.size })),
+    }, options.processUsage(), [...store.metrics(), ...(options.flowControl?.metrics() ?? []), ...(auditor?.metrics() ?? []), ...[aggregation.metric() ?? []].flat()]),
     openapi: (request) => openapi(request),
     extra: Object.fromEntries(Object.entries(extra).map(([path, { handle }]) => [path, handle])),
   }
@@ -168,7 +171,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const transportFor = (user: UserInfo): Transport => ({ request: (request) => handle({ ...request, peer: { user } }) })
   const client = createServerClient(store, rows, transportFor({ name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] }), (row) => cacheOf(parts, row))
   const parts: Parts = {
-    store, caches, clock, random, log, rows, admission: options.admission, authorizer, client,
+    store, caches, clock, random, log, rows, admission: options.admission, authorizer, client, metrics,
     ...(options.minWatchTimeoutMs !== undefined && { minWatchTimeoutMs: options.minWatchTimeoutMs }),
     webhooks: createWebhookClient({ client, connector: options.nodeConnector, clock, random }),
   }
@@ -188,7 +191,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     const exchange = begin(request)
     const { warnings, answerHeaders } = exchange
     const startMs = clock.monotonicMs()
-    const { path, query, rawQuery } = splitTarget(request.path)
+    const { path, query } = splitTarget(request.path)
     const info = parseRequestInfo(path)
     const serve = () => guarded(async () => {
       if (!info) throw badRequest(`the path ${JSON.stringify(path)} is not valid`)
@@ -204,7 +207,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     response.headers['audit-id'] ??= exchange.auditId
     response.headers['cache-control'] ??= 'no-cache, private'
     if (warnings.length > 0) response.headers['warning'] = warningHeader(warnings)
-    count(request, info, rawQuery, response.status, clock.monotonicMs() - startMs)
+    count(request, info, query, response, clock.monotonicMs() - startMs)
     return response
   }
 
@@ -349,15 +352,21 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     return VERBS[verb](call)
   }
 
-  function count(request: PeerRequest, info: ResourceInfo | PathInfo | undefined, rawQuery: string, code: number, ms: number): void {
-    if (info?.kind !== 'resource') return metrics.request(request.method, '', '', '', '', '', code, undefined)
-    const isWatch = info.watchPath || /[?&]watch=(?:1|true)/.test(rawQuery)
-    const known = rows.find(info.group, info.version, info.resource) !== undefined
-    const scope = info.name !== '' ? 'resource' : info.namespace !== '' ? 'namespace' : 'cluster'
-    const verb = isWatch ? 'WATCH' : request.method === 'GET' && info.name === '' ? 'LIST' : request.method === 'DELETE' && info.name === '' ? 'DELETECOLLECTION' : request.method
-    // Names nobody serves would make a series each.
-    if (known) metrics.request(verb, info.group, info.version, info.resource, info.subresource, scope, code, isWatch || LONG_RUNNING.has(info.subresource) ? undefined : ms / 1000)
-    else metrics.request(verb, '', '', '', '', scope, code, undefined)
+  function versionOf({ group, resource }: { group: string; resource: string }): string {
+    return rows.versions(group).find((v) => v.rows.some((r) => r.ref.resource === resource))?.version ?? ''
+  }
+
+  function count(request: PeerRequest, info: ResourceInfo | PathInfo | undefined, query: Query, response: ApiResponse, ms: number): void {
+    const answer: Answered = { verb: request.method, subresource: '', scope: '', dryRun: false, code: response.status, seconds: ms / 1000, bytes: undefined }
+    if (info?.kind !== 'resource') return metrics.requests.answered(undefined, answer)
+    const isLong = isLongRunning(info, query)
+    answer.verb = reportedVerb(request, info, query)
+    answer.subresource = info.subresource
+    answer.scope = info.name !== '' ? 'resource' : info.namespace !== '' ? 'namespace' : 'cluster'
+    answer.dryRun = query.has('dryRun')
+    if (isLong) answer.seconds = undefined
+    else if (request.method === 'GET') answer.bytes = bytesOf(response)
+    metrics.requests.answered(rows.find(info.group, info.version, info.resource), answer)
   }
 
   return {
@@ -391,7 +400,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         if (call.verb === 'get' && info.subresource !== 'proxy') await authorizeResource(authorizer, caller.user, 'create', info)
         noteUpgrade(exchange, socket)
         await upgradeCall(call, socket, head, kubelet)
-        metrics.request('CONNECT', info.group, info.version, info.resource, info.subresource, 'resource', 101, undefined)
+        metrics.requests.answered(call.row, { verb: 'CONNECT', subresource: info.subresource, scope: 'resource', dryRun: false, code: 101, seconds: undefined, bytes: undefined })
       } catch (error) {
         const refusal = refusalOf(error, request, exchange)
         exchange.trail?.answered(statusResponse(refusal.body), request.signal)
@@ -445,6 +454,19 @@ function verbOf(method: string, info: ResourceInfo, watches: boolean): VerbName 
 /** Everything that is not bounded by --request-timeout. */
 function isLongRunning(info: ResourceInfo | PathInfo, query: Query): boolean {
   return info.kind === 'resource' && (info.watchPath || query.flag('watch') || LONG_RUNNING.has(info.subresource))
+}
+
+/** Upstream's names of verbs in metrics. */
+function reportedVerb({ method, headers }: PeerRequest, info: ResourceInfo, query: Query): string {
+  if (info.watchPath || query.flag('watch')) return 'WATCH'
+  if (method === 'GET' && info.name === '') return 'LIST'
+  if (method === 'DELETE' && info.name === '') return 'DELETECOLLECTION'
+  return method === 'PATCH' && (headers['content-type'] ?? '').startsWith('application/apply-patch') ? 'APPLY' : method
+}
+
+function bytesOf({ body }: ApiResponse): number | undefined {
+  if (isBodyStream(body)) return undefined
+  return Buffer.isBuffer(body) ? body.length : body.reduce((n, chunk) => n + chunk.length, 0)
 }
 
 /** As authorized, or as asked for where that is nothing that could be. */

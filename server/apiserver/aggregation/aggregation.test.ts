@@ -152,6 +152,7 @@ test('what is not there yet, or no longer, is told by its condition and 503', as
   assert.deepStrictEqual([refused.status, refused.text], [503, 'service unavailable\n'])
   await endpoints(s)
   await s.condition('Passed')
+  assert.match((await s.h.call('GET', '/metrics')).text, /^aggregator_unavailable_apiservice\{name="v1alpha1.wardle.example.com"\} 0$/m)
   assert.equal((await s.h.call('GET', FLUNDERS)).status, 200)
   s.cut()
   const cut = await s.h.call('GET', FLUNDERS)

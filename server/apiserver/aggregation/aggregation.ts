@@ -4,6 +4,7 @@ import type { ApiRequest, ApiResponse } from '#api/client/transport.ts'
 import type { UserInfo } from '#api/types/index.ts'
 import { asError } from '#base/errors.ts'
 import type { PathHandler } from '../discovery/paths.ts'
+import { Metric, quoteLabel } from '../metrics/metrics.ts'
 import type { Rows } from '../rows.ts'
 import { cacheOf, type Parts } from '../verbs/call.ts'
 import { createDialer } from '../webhook-client/index.ts'
@@ -29,6 +30,8 @@ export interface Aggregation {
   discovery(own: readonly GroupDiscovery[]): GroupDiscovery[]
   /** The OpenAPI handler, with what the servers behind this one add to its index. */
   openapi(own: PathHandler): PathHandler
+  /** Upstream's metric of what is behind this server; undefined when nothing is. */
+  metric(): Metric | undefined
   /** Registers this server's group versions and keeps APIServices' conditions until the signal aborts. */
   run(signal: AbortSignal): Promise<void>
   close(): void
@@ -75,6 +78,13 @@ export function createAggregation(parts: Parts, { connector, frontProxy, isCusto
     upgrade: (backend, request, user, socket, head) => proxyUpgrade(backends, backend, request, user, socket, head),
     groups: () => mergeGroups(local(), apiServices.backends().values()),
     discovery: (own) => mergeDiscovery(local(), own, apiServices.backends(), discovered),
+    metric() {
+      const all = [...apiServices.backends().values()]
+      if (all.length === 0) return undefined
+      const metric = new Metric('aggregator_unavailable_apiservice', 'gauge', 'Gauge of APIServices which are marked as unavailable broken down by APIService name.')
+      for (const { name, isAvailable } of all) metric.set(`name="${quoteLabel(name)}"`, isAvailable ? 0 : 1)
+      return metric
+    },
     openapi: (own) => withRemoteOpenApi(own, () => apiServices.backends(), backends, clock),
     async run(signal) {
       if (!(await apiServices.open())) return

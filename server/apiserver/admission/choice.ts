@@ -28,6 +28,9 @@ const DEFAULT_ON: ReadonlySet<string> = new Set([
   'CertificateSubjectRestriction', 'DefaultIngressClass', 'PodSecurity', 'PodTopologyLabels', 'MutatingAdmissionPolicy', 'ValidatingAdmissionPolicy', 'NodeRestriction',
 ])
 
+/** Upstream's that are not here: who relies on one of them must be told. */
+const NOT_HERE: ReadonlySet<string> = new Set(['ImagePolicyWebhook', 'NodeDeclaredFeatureValidator'])
+
 /** One line, or undefined. */
 export function choiceProblem({ enabled, disabled }: Pick<AdmissionChoice, 'enabled' | 'disabled'>): string | undefined {
   const both = enabled.filter((name) => disabled.includes(name))
@@ -36,6 +39,8 @@ export function choiceProblem({ enabled, disabled }: Pick<AdmissionChoice, 'enab
     const name = names.find((n) => !PLUGIN_NAMES.includes(n))
     return name === undefined ? undefined : `${flag} plugin ${JSON.stringify(name)} is unknown`
   }
+  const absent = enabled.find((name) => NOT_HERE.has(name))
+  if (absent !== undefined) return `enable-admission-plugins plugin ${JSON.stringify(absent)} is not part of skiff: leave it out`
   return unknown('enable-admission-plugins', enabled) ?? unknown('disable-admission-plugins', disabled)
 }
 

@@ -24,8 +24,9 @@ const message = async (c: Cluster, path: string, body: unknown) => String((await
 test('what is on is chosen by name, with kube-apiserver\'s words', () => {
   const choice = { enabled: ['AlwaysPullImages'], disabled: ['PodSecurity'] }
   deepStrictEqual(['AlwaysPullImages', 'PodSecurity', 'AlwaysDeny', 'NamespaceLifecycle', 'NodePassword', 'ValidatingAdmissionWebhook'].map((name) => isOn(name, choice)), [true, false, false, true, true, true])
-  deepStrictEqual([choiceProblem(choice), choiceProblem({ enabled: ['Nope'], disabled: [] }), choiceProblem({ enabled: [], disabled: ['Nope'] }), choiceProblem({ enabled: ['PodSecurity'], disabled: ['PodSecurity'] })], [
+  deepStrictEqual([choiceProblem(choice), choiceProblem({ enabled: ['Nope'], disabled: [] }), choiceProblem({ enabled: [], disabled: ['Nope'] }), choiceProblem({ enabled: ['PodSecurity'], disabled: ['PodSecurity'] }), choiceProblem({ enabled: ['ImagePolicyWebhook'], disabled: [] })], [
     undefined, 'enable-admission-plugins plugin "Nope" is unknown', 'disable-admission-plugins plugin "Nope" is unknown', '[PodSecurity] in enable-admission-plugins and disable-admission-plugins overlapped',
+    'enable-admission-plugins plugin "ImagePolicyWebhook" is not part of skiff: leave it out',
   ])
 })
 

@@ -46,9 +46,22 @@ export async function admitFully(call: Call, admission: Admission): Promise<void
 }
 
 async function runAll(call: Call, phase: 'mutate' | 'validate', request: AdmissionRequest, api: AdmissionApi): Promise<void> {
-  for (const plugin of call.parts.admission) {
-    const refusal = phase === 'mutate' ? await plugin.mutate?.(request, api) : await plugin.validate?.(request, api)
-    if (refusal) throw refusalError(call, nameIn(request), refusal)
+  const { clock, metrics: { admission } } = call.parts
+  const begunMs = clock.monotonicMs()
+  let atMs = begunMs
+  let rejected = true
+  try {
+    for (const plugin of call.parts.admission) {
+      if (!plugin[phase]) continue
+      const refusal = await plugin[phase](request, api)
+      const nowMs = clock.monotonicMs()
+      admission.plugin(plugin.name, phase, request.operation, refusal !== undefined, (nowMs - atMs) / 1000)
+      atMs = nowMs
+      if (refusal) throw refusalError(call, nameIn(request), refusal)
+    }
+    rejected = false
+  } finally {
+    admission.step(phase, request.operation, rejected, (clock.monotonicMs() - begunMs) / 1000)
   }
 }
 

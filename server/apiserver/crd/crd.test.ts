@@ -182,6 +182,10 @@ suite('custom resources', () => {
     assert.ok(document['components']?.['schemas']?.['com.example.stable.v1.CronTabList'])
     const v2 = (await h.call('GET', '/openapi/v2')).json
     assert.ok(v2['definitions']?.['com.example.stable.v1.CronTab'] && v2['paths']?.['/apis/stable.example.com/v1/namespaces/{namespace}/crontabs/{name}/status'])
+    const aggregated = { accept: 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList' }
+    const { headers } = await h.call('GET', '/apis', undefined, aggregated)
+    const kept = { ...aggregated, 'if-none-match': headers['etag'] ?? '' }
+    assert.equal((await h.call('GET', '/apis', undefined, kept)).status, 304)
     // A changed schema has another hash.
     const { json } = await h.call('GET', `${DEFINITIONS}/crontabs.stable.example.com`)
     const changed = JSON.parse(JSON.stringify(json)) as { spec: { versions: { schema: { openAPIV3Schema: { description?: string } } }[] } }
@@ -192,6 +196,7 @@ suite('custom resources', () => {
     await h.call('DELETE', `${DEFINITIONS}/crontabs.stable.example.com`)
     await until(async () => ((await h.call('GET', '/apis/stable.example.com/v1')).status === 404 ? true : undefined), 'the group is gone')
     assert.equal((await h.call('GET', '/openapi/v3')).json['paths']?.['apis/stable.example.com/v1'], undefined)
+    assert.equal((await h.call('GET', '/apis', undefined, kept)).status, 200)
     h.api.close()
   })
 

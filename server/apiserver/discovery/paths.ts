@@ -1,4 +1,5 @@
 /** Paths that are no resources: discovery, version, health, metrics, OpenAPI. */
+import { createHash } from 'node:crypto'
 import type { ApiResponse } from '#api/client/transport.ts'
 import type { UserInfo } from '#api/types/index.ts'
 import { ACCEPTED, parseAccept } from '../http/negotiate.ts'
@@ -84,17 +85,20 @@ function discoveryDocument(parts: PathParts, core: boolean, request: PathRequest
     if (media.type !== JSON_TYPE && media.type !== '*/*' && media.type !== 'application/*') continue
     if (as === undefined) return jsonResponse(legacy())
     const version = AGGREGATED_VERSIONS.find((known) => known === v)
-    if (g === 'apidiscovery.k8s.io' && as === 'APIGroupDiscoveryList' && version) return aggregatedResponse(parts, core, version)
+    if (g === 'apidiscovery.k8s.io' && as === 'APIGroupDiscoveryList' && version) return aggregatedResponse(parts, core, version, request.headers['if-none-match'])
   }
   throw notAcceptable(ACCEPTED)
 }
 
-function aggregatedResponse({ rows, merged }: PathParts, core: boolean, version: AggregatedVersion): ApiResponse {
+/** Clients that keep the document ask by its hash. */
+function aggregatedResponse({ rows, merged }: PathParts, core: boolean, version: AggregatedVersion, ifNoneMatch: string | undefined): ApiResponse {
   const own = aggregatedGroups(rows, core)
   const response = jsonResponse(aggregated(core ? own : merged(own), version))
   response.headers['content-type'] = `${JSON_TYPE};g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`
   response.headers['vary'] = 'Accept'
-  return response
+  const etag = `"${createHash('sha512').update(response.body as Buffer).digest('hex').toUpperCase()}"`
+  response.headers['etag'] = etag
+  return ifNoneMatch === etag ? { ...response, status: 304, body: Buffer.alloc(0) } : response
 }
 
 function rootPaths({ rows, groups, checks, extra }: PathParts): string[] {

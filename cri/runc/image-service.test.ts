@@ -103,6 +103,24 @@ describe('images', { skip: missing }, () => {
     })
   })
 
+  test('a download that falls silent is taken up once more; one that never says a byte is given up, and says so', async () => {
+    const bytes = image.layers[0]?.bytes ?? Buffer.alloc(0)
+    const isFirstLayer = (url: string | undefined) => url?.includes(image.layers[0]?.digest ?? '') ?? false
+    const silentAfter = (first: number): Fault => (request, response) => {
+      if (!isFirstLayer(request.url)) return false
+      const from = Number(/^bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0)
+      response.writeHead(from ? 206 : 200, { 'Content-Length': bytes.length - from, 'Content-Range': `bytes ${from}-${bytes.length - 1}/${bytes.length}` })
+      if (from === 0 && first > 0) response.write(bytes.subarray(0, first))
+      return true
+    }
+    for (const [first, asked] of [[0, 1], [50_000, 2]] as const) {
+      await pullFrom(silentAfter(first), async (images, ref, registry) => {
+        await assert.rejects(images.pullImage(ref, {}), /failed to pull and unpack image .*: GET http:.*\/blobs\/sha256:[0-9a-f]+: no data for 300 ms/)
+        assert.equal(registry.requests.filter((r) => r.startsWith('GET') && isFirstLayer(r)).length, asked)
+      })
+    }
+  })
+
   test('a registry without ranges is asked for the whole blob again', async () => {
     let cuts = 0
     const cut: Fault = (request, response) => {

@@ -104,8 +104,10 @@ export class RegistryClient {
           break
         } catch (error) {
           if (isFinal(error) || this.#options.signal?.aborted) throw error
-          failures = await sizeOf(path) > before ? 1 : failures + 1
-          if (failures >= BLOB_ATTEMPTS_MAX) throw error
+          const hasGrown = await sizeOf(path) > before
+          failures = hasGrown ? 1 : failures + 1
+          // Silence from the first to the last moment of an attempt has been waited for long enough: the pod is to say so.
+          if (failures >= BLOB_ATTEMPTS_MAX || (!hasGrown && hasCode(error, 'CRI_TIMEOUT'))) throw error
           await this.#options.clock.sleep(RETRY_BASE_MS * 2 ** failures, this.#options.signal)
         }
       }

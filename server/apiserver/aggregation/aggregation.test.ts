@@ -166,6 +166,31 @@ test('what is not there yet, or no longer, is told by its condition and 503', as
   assert.equal((await s.h.call('GET', FLUNDERS)).status, 404)
 })
 
+test('an APIService is an object like others: patched, its status written, deleted by label', async () => {
+  const s = await stage()
+  await endpoints(s)
+  await s.register()
+  await s.condition('Passed')
+  const path = `${SERVICES}/v1alpha1.wardle.example.com`
+  const merge = { 'content-type': 'application/merge-patch+json' }
+  const patched = await s.h.call('PATCH', path, { spec: { versionPriority: 400 }, metadata: { labels: { e2e: 'x' } } }, merge)
+  assert.deepStrictEqual([patched.status, patched.json['spec']?.['versionPriority']], [200, 400])
+  const status = await s.h.call('PATCH', `${path}/status`, { status: { conditions: [{ type: 'StatusPatched', status: 'True', reason: 'E2E', message: 'Set by e2e test' }] } }, merge)
+  assert.deepStrictEqual(items<Loose>(status.json['status']?.['conditions']).map((c) => String(c['type'])), ['StatusPatched'])
+  const deadline = systemClock.monotonicMs() + 10_000
+  for (;;) {
+    const types = items<Loose>((await s.h.call('GET', `${path}/status`)).json['status']?.['conditions']).map((c) => String(c['type']))
+    if (types.includes('Available')) {
+      assert.deepStrictEqual(types, ['StatusPatched', 'Available'])
+      break
+    }
+    assert.ok(systemClock.monotonicMs() < deadline)
+    await systemClock.sleep(2)
+  }
+  assert.equal((await s.h.call('DELETE', `${SERVICES}?labelSelector=e2e%3Dx`)).status, 200)
+  assert.deepStrictEqual([(await s.h.call('GET', path)).status, (await s.h.call('GET', FLUNDERS)).status, (await s.h.call('GET', `${SERVICES}/v1.apps`)).status], [404, 404, 200])
+})
+
 test('a server that does not answer as it should fails the discovery check', async () => {
   const s = await stage((_request, res) => { res.statusCode = 404; res.end() })
   await endpoints(s)

@@ -23,13 +23,12 @@ export interface Backend extends RankedVersion {
 const NAMES = { kind: API_SERVICES.kind, apiVersion: 'apiregistration.k8s.io/v1' }
 const DEFAULT_PORT = 443
 
-/** Read anew only when an APIService changed. */
+/** Backends are read anew only when an APIService changed. */
 export class ApiServices {
   readonly #ready: () => KindCache | undefined
   readonly #open: () => Promise<KindCache | undefined>
   #cache: KindCache | undefined
   #changes = 0
-  #all: readonly Stored<APIService>[] = []
   #backends: ReadonlyMap<string, Backend> = new Map()
 
   constructor(ready: () => KindCache | undefined, open: () => Promise<KindCache | undefined>) {
@@ -40,9 +39,9 @@ export class ApiServices {
   /** The cache behind it; undefined when the kind is not served here. */
   open(): Promise<KindCache | undefined> { return this.#open() }
 
-  all(): readonly Stored<APIService>[] {
-    this.#refresh()
-    return this.#all
+  /** Fresh: most are this server's own, and nobody keeps them. */
+  all(): Stored<APIService>[] {
+    return (this.#ready()?.list('') ?? []).map((entry) => parseEntry(entry, NAMES) as Stored<APIService>)
   }
 
   /** Empty in most clusters. */
@@ -62,8 +61,7 @@ export class ApiServices {
     if (!cache || (cache === this.#cache && cache.changes === this.#changes)) return
     this.#cache = cache
     this.#changes = cache.changes
-    this.#all = cache.list('').map((entry) => parseEntry(entry, NAMES) as Stored<APIService>)
-    this.#backends = new Map(this.#all.flatMap((apiService) => {
+    this.#backends = new Map(this.all().flatMap((apiService) => {
       const backend = backendOf(apiService)
       return backend ? [[backend.name, backend] as const] : []
     }))

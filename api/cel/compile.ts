@@ -29,18 +29,11 @@ export type Compilation =
   /** `error`: upstream's text. `syntax` and `check`: the drawn issues, to be put behind `compilation failed: `; `result`: `must evaluate to bool but got int`; `program`: to be put behind `program instantiation failed: `. */
   | { ok: false; error: string; kind: 'syntax' | 'check' | 'result' | 'program' }
 
-const environments = new Map<'kubernetes', Environment>()
-function defaultEnvironment(): Environment {
-  const known = environments.get('kubernetes') ?? kubernetesEnvironment()
-  environments.set('kubernetes', known)
-  return known
-}
-
 export function compile(expression: string, options: CompileOptions): Compilation {
   const variables = new Map(Object.entries(options.variables))
   try {
     const ast = parse(expression, options.macros ?? KUBERNETES_MACROS)
-    const environment = options.environment ?? defaultEnvironment()
+    const environment = options.environment ?? kubernetesEnvironment()
     const issues = check(ast, { ...environment, variables, ...(options.structType && { structType: options.structType }) })
     if (issues.length === 0) issues.push(...checkLiterals(ast))
     if (issues.length > 0) return { ok: false, kind: 'check', error: formatIssues(expression, issues) }

@@ -31,7 +31,11 @@ const LIBRARIES: readonly (readonly Declaration[])[] = [
   OPERATORS, STANDARD, OPTIONALS, STRINGS, LISTS, SETS, MAP_INSERTS, REGEXES, URLS, IPS, QUANTITIES, SEMVERS, FORMAT_FUNCTIONS, AUTHORIZATION,
 ]
 
-/** Made when first needed: some four hundred small objects. `patches`: with what only mutating policies have. */
+const made = new Map<boolean, Environment>()
+
+/** Made when first needed and kept: some four hundred small objects. `patches`: with what only mutating policies have. */
 export function kubernetesEnvironment({ patches = false } = {}): Environment {
-  return { functions: functionTable(...LIBRARIES, ...(patches ? [JSON_PATCH] : [])), types: new Map(Object.entries(STANDARD_TYPES)) }
+  const environment = made.get(patches) ?? { functions: functionTable(...LIBRARIES, ...(patches ? [JSON_PATCH] : [])), types: new Map(Object.entries(STANDARD_TYPES)) }
+  made.set(patches, environment)
+  return environment
 }

@@ -1,5 +1,5 @@
 /** Expressions of one policy: compiled together, because they share variables, and evaluated together, because they share a budget. */
-import type { CelType, CelValue, Environment, Program } from '#api/cel/index.ts'
+import type { CelType, CelValue, Program } from '#api/cel/index.ts'
 
 /** CEL is loaded by the first policy there is. */
 export type Cel = typeof import('#api/cel/index.ts')
@@ -25,7 +25,6 @@ export class ExpressionCompiler {
   /** What `object` and `params` are known to be (static type checking); default: anything. */
   readonly #known: Readonly<Record<string, CelType>>
   readonly #composes: boolean
-  #patchEnvironment: Environment | undefined
 
   /** `composes`: there is `variables`. */
   constructor(cel: Cel, known: Readonly<Record<string, CelType>> = {}, composes = true) {
@@ -47,7 +46,7 @@ export class ExpressionCompiler {
     const made = cel.compile(text, {
       variables: { ...cel.admissionVariables({ params, authorizer }), ...this.#known, ...(this.#composes && { variables: cel.object(VARIABLES, Object.fromEntries(this.#types)) }) },
       ...(resultTypes && { resultTypes }),
-      ...(patches && { structType: cel.patchType, environment: (this.#patchEnvironment ??= cel.kubernetesEnvironment({ patches: true })) }),
+      ...(patches && { structType: cel.patchType, environment: cel.kubernetesEnvironment({ patches: true }) }),
     })
     if (made.ok) return { text, ok: true, program: made.program }
     const prefix = made.kind === 'result' ? '' : made.kind === 'program' ? 'program instantiation failed: ' : 'compilation failed: '

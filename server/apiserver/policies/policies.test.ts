@@ -223,3 +223,65 @@ test('what expressions get wrong about the kinds they name is told in the status
     },
   })
 })
+
+const rule = (group: string, version: string, resource: string, ...operations: string[]) => ({ resourceRules: [{ operations: operations.length > 0 ? operations : ['*'], apiGroups: [group], apiVersions: [version], resources: [resource] }] })
+
+test('deletions have the old object only; objects know their kind', async () => {
+  const h = await server()
+  await post(h, CM, configMap('a', { metadata: { name: 'a', labels: { keep: 'yes' } } }))
+  await validating(h, 'p', {
+    matchConstraints: rule('', 'v1', 'configmaps'),
+    validations: [
+      { expression: "request.operation != 'DELETE' || (object == null && oldObject.kind == 'ConfigMap' && !oldObject.metadata.?labels.?keep.hasValue())", message: 'it is to be kept' },
+      { expression: "object == null || object.apiVersion == 'v1' && object.kind == 'ConfigMap'" }, { expression: "request.operation != 'UPDATE' || object.data.k != oldObject.data.k", message: 'nothing new' },
+    ],
+  })
+  assert.match(said(await h.call('DELETE', `${CM}/a`)), /denied request: it is to be kept$/)
+  assert.match(said(await h.call('PATCH', `${CM}/a`, { metadata: { labels: { keep: null } } }, MERGE)), /denied request: nothing new$/)
+  assert.equal((await h.call('PATCH', `${CM}/a`, { metadata: { labels: { keep: null } }, data: { k: 'w' } }, MERGE)).status, 200)
+  assert.equal((await h.call('DELETE', `${CM}/a`)).status, 200)
+})
+
+test('a dry run is asked, too, and says so', async () => {
+  const h = await server()
+  await validating(h, 'p', { validations: [{ expression: '!request.dryRun', message: 'only a try' }] })
+  assert.deepStrictEqual([(await h.call('POST', `${CM}?dryRun=All`, configMap('a'))).status, (await h.call('POST', CM, configMap('a'))).status], [422, 201])
+})
+
+test('rules for another version of the same objects see them in that version', async () => {
+  const h = await server()
+  await validating(h, 'p', { matchConstraints: rule('autoscaling', 'v2', 'horizontalpodautoscalers'), validations: [{ expression: "request.kind.version == 'v2' && request.requestKind.version == 'v1' && object.spec.metrics[0].resource.target.averageUtilization == 50" }] })
+  await validating(h, 'exact', { matchConstraints: { ...rule('autoscaling', 'v2', 'horizontalpodautoscalers'), matchPolicy: 'Exact' }, validations: [{ expression: 'false' }] })
+  const hpa = (target: number) => ({ metadata: { name: `h${target}` }, spec: { maxReplicas: 3, scaleTargetRef: { kind: 'Deployment', name: 'd', apiVersion: 'apps/v1' }, targetCPUUtilizationPercentage: target } })
+  const path = '/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers'
+  assert.deepStrictEqual([(await h.call('POST', path, hpa(50))).status, (await h.call('POST', path, hpa(60))).status], [201, 422])
+})
+
+test('subresources are asked where a rule names them', async () => {
+  const h = await server()
+  await post(h, '/apis/apps/v1/namespaces/default/deployments', { metadata: { name: 'd' }, spec: { replicas: 1, selector: { matchLabels: { app: 'a' } }, template: { metadata: { labels: { app: 'a' } }, spec: { containers: [{ name: 'c', image: 'i' }] } } } })
+  await validating(h, 'p', { matchConstraints: rule('apps', 'v1', 'deployments/scale'), validations: [{ expression: "object.kind == 'Scale' && object.spec.replicas <= 5 && request.subResource == 'scale'", message: 'too many' }] })
+  await mutating(h, 'm', { matchConstraints: rule('apps', 'v1', 'deployments/scale'), failurePolicy: 'Fail', reinvocationPolicy: 'Never', mutations: [apply('Object{spec: Object.spec{replicas: object.spec.replicas + 1}}')] })
+  const scale = '/apis/apps/v1/namespaces/default/deployments/d/scale'
+  const to = async (replicas: number) => h.call('PATCH', scale, { spec: { replicas } }, MERGE)
+  assert.deepStrictEqual([said(await to(5)).replace(/.*request: /, ''), (await to(3)).json['spec']], ['too many', { replicas: 4 }])
+})
+
+test('custom resources are mutated by their schema', async () => {
+  const h = await server()
+  await post(h, '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', {
+    metadata: { name: 'things.x.io' },
+    spec: {
+      group: 'x.io', names: { kind: 'Thing', plural: 'things' }, scope: 'Namespaced',
+      versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object', properties: { spec: { type: 'object', properties: { size: { type: 'integer' }, parts: { type: 'array', 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'], items: { type: 'object', required: ['name'], properties: { name: { type: 'string' }, n: { type: 'integer' } } } } } } } } } }],
+    },
+  })
+  await mutating(h, 'm', { matchConstraints: rule('x.io', 'v1', 'things'), failurePolicy: 'Fail', reinvocationPolicy: 'Never', mutations: [apply("Object{spec: Object.spec{size: 3, parts: [Object.spec.parts{name: 'a', n: 2}]}}")] })
+  const path = '/apis/x.io/v1/namespaces/default/things'
+  const deadline = Date.now() + 5_000
+  const thing = { apiVersion: 'x.io/v1', kind: 'Thing', metadata: { name: 't' }, spec: { parts: [{ name: 'b' }, { name: 'a', n: 1 }] } }
+  const make = () => h.call('POST', path, thing)
+  let made = await make()
+  while (made.status === 404 && Date.now() < deadline) made = await make()
+  assert.deepStrictEqual([made.status, made.json['spec']], [201, { parts: [{ name: 'b' }, { name: 'a', n: 2 }], size: 3 }])
+})

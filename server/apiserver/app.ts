@@ -19,7 +19,7 @@ import type { Auditor } from './audit/auditor.ts'
 import type { AuditTrail } from './audit/trail.ts'
 import type { Authenticator, Authorizer } from './auth.ts'
 import { OPEN_PATHS, servePath, type PathHandler, type PathParts, type PathRequest, type VersionInfo } from './discovery/paths.ts'
-import type { HealthCheck } from './discovery/health.ts'
+import { HealthHistory, type HealthCheck } from './discovery/health.ts'
 import { splitTarget, type Query } from './http/query.ts'
 import { parseRequestInfo, type PathInfo, type ResourceInfo } from './http/request-info.ts'
 import { protobufResponse } from './http/protobuf-response.ts'
@@ -160,6 +160,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const extra = { ...(options.flowControl && dumpHandlers(options.flowControl)), ...options.extraHandlers }
   const paths: PathParts = {
     rows, groups: () => aggregation.groups(), merged: (own) => aggregation.discovery(own), version: options.version, serverAddress: options.serverAddress, get checks() { return [...(options.checks ?? []), ...custom.checks] }, isStopping: () => state.isStopping,
+    healthHistory: new HealthHistory(), healthLog: (text) => log.warn(text),
     metrics: () => metrics.print({
       readOnlyInFlight: inFlight.high('readOnly'), mutatingInFlight: inFlight.high('mutating'), revision: store.revision(),
       kinds: [...caches.all()].map((c) => ({ ...c.scope, version: versionOf(c.scope), watches: c.followers, objects: c.size })),

@@ -1,5 +1,6 @@
 /** `skiff server`: a server and, unless it is disabled, the agent of the same machine, which joins like any other. */
 import { resourceUsage } from 'node:process'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runAgent } from '#agent/agent.ts'
 import { asError, UsageError } from '#base/errors.ts'
@@ -107,5 +108,19 @@ const startTimeSeconds = Math.floor(clock.nowMs() / 1000)
 
 function processUsage() {
   const { userCPUTime, systemCPUTime } = resourceUsage()
-  return { cpuSeconds: (userCPUTime + systemCPUTime) / 1e6, residentBytes: process.memoryUsage.rss(), startTimeSeconds }
+  return { cpuSeconds: (userCPUTime + systemCPUTime) / 1e6, residentBytes: process.memoryUsage.rss(), startTimeSeconds, ...kernelUsage() }
+}
+
+const PAGE_BYTES = 4096
+
+/** What only /proc knows. */
+function kernelUsage() {
+  try {
+    const pages = Number(readFileSync('/proc/self/statm', 'utf8').split(' ')[0])
+    const maxFiles = Number(/^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? 0)
+    return { virtualBytes: pages * PAGE_BYTES, openFiles: readdirSync('/proc/self/fd').length, maxFiles }
+  } catch {
+    // Without /proc these figures are simply left out.
+    return {}
+  }
 }

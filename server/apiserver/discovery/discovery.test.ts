@@ -34,12 +34,15 @@ describe('discovery', () => {
     const wrong: { text: string | undefined } = { text: undefined }
     const { call, api } = harness({ checks: [{ name: 'store', live: true, problem: () => wrong.text }] })
     assert.deepEqual([(await call('GET', '/livez')).text, (await call('GET', '/livez/store')).text], ['ok', 'ok'])
-    assert.equal((await call('GET', '/readyz?verbose')).text, '[+]ping ok\n[+]store ok\n[+]shutdown ok\nreadyz check passed\n')
+    assert.equal((await call('GET', '/readyz?verbose')).text, '[+]ping ok\n[+]log ok\n[+]store ok\n[+]shutdown ok\nreadyz check passed\n')
     wrong.text = 'disk full'
     const failed = await call('GET', '/livez')
-    assert.deepEqual([failed.status, failed.text], [500, '[+]ping ok\n[-]store failed: disk full\nlivez check failed\n'])
+    assert.deepEqual([failed.status, failed.text], [500, '[+]ping ok\n[+]log ok\n[-]store failed: reason withheld\nlivez check failed\n'])
     assert.deepEqual([(await call('GET', '/livez?exclude=store')).status, (await call('GET', '/livez/store')).status, (await call('GET', '/livez/none')).status], [200, 500, 404])
+    assert.equal((await call('GET', '/livez/store')).text, 'internal server error: disk full\n')
+    assert.match((await call('GET', '/metrics/slis')).text, /^kubernetes_healthcheck\{name="store",type="livez"\} 0$/m)
     wrong.text = undefined
+    assert.equal((await call('GET', '/livez?verbose&exclude=store&exclude=none')).text, '[+]ping ok\n[+]log ok\n[+]store excluded: ok\nwarn: some health checks cannot be excluded: no matches for "none"\nlivez check passed\n')
     api.stopping()
     assert.deepEqual([(await call('GET', '/readyz')).status, (await call('GET', '/livez')).status], [500, 200])
   })
@@ -48,7 +51,7 @@ describe('discovery', () => {
     const { call } = harness()
     await call('GET', CM)
     const { text } = await call('GET', '/metrics')
-    for (const line of [/^apiserver_request_total\{code="200",component="apiserver",group="",resource="configmaps",scope="namespace",subresource="",verb="LIST",version="v1"\} 1$/m, /^apiserver_request_duration_seconds_bucket\{.*le="\+Inf"\} 1$/m, /^apiserver_current_inflight_requests\{request_kind="readOnly"\} 0$/m, /^apiserver_storage_objects\{resource="configmaps"\} 0$/m, /^process_resident_memory_bytes 2$/m]) assert.match(text, line)
+    for (const line of [/^apiserver_request_total\{code="200",component="apiserver",dry_run="",group="",resource="configmaps",scope="namespace",subresource="",verb="LIST",version="v1"\} 1$/m, /^apiserver_resource_objects\{group="",resource="configmaps"\} 0$/m, /^etcd_requests_total\{group="",operation="list",resource="configmaps"\} 1$/m, /^apiserver_request_sli_duration_seconds_count\{component="apiserver",group="",resource="configmaps",scope="namespace",subresource="",verb="LIST",version="v1"\} 1$/m, /^apiserver_response_sizes_count\{.*verb="LIST".*\} 1$/m, /^apiserver_request_duration_seconds_bucket\{.*le="\+Inf"\} 1$/m, /^apiserver_current_inflight_requests\{request_kind="readOnly"\} 1$/m, /^apiserver_storage_objects\{resource="configmaps"\} 0$/m, /^process_resident_memory_bytes 2$/m]) assert.match(text, line)
   })
 
   test('openapi is served from the same table', async () => {

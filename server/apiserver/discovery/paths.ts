@@ -12,7 +12,7 @@ import type { GroupDiscovery, GroupJson } from '../aggregation/merged-discovery.
 import type { Peer } from '../middleware/authenticate.ts'
 import type { Rows } from '../rows.ts'
 import { aggregated, aggregatedGroups, AGGREGATED_VERSIONS, apiGroup, apiGroupList, apiResourceList, apiVersions, type AggregatedVersion } from './discovery.ts'
-import { health, type HealthCheck } from './health.ts'
+import { checksOf, health, type HealthCheck, type HealthHistory } from './health.ts'
 
 export interface VersionInfo { major: string; minor: string; gitVersion: string; gitCommit: string; gitTreeState: string; buildDate: string; goVersion: string; compiler: string; platform: string }
 
@@ -32,6 +32,8 @@ export interface PathParts {
   serverAddress: string
   checks: readonly HealthCheck[]
   isStopping: () => boolean
+  healthHistory: HealthHistory
+  healthLog: (text: string) => void
   metrics: () => Buffer
   openapi: PathHandler
   extra: Readonly<Record<string, PathHandler>>
@@ -55,8 +57,8 @@ export async function servePath(parts: PathParts, request: PathRequest): Promise
       if (more.length > 0) return refuse()
       return found(third === undefined ? apiGroup(parts.groups(), second) : apiResourceList(parts.rows, second, third))
     case 'version': return jsonResponse(parts.version)
-    case 'livez': case 'readyz': case 'healthz': return health(first, second && [second, third, ...more].filter((s) => s !== undefined).join('/'), parts.checks, parts.isStopping(), request.query)
-    case 'metrics': return { status: 200, headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }, body: parts.metrics() }
+    case 'livez': case 'readyz': case 'healthz': return health(first, second && [second, third, ...more].filter((s) => s !== undefined).join('/'), { checks: parts.checks, isStopping: parts.isStopping(), history: parts.healthHistory, log: parts.healthLog }, request.query)
+    case 'metrics': return second !== undefined && second !== 'slis' ? refuse() : { status: 200, headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }, body: second === 'slis' ? await slis(parts) : parts.metrics() }
     case 'openapi': return parts.openapi(request)
     default: return refuse()
   }
@@ -101,9 +103,17 @@ function aggregatedResponse({ rows, merged }: PathParts, core: boolean, version:
   return ifNoneMatch === etag ? { ...response, status: 304, body: Buffer.alloc(0) } : response
 }
 
+/** Each check as it is now, and how often it was what. */
+async function slis({ checks, isStopping, healthHistory }: PathParts): Promise<Buffer> {
+  for (const probe of ['healthz', 'livez', 'readyz'] as const) {
+    for (const check of checksOf(probe, { checks, isStopping: isStopping() })) healthHistory.note(probe, check.name, (await check.problem()) === undefined)
+  }
+  return healthHistory.print()
+}
+
 function rootPaths({ rows, groups, checks, extra }: PathParts): string[] {
   const all = [...rows.versions('').map((v) => `/api/${v.version}`), ...groups().flatMap(({ name, versions }) => [`/apis/${name}`, ...versions.map((v) => `/apis/${v.groupVersion}`)])]
-  const probes = ['healthz', 'livez', 'readyz'].flatMap((p) => [`/${p}`, ...checks.map((c) => `/${p}/${c.name}`)])
-  return ['/api', '/apis', ...all, ...probes, '/metrics', '/openapi/v2', '/openapi/v3', '/version', ...Object.keys(extra)].sort()
+  const probes = (['healthz', 'livez', 'readyz'] as const).flatMap((p) => [`/${p}`, ...checksOf(p, { checks, isStopping: false }).map((c) => `/${p}/${c.name}`)])
+  return ['/api', '/apis', ...all, ...probes, '/metrics', '/metrics/slis', '/openapi/v2', '/openapi/v3', '/version', ...Object.keys(extra)].sort()
 }
 

@@ -4,6 +4,9 @@ export type MetricLabels = Readonly<Record<string, string>>
 /** More label sets than this in one metric are counted under one: bounds memory. */
 const SERIES_MAX = 2_000
 
+/** One series, for who counts often: no look-up by its labels. */
+export interface SeriesHandle { add(by?: number): void; observe(value: number): void }
+
 interface Series { labels: string; value: number; buckets?: number[]; count: number }
 
 export class Metric {
@@ -25,8 +28,14 @@ export class Metric {
 
   set(labels: string, value: number): void { this.#of(labels).value = value }
 
-  observe(labels: string, value: number): void {
+  observe(labels: string, value: number): void { this.#observe(this.#of(labels), value) }
+
+  series(labels: string): SeriesHandle {
     const series = this.#of(labels)
+    return { add: (by = 1) => { series.value += by }, observe: (value) => this.#observe(series, value) }
+  }
+
+  #observe(series: Series, value: number): void {
     const buckets = (series.buckets ??= this.#bounds.map(() => 0))
     series.value += value
     series.count++

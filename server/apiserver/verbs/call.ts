@@ -13,6 +13,7 @@ import type { Authorizer } from '../auth.ts'
 import type { Query } from '../http/query.ts'
 import type { ResourceInfo } from '../http/request-info.ts'
 import type { KindContext, KindRow } from '../kind.ts'
+import type { ApiMetrics } from '../metrics/api-metrics.ts'
 import type { Rows } from '../rows.ts'
 import type { KeyScope } from '../storage/keys.ts'
 import type { WebhookClient } from '../webhook-client/index.ts'
@@ -32,6 +33,7 @@ export interface Parts {
   client: Client
   /** For admission, conversion and whoever else asks out. */
   webhooks: WebhookClient
+  metrics: ApiMetrics
   /** --min-request-timeout; default 30 min. */
   minWatchTimeoutMs?: number
 }

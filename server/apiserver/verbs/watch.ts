@@ -39,7 +39,7 @@ export async function watch(call: Call): Promise<ApiResponse> {
     backlog: start.backlog, position: start.position,
     bookmarks: query.flag('allowWatchBookmarks'),
     timeoutMs: seconds > 0 ? Math.min(seconds, TIMEOUT_SECONDS_MAX) * 1000 : Math.round((parts.minWatchTimeoutMs ?? MIN_TIMEOUT_MS) * (1 + parts.random.next())),
-    signal: call.signal,
+    signal: call.signal, sent: parts.metrics.watches.sentOf(row),
   })
   return { status: 200, headers: { 'content-type': framing.contentType, 'cache-control': 'no-cache, private' }, body: watcher }
 }

@@ -130,6 +130,7 @@ export class KindCache {
   /** Of all objects, as stored. */
   get bytes(): number { return this.#bytes }
   get resource(): string { return this.#index.scope.group === '' ? this.#index.scope.resource : `${this.#index.scope.resource}.${this.#index.scope.group}` }
+  get scope(): { group: string; resource: string } { return { group: this.#index.scope.group, resource: this.#index.scope.resource } }
   get followers(): number { return this.#followers.size }
   get ringEnd(): number { return this.#ringStart + this.#ring.length }
   /** The cache shows the state of this revision. */

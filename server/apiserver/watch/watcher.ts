@@ -29,6 +29,8 @@ export interface WatcherOptions {
   bookmarks: boolean
   timeoutMs: number
   signal: AbortSignal
+  /** Told the size of each event that goes out. */
+  sent?: (bytes: number) => void
 }
 
 /** Upstream's period is about a minute as well. */
@@ -128,6 +130,7 @@ export class Watcher implements Follower, BodyStream {
       if (piece === undefined) break
       pieces.push(piece)
       bytes += piece.length
+      this.#options.sent?.(piece.length)
     }
     return pieces.length > 1 ? Buffer.concat(pieces, bytes) : pieces[0]
   }

@@ -4,6 +4,7 @@ import { checkConfigKey, checkDnsLabel, checkEnvName, checkHttpHeaderName, check
 import { duplicate, type FieldError, forbidden, invalid, notFound, required } from '../field-error.ts'
 import { named, nonNegative, oneOf, portOrName, quantity, requiredName } from './check.ts'
 import { ENV_FIELDS, validateFieldRef, validateResourceFieldRef } from './field-ref-validation.ts'
+import { validateClaimNames, validateResizePolicy } from './pod-resources-validation.ts'
 import { validateSubPath } from './volume-validation.ts'
 
 const ID_MAX = 2 ** 31 - 1
@@ -44,6 +45,8 @@ function validateContainer(at: string, c: Container, kind: 'init' | 'main' | 'ep
     ...(c.envFrom ?? []).flatMap((e, i) => validateEnvFrom(`${at}.envFrom[${i}]`, e)),
     ...validateMounts(`${at}.volumeMounts`, c, scope.spec),
     ...validateResources(`${at}.resources`, c.resources ?? {}),
+    ...validateClaimNames(`${at}.resources.claims`, c, scope.spec),
+    ...validateResizePolicy(`${at}.resizePolicy`, c.resizePolicy, scope.spec.restartPolicy),
     ...validateSecurityContext(`${at}.securityContext`, c.securityContext),
     ...oneOf(`${at}.restartPolicy`, c.restartPolicy, ['Always', 'Never', 'OnFailure']),
   )
@@ -53,8 +56,8 @@ function validateContainer(at: string, c: Container, kind: 'init' | 'main' | 'ep
     for (const key of ['lifecycle', 'livenessProbe', 'readinessProbe', 'startupProbe'] as const) if (c[key]) out.push(forbidden(`${at}.${key}`, 'may not be set for init containers without restartPolicy=Always'))
     return out
   }
-  if (c.lifecycle?.postStart) out.push(...validateHandler(`${at}.lifecycle.postStart`, c.lifecycle.postStart))
-  if (c.lifecycle?.preStop) out.push(...validateHandler(`${at}.lifecycle.preStop`, c.lifecycle.preStop))
+  if (c.lifecycle?.postStart) out.push(...validateHandler(`${at}.lifecycle.postStart`, c.lifecycle.postStart, scope.spec.terminationGracePeriodSeconds))
+  if (c.lifecycle?.preStop) out.push(...validateHandler(`${at}.lifecycle.preStop`, c.lifecycle.preStop, scope.spec.terminationGracePeriodSeconds))
   for (const key of ['livenessProbe', 'readinessProbe', 'startupProbe'] as const) {
     const probe = c[key]
     if (!probe) continue
@@ -145,24 +148,36 @@ function validateEnvFrom(at: string, from: EnvFromSource): FieldError[] {
 
 function validateMounts(at: string, container: Container, spec: PodSpec): FieldError[] {
   const out: FieldError[] = []
+  const volumes = new Map((spec.volumes ?? []).map((v) => [v.name, v]))
+  const mounts = container.volumeMounts ?? []
+  const devices = container.volumeDevices ?? []
   const paths = new Set<string>()
-  const volumes = new Set((spec.volumes ?? []).map((v) => v.name))
-  for (const [i, mount] of (container.volumeMounts ?? []).entries()) {
+  for (const [i, mount] of mounts.entries()) {
     const here = `${at}[${i}]`
     if (!mount.name) out.push(required(`${here}.name`))
     else if (!volumes.has(mount.name)) out.push(notFound(`${here}.name`, mount.name))
     if (!mount.mountPath) out.push(required(`${here}.mountPath`))
     if (paths.has(mount.mountPath)) out.push(invalid(`${here}.mountPath`, mount.mountPath, 'must be unique'))
     paths.add(mount.mountPath)
+    if (mount.name && devices.some((d) => d.name === mount.name)) out.push(invalid(`${here}.name`, mount.name, 'must not already exist in volumeDevices'))
+    if (mount.mountPath && devices.some((d) => d.devicePath === mount.mountPath)) out.push(invalid(`${here}.mountPath`, mount.mountPath, 'must not already exist as a path in volumeDevices'))
     out.push(...validateMount(here, mount, container))
   }
-  for (const [i, device] of (container.volumeDevices ?? []).entries()) {
+  const seen = { name: new Set<string>(), devicePath: new Set<string>() }
+  for (const [i, device] of devices.entries()) {
     const here = `${at.replace(/volumeMounts$/, 'volumeDevices')}[${i}]`
+    const volume = volumes.get(device.name)
     if (!device.name) out.push(required(`${here}.name`))
-    else if (!volumes.has(device.name)) out.push(notFound(`${here}.name`, device.name))
+    else if (seen.name.has(device.name)) out.push(invalid(`${here}.name`, device.name, 'must be unique'))
+    if (volume && !volume.persistentVolumeClaim && !volume.ephemeral) out.push(invalid(`${here}.name`, device.name, 'can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode'))
+    if (device.name && !volume) out.push(notFound(`${here}.name`, device.name))
     if (!device.devicePath) out.push(required(`${here}.devicePath`))
-    if (paths.has(device.devicePath)) out.push(invalid(`${here}.devicePath`, device.devicePath, 'must not already exist in volumeMounts'))
-    paths.add(device.devicePath)
+    else if (seen.devicePath.has(device.devicePath)) out.push(invalid(`${here}.devicePath`, device.devicePath, 'must be unique'))
+    if (device.devicePath.split('/').includes('..')) out.push(invalid(`${here}.devicePath`, device.devicePath, "must not contain '..'"))
+    else if (mounts.some((m) => m.mountPath === device.devicePath)) out.push(invalid(`${here}.devicePath`, device.devicePath, 'must not already exist as a path in volumeMounts'))
+    if (mounts.some((m) => m.name === device.name)) out.push(invalid(`${here}.name`, device.name, 'must not already exist in volumeMounts'))
+    seen.name.add(device.name)
+    seen.devicePath.add(device.devicePath)
   }
   return out
 }
@@ -187,7 +202,7 @@ export function validateProbe(at: string, probe: Probe): FieldError[] {
   return out
 }
 
-function validateHandler(at: string, handler: Pick<Probe, 'exec' | 'httpGet' | 'tcpSocket' | 'grpc'> & Pick<LifecycleHandler, 'sleep'>): FieldError[] {
+function validateHandler(at: string, handler: Pick<Probe, 'exec' | 'httpGet' | 'tcpSocket' | 'grpc'> & Pick<LifecycleHandler, 'sleep'>, graceSeconds = Number.POSITIVE_INFINITY): FieldError[] {
   const out: FieldError[] = []
   const set = (['exec', 'httpGet', 'tcpSocket', 'grpc', 'sleep'] as const).filter((key) => handler[key] !== undefined)
   for (const extra of set.slice(1)) out.push(forbidden(`${at}.${extra}`, 'may not specify more than 1 handler type'))
@@ -211,7 +226,7 @@ function validateHandler(at: string, handler: Pick<Probe, 'exec' | 'httpGet' | '
       out.push(...checkPortNumber(handler.grpc?.port).map((m) => invalid(`${at}.grpc.port`, handler.grpc?.port, m)))
       break
     case 'sleep':
-      if ((handler.sleep?.seconds ?? 0) < 0) out.push(invalid(`${at}.sleep`, handler.sleep?.seconds, 'must be non-negative and less than terminationGracePeriodSeconds'))
+      if ((handler.sleep?.seconds ?? 0) < 0 || (handler.sleep?.seconds ?? 0) > graceSeconds) out.push(invalid(`${at}.sleep`, handler.sleep?.seconds, `must be non-negative and less than terminationGracePeriodSeconds (${graceSeconds})`))
       break
   }
   return out

@@ -5,6 +5,8 @@ import { duplicate, type FieldError, forbidden, invalid, required } from '../fie
 import { checkLabels, checkLabelSelector, named, oneOf, positive, requiredName } from './check.ts'
 import { validateContainers, validateIds, validateProfile, validateResources } from './container-validation.ts'
 import { isIpAddress } from './ip.ts'
+import { validateOs } from './pod-os-validation.ts'
+import { validatePodLevelResources, validateResourceClaims } from './pod-resources-validation.ts'
 import { validateVolumes } from './volume-validation.ts'
 
 const DEADLINE_MAX = 2 ** 31 - 1
@@ -43,8 +45,22 @@ export function validatePodSpec(at: string, spec: PodSpec): FieldError[] {
   }
   out.push(...oneOf(`${at}.preemptionPolicy`, spec.preemptionPolicy, ['Never', 'PreemptLowerPriority']))
   if (spec.os) out.push(...oneOf(`${at}.os.name`, spec.os.name, ['linux', 'windows'], 'required'))
-  if (spec.resources) out.push(...validateResources(`${at}.resources`, spec.resources))
+  if (spec.resources) out.push(...validateResources(`${at}.resources`, spec.resources), ...validatePodLevelResources(at, spec))
+  out.push(...validateResourceClaims(`${at}.resourceClaims`, spec.resourceClaims), ...validateOs(at, spec), ...validateHostname(at, spec))
   if (spec.overhead) out.push(...validateResources(`${at}.overhead`, { limits: spec.overhead }))
+  return out
+}
+
+const HOSTNAME_LENGTH_MAX = 64
+
+/** KEP-4762. */
+function validateHostname(at: string, { hostnameOverride: name, hostNetwork, setHostnameAsFQDN }: PodSpec): FieldError[] {
+  if (name === undefined) return []
+  const field = `${at}.hostnameOverride`
+  const out = named(field, name, checkDnsSubdomain)
+  if (name.length > HOSTNAME_LENGTH_MAX) out.push(invalid(field, name, `must be no more than ${HOSTNAME_LENGTH_MAX} characters`))
+  if (hostNetwork) out.push(forbidden(field, 'may not be specified when hostNetwork is true'))
+  if (setHostnameAsFQDN) out.push(forbidden(field, 'may not be specified when setHostnameAsFQDN is true'))
   return out
 }
 
@@ -155,6 +171,19 @@ function validatePodTerm(at: string, term: PodAffinityTerm): FieldError[] {
     ...checkLabelSelector(`${at}.namespaceSelector`, term.namespaceSelector),
     ...(term.namespaces ?? []).flatMap((name) => named(`${at}.namespace`, name, checkDnsLabel)),
     ...requiredName(`${at}.topologyKey`, term.topologyKey, checkQualifiedName, 'can not be empty'),
+    ...validateLabelKeys(at, term),
+  ]
+}
+
+/** matchLabelKeys and mismatchLabelKeys (KEP-3633): their values become part of the selector, so there must be one. */
+function validateLabelKeys(at: string, { matchLabelKeys = [], mismatchLabelKeys = [], labelSelector }: PodAffinityTerm): FieldError[] {
+  const each = (field: string, keys: readonly string[]): FieldError[] => {
+    if (keys.length > 0 && !labelSelector) return [forbidden(field, 'must not be specified when labelSelector is not set')]
+    return keys.flatMap((key, i) => named(`${field}[${i}]`, key, checkQualifiedName))
+  }
+  return [
+    ...each(`${at}.matchLabelKeys`, matchLabelKeys), ...each(`${at}.mismatchLabelKeys`, mismatchLabelKeys),
+    ...matchLabelKeys.flatMap((key, i) => (mismatchLabelKeys.includes(key) ? [invalid(`${at}.matchLabelKeys[${i}]`, key, 'exists in both matchLabelKeys and mismatchLabelKeys')] : [])),
   ]
 }
 

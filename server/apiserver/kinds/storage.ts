@@ -1,18 +1,19 @@
 /** Persistent volumes, claims, and the storage.k8s.io kinds that describe drivers and classes. */
 import type { CSIDriver, CSINode, ObjectMeta, PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec, StorageClass, VolumeAttachment } from '#api/types/index.ts'
 import { checkDnsSubdomain, checkQualifiedName } from '#api/types/index.ts'
-import { duplicate, type FieldError, forbidden, invalid, required } from '../field-error.ts'
+import { duplicate, type FieldError, forbidden, required } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { cloneJson } from '../storage/clone.ts'
 import { keepStatus } from './carry.ts'
-import { checkLabelSelector, immutable, named, oneOf, quantity, requiredName, setDefault } from './check.ts'
+import { immutable, named, oneOf, quantity, requiredName, setDefault } from './check.ts'
+import { validatePluginSource } from './volume-plugin-validation.ts'
 import { validateNodeSelector } from './pod-spec-validation.ts'
+import { ACCESS_MODES, validateClaimSpec } from './claim-validation.ts'
 import { nodeLabelWarnings, nodeTermWarnings } from './label-warnings.ts'
 import { claimWarnings, deprecatedVolumeWarnings, storageAmountWarnings } from './pod-warnings.ts'
 import { semanticEqual } from './semantic-equal.ts'
 import { ageColumn, column, count, nameColumn, wide } from './table-columns.ts'
 
-const ACCESS_MODES = ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod']
 const SHORT_MODES: Readonly<Record<string, string>> = { ReadWriteOnce: 'RWO', ReadOnlyMany: 'ROX', ReadWriteMany: 'RWX', ReadWriteOncePod: 'RWOP' }
 const MODE_ORDER = ['ReadWriteOnce', 'ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOncePod']
 const CLASS_ANNOTATION = 'volume.beta.kubernetes.io/storage-class'
@@ -95,6 +96,7 @@ function validateVolume(volume: PersistentVolume): FieldError[] {
   const sources = Object.keys(spec).filter((k) => !NOT_SOURCES.has(k))
   if (sources.length === 0) out.push(required('spec', 'must specify a volume type'))
   for (const extra of sources.slice(1)) out.push(forbidden(`spec.${extra}`, 'may not specify more than 1 volume type'))
+  out.push(...validatePluginSource('spec', spec))
   if (spec.local && !spec.nodeAffinity) out.push(required('metadata.annotations', 'Local volume requires node affinity'))
   if (spec.nodeAffinity?.required) out.push(...validateNodeSelector('spec.nodeAffinity.required', spec.nodeAffinity.required))
   if (spec.storageClassName) out.push(...named('spec.storageClassName', spec.storageClassName, checkDnsSubdomain))
@@ -135,22 +137,6 @@ export const persistentVolumeClaimStrategy: KindStrategy<PersistentVolumeClaim> 
     ageColumn(),
     wide('VolumeMode', 'volumeMode defines what type of volume is required by the claim.', (o) => o.spec?.volumeMode ?? '<unset>'),
   ],
-}
-
-function validateClaimSpec(at: string, spec: PersistentVolumeClaimSpec): FieldError[] {
-  const out: FieldError[] = []
-  if ((spec.accessModes ?? []).length === 0) out.push(required(`${at}.accessModes`, 'at least 1 access mode is required'))
-  for (const mode of spec.accessModes ?? []) out.push(...oneOf(`${at}.accessModes`, mode, ACCESS_MODES))
-  out.push(...checkLabelSelector(`${at}.selector`, spec.selector))
-  const storage = spec.resources?.requests?.['storage']
-  if (storage === undefined) out.push(required(`${at}.resources[storage]`))
-  else {
-    const problems = quantity(`${at}.resources[storage]`, storage)
-    out.push(...problems)
-    if (problems.length === 0 && storage === '0') out.push(invalid(`${at}.resources[storage]`, storage, 'must be greater than zero'))
-  }
-  if (spec.storageClassName) out.push(...named(`${at}.storageClassName`, spec.storageClassName, checkDnsSubdomain))
-  return [...out, ...oneOf(`${at}.volumeMode`, spec.volumeMode, ['Block', 'Filesystem'])]
 }
 
 export const storageClassStrategy: KindStrategy<StorageClass> = {

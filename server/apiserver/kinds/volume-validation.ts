@@ -3,6 +3,8 @@ import type { ConfigMapProjection, DownwardAPIVolumeFile, KeyToPath, PodSpec, Vo
 import { checkConfigKey, checkDnsLabel, checkDnsSubdomain } from '#api/types/index.ts'
 import { duplicate, type FieldError, forbidden, invalid, required } from '../field-error.ts'
 import { named, oneOf, quantity, requiredName } from './check.ts'
+import { validateClaimSpec } from './claim-validation.ts'
+import { validatePluginSource } from './volume-plugin-validation.ts'
 import { validateFieldRef, validateResourceFieldRef, VOLUME_FIELDS } from './field-ref-validation.ts'
 
 const HOST_PATH_TYPES = ['', 'BlockDevice', 'CharDevice', 'Directory', 'DirectoryOrCreate', 'File', 'FileOrCreate', 'Socket']
@@ -48,7 +50,11 @@ function validateSource(at: string, volume: Volume): FieldError[] {
     else if (!volume.nfs.path.startsWith('/')) out.push(invalid(`${at}.nfs.path`, volume.nfs.path, 'must be an absolute path'))
   }
   if (volume.csi) out.push(...requiredName(`${at}.csi.driver`, volume.csi.driver, checkDnsSubdomain))
-  if (volume.ephemeral && !volume.ephemeral.volumeClaimTemplate) out.push(required(`${at}.ephemeral.volumeClaimTemplate`))
+  if (volume.ephemeral) {
+    const template = volume.ephemeral.volumeClaimTemplate
+    out.push(...(template ? validateClaimSpec(`${at}.ephemeral.volumeClaimTemplate.spec`, template.spec) : [required(`${at}.ephemeral.volumeClaimTemplate`)]))
+  }
+  out.push(...validatePluginSource(at, volume))
   if (volume.image) out.push(...oneOf(`${at}.image.pullPolicy`, volume.image.pullPolicy, ['Always', 'IfNotPresent', 'Never'], 'required'))
   return out
 }

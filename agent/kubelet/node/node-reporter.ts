@@ -8,6 +8,7 @@ import type { Log } from '#base/log.ts'
 import type { ContainerRuntime } from '#cri/index.ts'
 import type { KubeletConfig } from '../config.ts'
 import type { HostFacts, HostPressure } from './host-facts.ts'
+import { conditionEvents, schedulableEvent, startEvents, type NodeEvent } from './node-events.ts'
 import { newNode, nodeLabels, nodeStatus, nodeStatusDiffers, type NodeInput } from './node-status.ts'
 
 export interface NodeReporterDeps {
@@ -46,6 +47,8 @@ export function createNodeReporter(deps: NodeReporterDeps): NodeReporter {
   let reportedMs = -Infinity
   let wake: AbortController | undefined
   let poked = false
+  let isStarted = false
+  let wasUnschedulable: boolean | undefined
 
   const input = async (): Promise<NodeInput> => {
     const [{ runtimeName, runtimeVersion }, pressure, notReady] = [await runtime.version(), await deps.pressure(), await whyNotReady(runtime)]
@@ -61,6 +64,8 @@ export function createNodeReporter(deps: NodeReporterDeps): NodeReporter {
       if (!isReason(error, 'AlreadyExists')) throw error
       node = await adopt(await client.get<Node>(NODES, nodeName, undefined, signal), signal)
     }
+    if (!isStarted) tell(startEvents(nodeName, node, deps.facts.bootId), node)
+    isStarted = true
     reported = undefined
     reportedMs = -Infinity
   }
@@ -82,23 +87,21 @@ export function createNodeReporter(deps: NodeReporterDeps): NodeReporter {
     const status = nodeStatus(await input())
     if (reported && !isDoubted && !nodeStatusDiffers(before, status) && clock.monotonicMs() - reportedMs < REPORT_MS) return
     node = await client.patch<Node>(NODES, nodeName, undefined, 'application/strategic-merge-patch+json', { status: statusChange(before, status) }, { subresource: 'status', signal })
-    tellTransitions(before, status, node)
+    tell(conditionEvents(nodeName, before, status), node)
     reported = status
     reportedMs = clock.monotonicMs()
   }
 
-  const tellTransitions = (before: NodeStatus, after: NodeStatus, about: Stored<Node>) => {
-    const changed = (type: string) => {
-      const now = after.conditions?.find((c) => c.type === type)?.status
-      return before.conditions?.find((c) => c.type === type)?.status === now ? undefined : now
-    }
-    const event = (reason: string) => deps.events.event({ apiVersion: 'v1', kind: 'Node', name: nodeName, uid: about.metadata.uid }, 'Normal', reason, `Node ${nodeName} status is now: ${reason}`)
-    const ready = changed('Ready')
-    if (ready !== undefined) event(ready === 'True' ? 'NodeReady' : 'NodeNotReady')
-    for (const [type, bad, good] of [['MemoryPressure', 'NodeHasInsufficientMemory', 'NodeHasSufficientMemory'], ['DiskPressure', 'NodeHasDiskPressure', 'NodeHasNoDiskPressure'], ['PIDPressure', 'NodeHasInsufficientPID', 'NodeHasSufficientPID']] as const) {
-      const now = changed(type)
-      if (now !== undefined) event(now === 'True' ? bad : good)
-    }
+  const tell = (events: readonly NodeEvent[], about: Stored<Node>) => {
+    for (const { type, reason, message } of events) deps.events.event({ apiVersion: 'v1', kind: 'Node', name: nodeName, uid: about.metadata.uid }, type, reason, message)
+  }
+
+  const tellSchedulable = () => {
+    const now = deps.observed()
+    if (!now) return
+    const isUnschedulable = now.spec?.unschedulable ?? false
+    if (wasUnschedulable !== undefined && wasUnschedulable !== isUnschedulable) tell([schedulableEvent(nodeName, isUnschedulable)], now)
+    wasUnschedulable = isUnschedulable
   }
 
   return {
@@ -114,6 +117,7 @@ export function createNodeReporter(deps: NodeReporterDeps): NodeReporter {
         try {
           if (!node) await register(signal)
           await report(signal)
+          tellSchedulable()
           failures = 0
         } catch (error) {
           if (signal.aborted) return

@@ -1,5 +1,5 @@
 /** Wires the node lifecycle controller. Each node is looked at when it changes and when its grace would end; nothing polls. */
-import { LEASES, NODES, PODS, type Lease, type Node, type Pod } from '#api/types/index.ts'
+import { LEASES, NODES, PODS, type Lease, type Node, type Pod, type Stored } from '#api/types/index.ts'
 import { createLoop } from '#base/reconcile/loop.ts'
 import { isOrdinary, recorderFor, type ControllerFactory } from '../controller.ts'
 import { nodeLifecycleEffects } from './apply.ts'
@@ -26,8 +26,12 @@ export const nodeLifecycleController: ControllerFactory = (deps) => {
     isOrdinary,
   }, deps)
 
+  const tell = ({ metadata: { name, uid } }: Stored<Node>, reason: string, what: string) => recorder.event({ kind: 'Node', name, uid, apiVersion: 'v1' }, 'Normal', reason, `Node ${name} event: ${what}`)
   const isReady = (n: Node | undefined) => n?.status?.conditions?.find((c) => c.type === 'Ready')?.status
   nodes.onChange((before, after) => {
+    // In upstream's words, of both ways; a controller that starts anew registers all.
+    if (!before && after) tell(after, 'RegisteredNode', `Registered Node ${after.metadata.name} in Controller`)
+    else if (before && !after) tell(before, 'RemovingNode', `Removing Node ${before.metadata.name} from Controller`)
     if (after) {
       heartbeats.sawNode(after)
       loop.queue.add(after.metadata.name)

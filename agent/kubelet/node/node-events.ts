@@ -1,0 +1,41 @@
+/** What the kubelet says of its node in Events, in upstream's words. Pure. */
+import type { Node, NodeStatus } from '#api/types/index.ts'
+
+export interface NodeEvent { type: 'Normal' | 'Warning'; reason: string; message: string }
+
+/** At the start of every agent; `bootId` is this boot's. */
+export function startEvents(nodeName: string, known: Node | undefined, bootId: string): NodeEvent[] {
+  const knownBootId = known?.status?.nodeInfo?.bootID
+  const events: NodeEvent[] = [{ type: 'Normal', reason: 'Starting', message: 'Starting kubelet.' }]
+  // A Node that was made a moment ago has no boot before this one.
+  if (knownBootId !== undefined && knownBootId !== '' && knownBootId !== bootId) events.push({ type: 'Warning', reason: 'Rebooted', message: `Node ${nodeName} has been rebooted, boot id: ${bootId}` })
+  events.push({ type: 'Normal', reason: 'NodeAllocatableEnforced', message: 'Updated Node Allocatable limit across pods' })
+  return events
+}
+
+const PRESSURES = [
+  ['MemoryPressure', 'NodeHasInsufficientMemory', 'NodeHasSufficientMemory'],
+  ['DiskPressure', 'NodeHasDiskPressure', 'NodeHasNoDiskPressure'],
+  ['PIDPressure', 'NodeHasInsufficientPID', 'NodeHasSufficientPID'],
+] as const
+
+/** Conditions that are others than before. */
+export function conditionEvents(nodeName: string, before: NodeStatus, after: NodeStatus): NodeEvent[] {
+  const statusOf = (status: NodeStatus, type: string) => status.conditions?.find((c) => c.type === type)?.status
+  const changed = (type: string) => (statusOf(before, type) === statusOf(after, type) ? undefined : statusOf(after, type))
+  const reasons: string[] = []
+  for (const [type, bad, good] of PRESSURES) {
+    const now = changed(type)
+    if (now !== undefined) reasons.push(now === 'True' ? bad : good)
+  }
+  const ready = changed('Ready')
+  if (ready !== undefined) reasons.push(ready === 'True' ? 'NodeReady' : 'NodeNotReady')
+  return reasons.map((reason) => statusIsNow(nodeName, reason))
+}
+
+/** `kubectl cordon` and `uncordon`. */
+export function schedulableEvent(nodeName: string, isUnschedulable: boolean): NodeEvent {
+  return statusIsNow(nodeName, isUnschedulable ? 'NodeNotSchedulable' : 'NodeSchedulable')
+}
+
+const statusIsNow = (nodeName: string, reason: string): NodeEvent => ({ type: 'Normal', reason, message: `Node ${nodeName} status is now: ${reason}` })

@@ -180,6 +180,8 @@ suite('custom resources', () => {
     assert.deepEqual(Object.keys(definition?.['properties'] ?? {}), ['apiVersion', 'kind', 'metadata', 'spec', 'status'])
     assert.deepEqual(definition?.['x-kubernetes-group-version-kind'], [{ group: 'stable.example.com', version: 'v1', kind: 'CronTab' }])
     assert.ok(document['components']?.['schemas']?.['com.example.stable.v1.CronTabList'])
+    // kubectl apply asks here which patches are taken.
+    assert.deepEqual(Object.keys(document['paths']?.['/apis/stable.example.com/v1/namespaces/{namespace}/crontabs/{name}']?.['patch']?.['requestBody']?.['content'] ?? {}), ['application/json-patch+json', 'application/merge-patch+json', 'application/apply-patch+yaml'])
     const v2 = (await h.call('GET', '/openapi/v2')).json
     assert.ok(v2['definitions']?.['com.example.stable.v1.CronTab'] && v2['paths']?.['/apis/stable.example.com/v1/namespaces/{namespace}/crontabs/{name}/status'])
     const aggregated = { accept: 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList' }

@@ -14,6 +14,7 @@ const PRODUCES: Readonly<Record<Operation['produces'], readonly string[]>> = {
   discovery: OBJECT_TYPES,
 }
 const PATCH_TYPES = ['application/json-patch+json', 'application/merge-patch+json', 'application/strategic-merge-patch+json', 'application/apply-patch+yaml']
+const patchTypes = (body: { strategic: boolean }): string[] => PATCH_TYPES.filter((type) => body.strategic || !type.includes('strategic'))
 const CODES: Readonly<Record<number, string>> = { 200: 'OK', 201: 'Created', 202: 'Accepted' }
 const BEARER = { BearerToken: { description: 'Bearer Token authentication', in: 'header', name: 'authorization', type: 'apiKey' } }
 
@@ -45,7 +46,7 @@ export function documentV2({ schema, rows, gitVersion }: DocumentInput): unknown
   const operations = [...groupVersionsOf(rows).values()].flatMap(({ group, version }) => operationsOf(group, version, rows.filter(({ ref }) => ref.group === group && ref.version === version)))
   const paths = pathsOf([...operations, ...groupOperations(rows)], (operation) => ({
     ...common(operation),
-    consumes: operation.body?.of === 'patch' ? PATCH_TYPES : operation.produces === 'discovery' ? OBJECT_TYPES : ['*/*'],
+    consumes: operation.body?.of === 'patch' ? patchTypes(operation.body) : operation.produces === 'discovery' ? OBJECT_TYPES : ['*/*'],
     produces: PRODUCES[operation.produces],
     schemes: ['https'],
     parameters: [...bodyV2(operation, definitions), ...operation.parameters.map(parameterV2)],
@@ -101,7 +102,7 @@ function bodySchema(body: NonNullable<Operation['body']>, definitions: Definitio
 function bodyV3({ body }: Operation, definitions: DefinitionSet): Definition {
   if (!body) return {}
   const schema = bodySchema(body, definitions)
-  const types = body.of === 'patch' ? PATCH_TYPES : ['*/*']
+  const types = body.of === 'patch' ? patchTypes(body) : ['*/*']
   return { requestBody: { content: Object.fromEntries(types.map((type) => [type, { schema }])), ...(body.of !== 'deleteOptions' && { required: true }) } }
 }
 

@@ -17,7 +17,7 @@ export interface Operation {
   parameters: readonly Parameter[]
   /** Of its path. */
   pathParameters: readonly Parameter[]
-  body?: { of: 'model'; model: string } | { of: 'patch' } | { of: 'deleteOptions' }
+  body?: { of: 'model'; model: string } | { of: 'patch'; /** Strategic merge patches are taken too: kinds with Go types. */ strategic: boolean } | { of: 'deleteOptions' }
   /** A model's name, or plain text. */
   answer: { model: string } | 'string'
   /** Codes besides 401. */
@@ -82,7 +82,7 @@ function operationsOfRow(row: KindRow, tag: string): Operation[] {
   if (verbs.includes('deletecollection')) operations.push({ ...onCollection, method: 'delete', id: id('delete', 'Collection'), description: `delete collection of ${kind}`, action: 'deletecollection', parameters: params(DELETE_COLLECTION), body: { of: 'deleteOptions' }, answer: { model: 'Status' }, codes: [200], produces: 'object' })
   if (verbs.includes('get')) operations.push({ ...onObject, method: 'get', id: id('read'), description: `read the specified ${kind}`, action: 'get', parameters: [], answer: own, codes: [200], produces: 'object' })
   if (verbs.includes('update')) operations.push({ ...onObject, method: 'put', id: id('replace'), description: `replace the specified ${kind}`, action: 'put', parameters: params(WRITE), body, answer: own, codes: [200, 201], produces: 'object' })
-  if (verbs.includes('patch')) operations.push({ ...onObject, method: 'patch', id: id('patch'), description: `partially update the specified ${kind}`, action: 'patch', parameters: params([...WRITE, 'force']), body: { of: 'patch' }, answer: own, codes: [200, 201], produces: 'object' })
+  if (verbs.includes('patch')) operations.push({ ...onObject, method: 'patch', id: id('patch'), description: `partially update the specified ${kind}`, action: 'patch', parameters: params([...WRITE, 'force']), body: { of: 'patch', strategic: !row.custom }, answer: own, codes: [200, 201], produces: 'object' })
   if (verbs.includes('delete')) operations.push({ ...onObject, method: 'delete', id: id('delete'), description: `delete ${withArticle(kind)}`, action: 'delete', parameters: params(DELETE), body: { of: 'deleteOptions' }, answer: deleted, codes: [200, 202], produces: 'object' })
   if (verbs.includes('watch')) operations.push(...watchOperations(row, { tag, gvk, id }))
   const at: Place = { row, base: onObject, id }
@@ -166,7 +166,7 @@ function subresourceOperations(name: string, { row, base, id }: Place): Operatio
   return [
     { ...common, method: 'get', id: id('read', '', suffix), description: `read ${name} of the specified ${kind}`, action: 'get', parameters: [], codes: [200] },
     put,
-    { ...common, method: 'patch', id: id('patch', '', suffix), description: `partially update ${name} of the specified ${kind}`, action: 'patch', parameters: params([...WRITE, 'force']), body: { of: 'patch' }, codes: [200, 201] },
+    { ...common, method: 'patch', id: id('patch', '', suffix), description: `partially update ${name} of the specified ${kind}`, action: 'patch', parameters: params([...WRITE, 'force']), body: { of: 'patch', strategic: !row.custom }, codes: [200, 201] },
   ]
 }
 

@@ -61,6 +61,9 @@ export class OutOfBudget extends Error {
   constructor() { super(OUT_OF_BUDGET) }
 }
 
+/** After so much, others get their turn: evaluation itself does not pause. Some ten milliseconds. */
+const YIELD_COST = 200_000
+
 export type Evaluated = { ok: true; value: CelValue } | { ok: false; error: string }
 
 /** One run over expressions that share their variables' values and a budget. */
@@ -69,6 +72,7 @@ export class Evaluation {
   readonly #bindings: Record<string, unknown>
   #left: number
   #variablesCost = 0
+  #unyielded = 0
 
   constructor(cel: Cel, variables: ReadonlyMap<string, Expression>, bindings: Readonly<Record<string, unknown>>, budget: number) {
     this.#cel = cel
@@ -91,12 +95,20 @@ export class Evaluation {
     }
   }
 
+  async #yield(): Promise<void> {
+    this.#unyielded = 0
+    await new Promise((resolve) => { setImmediate(resolve) })
+  }
+
   /** Throws OutOfBudget. */
   async evaluate(expression: Expression): Promise<Evaluated> {
     if (!expression.ok) return { ok: false, error: `compilation error: ${expression.error}` }
     const result = await expression.program.evaluateAsync(this.#bindings)
-    this.#left -= result.cost + this.#variablesCost
+    const cost = result.cost + this.#variablesCost
+    this.#left -= cost
     this.#variablesCost = 0
+    this.#unyielded += cost
+    if (this.#unyielded > YIELD_COST) await this.#yield()
     if (this.#left < 0) throw new OutOfBudget()
     return result.ok ? { ok: true, value: result.value } : { ok: false, error: `expression '${expression.text}' resulted in error: ${result.error}` }
   }

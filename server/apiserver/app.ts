@@ -182,7 +182,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   parts.admission = inOrder([...options.admission, ...[...createWebhookPlugins(parts, webhookMetrics), ...createPolicyPlugins(parts)].filter(({ name }) => isPluginOn(name))])
   const ownVersions = new Set(rows.all.map(({ ref }) => apiVersionOf(ref)))
   const aggregation = createAggregation(parts, { connector: options.nodeConnector, frontProxy: options.frontProxy, isCustom: (group, version) => !ownVersions.has(apiVersionOf({ group, version })) })
-  const openapi = aggregation.openapi(openapiHandler(rows, options.version))
+  const openapi = aggregation.openapi.wrap(openapiHandler(rows, options.version, () => aggregation.openapi.added()))
   const custom = startCustomResources(parts)
   const typeChecks = startTypeChecks(parts)
   const sweeper = new ExpirySweeper(parts)

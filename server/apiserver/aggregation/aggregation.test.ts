@@ -25,11 +25,19 @@ const RESOURCES = { kind: 'APIResourceList', apiVersion: 'v1', groupVersion: 'wa
   { name: 'flunders/status', singularName: '', namespaced: true, kind: 'Flunder', verbs: ['get'] },
 ] }
 
+const ref = (name: string) => ({ $ref: `#/definitions/${name}` })
+const SWAGGER = {
+  swagger: '2.0', info: { title: 'wardle' },
+  paths: { '/apis/wardle.example.com/v1alpha1/flunders': { get: { responses: { 200: { description: 'OK', schema: ref('com.example.Flunder') } } } }, '/apis/other/v1/': { get: {} } },
+  definitions: { 'com.example.Flunder': { type: 'object', properties: { meta: ref('io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta') } }, 'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta': { type: 'object', description: 'another one' }, unused: {} },
+}
+
 /** What the extension API server of these tests answers. */
 const flunders: Answer = ({ path, method, body }, res) => {
   const say = (value: unknown, status = 200) => { res.writeHead(status, { 'content-type': 'application/json' }); res.end(JSON.stringify(value)) }
   if (path === '/apis/wardle.example.com/v1alpha1') return say(RESOURCES)
   if (path === '/openapi/v3') return say({ paths: { 'apis/wardle.example.com/v1alpha1': { serverRelativeURL: '/openapi/v3/apis/wardle.example.com/v1alpha1?hash=ABC' }, 'apis/other/v1': { serverRelativeURL: '/x' } } })
+  if (path === '/openapi/v2') return say(SWAGGER)
   if (path.startsWith('/openapi/v3/apis/wardle.example.com/v1alpha1')) return say({ openapi: '3.0.0', info: { title: 'wardle' } })
   if (path.includes('watch=1')) {
     res.writeHead(200, { 'content-type': 'application/json' })
@@ -142,6 +150,21 @@ test('discovery is one: in order of priority, with what the other server says it
   const index = (await s.h.call('GET', '/openapi/v3')).json['paths'] as Loose
   assert.deepStrictEqual([index['apis/wardle.example.com/v1alpha1'], index['apis/other/v1'], index['apis/apps/v1'] !== undefined], [{ serverRelativeURL: '/openapi/v3/apis/wardle.example.com/v1alpha1?hash=ABC' }, undefined, true])
   assert.deepStrictEqual((await s.h.call('GET', '/openapi/v3/apis/wardle.example.com/v1alpha1?hash=ABC')).json['info'], { title: 'wardle' })
+})
+
+test('OpenAPI v2 has what the other server says of its group versions, and no more', async () => {
+  const s = await stage()
+  const before = await s.h.call('GET', '/openapi/v2')
+  await endpoints(s)
+  await s.register()
+  await s.condition('Passed')
+  const { json, headers } = await s.h.call('GET', '/openapi/v2')
+  const [paths, definitions] = [json['paths'] as Loose, json['definitions'] as Loose]
+  assert.deepStrictEqual([paths['/apis/wardle.example.com/v1alpha1/flunders'], paths['/apis/other/v1/'], definitions['unused']], [SWAGGER.paths['/apis/wardle.example.com/v1alpha1/flunders'], undefined, undefined])
+  assert.deepStrictEqual([definitions['com.example.Flunder'], definitions['io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta_v2']], [{ type: 'object', properties: { meta: ref('io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta_v2') } }, { type: 'object', description: 'another one' }])
+  assert.notEqual(headers['etag'], before.headers['etag'])
+  await s.h.call('DELETE', `${SERVICES}/v1alpha1.wardle.example.com`)
+  assert.equal((await s.h.call('GET', '/openapi/v2')).headers['etag'], before.headers['etag'])
 })
 
 test('what is not there yet, or no longer, is told by its condition and 503', async () => {

@@ -15,7 +15,7 @@ import { createBackendClient, type ClientCertificate } from './backend-client.ts
 import { mergeDiscovery, mergeGroups, type GroupDiscovery, type GroupJson } from './merged-discovery.ts'
 import type { RankedVersion } from './priorities.ts'
 import { proxyRequest, proxyUpgrade } from './proxy.ts'
-import { withRemoteOpenApi } from './remote-openapi.ts'
+import { createRemoteOpenApi, type RemoteOpenApi } from './remote-openapi.ts'
 import { applyRegistration, decideRegistration, localPriority, type LocalVersion } from './registration.ts'
 
 export interface Aggregation {
@@ -28,8 +28,7 @@ export interface Aggregation {
   upgrade(backend: Backend, request: ApiRequest, user: UserInfo, socket: Duplex, head: Buffer): Promise<void>
   groups(): GroupJson[]
   discovery(own: readonly GroupDiscovery[]): GroupDiscovery[]
-  /** The OpenAPI handler, with what the servers behind this one add to its index. */
-  openapi(own: PathHandler): PathHandler
+  readonly openapi: RemoteOpenApi
   /** Upstream's metric of what is behind this server; undefined when nothing is. */
   metric(): Metric | undefined
   /** Registers this server's group versions and keeps APIServices' conditions until the signal aborts. */
@@ -85,7 +84,7 @@ export function createAggregation(parts: Parts, { connector, frontProxy, isCusto
       for (const { name, isAvailable } of all) metric.set(`name="${quoteLabel(name)}"`, isAvailable ? 0 : 1)
       return metric
     },
-    openapi: (own) => withRemoteOpenApi(own, () => apiServices.backends(), backends, clock),
+    openapi: createRemoteOpenApi(() => apiServices.backends(), backends, clock),
     async run(signal) {
       if (!(await apiServices.open())) return
       const state = { isFirst: true }

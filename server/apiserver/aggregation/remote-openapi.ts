@@ -1,40 +1,87 @@
-/** OpenAPI v3 of the servers behind this one: their group versions are in the index, each document is asked of them. */
-import type { ApiResponse } from '#api/client/transport.ts'
-import { isBodyStream } from '#api/client/transport.ts'
+/**
+ * OpenAPI of the servers behind this one. Version 3: their group versions are in the index, each document is asked of them.
+ * Version 2: what they say of their group versions is merged into the one document. Asked for when somebody asks here.
+ */
+import { createHash } from 'node:crypto'
+import { isBodyStream, type ApiResponse } from '#api/client/transport.ts'
 import type { Clock } from '#base/clock.ts'
 import type { PathHandler } from '../discovery/paths.ts'
 import type { Backend } from './api-services.ts'
 import { askJson, type BackendClient } from './backend-client.ts'
+import { addSubset, subsetOf, type Swagger } from './merged-openapi.ts'
 
 interface Index { paths: Record<string, { serverRelativeURL: string }> }
+
+/** What is added to this server's version 2. `id` changes with it. */
+export interface AddedOpenApi { id: string; addTo(document: Record<string, unknown>): void }
+
+export interface RemoteOpenApi {
+  /** Undefined: nothing. Known since the last request for it. */
+  added(): AddedOpenApi | undefined
+  wrap(own: PathHandler): PathHandler
+}
 
 /** Upstream asks once a minute. */
 const KEPT_MS = 60_000
 
-/** Adds to the index that `own` answers. */
-export function withRemoteOpenApi(own: PathHandler, backends: () => ReadonlyMap<string, Backend>, client: BackendClient, clock: Clock): PathHandler {
-  const kept = new Map<string, { atMs: number; paths: Index['paths'] }>()
-
-  const pathsOf = async (backend: Backend, signal: AbortSignal): Promise<Index['paths']> => {
-    const { namespace, name, port } = backend.service
-    const key = `${namespace}/${name}:${port}`
-    const before = kept.get(key)
-    if (before && clock.monotonicMs() - before.atMs < KEPT_MS) return before.paths
+export function createRemoteOpenApi(backends: () => ReadonlyMap<string, Backend>, client: BackendClient, clock: Clock): RemoteOpenApi {
+  const v3 = createKept<Index['paths']>(clock, async (backend, signal) => {
     const asked = await askJson(client, backend, '/openapi/v3', clock, signal)
-    // Who does not answer now keeps the entries it had.
-    const paths = asked.ok ? ((asked.value as Partial<Index> | null)?.paths ?? {}) : (before?.paths ?? {})
-    kept.set(key, { atMs: clock.monotonicMs(), paths })
-    return paths
-  }
+    return asked.ok ? ((asked.value as Partial<Index> | null)?.paths ?? {}) : undefined
+  })
+  // As text: it lies about for long and is seldom used.
+  const v2 = createKept<{ text: string; id: string }>(clock, async (backend, signal) => {
+    const asked = await askJson(client, backend, '/openapi/v2', clock, signal)
+    if (!asked.ok) return undefined
+    const text = JSON.stringify(subsetOf(asked.value, backend.group, backend.version) ?? {})
+    return { text, id: createHash('sha256').update(text).digest('base64') }
+  })
+  const available = (): Backend[] => [...backends().values()].filter((backend) => backend.isAvailable)
 
-  return async (request) => {
-    const response = await own(request)
-    const behind = backends()
-    if (behind.size === 0 || request.info.path.replace(/\/$/, '') !== '/openapi/v3' || response.status !== 200) return response
-    for (const key of kept.keys()) if (![...behind.values()].some(({ service: s }) => `${s.namespace}/${s.name}:${s.port}` === key)) kept.delete(key)
-    const available = [...behind.values()].filter((backend) => backend.isAvailable)
-    const found = await Promise.all(available.map(async (backend) => [`apis/${backend.group}/${backend.version}`, (await pathsOf(backend, request.signal))[`apis/${backend.group}/${backend.version}`]] as const))
-    return indexed(response, found)
+  return {
+    added() {
+      const parts = available().flatMap(({ name }) => v2.get(name) ?? []).filter(({ text }) => text !== '{}')
+      if (parts.length === 0) return undefined
+      return { id: parts.map(({ id }) => id).join(' '), addTo: (document) => { for (const { text } of parts) addSubset(document, JSON.parse(text) as Swagger) } }
+    },
+    wrap: (own) => async (request) => {
+      const behind = available()
+      const path = request.info.path.replace(/\/$/, '')
+      for (const kept of [v2, v3]) kept.keepOnly(backends())
+      if (path === '/openapi/v2') await Promise.all(behind.map((backend) => v2.refresh(backend, request.signal)))
+      const response = await own(request)
+      if (behind.length === 0 || path !== '/openapi/v3' || response.status !== 200) return response
+      const found = await Promise.all(behind.map(async (backend) => {
+        const name = `apis/${backend.group}/${backend.version}`
+        return [name, (await v3.refresh(backend, request.signal))?.[name]] as const
+      }))
+      return indexed(response, found)
+    },
+  }
+}
+
+interface Kept<T> {
+  /** As it was last. */
+  get(name: string): T | undefined
+  /** Asks again when it is old; who does not answer keeps what it had. */
+  refresh(backend: Backend, signal: AbortSignal): Promise<T | undefined>
+  keepOnly(names: ReadonlyMap<string, unknown>): void
+}
+
+function createKept<T>(clock: Clock, ask: (backend: Backend, signal: AbortSignal) => Promise<T | undefined>): Kept<T> {
+  const kept = new Map<string, { atMs: number; value: T | undefined }>()
+  return {
+    get: (name) => kept.get(name)?.value,
+    async refresh(backend, signal) {
+      const before = kept.get(backend.name)
+      if (before && clock.monotonicMs() - before.atMs < KEPT_MS) return before.value
+      const value = (await ask(backend, signal)) ?? before?.value
+      kept.set(backend.name, { atMs: clock.monotonicMs(), value })
+      return value
+    },
+    keepOnly(names) {
+      for (const name of kept.keys()) if (!names.has(name)) kept.delete(name)
+    },
   }
 }
 
@@ -44,4 +91,3 @@ function indexed(response: ApiResponse, found: readonly (readonly [string, { ser
   for (const [path, entry] of found) if (typeof entry?.serverRelativeURL === 'string') index.paths[path] = { serverRelativeURL: entry.serverRelativeURL }
   return { ...response, body: Buffer.from(JSON.stringify(index)) }
 }
-

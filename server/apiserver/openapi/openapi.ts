@@ -16,6 +16,8 @@ export interface OpenApiOptions {
   /** Looked at anew whenever its generation grows. */
   rows: { readonly all: readonly KindRow[]; readonly generation: number }
   gitVersion: string
+  /** What other servers add to version 2; its id changes with it. Asked for with each request. */
+  added?: () => { id: string; addTo(document: Record<string, unknown>): void } | undefined
 }
 
 export interface OpenApiRequest {
@@ -42,7 +44,7 @@ const JSON_MEDIA = new Set(['application/json', '*/*', 'application/*', 'applica
 const PROTOBUF_V2 = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf'
 const PROTOBUF_V2_MEDIA = new Set([PROTOBUF_V2, 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf'])
 
-export function createOpenApi({ schema, rows: table, gitVersion }: OpenApiOptions): OpenApi {
+export function createOpenApi({ schema, rows: table, gitVersion, added }: OpenApiOptions): OpenApi {
   const made = { generation: table.generation, rows: table.all, groupVersions: groupVersionsOf(table.all) }
   const kept = new Map<string, Buffer>()
   const hashes = new Map<string, string>()
@@ -55,18 +57,21 @@ export function createOpenApi({ schema, rows: table, gitVersion }: OpenApiOption
   }
 
   const hashOf = (name: string): string => {
-    const known = hashes.get(name)
+    const more = name === 'v2' ? added?.()?.id : undefined
+    const key = more === undefined ? name : `${name} ${more}`
+    const known = hashes.get(key)
     if (known !== undefined) return known
     const gv = made.groupVersions.get(name)
     const shown = made.rows.filter(({ ref }) => !gv || (ref.group === gv.group && ref.version === gv.version)).map(({ ref, model, verbs, subresources, custom }) => ({ ref, model, verbs, subresources, ...(custom && { custom: custom.id }) }))
-    const hash = createHash('sha512').update(JSON.stringify([FORMAT, gitVersion, name, shown])).digest('hex').toUpperCase()
-    hashes.set(name, hash)
+    const hash = createHash('sha512').update(JSON.stringify([FORMAT, gitVersion, key, shown])).digest('hex').toUpperCase()
+    hashes.set(key, hash)
     return hash
   }
 
   const build = (name: string, form: Form): Buffer | string => {
     const gv = made.groupVersions.get(name)
     const document = gv ? documentV3({ schema, rows: made.rows, gitVersion }, gv) : documentV2({ schema, rows: made.rows, gitVersion })
+    if (!gv) added?.()?.addTo(document as Record<string, unknown>)
     return form === 'protobuf' ? encodeOpenApiV2(document) : JSON.stringify(document)
   }
 

@@ -56,7 +56,8 @@ export class StoredForms {
     const stored = Buffer.allocUnsafeSlow(own.length + tail.length)
     own.copy(stored)
     stored.write(tail, own.length, 'latin1')
-    this.#clean.add(stored)
+    // What was converted may lack defaults of this version's own: reading fills them in.
+    if (version === storageVersion) this.#clean.add(stored)
     return stored
   }
 

@@ -52,6 +52,14 @@ suite('versions of custom resources', () => {
     h.api.close()
   })
 
+  test('what was written in another version has the defaults of the storage version when it is read in that', async () => {
+    const h = server()
+    await define(h, cronTabs({ versions: [version('v1', { storage: true }, schemaWith({ a: { type: 'string' }, b: { type: 'string', default: 'b' } })), version('v2', {}, schemaWith({ a: { type: 'string' }, c: { type: 'string', default: 'c' } }))] }))
+    const made = await h.call('POST', V2, { ...cronTab('x', { a: '1' }), apiVersion: 'stable.example.com/v2' })
+    assert.deepEqual([made.json['spec'], (await h.call('GET', `${TABS}/x`)).json['spec'], (await h.call('GET', `${V2}/x`)).json['spec']], [{ a: '1', c: 'c' }, { a: '1', b: 'b' }, { a: '1' }])
+    h.api.close()
+  })
+
   test('a new storage version is noted at once, objects move to it when they are written, and the old one must stay until it is let go', async () => {
     const h = server()
     const both = (storage: string) => [version('v1', { storage: storage === 'v1' }), version('v2', { storage: storage === 'v2' })]

@@ -60,6 +60,7 @@ export function createNodeReporter(deps: NodeReporterDeps): NodeReporter {
     try {
       node = await client.create<Node>(NODES, wanted, { signal })
       log.info('node registered', { node: nodeName })
+      tell(conditionEvents(nodeName, {}, node.status ?? {}), node)
     } catch (error) {
       if (!isReason(error, 'AlreadyExists')) throw error
       node = await adopt(await client.get<Node>(NODES, nodeName, undefined, signal), signal)

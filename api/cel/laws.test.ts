@@ -3,13 +3,13 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import type { Expr } from './ast.ts'
 import { copy } from './ast.ts'
-import { compile, DYN, toJson } from './index.ts'
+import { compile, DYN, kubernetesEnvironment, schemaToCelType, toJson } from './index.ts'
 import { SyntaxIssue } from './issue.ts'
 import { ALL_MACROS } from './macros.ts'
 import { parse } from './parser.ts'
 import { print } from './print.test-support.ts'
 import { compileRegex } from './regex/regex.ts'
-import { EvalError } from './value.ts'
+import { Duration, EvalError, Optional, Timestamp, TypeValue, Uint } from './value.ts'
 
 const INT_MAX = (1n << 63n) - 1n
 const VARIABLES = { x: DYN, y: DYN, z: DYN }
@@ -131,6 +131,37 @@ describe('laws of CEL', () => {
       }
       assert.doesNotThrow(() => compile(source, { variables: VARIABLES }))
     }), { numRuns: 1_000 })
+  })
+
+  it('no function is upset by values it does not expect', () => {
+    const pool = [null, true, 0n, -1n, 5n, 1.5, NaN, '', 'a', '[', 'é👑', '2020-01-01T00:00:00Z', '1h', '1.2.3', '10.0.0.0/8', [], [1n, 'a', null], [[1n], ['b']], { a: 1 }, {}, new Uint(3n), new Timestamp(0n), new Duration(1n), Buffer.from('é'), Optional.none, new Optional(1n), new TypeValue('int')]
+    const value = fc.constantFrom<unknown>(...pool)
+    const environment = kubernetesEnvironment({ patches: true })
+    const names = Array.from(environment.functions.values()).flat().filter((o) => !/[_@]/.test(o.fn) && !o.fn.startsWith('!') && !o.fn.startsWith('-'))
+    for (const overload of names) {
+      const [first, ...rest] = ['x', 'y', 'z', 'x'].slice(0, overload.args.length)
+      const text = overload.member ? `${first}.${overload.fn}(${rest.join(', ')})` : `${overload.fn}(${[first, ...rest].filter((n) => n !== undefined).join(', ')})`
+      const compiled = compile(text, { variables: VARIABLES, environment })
+      assert.ok(compiled.ok, `${text} ${compiled.ok ? '' : compiled.error}`)
+      fc.assert(fc.property(value, value, value, (x, y, z) => {
+        const result = compiled.program.evaluate({ x, y, z })
+        assert.ok(result.ok || result.kind === 'error' || result.kind === 'cost', text)
+      }), { numRuns: 60 })
+    }
+  })
+
+  it('a null where a type was promised is an error of the expression', () => {
+    const self = schemaToCelType({ type: 'object', properties: { names: { type: 'array', items: { type: 'string', nullable: true } }, n: { type: 'array', items: { type: 'integer', nullable: true } } } })
+    assert.ok(self)
+    const outcome = (e: string): unknown => {
+      const compiled = compile(e, { variables: { self } })
+      assert.ok(compiled.ok)
+      const result = compiled.program.evaluate({ self: { names: [null], n: [null] } })
+      return result.ok ? toJson(result.value) : result.error
+    }
+    assert.deepStrictEqual(['self.names[0].startsWith("a")', 'self.n[0] + 1', 'self.n[0] < 1', 'self.names.join()', 'self.n.sum()', 'self.names[0].replace("a", "b")', 'self.names[0] + "a"'].map(outcome), [
+      'no such overload', 'no such overload', 'no such overload', 'join: invalid input: null', 'no such overload', 'no such overload', 'no such overload',
+    ])
   })
 
   it('depth and length are bounded, never the stack', () => {

@@ -484,13 +484,17 @@ function iterate(over: CelValue, two: boolean, turn: (a: CelValue, b: CelValue) 
   } else throw new EvalError(`got '${typeName(over)}', expected iterable type`)
 }
 
+/** Types are known, but a nullable value may still be null: no overload takes that. */
 function direct(o: Overload, args: readonly Eval[]): Eval {
   const { run } = o
   const cost = callCost(o)
   const [a, b] = args as [Eval, Eval]
+  const takesNull = o.args.map((type) => type.kind === 'param' || type.kind === 'null' || isDyn(type))
+  const [firstTakesNull, secondTakesNull] = takesNull
   if (args.length === 1) {
     return (f) => {
       const x = a(f)
+      if (x === null && !firstTakesNull) throw noSuchOverload()
       const v = run(x)
       f.charge(cost ? cost([x], v) : 1)
       return v
@@ -500,6 +504,7 @@ function direct(o: Overload, args: readonly Eval[]): Eval {
     return (f) => {
       const x = a(f)
       const y = b(f)
+      if ((x === null && !firstTakesNull) || (y === null && !secondTakesNull)) throw noSuchOverload()
       const v = run(x, y)
       f.charge(cost ? cost([x, y], v) : 1)
       return v
@@ -507,6 +512,7 @@ function direct(o: Overload, args: readonly Eval[]): Eval {
   }
   return (f) => {
     const values = args.map((arg) => arg(f))
+    if (values.some((v, i) => v === null && !takesNull[i])) throw noSuchOverload()
     const v = run(...values)
     f.charge(cost ? cost(values, v) : 1)
     return v

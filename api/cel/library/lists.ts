@@ -25,10 +25,10 @@ function extreme(items: CelList, name: 'max' | 'min'): CelValue {
 }
 
 function sum(items: CelList, zero: CelValue): CelValue {
-  if (items.size === 0) return zero
-  let total = items.at(0)
-  for (let i = 1; i < items.size; i++) {
-    const item = items.at(i)
+  // The zero is of the declared type; elements of a dyn list may be of another.
+  const first = items.size === 0 ? zero : items.at(0)
+  let total = typeName(first) === typeName(zero) ? zero : first instanceof Uint ? new Uint(0n) : first instanceof Duration ? new Duration(0n) : typeof first === 'number' ? 0 : typeof first === 'bigint' ? 0n : null
+  for (const item of items) {
     if (typeof total === 'bigint' && typeof item === 'bigint') total = int(total + item)
     else if (typeof total === 'number' && typeof item === 'number') total += item
     else if (total instanceof Uint && item instanceof Uint) total = uint(total.value + item.value)

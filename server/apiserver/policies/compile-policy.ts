@@ -32,8 +32,9 @@ export interface Policy {
   failsOpen: boolean
   variables: ReadonlyMap<string, Expression>
   conditions: readonly Expression[]
-  bindings: readonly Binding[]
 }
+
+export type Bound<P> = P & { bindings: readonly Binding[] }
 
 export interface ValidatingPolicy extends Policy {
   validations: readonly { expression: Expression; messageExpression: Expression | undefined; message: string; reason: string }[]
@@ -60,21 +61,21 @@ export function compileBinding({ metadata, spec }: AnyBinding): Binding {
   return { name: metadata?.name ?? '', match: spec?.matchResources && compileMatch(spec.matchResources), paramRef: spec?.paramRef, actions: spec?.validationActions ?? [] }
 }
 
-function compileCommon(cel: Cel, { metadata, spec }: AnyPolicy, bindings: readonly Binding[]): { common: Policy; compiler: ExpressionCompiler; options: ExpressionOptions } {
+function compileCommon(cel: Cel, { metadata, spec }: AnyPolicy): { common: Policy; compiler: ExpressionCompiler; options: ExpressionOptions } {
   const { paramKind } = spec ?? {}
   const options = { params: paramKind !== undefined, authorizer: true }
   const compiler = new ExpressionCompiler(cel)
   compiler.addVariables((spec?.variables ?? []).map(({ name, expression }) => ({ name, expression })), options)
   const common: Policy = {
-    name: metadata?.name ?? '', match: compileMatch(spec?.matchConstraints), bindings, failsOpen: spec?.failurePolicy === 'Ignore', variables: compiler.variables,
+    name: metadata?.name ?? '', match: compileMatch(spec?.matchConstraints), failsOpen: spec?.failurePolicy === 'Ignore', variables: compiler.variables,
     paramKind: paramKind && { apiVersion: paramKind.apiVersion ?? '', kind: paramKind.kind ?? '' },
     conditions: (spec?.matchConditions ?? []).map(({ expression }) => compiler.compile(expression, options, [cel.BOOL])),
   }
   return { common, compiler, options }
 }
 
-export function compileValidatingPolicy(cel: Cel, policy: ValidatingAdmissionPolicy, bindings: readonly Binding[]): ValidatingPolicy {
-  const { common, compiler, options } = compileCommon(cel, policy, bindings)
+export function compileValidatingPolicy(cel: Cel, policy: ValidatingAdmissionPolicy): ValidatingPolicy {
+  const { common, compiler, options } = compileCommon(cel, policy)
   return {
     ...common,
     validations: (policy.spec?.validations ?? []).map(({ expression, messageExpression, message, reason }) => ({
@@ -86,8 +87,8 @@ export function compileValidatingPolicy(cel: Cel, policy: ValidatingAdmissionPol
   }
 }
 
-export function compileMutatingPolicy(cel: Cel, policy: MutatingAdmissionPolicy, bindings: readonly Binding[]): MutatingPolicy {
-  const { common, compiler, options } = compileCommon(cel, policy, bindings)
+export function compileMutatingPolicy(cel: Cel, policy: MutatingAdmissionPolicy): MutatingPolicy {
+  const { common, compiler, options } = compileCommon(cel, policy)
   const patches = { ...options, patches: true }
   return {
     ...common,

@@ -10,7 +10,7 @@ import { equalJson } from '../storage/equal.ts'
 import { convertBetween } from '../webhooks/equivalents.ts'
 import { attributesNamespace, isExemptFromPolicies } from '../webhooks/rules.ts'
 import { authorizerOf, bindingsFor, seenAs } from './bindings.ts'
-import type { Binding, MutatingPolicy } from './compile-policy.ts'
+import type { Binding, Bound, MutatingPolicy } from './compile-policy.ts'
 import { matchesConditions } from './conditions.ts'
 import { Evaluation, OutOfBudget } from './expressions.ts'
 import { matchedRow, readNamespace } from './matching.ts'
@@ -73,7 +73,7 @@ async function runAll(set: PolicySet<MutatingPolicy>, own: KindRow, request: Adm
   if (round.failures.length > 0) throw refusal(round.failures, request)
 }
 
-async function invocationsOf(policy: MutatingPolicy, { own, request, api, failures }: Round): Promise<Invocation[]> {
+async function invocationsOf(policy: Bound<MutatingPolicy>, { own, request, api, failures }: Round): Promise<Invocation[]> {
   const misconfigured = (what: string, error: unknown, binding?: string): void => {
     if (!policy.failsOpen) failures.push({ policy: policy.name, binding, message: `failed to configure ${what}: ${asError(error).message}`, reason: 'Forbidden' })
   }

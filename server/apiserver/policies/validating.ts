@@ -6,7 +6,7 @@ import { forbidden, StatusError } from '../http/status.ts'
 import type { KindRow } from '../kind.ts'
 import { attributesNamespace, isExemptFromPolicies } from '../webhooks/rules.ts'
 import { authorizerOf, bindingsFor, seenAs } from './bindings.ts'
-import type { Binding, ValidatingPolicy } from './compile-policy.ts'
+import type { Binding, Bound, ValidatingPolicy } from './compile-policy.ts'
 import { matchedRow, readNamespace } from './matching.ts'
 import { collectParams, paramRow } from './params.ts'
 import type { PolicySet } from './policy-set.ts'
@@ -45,7 +45,7 @@ export function validatingPolicies(policies: () => Promise<PolicySet<ValidatingP
   }
 }
 
-async function askPolicy(policy: ValidatingPolicy, round: Round): Promise<void> {
+async function askPolicy(policy: Bound<ValidatingPolicy>, round: Round): Promise<void> {
   const { own, request, api } = round
   const misconfigured = (what: string, error: unknown, binding?: string): void => {
     if (!policy.failsOpen) round.refused.push({ policy: policy.name, binding, message: `failed to configure ${what}: ${asError(error).message}`, reason: '' })

@@ -29,6 +29,18 @@ test('a namespace that enforces restricted refuses what upstream refuses, in its
   assert.equal((await c.call('POST', PODS, pod({}, {}, SAFE))).status, 201)
 })
 
+test('a debugging container is held to the level, too; what was there before its namespace was stricter may be changed otherwise', async () => {
+  const c = await guarded({})
+  const merge = { 'content-type': 'application/merge-patch+json' }
+  await c.create(PODS, pod({}, { hostPID: true }))
+  await c.call('PATCH', NS, { metadata: { labels: { 'pod-security.kubernetes.io/enforce': 'baseline' } } }, merge)
+  const labelled = await c.call('PATCH', `${PODS}/p`, { metadata: { labels: { a: 'b' } } }, merge)
+  const image = await c.call('PATCH', `${PODS}/p`, [{ op: 'replace', path: '/spec/containers/0/image', value: 'other' }], { 'content-type': 'application/json-patch+json' })
+  const debugged = await c.call('PATCH', `${PODS}/p/ephemeralcontainers`, { spec: { ephemeralContainers: [{ name: 'd', image: 'b', securityContext: { privileged: true } }] } }, merge)
+  const because = 'pods "p" is forbidden: violates PodSecurity "baseline:latest": host namespaces (hostPID=true)'
+  assert.deepStrictEqual([labelled.status, image.json['message'], debugged.json['message']], [200, because, `${because}, privileged (container "d" must not set securityContext.privileged=true)`])
+})
+
 test('workloads are only warned of, by the level that is enforced when no warn label says otherwise', async () => {
   const c = await guarded({ enforce: 'baseline', 'enforce-version': 'v1.30' })
   const made = await c.call('POST', '/apis/apps/v1/namespaces/default/deployments', { metadata: { name: 'd' }, spec: { selector: { matchLabels: { app: 'a' } }, template: template({ app: 'a' }, { hostNetwork: true, hostPID: true }) } })

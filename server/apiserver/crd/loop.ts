@@ -92,7 +92,8 @@ const scopeOf = ({ group, names, scope }: Definition) => ({ group, resource: nam
 /** Through the API, so that finalizers and admission have their say; what is left is told by the next look. */
 async function deleteInstances(definition: Definition, { client, store }: DefinitionLoopParts): Promise<void> {
   const { group, names, versions } = definition
-  const version = versions.find((v) => v.served)?.name
+  // That in which they are stored needs no conversion.
+  const version = (versions.find((v) => v.served && v.storage) ?? versions.find((v) => v.served))?.name
   if (version === undefined) return removeStored(definition, store)
   const ref = { ...scopeOf(definition), version, kind: names.kind }
   const { items } = await client.list<KubeObject>(ref, { metadataOnly: true })

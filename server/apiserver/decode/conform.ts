@@ -22,6 +22,9 @@ export type Conformed =
 
 type Json = Record<string, unknown>
 
+/** Definitions of what may be a schema or something simpler. */
+const SCHEMA_OR = /\bJSONSchemaPropsOr(?:Array|Bool)$/
+
 /** As many as upstream's strict decoder reports. */
 const PROBLEMS_MAX = 100
 
@@ -99,8 +102,23 @@ class Walk {
       case 'list': return this.#list(value, type)
       case 'map': return this.#map(value, type)
       case 'any':
-        this.keys += countKeys(value)
+        if (type.definition !== undefined && SCHEMA_OR.test(type.definition)) this.#schemaOr(value)
+        else this.keys += countKeys(value)
         return value
+    }
+  }
+
+  /** A schema, or a list of them, or something else: Go's own decoders read these, and tell nothing of unknown fields. */
+  #schemaOr(value: unknown): void {
+    const model = this.#schema.model('JSONSchemaProps')
+    for (const schema of Array.isArray(value) ? (value as unknown[]) : [value]) {
+      if (!isObject(schema) || !model) {
+        this.keys += countKeys(schema)
+        continue
+      }
+      const walk = new Walk(this.#schema, this.#dropEmpty)
+      walk.struct(schema, model)
+      this.keys += walk.keys
     }
   }
 

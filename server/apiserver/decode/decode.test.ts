@@ -151,3 +151,11 @@ test('the measure agrees with a naive count, and the explanation accepts what JS
     assert.equal(explainJson(broken).ok, parses, broken)
   }))
 })
+
+test('schemas inside a definition\'s schema are read as schemas; what they do not know is dropped silently, as Go\'s own decoders do', () => {
+  const body = (items: unknown) => JSON.stringify({ spec: { versions: [{ name: 'v1', schema: { openAPIV3Schema: { type: 'array', items } } }] } })
+  const decoded = decode(body({ type: 'object', odd: 1, properties: { a: { type: 'string', additionalProperties: { type: 'string', odd: 2 } } } }), 'CustomResourceDefinition', 'Strict')
+  assert.ok(decoded.ok)
+  assert.deepEqual((decoded.object as { spec: { versions: { schema: unknown }[] } }).spec.versions[0]?.schema, { openAPIV3Schema: { type: 'array', items: { type: 'object', properties: { a: { type: 'string', additionalProperties: { type: 'string' } } } } } })
+  assert.match(refusal(decode(body({ type: 5 }), 'CustomResourceDefinition')), /^400 .*json: cannot unmarshal number into Go struct field JSONSchemaProps\.type of type string$/)
+})

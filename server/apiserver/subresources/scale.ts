@@ -5,7 +5,7 @@ import { compileLabelSelector, formatLabelSelector } from '#api/types/labels.ts'
 import { invalid as invalidField } from '../field-error.ts'
 import { negotiateObject } from '../http/negotiate.ts'
 import { jsonResponse } from '../http/response.ts'
-import { invalid, methodNotAllowed, noSuchResource } from '../http/status.ts'
+import { internal, invalid, methodNotAllowed, noSuchResource } from '../http/status.ts'
 import type { Column } from '../kind.ts'
 import { ageColumn, count, nameColumn } from '../kinds/table-columns.ts'
 import { table, tableRow } from '../table/table.ts'
@@ -78,6 +78,7 @@ function scaleOf(call: Call, object: Full): Scale {
   const { specPath, statusPath, selectorPath } = pathsOf(call)
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata as Required<ObjectMeta>
   const replicas = readPath(object, specPath)
+  if (replicas === undefined && call.row.custom) throw internal(`the spec replicas field ${JSON.stringify(specPath)} does not exist`)
   return {
     kind: 'Scale', apiVersion: 'autoscaling/v1', metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
     spec: typeof replicas === 'number' && replicas !== 0 ? { replicas } : {},

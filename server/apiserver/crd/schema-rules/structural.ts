@@ -43,7 +43,7 @@ function invariants(schema: JSONSchemaProps, level: Level, at: string): FieldErr
   const embedded = schema['x-kubernetes-embedded-resource'] ?? false
   const preserve = schema['x-kubernetes-preserve-unknown-fields'] ?? false
   const intOrString = schema['x-kubernetes-int-or-string'] ?? false
-  if (type === 'array' && !items) out.push(required(`${at}.items`, 'must be specified'))
+  if (type === 'array' && !isJsonObject(items)) out.push(required(`${at}.items`, 'must be specified'))
   if (isJsonObject(items)) out.push(...invariants(items as JSONSchemaProps, 'item', `${at}.items`))
   for (const [name, property] of Object.entries(properties)) out.push(...invariants(property, 'field', `${at}.properties[${name}]`))
   if (additionalProperties !== undefined && additionalProperties !== null) {

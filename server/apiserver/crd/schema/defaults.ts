@@ -1,4 +1,5 @@
 /** Nulls and defaults, as apiextensions' `defaulting` treats them. Changes the object in place; true when anything changed. */
+import { setOwn } from '../../decode/conform.ts'
 import { cloneJson } from '../../storage/clone.ts'
 import { isJsonObject, memberNode, type Json, type SchemaNode } from './node.ts'
 
@@ -49,13 +50,13 @@ function fillObject(object: Json, node: SchemaNode): boolean {
     const member = node.properties[key]
     if (!member || member.default === undefined) continue
     if (Object.hasOwn(object, key) && !isDefaultableNull(object[key], member)) continue
-    object[key] = cloneJson(member.default)
+    setOwn(object, key, cloneJson(member.default))
     changed = true
   }
   for (const key of Object.keys(object)) {
     const member = memberNode(node, key)
     if (isDefaultableNull(object[key], member)) {
-      object[key] = cloneJson(member?.default)
+      setOwn(object, key, cloneJson(member?.default))
       changed = true
     }
     if (fill(object[key], member)) changed = true

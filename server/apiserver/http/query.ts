@@ -1,4 +1,4 @@
-/** Query parameters as typed options; bad ones are a 400, named as upstream names them. */
+/** Query parameters as typed options; bad ones are a 400 in upstream's words. */
 import { badRequest } from './status.ts'
 
 export class Query {
@@ -24,7 +24,7 @@ export class Query {
   integer(name: string): number | undefined {
     const value = this.#params.get(name)
     if (value === null || value === '') return undefined
-    if (!/^[+-]?\d{1,19}$/.test(value)) throw badRequest(`unable to decode query parameter ${name}: strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`)
+    if (!/^[+-]?\d{1,19}$/.test(value)) throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`)
     return Number(value)
   }
 }

@@ -6,6 +6,8 @@ export interface Listed {
   revision: number
   continue: string
   remaining: number | undefined
+  /** The shard selector of the request, when it had one: the list is a part of the whole. */
+  shard?: string
 }
 
 export function listMeta(listed: Listed): Record<string, unknown> {
@@ -13,5 +15,6 @@ export function listMeta(listed: Listed): Record<string, unknown> {
     resourceVersion: String(listed.revision),
     ...(listed.continue !== '' && { continue: listed.continue }),
     ...(listed.continue !== '' && listed.remaining !== undefined && { remainingItemCount: listed.remaining }),
+    ...(listed.shard && { shardInfo: { selector: listed.shard } }),
   }
 }

@@ -11,7 +11,7 @@ import { badRequest, notAcceptable } from '../http/status.ts'
 import { encodeProtobuf, encodeProtobufList, PROTOBUF_TYPE, PROTOBUF_WATCH_TYPE, protobufModelOf } from '../protobuf/index.ts'
 import { namesOf, type Call } from '../verbs/call.ts'
 import { storedNames, viewed, type Full } from '../verbs/stored.ts'
-import { convertingEncoder, metadataEncoder, parseEntry, plainEncoder, protobufEncoder, type Encoder } from '../watch/encoder.ts'
+import { bookmarkObject, convertingEncoder, metadataEncoder, parseEntry, plainEncoder, protobufEncoder, type Encoder, type WatchForm } from '../watch/encoder.ts'
 import type { Entry } from '../watch/kind-cache.ts'
 import { listMeta, type Listed } from './listed.ts'
 import { columnsOf, partialMetadata, table, tableRow, type IncludeObject } from './table.ts'
@@ -86,32 +86,41 @@ function listItem(call: Call, entry: Entry): unknown {
   return item
 }
 
-/** What a watch sends: objects in the accepted form, and the kind its bookmarks name. */
-export function encoderFor(call: Call, format: ObjectFormat): { objects: Encoder; bookmarkOf: { kind: string; apiVersion: string } } {
+/** What a watch sends in the accepted form. */
+export function watchFormOf(call: Call, format: ObjectFormat): WatchForm {
   const of = namesOf(call.row)
   if (format.encoding === 'yaml') throw notAcceptable(['application/json;stream=watch', PROTOBUF_WATCH_TYPE])
   const encoder = format.encoding === 'protobuf' ? protobufEncoder : convertingEncoder
   const metaVersion = `meta.k8s.io/${format.metaVersion}`
   const stored = storedNames(call.row)
   const view = (object: KubeObject): KubeObject => viewed(call.row, object as Full)
+  const formOf = (objects: Encoder, named: { kind: string; apiVersion: string }): WatchForm => ({ objects, first: objects, bookmark: (revision, end) => bookmarkObject(named, revision, end) })
   switch (format.as) {
-    case 'object': return { objects: call.row.storedAs || format.encoding === 'protobuf' ? encoder(`view ${of.apiVersion}`, stored, view) : plainEncoder(of), bookmarkOf: of }
-    case 'PartialObjectMetadata':
-      return {
-        objects: format.encoding === 'json' ? metadataEncoder(metaVersion) : encoder(`partial ${metaVersion} ${of.apiVersion}`, stored, (object) => partialMetadata(object, format.metaVersion)),
-        bookmarkOf: { kind: 'PartialObjectMetadata', apiVersion: metaVersion },
-      }
-    case 'PartialObjectMetadataList': throw notAcceptable(ACCEPTED)
-    case 'Table': {
-      const columns = columnsOf(call.row)
-      const include = includeObject(call)
-      const { clock } = call.parts
-      return {
-        objects: convertingEncoder(`table ${metaVersion} ${include} ${of.apiVersion}`, stored, (object) =>
-          table(columns, format.metaVersion, { resourceVersion: object.metadata?.resourceVersion ?? '' }, [tableRow(columns, view(object), include, format.metaVersion, clock.nowMs())])),
-        bookmarkOf: { kind: 'Table', apiVersion: metaVersion },
-      }
+    case 'object': return formOf(call.row.storedAs || format.encoding === 'protobuf' ? encoder(`view ${of.apiVersion}`, stored, view) : plainEncoder(of), of)
+    case 'PartialObjectMetadata': {
+      const objects = format.encoding === 'json' ? metadataEncoder(metaVersion) : encoder(`partial ${metaVersion} ${of.apiVersion}`, stored, (object) => partialMetadata(object, format.metaVersion))
+      return formOf(objects, { kind: 'PartialObjectMetadata', apiVersion: metaVersion })
     }
+    case 'PartialObjectMetadataList': throw notAcceptable(ACCEPTED)
+    case 'Table': return tableForm(call, format)
+  }
+}
+
+/** One table an object; only the first names the columns. */
+function tableForm(call: Call, { metaVersion }: ObjectFormat): WatchForm {
+  const of = namesOf(call.row)
+  const columns = columnsOf(call.row)
+  const include = includeObject(call)
+  const { clock } = call.parts
+  const encoder = (isFirst: boolean) => convertingEncoder(`table ${metaVersion} ${include} ${of.apiVersion}${isFirst ? ' columns' : ''}`, storedNames(call.row), (object) =>
+    table(isFirst ? columns : undefined, metaVersion, { resourceVersion: object.metadata?.resourceVersion ?? '' }, [tableRow(columns, viewed(call.row, object as Full), include, metaVersion, clock.nowMs())]))
+  return {
+    objects: encoder(false), first: encoder(true),
+    bookmark(revision, initialEventsEnd, isFirst) {
+      const marked = bookmarkObject(of, revision, initialEventsEnd)
+      const object = include === 'None' ? null : include === 'Object' ? marked : partialMetadata(marked, metaVersion)
+      return table(isFirst ? columns : undefined, metaVersion, { resourceVersion: String(revision) }, [{ cells: columns.map(() => null), object }]) as KubeObject
+    },
   }
 }
 

@@ -26,6 +26,7 @@ export function partialMetadata(object: KubeObject, metaVersion: string): Record
   return { kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${metaVersion}`, metadata: object.metadata ?? {} }
 }
 
-export function table(columns: readonly Column<KubeObject>[], metaVersion: string, metadata: Record<string, unknown>, rows: readonly TableRow[]): Record<string, unknown> {
-  return { kind: 'Table', apiVersion: `meta.k8s.io/${metaVersion}`, metadata, columnDefinitions: columnDefinitions(columns), rows }
+/** `columns` undefined: the client knows them already. */
+export function table(columns: readonly Column<KubeObject>[] | undefined, metaVersion: string, metadata: Record<string, unknown>, rows: readonly TableRow[]): Record<string, unknown> {
+  return { kind: 'Table', apiVersion: `meta.k8s.io/${metaVersion}`, metadata, columnDefinitions: columns ? columnDefinitions(columns) : null, rows }
 }

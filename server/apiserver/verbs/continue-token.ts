@@ -22,7 +22,7 @@ export function encodeContinue(token: ContinueToken): string {
 
 /** Throws a 400 unless this is a token as `encodeContinue` made it. */
 export function decodeContinue(text: string): ContinueToken {
-  const refuse = (why: string): never => { throw badRequest(`continue key is not valid: ${why}`) }
+  const refuse = (why: string): never => { throw badRequest(`invalid continue token: continue key is not valid: ${why}`) }
   if (text.length > TOKEN_LENGTH_MAX || !/^[A-Za-z0-9_-]+$/.test(text)) refuse('encoding is not understood')
   const bytes = Buffer.from(text, 'base64url')
   const payload = bytes.subarray(CHECK_BYTES)

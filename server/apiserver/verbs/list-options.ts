@@ -1,6 +1,7 @@
 /** ListOptions from the query, checked as upstream checks them, and what lists and watches share. */
-import { forbidden as forbiddenField, invalid as invalidField, notSupported, type FieldError } from '../field-error.ts'
+import { forbidden as forbiddenField, notSupported, type FieldError } from '../field-error.ts'
 import { badRequest, futureRevision, invalid } from '../http/status.ts'
+import { nameSelected, parseSelection, type Selection } from '../watch/selection.ts'
 import type { Call } from './call.ts'
 import { decodeContinue, INCONSISTENT, type ContinueToken } from './continue-token.ts'
 
@@ -15,10 +16,14 @@ export interface ListOptions {
   match: 'newest' | 'not-older' | 'exact'
 }
 
-/** A watch path with a name (`/watch/pods/x`) is a field selector. */
-export function fieldSelectorOf(call: Call): string {
-  const text = call.query.text('fieldSelector')
-  return call.info.name === '' ? text : [`metadata.name=${call.info.name}`, ...(text === '' ? [] : [text])].join(',')
+/** What the query selects. A watch path with a name (`/watch/pods/x`) is a field selector. */
+export function selectionOf({ query, row, info }: Call): Selection {
+  const fields = query.text('fieldSelector')
+  if (info.name !== '' && fields !== '' && nameSelected(fields) !== info.name) throw badRequest("fieldSelector metadata.name doesn't match requested name")
+  return parseSelection(row, info.namespace, {
+    labels: query.text('labelSelector'), shard: query.text('shardSelector'),
+    fields: info.name === '' || fields !== '' ? fields : `metadata.name=${info.name}`,
+  })
 }
 
 export function parseListOptions(call: Call): ListOptions {
@@ -27,22 +32,22 @@ export function parseListOptions(call: Call): ListOptions {
   const text = query.text('resourceVersion')
   const match = query.text('resourceVersionMatch')
   const next = query.text('continue')
-  const limit = query.integer('limit') ?? 0
-  if (query.has('sendInitialEvents')) errors.push(forbiddenField('sendInitialEvents', 'sendInitialEvents is forbidden for list'))
+  const limit = Math.max(0, query.integer('limit') ?? 0)
   if (match !== '') {
     if (text === '') errors.push(forbiddenField('resourceVersionMatch', 'resourceVersionMatch is forbidden unless resourceVersion is provided'))
     if (next !== '') errors.push(forbiddenField('resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided'))
     if (match !== 'Exact' && match !== 'NotOlderThan') errors.push(notSupported('resourceVersionMatch', match, ['Exact', 'NotOlderThan', '']))
     if (match === 'Exact' && text === '0') errors.push(forbiddenField('resourceVersionMatch', 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'))
   }
-  if (limit < 0) errors.push(invalidField('limit', limit, 'must be greater than or equal to 0'))
+  if (query.has('sendInitialEvents')) errors.push(forbiddenField('sendInitialEvents', 'sendInitialEvents is forbidden for list'))
   if (errors.length > 0) throw invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', errors)
-  const revision = parseRevision(text)
   if (next !== '') {
     if (text !== '' && text !== '0') throw badRequest('specifying resource version is not allowed when using continue')
+    // Whatever the token is of: one that was made for another list begins elsewhere, but is no danger.
     const token = decodeContinue(next)
     return { limit, token, revision: token.revision === INCONSISTENT ? undefined : token.revision, match: token.revision === INCONSISTENT ? 'newest' : 'exact' }
   }
+  const revision = parseRevision(text)
   if (revision === undefined) return { limit, token: undefined, revision, match: 'newest' }
   // Upstream: a limit with a plain resourceVersion asks for exactly that state, so that pages fit together.
   const exact = match === 'Exact' || (match === '' && limit > 0 && revision > 0)
@@ -52,7 +57,7 @@ export function parseListOptions(call: Call): ListOptions {
 /** Undefined for ''. Throws a 400 for what is not a number. */
 export function parseRevision(text: string): number | undefined {
   if (text === '') return undefined
-  if (!/^\d{1,16}$/.test(text)) throw badRequest(`resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`)
+  if (!/^\d{1,16}$/.test(text)) throw badRequest(`invalid resource version: resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`)
   return Number(text)
 }
 

@@ -13,10 +13,10 @@ import { prefixOf, storageKey } from '../storage/keys.ts'
 import { listMeta, type Listed } from '../table/listed.ts'
 import { renderList } from '../table/render.ts'
 import type { Entry, KindCache } from '../watch/kind-cache.ts'
-import { parseSelection, type Selection } from '../watch/selection.ts'
+import type { Selection } from '../watch/selection.ts'
 import { cacheOf, scopeOf, type Call } from './call.ts'
 import { encodeContinue, INCONSISTENT } from './continue-token.ts'
-import { fieldSelectorOf, parseListOptions, waitForRevision, type ListOptions } from './list-options.ts'
+import { parseListOptions, selectionOf, waitForRevision, type ListOptions } from './list-options.ts'
 import { joinEntries, wholeList } from './list-bytes.ts'
 import { watch } from './watch.ts'
 
@@ -28,9 +28,10 @@ export async function list(call: Call): Promise<ApiResponse> {
   const { query, row, info } = call
   if (query.flag('watch') || info.watchPath) return watch(call)
   const format = negotiateObject(call.headers['accept'], call.row.model)
-  const selection = parseSelection(row, info.namespace, query.text('labelSelector'), fieldSelectorOf(call))
+  const selection = selectionOf(call)
   const options = parseListOptions(call)
-  const listed = await gather(call, selection, options)
+  const found = await gather(call, selection, options)
+  const listed = selection.shard === '' ? found : { ...found, shard: selection.shard }
   return format.as === 'object' && format.encoding === 'json' && !row.storedAs ? printList(call, selection, options, listed) : renderList(call, listed, format)
 }
 

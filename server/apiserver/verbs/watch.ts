@@ -4,13 +4,13 @@ import { hasCode } from '#base/errors.ts'
 import { forbidden as forbiddenField, notSupported, type FieldError } from '../field-error.ts'
 import { negotiateObject } from '../http/negotiate.ts'
 import { invalid, statusObject, tooOld } from '../http/status.ts'
-import { encoderFor } from '../table/render.ts'
+import { watchFormOf } from '../table/render.ts'
 import type { Framing } from '../watch/encoder.ts'
 import type { CacheEvent, KindCache } from '../watch/kind-cache.ts'
-import { entryFilter, parseSelection } from '../watch/selection.ts'
+import { entryFilter } from '../watch/selection.ts'
 import { Watcher } from '../watch/watcher.ts'
 import { cacheOf, type Call } from './call.ts'
-import { fieldSelectorOf, parseRevision, waitForRevision } from './list-options.ts'
+import { parseRevision, selectionOf, waitForRevision } from './list-options.ts'
 
 /** Without timeoutSeconds a watch lives half an hour to an hour, spread so that they do not all return at once. */
 const MIN_TIMEOUT_MS = 1_800_000
@@ -18,25 +18,25 @@ const MIN_TIMEOUT_MS = 1_800_000
 const TIMEOUT_SECONDS_MAX = 86_400
 
 export async function watch(call: Call): Promise<ApiResponse> {
-  const { query, row, info, parts } = call
+  const { query, row, parts } = call
   const format = negotiateObject(call.headers['accept'], call.row.model)
-  const selection = parseSelection(row, info.namespace, query.text('labelSelector'), fieldSelectorOf(call))
+  const selection = selectionOf(call)
   const revision = parseRevision(query.text('resourceVersion'))
-  const initialEvents = parseInitialEvents(call)
+  const initialEvents = parseInitialEvents(call, revision)
   const seconds = query.integer('timeoutSeconds') ?? 0
   const cache = await cacheOf(parts, row)
   if (initialEvents === true && revision !== undefined && revision > cache.revision()) await waitForRevision(call, revision)
   const matches = entryFilter(selection)
   // From here to the Watcher nothing waits: snapshot, position and following are of one moment.
-  const encoder = encoderFor(call, format)
-  const { framing } = encoder.objects
+  const form = watchFormOf(call, format)
+  const { framing } = form.objects
   const start = startOf(cache, revision, initialEvents)
   if ('tooOld' in start) return errorStream(tooOld(start.tooOld, parts.store.compactRevision()), framing)
   const watcher = new Watcher({
-    cache, clock: parts.clock, encoder: encoder.objects, bookmarkOf: encoder.bookmarkOf, matches,
+    cache, clock: parts.clock, form, matches,
     initial: start.snapshot ? (selection.matches ? cache.list(selection.namespace).filter(selection.matches) : cache.list(selection.namespace)) : [],
     initialEndRevision: initialEvents === true && query.flag('allowWatchBookmarks') ? cache.revision() : undefined,
-    backlog: start.backlog, position: start.position,
+    backlog: start.backlog, position: start.position, afterRevision: start.snapshot ? 0 : (revision ?? 0),
     bookmarks: query.flag('allowWatchBookmarks'),
     timeoutMs: seconds > 0 ? Math.min(seconds, TIMEOUT_SECONDS_MAX) * 1000 : Math.round((parts.minWatchTimeoutMs ?? MIN_TIMEOUT_MS) * (1 + parts.random.next())),
     signal: call.signal, sent: parts.metrics.watches.sentOf(row),
@@ -49,8 +49,7 @@ type Start =
   | { tooOld: number }
 
 function startOf(cache: KindCache, revision: number | undefined, initialEvents: boolean | undefined): Start {
-  const wantsSnapshot = initialEvents ?? (revision === undefined || revision === 0)
-  if (wantsSnapshot || revision === undefined || revision === 0) return { snapshot: wantsSnapshot, backlog: [], position: cache.ringEnd }
+  if (initialEvents === true || revision === undefined || revision === 0) return { snapshot: initialEvents === true, backlog: [], position: cache.ringEnd }
   const position = cache.positionAfter(revision)
   if (position !== undefined) return { snapshot: false, backlog: [], position }
   try {
@@ -61,17 +60,20 @@ function startOf(cache: KindCache, revision: number | undefined, initialEvents: 
   }
 }
 
-function parseInitialEvents(call: Call): boolean | undefined {
+/** Without a resourceVersion, or with "0", a watch begins with what is there (upstream's SetListOptionsDefaults). */
+function parseInitialEvents(call: Call, revision: number | undefined): boolean | undefined {
   const { query } = call
   const errors: FieldError[] = []
   const wanted = query.optionalFlag('sendInitialEvents')
   const match = query.text('resourceVersionMatch')
-  if (match !== '' && wanted === undefined) errors.push(forbiddenField('resourceVersionMatch', 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided'))
-  if (wanted !== undefined && match === '') errors.push(forbiddenField('resourceVersionMatch', 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'))
-  if (wanted !== undefined && match !== '' && match !== 'NotOlderThan') errors.push(notSupported('resourceVersionMatch', match, ['NotOlderThan']))
-  if (query.text('continue') !== '' && wanted !== undefined) errors.push(forbiddenField('continue', 'continue is forbidden for watch'))
+  if (wanted !== undefined && match !== 'NotOlderThan') errors.push(forbiddenField('resourceVersionMatch', 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'))
+  if (match !== '') {
+    if (wanted === undefined) errors.push(forbiddenField('resourceVersionMatch', 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided'))
+    if (match !== 'NotOlderThan') errors.push(notSupported('resourceVersionMatch', match, ['NotOlderThan']))
+    if (query.text('continue') !== '') errors.push(forbiddenField('resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided'))
+  }
   if (errors.length > 0) throw invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', errors)
-  return wanted
+  return wanted ?? (revision === undefined || revision === 0 ? true : undefined)
 }
 
 /** A refusal that clients of watches expect inside the stream. */

@@ -9,8 +9,16 @@ import type { CacheEvent, Entry } from './kind-cache.ts'
 export interface Framing {
   contentType: string
   event(type: EventType, object: readonly Buffer[]): Buffer
-  bookmark(of: { kind: string; apiVersion: string }, revision: number, initialEventsEnd: boolean): Buffer
+  bookmark(object: KubeObject): Buffer
   error(status: Record<string, unknown>): Buffer
+}
+
+/** What one watch sends. */
+export interface WatchForm {
+  objects: Encoder
+  /** Of the first event: a table names its columns once. Otherwise the same. */
+  first: Encoder
+  bookmark(revision: number, initialEventsEnd: boolean, isFirst: boolean): KubeObject
 }
 
 export interface Encoder {
@@ -82,7 +90,7 @@ export function encodeEvent(event: CacheEvent, type: EventType, encoder: Encoder
 const jsonFraming: Framing = {
   contentType: JSON_TYPE,
   event: (type, object) => Buffer.concat([START[type], ...object, END]),
-  bookmark: (of, revision, initialEventsEnd) => Buffer.from(`${JSON.stringify({ type: 'BOOKMARK', object: bookmarkObject(of, revision, initialEventsEnd) })}\n`),
+  bookmark: (object) => Buffer.from(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`),
   error: (status) => Buffer.from(`${JSON.stringify({ type: 'ERROR', object: status })}\n`),
 }
 
@@ -90,7 +98,7 @@ const jsonFraming: Framing = {
 const protobufFraming: Framing = {
   contentType: PROTOBUF_WATCH_TYPE,
   event: (type, object) => encodeWatchFrame(type, Buffer.concat(object)),
-  bookmark: (of, revision, initialEventsEnd) => encodeWatchFrame('BOOKMARK', encodeObject(bookmarkObject(of, revision, initialEventsEnd))),
+  bookmark: (object) => encodeWatchFrame('BOOKMARK', encodeObject(object)),
   error: (status) => encodeWatchFrame('ERROR', encodeObject(status as KubeObject)),
 }
 
@@ -100,7 +108,8 @@ function encodeObject(object: KubeObject): Buffer {
   return encodeProtobuf(object, model)
 }
 
-function bookmarkObject(of: { kind: string; apiVersion: string }, revision: number, initialEventsEnd: boolean): KubeObject {
+/** An object of the kind that says nothing but how far the watch has come. */
+export function bookmarkObject(of: { kind: string; apiVersion: string }, revision: number, initialEventsEnd: boolean): KubeObject {
   const annotations = initialEventsEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}
   return { kind: of.kind, apiVersion: of.apiVersion, metadata: { resourceVersion: String(revision), creationTimestamp: null, ...annotations } } as unknown as KubeObject
 }

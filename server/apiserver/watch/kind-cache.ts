@@ -37,10 +37,16 @@ export class Entry {
 
   get labels(): Labels | undefined {
     if (this.#labels === 'unread') {
-      const metadata = JSON.parse(this.value.toString('utf8', STORED_START_BYTES - 1, metadataEnd(this.value))) as { labels?: Labels }
-      this.#labels = metadata.labels
+      this.#labels = this.#metadata().labels
     }
     return this.#labels
+  }
+
+  /** Read anew each time: only shard selectors ask. */
+  get uid(): string { return this.#metadata().uid ?? '' }
+
+  #metadata(): { labels?: Labels; uid?: string } {
+    return JSON.parse(this.value.toString('utf8', STORED_START_BYTES - 1, metadataEnd(this.value))) as { labels?: Labels; uid?: string }
   }
 
   /** The kind's selectable fields; undefined when it has none. */

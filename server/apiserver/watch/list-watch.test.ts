@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { CM, configMap, harness, PODS, type Answer, type Harness } from '../app.test-support.ts'
+import { CM, configMap, harness, items, PODS, type Answer, type Harness } from '../app.test-support.ts'
 
 const names = (answer: Answer): string[] => (answer.json['items'] as unknown as { metadata: { name: string } }[]).map((i) => i.metadata.name)
 const labelled = (name: string, labels: Record<string, string>) => configMap(name, { metadata: { name, labels } })
@@ -96,11 +96,18 @@ describe('listing', () => {
       return `${answer.status} ${String(answer.json['message'])}`
     }
     assert.equal(await message('resourceVersionMatch=Exact'), '422 ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided')
-    assert.equal(await message('resourceVersion=x'), '400 resourceVersion: Invalid value: "x": strconv.ParseUint: parsing "x": invalid syntax')
+    assert.equal(await message('resourceVersion=x'), '400 invalid resource version: resourceVersion: Invalid value: "x": strconv.ParseUint: parsing "x": invalid syntax')
     assert.equal(await message('sendInitialEvents=true'), '422 ListOptions.meta.k8s.io "" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list')
-    assert.equal(await message('limit=x'), '400 unable to decode query parameter limit: strconv.ParseInt: parsing "x": invalid syntax')
-    assert.match(await message('continue=abc'), /^400 continue key is not valid: /)
-    assert.equal(await message('fieldSelector=spec.nope%3Dx'), '400 field label not supported: spec.nope')
+    assert.equal(await message('limit=x'), '400 strconv.ParseInt: parsing "x": invalid syntax')
+    assert.match(await message('continue=abc'), /^400 invalid continue token: continue key is not valid: /)
+    assert.equal(await message('fieldSelector=spec.nope%3Dx'), '400 "spec.nope" is not a known field selector: only "metadata.name", "metadata.namespace"')
+    assert.equal((await call('GET', `${PODS}?fieldSelector=spec.nope%3Dx`)).json['message'], 'field label not supported: spec.nope')
+    assert.equal(await message('shardSelector=half'), `400 invalid shardSelector: "half" is not of the form shardRange(object.metadata.uid, '0x<start>', '0x<end>')`)
+    assert.equal(await message('resourceVersion=5&resourceVersionMatch=Newest&continue=abc'), '422 ListOptions.meta.k8s.io "" is invalid: [resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden when continue is provided, resourceVersionMatch: Unsupported value: "Newest": supported values: "Exact", "NotOlderThan", ""]')
+    assert.equal(await message('resourceVersion=0&resourceVersionMatch=Exact'), '422 ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"')
+    assert.equal(await message('watch=1&resourceVersionMatch=NotOlderThan'), '422 ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided')
+    assert.equal(await message('watch=1&sendInitialEvents=true&resourceVersionMatch=Exact'), '422 ListOptions.meta.k8s.io "" is invalid: [resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan, resourceVersionMatch: Unsupported value: "Exact": supported values: "NotOlderThan"]')
+    assert.equal(await message('limit=-1'), '200 undefined')
     assert.match(await message('labelSelector=a%20in%20(b'), /^400 unable to parse requirement: /)
     assert.match(await message('watch=1&sendInitialEvents=true'), /^422 .*sendInitialEvents requires setting resourceVersionMatch to NotOlderThan$/)
   })
@@ -117,7 +124,63 @@ describe('listing', () => {
   })
 })
 
+describe('shards', () => {
+  const HALF = '0x8000000000000000'
+  const range = (field: string, from: string, to: string) => `shardRange(object.metadata.${field}, '${from}', '${to}')`
+  const query = (...ranges: string[]) => `shardSelector=${encodeURIComponent(ranges.join(' || '))}`
+
+  test('the two halves of a collection are together the whole, and each tells what it is', async () => {
+    const { call } = await filled(20)
+    const lower = await call('GET', `${CM}?${query(range('uid', '0x0', HALF))}&limit=500`)
+    const upper = await call('GET', `${CM}?${query(range('uid', HALF, '0x10000000000000000'))}`)
+    assert.ok(names(lower).length > 0 && names(upper).length > 0)
+    assert.deepEqual([...names(lower), ...names(upper)].toSorted(), names(await call('GET', CM)))
+    assert.deepEqual(lower.json['metadata']?.['shardInfo'], { selector: range('uid', '0x0', HALF) })
+    const both = await call('GET', `${CM}?${query(range('uid', '0x0', HALF), range('uid', HALF, '0x10000000000000000'))}`)
+    assert.equal(names(both).length, 20)
+  })
+
+  test('watches and deletions keep to their shard', async () => {
+    const { call, watch } = harness()
+    // FNV-1a: "a" is af63dc4c8601ec8c, "b" is af63df4c8601f1a5.
+    const b = query(range('namespace', '0xaf63df4c8601f1a5', '0xaf63df4c8601f1a6'))
+    const w = await watch(`/api/v1/configmaps?watch=1&${b}`)
+    for (const ns of ['a', 'b']) await call('POST', `/api/v1/namespaces/${ns}/configmaps`, configMap(`in-${ns}`))
+    assert.deepEqual(await w.next(1), ['ADDED in-b'])
+    assert.deepEqual(names(await call('DELETE', `/api/v1/namespaces/a/configmaps?${b}`)), [])
+    assert.deepEqual(names(await call('GET', '/api/v1/configmaps')), ['in-a', 'in-b'])
+  })
+})
+
 describe('watching', () => {
+  test('from a revision that is still to come: only what comes after it', async () => {
+    const { call, watch, store } = await filled(1)
+    const w = await watch(`${CM}?watch=1&resourceVersion=${store.revision() + 1}`)
+    await call('POST', CM, configMap('not-after'))
+    await call('POST', CM, configMap('after'))
+    assert.deepEqual(await w.next(1), ['ADDED after'])
+  })
+
+  test('a table names its columns in the first event only, and bookmarks are tables', async () => {
+    const { call, watch, clock } = await filled(2)
+    const w = await watch(`${CM}?watch=1&allowWatchBookmarks=true`, { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' })
+    await w.next(3)
+    await call('POST', CM, configMap('x'))
+    await w.next(1)
+    await clock.advance(60_000)
+    await w.next(1)
+    const seen = w.events.map(({ type, object }) => [type, object?.['kind'], Array.isArray(object?.['columnDefinitions']), items(object?.['rows']).length])
+    assert.deepEqual(seen, [['ADDED', 'Table', true, 1], ['ADDED', 'Table', false, 1], ['BOOKMARK', 'Table', false, 1], ['ADDED', 'Table', false, 1], ['BOOKMARK', 'Table', false, 1]])
+    const [marked] = items(w.events[2]?.['object']?.['rows'])
+    assert.deepEqual(marked?.['object']?.['metadata']?.['annotations'], { 'k8s.io/initial-events-end': 'true' })
+  })
+
+  test('a name in the path and another in the field selector do not go together', async () => {
+    const { call } = await filled(1)
+    const answer = await call('GET', '/api/v1/watch/namespaces/default/configmaps/c00?fieldSelector=metadata.name%3Dother')
+    assert.deepEqual([answer.status, answer.json['message']], [400, "fieldSelector metadata.name doesn't match requested name"])
+  })
+
   test('from nowhere: what is there, then what happens, in order', async () => {
     const { call, watch } = await filled(2)
     const w = await watch(`${CM}?watch=1`)
@@ -182,9 +245,10 @@ describe('watching', () => {
     const { call, watch, clock, store } = harness()
     const w = await watch(`${CM}?watch=1&allowWatchBookmarks=true&timeoutSeconds=90`)
     await call('POST', PODS, { metadata: { name: 'p' }, spec: { containers: [] } })
+    assert.deepEqual(await w.next(1), ['BOOKMARK'])
     await clock.advance(60_000)
     assert.deepEqual(await w.next(1), ['BOOKMARK'])
-    assert.equal(w.events[0]?.['object']?.['metadata']?.['resourceVersion']?.toString(), String(store.revision()))
+    assert.equal(w.events[1]?.['object']?.['metadata']?.['resourceVersion']?.toString(), String(store.revision()))
     await clock.advance(29_000)
     assert.deepEqual(await w.next(1), ['BOOKMARK'])
     await clock.advance(2_000)

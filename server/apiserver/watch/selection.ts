@@ -1,10 +1,11 @@
-/** What a list, watch or deletecollection is about: one name, a namespace, labels, fields. */
+/** What a list, watch or deletecollection is about: one name, a namespace, labels, fields, a shard. */
 import type { KubeObject } from '#api/types/index.ts'
 import { parseFieldSelector, requiredFieldValue, type FieldMatcher } from '#api/types/field-selector.ts'
 import { parseLabelSelector, type LabelMatcher } from '#api/types/labels.ts'
 import { badRequest } from '../http/status.ts'
 import type { KindRow } from '../kind.ts'
 import type { Entry } from './kind-cache.ts'
+import { inShard, parseShardSelector } from './shard.ts'
 
 export interface Selection {
   namespace: string
@@ -14,27 +15,37 @@ export interface Selection {
   matches: ((entry: Entry) => boolean) | undefined
   /** The selectors pin one name: a list is one look-up. */
   name: string | undefined
+  /** The shard selector as given; '' when there is none. */
+  shard: string
 }
+
+/** As the query has them; '' for what it does not. */
+export interface Selectors { labels: string; fields: string; shard: string }
 
 /** Longer selectors are refused before they are read. */
 const SELECTOR_LENGTH_MAX = 128 * 1024
 
 /** Throws a 400 for selectors that are malformed or name fields the kind does not offer. */
-export function parseSelection(row: KindRow, namespace: string, labelText: string, fieldText: string): Selection {
+export function parseSelection(row: KindRow, namespace: string, { labels: labelText, fields: fieldText, shard }: Selectors): Selection {
   if (labelText.length > SELECTOR_LENGTH_MAX || fieldText.length > SELECTOR_LENGTH_MAX) throw badRequest(`a selector is longer than ${SELECTOR_LENGTH_MAX} characters`)
   const labels = parseLabelSelector(labelText)
   if (!labels.ok) throw badRequest(labels.message)
   const fields = parseFieldSelector(fieldText)
   if (!fields.ok) throw badRequest(fields.message)
   for (const { field } of fields.selector.terms) {
-    if (field !== 'metadata.name' && field !== 'metadata.namespace' && !row.strategy.selectableFields?.[field]) throw badRequest(`field label not supported: ${field}`)
+    if (field !== 'metadata.name' && field !== 'metadata.namespace' && !row.strategy.selectableFields?.[field]) throw badRequest(row.strategy.selectableFields ? `field label not supported: ${field}` : `${JSON.stringify(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`)
   }
+  const shards = parseShardSelector(shard)
+  if (!shards.ok) throw badRequest(`invalid shardSelector: ${shards.message}`)
+  const { ranges } = shards
   const read = fieldReader(row)
   const byLabel = labels.selector.requirements.length > 0
   const byField = fields.selector.terms.length > 0
   return {
-    namespace, labels: labels.selector, fields: fields.selector, name: requiredFieldValue(fields.selector, 'metadata.name'),
-    matches: byLabel || byField ? (entry) => (!byLabel || labels.selector.matches(entry.labels)) && (!byField || fields.selector.matches((f) => read(entry, f))) : undefined,
+    namespace, labels: labels.selector, fields: fields.selector, name: requiredFieldValue(fields.selector, 'metadata.name'), shard: ranges.length > 0 ? shard : '',
+    matches: byLabel || byField || ranges.length > 0
+      ? (entry) => (!byLabel || labels.selector.matches(entry.labels)) && (!byField || fields.selector.matches((f) => read(entry, f))) && inShard(ranges, entry)
+      : undefined,
   }
 }
 

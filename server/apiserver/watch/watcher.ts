@@ -9,15 +9,13 @@
 import type { BodySink, BodyStream } from '#api/client/transport.ts'
 import type { Clock } from '#base/clock.ts'
 import { statusObject, tooOld } from '../http/status.ts'
-import { encodeEvent, type Encoder, type EventType } from './encoder.ts'
+import { encodeEvent, type EventType, type WatchForm } from './encoder.ts'
 import type { CacheEvent, Entry, Follower, KindCache } from './kind-cache.ts'
 
 export interface WatcherOptions {
   cache: KindCache
   clock: Clock
-  encoder: Encoder
-  /** Bookmarks name the kind as the encoder's answers do. */
-  bookmarkOf: { kind: string; apiVersion: string }
+  form: WatchForm
   matches: (entry: Entry) => boolean
   /** ADDED events to begin with. */
   initial: readonly Entry[]
@@ -26,6 +24,8 @@ export interface WatcherOptions {
   /** From the store's history: what happened between the client's revision and `position`. */
   backlog: readonly CacheEvent[]
   position: number
+  /** Events up to this revision are not sent: the client asked from a state that is still to come. */
+  afterRevision: number
   bookmarks: boolean
   timeoutMs: number
   signal: AbortSignal
@@ -50,6 +50,7 @@ export class Watcher implements Follower, BodyStream {
   #backlogAt = 0
   #initialEndDue: boolean
   #bookmarkDue = false
+  #isFirst = true
   #sink: BodySink | undefined
   #parked = false
   #ended = false
@@ -136,15 +137,17 @@ export class Watcher implements Follower, BodyStream {
   }
 
   #next(): Buffer | undefined {
-    const { initialEndRevision, cache, encoder, bookmarkOf } = this.#options
+    const { initialEndRevision, cache, form } = this.#options
+    const encoder = this.#isFirst ? form.first : form.objects
     const entry = this.#initial[this.#initialAt]
     if (entry) {
       if (++this.#initialAt === this.#initial.length) this.#initial = []
+      this.#isFirst = false
       return encoder.framing.event('ADDED', encoder.object(entry, entry.revision))
     }
     if (this.#initialEndDue && initialEndRevision !== undefined) {
       this.#initialEndDue = false
-      return encoder.framing.bookmark(bookmarkOf, initialEndRevision, true)
+      return this.#bookmarkBytes(initialEndRevision, true)
     }
     for (;;) {
       const old = this.#backlog[this.#backlogAt]
@@ -152,16 +155,26 @@ export class Watcher implements Follower, BodyStream {
       if (!event) break
       if (!old) this.#position++
       else if (++this.#backlogAt === this.#backlog.length) this.#backlog = []
+      if (event.revision <= this.#options.afterRevision) continue
       const type = transition(event, this.#options.matches)
-      if (type) return encodeEvent(event, type, encoder)
+      if (!type) continue
+      this.#isFirst = false
+      return encodeEvent(event, type, encoder)
     }
     if (!this.#bookmarkDue) return undefined
     this.#bookmarkDue = false
-    return encoder.framing.bookmark(bookmarkOf, cache.revision(), false)
+    return this.#bookmarkBytes(cache.revision(), false)
+  }
+
+  #bookmarkBytes(revision: number, initialEventsEnd: boolean): Buffer {
+    const { form } = this.#options
+    const isFirst = this.#isFirst
+    this.#isFirst = false
+    return form.objects.framing.bookmark(form.bookmark(revision, initialEventsEnd, isFirst))
   }
 
   #fail(status: Parameters<typeof statusObject>[0]): void {
-    if (!this.#ended) this.#sink?.write(this.#options.encoder.framing.error(statusObject(status)))
+    if (!this.#ended) this.#sink?.write(this.#options.form.objects.framing.error(statusObject(status)))
     this.#end()
   }
 

@@ -42,8 +42,8 @@ suite('custom resources by schema', () => {
       unknown: ['template.metadata.odd', 'typed.spec.b'],
     })
     assert.equal(conformed(schema, { template: { apiVersion: 5, kind: 'Pod' } }), 'template.apiVersion: Invalid value: 5: must be a string')
-    assert.match(String(conformed(schema, { template: { apiVersion: 'v1', kind: 'Pod', metadata: { labels: [] } } })), /^template\.metadata: Invalid value: \{"labels":\[\]\}: json: cannot unmarshal array/)
-    assert.deepEqual(validateEmbedded({ template: { metadata: { name: '../x', namespace: 'a_b' } }, typed: { apiVersion: 'a/b/c', kind: '-' } }, compileSchema(schema)).map((e) => `${e.field}: ${e.message.slice(0, 56)}`), [
+    assert.match(JSON.stringify(conformed(schema, { template: { apiVersion: 'v1', kind: 'Pod', metadata: { labels: [] } } })), /template\.metadata: Invalid value: .*json: cannot unmarshal array/)
+    assert.deepEqual(validateEmbedded({ template: { metadata: { name: '../x', namespace: 'a_b' } }, typed: { apiVersion: 'a/b/c', kind: '-' } }, compileSchema(schema)).map((e) => `${e.field}: ${e.message.slice(0, 60)}`), [
       'template.apiVersion: Required value', 'template.kind: Required value', "template.metadata.name: Invalid value: \"../x\": may not contain '/'", "template.metadata.namespace: Invalid value: \"a_b\": a lowercase RFC 1123 label must consis",
       'typed.apiVersion: Invalid value: "a/b/c": unexpected GroupVersion string: a/b/', 'typed.kind: Invalid value: "-": may have mixed case, but should otherwis',
     ])

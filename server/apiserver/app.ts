@@ -57,6 +57,7 @@ import { nameSelected } from './watch/selection.ts'
 import { KindCaches } from './watch/kind-cache.ts'
 import { createWebhookClient } from './webhook-client/index.ts'
 import { createPolicyPlugins } from './policies/policies.ts'
+import { PolicyMetrics } from './policies/policy-metrics.ts'
 import { startTypeChecks } from './policies/type-check-loop.ts'
 import { WebhookMetrics } from './webhooks/webhook-metrics.ts'
 import { createWebhookPlugins } from './webhooks/webhooks.ts'
@@ -178,8 +179,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   }
   const webhookMetrics = new WebhookMetrics()
   for (const metric of webhookMetrics.all) metrics.register(metric)
+  const policyMetrics = new PolicyMetrics()
+  for (const metric of policyMetrics.all) metrics.register(metric)
   const isPluginOn = options.isPluginOn ?? (() => true)
-  parts.admission = inOrder([...options.admission, ...[...createWebhookPlugins(parts, webhookMetrics), ...createPolicyPlugins(parts)].filter(({ name }) => isPluginOn(name))])
+  parts.admission = inOrder([...options.admission, ...[...createWebhookPlugins(parts, webhookMetrics), ...createPolicyPlugins(parts, policyMetrics)].filter(({ name }) => isPluginOn(name))])
   const ownVersions = new Set(rows.all.map(({ ref }) => apiVersionOf(ref)))
   const aggregation = createAggregation(parts, { connector: options.nodeConnector, frontProxy: options.frontProxy, isCustom: (group, version) => !ownVersions.has(apiVersionOf({ group, version })) })
   const openapi = aggregation.openapi.wrap(openapiHandler(rows, options.version, () => aggregation.openapi.added()))

@@ -16,6 +16,7 @@ import { Evaluation, OutOfBudget } from './expressions.ts'
 import { matchedRow, readNamespace } from './matching.ts'
 import { collectParams, paramRow } from './params.ts'
 import { applyConfiguration, applyPatch, type PatchedObject } from './patch-object.ts'
+import type { PolicyParts } from './policy-metrics.ts'
 import type { PolicySet } from './policy-set.ts'
 
 const NAME = 'MutatingAdmissionPolicy'
@@ -43,25 +44,26 @@ interface Round {
   rounds: Rounds
   authorizer: Record<string, unknown>
   failures: Failure[]
+  parts: PolicyParts
 }
 
-export function mutatingPolicies(policies: () => Promise<PolicySet<MutatingPolicy> | undefined>): AdmissionPlugin {
+export function mutatingPolicies(policies: () => Promise<PolicySet<MutatingPolicy> | undefined>, parts: PolicyParts): AdmissionPlugin {
   return {
     name: NAME,
     async mutate(request, api) {
       const set = await policies()
       const own = !set || isExemptFromPolicies(request) ? undefined : api.rows.find(request.ref.group, request.ref.version, request.ref.resource)
-      if (set && own) await runAll(set, own, request, api)
+      if (set && own) await runAll(set, own, request, api, parts)
       return undefined
     },
   }
 }
 
-async function runAll(set: PolicySet<MutatingPolicy>, own: KindRow, request: AdmissionRequest, api: AdmissionApi): Promise<void> {
+async function runAll(set: PolicySet<MutatingPolicy>, own: KindRow, request: AdmissionRequest, api: AdmissionApi, parts: PolicyParts): Promise<void> {
   const { reinvocation } = request
   const rounds = (reinvocation.memory.get(NAME) ?? { lastOutput: undefined, invoked: new Set(), again: new Set() }) as Rounds
   reinvocation.memory.set(NAME, rounds)
-  const round: Round = { set, own, request, api, rounds, authorizer: authorizerOf(set.cel, request, api), failures: [] }
+  const round: Round = { set, own, request, api, rounds, authorizer: authorizerOf(set.cel, request, api), failures: [], parts }
   const invocations: Invocation[] = []
   for (const policy of set.policies) invocations.push(...(await invocationsOf(policy, round)))
   if (invocations.length > 0) {
@@ -114,7 +116,9 @@ async function invoke({ policy, binding, row, param }: Invocation, namespace: Na
   for (const mutation of policy.mutations) {
     // Nothing to change in a deletion.
     if (!request.object) break
+    const startMs = round.parts.clock.monotonicMs()
     const outcome = await mutate(mutation, policy, row, await bindings(), round)
+    round.parts.metrics.mutated(policy.name, binding.name, outcome.ok ? '' : outcome.message, (round.parts.clock.monotonicMs() - startMs) / 1000)
     if (outcome.ok) changed ||= outcome.changed
     else failed(outcome.message)
   }

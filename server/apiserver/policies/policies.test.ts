@@ -285,3 +285,18 @@ test('custom resources are mutated by their schema', async () => {
   while (made.status === 404 && Date.now() < deadline) made = await make()
   assert.deepStrictEqual([made.status, made.json['spec']], [201, { parts: [{ name: 'b' }, { name: 'a', n: 2 }], size: 3 }])
 })
+
+test('what policies decide is counted', async () => {
+  const h = await server()
+  await validating(h, 'p', { validations: [{ expression: 'size(object.data) < 2' }, { expression: 'object.data.missing == 1' }], failurePolicy: 'Ignore' }, { validationActions: ['Warn', 'Audit'] })
+  await mutating(h, 'm', { failurePolicy: 'Ignore', reinvocationPolicy: 'Never', mutations: [apply('Object{data: {"k": "w"}}'), apply('Object{nonsense: 1}')] })
+  await h.call('POST', CM, configMap('a', { data: { a: '1', b: '2' } }))
+  const { text } = await h.call('GET', '/metrics')
+  assert.deepStrictEqual(text.split('\n').filter((line) => /^apiserver_(validating|mutating)_admission_policy_check_total/.test(line)).sort(), [
+    'apiserver_mutating_admission_policy_check_total{error_type="invalid_error",policy="m",policy_binding="m-binding"} 1',
+    'apiserver_mutating_admission_policy_check_total{error_type="no_error",policy="m",policy_binding="m-binding"} 1',
+    'apiserver_validating_admission_policy_check_total{enforcement_action="allow",error_type="invalid_error",policy="p",policy_binding="p-binding"} 1',
+    'apiserver_validating_admission_policy_check_total{enforcement_action="audit",error_type="invalid_error",policy="p",policy_binding="p-binding"} 1',
+    'apiserver_validating_admission_policy_check_total{enforcement_action="warn",error_type="invalid_error",policy="p",policy_binding="p-binding"} 1',
+  ])
+})

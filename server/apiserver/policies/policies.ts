@@ -5,11 +5,13 @@ import type { Parts } from '../verbs/call.ts'
 import { checkExpressions } from './check-expressions.ts'
 import { compileMutatingPolicy, compileValidatingPolicy, type MutatingPolicy, type ValidatingPolicy } from './compile-policy.ts'
 import { mutatingPolicies } from './mutating.ts'
+import { PolicyMetrics } from './policy-metrics.ts'
 import { policySet } from './policy-set.ts'
 import { validatingPolicies } from './validating.ts'
 
-export function createPolicyPlugins(parts: Parts): AdmissionPlugin[] {
+export function createPolicyPlugins(parts: Parts, metrics = new PolicyMetrics()): AdmissionPlugin[] {
   const mutating = policySet<MutatingAdmissionPolicy, MutatingPolicy>(parts, { policies: 'mutatingadmissionpolicies', bindings: 'mutatingadmissionpolicybindings' }, compileMutatingPolicy)
   const validating = policySet<ValidatingAdmissionPolicy, ValidatingPolicy>(parts, { policies: 'validatingadmissionpolicies', bindings: 'validatingadmissionpolicybindings' }, compileValidatingPolicy)
-  return [mutatingPolicies(mutating), validatingPolicies(validating), checkExpressions]
+  const measured = { metrics, clock: parts.clock }
+  return [mutatingPolicies(mutating, measured), validatingPolicies(validating, measured), checkExpressions]
 }

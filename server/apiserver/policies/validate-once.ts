@@ -4,7 +4,8 @@ import { matchesConditions } from './conditions.ts'
 import type { ValidatingPolicy } from './compile-policy.ts'
 import { type Cel, Evaluation, OutOfBudget, type Expression } from './expressions.ts'
 
-export interface Decision { denies: boolean; message: string; reason: string }
+/** `failure`: why it could not be evaluated; '' where it was. */
+export interface Decision { denies: boolean; message: string; reason: string; failure: string }
 
 export type Annotation = { key: string; value: string } | { key: string; error: string }
 
@@ -15,7 +16,7 @@ const BUDGET = 10_000_000
 const MESSAGE_BYTES_MAX = 5 * 1024
 
 export async function validateOnce(cel: Cel, policy: ValidatingPolicy, bindings: Readonly<Record<string, unknown>>): Promise<Outcome> {
-  const failed = (message: string): Decision => ({ denies: !policy.failsOpen, message, reason: '' })
+  const failed = (message: string): Decision => ({ denies: !policy.failsOpen, message, reason: '', failure: message })
   const verdict = await matchesConditions(cel, policy, bindings)
   if ('error' in verdict) return { decisions: [failed(verdict.error)], annotations: [] }
   if (!verdict.matches) return { decisions: [], annotations: [] }
@@ -29,7 +30,7 @@ export async function validateOnce(cel: Cel, policy: ValidatingPolicy, bindings:
     for (const [i, result] of results.entries()) {
       const validation = policy.validations[i] as ValidatingPolicy['validations'][number]
       if (!result.ok) decisions.push(failed(result.error))
-      else if (result.value === true) decisions.push({ denies: false, message: '', reason: '' })
+      else if (result.value === true) decisions.push({ denies: false, message: '', reason: '', failure: '' })
       else decisions.push(await denial(validation, messages, failed))
     }
     return { decisions, annotations: await annotate(cel, policy, bindings) }
@@ -52,7 +53,7 @@ async function denial({ expression, messageExpression, message, reason }: Valida
     if (error instanceof OutOfBudget) return failed(`failed messageExpression: ${error.message}`)
     throw error
   }
-  return { denies: true, message: made || message || `failed expression: ${expression.text.trim()}`, reason }
+  return { denies: true, message: made || message || `failed expression: ${expression.text.trim()}`, reason, failure: '' }
 }
 
 /** '' for what is no short single line. */

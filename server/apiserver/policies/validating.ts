@@ -9,6 +9,7 @@ import { authorizerOf, bindingsFor, seenAs } from './bindings.ts'
 import type { Binding, Bound, ValidatingPolicy } from './compile-policy.ts'
 import { matchedRow, readNamespace } from './matching.ts'
 import { collectParams, paramRow } from './params.ts'
+import type { PolicyParts } from './policy-metrics.ts'
 import type { PolicySet } from './policy-set.ts'
 import { validateOnce, type Decision } from './validate-once.ts'
 
@@ -26,17 +27,18 @@ interface Round {
   api: AdmissionApi
   authorizer: Record<string, unknown>
   refused: Refused[]
+  parts: PolicyParts
   namespace?: Namespace | undefined
 }
 
-export function validatingPolicies(policies: () => Promise<PolicySet<ValidatingPolicy> | undefined>): AdmissionPlugin {
+export function validatingPolicies(policies: () => Promise<PolicySet<ValidatingPolicy> | undefined>, parts: PolicyParts): AdmissionPlugin {
   return {
     name: 'ValidatingAdmissionPolicy',
     async validate(request, api) {
       const set = await policies()
       const own = !set || isExemptFromPolicies(request) ? undefined : api.rows.find(request.ref.group, request.ref.version, request.ref.resource)
       if (!set || !own) return undefined
-      const round: Round = { set, own, request, api, authorizer: authorizerOf(set.cel, request, api), refused: [] }
+      const round: Round = { set, own, request, api, authorizer: authorizerOf(set.cel, request, api), refused: [], parts }
       for (const policy of set.policies) await askPolicy(policy, round)
       const [first] = round.refused
       if (first) throw refusal(first, request)
@@ -79,8 +81,13 @@ async function askBinding(policy: ValidatingPolicy, binding: Binding, row: KindR
   const namespace = await namespaceOf(round)
   const seen = await seenAs(own, row, request)
   for (const param of params) {
+    const startMs = round.parts.clock.monotonicMs()
     const outcome = await validateOnce(set.cel, policy, bindingsFor(seen, own, request, param, namespace, round.authorizer))
-    outcome.decisions.forEach((decision, index) => { if (decision.denies) act(policy, binding, decision, index, round) })
+    const seconds = (round.parts.clock.monotonicMs() - startMs) / 1000 / Math.max(1, outcome.decisions.length)
+    outcome.decisions.forEach((decision, index) => {
+      if (decision.denies) act(policy, binding, decision, { index, seconds }, round)
+      else if (decision.failure !== '') round.parts.metrics.checked(policy.name, binding.name, 'allow', decision.failure, seconds)
+    })
     for (const annotation of outcome.annotations) {
       if ('error' in annotation) {
         round.refused.push({ policy: policy.name, binding: binding.name, message: annotation.error, reason: '' })
@@ -93,11 +100,12 @@ async function askBinding(policy: ValidatingPolicy, binding: Binding, row: KindR
   }
 }
 
-function act(policy: ValidatingPolicy, { name: binding, actions }: Binding, { message, reason }: Decision, expressionIndex: number, { refused, api }: Round): void {
+function act(policy: ValidatingPolicy, { name: binding, actions }: Binding, { message, reason, failure }: Decision, { index, seconds }: { index: number; seconds: number }, { refused, api, parts }: Round): void {
   for (const action of actions) {
+    parts.metrics.checked(policy.name, binding, action === 'Deny' ? 'deny' : action === 'Warn' ? 'warn' : 'audit', failure || 'denied', seconds)
     if (action === 'Deny') refused.push({ policy: policy.name, binding, message, reason })
     else if (action === 'Warn') api.warn(`Validation failed for ValidatingAdmissionPolicy '${policy.name}' with binding '${binding}': ${message}`)
-    else api.annotate(FAILURE_ANNOTATION, JSON.stringify([{ message, policy: policy.name, binding, expressionIndex, validationActions: actions }]))
+    else api.annotate(FAILURE_ANNOTATION, JSON.stringify([{ message, policy: policy.name, binding, expressionIndex: index, validationActions: actions }]))
   }
 }
 

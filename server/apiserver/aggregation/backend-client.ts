@@ -4,7 +4,7 @@ import type { TLSSocket } from 'node:tls'
 import type { UserInfo } from '#api/types/index.ts'
 import type { Clock } from '#base/clock.ts'
 import { asError } from '#base/errors.ts'
-import { createHttpsPool, type Dial, type HttpsTarget } from '../webhook-client/index.ts'
+import { createHttpsPool, parseBoundedJson, type Dial, type HttpsTarget } from '../webhook-client/index.ts'
 import type { Backend } from './api-services.ts'
 
 export interface ClientCertificate { certPem: string; keyPem: string }
@@ -97,11 +97,8 @@ export async function askText(client: BackendClient, backend: Backend, path: str
 export async function askJson(...args: Parameters<typeof askText>): Promise<{ ok: true; value: unknown } | { ok: false; message: string }> {
   const asked = await askText(...args)
   if (!asked.ok) return asked
-  try {
-    return { ok: true, value: JSON.parse(asked.text) as unknown }
-  } catch {
-    return { ok: false, message: `no JSON from ${urlOf(args[1], args[2])}` }
-  }
+  const value = parseBoundedJson(Buffer.from(asked.text))
+  return value === undefined ? { ok: false, message: `no JSON from ${urlOf(args[1], args[2])}` } : { ok: true, value }
 }
 
 async function readText(answer: IncomingMessage): Promise<string> {

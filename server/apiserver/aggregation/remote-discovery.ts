@@ -1,4 +1,5 @@
 /** What an extension API server says it serves (APIResourceList), as an entry of the aggregated discovery. Pure. */
+import { parseBoundedJson } from '../webhook-client/index.ts'
 
 /** `versions[]` of an APIGroupDiscovery. */
 export interface VersionDiscovery { version: string; resources: readonly unknown[]; freshness: 'Current' | 'Stale' }
@@ -33,13 +34,8 @@ export function parseResourceList(text: string, group: string, version: string):
 }
 
 function parseList(text: string): ListedResource[] | undefined {
-  try {
-    const { kind, resources } = JSON.parse(text) as { kind?: unknown; resources?: unknown }
-    if (kind === 'APIResourceList' && Array.isArray(resources)) return resources.filter((r): r is ListedResource => typeof r === 'object' && r !== null)
-  } catch {
-    // No list.
-  }
-  return undefined
+  const { kind, resources } = (parseBoundedJson(Buffer.from(text)) ?? {}) as { kind?: unknown; resources?: unknown }
+  return kind === 'APIResourceList' && Array.isArray(resources) ? resources.filter((r): r is ListedResource => typeof r === 'object' && r !== null) : undefined
 }
 
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')

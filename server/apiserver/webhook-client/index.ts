@@ -1,5 +1,6 @@
 /** Calling webhooks and reaching Services, for all parts of the API server that do. */
 export { authorityOf, createDialer, type Dial, type DialerParts, type Route } from './dialer.ts'
+export { parseBoundedJson } from './bounded-json.ts'
 export { addressesOf, resolveService, SERVICE_NAME_LABEL, type Address, type ServicePort } from './endpoints.ts'
 export { createHttpsPool, WEBHOOK_POOL, type HttpsPool, type HttpsTarget, type PoolLimits } from './https-pool.ts'
 export { secure, type TlsTrust } from './tls.ts'

@@ -5,6 +5,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Clock } from '#base/clock.ts'
 import { asError, CodedError } from '#base/errors.ts'
+import { parseBoundedJson } from './bounded-json.ts'
 import { createDialer, type DialerParts } from './dialer.ts'
 import { createHttpsPool, type HttpsTarget } from './https-pool.ts'
 
@@ -139,7 +140,7 @@ async function readAnswer(answer: IncomingMessage): Promise<Buffer> {
 }
 
 function parseAnswer(status: number, body: Buffer): unknown {
-  const value = parseJson(body)
+  const value = parseBoundedJson(body)
   if (status >= 200 && status < 300) {
     if (value === undefined) throw new AnswerError(`couldn't get version/kind; json parse error: ${JSON.stringify(body.toString('utf8', 0, ERROR_BYTES_SHOWN))} is no JSON`)
     return value
@@ -162,14 +163,5 @@ function wordedStatus(status: number, text: string): string {
     case 503: return 'the server is currently unable to handle the request'
     case 504: return 'the server was unable to return a response in the time allotted, but may still be processing the request'
     default: return status >= 500 ? `an error on the server (${JSON.stringify(text === '' ? 'unknown' : text)}) has prevented the request from succeeding` : `the server responded with the status code ${status} but did not return more information`
-  }
-}
-
-function parseJson(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString()) as unknown
-  } catch {
-    // Said by the caller, who knows what it was meant to be.
-    return undefined
   }
 }

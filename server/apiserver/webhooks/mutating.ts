@@ -8,6 +8,7 @@ import { applyJsonPatch } from '../patch/json-patch.ts'
 import type { Json } from '../patch/result.ts'
 import { cloneJson } from '../storage/clone.ts'
 import { equalJson } from '../storage/equal.ts'
+import { parseBoundedJson } from '../webhook-client/index.ts'
 import { callHook, type HookCaller } from './call-hook.ts'
 import { convertBetween } from './equivalents.ts'
 import type { Hook, HookSource } from './hook.ts'
@@ -97,11 +98,7 @@ async function applyAnswer({ patch, patchType }: Answer, { hook, row, object }: 
 }
 
 function parsePatch(text: string): unknown[] {
-  try {
-    const value = JSON.parse(text) as unknown
-    if (Array.isArray(value)) return value
-  } catch {
-    // Said below.
-  }
-  throw internal('json: cannot unmarshal the webhook\'s patch into a JSON patch')
+  const value = parseBoundedJson(Buffer.from(text))
+  if (!Array.isArray(value)) throw internal('json: cannot unmarshal the webhook\'s patch into a JSON patch')
+  return value as unknown[]
 }

@@ -191,6 +191,10 @@ test('a webhook that fails refuses or is passed over, as its failurePolicy says'
 
 test('answers that break the contract are failures', async () => {
   const results: string[] = []
+  const deep = Buffer.from(`[{"op":"add","path":"/data/x","value":${'['.repeat(100_000)}${']'.repeat(100_000)}}]`).toString('base64')
+  const tooDeep = await stage(() => ({ patchType: 'JSONPatch', patch: deep }))
+  await register(tooDeep, MUTATING, 'x', {})
+  assert.match(message(await tooDeep.h.call('POST', CM, configMap('a'))), /cannot unmarshal the webhook's patch/)
   for (const [path, said] of [[VALIDATING, { uid: 'other' }], [VALIDATING, patchOf()], [MUTATING, { patch: 'W10=' }], [MUTATING, { patchType: 'JSONPatch' }], [MUTATING, { ...patchOf({ op: 'remove', path: '/nothing' }) }], [MUTATING, { ...patchOf({ op: 'add', path: '/data', value: 'text' }) }]] as const) {
     const s = await stage(() => said)
     await register(s, path, 'x', {})

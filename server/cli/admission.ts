@@ -1,7 +1,9 @@
 /** Which admission plugins the command line and its configuration file ask for. */
+import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { UsageError } from '#base/errors.ts'
-import { choiceProblem, parseAdmissionConfig, type AdmissionChoice } from '../apiserver/admission/choice.ts'
+import { choiceProblem, configProblem, parseAdmissionConfig, type AdmissionChoice, type AdmissionConfig } from '../apiserver/admission/choice.ts'
+import { parseWebhookKubeconfig } from '../apiserver/webhook-client/index.ts'
 import { readYamlMapping } from './config-file.ts'
 import type { FlagValues } from './flags.ts'
 import { list, text } from './node-config.ts'
@@ -12,9 +14,17 @@ export function admissionChoice(values: FlagValues): AdmissionChoice {
   const problem = choiceProblem({ enabled, disabled })
   if (problem !== undefined) throw new UsageError(problem)
   const path = text(values, 'admission-control-config-file')
-  if (path === undefined) return { enabled, disabled, config: {} }
-  const read = (file: string) => readYamlMapping(resolve(dirname(path), file), { optional: false, what: 'the admission configuration' })
-  const parsed = parseAdmissionConfig(readYamlMapping(path, { optional: false, what: 'the admission configuration' }), read)
+  const choice = { enabled, disabled, config: path === undefined ? {} : configOf(path) }
+  const lacking = configProblem(choice)
+  if (lacking !== undefined) throw new UsageError(lacking)
+  return choice
+}
+
+function configOf(path: string): AdmissionConfig {
+  const at = (file: string): string => resolve(dirname(path), file)
+  const read = (file: string) => readYamlMapping(file, { optional: false, what: 'the admission configuration' })
+  const kubeconfig = (file: string) => parseWebhookKubeconfig(at(file), 'admission-control-config-file', (f) => readFileSync(f, 'utf8'))
+  const parsed = parseAdmissionConfig(read(path), { read: (file) => read(at(file)), kubeconfig })
   if (!parsed.ok) throw new UsageError(`--admission-control-config-file: ${path}: ${parsed.message}`)
-  return { enabled, disabled, config: parsed.config }
+  return parsed.config
 }

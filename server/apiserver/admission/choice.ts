@@ -2,7 +2,9 @@
  * Which plugins are on, and what they are configured with: --enable-admission-plugins, --disable-admission-plugins and
  * --admission-control-config-file, with kube-apiserver's names and words. Pure.
  */
+import type { WebhookServer } from '../webhook-client/index.ts'
 import { parseEventLimits, type EventLimit } from './event-rate-limit.ts'
+import { parseImagePolicy, type ImagePolicyConfig } from './image-policy-webhook.ts'
 import { PLUGIN_NAMES } from './order.ts'
 import type { NodeSelectorConfig } from './pod-node-selector.ts'
 import { parsePodSecurityConfig, type PodSecurityConfig } from './pod-security/configuration.ts'
@@ -19,6 +21,15 @@ export interface AdmissionConfig {
   limitedResources?: readonly LimitedResource[]
   eventLimits?: readonly EventLimit[]
   nodeSelectors?: NodeSelectorConfig
+  imagePolicy?: ImagePolicyConfig
+}
+
+/** Files that a configuration names, relative to it. Both throw when they cannot. */
+export interface ConfigFiles {
+  /** A plugin's own configuration, as it is parsed. */
+  read(path: string): unknown
+  /** A kubeconfig that names a webhook. */
+  kubeconfig(path: string): WebhookServer
 }
 
 /** On unless disabled; upstream's set, less what needs a cloud. */
@@ -28,8 +39,8 @@ const DEFAULT_ON: ReadonlySet<string> = new Set([
   'CertificateSubjectRestriction', 'DefaultIngressClass', 'PodSecurity', 'PodTopologyLabels', 'MutatingAdmissionPolicy', 'ValidatingAdmissionPolicy', 'NodeRestriction',
 ])
 
-/** Upstream's that are not here: who relies on one of them must be told. */
-const NOT_HERE: ReadonlySet<string> = new Set(['ImagePolicyWebhook', 'NodeDeclaredFeatureValidator'])
+/** Upstream's that is not here: who relies on it must be told. */
+const NOT_HERE: ReadonlySet<string> = new Set(['NodeDeclaredFeatureValidator'])
 
 /** One line, or undefined. */
 export function choiceProblem({ enabled, disabled }: Pick<AdmissionChoice, 'enabled' | 'disabled'>): string | undefined {
@@ -44,6 +55,12 @@ export function choiceProblem({ enabled, disabled }: Pick<AdmissionChoice, 'enab
   return unknown('enable-admission-plugins', enabled) ?? unknown('disable-admission-plugins', disabled)
 }
 
+/** Plugins that mean nothing without their configuration. */
+export function configProblem({ enabled, config }: AdmissionChoice): string | undefined {
+  const needs = (name: string, has: unknown): string | undefined => (enabled.includes(name) && has === undefined ? `enable-admission-plugins plugin "${name}" needs a configuration in --admission-control-config-file` : undefined)
+  return needs('ImagePolicyWebhook', config.imagePolicy) ?? needs('EventRateLimit', config.eventLimits)
+}
+
 export function isOn(name: string, { enabled, disabled }: Pick<AdmissionChoice, 'enabled' | 'disabled'>): boolean {
   // Plugins that are ours alone guard what upstream guards elsewhere: nobody turns them off.
   return !disabled.includes(name) && (DEFAULT_ON.has(name) || enabled.includes(name) || !PLUGIN_NAMES.includes(name))
@@ -51,8 +68,8 @@ export function isOn(name: string, { enabled, disabled }: Pick<AdmissionChoice, 
 
 const VERSIONS = ['apiserver.config.k8s.io/v1', 'apiserver.k8s.io/v1alpha1']
 
-/** Of an AdmissionConfiguration. `read` returns a plugin's own file, named relative to this one, as it is parsed; it throws when it cannot. */
-export function parseAdmissionConfig(input: Readonly<Record<string, unknown>>, read: (path: string) => unknown): { ok: true; config: AdmissionConfig } | { ok: false; message: string } {
+/** Of an AdmissionConfiguration. */
+export function parseAdmissionConfig(input: Readonly<Record<string, unknown>>, files: ConfigFiles): { ok: true; config: AdmissionConfig } | { ok: false; message: string } {
   if (input['kind'] !== 'AdmissionConfiguration' || !VERSIONS.includes(String(input['apiVersion']))) {
     return { ok: false, message: `no kind ${JSON.stringify(input['kind'] ?? '')} is registered for version ${JSON.stringify(input['apiVersion'] ?? '')}: expected AdmissionConfiguration of ${VERSIONS[0] ?? ''}` }
   }
@@ -63,15 +80,15 @@ export function parseAdmissionConfig(input: Readonly<Record<string, unknown>>, r
     const name = plugin?.name
     if (typeof name !== 'string' || name === '') return { ok: false, message: `plugins[${i}].name: Required value` }
     if (!PLUGIN_NAMES.includes(name)) return { ok: false, message: `plugins[${i}].name: ${JSON.stringify(name)} is unknown` }
-    const own = plugin?.configuration ?? (typeof plugin?.path === 'string' && plugin.path !== '' ? read(plugin.path) : undefined)
+    const own = plugin?.configuration ?? (typeof plugin?.path === 'string' && plugin.path !== '' ? files.read(plugin.path) : undefined)
     if (own === undefined || own === null) continue
-    const problem = take(config, name, own)
+    const problem = take(config, name, own, files)
     if (problem !== undefined) return { ok: false, message: `plugin ${name}: ${problem}` }
   }
   return { ok: true, config }
 }
 
-function take(config: AdmissionConfig, name: string, own: unknown): string | undefined {
+function take(config: AdmissionConfig, name: string, own: unknown, files: ConfigFiles): string | undefined {
   switch (name) {
     case 'PodSecurity': {
       const parsed = parsePodSecurityConfig(own)
@@ -95,6 +112,12 @@ function take(config: AdmissionConfig, name: string, own: unknown): string | und
       const selectors = (own as { podNodeSelectorPluginConfig?: unknown }).podNodeSelectorPluginConfig
       if (typeof selectors !== 'object' || selectors === null || Object.values(selectors).some((value) => typeof value !== 'string')) return 'podNodeSelectorPluginConfig: must be a mapping of namespaces to selectors'
       config.nodeSelectors = selectors as NodeSelectorConfig
+      return undefined
+    }
+    case 'ImagePolicyWebhook': {
+      const parsed = parseImagePolicy(own, (path) => files.kubeconfig(path))
+      if (!parsed.ok) return parsed.message
+      config.imagePolicy = parsed.config
       return undefined
     }
     default: return 'takes no configuration'

@@ -12,6 +12,7 @@ import { defaultTolerationSeconds } from './default-toleration-seconds.ts'
 import { denyServiceExternalIps } from './deny-service-external-ips.ts'
 import { eventRateLimit } from './event-rate-limit.ts'
 import { extendedResourceToleration } from './extended-resource-toleration.ts'
+import { imagePolicyWebhook } from './image-policy-webhook.ts'
 import { limitPodHardAntiAffinityTopology } from './limit-pod-hard-anti-affinity-topology.ts'
 import { limitRanger } from './limit-ranger.ts'
 import { namespaceAutoProvision, namespaceExists } from './namespace-existence.ts'
@@ -52,6 +53,7 @@ function allPlugins(parts: AdmissionParts, { config }: AdmissionChoice): Admissi
   const { clock } = parts
   return [
     alwaysAdmit, namespaceAutoProvision, namespaceLifecycle, namespaceExists, limitPodHardAntiAffinityTopology, limitRanger, serviceAccountPlugin(parts), nodeRestriction, taintNodesByCondition, alwaysPullImages,
+    ...(config.imagePolicy ? [imagePolicyWebhook(config.imagePolicy, parts)] : []),
     podSecurity({ clock, ...(config.podSecurity && { config: config.podSecurity }) }),
     podNodeSelector(config.nodeSelectors),
     priority, defaultTolerationSeconds, podTolerationRestriction,

@@ -8,7 +8,7 @@ import { EVENTS, PODS as POD_REF } from '#api/types/index.ts'
 import { admissionApi, admissionRequest } from '../admission.test-support.ts'
 import type { Client } from '#api/client/client.ts'
 import { cluster, MERGE, NS, pod, PODS, type Cluster } from '../kinds/kinds.test-support.ts'
-import { choiceProblem, isOn, parseAdmissionConfig, type AdmissionChoice } from './choice.ts'
+import { choiceProblem, configProblem, isOn, parseAdmissionConfig, type AdmissionChoice, type ConfigFiles } from './choice.ts'
 import { eventRateLimit } from './event-rate-limit.ts'
 import { chooseAdmission } from './index.ts'
 import { ownerReferencesPermissionEnforcement } from './owner-references-permission-enforcement.ts'
@@ -19,25 +19,26 @@ async function started(choice: Partial<AdmissionChoice> = {}): Promise<Cluster> 
   await c.create(`${NS}/serviceaccounts`, { metadata: { name: 'default' } })
   return c
 }
+const NO_FILES: ConfigFiles = { read: () => undefined, kubeconfig: () => ({ config: {}, identity: {} }) }
 const message = async (c: Cluster, path: string, body: unknown) => String((await c.call('POST', path, body)).json['message'])
 
 test('what is on is chosen by name, with kube-apiserver\'s words', () => {
   const choice = { enabled: ['AlwaysPullImages'], disabled: ['PodSecurity'] }
   deepStrictEqual(['AlwaysPullImages', 'PodSecurity', 'AlwaysDeny', 'NamespaceLifecycle', 'NodePassword', 'ValidatingAdmissionWebhook'].map((name) => isOn(name, choice)), [true, false, false, true, true, true])
-  deepStrictEqual([choiceProblem(choice), choiceProblem({ enabled: ['Nope'], disabled: [] }), choiceProblem({ enabled: [], disabled: ['Nope'] }), choiceProblem({ enabled: ['PodSecurity'], disabled: ['PodSecurity'] }), choiceProblem({ enabled: ['ImagePolicyWebhook'], disabled: [] })], [
+  deepStrictEqual([choiceProblem(choice), choiceProblem({ enabled: ['Nope'], disabled: [] }), choiceProblem({ enabled: [], disabled: ['Nope'] }), choiceProblem({ enabled: ['PodSecurity'], disabled: ['PodSecurity'] }), choiceProblem({ enabled: ['NodeDeclaredFeatureValidator'], disabled: [] }), configProblem({ enabled: ['EventRateLimit'], disabled: [], config: {} })], [
     undefined, 'enable-admission-plugins plugin "Nope" is unknown', 'disable-admission-plugins plugin "Nope" is unknown', '[PodSecurity] in enable-admission-plugins and disable-admission-plugins overlapped',
-    'enable-admission-plugins plugin "ImagePolicyWebhook" is not part of skiff: leave it out',
+    'enable-admission-plugins plugin "NodeDeclaredFeatureValidator" is not part of skiff: leave it out', 'enable-admission-plugins plugin "EventRateLimit" needs a configuration in --admission-control-config-file',
   ])
 })
 
 test('an AdmissionConfiguration is read with the files it names, and says what is wrong', () => {
   const head = { apiVersion: 'apiserver.config.k8s.io/v1', kind: 'AdmissionConfiguration' }
   const quota = { apiVersion: 'apiserver.config.k8s.io/v1', kind: 'ResourceQuotaConfiguration', limitedResources: [{ resource: 'pods', matchScopes: [{ scopeName: 'PriorityClass', operator: 'In', values: ['high'] }] }] }
-  const parsed = parseAdmissionConfig({ ...head, plugins: [{ name: 'ResourceQuota', path: 'quota.yaml' }, { name: 'PodNodeSelector', configuration: { podNodeSelectorPluginConfig: { clusterDefaultNodeSelector: 'a=b' } } }] }, (path) => (path === 'quota.yaml' ? quota : undefined))
+  const parsed = parseAdmissionConfig({ ...head, plugins: [{ name: 'ResourceQuota', path: 'quota.yaml' }, { name: 'PodNodeSelector', configuration: { podNodeSelectorPluginConfig: { clusterDefaultNodeSelector: 'a=b' } } }] }, { ...NO_FILES, read: (path) => (path === 'quota.yaml' ? quota : undefined) })
   ok(parsed.ok)
   deepStrictEqual(parsed.config, { limitedResources: [{ apiGroup: '', resource: 'pods', matchContains: [], matchScopes: [{ scopeName: 'PriorityClass', operator: 'In', values: ['high'] }] }], nodeSelectors: { clusterDefaultNodeSelector: 'a=b' } })
   const problem = (input: Record<string, unknown>) => {
-    const result = parseAdmissionConfig(input, () => undefined)
+    const result = parseAdmissionConfig(input, NO_FILES)
     return result.ok ? '' : result.message
   }
   deepStrictEqual([problem({}), problem({ ...head, plugins: [{ name: 'Nope' }] }), problem({ ...head, plugins: [{ name: 'EventRateLimit', configuration: { limits: [{ type: 'Server', qps: 0, burst: 1 }] } }] })], [
@@ -130,7 +131,7 @@ test('priorities with a quota only for some: nobody uses them without one', asyn
   const parsed = parseAdmissionConfig({
     apiVersion: 'apiserver.config.k8s.io/v1', kind: 'AdmissionConfiguration',
     plugins: [{ name: 'ResourceQuota', configuration: { apiVersion: 'apiserver.config.k8s.io/v1', kind: 'ResourceQuotaConfiguration', limitedResources: [{ resource: 'pods', matchScopes: [{ scopeName: 'PriorityClass', operator: 'In', values: ['high'] }] }, { resource: 'persistentvolumeclaims', matchContains: ['requests.storage'] }] } }],
-  }, () => undefined)
+  }, NO_FILES)
   ok(parsed.ok)
   const c = await started({ config: parsed.config })
   await c.create('/apis/scheduling.k8s.io/v1/priorityclasses', { metadata: { name: 'high' }, value: 10 })

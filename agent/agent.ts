@@ -90,7 +90,7 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
   const kubelet = createKubelet({
     nodeName, client, informers, runtime, dataDir, clock, random, log, events,
     hostFacts: await readHostFacts(),
-    onReconnect: () => connectivity.back(),
+    connectivity,
     config: {
       ...KUBELET_DEFAULTS, clusterDns: [cluster.clusterDns], clusterDomain: cluster.clusterDomain, nodeIp: config.nodeIp, nodeLabels: config.nodeLabels, nodeTaints: config.nodeTaints,
       maxPods: config.maxPods, cgroupRoot: config.cgroupRoot, version: GIT_VERSION, kubeletPort: 10250,

@@ -89,24 +89,34 @@ class KindMemory implements ObjectMemory {
       this.#write()
     }
     await this.#writing
+    this.#cancel?.()
   }
 
   #write(): void {
     this.#cancel = undefined
     this.#writing = this.#writing.then(() => this.#save()).catch((error: unknown) => {
+      // The disk may have room again later.
+      this.#cancel ??= this.#clock.after(WRITE_PAUSE_MS, () => this.#write())
       this.#log.warn('what is known of the cluster could not be kept for a start without the server', { file: this.#path, error: asError(error) })
     })
   }
 
   async #save(): Promise<void> {
     const items = (this.#list?.() ?? []).flatMap((o) => this.#fit(o) ?? []).toSorted((a, b) => (keyText(a) < keyText(b) ? -1 : 1))
-    const content = JSON.stringify(items.map((item) => ({ ...item, metadata: { ...item.metadata, resourceVersion: undefined } })))
+    const content = contentOf(items)
+    // A start finds what it needs on disk already, as a rule.
+    if (this.#written === undefined) {
+      const kept = await this.load()
+      this.#written = kept && contentOf(kept)
+    }
     if (content === this.#written) return
     await writeFileAtomic(this.#path, `${JSON.stringify({ items })}\n`, { mode: 0o600, directoryMode: 0o700 })
     this.#written = content
     this.#writtenAtMs = this.#clock.monotonicMs()
   }
 }
+
+const contentOf = (items: readonly Stored<KubeObject>[]): string => JSON.stringify(items.map((item) => ({ ...item, metadata: { ...item.metadata, resourceVersion: undefined } })))
 
 const keyText = (o: Stored<KubeObject>): string => `${o.metadata.namespace ?? ''}/${o.metadata.name}`
 

@@ -1,6 +1,7 @@
 /** The kubelet, put together: pods of this node from the API (or the disk, while it is away) to containers, and back as status. */
 import { mkdir } from 'node:fs/promises'
 import type { Client, Informers } from '#api/client/client.ts'
+import type { Connectivity } from '#api/client/connectivity.ts'
 import type { EventRecorder } from '#api/client/event-recorder.ts'
 import { NODES, type Node, PODS, SERVICES, type Pod, type PodStatus, type Service, type Stored } from '#api/types/index.ts'
 import type { Clock } from '#base/clock.ts'
@@ -54,8 +55,8 @@ export interface KubeletOptions {
   log: Log
   events: EventRecorder
   hostFacts: HostFacts
-  /** The server answers again after it was away. */
-  onReconnect?: () => void
+  /** Shared with all who wait for the server. */
+  connectivity?: Connectivity
   /** Default: read from this machine. */
   hostPressure?: () => Promise<HostPressure>
   /** Default: mount(8). Tests without the right to mount hand in a memory one. */
@@ -128,7 +129,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
           workers.run(signal),
           stop.reconciled,
           reporter.run(signal),
-          runNodeLease(client, nodeName, { clock, log, onReconnect: () => { options.onReconnect?.(); running.catchUp() } }, signal),
+          runNodeLease(client, nodeName, { clock, log, ...(options.connectivity && { connectivity: options.connectivity }), onReconnect: () => running.catchUp() }, signal),
           every('look at all pods', RESYNC_MS, { clock, log }, signal, () => { needed().wakeAll(); return Promise.resolve() }),
           every('rotate container logs', LOG_LOOK_MS, { clock, log }, signal, () => rotateAll(options, needed(), log)),
         ])

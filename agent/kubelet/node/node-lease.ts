@@ -1,5 +1,6 @@
 /** The node's heartbeat: its Lease in kube-node-lease, renewed every 10 s (KEP-589). One small write, no read while it works. */
 import { ApiError, isReason, type Client } from '#api/client/client.ts'
+import { createConnectivity, type Connectivity } from '#api/client/connectivity.ts'
 import { LEASES, NODES, type Lease, type Node, type Stored } from '#api/types/index.ts'
 import type { Clock } from '#base/clock.ts'
 import { asError } from '#base/errors.ts'
@@ -12,8 +13,8 @@ const RENEW_MS = 10_000
 const RETRY_MS_MIN = 200
 const RETRY_MS_MAX = 7_000
 
-export async function runNodeLease(client: Client, nodeName: string, deps: { clock: Clock; log: Log; onReconnect?: () => void }, signal: AbortSignal): Promise<void> {
-  const { clock } = deps
+export async function runNodeLease(client: Client, nodeName: string, deps: { clock: Clock; log: Log; connectivity?: Connectivity; onReconnect?: () => void }, signal: AbortSignal): Promise<void> {
+  const { clock, connectivity = createConnectivity(clock) } = deps
   const log = deps.log.with('lease')
   let known: Stored<Lease> | undefined
   let failures = 0
@@ -22,6 +23,7 @@ export async function runNodeLease(client: Client, nodeName: string, deps: { clo
       known = await renew(client, nodeName, known, clock.nowMs(), signal)
       if (failures > 0) {
         log.info('the server is reached again', { failures })
+        connectivity.back()
         deps.onReconnect?.()
       }
       failures = 0
@@ -32,7 +34,8 @@ export async function runNodeLease(client: Client, nodeName: string, deps: { clo
       if (failures++ === 0) log.warn('cannot renew the node lease', { error: asError(error), refused: error instanceof ApiError })
     }
     try {
-      await clock.sleep(failures === 0 ? RENEW_MS : Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(failures, 10)), signal)
+      if (failures === 0) await clock.sleep(RENEW_MS, signal)
+      else await connectivity.sleep(Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(failures, 10)), signal)
     } catch {
       return // Only the end of the agent cuts the wait short.
     }

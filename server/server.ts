@@ -167,7 +167,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
     version: versionInfo(),
     serverAddress: `${config.advertiseAddress}:${config.port}`,
     checks: [...storeChecks(store), { name: 'informer-sync', live: false, readyOnly: true, problem: () => (progress.isSynced ? undefined : 'informers have not synced yet') }, ...progress.hooks.checks, ...encryption.checks],
-    processUsage: deps.processUsage,
+    processUsage: deps.processUsage, moreMetrics: () => encryption.metrics(),
     ...(flowControl && { flowControl }),
     inFlightLimits: { readOnly: config.load.requestsInFlight, mutating: config.load.mutatingInFlight },
     requestTimeoutMs: config.load.requestTimeoutMs, minWatchTimeoutMs: config.load.minWatchTimeoutMs, auditor: deps.auditor,

@@ -28,6 +28,7 @@ import { badRequest, internal, methodNotAllowed, noSuchResource, StatusError, ti
 import { warningHeader } from './http/warnings.ts'
 import type { KindRow } from './kind.ts'
 import { ApiMetrics, type ProcessUsage } from './metrics/api-metrics.ts'
+import type { Metric } from './metrics/metrics.ts'
 import { measureStore } from './metrics/measured-store.ts'
 import type { Answered } from './metrics/request-metrics.ts'
 import { authenticate, type Peer } from './middleware/authenticate.ts'
@@ -89,6 +90,8 @@ export interface ApiServerOptions {
   extraHandlers?: Readonly<Record<string, { handle: PathHandler; open?: boolean }>>
   /** For /metrics. */
   processUsage: () => ProcessUsage
+  /** Of other parts, made when asked. */
+  moreMetrics?: () => readonly Metric[]
   /** Undefined: only `inFlightLimits` hold. */
   flowControl?: FlowControl
   /** Default: upstream's. Not looked at where there is `flowControl`. */
@@ -165,7 +168,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     metrics: () => metrics.print({
       readOnlyInFlight: inFlight.high('readOnly'), mutatingInFlight: inFlight.high('mutating'), revision: store.revision(),
       kinds: [...caches.all()].map((c) => ({ ...c.scope, version: versionOf(c.scope), watches: c.followers, objects: c.size })),
-    }, options.processUsage(), [...store.metrics(), ...(options.flowControl?.metrics() ?? []), ...(auditor?.metrics() ?? []), ...[aggregation.metric() ?? []].flat()]),
+    }, options.processUsage(), [...store.metrics(), ...(options.moreMetrics?.() ?? []), ...(options.flowControl?.metrics() ?? []), ...(auditor?.metrics() ?? []), ...[aggregation.metric() ?? []].flat()]),
     openapi: (request) => openapi(request),
     extra: Object.fromEntries(Object.entries(extra).map(([path, { handle }]) => [path, handle])),
   }

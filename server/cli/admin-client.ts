@@ -5,6 +5,7 @@ import { load } from 'js-yaml'
 import type { Client } from '#api/client/client.ts'
 import { createClient } from '#api/client/rest.ts'
 import { createTlsTransport } from '#api/client/tls-transport.ts'
+import type { Transport } from '#api/client/transport.ts'
 import { asError, CodedError, hasCode, UsageError } from '#base/errors.ts'
 import { readYamlMapping } from './config-file.ts'
 import { clock } from './environment.ts'
@@ -14,6 +15,8 @@ const DEFAULT_KUBECONFIG = '/etc/skiff/skiff.yaml'
 
 export interface AdminClient {
   client: Client
+  /** For answers that are no JSON. */
+  transport: Transport
   server: string
   /** PEM of the cluster's CA. */
   ca: string
@@ -41,7 +44,7 @@ function serversOwn(): string | undefined {
 export function openAdminClient(path: string): AdminClient {
   const { server, ca, certificate, token } = parseKubeconfig(path)
   const transport = createTlsTransport({ servers: [server], ca, clock, ...(certificate && { clientCertificate: () => certificate }), ...(token !== undefined && { bearer: () => token }) })
-  return { client: createClient(transport, { userAgent: 'skiff' }), server, ca, close: () => transport.close() }
+  return { client: createClient(transport, { userAgent: 'skiff' }), transport, server, ca, close: () => transport.close() }
 }
 
 interface NamedEntry { name?: unknown; cluster?: Record<string, unknown>; user?: Record<string, unknown>; context?: Record<string, unknown> }

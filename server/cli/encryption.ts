@@ -42,13 +42,13 @@ export async function encryptionOptions(values: FlagValues, dataDir: string, dep
   if (given !== undefined && values['secrets-encryption'] === true) throw new UsageError(`--secrets-encryption: skiff keeps the keys itself then: leave it out, or leave out --${FLAG}`)
   if (reloads && given === undefined) throw new UsageError(`--${FLAG}-automatic-reload: there is no file to follow: pass --${FLAG} FILE, too`)
   if (given === undefined && values['secrets-encryption'] === true && !existsSync(own)) await writeOwnConfiguration(own, newOwnConfiguration(deps))
-  // Keys once made stay in use without the flag, too: what is sealed with them must stay readable.
+  // `skiff secrets-encrypt` changes the file under a running server; keys once made stay in use without the flag, too: what is sealed with them must stay readable.
   const path = given ?? (existsSync(own) ? own : undefined)
   if (path === undefined) return undefined
   const read = (): unknown => readYamlMapping(path, { optional: false, what: given === undefined ? 'the key file' : `--${FLAG}:` })
   const parsed = parseEncryptionConfig(read())
   if (!parsed.ok) throw new UsageError(given === undefined ? `the key file ${path} is damaged: ${parsed.message}: restore it from a backup` : `--${FLAG}: ${path}: ${parsed.message}`)
-  return { read, ...(reloads && { follow: followFile(path, deps.clock) }) }
+  return { read, ...((reloads || given === undefined) && { follow: followFile(path, deps.clock) }) }
 }
 
 function followFile(path: string, clock: Clock): NonNullable<EncryptionOptions['follow']> {

@@ -111,3 +111,5 @@ export const UNINSTALL_FLAGS: readonly Flag[] = [
 ]
 
 export const VERSION_FLAGS: readonly Flag[] = [{ name: 'json', kind: 'boolean', default: false, help: 'print JSON' }]
+
+export const SECRETS_ENCRYPT_FLAGS: readonly Flag[] = [...named('config', 'data-dir'), KUBECONFIG]

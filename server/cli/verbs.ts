@@ -1,5 +1,5 @@
 /** Every verb as data: its line in `skiff --help`, its flags, its second words. Help and shell completion follow from this. */
-import { CHECK_FLAGS, SERVER_FLAGS, AGENT_FLAGS, TOKEN_FLAGS, UNINSTALL_FLAGS, VERSION_FLAGS } from './verb-flags.ts'
+import { CHECK_FLAGS, SECRETS_ENCRYPT_FLAGS, SERVER_FLAGS, AGENT_FLAGS, TOKEN_FLAGS, UNINSTALL_FLAGS, VERSION_FLAGS } from './verb-flags.ts'
 import type { Flag } from './flags.ts'
 
 export interface VerbSpec {
@@ -23,6 +23,10 @@ export const VERB_SPECS = {
     summary: 'make, list and delete tokens that let machines join', flags: TOKEN_FLAGS, usage: 'create | list | delete ID... [flags]',
     words: { create: 'make a token and print it', list: 'list tokens, without their secrets', delete: 'delete tokens: nobody can join with them any more' },
   }),
+  'secrets-encrypt': spec({
+    summary: 'tell and change how Secrets are encrypted at rest', flags: SECRETS_ENCRYPT_FLAGS, usage: 'status | rotate-keys | reencrypt [flags]',
+    words: { status: 'tell whether Secrets are encrypted, and with which key', 'rotate-keys': 'make a new key, encrypt all Secrets with it, forget the old ones', reencrypt: 'write all Secrets anew with the key in use' },
+  }),
   check: spec({ summary: 'tell what this machine lacks to run pods', flags: CHECK_FLAGS }),
   uninstall: spec({ summary: 'stop skiff and remove all it made on this machine', flags: UNINSTALL_FLAGS, usage: '--yes [flags]' }),
   completion: spec({ summary: 'print a completion script for a shell', flags: [], usage: 'bash | zsh | fish', words: { bash: 'source <(skiff completion bash)', zsh: 'source <(skiff completion zsh)', fish: 'skiff completion fish | source' } }),
@@ -37,14 +41,14 @@ export function helpOf(verb: VerbName): string {
   const sections = [
     `skiff ${verb}: ${summary}`,
     `Usage: skiff ${verb} ${usage ?? '[flags]'}`,
-    ...(words ? [Object.entries(words).map(([word, what]) => `  ${word.padEnd(10)}${what}`).join('\n')] : []),
+    ...(words ? [Object.entries(words).map(([word, what]) => `  ${word.padEnd(13)}${what}`).join('\n')] : []),
     ...(lines.length > 0 ? [`Flags:\n${lines.join('\n')}`] : []),
   ]
   return `${sections.join('\n\n')}\n`
 }
 
 export function usageText(): string {
-  const lines = Object.entries(VERB_SPECS).map(([name, v]) => `  ${name.padEnd(12)}${v.summary}`)
+  const lines = Object.entries(VERB_SPECS).map(([name, v]) => `  ${name.padEnd(17)}${v.summary}`)
   return `skiff: Kubernetes for boards\n\nUsage: skiff COMMAND [flags]\n\nCommands:\n${lines.join('\n')}\n\nskiff COMMAND --help tells more.\n`
 }
 

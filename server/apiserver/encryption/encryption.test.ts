@@ -1,9 +1,15 @@
 /** Encryption at rest: every provider, keys that change, what cannot be read, and a store that never sees plain text. */
 import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
+import { systemClock } from '#base/clock.ts'
 import { createLog } from '#base/log.ts'
 import { seededRandom, systemRandom } from '#base/random.ts'
+import { levelOpener } from '#server/store/open-level.ts'
+import { openLevelStore } from '#server/store/store-level.ts'
 import { storeContract } from '#server/store/store.contract.ts'
 import { MemoryStore } from '#server/store/store-memory.ts'
 import type { KeyValue, Store } from '#server/store/store.ts'
@@ -240,5 +246,34 @@ describe('lists and watches over a sealed store', () => {
     assert.equal(Buffer.concat(chunks).includes('hush'), false)
     watch.stop()
     h.api.close()
+  })
+})
+
+describe('on disk', () => {
+  it('no file of the data directory holds what was to be kept secret, before and after a restart', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'skiff-sealed-'))
+    try {
+      const openStore = () => openLevelStore({ open: levelOpener(join(directory, 'db')), clock: systemClock })
+      const found = () => readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((f) => statSync(join(directory, f)).isFile() && readFileSync(join(directory, f)).includes('needle-in-haystack'))
+      const config = { read: () => of([aes('aesgcm', ['k1', 1])], ['configmaps']) }
+      const deps = { clock: systemClock, random: systemRandom, log }
+      const first = await openEncryption(await openStore(), config, deps)
+      const path = '/api/v1/namespaces/default/configmaps'
+      const h = harness({ store: first.store })
+      for (let i = 0; i < 20; i++) assert.equal((await h.call('POST', path, { metadata: { name: `a${i}` }, data: { word: 'needle-in-haystack' } })).status, 201)
+      await h.call('PATCH', `${path}/a1`, { data: { more: 'needle-in-haystack' } }, { 'content-type': 'application/merge-patch+json' })
+      assert.deepEqual(found(), [])
+      h.api.close()
+      await first.store.close()
+      const second = await openEncryption(await openStore(), config, deps)
+      const again = harness({ store: second.store })
+      assert.equal(String((await again.call('GET', `${path}/a1`)).json['data']?.['more']), 'needle-in-haystack')
+      assert.equal(items((await again.call('GET', path)).json['items']).length, 20)
+      assert.deepEqual(found(), [])
+      again.api.close()
+      await second.store.close()
+    } finally {
+      rmSync(directory, { recursive: true, force: true })
+    }
   })
 })

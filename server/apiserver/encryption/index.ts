@@ -1,12 +1,14 @@
 /**
  * Encryption at rest, put together: reads the configuration, wraps the store, follows changes of the file when asked to.
  */
+import { createHash } from 'node:crypto'
 import type { Clock } from '#base/clock.ts'
 import { asError, UsageError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import type { Store } from '#server/store/store.ts'
 import type { HealthCheck } from '../discovery/health.ts'
+import { Metric } from '../metrics/metrics.ts'
 import { parseEncryptionConfig, type EncryptionConfig } from './configuration.ts'
 import { createKmsClient } from './kms-client.ts'
 import { kmsTransformer, type KmsTransformer } from './kms-transformer.ts'
@@ -26,6 +28,7 @@ export interface Encryption {
   /** What the rest of the server uses in place of the store. */
   store: Store
   checks: readonly HealthCheck[]
+  metrics(): readonly Metric[]
   /** Reads the file again; throws, and goes on as before, when it is wrong. */
   reload(): void
   close(): void
@@ -39,7 +42,7 @@ export async function openEncryption(store: Store, options: EncryptionOptions | 
   const log = deps.log.with('encryption')
   if (!options) {
     const marked = await store.get(MARK_KEY)
-    return { store: marked ? sealStore(store, { of: () => undefined }, log) : store, checks: [], reload() { /* there is no file */ }, close() { /* nothing is open */ } }
+    return { store: marked ? sealStore(store, { of: () => undefined }, log) : store, checks: [], metrics: () => [], reload() { /* there is no file */ }, close() { /* nothing is open */ } }
   }
   const plugins = new Map<string, KmsTransformer>()
   const used = (config: EncryptionConfig) => {
@@ -54,6 +57,7 @@ export async function openEncryption(store: Store, options: EncryptionOptions | 
     return { table: transformerTable(config, deps.random, kms), wanted }
   }
   const state = { read: JSON.stringify(options.read()) }
+  const reloads = new Metric('apiserver_encryption_config_controller_automatic_reloads_total', 'counter', 'Total number of reload successes and failures of encryption configuration split by apiserver identity.')
   const config = readConfig(options)
   const sealed: SealedStore = sealStore(store, used(config).table, log)
   if (config.resources.some((r) => r.providers.some((p) => p.kind !== 'identity')) && !(await store.get(MARK_KEY))) {
@@ -73,8 +77,11 @@ export async function openEncryption(store: Store, options: EncryptionOptions | 
   const stop = options.follow?.(() => {
     try {
       // The directory changed, not necessarily this file.
-      if (JSON.stringify(options.read()) !== state.read) reload()
+      if (JSON.stringify(options.read()) === state.read) return
+      reload()
+      reloads.add('status="success"')
     } catch (error) {
+      reloads.add('status="failure"')
       log.error('the changed encryption configuration is wrong; the one before stays in use', { error: asError(error) })
     }
   })
@@ -82,12 +89,20 @@ export async function openEncryption(store: Store, options: EncryptionOptions | 
     store: sealed,
     checks: [{ name: 'kms-providers', live: false, problem: () => [...plugins.values()].map((p) => p.problem()).find((p) => p !== undefined) }],
     reload,
+    metrics() {
+      const info = new Metric('apiserver_encryption_config_controller_last_config_info', 'gauge', 'Information about the last applied encryption configuration with hash as label, split by apiserver identity.')
+      info.set(`hash="${configurationHash(state.read)}"`, 1)
+      return [reloads, info]
+    },
     close() {
       stop?.()
       for (const plugin of plugins.values()) plugin.close()
     },
   }
 }
+
+/** What the metric of the configuration in use shows; `text`: JSON of what the file says. */
+export const configurationHash = (text: string): string => `sha256:${createHash('sha256').update(text).digest('hex')}`
 
 function readConfig(options: EncryptionOptions): EncryptionConfig {
   const parsed = parseEncryptionConfig(options.read())

@@ -1,6 +1,7 @@
 /** IP addresses and CIDRs, as Go's net/netip; zones and IPv4-mapped IPv6 are refused. */
 import type { Declaration } from '../overload.ts'
 import { EvalError, OpaqueValue } from '../value.ts'
+import { parseIpText } from './ip-text.ts'
 
 export class IpValue extends OpaqueValue {
   readonly typeName = 'net.IP'
@@ -30,54 +31,18 @@ export class CidrValue extends OpaqueValue {
   contains(ip: IpValue): boolean { return ip.width === this.address.width && this.network(ip) === this.network(this.address) }
 }
 
-/** The address, or Go's complaint. */
+const complaint = (text: string, { message, at }: { message: string; at: string }): string => `ParseAddr(${JSON.stringify(text)}): ${message}${at === '' ? '' : ` (at ${JSON.stringify(at)})`}`
+
+/** The address, or upstream's complaint. */
 function parseIp(text: string): IpValue | string {
-  const complain = (why: string): string => `IP Address ${JSON.stringify(text)} parse error during conversion from string: ParseAddr(${JSON.stringify(text)}): ${why}`
-  if (text.includes(':')) {
-    const [address = '', zone] = text.split('%', 2)
-    const bits = parseIp6(address)
-    if (bits === undefined) return complain('unable to parse IP')
-    if (zone === '') return complain('zone must be a non-empty string')
-    if (zone !== undefined) return `IP address ${JSON.stringify(text)} with zone value is not allowed`
-    if (bits >> 32n === 0xffffn) return `IPv4-mapped IPv6 address ${JSON.stringify(text)} is not allowed`
-    return new IpValue(bits, 128)
-  }
-  if (!text.includes('.')) return complain('unable to parse IP')
-  const bits = parseIp4(text)
-  return bits === undefined ? complain(/\.0\d/.test(`.${text}`) ? 'IPv4 field has octet with leading zero' : 'unable to parse IP') : new IpValue(bits, 32)
+  const parsed = parseIpText(text)
+  if (!parsed.ok) return `IP Address ${JSON.stringify(text)} parse error during conversion from string: ${complaint(text, parsed)}`
+  if (parsed.zone !== '') return `IP address ${JSON.stringify(text)} with zone value is not allowed`
+  if (isMapped(parsed)) return `IPv4-mapped IPv6 address ${JSON.stringify(text)} is not allowed`
+  return new IpValue(parsed.bits, parsed.width)
 }
 
-function parseIp4(text: string): bigint | undefined {
-  const fields = text.split('.')
-  if (fields.length !== 4 || !fields.every((f) => /^(0|[1-9]\d{0,2})$/.test(f) && Number(f) <= 255)) return undefined
-  return fields.reduce((bits, f) => (bits << 8n) | BigInt(f), 0n)
-}
-
-function parseIp6(text: string): bigint | undefined {
-  const halves = text.split('::')
-  if (halves.length > 2) return undefined
-  const groups = halves.map((half) => groupsOf(half))
-  const [head, tail] = groups
-  if (head === undefined || groups.includes(undefined)) return undefined
-  const given = head.length + (tail?.length ?? 0)
-  if (tail === undefined ? given !== 8 : given > 7) return undefined
-  const all = [...head, ...Array.from({ length: 8 - given }, () => 0n), ...(tail ?? [])]
-  return all.reduce((bits, g) => (bits << 16n) | g, 0n)
-}
-
-/** 16-bit groups of one side of `::`; the last may be an IPv4 address. */
-function groupsOf(half: string): bigint[] | undefined {
-  if (half === '') return []
-  const out: bigint[] = []
-  const parts = half.split(':')
-  for (const [i, part] of parts.entries()) {
-    const v4 = i === parts.length - 1 && part.includes('.') ? parseIp4(part) : undefined
-    if (v4 !== undefined) out.push(v4 >> 16n, v4 & 0xffffn)
-    else if (/^[0-9a-fA-F]{1,4}$/.test(part)) out.push(BigInt(`0x${part}`))
-    else return undefined
-  }
-  return out
-}
+const isMapped = ({ bits, width }: { bits: bigint; width: number }): boolean => width === 128 && bits >> 32n === 0xffffn
 
 /** RFC 5952. */
 export function formatIp({ bits, width }: IpValue): string {
@@ -97,14 +62,14 @@ function parseCidr(text: string): CidrValue | string {
   const complain = (why: string): string => `network address parse error during conversion from string: netip.ParsePrefix(${JSON.stringify(text)}): ${why}`
   const slash = text.lastIndexOf('/')
   if (slash < 0) return complain("no '/'")
-  const ip = parseIp(text.slice(0, slash))
-  if (typeof ip === 'string') {
-    if (ip.startsWith('IPv4-mapped')) return `IPv4-mapped IPv6 address ${JSON.stringify(text)} is not allowed`
-    return complain(ip.startsWith('IP address') ? 'IPv6 zones cannot be present in a prefix' : (ip.split('conversion from string: ')[1] ?? ip))
-  }
+  const parsed = parseIpText(text.slice(0, slash))
+  if (!parsed.ok) return complain(complaint(text.slice(0, slash), parsed))
+  if (parsed.zone !== '') return complain('IPv6 zones cannot be present in a prefix')
   const length = text.slice(slash + 1)
-  if (!/^(0|[1-9]\d{0,2})$/.test(length)) return complain(`bad bits after slash: ${JSON.stringify(length)}`)
-  return Number(length) > ip.width ? complain('prefix length out of range') : new CidrValue(ip, Number(length))
+  if (!/^(0|[1-9]\d*)$/.test(length)) return complain(`bad bits after slash: ${JSON.stringify(length)}`)
+  if (Number(length) > parsed.width) return complain('prefix length out of range')
+  if (isMapped(parsed)) return `IPv4-mapped IPv6 address ${JSON.stringify(text)} is not allowed`
+  return new CidrValue(new IpValue(parsed.bits, parsed.width), Number(length))
 }
 
 function ip(text: string): IpValue {

@@ -14,7 +14,7 @@ export class ConfigurationError extends Error {}
 export function paramRow({ paramKind }: Policy, { rows }: AdmissionApi): KindRow | undefined {
   if (!paramKind) return undefined
   const row = rows.findKind(paramKind.apiVersion, paramKind.kind)
-  if (!row) throw new ConfigurationError(`failed to find resource referenced by paramKind: '${paramKind.apiVersion}, Kind=${paramKind.kind}'`)
+  if (!row) throw new ConfigurationError(`failed to find resource referenced by paramKind: '${paramKind.apiVersion.includes('/') ? '' : '/'}${paramKind.apiVersion}, Kind=${paramKind.kind}'`)
   return row
 }
 

@@ -15,16 +15,19 @@ export interface CountedKinds {
 }
 
 /** A resource that is not there may come with a custom resource definition: asked for again, but not all the time. */
-const UNKNOWN_MS = 10_000
+const UNKNOWN_MS = 30_000
 
 export function createCountedKinds(deps: ControllerDeps, onListed: (group: string, resource: string) => void, onGone: (group: string, resource: string, object: Stored<KubeObject>) => void): CountedKinds {
   const { client, clock } = deps
   const log = deps.log.with('resourcequota-controller')
   const watched = new Map<string, { informer: Informer<KubeObject>; stop: AbortController }>()
   const missing = new Map<string, { group: string; resource: string; askedMs: number }>()
-  const state: { signal?: AbortSignal; discovering: boolean } = { discovering: false }
+  const state: { signal?: AbortSignal; discovering: boolean; isAskedAgain: boolean } = { discovering: false, isAskedAgain: false }
 
   async function lookForMissing(signal: AbortSignal): Promise<void> {
+    // What is asked for meanwhile may have come too late for this look.
+    state.isAskedAgain = state.discovering
+    if (state.discovering) return
     state.discovering = true
     try {
       const { resources } = await discover(client, signal)
@@ -38,6 +41,7 @@ export function createCountedKinds(deps: ControllerDeps, onListed: (group: strin
       if (!signal.aborted) log.warn('resources that quotas count could not be looked up', { error: asError(error) })
     } finally {
       state.discovering = false
+      if (state.isAskedAgain && !signal.aborted) void lookForMissing(signal)
     }
   }
 
@@ -62,7 +66,7 @@ export function createCountedKinds(deps: ControllerDeps, onListed: (group: strin
       const asked = missing.get(id)
       if (!signal || (asked && clock.monotonicMs() < asked.askedMs + UNKNOWN_MS)) return undefined
       missing.set(id, { group, resource, askedMs: clock.monotonicMs() })
-      if (!state.discovering) void lookForMissing(signal)
+      void lookForMissing(signal)
       return undefined
     },
     keepOnly(wanted) {

@@ -25,7 +25,8 @@ export const RESYNC_MS = 300_000
 export const SETTLE_MS = 500
 /** A namespace where something is made all the time is counted all the same. */
 const HELD_MS_MAX = 5_000
-const PARTIAL_MS = 10_000
+/** Upstream asks for new kinds as often. */
+const PARTIAL_MS = 30_000
 
 export function decideResourceQuota(view: ResourceQuotaView, { nowMs }: DecideContext): Decision<ResourceQuotaAction> {
   const { quota, chargedMs, heldMs } = view

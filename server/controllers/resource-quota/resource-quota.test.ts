@@ -54,6 +54,12 @@ test('any kind can be counted, by its old name too', async () => {
   await counted(cluster, { configmaps: '2', 'count/configmaps': '2', 'count/deployments.apps': '0' })
 })
 
+test('kinds that nobody has do not hold up the others', async () => {
+  await using cluster = await startCluster()
+  await cluster.client.create(RESOURCE_QUOTAS, quota({ 'count/widgets.example.com': '1', 'count/jobs.batch': '1', 'count/roles.rbac.authorization.k8s.io': '2', secrets: '5' }))
+  await counted(cluster, { 'count/jobs.batch': '0', 'count/roles.rbac.authorization.k8s.io': '0', secrets: '0' })
+})
+
 test('a quota of a scope counts only what is in it', async () => {
   await using cluster = await withQuota({ pods: '1' }, { pods: '0' }, { scopes: ['BestEffort'] })
   await cluster.client.create(PODS, pod('a', { cpu: '1' }))

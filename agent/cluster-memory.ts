@@ -94,6 +94,7 @@ class KindMemory implements ObjectMemory {
 
   #write(): void {
     this.#cancel = undefined
+    this.#writtenAtMs = this.#clock.monotonicMs()
     this.#writing = this.#writing.then(() => this.#save()).catch((error: unknown) => {
       // The disk may have room again later.
       this.#cancel ??= this.#clock.after(WRITE_PAUSE_MS, () => this.#write())
@@ -109,10 +110,12 @@ class KindMemory implements ObjectMemory {
       const kept = await this.load()
       this.#written = kept && contentOf(kept)
     }
-    if (content === this.#written) return
+    if (content === this.#written) {
+      this.#writtenAtMs = -Infinity
+      return
+    }
     await writeFileAtomic(this.#path, `${JSON.stringify({ items })}\n`, { mode: 0o600, directoryMode: 0o700 })
     this.#written = content
-    this.#writtenAtMs = this.#clock.monotonicMs()
   }
 }
 

@@ -106,7 +106,7 @@ describe('who may', () => {
     const { api } = harness()
     const bare = (path: string) => api.handle({ method: 'GET', path, headers: {}, signal: new AbortController().signal, peer: { remoteAddress: '' } })
     assert.deepEqual([(await bare('/version')).status, (await bare(CM)).status, (await bare('/apis')).status], [200, 403, 403])
-    const { message, reason } = JSON.parse(String((await bare('/apis')).body)) as { message: string; reason: string }
+    const { message, reason } = JSON.parse(((await bare('/apis')).body as Buffer).toString()) as { message: string; reason: string }
     assert.deepEqual([reason, message], ['Forbidden', 'forbidden: User "system:anonymous" cannot get path "/apis"'])
     const refused = await api.handle({ method: 'GET', path: CM, headers: {}, signal: new AbortController().signal, peer: { remoteAddress: '', certificateRefused: 'expired' } })
     assert.equal(refused.status, 401)

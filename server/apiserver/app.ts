@@ -205,7 +205,9 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       return info.kind === 'path' ? servePathTo(request, info, exchange) : serveResource({ request, user: await identify(request, exchange, info), exchange }, info)
     }, request, exchange)
     const isBounded = info !== undefined && !isLongRunning(info, query)
-    const answered = await (isBounded ? deadlines.within(serve, () => statusResponse(timedOut().body)) : serve())
+    const wanted = isBounded && query.has('timeout') ? query.duration('timeout') : undefined
+    const answered = wanted === 'invalid' ? statusResponse(badRequest('invalid timeout specified in the request URL').body)
+      : await (isBounded ? deadlines.within(serve, () => statusResponse(timedOut().body), wanted?.ms) : serve())
     // What is proxied is somebody else's answer.
     const formed = info?.kind === 'resource' && info.subresource === 'proxy' ? answered : protobufResponse(answered, request.headers['accept'])
     const pretty = query.flag('pretty') ? prettyResponse(formed) : formed

@@ -10,6 +10,7 @@ import { compileSchema, inMatchingOrder, type RequestDigest } from './classify.t
 import { MANDATORY_FLOW_SCHEMAS, MANDATORY_PRIORITY_LEVELS, SUGGESTED_FLOW_SCHEMAS, SUGGESTED_PRIORITY_LEVELS } from './default-objects.ts'
 import { FlowControl, type Turn } from './flow-control.ts'
 import { decideDefaults } from './keep-defaults.ts'
+import { RetryAfter } from './retry-after.ts'
 import { shareSeats } from './seats.ts'
 import { listSeats } from './work.ts'
 
@@ -67,6 +68,13 @@ const schema = (name: string, to: string, precedence: number, group: string): Fl
   spec: { priorityLevelConfiguration: { name: to }, matchingPrecedence: precedence, distinguisherMethod: { type: 'ByUser' }, rules: [{ subjects: [{ kind: 'Group', group: { name: group } }], resourceRules: [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'], namespaces: ['*'], clusterScope: true }], nonResourceRules: [{ verbs: ['*'], nonResourceURLs: ['*'] }] }] },
 })
 
+it('the more are refused, the longer they are told to wait', () => {
+  const retry = new RetryAfter()
+  const storm = (fromMs: number, count: number) => Array.from({ length: count }, (_, i) => retry.refused(fromMs + i)).at(-1)
+  assert.deepEqual([storm(0, 10), storm(1_100, 10), storm(3_200, 20), storm(7_300, 40), storm(15_400, 80), storm(31_500, 200), storm(64_000, 200)], [1, 2, 4, 8, 16, 32, 32])
+  assert.deepEqual([storm(100_000, 1), storm(140_000, 1), storm(180_000, 1)], [32, 31, 30])
+})
+
 describe('a level that is full', () => {
   const one = (queueLengthLimit?: number) => {
     const clock = new FakeClock()
@@ -98,9 +106,9 @@ describe('a level that is full', () => {
     const gone = new AbortController()
     const [late, left] = [enter(), enter(gone.signal)]
     gone.abort()
-    assert.deepEqual(await left, { ok: false, flowSchemaUid: 'uid-fs-all', priorityLevelUid: 'uid-small', why: 'cancelled' })
+    assert.deepEqual(await left, { ok: false, flowSchemaUid: 'uid-fs-all', priorityLevelUid: 'uid-small', why: 'cancelled', retryAfterSeconds: 1 })
     await clock.advance(15_000)
-    assert.deepEqual(await late, { ok: false, flowSchemaUid: 'uid-fs-all', priorityLevelUid: 'uid-small', why: 'time-out' })
+    assert.deepEqual(await late, { ok: false, flowSchemaUid: 'uid-fs-all', priorityLevelUid: 'uid-small', why: 'time-out', retryAfterSeconds: 1 })
     leave(first)
     assert.ok(!(enter() instanceof Promise))
   })

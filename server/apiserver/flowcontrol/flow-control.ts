@@ -10,6 +10,7 @@ import { compileSchema, inMatchingOrder, type CompiledSchema, type RequestDigest
 import { MANDATORY_FLOW_SCHEMAS, MANDATORY_PRIORITY_LEVELS } from './default-objects.ts'
 import { flowLabels, FlowMetrics, type LevelFigures } from './flow-metrics.ts'
 import { QueueSet, type QueuedRequest, type QueueSetConfig } from './queue-set.ts'
+import { RetryAfter } from './retry-after.ts'
 import { DemandMeter, lendSeats, shareSeats, type LevelSeats } from './seats.ts'
 import { seatsMaxOf } from './work.ts'
 import type { Metric } from '../metrics/metrics.ts'
@@ -26,7 +27,7 @@ export interface FlowControlOptions {
 /** What became of a request that wanted in. */
 export type Turn =
   | { ok: true; flowSchemaUid: string; priorityLevelUid: string; /** Gives the seats back. Twice is fine. */ leave: () => void }
-  | { ok: false; flowSchemaUid: string; priorityLevelUid: string; why: Refused }
+  | { ok: false; flowSchemaUid: string; priorityLevelUid: string; why: Refused; retryAfterSeconds: number }
 
 export type Refused = 'queue-full' | 'concurrency-limit' | 'time-out' | 'cancelled'
 
@@ -46,6 +47,7 @@ interface Level {
   /** Gone from the configuration; serves who is still in it. */
   quiescing: boolean
   outcomes: Outcomes
+  retryAfter: RetryAfter
 }
 
 export interface Outcomes { dispatched: number; rejected: number; timedOut: number; cancelled: number }
@@ -156,7 +158,7 @@ export class FlowControl {
     const queues = queuesOf(config)
     let level = this.#levels.get(name)
     if (!level) {
-      level = { name, uid: '', queueSet: queues && new QueueSet<Pending>(queues, seats.nominal, nowMs), config, seats, seatsMax: 1, meter: new DemandMeter(nowMs), demand: { high: 0, smooth: 0 }, quiescing: false, outcomes: { dispatched: 0, rejected: 0, timedOut: 0, cancelled: 0 } }
+      level = { name, uid: '', queueSet: queues && new QueueSet<Pending>(queues, seats.nominal, nowMs), config, seats, seatsMax: 1, meter: new DemandMeter(nowMs), demand: { high: 0, smooth: 0 }, quiescing: false, outcomes: { dispatched: 0, rejected: 0, timedOut: 0, cancelled: 0 }, retryAfter: new RetryAfter() }
       this.#levels.set(name, level)
     }
     Object.assign(level, { uid: config.metadata?.uid ?? '', config, seats, seatsMax: seatsMaxOf(seats.nominal), quiescing: !desired })
@@ -184,7 +186,7 @@ export class FlowControl {
   #refuse(level: Level, flow: Flow, uids: { flowSchemaUid: string; priorityLevelUid: string }, why: Refused): Turn {
     level.outcomes[why === 'time-out' ? 'timedOut' : why === 'cancelled' ? 'cancelled' : 'rejected']++
     this.#metrics.rejected.add(`${flow.labels},reason="${why}"`)
-    return { ok: false, ...uids, why }
+    return { ok: false, ...uids, why, retryAfterSeconds: level.retryAfter.refused(this.#options.clock.monotonicMs()) }
   }
 
   #begun(level: Level, request: QueuedRequest<Pending>, uids: { flowSchemaUid: string; priorityLevelUid: string }): Turn {

@@ -21,6 +21,15 @@ export class Query {
     return this.#params.has(name) ? this.flag(name) : undefined
   }
 
+  /** As Go's time.ParseDuration: `5s`, `1m30s`, `250ms`; undefined when absent. */
+  duration(name: string): { ms: number } | 'invalid' | undefined {
+    const value = this.#params.get(name)
+    if (value === null || value === '') return undefined
+    if (value === '0') return { ms: 0 }
+    if (!/^\+?(?:\d{1,15}(?:\.\d{0,15})?(?:ns|us|µs|ms|s|m|h))+$/.test(value)) return 'invalid'
+    return { ms: [...value.matchAll(/([\d.]+)(ns|us|µs|ms|s|m|h)/g)].reduce((sum, [, n, unit]) => sum + Number(n) * (UNIT_MS[unit ?? ''] ?? 0), 0) }
+  }
+
   integer(name: string): number | undefined {
     const value = this.#params.get(name)
     if (value === null || value === '') return undefined
@@ -28,6 +37,8 @@ export class Query {
     return Number(value)
   }
 }
+
+const UNIT_MS: Readonly<Record<string, number>> = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
 
 const EMPTY = new Query('')
 

@@ -18,14 +18,28 @@ export class Deadlines {
     this.#timeoutMs = timeoutMs
   }
 
-  /** `late` instead, when it takes too long; what it still does then goes on unseen. `run` must not reject. */
-  within<T>(run: () => Promise<T>, late: () => T): Promise<T> {
+  /**
+   * `late` instead, when it takes too long; what it still does then goes on unseen. `run` must not reject. `wantedMs`: the
+   * caller's own, shorter limit.
+   */
+  within<T>(run: () => Promise<T>, late: () => T, wantedMs = 0): Promise<T> {
+    if (wantedMs > 0 && wantedMs < this.#timeoutMs) return this.#withinOwn(run, late, wantedMs)
     return new Promise((resolve) => {
       const entry: Entry = { dueMs: this.#clock.monotonicMs() + this.#timeoutMs, expire: () => resolve(late()) }
       this.#entries.add(entry)
       this.#cancel ??= this.#clock.after(this.#timeoutMs, () => this.#look())
       void run().then((value) => {
         this.#entries.delete(entry)
+        resolve(value)
+      })
+    })
+  }
+
+  #withinOwn<T>(run: () => Promise<T>, late: () => T, ms: number): Promise<T> {
+    return new Promise((resolve) => {
+      const cancel = this.#clock.after(ms, () => resolve(late()))
+      void run().then((value) => {
+        cancel()
         resolve(value)
       })
     })

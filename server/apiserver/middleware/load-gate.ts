@@ -27,7 +27,6 @@ export interface LoadGate {
 
 const READ_ONLY: ReadonlySet<string> = new Set(['get', 'list', 'watch', 'head', 'options'])
 const ONE_SEAT = (): number => 1
-const RETRY_SECONDS = 1
 const REFUSAL = 'Too many requests, please try again later.'
 
 export function createLoadGate(flowControl: FlowControl | undefined, inFlight: InFlight, sizeOf: (info: ResourceInfo) => StoredSize | undefined): LoadGate {
@@ -41,7 +40,7 @@ export function createLoadGate(flowControl: FlowControl | undefined, inFlight: I
       }
     }
     leave()
-    throw tooManyRequests(REFUSAL, RETRY_SECONDS)
+    throw tooManyRequests(REFUSAL, turn.retryAfterSeconds)
   }
   return {
     enter(knock, headers) {

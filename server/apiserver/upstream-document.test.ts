@@ -29,7 +29,7 @@ const upstream = (): Document => JSON.parse(readFileSync(FILE ?? '', 'utf8')) as
 const ours = async (): Promise<Document> => JSON.parse((await cluster().call('GET', '/openapi/v2')).text) as Document
 
 /** Helpers of the custom resource machinery add their group in the whole server; the bare table has none. */
-const isOfTable = (path: string): boolean => !/^\/apis\/apiextensions\.k8s\.io\//.test(path)
+const isOfTable = (path: string): boolean => !path.startsWith('/apis/apiextensions.k8s.io/')
 
 function operations(document: Document): Map<string, Operation> {
   const found = new Map<string, Operation>()

@@ -55,6 +55,7 @@ import { runManifests } from './manifests/manifests.ts'
 import { createScheduler } from './scheduler/scheduler.ts'
 import { StartProgress } from './start-progress.ts'
 import { openServiceAllocator } from './service-allocations.ts'
+import type { AskAuthorizationWebhook, AuthenticateToken } from './apiserver/webhook-client/index.ts'
 import type { Store } from './store/store.ts'
 
 export interface ServerConfig {
@@ -107,6 +108,8 @@ export interface ServerDeps {
   encryption?: EncryptionOptions
   /** Undefined: nothing is audited. */
   auditor?: Auditor | undefined
+  /** Undefined: nobody else is asked who somebody is, and whether they may. Closed with the server. */
+  authWebhooks?: { token?: AuthenticateToken; authorization?: AskAuthorizationWebhook; close(): void } | undefined
   processUsage: () => ProcessUsage
 }
 
@@ -144,14 +147,14 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
   const late: { client?: Client } = {}
   const lookup = { get: (...args: Parameters<ReturnType<typeof lookupFromClient>['get']>) => lookupFromClient(late.client as Client).get(...args) } as ReturnType<typeof lookupFromClient>
   const serviceAccounts = createServiceAccountTokens({ keys: pki.serviceAccountKeys, issuer: `https://kubernetes.default.svc.${config.cluster.clusterDomain}`, lookup, clock, random })
-  const authenticator = createAuthenticator({ serviceAccounts, lookup, joinSecrets: () => pki.tokens.secrets, clock })
+  const authenticator = createAuthenticator({ serviceAccounts, lookup, joinSecrets: () => pki.tokens.secrets, tokenWebhook: deps.authWebhooks?.token, clock })
   const lazyTransport = { request: (...args: Parameters<ReturnType<ApiServer['transportFor']>['request']>) => api.transportFor(APISERVER_USER).request(...args) }
   const client = createClient(lazyTransport, { userAgent: `kube-apiserver/${GIT_VERSION}` })
   late.client = client
   const informers = createInformers(client, { clock, random, log })
   const graph = createNodeGraph()
   const rbac = createRbacAuthorizer(rbacFromInformers(informers))
-  const authorizer = createAuthorizer({ rbac, node: createNodeAuthorizer(graph, NODE_RULES) })
+  const authorizer = createAuthorizer({ rbac, node: createNodeAuthorizer(graph, NODE_RULES), webhook: deps.authWebhooks?.authorization })
   feedNodeGraph(graph, informers, { volumes: true })
   const hub = createTunnelHub({ clock, log })
   const flowControl = config.load.priorityAndFairness ? new FlowControl({ clock, log, serverSeats: config.load.requestsInFlight + config.load.mutatingInFlight, waitMsMax: config.load.requestTimeoutMs / 4 }) : undefined
@@ -278,6 +281,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
     await work.catch(() => { /* it was logged when it happened */ })
     api.close()
     encryption.close()
+    deps.authWebhooks?.close()
     await deps.auditor?.close()
     await store.close()
     log.info('stopped')

@@ -16,6 +16,7 @@ import { parseFlags, type FlagValues } from './flags.ts'
 import { clusterAddresses, reachableAt } from './cluster-addresses.ts'
 import { defaultNodeIp, hostName } from './host.ts'
 import { auditorOf } from './audit.ts'
+import { authWebhooksOf } from './auth-webhooks.ts'
 import { encryptionOptions } from './encryption.ts'
 import { keepMemorySmall } from './memory.ts'
 import { agentConfig, list, text } from './node-config.ts'
@@ -42,13 +43,14 @@ export async function run(argv: readonly string[]): Promise<number> {
   const encryption = await encryptionOptions(values, config.dataDir, { clock, random })
   const log = logFor(values)
   const auditor = auditorOf(values, { clock, log })
+  const authWebhooks = authWebhooksOf(values, { clock, random, log })
   failLoudly(log)
   const signal = stopSignal(log)
   keepMemorySmall({ clock, log, signal })
   const server = await startServer(config, {
     clock, random, log, processUsage,
     ...(encryption && { encryption }),
-    auditor,
+    auditor, authWebhooks,
     openStore: () => openLevelStore({ open: levelOpener(join(config.dataDir, 'server', 'db')), clock }),
   }, signal)
   const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))

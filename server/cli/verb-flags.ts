@@ -57,6 +57,16 @@ const AUDIT: readonly Flag[] = [
   { name: 'audit-webhook-config-file', kind: 'string', value: 'FILE', help: 'kubeconfig of a server that gets audit events in batches' },
 ]
 
+const AUTH_WEBHOOKS: readonly Flag[] = [
+  { name: 'authentication-token-webhook-config-file', kind: 'string', value: 'FILE', help: 'kubeconfig of a server that is asked whose bearer tokens are (TokenReview)' },
+  { name: 'authentication-token-webhook-version', kind: 'string', value: 'v1|v1beta1', default: 'v1beta1', help: 'version of TokenReview it is asked in', check: oneOf('v1', 'v1beta1') },
+  { name: 'authentication-token-webhook-cache-ttl', kind: 'string', value: 'DURATION', default: '2m', help: 'how long its answers are kept', check: duration },
+  { name: 'authorization-webhook-config-file', kind: 'string', value: 'FILE', help: 'kubeconfig of a server that is asked about what roles do not allow (SubjectAccessReview)' },
+  { name: 'authorization-webhook-version', kind: 'string', value: 'v1|v1beta1', default: 'v1beta1', help: 'version of SubjectAccessReview it is asked in', check: oneOf('v1', 'v1beta1') },
+  { name: 'authorization-webhook-cache-authorized-ttl', kind: 'string', value: 'DURATION', default: '5m', help: 'how long its yes is kept', check: duration },
+  { name: 'authorization-webhook-cache-unauthorized-ttl', kind: 'string', value: 'DURATION', default: '30s', help: 'how long its no is kept', check: duration },
+]
+
 export const SERVER_FLAGS: readonly Flag[] = [
   ...COMMON,
   { name: 'https-listen-port', kind: 'number', value: 'PORT', default: 6443, help: 'the one port: API, Raft and agents\' tunnels', check: port },
@@ -77,6 +87,7 @@ export const SERVER_FLAGS: readonly Flag[] = [
   { name: 'write-kubeconfig-mode', kind: 'string', value: 'MODE', default: '0600', help: 'file mode of it', check: octalMode },
   ...LOAD,
   ...ADMISSION,
+  ...AUTH_WEBHOOKS,
   ...ENCRYPTION,
   ...AUDIT,
   ...NODE,

@@ -7,6 +7,7 @@ import { parseToken } from '#api/token/token.ts'
 import type { Clock } from '#base/clock.ts'
 import type { Authentication, Authenticator, PeerCertificate } from '../auth.ts'
 import type { JoinSecret } from '../pki/tokens.ts'
+import type { AuthenticateToken } from '../webhook-client/index.ts'
 import { BOOTSTRAP_GROUP, verifyBootstrapToken } from './bootstrap-tokens.ts'
 import { JWT_CHARS_MAX, isJwtShaped } from './jwt.ts'
 import type { Lookup } from './lookup.ts'
@@ -21,6 +22,8 @@ export interface AuthenticatorOptions {
   joinSecrets: () => readonly JoinSecret[]
   /** Static tokens: bearer → user. For an admin without certificates; usually none. */
   staticTokens?: ReadonlyMap<string, UserInfo>
+  /** Another server that knows tokens; asked last, about those that nobody here takes. */
+  tokenWebhook?: AuthenticateToken | undefined
   clock: Clock
 }
 
@@ -34,7 +37,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       const byCertificate = credentials.certificate && userOfCertificate(credentials.certificate)
       if (byCertificate) return { ok: true, user: byCertificate }
       const bearer = credentials.bearer?.trim()
-      return bearer === undefined || bearer === '' ? { ok: false, why: 'none' } : authenticateBearer(bearer, credentials.audiences, options)
+      return bearer === undefined || bearer === '' ? { ok: false, why: 'none' } : authenticateAnyBearer(bearer, credentials.audiences, options)
     },
   }
 }
@@ -44,6 +47,16 @@ function userOfCertificate(certificate: PeerCertificate): UserInfo | undefined {
   if (certificate.commonName === '') return undefined
   return { name: certificate.commonName, groups: [...new Set([...certificate.organizations, 'system:authenticated'])] }
 }
+
+/** Why a token is refused here is what counts when nobody else knows it either. Our own join tokens are nobody else's business. */
+async function authenticateAnyBearer(bearer: string, audiences: readonly string[] | undefined, options: AuthenticatorOptions): Promise<Authentication> {
+  const own = await authenticateBearer(bearer, audiences, options)
+  if (own.ok || !options.tokenWebhook || bearer.length > JWT_CHARS_MAX || bearer.startsWith(JOIN_TOKEN_START)) return own
+  const theirs = await options.tokenWebhook(bearer, audiences)
+  return !theirs.ok && theirs.why === 'none' ? own : theirs
+}
+
+const JOIN_TOKEN_START = 'S10'
 
 async function authenticateBearer(bearer: string, audiences: readonly string[] | undefined, options: AuthenticatorOptions): Promise<Authentication> {
   const refuse = (because: string): Authentication => ({ ok: false, why: 'invalid', because })

@@ -181,3 +181,19 @@ test('the cluster\'s own tokens make a joiner, whole, as user and secret, or bar
   for (const token of ['server:weak', 'node:strong', 'wea', 'weakk', 'node:', 'a b', 'S10zz']) assert.deepStrictEqual(await bearer(token), { ok: false, why: 'invalid', because: 'no such token' }, token)
   assert.deepStrictEqual(await bearer('let-me-in'), { ok: true, user: { name: 'admin', groups: ['system:masters', 'system:authenticated'] } })
 })
+
+test('a token that nobody here knows is asked about elsewhere, a join token never', async () => {
+  const { clock, tokens, client } = await world()
+  const asked: string[] = []
+  const authenticator = createAuthenticator({
+    serviceAccounts: tokens, lookup: lookupFromClient(client), clock, joinSecrets: () => [{ user: 'server', secret: 'strong' }],
+    tokenWebhook: (token) => {
+      asked.push(token)
+      return Promise.resolve(token === 'theirs' ? { ok: true, user: { name: 'jane', groups: [] } } : token === 'bad' ? { ok: false, why: 'invalid', because: 'expired' } : { ok: false, why: 'none' })
+    },
+  })
+  const ask = async (bearer: string) => { const answer = await authenticator.authenticate({ bearer, remoteAddress: '' }); return answer.ok ? answer.user.name : 'because' in answer ? answer.because : answer.why }
+  assert.deepStrictEqual([await ask('theirs'), await ask('bad'), await ask('unknown')], ['jane', 'expired', 'no such token'])
+  await ask(`S10${'a'.repeat(64)}::server:wrong`)
+  assert.deepStrictEqual(asked, ['theirs', 'bad', 'unknown'])
+})

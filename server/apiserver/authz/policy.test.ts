@@ -175,3 +175,12 @@ test('approving and signing need the verb on the signer; nobody requests system:
   const object: CertificateSigningRequest = { metadata: { name: 'csr' }, spec: { signerName: 'kubernetes.io/kube-apiserver-client', request: Buffer.from(masters).toString('base64') } }
   assert.equal((await admit(certificateSubjectRestriction, user('jane'), CERTIFICATE_SIGNING_REQUESTS, object))?.message, 'use of kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed')
 })
+
+test('a webhook is asked about what roles do not allow, and its yes counts', async () => {
+  const asked: string[] = []
+  const { rbac } = authorization({ clusterRoles: [clusterRole('reader', rule('get', '', 'pods'))], clusterRoleBindings: [clusterBinding('r', 'reader', { kind: 'User', name: 'jane' })] })
+  const union = createAuthorizer({ rbac, node: createNodeAuthorizer(createNodeGraph(), NODE_RULES), webhook: ({ verb }) => { asked.push(verb); return Promise.resolve({ decision: verb === 'list' ? 'allow' : 'none', reason: 'says the webhook' }) } })
+  const ask = (verb: string) => union.authorize({ user: user('jane'), verb, resource: { group: '', version: 'v1', resource: 'pods', subresource: '', namespace: 'ns', name: '' } })
+  assert.deepStrictEqual([(await ask('get')).allowed, await ask('list'), (await ask('delete')).allowed, asked], [true, { allowed: true, reason: 'says the webhook' }, false, ['list', 'delete']])
+  assert.equal((await union.rulesFor(user('jane'), 'ns')).incomplete, true)
+})

@@ -15,8 +15,8 @@ import { goNetError } from './go-error.ts'
 export type Route = { host: string; port: number } | { service: ServicePort }
 
 export interface DialerParts {
-  /** As the API server itself. */
-  client: Client
+  /** As the API server itself; undefined: Services cannot be reached, only URLs. */
+  client: Client | undefined
   /** Undefined: all is dialed from here. */
   connector: NodeConnector | undefined
   clock: Clock
@@ -36,6 +36,7 @@ export function createDialer({ client, connector, clock, random }: DialerParts):
     (address.node !== undefined && connector ? throughNode(connector, address, clock, signal) : dialTcp(address.host, address.port, clock, signal))
   return async (route, signal) => {
     if (!('service' in route)) return dialTcp(route.host, route.port, clock, signal)
+    if (!client) throw new CodedError('NO_SERVICES', `service ${JSON.stringify(route.service.name)} cannot be reached: only a URL can be called here`)
     const addresses = shuffled(await resolveService(client, route.service), random).slice(0, ENDPOINTS_TRIED)
     let failure: unknown
     for (const address of addresses) {

@@ -44,6 +44,11 @@ describe('CEL', () => {
     assert.deepEqual(compiled.program.evaluate({ self: { metadata: { name: 'a' }, spec: { 'max-size': 5, ratio: 1 } } }), { ok: true, value: true, cost: 12 })
   })
 
+  it('takes whole JSON numbers for int as far as int reaches', () => {
+    assert.deepStrictEqual([1, 1.5, 2 ** 53, 1e300, -3].map((x) => [evaluate('type(x) == int', x), evaluate('type(x) == double', x)]), [[true, false], [false, true], [true, false], [false, true], [true, false]])
+    assert.equal(evaluate('x + 1', 2 ** 53), 9007199254740993n)
+  })
+
   it('demands the result type asked for', () => {
     assert.deepEqual(compile('1', { variables: {}, resultTypes: [{ kind: 'bool' }] }), { ok: false, kind: 'result', error: 'must evaluate to bool but got int' })
   })

@@ -17,7 +17,7 @@ export function fromJson(json: unknown, type: CelType): CelValue {
       if (typeof json === 'string') return json
       break
     case 'int':
-      if (typeof json === 'number' && Number.isInteger(json)) return BigInt(json)
+      if (typeof json === 'number' && isInt64(json)) return BigInt(json)
       if (typeof json === 'bigint') return json
       break
     case 'bool':
@@ -50,12 +50,15 @@ export function fromJson(json: unknown, type: CelType): CelValue {
       break
     case 'dynamic-union':
       if (typeof json === 'string') return json
-      if (typeof json === 'number' && Number.isInteger(json)) return BigInt(json)
+      if (typeof json === 'number' && isInt64(json)) return BigInt(json)
       throw new EvalError('invalid data, expected XIntOrString value to be either a string or integer')
     default: return fromAnyJson(json)
   }
   throw new EvalError(`invalid data, expected ${type.kind === 'bool' ? 'bool' : type.kind}, got ${Array.isArray(json) ? 'array' : typeof json}`)
 }
+
+/** Whole numbers that int cannot hold are doubles. */
+const isInt64 = (json: number): boolean => Number.isInteger(json) && Math.abs(json) < 2 ** 63
 
 const isRecord = (json: unknown): json is Readonly<Record<string, unknown>> => typeof json === 'object' && json !== null && !Array.isArray(json)
 
@@ -65,7 +68,7 @@ const DYN_MAP: CelMapType = { kind: 'map', key: DYN, value: DYN }
 function fromAnyJson(json: unknown): CelValue {
   switch (typeof json) {
     case 'string': case 'boolean': case 'bigint': return json
-    case 'number': return Number.isInteger(json) ? BigInt(json) : json
+    case 'number': return isInt64(json) ? BigInt(json) : json
     default:
   }
   if (Array.isArray(json)) return new JsonList(json, DYN_LIST)

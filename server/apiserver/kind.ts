@@ -124,8 +124,8 @@ export interface CustomKind {
   readonly form: StoredForm
   /** The kind's own types over the built-in ones. */
   readonly types: SchemaSet
-  /** Reads metadata, takes out and tells what the schema does not know. In place. */
-  readonly conform: (value: unknown) => Conformed
+  /** Reads metadata, takes out and tells what the schema does not know. In place. `applied`: a configuration of server-side apply. */
+  readonly conform: (value: unknown, applied?: boolean) => Conformed
   definition(dialect: 'v2' | 'v3'): PublishedDefinitions
   /** The definition is being deleted: nothing new may be created. */
   readonly isTerminating: boolean

@@ -273,6 +273,25 @@ suite('custom resources', () => {
     again.api.close()
   })
 
+  test('an applied null stays one: where it may not be, the apply is refused', async () => {
+    const h = server()
+    const inner = { type: 'object', properties: { a: { type: 'string' } } }
+    await define(h, cronTabs({ schema: { type: 'object', properties: { spec: { type: 'object', properties: { plain: inner, nullable: { ...inner, nullable: true } } } } } }))
+    const apply = (spec: unknown) => h.call('PATCH', `${TABS}/a?fieldManager=m`, cronTab('a', spec), { 'content-type': 'application/apply-patch+yaml' })
+    assert.equal((await apply({ plain: { a: '1' }, nullable: { a: '1' } })).status, 201)
+    assert.deepEqual(causes((await apply({ plain: null })).json), ['spec.plain: Invalid value: "null": spec.plain in body must be of type object: "null"'])
+    assert.deepEqual((await apply({ nullable: null })).json['spec'], { nullable: null })
+    h.api.close()
+  })
+
+  test('a definition whose webhook shows no certificate is not established', async () => {
+    const h = server()
+    const webhook = (caBundle: string) => ({ conversion: { strategy: 'Webhook', webhook: { conversionReviewVersions: ['v1'], clientConfig: { url: 'https://127.0.0.1', caBundle } } } })
+    const crd = await define(h, cronTabs({ spec: webhook(Buffer.from('none').toString('base64')) }))
+    assert.deepEqual(conditionsOf(crd).map((c) => `${c.type}=${c.status} ${c.reason}: ${c.message}`), ['NamesAccepted=True NoConflicts: no conflicts found', 'Established=False InvalidCABundle: The conversion webhook CABundle is invalid'])
+    h.api.close()
+  })
+
   test('null is dropped where it is not allowed, unless there is a default', async () => {
     const h = server()
     const leaf = (over: Record<string, unknown>) => ({ type: 'string', ...over })

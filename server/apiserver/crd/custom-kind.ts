@@ -67,7 +67,7 @@ function customRow(definition: Definition, version: CustomResourceDefinitionVers
     id: shape.id,
     form: shape.forms.of(version.name),
     get types() { return (late.types ??= createCustomTypes(model, { group, version: version.name, kind }, schema(), builtinSchema)) },
-    conform: (value) => conformCustom(value, schema()),
+    conform: (value, applied) => conformCustom(value, schema(), applied),
     definition: (dialect) => publishedDefinition(definition, version, dialect),
     isTerminating: isTerminating(definition),
   }

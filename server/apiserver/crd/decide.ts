@@ -2,6 +2,7 @@
 import type { CustomResourceDefinition, CustomResourceDefinitionCondition, CustomResourceDefinitionNames } from '#api/types/index.ts'
 import { nothing, type DecideContext, type Decision } from '#base/reconcile/action.ts'
 import { apiApproval, isProtectedGroup } from './api-approval.ts'
+import { isCertificateBundle } from './certificate-bundle.ts'
 import { CLEANUP_FINALIZER, findCondition, isConditionTrue, type Definition } from './definition.ts'
 
 export type DefinitionAction =
@@ -32,7 +33,7 @@ function decideNames({ definition, taken }: DefinitionView, ctx: DecideContext):
   const conditions = [...(status.conditions ?? [])]
   setCondition(conditions, names.condition, ctx)
   const established = findCondition({ status: { conditions } }, 'Established')
-  if (established?.status !== 'True') setCondition(conditions, names.condition.status === 'True' ? ESTABLISHED : NOT_ACCEPTED, ctx)
+  if (established?.status !== 'True') setCondition(conditions, names.condition.status !== 'True' ? NOT_ACCEPTED : hasSoundCa(definition) ? ESTABLISHED : INVALID_CA, ctx)
   const approval = approvalCondition(definition)
   if (approval) setCondition(conditions, approval, ctx)
   const wanted = { ...status, acceptedNames: names.accepted, conditions, storedVersions: status.storedVersions ?? [] }
@@ -41,7 +42,13 @@ function decideNames({ definition, taken }: DefinitionView, ctx: DecideContext):
 }
 
 const ESTABLISHED: CustomResourceDefinitionCondition = { type: 'Established', status: 'True', reason: 'InitialNamesAccepted', message: 'the initial names have been accepted' }
+const INVALID_CA: CustomResourceDefinitionCondition = { type: 'Established', status: 'False', reason: 'InvalidCABundle', message: 'The conversion webhook CABundle is invalid' }
 const NOT_ACCEPTED: CustomResourceDefinitionCondition = { type: 'Established', status: 'False', reason: 'NotAccepted', message: 'not all names are accepted' }
+
+function hasSoundCa({ conversion }: Definition): boolean {
+  const bundle = conversion?.webhook?.clientConfig?.caBundle
+  return !bundle || isCertificateBundle(bundle)
+}
 
 /** Each name that is free or ours already is accepted, whatever becomes of the others. */
 function acceptNames({ names, status }: Definition, { resources, kinds }: DefinitionView['taken']): { accepted: CustomResourceDefinitionNames; condition: CustomResourceDefinitionCondition } {

@@ -6,7 +6,7 @@ import type { KubeObject } from '#api/types/index.ts'
 import type { StoredForm } from '../kind.ts'
 import { encodeFree } from '../storage/bytes.ts'
 import type { Converter } from './conversion.ts'
-import { applyDefaults } from './schema/defaults.ts'
+import { applyDefaults, pruneNulls } from './schema/defaults.ts'
 import type { Json, SchemaNode } from './schema/node.ts'
 import { prune } from './schema/prune.ts'
 
@@ -70,7 +70,8 @@ export class StoredForms {
     const object = JSON.parse(value.toString()) as KubeObject & Json
     const schema = this.#parts.schemaOf(version)
     const pruned = prune(object, schema, true).changed
-    const changed = applyDefaults(object, schema) || pruned
+    const nulls = pruneNulls(object, schema)
+    const changed = applyDefaults(object, schema) || pruned || nulls
     return { value: changed ? encodeFree(object) : value, version }
   }
 

@@ -8,6 +8,7 @@ import { immutable, oneOf } from '../kinds/check.ts'
 import { validateWebhookService, validateWebhookUrl } from '../kinds/webhook-client.ts'
 import { equalJson } from '../storage/equal.ts'
 import { apiApproval, APPROVAL_ANNOTATION, isProtectedGroup } from './api-approval.ts'
+import { isCertificateBundle } from './certificate-bundle.ts'
 import { isConditionTrue } from './definition.ts'
 import { parseFieldPath } from './rules/field-path.ts'
 import { compileSchema } from './schema/node.ts'
@@ -205,12 +206,10 @@ function validateConversion({ conversion }: Spec, isEstablished: boolean): Field
     if ((client.url === undefined) === (client.service === undefined)) out.push(required(at, 'exactly one of url or service is required'))
     else if (client.url !== undefined) out.push(...validateWebhookUrl(`${at}.url`, client.url))
     else out.push(...validateWebhookService(`${at}.service`, client.service ?? {}))
-    if (isEstablished && client.caBundle && !isCertificates(client.caBundle)) out.push(invalid(`${at}.caBundle`, client.caBundle, 'unable to load root certificates: unable to parse bytes as PEM block'))
+    if (isEstablished && client.caBundle && !isCertificateBundle(client.caBundle)) out.push(invalid(`${at}.caBundle`, client.caBundle, 'unable to load root certificates: unable to parse bytes as PEM block'))
   }
   return [...out, ...validateReviewVersions(webhook?.conversionReviewVersions ?? [])]
 }
-
-const isCertificates = (base64: string): boolean => /-----BEGIN CERTIFICATE-----[\s\S]+-----END CERTIFICATE-----/.test(Buffer.from(base64, 'base64').toString('latin1'))
 
 function validateReviewVersions(versions: readonly string[]): FieldError[] {
   const at = 'spec.conversion.conversionReviewVersions'

@@ -54,9 +54,9 @@ suite('versions of custom resources', () => {
 
   test('what was written in another version has the defaults of the storage version when it is read in that', async () => {
     const h = server()
-    await define(h, cronTabs({ versions: [version('v1', { storage: true }, schemaWith({ a: { type: 'string' }, b: { type: 'string', default: 'b' } })), version('v2', {}, schemaWith({ a: { type: 'string' }, c: { type: 'string', default: 'c' } }))] }))
+    await define(h, cronTabs({ versions: [version('v1', { storage: true }, schemaWith({ a: { type: 'string' }, b: { type: 'string', default: 'b' }, d: { type: 'string', default: 'd' } })), version('v2', {}, schemaWith({ a: { type: 'string' }, c: { type: 'string', default: 'c' }, d: { type: 'string' } }))] }))
     const made = await h.call('POST', V2, { ...cronTab('x', { a: '1' }), apiVersion: 'stable.example.com/v2' })
-    assert.deepEqual([made.json['spec'], (await h.call('GET', `${TABS}/x`)).json['spec'], (await h.call('GET', `${V2}/x`)).json['spec']], [{ a: '1', c: 'c' }, { a: '1', b: 'b' }, { a: '1' }])
+    assert.deepEqual([made.json['spec'], (await h.call('GET', `${TABS}/x`)).json['spec'], (await h.call('GET', `${V2}/x`)).json['spec']], [{ a: '1', d: 'd' }, { a: '1', b: 'b', d: 'd' }, { a: '1', d: 'd' }])
     h.api.close()
   })
 

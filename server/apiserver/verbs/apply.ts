@@ -1,7 +1,7 @@
 /** Server-side apply: merges what a manager wants into what is there, or creates it. */
 import type { ApiResponse } from '#api/client/transport.ts'
 import { apiVersionOf, type KubeObject } from '#api/types/index.ts'
-import { parseBody } from '../decode/index.ts'
+import { parseBody, type Conformed } from '../decode/index.ts'
 import { required } from '../field-error.ts'
 import { badRequest, invalid, notFound, StatusError } from '../http/status.ts'
 import { apply } from '../patch/apply/apply.ts'
@@ -56,7 +56,7 @@ function applied(call: Call, config: Full, options: WriteOptions, live: Full | u
   const { row, info, parts } = call
   const result = apply({
     live, config, manager: options.givenManager, force: options.force ?? false, subresource: info.subresource, apiVersion: apiVersionOf(row.ref),
-    nowMs: parts.clock.nowMs(), schema: typesOf(row), model: row.model, hasStatus: row.subresources.includes('status'), conform: row.custom?.conform,
+    nowMs: parts.clock.nowMs(), schema: typesOf(row), model: row.model, hasStatus: row.subresources.includes('status'), conform: row.custom && ((value) => row.custom?.conform(value, true) as Conformed),
   })
   if (result.ok) {
     // The result shares parts with live and config; what follows changes it in place.

@@ -69,7 +69,10 @@ export async function put(call: Call, key: string, object: Full, over: KeyValue 
   }
   const stored = custom ? await custom.form.write(value) : value
   const result = await commit(call, key, { kind: 'put', key, value: stored }, over?.modRevision ?? 0, call.row.lazy?.(object) ?? false, also)
-  return result.ok ? { ok: true, revision: result.revision, value } : result
+  if (!result.ok) return result
+  // Another version's own defaults show in the answer, too: it is what a read would be.
+  const [shown = value] = custom ? await custom.form.read([stored]) : [value]
+  return { ok: true, revision: result.revision, value: shown }
 }
 
 /** Removes what `over` is. */

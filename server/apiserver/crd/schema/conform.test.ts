@@ -58,6 +58,13 @@ suite('custom resources by schema', () => {
     assert.deepEqual(second, { a: { b: 'b' } })
   })
 
+  test('metadata that defaults bring is read as metadata', () => {
+    const embedded: JSONSchemaProps = { type: 'object', 'x-kubernetes-embedded-resource': true, properties: { metadata: { type: 'object', properties: { name: { type: 'string', default: 'Bar' }, unknown: { type: 'string', default: 'x' } } } } }
+    const value: Json = { fields: { metadata: {} } }
+    applyDefaults(value, compileSchema(object({ fields: embedded })))
+    assert.deepEqual(value, { fields: { metadata: { name: 'Bar' } } })
+  })
+
   test('whatever comes in, a second time changes nothing, and nothing fails', () => {
     const leaf = fc.constantFrom<JSONSchemaProps>({ type: 'string' }, { type: 'integer', default: 1 }, { type: 'string', nullable: true }, { type: 'boolean', default: true, nullable: true }, PRESERVE, { 'x-kubernetes-int-or-string': true })
     const key = fc.constantFrom('a', 'b', '__proto__', 'metadata')

@@ -2,16 +2,18 @@
 import type { DecodeProblem } from '#api/schema/schema.ts'
 import type { Conformed } from '../../decode/conform.ts'
 import { coerceMetadata } from './coerce-metadata.ts'
+import { pruneNulls } from './defaults.ts'
 import { isJsonObject, type SchemaNode } from './node.ts'
 import { prune } from './prune.ts'
 
-/** `value` is changed in place. */
-export function conformCustom(value: unknown, root: SchemaNode): Conformed {
+/** `value` is changed in place. `applied`: it is an applied configuration, whose nulls say something. */
+export function conformCustom(value: unknown, root: SchemaNode, applied = false): Conformed {
   if (!isJsonObject(value)) return { ok: false, message: 'json: cannot unmarshal a value that is no object into Go value of type map[string]interface {}' }
   const keys = countKeys(value)
   const coerced = coerceMetadata(value, root)
   if (!coerced.ok) return coerced
   const { unknown } = prune(value, root, true)
+  if (!applied) pruneNulls(value, root)
   const problems = [...coerced.unknown, ...unknown].map((path): DecodeProblem => ({ kind: 'unknown', path, message: `unknown field ${JSON.stringify(path)}` }))
   return { ok: true, problems, keys }
 }

@@ -1,15 +1,18 @@
 /** Nulls and defaults, as apiextensions' `defaulting` treats them. Changes the object in place; true when anything changed. */
 import { setOwn } from '../../decode/conform.ts'
 import { cloneJson } from '../../storage/clone.ts'
+import { coerceMetadata, mayEmbed } from './coerce-metadata.ts'
 import { isJsonObject, memberNode, type Json, type SchemaNode } from './node.ts'
 
-/** Nulls that are not allowed and have no default go; those that have one get it; then what is missing is filled in. */
+/** What is missing is filled in, and what is null though it may not be. Metadata that defaults brought is read as metadata is. */
 export function applyDefaults(object: Json, node: SchemaNode): boolean {
-  const pruned = pruneNulls(object, node)
-  return fill(object, node) || pruned
+  const changed = fill(object, node)
+  if (changed && mayEmbed(node)) coerceMetadata(object, node)
+  return changed
 }
 
-function pruneNulls(value: unknown, node: SchemaNode | undefined): boolean {
+/** Nulls that are not allowed and have no default go. */
+export function pruneNulls(value: unknown, node: SchemaNode | undefined): boolean {
   let changed = false
   if (Array.isArray(value)) {
     for (const item of value as unknown[]) if (pruneNulls(item, node?.items)) changed = true

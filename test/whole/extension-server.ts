@@ -1,6 +1,6 @@
 /**
  * What people put beside a cluster, as a program: `extension-server.ts ADDRESS PORT DIRECTORY` serves an extension API (flunders
- * of wardle.example.com/v1alpha1, kept in memory) and two admission webhooks. DIRECTORY holds tls.crt, tls.key and
+ * of wardle.example.com/v1alpha1, kept in memory), two admission webhooks, a token and an authorization webhook. DIRECTORY holds tls.crt, tls.key and
  * front-proxy-ca.crt; as real ones do, it believes X-Remote headers only of who shows a certificate of that CA.
  */
 import { readFileSync } from 'node:fs'
@@ -11,6 +11,9 @@ import type { TLSSocket } from 'node:tls'
 
 interface Flunder { apiVersion: string; kind: string; metadata: { name: string; namespace: string; uid: string; resourceVersion: string; creationTimestamp: string }; spec?: Record<string, unknown> }
 interface Review { apiVersion: string; request: { uid: string; object: { data?: Record<string, string> } | null; operation: string } }
+
+interface TokenReview { apiVersion: string; spec: { token: string } }
+interface AccessReview { apiVersion: string; spec: { user: string; resourceAttributes?: { verb: string; resource: string } } }
 
 const [address = '', port = '', directory = ''] = process.argv.slice(2)
 const file = (name: string) => readFileSync(join(directory, name))
@@ -25,6 +28,8 @@ const server = createServer({ cert: file('tls.crt'), key: file('tls.key'), ca: f
   req.on('end', () => {
     const body = Buffer.concat(chunks).toString()
     const url = new URL(req.url ?? '/', 'https://x')
+    if (url.pathname === '/webhook/token') return answerToken(JSON.parse(body) as TokenReview, res)
+    if (url.pathname === '/webhook/access') return answerAccess(JSON.parse(body) as AccessReview, res)
     if (url.pathname.startsWith('/webhook/')) return review(url.pathname, JSON.parse(body) as Review, res)
     const user = userOf(req)
     console.log(`${req.method} ${req.url} ${user ?? '(nobody)'}`)
@@ -84,6 +89,18 @@ function review(path: string, { apiVersion, request }: Review, res: ServerRespon
   const patch = path === '/webhook/mutate' ? { patchType: 'JSONPatch', patch: Buffer.from(JSON.stringify([{ op: 'add', path: '/data', value: { ...data, seen: 'true' } }])).toString('base64') } : {}
   const denied = path === '/webhook/deny' && data['deny'] !== undefined
   say(res, 200, { kind: 'AdmissionReview', apiVersion, response: { uid: request.uid, allowed: !denied, ...(denied && { status: { code: 403, reason: 'Forbidden', message: 'this may not be' } }), ...patch } })
+}
+
+/** `magic` is ada's. */
+function answerToken({ apiVersion, spec }: TokenReview, res: ServerResponse): void {
+  console.log('/webhook/token')
+  say(res, 200, { kind: 'TokenReview', apiVersion, status: spec.token === 'magic' ? { authenticated: true, user: { username: 'ada', groups: ['readers'] } } : { authenticated: false } })
+}
+
+/** ada may list ConfigMaps. */
+function answerAccess({ apiVersion, spec }: AccessReview, res: ServerResponse): void {
+  console.log('/webhook/access')
+  say(res, 200, { kind: 'SubjectAccessReview', apiVersion, status: { allowed: spec.user === 'ada' && spec.resourceAttributes?.verb === 'list' && spec.resourceAttributes.resource === 'configmaps', reason: 'says the webhook' } })
 }
 
 function notFound(res: ServerResponse, what: string): void {

@@ -11,6 +11,10 @@ import { OneHost } from './one-host.ts'
 const PROGRAM = join(import.meta.dirname, 'extension-server.ts')
 const PORT = 8443
 
+const kubeconfig = (server: string, ca: string): string => JSON.stringify({
+  clusters: [{ name: 'c', cluster: { server, 'certificate-authority-data': ca } }], users: [], contexts: [{ name: 'x', context: { cluster: 'c', user: '' } }], 'current-context': 'x',
+})
+
 describe('extensions', { timeout: 180_000 }, () => {
   let lab: OneHost
   let caBundle: string
@@ -37,12 +41,13 @@ describe('extensions', { timeout: 180_000 }, () => {
 
   before(async () => {
     lab = await OneHost.create()
-    lab.start('server', lab.serverFlags())
-    await lab.waitForApi()
     const ca = await testAuthority()
     const { cert, key } = await testCertificate(ca, ['api.wardle.svc', 'hooks.wardle.svc'], [lab.host.ip])
     caBundle = Buffer.from(ca.pem).toString('base64')
     mkdirSync(lab.path('extension'))
+    for (const what of ['token', 'access']) writeFileSync(lab.path(`${what}.kubeconfig`), kubeconfig(`https://${lab.host.ip}:${PORT}/webhook/${what}`, caBundle))
+    lab.start('server', [...lab.serverFlags(), '--authentication-token-webhook-config-file', lab.path('token.kubeconfig'), '--authorization-webhook-config-file', lab.path('access.kubeconfig'), '--authorization-webhook-version', 'v1'])
+    await lab.waitForApi()
     await until('extension servers are told whom to believe', 15_000, async () => (await lab.kubectl(['-n', 'kube-system', 'get', 'configmap', 'extension-apiserver-authentication'])).code === 0)
     const proxyCa = await kubectl('-n', 'kube-system', 'get', 'configmap', 'extension-apiserver-authentication', '-o', 'jsonpath={.data.requestheader-client-ca-file}')
     for (const [name, text] of [['tls.crt', cert], ['tls.key', key], ['front-proxy-ca.crt', `${proxyCa}\n`]] as const) writeFileSync(join(lab.path('extension'), name), text)
@@ -92,6 +97,15 @@ describe('extensions', { timeout: 180_000 }, () => {
     await kubectl('get', 'configmaps')
     await start()
     await kubectl('wait', '--for=condition=Available', 'apiservice/v1alpha1.wardle.example.com', '--timeout=40s')
+  })
+
+  it('another server knows whose a token is, and what its owner may', async () => {
+    const as = (token: string, ...args: string[]) => lab.host.run(['kubectl', '--kubeconfig', '/dev/null', '--cache-dir', lab.path('token-cache'), '--server', 'https://127.0.0.1:6443', '--insecure-skip-tls-verify', '--token', token, ...args])
+    const who = await as('magic', 'auth', 'whoami', '-o', 'jsonpath={.status.userInfo}')
+    assert.deepStrictEqual(JSON.parse(who.stdout), { username: 'ada', groups: ['readers', 'system:authenticated'] }, who.stderr)
+    assert.equal((await as('magic', 'get', 'configmaps', '-n', 'kube-system')).code, 0)
+    assert.match((await as('magic', 'get', 'secrets')).stderr, /User "ada" cannot list resource "secrets" in API group "" in the namespace "default": says the webhook/)
+    assert.match((await as('guess', 'get', 'configmaps')).stderr, /You must be logged in to the server/)
   })
 
   it('webhooks by Service and by URL change and refuse', async () => {

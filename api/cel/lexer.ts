@@ -20,8 +20,10 @@ const KEYWORDS: ReadonlySet<string> = new Set(['in', 'true', 'false', 'null'])
 const SPACE = /(?:[\t \r\n\f]+|\/\/[^\n]*)+/y
 const IDENT = /[A-Za-z_][A-Za-z0-9_]*/y
 const NUMBER = /(?:\d+\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|\.\d+(?:[eE][+-]?\d+)?)|0x[0-9a-fA-F]+[uU]?|\d+[uU]?/y
-const QUOTE = /([bB]?[rR]?|[rR]?[bB]?)("""|'''|"|')/y
+const QUOTE = /([bB]?[rR]?)("""|'''|"|')/y
 const UINT_MAX = (1n << 64n) - 1n
+/** Most characters of an unclosed string that an error repeats. */
+const SHOWN_MAX = 200
 
 export function tokenize(source: string): Token[] {
   const tokens: Token[] = []
@@ -85,7 +87,7 @@ function readString(source: string, at: number, prefix: string, quote: string): 
   while (!source.startsWith(quote, end)) {
     const c = source[end]
     if (c === undefined || (quote.length === 1 && (c === '\n' || c === '\r'))) {
-      throw new SyntaxIssue(at, `Syntax error: token recognition error at: '${source.slice(at, end)}'`)
+      throw new SyntaxIssue(at, `Syntax error: token recognition error at: '${source.slice(at, Math.min(end, at + SHOWN_MAX))}'`)
     }
     end += c === '\\' && !raw ? 2 : 1
   }

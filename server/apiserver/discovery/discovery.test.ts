@@ -25,7 +25,7 @@ describe('discovery', () => {
     const core = await call('GET', '/api', undefined, { accept })
     assert.equal(core.headers['content-type'], 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList')
     const versions = items<{ version: string; resources: { resource: string; scope: string }[] }>(items<Loose>(core.json['items'])[0]?.['versions'])
-    assert.deepEqual(versions.map((v) => [v.version, v.resources.map((r) => `${r.resource} ${r.scope}`)]), [['v1', ['configmaps Namespaced', 'events Namespaced', 'namespaces Cluster', 'nodes Cluster', 'pods Namespaced', 'serviceaccounts Namespaced']]])
+    assert.deepEqual(versions.map((v) => [v.version, v.resources.map((r) => `${r.resource} ${r.scope}`)]), [['v1', ['bindings Namespaced', 'componentstatuses Cluster', 'configmaps Namespaced', 'events Namespaced', 'namespaces Cluster', 'nodes Cluster', 'pods Namespaced', 'serviceaccounts Namespaced']]])
     const beta = await call('GET', '/apis', undefined, { accept: 'application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList' })
     assert.deepEqual([beta.json['apiVersion'], beta.headers['content-type']], ['apidiscovery.k8s.io/v2beta1', 'application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList'])
   })

@@ -151,8 +151,8 @@ export class QueueSet<T> {
   }
 
   #hasSeats(seats: number): boolean {
-    // What is wider than the whole level runs alone.
-    return this.#seatsInUse + seats <= this.#limit || (seats > this.#limit && this.#seatsInUse === 0 && this.#limit > 0)
+    // What is wider than the whole level runs alone, also where all seats have been lent: nobody waits for ever.
+    return this.#seatsInUse + seats <= this.#limit || (seats > this.#limit && this.#seatsInUse === 0)
   }
 
   #advance(nowMs: number): void {

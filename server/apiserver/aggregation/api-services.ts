@@ -57,7 +57,8 @@ export class ApiServices {
   }
 
   #refresh(): void {
-    const cache = this.#ready()
+    // Asked with every request: finding the cache anew would be most of what that costs.
+    const cache = this.#cache && !this.#cache.isClosed ? this.#cache : this.#ready()
     if (!cache || (cache === this.#cache && cache.changes === this.#changes)) return
     this.#cache = cache
     this.#changes = cache.changes

@@ -46,7 +46,8 @@ export function hooksOf(ready: () => KindCache | undefined, open: () => Promise<
     return state.hooks
   }
   return () => {
-    const cache = ready()
+    // Asked with every write: finding the cache anew would be most of what that costs.
+    const cache = state.cache && !state.cache.isClosed ? state.cache : ready()
     return cache ? from(cache) : open().then((opened) => (opened ? from(opened) : []))
   }
 }

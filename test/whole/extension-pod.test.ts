@@ -53,6 +53,18 @@ describe('extensions in a pod', { timeout: 240_000 }, () => {
     await cluster.must(['delete', 'mutatingwebhookconfiguration', 'm'])
   })
 
+  it('a webhook may refuse to let people into a pod', async () => {
+    await apply({ apiVersion: 'admissionregistration.k8s.io/v1', kind: 'ValidatingWebhookConfiguration', metadata: { name: 'v' }, webhooks: [{
+      name: 'v.wardle.example.com', rules: [{ operations: ['CONNECT'], apiGroups: [''], apiVersions: ['v1'], resources: ['pods/exec', 'pods/attach'] }], clientConfig: { service: { namespace: 'default', name: 'extension', path: '/webhook/deny' }, caBundle }, sideEffects: 'None', admissionReviewVersions: ['v1'],
+    }] })
+    for (const args of [['exec', 'extension', '--', 'true'], ['attach', 'extension']]) {
+      const { code, stderr } = await cluster.kubectl(args)
+      assert.deepStrictEqual([code, /admission webhook "v.wardle.example.com" denied the request: this may not be/.test(stderr)], [1, true], stderr)
+    }
+    await cluster.must(['delete', 'validatingwebhookconfiguration', 'v'])
+    await cluster.must(['exec', 'extension', '--', 'true'])
+  })
+
   it('an extension API in a pod is, too', async () => {
     await apply({ apiVersion: 'apiregistration.k8s.io/v1', kind: 'APIService', metadata: { name: 'v1alpha1.wardle.example.com' }, spec: { group: 'wardle.example.com', version: 'v1alpha1', groupPriorityMinimum: 2000, versionPriority: 200, service: { namespace: 'default', name: 'extension' }, caBundle } })
     await cluster.must(['wait', '--for=condition=Available', 'apiservice/v1alpha1.wardle.example.com', '--timeout=20s'])

@@ -82,12 +82,12 @@ function tell(type: string, object: Flunder): void {
   for (const watcher of watchers) watcher.write(`${JSON.stringify({ type, object })}\n`)
 }
 
-/** `/webhook/mutate` gives a ConfigMap `seen: "true"`; `/webhook/deny` refuses those with `deny`. */
+/** `/webhook/mutate` gives a ConfigMap `seen: "true"`; `/webhook/deny` refuses those with `deny`, and every connection to a pod. */
 function review(path: string, { apiVersion, request }: Review, res: ServerResponse): void {
   console.log(`${path} ${request.operation}`)
   const data = request.object?.data ?? {}
   const patch = path === '/webhook/mutate' ? { patchType: 'JSONPatch', patch: Buffer.from(JSON.stringify([{ op: 'add', path: '/data', value: { ...data, seen: 'true' } }])).toString('base64') } : {}
-  const denied = path === '/webhook/deny' && data['deny'] !== undefined
+  const denied = path === '/webhook/deny' && (data['deny'] !== undefined || request.operation === 'CONNECT')
   say(res, 200, { kind: 'AdmissionReview', apiVersion, response: { uid: request.uid, allowed: !denied, ...(denied && { status: { code: 403, reason: 'Forbidden', message: 'this may not be' } }), ...patch } })
 }
 

@@ -160,7 +160,9 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     socket.on('error', (error) => log.debug('a connection failed', { error }))
     const protocol = socket.alpnProtocol || 'http/1.1'
     const other = Object.hasOwn(protocols, protocol) ? protocols[protocol] : undefined
-    if (other) other(socket)
+    // A front proxy speaks for users of the API, never for nodes.
+    if (other && 'frontProxy' in peerOfConnection(socket, options.tls.frontProxyCa)) socket.destroy()
+    else if (other) other(socket)
     else if (protocol === 'h2') serve2(socket)
     else http1.emit('connection', socket)
   })

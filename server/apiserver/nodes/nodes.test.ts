@@ -170,8 +170,10 @@ describe('what runs on nodes', () => {
   })
 
   test('only a node\'s certificate opens a tunnel, and a second connection takes over from the first', async () => {
-    const stranger = await agentOf(s, 'n9', kubelet, await s.client('joe', ['system:nodes'])).catch(() => undefined)
-    if (stranger && !stranger.destroyed) await once(stranger, 'close')
+    for (const credential of [await s.client('joe', ['system:nodes']), await s.client('system:node:n9', ['system:nodes'], 'proxy')]) {
+      const stranger = await agentOf(s, 'n9', kubelet, credential).catch(() => undefined)
+      if (stranger && !stranger.destroyed) await once(stranger, 'close')
+    }
     assert.deepEqual(s.hub.connected(), ['n1'])
     const newer = await agentOf(s, 'n1', kubelet)
     await once(agent, 'close')

@@ -118,13 +118,13 @@ class Planner {
       case '@not_strictly_false': return this.#notStrictlyFalse(e)
       case '_[_]': return this.#index(e)
       case '_?._': {
-        const [operand, field] = e.args as [Expr, Expr & { value: string }]
+        const [operand, { value: field }] = e.args as [Expr, Expr & { value: string }]
         const run = this.plan(operand)
         const cost = this.#operandCost(operand)
         return (f) => {
           const v = run(f)
           f.charge(cost)
-          return selectOptional(v, field.value)
+          return selectOptional(v, field)
         }
       }
       case '_[?_]': return this.#optionalIndex(e)
@@ -281,7 +281,8 @@ class Planner {
 
   #list(e: ListExpr): Eval {
     const items = e.items.map((item) => this.plan(item))
-    if (e.optional.size === 0) {
+    const { optional } = e
+    if (optional.size === 0) {
       const known = items.map((item) => constants.get(item))
       if (known.every((k) => k !== undefined)) return constant(new ArrayList(known.map((k) => k.value)))
       return (f) => {
@@ -294,7 +295,7 @@ class Planner {
       const values: CelValue[] = []
       items.forEach((item, i) => {
         const v = item(f)
-        if (!e.optional.has(i)) values.push(v)
+        if (!optional.has(i)) values.push(v)
         else if (!(v instanceof Optional)) throw new EvalError(`cannot initialize optional list element from non-optional value ${show(v)}`)
         else if (v.value !== undefined) values.push(v.value)
       })
@@ -332,6 +333,7 @@ class Planner {
 
   #struct(e: StructExpr): Eval {
     const fields = e.fields.map((x) => ({ name: x.name, value: this.plan(x.value), optional: x.optional }))
+    const { name: typeName } = e
     return (f) => {
       const made = new Map<string, CelValue>()
       for (const { name, value, optional } of fields) {
@@ -341,7 +343,7 @@ class Planner {
         else if (v.value !== undefined) made.set(name, v.value)
       }
       f.charge(STRUCT_COST)
-      return new StructValue(e.name, made)
+      return new StructValue(typeName, made)
     }
   }
 
@@ -371,7 +373,8 @@ class Planner {
   #comprehension(e: Comprehension): Eval {
     const range = this.plan(e.range)
     const init = this.plan(e.init)
-    const collects = e.init.kind === 'list' || e.init.kind === 'map'
+    const starts = e.init.kind
+    const collects = starts === 'list' || starts === 'map'
     const accu = this.#slots++
     this.#locals.push([e.accuVar, (f) => {
       f.charge(SELECT_COST)
@@ -388,7 +391,7 @@ class Planner {
     return (f) => {
       const over = range(f)
       const { slots } = f
-      slots[accu] = e.init.kind === 'list' ? new ArrayList([]) : e.init.kind === 'map' ? EntryMap.of([]) : init(f)
+      slots[accu] = starts === 'list' ? new ArrayList([]) : starts === 'map' ? EntryMap.of([]) : init(f)
       iterate(over, second !== undefined, (a, b) => {
         slots[first] = a
         if (second !== undefined) slots[second] = b

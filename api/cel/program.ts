@@ -24,15 +24,26 @@ export type Evaluation =
 export class Program {
   readonly expression: string
   readonly resultType: CelType
-  /** Checked; for cost estimates and printing. */
-  readonly ast: Expr
+  #ast: Expr | undefined
   readonly #run: Eval
 
   constructor(expression: string, ast: Expr, run: Eval) {
     this.expression = expression
-    this.ast = ast
+    this.#ast = ast
     this.resultType = ast.type ?? { kind: 'dyn' }
     this.#run = run
+  }
+
+  /** Checked; for cost estimates and `references`. Not after `forgetAst`. */
+  get ast(): Expr {
+    if (!this.#ast) throw new TypeError(`the tree of ${JSON.stringify(this.expression)} was let go`)
+    return this.#ast
+  }
+
+  /** Half the memory of a program that is only to be evaluated from now on. */
+  forgetAst(): this {
+    this.#ast = undefined
+    return this
   }
 
   /** Does the expression use the variable? (`oldSelf` makes a rule one for transitions.) */

@@ -48,7 +48,7 @@ export class ExpressionCompiler {
       ...(resultTypes && { resultTypes }),
       ...(patches && { structType: cel.patchType, environment: cel.kubernetesEnvironment({ patches: true }) }),
     })
-    if (made.ok) return { text, ok: true, program: made.program }
+    if (made.ok) return { text, ok: true, program: made.program.forgetAst() }
     const prefix = made.kind === 'result' ? '' : made.kind === 'program' ? 'program instantiation failed: ' : 'compilation failed: '
     return { text, ok: false, error: prefix + made.error }
   }

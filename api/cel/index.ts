@@ -1,4 +1,5 @@
 /** CEL as Kubernetes 1.36 has it: compile once, evaluate often. See README.md of this folder. */
+export { children } from './ast.ts'
 export type { Compilation, CompileOptions } from './compile.ts'
 export { compile } from './compile.ts'
 export type { EvaluateOptions, Evaluation } from './program.ts'

@@ -196,6 +196,23 @@ describe('laws of CEL', () => {
     assert.ok(!chain.ok && /macros make the expression too large/.test(chain.error))
   })
 
+  it('no pattern makes the matcher fail, or keep more than its share', () => {
+    const piece = fc.constantFrom('a', 'é', '👑', '.', '[', ']', '(', ')', '(?i)', '(?:', '*', '+', '?', '{2,3}', '{', '|', '^', '$', '\\', '\\d', '\\pL', '\\p{Greek}', '\\b', '[^', '-', '[[:alpha:]]', '\\Q', '\\x{41}')
+    fc.assert(fc.property(fc.oneof(fc.string(), fc.array(piece, { maxLength: 12 }).map((p) => p.join(''))), fc.string({ unit: 'grapheme' }), (source, input) => {
+      try {
+        const regex = compileRegex(source)
+        assert.equal(regex.find(input) !== undefined, regex.test(input))
+        regex.findAll(input, 5)
+      } catch (e) {
+        assert.ok(e instanceof EvalError, String(e))
+      }
+    }), { numRuns: 500 })
+    assert.throws(() => compileRegex('((a{1000}){1000}){1000}'), EvalError)
+    assert.throws(() => compileRegex(`${'('.repeat(5_000)}a${')'.repeat(5_000)}`), EvalError)
+    const every = Array.from({ length: 50_000 }, (_, i) => String.fromCodePoint(i < 0xd000 ? i : i + 0x10000)).join('')
+    assert.deepStrictEqual([compileRegex('^[\\s\\S]*$').test(every), compileRegex('(x|y)*z$').test(`${every}z`), compileRegex('\\x{FFFF}').test(every)], [true, true, false])
+  })
+
   it('patterns that RE2 refuses are refused in its words', () => {
     const cases = {
       'a**': 'invalid nested repetition operator: `**`', '(?=a)': 'invalid or unsupported Perl syntax: `(?=`', '(?<!a)': 'invalid or unsupported Perl syntax: `(?<!`', '\\1': 'invalid escape sequence: `\\1`',

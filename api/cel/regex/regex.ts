@@ -8,17 +8,21 @@ import { parseRegex, RegexError, WORD } from './parse.ts'
 import type { Instruction } from './program.ts'
 import { assemble } from './program.ts'
 
-/** States kept before starting afresh: bounds memory, not what can be matched. */
-const STATES_MAX = 2_000
-/** Compiled patterns kept; expressions use few. */
-const CACHE_MAX = 64
+/** Steps kept before starting afresh (some 100 KB): bounds memory, not what can be matched. */
+const STEPS_MAX = 2_000
+/** Compiled patterns kept, those used last: a cluster's schemas have some hundreds. */
+const CACHE_MAX = 256
 
 const cache = new Map<string, Regex>()
 
 /** Throws EvalError for a pattern that is none. */
 export function compileRegex(pattern: string): Regex {
   const known = cache.get(pattern)
-  if (known) return known
+  if (known) {
+    cache.delete(pattern)
+    cache.set(pattern, known)
+    return known
+  }
   const regex = parsed(pattern)
   if (cache.size >= CACHE_MAX) for (const oldest of cache.keys()) { cache.delete(oldest); break }
   cache.set(pattern, regex)
@@ -52,6 +56,7 @@ export class Regex {
   readonly #code: readonly Instruction[]
   readonly #start: number
   #states = new Map<string, State>()
+  #steps = 0
 
   constructor({ code, start }: { code: readonly Instruction[]; start: number }) {
     this.#code = code
@@ -70,6 +75,7 @@ export class Regex {
       if (next === undefined) {
         next = this.#step(state, before, after)
         state.next.set(key, next)
+        if (++this.#steps > STEPS_MAX) this.#forget()
       }
       if (next === true) return true
       state = next
@@ -83,10 +89,16 @@ export class Regex {
     const key = pcs.join()
     const known = this.#states.get(key)
     if (known) return known
-    if (this.#states.size >= STATES_MAX) this.#states = new Map()
     const state: State = { pcs, next: new Map() }
     this.#states.set(key, state)
     return state
+  }
+
+  /** The state a match is in goes on; what it leads to is made again. */
+  #forget(): void {
+    for (const state of this.#states.values()) state.next.clear()
+    this.#states.clear()
+    this.#steps = 0
   }
 
   /** All that can be reached; a new attempt starts at every place. True: matched. */

@@ -260,8 +260,10 @@ describe('on disk', () => {
       const first = await openEncryption(await openStore(), config, deps)
       const path = '/api/v1/namespaces/default/configmaps'
       const h = harness({ store: first.store })
+      const count = (text: string) => first.metrics().flatMap((m) => [...m.lines()]).find((line) => line.startsWith(text))?.split(' ').at(-1)
       for (let i = 0; i < 20; i++) assert.equal((await h.call('POST', path, { metadata: { name: `a${i}` }, data: { word: 'needle-in-haystack' } })).status, 201)
       await h.call('PATCH', `${path}/a1`, { data: { more: 'needle-in-haystack' } }, { 'content-type': 'application/merge-patch+json' })
+      assert.equal(count('apiserver_storage_transformation_operations_total{resource="configmaps",status="OK",transformation_type="to_storage",transformer_prefix="k8s:enc:aesgcm:v1:"}'), '21')
       assert.deepEqual(found(), [])
       h.api.close()
       await first.store.close()

@@ -14,6 +14,7 @@ import { createKmsClient } from './kms-client.ts'
 import { kmsTransformer, type KmsTransformer } from './kms-transformer.ts'
 import { sealStore, type SealedStore } from './sealed-store.ts'
 import { transformerTable, type KmsFactory } from './table.ts'
+import { TransformMetrics } from './transform-metrics.ts'
 
 export { parseEncryptionConfig, type EncryptionConfig } from './configuration.ts'
 
@@ -56,10 +57,11 @@ export async function openEncryption(store: Store, options: EncryptionOptions | 
     }
     return { table: transformerTable(config, deps.random, kms), wanted }
   }
+  const transforms = new TransformMetrics(deps.clock)
   const state = { read: JSON.stringify(options.read()) }
   const reloads = new Metric('apiserver_encryption_config_controller_automatic_reloads_total', 'counter', 'Total number of reload successes and failures of encryption configuration split by apiserver identity.')
   const config = readConfig(options)
-  const sealed: SealedStore = sealStore(store, used(config).table, log)
+  const sealed: SealedStore = sealStore(store, used(config).table, log, transforms)
   if (config.resources.some((r) => r.providers.some((p) => p.kind !== 'identity')) && !(await store.get(MARK_KEY))) {
     await store.txn({ compare: [{ key: MARK_KEY, modRevision: 0 }], ops: [{ kind: 'put', key: MARK_KEY, value: Buffer.from('{}') }] })
   }
@@ -92,7 +94,7 @@ export async function openEncryption(store: Store, options: EncryptionOptions | 
     metrics() {
       const info = new Metric('apiserver_encryption_config_controller_last_config_info', 'gauge', 'Information about the last applied encryption configuration with hash as label, split by apiserver identity.')
       info.set(`hash="${configurationHash(state.read)}"`, 1)
-      return [reloads, info]
+      return [reloads, info, ...transforms.all()]
     },
     close() {
       stop?.()

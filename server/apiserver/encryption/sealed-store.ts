@@ -6,6 +6,7 @@
 import { asError, CodedError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { KeyValue, Op, Store, Watch, WatchEvent } from '#server/store/store.ts'
+import type { TransformMetrics } from './transform-metrics.ts'
 import { identity, isEncrypted, type Opened, type Transformer } from './transformer.ts'
 
 export interface TransformerTable {
@@ -18,21 +19,24 @@ export interface SealedStore extends Store {
   use(table: TransformerTable): void
 }
 
-export function sealStore(store: Store, table: TransformerTable, log: Log): SealedStore {
+/** `metrics`: counts what is sealed and opened. */
+export function sealStore(store: Store, table: TransformerTable, log: Log, metrics?: TransformMetrics): SealedStore {
   const state = { byPrefix: transformersByPrefix(table) }
   const transformerOf = (key: string): Transformer | undefined => state.byPrefix(key)
 
   function opened(kv: KeyValue): KeyValue | Promise<KeyValue> {
     const transformer = transformerOf(kv.key)
     if (!transformer && !isEncrypted(kv.value)) return kv
-    const result = explained(kv.key, () => (transformer ?? identity).open(kv.value, kv.key))
+    const open = () => (transformer ?? identity).open(kv.value, kv.key)
+    const result = explained(kv.key, () => (metrics ? metrics.measure<Opened>('from_storage', kv.key, () => kv.value, open) : open()))
     return result instanceof Promise ? result.then((r) => withValue(kv, r)) : withValue(kv, result)
   }
 
   function sealed(op: Op): Op | Promise<Op> {
     const transformer = op.kind === 'put' ? transformerOf(op.key) : undefined
     if (!transformer || op.kind !== 'put') return op
-    const value = explained(op.key, () => transformer.seal(op.value, op.key))
+    const seal = () => transformer.seal(op.value, op.key)
+    const value = explained(op.key, () => (metrics ? metrics.measure<Buffer>('to_storage', op.key, (made) => made, seal) : seal()))
     return value instanceof Promise ? value.then((v) => ({ ...op, value: v })) : { ...op, value }
   }
 

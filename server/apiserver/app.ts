@@ -46,6 +46,7 @@ import { UPGRADES, upgradeCall, webSocketBearer } from './nodes/upgrade.ts'
 import { openapiHandler } from './discovery/openapi.ts'
 import { reviewOf } from './reviews/reviews.ts'
 import { reviewRows } from './reviews/rows.ts'
+import { auditVerb, isLongRunning, LONG_RUNNING, reportedVerb, verbOf } from './request-verb.ts'
 import { Rows, servesVerb } from './rows.ts'
 import { ExpirySweeper } from './storage/expiry.ts'
 import { createSubresources } from './subresources/handlers.ts'
@@ -144,7 +145,6 @@ const REQUEST_TIMEOUT_MS = 60_000
 /** Longer ones from clients are cut. */
 const AUDIT_ID_LENGTH_MAX = 64
 
-const LONG_RUNNING: ReadonlySet<string> = new Set(['log', 'proxy', 'exec', 'attach', 'portforward'])
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
   const { clock, random, authenticator, authorizer } = options
@@ -253,7 +253,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     const noted = () => ({ request, auditId: exchange.auditId, receivedMs: exchange.receivedMs, verb: auditVerb(request, info), info: info.kind === 'resource' ? info : undefined, path: splitTarget(request.path).path })
     let user: UserInfo
     try {
-      user = await authenticate(peer, headers, authenticator, log)
+      user = await authenticate(peer, headers, splitTarget(request.path).path, authenticator, log)
     } catch (error) {
       auditor?.authenticationFailed(noted())
       throw error
@@ -443,50 +443,9 @@ function isOpenPath(info: PathInfo, extra: ApiServerOptions['extraHandlers'] & o
   return Object.entries(extra).some(([path, { open }]) => open === true && (path === info.path || (path.endsWith('/') && info.path.startsWith(path))))
 }
 
-function verbOf(method: string, info: ResourceInfo, watches: boolean): VerbName {
-  const isOne = info.name !== ''
-  switch (method) {
-    case 'GET': case 'HEAD':
-      if (info.watchPath) return 'watch'
-      return isOne ? 'get' : watches ? 'watch' : 'list'
-    case 'POST':
-      if (isOne && info.subresource === '') throw methodNotAllowed()
-      return 'create'
-    case 'PUT': case 'PATCH':
-      if (!isOne) throw methodNotAllowed()
-      return method === 'PUT' ? 'update' : 'patch'
-    case 'DELETE': return isOne ? 'delete' : 'deletecollection'
-    default: throw methodNotAllowed()
-  }
-}
-
-/** Everything that is not bounded by --request-timeout. */
-function isLongRunning(info: ResourceInfo | PathInfo, query: Query): boolean {
-  return info.kind === 'resource' && (info.watchPath || query.flag('watch') || LONG_RUNNING.has(info.subresource))
-}
-
-/** Upstream's names of verbs in metrics. */
-function reportedVerb({ method, headers }: PeerRequest, info: ResourceInfo, query: Query): string {
-  if (info.watchPath || query.flag('watch')) return 'WATCH'
-  if (method === 'GET' && info.name === '') return 'LIST'
-  if (method === 'DELETE' && info.name === '') return 'DELETECOLLECTION'
-  return method === 'PATCH' && (headers['content-type'] ?? '').startsWith('application/apply-patch') ? 'APPLY' : method
-}
-
 function bytesOf({ body }: ApiResponse): number | undefined {
   if (isBodyStream(body)) return undefined
   return Buffer.isBuffer(body) ? body.length : body.reduce((n, chunk) => n + chunk.length, 0)
-}
-
-/** As authorized, or as asked for where that is nothing that could be. */
-function auditVerb({ method, path }: PeerRequest, info: ResourceInfo | PathInfo): string {
-  if (info.kind === 'path') return method.toLowerCase()
-  try {
-    return verbOf(method, info, splitTarget(path).query.flag('watch'))
-  } catch {
-    // It is refused with 405 a moment later.
-    return method.toLowerCase()
-  }
 }
 
 /** From here on the connection belongs to the node, until one side ends it. */

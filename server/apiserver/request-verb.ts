@@ -1,0 +1,51 @@
+/** What a request asks for, in the words of authorization, of audit and of metrics. Pure. */
+import type { ApiRequest } from '#api/client/transport.ts'
+import { splitTarget, type Query } from './http/query.ts'
+import type { PathInfo, ResourceInfo } from './http/request-info.ts'
+import { methodNotAllowed } from './http/status.ts'
+import type { VerbName } from './verbs/call.ts'
+
+/** What upstream lets run long, besides watches: no limit of time, no seat. */
+export const LONG_RUNNING: ReadonlySet<string> = new Set(['log', 'proxy', 'exec', 'attach', 'portforward'])
+
+/** Throws 405. */
+export function verbOf(method: string, info: ResourceInfo, watches: boolean): VerbName {
+  const isOne = info.name !== ''
+  switch (method) {
+    case 'GET': case 'HEAD':
+      if (info.watchPath) return 'watch'
+      return isOne ? 'get' : watches ? 'watch' : 'list'
+    case 'POST':
+      if (isOne && info.subresource === '') throw methodNotAllowed()
+      return 'create'
+    case 'PUT': case 'PATCH':
+      if (!isOne) throw methodNotAllowed()
+      return method === 'PUT' ? 'update' : 'patch'
+    case 'DELETE': return isOne ? 'delete' : 'deletecollection'
+    default: throw methodNotAllowed()
+  }
+}
+
+/** Everything that is not bounded by --request-timeout. */
+export function isLongRunning(info: ResourceInfo | PathInfo, query: Query): boolean {
+  return info.kind === 'resource' && (info.watchPath || query.flag('watch') || LONG_RUNNING.has(info.subresource))
+}
+
+/** Upstream's names of verbs in metrics. */
+export function reportedVerb({ method, headers }: Pick<ApiRequest, 'method' | 'headers'>, info: ResourceInfo, query: Query): string {
+  if (info.watchPath || query.flag('watch')) return 'WATCH'
+  if (method === 'GET' && info.name === '') return 'LIST'
+  if (method === 'DELETE' && info.name === '') return 'DELETECOLLECTION'
+  return method === 'PATCH' && (headers['content-type'] ?? '').startsWith('application/apply-patch') ? 'APPLY' : method
+}
+
+/** As authorized, or as asked for where that is nothing that could be. */
+export function auditVerb({ method, path }: Pick<ApiRequest, 'method' | 'path'>, info: ResourceInfo | PathInfo): string {
+  if (info.kind === 'path') return method.toLowerCase()
+  try {
+    return verbOf(method, info, splitTarget(path).query.flag('watch'))
+  } catch {
+    // It is refused with 405 a moment later.
+    return method.toLowerCase()
+  }
+}

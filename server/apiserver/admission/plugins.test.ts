@@ -19,7 +19,7 @@ async function started(choice: Partial<AdmissionChoice> = {}): Promise<Cluster> 
   await c.create(`${NS}/serviceaccounts`, { metadata: { name: 'default' } })
   return c
 }
-const NO_FILES: ConfigFiles = { read: () => undefined, kubeconfig: () => ({ config: {}, identity: {} }) }
+const NO_FILES: ConfigFiles = { read: () => undefined, kubeconfig: () => ({ config: {}, identity: {} }), identities: () => () => undefined }
 const message = async (c: Cluster, path: string, body: unknown) => String((await c.call('POST', path, body)).json['message'])
 
 test('what is on is chosen by name, with kube-apiserver\'s words', () => {
@@ -84,7 +84,7 @@ test('claims grow only when bound and of a class that can', async () => {
     outcomes.push([answer.status, answer.status === 200 ? '' : String(answer.json['message'])])
   }
   deepStrictEqual(outcomes, [
-    [403, 'persistentvolumeclaims "a" is forbidden: Only bound persistent volume claims can be expanded'],
+    [422, 'PersistentVolumeClaim "a" is invalid: spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims'],
     [403, 'persistentvolumeclaims "b" is forbidden: only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize'],
     [200, ''],
   ])
@@ -158,4 +158,12 @@ test('events come no faster than they may', async () => {
   const first = [await send('a'), await send('a'), await send('a'), await send('b')]
   await clock.advance(1000)
   deepStrictEqual([...first, await send('a'), await send('a')], [undefined, undefined, 'limit reached on type Namespace for key a', undefined, undefined, 'limit reached on type Namespace for key a'])
+})
+
+test('webhooks may be configured with who this server is to them', () => {
+  const own = (kind: string) => ({ apiVersion: 'apiserver.config.k8s.io/v1', kind, kubeConfigFile: 'hooks.yaml' })
+  const of = (name: string, kind: string) => parseAdmissionConfig({ apiVersion: 'apiserver.config.k8s.io/v1', kind: 'AdmissionConfiguration', plugins: [{ name, configuration: own(kind) }] }, { ...NO_FILES, identities: (path) => () => ({ bearer: path }) })
+  const parsed = of('ValidatingAdmissionWebhook', 'WebhookAdmissionConfiguration')
+  deepStrictEqual([parsed.ok && parsed.config.webhookIdentities?.validating?.('h', 443), parsed.ok && parsed.config.webhookIdentities?.mutating], [{ bearer: 'hooks.yaml' }, undefined])
+  deepStrictEqual(of('MutatingAdmissionWebhook', 'Other'), { ok: false, message: 'plugin MutatingAdmissionWebhook: no kind "Other" is registered: expected WebhookAdmissionConfiguration' })
 })

@@ -1,12 +1,13 @@
 /** Jobs and CronJobs. */
-import type { CronJob, Job, JobSpec, PodTemplateSpec } from '#api/types/index.ts'
-import { describeLabelSelector } from '#api/types/index.ts'
+import type { CronJob, Job, JobSpec, LabelSelector, PodTemplateSpec } from '#api/types/index.ts'
+import { compileLabelSelector, describeLabelSelector } from '#api/types/index.ts'
 import { type FieldError, forbidden, invalid, notSupported, required } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { workloadColumns } from './apps.ts'
 import { keepStatus } from './carry.ts'
 import { checkLabelSelector, immutable, nonNegative, oneOf, setDefault } from './check.ts'
 import { cronProblem, isTimeZone } from './cron-text.ts'
+import { validateIndexedName, validateJobEnds } from './job-validation.ts'
 import { hostnameWarnings, templateWarnings, workloadWarnings } from './pod-warnings.ts'
 import { defaultPodTemplate } from './pod-defaults.ts'
 import { validatePodTemplate } from './pod-template.ts'
@@ -48,7 +49,7 @@ export const jobStrategy: KindStrategy<Job> = {
     const frozenTemplate = before?.suspend === true && !started ? schedulingAside(spec?.template, before.template) : spec?.template
     return [
       ...validateJobSpec('spec', spec),
-      ...(spec?.completionMode === 'Indexed' && spec.completions === spec.parallelism ? [] : immutable('spec.completions', spec?.completions, before?.completions)),
+      ...completionsChange(spec, before),
       ...immutable('spec.selector', spec?.selector, before?.selector),
       ...immutable('spec.template', frozenTemplate, before?.template),
       ...immutable('spec.completionMode', spec?.completionMode, before?.completionMode),
@@ -69,6 +70,18 @@ export const jobStrategy: KindStrategy<Job> = {
     ageColumn(),
     ...workloadColumns<Job>((o) => o.spec?.template, (o) => describeLabelSelector(o.spec?.selector)),
   ],
+}
+
+/** Malformed selectors are told of elsewhere. */
+function selects(selector: LabelSelector, labels: Readonly<Record<string, string>> | undefined): boolean {
+  return checkLabelSelector('', selector).length > 0 || compileLabelSelector(selector).matches(labels ?? {})
+}
+
+/** An indexed Job may be given more or fewer indexes, all of them running at once. */
+function completionsChange(spec: JobSpec | undefined, old: JobSpec | undefined): FieldError[] {
+  if (spec?.completionMode !== 'Indexed') return immutable('spec.completions', spec?.completions, old?.completions)
+  if (spec.completions === old?.completions || spec.completions === undefined || spec.completions === spec.parallelism) return []
+  return [invalid('spec.completions', spec.completions, 'can only be modified in tandem with spec.parallelism')]
 }
 
 function defaultJobSpec(spec: JobSpec): void {
@@ -94,26 +107,37 @@ function schedulingAside(template: PodTemplateSpec | undefined, old: PodTemplate
 }
 
 function validateJob(job: Job): FieldError[] {
-  return validateJobSpec('spec', job.spec)
+  const { selector, template, manualSelector } = job.spec ?? {}
+  const labels = template?.metadata?.labels ?? {}
+  const out = validateJobSpec('spec', job.spec)
+  if (manualSelector !== true && selector) {
+    const expected = { 'controller-uid': job.metadata?.uid, 'job-name': job.metadata?.name, 'batch.kubernetes.io/controller-uid': job.metadata?.uid, 'batch.kubernetes.io/job-name': job.metadata?.name }
+    for (const [key, value = ''] of Object.entries(expected)) {
+      if (labels[key] === undefined) out.push(required(`spec.template.metadata.labels[${key}]`, `must be '${value}'`))
+      else if (labels[key] !== value) out.push(invalid(`spec.template.metadata.labels[${key}]`, labels[key], `must be '${value}'`))
+    }
+    if (!selects(selector, labels)) out.push(invalid('spec.selector', selector, '`selector` not auto-generated'))
+  }
+  return [...out, ...validateIndexedName(job)]
 }
 
 function validateJobSpec(at: string, spec: JobSpec | undefined, inCronJob = false): FieldError[] {
   if (!spec) return [required(at)]
   const out: FieldError[] = []
   for (const key of ['parallelism', 'completions', 'activeDeadlineSeconds', 'backoffLimit', 'backoffLimitPerIndex', 'maxFailedIndexes', 'ttlSecondsAfterFinished'] as const) out.push(...nonNegative(`${at}.${key}`, spec[key]))
-  if (spec.completionMode !== undefined) out.push(...oneOf(`${at}.completionMode`, spec.completionMode, ['Indexed', 'NonIndexed'], 'required'))
-  if (spec.completionMode === 'Indexed') {
-    if (spec.completions === undefined) out.push(required(`${at}.completions`, 'when completion mode is Indexed'))
-    if ((spec.parallelism ?? 0) > 100_000) out.push(invalid(`${at}.parallelism`, spec.parallelism, 'must be less than or equal to 100000 when completion mode is Indexed'))
-  }
+  out.push(...validateJobEnds(at, spec))
   if (!inCronJob && spec.selector) out.push(...checkLabelSelector(`${at}.selector`, spec.selector))
   if (!inCronJob && !spec.selector) out.push(required(`${at}.selector`))
+  const labels = spec.template?.metadata?.labels
+  if (!inCronJob && spec.selector && !selects(spec.selector, labels)) out.push(invalid(`${at}.template.metadata.labels`, labels, '`selector` does not match template `labels`'))
   if (inCronJob && spec.manualSelector) out.push(notSupported(`${at}.manualSelector`, true, ['nil', 'false']))
-  out.push(...oneOf(`${at}.podReplacementPolicy`, spec.podReplacementPolicy, ['Failed', 'TerminatingOrFailed']))
   out.push(...validatePodTemplate(`${at}.template`, spec.template))
   const policy = spec.template?.spec?.restartPolicy
-  if (policy !== 'OnFailure' && policy !== 'Never') out.push(policy ? { ...notSupported(`${at}.template.spec.restartPolicy`, policy, ['Never', 'OnFailure']) } : required(`${at}.template.spec.restartPolicy`, 'valid values: "OnFailure", "Never"'))
-  if (spec.podFailurePolicy && policy !== 'Never') out.push(invalid(`${at}.template.spec.restartPolicy`, policy, 'only "Never" is supported when podFailurePolicy is specified'))
+  const field = `${at}.template.spec.restartPolicy`
+  // `Always` is also what no policy at all is defaulted to.
+  if (!policy || policy === 'Always') out.push(required(field, 'valid values: "OnFailure", "Never"'))
+  else if (policy !== 'OnFailure' && policy !== 'Never') out.push(notSupported(field, policy, ['OnFailure', 'Never']))
+  else if (spec.podFailurePolicy && policy !== 'Never') out.push(invalid(field, policy, 'only "Never" is supported when podFailurePolicy is specified'))
   return out
 }
 

@@ -1,8 +1,9 @@
 /** The spec of a PersistentVolumeClaim, of its own or in a template (upstream `ValidatePersistentVolumeClaimSpec`). */
-import type { PersistentVolumeClaimSpec } from '#api/types/index.ts'
-import { checkDnsSubdomain } from '#api/types/index.ts'
+import type { PersistentVolumeClaim, PersistentVolumeClaimSpec } from '#api/types/index.ts'
+import { checkDnsSubdomain, compareQuantity, tryParseQuantity } from '#api/types/index.ts'
 import { type FieldError, forbidden, invalid, required } from '../field-error.ts'
-import { checkLabelSelector, named, oneOf, quantity } from './check.ts'
+import { checkLabelSelector, immutable, named, oneOf, quantity } from './check.ts'
+import { semanticEqual } from './semantic-equal.ts'
 
 export const ACCESS_MODES = ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod']
 
@@ -22,4 +23,29 @@ export function validateClaimSpec(at: string, spec: PersistentVolumeClaimSpec): 
   if (spec.storageClassName) out.push(...named(`${at}.storageClassName`, spec.storageClassName, checkDnsSubdomain))
   if (spec.volumeAttributesClassName) out.push(...named(`${at}.volumeAttributesClassName`, spec.volumeAttributesClassName, checkDnsSubdomain))
   return [...out, ...oneOf(`${at}.volumeMode`, spec.volumeMode, ['Block', 'Filesystem'])]
+}
+
+/** What may change about a claim once made: its volume once, its class from none, its size while bound (upstream `ValidatePersistentVolumeClaimUpdate`). */
+export function validateClaimChange(claim: PersistentVolumeClaim, old: PersistentVolumeClaim): FieldError[] {
+  const [spec, before] = [claim.spec ?? {}, old.spec ?? {}]
+  const out: FieldError[] = []
+  if (!semanticEqual(fixed(claim, old), fixed(old, old))) out.push(forbidden('spec', 'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims'))
+  const [size, sizeBefore] = [spec.resources?.requests?.['storage'] ?? '0', before.resources?.requests?.['storage'] ?? '0']
+  const comparable = [size, sizeBefore].every((text) => tryParseQuantity(text).ok)
+  if (comparable && compareQuantity(size, sizeBefore) < 0 && compareQuantity(size, old.status?.capacity?.['storage'] ?? '0') <= 0) out.push(forbidden('spec.resources.requests.storage', 'field can not be less than status.capacity'))
+  out.push(...immutable('volumeMode', spec.volumeMode, before.volumeMode))
+  if (before.volumeAttributesClassName !== undefined && spec.volumeAttributesClassName === undefined) out.push(forbidden('spec.volumeAttributesClassName', 'update from non-nil value to nil is forbidden'))
+  return out
+}
+
+function fixed(claim: PersistentVolumeClaim, old: PersistentVolumeClaim): unknown {
+  const { volumeAttributesClassName: _v, volumeName, storageClassName, resources, ...rest } = claim.spec ?? {}
+  const { storage: _s, ...others } = resources?.requests ?? {}
+  return {
+    ...rest,
+    volumeName: old.spec?.volumeName ? volumeName : undefined,
+    // A claim without a class may be given one later (KEP-3333).
+    storageClassName: old.spec?.storageClassName === undefined ? undefined : storageClassName,
+    resources: old.status?.phase === 'Bound' ? { ...resources, requests: others } : resources,
+  }
 }

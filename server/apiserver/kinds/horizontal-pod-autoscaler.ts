@@ -1,10 +1,10 @@
 /** Horizontal pod autoscalers (autoscaling/v2, the stored version). */
 import type { V2HorizontalPodAutoscaler as HorizontalPodAutoscaler, V2HPAScalingRules, V2MetricSpec, V2MetricStatus } from '#api/types/index.ts'
-import { checkPathSegment } from '#api/types/index.ts'
-import { type FieldError, invalid } from '../field-error.ts'
+import type { FieldError } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { keepStatus } from './carry.ts'
-import { nonNegative, positive, requiredName } from './check.ts'
+import { validateAutoscalerSpec } from './autoscaler-validation.ts'
+import { nonNegative } from './check.ts'
 import { semanticEqual } from './semantic-equal.ts'
 import { ageColumn, column, nameColumn } from './table-columns.ts'
 
@@ -41,12 +41,7 @@ function withRules(given: V2HPAScalingRules | undefined, defaults: V2HPAScalingR
 }
 
 function validateAutoscaler(hpa: HorizontalPodAutoscaler): FieldError[] {
-  const { minReplicas, maxReplicas, scaleTargetRef } = hpa.spec
-  const out: FieldError[] = []
-  if (minReplicas !== undefined && minReplicas < 1) out.push(invalid('spec.minReplicas', minReplicas, 'must be greater than or equal to 1'))
-  out.push(...positive('spec.maxReplicas', maxReplicas).map((e) => ({ ...e, message: `Invalid value: ${maxReplicas}: must be greater than 0` })))
-  if (minReplicas !== undefined && maxReplicas < minReplicas) out.push(invalid('spec.maxReplicas', maxReplicas, 'must be greater than or equal to `minReplicas`'))
-  return [...out, ...requiredName('spec.scaleTargetRef.kind', scaleTargetRef.kind, checkPathSegment), ...requiredName('spec.scaleTargetRef.name', scaleTargetRef.name, checkPathSegment)]
+  return validateAutoscalerSpec('spec', hpa.spec)
 }
 
 /** The first two targets with what is measured, then how many more. */

@@ -1,5 +1,5 @@
 /** IP addresses and CIDR blocks as text, checked and compared. */
-import { isIPv4, isIPv6 } from 'node:net'
+import { BlockList, isIPv4, isIPv6 } from 'node:net'
 
 export const isIpAddress = (text: string | undefined): boolean => text !== undefined && (isIPv4(text) || isIPv6(text))
 
@@ -69,4 +69,14 @@ function ipv6Text(words: readonly number[]): string {
   }
   const hex = (part: readonly number[]): string => part.map((w) => w.toString(16)).join(':')
   return best.at < 0 ? hex(words) : `${hex(words.slice(0, best.at))}::${hex(words.slice(best.at + best.length))}`
+}
+
+/** Whether `inner` lies wholly within `outer` and is smaller. */
+export function cidrWithin(inner: string, outer: string): boolean {
+  const [[base = '', prefix], [outerBase = '', outerPrefix]] = [inner.split('/'), outer.split('/')]
+  if (familyOf(base) !== familyOf(outerBase) || Number(prefix) <= Number(outerPrefix)) return false
+  const family = familyOf(base) === 'IPv4' ? 'ipv4' : 'ipv6'
+  const block = new BlockList()
+  block.addSubnet(outerBase, Number(outerPrefix), family)
+  return block.check(base, family)
 }

@@ -1,16 +1,18 @@
 /** Ingresses, their classes, and network policies. */
 import type { Ingress, IngressBackend, IngressClass, LabelSelector, NetworkPolicy } from '#api/types/index.ts'
-import { checkDns1035Label, checkDnsSubdomain, checkPortNumber, checkWildcardSubdomain, describeLabelSelector } from '#api/types/index.ts'
-import { type FieldError, forbidden, invalid, required } from '../field-error.ts'
+import { checkDns1035Label, checkDnsLabel, checkDnsSubdomain, checkPathSegment, checkPortNumber, checkWildcardSubdomain, describeLabelSelector } from '#api/types/index.ts'
+import { type FieldError, forbidden, invalid, required, tooLong } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { keepStatus } from './carry.ts'
 import { checkLabelSelector, immutable, named, oneOf, portOrName, requiredName } from './check.ts'
-import { isCidr, isIpAddress } from './ip.ts'
+import { checkDomainPath } from './domain-path.ts'
+import { cidrWithin, isCidr, isIpAddress } from './ip.ts'
 import { cidrWarnings } from './ip-warnings.ts'
 import { semanticEqual } from './semantic-equal.ts'
 import { ageColumn, column, nameColumn } from './table-columns.ts'
 
 const CLASS_ANNOTATION = 'kubernetes.io/ingress.class'
+const CONTROLLER_LENGTH_MAX = 250
 const PATH_TYPES = ['Exact', 'ImplementationSpecific', 'Prefix']
 
 export const ingressStrategy: KindStrategy<Ingress> = {
@@ -90,12 +92,8 @@ export const ingressClassStrategy: KindStrategy<IngressClass> = {
   defaults(c) {
     if (c.spec?.parameters) c.spec.parameters.scope ??= 'Cluster'
   },
-  validate: (c) => {
-    const controller = c.spec?.controller
-    if (controller && !/^[^/]+\/.+/.test(controller)) return [invalid('spec.controller', controller, 'must be a domain-prefixed path (such as "acme.io/foo")')]
-    return controller === undefined || controller === '' ? [required('spec.controller')] : []
-  },
-  validateUpdate: (c, old) => immutable('spec.controller', c.spec?.controller, old.spec?.controller),
+  validate: validateIngressClass,
+  validateUpdate: (c, old) => [...immutable('spec.controller', c.spec?.controller, old.spec?.controller), ...validateIngressClass(c)],
   columns: [
     nameColumn(),
     column('Controller', 'Controller that is responsible for handling this class', (o) => o.spec?.controller ?? ''),
@@ -105,6 +103,21 @@ export const ingressClassStrategy: KindStrategy<IngressClass> = {
     }),
     ageColumn(),
   ],
+}
+
+function validateIngressClass({ spec }: IngressClass): FieldError[] {
+  const { controller = '', parameters } = spec ?? {}
+  const out: FieldError[] = controller.length > CONTROLLER_LENGTH_MAX ? [tooLong('spec.controller', CONTROLLER_LENGTH_MAX)] : []
+  out.push(...checkDomainPath('spec.controller', controller))
+  if (!parameters) return out
+  const at = 'spec.parameters'
+  if (parameters.apiGroup !== undefined) out.push(...named(`${at}.apiGroup`, parameters.apiGroup, checkDnsSubdomain))
+  out.push(...requiredName(`${at}.kind`, parameters.kind, checkPathSegment, 'kind is required'), ...requiredName(`${at}.name`, parameters.name, checkPathSegment, 'name is required'))
+  const { scope, namespace } = parameters
+  out.push(...oneOf(`${at}.scope`, scope, ['Cluster', 'Namespace'], 'required'))
+  if (scope === 'Namespace') out.push(...(namespace ? named(`${at}.namespace`, namespace, checkDnsLabel) : [required(`${at}.namespace`, "`parameters.scope` is set to 'Namespace'")]))
+  if (scope === 'Cluster' && namespace !== undefined) out.push(forbidden(`${at}.namespace`, "`parameters.scope` is set to 'Cluster'"))
+  return out
 }
 
 export const networkPolicyStrategy: KindStrategy<NetworkPolicy> = {
@@ -138,7 +151,7 @@ function validatePolicy(policy: NetworkPolicy): FieldError[] {
         const at = `spec.${direction}[${i}].ports[${j}]`
         out.push(...oneOf(`${at}.protocol`, port.protocol, ['SCTP', 'TCP', 'UDP']))
         if (port.port !== undefined) out.push(...portOrName(`${at}.port`, port.port))
-        if (port.endPort !== undefined && typeof port.port === 'number' && port.endPort < port.port) out.push(invalid(`${at}.endPort`, port.port, 'must be greater than or equal to `port`'))
+        out.push(...validateEndPort(`${at}.endPort`, port.port, port.endPort))
       }
     }
   }
@@ -152,7 +165,24 @@ function validatePeer(at: string, peer: Peer): FieldError[] {
   const out: FieldError[] = [...checkLabelSelector(`${at}.podSelector`, peer.podSelector), ...checkLabelSelector(`${at}.namespaceSelector`, peer.namespaceSelector)]
   if (!peer.podSelector && !peer.namespaceSelector && !peer.ipBlock) out.push(required(at, 'must specify a peer'))
   if (peer.ipBlock && (peer.podSelector || peer.namespaceSelector)) out.push(forbidden(at, 'may not specify both ipBlock and another peer'))
-  if (peer.ipBlock && !isCidr(peer.ipBlock.cidr)) out.push(invalid(`${at}.ipBlock.cidr`, peer.ipBlock.cidr, 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'))
-  for (const [i, except] of (peer.ipBlock?.except ?? []).entries()) if (!isCidr(except)) out.push(invalid(`${at}.ipBlock.except[${i}]`, except, 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'))
+  if (peer.ipBlock) out.push(...validateBlock(`${at}.ipBlock`, peer.ipBlock.cidr, peer.ipBlock.except ?? []))
   return out
+}
+
+function validateEndPort(at: string, port: number | string | undefined, end: number | undefined): FieldError[] {
+  if (end === undefined) return []
+  if (port === undefined) return [invalid(at, end, 'may not be specified when `port` is not specified')]
+  if (typeof port === 'string') return [invalid(at, end, 'may not be specified when `port` is non-numeric')]
+  return [...(end < port ? [invalid(at, port, 'must be greater than or equal to `port`')] : []), ...checkPortNumber(end).map((m) => invalid(at, end, m))]
+}
+
+function validateBlock(at: string, cidr: string, excepts: readonly string[]): FieldError[] {
+  if (cidr === '') return [required(`${at}.cidr`)]
+  const bad = (field: string, value: string): FieldError => invalid(field, value, 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)')
+  if (!isCidr(cidr)) return [bad(`${at}.cidr`, cidr)]
+  return excepts.flatMap((except, i) => {
+    const field = `${at}.except[${i}]`
+    if (!isCidr(except)) return [bad(field, except)]
+    return cidrWithin(except, cidr) ? [] : [invalid(field, except, 'must be a strict subset of `cidr`')]
+  })
 }

@@ -3,7 +3,7 @@ import type { PodDisruptionBudget } from '#api/types/index.ts'
 import { type FieldError, invalid } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { keepStatus } from './carry.ts'
-import { checkLabelSelector, intOrPercent, oneOf } from './check.ts'
+import { checkLabelSelector, intOrPercent, nonNegative, oneOf } from './check.ts'
 import { semanticEqual } from './semantic-equal.ts'
 import { ageColumn, column, count, nameColumn } from './table-columns.ts'
 
@@ -13,6 +13,7 @@ export const podDisruptionBudgetStrategy: KindStrategy<PodDisruptionBudget> = {
   generation: (budget, old) => !semanticEqual(budget.spec, old.spec),
   validate: validateBudget,
   validateUpdate: validateBudget,
+  validateStatusUpdate: ({ status }) => (['disruptionsAllowed', 'currentHealthy', 'desiredHealthy', 'expectedPods'] as const).flatMap((key) => nonNegative(`status.${key}`, status?.[key])),
   columns: [
     nameColumn(),
     column('Min Available', 'The minimum number of pods that must be available.', (o) => String(o.spec?.minAvailable ?? 'N/A')),
@@ -28,9 +29,15 @@ function validateBudget(budget: PodDisruptionBudget): FieldError[] {
   if (minAvailable !== undefined && maxUnavailable !== undefined) out.push(invalid('spec', budget.spec, 'minAvailable and maxUnavailable cannot be both set'))
   return [
     ...out,
-    ...intOrPercent('spec.minAvailable', minAvailable),
-    ...intOrPercent('spec.maxUnavailable', maxUnavailable),
+    ...atMostAll('spec.minAvailable', minAvailable),
+    ...atMostAll('spec.maxUnavailable', maxUnavailable),
     ...checkLabelSelector('spec.selector', selector),
     ...oneOf('spec.unhealthyPodEvictionPolicy', unhealthyPodEvictionPolicy, ['AlwaysAllow', 'IfHealthyBudget']),
   ]
+}
+
+function atMostAll(at: string, value: number | string | undefined): FieldError[] {
+  const out = intOrPercent(at, value)
+  if (out.length === 0 && typeof value === 'string' && Number.parseInt(value, 10) > 100) out.push(invalid(at, value, 'must not be greater than 100%'))
+  return out
 }

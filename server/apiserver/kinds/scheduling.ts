@@ -1,7 +1,7 @@
 /** Priority classes and runtime classes: what pods refer to by name. */
 import type { PriorityClass, RuntimeClass } from '#api/types/index.ts'
 import { checkDnsLabel } from '#api/types/index.ts'
-import { type FieldError, forbidden, invalid } from '../field-error.ts'
+import { type FieldError, forbidden } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { immutable, oneOf, requiredName, setDefault } from './check.ts'
 import { validateResources } from './container-validation.ts'
@@ -23,14 +23,15 @@ export const priorityClassStrategy: KindStrategy<PriorityClass> = {
     const name = c.metadata?.name ?? ''
     const out: FieldError[] = []
     if (name.startsWith('system-')) {
-      if (SYSTEM_PRIORITY_CLASSES[name] !== c.value) out.push(forbidden('metadata.name', `priority class names with 'system-' prefix are reserved for system use only. error: ${name} is not a known system priority class`))
+      const problem = systemClassProblem(name, c)
+      if (problem !== undefined) out.push(forbidden('metadata.name', `priority class names with 'system-' prefix are reserved for system use only. error: ${problem}`))
     } else if ((c.value ?? 0) > USER_PRIORITY_MAX) {
       out.push(forbidden('value', `maximum allowed value of a user defined priority is ${USER_PRIORITY_MAX}`))
     }
     return [...out, ...oneOf('preemptionPolicy', c.preemptionPolicy, ['Never', 'PreemptLowerPriority'])]
   },
   validateUpdate: (c, old) => [
-    ...((c.value ?? 0) === (old.value ?? 0) ? [] : [invalid('value', c.value, 'field is immutable')]),
+    ...((c.value ?? 0) === (old.value ?? 0) ? [] : [forbidden('Value', 'may not be changed in an update.')]),
     ...immutable('preemptionPolicy', c.preemptionPolicy, old.preemptionPolicy),
   ],
   columns: [
@@ -40,6 +41,13 @@ export const priorityClassStrategy: KindStrategy<PriorityClass> = {
     ageColumn(),
     column('PreemptionPolicy', 'preemptionPolicy is the Policy for preempting pods with lower priority.', (o) => o.preemptionPolicy ?? ''),
   ],
+}
+
+function systemClassProblem(name: string, { value, globalDefault }: PriorityClass): string | undefined {
+  const known = Object.hasOwn(SYSTEM_PRIORITY_CLASSES, name) ? SYSTEM_PRIORITY_CLASSES[name] : undefined
+  if (known === undefined) return `${name} is not a known system priority class`
+  if (known !== value) return `value of ${name} PriorityClass must be ${known}`
+  return globalDefault === true ? `globalDefault of ${name} PriorityClass must be false` : undefined
 }
 
 export const runtimeClassStrategy: KindStrategy<RuntimeClass> = {

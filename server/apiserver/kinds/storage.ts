@@ -1,5 +1,6 @@
 /** Persistent volumes, claims, and the storage.k8s.io kinds that describe drivers and classes. */
-import type { CSIDriver, CSINode, ObjectMeta, PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec, StorageClass, VolumeAttachment } from '#api/types/index.ts'
+import { normalize } from 'node:path/posix'
+import type { CSIDriver, CSINode, ObjectMeta, PersistentVolume, PersistentVolumeClaim, StorageClass, VolumeAttachment } from '#api/types/index.ts'
 import { checkDnsSubdomain, checkQualifiedName } from '#api/types/index.ts'
 import { duplicate, type FieldError, forbidden, required } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
@@ -8,9 +9,10 @@ import { keepStatus } from './carry.ts'
 import { immutable, named, oneOf, quantity, requiredName, setDefault } from './check.ts'
 import { validatePluginSource } from './volume-plugin-validation.ts'
 import { validateNodeSelector } from './pod-spec-validation.ts'
-import { ACCESS_MODES, validateClaimSpec } from './claim-validation.ts'
+import { ACCESS_MODES, validateClaimChange, validateClaimSpec } from './claim-validation.ts'
 import { nodeLabelWarnings, nodeTermWarnings } from './label-warnings.ts'
 import { claimWarnings, deprecatedVolumeWarnings, storageAmountWarnings } from './pod-warnings.ts'
+import { validateParameters } from './storage-capacity.ts'
 import { semanticEqual } from './semantic-equal.ts'
 import { ageColumn, column, count, nameColumn, wide } from './table-columns.ts'
 
@@ -48,7 +50,7 @@ export const persistentVolumeStrategy: KindStrategy<PersistentVolume> = {
     const source = (v: PersistentVolume): unknown => Object.fromEntries(Object.entries(v.spec ?? {}).filter(([k]) => !NOT_SOURCES.has(k)))
     const out = validateVolume(volume)
     if (!semanticEqual(source(volume), source(old))) out.push(forbidden('spec.persistentvolumesource', 'spec.persistentvolumesource is immutable after creation'))
-    return [...out, ...immutable('spec.volumeMode', volume.spec?.volumeMode, old.spec?.volumeMode), ...(old.spec?.nodeAffinity ? immutable('spec.nodeAffinity', volume.spec?.nodeAffinity, old.spec.nodeAffinity) : [])]
+    return [...out, ...immutable('volumeMode', volume.spec?.volumeMode, old.spec?.volumeMode), ...(old.spec?.nodeAffinity ? immutable('nodeAffinity', volume.spec?.nodeAffinity, old.spec.nodeAffinity) : [])]
   },
   warnings: volumeWarnings,
   columns: [
@@ -97,6 +99,13 @@ function validateVolume(volume: PersistentVolume): FieldError[] {
   if (sources.length === 0) out.push(required('spec', 'must specify a volume type'))
   for (const extra of sources.slice(1)) out.push(forbidden(`spec.${extra}`, 'may not specify more than 1 volume type'))
   out.push(...validatePluginSource('spec', spec))
+  if ((spec.accessModes ?? []).length > 1 && spec.accessModes?.includes('ReadWriteOncePod')) out.push(forbidden('spec.accessModes', 'may not use ReadWriteOncePod with other access modes'))
+  if (spec.hostPath?.path !== undefined && normalize(spec.hostPath.path) === '/' && spec.persistentVolumeReclaimPolicy === 'Recycle') out.push(forbidden('spec.persistentVolumeReclaimPolicy', "may not be 'recycle' for a hostPath mount of '/'"))
+  if (spec.nodeAffinity && !spec.nodeAffinity.required) out.push(required('spec.nodeAffinity.required', 'must specify required node constraints'))
+  if (spec.volumeAttributesClassName !== undefined) {
+    out.push(...requiredName('spec.volumeAttributesClassName', spec.volumeAttributesClassName, checkDnsSubdomain, 'an empty string is disallowed'))
+    if (!spec.csi) out.push(required('spec.csi', 'has to be specified when using volumeAttributesClassName'))
+  }
   if (spec.local && !spec.nodeAffinity) out.push(required('metadata.annotations', 'Local volume requires node affinity'))
   if (spec.nodeAffinity?.required) out.push(...validateNodeSelector('spec.nodeAffinity.required', spec.nodeAffinity.required))
   if (spec.storageClassName) out.push(...named('spec.storageClassName', spec.storageClassName, checkDnsSubdomain))
@@ -109,19 +118,7 @@ export const persistentVolumeClaimStrategy: KindStrategy<PersistentVolumeClaim> 
   prepareCreate: (claim) => { claim.status = { phase: 'Pending' } },
   prepareUpdate: keepStatus,
   validate: (claim) => validateClaimSpec('spec', claim.spec ?? {}),
-  validateUpdate(claim, old) {
-    const out = validateClaimSpec('spec', claim.spec ?? {})
-    const frozen = (spec: PersistentVolumeClaimSpec | undefined): unknown => {
-      const { resources: _r, volumeAttributesClassName: _v, volumeName: _n, storageClassName: _s, ...rest } = spec ?? {}
-      return rest
-    }
-    const bindsNow = !old.spec?.volumeName && claim.spec?.volumeName !== undefined
-    const sameVolume = bindsNow || semanticEqual(claim.spec?.volumeName, old.spec?.volumeName)
-    // A claim without a class may be given one later (KEP-3333).
-    const sameClass = old.spec?.storageClassName === undefined || claim.spec?.storageClassName === old.spec.storageClassName
-    if (!semanticEqual(frozen(claim.spec), frozen(old.spec)) || !sameVolume || !sameClass) out.push(forbidden('spec', 'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims'))
-    return out
-  },
+  validateUpdate: (claim, old) => [...validateClaimSpec('spec', claim.spec ?? {}), ...validateClaimChange(claim, old)],
   warnings: (claim) => [
     ...classAnnotationWarnings(claim.metadata),
     ...claimWarnings('spec', claim.spec?.resources?.requests),
@@ -147,8 +144,10 @@ export const storageClassStrategy: KindStrategy<StorageClass> = {
   },
   validate: (c) => [
     ...requiredName('provisioner', c.provisioner?.toLowerCase(), checkQualifiedName),
+    ...validateParameters('parameters', c.parameters ?? {}),
     ...oneOf('reclaimPolicy', c.reclaimPolicy, ['Delete', 'Retain']),
     ...oneOf('volumeBindingMode', c.volumeBindingMode, ['Immediate', 'WaitForFirstConsumer'], 'required'),
+    ...validateTopologies(c),
   ],
   validateUpdate: (c, old) => {
     const out = semanticEqual(c.parameters, old.parameters) ? [] : [forbidden('parameters', 'updates to parameters are forbidden.')]
@@ -165,6 +164,21 @@ export const storageClassStrategy: KindStrategy<StorageClass> = {
     column('AllowVolumeExpansion', 'allowVolumeExpansion shows whether the storage class allow volume expand.', (o) => o.allowVolumeExpansion ?? false, { type: 'string' }),
     ageColumn(),
   ],
+}
+
+function validateTopologies(c: StorageClass): FieldError[] {
+  return (c.allowedTopologies ?? []).flatMap((term, i) => {
+    const keys = new Set<string>()
+    return (term.matchLabelExpressions ?? []).flatMap((expression, j) => {
+      const at = `allowedTopologies[${i}].matchLabelExpressions[${j}]`
+      const out = named(`${at}.key`, expression.key, checkQualifiedName)
+      if ((expression.values ?? []).length === 0) out.push(required(`${at}.values`))
+      for (const [k, value] of (expression.values ?? []).entries()) if (expression.values.indexOf(value) < k) out.push(duplicate(`${at}.values[${k}]`, value))
+      if (keys.has(expression.key)) out.push(duplicate(`${at}.key`, expression.key))
+      keys.add(expression.key)
+      return out
+    })
+  })
 }
 
 export const csiNodeStrategy: KindStrategy<CSINode> = {

@@ -1,0 +1,74 @@
+import { deepStrictEqual } from 'node:assert'
+import { test } from 'node:test'
+import { causes, cluster } from './kinds.test-support.ts'
+
+const refused = async (group: string, resource: string, object: Record<string, unknown>, namespace = 'namespaces/default/'): Promise<string[]> =>
+  causes(await cluster().call('POST', `${group}/${namespace}${resource}`, { metadata: { name: 'a' }, ...object }))
+
+const template = (spec: Record<string, unknown> = {}): unknown => ({ spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'i' }], ...spec } })
+const job = (spec: Record<string, unknown>): Promise<string[]> => refused('/apis/batch/v1', 'jobs', { spec: { template: template(), ...spec } })
+
+test('a Job\'s failure policy, success policy, indexes and manager', async () => {
+  deepStrictEqual(await job({ backoffLimitPerIndex: 1, maxFailedIndexes: 1, managedBy: 'me' }), [
+    'spec.managedBy: Invalid value: "me": must be a domain-prefixed path (such as "acme.io/foo")', 'spec.backoffLimitPerIndex: Invalid value: 1: requires indexed completion mode', 'spec.maxFailedIndexes: Invalid value: 1: requires indexed completion mode',
+  ])
+  deepStrictEqual(await job({ podFailurePolicy: { rules: [{ action: 'FailIndex', onExitCodes: { operator: 'In', values: [3, 0], containerName: 'x' } }, { action: 'Ignore' }] } }), [
+    'spec.podFailurePolicy.rules[0].action: Invalid value: "FailIndex": requires the backoffLimitPerIndex to be set', 'spec.podFailurePolicy.rules[0].onExitCodes.containerName: Invalid value: "x": must be one of the container or initContainer names in the pod template',
+    'spec.podFailurePolicy.rules[0].onExitCodes.values[1]: Invalid value: 0: must not be 0 for the In operator', 'spec.podFailurePolicy.rules[0].onExitCodes.values: Invalid value: [3,0]: must be ordered',
+    'spec.podFailurePolicy.rules[1]: Invalid value: specifying one of OnExitCodes and OnPodConditions is required',
+  ])
+  deepStrictEqual(await job({ completionMode: 'Indexed', completions: 5, successPolicy: { rules: [{ succeededIndexes: '0,2-9' }, { succeededIndexes: '0-1', succeededCount: 3 }, {}] } }), [
+    'spec.successPolicy.rules[0].succeededIndexes: Invalid value: "0,2-9": error parsing succeededIndexes: too large index: "9"',
+    'spec.successPolicy.rules[1].succeededCount: Invalid value: 3: must be less than or equal to 2 (the number of indexes in the specified succeededIndexes field)', 'spec.successPolicy.rules[2]: Required value: at least one of succeededCount or succeededIndexes must be specified',
+  ])
+  deepStrictEqual(await job({ template: template({ restartPolicy: 'Always' }) }), ['spec.template.spec.restartPolicy: Required value: valid values: "OnFailure", "Never"'])
+})
+
+test('what an autoscaler measures and how fast it moves', async () => {
+  deepStrictEqual(await refused('/apis/autoscaling/v2', 'horizontalpodautoscalers', { spec: {
+    maxReplicas: 2, scaleTargetRef: { kind: 'Deployment', name: 'd' },
+    metrics: [{ type: 'Pods', resource: { name: 'cpu', target: { type: 'Utilization' } } }, { type: 'Resource', resource: { name: 'cpu', target: { type: 'Odd', averageUtilization: 0 } } }],
+    behavior: { scaleUp: { stabilizationWindowSeconds: 3601, policies: [{ type: 'Pods', value: 0, periodSeconds: 1801 }] } },
+  } }), [
+    'spec.metrics[0].resource.target.averageUtilization: Required value: must set either a target raw value or a target utilization', 'spec.metrics[0].pods: Required value: must populate information for the given metric source',
+    'spec.metrics[0].resource: Forbidden: must populate the given metric source only', 'spec.metrics[1].resource.target.type: Invalid value: "Odd": must be either Utilization, Value, or AverageValue',
+    'spec.metrics[1].resource.target.averageUtilization: Invalid value: 0: must be greater than 0', 'spec.behavior.scaleUp.stabilizationWindowSeconds: Invalid value: 3601: must be less than or equal to 3600',
+    'spec.behavior.scaleUp.policies[0].value: Invalid value: 0: must be greater than zero', 'spec.behavior.scaleUp.policies[0].periodSeconds: Invalid value: 1801: must be less than or equal to 1800',
+  ])
+})
+
+test('limit ranges and quotas', async () => {
+  deepStrictEqual(await refused('/api/v1', 'limitranges', { spec: { limits: [{ type: 'Node' }, { type: 'Pod', default: { cpu: '1' } }, { type: 'Container', min: { cpu: '1' }, max: { cpu: '2' }, maxLimitRequestRatio: { cpu: '3' } }] } }), [
+    'spec.limits[0].type: Invalid value: "Node": must be a standard limit type or fully qualified', "spec.limits[1].default: Forbidden: may not be specified when `type` is 'Pod'",
+    'spec.limits[2].maxLimitRequestRatio[cpu]: Invalid value: "3": ratio 3 is greater than max/min = 2.000000',
+  ])
+  deepStrictEqual(await refused('/api/v1', 'resourcequotas', { spec: { hard: { services: '1', pods: '1500m', odd: '1' }, scopes: ['Terminating', 'NotTerminating'] } }), [
+    'spec.hard[pods]: Invalid value: "1500m": must be an integer', 'spec.hard[odd]: Invalid value: "odd": must be a standard resource type or fully qualified',
+    'spec.hard[odd]: Invalid value: "odd": must be a standard resource for quota',
+    ...Array.from({ length: 2 }, () => 'spec.scopes: Invalid value: ["Terminating","NotTerminating"]: unsupported scope applied to resource'), 'spec.scopes: Invalid value: ["Terminating","NotTerminating"]: conflicting scopes',
+  ])
+})
+
+test('network policies, ingress classes and budgets', async () => {
+  deepStrictEqual(await refused('/apis/networking.k8s.io/v1', 'networkpolicies', { spec: { podSelector: {}, ingress: [{ ports: [{ endPort: 9 }, { port: 'http', endPort: 9 }], from: [{ ipBlock: { cidr: '10.0.0.0/8', except: ['10.0.0.0/8', '10.1.0.0/16'] } }] }] } }), [
+    'spec.ingress[0].from[0].ipBlock.except[0]: Invalid value: "10.0.0.0/8": must be a strict subset of `cidr`', 'spec.ingress[0].ports[0].endPort: Invalid value: 9: may not be specified when `port` is not specified',
+    'spec.ingress[0].ports[1].endPort: Invalid value: 9: may not be specified when `port` is non-numeric',
+  ])
+  deepStrictEqual(await refused('/apis/networking.k8s.io/v1', 'ingressclasses', { spec: { controller: 'a b/c d', parameters: { kind: 'K', name: 'n', scope: 'Namespace' } } }, ''), [
+    "spec.controller: Invalid value: \"a b\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')",
+    String.raw`spec.controller: Invalid value: "c d": Invalid path (regex used for validation is '[A-Za-z0-9/\-._~%!$&'()*+,;=:]+')`, "spec.parameters.namespace: Required value: `parameters.scope` is set to 'Namespace'",
+  ])
+  deepStrictEqual(await refused('/apis/policy/v1', 'poddisruptionbudgets', { spec: { minAvailable: '101%' } }), ['spec.minAvailable: Invalid value: "101%": must not be greater than 100%'])
+})
+
+test('a claim keeps what it asked for until it is bound, and does not shrink', async () => {
+  const { call } = cluster()
+  const path = '/api/v1/namespaces/default/persistentvolumeclaims'
+  const sized = (storage: string): unknown => ({ metadata: { name: 'a' }, spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage } } } })
+  await call('POST', path, sized('2Gi'))
+  const frozen = 'spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims'
+  deepStrictEqual(causes(await call('PUT', `${path}/a`, sized('3Gi'))), [frozen])
+  await call('PUT', `${path}/a/status`, { metadata: { name: 'a' }, status: { phase: 'Bound', capacity: { storage: '2Gi' } } })
+  deepStrictEqual(causes(await call('PUT', `${path}/a`, sized('1Gi'))), ['spec.resources.requests.storage: Forbidden: field can not be less than status.capacity'])
+  deepStrictEqual(causes(await call('PUT', `${path}/a`, sized('3Gi'))), ['200 '])
+})

@@ -164,7 +164,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
     store, clock, random, log,
     rows: withAllocators(rows, { services: await openServiceAllocator(store, { serviceCidr: config.cluster.serviceCidr, clusterDns: config.cluster.clusterDns, random, log }) }),
     admission: chooseAdmission({ clock, random, choice: config.admission }, [nodePasswordPlugin, createEscalationPlugin(rbac, authorizer)]),
-    isPluginOn: (name) => isOn(name, config.admission),
+    isPluginOn: (name) => isOn(name, config.admission), ...(config.admission.config.webhookIdentities && { webhookIdentities: config.admission.config.webhookIdentities }),
     authenticator, authorizer, nodeConnector: hub, frontProxy: () => pki.frontProxy,
     issueToken: (input) => serviceAccounts.issueToken(input),
     version: versionInfo(),

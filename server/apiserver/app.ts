@@ -62,7 +62,7 @@ import { createPolicyPlugins } from './policies/policies.ts'
 import { PolicyMetrics } from './policies/policy-metrics.ts'
 import { startTypeChecks } from './policies/type-check-loop.ts'
 import { WebhookMetrics } from './webhooks/webhook-metrics.ts'
-import { createWebhookPlugins } from './webhooks/webhooks.ts'
+import { createWebhookPlugins, type AdmissionIdentities } from './webhooks/webhooks.ts'
 
 export interface ApiServerOptions {
   store: Store
@@ -75,6 +75,8 @@ export interface ApiServerOptions {
   admission: readonly AdmissionPlugin[]
   /** Of webhooks and policies, which are made here; default: all are on. */
   isPluginOn?: (name: string) => boolean
+  /** Who this server is to admission webhooks; default: nobody in particular. */
+  webhookIdentities?: AdmissionIdentities
   authenticator: Authenticator
   authorizer: Authorizer
   /** Undefined: no node can be reached (logs, exec and proxies answer 503). */
@@ -185,7 +187,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const policyMetrics = new PolicyMetrics()
   for (const metric of policyMetrics.all) metrics.register(metric)
   const isPluginOn = options.isPluginOn ?? (() => true)
-  parts.admission = inOrder([...options.admission, ...[...createWebhookPlugins(parts, webhookMetrics), ...createPolicyPlugins(parts, policyMetrics)].filter(({ name }) => isPluginOn(name))])
+  parts.admission = inOrder([...options.admission, ...[...createWebhookPlugins(parts, webhookMetrics, options.webhookIdentities), ...createPolicyPlugins(parts, policyMetrics)].filter(({ name }) => isPluginOn(name))])
   const ownVersions = new Set(rows.all.map(({ ref }) => apiVersionOf(ref)))
   const aggregation = createAggregation(parts, { connector: options.nodeConnector, frontProxy: options.frontProxy, isCustom: (group, version) => !ownVersions.has(apiVersionOf({ group, version })) })
   const openapi = aggregation.openapi.wrap(openapiHandler(rows, options.version, () => aggregation.openapi.added()))

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { UsageError } from '#base/errors.ts'
 import { choiceProblem, configProblem, parseAdmissionConfig, type AdmissionChoice, type AdmissionConfig } from '../apiserver/admission/choice.ts'
-import { parseWebhookKubeconfig } from '../apiserver/webhook-client/index.ts'
+import { parseWebhookIdentities, parseWebhookKubeconfig } from '../apiserver/webhook-client/index.ts'
 import { readYamlMapping } from './config-file.ts'
 import type { FlagValues } from './flags.ts'
 import { list, text } from './node-config.ts'
@@ -24,7 +24,8 @@ function configOf(path: string): AdmissionConfig {
   const at = (file: string): string => resolve(dirname(path), file)
   const read = (file: string) => readYamlMapping(file, { optional: false, what: 'the admission configuration' })
   const kubeconfig = (file: string) => parseWebhookKubeconfig(at(file), 'admission-control-config-file', (f) => readFileSync(f, 'utf8'))
-  const parsed = parseAdmissionConfig(read(path), { read: (file) => read(at(file)), kubeconfig })
+  const identities = (file: string) => parseWebhookIdentities(at(file), 'admission-control-config-file', (f) => readFileSync(f, 'utf8'))
+  const parsed = parseAdmissionConfig(read(path), { read: (file) => read(at(file)), kubeconfig, identities })
   if (!parsed.ok) throw new UsageError(`--admission-control-config-file: ${path}: ${parsed.message}`)
   return parsed.config
 }

@@ -2,7 +2,7 @@
  * Which plugins are on, and what they are configured with: --enable-admission-plugins, --disable-admission-plugins and
  * --admission-control-config-file, with kube-apiserver's names and words. Pure.
  */
-import type { WebhookServer } from '../webhook-client/index.ts'
+import type { WebhookIdentities, WebhookServer } from '../webhook-client/index.ts'
 import { parseEventLimits, type EventLimit } from './event-rate-limit.ts'
 import { parseImagePolicy, type ImagePolicyConfig } from './image-policy-webhook.ts'
 import { PLUGIN_NAMES } from './order.ts'
@@ -22,6 +22,8 @@ export interface AdmissionConfig {
   eventLimits?: readonly EventLimit[]
   nodeSelectors?: NodeSelectorConfig
   imagePolicy?: ImagePolicyConfig
+  /** Who this server is to admission webhooks. */
+  webhookIdentities?: { mutating?: WebhookIdentities; validating?: WebhookIdentities }
 }
 
 /** Files that a configuration names, relative to it. Both throw when they cannot. */
@@ -30,6 +32,8 @@ export interface ConfigFiles {
   read(path: string): unknown
   /** A kubeconfig that names a webhook. */
   kubeconfig(path: string): WebhookServer
+  /** A kubeconfig whose users are named after webhooks. */
+  identities(path: string): WebhookIdentities
 }
 
 /** On unless disabled; upstream's set, less what needs a cloud. */
@@ -118,6 +122,13 @@ function take(config: AdmissionConfig, name: string, own: unknown, files: Config
       const parsed = parseImagePolicy(own, (path) => files.kubeconfig(path))
       if (!parsed.ok) return parsed.message
       config.imagePolicy = parsed.config
+      return undefined
+    }
+    case 'MutatingAdmissionWebhook': case 'ValidatingAdmissionWebhook': {
+      const { kind, kubeConfigFile } = own as { kind?: unknown; kubeConfigFile?: unknown }
+      if (kind !== 'WebhookAdmissionConfiguration' && kind !== 'WebhookAdmission') return `no kind ${JSON.stringify(kind ?? '')} is registered: expected WebhookAdmissionConfiguration`
+      if (typeof kubeConfigFile !== 'string' || kubeConfigFile === '') return undefined
+      config.webhookIdentities = { ...config.webhookIdentities, [name === 'MutatingAdmissionWebhook' ? 'mutating' : 'validating']: files.identities(kubeConfigFile) }
       return undefined
     }
     default: return 'takes no configuration'

@@ -10,7 +10,7 @@ import { createAnswerCache } from './answer-cache.ts'
 import { httpsServer, type Answer, type TestServer } from './https-server.test-support.ts'
 import { createTokenWebhook, parseTokenReview, TOKEN_WEBHOOK_CACHE_MS } from './token-webhook.ts'
 import { createWebhookClient } from './webhook-client.ts'
-import { parseWebhookKubeconfig, type WebhookServer } from './webhook-kubeconfig.ts'
+import { parseWebhookIdentities, parseWebhookKubeconfig, type WebhookServer } from './webhook-kubeconfig.ts'
 
 const open: { close(): unknown }[] = []
 after(async () => { for (const one of open) await one.close() })
@@ -100,6 +100,18 @@ test('answers are kept until their time is over, asked for once at a time, and b
   await assert.rejects(cache.get('f', () => Promise.reject(new Error('no'))))
   await get('f')
   assert.equal(asked, 6, 'failures are not kept')
+})
+
+test('users of a kubeconfig are found by where the webhook is, the narrowest name first', () => {
+  const users = ['hook.ns.svc', 'hook.example.com:8443', '*.example.com', '*.ns.svc', '*', 'me'].map((name) => ({ name, user: { token: name } }))
+  const of = (config: object) => parseWebhookIdentities('/k', 'f', () => JSON.stringify(config))
+  const all = of({ users })
+  const token = (host: string, port: number, from = all) => from(host, port)?.bearer
+  assert.deepStrictEqual([token('hook.ns.svc', 443), token('hook.ns.svc', 8443), token('hook.example.com', 8443), token('hook.example.com', 443), token('a.b.example.com', 443), token('other.ns.svc', 443), token('elsewhere', 1)],
+    ['hook.ns.svc', '*', 'hook.example.com:8443', '*.example.com', '*.example.com', '*.ns.svc', '*'])
+  assert.equal(all('elsewhere', 1), all('other', 2), 'the same one each time')
+  assert.equal(token('x', 1, of({ users: [users[5]], contexts: [{ name: 'c', context: { user: 'me' } }], 'current-context': 'c' })), 'me')
+  assert.equal(of({ users: [] })('x', 1), undefined)
 })
 
 test('a kubeconfig names the server and who asks', () => {

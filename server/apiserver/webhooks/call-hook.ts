@@ -5,7 +5,7 @@ import { uuid, type Random } from '#base/random.ts'
 import type { AdmissionApi, AdmissionRequest } from '../admission.ts'
 import { badRequest, StatusError } from '../http/status.ts'
 import type { KindRow } from '../kind.ts'
-import type { WebhookClient } from '../webhook-client/index.ts'
+import { targetOf, type ClientConfig, type WebhookClient, type WebhookIdentities } from '../webhook-client/index.ts'
 import type { Invocation } from './request-fields.ts'
 import { parseReview, rejection, reviewRequest, type Answer } from './review.ts'
 import type { WebhookMetrics } from './webhook-metrics.ts'
@@ -17,7 +17,7 @@ export type Outcome =
   /** It could not be asked: what then happens is its failurePolicy. `message` begins with `failed calling webhook`. */
   | { kind: 'failed'; message: string }
 
-export interface HookCaller { webhooks: WebhookClient; random: Random; clock: Clock; metrics: WebhookMetrics }
+export interface HookCaller { webhooks: WebhookClient; random: Random; clock: Clock; metrics: WebhookMetrics; /** Who this server is to webhooks; undefined: nobody in particular. */ identities?: WebhookIdentities | undefined }
 
 const HARMLESS: ReadonlySet<string> = new Set(['None', 'NoneOnDryRun'])
 
@@ -40,7 +40,8 @@ async function call(caller: HookCaller, invocation: Invocation, own: KindRow, re
   const uid = uuid(caller.random)
   let value: unknown
   try {
-    value = await caller.webhooks.call({ config: hook.client, body: reviewRequest(invocation, own, request, uid), timeoutMs: hook.timeoutMs, tellTimeout: true, signal: api.signal })
+    const identity = caller.identities?.(...placeOf(hook.client))
+    value = await caller.webhooks.call({ config: hook.client, ...(identity && { identity }), body: reviewRequest(invocation, own, request, uid), timeoutMs: hook.timeoutMs, tellTimeout: true, signal: api.signal })
   } catch (error) {
     return failed(`failed to call webhook: ${asError(error).message}`)
   }
@@ -50,4 +51,9 @@ async function call(caller: HookCaller, invocation: Invocation, own: KindRow, re
   for (const [key, text] of Object.entries(answer.auditAnnotations)) api.annotate(`${hook.name}/${key}`, text)
   for (const warning of answer.warnings) api.warn(warning)
   return answer.allowed ? { kind: 'allowed', answer } : { kind: 'rejected', error: new StatusError(rejection(hook.name, answer.status)) }
+}
+
+function placeOf(config: ClientConfig): [host: string, port: number] {
+  const { target: { host, port } } = targetOf(config)
+  return [host, port]
 }

@@ -19,7 +19,7 @@ type Say = (review: Review, path: string) => Record<string, unknown> | undefined
 interface Stage { h: Harness; server: TestServer; reviews: { path: string; request: Loose }[]; asked: () => string[] }
 
 /** A server with namespaces `default` (team=a) and `other`, and one webhook server that says what `say` says, or allows. */
-async function stage(say: Say = () => ({})): Promise<Stage> {
+async function stage(say: Say = () => ({}), over: Parameters<typeof harness>[0] = {}): Promise<Stage> {
   const reviews: Stage['reviews'] = []
   const server = await httpsServer(({ body, path }, res) => {
     const review = JSON.parse(body) as { apiVersion: string; request: Loose }
@@ -29,7 +29,7 @@ async function stage(say: Say = () => ({})): Promise<Stage> {
     if (!said) return res.destroy()
     res.end(JSON.stringify({ kind: 'AdmissionReview', apiVersion: review.apiVersion, response: { uid: review.request['uid'], allowed: true, ...said } }))
   })
-  const h = harness({ rows, clock: systemClock })
+  const h = harness({ rows, clock: systemClock, ...over })
   open.push(server, h.api)
   for (const [name, labels] of [['default', { team: 'a' }], ['other', {}]] as const) await h.call('POST', '/api/v1/namespaces', { metadata: { name, labels } })
   return { h, server, reviews, asked: () => reviews.splice(0).map((r) => `${r.path} ${String(r.request['operation'])} ${String(r.request['resource']?.['resource'])}${r.request['subResource'] ? `/${String(r.request['subResource'])}` : ''} ${String(r.request['name'] ?? '')}`.trim()) }
@@ -175,6 +175,16 @@ test('managedFields that a webhook spoiled are as before, with a warning', async
   const [entry] = items<Loose>(json['metadata']?.['managedFields'])
   assert.deepStrictEqual([json['data'], entry?.['fieldsV1']], [{ k: 'v', b: 'c' }, { 'f:data': { '.': {}, 'f:k': {} } }])
   assert.match(headers['warning'] ?? '', /managedFields was in an invalid state after admission/)
+})
+
+test('webhooks are told who asks, where the server has been given something to say', async () => {
+  const asked: [string, number][] = []
+  const identity = { bearer: 'secret' }
+  const s = await stage(() => ({}), { webhookIdentities: { mutating: (host, port) => { asked.push([host, port]); return identity } } })
+  await register(s, MUTATING, 'm', {}, { clientConfig: { url: undefined, service: { namespace: 'ns', name: 'svc', port: 8443 } }, failurePolicy: 'Ignore' })
+  await register(s, VALIDATING, 'v', {})
+  assert.equal((await s.h.call('POST', CM, configMap('a'))).status, 201)
+  assert.deepStrictEqual([asked, s.server.received.map((r) => r.headers.authorization)], [[['127.0.0.1', s.server.port], ['svc.ns.svc', 8443]], ['Bearer secret', undefined]])
 })
 
 test('a webhook that fails refuses or is passed over, as its failurePolicy says', async () => {

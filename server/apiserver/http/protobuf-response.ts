@@ -9,6 +9,8 @@ import { JSON_TYPE } from './response.ts'
 export function protobufResponse(response: ApiResponse, accept: string | undefined): ApiResponse {
   if (accept === undefined || response.headers['content-type'] !== JSON_TYPE || isBodyStream(response.body) || !prefersProtobuf(accept)) return response
   const bytes = Buffer.isBuffer(response.body) ? response.body : Buffer.concat(response.body)
+  // The answer to a HEAD has none.
+  if (bytes.length === 0) return response
   const object = JSON.parse(bytes.toString()) as KubeObject
   const model = protobufModelOf(object)
   if (model === undefined) return response

@@ -24,5 +24,7 @@ export function statusResponse(body: StatusBody): ApiResponse {
 export function prettyResponse(response: ApiResponse): ApiResponse {
   if (!(response.headers['content-type'] ?? '').startsWith(JSON_TYPE) || isBodyStream(response.body)) return response
   const bytes = Buffer.isBuffer(response.body) ? response.body : Buffer.concat(response.body)
+  // The answer to a HEAD has none.
+  if (bytes.length === 0) return response
   return { ...response, body: Buffer.from(`${JSON.stringify(JSON.parse(bytes.toString()), undefined, 2)}\n`) }
 }

@@ -27,6 +27,10 @@ export type Authentication =
 
 export interface Authenticator {
   authenticate(credentials: Credentials): Promise<Authentication>
+  /** The API's own: what a TokenReview that names none asks for. */
+  readonly audiences?: readonly string[]
+  /** Whether a request without credentials for this path is let in as the anonymous user. Absent: always. */
+  mayBeAnonymous?(path: string): boolean
 }
 
 export interface Attributes {

@@ -8,6 +8,8 @@ import type { Clock } from '#base/clock.ts'
 import type { Authentication, Authenticator, PeerCertificate } from '../auth.ts'
 import type { JoinSecret } from '../pki/tokens.ts'
 import type { AuthenticateToken } from '../webhook-client/index.ts'
+import type { AnonymousConfig } from './jwt/authentication-config.ts'
+import type { JwtAuthenticator } from './jwt/jwt-authenticator.ts'
 import { BOOTSTRAP_GROUP, verifyBootstrapToken } from './bootstrap-tokens.ts'
 import { JWT_CHARS_MAX, isJwtShaped } from './jwt.ts'
 import type { Lookup } from './lookup.ts'
@@ -22,6 +24,10 @@ export interface AuthenticatorOptions {
   joinSecrets: () => readonly JoinSecret[]
   /** Static tokens: bearer → user. For an admin without certificates; usually none. */
   staticTokens?: ReadonlyMap<string, UserInfo>
+  /** JWTs of other issuers. */
+  jwt?: JwtAuthenticator | undefined
+  /** As configured now. Undefined: who shows no credentials is anonymous. */
+  anonymous?: () => AnonymousConfig
   /** Another server that knows tokens; asked last, about those that nobody here takes. */
   tokenWebhook?: AuthenticateToken | undefined
   clock: Clock
@@ -31,46 +37,83 @@ export interface AuthenticatorOptions {
 export const NODE_BOOTSTRAP_GROUP = 'system:bootstrappers:skiff:node'
 export const SERVER_BOOTSTRAP_GROUP = 'system:bootstrappers:skiff:server'
 
+/** Who takes a token: the first that knows it decides; `none`: not mine. */
+type TokenSource = (bearer: string, audiences: readonly string[] | undefined) => Authentication | Promise<Authentication>
+
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
+  const sources = tokenSources(options)
   return {
+    audiences: options.serviceAccounts.apiAudiences,
+    mayBeAnonymous: (path) => {
+      const { enabled, paths } = options.anonymous?.() ?? EVERYBODY
+      return enabled && (paths.length === 0 || paths.includes(path))
+    },
     async authenticate(credentials) {
       const byCertificate = credentials.certificate && userOfCertificate(credentials.certificate)
       if (byCertificate) return { ok: true, user: byCertificate }
       const bearer = credentials.bearer?.trim()
-      return bearer === undefined || bearer === '' ? { ok: false, why: 'none' } : authenticateAnyBearer(bearer, credentials.audiences, options)
+      return bearer === undefined || bearer === '' ? NOT_MINE : authenticateBearer(bearer, credentials.audiences, sources)
     },
   }
 }
+
+const EVERYBODY: AnonymousConfig = { enabled: true, paths: [] }
+const NOT_MINE: Authentication = { ok: false, why: 'none' }
+const refuse = (because: string): Authentication => ({ ok: false, why: 'invalid', because })
+
+/** The first refusal tells why nobody let the token in. */
+async function authenticateBearer(bearer: string, audiences: readonly string[] | undefined, sources: readonly TokenSource[]): Promise<Authentication> {
+  if (bearer.length > JWT_CHARS_MAX) return refuse('the token is too long')
+  let refusal: Authentication | undefined
+  for (const source of sources) {
+    const answer = await source(bearer, audiences)
+    if (answer.ok) return answer
+    if (answer.why === 'invalid') refusal ??= answer
+  }
+  return refusal ?? refuse('no such token')
+}
+
+/** In upstream's order; those that another server has to be asked about come last. */
+function tokenSources({ serviceAccounts, staticTokens, jwt, lookup, joinSecrets, tokenWebhook, clock }: AuthenticatorOptions): TokenSource[] {
+  /** Tokens that know no audience are the API's own. */
+  const forApi = (answer: Authentication, audiences: readonly string[] | undefined): Authentication => {
+    if (!answer.ok || !audiences) return answer
+    const both = audiences.filter((a) => serviceAccounts.apiAudiences.includes(a))
+    return both.length === 0 ? NOT_MINE : { ...answer, audiences: both }
+  }
+  const byStatic: TokenSource = (bearer) => {
+    for (const [token, user] of staticTokens ?? []) if (isSecretEqual(token, bearer)) return { ok: true, user }
+    return NOT_MINE
+  }
+  const byServiceAccount: TokenSource = async (bearer, audiences) => {
+    if (!isJwtShaped(bearer)) return NOT_MINE
+    const verdict = await serviceAccounts.verify(bearer, audiences)
+    if (verdict.ok) return { ok: true, user: verdict.user, ...(audiences && { audiences: verdict.audiences }) }
+    return verdict.isForeign && jwt ? NOT_MINE : refuse(verdict.because)
+  }
+  const byBootstrap: TokenSource = async (bearer) => {
+    const verdict = await verifyBootstrapToken(bearer, lookup, clock.nowMs())
+    return verdict ? (verdict.ok ? verdict : refuse(verdict.because)) : NOT_MINE
+  }
+  const byJoinToken: TokenSource = (bearer) => {
+    const user = joinUser(bearer, joinSecrets())
+    return user ? { ok: true, user } : NOT_MINE
+  }
+  const agnostic = [byStatic, ...(jwt ? [(bearer: string) => jwt.authenticate(bearer)] : []), byBootstrap, byJoinToken].map((source): TokenSource => async (bearer, audiences) => forApi(await source(bearer, audiences), audiences))
+  const [first, ...others] = agnostic
+  return [
+    ...(first ? [first] : []), byServiceAccount, ...others,
+    // Our own join tokens are nobody else's business.
+    ...(tokenWebhook ? [(bearer: string, audiences: readonly string[] | undefined) => (bearer.startsWith(JOIN_TOKEN_START) ? NOT_MINE : tokenWebhook(bearer, audiences))] : []),
+  ]
+}
+
+const JOIN_TOKEN_START = 'S10'
 
 /** A certificate without a common name is nobody's (upstream's CommonNameUserConversion). */
 function userOfCertificate(certificate: PeerCertificate): UserInfo | undefined {
   if (certificate.commonName === '') return undefined
   return { name: certificate.commonName, groups: [...new Set([...certificate.organizations, 'system:authenticated'])] }
-}
-
-/** Why a token is refused here is what counts when nobody else knows it either. Our own join tokens are nobody else's business. */
-async function authenticateAnyBearer(bearer: string, audiences: readonly string[] | undefined, options: AuthenticatorOptions): Promise<Authentication> {
-  const own = await authenticateBearer(bearer, audiences, options)
-  if (own.ok || !options.tokenWebhook || bearer.length > JWT_CHARS_MAX || bearer.startsWith(JOIN_TOKEN_START)) return own
-  const theirs = await options.tokenWebhook(bearer, audiences)
-  return !theirs.ok && theirs.why === 'none' ? own : theirs
-}
-
-const JOIN_TOKEN_START = 'S10'
-
-async function authenticateBearer(bearer: string, audiences: readonly string[] | undefined, options: AuthenticatorOptions): Promise<Authentication> {
-  const refuse = (because: string): Authentication => ({ ok: false, why: 'invalid', because })
-  if (bearer.length > JWT_CHARS_MAX) return refuse('the token is too long')
-  for (const [token, user] of options.staticTokens ?? []) if (isSecretEqual(token, bearer)) return { ok: true, user }
-  if (isJwtShaped(bearer)) {
-    const verdict = await options.serviceAccounts.verify(bearer, audiences)
-    if (verdict.ok) return { ok: true, user: verdict.user, ...(audiences && { audiences: verdict.audiences }) }
-    return refuse(verdict.because)
-  }
-  const bootstrap = await verifyBootstrapToken(bearer, options.lookup, options.clock.nowMs())
-  if (bootstrap) return bootstrap.ok ? bootstrap : refuse(bootstrap.because)
-  const user = joinUser(bearer, options.joinSecrets())
-  return user ? { ok: true, user } : refuse('no such token')
 }
 
 /** `node:<secret>`, `server:<secret>`, a bare secret or the whole token. All are compared, so that the time tells nothing. */

@@ -8,16 +8,22 @@ import type { Clock } from '#base/clock.ts'
 import { uuid, type Random } from '#base/random.ts'
 import { spkiOf } from '#base/x509/index.ts'
 import type { SigningKey } from '../pki/service-account-keys.ts'
-import { isJwtShaped, signJwt, verifyJwt, type JwtClaims } from './jwt.ts'
+import { isJwtShaped, signJwt, unverifiedClaims, verifyJwt, type JwtClaims } from './jwt.ts'
 import type { Lookup } from './lookup.ts'
 
 export interface TokenOptions {
   /** The first signs. */
   keys: readonly SigningKey[]
-  /** `https://kubernetes.default.svc.<domain>` */
+  /** `https://kubernetes.default.svc.<domain>`, or the first `--service-account-issuer`: what new tokens say. */
   issuer: string
+  /** Issuers of before, whose tokens are still taken. */
+  formerIssuers?: readonly string[]
   /** Audiences of the API itself; default: the issuer. A token must carry one of them to be let in. */
   apiAudiences?: readonly string[]
+  /** `--service-account-max-token-expiration`: longer ones are cut. Default: none. */
+  expirationSecondsMax?: number | undefined
+  /** `--service-account-extend-token-expiration`. Default: true. */
+  extendsExpiration?: boolean
   lookup: Lookup
   clock: Clock
   random: Random
@@ -40,9 +46,11 @@ export type IssueResult =
   /** For a Status: `code` 400, 404, 409 or 422. */
   | { ok: false; code: number; reason: string; message: string }
 
-export type TokenVerdict = { ok: true; user: UserInfo; audiences: readonly string[] } | { ok: false; because: string }
+/** `isForeign`: another issuer made it. */
+export type TokenVerdict = { ok: true; user: UserInfo; audiences: readonly string[] } | { ok: false; because: string; isForeign?: true }
 
 export interface ServiceAccountTokens {
+  readonly apiAudiences: readonly string[]
   issueToken(input: TokenRequestInput): Promise<IssueResult>
   /** `audiences` undefined: the API's. For TokenReview with spec.audiences. */
   verify(token: string, audiences?: readonly string[]): Promise<TokenVerdict>
@@ -72,6 +80,8 @@ interface Named { name: string; uid: string }
 export function createServiceAccountTokens(options: TokenOptions): ServiceAccountTokens {
   const { keys, issuer, lookup, clock, random } = options
   const apiAudiences = options.apiAudiences ?? [issuer]
+  const issuers = [issuer, ...(options.formerIssuers ?? [])]
+  const { expirationSecondsMax, extendsExpiration = true } = options
   const verified = new Map<string, JwtClaims>()
 
   const nowSeconds = () => Math.floor(clock.nowMs() / 1000)
@@ -89,17 +99,20 @@ export function createServiceAccountTokens(options: TokenOptions): ServiceAccoun
   }
 
   return {
+    apiAudiences,
+
     async issueToken(input) {
-      const seconds = input.expirationSeconds ?? 3600
-      const invalid = expirationProblem(seconds)
-      if (invalid) return { ok: false, code: 422, reason: 'Invalid', message: `TokenRequest.authentication.k8s.io ${JSON.stringify(input.serviceAccount)} is invalid: spec.expirationSeconds: Invalid value: ${seconds}: ${invalid}` }
+      const wanted = input.expirationSeconds ?? 3600
+      const seconds = expirationSecondsMax !== undefined && wanted > expirationSecondsMax ? expirationSecondsMax : wanted
+      const invalid = expirationProblem(wanted)
+      if (invalid) return { ok: false, code: 422, reason: 'Invalid', message: `TokenRequest.authentication.k8s.io ${JSON.stringify(input.serviceAccount)} is invalid: spec.expirationSeconds: Invalid value: ${wanted}: ${invalid}` }
       const account = await lookup.get<ServiceAccount>(SERVICE_ACCOUNTS, input.serviceAccount, input.namespace)
       if (!account) return { ok: false, code: 404, reason: 'NotFound', message: `serviceaccounts ${JSON.stringify(input.serviceAccount)} not found` }
       const bound = await findBound(lookup, input)
       if (!bound.ok) return bound
       const audiences = input.audiences.length > 0 ? input.audiences : apiAudiences
       const now = nowSeconds()
-      const extended = seconds === WARN_ONLY_SECONDS && bound.claims['pod'] !== undefined && audiences.every((a) => apiAudiences.includes(a))
+      const extended = extendsExpiration && seconds === WARN_ONLY_SECONDS && bound.claims['pod'] !== undefined && audiences.every((a) => apiAudiences.includes(a))
       const token = signJwt({
         aud: audiences, exp: now + (extended ? EXTENDED_SECONDS : seconds), iat: now, iss: issuer, jti: uuid(random),
         'kubernetes.io': {
@@ -107,16 +120,17 @@ export function createServiceAccountTokens(options: TokenOptions): ServiceAccoun
         },
         nbf: now, sub: userName(input.namespace, input.serviceAccount),
       }, keys[0] as SigningKey)
-      return { ok: true, token, expirationTimestamp: new Date((now + seconds) * 1000).toISOString().replace(/\.\d+Z$/, 'Z'), audiences, expirationSeconds: seconds }
+      return { ok: true, token, expirationTimestamp: new Date((now + seconds) * 1000).toISOString().replace(/\.\d+Z$/, 'Z'), audiences, expirationSeconds: seconds, ...(seconds < wanted && { warning: `requested expiration of ${wanted} seconds shortened to ${seconds} seconds` }) }
     },
 
     async verify(token, wanted = apiAudiences) {
       if (!isJwtShaped(token)) return { ok: false, because: 'not a service account token' }
+      const said = unverifiedClaims(token)
+      if (said && !issuers.includes(String(said['iss']))) return { ok: false, because: 'issued by somebody else', isForeign: true }
       const result = claimsOf(token)
       if (!result.ok) return result
       const claims = parseClaims(result.claims)
       if (!claims) return { ok: false, because: 'the claims are not those of a service account' }
-      if (claims.issuer !== issuer) return { ok: false, because: 'issued by somebody else' }
       const now = nowSeconds()
       if (now - LEEWAY_SECONDS > claims.expires) return { ok: false, because: 'service account token has expired' }
       if (now + LEEWAY_SECONDS < claims.notBefore) return { ok: false, because: 'service account token is not valid yet' }
@@ -171,7 +185,6 @@ async function findBound(lookup: Lookup, input: TokenRequestInput): Promise<Boun
 }
 
 interface ServiceAccountClaims {
-  issuer: string
   audiences: string[]
   expires: number
   notBefore: number
@@ -188,13 +201,13 @@ function parseClaims(claims: JwtClaims): ServiceAccountClaims | undefined {
   if (typeof own !== 'object' || own === null) return undefined
   const { namespace, serviceaccount, pod, secret, node } = own as Record<string, unknown>
   const account = parseNamed(serviceaccount)
-  const { iss, aud, exp, nbf, sub, jti } = claims
+  const { aud, exp, nbf, sub, jti } = claims
   const audiences = typeof aud === 'string' ? [aud] : Array.isArray(aud) ? aud.filter((a) => typeof a === 'string') : []
-  if (typeof namespace !== 'string' || !account || typeof iss !== 'string' || typeof exp !== 'number') return undefined
+  if (typeof namespace !== 'string' || !account || typeof exp !== 'number') return undefined
   // The subject is what other verifiers go by: a token must not say two things.
   if (sub !== userName(namespace, account.name)) return undefined
   return {
-    issuer: iss, audiences, expires: exp, notBefore: typeof nbf === 'number' ? nbf : 0, id: typeof jti === 'string' ? jti : undefined,
+    audiences, expires: exp, notBefore: typeof nbf === 'number' ? nbf : 0, id: typeof jti === 'string' ? jti : undefined,
     namespace, account, pod: parseNamed(pod), secret: parseNamed(secret), node: parseNamed(node),
   }
 }

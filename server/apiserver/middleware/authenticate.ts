@@ -11,8 +11,8 @@ export type Peer =
   /** A part of this very process. */
   | { user: UserInfo }
 
-/** Throws 401 for credentials that are wrong; none at all is the anonymous user. */
-export async function authenticate(peer: Peer, headers: Readonly<Record<string, string>>, authenticator: Authenticator, log: Log): Promise<UserInfo> {
+/** Throws 401 for credentials that are wrong; none at all is the anonymous user, where the path may be asked for so. */
+export async function authenticate(peer: Peer, headers: Readonly<Record<string, string>>, path: string, authenticator: Authenticator, log: Log): Promise<UserInfo> {
   if ('user' in peer) return peer.user
   const proxied = peer.frontProxy === undefined ? undefined : frontProxyUser(headers)
   if (proxied) {
@@ -28,7 +28,7 @@ export async function authenticate(peer: Peer, headers: Readonly<Record<string, 
   if (answer.ok) return answer.user
   const refused = peer.certificateRefused ?? (peer.frontProxy === undefined ? undefined : 'the front proxy named nobody')
   // Another scheme than Bearer is no credential, as upstream has it.
-  if (answer.why === 'none' && refused === undefined) return ANONYMOUS
-  log.debug('authentication failed', { remoteAddress: peer.remoteAddress, because: answer.why === 'invalid' ? answer.because : refused })
+  if (answer.why === 'none' && refused === undefined && (authenticator.mayBeAnonymous?.(path) ?? true)) return ANONYMOUS
+  log.debug('authentication failed', { remoteAddress: peer.remoteAddress, because: answer.why === 'invalid' ? answer.because : refused ?? 'no credentials' })
   throw unauthorized()
 }

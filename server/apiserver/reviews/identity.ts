@@ -11,10 +11,12 @@ export async function reviewToken(call: Call, authenticator: Authenticator): Pro
   const review = await readReview<KubeObject & { spec?: { token?: string; audiences?: string[] }; status?: unknown }>(call)
   const bearer = review.spec?.token ?? ''
   if (bearer === '') throw badRequest('token is required for TokenReview in authentication')
-  const answer = await authenticator.authenticate({ bearer, remoteAddress: '', ...(review.spec?.audiences && { audiences: review.spec.audiences }) })
+  const asked = review.spec?.audiences ?? []
+  const audiences = asked.length > 0 ? asked : authenticator.audiences
+  const answer = await authenticator.authenticate({ bearer, remoteAddress: '', ...(audiences && { audiences }) })
   review.status = answer.ok
     ? { authenticated: true, user: userInfo(answer.user), ...(answer.audiences && { audiences: answer.audiences }) }
-    : { user: {}, ...(answer.why === 'invalid' && { error: 'the token is not valid' }) }
+    : { user: {}, error: answer.why === 'invalid' && answer.because !== '' ? `[invalid bearer token, ${answer.because}]` : 'invalid bearer token' }
   return jsonResponse(review, 201)
 }
 

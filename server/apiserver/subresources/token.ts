@@ -20,7 +20,7 @@ export interface TokenIssue {
 
 /** Refusals come back as Status parts. */
 export type IssueToken = (input: TokenIssue) => Promise<
-  | { ok: true; token: string; expirationTimestamp: string; audiences: readonly string[]; expirationSeconds: number }
+  | { ok: true; token: string; expirationTimestamp: string; audiences: readonly string[]; expirationSeconds: number; warning?: string }
   | { ok: false; code: number; reason: string; message: string }>
 
 const TOKEN_REQUEST = { group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' }
@@ -33,6 +33,7 @@ export async function token(call: Call, issue: IssueToken): Promise<ApiResponse>
   const { audiences, expirationSeconds, boundObjectRef } = request.spec ?? { audiences: [] }
   const issued = await issue({ namespace: call.info.namespace, serviceAccount: call.info.name, audiences: audiences ?? [], expirationSeconds, boundObjectRef })
   if (!issued.ok) throw new StatusError({ code: issued.code, reason: issued.reason, message: issued.message })
+  if (issued.warning !== undefined) call.warn(issued.warning)
   return jsonResponse({
     kind: 'TokenRequest', apiVersion: 'authentication.k8s.io/v1',
     metadata: { name: call.info.name, namespace: call.info.namespace, creationTimestamp: timestamp(call.parts.clock.nowMs()), ...(account.object.metadata.uid !== undefined && { uid: account.object.metadata.uid }) },

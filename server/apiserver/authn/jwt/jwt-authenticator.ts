@@ -1,0 +1,118 @@
+/** Bearer tokens of other issuers (OpenID Connect ID tokens and the like): who issued them is believed, what they say is mapped. */
+import type { Clock } from '#base/clock.ts'
+import { asError } from '#base/errors.ts'
+import type { Authentication } from '../../auth.ts'
+import type { HttpsPool } from '../../webhook-client/index.ts'
+import { unverifiedClaims } from '../jwt.ts'
+import type { JwtIssuerConfig } from './authentication-config.ts'
+import { userOfClaims, type Claims } from './claims-user.ts'
+import type { CelTools } from './expressions.ts'
+import { createIssuerKeys, type IssuerKeys } from './issuer-keys.ts'
+
+export interface JwtAuthenticator {
+  /** `none`: issued by somebody nobody here knows. */
+  authenticate(token: string): Promise<Authentication>
+  /** From now on these issuers; keys of those that stay as they are, are kept. */
+  replace(issuers: readonly JwtIssuerConfig[], cel: CelTools): void
+}
+
+export interface JwtAuthenticatorOptions { pool: HttpsPool; clock: Clock; issuers: readonly JwtIssuerConfig[]; cel: CelTools }
+
+/** go-oidc's: clocks of issuers may be ahead by so much. */
+const NOT_BEFORE_LEEWAY_SECONDS = 300
+
+interface Issuer { config: JwtIssuerConfig; keys: IssuerKeys }
+
+export function createJwtAuthenticator({ pool, clock, ...initial }: JwtAuthenticatorOptions): JwtAuthenticator {
+  const state: { byUrl: ReadonlyMap<string, Issuer>; cel: CelTools } = { byUrl: new Map(), cel: initial.cel }
+  const replace = (issuers: readonly JwtIssuerConfig[], cel: CelTools): void => {
+    const before = state.byUrl
+    state.byUrl = new Map(issuers.map((config) => {
+      const old = before.get(config.url)
+      const isSame = old?.config.discoveryUrl === config.discoveryUrl && old?.config.ca === config.ca
+      return [config.url, { config, keys: old && isSame ? old.keys : createIssuerKeys(config, pool, clock) }]
+    }))
+    state.cel = cel
+  }
+  replace(initial.issuers, initial.cel)
+
+  return {
+    replace,
+    async authenticate(token) {
+      const url = unverifiedClaims(token)?.['iss']
+      const issuer = typeof url === 'string' ? state.byUrl.get(url) : undefined
+      if (!issuer) return { ok: false, why: 'none' }
+      const refuse = (because: string): Authentication => ({ ok: false, why: 'invalid', because })
+      let claims: Claims
+      try {
+        claims = await verify(token, issuer)
+      } catch (error) {
+        return refuse(`oidc: verify token: ${asError(error).message}`)
+      }
+      const problem = timeProblem(claims, clock.nowMs() / 1000) ?? audienceProblem(claims, issuer.config.audiences)
+      if (problem !== undefined) return refuse(`oidc: verify token: ${problem}`)
+      const mapped = userOfClaims(claims, issuer.config, state.cel)
+      return mapped.ok ? { ok: true, user: mapped.user } : refuse(mapped.because)
+    },
+  }
+}
+
+/** The signature. A key that is not known is looked for once more at the issuer. */
+async function verify(token: string, { config, keys }: Issuer): Promise<Claims> {
+  const jose = await import('jose')
+  const check = async (set: Parameters<typeof jose.createLocalJWKSet>[0]): Promise<Claims> => {
+    const resolve = jose.createLocalJWKSet(set)
+    const { payload } = await jose.compactVerify(token, resolve, { algorithms: [...config.algorithms] }).catch(async (error: unknown) => {
+      if (!(error instanceof jose.errors.JWKSMultipleMatchingKeys)) throw error
+      // A token without a key id: any of the issuer's keys may have signed it.
+      for await (const key of error) {
+        const verified = await jose.compactVerify(token, key, { algorithms: [...config.algorithms] }).catch(() => undefined)
+        if (verified) return verified
+      }
+      throw new jose.errors.JWSSignatureVerificationFailed()
+    })
+    return JSON.parse(Buffer.from(payload).toString()) as Claims
+  }
+  const known = await fetched(keys.current())
+  try {
+    return await check(known)
+  } catch (error) {
+    if (!(error instanceof jose.errors.JWKSNoMatchingKey) && !(error instanceof jose.errors.JWSSignatureVerificationFailed)) throw worded(error, config)
+    const fresh = await fetched(keys.refresh())
+    if (fresh === known) throw worded(error, config)
+    return check(fresh).catch((again: unknown) => { throw worded(again, config) })
+  }
+}
+
+async function fetched<T>(keys: Promise<T>): Promise<T> {
+  try {
+    return await keys
+  } catch (error) {
+    throw new Error(`failed to verify signature: fetching keys ${asError(error).message}`, { cause: error })
+  }
+}
+
+function worded(error: unknown, { algorithms }: JwtIssuerConfig): Error {
+  const { code, message } = error as { code?: string; message?: string }
+  if (code === 'ERR_JOSE_ALG_NOT_ALLOWED') return new Error(`oidc: malformed jwt: unexpected signature algorithm; expected [${algorithms.map((a) => JSON.stringify(a)).join(' ')}]`, { cause: error })
+  if (code === 'ERR_JWKS_NO_MATCHING_KEY' || code === 'ERR_JWS_SIGNATURE_VERIFICATION_FAILED') return new Error('failed to verify signature: failed to verify id token signature', { cause: error })
+  return new Error(`oidc: malformed jwt: ${message ?? ''}`, { cause: error })
+}
+
+function timeProblem({ exp, nbf }: Claims, nowSeconds: number): string | undefined {
+  if (typeof exp !== 'number' || exp <= nowSeconds) return `oidc: token is expired (Token Expiry: ${shownTime(typeof exp === 'number' ? exp : 0)})`
+  if (typeof nbf === 'number' && nbf > nowSeconds + NOT_BEFORE_LEEWAY_SECONDS) return `oidc: current time ${shownTime(nowSeconds)} before the nbf (not before) time: ${shownTime(nbf)}`
+  return undefined
+}
+
+function audienceProblem({ aud }: Claims, wanted: readonly string[]): string | undefined {
+  const given = typeof aud === 'string' ? [aud] : Array.isArray(aud) ? aud.filter((a) => typeof a === 'string') : []
+  if (wanted.some((a) => given.includes(a))) return undefined
+  return `oidc: expected audience in [${wanted.map((a) => JSON.stringify(a)).join(' ')}] got [${given.map((a) => JSON.stringify(a)).join(' ')}]`
+}
+
+/** `2026-01-02 03:04:05 +0000 UTC`; what is no time at all is shown as it is. */
+function shownTime(seconds: number): string {
+  const date = new Date(seconds * 1000)
+  return Number.isNaN(date.getTime()) ? String(seconds) : date.toISOString().replace('T', ' ').replace(/\.\d+Z$/, ' +0000 UTC')
+}

@@ -7,15 +7,17 @@ import type { AdmissionPlugin, AdmissionRequest } from '../admission.ts'
 import { type FieldError, invalid as invalidField } from '../field-error.ts'
 import { invalid } from '../http/status.ts'
 import { equalJson } from '../storage/equal.ts'
+import { checkParams } from './check-params.ts'
 import { type Cel, type Expression, ExpressionCompiler } from './expressions.ts'
 import { GROUP } from './policy-set.ts'
 
 export const checkExpressions: AdmissionPlugin = {
   name: 'AdmissionExpressions',
-  async validate(request) {
-    const find = request.ref.group === GROUP && request.subresource === '' && request.object && request.operation !== 'DELETE' ? CHECKS[request.ref.resource] : undefined
-    if (!find || isUnchanged(request)) return undefined
-    const errors = find(await import('#api/cel/index.ts'), request.object as never)
+  async validate(request, api) {
+    if (request.ref.group !== GROUP || request.subresource !== '' || !request.object || request.operation === 'DELETE') return undefined
+    const find = CHECKS[request.ref.resource]
+    const errors = find && !isUnchanged(request) ? find(await import('#api/cel/index.ts'), request.object as never) : []
+    if (errors.length === 0) errors.push(...(await checkParams(request, api)))
     if (errors.length > 0) throw invalid(request.ref, request.name, errors)
     return undefined
   },

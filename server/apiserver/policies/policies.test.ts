@@ -300,3 +300,30 @@ test('what policies decide is counted', async () => {
     'apiserver_validating_admission_policy_check_total{enforcement_action="warn",error_type="invalid_error",policy="p",policy_binding="p-binding"} 1',
   ])
 })
+
+test('who may not read parameters may not have a policy read them', async () => {
+  const readable = new Set<string>()
+  const h = harness({
+    rows, clock: systemClock,
+    authorizer: {
+      authorize: async ({ verb, resource }) => ({ allowed: verb !== 'get' || readable.has(`${resource?.resource} ${resource?.namespace}/${resource?.name}`), reason: '' }),
+      rulesFor: async () => ({ resourceRules: [], nonResourceRules: [], incomplete: false }),
+    },
+  })
+  open.push(h.api)
+  const asWeak = async (resource: string, body: unknown): Promise<string> => {
+    const answer = await h.call('POST', `${GROUP}/${resource}`, body, { authorization: 'Bearer weak' })
+    return answer.status === 201 ? 'created' : items<{ field: string; message: string }>(answer.json['details']?.['causes']).map((c) => `${c.field}: ${c.message}`).join()
+  }
+  const policy = { metadata: { name: 'p' }, spec: { matchConstraints: CONFIGMAPS, paramKind: { apiVersion: 'v1', kind: 'Secret' }, validations: [{ expression: "params.data.x == 'y'" }] } }
+  const binding = { metadata: { name: 'b' }, spec: { policyName: 'p', validationActions: ['Deny'], paramRef: { name: 's', namespace: 'default', parameterNotFoundAction: 'Deny' } } }
+  const outcomes = [await asWeak('validatingadmissionpolicies', policy)]
+  readable.add('secrets */*')
+  outcomes.push(await asWeak('validatingadmissionpolicies', policy), await asWeak('validatingadmissionpolicybindings', binding))
+  readable.add('secrets default/s')
+  outcomes.push(await asWeak('validatingadmissionpolicybindings', binding))
+  assert.deepStrictEqual(outcomes, [
+    'spec.paramKind: Forbidden: user &{weak  [system:authenticated] map[]} must have "get" permission on all objects of the referenced paramKind (kind=Secret, apiVersion=v1)', 'created',
+    'spec.paramRef: Forbidden: user &{weak  [system:authenticated] map[]} does not have "get" permission on the object referenced by paramRef', 'created',
+  ])
+})

@@ -43,6 +43,7 @@ export async function openEncryption(store: Store, options: EncryptionOptions | 
   const log = deps.log.with('encryption')
   if (!options) {
     const marked = await store.get(MARK_KEY)
+    if (marked) log.warn('objects were encrypted at rest, and there is no key to read them: pass --encryption-provider-config, or restore server/cred/encryption-config.json of the data directory from a backup')
     return { store: marked ? sealStore(store, { of: () => undefined }, log) : store, checks: [], metrics: () => [], reload() { /* there is no file */ }, close() { /* nothing is open */ } }
   }
   const plugins = new Map<string, KmsTransformer>()

@@ -119,7 +119,7 @@ function withValue(kv: KeyValue, { value, stale }: Opened): KeyValue {
 /** A failure that does not say itself which object it was about. */
 function explained<T>(key: string, fn: () => T | Promise<T>): T | Promise<T> {
   const explain = (error: unknown): never => {
-    if (hasCode(error, 'UNTRANSFORMABLE')) throw new CodedError('UNTRANSFORMABLE', asError(error).message, { cause: error, details: { key } })
+    if (hasCode(error, 'UNTRANSFORMABLE')) throw new CodedError('UNTRANSFORMABLE', asError(error).message, { details: { key } })
     throw error
   }
   try {
@@ -133,7 +133,7 @@ function explained<T>(key: string, fn: () => T | Promise<T>): T | Promise<T> {
 /** In a list the message names the object, as upstream's does. */
 function listed<T>(key: string, fn: () => T | Promise<T>): T | Promise<T> {
   const explain = (error: unknown): never => {
-    if (hasCode(error, 'UNTRANSFORMABLE')) throw new CodedError('UNTRANSFORMABLE', `unable to transform key ${JSON.stringify(key)}: ${asError(error).message}`, { cause: error, details: { key } })
+    if (hasCode(error, 'UNTRANSFORMABLE')) throw new CodedError('UNTRANSFORMABLE', `unable to transform key ${JSON.stringify(key)}: ${asError(error).message}`, { details: { key } })
     throw error
   }
   try {

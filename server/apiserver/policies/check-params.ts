@@ -28,7 +28,9 @@ async function checkKind({ object, old, user }: AdmissionRequest, api: Admission
 }
 
 async function checkRef({ object, old, user }: AdmissionRequest, api: AdmissionApi, policies: string): Promise<FieldError[]> {
-  const { paramRef, policyName = '' } = (object as ValidatingAdmissionPolicyBinding).spec ?? {}
+  const spec = (object as ValidatingAdmissionPolicyBinding).spec
+  const paramRef = spec?.paramRef
+  const policyName = spec?.policyName ?? ''
   const before = (old as ValidatingAdmissionPolicyBinding | undefined)?.spec
   if (!paramRef || (equalJson(paramRef, before?.paramRef) && policyName === before?.policyName)) return []
   const row = api.rows.find(GROUP, 'v1', policies)

@@ -49,6 +49,10 @@ describe('CEL', () => {
     assert.equal(evaluate('x + 1', 2 ** 53), 9007199254740993n)
   })
 
+  it('does not see what is undefined', () => {
+    assert.deepStrictEqual(['size(x)', 'x.map(k, k)', "'b' in x", 'has(x.b)', 'x == {"a": 1}'].map((e) => evaluate(e, { a: 1, b: undefined })), [1, ['a'], false, false, true])
+  })
+
   it('demands the result type asked for', () => {
     assert.deepEqual(compile('1', { variables: {}, resultTypes: [{ kind: 'bool' }] }), { ok: false, kind: 'result', error: 'must evaluate to bool but got int' })
   })

@@ -161,6 +161,9 @@ const scalarKey = (v: CelValue | undefined): string => {
 
 const own = (json: Readonly<Record<string, unknown>>, key: string): unknown => (Object.hasOwn(json, key) ? json[key] : undefined)
 
+/** Objects that were not read from text may have properties that are undefined: they are not there. */
+const present = (json: Readonly<Record<string, unknown>>): string[] => Object.keys(json).filter((key) => json[key] !== undefined)
+
 /** Any JSON object whose keys are data. */
 export class JsonMap extends CelMap {
   readonly json: Readonly<Record<string, unknown>>
@@ -170,7 +173,7 @@ export class JsonMap extends CelMap {
     this.json = json
     this.#value = type.value
   }
-  get size(): number { return Object.keys(this.json).length }
+  get size(): number { return present(this.json).length }
   find(key: CelValue): CelValue | undefined {
     if (typeof key === 'string') return this.field(key)
     mapKey(key)
@@ -181,7 +184,7 @@ export class JsonMap extends CelMap {
     return json === undefined ? undefined : fromJson(json, this.#value)
   }
   override hasField(name: string): boolean { return own(this.json, name) !== undefined }
-  keys(): Iterable<CelValue> { return Object.keys(this.json) }
+  keys(): Iterable<CelValue> { return present(this.json) }
 }
 
 /** A JSON object with declared properties; names are CEL's, escaped. A null property is an absent one. */
@@ -193,7 +196,7 @@ export class JsonObject extends CelMap {
     this.json = json
     this.type = type
   }
-  get size(): number { return Object.keys(this.json).length }
+  get size(): number { return present(this.json).length }
   find(key: CelValue): CelValue | undefined {
     if (typeof key !== 'string') throw new EvalError('no such overload')
     return this.field(key)

@@ -1,8 +1,10 @@
 /** Discovery documents from the table of kinds: legacy (APIVersions, APIGroupList, APIResourceList) and aggregated (v2, v2beta1). Pure. */
+import { createHash } from 'node:crypto'
 import type { GroupDiscovery, GroupJson } from '../aggregation/merged-discovery.ts'
 import type { KindRow } from '../kind.ts'
 import { ALL_VERBS, type GroupVersion, type Rows } from '../rows.ts'
 
+const STORAGE_HASH_BYTES = 8
 export const AGGREGATED_VERSIONS = ['v2', 'v2beta1'] as const
 export type AggregatedVersion = (typeof AGGREGATED_VERSIONS)[number]
 
@@ -37,6 +39,13 @@ function subresources(row: KindRow): Subresource[] {
 const verbsOf = (row: KindRow): string[] => [...(row.verbs ?? ALL_VERBS)].sort()
 const sortedRows = (version: GroupVersion): KindRow[] => version.rows.toSorted((a, b) => (a.ref.resource < b.ref.resource ? -1 : 1))
 
+/** Tells clients when a kind is stored in another version. Of custom resources the row does not say. */
+function storageHash(row: KindRow): { storageVersionHash?: string } {
+  if (row.custom || !verbsOf(row).includes('watch')) return {}
+  const { group, version, kind } = (row.storedAs ?? row).ref
+  return { storageVersionHash: createHash('sha256').update(`${group}/${version}/${kind}`).digest().subarray(0, STORAGE_HASH_BYTES).toString('base64') }
+}
+
 /** `/api`. */
 export function apiVersions(rows: Rows, serverAddress: string): unknown {
   return { kind: 'APIVersions', versions: rows.versions('').map((v) => v.version), serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress }] }
@@ -61,6 +70,7 @@ export function apiResourceList(rows: Rows, group: string, version: string): unk
     {
       name: row.ref.resource, singularName: row.singular, namespaced: row.ref.namespaced, kind: row.ref.kind, verbs: verbsOf(row),
       ...(row.shortNames.length > 0 && { shortNames: row.shortNames }), ...(row.categories.length > 0 && { categories: row.categories }),
+      ...storageHash(row),
     },
     ...subresources(row).map((s) => ({
       name: `${row.ref.resource}/${s.name}`, singularName: '', namespaced: row.ref.namespaced,

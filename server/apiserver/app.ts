@@ -22,8 +22,9 @@ import { OPEN_PATHS, servePath, type PathHandler, type PathParts, type PathReque
 import { HealthHistory, type HealthCheck } from './discovery/health.ts'
 import { splitTarget, type Query } from './http/query.ts'
 import { parseRequestInfo, type PathInfo, type ResourceInfo } from './http/request-info.ts'
+import { prefersPretty } from './http/negotiate.ts'
 import { protobufResponse } from './http/protobuf-response.ts'
-import { prettyResponse, statusResponse } from './http/response.ts'
+import { isReadByPeople, prettyResponse, statusResponse } from './http/response.ts'
 import { badRequest, internal, methodNotAllowed, noSuchResource, StatusError, timedOut } from './http/status.ts'
 import { warningHeader } from './http/warnings.ts'
 import type { KindRow } from './kind.ts'
@@ -33,7 +34,7 @@ import { measureStore } from './metrics/measured-store.ts'
 import type { Answered } from './metrics/request-metrics.ts'
 import { authenticate, type Peer } from './middleware/authenticate.ts'
 import { Deadlines } from './middleware/deadlines.ts'
-import { authorizePath, authorizeResource } from './middleware/authorize.ts'
+import { authorizePath, authorizeResource, type Selectors } from './middleware/authorize.ts'
 import { impersonate } from './middleware/impersonate.ts'
 import { InFlight, type InFlightLimits } from './middleware/in-flight.ts'
 import { createLoadGate } from './middleware/load-gate.ts'
@@ -141,7 +142,7 @@ interface Exchange {
 interface Caller { request: PeerRequest; user: UserInfo; exchange: Exchange }
 
 /** What a resource request asks for, as it is classified and authorized. */
-interface Asked { verb: VerbName; /** `name` is also the one a field selector names. */ info: ResourceInfo; query: Query; rawQuery: string; fieldSelector: string }
+interface Asked { verb: VerbName; /** `name` is also the one a field selector names. */ info: ResourceInfo; query: Query; rawQuery: string; selectors: Selectors }
 
 const REQUEST_TIMEOUT_MS = 60_000
 /** Longer ones from clients are cut. */
@@ -212,7 +213,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       : await (isBounded ? deadlines.within(serve, () => statusResponse(timedOut().body), wanted?.ms) : serve())
     // What is proxied is somebody else's answer.
     const formed = info?.kind === 'resource' && info.subresource === 'proxy' ? answered : protobufResponse(answered, request.headers['accept'])
-    const pretty = query.flag('pretty') ? prettyResponse(formed) : formed
+    const isPretty = query.text('pretty') === '' ? isReadByPeople(request.headers['user-agent']) || prefersPretty(request.headers['accept']) : query.flag('pretty')
+    const pretty = isPretty ? prettyResponse(formed) : formed
     const response = exchange.trail ? exchange.trail.answered(pretty, request.signal) : pretty
     for (const name in answerHeaders) response.headers[name] = answerHeaders[name] as string
     response.headers['audit-id'] ??= exchange.auditId
@@ -304,7 +306,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   }
 
   async function serveElsewhere({ request, user, exchange }: Caller, asked: Asked, backend: Backend): Promise<ApiResponse> {
-    await authorizeResource(authorizer, user, asked.verb, asked.info, asked.fieldSelector, exchange.trail?.authorized)
+    await authorizeResource(authorizer, user, asked.verb, asked.info, asked.selectors, exchange.trail?.authorized)
     return aggregation.proxy(backend, request, user)
   }
 
@@ -326,13 +328,13 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     const verb = verbOf(request.method, info, query.flag('watch'))
     const isMany = verb === 'list' || verb === 'watch' || verb === 'deletecollection'
     const fieldSelector = isMany ? query.text('fieldSelector') : ''
-    return { verb, info: info.name === '' && fieldSelector !== '' ? { ...info, name: nameSelected(fieldSelector) } : info, query, rawQuery, fieldSelector }
+    return { verb, info: info.name === '' && fieldSelector !== '' ? { ...info, name: nameSelected(fieldSelector) } : info, query, rawQuery, selectors: isMany ? { fieldSelector, labelSelector: query.text('labelSelector') } : {} }
   }
 
   async function authorizedCall({ request, user, exchange }: Caller, info: ResourceInfo, asked: Asked): Promise<Call> {
-    const { verb, query, rawQuery, fieldSelector } = asked
+    const { verb, query, rawQuery, selectors } = asked
     const { warnings, trail } = exchange
-    await authorizeResource(authorizer, user, verb, asked.info, fieldSelector, trail?.authorized)
+    await authorizeResource(authorizer, user, verb, asked.info, selectors, trail?.authorized)
     if (!custom.isReady) await custom.ready
     const row = rows.find(info.group, info.version, info.resource)
     if (!row || (info.namespace !== '' && !row.ref.namespaced)) throw noSuchResource()
@@ -402,7 +404,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         const asked = askedFor(caller.request, info)
         const backend = aggregation.backendOf(info.group, info.version)
         if (backend) {
-          await authorizeResource(authorizer, caller.user, asked.verb, asked.info, asked.fieldSelector, exchange.trail?.authorized)
+          await authorizeResource(authorizer, caller.user, asked.verb, asked.info, asked.selectors, exchange.trail?.authorized)
           noteUpgrade(exchange, socket)
           return await aggregation.upgrade(backend, caller.request, caller.user, socket, head)
         }

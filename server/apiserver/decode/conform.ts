@@ -280,7 +280,7 @@ function goType(type: FieldType, schema: SchemaSet): string {
 }
 
 /** Keys in a value nobody else walks. Its depth is bounded by the decoder's limit. */
-function countKeys(value: unknown): number {
+export function countKeys(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0
   let count = 0
   if (Array.isArray(value)) for (const item of value) count += countKeys(item)

@@ -5,7 +5,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { DecodeProblem, ModelSchema, SchemaSet } from '#api/schema/schema.ts'
 import { apiVersionOf, type KubeObject } from '#api/types/index.ts'
-import { conformObject, type Conformed } from './conform.ts'
+import { conformObject, countKeys, type Conformed } from './conform.ts'
 import { decodeMessage, hasProtobuf, parseEnvelope, PROTOBUF_TYPE } from '../protobuf/index.ts'
 import { explainJson, measureJson } from './json-scan.ts'
 import { parseYaml } from './yaml.ts'
@@ -97,6 +97,11 @@ function conformParsed<T>(value: Record<string, unknown>, expect: { group: strin
     return bad(`${expect.kind} in version ${JSON.stringify(expect.version)} cannot be handled as a ${expect.kind}: strict decoding error: ${problems.map((p) => p.message).join(', ')}`)
   }
   return { ok: true, object: value as T, problems }
+}
+
+/** Keys that a parsed JSON text gives more than once; finding none costs one walk over the value. */
+export function duplicateFields(bytes: Buffer, parsed: Parsed & { ok: true }): string[] {
+  return parsed.keys === undefined || parsed.keys === countKeys(parsed.value) ? [] : duplicateProblems(bytes).map((p) => p.message)
 }
 
 function duplicateProblems(bytes: Buffer): DecodeProblem[] {

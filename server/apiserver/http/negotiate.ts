@@ -43,10 +43,14 @@ export function negotiateObject(header: string | undefined, model: string): Obje
   if (header === undefined || header === 'application/json' || header === '*/*' || header === '') return PLAIN_JSON
   for (const media of parseAccept(header)) {
     const format = formatOf(media)
-    if (format && (format.encoding !== 'protobuf' || hasProtobuf(model))) return format
+    // What stands for any object's metadata has that form whatever the object is.
+    if (format && (format.encoding !== 'protobuf' || format.as !== 'object' || hasProtobuf(model))) return format
   }
-  throw notAcceptable(ACCEPTED)
+  throw notAcceptable(hasProtobuf(model) ? ACCEPTED : ACCEPTED.filter((type) => type !== PROTOBUF_TYPE))
 }
+
+/** `application/json;pretty=1` asks for indented JSON. */
+export const prefersPretty = (header: string | undefined): boolean => header !== undefined && header.includes('pretty') && parseAccept(header)[0]?.params['pretty'] === '1'
 
 /** Whether the first form in the header that can be served at all is protobuf. */
 export function prefersProtobuf(header: string): boolean {
@@ -63,8 +67,8 @@ function formatOf(media: MediaType): ObjectFormat | undefined {
   if (!encoding) return undefined
   const as = media.params['as']
   if (as === undefined) return encoding === 'json' ? PLAIN_JSON : { ...PLAIN_JSON, encoding }
-  const version = media.params['v'] ?? 'v1'
-  if ((media.params['g'] ?? 'meta.k8s.io') !== 'meta.k8s.io' || (version !== 'v1' && version !== 'v1beta1')) return undefined
+  const version = media.params['v']
+  if (media.params['g'] !== 'meta.k8s.io' || (version !== 'v1' && version !== 'v1beta1')) return undefined
   // Tables have no protobuf form.
   if (as === 'Table' && encoding === 'protobuf') return undefined
   if (as !== 'Table' && as !== 'PartialObjectMetadata' && as !== 'PartialObjectMetadataList') return undefined

@@ -20,7 +20,10 @@ export function statusResponse(body: StatusBody): ApiResponse {
   return response
 }
 
-/** `?pretty=true`: the same JSON, indented. Streams stay as they are. */
+/** People's own tools get indented JSON without asking, as upstream gives it. */
+export const isReadByPeople = (userAgent: string | undefined): boolean => userAgent !== undefined && /^(?:curl|Wget|Mozilla\/5\.0)/.test(userAgent)
+
+/** The same JSON, indented. Streams stay as they are. */
 export function prettyResponse(response: ApiResponse): ApiResponse {
   if (!(response.headers['content-type'] ?? '').startsWith(JSON_TYPE) || isBodyStream(response.body)) return response
   const bytes = Buffer.isBuffer(response.body) ? response.body : Buffer.concat(response.body)

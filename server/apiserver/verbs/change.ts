@@ -101,7 +101,8 @@ function assertSameObject(call: Call, object: Full, old: Full): boolean {
   const { row, info } = call
   const meta = object.metadata
   if (meta.uid && meta.uid !== old.metadata.uid) {
-    throw conflict(row.ref, info.name, `Precondition failed: UID in precondition: ${meta.uid}, UID in object meta: ${old.metadata.uid ?? ''}`)
+    const key = storageKey(scopeOf(row), info.namespace, info.name)
+    throw conflict(row.ref, info.name, `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${meta.uid}, UID in object meta: ${old.metadata.uid ?? ''}`)
   }
   const given = meta.resourceVersion ?? ''
   if (given === '' || given === '0') return false

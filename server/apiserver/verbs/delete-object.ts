@@ -22,7 +22,10 @@ interface DeleteOptionsBody extends KubeObject {
   orphanDependents?: boolean
   preconditions?: { uid?: string; resourceVersion?: string }
   dryRun?: string[]
+  ignoreStoreReadErrorWithClusterBreakingPotential?: boolean
 }
+
+const IGNORE_READ_ERROR = 'ignoreStoreReadErrorWithClusterBreakingPotential'
 
 export type { DeletionOptions }
 
@@ -39,13 +42,18 @@ export function parseDeleteOptions(call: Call): DeletionOptions {
         ...(query.integer('gracePeriodSeconds') !== undefined && { gracePeriodSeconds: query.integer('gracePeriodSeconds') as number }),
         ...(query.text('propagationPolicy') !== '' && { propagationPolicy: query.text('propagationPolicy') }),
         ...(query.has('orphanDependents') && { orphanDependents: query.flag('orphanDependents') }),
+        ...(query.flag(IGNORE_READ_ERROR) && { [IGNORE_READ_ERROR]: true }),
       }
   const dryRuns = [...(body.dryRun ?? []), ...query.all('dryRun')].filter((v) => v !== '')
   const policy = body.propagationPolicy ?? undefined
   const errors: FieldError[] = []
-  for (const value of dryRuns) if (value !== 'All') errors.push(notSupported('dryRun', value, ['All']))
-  if (policy !== undefined && policy !== 'Background' && policy !== 'Foreground' && policy !== 'Orphan') errors.push(notSupported('propagationPolicy', policy, ['Background', 'Foreground', 'Orphan', 'nil']))
   if (policy !== undefined && body.orphanDependents !== undefined) errors.push(invalidField('propagationPolicy', policy, 'orphanDependents and deletionPropagation cannot be both set'))
+  if (policy !== undefined && policy !== 'Background' && policy !== 'Foreground' && policy !== 'Orphan') errors.push(notSupported('propagationPolicy', policy, ['Foreground', 'Background', 'Orphan', 'nil']))
+  for (const value of dryRuns) if (value !== 'All') errors.push(notSupported('dryRun', value, ['All']))
+  if (body.ignoreStoreReadErrorWithClusterBreakingPotential === true) {
+    const others = { dryRun: dryRuns.length > 0, propagationPolicy: policy !== undefined, orphanDependents: body.orphanDependents !== undefined, gracePeriodSeconds: body.gracePeriodSeconds !== undefined, preconditions: body.preconditions !== undefined }
+    for (const [name, isSet] of Object.entries(others)) if (isSet) errors.push(invalidField(IGNORE_READ_ERROR, true, `cannot be set together with .${name}`))
+  }
   if (errors.length > 0) throw invalid({ group: 'meta.k8s.io', kind: 'DeleteOptions' }, '', errors)
   return {
     dryRun: dryRuns.length > 0,
@@ -106,9 +114,11 @@ async function tryDelete(call: Call, kv: KeyValue, old: Full, options: DeletionO
 
 function assertPreconditions(call: Call, old: Full, { preconditions }: DeletionOptions): void {
   const { uid, resourceVersion } = old.metadata
-  const { row, info } = call
-  if (preconditions.uid !== undefined && preconditions.uid !== uid) throw conflict(row.ref, info.name, `Precondition failed: UID in precondition: ${preconditions.uid}, UID in object meta: ${uid ?? ''}`)
+  const { row: { ref }, info } = call
+  // Upstream names the kind here, where other conflicts name the resource.
+  const of = { group: ref.group, resource: ref.kind }
+  if (preconditions.uid !== undefined && preconditions.uid !== uid) throw conflict(of, info.name, `the UID in the precondition (${preconditions.uid}) does not match the UID in record (${uid ?? ''}). The object might have been deleted and then recreated`)
   if (preconditions.resourceVersion !== undefined && preconditions.resourceVersion !== resourceVersion) {
-    throw conflict(row.ref, info.name, `Precondition failed: ResourceVersion in precondition: ${preconditions.resourceVersion}, ResourceVersion in object meta: ${resourceVersion ?? ''}`)
+    throw conflict(of, info.name, `the ResourceVersion in the precondition (${preconditions.resourceVersion}) does not match the ResourceVersion in record (${resourceVersion ?? ''}). The object might have been modified`)
   }
 }

@@ -1,7 +1,7 @@
 /** CreateOptions, UpdateOptions, PatchOptions from the query, checked as upstream checks them. */
 import type { KubeObject } from '#api/types/index.ts'
 import { invalid } from '../http/status.ts'
-import { notSupported, tooLong, type FieldError } from '../field-error.ts'
+import { invalid as invalidField, notSupported, tooLong, type FieldError } from '../field-error.ts'
 import type { Call } from './call.ts'
 
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict'
@@ -29,6 +29,7 @@ export function parseWriteOptions(call: Call, kind: string): WriteOptions {
   if (!['', 'Ignore', 'Warn', 'Strict'].includes(validation)) errors.push(notSupported('fieldValidation', validation, ['', 'Ignore', 'Strict', 'Warn']))
   const givenManager = query.text('fieldManager')
   if (Buffer.byteLength(givenManager) > MANAGER_BYTES_MAX) errors.push(tooLong('fieldManager', MANAGER_BYTES_MAX))
+  errors.push(...unprintable(givenManager))
   if (errors.length > 0) throw invalid({ group: 'meta.k8s.io', kind }, '', errors)
   return {
     dryRun: dryRuns.length > 0,
@@ -38,6 +39,19 @@ export function parseWriteOptions(call: Call, kind: string): WriteOptions {
     force: query.optionalFlag('force'),
   }
 }
+
+/** One error for each character that Go's unicode.IsPrint refuses; positions are bytes. */
+function unprintable(manager: string): FieldError[] {
+  const errors: FieldError[] = []
+  let at = 0
+  for (const character of manager.length > MANAGER_BYTES_MAX ? '' : manager) {
+    if (UNPRINTABLE.test(character)) errors.push(invalidField('fieldManager', manager, `invalid character U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')} (at position ${at})`))
+    at += Buffer.byteLength(character)
+  }
+  return errors
+}
+
+const UNPRINTABLE = /[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/u
 
 /** What admission is told of a write's options: as they were sent, whatever the verb (a patch is an update or a creation). */
 export function admissionOptions({ query }: Call, kind: 'CreateOptions' | 'UpdateOptions'): KubeObject {

@@ -2,8 +2,8 @@
 import type { ApiResponse } from '#api/client/transport.ts'
 import { builtinSchema, type SchemaSet } from '#api/schema/index.ts'
 import type { KubeObject } from '#api/types/index.ts'
-import { decodeValue, parseBody, type DecodeOptions } from '../decode/index.ts'
-import { applyJsonPatch } from '../patch/json-patch.ts'
+import { decodeValue, duplicateFields, parseBody, type DecodeOptions } from '../decode/index.ts'
+import { applyJsonPatch, JSON_PATCH_OPERATIONS_MAX } from '../patch/json-patch.ts'
 import { applyMergePatch } from '../patch/merge-patch.ts'
 import type { Json, Patched } from '../patch/result.ts'
 import { applyStrategicMergePatch } from '../patch/strategic-merge-patch.ts'
@@ -42,7 +42,8 @@ export function patchChange(call: Call): Change {
 
 /** Patches any value of a known model, as /scale needs. */
 export function patchValue(call: Call, value: KubeObject, model: string, expect: { group: string; version: string; kind: string }, options: WriteOptions): KubeObject {
-  return decoded(call, patchedJson(call, value as Json, parsePatchBody(call), model), { schema: builtinSchema, model, expect }, options)
+  const body = parsePatchBody(call)
+  return decoded(call, patchedJson(call, value as Json, body.value, model), body, { schema: builtinSchema, model, expect }, options)
 }
 
 export function typeOf(call: Call): string {
@@ -58,14 +59,30 @@ function parsePatchOptions(call: Call): WriteOptions {
   return options
 }
 
-function parsePatchBody(call: Call): unknown {
-  const parsed = parseBody(call.body ?? Buffer.alloc(0), call.headers['content-type'])
-  if (parsed.ok) return parsed.value
+/** `doubtful`: what fieldValidation minds in the text itself. */
+interface PatchBody { value: unknown; doubtful: readonly string[] }
+
+function parsePatchBody(call: Call): PatchBody {
+  const bytes = call.body ?? Buffer.alloc(0)
+  const parsed = parseBody(bytes, call.headers['content-type'])
+  if (parsed.ok) return { value: parsed.value, doubtful: typeOf(call) === JSON_PATCH ? doubtfulOperations(bytes, parsed) : duplicateFields(bytes, parsed) }
   throw parsed.code === 415 ? refusedBody(parsed) : badRequest(`error decoding patch: ${parsed.message}`)
 }
 
-function patched(call: Call, old: Full, body: unknown, options: WriteOptions): Full {
-  const object = decoded(call, patchedJson(call, old as unknown as Json, body, call.row.model), targetOf(call), options) as Full
+const OPERATION_FIELDS: ReadonlySet<string> = new Set(['op', 'path', 'from', 'value'])
+
+function doubtfulOperations(bytes: Buffer, parsed: Parameters<typeof duplicateFields>[1]): string[] {
+  const operations = Array.isArray(parsed.value) ? parsed.value.slice(0, JSON_PATCH_OPERATIONS_MAX) : []
+  const unknown = operations.flatMap((op: unknown, i) => (typeof op === 'object' && op !== null ? Object.keys(op).filter((key) => !OPERATION_FIELDS.has(key)).map((key) => `unknown field "[${i}].${key}"`) : []))
+  return [...duplicateFields(bytes, parsed), ...unknown].slice(0, DOUBTFUL_MAX).map((text) => `json patch ${text}`)
+}
+
+/** As many as upstream's strict decoder reports. */
+const DOUBTFUL_MAX = 100
+
+function patched(call: Call, old: Full, patch: PatchBody, options: WriteOptions): Full {
+  const body = patch.value
+  const object = decoded(call, patchedJson(call, old as unknown as Json, body, call.row.model), patch, targetOf(call), options) as Full
   object.metadata ??= {}
   assertAddress(call, object)
   // What the patch did not name is what was read: no precondition follows from it.
@@ -100,11 +117,14 @@ function targetOf({ row: { ref, model, custom } }: Call): Target {
   return { schema: custom?.types ?? builtinSchema, model, expect: ref, conform: custom?.conform }
 }
 
-function decoded(call: Call, value: Json, target: Target, options: WriteOptions): KubeObject {
+function decoded(call: Call, value: Json, patch: PatchBody, target: Target, { fieldValidation }: WriteOptions): KubeObject {
   // The result shares parts with the old object and the patch; from here on it is changed in place.
-  const result = decodeValue(cloneJson(value), { ...target, strictness: options.fieldValidation })
-  if (!result.ok) throw result.message.includes('strict decoding error') ? refusedBody(result) : unfitting(call, result.message)
-  for (const problem of result.problems) call.warn(problem.message)
+  const result = decodeValue(cloneJson(value), { ...target, strictness: fieldValidation === 'Ignore' ? 'Ignore' : 'Warn' })
+  if (!result.ok) throw unfitting(call, result.message)
+  if (fieldValidation === 'Ignore') return result.object
+  const problems = [...patch.doubtful, ...result.problems.map(({ message }) => message)]
+  if (fieldValidation === 'Strict' && problems.length > 0) throw unfitting(call, `strict decoding error: ${problems.join(', ')}`)
+  for (const problem of problems) call.warn(problem)
   return result.object
 }
 

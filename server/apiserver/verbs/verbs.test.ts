@@ -78,7 +78,7 @@ describe('writing objects', () => {
     const same = await call('PUT', `${CM}/a`, configMap('a', { data: { k: '2' } }))
     assert.deepEqual([same.status, store.revision(), same.json['metadata']?.['resourceVersion']], [200, before, String(before)])
     const other = await call('PUT', `${CM}/a`, configMap('a', { metadata: { name: 'a', uid: 'x' } }))
-    assert.match(String(other.json['message']), /^Operation cannot be fulfilled on configmaps "a": Precondition failed: UID in precondition: x, UID in object meta: /)
+    assert.match(String(other.json['message']), /^Operation cannot be fulfilled on configmaps "a": StorageError: invalid object, Code: 4, Key: .*, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: x, UID in object meta: /)
   })
 
   test('many unconditional writers at once all succeed', async () => {

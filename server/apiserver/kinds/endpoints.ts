@@ -4,6 +4,7 @@ import { checkDnsLabel, checkDnsSubdomain, checkPortNumber, checkQualifiedName }
 import { duplicate, type FieldError, invalid, notSupported, required, tooMany } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { immutable, named, oneOf } from './check.ts'
+import { validateEndpointIp } from './endpoint-ip.ts'
 import { familyOf, isIpAddress } from './ip.ts'
 import { ageColumn, column, listWithMore, nameColumn } from './table-columns.ts'
 
@@ -30,7 +31,7 @@ function validateEndpoints(endpoints: Endpoints): FieldError[] {
     if ((subset.addresses ?? []).length === 0 && (subset.notReadyAddresses ?? []).length === 0) out.push(required(at, 'must specify `addresses` or `notReadyAddresses`'))
     for (const list of ['addresses', 'notReadyAddresses'] as const) {
       for (const [j, address] of (subset[list] ?? []).entries()) {
-        out.push(...validateIp(`${at}.${list}[${j}].ip`, address.ip))
+        out.push(...validateEndpointIp(`${at}.${list}[${j}].ip`, address.ip))
         if (address.hostname) out.push(...named(`${at}.${list}[${j}].hostname`, address.hostname, checkDnsLabel))
         if (address.nodeName) out.push(...named(`${at}.${list}[${j}].nodeName`, address.nodeName, checkDnsSubdomain))
       }
@@ -43,17 +44,6 @@ function validateEndpoints(endpoints: Endpoints): FieldError[] {
     }
     return out
   })
-}
-
-/** Loopback, link-local and multicast addresses lead nowhere from another node (upstream ValidateEndpointIP). */
-function validateIp(at: string, ip: string): FieldError[] {
-  if (!isIpAddress(ip)) return [invalid(at, ip, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)')]
-  const lower = ip.toLowerCase()
-  if (ip === '0.0.0.0' || ip === '::') return [invalid(at, ip, `may not be unspecified (${ip})`)]
-  if (ip.startsWith('127.') || ip === '::1') return [invalid(at, ip, 'may not be in the loopback range (127.0.0.0/8, ::1/128)')]
-  if (ip.startsWith('169.254.') || /^fe[89ab]/.test(lower)) return [invalid(at, ip, 'may not be in the link-local range (169.254.0.0/16, fe80::/10)')]
-  if (ip.startsWith('224.0.0.') || /^ff.2:/.test(lower)) return [invalid(at, ip, 'may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)')]
-  return []
 }
 
 function endpointsText(endpoints: Endpoints): string {
@@ -99,7 +89,7 @@ function validateSlice(slice: EndpointSlice): FieldError[] {
       const field = `${at}.addresses[${j}]`
       if (slice.addressType === 'FQDN') out.push(...named(field, address, checkDnsSubdomain))
       else if (isIpAddress(address) && familyOf(address) !== slice.addressType) out.push(invalid(field, address, `must be an ${slice.addressType} address`))
-      else out.push(...validateIp(field, address))
+      else out.push(...validateEndpointIp(field, address))
     }
     if (endpoint.nodeName) out.push(...named(`${at}.nodeName`, endpoint.nodeName, checkDnsSubdomain))
     if (endpoint.hostname !== undefined) out.push(...named(`${at}.hostname`, endpoint.hostname, checkDnsLabel))

@@ -1,6 +1,6 @@
 import { deepStrictEqual } from 'node:assert'
 import { test } from 'node:test'
-import { causes, cluster } from './kinds.test-support.ts'
+import { causes, cluster, MERGE } from './kinds.test-support.ts'
 
 const refused = async (group: string, resource: string, object: Record<string, unknown>, namespace = 'namespaces/default/'): Promise<string[]> =>
   causes(await cluster().call('POST', `${group}/${namespace}${resource}`, { metadata: { name: 'a' }, ...object }))
@@ -71,4 +71,23 @@ test('a claim keeps what it asked for until it is bound, and does not shrink', a
   await call('PUT', `${path}/a/status`, { metadata: { name: 'a' }, status: { phase: 'Bound', capacity: { storage: '2Gi' } } })
   deepStrictEqual(causes(await call('PUT', `${path}/a`, sized('1Gi'))), ['spec.resources.requests.storage: Forbidden: field can not be less than status.capacity'])
   deepStrictEqual(causes(await call('PUT', `${path}/a`, sized('3Gi'))), ['200 '])
+})
+
+test('a Service\'s addresses, the kubelet\'s port and what a load balancer reports', async () => {
+  deepStrictEqual(await refused('/api/v1', 'services', { spec: { type: 'LoadBalancer', externalIPs: ['127.0.0.1'], ports: [{ port: 10_250 }] } }), [
+    'spec.ports[0]: Invalid value: 10250: may not expose port 10250 externally since it is used by kubelet', 'spec.externalIPs[0]: Invalid value: "127.0.0.1": may not be in the loopback range (127.0.0.0/8, ::1/128)',
+  ])
+  const c = cluster()
+  const path = '/api/v1/namespaces/default/services'
+  await c.create(path, { metadata: { name: 'plain' }, spec: { ports: [{ port: 80 }] } })
+  await c.create(path, { metadata: { name: 'balanced' }, spec: { type: 'LoadBalancer', ports: [{ port: 80 }] } })
+  const status = (name: string, ingress: unknown): Promise<string[]> => c.call('PATCH', `${path}/${name}/status`, { status: { loadBalancer: { ingress } } }, MERGE).then(causes)
+  deepStrictEqual(await status('plain', [{ ip: '1.2.3.4' }]), ['status.loadBalancer.ingress: Forbidden: may only be used when `spec.type` is LoadBalancer'])
+  deepStrictEqual(await status('balanced', [{ ip: '1.2.3' }, { hostname: '1.2.3.4' }]), ['status.loadBalancer.ingress[0].ip: Invalid value: "1.2.3": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)', 'status.loadBalancer.ingress[1].hostname: Invalid value: "1.2.3.4": must be a DNS name, not an IP address'])
+  deepStrictEqual(await status('balanced', [{ ip: '1.2.3.4' }]), ['200 '])
+})
+
+test('a StatefulSet says how many of its pods may be away', async () => {
+  const spec = { selector: { matchLabels: { app: 'a' } }, template: { metadata: { labels: { app: 'a' } }, spec: { containers: [{ name: 'c', image: 'i' }] } } }
+  deepStrictEqual(await refused('/apis/apps/v1', 'statefulsets', { spec: { ...spec, updateStrategy: { rollingUpdate: { maxUnavailable: '101%' } } } }), ['spec.updateStrategy.rollingUpdate.maxUnavailable: Invalid value: "101%": must not be greater than 100%'])
 })

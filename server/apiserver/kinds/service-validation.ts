@@ -3,10 +3,12 @@ import type { Service, ServicePort, ServiceSpec } from '#api/types/index.ts'
 import { checkDnsLabel, checkDnsSubdomain, checkPortNumber, checkQualifiedName } from '#api/types/index.ts'
 import { duplicate, type FieldError, forbidden, invalid, required } from '../field-error.ts'
 import { checkLabels, named, oneOf, portOrName } from './check.ts'
+import { validateEndpointIp } from './endpoint-ip.ts'
 import { isCidr, isIpAddress } from './ip.ts'
 import { semanticEqual } from './semantic-equal.ts'
 
 const IP = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'
+const KUBELET_PORT = 10_250
 const AFFINITY_SECONDS_MAX = 86_400
 
 export function validateService(service: Service): FieldError[] {
@@ -22,7 +24,7 @@ export function validateService(service: Service): FieldError[] {
   if (spec.sessionAffinity === 'ClientIP' && (seconds === undefined || seconds <= 0 || seconds > AFFINITY_SECONDS_MAX)) out.push(invalid('spec.sessionAffinityConfig.clientIP.timeoutSeconds', seconds, `must be greater than 0 and less than ${AFFINITY_SECONDS_MAX}`))
   if (spec.sessionAffinity === 'None' && spec.sessionAffinityConfig) out.push(forbidden('spec.sessionAffinityConfig', 'must not be set when session affinity is None'))
   out.push(...validateClusterIps(spec), ...validateFamilies(spec))
-  for (const [i, ip] of (spec.externalIPs ?? []).entries()) if (!isIpAddress(ip)) out.push(invalid(`spec.externalIPs[${i}]`, ip, IP))
+  for (const [i, ip] of (spec.externalIPs ?? []).entries()) out.push(...validateEndpointIp(`spec.externalIPs[${i}]`, ip))
   out.push(...oneOf('spec.type', spec.type, ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'], 'required'))
   return [...out, ...validateTraffic(spec), ...validateLoadBalancer(spec)]
 }
@@ -44,6 +46,7 @@ function validateType(spec: ServiceSpec, headless: boolean): FieldError[] {
   switch (spec.type) {
     case 'LoadBalancer':
     case 'NodePort':
+      for (const [i, { port }] of (spec.ports ?? []).entries()) if (spec.type === 'LoadBalancer' && port === KUBELET_PORT) out.push(invalid(`spec.ports[${i}]`, port, `may not expose port ${port} externally since it is used by kubelet`))
       if (headless) out.push(invalid('spec.clusterIPs[0]', 'None', `may not be set to 'None' for ${spec.type} services`))
       break
     case 'ExternalName':
@@ -137,4 +140,21 @@ function validateLoadBalancer(spec: ServiceSpec): FieldError[] {
     else out.push(...named('spec.loadBalancerClass', spec.loadBalancerClass, checkQualifiedName))
   }
   return out
+}
+
+export function validateServiceStatus({ spec, status }: Service): FieldError[] {
+  const at = 'status.loadBalancer.ingress'
+  const entries = status?.loadBalancer?.ingress ?? []
+  if (spec?.type !== 'LoadBalancer') return entries.length === 0 ? [] : [forbidden(at, 'may only be used when `spec.type` is LoadBalancer')]
+  return entries.flatMap(({ ip, ipMode, hostname }, i) => {
+    const out: FieldError[] = []
+    if (ip && !isIpAddress(ip)) out.push(invalid(`${at}[${i}].ip`, ip, IP))
+    if (ip && ipMode === undefined) out.push(required(`${at}[${i}].ipMode`, 'must be specified when `ip` is set'))
+    else if (!ip && ipMode !== undefined) out.push(forbidden(`${at}[${i}].ipMode`, 'may not be specified when `ip` is not set'))
+    else out.push(...oneOf(`${at}[${i}].ipMode`, ipMode, ['Proxy', 'VIP']))
+    if (!hostname) return out
+    out.push(...named(`${at}[${i}].hostname`, hostname, checkDnsSubdomain))
+    if (isIpAddress(hostname)) out.push(invalid(`${at}[${i}].hostname`, hostname, 'must be a DNS name, not an IP address'))
+    return out
+  })
 }

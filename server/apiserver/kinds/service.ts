@@ -4,7 +4,7 @@ import type { KindStrategy } from '../kind.ts'
 import { keepStatus, keepSpec } from './carry.ts'
 import { setDefault } from './check.ts'
 import { semanticEqual } from './semantic-equal.ts'
-import { validateService, validateServiceUpdate } from './service-validation.ts'
+import { validateService, validateServiceStatus, validateServiceUpdate } from './service-validation.ts'
 import { serviceWarnings } from './service-warnings.ts'
 import { ageColumn, column, formatLabels, nameColumn, wide } from './table-columns.ts'
 
@@ -61,6 +61,7 @@ export const serviceStrategy: KindStrategy<Service> = {
 
   validate: validateService,
   validateUpdate: validateServiceUpdate,
+  validateStatusUpdate: validateServiceStatus,
 
   warnings: serviceWarnings,
 

@@ -4,7 +4,7 @@ import { type FieldError, forbidden, invalid, required } from '../field-error.ts
 import type { KindStrategy } from '../kind.ts'
 import { validateCounts, workloadColumns } from './apps.ts'
 import { keepStatus } from './carry.ts'
-import { nonNegative, oneOf, setDefault } from './check.ts'
+import { intOrPercent, nonNegative, oneOf, setDefault } from './check.ts'
 import { defaultPodTemplate } from './pod-defaults.ts'
 import { validateSelectedTemplate } from './pod-template.ts'
 import { claimWarnings, templateWarnings } from './pod-warnings.ts'
@@ -21,6 +21,7 @@ export const statefulSetStrategy: KindStrategy<StatefulSet> = {
     setDefault(spec, 'podManagementPolicy', 'OrderedReady')
     const strategy = (spec.updateStrategy ??= {})
     setDefault(strategy, 'type', 'RollingUpdate')
+    // `maxUnavailable` has no default: upstream's gate for it is off in 1.36.
     if (strategy.type === 'RollingUpdate') (strategy.rollingUpdate ??= {}).partition ??= 0
     const retention = (spec.persistentVolumeClaimRetentionPolicy ??= {})
     setDefault(retention, 'whenDeleted', 'Retain')
@@ -70,14 +71,22 @@ function validateStatefulSet(set: StatefulSet): FieldError[] {
     ...oneOf(`${at}.type`, spec.updateStrategy?.type, ['OnDelete', 'RollingUpdate'], 'required'),
     ...nonNegative('spec.replicas', spec.replicas),
     ...nonNegative('spec.minReadySeconds', spec.minReadySeconds),
-    ...nonNegative('spec.revisionHistoryLimit', spec.revisionHistoryLimit),
     ...nonNegative('spec.ordinals.start', spec.ordinals?.start),
     ...nonNegative(`${at}.rollingUpdate.partition`, spec.updateStrategy?.rollingUpdate?.partition),
+    ...validateUnavailable(`${at}.rollingUpdate.maxUnavailable`, spec.updateStrategy?.rollingUpdate?.maxUnavailable),
     ...oneOf('spec.persistentVolumeClaimRetentionPolicy.whenDeleted', spec.persistentVolumeClaimRetentionPolicy?.whenDeleted, ['Delete', 'Retain']),
     ...oneOf('spec.persistentVolumeClaimRetentionPolicy.whenScaled', spec.persistentVolumeClaimRetentionPolicy?.whenScaled, ['Delete', 'Retain']),
     ...validateSelectedTemplate('StatefulSet', spec.selector, spec.template),
   ]
   if (spec.updateStrategy?.type === 'OnDelete' && spec.updateStrategy.rollingUpdate) out.push(invalid(`${at}.rollingUpdate`, spec.updateStrategy.rollingUpdate, "only allowed for updateStrategy 'RollingUpdate'"))
+  return out
+}
+
+function validateUnavailable(at: string, value: number | string | undefined): FieldError[] {
+  if (value === undefined) return []
+  const out = intOrPercent(at, value)
+  if (value === 0 || value === '0%') out.push(invalid(at, value, 'cannot be 0'))
+  if (typeof value === 'string' && Number.parseInt(value, 10) > 100) out.push(invalid(at, value, 'must not be greater than 100%'))
   return out
 }
 

@@ -1,13 +1,14 @@
 /** Auditing as the flags ask for it; names and defaults are kube-apiserver's. */
 import { readFileSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { createAuditor, type AuditBackend, type Auditor } from '../apiserver/audit/auditor.ts'
 import { createLogBackend } from '../apiserver/audit/log-backend.ts'
 import { parsePolicy } from '../apiserver/audit/policy.ts'
 import { createWebhookBackend } from '../apiserver/audit/webhook-backend.ts'
 import { createWebhookSender, type WebhookEndpoint } from '../apiserver/audit/webhook-sender.ts'
+import { parseWebhookKubeconfig } from '../apiserver/webhook-client/index.ts'
 import type { Clock } from '#base/clock.ts'
-import { asError, UsageError } from '#base/errors.ts'
+import { UsageError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import { readYamlMapping } from './config-file.ts'
 import type { FlagValues } from './flags.ts'
@@ -46,38 +47,12 @@ function webhookBackend(values: FlagValues, deps: { clock: Clock; log: Log }): A
   return path === undefined ? undefined : createWebhookBackend({ send: createWebhookSender(endpointOf(path)), ...deps })
 }
 
-type Entry = Record<string, unknown>
-
 /** The current context of a kubeconfig: where to, whom to trust, who we are. */
 function endpointOf(path: string): WebhookEndpoint {
-  const wrong = (what: string): UsageError => new UsageError(`--audit-webhook-config-file: ${path} ${what}`)
-  const config = readYamlMapping(path, { optional: false, what: '--audit-webhook-config-file:' })
-  const named = (list: string, part: string, name: unknown): Entry | undefined => {
-    const entries = config[list]
-    const entry = Array.isArray(entries) ? (entries as Entry[]).find((e) => e['name'] === name) : undefined
-    return entry?.[part] as Entry | undefined
-  }
-  const context = named('contexts', 'context', config['current-context'])
-  const cluster = named('clusters', 'cluster', context?.['cluster'])
-  const user = named('users', 'user', context?.['user']) ?? {}
-  const server = cluster?.['server']
-  if (!cluster || typeof server !== 'string') throw wrong('has no usable current context')
-  if (!/^https?:$/.test(URL.parse(server)?.protocol ?? '')) throw wrong(`names ${JSON.stringify(server)}, which is no URL of http or https`)
-  const read = (file: string): string => {
-    try {
-      return readFileSync(resolve(dirname(path), file), 'utf8')
-    } catch (error) {
-      throw wrong(`names ${file}, which cannot be read: ${asError(error).message}`)
-    }
-  }
-  const pem = (entry: Entry, key: string): string | undefined => {
-    const [inline, file] = [entry[`${key}-data`], entry[key]]
-    return typeof inline === 'string' ? Buffer.from(inline, 'base64').toString() : typeof file === 'string' ? read(file) : undefined
-  }
-  const [cert, key, token] = [pem(user, 'client-certificate'), pem(user, 'client-key'), user['token'] ?? (typeof user['tokenFile'] === 'string' ? read(user['tokenFile']).trim() : undefined)]
+  const { config, identity } = parseWebhookKubeconfig(resolve(path), 'audit-webhook-config-file', (file) => readFileSync(file, 'utf8'))
+  const { clientCertificate, bearer, serverName, insecure } = identity
   return {
-    url: server, ca: pem(cluster, 'certificate-authority'), insecure: cluster['insecure-skip-tls-verify'] === true,
-    ...(cert !== undefined && key !== undefined && { clientCertificate: { cert, key } }), ...(typeof token === 'string' && { bearer: token }),
-    ...(typeof cluster['tls-server-name'] === 'string' && { serverName: cluster['tls-server-name'] }),
+    url: config.url ?? '', ca: config.caBundle === undefined ? undefined : Buffer.from(config.caBundle, 'base64').toString(),
+    bearer, serverName, insecure, clientCertificate: clientCertificate && { cert: clientCertificate.certPem, key: clientCertificate.keyPem },
   }
 }

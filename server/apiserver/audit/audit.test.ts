@@ -13,6 +13,8 @@ import { legacyLine, type AuditEvent } from './event.ts'
 import { createLogBackend } from './log-backend.ts'
 import { decideAudit, parsePolicy, type AuditPolicy, type AuditedRequest } from './policy.ts'
 import { createWebhookBackend } from './webhook-backend.ts'
+import { createWebhookSender } from './webhook-sender.ts'
+import { httpsServer } from '../webhook-client/https-server.test-support.ts'
 
 const policyOf = (value: object): AuditPolicy => {
   const parsed = parsePolicy({ apiVersion: 'audit.k8s.io/v1', kind: 'Policy', ...value })
@@ -235,5 +237,21 @@ describe('the webhook', () => {
     await clock.advance(30_000)
     assert.deepEqual(sent.at(-1), ['id-9'])
     await backend.close()
+  })
+})
+
+describe('what sends to the webhook', () => {
+  it('posts over one TLS connection that it trusts, says who it is, and takes only 2xx for an answer', async () => {
+    const codes = { next: 200 }
+    const server = await httpsServer((_, res) => { res.writeHead(codes.next).end() })
+    const send = createWebhookSender({ url: `https://127.0.0.1:${server.port}/audit?x=1`, ca: server.caPem, bearer: 'tok' })
+    const { signal } = new AbortController()
+    await send(Buffer.from('{"kind":"EventList"}'), signal)
+    await send(Buffer.from('{}'), signal)
+    assert.deepEqual([server.connections(), server.received.map((r) => [r.method, r.path, r.headers.authorization, r.body])], [1, [['POST', '/audit?x=1', 'Bearer tok', '{"kind":"EventList"}'], ['POST', '/audit?x=1', 'Bearer tok', '{}']]])
+    codes.next = 503
+    await assert.rejects(send(Buffer.from('{}'), signal), { code: 'WEBHOOK_FAILED', message: `POST https://127.0.0.1:${server.port}/audit?x=1: it answered 503` })
+    await assert.rejects(createWebhookSender({ url: `https://127.0.0.1:${server.port}/` })(Buffer.from('{}'), signal), { code: 'WEBHOOK_FAILED' })
+    await server.close()
   })
 })

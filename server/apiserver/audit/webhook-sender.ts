@@ -3,7 +3,7 @@ import type { Agent as HttpsAgent } from 'node:https'
 import { CodedError } from '#base/errors.ts'
 
 export interface WebhookEndpoint {
-  /** http or https. */
+  /** https. */
   url: string
   /** PEM; undefined: the system's. */
   ca?: string | undefined
@@ -22,8 +22,7 @@ export function createWebhookSender({ url, ca, clientCertificate, bearer, server
   const target = new URL(url)
   const state: { agent?: HttpsAgent } = {}
   return async (body, signal) => {
-    const [{ request: requestHttps, Agent }, { request: requestHttp }] = await Promise.all([import('node:https'), import('node:http')])
-    const isPlain = target.protocol === 'http:'
+    const { request: requestHttps, Agent } = await import('node:https')
     state.agent ??= new Agent({
       keepAlive: true, maxSockets: CONNECTIONS_MAX, rejectUnauthorized: insecure !== true,
       ...(ca !== undefined && { ca }), ...(clientCertificate && { cert: clientCertificate.cert, key: clientCertificate.key }), ...(serverName !== undefined && { servername: serverName }),
@@ -31,7 +30,7 @@ export function createWebhookSender({ url, ca, clientCertificate, bearer, server
     const headers = { 'content-type': 'application/json', 'content-length': body.length, ...(bearer !== undefined && { authorization: `Bearer ${bearer}` }) }
     await new Promise<void>((resolve, reject) => {
       const fail = (cause: Error): void => reject(new CodedError('WEBHOOK_FAILED', `POST ${url}: ${cause.message}`, { cause }))
-      const request = (isPlain ? requestHttp : requestHttps)(target, { method: 'POST', headers, signal, timeout: ANSWER_MS_MAX, ...(!isPlain && { agent: state.agent }) }, (response) => {
+      const request = requestHttps(target, { method: 'POST', headers, signal, timeout: ANSWER_MS_MAX, agent: state.agent }, (response) => {
         response.resume()
         response.on('error', fail)
         const code = response.statusCode ?? 0

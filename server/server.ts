@@ -23,10 +23,11 @@ import { isOn, type AdmissionChoice } from './apiserver/admission/choice.ts'
 import { chooseAdmission } from './apiserver/admission/index.ts'
 import { FRONT_PROXY_NAMES, publishAuthenticationConfig } from './apiserver/aggregation/authentication-config.ts'
 import { ensureBootstrap } from './apiserver/bootstrap/ensure.ts'
-import { createAuthenticator } from './apiserver/authn/authenticator.ts'
+import { createAuthenticator, type AuthenticatorOptions } from './apiserver/authn/authenticator.ts'
 import { lookupFromClient } from './apiserver/authn/lookup.ts'
 import { createServiceAccountTokens } from './apiserver/authn/service-account-tokens.ts'
-import { createAuthorizer } from './apiserver/authz/authorizer.ts'
+import { alwaysAllow, alwaysDeny, createAuthorizer, nodeLink, rbacLink, type AuthorizerLink } from './apiserver/authz/authorizer.ts'
+import type { AuthorizerType } from './apiserver/authz/authorization-config.ts'
 import { NODE_RULES } from './apiserver/authz/default-cluster-roles.ts'
 import { createEscalationPlugin } from './apiserver/authz/escalation.ts'
 import { createNodeAuthorizer } from './apiserver/authz/node-authorizer.ts'
@@ -55,7 +56,6 @@ import { runManifests } from './manifests/manifests.ts'
 import { createScheduler } from './scheduler/scheduler.ts'
 import { StartProgress } from './start-progress.ts'
 import { openServiceAllocator } from './service-allocations.ts'
-import type { AskAuthorizationWebhook, AuthenticateToken } from './apiserver/webhook-client/index.ts'
 import type { Store } from './store/store.ts'
 
 export interface ServerConfig {
@@ -77,6 +77,9 @@ export interface ServerConfig {
   disabled: ReadonlySet<'controllers' | 'scheduler'>
   load: LoadConfig
   admission: AdmissionChoice
+  /** PEM of further authorities whose client certificates make users; '': none. */
+  clientCa: string
+  serviceAccounts: { /** The first signs. */ issuers: readonly string[]; apiAudiences: readonly string[]; expirationSecondsMax: number | undefined; extendsExpiration: boolean }
   /** Name of the Node on this machine; undefined: it has none. */
   nodeName: string | undefined
 }
@@ -108,8 +111,10 @@ export interface ServerDeps {
   encryption?: EncryptionOptions
   /** Undefined: nothing is audited. */
   auditor?: Auditor | undefined
-  /** Undefined: nobody else is asked who somebody is, and whether they may. Closed with the server. */
-  authWebhooks?: { token?: AuthenticateToken; authorization?: AskAuthorizationWebhook; close(): void } | undefined
+  /** Who is believed beside the cluster's own. Closed with the server. */
+  authentication?: Pick<AuthenticatorOptions, 'staticTokens' | 'jwt' | 'anonymous' | 'tokenWebhook'> & { close(): void }
+  /** Undefined: Node, then RBAC. Closed with the server. */
+  authorization?: { authorizers: () => readonly (AuthorizerType | AuthorizerLink)[]; close(): void }
   processUsage: () => ProcessUsage
 }
 
@@ -146,15 +151,18 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
   // The authenticator and the authorizer are asked by the API server and ask it themselves.
   const late: { client?: Client } = {}
   const lookup = { get: (...args: Parameters<ReturnType<typeof lookupFromClient>['get']>) => lookupFromClient(late.client as Client).get(...args) } as ReturnType<typeof lookupFromClient>
-  const serviceAccounts = createServiceAccountTokens({ keys: pki.serviceAccountKeys, issuer: `https://kubernetes.default.svc.${config.cluster.clusterDomain}`, lookup, clock, random })
-  const authenticator = createAuthenticator({ serviceAccounts, lookup, joinSecrets: () => pki.tokens.secrets, tokenWebhook: deps.authWebhooks?.token, clock })
+  const { issuers: [issuer = '', ...formerIssuers], ...tokenOptions } = config.serviceAccounts
+  const serviceAccounts = createServiceAccountTokens({ keys: pki.serviceAccountKeys, issuer, formerIssuers, ...tokenOptions, lookup, clock, random })
+  const authenticator = createAuthenticator({ serviceAccounts, lookup, joinSecrets: () => pki.tokens.secrets, ...deps.authentication, clock })
   const lazyTransport = { request: (...args: Parameters<ReturnType<ApiServer['transportFor']>['request']>) => api.transportFor(APISERVER_USER).request(...args) }
   const client = createClient(lazyTransport, { userAgent: `kube-apiserver/${GIT_VERSION}` })
   late.client = client
   const informers = createInformers(client, { clock, random, log })
   const graph = createNodeGraph()
   const rbac = createRbacAuthorizer(rbacFromInformers(informers))
-  const authorizer = createAuthorizer({ rbac, node: createNodeAuthorizer(graph, NODE_RULES), webhook: deps.authWebhooks?.authorization })
+  const links: Readonly<Record<AuthorizerType, AuthorizerLink>> = { Node: nodeLink(createNodeAuthorizer(graph, NODE_RULES)), RBAC: rbacLink(rbac), AlwaysAllow: alwaysAllow, AlwaysDeny: alwaysDeny }
+  const defaultChain = [links.Node, links.RBAC]
+  const authorizer = createAuthorizer(() => deps.authorization?.authorizers().map((one) => (typeof one === 'string' ? links[one] : one)) ?? defaultChain)
   feedNodeGraph(graph, informers, { volumes: true })
   const hub = createTunnelHub({ clock, log })
   const flowControl = config.load.priorityAndFairness ? new FlowControl({ clock, log, serverSeats: config.load.requestsInFlight + config.load.mutatingInFlight, waitMsMax: config.load.requestTimeoutMs / 4 }) : undefined
@@ -179,7 +187,8 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
       '/openid/v1/jwks': { handle: () => jsonAnswer(serviceAccounts.jwks()) },
     },
   })
-  const tls = () => ({ cert: pki.serving.certPem, key: pki.serving.keyPem, clientCa: pki.authorities.client.certPem, frontProxyCa: pki.authorities.requestHeader.certPem })
+  const clientCa = () => [pki.authorities.client.certPem, config.clientCa].filter((pem) => pem !== '').join('\n')
+  const tls = () => ({ cert: pki.serving.certPem, key: pki.serving.keyPem, clientCa: clientCa(), frontProxyCa: pki.authorities.requestHeader.certPem })
   const http: HttpServer = await createHttpServer({
     api, tls: tls(), clock, random, log, protocols: { [TUNNEL_ALPN]: (socket) => hub.accept(socket) },
     limits: { bodyTimeoutMs: config.load.requestTimeoutMs, streamsPerConnectionMax: config.load.http2StreamsMax, goawayChance: config.load.goawayChance },
@@ -210,7 +219,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
     await flowController?.run(stop.signal)
     progress.hooks.done('priority-and-fairness-config-producer', 'priority-and-fairness-config-consumer')
     await publishClusterConfig(client, config.cluster)
-    await publishAuthenticationConfig(client, { clientCa: pki.authorities.client.certPem, requestHeaderCa: pki.authorities.requestHeader.certPem, allowedNames: FRONT_PROXY_NAMES })
+    await publishAuthenticationConfig(client, { clientCa: clientCa(), requestHeaderCa: pki.authorities.requestHeader.certPem, allowedNames: FRONT_PROXY_NAMES })
     if (config.nodeName !== undefined) keepControlPlaneLabel(config.nodeName, { client, informers, log })
     progress.hooks.done('start-cluster-authentication-info-controller')
     begun.resolve()
@@ -281,7 +290,8 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
     await work.catch(() => { /* it was logged when it happened */ })
     api.close()
     encryption.close()
-    deps.authWebhooks?.close()
+    deps.authentication?.close()
+    deps.authorization?.close()
     await deps.auditor?.close()
     await store.close()
     log.info('stopped')

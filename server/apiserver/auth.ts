@@ -41,11 +41,21 @@ export interface Attributes {
   resource?: { group: string; version: string; resource: string; subresource: string; namespace: string; name: string }
   /** For list, watch and deletecollection: the request's fieldSelector as sent. A node may list pods only with `spec.nodeName=<itself>`. */
   fieldSelector?: string
+  /** Likewise. */
+  labelSelector?: string
   /** For others: the path. */
   path?: string
 }
 
-export interface Verdict { allowed: boolean; /** For SubjectAccessReview and the 403 message; may be ''. */ reason: string }
+export interface Verdict {
+  allowed: boolean
+  /** For SubjectAccessReview and the 403 message; may be ''. */
+  reason: string
+  /** Forbidden, whatever authorizers after this one think. Never together with `allowed`. */
+  denied?: true
+  /** Something could not be found out, such as what a webhook says. */
+  error?: string
+}
 
 export interface Authorizer {
   authorize(attributes: Attributes): Promise<Verdict>
@@ -54,5 +64,7 @@ export interface Authorizer {
     resourceRules: { verbs: string[]; apiGroups: string[]; resources: string[]; resourceNames?: string[] }[]
     nonResourceRules: { verbs: string[]; nonResourceURLs: string[] }[]
     incomplete: boolean
+    /** Why it is incomplete. */
+    evaluationError?: string
   }>
 }

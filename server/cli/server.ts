@@ -16,7 +16,8 @@ import { parseFlags, type FlagValues } from './flags.ts'
 import { clusterAddresses, reachableAt } from './cluster-addresses.ts'
 import { defaultNodeIp, hostName } from './host.ts'
 import { auditorOf } from './audit.ts'
-import { authWebhooksOf } from './auth-webhooks.ts'
+import { authenticationOf, furtherClientCa } from './authentication.ts'
+import { authorizationOf } from './authorization.ts'
 import { encryptionOptions } from './encryption.ts'
 import { keepMemorySmall } from './memory.ts'
 import { agentConfig, list, text } from './node-config.ts'
@@ -43,14 +44,15 @@ export async function run(argv: readonly string[]): Promise<number> {
   const encryption = await encryptionOptions(values, config.dataDir, { clock, random })
   const log = logFor(values)
   const auditor = auditorOf(values, { clock, log })
-  const authWebhooks = authWebhooksOf(values, { clock, random, log })
+  const authentication = await authenticationOf(values, config.serviceAccounts.issuers, { clock, random, log })
+  const authorization = await authorizationOf(values, { clock, random, log })
   failLoudly(log)
   const signal = stopSignal(log)
   keepMemorySmall({ clock, log, signal })
   const server = await startServer(config, {
     clock, random, log, processUsage,
     ...(encryption && { encryption }),
-    auditor, authWebhooks,
+    auditor, authentication, authorization,
     openStore: () => openLevelStore({ open: levelOpener(join(config.dataDir, 'server', 'db')), clock }),
   }, signal)
   const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
@@ -100,8 +102,19 @@ function serverConfig(values: FlagValues): ServerConfig {
       http2StreamsMax: Number(values['http2-max-streams-per-connection']) || HTTP_LIMITS.streamsPerConnectionMax, goawayChance: Number(values['goaway-chance']),
     },
     admission: admissionChoice(values),
+    clientCa: furtherClientCa(values),
+    serviceAccounts: serviceAccountConfig(values),
     disabled: new Set((['controllers', 'scheduler'] as const).filter((d) => disabled.has(d))),
   }
+}
+
+function serviceAccountConfig(values: FlagValues): ServerConfig['serviceAccounts'] {
+  const given = list(values, 'service-account-issuer')
+  const issuers = given.length > 0 ? given : [`https://kubernetes.default.svc.${text(values, 'cluster-domain') ?? ''}`]
+  const expirationSecondsMax = seconds(values, 'service-account-max-token-expiration')
+  if (expirationSecondsMax !== 0 && (expirationSecondsMax < 3_600 || expirationSecondsMax > 2 ** 32)) throw new UsageError('--service-account-max-token-expiration: the service-account-max-token-expiration must be between 1 hour and 2^32 seconds')
+  const audiences = list(values, 'api-audiences')
+  return { issuers, apiAudiences: audiences.length > 0 ? audiences : issuers, expirationSecondsMax: expirationSecondsMax || undefined, extendsExpiration: values['service-account-extend-token-expiration'] !== false }
 }
 
 const seconds = (values: FlagValues, flag: string): number => durationSeconds(text(values, flag) ?? '') ?? 0

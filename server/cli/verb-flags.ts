@@ -57,11 +57,35 @@ const AUDIT: readonly Flag[] = [
   { name: 'audit-webhook-config-file', kind: 'string', value: 'FILE', help: 'kubeconfig of a server that gets audit events in batches' },
 ]
 
-const AUTH_WEBHOOKS: readonly Flag[] = [
+/** Who is believed; names and defaults are kube-apiserver's. */
+const AUTHENTICATION: readonly Flag[] = [
+  { name: 'anonymous-auth', kind: 'boolean', default: true, help: 'let requests without credentials in as system:anonymous, who may do next to nothing' },
+  { name: 'client-ca-file', kind: 'string', value: 'FILE', help: 'further authorities whose client certificates make users' },
+  { name: 'token-auth-file', kind: 'string', value: 'FILE', help: 'static bearer tokens: CSV of token, user, uid, "group1,group2"' },
+  { name: 'authentication-config', kind: 'string', value: 'FILE', help: 'AuthenticationConfiguration: issuers whose JWTs are believed; changes are followed' },
+  { name: 'oidc-issuer-url', kind: 'string', value: 'URL', help: 'OpenID Connect issuer whose ID tokens are believed', check: url },
+  { name: 'oidc-client-id', kind: 'string', value: 'ID', help: 'whom its tokens must be meant for' },
+  { name: 'oidc-username-claim', kind: 'string', value: 'CLAIM', help: 'claim that is the user name (default sub)' },
+  { name: 'oidc-username-prefix', kind: 'string', value: 'PREFIX', help: 'what is put before it; - for nothing (default: the issuer and #, but for email)' },
+  { name: 'oidc-groups-claim', kind: 'string', value: 'CLAIM', help: 'claim that holds the groups' },
+  { name: 'oidc-groups-prefix', kind: 'string', value: 'PREFIX', help: 'what is put before them' },
+  { name: 'oidc-required-claim', kind: 'list', value: 'CLAIM=VALUE', help: 'what a token must say; may be repeated' },
+  { name: 'oidc-signing-algs', kind: 'list', value: 'ALGS', help: 'signatures that are accepted (default RS256)' },
+  { name: 'oidc-ca-file', kind: 'string', value: 'FILE', help: 'authority of the issuer\'s certificate (default: those of the system)' },
   { name: 'authentication-token-webhook-config-file', kind: 'string', value: 'FILE', help: 'kubeconfig of a server that is asked whose bearer tokens are (TokenReview)' },
   { name: 'authentication-token-webhook-version', kind: 'string', value: 'v1|v1beta1', default: 'v1beta1', help: 'version of TokenReview it is asked in', check: oneOf('v1', 'v1beta1') },
   { name: 'authentication-token-webhook-cache-ttl', kind: 'string', value: 'DURATION', default: '2m', help: 'how long its answers are kept', check: duration },
-  { name: 'authorization-webhook-config-file', kind: 'string', value: 'FILE', help: 'kubeconfig of a server that is asked about what roles do not allow (SubjectAccessReview)' },
+  { name: 'api-audiences', kind: 'list', value: 'NAMES', help: 'whom service account tokens must be meant for (default: the issuer)' },
+  { name: 'service-account-issuer', kind: 'list', value: 'URL', help: 'issuer of service account tokens; of several the first signs, all are taken', check: url },
+  { name: 'service-account-max-token-expiration', kind: 'string', value: 'DURATION', default: '0', help: 'longest life of a service account token, 1h or more; 0 for any', check: duration },
+  { name: 'service-account-extend-token-expiration', kind: 'boolean', default: true, help: 'let the tokens of pods live a year, for clients that never read them again' },
+]
+
+/** Who may; names and defaults are kube-apiserver's. */
+const AUTHORIZATION: readonly Flag[] = [
+  { name: 'authorization-mode', kind: 'list', value: 'MODES', help: 'who is asked, in order: Node, RBAC, Webhook, AlwaysAllow, AlwaysDeny (default Node,RBAC)' },
+  { name: 'authorization-config', kind: 'string', value: 'FILE', help: 'AuthorizationConfiguration: the same, with webhooks; changes are followed' },
+  { name: 'authorization-webhook-config-file', kind: 'string', value: 'FILE', help: 'kubeconfig of a server that is asked in mode Webhook (SubjectAccessReview)' },
   { name: 'authorization-webhook-version', kind: 'string', value: 'v1|v1beta1', default: 'v1beta1', help: 'version of SubjectAccessReview it is asked in', check: oneOf('v1', 'v1beta1') },
   { name: 'authorization-webhook-cache-authorized-ttl', kind: 'string', value: 'DURATION', default: '5m', help: 'how long its yes is kept', check: duration },
   { name: 'authorization-webhook-cache-unauthorized-ttl', kind: 'string', value: 'DURATION', default: '30s', help: 'how long its no is kept', check: duration },
@@ -87,7 +111,8 @@ export const SERVER_FLAGS: readonly Flag[] = [
   { name: 'write-kubeconfig-mode', kind: 'string', value: 'MODE', default: '0600', help: 'file mode of it', check: octalMode },
   ...LOAD,
   ...ADMISSION,
-  ...AUTH_WEBHOOKS,
+  ...AUTHENTICATION,
+  ...AUTHORIZATION,
   ...ENCRYPTION,
   ...AUDIT,
   ...NODE,

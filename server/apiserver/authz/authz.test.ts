@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { UserInfo } from '#api/types/index.ts'
-import { createAuthorizer } from './authorizer.ts'
+import { createAuthorizer, nodeLink, rbacLink } from './authorizer.ts'
 import { NODE_RULES } from './default-cluster-roles.ts'
 import { defaultPolicy } from './default-policy.ts'
 import { createNodeAuthorizer } from './node-authorizer.ts'
@@ -149,7 +149,7 @@ test('Node: refusals are worded as upstream words them', () => {
 test('with the default policy: anonymous sees health and version only, masters everything, a joiner asks for its certificate only', async () => {
   const policy = defaultPolicy()
   const source = rbacFromObjects({ clusterRoles: [...policy.clusterRoles], clusterRoleBindings: [...policy.clusterRoleBindings], roles: [...policy.roles], roleBindings: [...policy.roleBindings] })
-  const authorizer = createAuthorizer({ rbac: createRbacAuthorizer(source), node: createNodeAuthorizer(createNodeGraph(), NODE_RULES) })
+  const authorizer = createAuthorizer(() => [nodeLink(createNodeAuthorizer(createNodeGraph(), NODE_RULES)), rbacLink(createRbacAuthorizer(source))])
   const may = async (who: UserInfo, ...args: [string, string, string?]) => (await authorizer.authorize(ask(who, ...args))).allowed
   const anonymous = { name: 'system:anonymous', groups: ['system:unauthenticated'] }
   assert.deepStrictEqual(await Promise.all(['/livez', '/readyz', '/version', '/api', '/openapi/v2', '/metrics', '/'].map((p) => may(anonymous, 'get', p))), [true, true, true, false, false, false, false])

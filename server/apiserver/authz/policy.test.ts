@@ -7,7 +7,7 @@ import { createMemoryClient } from '../authn/memory-client.test-support.ts'
 import { admissionApi, admissionRequest } from '../admission.test-support.ts'
 import type { AdmissionPlugin, AdmissionRequest } from '../admission.ts'
 import type { Authorizer } from '../auth.ts'
-import { createAuthorizer } from './authorizer.ts'
+import { createAuthorizer, nodeLink, rbacLink, webhookLink } from './authorizer.ts'
 import { certificateSubjectRestriction } from '../admission/certificate-subject-restriction.ts'
 import { certificateApproval, certificateSigning } from '../admission/certificates.ts'
 import { NODE_RULES } from './default-cluster-roles.ts'
@@ -76,7 +76,7 @@ test('law: rules cover others exactly when they allow every request that those a
 function authorization(...extra: Parameters<typeof rbacFromObjects>) {
   const source = rbacFromObjects(...extra)
   const rbac = createRbacAuthorizer(source)
-  return { rbac, authorizer: createAuthorizer({ rbac, node: createNodeAuthorizer(createNodeGraph(), NODE_RULES) }) }
+  return { rbac, authorizer: createAuthorizer(() => [nodeLink(createNodeAuthorizer(createNodeGraph(), NODE_RULES)), rbacLink(rbac)]) }
 }
 
 function admit(plugin: AdmissionPlugin | undefined, who: UserInfo, ref: ResourceRef, object: KubeObject, over: Partial<AdmissionRequest> = {}, client = createMemoryClient(), authorizer?: Authorizer) {
@@ -179,7 +179,7 @@ test('approving and signing need the verb on the signer; nobody requests system:
 test('a webhook is asked about what roles do not allow, and its yes counts', async () => {
   const asked: string[] = []
   const { rbac } = authorization({ clusterRoles: [clusterRole('reader', rule('get', '', 'pods'))], clusterRoleBindings: [clusterBinding('r', 'reader', { kind: 'User', name: 'jane' })] })
-  const union = createAuthorizer({ rbac, node: createNodeAuthorizer(createNodeGraph(), NODE_RULES), webhook: ({ verb }) => { asked.push(verb); return Promise.resolve({ decision: verb === 'list' ? 'allow' : 'none', reason: 'says the webhook' }) } })
+  const union = createAuthorizer(() => [rbacLink(rbac), webhookLink(({ verb }) => { asked.push(verb); return Promise.resolve({ decision: verb === 'list' ? 'allow' : 'none', reason: 'says the webhook' }) })])
   const ask = (verb: string) => union.authorize({ user: user('jane'), verb, resource: { group: '', version: 'v1', resource: 'pods', subresource: '', namespace: 'ns', name: '' } })
   assert.deepStrictEqual([(await ask('get')).allowed, await ask('list'), (await ask('delete')).allowed, asked], [true, { allowed: true, reason: 'says the webhook' }, false, ['list', 'delete']])
   assert.equal((await union.rulesFor(user('jane'), 'ns')).incomplete, true)

@@ -4,6 +4,7 @@ import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import type { Attributes } from '../auth.ts'
+import { fieldRequirements, labelRequirements, type SelectorRequirement } from '../authz/selectors.ts'
 import { createAnswerCache } from './answer-cache.ts'
 import { callWithRetry, EVERYBODYS } from './retry.ts'
 import type { WebhookClient } from './webhook-client.ts'
@@ -26,8 +27,8 @@ export interface AuthorizationWebhookOptions {
 
 export const AUTHORIZATION_WEBHOOK_CACHE = { authorizedMs: 300_000, unauthorizedMs: 30_000 } as const
 
-/** `failed`: it could not be asked; what follows from that is the caller's policy (upstream's flag: no opinion). */
-export interface Opinion { decision: 'allow' | 'deny' | 'none'; reason: string; failed?: true }
+/** `failed`: why it could not be asked; what follows from that is the caller's policy (upstream's flag: no opinion). */
+export interface Opinion { decision: 'allow' | 'deny' | 'none'; reason: string; failed?: string }
 
 export type AskAuthorizationWebhook = (attributes: Attributes) => Promise<Opinion>
 
@@ -56,22 +57,24 @@ export function createAuthorizationWebhook(options: AuthorizationWebhookOptions)
       return key.length > CACHED_CHARS_MAX ? await ask(spec) : await cache.get(key, () => ask(spec))
     } catch (error) {
       log.warn('the authorization webhook could not be asked', { error: asError(error) })
-      return { decision: 'none', reason: '', failed: true }
+      return { decision: 'none', reason: '', failed: asError(error).message }
     }
   }
 }
 
 /** Pure. v1beta1 calls groups `group`. */
-export function reviewSpec({ user, verb, resource, path, fieldSelector }: Attributes, version: 'v1' | 'v1beta1'): object {
+export function reviewSpec({ user, verb, resource, path, fieldSelector, labelSelector }: Attributes, version: 'v1' | 'v1beta1'): object {
   const { name, uid, groups, extra } = user
   const given = (fields: Record<string, string>): Record<string, string> => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== ''))
   return {
     ...(resource
-      ? { resourceAttributes: { ...given({ namespace: resource.namespace, verb, group: resource.group, version: resource.version, resource: resource.resource, subresource: resource.subresource, name: resource.name }), ...(fieldSelector !== undefined && { fieldSelector: { rawSelector: fieldSelector } }) } }
+      ? { resourceAttributes: { ...given({ namespace: resource.namespace, verb, group: resource.group, version: resource.version, resource: resource.resource, subresource: resource.subresource, name: resource.name }), ...selectorOf('fieldSelector', fieldRequirements(fieldSelector ?? '')), ...selectorOf('labelSelector', labelRequirements(labelSelector ?? '')) } }
       : { nonResourceAttributes: given({ path: path ?? '', verb }) }),
     user: name, ...(groups.length > 0 && { [version === 'v1' ? 'groups' : 'group']: groups }), ...(extra && { extra }), ...(uid !== undefined && { uid }),
   }
 }
+
+const selectorOf = (name: string, requirements: SelectorRequirement[]) => (requirements.length === 0 ? {} : { [name]: { requirements } })
 
 /** Pure. Saying both is an error of the webhook. */
 export function parseAccessReview({ status }: Review): Opinion {

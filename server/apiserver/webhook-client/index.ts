@@ -6,5 +6,5 @@ export { createHttpsPool, WEBHOOK_POOL, type HttpsPool, type HttpsTarget, type P
 export { secure, type TlsTrust } from './tls.ts'
 export { createWebhookClient, targetOf, type ClientConfig, type ClientIdentity, type WebhookCall, type WebhookClient } from './webhook-client.ts'
 export { createTokenWebhook, TOKEN_WEBHOOK_CACHE_MS, type AuthenticateToken, type TokenWebhookOptions } from './token-webhook.ts'
-export { AUTHORIZATION_WEBHOOK_CACHE, createAuthorizationWebhook, type AskAuthorizationWebhook, type AuthorizationWebhookOptions, type Opinion } from './authorization-webhook.ts'
+export { AUTHORIZATION_WEBHOOK_CACHE, createAuthorizationWebhook, reviewSpec, type AskAuthorizationWebhook, type AuthorizationWebhookOptions, type Opinion } from './authorization-webhook.ts'
 export { parseWebhookIdentities, parseWebhookKubeconfig, type WebhookIdentities, type WebhookServer } from './webhook-kubeconfig.ts'

@@ -17,7 +17,7 @@ import { startCustomResources } from './crd/index.ts'
 import type { Backend } from './aggregation/api-services.ts'
 import type { Auditor } from './audit/auditor.ts'
 import type { AuditTrail } from './audit/trail.ts'
-import type { Authenticator, Authorizer } from './auth.ts'
+import type { Attributes, Authenticator, Authorizer } from './auth.ts'
 import { OPEN_PATHS, servePath, type PathHandler, type PathParts, type PathRequest, type VersionInfo } from './discovery/paths.ts'
 import { HealthHistory, type HealthCheck } from './discovery/health.ts'
 import { splitTarget, type Query } from './http/query.ts'
@@ -34,8 +34,8 @@ import { measureStore } from './metrics/measured-store.ts'
 import type { Answered } from './metrics/request-metrics.ts'
 import { authenticate, type Peer } from './middleware/authenticate.ts'
 import { Deadlines } from './middleware/deadlines.ts'
-import { authorizePath, authorizeResource, type Selectors } from './middleware/authorize.ts'
-import { impersonate } from './middleware/impersonate.ts'
+import { attributesOf, authorizePath, authorizeResource, type Selectors } from './middleware/authorize.ts'
+import { asksToImpersonate, createImpersonator } from './middleware/impersonate.ts'
 import { InFlight, type InFlightLimits } from './middleware/in-flight.ts'
 import { createLoadGate } from './middleware/load-gate.ts'
 import type { FlowControl } from './flowcontrol/flow-control.ts'
@@ -163,6 +163,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const kubelet = createKubeletClient(options.nodeConnector)
   const subresources = createSubresources({ kubelet, issueToken: options.issueToken })
   const reviews = reviewOf(authenticator, authorizer)
+  const impersonator = createImpersonator(authorizer)
   const state = { isStopping: false }
   const extra = { ...(options.flowControl && dumpHandlers(options.flowControl)), ...options.extraHandlers }
   const paths: PathParts = {
@@ -263,10 +264,20 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       throw error
     }
     if (auditor) exchange.trail = auditor.begin({ ...noted(), user })
-    if (headers['impersonate-user'] === undefined && headers['impersonate-group'] === undefined) return user
-    const impersonated = await impersonate(user, headers, authorizer)
-    exchange.trail?.impersonated(impersonated)
-    return impersonated
+    if (!asksToImpersonate(headers)) return user
+    const impersonated = await impersonator.impersonate(headers, requestAttributes(request, info, user))
+    if (!impersonated) return user
+    exchange.trail?.impersonated(impersonated.user, impersonated.constraint)
+    return impersonated.user
+  }
+
+  /** As it is authorized in the end; what no verb asks for is refused later. */
+  function requestAttributes(request: PeerRequest, info: ResourceInfo | PathInfo, user: UserInfo): Attributes {
+    if (info.kind === 'path') return { user, verb: request.method.toLowerCase(), path: info.path }
+    const verb = auditVerb(request, info)
+    const { query } = splitTarget(request.path)
+    const isMany = verb === 'list' || verb === 'watch' || verb === 'deletecollection'
+    return attributesOf(user, verb, info, isMany ? { fieldSelector: query.text('fieldSelector'), labelSelector: query.text('labelSelector') } : {})
   }
 
   async function servePathTo(request: PeerRequest, info: PathInfo, exchange: Exchange): Promise<ApiResponse> {

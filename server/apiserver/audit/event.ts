@@ -14,6 +14,7 @@ export interface AuditEvent {
   verb: string
   user: AuditUser
   impersonatedUser?: AuditUser
+  authenticationMetadata?: { impersonationConstraint: string }
   sourceIPs?: string[]
   userAgent?: string
   objectRef?: { resource?: string; namespace?: string; name?: string; uid?: string; apiGroup?: string; apiVersion?: string; resourceVersion?: string; subresource?: string }
@@ -34,8 +35,8 @@ export const microTime = (ms: number): string => `${new Date(ms).toISOString().s
 
 /** One line, in the order of Go's struct. */
 export function jsonLine(event: AuditEvent): string {
-  const { kind, apiVersion, level, auditID, stage, requestURI, verb, user, impersonatedUser, sourceIPs, userAgent, objectRef, responseStatus, requestObject, responseObject, requestReceivedTimestamp, stageTimestamp, annotations } = event
-  return `${JSON.stringify({ kind, apiVersion, level, auditID, stage, requestURI, verb, user, impersonatedUser, sourceIPs, userAgent, objectRef, responseStatus, requestObject, responseObject, requestReceivedTimestamp, stageTimestamp, annotations })}\n`
+  const { kind, apiVersion, level, auditID, stage, requestURI, verb, user, impersonatedUser, authenticationMetadata, sourceIPs, userAgent, objectRef, responseStatus, requestObject, responseObject, requestReceivedTimestamp, stageTimestamp, annotations } = event
+  return `${JSON.stringify({ kind, apiVersion, level, auditID, stage, requestURI, verb, user, impersonatedUser, authenticationMetadata, sourceIPs, userAgent, objectRef, responseStatus, requestObject, responseObject, requestReceivedTimestamp, stageTimestamp, annotations })}\n`
 }
 
 /** `--audit-log-format legacy`. */

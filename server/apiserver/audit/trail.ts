@@ -9,7 +9,8 @@ import { auditUser, microTime, type AuditEvent } from './event.ts'
 import { atLeast, type AuditDecision, type AuditStage } from './policy.ts'
 
 export interface AuditTrail {
-  impersonated(user: UserInfo): void
+  /** `constraint`: the verb that allowed it (KEP-5284). */
+  impersonated(user: UserInfo, constraint?: string): void
   readonly authorized: (verdict: Verdict) => void
   /** The first value of a key stays. */
   annotate(key: string, value: string, level: AuditAnnotationLevel): void
@@ -60,7 +61,10 @@ export function createTrail({ decision, event: begun, body, nowMs, write }: Trai
   emit('RequestReceived')
 
   return {
-    impersonated(user) { event.impersonatedUser = auditUser(user) },
+    impersonated(user, constraint) {
+      event.impersonatedUser = auditUser(user)
+      if (constraint !== undefined) event.authenticationMetadata = { impersonationConstraint: constraint }
+    },
     authorized({ allowed, reason }) {
       annotate('authorization.k8s.io/decision', allowed ? 'allow' : 'forbid')
       annotate('authorization.k8s.io/reason', reason)

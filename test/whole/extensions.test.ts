@@ -46,7 +46,7 @@ describe('extensions', { timeout: 180_000 }, () => {
     caBundle = Buffer.from(ca.pem).toString('base64')
     mkdirSync(lab.path('extension'))
     for (const what of ['token', 'access']) writeFileSync(lab.path(`${what}.kubeconfig`), kubeconfig(`https://${lab.host.ip}:${PORT}/webhook/${what}`, caBundle))
-    lab.start('server', [...lab.serverFlags(), '--authentication-token-webhook-config-file', lab.path('token.kubeconfig'), '--authorization-webhook-config-file', lab.path('access.kubeconfig'), '--authorization-webhook-version', 'v1'])
+    lab.start('server', [...lab.serverFlags(), '--authentication-token-webhook-config-file', lab.path('token.kubeconfig'), '--authorization-mode', 'Node,RBAC,Webhook', '--authorization-webhook-config-file', lab.path('access.kubeconfig'), '--authorization-webhook-version', 'v1'])
     await lab.waitForApi()
     await until('extension servers are told whom to believe', 15_000, async () => (await lab.kubectl(['-n', 'kube-system', 'get', 'configmap', 'extension-apiserver-authentication'])).code === 0)
     const proxyCa = await kubectl('-n', 'kube-system', 'get', 'configmap', 'extension-apiserver-authentication', '-o', 'jsonpath={.data.requestheader-client-ca-file}')

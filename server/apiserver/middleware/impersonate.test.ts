@@ -10,13 +10,13 @@ import { createImpersonator } from './impersonate.ts'
 function impersonator(...allowed: string[]) {
   const asked: string[] = []
   const shown = (a: Attributes) => `${a.verb} ${a.resource ? `${a.resource.group === '' ? '' : `${a.resource.group}/`}${a.resource.resource}${a.resource.subresource === '' ? '' : `/${a.resource.subresource}`} ${a.resource.namespace === '' ? '' : `${a.resource.namespace}/`}${a.resource.name}` : a.path}`
-  const { impersonate } = createImpersonator({
+  const made = createImpersonator({
     authorize: (a) => { asked.push(shown(a)); return Promise.resolve({ allowed: allowed.includes(shown(a)) || allowed.includes(shown(a).replace(/ [^ ]*$/, ' *')), reason: '' }) },
     rulesFor: () => Promise.reject(new Error('not asked')),
   })
   const as = async (headers: Record<string, string>, requestor: UserInfo = user('alice'), wants: Attributes = ask(requestor, 'list', 'pods', 'ns/')) => {
     try {
-      return await impersonate(headers, wants)
+      return await made.impersonate(headers, wants)
     } catch (error) {
       assert.ok(error instanceof StatusError)
       return `${error.body.code} ${error.body.message}`

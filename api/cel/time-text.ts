@@ -59,11 +59,11 @@ const DURATION_MAX = (1n << 63n) - 1n
 
 /** As Go's time.ParseDuration: `1h30m`, `-1.5s`, `0`. */
 export function parseGoDuration(text: string): bigint | undefined {
-  const m = /^([+-]?)((?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/.exec(text)
+  const m = /^([+-]?)((?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|\u00b5s|\u03bcs|ms|s|m|h))+$/.exec(text)
   if (/^[+-]?0$/.test(text)) return 0n
   if (!m) return undefined
   let total = 0n
-  for (const [, whole = '', fraction = '', unit = ''] of text.matchAll(/(\d*)(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h)/g)) {
+  for (const [, whole = '', fraction = '', unit = ''] of text.matchAll(/(\d*)(?:\.(\d*))?(ns|us|\u00b5s|\u03bcs|ms|s|m|h)/g)) {
     const scale = UNITS[unit] as bigint
     total += BigInt(whole || 0) * scale
     if (fraction !== '') total += (BigInt(fraction.slice(0, 18)) * scale) / 10n ** BigInt(Math.min(fraction.length, 18))
@@ -84,7 +84,7 @@ export function parseOpenApiDuration(text: string): bigint | undefined {
   if (go !== undefined) return go
   let total = 0n
   let found = false
-  for (const [, number = '', unit = ''] of text.matchAll(/((?:\d+(?:\.\d+)?))\s*([A-Za-zµ]+)/g)) {
+  for (const [, number = '', unit = ''] of text.matchAll(/((?:\d+(?:\.\d+)?))\s*([A-Za-z\u00b5]+)/g)) {
     const scale = WORDS[unit.toLowerCase()] ?? WORDS[unit.toLowerCase().replace(/s$/, '')]
     if (scale === undefined) return undefined
     found = true

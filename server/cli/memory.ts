@@ -58,6 +58,8 @@ export function keepMemorySmall({ clock, log, signal }: { clock: Clock; log: Log
     cpu = process.cpuUsage()
     if ((used.user + used.system) / 1000 > REST_CPU_MAX * LOOK_MS) return
     if (process.memoryUsage.rss() < smallest + GROWTH_BYTES_MIN) return
+    // What the first one frees is only swept, and its pages given back, by the second.
+    globalThis.gc?.()
     globalThis.gc?.()
     libc.malloc_trim(0n)
     for (const { start, bytes } of cleanFileMaps(readSmaps())) libc.madvise(start, bytes, MADV_DONTNEED)

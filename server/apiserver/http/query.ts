@@ -27,7 +27,7 @@ export class Query {
     if (value === null || value === '') return undefined
     if (value === '0') return { ms: 0 }
     if (!/^\+?(?:\d{1,15}(?:\.\d{0,15})?(?:ns|us|µs|ms|s|m|h))+$/.test(value)) return 'invalid'
-    return { ms: [...value.matchAll(/([\d.]+)(ns|us|µs|ms|s|m|h)/g)].reduce((sum, [, n, unit]) => sum + Number(n) * (UNIT_MS[unit ?? ''] ?? 0), 0) }
+    return { ms: [...value.matchAll(/([\d.]+)(ns|us|\u00b5s|ms|s|m|h)/g)].reduce((sum, [, n, unit]) => sum + Number(n) * (UNIT_MS[unit ?? ''] ?? 0), 0) }
   }
 
   integer(name: string): number | undefined {

@@ -59,7 +59,7 @@ export interface CacheEvent {
   readonly revision: number
   readonly before: Entry | undefined
   readonly after: Entry | undefined
-  /** Encodings made so far, shared by all watchers that want the same one. */
+  /** Encodings made so far, shared by all watchers that want the same one; let go of when all that follow have passed. */
   readonly encoded: Map<string, Buffer>
 }
 
@@ -101,6 +101,8 @@ export class KindCache {
   #ring: CacheEvent[] = []
   /** Sequence number of `#ring[0]`. */
   #ringStart = 0
+  /** Of the first event whose encodings somebody may still want. */
+  #bareTo = 0
   #ringBytes = 0
   /** All changes after this revision are in the ring. */
   #ringAfter = 0
@@ -243,7 +245,12 @@ export class KindCache {
 
   #wake(): void {
     this.#wakeScheduled = false
-    for (const follower of this.#followers) follower.onEvents()
+    let passed = this.ringEnd
+    for (const follower of this.#followers) {
+      follower.onEvents()
+      passed = Math.min(passed, follower.position)
+    }
+    for (; this.#bareTo < passed; this.#bareTo++) this.#ring[this.#bareTo - this.#ringStart]?.encoded.clear()
     this.#trim()
   }
 

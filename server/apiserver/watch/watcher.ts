@@ -41,7 +41,7 @@ const LAST_BOOKMARK_MS = 2_000
 const BATCH_BYTES = 64 * 1024
 
 export class Watcher implements Follower, BodyStream {
-  readonly #options: WatcherOptions
+  readonly #options: Omit<WatcherOptions, 'initial' | 'backlog'>
   #position: number
   /** Let go of as soon as they are sent: a watch lives long. */
   #initial: readonly Entry[]
@@ -56,11 +56,11 @@ export class Watcher implements Follower, BodyStream {
   #ended = false
   #cancels: (() => void)[] = []
 
-  constructor(options: WatcherOptions) {
+  constructor({ initial, backlog, ...options }: WatcherOptions) {
     this.#options = options
     this.#position = options.position
-    this.#initial = options.initial
-    this.#backlog = options.backlog
+    this.#initial = initial
+    this.#backlog = backlog
     this.#initialEndDue = options.initialEndRevision !== undefined
     // Followed from now on, so that the ring keeps what comes while the first answer is on its way.
     options.cache.follow(this)

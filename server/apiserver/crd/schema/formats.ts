@@ -134,14 +134,14 @@ function isDateTime(text: string): boolean {
   return found !== null && (found[1] as string) <= '23' && (found[2] as string) <= '59' && (found[3] as string) <= '59'
 }
 
-const GO_DURATION = /^[-+]?(?:0|(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)$/
+const GO_DURATION = /^[-+]?(?:0|(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|\u00b5s|\u03bcs|ms|s|m|h))+)$/
 const UNITS = ['ns', 'us', 'µs', 'ms', 's', 'm', 'h', 'hr', 'd', 'w', 'wk']
 /** What a unit may begin with (`2 minutes`, `3 days`). */
 const UNIT_STARTS = ['nano', 'micro', 'milli', 'sec', 'min', 'hour', 'day', 'week']
 
 function isDuration(text: string): boolean {
   if (GO_DURATION.test(text)) return true
-  for (const [, , unit = ''] of text.matchAll(/(\d+)\s*([A-Za-zµ]+)/g)) {
+  for (const [, , unit = ''] of text.matchAll(/(\d+)\s*([A-Za-z\u00b5]+)/g)) {
     const name = unit.toLowerCase()
     if (UNITS.includes(name) || UNIT_STARTS.some((start) => name.startsWith(start))) return true
   }

@@ -1,6 +1,7 @@
 /** `/scale`: autoscaling/v1 Scale as a view of any kind whose row names the three paths. */
 import type { ApiResponse } from '#api/client/transport.ts'
-import type { KubeObject, LabelSelector, ObjectMeta, Scale } from '#api/types/index.ts'
+import { apiVersionOf, type KubeObject, type LabelSelector, type ObjectMeta, type Scale } from '#api/types/index.ts'
+import { builtinSchema } from '#api/schema/index.ts'
 import { compileLabelSelector, formatLabelSelector } from '#api/types/labels.ts'
 import { invalid as invalidField } from '../field-error.ts'
 import { negotiateObject } from '../http/negotiate.ts'
@@ -8,12 +9,15 @@ import { jsonResponse } from '../http/response.ts'
 import { internal, invalid, methodNotAllowed, noSuchResource } from '../http/status.ts'
 import type { Column } from '../kind.ts'
 import { ageColumn, count, nameColumn } from '../kinds/table-columns.ts'
+import { apply } from '../patch/apply/apply.ts'
+import { fieldsOfScale, fieldsOfScaled } from '../patch/apply/scale-fields.ts'
 import { table, tableRow } from '../table/table.ts'
 import { readBody } from '../verbs/body.ts'
 import type { Call } from '../verbs/call.ts'
 import { changeObject } from '../verbs/change.ts'
 import { parseWriteOptions, type WriteOptions } from '../verbs/options.ts'
-import { patchValue } from '../verbs/patch.ts'
+import { parseApplyOptions, parseConfig, refusedApply } from '../verbs/apply.ts'
+import { APPLY, patchValue, typeOf } from '../verbs/patch.ts'
 import { readHeld, type Full } from '../verbs/stored.ts'
 
 const SCALE = { group: 'autoscaling', version: 'v1', kind: 'Scale' }
@@ -42,14 +46,41 @@ export async function scale(call: Call): Promise<ApiResponse> {
       return set(call, () => wanted, options)
     }
     case 'patch': {
+      if (typeOf(call) === APPLY) return applyScale(call)
       const options = parseWriteOptions(call, 'PatchOptions')
-      return set(call, (old) => patchValue(call, scaleOf(call, old) as KubeObject, 'Scale', SCALE, options) as Scale & KubeObject, options)
+      return set(call, (old) => {
+        const wanted = patchValue(call, scaleOf(call, old) as KubeObject, 'Scale', SCALE, options) as Scale & KubeObject
+        // What the patch was shown is no precondition: who comes second tries again.
+        if (wanted.metadata?.resourceVersion === old.metadata.resourceVersion) delete wanted.metadata?.resourceVersion
+        return wanted
+      }, options)
     }
     default: throw methodNotAllowed()
   }
 }
 
-async function set(call: Call, wanted: (old: Full) => Scale & KubeObject, options: WriteOptions): Promise<ApiResponse> {
+/** What is applied is the Scale; what is owned in the end is the field of the object that it stands for. */
+function applyScale(call: Call): Promise<ApiResponse> {
+  const { specPath } = pathsOf(call)
+  const options = parseApplyOptions(call)
+  const config = parseConfig(call, SCALE)
+  return set(call, (old) => {
+    const shown = scaleOf(call, old)
+    const live = { ...shown, metadata: { ...shown.metadata, managedFields: fieldsOfScale(old.metadata.managedFields, specPath) } } as KubeObject
+    const result = apply({
+      live, config, manager: options.givenManager, force: options.force ?? false, subresource: 'scale', apiVersion: apiVersionOf(SCALE),
+      nowMs: call.parts.clock.nowMs(), schema: builtinSchema, model: 'Scale', hasStatus: false,
+    })
+    if (!result.ok) throw refusedApply(call, result)
+    const { spec } = result.object as Scale
+    const managedFields = result.changed ? fieldsOfScaled(old.metadata.managedFields, result.object.metadata?.managedFields, specPath, apiVersionOf(call.row.ref)) : old.metadata.managedFields
+    if (managedFields) old.metadata.managedFields = managedFields
+    const { resourceVersion, uid } = config.metadata
+    return { ...(spec && { spec }), metadata: { ...(resourceVersion !== undefined && { resourceVersion }), ...(uid !== undefined && { uid }) } } as Scale & KubeObject
+  }, options, 'apply')
+}
+
+async function set(call: Call, wanted: (old: Full) => Scale & KubeObject, options: WriteOptions, fields: 'update' | 'apply' = 'update'): Promise<ApiResponse> {
   const { specPath } = pathsOf(call)
   const done = await changeObject(call, {
     next(old) {
@@ -63,7 +94,7 @@ async function set(call: Call, wanted: (old: Full) => Scale & KubeObject, option
       if (asked.metadata?.uid) meta.uid = asked.metadata.uid
       return old
     },
-    part: 'main', fields: 'update', options, attempts: ATTEMPTS,
+    part: 'main', fields, options, attempts: ATTEMPTS,
     admitAs: {
       kind: { ...SCALE, model: 'Scale' },
       of: (object) => scaleOf(call, object) as KubeObject,

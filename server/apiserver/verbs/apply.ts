@@ -4,7 +4,7 @@ import { apiVersionOf, type KubeObject } from '#api/types/index.ts'
 import { parseBody, type Conformed } from '../decode/index.ts'
 import { required } from '../field-error.ts'
 import { badRequest, invalid, notFound, StatusError } from '../http/status.ts'
-import { apply } from '../patch/apply/apply.ts'
+import { apply, type Applied } from '../patch/apply/apply.ts'
 import { cloneJson } from '../storage/clone.ts'
 import { assertAddress, refusedBody } from './body.ts'
 import { typesOf, type Call } from './call.ts'
@@ -64,29 +64,32 @@ function applied(call: Call, config: Full, options: WriteOptions, live: Full | u
     object.metadata ??= {}
     return object
   }
-  if (result.code === 400) throw badRequest(result.message)
-  const { ref } = row
-  throw new StatusError({
+  throw refusedApply(call, result)
+}
+
+export function refusedApply({ row: { ref }, info }: Call, result: Applied & { ok: false }): StatusError {
+  if (result.code === 400) return badRequest(result.message)
+  return new StatusError({
     code: 409, reason: 'Conflict', message: result.message,
     details: { name: info.name, ...(ref.group !== '' && { group: ref.group }), kind: ref.resource, causes: result.causes },
   })
 }
 
-function parseApplyOptions(call: Call): WriteOptions {
+export function parseApplyOptions(call: Call): WriteOptions {
   const options = parseWriteOptions(call, 'PatchOptions')
   if (options.givenManager === '') throw invalid({ group: 'meta.k8s.io', kind: 'PatchOptions' }, '', [required('fieldManager', 'is required for apply patch')])
   return options
 }
 
-function parseConfig(call: Call): Full {
-  const { row } = call
+/** `ref`: the kind that is applied, where it is not the row's. */
+export function parseConfig(call: Call, ref: { group: string; version: string; kind: string } = call.row.ref): Full {
   const parsed = parseBody(call.body ?? Buffer.alloc(0), call.headers['content-type'])
   if (!parsed.ok) throw parsed.code === 415 ? refusedBody(parsed) : badRequest(`error decoding YAML: ${parsed.message}`)
   const { value } = parsed
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw badRequest('error decoding YAML: the body is not an object')
   const config = value as KubeObject
-  const wanted = apiVersionOf(row.ref)
-  if (config.kind !== row.ref.kind) throw badRequest(typeof config.kind === 'string' && config.kind !== '' ? `${config.kind} in version ${JSON.stringify(config.apiVersion)} cannot be handled as a ${row.ref.kind}` : "Object 'Kind' is missing in the applied configuration")
+  const wanted = apiVersionOf(ref)
+  if (config.kind !== ref.kind) throw badRequest(typeof config.kind === 'string' && config.kind !== '' ? `${config.kind} in version ${JSON.stringify(config.apiVersion)} cannot be handled as a ${ref.kind}` : "Object 'Kind' is missing in the applied configuration")
   if (config.apiVersion !== wanted) throw badRequest(`Incorrect version specified in apply patch. Specified patch version: ${String(config.apiVersion)}, expected: ${wanted}`)
   if (config.metadata !== undefined && (typeof config.metadata !== 'object' || config.metadata === null || Array.isArray(config.metadata))) throw badRequest('error decoding YAML: metadata is not an object')
   config.metadata ??= {}

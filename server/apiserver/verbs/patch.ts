@@ -20,7 +20,7 @@ import type { Full } from './stored.ts'
 const JSON_PATCH = 'application/json-patch+json'
 const MERGE_PATCH = 'application/merge-patch+json'
 const STRATEGIC = 'application/strategic-merge-patch+json'
-const APPLY = 'application/apply-patch+yaml'
+export const APPLY = 'application/apply-patch+yaml'
 const TYPES = [JSON_PATCH, MERGE_PATCH, STRATEGIC, APPLY]
 /** Custom resources say nothing of patch strategies. */
 const CUSTOM_TYPES = [JSON_PATCH, MERGE_PATCH, APPLY]

@@ -282,7 +282,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 
   async function servePathTo(request: PeerRequest, info: PathInfo, exchange: Exchange): Promise<ApiResponse> {
     const { query } = splitTarget(request.path)
-    const isOpen = isOpenPath(info, extra)
+    const isOpen = isOpenPath(info, extra) && (authenticator.mayBeAnonymous?.(info.path) ?? true)
     const user = isOpen ? ANYONE : await identify(request, exchange, info)
     const entered = gate.enter({ user, verb: request.method.toLowerCase(), path: info.path, info: undefined, query, signal: request.signal }, exchange.answerHeaders)
     const leave = entered instanceof Promise ? await entered : entered

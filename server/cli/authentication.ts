@@ -67,7 +67,6 @@ async function jwtOf(path: string | undefined, values: FlagValues, ownIssuers: r
       const config = read()
       state.config = config
       jwt.replace(config.issuers, cel)
-      return Promise.resolve()
     }, deps))
   }
   return jwt

@@ -60,7 +60,6 @@ export async function authorizationOf(values: FlagValues, deps: Deps): Promise<A
   const state = { chain: load() }
   clients.stop = followFile(resolve(path), () => {
     state.chain = load()
-    return Promise.resolve()
   }, deps)
   return { authorizers: () => state.chain, close }
 }

@@ -8,10 +8,15 @@ import type { Log } from '#base/log.ts'
 /** An editor's or a mount's several writes are one change. */
 const QUIET = { quietMs: 500, quietMsMax: 5_000 }
 
-/** `load` is called after changes beside the file; when it fails, what was loaded before stays, and the log says why. Returns the end of it. */
-export function followFile(path: string, load: () => Promise<void>, { clock, log }: { clock: Clock; log: Log }): () => void {
+/** `load` is called after changes beside the file; when it throws, what was loaded before stays, and the log says why. Returns the end of it. */
+export function followFile(path: string, load: () => void, { clock, log }: { clock: Clock; log: Log }): () => void {
   const reload = (): void => {
-    load().catch((error: unknown) => log.error('a changed configuration file is not used; the one before it stays in force', { file: path, error: asError(error) }))
+    try {
+      load()
+      log.info('a changed configuration file is in force', { file: path })
+    } catch (error) {
+      log.error('a changed configuration file is not used; the one before it stays in force', { file: path, error: asError(error) })
+    }
   }
   const watch = createDirectoryWatch({ clock, ...QUIET, onQuiet: reload })
   watch.watch([dirname(path)])

@@ -63,7 +63,7 @@ const AUTHENTICATION: readonly Flag[] = [
   { name: 'client-ca-file', kind: 'string', value: 'FILE', help: 'further authorities whose client certificates make users' },
   { name: 'token-auth-file', kind: 'string', value: 'FILE', help: 'static bearer tokens: CSV of token, user, uid, "group1,group2"' },
   { name: 'authentication-config', kind: 'string', value: 'FILE', help: 'AuthenticationConfiguration: issuers whose JWTs are believed; changes are followed' },
-  { name: 'oidc-issuer-url', kind: 'string', value: 'URL', help: 'OpenID Connect issuer whose ID tokens are believed', check: url },
+  { name: 'oidc-issuer-url', kind: 'string', value: 'URL', help: 'OpenID Connect issuer whose ID tokens are believed' },
   { name: 'oidc-client-id', kind: 'string', value: 'ID', help: 'whom its tokens must be meant for' },
   { name: 'oidc-username-claim', kind: 'string', value: 'CLAIM', help: 'claim that is the user name (default sub)' },
   { name: 'oidc-username-prefix', kind: 'string', value: 'PREFIX', help: 'what is put before it; - for nothing (default: the issuer and #, but for email)' },
@@ -76,7 +76,7 @@ const AUTHENTICATION: readonly Flag[] = [
   { name: 'authentication-token-webhook-version', kind: 'string', value: 'v1|v1beta1', default: 'v1beta1', help: 'version of TokenReview it is asked in', check: oneOf('v1', 'v1beta1') },
   { name: 'authentication-token-webhook-cache-ttl', kind: 'string', value: 'DURATION', default: '2m', help: 'how long its answers are kept', check: duration },
   { name: 'api-audiences', kind: 'list', value: 'NAMES', help: 'whom service account tokens must be meant for (default: the issuer)' },
-  { name: 'service-account-issuer', kind: 'list', value: 'URL', help: 'issuer of service account tokens; of several the first signs, all are taken', check: url },
+  { name: 'service-account-issuer', kind: 'list', value: 'URL', help: 'issuer of service account tokens; of several the first signs, all are taken' },
   { name: 'service-account-max-token-expiration', kind: 'string', value: 'DURATION', default: '0', help: 'longest life of a service account token, 1h or more; 0 for any', check: duration },
   { name: 'service-account-extend-token-expiration', kind: 'boolean', default: true, help: 'let the tokens of pods live a year, for clients that never read them again' },
 ]

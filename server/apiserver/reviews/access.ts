@@ -77,7 +77,7 @@ function checkSelector(selector: SelectorAttributes | undefined, at: string, isL
   const { rawSelector = '', requirements = [] } = selector
   if (rawSelector !== '' && requirements.length > 0) errors.push(invalidField(`${at}.rawSelector`, rawSelector, 'may not specified at the same time as requirements'))
   if (rawSelector === '' && requirements.length === 0) errors.push(required(`${at}.requirements`, `when ${at} is specified, requirements or rawSelector is required`))
-  requirements.forEach(({ key = '', operator, values = [] }, i) => {
+  requirements.forEach(({ key, operator, values = [] }, i) => {
     const field = `${at}.requirements[${i}]`
     const isSet = operator === 'In' || operator === 'NotIn'
     const isPresence = operator === 'Exists' || operator === 'DoesNotExist'

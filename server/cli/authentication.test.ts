@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { systemClock } from '#base/clock.ts'
+import { silentLog, type Log } from '#base/log.ts'
+import { systemRandom } from '#base/random.ts'
+import { authenticationOf, furtherClientCa } from './authentication.ts'
+import { authorizationOf } from './authorization.ts'
+import { parseFlags } from './flags.ts'
+import { SERVER_FLAGS } from './verb-flags.ts'
+
+function world(t: TestContext) {
+  const dir = mkdtempSync(join(tmpdir(), 'authentication-'))
+  const told: string[] = []
+  const waiting = new Set<() => void>()
+  const tell = (message: string) => { told.push(message); for (const wake of waiting) wake() }
+  const log: Log = { ...silentLog, info: tell, error: tell, with: () => log }
+  const deps = { clock: systemClock, random: systemRandom, log }
+  t.after(() => rmSync(dir, { recursive: true }))
+  const flags = (...argv: string[]) => parseFlags('server', SERVER_FLAGS, { argv, env: {}, readConfig: () => ({}) }).values
+  return {
+    dir, told, flags,
+    write(name: string, text: string) { writeFileSync(join(dir, name), text); return join(dir, name) },
+    authentication: (...argv: string[]) => authenticationOf(flags(...argv), ['https://own'], deps),
+    authorization: (...argv: string[]) => authorizationOf(flags(...argv), deps),
+    /** Resolves with what is logged next. */
+    next: () => new Promise<string>((resolve) => {
+      const wake = () => { waiting.delete(wake); resolve(told.at(-1) ?? '') }
+      waiting.add(wake)
+    }),
+  }
+}
+
+const config = (rest: string) => `apiVersion: apiserver.config.k8s.io/v1\nkind: AuthenticationConfiguration\n${rest}\n`
+
+test('a changed authentication configuration is taken over; a broken one is not', async (t) => {
+  const w = world(t)
+  const path = w.write('a.yaml', config('anonymous: {enabled: false}'))
+  const authentication = await w.authentication('--authentication-config', path)
+  t.after(() => authentication.close())
+  assert.deepStrictEqual(authentication.anonymous(), { enabled: false, paths: [] })
+  let next = w.next()
+  w.write('a.yaml', config('jwt: ['))
+  assert.equal(await next, 'a changed configuration file is not used; the one before it stays in force')
+  assert.deepStrictEqual(authentication.anonymous(), { enabled: false, paths: [] })
+  next = w.next()
+  w.write('a.yaml', config('anonymous: {enabled: true, conditions: [{path: /livez}]}'))
+  assert.equal(await next, 'a changed configuration file is in force')
+  assert.deepStrictEqual(authentication.anonymous(), { enabled: true, paths: ['/livez'] })
+})
+
+test('a changed authorization configuration is taken over; a broken one is not', async (t) => {
+  const w = world(t)
+  const file = (types: string[]) => `apiVersion: apiserver.config.k8s.io/v1\nkind: AuthorizationConfiguration\nauthorizers: [${types.map((type) => `{type: ${type}, name: ${type.toLowerCase()}}`).join(', ')}]\n`
+  const path = w.write('z.yaml', file(['RBAC', 'Node']))
+  const authorization = await w.authorization('--authorization-config', path)
+  t.after(() => authorization.close())
+  let next = w.next()
+  w.write('z.yaml', file(['Nobody']))
+  await next
+  assert.deepStrictEqual(authorization.authorizers(), ['RBAC', 'Node'])
+  next = w.next()
+  w.write('z.yaml', file(['Node', 'AlwaysAllow']))
+  await next
+  assert.deepStrictEqual(authorization.authorizers(), ['Node', 'AlwaysAllow'])
+})
+
+test('flags that make no sense together, or name files that make none, are one line each', async (t) => {
+  const w = world(t)
+  const path = w.write('a.yaml', config('jwt: []'))
+  const short = w.write('t.csv', 'token,user\n')
+  const no = (made: Promise<unknown>) => made.then(() => 'OK', (error: unknown) => String((error as Error).message).replaceAll(w.dir, 'DIR'))
+  assert.deepStrictEqual([
+    await no(w.authentication('--authentication-config', path, '--oidc-client-id', 'x')), await no(w.authentication('--oidc-client-id', 'x')), await no(w.authentication('--oidc-client-id', 'x', '--oidc-issuer-url', 'http://x')),
+    await no(w.authentication('--oidc-client-id', 'x', '--oidc-issuer-url', 'https://x', '--oidc-signing-algs', 'HS256')), await no(w.authentication('--token-auth-file', short)), await no(w.authentication('--token-auth-file', '/gone')),
+    await no(w.authorization('--authorization-mode', 'ABAC')), await no(w.authorization('--authorization-mode', 'Webhook')), await no(w.authorization('--authorization-webhook-config-file', path)), await no(w.authorization('--authorization-config', path, '--authorization-mode', 'RBAC')), await no(w.authorization('--authorization-config', path)),
+    await no(Promise.resolve().then(() => furtherClientCa(w.flags('--client-ca-file', path)))),
+  ], [
+    '--authentication-config: authentication-config file and oidc-* flags are mutually exclusive: leave out --oidc-client-id', '--oidc-issuer-url: oidc-issuer-url and oidc-client-id must be specified together when any oidc-* flags are specified',
+    '--oidc-issuer-url: jwt[0].issuer.url: Invalid value: "http://x": URL scheme must be https', '--oidc-signing-algs: oidc: unsupported signing alg: "HS256": use one of RS256, RS384, RS512, ES256, ES384, ES512, PS256, PS384, PS512',
+    '--token-auth-file: DIR/t.csv: line 1 must have at least 3 columns (token, user name, user uid)', "--token-auth-file: /gone cannot be read (ENOENT: no such file or directory, open '/gone')",
+    '--authorization-mode: authorization-mode "ABAC" is not a valid mode: use AlwaysAllow, AlwaysDeny, Node, RBAC, Webhook', "--authorization-mode: authorization-mode Webhook's authorization config file not passed: pass --authorization-webhook-config-file FILE, too",
+    '--authorization-webhook-config-file: cannot specify --authorization-webhook-config-file without mode Webhook: pass --authorization-mode Node,RBAC,Webhook, too', '--authorization-config can not be specified when --authorization-mode or --authorization-webhook-* flags are defined: leave those out',
+    '--authorization-config: DIR/a.yaml: expected AuthorizationConfiguration of apiserver.config.k8s.io/v1, got "AuthenticationConfiguration" of "apiserver.config.k8s.io/v1"',
+    '--client-ca-file: DIR/a.yaml holds no certificate: it must be PEM',
+  ])
+})
+
+test('static tokens are users with groups', async (t) => {
+  const w = world(t)
+  const { staticTokens } = await w.authentication('--token-auth-file', w.write('t.csv', 'a,jane,7,"dev,ops"\n\nb,joe,,\nc,kim,9\n'))
+  assert.deepStrictEqual([...staticTokens], [['a', { name: 'jane', uid: '7', groups: ['dev', 'ops', 'system:authenticated'] }], ['b', { name: 'joe', groups: ['system:authenticated'] }], ['c', { name: 'kim', uid: '9', groups: ['system:authenticated'] }]])
+})

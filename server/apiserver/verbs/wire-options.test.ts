@@ -72,6 +72,18 @@ describe('forms of answers', () => {
     assert.deepEqual(await Promise.all([isPretty('', {}), isPretty('', { 'user-agent': 'curl/8.5.0' }), isPretty('?pretty=false', { 'user-agent': 'curl/8.5.0' }), isPretty('?pretty=1', {}), isPretty('', { accept: 'application/json;pretty=1' })]), [false, true, false, true, true])
   })
 
+  test('what is written is answered in the form accepted, and nothing is written for who accepts none', async () => {
+    const { call } = harness()
+    const table = { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json' }
+    const created = await call('POST', CM, configMap('a'), table)
+    assert.deepEqual([created.status, String(created.json['kind']), items(created.json['rows']).map((r) => items(r['cells'])[0])], [201, 'Table', ['a']])
+    assert.equal(String((await call('PUT', `${CM}/a`, configMap('a'), table)).json['kind']), 'Table')
+    assert.match((await call('PATCH', `${CM}/a`, { data: { k: '2' } }, { 'content-type': 'application/merge-patch+json', accept: 'application/yaml' })).text, /^kind: ConfigMap\napiVersion: v1\n/)
+    assert.equal((await call('POST', CM, configMap('b'), { accept: 'text/html' })).status, 406)
+    assert.equal((await call('GET', `${CM}/b`)).status, 404)
+    assert.equal(String((await call('DELETE', `${CM}/a`, undefined, table)).json['kind']), 'Status')
+  })
+
   test('a transformation needs its group and version', async () => {
     const { call } = harness()
     assert.equal((await call('GET', CM, undefined, { accept: 'application/json;as=Table' })).status, 406)

@@ -25,6 +25,7 @@ import { FRONT_PROXY_NAMES, publishAuthenticationConfig } from './apiserver/aggr
 import { ensureBootstrap } from './apiserver/bootstrap/ensure.ts'
 import { createAuthenticator, type AuthenticatorOptions } from './apiserver/authn/authenticator.ts'
 import { lookupFromClient } from './apiserver/authn/lookup.ts'
+import { noteLegacyUse, trackLegacyTokens } from './apiserver/authn/legacy-token-tracking.ts'
 import { createServiceAccountTokens } from './apiserver/authn/service-account-tokens.ts'
 import { alwaysAllow, alwaysDeny, createAuthorizer, nodeLink, rbacLink, type AuthorizerLink } from './apiserver/authz/authorizer.ts'
 import type { AuthorizerType } from './apiserver/authz/authorization-config.ts'
@@ -49,6 +50,7 @@ import { rows, withAllocators } from './apiserver/registry.ts'
 import { certificatesController } from './controllers/certificates/controller.ts'
 import { keepControlPlaneLabel } from './control-plane-label.ts'
 import { clusterRoleAggregationController } from './controllers/clusterrole-aggregation/controller.ts'
+import { serviceAccountTokenController } from './controllers/serviceaccount-token/controller.ts'
 import { startControllers } from './controllers/index.ts'
 import { assertSameCluster } from './assert-same-cluster.ts'
 import { publishClusterConfig } from './publish-cluster-config.ts'
@@ -152,7 +154,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
   const late: { client?: Client } = {}
   const lookup = { get: (...args: Parameters<ReturnType<typeof lookupFromClient>['get']>) => lookupFromClient(late.client as Client).get(...args) } as ReturnType<typeof lookupFromClient>
   const { issuers: [issuer = '', ...formerIssuers], ...tokenOptions } = config.serviceAccounts
-  const serviceAccounts = createServiceAccountTokens({ keys: pki.serviceAccountKeys, issuer, formerIssuers, ...tokenOptions, lookup, clock, random })
+  const serviceAccounts = createServiceAccountTokens({ keys: pki.serviceAccountKeys, issuer, formerIssuers, ...tokenOptions, noteLegacyUse: (secret, date) => noteLegacyUse(late.client as Client, secret, date, log), lookup, clock, random })
   const authenticator = createAuthenticator({ serviceAccounts, lookup, joinSecrets: () => pki.tokens.secrets, ...deps.authentication, clock })
   const lazyTransport = { request: (...args: Parameters<ReturnType<ApiServer['transportFor']>['request']>) => api.transportFor(APISERVER_USER).request(...args) }
   const client = createClient(lazyTransport, { userAgent: `kube-apiserver/${GIT_VERSION}` })
@@ -218,6 +220,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
     progress.hooks.done('rbac/bootstrap-roles')
     await flowController?.run(stop.signal)
     progress.hooks.done('priority-and-fairness-config-producer', 'priority-and-fairness-config-consumer')
+    await trackLegacyTokens(client, clock)
     await publishClusterConfig(client, config.cluster)
     await publishAuthenticationConfig(client, { clientCa: clientCa(), requestHeaderCa: pki.authorities.requestHeader.certPem, allowedNames: FRONT_PROXY_NAMES })
     if (config.nodeName !== undefined) keepControlPlaneLabel(config.nodeName, { client, informers, log })
@@ -259,7 +262,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
     await startControllers(
       { client: own, informers, clock, random, log, config: { clusterCidr: config.cluster.clusterCidr, rootCaPem: pki.authorities.server.certPem } },
       stop.signal,
-      [certificatesController(pki.authorities), clusterRoleAggregationController],
+      [certificatesController(pki.authorities), clusterRoleAggregationController, serviceAccountTokenController((owner) => serviceAccounts.issueLegacyToken(owner))],
     )
   }
 

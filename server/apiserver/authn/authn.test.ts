@@ -75,7 +75,7 @@ test('a token dies with its time, its account, its pod, its secret or its node',
     ['Pod', ({ clock }) => clock.advance(3_600_000 + 61_000), 'service account token has expired'],
     ['Pod', ({ clock }) => clock.jumpWall(-120_000), 'service account token is not valid yet'],
     ['Pod', ({ client }) => client.remove(SERVICE_ACCOUNTS, 'default', 'ns'), 'service account ns/default has been deleted'],
-    ['Pod', ({ client }) => { client.remove(SERVICE_ACCOUNTS, 'default', 'ns'); client.put(SERVICE_ACCOUNTS, { metadata: { name: 'default', namespace: 'ns', uid: 'other' } }) }, 'service account UID (other) does not match claim (sa-uid)'],
+    ['Pod', ({ client }) => { client.remove(SERVICE_ACCOUNTS, 'default', 'ns'); client.put(SERVICE_ACCOUNTS, { metadata: { name: 'default', namespace: 'ns', uid: 'other' } }) }, 'service account UID (sa-uid) does not match claim (former)'],
     ['Pod', ({ client }) => client.remove(PODS, 'p', 'ns'), 'service account token has been invalidated'],
     ['Pod', ({ client }) => { client.remove(PODS, 'p', 'ns'); client.put(PODS, { metadata: { name: 'p', namespace: 'ns', uid: 'other' } }) }, 'pod UID (other) does not match service account pod ref claim (pod-uid)'],
     ['Secret', ({ client }) => client.remove(SECRETS, 's', 'ns'), 'service account token has been invalidated'],
@@ -196,4 +196,49 @@ test('a token that nobody here knows is asked about elsewhere, a join token neve
   assert.deepStrictEqual([await ask('theirs'), await ask('bad'), await ask('unknown')], ['jane', 'expired', 'no such token'])
   await ask(`S10${'a'.repeat(64)}::server:wrong`)
   assert.deepStrictEqual(asked, ['theirs', 'bad', 'unknown'])
+})
+
+test('a token kept in a Secret is good while the Secret holds it and the account is the same', async () => {
+  const { clock, tokens, client } = await world()
+  const used: string[] = []
+  const noting = createServiceAccountTokens({ keys: (await world()).keys, issuer: ISSUER, lookup: lookupFromClient(client), clock, random: seededRandom(1), noteLegacyUse: (secret, date) => used.push(`${secret.metadata.name} ${date}`) })
+  const token = noting.issueLegacyToken({ namespace: 'ns', serviceAccount: 'default', uid: 'sa-uid', secret: 's' })
+  const put = (text: string, labels: Record<string, string> = {}) => client.put(SECRETS, { metadata: { name: 's', namespace: 'ns', labels }, type: 'kubernetes.io/service-account-token', data: { token: Buffer.from(text).toString('base64') } })
+  const say = async () => { const verdict = await noting.verify(token); return verdict.ok ? verdict.user : verdict.because }
+  const results = [await say()]
+  put('another')
+  results.push(await say())
+  put(token)
+  results.push(await say())
+  put(token, { 'kubernetes.io/legacy-token-last-used': '2026-11-20' })
+  assert.equal((await noting.verify(token, ['somebody-else'])).ok, false)
+  await say()
+  put(token, { 'kubernetes.io/legacy-token-invalid-since': '2026-11-20' })
+  results.push(await say())
+  const former = noting.issueLegacyToken({ namespace: 'ns', serviceAccount: 'default', uid: 'former', secret: 's' })
+  put(former)
+  const verdict = await noting.verify(former)
+  results.push(verdict.ok ? verdict.user : verdict.because)
+  assert.deepStrictEqual(results, [
+    'service account token has been invalidated', "service account token does not match server's copy", { name: 'system:serviceaccount:ns:default', uid: 'sa-uid', groups: SA_GROUPS },
+    'service account token has been invalidated', 'service account UID (sa-uid) does not match claim (former)',
+  ])
+  assert.deepStrictEqual(used, ['s 2026-11-20'])
+  const stranger = await tokens.verify(token)
+  assert.deepStrictEqual(stranger, { ok: false, because: 'the signature is of no key known here' })
+})
+
+test('issuers of before are still believed, lives are bounded, and extension can be turned off', async () => {
+  const { keys, client, clock } = await world()
+  const make = (over: object) => createServiceAccountTokens({ keys, issuer: ISSUER, lookup: lookupFromClient(client), clock, random: seededRandom(2), ...over })
+  const ask = (from: ReturnType<typeof make>, expirationSeconds: number) => from.issueToken({ namespace: 'ns', serviceAccount: 'default', audiences: [], expirationSeconds, boundObjectRef: POD_REF })
+  const old = await ask(make({}), 3607)
+  const now = make({ issuer: 'https://new', formerIssuers: [ISSUER], apiAudiences: ['https://new', ISSUER], expirationSecondsMax: 7200, extendsExpiration: false })
+  const [long, injected] = [await ask(now, 90_000), await ask(now, 3607)]
+  assert.ok(old.ok && long.ok && injected.ok)
+  const claims = (token: string) => JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { exp: number; iat: number; iss: string }
+  const life = (token: string) => claims(token).exp - claims(token).iat
+  assert.deepStrictEqual([(await now.verify(old.token)).ok, (await make({}).verify(long.token)), life(old.token), life(long.token), long.expirationSeconds, long.warning, life(injected.token), claims(injected.token).iss], [
+    true, { ok: false, because: 'issued by somebody else', isForeign: true }, 31_536_000, 7200, 7200, 'requested expiration of 90000 seconds shortened to 7200 seconds', 3607, 'https://new',
+  ])
 })

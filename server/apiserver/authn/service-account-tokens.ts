@@ -10,6 +10,7 @@ import { spkiOf } from '#base/x509/index.ts'
 import type { SigningKey } from '../pki/service-account-keys.ts'
 import { isJwtShaped, signJwt, unverifiedClaims, verifyJwt, type JwtClaims } from './jwt.ts'
 import type { Lookup } from './lookup.ts'
+import { isSecretEqual } from './secret-equal.ts'
 
 export interface TokenOptions {
   /** The first signs. */
@@ -24,6 +25,8 @@ export interface TokenOptions {
   expirationSecondsMax?: number | undefined
   /** `--service-account-extend-token-expiration`. Default: true. */
   extendsExpiration?: boolean
+  /** A token kept in a Secret was used, for the first time today (`2026-11-21`). */
+  noteLegacyUse?: (secret: Stored<Secret>, date: string) => void
   lookup: Lookup
   clock: Clock
   random: Random
@@ -42,7 +45,7 @@ export interface TokenRequestInput {
 }
 
 export type IssueResult =
-  | { ok: true; token: string; expirationTimestamp: string; audiences: readonly string[]; expirationSeconds: number }
+  | { ok: true; token: string; expirationTimestamp: string; audiences: readonly string[]; expirationSeconds: number; warning?: string }
   /** For a Status: `code` 400, 404, 409 or 422. */
   | { ok: false; code: number; reason: string; message: string }
 
@@ -52,6 +55,8 @@ export type TokenVerdict = { ok: true; user: UserInfo; audiences: readonly strin
 export interface ServiceAccountTokens {
   readonly apiAudiences: readonly string[]
   issueToken(input: TokenRequestInput): Promise<IssueResult>
+  /** A token without end, for a Secret of type kubernetes.io/service-account-token. */
+  issueLegacyToken(owner: { namespace: string; serviceAccount: string; uid: string; secret: string }): string
   /** `audiences` undefined: the API's. For TokenReview with spec.audiences. */
   verify(token: string, audiences?: readonly string[]): Promise<TokenVerdict>
   /** `/.well-known/openid-configuration`. */
@@ -123,9 +128,25 @@ export function createServiceAccountTokens(options: TokenOptions): ServiceAccoun
       return { ok: true, token, expirationTimestamp: new Date((now + seconds) * 1000).toISOString().replace(/\.\d+Z$/, 'Z'), audiences, expirationSeconds: seconds, ...(seconds < wanted && { warning: `requested expiration of ${wanted} seconds shortened to ${seconds} seconds` }) }
     },
 
+    issueLegacyToken: ({ namespace, serviceAccount, uid, secret }) => signJwt({
+      iss: LEGACY_ISSUER, 'kubernetes.io/serviceaccount/namespace': namespace, 'kubernetes.io/serviceaccount/secret.name': secret,
+      'kubernetes.io/serviceaccount/service-account.name': serviceAccount, 'kubernetes.io/serviceaccount/service-account.uid': uid, sub: userName(namespace, serviceAccount),
+    }, keys[0] as SigningKey),
+
     async verify(token, wanted = apiAudiences) {
       if (!isJwtShaped(token)) return { ok: false, because: 'not a service account token' }
       const said = unverifiedClaims(token)
+      if (said?.['iss'] === LEGACY_ISSUER) {
+        const checked = claimsOf(token)
+        if (!checked.ok) return checked
+        const audiences = wanted.filter((a) => apiAudiences.includes(a))
+        if (audiences.length === 0) return { ok: false, because: `token audiences ${JSON.stringify(apiAudiences)} is invalid for the target audiences ${JSON.stringify(wanted)}` }
+        const verdict = await verifyLegacy(token, checked.claims, lookup)
+        if (!verdict.ok) return verdict
+        const date = new Date(clock.nowMs()).toISOString().slice(0, 10)
+        if (verdict.secret.metadata.labels?.[LAST_USED_LABEL] !== date) options.noteLegacyUse?.(verdict.secret, date)
+        return { ok: true, user: verdict.user, audiences }
+      }
       if (said && !issuers.includes(String(said['iss']))) return { ok: false, because: 'issued by somebody else', isForeign: true }
       const result = claimsOf(token)
       if (!result.ok) return result
@@ -182,6 +203,26 @@ async function findBound(lookup: Lookup, input: TokenRequestInput): Promise<Boun
     if (node) claims['node'] = { name: node.metadata.name, uid: node.metadata.uid }
   }
   return { ok: true, claims }
+}
+
+export const LEGACY_ISSUER = 'kubernetes/serviceaccount'
+export const LAST_USED_LABEL = 'kubernetes.io/legacy-token-last-used'
+const INVALID_SINCE_LABEL = 'kubernetes.io/legacy-token-invalid-since'
+
+/** A token that lives in a Secret is good as long as the Secret holds it and the account is the same. */
+async function verifyLegacy(token: string, claims: JwtClaims, lookup: Lookup): Promise<{ ok: true; user: UserInfo; secret: Stored<Secret> } | { ok: false; because: string }> {
+  const claim = (name: string): string => { const value = claims[`kubernetes.io/serviceaccount/${name}`]; return typeof value === 'string' ? value : '' }
+  const [namespace, name, uid, secretName] = [claim('namespace'), claim('service-account.name'), claim('service-account.uid'), claim('secret.name')]
+  const refuse = (because: string) => ({ ok: false as const, because })
+  if (namespace === '' || secretName === '' || name === '' || uid === '') return refuse(`the token lacks ${namespace === '' ? 'namespace' : secretName === '' ? 'secret name' : name === '' ? 'service account name' : 'service account uid'}`)
+  if (claims['sub'] !== userName(namespace, name)) return refuse('the claims are not those of a service account')
+  const secret = await lookup.get<Secret>(SECRETS, secretName, namespace)
+  if (!secret || secret.metadata.deletionTimestamp !== undefined || secret.metadata.labels?.[INVALID_SINCE_LABEL] !== undefined) return refuse('service account token has been invalidated')
+  if (!isSecretEqual(Buffer.from(secret.data?.['token'] ?? '', 'base64').toString(), token)) return refuse("service account token does not match server's copy")
+  const account = await lookup.get<ServiceAccount>(SERVICE_ACCOUNTS, name, namespace)
+  if (!account || account.metadata.deletionTimestamp !== undefined) return refuse(`service account ${namespace}/${name} has been deleted`)
+  if (account.metadata.uid !== uid) return refuse(`service account UID (${account.metadata.uid}) does not match claim (${uid})`)
+  return { ok: true, secret, user: { name: userName(namespace, name), uid, groups: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`, 'system:authenticated'] } }
 }
 
 interface ServiceAccountClaims {

@@ -46,22 +46,26 @@ export async function admitFully(call: Call, admission: Admission): Promise<void
 }
 
 async function runAll(call: Call, phase: 'mutate' | 'validate', request: AdmissionRequest, api: AdmissionApi): Promise<void> {
-  const { clock, metrics: { admission } } = call.parts
+  const { clock, metrics } = call.parts
+  const plan = metrics.admission.plan(call.parts.admission, phase, request.operation)
   const begunMs = clock.monotonicMs()
   let atMs = begunMs
-  let rejected = true
+  let isAdmitted = false
   try {
-    for (const plugin of call.parts.admission) {
-      if (!plugin[phase]) continue
-      const refusal = await plugin[phase](request, api)
+    for (const step of plan.steps) {
+      const answer = step.run(request, api)
+      // Most have nothing to say about most requests, and say so at once.
+      const refusal = answer && (await answer)
       const nowMs = clock.monotonicMs()
-      admission.plugin(plugin.name, phase, request.operation, refusal !== undefined, (nowMs - atMs) / 1000)
+      const series = refusal ? step.rejected() : step.admitted
+      series.observe((nowMs - atMs) / 1000)
       atMs = nowMs
       if (refusal) throw refusalError(call, nameIn(request), refusal)
     }
-    rejected = false
+    isAdmitted = true
   } finally {
-    admission.step(phase, request.operation, rejected, (clock.monotonicMs() - begunMs) / 1000)
+    const series = isAdmitted ? plan.admitted : plan.rejected()
+    series.observe((clock.monotonicMs() - begunMs) / 1000)
   }
 }
 

@@ -14,7 +14,11 @@ import { decodeHeld, put, readStored, remove, storedResponse, type Full } from '
 
 const ATTEMPTS = 64
 /** Resources that answer with what was deleted instead of a Status (upstream's ReturnDeletedObject). */
-const RETURNS_OBJECT: ReadonlySet<string> = new Set(['pods', 'services', 'serviceaccounts', 'persistentvolumes', 'persistentvolumeclaims', 'podtemplates', 'resourcequotas'])
+const RETURNS_OBJECT: ReadonlySet<string> = new Set([
+  '/pods', '/services', '/serviceaccounts', '/persistentvolumes', '/persistentvolumeclaims', '/podtemplates', '/resourcequotas',
+  ...['deviceclasses', 'devicetaintrules', 'resourceclaims', 'resourceclaimtemplates', 'resourcepoolstatusrequests', 'resourceslices'].map((r) => `resource.k8s.io/${r}`),
+  ...['csidrivers', 'csinodes', 'storageclasses', 'volumeattachments', 'volumeattributesclasses'].map((r) => `storage.k8s.io/${r}`),
+])
 
 interface DeleteOptionsBody extends KubeObject {
   gracePeriodSeconds?: number
@@ -71,7 +75,7 @@ export interface Deleted { object: Full; value: Buffer; revision: number; /** It
 
 export async function deleteOne(call: Call, options: DeletionOptions): Promise<ApiResponse> {
   const done = await deleteObject(call, options)
-  if (done.gone && !RETURNS_OBJECT.has(call.row.ref.resource)) return jsonResponse(successStatus(call.row.ref, call.info.name, done.object.metadata.uid))
+  if (done.gone && !RETURNS_OBJECT.has(`${call.row.ref.group}/${call.row.ref.resource}`)) return jsonResponse(successStatus(call.row.ref, call.info.name, done.object.metadata.uid))
   return storedResponse(call.row, done.value, done.revision)
 }
 

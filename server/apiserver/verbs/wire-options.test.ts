@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { CM, configMap, harness, items, type Answer } from '../app.test-support.ts'
+import { rows } from '../registry.ts'
 
 const told = (a: Answer): string => `${a.status} ${String(a.json['message'])}`
 
@@ -33,6 +34,20 @@ describe('options of deletions', () => {
     assert.deepEqual([String(first.json['kind']), items(first.json['items']).map((i) => String(i['metadata']?.['name'])), typeof first.json['metadata']?.['continue']], ['PartialObjectMetadataList', ['a', 'b'], 'string'])
     assert.equal(items((await call('GET', CM)).json['items']).length, 1)
     assert.equal(told(await call('DELETE', `${CM}?resourceVersionMatch=Exact`)), '422 ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided')
+  })
+})
+
+describe('kinds that differ', () => {
+  test('some kinds answer a deletion with what is gone, and a PUT may create some', async () => {
+    const { call } = harness({ rows })
+    const storage = '/apis/storage.k8s.io/v1/storageclasses'
+    const created = await call('POST', storage, { metadata: { name: 'a' }, provisioner: 'x.y/z' })
+    assert.equal(created.status, 201, created.text)
+    assert.equal(String((await call('DELETE', `${storage}/a`)).json['kind']), 'StorageClass')
+    const runtimes = '/apis/node.k8s.io/v1/runtimeclasses'
+    assert.equal((await call('PUT', `${runtimes}/a`, { metadata: { name: 'a' }, handler: 'h' })).status, 201)
+    assert.equal(String((await call('DELETE', `${runtimes}/a`)).json['kind']), 'Status')
+    assert.equal((await call('PUT', `${storage}/a`, { metadata: { name: 'a' }, provisioner: 'x.y/z' })).status, 404)
   })
 })
 

@@ -39,4 +39,4 @@ export function ask(who: UserInfo, verb: string, what: string, where = ''): Attr
   return { user: who, verb, resource: { group, version: 'v1', resource, subresource, namespace, name } }
 }
 
-const GROUPS = new Set(['apps', 'batch', 'rbac.authorization.k8s.io', 'certificates.k8s.io', 'coordination.k8s.io', 'storage.k8s.io', 'discovery.k8s.io', 'authorization.k8s.io', 'networking.k8s.io', 'events.k8s.io'])
+const GROUPS = new Set(['apps', 'batch', 'rbac.authorization.k8s.io', 'certificates.k8s.io', 'coordination.k8s.io', 'storage.k8s.io', 'discovery.k8s.io', 'authorization.k8s.io', 'networking.k8s.io', 'events.k8s.io', 'resource.k8s.io'])

@@ -113,6 +113,28 @@ test('Node: a volume and its secrets are reached through the claim of an own pod
   assert.deepStrictEqual(may('a'), [false, false])
 })
 
+test('Node: claims of devices, attachments and slices belong to the node they are for', () => {
+  const { graph, pod, authorizer } = nodeWorld()
+  const say = (name: string, verb: string, what: string, where: string, fieldSelector?: string) => {
+    const verdict = authorizer.check({ ...ask(node(name), verb, what, where), ...(fieldSelector !== undefined && { fieldSelector }) })
+    return verdict.allowed ? 'ALLOWED' : verdict.reason
+  }
+  const claims = { ...pod('a', 'p', { resourceClaims: [{ name: 'x', resourceClaimName: 'named' }, { name: 'y', resourceClaimTemplateName: 't' }, { name: 'z', resourceClaimTemplateName: 't' }] }), status: { resourceClaimStatuses: [{ name: 'y', resourceClaimName: 'made' }, { name: 'z' }] } }
+  graph.podChanged(undefined, claims)
+  graph.nodeObjectChanged('volumeAttachment', 'va', undefined, 'a')
+  graph.nodeObjectChanged('resourceSlice', 's', undefined, 'a')
+  const own = (name: string) => [say(name, 'get', 'resource.k8s.io/resourceclaims', 'ns/named'), say(name, 'get', 'resource.k8s.io/resourceclaims', 'ns/made'), say(name, 'get', 'storage.k8s.io/volumeattachments', 'va'), say(name, 'delete', 'resource.k8s.io/resourceslices', 's')]
+  const unrelated = "no relationship found between node 'b' and this object"
+  assert.deepStrictEqual([own('a'), own('b')], [Array(4).fill('ALLOWED'), Array(4).fill(unrelated)])
+  assert.deepStrictEqual([
+    say('a', 'create', 'resource.k8s.io/resourceslices', ''), say('a', 'list', 'resource.k8s.io/resourceslices', '', 'spec.nodeName=a'), say('a', 'list', 'resource.k8s.io/resourceslices', '', 'spec.nodeName=b'), say('a', 'list', 'resource.k8s.io/resourceclaims', 'ns/'), say('a', 'proxy', 'resource.k8s.io/resourceslices', 's'),
+  ], ['ALLOWED', 'ALLOWED', 'can only list/watch/deletecollection resourceslices with nodeName field selector', 'can only get individual resources of this type', 'only the following verbs are allowed for a ResourceSlice: get, watch, list, create, update, patch, delete, deletecollection'])
+  graph.podChanged(claims, undefined)
+  graph.nodeObjectChanged('volumeAttachment', 'va', 'a', undefined)
+  graph.nodeObjectChanged('resourceSlice', 's', 'a', undefined)
+  assert.deepStrictEqual([own('a'), graph.size], [Array(4).fill("no relationship found between node 'a' and this object"), 0])
+})
+
 test('Node: a mirror pod, which the node makes itself, opens nothing but itself', () => {
   const { graph, pod, authorizer } = nodeWorld()
   const mirror = pod('a')

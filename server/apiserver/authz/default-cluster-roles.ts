@@ -41,6 +41,9 @@ export const NODE_RULES: readonly PolicyRule[] = [
   rule(READ, STORAGE, 'csidrivers'),
   rule('create,delete,get,patch,update', STORAGE, 'csinodes'),
   rule(READ, 'node.k8s.io', 'runtimeclasses'),
+  rule('get', 'resource.k8s.io', 'resourceclaims'),
+  rule('deletecollection', 'resource.k8s.io', 'resourceslices'),
+  rule('create,delete,get,list,patch,update,watch', 'resource.k8s.io', 'resourceslices'),
 ]
 
 const EDIT_EXTENSIONS = 'daemonsets,deployments,deployments/rollback,deployments/scale,ingresses,networkpolicies,replicasets,replicasets/scale,replicationcontrollers/scale'

@@ -94,6 +94,18 @@ const csiNode: Check = (a, node) => {
   return ALLOW
 }
 
+const resourceSlice: Check = (a, node, graph) => {
+  if (a.resource.subresource !== '') return deny('cannot authorize ResourceSlice subresources')
+  switch (a.verb) {
+    // What is created is not known here: NodeRestriction checks it.
+    case 'create': return ALLOW
+    case 'get': case 'update': case 'patch': case 'delete': return related('resourceSlice', a, node, graph)
+    case 'watch': case 'list': case 'deletecollection':
+      return selectsField(a.fieldSelector, 'nodeName', node) || selectsField(a.fieldSelector, 'spec.nodeName', node) ? ALLOW : deny('can only list/watch/deletecollection resourceslices with nodeName field selector')
+    default: return deny('only the following verbs are allowed for a ResourceSlice: get, watch, list, create, update, patch, delete, deletecollection')
+  }
+}
+
 const nodeObject: Check = (a, node) => {
   const { subresource, name } = a.resource
   if (subresource === '' && ['create', 'update', 'patch'].includes(a.verb)) return ALLOW
@@ -137,4 +149,7 @@ const SPECIAL: Readonly<Record<string, Check>> = {
   '/pods': pod,
   'coordination.k8s.io/leases': lease,
   'storage.k8s.io/csinodes': csiNode,
+  'storage.k8s.io/volumeattachments': getOwn('volumeAttachment'),
+  'resource.k8s.io/resourceclaims': getOwn('resourceClaim'),
+  'resource.k8s.io/resourceslices': resourceSlice,
 }

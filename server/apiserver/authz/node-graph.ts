@@ -3,14 +3,16 @@
  * secret. Kept as counts, changed by what changed: a check is a few map lookups.
  */
 import type { Informers } from '#api/client/client.ts'
-import { PERSISTENT_VOLUMES, PODS, type PersistentVolume, type Pod, type Stored } from '#api/types/index.ts'
+import { PERSISTENT_VOLUMES, PODS, RESOURCE_SLICES, VOLUME_ATTACHMENTS, type PersistentVolume, type Pod, type ResourceSlice, type Stored, type VolumeAttachment } from '#api/types/index.ts'
 
-export type GraphKind = 'pod' | 'secret' | 'configmap' | 'pvc' | 'pv' | 'serviceAccount'
+export type GraphKind = 'pod' | 'secret' | 'configmap' | 'pvc' | 'pv' | 'serviceAccount' | 'resourceClaim' | 'volumeAttachment' | 'resourceSlice'
 
 export interface NodeGraph {
   /** The pod as it was and as it is; undefined for created and gone. */
   podChanged(before: Pod | undefined, after: Pod | undefined): void
   volumeChanged(before: PersistentVolume | undefined, after: PersistentVolume | undefined): void
+  /** An object that names its node itself: a VolumeAttachment, a ResourceSlice. */
+  nodeObjectChanged(kind: 'volumeAttachment' | 'resourceSlice', name: string, before: string | undefined, after: string | undefined): void
   belongs(node: string, kind: GraphKind, namespace: string, name: string): boolean
   /** How many objects it knows, for tests and metrics. */
   readonly size: number
@@ -35,6 +37,11 @@ export function createNodeGraph(): NodeGraph {
         const claim = volume?.spec?.claimRef
         if (volume && claim?.name !== undefined) for (const key of volumeReferences(volume)) count(claims, key, `${claim.namespace ?? ''}/${claim.name}`, by)
       }
+    },
+    nodeObjectChanged(kind, name, before, after) {
+      if (before === after) return
+      if (after !== undefined && after !== '') count(owners, `${kind}:/${name}`, after, 1)
+      if (before !== undefined && before !== '') count(owners, `${kind}:/${name}`, before, -1)
     },
     belongs(node, kind, namespace, name) {
       const key = `${kind}:${namespace}/${name}`
@@ -103,6 +110,12 @@ function references(pod: Pod | undefined): { node: string | undefined; keys: str
       add('configmap', source.configMap?.name)
     }
   }
+  for (const claim of spec.resourceClaims ?? []) {
+    // A claim made from a template is only known by the pod's status; null there: none was needed.
+    const made = pod.status?.resourceClaimStatuses?.find((s) => s.name === claim.name)
+    add('resourceClaim', claim.resourceClaimName ?? made?.resourceClaimName)
+  }
+  add('resourceClaim', pod.status?.extendedResourceClaimStatus?.resourceClaimName)
   return { node, keys: [...keys] }
 }
 
@@ -113,6 +126,10 @@ export function feedNodeGraph(graph: NodeGraph, informers: Informers, { volumes 
   if (!volumes) return stopPods
   const persistent = informers.of<PersistentVolume>(PERSISTENT_VOLUMES)
   const stopVolumes = persistent.onChange((before, after) => graph.volumeChanged(before, after))
-  return () => { stopPods(); stopVolumes() }
+  const attachments = informers.of<VolumeAttachment>(VOLUME_ATTACHMENTS)
+  const stopAttachments = attachments.onChange((before, after) => graph.nodeObjectChanged('volumeAttachment', (after ?? before)?.metadata.name ?? '', before?.spec.nodeName, after?.spec.nodeName))
+  const slices = informers.of<ResourceSlice>(RESOURCE_SLICES)
+  const stopSlices = slices.onChange((before, after) => graph.nodeObjectChanged('resourceSlice', (after ?? before)?.metadata.name ?? '', before?.spec.nodeName, after?.spec.nodeName))
+  return () => { stopPods(); stopVolumes(); stopAttachments(); stopSlices() }
 }
 

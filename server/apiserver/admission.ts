@@ -59,8 +59,9 @@ export interface Refusal {
 export interface AdmissionPlugin {
   /** Upstream's name, e.g. `NamespaceLifecycle`. Its place in the order follows from it (`admission/order.ts`). */
   name: string
-  mutate?(request: AdmissionRequest, api: AdmissionApi): Promise<Refusal | undefined>
-  validate?(request: AdmissionRequest, api: AdmissionApi): Promise<Refusal | undefined>
+  /** No promise: it has nothing to say. Every write asks every plugin, so those that only look at some requests better answer the others so. */
+  mutate?(request: AdmissionRequest, api: AdmissionApi): Promise<Refusal | undefined> | undefined
+  validate?(request: AdmissionRequest, api: AdmissionApi): Promise<Refusal | undefined> | undefined
 }
 
 /** What plugins may ask and tell about one request. */

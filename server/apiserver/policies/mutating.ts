@@ -47,11 +47,12 @@ interface Round {
   parts: PolicyParts
 }
 
-export function mutatingPolicies(policies: () => Promise<PolicySet<MutatingPolicy> | undefined>, parts: PolicyParts): AdmissionPlugin {
+export function mutatingPolicies(policies: () => Promise<PolicySet<MutatingPolicy> | undefined> | PolicySet<MutatingPolicy> | undefined, parts: PolicyParts): AdmissionPlugin {
   return {
     name: NAME,
     async mutate(request, api) {
-      const set = await policies()
+      const found = policies()
+      const set = found instanceof Promise ? await found : found
       const own = !set || isExemptFromPolicies(request) ? undefined : api.rows.find(request.ref.group, request.ref.version, request.ref.resource)
       if (set && own) await runAll(set, own, request, api, parts)
       return undefined

@@ -31,11 +31,12 @@ interface Round {
   namespace?: Namespace | undefined
 }
 
-export function validatingPolicies(policies: () => Promise<PolicySet<ValidatingPolicy> | undefined>, parts: PolicyParts): AdmissionPlugin {
+export function validatingPolicies(policies: () => Promise<PolicySet<ValidatingPolicy> | undefined> | PolicySet<ValidatingPolicy> | undefined, parts: PolicyParts): AdmissionPlugin {
   return {
     name: 'ValidatingAdmissionPolicy',
     async validate(request, api) {
-      const set = await policies()
+      const found = policies()
+      const set = found instanceof Promise ? await found : found
       const own = !set || isExemptFromPolicies(request) ? undefined : api.rows.find(request.ref.group, request.ref.version, request.ref.resource)
       if (!set || !own) return undefined
       const round: Round = { set, own, request, api, authorizer: authorizerOf(set.cel, request, api), refused: [], parts }

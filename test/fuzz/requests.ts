@@ -106,7 +106,7 @@ function queryOf(chance: Chance, isDryRun: boolean): string {
 
 function headersOf(chance: Chance): Record<string, string> {
   return {
-    ...(chance.oneIn(2) && { accept: chance.pick(ACCEPTS) }),
+    ...(chance.oneIn(4) && { accept: chance.pick(ACCEPTS) }),
     ...(chance.oneIn(10) && { 'user-agent': chance.pick(['kubectl/v1', 'curl/8', '', '/', '\u0000x', 'x'.repeat(5_000)]) }),
     ...(chance.oneIn(40) && { 'impersonate-user': chance.pick(['bob', 'system:serviceaccount:default:x', '']) }),
     ...(chance.oneIn(40) && { 'audit-id': 'x'.repeat(chance.int(200)) }),

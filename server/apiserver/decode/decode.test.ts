@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { builtinSchema as schema } from '#api/schema/index.ts'
+import { builtinSchema as schema, type SchemaSet } from '#api/schema/index.ts'
 import { canonicalText, decodeObject, encodeCanonical, type Decoded, type Strictness } from './index.ts'
 import { explainJson, measureJson } from './json-scan.ts'
 
@@ -158,4 +158,12 @@ test('schemas inside a definition\'s schema are read as schemas; what they do no
   assert.ok(decoded.ok)
   assert.deepEqual((decoded.object as { spec: { versions: { schema: unknown }[] } }).spec.versions[0]?.schema, { openAPIV3Schema: { type: 'array', items: { type: 'object', properties: { a: { type: 'string', additionalProperties: { type: 'string' } } } } } })
   assert.match(refusal(decode(body({ type: 5 }), 'CustomResourceDefinition')), /^400 .*json: cannot unmarshal number into Go struct field JSONSchemaProps\.type of type string$/)
+})
+
+test('what is neither JSON nor YAML is 415 with the formats the kind has', () => {
+  const refused = (model: string) => refusal(decode('x', model, 'Warn', 'application/cbor'))
+  assert.equal(refused('ConfigMap'), '415 the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf')
+  // The model stands for a custom resource: it has no form on the wire.
+  const custom: SchemaSet = { ...schema, model: () => ({ model: 'com.example.v1.Shirt', definition: 'com.example.v1.Shirt', fields: {}, structType: 'granular', groupVersionKinds: [] }) }
+  assert.equal(refusal(decodeObject(Buffer.from('x'), 'application/cbor', { schema: custom, model: 'com.example.v1.Shirt' })), '415 the body of the request was in an unknown format - accepted media types include: application/json, application/yaml')
 })

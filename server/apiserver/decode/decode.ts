@@ -56,7 +56,7 @@ export function decodeObject<T extends KubeObject = KubeObject>(bytes: Buffer, c
   const expect = options.expect ?? model.groupVersionKinds[0] ?? { group: '', version: 'v1', kind: options.model }
   if (mediaTypeOf(contentType) === PROTOBUF_TYPE && hasProtobuf(options.model)) return decodeProtobuf(bytes, model, expect, options)
   const parsed = parseBody(bytes, contentType, options)
-  if (!parsed.ok) return parsed.code === 415 ? parsed : bad(`the object provided is unrecognized (must be of type ${expect.kind}): couldn't get version/kind; json parse error: ${parsed.message} (${summarize(bytes)})`)
+  if (!parsed.ok) return parsed.code === 415 ? { ...parsed, message: unknownFormat(options.model) } : bad(`the object provided is unrecognized (must be of type ${expect.kind}): couldn't get version/kind; json parse error: ${parsed.message} (${summarize(bytes)})`)
   const { value } = parsed
   if (!isObject(value)) {
     const kind = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : value === null ? 'null' : typeof value
@@ -122,7 +122,7 @@ export function parseBody(bytes: Buffer, contentType: string | undefined, option
   const type = mediaTypeOf(contentType)
   const yaml = YAML_TYPES.has(type)
   if (!yaml && !JSON_TYPES.has(type) && !type.endsWith('+json')) {
-    return { ok: false, code: 415, reason: 'UnsupportedMediaType', message: 'the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf' }
+    return { ok: false, code: 415, reason: 'UnsupportedMediaType', message: unknownFormat() }
   }
   if (!isUtf8(bytes)) return { ok: false, code: 400, message: 'invalid UTF-8 in the body of the request' }
   // kubectl sends JSON under the YAML type; JSON's own parser is thirty times faster.
@@ -138,6 +138,11 @@ export function parseBody(bytes: Buffer, contentType: string | undefined, option
   }
   const parsed = parseYaml(bytes.toString(), { maxDepth: limits.maxDepth, maxValues: limits.maxYamlValues }, options.strictness === 'Strict')
   return parsed.ok ? { ok: true, value: parsed.value, keys: undefined } : { ok: false, code: 400, message: parsed.message }
+}
+
+/** Custom resources have no protobuf form. */
+function unknownFormat(model?: string): string {
+  return `the body of the request was in an unknown format - accepted media types include: application/json, application/yaml${model === undefined || hasProtobuf(model) ? `, ${PROTOBUF_TYPE}` : ''}`
 }
 
 function syntaxMessage(text: string, error: unknown): string {

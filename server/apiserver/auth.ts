@@ -5,6 +5,8 @@ export interface PeerCertificate {
   commonName: string
   /** Subject's O fields: the groups. */
   organizations: readonly string[]
+  /** SHA-256 of the certificate, in hex. */
+  fingerprint?: string
 }
 
 export interface Credentials {

@@ -113,7 +113,9 @@ const JOIN_TOKEN_START = 'S10'
 /** A certificate without a common name is nobody's (upstream's CommonNameUserConversion). */
 function userOfCertificate(certificate: PeerCertificate): UserInfo | undefined {
   if (certificate.commonName === '') return undefined
-  return { name: certificate.commonName, groups: [...new Set([...certificate.organizations, 'system:authenticated'])] }
+  const { commonName: name, organizations, fingerprint } = certificate
+  // Which certificate was used goes with the user (KEP-4193).
+  return { name, groups: [...new Set([...organizations, 'system:authenticated'])], ...(fingerprint && { extra: { 'authentication.kubernetes.io/credential-id': [`X509SHA256=${fingerprint}`] } }) }
 }
 
 /** `node:<secret>`, `server:<secret>`, a bare secret or the whole token. All are compared, so that the time tells nothing. */

@@ -16,7 +16,10 @@ export function peerOf(socket: TLSSocket, frontProxyCa?: string): Peer {
   const organizations: string | string[] | undefined = subject.O
   return {
     remoteAddress,
-    certificate: { commonName: first(subject.CN), organizations: organizations === undefined ? [] : Array.isArray(organizations) ? organizations : [organizations] },
+    certificate: {
+      commonName: first(subject.CN), organizations: organizations === undefined ? [] : Array.isArray(organizations) ? organizations : [organizations],
+      fingerprint: ((shown as TlsCertificate).fingerprint256 ?? '').replaceAll(':', '').toLowerCase(),
+    },
   }
 }
 

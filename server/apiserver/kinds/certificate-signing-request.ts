@@ -1,11 +1,13 @@
 /** Certificate signing requests: who asks is recorded by the server, who approves has a subresource. */
+import { X509Certificate } from 'node:crypto'
 import type { CertificateSigningRequest, CertificateSigningRequestCondition } from '#api/types/index.ts'
-import { type FieldError, invalid, required } from '../field-error.ts'
+import { type FieldError, forbidden, invalid, required } from '../field-error.ts'
 import type { KindContext, KindStrategy } from '../kind.ts'
 import { cloneJson } from '../storage/clone.ts'
-import { immutable } from './check.ts'
+import { validateSignerName } from './signer-name.ts'
 import { ageColumn, column, humanDuration, nameColumn } from './table-columns.ts'
 
+const LEGACY_SIGNER = 'kubernetes.io/legacy-unknown'
 /** Shortest lifetime that may be asked for. */
 const EXPIRATION_SECONDS_MIN = 600
 const USAGES: ReadonlySet<string> = new Set([
@@ -46,8 +48,9 @@ export const certificateSigningRequestStrategy: KindStrategy<CertificateSigningR
   validateUpdate: validateRequest,
   validateStatusUpdate: (csr, old) => [
     ...validateConditions(csr),
-    ...(old.status?.certificate ? immutable('status.certificate', csr.status?.certificate, old.status.certificate) : []),
-    ...(csr.status?.certificate && !/-----BEGIN CERTIFICATE-----/.test(Buffer.from(csr.status.certificate, 'base64').toString('latin1')) ? [invalid('status.certificate', '<certificate data>', 'must contain at least one CERTIFICATE PEM block')] : []),
+    ...(old.status?.certificate && csr.status?.certificate !== old.status.certificate ? [forbidden('status.certificate', 'updates may not modify existing certificate content')] : []),
+    ...keptConditions(csr, old),
+    ...validateCertificate(csr.status?.certificate),
   ],
 
   columns: [
@@ -76,17 +79,40 @@ function validateRequest(csr: CertificateSigningRequest): FieldError[] {
   const out: FieldError[] = []
   if (!request) out.push(required('spec.request'))
   else if (!/-----BEGIN CERTIFICATE REQUEST-----/.test(Buffer.from(request, 'base64').toString('latin1'))) out.push(invalid('spec.request', request, 'PEM block type must be CERTIFICATE REQUEST'))
-  if ((usages ?? []).length === 0) out.push(required('spec.usages'))
+  if ((usages ?? []).length === 0) out.push(required('spec.usages', 'usages must be provided'))
   const seen = new Set<string>()
   for (const [i, usage] of (usages ?? []).entries()) {
     if (!USAGES.has(usage)) out.push({ type: 'FieldValueNotSupported', field: `spec.usages[${i}]`, message: `Unsupported value: ${JSON.stringify(usage)}: supported values: ${[...USAGES].sort().map((u) => JSON.stringify(u)).join(', ')}` })
     if (seen.has(usage)) out.push({ type: 'FieldValueDuplicate', field: `spec.usages[${i}]`, message: `Duplicate value: ${JSON.stringify(usage)}` })
     seen.add(usage)
   }
-  if (!signerName) out.push(required('spec.signerName'))
-  else if (!/^[^/]+\/[^/]+/.test(signerName)) out.push(invalid('spec.signerName', signerName, 'must be a fully qualified domain and path of the form "example.com/signer-name"'))
+  if (signerName === LEGACY_SIGNER) out.push(invalid('spec.signerName', signerName, 'the legacy signerName is not allowed via this API version'))
+  else out.push(...validateSignerName('spec.signerName', signerName))
   if (expirationSeconds !== undefined && expirationSeconds < EXPIRATION_SECONDS_MIN) out.push(invalid('spec.expirationSeconds', expirationSeconds, 'may not specify a duration less than 600 seconds (10 minutes)'))
   return [...out, ...validateConditions(csr)]
+}
+
+/** What was once decided, or failed, stays said. */
+function keptConditions(csr: CertificateSigningRequest, old: CertificateSigningRequest): FieldError[] {
+  const count = ({ status }: CertificateSigningRequest, type: string) => status?.conditions?.filter((c) => c.type === type).length ?? 0
+  return ['Approved', 'Denied', 'Failed'].flatMap((type) => (count(csr, type) < count(old, type) ? [forbidden('status.conditions', `updates may not remove a condition of type ${JSON.stringify(type)}`)] : []))
+}
+
+/** Of a write to /approval. */
+export const approvalProblems = (csr: CertificateSigningRequest, old: CertificateSigningRequest): FieldError[] => [...validateConditions(csr), ...keptConditions(csr, old)]
+
+const PEM_BLOCK = /-----BEGIN ([^-]+)-----([\s\S]*?)-----END \1-----/g
+
+function validateCertificate(data: string | undefined): FieldError[] {
+  if (!data) return []
+  const bad = (detail: string): FieldError[] => [invalid('status.certificate', '<certificate data>', detail)]
+  const blocks = [...Buffer.from(data, 'base64').toString('latin1').matchAll(PEM_BLOCK)]
+  for (const [whole, type = '', body = ''] of blocks) {
+    if (type !== 'CERTIFICATE') return bad(`only CERTIFICATE PEM blocks are allowed, found ${JSON.stringify(type)}`)
+    if (body.includes(':')) return bad('no PEM block headers are permitted')
+    try { new X509Certificate(whole) } catch { return bad('x509: malformed certificate') }
+  }
+  return blocks.length === 0 ? bad('must contain at least one CERTIFICATE PEM block') : []
 }
 
 function validateConditions(csr: CertificateSigningRequest): FieldError[] {

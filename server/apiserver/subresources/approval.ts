@@ -1,6 +1,8 @@
 /** `certificatesigningrequests/approval`: like status, but only the Approved, Denied and Failed conditions may be written. */
 import type { ApiResponse } from '#api/client/transport.ts'
 import type { CertificateSigningRequest } from '#api/types/index.ts'
+import { invalid } from '../http/status.ts'
+import { approvalProblems } from '../kinds/certificate-signing-request.ts'
 import { cloneJson } from '../storage/clone.ts'
 import { timestamp } from '../storage/object-meta.ts'
 import { readObject } from '../verbs/body.ts'
@@ -23,6 +25,8 @@ export async function approval(call: Call): Promise<ApiResponse> {
       const asked = (await wanted.next(cloneJson(old))) as Full & CertificateSigningRequest
       const now = timestamp(call.parts.clock.nowMs())
       const conditions = (asked.status?.conditions ?? []).map((c) => ({ ...c, lastUpdateTime: c.lastUpdateTime ?? now, lastTransitionTime: c.lastTransitionTime ?? now }))
+      const problems = approvalProblems({ ...asked, status: { conditions } }, csr)
+      if (problems.length > 0) throw invalid(call.row.ref, call.info.name, problems)
       csr.status = { ...csr.status, conditions }
       csr.metadata.resourceVersion = asked.metadata.resourceVersion ?? ''
       return csr

@@ -94,7 +94,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     maxHeaderSize: limits.headersBytesMax, headersTimeout: Math.min(limits.headersTimeoutMs, limits.bodyTimeoutMs), requestTimeout: limits.bodyTimeoutMs, keepAliveTimeout: limits.idleTimeoutMs, connectionsCheckingInterval: Math.min(5_000, limits.headersTimeoutMs),
     shouldUpgradeCallback: (req) => api.mayUpgrade(req.url ?? '/'),
   })
-  const http1Options = { api, bodyBytesMax: limits.bodyBytesMax, room, isStopping: () => state.closing !== undefined }
+  const http1Options = { api, bodyBytesMax: limits.bodyBytesMax, room, clock, isStopping: () => state.closing !== undefined }
   http1.on('request', (req, res) => void serveHttp1(http1Options, peerOfConnection(req.socket as TLSSocket, options.tls.frontProxyCa), req, res))
   http1.on('upgrade', (req, socket, head) => {
     const gone = new AbortController()

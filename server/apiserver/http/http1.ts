@@ -1,6 +1,7 @@
 /** HTTP/1.1 requests to the handler and back. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isBodyStream, type ApiResponse, type BodySink } from '#api/client/transport.ts'
+import type { Clock } from '#base/clock.ts'
 import type { ApiServer } from '../app.ts'
 import type { Peer } from '../middleware/authenticate.ts'
 import { statusResponse } from './response.ts'
@@ -11,6 +12,7 @@ export interface Http1Options {
   api: ApiServer
   bodyBytesMax: number
   room: BodyRoom
+  clock: Clock
   isStopping: () => boolean
 }
 
@@ -26,14 +28,34 @@ export async function serveHttp1(options: Http1Options, peer: Peer, req: Incomin
   if (body?.kind === 'gone') return
   if (options.isStopping()) res.shouldKeepAlive = false
   if (body?.kind === 'too-large' || body?.kind === 'no-room') {
-    // What is still coming is not read: the connection cannot be used again.
-    res.shouldKeepAlive = false
-    res.on('finish', () => req.socket.destroySoon())
-    return send(res, req, method, undefined, statusResponse((body.kind === 'too-large' ? tooLarge(bodyBytesMax) : tooManyRequests(NO_ROOM, 1)).body))
+    return refuseBody(options.clock, req, res, statusResponse((body.kind === 'too-large' ? tooLarge(bodyBytesMax) : tooManyRequests(NO_ROOM, 1)).body))
   }
   const response = await api.handle({ method, path: req.url ?? '/', headers, signal: gone.signal, peer, ...(body && { body: body.bytes }) })
   body?.release()
   if (!res.destroyed) send(res, req, method, headers['accept-encoding'], response)
+}
+
+/** A client that goes on sending what is not wanted is heard out this long. */
+const LINGER_MS = 2_000
+
+/**
+ * Answers while the body is still on its way, and ends the connection. To close it with bytes unread would reset it, and
+ * the client might lose the answer (RFC 9112 section 9.6): they are thrown away until it stops.
+ */
+function refuseBody(clock: Clock, req: IncomingMessage, res: ServerResponse, response: ApiResponse): void {
+  const { chunks, bytes } = sized(response.body as Buffer | readonly Buffer[])
+  res.shouldKeepAlive = false
+  res.writeHead(response.status, { ...response.headers, 'content-length': String(bytes) })
+  for (const chunk of chunks) res.write(chunk)
+  const end = () => {
+    cancel()
+    res.end()
+  }
+  const cancel = clock.after(LINGER_MS, end)
+  req.on('end', end)
+  req.on('close', end)
+  req.on('error', end)
+  req.resume()
 }
 
 export const NO_ROOM = 'Too many requests, please try again later.'

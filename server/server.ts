@@ -53,6 +53,7 @@ import { clusterRoleAggregationController } from './controllers/clusterrole-aggr
 import { serviceAccountTokenController } from './controllers/serviceaccount-token/controller.ts'
 import { startControllers } from './controllers/index.ts'
 import { assertSameCluster } from './assert-same-cluster.ts'
+import { leanOf } from './lean-pod.ts'
 import { publishClusterConfig } from './publish-cluster-config.ts'
 import { runManifests } from './manifests/manifests.ts'
 import { createScheduler } from './scheduler/scheduler.ts'
@@ -159,7 +160,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
   const lazyTransport = { request: (...args: Parameters<ReturnType<ApiServer['transportFor']>['request']>) => api.transportFor(APISERVER_USER).request(...args) }
   const client = createClient(lazyTransport, { userAgent: `kube-apiserver/${GIT_VERSION}` })
   late.client = client
-  const informers = createInformers(client, { clock, random, log })
+  const informers = createInformers(client, { clock, random, log, leanOf })
   const graph = createNodeGraph()
   const rbac = createRbacAuthorizer(rbacFromInformers(informers))
   const links: Readonly<Record<AuthorizerType, AuthorizerLink>> = { Node: nodeLink(createNodeAuthorizer(graph, NODE_RULES)), RBAC: rbacLink(rbac), AlwaysAllow: alwaysAllow, AlwaysDeny: alwaysDeny }

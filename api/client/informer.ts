@@ -17,6 +17,8 @@ export interface InformersDeps {
   connectivity?: Connectivity
   /** Which informers start from what they knew before when the server stays away. */
   memoryOf?: MemoryOf
+  /** What nobody in this process reads of a kind, left out of what is kept. Default: managedFields. For informers that name no `transform`. */
+  leanOf?: (ref: ResourceRef) => ((object: Stored<KubeObject>) => Stored<KubeObject>) | undefined
 }
 
 /** One informer with its own life: for what comes and goes (a kind discovered at run time). `run` never rejects. */
@@ -42,7 +44,7 @@ export function createInformer<T extends KubeObject>(client: Client, ref: Resour
     ...(namespace !== undefined && { namespace }), ...(labelSelector !== undefined && { labelSelector }),
     ...(fieldSelector !== undefined && { fieldSelector }), ...(metadataOnly && { metadataOnly }),
   }
-  const transform = options.transform ?? (metadataOnly ? onlyMetadata : withoutManagedFields)
+  const transform = options.transform ?? (metadataOnly ? onlyMetadata : ((deps.leanOf?.(ref) as unknown as InformerOptions<T>['transform']) ?? withoutManagedFields))
   const markSynced = () => {
     hasSynced = true
     resolve()

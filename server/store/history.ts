@@ -13,7 +13,7 @@ export interface HistoryLimits {
   bytesMax: number
 }
 
-export const HISTORY_LIMITS: HistoryLimits = { eventsMax: 20_000, bytesMax: 12 * 1024 * 1024 }
+export const HISTORY_LIMITS: HistoryLimits = { eventsMax: 20_000, bytesMax: 8 * 1024 * 1024 }
 
 export class History {
   #events: WatchEvent[] = []

@@ -1,6 +1,7 @@
 /** A plain HTTP/1.1 client of the API with the admin's certificate, as small as the load it makes allows. */
 import { Agent, request } from 'node:https'
 import type { IncomingMessage } from 'node:http'
+import { connect } from 'node:http2'
 import { readFileSync } from 'node:fs'
 import { load } from 'js-yaml'
 import { usageOf } from '../process-usage.ts'
@@ -19,14 +20,32 @@ interface Kubeconfig {
   users: { user: { 'client-certificate-data': string; 'client-key-data': string } }[]
 }
 
-export function openApi(kubeconfig: string, connectionsMax: number): Api {
+function readKubeconfig(kubeconfig: string): { server: string; tls: { ca: Buffer; cert: Buffer; key: Buffer } } {
   const { clusters, users } = load(readFileSync(kubeconfig, 'utf8')) as Kubeconfig
   const cluster = clusters[0]?.cluster
   const user = users[0]?.user
   if (!cluster || !user) throw new Error(`${kubeconfig} names no cluster or no user`)
   const decode = (text: string): Buffer => Buffer.from(text, 'base64')
-  const tls = { ca: decode(cluster['certificate-authority-data']), cert: decode(user['client-certificate-data']), key: decode(user['client-key-data']) }
-  const { hostname, port } = new URL(cluster.server)
+  return { server: cluster.server, tls: { ca: decode(cluster['certificate-authority-data']), cert: decode(user['client-certificate-data']), key: decode(user['client-key-data']) } }
+}
+
+/** Watches as clients in Go hold them: streams of HTTP/2, 100 a connection. Resolves when all have begun. They end with the process. */
+export async function holdWatches(kubeconfig: string, path: string, count: number): Promise<void> {
+  const { server, tls } = readKubeconfig(kubeconfig)
+  for (let left = count; left > 0; left -= 100) {
+    const session = connect(server, tls)
+    await Promise.all(Array.from({ length: Math.min(left, 100) }, () => new Promise<void>((resolve, reject) => {
+      const stream = session.request({ ':path': path })
+      stream.on('response', ({ ':status': status }) => { if (status === 200) resolve(); else reject(new Error(`GET ${path}: ${status ?? 0}`)) })
+      stream.on('error', reject)
+      stream.resume()
+    })))
+  }
+}
+
+export function openApi(kubeconfig: string, connectionsMax: number): Api {
+  const { server, tls } = readKubeconfig(kubeconfig)
+  const { hostname, port } = new URL(server)
   const agent = new Agent({ keepAlive: true, maxSockets: connectionsMax, ...tls })
   const streams = new Agent({ keepAlive: false, ...tls })
 

@@ -304,12 +304,15 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
 
 /** A board without a clock battery starts in the past: wait for the time instead of failing for ever. */
 async function openPkiWhenTimeIsRight(options: PkiOptions, signal: AbortSignal): Promise<Pki> {
+  let isSaid = false
   for (;;) {
     try {
       return await openPki(options)
     } catch (error) {
       if (!hasCode(error, 'CLOCK_BEHIND')) throw error
-      options.log.warn(asError(error).message)
+      // Once: the message tells the time, and a board may wait for days.
+      if (!isSaid) options.log.warn(`${asError(error).message}; waiting for that`)
+      isSaid = true
       await options.clock.sleep(CLOCK_LOOK_MS, signal)
     }
   }

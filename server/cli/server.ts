@@ -49,12 +49,18 @@ export async function run(argv: readonly string[]): Promise<number> {
   failLoudly(log)
   const signal = stopSignal(log)
   keepMemorySmall({ clock, log, signal })
-  const server = await startServer(config, {
+  const starting = startServer(config, {
     clock, random, log, processUsage,
     ...(encryption && { encryption }),
     auditor, authentication, authorization,
     openStore: () => openLevelStore({ open: levelOpener(join(config.dataDir, 'server', 'db')), clock }),
   }, signal)
+  const server = await starting.catch((error: unknown) => {
+    // Told to stop while it waited for the right time, say.
+    if (signal.aborted) return undefined
+    throw error
+  })
+  if (!server) return 0
   const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
   server.ready.then(() => notifyReady(log), () => { /* logged by the server */ })
   // The agent joins like any other; before the default policy is written it would be refused.

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Clients that nobody here wrote, against a lab cluster: client-go (Debian trixie's), kubectl 1.20 and the Python client (Debian bookworm's), @kubernetes/client-node. As root; the first time takes five minutes, for Go's compiler.
+# The packages are unpacked in node_modules/.cache/skiff-clients, not installed. SKIFF_DEBIAN_MIRROR=URL: another mirror than deb.debian.org.
+set -euo pipefail
+. "$(dirname "$0")/setup.sh"
+[ "$(id -u)" = 0 ] || fail "run this as root: the lab makes network namespaces"
+[ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ] || fail "the clients are taken from Debian's packages for amd64: run this on such a machine"
+need_node
+need_packages runc:runc conmon:conmon nft:nftables ip:iproute2 nsenter:util-linux busybox:busybox docker-registry:docker-registry kubectl:kubernetes-client python3:python3
+need_npm_packages
+need_generated
+[ -n "${SKIFF_BINARY:-}" ] || need_binary
+
+cache=$PWD/node_modules/.cache/skiff-clients
+mirror=${SKIFF_DEBIAN_MIRROR:-http://deb.debian.org/debian}
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+
+# need_unpacked SUITE FOLDER PATTERN PACKAGE...: of the packages and what they depend on, those whose names match are unpacked in the folder, with an apt of its own that knows of nothing installed.
+need_unpacked() {
+  local suite=$1 folder=$cache/$2 pattern=$3; shift 3
+  [ ! -e "$folder/.done" ] || return 0
+  [ -e $keyring ] || fail "$keyring is missing: apt-get install debian-archive-keyring"
+  say "==> getting $* from $mirror $suite"
+  rm -rf "$folder"; mkdir -p "$folder/.apt/lists/partial" "$folder/.apt/cache/archives/partial"
+  : > "$folder/.apt/status"
+  echo "deb [signed-by=$keyring] $mirror $suite main" > "$folder/.apt/sources.list"
+  local apt=(-q -o "Dir::Etc::SourceList=$folder/.apt/sources.list" -o Dir::Etc::SourceParts=/dev/null -o "Dir::State::Lists=$folder/.apt/lists" -o "Dir::State::status=$folder/.apt/status" -o "Dir::Cache=$folder/.apt/cache" -o APT::Sandbox::User=root)
+  apt-get "${apt[@]}" update >/dev/null || fail "$mirror does not answer for $suite: set SKIFF_DEBIAN_MIRROR"
+  local names; names=$(apt-get "${apt[@]}" -s -y --no-install-recommends install "$@" | awk -v pattern="$pattern" '$1 == "Inst" && $2 ~ pattern { print $2 }')
+  [ -n "$names" ] || fail "$mirror $suite does not have $*"
+  # shellcheck disable=SC2086  # Names have no spaces.
+  (cd "$folder/.apt" && apt-get "${apt[@]}" download $names >/dev/null) || fail "apt-get could not download the packages of $*"
+  local deb; for deb in "$folder"/.apt/*.deb; do dpkg -x "$deb" "$folder"; done
+  rm -rf "$folder/.apt"
+  touch "$folder/.done"
+}
+
+need_unpacked trixie go '^golang-' golang-k8s-client-go-dev golang-1.24-go
+need_unpacked bookworm kubectl '^kubernetes-client$' kubernetes-client
+need_unpacked bookworm python '^python3-[a-z]' python3-kubernetes
+
+export SKIFF_GO_CLIENTS=$cache/go-clients
+if [ ! -e "$SKIFF_GO_CLIENTS" ] || [ -n "$(find test/clients/go -newer "$SKIFF_GO_CLIENTS" -name '*.go' -print -quit)" ]; then
+  say "==> building test/clients/go (the first time three minutes)"
+  (cd test/clients/go && GOROOT=$cache/go/usr/lib/go-1.24 GOPATH=$cache/go/usr/share/gocode GOCACHE=$cache/go-cache GO111MODULE=off GOFLAGS='' GOTOOLCHAIN=local CGO_ENABLED=0 GOMAXPROCS=2 \
+    nice -n 10 "$cache/go/usr/lib/go-1.24/bin/go" build -o "$SKIFF_GO_CLIENTS" .) || fail "test/clients/go does not build: see above"
+fi
+export SKIFF_OLD_KUBECTL=$cache/kubectl/usr/bin/kubectl SKIFF_PYTHON_CLIENT=$cache/python/usr/lib/python3/dist-packages
+[ $# -gt 0 ] || set -- test/clients/go.clients.ts test/clients/python.clients.ts test/whole/other-clients.test.ts
+exec node scripts/run-tests.ts --whole "$@"

@@ -110,7 +110,9 @@ it('a watch sends frames: events, bookmarks and errors', async () => {
   assert.deepStrictEqual(events[4]?.object, (await h.call('GET', `${CM}/a`)).json)
   const { kind, metadata } = events[3]?.object ?? {}
   const { resourceVersion, ...bookmark } = metadata as Record<string, unknown>
-  assert.deepStrictEqual([kind, bookmark, Number(resourceVersion) > 0], ['ConfigMap', { annotations: { 'k8s.io/initial-events-end': 'true' } }, true])
+  // "k8s\0", then the envelope: { v1, ConfigMapList } and an empty list with its metadata.
+  const blueprint = Buffer.from('k8s\0\n\x13\n\x02v1\x12\rConfigMapList\x12\x02\n\0\x1a\0"\0', 'latin1').toString('base64')
+  assert.deepStrictEqual([kind, bookmark, Number(resourceVersion) > 0], ['ConfigMap', { annotations: { 'k8s.io/initial-events-end': 'true', 'kubernetes.io/initial-events-list-blueprint': blueprint } }, true])
 })
 
 it('a watch from a forgotten revision is told so in a frame', async () => {

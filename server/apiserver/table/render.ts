@@ -94,7 +94,7 @@ export function watchFormOf(call: Call, format: ObjectFormat): WatchForm {
   const metaVersion = `meta.k8s.io/${format.metaVersion}`
   const stored = storedNames(call.row)
   const view = (object: KubeObject): KubeObject => viewed(call.row, object as Full)
-  const formOf = (objects: Encoder, named: { kind: string; apiVersion: string }): WatchForm => ({ objects, first: objects, bookmark: (revision, end) => bookmarkObject(named, revision, end) })
+  const formOf = (objects: Encoder, named: { kind: string; apiVersion: string }): WatchForm => ({ objects, first: objects, bookmark: (revision, end) => bookmarkObject(named, revision, end, () => blueprintOf(call, format)) })
   switch (format.as) {
     case 'object': return formOf(call.row.storedAs || format.encoding === 'protobuf' ? encoder(`view ${of.apiVersion}`, stored, view) : plainEncoder(of), of)
     case 'PartialObjectMetadata': {
@@ -104,6 +104,14 @@ export function watchFormOf(call: Call, format: ObjectFormat): WatchForm {
     case 'PartialObjectMetadataList': throw notAcceptable(ACCEPTED)
     case 'Table': return tableForm(call, format)
   }
+}
+
+/** The empty list in the form that the watch has, in base64: clients that list by watching make their list of it (KEP-3157). */
+function blueprintOf(call: Call, format: ObjectFormat): string {
+  const of = format.as === 'object' ? { kind: listKindOf(call.row), apiVersion: namesOf(call.row).apiVersion } : { kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${format.metaVersion}` }
+  const model = format.encoding === 'protobuf' ? protobufModelOf(of) : undefined
+  const list = { ...of, metadata: {}, items: [] }
+  return (model === undefined ? Buffer.from(`${JSON.stringify(list)}\n`) : encodeProtobuf(list as KubeObject, model)).toString('base64')
 }
 
 /** One table an object; only the first names the columns. */

@@ -108,8 +108,10 @@ function encodeObject(object: KubeObject): Buffer {
   return encodeProtobuf(object, model)
 }
 
-/** An object of the kind that says nothing but how far the watch has come. */
-export function bookmarkObject(of: { kind: string; apiVersion: string }, revision: number, initialEventsEnd: boolean): KubeObject {
-  const annotations = initialEventsEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}
+/** An object of the kind that says nothing but how far the watch has come; `listBlueprint`: see blueprintOf in table/render.ts. */
+export function bookmarkObject(of: { kind: string; apiVersion: string }, revision: number, initialEventsEnd: boolean, listBlueprint?: () => string): KubeObject {
+  const annotations = initialEventsEnd
+    ? { annotations: { 'k8s.io/initial-events-end': 'true', ...(listBlueprint && { 'kubernetes.io/initial-events-list-blueprint': listBlueprint() }) } }
+    : {}
   return { kind: of.kind, apiVersion: of.apiVersion, metadata: { resourceVersion: String(revision), creationTimestamp: null, ...annotations } } as unknown as KubeObject
 }

@@ -75,6 +75,32 @@ describe('other clients', () => {
     await must('delete', 'deployment,hpa', 'idle')
   })
 
+  test('kubectl 1.20 knows kinds that definitions make, applies on the server, waits, asks what it may', needsOld, async () => {
+    const definition = {
+      apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', metadata: { name: 'relics.old.example.com' },
+      spec: {
+        group: 'old.example.com', scope: 'Namespaced', names: { plural: 'relics', singular: 'relic', kind: 'Relic', shortNames: ['rl'] },
+        versions: [{ name: 'v1', served: true, storage: true, additionalPrinterColumns: [{ name: 'Age of', type: 'string', jsonPath: '.spec.epoch' }], schema: { openAPIV3Schema: { type: 'object', properties: { spec: { type: 'object', description: 'What it is.', properties: { epoch: { type: 'string', description: 'When it was made.' } } } } } } }],
+      },
+    }
+    strictEqual((await old(['apply', '-f', '-'], { input: JSON.stringify(definition) })).stdout, 'customresourcedefinition.apiextensions.k8s.io/relics.old.example.com created\n')
+    strictEqual(await must('wait', '--for=condition=Established', 'crd/relics.old.example.com', '--timeout=20s'), 'customresourcedefinition.apiextensions.k8s.io/relics.old.example.com condition met\n')
+    const relic = (epoch: string) => `apiVersion: old.example.com/v1\nkind: Relic\nmetadata: {name: r}\nspec: {epoch: ${epoch}}\n`
+    await until('the definition is in the OpenAPI that it validates by', 20_000, async () => /KIND: +Relic\nVERSION: +old\.example\.com\/v1\n\nFIELD: +epoch <string>\n\nDESCRIPTION:\n +When it was made\./.test((await old(['explain', 'relics.spec.epoch'])).stdout))
+    strictEqual((await old(['apply', '--server-side', '-f', '-'], { input: relic('bronze') })).stdout, 'relic.old.example.com/r serverside-applied\n')
+    const conflict = await old(['apply', '--server-side', '--field-manager=other', '-f', '-'], { input: relic('iron') })
+    deepStrictEqual([conflict.code, /Apply failed with 1 conflict: conflict with "kubectl"[^]*: \.spec\.epoch/.test(conflict.stderr)], [1, true], conflict.stderr)
+    strictEqual((await old(['apply', '--server-side', '--field-manager=other', '--force-conflicts', '-f', '-'], { input: relic('iron') })).code, 0)
+    match(await must('get', 'rl'), /^NAME +AGE OF\nr +iron\n$/)
+    match(await must('api-resources', '--api-group=old.example.com', '-o', 'wide'), /relics +rl +old\.example\.com\/v1 +true +Relic +\[delete deletecollection get list patch create update watch\]/)
+    match(await must('api-resources'), /pods +po +v1 +true +Pod/)
+    deepStrictEqual([await must('auth', 'can-i', 'create', 'pods'), (await old(['auth', 'can-i', 'create', 'pods', '--as=nobody'])).stdout], ['yes\n', 'no\n'])
+    match(await must('auth', 'can-i', '--list'), /\*\.\* +\[\] +\[\] +\[\*\]/)
+    match((await old(['top', 'nodes'])).stderr, /Metrics API not available/)
+    await must('wait', '--for=condition=Ready', `pod/${pod}`, '--timeout=10s')
+    await must('delete', 'crd', 'relics.old.example.com', '--wait')
+  })
+
   test('kubectl 1.20 streams over SPDY/3.1: exec, attach, cp, logs, port-forward', needsOld, async () => {
     const { code, stdout, stderr } = await old(['exec', '-i', pod, '-c', 'web', '--', 'sh', '-c', 'cat; echo err >&2; exit 3'], { input: 'to and fro\n' })
     deepStrictEqual([code, stdout, stderr], [3, 'to and fro\n', 'err\ncommand terminated with exit code 3\n'])

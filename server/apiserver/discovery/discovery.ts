@@ -36,7 +36,10 @@ function subresources(row: KindRow): Subresource[] {
   })
 }
 
-const verbsOf = (row: KindRow): string[] => [...(row.verbs ?? ALL_VERBS)].sort()
+/** As upstream lists them of custom resources: kubectl api-resources -o wide shows the order. */
+const CUSTOM_VERBS = ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch']
+
+const verbsOf = (row: KindRow): string[] => (row.custom && !row.verbs ? [...CUSTOM_VERBS] : [...(row.verbs ?? ALL_VERBS)].sort())
 const sortedRows = (version: GroupVersion): KindRow[] => version.rows.toSorted((a, b) => (a.ref.resource < b.ref.resource ? -1 : 1))
 
 /** Tells clients when a kind is stored in another version. Of custom resources the row does not say. */

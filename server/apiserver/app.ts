@@ -372,7 +372,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     }
     if (!servesVerb(row, verb)) throw methodNotAllowed()
     const isMany = verb === 'list' || verb === 'watch'
-    if (needsNamespace && !isMany) throw info.name === '' ? methodNotAllowed() : noSuchResource()
+    // Built-in kinds have the path for lists; a definition's handler knows no other verb on it.
+    if (needsNamespace && !isMany) throw info.name === '' && !row.custom ? methodNotAllowed() : noSuchResource()
     return VERBS[verb](call)
   }
 

@@ -37,6 +37,8 @@ suite('custom resources', () => {
     assert.equal((await h.call('GET', `${TABS}/a`, undefined, { accept: 'application/vnd.kubernetes.protobuf' })).status, 406)
     assert.equal((await h.call('GET', `${TABS}/a`, undefined, { accept: 'application/vnd.kubernetes.protobuf,application/json' })).status, 200)
     assert.equal((await h.call('POST', TABS, Buffer.from('k8s\0'), { 'content-type': 'application/vnd.kubernetes.protobuf' })).status, 415)
+    const everywhere = TABS.replace(/namespaces\/[^/]+\//, '')
+    assert.deepEqual([(await h.call('GET', everywhere)).status, (await h.call('POST', everywhere, cronTab('b'))).status, (await h.call('DELETE', everywhere)).status], [200, 404, 404])
     const put = await h.call('PUT', `${TABS}/a`, cronTab('a'))
     assert.deepEqual([put.status, causes(put.json)], [422, ['metadata.resourceVersion: Invalid value: 0: must be specified for an update']])
     h.api.close()

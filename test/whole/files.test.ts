@@ -152,7 +152,7 @@ describe('a server told everything by files', { timeout: 180_000 }, () => {
     await until('the node is Ready again', 30_000, async () => (await get('node', 'h1', '-o', 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')) === 'True')
     assert.deepEqual(container(), [before])
     assert.equal(logLines().filter((l) => l.includes('imported image')).length, imports, 'what had not changed was imported again')
-    assert.equal(await lab.stop(server, SERVER), 0)
+    assert.equal(await lab.stop(server, SERVER), 0, lab.host.log('server').slice(-2_000))
   })
 })
 

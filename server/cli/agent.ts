@@ -23,8 +23,8 @@ export async function run(argv: readonly string[]): Promise<number> {
   const config = agentConfig(values, [server.replace(/\/$/, '')], text(values, 'token'))
   assertFitForPods(config.ociRuntime)
   const log = logFor(values)
+  failLoudly(log)
   const signal = stopSignal(log)
-  failLoudly(log, signal)
   keepMemorySmall({ clock, log, signal })
   notifyStatus(`joining ${config.servers.join(', ')}`, log)
   await runAgent(config, { clock, random, log, unpackCommand: selfCommand('unpack-layer'), loadPty, isMachineGoingDown, onStarted: () => notifyReady(log) }, signal).catch((error: unknown) => {

@@ -50,7 +50,7 @@ export function stopSignal(log: Log): AbortSignal {
 }
 
 /** What never should happen: the truth is on disk, so a restart is safer than going on. */
-export function failLoudly(log: Log, signal: AbortSignal): void {
+export function failLoudly(log: Log): void {
   process.on('uncaughtException', (error) => {
     log.error('bug: uncaught exception, ending', { error, stack: error.stack })
     process.exit(1)
@@ -58,8 +58,7 @@ export function failLoudly(log: Log, signal: AbortSignal): void {
   process.on('unhandledRejection', (reason) => {
     const error = reason instanceof Error ? reason : new Error(String(reason))
     log.error('bug: unhandled rejection, ending', { error, stack: error.stack })
-    // What breaks off because all is being ended must not keep the rest from ending in order.
-    if (!signal.aborted) process.exit(1)
+    process.exit(1)
   })
 }
 

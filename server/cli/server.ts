@@ -46,8 +46,8 @@ export async function run(argv: readonly string[]): Promise<number> {
   const auditor = auditorOf(values, { clock, log })
   const authentication = await authenticationOf(values, config.serviceAccounts.issuers, { clock, random, log })
   const authorization = await authorizationOf(values, { clock, random, log })
+  failLoudly(log)
   const signal = stopSignal(log)
-  failLoudly(log, signal)
   keepMemorySmall({ clock, log, signal })
   const starting = startServer(config, {
     clock, random, log, processUsage,

@@ -1,7 +1,7 @@
 /** A served API on a real port, with certificates of its own. */
 import { createCertificate, certificatePem, generateKey, parseCertificate, privateKeyPem, NO_ALT_NAMES, type AltNames, type ExtendedKeyUsage, type Issuer } from '#base/x509/index.ts'
 import { systemClock } from '#base/clock.ts'
-import { silentLog } from '#base/log.ts'
+import { silentLog, type Log } from '#base/log.ts'
 import { systemRandom } from '#base/random.ts'
 import { harness, type Harness } from './app.test-support.ts'
 import type { ApiServerOptions } from './app.ts'
@@ -34,7 +34,7 @@ async function leaf(issuer: Issuer, commonName: string, organizations: readonly 
   return { cert: certificatePem(der), key: privateKeyPem(key) }
 }
 
-export async function served(over: Partial<ApiServerOptions> = {}, limits: Partial<HttpLimits> = {}, wantedPort = 0): Promise<Served> {
+export async function served(over: Partial<ApiServerOptions> = {}, limits: Partial<HttpLimits> = {}, wantedPort = 0, log: Log = silentLog): Promise<Served> {
   const [own, stranger, proxy] = await Promise.all([authority(), authority(), authority()])
   const hub = createTunnelHub({ clock: systemClock, log: silentLog })
   const h = harness({
@@ -44,7 +44,7 @@ export async function served(over: Partial<ApiServerOptions> = {}, limits: Parti
   })
   const serving = await leaf(own, 'server', [], 'serverAuth', { ...NO_ALT_NAMES, ipAddresses: ['127.0.0.1'] })
   const ca = certificatePem(own.certificate.der)
-  const http = await createHttpServer({ api: h.api, tls: { ...serving, clientCa: ca, frontProxyCa: certificatePem(proxy.certificate.der) }, clock: systemClock, random: systemRandom, log: silentLog, protocols: { [TUNNEL_ALPN]: (socket) => hub.accept(socket) }, limits })
+  const http = await createHttpServer({ api: h.api, tls: { ...serving, clientCa: ca, frontProxyCa: certificatePem(proxy.certificate.der) }, clock: systemClock, random: systemRandom, log, protocols: { [TUNNEL_ALPN]: (socket) => hub.accept(socket) }, limits })
   const port = await http.listen(wantedPort, '127.0.0.1')
   return {
     ...h, http, hub, port, ca, admin: await leaf(own, 'admin', ['system:masters'], 'clientAuth'),

@@ -2,9 +2,11 @@ import assert from 'node:assert/strict'
 import http2 from 'node:http2'
 import https from 'node:https'
 import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
 import { gunzipSync } from 'node:zlib'
 import tls from 'node:tls'
 import { after, before, describe, test } from 'node:test'
+import { createLog } from '#base/log.ts'
 import { CM, configMap, items } from './app.test-support.ts'
 import { served, type Credential, type Served } from './http-server.test-support.ts'
 
@@ -186,3 +188,24 @@ test('closing ends watches, answers what is in flight, then lets go of the port'
   await assert.rejects(ask(s, 'GET', '/version'), { code: 'ECONNREFUSED' })
   idle.destroy()
 })
+
+for (const [what, leave] of [['waits', () => {}], ['has half closed', (socket: Socket) => void socket.end()]] as const) {
+  test(`closing does not wait for a client that has not finished its handshake and ${what}`, async () => {
+    const warnings: string[] = []
+    const log = createLog({ format: 'text', level: 'warn', nowMs: () => 0, write: (line) => void warnings.push(line) })
+    const s = await served({}, {}, 0, log)
+    const socket = connect(s.port, '127.0.0.1')
+    const closed = once(socket, 'close')
+    socket.on('error', () => { /* cut */ })
+    await once(socket, 'connect')
+    // A TLS record that says it is longer than what comes.
+    socket.write(Buffer.from([22, 3, 1, 2, 0, 1, 0]))
+    leave(socket)
+    // Its turn to be accepted is over when a later connection has been served.
+    await ask(s, 'GET', '/version')
+    socket.resume()
+    await s.http.close()
+    await closed
+    assert.deepEqual(warnings, [])
+  })
+}

@@ -87,6 +87,8 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   const room = new BodyRoom(limits.bodyRoomBytes)
   const log = options.log.with('http')
   const open = new Set<TLSSocket>()
+  /** Accepted, by the address of the client: TLS tells of them only when the handshake is done, or never. */
+  const handshaking = new Map<string, Socket>()
   const sessions = new Set<ServerHttp2Session>()
   const state: { closing: Promise<void> | undefined } = { closing: undefined }
 
@@ -154,7 +156,14 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     log.debug('a TLS handshake failed', { error })
     socket.destroy()
   })
+  server.on('connection', (socket: Socket) => {
+    const client = addressOf(socket)
+    handshaking.set(client, socket)
+    socket.on('close', () => { if (handshaking.get(client) === socket) handshaking.delete(client) })
+    if (state.closing) socket.destroy()
+  })
   server.on('secureConnection', (socket) => {
+    handshaking.delete(addressOf(socket))
     open.add(socket)
     socket.on('close', () => open.delete(socket))
     socket.on('error', (error) => log.debug('a connection failed', { error }))
@@ -170,6 +179,8 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   const shutDown = async (): Promise<void> => {
     api.stopping()
     const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+    // Nothing of theirs is in flight; and one that its client has half closed holds nothing that would keep the process waiting for it.
+    for (const socket of handshaking.values()) socket.destroy()
     http1.closeIdleConnections()
     for (const session of sessions) session.close()
     api.close()
@@ -191,6 +202,8 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
 }
 
 const secureOptions = ({ cert, key, clientCa, frontProxyCa }: TlsMaterial) => ({ cert, key, ca: frontProxyCa === undefined ? [clientCa] : [clientCa, frontProxyCa] })
+
+const addressOf = (socket: Socket): string => `${socket.remoteAddress} ${socket.remotePort}`
 
 const peers = new WeakMap<Socket, ReturnType<typeof peerOf>>()
 

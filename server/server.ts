@@ -21,7 +21,7 @@ import type { Random } from '#base/random.ts'
 import { createApiServer, type ApiServer } from './apiserver/app.ts'
 import { isOn, type AdmissionChoice } from './apiserver/admission/choice.ts'
 import { chooseAdmission } from './apiserver/admission/index.ts'
-import { FRONT_PROXY_NAMES, publishAuthenticationConfig } from './apiserver/aggregation/authentication-config.ts'
+import { publishAuthenticationConfig } from './apiserver/aggregation/authentication-config.ts'
 import { ensureBootstrap } from './apiserver/bootstrap/ensure.ts'
 import { createAuthenticator, type AuthenticatorOptions } from './apiserver/authn/authenticator.ts'
 import { lookupFromClient } from './apiserver/authn/lookup.ts'
@@ -44,7 +44,9 @@ import { createFlowControlController } from './apiserver/flowcontrol/controller.
 import { FlowControl } from './apiserver/flowcontrol/flow-control.ts'
 import { createHttpServer, type HttpServer } from './apiserver/http-server.ts'
 import type { ProcessUsage } from './apiserver/metrics/api-metrics.ts'
+import type { RequestHeaders } from './apiserver/middleware/front-proxy.ts'
 import { createTunnelHub, TUNNEL_ALPN } from './apiserver/nodes/tunnel-hub.ts'
+import type { SigningKey } from './apiserver/pki/service-account-keys.ts'
 import { openPki, type Pki, type PkiOptions } from './apiserver/pki/pki.ts'
 import { rows, withAllocators } from './apiserver/registry.ts'
 import { certificatesController } from './controllers/certificates/controller.ts'
@@ -82,7 +84,9 @@ export interface ServerConfig {
   admission: AdmissionChoice
   /** PEM of further authorities whose client certificates make users; '': none. */
   clientCa: string
-  serviceAccounts: { /** The first signs. */ issuers: readonly string[]; apiAudiences: readonly string[]; expirationSecondsMax: number | undefined; extendsExpiration: boolean }
+  /** Proxies that speak for users; `ca`: PEM of further authorities, '': none. */
+  requestHeaders: { ca: string; headers: RequestHeaders }
+  serviceAccounts: { /** The first signs. */ issuers: readonly string[]; apiAudiences: readonly string[]; expirationSecondsMax: number | undefined; extendsExpiration: boolean; /** From files; undefined: skiff's own key signs. */ keys: { signs: SigningKey | undefined; verifies: readonly SigningKey[] } }
   /** Name of the Node on this machine; undefined: it has none. */
   nodeName: string | undefined
 }
@@ -154,8 +158,8 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
   // The authenticator and the authorizer are asked by the API server and ask it themselves.
   const late: { client?: Client } = {}
   const lookup = { get: (...args: Parameters<ReturnType<typeof lookupFromClient>['get']>) => lookupFromClient(late.client as Client).get(...args) } as ReturnType<typeof lookupFromClient>
-  const { issuers: [issuer = '', ...formerIssuers], ...tokenOptions } = config.serviceAccounts
-  const serviceAccounts = createServiceAccountTokens({ keys: pki.serviceAccountKeys, issuer, formerIssuers, ...tokenOptions, noteLegacyUse: (secret, date) => noteLegacyUse(late.client as Client, secret, date, log), lookup, clock, random })
+  const { issuers: [issuer = '', ...formerIssuers], keys: { signs, verifies }, ...tokenOptions } = config.serviceAccounts
+  const serviceAccounts = createServiceAccountTokens({ keys: signs ? [signs, ...verifies] : [...pki.serviceAccountKeys, ...verifies], issuer, formerIssuers, ...tokenOptions, noteLegacyUse: (secret, date) => noteLegacyUse(late.client as Client, secret, date, log), lookup, clock, random })
   const authenticator = createAuthenticator({ serviceAccounts, lookup, joinSecrets: () => pki.tokens.secrets, ...deps.authentication, clock })
   const lazyTransport = { request: (...args: Parameters<ReturnType<ApiServer['transportFor']>['request']>) => api.transportFor(APISERVER_USER).request(...args) }
   const client = createClient(lazyTransport, { userAgent: `kube-apiserver/${GIT_VERSION}` })
@@ -176,7 +180,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
     rows: withAllocators(rows, { services: await openServiceAllocator(store, { serviceCidr: config.cluster.serviceCidr, clusterDns: config.cluster.clusterDns, random, log }) }),
     admission: chooseAdmission({ clock, random, choice: config.admission }, [nodePasswordPlugin, createEscalationPlugin(rbac, authorizer)]),
     isPluginOn: (name) => isOn(name, config.admission), ...(config.admission.config.webhookIdentities && { webhookIdentities: config.admission.config.webhookIdentities }),
-    authenticator, authorizer, nodeConnector: hub, frontProxy: () => pki.frontProxy,
+    authenticator, authorizer, nodeConnector: hub, frontProxy: () => pki.frontProxy, requestHeaders: config.requestHeaders.headers,
     issueToken: (input) => serviceAccounts.issueToken(input),
     version: versionInfo(),
     serverAddress: `${config.advertiseAddress}:${config.port}`,
@@ -191,7 +195,8 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
     },
   })
   const clientCa = () => [pki.authorities.client.certPem, config.clientCa].filter((pem) => pem !== '').join('\n')
-  const tls = () => ({ cert: pki.serving.certPem, key: pki.serving.keyPem, clientCa: clientCa(), frontProxyCa: pki.authorities.requestHeader.certPem })
+  const frontProxyCa = () => [pki.authorities.requestHeader.certPem, config.requestHeaders.ca].filter((pem) => pem !== '').join('\n')
+  const tls = () => ({ cert: pki.serving.certPem, key: pki.serving.keyPem, clientCa: clientCa(), frontProxyCa: frontProxyCa() })
   const http: HttpServer = await createHttpServer({
     api, tls: tls(), clock, random, log, protocols: { [TUNNEL_ALPN]: (socket) => hub.accept(socket) },
     limits: { bodyTimeoutMs: config.load.requestTimeoutMs, streamsPerConnectionMax: config.load.http2StreamsMax, goawayChance: config.load.goawayChance },
@@ -223,7 +228,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
     progress.hooks.done('priority-and-fairness-config-producer', 'priority-and-fairness-config-consumer')
     await trackLegacyTokens(client, clock)
     await publishClusterConfig(client, config.cluster)
-    await publishAuthenticationConfig(client, { clientCa: clientCa(), requestHeaderCa: pki.authorities.requestHeader.certPem, allowedNames: FRONT_PROXY_NAMES })
+    await publishAuthenticationConfig(client, { clientCa: clientCa(), requestHeaderCa: frontProxyCa(), requestHeaders: config.requestHeaders.headers })
     if (config.nodeName !== undefined) keepControlPlaneLabel(config.nodeName, { client, informers, log })
     progress.hooks.done('start-cluster-authentication-info-controller')
     begun.resolve()

@@ -37,6 +37,7 @@ import { Deadlines } from './middleware/deadlines.ts'
 import { attributesOf, authorizePath, authorizeResource, type Selectors } from './middleware/authorize.ts'
 import { asksToImpersonate, createImpersonator } from './middleware/impersonate.ts'
 import { InFlight, type InFlightLimits } from './middleware/in-flight.ts'
+import { isIdentityHeader, REQUEST_HEADERS, type RequestHeaders } from './middleware/front-proxy.ts'
 import { createLoadGate } from './middleware/load-gate.ts'
 import type { FlowControl } from './flowcontrol/flow-control.ts'
 import type { StoredSize } from './flowcontrol/work.ts'
@@ -84,6 +85,8 @@ export interface ApiServerOptions {
   nodeConnector?: NodeConnector
   /** What this server shows to extension API servers, as it is now. Undefined: nothing. */
   frontProxy?: () => { certPem: string; keyPem: string }
+  /** What authenticating proxies may say, and which. Default: the aggregation layer's own. */
+  requestHeaders?: RequestHeaders | undefined
   /** Undefined: serviceaccounts/token is not served. */
   issueToken?: IssueToken
   version: VersionInfo
@@ -191,7 +194,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const isPluginOn = options.isPluginOn ?? (() => true)
   parts.admission = inOrder([...options.admission, ...[...createWebhookPlugins(parts, webhookMetrics, options.webhookIdentities), ...createPolicyPlugins(parts, policyMetrics)].filter(({ name }) => isPluginOn(name))])
   const ownVersions = new Set(rows.all.map(({ ref }) => apiVersionOf(ref)))
-  const aggregation = createAggregation(parts, { connector: options.nodeConnector, frontProxy: options.frontProxy, isCustom: (group, version) => !ownVersions.has(apiVersionOf({ group, version })) })
+  const aggregation = createAggregation(parts, { connector: options.nodeConnector, frontProxy: options.frontProxy, isIdentityHeader: isIdentityHeader(options.requestHeaders ?? REQUEST_HEADERS), isCustom: (group, version) => !ownVersions.has(apiVersionOf({ group, version })) })
   const openapi = aggregation.openapi.wrap(openapiHandler(rows, options.version, () => aggregation.openapi.added()))
   const custom = startCustomResources(parts)
   const typeChecks = startTypeChecks(parts)
@@ -258,7 +261,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     const noted = () => ({ request, auditId: exchange.auditId, receivedMs: exchange.receivedMs, verb: auditVerb(request, info), info: info.kind === 'resource' ? info : undefined, path: splitTarget(request.path).path })
     let user: UserInfo
     try {
-      user = await authenticate(peer, headers, splitTarget(request.path).path, authenticator, log)
+      user = await authenticate(peer, headers, splitTarget(request.path).path, { authenticator, requestHeaders: options.requestHeaders, log })
     } catch (error) {
       auditor?.authenticationFailed(noted())
       throw error

@@ -97,11 +97,11 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     shouldUpgradeCallback: (req) => api.mayUpgrade(req.url ?? '/'),
   })
   const http1Options = { api, bodyBytesMax: limits.bodyBytesMax, room, clock, isStopping: () => state.closing !== undefined }
-  http1.on('request', (req, res) => void serveHttp1(http1Options, peerOfConnection(req.socket as TLSSocket, options.tls.frontProxyCa), req, res))
+  http1.on('request', (req, res) => void serveHttp1(http1Options, peerOfConnection(req.socket as TLSSocket, options.tls), req, res))
   http1.on('upgrade', (req, socket, head) => {
     const gone = new AbortController()
     socket.on('close', () => gone.abort())
-    void api.upgrade({ method: req.method ?? 'GET', path: req.url ?? '/', headers: flatHeaders(req), signal: gone.signal, peer: peerOfConnection(req.socket as TLSSocket, options.tls.frontProxyCa) }, socket, head)
+    void api.upgrade({ method: req.method ?? 'GET', path: req.url ?? '/', headers: flatHeaders(req), signal: gone.signal, peer: peerOfConnection(req.socket as TLSSocket, options.tls) }, socket, head)
   })
   // It never listens itself; this is what starts its checks of slow headers and bodies.
   http1.emit('listening')
@@ -143,7 +143,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     })
     // Half-open is for upgraded HTTP/1.1; here an end is the end.
     socket.on('end', () => session.destroy())
-    serveHttp2({ api, clock, bodyBytesMax: limits.bodyBytesMax, bodyTimeoutMs: limits.bodyTimeoutMs, room, sendsAway }, session, peerOfConnection(socket, options.tls.frontProxyCa))
+    serveHttp2({ api, clock, bodyBytesMax: limits.bodyBytesMax, bodyTimeoutMs: limits.bodyTimeoutMs, room, sendsAway }, session, peerOfConnection(socket, options.tls))
     if (state.closing) session.close()
   }
 
@@ -168,9 +168,10 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     socket.on('close', () => open.delete(socket))
     socket.on('error', (error) => log.debug('a connection failed', { error }))
     const protocol = socket.alpnProtocol || 'http/1.1'
+    const peer = peerOfConnection(socket, options.tls)
     const other = Object.hasOwn(protocols, protocol) ? protocols[protocol] : undefined
     // A front proxy speaks for users of the API, never for nodes.
-    if (other && 'frontProxy' in peerOfConnection(socket, options.tls.frontProxyCa)) socket.destroy()
+    if (other && 'frontProxy' in peer && !('certificate' in peer)) socket.destroy()
     else if (other) other(socket)
     else if (protocol === 'h2') serve2(socket)
     else http1.emit('connection', socket)
@@ -208,9 +209,9 @@ const addressOf = (socket: Socket): string => `${socket.remoteAddress} ${socket.
 const peers = new WeakMap<Socket, ReturnType<typeof peerOf>>()
 
 /** Read off the certificate once per connection. */
-function peerOfConnection(socket: TLSSocket, frontProxyCa: string | undefined): ReturnType<typeof peerOf> {
+function peerOfConnection(socket: TLSSocket, tls: TlsMaterial): ReturnType<typeof peerOf> {
   let peer = peers.get(socket)
-  if (!peer) peers.set(socket, (peer = peerOf(socket, frontProxyCa)))
+  if (!peer) peers.set(socket, (peer = peerOf(socket, tls)))
   return peer
 }
 

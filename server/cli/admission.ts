@@ -14,7 +14,7 @@ export function admissionChoice(values: FlagValues): AdmissionChoice {
   const problem = choiceProblem({ enabled, disabled })
   if (problem !== undefined) throw new UsageError(problem)
   const path = text(values, 'admission-control-config-file')
-  const choice = { enabled, disabled, config: path === undefined ? {} : configOf(path) }
+  const choice = { enabled, disabled, config: { ...(path !== undefined && configOf(path)), tolerationSeconds: { notReady: Number(values['default-not-ready-toleration-seconds']), unreachable: Number(values['default-unreachable-toleration-seconds']) } } }
   const lacking = configProblem(choice)
   if (lacking !== undefined) throw new UsageError(lacking)
   return choice

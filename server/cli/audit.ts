@@ -4,13 +4,14 @@ import { resolve } from 'node:path'
 import { createAuditor, type AuditBackend, type Auditor } from '../apiserver/audit/auditor.ts'
 import { createLogBackend } from '../apiserver/audit/log-backend.ts'
 import { parsePolicy } from '../apiserver/audit/policy.ts'
-import { createWebhookBackend } from '../apiserver/audit/webhook-backend.ts'
+import { createWebhookBackend, type WebhookLimits } from '../apiserver/audit/webhook-backend.ts'
 import { createWebhookSender, type WebhookEndpoint } from '../apiserver/audit/webhook-sender.ts'
 import { parseWebhookKubeconfig } from '../apiserver/webhook-client/index.ts'
 import type { Clock } from '#base/clock.ts'
 import { UsageError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import { readYamlMapping } from './config-file.ts'
+import { durationSeconds } from './flag-checks.ts'
 import type { FlagValues } from './flags.ts'
 import { text } from './node-config.ts'
 
@@ -44,12 +45,24 @@ function logBackend(values: FlagValues, deps: { clock: Clock; log: Log }): Audit
 
 function webhookBackend(values: FlagValues, deps: { clock: Clock; log: Log }): AuditBackend | undefined {
   const path = text(values, 'audit-webhook-config-file')
-  return path === undefined ? undefined : createWebhookBackend({ send: createWebhookSender(endpointOf(path)), ...deps })
+  return path === undefined ? undefined : createWebhookBackend({ send: createWebhookSender(endpointOf(path)), limits: batchLimits(values), ...deps })
 }
+
+function batchLimits(values: FlagValues): Partial<WebhookLimits> {
+  const batch = (name: string): number => Number(values[`audit-webhook-batch-${name}`])
+  const [bufferSize, maxSize] = [batch('buffer-size'), batch('max-size')]
+  if (bufferSize < maxSize) throw new UsageError(`--audit-webhook-batch-max-size: invalid audit batch webhook max batch size ${maxSize}, must be less than or equal to buffer size ${bufferSize}: raise --audit-webhook-batch-buffer-size`)
+  return {
+    bufferSize, maxSize, maxWaitMs: milliseconds(values, 'audit-webhook-batch-max-wait'), backoffMs: milliseconds(values, 'audit-webhook-initial-backoff'),
+    ...(values['audit-webhook-batch-throttle-enable'] === false ? { throttle: undefined } : { throttle: { perSecond: batch('throttle-qps'), burst: batch('throttle-burst') } }),
+  }
+}
+
+const milliseconds = (values: FlagValues, name: string): number => (durationSeconds(text(values, name) ?? '') ?? 0) * 1000
 
 /** The current context of a kubeconfig: where to, whom to trust, who we are. */
 function endpointOf(path: string): WebhookEndpoint {
-  const { config, identity } = parseWebhookKubeconfig(resolve(path), 'audit-webhook-config-file', (file) => readFileSync(file, 'utf8'))
+  const { config, identity } = parseWebhookKubeconfig(resolve(path), 'audit-webhook-config-file', (file) => readFileSync(file, 'utf8'), { mayBePlain: true })
   const { clientCertificate, bearer, serverName, insecure } = identity
   return {
     url: config.url ?? '', ca: config.caBundle === undefined ? undefined : Buffer.from(config.caBundle, 'base64').toString(),

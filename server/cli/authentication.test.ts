@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,9 +7,15 @@ import { test, type TestContext } from 'node:test'
 import { systemClock } from '#base/clock.ts'
 import { silentLog, type Log } from '#base/log.ts'
 import { systemRandom } from '#base/random.ts'
+import { toPem } from '#base/x509/index.ts'
+import { createServiceAccountTokens } from '../apiserver/authn/service-account-tokens.ts'
+import { REQUEST_HEADERS } from '../apiserver/middleware/front-proxy.ts'
+import type { SigningKey } from '../apiserver/pki/service-account-keys.ts'
 import { authenticationOf, furtherClientCa } from './authentication.ts'
 import { authorizationOf } from './authorization.ts'
 import { parseFlags } from './flags.ts'
+import { requestHeadersOf } from './request-headers.ts'
+import { serviceAccountKeys } from './service-account-keys.ts'
 import { SERVER_FLAGS } from './verb-flags.ts'
 
 function world(t: TestContext) {
@@ -92,4 +99,37 @@ test('static tokens are users with groups', async (t) => {
   const w = world(t)
   const { staticTokens } = await w.authentication('--token-auth-file', w.write('t.csv', 'a,jane,7,"dev,ops"\n\nb,joe,,\nc,kim,9\n'))
   assert.deepStrictEqual([...staticTokens], [['a', { name: 'jane', uid: '7', groups: ['dev', 'ops', 'system:authenticated'] }], ['b', { name: 'joe', groups: ['system:authenticated'] }], ['c', { name: 'kim', uid: '9', groups: ['system:authenticated'] }]])
+})
+
+test('keys of service account tokens come from files: RSA signs, public ones only check', async (t) => {
+  const w = world(t)
+  const rsa = generateKeyPairSync('rsa', { modulusLength: 2048, publicKeyEncoding: { type: 'spki', format: 'pem' }, privateKeyEncoding: { type: 'pkcs1', format: 'pem' } })
+  const ec = generateKeyPairSync('ec', { namedCurve: 'secp384r1', publicKeyEncoding: { type: 'spki', format: 'pem' }, privateKeyEncoding: { type: 'sec1', format: 'pem' } })
+  const { signs, verifies } = serviceAccountKeys(w.flags('--service-account-signing-key-file', w.write('rsa.key', rsa.privateKey), '--service-account-key-file', w.write('both.pub', rsa.publicKey + ec.publicKey)))
+  const ecSigns = serviceAccountKeys(w.flags('--service-account-signing-key-file', w.write('ec.key', ec.privateKey))).signs
+  assert.ok(signs && ecSigns)
+  assert.deepStrictEqual(verifies.map(({ kid, key }) => [kid, key.type]), [[signs.kid, 'public'], [ecSigns.kid, 'public']])
+  const lookup = { get: () => Promise.resolve({ metadata: { name: 'a', uid: 'u', namespace: 'n' } } as never) }
+  const world2 = (keys: readonly SigningKey[]) => createServiceAccountTokens({ keys, issuer: 'https://own', lookup, clock: systemClock, random: systemRandom })
+  for (const [key, alg] of [[signs, 'RS256'], [ecSigns, 'ES384']] as const) {
+    const made = await world2([key]).issueToken({ namespace: 'n', serviceAccount: 'a', audiences: [] })
+    assert.ok(made.ok)
+    assert.deepStrictEqual(JSON.parse(Buffer.from(made.token.split('.')[0] ?? '', 'base64url').toString()), { alg, kid: key.kid })
+    assert.deepStrictEqual([(await world2(verifies).verify(made.token)).ok, (await world2(verifies.filter(({ kid }) => kid !== key.kid)).verify(made.token)).ok], [true, false])
+  }
+  const { keys } = world2(verifies).jwks() as { keys: Record<string, string>[] }
+  assert.deepStrictEqual(keys.map(({ kid, kty, alg, use, crv, e }) => ({ kid, kty, alg, use, crv, e })), [{ kid: signs.kid, kty: 'RSA', alg: 'RS256', use: 'sig', crv: undefined, e: 'AQAB' }, { kid: ecSigns.kid, kty: 'EC', alg: 'ES384', use: 'sig', crv: 'P-384', e: undefined }])
+  assert.throws(() => serviceAccountKeys(w.flags('--service-account-signing-key-file', w.write('x.key', rsa.publicKey))), { code: 'USAGE', message: /^--service-account-signing-key-file: .*x.key holds no private RSA or ECDSA key: it must be PEM$/ })
+})
+
+test('authenticating proxies: their authority, names and headers', (t) => {
+  const w = world(t)
+  const of = (...argv: string[]) => requestHeadersOf(w.flags(...argv))
+  const pem = toPem('CERTIFICATE', Buffer.from('x'))
+  const ca = w.write('proxy.pem', pem)
+  assert.deepStrictEqual(of(), { ca: '', headers: REQUEST_HEADERS })
+  assert.deepStrictEqual(of('--requestheader-client-ca-file', ca), { ca: pem, headers: { ...REQUEST_HEADERS, allowedNames: [] } })
+  assert.deepStrictEqual(of('--requestheader-client-ca-file', ca, '--requestheader-allowed-names', 'a,b', '--requestheader-username-headers', 'X-User', '--requestheader-extra-headers-prefix', 'X-More-').headers, { ...REQUEST_HEADERS, allowedNames: ['a', 'b'], userHeaders: ['x-user'], extraPrefixes: ['x-more-'] })
+  assert.throws(() => of('--requestheader-allowed-names', 'a'), { code: 'USAGE', message: /^--requestheader-allowed-names: no proxy is believed without an authority/ })
+  assert.throws(() => of('--requestheader-client-ca-file', ca, '--requestheader-group-headers', 'a b'), { code: 'USAGE', message: /^--requestheader-group-headers: "a b" is not the name of a header$/ })
 })

@@ -115,19 +115,22 @@ function tokenWebhookOf(values: FlagValues, closers: (() => void)[], deps: Deps)
 }
 
 /** PEM of further authorities whose certificates make users; '' where the flag is not given. */
-export function furtherClientCa(values: FlagValues): string {
-  const path = text(values, 'client-ca-file')
+export const furtherClientCa = (values: FlagValues): string => certificatesFile(values, 'client-ca-file')
+
+/** PEM of the certificates in the file that a flag names; '' where it is not given. */
+export function certificatesFile(values: FlagValues, flag: string): string {
+  const path = text(values, flag)
   if (path === undefined) return ''
-  const pem = readText(path, 'client-ca-file')
+  const pem = readText(path, flag)
   try {
     if (parsePem(pem).some(({ label }) => label === 'CERTIFICATE')) return pem
   } catch {
     // Said below.
   }
-  throw new UsageError(`--client-ca-file: ${path} holds no certificate: it must be PEM`)
+  throw new UsageError(`--${flag}: ${path} holds no certificate: it must be PEM`)
 }
 
-function readText(path: string, flag: string): string {
+export function readText(path: string, flag: string): string {
   try {
     return readFileSync(resolve(path), 'utf8')
   } catch (error) {

@@ -22,6 +22,8 @@ import { encryptionOptions } from './encryption.ts'
 import { keepMemorySmall } from './memory.ts'
 import { agentConfig, list, text } from './node-config.ts'
 import { assertFitForPods } from './preflight.ts'
+import { requestHeadersOf } from './request-headers.ts'
+import { serviceAccountKeys } from './service-account-keys.ts'
 import { SERVER_FLAGS } from './verb-flags.ts'
 import { asksForHelp, helpOf } from './verbs.ts'
 
@@ -109,6 +111,7 @@ function serverConfig(values: FlagValues): ServerConfig {
     },
     admission: admissionChoice(values),
     clientCa: furtherClientCa(values),
+    requestHeaders: requestHeadersOf(values),
     serviceAccounts: serviceAccountConfig(values),
     disabled: new Set((['controllers', 'scheduler'] as const).filter((d) => disabled.has(d))),
   }
@@ -120,7 +123,7 @@ function serviceAccountConfig(values: FlagValues): ServerConfig['serviceAccounts
   const expirationSecondsMax = seconds(values, 'service-account-max-token-expiration')
   if (expirationSecondsMax !== 0 && (expirationSecondsMax < 3_600 || expirationSecondsMax > 2 ** 32)) throw new UsageError('--service-account-max-token-expiration: the service-account-max-token-expiration must be between 1 hour and 2^32 seconds')
   const audiences = list(values, 'api-audiences')
-  return { issuers, apiAudiences: audiences.length > 0 ? audiences : issuers, expirationSecondsMax: expirationSecondsMax || undefined, extendsExpiration: values['service-account-extend-token-expiration'] !== false }
+  return { issuers, apiAudiences: audiences.length > 0 ? audiences : issuers, expirationSecondsMax: expirationSecondsMax || undefined, extendsExpiration: values['service-account-extend-token-expiration'] !== false, keys: serviceAccountKeys(values) }
 }
 
 const seconds = (values: FlagValues, flag: string): number => durationSeconds(text(values, flag) ?? '') ?? 0

@@ -37,6 +37,8 @@ const LOAD: readonly Flag[] = [
 const ADMISSION: readonly Flag[] = [
   { name: 'enable-admission-plugins', kind: 'list', value: 'NAMES', help: 'admission plugins besides those that are on by default' },
   { name: 'disable-admission-plugins', kind: 'list', value: 'NAMES', help: 'admission plugins to turn off' },
+  { name: 'default-not-ready-toleration-seconds', kind: 'number', value: 'SECONDS', default: 300, help: 'how long pods that say nothing stay on a node that is not ready' },
+  { name: 'default-unreachable-toleration-seconds', kind: 'number', value: 'SECONDS', default: 300, help: 'how long they stay on one that cannot be reached' },
   { name: 'admission-control-config-file', kind: 'string', value: 'PATH', help: 'what admission plugins are configured with (AdmissionConfiguration)' },
 ]
 
@@ -54,7 +56,15 @@ const AUDIT: readonly Flag[] = [
   { name: 'audit-log-maxbackup', kind: 'number', value: 'N', default: 0, help: 'how many rotated audit logs are kept; 0 for all' },
   { name: 'audit-log-maxsize', kind: 'number', value: 'MB', default: 0, help: 'size at which the audit log is rotated; 0 for 100' },
   { name: 'audit-log-compress', kind: 'boolean', default: false, help: 'compress rotated audit logs' },
-  { name: 'audit-webhook-config-file', kind: 'string', value: 'FILE', help: 'kubeconfig of a server that gets audit events in batches' },
+  { name: 'audit-webhook-config-file', kind: 'string', value: 'FILE', help: 'kubeconfig of a server that gets audit events' },
+  { name: 'audit-webhook-initial-backoff', kind: 'string', value: 'DURATION', default: '10s', help: 'wait before it is tried again for the first time', check: duration },
+  { name: 'audit-webhook-mode', kind: 'string', value: 'batch', default: 'batch', help: 'how they are sent', check: oneOf('batch') },
+  { name: 'audit-webhook-batch-buffer-size', kind: 'number', value: 'N', default: 10000, help: 'events that wait at most; more are dropped and counted', check: atLeastOne },
+  { name: 'audit-webhook-batch-max-size', kind: 'number', value: 'N', default: 400, help: 'events in a batch at most', check: atLeastOne },
+  { name: 'audit-webhook-batch-max-wait', kind: 'string', value: 'DURATION', default: '30s', help: 'longest wait for a batch that is not full', check: positiveDuration },
+  { name: 'audit-webhook-batch-throttle-enable', kind: 'boolean', default: true, help: 'send no more than so many batches a second' },
+  { name: 'audit-webhook-batch-throttle-qps', kind: 'number', value: 'N', default: 10, help: 'batches a second', check: atLeastOne },
+  { name: 'audit-webhook-batch-throttle-burst', kind: 'number', value: 'N', default: 15, help: 'batches at once after a pause', check: atLeastOne },
 ]
 
 /** Who is believed; names and defaults are kube-apiserver's. */
@@ -75,6 +85,14 @@ const AUTHENTICATION: readonly Flag[] = [
   { name: 'authentication-token-webhook-config-file', kind: 'string', value: 'FILE', help: 'kubeconfig of a server that is asked whose bearer tokens are (TokenReview)' },
   { name: 'authentication-token-webhook-version', kind: 'string', value: 'v1|v1beta1', default: 'v1beta1', help: 'version of TokenReview it is asked in', check: oneOf('v1', 'v1beta1') },
   { name: 'authentication-token-webhook-cache-ttl', kind: 'string', value: 'DURATION', default: '2m', help: 'how long its answers are kept', check: duration },
+  { name: 'requestheader-client-ca-file', kind: 'string', value: 'FILE', help: 'authority of proxies that authenticate users and say in headers who they are' },
+  { name: 'requestheader-allowed-names', kind: 'list', value: 'NAMES', help: 'common names of their certificates (default: any that the authority signed)' },
+  { name: 'requestheader-username-headers', kind: 'list', value: 'NAMES', help: 'headers with the user (default X-Remote-User)' },
+  { name: 'requestheader-uid-headers', kind: 'list', value: 'NAMES', help: 'headers with the uid (default X-Remote-Uid)' },
+  { name: 'requestheader-group-headers', kind: 'list', value: 'NAMES', help: 'headers with groups (default X-Remote-Group)' },
+  { name: 'requestheader-extra-headers-prefix', kind: 'list', value: 'PREFIXES', help: 'what headers with anything else begin with (default X-Remote-Extra-)' },
+  { name: 'service-account-key-file', kind: 'list', value: 'FILE', help: 'keys, public or private, whose service account tokens are taken, besides the signing one; may be repeated' },
+  { name: 'service-account-signing-key-file', kind: 'string', value: 'FILE', help: 'private key that signs service account tokens (default: one that skiff makes)' },
   { name: 'api-audiences', kind: 'list', value: 'NAMES', help: 'whom service account tokens must be meant for (default: the issuer)' },
   { name: 'service-account-issuer', kind: 'list', value: 'URL', help: 'issuer of service account tokens; of several the first signs, all are taken' },
   { name: 'service-account-max-token-expiration', kind: 'string', value: 'DURATION', default: '0', help: 'longest life of a service account token, 1h or more; 0 for any', check: duration },

@@ -3,6 +3,7 @@
  * --admission-control-config-file, with kube-apiserver's names and words. Pure.
  */
 import type { WebhookIdentities, WebhookServer } from '../webhook-client/index.ts'
+import type { TolerationSeconds } from './default-toleration-seconds.ts'
 import { parseEventLimits, type EventLimit } from './event-rate-limit.ts'
 import { parseImagePolicy, type ImagePolicyConfig } from './image-policy-webhook.ts'
 import { PLUGIN_NAMES } from './order.ts'
@@ -21,6 +22,8 @@ export interface AdmissionConfig {
   limitedResources?: readonly LimitedResource[]
   eventLimits?: readonly EventLimit[]
   nodeSelectors?: NodeSelectorConfig
+  /** By flags. */
+  tolerationSeconds?: TolerationSeconds
   imagePolicy?: ImagePolicyConfig
   /** Who this server is to admission webhooks. */
   webhookIdentities?: { mutating?: WebhookIdentities; validating?: WebhookIdentities }

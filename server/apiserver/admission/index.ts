@@ -56,7 +56,7 @@ function allPlugins(parts: AdmissionParts, { config }: AdmissionChoice): Admissi
     ...(config.imagePolicy ? [imagePolicyWebhook(config.imagePolicy, parts)] : []),
     podSecurity({ clock, ...(config.podSecurity && { config: config.podSecurity }) }),
     podNodeSelector(config.nodeSelectors),
-    priority, defaultTolerationSeconds, podTolerationRestriction,
+    priority, defaultTolerationSeconds(config.tolerationSeconds), podTolerationRestriction,
     eventRateLimit(config.eventLimits ?? [], clock),
     extendedResourceToleration, defaultStorageClass, storageObjectInUseProtection, ownerReferencesPermissionEnforcement, persistentVolumeClaimResize, runtimeClass,
     certificateApproval, certificateSigning, clusterTrustBundleAttest, certificateSubjectRestriction, defaultIngressClass, denyServiceExternalIps, podTopologyLabels,

@@ -38,18 +38,20 @@ export interface Aggregation {
 export interface AggregationOptions {
   connector: NodeConnector | undefined
   frontProxy: (() => ClientCertificate) | undefined
+  /** Headers that say who somebody is; those of clients are not passed on. */
+  isIdentityHeader: (name: string) => boolean
   /** Whether a group version of the rows comes from a CustomResourceDefinition. */
   isCustom: (group: string, version: string) => boolean
 }
 
-export function createAggregation(parts: Parts, { connector, frontProxy, isCustom }: AggregationOptions): Aggregation {
+export function createAggregation(parts: Parts, { connector, frontProxy, isIdentityHeader, isCustom }: AggregationOptions): Aggregation {
   const { client, clock, random, log, rows } = parts
   const openCache = async (group: string, resource: string) => {
     const row = rows.find(group, 'v1', resource)
     return row && cacheOf(parts, row)
   }
   const apiServices = new ApiServices(() => parts.caches.ready(API_SERVICES), () => openCache(API_SERVICES.group, API_SERVICES.resource))
-  const backends = createBackendClient(createDialer({ client, connector, clock, random }), clock, () => frontProxy?.())
+  const backends = createBackendClient(createDialer({ client, connector, clock, random }), clock, { identity: () => frontProxy?.(), isIdentityHeader })
   const discovered: Discovered = new Map()
   const local = (): (LocalVersion & RankedVersion)[] => localVersions(rows, isCustom)
 

@@ -4,17 +4,14 @@
  */
 import { isReason, type Client } from '#api/client/client.ts'
 import { CONFIG_MAPS, type ConfigMap } from '#api/types/index.ts'
+import { FRONT_PROXY_NAME, REQUEST_HEADERS, type RequestHeaders } from '../middleware/front-proxy.ts'
 
 export interface AuthenticationConfig {
   /** PEM. */
   clientCa: string
   requestHeaderCa: string
-  /** Common names of certificates that may speak for others. */
-  allowedNames: readonly string[]
+  requestHeaders: RequestHeaders
 }
-
-/** Who the front proxy is. */
-export const FRONT_PROXY_NAMES = ['system:auth-proxy'] as const
 
 const METADATA = { name: 'extension-apiserver-authentication', namespace: 'kube-system' }
 const ATTEMPTS = 5
@@ -34,17 +31,20 @@ export async function publishAuthenticationConfig(client: Client, config: Authen
   }
 }
 
-export function authenticationData({ clientCa, requestHeaderCa, allowedNames }: AuthenticationConfig): Record<string, string> {
+export function authenticationData({ clientCa, requestHeaderCa, requestHeaders }: AuthenticationConfig): Record<string, string> {
   return {
     'client-ca-file': clientCa,
-    'requestheader-allowed-names': JSON.stringify(allowedNames),
+    'requestheader-allowed-names': JSON.stringify(requestHeaders.allowedNames.length === 0 ? [] : [...new Set([...requestHeaders.allowedNames, FRONT_PROXY_NAME])]),
     'requestheader-client-ca-file': requestHeaderCa,
-    'requestheader-extra-headers-prefix': '["X-Remote-Extra-"]',
-    'requestheader-group-headers': '["X-Remote-Group"]',
-    'requestheader-uid-headers': '["X-Remote-Uid"]',
-    'requestheader-username-headers': '["X-Remote-User"]',
+    'requestheader-extra-headers-prefix': listOf(requestHeaders, 'extraPrefixes'),
+    'requestheader-group-headers': listOf(requestHeaders, 'groupHeaders'),
+    'requestheader-uid-headers': listOf(requestHeaders, 'uidHeaders'),
+    'requestheader-username-headers': listOf(requestHeaders, 'userHeaders'),
   }
 }
+
+/** As Go prints header names; those that the aggregation layer itself sends are always among them. */
+const listOf = (headers: RequestHeaders, which: Exclude<keyof RequestHeaders, 'allowedNames'>): string => JSON.stringify([...new Set([...headers[which], ...REQUEST_HEADERS[which]])].map((name) => name.replace(/(^|-)([a-z])/g, (_, dash: string, letter: string) => `${dash}${letter.toUpperCase()}`)))
 
 async function find(client: Client): Promise<ConfigMap | undefined> {
   try {

@@ -20,6 +20,8 @@ export interface BackendRequest {
 }
 
 export interface BackendClient {
+  /** Without what a client says of itself in the headers that are ours. */
+  passedOn(headers: Readonly<Record<string, string>>): Record<string, string>
   /** Rejects in Go's words. */
   request(backend: Backend, request: BackendRequest): Promise<IncomingMessage>
   /** For upgrades. */
@@ -31,9 +33,10 @@ export interface BackendClient {
 const POOL = { connectionsMax: Infinity, idleMax: 8, idleMs: 60_000, targetsMax: 64 }
 
 /** `identity`: the front-proxy certificate as it is now. */
-export function createBackendClient(dial: Dial, clock: Clock, identity: () => ClientCertificate | undefined): BackendClient {
+export function createBackendClient(dial: Dial, clock: Clock, { identity, isIdentityHeader }: { identity: () => ClientCertificate | undefined; isIdentityHeader: (name: string) => boolean }): BackendClient {
   const pool = createHttpsPool(dial, clock, POOL)
   return {
+    passedOn: (headers) => Object.fromEntries(Object.entries(headers).filter(([name]) => !isIdentityHeader(name))),
     request: (backend, { user, headers, ...request }) => pool.request(targetOf(backend, identity()), { ...request, headers: { ...headers, ...remoteHeaders(user) } }),
     connect: (backend, signal) => pool.connect(targetOf(backend, identity()), signal),
     close: () => pool.close(),
@@ -49,11 +52,6 @@ function targetOf(backend: Backend, clientCertificate: ClientCertificate | undef
     tls: { serverName: host, ca: backend.ca, insecure: backend.insecure, clientCertificate },
   }
 }
-
-const REMOTE = 'x-remote-'
-
-/** What a client says of itself in these headers is not passed on: they are ours. */
-export const withoutRemoteHeaders = (headers: Readonly<Record<string, string>>): Record<string, string> => Object.fromEntries(Object.entries(headers).filter(([name]) => !name.startsWith(REMOTE)))
 
 /** client-go `transport.SetAuthProxyHeaders`. */
 export function remoteHeaders({ name, uid, groups, extra }: UserInfo): Record<string, string | string[]> {

@@ -6,7 +6,7 @@ import { asError } from '#base/errors.ts'
 import { relayHeaders, relayResponse } from '../nodes/relay.ts'
 import { join } from '../nodes/upgrade.ts'
 import type { Backend } from './api-services.ts'
-import { hostOf, remoteHeaders, withoutRemoteHeaders, type BackendClient } from './backend-client.ts'
+import { hostOf, remoteHeaders, type BackendClient } from './backend-client.ts'
 
 const KEPT_HEADERS: ReadonlySet<string> = new Set(['connection', 'upgrade'])
 
@@ -17,7 +17,7 @@ const unreachable = (error: unknown): string => `error trying to reach service: 
 
 export async function proxyRequest(client: BackendClient, backend: Backend, request: ApiRequest, user: UserInfo): Promise<ApiResponse> {
   if (!backend.isAvailable) return plain(503, UNAVAILABLE)
-  const headers = withoutRemoteHeaders(relayHeaders(request.headers))
+  const headers = client.passedOn(relayHeaders(request.headers))
   try {
     const answer = await client.request(backend, { method: request.method, path: request.path, headers, body: request.body, user, signal: request.signal })
     return relayResponse(answer, request.signal)
@@ -39,13 +39,13 @@ export async function proxyUpgrade(client: BackendClient, backend: Backend, requ
     upstream.destroy()
     return
   }
-  upstream.write(requestHead(backend, request, user))
+  upstream.write(requestHead(client, backend, request, user))
   if (head.length > 0) upstream.write(head)
   join(socket, upstream)
 }
 
-function requestHead(backend: Backend, request: ApiRequest, user: UserInfo): string {
-  const headers = { ...withoutRemoteHeaders(relayHeaders(request.headers, KEPT_HEADERS)), ...remoteHeaders(user) }
+function requestHead(client: BackendClient, backend: Backend, request: ApiRequest, user: UserInfo): string {
+  const headers = { ...client.passedOn(relayHeaders(request.headers, KEPT_HEADERS)), ...remoteHeaders(user) }
   const lines = Object.entries(headers).flatMap(([name, value]) => (Array.isArray(value) ? value : [value]).map((one) => `${name}: ${one.replace(/[\r\n]/g, ' ')}\r\n`))
   return `${request.method} ${request.path} HTTP/1.1\r\nhost: ${hostOf(backend)}:${backend.service.port}\r\n${lines.join('')}\r\n`
 }

@@ -1,5 +1,7 @@
 /** What is noted of which request: a table of policies, and events as they come out. */
 import assert from 'node:assert/strict'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -238,6 +240,16 @@ describe('the webhook', () => {
     assert.deepEqual(sent.at(-1), ['id-9'])
     await backend.close()
   })
+  it('gets no more batches at once, and a second, than it may', async () => {
+    const clock = new FakeClock()
+    const start = clock.nowMs()
+    const sent: number[] = []
+    const backend = createWebhookBackend({ clock, log: silent, limits: { maxSize: 1, throttle: { perSecond: 2, burst: 3 } }, send: () => { sent.push(clock.nowMs() - start); return Promise.resolve() } })
+    for (let n = 0; n < 6; n++) backend.write(event(n))
+    await clock.advance(2_000)
+    assert.deepEqual(sent, [0, 0, 0, 500, 1_000, 1_500])
+    await backend.close()
+  })
 })
 
 describe('what sends to the webhook', () => {
@@ -253,5 +265,14 @@ describe('what sends to the webhook', () => {
     await assert.rejects(send(Buffer.from('{}'), signal), { code: 'WEBHOOK_FAILED', message: `POST https://127.0.0.1:${server.port}/audit?x=1: it answered 503` })
     await assert.rejects(createWebhookSender({ url: `https://127.0.0.1:${server.port}/` })(Buffer.from('{}'), signal), { code: 'WEBHOOK_FAILED' })
     await server.close()
+  })
+  it('posts without TLS where the kubeconfig says http', async () => {
+    const received: string[] = []
+    const server = createServer((req, res) => { req.setEncoding('utf8').on('data', (text: string) => received.push(`${req.method} ${req.url} ${text}`)).on('end', () => res.end()) })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    await createWebhookSender({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/audit` })(Buffer.from('{}'), new AbortController().signal)
+    assert.deepEqual(received, ['POST /audit {}'])
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
   })
 })

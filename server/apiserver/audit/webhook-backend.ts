@@ -14,8 +14,8 @@ export interface WebhookBackendOptions {
 }
 
 /** Upstream's --audit-webhook-batch-* defaults. */
-export interface WebhookLimits { bufferSize: number; maxSize: number; maxWaitMs: number; attempts: number; backoffMs: number }
-export const WEBHOOK_LIMITS: WebhookLimits = { bufferSize: 10_000, maxSize: 400, maxWaitMs: 30_000, attempts: 5, backoffMs: 10_000 }
+export interface WebhookLimits { bufferSize: number; maxSize: number; maxWaitMs: number; attempts: number; backoffMs: number; /** Of batches; undefined: as fast as it goes. */ throttle: { perSecond: number; burst: number } | undefined }
+export const WEBHOOK_LIMITS: WebhookLimits = { bufferSize: 10_000, maxSize: 400, maxWaitMs: 30_000, attempts: 5, backoffMs: 10_000, throttle: { perSecond: 10, burst: 15 } }
 /** At the end what is left gets this long. */
 const CLOSE_MS = 2_000
 
@@ -24,7 +24,7 @@ export function createWebhookBackend(options: WebhookBackendOptions): AuditBacke
   const log = options.log.with('audit')
   const limits = { ...WEBHOOK_LIMITS, ...options.limits }
   const stop = new AbortController()
-  const state: { events: AuditEvent[]; cancel: (() => void) | undefined; sending: Promise<void> | undefined } = { events: [], cancel: undefined, sending: undefined }
+  const state: { events: AuditEvent[]; cancel: (() => void) | undefined; sending: Promise<void> | undefined; /** When, at this pace, the next batch may go. */ freeAtMs: number } = { freeAtMs: Number.NEGATIVE_INFINITY, events: [], cancel: undefined, sending: undefined }
 
   const flush = (): Promise<void> => {
     state.cancel?.()
@@ -37,11 +37,21 @@ export function createWebhookBackend(options: WebhookBackendOptions): AuditBacke
       const items = state.events.splice(0, limits.maxSize)
       const body = Buffer.from(JSON.stringify({ kind: 'EventList', apiVersion: 'audit.k8s.io/v1', metadata: {}, items }))
       try {
+        await turn()
         await attempt(body)
       } catch (error) {
         if (!stop.signal.aborted) log.error('audit events could not be sent to the webhook and are lost', { events: items.length, error: asError(error) })
       }
     }
+  }
+
+  /** A bucket of `burst` that fills by itself. */
+  async function turn(): Promise<void> {
+    const { throttle } = limits
+    if (!throttle) return
+    const nowMs = clock.monotonicMs()
+    state.freeAtMs = Math.max(state.freeAtMs, nowMs - (throttle.burst * 1000) / throttle.perSecond) + 1000 / throttle.perSecond
+    if (state.freeAtMs > nowMs) await clock.sleep(state.freeAtMs - nowMs, stop.signal)
   }
 
   async function attempt(body: Buffer): Promise<void> {

@@ -1,9 +1,9 @@
 /** POSTs what a webhook of a kubeconfig is to have, over a connection that is kept. */
-import type { Agent as HttpsAgent } from 'node:https'
+import type { Agent as HttpAgent } from 'node:http'
 import { CodedError } from '#base/errors.ts'
 
 export interface WebhookEndpoint {
-  /** https. */
+  /** https, or http. */
   url: string
   /** PEM; undefined: the system's. */
   ca?: string | undefined
@@ -20,9 +20,9 @@ const ANSWER_MS_MAX = 10_000
 /** Rejects with `WEBHOOK_FAILED`. Nothing of the answer but its code is looked at. */
 export function createWebhookSender({ url, ca, clientCertificate, bearer, serverName, insecure }: WebhookEndpoint): (body: Buffer, signal: AbortSignal) => Promise<void> {
   const target = new URL(url)
-  const state: { agent?: HttpsAgent } = {}
+  const state: { agent?: HttpAgent } = {}
   return async (body, signal) => {
-    const { request: requestHttps, Agent } = await import('node:https')
+    const { request: requestTo, Agent } = await (target.protocol === 'http:' ? import('node:http') : import('node:https'))
     state.agent ??= new Agent({
       keepAlive: true, maxSockets: CONNECTIONS_MAX, rejectUnauthorized: insecure !== true,
       ...(ca !== undefined && { ca }), ...(clientCertificate && { cert: clientCertificate.cert, key: clientCertificate.key }), ...(serverName !== undefined && { servername: serverName }),
@@ -30,7 +30,7 @@ export function createWebhookSender({ url, ca, clientCertificate, bearer, server
     const headers = { 'content-type': 'application/json', 'content-length': body.length, ...(bearer !== undefined && { authorization: `Bearer ${bearer}` }) }
     await new Promise<void>((resolve, reject) => {
       const fail = (cause: Error): void => reject(new CodedError('WEBHOOK_FAILED', `POST ${url}: ${cause.message}`, { cause }))
-      const request = requestHttps(target, { method: 'POST', headers, signal, timeout: ANSWER_MS_MAX, agent: state.agent }, (response) => {
+      const request = requestTo(target, { method: 'POST', headers, signal, timeout: ANSWER_MS_MAX, agent: state.agent }, (response) => {
         response.resume()
         response.on('error', fail)
         const code = response.statusCode ?? 0

@@ -8,7 +8,7 @@ import type { Clock } from '#base/clock.ts'
 import { uuid, type Random } from '#base/random.ts'
 import { spkiOf } from '#base/x509/index.ts'
 import type { SigningKey } from '../pki/service-account-keys.ts'
-import { isJwtShaped, signJwt, unverifiedClaims, verifyJwt, type JwtClaims } from './jwt.ts'
+import { algorithmOf, isJwtShaped, signJwt, unverifiedClaims, verifyJwt, type JwtClaims } from './jwt.ts'
 import type { Lookup } from './lookup.ts'
 import { isSecretEqual } from './secret-equal.ts'
 
@@ -162,13 +162,13 @@ export function createServiceAccountTokens(options: TokenOptions): ServiceAccoun
     },
 
     openIdConfiguration: () => ({
-      issuer, jwks_uri: `${issuer}/openid/v1/jwks`, response_types_supported: ['id_token'], subject_types_supported: ['public'], id_token_signing_alg_values_supported: ['ES256'],
+      issuer, jwks_uri: `${issuer}/openid/v1/jwks`, response_types_supported: ['id_token'], subject_types_supported: ['public'], id_token_signing_alg_values_supported: [...new Set(keys.map(({ key }) => algorithmOf(key)?.alg))],
     }),
 
     jwks: () => ({
-      keys: keys.map(({ kid, key }) => {
-        const { x, y } = createPublicKey({ key: spkiOf(key), format: 'der', type: 'spki' }).export({ format: 'jwk' })
-        return { use: 'sig', kty: 'EC', kid, crv: 'P-256', alg: 'ES256', x, y }
+      keys: [...new Map(keys.map(({ kid, key }) => [kid, key]))].map(([kid, key]) => {
+        const { kty, ...rest } = createPublicKey({ key: spkiOf(key), format: 'der', type: 'spki' }).export({ format: 'jwk' })
+        return { use: 'sig', kty, kid, alg: algorithmOf(key)?.alg, ...rest }
       }),
     }),
   }

@@ -5,17 +5,18 @@ import { parsePem } from '#base/x509/index.ts'
 import type { Peer } from '../middleware/authenticate.ts'
 
 /** A certificate that the client CA does not vouch for is as good as a wrong password; none at all is no credential. */
-export function peerOf(socket: TLSSocket, frontProxyCa?: string): Peer {
+export function peerOf(socket: TLSSocket, { clientCa, frontProxyCa }: { clientCa?: string; frontProxyCa?: string } = {}): Peer {
   const remoteAddress = socket.remoteAddress ?? ''
   const shown = socket.getPeerCertificate() as TlsCertificate | Record<string, never>
   const subject = (shown as Partial<TlsCertificate>).subject
   if (!subject) return { remoteAddress }
   if (!socket.authorized) return { remoteAddress, certificateRefused: String(socket.authorizationError) }
-  // It proves that its holder may speak for others, never who he is himself.
-  if (frontProxyCa !== undefined && isRootedIn(socket, frontProxyCa)) return { remoteAddress, frontProxy: first(subject.CN) }
+  const proxy = frontProxyCa !== undefined && isRootedIn(socket, frontProxyCa) ? { frontProxy: first(subject.CN) } : {}
+  // It proves that its holder may speak for others, who he is himself only if the authority is one of clients, too.
+  if ('frontProxy' in proxy && !(clientCa !== undefined && isRootedIn(socket, clientCa))) return { remoteAddress, ...proxy }
   const organizations: string | string[] | undefined = subject.O
   return {
-    remoteAddress,
+    remoteAddress, ...proxy,
     certificate: {
       commonName: first(subject.CN), organizations: organizations === undefined ? [] : Array.isArray(organizations) ? organizations : [organizations],
       fingerprint: ((shown as TlsCertificate).fingerprint256 ?? '').replaceAll(':', '').toLowerCase(),

@@ -2,9 +2,8 @@
 import { ANONYMOUS, type UserInfo } from '#api/types/index.ts'
 import type { Log } from '#base/log.ts'
 import type { Authenticator, PeerCertificate } from '../auth.ts'
-import { FRONT_PROXY_NAMES } from '../aggregation/authentication-config.ts'
 import { unauthorized } from '../http/status.ts'
-import { frontProxyUser } from './front-proxy.ts'
+import { frontProxyUser, maySpeakForOthers, REQUEST_HEADERS, type RequestHeaders } from './front-proxy.ts'
 
 export type Peer =
   | { remoteAddress: string; certificate?: PeerCertificate; /** A certificate was shown that the client CA did not sign, or that is out of date. */ certificateRefused?: string; /** A certificate of the front proxy's CA: its common name. */ frontProxy?: string }
@@ -12,13 +11,14 @@ export type Peer =
   | { user: UserInfo }
 
 /** Throws 401 for credentials that are wrong; none at all is the anonymous user, where the path may be asked for so. */
-export async function authenticate(peer: Peer, headers: Readonly<Record<string, string>>, path: string, authenticator: Authenticator, log: Log): Promise<UserInfo> {
+export async function authenticate(peer: Peer, headers: Readonly<Record<string, string>>, path: string, { authenticator, requestHeaders = REQUEST_HEADERS, log }: { authenticator: Authenticator; requestHeaders?: RequestHeaders | undefined; log: Log }): Promise<UserInfo> {
   if ('user' in peer) return peer.user
-  const proxied = peer.frontProxy === undefined ? undefined : frontProxyUser(headers)
+  const proxied = peer.frontProxy === undefined ? undefined : frontProxyUser(headers, requestHeaders)
   if (proxied) {
-    if ((FRONT_PROXY_NAMES as readonly string[]).includes(peer.frontProxy ?? '')) return proxied
+    if (maySpeakForOthers(peer.frontProxy ?? '', requestHeaders)) return proxied
     log.debug('authentication failed', { remoteAddress: peer.remoteAddress, because: `x509: subject with cn=${peer.frontProxy} is not in the allowed list` })
-    throw unauthorized()
+    // Where the authority is one of clients, too, it may still be somebody himself.
+    if (!peer.certificate) throw unauthorized()
   }
   const bearer = /^bearer +(\S+)$/i.exec(headers['authorization'] ?? '')?.[1]
   const answer = await authenticator.authenticate({
@@ -26,7 +26,7 @@ export async function authenticate(peer: Peer, headers: Readonly<Record<string, 
     ...(peer.certificate && { certificate: peer.certificate }), ...(bearer !== undefined && { bearer }),
   })
   if (answer.ok) return answer.user
-  const refused = peer.certificateRefused ?? (peer.frontProxy === undefined ? undefined : 'the front proxy named nobody')
+  const refused = peer.certificateRefused ?? ((peer.frontProxy === undefined || peer.certificate ? undefined : 'the front proxy named nobody'))
   // Another scheme than Bearer is no credential, as upstream has it.
   if (answer.why === 'none' && refused === undefined && (authenticator.mayBeAnonymous?.(path) ?? true)) return ANONYMOUS
   log.debug('authentication failed', { remoteAddress: peer.remoteAddress, because: answer.why === 'invalid' ? answer.because : refused ?? 'no credentials' })

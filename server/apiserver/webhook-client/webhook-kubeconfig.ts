@@ -13,12 +13,13 @@ type Entry = Record<string, unknown>
 export type WebhookIdentities = (host: string, port: number) => ClientIdentity | undefined
 
 /** `read` gives a file's text. Throws a UsageError that names `flag` and the file. */
-export function parseWebhookKubeconfig(path: string, flag: string, read: (path: string) => string): WebhookServer {
+export function parseWebhookKubeconfig(path: string, flag: string, read: (path: string) => string, { mayBePlain = false }: { /** http will do, too. */ mayBePlain?: boolean } = {}): WebhookServer {
   const { file, pem, wrong, identityOf } = open(path, flag, read)
   const context = named(file, 'contexts', 'context', text(file['current-context']))
   const cluster = named(file, 'clusters', 'cluster', text(context['cluster']))
   const server = text(cluster['server'])
-  if (URL.parse(server)?.protocol !== 'https:') throw wrong(server === '' ? 'names no server' : `names the server ${JSON.stringify(server)}`)
+  const scheme = URL.parse(server)?.protocol
+  if (scheme !== 'https:' && !(mayBePlain && scheme === 'http:')) throw wrong(server === '' ? 'names no server' : `names the server ${JSON.stringify(server)}`)
   const ca = pem(cluster, 'certificate-authority')
   const serverName = text(cluster['tls-server-name'])
   return {

@@ -94,7 +94,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
 
   const http1: Http1Server = createHttp1({
     maxHeaderSize: limits.headersBytesMax, headersTimeout: Math.min(limits.headersTimeoutMs, limits.bodyTimeoutMs), requestTimeout: limits.bodyTimeoutMs, keepAliveTimeout: limits.idleTimeoutMs, connectionsCheckingInterval: Math.min(5_000, limits.headersTimeoutMs),
-    shouldUpgradeCallback: (req) => api.mayUpgrade(req.url ?? '/'),
+    shouldUpgradeCallback: (req) => api.mayUpgrade(req.url ?? '/', req.headers.upgrade),
   })
   const http1Options = { api, bodyBytesMax: limits.bodyBytesMax, room, clock, isStopping: () => state.closing !== undefined }
   http1.on('request', (req, res) => void serveHttp1(http1Options, peerOfConnection(req.socket as TLSSocket, options.tls), req, res))
@@ -185,8 +185,12 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     http1.closeIdleConnections()
     for (const session of sessions) session.close()
     api.close()
-    const deadline = new Promise<'late'>((resolve) => clock.after(limits.closeTimeoutMs, () => resolve('late')))
-    if ((await Promise.race([closed, deadline])) === 'late') {
+    // Keeps the process alive: a connection that both ends gave up, and only TLS still counts, would not.
+    const waited = new AbortController()
+    const deadline = clock.sleep(limits.closeTimeoutMs, waited.signal).then(() => 'late' as const, () => 'in time' as const)
+    const isLate = (await Promise.race([closed, deadline])) === 'late'
+    waited.abort()
+    if (isLate) {
       log.warn('connections still open at shutdown are cut', { connections: open.size })
       for (const session of sessions) session.destroy()
       for (const socket of open) socket.destroy()

@@ -23,6 +23,14 @@ const PING_TIMEOUT_MS = 15_000
 /** Read ahead per stream: logs and copies fill a fast link without holding much. */
 const WINDOW_BYTES = 1024 * 1024
 
+/** One agent's connection. */
+interface Link {
+  readonly session: ClientHttp2Session
+  /** Open, or being opened. */
+  streams: number
+  end(): void
+}
+
 export interface TunnelHub extends NodeConnector {
   /** Takes over an agent's connection (ALPN skiff-tunnel/1); destroys it when the certificate is not a node's. */
   accept(socket: TLSSocket): void
@@ -36,29 +44,38 @@ export interface TunnelHub extends NodeConnector {
 export function createTunnelHub(options: { clock: Clock; log: Log }): TunnelHub {
   const { clock } = options
   const log = options.log.with('tunnel-hub')
-  const links = new Map<string, ClientHttp2Session>()
+  const links = new Map<string, Link>()
   const state = { closed: false }
 
   async function open(node: string, socket: TLSSocket): Promise<void> {
     const { connect } = await import('node:http2')
     const session = connect('https://node', { createConnection: () => socket, settings: { initialWindowSize: WINDOW_BYTES, enablePush: false } })
+    const link: Link = {
+      session, streams: 0,
+      end() {
+        session.destroy()
+        // A session that has been closed politely would wait for its peer to do the same.
+        socket.destroy()
+      },
+    }
     // The newest connection is the live one: the agent redials only after it gave up on the other.
-    links.get(node)?.destroy()
-    links.set(node, session)
+    links.get(node)?.end()
+    links.set(node, link)
     log.info('node connected', { node, remoteAddress: socket.remoteAddress })
     const stopPings = keepAlive(session, clock, () => {
       log.info('node does not answer pings', { node })
-      session.destroy()
+      link.end()
     })
-    socket.on('end', () => session.destroy())
+    socket.on('end', link.end)
     session.on('error', (error) => log.debug('node connection failed', { node, error }))
     session.on('close', () => {
       stopPings()
       socket.destroy()
-      if (links.get(node) !== session) return
+      if (links.get(node) !== link) return
       links.delete(node)
       log.info('node disconnected', { node })
     })
+    if (state.closed) link.end()
   }
 
   return {
@@ -77,26 +94,31 @@ export function createTunnelHub(options: { clock: Clock; log: Log }): TunnelHub 
       })
     },
     connect(nodeName, authority = KUBELET) {
-      const session = links.get(nodeName)
-      if (!session || session.destroyed || session.closed) {
+      const link = links.get(nodeName)
+      if (!link || state.closed || link.session.destroyed || link.session.closed) {
         return Promise.reject(new CodedError('NODE_NOT_CONNECTED', `node ${JSON.stringify(nodeName)} is not connected to this server`, { details: { node: nodeName } }))
       }
-      return openStream(session, clock, nodeName, authority)
+      link.streams++
+      const left = () => {
+        if (--link.streams === 0 && state.closed) link.end()
+      }
+      return openStream(link.session, clock, nodeName, authority, left)
     },
     connected: () => [...links.keys()].sort(),
     isConnected: (nodeName) => links.has(nodeName),
     drain() {
       state.closed = true
-      for (const session of links.values()) session.close()
+      for (const link of links.values()) if (link.streams === 0) link.end()
     },
     close() {
       state.closed = true
-      for (const session of links.values()) session.destroy()
+      for (const link of links.values()) link.end()
     },
   }
 }
 
-function openStream(session: ClientHttp2Session, clock: Clock, node: string, authority: string): Promise<Duplex> {
+/** `onEnd` is told once, whether the stream came to be or not. */
+function openStream(session: ClientHttp2Session, clock: Clock, node: string, authority: string, onEnd: () => void): Promise<Duplex> {
   return new Promise((resolve, reject) => {
     const stream = session.request({ ':method': 'CONNECT', ':authority': authority }, { endStream: false })
     const fail = (because: string, cause?: unknown) => {
@@ -114,7 +136,10 @@ function openStream(session: ClientHttp2Session, clock: Clock, node: string, aut
       stream.off('error', onError)
       resolve(stream)
     })
-    stream.once('close', () => fail('the connection closed'))
+    stream.once('close', () => {
+      fail('the connection closed')
+      onEnd()
+    })
   })
 }
 

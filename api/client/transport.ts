@@ -2,6 +2,8 @@
  * The transport-neutral face of the API: the server's handler implements it, the network adapter and the client speak
  * it. In process a controller's client is handed the handler itself: no socket, no TLS, same semantics.
  */
+import type { Readable } from 'node:stream'
+
 export interface ApiRequest {
   /** Upper case. */
   method: string
@@ -11,6 +13,8 @@ export interface ApiRequest {
   headers: Readonly<Record<string, string>>
   /** The whole body; undefined when there is none. The network adapter bounds it (3 MiB, upstream's limit) before it gets here. */
   body?: Buffer
+  /** In place of `body`: what is passed on to another server as it comes. Only where the server asks the adapter for it. */
+  stream?: Readable
   /** Aborted when the caller is gone; a watch ends then. */
   signal: AbortSignal
 }

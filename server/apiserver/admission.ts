@@ -6,6 +6,7 @@
 import type { KubeObject, ResourceRef, UserInfo } from '#api/types/index.ts'
 import type { Client } from '#api/client/client.ts'
 import type { Authorizer } from './auth.ts'
+import type { Metric } from './metrics/metrics.ts'
 import type { Rows } from './rows.ts'
 
 export interface GroupVersionKind { group: string; version: string; kind: string }
@@ -59,6 +60,8 @@ export interface Refusal {
 export interface AdmissionPlugin {
   /** Upstream's name, e.g. `NamespaceLifecycle`. Its place in the order follows from it (`admission/order.ts`). */
   name: string
+  /** Printed with /metrics. */
+  metrics?: readonly Metric[]
   /** No promise: it has nothing to say. Every write asks every plugin, so those that only look at some requests better answer the others so. */
   mutate?(request: AdmissionRequest, api: AdmissionApi): Promise<Refusal | undefined> | undefined
   validate?(request: AdmissionRequest, api: AdmissionApi): Promise<Refusal | undefined> | undefined

@@ -58,6 +58,7 @@ import { cacheOf, scopeOf, type Call, type Parts, type VerbName } from './verbs/
 import { storeFailure } from './verbs/stored.ts'
 import { VERBS } from './verbs/verbs.ts'
 import { nameSelected } from './watch/selection.ts'
+import type { WatchAnswer } from './watch/websocket.ts'
 import { KindCaches } from './watch/kind-cache.ts'
 import { createWebhookClient } from './webhook-client/index.ts'
 import { createPolicyPlugins } from './policies/policies.ts'
@@ -119,7 +120,9 @@ export interface ApiServer {
   /** In-process transport of a part of this process: no socket, all authorization. */
   transportFor(user: UserInfo): Transport
   /** Whether an HTTP/1.1 upgrade request for this target is to be given to `upgrade`. */
-  mayUpgrade(target: string): boolean
+  mayUpgrade(target: string, protocol?: string): boolean
+  /** Whether the body of a request for this target is passed on to another server as it comes (`ApiRequest.stream`): nothing bounds it. */
+  passesOn(target: string): boolean
   /** Takes the socket over: pipes it to the node, or answers with a refusal and closes. */
   upgrade(request: PeerRequest, socket: Duplex, head: Buffer): Promise<void>
   readonly metrics: ApiMetrics
@@ -187,6 +190,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     ...(options.minWatchTimeoutMs !== undefined && { minWatchTimeoutMs: options.minWatchTimeoutMs }),
     webhooks: createWebhookClient({ client, connector: options.nodeConnector, clock, random }),
   }
+  for (const { metrics: counted } of options.admission) for (const metric of counted ?? []) metrics.register(metric)
   const webhookMetrics = new WebhookMetrics()
   for (const metric of webhookMetrics.all) metrics.register(metric)
   const policyMetrics = new PolicyMetrics()
@@ -324,6 +328,27 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     return aggregation.proxy(backend, request, user)
   }
 
+  /** The watch takes its seat as any other while it begins. */
+  async function upgradeWatch(caller: Caller, info: ResourceInfo, asked: Asked, socket: Duplex, head: Buffer): Promise<void> {
+    const { request, user, exchange } = caller
+    const gone = new AbortController()
+    request.signal.addEventListener('abort', () => gone.abort(), { once: true })
+    const entered = gate.enter({ user, verb: asked.verb, path: request.path, info: asked.info, query: asked.query, signal: request.signal }, exchange.answerHeaders)
+    const leave = entered instanceof Promise ? await entered : entered
+    try {
+      const answer = await serveCall(await authorizedCall({ ...caller, request: { ...request, signal: gone.signal } }, info, asked))
+      const { watchOverWebSocket } = await import('./watch/websocket.ts')
+      noteUpgrade(exchange, socket)
+      await watchOverWebSocket(request, socket, head, answer as WatchAnswer, () => gone.abort())
+      metrics.requests.answered(rows.find(info.group, info.version, info.resource), { verb: 'WATCH', subresource: '', scope: '', dryRun: false, code: 101, seconds: undefined, bytes: undefined })
+    } catch (error) {
+      gone.abort()
+      throw error
+    } finally {
+      leave()
+    }
+  }
+
   /** Discovery and OpenAPI of a group version that another server serves. */
   function elsewhere({ segments }: PathInfo): Backend | undefined {
     const [first, ...rest] = segments[0] === 'openapi' && segments[1] === 'v3' ? segments.slice(2) : segments
@@ -401,9 +426,14 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     handle,
     transportFor,
     metrics,
-    mayUpgrade(target) {
+    mayUpgrade(target, protocol) {
+      const { path, query } = splitTarget(target)
+      const info = parseRequestInfo(path)
+      return info?.kind === 'resource' && (UPGRADES.has(info.subresource) || aggregation.backendOf(info.group, info.version) !== undefined || (isWebSocket(protocol) && isLongRunning(info, query)))
+    },
+    passesOn(target) {
       const info = parseRequestInfo(splitTarget(target).path)
-      return info?.kind === 'resource' && (UPGRADES.has(info.subresource) || aggregation.backendOf(info.group, info.version) !== undefined)
+      return info?.kind === 'resource' ? aggregation.backendOf(info.group, info.version) !== undefined : info !== undefined && elsewhere(info) !== undefined
     },
     async upgrade(request, socket, head) {
       socket.on('error', () => socket.destroy())
@@ -423,6 +453,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
           noteUpgrade(exchange, socket)
           return await aggregation.upgrade(backend, caller.request, caller.user, socket, head)
         }
+        if (asked.verb === 'watch' && isWebSocket(headers['upgrade'])) return await upgradeWatch(caller, info, asked, socket, head)
         const call = await authorizedCall(caller, info, asked)
         // KEP-4006: a WebSocket is a GET, but running something in a pod needs `create`, as it does with POST.
         if (call.verb === 'get' && info.subresource !== 'proxy') await authorizeResource(authorizer, caller.user, 'create', info)
@@ -454,6 +485,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     },
   }
 }
+
+const isWebSocket = (protocol: string | undefined): boolean => protocol?.toLowerCase() === 'websocket'
 
 const ANYONE: UserInfo = { name: 'system:anonymous', groups: ['system:unauthenticated'] }
 

@@ -122,6 +122,8 @@ export interface CustomKind {
   /** Changes with everything that clients can see of the kind. */
   readonly id: string
   readonly form: StoredForm
+  /** Undefined: that version is not served. */
+  readonly storageVersion: string | undefined
   /** The kind's own types over the built-in ones. */
   readonly types: SchemaSet
   /** Reads metadata, takes out and tells what the schema does not know. In place. `applied`: a configuration of server-side apply. */

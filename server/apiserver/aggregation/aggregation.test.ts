@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { connect as connectHttp2 } from 'node:http2'
 import { request as httpsRequest } from 'node:https'
 import { connect } from 'node:net'
 import { after, test } from 'node:test'
@@ -250,7 +251,9 @@ test('an upgrade is passed through with the user in its headers', async () => {
   const ask = (method: string, path: string, body: unknown) => new Promise<number>((resolve, reject) => {
     const req = httpsRequest({ host: '127.0.0.1', port: http.port, ca: http.ca, ...http.admin, method, path, headers: admin, agent: false }, (res) => { res.resume(); resolve(res.statusCode ?? 0) })
     req.on('error', reject)
-    req.end(JSON.stringify(body))
+    const text = body === undefined ? '' : JSON.stringify(body)
+    if (text !== '') req.setHeader('content-length', Buffer.byteLength(text))
+    req.end(text)
   })
   assert.equal(await ask('POST', '/api/v1/namespaces', { metadata: { name: 'wardle' } }), 201)
   assert.equal(await ask('POST', '/api/v1/namespaces/wardle/services', { metadata: { name: 'api' }, spec: { clusterIP: 'None', ports: [{ name: 'https', port: 443 }] } }), 201)
@@ -269,6 +272,17 @@ test('an upgrade is passed through with the user in its headers', async () => {
     req.end()
   })
   assert.deepStrictEqual([echoed, headers['x-remote-user'], headers['upgrade']], ['hello', 'admin', 'echo'])
+  // More than the API itself takes is passed on as it comes, over both protocols.
+  const large = JSON.stringify({ data: 'x'.repeat(5 * 1024 * 1024) })
+  assert.equal(await ask('POST', FLUNDERS, JSON.parse(large) as unknown), 201)
+  const session = connectHttp2(`https://127.0.0.1:${http.port}`, { ca: http.ca, ...http.admin })
+  const stream = session.request({ ':method': 'POST', ':path': FLUNDERS, 'content-type': 'application/json' })
+  const status = new Promise<unknown>((resolve) => stream.on('response', (head) => resolve(head[':status'])))
+  stream.resume().end(large)
+  assert.equal(await status, 201)
+  await new Promise<void>((resolve) => session.close(resolve))
+  assert.deepStrictEqual(s.backend.received.filter((r) => r.method === 'POST').map((r) => [r.body.length, r.headers['content-length']]), [[large.length, String(large.length)], [large.length, undefined]])
+  assert.equal(await ask('POST', '/api/v1/namespaces', { metadata: { name: 'large', annotations: { x: large } } }), 413)
 })
 
 test('group versions of custom resources come and go as APIServices', async () => {

@@ -1,5 +1,6 @@
 /** Requests to extension API servers: as the front proxy, saying for whom in X-Remote headers. */
 import type { IncomingMessage } from 'node:http'
+import type { Readable } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import type { UserInfo } from '#api/types/index.ts'
 import type { Clock } from '#base/clock.ts'
@@ -14,7 +15,7 @@ export interface BackendRequest {
   /** With query. */
   path: string
   headers: Readonly<Record<string, string>>
-  body?: Buffer | undefined
+  body?: Buffer | Readable | undefined
   user: UserInfo
   signal: AbortSignal
 }

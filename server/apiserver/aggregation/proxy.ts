@@ -17,9 +17,10 @@ const unreachable = (error: unknown): string => `error trying to reach service: 
 
 export async function proxyRequest(client: BackendClient, backend: Backend, request: ApiRequest, user: UserInfo): Promise<ApiResponse> {
   if (!backend.isAvailable) return plain(503, UNAVAILABLE)
-  const headers = client.passedOn(relayHeaders(request.headers))
+  const length = request.stream && request.headers['content-length']
+  const headers = { ...client.passedOn(relayHeaders(request.headers)), ...(length !== undefined && { 'content-length': length }) }
   try {
-    const answer = await client.request(backend, { method: request.method, path: request.path, headers, body: request.body, user, signal: request.signal })
+    const answer = await client.request(backend, { method: request.method, path: request.path, headers, body: request.stream ?? request.body, user, signal: request.signal })
     return relayResponse(answer, request.signal)
   } catch (error) {
     return plain(503, unreachable(error))

@@ -62,7 +62,7 @@ test('RBAC: the rules of a user are listed for one namespace', async () => {
   const pods = { verbs: ['get'], apiGroups: [''], resources: ['pods'] }
   const version = { verbs: ['get'], nonResourceURLs: ['/version'] }
   assert.deepStrictEqual(await rbac.rulesFor(jane, 'a'), { resourceRules: [pods, { verbs: ['update'], apiGroups: ['apps'], resources: ['deployments'], resourceNames: ['web'] }], nonResourceRules: [version], incomplete: false })
-  assert.deepStrictEqual(await rbac.rulesFor(jane, 'b'), { resourceRules: [pods], nonResourceRules: [version], incomplete: true })
+  assert.deepStrictEqual(await rbac.rulesFor(jane, 'b'), { resourceRules: [pods], nonResourceRules: [version], incomplete: true, evaluationError: 'role.rbac.authorization.k8s.io "gone" not found' })
 })
 
 const node = (name: string): UserInfo => ({ name: `system:node:${name}`, groups: ['system:nodes', 'system:authenticated'] })

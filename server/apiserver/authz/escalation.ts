@@ -38,7 +38,7 @@ async function checkRole(request: AdmissionRequest, object: KubeObject, rbac: Rb
   const held = rbac.rulesOf(request.user, request.namespace)
   // Whatever will be labelled so later is gathered: only who may do everything can allow that.
   if (role.aggregationRule && !coversRules(held, EVERYTHING).covered) return refusal(request, 'must have cluster-admin privileges to use the aggregationRule')
-  return grantProblem(request, held, role.rules ?? [])
+  return grantProblem(request, held, role.rules ?? [], rbac)
 }
 
 async function checkBinding(request: AdmissionRequest, binding: RoleBinding, rbac: RbacAuthorizer, authorizer: Authorizer): Promise<Refusal | undefined> {
@@ -52,15 +52,16 @@ async function checkBinding(request: AdmissionRequest, binding: RoleBinding, rba
   if (await may(authorizer, request.user, 'bind', resource, request.namespace, name)) return undefined
   const rules = rbac.roleRules(kind, name, kind === 'Role' ? request.namespace : '')
   if (!rules) return { code: 404, reason: 'NotFound', message: `${resource}.${GROUP} ${JSON.stringify(name)} not found` }
-  return grantProblem(request, rbac.rulesOf(request.user, request.namespace), rules)
+  return grantProblem(request, rbac.rulesOf(request.user, request.namespace), rules, rbac)
 }
 
-function grantProblem(request: AdmissionRequest, held: readonly PolicyRule[], wanted: readonly PolicyRule[]): Refusal | undefined {
+function grantProblem(request: AdmissionRequest, held: readonly PolicyRule[], wanted: readonly PolicyRule[], rbac: RbacAuthorizer): Refusal | undefined {
   const { covered, missing } = coversRules(held, wanted)
   if (covered) return undefined
   const groups = request.user.groups.map((g) => JSON.stringify(g)).join(' ')
+  const problem = rbac.problemOf(request.user, request.namespace)
   const texts = [...new Set(compactRules(missing).map(ruleText))].toSorted()
-  return refusal(request, `user ${JSON.stringify(request.user.name)} (groups=[${groups}]) is attempting to grant RBAC permissions not currently held:\n${texts.join('\n')}`)
+  return refusal(request, `user ${JSON.stringify(request.user.name)} (groups=[${groups}]) is attempting to grant RBAC permissions not currently held:\n${texts.join('\n')}${problem === undefined ? '' : `; resolution errors: ${problem}`}`)
 }
 
 function refusal(request: AdmissionRequest, why: string): Refusal {

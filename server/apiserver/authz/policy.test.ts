@@ -85,6 +85,13 @@ function admit(plugin: AdmissionPlugin | undefined, who: UserInfo, ref: Resource
   return Promise.resolve(plugin?.mutate ? plugin.mutate(request, api) : plugin?.validate?.(request, api))
 }
 
+test('what kept rules of a user from being found is told with the refusal', async () => {
+  const { rbac, authorizer } = authorization({ clusterRoles: [], clusterRoleBindings: [clusterBinding('a', 'gone', { kind: 'User', name: 'jane' }), clusterBinding('b', 'lost', { kind: 'User', name: 'jane' })] })
+  const plugin = createEscalationPlugin(rbac, authorizer)
+  assert.equal((await admit(plugin, user('jane'), CLUSTER_ROLES, clusterRole('new', rule('get', '', 'pods'))))?.message,
+    'clusterroles.rbac.authorization.k8s.io "new" is forbidden: user "jane" (groups=["system:authenticated"]) is attempting to grant RBAC permissions not currently held:\n{APIGroups:[""], Resources:["pods"], Verbs:["get"]}; resolution errors: [clusterrole.rbac.authorization.k8s.io "gone" not found, clusterrole.rbac.authorization.k8s.io "lost" not found]')
+})
+
 test('nobody writes or binds a role with more than they hold, unless they may escalate or bind', async () => {
   const jane = user('jane', 'dev')
   const { rbac, authorizer } = authorization({

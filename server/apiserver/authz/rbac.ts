@@ -26,6 +26,8 @@ export interface CompiledRules {
 export interface RbacAuthorizer extends Authorizer {
   /** All rules of a user in a namespace ('' for cluster scope), for the escalation check. */
   rulesOf(user: UserInfo, namespace: string): PolicyRule[]
+  /** What kept some of them from being found, in Go's words; undefined: nothing. */
+  problemOf(user: UserInfo, namespace: string): string | undefined
   /** A role's rules, or undefined when it does not exist. */
   roleRules(kind: 'Role' | 'ClusterRole', name: string, namespace: string): readonly PolicyRule[] | undefined
 }
@@ -62,8 +64,7 @@ export function createRbacAuthorizer(source: RbacSource): RbacAuthorizer {
     const namespace = a.resource?.namespace ?? ''
     const hit = rules.cluster.find((r) => isAllowedByRule(r.rule, a)) ?? rules.byNamespace.get(namespace)?.find((r) => isAllowedByRule(r.rule, a))
     if (hit) return { allowed: true, reason: `RBAC: allowed by ${hit.source}` }
-    const errors = rules.errors.filter((e) => e.namespace === '' || e.namespace === namespace).map((e) => e.message)
-    const text = errors.length > 1 ? `[${errors.join(', ')}]` : errors[0]
+    const text = problemIn(rules, namespace)
     return { allowed: false, reason: text === undefined ? '' : `RBAC: ${text}` }
   }
 
@@ -76,16 +77,23 @@ export function createRbacAuthorizer(source: RbacSource): RbacAuthorizer {
     authorize: (attributes) => Promise.resolve(check(attributes)),
     rulesFor(user, namespace) {
       const all = boundRules(user, namespace).map((r) => r.rule)
-      const errors = compiledFor(user).errors.some((e) => e.namespace === '' || e.namespace === namespace)
+      const problem = problemIn(compiledFor(user), namespace)
       return Promise.resolve({
         resourceRules: all.filter((r) => r.resources?.length).map((r) => ({ verbs: [...r.verbs], apiGroups: [...(r.apiGroups ?? [])], resources: [...(r.resources ?? [])], ...(r.resourceNames?.length && { resourceNames: [...r.resourceNames] }) })),
         nonResourceRules: all.filter((r) => r.nonResourceURLs?.length).map((r) => ({ verbs: [...r.verbs], nonResourceURLs: [...(r.nonResourceURLs ?? [])] })),
-        incomplete: errors,
+        incomplete: problem !== undefined, ...(problem !== undefined && { evaluationError: problem }),
       })
     },
+    problemOf: (user, namespace) => problemIn(compiledFor(user), namespace),
     rulesOf: (user, namespace) => boundRules(user, namespace).map((r) => r.rule),
     roleRules: (kind, name, namespace) => source.rules(kind, name, namespace),
   }
+}
+
+/** As Go prints an aggregate of errors. */
+function problemIn({ errors }: CompiledRules, namespace: string): string | undefined {
+  const texts = [...new Set(errors.filter((e) => e.namespace === '' || e.namespace === namespace).map((e) => e.message))]
+  return texts.length > 1 ? `[${texts.join(', ')}]` : texts[0]
 }
 
 function indexGrants(source: RbacSource): Map<string, Grant[]> {

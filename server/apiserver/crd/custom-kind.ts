@@ -66,6 +66,7 @@ function customRow(definition: Definition, version: CustomResourceDefinitionVers
   const custom: CustomKind = {
     id: shape.id,
     form: shape.forms.of(version.name),
+    storageVersion: definition.versions.find((v) => v.storage && v.served)?.name,
     get types() { return (late.types ??= createCustomTypes(model, { group, version: version.name, kind }, schema(), builtinSchema)) },
     conform: (value, applied) => conformCustom(value, schema(), applied),
     definition: (dialect) => publishedDefinition(definition, version, dialect),

@@ -42,10 +42,11 @@ const CUSTOM_VERBS = ['delete', 'deletecollection', 'get', 'list', 'patch', 'cre
 const verbsOf = (row: KindRow): string[] => (row.custom && !row.verbs ? [...CUSTOM_VERBS] : [...(row.verbs ?? ALL_VERBS)].sort())
 const sortedRows = (version: GroupVersion): KindRow[] => version.rows.toSorted((a, b) => (a.ref.resource < b.ref.resource ? -1 : 1))
 
-/** Tells clients when a kind is stored in another version. Of custom resources the row does not say. */
+/** Tells clients when a kind is stored in another version. */
 function storageHash(row: KindRow): { storageVersionHash?: string } {
-  if (row.custom || !verbsOf(row).includes('watch')) return {}
-  const { group, version, kind } = (row.storedAs ?? row).ref
+  if (!verbsOf(row).includes('watch') || (row.custom && row.custom.storageVersion === undefined)) return {}
+  const { group, version: ownVersion, kind } = (row.storedAs ?? row).ref
+  const version = row.custom?.storageVersion ?? ownVersion
   return { storageVersionHash: createHash('sha256').update(`${group}/${version}/${kind}`).digest().subarray(0, STORAGE_HASH_BYTES).toString('base64') }
 }
 

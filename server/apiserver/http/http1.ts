@@ -24,13 +24,14 @@ export async function serveHttp1(options: Http1Options, peer: Peer, req: Incomin
   const method = req.method ?? 'GET'
   const length = headers['content-length']
   const hasBody = (length !== undefined && length !== '0') || headers['transfer-encoding'] !== undefined
-  const body = hasBody ? await readBody(req, bodyBytesMax, length === undefined ? undefined : Number(length), room) : undefined
+  const isPassedOn = hasBody && api.passesOn(req.url ?? '/')
+  const body = hasBody && !isPassedOn ? await readBody(req, bodyBytesMax, length === undefined ? undefined : Number(length), room) : undefined
   if (body?.kind === 'gone') return
   if (options.isStopping()) res.shouldKeepAlive = false
   if (body?.kind === 'too-large' || body?.kind === 'no-room') {
     return refuseBody(options.clock, req, res, statusResponse((body.kind === 'too-large' ? tooLarge(bodyBytesMax) : tooManyRequests(NO_ROOM, 1)).body))
   }
-  const response = await api.handle({ method, path: req.url ?? '/', headers, signal: gone.signal, peer, ...(body && { body: body.bytes }) })
+  const response = await api.handle({ method, path: req.url ?? '/', headers, signal: gone.signal, peer, ...(body && { body: body.bytes }), ...(isPassedOn && { stream: req }) })
   body?.release()
   if (!res.destroyed) send(res, req, method, headers['accept-encoding'], response)
 }

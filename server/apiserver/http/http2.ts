@@ -42,16 +42,17 @@ async function serveStream(options: Http2Options, peer: Peer, stream: ServerHttp
   const path = raw[':path']
   if (path === undefined || method === 'CONNECT') return send(stream, method, undefined, statusResponse(methodNotAllowed().body))
   const headers = flatHeaders(raw)
-  const cancelDeadline = isEnded ? () => {} : clock.after(bodyTimeoutMs, () => stream.close(CANCEL))
+  const isPassedOn = !isEnded && api.passesOn(path)
+  const cancelDeadline = isEnded || isPassedOn ? () => {} : clock.after(bodyTimeoutMs, () => stream.close(CANCEL))
   const length = headers['content-length']
-  const body = isEnded ? undefined : await readBody(stream, bodyBytesMax, length === undefined ? undefined : Number(length), room)
+  const body = isEnded || isPassedOn ? undefined : await readBody(stream, bodyBytesMax, length === undefined ? undefined : Number(length), room)
   cancelDeadline()
   if (body?.kind === 'gone') return
   if (body?.kind === 'too-large' || body?.kind === 'no-room') {
     stream.on('finish', () => stream.close(NO_ERROR))
     return send(stream, method, undefined, statusResponse((body.kind === 'too-large' ? tooLarge(bodyBytesMax) : tooManyRequests(NO_ROOM, 1)).body))
   }
-  const response = await api.handle({ method, path, headers, signal: gone.signal, peer, ...(body && body.bytes.length > 0 && { body: body.bytes }) })
+  const response = await api.handle({ method, path, headers, signal: gone.signal, peer, ...(body && body.bytes.length > 0 && { body: body.bytes }), ...(isPassedOn && { stream }) })
   body?.release()
   if (!stream.destroyed && !stream.closed) send(stream, method, headers['accept-encoding'], response)
 }

@@ -19,7 +19,8 @@ export const UPGRADES: ReadonlySet<string> = new Set(['exec', 'attach', 'portfor
 
 const STREAMS = [['stdin', 'input'], ['stdout', 'output'], ['stderr', 'error'], ['tty', 'tty']] as const
 const KEPT_HEADERS: ReadonlySet<string> = new Set(['connection', 'upgrade'])
-const WEBSOCKET_BEARER = 'base64url.bearer.authorization.k8s.io.'
+/** A browser's token, as a sub-protocol; it is not told back. */
+export const WEBSOCKET_BEARER = 'base64url.bearer.authorization.k8s.io.'
 
 interface Destination { node: string; authority?: string; tls?: boolean; path: string }
 

@@ -1,6 +1,6 @@
 /** HTTPS/1.1 requests over connections that are kept and used again, one small pool for each server and way to trust it. */
 import type { Agent, IncomingMessage, RequestOptions } from 'node:http'
-import type { Duplex } from 'node:stream'
+import type { Duplex, Readable } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import type { Clock } from '#base/clock.ts'
 import { asError, CodedError, hasCode } from '#base/errors.ts'
@@ -20,7 +20,8 @@ export interface HttpsRequest {
   /** With query. */
   path: string
   headers: Readonly<Record<string, string | string[]>>
-  body?: Buffer | undefined
+  /** What comes as a stream can be sent only once. */
+  body?: Buffer | Readable | undefined
   /** May be sent again when a kept connection turns out to have been closed. Default: by method, as Go. */
   replayable?: boolean
   signal: AbortSignal
@@ -89,7 +90,7 @@ export function createHttpsPool(dial: Dial, clock: Clock, limits: PoolLimits = W
     return new Promise((resolve, reject) => {
       const options: RequestOptions = {
         agent, method: request.method, path: request.path, host: target.host, port: target.port, signal: request.signal,
-        headers: { ...request.headers, host: authorityOf(target.host, target.port), ...(request.body && { 'content-length': String(request.body.length) }) },
+        headers: { ...request.headers, host: authorityOf(target.host, target.port), ...(Buffer.isBuffer(request.body) && { 'content-length': String(request.body.length) }) },
       }
       const outgoing = send(options, resolve)
       // After the answer's last byte.
@@ -97,7 +98,13 @@ export function createHttpsPool(dial: Dial, clock: Clock, limits: PoolLimits = W
       outgoing.on('error', (error) => reject(outgoing.reusedSocket && isStale(error) ? new CodedError('STALE', error.message) : worded(error, request.signal)))
       // An idle connection's limit is no request's.
       outgoing.on('socket', (socket) => socket.setTimeout(0))
-      outgoing.end(request.body)
+      const { body } = request
+      if (body === undefined || Buffer.isBuffer(body)) return void outgoing.end(body)
+      body.pipe(outgoing)
+      body.on('error', (error) => outgoing.destroy(error))
+      body.on('close', () => { if (!body.readableEnded) outgoing.destroy(new Error('the client broke off')) })
+      // Whatever the other side does not read, nobody does.
+      outgoing.on('close', () => { body.unpipe(outgoing); body.resume() })
     })
   }
 
@@ -110,7 +117,8 @@ export function createHttpsPool(dial: Dial, clock: Clock, limits: PoolLimits = W
         } catch (error) {
           // The other end has closed an idle connection just now. Whether it did something before, nobody knows.
           if (!hasCode(error, 'STALE')) throw error
-          if (!(request.replayable ?? SAFE.has(request.method))) throw new CodedError('REQUEST_FAILED', 'EOF', { cause: error })
+          const isWhole = request.body === undefined || Buffer.isBuffer(request.body)
+          if (!isWhole || !(request.replayable ?? SAFE.has(request.method))) throw new CodedError('REQUEST_FAILED', 'EOF', { cause: error })
         }
       }
     },

@@ -128,3 +128,12 @@ test('what cannot be read is strict for enforce and lenient for audit and warn',
   const { policy, errors } = policyOf({ 'pod-security.kubernetes.io/enforce': 'x', 'pod-security.kubernetes.io/audit': 'y', 'pod-security.kubernetes.io/enforce-version': 'v1.20' }, defaults)
   assert.deepStrictEqual([showPolicy(policy.enforce), showPolicy(policy.audit), showPolicy(policy.warn), errors.length], ['restricted:v1.20', 'privileged:latest', 'privileged:latest', 2])
 })
+
+test('evaluations, exemptions and errors are counted under upstream\'s names', async () => {
+  const c = await guarded({ enforce: 'baseline', 'enforce-version': 'v1.30', warn: 'restricted', audit: 'privileged' })
+  await c.call('POST', PODS, pod())
+  await c.call('POST', PODS, pod({ name: 'bad' }, { hostPID: true }))
+  const lines = (await c.call('GET', '/metrics')).text.split('\n').filter((line) => line.startsWith('pod_security_')).sort()
+  const of = (decision: string, level: string, version: string, mode: string): string => `pod_security_evaluations_total{decision="${decision}",policy_level="${level}",policy_version="${version}",mode="${mode}",request_operation="create",resource="pod",subresource=""} 1`
+  assert.deepStrictEqual(lines, [of('allow', 'baseline', 'v1.30', 'enforce'), of('deny', 'baseline', 'v1.30', 'enforce'), of('deny', 'restricted', 'latest', 'warn')])
+})

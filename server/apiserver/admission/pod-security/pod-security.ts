@@ -11,6 +11,7 @@ import { internal, invalid } from '../../http/status.ts'
 import { isFor, refuse } from '../refuse.ts'
 import { DEFAULT_POD_SECURITY, type PodSecurityConfig } from './configuration.ts'
 import { evaluate, showDetails, showReasons } from './evaluate.ts'
+import { PodSecurityMetrics } from './metrics.ts'
 import { compareLevels, equivalentPolicies, isFullyPrivileged, LABEL_PREFIX, policyOf, PRIVILEGED, sameLevelVersion, showPolicy, type LevelVersion, type Policy } from './policy.ts'
 
 /** How many pods of a namespace are looked at when its level changes, and for how long: upstream's numbers. */
@@ -31,41 +32,50 @@ const TEMPLATES: ReadonlyMap<string, (object: Templated) => PodTemplateSpec | un
 
 export function podSecurity({ clock, config = DEFAULT_POD_SECURITY }: { clock: Clock; config?: PodSecurityConfig }): AdmissionPlugin {
   const { defaults, exemptions } = config
+  const metrics = new PodSecurityMetrics()
   const has = (list: readonly string[], name: string | undefined): boolean => name !== undefined && name !== '' && list.includes(name)
 
   /** Audited; true: nobody looks any further. */
   function isExempt(request: AdmissionRequest, api: AdmissionApi): boolean {
     const why = has(exemptions.namespaces, request.namespace) ? 'namespace' : has(exemptions.usernames, request.user.name) ? 'user' : undefined
-    if (why !== undefined) api.annotate(`${LABEL_PREFIX}exempt`, why)
+    if (why !== undefined) {
+      api.annotate(`${LABEL_PREFIX}exempt`, why)
+      metrics.exempt(request)
+    }
     return why !== undefined
   }
 
   async function checkPod(request: AdmissionRequest, api: AdmissionApi): Promise<Refusal | undefined> {
     if (IGNORED_SUBRESOURCES.has(request.subresource) || isExempt(request, api)) return undefined
-    const read = policyOf(await labelsOf(request.namespace, api), defaults)
+    const read = policyOf(await labelsOf(request, api, metrics), defaults)
     if (read.errors.length === 0 && isFullyPrivileged(read.policy)) {
       api.annotate(`${LABEL_PREFIX}enforce-policy`, showPolicy(PRIVILEGED))
+      metrics.evaluated(request, 'enforce', read.policy.enforce, true)
       return undefined
     }
     const pod = request.object as Pod
     if (!pod.spec || (request.operation === 'UPDATE' && !isSignificant(pod.spec, (request.old as Pod).spec))) return undefined
-    return judge(read, pod.metadata, pod.spec, api, true)
+    return judge(read, pod.metadata, pod.spec, request, api)
   }
 
   async function checkTemplate(request: AdmissionRequest, api: AdmissionApi, templateOf: (object: Templated) => PodTemplateSpec | undefined): Promise<void> {
     if (request.subresource !== '' || isExempt(request, api)) return
-    const read = policyOf(await labelsOf(request.namespace, api), defaults)
+    const read = policyOf(await labelsOf(request, api, metrics), defaults)
     if (read.errors.length === 0 && read.policy.warn.level === 'privileged' && read.policy.audit.level === 'privileged') return
     const template = templateOf(request.object as Templated)
-    if (template?.spec) judge(read, template.metadata, template.spec, api, false)
+    if (template?.spec) judge(read, template.metadata, template.spec, request, api, false)
   }
 
-  function judge({ policy, errors }: ReturnType<typeof policyOf>, metadata: ObjectMeta | undefined, spec: PodSpec, api: AdmissionApi, enforce: boolean): Refusal | undefined {
+  function judge({ policy, errors }: ReturnType<typeof policyOf>, metadata: ObjectMeta | undefined, spec: PodSpec, request: AdmissionRequest, api: AdmissionApi, enforce = true): Refusal | undefined {
     if (has(exemptions.runtimeClasses, spec.runtimeClassName)) {
       api.annotate(`${LABEL_PREFIX}exempt`, 'runtimeClass')
+      metrics.exempt(request)
       return undefined
     }
-    if (errors.length > 0) api.annotate(`${LABEL_PREFIX}error`, `Failed to parse policy: ${aggregate(errors)}`)
+    if (errors.length > 0) {
+      api.annotate(`${LABEL_PREFIX}error`, `Failed to parse policy: ${aggregate(errors)}`)
+      metrics.failed(request, false)
+    }
     const cached = new Map<string, string>()
     const violations = (by: LevelVersion): string => {
       const key = showPolicy(by)
@@ -74,12 +84,20 @@ export function podSecurity({ clock, config = DEFAULT_POD_SECURITY }: { clock: C
       return found
     }
     const enforced = enforce ? violations(policy.enforce) : ''
-    if (enforce) api.annotate(`${LABEL_PREFIX}enforce-policy`, showPolicy(policy.enforce))
+    if (enforce) {
+      api.annotate(`${LABEL_PREFIX}enforce-policy`, showPolicy(policy.enforce))
+      metrics.evaluated(request, 'enforce', policy.enforce, enforced === '')
+    }
     const audited = violations(policy.audit)
-    if (audited !== '') api.annotate(`${LABEL_PREFIX}audit-violations`, `would violate PodSecurity "${showPolicy(policy.audit)}": ${audited}`)
+    if (audited !== '') {
+      api.annotate(`${LABEL_PREFIX}audit-violations`, `would violate PodSecurity "${showPolicy(policy.audit)}": ${audited}`)
+      metrics.evaluated(request, 'audit', policy.audit, false)
+    }
     if (enforced !== '') return refuse(`violates PodSecurity "${showPolicy(policy.enforce)}": ${enforced}`)
     const warned = violations(policy.warn)
-    if (warned !== '') api.warn(`would violate PodSecurity "${showPolicy(policy.warn)}": ${warned}`)
+    if (warned === '') return undefined
+    api.warn(`would violate PodSecurity "${showPolicy(policy.warn)}": ${warned}`)
+    metrics.evaluated(request, 'warn', policy.warn, false)
     return undefined
   }
 
@@ -128,6 +146,7 @@ export function podSecurity({ clock, config = DEFAULT_POD_SECURITY }: { clock: C
 
   return {
     name: 'PodSecurity',
+    metrics: metrics.all,
     async validate(request, api) {
       if (request.operation !== 'CREATE' && request.operation !== 'UPDATE') return undefined
       if (isFor(request, '', 'pods')) return checkPod(request, api)
@@ -139,11 +158,13 @@ export function podSecurity({ clock, config = DEFAULT_POD_SECURITY }: { clock: C
   }
 }
 
-async function labelsOf(namespace: string, api: AdmissionApi): Promise<Record<string, string> | undefined> {
+async function labelsOf(request: AdmissionRequest, api: AdmissionApi, metrics: PodSecurityMetrics): Promise<Record<string, string> | undefined> {
+  const { namespace } = request
   try {
     return (await api.client.get<Namespace>(NAMESPACES, namespace)).metadata.labels
   } catch (error) {
     api.annotate(`${LABEL_PREFIX}error`, `failed to lookup namespace "${namespace}": ${asError(error).message}`)
+    metrics.failed(request, true)
     throw internal(`failed to lookup namespace "${namespace}"`)
   }
 }

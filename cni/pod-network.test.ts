@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
-import { appendFile, readFile, writeFile } from 'node:fs/promises'
+import { readdirSync, readlinkSync } from 'node:fs'
+import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { silentLog } from '#base/log.ts'
@@ -238,3 +240,22 @@ END`)
     assert.equal(left.replaceAll(/\s+/g, ' ').trim(), 'table ip filter { chain FORWARD { type filter hook forward priority filter; policy drop; counter packets N bytes N } }')
   })
 })
+
+test('a network that cannot start leaves no file open: whoever tries again makes a new one', async () => {
+  const stateDir = await mkdtemp(join(tmpdir(), 'skiff-cni-'))
+  const failing = createNetwork({ clusterCidr: '10.42.0.0/16', podCidr: '10.42.0.0/24', nodeIp: '10.0.0.1', overlay: 'vxlan', stateDir }, { log: silentLog, exec: () => Promise.reject(new Error('no ip here')) })
+  await assert.rejects(failing.start(), /no ip here/)
+  assert.equal(failing.notReadyReason(), 'no ip here')
+  assert.deepEqual(openFiles().filter((path) => path.startsWith(stateDir)), [])
+  await rm(stateDir, { recursive: true })
+})
+
+function openFiles(): string[] {
+  return readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${fd}`)]
+    } catch {
+      return [] // The one that read the directory.
+    }
+  })
+}

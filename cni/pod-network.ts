@@ -56,11 +56,17 @@ export class PodNetwork implements Network {
   }
 
   async start(): Promise<void> {
+    const isFirst = this.#leases === undefined
     try {
       await this.#start()
       this.#notReady = undefined
     } catch (error) {
       this.#notReady = asError(error).message
+      // Whoever gives up now would leave an open file behind.
+      if (isFirst) {
+        await this.#leases?.close()
+        this.#leases = undefined
+      }
       throw error
     }
   }

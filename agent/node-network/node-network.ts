@@ -59,7 +59,12 @@ export function createNodeNetwork(options: NodeNetworkOptions): NodeNetwork {
   const begin = async (podCidr: string, runtime: Pick<ContainerRuntime, 'listPodSandbox'>) => {
     const made = createNetwork({ clusterCidr: options.clusterCidr, serviceCidr: options.serviceCidr, podCidr, nodeIp: options.nodeIp, overlay: options.overlay, stateDir }, { log })
     await made.start()
-    await made.retainOnly((await runtime.listPodSandbox({ state: 'ready' })).map((s) => s.id))
+    try {
+      await made.retainOnly((await runtime.listPodSandbox({ state: 'ready' })).map((s) => s.id))
+    } catch (error) {
+      await made.close()
+      throw error
+    }
     network = made
     waitingFor = undefined
     log.info('pod network is up', { podCidr, overlay: options.overlay })

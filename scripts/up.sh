@@ -75,5 +75,5 @@ skiff is up. Next:
 
 Another machine joins with:
 
-  skiff agent --server https://$(kubectl --kubeconfig "$KUBECONFIG_PATH" get nodes -o jsonpath='{.items[0].status.addresses[?(@.type=="InternalIP")].address}'):6443 --token \$(cat /var/lib/skiff/server/token)
+  skiff agent --server https://$(kubectl --kubeconfig "$KUBECONFIG_PATH" get nodes -o jsonpath='{.items[0].status.addresses[?(@.type=="InternalIP")].address}'):6443 --token \$(cat /var/lib/skiff/server/agent-token)
 EOF

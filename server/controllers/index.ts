@@ -13,6 +13,7 @@ import { podGcController } from './pod-gc/controller.ts'
 import { pvProtectionController } from './pv-protection/controller.ts'
 import { pvcProtectionController } from './pvc-protection/controller.ts'
 import { replicaSetController } from './replicaset/controller.ts'
+import { replicationControllerController } from './replicaset/replication-controllers.ts'
 import { resourceQuotaController } from './resource-quota/controller.ts'
 import { rootCaController } from './root-ca/controller.ts'
 import { serviceCidrController } from './service-cidr/controller.ts'
@@ -31,6 +32,7 @@ export const CONTROLLERS: readonly ControllerFactory[] = [
   rootCaController,
   deploymentController,
   replicaSetController,
+  replicationControllerController,
   endpointSliceController,
   endpointsController,
   serviceCidrController,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
-  CONFIG_MAPS, DEPLOYMENTS, ENDPOINTS, ENDPOINT_SLICES, EVENTS, NAMESPACES, NODES, PODS, REPLICA_SETS, SERVICES, SERVICE_ACCOUNTS,
-  type ConfigMap, type CoreV1Event, type Deployment, type EndpointSlice, type Endpoints, type KubeObject, type Namespace, type Node, type Pod, type ReplicaSet, type ResourceRef, type Service,
+  CONFIG_MAPS, DEPLOYMENTS, ENDPOINTS, ENDPOINT_SLICES, EVENTS, NAMESPACES, NODES, PODS, REPLICATION_CONTROLLERS, REPLICA_SETS, SERVICES, SERVICE_ACCOUNTS,
+  type ConfigMap, type CoreV1Event, type Deployment, type EndpointSlice, type Endpoints, type KubeObject, type Namespace, type Node, type Pod, type ReplicaSet, type ReplicationController, type ResourceRef, type Service,
 } from '#api/types/index.ts'
 import { isReason } from '#api/client/client.ts'
 import { FakeClock } from '#base/clock-fake.ts'
@@ -185,5 +185,25 @@ test('a quiet cluster asks nothing of the API', async () => {
     await new Promise<void>((r) => setTimeout(r, 1_000))
     before = c.requests() - now
     assert.equal(before, 0)
+  })
+})
+
+test('a ReplicationController keeps its pods, tells of refusals, and leaves its pods when it is deleted without them', async () => {
+  await using c = await startCluster()
+  await c.addNode('one')
+  const rc = { apiVersion: 'v1', kind: 'ReplicationController', metadata: { name: 'rc', namespace: 'default' }, spec: { replicas: 2, selector: { app: 'rc' }, template: { metadata: { labels: { app: 'rc' } }, spec: { containers: [{ name: 'c', image: 'v1' }] } } } }
+  await c.client.create(REPLICATION_CONTROLLERS, rc as KubeObject)
+  const now = async () => (await c.client.get<ReplicationController>(REPLICATION_CONTROLLERS, 'rc', 'default'))
+  await c.until('both pods', async () => assert.deepStrictEqual((await now()).status, { replicas: 2, fullyLabeledReplicas: 2, readyReplicas: 2, availableReplicas: 2, observedGeneration: 1 }))
+  const [pod] = await items<Pod>(c, PODS)
+  assert.deepStrictEqual([pod?.metadata.ownerReferences?.map((o) => [o.kind, o.name, o.controller]), pod?.metadata.generateName], [[['ReplicationController', 'rc', true]], 'rc-'])
+  await c.client.patch(PODS, pod?.metadata.name ?? '', 'default', 'application/merge-patch+json', { metadata: { labels: { app: 'other' } } })
+  await c.until('the stranger is released and replaced', async () => {
+    const pods = await items<Pod>(c, PODS)
+    assert.deepStrictEqual(pods.map((p) => `${p.metadata.labels?.['app']} ${p.metadata.ownerReferences?.length ?? 0}`).sort(), ['other 0', 'rc 1', 'rc 1'])
+  })
+  await c.client.delete(REPLICATION_CONTROLLERS, 'rc', 'default', { propagationPolicy: 'Orphan' })
+  await c.until('it is gone, its pods are not', async () => {
+    assert.deepStrictEqual([(await items(c, REPLICATION_CONTROLLERS)).length, (await items<Pod>(c, PODS)).filter((p) => p.metadata.labels?.['app'] === 'rc').map((p) => p.metadata.ownerReferences?.length ?? 0)], [0, [0, 0]])
   })
 })

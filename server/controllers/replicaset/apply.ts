@@ -2,7 +2,7 @@
 import type { Client } from '#api/client/client.ts'
 import { isReason } from '#api/client/client.ts'
 import type { EventRecorder } from '#api/client/event-recorder.ts'
-import { PODS, REPLICA_SETS, type Pod, type ReplicaSet } from '#api/types/index.ts'
+import { PODS, REPLICA_SETS, type KubeObject, type Pod, type ReplicaSetStatus, type Stored } from '#api/types/index.ts'
 import { asError } from '#base/errors.ts'
 import type { Effects } from '#base/reconcile/action.ts'
 import { isNamespaceTerminating, unlessGone } from '../controller.ts'
@@ -17,12 +17,19 @@ export interface ReplicaSetApplyDeps {
   failures: Map<string, NonNullable<ReplicaSetView['failure']>>
 }
 
+/** A ReplicationController's selector is a plain map. */
+function statusUpdateOf({ replicaSet, ref }: ReplicaSetView, status: ReplicaSetStatus): Stored<KubeObject> {
+  if (!ref) return { ...replicaSet, status } as Stored<KubeObject>
+  const { spec, metadata } = replicaSet
+  return { apiVersion: 'v1', kind: ref.kind, metadata, spec: { ...spec, selector: spec?.selector.matchLabels }, status } as Stored<KubeObject>
+}
+
 /** Creates run side by side in batches that double while all goes well, so that a refusal costs one request, not 500. */
 const SLOW_START = 1
 
 export function replicaSetEffects(view: ReplicaSetView, key: string, deps: ReplicaSetApplyDeps): Effects<ReplicaSetAction> {
   const { client, recorder, recent, failures } = deps
-  const { replicaSet } = view
+  const { replicaSet, ref = REPLICA_SETS } = view
   const namespace = replicaSet.metadata.namespace ?? ''
   const strategic = 'application/strategic-merge-patch+json'
 
@@ -41,13 +48,13 @@ export function replicaSetEffects(view: ReplicaSetView, key: string, deps: Repli
 
   return {
     async adoptPod({ name, uid }, signal) {
-      await unlessGone(client.patch(PODS, name, namespace, strategic, adoptPatch(controllerReference(REPLICA_SETS, replicaSet), uid), { signal }))
+      await unlessGone(client.patch(PODS, name, namespace, strategic, adoptPatch(controllerReference(ref, replicaSet), uid), { signal }))
     },
     async releasePod({ name, uid }, signal) {
       await unlessGone(client.patch(PODS, name, namespace, strategic, releasePatch(replicaSet.metadata.uid, uid), { signal }))
     },
     async writeStatus({ status }, signal) {
-      await client.update<ReplicaSet>(REPLICA_SETS, { ...replicaSet, status }, { subresource: 'status', signal })
+      await client.update(ref, statusUpdateOf(view, status), { subresource: 'status', signal })
     },
     async createPods({ pods }, signal) {
       for (let from = 0, batch = SLOW_START; from < pods.length; from += batch, batch *= 2) {

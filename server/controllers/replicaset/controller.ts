@@ -1,7 +1,8 @@
 /** Wires the ReplicaSet controller: which changes wake which key. */
-import { PODS, REPLICA_SETS, keyOf, type Pod, type ReplicaSet, type Stored } from '#api/types/index.ts'
+import { PODS, REPLICA_SETS, keyOf, type Pod, type ReplicaSet, type ResourceRef, type Stored } from '#api/types/index.ts'
+import type { Informer } from '#api/client/client.ts'
 import { createLoop } from '#base/reconcile/loop.ts'
-import { isOrdinary, recorderFor, type ControllerFactory } from '../controller.ts'
+import { isOrdinary, recorderFor, type Controller, type ControllerDeps, type ControllerFactory } from '../controller.ts'
 import { BY_CONTROLLER, byController, controllerOf } from '../ownership.ts'
 import { createRecentWrites } from '../recent-writes.ts'
 import { replicaSetEffects } from './apply.ts'
@@ -11,17 +12,29 @@ import { observeReplicaSet } from './observe.ts'
 /** Keys worked on side by side: enough to share the store's group commits. */
 const WORKERS = 5
 
-export const replicaSetController: ControllerFactory = (deps) => {
+export const replicaSetController: ControllerFactory = (deps) =>
+  workReplicaSets(deps, { name: 'replicaset-controller', component: 'replicaset-controller', kind: 'ReplicaSet', replicaSets: deps.informers.of<ReplicaSet>(REPLICA_SETS, { indexes: { [BY_CONTROLLER]: byController } }) })
+
+export interface Worked {
+  name: string
+  /** In events. */
+  component: string
+  kind: string
+  /** Undefined: ReplicaSets. */
+  ref?: ResourceRef
+  replicaSets: Pick<Informer<ReplicaSet>, 'get' | 'byIndex' | 'inNamespace' | 'onChange'>
+}
+
+export function workReplicaSets(deps: ControllerDeps, { name, component, kind, ref, replicaSets }: Worked): Controller {
   const { client, informers, clock } = deps
-  const replicaSets = informers.of<ReplicaSet>(REPLICA_SETS, { indexes: { [BY_CONTROLLER]: byController } })
   const pods = informers.of<Pod>(PODS, { indexes: { [BY_CONTROLLER]: byController } })
   const recent = createRecentWrites<Pod>(pods, clock)
   const failures = new Map<string, NonNullable<ReplicaSetView['failure']>>()
-  const recorder = recorderFor('replicaset-controller', deps)
+  const recorder = recorderFor(component, deps)
 
   const loop = createLoop<ReplicaSetView, ReplicaSetAction>({
-    name: 'replicaset-controller',
-    observe: (key) => observeReplicaSet(key, { replicaSets, pods, recent, failures }),
+    name,
+    observe: (key) => observeReplicaSet(key, { ...(ref && { ref }), replicaSets, pods, recent, failures }),
     decide: decideReplicaSet,
     effects: (view, key) => replicaSetEffects(view, key, { client, recorder, recent, failures }),
     isOrdinary,
@@ -30,7 +43,7 @@ export const replicaSetController: ControllerFactory = (deps) => {
   const wakeOwner = (pod: Stored<Pod>) => {
     const owner = controllerOf(pod)
     if (owner) {
-      if (owner.kind === 'ReplicaSet') loop.queue.add(`${pod.metadata.namespace ?? ''}/${owner.name}`)
+      if (owner.kind === kind) loop.queue.add(`${pod.metadata.namespace ?? ''}/${owner.name}`)
       return
     }
     // An orphan concerns whoever selects it.
@@ -48,7 +61,7 @@ export const replicaSetController: ControllerFactory = (deps) => {
   })
 
   return {
-    name: 'replicaset-controller',
+    name,
     async run(signal) {
       await loop.run(signal)
       recorder.close()

@@ -1,7 +1,7 @@
-/** The ReplicaSet controller's decisions, after upstream's pkg/controller/replicaset. Pure. */
+/** The ReplicaSet controller's decisions, after upstream's pkg/controller/replicaset; a ReplicationController is looked at as a ReplicaSet. Pure. */
 import {
   NOTHING, REPLICA_SETS, compileLabelSelector, isPodActive, isPodAvailable, isPodReady, isPodTerminal, podCondition,
-  type LabelMatcher, type Pod, type ReplicaSet, type ReplicaSetCondition, type ReplicaSetStatus, type Stored,
+  type LabelMatcher, type Pod, type ResourceRef, type ReplicaSet, type ReplicaSetCondition, type ReplicaSetStatus, type Stored,
 } from '#api/types/index.ts'
 import { nameSuffix } from '#base/random.ts'
 import type { DecideContext, Decision } from '#base/reconcile/action.ts'
@@ -11,6 +11,8 @@ import { earlier, formatTime, parseTime } from '../time.ts'
 import { podsToDelete } from './rank.ts'
 
 export interface ReplicaSetView {
+  /** What it is: a ReplicaSet, or a ReplicationController that looks like one. Default: the former. */
+  ref?: ResourceRef
   replicaSet: Stored<ReplicaSet>
   /** What it owns, and the namespace's orphans; with what this process did and the informer has not shown. */
   pods: readonly Stored<Pod>[]
@@ -52,7 +54,7 @@ export function decideReplicaSet(view: ReplicaSetView, ctx: DecideContext): Deci
     const missing = wanted - active.length
     if (missing > 0) {
       const count = Math.min(missing, BURST_REPLICAS)
-      actions.push({ kind: 'createPods', pods: Array.from({ length: count }, () => newPod(replicaSet, nameSuffix(ctx.random))) })
+      actions.push({ kind: 'createPods', pods: Array.from({ length: count }, () => newPod(view, nameSuffix(ctx.random))) })
       because = `${because}: creating ${count}`
     } else if (missing < 0) {
       const doomed = podsToDelete(active, Math.min(-missing, BURST_REPLICAS), view.relatedPodsByNode, ctx.nowMs)
@@ -71,7 +73,7 @@ export function selectorOf(replicaSet: ReplicaSet): LabelMatcher {
   return matcher.requirements.length === 0 ? NOTHING : matcher
 }
 
-function newPod(replicaSet: Stored<ReplicaSet>, suffix: string): Pod {
+function newPod({ replicaSet, ref = REPLICA_SETS }: ReplicaSetView, suffix: string): Pod {
   const { template } = replicaSet.spec ?? {}
   const { labels, annotations, finalizers } = template?.metadata ?? {}
   return {
@@ -81,7 +83,7 @@ function newPod(replicaSet: Stored<ReplicaSet>, suffix: string): Pod {
       name: podName(replicaSet.metadata.name, suffix), generateName: `${replicaSet.metadata.name}-`,
       ...(replicaSet.metadata.namespace !== undefined && { namespace: replicaSet.metadata.namespace }),
       ...(labels && { labels }), ...(annotations && { annotations }), ...(finalizers && { finalizers }),
-      ownerReferences: [controllerReference(REPLICA_SETS, replicaSet)],
+      ownerReferences: [controllerReference(ref, replicaSet)],
     },
     ...(template?.spec && { spec: template.spec }),
   }
@@ -104,8 +106,8 @@ function nextStatus(view: ReplicaSetView, pods: readonly Stored<Pod>[], active: 
     ...nonZero('fullyLabeledReplicas', active.filter((p) => templateLabels.every(([k, v]) => p.metadata.labels?.[k] === v)).length),
     ...nonZero('readyReplicas', active.filter(isPodReady).length),
     ...nonZero('availableReplicas', active.filter((p) => isPodAvailable(p, minReadySeconds, nowMs)).length),
-    // KEP-3973: zero is written too, absence would mean "not known".
-    terminatingReplicas: pods.filter((p) => !isPodActive(p)).length,
+    // KEP-3973: zero is written too, absence would mean "not known". ReplicationControllers do not tell.
+    ...(view.ref === undefined && { terminatingReplicas: pods.filter((p) => !isPodActive(p)).length }),
     observedGeneration: replicaSet.metadata.generation ?? 0,
     ...(conditions.length > 0 && { conditions }),
   }

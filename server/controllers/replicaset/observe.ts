@@ -1,12 +1,14 @@
 /** What the ReplicaSet controller looks at: informers only. */
 import type { Informer } from '#api/client/client.ts'
-import { isPodActive, type Pod, type ReplicaSet } from '#api/types/index.ts'
+import { isPodActive, type Pod, type ReplicaSet, type ResourceRef } from '#api/types/index.ts'
 import { BY_CONTROLLER, controllerOf, orphansOf } from '../ownership.ts'
 import type { RecentWrites } from '../recent-writes.ts'
 import type { ReplicaSetView } from './decide.ts'
 
 export interface ReplicaSetSources {
-  replicaSets: Informer<ReplicaSet>
+  /** Undefined: ReplicaSets. */
+  ref?: ResourceRef
+  replicaSets: Pick<Informer<ReplicaSet>, 'get' | 'byIndex'>
   pods: Informer<Pod>
   recent: RecentWrites<Pod>
   failures: ReadonlyMap<string, NonNullable<ReplicaSetView['failure']>>
@@ -18,7 +20,7 @@ export function observeReplicaSet(key: string, sources: ReplicaSetSources): Repl
   const { uid, namespace = '' } = replicaSet.metadata
   const seen = [...sources.pods.byIndex(BY_CONTROLLER, uid), ...sources.pods.byIndex(BY_CONTROLLER, orphansOf(namespace))]
   const { objects, untilMs } = sources.recent.merge(key, seen)
-  return { replicaSet, pods: objects, relatedPodsByNode: relatedPodsByNode(replicaSet, sources), failure: sources.failures.get(key), unseenUntilMs: untilMs }
+  return { ...(sources.ref && { ref: sources.ref }), replicaSet, pods: objects, relatedPodsByNode: relatedPodsByNode(replicaSet, sources), failure: sources.failures.get(key), unseenUntilMs: untilMs }
 }
 
 function relatedPodsByNode(replicaSet: ReplicaSet, sources: ReplicaSetSources): Map<string, number> {

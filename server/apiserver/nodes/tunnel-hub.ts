@@ -28,7 +28,7 @@ interface Link {
   readonly session: ClientHttp2Session
   /** Open, or being opened. */
   streams: number
-  end(): void
+  readonly end: () => void
 }
 
 export interface TunnelHub extends NodeConnector {
@@ -52,7 +52,7 @@ export function createTunnelHub(options: { clock: Clock; log: Log }): TunnelHub 
     const session = connect('https://node', { createConnection: () => socket, settings: { initialWindowSize: WINDOW_BYTES, enablePush: false } })
     const link: Link = {
       session, streams: 0,
-      end() {
+      end: () => {
         session.destroy()
         // A session that has been closed politely would wait for its peer to do the same.
         socket.destroy()

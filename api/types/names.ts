@@ -8,6 +8,8 @@ export const LABEL_LENGTH_MAX = 63
 
 const LABEL_FMT = '[a-z0-9]([-a-z0-9]*[a-z0-9])?'
 const SUBDOMAIN_FMT = `${LABEL_FMT}(\\.${LABEL_FMT})*`
+const UNDERSCORED_LABEL_FMT = '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?'
+const UNDERSCORED_FMT = `${UNDERSCORED_LABEL_FMT}(\\.${UNDERSCORED_LABEL_FMT})*`
 const DNS_1035_FMT = '[a-z]([-a-z0-9]*[a-z0-9])?'
 const KEY_FMT = '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]'
 const VALUE_FMT = `(${KEY_FMT})?`
@@ -20,6 +22,7 @@ const C_IDENTIFIER_FMT = '[A-Za-z_][A-Za-z0-9_]*'
 // JavaScript's `$` without the m flag matches only at the very end, as Go's does.
 const LABEL = new RegExp(`^${LABEL_FMT}$`)
 const SUBDOMAIN = new RegExp(`^${SUBDOMAIN_FMT}$`)
+const UNDERSCORED = new RegExp(`^${UNDERSCORED_FMT}$`)
 const DNS_1035 = new RegExp(`^${DNS_1035_FMT}$`)
 const WILDCARD = new RegExp(`^\\*\\.${SUBDOMAIN_FMT}$`)
 const KEY = new RegExp(`^${KEY_FMT}$`)
@@ -53,6 +56,13 @@ export function checkDnsSubdomain(value: string): string[] {
   const out = utf8Length(value) > DNS_SUBDOMAIN_LENGTH_MAX ? [tooLongChars(DNS_SUBDOMAIN_LENGTH_MAX)] : []
   if (SUBDOMAIN.test(value)) return out
   return [...out, regexMessage("a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character", SUBDOMAIN_FMT, 'example.com')]
+}
+
+/** Search paths of resolvers: names inside may have underscores. */
+export function checkDnsSubdomainWithUnderscore(value: string): string[] {
+  const out = utf8Length(value) > DNS_SUBDOMAIN_LENGTH_MAX ? [tooLongChars(DNS_SUBDOMAIN_LENGTH_MAX)] : []
+  if (UNDERSCORED.test(value)) return out
+  return [...out, regexMessage("a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character", UNDERSCORED_FMT, 'example.com')]
 }
 
 export function checkWildcardSubdomain(value: string): string[] {

@@ -109,7 +109,8 @@ async function playKubelet(client: Client, clock: Clock, pod: Stored<Pod>, alive
   try {
     const nodeName = pod.spec?.nodeName
     if (!nodeName) {
-      const target = [...alive][Number.parseInt(uid.slice(0, 4), 16) % Math.max(1, alive.size)]
+      const fields = pod.spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms[0]?.matchFields ?? []
+      const target = fields[0]?.values?.[0] ?? [...alive][Number.parseInt(uid.slice(0, 4), 16) % Math.max(1, alive.size)]
       if (target === undefined || pod.metadata.deletionTimestamp !== undefined) return
       await client.create(PODS, { apiVersion: 'v1', kind: 'Binding', metadata: { name, namespace }, target: { kind: 'Node', name: target } } as KubeObject, { subresource: 'binding' })
     } else if (alive.has(nodeName)) {

@@ -2,8 +2,8 @@
 import type { TopologySpreadConstraint } from '#api/types/index.ts'
 import { compileRequirements, compileLabelSelector, matchesSet, type LabelMatcher } from '#api/types/labels.ts'
 import type { NodeInfo, PodInfo } from './node-info.ts'
-import { matchesNodeSelector } from './node-selector.ts'
-import { untolerated } from './tolerations.ts'
+import { matchesNodeSelector } from '#api/types/index.ts'
+import { untolerated } from '#api/types/index.ts'
 
 export interface SpreadConstraint {
   topologyKey: string

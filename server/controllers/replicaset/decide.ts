@@ -6,7 +6,8 @@ import {
 import { nameSuffix } from '#base/random.ts'
 import type { DecideContext, Decision } from '#base/reconcile/action.ts'
 import { jsonEqual } from '../json-equal.ts'
-import { claim, controllerReference } from '../ownership.ts'
+import { claim } from '../ownership.ts'
+import { drawnName, podOf } from '../pod-control.ts'
 import { earlier, formatTime, parseTime } from '../time.ts'
 import { podsToDelete } from './rank.ts'
 
@@ -54,7 +55,7 @@ export function decideReplicaSet(view: ReplicaSetView, ctx: DecideContext): Deci
     const missing = wanted - active.length
     if (missing > 0) {
       const count = Math.min(missing, BURST_REPLICAS)
-      actions.push({ kind: 'createPods', pods: Array.from({ length: count }, () => newPod(view, nameSuffix(ctx.random))) })
+      actions.push({ kind: 'createPods', pods: Array.from({ length: count }, () => podOf(view.ref ?? REPLICA_SETS, replicaSet, replicaSet.spec?.template, drawnName(replicaSet.metadata.name, nameSuffix(ctx.random)))) })
       because = `${because}: creating ${count}`
     } else if (missing < 0) {
       const doomed = podsToDelete(active, Math.min(-missing, BURST_REPLICAS), view.relatedPodsByNode, ctx.nowMs)
@@ -71,27 +72,6 @@ export function selectorOf(replicaSet: ReplicaSet): LabelMatcher {
   const matcher = compileLabelSelector(selector)
   // Validation refuses an empty selector; one that slipped in must not claim the whole namespace.
   return matcher.requirements.length === 0 ? NOTHING : matcher
-}
-
-function newPod({ replicaSet, ref = REPLICA_SETS }: ReplicaSetView, suffix: string): Pod {
-  const { template } = replicaSet.spec ?? {}
-  const { labels, annotations, finalizers } = template?.metadata ?? {}
-  return {
-    apiVersion: 'v1', kind: 'Pod',
-    metadata: {
-      // generateName is kept, as upstream has it; the name is drawn here, so that a repeated request meets AlreadyExists.
-      name: podName(replicaSet.metadata.name, suffix), generateName: `${replicaSet.metadata.name}-`,
-      ...(replicaSet.metadata.namespace !== undefined && { namespace: replicaSet.metadata.namespace }),
-      ...(labels && { labels }), ...(annotations && { annotations }), ...(finalizers && { finalizers }),
-      ownerReferences: [controllerReference(ref, replicaSet)],
-    },
-    ...(template?.spec && { spec: template.spec }),
-  }
-}
-
-/** As generateName: the base is cut so that base, dash and suffix fit into 63 characters. */
-function podName(base: string, suffix: string): string {
-  return `${`${base}-`.slice(0, 63 - suffix.length)}${suffix}`
 }
 
 function nextStatus(view: ReplicaSetView, pods: readonly Stored<Pod>[], active: readonly Stored<Pod>[], nowMs: number): ReplicaSetStatus {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Node, Pod, Stored, Taint, Toleration } from '#api/types/index.ts'
 import { seededRandom } from '#base/random.ts'
-import { decideTaintEviction, tolerates } from './decide.ts'
+import { tolerates } from '#api/types/index.ts'
+import { decideTaintEviction } from './decide.ts'
 
 const NOW = Date.UTC(2026, 0, 1, 12)
 const meta = (name: string) => ({ name, uid: name, resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' })

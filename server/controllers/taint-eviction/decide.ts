@@ -1,6 +1,6 @@
 /** When a pod must leave a node because of NoExecute taints (upstream's taint-eviction-controller). Pure. */
 import type { Node, Pod, Stored, Taint, Toleration } from '#api/types/index.ts'
-import { isPodTerminal } from '#api/types/index.ts'
+import { isPodTerminal, tolerates } from '#api/types/index.ts'
 import { nothing, type DecideContext, type Decision } from '#base/reconcile/action.ts'
 import { parseTime } from '../time.ts'
 
@@ -45,25 +45,4 @@ function leaveMs(taints: readonly Taint[], tolerations: readonly Toleration[], s
     at = at === undefined ? leaves : Math.min(at, leaves)
   }
   return at
-}
-
-export function tolerates(toleration: Toleration, taint: Taint): boolean {
-  if (toleration.effect && toleration.effect !== taint.effect) return false
-  if (toleration.key && toleration.key !== taint.key) return false
-  // An empty key is only allowed with Exists, and then means all taints.
-  switch (toleration.operator ?? 'Equal') {
-    case 'Exists': return true
-    case 'Equal':
-    case '': return Boolean(toleration.key) && (toleration.value ?? '') === (taint.value ?? '')
-    case 'Lt':
-    case 'Gt': return comparesTo(toleration, taint)
-    default: return false
-  }
-}
-
-/** Numeric tolerations (KEP-5471). */
-function comparesTo(toleration: Toleration, taint: Taint): boolean {
-  const [bound, value] = [toleration.value ?? '', taint.value ?? '']
-  if (!toleration.key || !/^-?\d+$/.test(bound) || !/^-?\d+$/.test(value)) return false
-  return toleration.operator === 'Lt' ? BigInt(value) < BigInt(bound) : BigInt(value) > BigInt(bound)
 }

@@ -1,6 +1,6 @@
 /** spec.nodeSelector and requiredDuringScheduling node affinity. */
 import { matchesSet } from '#api/types/labels.ts'
-import { matchesNodeSelector } from '../node-selector.ts'
+import { matchesNodeSelector } from '#api/types/index.ts'
 import { FITS, type FilterRule } from '../rule.ts'
 
 const UNFIT = [{ reason: "node(s) didn't match Pod's node affinity/selector", unresolvable: true }]

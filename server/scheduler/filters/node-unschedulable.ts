@@ -1,6 +1,6 @@
 /** Cordoned nodes take only pods that tolerate it. */
 import { FITS, type FilterRule } from '../rule.ts'
-import { tolerates } from '../tolerations.ts'
+import { tolerates } from '#api/types/index.ts'
 
 const TAINT = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' }
 

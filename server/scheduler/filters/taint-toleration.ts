@@ -1,6 +1,6 @@
 /** Taints with NoSchedule or NoExecute keep away who does not tolerate them. */
 import { FITS, type FilterRule } from '../rule.ts'
-import { untolerated } from '../tolerations.ts'
+import { untolerated } from '#api/types/index.ts'
 
 export const taintToleration: FilterRule = {
   name: 'TaintToleration',

@@ -1,5 +1,5 @@
 /** Preferred node affinity: the sum of the weights of the terms that match. */
-import { matchesTerm } from '../node-selector.ts'
+import { matchesTerm } from '#api/types/index.ts'
 import { scaleToMax, type ScoreRule } from '../rule.ts'
 
 export const nodeAffinityScore: ScoreRule = {

@@ -1,6 +1,6 @@
 /** Fewer untolerated PreferNoSchedule taints are better. */
 import { scaleToMax, type ScoreRule } from '../rule.ts'
-import { tolerates } from '../tolerations.ts'
+import { tolerates } from '#api/types/index.ts'
 
 export const taintTolerationScore: ScoreRule = {
   name: 'TaintToleration',

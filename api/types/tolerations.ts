@@ -1,5 +1,5 @@
 /** Which taints a pod tolerates (core/v1 `Toleration.ToleratesTaint`). */
-import type { Taint, Toleration } from '#api/types/index.ts'
+import type { Taint, Toleration } from './generated/models.ts'
 
 export function tolerates(toleration: Toleration, taint: Taint): boolean {
   if (toleration.effect && toleration.effect !== taint.effect) return false
@@ -8,16 +8,21 @@ export function tolerates(toleration: Toleration, taint: Taint): boolean {
     case 'Exists':
       return true
     case 'Equal':
+    case '':
       return Boolean(toleration.key) && (toleration.value ?? '') === (taint.value ?? '')
     case 'Lt':
-    case 'Gt': {
-      const [have, want] = [Number(taint.value), Number(toleration.value)]
-      if (!Number.isInteger(have) || !Number.isInteger(want)) return false
-      return toleration.operator === 'Lt' ? have < want : have > want
-    }
+    case 'Gt':
+      return comparesTo(toleration, taint)
     default:
       return false
   }
+}
+
+/** Numeric tolerations (KEP-5471). */
+function comparesTo(toleration: Toleration, taint: Taint): boolean {
+  const [bound, value] = [toleration.value ?? '', taint.value ?? '']
+  if (!toleration.key || !/^-?\d+$/.test(bound) || !/^-?\d+$/.test(value)) return false
+  return toleration.operator === 'Lt' ? BigInt(value) < BigInt(bound) : BigInt(value) > BigInt(bound)
 }
 
 export function untolerated(taints: readonly Taint[] | undefined, tolerations: readonly Toleration[] | undefined, effects: readonly string[]): Taint | undefined {

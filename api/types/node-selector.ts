@@ -1,6 +1,6 @@
 /** Node selector terms, as node affinity and volumes use them: terms are ORed, what is in a term is ANDed. */
-import type { Node, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm } from '#api/types/index.ts'
-import { matchesRequirement, OBJECT_OPERATORS } from '#api/types/labels.ts'
+import type { Node, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm } from './generated/models.ts'
+import { matchesRequirement, OBJECT_OPERATORS } from './labels.ts'
 
 export function matchesNodeSelector(selector: NodeSelector, node: Node): boolean {
   return selector.nodeSelectorTerms.some((term) => matchesTerm(term, node))

@@ -34,8 +34,10 @@ export interface KindStrategy<T extends KubeObject> {
   prepareCreate?(object: T, ctx: KindContext): void
   /** Carries over what an update of the main resource may not change (status). */
   prepareUpdate?(object: T, old: T, ctx: KindContext): void
-  /** For `/status`: carries over everything but status (and what upstream lets it change). Default: spec and metadata from old, status from object. */
+  /** For `/status`: carries over everything but status and metadata (and what else upstream lets it change). Default: all but those two from old. */
   prepareStatusUpdate?(object: T, old: T, ctx: KindContext): void
+  /** Upstream's ResetObjectMetaForStatus: `/status` changes nothing in metadata. Without it labels, annotations, finalizers and owners may be written there. */
+  statusKeepsMetadata?: true
   /** True when a change between old and object must raise metadata.generation. Default: any change outside metadata and status; false: the kind has no generation. */
   generation?: false | ((object: T, old: T) => boolean)
   /** Metadata is checked too: registry.ts adds `kinds/object-meta.ts` to every strategy's validate and validateUpdate. */

@@ -38,13 +38,16 @@ export function parseMediaType(text: string): MediaType {
 
 const PLAIN_JSON: ObjectFormat = { as: 'object', metaVersion: 'v1', encoding: 'json' }
 
-/** `model`: of the objects answered with; not every model has a protobuf form. Throws 406 when nothing in the header can be served. */
-export function negotiateObject(header: string | undefined, model: string): ObjectFormat {
+/**
+ * `model`: of the objects answered with; not every model has a protobuf form. `tables` false: nor a table's (reviews).
+ * Throws 406 when nothing in the header can be served.
+ */
+export function negotiateObject(header: string | undefined, model: string, tables = true): ObjectFormat {
   if (header === undefined || header === 'application/json' || header === '*/*' || header === '') return PLAIN_JSON
   for (const media of parseAccept(header)) {
     const format = formatOf(media)
     // What stands for any object's metadata has that form whatever the object is.
-    if (format && (format.encoding !== 'protobuf' || format.as !== 'object' || hasProtobuf(model))) return format
+    if (format && (tables || format.as !== 'Table') && (format.encoding !== 'protobuf' || format.as !== 'object' || hasProtobuf(model))) return format
   }
   throw notAcceptable(hasProtobuf(model) ? ACCEPTED : ACCEPTED.filter((type) => type !== PROTOBUF_TYPE))
 }

@@ -19,6 +19,7 @@ const CEL_RESERVED: ReadonlySet<string> = new Set(['true', 'false', 'null', 'in'
 type PolicySpec = NonNullable<ValidatingAdmissionPolicy['spec']> | NonNullable<MutatingAdmissionPolicy['spec']>
 
 export const validatingAdmissionPolicyStrategy: KindStrategy<ValidatingAdmissionPolicy> = {
+  statusKeepsMetadata: true,
   defaults(policy) {
     const spec = (policy.spec ??= {})
     spec.failurePolicy ??= 'Fail'

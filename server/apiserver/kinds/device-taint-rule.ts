@@ -15,6 +15,7 @@ const POOLS_MAX = 1000
 const LIMIT = 100
 
 export const deviceTaintRuleStrategy: KindStrategy<DeviceTaintRule> = {
+  statusKeepsMetadata: true,
   prepareCreate(rule, ctx) {
     rule.status = {}
     if (rule.spec?.taint) stampTaints([rule.spec.taint], ctx.nowMs)
@@ -44,6 +45,7 @@ function validateRule(rule: DeviceTaintRule, old: DeviceTaintRule | undefined): 
 }
 
 export const resourcePoolStatusRequestStrategy: KindStrategy<ResourcePoolStatusRequest> = {
+  statusKeepsMetadata: true,
   generation: false,
   defaults(request) {
     if (request.spec) request.spec.limit ??= LIMIT

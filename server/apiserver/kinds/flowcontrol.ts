@@ -17,6 +17,7 @@ const HASH_BITS_MAX = 60
 const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'proxy', 'update', 'watch']
 
 export const flowSchemaStrategy: KindStrategy<FlowSchema> = {
+  statusKeepsMetadata: true,
   defaults(schema) {
     if (schema.spec && !schema.spec.matchingPrecedence) schema.spec.matchingPrecedence = PRECEDENCE_DEFAULT
   },
@@ -37,6 +38,7 @@ export const flowSchemaStrategy: KindStrategy<FlowSchema> = {
 }
 
 export const priorityLevelStrategy: KindStrategy<PriorityLevelConfiguration> = {
+  statusKeepsMetadata: true,
   defaults({ spec }) {
     if (spec?.exempt) {
       spec.exempt.nominalConcurrencyShares ??= 0

@@ -182,11 +182,9 @@ export const horizontalPodAutoscalerV1Strategy: KindStrategy<HorizontalPodAutosc
   defaults: (view) => { onStored(view, () => undefined) },
   prepareCreate: (view, ctx) => { onStored(view, (stored) => v2.prepareCreate?.(stored, ctx)) },
   prepareUpdate: (view, old, ctx) => { onStored(view, (stored) => v2.prepareUpdate?.(stored, autoscalerToStored(old), ctx)) },
-  // Half of the status is in annotations: they are the new object's, all else of metadata the old one's.
+  // Half of the status is in annotations.
   prepareStatusUpdate(view, old) {
-    const { managedFields } = view.metadata ?? {}
     const { status } = autoscalerToStored(view)
-    view.metadata = { ...old.metadata, ...(managedFields && { managedFields }) }
     view.spec = old.spec
     onStored(view, (stored) => {
       if (status) stored.status = status

@@ -20,6 +20,7 @@ const UID_BYTES_MAX = 128
 const DECISIONS = ['Issued', 'Denied', 'Failed']
 
 export const podCertificateRequestStrategy: KindStrategy<PodCertificateRequest> = {
+  statusKeepsMetadata: true,
   generation: false,
   defaults(request) {
     if (request.spec) request.spec.maxExpirationSeconds ??= EXPIRATION_SECONDS

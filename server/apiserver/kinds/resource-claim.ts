@@ -30,6 +30,7 @@ const MODES = ['All', 'ExactCount']
 type RequestNames = ReadonlyMap<string, ReadonlySet<string>>
 
 export const resourceClaimStrategy: KindStrategy<ResourceClaim> = {
+  statusKeepsMetadata: true,
   generation: false,
   defaults: (claim) => defaultDevices(claim.spec?.devices),
   prepareCreate: (claim) => { claim.status = {} },

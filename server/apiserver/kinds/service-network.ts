@@ -11,6 +11,7 @@ import { semanticEqual } from './semantic-equal.ts'
 import { ageColumn, column, nameColumn } from './table-columns.ts'
 
 export const serviceCidrStrategy: KindStrategy<ServiceCIDR> = {
+  statusKeepsMetadata: true,
   prepareCreate: (cidr) => { cidr.status = {} },
   prepareUpdate: keepStatus,
   generation: (cidr, old) => !semanticEqual(cidr.spec, old.spec),

@@ -9,6 +9,7 @@ import { validateConditions } from './conditions.ts'
 import { ageColumn, column, nameColumn } from './table-columns.ts'
 
 export const storageVersionStrategy: KindStrategy<StorageVersion> = {
+  statusKeepsMetadata: true,
   nameRule: 'path-segment',
   generation: false,
   prepareCreate: (version) => { version.status = {} },
@@ -47,6 +48,7 @@ function validateVersionStatus(version: StorageVersion): FieldError[] {
 }
 
 export const storageVersionMigrationStrategy: KindStrategy<StorageVersionMigration> = {
+  statusKeepsMetadata: true,
   prepareCreate: (migration) => { migration.status = {} },
   prepareUpdate: keepStatus,
   validate: validateMigration,

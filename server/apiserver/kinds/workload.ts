@@ -28,6 +28,7 @@ export const workloadStrategy: KindStrategy<Workload> = {
 }
 
 export const podGroupStrategy: KindStrategy<PodGroup> = {
+  statusKeepsMetadata: true,
   prepareCreate: (group) => { group.status = {} },
   prepareUpdate: keepStatus,
   generation: (group, old) => !semanticEqual(group.spec, old.spec),

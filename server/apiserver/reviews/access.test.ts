@@ -65,3 +65,10 @@ test('reviews that ask nothing, or too much, are refused in upstream\'s words', 
     '422 LocalSubjectAccessReview.authorization.k8s.io "" is invalid: spec.nonResourceAttributes: Invalid value: {"path":"/","verb":"get"}: disallowed on this kind of request', '201 ',
   ])
 })
+
+test('a review has no table: who accepts nothing else gets 406, YAML is answered as such', async () => {
+  const { call } = harness()
+  const ask = async (accept: string) => { const { status, headers } = await call('POST', `${GROUP}/selfsubjectaccessreviews`, { spec: { resourceAttributes: pods } }, { accept }); return [status, headers['content-type']] }
+  const table = 'application/json;as=Table;v=v1;g=meta.k8s.io'
+  deepStrictEqual([await ask(table), await ask(`${table}, application/json`), await ask('application/yaml')], [[406, 'application/json'], [201, 'application/json'], [201, 'application/yaml']])
+})

@@ -1,4 +1,4 @@
-/** `certificatesigningrequests/approval`: like status, but only the Approved, Denied and Failed conditions may be written. */
+/** `certificatesigningrequests/approval`: of the status only the conditions may be written; metadata may, as on /status. */
 import type { ApiResponse } from '#api/client/transport.ts'
 import type { CertificateSigningRequest } from '#api/types/index.ts'
 import { invalid } from '../http/status.ts'
@@ -27,9 +27,7 @@ export async function approval(call: Call): Promise<ApiResponse> {
       const conditions = (asked.status?.conditions ?? []).map((c) => ({ ...c, lastUpdateTime: c.lastUpdateTime ?? now, lastTransitionTime: c.lastTransitionTime ?? now }))
       const problems = approvalProblems({ ...asked, status: { conditions } }, csr)
       if (problems.length > 0) throw invalid(call.row.ref, call.info.name, problems)
-      csr.status = { ...csr.status, conditions }
-      csr.metadata.resourceVersion = asked.metadata.resourceVersion ?? ''
-      return csr
+      return Object.assign(asked, { spec: csr.spec, status: { ...csr.status, conditions } })
     },
     part: 'spec',
   })

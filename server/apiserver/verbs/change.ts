@@ -66,6 +66,7 @@ async function tryChange(call: Call, wanted: Change, key: string, kv: KeyValue):
   carryMeta(object.metadata, old.metadata)
   object.metadata.resourceVersion = old.metadata.resourceVersion ?? ''
   row.strategy.defaults?.(object)
+  if (wanted.part === 'status' && row.strategy.statusKeepsMetadata) keepMetadata(object, old)
   if (wanted.fields === 'update') ownFields(call, old, object, wanted.options)
   const admission = { operation: 'UPDATE', name: info.name, options: admissionOptions(call, 'UpdateOptions'), dryRun: wanted.options.dryRun } as const
   const { admitAs } = wanted
@@ -114,6 +115,7 @@ function assertSameObject(call: Call, object: Full, old: Full): boolean {
 function prepare(call: Call, object: Full, old: Full, part: Change['part']): void {
   const { strategy } = call.row
   if (part === 'status') {
+    if (strategy.statusKeepsMetadata) keepMetadata(object, old)
     if (strategy.prepareStatusUpdate) strategy.prepareStatusUpdate(object, old, contextOf(call))
     else keepAllButStatus(object, old)
   } else if (part === 'main') {
@@ -124,15 +126,22 @@ function prepare(call: Call, object: Full, old: Full, part: Change['part']): voi
   if (changed) object.metadata.generation = (old.metadata.generation ?? 0) + 1
 }
 
-/** `/status` changes status alone; of metadata only managedFields, which come after this. */
+/** `/status` changes status, and metadata unless the kind keeps it. */
 function keepAllButStatus(object: Full, old: Full): void {
   const fields = object as unknown as Record<string, unknown>
   const { status, metadata } = fields
   for (const key of Object.keys(fields)) delete fields[key]
-  const { managedFields } = metadata as Full['metadata']
-  Object.assign(fields, old, { metadata: { ...old.metadata, ...(managedFields && { managedFields }) } })
+  Object.assign(fields, old, { metadata })
   if (status === undefined) delete fields['status']
   else fields['status'] = status
+}
+
+/** All of metadata but managedFields, which tell of the status. */
+function keepMetadata(object: Full, old: Full): void {
+  const { managedFields } = object.metadata
+  object.metadata = { ...old.metadata }
+  if (managedFields) object.metadata.managedFields = managedFields
+  else delete object.metadata.managedFields
 }
 
 /** Deletion was asked for, its grace is over and nobody holds it any more. */

@@ -108,11 +108,11 @@ describe('writing objects', () => {
     assert.equal(await generation(), 2)
   })
 
-  test('/status changes status alone, the object alone everything else', async () => {
+  test('/status changes status and metadata, the object alone everything but status', async () => {
     const { call } = harness()
     await call('POST', PODS, pod('p'))
-    const status = await call('PUT', `${PODS}/p/status`, pod('p', { metadata: { name: 'p', labels: { no: 'no' } }, spec: { containers: [], nodeName: 'x' }, status: { phase: 'Running' } }))
-    assert.deepEqual([status.status, status.json['status'], status.json['spec']?.['nodeName'], status.json['metadata']?.['labels']], [200, { phase: 'Running' }, undefined, { app: 'p' }])
+    const status = await call('PUT', `${PODS}/p/status`, pod('p', { metadata: { name: 'p', labels: { app: 'q' } }, spec: { containers: [], nodeName: 'x' }, status: { phase: 'Running' } }))
+    assert.deepEqual([status.status, status.json['status'], status.json['spec']?.['nodeName'], status.json['metadata']?.['labels']], [200, { phase: 'Running' }, undefined, { app: 'q' }])
     const main = await call('PUT', `${PODS}/p`, pod('p', { status: { phase: 'Failed' } }))
     assert.deepEqual(main.json['status'], { phase: 'Running' })
   })

@@ -10,7 +10,7 @@ import { compareObjects, equalJson } from './compare.ts'
 import { conflictStatus, type Conflict, type ConflictCause } from './conflicts.ts'
 import { withoutEmpties } from './empties.ts'
 import { difference, emptySet, equalSets, intersection, isEmptySet, union, type FieldSet } from './field-set.ts'
-import { capUpdateManagers, formatManagedFields, ownable, ownerId, parseManagedFields, type Owner, type Owners } from './managed-fields.ts'
+import { capUpdateManagers, formatManagedFields, ownable, ownerId, parseManagedFields, type Owner, type Owners, type Endpoint } from './managed-fields.ts'
 import { mergeTyped } from './merge-typed.ts'
 import { extractItems, removeItems, withNamedFields } from './remove-items.ts'
 import { toFieldSet } from './to-field-set.ts'
@@ -30,6 +30,8 @@ export interface ApplyRequest {
   model: string
   /** See TrackUpdate. Default true. */
   hasStatus?: boolean
+  /** See TrackUpdate. Default false. */
+  statusKeepsMetadata?: boolean
   /** In place of the walk along the model: custom resources, which keep empty maps and lists. */
   conform?: ((value: unknown) => Conformed) | undefined
 }
@@ -66,7 +68,7 @@ function decideApply(request: ApplyRequest): Applied {
   if (unknown) throw new PatchError(400, `.${unknown.path}: field not declared in schema`)
   if (config.metadata?.managedFields) return badRequest('metadata.managedFields must be nil')
 
-  const endpoint = { subresource, hasStatus: request.hasStatus ?? true }
+  const endpoint = { subresource, hasStatus: request.hasStatus ?? true, statusKeepsMetadata: request.statusKeepsMetadata ?? false }
   const owners = ownersBefore(request, endpoint)
   const configured = toFieldSet(config, model, schema)
   const self: Owner = { manager: request.manager, operation: 'Apply', apiVersion: request.apiVersion, subresource, time: '', set: ownable(configured, endpoint) }
@@ -106,7 +108,7 @@ function withManagedFields(object: Json, managedFields: NonNullable<KubeObject['
   return { ...typed, metadata: { ...typed.metadata, ...(managedFields && managedFields.length > 0 && { managedFields }) } }
 }
 
-function ownersBefore(request: ApplyRequest, endpoint: { subresource: string; hasStatus: boolean }): Owners {
+function ownersBefore(request: ApplyRequest, endpoint: Endpoint): Owners {
   const { live, schema, model } = request
   const owners = parseManagedFields(live?.metadata?.managedFields) ?? new Map<string, Owner>()
   if (!live || owners.size > 0) return owners

@@ -94,14 +94,20 @@ const UNOWNED: FieldSet = (() => {
 })()
 const STATUS: FieldSet = (() => { const set = emptySet(); insertPath(set, ['f:status']); return set })()
 const SPEC: FieldSet = (() => { const set = emptySet(); insertPath(set, ['f:spec']); return set })()
+const METADATA: FieldSet = (() => { const set = emptySet(); insertPath(set, ['f:metadata']); return set })()
+
+/** What is written to: see TrackUpdate. */
+export interface Endpoint { subresource: string; hasStatus: boolean; statusKeepsMetadata: boolean }
 
 /** Drops what nobody owns, and what this endpoint does not write although the object sent has it. */
-export function ownable(set: FieldSet, endpoint: { subresource: string; hasStatus: boolean }): FieldSet {
+export function ownable(set: FieldSet, endpoint: Endpoint): FieldSet {
   const owned = recursiveDifference(set, UNOWNED)
   // `metadata` itself is no field of anybody's.
   const metadata = owned.children.get('f:metadata')
   if (metadata?.own) owned.children.set('f:metadata', { own: false, children: metadata.children })
   if (!endpoint.hasStatus) return owned
   if (endpoint.subresource === '') return recursiveDifference(owned, STATUS)
-  return endpoint.subresource === 'status' ? recursiveDifference(owned, SPEC) : owned
+  if (endpoint.subresource !== 'status') return owned
+  const written = recursiveDifference(owned, SPEC)
+  return endpoint.statusKeepsMetadata ? recursiveDifference(written, METADATA) : written
 }

@@ -24,6 +24,8 @@ export interface TrackUpdate {
   model: string
   /** The kind has /status: then the main endpoint owns no status, and /status no spec. Default true. */
   hasStatus?: boolean
+  /** /status writes no metadata. Default false. */
+  statusKeepsMetadata?: boolean
 }
 
 export function trackUpdate(write: TrackUpdate): void {
@@ -38,7 +40,7 @@ export function trackUpdate(write: TrackUpdate): void {
   if (live && !kept?.length && !owners?.size) return setManagedFields(meta, undefined)
 
   const changes = compareObjects((live ?? {}) as Json, next as Json, write.model, write.schema)
-  const endpoint = { subresource: write.subresource, hasStatus: write.hasStatus ?? true }
+  const endpoint = { subresource: write.subresource, hasStatus: write.hasStatus ?? true, statusKeepsMetadata: write.statusKeepsMetadata ?? false }
   const taken = ownable(union(changes.added, changes.modified), endpoint)
   const removed = ownable(changes.removed, { ...endpoint, hasStatus: false })
   if (!owners && isEmptySet(taken) && isEmptySet(removed)) return setManagedFields(meta, kept)

@@ -20,6 +20,7 @@ import { rootCaController } from './root-ca/controller.ts'
 import { serviceCidrController } from './service-cidr/controller.ts'
 import { serviceIpRepairController } from './service-ip-repair/controller.ts'
 import { serviceAccountController } from './serviceaccount/controller.ts'
+import { statefulSetController } from './statefulset/controller.ts'
 import { taintEvictionController } from './taint-eviction/controller.ts'
 import { tokenCleanerController } from './token-cleaner/controller.ts'
 import { ttlAfterFinishedController } from './ttl-after-finished/controller.ts'
@@ -35,6 +36,7 @@ export const CONTROLLERS: readonly ControllerFactory[] = [
   replicaSetController,
   replicationControllerController,
   daemonSetController,
+  statefulSetController,
   endpointSliceController,
   endpointsController,
   serviceCidrController,

@@ -1,7 +1,7 @@
 /** Workloads but Deployments, each through its life, on an API server of their own. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CONTROLLER_REVISIONS, DAEMON_SETS, EVENTS, PODS, type ControllerRevision, type CoreV1Event, type DaemonSet, type KubeObject, type Pod, type ResourceRef, type Stored } from '#api/types/index.ts'
+import { CONTROLLER_REVISIONS, DAEMON_SETS, EVENTS, PERSISTENT_VOLUME_CLAIMS, PODS, STATEFUL_SETS, type ControllerRevision, type CoreV1Event, type DaemonSet, type KubeObject, type PersistentVolumeClaim, type Pod, type ResourceRef, type StatefulSet, type Stored } from '#api/types/index.ts'
 import { startCluster, type TestCluster } from './cluster.test-support.ts'
 
 const items = async <T extends KubeObject>(c: TestCluster, ref: ResourceRef): Promise<Stored<T>[]> => (await c.client.list<T>(ref, { namespace: 'default' })).items
@@ -40,4 +40,60 @@ test('a DaemonSet runs on each node that fits, is rolled out node by node, undon
   assert.deepStrictEqual(await eventsOf(c, 'ds'), ['Normal SuccessfulCreate', 'Normal SuccessfulDelete'])
   await c.client.delete(DAEMON_SETS, 'ds', 'default', { propagationPolicy: 'Foreground' })
   await c.until('all is gone', async () => assert.deepStrictEqual([(await items(c, DAEMON_SETS)).length, (await items(c, CONTROLLER_REVISIONS)).length], [0, 0]))
+})
+
+test('a StatefulSet makes its pods in order with their claims, rolls out from the last, keeps to a partition, scales down from the last and keeps or gives up claims', async () => {
+  await using c = await startCluster()
+  await c.addNode('a')
+  const set = {
+    apiVersion: 'apps/v1', kind: 'StatefulSet', metadata: { name: 'db', namespace: 'default' },
+    spec: {
+      replicas: 3, serviceName: 'db', selector: { matchLabels: { app: 'db' } }, template: template('db'), persistentVolumeClaimRetentionPolicy: { whenScaled: 'Delete', whenDeleted: 'Retain' },
+      volumeClaimTemplates: [{ metadata: { name: 'data' }, spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } } }],
+    },
+  }
+  await c.client.create(STATEFUL_SETS, set as KubeObject)
+  const now = () => c.client.get<StatefulSet>(STATEFUL_SETS, 'db', 'default')
+  const images = async () => (await items<Pod>(c, PODS)).map((p) => `${p.metadata.name} ${imageOf(p)} ${p.status?.phase}`).sort()
+  await c.until('three pods', async () => {
+    assert.deepStrictEqual(await images(), ['db-0 v1 Running', 'db-1 v1 Running', 'db-2 v1 Running'])
+    const { status } = await now()
+    assert.deepStrictEqual({ ...status, currentRevision: '', updateRevision: '' }, { availableReplicas: 3, collisionCount: 0, currentReplicas: 3, currentRevision: '', observedGeneration: 1, readyReplicas: 3, replicas: 3, updateRevision: '', updatedReplicas: 3 })
+  })
+  const pods = await items<Pod>(c, PODS)
+  const [first] = pods
+  assert.deepStrictEqual(pods.map((p) => p.metadata.creationTimestamp).toSorted(), pods.map((p) => p.metadata.creationTimestamp))
+  assert.deepStrictEqual([first?.spec?.hostname, first?.spec?.subdomain, first?.metadata.labels?.['apps.kubernetes.io/pod-index'], first?.metadata.labels?.['statefulset.kubernetes.io/pod-name'], first?.metadata.labels?.['controller-revision-hash'], first?.spec?.volumes?.find((v) => v.name === 'data')?.persistentVolumeClaim?.claimName], ['db-0', 'db', '0', 'db-0', (await now()).status?.currentRevision, 'data-db-0'])
+  const update = (spec: object) => c.client.patch(STATEFUL_SETS, 'db', 'default', merge, { spec })
+  await update({ updateStrategy: { rollingUpdate: { partition: 2 } }, template: { spec: { containers: [{ name: 'c', image: 'v2' }] } } })
+  await c.until('only the last is new', async () => {
+    assert.deepStrictEqual(await images(), ['db-0 v1 Running', 'db-1 v1 Running', 'db-2 v2 Running'])
+    const { status } = await now()
+    assert.deepStrictEqual([status?.currentReplicas, status?.updatedReplicas, status?.currentRevision === status?.updateRevision], [2, 1, false])
+  })
+  // What is lost below the partition comes back as it was.
+  await c.client.delete(PODS, 'db-0', 'default')
+  await c.until('db-0 is back', async () => assert.deepStrictEqual([await images(), (await c.client.get<Pod>(PODS, 'db-0', 'default')).metadata.uid === first?.metadata.uid], [['db-0 v1 Running', 'db-1 v1 Running', 'db-2 v2 Running'], false]))
+  await update({ updateStrategy: { rollingUpdate: { partition: 0 } } })
+  await c.until('all are new', async () => {
+    assert.deepStrictEqual(await images(), ['db-0 v2 Running', 'db-1 v2 Running', 'db-2 v2 Running'])
+    const { status } = await now()
+    assert.equal(status?.currentRevision, status?.updateRevision)
+  })
+  await update({ replicas: 1 })
+  await c.until('the first is left', async () => {
+    const claims = await items<PersistentVolumeClaim>(c, PERSISTENT_VOLUME_CLAIMS)
+    assert.deepStrictEqual([await images(), claims.map((p) => p.metadata.name)], [['db-0 v2 Running'], ['data-db-0']])
+  })
+  const events = (await items<CoreV1Event>(c, EVENTS)).filter((e) => e.involvedObject.name === 'db').map((e) => `${e.reason}: ${e.message}`)
+  for (const expected of ['SuccessfulCreate: create Claim data-db-0 Pod db-0 in StatefulSet db success', 'SuccessfulCreate: create Pod db-0 in StatefulSet db successful', 'SuccessfulDelete: delete Pod db-2 in StatefulSet db successful']) assert.ok(events.includes(expected), `${expected} is not in ${events.join('\n')}`)
+  await c.client.delete(STATEFUL_SETS, 'db', 'default', { propagationPolicy: 'Background' })
+  await c.until('its claim stays', async () => assert.deepStrictEqual([await images(), (await items(c, PERSISTENT_VOLUME_CLAIMS)).length], [[], 1]))
+})
+
+test('a StatefulSet that may do so makes all pods at once, and begins where it is told', async () => {
+  await using c = await startCluster()
+  await c.addNode('a')
+  await c.client.create(STATEFUL_SETS, { apiVersion: 'apps/v1', kind: 'StatefulSet', metadata: { name: 'p', namespace: 'default' }, spec: { replicas: 3, podManagementPolicy: 'Parallel', ordinals: { start: 5 }, selector: { matchLabels: { app: 'p' } }, template: { ...template('p'), metadata: { labels: { app: 'p' }, annotations: { 'test/stuck': '1' } } } } } as KubeObject)
+  await c.until('all are made though none runs', async () => assert.deepStrictEqual((await items<Pod>(c, PODS)).map((p) => p.metadata.name).sort(), ['p-5', 'p-6', 'p-7']))
 })

@@ -13,6 +13,8 @@ export interface ConformOptions {
   model: string
   /** Empty maps and lists of optional fields: Go's omitempty drops them; an applied configuration keeps them. Default drop. */
   empties?: 'drop' | 'keep'
+  /** Whose words a wrong type is told in: those of Go's JSON decoder (default), or of apimachinery's converter, which strategic merge patches go through. */
+  words?: 'decoder' | 'converter' | undefined
 }
 
 export type Conformed =
@@ -32,7 +34,7 @@ const PROBLEMS_MAX = 100
 export function conformObject(value: unknown, options: ConformOptions): Conformed {
   const model = options.schema.model(options.model)
   if (!model) throw new Error(`bug: no model ${options.model}`)
-  const walk = new Walk(options.schema, options.empties !== 'keep')
+  const walk = new Walk(options.schema, options.empties !== 'keep', options.words === 'converter')
   try {
     if (!isObject(value)) throw new WrongType(`json: cannot unmarshal ${jsonKind(value)} into Go value of type ${goType({ kind: 'ref', model: options.model }, options.schema)}`)
     walk.struct(value, model)
@@ -55,14 +57,16 @@ class Walk {
   keys = 0
   readonly #schema: SchemaSet
   readonly #dropEmpty: boolean
+  readonly #converter: boolean
   /** Names and indexes from the root; joined only when something is to be told. */
   readonly #path: PathPart[] = []
   /** The innermost struct, for messages. */
   #owner = ''
 
-  constructor(schema: SchemaSet, dropEmpty: boolean) {
+  constructor(schema: SchemaSet, dropEmpty: boolean, converter: boolean) {
     this.#schema = schema
     this.#dropEmpty = dropEmpty
+    this.#converter = converter
   }
 
   struct(object: Json, model: ModelSchema): void {
@@ -116,7 +120,7 @@ class Walk {
         this.keys += countKeys(schema)
         continue
       }
-      const walk = new Walk(this.#schema, this.#dropEmpty)
+      const walk = new Walk(this.#schema, this.#dropEmpty, this.#converter)
       walk.struct(schema, model)
       this.keys += walk.keys
     }
@@ -207,6 +211,7 @@ class Walk {
   }
 
   #fail(value: unknown, type: FieldType): never {
+    if (this.#converter) throw new WrongType(converterWords(value, type))
     const struct = this.#owner.slice(this.#owner.lastIndexOf('.') + 1)
     const field = this.#path.filter((part) => typeof part === 'string').join('.')
     const number = type.kind === 'scalar' && (type.scalar === 'int32' || type.scalar === 'int64')
@@ -262,6 +267,17 @@ function jsonKind(value: unknown, showNumber = false): string {
   if (typeof value === 'boolean') return 'bool'
   if (typeof value === 'number') return showNumber ? `number ${value}` : 'number'
   return typeof value
+}
+
+/** It converts numbers, and what Go can make a string of; all else it does not know. */
+function converterWords(value: unknown, type: FieldType): string {
+  const kind = Array.isArray(value) ? 'slice' : typeof value === 'object' ? 'map' : typeof value === 'boolean' ? 'bool' : typeof value === 'string' ? 'string' : Number.isInteger(value) ? 'int64' : 'float64'
+  if (type.kind === 'list' || (type.kind === 'scalar' && type.scalar === 'byte')) return `cannot restore slice from ${kind}`
+  if (type.kind === 'map') return `cannot restore map from ${kind}`
+  if (type.kind !== 'scalar') return `cannot restore struct from: ${kind}`
+  const to = GO_SCALARS[type.scalar]
+  const converts = to === 'string' ? kind === 'int64' : to !== 'bool' && typeof value === 'number'
+  return converts ? `cannot convert ${kind} to ${to}` : `unrecognized type: ${to}`
 }
 
 const GO_SCALARS: Readonly<Record<ScalarType, string>> = {

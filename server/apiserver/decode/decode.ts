@@ -35,6 +35,8 @@ export interface DecodeOptions {
   limits?: DecodeLimits
   /** In place of the walk along the model: custom resources. */
   conform?: ((value: unknown) => Conformed) | undefined
+  /** See ConformOptions; the converter's words stand alone, without which kind could not be handled as which. */
+  words?: 'decoder' | 'converter' | undefined
 }
 
 export type Decoded<T> =
@@ -87,7 +89,7 @@ export function decodeValue<T extends KubeObject = KubeObject>(value: Record<str
 
 function conformParsed<T>(value: Record<string, unknown>, expect: { group: string; version: string; kind: string }, options: DecodeOptions, duplicates: () => DecodeProblem[], keys: number | undefined): Decoded<T> {
   const conformed = options.conform ? options.conform(value) : conformObject(value, options)
-  if (!conformed.ok) return bad(`${expect.kind} in version ${JSON.stringify(expect.version)} cannot be handled as a ${expect.kind}: ${conformed.message}`)
+  if (!conformed.ok) return bad(options.words === 'converter' ? conformed.message : `${expect.kind} in version ${JSON.stringify(expect.version)} cannot be handled as a ${expect.kind}: ${conformed.message}`)
   value['kind'] = expect.kind
   value['apiVersion'] = apiVersionOf(expect)
   const strictness = options.strictness ?? 'Warn'

@@ -119,18 +119,28 @@ function targetOf({ row: { ref, model, custom } }: Call): Target {
 
 function decoded(call: Call, value: Json, patch: PatchBody, target: Target, { fieldValidation }: WriteOptions): KubeObject {
   // The result shares parts with the old object and the patch; from here on it is changed in place.
-  const result = decodeValue(cloneJson(value), { ...target, strictness: fieldValidation === 'Ignore' ? 'Ignore' : 'Warn' })
-  if (!result.ok) throw unfitting(call, result.message)
+  const result = decodeValue(cloneJson(value), { ...target, strictness: fieldValidation === 'Ignore' ? 'Ignore' : 'Warn', words: typeOf(call) === STRATEGIC ? 'converter' : 'decoder' })
+  if (!result.ok) throw unfitting(call, patch, result.message)
   if (fieldValidation === 'Ignore') return result.object
   const problems = [...patch.doubtful, ...result.problems.map(({ message }) => message)]
-  if (fieldValidation === 'Strict' && problems.length > 0) throw unfitting(call, `strict decoding error: ${problems.join(', ')}`)
+  if (fieldValidation === 'Strict' && problems.length > 0) throw unfitting(call, patch, `strict decoding error: ${problems.join(', ')}`)
   for (const problem of problems) call.warn(problem)
   return result.object
 }
 
 /** The patch itself is sound, what it makes is not of the kind: upstream's 422 about `patch`. */
-function unfitting(call: Call, message: string): StatusError {
-  return invalid({ group: '', kind: '' }, '', [invalidField('patch', (call.body ?? Buffer.alloc(0)).toString('utf8', 0, PATCH_SHOWN_BYTES), message)])
+function unfitting(call: Call, patch: PatchBody, message: string): StatusError {
+  const shown = typeOf(call) === STRATEGIC ? goText(patch.value) : (call.body ?? Buffer.alloc(0)).toString()
+  return invalid({ group: '', kind: '' }, '', [invalidField('patch', shown.slice(0, PATCH_SHOWN_MAX), message)])
 }
 
-const PATCH_SHOWN_BYTES = 1024
+/** A value as Go prints it with %v: `map[a:1 b:[x y]]`. */
+function goText(value: unknown): string {
+  if (value === null) return '<nil>'
+  if (Array.isArray(value)) return `[${value.map(goText).join(' ')}]`
+  if (typeof value !== 'object') return String(value as string | number | boolean)
+  return `map[${Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, item]) => `${key}:${goText(item)}`).join(' ')}]`
+}
+
+/** Characters. */
+const PATCH_SHOWN_MAX = 1024

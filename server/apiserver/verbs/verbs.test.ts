@@ -134,6 +134,29 @@ describe('writing objects', () => {
     assert.deepEqual([stale.status, stale.json['reason']], [409, 'Conflict'])
   })
 
+  test('a strategic merge patch of a wrong type is shown as Go prints it, in the converter\'s words', async () => {
+    const { call } = harness()
+    await call('POST', PODS, pod('p'))
+    const message = async (type: string, patch: object) => {
+      const { status, json } = await call('PATCH', `${PODS}/p`, patch, { 'content-type': `application/${type}+json` })
+      return `${status} ${String(json['message'])}`
+    }
+    assert.deepEqual(
+      await Promise.all([
+        { metadata: { labels: 'invalid' } }, { spec: { tolerations: 7 } }, { spec: { securityContext: ['x', null, 1.5] } }, { spec: { hostname: 5, dnsPolicy: null } }, { spec: { hostNetwork: 'yes' } }, { spec: { priority: 0.5 } },
+      ].map((patch) => message('strategic-merge-patch', patch))),
+      [
+        ' "" is invalid: patch: Invalid value: "map[metadata:map[labels:invalid]]": cannot restore map from string',
+        ' "" is invalid: patch: Invalid value: "map[spec:map[tolerations:7]]": cannot restore slice from int64',
+        ' "" is invalid: patch: Invalid value: "map[spec:map[securityContext:[x <nil> 1.5]]]": cannot restore struct from: slice',
+        ' "" is invalid: patch: Invalid value: "map[spec:map[dnsPolicy:<nil> hostname:5]]": cannot convert int64 to string',
+        ' "" is invalid: patch: Invalid value: "map[spec:map[hostNetwork:yes]]": unrecognized type: bool',
+        ' "" is invalid: patch: Invalid value: "map[spec:map[priority:0.5]]": cannot convert float64 to int32',
+      ].map((text) => `422 ${text}`),
+    )
+    assert.equal(await message('merge-patch', { metadata: { labels: 'invalid' } }), '422  "" is invalid: patch: Invalid value: "{\\"metadata\\":{\\"labels\\":\\"invalid\\"}}": Pod in version "v1" cannot be handled as a Pod: json: cannot unmarshal string into Go struct field ObjectMeta.metadata.labels of type map[string]string')
+  })
+
   test('apply creates with 201, changes with 200, and tells conflicts by manager and field', async () => {
     const { call } = harness()
     const apply = (manager: string, data: Record<string, string>, query = '') => call('PATCH', `${CM}/a?fieldManager=${manager}${query}`, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' }, data }, { 'content-type': 'application/apply-patch+yaml' })

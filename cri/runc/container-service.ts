@@ -49,6 +49,8 @@ const UNKNOWN_EXIT_CODE = 255
 /** From SIGKILL to gone; longer means a process stuck in the kernel. */
 const KILL_MS_MAX = 10_000
 const LIVENESS_MS = 200
+/** While somebody waits for an end, a lost event costs no more than this. */
+const MISSED_EXIT_MS = 1_000
 const LOG_MODE = 0o640
 const DISK_USAGE_MAX_AGE_MS = 60_000
 
@@ -405,13 +407,13 @@ export class ContainerService {
       if (leftMs <= 0) return false
       const record = this.#records.get(id)
       if (!record) return true
-      // Without conmon nobody writes an exit file: look at the process now and then.
+      // Without conmon nobody writes an exit file, and the kernel drops events when too many come at once: look at the process now and then.
       const conmonGone = !isAlive(record.conmon)
-      if (conmonGone) this.#notice(record)
+      this.#notice(record)
       await new Promise<void>((resolve) => {
         const waiters = this.#exitWaiters.get(id) ?? new Set()
         this.#exitWaiters.set(id, waiters)
-        const cancel = clock.after(conmonGone ? Math.min(leftMs, LIVENESS_MS) : leftMs, done)
+        const cancel = clock.after(Math.min(leftMs, conmonGone ? LIVENESS_MS : MISSED_EXIT_MS), done)
         function done() {
           cancel()
           waiters.delete(done)

@@ -1,5 +1,5 @@
 /** The kinds that keep pods running: ReplicationController, ReplicaSet, Deployment, DaemonSet. */
-import type { DaemonSet, Deployment, DeploymentStrategy, LabelSelector, PodTemplateSpec, ReplicaSet, ReplicationController } from '#api/types/index.ts'
+import type { DaemonSet, Deployment, DeploymentStrategy, PodTemplateSpec, ReplicaSet, ReplicationController } from '#api/types/index.ts'
 import { describeLabelSelector } from '#api/types/index.ts'
 import { type FieldError, forbidden, invalid, required } from '../field-error.ts'
 import type { Column, KindStrategy } from '../kind.ts'
@@ -67,7 +67,7 @@ function validateDeployment(deployment: Deployment): FieldError[] {
   if (!spec) return [required('spec')]
   const out = [
     ...nonNegative('spec.replicas', spec.replicas),
-    ...validateSelectedTemplate('Deployment', spec.selector, spec.template),
+    ...validateSelectedTemplate({ kind: 'Deployment', invalidSelector: 'invalid label selector' }, spec.selector, spec.template),
     ...validateRolling(spec.strategy ?? {}),
     ...nonNegative('spec.minReadySeconds', spec.minReadySeconds),
     ...nonNegative('spec.revisionHistoryLimit', spec.revisionHistoryLimit),
@@ -124,7 +124,7 @@ export const replicaSetStrategy: KindStrategy<ReplicaSet> = {
 }
 
 function validateReplicaSet(set: ReplicaSet): FieldError[] {
-  return [...nonNegative('spec.replicas', set.spec?.replicas), ...nonNegative('spec.minReadySeconds', set.spec?.minReadySeconds), ...validateSelectedTemplate('ReplicaSet', set.spec?.selector, set.spec?.template)]
+  return [...nonNegative('spec.replicas', set.spec?.replicas), ...nonNegative('spec.minReadySeconds', set.spec?.minReadySeconds), ...validateSelectedTemplate({ kind: 'ReplicaSet', invalidSelector: 'invalid label selector' }, set.spec?.selector, set.spec?.template)]
 }
 
 export const replicationControllerStrategy: KindStrategy<ReplicationController> = {
@@ -161,8 +161,8 @@ function validateController(rc: ReplicationController): FieldError[] {
   const spec = rc.spec ?? {}
   const out = [...nonNegative('spec.minReadySeconds', spec.minReadySeconds), ...nonNegative('spec.replicas', spec.replicas)]
   if (Object.keys(spec.selector ?? {}).length === 0) out.push(required('spec.selector'))
-  const selector: LabelSelector = spec.selector ? { matchLabels: spec.selector } : {}
-  return [...out, ...validateTemplateFor('ReplicationController', selector, spec.template)]
+  const matches = (labels: Readonly<Record<string, string>> = {}): boolean => Object.entries(spec.selector ?? {}).every(([key, value]) => Object.hasOwn(labels, key) && labels[key] === value)
+  return [...out, ...validateTemplateFor({ kind: 'ReplicationController', invalidSelector: '' }, matches, spec.template)]
 }
 
 const TEMPLATE_GENERATION = 'deprecated.daemonset.template.generation'
@@ -213,7 +213,7 @@ export const daemonSetStrategy: KindStrategy<DaemonSet> = {
 function validateDaemonSet(set: DaemonSet): FieldError[] {
   const spec = set.spec
   if (!spec) return [required('spec')]
-  const out = [...validateSelectedTemplate('DaemonSet', spec.selector, spec.template), ...nonNegative('spec.minReadySeconds', spec.minReadySeconds), ...nonNegative('spec.revisionHistoryLimit', spec.revisionHistoryLimit)]
+  const out = [...validateSelectedTemplate({ kind: 'DaemonSet', invalidSelector: 'invalid label selector' }, spec.selector, spec.template), ...nonNegative('spec.minReadySeconds', spec.minReadySeconds), ...nonNegative('spec.revisionHistoryLimit', spec.revisionHistoryLimit)]
   const at = 'spec.updateStrategy'
   out.push(...oneOf(`${at}.type`, spec.updateStrategy?.type, ['OnDelete', 'RollingUpdate'], 'required'))
   const rolling = spec.updateStrategy?.rollingUpdate

@@ -23,13 +23,14 @@ function validateBundle(bundle: ClusterTrustBundle): FieldError[] {
   const name = bundle.metadata?.name ?? ''
   const signer = bundle.spec?.signerName ?? ''
   return [
-    ...(name === '' ? [] : checkName(name, signer).map((m) => invalid('metadata.name', name, m))),
+    ...(name === '' ? [] : checkTrustBundleName(name, signer).map((m) => invalid('metadata.name', name, m))),
     ...(signer === '' ? [] : validateSignerName('spec.signerName', signer)),
     ...validateAnchors('spec.trustBundle', bundle.spec?.trustBundle ?? ''),
   ]
 }
 
-function checkName(name: string, signer: string): string[] {
+/** What is wrong with a bundle's name; `signer` is '' for one without. */
+export function checkTrustBundleName(name: string, signer: string): string[] {
   if (signer === '') return name.includes(':') ? ['ClusterTrustBundle without signer name must not have ":" in its name'] : checkDnsSubdomain(name)
   const prefix = `${signer.replaceAll('/', ':')}:`
   if (!name.startsWith(prefix)) return [`ClusterTrustBundle for signerName ${signer} must be named with prefix ${prefix}`]

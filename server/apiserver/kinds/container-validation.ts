@@ -1,53 +1,75 @@
 /** Validation of containers, wherever they stand (upstream `validateContainers` and what it calls). */
-import type { Container, ContainerPort, EnvFromSource, EnvVar, LifecycleHandler, PodSpec, Probe, ResourceRequirements, SecurityContext, VolumeMount } from '#api/types/index.ts'
-import { checkConfigKey, checkDnsLabel, checkEnvName, checkHttpHeaderName, checkPortName, checkPortNumber, checkQualifiedName, compareQuantity, parseQuantity, rangeMessage } from '#api/types/index.ts'
+import type { Container, ContainerPort, EnvFromSource, EnvVar, EphemeralContainer, LifecycleHandler, PodSpec, Probe, ResourceRequirements, Volume, VolumeMount } from '#api/types/index.ts'
+import { checkConfigKey, checkDnsLabel, checkDnsSubdomain, checkEnvName, checkHttpHeaderName, checkPortName, checkPortNumber, compareQuantity, maskTrailingDash, tryParseQuantity } from '#api/types/index.ts'
 import { duplicate, type FieldError, forbidden, invalid, notFound, required } from '../field-error.ts'
-import { named, nonNegative, oneOf, portOrName, quantity, requiredName } from './check.ts'
+import { named, nonNegative, oneOf, portOrName, requiredName } from './check.ts'
 import { ENV_FIELDS, validateFieldRef, validateResourceFieldRef } from './field-ref-validation.ts'
 import { validateClaimNames, validateResizePolicy } from './pod-resources-validation.ts'
-import { validateSubPath } from './volume-validation.ts'
+import { isHugePages, mayOvercommit, validateAmount, validateContainerResourceName, validateHugePages } from './resource-name.ts'
+import { validateSecurityContext } from './security-context-validation.ts'
+import { descendingPath, hasBacksteps } from './path-validation.ts'
 
-const ID_MAX = 2 ** 31 - 1
-
-const STANDARD_RESOURCES: ReadonlySet<string> = new Set(['cpu', 'memory', 'ephemeral-storage'])
-
-/** Which volumes the pod has; decides what mounts may name. */
-export interface ContainerScope { spec: PodSpec; hostNetwork: boolean }
-
-export function validateContainers(path: string, spec: PodSpec): FieldError[] {
-  const scope: ContainerScope = { spec, hostNetwork: spec.hostNetwork === true }
-  const out: FieldError[] = []
-  const names = new Set<string>()
-  const each = (containers: readonly Container[] | undefined, at: string, kind: 'init' | 'main' | 'ephemeral') => {
-    for (const [i, container] of (containers ?? []).entries()) {
-      const here = `${path}.${at}[${i}]`
-      out.push(...requiredName(`${here}.name`, container.name, checkDnsLabel))
-      if (container.name && names.has(container.name)) out.push(duplicate(`${here}.name`, container.name))
-      names.add(container.name)
-      out.push(...validateContainer(here, container, kind, scope))
-    }
-  }
-  if ((spec.containers ?? []).length === 0) out.push(required(`${path}.containers`))
-  each(spec.containers, 'containers', 'main')
-  each(spec.initContainers, 'initContainers', 'init')
-  each(spec.ephemeralContainers as Container[] | undefined, 'ephemeralContainers', 'ephemeral')
-  return [...out, ...hostPortConflicts(path, spec)]
+/** What containers are checked against. */
+export interface ContainerScope {
+  spec: PodSpec
+  /** Volumes that mounts may name. */
+  volumes: ReadonlyMap<string, Volume>
+  /** Of a pod, not of a template. */
+  isPod: boolean
 }
 
-function validateContainer(at: string, c: Container, kind: 'init' | 'main' | 'ephemeral', scope: ContainerScope): FieldError[] {
+type Role = 'init' | 'main' | 'ephemeral'
+const LISTS = [['containers', 'main'], ['initContainers', 'init'], ['ephemeralContainers', 'ephemeral']] as const satisfies readonly (readonly [keyof PodSpec, Role])[]
+
+export function validateContainers(path: string, scope: ContainerScope): FieldError[] {
+  const { spec } = scope
+  const out: FieldError[] = (spec.containers ?? []).length === 0 ? [required(`${path}.containers`)] : []
+  const names = new Set<string>()
+  for (const [list, role] of LISTS) {
+    for (const [i, container] of ((spec[list] ?? []) as Container[]).entries()) {
+      const here = `${path}.${list}[${i}]`
+      out.push(...requiredName(`${here}.name`, container.name, checkDnsLabel))
+      // Nameless containers are complained about for that; among main containers they are also each other's doubles, as upstream has it.
+      if (names.has(container.name)) out.push(duplicate(`${here}.name`, container.name))
+      else if (container.name || role !== 'init') names.add(container.name)
+      out.push(...validateContainer(here, container, role, scope))
+      if (scope.isPod || role === 'ephemeral') out.push(...untrimmedImage(`${here}.image`, container.image))
+      if (role === 'init') out.push(...hostPortConflicts(`${path}.initContainers[0]`, [container]))
+    }
+  }
+  return [...out, ...hostPortConflicts(`${path}.containers`, spec.containers ?? [], true), ...targetsOfEphemeral(path, spec), ...hostNetworkPorts(path, scope)]
+}
+
+const untrimmedImage = (at: string, image: string | undefined): FieldError[] => (image !== undefined && image !== image.trim() ? [invalid(at, image, 'must not have leading or trailing whitespace')] : [])
+
+function targetsOfEphemeral(path: string, spec: PodSpec): FieldError[] {
+  const others = new Set([...(spec.containers ?? []), ...(spec.initContainers ?? [])].map((c) => c.name))
+  return (spec.ephemeralContainers ?? []).flatMap(({ targetContainerName: target }: EphemeralContainer, i) => (target && !others.has(target) ? [notFound(`${path}.ephemeralContainers[${i}].targetContainerName`, target)] : []))
+}
+
+/** On the host's network a container's ports are the host's; a template may leave that to the pod's defaults. */
+function hostNetworkPorts(path: string, { spec, isPod }: ContainerScope): FieldError[] {
+  if (!spec.hostNetwork) return []
+  return (spec.containers ?? []).flatMap((c, i) => (c.ports ?? []).flatMap(({ hostPort = 0, containerPort }, j) => {
+    return (isPod || hostPort !== 0) && hostPort !== containerPort ? [invalid(`${path}.containers[${i}].ports[${j}].hostPort`, hostPort, 'must match `containerPort` when `hostNetwork` is true')] : []
+  }))
+}
+
+function validateContainer(at: string, c: Container, kind: Role, scope: ContainerScope): FieldError[] {
   const out: FieldError[] = []
   if (!c.image) out.push(required(`${at}.image`))
   out.push(
-    ...oneOf(`${at}.terminationMessagePolicy`, c.terminationMessagePolicy, ['FallbackToLogsOnError', 'File'], 'required'),
+    ...oneOf(`${at}.terminationMessagePolicy`, c.terminationMessagePolicy, ['File', 'FallbackToLogsOnError'], 'required'),
     ...oneOf(`${at}.imagePullPolicy`, c.imagePullPolicy, ['Always', 'IfNotPresent', 'Never'], 'required'),
-    ...validatePorts(`${at}.ports`, c.ports ?? [], scope.hostNetwork),
+    ...validatePorts(`${at}.ports`, c.ports ?? []),
     ...(c.env ?? []).flatMap((e, i) => validateEnv(`${at}.env[${i}]`, e)),
-    ...(c.envFrom ?? []).flatMap((e, i) => validateEnvFrom(`${at}.envFrom[${i}]`, e)),
-    ...validateMounts(`${at}.volumeMounts`, c, scope.spec),
+    ...(c.envFrom ?? []).flatMap((e, i) => validateEnvFrom(`${at}.envFrom`, i, e)),
+    ...validateMounts(`${at}.volumeMounts`, c, scope.volumes),
+    ...validateDevices(`${at}.volumeDevices`, c, scope.volumes),
     ...validateResources(`${at}.resources`, c.resources ?? {}),
     ...validateClaimNames(`${at}.resources.claims`, c, scope.spec),
     ...validateResizePolicy(`${at}.resizePolicy`, c.resizePolicy, scope.spec.restartPolicy),
-    ...validateSecurityContext(`${at}.securityContext`, c.securityContext),
+    ...validateSecurityContext(`${at}.securityContext`, c.securityContext, scope.spec.hostUsers),
     ...oneOf(`${at}.restartPolicy`, c.restartPolicy, ['Always', 'Never', 'OnFailure']),
   )
   if (kind === 'ephemeral') return [...out, ...forbiddenForEphemeral(at, c)]
@@ -76,7 +98,7 @@ function forbiddenForEphemeral(at: string, c: Container): FieldError[] {
   return out
 }
 
-function validatePorts(at: string, ports: readonly ContainerPort[], hostNetwork: boolean): FieldError[] {
+function validatePorts(at: string, ports: readonly ContainerPort[]): FieldError[] {
   const out: FieldError[] = []
   const names = new Set<string>()
   for (const [i, port] of ports.entries()) {
@@ -89,24 +111,21 @@ function validatePorts(at: string, ports: readonly ContainerPort[], hostNetwork:
     }
     if (!port.containerPort) out.push(required(`${here}.containerPort`))
     else out.push(...checkPortNumber(port.containerPort).map((m) => invalid(`${here}.containerPort`, port.containerPort, m)))
-    if (port.hostPort) {
-      out.push(...checkPortNumber(port.hostPort).map((m) => invalid(`${here}.hostPort`, port.hostPort, m)))
-      if (hostNetwork && port.hostPort !== port.containerPort) out.push(invalid(`${here}.containerPort`, port.containerPort, 'must match `hostPort` when `hostNetwork` is true'))
-    }
+    if (port.hostPort) out.push(...checkPortNumber(port.hostPort).map((m) => invalid(`${here}.hostPort`, port.hostPort, m)))
     out.push(...oneOf(`${here}.protocol`, port.protocol, ['SCTP', 'TCP', 'UDP'], 'required'))
   }
   return out
 }
 
-/** The same host port twice in one pod can never be had. */
-function hostPortConflicts(path: string, spec: PodSpec): FieldError[] {
+/** The same host port twice in one pod can never be had. Init containers run one by one; upstream says of them only where they begin. */
+function hostPortConflicts(at: string, containers: readonly Container[], indexed = false): FieldError[] {
   const taken = new Set<string>()
   const out: FieldError[] = []
-  for (const [i, container] of (spec.containers ?? []).entries()) {
+  for (const [i, container] of containers.entries()) {
     for (const [j, port] of (container.ports ?? []).entries()) {
       if (!port.hostPort) continue
       const key = `${port.protocol ?? 'TCP'}/${port.hostIP ?? ''}/${port.hostPort}`
-      if (taken.has(key)) out.push(duplicate(`${path}.containers[${i}].ports[${j}].hostPort`, key))
+      if (taken.has(key)) out.push(duplicate(`${at}${indexed ? `[${i}]` : ''}.ports[${j}].hostPort`, key))
       taken.add(key)
     }
   }
@@ -125,8 +144,7 @@ function validateEnv(at: string, env: EnvVar): FieldError[] {
   for (const key of ['configMapKeyRef', 'secretKeyRef'] as const) {
     const ref = from[key]
     if (!ref) continue
-    if (!ref.name) out.push(required(`${at}.valueFrom.${key}.name`))
-    out.push(...requiredName(`${at}.valueFrom.${key}.key`, ref.key, checkConfigKey))
+    out.push(...named(`${at}.valueFrom.${key}.name`, ref.name ?? '', checkDnsSubdomain), ...requiredName(`${at}.valueFrom.${key}.key`, ref.key, checkConfigKey))
   }
   if (from.fileKeyRef) {
     for (const key of ['volumeName', 'path', 'key'] as const) if (!from.fileKeyRef[key]) out.push(required(`${at}.valueFrom.fileKeyRef.${key}`))
@@ -137,61 +155,70 @@ function validateEnv(at: string, env: EnvVar): FieldError[] {
   return out
 }
 
-function validateEnvFrom(at: string, from: EnvFromSource): FieldError[] {
-  const out = from.prefix ? named(`${at}.prefix`, from.prefix, checkEnvName) : []
-  if (from.configMapRef && !from.configMapRef.name) out.push(required(`${at}.configMapRef.name`))
-  if (from.secretRef && !from.secretRef.name) out.push(required(`${at}.secretRef.name`))
-  if (from.configMapRef && from.secretRef) out.push(invalid(at, '', 'may not have more than one field specified at a time'))
-  if (!from.configMapRef && !from.secretRef) out.push(invalid(at, '', 'must specify one of: `configMapRef` or `secretRef`'))
+function validateEnvFrom(at: string, i: number, from: EnvFromSource): FieldError[] {
+  const out = from.prefix ? named(`${at}[${i}].prefix`, from.prefix, checkEnvName) : []
+  const sources = (['configMapRef', 'secretRef'] as const).flatMap((key) => (from[key] ? [[key, from[key].name ?? ''] as const] : []))
+  for (const [key, name] of sources) out.push(...requiredName(`${at}[${i}].${key}.name`, name, (value) => checkDnsSubdomain(maskTrailingDash(value))))
+  if (sources.length > 1) out.push(invalid(at, '', 'may not have more than one field specified at a time'))
+  if (sources.length === 0) out.push(invalid(at, '', 'must specify one of: `configMapRef` or `secretRef`'))
   return out
 }
 
-function validateMounts(at: string, container: Container, spec: PodSpec): FieldError[] {
+function validateMounts(at: string, container: Container, volumes: ReadonlyMap<string, Volume>): FieldError[] {
   const out: FieldError[] = []
-  const volumes = new Map((spec.volumes ?? []).map((v) => [v.name, v]))
-  const mounts = container.volumeMounts ?? []
   const devices = container.volumeDevices ?? []
   const paths = new Set<string>()
-  for (const [i, mount] of mounts.entries()) {
+  for (const [i, mount] of (container.volumeMounts ?? []).entries()) {
     const here = `${at}[${i}]`
+    const volume = volumes.get(mount.name)
     if (!mount.name) out.push(required(`${here}.name`))
-    else if (!volumes.has(mount.name)) out.push(notFound(`${here}.name`, mount.name))
+    if (!volume) out.push(notFound(`${here}.name`, mount.name))
     if (!mount.mountPath) out.push(required(`${here}.mountPath`))
     if (paths.has(mount.mountPath)) out.push(invalid(`${here}.mountPath`, mount.mountPath, 'must be unique'))
     paths.add(mount.mountPath)
-    if (mount.name && devices.some((d) => d.name === mount.name)) out.push(invalid(`${here}.name`, mount.name, 'must not already exist in volumeDevices'))
-    if (mount.mountPath && devices.some((d) => d.devicePath === mount.mountPath)) out.push(invalid(`${here}.mountPath`, mount.mountPath, 'must not already exist as a path in volumeDevices'))
-    out.push(...validateMount(here, mount, container))
-  }
-  const seen = { name: new Set<string>(), devicePath: new Set<string>() }
-  for (const [i, device] of devices.entries()) {
-    const here = `${at.replace(/volumeMounts$/, 'volumeDevices')}[${i}]`
-    const volume = volumes.get(device.name)
-    if (!device.name) out.push(required(`${here}.name`))
-    else if (seen.name.has(device.name)) out.push(invalid(`${here}.name`, device.name, 'must be unique'))
-    if (volume && !volume.persistentVolumeClaim && !volume.ephemeral) out.push(invalid(`${here}.name`, device.name, 'can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode'))
-    if (device.name && !volume) out.push(notFound(`${here}.name`, device.name))
-    if (!device.devicePath) out.push(required(`${here}.devicePath`))
-    else if (seen.devicePath.has(device.devicePath)) out.push(invalid(`${here}.devicePath`, device.devicePath, 'must be unique'))
-    if (device.devicePath.split('/').includes('..')) out.push(invalid(`${here}.devicePath`, device.devicePath, "must not contain '..'"))
-    else if (mounts.some((m) => m.mountPath === device.devicePath)) out.push(invalid(`${here}.devicePath`, device.devicePath, 'must not already exist as a path in volumeMounts'))
-    if (mounts.some((m) => m.name === device.name)) out.push(invalid(`${here}.name`, device.name, 'must not already exist in volumeMounts'))
-    seen.name.add(device.name)
-    seen.devicePath.add(device.devicePath)
+    if (devices.some((d) => d.name === mount.name)) out.push(invalid(`${here}.name`, mount.name, 'must not already exist in volumeDevices'))
+    if (devices.some((d) => d.devicePath === mount.mountPath)) out.push(invalid(`${here}.mountPath`, mount.mountPath, 'must not already exist as a path in volumeDevices'))
+    if (volume?.image) {
+      for (const key of ['subPath', 'subPathExpr'] as const) if (mount[key]) out.push(invalid(`${here}.${key}`, mount[key], 'not allowed in image volume sources'))
+    }
+    if (mount.subPath && mount.subPathExpr) out.push(invalid(`${here}.subPathExpr`, mount.subPathExpr, 'subPathExpr and subPath are mutually exclusive'))
+    out.push(...validateMount(at, mount, container))
   }
   return out
 }
 
+/** `at` is that of the list, not of the mount: so upstream words these. */
 function validateMount(at: string, mount: VolumeMount, container: Container): FieldError[] {
-  const out = mount.subPath ? validateSubPath(`${at}.subPath`, mount.subPath) : []
-  if (mount.subPathExpr) {
-    if (mount.subPath) out.push(invalid(`${at}.subPathExpr`, mount.subPathExpr, 'subPathExpr and subPath are mutually exclusive'))
-    out.push(...validateSubPath(`${at}.subPathExpr`, mount.subPathExpr))
-  }
+  const out = (['subPath', 'subPathExpr'] as const).flatMap((key) => (mount[key] ? descendingPath(`${at}.${key}`, mount[key]) : []))
   out.push(...oneOf(`${at}.mountPropagation`, mount.mountPropagation, ['Bidirectional', 'HostToContainer', 'None']))
   if (mount.mountPropagation === 'Bidirectional' && !container.securityContext?.privileged) out.push(forbidden(`${at}.mountPropagation`, 'Bidirectional mount propagation is available only to privileged containers'))
   out.push(...oneOf(`${at}.recursiveReadOnly`, mount.recursiveReadOnly, ['Disabled', 'Enabled', 'IfPossible']))
-  if ((mount.recursiveReadOnly === 'Enabled' || mount.recursiveReadOnly === 'IfPossible') && !mount.readOnly) out.push(forbidden(`${at}.recursiveReadOnly`, 'may only be specified when readOnly is true'))
+  if (mount.recursiveReadOnly === 'Enabled' || mount.recursiveReadOnly === 'IfPossible') {
+    if (!mount.readOnly) out.push(forbidden(`${at}.recursiveReadOnly`, 'may only be specified when readOnly is true'))
+    if (mount.mountPropagation !== undefined && mount.mountPropagation !== 'None') out.push(forbidden(`${at}.recursiveReadOnly`, 'may only be specified when mountPropagation is None or not specified'))
+  }
+  return out
+}
+
+function validateDevices(at: string, container: Container, volumes: ReadonlyMap<string, Volume>): FieldError[] {
+  const out: FieldError[] = []
+  const mounts = container.volumeMounts ?? []
+  const seen = { name: new Set<string>(), path: new Set<string>() }
+  for (const [i, { name, devicePath: path }] of (container.volumeDevices ?? []).entries()) {
+    const here = `${at}[${i}]`
+    const volume = volumes.get(name)
+    if (!name) out.push(required(`${here}.name`))
+    if (seen.name.has(name)) out.push(invalid(`${here}.name`, name, 'must be unique'))
+    if (!volume) out.push(notFound(`${here}.name`, name))
+    else if (!volume.persistentVolumeClaim && !volume.ephemeral) out.push(invalid(`${here}.name`, name, 'can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode'))
+    if (!path) out.push(required(`${here}.devicePath`))
+    if (seen.path.has(path)) out.push(invalid(`${here}.devicePath`, path, 'must be unique'))
+    if (hasBacksteps(path)) out.push(invalid(`${here}.devicePath`, path, "can not contain backsteps ('..')"))
+    else seen.path.add(path)
+    if (mounts.some((m) => m.name === name)) out.push(invalid(`${here}.name`, name, 'must not already exist in volumeMounts'))
+    if (mounts.some((m) => m.mountPath === path)) out.push(invalid(`${here}.devicePath`, path, 'must not already exist as a path in volumeMounts'))
+    if (name) seen.name.add(name)
+  }
   return out
 }
 
@@ -232,58 +259,26 @@ function validateHandler(at: string, handler: Pick<Probe, 'exec' | 'httpGet' | '
   return out
 }
 
-export function validateResources(at: string, resources: ResourceRequirements): FieldError[] {
+/** `checkName`: which resources may be named there. */
+export function validateResources(at: string, resources: ResourceRequirements, checkName = validateContainerResourceName): FieldError[] {
   const out: FieldError[] = []
   const { limits = {}, requests = {} } = resources
-  for (const [name, value] of Object.entries(limits)) out.push(...validateResource(`${at}.limits[${name}]`, name, value))
+  const each = (field: string, name: string, value: string): FieldError[] => [...checkName(field, name), ...validateAmount(field, name, value), ...validateHugePages(field, name, value)]
+  for (const [name, value] of Object.entries(limits)) out.push(...each(`${at}.limits[${name}]`, name, value))
   for (const [name, value] of Object.entries(requests)) {
-    const problems = validateResource(`${at}.requests[${name}]`, name, value)
-    out.push(...problems)
+    out.push(...each(`${at}.requests[${name}]`, name, value))
     const limit = Object.hasOwn(limits, name) ? limits[name] : undefined
-    const overcommit = STANDARD_RESOURCES.has(name)
     if (limit === undefined) {
-      if (!overcommit && problems.length === 0) out.push(required(`${at}.limits`, 'Limit must be set for non overcommitable resources'))
+      if (!mayOvercommit(name)) out.push(required(`${at}.limits`, 'Limit must be set for non overcommitable resources'))
       continue
     }
-    if (problems.length > 0 || quantity('', limit).length > 0) continue
+    if (!tryParseQuantity(value).ok || !tryParseQuantity(limit).ok) continue
     const order = compareQuantity(value, limit)
-    if (!overcommit && order !== 0) out.push(invalid(`${at}.requests`, value, `must be equal to ${name} limit of ${limit}`))
+    if (!mayOvercommit(name) && order !== 0) out.push(invalid(`${at}.requests`, value, `must be equal to ${name} limit of ${limit}`))
     else if (order > 0) out.push(invalid(`${at}.requests`, value, `must be less than or equal to ${name} limit of ${limit}`))
   }
-  const names = new Set([...Object.keys(limits), ...Object.keys(requests)])
-  if ([...names].some((n) => n.startsWith('hugepages-')) && !names.has('cpu') && !names.has('memory')) out.push(forbidden(at, 'HugePages require cpu or memory'))
+  const names = [...Object.keys(limits), ...Object.keys(requests)]
+  if (names.some(isHugePages) && !names.includes('cpu') && !names.includes('memory')) out.push(forbidden(at, 'HugePages require cpu or memory'))
   return out
 }
 
-function validateResource(at: string, name: string, value: string): FieldError[] {
-  const out = named(at, name, checkQualifiedName)
-  const standard = STANDARD_RESOURCES.has(name) || name.startsWith('hugepages-')
-  if (!name.includes('/') && !standard) out.push(invalid(at, name, 'must be a standard resource for containers'))
-  const problems = quantity(at, value)
-  out.push(...problems)
-  if (problems.length === 0 && name.includes('/') && !name.startsWith('kubernetes.io/') && parseQuantity(value).nano % 1_000_000_000n !== 0n) out.push(invalid(at, value, 'must be an integer'))
-  return out
-}
-
-export function validateIds(at: string, ids: { runAsUser?: number; runAsGroup?: number; fsGroup?: number }): FieldError[] {
-  return Object.entries(ids).flatMap(([key, id]) => (id !== undefined && (id < 0 || id > ID_MAX) ? [invalid(`${at}.${key}`, id, rangeMessage(0, ID_MAX))] : []))
-}
-
-function validateSecurityContext(at: string, sc: SecurityContext | undefined): FieldError[] {
-  if (!sc) return []
-  const out = validateIds(at, { ...(sc.runAsUser !== undefined && { runAsUser: sc.runAsUser }), ...(sc.runAsGroup !== undefined && { runAsGroup: sc.runAsGroup }) })
-  out.push(...oneOf(`${at}.procMount`, sc.procMount, ['Default', 'Unmasked']))
-  if (sc.allowPrivilegeEscalation === false) {
-    if (sc.privileged) out.push(invalid(at, sc, 'cannot set `allowPrivilegeEscalation` to false and `privileged` to true'))
-    if (sc.capabilities?.add?.includes('CAP_SYS_ADMIN')) out.push(invalid(at, sc, 'cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN'))
-  }
-  return [...out, ...validateProfile(`${at}.seccompProfile`, sc.seccompProfile), ...validateProfile(`${at}.appArmorProfile`, sc.appArmorProfile)]
-}
-
-export function validateProfile(at: string, profile: { type: string; localhostProfile?: string } | undefined): FieldError[] {
-  if (!profile) return []
-  const out = oneOf(`${at}.type`, profile.type, ['Localhost', 'RuntimeDefault', 'Unconfined'], 'required')
-  if (profile.type === 'Localhost' && !profile.localhostProfile) out.push(required(`${at}.localhostProfile`, 'must be set when type is Localhost'))
-  if (profile.type !== 'Localhost' && profile.localhostProfile !== undefined) out.push(invalid(`${at}.localhostProfile`, profile.localhostProfile, 'can only be set when type is Localhost'))
-  return out
-}

@@ -1,8 +1,7 @@
 /** What `pods/ephemeralcontainers` and `pods/resize` may change (upstream ValidatePodEphemeralContainersUpdate, ValidatePodResize). Pure. */
 import type { Container, EphemeralContainer, Pod } from '#api/types/index.ts'
 import { computeQosClass } from '#api/types/index.ts'
-import { type FieldError, forbidden, invalid, notFound } from '../field-error.ts'
-import { validateContainers } from './container-validation.ts'
+import { type FieldError, forbidden, invalid } from '../field-error.ts'
 import { validatePodSpec } from './pod-spec-validation.ts'
 import { semanticEqual } from './semantic-equal.ts'
 
@@ -15,13 +14,9 @@ const isStatic = (pod: Pod): boolean => pod.metadata?.annotations?.[MIRROR] !== 
 export function validateEphemeralContainers(pod: Pod, old: Pod): FieldError[] {
   const field = 'spec.ephemeralContainers'
   if (!pod.spec) return []
-  if (isStatic(old)) return [forbidden('', 'static pods do not support ephemeral containers')]
+  if (isStatic(old)) return [forbidden('[]', 'static pods do not support ephemeral containers')]
   const after = pod.spec.ephemeralContainers ?? []
-  const out = validateContainers('spec', pod.spec).filter((e) => e.field.startsWith(field))
-  const targets = new Set([...pod.spec.containers, ...(pod.spec.initContainers ?? [])].map((c) => c.name))
-  for (const [i, { targetContainerName }] of after.entries()) {
-    if (targetContainerName && !targets.has(targetContainerName)) out.push(notFound(`${field}[${i}].targetContainerName`, targetContainerName))
-  }
+  const out = validatePodSpec('spec', pod.spec, pod.metadata ?? {}).filter((e) => e.field.startsWith(field))
   for (const container of old.spec?.ephemeralContainers ?? []) {
     const now: EphemeralContainer | undefined = after.find((c) => c.name === container.name)
     if (!now) out.push(forbidden(field, `existing ephemeral containers ${JSON.stringify(container.name)} may not be removed\n`))
@@ -32,9 +27,9 @@ export function validateEphemeralContainers(pod: Pod, old: Pod): FieldError[] {
 
 /** `pod`: as it was, but for its containers' resources and resize policies. */
 export function validateResize(pod: Pod, old: Pod): FieldError[] {
-  if (isStatic(old)) return [forbidden('', 'static pods cannot be resized')]
+  if (isStatic(old)) return [forbidden('[]', 'static pods cannot be resized')]
   if (!pod.spec || !old.spec) return []
-  const out = validatePodSpec('spec', pod.spec)
+  const out = validatePodSpec('spec', pod.spec, pod.metadata ?? {})
   for (const list of ['containers', 'initContainers'] as const) {
     for (const [i, before] of (old.spec[list] ?? []).entries()) {
       const now = pod.spec[list]?.[i]
@@ -42,12 +37,12 @@ export function validateResize(pod: Pod, old: Pod): FieldError[] {
     }
   }
   const [qos, was] = [computeQosClass(pod.spec), old.status?.qosClass ?? computeQosClass(old.spec)]
-  if (qos !== was) out.push(invalid('metadata', qos, 'Pod QOS Class may not change as a result of resizing'))
+  if (qos !== was) out.push(invalid('spec', was, 'Pod QOS Class may not change as a result of resizing'))
   return out
 }
 
 function validateContainerResize(at: string, now: Container, before: Container, list: 'containers' | 'initContainers'): FieldError[] {
-  if (list === 'initContainers' && before.restartPolicy !== 'Always') return [forbidden('spec', 'only cpu and memory resources for sidecar containers are mutable')]
+  if (list === 'initContainers' && before.restartPolicy !== 'Always') return [forbidden('spec', 'resources for non-sidecar init containers are immutable')]
   const out: FieldError[] = []
   const differs = (a: Readonly<Record<string, string>> | undefined, b: Readonly<Record<string, string>> | undefined): string[] => [...new Set([...Object.keys(a ?? {}), ...Object.keys(b ?? {})])].filter((name) => !semanticEqual({ [name]: a?.[name] }, { [name]: b?.[name] }))
   for (const kind of ['limits', 'requests'] as const) {

@@ -27,7 +27,7 @@ export function validateResourceClaims(at: string, claims: readonly PodResourceC
 
 /** Of a container: each names a claim of the pod, once. */
 export function validateClaimNames(at: string, container: Container, spec: PodSpec): FieldError[] {
-  const known = (spec.resourceClaims ?? []).map((c) => c.name)
+  const known = [...new Set((spec.resourceClaims ?? []).map((c) => c.name).filter((name) => name !== ''))].sort()
   const seen = new Set<string>()
   return (container.resources?.claims ?? []).flatMap(({ name, request }, i) => {
     const here = `${at}[${i}]`

@@ -1,54 +1,81 @@
 /** Validation of a pod's spec, of a pod or of a template (upstream `ValidatePodSpec`). Containers and volumes have their own files. */
-import type { Affinity, NodeSelector, NodeSelectorRequirement, PodAffinityTerm, PodDNSConfig, PodSecurityContext, PodSpec, Toleration, TopologySpreadConstraint } from '#api/types/index.ts'
-import { checkDnsLabel, checkDnsSubdomain, checkLabelValue, checkQualifiedName, rangeMessage } from '#api/types/index.ts'
+import type { Affinity, NodeSelector, NodeSelectorRequirement, ObjectMeta, PodAffinityTerm, PodDNSConfig, PodSchedulingGate, PodSecurityContext, PodSpec, Toleration, TopologySpreadConstraint, Volume } from '#api/types/index.ts'
+import { checkDnsLabel, checkDnsSubdomain, checkDnsSubdomainWithUnderscore, checkLabelValue, checkQualifiedName, rangeMessage } from '#api/types/index.ts'
 import { duplicate, type FieldError, forbidden, invalid, required } from '../field-error.ts'
 import { checkLabels, checkLabelSelector, named, oneOf, positive, requiredName } from './check.ts'
-import { validateContainers, validateIds, validateProfile, validateResources } from './container-validation.ts'
-import { isIpAddress } from './ip.ts'
+import { validateContainers, validateResources } from './container-validation.ts'
+import { validIp } from './endpoint-ip.ts'
 import { validateOs } from './pod-os-validation.ts'
 import { validatePodLevelResources, validateResourceClaims } from './pod-resources-validation.ts'
+import { validateAppArmor, validateIds, validateSeccomp, validateWindowsOptions } from './security-context-validation.ts'
 import { validateVolumes } from './volume-validation.ts'
 
 const DEADLINE_MAX = 2 ** 31 - 1
-const EFFECTS = ['NoExecute', 'NoSchedule', 'PreferNoSchedule']
+export const TAINT_EFFECTS = ['NoSchedule', 'PreferNoSchedule', 'NoExecute']
 
-export function validatePodSpec(at: string, spec: PodSpec): FieldError[] {
+/** `pod`: the metadata of the pod it is the spec of; undefined for a template. `claims`: names of volumes that are added to it. */
+export function validatePodSpec(at: string, spec: PodSpec, pod?: ObjectMeta, claims: readonly string[] = []): FieldError[] {
+  const volumes = validateVolumes(`${at}.volumes`, spec.volumes ?? [], pod?.name)
+  const added: [string, Volume][] = claims.map((name) => [name, { name, persistentVolumeClaim: { claimName: name } }])
+  const scope = { spec, volumes: new Map([...volumes.valid, ...added]), isPod: pod !== undefined }
   const out: FieldError[] = [
-    ...validateVolumes(`${at}.volumes`, spec),
-    ...validateContainers(at, spec),
+    ...volumes.errors,
+    ...validateResourceClaims(`${at}.resourceClaims`, spec.resourceClaims),
+    ...validateContainers(at, scope),
+    ...(spec.resources ? [...validateResources(`${at}.resources`, spec.resources, validatePodResourceName), ...validatePodLevelResources(at, spec)] : []),
     ...oneOf(`${at}.restartPolicy`, spec.restartPolicy, ['Always', 'OnFailure', 'Never'], 'required'),
-    ...oneOf(`${at}.dnsPolicy`, spec.dnsPolicy, ['ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None'], 'required'),
+    ...oneOf(`${at}.dnsPolicy`, spec.dnsPolicy, ['ClusterFirstWithHostNet', 'ClusterFirst', 'Default', 'None'], 'required'),
     ...checkLabels(`${at}.nodeSelector`, spec.nodeSelector),
-    ...validatePodSecurity(`${at}.securityContext`, spec.securityContext),
+    ...validatePodSecurity(`${at}.securityContext`, spec),
     ...validateAffinity(`${at}.affinity`, spec.affinity),
     ...validateDns(at, spec.dnsPolicy, spec.dnsConfig),
-    ...validateTolerations(`${at}.tolerations`, spec.tolerations ?? []),
+    ...(spec.readinessGates ?? []).flatMap((gate, i) => conditionType(`${at}.readinessGates[${i}].conditionType`, gate.conditionType)),
+    ...validateGateNames(`${at}.schedulingGates`, spec.schedulingGates ?? []),
     ...validateSpread(`${at}.topologySpreadConstraints`, spec.topologySpreadConstraints ?? []),
+    ...validateHostUsers(at, spec),
   ]
-  for (const key of ['serviceAccountName', 'nodeName', 'priorityClassName', 'runtimeClassName'] as const) if (spec[key]) out.push(...named(`${at}.${key}`, spec[key], checkDnsSubdomain))
+  for (const key of ['serviceAccountName', 'nodeName', 'priorityClassName'] as const) if (spec[key]) out.push(...named(`${at}.${key}`, spec[key], checkDnsSubdomain))
+  if (spec.runtimeClassName !== undefined) out.push(...named(`${at}.runtimeClassName`, spec.runtimeClassName, checkDnsSubdomain))
   for (const key of ['hostname', 'subdomain'] as const) if (spec[key]) out.push(...named(`${at}.${key}`, spec[key], checkDnsLabel))
   if (spec.activeDeadlineSeconds !== undefined && (spec.activeDeadlineSeconds < 1 || spec.activeDeadlineSeconds > DEADLINE_MAX)) out.push(invalid(`${at}.activeDeadlineSeconds`, spec.activeDeadlineSeconds, rangeMessage(1, DEADLINE_MAX)))
-  if (spec.shareProcessNamespace && spec.hostPID) out.push(invalid(`${at}.shareProcessNamespace`, true, 'ShareProcessNamespace and HostPID cannot both be enabled'))
-  if (spec.hostUsers === false) {
-    for (const key of ['hostNetwork', 'hostPID', 'hostIPC'] as const) if (spec[key]) out.push(forbidden(`${at}.${key}`, 'when `hostUsers` is false'))
-  }
+  out.push(...validateTolerations(`${at}.tolerations`, spec.tolerations ?? []))
   for (const [i, alias] of (spec.hostAliases ?? []).entries()) {
-    if (!isIpAddress(alias.ip)) out.push(invalid(`${at}.hostAliases[${i}].ip`, alias.ip, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'))
+    out.push(...validIp(`${at}.hostAliases[${i}].ip`, alias.ip))
     for (const [j, name] of (alias.hostnames ?? []).entries()) out.push(...named(`${at}.hostAliases[${i}].hostnames[${j}]`, name, checkDnsSubdomain))
   }
-  for (const [i, gate] of (spec.readinessGates ?? []).entries()) out.push(...named(`${at}.readinessGates[${i}].conditionType`, gate.conditionType, checkQualifiedName))
-  const gates = new Set<string>()
-  for (const [i, gate] of (spec.schedulingGates ?? []).entries()) {
-    out.push(...named(`${at}.schedulingGates[${i}]`, gate.name, checkQualifiedName))
-    if (gates.has(gate.name)) out.push(duplicate(`${at}.schedulingGates[${i}]`, gate.name))
-    gates.add(gate.name)
-  }
-  out.push(...oneOf(`${at}.preemptionPolicy`, spec.preemptionPolicy, ['Never', 'PreemptLowerPriority']))
+  out.push(...oneOf(`${at}.preemptionPolicy`, spec.preemptionPolicy, ['PreemptLowerPriority', 'Never']))
   if (spec.os) out.push(...oneOf(`${at}.os.name`, spec.os.name, ['linux', 'windows'], 'required'))
-  if (spec.resources) out.push(...validateResources(`${at}.resources`, spec.resources), ...validatePodLevelResources(at, spec))
-  out.push(...validateResourceClaims(`${at}.resourceClaims`, spec.resourceClaims), ...validateOs(at, spec), ...validateHostname(at, spec))
+  out.push(...validateOs(at, spec), ...validateHostname(at, spec))
   if (spec.overhead) out.push(...validateResources(`${at}.overhead`, { limits: spec.overhead }))
-  return out
+  return pod === undefined ? out : [...out, ...tokensWithoutAccount(at, spec)]
+}
+
+/** A condition's type is a qualified name, but no label key. */
+const conditionType = (at: string, type: string): FieldError[] => named(at, type, checkQualifiedName)
+
+/** Of whole pods: cpu, memory and huge pages; validatePodLevelResources says so. */
+const validatePodResourceName = (): FieldError[] => []
+
+/** Upstream's spelling of the fields that its own types keep elsewhere. */
+function validateHostUsers(at: string, spec: PodSpec): FieldError[] {
+  if (spec.hostUsers !== false) return []
+  return ([['hostNetwork', 'hostNetwork'], ['hostPID', 'HostPID'], ['hostIPC', 'HostIPC']] as const).flatMap(([key, shown]) => (spec[key] ? [forbidden(`${at}.${shown}`, 'when `hostUsers` is false')] : []))
+}
+
+function validateGateNames(at: string, gates: readonly PodSchedulingGate[]): FieldError[] {
+  const seen = new Set<string>()
+  return gates.flatMap(({ name }, i) => {
+    const out = [...named(`${at}[${i}]`, name, checkQualifiedName), ...(seen.has(name) ? [duplicate(`${at}[${i}]`, name)] : [])]
+    seen.add(name)
+    return out
+  })
+}
+
+function tokensWithoutAccount(at: string, spec: PodSpec): FieldError[] {
+  if (spec.serviceAccountName) return []
+  return (spec.volumes ?? []).flatMap((v, i) => (v.projected?.sources ?? []).flatMap((source, j) => {
+    return source.serviceAccountToken ? [forbidden(`${at}.volumes[${i}].projected.sources[${j}].serviceAccountToken`, 'must not be specified when serviceAccountName is not set')] : []
+  }))
 }
 
 const HOSTNAME_LENGTH_MAX = 64
@@ -64,8 +91,9 @@ function validateHostname(at: string, { hostnameOverride: name, hostNetwork, set
   return out
 }
 
-function validatePodSecurity(at: string, sc: PodSecurityContext | undefined): FieldError[] {
-  if (!sc) return []
+function validatePodSecurity(at: string, spec: PodSpec): FieldError[] {
+  const sc: PodSecurityContext = spec.securityContext ?? {}
+  const shared = spec.shareProcessNamespace && spec.hostPID ? [invalid(`${at}.shareProcessNamespace`, true, 'ShareProcessNamespace and HostPID cannot both be enabled')] : []
   const out = validateIds(at, { ...(sc.runAsUser !== undefined && { runAsUser: sc.runAsUser }), ...(sc.runAsGroup !== undefined && { runAsGroup: sc.runAsGroup }), ...(sc.fsGroup !== undefined && { fsGroup: sc.fsGroup }) })
   for (const [i, id] of (sc.supplementalGroups ?? []).entries()) if (id < 0 || id > DEADLINE_MAX) out.push(invalid(`${at}.supplementalGroups[${i}]`, id, rangeMessage(0, DEADLINE_MAX)))
   const names = new Set<string>()
@@ -74,11 +102,16 @@ function validatePodSecurity(at: string, sc: PodSecurityContext | undefined): Fi
     if (!name) out.push(required(field))
     else if (!/^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$/.test(name) || name.length > 253) out.push(invalid(field, name, 'must have at most 253 characters and match regex ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$'))
     else if (names.has(name)) out.push(duplicate(field, name))
+    for (const [key, pattern] of HOST_SYSCTLS) if (spec[key] && pattern.test((name ?? '').replaceAll('/', '.'))) out.push(invalid(field, name, `may not be specified when '${key}' is true`))
     names.add(name)
   }
   out.push(...oneOf(`${at}.fsGroupChangePolicy`, sc.fsGroupChangePolicy, ['Always', 'OnRootMismatch']), ...oneOf(`${at}.supplementalGroupsPolicy`, sc.supplementalGroupsPolicy, ['Merge', 'Strict']))
-  return [...out, ...validateProfile(`${at}.seccompProfile`, sc.seccompProfile), ...validateProfile(`${at}.appArmorProfile`, sc.appArmorProfile)]
+  out.push(...oneOf(`${at}.seLinuxChangePolicy`, sc.seLinuxChangePolicy, ['MountOption', 'Recursive']))
+  return [...shared, ...out, ...validateSeccomp(`${at}.seccompProfile`, sc.seccompProfile), ...validateWindowsOptions(`${at}.windowsOptions`, sc.windowsOptions), ...validateAppArmor(`${at}.appArmorProfile`, sc.appArmorProfile)]
 }
+
+/** Sysctls of namespaces that a pod may share with the host. */
+const HOST_SYSCTLS = [['hostNetwork', /^net\./], ['hostIPC', /^(kernel\.(sem|shm|msg)|fs\.mqueue\.)/]] as const
 
 export function validateTolerations(at: string, tolerations: readonly Toleration[]): FieldError[] {
   return tolerations.flatMap((t, i) => {
@@ -87,13 +120,14 @@ export function validateTolerations(at: string, tolerations: readonly Toleration
     if (!t.key && t.operator !== 'Exists') out.push(invalid(`${here}.operator`, t.operator ?? '', 'operator must be Exists when `key` is empty, which means "match all values and all keys"'))
     if (t.tolerationSeconds !== undefined && t.effect !== 'NoExecute') out.push(invalid(`${here}.effect`, t.effect ?? '', "effect must be 'NoExecute' when `tolerationSeconds` is set"))
     if (t.operator === 'Exists') {
-      if (t.value) out.push(invalid(`${here}.operator`, t, "value must be empty when `operator` is 'Exists'"))
+      if (t.value) out.push(invalid(`${here}.operator`, t.value, "value must be empty when `operator` is 'Exists'"))
     } else if (t.operator === undefined || t.operator === '' || t.operator === 'Equal') {
-      out.push(...checkLabelValue(t.value ?? '').map((m) => invalid(`${here}.operator`, t.value, m)))
+      const problems = checkLabelValue(t.value ?? '')
+      if (problems.length > 0) out.push(invalid(`${here}.operator`, t.value, problems.join(';')))
     } else {
       out.push(...oneOf(`${here}.operator`, t.operator, ['Equal', 'Exists']))
     }
-    return [...out, ...oneOf(`${here}.effect`, t.effect, EFFECTS)]
+    return [...out, ...oneOf(`${here}.effect`, t.effect, TAINT_EFFECTS)]
   })
 }
 
@@ -125,7 +159,7 @@ function validateAffinity(at: string, affinity: Affinity | undefined): FieldErro
   if (node?.requiredDuringSchedulingIgnoredDuringExecution) out.push(...validateNodeSelector(`${at}.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution`, node.requiredDuringSchedulingIgnoredDuringExecution))
   for (const [i, term] of (node?.preferredDuringSchedulingIgnoredDuringExecution ?? []).entries()) {
     const here = `${at}.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[${i}]`
-    out.push(...validateWeight(here, term.weight), ...validateNodeTerms(`${here}.preference`, term.preference))
+    out.push(...validateWeight(here, term.weight), ...validateNodeTerms(`${here}.preference`, term.preference, true))
   }
   for (const key of ['podAffinity', 'podAntiAffinity'] as const) {
     for (const [i, term] of (affinity[key]?.requiredDuringSchedulingIgnoredDuringExecution ?? []).entries()) out.push(...validatePodTerm(`${at}.${key}.requiredDuringSchedulingIgnoredDuringExecution[${i}]`, term))
@@ -145,7 +179,8 @@ export function validateNodeSelector(at: string, selector: NodeSelector): FieldE
   return terms.flatMap((term, i) => validateNodeTerms(`${at}.nodeSelectorTerms[${i}]`, term))
 }
 
-function validateNodeTerms(at: string, term: { matchExpressions?: NodeSelectorRequirement[]; matchFields?: NodeSelectorRequirement[] }): FieldError[] {
+/** Of preferences values are not looked at: they may match nothing. */
+function validateNodeTerms(at: string, term: { matchExpressions?: NodeSelectorRequirement[]; matchFields?: NodeSelectorRequirement[] }, preferred = false): FieldError[] {
   const out = (term.matchExpressions ?? []).flatMap((r, i) => {
     const here = `${at}.matchExpressions[${i}]`
     const values = r.values ?? []
@@ -154,13 +189,14 @@ function validateNodeTerms(at: string, term: { matchExpressions?: NodeSelectorRe
     else if ((r.operator === 'Exists' || r.operator === 'DoesNotExist') && values.length > 0) found.push(forbidden(`${here}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"))
     else if ((r.operator === 'Gt' || r.operator === 'Lt') && values.length !== 1) found.push(required(`${here}.values`, "must be specified single value when `operator` is 'Lt' or 'Gt'"))
     else if (!['In', 'NotIn', 'Exists', 'DoesNotExist', 'Gt', 'Lt'].includes(r.operator)) found.push(invalid(`${here}.operator`, r.operator, 'not a valid selector operator'))
-    return [...found, ...named(`${here}.key`, r.key ?? '', checkQualifiedName)]
+    return [...found, ...named(`${here}.key`, r.key ?? '', checkQualifiedName), ...(preferred ? [] : values.flatMap((value, v) => named(`${here}.values[${v}]`, value, checkLabelValue)))]
   })
   for (const [i, r] of (term.matchFields ?? []).entries()) {
     const here = `${at}.matchFields[${i}]`
     if (r.operator !== 'In' && r.operator !== 'NotIn') out.push(invalid(`${here}.operator`, r.operator, 'not a valid selector operator'))
     else if ((r.values ?? []).length !== 1) out.push(required(`${here}.values`, "must be only one value when `operator` is 'In' or 'NotIn' for node field selector"))
     if (r.key !== 'metadata.name') out.push(invalid(`${here}.key`, r.key, 'not a valid field selector key'))
+    else for (const [v, value] of (r.values ?? []).entries()) out.push(...named(`${here}.values[${v}]`, value, checkDnsSubdomain))
   }
   return out
 }
@@ -170,7 +206,8 @@ function validatePodTerm(at: string, term: PodAffinityTerm): FieldError[] {
     ...checkLabelSelector(`${at}.labelSelector`, term.labelSelector),
     ...checkLabelSelector(`${at}.namespaceSelector`, term.namespaceSelector),
     ...(term.namespaces ?? []).flatMap((name) => named(`${at}.namespace`, name, checkDnsLabel)),
-    ...requiredName(`${at}.topologyKey`, term.topologyKey, checkQualifiedName, 'can not be empty'),
+    ...(term.topologyKey ? [] : [required(`${at}.topologyKey`, 'can not be empty')]),
+    ...named(`${at}.topologyKey`, term.topologyKey ?? '', checkQualifiedName),
     ...validateLabelKeys(at, term),
   ]
 }
@@ -196,10 +233,12 @@ function validateDns(at: string, policy: string | undefined, config: PodDNSConfi
   }
   const servers = config?.nameservers ?? []
   if (servers.length > 3) out.push(invalid(`${field}.nameservers`, servers, 'must not have more than 3 nameservers'))
-  for (const [i, server] of servers.entries()) if (!isIpAddress(server)) out.push(invalid(`${field}.nameservers[${i}]`, server, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'))
+  for (const [i, server] of servers.entries()) out.push(...validIp(`${field}.nameservers[${i}]`, server))
   const searches = config?.searches ?? []
   if (searches.length > 32) out.push(invalid(`${field}.searches`, searches, 'must not have more than 32 search paths'))
   if (searches.join(' ').length > 2048) out.push(invalid(`${field}.searches`, searches, 'must not have more than 2048 characters (including spaces) in the search list'))
+  // Since v1.34 with underscores, and the root alone.
+  for (const [i, search] of searches.entries()) if (search !== '.') out.push(...named(`${field}.searches[${i}]`, search.replace(/\.$/, ''), checkDnsSubdomainWithUnderscore))
   for (const [i, option] of (config?.options ?? []).entries()) if (!option.name) out.push(required(`${field}.options[${i}]`, 'must not be empty'))
   return out
 }

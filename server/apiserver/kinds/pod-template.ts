@@ -5,44 +5,49 @@ import { type FieldError, forbidden, invalid, notSupported, required } from '../
 import type { KindStrategy } from '../kind.ts'
 import { checkLabelSelector, checkLabels, isEmptySelector } from './check.ts'
 import { validateAnnotations } from './object-meta.ts'
+import { validatePodAnnotations, validateProfileAnnotations } from './pod-annotation-validation.ts'
 import { defaultPodTemplate } from './pod-defaults.ts'
 import { validatePodSpec } from './pod-spec-validation.ts'
 import { workloadWarnings } from './pod-warnings.ts'
 import { column, containerImages, containerNames, formatLabels, nameColumn } from './table-columns.ts'
 
-export function validatePodTemplate(at: string, template: PodTemplateSpec | undefined): FieldError[] {
+/** `claims`: names of volumes that its pods will have besides those in the template. */
+export function validatePodTemplate(at: string, template: PodTemplateSpec | undefined, claims: readonly string[] = []): FieldError[] {
   if (!template) return [required(at)]
+  const { metadata = {}, spec = { containers: [] } } = template
   const out = [
-    ...checkLabels(`${at}.metadata.labels`, template.metadata?.labels),
-    ...validateAnnotations(`${at}.metadata.annotations`, template.metadata?.annotations),
-    ...validatePodSpec(`${at}.spec`, template.spec ?? { containers: [] }),
+    ...checkLabels(`${at}.labels`, metadata.labels),
+    ...validateAnnotations(`${at}.annotations`, metadata.annotations),
+    ...validatePodAnnotations(metadata, spec, at),
+    ...validatePodSpec(`${at}.spec`, spec, undefined, claims),
+    ...validateProfileAnnotations(metadata, spec, `${at}.spec`),
   ]
-  if ((template.spec?.ephemeralContainers ?? []).length > 0) out.push(forbidden(`${at}.spec.ephemeralContainers`, 'ephemeral containers not allowed in pod template'))
+  if ((spec.ephemeralContainers ?? []).length > 0) out.push(forbidden(`${at}.spec.ephemeralContainers`, 'ephemeral containers not allowed in pod template'))
   return out
 }
 
+/** What kinds that keep their pods running differ in. */
+export interface TemplateUse { kind: string; /** Said of a selector that cannot be compiled. */ invalidSelector: string; claims?: readonly string[] }
+
 /** For kinds that keep their pods running: selector, labels that match it, restartPolicy Always. */
-export function validateSelectedTemplate(kind: string, selector: LabelSelector | undefined, template: PodTemplateSpec | undefined): FieldError[] {
-  const selectorErrors = validateSelector(kind, selector)
-  return [...selectorErrors, ...validateTemplateFor(kind, selectorErrors.length === 0 ? selector : undefined, template)]
+export function validateSelectedTemplate(use: TemplateUse, selector: LabelSelector | undefined, template: PodTemplateSpec | undefined): FieldError[] {
+  const errors = checkLabelSelector('spec.selector', selector)
+  const out = selector ? [...errors] : [required('spec.selector')]
+  if (selector && isEmptySelector(selector)) out.push(invalid('spec.selector', selector, `empty selector is invalid for ${use.kind.toLowerCase()}`))
+  // A selector that is not there matches nothing, an empty one everything.
+  if (errors.length > 0) return [...out, invalid('spec.selector', selector, use.invalidSelector)]
+  return [...out, ...validateTemplateFor(use, (labels) => !!selector && compileLabelSelector(selector).matches(labels), template)]
 }
 
-function validateSelector(kind: string, selector: LabelSelector | undefined): FieldError[] {
-  if (!selector) return [required('spec.selector')]
-  const out = checkLabelSelector('spec.selector', selector)
-  return isEmptySelector(selector) ? [...out, invalid('spec.selector', selector, `empty selector is invalid for ${kind.toLowerCase()}`)] : out
-}
-
-/** `selector` undefined: it is not to be compared with the template. */
-export function validateTemplateFor(kind: string, selector: LabelSelector | undefined, template: PodTemplateSpec | undefined, at = 'spec.template'): FieldError[] {
+export function validateTemplateFor(use: TemplateUse, matches: (labels: Readonly<Record<string, string>> | undefined) => boolean, template: PodTemplateSpec | undefined, at = 'spec.template'): FieldError[] {
   if (!template) return [required(at)]
   const out: FieldError[] = []
   const labels = template.metadata?.labels
-  if (selector && !isEmptySelector(selector) && !compileLabelSelector(selector).matches(labels)) out.push(invalid(`${at}.metadata.labels`, labels ?? {}, '`selector` does not match template `labels`'))
-  out.push(...validatePodTemplate(at, template))
+  if (!matches(labels)) out.push(invalid(`${at}.metadata.labels`, labels, '`selector` does not match template `labels`'))
+  out.push(...validatePodTemplate(at, template, use.claims))
   const policy = template.spec?.restartPolicy
   if (policy !== 'Always') out.push(notSupported(`${at}.spec.restartPolicy`, policy ?? '', ['Always']))
-  if (template.spec?.activeDeadlineSeconds !== undefined) out.push(forbidden(`${at}.spec.activeDeadlineSeconds`, `activeDeadlineSeconds in ${kind} is not Supported`))
+  if (template.spec?.activeDeadlineSeconds !== undefined) out.push(forbidden(`${at}.spec.activeDeadlineSeconds`, `activeDeadlineSeconds in ${use.kind} is not Supported`))
   return out
 }
 

@@ -13,7 +13,7 @@ const stored = (json: unknown): Record<string, unknown> => {
 
 test('a pod gets every default that upstream gives it', async () => {
   const c = cluster()
-  const { json } = await c.create(PODS, pod({}, { volumes: [{ name: 's', secret: { secretName: 's' } }, { name: 'e' }, { name: 'h', hostPath: { path: '/x' } }, { name: 'p', projected: { sources: [{ serviceAccountToken: { path: 't' } }, { downwardAPI: { items: [{ path: 'n', fieldRef: { fieldPath: 'metadata.name' } }] } }] } }] }, {
+  const { json } = await c.create(PODS, pod({}, { serviceAccountName: 'sa', volumes: [{ name: 's', secret: { secretName: 's' } }, { name: 'e' }, { name: 'h', hostPath: { path: '/x' } }, { name: 'p', projected: { sources: [{ serviceAccountToken: { path: 't' } }, { downwardAPI: { items: [{ path: 'n', fieldRef: { fieldPath: 'metadata.name' } }] } }] } }] }, {
     ports: [{ containerPort: 80 }], resources: { limits: { cpu: '0.5', memory: '1024Mi' } }, readinessProbe: { httpGet: { port: 80 } }, env: [{ name: 'A', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } }, { name: 'B', valueFrom: { resourceFieldRef: { resource: 'limits.cpu' } } }],
   }))
   deepStrictEqual(stored(json), {
@@ -32,7 +32,7 @@ test('a pod gets every default that upstream gives it', async () => {
         { name: 's', secret: { secretName: 's', defaultMode: 420 } }, { name: 'e', emptyDir: {} }, { name: 'h', hostPath: { path: '/x', type: '' } },
         { name: 'p', projected: { defaultMode: 420, sources: [{ serviceAccountToken: { path: 't', expirationSeconds: 3600 } }, { downwardAPI: { items: [{ path: 'n', fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.name' } }] } }] } },
       ],
-      dnsPolicy: 'ClusterFirst', restartPolicy: 'Always', schedulerName: 'default-scheduler', securityContext: {}, terminationGracePeriodSeconds: 30, enableServiceLinks: true,
+      dnsPolicy: 'ClusterFirst', restartPolicy: 'Always', schedulerName: 'default-scheduler', securityContext: {}, terminationGracePeriodSeconds: 30, enableServiceLinks: true, serviceAccount: 'sa', serviceAccountName: 'sa',
     },
     status: { phase: 'Pending', qosClass: 'Guaranteed' },
   })
@@ -94,7 +94,7 @@ test('of a pod that exists only images, deadline, added tolerations and removed 
   match((await patch({ nodeName: 'n' }))[0] ?? '', /^spec: Forbidden: pod updates may not change fields other than `spec\.containers\[\*\]\.image`,/)
   deepStrictEqual(await patch({ activeDeadlineSeconds: 20 }), ['spec.activeDeadlineSeconds: Invalid value: 20: must be less than or equal to previous value'])
   deepStrictEqual(await patch({ tolerations: [] }), ['spec.tolerations: Forbidden: existing toleration can not be modified except its tolerationSeconds'])
-  deepStrictEqual(await patch({ containers: [] }), ['spec.containers: Forbidden: pod updates may not add or remove containers'])
+  deepStrictEqual(await patch({ containers: [] }), ['spec.containers: Required value', 'spec.containers: Forbidden: pod updates may not add or remove containers'])
   const strategic = await c.call('PATCH', `${PODS}/p`, { spec: { containers: [{ name: 'c', image: 'busybox:3' }] } }, { 'content-type': 'application/strategic-merge-patch+json' })
   deepStrictEqual([strategic.status, strategic.json['metadata']?.['generation']], [200, 5])
 })

@@ -1,18 +1,18 @@
 /** Pods: what is special to them (upstream `registry/core/pod`). */
-import type { Pod, PodSpec, Toleration } from '#api/types/index.ts'
-import { checkDnsSubdomain, computeQosClass, isPodTerminal } from '#api/types/index.ts'
-import { type FieldError, forbidden, invalid, required } from '../field-error.ts'
+import type { Pod, PodSpec } from '#api/types/index.ts'
+import { computeQosClass, isPodTerminal } from '#api/types/index.ts'
+import { forbidden } from '../field-error.ts'
 import type { KindContext, KindStrategy } from '../kind.ts'
 import { cloneJson } from '../storage/clone.ts'
 import { keepStatus } from './carry.ts'
-import { named } from './check.ts'
+import { validatePodAnnotationChanges, validatePodAnnotations, validateProfileAnnotations } from './pod-annotation-validation.ts'
 import { podColumns } from './pod-columns.ts'
 import { defaultPod } from './pod-defaults.ts'
-import { validatePodSpec, validateTolerations } from './pod-spec-validation.ts'
+import { validatePodSpec } from './pod-spec-validation.ts'
+import { validatePodStatus } from './pod-status-validation.ts'
+import { validatePodUpdate } from './pod-update-validation.ts'
 import { hostnameWarnings, podWarnings } from './pod-warnings.ts'
-import { differingPaths, semanticEqual } from './semantic-equal.ts'
-
-const UPDATABLE = '`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)'
+import { semanticEqual } from './semantic-equal.ts'
 
 export const podStrategy: KindStrategy<Pod> = {
   defaults: defaultPod,
@@ -49,21 +49,16 @@ export const podStrategy: KindStrategy<Pod> = {
 
   validate(pod) {
     const spec = specOf(pod)
-    const out = validatePodSpec('spec', spec)
-    for (const [i, c] of (spec.containers ?? []).entries()) if (c.image && c.image !== c.image.trim()) out.push(invalid(`spec.containers[${i}].image`, c.image, 'must not have leading or trailing whitespace'))
-    for (const [i, c] of (spec.initContainers ?? []).entries()) if (c.image && c.image !== c.image.trim()) out.push(invalid(`spec.initContainers[${i}].image`, c.image, 'must not have leading or trailing whitespace'))
+    const meta = pod.metadata ?? {}
+    const out = [...validatePodAnnotations(meta, spec), ...validatePodSpec('spec', spec, meta)]
     if ((spec.ephemeralContainers ?? []).length > 0) out.push(forbidden('spec.ephemeralContainers', 'cannot be set on create'))
     if (spec.nodeName && (spec.schedulingGates ?? []).length > 0) out.push(forbidden('spec.nodeName', 'cannot be set until all schedulingGates have been cleared'))
-    return out
+    return [...out, ...validateProfileAnnotations(meta, spec)]
   },
 
-  validateUpdate: (pod, old) => validatePodUpdate(specOf(pod), specOf(old)),
+  validateUpdate: (pod, old) => [...validatePodAnnotationChanges(pod, old), ...validatePodUpdate(pod.metadata ?? {}, specOf(pod), specOf(old))],
 
-  validateStatusUpdate(pod, old) {
-    const { nominatedNodeName } = pod.status ?? {}
-    const out = nominatedNodeName ? named('status.nominatedNodeName', nominatedNodeName, checkDnsSubdomain) : []
-    return [...out, ...validateStates(pod, old, 'containerStatuses'), ...validateStates(pod, old, 'initContainerStatuses')]
-  },
+  validateStatusUpdate: (pod, old) => [...validatePodAnnotationChanges(pod, old), ...validatePodStatus(pod, old)],
 
   warnings: (pod, old) => [
     ...(old ? [] : hostnameWarnings(pod.metadata?.name, false)),
@@ -98,18 +93,6 @@ function timeText(ctx: KindContext): string {
   return `${new Date(ctx.nowMs).toISOString().slice(0, 19)}Z`
 }
 
-/** A container that ended for good stays ended. */
-function validateStates(pod: Pod, old: Pod, list: 'containerStatuses' | 'initContainerStatuses'): FieldError[] {
-  const { restartPolicy, containers, initContainers } = specOf(old)
-  if (restartPolicy === 'Always') return []
-  const specs = new Map([...containers, ...(initContainers ?? [])].map((c) => [c.name, c]))
-  return (pod.status?.[list] ?? []).flatMap((after, i) => {
-    const ended = old.status?.[list]?.find((s) => s.name === after.name)?.state?.terminated
-    if (!ended || after.state?.terminated || specs.get(after.name)?.restartPolicy !== undefined) return []
-    return restartPolicy === 'OnFailure' && ended.exitCode !== 0 ? [] : [forbidden(`status.${list}[${i}].state`, 'may not be transitioned to non-terminated state')]
-  })
-}
-
 /** matchLabelKeys of pod affinity become part of the selector when the pod is created (KEP-3633). */
 function applySpreadKeys(pod: Pod, spec: PodSpec): void {
   const labels = pod.metadata?.labels ?? {}
@@ -127,70 +110,4 @@ function applySpreadKeys(pod: Pod, spec: PodSpec): void {
       add(term.mismatchLabelKeys, 'NotIn')
     }
   }
-}
-
-/** Upstream's ValidatePodUpdate: images, the deadline, added tolerations and removed gates; nothing else. */
-function validatePodUpdate(spec: PodSpec, old: PodSpec): FieldError[] {
-  if ((spec.containers ?? []).length !== (old.containers ?? []).length) return [forbidden('spec.containers', 'pod updates may not add or remove containers')]
-  if ((spec.initContainers ?? []).length !== (old.initContainers ?? []).length) return [forbidden('spec.initContainers', 'pod updates may not add or remove containers')]
-  const out: FieldError[] = []
-  for (const list of ['containers', 'initContainers'] as const) {
-    for (const [i, c] of (spec[list] ?? []).entries()) {
-      if (!c.image) out.push(required(`spec.${list}[${i}].image`))
-      else if (c.image !== c.image.trim()) out.push(invalid(`spec.${list}[${i}].image`, c.image, 'must not have leading or trailing whitespace'))
-    }
-  }
-  out.push(...validateDeadline(spec, old), ...validateGates(spec, old), ...validateAddedTolerations(spec.tolerations ?? [], old.tolerations ?? []))
-  if (out.length > 0) return out
-  const wanted = withUpdatable(spec, old)
-  if (semanticEqual(wanted, old)) return []
-  const where = differingPaths(wanted, old, 10).map((path) => `  spec.${path}`).join('\n')
-  return [forbidden('spec', `pod updates may not change fields other than ${UPDATABLE}\n${where}\n`)]
-}
-
-/** The new spec with everything that may change put back as it was. */
-function withUpdatable(spec: PodSpec, old: PodSpec): PodSpec {
-  const munged = cloneJson(spec)
-  for (const list of ['containers', 'initContainers'] as const) {
-    for (const [i, c] of (munged[list] ?? []).entries()) {
-      const image = old[list]?.[i]?.image
-      if (image === undefined) delete c.image
-      else c.image = image
-    }
-  }
-  const restore = <K extends 'activeDeadlineSeconds' | 'tolerations' | 'schedulingGates' | 'nodeSelector' | 'affinity' | 'terminationGracePeriodSeconds'>(key: K) => {
-    if (old[key] === undefined) delete munged[key]
-    else munged[key] = old[key]
-  }
-  restore('activeDeadlineSeconds')
-  restore('tolerations')
-  restore('schedulingGates')
-  if ((old.terminationGracePeriodSeconds ?? 0) < 0 && spec.terminationGracePeriodSeconds === 1) restore('terminationGracePeriodSeconds')
-  // KEP-3838: while gated, where it may run can still be narrowed.
-  if ((old.schedulingGates ?? []).length > 0 && Object.entries(old.nodeSelector ?? {}).every(([k, v]) => spec.nodeSelector?.[k] === v)) restore('nodeSelector')
-  return munged
-}
-
-function validateDeadline(spec: PodSpec, old: PodSpec): FieldError[] {
-  const [after, before] = [spec.activeDeadlineSeconds, old.activeDeadlineSeconds]
-  if (after === before) return []
-  const field = 'spec.activeDeadlineSeconds'
-  if (after === undefined) return [invalid(field, null, 'must not update from a positive integer to nil value')]
-  if (after < 1 || after > 2 ** 31 - 1) return [invalid(field, after, `must be between 1 and ${2 ** 31 - 1}, inclusive`)]
-  return before !== undefined && after > before ? [invalid(field, after, 'must be less than or equal to previous value')] : []
-}
-
-function validateGates(spec: PodSpec, old: PodSpec): FieldError[] {
-  const known = new Set((old.schedulingGates ?? []).map((g) => g.name))
-  return (spec.schedulingGates ?? []).flatMap((g, i) => (known.has(g.name) ? [] : [forbidden(`spec.schedulingGates[${i}]`, `only deletion is allowed, but found new scheduling gate '${g.name}'`)]))
-}
-
-function validateAddedTolerations(after: readonly Toleration[], before: readonly Toleration[]): FieldError[] {
-  const bare = (t: Toleration): Toleration => {
-    const { tolerationSeconds: _seconds, ...rest } = t
-    return rest
-  }
-  const kept = before.every((t) => after.some((n) => semanticEqual(bare(n), bare(t))))
-  if (!kept) return [forbidden('spec.tolerations', 'existing toleration can not be modified except its tolerationSeconds')]
-  return after.length > before.length ? validateTolerations('spec.tolerations', after) : []
 }

@@ -76,7 +76,7 @@ function validateStatefulSet(set: StatefulSet): FieldError[] {
     ...validateUnavailable(`${at}.rollingUpdate.maxUnavailable`, spec.updateStrategy?.rollingUpdate?.maxUnavailable),
     ...oneOf('spec.persistentVolumeClaimRetentionPolicy.whenDeleted', spec.persistentVolumeClaimRetentionPolicy?.whenDeleted, ['Delete', 'Retain']),
     ...oneOf('spec.persistentVolumeClaimRetentionPolicy.whenScaled', spec.persistentVolumeClaimRetentionPolicy?.whenScaled, ['Delete', 'Retain']),
-    ...validateSelectedTemplate('StatefulSet', spec.selector, spec.template),
+    ...validateSelectedTemplate({ kind: 'StatefulSet', invalidSelector: '', claims: (spec.volumeClaimTemplates ?? []).map((c) => c.metadata?.name ?? '') }, spec.selector, spec.template),
   ]
   if (spec.updateStrategy?.type === 'OnDelete' && spec.updateStrategy.rollingUpdate) out.push(invalid(`${at}.rollingUpdate`, spec.updateStrategy.rollingUpdate, "only allowed for updateStrategy 'RollingUpdate'"))
   return out

@@ -1,17 +1,18 @@
 /** Persistent volumes, claims, and the storage.k8s.io kinds that describe drivers and classes. */
 import { normalize } from 'node:path/posix'
-import type { CSIDriver, CSINode, ObjectMeta, PersistentVolume, PersistentVolumeClaim, StorageClass, VolumeAttachment } from '#api/types/index.ts'
+import type { CSIDriver, CSINode, ObjectMeta, PersistentVolume, PersistentVolumeClaim, PersistentVolumeSpec, StorageClass, VolumeAttachment, VolumeError } from '#api/types/index.ts'
 import { checkDnsSubdomain, checkQualifiedName } from '#api/types/index.ts'
-import { duplicate, type FieldError, forbidden, required } from '../field-error.ts'
+import { duplicate, type FieldError, forbidden, invalid, notSupported, required, tooLong } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { cloneJson } from '../storage/clone.ts'
 import { keepStatus } from './carry.ts'
-import { immutable, named, oneOf, quantity, requiredName, setDefault } from './check.ts'
-import { validatePluginSource } from './volume-plugin-validation.ts'
+import { immutable, named, nonNegative, oneOf, quantity, requiredName, setDefault } from './check.ts'
+import { isEmpty, persistentVolumeSources, validateSources } from './volume-plugin-validation.ts'
 import { validateNodeSelector } from './pod-spec-validation.ts'
-import { ACCESS_MODES, validateClaimChange, validateClaimSpec } from './claim-validation.ts'
+import { positiveQuantity, validateAccessModes, validateClaimChange, validateClaimSpec, validateClaimStatus, VOLUME_MODES } from './claim-validation.ts'
 import { nodeLabelWarnings, nodeTermWarnings } from './label-warnings.ts'
 import { claimWarnings, deprecatedVolumeWarnings, storageAmountWarnings } from './pod-warnings.ts'
+import { validateCsiDriverName } from './csi-driver-name.ts'
 import { validateParameters } from './storage-capacity.ts'
 import { semanticEqual } from './semantic-equal.ts'
 import { ageColumn, column, count, nameColumn, wide } from './table-columns.ts'
@@ -47,9 +48,9 @@ export const persistentVolumeStrategy: KindStrategy<PersistentVolume> = {
   },
   validate: validateVolume,
   validateUpdate(volume, old) {
-    const source = (v: PersistentVolume): unknown => Object.fromEntries(Object.entries(v.spec ?? {}).filter(([k]) => !NOT_SOURCES.has(k)))
     const out = validateVolume(volume)
-    if (!semanticEqual(source(volume), source(old))) out.push(forbidden('spec.persistentvolumesource', 'spec.persistentvolumesource is immutable after creation'))
+    if (old.spec?.volumeAttributesClassName !== undefined && volume.spec?.volumeAttributesClassName === undefined) out.push(forbidden('spec.volumeAttributesClassName', 'update from non-nil value to nil is forbidden'))
+    if (!semanticEqual(sourceOf(volume, old), sourceOf(old, old))) out.push(forbidden('spec.persistentvolumesource', 'spec.persistentvolumesource is immutable after creation'))
     return [...out, ...immutable('volumeMode', volume.spec?.volumeMode, old.spec?.volumeMode), ...(old.spec?.nodeAffinity ? immutable('nodeAffinity', volume.spec?.nodeAffinity, old.spec.nodeAffinity) : [])]
   },
   warnings: volumeWarnings,
@@ -87,29 +88,53 @@ function volumeWarnings(volume: PersistentVolume): string[] {
 }
 
 function validateVolume(volume: PersistentVolume): FieldError[] {
-  const spec = volume.spec ?? {}
-  const out: FieldError[] = []
-  if ((spec.accessModes ?? []).length === 0) out.push(required('spec.accessModes'))
-  for (const mode of spec.accessModes ?? []) out.push(...oneOf('spec.accessModes', mode, ACCESS_MODES))
-  if (Object.keys(spec.capacity ?? {}).length === 0) out.push(required('spec.capacity'))
-  else if (spec.capacity?.['storage'] === undefined || Object.keys(spec.capacity).length > 1) out.push({ type: 'FieldValueNotSupported', field: 'spec.capacity', message: `Unsupported value: ${JSON.stringify(spec.capacity)}: supported values: "storage"` })
-  for (const [name, value] of Object.entries(spec.capacity ?? {})) out.push(...quantity(`spec.capacity[${name}]`, value))
-  out.push(...oneOf('spec.persistentVolumeReclaimPolicy', spec.persistentVolumeReclaimPolicy, ['Delete', 'Recycle', 'Retain']), ...oneOf('spec.volumeMode', spec.volumeMode, ['Block', 'Filesystem']))
-  const sources = Object.keys(spec).filter((k) => !NOT_SOURCES.has(k))
-  if (sources.length === 0) out.push(required('spec', 'must specify a volume type'))
-  for (const extra of sources.slice(1)) out.push(forbidden(`spec.${extra}`, 'may not specify more than 1 volume type'))
-  out.push(...validatePluginSource('spec', spec))
-  if ((spec.accessModes ?? []).length > 1 && spec.accessModes?.includes('ReadWriteOncePod')) out.push(forbidden('spec.accessModes', 'may not use ReadWriteOncePod with other access modes'))
-  if (spec.hostPath?.path !== undefined && normalize(spec.hostPath.path) === '/' && spec.persistentVolumeReclaimPolicy === 'Recycle') out.push(forbidden('spec.persistentVolumeReclaimPolicy', "may not be 'recycle' for a hostPath mount of '/'"))
-  if (spec.nodeAffinity && !spec.nodeAffinity.required) out.push(required('spec.nodeAffinity.required', 'must specify required node constraints'))
-  if (spec.volumeAttributesClassName !== undefined) {
-    out.push(...requiredName('spec.volumeAttributesClassName', spec.volumeAttributesClassName, checkDnsSubdomain, 'an empty string is disallowed'))
-    if (!spec.csi) out.push(required('spec.csi', 'has to be specified when using volumeAttributesClassName'))
+  return validateVolumeSpec('spec', volume.spec ?? {}, volume.metadata?.name ?? '')
+}
+
+/** `inline`: of a VolumeAttachment, where only the source counts. */
+function validateVolumeSpec(at: string, spec: PersistentVolumeSpec, name: string, inline = false): FieldError[] {
+  const out: FieldError[] = inline ? inlineOnly(at, spec) : []
+  const modes = spec.accessModes ?? []
+  if (modes.length === 0) out.push(required(`${at}.accessModes`))
+  out.push(...validateAccessModes(`${at}.accessModes`, modes))
+  if (!inline) {
+    const capacity = spec.capacity ?? {}
+    if (Object.keys(capacity).length === 0) out.push(required(`${at}.capacity`))
+    if (capacity['storage'] === undefined || Object.keys(capacity).length > 1) out.push(notSupported(`${at}.capacity`, spec.capacity, ['storage']))
+    for (const [resource, value] of Object.entries(capacity)) out.push(...quantity(`${at}.capacity[${resource}]`, value), ...positiveQuantity(`${at}.capacity[${resource}]`, value))
+    out.push(...oneOf(`${at}.persistentVolumeReclaimPolicy`, spec.persistentVolumeReclaimPolicy, ['Delete', 'Recycle', 'Retain']))
+    if (spec.nodeAffinity) out.push(...(spec.nodeAffinity.required ? validateNodeSelector(`${at}.nodeAffinity.required`, spec.nodeAffinity.required) : [required(`${at}.nodeAffinity.required`, 'must specify required node constraints')]))
   }
-  if (spec.local && !spec.nodeAffinity) out.push(required('metadata.annotations', 'Local volume requires node affinity'))
-  if (spec.nodeAffinity?.required) out.push(...validateNodeSelector('spec.nodeAffinity.required', spec.nodeAffinity.required))
-  if (spec.storageClassName) out.push(...named('spec.storageClassName', spec.storageClassName, checkDnsSubdomain))
+  out.push(...validateSources(at, spec, persistentVolumeSources, name))
+  if (spec.local && !spec.nodeAffinity?.required) out.push(required(`${at}.nodeAffinity`, 'Local volume requires node affinity'))
+  if (spec.hostPath?.path && normalize(spec.hostPath.path) === '/' && spec.persistentVolumeReclaimPolicy === 'Recycle') out.push(forbidden(`${at}.persistentVolumeReclaimPolicy`, "may not be 'recycle' for a hostPath mount of '/'"))
+  if (spec.storageClassName && !inline) out.push(...named(`${at}.storageClassName`, spec.storageClassName, checkDnsSubdomain))
+  if (spec.volumeMode !== undefined && !inline && !VOLUME_MODES.includes(spec.volumeMode)) out.push(notSupported(`${at}.volumeMode`, spec.volumeMode, VOLUME_MODES))
+  if (spec.volumeAttributesClassName !== undefined) {
+    out.push(...requiredName(`${at}.volumeAttributesClassName`, spec.volumeAttributesClassName, checkDnsSubdomain, 'an empty string is disallowed'))
+    if (!spec.csi) out.push(required(`${at}.csi`, 'has to be specified when using volumeAttributesClassName'))
+  }
   return out
+}
+
+const INLINE = 'may not be specified in the context of inline volumes'
+
+function inlineOnly(at: string, spec: PersistentVolumeSpec): FieldError[] {
+  const given = (['claimRef', 'capacity', 'nodeAffinity', 'storageClassName'] as const).filter((key) => key === 'capacity' ? Object.keys(spec.capacity ?? {}).length > 0 : !isEmpty(spec[key]))
+  return [
+    ...given.map((key) => forbidden(`${at}.${key}`, INLINE)),
+    ...(spec.csi ? [] : [required(`${at}.csi`, 'has to be specified in the context of inline volumes')]),
+    ...(spec.persistentVolumeReclaimPolicy && spec.persistentVolumeReclaimPolicy !== 'Retain' ? [forbidden(`${at}.persistentVolumeReclaimPolicy`, 'may only be Retain in the context of inline volumes')] : []),
+    ...(spec.volumeMode !== undefined && spec.volumeMode !== 'Filesystem' ? [forbidden(`${at}.volumeMode`, 'may not specify volumeMode other than Filesystem in the context of inline volumes')] : []),
+  ]
+}
+
+/** The secret for growing a volume may be named later. */
+function sourceOf(volume: PersistentVolume, old: PersistentVolume): unknown {
+  const source: Record<string, unknown> = Object.fromEntries(Object.entries(volume.spec ?? {}).filter(([key]) => !NOT_SOURCES.has(key)))
+  if (!volume.spec?.csi || !old.spec?.csi || old.spec.csi.controllerExpandSecretRef) return source
+  const { controllerExpandSecretRef: _secret, ...csi } = volume.spec.csi
+  return { ...source, csi }
 }
 
 export const persistentVolumeClaimStrategy: KindStrategy<PersistentVolumeClaim> = {
@@ -119,6 +144,7 @@ export const persistentVolumeClaimStrategy: KindStrategy<PersistentVolumeClaim> 
   prepareUpdate: keepStatus,
   validate: (claim) => validateClaimSpec('spec', claim.spec ?? {}),
   validateUpdate: (claim, old) => [...validateClaimSpec('spec', claim.spec ?? {}), ...validateClaimChange(claim, old)],
+  validateStatusUpdate: validateClaimStatus,
   warnings: (claim) => [
     ...classAnnotationWarnings(claim.metadata),
     ...claimWarnings('spec', claim.spec?.resources?.requests),
@@ -167,32 +193,69 @@ export const storageClassStrategy: KindStrategy<StorageClass> = {
 }
 
 function validateTopologies(c: StorageClass): FieldError[] {
+  const seen: Readonly<Record<string, ReadonlySet<string>>>[] = []
   return (c.allowedTopologies ?? []).flatMap((term, i) => {
-    const keys = new Set<string>()
-    return (term.matchLabelExpressions ?? []).flatMap((expression, j) => {
+    const keys: Record<string, ReadonlySet<string>> = Object.create(null) as Record<string, ReadonlySet<string>>
+    const out = (term.matchLabelExpressions ?? []).flatMap((expression, j) => {
       const at = `allowedTopologies[${i}].matchLabelExpressions[${j}]`
-      const out = named(`${at}.key`, expression.key, checkQualifiedName)
-      if ((expression.values ?? []).length === 0) out.push(required(`${at}.values`))
-      for (const [k, value] of (expression.values ?? []).entries()) if (expression.values.indexOf(value) < k) out.push(duplicate(`${at}.values[${k}]`, value))
-      if (keys.has(expression.key)) out.push(duplicate(`${at}.key`, expression.key))
-      keys.add(expression.key)
-      return out
+      const values = expression.values ?? []
+      const found: FieldError[] = values.length === 0 ? [required(`${at}.values`)] : []
+      for (const [k, value] of values.entries()) if (values.indexOf(value) < k) found.push(duplicate(`${at}.values[${k}]`, value))
+      found.push(...named(`${at}.key`, expression.key, checkQualifiedName))
+      if (keys[expression.key]) found.push(duplicate(`${at}.key`, expression.key))
+      keys[expression.key] = new Set(values)
+      return found
     })
+    // The same place named twice.
+    if (seen.some((other) => sameTopology(other, keys))) out.push(duplicate(`allowedTopologies[${i}].matchLabelExpressions`, ''))
+    seen.push(keys)
+    return out
   })
 }
 
+function sameTopology(a: Readonly<Record<string, ReadonlySet<string>>>, b: Readonly<Record<string, ReadonlySet<string>>>): boolean {
+  const names = Object.keys(a)
+  return names.length === Object.keys(b).length && names.every((key) => b[key]?.size === a[key]?.size && [...(a[key] ?? [])].every((value) => b[key]?.has(value)))
+}
+
+const NODE_ID_BYTES_MAX = 192
+
 export const csiNodeStrategy: KindStrategy<CSINode> = {
   generation: false,
-  validate: (node) => {
-    const seen = new Set<string>()
-    return (node.spec.drivers ?? []).flatMap((driver, i) => {
-      const out = [...requiredName(`spec.drivers[${i}].name`, driver.name, checkDnsSubdomain), ...(driver.nodeID ? [] : [required(`spec.drivers[${i}].nodeID`)])]
-      if (seen.has(driver.name)) out.push(duplicate(`spec.drivers[${i}].name`, driver.name))
-      seen.add(driver.name)
-      return out
+  validate: validateCsiNode,
+  validateUpdate(node, old) {
+    const now = new Map((node.spec.drivers ?? []).map((d) => [d.name, d]))
+    const changed = (old.spec.drivers ?? []).flatMap((was) => {
+      const driver = now.get(was.name)
+      // A driver may go, or count its volumes anew (KEP-4876); else it stays what it registered as.
+      const { allocatable: _a, ...fixed } = driver ?? was
+      const { allocatable: _b, ...fixedBefore } = was
+      return semanticEqual(fixed, fixedBefore) ? [] : [invalid('CSINodeDriver', driver, 'field is immutable')]
     })
+    return [...validateCsiNode(node), ...changed]
   },
   columns: [nameColumn(), count('Drivers', 'Drivers indicates the number of CSI drivers registered on the node', (o) => (o.spec.drivers ?? []).length), ageColumn()],
+}
+
+function validateCsiNode(node: CSINode): FieldError[] {
+  const seen = new Set<string>()
+  return (node.spec.drivers ?? []).flatMap((driver, i) => {
+    const at = `spec.drivers[${i}]`
+    const out = validateCsiDriverName(`${at}.name`, driver.name)
+    if (!driver.nodeID) out.push(required(`${at}.nodeID`))
+    if (Buffer.byteLength(driver.nodeID ?? '') > NODE_ID_BYTES_MAX) out.push(invalid(`${at}.nodeID`, driver.nodeID, `must be ${NODE_ID_BYTES_MAX} characters or less`))
+    out.push(...nonNegative(`${at}.allocatable.count`, driver.allocatable?.count))
+    const keys = new Set<string>()
+    for (const key of driver.topologyKeys ?? []) {
+      if (!key) out.push(required(at))
+      if (keys.has(key)) out.push(duplicate(at, key))
+      keys.add(key)
+      out.push(...checkQualifiedName(key).map((m) => invalid(at, driver.topologyKeys, m)))
+    }
+    if (seen.has(driver.name)) out.push(duplicate(`${at}.name`, driver.name))
+    seen.add(driver.name)
+    return out
+  })
 }
 
 export const csiDriverStrategy: KindStrategy<CSIDriver> = {
@@ -222,15 +285,13 @@ export const csiDriverStrategy: KindStrategy<CSIDriver> = {
 }
 
 export const volumeAttachmentStrategy: KindStrategy<VolumeAttachment> = {
+  statusKeepsMetadata: true,
   generation: false,
   prepareCreate: (attachment) => { attachment.status = { attached: false } },
   prepareUpdate: keepStatus,
-  validate: (attachment) => [
-    ...requiredName('spec.attacher', attachment.spec.attacher, checkDnsSubdomain),
-    ...requiredName('spec.nodeName', attachment.spec.nodeName, checkDnsSubdomain),
-    ...(attachment.spec.source.persistentVolumeName || attachment.spec.source.inlineVolumeSpec ? [] : [required('spec.source', 'must specify exactly one of inlineVolumeSpec and persistentVolumeName')]),
-  ],
-  validateUpdate: (attachment, old) => immutable('spec', attachment.spec, old.spec),
+  validate: validateAttachment,
+  validateUpdate: (attachment, old) => [...validateAttachment(attachment), ...immutable('spec', attachment.spec, old.spec)],
+  validateStatusUpdate: validateAttachmentStatus,
   columns: [
     nameColumn(),
     column('Attacher', 'attacher indicates the name of the volume driver that MUST handle this request.', (o) => o.spec.attacher),
@@ -239,4 +300,29 @@ export const volumeAttachmentStrategy: KindStrategy<VolumeAttachment> = {
     column('Attached', 'attached indicates the volume is successfully attached.', (o) => o.status?.attached ?? false, { type: 'boolean' }),
     ageColumn(),
   ],
+}
+
+/** Of what a driver says of a volume, and of its errors. */
+const ATTACHMENT_BYTES_MAX = 256 * 1024
+
+function validateAttachment(attachment: VolumeAttachment): FieldError[] {
+  const { attacher, nodeName, source } = attachment.spec
+  const inline = source.inlineVolumeSpec
+  const name = source.persistentVolumeName
+  const out = [...validateCsiDriverName('spec.attacher', attacher), ...named('spec.nodeName', nodeName ?? '', checkDnsSubdomain)]
+  if (inline && name !== undefined) out.push(forbidden('spec.source', 'must specify exactly one of inlineVolumeSpec and persistentVolumeName'))
+  else if (inline) out.push(...validateVolumeSpec('spec.source.inlineVolumeSpec', inline, '', true))
+  else if (name === undefined) out.push(forbidden('spec.source', 'must specify exactly one of inlineVolumeSpec and persistentVolumeName'))
+  else out.push(...(name === '' ? [required('spec.source.persistentVolumeName', 'must specify non empty persistentVolumeName')] : named('spec.source.persistentVolumeName', name, checkDnsSubdomain)))
+  return [...out, ...validateAttachmentStatus(attachment)]
+}
+
+function validateAttachmentStatus({ status }: VolumeAttachment): FieldError[] {
+  const message = (at: string, error: VolumeError | undefined): FieldError[] => (Buffer.byteLength(error?.message ?? '') > ATTACHMENT_BYTES_MAX ? [tooLong(`${at}.message`, ATTACHMENT_BYTES_MAX)] : [])
+  const size = Object.entries(status?.attachmentMetadata ?? {}).reduce((sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(value), 0)
+  return [
+    ...(size > ATTACHMENT_BYTES_MAX ? [tooLong('status.attachmentMetadata', ATTACHMENT_BYTES_MAX)] : []),
+    ...message('status.attachError', status?.attachError),
+    ...message('status.detachError', status?.detachError),
+  ]
 }

@@ -49,7 +49,7 @@ describe('pods/ephemeralcontainers', () => {
     const { patch } = await withPod()
     const answer = await patch('ephemeralcontainers', { ephemeralContainers: [{ name: 'd', image: 'x' }], containers: [{ name: 'web', image: 'other' }] })
     assert.deepStrictEqual([answer.status, containersOf(answer, 'containers')[0]?.image], [200, 'web'])
-    const mirror = await withPod({}, { 'kubernetes.io/config.mirror': 'x' })
+    const mirror = await withPod({ nodeName: 'n' }, { 'kubernetes.io/config.mirror': 'x' })
     assert.match(causes(await mirror.patch('ephemeralcontainers', { ephemeralContainers: [{ name: 'd', image: 'x' }] }))[0] ?? '', /static pods do not support ephemeral containers/)
   })
 })
@@ -72,7 +72,7 @@ describe('pods/resize', () => {
       [resize({ requests: { 'ephemeral-storage': '1Gi' } }), ['spec: Forbidden: only cpu and memory resources are mutable']],
       [resize({ requests: { memory: '1Gi' } }), ['spec.containers[0].resources.requests: Invalid value: "1Gi": must be less than or equal to memory limit of 128Mi']],
       [{ containers: [{ name: 'web', resizePolicy: [{ resourceName: 'cpu', restartPolicy: 'RestartContainer' }] }] }, ['spec: Forbidden: only cpu and memory resources are mutable']],
-      [{ initContainers: [{ name: 'init', resources: { requests: { cpu: '1' } } }] }, ['spec: Forbidden: only cpu and memory resources for sidecar containers are mutable']],
+      [{ initContainers: [{ name: 'init', resources: { requests: { cpu: '1' } } }] }, ['spec: Forbidden: resources for non-sidecar init containers are immutable']],
     ] as const) assert.deepStrictEqual(causes(await patch('resize', spec)), wanted, JSON.stringify(spec))
   })
 

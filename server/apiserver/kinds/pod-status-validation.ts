@@ -1,0 +1,53 @@
+/** What a pod's status may say (upstream `ValidatePodStatusUpdate`). */
+import type { ContainerStatus, Pod, PodSpec } from '#api/types/index.ts'
+import { checkDnsSubdomain, checkQualifiedName } from '#api/types/index.ts'
+import { duplicate, type FieldError, forbidden, invalid } from '../field-error.ts'
+import { named } from './check.ts'
+import { validateFamilyIps } from './endpoint-ip.ts'
+
+const SYSTEM_CONDITIONS: ReadonlySet<string> = new Set(['PodScheduled', 'Ready', 'Initialized'])
+
+/** `old`: as it is stored; its spec counts. */
+export function validatePodStatus(pod: Pod, old: Pod): FieldError[] {
+  const [status, before] = [pod.status ?? {}, old.status ?? {}]
+  const spec = old.spec ?? { containers: [] }
+  const out = (status.conditions ?? []).flatMap(({ type }, i) => (SYSTEM_CONDITIONS.has(type) ? [] : named(`metadata.conditions[${i}].Type`, type, checkQualifiedName)))
+  const { nominatedNodeName } = status
+  if (nominatedNodeName && nominatedNodeName !== before.nominatedNodeName) out.push(...named('status.nominatedNodeName', nominatedNodeName, checkDnsSubdomain))
+  const sidecars = new Set((spec.initContainers ?? []).filter((c) => c.restartPolicy === 'Always').map((c) => c.name))
+  out.push(
+    ...staysEnded('containerStatuses', status.containerStatuses, before.containerStatuses, spec.restartPolicy, ownPolicies(spec.containers)),
+    ...staysEnded('initContainerStatuses', status.initContainerStatuses, before.initContainerStatuses, spec.restartPolicy, new Set([...sidecars, ...ownPolicies(spec.initContainers)])),
+    ...staysEnded('ephemeralContainerStatuses', status.ephemeralContainerStatuses, before.ephemeralContainerStatuses, 'Never', new Set()),
+    ...claimStatuses(pod),
+    ...validateFamilyIps('status.podIPs', status.podIPs ?? []),
+  )
+  const [first] = status.hostIPs ?? []
+  if (first && first.ip !== status.hostIP) out.push(invalid('status.hostIPs[0].ip', first.ip, 'must be equal to `hostIP`'))
+  return [...out, ...validateFamilyIps('status.hostIPs', status.hostIPs ?? [])]
+}
+
+/** Containers with a restart policy of their own (KEP-5307). */
+const ownPolicies = (containers: PodSpec['containers'] | undefined): ReadonlySet<string> => new Set((containers ?? []).filter((c) => c.restartPolicy !== undefined).map((c) => c.name))
+
+/** A container that ended for good stays ended. */
+function staysEnded(list: string, after: readonly ContainerStatus[] | undefined, before: readonly ContainerStatus[] | undefined, policy: string | undefined, exempt: ReadonlySet<string>): FieldError[] {
+  if (policy === 'Always') return []
+  return (before ?? []).flatMap((was, i) => {
+    const ended = was.state?.terminated
+    if (!ended || exempt.has(was.name) || (ended.exitCode !== 0 && policy === 'OnFailure')) return []
+    return (after ?? []).some((now) => now.name === was.name && !now.state?.terminated) ? [forbidden(`status.${list}[${i}].state`, 'may not be transitioned to non-terminated state')] : []
+  })
+}
+
+function claimStatuses(pod: Pod): FieldError[] {
+  const known = new Set((pod.spec?.resourceClaims ?? []).map((c) => c.name))
+  const seen = new Set<string>()
+  return (pod.status?.resourceClaimStatuses ?? []).flatMap(({ name, resourceClaimName }, i) => {
+    const at = `status.resourceClaimStatuses[${i}].name`
+    const out: FieldError[] = known.has(name) ? [] : [invalid(at, name, 'must match the name of an entry in `spec.resourceClaims`')]
+    if (seen.has(name)) out.push(duplicate(at, name))
+    seen.add(name)
+    return resourceClaimName === undefined ? out : [...out, ...named(at, resourceClaimName, checkDnsSubdomain)]
+  })
+}

@@ -103,6 +103,14 @@ export async function startCluster(options: { clock?: Clock; config?: Partial<Co
   }
 }
 
+const ENDED: ReadonlySet<string> = new Set(['Running', 'Succeeded', 'Failed'])
+
+/** Its containers end with a code. */
+async function end(client: Client, clock: Clock, pod: Stored<Pod>, exitCode: number): Promise<void> {
+  const containerStatuses = (pod.spec?.containers ?? []).map(({ name }) => ({ name, image: '', imageID: '', ready: false, restartCount: 0, state: { terminated: { exitCode, finishedAt: formatTime(clock.nowMs()) } } }))
+  await client.update<Pod>(PODS, { ...pod, status: { ...pod.status, phase: exitCode === 0 ? 'Succeeded' : 'Failed', conditions: [], containerStatuses } }, { subresource: 'status' })
+}
+
 /** Scheduler and kubelet in a few lines: binds to the first living node, runs at once, goes at once. */
 async function playKubelet(client: Client, clock: Clock, pod: Stored<Pod>, alive: ReadonlySet<string>): Promise<void> {
   const { name, namespace = '', uid } = pod.metadata
@@ -115,7 +123,9 @@ async function playKubelet(client: Client, clock: Clock, pod: Stored<Pod>, alive
       await client.create(PODS, { apiVersion: 'v1', kind: 'Binding', metadata: { name, namespace }, target: { kind: 'Node', name: target } } as KubeObject, { subresource: 'binding' })
     } else if (alive.has(nodeName)) {
       if (pod.metadata.deletionTimestamp !== undefined) return await client.delete(PODS, name, namespace, { gracePeriodSeconds: 0, preconditions: { uid } })
-      if (pod.status?.phase === 'Running' || pod.metadata.annotations?.['test/stuck']) return
+      const ends = pod.metadata.annotations?.['test/ends']
+      if (pod.status?.phase === 'Running' && ends !== undefined) return await end(client, clock, pod, Number(ends))
+      if (ENDED.has(pod.status?.phase ?? '') || pod.metadata.annotations?.['test/stuck']) return
       const podIP = `10.42.0.${(Number.parseInt(uid.slice(0, 2), 16) % 250) + 1}`
       const conditions = [{ type: 'Ready', status: 'True', lastTransitionTime: formatTime(clock.nowMs()) }]
       await client.update<Pod>(PODS, { ...pod, status: { ...pod.status, phase: 'Running', podIP, podIPs: [{ ip: podIP }], conditions } }, { subresource: 'status' })

@@ -7,6 +7,7 @@ import { disruptionController } from './disruption/controller.ts'
 import { endpointSliceController } from './endpointslice/controller.ts'
 import { endpointsController } from './endpoints/controller.ts'
 import { garbageCollector } from './garbage-collector/controller.ts'
+import { jobController } from './job/controller.ts'
 import { namespaceController } from './namespace/controller.ts'
 import { nodeIpamController } from './node-ipam/controller.ts'
 import { nodeLifecycleController } from './node-lifecycle/controller.ts'
@@ -37,6 +38,7 @@ export const CONTROLLERS: readonly ControllerFactory[] = [
   replicationControllerController,
   daemonSetController,
   statefulSetController,
+  jobController,
   endpointSliceController,
   endpointsController,
   serviceCidrController,

@@ -1,7 +1,7 @@
 /** Workloads but Deployments, each through its life, on an API server of their own. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CONTROLLER_REVISIONS, DAEMON_SETS, EVENTS, PERSISTENT_VOLUME_CLAIMS, PODS, STATEFUL_SETS, type ControllerRevision, type CoreV1Event, type DaemonSet, type KubeObject, type PersistentVolumeClaim, type Pod, type ResourceRef, type StatefulSet, type Stored } from '#api/types/index.ts'
+import { CONTROLLER_REVISIONS, DAEMON_SETS, EVENTS, JOBS, PERSISTENT_VOLUME_CLAIMS, PODS, STATEFUL_SETS, type ControllerRevision, type CoreV1Event, type DaemonSet, type Job, type KubeObject, type PersistentVolumeClaim, type Pod, type ResourceRef, type StatefulSet, type Stored } from '#api/types/index.ts'
 import { startCluster, type TestCluster } from './cluster.test-support.ts'
 
 const items = async <T extends KubeObject>(c: TestCluster, ref: ResourceRef): Promise<Stored<T>[]> => (await c.client.list<T>(ref, { namespace: 'default' })).items
@@ -96,4 +96,77 @@ test('a StatefulSet that may do so makes all pods at once, and begins where it i
   await c.addNode('a')
   await c.client.create(STATEFUL_SETS, { apiVersion: 'apps/v1', kind: 'StatefulSet', metadata: { name: 'p', namespace: 'default' }, spec: { replicas: 3, podManagementPolicy: 'Parallel', ordinals: { start: 5 }, selector: { matchLabels: { app: 'p' } }, template: { ...template('p'), metadata: { labels: { app: 'p' }, annotations: { 'test/stuck': '1' } } } } } as KubeObject)
   await c.until('all are made though none runs', async () => assert.deepStrictEqual((await items<Pod>(c, PODS)).map((p) => p.metadata.name).sort(), ['p-5', 'p-6', 'p-7']))
+})
+
+const jobOf = (name: string, spec: object, annotations: Record<string, string> = {}) => ({
+  apiVersion: 'batch/v1', kind: 'Job', metadata: { name, namespace: 'default' },
+  spec: { ...spec, template: { metadata: { annotations }, spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'v1' }] } } },
+}) as KubeObject
+const conditionsOf = (job: Job) => (job.status?.conditions ?? []).map((x) => `${x.type} ${x.status} ${x.reason}: ${x.message}`)
+const without = ({ conditions: _c, startTime, completionTime, ...rest }: NonNullable<Job['status']>) => ({ ...rest, started: startTime !== undefined, completed: completionTime !== undefined })
+
+test('a Job runs its pods, counts each once, and says that it is complete; pods keep no finalizer', async () => {
+  await using c = await startCluster()
+  await c.addNode('a')
+  await c.client.create(JOBS, jobOf('j', { completions: 5, parallelism: 2 }, { 'test/ends': '0' }))
+  await c.until('complete', async () => {
+    const job = await c.client.get<Job>(JOBS, 'j', 'default')
+    assert.deepStrictEqual(conditionsOf(job), ['SuccessCriteriaMet', 'Complete'].map((t) => `${t} True CompletionsReached: Reached expected number of succeeded pods`))
+    assert.deepStrictEqual(without(job.status ?? {}), { completed: true, ready: 0, started: true, succeeded: 5, terminating: 0, uncountedTerminatedPods: {} })
+  })
+  const pods = await items<Pod>(c, PODS)
+  assert.deepStrictEqual(pods.map((p) => [p.metadata.finalizers, p.status?.phase, p.metadata.labels?.['batch.kubernetes.io/job-name']]), Array(5).fill([undefined, 'Succeeded', 'j']))
+  await c.until('events', async () => assert.deepStrictEqual(await eventsOf(c, 'j'), ['Normal Completed', 'Normal SuccessfulCreate']))
+  await c.client.delete(JOBS, 'j', 'default', { propagationPolicy: 'Background' })
+  await c.until('its pods go with it', async () => assert.deepStrictEqual(await items(c, PODS), []))
+})
+
+test('a Job that fails too often, or whose policy says so, is failed and loses its pods', async () => {
+  await using c = await startCluster()
+  await c.addNode('a')
+  await c.client.create(JOBS, jobOf('often', { backoffLimit: 0 }, { 'test/ends': '1' }))
+  await c.client.create(JOBS, jobOf('policy', { parallelism: 1, completions: 3, podFailurePolicy: { rules: [{ action: 'FailJob', onExitCodes: { operator: 'In', values: [42] } }] } }, { 'test/ends': '42' }))
+  await c.until('both failed', async () => {
+    const [often, policy] = [await c.client.get<Job>(JOBS, 'often', 'default'), await c.client.get<Job>(JOBS, 'policy', 'default')]
+    assert.deepStrictEqual(conditionsOf(often), ['FailureTarget', 'Failed'].map((t) => `${t} True BackoffLimitExceeded: Job has reached the specified backoff limit`))
+    assert.deepStrictEqual(without(often.status ?? {}), { completed: false, failed: 1, ready: 0, started: true, terminating: 0, uncountedTerminatedPods: {} })
+    const [pod] = (await items<Pod>(c, PODS)).filter((p) => p.metadata.name.startsWith('policy'))
+    assert.deepStrictEqual(conditionsOf(policy), ['FailureTarget', 'Failed'].map((t) => `${t} True PodFailurePolicy: Container c for pod default/${pod?.metadata.name} failed with exit code 42 matching FailJob rule at index 0`))
+  })
+  await c.until('event', async () => assert.ok((await eventsOf(c, 'often')).includes('Warning BackoffLimitExceeded')))
+})
+
+test('an indexed Job gives each pod an index, fails indexes one by one, and is suspended and resumed', async () => {
+  await using c = await startCluster()
+  await c.addNode('a')
+  await c.client.create(JOBS, jobOf('ix', { suspend: true, completionMode: 'Indexed', completions: 4, parallelism: 4, backoffLimitPerIndex: 0 }))
+  const now = () => c.client.get<Job>(JOBS, 'ix', 'default')
+  await c.until('suspended', async () => assert.deepStrictEqual(conditionsOf(await now()), ['Suspended True JobSuspended: Job suspended']))
+  assert.deepStrictEqual(await items(c, PODS), [])
+  await c.client.patch(JOBS, 'ix', 'default', merge, { spec: { suspend: false } })
+  await c.until('four run', async () => assert.deepStrictEqual([(await now()).status?.ready, conditionsOf(await now())], [4, ['Suspended False JobResumed: Job resumed']]))
+  const pods = (await items<Pod>(c, PODS)).toSorted((a, b) => ((a.spec?.hostname ?? '') < (b.spec?.hostname ?? '') ? -1 : 1))
+  assert.deepStrictEqual(pods.map((p) => [p.spec?.hostname, p.metadata.annotations?.['batch.kubernetes.io/job-completion-index'], p.metadata.labels?.['batch.kubernetes.io/job-completion-index'], /^ix-\d-[a-z0-9]{5}$/.test(p.metadata.name), p.spec?.containers[0]?.env?.[0]?.name]), [0, 1, 2, 3].map((i) => [`ix-${i}`, String(i), String(i), true, 'JOB_COMPLETION_INDEX']))
+  const end = (i: number, phase: string) => c.client.patch(PODS, pods[i]?.metadata.name ?? '', 'default', merge, { status: { phase } }, { subresource: 'status' })
+  for (const [i, phase] of ['Succeeded', 'Failed', 'Succeeded', 'Succeeded'].entries()) await end(i, phase)
+  await c.until('failed for one index', async () => {
+    const job = await now()
+    assert.deepStrictEqual([job.status?.completedIndexes, job.status?.failedIndexes, job.status?.succeeded, job.status?.failed, conditionsOf(job).at(-1)], ['0,2,3', '1', 3, 1, 'Failed True FailedIndexes: Job has failed indexes'])
+  })
+})
+
+test('a Job whose time is over, one that is done early, and one that is made smaller', async () => {
+  await using c = await startCluster()
+  await c.addNode('a')
+  await c.client.create(JOBS, jobOf('late', { activeDeadlineSeconds: 1 }))
+  await c.client.create(JOBS, jobOf('early', { completionMode: 'Indexed', completions: 3, parallelism: 3, successPolicy: { rules: [{ succeededIndexes: '1' }] } }))
+  await c.client.create(JOBS, jobOf('less', { parallelism: 3 }))
+  await c.until('they run', async () => assert.deepStrictEqual((await items<Pod>(c, PODS)).filter((p) => p.status?.phase === 'Running' && !p.metadata.name.startsWith('late')).length, 6))
+  await c.client.patch(JOBS, 'less', 'default', merge, { spec: { parallelism: 1 } })
+  const one = (await items<Pod>(c, PODS)).find((p) => p.spec?.hostname === 'early-1')
+  await c.client.patch(PODS, one?.metadata.name ?? '', 'default', merge, { status: { phase: 'Succeeded' } }, { subresource: 'status' })
+  await c.until('as they should be', async () => {
+    const [late, early, less] = [await c.client.get<Job>(JOBS, 'late', 'default'), await c.client.get<Job>(JOBS, 'early', 'default'), await c.client.get<Job>(JOBS, 'less', 'default')]
+    assert.deepStrictEqual([conditionsOf(late).at(-1), conditionsOf(early).at(-1), early.status?.completedIndexes, less.status?.active, less.status?.failed], ['Failed True DeadlineExceeded: Job was active longer than specified deadline', 'Complete True SuccessPolicy: Matched rules at index 0', '1', 1, undefined])
+  })
 })

@@ -2,9 +2,9 @@
  * A SchemaSet over the generated text: one line per model, parsed when that model is first asked for, because a server
  * uses a fraction of the 760. The format is private to this file and scripts/generate-schema.ts:
  *
- *   Model package[!] group/version/Kind,... name[!]=type[~option]... ...
+ *   Model package[!] group/version/Kind,... name[!][+|-]=type[~option]... ...
  *
- * separated by single spaces; `!` after the package: atomic struct; after a field's name: required. Types: s string,
+ * separated by single spaces; `!` after the package: atomic struct; after a field's name: required; `+`: its zero is written, `-`: omitted. Types: s string,
  * b boolean, i int32, l int64, d double, y byte, t date-time, m micro-time, q quantity, o int-or-string, `*Name` any,
  * `>Model` reference, `[T` list, `{T` map. Options: `~k:a,b` list map keys, `~S` set, `~M` atomic, `~G` granular,
  * `~p:key` merge key, `~s:strategy`, `~d:json` default.
@@ -49,13 +49,21 @@ const SCALARS: Readonly<Record<string, ScalarType>> = {
   s: 'string', b: 'boolean', i: 'int32', l: 'int64', d: 'double', y: 'byte', t: 'date-time', m: 'micro-time', q: 'quantity', o: 'int-or-string',
 }
 
+const ZEROS: Readonly<Record<string, 'written' | 'omitted' | undefined>> = { '+': 'written', '-': 'omitted' }
+
 function parseModel(line: string, types: Map<string, FieldType>): ModelSchema {
   const [model = '', pkg = '', kinds = '', ...fieldTexts] = line.split(' ')
   const fields = Object.create(null) as Record<string, FieldSchema>
+  const written: string[] = []
   for (const text of fieldTexts) {
     const equals = text.indexOf('=')
-    const required = text[equals - 1] === '!'
-    fields[text.slice(0, required ? equals - 1 : equals)] = parseField(text.slice(equals + 1), required, types)
+    const zero = ZEROS[text[equals - 1] ?? '']
+    const end = zero ? equals - 1 : equals
+    const required = text[end - 1] === '!'
+    const name = text.slice(0, required ? end - 1 : end)
+    const field = parseField(text.slice(equals + 1), required, types)
+    fields[name] = zero ? { ...field, zero } : field
+    if (zero === 'written') written.push(name)
   }
   const atomic = pkg.endsWith('!')
   const kindName = kindOf(model)
@@ -63,6 +71,7 @@ function parseModel(line: string, types: Map<string, FieldType>): ModelSchema {
     model,
     definition: `${atomic ? pkg.slice(0, -1) : pkg}.${kindName}`,
     fields,
+    written,
     structType: atomic ? 'atomic' : 'granular',
     groupVersionKinds: kinds === '-' ? [] : kinds.split(',').map((gv): GroupVersionKind => ({ group: gv.slice(0, gv.indexOf('/')), version: gv.slice(gv.indexOf('/') + 1), kind: kindName })),
   }

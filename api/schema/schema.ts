@@ -19,6 +19,11 @@ export interface FieldSchema {
   required: boolean
   /** On fields that are no lists: `retainKeys` on a deployment's strategy. For lists see the type. */
   patchStrategy?: string
+  /**
+   * What Go's type makes of the zero value (`""`, 0, false, a struct of zeros): `omitted` leaves it out, `written` writes it even when nobody has set
+   * it. Absent: it is a pointer, a list, a map or a time, and says what it says.
+   */
+  zero?: 'omitted' | 'written'
   /** OpenAPI `default`, where upstream states one; also what a missing key of an associative list stands for. */
   default?: unknown
 }
@@ -32,6 +37,8 @@ export interface ModelSchema {
   fields: Readonly<Record<string, FieldSchema>>
   /** `atomic`: server-side apply owns the struct as a whole (e.g. ObjectReference, LabelSelector). */
   structType: 'granular' | 'atomic'
+  /** Names of the fields whose zero is `written`. */
+  written: readonly string[]
   /** Empty for types that are no kinds. */
   groupVersionKinds: readonly GroupVersionKind[]
   /** Made from a custom resource's schema: no Go type stands behind it, and it may have fields that `fields` does not name. */

@@ -1,17 +1,17 @@
 /**
- * Makes a parsed JSON value what Go's typed decoding would make of it, in place: nulls and empty maps and lists are
- * dropped, unknown fields are pruned and reported, quantities and times get their canonical text, wrong types fail with
- * upstream's words. Explicit zeros, `false` and empty strings stay: many of Go's fields are pointers, where
- * they say something, and the schema does not tell which.
+ * Makes a parsed JSON value what Go's typed decoding and encoding would make of it, in place: nulls, empty maps and lists and zeros that say nothing
+ * are dropped, zeros that Go always writes are filled in (see zero-value.ts), unknown fields are pruned and reported, quantities and times get their
+ * canonical text, wrong types fail with upstream's words.
  */
 import type { DecodeProblem, FieldSchema, FieldType, ModelSchema, ScalarType, SchemaSet } from '#api/schema/schema.ts'
 import { formatQuantity, tryParseQuantity } from '#api/types/quantity.ts'
 import { parseTimeText } from './time-text.ts'
+import { fillWritten, isZeroScalar, zeroOf } from './zero-value.ts'
 
 export interface ConformOptions {
   schema: SchemaSet
   model: string
-  /** Empty maps and lists of optional fields: Go's omitempty drops them; an applied configuration keeps them. Default drop. */
+  /** Empty maps and lists of optional fields, and zeros: Go drops them, and writes others; an applied configuration stays as it is. Default drop. */
   empties?: 'drop' | 'keep'
   /** Whose words a wrong type is told in: those of Go's JSON decoder (default), or of apimachinery's converter, which strategic merge patches go through. */
   words?: 'decoder' | 'converter' | undefined
@@ -91,6 +91,7 @@ class Walk {
       else if (next !== value) object[key] = next
       path.pop()
     }
+    if (this.#dropEmpty && model.written.length > 0) fillWritten(object, model, this.#schema)
   }
 
   #value(value: unknown, type: FieldType): unknown {
@@ -132,7 +133,7 @@ class Walk {
     for (let i = 0; i < value.length; i++) {
       const item: unknown = value[i]
       if (item === null) {
-        value[i] = zeroOf(type.items)
+        value[i] = zeroOf(type.items, this.#schema)
         continue
       }
       this.#path.push(i)
@@ -153,7 +154,7 @@ class Walk {
       const item = value[key]
       if (plain && typeof item === 'string') continue
       if (item === null) {
-        setOwn(value, key, zeroOf(type.values))
+        setOwn(value, key, zeroOf(type.values, this.#schema))
         continue
       }
       this.#path.push({ key })
@@ -236,6 +237,7 @@ function pathText(path: readonly PathPart[]): string {
 }
 
 function isDroppable(value: unknown, field: FieldSchema): boolean {
+  if (field.zero === 'omitted' && isZeroScalar(value)) return true
   if (field.required) return false
   if (field.type.kind === 'list') return Array.isArray(value) && value.length === 0
   if (field.type.kind !== 'map') return false
@@ -244,22 +246,6 @@ function isDroppable(value: unknown, field: FieldSchema): boolean {
 }
 
 const isWhole = (value: unknown, min: number, max: number): boolean => typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max
-
-/** Go's zero value, which null leaves in a list or a map. */
-function zeroOf(type: FieldType): unknown {
-  switch (type.kind) {
-    case 'list': return []
-    case 'map': case 'ref': return {}
-    case 'any': return null
-    case 'scalar':
-      switch (type.scalar) {
-        case 'boolean': return false
-        case 'int32': case 'int64': case 'double': case 'int-or-string': return 0
-        case 'quantity': return '0'
-        case 'string': case 'byte': case 'date-time': case 'micro-time': return ''
-      }
-  }
-}
 
 /** How Go names the JSON it met; a number that fits no integer is shown. */
 function jsonKind(value: unknown, showNumber = false): string {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { builtinSchema as schema, type SchemaSet } from '#api/schema/index.ts'
+import type { KubeObject } from '#api/types/index.ts'
 import { canonicalText, decodeObject, encodeCanonical, type Decoded, type Strictness } from './index.ts'
 import { explainJson, measureJson } from './json-scan.ts'
 
@@ -21,19 +22,32 @@ test('an object comes out with its kind, canonical quantities and times, without
     object: {
       kind: 'Pod', apiVersion: 'v1',
       metadata: { name: 'a', annotations: { x: '', y: 'z' }, deletionTimestamp: '2026-01-01T00:00:00Z' },
-      spec: { containers: [{ name: 'c', resources: { requests: { cpu: '500m', memory: '1Gi', pods: '1' } } }], volumes: [{ name: 'v', emptyDir: {} }], hostNetwork: false, terminationGracePeriodSeconds: 0 },
+      spec: { containers: [{ name: 'c', resources: { requests: { cpu: '500m', memory: '1Gi', pods: '1' } } }], volumes: [{ name: 'v', emptyDir: {} }], terminationGracePeriodSeconds: 0 }, status: {},
     },
   })
 })
 
+test('zeros are as Go writes them: what says nothing is left out, structs and plain fields are there though nobody set them, pointers are as they came', () => {
+  const decoded = decode('{"spec":{"replicas":0,"paused":false,"template":{"spec":{"containers":[{"image":"","ports":[{"name":""}],"securityContext":{"privileged":false}}, null]}}},"status":{"readyReplicas":0}}', 'Deployment')
+  const container = { name: '', resources: {} }
+  const object = {
+    kind: 'Deployment', apiVersion: 'apps/v1', metadata: {}, status: {},
+    spec: { replicas: 0, strategy: {}, template: { metadata: {}, spec: { containers: [{ ...container, ports: [{ containerPort: 0 }], securityContext: { privileged: false } }, container] } } },
+  }
+  assert.deepStrictEqual(decoded.ok && decoded.object, object)
+  // The stored form says the same of an object that was made here.
+  const bare = { kind: 'Deployment', apiVersion: 'apps/v1', spec: { paused: false, replicas: 0, template: { spec: { containers: [{ image: '', ports: [{}], securityContext: { privileged: false } }, {}] } } } } as KubeObject
+  assert.deepStrictEqual(JSON.parse(canonicalText(bare, { schema, model: 'Deployment' })), { metadata: {}, spec: object.spec, status: {} })
+})
+
 test('micro times keep six digits of the second', () => {
   const decoded = decode('{"spec":{"renewTime":"2026-01-01T00:00:00.123Z"}}', 'Lease')
-  assert.deepStrictEqual(decoded.ok && decoded.object, { spec: { renewTime: '2026-01-01T00:00:00.123000Z' }, kind: 'Lease', apiVersion: 'coordination.k8s.io/v1' })
+  assert.deepStrictEqual(decoded.ok && decoded.object, { spec: { renewTime: '2026-01-01T00:00:00.123000Z' }, kind: 'Lease', apiVersion: 'coordination.k8s.io/v1', metadata: {} })
 })
 
 test('unknown fields are pruned, and told as the strictness says', () => {
   const body = '{"spec":{"foo":{"deep":[1]},"containers":[{"name":"a","imagee":"x"}]},"bar":1}'
-  const pruned = { spec: { containers: [{ name: 'a' }] }, kind: 'Pod', apiVersion: 'v1' }
+  const pruned = { spec: { containers: [{ name: 'a', resources: {} }] }, kind: 'Pod', apiVersion: 'v1', metadata: {}, status: {} }
   const warned = decode(body)
   assert.deepStrictEqual(warned.ok && warned.object, pruned)
   assert.deepStrictEqual(warnings(warned), ['unknown field "spec.foo"', 'unknown field "spec.containers[0].imagee"', 'unknown field "bar"'])
@@ -45,7 +59,7 @@ test('duplicate keys are found, the last wins', () => {
   const body = '{"metadata":{"name":"a","name":"b"},"spec":{"containers":[{"name":"c","name":"d"}]}}'
   const decoded = decode(body)
   assert.deepStrictEqual(warnings(decoded), ['duplicate field "metadata.name"', 'duplicate field "spec.containers[0].name"'])
-  assert.deepStrictEqual(decoded.ok && decoded.object, { metadata: { name: 'b' }, spec: { containers: [{ name: 'd' }] }, kind: 'Pod', apiVersion: 'v1' })
+  assert.deepStrictEqual(decoded.ok && decoded.object, { metadata: { name: 'b' }, spec: { containers: [{ name: 'd', resources: {} }] }, status: {}, kind: 'Pod', apiVersion: 'v1' })
   assert.match(refusal(decode(body, 'Pod', 'Strict')), /strict decoding error: duplicate field "metadata.name", duplicate field/)
   assert.deepStrictEqual(warnings(decode(body, 'Pod', 'Ignore')), [])
 })
@@ -107,7 +121,7 @@ test('keys named like parts of JavaScript are plain keys', () => {
   const decoded = decode(body)
   assert.ok(decoded.ok)
   assert.deepStrictEqual(warnings(decoded), ['unknown field "__proto__"', 'unknown field "constructor"'])
-  assert.equal(canonicalText(decoded.object, { schema, model: 'Pod' }), '{"metadata":{"labels":{"__proto__":"a","constructor":"b"}}}')
+  assert.equal(canonicalText(decoded.object, { schema, model: 'Pod' }), '{"metadata":{"labels":{"__proto__":"a","constructor":"b"}},"spec":{},"status":{}}')
 })
 
 test('the stored form begins with metadata and leaves out what the reader splices in', () => {
@@ -164,6 +178,6 @@ test('what is neither JSON nor YAML is 415 with the formats the kind has', () =>
   const refused = (model: string) => refusal(decode('x', model, 'Warn', 'application/cbor'))
   assert.equal(refused('ConfigMap'), '415 the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf')
   // The model stands for a custom resource: it has no form on the wire.
-  const custom: SchemaSet = { ...schema, model: () => ({ model: 'com.example.v1.Shirt', definition: 'com.example.v1.Shirt', fields: {}, structType: 'granular', groupVersionKinds: [] }) }
+  const custom: SchemaSet = { ...schema, model: () => ({ model: 'com.example.v1.Shirt', definition: 'com.example.v1.Shirt', fields: {}, written: [], structType: 'granular', groupVersionKinds: [] }) }
   assert.equal(refusal(decodeObject(Buffer.from('x'), 'application/cbor', { schema: custom, model: 'com.example.v1.Shirt' })), '415 the body of the request was in an unknown format - accepted media types include: application/json, application/yaml')
 })

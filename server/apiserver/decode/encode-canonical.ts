@@ -1,11 +1,12 @@
 /**
  * The stored form: `{"metadata":{...},...}` without kind, apiVersion and metadata.resourceVersion (they are spliced in
  * on the way out), keys in alphabetical order at every level but `metadata` first, so that equal objects have equal
- * bytes. Undefined and null members, empty metadata fields and empty optional maps and lists are left out, as Go's
- * omitempty does; explicit zeros, false and empty strings elsewhere stay (see conform.ts).
+ * bytes. Undefined and null members, empty optional maps and lists and zeros that say nothing are left out, and zeros that Go always writes are
+ * written (see zero-value.ts).
  */
-import type { FieldType, ModelSchema, SchemaSet } from '#api/schema/schema.ts'
+import type { FieldSchema, FieldType, ModelSchema, SchemaSet } from '#api/schema/schema.ts'
 import type { KubeObject } from '#api/types/index.ts'
+import { isZeroScalar, zeroOf } from './zero-value.ts'
 
 export interface EncodeOptions {
   schema: SchemaSet
@@ -23,9 +24,9 @@ export function encodeCanonical(object: KubeObject, options: EncodeOptions): Buf
 export function canonicalText(object: KubeObject, { schema, model: name }: EncodeOptions): string {
   const model = schema.model(name)
   const { metadata = {}, ...rest } = object as Json
-  let text = `{"metadata":${struct(metadata as Json, schema.model('ObjectMeta'), schema, isStoredMeta)}`
-  for (const key of Object.keys(rest).toSorted(byCode)) {
-    if (key === 'kind' || key === 'apiVersion') continue
+  let text = `{"metadata":${struct(metadata as Json, schema.model('ObjectMeta'), schema, 'resourceVersion')}`
+  for (const key of keysOf(rest, model)) {
+    if (key === 'kind' || key === 'apiVersion' || key === 'metadata') continue
     const encoded = member(key, rest[key], model?.fields[key], schema)
     if (encoded !== '') text += `,${encoded}`
   }
@@ -35,7 +36,7 @@ export function canonicalText(object: KubeObject, { schema, model: name }: Encod
 /** The same where only metadata has a model: every other member stays as it is, null and empty ones too, in order of its keys. */
 export function canonicalFreeText(object: KubeObject, schema: SchemaSet): string {
   const { metadata = {}, ...rest } = object as Json
-  let text = `{"metadata":${struct(metadata as Json, schema.model('ObjectMeta'), schema, isStoredMeta)}`
+  let text = `{"metadata":${struct(metadata as Json, schema.model('ObjectMeta'), schema, 'resourceVersion')}`
   for (const key of Object.keys(rest).toSorted(byCode)) {
     if (key !== 'kind' && key !== 'apiVersion' && rest[key] !== undefined) text += `,${JSON.stringify(key)}:${free(rest[key])}`
   }
@@ -55,20 +56,21 @@ function free(value: unknown): string {
 
 const byCode = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
-/** metadata's strings and numbers are no pointers, except deletionGracePeriodSeconds: their zero means absent. */
-const isStoredMeta = (key: string, value: unknown): boolean => key !== 'resourceVersion' && value !== '' && (value !== 0 || key === 'deletionGracePeriodSeconds')
-
-function struct(object: Json, model: ModelSchema | undefined, schema: SchemaSet, keep?: (key: string, value: unknown) => boolean): string {
-  const keys = Object.keys(object)
-  if (!isSorted(keys)) keys.sort(byCode)
+function struct(object: Json, model: ModelSchema | undefined, schema: SchemaSet, without?: string): string {
   let text = ''
-  for (const key of keys) {
-    const value = object[key]
-    if (keep && !keep(key, value)) continue
-    const encoded = member(key, value, model?.fields[key], schema)
+  for (const key of keysOf(object, model)) {
+    if (key === without) continue
+    const encoded = member(key, object[key], model?.fields[key], schema)
     if (encoded !== '') text += text === '' ? encoded : `,${encoded}`
   }
   return `{${text}}`
+}
+
+/** In order, with those that are written though nobody has set them. */
+function keysOf(object: Json, model: ModelSchema | undefined): string[] {
+  const keys = Object.keys(object)
+  for (const name of model?.written ?? []) if (object[name] === undefined && !Object.hasOwn(object, name)) keys.push(name)
+  return isSorted(keys) ? keys : keys.sort(byCode)
 }
 
 function isSorted(keys: readonly string[]): boolean {
@@ -77,8 +79,9 @@ function isSorted(keys: readonly string[]): boolean {
 }
 
 /** `"key":value`, or '' for what is left out. */
-function member(key: string, value: unknown, field: { type: FieldType; required: boolean } | undefined, schema: SchemaSet): string {
-  if (value === undefined || value === null) return ''
+function member(key: string, given: unknown, field: FieldSchema | undefined, schema: SchemaSet): string {
+  const value = given ?? (field?.zero === 'written' ? zeroOf(field.type, schema) : undefined)
+  if (value === undefined || value === null || (field?.zero === 'omitted' && isZeroScalar(value))) return ''
   if (field && !field.required) {
     if (field.type.kind === 'list' && (value as unknown[]).length === 0) return ''
     if (field.type.kind === 'map' && Object.keys(value).length === 0) return ''

@@ -261,7 +261,7 @@ describe('a request body', () => {
 
   it('has its quantities and times made canonical', () => {
     const bytes = encodeProtobuf({ apiVersion: 'v1', kind: 'ResourceQuota', spec: { hard: { cpu: '1000m' } } } as KubeObject, 'ResourceQuota')
-    assert.deepStrictEqual(decode(bytes, 'ResourceQuota'), { ok: true, object: { spec: { hard: { cpu: '1' } }, apiVersion: 'v1', kind: 'ResourceQuota' }, problems: [] })
+    assert.deepStrictEqual(decode(bytes, 'ResourceQuota'), { ok: true, object: { spec: { hard: { cpu: '1' } }, apiVersion: 'v1', kind: 'ResourceQuota', metadata: {}, status: {} }, problems: [] })
   })
 })
 

@@ -1,0 +1,398 @@
+/**
+ * What Go's types of Kubernetes v1.36 always write, even when nobody has set it: fields that are neither pointers nor left out when empty. A struct of
+ * zeros is written as `{}` (a container's `resources`, a Deployment's `status`), a string as `""`, a number as 0. Of the other scalars those that
+ * protobuf-fields.ts does not mark with `!` are left out when they are zero, and the rest are pointers. `metadata` is not named: every kind has it.
+ * Read by scripts/generate-schema.ts only, which fails on a name that no model has.
+ *
+ *   Model field ...
+ */
+export const WRITTEN_ZEROS = `APIGroup name preferredVersion
+APIResource kind name namespaced singularName
+APIResourceList groupVersion
+APIService spec status
+APIServiceCondition status type
+APIServiceSpec groupPriorityMinimum versionPriority
+AWSElasticBlockStoreVolumeSource volumeID
+AdmissionregistrationV1ServiceReference name namespace
+AllocatedDeviceStatus device driver pool
+AllocationResult devices
+ApiextensionsV1ServiceReference name namespace
+AppArmorProfile type
+AttachedVolume devicePath name
+AuditAnnotation key valueExpression
+AuthenticationV1TokenRequest spec status
+AzureDiskVolumeSource diskName diskURI
+AzureFilePersistentVolumeSource secretName shareName
+AzureFileVolumeSource secretName shareName
+Binding target
+CELDeviceSelector expression
+CSIDriver spec
+CSINode spec
+CSINodeDriver name nodeID
+CSIPersistentVolumeSource driver volumeHandle
+CSIStorageCapacity storageClassName
+CSIVolumeSource driver
+CertificateSigningRequest spec status
+CertificateSigningRequestCondition status type
+CertificateSigningRequestSpec signerName
+CinderPersistentVolumeSource volumeID
+CinderVolumeSource volumeID
+ClusterRoleBinding roleRef
+ClusterTrustBundleProjection path
+ComponentCondition status type
+Condition message reason status type
+ConfigMapKeySelector key
+ConfigMapNodeConfigSource kubeletConfigKey name namespace
+Container name resources
+ContainerExtendedResourceRequest containerName requestName resourceName
+ContainerPort containerPort
+ContainerResizePolicy resourceName restartPolicy
+ContainerStateTerminated exitCode
+ContainerStatus image imageID lastState name ready restartCount state
+ControllerRevision revision
+CoreV1EndpointPort port
+CoreV1Event involvedObject reportingComponent reportingInstance source
+CoreV1ResourceClaim name
+Counter value
+CounterSet name
+CronJob spec status
+CronJobSpec jobTemplate schedule
+CrossVersionObjectReference kind name
+CustomResourceColumnDefinition jsonPath name type
+CustomResourceConversion strategy
+CustomResourceDefinition spec status
+CustomResourceDefinitionCondition status type
+CustomResourceDefinitionNames kind plural
+CustomResourceDefinitionSpec group names scope
+CustomResourceDefinitionStatus acceptedNames
+CustomResourceDefinitionVersion name served storage
+CustomResourceSubresourceScale specReplicasPath statusReplicasPath
+DaemonEndpoint Port
+DaemonSet spec status
+DaemonSetCondition status type
+DaemonSetSpec template updateStrategy
+DaemonSetStatus currentNumberScheduled desiredNumberScheduled numberMisscheduled numberReady
+Deployment spec status
+DeploymentCondition status type
+DeploymentSpec strategy template
+Device name
+DeviceAllocationConfiguration source
+DeviceCapacity value
+DeviceClass spec
+DeviceCounterConsumption counterSet
+DeviceRequest name
+DeviceRequestAllocationResult device driver pool request
+DeviceSubRequest deviceClassName name
+DeviceTaint effect key
+DownwardAPIVolumeFile path
+Endpoint conditions
+EndpointAddress ip
+EndpointSlice addressType
+EnvVar name
+EphemeralContainer name resources
+EventsV1Event deprecatedSource regarding
+EventsV1EventSeries count
+ExactDeviceRequest deviceClassName
+ExpressionWarning fieldRef warning
+FieldSelectorRequirement key operator
+FileKeySelector key path volumeName
+FlexPersistentVolumeSource driver
+FlexVolumeSource driver
+FlowDistinguisherMethod type
+FlowSchema spec status
+FlowSchemaSpec matchingPrecedence priorityLevelConfiguration
+FlowcontrolV1Subject kind
+ForNode name
+ForZone name
+GCEPersistentDiskVolumeSource pdName
+GRPCAction port
+GitRepoVolumeSource repository
+GlusterfsPersistentVolumeSource endpoints path
+GlusterfsVolumeSource endpoints path
+GroupResource group resource
+GroupSubject name
+GroupVersionForDiscovery groupVersion version
+HTTPGetAction port
+HTTPHeader name value
+HTTPIngressPath backend
+HorizontalPodAutoscaler spec status
+HorizontalPodAutoscalerSpec maxReplicas scaleTargetRef
+HorizontalPodAutoscalerStatus currentReplicas desiredReplicas
+HostAlias ip
+HostIP ip
+HostPathVolumeSource path
+IPAddress spec
+IPBlock cidr
+ISCSIPersistentVolumeSource iqn lun targetPortal
+ISCSIVolumeSource iqn lun targetPortal
+Ingress spec status
+IngressClass spec
+IngressClassParametersReference kind name
+IngressPortStatus port protocol
+IngressServiceBackend name port
+IngressStatus loadBalancer
+Job spec status
+JobCondition status type
+JobSpec template
+JobTemplateSpec spec
+KeyToPath key path
+LabelSelectorRequirement key operator
+Lease spec
+LimitRange spec
+LimitRangeItem type
+LimitResponse type
+LimitedPriorityLevelConfiguration limitResponse
+LinuxContainerUser gid uid
+LocalSubjectAccessReview spec status
+LocalVolumeSource path
+MatchCondition expression name
+ModifyVolumeStatus status
+MutatingAdmissionPolicy spec
+MutatingAdmissionPolicyBinding spec
+MutatingWebhook clientConfig name
+Mutation patchType
+NFSVolumeSource path server
+Namespace spec status
+NamespaceCondition status type
+NetworkPolicy spec
+NetworkPolicySpec podSelector
+Node spec status
+NodeAddress address type
+NodeAllocatableResourceClaimStatus resourceClaimName
+NodeCondition status type
+NodeDaemonEndpoints kubeletEndpoint
+NodeRuntimeHandler name
+NodeSelectorRequirement key operator
+NodeStatus daemonEndpoints nodeInfo
+NodeSystemInfo architecture bootID containerRuntimeVersion kernelVersion kubeProxyVersion kubeletVersion machineID operatingSystem osImage systemUUID
+ObjectFieldSelector fieldPath
+OpaqueDeviceConfiguration driver
+OwnerReference apiVersion kind name uid
+PersistentVolume spec status
+PersistentVolumeClaim spec status
+PersistentVolumeClaimCondition status type
+PersistentVolumeClaimSpec resources
+PersistentVolumeClaimTemplate spec
+PersistentVolumeClaimVolumeSource claimName
+PhotonPersistentDiskVolumeSource pdID
+Pod spec status
+PodAffinityTerm topologyKey
+PodCondition status type
+PodDisruptionBudget spec status
+PodDisruptionBudgetStatus currentHealthy desiredHealthy disruptionsAllowed expectedPods
+PodExtendedResourceClaimStatus resourceClaimName
+PodFailurePolicyOnExitCodesRequirement operator
+PodFailurePolicyOnPodConditionsPattern status type
+PodFailurePolicyRule action
+PodIP ip
+PodOS name
+PodReadinessGate conditionType
+PodResourceClaim name
+PodResourceClaimStatus name
+PodSchedulingGate name
+PodTemplate template
+PodTemplateSpec spec
+PortStatus port protocol
+PortworxVolumeSource volumeID
+PreferredSchedulingTerm preference weight
+PriorityClass value
+PriorityLevelConfiguration spec status
+PriorityLevelConfigurationReference name
+PriorityLevelConfigurationSpec type
+QueuingConfiguration handSize queueLengthLimit queues
+QuobyteVolumeSource registry volume
+RBDPersistentVolumeSource image
+RBDVolumeSource image
+RbacV1Subject kind name
+ReplicaSet spec status
+ReplicaSetCondition status type
+ReplicaSetSpec template
+ReplicaSetStatus replicas
+ReplicationController spec status
+ReplicationControllerCondition status type
+ReplicationControllerStatus replicas
+ResourceClaimConsumerReference name resource uid
+ResourceClaimSpec devices
+ResourceClaimTemplate spec
+ResourceClaimTemplateSpec spec
+ResourceFieldSelector divisor resource
+ResourceHealth resourceID
+ResourcePool generation name resourceSliceCount
+ResourceQuota spec status
+ResourceSlice spec
+ResourceSliceSpec driver pool
+ResourceStatus name
+ResourceV1ResourceClaim spec status
+RoleBinding roleRef
+RoleRef apiGroup kind name
+RuntimeClass handler
+Scale spec status
+ScaleIOPersistentVolumeSource gateway system
+ScaleIOVolumeSource gateway system
+ScaleStatus replicas
+ScopedResourceSelectorRequirement operator scopeName
+SeccompProfile type
+SecretKeySelector key
+SelectableField jsonPath
+SelfSubjectAccessReview spec status
+SelfSubjectReview status
+SelfSubjectReviewStatus userInfo
+SelfSubjectRulesReview spec status
+ServerAddressByClientCIDR clientCIDR serverAddress
+Service spec status
+ServiceAccountSubject name namespace
+ServiceAccountTokenProjection path
+ServiceCIDR spec status
+ServicePort port targetPort
+ServiceStatus loadBalancer
+ShardInfo selector
+SleepAction seconds
+StatefulSet spec status
+StatefulSetCondition status type
+StatefulSetOrdinals start
+StatefulSetSpec serviceName template updateStrategy
+StatefulSetStatus availableReplicas replicas
+StorageClass provisioner
+StorageV1TokenRequest audience
+SubjectAccessReview spec status
+SubjectAccessReviewStatus allowed
+SubjectRulesReviewStatus incomplete
+Sysctl name value
+TCPSocketAction port
+Taint effect key
+TokenRequestStatus token
+TokenReview spec status
+TokenReviewStatus user
+TopologySelectorLabelRequirement key
+TopologySpreadConstraint maxSkew topologyKey whenUnsatisfiable
+TypedLocalObjectReference kind name
+TypedObjectReference kind name
+UserSubject name
+V1alpha1ClusterTrustBundle spec
+V1alpha1ClusterTrustBundleSpec trustBundle
+V1alpha1MatchCondition expression name
+V1alpha1MutatingAdmissionPolicy spec
+V1alpha1MutatingAdmissionPolicyBinding spec
+V1alpha1Mutation patchType
+V1alpha1StorageVersion spec status
+V1alpha1StorageVersionCondition reason status type
+V1alpha1Variable expression name
+V1alpha2GangSchedulingPolicy minCount
+V1alpha2LeaseCandidate spec
+V1alpha2LeaseCandidateSpec binaryVersion leaseName
+V1alpha2PodGroup spec status
+V1alpha2PodGroupResourceClaim name
+V1alpha2PodGroupResourceClaimStatus name
+V1alpha2PodGroupSpec schedulingPolicy
+V1alpha2PodGroupTemplate name schedulingPolicy
+V1alpha2TopologyConstraint key
+V1alpha2TypedLocalObjectReference kind name
+V1alpha2Workload spec
+V1alpha2WorkloadPodGroupTemplateReference podGroupTemplateName workloadName
+V1alpha3DeviceTaint effect key
+V1alpha3DeviceTaintRule spec status
+V1alpha3DeviceTaintRuleSpec taint
+V1alpha3PoolStatus generation
+V1alpha3ResourcePoolStatusRequest spec
+V1alpha3ResourcePoolStatusRequestSpec driver
+V1beta1AllocatedDeviceStatus device driver pool
+V1beta1AllocationResult devices
+V1beta1CELDeviceSelector expression
+V1beta1ClusterTrustBundle spec
+V1beta1ClusterTrustBundleSpec trustBundle
+V1beta1Counter value
+V1beta1CounterSet name
+V1beta1Device name
+V1beta1DeviceAllocationConfiguration source
+V1beta1DeviceCapacity value
+V1beta1DeviceClass spec
+V1beta1DeviceCounterConsumption counterSet
+V1beta1DeviceRequest deviceClassName name
+V1beta1DeviceRequestAllocationResult device driver pool request
+V1beta1DeviceSubRequest deviceClassName name
+V1beta1DeviceTaint effect key
+V1beta1IPAddress spec
+V1beta1LeaseCandidate spec
+V1beta1LeaseCandidateSpec binaryVersion leaseName
+V1beta1MatchCondition expression name
+V1beta1MutatingAdmissionPolicy spec
+V1beta1MutatingAdmissionPolicyBinding spec
+V1beta1Mutation patchType
+V1beta1OpaqueDeviceConfiguration driver
+V1beta1PodCertificateRequest spec status
+V1beta1PodCertificateRequestSpec nodeName nodeUID podName podUID serviceAccountName serviceAccountUID signerName
+V1beta1ResourceClaim spec status
+V1beta1ResourceClaimConsumerReference name resource uid
+V1beta1ResourceClaimSpec devices
+V1beta1ResourceClaimTemplate spec
+V1beta1ResourceClaimTemplateSpec spec
+V1beta1ResourcePool generation name resourceSliceCount
+V1beta1ResourceSlice spec
+V1beta1ResourceSliceSpec driver pool
+V1beta1ServiceCIDR spec status
+V1beta1StorageVersionMigration spec status
+V1beta1StorageVersionMigrationSpec resource
+V1beta1Variable expression name
+V1beta1VolumeAttributesClass driverName
+V1beta2AllocatedDeviceStatus device driver pool
+V1beta2AllocationResult devices
+V1beta2CELDeviceSelector expression
+V1beta2Counter value
+V1beta2CounterSet name
+V1beta2Device name
+V1beta2DeviceAllocationConfiguration source
+V1beta2DeviceCapacity value
+V1beta2DeviceClass spec
+V1beta2DeviceCounterConsumption counterSet
+V1beta2DeviceRequest name
+V1beta2DeviceRequestAllocationResult device driver pool request
+V1beta2DeviceSubRequest deviceClassName name
+V1beta2DeviceTaint effect key
+V1beta2DeviceTaintRule spec status
+V1beta2DeviceTaintRuleSpec taint
+V1beta2ExactDeviceRequest deviceClassName
+V1beta2OpaqueDeviceConfiguration driver
+V1beta2ResourceClaim spec status
+V1beta2ResourceClaimConsumerReference name resource uid
+V1beta2ResourceClaimSpec devices
+V1beta2ResourceClaimTemplate spec
+V1beta2ResourceClaimTemplateSpec spec
+V1beta2ResourcePool generation name resourceSliceCount
+V1beta2ResourceSlice spec
+V1beta2ResourceSliceSpec driver pool
+V2ContainerResourceMetricSource container name target
+V2ContainerResourceMetricStatus container current name
+V2CrossVersionObjectReference kind name
+V2ExternalMetricSource metric target
+V2ExternalMetricStatus current metric
+V2HPAScalingPolicy periodSeconds type value
+V2HorizontalPodAutoscaler spec status
+V2HorizontalPodAutoscalerCondition status type
+V2HorizontalPodAutoscalerSpec maxReplicas scaleTargetRef
+V2HorizontalPodAutoscalerStatus desiredReplicas
+V2MetricIdentifier name
+V2MetricSpec type
+V2MetricStatus type
+V2MetricTarget type
+V2ObjectMetricSource describedObject metric target
+V2ObjectMetricStatus current describedObject metric
+V2PodsMetricSource metric target
+V2PodsMetricStatus current metric
+V2ResourceMetricSource name target
+V2ResourceMetricStatus current name
+ValidatingAdmissionPolicy spec status
+ValidatingAdmissionPolicyBinding spec
+ValidatingWebhook clientConfig name
+Validation expression
+ValidationRule rule
+Variable expression name
+Volume name
+VolumeAttachment spec status
+VolumeAttachmentSpec attacher nodeName source
+VolumeAttachmentStatus attached
+VolumeAttributesClass driverName
+VolumeDevice devicePath name
+VolumeMount mountPath name
+VolumeMountStatus mountPath name
+VsphereVirtualDiskVolumeSource volumePath
+WeightedPodAffinityTerm podAffinityTerm weight`

@@ -52,7 +52,7 @@ export function createNodeReporter(deps: NodeReporterDeps): NodeReporter {
 
   const input = async (): Promise<NodeInput> => {
     const [{ runtimeName, runtimeVersion }, pressure, notReady] = [await runtime.version(), await deps.pressure(), await whyNotReady(runtime)]
-    return { nodeName, config, facts: deps.facts, pressure, notReady, runtime: { name: runtimeName, version: runtimeVersion }, images: await runtime.listImages().catch(() => []), before: reported ?? node?.status, nowMs: clock.nowMs() }
+    return { nodeName, config, facts: deps.facts, pressure, notReady, runtime: { name: runtimeName, version: runtimeVersion }, images: await runtime.listImages().catch(() => []), before: reported ?? node?.status, advertised: (deps.observed() ?? node)?.status?.capacity, nowMs: clock.nowMs() }
   }
 
   const register = async (signal: AbortSignal): Promise<void> => {
@@ -155,7 +155,7 @@ function statusChange(before: NodeStatus, after: NodeStatus): Record<string, unk
     if (key === 'conditions') change[key] = value
     else if (JSON.stringify(old) === JSON.stringify(value)) continue
     else if (key === 'addresses') change[key] = [...(value as unknown[]), { $patch: 'replace' }]
-    else if ((key === 'capacity' || key === 'allocatable') && typeof old === 'object' && old !== null) change[key] = { ...Object.fromEntries(Object.keys(old).filter((k) => !(k in (value as object)) && k.startsWith('hugepages-')).map((k) => [k, null])), ...(value as object) }
+    else if ((key === 'capacity' || key === 'allocatable') && typeof old === 'object' && old !== null) change[key] = { ...Object.fromEntries(Object.keys(old).filter((k) => !(k in (value as object))).map((k) => [k, null])), ...(value as object) }
     else change[key] = value
   }
   return change

@@ -17,6 +17,8 @@ export interface NodeInput {
   images: readonly Image[]
   /** The conditions the API has, for their transition times. */
   before: NodeStatus | undefined
+  /** The capacity the API has: extended resources in it are somebody else's word (`kubectl patch`, device plugins of other hands), which is kept. */
+  advertised: Readonly<Record<string, string>> | undefined
   nowMs: number
 }
 
@@ -50,7 +52,7 @@ export function newNode(input: NodeInput): Node {
 
 export function nodeStatus(input: NodeInput): NodeStatus {
   const { config, facts, runtime } = input
-  const capacity = nodeCapacity(input)
+  const capacity = { ...nodeCapacity(input), ...extendedResources(input.advertised ?? {}) }
   return {
     addresses: [{ type: 'InternalIP', address: config.nodeIp }, { type: 'Hostname', address: input.nodeName }],
     capacity,
@@ -75,6 +77,11 @@ export function nodeCapacity({ facts, pressure, config }: Pick<NodeInput, 'facts
     memory: `${Math.floor(facts.memoryBytes / 1024)}Ki`,
     pods: String(config.maxPods),
   }
+}
+
+/** Named with a domain that is not Kubernetes' own. */
+function extendedResources(capacity: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(capacity).filter(([name]) => name.includes('/') && !/(^|\.)kubernetes\.io\//.test(name)))
 }
 
 /** Capacity less what is reserved, and less the memory and disk that eviction keeps free. */

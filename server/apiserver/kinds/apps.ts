@@ -1,7 +1,7 @@
 /** The kinds that keep pods running: ReplicationController, ReplicaSet, Deployment, DaemonSet. */
 import type { DaemonSet, Deployment, DeploymentStrategy, PodTemplateSpec, ReplicaSet, ReplicationController } from '#api/types/index.ts'
 import { describeLabelSelector } from '#api/types/index.ts'
-import { type FieldError, forbidden, invalid, required } from '../field-error.ts'
+import { type FieldError, forbidden, invalid, notSupported, required } from '../field-error.ts'
 import type { Column, KindStrategy } from '../kind.ts'
 import { keepSpec, keepStatus } from './carry.ts'
 import { immutable, intOrPercent, nonNegative, oneOf, setDefault } from './check.ts'
@@ -50,7 +50,7 @@ export const deploymentStrategy: KindStrategy<Deployment> = {
   generation: (deployment, old) => !semanticEqual(deployment.spec, old.spec) || !semanticEqual(deployment.metadata?.annotations, old.metadata?.annotations),
   validate: validateDeployment,
   validateUpdate: (deployment, old) => [...validateDeployment(deployment), ...immutable('spec.selector', deployment.spec?.selector, old.spec?.selector)],
-  validateStatusUpdate: (deployment) => validateCounts(deployment.status, ['replicas', 'updatedReplicas', 'readyReplicas', 'availableReplicas', 'unavailableReplicas']),
+  validateStatusUpdate: (deployment, old) => validateCounts(deployment.status, ['replicas', 'updatedReplicas', 'readyReplicas', 'availableReplicas', 'unavailableReplicas'], old.status),
   warnings: workloadWarnings<Deployment>('spec.template', (o) => o.spec?.template, true),
   columns: [
     nameColumn(),
@@ -80,7 +80,7 @@ function validateDeployment(deployment: Deployment): FieldError[] {
 function validateRolling(strategy: DeploymentStrategy): FieldError[] {
   const at = 'spec.strategy'
   if (strategy.type === 'Recreate') return strategy.rollingUpdate ? [forbidden(`${at}.rollingUpdate`, "may not be specified when strategy `type` is 'Recreate'")] : []
-  if (strategy.type !== 'RollingUpdate') return oneOf(`${at}.type`, strategy.type, ['Recreate', 'RollingUpdate'], 'required')
+  if (strategy.type !== 'RollingUpdate') return [notSupported(at, strategy, ['Recreate', 'RollingUpdate'])]
   if (!strategy.rollingUpdate) return [required(`${at}.rollingUpdate`, 'this should be defaulted and never be nil')]
   const { maxUnavailable, maxSurge } = strategy.rollingUpdate
   const out = [...intOrPercent(`${at}.rollingUpdate.maxUnavailable`, maxUnavailable), ...intOrPercent(`${at}.rollingUpdate.maxSurge`, maxSurge)]
@@ -89,13 +89,17 @@ function validateRolling(strategy: DeploymentStrategy): FieldError[] {
   return out
 }
 
-const isZero = (value: number | string | undefined): boolean => value === 0 || value === '0%' || value === '0'
+/** As upstream reads it: what is neither a number nor a percentage counts as nothing. */
+const isZero = (value: number | string | undefined): boolean => (typeof value === 'number' ? value : /^\d+%?$/.test(value ?? '') ? Number.parseInt(value ?? '', 10) : 0) === 0
 
-export function validateCounts(status: object | undefined, keys: readonly string[]): FieldError[] {
+/** `old`: the status before, whose collision count only grows. */
+export function validateCounts(status: object | undefined, keys: readonly string[], old: object | undefined = {}): FieldError[] {
   const counts = (status ?? {}) as Readonly<Record<string, number | undefined>>
-  const out = [...keys, 'observedGeneration'].flatMap((key) => nonNegative(`status.${key}`, counts[key]))
+  const collisions = (old as { collisionCount?: number }).collisionCount
+  const out = [...keys, 'observedGeneration', 'collisionCount'].flatMap((key) => nonNegative(`status.${key}`, counts[key]))
   for (const key of ['readyReplicas', 'availableReplicas', 'fullyLabeledReplicas']) if (keys.includes(key) && (counts[key] ?? 0) > (counts['replicas'] ?? 0)) out.push(invalid(`status.${key}`, counts[key], 'cannot be greater than status.replicas'))
   if ((counts['availableReplicas'] ?? 0) > (counts['readyReplicas'] ?? 0)) out.push(invalid('status.availableReplicas', counts['availableReplicas'], 'cannot be greater than readyReplicas'))
+  if (collisions !== undefined && (counts['collisionCount'] ?? -1) < collisions) out.push(invalid('status.collisionCount', counts['collisionCount'] ?? 0, 'cannot be decremented'))
   return out
 }
 
@@ -110,7 +114,7 @@ export const replicaSetStrategy: KindStrategy<ReplicaSet> = {
   generation: (set, old) => !semanticEqual(set.spec, old.spec),
   validate: validateReplicaSet,
   validateUpdate: (set, old) => [...validateReplicaSet(set), ...immutable('spec.selector', set.spec?.selector, old.spec?.selector)],
-  validateStatusUpdate: (set) => validateCounts(set.status, ['replicas', 'fullyLabeledReplicas', 'readyReplicas', 'availableReplicas']),
+  validateStatusUpdate: (set, old) => validateCounts(set.status, ['replicas', 'fullyLabeledReplicas', 'readyReplicas', 'availableReplicas'], old.status),
   selectableFields: { 'status.replicas': (o) => String(o.status?.replicas ?? 0) },
   warnings: workloadWarnings<ReplicaSet>('spec.template', (o) => o.spec?.template, true),
   columns: [
@@ -144,7 +148,7 @@ export const replicationControllerStrategy: KindStrategy<ReplicationController> 
   generation: (rc, old) => !semanticEqual(rc.spec, old.spec),
   validate: validateController,
   validateUpdate: validateController,
-  validateStatusUpdate: (rc) => validateCounts(rc.status, ['replicas', 'fullyLabeledReplicas', 'readyReplicas', 'availableReplicas']),
+  validateStatusUpdate: (rc, old) => validateCounts(rc.status, ['replicas', 'fullyLabeledReplicas', 'readyReplicas', 'availableReplicas'], old.status),
   selectableFields: { 'status.replicas': (o) => String(o.status?.replicas ?? 0) },
   warnings: workloadWarnings<ReplicationController>('spec.template', (o) => o.spec?.template, true),
   columns: [
@@ -195,7 +199,7 @@ export const daemonSetStrategy: KindStrategy<DaemonSet> = {
   generation: (set, old) => !semanticEqual(set.spec, old.spec),
   validate: validateDaemonSet,
   validateUpdate: (set, old) => [...validateDaemonSet(set), ...immutable('spec.selector', set.spec?.selector, old.spec?.selector)],
-  validateStatusUpdate: (set) => validateCounts(set.status, ['currentNumberScheduled', 'numberMisscheduled', 'desiredNumberScheduled', 'numberReady', 'updatedNumberScheduled', 'numberAvailable', 'numberUnavailable']),
+  validateStatusUpdate: (set, old) => validateCounts(set.status, ['currentNumberScheduled', 'numberMisscheduled', 'desiredNumberScheduled', 'numberReady', 'updatedNumberScheduled', 'numberAvailable', 'numberUnavailable'], old.status),
   warnings: workloadWarnings<DaemonSet>('spec.template', (o) => o.spec?.template, false),
   columns: [
     nameColumn(),
@@ -213,9 +217,9 @@ export const daemonSetStrategy: KindStrategy<DaemonSet> = {
 function validateDaemonSet(set: DaemonSet): FieldError[] {
   const spec = set.spec
   if (!spec) return [required('spec')]
-  const out = [...validateSelectedTemplate({ kind: 'DaemonSet', invalidSelector: 'invalid label selector' }, spec.selector, spec.template), ...nonNegative('spec.minReadySeconds', spec.minReadySeconds), ...nonNegative('spec.revisionHistoryLimit', spec.revisionHistoryLimit)]
+  const out = [...validateSelectedTemplate({ kind: 'DaemonSet' }, spec.selector, spec.template), ...nonNegative('spec.minReadySeconds', spec.minReadySeconds), ...nonNegative('spec.revisionHistoryLimit', spec.revisionHistoryLimit)]
   const at = 'spec.updateStrategy'
-  out.push(...oneOf(`${at}.type`, spec.updateStrategy?.type, ['OnDelete', 'RollingUpdate'], 'required'))
+  if (spec.updateStrategy?.type !== 'OnDelete' && spec.updateStrategy?.type !== 'RollingUpdate') out.push(notSupported(at, spec.updateStrategy, ['RollingUpdate', 'OnDelete']))
   const rolling = spec.updateStrategy?.rollingUpdate
   if (spec.updateStrategy?.type === 'RollingUpdate' && rolling) {
     out.push(...intOrPercent(`${at}.rollingUpdate.maxUnavailable`, rolling.maxUnavailable), ...intOrPercent(`${at}.rollingUpdate.maxSurge`, rolling.maxSurge))

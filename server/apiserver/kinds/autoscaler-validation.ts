@@ -1,8 +1,9 @@
 /** What a HorizontalPodAutoscaler measures and how fast it may move (upstream pkg/apis/autoscaling/validation). */
 import type { V2CrossVersionObjectReference, V2HorizontalPodAutoscalerSpec, V2HPAScalingPolicy, V2HPAScalingRules, V2MetricIdentifier, V2MetricSpec, V2MetricTarget } from '#api/types/index.ts'
-import { checkPathSegment, tryParseQuantity } from '#api/types/index.ts'
+import { checkDnsLabel, checkPathSegment, tryParseQuantity } from '#api/types/index.ts'
 import { type FieldError, forbidden, invalid, notSupported, required } from '../field-error.ts'
 import { requiredName } from './check.ts'
+import { validateContainerResourceName } from './resource-name.ts'
 
 const MIN_REPLICAS = 1
 const STABILIZATION_SECONDS_MAX = 3600
@@ -63,9 +64,10 @@ function validateMetric(at: string, metric: V2MetricSpec): FieldError[] {
   const [first] = given
   if (first) out.push(...validateSource(`${at}.${first}`, first, metric))
   const expected = keys.find((key) => SOURCES[key] === metric.type)
+  // Upstream says so twice.
+  if (!expected) out.push(notSupported(`${at}.type`, metric.type, SOURCE_TYPES))
   if (expected && !metric[expected]) out.push(required(`${at}.${expected}`, 'must populate information for the given metric source'))
   if (given.length > 1) for (const extra of given) if (extra !== expected) out.push(forbidden(`${at}.${extra}`, 'must populate the given metric source only'))
-  if (given.length === 1 && first !== expected && expected) out.push(forbidden(`${at}.${first}`, 'must populate the given metric source only'))
   return out
 }
 
@@ -87,8 +89,8 @@ function validateSource(at: string, kind: keyof typeof SOURCES, metric: V2Metric
   const source = containerResource ?? resource
   if (!source) return []
   const { averageUtilization, averageValue } = source.target
-  const out = source.name ? [] : [required(`${at}.name`, 'must specify a resource name')]
-  if (containerResource && !containerResource.container) out.push(required(`${at}.container`, 'must specify a container'))
+  const out = source.name ? (containerResource ? validateContainerResourceName(`${at}.name`, source.name) : []) : [required(`${at}.name`, 'must specify a resource name')]
+  if (containerResource) out.push(...requiredName(`${at}.container`, containerResource.container, checkDnsLabel, 'must specify a container'))
   out.push(...target(`${at}.target`, source.target))
   if (averageUtilization === undefined && averageValue === undefined) out.push(required(`${at}.target.averageUtilization`, 'must set either a target raw value or a target utilization'))
   if (averageUtilization !== undefined && averageValue !== undefined) out.push(forbidden(`${at}.target.averageValue`, 'may not set both a target raw value and a target utilization'))

@@ -218,6 +218,6 @@ function validateCronJob(cron: CronJob, _ctx: unknown, old?: CronJob): FieldErro
   }
   for (const key of ['startingDeadlineSeconds', 'successfulJobsHistoryLimit', 'failedJobsHistoryLimit'] as const) out.push(...nonNegative(`spec.${key}`, spec[key]))
   out.push(...oneOf('spec.concurrencyPolicy', spec.concurrencyPolicy, ['Allow', 'Forbid', 'Replace'], 'required'))
-  if (spec.jobTemplate.spec?.selector) out.push(forbidden('spec.jobTemplate.spec.selector', '`selector` will be auto-generated'))
+  if (spec.jobTemplate.spec?.selector) out.push(invalid('spec.jobTemplate.spec.selector', spec.jobTemplate.spec.selector, '`selector` will be auto-generated'))
   return [...out, ...validateJobSpec('spec.jobTemplate.spec', spec.jobTemplate.spec, true)]
 }

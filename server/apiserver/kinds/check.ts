@@ -19,8 +19,9 @@ export const nonNegative = (field: string, value: number | undefined): FieldErro
 
 export const positive = (field: string, value: number | undefined): FieldError[] => (value !== undefined && value <= 0 ? [invalid(field, value, 'must be greater than zero')] : [])
 
-export function oneOf(field: string, value: string | undefined, allowed: readonly string[], need: 'optional' | 'required' = 'optional'): FieldError[] {
-  if (value === undefined || value === '') return need === 'required' ? [required(field)] : []
+/** `given`: a pointer in Go, where '' is a value like any other. */
+export function oneOf(field: string, value: string | undefined, allowed: readonly string[], need: 'optional' | 'required' | 'given' = 'optional'): FieldError[] {
+  if (value === undefined || (value === '' && need !== 'given')) return need === 'required' ? [required(field)] : []
   return allowed.includes(value) ? [] : [notSupported(field, value, allowed)]
 }
 

@@ -81,7 +81,8 @@ export function validateClaimChange(claim: PersistentVolumeClaim, old: Persisten
   const out: FieldError[] = []
   const classOf = (c: PersistentVolumeClaim): string => c.metadata?.annotations?.[CLASS_ANNOTATION] ?? ''
   if (!takesClassFromAnnotation(claim, old) && classOf(claim) !== classOf(old)) out.push(invalid(`metadata.annotations.${CLASS_ANNOTATION}`, classOf(claim), 'field is immutable'))
-  if (!semanticEqual(fixed(claim, old), fixed(old, old))) out.push(forbidden('spec', 'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims'))
+  const bound = claim.status?.phase === 'Bound'
+  if (!semanticEqual(fixed(claim, old, bound), fixed(old, old, bound))) out.push(forbidden('spec', 'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims'))
   const [size, sizeBefore] = [spec.resources?.requests?.['storage'] ?? '0', before.resources?.requests?.['storage'] ?? '0']
   const comparable = [size, sizeBefore].every((text) => tryParseQuantity(text).ok)
   if (comparable && compareQuantity(size, sizeBefore) < 0 && compareQuantity(size, old.status?.capacity?.['storage'] ?? '0') <= 0) out.push(forbidden('spec.resources.requests.storage', 'field can not be less than status.capacity'))
@@ -97,10 +98,9 @@ function takesClassFromAnnotation(claim: PersistentVolumeClaim, old: PersistentV
 }
 
 /** What may not change, and what changes only while unbound. */
-function fixed(claim: PersistentVolumeClaim, old: PersistentVolumeClaim): unknown {
+function fixed(claim: PersistentVolumeClaim, old: PersistentVolumeClaim, bound: boolean): unknown {
   const { volumeAttributesClassName, volumeName, storageClassName, resources, ...rest } = claim.spec ?? {}
   const { storage: _s, ...others } = resources?.requests ?? {}
-  const bound = claim.status?.phase === 'Bound'
   const was = old.metadata?.annotations?.[CLASS_ANNOTATION]
   // A claim without a class may be given one later (KEP-3333), unless the annotation names another.
   const mayGetClass = old.spec?.storageClassName === undefined && (was === undefined || storageClassName === was)

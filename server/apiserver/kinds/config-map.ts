@@ -17,7 +17,7 @@ export const configMapStrategy: KindStrategy<ConfigMap> = {
   validate(map): FieldError[] {
     const { errors, sizeBytes } = validateData({ data: map.data, binaryData: map.binaryData }, (field, value) => (field === 'data' ? Buffer.byteLength(value) : base64Bytes(value)))
     for (const key of Object.keys(map.binaryData ?? {})) if (Object.hasOwn(map.data ?? {}, key)) errors.push(invalid(`data[${key}]`, key, 'duplicate of key present in binaryData'))
-    if (sizeBytes > DATA_BYTES_MAX) errors.push(tooLong('', DATA_BYTES_MAX))
+    if (sizeBytes > DATA_BYTES_MAX) errors.push(tooLong('[]', DATA_BYTES_MAX))
     return errors
   },
 

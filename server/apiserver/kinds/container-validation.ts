@@ -190,9 +190,9 @@ function validateMounts(at: string, container: Container, volumes: ReadonlyMap<s
 /** `at` is that of the list, not of the mount: so upstream words these. */
 function validateMount(at: string, mount: VolumeMount, container: Container): FieldError[] {
   const out = (['subPath', 'subPathExpr'] as const).flatMap((key) => (mount[key] ? descendingPath(`${at}.${key}`, mount[key]) : []))
-  out.push(...oneOf(`${at}.mountPropagation`, mount.mountPropagation, ['Bidirectional', 'HostToContainer', 'None']))
+  out.push(...oneOf(`${at}.mountPropagation`, mount.mountPropagation, ['Bidirectional', 'HostToContainer', 'None'], 'given'))
   if (mount.mountPropagation === 'Bidirectional' && !container.securityContext?.privileged) out.push(forbidden(`${at}.mountPropagation`, 'Bidirectional mount propagation is available only to privileged containers'))
-  out.push(...oneOf(`${at}.recursiveReadOnly`, mount.recursiveReadOnly, ['Disabled', 'Enabled', 'IfPossible']))
+  out.push(...oneOf(`${at}.recursiveReadOnly`, mount.recursiveReadOnly, ['Disabled', 'Enabled', 'IfPossible'], 'given'))
   if (mount.recursiveReadOnly === 'Enabled' || mount.recursiveReadOnly === 'IfPossible') {
     if (!mount.readOnly) out.push(forbidden(`${at}.recursiveReadOnly`, 'may only be specified when readOnly is true'))
     if (mount.mountPropagation !== undefined && mount.mountPropagation !== 'None') out.push(forbidden(`${at}.recursiveReadOnly`, 'may only be specified when mountPropagation is None or not specified'))

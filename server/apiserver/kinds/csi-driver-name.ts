@@ -5,7 +5,7 @@ import { type FieldError, invalid, required, tooLong } from '../field-error.ts'
 const DRIVER_NAME_BYTES_MAX = 63
 
 export function validateCsiDriverName(at: string, name: string | undefined): FieldError[] {
-  if (!name) return [required(at)]
-  const out = Buffer.byteLength(name) > DRIVER_NAME_BYTES_MAX ? [tooLong(at, DRIVER_NAME_BYTES_MAX)] : []
-  return [...out, ...checkDnsSubdomain(name.toLowerCase()).map((m) => invalid(at, name, m))]
+  const given = name ?? ''
+  const out = given === '' ? [required(at)] : Buffer.byteLength(given) > DRIVER_NAME_BYTES_MAX ? [tooLong(at, DRIVER_NAME_BYTES_MAX)] : []
+  return [...out, ...checkDnsSubdomain(given.toLowerCase()).map((m) => invalid(at, given, m))]
 }

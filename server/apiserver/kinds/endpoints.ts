@@ -3,7 +3,7 @@ import type { Endpoints, EndpointSlice } from '#api/types/index.ts'
 import { checkDnsLabel, checkDnsSubdomain, checkPortNumber, checkQualifiedName } from '#api/types/index.ts'
 import { duplicate, type FieldError, invalid, notSupported, required, tooMany } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
-import { immutable, named, oneOf } from './check.ts'
+import { checkLabels, immutable, named, oneOf } from './check.ts'
 import { validateEndpointIp } from './endpoint-ip.ts'
 import { familyOf, isIpAddress } from './ip.ts'
 import { ageColumn, column, listWithMore, nameColumn } from './table-columns.ts'
@@ -12,6 +12,7 @@ const PROTOCOLS = ['SCTP', 'TCP', 'UDP']
 const ENDPOINTS_MAX = 1000
 const ADDRESSES_MAX = 100
 const PORTS_MAX = 20_000
+const TOPOLOGY_MAX = 16
 
 export const endpointsStrategy: KindStrategy<Endpoints> = {
   generation: false,
@@ -31,7 +32,8 @@ function validateEndpoints(endpoints: Endpoints): FieldError[] {
     if ((subset.addresses ?? []).length === 0 && (subset.notReadyAddresses ?? []).length === 0) out.push(required(at, 'must specify `addresses` or `notReadyAddresses`'))
     for (const list of ['addresses', 'notReadyAddresses'] as const) {
       for (const [j, address] of (subset[list] ?? []).entries()) {
-        out.push(...validateEndpointIp(`${at}.${list}[${j}].ip`, address.ip))
+        // Upstream looks twice at what is no address.
+        out.push(...validateEndpointIp(`${at}.${list}[${j}].ip`, address.ip), ...(isIpAddress(address.ip) ? [] : [invalid(`${at}.${list}[${j}].ip`, address.ip, 'must be a valid IP address')]))
         if (address.hostname) out.push(...named(`${at}.${list}[${j}].hostname`, address.hostname, checkDnsLabel))
         if (address.nodeName) out.push(...named(`${at}.${list}[${j}].nodeName`, address.nodeName, checkDnsSubdomain))
       }
@@ -41,6 +43,7 @@ function validateEndpoints(endpoints: Endpoints): FieldError[] {
       if (!port.name) out.push(...(many ? [required(`${at}.ports[${j}].name`)] : []))
       else out.push(...named(`${at}.ports[${j}].name`, port.name, checkDnsLabel))
       out.push(...checkPortNumber(port.port).map((m) => invalid(`${at}.ports[${j}].port`, port.port, m)), ...oneOf(`${at}.ports[${j}].protocol`, port.protocol, PROTOCOLS, 'required'))
+      if (port.appProtocol !== undefined) out.push(...named(`${at}.ports[${j}].appProtocol`, port.appProtocol, checkQualifiedName))
     }
     return out
   })
@@ -87,10 +90,14 @@ function validateSlice(slice: EndpointSlice): FieldError[] {
     else if (addresses.length > ADDRESSES_MAX) out.push(tooMany(`${at}.addresses`, addresses.length, ADDRESSES_MAX))
     for (const [j, address] of addresses.entries()) {
       const field = `${at}.addresses[${j}]`
-      if (slice.addressType === 'FQDN') out.push(...named(field, address, checkDnsSubdomain))
+      if (slice.addressType === 'FQDN') out.push(...checkFullyQualified(field, address))
+      else if (slice.addressType !== 'IPv4' && slice.addressType !== 'IPv6') continue
       else if (isIpAddress(address) && familyOf(address) !== slice.addressType) out.push(invalid(field, address, `must be an ${slice.addressType} address`))
       else out.push(...validateEndpointIp(field, address))
     }
+    const topology = endpoint.deprecatedTopology ?? {}
+    out.push(...checkLabels(`${at}.deprecatedTopology`, topology))
+    if (Object.keys(topology).length > TOPOLOGY_MAX) out.push(tooMany(`${at}.deprecatedTopology`, Object.keys(topology).length, TOPOLOGY_MAX))
     if (endpoint.nodeName) out.push(...named(`${at}.nodeName`, endpoint.nodeName, checkDnsSubdomain))
     if (endpoint.hostname !== undefined) out.push(...named(`${at}.hostname`, endpoint.hostname, checkDnsLabel))
   }
@@ -107,4 +114,13 @@ function validateSlice(slice: EndpointSlice): FieldError[] {
     if (port.appProtocol) out.push(...named(`ports[${i}].appProtocol`, port.appProtocol, checkQualifiedName))
   }
   return out
+}
+
+/** At least two segments; the root's dot may end it. */
+function checkFullyQualified(at: string, name: string): FieldError[] {
+  if (name === '') return [required(at)]
+  const bare = name.replace(/\.$/, '')
+  const out = named(at, bare, checkDnsSubdomain)
+  if (out.length > 0) return out
+  return bare.includes('.') ? [] : [invalid(at, bare, 'should be a domain with at least two segments separated by dots')]
 }

@@ -7,11 +7,11 @@ import { checkDnsSubdomain, checkQualifiedName } from '#api/types/index.ts'
 import { type FieldError, invalid, required } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { immutable } from './check.ts'
+import { semanticEqual } from './semantic-equal.ts'
 import { column, since, wide } from './table-columns.ts'
 
 /** Seconds an event lives, upstream's default of --event-ttl. */
 export const EVENT_TTL_SECONDS = 3600
-const NOTE_BYTES_MAX = 1024
 
 export const eventStrategy: KindStrategy<CoreV1Event> = {
   generation: false,
@@ -23,8 +23,8 @@ export const eventStrategy: KindStrategy<CoreV1Event> = {
     event.reportingInstance ??= ''
   },
 
-  validate: validateEvent,
-  validateUpdate: (event, old) => [...(event.eventTime || old.eventTime ? immutable('eventTime', event.eventTime, old.eventTime) : []), ...validateEvent(event)],
+  validate: (event) => validateEvent(event, 'reportingComponent'),
+  validateUpdate: (event) => validateEvent(event, 'reportingComponent'),
 
   columns: [
     column('Last Seen', 'The time at which the most recent occurrence of this event was recorded.', (e, nowMs) => times(e, nowMs).last),
@@ -104,33 +104,59 @@ export function eventFromStored(stored: CoreV1Event): EventsV1Event {
 /** The strategy of the view: everything is done on the stored form. */
 export const eventsV1Strategy: KindStrategy<EventsV1Event> = {
   generation: false,
-  validate: (event) => [
-    ...(event.eventTime ? [] : [required('eventTime')]),
-    ...(event.reason ? [] : [required('reason')]),
-    ...(event.action ? [] : [required('action')]),
-    ...(event.reportingController ? checkQualifiedName(event.reportingController).map((m) => invalid('reportingController', event.reportingController, m)) : [required('reportingController')]),
-    ...(event.reportingInstance ? [] : [required('reportingInstance')]),
-    ...(event.type === 'Normal' || event.type === 'Warning' ? [] : [invalid('type', event.type ?? '', 'has invalid value: ')]),
-    ...(Buffer.byteLength(event.note ?? '') > NOTE_BYTES_MAX ? [invalid('message', '', `can have at most ${NOTE_BYTES_MAX} characters`)] : []),
-    ...validateNamespaces(event.metadata?.namespace, event.regarding?.namespace),
-  ],
-  validateUpdate: (event, old) => immutable('eventTime', event.eventTime, old.eventTime),
+  validate: (view) => {
+    const event = eventToStored(view)
+    const unset = (field: string, isSet: boolean): FieldError[] => (isSet ? [invalid(field, '', 'needs to be unset')] : [])
+    return [
+      ...validateEvent(event, 'reportingController'),
+      ...validateSeries(event),
+      ...(event.eventTime ? [] : [required('eventTime')]),
+      ...(event.type === 'Normal' || event.type === 'Warning' ? [] : [invalid('type', '', `has invalid value: ${event.type ?? ''}`)]),
+      ...unset('firstTimestamp', !!event.firstTimestamp), ...unset('lastTimestamp', !!event.lastTimestamp), ...unset('count', !!event.count), ...unset('source', !!event.source?.component || !!event.source?.host),
+    ]
+  },
+  validateUpdate: (view, oldView) => {
+    const [event, old] = [eventToStored(view), eventToStored(oldView)]
+    return [
+      ...validateEvent(event, 'reportingController'),
+      ...(semanticEqual(event.series, old.series) ? [] : validateSeries(event)),
+      ...FIXED.flatMap((key) => immutable(key === 'reportingComponent' ? 'reportingController' : key, event[key], old[key])),
+    ]
+  },
   columns: (eventStrategy.columns ?? []).map((c) => ({ ...c, value: (event: EventsV1Event, nowMs: number) => c.value(eventToStored(event), nowMs) })),
   selectableFields: eventsV1SelectableFields,
 }
 
-function validateEvent(event: CoreV1Event): FieldError[] {
-  const out = validateNamespaces(event.metadata.namespace, event.involvedObject?.namespace)
-  const at = event.metadata.namespace
-  if (at) out.push(...checkDnsSubdomain(at).map((m) => invalid('namespace', at, m)))
-  return out
+/** All but the series, which goes on. */
+const FIXED = ['involvedObject', 'reason', 'message', 'source', 'firstTimestamp', 'lastTimestamp', 'count', 'type', 'eventTime', 'action', 'related', 'reportingComponent', 'reportingInstance'] as const
+
+function validateSeries({ series }: CoreV1Event): FieldError[] {
+  if (!series) return []
+  return [...((series.count ?? 0) < 2 ? [invalid('series.count', '', 'should be at least 2')] : []), ...(series.lastObservedTime ? [] : [required('series.lastObservedTime')])]
 }
 
-/** Events of cluster-scoped objects live in `default` (upstream also takes kube-system, for old clients). */
-function validateNamespaces(namespace: string | undefined, involved: string | undefined): FieldError[] {
-  if (involved) return involved === namespace ? [] : [invalid('involvedObject.namespace', involved, 'does not match event.namespace')]
-  return namespace === 'default' || namespace === 'kube-system' || namespace === undefined ? [] : [invalid('involvedObject.namespace', involved ?? '', 'does not match event.namespace')]
+/** What holds for events of either version (upstream `legacyValidateEvent`): those with an `eventTime` are of the new kind. `controller`: what the version calls the reporter. */
+function validateEvent(event: CoreV1Event, controller: 'reportingComponent' | 'reportingController'): FieldError[] {
+  const namespace = event.metadata.namespace ?? ''
+  const involved = event.involvedObject?.namespace ?? ''
+  const elsewhere = invalid('involvedObject.namespace', involved, 'does not match event.namespace')
+  const out: FieldError[] = []
+  if (event.eventTime) {
+    if (involved === '' && namespace !== 'default' && namespace !== 'kube-system') out.push(elsewhere)
+    const reporter = event.reportingComponent ?? ''
+    if (reporter === '') out.push(required(controller))
+    out.push(...checkQualifiedName(reporter).map((m) => invalid(controller, reporter, m)))
+    if (!event.reportingInstance) out.push(required('reportingInstance'))
+    if (!event.action) out.push(required('action'))
+    if (!event.reason) out.push(required('reason'))
+    for (const [key, max] of LENGTHS) if (Buffer.byteLength(event[key] ?? '') > max) out.push(invalid(key, '', `can have at most ${max} characters`))
+  } else if (involved === '' ? namespace !== '' && namespace !== 'default' : namespace !== involved) {
+    out.push(elsewhere)
+  }
+  return [...out, ...checkDnsSubdomain(namespace).map((m) => invalid('namespace', namespace, m))]
 }
+
+const LENGTHS = [['reportingInstance', 128], ['action', 128], ['reason', 128], ['message', 1024]] as const
 
 function times(event: CoreV1Event, nowMs: number): { first: string; last: string } {
   const first = since(event.firstTimestamp ?? event.eventTime, nowMs)

@@ -2,14 +2,13 @@
 import type { LimitRange, LimitRangeItem, ResourceQuota, ScopedResourceSelectorRequirement } from '#api/types/index.ts'
 import { checkQualifiedName, compareQuantity, parseQuantity } from '#api/types/index.ts'
 import { duplicate, type FieldError, forbidden, invalid, required } from '../field-error.ts'
-import { named, quantity } from './check.ts'
+import { named } from './check.ts'
+import { mayOvercommit, OBJECT_COUNTS, validateAmount, validateContainerResourceName, validateResourceName } from './resource-name.ts'
 
 const LIMIT_TYPES: ReadonlySet<string> = new Set(['Pod', 'Container', 'PersistentVolumeClaim'])
 const LISTS = ['max', 'min', 'default', 'defaultRequest', 'maxLimitRequestRatio'] as const
 const COMPUTE_QUOTAS = ['cpu', 'memory', 'requests.cpu', 'requests.memory', 'limits.cpu', 'limits.memory']
-/** Standard quotas that count objects. */
-const COUNTS: ReadonlySet<string> = new Set(['pods', 'resourcequotas', 'services', 'replicationcontrollers', 'secrets', 'persistentvolumeclaims', 'configmaps', 'services.nodeports', 'services.loadbalancers'])
-const QUOTAS: ReadonlySet<string> = new Set([...COMPUTE_QUOTAS, ...COUNTS, 'ephemeral-storage', 'requests.ephemeral-storage', 'limits.ephemeral-storage', 'requests.storage'])
+const QUOTAS: ReadonlySet<string> = new Set([...COMPUTE_QUOTAS, ...OBJECT_COUNTS, 'ephemeral-storage', 'requests.ephemeral-storage', 'limits.ephemeral-storage', 'requests.storage'])
 const HUGE_PAGES = /^(?:requests\.)?hugepages-/
 const POD_QUOTAS: ReadonlySet<string> = new Set(['pods', ...COMPUTE_QUOTAS])
 /** Which standard quotas a scope says something about. */
@@ -38,12 +37,12 @@ function validateItem(at: string, item: LimitRangeItem): FieldError[] {
     const entries = Object.entries(item[list] ?? {})
     const notForPods = item.type === 'Pod' && (list === 'default' || list === 'defaultRequest')
     if (notForPods && entries.length > 0) out.push(forbidden(`${at}.${list}`, "may not be specified when `type` is 'Pod'"))
-    for (const [name, value] of entries) out.push(...named(`${at}.${list}[${name}]`, name, checkQualifiedName), ...quantity(`${at}.${list}[${name}]`, value))
+    const checkName = item.type === 'Pod' || item.type === 'Container' ? validateContainerResourceName : validateResourceName
+    if (!notForPods) for (const [name] of entries) out.push(...checkName(`${at}.${list}[${name}]`, name))
   }
   if (item.type === 'PersistentVolumeClaim' && item.min?.['storage'] === undefined && item.max?.['storage'] === undefined) out.push(required(`${at}.limits`, 'either minimum or maximum storage value is required, but neither was provided'))
-  if (out.length > 0) return out
   const names = new Set(LISTS.flatMap((list) => Object.keys(item[list] ?? {})))
-  return [...names].flatMap((name) => validateOrder(at, name, item))
+  return [...out, ...[...names].flatMap((name) => validateOrder(at, name, item))]
 }
 
 function validateOrder(at: string, name: string, item: LimitRangeItem): FieldError[] {
@@ -60,6 +59,7 @@ function validateOrder(at: string, name: string, item: LimitRangeItem): FieldErr
   order(request, limit, 'defaultRequest', request, ['default request value', 'default limit value'])
   order(min, limit, 'default', min, ['min value', 'default value'])
   order(limit, max, 'default', max, ['default value', 'max value'])
+  if (!mayOvercommit(name) && limit !== undefined && request !== undefined && compareQuantity(limit, request) !== 0) out.push(invalid(`${at}.defaultRequest[${name}]`, request, `default value ${limit} must equal to defaultRequest value ${request} in ${name}`))
   if (ratio === undefined) return out
   if (compareQuantity(ratio, '1') < 0) out.push(invalid(`${at}.maxLimitRequestRatio[${name}]`, ratio, `ratio ${ratio} is less than 1`))
   const limitRatio = min === undefined || max === undefined || parseQuantity(min).nano === 0n ? undefined : Number(parseQuantity(max).nano) / Number(parseQuantity(min).nano)
@@ -70,7 +70,7 @@ function validateOrder(at: string, name: string, item: LimitRangeItem): FieldErr
 export function validateQuota(quota: ResourceQuota): FieldError[] {
   const spec = quota.spec ?? {}
   const hard = Object.keys(spec.hard ?? {})
-  const out = Object.entries(spec.hard ?? {}).flatMap(([name, value]) => [...quotaName(`spec.hard[${name}]`, name), ...amount(`spec.hard[${name}]`, name, value)])
+  const out = Object.entries(spec.hard ?? {}).flatMap(([name, value]) => [...quotaName(`spec.hard[${name}]`, name), ...validateAmount(`spec.hard[${name}]`, name, value)])
   const scopes = spec.scopes ?? []
   for (const scope of scopes) {
     if (!Object.hasOwn(SCOPE_QUOTAS, scope)) out.push(invalid('spec.scopes', scopes, 'unsupported scope'))
@@ -83,14 +83,8 @@ export function validateQuota(quota: ResourceQuota): FieldError[] {
 }
 
 function quotaName(at: string, name: string): FieldError[] {
-  const out = named(at, name, checkQualifiedName)
-  if (out.length > 0 || name.includes('/')) return out
-  return QUOTAS.has(name) || HUGE_PAGES.test(name) ? [] : [invalid(at, name, 'must be a standard resource type or fully qualified'), invalid(at, name, 'must be a standard resource for quota')]
-}
-
-function amount(at: string, name: string, value: string): FieldError[] {
-  const out = quantity(at, value)
-  return out.length === 0 && COUNTS.has(name) && parseQuantity(value).nano % 1_000_000_000n !== 0n ? [invalid(at, value, 'must be an integer')] : out
+  const out = validateResourceName(at, name)
+  return name.includes('/') || QUOTAS.has(name) || HUGE_PAGES.test(name) ? out : [...out, invalid(at, name, 'must be a standard resource for quota')]
 }
 
 /** Quotas that are not standard ones may have any scope. */
@@ -102,11 +96,11 @@ function scopeRequirement(at: string, { scopeName, operator, values = [] }: Scop
   const out: FieldError[] = []
   if (!Object.hasOwn(SCOPE_QUOTAS, scopeName)) out.push(invalid(`${at}.scopeName`, scopeName, 'unsupported scope'))
   for (const name of hard) if (!appliesTo(scopeName, name)) out.push(invalid(at, selector, 'unsupported scope applied to resource'))
-  if (EXISTENCE_SCOPES.has(scopeName) && operator !== 'Exists') out.push(invalid(`${at}.operator`, operator, "must be 'Exist' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity"))
+  if (EXISTENCE_SCOPES.has(scopeName) && operator !== 'Exists') out.push(invalid(`${at}.operator`, operator, "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity"))
   if (operator === 'In' || operator === 'NotIn') {
     if (values.length === 0) out.push(required(`${at}.values`, "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector"))
   } else if (operator === 'Exists' || operator === 'DoesNotExist') {
-    if (values.length > 0) out.push(invalid(`${at}.values`, values, "must be no value when `operator` is 'Exists' or 'DoesNotExist' for scope selector"))
+    if (values.length > 0) out.push(invalid(`${at}.values`, values, "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector"))
   } else out.push(invalid(`${at}.operator`, operator, 'not a valid selector operator'))
   return out
 }

@@ -1,6 +1,6 @@
 /** Namespaces: their finalizers are in the spec, and their name is a label. */
 import type { Namespace } from '#api/types/index.ts'
-import { type FieldError, required } from '../field-error.ts'
+import { type FieldError, invalid } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { cloneJson } from '../storage/clone.ts'
 import { keepStatus } from './carry.ts'
@@ -46,7 +46,9 @@ export const namespaceStrategy: KindStrategy<Namespace> = {
 
   validateStatusUpdate(namespace): FieldError[] {
     const deleting = namespace.metadata?.deletionTimestamp !== undefined
-    return deleting || namespace.status?.phase === 'Active' || namespace.status?.phase === undefined ? [] : [required('status.phase', "may only be 'Active' if `deletionTimestamp` is empty")]
+    const [wanted, when] = deleting ? ['Terminating', 'is not empty'] : ['Active', 'is empty']
+    const phase = namespace.status?.phase ?? ''
+    return phase === wanted ? [] : [invalid('status.Phase', phase, `may only be '${wanted}' if \`deletionTimestamp\` ${when}`)]
   },
 
   columns: [nameColumn(), column('Status', 'The status of the namespace', (o) => o.status?.phase ?? ''), ageColumn()],

@@ -1,11 +1,12 @@
 /** Ingresses, their classes, and network policies. */
-import type { Ingress, IngressBackend, IngressClass, LabelSelector, NetworkPolicy } from '#api/types/index.ts'
+import type { HTTPIngressPath, Ingress, IngressBackend, IngressClass, IngressRule, LabelSelector, NetworkPolicy } from '#api/types/index.ts'
 import { checkDns1035Label, checkDnsLabel, checkDnsSubdomain, checkPathSegment, checkPortNumber, checkWildcardSubdomain, describeLabelSelector } from '#api/types/index.ts'
 import { type FieldError, forbidden, invalid, required, tooLong } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { keepStatus } from './carry.ts'
 import { checkLabelSelector, immutable, named, oneOf, portOrName, requiredName } from './check.ts'
 import { checkDomainPath } from './domain-path.ts'
+import { validIp } from './endpoint-ip.ts'
 import { cidrWithin, isCidr, isIpAddress } from './ip.ts'
 import { cidrWarnings } from './ip-warnings.ts'
 import { semanticEqual } from './semantic-equal.ts'
@@ -19,8 +20,13 @@ export const ingressStrategy: KindStrategy<Ingress> = {
   prepareCreate: (ingress) => { ingress.status = { loadBalancer: {} } },
   prepareUpdate: keepStatus,
   generation: (ingress, old) => !semanticEqual(ingress.spec, old.spec),
-  validate: validateIngress,
-  validateUpdate: validateIngress,
+  validate: (ingress) => {
+    const annotation = ingress.metadata?.annotations?.[CLASS_ANNOTATION]
+    const twice = annotation !== undefined && ingress.spec?.ingressClassName !== undefined
+    return [...validateIngress(ingress, STRICT), ...(twice ? [invalid(`annotations.${CLASS_ANNOTATION}`, annotation, 'can not be set when the class field is also set')] : [])]
+  },
+  validateUpdate: (ingress, old) => validateIngress(ingress, toleranceOf(old)),
+  validateStatusUpdate: validateIngressStatus,
   warnings: (ingress, old) => (ingress.metadata?.annotations?.[CLASS_ANNOTATION] !== undefined && old?.metadata?.annotations?.[CLASS_ANNOTATION] === undefined ? [`annotation ${JSON.stringify(CLASS_ANNOTATION)} is deprecated, please use 'spec.ingressClassName' instead`] : []),
   columns: [
     nameColumn(),
@@ -39,45 +45,70 @@ function hostsText(ingress: Ingress): string {
   return hosts.length > 3 ? `${hosts.slice(0, 3).join(',')} + ${rules.length - 3} more...` : hosts.join(',')
 }
 
-function validateIngress(ingress: Ingress): FieldError[] {
+/** What an update may leave as it was. */
+interface Tolerance { secretNames: boolean; wildcardRules: boolean }
+const STRICT: Tolerance = { secretNames: false, wildcardRules: false }
+
+function toleranceOf({ spec = {} }: Ingress): Tolerance {
+  return {
+    secretNames: (spec.tls ?? []).some(({ secretName }) => secretName && checkDnsSubdomain(secretName).length > 0),
+    wildcardRules: (spec.rules ?? []).some((rule, i) => rule.host?.includes('*') && validateRule(`spec.rules[${i}]`, rule).length > 0),
+  }
+}
+
+function validateIngress(ingress: Ingress, allowed: Tolerance): FieldError[] {
   const spec = ingress.spec ?? {}
   const rules = spec.rules ?? []
   const out: FieldError[] = []
   if (rules.length === 0 && !spec.defaultBackend) out.push(invalid('spec', rules, 'either `defaultBackend` or `rules` must be specified'))
   if (spec.defaultBackend) out.push(...validateBackend('spec.defaultBackend', spec.defaultBackend))
-  if (spec.ingressClassName !== undefined) out.push(...named('spec.ingressClassName', spec.ingressClassName, checkDnsSubdomain))
+  for (const [i, rule] of rules.entries()) {
+    const at = `spec.rules[${i}]`
+    const { host } = rule
+    if (host) {
+      if (isIpAddress(host)) out.push(invalid(`${at}.host`, host, 'must be a DNS name, not an IP address'))
+      out.push(...validateHost(`${at}.host`, host))
+    }
+    if (!allowed.wildcardRules || !host?.includes('*')) out.push(...validateRule(at, rule))
+  }
   for (const [i, tls] of (spec.tls ?? []).entries()) {
     for (const [j, host] of (tls.hosts ?? []).entries()) out.push(...validateHost(`spec.tls[${i}].hosts[${j}]`, host))
-    if (tls.secretName) out.push(...named(`spec.tls[${i}].secretName`, tls.secretName, checkDnsSubdomain))
+    if (tls.secretName && !allowed.secretNames) out.push(...named(`spec.tls[${i}].secretName`, tls.secretName, checkDnsSubdomain))
   }
-  for (const [i, rule] of rules.entries()) {
-    if (rule.host) {
-      if (isIpAddress(rule.host)) out.push(invalid(`spec.rules[${i}].host`, rule.host, 'must be a DNS name, not an IP address'))
-      out.push(...validateHost(`spec.rules[${i}].host`, rule.host))
-    }
-    if (rule.http && (rule.http.paths ?? []).length === 0) out.push(required(`spec.rules[${i}].http.paths`))
-    for (const [j, path] of (rule.http?.paths ?? []).entries()) {
-      const at = `spec.rules[${i}].http.paths[${j}]`
-      if (!path.pathType) out.push(required(`${at}.pathType`, 'pathType must be specified'))
-      else out.push(...oneOf(`${at}.pathType`, path.pathType, PATH_TYPES))
-      if (path.pathType !== 'ImplementationSpecific' || path.path) {
-        if (!path.path?.startsWith('/')) out.push(invalid(`${at}.path`, path.path ?? '', 'must be an absolute path'))
-        else if (path.pathType !== 'ImplementationSpecific') {
-          for (const bad of ['//', '/./', '/../', '%2f', '%2F']) if (path.path.includes(bad)) out.push(invalid(`${at}.path`, path.path, `must not contain '${bad}'`))
-        }
-      }
-      out.push(...validateBackend(`${at}.backend`, path.backend))
-    }
-  }
-  return out
+  return spec.ingressClassName === undefined ? out : [...out, ...named('spec.ingressClassName', spec.ingressClassName, checkDnsSubdomain)]
 }
 
 const validateHost = (at: string, host: string): FieldError[] => named(at, host, host.includes('*') ? checkWildcardSubdomain : checkDnsSubdomain)
 
+const BAD_SEQUENCES = ['//', '/./', '/../', '%2f', '%2F']
+const BAD_ENDS = ['/..', '/.']
+
+function validateRule(at: string, rule: IngressRule): FieldError[] {
+  if (!rule.http) return []
+  const paths = rule.http.paths ?? []
+  return paths.length === 0 ? [required(`${at}.http.paths`)] : paths.flatMap((path, i) => validatePath(`${at}.http.paths[${i}]`, path))
+}
+
+function validatePath(at: string, { pathType, path = '', backend }: HTTPIngressPath): FieldError[] {
+  if (!pathType) return [required(`${at}.pathType`, 'pathType must be specified')]
+  const out: FieldError[] = []
+  const absolute = path.startsWith('/') ? [] : [invalid(`${at}.path`, path, 'must be an absolute path')]
+  if (pathType === 'Exact' || pathType === 'Prefix') {
+    out.push(...absolute)
+    for (const bad of BAD_SEQUENCES) if (path.includes(bad)) out.push(invalid(`${at}.path`, path, `must not contain '${bad}'`))
+    for (const bad of BAD_ENDS) if (path.endsWith(bad)) out.push(invalid(`${at}.path`, path, `cannot end with '${bad}'`))
+  } else if (pathType === 'ImplementationSpecific') {
+    if (path !== '') out.push(...absolute)
+  } else {
+    out.push(...oneOf(`${at}.pathType`, pathType, PATH_TYPES))
+  }
+  return [...out, ...validateBackend(`${at}.backend`, backend)]
+}
+
 function validateBackend(at: string, backend: IngressBackend): FieldError[] {
   if (backend.resource && backend.service) return [invalid(at, '', 'cannot set both resource and service backends')]
-  if (backend.resource) return [...(backend.resource.kind ? [] : [required(`${at}.resource.kind`)]), ...(backend.resource.name ? [] : [required(`${at}.resource.name`)])]
-  if (!backend.service) return [required(at, 'must specify a resource or a service backend')]
+  if (backend.resource) return validateReference(`${at}.resource`, backend.resource)
+  if (!backend.service) return [invalid(at, '', 'resource or service backend is required')]
   const { name, port } = backend.service
   const out = requiredName(`${at}.service.name`, name, checkDns1035Label)
   if (port?.name && port.number) out.push(invalid(at, '', 'cannot set both port name & port number'))
@@ -85,6 +116,24 @@ function validateBackend(at: string, backend: IngressBackend): FieldError[] {
   else if (port?.number) out.push(...checkPortNumber(port.number).map((m) => invalid(`${at}.service.port.number`, port.number, m)))
   else out.push(required(at, 'port name or number is required'))
   return out
+}
+
+function validateReference(at: string, { apiGroup, kind, name }: { apiGroup?: string; kind: string; name: string }): FieldError[] {
+  return [
+    ...(apiGroup === undefined ? [] : named(`${at}.apiGroup`, apiGroup, checkDnsSubdomain)),
+    ...requiredName(`${at}.kind`, kind, checkPathSegment, 'kind is required'),
+    ...requiredName(`${at}.name`, name, checkPathSegment, 'name is required'),
+  ]
+}
+
+function validateIngressStatus({ status }: Ingress): FieldError[] {
+  return (status?.loadBalancer?.ingress ?? []).flatMap(({ ip, hostname }, i) => {
+    const at = `status.loadBalancer.ingress[${i}]`
+    const out = ip ? validIp(`${at}.ip`, ip) : []
+    if (!hostname) return out
+    out.push(...named(`${at}.hostname`, hostname, checkDnsSubdomain))
+    return isIpAddress(hostname) ? [...out, invalid(`${at}.hostname`, hostname, 'must be a DNS name, not an IP address')] : out
+  })
 }
 
 export const ingressClassStrategy: KindStrategy<IngressClass> = {
@@ -111,8 +160,7 @@ function validateIngressClass({ spec }: IngressClass): FieldError[] {
   out.push(...checkDomainPath('spec.controller', controller))
   if (!parameters) return out
   const at = 'spec.parameters'
-  if (parameters.apiGroup !== undefined) out.push(...named(`${at}.apiGroup`, parameters.apiGroup, checkDnsSubdomain))
-  out.push(...requiredName(`${at}.kind`, parameters.kind, checkPathSegment, 'kind is required'), ...requiredName(`${at}.name`, parameters.name, checkPathSegment, 'name is required'))
+  out.push(...validateReference(at, parameters))
   const { scope, namespace } = parameters
   out.push(...oneOf(`${at}.scope`, scope, ['Cluster', 'Namespace'], 'required'))
   if (scope === 'Namespace') out.push(...(namespace ? named(`${at}.namespace`, namespace, checkDnsLabel) : [required(`${at}.namespace`, "`parameters.scope` is set to 'Namespace'")]))
@@ -149,15 +197,15 @@ function validatePolicy(policy: NetworkPolicy): FieldError[] {
     for (const [i, rule] of (spec[direction] ?? []).entries()) {
       for (const [j, port] of (rule.ports ?? []).entries()) {
         const at = `spec.${direction}[${i}].ports[${j}]`
-        out.push(...oneOf(`${at}.protocol`, port.protocol, ['SCTP', 'TCP', 'UDP']))
+        out.push(...oneOf(`${at}.protocol`, port.protocol, ['TCP', 'UDP', 'SCTP']))
         if (port.port !== undefined) out.push(...portOrName(`${at}.port`, port.port))
         out.push(...validateEndPort(`${at}.endPort`, port.port, port.endPort))
       }
     }
   }
   const types = spec.policyTypes ?? []
-  if (types.length > 2) out.push(invalid('spec.policyTypes', types, 'may not specify more than two policyTypes'))
-  for (const [i, type] of types.entries()) out.push(...oneOf(`spec.policyTypes[${i}]`, type, ['Egress', 'Ingress']))
+  if (types.length > 2) return [...out, invalid('spec.policyTypes', types, 'may not specify more than two policyTypes')]
+  for (const [i, type] of types.entries()) out.push(...oneOf(`spec.policyTypes[${i}]`, type, ['Ingress', 'Egress'], 'given'))
   return out
 }
 

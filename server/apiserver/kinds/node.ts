@@ -5,8 +5,9 @@ import { duplicate, type FieldError, forbidden, invalid, required } from '../fie
 import type { KindStrategy } from '../kind.ts'
 import { keepSpec, keepStatus } from './carry.ts'
 import { named, oneOf } from './check.ts'
-import { isCidr } from './ip.ts'
-import { semanticEqual } from './semantic-equal.ts'
+import { familyOf, isCidr } from './ip.ts'
+import { TAINT_EFFECTS } from './pod-spec-validation.ts'
+import { validateAmount } from './resource-name.ts'
 import { cidrWarnings } from './ip-warnings.ts'
 import { ageColumn, column, nameColumn, wide } from './table-columns.ts'
 
@@ -30,27 +31,9 @@ export const nodeStrategy: KindStrategy<Node> = {
   },
   prepareStatusUpdate: keepSpec,
 
-  validate: (node) => validateSpec(node),
-
-  validateUpdate(node, old) {
-    const out = validateSpec(node)
-    const before = old.spec?.podCIDRs ?? []
-    const after = node.spec?.podCIDRs ?? []
-    // The network of a node can be given once.
-    if (before.length > 0 && !semanticEqual(before, after)) out.push(forbidden('spec.podCIDRs', 'node updates may not change podCIDR except from "" to valid'))
-    if (old.spec?.providerID && node.spec?.providerID !== old.spec.providerID) out.push(forbidden('spec.providerID', 'node updates may not change providerID except from "" to valid'))
-    return out
-  },
-
-  validateStatusUpdate(node) {
-    const seen = new Set<string>()
-    return (node.status?.addresses ?? []).flatMap((a, i) => {
-      const key = `${a.type}/${a.address}`
-      if (seen.has(key)) return [duplicate(`status.addresses[${i}]`, a)]
-      seen.add(key)
-      return []
-    })
-  },
+  validate: (node) => [...validateTaints('metadata.taints', node.spec?.taints ?? []), ...validateResources(node), ...validateCidrs(node)],
+  validateUpdate: validateNodeUpdate,
+  validateStatusUpdate: validateNodeUpdate,
 
   warnings: (node) => [
     ...(node.spec?.configSource ? ['spec.configSource: the feature is no longer supported, will be ignored'] : []),
@@ -80,21 +63,49 @@ function alignCidrs(node: Node): void {
   else if (!spec.podCIDR && spec.podCIDRs?.[0]) spec.podCIDR = spec.podCIDRs[0]
 }
 
-function validateSpec(node: Node): FieldError[] {
-  const out = validateTaints('spec.taints', node.spec?.taints ?? [])
-  for (const [i, cidr] of (node.spec?.podCIDRs ?? []).entries()) if (!isCidr(cidr)) out.push(invalid(`spec.podCIDRs[${i}]`, cidr, 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'))
-  if (node.spec?.podCIDR && node.spec.podCIDRs?.[0] !== node.spec.podCIDR) out.push(invalid('spec.podCIDRs[0]', node.spec.podCIDRs?.[0], 'must be the same as podCIDR'))
+function validateCidrs({ spec }: Node): FieldError[] {
+  const cidrs = spec?.podCIDRs ?? []
+  const at = 'spec.podCIDRs'
+  const out = cidrs.flatMap((cidr, i) => (isCidr(cidr) ? [] : [invalid(`${at}[${i}]`, cidr, 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)')]))
+  if (spec?.podCIDR && cidrs[0] !== spec.podCIDR) out.push(invalid(`${at}[0]`, cidrs[0], 'must be the same as podCIDR'))
+  if (cidrs.length < 2) return out
+  const bad = cidrs.find((cidr) => !isCidr(cidr))
+  if (bad !== undefined) out.push({ type: 'InternalError', field: at, message: `Internal error: invalid PodCIDRs. failed to check with dual stack with error:invalid CIDR address: ${bad}` })
+  const families = new Set(cidrs.filter(isCidr).map((cidr) => familyOf(cidr.split('/')[0] ?? '')))
+  if (families.size < 2 || cidrs.length > 2) out.push(invalid(at, cidrs, 'may specify no more than one CIDR for each IP family'))
+  return [...out, ...cidrs.flatMap((cidr, i) => (cidrs.indexOf(cidr) < i ? [duplicate(`${at}[${i}]`, cidr)] : []))]
+}
+
+/** What a node has is counted whole where there are no halves. */
+function validateResources({ status }: Node): FieldError[] {
+  return (['capacity', 'allocatable'] as const).flatMap((list) => Object.entries(status?.[list] ?? {}).flatMap(([name, value]) => validateAmount(`status.${list}.${name}`, name, value)))
+}
+
+/** Of the node and of its status alike. Its network can be given once, and so can its provider's name. */
+function validateNodeUpdate(node: Node, old: Node): FieldError[] {
+  const out = validateResources(node)
+  const addresses = node.status?.addresses ?? []
+  for (const [i, a] of addresses.entries()) if (addresses.findIndex((other) => other.type === a.type && other.address === a.address) < i) out.push(duplicate(`status.addresses[${i}]`, a))
+  const [before, after] = [old.spec?.podCIDRs ?? [], node.spec?.podCIDRs ?? []]
+  const changed = forbidden('spec.podCIDRs', 'node updates may not change podCIDR except from "" to valid')
+  if (before.length > 0 && before.length !== after.length) out.push(changed)
+  else for (const [i, cidr] of before.entries()) if (after[i] !== cidr) out.push(changed)
+  if (old.spec?.providerID && node.spec?.providerID !== old.spec.providerID) out.push(forbidden('spec.providerID', 'node updates may not change providerID except from "" to valid'))
+  out.push(...validateTaints('metadata.taints', node.spec?.taints ?? []))
+  if ((node.spec?.externalID ?? '') !== (old.spec?.externalID ?? '')) out.push(forbidden('spec.externalID', 'may not be updated'))
   return out
 }
 
+/** Upstream says they are of metadata. */
 function validateTaints(at: string, taints: readonly Taint[]): FieldError[] {
   const seen = new Set<string>()
   return taints.flatMap((taint, i) => {
     const here = `${at}[${i}]`
     const out = named(`${here}.key`, taint.key ?? '', checkQualifiedName)
-    out.push(...checkLabelValue(taint.value ?? '').map((m) => invalid(`${here}.value`, taint.value, m)))
+    const problems = checkLabelValue(taint.value ?? '')
+    if (problems.length > 0) out.push(invalid(`${here}.value`, taint.value, problems.join(';')))
     if (!taint.effect) out.push(required(`${here}.effect`))
-    else out.push(...oneOf(`${here}.effect`, taint.effect, ['NoSchedule', 'PreferNoSchedule', 'NoExecute']))
+    else out.push(...oneOf(`${here}.effect`, taint.effect, TAINT_EFFECTS))
     const key = `${taint.effect}/${taint.key}`
     if (seen.has(key)) out.push({ ...duplicate(here, taint), message: `${duplicate(here, taint).message}: taints must be unique by key and effect pair` })
     seen.add(key)

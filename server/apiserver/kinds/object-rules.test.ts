@@ -31,7 +31,7 @@ test('what an autoscaler measures and how fast it moves', async () => {
     behavior: { scaleUp: { stabilizationWindowSeconds: 3601, policies: [{ type: 'Pods', value: 0, periodSeconds: 1801 }] } },
   } }), [
     'spec.metrics[0].resource.target.averageUtilization: Required value: must set either a target raw value or a target utilization', 'spec.metrics[0].pods: Required value: must populate information for the given metric source',
-    'spec.metrics[0].resource: Forbidden: must populate the given metric source only', 'spec.metrics[1].resource.target.type: Invalid value: "Odd": must be either Utilization, Value, or AverageValue',
+    'spec.metrics[1].resource.target.type: Invalid value: "Odd": must be either Utilization, Value, or AverageValue',
     'spec.metrics[1].resource.target.averageUtilization: Invalid value: 0: must be greater than 0', 'spec.behavior.scaleUp.stabilizationWindowSeconds: Invalid value: 3601: must be less than or equal to 3600',
     'spec.behavior.scaleUp.policies[0].value: Invalid value: 0: must be greater than zero', 'spec.behavior.scaleUp.policies[0].periodSeconds: Invalid value: 1801: must be less than or equal to 1800',
   ])
@@ -73,9 +73,10 @@ test('a claim keeps what it asked for until it is bound, and does not shrink', a
   deepStrictEqual(causes(await call('PUT', `${path}/a`, sized('3Gi'))), ['200 '])
 })
 
-test('a Service\'s addresses, the kubelet\'s port and what a load balancer reports', async () => {
-  deepStrictEqual(await refused('/api/v1', 'services', { spec: { type: 'LoadBalancer', externalIPs: ['127.0.0.1'], ports: [{ port: 10_250 }] } }), [
-    'spec.ports[0]: Invalid value: 10250: may not expose port 10250 externally since it is used by kubelet', 'spec.externalIPs[0]: Invalid value: "127.0.0.1": may not be in the loopback range (127.0.0.0/8, ::1/128)',
+test('a Service\'s addresses, ranges and families, and what a load balancer reports', async () => {
+  deepStrictEqual(await refused('/api/v1', 'services', { spec: { type: 'LoadBalancer', externalIPs: ['127.0.0.1'], loadBalancerSourceRanges: [' 10.0.0.0/8 ', '10.0.0.1'], clusterIP: '10.43.0.7', clusterIPs: ['10.43.0.7', '10.43.0.8'], ipFamilies: ['IPv4', 'IPv6'], ports: [{ port: 80 }] } }), [
+    'spec.clusterIPs: Invalid value: ["10.43.0.7","10.43.0.8"]: may specify no more than one IP for each IP family', 'spec.clusterIPs[1]: Invalid value: "10.43.0.8": expected an IPv6 value as indicated by `ipFamilies[1]`',
+    'spec.externalIPs[0]: Invalid value: "127.0.0.1": may not be in the loopback range (127.0.0.0/8, ::1/128)', 'spec.LoadBalancerSourceRanges[1]: Invalid value: "10.0.0.1": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)',
   ])
   const c = cluster()
   const path = '/api/v1/namespaces/default/services'
@@ -90,4 +91,33 @@ test('a Service\'s addresses, the kubelet\'s port and what a load balancer repor
 test('a StatefulSet says how many of its pods may be away', async () => {
   const spec = { selector: { matchLabels: { app: 'a' } }, template: { metadata: { labels: { app: 'a' } }, spec: { containers: [{ name: 'c', image: 'i' }] } } }
   deepStrictEqual(await refused('/apis/apps/v1', 'statefulsets', { spec: { ...spec, updateStrategy: { rollingUpdate: { maxUnavailable: '101%' } } } }), ['spec.updateStrategy.rollingUpdate.maxUnavailable: Invalid value: "101%": must not be greater than 100%'])
+})
+
+test('events of the new kind say who reports what', async () => {
+  const base = { metadata: { name: 'e', namespace: 'default' }, involvedObject: { kind: 'Pod', name: 'p', namespace: 'default' } }
+  deepStrictEqual(await refused('/api/v1', 'events', { ...base, eventTime: '2026-01-01T00:00:00.000000Z', reportingComponent: 'a@b' }), [
+    "reportingComponent: Invalid value: \"a@b\": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')",
+    'reportingInstance: Required value', 'action: Required value', 'reason: Required value',
+  ])
+})
+
+test('an Ingress says for each path how it is matched, and an update keeps what once was allowed', async () => {
+  const path = (over: object) => ({ path: '/', pathType: 'Prefix', backend: { service: { name: 's', port: { number: 80 } } }, ...over })
+  const rules = (...paths: object[]) => ({ spec: { rules: [{ host: 'a.example.com', http: { paths } }] } })
+  deepStrictEqual(await refused('/apis/networking.k8s.io/v1', 'ingresses', rules(path({ pathType: undefined }), path({ path: '/a/..' }), path({ path: 'x', pathType: 'Exact' }), path({ backend: {} }))), [
+    'spec.rules[0].http.paths[0].pathType: Required value: pathType must be specified', "spec.rules[0].http.paths[1].path: Invalid value: \"/a/..\": cannot end with '/..'",
+    'spec.rules[0].http.paths[2].path: Invalid value: "x": must be an absolute path', 'spec.rules[0].http.paths[3].backend: Invalid value: "": resource or service backend is required',
+  ])
+})
+
+test('a node has each of its addresses once and one network of each family', async () => {
+  const c = cluster()
+  await c.create('/api/v1/nodes', { metadata: { name: 'n' } })
+  const address = { type: 'InternalIP', address: '10.0.0.1' }
+  deepStrictEqual(causes(await c.call('PATCH', '/api/v1/nodes/n/status', { status: { addresses: [address, address], capacity: { 'example.com/a': '500m' } } }, MERGE)), [
+    'status.capacity.example.com/a: Invalid value: "500m": must be an integer', 'status.allocatable.example.com/a: Invalid value: "500m": must be an integer', 'status.addresses[1]: Duplicate value: {"type":"InternalIP","address":"10.0.0.1"}',
+  ])
+  deepStrictEqual(causes(await c.call('POST', '/api/v1/nodes', { metadata: { name: 'm' }, spec: { podCIDRs: ['10.0.0.0/24', '10.0.1.0/24'], taints: [{ key: 'a', effect: 'Odd' }] } })), [
+    'metadata.taints[0].effect: Unsupported value: "Odd": supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"', 'spec.podCIDRs: Invalid value: ["10.0.0.0/24","10.0.1.0/24"]: may specify no more than one CIDR for each IP family',
+  ])
 })

@@ -105,8 +105,8 @@ function validatePodSecurity(at: string, spec: PodSpec): FieldError[] {
     for (const [key, pattern] of HOST_SYSCTLS) if (spec[key] && pattern.test((name ?? '').replaceAll('/', '.'))) out.push(invalid(field, name, `may not be specified when '${key}' is true`))
     names.add(name)
   }
-  out.push(...oneOf(`${at}.fsGroupChangePolicy`, sc.fsGroupChangePolicy, ['Always', 'OnRootMismatch']), ...oneOf(`${at}.supplementalGroupsPolicy`, sc.supplementalGroupsPolicy, ['Merge', 'Strict']))
-  out.push(...oneOf(`${at}.seLinuxChangePolicy`, sc.seLinuxChangePolicy, ['MountOption', 'Recursive']))
+  out.push(...oneOf(`${at}.fsGroupChangePolicy`, sc.fsGroupChangePolicy, ['Always', 'OnRootMismatch'], 'given'), ...oneOf(`${at}.supplementalGroupsPolicy`, sc.supplementalGroupsPolicy, ['Merge', 'Strict'], 'given'))
+  out.push(...oneOf(`${at}.seLinuxChangePolicy`, sc.seLinuxChangePolicy, ['MountOption', 'Recursive'], 'given'))
   return [...shared, ...out, ...validateSeccomp(`${at}.seccompProfile`, sc.seccompProfile), ...validateWindowsOptions(`${at}.windowsOptions`, sc.windowsOptions), ...validateAppArmor(`${at}.appArmorProfile`, sc.appArmorProfile)]
 }
 
@@ -140,8 +140,8 @@ function validateSpread(at: string, constraints: readonly TopologySpreadConstrai
       ...requiredName(`${here}.topologyKey`, c.topologyKey, checkQualifiedName, 'can not be empty'),
       ...oneOf(`${here}.whenUnsatisfiable`, c.whenUnsatisfiable, ['DoNotSchedule', 'ScheduleAnyway'], 'required'),
       ...positive(`${here}.minDomains`, c.minDomains),
-      ...oneOf(`${here}.nodeAffinityPolicy`, c.nodeAffinityPolicy, ['Honor', 'Ignore']),
-      ...oneOf(`${here}.nodeTaintsPolicy`, c.nodeTaintsPolicy, ['Honor', 'Ignore']),
+      ...oneOf(`${here}.nodeAffinityPolicy`, c.nodeAffinityPolicy, ['Honor', 'Ignore'], 'given'),
+      ...oneOf(`${here}.nodeTaintsPolicy`, c.nodeTaintsPolicy, ['Honor', 'Ignore'], 'given'),
       ...checkLabelSelector(`${here}.labelSelector`, c.labelSelector),
     ]
     if (c.minDomains !== undefined && c.whenUnsatisfiable !== 'DoNotSchedule') out.push(invalid(`${here}.minDomains`, c.minDomains, 'can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ScheduleAnyway'))

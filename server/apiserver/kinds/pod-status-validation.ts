@@ -4,6 +4,7 @@ import { checkDnsSubdomain, checkQualifiedName } from '#api/types/index.ts'
 import { duplicate, type FieldError, forbidden, invalid } from '../field-error.ts'
 import { named } from './check.ts'
 import { validateFamilyIps } from './endpoint-ip.ts'
+import { semanticEqual } from './semantic-equal.ts'
 
 const SYSTEM_CONDITIONS: ReadonlySet<string> = new Set(['PodScheduled', 'Ready', 'Initialized'])
 
@@ -20,11 +21,12 @@ export function validatePodStatus(pod: Pod, old: Pod): FieldError[] {
     ...staysEnded('initContainerStatuses', status.initContainerStatuses, before.initContainerStatuses, spec.restartPolicy, new Set([...sidecars, ...ownPolicies(spec.initContainers)])),
     ...staysEnded('ephemeralContainerStatuses', status.ephemeralContainerStatuses, before.ephemeralContainerStatuses, 'Never', new Set()),
     ...claimStatuses(pod),
-    ...validateFamilyIps('status.podIPs', status.podIPs ?? []),
   )
+  // Addresses that were stored are not looked at again.
+  if (!semanticEqual(status.podIPs, before.podIPs)) out.push(...validateFamilyIps('status.podIPs', status.podIPs ?? []))
   const [first] = status.hostIPs ?? []
   if (first && first.ip !== status.hostIP) out.push(invalid('status.hostIPs[0].ip', first.ip, 'must be equal to `hostIP`'))
-  return [...out, ...validateFamilyIps('status.hostIPs', status.hostIPs ?? [])]
+  return semanticEqual(status.hostIPs, before.hostIPs) ? out : [...out, ...validateFamilyIps('status.hostIPs', status.hostIPs ?? [])]
 }
 
 /** Containers with a restart policy of their own (KEP-5307). */

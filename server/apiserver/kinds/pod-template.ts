@@ -27,16 +27,17 @@ export function validatePodTemplate(at: string, template: PodTemplateSpec | unde
 }
 
 /** What kinds that keep their pods running differ in. */
-export interface TemplateUse { kind: string; /** Said of a selector that cannot be compiled. */ invalidSelector: string; claims?: readonly string[] }
+export interface TemplateUse { kind: string; /** Said of a selector that cannot be compiled, and the template is not looked at; without it, nothing is said, nor of a selector that is not there. */ invalidSelector?: string; claims?: readonly string[] }
 
 /** For kinds that keep their pods running: selector, labels that match it, restartPolicy Always. */
 export function validateSelectedTemplate(use: TemplateUse, selector: LabelSelector | undefined, template: PodTemplateSpec | undefined): FieldError[] {
   const errors = checkLabelSelector('spec.selector', selector)
-  const out = selector ? [...errors] : [required('spec.selector')]
+  const strict = use.invalidSelector !== undefined
+  const out = selector || !strict ? [...errors] : [required('spec.selector')]
   if (selector && isEmptySelector(selector)) out.push(invalid('spec.selector', selector, `empty selector is invalid for ${use.kind.toLowerCase()}`))
   // A selector that is not there matches nothing, an empty one everything.
-  if (errors.length > 0) return [...out, invalid('spec.selector', selector, use.invalidSelector)]
-  return [...out, ...validateTemplateFor(use, (labels) => !!selector && compileLabelSelector(selector).matches(labels), template)]
+  if (errors.length > 0 && strict) return [...out, invalid('spec.selector', selector, use.invalidSelector ?? '')]
+  return [...out, ...validateTemplateFor(use, (labels) => errors.length > 0 || (!!selector && compileLabelSelector(selector).matches(labels)), template)]
 }
 
 export function validateTemplateFor(use: TemplateUse, matches: (labels: Readonly<Record<string, string>> | undefined) => boolean, template: PodTemplateSpec | undefined, at = 'spec.template'): FieldError[] {

@@ -25,7 +25,7 @@ export const clusterRoleStrategy: KindStrategy<ClusterRole> = {
   columns: [nameColumn(), createdAtColumn()],
 }
 
-export const roleBindingStrategy: KindStrategy<RoleBinding> = bindingStrategy<RoleBinding>(['ClusterRole', 'Role'])
+export const roleBindingStrategy: KindStrategy<RoleBinding> = bindingStrategy<RoleBinding>(['Role', 'ClusterRole'])
 export const clusterRoleBindingStrategy: KindStrategy<ClusterRoleBinding> = bindingStrategy<ClusterRoleBinding>(['ClusterRole'])
 
 function validateClusterRole(role: ClusterRole): FieldError[] {
@@ -98,7 +98,7 @@ function validateSubject(at: string, subject: RbacV1Subject, clusterScoped: bool
       if (subject.namespace) out.push(forbidden(`${at}.namespace`, `may not be set when kind is ${subject.kind}`))
       break
     default:
-      out.push(notSupported(`${at}.kind`, subject.kind, ['Group', 'ServiceAccount', 'User']))
+      out.push(notSupported(`${at}.kind`, subject.kind, ['ServiceAccount', 'User', 'Group']))
   }
   return out
 }

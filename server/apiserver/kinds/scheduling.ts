@@ -1,12 +1,13 @@
 /** Priority classes and runtime classes: what pods refer to by name. */
 import type { PriorityClass, RuntimeClass } from '#api/types/index.ts'
 import { checkDnsLabel } from '#api/types/index.ts'
-import { type FieldError, forbidden } from '../field-error.ts'
+import { duplicate, type FieldError, forbidden } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
-import { immutable, oneOf, requiredName, setDefault } from './check.ts'
+import { checkLabels, immutable, named, oneOf, setDefault } from './check.ts'
 import { validateResources } from './container-validation.ts'
 import { validateTolerations } from './pod-spec-validation.ts'
 import { nodeSelectorWarnings } from './label-warnings.ts'
+import { semanticEqual } from './semantic-equal.ts'
 import { ageColumn, column, count, nameColumn } from './table-columns.ts'
 
 /** Above this only the system's own classes. */
@@ -59,9 +60,15 @@ export const runtimeClassStrategy: KindStrategy<RuntimeClass> = {
 }
 
 function validateRuntimeClass(c: RuntimeClass): FieldError[] {
+  const tolerations = c.scheduling?.tolerations ?? []
   return [
-    ...requiredName('handler', c.handler, checkDnsLabel),
-    ...(c.overhead?.podFixed ? validateResources('overhead.podFixed', { limits: c.overhead.podFixed }) : []),
-    ...validateTolerations('scheduling.tolerations', c.scheduling?.tolerations ?? []),
+    ...named('handler', c.handler ?? '', checkDnsLabel),
+    ...(c.overhead?.podFixed ? validateResources('overhead', { limits: c.overhead.podFixed }) : []),
+    ...checkLabels('scheduling.nodeSelector', c.scheduling?.nodeSelector),
+    // Upstream's path has the word twice.
+    ...tolerations.flatMap((toleration, i) => [
+      ...validateTolerations('scheduling.tolerations.tolerations', [toleration]).map((e) => ({ ...e, field: e.field.replace('tolerations[0]', `tolerations[${i}]`) })),
+      ...(tolerations.slice(0, i).some((other) => semanticEqual(other, toleration)) ? [duplicate(`scheduling.tolerations[${i}]`, toleration)] : []),
+    ]),
   ]
 }

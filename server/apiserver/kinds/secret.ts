@@ -1,6 +1,7 @@
 /** Secrets: typed by `type`, which says what keys must be there. */
 import type { Secret } from '#api/types/index.ts'
 import { type FieldError, forbidden, invalid, required, tooLong } from '../field-error.ts'
+import { explainJson } from '../decode/json-scan.ts'
 import type { KindStrategy } from '../kind.ts'
 import { immutable, setDefault } from './check.ts'
 import { DATA_BYTES_MAX } from './config-map.ts'
@@ -54,7 +55,7 @@ function validateSecret(secret: Secret): FieldError[] {
     case 'kubernetes.io/dockerconfigjson': {
       const key = secret.type === 'kubernetes.io/dockercfg' ? '.dockercfg' : '.dockerconfigjson'
       if (!has(key)) errors.push(required(`data[${key}]`))
-      else if (!isJson(Buffer.from(secret.data?.[key] ?? '', 'base64').toString())) errors.push(invalid(`data[${key}]`, '<secret contents redacted>', 'invalid character in JSON'))
+      else errors.push(...objectProblem(Buffer.from(secret.data?.[key] ?? '', 'base64').toString()).map((why) => invalid(`data[${key}]`, '<secret contents redacted>', why)))
       break
     }
     case 'kubernetes.io/basic-auth':
@@ -71,12 +72,11 @@ function validateSecret(secret: Secret): FieldError[] {
   return errors
 }
 
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    // Only whether it parses is asked.
-    return false
-  }
+/** Why a text is no JSON object, as Go says it. */
+function objectProblem(text: string): string[] {
+  const read = explainJson(text)
+  if (!read.ok) return [read.message]
+  const value: unknown = JSON.parse(text)
+  const kind = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value
+  return kind === 'object' ? [] : [`json: cannot unmarshal ${kind} into Go value of type map[string]interface {}`]
 }

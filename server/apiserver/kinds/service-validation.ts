@@ -2,71 +2,94 @@
 import type { Service, ServicePort, ServiceSpec } from '#api/types/index.ts'
 import { checkDnsLabel, checkDnsSubdomain, checkPortNumber, checkQualifiedName } from '#api/types/index.ts'
 import { duplicate, type FieldError, forbidden, invalid, required } from '../field-error.ts'
-import { checkLabels, named, oneOf, portOrName } from './check.ts'
+import { checkLabels, named, oneOf, portOrName, requiredName } from './check.ts'
 import { validateEndpointIp } from './endpoint-ip.ts'
-import { isCidr, isIpAddress } from './ip.ts'
-import { semanticEqual } from './semantic-equal.ts'
+import { familyOf, isCidr, isIpAddress } from './ip.ts'
 
 const IP = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'
-const KUBELET_PORT = 10_250
 const AFFINITY_SECONDS_MAX = 86_400
 
 export function validateService(service: Service): FieldError[] {
   const spec = service.spec ?? {}
-  const headless = spec.clusterIP === 'None' || spec.clusterIPs?.[0] === 'None'
-  const out: FieldError[] = []
-  if ((spec.ports ?? []).length === 0 && !headless && spec.type !== 'ExternalName') out.push(required('spec.ports'))
-  out.push(...validateType(spec, headless))
-  out.push(...validatePorts(spec, headless))
-  out.push(...checkLabels('spec.selector', spec.selector))
+  const out: FieldError[] = validateTopologyAnnotations(service.metadata?.annotations ?? {})
+  if ((spec.ports ?? []).length === 0 && !isHeadless(spec) && spec.type !== 'ExternalName') out.push(required('spec.ports'))
+  out.push(...validateType(spec), ...validatePorts(spec), ...checkLabels('spec.selector', spec.selector))
   out.push(...oneOf('spec.sessionAffinity', spec.sessionAffinity, ['ClientIP', 'None'], 'required'))
   const seconds = spec.sessionAffinityConfig?.clientIP?.timeoutSeconds
   if (spec.sessionAffinity === 'ClientIP' && (seconds === undefined || seconds <= 0 || seconds > AFFINITY_SECONDS_MAX)) out.push(invalid('spec.sessionAffinityConfig.clientIP.timeoutSeconds', seconds, `must be greater than 0 and less than ${AFFINITY_SECONDS_MAX}`))
   if (spec.sessionAffinity === 'None' && spec.sessionAffinityConfig) out.push(forbidden('spec.sessionAffinityConfig', 'must not be set when session affinity is None'))
-  out.push(...validateClusterIps(spec), ...validateFamilies(spec))
+  out.push(...validateAddresses(spec))
   for (const [i, ip] of (spec.externalIPs ?? []).entries()) out.push(...validateEndpointIp(`spec.externalIPs[${i}]`, ip))
   out.push(...oneOf('spec.type', spec.type, ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'], 'required'))
-  return [...out, ...validateTraffic(spec), ...validateLoadBalancer(spec)]
+  return [...out, ...validateSourceRanges(service), ...validateLoadBalancer(spec), ...validateTraffic(spec)]
+}
+
+const isHeadless = (spec: ServiceSpec): boolean => spec.clusterIPs?.length === 1 ? spec.clusterIPs[0] === 'None' : (spec.clusterIPs ?? []).length === 0 && spec.clusterIP === 'None'
+
+const HINTS = 'service.kubernetes.io/topology-aware-hints'
+const TOPOLOGY_MODE = 'service.kubernetes.io/topology-mode'
+
+function validateTopologyAnnotations(annotations: Readonly<Record<string, string>>): FieldError[] {
+  const [hints, mode] = [HINTS, TOPOLOGY_MODE].map((key) => (Object.hasOwn(annotations, key) ? annotations[key] : undefined))
+  return hints === undefined || mode === undefined || hints === mode ? [] : [invalid(`metadata.annotations[${TOPOLOGY_MODE}]`, mode, `must match annotations[${HINTS}] when both are specified`)]
 }
 
 export function validateServiceUpdate(service: Service, old: Service): FieldError[] {
   const out: FieldError[] = []
   const [spec, before] = [service.spec ?? {}, old.spec ?? {}]
-  // A cluster IP may come and go with the type, but not change.
-  if (before.type !== 'ExternalName' && spec.type !== 'ExternalName' && before.clusterIPs?.length) {
-    if (before.clusterIPs[0] !== (spec.clusterIPs?.[0] ?? '')) out.push(invalid('spec.clusterIPs[0]', spec.clusterIPs ?? [], 'may not change once set'))
-    else if (!semanticEqual(spec.clusterIPs, before.clusterIPs) && (spec.clusterIPs ?? []).length >= before.clusterIPs.length && before.clusterIPs.length > 1) out.push(invalid('spec.clusterIPs[1]', spec.clusterIPs, 'may not change once set'))
-  }
+  if (spec.type !== 'ExternalName' && before.type !== 'ExternalName') out.push(...validateAddressChange(spec, before), ...validateFamilyChange(spec, before))
   if (before.type === 'LoadBalancer' && spec.type === 'LoadBalancer' && before.loadBalancerClass !== spec.loadBalancerClass) out.push(invalid('spec.loadBalancerClass', spec.loadBalancerClass, 'may not change once set'))
+  if (needsHealthCheck(before) && needsHealthCheck(spec) && before.healthCheckNodePort !== spec.healthCheckNodePort) out.push(forbidden('spec.healthCheckNodePort', 'field is immutable'))
   return [...out, ...validateService(service)]
 }
 
-function validateType(spec: ServiceSpec, headless: boolean): FieldError[] {
-  const out: FieldError[] = []
-  switch (spec.type) {
-    case 'LoadBalancer':
-    case 'NodePort':
-      for (const [i, { port }] of (spec.ports ?? []).entries()) if (spec.type === 'LoadBalancer' && port === KUBELET_PORT) out.push(invalid(`spec.ports[${i}]`, port, `may not expose port ${port} externally since it is used by kubelet`))
-      if (headless) out.push(invalid('spec.clusterIPs[0]', 'None', `may not be set to 'None' for ${spec.type} services`))
-      break
-    case 'ExternalName':
-      if (spec.clusterIP || (spec.clusterIPs ?? []).length > 0) out.push(forbidden('spec.clusterIPs', 'may not be set for ExternalName services'))
-      if (spec.externalName) out.push(...named('spec.externalName', spec.externalName.replace(/\.$/, ''), checkDnsSubdomain))
-      else out.push(required('spec.externalName'))
-      break
-    default:
-  }
+const ONCE_SET = 'may not change once set'
+const needsHealthCheck = (spec: ServiceSpec): boolean => spec.type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local'
+
+/** A second address may come and go with the policy; the first stays (upstream `validateUpgradeDowngradeClusterIPs`). */
+function validateAddressChange(spec: ServiceSpec, before: ServiceSpec): FieldError[] {
+  if (isHeadless(spec) && isHeadless(before)) return []
+  const [now, was] = [spec.clusterIPs ?? [], before.clusterIPs ?? []]
+  const field = 'spec.clusterIPs'
+  if (now.length === was.length) return was.flatMap((ip, i) => (ip === now[i] ? [] : [invalid(`${field}[${i}]`, now, ONCE_SET)]))
+  if (was.length === 0) return []
+  const out: FieldError[] = now.length === 0 ? [invalid(`${field}[0]`, now, 'primary clusterIP can not be unset')] : now[0] === was[0] ? [] : [invalid(`${field}[0]`, now, ONCE_SET)]
+  if (now.length === 1 && was.length > 1 && spec.ipFamilyPolicy !== 'SingleStack') out.push(invalid('spec.ipFamilyPolicy', spec.ipFamilyPolicy, "must be set to 'SingleStack' when releasing the secondary clusterIP"))
   return out
 }
 
-function validatePorts(spec: ServiceSpec, headless: boolean): FieldError[] {
+function validateFamilyChange(spec: ServiceSpec, before: ServiceSpec): FieldError[] {
+  if (isHeadless(spec) || isHeadless(before)) return []
+  const [now, was] = [spec.ipFamilies ?? [], before.ipFamilies ?? []]
+  const field = 'spec.ipFamilies[0]'
+  if (now.length === was.length) return was.flatMap((family, i) => (family === now[i] ? [] : [invalid(field, now, ONCE_SET)]))
+  const out: FieldError[] = []
+  const fewer = now.length < was.length
+  if (fewer && (spec.clusterIPs ?? []).length === 0) out.push(invalid(field, now, 'primary ipFamily can not be unset'))
+  if (now.length > 0 && was.length > 0 && now[0] !== was[0]) out.push(invalid(field, spec.clusterIPs, ONCE_SET))
+  if (fewer && now.length === 1 && spec.ipFamilyPolicy !== 'SingleStack') out.push(invalid('spec.ipFamilyPolicy', spec.ipFamilyPolicy, "must be set to 'SingleStack' when releasing the secondary ipFamily"))
+  return out
+}
+
+function validateType(spec: ServiceSpec): FieldError[] {
+  if (spec.type !== 'ExternalName') return (spec.type === 'LoadBalancer' || spec.type === 'NodePort') && isHeadless(spec) ? [invalid('spec.clusterIPs[0]', 'None', `may not be set to 'None' for ${spec.type} services`)] : []
+  const out: FieldError[] = []
+  const notForNames = (key: string): FieldError => forbidden(`spec.${key}`, 'may not be set for ExternalName services')
+  if (spec.clusterIP || (spec.clusterIPs ?? []).length > 0) out.push(notForNames('clusterIPs'))
+  if ((spec.ipFamilies ?? []).length > 0) out.push(notForNames('ipFamilies'))
+  if (spec.ipFamilyPolicy) out.push(notForNames('ipFamilyPolicy'))
+  const name = (spec.externalName ?? '').replace(/\.$/, '')
+  return [...out, ...requiredName('spec.externalName', name, checkDnsSubdomain)]
+}
+
+function validatePorts(spec: ServiceSpec): FieldError[] {
   const ports = spec.ports ?? []
   const names = new Set<string>()
   const portKeys = new Set<string>()
   const nodePortKeys = new Set<string>()
   return ports.flatMap((port, i) => {
     const at = `spec.ports[${i}]`
-    const out = validatePort(at, port, ports.length > 1, headless)
+    const out = validatePort(at, port, ports.length > 1)
     if (port.name) {
       if (names.has(port.name)) out.push(duplicate(`${at}.name`, port.name))
       names.add(port.name)
@@ -77,7 +100,6 @@ function validatePorts(spec: ServiceSpec, headless: boolean): FieldError[] {
     portKeys.add(key)
     if (port.nodePort) {
       if (spec.type === 'ClusterIP') out.push(forbidden(`${at}.nodePort`, "may not be used when `type` is 'ClusterIP'"))
-      else if (spec.type === 'ExternalName') out.push(forbidden(`${at}.nodePort`, "may not be used when `type` is 'ExternalName'"))
       const nodeKey = `${protocol}/${port.nodePort}`
       if (nodePortKeys.has(nodeKey)) out.push(duplicate(`${at}.nodePort`, port.nodePort))
       nodePortKeys.add(nodeKey)
@@ -86,35 +108,38 @@ function validatePorts(spec: ServiceSpec, headless: boolean): FieldError[] {
   })
 }
 
-function validatePort(at: string, port: ServicePort, needName: boolean, headless: boolean): FieldError[] {
+function validatePort(at: string, port: ServicePort, needName: boolean): FieldError[] {
   const out: FieldError[] = port.name ? named(`${at}.name`, port.name, checkDnsLabel) : needName ? [required(`${at}.name`)] : []
   out.push(...checkPortNumber(port.port).map((m) => invalid(`${at}.port`, port.port, m)))
   out.push(...oneOf(`${at}.protocol`, port.protocol, ['SCTP', 'TCP', 'UDP'], 'required'))
   out.push(...portOrName(`${at}.targetPort`, port.targetPort))
-  if (port.appProtocol) out.push(...named(`${at}.appProtocol`, port.appProtocol, checkQualifiedName))
-  if (headless && port.nodePort) out.push(forbidden(`${at}.nodePort`, 'may not be used with a headless Service'))
+  if (port.appProtocol !== undefined) out.push(...named(`${at}.appProtocol`, port.appProtocol, checkQualifiedName))
   return out
 }
 
-function validateClusterIps(spec: ServiceSpec): FieldError[] {
-  const ips = spec.clusterIPs ?? []
-  if (!spec.clusterIP && ips.length > 0) return [invalid('spec.clusterIPs', ips, 'must be empty when `clusterIP` is not specified')]
-  if (spec.clusterIP && ips.length > 0 && spec.clusterIP !== ips[0]) return [invalid('spec.clusterIPs', ips, 'first value must match `clusterIP`')]
+/** Cluster addresses and families, which are of one mind (upstream `ValidateServiceClusterIPsRelatedFields`). */
+function validateAddresses(spec: ServiceSpec): FieldError[] {
+  if (spec.type === 'ExternalName') return []
   const out: FieldError[] = []
-  if (ips.includes('None') && ips.length > 1) out.push(invalid('spec.clusterIPs', ips, "'None' must be the first and only value"))
-  if (ips.length > 2) out.push(invalid('spec.clusterIPs', ips, 'may only hold up to 2 values'))
-  for (const [i, ip] of ips.entries()) if (ip !== 'None' && !isIpAddress(ip)) out.push(invalid(`spec.clusterIPs[${i}]`, ip, IP))
-  if (new Set(ips).size !== ips.length) out.push(duplicate('spec.clusterIPs', ips))
-  return out
-}
-
-function validateFamilies(spec: ServiceSpec): FieldError[] {
-  const families = spec.ipFamilies ?? []
-  const out = families.flatMap((family, i) => oneOf(`spec.ipFamilies[${i}]`, family, ['IPv4', 'IPv6']))
-  if (new Set(families).size !== families.length) out.push(duplicate('spec.ipFamilies', families.at(-1)))
-  out.push(...oneOf('spec.ipFamilyPolicy', spec.ipFamilyPolicy, ['SingleStack', 'PreferDualStack', 'RequireDualStack']))
-  if (spec.type === 'ExternalName' && (families.length > 0 || spec.ipFamilyPolicy)) out.push(forbidden('spec.ipFamilies', 'may not be set for ExternalName services'))
-  return out
+  const [ips, families] = [spec.clusterIPs ?? [], spec.ipFamilies ?? []]
+  const field = 'spec.clusterIPs'
+  if (spec.clusterIP && ips.length > 0 && ips[0] !== spec.clusterIP) out.push(invalid(field, ips, 'first value must match `clusterIP`'))
+  if (!spec.clusterIP && ips.length > 0) out.push(invalid(field, ips, 'must be empty when `clusterIP` is not specified'))
+  for (const [i, family] of families.entries()) {
+    out.push(...oneOf(`spec.ipFamilies[${i}]`, family, ['IPv4', 'IPv6'], 'given'))
+    if (families.indexOf(family) < i) out.push(duplicate(`spec.ipFamilies[${i}]`, family))
+  }
+  out.push(...oneOf('spec.ipFamilyPolicy', spec.ipFamilyPolicy, ['PreferDualStack', 'RequireDualStack', 'SingleStack'], 'given'))
+  const bad = ips.flatMap((ip, i) => {
+    if (i === 0 && ip === 'None') return ips.length > 1 ? [invalid(field, ips, "'None' must be the first and only value")] : []
+    return isIpAddress(ip) ? [] : [invalid(`${field}[${i}]`, ip, IP)]
+  })
+  out.push(...bad)
+  if (ips.length > 2) out.push(invalid(field, ips, 'may only hold up to 2 values'))
+  if (bad.length > 0) return out
+  if (ips.length > 1 && new Set(ips.map(familyOf)).size < 2) out.push(invalid(field, ips, 'may specify no more than one IP for each IP family'))
+  if (isHeadless(spec)) return out
+  return [...out, ...ips.slice(0, families.length).flatMap((ip, i) => (familyOf(ip) === families[i] ? [] : [invalid(`${field}[${i}]`, ip, `expected an ${families[i] ?? ''} value as indicated by \`ipFamilies[${i}]\``)]))]
 }
 
 function validateTraffic(spec: ServiceSpec): FieldError[] {
@@ -124,19 +149,32 @@ function validateTraffic(spec: ServiceSpec): FieldError[] {
   else if (spec.externalTrafficPolicy) out.push(invalid('spec.externalTrafficPolicy', spec.externalTrafficPolicy, 'may only be set for externally-accessible services'))
   if (spec.type !== 'ExternalName') out.push(...oneOf('spec.internalTrafficPolicy', spec.internalTrafficPolicy, ['Cluster', 'Local'], 'required'))
   if (spec.trafficDistribution !== undefined) out.push(...oneOf('spec.trafficDistribution', spec.trafficDistribution, ['PreferClose', 'PreferSameNode', 'PreferSameZone']))
-  if (spec.healthCheckNodePort && !(spec.type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local')) out.push(invalid('spec.healthCheckNodePort', spec.healthCheckNodePort, "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"))
+  // Upstream gives one out before it looks, here it comes after.
+  if (spec.healthCheckNodePort && needsHealthCheck(spec)) out.push(...checkPortNumber(spec.healthCheckNodePort).map((m) => invalid('spec.healthCheckNodePort', spec.healthCheckNodePort, m)))
+  else if (spec.healthCheckNodePort) out.push(invalid('spec.healthCheckNodePort', spec.healthCheckNodePort, "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"))
   return out
+}
+
+const SOURCE_RANGES = 'service.beta.kubernetes.io/load-balancer-source-ranges'
+const CIDR = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'
+const FOR_LOAD_BALANCERS = "may only be used when `type` is 'LoadBalancer'"
+
+/** Of the field, or of the annotation before it; both may be padded. */
+function validateSourceRanges({ metadata, spec = {} }: Service): FieldError[] {
+  const annotation = metadata?.annotations?.[SOURCE_RANGES]
+  const ranges = spec.loadBalancerSourceRanges ?? []
+  const [at, values] = ranges.length > 0 ? ['spec.LoadBalancerSourceRanges', ranges] : [`metadata.annotations[${SOURCE_RANGES}]`, annotation?.trim() ? annotation.split(',') : []]
+  if (ranges.length === 0 && annotation === undefined) return []
+  const out = spec.type === 'LoadBalancer' ? [] : [forbidden(at, FOR_LOAD_BALANCERS)]
+  return [...out, ...values.map((v) => v.trim()).flatMap((value, i) => (isCidr(value) ? [] : [invalid(ranges.length > 0 ? `${at}[${i}]` : at, value, CIDR)]))]
 }
 
 function validateLoadBalancer(spec: ServiceSpec): FieldError[] {
   const out: FieldError[] = []
-  const ranges = spec.loadBalancerSourceRanges ?? []
-  if (ranges.length > 0 && spec.type !== 'LoadBalancer') out.push(forbidden('spec.LoadBalancerSourceRanges', "may only be used when `type` is 'LoadBalancer'"))
-  for (const range of ranges) if (!isCidr(range.trim())) out.push(invalid('spec.LoadBalancerSourceRanges', ranges, 'must be a list of IP ranges. For example, 10.240.0.0/24,10.250.0.0/24'))
-  if (spec.allocateLoadBalancerNodePorts !== undefined && spec.type !== 'LoadBalancer') out.push(forbidden('spec.allocateLoadBalancerNodePorts', "may only be used when `type` is 'LoadBalancer'"))
-  if (spec.type === 'LoadBalancer' && spec.allocateLoadBalancerNodePorts === undefined) out.push(required('spec.allocateLoadBalancerNodePorts', "field is required when `type` is 'LoadBalancer'"))
+  if (spec.allocateLoadBalancerNodePorts !== undefined && spec.type !== 'LoadBalancer') out.push(forbidden('spec.allocateLoadBalancerNodePorts', FOR_LOAD_BALANCERS))
+  if (spec.type === 'LoadBalancer' && spec.allocateLoadBalancerNodePorts === undefined) out.push(required('allocateLoadBalancerNodePorts'))
   if (spec.loadBalancerClass !== undefined) {
-    if (spec.type !== 'LoadBalancer') out.push(forbidden('spec.loadBalancerClass', "may only be used when `type` is 'LoadBalancer'"))
+    if (spec.type !== 'LoadBalancer') out.push(forbidden('spec.loadBalancerClass', FOR_LOAD_BALANCERS))
     else out.push(...named('spec.loadBalancerClass', spec.loadBalancerClass, checkQualifiedName))
   }
   return out

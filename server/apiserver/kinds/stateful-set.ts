@@ -48,7 +48,7 @@ export const statefulSetStrategy: KindStrategy<StatefulSet> = {
     if (!semanticEqual(frozen(set.spec), frozen(old.spec))) out.push(forbidden('spec', "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"))
     return out
   },
-  validateStatusUpdate: (set) => validateCounts(set.status, ['replicas', 'readyReplicas', 'currentReplicas', 'updatedReplicas', 'availableReplicas']),
+  validateStatusUpdate: (set, old) => validateCounts(set.status, ['replicas', 'readyReplicas', 'currentReplicas', 'updatedReplicas', 'availableReplicas'], old.status),
   warnings: (set, old) => [
     ...(old && semanticEqual(set.spec, old.spec) ? [] : templateWarnings('spec.template', set.spec?.template)),
     ...(set.spec?.volumeClaimTemplates ?? []).flatMap((claim, i) => claimWarnings(`spec.volumeClaimTemplates[${i}].spec`, claim.spec?.resources?.requests)),
@@ -67,19 +67,25 @@ function validateStatefulSet(set: StatefulSet): FieldError[] {
   if (!spec) return [required('spec')]
   const at = 'spec.updateStrategy'
   const out = [
-    ...oneOf('spec.podManagementPolicy', spec.podManagementPolicy, ['OrderedReady', 'Parallel'], 'required'),
-    ...oneOf(`${at}.type`, spec.updateStrategy?.type, ['OnDelete', 'RollingUpdate'], 'required'),
+    ...oneWord('spec.podManagementPolicy', spec.podManagementPolicy, spec.podManagementPolicy, "must be 'OrderedReady' or 'Parallel'", ['OrderedReady', 'Parallel']),
+    ...oneWord(at, spec.updateStrategy?.type, spec.updateStrategy, "must be 'RollingUpdate' or 'OnDelete'", ['OnDelete', 'RollingUpdate']),
     ...nonNegative('spec.replicas', spec.replicas),
     ...nonNegative('spec.minReadySeconds', spec.minReadySeconds),
     ...nonNegative('spec.ordinals.start', spec.ordinals?.start),
     ...nonNegative(`${at}.rollingUpdate.partition`, spec.updateStrategy?.rollingUpdate?.partition),
     ...validateUnavailable(`${at}.rollingUpdate.maxUnavailable`, spec.updateStrategy?.rollingUpdate?.maxUnavailable),
-    ...oneOf('spec.persistentVolumeClaimRetentionPolicy.whenDeleted', spec.persistentVolumeClaimRetentionPolicy?.whenDeleted, ['Delete', 'Retain']),
-    ...oneOf('spec.persistentVolumeClaimRetentionPolicy.whenScaled', spec.persistentVolumeClaimRetentionPolicy?.whenScaled, ['Delete', 'Retain']),
+    ...oneOf('spec.persistentVolumeClaimRetentionPolicy.whenDeleted', spec.persistentVolumeClaimRetentionPolicy?.whenDeleted, ['Retain', 'Delete'], 'given'),
+    ...oneOf('spec.persistentVolumeClaimRetentionPolicy.whenScaled', spec.persistentVolumeClaimRetentionPolicy?.whenScaled, ['Retain', 'Delete'], 'given'),
     ...validateSelectedTemplate({ kind: 'StatefulSet', invalidSelector: '', claims: (spec.volumeClaimTemplates ?? []).map((c) => c.metadata?.name ?? '') }, spec.selector, spec.template),
   ]
   if (spec.updateStrategy?.type === 'OnDelete' && spec.updateStrategy.rollingUpdate) out.push(invalid(`${at}.rollingUpdate`, spec.updateStrategy.rollingUpdate, "only allowed for updateStrategy 'RollingUpdate'"))
   return out
+}
+
+/** Required, and one of a few; `shown` is what upstream prints of it. */
+function oneWord(at: string, word: string | undefined, shown: unknown, detail: string, allowed: readonly string[]): FieldError[] {
+  if (!word) return [required(at)]
+  return allowed.includes(word) ? [] : [invalid(at, shown, detail)]
 }
 
 function validateUnavailable(at: string, value: number | string | undefined): FieldError[] {

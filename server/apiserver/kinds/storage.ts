@@ -31,7 +31,7 @@ export const persistentVolumeStrategy: KindStrategy<PersistentVolume> = {
   defaults(volume) {
     const spec = (volume.spec ??= {})
     setDefault(spec, 'persistentVolumeReclaimPolicy', 'Retain')
-    setDefault(spec, 'volumeMode', 'Filesystem')
+    spec.volumeMode ??= 'Filesystem'
     if (spec.hostPath) spec.hostPath.type ??= ''
     if (spec.claimRef) {
       setDefault(spec.claimRef, 'kind', 'PersistentVolumeClaim')
@@ -139,7 +139,7 @@ function sourceOf(volume: PersistentVolume, old: PersistentVolume): unknown {
 
 export const persistentVolumeClaimStrategy: KindStrategy<PersistentVolumeClaim> = {
   generation: false,
-  defaults: (claim) => { setDefault((claim.spec ??= {}), 'volumeMode', 'Filesystem') },
+  defaults: (claim) => { (claim.spec ??= {}).volumeMode ??= 'Filesystem' },
   prepareCreate: (claim) => { claim.status = { phase: 'Pending' } },
   prepareUpdate: keepStatus,
   validate: (claim) => validateClaimSpec('spec', claim.spec ?? {}),
@@ -258,6 +258,25 @@ function validateCsiNode(node: CSINode): FieldError[] {
   })
 }
 
+/** A token a audience, for a while that makes sense; modes and policies upstream knows. */
+function validateDriver({ spec }: CSIDriver): FieldError[] {
+  const audiences = new Set<string>()
+  const tokens = (spec.tokenRequests ?? []).flatMap(({ audience, expirationSeconds: seconds }, i) => {
+    const at = `spec.tokenRequests[${i}]`
+    if (audiences.has(audience)) return [duplicate(`${at}.audience`, audience)]
+    audiences.add(audience)
+    if (seconds === undefined) return []
+    return [...(seconds < TOKEN_SECONDS_MIN ? [invalid(`${at}.expirationSeconds`, seconds, 'may not specify a duration less than 10 minutes')] : []), ...(seconds > 2 ** 32 ? [invalid(`${at}.expirationSeconds`, seconds, 'may not specify a duration larger than 2^32 seconds')] : [])]
+  })
+  return [
+    ...oneOf('spec.fsGroupPolicy', spec.fsGroupPolicy, ['File', 'None', 'ReadWriteOnceWithFSType'], 'given'),
+    ...tokens,
+    ...(spec.volumeLifecycleModes ?? []).flatMap((mode) => oneOf('spec.volumeLifecycleModes', mode, ['Persistent', 'Ephemeral'], 'given')),
+  ]
+}
+
+const TOKEN_SECONDS_MIN = 600
+
 export const csiDriverStrategy: KindStrategy<CSIDriver> = {
   defaults(driver) {
     const spec = driver.spec
@@ -270,8 +289,8 @@ export const csiDriverStrategy: KindStrategy<CSIDriver> = {
     spec.seLinuxMount ??= false
   },
   generation: (driver, old) => !semanticEqual(driver.spec, old.spec),
-  validate: (driver) => (driver.spec.volumeLifecycleModes ?? []).flatMap((mode) => oneOf('spec.volumeLifecycleModes', mode, ['Ephemeral', 'Persistent'])),
-  validateUpdate: (driver, old) => [...immutable('spec.attachRequired', driver.spec.attachRequired, old.spec.attachRequired), ...immutable('spec.volumeLifecycleModes', driver.spec.volumeLifecycleModes, old.spec.volumeLifecycleModes)],
+  validate: validateDriver,
+  validateUpdate: (driver, old) => [...validateDriver(driver), ...immutable('spec.attachedRequired', driver.spec.attachRequired, old.spec.attachRequired), ...immutable('spec.volumeLifecycleModes', driver.spec.volumeLifecycleModes, old.spec.volumeLifecycleModes)],
   columns: [
     nameColumn(),
     column('AttachRequired', 'attachRequired indicates this CSI volume driver requires an attach operation.', (o) => o.spec.attachRequired ?? true, { type: 'boolean' }),

@@ -78,6 +78,6 @@ describe('pods/resize', () => {
 
   test('the QoS class stays what it is', async () => {
     const { patch } = await withPod({ containers: [{ name: 'web', image: 'web' }], initContainers: [] })
-    assert.deepStrictEqual(causes(await patch('resize', resize({ requests: { cpu: '1' } }))), ['metadata: Invalid value: "Burstable": Pod QOS Class may not change as a result of resizing'])
+    assert.deepStrictEqual(causes(await patch('resize', resize({ requests: { cpu: '1' } }))), ['spec: Invalid value: "BestEffort": Pod QOS Class may not change as a result of resizing'])
   })
 })

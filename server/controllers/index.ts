@@ -1,6 +1,7 @@
 /** The controllers skiff runs: one line each. They know nothing of each other; all are clients of the public API. */
 import type { Controller, ControllerDeps, ControllerFactory } from './controller.ts'
 import { bootstrapSignerController } from './bootstrap-signer/controller.ts'
+import { cronJobController } from './cronjob/controller.ts'
 import { daemonSetController } from './daemonset/controller.ts'
 import { deploymentController } from './deployment/controller.ts'
 import { disruptionController } from './disruption/controller.ts'
@@ -39,6 +40,7 @@ export const CONTROLLERS: readonly ControllerFactory[] = [
   daemonSetController,
   statefulSetController,
   jobController,
+  cronJobController,
   endpointSliceController,
   endpointsController,
   serviceCidrController,

@@ -1,7 +1,7 @@
 /** Workloads but Deployments, each through its life, on an API server of their own. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CONTROLLER_REVISIONS, DAEMON_SETS, EVENTS, JOBS, PERSISTENT_VOLUME_CLAIMS, PODS, STATEFUL_SETS, type ControllerRevision, type CoreV1Event, type DaemonSet, type Job, type KubeObject, type PersistentVolumeClaim, type Pod, type ResourceRef, type StatefulSet, type Stored } from '#api/types/index.ts'
+import { CONTROLLER_REVISIONS, CRON_JOBS, DAEMON_SETS, EVENTS, JOBS, PERSISTENT_VOLUME_CLAIMS, PODS, STATEFUL_SETS, type ControllerRevision, type CoreV1Event, type CronJob, type DaemonSet, type Job, type KubeObject, type PersistentVolumeClaim, type Pod, type ResourceRef, type StatefulSet, type Stored } from '#api/types/index.ts'
 import { startCluster, type TestCluster } from './cluster.test-support.ts'
 
 const items = async <T extends KubeObject>(c: TestCluster, ref: ResourceRef): Promise<Stored<T>[]> => (await c.client.list<T>(ref, { namespace: 'default' })).items
@@ -169,4 +169,17 @@ test('a Job whose time is over, one that is done early, and one that is made sma
     const [late, early, less] = [await c.client.get<Job>(JOBS, 'late', 'default'), await c.client.get<Job>(JOBS, 'early', 'default'), await c.client.get<Job>(JOBS, 'less', 'default')]
     assert.deepStrictEqual([conditionsOf(late).at(-1), conditionsOf(early).at(-1), early.status?.completedIndexes, less.status?.active, less.status?.failed], ['Failed True DeadlineExceeded: Job was active longer than specified deadline', 'Complete True SuccessPolicy: Matched rules at index 0', '1', 1, undefined])
   })
+})
+
+test('a CronJob starts a Job when it is due and notes its success', async () => {
+  await using c = await startCluster()
+  await c.addNode('a')
+  await c.client.create(CRON_JOBS, { apiVersion: 'batch/v1', kind: 'CronJob', metadata: { name: 'cron', namespace: 'default' }, spec: { schedule: '@every 1s', jobTemplate: { metadata: { labels: { of: 'cron' } }, spec: { template: { metadata: { annotations: { 'test/ends': '0' } }, spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'v1' }] } } } } } } as KubeObject)
+  await c.until('a job has succeeded', async () => {
+    const { status } = await c.client.get<CronJob>(CRON_JOBS, 'cron', 'default')
+    assert.deepStrictEqual([status?.lastScheduleTime !== undefined, status?.lastSuccessfulTime !== undefined, status?.active], [true, true, undefined])
+  })
+  const [job] = await items<Job>(c, JOBS)
+  assert.deepStrictEqual([/^cron-\d+$/.test(job?.metadata.name ?? ''), job?.metadata.labels?.['of'], job?.metadata.ownerReferences?.map((o) => `${o.kind} ${o.name} ${o.controller}`)], [true, 'cron', ['CronJob cron true']])
+  await c.until('events', async () => assert.deepStrictEqual((await eventsOf(c, 'cron')).slice(0, 2), ['Normal SawCompletedJob', 'Normal SuccessfulCreate']))
 })

@@ -9,7 +9,7 @@ export interface ApiRequest {
   method: string
   /** Raw path and query: `/api/v1/pods?limit=5`. */
   path: string
-  /** Lower-case names; repeated headers joined with `, `. */
+  /** Lower-case names; repeated headers joined with `, `, those that impersonate with a line feed. */
   headers: Readonly<Record<string, string>>
   /** The whole body; undefined when there is none. The network adapter bounds it (3 MiB, upstream's limit) before it gets here. */
   body?: Buffer

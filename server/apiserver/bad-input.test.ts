@@ -135,7 +135,7 @@ describe('who may', () => {
     const self = { spec: { resourceAttributes: { verb: 'get', resource: 'pods' } } }
     const sar = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews'
     assert.deepEqual((await call('POST', sar, self)).json['status'], { allowed: true })
-    assert.deepEqual((await call('POST', '/apis/authentication.k8s.io/v1/selfsubjectreviews', {}, { 'impersonate-user': 'jane', 'impersonate-group': 'dev, system:masters' })).json['status'], { userInfo: { username: 'jane', groups: ['dev', 'system:masters', 'system:authenticated'] } })
+    assert.deepEqual((await call('POST', '/apis/authentication.k8s.io/v1/selfsubjectreviews', {}, { 'impersonate-user': 'jane', 'impersonate-group': 'dev\nsystem:masters' })).json['status'], { userInfo: { username: 'jane', groups: ['dev', 'system:masters', 'system:authenticated'] } })
     const no = await call('GET', CM, undefined, { authorization: 'Bearer weak', 'impersonate-user': 'admin' })
     assert.equal(no.json['message']?.toString(), 'configmaps is forbidden: User "weak" cannot impersonate-on:user-info:list resource "configmaps" in API group "" in the namespace "default"')
   })

@@ -68,6 +68,20 @@ describe('over TLS', () => {
     session.close()
   })
 
+  test('groups that are impersonated may have commas in them: each header is one', async () => {
+    const review = '/apis/authentication.k8s.io/v1/selfsubjectreviews'
+    const fields = { 'impersonate-user': 'jane', 'impersonate-group': ['system:masters', 'a,c', ',,,d'], 'impersonate-extra-example.com%2fx': ['1, 2', '3'], 'content-type': 'application/json' }
+    const one = await ask(s, 'POST', review, { body: {}, headers: fields as unknown as Record<string, string> })
+    const session = http2.connect(`https://127.0.0.1:${s.port}`, { ca: s.ca, ...s.admin })
+    const stream = session.request({ ':method': 'POST', ':path': review, ...fields })
+    stream.end('{}')
+    const chunks: Buffer[] = []
+    for await (const chunk of stream) chunks.push(chunk as Buffer)
+    session.close()
+    const userInfo = { username: 'jane', groups: ['system:masters', 'a,c', ',,,d', 'system:authenticated'], extra: { 'example.com/x': ['1, 2', '3'] } }
+    assert.deepEqual([one.json['status'], (JSON.parse(Buffer.concat(chunks).toString()) as Got['json'])['status']], [{ userInfo }, { userInfo }])
+  })
+
   test('no certificate is nobody, a stranger\'s certificate is refused', async () => {
     assert.deepEqual([(await ask(s, 'GET', '/version', { as: undefined })).status, (await ask(s, 'GET', CM, { as: undefined })).status], [200, 403])
     assert.equal((await ask(s, 'GET', CM, { as: await s.client('admin', ['system:masters'], 'stranger') })).status, 401)

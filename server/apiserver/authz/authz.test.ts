@@ -183,6 +183,9 @@ test('with the default policy: anonymous sees health and version only, masters e
   ], [true, true, true, false, false, false])
   assert.deepStrictEqual(await Promise.all([may(node('a'), 'list', 'nodes'), may(node('a'), 'watch', 'discovery.k8s.io/endpointslices'), may(node('a'), 'list', 'secrets', 'ns/'), may(node('a'), 'create', 'certificates.k8s.io/certificatesigningrequests/selfnodeclient')]), [true, true, false, true])
   assert.deepStrictEqual(await authorizer.authorize(ask(user('root', 'system:masters'), 'delete', 'namespaces', 'kube-system')), { allowed: true, reason: '' })
-  assert.deepStrictEqual((await authorizer.rulesFor(user('root', 'system:masters'), 'x')).resourceRules, [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }])
+  // What lets them do everything knows no rules: those listed are of the roles they are bound to, as everybody's.
+  const [masters, others] = [await authorizer.rulesFor(user('root', 'system:masters'), 'x'), await authorizer.rulesFor(user('root'), 'x')]
+  assert.deepStrictEqual(masters.resourceRules, [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }, ...others.resourceRules])
+  assert.deepStrictEqual(masters.nonResourceRules, [{ verbs: ['*'], nonResourceURLs: ['*'] }, ...others.nonResourceRules])
   assert.equal((await authorizer.rulesFor(node('a'), 'x')).incomplete, true)
 })

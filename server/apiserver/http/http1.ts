@@ -4,6 +4,7 @@ import { isBodyStream, type ApiResponse, type BodySink } from '#api/client/trans
 import type { Clock } from '#base/clock.ts'
 import type { ApiServer } from '../app.ts'
 import type { Peer } from '../middleware/authenticate.ts'
+import { isSeparate, separateValues } from './separate-values.ts'
 import { statusResponse } from './response.ts'
 import { readBody, sized, wantsGzip, writeAll, writeGzipped, type BodyRoom } from './send.ts'
 import { tooLarge, tooManyRequests } from './status.ts'
@@ -64,7 +65,12 @@ export const NO_ROOM = 'Too many requests, please try again later.'
 /** Node joins repeated headers already; what stays an array is joined here. */
 export function flatHeaders(req: IncomingMessage): Record<string, string> {
   const { headers } = req
-  for (const name in headers) if (Array.isArray(headers[name])) headers[name] = headers[name].join(', ')
+  let separate = false
+  for (const name in headers) {
+    if (Array.isArray(headers[name])) headers[name] = headers[name].join(', ')
+    separate ||= isSeparate(name)
+  }
+  if (separate) separateValues(headers, req.rawHeaders)
   return headers as Record<string, string>
 }
 

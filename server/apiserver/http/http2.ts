@@ -4,6 +4,7 @@ import { isBodyStream, type ApiResponse, type BodySink } from '#api/client/trans
 import type { Clock } from '#base/clock.ts'
 import type { ApiServer } from '../app.ts'
 import type { Peer } from '../middleware/authenticate.ts'
+import { isSeparate, separateValues } from './separate-values.ts'
 import { statusResponse } from './response.ts'
 import { readBody, sized, wantsGzip, writeAll, writeGzipped, type BodyRoom } from './send.ts'
 import { NO_ROOM } from './http1.ts'
@@ -24,24 +25,24 @@ const NO_ERROR = 0
 const CANCEL = 8
 
 export function serveHttp2(options: Http2Options, session: Http2Session, peer: Peer): void {
-  session.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number) => {
+  session.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, rawHeaders: string[]) => {
     stream.on('error', () => { /* The client reset it; 'close' follows and aborts the request. */ })
     // What is in flight is still answered.
     if (options.sendsAway()) session.close()
-    void serveStream(options, peer, stream, headers, (flags & END_STREAM) !== 0)
+    void serveStream(options, peer, stream, headers, rawHeaders, (flags & END_STREAM) !== 0)
   })
 }
 
 const END_STREAM = 1
 
-async function serveStream(options: Http2Options, peer: Peer, stream: ServerHttp2Stream, raw: IncomingHttpHeaders, isEnded: boolean): Promise<void> {
+async function serveStream(options: Http2Options, peer: Peer, stream: ServerHttp2Stream, raw: IncomingHttpHeaders, rawHeaders: readonly string[], isEnded: boolean): Promise<void> {
   const { api, clock, bodyBytesMax, bodyTimeoutMs, room } = options
   const gone = new AbortController()
   stream.on('close', () => { if (!stream.writableFinished) gone.abort() })
   const method = raw[':method'] ?? 'GET'
   const path = raw[':path']
   if (path === undefined || method === 'CONNECT') return send(stream, method, undefined, statusResponse(methodNotAllowed().body))
-  const headers = flatHeaders(raw)
+  const headers = flatHeaders(raw, rawHeaders)
   const isPassedOn = !isEnded && api.passesOn(path)
   const cancelDeadline = isEnded || isPassedOn ? () => {} : clock.after(bodyTimeoutMs, () => stream.close(CANCEL))
   const length = headers['content-length']
@@ -57,12 +58,15 @@ async function serveStream(options: Http2Options, peer: Peer, stream: ServerHttp
   if (!stream.destroyed && !stream.closed) send(stream, method, headers['accept-encoding'], response)
 }
 
-function flatHeaders(raw: IncomingHttpHeaders): Record<string, string> {
+function flatHeaders(raw: IncomingHttpHeaders, rawHeaders: readonly string[]): Record<string, string> {
   const headers: Record<string, string> = {}
+  let separate = false
   for (const name in raw) {
     const value = raw[name]
     if (name.charCodeAt(0) !== COLON && value !== undefined) headers[name] = Array.isArray(value) ? value.join(', ') : value
+    separate ||= isSeparate(name)
   }
+  if (separate) separateValues(headers, rawHeaders)
   return headers
 }
 

@@ -29,9 +29,9 @@ const bob = { 'impersonate-user': 'bob' }
 
 test('the old way: the verb impersonate on everything that is asked for', async () => {
   const { as } = impersonator('impersonate users bob', 'impersonate groups dev', 'impersonate groups system:masters', 'impersonate authentication.k8s.io/uids 7', 'impersonate authentication.k8s.io/userextras/example.com/x *', 'impersonate serviceaccounts ns/sa', 'impersonate users system:anonymous')
-  const groups = { 'impersonate-group': 'dev, system:masters' }
+  const groups = { 'impersonate-group': 'dev\nsystem:masters' }
   assert.deepStrictEqual([
-    await as(bob), await as({ ...bob, ...groups, 'impersonate-uid': '7', 'impersonate-extra-example.com%2fx': 'a, b' }), await as({ 'impersonate-user': 'system:serviceaccount:ns:sa' }), await as({ 'impersonate-user': 'system:anonymous' }), await as({}),
+    await as(bob), await as({ ...bob, ...groups, 'impersonate-uid': '7', 'impersonate-extra-example.com%2fx': 'a\nb' }), await as({ 'impersonate-user': 'system:serviceaccount:ns:sa' }), await as({ 'impersonate-user': 'system:anonymous' }), await as({}),
   ], [
     { user: { name: 'bob', groups: ['system:authenticated'] } },
     { user: { name: 'bob', groups: ['dev', 'system:masters', 'system:authenticated'], uid: '7', extra: { 'example.com/x': ['a', 'b'] } } },

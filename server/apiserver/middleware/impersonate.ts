@@ -5,6 +5,7 @@
  */
 import type { UserInfo } from '#api/types/index.ts'
 import type { Attributes, Authorizer } from '../auth.ts'
+import { valuesOf } from '../http/separate-values.ts'
 import { badRequest, forbidden, StatusError } from '../http/status.ts'
 import { authorizeAttributes } from './authorize.ts'
 
@@ -140,9 +141,9 @@ async function isAllowed(check: Promise<void>): Promise<boolean> {
 
 /** As the headers say it; undefined: nobody is asked for. */
 function wantedUser(headers: Readonly<Record<string, string>>): Wanted | undefined {
-  const [name, uid, groups] = [headers['impersonate-user'] ?? '', headers['impersonate-uid'] ?? '', split(headers['impersonate-group'])]
+  const [name, uid, groups] = [headers['impersonate-user'] ?? '', headers['impersonate-uid'] ?? '', valuesOf(headers['impersonate-group'])]
   const extra: Record<string, string[]> = {}
-  for (const [header, value] of Object.entries(headers)) if (header.startsWith(EXTRA)) extra[unescaped(header.slice(EXTRA.length))] = split(value)
+  for (const [header, value] of Object.entries(headers)) if (header.startsWith(EXTRA)) extra[unescaped(header.slice(EXTRA.length))] = valuesOf(value)
   const isAlone = uid === '' && groups.length === 0 && Object.keys(extra).length === 0
   if (name === '' && !isAlone) throw badRequest(`requested ${goUser({ name, uid, groups, extra })} without impersonating a user name`)
   return name === '' ? undefined : { name, uid, groups, extra }
@@ -154,9 +155,6 @@ function goUser({ name, uid, groups, extra }: Wanted): string {
   const entries = Object.entries(extra).map(([key, values]) => `${JSON.stringify(key)}:${slice(values)}`)
   return `&user.DefaultInfo{Name:${JSON.stringify(name)}, UID:${JSON.stringify(uid)}, Groups:${slice(groups)}, Extra:map[string][]string${entries.length === 0 ? '(nil)' : `{${entries.join(', ')}}`}}`
 }
-
-/** Repeated headers arrive joined. */
-const split = (value: string | undefined): string[] => (value === undefined || value === '' ? [] : value.split(',').map((v) => v.trim()))
 
 function unescaped(key: string): string {
   try {

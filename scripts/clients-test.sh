@@ -12,28 +12,6 @@ need_generated
 [ -n "${SKIFF_BINARY:-}" ] || need_binary
 
 cache=$PWD/node_modules/.cache/skiff-clients
-mirror=${SKIFF_DEBIAN_MIRROR:-http://deb.debian.org/debian}
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-
-# need_unpacked SUITE FOLDER PATTERN PACKAGE...: of the packages and what they depend on, those whose names match are unpacked in the folder, with an apt of its own that knows of nothing installed.
-need_unpacked() {
-  local suite=$1 folder=$cache/$2 pattern=$3; shift 3
-  [ ! -e "$folder/.done" ] || return 0
-  [ -e $keyring ] || fail "$keyring is missing: apt-get install debian-archive-keyring"
-  say "==> getting $* from $mirror $suite"
-  rm -rf "$folder"; mkdir -p "$folder/.apt/lists/partial" "$folder/.apt/cache/archives/partial"
-  : > "$folder/.apt/status"
-  echo "deb [signed-by=$keyring] $mirror $suite main" > "$folder/.apt/sources.list"
-  local apt=(-q -o "Dir::Etc::SourceList=$folder/.apt/sources.list" -o Dir::Etc::SourceParts=/dev/null -o "Dir::State::Lists=$folder/.apt/lists" -o "Dir::State::status=$folder/.apt/status" -o "Dir::Cache=$folder/.apt/cache" -o APT::Sandbox::User=root)
-  apt-get "${apt[@]}" update >/dev/null || fail "$mirror does not answer for $suite: set SKIFF_DEBIAN_MIRROR"
-  local names; names=$(apt-get "${apt[@]}" -s -y --no-install-recommends install "$@" | awk -v pattern="$pattern" '$1 == "Inst" && $2 ~ pattern { print $2 }')
-  [ -n "$names" ] || fail "$mirror $suite does not have $*"
-  # shellcheck disable=SC2086  # Names have no spaces.
-  (cd "$folder/.apt" && apt-get "${apt[@]}" download $names >/dev/null) || fail "apt-get could not download the packages of $*"
-  local deb; for deb in "$folder"/.apt/*.deb; do dpkg -x "$deb" "$folder"; done
-  rm -rf "$folder/.apt"
-  touch "$folder/.done"
-}
 
 need_unpacked trixie go '^golang-' golang-k8s-client-go-dev golang-1.24-go
 need_unpacked bookworm kubectl '^kubernetes-client$' kubernetes-client

@@ -16,6 +16,9 @@ export interface ClusterOptions {
   agentFlags?: readonly string[]
   /** Default true; a server without an agent has no node to wait for. */
   waitForNodes?: boolean
+  /** Another registry's directory than that of the usual test images, and whose registries' images it has (docker.io's in any case). */
+  registryDir?: string
+  mirrored?: readonly string[]
 }
 
 export class Cluster {
@@ -31,7 +34,7 @@ export class Cluster {
   /** Up to the point where every node is Ready. */
   static async create(options: ClusterOptions): Promise<Cluster> {
     if (!existsSync(BINARY)) throw new Error(`${BINARY} is not there: npm run build makes dist/skiff`)
-    const lab = await Lab.create({ hosts: options.hosts, registryDir: await registryWithTestImages() })
+    const lab = await Lab.create({ hosts: options.hosts, registryDir: options.registryDir ?? await registryWithTestImages(), ...(options.mirrored && { mirrored: options.mirrored }) })
     const cluster = new Cluster(lab, options)
     try {
       for (const host of lab.hosts) {

@@ -24,6 +24,8 @@ export interface LabOptions {
   dir?: string
   /** Directory with what a registry serves (see test/images); undefined: no registry. */
   registryDir?: string
+  /** The registries whose images it has, besides docker.io's. */
+  mirrored?: readonly string[]
 }
 
 export class Lab {
@@ -62,14 +64,15 @@ export class Lab {
     inSwitch('ip', 'link', 'set', 'lab0', 'up')
     const lab = new Lab({ dir, switchPid, registryPid: undefined, hosts: [] })
     if (options.registryDir) await lab.#startRegistry(options.registryDir)
-    for (let i = 1; i <= options.hosts; i++) lab.addHost()
+    for (let i = 1; i <= options.hosts; i++) lab.addHost(options.mirrored)
     return lab
   }
 
-  addHost(): LabHost {
+  addHost(mirrored: readonly string[] = []): LabHost {
     const n = this.hosts.length + 1
     const host = createHost({ name: `h${n}`, ip: `${SUBNET}.${10 + n}`, prefix: PREFIX, gateway: SWITCH_IP, dir: join(this.dir, `h${n}`), switchPid: this.#switchPid, port: `port${n}`, cgroupRoot: `${this.#cgroupRoot}/h${n}` })
-    writeFileSync(join(host.dir, 'etc/registries.yaml'), `mirrors:\n  docker.io:\n    endpoint:\n      - http://${SWITCH_IP}:${REGISTRY_PORT}\n`)
+    const mirrors = ['docker.io', ...mirrored].map((name) => `  ${name}:\n    endpoint:\n      - http://${SWITCH_IP}:${REGISTRY_PORT}\n`)
+    writeFileSync(join(host.dir, 'etc/registries.yaml'), `mirrors:\n${mirrors.join('')}`)
     this.hosts.push(host)
     return host
   }

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Upstream's end-to-end suite (Kubernetes 1.20, from Debian bookworm's source package) against a lab cluster with real containers. As root; not part of scripts/test.sh.
+#   scripts/conformance.sh [--focus REGEX] [--skip REGEX] [--nodes HOSTS] [--procs N] [--lab FILE] [--out DIR]      default focus: \[Conformance\]
+#   scripts/conformance.sh --up [--nodes HOSTS] [--lab FILE]     only starts a lab with the images; then --lab FILE runs against it, and SKIFF_LAB_STATE=FILE scripts/lab.sh reaches it
+# Prints what passed, failed and did not run; ends with 1 if a test failed that test/conformance/expected.ts does not have, or passed that it has.
+# The first time takes half an hour: Go's compiler and the suite are compiled in node_modules/.cache/skiff-conformance (SKIFF_CONFORMANCE_CACHE=DIR: elsewhere), 4 GB.
+set -euo pipefail
+. "$(dirname "$0")/setup.sh"
+[ "$(id -u)" = 0 ] || fail "run this as root: the lab makes network namespaces"
+[ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ] || fail "the images are made of Debian's packages for amd64: run this on such a machine"
+need_node
+need_packages runc:runc conmon:conmon nft:nftables ip:iproute2 nsenter:util-linux busybox:busybox docker-registry:docker-registry kubectl:kubernetes-client gcc:gcc dpkg-source:dpkg-dev
+need_npm_packages
+need_generated
+[ -n "${SKIFF_BINARY:-}" ] || need_binary
+
+cache=${SKIFF_CONFORMANCE_CACHE:-$PWD/node_modules/.cache/skiff-conformance}
+source=$cache/gopath/src/k8s.io/kubernetes
+mkdir -p "$cache/bin"
+
+# need_source: Debian's kubernetes source, at the path where Go looks for it.
+need_source() {
+  [ ! -e "$source/test/e2e/e2e_test.go" ] || return 0
+  local mirror=${SKIFF_DEBIAN_MIRROR:-http://deb.debian.org/debian} work=$cache/source; rm -rf "$work"; mkdir -p "$work/lists/partial" "$work/cache/archives/partial"; : > "$work/status"
+  say "==> getting the source of kubernetes 1.20 from $mirror bookworm"
+  echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror bookworm main" > "$work/sources.list"
+  local apt=(-q -o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=/dev/null -o "Dir::State::Lists=$work/lists" -o "Dir::State::status=$work/status" -o "Dir::Cache=$work/cache" -o APT::Sandbox::User=root)
+  apt-get "${apt[@]}" update >/dev/null || fail "$mirror does not answer for bookworm: set SKIFF_DEBIAN_MIRROR"
+  (cd "$work" && apt-get "${apt[@]}" source kubernetes >/dev/null 2>&1) || fail "apt-get could not get the source of kubernetes"
+  mkdir -p "$(dirname "$source")"; rm -rf "$source"; mv "$work"/kubernetes-1.20* "$source"; rm -rf "$work"
+}
+
+# compiled NAME PACKAGE [test]: cache/bin/NAME.
+compiled() {
+  [ ! -e "$cache/bin/$1" ] || return 0
+  say "==> compiling $2"
+  local how=(build); [ "${3:-}" != test ] || how=(test -overlay "$cache/edits/overlay.json" -c)
+  (cd "$source" && GOROOT=$cache/go119/usr/lib/go-1.19 GOPATH=$cache/gopath GOCACHE=$cache/gocache GO111MODULE=off GOFLAGS='' GOTOOLCHAIN=local CGO_ENABLED=0 \
+    nice -n 10 "$cache/go119/usr/lib/go-1.19/bin/go" "${how[@]}" -o "$cache/bin/$1.new" "$2") || fail "$2 does not compile: see above"
+  mv "$cache/bin/$1.new" "$cache/bin/$1"
+}
+
+need_source
+[ -e "$cache/go119/usr/lib/go-1.19/bin/go" ] || need_unpacked bookworm go119 '^golang-1.19-(go|src)$' golang-1.19-go
+need_unpacked bookworm tools '.' bash curl bind9-dnsutils netcat-openbsd iproute2 iperf libc-bin util-linux
+need_unpacked bookworm httpd '^(apache2-bin|lib.*)$' apache2-bin
+need_unpacked bookworm nginx '^(nginx|lib.*)$' nginx
+need_unpacked bookworm redis '^(redis-.*|lib.*)$' redis-server
+need_unpacked bookworm etcd '^(etcd-server|lib.*)$' etcd-server
+need_unpacked bookworm kubectl '^kubernetes-client$' kubernetes-client
+
+if [ ! -e "$source/test/e2e/generated/bindata.go" ]; then
+  compiled go-bindata ./vendor/github.com/go-bindata/go-bindata/go-bindata
+  (cd "$source" && "$cache/bin/go-bindata" -nometadata -o test/e2e/generated/bindata.go -pkg generated -ignore .jpg -ignore .png -ignore .md -ignore 'BUILD(\.bazel)?' \
+    test/conformance/testdata/... test/e2e/testing-manifests/... test/e2e_node/testing-manifests/... test/images/... test/fixtures/...)
+fi
+node test/conformance/edits.ts "$source" "$cache/edits"
+[ -z "$(find test/conformance/edits.ts -newer "$cache/bin/e2e-edited.test" 2>/dev/null)" ] || rm -f "$cache/bin/e2e-edited.test"
+compiled e2e-edited.test ./test/e2e test
+compiled ginkgo ./vendor/github.com/onsi/ginkgo/ginkgo
+compiled agnhost ./test/images/agnhost
+compiled nnp ./test/images/nonewprivs
+compiled regression-issue-74839 ./test/images/regression-issue-74839
+compiled consumer ./test/images/resource-consumer
+compiled consume-cpu ./test/images/resource-consumer/consume-cpu
+compiled sample-apiserver ./vendor/k8s.io/sample-apiserver
+[ -e "$cache/bin/pause" ] || gcc -Os -static -DVERSION=3.2 -o "$cache/bin/pause" "$source/build/pause/linux/pause.c"
+node test/conformance/images.ts "$cache"
+export SKIFF_CONFORMANCE_CACHE=$cache
+exec node test/conformance/main.ts "$@"

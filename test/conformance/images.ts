@@ -1,0 +1,99 @@
+/**
+ * The images that upstream's end-to-end suite pulls (test/utils/image/manifest.go of 1.20), made of Debian's packages and
+ * the Go programs of test/images, in a directory for a registry. `node test/conformance/images.ts CACHE`: CACHE has what
+ * scripts/conformance.sh unpacked and compiled; the registry's directory is CACHE/registry/data.
+ */
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { buildImage, busyboxLayer, type ImageSpec, type LayerFile } from '../images/build-image.ts'
+import { pushImage, startRegistry } from '../images/registry.ts'
+
+interface Image { readonly names: readonly string[]; readonly spec: ImageSpec }
+
+const cache = resolve(process.argv[2] ?? '')
+const source = join(cache, 'gopath/src/k8s.io/kubernetes')
+const UNNEEDED = /^(usr\/share\/(?!misc|nginx|iproute2)|usr\/lib\/x86_64-linux-gnu\/(perl|gconv)|var\/lib\/dpkg|usr\/include)/
+
+/** A directory tree as a layer. */
+function tree(dir: string, under = ''): LayerFile[] {
+  return readdirSync(join(dir, under), { withFileTypes: true }).flatMap((entry): LayerFile[] => {
+    const name = under === '' ? entry.name : `${under}/${entry.name}`
+    if (entry.name.startsWith('.done') || UNNEEDED.test(`${name}/`)) return []
+    if (entry.isDirectory()) return [{ name, type: 'directory', mode: name === 'tmp' ? 0o1777 : 0o755 }, ...tree(dir, name)]
+    if (entry.isSymbolicLink()) return [{ name, type: 'symlink', linkname: readlinkSync(join(dir, name)) }]
+    return entry.isFile() ? [{ name, mode: name.includes('bin/') || name.includes('lib') ? 0o755 : 0o644, content: readFileSync(join(dir, name)) }] : []
+  })
+}
+
+function program(name: string, at: string, mode = 0o755): LayerFile { return { name: at, mode, content: readFileSync(join(cache, 'bin', name)) } }
+function directories(...names: string[]): LayerFile[] { return names.map((name) => ({ name, type: 'directory', mode: 0o755 })) }
+function script(name: string, ...lines: string[]): LayerFile { return { name, mode: 0o755, content: `#!/bin/sh\n${lines.join('\n')}\n` } }
+function sourceFile(path: string, name: string): LayerFile { return { name, content: readFileSync(join(source, path)) } }
+
+const APACHE = [
+  'ServerRoot /usr/local/apache2', 'Listen 80', 'ServerName localhost', 'PidFile /run/httpd.pid', 'ErrorLog /proc/self/fd/2', 'LogFormat "%h %l %u %t \\"%r\\" %>s %b" common', 'CustomLog /proc/self/fd/1 common',
+  ...['mpm_event', 'authz_core', 'dir', 'mime'].map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`), 'TypesConfig /usr/local/apache2/conf/mime.types',
+  'DocumentRoot /usr/local/apache2/htdocs', 'DirectoryIndex index.html', '<Directory />', '  Require all granted', '</Directory>', 'User #33', 'Group #33', '',
+].join('\n')
+const NGINX = 'daemon off;\nuser root;\npid /run/nginx.pid;\nerror_log /dev/stderr;\nevents {}\nhttp {\n  access_log /dev/stdout;\n  server { listen 80; root /usr/share/nginx/html; }\n}\n'
+
+function images(): Image[] {
+  const base = busyboxLayer()
+  const tools = [...tree(join(cache, 'tools')), { name: 'bin/nc', type: 'symlink' as const, linkname: 'nc.openbsd' }, { name: 'usr/bin/nc', type: 'symlink' as const, linkname: '/bin/nc.openbsd' }]
+  const agnhost = [
+    program('agnhost', 'agnhost'), { name: 'agnhost-2', type: 'symlink' as const, linkname: 'agnhost' }, ...directories('uploads'),
+    sourceFile('test/images/agnhost/porter/localhost.crt', 'localhost.crt'), sourceFile('test/images/agnhost/porter/localhost.key', 'localhost.key'),
+  ]
+  const asAgnhost = { Entrypoint: ['/agnhost'], Cmd: ['pause'] }
+  const e2e = (name: string) => [`kubernetes-e2e-test-images/${name}`, `e2e-test-images/${name}`]
+  const servesFiles = (what: string) => [...agnhost, sourceFile(`test/images/${what}/html/${what}.jpg`, `${what}.jpg`), sourceFile(`test/images/${what}/html/data.json`, 'data.json')]
+  const httpd = [
+    ...tree(join(cache, 'httpd')), ...directories('usr/local', 'usr/local/bin', 'usr/local/apache2', 'usr/local/apache2/conf', 'usr/local/apache2/htdocs', 'run'),
+    { name: 'usr/local/apache2/conf/httpd.conf', content: APACHE }, { name: 'usr/local/apache2/conf/mime.types', content: 'text/html html\n' },
+    { name: 'usr/local/apache2/htdocs/index.html', content: '<html><body><h1>It works!</h1></body></html>\n' },
+    script('usr/local/bin/httpd-foreground', 'exec /usr/sbin/apache2 -DFOREGROUND -f /usr/local/apache2/conf/httpd.conf "$@"'),
+  ]
+  const nginx = [
+    ...tree(join(cache, 'nginx')), ...directories('etc/nginx', 'var/log', 'var/log/nginx', 'var/lib', 'var/lib/nginx', 'run', 'usr/share', 'usr/share/nginx', 'usr/share/nginx/html'),
+    { name: 'etc/nginx/nginx.conf', content: NGINX }, { name: 'usr/share/nginx/html/index.html', content: '<h1>Welcome to nginx!</h1>\n' },
+  ]
+  return [
+    ...['1.28', '1.29'].map((tag): Image => ({ names: [`library/busybox:${tag}`], spec: { layers: [base], config: { Cmd: ['sh'], Labels: { version: tag } } } })),
+    { names: ['library/busybox:1', 'library/busybox:latest'], spec: { layers: [base], config: { Cmd: ['sh'] } } },
+    { names: [...e2e('agnhost:2.21'), ...e2e('agnhost:2.20'), ...e2e('agnhost:2.6'), ...e2e('agnhost:2.53')], spec: { layers: [base, tools, agnhost], config: asAgnhost } },
+    { names: e2e('nonroot:1.0'), spec: { layers: [base, tools, agnhost], config: { ...asAgnhost, User: '1234' } } },
+    { names: e2e('nautilus:1.0'), spec: { layers: [base, tools, servesFiles('nautilus')], config: { Entrypoint: ['/agnhost'], Cmd: ['test-webserver'] } } },
+    { names: e2e('kitten:1.0'), spec: { layers: [base, tools, servesFiles('kitten')], config: { Entrypoint: ['/agnhost'], Cmd: ['test-webserver'] } } },
+    { names: ['pause:3.2', 'pause:3.10'], spec: { layers: [[program('pause', 'pause')]], config: { Entrypoint: ['/pause'], User: '65535:65535' } } },
+    { names: e2e('nonewprivs:1.0'), spec: { layers: [base, [...directories('usr/local', 'usr/local/bin'), program('nnp', 'usr/local/bin/nnp', 0o6755)]], config: { Cmd: ['nnp'] } } },
+    { names: [...e2e('jessie-dnsutils:1.0'), ...e2e('ipc-utils:1.0')], spec: { layers: [base, tools], config: { Cmd: ['sh'] } } },
+    { names: e2e('regression-issue-74839-amd64:1.0'), spec: { layers: [base, [program('regression-issue-74839', 'regression-issue-74839')]], config: { Entrypoint: ['/regression-issue-74839'] } } },
+    { names: e2e('resource-consumer:1.5'), spec: { layers: [base, [program('consumer', 'consumer'), program('consume-cpu', 'consume-cpu')]], config: { Entrypoint: ['/consumer'] } } },
+    ...['2.4.38-alpine', '2.4.39-alpine'].map((tag): Image => ({ names: [`library/httpd:${tag}`], spec: { layers: [base, httpd], config: { Cmd: ['httpd-foreground'], WorkingDir: '/usr/local/apache2', Labels: { version: tag } } } })),
+    ...['1.14-alpine', '1.15-alpine'].map((tag): Image => ({ names: [`library/nginx:${tag}`], spec: { layers: [base, nginx], config: { Cmd: ['nginx'], StopSignal: 'SIGTERM', Labels: { version: tag } } } })),
+    {
+      names: ['library/redis:5.0.5-alpine'],
+      spec: { layers: [base, tree(join(cache, 'redis'))], config: { Cmd: ['redis-server', '--protected-mode', 'no'] } },
+    },
+    { names: e2e('sample-apiserver:1.17'), spec: { layers: [base, [program('sample-apiserver', 'sample-apiserver')]], config: { Entrypoint: ['/sample-apiserver'] } } },
+    { names: ['etcd:3.4.13-0'], spec: { layers: [base, [...tree(join(cache, 'etcd')), ...directories('usr/local', 'usr/local/bin'), { name: 'usr/local/bin/etcd', type: 'symlink', linkname: '/usr/bin/etcd' }]], config: {} } },
+  ]
+}
+
+const ready = join(cache, 'registry')
+const fresh = `${ready}.${process.pid}`
+if (process.argv[2] !== undefined && !existsSync(ready)) {
+  mkdirSync(fresh, { recursive: true })
+  const registry = await startRegistry({ dir: fresh })
+  try {
+    for (const { names, spec } of images()) {
+      const image = await buildImage(join(fresh, 'image'), spec)
+      rmSync(join(fresh, 'image'), { recursive: true })
+      for (const name of names) await pushImage(image, { host: registry.host, repository: name.slice(0, name.lastIndexOf(':')), tag: name.slice(name.lastIndexOf(':') + 1) })
+      console.error(`made ${names.join(', ')}`)
+    }
+  } finally {
+    await registry.stop()
+  }
+  renameSync(fresh, ready)
+}

@@ -1,0 +1,81 @@
+/**
+ * Runs upstream's end-to-end suite against a lab cluster: what scripts/conformance.sh ends with. The suite runs on h1, several
+ * tests at a time, then those marked [Serial] one after the other. Lines of the suite's output are in DIR/log and DIR/serial.log,
+ * what each failure said in DIR/junit*.xml.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createWriteStream, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { Cluster } from '../lab/cluster.ts'
+import { Lab, readLabState } from '../lab/lab.ts'
+import { EXPECTED } from './expected.ts'
+
+const { values } = parseArgs({
+  options: {
+    focus: { type: 'string', default: String.raw`\[Conformance\]` }, skip: { type: 'string' }, nodes: { type: 'string', default: '2' }, procs: { type: 'string', default: '3' },
+    lab: { type: 'string' }, out: { type: 'string' }, up: { type: 'boolean', default: false },
+  },
+})
+const cache = process.env['SKIFF_CONFORMANCE_CACHE']
+if (cache === undefined) throw new Error('scripts/conformance.sh starts this, and says where things are')
+const out = resolve(values.out ?? mkdtempSync(join(tmpdir(), 'skiff-conformance-')))
+const source = join(cache, 'gopath/src/k8s.io/kubernetes')
+
+/** Test names as the suite's own lines have them. */
+interface Outcome { readonly passed: string[]; readonly failed: string[]; readonly broken: string | undefined }
+
+const running = values.lab === undefined ? undefined : readLabState(values.lab)
+const cluster = running ? Cluster.open(Lab.open(running)) : await Cluster.create({ hosts: Number(values.nodes), registryDir: join(cache, 'registry/data'), mirrored: ['k8s.gcr.io', 'registry.k8s.io', 'gcr.io'] })
+if (values.up) {
+  if (values.lab === undefined) throw new Error('--up wants --lab FILE, where the state of the lab is kept')
+  writeFileSync(values.lab, JSON.stringify(cluster.lab.state), { mode: 0o600 })
+  console.log(`the lab is up: SKIFF_LAB_STATE=${values.lab} scripts/lab.sh kubectl get nodes`)
+  process.exit(0)
+}
+try {
+  mkdirSync(out, { recursive: true })
+  const { focus, skip } = values
+  const always = skip === undefined ? '' : `|${skip}`
+  const parallel = await run('log', Number(values.procs), focus, String.raw`\[Serial\]|\[Disruptive\]${always}`)
+  const serial = await run('serial.log', 1, String.raw`(${focus}).*\[Serial\]|\[Serial\].*(${focus})`, String.raw`\[Disruptive\]${always}`)
+  process.exitCode = report([parallel, serial])
+} finally {
+  if (!running) await cluster.destroy()
+}
+process.exit()
+
+async function run(log: string, procs: number, focus: string, skip: string): Promise<Outcome> {
+  const command = cluster.server.wrap([
+    join(cache ?? '', 'bin/ginkgo'), `-nodes=${procs}`, '-noColor', `-focus=${focus}`, `-skip=${skip}`, join(cache ?? '', 'bin/e2e-edited.test'), '--',
+    '--provider=skeleton', `--kubeconfig=${cluster.server.kubeconfig}`, `--repo-root=${source}`, `--report-dir=${out}`, `--report-prefix=${log}_`, `--kubectl-path=${join(cache ?? '', 'kubectl/usr/bin/kubectl')}`,
+    `--num-nodes=${values.nodes}`, '--dump-logs-on-failure=false', '--non-blocking-taints=node-role.kubernetes.io/control-plane', '--allowed-not-ready-nodes=0',
+  ])
+  for (const name of readdirSync(out)) if (name.startsWith(`junit_${log}`)) rmSync(join(out, name))
+  const child = spawn(command[0] ?? '', command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] })
+  const sink = createWriteStream(join(out, log))
+  child.stdout.pipe(sink, { end: false })
+  child.stderr.pipe(sink, { end: false })
+  const [code] = await once(child, 'close') as [number | null]
+  await new Promise<void>((done) => { sink.end(done) })
+  const text = readFileSync(join(out, log), 'utf8')
+  const found = (verdict: string) => [...new Set([...text.matchAll(new RegExp(String.raw`\{"msg":("${verdict} (?:[^"\\]|\\.)*")`, 'g'))].map((match) => (JSON.parse(match[1] ?? '""') as string).slice(verdict.length + 1).trim()))].toSorted()
+  const passed = found('PASSED')
+  const failed = found('FAILED')
+  const ended = /Test Suite (Passed|Failed)|Will run 0 of/.test(text)
+  return { passed, failed, broken: code === null || !ended ? `the suite did not end in order (${code}): see ${join(out, log)}` : undefined }
+}
+
+function report(outcomes: readonly Outcome[]): number {
+  const passed = outcomes.flatMap((outcome) => outcome.passed)
+  const failed = outcomes.flatMap((outcome) => outcome.failed)
+  const reasonOf = (name: string) => EXPECTED.find((entry) => name.includes(entry.name))?.reason
+  for (const name of passed) console.log(`passed  ${name}`)
+  for (const name of failed) console.log(reasonOf(name) === undefined ? `FAILED  ${name}` : `as expected, failed  ${name}\n        ${reasonOf(name)}`)
+  const surprising = [...failed.filter((name) => reasonOf(name) === undefined), ...passed.filter((name) => reasonOf(name) !== undefined)]
+  for (const { broken } of outcomes) if (broken !== undefined) console.log(broken)
+  console.log(`${passed.length} passed, ${failed.length} failed, of which ${surprising.length} were not expected; the output is in ${out}`)
+  return surprising.length > 0 || outcomes.some((outcome) => outcome.broken !== undefined) || passed.length + failed.length === 0 ? 1 : 0
+}

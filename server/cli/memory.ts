@@ -17,8 +17,13 @@ const REST_CPU_MAX = 0.05
 const GROWTH_BYTES_MIN = 8 * 1024 * 1024
 /** Trimming costs milliseconds: not more often than this under load. */
 const TRIM_MS_MIN = 1_000
+/** After the start, when what it took is not needed any more. */
+const SETTLE_MS = 1_000
 /** mallopt(3). */
 const M_ARENA_MAX = -8
+const M_MMAP_THRESHOLD = -3
+/** Buffers of this size and more, such as the parts of a list, are mapped on their own: freed, they leave no hole behind. Said once, malloc does not raise it by itself. */
+const MAPPED_BYTES_MIN = 128 * 1024
 /** madvise(2). */
 const MADV_DONTNEED = 4
 
@@ -32,32 +37,34 @@ function bind() {
   }).functions
 }
 
-/** As early as possible: arenas that exist stay. Runs until the signal aborts. A machine that cannot do it is just larger. */
-export function keepMemorySmall({ clock, log, signal }: { clock: Clock; log: Log; signal: AbortSignal }): void {
+/**
+ * As early as possible: arenas that exist stay. Runs until the signal aborts. A machine that cannot do it is just larger.
+ * Returns what is to be called when the start is over.
+ */
+export function keepMemorySmall({ clock, log, signal }: { clock: Clock; log: Log; signal: AbortSignal }): () => void {
   let libc: ReturnType<typeof bind>
   try {
     libc = bind()
     libc.mallopt(M_ARENA_MAX, 1)
+    libc.mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES_MIN)
   } catch (error) {
     log.debug('memory is not given back at rest', { error: asError(error) })
-    return
+    return () => {}
   }
   let trimmedAtMs = -Infinity
-  const stopObserving = onLargeCollection(() => {
-    const nowMs = clock.monotonicMs()
-    if (nowMs - trimmedAtMs < TRIM_MS_MIN) return
-    trimmedAtMs = nowMs
+  let cancelTrim: (() => void) | undefined
+  const trim = () => {
+    cancelTrim = undefined
+    trimmedAtMs = clock.monotonicMs()
     libc.malloc_trim(0n)
+  }
+  const stopObserving = onLargeCollection(() => {
+    const waitMs = trimmedAtMs + TRIM_MS_MIN - clock.monotonicMs()
+    // The last collection of a burst counts as much as the first.
+    if (waitMs > 0) cancelTrim ??= clock.after(waitMs, trim)
+    else trim()
   })
-  let smallest = 0
-  let cpu = process.cpuUsage()
-  let cancel = () => {}
-  const look = () => {
-    cancel = clock.after(LOOK_MS, look)
-    const used = process.cpuUsage(cpu)
-    cpu = process.cpuUsage()
-    if ((used.user + used.system) / 1000 > REST_CPU_MAX * LOOK_MS) return
-    if (process.memoryUsage.rss() < smallest + GROWTH_BYTES_MIN) return
+  const giveBack = () => {
     // What the first one frees is only swept, and its pages given back, by the second.
     globalThis.gc?.()
     globalThis.gc?.()
@@ -65,11 +72,26 @@ export function keepMemorySmall({ clock, log, signal }: { clock: Clock; log: Log
     for (const { start, bytes } of cleanFileMaps(readSmaps())) libc.madvise(start, bytes, MADV_DONTNEED)
     smallest = process.memoryUsage.rss()
   }
+  let smallest = 0
+  let cpu = process.cpuUsage()
+  let cancel = () => {}
+  let cancelSettling = () => {}
+  const look = () => {
+    cancel = clock.after(LOOK_MS, look)
+    const used = process.cpuUsage(cpu)
+    cpu = process.cpuUsage()
+    if ((used.user + used.system) / 1000 > REST_CPU_MAX * LOOK_MS) return
+    if (process.memoryUsage.rss() < smallest + GROWTH_BYTES_MIN) return
+    giveBack()
+  }
   cancel = clock.after(LOOK_MS, look)
   signal.addEventListener('abort', () => {
     cancel()
+    cancelTrim?.()
+    cancelSettling()
     stopObserving()
   }, { once: true })
+  return () => { cancelSettling = clock.after(SETTLE_MS, giveBack) }
 }
 
 /** Calls back soon after each mark-sweep collection. Returns the end of it. */

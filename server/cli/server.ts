@@ -50,7 +50,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const authorization = await authorizationOf(values, { clock, random, log })
   failLoudly(log)
   const signal = stopSignal(log)
-  keepMemorySmall({ clock, log, signal })
+  const hasStarted = keepMemorySmall({ clock, log, signal })
   const starting = startServer(config, {
     clock, random, log, processUsage,
     ...(encryption && { encryption }),
@@ -64,7 +64,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   })
   if (!server) return 0
   const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
-  server.ready.then(() => notifyReady(log), () => { /* logged by the server */ })
+  server.ready.then(() => { notifyReady(log); hasStarted() }, () => { /* logged by the server */ })
   // The agent joins like any other; before the default policy is written it would be refused.
   const agent = node && server.ready.then(() => runAgent({ ...node, token: server.pki.tokens.node }, { clock, random, log, unpackCommand: selfCommand('unpack-layer'), loadPty, isMachineGoingDown }, signal))
   let failure: unknown

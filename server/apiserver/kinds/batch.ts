@@ -1,7 +1,7 @@
 /** Jobs and CronJobs. */
 import type { CronJob, Job, JobSpec, LabelSelector, PodTemplateSpec } from '#api/types/index.ts'
 import { compileLabelSelector, describeLabelSelector } from '#api/types/index.ts'
-import { type FieldError, forbidden, invalid, notSupported, required } from '../field-error.ts'
+import { type FieldError, invalid, notSupported, required } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { workloadColumns } from './apps.ts'
 import { keepStatus } from './carry.ts'

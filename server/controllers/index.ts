@@ -12,6 +12,7 @@ import { jobController } from './job/controller.ts'
 import { namespaceController } from './namespace/controller.ts'
 import { nodeIpamController } from './node-ipam/controller.ts'
 import { nodeLifecycleController } from './node-lifecycle/controller.ts'
+import { persistentVolumeBinder } from './persistentvolume-binder/controller.ts'
 import { podGcController } from './pod-gc/controller.ts'
 import { pvProtectionController } from './pv-protection/controller.ts'
 import { pvcProtectionController } from './pvc-protection/controller.ts'
@@ -51,6 +52,7 @@ export const CONTROLLERS: readonly ControllerFactory[] = [
   disruptionController,
   podGcController,
   resourceQuotaController,
+  persistentVolumeBinder,
   pvcProtectionController,
   pvProtectionController,
   vacProtectionController,

@@ -1,7 +1,7 @@
 /** Workloads but Deployments, each through its life, on an API server of their own. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CONTROLLER_REVISIONS, CRON_JOBS, DAEMON_SETS, EVENTS, JOBS, PERSISTENT_VOLUME_CLAIMS, PODS, STATEFUL_SETS, type ControllerRevision, type CoreV1Event, type CronJob, type DaemonSet, type Job, type KubeObject, type PersistentVolumeClaim, type Pod, type ResourceRef, type StatefulSet, type Stored } from '#api/types/index.ts'
+import { CONTROLLER_REVISIONS, CRON_JOBS, DAEMON_SETS, EVENTS, JOBS, PERSISTENT_VOLUMES, PERSISTENT_VOLUME_CLAIMS, PODS, STATEFUL_SETS, type ControllerRevision, type CoreV1Event, type CronJob, type DaemonSet, type Job, type KubeObject, type PersistentVolume, type PersistentVolumeClaim, type Pod, type ResourceRef, type StatefulSet, type Stored } from '#api/types/index.ts'
 import { startCluster, type TestCluster } from './cluster.test-support.ts'
 
 const items = async <T extends KubeObject>(c: TestCluster, ref: ResourceRef): Promise<Stored<T>[]> => (await c.client.list<T>(ref, { namespace: 'default' })).items
@@ -182,4 +182,21 @@ test('a CronJob starts a Job when it is due and notes its success', async () => 
   const [job] = await items<Job>(c, JOBS)
   assert.deepStrictEqual([/^cron-\d+$/.test(job?.metadata.name ?? ''), job?.metadata.labels?.['of'], job?.metadata.ownerReferences?.map((o) => `${o.kind} ${o.name} ${o.controller}`)], [true, 'cron', ['CronJob cron true']])
   await c.until('events', async () => assert.deepStrictEqual((await eventsOf(c, 'cron')).slice(0, 2), ['Normal SawCompletedJob', 'Normal SuccessfulCreate']))
+})
+
+test('a claim is bound to a volume that will do, and the volume is released when the claim goes', async () => {
+  await using c = await startCluster()
+  const pv = { apiVersion: 'v1', kind: 'PersistentVolume', metadata: { name: 'pv' }, spec: { capacity: { storage: '2Gi' }, accessModes: ['ReadWriteOnce'], hostPath: { path: '/tmp/x' }, storageClassName: '' } } as KubeObject
+  const pvc = { apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: { name: 'c', namespace: 'default' }, spec: { accessModes: ['ReadWriteOnce'], storageClassName: '', resources: { requests: { storage: '1Gi' } } } } as KubeObject
+  await c.client.create(PERSISTENT_VOLUME_CLAIMS, pvc)
+  const claim = () => c.client.get<PersistentVolumeClaim>(PERSISTENT_VOLUME_CLAIMS, 'c', 'default')
+  const volume = () => c.client.get<PersistentVolume>(PERSISTENT_VOLUMES, 'pv')
+  await c.until('told that there is none', async () => assert.deepStrictEqual([(await claim()).status, await eventsOf(c, 'c')], [{ phase: 'Pending' }, ['Normal FailedBinding']]))
+  await c.client.create(PERSISTENT_VOLUMES, pv)
+  await c.until('bound', async () => {
+    const [{ spec, status, metadata }, v] = [await claim(), await volume()]
+    assert.deepStrictEqual([spec?.volumeName, status, metadata.annotations, v.status?.phase, v.spec?.claimRef?.uid === metadata.uid], ['pv', { phase: 'Bound', accessModes: ['ReadWriteOnce'], capacity: { storage: '2Gi' } }, { 'pv.kubernetes.io/bind-completed': 'yes', 'pv.kubernetes.io/bound-by-controller': 'yes' }, 'Bound', true])
+  })
+  await c.client.delete(PERSISTENT_VOLUME_CLAIMS, 'c', 'default')
+  await c.until('released', async () => assert.equal((await volume()).status?.phase, 'Released'))
 })

@@ -5,8 +5,10 @@ import { cronJobController } from './cronjob/controller.ts'
 import { daemonSetController } from './daemonset/controller.ts'
 import { deploymentController } from './deployment/controller.ts'
 import { disruptionController } from './disruption/controller.ts'
+import { endpointSliceMirroringController } from './endpointslice-mirroring/controller.ts'
 import { endpointSliceController } from './endpointslice/controller.ts'
 import { endpointsController } from './endpoints/controller.ts'
+import { ephemeralVolumeController } from './ephemeral-volume/controller.ts'
 import { garbageCollector } from './garbage-collector/controller.ts'
 import { jobController } from './job/controller.ts'
 import { namespaceController } from './namespace/controller.ts'
@@ -26,6 +28,7 @@ import { serviceAccountController } from './serviceaccount/controller.ts'
 import { statefulSetController } from './statefulset/controller.ts'
 import { taintEvictionController } from './taint-eviction/controller.ts'
 import { tokenCleanerController } from './token-cleaner/controller.ts'
+import { ttlController } from './ttl/controller.ts'
 import { ttlAfterFinishedController } from './ttl-after-finished/controller.ts'
 import { vacProtectionController } from './vac-protection/controller.ts'
 
@@ -43,16 +46,19 @@ export const CONTROLLERS: readonly ControllerFactory[] = [
   jobController,
   cronJobController,
   endpointSliceController,
+  endpointSliceMirroringController,
   endpointsController,
   serviceCidrController,
   serviceIpRepairController,
   nodeIpamController,
   nodeLifecycleController,
+  ttlController,
   taintEvictionController,
   disruptionController,
   podGcController,
   resourceQuotaController,
   persistentVolumeBinder,
+  ephemeralVolumeController,
   pvcProtectionController,
   pvProtectionController,
   vacProtectionController,

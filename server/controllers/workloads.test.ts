@@ -1,7 +1,7 @@
 /** Workloads but Deployments, each through its life, on an API server of their own. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CONTROLLER_REVISIONS, CRON_JOBS, DAEMON_SETS, EVENTS, JOBS, PERSISTENT_VOLUMES, PERSISTENT_VOLUME_CLAIMS, PODS, STATEFUL_SETS, type ControllerRevision, type CoreV1Event, type CronJob, type DaemonSet, type Job, type KubeObject, type PersistentVolume, type PersistentVolumeClaim, type Pod, type ResourceRef, type StatefulSet, type Stored } from '#api/types/index.ts'
+import { CONTROLLER_REVISIONS, CRON_JOBS, DAEMON_SETS, ENDPOINTS, ENDPOINT_SLICES, EVENTS, JOBS, PERSISTENT_VOLUMES, PERSISTENT_VOLUME_CLAIMS, NODES, PODS, SERVICES, STATEFUL_SETS, type ControllerRevision, type CoreV1Event, type CronJob, type DaemonSet, type EndpointSlice, type Job, type KubeObject, type PersistentVolume, type PersistentVolumeClaim, type Pod, type ResourceRef, type StatefulSet, type Stored } from '#api/types/index.ts'
 import { startCluster, type TestCluster } from './cluster.test-support.ts'
 
 const items = async <T extends KubeObject>(c: TestCluster, ref: ResourceRef): Promise<Stored<T>[]> => (await c.client.list<T>(ref, { namespace: 'default' })).items
@@ -199,4 +199,25 @@ test('a claim is bound to a volume that will do, and the volume is released when
   })
   await c.client.delete(PERSISTENT_VOLUME_CLAIMS, 'c', 'default')
   await c.until('released', async () => assert.equal((await volume()).status?.phase, 'Released'))
+})
+
+test('Endpoints kept by hand are mirrored into slices; ephemeral volumes get their claims; nodes are told how long to keep things', async () => {
+  await using c = await startCluster()
+  await c.addNode('a')
+  await c.client.create(SERVICES, { apiVersion: 'v1', kind: 'Service', metadata: { name: 'out', namespace: 'default' }, spec: { ports: [{ port: 80 }], clusterIP: '10.43.0.77', clusterIPs: ['10.43.0.77'] } } as KubeObject)
+  const endpoints = (addresses: object[], labels = {}) => ({ apiVersion: 'v1', kind: 'Endpoints', metadata: { name: 'out', namespace: 'default', labels: { a: 'b', ...labels } }, subsets: [{ addresses, notReadyAddresses: [{ ip: '192.0.2.9' }], ports: [{ name: 'http', port: 8080 }] }] }) as KubeObject
+  await c.client.create(ENDPOINTS, endpoints([{ ip: '192.0.2.1' }, { ip: '2001:db8::1' }]))
+  const mirrored = async () => (await items<EndpointSlice>(c, ENDPOINT_SLICES)).filter((s) => s.metadata.labels?.['kubernetes.io/service-name'] === 'out').toSorted((a, b) => (a.addressType < b.addressType ? -1 : 1)).map((s) => [s.addressType, (s.endpoints ?? []).map((e) => `${e.addresses.join()} ${e.conditions?.ready}`), s.ports, s.metadata.labels?.['a'], s.metadata.labels?.['endpointslice.kubernetes.io/managed-by'], s.metadata.ownerReferences?.[0]?.kind])
+  const of = (type: string, ends: string[]) => [type, ends, [{ name: 'http', port: 8080, protocol: 'TCP' }], 'b', 'endpointslicemirroring-controller.k8s.io', 'Endpoints']
+  await c.until('both families', async () => assert.deepStrictEqual(await mirrored(), [of('IPv4', ['192.0.2.1 true', '192.0.2.9 false']), of('IPv6', ['2001:db8::1 true'])]))
+  await c.client.patch(ENDPOINTS, 'out', 'default', merge, { subsets: [{ addresses: [{ ip: '192.0.2.2' }], ports: [{ name: 'http', port: 8080 }] }] })
+  await c.until('followed', async () => assert.deepStrictEqual(await mirrored(), [of('IPv4', ['192.0.2.2 true'])]))
+  await c.client.patch(ENDPOINTS, 'out', 'default', merge, { metadata: { labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' } } })
+  await c.until('gone', async () => assert.deepStrictEqual(await mirrored(), []))
+
+  await c.client.create(PODS, { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p', namespace: 'default' }, spec: { containers: [{ name: 'c', image: 'v1' }], volumes: [{ name: 'scratch', ephemeral: { volumeClaimTemplate: { metadata: { labels: { x: 'y' } }, spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } } } } }] } } as KubeObject)
+  await c.until('its claim', async () => assert.deepStrictEqual((await items<PersistentVolumeClaim>(c, PERSISTENT_VOLUME_CLAIMS)).map((p) => [p.metadata.name, p.metadata.labels, p.metadata.ownerReferences?.map((o) => `${o.kind} ${o.name} ${o.controller}`)]), [['p-scratch', { x: 'y' }, ['Pod p true']]]))
+  await c.client.delete(PODS, 'p', 'default')
+  await c.until('gone with it', async () => assert.deepStrictEqual(await items(c, PERSISTENT_VOLUME_CLAIMS), []))
+  assert.equal((await c.client.get(NODES, 'a')).metadata.annotations?.['node.alpha.kubernetes.io/ttl'], '0')
 })

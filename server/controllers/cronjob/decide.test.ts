@@ -31,6 +31,8 @@ const CASES: { name: string; of: Stored<CronJob>; time: string; jobs?: Stored<Jo
   { name: 'hundreds missed are told of', of: cronJob({ schedule: '* * * * *' }), time: '02:00:30', does: ['TooManyMissedTimes', due('02:00:00'), '02:01:00.100'] },
   { name: 'every so often', of: cronJob({ schedule: '@every 1h30m' }), time: '01:31:00', does: [due('01:30:00'), '03:01:00.100'] },
   { name: 'in another time zone', of: cronJob({ schedule: '0 5 * * *', timeZone: 'Europe/Berlin' }), time: '04:00:05', does: [due('04:00:00'), '04:00:00.100'] },
+  { name: 'a day that never comes is told of', of: cronJob({ schedule: '59 23 31 2 *' }), time: '00:10:00', does: ['InvalidSchedule', 'never'] },
+  { name: 'a schedule that cannot be read is told of', of: cronJob({ schedule: 'now and then' }), time: '00:10:00', does: ['UnparseableSchedule', 'never'] },
   { name: 'none while it is suspended', of: cronJob({ suspend: true }), time: '00:10:00', does: ['never'] },
   { name: 'none beside another where that is forbidden', of: cronJob({ concurrencyPolicy: 'Forbid' }, { active: [ref('a')] }), time: '00:10:00', jobs: [job('a')], does: ['JobAlreadyActive', '00:20:00.100'] },
   { name: 'in place of another', of: cronJob({ concurrencyPolicy: 'Replace' }, { active: [ref('a')] }), time: '00:10:00', jobs: [job('a')], does: ['delete a', due('00:10:00'), '00:20:00.100'] },

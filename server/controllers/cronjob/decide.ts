@@ -37,11 +37,16 @@ export function decideCronJob({ cronJob, jobs, parsed }: CronJobView, { nowMs }:
   if (cronJob.metadata.deletionTimestamp !== undefined) return stay('it is being deleted')
   if (spec?.suspend) return stay('it is suspended')
   if (!parsed.ok) {
-    actions.push({ kind: 'tell', type: 'Warning', reason: 'UnparseableCronJobSchedule', message: `unparseable schedule for cronjob: ${parsed.message}` })
+    actions.push({ kind: 'tell', type: 'Warning', reason: 'UnparseableSchedule', message: `unparseable schedule: ${JSON.stringify(spec?.schedule ?? '')} : ${parsed.message}` })
     return stay('its schedule cannot be read')
   }
   const nextMs = parsed.schedule.next(nowMs)
-  const wakeAtMs = nextMs === undefined ? undefined : nextMs + AFTER_MS
+  if (nextMs === undefined) {
+    // Like the 31st of February.
+    actions.push({ kind: 'tell', type: 'Warning', reason: 'InvalidSchedule', message: `invalid schedule: ${spec?.schedule ?? ''} : time difference between two schedules is less than 1 second` })
+    return stay('its schedule never comes')
+  }
+  const wakeAtMs = nextMs + AFTER_MS
   const due = dueTime(cronJob, parsed.schedule, nowMs)
   if (due.missed > MISSED_MAX) actions.push({ kind: 'tell', type: 'Warning', reason: 'TooManyMissedTimes', message: 'too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew' })
   if (due.ms === undefined) return stay('nothing is due', wakeAtMs)
@@ -62,7 +67,7 @@ export function decideCronJob({ cronJob, jobs, parsed }: CronJobView, { nowMs }:
   if (replaced.length > 0) delete next.active
   return {
     actions: [...write(status), ...actions, ...replaced.map((a) => ({ kind: 'deleteJob' as const, job: { name: a.name ?? '', uid: a.uid ?? '' } })), { kind: 'createJob', job, status: next }],
-    because: `due at ${formatTime(due.ms)}`, ...(wakeAtMs !== undefined && { wakeAtMs }),
+    because: `due at ${formatTime(due.ms)}`, wakeAtMs,
   }
 }
 

@@ -1,5 +1,5 @@
 /** Elections (section 3.4), with pre-vote (9.6) and respect for a leader that others hear (4.2.3). */
-import { isAlone, isMember, isVoter } from './configuration.ts'
+import { isAlone, isMember } from './configuration.ts'
 import { cannotHaveQuorum, hasQuorum } from './quorum.ts'
 import { appendOwn, followConfiguration } from './replication.ts'
 import { becomeFollower, heardOfLeader, isHardStateDurable, mayCampaign, resetElectionTimeout, send, sendAfterPersist, setHardState, stopAsking } from './state.ts'
@@ -139,7 +139,7 @@ function becomeLeader(s: RaftState): void {
 
 const NOTHING = Buffer.alloc(0)
 
-/** A server that has the only vote needs neither ticks nor messages. */
+/** A server that has the only vote needs neither ticks nor messages; one whose leader just left it the only vote waits like others. */
 export function leadAlone(s: RaftState): void {
-  if (s.role !== 'leader' && isAlone(s.log.configuration, s.options.id) && isVoter(s.log.configuration, s.options.id) && mayCampaign(s)) beginElection(s, false)
+  if (s.role !== 'leader' && !s.wasLed && isAlone(s.log.configuration, s.options.id) && mayCampaign(s)) beginElection(s, false)
 }

@@ -52,6 +52,13 @@ export class RaftLog {
     return this.#newestConfiguration().index
   }
 
+  /** The one in force as far as `commit` tells, and those after it: one of them will prove to be the right one. */
+  configurationsFrom(commit: LogIndex): readonly Configuration[] {
+    let first = 0
+    for (let i = 1; i < this.#configurations.length; i++) if ((this.#configurations[i]?.index ?? 0) <= commit) first = i
+    return this.#configurations.slice(first).map((c) => c.configuration)
+  }
+
   /** Undefined outside of base.index..lastIndex. */
   term(index: LogIndex): Term | undefined {
     if (index > this.lastIndex || index < this.base.index) return undefined

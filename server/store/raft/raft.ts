@@ -61,6 +61,7 @@ export class Raft {
       electionTimeoutTicks: 0,
       heardMs: nowMs,
       heardTicks: options.electionTicks,
+      wasLed: false,
       diskFull: false,
       wasMember: false,
       removed: false,
@@ -127,8 +128,8 @@ export class Raft {
   #finish(): Ready {
     const s = this.#s
     leadAlone(s)
-    lead(s)
     sendAskedReads(s)
+    lead(s)
     const persist = takePersist(s)
     const committed = takeCommitted(s)
     const out = { ...s.out }
@@ -240,6 +241,7 @@ function onLeaderMessage(s: RaftState, m: AppendMessage | SnapshotMessage): void
   s.electionTicks = 0
   s.heardTicks = 0
   s.heardMs = s.nowMs
+  s.wasLed = true
   if (m.kind === 'append') onAppend(s, m)
   else onSnapshot(s, m)
 }

@@ -3,7 +3,7 @@
  * round that a majority answers, or by the clock (6.4.1); then the read may be answered from the state machine as soon
  * as that has come to the leader's commit index. Followers ask the leader for that index.
  */
-import { isAlone } from './configuration.ts'
+import { isAlone, isVoter } from './configuration.ts'
 import { quorumValue } from './quorum.ts'
 import { beginRound } from './replication.ts'
 import { refuseRead, send } from './state.ts'
@@ -34,11 +34,15 @@ export function onReadIndexAnswer(s: RaftState, m: ReadIndexAnswerMessage): void
   for (const id of asked.ids) s.out.reads.push(m.refused === undefined ? { id, ok: true, index: m.index } : { id, ok: false, why: m.refused })
 }
 
-/** At the end of a step of a server that does not lead: all its reads in one question. */
+/** At the end of a step: all reads of a follower in one question. */
 export function sendAskedReads(s: RaftState): void {
   const ids = s.asked.newReads
   if (ids.length === 0) return
   s.asked.newReads = []
+  if (s.leading) {
+    for (const id of ids) onRead(s, id)
+    return
+  }
   const why = s.leader === NOBODY ? 'noLeader' : s.asked.readCount + ids.length > s.options.pendingMax ? 'overloaded' : undefined
   if (why) {
     for (const id of ids) s.out.reads.push({ id, ok: false, why })
@@ -90,7 +94,8 @@ function answeredRound(s: RaftState, leading: Leading): number {
  */
 function hasLease(s: RaftState, leading: Leading, quorumRound: number): boolean {
   const newest = leading.roundsSent[0]
-  if (s.options.reads !== 'lease' || leading.leaseForfeited || !newest || newest.round > quorumRound) return false
+  // One that loses its vote with a change that is not committed may be replaced by a voter that is alone then and asks nobody.
+  if (s.options.reads !== 'lease' || leading.leaseForfeited || !isVoter(s.log.configuration, s.options.id) || !newest || newest.round > quorumRound) return false
   const { electionTicks, tickMs, clockDriftMax } = s.options
   return s.nowMs - newest.sentMs < (electionTicks * tickMs * (1 - clockDriftMax)) / (1 + clockDriftMax)
 }

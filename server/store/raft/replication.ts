@@ -96,6 +96,8 @@ function sendAppend(s: RaftState, leading: Leading, follower: Progress, entries:
 
 /** An append without entries; in passing it finds out whether what was sent before got lost. */
 function sendHeartbeat(s: RaftState, leading: Leading, follower: Progress): void {
+  // The log was compacted under what is in flight to it: whether that got lost cannot be asked any more.
+  if (follower.state !== 'snapshot' && follower.next - 1 < s.log.base.index) beginTransfer(s, follower)
   sendAppend(s, leading, follower)
   if (follower.state === 'probe') follower.probeSent = true
 }

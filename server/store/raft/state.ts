@@ -30,6 +30,8 @@ export interface RaftState {
   /** When this server last heard of a leader that others may rely on not to be replaced (sections 4.2.3, 6.4.1). */
   heardMs: number
   heardTicks: number
+  /** Another server has led this one since it was started. */
+  wasLed: boolean
   diskFull: boolean
   /** It was a member, as far as this process knows. */
   wasMember: boolean
@@ -158,9 +160,12 @@ export function resetElectionTimeout(s: RaftState): void {
   s.electionTimeoutTicks = s.options.electionTicks + Math.floor(s.random.next() * s.options.electionTicks)
 }
 
-/** Members that may begin an election: they have a vote, a disk to write it to, and no reason to believe they were removed. */
+/**
+ * Members that may begin an election: a disk to write to, no reason to believe they were removed, and a vote. One that
+ * is losing its vote may be the only one that can be elected until the change is committed (section 4.2.2).
+ */
 export function mayCampaign(s: RaftState): boolean {
-  return isVoter(s.log.configuration, s.options.id) && !s.diskFull && !s.removed && s.log.persisted >= s.log.base.index
+  return s.log.configurationsFrom(s.commit).some((c) => isVoter(c, s.options.id)) && !s.diskFull && !s.removed && s.log.persisted >= s.log.base.index
 }
 
 /**

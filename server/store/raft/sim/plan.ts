@@ -1,0 +1,89 @@
+/** How bad a day a seed stands for: sizes, limits and the rates of everything that may go wrong. */
+import type { Random } from '#base/random.ts'
+import type { RaftOptions } from '../types.ts'
+
+export interface Plan {
+  readonly servers: number
+  readonly options: Omit<RaftOptions, 'id'>
+  /** Clocks run off true time by at most this fraction; with `clockJumps` they also leap in both directions. */
+  readonly drift: number
+  readonly clockJumps: boolean
+  readonly lossRate: number
+  readonly doubleRate: number
+  /** Of messages that take much longer than the others. */
+  readonly lateRate: number
+  readonly latencyMsMax: number
+  readonly lateMsMax: number
+  /** Mean time between such events, in the whole world; Infinity: never. */
+  readonly partitionMs: number
+  readonly crashMs: number
+  readonly pauseMs: number
+  readonly changeMs: number
+  readonly transferMs: number
+  readonly compactMs: number
+  readonly diskFullMs: number
+  readonly lostDiskMs: number
+  /** Of steps in the midst of which a server dies. */
+  readonly crashInStepRate: number
+  readonly diskFailRate: number
+  readonly syncMsMax: number
+  readonly proposalMs: number
+  readonly readMs: number
+  /** Entries that stay in the log when it is compacted. */
+  readonly keepEntries: number
+  /** Servers at the same index make the same snapshot bytes, so that another leader can go on with a transfer. */
+  readonly sameSnapshots: boolean
+}
+
+export function makePlan(random: Random): Plan {
+  const pick = <T>(...from: readonly T[]): T => from[Math.floor(random.next() * from.length)] as T
+  const maybe = (chance: number) => random.next() < chance
+  const calm = maybe(0.1)
+  const often = (ms: number) => (calm || maybe(0.35) ? Infinity : ms * (0.3 + 2 * random.next()))
+  // Few bytes at a time find other paths; with more than that can carry, they would only build up a queue.
+  const appendBytesMax = pick(1, 40, 4000)
+  const inFlightMax = pick(1, 2, 8)
+  const narrow = appendBytesMax === 1 || inFlightMax === 1
+  const reads = pick('lease', 'quorum') satisfies RaftOptions['reads']
+  return {
+    servers: pick(1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7),
+    options: {
+      tickMs: 100,
+      heartbeatTicks: 1,
+      electionTicks: pick(3, 4, 6),
+      reads,
+      clockDriftMax: 0.05,
+      appendBytesMax,
+      inFlightMax,
+      inFlightBytesMax: pick(40, 100_000),
+      uncommittedBytesMax: pick(100, 100_000),
+      applyBytesMax: pick(1, 60, 100_000),
+      cacheBytesMax: pick(0, 50, 100_000),
+      snapshotChunkBytes: pick(7, 30, 1000),
+      pendingMax: pick(2, 1000),
+    },
+    // Just within what the lease allows for, or far beyond it where nothing depends on the clock.
+    drift: reads === 'lease' ? pick(0, 0.0499) : pick(0, 0.3),
+    clockJumps: reads === 'quorum' && maybe(0.5),
+    lossRate: calm ? 0 : pick(0, 0.01, 0.05, 0.2),
+    doubleRate: calm ? 0 : pick(0, 0.02, 0.2),
+    lateRate: calm ? 0 : pick(0, 0.02, 0.1),
+    latencyMsMax: pick(2, 10, 60),
+    lateMsMax: pick(300, 3000),
+    partitionMs: often(1500),
+    crashMs: often(1500),
+    pauseMs: often(2500),
+    changeMs: often(2000),
+    transferMs: often(1500),
+    compactMs: maybe(0.7) ? 100 + 1500 * random.next() : Infinity,
+    diskFullMs: often(4000),
+    lostDiskMs: often(6000),
+    crashInStepRate: calm ? 0 : pick(0, 0, 0.002, 0.01),
+    diskFailRate: calm ? 0 : pick(0, 0, 0.003),
+    syncMsMax: pick(1, 10, 40, 150),
+    proposalMs: narrow ? pick(60, 100) : pick(5, 20, 60),
+    readMs: pick(10, 30, 100),
+    keepEntries: pick(0, 5, 50),
+    sameSnapshots: maybe(0.7),
+  }
+}

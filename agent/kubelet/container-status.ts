@@ -23,7 +23,7 @@ export function containerStatuses(input: StatusInput, containers: SpecContainer[
 function containerStatus(input: StatusInput, c: SpecContainer): ContainerStatus {
   const { view } = input
   const { spec } = c
-  const current = newest(view, spec.name)
+  const current = shown(view, spec.name)
   const before = [...(view.reported.containerStatuses ?? []), ...(view.reported.initContainerStatuses ?? []), ...(view.reported.ephemeralContainerStatuses ?? [])].find((s) => s.name === spec.name)
   const common = {
     name: spec.name,
@@ -62,13 +62,20 @@ function containerStatus(input: StatusInput, c: SpecContainer): ContainerStatus 
   }
 }
 
+/** The newest one, but while it is being started the one before: nobody is to see a restart counted whose container does not run yet. */
+function shown(view: PodView, name: string): ContainerView | undefined {
+  const current = newest(view, name)
+  const before = current && isStarting(view, name) && current.state !== 'exited' ? view.containers.find((c) => c.metadata.name === name && c.restartCount < current.restartCount) : undefined
+  return before ?? current
+}
+
 function stateOf(input: StatusInput, c: SpecContainer, current: ContainerView): ContainerState {
   const { view, ctx } = input
   if (current.state === 'running' || current.state === 'unknown') {
     // Until the postStart hook has ended the container does not count as started.
     return isStarting(view, c.spec.name) ? waiting(input, c, undefined) : { running: { startedAt: time(current.startedAtMs) } }
   }
-  if (current.state === 'created') return input.stopped ? unknownState() : waiting(input, c, view.failures.get(`start:${c.spec.name}`))
+  if (current.state === 'created') return waiting(input, c, view.failures.get(`start:${c.spec.name}`))
   const ended: ContainerState = { terminated: terminated(view, current) }
   if (input.ending || !restartsAfter(view.pod, c.spec, c.type, current.exitCode)) return ended
   if (isStarting(view, c.spec.name)) return ended
@@ -81,7 +88,6 @@ function stateOf(input: StatusInput, c: SpecContainer, current: ContainerView): 
 
 function waiting(input: StatusInput, c: SpecContainer, given: LaneFailure | undefined): ContainerState {
   const { view, ctx } = input
-  if (input.stopped && c.type === 'app') return unknownState()
   const failure = given ?? (isStarting(view, c.spec.name) && newest(view, c.spec.name)?.state === 'running' ? undefined : view.failures.get(`start:${c.spec.name}`))
   if (failure) {
     if (failure.reason === 'ErrImagePull' && ctx.nowMs >= failure.atMs + PULL_ERROR_SHOWN_MS && ctx.nowMs < failure.retryAtMs && !isStarting(view, c.spec.name)) {
@@ -102,11 +108,7 @@ function lostState(input: StatusInput, before: ContainerStatus | undefined): { s
 }
 
 function unknown(before: ContainerStatus): { state: ContainerState; lastState: ContainerState } {
-  return { state: unknownState('The container could not be located when the pod was deleted.  The container used to be Running'), lastState: before.lastState ?? {} }
-}
-
-function unknownState(message = 'The container could not be located when the pod was terminated'): ContainerState {
-  return { terminated: { exitCode: 137, reason: 'ContainerStatusUnknown', message } }
+  return { state: { terminated: { exitCode: 137, reason: 'ContainerStatusUnknown', message: 'The container could not be located when the pod was deleted.  The container used to be Running' } }, lastState: before.lastState ?? {} }
 }
 
 function terminated(view: PodView, c: ContainerView): ContainerStateTerminated {

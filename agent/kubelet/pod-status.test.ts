@@ -14,6 +14,12 @@ const condition = (type: string, more: Partial<PodView>) => {
   return [value, reason, message]
 }
 const phase = (more: Partial<PodView>) => status(more).phase
+const starting = (name: string) => ({ lane: `start:${name}`, action: { kind: 'startContainer' as const, name, type: 'app' as const, sandboxId: 's0', attempt: 2, backoffSeconds: 0 }, sinceMs: NOW })
+/** Why the containers wait or ended, init containers first. */
+const statesOf = (more: Partial<PodView>) => {
+  const { initContainerStatuses = [], containerStatuses = [] } = status(more)
+  return [...initContainerStatuses, ...containerStatuses].map((s) => s.state?.waiting?.reason ?? s.state?.terminated?.reason)
+}
 const never = (more: object = {}) => aPod({ restartPolicy: 'Never', ...more })
 const startFailed = (reason: string, message: string) => ({ failures: new Map([['start:app', failure(reason, message)]]) })
 const gone = { sandboxes: [aSandbox({ state: 'notready' as const })] }
@@ -39,6 +45,17 @@ const table: [string, unknown, unknown][] = [
   ['a killed one that will not be restarted is terminated', state({ pod: never(), containers: [exited('app', 137, { reason: 'OOMKilled', terminationMessage: 'too much' })], ...gone })?.state,
     { terminated: { exitCode: 137, reason: 'OOMKilled', message: 'too much', startedAt: '2026-01-01T00:00:00Z', finishedAt: '2026-01-01T00:00:00Z', containerID: 'memory://app-0' } }],
   ['a pod that ends before its container ran says so', state({ pod: aPod({}, { deletionTimestamp: 'x' }), sandboxes: [] })?.state, { terminated: { exitCode: 137, reason: 'ContainerStatusUnknown', message: 'The container could not be located when the pod was terminated' } }],
+  ['while a container is being restarted the end of the one before is told, and no restart is counted yet', [
+    { containers: [running('app', { state: 'created', restartCount: 2 }), exited('app', 1, { restartCount: 1 })], inFlight: [starting('app')] },
+    { containers: [running('app', { restartCount: 2 }), exited('app', 1, { restartCount: 1 })], inFlight: [starting('app')] },
+    { containers: [running('app', { restartCount: 2 }), exited('app', 1, { restartCount: 1 })] },
+  ].map((v) => [state(v)?.restartCount, state(v)?.ready, state(v)?.state?.terminated?.exitCode]), [[1, false, 1], [1, false, 1], [2, true, undefined]]],
+  ['a failed init container for good leaves what came after it waiting', statesOf({ pod: never({ initContainers: [aContainer('i'), aContainer('j')] }), containers: [exited('i', 1)], ...gone }), ['Error', 'PodInitializing', 'PodInitializing']],
+  ['a pod deleted before anything ran: its first init container could not be located, the others never were to be', statesOf({ pod: aPod({ initContainers: [aContainer('i'), aContainer('j')] }, { deletionTimestamp: 'x' }), sandboxes: [] }), ['ContainerStatusUnknown', 'PodInitializing', 'PodInitializing']],
+  ['once init containers are done, what did not run could not be located', [
+    statesOf({ pod: aPod({ initContainers: [aContainer('i')] }, { deletionTimestamp: 'x' }), containers: [exited('i', 0)], ...gone }),
+    statesOf({ pod: aPod({ containers: [aContainer('app'), aContainer('b')], initContainers: [aContainer('i')] }, { deletionTimestamp: 'x' }), containers: [exited('app', 0)], ...gone }).slice(1),
+  ], [['Completed', 'ContainerStatusUnknown'], ['Completed', 'ContainerStatusUnknown']]],
   ['ready follows its probe, started its startup probe', [
     { pod: aPod({ containers: [aContainer('app', { readinessProbe: {} })] }), containers: [running('app')] },
     { pod: aPod({ containers: [aContainer('app', { readinessProbe: {} })] }), containers: [running('app')], probes: new Map([['app-0', { readiness: 'success' as const }]]) },

@@ -3,6 +3,7 @@ import type { PodStatus } from '#api/types/index.ts'
 import { podQosClass } from '#api/types/pods.ts'
 import type { DecideContext } from '#base/reconcile/action.ts'
 import { containerStatuses } from './container-status.ts'
+import { endedStatuses } from './ended-statuses.ts'
 import { podConditions } from './pod-conditions.ts'
 import { podPhase } from './pod-phase.ts'
 import { podEnd, startTimeMs } from './termination.ts'
@@ -17,8 +18,8 @@ export function podStatus(view: PodView, ctx: DecideContext): PodStatus {
   const running = view.containers.some((c) => c.state === 'running' || c.state === 'unknown')
   const stopped = end !== undefined && !running && !view.inFlight.some((f) => f.action.kind === 'startContainer')
   const all = { view, ctx, stopped, ending: end !== undefined }
-  const init = containerStatuses(all, initContainers(pod))
-  const app = containerStatuses(all, appContainers(pod))
+  const seen = { init: containerStatuses(all, initContainers(pod)), app: containerStatuses(all, appContainers(pod)) }
+  const { init, app } = stopped ? endedStatuses(view, seen) : seen
   const ephemeral = containerStatuses(all, ephemeralContainers(pod))
 
   const failure = end?.why === 'deadline' ? { reason: 'DeadlineExceeded', message: DEADLINE_MESSAGE } : end?.why === 'rejected' ? view.rejected : undefined

@@ -15,6 +15,8 @@ export interface KubeletRequest {
   /** With query. */
   path: string
   headers: Readonly<Record<string, string>>
+  /** The Host header; default: the authority, or the node. */
+  host?: string
   body?: Buffer | undefined
   signal: AbortSignal
 }
@@ -48,7 +50,7 @@ export function createKubeletClient(connector: NodeConnector | undefined): Kubel
       return new Promise((resolve, reject) => {
         const options: RequestOptions = {
           method: request.method, path: request.path, host: 'kubelet', signal: request.signal,
-          headers: { ...request.headers, host: request.authority ?? request.node, connection: 'close', ...(request.body && { 'content-length': String(request.body.length) }) },
+          headers: { ...request.headers, host: request.host ?? request.authority ?? request.node, connection: 'close', ...(request.body && { 'content-length': String(request.body.length) }) },
           createConnection: () => socket,
         }
         const outgoing: ClientRequest = httpRequest(options, resolve)

@@ -6,6 +6,7 @@ import https from 'node:https'
 import type { Duplex } from 'node:stream'
 import tls from 'node:tls'
 import { after, before, describe, test } from 'node:test'
+import { gunzipSync, gzipSync } from 'node:zlib'
 import { PODS } from '../app.test-support.ts'
 import { served, type Credential, type Served } from '../http-server.test-support.ts'
 import { TUNNEL_ALPN } from './tunnel-hub.ts'
@@ -36,6 +37,16 @@ function kubeletServer(seen: IncomingMessage[]): Server {
       res.writeHead(400).end('previous terminated container "c" in pod "p" not found')
       return
     }
+    if (req.url?.startsWith('/page')) {
+      const html = Buffer.from(`<a href="/there?x">${req.headers.host}</a>${req.headers['x-forwarded-uri'] as string}`)
+      const packed = req.url === '/page.gz'
+      res.writeHead(200, { 'content-type': 'text/html; charset=utf-8', 'access-control-allow-origin': '*', ...(packed && { 'content-encoding': 'gzip' }), 'content-length': packed ? gzipSync(html).length : html.length }).end(packed ? gzipSync(html) : html)
+      return
+    }
+    if (req.url === '/moved') {
+      res.writeHead(302, { location: '/there', 'content-type': 'text/html' }).end('<a href="/there">')
+      return
+    }
     res.setHeader('x-answered', 'yes')
     void (async () => {
       const chunks: Buffer[] = []
@@ -52,14 +63,14 @@ function kubeletServer(seen: IncomingMessage[]): Server {
   return server
 }
 
-interface Plain { status: number; text: string; headers: IncomingMessage['headers'] }
+interface Plain { status: number; text: string; bytes: Buffer; headers: IncomingMessage['headers'] }
 
 function ask(s: Served, method: string, path: string, body?: unknown): Promise<Plain> {
   return new Promise((resolve, reject) => {
     const req = https.request({ host: '127.0.0.1', port: s.port, method, path, ca: s.ca, ...s.admin, agent: false, headers: { 'content-type': 'application/json', authorization: 'Bearer secret', cookie: 'c' } }, (res) => {
       const chunks: Buffer[] = []
       res.on('data', (c: Buffer) => chunks.push(c))
-      res.on('end', () => resolve({ status: res.statusCode ?? 0, headers: res.headers, text: Buffer.concat(chunks).toString() }))
+      res.on('end', () => resolve({ status: res.statusCode ?? 0, headers: res.headers, bytes: Buffer.concat(chunks), text: Buffer.concat(chunks).toString() }))
     })
     req.on('error', reject)
     req.end(body === undefined ? undefined : JSON.stringify(body))
@@ -159,6 +170,20 @@ describe('what runs on nodes', () => {
       socket.destroy()
     }
     assert.deepEqual(refusals, ['HTTP/1.1 404 NotFound', 'HTTP/1.1 400 BadRequest', 'HTTP/1.1 503 ServiceUnavailable', 'HTTP/1.1 403 Forbidden'])
+  })
+
+  test('links in what a pod answers lead back through the proxy; what is asked without a slash is sent to where it has one', async () => {
+    const at = `${PODS}/p:8080/proxy`
+    const host = `127.0.0.1:${s.port}`
+    const plain = await ask(s, 'GET', `${at}/page`)
+    assert.deepEqual([plain.text, plain.headers['access-control-allow-origin']], [`<a href="${at}/there?x">${host}</a>${at}/page`, undefined])
+    const packed = await ask(s, 'GET', `${at}/page.gz`)
+    assert.deepEqual([packed.headers['content-encoding'], gunzipSync(packed.bytes).toString()], ['gzip', `<a href="${at}/there?x">${host}</a>${at}/page.gz`])
+    const moved = await ask(s, 'GET', `${at}/moved`)
+    assert.deepEqual([moved.status, moved.headers.location, moved.text], [302, `${at}/there`, '<a href="/there">'])
+    const bare = await ask(s, 'GET', `${at}?a=%20b`)
+    assert.deepEqual([bare.status, bare.headers.location, bare.text], [301, `${at}/?a=%20b`, ''])
+    assert.match((await ask(s, 'POST', at, {})).text, /^POST \/ /)
   })
 
   test('nodes/proxy and pods/proxy pass method, path, query and body on, and the answer back', async () => {

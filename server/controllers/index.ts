@@ -10,6 +10,7 @@ import { endpointSliceController } from './endpointslice/controller.ts'
 import { endpointsController } from './endpoints/controller.ts'
 import { ephemeralVolumeController } from './ephemeral-volume/controller.ts'
 import { garbageCollector } from './garbage-collector/controller.ts'
+import { horizontalPodAutoscalerController } from './horizontal-pod-autoscaler/controller.ts'
 import { jobController } from './job/controller.ts'
 import { namespaceController } from './namespace/controller.ts'
 import { nodeIpamController } from './node-ipam/controller.ts'
@@ -45,6 +46,7 @@ export const CONTROLLERS: readonly ControllerFactory[] = [
   statefulSetController,
   jobController,
   cronJobController,
+  horizontalPodAutoscalerController,
   endpointSliceController,
   endpointSliceMirroringController,
   endpointsController,

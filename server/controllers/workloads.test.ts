@@ -1,7 +1,7 @@
 /** Workloads but Deployments, each through its life, on an API server of their own. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CONTROLLER_REVISIONS, CRON_JOBS, DAEMON_SETS, ENDPOINTS, ENDPOINT_SLICES, EVENTS, JOBS, PERSISTENT_VOLUMES, PERSISTENT_VOLUME_CLAIMS, NODES, PODS, SERVICES, STATEFUL_SETS, type ControllerRevision, type CoreV1Event, type CronJob, type DaemonSet, type EndpointSlice, type Job, type KubeObject, type PersistentVolume, type PersistentVolumeClaim, type Pod, type ResourceRef, type StatefulSet, type Stored } from '#api/types/index.ts'
+import { CONTROLLER_REVISIONS, CRON_JOBS, DAEMON_SETS, DEPLOYMENTS, ENDPOINTS, ENDPOINT_SLICES, EVENTS, JOBS, PERSISTENT_VOLUMES, PERSISTENT_VOLUME_CLAIMS, NODES, PODS, SERVICES, STATEFUL_SETS, type ControllerRevision, type CoreV1Event, type CronJob, type DaemonSet, type EndpointSlice, type Job, type KubeObject, type PersistentVolume, type PersistentVolumeClaim, type Pod, type ResourceRef, type StatefulSet, type Stored, type V2HorizontalPodAutoscaler as Autoscaler } from '#api/types/index.ts'
 import { startCluster, type TestCluster } from './cluster.test-support.ts'
 
 const items = async <T extends KubeObject>(c: TestCluster, ref: ResourceRef): Promise<Stored<T>[]> => (await c.client.list<T>(ref, { namespace: 'default' })).items
@@ -220,4 +220,21 @@ test('Endpoints kept by hand are mirrored into slices; ephemeral volumes get the
   await c.client.delete(PODS, 'p', 'default')
   await c.until('gone with it', async () => assert.deepStrictEqual(await items(c, PERSISTENT_VOLUME_CLAIMS), []))
   assert.equal((await c.client.get(NODES, 'a')).metadata.annotations?.['node.alpha.kubernetes.io/ttl'], '0')
+})
+
+test('an autoscaler keeps its target within bounds, and says when it is told nothing', async () => {
+  await using c = await startCluster()
+  await c.addNode('a')
+  const ref = { group: 'autoscaling', version: 'v2', resource: 'horizontalpodautoscalers', kind: 'HorizontalPodAutoscaler', namespaced: true }
+  await c.client.create(DEPLOYMENTS, { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'web', namespace: 'default' }, spec: { replicas: 1, selector: { matchLabels: { app: 'web' } }, template: template('web') } } as KubeObject)
+  await c.client.create(ref, { apiVersion: 'autoscaling/v2', kind: 'HorizontalPodAutoscaler', metadata: { name: 'web', namespace: 'default' }, spec: { minReplicas: 3, maxReplicas: 5, scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' } } } as KubeObject)
+  await c.until('three', async () => assert.equal((await items<Pod>(c, PODS)).filter((p) => p.status?.phase === 'Running').length, 3))
+  // Looked at again when it changes.
+  await c.client.patch(ref, 'web', 'default', merge, { spec: { maxReplicas: 6 } })
+  await c.until('it says why', async () => {
+    const { status } = await c.client.get<Autoscaler>(ref, 'web', 'default')
+    assert.deepStrictEqual(status?.conditions?.map((x) => `${x.type} ${x.status} ${x.reason}`), ['AbleToScale True SucceededGetScale', 'ScalingActive False FailedGetResourceMetric'])
+    assert.equal(status.conditions[1]?.message, 'the HPA was unable to compute the replica count: failed to get cpu utilization: unable to get metrics for resource cpu: unable to fetch metrics from resource metrics API: the server could not find the requested resource')
+  })
+  await c.until('events', async () => assert.deepStrictEqual(await eventsOf(c, 'web'), ['Normal ScalingReplicaSet', 'Normal SuccessfulRescale', 'Warning FailedComputeMetricsReplicas', 'Warning FailedGetResourceMetric']))
 })

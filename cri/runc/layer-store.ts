@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import type { Log } from '#base/log.ts'
 import { CodedError } from '#base/errors.ts'
 import { readJsonFile, syncDirectory, writeFileAtomic } from './atomic-file.ts'
-import { Gate, KeyedLock } from './keyed-lock.ts'
+import { Gate, KeyedLock } from '#base/keyed-lock.ts'
 import { SEARCH_PATH } from './run-command.ts'
 import type { UnpackAnswer, UnpackJob } from './unpack-child.ts'
 

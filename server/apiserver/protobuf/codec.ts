@@ -1,5 +1,5 @@
 /** What the parts of this codec have in common: how a value crosses the wire, and what a message is made of. */
-import type { WireReader, WireType, WireWriter } from './wire.ts'
+import type { WireReader, WireType, WireWriter } from '#base/protobuf/wire.ts'
 
 export interface ValueCodec {
   wire: WireType

@@ -1,6 +1,6 @@
 /** How a Kubernetes object travels as protobuf: four magic bytes, then runtime.Unknown with the object's message inside. */
 import { eachField } from './scalars.ts'
-import { WireError, WireReader, type WireWriter } from './wire.ts'
+import { WireError, WireReader, type WireWriter } from '#base/protobuf/wire.ts'
 
 const MAGIC = Buffer.from('k8s\0')
 

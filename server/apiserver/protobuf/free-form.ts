@@ -5,7 +5,7 @@
 import { explainJson, measureJson } from '../decode/json-scan.ts'
 import type { ValueCodec } from './codec.ts'
 import { eachField, writeStrings } from './scalars.ts'
-import { WireError } from './wire.ts'
+import { WireError } from '#base/protobuf/wire.ts'
 
 /** As deep as JSON bodies may be. */
 const JSON_DEPTH_MAX = 500

@@ -6,10 +6,10 @@ import type { MessagePlan } from './codec.ts'
 import { writeEnvelope } from './envelope.ts'
 import { createPlans } from './message-plan.ts'
 import { readMessage, writeMessage } from './message.ts'
-import { WireError, WireReader, WireWriter } from './wire.ts'
+import { WireError, WireReader, WireWriter } from '#base/protobuf/wire.ts'
 
 export { parseEnvelope, type Envelope, type ParsedEnvelope } from './envelope.ts'
-export { WireReader, WireWriter } from './wire.ts'
+export { WireReader, WireWriter } from '#base/protobuf/wire.ts'
 
 export const PROTOBUF_TYPE = 'application/vnd.kubernetes.protobuf'
 export const PROTOBUF_WATCH_TYPE = `${PROTOBUF_TYPE};stream=watch`

@@ -1,7 +1,7 @@
 /** Messages, field by field as their plan says: to the plain object that JSON would give, and back. */
 import type { FieldPlan, MessagePlan, ValueCodec } from './codec.ts'
 import { eachField, readTag } from './scalars.ts'
-import { WireError, WireReader, type WireWriter } from './wire.ts'
+import { WireError, WireReader, type WireWriter } from '#base/protobuf/wire.ts'
 
 type Json = Record<string, unknown>
 type Field = FieldPlan & { kind: 'field' }

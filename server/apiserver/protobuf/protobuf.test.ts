@@ -11,7 +11,7 @@ import { decodeObject } from '../decode/index.ts'
 import { objectOf } from './arbitrary.test-support.ts'
 import { decodeMessage, encodeProtobuf, encodeProtobufList, encodeWatchFrame, hasProtobuf, parseEnvelope, PROTOBUF_TYPE, protobufModelOf } from './index.ts'
 import { parseNumbers } from './message-plan.ts'
-import { WireReader, WireWriter } from './wire.ts'
+import { WireReader, WireWriter } from '#base/protobuf/wire.ts'
 
 const DEPTH = 500
 

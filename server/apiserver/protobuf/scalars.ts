@@ -1,7 +1,7 @@
 /** The schema's scalar types on the wire, the messages that stand for one value among them. */
 import type { ScalarType } from '#api/schema/index.ts'
 import type { ValueCodec } from './codec.ts'
-import { WireError, type WireReader, type WireWriter } from './wire.ts'
+import { WireError, type WireReader, type WireWriter } from '#base/protobuf/wire.ts'
 
 const string: ValueCodec = {
   wire: 2, zero: '',

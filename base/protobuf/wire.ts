@@ -1,7 +1,7 @@
 /**
  * The protobuf wire: varints, lengths, tags. The reader is bounded by its buffer and by a depth; what is malformed throws
- * a WireError with the words of upstream's generated code, which only this folder catches. The writer goes backwards, so
- * that a message's length is known when its prefix is written.
+ * a WireError with the words of upstream's generated code. The writer goes backwards, so that a message's length is known
+ * when its prefix is written.
  */
 
 /** 0 varint, 1 eight bytes, 2 length and bytes, 3 and 4 groups (only skipped), 5 four bytes. */

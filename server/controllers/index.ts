@@ -1,5 +1,6 @@
 /** The controllers skiff runs: one line each. They know nothing of each other; all are clients of the public API. */
 import type { Controller, ControllerDeps, ControllerFactory } from './controller.ts'
+import { attachDetachController } from './attach-detach/controller.ts'
 import { bootstrapSignerController } from './bootstrap-signer/controller.ts'
 import { cronJobController } from './cronjob/controller.ts'
 import { daemonSetController } from './daemonset/controller.ts'
@@ -60,6 +61,7 @@ export const CONTROLLERS: readonly ControllerFactory[] = [
   podGcController,
   resourceQuotaController,
   persistentVolumeBinder,
+  attachDetachController,
   ephemeralVolumeController,
   pvcProtectionController,
   pvProtectionController,

@@ -1,7 +1,7 @@
 /** Workloads but Deployments, each through its life, on an API server of their own. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CONTROLLER_REVISIONS, CRON_JOBS, DAEMON_SETS, DEPLOYMENTS, ENDPOINTS, ENDPOINT_SLICES, EVENTS, JOBS, PERSISTENT_VOLUMES, PERSISTENT_VOLUME_CLAIMS, NODES, PODS, SERVICES, STATEFUL_SETS, type ControllerRevision, type CoreV1Event, type CronJob, type DaemonSet, type EndpointSlice, type Job, type KubeObject, type PersistentVolume, type PersistentVolumeClaim, type Pod, type ResourceRef, type StatefulSet, type Stored, type V2HorizontalPodAutoscaler as Autoscaler } from '#api/types/index.ts'
+import { CONTROLLER_REVISIONS, CRON_JOBS, DAEMON_SETS, DEPLOYMENTS, ENDPOINTS, ENDPOINT_SLICES, EVENTS, JOBS, PERSISTENT_VOLUMES, PERSISTENT_VOLUME_CLAIMS, NODES, PODS, SERVICES, STATEFUL_SETS, VOLUME_ATTACHMENTS, type ControllerRevision, type CoreV1Event, type CronJob, type DaemonSet, type EndpointSlice, type Job, type KubeObject, type PersistentVolume, type PersistentVolumeClaim, type Pod, type ResourceRef, type StatefulSet, type Stored, type Node, type V2HorizontalPodAutoscaler as Autoscaler, type VolumeAttachment } from '#api/types/index.ts'
 import { startCluster, type TestCluster } from './cluster.test-support.ts'
 
 const items = async <T extends KubeObject>(c: TestCluster, ref: ResourceRef): Promise<Stored<T>[]> => (await c.client.list<T>(ref, { namespace: 'default' })).items
@@ -237,4 +237,28 @@ test('an autoscaler keeps its target within bounds, and says when it is told not
     assert.equal(status.conditions[1]?.message, 'the HPA was unable to compute the replica count: failed to get cpu utilization: unable to get metrics for resource cpu: unable to fetch metrics from resource metrics API: the server could not find the requested resource')
   })
   await c.until('events', async () => assert.deepStrictEqual(await eventsOf(c, 'web'), ['Normal ScalingReplicaSet', 'Normal SuccessfulRescale', 'Warning FailedComputeMetricsReplicas', 'Warning FailedGetResourceMetric']))
+})
+
+test('a CSI volume is attached to the node of its pod, said to be, and let go once the node has let go', async () => {
+  await using c = await startCluster()
+  await c.addNode('a')
+  const claim = { accessModes: ['ReadWriteOnce'], storageClassName: '' }
+  await c.client.create(PERSISTENT_VOLUMES, { apiVersion: 'v1', kind: 'PersistentVolume', metadata: { name: 'pv' }, spec: { ...claim, capacity: { storage: '1Gi' }, csi: { driver: 'd.example.com', volumeHandle: 'h1' } } } as KubeObject)
+  await c.client.create(PERSISTENT_VOLUME_CLAIMS, { apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: { name: 'c', namespace: 'default' }, spec: { ...claim, resources: { requests: { storage: '1Gi' } } } } as KubeObject)
+  await c.client.create(PODS, { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p', namespace: 'default' }, spec: { containers: [{ name: 'c', image: 'v1' }], volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'c' } }] } } as KubeObject)
+  const attachments = async () => (await c.client.list<VolumeAttachment>(VOLUME_ATTACHMENTS)).items
+  await c.until('asked for', async () => assert.deepStrictEqual((await attachments()).map((a) => [/^csi-[0-9a-f]{64}$/.test(a.metadata.name), a.spec]), [[true, { attacher: 'd.example.com', nodeName: 'a', source: { persistentVolumeName: 'pv' } }]]))
+  const [attachment] = await attachments()
+  const name = 'kubernetes.io/csi/d.example.com^h1'
+  // What the driver's attacher and the kubelet do.
+  await c.client.patch(VOLUME_ATTACHMENTS, attachment?.metadata.name ?? '', undefined, merge, { status: { attached: true } }, { subresource: 'status' })
+  const inUse = (volumes: string[] | null) => c.client.patch(NODES, 'a', undefined, merge, { status: { volumesInUse: volumes } }, { subresource: 'status' })
+  const attached = async () => (await c.client.get<Node>(NODES, 'a')).status?.volumesAttached
+  await c.until('said', async () => assert.deepStrictEqual([await attached(), (await eventsOf(c, 'p')).includes('Normal SuccessfulAttachVolume')], [[{ name, devicePath: '' }], true]))
+  await inUse([name])
+  await c.client.delete(PODS, 'p', 'default')
+  await c.until('the pod is gone', async () => assert.deepStrictEqual(await items(c, PODS), []))
+  assert.equal((await attachments()).length, 1)
+  await inUse(null)
+  await c.until('let go', async () => assert.deepStrictEqual([await attached(), await attachments()], [undefined, []]))
 })

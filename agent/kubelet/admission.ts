@@ -1,17 +1,24 @@
 /** Whether this node can take a pod that was sent to it, whoever sent it (upstream's kubelet admission). Pure. */
-import { podRequests } from '#api/types/pods.ts'
+import { hostPortsConflict, hostPortsOf, podRequests } from '#api/types/pods.ts'
+import { matchesSet } from '#api/types/labels.ts'
 import { quantityMilli, quantityValue } from '#api/types/quantity.ts'
-import type { Pod } from '#api/types/index.ts'
+import { matchesNodeSelector, type Node, type Pod, untolerated } from '#api/types/index.ts'
 
 export interface AdmissionInput {
   pod: Pod
   /** Admitted pods that still run or will. */
   others: readonly Pod[]
   allocatable: Readonly<Record<string, string>>
+  /** As the cluster tells it; undefined while that is not known: then its labels and taints keep nobody out. */
+  node: Node | undefined
 }
 
 /** Undefined: it may come in. Else the reason and message its status fails with. */
-export function refusal({ pod, others, allocatable }: AdmissionInput): { reason: string; message: string } | undefined {
+export function refusal(input: AdmissionInput): { reason: string; message: string } | undefined {
+  return outOfResources(input) ?? unfit(input)
+}
+
+function outOfResources({ pod, others, allocatable }: AdmissionInput): { reason: string; message: string } | undefined {
   const pods = Number(allocatable.pods ?? Infinity)
   if (others.length + 1 > pods) return outOf('pods', 1, others.length, pods)
   const wanted = podRequests(pod)
@@ -25,6 +32,21 @@ export function refusal({ pod, others, allocatable }: AdmissionInput): { reason:
     if (want > 0 && used + want > value(total)) return outOf(resource, want, used, value(total))
   }
   return undefined
+}
+
+/** The scheduler's rules that hold for whoever binds pods, in upstream's order; of taints only NoExecute matters here. */
+function unfit({ pod, others, node }: AdmissionInput): { reason: string; message: string } | undefined {
+  const required = pod.spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution
+  if (node && !(matchesSet(pod.spec?.nodeSelector, node.metadata?.labels) && (!required || matchesNodeSelector(required, node)))) return failed('NodeAffinity', "node(s) didn't match Pod's node affinity/selector")
+  const wanted = hostPortsOf(pod)
+  const taken = wanted.length > 0 ? others.flatMap((other) => hostPortsOf(other)) : []
+  if (wanted.some((a) => taken.some((b) => hostPortsConflict(a, b)))) return failed('NodePorts', "node(s) didn't have free ports for the requested pod ports")
+  if (node && untolerated(node.spec?.taints, pod.spec?.tolerations, ['NoExecute'])) return failed('TaintToleration', "node(s) had taints that the pod didn't tolerate")
+  return undefined
+}
+
+function failed(predicate: string, why: string): { reason: string; message: string } {
+  return { reason: predicate, message: `Pod was rejected: Predicate ${predicate} failed: ${why}` }
 }
 
 function outOf(resource: string, requested: number, used: number, capacity: number): { reason: string; message: string } {

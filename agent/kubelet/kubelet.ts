@@ -115,7 +115,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
         if (!services.hasSynced()) await Promise.race([services.synced, pause(clock, SERVICES_WAIT_MS, signal)])
         return services.hasSynced() ? services.list() : undefined
       }
-      const running = await assemble({ ...options, log }, { paths, store, services: knownServices, allocatable: async () => nodeAllocatable(nodeCapacity({ facts: options.hostFacts, pressure: await pressure(), config }), config) })
+      const running = await assemble({ ...options, log }, { paths, store, services: knownServices, allocatable: async () => nodeAllocatable(nodeCapacity({ facts: options.hostFacts, pressure: await pressure(), config }), config), node: () => nodes.get(nodeName) })
       workers = running.workers
       // Before the informer is compared with: what it does not have was deleted while this agent was away.
       for (const { pod, endingSinceMs } of await store.loadPods()) if (pods.get(`${pod.metadata.namespace ?? ''}/${pod.metadata.name}`)?.metadata.uid !== pod.metadata.uid) workers.upsert(pod, endingSinceMs)
@@ -149,9 +149,10 @@ interface Assembly {
   store: PodStore
   services: () => Promise<readonly Service[] | undefined>
   allocatable: () => Promise<Record<string, string>>
+  node: () => Stored<Node> | undefined
 }
 
-async function assemble(options: KubeletOptions, { paths, store, services, allocatable }: Assembly) {
+async function assemble(options: KubeletOptions, { paths, store, services, allocatable, node }: Assembly) {
   const { client, runtime, config, clock, random, log, events, dataDir, nodeName } = options
   const { runtimeName } = await runtime.version()
   const cgroups = options.cgroups ?? (await createPodCgroups({ root: config.cgroupRoot, pidsLimit: config.podPidsLimit, clock, log, ...(options.cgroupLayout && { layout: options.cgroupLayout }) }))
@@ -225,7 +226,7 @@ async function assemble(options: KubeletOptions, { paths, store, services, alloc
         .catch((error: unknown) => log.error('cannot keep the pod on disk: it will not be known after a restart while the server is away', { pod: memory.pod.metadata.name, error: asError(error) }))
     },
     admit(pod, others) {
-      const refused = refusal({ pod, others, allocatable: nodeAllocated })
+      const refused = refusal({ pod, others, allocatable: nodeAllocated, node: node() })
       if (refused) events.event(asReference(pod), 'Warning', refused.reason, refused.message)
       return refused
     },

@@ -159,3 +159,16 @@ function maximum(a: ResourceList, b: ResourceList): Record<string, string> {
   }
   return out
 }
+
+export interface HostPort { protocol: string; ip: string; port: number }
+
+/** What a pod takes of its node's ports. */
+export function hostPortsOf(pod: Pod): HostPort[] {
+  const sidecars = (pod.spec?.initContainers ?? []).filter((c) => c.restartPolicy === 'Always')
+  return [...(pod.spec?.containers ?? []), ...sidecars].flatMap((c) => (c.ports ?? []).filter((p) => (p.hostPort ?? 0) > 0).map((p) => ({ protocol: p.protocol ?? 'TCP', ip: p.hostIP || '0.0.0.0', port: p.hostPort ?? 0 })))
+}
+
+/** 0.0.0.0 conflicts with every address. */
+export function hostPortsConflict(a: HostPort, b: HostPort): boolean {
+  return a.port === b.port && a.protocol === b.protocol && (a.ip === b.ip || a.ip === '0.0.0.0' || b.ip === '0.0.0.0')
+}

@@ -289,7 +289,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 
   async function servePathTo(request: PeerRequest, info: PathInfo, exchange: Exchange): Promise<ApiResponse> {
     const { query } = splitTarget(request.path)
-    const isOpen = isOpenPath(info, extra) && (authenticator.mayBeAnonymous?.(info.path) ?? true)
+    // Who speaks for another is classified as that one, wherever it asks.
+    const isOpen = !asksToImpersonate(request.headers) && isOpenPath(info, extra) && (authenticator.mayBeAnonymous?.(info.path) ?? true)
     const user = isOpen ? ANYONE : await identify(request, exchange, info)
     const entered = gate.enter({ user, verb: request.method.toLowerCase(), path: info.path, info: undefined, query, signal: request.signal }, exchange.answerHeaders)
     const leave = entered instanceof Promise ? await entered : entered
@@ -328,8 +329,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     return aggregation.proxy(backend, request, user)
   }
 
-  /** The watch takes its seat as any other while it begins. */
-  async function upgradeWatch(caller: Caller, info: ResourceInfo, asked: Asked, socket: Duplex, head: Buffer): Promise<void> {
+  /** A watch or a log as messages. It takes its seat as any other while it begins. */
+  async function upgradeAnswer(caller: Caller, info: ResourceInfo, asked: Asked, socket: Duplex, head: Buffer): Promise<void> {
     const { request, user, exchange } = caller
     const gone = new AbortController()
     request.signal.addEventListener('abort', () => gone.abort(), { once: true })
@@ -337,10 +338,12 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     const leave = entered instanceof Promise ? await entered : entered
     try {
       const answer = await serveCall(await authorizedCall({ ...caller, request: { ...request, signal: gone.signal } }, info, asked))
-      const { watchOverWebSocket } = await import('./watch/websocket.ts')
+      const { answerOverWebSocket } = await import('./http/websocket-answer.ts')
+      const isWatch = asked.verb === 'watch'
+      const messages = isWatch ? (await import('./watch/websocket.ts')).watchMessages(answer as WatchAnswer) : (await import('./nodes/log-messages.ts')).logMessages(answer.body as WatchAnswer['body'])
       noteUpgrade(exchange, socket)
-      await watchOverWebSocket(request, socket, head, answer as WatchAnswer, () => gone.abort())
-      metrics.requests.answered(rows.find(info.group, info.version, info.resource), { verb: 'WATCH', subresource: '', scope: '', dryRun: false, code: 101, seconds: undefined, bytes: undefined })
+      await answerOverWebSocket(request, socket, head, messages, () => gone.abort())
+      metrics.requests.answered(rows.find(info.group, info.version, info.resource), { verb: isWatch ? 'WATCH' : 'GET', subresource: info.subresource, scope: isWatch ? '' : 'resource', dryRun: false, code: 101, seconds: undefined, bytes: undefined })
     } catch (error) {
       gone.abort()
       throw error
@@ -453,7 +456,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
           noteUpgrade(exchange, socket)
           return await aggregation.upgrade(backend, caller.request, caller.user, socket, head)
         }
-        if (asked.verb === 'watch' && isWebSocket(headers['upgrade'])) return await upgradeWatch(caller, info, asked, socket, head)
+        if ((asked.verb === 'watch' || info.subresource === 'log') && isWebSocket(headers['upgrade'])) return await upgradeAnswer(caller, info, asked, socket, head)
         const call = await authorizedCall(caller, info, asked)
         // KEP-4006: a WebSocket is a GET, but running something in a pod needs `create`, as it does with POST.
         if (call.verb === 'get' && info.subresource !== 'proxy') await authorizeResource(authorizer, caller.user, 'create', info)

@@ -3,7 +3,7 @@
  * all decisions: rules never change it.
  */
 import type { Node, Pod, Stored } from '#api/types/index.ts'
-import { podRequests } from '#api/types/pods.ts'
+import { hostPortsOf, podRequests, type HostPort } from '#api/types/pods.ts'
 import { quantityMilli, quantityValue } from '#api/types/quantity.ts'
 
 /** cpu in thousandths of a core, everything else in units (bytes, pieces). */
@@ -18,8 +18,6 @@ export interface PodInfo {
   assumedMemoryBytes: number
   hostPorts: readonly HostPort[]
 }
-
-export interface HostPort { protocol: string; ip: string; port: number }
 
 export interface NodeInfo {
   name: string
@@ -55,11 +53,6 @@ export function podInfo(pod: Stored<Pod>): PodInfo {
     if (container.resources?.requests?.['memory'] === undefined) assumedMemoryBytes += DEFAULT_MEMORY_BYTES
   }
   return { key: `${pod.metadata.namespace ?? ''}/${pod.metadata.name}`, pod, requests, assumedCpuMilli, assumedMemoryBytes, hostPorts: hostPortsOf(pod) }
-}
-
-function hostPortsOf(pod: Stored<Pod>): HostPort[] {
-  const sidecars = (pod.spec?.initContainers ?? []).filter((c) => c.restartPolicy === 'Always')
-  return [...(pod.spec?.containers ?? []), ...sidecars].flatMap((c) => (c.ports ?? []).filter((p) => (p.hostPort ?? 0) > 0).map((p) => ({ protocol: p.protocol ?? 'TCP', ip: p.hostIP || '0.0.0.0', port: p.hostPort ?? 0 })))
 }
 
 export function nodeInfo(node: Stored<Node>, pods: readonly PodInfo[]): NodeInfo {

@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream'
 import tls from 'node:tls'
 import { after, before, describe, test } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
+import { WebSocket } from 'ws'
 import { PODS } from '../app.test-support.ts'
 import { served, type Credential, type Served } from '../http-server.test-support.ts'
 import { TUNNEL_ALPN } from './tunnel-hub.ts'
@@ -115,6 +116,20 @@ describe('what runs on nodes', () => {
     assert.deepEqual([got.status, got.headers['content-type'], got.text], [200, 'text/plain', 'GET /containerLogs/default/p/c?timestamps=true&tailLines=5 '])
     assert.deepEqual([seen.at(-1)?.headers['authorization'], seen.at(-1)?.headers['cookie']], [undefined, undefined])
     assert.deepEqual([(await ask(s, 'GET', `${PODS}/new/log`)).text], [''])
+  })
+
+  test('logs come over WebSocket, too, after an empty message: binary, or in base64', async () => {
+    for (const [protocols, text] of [[[], 'GET /containerLogs/default/p/c '], [['binary.k8s.io'], 'GET /containerLogs/default/p/c '], [['other', 'base64.binary.k8s.io'], Buffer.from('GET /containerLogs/default/p/c ').toString('base64')]] as const) {
+      const socket = new WebSocket(`wss://127.0.0.1:${s.port}${PODS}/p/log`, [...protocols], { ca: s.ca, ...s.admin })
+      const messages: [string, boolean][] = []
+      socket.on('message', (data, isBinary) => { messages.push([(data as Buffer).toString(), isBinary]) })
+      const [code] = await once(socket, 'close') as [number]
+      const isBinary = protocols.at(-1) !== 'base64.binary.k8s.io'
+      assert.deepEqual([code, socket.protocol, messages], [1000, protocols.at(-1) ?? '', [['', isBinary], [text, isBinary]]])
+    }
+    const refused = new WebSocket(`wss://127.0.0.1:${s.port}${PODS}/two/log`, { ca: s.ca, ...s.admin })
+    const [, answer] = await once(refused, 'unexpected-response') as [unknown, IncomingMessage]
+    assert.equal(answer.statusCode, 400)
   })
 
   test('wrong log requests are told before or by the kubelet', async () => {

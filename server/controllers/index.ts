@@ -22,6 +22,7 @@ import { pvProtectionController } from './pv-protection/controller.ts'
 import { pvcProtectionController } from './pvc-protection/controller.ts'
 import { replicaSetController } from './replicaset/controller.ts'
 import { replicationControllerController } from './replicaset/replication-controllers.ts'
+import { resourceClaimController } from './resourceclaim/controller.ts'
 import { resourceQuotaController } from './resource-quota/controller.ts'
 import { rootCaController } from './root-ca/controller.ts'
 import { serviceCidrController } from './service-cidr/controller.ts'
@@ -62,6 +63,7 @@ export const CONTROLLERS: readonly ControllerFactory[] = [
   resourceQuotaController,
   persistentVolumeBinder,
   attachDetachController,
+  resourceClaimController,
   ephemeralVolumeController,
   pvcProtectionController,
   pvProtectionController,

@@ -1,7 +1,7 @@
 /** Workloads but Deployments, each through its life, on an API server of their own. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CONTROLLER_REVISIONS, CRON_JOBS, DAEMON_SETS, DEPLOYMENTS, ENDPOINTS, ENDPOINT_SLICES, EVENTS, JOBS, PERSISTENT_VOLUMES, PERSISTENT_VOLUME_CLAIMS, NODES, PODS, SERVICES, STATEFUL_SETS, VOLUME_ATTACHMENTS, type ControllerRevision, type CoreV1Event, type CronJob, type DaemonSet, type EndpointSlice, type Job, type KubeObject, type PersistentVolume, type PersistentVolumeClaim, type Pod, type ResourceRef, type StatefulSet, type Stored, type Node, type V2HorizontalPodAutoscaler as Autoscaler, type VolumeAttachment } from '#api/types/index.ts'
+import { CONTROLLER_REVISIONS, CRON_JOBS, DAEMON_SETS, DEPLOYMENTS, ENDPOINTS, ENDPOINT_SLICES, EVENTS, JOBS, PERSISTENT_VOLUMES, PERSISTENT_VOLUME_CLAIMS, NODES, PODS, SERVICES, STATEFUL_SETS, VOLUME_ATTACHMENTS, type ControllerRevision, type CoreV1Event, type CronJob, type DaemonSet, type EndpointSlice, type Job, type KubeObject, type PersistentVolume, type PersistentVolumeClaim, type Pod, type ResourceRef, type ResourceV1ResourceClaim, type StatefulSet, type Stored, type Node, type V2HorizontalPodAutoscaler as Autoscaler, type VolumeAttachment } from '#api/types/index.ts'
 import { startCluster, type TestCluster } from './cluster.test-support.ts'
 
 const items = async <T extends KubeObject>(c: TestCluster, ref: ResourceRef): Promise<Stored<T>[]> => (await c.client.list<T>(ref, { namespace: 'default' })).items
@@ -261,4 +261,32 @@ test('a CSI volume is attached to the node of its pod, said to be, and let go on
   assert.equal((await attachments()).length, 1)
   await inUse(null)
   await c.until('let go', async () => assert.deepStrictEqual([await attached(), await attachments()], [undefined, []]))
+})
+
+test('a pod gets its device claim from a template, keeps it while it runs, and gives it back', async () => {
+  await using c = await startCluster()
+  await c.addNode('a')
+  const claims = { group: 'resource.k8s.io', version: 'v1', resource: 'resourceclaims', kind: 'ResourceClaim', namespaced: true }
+  const all = () => items<ResourceV1ResourceClaim>(c, claims)
+  const create = (kind: string, resource: string, object: object) => c.client.create({ ...claims, resource, kind }, { apiVersion: 'resource.k8s.io/v1', kind, ...object } as KubeObject)
+  const spec = { devices: { requests: [{ name: 'r', exactly: { deviceClassName: 'gpio' } }] } }
+  const pod = (name: string, template: string) => ({ apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace: 'default' }, spec: { containers: [{ name: 'c', image: 'v1', resources: { claims: [{ name: 'pins' }] } }], resourceClaims: [{ name: 'pins', resourceClaimTemplateName: template }] } }) as KubeObject
+  await create('ResourceClaimTemplate', 'resourceclaimtemplates', { metadata: { name: 't', namespace: 'default' }, spec: { metadata: { labels: { a: 'b' } }, spec } })
+  await c.client.create(PODS, pod('p', 't'))
+  await c.until('the claim, named in the status', async () => {
+    const [claim, ...more] = await all()
+    assert.deepStrictEqual([more, claim?.metadata.labels, claim?.metadata.annotations, claim?.metadata.ownerReferences?.map((o) => `${o.kind} ${o.name} ${o.controller}`)], [[], { a: 'b' }, { 'resource.kubernetes.io/pod-claim-name': 'pins' }, ['Pod p true']])
+    assert.deepStrictEqual((await c.client.get<Pod>(PODS, 'p', 'default')).status?.resourceClaimStatuses, [{ name: 'pins', resourceClaimName: claim?.metadata.name }])
+  })
+  const [claim] = await all()
+  const name = claim?.metadata.name ?? ''
+  // As a scheduler allocates it.
+  await c.client.patch(claims, name, 'default', merge, { metadata: { finalizers: ['resource.kubernetes.io/delete-protection'] } })
+  await c.client.patch(claims, name, 'default', merge, { status: { allocation: { devices: { results: [{ request: 'r', driver: 'd.example.com', pool: 'a', device: 'x' }] } } } }, { subresource: 'status' })
+  await c.client.patch(PODS, 'p', 'default', merge, { metadata: { labels: { touched: 'yes' } } })
+  await c.until('kept for the pod', async () => assert.deepStrictEqual((await all())[0]?.status?.reservedFor?.map((r) => `${r.resource} ${r.name}`), ['pods p']))
+  await c.client.patch(PODS, 'p', 'default', merge, { status: { phase: 'Succeeded' } }, { subresource: 'status' })
+  await c.until('given back and gone', async () => assert.deepStrictEqual(await all(), []))
+  await c.client.create(PODS, pod('q', 'gone'))
+  await c.until('told', async () => assert.ok((await eventsOf(c, 'q')).includes('Warning FailedResourceClaimCreation')))
 })

@@ -7,6 +7,9 @@ export * from './runtime.ts'
 export type { EmbeddedRuntimeOptions, PtyProcess, SpawnPty } from './runc/runtime-options.ts'
 export type { RegistriesConfig } from './runc/registries-config.ts'
 export { parseRegistries } from './runc/parse-registries.ts'
+export type { StreamFlags } from './streaming/channels.ts'
+export { parsePort } from './streaming/port-forward.ts'
+export { createUpgrades, type ServeUpgrade, type StreamTarget } from './streaming/upgrade.ts'
 export { runUnpackChild } from './runc/unpack-child.ts'
 
 /** Resolves once everything an earlier life left on this machine has been adopted or cleared away. */

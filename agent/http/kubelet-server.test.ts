@@ -10,8 +10,8 @@ import { silentLog } from '#base/log.ts'
 import { createKubeletServer } from './kubelet-server.ts'
 import type { IoSession, TerminalSize } from '#cri/index.ts'
 import type { PodStreams } from '../kubelet/streams.ts'
-import { SpdySession, type SpdyStream } from './spdy/session.ts'
-import { webSocketDuplex } from './websocket-tunnel.ts'
+import { SpdySession, type SpdyStream } from '#cri/streaming/spdy/session.ts'
+import { webSocketDuplex } from '#cri/streaming/websocket-tunnel.ts'
 
 /** A container whose command echoes its input in upper case on stdout, says "done" on stderr, and exits with 3. */
 class Echo implements IoSession {

@@ -1,8 +1,7 @@
 /** The streaming paths of the kubelet API (upstream: pkg/kubelet/server), parsed. */
 import { CodedError } from '#base/errors.ts'
+import { parsePort, type StreamFlags } from '#cri/index.ts'
 import type { ContainerName, LogOptions } from '../kubelet/streams.ts'
-
-export interface StreamFlags { stdin: boolean; stdout: boolean; stderr: boolean; tty: boolean }
 
 export type StreamRequest =
   | { kind: 'exec'; target: ContainerName; command: string[]; flags: StreamFlags }
@@ -36,12 +35,6 @@ function flagsOf(query: URLSearchParams): StreamFlags {
   const flags = { stdin: on('input', 'stdin'), stdout: on('output', 'stdout'), stderr: on('error', 'stderr') && !tty, tty }
   if (!flags.stdin && !flags.stdout && !flags.stderr) throw badRequest('you must specify at least 1 of stdin, stdout, stderr')
   return flags
-}
-
-export function parsePort(text: string): number {
-  const port = Number(text)
-  if (!/^\d+$/.test(text) || port < 1 || port > 65_535) throw badRequest(`invalid port ${JSON.stringify(text)}`)
-  return port
 }
 
 /** `<ns>/<pod>/[<uid>/]<container>`, as upstream's paths. */

@@ -108,7 +108,7 @@ function ended(stream: ClientHttp2Stream, onMessage: (message: Buffer) => void, 
     const note = (headers: IncomingHttpHeaders) => {
       const code = headers['grpc-status']
       if (code !== undefined) status = { code: Number(code), message: decodeMessage(String(headers['grpc-message'] ?? '')) }
-      else if (headers[':status'] !== undefined && headers[':status'] !== 200) status = { code: GRPC.unknown, message: `${path}: HTTP status ${headers[':status']}` }
+      else if (headers[':status'] !== undefined && String(headers[':status']) !== '200') status = { code: GRPC.unknown, message: `${path}: HTTP status ${String(headers[':status'])}` }
     }
     stream.on('response', note)
     stream.on('trailers', note)

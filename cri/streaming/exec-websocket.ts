@@ -5,9 +5,8 @@
  */
 import { PassThrough, Writable } from 'node:stream'
 import type { WebSocket } from 'ws'
-import type { ClientChannels } from './channels.ts'
-import type { TerminalSize } from '#cri/index.ts'
-import type { StreamFlags } from './stream-request.ts'
+import type { ClientChannels, StreamFlags } from './channels.ts'
+import type { TerminalSize } from '../runtime.ts'
 
 const STDIN = 0
 const STDOUT = 1

@@ -4,7 +4,10 @@
  */
 import type { Readable, Writable } from 'node:stream'
 import { failureStatus, statusOf } from './exec-status.ts'
-import type { IoSession, TerminalSize } from '#cri/index.ts'
+import type { IoSession, TerminalSize } from '../runtime.ts'
+
+/** What the client asked for. */
+export interface StreamFlags { stdin: boolean; stdout: boolean; stderr: boolean; tty: boolean }
 
 export interface ClientChannels {
   /** Undefined where the client did not ask for it. Ends when the client closes it. */

@@ -3,15 +3,21 @@
  * The SPDY connection comes as itself or tunnelled through a WebSocket (`SPDY/3.1+portforward.k8s.io`, KEP-4006).
  */
 import type { Duplex } from 'node:stream'
-import { asError } from '#base/errors.ts'
+import { asError, CodedError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import { SpdySession, type SpdyStream } from './spdy/session.ts'
-import { parsePort } from './stream-request.ts'
 
 export const PORT_FORWARD_PROTOCOL = 'portforward.k8s.io'
 export const PORT_FORWARD_TUNNEL = `SPDY/3.1+${PORT_FORWARD_PROTOCOL}`
 
 export type Dial = (port: number) => Promise<Duplex>
+
+/** Throws BAD_REQUEST. */
+export function parsePort(text: string): number {
+  const port = Number(text)
+  if (!/^\d+$/.test(text) || port < 1 || port > 65_535) throw new CodedError('BAD_REQUEST', `invalid port ${JSON.stringify(text)}`)
+  return port
+}
 
 export function servePortForward(connection: Duplex, dial: Dial, log: Log): void {
   const pairs = new Map<string, { error?: SpdyStream; data?: SpdyStream }>()

@@ -5,11 +5,10 @@
 import type { Duplex } from 'node:stream'
 import type { Clock } from '#base/clock.ts'
 import { CodedError } from '#base/errors.ts'
-import type { ClientChannels } from './channels.ts'
+import type { ClientChannels, StreamFlags } from './channels.ts'
 import { parseSize } from './exec-websocket.ts'
-import type { TerminalSize } from '#cri/index.ts'
+import type { TerminalSize } from '../runtime.ts'
 import { SpdySession, type SpdyStream } from './spdy/session.ts'
-import type { StreamFlags } from './stream-request.ts'
 
 export const EXEC_SPDY_PROTOCOLS = ['v5.channel.k8s.io', 'v4.channel.k8s.io', 'v3.channel.k8s.io', 'v2.channel.k8s.io', 'channel.k8s.io'] as const
 

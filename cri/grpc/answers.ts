@@ -1,0 +1,53 @@
+/** CRI's messages as the contract's types. Pure. */
+import type { Read } from '#base/protobuf/message.ts'
+import type { ContainerStats, ContainerStatus, Image, SandboxStatus } from '../runtime.ts'
+import { CONTAINER_STATES, nameOf, SANDBOX_STATES } from '../wire/enums.ts'
+import type * as m from '../wire/messages.ts'
+
+const NANOS_PER_MS = 1e6
+/** Nanoseconds beyond 2^53 are read to the nearest number, 128 ns off at most: rounded, not cut. */
+export const millis = (nanos: number): number => Math.round(nanos / NANOS_PER_MS)
+
+export function sandboxStatusOf(status: Read<typeof m.PodSandboxStatus>): SandboxStatus {
+  const { id, metadata, labels, annotations, network } = status
+  return {
+    id, labels, annotations,
+    metadata: metadata ?? { name: '', uid: '', namespace: '', attempt: 0 },
+    state: nameOf(SANDBOX_STATES, status.state, 'notready'),
+    createdAtMs: millis(status.createdAt),
+    ips: [network?.ip ?? '', ...(network?.additionalIps ?? []).map((a) => a.ip)].filter((ip) => ip !== ''),
+  }
+}
+
+/** `imageId`: older runtimes tell only a reference, the client finds the id. */
+export function containerStatusOf(status: Read<typeof m.ContainerStatus>, sandboxId: string, imageId: string): ContainerStatus {
+  const { id, metadata, exitCode, reason, message, labels, annotations, logPath } = status
+  const state = nameOf(CONTAINER_STATES, status.state, 'unknown')
+  return {
+    id, sandboxId, state, exitCode, reason, message, labels, annotations, logPath, imageId,
+    metadata: metadata ?? { name: '', attempt: 0 },
+    createdAtMs: millis(status.createdAt),
+    startedAtMs: millis(status.startedAt),
+    finishedAtMs: millis(status.finishedAt),
+    imageRef: status.image?.image ?? '',
+  }
+}
+
+export function imageOf(image: Read<typeof m.Image>): Image {
+  const { id, repoTags, repoDigests, size, uid, username, pinned } = image
+  return { id, repoTags, repoDigests, sizeBytes: size, pinned, ...(uid && { uid: uid.value }), ...(username !== '' && { username }) }
+}
+
+/** `pids` is not CRI's to tell of a container: the client counts. */
+export function containerStatsOf(stats: Read<typeof m.ContainerStats>, pids: number): ContainerStats {
+  const { attributes, cpu, memory, writableLayer } = stats
+  return {
+    containerId: attributes?.id ?? '', pids,
+    atMs: millis(Math.max(cpu?.timestamp ?? 0, memory?.timestamp ?? 0)),
+    cpuUsageCoreNanoSeconds: cpu?.usageCoreNanoSeconds?.value ?? 0,
+    memoryWorkingSetBytes: memory?.workingSetBytes?.value ?? 0,
+    memoryUsageBytes: memory?.usageBytes?.value ?? 0,
+    memoryRssBytes: memory?.rssBytes?.value ?? 0,
+    writableLayerUsedBytes: writableLayer?.usedBytes?.value ?? 0,
+  }
+}

@@ -1,0 +1,52 @@
+/** The contract's configurations as CRI's messages. Pure. */
+import type { Written } from '#base/protobuf/message.ts'
+import type { ContainerConfig, LinuxResources, NamespaceOptions, PodSandboxConfig, SecurityContext } from '../runtime.ts'
+import { NAMESPACE_MODES, PROPAGATIONS, PROTOCOLS, SECCOMP_PROFILES, signalNumberOf } from '../wire/enums.ts'
+import type * as m from '../wire/messages.ts'
+
+export function sandboxMessage(config: PodSandboxConfig): Written<typeof m.PodSandboxConfig> {
+  const { metadata, hostname, logDirectory, dnsConfig, labels, annotations, linux } = config
+  return {
+    metadata, hostname, logDirectory, labels, annotations, ...(dnsConfig && { dnsConfig }),
+    portMappings: config.portMappings.map((p) => ({ ...p, protocol: PROTOCOLS.indexOf(p.protocol) })),
+    linux: {
+      cgroupParent: linux.cgroupParent, sysctls: linux.sysctls,
+      securityContext: { namespaceOptions: namespaceMessage(linux.namespaces), seccomp: { profileType: SECCOMP_PROFILES.indexOf('RuntimeDefault') } },
+    },
+  }
+}
+
+export function containerMessage(config: ContainerConfig): Written<typeof m.ContainerConfig> {
+  const { metadata, command, args, workingDir, devices, labels, annotations, logPath, stdin, stdinOnce, tty, linux } = config
+  return {
+    metadata, image: { image: config.image }, command, args, workingDir, devices, labels, annotations, logPath, stdin, stdinOnce, tty,
+    envs: config.env,
+    mounts: config.mounts.map((mount) => ({ ...mount, propagation: PROPAGATIONS.indexOf(mount.propagation) })),
+    stopSignal: signalNumberOf(config.stopSignal),
+    linux: { resources: resourcesMessage(linux.resources), securityContext: securityMessage(linux.security, linux.namespaces) },
+  }
+}
+
+export function resourcesMessage(r: LinuxResources): Written<typeof m.LinuxContainerResources> {
+  return {
+    cpuShares: r.cpuShares, cpuQuota: r.cpuQuota, cpuPeriod: r.cpuPeriod, memoryLimitInBytes: r.memoryLimitBytes, oomScoreAdj: r.oomScoreAdj, unified: r.unified,
+    hugepageLimits: Object.entries(r.hugepageLimits ?? {}).map(([pageSize, limit]) => ({ pageSize, limit })),
+  }
+}
+
+function namespaceMessage(n: NamespaceOptions): Written<typeof m.LinuxContainerSecurityContext>['namespaceOptions'] {
+  const mode = (name: NamespaceOptions['pid']) => NAMESPACE_MODES.indexOf(name)
+  return { network: mode(n.network), pid: mode(n.pid), ipc: mode(n.ipc), targetId: n.targetId }
+}
+
+function securityMessage(s: SecurityContext, namespaces: NamespaceOptions): Written<typeof m.LinuxContainerSecurityContext> {
+  return {
+    privileged: s.privileged, readonlyRootfs: s.readonlyRootfs, noNewPrivs: s.noNewPrivs, supplementalGroups: s.supplementalGroups, maskedPaths: s.maskedPaths, readonlyPaths: s.readonlyPaths,
+    capabilities: { addCapabilities: s.addCapabilities, dropCapabilities: s.dropCapabilities },
+    namespaceOptions: namespaceMessage(namespaces),
+    ...(s.runAsUser !== undefined && { runAsUser: { value: s.runAsUser } }),
+    ...(s.runAsGroup !== undefined && { runAsGroup: { value: s.runAsGroup } }),
+    runAsUsername: s.runAsUsername,
+    seccomp: { profileType: SECCOMP_PROFILES.indexOf(s.seccomp.profile), localhostRef: 'path' in s.seccomp ? s.seccomp.path : '' },
+  }
+}

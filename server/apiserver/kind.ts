@@ -54,6 +54,8 @@ export interface KindStrategy<T extends KubeObject> {
   selectableFields?: Readonly<Record<string, (object: T) => string>>
   /** Seconds to wait between deletionTimestamp and removal; undefined or 0: at once. Pods: as upstream's strategy. */
   graceSecondsOnDelete?(object: T, requested: number | undefined): number
+  /** Who names no propagation policy keeps the dependents (core/v1 ReplicationControllers, batch/v1 Jobs, for compatibility); `warning`: what that one is told. */
+  orphansByDefault?: { warning?: string }
   /** What the object says of itself from the moment it is marked for deletion (a namespace: phase Terminating). Changed in place. */
   prepareDelete?(object: T): void
   /** Finalizers that deletion itself adds are generic; kinds with their own (Namespace: spec.finalizers) say whether one may be removed now. */

@@ -132,6 +132,7 @@ function validateReplicaSet(set: ReplicaSet): FieldError[] {
 }
 
 export const replicationControllerStrategy: KindStrategy<ReplicationController> = {
+  orphansByDefault: {},
   defaults(rc) {
     const spec = (rc.spec ??= {})
     spec.replicas ??= 1

@@ -22,6 +22,7 @@ const JOB_UID_LABELS = ['controller-uid', 'batch.kubernetes.io/controller-uid']
 const CRON_NAME_LENGTH_MAX = 52
 
 export const jobStrategy: KindStrategy<Job> = {
+  orphansByDefault: { warning: 'child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning' },
   defaults(job) {
     const spec = (job.spec ??= { template: {} })
     defaultJobSpec(spec)

@@ -5,7 +5,7 @@ import { StatusError } from '../http/status.ts'
 import { renderList } from '../table/render.ts'
 import type { Entry } from '../watch/kind-cache.ts'
 import type { Call } from './call.ts'
-import { deleteObject, parseDeleteOptions } from './delete-object.ts'
+import { deleteObject, parseDeleteOptions, warnOfOrphans } from './delete-object.ts'
 import { gather } from './list.ts'
 import { parseListOptions, selectionOf } from './list-options.ts'
 
@@ -17,6 +17,7 @@ export async function deleteCollection(call: Call): Promise<ApiResponse> {
   const selection = selectionOf(call)
   const listOptions = parseListOptions(call)
   const options = parseDeleteOptions(call)
+  warnOfOrphans(call, options)
   const listed = await gather(call, selection, listOptions)
   const { entries } = listed
   const gone: (Entry | undefined)[] = []

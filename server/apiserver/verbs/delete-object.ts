@@ -74,9 +74,15 @@ export const graceOf = (seconds: number | undefined): number | undefined => (sec
 export interface Deleted { object: Full; value: Buffer; revision: number; /** It is gone, not merely going. */ gone: boolean }
 
 export async function deleteOne(call: Call, options: DeletionOptions): Promise<ApiResponse> {
+  warnOfOrphans(call, options)
   const done = await deleteObject(call, options)
   if (done.gone && !RETURNS_OBJECT.has(`${call.row.ref.group}/${call.row.ref.resource}`)) return jsonResponse(successStatus(call.row.ref, call.info.name, done.object.metadata.uid))
   return storedResponse(call.row, done.value, done.revision)
+}
+
+export function warnOfOrphans({ row, warn }: Call, { policy }: DeletionOptions): void {
+  const warning = row.strategy.orphansByDefault?.warning
+  if (warning !== undefined && policy === undefined) warn(warning)
 }
 
 /** `admit` false: the caller has asked admission by itself, about something else (an Eviction). */

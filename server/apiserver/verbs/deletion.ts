@@ -32,7 +32,7 @@ export function decideDeletion(row: KindRow, object: Full, options: DeletionOpti
     // Finalizers are not changed by a second request; one whose grace is over and whom nobody holds may go.
     return canGo(row, object) && meta.deletionGracePeriodSeconds === 0 && options.graceSeconds === 0 ? { kind: 'remove' } : { kind: 'keep' }
   }
-  const finalizersChanged = setPropagation(object, options)
+  const finalizersChanged = setPropagation(row, object, options)
   if (grace === 'none' && (meta.finalizers ?? []).length > 0) {
     if (!wasDeleting) markDeleting(row, object, nowMs)
     else if (!finalizersChanged) return { kind: 'keep' }
@@ -81,11 +81,11 @@ function raiseGeneration(object: Full): void {
 }
 
 /** Adds or takes away the garbage collector's finalizers as the policy says; whether anything changed. */
-function setPropagation(object: Full, { policy }: DeletionOptions): boolean {
+function setPropagation(row: KindRow, object: Full, { policy }: DeletionOptions): boolean {
   const meta = object.metadata
   const before = meta.finalizers ?? []
-  const orphan = policy === undefined ? before.includes(ORPHAN) : policy === 'Orphan'
   const foreground = policy === undefined ? before.includes(FOREGROUND) : policy === 'Foreground'
+  const orphan = policy === undefined ? before.includes(ORPHAN) || (!foreground && row.strategy.orphansByDefault !== undefined) : policy === 'Orphan'
   const after = before.filter((f) => f !== ORPHAN && f !== FOREGROUND)
   if (orphan) after.push(ORPHAN)
   if (foreground) after.push(FOREGROUND)

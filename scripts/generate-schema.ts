@@ -8,7 +8,7 @@ import { brotliCompressSync, constants } from 'node:zlib'
 import { FIELD_DOCS, LIST_METADATA_DOC } from '../api/schema/field-docs.ts'
 import { ATOMIC_STRUCTS, DEFAULTS, FIELD_STRATEGIES, FREE_FORM, LIST_ROWS, MAP_TYPES, QUANTITIES, UNIONS } from '../api/schema/list-types.ts'
 import { protobufFields } from '../api/schema/protobuf-fields.ts'
-import { WRITTEN_ZEROS } from '../api/schema/written-zeros.ts'
+import { WRITTEN_NULLS, WRITTEN_ZEROS } from '../api/schema/written-zeros.ts'
 
 const root = join(import.meta.dirname, '..')
 const genDir = join(root, 'node_modules/@kubernetes/client-node/dist/gen')
@@ -47,7 +47,9 @@ const lookUp = <T>(table: Readonly<Record<string, T>>, key: string): T | undefin
 }
 const LISTS = Object.fromEntries(LIST_ROWS.flatMap((row) => row.fields.map((field) => [field, row])))
 const QUANTITY_FIELDS = Object.fromEntries(QUANTITIES.map((f) => [f, true]))
-const WRITTEN = Object.fromEntries(WRITTEN_ZEROS.split('\n').flatMap((row) => row.split(' ').slice(1).map((field) => [`${row.split(' ', 1)[0]}.${field}`, true])))
+const flagged = (table: string) => Object.fromEntries(table.split('\n').flatMap((row) => row.split(' ').slice(1).map((field) => [`${row.split(' ', 1)[0]}.${field}`, true])))
+const WRITTEN = flagged(WRITTEN_ZEROS)
+const NULLS = flagged(WRITTEN_NULLS)
 /** Scalars whose zero is neither written nor says anything. */
 const ZERO_IS_NOTHING = new Set(protobufFields().split('\n').flatMap((row) => row.split(' ').slice(1).map((field) => `${row.split(' ', 1)[0]}.${/^[^=]+/.exec(field)?.[0] ?? ''}`)))
 const ATOMIC = Object.fromEntries(ATOMIC_STRUCTS.map((s) => [s, true]))
@@ -186,9 +188,10 @@ const everywhere = [...new Set([...servedVersions, ...REGISTERED_ONLY])].toSorte
 /** The letters of SCALARS that have a zero which JSON can leave out. */
 const HAS_ZERO = /^[sbildy](?:~|$)/
 
-function zeroOf(model: string, { name, text }: Field): '' | '+' | '-' {
+function zeroOf(model: string, { name, text }: Field): '' | '+' | '-' | '0' {
   const key = `${model}.${name}`
   if (lookUp(WRITTEN, key) || (name === 'metadata' && text.startsWith('>') && model !== 'APIGroup')) return '+'
+  if (lookUp(NULLS, key)) return '0'
   return HAS_ZERO.test(text) && ZERO_IS_NOTHING.has(key) ? '-' : ''
 }
 
@@ -215,7 +218,7 @@ const docs = Object.fromEntries(all.map((m) => {
   return [m.name, [m.description, Object.fromEntries(m.fields.filter((f) => f.description).map((f) => [f.name, f.description])), ...(unions ? [unions] : [])]]
 }))
 
-const stale = [...Object.keys(LISTS), ...Object.keys(MAP_TYPES), ...Object.keys(FIELD_STRATEGIES), ...QUANTITIES, ...Object.keys(FREE_FORM), ...Object.keys(DEFAULTS), ...Object.keys(WRITTEN), ...ATOMIC_STRUCTS].filter((k) => !used.has(k))
+const stale = [...Object.keys(LISTS), ...Object.keys(MAP_TYPES), ...Object.keys(FIELD_STRATEGIES), ...QUANTITIES, ...Object.keys(FREE_FORM), ...Object.keys(DEFAULTS), ...Object.keys(WRITTEN), ...Object.keys(NULLS), ...ATOMIC_STRUCTS].filter((k) => !used.has(k))
 stale.push(...Object.keys(UNIONS).filter((k) => !modelNames.has(k)))
 if (stale.length > 0) throw new Error(`api/schema/list-types.ts or written-zeros.ts names what no model has: ${stale.join(', ')}`)
 

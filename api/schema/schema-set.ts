@@ -2,9 +2,9 @@
  * A SchemaSet over the generated text: one line per model, parsed when that model is first asked for, because a server
  * uses a fraction of the 760. The format is private to this file and scripts/generate-schema.ts:
  *
- *   Model package[!] group/version/Kind,... name[!][+|-]=type[~option]... ...
+ *   Model package[!] group/version/Kind,... name[!][+|-|0]=type[~option]... ...
  *
- * separated by single spaces; `!` after the package: atomic struct; after a field's name: required; `+`: its zero is written, `-`: omitted. Types: s string,
+ * separated by single spaces; `!` after the package: atomic struct; after a field's name: required; `+`: its zero is written, `0`: as null, `-`: omitted. Types: s string,
  * b boolean, i int32, l int64, d double, y byte, t date-time, m micro-time, q quantity, o int-or-string, `*Name` any,
  * `>Model` reference, `[T` list, `{T` map. Options: `~k:a,b` list map keys, `~S` set, `~M` atomic, `~G` granular,
  * `~p:key` merge key, `~s:strategy`, `~d:json` default.
@@ -49,12 +49,13 @@ const SCALARS: Readonly<Record<string, ScalarType>> = {
   s: 'string', b: 'boolean', i: 'int32', l: 'int64', d: 'double', y: 'byte', t: 'date-time', m: 'micro-time', q: 'quantity', o: 'int-or-string',
 }
 
-const ZEROS: Readonly<Record<string, 'written' | 'omitted' | undefined>> = { '+': 'written', '-': 'omitted' }
+const ZEROS: Readonly<Record<string, FieldSchema['zero']>> = { '+': 'written', '-': 'omitted', '0': 'null' }
 
 function parseModel(line: string, types: Map<string, FieldType>): ModelSchema {
   const [model = '', pkg = '', kinds = '', ...fieldTexts] = line.split(' ')
   const fields = Object.create(null) as Record<string, FieldSchema>
   const written: string[] = []
+  const nulls: string[] = []
   for (const text of fieldTexts) {
     const equals = text.indexOf('=')
     const zero = ZEROS[text[equals - 1] ?? '']
@@ -64,6 +65,7 @@ function parseModel(line: string, types: Map<string, FieldType>): ModelSchema {
     const field = parseField(text.slice(equals + 1), required, types)
     fields[name] = zero ? { ...field, zero } : field
     if (zero === 'written') written.push(name)
+    else if (zero === 'null') nulls.push(name)
   }
   const atomic = pkg.endsWith('!')
   const kindName = kindOf(model)
@@ -72,6 +74,7 @@ function parseModel(line: string, types: Map<string, FieldType>): ModelSchema {
     definition: `${atomic ? pkg.slice(0, -1) : pkg}.${kindName}`,
     fields,
     written,
+    nulls,
     structType: atomic ? 'atomic' : 'granular',
     groupVersionKinds: kinds === '-' ? [] : kinds.split(',').map((gv): GroupVersionKind => ({ group: gv.slice(0, gv.indexOf('/')), version: gv.slice(gv.indexOf('/') + 1), kind: kindName })),
   }

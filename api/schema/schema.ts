@@ -21,9 +21,9 @@ export interface FieldSchema {
   patchStrategy?: string
   /**
    * What Go's type makes of the zero value (`""`, 0, false, a struct of zeros): `omitted` leaves it out, `written` writes it even when nobody has set
-   * it. Absent: it is a pointer, a list, a map or a time, and says what it says.
+   * it; `null` is a list, a map, a time or a pointer that Go writes as null when nobody has set it. Absent: one that says what it says.
    */
-  zero?: 'omitted' | 'written'
+  zero?: 'omitted' | 'written' | 'null'
   /** OpenAPI `default`, where upstream states one; also what a missing key of an associative list stands for. */
   default?: unknown
 }
@@ -39,6 +39,8 @@ export interface ModelSchema {
   structType: 'granular' | 'atomic'
   /** Names of the fields whose zero is `written`. */
   written: readonly string[]
+  /** Names of the fields whose zero is `null`. */
+  nulls: readonly string[]
   /** Empty for types that are no kinds. */
   groupVersionKinds: readonly GroupVersionKind[]
   /** Made from a custom resource's schema: no Go type stands behind it, and it may have fields that `fields` does not name. */

@@ -87,7 +87,8 @@ class Walk {
       path.push(key)
       this.#owner = model.definition
       const next = this.#value(value, field.type)
-      if (this.#dropEmpty && isDroppable(next, field)) delete object[key]
+      // An empty list of managedFields says that nobody is to own anything.
+      if (this.#dropEmpty && isDroppable(next, field) && !(key === 'managedFields' && path.length <= 2)) delete object[key]
       else if (next !== value) object[key] = next
       path.pop()
     }
@@ -238,7 +239,7 @@ function pathText(path: readonly PathPart[]): string {
 
 function isDroppable(value: unknown, field: FieldSchema): boolean {
   if (field.zero === 'omitted' && isZeroScalar(value)) return true
-  if (field.required) return false
+  if (field.required || field.zero === 'null') return false
   if (field.type.kind === 'list') return Array.isArray(value) && value.length === 0
   if (field.type.kind !== 'map') return false
   for (const key in value as Json) if (Object.hasOwn(value as Json, key)) return false

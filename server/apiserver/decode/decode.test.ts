@@ -178,6 +178,6 @@ test('what is neither JSON nor YAML is 415 with the formats the kind has', () =>
   const refused = (model: string) => refusal(decode('x', model, 'Warn', 'application/cbor'))
   assert.equal(refused('ConfigMap'), '415 the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf')
   // The model stands for a custom resource: it has no form on the wire.
-  const custom: SchemaSet = { ...schema, model: () => ({ model: 'com.example.v1.Shirt', definition: 'com.example.v1.Shirt', fields: {}, written: [], structType: 'granular', groupVersionKinds: [] }) }
+  const custom: SchemaSet = { ...schema, model: () => ({ model: 'com.example.v1.Shirt', definition: 'com.example.v1.Shirt', fields: {}, written: [], nulls: [], structType: 'granular', groupVersionKinds: [] }) }
   assert.equal(refusal(decodeObject(Buffer.from('x'), 'application/cbor', { schema: custom, model: 'com.example.v1.Shirt' })), '415 the body of the request was in an unknown format - accepted media types include: application/json, application/yaml')
 })

@@ -82,7 +82,7 @@ function isSorted(keys: readonly string[]): boolean {
 function member(key: string, given: unknown, field: FieldSchema | undefined, schema: SchemaSet): string {
   const value = given ?? (field?.zero === 'written' ? zeroOf(field.type, schema) : undefined)
   if (value === undefined || value === null || (field?.zero === 'omitted' && isZeroScalar(value))) return ''
-  if (field && !field.required) {
+  if (field && !field.required && field.zero !== 'null') {
     if (field.type.kind === 'list' && (value as unknown[]).length === 0) return ''
     if (field.type.kind === 'map' && Object.keys(value).length === 0) return ''
   }

@@ -28,7 +28,7 @@ test('who applies the same number shares it, and another kind or state is refuse
   const h = harness()
   await applyTo(h, `${PATH}/d`, 'fieldManager=m', DEPLOYMENT)
   assert.equal((await applyTo(h, `${PATH}/d/scale`, 'fieldManager=n', scaleTo(1))).status, 200)
-  assert.deepEqual(await holders(h), ['m Apply apps/v1', 'n Apply apps/v1 scale'])
+  assert.deepEqual(await holders(h), ['n Apply apps/v1 scale', 'm Apply apps/v1'])
   assert.equal((await applyTo(h, `${PATH}/d/scale`, 'fieldManager=n', DEPLOYMENT)).status, 400)
   assert.equal((await applyTo(h, `${PATH}/d/scale`, 'fieldManager=n&force=1', scaleTo(3, { resourceVersion: '1' }))).status, 409)
   assert.equal((await applyTo(h, `${PATH}/d/scale`, 'force=1', scaleTo(3))).status, 422)

@@ -37,7 +37,7 @@ export async function scale(call: Call): Promise<ApiResponse> {
     case 'get': {
       const shown = scaleOf(call, (await readHeld(call)).object)
       if (as !== 'Table') return jsonResponse(shown)
-      const row = tableRow(COLUMNS, shown, 'Metadata', metaVersion, call.parts.clock.nowMs())
+      const row = tableRow({ columns: COLUMNS }, shown, 'Metadata', metaVersion, call.parts.clock.nowMs())
       return jsonResponse(table(COLUMNS, metaVersion, { resourceVersion: shown.metadata?.resourceVersion ?? '' }, [row]))
     }
     case 'update': {
@@ -71,7 +71,7 @@ function applyScale(call: Call): Promise<ApiResponse> {
       live, config, manager: options.givenManager, force: options.force ?? false, subresource: 'scale', apiVersion: apiVersionOf(SCALE),
       nowMs: call.parts.clock.nowMs(), schema: builtinSchema, model: 'Scale', hasStatus: false,
     })
-    if (!result.ok) throw refusedApply(call, result)
+    if (!result.ok) throw refusedApply(result)
     const { spec } = result.object as Scale
     const managedFields = result.changed ? fieldsOfScaled(old.metadata.managedFields, result.object.metadata?.managedFields, specPath, apiVersionOf(call.row.ref)) : old.metadata.managedFields
     if (managedFields) old.metadata.managedFields = managedFields

@@ -64,15 +64,12 @@ function applied(call: Call, config: Full, options: WriteOptions, live: Full | u
     object.metadata ??= {}
     return object
   }
-  throw refusedApply(call, result)
+  throw refusedApply(result)
 }
 
-export function refusedApply({ row: { ref }, info }: Call, result: Applied & { ok: false }): StatusError {
-  if (result.code === 400) return badRequest(result.message)
-  return new StatusError({
-    code: 409, reason: 'Conflict', message: result.message,
-    details: { name: info.name, ...(ref.group !== '' && { group: ref.group }), kind: ref.resource, causes: result.causes },
-  })
+export function refusedApply(result: Applied & { ok: false }): StatusError {
+  const { code, reason, message } = result
+  return new StatusError({ code, reason, message, ...(result.code === 409 && { details: { causes: result.causes } }) })
 }
 
 export function parseApplyOptions(call: Call): WriteOptions {

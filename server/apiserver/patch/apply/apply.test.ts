@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { builtinSchema as schema } from '#api/schema/index.ts'
 import type { Deployment, KubeObject } from '#api/types/index.ts'
+import { conformObject } from '../../decode/conform.ts'
 import { apply, extractApplied, type Applied, type ApplyRequest } from './apply.ts'
 import { trackUpdate } from './track-update.ts'
 
@@ -18,18 +19,22 @@ function applied(config: object, more: Partial<ApplyRequest> = {}): Deployment {
 function updated(live: KubeObject | undefined, next: object, manager: string, nowMs = 0, subresource = ''): Deployment {
   const copy = structuredClone(next) as Deployment
   if (live?.metadata?.managedFields) copy.metadata = { ...copy.metadata, managedFields: live.metadata.managedFields }
+  conformObject(copy, { schema, model: 'Deployment' })
   trackUpdate({ live, next: copy, manager, subresource, apiVersion: 'apps/v1', nowMs, schema, model: 'Deployment' })
   return copy
 }
 const named = (spec: object, metadata: object = {}) => ({ metadata: { name: 'd', namespace: 'n', ...metadata }, spec })
 const withContainers = (...containers: object[]) => named({ template: { spec: { containers } } })
+/** What Go writes of a Deployment's spec though nobody has set it. */
+const UNSET = { strategy: {}, template: { metadata: {}, spec: {} } }
 const containersOf = (d: Deployment) => d.spec?.template?.spec?.containers
 const owners = (d: KubeObject) => (d.metadata?.managedFields ?? []).map((e) => [e.manager, e.operation, e.time, e.fieldsV1])
 
 test('applying what is not there creates it, owned by the applier in upstream\'s form', () => {
   const config = named({ replicas: 1, template: { spec: { containers: [{ name: 'c', image: 'i', ports: [{ containerPort: 80 }] }] } } }, { labels: { a: 'b' } })
   assert.deepStrictEqual(applied(config), {
-    apiVersion: 'apps/v1', kind: 'Deployment', ...config,
+    apiVersion: 'apps/v1', kind: 'Deployment', status: {},
+    spec: { replicas: 1, strategy: {}, template: { metadata: {}, spec: { containers: [{ name: 'c', image: 'i', resources: {}, ports: [{ containerPort: 80 }] }] } } },
     metadata: {
       ...config.metadata,
       managedFields: [{
@@ -52,9 +57,10 @@ test('applying the same again changes nothing, not even the time', () => {
 test('two appliers share a field they agree on; it goes when the last one drops it', () => {
   const one = applied(named({ replicas: 1, paused: true }))
   const two = applied(named({ replicas: 1 }), { live: one, manager: 'you', nowMs: 1000 })
-  assert.deepStrictEqual(owners(two), [['me', 'Apply', T(0), { 'f:spec': { 'f:paused': {}, 'f:replicas': {} } }], ['you', 'Apply', T(1), { 'f:spec': { 'f:replicas': {} } }]])
+  // Whose apply changes nothing in the object gets no time.
+  assert.deepStrictEqual(owners(two), [['you', 'Apply', undefined, { 'f:spec': { 'f:replicas': {} } }], ['me', 'Apply', T(0), { 'f:spec': { 'f:paused': {}, 'f:replicas': {} } }]])
   const three = applied(named({}), { live: two, nowMs: 2000 })
-  assert.deepStrictEqual(three.spec, { replicas: 1 })
+  assert.deepStrictEqual(three.spec, { replicas: 1, ...UNSET })
   const four = applied(named({}), { live: three, manager: 'you', nowMs: 3000 })
   assert.deepStrictEqual([four.spec?.replicas, owners(four).length], [undefined, 2])
 })
@@ -66,7 +72,7 @@ test('a field changed against another owner is a conflict, in upstream\'s words;
     causes: [{ reason: 'FieldManagerConflict', message: 'conflict with "kubectl" using apps/v1', field: '.spec.replicas' }],
   })
   const forced = applied(named({ replicas: 3 }), { live, force: true, nowMs: 1000 })
-  assert.deepStrictEqual([forced.spec, owners(forced)], [{ replicas: 3 }, [['me', 'Apply', T(1), { 'f:spec': { 'f:replicas': {} } }]]])
+  assert.deepStrictEqual([forced.spec, owners(forced)], [{ replicas: 3, ...UNSET }, [['me', 'Apply', T(1), { 'f:spec': { 'f:replicas': {} } }]]])
 })
 
 test('several conflicts are listed by owner', () => {
@@ -82,11 +88,11 @@ test('an item no longer applied is removed, with what others have not claimed in
   const defaulted = structuredClone(one)
   containersOf(defaulted)?.forEach((c) => { c.imagePullPolicy = 'Always' })
   const two = applied(withContainers({ name: 'b', image: '1' }), { live: defaulted, nowMs: 1000 })
-  assert.deepStrictEqual(containersOf(two), [{ name: 'b', image: '1', imagePullPolicy: 'Always' }])
+  assert.deepStrictEqual(containersOf(two), [{ name: 'b', image: '1', imagePullPolicy: 'Always', resources: {} }])
   // What another applier owns in it stays.
   const shared = applied(withContainers({ name: 'a', tty: true }), { live: one, manager: 'you', nowMs: 2000 })
   const three = applied(withContainers({ name: 'b', image: '1' }), { live: shared, nowMs: 3000 })
-  assert.deepStrictEqual(containersOf(three), [{ name: 'a', tty: true }, { name: 'b', image: '1' }])
+  assert.deepStrictEqual(containersOf(three), [{ name: 'a', tty: true, resources: {} }, { name: 'b', image: '1', resources: {} }])
 })
 
 test('items keep the configuration\'s order among themselves, the live object\'s own stay where they were', () => {
@@ -126,21 +132,30 @@ test('an object nobody tracked gets an owner before its first apply', () => {
 
 test('kubectl may take over what it applied client-side, and keeps its annotation in step', () => {
   const annotation = 'kubectl.kubernetes.io/last-applied-configuration'
-  const live = updated(undefined, named({ replicas: 1, paused: true }, { annotations: { [annotation]: JSON.stringify(named({ replicas: 1 })) } }), 'kubectl-client-side-apply')
+  const live = updated(undefined, named({ replicas: 1, paused: true }, { annotations: { [annotation]: JSON.stringify({ apiVersion: 'apps/v1', kind: 'Deployment', ...named({ replicas: 1 }) }) } }), 'kubectl-client-side-apply')
   const taken = applied(named({ replicas: 2 }), { live, manager: 'kubectl', nowMs: 1000 })
-  assert.deepStrictEqual(taken.spec, { replicas: 2, paused: true })
+  assert.deepStrictEqual(taken.spec, { replicas: 2, paused: true, ...UNSET })
   assert.deepStrictEqual(JSON.parse(taken.metadata?.annotations?.[annotation] ?? ''), { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { annotations: {}, name: 'd', namespace: 'n' }, spec: { replicas: 2 } })
   const other = request(named({ replicas: 2 }), { live, manager: 'somebody' })
   assert.equal(other.ok, false)
+  // Somebody has changed it since: then it is not kubectl's any more.
+  const changed = { ...live, spec: { ...live.spec, replicas: 7 } } as Deployment
+  assert.equal(request(named({ replicas: 2 }), { live: changed, manager: 'kubectl' }).ok, false)
   const notApplied = request(named({ paused: false }), { live, manager: 'kubectl' })
   assert.equal(notApplied.ok ? '' : notApplied.message, 'Apply failed with 1 conflict: conflict with "kubectl-client-side-apply" using apps/v1: .spec.paused')
 })
 
 const REFUSED: [string, object, string][] = [
   ['unknown fields', named({ foo: 1 }), 'failed to create typed patch object (n/d; apps/v1, Kind=Deployment): .spec.foo: field not declared in schema'],
-  ['wrong types', named({ replicas: 'x' }), 'failed to create typed patch object (n/d; apps/v1, Kind=Deployment): json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32'],
+  ['wrong types', named({ replicas: 'x' }), 'failed to create typed patch object (n/d; apps/v1, Kind=Deployment): .spec.replicas: expected numeric (int or float), got string'],
   ['duplicate items', withContainers({ name: 'a' }, { name: 'a' }), 'failed to create typed patch object (n/d; apps/v1, Kind=Deployment): .spec.template.spec.containers: duplicate entries for key [name="a"]'],
-  ['items without a key', withContainers({ image: 'a' }), 'failed to create typed patch object (n/d; apps/v1, Kind=Deployment): .spec.template.spec.containers: element 0: associative list with keys has an element that omits all key fields (and doesn\'t have default values for any key fields): {"image":"a"}'],
+  ['items without a key', withContainers({ image: 'a' }), 'failed to create typed patch object (n/d; apps/v1, Kind=Deployment): .spec.template.spec.containers: element 0: associative list with keys has an element that omits all key fields ["name"] (and doesn\'t have default values for any key fields)'],
+  ['several faults at once', named({ template: { spec: { containers: [{ name: 'a', image: 1, tty: 'x', ports: {}, securityContext: [] }, 'b'] } } }), `failed to create typed patch object (n/d; apps/v1, Kind=Deployment): errors:
+  .spec.template.spec.containers[name="a"].image: expected string, got &value.valueUnstructured{Value:1}
+  .spec.template.spec.containers[name="a"].tty: expected boolean, got &{x}
+  .spec.template.spec.containers[name="a"].ports: expected list, got &{map[]}
+  .spec.template.spec.containers[name="a"].securityContext: expected map, got &{[]}
+  .spec.template.spec.containers: element 1: associative list with keys may not have non-map elements`],
   ['managedFields', named({}, { managedFields: [] }), 'metadata.managedFields must be nil'],
 ]
 for (const [name, config, message] of REFUSED) {
@@ -159,12 +174,12 @@ test('what an applier extracts is what it applied', () => {
   assert.equal(extractApplied({ object: live, manager: 'nobody', schema, model: 'Deployment' }), undefined)
 })
 
-const container = fc.record({ name: fc.constantFrom('a', 'b', 'c', 'd'), image: fc.constantFrom('1', '2'), tty: fc.boolean(), env: fc.uniqueArray(fc.record({ name: fc.constantFrom('x', 'y'), value: fc.constantFrom('1', '2') }, { noNullPrototype: true }), { selector: (e) => e.name }) }, { requiredKeys: ['name'], noNullPrototype: true })
+const container = fc.record({ name: fc.constantFrom('a', 'b', 'c', 'd'), image: fc.constantFrom('1', '2'), tty: fc.constant(true), env: fc.uniqueArray(fc.record({ name: fc.constantFrom('x', 'y'), value: fc.constantFrom('1', '2') }, { noNullPrototype: true }), { minLength: 1, selector: (e) => e.name }) }, { requiredKeys: ['name'], noNullPrototype: true })
 const anyConfig = fc.record({
   replicas: fc.option(fc.nat(3), { nil: undefined }),
   labels: fc.dictionary(fc.constantFrom('l', 'm'), fc.constantFrom('1', '2'), { noNullPrototype: true }),
   containers: fc.uniqueArray(container, { selector: (c) => c.name }),
-}).map(({ replicas, labels, containers }) => JSON.parse(JSON.stringify(named({ replicas, ...(containers.length > 0 && { template: { spec: { containers } } }) }, { labels }))) as Record<string, unknown>)
+}).map(({ replicas, labels, containers }) => JSON.parse(JSON.stringify(named({ replicas, ...(containers.length > 0 && { template: { spec: { containers } } }) }, Object.keys(labels).length > 0 ? { labels } : {}))) as Record<string, unknown>)
 
 /** Everything in `part` is in `whole`; list items are found by name. */
 function covers(whole: unknown, part: unknown): boolean {

@@ -5,16 +5,17 @@
 import type { FieldType, SchemaSet } from '#api/schema/schema.ts'
 import type { KubeObject } from '#api/types/index.ts'
 import { conformObject, type Conformed } from '../../decode/conform.ts'
-import { PatchError, type Json } from '../result.ts'
+import { zeroOf } from '../../decode/zero-value.ts'
+import { isObject, PatchError, type Json } from '../result.ts'
 import { compareObjects, equalJson } from './compare.ts'
 import { conflictStatus, type Conflict, type ConflictCause } from './conflicts.ts'
-import { withoutEmpties } from './empties.ts'
-import { difference, emptySet, equalSets, intersection, isEmptySet, union, type FieldSet } from './field-set.ts'
-import { capUpdateManagers, formatManagedFields, ownable, ownerId, parseManagedFields, type Owner, type Owners, type Endpoint } from './managed-fields.ts'
+import { difference, emptySet, intersection, isEmptySet, union, type FieldSet } from './field-set.ts'
+import { formatManagedFields, ownable, ownerId, parseManagedFields, type Owner, type Owners, type Endpoint } from './managed-fields.ts'
 import { mergeTyped } from './merge-typed.ts'
 import { extractItems, removeItems, withNamedFields } from './remove-items.ts'
 import { toFieldSet } from './to-field-set.ts'
 import { disown, timeText } from './track-update.ts'
+import { assertTyped } from './validate-typed.ts'
 
 export interface ApplyRequest {
   /** What is stored, as clients see it; undefined: the object is created. Not changed. */
@@ -62,12 +63,15 @@ const badRequest = (message: string): Applied => ({ ok: false, code: 400, reason
 function decideApply(request: ApplyRequest): Applied {
   const { live, schema, model, subresource } = request
   const config = structuredClone(request.config) as KubeObject & Json
-  const conformed = request.conform ? request.conform(config) : conformObject(config, { schema, model, empties: 'keep' })
-  if (!conformed.ok) throw new PatchError(400, conformed.message)
-  const unknown = conformed.problems[0]
-  if (unknown) throw new PatchError(400, `.${unknown.path}: field not declared in schema`)
+  if (request.conform) {
+    const conformed = request.conform(config)
+    if (!conformed.ok) throw new PatchError(400, conformed.message)
+    const unknown = conformed.problems[0]
+    if (unknown) throw new PatchError(400, `.${unknown.path}: field not declared in schema`)
+  }
   if (config.metadata?.managedFields) return badRequest('metadata.managedFields must be nil')
 
+  assertTyped(config, model, schema)
   const endpoint = { subresource, hasStatus: request.hasStatus ?? true, statusKeepsMetadata: request.statusKeepsMetadata ?? false }
   const owners = ownersBefore(request, endpoint)
   const configured = toFieldSet(config, model, schema)
@@ -75,32 +79,42 @@ function decideApply(request: ApplyRequest): Applied {
   const selfId = ownerId(self)
   const last = owners.get(selfId)
 
-  const { metadata: liveMeta, ...liveRest } = (live ?? {}) as KubeObject & Json
+  const { metadata: liveMeta, ...liveRest } = (live ?? zeroObject(model, schema)) as KubeObject & Json
   const { managedFields: _, ...bareMeta } = liveMeta ?? {}
-  const base: Json = live ? { ...liveRest, metadata: bareMeta } : {}
+  const base: Json = { ...liveRest, metadata: bareMeta }
   // Identity (name, namespace) is owned by nobody in the end, but must not be pruned now.
   const withSelf: Owners = new Map(owners).set(selfId, { ...self, set: union(self.set, configured) })
   const merged = prune(mergeTyped(base, config, model, schema), withSelf, last?.set, request)
-  const object = request.conform ? merged : withoutEmpties(merged, model, schema)
-
   withSelf.set(selfId, self)
 
-  const changes = compareObjects(base, object, model, schema)
+  const changes = compareObjects(base, merged, model, schema)
   const taken = ownable(union(changes.added, changes.modified), endpoint)
-  const removed = ownable(changes.removed, { ...endpoint, hasStatus: false })
+  const removed = ownable(changes.removed, endpoint)
   const conflicts = findConflicts(owners, selfId, taken)
   if (conflicts.length > 0 && !request.force) {
     const disallowed = withoutLastApplied(conflicts, request)
     if (disallowed.length > 0) return { ok: false, code: 409, reason: 'Conflict', ...conflictStatus(disallowed) }
   }
   disown(withSelf, taken, removed, selfId)
-  const stays = last && equalSets(last.set, self.set) && last.apiVersion === self.apiVersion
+  // Who changes nothing gets no new time, and the first time none at all.
+  const isSame = live !== undefined && equalJson(base, merged)
+  if (withSelf.has(selfId)) withSelf.set(selfId, { ...self, time: isSame ? (last?.time ?? '') : timeText(request.nowMs) })
+  const typed = typedObject(merged, request)
+  if (!typed.ok) return badRequest(`failed to convert new object (${describe(request)}) to proper version: ${typed.message}`)
+  const { object } = typed
   syncLastApplied(object, config, request.manager)
-  const sameObject = live !== undefined && equalJson(base, object)
-  if (sameObject && stays && withSelf.size === owners.size && live.metadata?.managedFields) return { ok: true, object: withManagedFields(object, live.metadata.managedFields), changed: false }
-  withSelf.set(selfId, { ...self, time: timeText(request.nowMs) })
-  capUpdateManagers(withSelf)
-  return { ok: true, object: withManagedFields(object, formatManagedFields(withSelf)), changed: true }
+  const managedFields = formatManagedFields(withSelf)
+  return { ok: true, object: withManagedFields(object, managedFields), changed: !live || !equalJson(base, object) || !equalJson(managedFields, live.metadata?.managedFields ?? []) }
+}
+
+const zeroObject = (model: string, schema: SchemaSet): Json => zeroOf({ kind: 'ref', model }, schema) as Json
+
+/** What is merged as its type holds it: without empties and zeros that say nothing, with canonical texts. Custom resources have no other form. */
+function typedObject(merged: Json, { conform, schema, model }: ApplyRequest): { ok: true; object: Json } | { ok: false; message: string } {
+  if (conform) return { ok: true, object: merged }
+  const object = structuredClone(merged)
+  const conformed = conformObject(object, { schema, model, words: 'converter' })
+  return conformed.ok ? { ok: true, object } : conformed
 }
 
 function withManagedFields(object: Json, managedFields: NonNullable<KubeObject['metadata']>['managedFields']): KubeObject {
@@ -112,9 +126,9 @@ function ownersBefore(request: ApplyRequest, endpoint: Endpoint): Owners {
   const { live, schema, model } = request
   const owners = parseManagedFields(live?.metadata?.managedFields) ?? new Map<string, Owner>()
   if (!live || owners.size > 0) return owners
-  const all = compareObjects({}, live as Json, model, schema)
-  const owner: Owner = { manager: BEFORE_FIRST_APPLY, operation: 'Update', apiVersion: request.apiVersion, subresource: '', time: timeText(request.nowMs), set: ownable(union(all.added, all.modified), { ...endpoint, subresource: '' }) }
-  return new Map([[ownerId(owner), owner]])
+  const all = compareObjects(zeroObject(model, schema), live as Json, model, schema)
+  const owner: Owner = { manager: BEFORE_FIRST_APPLY, operation: 'Update', apiVersion: request.apiVersion, subresource: endpoint.subresource, time: timeText(request.nowMs), set: ownable(union(all.added, all.modified), endpoint) }
+  return isEmptySet(owner.set) ? owners : new Map([[ownerId(owner), owner]])
 }
 
 /** Removes what the applier owned and no longer applies, and nobody else owns. */
@@ -156,15 +170,19 @@ function withoutLastApplied(conflicts: Conflict[], request: ApplyRequest): Confl
   return conflicts.map(({ owner, fields }) => ({ owner, fields: difference(fields, own) })).filter(({ fields }) => !isEmptySet(fields))
 }
 
-function lastAppliedFields(annotation: string, { model, schema, conform }: ApplyRequest): FieldSet | undefined {
+/** Those fields of the annotation that are still as it says. Undefined for one that is broken, or of another version. */
+function lastAppliedFields(annotation: string, { live, apiVersion, model, schema }: ApplyRequest): FieldSet | undefined {
   let value: unknown
   try {
     value = JSON.parse(annotation)
+    if (!isObject(value) || value['apiVersion'] !== apiVersion) return undefined
+    assertTyped(value, model, schema)
   } catch {
     // A broken annotation allows nothing.
     return undefined
   }
-  return (conform ? conform(value) : conformObject(value, { schema, model, empties: 'keep' })).ok ? toFieldSet(value as Json, model, schema, true) : undefined
+  const changes = compareObjects(value, live as Json, model, schema)
+  return [changes.modified, changes.added, changes.removed].reduce(difference, toFieldSet(value, model, schema, true))
 }
 
 /** So that going back to client-side apply works: kubectl's annotation follows what kubectl applies. Changes `object`. */
@@ -187,7 +205,7 @@ function sorted(value: unknown): unknown {
 function describe({ config, apiVersion, model, schema }: ApplyRequest): string {
   const meta = (config as KubeObject | undefined)?.metadata
   const kind = schema.model(model)?.groupVersionKinds[0]?.kind ?? model
-  return `${meta?.namespace ?? ''}/${meta?.name ?? ''}; ${apiVersion}, Kind=${kind}`
+  return `${meta?.namespace ?? ''}/${meta?.name ?? ''}; ${apiVersion.includes('/') ? '' : '/'}${apiVersion}, Kind=${kind}`
 }
 
 export interface Extract { object: KubeObject; manager: string; subresource?: string; schema: SchemaSet; model: string }

@@ -1,5 +1,5 @@
 /** What differs between two objects, as field paths: the ground of ownership and conflicts. Pure. */
-import type { FieldSchema, FieldType, ModelSchema, SchemaSet } from '#api/schema/schema.ts'
+import type { FieldType, ModelSchema, SchemaSet } from '#api/schema/schema.ts'
 import { getOwn, isObject, type Json } from '../result.ts'
 import { emptySet, insertPath, type FieldSet } from './field-set.ts'
 import { elementOf, type ListType } from './path-element.ts'
@@ -24,13 +24,20 @@ class Comparer {
   }
 
   /** At least one side is there. */
-  value(before: unknown, after: unknown, type: FieldType | undefined): void {
-    if (before === after) return
+  value(given: unknown, wanted: unknown, type: FieldType | undefined): void {
+    if (given === wanted) return
     const shape = shapeOf(type, this.#schema)
+    const [before, after] = shape.kind === 'struct' ? [withNulls(given, shape.model), withNulls(wanted, shape.model)] : [given, wanted]
+    // Null and nothing are empty lists and maps, but which of them it is counts where both are empty.
+    if (isBare(before) && isBare(after)) return this.#leaf(before, after)
     if (shape.kind === 'list' && isListLike(before) && isListLike(after)) return this.#list(before ?? [], after ?? [], shape.list)
     if ((shape.kind === 'struct' || shape.kind === 'map') && isMapLike(before) && isMapLike(after)) {
       return this.#members(before ?? {}, after ?? {}, shape.kind === 'struct' ? shape.model : shape.values)
     }
+    this.#leaf(before, after)
+  }
+
+  #leaf(before: unknown, after: unknown): void {
     if (before !== undefined && after !== undefined && !equalJson(before, after)) insertPath(this.#to.modified, this.#path)
   }
 
@@ -45,12 +52,9 @@ class Comparer {
 
   #member(key: string, before: unknown, after: unknown, types: ModelSchema | FieldType): void {
     if (before === after) return
-    const field = 'fields' in types ? types.fields[key] : undefined
-    const type = 'fields' in types ? fieldType(types, key) : types
     this.#path.push(`f:${key}`)
-    this.value(before, after, type)
-    // A struct that Go's zero object has too is neither added nor removed as a whole.
-    if (!('fields' in types && field && isInZeroObject(types, key, field) && shapeOf(type, this.#schema).kind !== 'leaf')) this.#presence(before, after)
+    this.value(before, after, 'fields' in types ? fieldType(types, key) : types)
+    this.#presence(before, after)
     this.#path.pop()
   }
 
@@ -72,12 +76,23 @@ class Comparer {
 
   #item(element: string, before: unknown[] | undefined, after: unknown[] | undefined, list: ListType): void {
     this.#path.push(element)
-    if ((before?.length ?? 1) > 1 || (after?.length ?? 1) > 1) {
+    const [was, is] = [before?.length ?? 0, after?.length ?? 0]
+    if (was > 1 && is > 1) {
       // Items of one key are compared together, as a leaf.
-      if (before && after && !equalJson(before, after)) insertPath(this.#to.modified, this.#path)
-    } else this.value(before?.[0], after?.[0], list.items)
-    this.#presence(before, after)
+      if (!equalJson(before, after)) insertPath(this.#to.modified, this.#path)
+    } else if (was > 1) {
+      if (is === 1) this.#single(undefined, after?.[0], list)
+      insertPath(this.#to.removed, this.#path)
+    } else if (is > 1) {
+      if (was === 1) this.#single(before?.[0], undefined, list)
+      insertPath(this.#to.added, this.#path)
+    } else this.#single(before?.[0], after?.[0], list)
     this.#path.pop()
+  }
+
+  #single(before: unknown, after: unknown, list: ListType): void {
+    this.value(before, after, list.items)
+    this.#presence(before, after)
   }
 
   /** Undefined when some item has no name. */
@@ -94,21 +109,16 @@ class Comparer {
   }
 }
 
-const isMapLike = (value: unknown): value is Json | undefined => value === undefined || isObject(value)
-const isListLike = (value: unknown): value is unknown[] | undefined => value === undefined || Array.isArray(value)
-
-/** Structs that are no pointers in Go: an object has them before anybody sets them. */
-const ALWAYS_THERE = new Set(['metadata', 'spec', 'status', 'template', 'strategy', 'updateStrategy', 'jobTemplate', 'loadBalancer', 'daemonEndpoints', 'nodeInfo'])
-
-function isInZeroObject(model: ModelSchema, key: string, field: FieldSchema): boolean {
-  if (model.isCustom || field.type.kind === 'scalar') return false
-  if (field.required) return true
-  if (field.type.kind !== 'ref' || !ALWAYS_THERE.has(key)) return false
-  return !NULLABLE.has(model.model)
+/** With what Go writes as null. */
+function withNulls(object: unknown, { nulls }: ModelSchema): unknown {
+  if (nulls.length === 0 || !isObject(object)) return object
+  const missing = nulls.filter((name) => object[name] === undefined)
+  return missing.length === 0 ? object : { ...object, ...Object.fromEntries(missing.map((name) => [name, null])) }
 }
 
-/** Models whose member of such a name is a pointer. */
-const NULLABLE = new Set(['ReplicationControllerSpec', 'PersistentVolumeClaimTemplate'])
+const isMapLike = (value: unknown): value is Json | undefined | null => value === undefined || value === null || isObject(value)
+const isListLike = (value: unknown): value is unknown[] | undefined | null => value === undefined || value === null || Array.isArray(value)
+const isBare = (value: unknown): boolean => value === undefined || value === null || (typeof value === 'object' && Object.keys(value).length === 0)
 
 /** Equality of JSON values; a member that is undefined counts as absent. */
 export function equalJson(a: unknown, b: unknown): boolean {

@@ -12,10 +12,14 @@ function ownerText({ manager, operation, apiVersion, subresource }: Owner): stri
   return operation === 'Update' ? `${name} using ${apiVersion}` : name
 }
 
+/** What upstream knows an owner by, and sorts them by. */
+const identityText = ({ manager, operation, apiVersion, subresource }: Owner): string =>
+  JSON.stringify({ manager, operation, ...(operation === 'Update' && { apiVersion }), ...(subresource !== '' && { subresource }) })
+
 export function conflictStatus(conflicts: readonly Conflict[]): { message: string; causes: ConflictCause[] } {
   const listed = conflicts
+    .toSorted((a, b) => (identityText(a.owner) < identityText(b.owner) ? -1 : 1))
     .map(({ owner, fields }) => ({ owner: ownerText(owner), fields: pathsOf(fields).map(pathText) }))
-    .toSorted((a, b) => (a.owner < b.owner ? -1 : 1))
   const causes = listed.flatMap(({ owner, fields }) => fields.map((field): ConflictCause => ({ reason: 'FieldManagerConflict', message: `conflict with ${owner}`, field })))
   const first = causes[0]
   if (causes.length === 1 && first) return { message: `Apply failed with 1 conflict: ${first.message}: ${first.field}`, causes }

@@ -91,15 +91,53 @@ export function equalSets(a: FieldSet, b: FieldSet): boolean {
   return true
 }
 
-/** Members in order of their elements. */
+/** Members in upstream's order: those at a place before those below it. */
 export function pathsOf(set: FieldSet): string[][] {
   const paths: string[][] = []
   const visit = (node: FieldSet, path: string[]) => {
-    if (node.own) paths.push(path)
-    for (const element of [...node.children.keys()].toSorted()) visit(node.children.get(element) as FieldSet, [...path, element])
+    const elements = [...node.children.keys()].toSorted(compareElements)
+    for (const element of elements) if (node.children.get(element)?.own) paths.push([...path, element])
+    for (const element of elements) visit(node.children.get(element) as FieldSet, [...path, element])
   }
+  if (set.own) paths.push([])
   visit(set, [])
   return paths
+}
+
+const KINDS = 'fkvi'
+
+/** Fields, keys, values, indexes; numbers by their value. */
+function compareElements(a: string, b: string): number {
+  const kind = KINDS.indexOf(a[0] ?? '') - KINDS.indexOf(b[0] ?? '')
+  if (kind !== 0 || a === b) return kind
+  const [left, right] = [a.slice(2), b.slice(2)]
+  switch (a[0]) {
+    case 'k': return compareKeys(JSON.parse(left) as Record<string, unknown>, JSON.parse(right) as Record<string, unknown>)
+    case 'v': return compareScalars(JSON.parse(left), JSON.parse(right))
+    case 'i': return Number(left) - Number(right)
+    default: return left < right ? -1 : 1
+  }
+}
+
+function compareKeys(a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): number {
+  const [left, right] = [Object.entries(a), Object.entries(b)]
+  for (const [i, [name, value]] of left.entries()) {
+    const other = right[i]
+    if (!other) return 1
+    if (name !== other[0]) return name < other[0] ? -1 : 1
+    const order = compareScalars(value, other[1])
+    if (order !== 0) return order
+  }
+  return left.length - right.length
+}
+
+/** Numbers come before text, text before truth. */
+const RANKS: Readonly<Record<string, number>> = { number: 0, string: 1, boolean: 2 }
+
+function compareScalars(a: unknown, b: unknown): number {
+  const rank = (RANKS[typeof a] ?? 3) - (RANKS[typeof b] ?? 3)
+  if (rank !== 0 || a === b) return rank
+  return (a as string) < (b as string) ? -1 : 1
 }
 
 export type FieldsV1 = { [element: string]: FieldsV1 }
@@ -107,7 +145,7 @@ export type FieldsV1 = { [element: string]: FieldsV1 }
 export function toFieldsV1(set: FieldSet): FieldsV1 {
   const fields: FieldsV1 = {}
   if (set.own && set.children.size > 0) fields['.'] = {}
-  for (const element of [...set.children.keys()].toSorted()) {
+  for (const element of [...set.children.keys()].toSorted(compareElements)) {
     const child = set.children.get(element) as FieldSet
     if (child.own || !isEmptySet(child)) fields[element] = toFieldsV1(child)
   }

@@ -41,9 +41,9 @@ export function parseManagedFields(entries: readonly ManagedFieldsEntry[] | unde
   return owners
 }
 
-/** A single empty entry asks for managedFields to be dropped altogether; an empty list asks for nothing. */
+/** An empty list, or a single empty entry, asks for managedFields to be dropped altogether. */
 export function asksForReset(entries: readonly ManagedFieldsEntry[] | undefined): boolean {
-  return entries?.length === 1 && Object.keys(entries[0] ?? {}).length === 0
+  return entries?.length === 0 || (entries?.length === 1 && Object.keys(entries[0] ?? {}).length === 0)
 }
 
 /** Entries that own nothing are left out; order as upstream's. */

@@ -5,11 +5,12 @@ import { builtinSchema, type SchemaSet } from '#api/schema/index.ts'
 import type { JSONSchemaProps, KubeObject } from '#api/types/index.ts'
 import { createCustomTypes } from '../../crd/schema/field-types.ts'
 import { compileSchema } from '../../crd/schema/node.ts'
+import { conformObject } from '../../decode/conform.ts'
 import { apply } from './apply.ts'
 import { pathsOf } from './field-set.ts'
 import { pathText } from './path-element.ts'
 import { ownerId, parseManagedFields } from './managed-fields.ts'
-import { flatten, JOIN, leaf, leavesOf, map, ownersOf, Twin, type Shape } from './ownership-twin.test-support.ts'
+import { flatten, JOIN, leaf, leavesOf, map, ownersOf, Twin, type Nodes, type Shape } from './ownership-twin.test-support.ts'
 import { trackUpdate } from './track-update.ts'
 
 type Json = Record<string, unknown>
@@ -22,7 +23,7 @@ const struct = (fields: Readonly<Record<string, Shape>>, always = false): Shape 
 
 const port = fc.record({ containerPort: fc.constantFrom(80, 443), protocol: maybe(fc.constantFrom('TCP', 'UDP')), hostPort: maybe(fc.constantFrom(1, 2)) })
 const container = fc.record({
-  name: fc.constantFrom('x', 'y'), image: maybe(fc.constantFrom('i', 'j')), tty: maybe(fc.boolean()), command: maybe(fc.array(fc.constantFrom('p', 'q'), { minLength: 1, maxLength: 2 })),
+  name: fc.constantFrom('x', 'y'), image: maybe(fc.constantFrom('i', 'j')), tty: maybe(fc.constant(true)), command: maybe(fc.array(fc.constantFrom('p', 'q'), { minLength: 1, maxLength: 2 })),
   ports: maybe(some(port, (p) => `${p.containerPort} ${p.protocol ?? 'TCP'}`)),
 })
 const DEPLOYMENT: Subject = {
@@ -31,12 +32,12 @@ const DEPLOYMENT: Subject = {
     metadata: struct({ labels: map, finalizers: { kind: 'set' } }, true),
     spec: struct({
       replicas: leaf, paused: leaf,
-      template: struct({ spec: struct({ containers: { kind: 'list', keys: { name: undefined }, always: true, items: struct({ name: leaf, image: leaf, tty: leaf, command: leaf, ports: { kind: 'list', keys: { containerPort: undefined, protocol: 'TCP' }, items: struct({ containerPort: leaf, protocol: leaf, hostPort: leaf }) } }) } }, true) }, true),
+      template: struct({ spec: struct({ containers: { kind: 'list', keys: { name: undefined }, always: true, items: struct({ name: leaf, image: leaf, tty: leaf, command: leaf, resources: leaf, ports: { kind: 'list', keys: { containerPort: undefined, protocol: 'TCP' }, items: struct({ containerPort: leaf, protocol: leaf, hostPort: leaf }) } }) } }, true) }, true),
     }, true),
   }),
   body: fc.record({
     metadata: fc.record({ labels: maybe(labels), finalizers: maybe(some(fc.constantFrom('f/a', 'f/b'), (f) => f)) }),
-    spec: maybe(fc.record({ replicas: maybe(fc.constantFrom(1, 2)), paused: maybe(fc.boolean()), template: maybe(fc.record({ spec: fc.record({ containers: some(container, (c) => c.name) }) })) })),
+    spec: maybe(fc.record({ replicas: maybe(fc.constantFrom(1, 2)), paused: maybe(fc.constant(true)), template: maybe(fc.record({ spec: fc.record({ containers: some(container, (c) => c.name) }) })) })),
   }),
 }
 
@@ -91,6 +92,12 @@ function realOwners(object: KubeObject): Record<string, string[]> {
   return ownersOf(new Map(owners.map((o): [string, Set<string>] => [`${o.operation} ${o.manager}`, new Set(pathsOf(o.set).map((p) => p.join(JOIN)))])))
 }
 
+/** Go writes a container's resources though nobody has set them. */
+function fill(nodes: Nodes): Nodes {
+  for (const path of nodes.keys()) if (/f:containers\nk:[^\n]*$/.test(path)) nodes.set(`${path}${JOIN}f:resources`, { value: '{}', part: false, always: false })
+  return nodes
+}
+
 function follow(subject: Subject, steps: readonly Step[]): void {
   const { schema, model, apiVersion, shape } = subject
   const twin = new Twin()
@@ -99,9 +106,10 @@ function follow(subject: Subject, steps: readonly Step[]): void {
     if (step.kind === 'update') {
       const next = structuredClone(objectOf(subject, step.body)) as KubeObject
       if (live?.metadata?.managedFields) next.metadata = { ...next.metadata, managedFields: live.metadata.managedFields }
+      if (!subject.isCustom) conformObject(next, { schema, model })
       trackUpdate({ live, next, manager: step.manager, subresource: '', apiVersion, nowMs: i * 1000, schema, model })
       live = next
-      twin.update(step.manager, flatten(step.body, shape))
+      twin.update(step.manager, fill(flatten(step.body, shape)))
     } else {
       const given = structuredClone(live)
       const result = apply({ live, config: objectOf(subject, step.body), manager: step.manager, force: step.force, subresource: '', apiVersion, nowMs: i * 1000, schema, model, ...(subject.isCustom && { conform: () => ({ ok: true as const, problems: [], keys: 0 }) }) })
@@ -115,6 +123,7 @@ function follow(subject: Subject, steps: readonly Step[]): void {
         continue
       }
       if (!result.changed) assert.deepStrictEqual(result.object, live, 'an apply that changes nothing leaves everything, times included')
+      fill(twin.nodes)
       live = result.object
       // Again at once: nothing is left to do.
       const again = apply({ live, config: objectOf(subject, step.body), manager: step.manager, force: false, subresource: '', apiVersion, nowMs: 999_000, schema, model, ...(subject.isCustom && { conform: () => ({ ok: true as const, problems: [], keys: 0 }) }) })

@@ -14,7 +14,7 @@ export const map: Shape = { kind: 'map' }
 
 /** A path to what stands there. `part` tells a thing that is there because something below it is. */
 interface Node { value?: string; part: boolean; always: boolean }
-type Nodes = Map<string, Node>
+export type Nodes = Map<string, Node>
 
 /** Elements are joined by this; no name has it. */
 const JOIN = '\n'
@@ -72,7 +72,7 @@ export class Twin {
     const wanted = [...config].filter(([, node]) => !node.part)
     const owners = new Map([...this.owners].map(([name, set]) => [name, new Set(set)]))
     if (this.isThere && owners.size === 0) owners.set('Update before-first-apply', new Set([...this.nodes].filter(([, { always }]) => !always).map(([path]) => path)))
-    const changed = wanted.filter(([path, { value }]) => this.nodes.get(path)?.value !== value).map(([path]) => path)
+    const changed = [...config].filter(([path, { value, part, always }]) => (part ? !always && !this.nodes.has(path) : this.nodes.get(path)?.value !== value)).map(([path]) => path)
     const conflicts: Record<string, string[]> = {}
     for (const [name, set] of owners) {
       const fields = name === self ? [] : changed.filter((path) => set.has(path))
@@ -89,7 +89,9 @@ export class Twin {
     const parts = [...this.nodes, ...config].filter(([path, { part }]) => part && [...leaves.keys()].some((l) => l.startsWith(`${path}${JOIN}`)))
     const before = this.nodes
     this.nodes = new Map([...parts, ...leaves])
-    for (const path of before.keys()) if (!this.nodes.has(path)) for (const set of owners.values()) set.delete(path)
+    // A map or list that somebody holds outlives what was in it, though nothing is to be seen of it; not the item that it was in.
+    const outlives = (path: string) => before.get(path)?.part === true && ![...before].some(([above, { part }]) => !part && path.startsWith(`${above}${JOIN}`) && !this.nodes.has(above))
+    for (const path of before.keys()) if (!this.nodes.has(path) && !outlives(path)) for (const set of owners.values()) set.delete(path)
     this.owners = owners
     this.isThere = true
     this.#tidy()

@@ -46,7 +46,8 @@ function member(value: unknown, element: string, set: FieldSet, shape: Shape, sc
   const below = set.children.get(element)
   const type = memberType(shape, element)
   if (!below || isEmptySet(below)) return mode === 'remove' ? value : undefined
-  if (mode === 'remove') return below.own ? undefined : (walk(value, below, type, schema, mode) ?? emptyOf(value))
+  // What has lost all it had is null, as in structured-merge-diff: it was somebody's, and is kept from being removed with what is around it.
+  if (mode === 'remove') return below.own ? undefined : (walk(value, below, type, schema, mode) ?? null)
   return walk(value, below, type, schema, mode) ?? (below.own ? emptyOf(value) : undefined)
 }
 

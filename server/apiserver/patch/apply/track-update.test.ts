@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { builtinSchema as schema } from '#api/schema/index.ts'
 import type { KubeObject, ManagedFieldsEntry } from '#api/types/index.ts'
 import { difference, emptySet, equalSets, hasPath, insertPath, intersection, parseFieldsV1, pathsOf, recursiveDifference, toFieldsV1, union } from './field-set.ts'
+import { conformObject } from '../../decode/conform.ts'
 import { managerName, trackUpdate } from './track-update.ts'
 
 interface Write { live?: object | undefined; next: object; manager?: string; subresource?: string; model?: string; apiVersion?: string; nowMs?: number }
@@ -12,6 +13,7 @@ function write({ live, next, manager = 'kubectl', subresource = '', model = 'Dep
   const copy = structuredClone(next) as KubeObject
   const kept = (live as KubeObject | undefined)?.metadata?.managedFields
   if (kept && !copy.metadata?.managedFields) copy.metadata = { ...copy.metadata, managedFields: kept }
+  conformObject(copy, { schema, model })
   trackUpdate({ live: live as KubeObject | undefined, next: copy, manager, subresource, apiVersion, nowMs, schema, model })
   return copy
 }
@@ -59,17 +61,19 @@ test('status is owned by writers of /status alone, and told apart', () => {
   const reported = write({ live, next, manager: 'controller', subresource: 'status', nowMs: 1000 })
   assert.deepStrictEqual(fields(reported), [
     ['kubectl', '', T0, { 'f:spec': { 'f:replicas': {} } }],
-    ['controller', 'status', T1, { 'f:status': { 'f:conditions': { '.': {}, 'k:{"type":"Available"}': { '.': {}, 'f:status': {}, 'f:type': {} } }, 'f:replicas': {} } }],
+    ['controller', 'status', T1, { 'f:status': { 'f:conditions': { '.': {}, 'k:{"type":"Available"}': { '.': {}, 'f:lastTransitionTime': {}, 'f:lastUpdateTime': {}, 'f:status': {}, 'f:type': {} } }, 'f:replicas': {} } }],
   ])
   assert.deepStrictEqual(fields(write({ next })), [['kubectl', '', T0, { 'f:spec': { 'f:replicas': {} } }]])
 })
 
-test('[{}] drops managedFields and they stay dropped; an empty or broken list does not', () => {
+test('[{}] and [] drop managedFields and they stay dropped; a broken list does not', () => {
   const live = write({ next: deployment({ replicas: 1 }) })
-  const reset = write({ live, next: deployment({ replicas: 1 }, { managedFields: [{}] }) })
-  assert.equal(reset.metadata?.managedFields, undefined)
-  assert.equal(write({ live: reset, next: deployment({ replicas: 2 }) }).metadata?.managedFields, undefined)
-  for (const managedFields of [[], [{ manager: 'x', operation: 'Update', fieldsV1: { junk: {} } }]]) {
+  for (const managedFields of [[{}], []]) {
+    const reset = write({ live, next: deployment({ replicas: 1 }, { managedFields }) })
+    assert.equal(reset.metadata?.managedFields, undefined)
+    assert.equal(write({ live: reset, next: deployment({ replicas: 2 }) }).metadata?.managedFields, undefined)
+  }
+  for (const managedFields of [[{ manager: 'x', operation: 'Update', fieldsV1: { junk: {} } }]]) {
     assert.deepStrictEqual(fields(write({ live, next: deployment({ replicas: 1 }, { managedFields }) })), fields(live))
   }
 })

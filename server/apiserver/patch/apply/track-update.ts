@@ -4,9 +4,10 @@
  */
 import type { SchemaSet } from '#api/schema/schema.ts'
 import type { KubeObject, ObjectMeta } from '#api/types/index.ts'
+import { zeroOf } from '../../decode/zero-value.ts'
 import type { Json } from '../result.ts'
 import { compareObjects, equalJson } from './compare.ts'
-import { intersection, isEmptySet, recursiveDifference, difference, union, type FieldSet } from './field-set.ts'
+import { difference, intersection, isEmptySet, union, type FieldSet } from './field-set.ts'
 import { asksForReset, capUpdateManagers, formatManagedFields, ownable, ownerId, parseManagedFields, type Owner, type Owners } from './managed-fields.ts'
 
 export interface TrackUpdate {
@@ -39,10 +40,10 @@ export function trackUpdate(write: TrackUpdate): void {
   const owners = (given && given.length > 0 && given !== kept && !equalJson(given, kept) ? parseManagedFields(given) : undefined)
   if (live && !kept?.length && !owners?.size) return setManagedFields(meta, undefined)
 
-  const changes = compareObjects((live ?? {}) as Json, next as Json, write.model, write.schema)
+  const changes = compareObjects((live ?? zeroOf({ kind: 'ref', model: write.model }, write.schema)) as Json, next as Json, write.model, write.schema)
   const endpoint = { subresource: write.subresource, hasStatus: write.hasStatus ?? true, statusKeepsMetadata: write.statusKeepsMetadata ?? false }
   const taken = ownable(union(changes.added, changes.modified), endpoint)
-  const removed = ownable(changes.removed, { ...endpoint, hasStatus: false })
+  const removed = ownable(changes.removed, endpoint)
   if (!owners && isEmptySet(taken) && isEmptySet(removed)) return setManagedFields(meta, kept)
 
   const all = owners ?? parseManagedFields(kept) ?? new Map<string, Owner>()
@@ -64,7 +65,7 @@ export function disown(owners: Owners, taken: FieldSet, removed: FieldSet, excep
   for (const [id, owner] of owners) {
     if (id === except) continue
     const lost = intersection(owner.set, taken)
-    const set = recursiveDifference(isEmptySet(lost) ? owner.set : difference(owner.set, lost), removed)
+    const set = difference(isEmptySet(lost) ? owner.set : difference(owner.set, lost), removed)
     if (isEmptySet(set)) owners.delete(id)
     else owners.set(id, { ...owner, set })
   }

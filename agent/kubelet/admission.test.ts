@@ -12,18 +12,18 @@ const node = { metadata: { name: 'n', labels: { disk: 'hdd' } }, spec: { taints:
 
 const table: [string, Omit<Parameters<typeof refusal>[0], 'node'> & { node?: Node }, unknown][] = [
   ['what fits comes in', { pod: asks({ cpu: '1' }), others: [asks({ cpu: '1' })], allocatable }, undefined],
-  ['CPU is counted in thousandths', { pod: asks({ cpu: '1' }), others: [asks({ cpu: '1500m' })], allocatable }, { reason: 'OutOfcpu', message: "Pod was rejected: Node didn't have enough resource: cpu, requested: 1000, used: 1500, capacity: 2000" }],
-  ['memory in bytes', { pod: asks({ memory: '2Gi' }), others: [], allocatable }, { reason: 'OutOfmemory', message: "Pod was rejected: Node didn't have enough resource: memory, requested: 2147483648, used: 0, capacity: 1073741824" }],
-  ['pods by number', { pod: aPod(), others: [aPod(), aPod(), aPod()], allocatable }, { reason: 'OutOfpods', message: "Pod was rejected: Node didn't have enough resource: pods, requested: 1, used: 3, capacity: 3" }],
+  ['CPU is counted in thousandths', { pod: asks({ cpu: '1' }), others: [asks({ cpu: '1500m' })], allocatable }, { reason: 'OutOfcpu', message: "Node didn't have enough resource: cpu, requested: 1000, used: 1500, capacity: 2000" }],
+  ['memory in bytes', { pod: asks({ memory: '2Gi' }), others: [], allocatable }, { reason: 'OutOfmemory', message: "Node didn't have enough resource: memory, requested: 2147483648, used: 0, capacity: 1073741824" }],
+  ['pods by number', { pod: aPod(), others: [aPod(), aPod(), aPod()], allocatable }, { reason: 'OutOfpods', message: "Node didn't have enough resource: pods, requested: 1, used: 3, capacity: 3" }],
   ['who asks for nothing of what is full comes in', { pod: aPod(), others: [asks({ cpu: '2' })], allocatable }, undefined],
   ['what the node does not count is not refused', { pod: asks({ 'example.com/gpu': '1' }), others: [], allocatable }, undefined],
-  ['a host port that is taken', { pod: opens(80), others: [opens(80)], allocatable }, { reason: 'NodePorts', message: "Pod was rejected: Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports" }],
+  ['a host port that is taken', { pod: opens(80), others: [opens(80)], allocatable }, { reason: 'NodePorts', message: "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports" }],
   ['the same host port of another protocol or address is free', { pod: opens(80), others: [opens(80, { protocol: 'UDP' }), opens(81)], allocatable }, undefined],
-  ['0.0.0.0 is every address', { pod: opens(80, { hostIP: '10.0.0.1' }), others: [opens(80)], allocatable }, { reason: 'NodePorts', message: "Pod was rejected: Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports" }],
-  ['a node selector that this node does not match', { pod: aPod({ nodeSelector: { disk: 'ssd' } }), others: [], allocatable, node }, { reason: 'NodeAffinity', message: "Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector" }],
+  ['0.0.0.0 is every address', { pod: opens(80, { hostIP: '10.0.0.1' }), others: [opens(80)], allocatable }, { reason: 'NodePorts', message: "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports" }],
+  ['a node selector that this node does not match', { pod: aPod({ nodeSelector: { disk: 'ssd' } }), others: [], allocatable, node }, { reason: 'NodeAffinity', message: "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector" }],
   ['one that it matches', { pod: aPod({ nodeSelector: { disk: 'hdd' } }), others: [], allocatable, node: { metadata: node.metadata } }, undefined],
   ['a node that is not known keeps nobody out', { pod: aPod({ nodeSelector: { disk: 'ssd' } }), others: [], allocatable }, undefined],
-  ['a NoExecute taint', { pod: aPod({ nodeSelector: { disk: 'hdd' } }), others: [], allocatable, node }, { reason: 'TaintToleration', message: "Pod was rejected: Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate" }],
+  ['a NoExecute taint', { pod: aPod({ nodeSelector: { disk: 'hdd' } }), others: [], allocatable, node }, { reason: 'TaintToleration', message: "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate" }],
   ['one that is tolerated', { pod: aPod({ tolerations: [{ key: 'gone', operator: 'Exists' }] }), others: [], allocatable, node }, undefined],
 ]
 for (const [name, input, expected] of table) test(name, () => assert.deepStrictEqual(refusal({ node: undefined, ...input }), expected))

@@ -46,9 +46,9 @@ function unfit({ pod, others, node }: AdmissionInput): { reason: string; message
 }
 
 function failed(predicate: string, why: string): { reason: string; message: string } {
-  return { reason: predicate, message: `Pod was rejected: Predicate ${predicate} failed: ${why}` }
+  return { reason: predicate, message: `Predicate ${predicate} failed: ${why}` }
 }
 
 function outOf(resource: string, requested: number, used: number, capacity: number): { reason: string; message: string } {
-  return { reason: `OutOf${resource}`, message: `Pod was rejected: Node didn't have enough resource: ${resource}, requested: ${requested}, used: ${used}, capacity: ${capacity}` }
+  return { reason: `OutOf${resource}`, message: `Node didn't have enough resource: ${resource}, requested: ${requested}, used: ${used}, capacity: ${capacity}` }
 }

@@ -228,7 +228,7 @@ async function assemble(options: KubeletOptions, { paths, store, services, alloc
     admit(pod, others) {
       const refused = refusal({ pod, others, allocatable: nodeAllocated, node: node() })
       if (refused) events.event(asReference(pod), 'Warning', refused.reason, refused.message)
-      return refused
+      return refused && { ...refused, message: `Pod was rejected: ${refused.message}` }
     },
     onMetadata: refresh,
     effects: (memory, view) => podEffects({

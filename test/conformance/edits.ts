@@ -8,10 +8,26 @@ import { basename, join, resolve } from 'node:path'
 
 interface Edit { readonly file: string; readonly from: string; readonly to: string; readonly reason: string }
 
+const V1BETA1 = { from: 'Version: "v1beta1"}', to: 'Version: "v1"}', reason: 'v1beta1 is gone; what the suite uses of it is the same in v1' }
+
 const EDITS: readonly Edit[] = [
+  ...['batch', 'discovery', 'flowcontrol', 'policy'].map((group) => ({ file: `vendor/k8s.io/api/${group}/v1beta1/register.go`, ...V1BETA1 })),
+  { file: 'vendor/k8s.io/api/flowcontrol/v1beta1/types.go', from: 'json:"assuredConcurrencyShares"', to: 'json:"nominalConcurrencyShares"', reason: 'its name in v1' },
   {
     file: 'test/e2e/framework/util.go', from: 'return len(t.Secrets) > 0, nil', to: 'return t != nil, nil',
     reason: 'no token Secret is made for a ServiceAccount since 1.24: the framework waits until the account is there, as it does from 1.24 on',
+  },
+  {
+    file: 'test/e2e/common/pods.go', from: 'podStatusUpdate, err := f.ClientSet.CoreV1().Pods(testNamespaceName).UpdateStatus(context.TODO(), &podStatusUpdated, metav1.UpdateOptions{})',
+    to: `var podStatusUpdate *v1.Pod
+		for tries := 0; tries < 5; tries++ {
+			podStatusUpdate, err = f.ClientSet.CoreV1().Pods(testNamespaceName).UpdateStatus(context.TODO(), &podStatusUpdated, metav1.UpdateOptions{})
+			if err == nil {
+				break
+			}
+			podStatusUpdated.ResourceVersion = ""
+		}`,
+    reason: 'the kubelet tells observedGeneration as soon as the image has been changed; the suite tries again after a conflict since 1.28',
   },
 ]
 

@@ -3,6 +3,7 @@
  * the Go programs of test/images, in a directory for a registry. `node test/conformance/images.ts CACHE`: CACHE has what
  * scripts/conformance.sh unpacked and compiled; the registry's directory is CACHE/registry/data.
  */
+import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { buildImage, busyboxLayer, type ImageSpec, type LayerFile } from '../images/build-image.ts'
@@ -33,12 +34,15 @@ function sourceFile(path: string, name: string): LayerFile { return { name, cont
 const APACHE = [
   'ServerRoot /usr/local/apache2', 'Listen 80', 'ServerName localhost', 'PidFile /run/httpd.pid', 'ErrorLog /proc/self/fd/2', 'LogFormat "%h %l %u %t \\"%r\\" %>s %b" common', 'CustomLog /proc/self/fd/1 common',
   ...['mpm_event', 'authz_core', 'dir', 'mime'].map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`), 'TypesConfig /usr/local/apache2/conf/mime.types',
-  'DocumentRoot /usr/local/apache2/htdocs', 'DirectoryIndex index.html', '<Directory />', '  Require all granted', '</Directory>', 'User #33', 'Group #33', '',
+  'DocumentRoot /usr/local/apache2/htdocs', 'DirectoryIndex index.html', '<Directory />', '  Require all granted', '</Directory>', 'User app', 'Group app', '',
 ].join('\n')
 const NGINX = 'daemon off;\nuser root;\npid /run/nginx.pid;\nerror_log /dev/stderr;\nevents {}\nhttp {\n  access_log /dev/stdout;\n  server { listen 80; root /usr/share/nginx/html; }\n}\n'
 
 function images(): Image[] {
-  const base = busyboxLayer()
+  // All that busybox has: the suite uses more of it than our own tests.
+  const applets = execFileSync('busybox', ['--list'], { encoding: 'utf8' }).split('\n').filter((name) => name !== '' && name !== 'busybox')
+  const usual = busyboxLayer()
+  const base = [...usual, ...applets.filter((name) => !usual.some((file) => file.name === `bin/${name}`)).map((name): LayerFile => ({ name: `bin/${name}`, type: 'symlink', linkname: 'busybox' }))]
   const tools = [...tree(join(cache, 'tools')), { name: 'bin/nc', type: 'symlink' as const, linkname: 'nc.openbsd' }, { name: 'usr/bin/nc', type: 'symlink' as const, linkname: '/bin/nc.openbsd' }]
   const agnhost = [
     program('agnhost', 'agnhost'), { name: 'agnhost-2', type: 'symlink' as const, linkname: 'agnhost' }, ...directories('uploads'),

@@ -216,7 +216,7 @@ export type RaftEvent =
   | { readonly kind: 'campaign' }
   /** The disk has no room (or has it again): no proposals meanwhile, no candidacy, and a leader hands over. */
   | { readonly kind: 'diskFull'; readonly full: boolean }
-  /** The driver dropped, or is about to drop, the log up to here: at most `compactIndexMax()`. */
+  /** The driver is about to drop the log up to here, at most `compactIndexMax()`; once this is stepped it may. */
   | { readonly kind: 'compacted'; readonly index: LogIndex }
   /** Answer to a SnapshotRead. `snapshot` may be another one than asked for, then from offset 0. */
   | { readonly kind: 'snapshotRead'; readonly to: MemberId; readonly snapshot: Snapshot; readonly offsetBytes: number; readonly data: Buffer; readonly last: boolean }

@@ -19,12 +19,16 @@ export interface Plan {
   readonly crashMs: number
   readonly pauseMs: number
   readonly changeMs: number
+  /** The administrator only adds servers without a vote. */
+  readonly onlyLearners: boolean
   readonly transferMs: number
   readonly compactMs: number
   readonly diskFullMs: number
   readonly lostDiskMs: number
   /** Of steps in the midst of which a server dies. */
   readonly crashInStepRate: number
+  /** Of votes given, elections won and changes of members begun, after which that server at once dies or is cut off. */
+  readonly momentRate: number
   readonly diskFailRate: number
   readonly syncMsMax: number
   readonly proposalMs: number
@@ -38,19 +42,22 @@ export interface Plan {
 export function makePlan(random: Random): Plan {
   const pick = <T>(...from: readonly T[]): T => from[Math.floor(random.next() * from.length)] as T
   const maybe = (chance: number) => random.next() < chance
-  const calm = maybe(0.1)
-  const often = (ms: number) => (calm || maybe(0.35) ? Infinity : ms * (0.3 + 2 * random.next()))
+  const mood = pick('calm', 'mixed', 'mixed', 'mixed', 'mixed', 'storm', 'storm', 'storm')
+  const calm = mood === 'calm'
+  // Leaders that come and go within moments, and little else: what elections must not lose shows there.
+  const storm = mood === 'storm'
+  const often = (ms: number) => (calm || maybe(storm ? 0.6 : 0.35) ? Infinity : ms * (0.3 + 2 * random.next()))
   // Few bytes at a time find other paths; with more than that can carry, they would only build up a queue.
-  const appendBytesMax = pick(1, 40, 4000)
+  const appendBytesMax = storm ? pick(1, 1, 4000) : pick(1, 40, 4000)
   const inFlightMax = pick(1, 2, 8)
   const narrow = appendBytesMax === 1 || inFlightMax === 1
   const reads = pick('lease', 'quorum') satisfies RaftOptions['reads']
   return {
-    servers: pick(1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7),
+    servers: storm ? pick(1, 3, 3, 5, 5) : pick(1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7),
     options: {
       tickMs: 100,
       heartbeatTicks: 1,
-      electionTicks: pick(3, 4, 6),
+      electionTicks: storm ? 3 : pick(3, 4, 6),
       reads,
       clockDriftMax: 0.05,
       appendBytesMax,
@@ -67,18 +74,20 @@ export function makePlan(random: Random): Plan {
     clockJumps: reads === 'quorum' && maybe(0.5),
     lossRate: calm ? 0 : pick(0, 0.01, 0.05, 0.2),
     doubleRate: calm ? 0 : pick(0, 0.02, 0.2),
-    lateRate: calm ? 0 : pick(0, 0.02, 0.1),
+    lateRate: calm ? 0 : storm ? pick(0.02, 0.3) : pick(0, 0.02, 0.1),
     latencyMsMax: pick(2, 10, 60),
-    lateMsMax: pick(300, 3000),
+    lateMsMax: pick(300, 1000, 3000),
     partitionMs: often(1500),
     crashMs: often(1500),
-    pauseMs: often(2500),
+    pauseMs: often(storm ? 800 : 2500),
     changeMs: often(2000),
+    onlyLearners: maybe(0.2),
     transferMs: often(1500),
     compactMs: maybe(0.7) ? 100 + 1500 * random.next() : Infinity,
     diskFullMs: often(4000),
     lostDiskMs: often(6000),
     crashInStepRate: calm ? 0 : pick(0, 0, 0.002, 0.01),
+    momentRate: calm ? 0 : storm ? pick(0.3, 0.6, 0.8) : pick(0, 0.1, 0.3),
     diskFailRate: calm ? 0 : pick(0, 0, 0.003),
     syncMsMax: pick(1, 10, 40, 150),
     proposalMs: narrow ? pick(60, 100) : pick(5, 20, 60),

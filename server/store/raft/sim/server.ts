@@ -3,7 +3,8 @@
  * die at any point of it.
  */
 import { seededRandom } from '#base/random.ts'
-import type { Entry, LogIndex, MemberId, Persist, ProposalOutcome, RaftEvent, RaftStatus, ReadOutcome, Ready, Snapshot, SnapshotRead, SnapshotWrite, Term } from '../types.ts'
+import type { Random } from '#base/random.ts'
+import type { Entry, LogBase, LogIndex, MemberId, Persist, ProposalOutcome, RaftEvent, RaftStatus, ReadOutcome, Ready, Snapshot, SnapshotRead, SnapshotWrite, Term } from '../types.ts'
 import { Violation } from './checker.ts'
 import { bytesOfMachine, machineOfBytes } from './disk.ts'
 import type { Disk, MachineState } from './disk.ts'
@@ -25,8 +26,9 @@ class Life {
   events: RaftEvent[] = []
   turnDue = false
   syncing = false
+  compactTo: LogBase | undefined
   applying = false
-  unproven: { readonly entry: Entry; readonly prevTerm: Term | undefined }[] = []
+  readonly unproven: { readonly entry: Entry; readonly prevTerm: Term | undefined }[] = []
   /** Handed to the writer, not written. */
   readonly unwritten: Persist[] = []
   readonly proposals = new Map<number, Waiting>()
@@ -127,8 +129,9 @@ export class Server {
     const index = Math.min(life.core.compactIndexMax(), this.disk.lastIndex, life.machine.index) - this.#world.plan.keepEntries
     // Below the core's base while a received snapshot is on its way to the disk.
     if (index <= this.disk.base.index || index <= life.status.base) return
+    if (life.compactTo !== undefined) return
     this.#writeBack(life)
-    this.disk.compact(life.core.baseAt(index))
+    life.compactTo = life.core.baseAt(index)
     this.give({ kind: 'compacted', index })
   }
 
@@ -166,22 +169,31 @@ export class Server {
   #turn(life: Life): void {
     const world = this.#world
     life.turnDue = false
-    const events = life.events
-    life.events = []
+    // A driver may take what came in any portions; only the order is kept.
+    const portion = world.random.next() < 0.7 ? life.events.length : 1 + Math.floor(world.random.next() * life.events.length)
+    const events = life.events.splice(0, portion)
+    if (life.events.length > 0) this.#turnSoon(life)
     if (world.plan.crashInStepRate > 0 && !world.healing && world.random.next() < world.plan.crashInStepRate) this.#actionsLeft = Math.floor(world.random.next() * 6)
     try {
       this.#mayDie()
       const ready = life.core.step(events, this.nowMs)
       world.tally.steps++
       this.#check(life, ready)
+      if (events.some((e) => e.kind === 'compacted')) this.#dropCompacted(life)
       this.#execute(life, ready)
     } catch (error) {
       if (!(error instanceof Death)) throw error
       this.crash('in the midst of a step')
-      world.queue.after(world.random.next() * 2000, () => world.revive(this.id))
+      world.queue.after(downMs(world.random), () => world.revive(this.id))
     } finally {
       this.#actionsLeft = Infinity
     }
+  }
+
+  /** Only now that the core does not ask for it any more. */
+  #dropCompacted(life: Life): void {
+    if (life.compactTo && life.compactTo.index > this.disk.base.index) this.disk.compact(life.compactTo)
+    life.compactTo = undefined
   }
 
   #mayDie(): void {
@@ -196,20 +208,28 @@ export class Server {
     life.status = after
     const termAt = (index: LogIndex) => core.term(index)
     for (const entry of ready.persist?.entries ?? []) life.unproven.push({ entry, prevTerm: core.term(entry.index - 1) })
-    // Before, a server that has the only vote may forget its term and begin it again: nobody has heard of it.
-    if (this.disk.hardState.term === after.term) this.#prove(life)
+    this.#prove(life)
+    if (after.role === 'leader' && after.configurationIndex !== before.configurationIndex) this.#world.atDelicateMoment(this.id)
+    if (after.vote !== 0 && (after.vote !== before.vote || after.term !== before.term)) this.#world.atDelicateMoment(this.id)
     if (after.role === 'leader' && (before.role !== 'leader' || before.term !== after.term)) {
       this.#world.trace(`${this.id} leads in term ${after.term}`)
       checker.elected(after, termAt)
+      this.#world.atDelicateMoment(this.id)
     }
     if (after.term < before.term) throw new Violation('terms', `${this.id} goes back from ${before.term} to ${after.term}`)
     checker.advanced(before, after, termAt)
   }
 
-  /** From now on others may have these entries, or this server may find them when it starts again. */
+  /**
+   * Takes note of entries that others may have now, or this server may find when it starts again. Before its term is on
+   * disk, a server that has the only vote may forget it and begin it again: nobody has heard of it.
+   */
   #prove(life: Life): void {
-    for (const { entry, prevTerm } of life.unproven) this.#world.checker.appended(this.id, entry, prevTerm)
-    life.unproven = []
+    const { term } = this.disk.hardState
+    while (life.unproven[0] && life.unproven[0].entry.term <= term) {
+      const { entry, prevTerm } = life.unproven.shift() as (typeof life.unproven)[number]
+      this.#world.checker.appended(this.id, entry, prevTerm)
+    }
   }
 
   #execute(life: Life, ready: Ready): void {
@@ -252,7 +272,7 @@ export class Server {
       if (this.life !== life) return
       if (!nothing && !world.healing && world.random.next() < world.plan.diskFailRate) {
         this.crash('its disk failed')
-        world.queue.after(world.random.next() * 2000, () => world.revive(this.id))
+        world.queue.after(downMs(world.random), () => world.revive(this.id))
         return
       }
       this.#synced(life, batch)
@@ -394,6 +414,11 @@ export class Server {
       this.give({ kind: 'snapshotWritten', snapshotId: snapshot.id, offsetBytes: bytes.length, complete: write.last })
     })
   }
+}
+
+/** Often so short that what others heard from the former life is still true for them. */
+export function downMs(random: Random): number {
+  return random.next() < 0.5 ? random.next() * 60 : random.next() * 2500
 }
 
 /** A turn of the driver takes what came within this time. */

@@ -23,6 +23,8 @@ export interface Surroundings {
   /** Ids at and after it are of membership changes. */
   readonly firstChangeId: number
   send(message: Message): void
+  /** This server has just done what others rely on: a good moment for an accident. */
+  atDelicateMoment(member: MemberId): void
   deliver(message: Message): void
   tellUnreachable(member: MemberId, other: MemberId): void
   /** Starts a server that died, unless it is gone for good. */

@@ -12,7 +12,7 @@ import { EventQueue } from './event-queue.ts'
 import { Network } from './network.ts'
 import { makePlan } from './plan.ts'
 import type { Plan } from './plan.ts'
-import { Server } from './server.ts'
+import { downMs, Server } from './server.ts'
 import type { MakeCore, Surroundings } from './surroundings.ts'
 
 /** Simulated time that things go wrong, and that the healed cluster may take to work again. */
@@ -59,6 +59,25 @@ export class World implements Surroundings {
     this.network.send(message)
   }
 
+  atDelicateMoment(member: MemberId): void {
+    const { random, plan } = this
+    const server = this.servers[member - 1]
+    if (!server || this.healing || plan.momentRate === 0 || random.next() >= plan.momentRate) return
+    this.queue.after(random.next() * random.next() * 2 * (plan.latencyMsMax + plan.syncMsMax), () => {
+      if (this.healing) return
+      if (random.next() < 0.6) {
+        server.crash('killed at a delicate moment')
+        this.queue.after(downMs(random), () => this.revive(member))
+        return
+      }
+      const direction = this.#any(['both', 'out', 'in'] as const)
+      const group = new Set([member, ...this.servers.filter(() => random.next() < 0.3).map((s) => s.id)])
+      this.trace(`${[...group].join(' ')} cut off at a delicate moment: ${direction}`)
+      this.network.partition(group, this.servers.map((s) => s.id), direction)
+      this.queue.after(random.next() * 1500, () => this.network.heal())
+    })
+  }
+
   deliver(message: Message): void {
     this.servers[message.to - 1]?.give({ kind: 'message', message })
   }
@@ -89,7 +108,7 @@ export class World implements Surroundings {
     this.#every(plan.transferMs * 3, () => this.#any(this.servers).give({ kind: 'campaign' }))
     this.#every(plan.changeMs, () => this.#changeMembers())
     this.#every(plan.partitionMs, () => this.#partition())
-    this.#every(plan.pauseMs, () => this.#any(this.servers).pause(this.random.next() * 3000))
+    this.#every(plan.pauseMs, () => (this.random.next() < 0.5 ? (this.#leader() ?? this.#any(this.servers)) : this.#any(this.servers)).pause(this.random.next() * this.random.next() * 3000))
     this.#every(plan.crashMs, () => this.#crash())
     this.#every(plan.diskFullMs, () => {
       const server = this.#any(this.servers)
@@ -141,7 +160,7 @@ export class World implements Surroundings {
     const victims = this.random.next() < 0.15 ? this.servers : [this.random.next() < 0.4 ? (this.#leader() ?? this.#any(this.servers)) : this.#any(this.servers)]
     for (const server of victims) {
       server.crash('killed')
-      this.queue.after(this.random.next() * 2500, () => this.revive(server.id))
+      this.queue.after(downMs(this.random), () => this.revive(server.id))
     }
   }
 
@@ -181,10 +200,10 @@ export class World implements Surroundings {
     const members = membersOf(configuration)
     const changes: MemberChange[] = []
     for (let i = 0; i < 1 + this.random.next() * 3; i++) {
-      const what = this.random.next()
+      const what = this.plan.onlyLearners ? 0 : this.random.next()
       if (what < 0.4 && this.servers.length < SERVERS_MAX) {
         const added = this.#addServer(this.servers.length + 1, emptyConfiguration)
-        changes.push({ kind: this.random.next() < 0.8 ? 'addVoter' : 'addLearner', member: added.id, address: `server-${added.id}` })
+        changes.push({ kind: !this.plan.onlyLearners && this.random.next() < 0.8 ? 'addVoter' : 'addLearner', member: added.id, address: `server-${added.id}` })
       } else if (what < 0.6 && members.length > 0) {
         changes.push({ kind: this.random.next() < 0.6 ? 'addVoter' : 'addLearner', member: this.#any(members), address: 'moved' })
       } else if (members.length > 1 && this.random.next() < 0.8) changes.push({ kind: 'remove', member: this.#any(members) })

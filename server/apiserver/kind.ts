@@ -26,6 +26,9 @@ export interface Column<T> {
   value: (object: T, nowMs: number) => unknown
 }
 
+/** Of meta.k8s.io/v1 TableRowCondition. */
+export interface RowCondition { type: 'Completed'; status: 'True'; reason: string; message: string }
+
 /** Every hook may be absent. Hooks named prepare and defaults change `object` in place: it is theirs; `old` is never changed. */
 export interface KindStrategy<T extends KubeObject> {
   /** Fills in upstream's defaults; also run on what is read from an update or a patch. Must be idempotent. */
@@ -50,6 +53,8 @@ export interface KindStrategy<T extends KubeObject> {
   requiresRevision?: boolean
   /** Without the leading Name column and the trailing Age, which the default has: undefined means just those two. All columns when given. */
   columns?: readonly Column<T>[]
+  /** What a table says of the whole row: that a pod has finished. */
+  rowConditions?(object: T): readonly RowCondition[] | undefined
   /** Fields usable in fieldSelector besides metadata.name and metadata.namespace. */
   selectableFields?: Readonly<Record<string, (object: T) => string>>
   /** Seconds to wait between deletionTimestamp and removal; undefined or 0: at once. Pods: as upstream's strategy. */

@@ -2,7 +2,7 @@
 import { X509Certificate } from 'node:crypto'
 import type { CertificateSigningRequest, CertificateSigningRequestCondition } from '#api/types/index.ts'
 import { type FieldError, forbidden, invalid, required } from '../field-error.ts'
-import type { KindContext, KindStrategy } from '../kind.ts'
+import type { KindStrategy } from '../kind.ts'
 import { cloneJson } from '../storage/clone.ts'
 import { validateSignerName } from './signer-name.ts'
 import { ageColumn, column, humanDuration, nameColumn } from './table-columns.ts'
@@ -39,19 +39,22 @@ export const certificateSigningRequestStrategy: KindStrategy<CertificateSigningR
   // Approval and denial are not for `/status`, the certificate is not for `/approval`.
   prepareStatusUpdate(csr, old, ctx) {
     csr.spec = cloneJson(old.spec)
-    const decided = (old.status?.conditions ?? []).filter(isDecision)
-    const others = (csr.status?.conditions ?? []).filter((c) => !isDecision(c))
-    csr.status = { ...csr.status, ...(decided.length + others.length > 0 && { conditions: stamp([...decided, ...others], old, ctx) }) }
+    const conditions = DECISIONS.reduce((list, type) => keepInstances(list, old, type), csr.status?.conditions ?? [])
+    csr.status = { ...csr.status, ...(conditions.length > 0 && { conditions: stamp(conditions, old, ctx.nowMs) }) }
   },
 
   validate: validateRequest,
   validateUpdate: validateRequest,
-  validateStatusUpdate: (csr, old) => [
-    ...validateConditions(csr),
-    ...(old.status?.certificate && csr.status?.certificate !== old.status.certificate ? [forbidden('status.certificate', 'updates may not modify existing certificate content')] : []),
-    ...keptConditions(csr, old),
-    ...validateCertificate(csr.status?.certificate),
-  ],
+  validateStatusUpdate(csr, old) {
+    const [now, before] = [csr.status?.certificate, old.status?.certificate]
+    return [
+      ...validateConditions(csr),
+      ...(now === before ? [] : validateCertificate(now)),
+      ...keptConditions(csr, old),
+      ...keptDecisions(csr, old),
+      ...(before && now !== before ? [forbidden('status.certificate', 'updates may not modify existing certificate content')] : []),
+    ]
+  },
 
   columns: [
     nameColumn(),
@@ -64,12 +67,23 @@ export const certificateSigningRequestStrategy: KindStrategy<CertificateSigningR
   selectableFields: { 'spec.signerName': (o) => o.spec.signerName },
 }
 
-const isDecision = (c: CertificateSigningRequestCondition): boolean => c.type === 'Approved' || c.type === 'Denied'
+const DECISIONS = ['Approved', 'Denied']
 
-function stamp(conditions: CertificateSigningRequestCondition[], old: CertificateSigningRequest, ctx: KindContext): CertificateSigningRequestCondition[] {
-  const now = `${new Date(ctx.nowMs).toISOString().slice(0, 19)}Z`
+const ofType = ({ status }: CertificateSigningRequest, type: string): CertificateSigningRequestCondition[] => (status?.conditions ?? []).filter((c) => c.type === type)
+
+/** What was decided is not for `/status` to change: as many conditions of a type as there were are those that were. Others are left for validation to refuse. */
+function keepInstances(conditions: CertificateSigningRequestCondition[], old: CertificateSigningRequest, type: string): CertificateSigningRequestCondition[] {
+  const before = ofType(old, type)
+  if (conditions.filter((c) => c.type === type).length !== before.length) return conditions
+  let next = 0
+  return conditions.map((c) => (c.type === type ? (before[next++] ?? c) : c))
+}
+
+/** Gives conditions the times that they lack. */
+export function stamp(conditions: readonly CertificateSigningRequestCondition[], old: CertificateSigningRequest, nowMs: number): CertificateSigningRequestCondition[] {
+  const now = `${new Date(nowMs).toISOString().slice(0, 19)}Z`
   return conditions.map((c) => {
-    const before = old.status?.conditions?.find((o) => o.type === c.type && o.status === c.status)
+    const before = old.status?.conditions?.find((o) => o.type === c.type && o.status === c.status && o.lastTransitionTime)
     return { ...c, lastUpdateTime: c.lastUpdateTime ?? now, lastTransitionTime: c.lastTransitionTime ?? before?.lastTransitionTime ?? now }
   })
 }
@@ -94,8 +108,12 @@ function validateRequest(csr: CertificateSigningRequest): FieldError[] {
 
 /** What was once decided, or failed, stays said. */
 function keptConditions(csr: CertificateSigningRequest, old: CertificateSigningRequest): FieldError[] {
-  const count = ({ status }: CertificateSigningRequest, type: string) => status?.conditions?.filter((c) => c.type === type).length ?? 0
-  return ['Approved', 'Denied', 'Failed'].flatMap((type) => (count(csr, type) < count(old, type) ? [forbidden('status.conditions', `updates may not remove a condition of type ${JSON.stringify(type)}`)] : []))
+  return [...DECISIONS, 'Failed'].flatMap((type) => (ofType(csr, type).length < ofType(old, type).length ? [forbidden('status.conditions', `updates may not remove a condition of type ${JSON.stringify(type)}`)] : []))
+}
+
+/** Only `/approval` decides. */
+function keptDecisions(csr: CertificateSigningRequest, old: CertificateSigningRequest): FieldError[] {
+  return DECISIONS.flatMap((type) => (ofType(csr, type).length > ofType(old, type).length ? [forbidden('status.conditions', `updates may not add a condition of type ${JSON.stringify(type)}`)] : []))
 }
 
 /** Of a write to /approval. */

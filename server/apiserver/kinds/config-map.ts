@@ -4,7 +4,7 @@ import { type FieldError, forbidden, invalid, tooLong } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { validateData } from './volume-validation.ts'
 import { semanticEqual } from './semantic-equal.ts'
-import { ageColumn, count, nameColumn } from './table-columns.ts'
+import { ageColumn, column, nameColumn } from './table-columns.ts'
 
 /** Of all values together; ConfigMaps and Secrets alike. */
 export const DATA_BYTES_MAX = 1024 * 1024
@@ -31,5 +31,5 @@ export const configMapStrategy: KindStrategy<ConfigMap> = {
     return [...out, ...(configMapStrategy.validate?.(map, ctx) ?? [])]
   },
 
-  columns: [nameColumn(), count('Data', 'Data contains the configuration data. Each key must consist of alphanumeric characters, \'-\', \'_\' or \'.\'.', (o) => Object.keys(o.data ?? {}).length + Object.keys(o.binaryData ?? {}).length), ageColumn()],
+  columns: [nameColumn(), column('Data', 'Data contains the configuration data. Each key must consist of alphanumeric characters, \'-\', \'_\' or \'.\'.', (o) => Object.keys(o.data ?? {}).length + Object.keys(o.binaryData ?? {}).length), ageColumn()],
 }

@@ -1,13 +1,13 @@
 /** DeviceTaintRule and ResourcePoolStatusRequest (resource.k8s.io). */
 import type { V1alpha3ResourcePoolStatusRequest as ResourcePoolStatusRequest, V1beta2DeviceTaintRule as DeviceTaintRule } from '#api/types/index.ts'
 import { type FieldError, invalid, required, tooMany } from '../field-error.ts'
-import type { KindStrategy } from '../kind.ts'
+import type { Column, KindStrategy } from '../kind.ts'
 import { keepStatus } from './carry.ts'
 import { immutable } from './check.ts'
 import { validateConditions } from './conditions.ts'
 import { stampTaints, validateDevice, validateDriver, validatePool, validateTaint } from './device-names.ts'
 import { semanticEqual } from './semantic-equal.ts'
-import { ageColumn, nameColumn } from './table-columns.ts'
+import { ageColumn, column, count, nameColumn, since } from './table-columns.ts'
 
 const RULE_CONDITIONS_MAX = 8
 const REQUEST_CONDITIONS_MAX = 10
@@ -28,7 +28,14 @@ export const deviceTaintRuleStrategy: KindStrategy<DeviceTaintRule> = {
   validate: (rule) => validateRule(rule, undefined),
   validateUpdate: validateRule,
   validateStatusUpdate: (rule) => conditions(rule.status?.conditions, RULE_CONDITIONS_MAX),
-  columns: [nameColumn(), ageColumn()],
+  columns: [
+    nameColumn(),
+    column('Key', 'The taint key to be applied to a device. Must be a label name.', (o) => o.spec?.taint.key ?? ''),
+    column('Value', 'The taint value corresponding to the taint key. Must be a label value.', (o) => o.spec?.taint.value ?? ''),
+    column('Effect', 'The effect of the taint on claims that do not tolerate the taint and through such claims on the pods using them.', (o) => o.spec?.taint.effect ?? ''),
+    column('TimeAdded', 'TimeAdded represents the time at which the taint was added.', (o, nowMs) => (o.spec?.taint.timeAdded ? since(o.spec.taint.timeAdded, nowMs) : '')),
+    ageColumn(),
+  ],
 }
 
 type Conditions = NonNullable<DeviceTaintRule['status']>['conditions']
@@ -43,6 +50,15 @@ function validateRule(rule: DeviceTaintRule, old: DeviceTaintRule | undefined): 
     ...validateTaint('spec.taint', rule.spec?.taint ?? {}, old?.spec?.taint),
   ]
 }
+
+type Pool = NonNullable<NonNullable<ResourcePoolStatusRequest['status']>['pools']>[number]
+
+/** The condition that says how it ended. */
+const ending = ({ status }: ResourcePoolStatusRequest) => status?.conditions?.find((c) => c.status === 'True' && (c.type === 'Complete' || c.type === 'Failed'))
+
+/** Nothing is known before there is a status, nor of what failed. */
+const summed = (name: string, description: string, of: (pool: Pool) => number): Column<ResourcePoolStatusRequest> =>
+  column(name, description, (o) => (!o.status || ending(o)?.type === 'Failed' ? '-' : (o.status.pools ?? []).reduce((sum, pool) => sum + of(pool), 0)))
 
 export const resourcePoolStatusRequestStrategy: KindStrategy<ResourcePoolStatusRequest> = {
   statusKeepsMetadata: true,
@@ -70,5 +86,22 @@ export const resourcePoolStatusRequestStrategy: KindStrategy<ResourcePoolStatusR
     if (pools.length > POOLS_MAX) return [...out, tooMany('status.pools', pools.length, POOLS_MAX)]
     return [...out, ...pools.flatMap((pool, i) => [...validateDriver(`status.pools[${i}].driver`, pool.driver), ...validatePool(`status.pools[${i}].poolName`, pool.poolName)])]
   },
-  columns: [nameColumn(), ageColumn()],
+  columns: [
+    nameColumn(),
+    column('Driver', 'The driver to query pools for.', (o) => o.spec?.driver ?? ''),
+    summed('Total', 'Total number of devices across all pools.', (pool) => pool.totalDevices ?? 0),
+    summed('Available', 'Number of available devices across all pools.', (pool) => pool.availableDevices ?? 0),
+    summed('Allocated', 'Number of allocated devices across all pools.', (pool) => pool.allocatedDevices ?? 0),
+    summed('Unavailable', 'Number of unavailable devices across all pools.', (pool) => pool.unavailableDevices ?? 0),
+    summed('Errors', 'Number of pools with validation errors.', (pool) => (pool.validationError === undefined ? 0 : 1)),
+    count('Pools', 'Total number of matching pools.', (o) => o.status?.poolCount ?? 0),
+    column('Status', 'Processing status.', progressText),
+    column('Completed', 'Time since the observation completed.', (o, nowMs) => (ending(o)?.type === 'Complete' ? since(ending(o)?.lastTransitionTime, nowMs) : '<none>')),
+  ],
+}
+
+function progressText(request: ResourcePoolStatusRequest): string {
+  const state = ending(request)?.type ?? 'Pending'
+  const [listed, all] = [request.status?.pools?.length ?? 0, request.status?.poolCount ?? 0]
+  return state === 'Complete' && all > listed ? `Complete (${listed}/${all} pools)` : state
 }

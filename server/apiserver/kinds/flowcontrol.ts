@@ -7,7 +7,7 @@ import type { KindStrategy } from '../kind.ts'
 import { keepStatus } from './carry.ts'
 import { named } from './check.ts'
 import { semanticEqual } from './semantic-equal.ts'
-import { ageColumn, column, count, nameColumn } from './table-columns.ts'
+import { ageColumn, column, nameColumn } from './table-columns.ts'
 
 const PRECEDENCE_DEFAULT = 1000
 const PRECEDENCE_MAX = 10_000
@@ -30,7 +30,7 @@ export const flowSchemaStrategy: KindStrategy<FlowSchema> = {
   columns: [
     nameColumn(),
     column('PriorityLevel', '`name` is the name of the priority level configuration being referenced Required.', (o) => o.spec?.priorityLevelConfiguration.name ?? ''),
-    count('MatchingPrecedence', '`matchingPrecedence` is used to choose among the FlowSchemas that match a given request. The chosen FlowSchema is among those with the numerically lowest (which we take to be logically highest) MatchingPrecedence.  Each MatchingPrecedence value must be ranged in [1,10000]. Note that if the precedence is not specified, it will be set to 1000 as default.', (o) => o.spec?.matchingPrecedence ?? 0),
+    column('MatchingPrecedence', '`matchingPrecedence` is used to choose among the FlowSchemas that match a given request. The chosen FlowSchema is among those with the numerically lowest (which we take to be logically highest) MatchingPrecedence.  Each MatchingPrecedence value must be ranged in [1,10000]. Note that if the precedence is not specified, it will be set to 1000 as default.', (o) => o.spec?.matchingPrecedence ?? 0),
     column('DistinguisherMethod', '`distinguisherMethod` defines how to compute the flow distinguisher for requests that match this schema. `nil` specifies that the distinguisher is disabled and thus will always be the empty string.', (o) => o.spec?.distinguisherMethod?.type ?? '<none>'),
     ageColumn(),
     column('MissingPL', 'references a broken or non-existent PriorityLevelConfiguration', (o) => o.status?.conditions?.find((c) => c.type === 'Dangling')?.status ?? '?'),
@@ -64,10 +64,10 @@ export const priorityLevelStrategy: KindStrategy<PriorityLevelConfiguration> = {
   columns: [
     nameColumn(),
     column('Type', '`type` indicates whether this priority level is subject to limitation on request execution.  A value of `"Exempt"` means that requests of this priority level are not subject to a limit (and thus are never queued) and do not detract from the capacity made available to other priority levels.  A value of `"Limited"` means that (a) requests of this priority level _are_ subject to limits and (b) some of the server\'s limited capacity is made available exclusively to this priority level. Required.', (o) => o.spec?.type ?? ''),
-    count('NominalConcurrencyShares', '`nominalConcurrencyShares` (NCS) contributes to the computation of the NominalConcurrencyLimit (NominalCL) of this level. This is the number of execution seats available at this priority level. This is used both for requests dispatched from this priority level as well as requests dispatched from other priority levels borrowing seats from this level.', (o) => o.spec?.limited?.nominalConcurrencyShares ?? '<none>'),
-    count('Queues', '`queues` is the number of queues for this priority level. The queues exist independently at each apiserver. The value must be positive.  Setting it to 1 effectively precludes shufflesharding and thus makes the distinguisher method of associated flow schemas irrelevant.  This field has a default value of 64.', (o) => queuingOf(o)?.queues ?? '<none>'),
-    count('HandSize', '`handSize` is a small positive number that configures the shuffle sharding of requests into queues.  When enqueuing a request at this priority level the request\'s flow identifier (a string pair) is hashed and the hash value is used to shuffle the list of queues and deal a hand of the size specified here.  The request is put into one of the shortest queues in that hand. `handSize` must be no larger than `queues`, and should be significantly smaller (so that a few heavy flows do not saturate most of the queues).  See the user-facing documentation for more extensive guidance on setting this field.  This field has a default value of 8.', (o) => queuingOf(o)?.handSize ?? '<none>'),
-    count('QueueLengthLimit', '`queueLengthLimit` is the maximum number of requests allowed to be waiting in a given queue of this priority level at a time; excess requests are rejected.  This value must be positive.  If not specified, it will be defaulted to 50.', (o) => queuingOf(o)?.queueLengthLimit ?? '<none>'),
+    column('NominalConcurrencyShares', '`nominalConcurrencyShares` (NCS) contributes to the computation of the NominalConcurrencyLimit (NominalCL) of this level. This is the number of execution seats available at this priority level. This is used both for requests dispatched from this priority level as well as requests dispatched from other priority levels borrowing seats from this level.', (o) => o.spec?.limited?.nominalConcurrencyShares ?? '<none>'),
+    column('Queues', '`queues` is the number of queues for this priority level. The queues exist independently at each apiserver. The value must be positive.  Setting it to 1 effectively precludes shufflesharding and thus makes the distinguisher method of associated flow schemas irrelevant.  This field has a default value of 64.', (o) => queuingOf(o)?.queues ?? '<none>'),
+    column('HandSize', '`handSize` is a small positive number that configures the shuffle sharding of requests into queues.  When enqueuing a request at this priority level the request\'s flow identifier (a string pair) is hashed and the hash value is used to shuffle the list of queues and deal a hand of the size specified here.  The request is put into one of the shortest queues in that hand. `handSize` must be no larger than `queues`, and should be significantly smaller (so that a few heavy flows do not saturate most of the queues).  See the user-facing documentation for more extensive guidance on setting this field.  This field has a default value of 8.', (o) => queuingOf(o)?.handSize ?? '<none>'),
+    column('QueueLengthLimit', '`queueLengthLimit` is the maximum number of requests allowed to be waiting in a given queue of this priority level at a time; excess requests are rejected.  This value must be positive.  If not specified, it will be defaulted to 50.', (o) => queuingOf(o)?.queueLengthLimit ?? '<none>'),
     ageColumn(),
   ],
 }

@@ -5,7 +5,7 @@ import type { KindStrategy } from '../kind.ts'
 import { cloneJson } from '../storage/clone.ts'
 import { keepStatus } from './carry.ts'
 import { checkQualifiedName } from '#api/types/index.ts'
-import { named } from './check.ts'
+import { named, setDefault } from './check.ts'
 import { ageColumn, column, nameColumn } from './table-columns.ts'
 
 const NAME_LABEL = 'kubernetes.io/metadata.name'
@@ -18,6 +18,7 @@ export const namespaceStrategy: KindStrategy<Namespace> = {
   defaults(namespace) {
     const meta = (namespace.metadata ??= {})
     if (meta.name) meta.labels = { ...meta.labels, [NAME_LABEL]: meta.name }
+    setDefault((namespace.status ??= {}), 'phase', 'Active')
   },
 
   prepareCreate(namespace) {

@@ -9,7 +9,7 @@ import { immutable, requiredName } from './check.ts'
 import { validateConditions } from './conditions.ts'
 import { semanticEqual } from './semantic-equal.ts'
 import { validateSignerName } from './signer-name.ts'
-import { ageColumn, column, nameColumn } from './table-columns.ts'
+import { column, formatLabels, nameColumn } from './table-columns.ts'
 
 const EXPIRATION_SECONDS_MIN = 3600
 const EXPIRATION_SECONDS_MAX = 7_862_400
@@ -44,21 +44,17 @@ export const podCertificateRequestStrategy: KindStrategy<PodCertificateRequest> 
   columns: [
     nameColumn(),
     column('PodName', 'podName is the name of the pod into which the certificate will be mounted.', (o) => o.spec?.podName ?? ''),
-    column('ServiceAccount', 'serviceAccountName is the name of the service account the pod is running as.', (o) => o.spec?.serviceAccountName ?? ''),
+    column('ServiceAccountName', 'serviceAccountName is the name of the service account the pod is running as.', (o) => o.spec?.serviceAccountName ?? ''),
     column('NodeName', 'nodeName is the name of the node the pod is assigned to.', (o) => o.spec?.nodeName ?? ''),
     column('SignerName', 'signerName indicates the requested signer.', (o) => o.spec?.signerName ?? ''),
-    column('State', 'The state of the request.', stateText),
-    ageColumn(),
+    column('State', 'Is the request Pending, Issued, Denied, or Failed?', (o) => o.status?.conditions?.findLast((c) => DECISIONS.includes(c.type))?.type ?? 'Pending'),
+    column('UnverifiedUserAnnotations', 'unverifiedUserAnnotations allow pod authors to pass additional information to the signer implementation.  Kubernetes does not restrict or validate this metadata in any way.', (o) => formatLabels(o.spec?.unverifiedUserAnnotations)),
   ],
   selectableFields: {
     'spec.signerName': (o) => o.spec?.signerName ?? '',
     'spec.podName': (o) => o.spec?.podName ?? '',
     'spec.nodeName': (o) => o.spec?.nodeName ?? '',
   },
-}
-
-function stateText(request: PodCertificateRequest): string {
-  return request.status?.conditions?.find((c) => DECISIONS.includes(c.type) && c.status === 'True')?.type ?? 'Pending'
 }
 
 function validateRequest(request: PodCertificateRequest): FieldError[] {

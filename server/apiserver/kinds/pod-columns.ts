@@ -1,7 +1,7 @@
 /** `kubectl get pods`: the one word for a pod's state follows upstream's printPod rule by rule. */
 import type { ContainerState, ContainerStatus, Pod } from '#api/types/index.ts'
 import { isPodReady, isPodTerminal, isSidecar, podCondition } from '#api/types/index.ts'
-import type { Column } from '../kind.ts'
+import type { Column, RowCondition } from '../kind.ts'
 import { ageColumn, column, nameColumn, since, wide } from './table-columns.ts'
 
 interface Summary { ready: number; total: number; reason: string; restarts: number; lastRestartMs: number }
@@ -24,6 +24,14 @@ export const podColumns: readonly Column<Pod>[] = [
   wide('Readiness Gates', 'If specified, all readiness gates will be evaluated for pod readiness. A pod is ready when all its containers are ready AND all conditions specified in the readiness gates have status equal to "True" More info: https://git.k8s.io/enhancements/keps/sig-network/580-pod-readiness-gates', readinessGates),
 ]
 
+const FINISHED: Readonly<Record<string, string>> = { Succeeded: 'The pod has completed successfully.', Failed: 'The pod failed.' }
+
+export function podRowConditions(pod: Pod): RowCondition[] | undefined {
+  const reason = pod.status?.phase ?? ''
+  const message = FINISHED[reason]
+  return message === undefined ? undefined : [{ type: 'Completed', status: 'True', reason, message }]
+}
+
 function readinessGates(pod: Pod): string {
   const gates = pod.spec?.readinessGates ?? []
   if (gates.length === 0) return '<none>'
@@ -40,19 +48,26 @@ function summarize(pod: Pod): Summary {
     restarts = init.sidecarRestarts
     lastRestartMs = init.sidecarLastRestartMs
     let hasRunning = false
+    let failed = ''
     for (const container of (status.containerStatuses ?? []).toReversed()) {
       restarts += container.restartCount
       lastRestartMs = Math.max(lastRestartMs, finishedMs(container.lastState))
       const { waiting, terminated, running } = container.state ?? {}
       if (waiting?.reason) reason = waiting.reason
-      else if (terminated) reason = terminated.reason || exitText(terminated)
-      else if (container.ready && running) {
+      else if (terminated) {
+        reason = terminated.reason || exitText(terminated)
+        if (terminated.exitCode !== 0) failed = reason
+      } else if (container.ready && running) {
         hasRunning = true
         ready++
       }
     }
-    // At least one container still runs: the pod is not done.
-    if (reason === 'Completed' && hasRunning) reason = isPodReady(pod) ? 'Running' : 'NotReady'
+    // The first container is done; another one may still run, or have failed.
+    if (reason === 'Completed') {
+      if (hasRunning && isPodReady(pod)) reason = 'Running'
+      else if (failed !== '') reason = failed
+      else if (hasRunning) reason = 'NotReady'
+    }
   }
   if (pod.metadata?.deletionTimestamp) {
     if (status.reason === 'NodeLost') reason = 'Unknown'

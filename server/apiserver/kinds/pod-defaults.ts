@@ -1,5 +1,5 @@
 /** Defaults of pods and of every kind with a pod template (upstream `pkg/apis/core/v1/defaults.go`). Idempotent, in place. */
-import type { Container, LifecycleHandler, Pod, PodSpec, PodTemplateSpec, Probe, Volume, VolumeProjection } from '#api/types/index.ts'
+import type { Container, LifecycleHandler, PersistentVolumeSpec, Pod, PodSpec, PodTemplateSpec, Probe, Volume, VolumeProjection } from '#api/types/index.ts'
 import { podRequests } from '#api/types/index.ts'
 import { setDefault } from './check.ts'
 import { defaultPullPolicy } from './image-tag.ts'
@@ -82,14 +82,34 @@ function defaultHttpGet(handler: Pick<LifecycleHandler, 'httpGet'>): void {
   setDefault(handler.httpGet, 'scheme', 'HTTP')
 }
 
+/** What the sources that pods and PersistentVolumes share leave out. */
+export function defaultVolumeSource({ azureDisk, hostPath, iscsi, rbd, scaleIO }: Pick<PersistentVolumeSpec, 'azureDisk' | 'hostPath' | 'iscsi' | 'rbd' | 'scaleIO'>): void {
+  if (hostPath) hostPath.type ??= ''
+  if (iscsi) setDefault(iscsi, 'iscsiInterface', 'default')
+  if (rbd) {
+    setDefault(rbd, 'pool', 'rbd')
+    setDefault(rbd, 'user', 'admin')
+    setDefault(rbd, 'keyring', '/etc/ceph/keyring')
+  }
+  if (azureDisk) {
+    azureDisk.cachingMode ??= 'ReadWrite'
+    azureDisk.kind ??= 'Shared'
+    azureDisk.fsType ??= 'ext4'
+    azureDisk.readOnly ??= false
+  }
+  if (scaleIO) {
+    setDefault(scaleIO, 'storageMode', 'ThinProvisioned')
+    setDefault(scaleIO, 'fsType', 'xfs')
+  }
+}
+
 function defaultVolume(volume: Volume): void {
   if (!Object.entries(volume).some(([key, source]) => key !== 'name' && source !== undefined && source !== null)) volume.emptyDir = {}
+  defaultVolumeSource(volume as Pick<PersistentVolumeSpec, 'azureDisk' | 'hostPath' | 'iscsi' | 'rbd' | 'scaleIO'>)
   if (volume.secret) volume.secret.defaultMode ??= 420
   if (volume.configMap) volume.configMap.defaultMode ??= 420
-  if (volume.hostPath) volume.hostPath.type ??= ''
   if (volume.image) setDefault(volume.image, 'pullPolicy', defaultPullPolicy(volume.image.reference))
-  if (volume.iscsi) setDefault(volume.iscsi, 'iscsiInterface', 'default')
-  if (volume.ephemeral?.volumeClaimTemplate) setDefault(volume.ephemeral.volumeClaimTemplate.spec, 'volumeMode', 'Filesystem')
+  if (volume.ephemeral?.volumeClaimTemplate) volume.ephemeral.volumeClaimTemplate.spec.volumeMode ??= 'Filesystem'
   if (volume.downwardAPI) {
     volume.downwardAPI.defaultMode ??= 420
     defaultDownwardItems(volume)

@@ -6,7 +6,7 @@ import type { KindContext, KindStrategy } from '../kind.ts'
 import { cloneJson } from '../storage/clone.ts'
 import { keepStatus } from './carry.ts'
 import { validatePodAnnotationChanges, validatePodAnnotations, validateProfileAnnotations } from './pod-annotation-validation.ts'
-import { podColumns } from './pod-columns.ts'
+import { podColumns, podRowConditions } from './pod-columns.ts'
 import { defaultPod } from './pod-defaults.ts'
 import { validatePodSpec } from './pod-spec-validation.ts'
 import { validatePodStatus } from './pod-status-validation.ts'
@@ -66,6 +66,7 @@ export const podStrategy: KindStrategy<Pod> = {
   ],
 
   columns: podColumns,
+  rowConditions: podRowConditions,
 
   selectableFields: {
     'spec.nodeName': (p) => p.spec?.nodeName ?? '',

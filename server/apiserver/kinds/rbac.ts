@@ -60,8 +60,10 @@ function bindingStrategy<T extends Binding>(kinds: readonly string[]): KindStrat
     generation: false,
     defaults(binding) {
       if (binding.roleRef) setDefault(binding.roleRef, 'apiGroup', GROUP)
-      for (const subject of binding.subjects ?? []) setDefault(subject, 'apiGroup', subject.kind === 'ServiceAccount' ? '' : GROUP)
-      for (const subject of binding.subjects ?? []) if (subject.apiGroup === '') delete subject.apiGroup
+      for (const subject of binding.subjects ?? []) {
+        if (subject.kind === 'User' || subject.kind === 'Group') setDefault(subject, 'apiGroup', GROUP)
+        else if (subject.apiGroup === '') delete subject.apiGroup
+      }
     },
     validate: (binding) => validateBinding(binding, kinds),
     validateUpdate: (binding, old) => [

@@ -6,7 +6,7 @@ import type { KindStrategy } from '../kind.ts'
 import { immutable, setDefault } from './check.ts'
 import { DATA_BYTES_MAX } from './config-map.ts'
 import { semanticEqual } from './semantic-equal.ts'
-import { ageColumn, column, count, nameColumn } from './table-columns.ts'
+import { ageColumn, column, nameColumn } from './table-columns.ts'
 import { validateData } from './volume-validation.ts'
 
 const ACCOUNT_NAME = 'kubernetes.io/service-account.name'
@@ -37,7 +37,7 @@ export const secretStrategy: KindStrategy<Secret> = {
   columns: [
     nameColumn(),
     column('Type', 'Used to facilitate programmatic handling of secret data. More info: https://kubernetes.io/docs/concepts/configuration/secret/#secret-types', (o) => o.type ?? ''),
-    count('Data', "Data contains the secret data. Each key must consist of alphanumeric characters, '-', '_' or '.'. The serialized form of the secret data is a base64 encoded string, representing the arbitrary (possibly non-string) data value here. Described in https://tools.ietf.org/html/rfc4648#section-4", (o) => Object.keys(o.data ?? {}).length),
+    column('Data', "Data contains the secret data. Each key must consist of alphanumeric characters, '-', '_' or '.'. The serialized form of the secret data is a base64 encoded string, representing the arbitrary (possibly non-string) data value here. Described in https://tools.ietf.org/html/rfc4648#section-4", (o) => Object.keys(o.data ?? {}).length),
     ageColumn(),
   ],
   selectableFields: { type: (o) => o.type ?? '' },

@@ -6,7 +6,7 @@ import type { KindStrategy } from '../kind.ts'
 import { keepStatus } from './carry.ts'
 import { immutable } from './check.ts'
 import { validateConditions } from './conditions.ts'
-import { ageColumn, column, nameColumn } from './table-columns.ts'
+import { ageColumn, column, listWithMore, nameColumn } from './table-columns.ts'
 
 export const storageVersionStrategy: KindStrategy<StorageVersion> = {
   statusKeepsMetadata: true,
@@ -19,7 +19,7 @@ export const storageVersionStrategy: KindStrategy<StorageVersion> = {
   columns: [
     nameColumn(),
     column('CommonEncodingVersion', 'If all API server instances agree on the same encoding storage version, then this field is set to that version. Otherwise this field is left empty. API servers should finish updating its storageVersionStatus entry before serving write operations, so that this field will be in sync with the reality.', (o) => o.status?.commonEncodingVersion ?? '<unset>'),
-    column('StorageVersions', 'The reported versions per API server instance.', (o) => (o.status?.storageVersions ?? []).map((v) => `${v.apiServerID ?? ''}=${v.encodingVersion ?? ''}`).join(',')),
+    column('StorageVersions', 'The reported versions per API server instance.', (o) => listWithMore((o.status?.storageVersions ?? []).map((v) => `${v.apiServerID ?? ''}=${v.encodingVersion ?? ''}`), '<unset>')),
     ageColumn(),
   ],
 }
@@ -47,6 +47,8 @@ function validateVersionStatus(version: StorageVersion): FieldError[] {
   return out
 }
 
+const MIGRATION_STATES = ['Running', 'Succeeded', 'Failed']
+
 export const storageVersionMigrationStrategy: KindStrategy<StorageVersionMigration> = {
   statusKeepsMetadata: true,
   prepareCreate: (migration) => { migration.status = {} },
@@ -61,9 +63,9 @@ export const storageVersionMigrationStrategy: KindStrategy<StorageVersionMigrati
     return out
   },
   columns: [
-    nameColumn(),
-    column('Resource', 'The resource that is being migrated.', (o) => [o.spec?.resource?.resource, o.spec?.resource?.group].filter((t) => t).join('.')),
-    ageColumn(),
+    { ...nameColumn<StorageVersionMigration>(), format: '' },
+    column('Resource', 'GroupResource to migrate', (o) => [o.spec?.resource?.resource, o.spec?.resource?.group].filter((t) => t).join('.')),
+    column('Status', 'Status of the migration', (o) => o.status?.conditions?.findLast((c) => c.status === 'True' && MIGRATION_STATES.includes(c.type))?.type ?? 'Unknown'),
   ],
 }
 

@@ -11,6 +11,7 @@ import { isEmpty, persistentVolumeSources, validateSources } from './volume-plug
 import { validateNodeSelector } from './pod-spec-validation.ts'
 import { positiveQuantity, validateAccessModes, validateClaimChange, validateClaimSpec, validateClaimStatus, VOLUME_MODES } from './claim-validation.ts'
 import { nodeLabelWarnings, nodeTermWarnings } from './label-warnings.ts'
+import { defaultVolumeSource } from './pod-defaults.ts'
 import { claimWarnings, deprecatedVolumeWarnings, storageAmountWarnings } from './pod-warnings.ts'
 import { validateCsiDriverName } from './csi-driver-name.ts'
 import { validateParameters } from './storage-capacity.ts'
@@ -32,7 +33,8 @@ export const persistentVolumeStrategy: KindStrategy<PersistentVolume> = {
     const spec = (volume.spec ??= {})
     setDefault(spec, 'persistentVolumeReclaimPolicy', 'Retain')
     spec.volumeMode ??= 'Filesystem'
-    if (spec.hostPath) spec.hostPath.type ??= ''
+    setDefault((volume.status ??= {}), 'phase', 'Pending')
+    defaultVolumeSource(spec)
     if (spec.claimRef) {
       setDefault(spec.claimRef, 'kind', 'PersistentVolumeClaim')
       setDefault(spec.claimRef, 'apiVersion', 'v1')
@@ -139,7 +141,10 @@ function sourceOf(volume: PersistentVolume, old: PersistentVolume): unknown {
 
 export const persistentVolumeClaimStrategy: KindStrategy<PersistentVolumeClaim> = {
   generation: false,
-  defaults: (claim) => { (claim.spec ??= {}).volumeMode ??= 'Filesystem' },
+  defaults(claim) {
+    (claim.spec ??= {}).volumeMode ??= 'Filesystem'
+    setDefault((claim.status ??= {}), 'phase', 'Pending')
+  },
   prepareCreate: (claim) => { claim.status = { phase: 'Pending' } },
   prepareUpdate: keepStatus,
   validate: (claim) => validateClaimSpec('spec', claim.spec ?? {}),

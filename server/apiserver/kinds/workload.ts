@@ -7,7 +7,7 @@ import { keepStatus } from './carry.ts'
 import { immutable, named, requiredName } from './check.ts'
 import { validateConditions } from './conditions.ts'
 import { semanticEqual } from './semantic-equal.ts'
-import { ageColumn, nameColumn } from './table-columns.ts'
+import { ageColumn, column, nameColumn } from './table-columns.ts'
 
 const TEMPLATES_MAX = 8
 const CLAIMS_MAX = 4
@@ -41,7 +41,21 @@ export const podGroupStrategy: KindStrategy<PodGroup> = {
   },
   validateUpdate: (group, old) => (['podGroupTemplateRef', 'schedulingPolicy', 'schedulingConstraints', 'resourceClaims', 'disruptionMode', 'priorityClassName', 'priority'] as const).flatMap((key) => immutable(`spec.${key}`, group.spec?.[key], old.spec?.[key])),
   validateStatusUpdate: (group) => validateConditions('status.conditions', group.status?.conditions),
-  columns: [nameColumn(), ageColumn()],
+  columns: [
+    nameColumn(),
+    column('Policy', 'SchedulingPolicy defines the scheduling policy for this instance of the PodGroup.', (o) => (o.spec?.schedulingPolicy.gang ? 'Gang' : 'Basic')),
+    column('Workload', 'Name of the referenced Workload object', (o) => o.spec?.podGroupTemplateRef ? o.spec.podGroupTemplateRef.workload?.workloadName ?? '' : '<none>'),
+    column('Status', 'Status of the PodGroup', statusText),
+    ageColumn(),
+  ],
+}
+
+function statusText({ status }: PodGroup): string {
+  const of = (type: string) => status?.conditions?.findLast((c) => c.type === type)
+  const [scheduled, disrupted] = [of('PodGroupScheduled'), of('DisruptionTarget')]
+  if (disrupted) return disrupted.reason
+  if (!scheduled) return 'Pending'
+  return scheduled.status === 'True' ? 'Scheduled' : 'Unschedulable'
 }
 
 function validateController(at: string, ref: { apiGroup?: string; kind?: string; name?: string } | undefined): FieldError[] {

@@ -17,6 +17,17 @@ test('a request is approved once and for all; what was said is not taken back', 
     'OK', 'OK', `${before}status.conditions: Forbidden: updates may not remove a condition of type "Approved"`, `${before}status.conditions: Forbidden: updates may not remove a condition of type "Approved"`,
     `${before}status.conditions[1].type: Invalid value: "Denied": Approved and Denied conditions are mutually exclusive`,
   ])
-  const status = await call('PATCH', `${CSRS}/jane/status`, { status: { conditions: [{ ...approved, type: 'Failed' }], certificate: 'eA==' } }, merge)
-  deepStrictEqual(status.json['message'], `${before}status.certificate: Invalid value: "<certificate data>": must contain at least one CERTIFICATE PEM block`)
+  const status = async (...conditions: object[]) => {
+    const { json } = await call('PATCH', `${CSRS}/jane/status`, { status: { conditions } }, merge)
+    const { message, status: written } = json as { message?: string; status?: { conditions?: { message: string }[] } }
+    return message ?? written?.conditions?.map((c) => c.message)
+  }
+  const failed = { ...approved, type: 'Failed', message: 'no luck' }
+  deepStrictEqual([await status(failed), await status(approved, { ...approved, type: 'Denied' }), await status(failed, { ...approved, message: 'reworded' })], [
+    `${before}status.conditions: Forbidden: updates may not remove a condition of type "Approved"`,
+    `${before}[status.conditions[1].type: Invalid value: "Denied": Approved and Denied conditions are mutually exclusive, status.conditions: Forbidden: updates may not add a condition of type "Denied"]`,
+    ['no luck', 'again'],
+  ])
+  const certificate = await call('PATCH', `${CSRS}/jane/status`, { status: { certificate: 'eA==' } }, merge)
+  deepStrictEqual(certificate.json['message'], `${before}status.certificate: Invalid value: "<certificate data>": must contain at least one CERTIFICATE PEM block`)
 })

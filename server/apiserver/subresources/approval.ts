@@ -2,9 +2,8 @@
 import type { ApiResponse } from '#api/client/transport.ts'
 import type { CertificateSigningRequest } from '#api/types/index.ts'
 import { invalid } from '../http/status.ts'
-import { approvalProblems } from '../kinds/certificate-signing-request.ts'
+import { approvalProblems, stamp } from '../kinds/certificate-signing-request.ts'
 import { cloneJson } from '../storage/clone.ts'
-import { timestamp } from '../storage/object-meta.ts'
 import { readObject } from '../verbs/body.ts'
 import type { Call } from '../verbs/call.ts'
 import { change, type Change } from '../verbs/change.ts'
@@ -23,8 +22,7 @@ export async function approval(call: Call): Promise<ApiResponse> {
     async next(old) {
       const csr = old as Full & CertificateSigningRequest
       const asked = (await wanted.next(cloneJson(old))) as Full & CertificateSigningRequest
-      const now = timestamp(call.parts.clock.nowMs())
-      const conditions = (asked.status?.conditions ?? []).map((c) => ({ ...c, lastUpdateTime: c.lastUpdateTime ?? now, lastTransitionTime: c.lastTransitionTime ?? now }))
+      const conditions = stamp(asked.status?.conditions ?? [], csr, call.parts.clock.nowMs())
       const problems = approvalProblems({ ...asked, status: { conditions } }, csr)
       if (problems.length > 0) throw invalid(call.row.ref, call.info.name, problems)
       return Object.assign(asked, { spec: csr.spec, status: { ...csr.status, conditions } })

@@ -14,7 +14,7 @@ import { storedNames, viewed, type Full } from '../verbs/stored.ts'
 import { bookmarkObject, convertingEncoder, metadataEncoder, parseEntry, plainEncoder, protobufEncoder, type Encoder, type WatchForm } from '../watch/encoder.ts'
 import type { Entry } from '../watch/kind-cache.ts'
 import { listMeta, type Listed } from './listed.ts'
-import { columnsOf, partialMetadata, table, tableRow, type IncludeObject } from './table.ts'
+import { type IncludeObject, partialMetadata, shapeOf, table, tableRow } from './table.ts'
 
 /** A single object's JSON answer, in another form where one is asked for. Whole objects as protobuf are made of it further out, with all others. */
 export async function renderObject(call: Call, response: ApiResponse, format: ObjectFormat): Promise<ApiResponse> {
@@ -31,8 +31,8 @@ function formed(call: Call, object: KubeObject, format: ObjectFormat): unknown {
     case 'PartialObjectMetadata': return partialMetadata(object, format.metaVersion)
     case 'PartialObjectMetadataList': throw notAcceptable(ACCEPTED)
     case 'Table': {
-      const columns = columnsOf(call.row)
-      return table(columns, format.metaVersion, { resourceVersion: object.metadata?.resourceVersion ?? '' }, [tableRow(columns, object, includeObject(call), format.metaVersion, call.parts.clock.nowMs())])
+      const shape = shapeOf(call.row)
+      return table(shape.columns, format.metaVersion, { resourceVersion: object.metadata?.resourceVersion ?? '' }, [tableRow(shape, object, includeObject(call), format.metaVersion, call.parts.clock.nowMs())])
     }
   }
 }
@@ -46,9 +46,9 @@ export function renderMade(call: Call, made: KubeObject | readonly KubeObject[],
     case 'PartialObjectMetadataList': return printed({ kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${format.metaVersion}`, metadata: {}, items: made.map((o) => partialMetadata(o, format.metaVersion)) }, format, 200)
     case 'PartialObjectMetadata': throw notAcceptable(ACCEPTED)
     case 'Table': {
-      const columns = columnsOf(call.row)
+      const shape = shapeOf(call.row)
       const include = includeObject(call)
-      return printed(table(columns, format.metaVersion, {}, made.map((o) => tableRow(columns, o, include, format.metaVersion, call.parts.clock.nowMs()))), format, 200)
+      return printed(table(shape.columns, format.metaVersion, {}, made.map((o) => tableRow(shape, o, include, format.metaVersion, call.parts.clock.nowMs()))), format, 200)
     }
   }
 }
@@ -70,10 +70,10 @@ export function renderList(call: Call, listed: Listed, format: ObjectFormat): Ap
       return printed({ kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${format.metaVersion}`, metadata, items: listed.entries.map((e) => partialMetadata(shown(call, e), format.metaVersion)) }, format, 200)
     case 'PartialObjectMetadata': throw notAcceptable(ACCEPTED)
     case 'Table': {
-      const columns = columnsOf(call.row)
+      const shape = shapeOf(call.row)
       const include = includeObject(call)
       const nowMs = call.parts.clock.nowMs()
-      return printed(table(columns, format.metaVersion, metadata, listed.entries.map((e) => tableRow(columns, shown(call, e), include, format.metaVersion, nowMs))), format, 200)
+      return printed(table(shape.columns, format.metaVersion, metadata, listed.entries.map((e) => tableRow(shape, shown(call, e), include, format.metaVersion, nowMs))), format, 200)
     }
   }
 }
@@ -117,17 +117,17 @@ function blueprintOf(call: Call, format: ObjectFormat): string {
 /** One table an object; only the first names the columns. */
 function tableForm(call: Call, { metaVersion }: ObjectFormat): WatchForm {
   const of = namesOf(call.row)
-  const columns = columnsOf(call.row)
+  const shape = shapeOf(call.row)
   const include = includeObject(call)
   const { clock } = call.parts
   const encoder = (isFirst: boolean) => convertingEncoder(`table ${metaVersion} ${include} ${of.apiVersion}${isFirst ? ' columns' : ''}`, storedNames(call.row), (object) =>
-    table(isFirst ? columns : undefined, metaVersion, { resourceVersion: object.metadata?.resourceVersion ?? '' }, [tableRow(columns, viewed(call.row, object as Full), include, metaVersion, clock.nowMs())]))
+    table(isFirst ? shape.columns : undefined, metaVersion, { resourceVersion: object.metadata?.resourceVersion ?? '' }, [tableRow(shape, viewed(call.row, object as Full), include, metaVersion, clock.nowMs())]))
   return {
     objects: encoder(false), first: encoder(true),
     bookmark(revision, initialEventsEnd, isFirst) {
       const marked = bookmarkObject(of, revision, initialEventsEnd)
       const object = include === 'None' ? null : include === 'Object' ? marked : partialMetadata(marked, metaVersion)
-      return table(isFirst ? columns : undefined, metaVersion, { resourceVersion: String(revision) }, [{ cells: columns.map(() => null), object }]) as KubeObject
+      return table(isFirst ? shape.columns : undefined, metaVersion, { resourceVersion: String(revision) }, [{ cells: shape.columns.map(() => null), object }]) as KubeObject
     },
   }
 }

@@ -1,25 +1,31 @@
 /** Server-side tables (meta.k8s.io/v1 Table): what `kubectl get` prints. Pure. */
 import type { KubeObject } from '#api/types/index.ts'
 import { ageColumn, nameColumn } from '../kinds/table-columns.ts'
-import type { Column, KindRow } from '../kind.ts'
+import type { Column, KindRow, RowCondition } from '../kind.ts'
 
 export type IncludeObject = 'None' | 'Metadata' | 'Object'
 
-export interface TableRow { cells: unknown[]; object?: unknown }
+export interface TableRow { cells: unknown[]; conditions?: readonly RowCondition[]; object?: unknown }
+
+/** How rows of a kind are made. */
+export interface RowShape { columns: readonly Column<KubeObject>[]; conditions?: (object: KubeObject) => readonly RowCondition[] | undefined }
 
 /** A kind without columns of its own shows name and age. */
-export function columnsOf(row: KindRow): readonly Column<KubeObject>[] {
-  return row.strategy.columns ?? [nameColumn(), ageColumn()]
+export function shapeOf({ strategy }: KindRow): RowShape {
+  return { columns: strategy.columns ?? [nameColumn(), ageColumn()], conditions: (object) => strategy.rowConditions?.(object) }
 }
 
 export function columnDefinitions(columns: readonly Column<KubeObject>[]): Record<string, unknown>[] {
   return columns.map((c) => ({ name: c.name, type: c.type, format: c.format ?? '', description: c.description, priority: c.priority }))
 }
 
-export function tableRow(columns: readonly Column<KubeObject>[], object: KubeObject, include: IncludeObject, metaVersion: string, nowMs: number): TableRow {
-  const cells = columns.map((c) => c.value(object, nowMs) ?? null)
-  if (include === 'None') return { cells, object: null }
-  return { cells, object: include === 'Object' ? object : partialMetadata(object, metaVersion) }
+export function tableRow(shape: RowShape, object: KubeObject, include: IncludeObject, metaVersion: string, nowMs: number): TableRow {
+  const conditions = shape.conditions?.(object)
+  return {
+    cells: shape.columns.map((c) => c.value(object, nowMs) ?? null),
+    ...(conditions && { conditions }),
+    object: include === 'None' ? null : include === 'Object' ? object : partialMetadata(object, metaVersion),
+  }
 }
 
 export function partialMetadata(object: KubeObject, metaVersion: string): Record<string, unknown> {

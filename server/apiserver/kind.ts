@@ -116,6 +116,8 @@ export interface StoredForm {
   id: string
   /** Stored values as the row shows them; one that needs no change is returned itself. Fails where a conversion fails. */
   read(values: readonly Buffer[]): readonly Buffer[] | Promise<readonly Buffer[]>
+  /** It is kept in another version than values are stored in now: a write that changes nothing stores it anew. */
+  isOutdated(stored: Buffer): boolean
   /** What to store for a value of the row's. */
   write(value: Buffer): Buffer | Promise<Buffer>
 }

@@ -29,6 +29,7 @@ import { serviceCidrController } from './service-cidr/controller.ts'
 import { serviceIpRepairController } from './service-ip-repair/controller.ts'
 import { serviceAccountController } from './serviceaccount/controller.ts'
 import { statefulSetController } from './statefulset/controller.ts'
+import { storageVersionMigratorController } from './storage-version-migrator/controller.ts'
 import { taintEvictionController } from './taint-eviction/controller.ts'
 import { tokenCleanerController } from './token-cleaner/controller.ts'
 import { ttlController } from './ttl/controller.ts'
@@ -70,6 +71,7 @@ export const CONTROLLERS: readonly ControllerFactory[] = [
   vacProtectionController,
   ttlAfterFinishedController,
   tokenCleanerController,
+  storageVersionMigratorController,
   bootstrapSignerController,
   garbageCollector,
 ]

@@ -8,8 +8,8 @@ export type Revision = Stored<ControllerRevision>
 /** What pods and revisions are labelled with. */
 export const REVISION_HASH = 'controller-revision-hash'
 
-/** The strategic merge patch that makes an object's template what it was. */
-export const revisionData = (template: PodTemplateSpec | undefined): Record<string, unknown> => ({ spec: { template: { ...template, $patch: 'replace' } } })
+/** The strategic merge patch that makes an object's template what it was; its keys in order, because upstream's tools compare it byte by byte. */
+export const revisionData = (template: PodTemplateSpec | undefined): Record<string, unknown> => JSON.parse(canonicalJson({ spec: { template: { ...template, $patch: 'replace' } } })) as Record<string, unknown>
 
 /** Oldest first. */
 export const byRevision = (a: ControllerRevision, b: ControllerRevision): number => a.revision - b.revision

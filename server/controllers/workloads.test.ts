@@ -290,3 +290,28 @@ test('a pod gets its device claim from a template, keeps it while it runs, and g
   await c.client.create(PODS, pod('q', 'gone'))
   await c.until('told', async () => assert.ok((await eventsOf(c, 'q')).includes('Warning FailedResourceClaimCreation')))
 })
+
+test('a migration writes each object of a resource once, and says how it went', async () => {
+  await using c = await startCluster()
+  const ref = { group: 'storagemigration.k8s.io', version: 'v1beta1', resource: 'storageversionmigrations', kind: 'StorageVersionMigration', namespaced: false }
+  const crds = { group: 'apiextensions.k8s.io', version: 'v1', resource: 'customresourcedefinitions', kind: 'CustomResourceDefinition', namespaced: false }
+  const version = (name: string, storage: boolean) => ({ name, served: true, storage, schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } } })
+  await c.client.create(crds, { apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', metadata: { name: 'boats.example.com' }, spec: { group: 'example.com', scope: 'Namespaced', names: { plural: 'boats', singular: 'boat', kind: 'Boat', listKind: 'BoatList' }, versions: [version('v1', true), version('v2', false)] } } as KubeObject)
+  const boats = { group: 'example.com', version: 'v1', resource: 'boats', kind: 'Boat', namespaced: true }
+  await c.until('served', async () => { await c.client.list(boats) })
+  const before = await c.client.create(boats, { apiVersion: 'example.com/v1', kind: 'Boat', metadata: { name: 'b', namespace: 'default' }, spec: { sails: 2 } } as KubeObject)
+  await c.client.patch(crds, 'boats.example.com', undefined, merge, { spec: { versions: [version('v1', false), version('v2', true)] } })
+  const run = async (name: string, resource: object) => {
+    await c.client.create(ref, { apiVersion: 'storagemigration.k8s.io/v1beta1', kind: 'StorageVersionMigration', metadata: { name }, spec: { resource } } as KubeObject)
+    let said: string[] = []
+    await c.until('over', async () => {
+      said = ((await c.client.get<KubeObject & { status?: { conditions?: { type: string; status: string; reason: string; message: string }[] } }>(ref, name)).status?.conditions ?? []).map((x) => `${x.type} ${x.status} ${x.reason} ${x.message}`.trim())
+      assert.ok(said.length > 0 && !said.at(-1)?.startsWith('Running'))
+    })
+    return said
+  }
+  assert.deepStrictEqual(await run('boats', { group: 'example.com', resource: 'boats' }), ['Running False StorageVersionMigrationInProgress', 'Succeeded True StorageVersionMigrationSucceeded'])
+  const after = await c.client.get(boats, 'b', 'default')
+  assert.deepStrictEqual([(after as unknown as { spec: unknown }).spec, after.metadata.uid === before.metadata.uid, after.metadata.resourceVersion === before.metadata.resourceVersion], [{ sails: 2 }, true, false])
+  assert.deepStrictEqual(await run('none', { group: 'example.com', resource: 'ships' }), ['Failed True StorageVersionMigrationFailed resource not found'])
+})

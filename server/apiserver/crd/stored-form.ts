@@ -31,6 +31,7 @@ export class StoredForms {
   of(version: string): StoredForm {
     return {
       id: `${this.#parts.id}/${version}`,
+      isOutdated: (stored) => versionIn(stored) !== this.#parts.storageVersion && versionIn(stored) !== undefined,
       read: (values) => this.#read(values, version),
       write: (value) => this.#write(value, version),
     }
@@ -63,8 +64,8 @@ export class StoredForms {
 
   /** As the schema of its own version has it today. */
   #present(stored: Buffer): Versioned {
+    const version = versionIn(stored) ?? this.#parts.storageVersion
     const at = stored.lastIndexOf(LINE_BREAK)
-    const version = at < 0 ? this.#parts.storageVersion : stored.toString('latin1', at + 1)
     const value = at < 0 ? stored : stored.subarray(0, at)
     if (this.#clean.has(stored)) return { value, version }
     const object = JSON.parse(value.toString()) as KubeObject & Json
@@ -85,6 +86,12 @@ export class StoredForms {
       return encodeFree(object)
     }))
   }
+}
+
+/** Undefined: it was stored before versions were. */
+function versionIn(stored: Buffer): string | undefined {
+  const at = stored.lastIndexOf(LINE_BREAK)
+  return at < 0 ? undefined : stored.toString('latin1', at + 1)
 }
 
 interface Versioned { value: Buffer; version: string }

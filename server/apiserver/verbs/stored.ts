@@ -31,8 +31,10 @@ export async function readStored(parts: Parts, row: KindRow, key: string): Promi
 
 async function inForm(row: KindRow, kv: KeyValue | undefined): Promise<KeyValue | undefined> {
   if (!row.custom || !kv) return kv
-  const [value = kv.value] = await row.custom.form.read([kv.value])
-  return value === kv.value ? kv : { ...kv, value }
+  const { form } = row.custom
+  const [value = kv.value] = await form.read([kv.value])
+  const stale = kv.stale === true || form.isOutdated(kv.value)
+  return value === kv.value && !stale ? kv : { ...kv, value, ...(stale && { stale }) }
 }
 
 /** Throws 404. */

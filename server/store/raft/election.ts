@@ -89,6 +89,7 @@ function answer(s: RaftState, m: VoteMessage, granted: boolean): void {
 /** Of the term that the election is for. */
 export function onVoteAnswer(s: RaftState, m: VoteAnswerMessage): void {
   if (m.removed && s.role !== 'leader') {
+    s.toldRemovedFrom = s.log.configurationIndex
     s.removed = true
     becomeFollower(s, s.term, NOBODY)
     return
@@ -125,6 +126,7 @@ function becomeLeader(s: RaftState): void {
     askingReads: undefined,
     transferee: NOBODY,
     transferTicks: 0,
+    timeoutNowSent: false,
     leaseForfeited: false,
     uncommittedBytes: 0,
   }

@@ -44,6 +44,12 @@ function appendNew(s: RaftState, m: AppendMessage): void {
 /** What is durable is told at once, so that a round does not wait for the disk; the rest when it is. */
 function acknowledge(s: RaftState, m: AppendMessage, lastMatch: number): void {
   const durable = Math.min(lastMatch, s.log.persisted)
+  const { answered } = s
+  // News of commits alone: what would be answered has been. Should that have got lost, the next round asks again.
+  if (m.entries.length === 0 && durable === lastMatch && answered.term === m.term && answered.round === m.round && answered.index === lastMatch) return
+  answered.term = m.term
+  answered.round = m.round
+  answered.index = lastMatch
   if (durable === lastMatch || m.entries.length === 0) send(s, appendAnswer(s, m, { accepted: true, index: durable, hintIndex: 0, hintTerm: 0 }))
   if (durable === lastMatch) return
   // One answer for all messages of a step.

@@ -65,6 +65,8 @@ export class Raft {
       diskFull: false,
       wasMember: false,
       removed: false,
+      toldRemovedFrom: -1,
+      answered: { term: 0, round: 0, index: 0 },
       votes: new Map(),
       leading: undefined,
       incoming: partial && partial.snapshot.index > recovered.applied ? { ...partial, writing: false } : undefined,

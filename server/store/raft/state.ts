@@ -36,6 +36,10 @@ export interface RaftState {
   /** It was a member, as far as this process knows. */
   wasMember: boolean
   removed: boolean
+  /** The configuration that others say it is no longer part of; -1 if nobody does. */
+  toldRemovedFrom: LogIndex
+  /** What the leader of this term was told last. */
+  readonly answered: { term: Term; round: number; index: LogIndex }
   /** Of a candidate or pre-candidate: who answered what. */
   readonly votes: Map<MemberId, boolean>
   leading: Leading | undefined
@@ -62,6 +66,8 @@ export interface Leading {
   askingReads: { round: number; index: LogIndex; reads: ReadRequest[] } | undefined
   transferee: MemberId
   transferTicks: number
+  /** The successor was told since the last tick. */
+  timeoutNowSent: boolean
   /** Someone was told to begin an election without regard for this leader: the clock proves nothing in this term any more (section 6.4.1). */
   leaseForfeited: boolean
   uncommittedBytes: number
@@ -212,6 +218,6 @@ export function noteMembership(s: RaftState): void {
   const { configuration, configurationIndex } = s.log
   if (isMember(configuration, s.options.id)) {
     s.wasMember = true
-    s.removed = false
+    s.removed = s.toldRemovedFrom === configurationIndex
   } else if (s.wasMember && configurationIndex <= s.commit) s.removed = true
 }

@@ -13,21 +13,24 @@ export function onTransfer(s: RaftState, to: MemberId): void {
   if (!successor || !s.log.configuration.voters.includes(successor.member)) return
   leading.transferee = successor.member
   leading.transferTicks = 0
+  leading.timeoutNowSent = false
 }
 
 /** At the end of a leader's step. */
 export function continueTransfer(s: RaftState, leading: Leading): void {
   const successor = leading.followers.get(leading.transferee)
-  if (successor?.match === s.log.lastIndex && !successor.leaving) sendTimeoutNow(s, leading, successor)
+  if (successor?.match === s.log.lastIndex && !successor.leaving && !leading.timeoutNowSent) sendTimeoutNow(s, leading, successor)
 }
 
 /** Once per tick. Given up after an election timeout; the clock stays forfeited, as the message may still arrive. */
 export function tickTransferOfLeadership(s: RaftState, leading: Leading): void {
+  leading.timeoutNowSent = false
   if (leading.transferee !== NOBODY && ++leading.transferTicks >= s.options.electionTicks) leading.transferee = NOBODY
 }
 
 export function sendTimeoutNow(s: RaftState, leading: Leading, successor: Progress): void {
   leading.leaseForfeited = true
+  leading.timeoutNowSent = true
   send(s, { kind: 'timeoutNow', from: s.options.id, to: successor.member, term: s.term })
 }
 

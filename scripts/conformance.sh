@@ -18,18 +18,6 @@ cache=${SKIFF_CONFORMANCE_CACHE:-$PWD/node_modules/.cache/skiff-conformance}
 source=$cache/gopath/src/k8s.io/kubernetes
 mkdir -p "$cache/bin"
 
-# need_source: Debian's kubernetes source, at the path where Go looks for it.
-need_source() {
-  [ ! -e "$source/test/e2e/e2e_test.go" ] || return 0
-  local mirror=${SKIFF_DEBIAN_MIRROR:-http://deb.debian.org/debian} work=$cache/source; rm -rf "$work"; mkdir -p "$work/lists/partial" "$work/cache/archives/partial"; : > "$work/status"
-  say "==> getting the source of kubernetes 1.20 from $mirror bookworm"
-  echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror bookworm main" > "$work/sources.list"
-  local apt=(-q -o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=/dev/null -o "Dir::State::Lists=$work/lists" -o "Dir::State::status=$work/status" -o "Dir::Cache=$work/cache" -o APT::Sandbox::User=root)
-  apt-get "${apt[@]}" update >/dev/null || fail "$mirror does not answer for bookworm: set SKIFF_DEBIAN_MIRROR"
-  (cd "$work" && apt-get "${apt[@]}" source kubernetes >/dev/null 2>&1) || fail "apt-get could not get the source of kubernetes"
-  mkdir -p "$(dirname "$source")"; rm -rf "$source"; mv "$work"/kubernetes-1.20* "$source"; rm -rf "$work"
-}
-
 # compiled NAME PACKAGE [test]: cache/bin/NAME.
 compiled() {
   [ ! -e "$cache/bin/$1" ] || return 0
@@ -42,10 +30,10 @@ compiled() {
 
 need_source
 [ -e "$cache/go119/usr/lib/go-1.19/bin/go" ] || need_unpacked bookworm go119 '^golang-1.19-(go|src)$' golang-1.19-go
-need_unpacked bookworm tools '.' bash curl bind9-dnsutils netcat-openbsd iproute2 iperf libc-bin util-linux
-need_unpacked bookworm httpd '^(apache2-bin|lib.*)$' apache2-bin
-need_unpacked bookworm nginx '^(nginx|lib.*)$' nginx
-need_unpacked bookworm redis '^(redis-.*|lib.*)$' redis-server
+need_unpacked bookworm tools '.' bash curl bind9-dnsutils netcat-openbsd iproute2 iperf libc-bin util-linux dnsmasq-base
+need_unpacked bookworm httpd '^(apache2-bin|lib.*|zlib1g)$' apache2-bin
+need_unpacked bookworm nginx '^(nginx|lib.*|zlib1g)$' nginx
+need_unpacked bookworm redis '^(redis-.*|lib.*|zlib1g)$' redis-server
 need_unpacked bookworm etcd '^(etcd-server|lib.*)$' etcd-server
 need_unpacked bookworm kubectl '^kubernetes-client$' kubernetes-client
 

@@ -72,3 +72,15 @@ need_unpacked() {
   rm -rf "$folder/.apt"
   touch "$folder/.done"
 }
+
+# need_source: Debian bookworm's source of Kubernetes 1.20 in $source, a path where Go looks for it. SKIFF_DEBIAN_MIRROR as above.
+need_source() {
+  [ ! -e "$source/test/e2e/e2e_test.go" ] || return 0
+  local mirror=${SKIFF_DEBIAN_MIRROR:-http://deb.debian.org/debian} work=$cache/source; rm -rf "$work"; mkdir -p "$work/lists/partial" "$work/cache/archives/partial"; : > "$work/status"
+  say "==> getting the source of kubernetes 1.20 from $mirror bookworm"
+  echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror bookworm main" > "$work/sources.list"
+  local apt=(-q -o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=/dev/null -o "Dir::State::Lists=$work/lists" -o "Dir::State::status=$work/status" -o "Dir::Cache=$work/cache" -o APT::Sandbox::User=root)
+  apt-get "${apt[@]}" update >/dev/null || fail "$mirror does not answer for bookworm: set SKIFF_DEBIAN_MIRROR"
+  (cd "$work" && apt-get "${apt[@]}" source kubernetes >/dev/null 2>&1) || fail "apt-get could not get the source of kubernetes"
+  mkdir -p "$(dirname "$source")"; rm -rf "$source"; mv "$work"/kubernetes-1.20* "$source"; rm -rf "$work"
+}

@@ -42,10 +42,14 @@ function images(): Image[] {
   // All that busybox has: the suite uses more of it than our own tests.
   const applets = execFileSync('busybox', ['--list'], { encoding: 'utf8' }).split('\n').filter((name) => name !== '' && name !== 'busybox')
   const usual = busyboxLayer()
-  const base = [...usual, ...applets.filter((name) => !usual.some((file) => file.name === `bin/${name}`)).map((name): LayerFile => ({ name: `bin/${name}`, type: 'symlink', linkname: 'busybox' }))]
+  const base = [...usual, ...applets.filter((name) => !usual.some((file) => file.name === `bin/${name}`)).map((name): LayerFile => ({ name: `bin/${name}`, type: 'symlink', linkname: 'busybox' })),
+    // What the usual busybox has and Debian's lacks.
+    script('bin/printenv', '[ $# -gt 0 ] || exec env', `exec awk 'BEGIN { if (!(ARGV[1] in ENVIRON)) exit 1; print ENVIRON[ARGV[1]] }' "$1"`)]
   const tools = [...tree(join(cache, 'tools')), { name: 'bin/nc', type: 'symlink' as const, linkname: 'nc.openbsd' }, { name: 'usr/bin/nc', type: 'symlink' as const, linkname: '/bin/nc.openbsd' }]
+  // Of CoreDNS the suite wants `hosts { ADDRESS NAME ... }` of a Corefile; it is not in Debian.
+  const coreDns = script('coredns', `awk '/^[ \t]+[0-9a-f.:]+ /{ print $1, $2 }' "$2" > /tmp/coredns.hosts`, 'exec /usr/sbin/dnsmasq --keep-in-foreground --user=root --conf-file= --pid-file= --no-resolv --no-hosts --addn-hosts=/tmp/coredns.hosts --log-facility=-')
   const agnhost = [
-    program('agnhost', 'agnhost'), { name: 'agnhost-2', type: 'symlink' as const, linkname: 'agnhost' }, ...directories('uploads'),
+    coreDns, program('agnhost', 'agnhost'), { name: 'agnhost-2', type: 'symlink' as const, linkname: 'agnhost' }, ...directories('uploads'),
     sourceFile('test/images/agnhost/porter/localhost.crt', 'localhost.crt'), sourceFile('test/images/agnhost/porter/localhost.key', 'localhost.key'),
   ]
   const asAgnhost = { Entrypoint: ['/agnhost'], Cmd: ['pause'] }

@@ -35,8 +35,11 @@ if (values.up) {
   console.log(`the lab is up: SKIFF_LAB_STATE=${values.lab} scripts/lab.sh kubectl get nodes`)
   process.exit(0)
 }
+const kubeconfig = join(out, 'kubeconfig')
 try {
   mkdirSync(out, { recursive: true })
+  // Not by loopback, which clients do not ask proxies for.
+  writeFileSync(kubeconfig, readFileSync(cluster.server.kubeconfig, 'utf8').replace('//127.0.0.1:', `//${cluster.server.ip}:`), { mode: 0o600 })
   const { focus, skip } = values
   const always = skip === undefined ? '' : `|${skip}`
   const parallel = await run('log', Number(values.procs), focus, String.raw`\[Serial\]|\[Disruptive\]${always}`)
@@ -50,7 +53,7 @@ process.exit()
 async function run(log: string, procs: number, focus: string, skip: string): Promise<Outcome> {
   const command = cluster.server.wrap([
     join(cache ?? '', 'bin/ginkgo'), `-nodes=${procs}`, '-noColor', `-focus=${focus}`, `-skip=${skip}`, join(cache ?? '', 'bin/e2e-edited.test'), '--',
-    '--provider=skeleton', `--kubeconfig=${cluster.server.kubeconfig}`, `--repo-root=${source}`, `--report-dir=${out}`, `--report-prefix=${log}_`, `--kubectl-path=${join(cache ?? '', 'kubectl/usr/bin/kubectl')}`,
+    '--provider=skeleton', `--kubeconfig=${kubeconfig}`, `--repo-root=${source}`, `--report-dir=${out}`, `--report-prefix=${log}_`, `--kubectl-path=${join(cache ?? '', 'kubectl/usr/bin/kubectl')}`,
     `--num-nodes=${values.nodes}`, '--dump-logs-on-failure=false', '--non-blocking-taints=node-role.kubernetes.io/control-plane', '--allowed-not-ready-nodes=0',
   ])
   for (const name of readdirSync(out)) if (name.startsWith(`junit_${log}`)) rmSync(join(out, name))

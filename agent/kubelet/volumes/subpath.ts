@@ -4,7 +4,7 @@
  * what the name says later, is bound to a place of the agent's own.
  */
 import { constants } from 'node:fs'
-import { mkdir, open, realpath, rmdir, unlink, writeFile, type FileHandle } from 'node:fs/promises'
+import { chmod, mkdir, open, realpath, rmdir, unlink, writeFile, type FileHandle } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { CodedError, hasCode } from '#base/errors.ts'
 import type { Mounter } from './mounter.ts'
@@ -68,7 +68,7 @@ async function openBelow(root: string, parts: readonly string[], create: boolean
     const { mode } = await handle.stat()
     for (const part of parts) {
       const path = `/proc/self/fd/${handle.fd}/${part}`
-      const next = await openOrMake(path, create ? mode & 0o777 : undefined)
+      const next = await openOrMake(path, create ? mode & 0o7777 : undefined)
       await handle.close()
       handle = next
       if ((await handle.stat()).isSymbolicLink()) throw new CodedError('VOLUME_INVALID', `subPath ${parts.join('/')}: ${part} became a link while it was being mounted`)
@@ -86,7 +86,10 @@ async function openOrMake(path: string, mode: number | undefined): Promise<FileH
   } catch (error) {
     if (!hasCode(error, 'ENOENT')) throw error
     if (mode === undefined) throw new CodedError('VOLUME_INVALID', `subPath ${path.slice(path.lastIndexOf('/') + 1)} does not exist in a read-only volume`, { cause: error })
-    await mkdir(path, { mode })
-    return await open(path, O_PATH | constants.O_NOFOLLOW)
+    await mkdir(path, { mode: mode & 0o777 })
+    const made = await open(path, O_PATH | constants.O_NOFOLLOW)
+    // The umask has taken bits away; whoever may write to the volume may write here. By what was opened, whatever has the name now.
+    if ((await made.stat()).isDirectory()) await chmod(`/proc/self/fd/${made.fd}`, mode)
+    return made
   }
 }

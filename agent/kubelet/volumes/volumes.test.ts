@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -124,6 +124,10 @@ test('a subpath shows that part of the volume and no other, follows links that s
   await bindSubpath(systemMounter, { volumeDir: volume, subPath: 'made/for/you', target: join(d, 'subpaths/1'), readonly: false })
   writeFileSync(join(d, 'subpaths/1/f'), 'y')
   assert.equal(readFileSync(join(volume, 'made/for/you/f'), 'utf8'), 'y')
+  // Whatever the umask: who may write to the volume may write there, and what is made there is the group's.
+  chmodSync(volume, 0o2777)
+  await bindSubpath(systemMounter, { volumeDir: volume, subPath: 'open/to/all', target: join(d, 'subpaths/2'), readonly: false })
+  assert.deepEqual(['open', 'open/to', 'open/to/all'].map((path) => statSync(join(volume, path)).mode & 0o7777), [0o2777, 0o2777, 0o2777])
   await unbindSubpath(systemMounter, target)
   await unbindSubpath(systemMounter, target)
   assert.equal(existsSync(target), false)

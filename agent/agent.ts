@@ -19,6 +19,7 @@ import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import type { OverlayKind } from '#cni/index.ts'
 import { createEmbeddedRuntime, type RegistriesConfig, type SpawnPty } from '#cri/index.ts'
+import { openExternalRuntime } from './node-network/external-runtime.ts'
 import { createImageDirectory } from './airgap/image-directory.ts'
 import { readClusterConfig } from './cluster-config-source.ts'
 import { createClusterMemory } from './cluster-memory.ts'
@@ -46,6 +47,8 @@ export interface AgentConfig {
   nodeTaints: readonly Taint[]
   overlay: OverlayKind
   ociRuntime: 'runc' | 'crun'
+  /** `--container-runtime-endpoint`: another runtime's CRI socket. Undefined: the embedded one. */
+  runtimeEndpoint: string | undefined
   cgroupRoot: string
   maxPods: number
   registries: RegistriesConfig | undefined
@@ -57,6 +60,8 @@ export interface AgentDeps {
   log: Log
   /** How this program starts itself to unpack a layer. */
   unpackCommand: readonly string[]
+  /** How this program starts itself as a CNI plugin. */
+  cniCommand: readonly string[]
   loadPty: () => SpawnPty
   /** The machine is a node, and its pods are being looked after: from what it knew if its server is away. */
   onStarted?: () => void
@@ -83,7 +88,9 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
     nodeName, nodeIp: config.nodeIp, clusterCidr: cluster.clusterCidr, serviceCidr: cluster.serviceCidr, overlay: config.overlay, dataDir, client, informers, clock, log,
     onChange: () => kubelet.pokeNode(),
   })
-  const runtime = await createEmbeddedRuntime({
+  const runtime = config.runtimeEndpoint !== undefined ? await openExternalRuntime(config.runtimeEndpoint, {
+    stateDir: config.stateDir, network: nodeNetwork.podNetwork, pluginCommand: deps.cniCommand, clock, log,
+  }, signal) : await createEmbeddedRuntime({
     dataDir, stateDir: config.stateDir, network: nodeNetwork.podNetwork, clock, random, log, selfCommand: deps.unpackCommand, ociRuntime: config.ociRuntime,
     loadPty: deps.loadPty, ...(config.registries && { registries: config.registries }),
   })

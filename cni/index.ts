@@ -16,6 +16,9 @@ export { applyNft, deleteTable } from './nft/apply.ts'
 export { diffTable, settle, type NftPlan, type NftScope } from './nft/diff.ts'
 export { observeTable } from './nft/observe.ts'
 export { emptyTable, ruleHash, setShape, type NftChain, type NftHook, type NftSet, type NftTable } from './nft/table.ts'
+export { cniFiles, type CniFile } from './plugin/files.ts'
+export { runCniPlugin } from './plugin/plugin.ts'
+export { serveCni, type CniServer } from './plugin/serve.ts'
 export { addressAt, formatIpv4, formatPrefix, hasAddress, maybeIpv4, maybePrefix, parsePrefix, type Prefix } from './prefix.ts'
 
 export interface CreateNetworkConfig extends PodNetworkConfig {

@@ -23,8 +23,9 @@ const VERBS: Readonly<Record<VerbName, Run>> = {
 /** Run until they are told to stop. */
 const RUNNING_VERBS: readonly string[] = ['server', 'agent'] satisfies VerbName[]
 
-/** How skiff starts itself as a short-lived child. */
+/** How skiff starts itself as a short-lived child, or is started by a container runtime. */
 const HIDDEN_VERBS: Readonly<Record<string, Run>> = {
+  cni: async () => (await import('./cli/cni.ts')).run(),
   'unpack-layer': async () => (await import('./cli/unpack-layer.ts')).run(),
 }
 

@@ -23,8 +23,8 @@ export interface CniError { cniVersion: string; code: number; msg: string; detai
 /** Versions of the specification whose results we write. */
 export const CNI_VERSIONS = ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'] as const
 export const CNI_VERSION = '0.4.0'
-/** CNI's codes: 4 invalid environment, 5 I/O, 6 cannot decode, 11 try again later, 1 incompatible version. */
-export const CNI_CODE = { incompatible: 1, environment: 4, io: 5, decode: 6, tryAgain: 11 } as const
+/** CNI's codes: 4 invalid environment, 5 I/O, 6 cannot decode, 11 try again later, 1 incompatible version, 50 cannot serve ADD now. */
+export const CNI_CODE = { incompatible: 1, environment: 4, io: 5, decode: 6, tryAgain: 11, notAvailable: 50 } as const
 
 /** What stands on the plugin's standard input, as far as we read it. */
 interface NetworkConfiguration { cniVersion?: unknown; socket?: unknown; runtimeConfig?: { portMappings?: unknown } }
@@ -65,14 +65,13 @@ export function parseArgs(args: string): ReadonlyMap<string, string> {
   return new Map(args.split(';').filter((a) => a.includes('=')).map((a) => [a.slice(0, a.indexOf('=')), a.slice(a.indexOf('=') + 1)]))
 }
 
-/** The answer to ADD. The first address is the pod's. `prefixBits`: of the node's pod prefix. */
-export function addResult(question: Pick<CniQuestion, 'cniVersion' | 'ifname' | 'netns'>, ips: readonly string[], network: { gateway: string; prefixBits: number }): object {
+/** The answer to ADD. The first address is the pod's; routes and neighbours are set, so each stands for itself. */
+export function addResult(question: Pick<CniQuestion, 'cniVersion' | 'ifname' | 'netns'>, ips: readonly string[]): object {
   const hasVersionPerIp = question.cniVersion.startsWith('0.')
   return {
     cniVersion: question.cniVersion,
     interfaces: [{ name: question.ifname, sandbox: question.netns }],
-    ips: ips.map((ip) => ({ ...(hasVersionPerIp && { version: ip.includes(':') ? '6' : '4' }), address: `${ip}/${ip.includes(':') ? 128 : network.prefixBits}`, gateway: network.gateway, interface: 0 })),
-    routes: [{ dst: '0.0.0.0/0', gw: network.gateway }],
+    ips: ips.map((ip) => ({ ...(hasVersionPerIp && { version: ip.includes(':') ? '6' : '4' }), address: `${ip}/${ip.includes(':') ? 128 : 32}`, interface: 0 })),
     dns: {},
   }
 }

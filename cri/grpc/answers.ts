@@ -28,7 +28,8 @@ export function containerStatusOf(status: Read<typeof m.ContainerStatus>, sandbo
     metadata: metadata ?? { name: '', attempt: 0 },
     createdAtMs: millis(status.createdAt),
     startedAtMs: millis(status.startedAt),
-    finishedAtMs: millis(status.finishedAt),
+    // The runtime notes the start after it happened: what ended at once may have ended before that.
+    finishedAtMs: state === 'exited' ? Math.max(millis(status.finishedAt), millis(status.startedAt)) : 0,
     imageRef: status.image?.image ?? '',
   }
 }

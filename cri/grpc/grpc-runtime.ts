@@ -8,6 +8,7 @@ import type { Read } from '#base/protobuf/message.ts'
 import type {
   ContainerConfig, ContainerRuntime, ContainerState, ContainerStats, ContainerStatus, ExecRequest, Image, IoSession, LinuxResources, PodNetwork, PodSandboxConfig, RuntimeEvent, SandboxState, SandboxStatus,
 } from '../runtime.ts'
+import { readCgroupLayout } from '../runc/cgroups.ts'
 import { execOverSpdy, portForwardOverSpdy } from '../streaming/spdy-client.ts'
 import { CONTAINER_STATES, nameOf, SANDBOX_STATES } from '../wire/enums.ts'
 import { GrpcClient, type CallOptions } from '../wire/grpc-client.ts'
@@ -46,6 +47,7 @@ export class GrpcRuntime implements ContainerRuntime {
   readonly #listeners = new Set<(event: RuntimeEvent) => void>()
   readonly #lives = new LifeEvents((event) => this.#emit(event))
   #watch: RuntimeWatch | undefined
+  #cgroupVersion: 1 | 2 | undefined
   /** What does not change any more while the state is the same: asked for once. */
   readonly #containers = new Map<string, ContainerStatus>()
   readonly #sandboxes = new Map<string, SandboxStatus>()
@@ -130,7 +132,7 @@ export class GrpcRuntime implements ContainerRuntime {
   }
 
   async createContainer(sandboxId: string, config: ContainerConfig, sandbox: PodSandboxConfig): Promise<string> {
-    const { containerId } = await this.#call(CALLS.createContainer, { podSandboxId: sandboxId, config: containerMessage(config), sandboxConfig: sandboxMessage(sandbox) }, 'create')
+    const { containerId } = await this.#call(CALLS.createContainer, { podSandboxId: sandboxId, config: containerMessage(config, this.#cgroups), sandboxConfig: sandboxMessage(sandbox) }, 'create')
     this.#lives.container(containerId, sandboxId, 'created')
     return containerId
   }
@@ -178,7 +180,7 @@ export class GrpcRuntime implements ContainerRuntime {
   }
 
   async updateContainerResources(id: string, resources: LinuxResources): Promise<void> {
-    await this.#call(CALLS.updateContainerResources, { containerId: id, linux: resourcesMessage(resources) }, 'container')
+    await this.#call(CALLS.updateContainerResources, { containerId: id, linux: resourcesMessage(resources, this.#cgroups) }, 'container')
   }
 
   async reopenContainerLog(id: string): Promise<void> {
@@ -268,6 +270,11 @@ export class GrpcRuntime implements ContainerRuntime {
 
   importImages(path: string): Promise<Image[]> {
     return Promise.reject(new CodedError('CRI_INVALID', `${path}: CRI has no call that imports an image: use the runtime's own tool, for containerd \`ctr -n k8s.io images import\``))
+  }
+
+  get #cgroups(): 1 | 2 {
+    this.#cgroupVersion ??= readCgroupLayout().version
+    return this.#cgroupVersion
   }
 
   async #call<Request, Response, Asked, Answered>(call: Call<Request, Response, Asked, Answered>, request: Asked, kind: CallKind = 'other', options: CallOptions = { timeoutMs: this.#timeoutMs }): Promise<Response> {

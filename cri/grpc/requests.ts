@@ -16,20 +16,25 @@ export function sandboxMessage(config: PodSandboxConfig): Written<typeof m.PodSa
   }
 }
 
-export function containerMessage(config: ContainerConfig): Written<typeof m.ContainerConfig> {
+/** On which version the runtime works; `unified` keys are of version 2 and an error on version 1. */
+type CgroupVersion = 1 | 2
+
+export function containerMessage(config: ContainerConfig, cgroups: CgroupVersion): Written<typeof m.ContainerConfig> {
   const { metadata, command, args, workingDir, devices, labels, annotations, logPath, stdin, stdinOnce, tty, linux } = config
   return {
     metadata, image: { image: config.image }, command, args, workingDir, devices, labels, annotations, logPath, stdin, stdinOnce, tty,
     envs: config.env,
     mounts: config.mounts.map((mount) => ({ ...mount, propagation: PROPAGATIONS.indexOf(mount.propagation) })),
     stopSignal: signalNumberOf(config.stopSignal),
-    linux: { resources: resourcesMessage(linux.resources), securityContext: securityMessage(linux.security, linux.namespaces) },
+    linux: { resources: resourcesMessage(linux.resources, cgroups), securityContext: securityMessage(linux.security, linux.namespaces) },
   }
 }
 
-export function resourcesMessage(r: LinuxResources): Written<typeof m.LinuxContainerResources> {
+export function resourcesMessage(r: LinuxResources, cgroups: CgroupVersion): Written<typeof m.LinuxContainerResources> {
   return {
-    cpuShares: r.cpuShares, cpuQuota: r.cpuQuota, cpuPeriod: r.cpuPeriod, memoryLimitInBytes: r.memoryLimitBytes, oomScoreAdj: r.oomScoreAdj, unified: r.unified,
+    cpuShares: r.cpuShares, cpuQuota: r.cpuQuota, cpuPeriod: r.cpuPeriod, memoryLimitInBytes: r.memoryLimitBytes, oomScoreAdj: r.oomScoreAdj,
+    // CRI has no limit of processes: only version 2 has words for it, on version 1 the pod's cgroup holds it.
+    ...(cgroups === 2 && { unified: { ...r.unified, ...(r.pidsLimit !== undefined && r.pidsLimit > 0 && { 'pids.max': String(r.pidsLimit) }) } }),
     hugepageLimits: Object.entries(r.hugepageLimits ?? {}).map(([pageSize, limit]) => ({ pageSize, limit })),
   }
 }

@@ -27,7 +27,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const signal = stopSignal(log)
   const hasStarted = keepMemorySmall({ clock, log, signal })
   notifyStatus(`joining ${config.servers.join(', ')}`, log)
-  await runAgent(config, { clock, random, log, unpackCommand: selfCommand('unpack-layer'), loadPty, isMachineGoingDown, onStarted: () => { notifyReady(log); hasStarted() } }, signal).catch((error: unknown) => {
+  await runAgent(config, { clock, random, log, unpackCommand: selfCommand('unpack-layer'), cniCommand: selfCommand('cni'), loadPty, isMachineGoingDown, onStarted: () => { notifyReady(log); hasStarted() } }, signal).catch((error: unknown) => {
     if (!signal.aborted) throw error
   })
   log.info('stopped; containers keep running')

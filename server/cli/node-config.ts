@@ -19,8 +19,7 @@ export const text = (values: FlagValues, name: string): string | undefined => {
 export const list = (values: FlagValues, name: string): readonly string[] => (values[name] as readonly string[] | undefined) ?? []
 
 export function agentConfig(values: FlagValues, servers: readonly string[], token: string | undefined): AgentConfig {
-  const endpoint = text(values, 'container-runtime-endpoint')
-  if (endpoint !== undefined) throw new UsageError('--container-runtime-endpoint: other runtimes are not supported yet: leave it out to use the embedded one')
+  const runtimeEndpoint = parseEndpoint(text(values, 'container-runtime-endpoint'))
   const registries = readRegistries()
   const nodeName = text(values, 'node-name') ?? hostName()
   const problem = checkNodeName(nodeName)
@@ -33,11 +32,19 @@ export function agentConfig(values: FlagValues, servers: readonly string[], toke
     nodeLabels: Object.fromEntries(list(values, 'node-label').map((l) => [l.slice(0, l.indexOf('=')), l.slice(l.indexOf('=') + 1)])),
     nodeTaints: list(values, 'node-taint').map(parseTaint),
     overlay: text(values, 'overlay') as OverlayKind,
+    runtimeEndpoint,
     ociRuntime: text(values, 'oci-runtime') as 'runc' | 'crun',
     cgroupRoot: text(values, 'cgroup-root') ?? '',
     maxPods: Number(values['max-pods']),
     registries: Object.keys(registries).length === 0 ? undefined : registries,
   }
+}
+
+/** A path, or `unix://` and a path, as upstream's kubelet takes it. */
+function parseEndpoint(endpoint: string | undefined): string | undefined {
+  const path = endpoint?.replace(/^unix:\/\//, '')
+  if (path !== undefined && !path.startsWith('/')) throw new UsageError(`--container-runtime-endpoint: ${JSON.stringify(endpoint)} is no unix socket: give a path such as /run/containerd/containerd.sock, or leave it out to use the embedded runtime`)
+  return path
 }
 
 function readRegistries(): RegistriesConfig {

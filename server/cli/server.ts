@@ -66,7 +66,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
   server.ready.then(() => { notifyReady(log); hasStarted() }, () => { /* logged by the server */ })
   // The agent joins like any other; before the default policy is written it would be refused.
-  const agent = node && server.ready.then(() => runAgent({ ...node, token: server.pki.tokens.node }, { clock, random, log, unpackCommand: selfCommand('unpack-layer'), loadPty, isMachineGoingDown }, signal))
+  const agent = node && server.ready.then(() => runAgent({ ...node, token: server.pki.tokens.node }, { clock, random, log, unpackCommand: selfCommand('unpack-layer'), cniCommand: selfCommand('cni'), loadPty, isMachineGoingDown }, signal))
   let failure: unknown
   if (!signal.aborted) await Promise.race([stopped, server.ready.then(() => stopped), ...(agent ? [agent] : [])]).catch((error: unknown) => { failure = error })
   if (agent && signal.aborted) await agent.catch((error: unknown) => log.debug('agent ended', { error: asError(error) }))

@@ -16,6 +16,8 @@ export interface ContainerdOptions {
   cniConfDir?: string
   /** Put before the command: to run it inside a lab host. */
   prefix?: readonly string[]
+  /** Registry mirrors, as containerd's `hosts.toml` files: registry to URL. */
+  mirrors?: Readonly<Record<string, string>>
 }
 
 export interface TestContainerd {
@@ -54,6 +56,10 @@ export async function startContainerd(options: ContainerdOptions): Promise<TestC
   const { stdout } = await runCommand([join(programs, 'containerd'), '--version'], { clock: systemClock })
   const isTwo = / v?2\.|containerd\/v2/.test(stdout.toString())
   writeFileSync(config, (isTwo ? configTwo : configOne)({ ...options, cniBinDir, cniConfDir, socket }))
+  for (const [registry, url] of Object.entries(options.mirrors ?? {})) {
+    mkdirSync(join(dir, 'certs.d', registry), { recursive: true })
+    writeFileSync(join(dir, 'certs.d', registry, 'hosts.toml'), `server = "${url}"\n[host."${url}"]\n  capabilities = ["pull", "resolve"]\n`)
+  }
   let child: ChildProcess | undefined
   const start = async () => {
     const path = `${programs}:/usr/sbin:/usr/bin:/sbin:/bin`
@@ -107,6 +113,9 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
   disable_apparmor = true
   enable_unprivileged_ports = true
   enable_unprivileged_icmp = true
+  netns_mounts_under_state_dir = true
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "${v.dir}/certs.d"
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "${v.cniBinDir}"
     conf_dir = "${v.cniConfDir}"
@@ -123,9 +132,12 @@ state = "${v.dir}/state"
   stats_collect_period = 1
   [plugins."io.containerd.cri.v1.images".pinned_images]
     sandbox = "${v.sandboxImage}"
+  [plugins."io.containerd.cri.v1.images".registry]
+    config_path = "${v.dir}/certs.d"
 [plugins."io.containerd.cri.v1.runtime"]
   restrict_oom_score_adj = true
   disable_apparmor = true
+  netns_mounts_under_state_dir = true
   [plugins."io.containerd.cri.v1.runtime".cni]
     bin_dirs = ["${v.cniBinDir}"]
     conf_dir = "${v.cniConfDir}"

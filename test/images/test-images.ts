@@ -4,10 +4,11 @@ import { join } from 'node:path'
 import { buildImage, busyboxLayer } from './build-image.ts'
 import { pushImage, startRegistry } from './registry.ts'
 
-const CACHE = join(import.meta.dirname, '../../node_modules/.cache/skiff-test-registry')
+const CACHE = join(import.meta.dirname, '../../node_modules/.cache/skiff-test-images')
 
 /**
- * `library/busybox` with the tags 1, 2 (another image with the same content) and latest. Returns the directory for a
+ * `library/busybox` with the tags 1, 2 (another image with the same content) and latest; `library/pause`, whose first process only waits,
+ * for runtimes whose sandboxes need one. Returns the directory for a
  * registry's `filesystem.rootdirectory`.
  */
 export async function registryWithTestImages(): Promise<string> {
@@ -21,6 +22,8 @@ export async function registryWithTestImages(): Promise<string> {
       const image = await buildImage(join(fresh, `image-${tag}`), { layers: [busyboxLayer()], config: { Cmd: ['sh'], Labels: { version: tag === 'latest' ? '1' : tag } } })
       await pushImage(image, { host: registry.host, repository: 'library/busybox', tag })
     }
+    const pause = await buildImage(join(fresh, 'image-pause'), { layers: [busyboxLayer()], config: { Entrypoint: ['sleep', '2147483647'] } })
+    await pushImage(pause, { host: registry.host, repository: 'library/pause', tag: '1' })
   } finally {
     await registry.stop()
   }

@@ -14,6 +14,8 @@ export interface ClusterOptions {
   hosts: number
   serverFlags?: readonly string[]
   agentFlags?: readonly string[]
+  /** Makes a host ready before skiff starts on it; returns flags for this host alone. */
+  prepare?: (host: LabHost) => Promise<readonly string[]>
   /** Default true; a server without an agent has no node to wait for. */
   waitForNodes?: boolean
   /** Another registry's directory than that of the usual test images, and whose registries' images it has (docker.io's in any case). */
@@ -25,6 +27,7 @@ export class Cluster {
   readonly lab: Lab
   readonly #options: ClusterOptions
   readonly #running = new Map<string, ChildProcess>()
+  readonly #hostFlags = new Map<string, readonly string[]>()
 
   private constructor(lab: Lab, options: ClusterOptions) {
     this.lab = lab
@@ -38,6 +41,7 @@ export class Cluster {
     const cluster = new Cluster(lab, options)
     try {
       for (const host of lab.hosts) {
+        if (options.prepare) cluster.#hostFlags.set(host.name, await options.prepare(host))
         cluster.start(host)
         if (host === cluster.server) await cluster.waitForApi()
       }
@@ -66,7 +70,7 @@ export class Cluster {
 
   /** Starts skiff on a host, as server on the first, as agent elsewhere. */
   start(host: LabHost): ChildProcess {
-    const node = ['--data-dir', host.dataDir, '--state-dir', host.stateDir, '--node-name', host.name, '--node-ip', host.ip, '--cgroup-root', host.cgroupRoot, '--log-format', 'text']
+    const node = ['--data-dir', host.dataDir, '--state-dir', host.stateDir, '--node-name', host.name, '--node-ip', host.ip, '--cgroup-root', host.cgroupRoot, '--log-format', 'text', ...(this.#hostFlags.get(host.name) ?? [])]
     const verb = host.name === this.server.name
       ? ['server', '--write-kubeconfig', host.kubeconfig, '--advertise-address', host.ip, ...(this.#options.serverFlags ?? [])]
       : ['agent', '--server', `https://${this.server.ip}:6443`, '--token', this.token, ...(this.#options.agentFlags ?? [])]

@@ -181,7 +181,7 @@ describe('configuration that cannot be meant', { timeout: 60_000 }, () => {
     ] as const) assertOneLine(await lab.run([...lab.serverFlags(), ...flags]), 2, says)
     const node = ['agent', '--server', 'https://127.0.0.1:1', '--token', 'x', ...lab.nodeFlags()]
     for (const [flags, says] of [
-      [['--container-runtime-endpoint', '/run/containerd/containerd.sock'], /--container-runtime-endpoint: .*not supported yet/], [['--node-label', 'node-role.kubernetes.io/x=true'], /--node-label: a node may not give itself/],
+      [['--container-runtime-endpoint', 'tcp://10.0.0.1:1'], /--container-runtime-endpoint: .*is no unix socket/], [['--node-label', 'node-role.kubernetes.io/x=true'], /--node-label: a node may not give itself/],
       [['--node-taint', 'a=b:Never'], /--node-taint: /], [['--max-pods', '0'], /--max-pods: /], [['--cgroup-root', 'lab'], /--cgroup-root: /], [['--oci-runtime', 'kata'], /--oci-runtime: "kata" is none of runc, crun/],
     ] as const) assertOneLine(await lab.run([...node, ...flags]), 2, says)
   })

@@ -31,7 +31,7 @@ const SPEC_CASES: [name: string, over: CronTabs, errors: string[]][] = [
   ['a version twice', { versions: [version('v1', { storage: true, subresources: { status: {} } }), version('v1')] }, ['spec.versions: Invalid value']],
   ['a version that is no label', { version: { name: 'V1' } }, ['spec.versions[0].name: Invalid value: "V1": a DNS-1035 label must consist of lower case alphanumeric characters or \'-\', start with an alphabetic character, and end with an alphanumeric character (e.g. \'my-name\',  or \'abc-123\', regex used for validation is \'[a-z]([-a-z0-9]*[a-z0-9])?\')']],
   ['kind and listKind alike', { names: { listKind: 'CronTab' } }, ['spec.names.listKind: Invalid value: "CronTab": kind and listKind may not be the same']],
-  ['preserveUnknownFields', { spec: { preserveUnknownFields: true } }, ['spec.preserveUnknownFields: Invalid value: true: cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead']],
+  ['preserveUnknownFields', { spec: { preserveUnknownFields: true } }, ['spec.preserveUnknownFields: Invalid value: true: must be false in order to use defaults in the schema', 'spec.preserveUnknownFields: Invalid value: true: cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead']],
   ['a scale outside of spec and status', { version: { subresources: { scale: { specReplicasPath: '.replicas', statusReplicasPath: 'status.replicas', labelSelectorPath: '.x' } } } }, [
     'spec.subresources.scale.specReplicasPath: Invalid value: ".replicas": should be a json path under .spec', 'spec.subresources.scale.statusReplicasPath: Invalid value: "status.replicas": must be a simple json path starting with .',
     'spec.subresources.scale.labelSelectorPath: Invalid value: ".x": should be a json path under either .spec or .status',
@@ -114,6 +114,34 @@ suite('definitions', () => {
     const changed = { ...definition({ spec: { scope: 'Cluster' }, names: { kind: 'Tab' } }), status }
     assert.deepEqual(text(validateDefinitionUpdate(changed, old)), ['spec.scope: Invalid value: "Cluster": field is immutable', 'spec.names.kind: Invalid value: "Tab": field is immutable'])
     assert.deepEqual(text(validateDefinitionUpdate(changed, { ...old, status: { storedVersions: ['v1'] } })), [])
+  })
+
+  test('what a definition once was let do it may go on to do', () => {
+    const set = { type: 'array', items: { type: 'object' }, 'x-kubernetes-list-type': 'set' }
+    const keyed = { type: 'array', items: { type: 'object', properties: { key: { type: 'string', nullable: true } } }, 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['key'] }
+    const of = (properties: Json, spec: Json = {}): CustomResourceDefinition => definition({ schema: { type: 'object', properties: { spec: { type: 'object', properties } } }, spec })
+    const defects: [Json, number][] = [[{ a: { type: 'bogus' } }, 1], [{ a: set }, 1], [{ a: keyed }, 2]]
+    for (const [defect, count] of defects) {
+      const renamed = { b: defect['a'] }
+      assert.equal(validateDefinitionUpdate(of(renamed), of({ c: { type: 'string' } })).length, count)
+      assert.deepEqual(validateDefinitionUpdate(of(renamed), of(defect)), [])
+    }
+    const hook = (...conversionReviewVersions: string[]): Json => ({ conversion: { strategy: 'Webhook', webhook: { clientConfig: { url: 'https://example.com/' }, conversionReviewVersions } } })
+    assert.deepEqual(text(validateDefinitionUpdate(of({}, hook('v7')), of({}, hook('v1')))), ['spec.conversion.conversionReviewVersions: Invalid value: ["v7"]: must include at least one of v1, v1beta1'])
+    assert.deepEqual(validateDefinitionUpdate(of({}, hook('v7')), of({}, hook('v6'))), [])
+  })
+
+  test('who keeps unknown fields has no defaults, and needs no schema where there was none', () => {
+    const kept = (schema: Json | undefined): CustomResourceDefinition => definition({ spec: { preserveUnknownFields: true }, versions: [{ name: 'v1', served: true, storage: true, ...(schema && { schema: { openAPIV3Schema: schema } }) }] })
+    assert.deepEqual(text(validateDefinitionUpdate(kept({ type: 'object', properties: { a: { type: 'integer', default: 1 } } }), kept({ type: 'object' }))), ['spec.preserveUnknownFields: Invalid value: true: must be false in order to use defaults in the schema'])
+    assert.deepEqual(validateDefinitionUpdate(kept(undefined), kept(undefined)), [])
+  })
+
+  test('a default that is a resource is told what is wrong with its metadata', () => {
+    const embedded = (value: Json): string[] => wrongSpec({ type: 'object', properties: { a: { type: 'object', 'x-kubernetes-embedded-resource': true, 'x-kubernetes-preserve-unknown-fields': true, default: value } } }).map((t) => t.replace('SPEC.properties[a].default', 'DEFAULT'))
+    assert.deepEqual(embedded({ apiVersion: 'v1', kind: 'Pod', metadata: { labels: { a: 42 } } }), ['DEFAULT.metadata: Invalid value: {"labels":{"a":42}}: json: cannot unmarshal number into Go struct field ObjectMeta.labels of type string'])
+    assert.deepEqual(embedded({ apiVersion: 1, kind: 'Pod' }), ['DEFAULT.apiVersion: Invalid value: 1: must be a string'])
+    assert.deepEqual(wrongSpec({ type: 'object', properties: { a: { type: 'object', default: { b: { apiVersion: 'v1', kind: 'Pod', metadata: 7 } }, properties: { b: { type: 'object', 'x-kubernetes-embedded-resource': true, 'x-kubernetes-preserve-unknown-fields': true } } } } }), ['SPEC.properties[a].default.b.metadata: Invalid value: 7: json: cannot unmarshal number into Go value of type v1.ObjectMeta'])
   })
 
   test('formats nobody knows are warned of once', () => {

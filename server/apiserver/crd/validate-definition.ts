@@ -12,7 +12,9 @@ import { isCertificateBundle } from './certificate-bundle.ts'
 import { isConditionTrue } from './definition.ts'
 import { parseFieldPath } from './rules/field-path.ts'
 import { compileSchema } from './schema/node.ts'
+import { brokenLaterRules } from './schema-rules/open-api.ts'
 import { validateSchema } from './validate-schema.ts'
+import { visitSchemas } from './visit-schemas.ts'
 
 type Spec = CustomResourceDefinition['spec']
 
@@ -43,14 +45,14 @@ export function validateDefinitionStatus({ status }: CustomResourceDefinition): 
 
 /** `old`: what an update finds; what was let pass before is let pass again where upstream does. */
 function validateSpec(spec: Spec, old: Spec | undefined, isEstablished: boolean): FieldError[] {
-  const { group, names, scope, versions } = spec
+  const { group, names, scope } = spec
   return [
     ...validateGroup(group),
     ...oneOf('spec.scope', scope, ['Cluster', 'Namespaced'], 'required'),
-    ...validateVersions(versions, old),
+    ...validateVersions(spec, old),
     ...(['plural', 'singular', 'kind', 'listKind'] as const).filter((key) => !names[key]).map((key) => required(`spec.names.${key}`)),
     ...validateNames(names, 'spec.names'),
-    ...validateConversion(spec, isEstablished),
+    ...validateConversion(spec, old, isEstablished),
   ]
 }
 
@@ -61,14 +63,16 @@ function validateGroup(group: string): FieldError[] {
   return group.includes('.') ? [] : [invalid('spec.group', group, 'should be a domain with at least one dot')]
 }
 
-function validateVersions(versions: readonly CustomResourceDefinitionVersion[], old: Spec | undefined): FieldError[] {
+function validateVersions({ versions, preserveUnknownFields }: Spec, old: Spec | undefined): FieldError[] {
   const out: FieldError[] = []
   const common = { schema: isAlike(versions, (v) => v.schema), subresources: isAlike(versions, (v) => v.subresources), columns: isAlike(versions, (v) => v.additionalPrinterColumns ?? []), selectable: isAlike(versions, (v) => v.selectableFields ?? []) }
+  const waived = brokenLaterRules(old?.versions.map((v) => v.schema?.openAPIV3Schema) ?? [])
   const oldLacksSchema = old?.versions.some((v) => !v.schema?.openAPIV3Schema) ?? false
+  if (preserveUnknownFields && versions.some((v) => hasDefaults(v.schema?.openAPIV3Schema))) out.push(invalid('spec.preserveUnknownFields', true, 'must be false in order to use defaults in the schema'))
   for (const [i, version] of versions.entries()) {
     const at = `spec.versions[${i}]`
     const schema = version.schema?.openAPIV3Schema
-    if (!schema && (!oldLacksSchema || version.served)) out.push(required(`${at}.schema.openAPIV3Schema`, oldLacksSchema ? 'because otherwise all fields are pruned' : ''))
+    if (!schema && (!oldLacksSchema || (version.served && !preserveUnknownFields))) out.push(required(`${at}.schema.openAPIV3Schema`, oldLacksSchema ? 'because otherwise all fields are pruned' : ''))
     const wrong = checkDns1035Label(version.name ?? '')
     if (wrong.length > 0) out.push(invalid(`${at}.name`, version.name ?? '', wrong.join(',')))
     out.push(...deprecationErrors(version).map((message) => invalid(`${at}.deprecationWarning`, version.deprecationWarning ?? null, message)))
@@ -78,7 +82,7 @@ function validateVersions(versions: readonly CustomResourceDefinitionVersion[], 
     const schemaAt = own('schema', 'spec.validation', 'schema')
     if (schema && schemaAt !== undefined) {
       const hasStatus = common.schema ? versions.some((v) => v.subresources?.status) : version.subresources?.status !== undefined
-      out.push(...validateSchema(schema, `${schemaAt}.openAPIV3Schema`, { hasStatus, old: oldVersion?.schema?.openAPIV3Schema }))
+      out.push(...validateSchema(schema, `${schemaAt}.openAPIV3Schema`, { hasStatus, old: oldVersion?.schema?.openAPIV3Schema, waived }))
     }
     const subresourcesAt = own('subresources', 'spec.subresources', 'subresources')
     if (subresourcesAt !== undefined) out.push(...validateSubresources(version.subresources, subresourcesAt))
@@ -87,10 +91,15 @@ function validateVersions(versions: readonly CustomResourceDefinitionVersion[], 
     const selectableAt = own('selectable', 'spec.selectableFields', 'selectableFields')
     if (selectableAt !== undefined) out.push(...validateSelectable(version, schema, selectableAt, oldVersion))
   }
-  const { length } = new Set(versions.map((v) => v.name)).size === versions.length ? { length: 0 } : { length: 1 }
-  if (length > 0) out.push(invalid('spec.versions', versions, 'must contain unique version names'))
+  if (new Set(versions.map((v) => v.name)).size !== versions.length) out.push(invalid('spec.versions', versions, 'must contain unique version names'))
   if (versions.filter((v) => v.storage).length !== 1) out.push(invalid('spec.versions', versions, 'must have exactly one version marked as storage version'))
   return out
+}
+
+function hasDefaults(schema: JSONSchemaProps | undefined): boolean {
+  let found = false
+  visitSchemas(schema, (part) => { found ||= part.default !== undefined && part.default !== null })
+  return found
 }
 
 const isAlike = (versions: readonly CustomResourceDefinitionVersion[], part: (version: CustomResourceDefinitionVersion) => unknown): boolean => versions.every((v) => equalJson(part(v), part(versions[0] as CustomResourceDefinitionVersion)))
@@ -190,10 +199,11 @@ function validateSelectable({ selectableFields = [] }: CustomResourceDefinitionV
 
 const REVIEW_VERSIONS = ['v1', 'v1beta1']
 
-function validateConversion({ conversion }: Spec, isEstablished: boolean): FieldError[] {
+function validateConversion({ conversion, preserveUnknownFields }: Spec, old: Spec | undefined, isEstablished: boolean): FieldError[] {
   if (!conversion) return []
   const { strategy, webhook } = conversion
-  const out = oneOf('spec.conversion.strategy', strategy, ['None', 'Webhook'], 'required')
+  const out = preserveUnknownFields && strategy !== 'None' ? [invalid('spec.conversion.strategy', strategy, 'must be None if spec.preserveUnknownFields is true')] : []
+  out.push(...oneOf('spec.conversion.strategy', strategy, ['None', 'Webhook'], 'required'))
   const client = webhook?.clientConfig
   if (strategy !== 'Webhook') {
     if (client) out.push(forbidden('spec.conversion.webhookClientConfig', 'should not be set when strategy is not set to Webhook'))
@@ -208,14 +218,16 @@ function validateConversion({ conversion }: Spec, isEstablished: boolean): Field
     else out.push(...validateWebhookService(`${at}.service`, client.service ?? {}))
     if (isEstablished && client.caBundle && !isCertificateBundle(client.caBundle)) out.push(invalid(`${at}.caBundle`, client.caBundle, 'unable to load root certificates: unable to parse bytes as PEM block'))
   }
-  return [...out, ...validateReviewVersions(webhook?.conversionReviewVersions ?? [])]
+  return [...out, ...validateReviewVersions(webhook?.conversionReviewVersions ?? [], old?.conversion?.webhook?.conversionReviewVersions ?? [])]
 }
 
-function validateReviewVersions(versions: readonly string[]): FieldError[] {
+/** `before`: where none of these was known, none needs to be. */
+function validateReviewVersions(versions: readonly string[], before: readonly string[]): FieldError[] {
   const at = 'spec.conversion.conversionReviewVersions'
   if (versions.length === 0) return [required(at)]
   const out = versions.flatMap((v, i) => (versions.indexOf(v) < i ? [invalid(`${at}[${i}]`, v, 'duplicate version')] : checkDns1035Label(v).map((m) => invalid(`${at}[${i}]`, v, m))))
-  return versions.some((v) => REVIEW_VERSIONS.includes(v)) ? out : [...out, invalid(at, versions, `must include at least one of ${REVIEW_VERSIONS.join(', ')}`)]
+  const isKnown = (list: readonly string[]): boolean => list.some((v) => REVIEW_VERSIONS.includes(v))
+  return isKnown(versions) || (before.length > 0 && !isKnown(before)) ? out : [...out, invalid(at, versions, `must include at least one of ${REVIEW_VERSIONS.join(', ')}`)]
 }
 
 function validateStored({ spec, status }: CustomResourceDefinition): FieldError[] {

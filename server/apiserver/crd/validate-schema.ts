@@ -3,7 +3,7 @@ import type { JSONSchemaProps } from '#api/types/index.ts'
 import { forbidden, invalid, type FieldError } from '../field-error.ts'
 import { equalJson } from '../storage/equal.ts'
 import { validateDefaults } from './schema-rules/defaults.ts'
-import { validateOpenApi } from './schema-rules/open-api.ts'
+import { type LaterRule, validateOpenApi } from './schema-rules/open-api.ts'
 import { validateRules } from './schema-rules/rules.ts'
 import { structuralProblem, validateStructural } from './schema-rules/structural.ts'
 import { compileSchema } from './schema/node.ts'
@@ -13,9 +13,11 @@ export interface SchemaContext {
   hasStatus: boolean
   /** The version's schema before an update. */
   old: JSONSchemaProps | undefined
+  /** Rules that the definition broke before an update. */
+  waived: ReadonlySet<LaterRule>
 }
 
-export function validateSchema(schema: JSONSchemaProps, at: string, { hasStatus, old }: SchemaContext): FieldError[] {
+export function validateSchema(schema: JSONSchemaProps, at: string, { hasStatus, old, waived }: SchemaContext): FieldError[] {
   // What was stored once may be stored again: upgrades must not lock anybody out.
   const isUnchanged = old !== undefined && equalJson(schema, old)
   const out: FieldError[] = []
@@ -26,7 +28,7 @@ export function validateSchema(schema: JSONSchemaProps, at: string, { hasStatus,
   out.push(...structural)
   const defaults = unsupported === undefined && structural.length === 0 ? validateDefaults(schema, at) : []
   out.push(...defaults)
-  const openApi = validateOpenApi(schema, at)
+  const openApi = validateOpenApi(schema, at, waived)
   out.push(...openApi)
   if (out.length === 0 && unsupported !== undefined) out.push(invalid(at, '', unsupported))
   if (openApi.length === 0 && unsupported === undefined && structural.length === 0 && defaults.length === 0) out.push(...validateRules(compileSchema(schema), at, { checkCost: !isUnchanged }))

@@ -3,9 +3,9 @@ import type { JSONSchemaProps } from '#api/types/index.ts'
 import { invalid, type FieldError } from '../../field-error.ts'
 import { cloneJson } from '../../storage/clone.ts'
 import { RuleSet } from '../rules/rule-set.ts'
-import { coerceMetadata } from '../schema/coerce-metadata.ts'
+import { coerceEmbedded, coerceMetadata } from '../schema/coerce-metadata.ts'
 import { validateEmbedded } from '../schema/embedded-resources.ts'
-import { compileSchema, isJsonObject, type Json, type SchemaNode } from '../schema/node.ts'
+import { compileSchema, type Json, type SchemaNode } from '../schema/node.ts'
 import { META_FIELDS, prune } from '../schema/prune.ts'
 import { validateValue } from '../schema/validate-value.ts'
 
@@ -30,10 +30,9 @@ function visit(node: SchemaNode, at: string, isRoot: boolean, wrap: ((value: unk
 
 function plainDefault(node: SchemaNode, at: string): FieldError[] {
   const field = `${at}.default`
-  const value = cloneJson(node.default)
-  const out = prune(value, node, node.embedded).changed ? [invalid(field, node.default, 'must not have unknown fields')] : []
-  const coerced = isJsonObject(value) && node.embedded ? coerceMetadata(value, node) : { ok: true as const }
-  if (!coerced.ok) return [...out, invalid(field, node.default, coerced.message)]
+  const out = prune(cloneJson(node.default), node, node.embedded).changed ? [invalid(field, node.default, 'must not have unknown fields')] : []
+  const misread = coerceEmbedded(cloneJson(node.default), node, field)
+  if (misread) return [...out, misread]
   const embedded = validateEmbedded(node.default, node, field)
   if (embedded.length > 0) return [...out, ...embedded]
   const checked = validateValue(node.default, node, { base: field })

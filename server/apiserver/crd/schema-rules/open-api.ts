@@ -3,6 +3,7 @@ import type { JSONSchemaProps } from '#api/types/index.ts'
 import { forbidden, invalid, notSupported, required, type FieldError } from '../../field-error.ts'
 import { META_FIELDS } from '../schema/prune.ts'
 import { isJsonObject } from '../schema/node.ts'
+import { visitSchemas } from '../visit-schemas.ts'
 import { ruleTextErrors } from './rule-text.ts'
 
 interface Context {
@@ -10,10 +11,23 @@ interface Context {
   /** Why no default may be set here; undefined: it may. */
   noDefaults: string | undefined
   insideMeta: boolean
+  waived: ReadonlySet<LaterRule>
 }
 
-export function validateOpenApi(schema: JSONSchemaProps, at: string): FieldError[] {
-  return visit(schema, at, { isRoot: true, noDefaults: undefined, insideMeta: false })
+/** Rules that came after the first definitions: one that broke them before may go on to. */
+const LATER_RULES = { type: typeErrors, set: setErrors, keys: keyErrors }
+export type LaterRule = keyof typeof LATER_RULES
+
+export function brokenLaterRules(schemas: readonly (JSONSchemaProps | undefined)[]): ReadonlySet<LaterRule> {
+  const out = new Set<LaterRule>()
+  const names = Object.keys(LATER_RULES) as LaterRule[]
+  for (const schema of schemas) visitSchemas(schema, (part) => { for (const name of names) if (LATER_RULES[name](part, '').length > 0) out.add(name) })
+  return out
+}
+
+/** `waived`: rules that need not be kept. */
+export function validateOpenApi(schema: JSONSchemaProps, at: string, waived: ReadonlySet<LaterRule>): FieldError[] {
+  return visit(schema, at, { isRoot: true, noDefaults: undefined, insideMeta: false, waived })
 }
 
 function visit(schema: JSONSchemaProps, at: string, context: Context): FieldError[] {
@@ -34,14 +48,17 @@ function visit(schema: JSONSchemaProps, at: string, context: Context): FieldErro
   if (schema.not) out.push(...visit(schema.not, `${at}.not`, below))
   for (const key of ['allOf', 'oneOf', 'anyOf'] as const) schema[key]?.forEach((nested, i) => out.push(...visit(nested, `${at}.${key}[${i}]`, below)))
   if (isJsonObject(schema.items)) out.push(...visit(schema.items as JSONSchemaProps, `${at}.items`, below))
-  return [...out, ...extensionErrors(schema, at), ...listMapErrors(schema, at), ...keyErrors(schema, at), ...(schema['x-kubernetes-validations'] ? ruleTextErrors(schema, at) : [])]
+  return [...out, ...extensionErrors(schema, at, context), ...listMapErrors(schema, at), ...(context.waived.has('keys') ? [] : keyErrors(schema, at)), ...(schema['x-kubernetes-validations'] ? ruleTextErrors(schema, at) : [])]
 }
 
 const TYPES = ['array', 'boolean', 'integer', 'number', 'object', 'string']
 
-function keywordErrors(schema: JSONSchemaProps, at: string, { noDefaults, insideMeta }: Context): FieldError[] {
-  const out: FieldError[] = []
-  if (schema.type && !TYPES.includes(schema.type)) out.push(notSupported(`${at}.type`, schema.type, TYPES))
+function typeErrors({ type }: JSONSchemaProps, at: string): FieldError[] {
+  return type && !TYPES.includes(type) ? [notSupported(`${at}.type`, type, TYPES)] : []
+}
+
+function keywordErrors(schema: JSONSchemaProps, at: string, { noDefaults, insideMeta, waived }: Context): FieldError[] {
+  const out = waived.has('type') ? [] : typeErrors(schema, at)
   if (schema.default !== undefined && schema.default !== null && noDefaults !== undefined) out.push(forbidden(`${at}.default`, `must not be set ${noDefaults}`))
   if (schema.id) out.push(forbidden(`${at}.id`, 'id is not supported'))
   if (schema.additionalItems !== undefined) out.push(forbidden(`${at}.additionalItems`, 'additionalItems is not supported'))
@@ -55,7 +72,7 @@ function keywordErrors(schema: JSONSchemaProps, at: string, { noDefaults, inside
   return out
 }
 
-function extensionErrors(schema: JSONSchemaProps, at: string): FieldError[] {
+function extensionErrors(schema: JSONSchemaProps, at: string, { waived }: Context): FieldError[] {
   const out: FieldError[] = []
   const { type = '' } = schema
   const mapType = schema['x-kubernetes-map-type']
@@ -65,12 +82,15 @@ function extensionErrors(schema: JSONSchemaProps, at: string): FieldError[] {
   if (mapType !== undefined && type !== 'object') out.push(mustBe('object', 'x-kubernetes-map-type'))
   if (mapType !== undefined && mapType !== 'atomic' && mapType !== 'granular') out.push(notSupported(`${at}.x-kubernetes-map-type`, mapType, ['atomic', 'granular']))
   if (listType !== undefined && type !== 'array') out.push(mustBe('array', 'x-kubernetes-list-type'))
-  else if (listType === 'set' && isJsonObject(schema.items)) out.push(...setItemErrors(schema.items as JSONSchemaProps, at))
+  else if (!waived.has('set')) out.push(...setErrors(schema, at))
   if (listType !== undefined && !['atomic', 'set', 'map'].includes(listType)) out.push(notSupported(`${at}.x-kubernetes-list-type`, listType, ['atomic', 'set', 'map']))
   return out
 }
 
-function setItemErrors(items: JSONSchemaProps, at: string): FieldError[] {
+/** Items of sets are atomic. */
+function setErrors(schema: JSONSchemaProps, at: string): FieldError[] {
+  if (schema['x-kubernetes-list-type'] !== 'set' || !isJsonObject(schema.items)) return []
+  const items = schema.items as JSONSchemaProps
   const listType = items['x-kubernetes-list-type']
   if (items.type === 'array' && listType !== undefined && listType !== 'atomic') return [invalid(`${at}.items.x-kubernetes-list-type`, listType, 'must be atomic as item of a list with x-kubernetes-list-type=set')]
   if (items.type === 'object' && items['x-kubernetes-map-type'] !== 'atomic') return [invalid(`${at}.items.x-kubernetes-map-type`, listType ?? null, 'must be atomic as item of a list with x-kubernetes-list-type=set')]

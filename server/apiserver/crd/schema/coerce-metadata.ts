@@ -1,6 +1,8 @@
 /** metadata, kind and apiVersion of a custom resource and of resources embedded in it: read as their Go types would be. */
 import { builtinSchema } from '#api/schema/index.ts'
 import { conformObject } from '../../decode/conform.ts'
+import { invalid, type FieldError } from '../../field-error.ts'
+import { cloneJson } from '../../storage/clone.ts'
 import { isJsonObject, memberNode, type Json, type SchemaNode } from './node.ts'
 import { asEmbedded } from './prune.ts'
 
@@ -13,46 +15,49 @@ export type Coerced =
 export function coerceMetadata(object: Json, root: SchemaNode): Coerced {
   const unknown: string[] = []
   const problem = coerce(object, asEmbedded(root), '', unknown)
-  return problem === undefined ? { ok: true, unknown } : { ok: false, message: problem }
+  return problem === undefined ? { ok: true, unknown } : { ok: false, message: `${problem.field}: ${problem.message}` }
 }
 
-function coerce(value: unknown, node: SchemaNode | undefined, path: string, unknown: string[]): string | undefined {
+/** Of what is embedded in a value at `path`, and of the value itself where its schema says that it is embedded. Changes the value. */
+export const coerceEmbedded = (value: unknown, node: SchemaNode, path: string): FieldError | undefined => coerce(value, node, path, [])
+
+function coerce(value: unknown, node: SchemaNode | undefined, path: string, unknown: string[]): FieldError | undefined {
   if (!node || !mayEmbed(node)) return undefined
   if (Array.isArray(value)) {
     for (let i = 0; i < value.length; i++) {
       const problem = coerce(value[i], node.items, `${path}[${i}]`, unknown)
-      if (problem !== undefined) return problem
+      if (problem) return problem
     }
     return undefined
   }
   if (!isJsonObject(value)) return undefined
   const prefix = path === '' ? '' : `${path}.`
   const problem = node.embedded ? coerceTypeMeta(value, prefix) ?? coerceObjectMeta(value, prefix, unknown) : undefined
-  if (problem !== undefined) return problem
+  if (problem) return problem
   for (const key of Object.keys(value)) {
     const below = coerce(value[key], memberNode(node, key), prefix + key, unknown)
-    if (below !== undefined) return below
+    if (below) return below
   }
   return undefined
 }
 
-function coerceTypeMeta(object: Json, prefix: string): string | undefined {
+function coerceTypeMeta(object: Json, prefix: string): FieldError | undefined {
   for (const key of ['apiVersion', 'kind']) {
-    if (Object.hasOwn(object, key) && typeof object[key] !== 'string') return `${prefix}${key}: Invalid value: ${JSON.stringify(object[key])}: must be a string`
+    if (Object.hasOwn(object, key) && typeof object[key] !== 'string') return invalid(prefix + key, object[key], 'must be a string')
   }
   return undefined
 }
 
-function coerceObjectMeta(object: Json, prefix: string, unknown: string[]): string | undefined {
+function coerceObjectMeta(object: Json, prefix: string, unknown: string[]): FieldError | undefined {
   const { metadata } = object
   if (metadata === undefined) return undefined
   if (metadata === null) {
     object['metadata'] = {}
     return undefined
   }
-  const before = JSON.stringify(metadata)
+  const before = cloneJson(metadata)
   const conformed = conformObject(metadata, { schema: builtinSchema, model: 'ObjectMeta' })
-  if (!conformed.ok) return `${prefix}metadata: Invalid value: ${before}: ${conformed.message}`
+  if (!conformed.ok) return invalid(`${prefix}metadata`, before, conformed.message)
   for (const { path } of conformed.problems) unknown.push(`${prefix}metadata.${path}`)
   return undefined
 }

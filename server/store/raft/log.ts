@@ -151,7 +151,7 @@ export class RaftLog {
     if (this.#tailFirst <= index) this.#tailFirst = index + 1
   }
 
-  /** Entries from `low` to `high` (included), at least one, at most `bytesMax` of data if that is not the first alone. */
+  /** Entries from `low` to `high` (included), at least one, at most `bytesMax` with what each costs beyond its data if that is not the first alone. */
   slice(low: LogIndex, high: LogIndex, bytesMax: number): readonly Entry[] {
     assert(low > this.base.index && high <= this.lastIndex && low <= high, `entries ${low} to ${high} of ${this.base.index + 1} to ${this.lastIndex}`)
     if (low < this.#tailFirst) return this.#reader.entries(low, Math.min(high + 1, this.#tailFirst), bytesMax)
@@ -160,7 +160,7 @@ export class RaftLog {
     let bytes = 0
     let end = from
     while (end <= to) {
-      bytes += this.#tail[end]?.data.length ?? 0
+      bytes += (this.#tail[end]?.data.length ?? 0) + ENTRY_BYTES
       if (bytes > bytesMax && end > from) break
       end++
     }
@@ -209,6 +209,9 @@ export class RaftLog {
     return low - 1
   }
 }
+
+/** What an entry costs beside its data: many empty ones are no small message either. */
+const ENTRY_BYTES = 16
 
 /** How many dropped entries may stay at the front of the array before it is moved. */
 const TAIL_SLACK = 256

@@ -64,6 +64,22 @@ export class Checker {
     if (after.role !== 'leader') return
     const term = termAt(after.commit)
     if (!this.#isStored(before.configuration, after.commit, term) && !this.#isStored(after.configuration, after.commit, term)) throw new Violation('durability', `${after.id} commits ${after.commit} of term ${term} before a quorum has it on disk`)
+    // Where members never changed; else a server may judge by another configuration.
+    if (after.configurationIndex === 0 && !this.#isForGood(after.configuration, after.commit, term)) throw new Violation('permanence', `${after.id} commits ${after.commit} of term ${term}, and a server without it could be elected`)
+  }
+
+  /** What is committed can never be lost: no server without it has a log that a quorum would vote for (section 3.6.3). */
+  #isForGood(configuration: Configuration, index: LogIndex, term: Term | undefined): boolean {
+    return configuration.voters.every((member) => {
+      const disk = this.disks.get(member)
+      if (!disk || index < disk.base.index || disk.term(index) === term) return true
+      const lastTerm = disk.term(disk.lastIndex) ?? 0
+      return !hasQuorum(configuration, (voter) => {
+        const other = this.disks.get(voter)
+        const otherTerm = other?.term(other.lastIndex) ?? 0
+        return other !== undefined && (lastTerm > otherTerm || (lastTerm === otherTerm && disk.lastIndex >= other.lastIndex))
+      })
+    })
   }
 
   #isStored(configuration: Configuration, index: LogIndex, term: Term | undefined): boolean {

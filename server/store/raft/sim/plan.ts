@@ -39,25 +39,32 @@ export interface Plan {
   readonly sameSnapshots: boolean
 }
 
+/**
+ * calm: nothing fails. mixed: a bit of everything. The others look long at one thing: elections (leaders that come and
+ * go within moments, messages that arrive terms later), clocks (leaders that are parted from the rest while clients
+ * read and write on both sides), members (changes upon changes while servers die).
+ */
+const MOODS = ['calm', 'mixed', 'mixed', 'mixed', 'elections', 'elections', 'clocks', 'clocks', 'members', 'members'] as const
+
 export function makePlan(random: Random): Plan {
   const pick = <T>(...from: readonly T[]): T => from[Math.floor(random.next() * from.length)] as T
   const maybe = (chance: number) => random.next() < chance
-  const mood = pick('calm', 'mixed', 'mixed', 'mixed', 'mixed', 'storm', 'storm', 'storm')
+  const mood = pick(...MOODS)
   const calm = mood === 'calm'
-  // Leaders that come and go within moments, and little else: what elections must not lose shows there.
-  const storm = mood === 'storm'
-  const often = (ms: number) => (calm || maybe(storm ? 0.6 : 0.35) ? Infinity : ms * (0.3 + 2 * random.next()))
+  const mixed = mood === 'mixed'
+  const often = (ms: number) => (calm || maybe(mixed ? 0.35 : 0.7) ? Infinity : ms * (0.3 + 2 * random.next()))
+  const mostly = (ms: number) => (maybe(0.15) ? Infinity : ms * (0.3 + 2 * random.next()))
   // Few bytes at a time find other paths; with more than that can carry, they would only build up a queue.
-  const appendBytesMax = storm ? pick(1, 1, 4000) : pick(1, 40, 4000)
+  const appendBytesMax = mood === 'elections' ? pick(1, 1, 4000) : pick(1, 40, 4000)
   const inFlightMax = pick(1, 2, 8)
   const narrow = appendBytesMax === 1 || inFlightMax === 1
-  const reads = pick('lease', 'quorum') satisfies RaftOptions['reads']
-  return {
-    servers: storm ? pick(1, 3, 3, 5, 5) : pick(1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7),
+  const reads = mood === 'clocks' ? pick('lease', 'lease', 'quorum') : pick('lease', 'quorum')
+  const plan: Plan = {
+    servers: pick(1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7),
     options: {
       tickMs: 100,
       heartbeatTicks: 1,
-      electionTicks: storm ? 3 : pick(3, 4, 6),
+      electionTicks: mixed ? pick(3, 4, 6) : pick(3, 3, 4),
       reads,
       clockDriftMax: 0.05,
       appendBytesMax,
@@ -74,12 +81,12 @@ export function makePlan(random: Random): Plan {
     clockJumps: reads === 'quorum' && maybe(0.5),
     lossRate: calm ? 0 : pick(0, 0.01, 0.05, 0.2),
     doubleRate: calm ? 0 : pick(0, 0.02, 0.2),
-    lateRate: calm ? 0 : storm ? pick(0.02, 0.3) : pick(0, 0.02, 0.1),
+    lateRate: calm ? 0 : pick(0, 0.02, 0.1),
     latencyMsMax: pick(2, 10, 60),
     lateMsMax: pick(300, 1000, 3000),
     partitionMs: often(1500),
     crashMs: often(1500),
-    pauseMs: often(storm ? 800 : 2500),
+    pauseMs: often(2500),
     changeMs: often(2000),
     onlyLearners: maybe(0.2),
     transferMs: often(1500),
@@ -87,12 +94,18 @@ export function makePlan(random: Random): Plan {
     diskFullMs: often(4000),
     lostDiskMs: often(6000),
     crashInStepRate: calm ? 0 : pick(0, 0, 0.002, 0.01),
-    momentRate: calm ? 0 : storm ? pick(0.3, 0.6, 0.8) : pick(0, 0.1, 0.3),
+    momentRate: calm ? 0 : pick(0, 0.1, 0.3),
     diskFailRate: calm ? 0 : pick(0, 0, 0.003),
     syncMsMax: pick(1, 10, 40, 150),
     proposalMs: narrow ? pick(60, 100) : pick(5, 20, 60),
     readMs: pick(10, 30, 100),
     keepEntries: pick(0, 5, 50),
     sameSnapshots: maybe(0.7),
+  }
+  switch (mood) {
+    case 'elections': return { ...plan, servers: pick(1, 3, 3, 3, 5), lateRate: pick(0.05, 0.3, 0.5), lateMsMax: pick(300, 800), momentRate: pick(0.2, 0.5, 0.8), crashMs: mostly(800), partitionMs: often(1000) }
+    case 'clocks': return { ...plan, servers: pick(2, 3, 3, 5), lossRate: 0, latencyMsMax: pick(2, 10), syncMsMax: pick(1, 10), partitionMs: mostly(700), pauseMs: mostly(900), transferMs: mostly(900), proposalMs: 10, readMs: 5, momentRate: pick(0, 0.1, 0.5) }
+    case 'members': return { ...plan, servers: pick(1, 2, 3, 3, 4), latencyMsMax: pick(2, 10), changeMs: 400, momentRate: pick(0.05, 0.2, 0.5), crashMs: mostly(1200) }
+    default: return plan
   }
 }

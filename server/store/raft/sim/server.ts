@@ -27,6 +27,8 @@ class Life {
   turnDue = false
   syncing = false
   compactTo: LogBase | undefined
+  /** The last term that the checker knows it leads in. */
+  ledTerm = 0
   applying = false
   readonly unproven: { readonly entry: Entry; readonly prevTerm: Term | undefined }[] = []
   /** Handed to the writer, not written. */
@@ -213,9 +215,14 @@ export class Server {
     if (after.vote !== 0 && (after.vote !== before.vote || after.term !== before.term)) this.#world.atDelicateMoment(this.id)
     if (after.role === 'leader' && (before.role !== 'leader' || before.term !== after.term)) {
       this.#world.trace(`${this.id} leads in term ${after.term}`)
-      checker.elected(after, termAt)
       this.#world.atDelicateMoment(this.id)
     }
+    // As with its entries: one that leads alone may forget it before it is written.
+    if (after.role === 'leader' && life.ledTerm !== after.term && this.disk.hardState.term >= after.term) {
+      life.ledTerm = after.term
+      checker.elected(after, termAt)
+    }
+    if (ready.messages.some((m) => m.kind === 'timeoutNow')) this.#world.atDelicateMoment(this.id)
     if (after.term < before.term) throw new Violation('terms', `${this.id} goes back from ${before.term} to ${after.term}`)
     checker.advanced(before, after, termAt)
   }
@@ -297,7 +304,19 @@ export class Server {
       world.trace(`${this.id} installs snapshot ${snapshot.id}`)
       this.#answerDue(life)
     }
-    for (const persist of batch) for (const message of persist.messages) world.send(message)
+    let voted = false
+    for (const persist of batch) {
+      for (const message of persist.messages) {
+        voted ||= message.kind === 'voteAnswer' && message.granted
+        world.send(message)
+      }
+    }
+    // What it must not forget now.
+    if (voted && !world.healing && world.random.next() < world.plan.momentRate / 4) {
+      this.crash('after its vote')
+      world.queue.after(world.random.next() * 30, () => world.revive(this.id))
+      return
+    }
     const last = batch.at(-1)
     if (last) this.give({ kind: 'persisted', sequence: last.sequence })
     this.#syncLater(life)

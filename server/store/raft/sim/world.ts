@@ -63,7 +63,8 @@ export class World implements Surroundings {
     const { random, plan } = this
     const server = this.servers[member - 1]
     if (!server || this.healing || plan.momentRate === 0 || random.next() >= plan.momentRate) return
-    this.queue.after(random.next() * random.next() * 2 * (plan.latencyMsMax + plan.syncMsMax), () => {
+    const delay = random.next() < 0.3 ? 0 : random.next() * random.next() * 2 * (plan.latencyMsMax + plan.syncMsMax)
+    this.queue.after(delay, () => {
       if (this.healing) return
       if (random.next() < 0.6) {
         server.crash('killed at a delicate moment')
@@ -102,7 +103,7 @@ export class World implements Surroundings {
   #schedule(): void {
     const { plan } = this
     this.#every(plan.proposalMs, () => this.#propose(this.#any(this.servers)))
-    this.#every(plan.readMs, () => this.#any(this.servers).read(this.#nextProposal++))
+    this.#every(plan.readMs, () => this.#reader().read(this.#nextProposal++))
     this.#every(plan.compactMs, () => this.#any(this.servers).compact())
     this.#every(plan.transferMs, () => this.#any(this.servers).give({ kind: 'transfer', to: this.random.next() < 0.3 ? 0 : this.#any(this.servers).id }))
     this.#every(plan.transferMs * 3, () => this.#any(this.servers).give({ kind: 'campaign' }))
@@ -134,6 +135,12 @@ export class World implements Surroundings {
     return from[Math.floor(this.random.next() * from.length)] as T
   }
 
+  /** Often one that believes to lead: only these can answer wrongly by themselves. */
+  #reader(): Server {
+    const leaders = this.servers.filter((s) => s.life?.status.role === 'leader')
+    return leaders.length > 0 && this.random.next() < 0.6 ? this.#any(leaders) : this.#any(this.servers)
+  }
+
   #propose(server: Server): number {
     const proposal = this.#nextProposal++
     const data = Buffer.alloc(4 + Math.floor(this.random.next() * 40))
@@ -148,9 +155,9 @@ export class World implements Surroundings {
       this.network.heal()
       return
     }
-    const group = new Set(this.servers.filter(() => this.random.next() < 0.4).map((s) => s.id))
     const leader = this.#leader()
-    if (leader && this.random.next() < 0.4) group.add(leader.id)
+    const alone = leader && this.random.next() < 0.4
+    const group = new Set(alone ? [leader.id] : this.servers.filter(() => this.random.next() < 0.4).map((s) => s.id))
     const direction = this.#any(['both', 'both', 'out', 'in'] as const)
     this.trace(`links of ${[...group].join(' ')} are cut: ${direction}`)
     this.network.partition(group, this.servers.map((s) => s.id), direction)

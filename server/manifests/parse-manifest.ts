@@ -15,8 +15,9 @@ export function parseManifest(text: string): ParsedManifest {
     const where = `document ${i + 1} (line ${line})`
     line += document.split('\n').length - 1
     if (document.split('\n').every((l) => /^\s*(#.*)?$/.test(l))) continue
-    const parsed = parseYaml(document, LIMITS, true)
+    const parsed = parseYaml(document, LIMITS)
     if (!parsed.ok) return { ok: false, problem: `${where}: ${parsed.message}` }
+    if (parsed.duplicates.length > 0) return { ok: false, problem: `${where}: ${parsed.duplicates.join(', ')}` }
     if (parsed.value === null || parsed.value === undefined) continue
     const problem = collect(parsed.value, objects)
     if (problem !== undefined) return { ok: false, problem: `${where}: ${problem}` }

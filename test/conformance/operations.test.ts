@@ -4,9 +4,10 @@
  */
 import { deepStrictEqual, ok } from 'node:assert'
 import { describe, test } from 'node:test'
-import { type Answer, items, type Loose } from '#server/apiserver/app.test-support.ts'
-import { type Cluster, fullCluster, MERGE } from '#server/apiserver/kinds/kinds.test-support.ts'
+import { items, type Loose } from '#server/apiserver/app.test-support.ts'
+import { type Cluster, MERGE } from '#server/apiserver/kinds/kinds.test-support.ts'
 import { type Json, KINDS } from './kinds.ts'
+import { good, prepared } from './server.ts'
 
 const LABEL = { 'special-label': 'e2e' }
 const SELECTOR = '?labelSelector=special-label%3De2e'
@@ -52,13 +53,13 @@ for (const kind of KINDS) {
       deepStrictEqual([seen[0], seen.at(-1)], [['MODIFIED', undefined], ['MODIFIED', 'true']])
 
       await unheld(call, one)
-      await good(call('DELETE', one, { gracePeriodSeconds: 0 }))
+      await good(call('DELETE', one, { gracePeriodSeconds: 0, propagationPolicy: 'Background' }))
       if (resource === 'namespaces') return
       deepStrictEqual((await call('GET', one)).status, 404)
       deepStrictEqual(namesOf((await good(call('GET', `${path}${SELECTOR}`))).json), [2, 3].map(name))
       if (kind.without?.includes('deletecollection')) return
       for (const n of [2, 3]) await unheld(call, `${path}/${name(n)}`)
-      await good(call('DELETE', `${path}${SELECTOR}`, { gracePeriodSeconds: 0 }))
+      await good(call('DELETE', `${path}${SELECTOR}`, { gracePeriodSeconds: 0, propagationPolicy: 'Background' }))
       deepStrictEqual(namesOf((await good(call('GET', `${path}${SELECTOR}`))).json), [])
       watched.stop()
     })
@@ -77,19 +78,6 @@ for (const kind of KINDS) {
       })
     }
   })
-}
-
-async function prepared(): Promise<Cluster> {
-  const cluster = fullCluster()
-  await cluster.create('/api/v1/namespaces', { metadata: { name: 'default' } })
-  await cluster.create('/api/v1/namespaces/default/serviceaccounts', { metadata: { name: 'default' } })
-  return cluster
-}
-
-async function good(answer: Promise<Answer>, status = 200): Promise<Answer> {
-  const got = await answer
-  ok(got.status === status || (status === 200 && got.status === 202), `${got.status} ${String(got.json['message'] ?? got.text)}`)
-  return got
 }
 
 /** Without the finalizers that admission gave it, whose controllers are not at work here. */

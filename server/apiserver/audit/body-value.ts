@@ -13,7 +13,7 @@ export function bodyValue(bytes: Buffer, contentType = ''): unknown {
   const type = contentType.split(';')[0]?.trim() ?? ''
   if (type === PROTOBUF_TYPE) return protobufValue(bytes)
   if (type.includes('yaml')) {
-    const parsed = parseYaml(bytes.toString(), LIMITS, false)
+    const parsed = parseYaml(bytes.toString(), LIMITS)
     return parsed.ok ? parsed.value : undefined
   }
   if (type !== '' && !type.includes('json')) return undefined

@@ -64,6 +64,11 @@ test('duplicate keys are found, the last wins', () => {
   assert.deepStrictEqual(warnings(decode(body, 'Pod', 'Ignore')), [])
 })
 
+test('what is wrong is told in the order of the text, of unknown fields once', () => {
+  const body = '{"spec":{"new":1,"new":2,"hostname":"a","hostname":"b","containers":[{"odd":1,"name":"c","name":"d"}]},"last":1,"spec":{}}'
+  assert.deepStrictEqual(warnings(decode(body.replace(',"spec":{}', ''))), ['unknown field "spec.new"', 'duplicate field "spec.hostname"', 'unknown field "spec.containers[0].odd"', 'duplicate field "spec.containers[0].name"', 'unknown field "last"'])
+})
+
 const WRONG: [string, string, string][] = [
   ['Deployment', '{"spec":{"replicas":"3"}}', 'Deployment in version "v1" cannot be handled as a Deployment: json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32'],
   ['Deployment', '{"spec":{"replicas":1.5}}', 'Deployment in version "v1" cannot be handled as a Deployment: json: cannot unmarshal number 1.5 into Go struct field DeploymentSpec.spec.replicas of type int32'],
@@ -111,8 +116,9 @@ test('YAML means what the JSON means; bombs, duplicate keys and broken text are 
   for (let i = 1; i < 10; i++) bomb += `a${i}: &a${i} [${`*a${i - 1},`.repeat(9).slice(0, -1)}]\n`
   assert.match(refusal(yaml(bomb)), /^400 .*excessive aliasing/)
   assert.match(refusal(yaml('a: &a [*a]')), /^400 /)
-  assert.match(refusal(yaml('metadata: {name: a, name: b}', 'Strict')), /^400 .*duplicate/)
-  assert.equal(yaml('metadata: {name: a, name: b}').ok, true)
+  const again = 'metadata:\n  name: a\n  name: b\n  "name": c\nbar: 1\n'
+  assert.equal(refusal(yaml(again, 'Strict')), '400 ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: yaml: unmarshal errors:\n  line 3: key "name" already set in map\n  line 4: key "name" already set in map, unknown field "bar"')
+  assert.deepStrictEqual([warnings(yaml(again)), yaml(again, 'Ignore')], [['line 3: key "name" already set in map', 'line 4: key "name" already set in map', 'unknown field "bar"'], { ok: true, object: { metadata: { name: 'c' }, kind: 'ConfigMap', apiVersion: 'v1' }, problems: [] }])
   assert.match(refusal(yaml('a: [')), /^400 .*yaml:/)
 })
 
@@ -155,7 +161,7 @@ test('the measure agrees with a naive count, and the explanation accepts what JS
   fc.assert(fc.property(fc.jsonValue(), (value) => {
     const text = JSON.stringify(value)
     assert.deepStrictEqual(measureJson(Buffer.from(text)), count(value))
-    assert.deepStrictEqual(explainJson(text), { ok: true, duplicates: [] })
+    assert.deepStrictEqual(explainJson(text), { ok: true, duplicates: [], order: new Map() })
   }))
   fc.assert(fc.property(fc.jsonValue(), fc.nat(), fc.string({ maxLength: 2 }), (value, at, noise) => {
     const text = JSON.stringify(value)

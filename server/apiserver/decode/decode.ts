@@ -66,7 +66,7 @@ export function decodeObject<T extends KubeObject = KubeObject>(bytes: Buffer, c
   }
   const wrongKind = checkKind(value, model, expect, options)
   if (wrongKind) return wrongKind
-  return conformParsed<T>(value, expect, options, () => (parsed.keys === undefined ? [] : duplicateProblems(bytes)), parsed.keys)
+  return conformParsed<T>(value, expect, options, parsed, bytes)
 }
 
 function decodeProtobuf<T extends KubeObject>(bytes: Buffer, model: ModelSchema, expect: { group: string; version: string; kind: string }, options: DecodeOptions): Decoded<T> {
@@ -77,49 +77,70 @@ function decodeProtobuf<T extends KubeObject>(bytes: Buffer, model: ModelSchema,
   if (wrongKind) return wrongKind
   const read = decodeMessage(raw, options.model, (options.limits ?? DECODE_LIMITS).maxDepth)
   if (!read.ok) return bad(`${kind || expect.kind} in version ${JSON.stringify(expect.version)} cannot be handled as a ${expect.kind}: ${read.message}`)
-  return conformParsed<T>(read.value, expect, options, () => [], undefined)
+  return conformParsed<T>(read.value, expect, options)
 }
 
 /** The same for a value that is no request body: what a patch has made. Its nulls, unknown fields and so on are treated alike. */
 export function decodeValue<T extends KubeObject = KubeObject>(value: Record<string, unknown>, options: DecodeOptions): Decoded<T> {
   const model = options.schema.model(options.model)
   const expect = options.expect ?? model?.groupVersionKinds[0] ?? { group: '', version: 'v1', kind: options.model }
-  return conformParsed<T>(value, expect, options, () => [], undefined)
+  return conformParsed<T>(value, expect, options)
 }
 
-function conformParsed<T>(value: Record<string, unknown>, expect: { group: string; version: string; kind: string }, options: DecodeOptions, duplicates: () => DecodeProblem[], keys: number | undefined): Decoded<T> {
+/** `parsed`, `bytes`: the text it was, where it was one. */
+function conformParsed<T>(value: Record<string, unknown>, expect: { group: string; version: string; kind: string }, options: DecodeOptions, parsed?: Parsed & { ok: true }, bytes?: Buffer): Decoded<T> {
   const conformed = options.conform ? options.conform(value) : conformObject(value, options)
   if (!conformed.ok) return bad(options.words === 'converter' ? conformed.message : `${expect.kind} in version ${JSON.stringify(expect.version)} cannot be handled as a ${expect.kind}: ${conformed.message}`)
   value['kind'] = expect.kind
   value['apiVersion'] = apiVersionOf(expect)
   const strictness = options.strictness ?? 'Warn'
   if (strictness === 'Ignore') return { ok: true, object: value as T, problems: [] }
-  const problems = keys !== undefined && keys !== conformed.keys ? [...duplicates(), ...conformed.problems] : conformed.problems
+  const again = (parsed?.duplicates ?? []).map((message): DecodeProblem => ({ kind: 'duplicate', path: '', message }))
+  const hasMoreKeys = parsed?.keys !== undefined && parsed.keys !== conformed.keys
+  const problems = hasMoreKeys && bytes ? withDuplicates(bytes, conformed.problems, options.conform === undefined) : [...again, ...conformed.problems]
   if (strictness === 'Strict' && problems.length > 0) {
-    return bad(`${expect.kind} in version ${JSON.stringify(expect.version)} cannot be handled as a ${expect.kind}: strict decoding error: ${problems.map((p) => p.message).join(', ')}`)
+    const inYaml = again.length > 0 ? [yamlErrors(again.map((p) => p.message))] : []
+    return bad(`${expect.kind} in version ${JSON.stringify(expect.version)} cannot be handled as a ${expect.kind}: strict decoding error: ${[...inYaml, ...problems.slice(again.length).map((p) => p.message)].join(', ')}`)
   }
   return { ok: true, object: value as T, problems }
 }
 
 /** Keys that a parsed JSON text gives more than once; finding none costs one walk over the value. */
 export function duplicateFields(bytes: Buffer, parsed: Parsed & { ok: true }): string[] {
-  return parsed.keys === undefined || parsed.keys === countKeys(parsed.value) ? [] : duplicateProblems(bytes).map((p) => p.message)
+  return parsed.keys === undefined || parsed.keys === countKeys(parsed.value) ? [] : withDuplicates(bytes, [], false).map((p) => p.message)
 }
 
-function duplicateProblems(bytes: Buffer): DecodeProblem[] {
-  const explained = explainJson(bytes.toString())
-  return explained.ok ? explained.duplicates.map((path) => ({ kind: 'duplicate', path, message: `duplicate field ${JSON.stringify(path)}` })) : []
+/** Keys that a configuration gives more than once, as lines: it is YAML to upstream even where it is JSON. */
+export function duplicateLines(bytes: Buffer, parsed: Parsed & { ok: true }, limits = DECODE_LIMITS): string[] {
+  if (parsed.duplicates) return parsed.duplicates
+  if (parsed.keys === countKeys(parsed.value)) return []
+  const yaml = parseYaml(bytes.toString(), { maxDepth: limits.maxDepth, maxValues: limits.maxYamlValues })
+  return yaml.ok ? yaml.duplicates : []
+}
+
+/** In go-yaml's words. */
+export const yamlErrors = (lines: readonly string[]): string => `yaml: unmarshal errors:\n${lines.map((line) => `  ${line}`).join('\n')}`
+
+/** Duplicates among the other problems: as the text has them, of unknown fields none (typed objects), or before them (custom resources). */
+function withDuplicates(bytes: Buffer, others: readonly DecodeProblem[], inOrder: boolean): DecodeProblem[] {
+  const unknown = new Set(inOrder ? others.map((p) => p.path) : [])
+  const explained = explainJson(bytes.toString(), unknown)
+  if (!explained.ok) return [...others]
+  const duplicates = explained.duplicates.filter((path) => !unknown.has(path)).map((path): DecodeProblem => ({ kind: 'duplicate', path, message: `duplicate field ${JSON.stringify(path)}` }))
+  if (!inOrder) return [...duplicates, ...others]
+  const place = (p: DecodeProblem): number => (explained.order.get(p.kind === 'duplicate' ? `${p.path}\0` : p.path) ?? Infinity)
+  return [...others, ...duplicates].toSorted((a, b) => place(a) - place(b) || 0)
 }
 
 export type Parsed =
-  /** `keys`: how many the text has; undefined where duplicates have been dealt with. */
-  | { ok: true; value: unknown; keys: number | undefined }
+  /** `keys`: how many a JSON text has; of YAML `duplicates`, what parseYaml tells of. */
+  | { ok: true; value: unknown; keys: number | undefined; duplicates?: string[] }
   /** 400: `message` is the parser's own words. */
   | { ok: false; code: 400; message: string }
   | Refused & { code: 415 }
 
 /** JSON or YAML bytes to a value nested at most `maxDepth` deep. */
-export function parseBody(bytes: Buffer, contentType: string | undefined, options: Pick<DecodeOptions, 'limits' | 'strictness'> = {}): Parsed {
+export function parseBody(bytes: Buffer, contentType: string | undefined, options: Pick<DecodeOptions, 'limits'> = {}): Parsed {
   const limits = options.limits ?? DECODE_LIMITS
   const type = mediaTypeOf(contentType)
   const yaml = YAML_TYPES.has(type)
@@ -138,8 +159,8 @@ export function parseBody(bytes: Buffer, contentType: string | undefined, option
       if (!yaml) return { ok: false, code: 400, message: syntaxMessage(text, error) }
     }
   }
-  const parsed = parseYaml(bytes.toString(), { maxDepth: limits.maxDepth, maxValues: limits.maxYamlValues }, options.strictness === 'Strict')
-  return parsed.ok ? { ok: true, value: parsed.value, keys: undefined } : { ok: false, code: 400, message: parsed.message }
+  const parsed = parseYaml(bytes.toString(), { maxDepth: limits.maxDepth, maxValues: limits.maxYamlValues })
+  return parsed.ok ? { ok: true, value: parsed.value, keys: undefined, duplicates: parsed.duplicates } : { ok: false, code: 400, message: parsed.message }
 }
 
 /** Custom resources have no protobuf form. */

@@ -24,7 +24,8 @@ export function measureJson(bytes: Uint8Array): { depth: number; keys: number } 
 }
 
 export type JsonExplanation =
-  | { ok: true; /** Paths of keys given again, as upstream prints them: `spec.containers[0].name`. */ duplicates: string[] }
+  /** Paths of keys given again, as upstream prints them: `spec.containers[0].name`. `order`: how manieth in the text each of them (with a NUL after it), and each path asked for, is. */
+  | { ok: true; duplicates: string[]; order: ReadonlyMap<string, number> }
   | { ok: false; message: string }
 
 /** The deepest nesting followed here; callers have refused deeper text before. */
@@ -35,9 +36,9 @@ const DUPLICATES_MAX = 100
 class GoSyntaxError extends Error {}
 
 /** Go's `encoding/json` verdict on the text. Not recursive: any nesting is survived. */
-export function explainJson(text: string): JsonExplanation {
+export function explainJson(text: string, asked?: ReadonlySet<string>): JsonExplanation {
   try {
-    return { ok: true, duplicates: scan(text) }
+    return { ok: true, ...scan(text, asked) }
   } catch (error) {
     if (error instanceof GoSyntaxError) return { ok: false, message: error.message }
     throw error
@@ -46,8 +47,9 @@ export function explainJson(text: string): JsonExplanation {
 
 interface Frame { array: boolean; keys: Set<string>; path: string; index: number }
 
-function scan(text: string): string[] {
+function scan(text: string, asked?: ReadonlySet<string>): { duplicates: string[]; order: ReadonlyMap<string, number> } {
   const duplicates = new Set<string>()
+  const order = new Map<string, number>()
   const stack: Frame[] = []
   let at = 0
   const fail = (context: string): never => {
@@ -99,7 +101,12 @@ function scan(text: string): string[] {
     if (text[at] !== '"') fail('looking for beginning of object key string')
     const name = string()
     path = frame.path === '' ? name : `${frame.path}.${name}`
-    if (frame.keys.has(name) && duplicates.size < DUPLICATES_MAX) duplicates.add(path)
+    if (frame.keys.has(name) && duplicates.size < DUPLICATES_MAX && !duplicates.has(path)) {
+      duplicates.add(path)
+      order.set(`${path}\0`, order.size)
+    } else if (asked?.has(path) && !order.has(path)) {
+      order.set(path, order.size)
+    }
     frame.keys.add(name)
     space()
     if (text[at] !== ':') fail('after object key')
@@ -135,7 +142,7 @@ function scan(text: string): string[] {
       const frame = stack.at(-1)
       if (!frame) {
         if (at < text.length) fail('after top-level value')
-        return [...duplicates]
+        return { duplicates: [...duplicates], order }
       }
       if (text[at] === ',') {
         at++

@@ -7,15 +7,30 @@ export interface YamlLimits {
   maxValues: number
 }
 
-export type YamlResult = { ok: true; value: unknown; duplicates: string[] } | { ok: false; message: string }
+export type YamlResult =
+  /** `duplicates`: keys given again, in upstream's words. */
+  | { ok: true; value: unknown; duplicates: string[] }
+  | { ok: false; message: string }
 
 const ALIASES_MAX = 1_000
+/** Keys given again that are looked for; each costs a pass over the text. */
+const DUPLICATES_MAX = 32
+/** Longer ones are cut. */
+const KEY_LENGTH_MAX = 256
 
-/** One document. Aliased parts come out as copies. Duplicate keys are an error only when `strict`; else the last wins. */
-export function parseYaml(text: string, limits: YamlLimits, strict: boolean): YamlResult {
+/** One document. Aliased parts come out as copies. Of keys given again the last wins, and they are told of. */
+export function parseYaml(text: string, limits: YamlLimits): YamlResult {
+  const parse = (source: string, json: boolean): unknown => load(source, { schema: CORE_SCHEMA, maxDepth: limits.maxDepth, maxAliases: ALIASES_MAX, json })
   let value: unknown
+  const duplicates: string[] = []
   try {
-    value = load(text, { schema: CORE_SCHEMA, maxDepth: limits.maxDepth, maxAliases: ALIASES_MAX, json: !strict })
+    try {
+      value = parse(text, false)
+    } catch (error) {
+      if (!isDuplicate(error)) throw error
+      value = parse(text, true)
+      duplicates.push(...duplicateKeys(text, (source) => parse(source, false)))
+    }
   } catch (error) {
     if (error instanceof YAMLException) return { ok: false, message: `yaml: ${yamlMessage(error)}` }
     throw error
@@ -23,7 +38,31 @@ export function parseYaml(text: string, limits: YamlLimits, strict: boolean): Ya
   const budget = { left: limits.maxValues }
   const copied = copy(value, budget, limits.maxDepth)
   if (copied === TOO_MUCH) return { ok: false, message: 'yaml: document contains excessive aliasing' }
-  return { ok: true, value: copied, duplicates: [] }
+  return { ok: true, value: copied, duplicates }
+}
+
+type Duplicate = YAMLException & { mark: { line: number; position: number } }
+
+function isDuplicate(error: unknown): error is Duplicate {
+  return error instanceof YAMLException && error.reason === 'duplicated mapping key' && typeof error.mark?.position === 'number'
+}
+
+/** The parser stops at the first one: it is given another name, and the parser told to go on. */
+function duplicateKeys(text: string, parse: (source: string) => unknown): string[] {
+  const found: string[] = []
+  for (let source = text; found.length < DUPLICATES_MAX;) {
+    try {
+      parse(source)
+      return found
+    } catch (error) {
+      if (!isDuplicate(error)) return found
+      const { line, position } = error.mark
+      const key = /^[^\s:"',{}[\]]+/.exec(source.slice(position, position + KEY_LENGTH_MAX))?.[0] ?? ''
+      found.push(`line ${line + 1}: key ${JSON.stringify(key)} already set in map`)
+      source = `${source.slice(0, position)}again${found.length}-${source.slice(position)}`
+    }
+  }
+  return found
 }
 
 function yamlMessage(error: YAMLException): string {

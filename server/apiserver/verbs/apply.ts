@@ -1,7 +1,7 @@
 /** Server-side apply: merges what a manager wants into what is there, or creates it. */
 import type { ApiResponse } from '#api/client/transport.ts'
 import { apiVersionOf, type KubeObject } from '#api/types/index.ts'
-import { parseBody, type Conformed } from '../decode/index.ts'
+import { duplicateLines, parseBody, type Conformed, yamlErrors } from '../decode/index.ts'
 import { required } from '../field-error.ts'
 import { badRequest, invalid, notFound, StatusError } from '../http/status.ts'
 import { apply, type Applied } from '../patch/apply/apply.ts'
@@ -78,11 +78,19 @@ export function parseApplyOptions(call: Call): WriteOptions {
   return options
 }
 
+function tellDuplicates(call: Call, lines: readonly string[]): void {
+  const validation = call.query.text('fieldValidation')
+  if (lines.length === 0 || validation === 'Ignore') return
+  if (validation === 'Strict') throw badRequest(`error strict decoding YAML: error converting YAML to JSON: ${yamlErrors(lines)}`)
+  for (const line of lines) call.warn(line)
+}
+
 /** `ref`: the kind that is applied, where it is not the row's. */
 export function parseConfig(call: Call, ref: { group: string; version: string; kind: string } = call.row.ref): Full {
   const parsed = parseBody(call.body ?? Buffer.alloc(0), call.headers['content-type'])
   if (!parsed.ok) throw parsed.code === 415 ? refusedBody(parsed) : badRequest(`error decoding YAML: ${parsed.message}`)
   const { value } = parsed
+  tellDuplicates(call, duplicateLines(call.body ?? Buffer.alloc(0), parsed))
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw badRequest('error decoding YAML: the body is not an object')
   const config = value as KubeObject
   const wanted = apiVersionOf(ref)

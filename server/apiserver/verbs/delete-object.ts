@@ -80,9 +80,9 @@ export async function deleteOne(call: Call, options: DeletionOptions): Promise<A
   return storedResponse(call.row, done.value, done.revision)
 }
 
-export function warnOfOrphans({ row, warn }: Call, { policy }: DeletionOptions): void {
-  const warning = row.strategy.orphansByDefault?.warning
-  if (warning !== undefined && policy === undefined) warn(warning)
+export function warnOfOrphans(call: Call, { policy }: DeletionOptions): void {
+  const warning = call.row.strategy.orphansByDefault?.warning
+  if (warning !== undefined && policy === undefined) call.warn(warning)
 }
 
 /** `admit` false: the caller has asked admission by itself, about something else (an Eviction). */

@@ -19,7 +19,9 @@ const TIMEOUT_SECONDS_MAX = 86_400
 
 export async function watch(call: Call): Promise<ApiResponse> {
   const { query, row, parts } = call
-  const format = negotiateObject(call.headers['accept'], call.row.model)
+  // A list that is watched is no table (upstream's watchListEndpointRestrictions).
+  const isWatchList = query.flag('sendInitialEvents') && query.flag('allowWatchBookmarks')
+  const format = negotiateObject(call.headers['accept'], call.row.model, !isWatchList)
   const selection = selectionOf(call)
   const revision = parseRevision(query.text('resourceVersion'))
   const initialEvents = parseInitialEvents(call, revision)

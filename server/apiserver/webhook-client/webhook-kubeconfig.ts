@@ -53,7 +53,7 @@ function open(path: string, flag: string, read: (path: string) => string) {
       throw new UsageError(`--${flag}: ${name} cannot be read (${asError(error).message})`, { cause: error })
     }
   }
-  const parsed = parseYaml(readText(path), { maxDepth: DECODE_LIMITS.maxDepth, maxValues: DECODE_LIMITS.maxYamlValues }, false)
+  const parsed = parseYaml(readText(path), { maxDepth: DECODE_LIMITS.maxDepth, maxValues: DECODE_LIMITS.maxYamlValues })
   if (!parsed.ok) throw wrong(`is no YAML (${parsed.message})`)
   const pem = (entry: Entry, key: string): string | undefined => {
     const [inline, at] = [text(entry[`${key}-data`]), text(entry[key])]

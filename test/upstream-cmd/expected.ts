@@ -37,6 +37,5 @@ export const EXPECTED: readonly Expected[] = [
 
   // The server's.
   { suite: 'pod', at: lines('core', 609, 634, 647), reason: 'a Node is replaced without the podCIDR it was given, which upstream refuses, too; only that its controller manager gives none there (no --allocate-node-cidrs)' },
-  { suite: 'cluster_management', at: lines('node-management', 92), reason: 'a Node made with nothing but a status, which /status owns since 1.21, is tracked no further (skipNonAppliedManager)' },
   { suite: 'namespace', at: lines('core', 1463), kubectl: OLD, reason: 'the namespace is gone before wait --for=delete looks for it, which is an error to 1.20' },
 ]

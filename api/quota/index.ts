@@ -1,8 +1,9 @@
-/** Which evaluator measures which resource: three know their kind, everything else is counted. */
+/** Which evaluator measures which resource: four know their kind, everything else is counted. */
 import type { KubeObject } from '../types/object.ts'
 import { claimEvaluator } from './claims.ts'
 import { requirementsOf, type Evaluator } from './evaluator.ts'
 import { podEvaluator } from './pods.ts'
+import { DEVICES_BY_CLASS, resourceClaimEvaluator } from './resource-claims.ts'
 import type { ResourceQuota } from '../types/generated/models.ts'
 import { serviceEvaluator } from './services.ts'
 
@@ -18,12 +19,14 @@ export function evaluatorOf(group: string, resource: string): Evaluator {
   if (group === '' && resource === 'pods') return podEvaluator
   if (group === '' && resource === 'services') return serviceEvaluator
   if (group === '' && resource === 'persistentvolumeclaims') return claimEvaluator
+  if (group === 'resource.k8s.io' && resource === 'resourceclaims') return resourceClaimEvaluator
   return countEvaluator(countName(group, resource), ...(group === '' && ALIASES.has(resource) ? [resource] : []))
 }
 
 /** The resource that a quota's name counts; undefined for names that the evaluators of pods, Services and claims know, or nobody. */
 export function countedBy(name: string): { group: string; resource: string } | undefined {
   if (ALIASES.has(name)) return { group: '', resource: name }
+  if (name.endsWith(DEVICES_BY_CLASS)) return { group: 'resource.k8s.io', resource: 'resourceclaims' }
   const counted = /^count\/([^./]+)(?:\.(.+))?$/.exec(name)
   return counted ? { group: counted[2] ?? '', resource: counted[1] ?? '' } : undefined
 }

@@ -58,6 +58,15 @@ test('Services use node ports by intent; claims use whole bytes, in all and by c
   assert.deepStrictEqual([claim('1500m'), claim('1Gi', { allocatedResources: { storage: '2Gi' } }), claim('3Gi', { allocatedResources: { storage: '2Gi' } })], [sized('2'), sized('2Gi'), sized('3Gi')])
 })
 
+test('device claims use devices by class, as many as they may get', () => {
+  const usage = (requests: object[]) => evaluatorOf('resource.k8s.io', 'resourceclaims').usage(of({ spec: { devices: { requests } } }), NOW)
+  const by = (deviceClassName: string, more: object = {}) => ({ deviceClassName, allocationMode: 'ExactCount', count: 1, ...more })
+  assert.deepStrictEqual(usage([{ exactly: by('gpio', { count: 2 }) }, { exactly: by('gpu', { allocationMode: 'All', count: undefined }) }, { firstAvailable: [by('gpio', { count: 3 }), by('gpio'), by('cam')] }]), {
+    'count/resourceclaims.resource.k8s.io': '1', 'gpio.deviceclass.resource.k8s.io/devices': '5', 'gpu.deviceclass.resource.k8s.io/devices': '32', 'cam.deviceclass.resource.k8s.io/devices': '1',
+  })
+  assert.deepStrictEqual(countedBy('gpio.deviceclass.resource.k8s.io/devices'), { group: 'resource.k8s.io', resource: 'resourceclaims' })
+})
+
 test('what is charged can be taken back to the last unit', () => {
   const list = fc.dictionary(fc.constantFrom('cpu', 'pods', 'memory'), fc.integer({ min: 0, max: 10_000 }).map((n) => `${n}m`))
   fc.assert(fc.property(list, list, (a, b) => {

@@ -167,3 +167,22 @@ test('webhooks may be configured with who this server is to them', () => {
   deepStrictEqual([parsed.ok && parsed.config.webhookIdentities?.validating?.('h', 443), parsed.ok && parsed.config.webhookIdentities?.mutating], [{ bearer: 'hooks.yaml' }, undefined])
   deepStrictEqual(of('MutatingAdmissionWebhook', 'Other'), { ok: false, message: 'plugin MutatingAdmissionWebhook: no kind "Other" is registered: expected WebhookAdmissionConfiguration' })
 })
+
+test('device claims: expressions must compile, admin access needs a label of the namespace, quotas count devices by class', async () => {
+  const c = await started()
+  const CLAIMS = '/apis/resource.k8s.io/v1/namespaces/default/resourceclaims'
+  const claim = (name: string, exactly: object) => ({ metadata: { name }, spec: { devices: { requests: [{ name: 'r', exactly: { deviceClassName: 'gpio', ...exactly } }] } } })
+  const cel = (expression: string) => ({ selectors: [{ cel: { expression } }] })
+  const made = async (body: object) => (await c.call('POST', CLAIMS, body)).status
+  equal(await made(claim('good', cel('device.driver == "d.example.com" && device.attributes["d.example.com"].pins > 3 && device.capacity["d.example.com"].memory.compareTo(quantity("1Gi")) >= 0'))), 201)
+  equal(await message(c, CLAIMS, claim('a', cel('device.driver'))), 'ResourceClaim.resource.k8s.io "a" is invalid: spec.devices.requests[0].exactly.selectors[0].cel.expression: Invalid value: "device.driver": must evaluate to bool or the unknown type, not string')
+  ok((await message(c, CLAIMS, claim('b', cel('device.color == "red"')))).startsWith('ResourceClaim.resource.k8s.io "b" is invalid: spec.devices.requests[0].exactly.selectors[0].cel.expression: Invalid value: "device.color == \\"red\\"": compilation failed: ERROR: <input>:1:7: undefined field \'color\''))
+  equal((await c.call('POST', '/apis/resource.k8s.io/v1/deviceclasses', { metadata: { name: 'x' }, spec: { selectors: [{ cel: { expression: '1' } }] } })).status, 422)
+  equal(await message(c, CLAIMS, claim('admin', { adminAccess: true })), 'ResourceClaim.resource.k8s.io "admin" is invalid: : Forbidden: admin access to devices requires the `resource.kubernetes.io/admin-access: true` label on the containing namespace')
+  await c.call('PATCH', NS, { metadata: { labels: { 'resource.kubernetes.io/admin-access': 'true' } } }, MERGE)
+  equal(await made(claim('admin', { adminAccess: true })), 201)
+  await c.create(`${NS}/resourcequotas`, { metadata: { name: 'q' }, spec: { hard: { 'gpio.deviceclass.resource.k8s.io/devices': '3' } } })
+  await c.call('PUT', `${NS}/resourcequotas/q/status`, { metadata: { name: 'q' }, status: { hard: { 'gpio.deviceclass.resource.k8s.io/devices': '3' }, used: { 'gpio.deviceclass.resource.k8s.io/devices': '2' } } })
+  equal(await message(c, CLAIMS, claim('many', { count: 2 })), 'resourceclaims.resource.k8s.io "many" is forbidden: exceeded quota: q, requested: gpio.deviceclass.resource.k8s.io/devices=2, used: gpio.deviceclass.resource.k8s.io/devices=2, limited: gpio.deviceclass.resource.k8s.io/devices=3')
+  equal(await made(claim('one', { count: 1 })), 201)
+})

@@ -1,0 +1,68 @@
+/**
+ * What device claims, their templates and device classes need beyond their own fields: expressions that compile (DRA's CEL), and for
+ * `adminAccess` a namespace that allows it (KEP-5018). Upstream has both in the kinds' strategies; here they wait for CEL and a look-up.
+ */
+import type { DeviceClass, DeviceRequest, DeviceSelector, Namespace, ResourceClaimTemplate, ResourceV1ResourceClaim as ResourceClaim } from '#api/types/index.ts'
+import { NAMESPACES } from '#api/types/index.ts'
+import type { AdmissionApi, AdmissionPlugin, AdmissionRequest } from '../admission.ts'
+import { forbidden, invalid as invalidField, type FieldError } from '../field-error.ts'
+import { invalid } from '../http/status.ts'
+
+type Cel = typeof import('#api/cel/index.ts')
+
+const ADMIN_LABEL = 'resource.kubernetes.io/admin-access'
+const QUANTITY = 'kubernetes.Quantity'
+
+interface Selectors { at: string; selectors: readonly DeviceSelector[] | undefined }
+
+export const deviceClaims: AdmissionPlugin = {
+  name: 'DeviceClaims',
+  validate(request, api) {
+    const { ref, subresource, operation } = request
+    return ref.group === 'resource.k8s.io' && subresource === '' && (operation === 'CREATE' || operation === 'UPDATE') ? check(request, api) : undefined
+  },
+}
+
+async function check(request: AdmissionRequest, api: AdmissionApi): Promise<undefined> {
+  const errors: FieldError[] = []
+  const requests = requestsOf(request)
+  // The spec of what is stored cannot change.
+  if (requests && request.operation === 'CREATE' && requests.list.some(wantsAdmin)) {
+    const namespace = await api.client.get<Namespace>(NAMESPACES, request.namespace)
+    if (namespace.metadata.labels?.[ADMIN_LABEL] !== 'true') errors.push(forbidden('', `admin access to devices requires the \`${ADMIN_LABEL}: true\` label on the containing namespace`))
+  }
+  const all = selectorsOf(request, requests).filter(({ selectors }) => (selectors ?? []).length > 0)
+  if (all.length > 0) {
+    const cel = await import('#api/cel/index.ts')
+    for (const { at, selectors = [] } of all) for (const [i, { cel: expression }] of selectors.entries()) errors.push(...expressionErrors(cel, `${at}[${i}].cel.expression`, expression?.expression ?? ''))
+  }
+  if (errors.length > 0) throw invalid(request.kind, request.name, errors)
+  return undefined
+}
+
+const wantsAdmin = ({ exactly }: DeviceRequest): boolean => exactly?.adminAccess === true
+
+function requestsOf({ ref, object }: AdmissionRequest): { at: string; list: readonly DeviceRequest[] } | undefined {
+  if (ref.resource === 'resourceclaims') return { at: 'spec.devices.requests', list: (object as ResourceClaim).spec?.devices?.requests ?? [] }
+  if (ref.resource === 'resourceclaimtemplates') return { at: 'spec.spec.devices.requests', list: (object as ResourceClaimTemplate).spec?.spec?.devices?.requests ?? [] }
+  return undefined
+}
+
+function selectorsOf({ ref, object, operation }: AdmissionRequest, requests: ReturnType<typeof requestsOf>): Selectors[] {
+  if (ref.resource === 'deviceclasses') return [{ at: 'spec.selectors', selectors: (object as DeviceClass).spec?.selectors }]
+  // An update of a claim changes no expression.
+  if (!requests || operation !== 'CREATE') return []
+  return requests.list.flatMap(({ exactly, firstAvailable }, i) => [
+    { at: `${requests.at}[${i}].exactly.selectors`, selectors: exactly?.selectors },
+    ...(firstAvailable ?? []).map((sub, j) => ({ at: `${requests.at}[${i}].firstAvailable[${j}].selectors`, selectors: sub.selectors })),
+  ])
+}
+
+function expressionErrors(cel: Cel, at: string, expression: string): FieldError[] {
+  const domains = <T extends Parameters<Cel['map']>[1]>(values: T) => cel.map(cel.STRING, cel.map(cel.STRING, values))
+  const device = cel.object('kubernetes.DRADevice', { driver: cel.STRING, attributes: domains(cel.DYN), capacity: domains(cel.opaque(QUANTITY)), allowMultipleAllocations: cel.BOOL })
+  const made = cel.compile(expression, { variables: { device }, resultTypes: [cel.BOOL, cel.DYN] })
+  if (made.ok) return []
+  const got = made.kind === 'result' ? /but got (.+)$/.exec(made.error)?.[1] : undefined
+  return [invalidField(at, expression, got !== undefined ? `must evaluate to bool or the unknown type, not ${got}` : `${made.kind === 'program' ? 'program instantiation' : 'compilation'} failed: ${made.error}`)]
+}

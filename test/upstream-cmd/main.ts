@@ -1,7 +1,8 @@
 /**
  * Runs upstream's kubectl integration suites (test/cmd of Kubernetes 1.20) against skiff: each suite against a server of its
  * own, with each kubectl. Prints a table and ends with 1 if a line failed that expected.ts does not have, or did not fail that it has.
- * `node test/upstream-cmd/main.ts --source DIR --kubectl PATH... [--binary PATH] [--out DIR] [--jobs N] [SUITE...]`
+ * `node test/upstream-cmd/main.ts --source DIR --kubectl PATH... [--binary PATH] [--out DIR] [--jobs N] [--keep] [SUITE...]`
+ * Logs stay in `--out` (default: a new folder in /tmp); with `--keep` the copies of the source and the servers' data, too.
  */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -19,7 +20,7 @@ const SUITE_MS_MAX = 420_000
 const root = join(import.meta.dirname, '../..')
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { source: { type: 'string' }, kubectl: { type: 'string', multiple: true }, binary: { type: 'string', default: join(root, 'dist/skiff') }, out: { type: 'string' }, jobs: { type: 'string', default: '2' } },
+  options: { source: { type: 'string' }, kubectl: { type: 'string', multiple: true }, binary: { type: 'string', default: join(root, 'dist/skiff') }, out: { type: 'string' }, jobs: { type: 'string', default: '2' }, keep: { type: 'boolean', default: false } },
 })
 if (!values.source || !values.kubectl) throw new Error('--source DIR and --kubectl PATH are needed: scripts/upstream-cmd-test.sh has them')
 const source = resolve(values.source)
@@ -70,7 +71,7 @@ async function runSuite(kubectl: string, minor: number, suite: string): Promise<
   } finally {
     const ended = await server?.stop()
     if (ended !== undefined) broken = `the server ended with ${ended}`
-    if (!process.env['KEEP']) for (const name of ['source', 'data', 'junit', 'bin']) rmSync(join(dir, name), { recursive: true, force: true })
+    if (!values.keep) for (const name of ['source', 'data', 'junit', 'bin']) rmSync(join(dir, name), { recursive: true, force: true })
   }
   const failed = [...new Set(readFileSync(failures, 'utf8').split('\n').map((l) => l.split(' ')[0] ?? '').filter((l) => l !== ''))]
   const those = EXPECTED.filter((e) => e.suite === suite && (e.kubectl === undefined || e.kubectl(minor)))

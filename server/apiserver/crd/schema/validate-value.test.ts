@@ -34,6 +34,7 @@ const CASES: [name: string, schema: JSONSchemaProps, value: unknown, errors: str
   ['too short', { type: 'string', minLength: 2 }, 'a', ['spec.x: Invalid value: "a": spec.x in body should be at least 2 chars long']],
   ['characters, not bytes', { type: 'string', maxLength: 2 }, '😀ä', []],
   ['against the pattern', { type: 'string', pattern: '^a+$' }, 'b', ["spec.x: Invalid value: \"b\": spec.x in body should match '^a+$'"]],
+  ['against a pattern that is none', { type: 'string', pattern: 'a**' }, 'b', ["spec.x: Invalid value: \"b\": spec.x in body should match 'a**, but pattern is invalid: error parsing regexp: invalid nested repetition operator: `**`'"]],
   ['a pattern only RE2 has', { type: 'string', pattern: '(?i)^\\pL+\\z' }, 'Ä', []],
   ['none of the enum', { type: 'string', enum: ['a', 'b'] }, 'c', ['spec.x: Unsupported value: "c": supported values: "a", "b"']],
   ['no number of the enum', { type: 'integer', enum: [1, 2] }, 3, ['spec.x: Unsupported value: 3: supported values: "1", "2"']],

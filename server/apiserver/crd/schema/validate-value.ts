@@ -3,6 +3,8 @@
  * is (KEP-4008, ratcheting). Pure.
  */
 import { compileRegex } from '#api/cel/regex/regex.ts'
+import { EvalError } from '#api/cel/value.ts'
+import { asError } from '#base/errors.ts'
 import type { FieldError } from '../../field-error.ts'
 import { equalJson } from '../../storage/equal.ts'
 import { canonicalJson } from '../canonical-json.ts'
@@ -85,7 +87,10 @@ class Walk {
       const length = maxLength !== undefined || minLength !== undefined ? runes(text) : 0
       if (maxLength !== undefined && length > maxLength) into.errors.push({ type: 'FieldValueTooLong', field: this.#field(path), message: `Too long: may not be more than ${maxLength} ${maxLength === 1 ? 'byte' : 'bytes'}` })
       else if (minLength !== undefined && length < minLength) this.#invalid(into, path, text, `should be at least ${minLength} chars long`)
-      else if (pattern !== undefined && !matchesPattern(checks, pattern, text)) this.#invalid(into, path, text, `should match '${pattern}'`)
+      else if (pattern !== undefined) {
+        const wrong = patternTest(checks, pattern)(text)
+        if (wrong !== undefined) this.#invalid(into, path, text, wrong)
+      }
     }
     const format = formatOf(node)
     if (format !== '' && isKnownFormat('string', format) && !fitsFormat(format, text)) {
@@ -252,14 +257,24 @@ function isMultiple(value: number, factor: number): boolean {
   return Math.abs(times - Math.round(times)) < 1e-9
 }
 
-const patterns = new WeakMap<Checks, (text: string) => boolean>()
+type PatternTest = (text: string) => string | undefined
+const patterns = new WeakMap<Checks, PatternTest>()
 
-/** RE2, compiled once for each place in a schema. */
-function matchesPattern(checks: Checks, pattern: string, text: string): boolean {
-  let test = patterns.get(checks)
-  if (!test) {
+/** RE2, compiled once for each place in a schema. Says what is wrong. */
+function patternTest(checks: Checks, pattern: string): PatternTest {
+  const known = patterns.get(checks)
+  if (known) return known
+  const made = compilePattern(pattern)
+  patterns.set(checks, made)
+  return made
+}
+
+function compilePattern(pattern: string): PatternTest {
+  try {
     const regex = compileRegex(pattern)
-    patterns.set(checks, (test = (t) => regex.test(t)))
+    return (text) => (regex.test(text) ? undefined : `should match '${pattern}'`)
+  } catch (error) {
+    const { message } = error instanceof EvalError ? error : asError(error)
+    return () => `should match '${pattern}, but pattern is invalid: ${message}'`
   }
-  return test(text)
 }

@@ -41,7 +41,11 @@ export class Network {
 
   #deliverLater(message: Message): void {
     const { random, plan, queue, healing } = this.#world
-    const delay = !healing && random.next() < plan.lateRate ? random.next() * plan.lateMsMax : 0.2 + random.next() * (healing ? 2 : plan.latencyMsMax)
+    const lateVote = message.kind === 'voteAnswer' && !message.pre && plan.lateVoteRate > 0 && random.next() < plan.lateVoteRate
+    const delay = lateVote && !healing ? random.next() * LATE_VOTE_MS_MAX : !healing && random.next() < plan.lateRate ? random.next() * plan.lateMsMax : 0.2 + random.next() * (healing ? 2 : plan.latencyMsMax)
     queue.after(delay, () => this.#world.deliver(message))
   }
 }
+
+/** A few elections. */
+const LATE_VOTE_MS_MAX = 1500

@@ -12,6 +12,8 @@ export interface Plan {
   readonly doubleRate: number
   /** Of messages that take much longer than the others. */
   readonly lateRate: number
+  /** Of votes that arrive when their election may be long over. */
+  readonly lateVoteRate: number
   readonly latencyMsMax: number
   readonly lateMsMax: number
   /** Mean time between such events, in the whole world; Infinity: never. */
@@ -82,6 +84,7 @@ export function makePlan(random: Random): Plan {
     lossRate: calm ? 0 : pick(0, 0.01, 0.05, 0.2),
     doubleRate: calm ? 0 : pick(0, 0.02, 0.2),
     lateRate: calm ? 0 : pick(0, 0.02, 0.1),
+    lateVoteRate: 0,
     latencyMsMax: pick(2, 10, 60),
     lateMsMax: pick(300, 1000, 3000),
     partitionMs: often(1500),
@@ -103,7 +106,7 @@ export function makePlan(random: Random): Plan {
     sameSnapshots: maybe(0.7),
   }
   switch (mood) {
-    case 'elections': return { ...plan, servers: pick(1, 3, 3, 3, 5), lateRate: pick(0.05, 0.3, 0.5), lateMsMax: pick(300, 800), momentRate: pick(0.2, 0.5, 0.8), crashMs: mostly(800), partitionMs: often(1000) }
+    case 'elections': return { ...plan, servers: pick(1, 3, 3, 3, 5), lateRate: pick(0.05, 0.3, 0.5), lateVoteRate: pick(0, 0.6), lateMsMax: pick(300, 800), momentRate: pick(0.2, 0.5, 0.8), crashMs: mostly(800), partitionMs: often(1000) }
     case 'clocks': return { ...plan, servers: pick(2, 3, 3, 5), lossRate: 0, latencyMsMax: pick(2, 10), syncMsMax: pick(1, 10), partitionMs: mostly(700), pauseMs: mostly(900), transferMs: mostly(900), proposalMs: 10, readMs: 5, momentRate: pick(0, 0.1, 0.5) }
     case 'members': return { ...plan, servers: pick(1, 2, 3, 3, 4), latencyMsMax: pick(2, 10), changeMs: 400, momentRate: pick(0.05, 0.2, 0.5), crashMs: mostly(1200) }
     default: return plan

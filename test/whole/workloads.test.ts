@@ -85,4 +85,23 @@ describe('workloads', { timeout: 300_000 }, () => {
     await must('delete', 'cronjob', 'cron', '--wait')
     await until('what it owns goes with it', 30_000, async () => (await lines('jobs', '-o', 'name')).length === 0)
   })
+
+  test('a Job is counted to the pod over servers that are killed, and a StatefulSet goes on where it was', async () => {
+    await apply(cluster, job('many', 'sleep 0.2', { completions: 24, parallelism: 4 }), { apiVersion: 'apps/v1', kind: 'StatefulSet', metadata: { name: 'three' }, spec: { replicas: 3, serviceName: 'three', selector: { matchLabels: { app: 'three' } }, template: template('three', 'sleep 3600', {}, READY) } })
+    for (const done of [3, 10]) {
+      await until(`${done} pods are counted`, 60_000, async () => Number(await get('job', 'many', '-o', 'jsonpath={.status.succeeded}')) >= done)
+      await cluster.stop(cluster.server, 'SIGKILL')
+      cluster.start(cluster.server)
+      await cluster.waitForApi()
+    }
+    await must('wait', '--for=condition=Complete', 'job/many', '--timeout=90s')
+    const status = JSON.parse(await get('job', 'many', '-o', 'jsonpath={.status}')) as { succeeded: number; failed?: number; uncountedTerminatedPods: object }
+    deepStrictEqual([status.succeeded, status.failed, status.uncountedTerminatedPods], [24, undefined, {}])
+    // Each success is a pod of its own, and none is held back.
+    const { items } = JSON.parse(await get('pods', '-l', 'app=many', '-o', 'json')) as { items: { metadata: { finalizers?: string[] }; status: { phase: string } }[] }
+    deepStrictEqual(items.map((p) => [p.metadata.finalizers, p.status.phase]), Array(24).fill([undefined, 'Succeeded']))
+    await must('rollout', 'status', 'sts/three', '--timeout=60s')
+    deepStrictEqual(await lines('pods', '-l', 'app=three', '-o', 'jsonpath={.items[*].metadata.name}'), ['three-0', 'three-1', 'three-2'])
+    await must('delete', 'job/many', 'sts/three', '--wait')
+  })
 })

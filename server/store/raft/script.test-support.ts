@@ -24,19 +24,38 @@ import { seededRandom } from '#base/random.ts'
 import { emptyConfiguration, initialConfiguration, isJoint } from './configuration.ts'
 import { defaultRaftOptions, Raft } from './raft.ts'
 import { bytesOfMachine, Disk } from './sim/disk.ts'
+import type { Core, MakeCore } from './sim/surroundings.ts'
 import { NOBODY } from './types.ts'
 import type { Configuration, Entry, LogIndex, MemberChange, MemberId, Message, Persist, RaftEvent, RaftOptions, RaftStatus, Ready, Snapshot } from './types.ts'
 
 interface Server {
   readonly disk: Disk
-  core: Raft | undefined
+  core: Core | undefined
   held: Persist[] | undefined
   applied: LogIndex
   told: string
   readonly snapshots: Map<string, { snapshot: Snapshot; bytes: Buffer }>
 }
 
-export class ScriptedCluster {
+/** Commands stand alone on their lines, `----` and what came of them follows up to the next empty line; `#` begins a comment. */
+export function play(text: string, makeCore: MakeCore = realCore): string {
+  const cluster = new ScriptedCluster(makeCore)
+  const blocks = text.trimEnd().split(/\n\n+/)
+  return `${blocks.map((block) => {
+    const lines = block.split('\n')
+    const end = lines.indexOf('----')
+    const given = end < 0 ? lines : lines.slice(0, end)
+    const commands = given.filter((line) => !line.startsWith('#') && line.trim() !== '')
+    if (commands.length === 0) return given.join('\n')
+    const out = commands.flatMap((command) => cluster.run(command))
+    return [...given, '----', ...(out.length > 0 ? out : ['nothing happens'])].join('\n')
+  }).join('\n\n')}\n`
+}
+
+const realCore: MakeCore = (options, recovered, reader, random, nowMs) => new Raft(options, recovered, reader, random, nowMs)
+
+class ScriptedCluster {
+  readonly #makeCore: MakeCore
   readonly #servers = new Map<MemberId, Server>()
   #options: Partial<RaftOptions> = {}
   #wire: Message[] = []
@@ -44,6 +63,10 @@ export class ScriptedCluster {
   #nowMs = 0
   #nextId = 1
   #out: string[] = []
+
+  constructor(makeCore: MakeCore) {
+    this.#makeCore = makeCore
+  }
 
   /** Runs one command; what it led to, line by line. */
   run(command: string): string[] {
@@ -115,7 +138,7 @@ export class ScriptedCluster {
   #start(id: MemberId): void {
     const server = this.#server(id)
     server.applied = server.disk.machine.index
-    server.core = new Raft({ ...defaultRaftOptions, ...this.#options, id }, server.disk.recover(), server.disk, seededRandom(id), this.#nowMs)
+    server.core = this.#makeCore({ ...defaultRaftOptions, ...this.#options, id }, server.disk.recover(), server.disk, seededRandom(id), this.#nowMs)
     server.told = this.#role(server.core.status())
     this.#step(id)
   }

@@ -18,7 +18,7 @@ import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import type { OverlayKind } from '#cni/index.ts'
-import { createEmbeddedRuntime, type RegistriesConfig, type SpawnPty } from '#cri/index.ts'
+import { createEmbeddedRuntime, serveRuntime, type RegistriesConfig, type SpawnPty } from '#cri/index.ts'
 import { openExternalRuntime } from './node-network/external-runtime.ts'
 import { createImageDirectory } from './airgap/image-directory.ts'
 import { readClusterConfig } from './cluster-config-source.ts'
@@ -51,6 +51,8 @@ export interface AgentConfig {
   runtimeEndpoint: string | undefined
   cgroupRoot: string
   maxPods: number
+  /** `--allowed-unsafe-sysctls`. */
+  allowedUnsafeSysctls: readonly string[]
   registries: RegistriesConfig | undefined
 }
 
@@ -94,13 +96,15 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
     dataDir, stateDir: config.stateDir, network: nodeNetwork.podNetwork, clock, random, log, selfCommand: deps.unpackCommand, ociRuntime: config.ociRuntime,
     loadPty: deps.loadPty, ...(config.registries && { registries: config.registries }),
   })
+  // For crictl and whoever else speaks CRI; another runtime serves its own.
+  const criServer = config.runtimeEndpoint === undefined ? await serveRuntime(runtime, { socketPath: join(dataDir, 'cri.sock'), clock, random, log }) : undefined
   const kubelet = createKubelet({
     nodeName, client, informers, runtime, dataDir, clock, random, log, events,
     hostFacts: await readHostFacts(),
     connectivity,
     config: {
       ...KUBELET_DEFAULTS, clusterDns: [cluster.clusterDns], clusterDomain: cluster.clusterDomain, nodeIp: config.nodeIp, nodeLabels: config.nodeLabels, nodeTaints: config.nodeTaints,
-      maxPods: config.maxPods, cgroupRoot: config.cgroupRoot, version: GIT_VERSION, kubeletPort: 10250,
+      maxPods: config.maxPods, cgroupRoot: config.cgroupRoot, version: GIT_VERSION, kubeletPort: 10250, allowedUnsafeSysctls: config.allowedUnsafeSysctls,
     },
   })
   const kubeletServer = createKubeletServer({ streams: kubelet, clock, log })
@@ -152,6 +156,7 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
     kubeletServer.close()
     transport.close()
     if (signal.aborted && await deps.isMachineGoingDown?.()) await stopContainers(runtime, log)
+    await criServer?.close()
     await runtime.close()
   }
 

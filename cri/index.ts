@@ -2,6 +2,7 @@
 import { EmbeddedRuntime } from './runc/embedded-runtime.ts'
 import type { EmbeddedRuntimeOptions } from './runc/runtime-options.ts'
 import type { GrpcRuntimeOptions } from './grpc/grpc-runtime.ts'
+import type { RuntimeServer, ServeRuntimeOptions } from './serve/runtime-server.ts'
 import type { ContainerRuntime } from './runtime.ts'
 
 /** `info`: what the runtime says of its own configuration, by name, as JSON. */
@@ -29,6 +30,11 @@ export async function connectRuntime(options: GrpcRuntimeOptions): Promise<Exter
     throw error
   }
   return runtime
+}
+
+/** CRI v1 on a unix socket for crictl and the like. Resolves once it listens. */
+export async function serveRuntime(runtime: ContainerRuntime, options: ServeRuntimeOptions): Promise<RuntimeServer> {
+  return (await import('./serve/runtime-server.ts')).serveRuntime(runtime, options)
 }
 
 /** Resolves once everything an earlier life left on this machine has been adopted or cleared away. */

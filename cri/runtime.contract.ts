@@ -3,6 +3,8 @@
  * are told to run on, to end with a code, or not to start.
  */
 import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ContainerConfig, ContainerRuntime, ContainerStatus, PodSandboxConfig } from './runtime.ts'
@@ -25,6 +27,15 @@ export interface RuntimeHarness {
   notStartable: string[]
   /** For execSync: prints `text` and ends with `code`. */
   prints(text: string, code: number): string[]
+  /** What can be seen of streams; undefined where programs are only played. */
+  streams?: {
+    /** For exec: copies its input to its output and `err` to its errors, then ends with 5. */
+    copies: string[]
+    /** `command` of a container that reads a line and says it twice. */
+    repeatsLine: string[]
+    /** `command` of a container that answers each connection to 8080 with `hello` and ends it. */
+    greets: string[]
+  }
   close(): Promise<void>
 }
 
@@ -208,6 +219,38 @@ export function runtimeContract(name: string, open: () => Promise<RuntimeHarness
       await assert.rejects(h.runtime.execSync('0'.repeat(64), h.prints('x', 0), 10), { code: 'CRI_NOT_FOUND' })
     })
 
+    const streamed = (what: string, run: (streams: NonNullable<RuntimeHarness['streams']>) => Promise<void>) => test(what, async (t) => (h.streams ? run(h.streams) : t.skip('programs are only played: they have no streams')))
+
+    streamed('exec carries input, output, errors and the exit code', async ({ copies }) => {
+      const { id } = await start(h.runsOn)
+      const session = await h.runtime.exec({ containerId: id, cmd: copies, tty: false, stdin: true })
+      const [stdout, stderr] = [buffer(session.stdout), buffer(session.stderr ?? Readable.from([]))]
+      const input = 'x'.repeat(300_000)
+      session.stdin?.end(input)
+      assert.deepEqual({ exitCode: await session.done, length: (await stdout).length, stderr: (await stderr).toString().trim() }, { exitCode: 5, length: input.length, stderr: 'err' })
+      await assert.rejects(async () => (await h.runtime.exec({ containerId: id, cmd: h.notStartable, tty: false, stdin: false })).done, { code: 'CRI_FAILED' })
+      await assert.rejects(h.runtime.exec({ containerId: '0'.repeat(64), cmd: copies, tty: false, stdin: false }), { code: 'CRI_NOT_FOUND' })
+    })
+
+    streamed('attach carries what a container reads and says, until it ends', async ({ repeatsLine }) => {
+      const { id } = await start(repeatsLine, { stdin: true })
+      const session = await h.runtime.attach(id, { stdin: true, tty: false })
+      const said = buffer(session.stdout)
+      session.stdin?.write('one\n')
+      assert.deepEqual([await session.done, (await said).toString()], [0, 'one\none\n'])
+    })
+
+    streamed('a forwarded port is a connection into the sandbox; where nothing listens it fails', async ({ greets }) => {
+      const { id, sandboxId } = await start(greets)
+      // It runs before it listens.
+      const greeting = async (): Promise<string> => (await buffer(await h.runtime.portForward(sandboxId, 8080)).catch(() => Buffer.alloc(0))).toString()
+      let said = ''
+      for (const deadlineMs = performance.now() + EVENT_MS_MAX; said === '' && performance.now() < deadlineMs; said = await greeting().catch(() => '')) await sleep(50)
+      assert.equal(said.trim(), 'hello')
+      await assert.rejects(async () => buffer(await h.runtime.portForward(sandboxId, 8081)))
+      await h.runtime.stopContainer(id, 0)
+    })
+
     test('the life of a container and its sandbox is told in order', async () => {
       const config = podConfig()
       const sandboxId = await h.runtime.runPodSandbox(config)
@@ -243,6 +286,10 @@ export function runtimeContract(name: string, open: () => Promise<RuntimeHarness
       assert.ok(info.usedBytes > 0 && info.mountpoint.length > 0)
     })
   })
+}
+
+export const busyboxStreams: NonNullable<RuntimeHarness['streams']> = {
+  copies: ['sh', '-c', 'cat; echo err >&2; exit 5'], repeatsLine: ['sh', '-c', 'read line; echo "$line"; echo "$line"'], greets: ['sh', '-c', 'while :; do echo hello | nc -l -p 8080 -s 127.0.0.1; done'],
 }
 
 export function testPod(h: Pick<RuntimeHarness, 'logDirectory' | 'cgroupParent'>, name: string, overrides: Partial<PodSandboxConfig> = {}): PodSandboxConfig {

@@ -1,7 +1,7 @@
 /**
  * The runtime contract: CRI v1's RuntimeService and ImageService (k8s.io/cri-api, `api.proto`, v1) as TypeScript.
  * Field names and meanings are CRI's in camelCase; durations and sizes keep CRI's units. Implementations: `runc/`
- * (embedded), `grpc/` (containerd, CRI-O; later), `memory/` (tests). `runtime.contract.ts` is the suite for all.
+ * (embedded), `grpc/` (containerd, CRI-O), `memory/` (tests). `runtime.contract.ts` is the suite for all.
  *
  * Where CRI streams through a URL (exec, attach, port-forward), this contract hands over Duplex streams instead:
  * the agent owns the wire protocol. Errors are CodedErrors: `CRI_NOT_FOUND`, `CRI_INVALID`, `CRI_EXISTS`,
@@ -203,7 +203,7 @@ export interface RuntimeService {
   updateContainerResources(id: string, resources: LinuxResources): Promise<void>
   /** After the log file was renamed away: makes the writer open a new one. */
   reopenContainerLog(id: string): Promise<void>
-  /** Runs to the end; output is bounded (1 MiB each, then cut). Throws CRI_TIMEOUT after killing it. */
+  /** Runs to the end; output is bounded (1 MiB each, then cut). Throws CRI_TIMEOUT after killing it; 0: no timeout. */
   execSync(containerId: string, cmd: string[], timeoutSeconds: number): Promise<{ exitCode: number; stdout: Buffer; stderr: Buffer }>
   exec(request: ExecRequest): Promise<IoSession>
   attach(containerId: string, options: { stdin: boolean; tty: boolean }): Promise<IoSession>

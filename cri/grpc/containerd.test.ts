@@ -10,7 +10,7 @@ import { buildBusyboxImage } from '#test/images/build-image.ts'
 import { CONTAINERD_MISSING, findContainerd, startContainerd } from '#test/images/containerd.ts'
 import { pushImage, startRegistry } from '#test/images/registry.ts'
 import { missingForContainers } from '#test/images/runtime-machine.ts'
-import { runtimeContract } from '../runtime.contract.ts'
+import { busyboxStreams, runtimeContract } from '../runtime.contract.ts'
 
 const missing = await missingForContainers() || (await findContainerd() === undefined && CONTAINERD_MISSING)
 
@@ -34,7 +34,7 @@ describe("Debian's containerd", { skip: missing }, () => {
     return {
       runtime, imageRef, missingImageRef: `${registry.host}/busybox:none`, ownImageRef, logDirectory: join(root, 'logs'), cgroupParent: `/${root.split('/').at(-1)}`,
       runsOn: ['sh', '-c', 'trap "exit 0" TERM; while :; do sleep 0.1; done'], exitsWith: (code) => ['sh', '-c', `exit ${code}`], notStartable: ['/no/such/program'],
-      prints: (text, code) => ['sh', '-c', `printf %s '${text}'; exit ${code}`],
+      prints: (text, code) => ['sh', '-c', `printf %s '${text}'; exit ${code}`], streams: busyboxStreams,
       async close() {
         for (const sandbox of await runtime.listPodSandbox()) await runtime.removePodSandbox(sandbox.id)
         await runtime.close()

@@ -47,6 +47,7 @@ export class GrpcRuntime implements ContainerRuntime {
   readonly #listeners = new Set<(event: RuntimeEvent) => void>()
   readonly #lives = new LifeEvents((event) => this.#emit(event))
   #watch: RuntimeWatch | undefined
+  #version: { runtimeName: string; runtimeVersion: string; runtimeApiVersion: string } | undefined
   #cgroupVersion: 1 | 2 | undefined
   /** What does not change any more while the state is the same: asked for once. */
   readonly #containers = new Map<string, ContainerStatus>()
@@ -77,8 +78,14 @@ export class GrpcRuntime implements ContainerRuntime {
   }
 
   async version(): ReturnType<ContainerRuntime['version']> {
-    const { runtimeName, runtimeVersion, runtimeApiVersion } = await this.#call(CALLS.version, { version: '0.1.0' })
-    return { runtimeName, runtimeVersion, runtimeApiVersion }
+    try {
+      const { runtimeName, runtimeVersion, runtimeApiVersion } = await this.#call(CALLS.version, { version: '0.1.0' })
+      this.#version = { runtimeName, runtimeVersion, runtimeApiVersion }
+    } catch (error) {
+      // While it is down it is still the one the node has: `status` tells that it is down.
+      if (!this.#version) throw error
+    }
+    return this.#version
   }
 
   async status(): ReturnType<ContainerRuntime['status']> {

@@ -3,10 +3,11 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readCgroupLayout } from '../runc/cgroups.ts'
 
-/** `info`: containerd's and CRI-O's verbose status, JSON with the first process' `pid`. 0 where it cannot be known. */
+/** `info`: the verbose status, JSON: skiff's own tells `pids`, containerd and CRI-O the first process' `pid`. 0 where it cannot be known. */
 export async function countProcesses(info: string): Promise<number> {
-  const pid = pidOf(info)
-  if (pid <= 0) return 0
+  const { pid, pids } = parse(info)
+  if (typeof pids === 'number') return pids
+  if (typeof pid !== 'number' || pid <= 0) return 0
   const text = await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '') // It may have ended since.
   const { version, controllers } = readCgroupLayout()
   const root = controllers.get('pids')
@@ -15,11 +16,10 @@ export async function countProcesses(info: string): Promise<number> {
   return Number((await readFile(join(root, line[2], 'pids.current'), 'utf8').catch(() => '0')).trim())
 }
 
-function pidOf(info: string): number {
+function parse(info: string): { pid?: unknown; pids?: unknown } {
   try {
-    const { pid } = JSON.parse(info) as { pid?: unknown }
-    return typeof pid === 'number' ? pid : 0
+    return JSON.parse(info) as { pid?: unknown; pids?: unknown }
   } catch {
-    return 0 // A runtime that says nothing here.
+    return {} // A runtime that says nothing here.
   }
 }

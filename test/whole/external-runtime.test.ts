@@ -1,5 +1,6 @@
 /** A node whose containers are containerd's: `--container-runtime-endpoint`. What a pod's user sees must be the same. */
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { CONTAINERD_MISSING, findContainerd, startContainerd, type TestContainerd } from '../images/containerd.ts'
@@ -14,11 +15,11 @@ describe('a node with containerd', { timeout: 400_000, skip: await findContainer
   let containerd: TestContainerd
   const must = (...args: string[]) => cluster.must(args)
   const pods = async () => (JSON.parse(await must('get', 'pods', '-l', 'app=web', '-o', 'json')) as {
-    items: { metadata: { name: string; uid: string }; status: { podIP: string; conditions: { type: string; status: string }[]; containerStatuses: { restartCount: number; containerID: string; imageID: string }[] } }[]
+    items: { metadata: { name: string; uid: string }; status: { podIP: string; conditions?: { type: string; status: string }[]; containerStatuses: { restartCount: number; containerID: string; imageID: string }[] } }[]
   }).items
   const identity = async () => (await pods()).map((p) => [p.metadata.name, p.status.podIP, p.status.containerStatuses.map((c) => [c.containerID, c.restartCount])]).toSorted()
-  const fetched = (url: string) => cluster.server.run(['busybox', 'wget', '-q', '-T', '2', '-O', '-', url])
-  const waitReady = (count: number) => until(`${count} pods are Ready`, 60_000, async () => (await pods()).filter((p) => p.status.conditions.some((c) => c.type === 'Ready' && c.status === 'True')).length === count)
+  const fetched = (url: string) => cluster.server.run(['busybox', 'wget', '-q', '-O', '-', url], { timeoutMs: 3_000 })
+  const waitReady = (count: number) => until(`${count} pods are Ready`, 60_000, async () => (await pods()).filter((p) => p.status.conditions?.some((c) => c.type === 'Ready' && c.status === 'True')).length === count)
 
   before(async () => {
     cluster = await Cluster.create({
@@ -50,9 +51,10 @@ describe('a node with containerd', { timeout: 400_000, skip: await findContainer
     await waitReady(3)
   })
   after(async () => {
+    // What it mounted is seen from inside its host only: both end together.
     await cluster?.destroy({ keepFiles: true })
     await containerd?.stop()
-    await cluster?.destroy()
+    if (cluster) rmSync(cluster.lab.dir, { recursive: true, force: true })
   })
 
   test('says so: the node names containerd and its version, containers and images are containerd\'s', async () => {

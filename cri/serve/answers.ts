@@ -1,0 +1,68 @@
+/** The contract's types as CRI's messages. Pure. */
+import type { Written } from '#base/protobuf/message.ts'
+import type { ContainerStats, ContainerStatus, Image, SandboxStatus } from '../runtime.ts'
+import { CONTAINER_STATES, SANDBOX_STATES } from '../wire/enums.ts'
+import type * as m from '../wire/messages.ts'
+
+const NANOS_PER_MS = 1e6
+export const nanos = (ms: number): number => ms * NANOS_PER_MS
+
+export function sandboxMessage(s: SandboxStatus): Written<typeof m.PodSandboxStatus> {
+  const [ip, ...more] = s.ips
+  return {
+    id: s.id, metadata: s.metadata, state: SANDBOX_STATES.indexOf(s.state), createdAt: nanos(s.createdAtMs), labels: s.labels, annotations: s.annotations,
+    network: { ip, additionalIps: more.map((each) => ({ ip: each })) }, linux: {},
+  }
+}
+
+export function sandboxItem(s: SandboxStatus): Written<typeof m.ListPodSandbox.response>['items'] extends readonly (infer Item)[] | undefined ? Item : never {
+  return { id: s.id, metadata: s.metadata, state: SANDBOX_STATES.indexOf(s.state), createdAt: nanos(s.createdAtMs), labels: s.labels, annotations: s.annotations }
+}
+
+/** `imageRef` is a digest reference where the image has one, as containerd's. */
+export function containerMessage(c: ContainerStatus, imageDigestRef: string | undefined): Written<typeof m.ContainerStatus> {
+  return {
+    id: c.id, metadata: c.metadata, state: CONTAINER_STATES.indexOf(c.state), createdAt: nanos(c.createdAtMs), startedAt: nanos(c.startedAtMs), finishedAt: nanos(c.finishedAtMs), exitCode: c.exitCode,
+    image: { image: c.imageRef }, imageRef: imageDigestRef ?? c.imageId, reason: c.reason, message: c.message, labels: c.labels, annotations: c.annotations, logPath: c.logPath, imageId: c.imageId,
+  }
+}
+
+export function containerItem(c: ContainerStatus, imageDigestRef: string | undefined): Written<typeof m.ListContainers.response>['containers'] extends readonly (infer Item)[] | undefined ? Item : never {
+  return {
+    id: c.id, podSandboxId: c.sandboxId, metadata: c.metadata, image: { image: c.imageId }, imageRef: imageDigestRef ?? c.imageId, state: CONTAINER_STATES.indexOf(c.state), createdAt: nanos(c.createdAtMs),
+    labels: c.labels, annotations: c.annotations, imageId: c.imageId,
+  }
+}
+
+export function imageMessage(i: Image): Written<typeof m.Image> {
+  return {
+    id: i.id, repoTags: i.repoTags, repoDigests: i.repoDigests, size: i.sizeBytes, pinned: i.pinned, ...(i.uid !== undefined && { uid: { value: i.uid } }), username: i.username ?? '',
+    spec: { image: i.id },
+  }
+}
+
+export function statsMessage(s: ContainerStats, container: ContainerStatus, mountpoint: string): Written<typeof m.ContainerStats> {
+  const timestamp = nanos(s.atMs)
+  const bytes = (value: number) => ({ value })
+  return {
+    attributes: { id: s.containerId, metadata: container.metadata, labels: container.labels, annotations: container.annotations },
+    cpu: { timestamp, usageCoreNanoSeconds: bytes(s.cpuUsageCoreNanoSeconds) },
+    memory: { timestamp, workingSetBytes: bytes(s.memoryWorkingSetBytes), usageBytes: bytes(s.memoryUsageBytes), rssBytes: bytes(s.memoryRssBytes) },
+    writableLayer: { timestamp, fsId: { mountpoint }, usedBytes: bytes(s.writableLayerUsedBytes) },
+  }
+}
+
+/** Of all its containers. */
+export function sandboxStatsMessage(s: SandboxStatus, containers: readonly { stats: ContainerStats; status: ContainerStatus }[], mountpoint: string, nowMs: number): Written<typeof m.PodSandboxStats> {
+  const timestamp = nanos(nowMs)
+  const sum = (of: (stats: ContainerStats) => number) => ({ value: containers.reduce((total, { stats }) => total + of(stats), 0) })
+  return {
+    attributes: { id: s.id, metadata: s.metadata, labels: s.labels, annotations: s.annotations },
+    linux: {
+      cpu: { timestamp, usageCoreNanoSeconds: sum((c) => c.cpuUsageCoreNanoSeconds) },
+      memory: { timestamp, workingSetBytes: sum((c) => c.memoryWorkingSetBytes), usageBytes: sum((c) => c.memoryUsageBytes), rssBytes: sum((c) => c.memoryRssBytes) },
+      process: { timestamp, processCount: sum((c) => c.pids) },
+      containers: containers.map(({ stats, status }) => statsMessage(stats, status, mountpoint)),
+    },
+  }
+}

@@ -1,0 +1,93 @@
+/** CRI's messages as the contract's configurations. Pure. Throws CRI_INVALID for what this runtime cannot do, so that nobody is given less than they asked for. */
+import { CodedError } from '#base/errors.ts'
+import type { Read } from '#base/protobuf/message.ts'
+import type { ContainerConfig, LinuxResources, Mount, NamespaceOptions, PodSandboxConfig, RegistryAuth, SecurityContext } from '../runtime.ts'
+import { nameOf, NAMESPACE_MODES, PROPAGATIONS, PROTOCOLS, SECCOMP_PROFILES, signalNameOf } from '../wire/enums.ts'
+import type * as m from '../wire/messages.ts'
+
+const STRICT_GROUPS = 1
+
+const invalid = (message: string): CodedError => new CodedError('CRI_INVALID', message)
+
+export function sandboxConfigOf(config: Read<typeof m.PodSandboxConfig> | undefined): PodSandboxConfig {
+  if (!config?.metadata) throw invalid('the sandbox config must include metadata')
+  const { metadata, hostname, logDirectory, dnsConfig, labels, annotations, linux } = config
+  const namespaces = namespacesOf(linux?.securityContext?.namespaceOptions)
+  return {
+    metadata, hostname, logDirectory, labels, annotations, ...(dnsConfig && { dnsConfig }),
+    portMappings: config.portMappings.map((p) => ({ ...p, protocol: nameOf(PROTOCOLS, p.protocol, 'TCP') })),
+    linux: { cgroupParent: cgroupPath(linux?.cgroupParent ?? ''), sysctls: linux?.sysctls ?? {}, namespaces },
+  }
+}
+
+/** cgroupfs paths; crictl's pods often say nothing. */
+function cgroupPath(parent: string): string {
+  if (parent.endsWith('.slice')) throw invalid(`cgroup parent ${JSON.stringify(parent)} is systemd's: this runtime's cgroup driver is cgroupfs`)
+  return parent === '' ? '/k8s.io' : `/${parent.replace(/^\/+/, '')}`
+}
+
+/** `imageId`: of the image that the config names. */
+export function containerConfigOf(config: Read<typeof m.ContainerConfig> | undefined, imageId: string): ContainerConfig {
+  if (!config?.metadata) throw invalid('the container config must include metadata')
+  const { metadata, command, args, workingDir, devices, labels, annotations, logPath, stdin, stdinOnce, tty, linux } = config
+  if (config.cdiDevices.length > 0) throw invalid(`CDI device ${config.cdiDevices[0]?.name ?? ''}: this runtime has no container device interface`)
+  const stopSignal = signalNameOf(config.stopSignal)
+  return {
+    metadata, command, args, workingDir, devices, labels, annotations, logPath, stdin, stdinOnce, tty, image: imageId,
+    env: config.envs,
+    mounts: config.mounts.map(mountOf),
+    ...(stopSignal !== undefined && { stopSignal }),
+    linux: { resources: resourcesOf(linux?.resources), security: securityOf(linux?.securityContext), namespaces: namespacesOf(linux?.securityContext?.namespaceOptions) },
+  }
+}
+
+function mountOf(mount: Read<typeof m.ContainerConfig>['mounts'][number]): Mount {
+  const { containerPath, hostPath, readonly, propagation } = mount
+  if (mount.image && mount.image.image !== '') throw invalid(`mount ${containerPath}: this runtime does not mount images`)
+  if (mount.recursiveReadOnly) throw invalid(`mount ${containerPath}: this runtime does not support recursive read-only mounts`)
+  if (mount.uidMappings.length > 0 || mount.gidMappings.length > 0) throw invalid(`mount ${containerPath}: this runtime does not support id-mapped mounts`)
+  return { containerPath, hostPath, readonly, propagation: nameOf(PROPAGATIONS, propagation, 'private') }
+}
+
+export function resourcesOf(r: Read<typeof m.LinuxContainerResources> | undefined): LinuxResources {
+  if (!r) return {}
+  if (r.cpusetCpus !== '' || r.cpusetMems !== '') throw invalid('cpusets are not supported by this runtime')
+  const positive = (value: number): number | undefined => (value === 0 ? undefined : value)
+  const [cpuShares, cpuQuota, cpuPeriod, memoryLimitBytes] = [positive(r.cpuShares), positive(r.cpuQuota), positive(r.cpuPeriod), positive(r.memoryLimitInBytes)]
+  return {
+    ...(cpuShares !== undefined && { cpuShares }), ...(cpuQuota !== undefined && { cpuQuota }), ...(cpuPeriod !== undefined && { cpuPeriod }), ...(memoryLimitBytes !== undefined && { memoryLimitBytes }),
+    ...(r.oomScoreAdj !== 0 && { oomScoreAdj: r.oomScoreAdj }),
+    ...(r.hugepageLimits.length > 0 && { hugepageLimits: Object.fromEntries(r.hugepageLimits.map((h) => [h.pageSize, h.limit])) }),
+    ...(Object.keys(r.unified).length > 0 && { unified: r.unified }),
+  }
+}
+
+function namespacesOf(n: Read<typeof m.LinuxContainerSecurityContext>['namespaceOptions']): NamespaceOptions {
+  const mode = (number: number) => nameOf(NAMESPACE_MODES, number, 'pod')
+  if (n?.usernsOptions && mode(n.usernsOptions.mode) !== 'node') throw invalid('user namespaces are not supported by this runtime')
+  return { network: mode(n?.network ?? 0), pid: mode(n?.pid ?? 0), ipc: mode(n?.ipc ?? 0), ...(n && n.targetId !== '' && { targetId: n.targetId }) }
+}
+
+function securityOf(s: Read<typeof m.LinuxContainerSecurityContext> | undefined): SecurityContext {
+  if (s?.supplementalGroupsPolicy === STRICT_GROUPS) throw invalid('supplementalGroupsPolicy Strict is not supported by this runtime')
+  const profile = nameOf(SECCOMP_PROFILES, s?.seccomp?.profileType ?? SECCOMP_PROFILES.indexOf('Unconfined'), 'RuntimeDefault')
+  if (s?.runAsGroup && !s.runAsUser && s.runAsUsername === '') throw invalid('runAsGroup is specified without runAsUser')
+  return {
+    privileged: s?.privileged ?? false, readonlyRootfs: s?.readonlyRootfs ?? false, noNewPrivs: s?.noNewPrivs ?? false, supplementalGroups: s?.supplementalGroups ?? [],
+    addCapabilities: s?.capabilities?.addCapabilities ?? [], dropCapabilities: s?.capabilities?.dropCapabilities ?? [],
+    ...(s?.runAsUser && { runAsUser: s.runAsUser.value }), ...(s?.runAsGroup && { runAsGroup: s.runAsGroup.value }), ...(s && s.runAsUsername !== '' && { runAsUsername: s.runAsUsername }),
+    ...(s && s.maskedPaths.length > 0 && { maskedPaths: s.maskedPaths }), ...(s && s.readonlyPaths.length > 0 && { readonlyPaths: s.readonlyPaths }),
+    seccomp: profile === 'Localhost' ? { profile, path: s?.seccomp?.localhostRef ?? '' } : { profile },
+  }
+}
+
+/** `auth` is `base64(user:password)`, as in a docker config. */
+export function authOf(auth: Read<typeof m.PullImage.request>['auth']): RegistryAuth | undefined {
+  if (!auth) return undefined
+  const [username = '', ...password] = Buffer.from(auth.auth, 'base64').toString().split(':')
+  const pair = auth.username !== '' || auth.auth === '' ? { username: auth.username, password: auth.password } : { username, password: password.join(':') }
+  const given: RegistryAuth = {
+    ...(pair.username !== '' && pair), ...(auth.identityToken !== '' && { identityToken: auth.identityToken }), ...(auth.registryToken !== '' && { registryToken: auth.registryToken }),
+  }
+  return Object.keys(given).length > 0 ? given : undefined
+}

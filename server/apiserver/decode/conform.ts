@@ -47,6 +47,11 @@ export function conformObject(value: unknown, options: ConformOptions): Conforme
 
 class WrongType extends Error {}
 
+const CORE = 'io.k8s.api.core.v1.'
+const NANO_PER_MILLI = 1_000_000n
+const SHORT = /^[1-9]\d{0,2}(?:[numkMGTPE]|[KMGTPE]i)?$/
+const SHORT_MILLI = /^[1-9]\d{0,2}(?:[mkMGTPE]|[KMGTPE]i)?$/
+
 const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** A field, an index, or the key of a map, which Go's messages leave out. */
@@ -150,6 +155,7 @@ class Walk {
     if (!isObject(value)) return this.#fail(value, type)
     const owner = this.#owner
     const plain = type.values.kind === 'scalar' && type.values.scalar === 'string'
+    const resources = type.values.kind === 'scalar' && type.values.scalar === 'quantity' && owner.startsWith(CORE)
     for (const key of Object.keys(value)) {
       this.keys++
       const item = value[key]
@@ -160,7 +166,7 @@ class Walk {
       }
       this.#path.push({ key })
       this.#owner = owner
-      const next = this.#value(item, type.values)
+      const next = resources ? this.#quantity(item, true) : this.#value(item, type.values)
       if (next !== item) setOwn(value, key, next)
       this.#path.pop()
     }
@@ -188,12 +194,16 @@ class Walk {
     }
   }
 
-  #quantity(value: unknown): string {
+  /** `toMilli`: rounded up to thousandths, as a default of upstream's does with all resource lists. */
+  #quantity(value: unknown, toMilli = false): string {
     // One to three digits and a suffix can be reduced no further.
-    if (typeof value === 'string' && /^[1-9]\d{0,2}(?:[numkMGTPE]|[KMGTPE]i)?$/.test(value)) return value
+    if (typeof value === 'string' && (toMilli ? SHORT_MILLI : SHORT).test(value)) return value
     const parsed = tryParseQuantity(value)
     if (!parsed.ok) throw new WrongType(parsed.message)
-    return formatQuantity(parsed.quantity)
+    const { quantity } = parsed
+    const rest = toMilli ? quantity.nano % NANO_PER_MILLI : 0n
+    if (rest === 0n) return formatQuantity(quantity)
+    return formatQuantity({ nano: quantity.nano - rest + (rest < 0n ? -NANO_PER_MILLI : NANO_PER_MILLI), format: quantity.format })
   }
 
   #bytes(value: unknown): string {

@@ -27,6 +27,16 @@ test('an object comes out with its kind, canonical quantities and times, without
   })
 })
 
+test('amounts of resources are whole thousandths, other quantities are as fine as they were written', () => {
+  const limits = (cpu: unknown): unknown => {
+    const decoded = decode(JSON.stringify({ spec: { containers: [{ name: 'c', resources: { limits: { cpu } } }] } }))
+    return decoded.ok && (decoded.object as { spec: { containers: { resources: { limits: unknown } }[] } }).spec.containers[0]?.resources.limits
+  }
+  assert.deepStrictEqual(['100u', '0.0015', '-1n', '250m', 2].map(limits), ['1m', '2m', '-1m', '250m', '2'].map((cpu) => ({ cpu })))
+  const divided = decode('{"spec":{"containers":[{"name":"c","env":[{"name":"e","valueFrom":{"resourceFieldRef":{"resource":"limits.cpu","divisor":"100u"}}}]}]}}')
+  assert.match(JSON.stringify(divided), /"divisor":"100u"/)
+})
+
 test('zeros are as Go writes them: what says nothing is left out, structs and plain fields are there though nobody set them, pointers are as they came', () => {
   const decoded = decode('{"spec":{"replicas":0,"paused":false,"template":{"spec":{"containers":[{"image":"","ports":[{"name":""}],"securityContext":{"privileged":false}}, null]}}},"status":{"readyReplicas":0}}', 'Deployment')
   const container = { name: '', resources: {} }

@@ -49,7 +49,7 @@ export const certificateSigningRequestStrategy: KindStrategy<CertificateSigningR
     const [now, before] = [csr.status?.certificate, old.status?.certificate]
     return [
       ...validateConditions(csr),
-      ...(now === before ? [] : validateCertificate(now)),
+      ...(now === before || validateCertificate(before).length > 0 ? [] : validateCertificate(now)),
       ...keptConditions(csr, old),
       ...keptDecisions(csr, old),
       ...(before && now !== before ? [forbidden('status.certificate', 'updates may not modify existing certificate content')] : []),

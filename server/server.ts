@@ -135,6 +135,8 @@ export interface RunningServer {
 }
 
 const CLOCK_LOOK_MS = 5_000
+/** Agents look for their server again after at most so long. */
+const AGENTS_BACK_MS = 10_000
 const APISERVER_USER = { name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] }
 
 /** Rejects when it cannot begin: port in use, store locked or damaged, certificates broken. */
@@ -171,7 +173,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
   const defaultChain = [links.Node, links.RBAC]
   const authorizer = createAuthorizer(() => deps.authorization?.authorizers().map((one) => (typeof one === 'string' ? links[one] : one)) ?? defaultChain)
   feedNodeGraph(graph, informers, { volumes: true })
-  const hub = createTunnelHub({ clock, log })
+  const hub = createTunnelHub({ clock, log, agentsBackMs: AGENTS_BACK_MS })
   const flowControl = config.load.priorityAndFairness ? new FlowControl({ clock, log, serverSeats: config.load.requestsInFlight + config.load.mutatingInFlight, waitMsMax: config.load.requestTimeoutMs / 4 }) : undefined
   const flowController = flowControl && createFlowControlController({ client, informers, flowControl, clock, log })
   const progress = { isSynced: false, hooks: new StartProgress() }

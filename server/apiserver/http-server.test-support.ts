@@ -34,9 +34,9 @@ async function leaf(issuer: Issuer, commonName: string, organizations: readonly 
   return { cert: certificatePem(der), key: privateKeyPem(key) }
 }
 
-export async function served(over: Partial<ApiServerOptions> = {}, limits: Partial<HttpLimits> = {}, wantedPort = 0, log: Log = silentLog): Promise<Served> {
+export async function served(over: Partial<ApiServerOptions> = {}, limits: Partial<HttpLimits> = {}, more: { port?: number; log?: Log; agentsBackMs?: number } = {}): Promise<Served> {
   const [own, stranger, proxy] = await Promise.all([authority(), authority(), authority()])
-  const hub = createTunnelHub({ clock: systemClock, log: silentLog })
+  const hub = createTunnelHub({ clock: systemClock, log: silentLog, ...(more.agentsBackMs !== undefined && { agentsBackMs: more.agentsBackMs }) })
   const h = harness({
     clock: systemClock, nodeConnector: hub,
     authenticator: { authenticate: async ({ certificate }) => (certificate ? { ok: true, user: { name: certificate.commonName, groups: [...certificate.organizations, 'system:authenticated'] } } : { ok: false, why: 'none' }) },
@@ -44,8 +44,8 @@ export async function served(over: Partial<ApiServerOptions> = {}, limits: Parti
   })
   const serving = await leaf(own, 'server', [], 'serverAuth', { ...NO_ALT_NAMES, ipAddresses: ['127.0.0.1'] })
   const ca = certificatePem(own.certificate.der)
-  const http = await createHttpServer({ api: h.api, tls: { ...serving, clientCa: ca, frontProxyCa: certificatePem(proxy.certificate.der) }, clock: systemClock, random: systemRandom, log, protocols: { [TUNNEL_ALPN]: (socket) => hub.accept(socket) }, limits })
-  const port = await http.listen(wantedPort, '127.0.0.1')
+  const http = await createHttpServer({ api: h.api, tls: { ...serving, clientCa: ca, frontProxyCa: certificatePem(proxy.certificate.der) }, clock: systemClock, random: systemRandom, log: more.log ?? silentLog, protocols: { [TUNNEL_ALPN]: (socket) => hub.accept(socket) }, limits })
+  const port = await http.listen(more.port ?? 0, '127.0.0.1')
   return {
     ...h, http, hub, port, ca, admin: await leaf(own, 'admin', ['system:masters'], 'clientAuth'),
     client: (commonName, organizations, from = 'own') => leaf({ own, stranger, proxy }[from], commonName, organizations, 'clientAuth'),

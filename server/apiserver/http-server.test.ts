@@ -181,7 +181,7 @@ describe('over TLS', () => {
   })
 
   test('a port in use is told with the flag that mends it', async () => {
-    await assert.rejects(served({}, {}, s.port), { code: 'PORT_IN_USE', message: `127.0.0.1:${s.port} is in use by another process: stop it, or choose another port with --https-listen-port` })
+    await assert.rejects(served({}, {}, { port: s.port }), { code: 'PORT_IN_USE', message: `127.0.0.1:${s.port} is in use by another process: stop it, or choose another port with --https-listen-port` })
   })
 })
 
@@ -207,7 +207,7 @@ for (const [what, leave] of [['waits', () => {}], ['has half closed', (socket: S
   test(`closing does not wait for a client that has not finished its handshake and ${what}`, async () => {
     const warnings: string[] = []
     const log = createLog({ format: 'text', level: 'warn', nowMs: () => 0, write: (line) => void warnings.push(line) })
-    const s = await served({}, {}, 0, log)
+    const s = await served({}, {}, { log })
     const socket = connect(s.port, '127.0.0.1')
     const closed = once(socket, 'close')
     socket.on('error', () => { /* cut */ })

@@ -231,3 +231,17 @@ describe('what runs on nodes', () => {
     while (s.hub.isConnected('n1')) await new Promise<void>((r) => setImmediate(r))
   })
 })
+
+test('after a start, whoever asks for a node waits for its agent, but not beyond the stop', { timeout: 20_000 }, async (t) => {
+  const s = await served({}, {}, { agentsBackMs: 3_600_000 })
+  const kubelet = kubeletServer([])
+  t.after(() => s.http.close())
+  for (const name of ['n1', 'n2']) assert.equal((await ask(s, 'POST', '/api/v1/nodes', { metadata: { name } })).status, 201)
+  const early = ask(s, 'GET', '/api/v1/nodes/n1/proxy/hello')
+  const never = ask(s, 'GET', '/api/v1/nodes/n2/proxy/hello')
+  const agent = await agentOf(s, 'n1', kubelet)
+  t.after(() => agent.destroy())
+  assert.deepEqual(await early.then(({ status, text }) => [status, text]), [200, 'GET /hello '])
+  s.hub.drain()
+  assert.equal((await never).status, 503)
+})

@@ -41,11 +41,38 @@ export interface TunnelHub extends NodeConnector {
   close(): void
 }
 
-export function createTunnelHub(options: { clock: Clock; log: Log }): TunnelHub {
-  const { clock } = options
+export interface TunnelHubOptions {
+  clock: Clock
+  log: Log
+  /** After a start, agents need a moment to be back: until then whoever asks for one that is missing waits for it. Default: nobody waits. */
+  agentsBackMs?: number
+}
+
+export function createTunnelHub(options: TunnelHubOptions): TunnelHub {
+  const { clock, agentsBackMs = 0 } = options
   const log = options.log.with('tunnel-hub')
   const links = new Map<string, Link>()
   const state = { closed: false }
+  const allBackAtMs = clock.monotonicMs() + agentsBackMs
+  /** By node: who waits for its agent to be back. */
+  const waiting = new Map<string, Set<() => void>>()
+  const wake = (node: string) => {
+    for (const go of waiting.get(node) ?? []) go()
+    waiting.delete(node)
+  }
+
+  function isBack(node: string): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = clock.after(allBackAtMs - clock.monotonicMs(), go)
+      const others = waiting.get(node) ?? new Set()
+      waiting.set(node, others.add(go))
+      function go() {
+        cancel()
+        others.delete(go)
+        resolve()
+      }
+    })
+  }
 
   async function open(node: string, socket: TLSSocket): Promise<void> {
     const { connect } = await import('node:http2')
@@ -76,6 +103,7 @@ export function createTunnelHub(options: { clock: Clock; log: Log }): TunnelHub 
       log.info('node disconnected', { node })
     })
     if (state.closed) link.end()
+    wake(node)
   }
 
   return {
@@ -93,10 +121,11 @@ export function createTunnelHub(options: { clock: Clock; log: Log }): TunnelHub 
         socket.destroy()
       })
     },
-    connect(nodeName, authority = KUBELET) {
+    async connect(nodeName, authority = KUBELET) {
+      if (!links.has(nodeName) && !state.closed && clock.monotonicMs() < allBackAtMs) await isBack(nodeName)
       const link = links.get(nodeName)
       if (!link || state.closed || link.session.destroyed || link.session.closed) {
-        return Promise.reject(new CodedError('NODE_NOT_CONNECTED', `node ${JSON.stringify(nodeName)} is not connected to this server`, { details: { node: nodeName } }))
+        throw new CodedError('NODE_NOT_CONNECTED', `node ${JSON.stringify(nodeName)} is not connected to this server`, { details: { node: nodeName } })
       }
       link.streams++
       const left = () => {
@@ -108,6 +137,7 @@ export function createTunnelHub(options: { clock: Clock; log: Log }): TunnelHub 
     isConnected: (nodeName) => links.has(nodeName),
     drain() {
       state.closed = true
+      for (const node of [...waiting.keys()]) wake(node)
       for (const link of links.values()) if (link.streams === 0) link.end()
     },
     close() {

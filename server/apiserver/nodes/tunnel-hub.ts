@@ -137,7 +137,7 @@ export function createTunnelHub(options: TunnelHubOptions): TunnelHub {
     isConnected: (nodeName) => links.has(nodeName),
     drain() {
       state.closed = true
-      for (const node of [...waiting.keys()]) wake(node)
+      for (const node of waiting.keys()) wake(node)
       for (const link of links.values()) if (link.streams === 0) link.end()
     },
     close() {

@@ -260,9 +260,12 @@ function tokenize(text: string): Token[] {
 function checked(requirement: LabelRequirement): LabelRequirement {
   const problems = requirement.values.flatMap((value, i) => {
     const at = `values[${i}][${requirement.key}]`
-    if ((requirement.operator === 'gt' || requirement.operator === 'lt') && parseInt64(value) === undefined) return [`values[${i}]: Invalid value: ${JSON.stringify(value)}: for 'Gt', 'Lt' operators, the value must be an integer`]
     const found = checkLabelValue(value)
-    return found.length > 0 ? [`${at}: Invalid value: ${JSON.stringify(value)}: ${found.join('; ')}`] : []
+    const isNoNumber = (requirement.operator === 'gt' || requirement.operator === 'lt') && parseInt64(value) === undefined
+    return [
+      ...(isNoNumber ? [`values[${i}]: Invalid value: ${JSON.stringify(value)}: for 'Gt', 'Lt' operators, the value must be an integer`] : []),
+      ...(found.length > 0 ? [`${at}: Invalid value: ${JSON.stringify(value)}: ${found.join('; ')}`] : []),
+    ]
   })
   if (problems.length === 0) return requirement
   throw new SelectorSyntaxError(problems.length === 1 ? (problems[0] ?? '') : `[${problems.join(', ')}]`)

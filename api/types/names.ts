@@ -86,7 +86,7 @@ export function checkQualifiedName(value: string): string[] {
   if (parts.length === 2) {
     const prefix = parts[0] ?? ''
     if (prefix === '') out.push('prefix part must be non-empty')
-    else out.push(...checkDnsSubdomain(prefix).map((m) => `prefix part ${m}`))
+    else out.push(...checkDnsSubdomain(prefix).map((m) => `prefix part ${m === tooLongChars(DNS_SUBDOMAIN_LENGTH_MAX) ? tooLongBytes(DNS_SUBDOMAIN_LENGTH_MAX) : m}`))
   }
   if (name === '') out.push('name part must be non-empty')
   else if (utf8Length(name) > LABEL_LENGTH_MAX) out.push(`name part ${tooLongBytes(LABEL_LENGTH_MAX)}`)

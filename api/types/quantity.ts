@@ -8,19 +8,22 @@ export interface Quantity {
   readonly nano: bigint
   /** How it was written; decides how it is printed. */
   readonly format: QuantityFormat
+  /** What upstream takes for canonical as it was written, and prints again (`1E3`, `+1`, `1.500`). Absent where it is printed like that anyway. */
+  readonly text?: string
 }
 
 export type QuantityProblem = { ok: false; message: string }
 
 const NANO = 1_000_000_000n
 const LENGTH_MAX = 128
-/** Upstream caps what it cannot hold at 2^63-1. */
+/** Upstream caps binary ones at 2^63-1. */
 const UNITS_MAX = (1n << 63n) - 1n
 
 const FORMAT_WRONG = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 const DECIMAL: Readonly<Record<string, number>> = { n: -9, u: -6, m: -3, '': 0, k: 3, M: 6, G: 9, T: 12, P: 15, E: 18 }
 const BINARY: Readonly<Record<string, bigint>> = { Ki: 1n << 10n, Mi: 1n << 20n, Gi: 1n << 30n, Ti: 1n << 40n, Pi: 1n << 50n, Ei: 1n << 60n }
-const PARTS = /^([+-]?)(\d*)(?:\.(\d*))?([a-zA-Z]*)([+-]?\d+)?$/
+/** Upstream reads no digits as zero (`Ki`, `.`, `-`). */
+const PARTS = /^([+-]?)(\d*)(?:\.(\d*))?([eEinumkKMGTP]*)([+-]?\d*)$/
 
 export const ZERO: Quantity = { nano: 0n, format: 'DecimalSI' }
 
@@ -31,14 +34,33 @@ export function tryParseQuantity(input: unknown): { ok: true; quantity: Quantity
   const match = PARTS.exec(text)
   const whole = match?.[2] ?? ''
   const fraction = match?.[3] ?? ''
-  if (!match || whole + fraction === '') return { ok: false, message: FORMAT_WRONG }
-  const letters = match[4] ?? ''
-  const scale = scaleOf(letters, match[5])
-  if (!scale) return { ok: false, message: /^[eEinumkKMGTP]*$/.test(letters) ? "unable to parse quantity's suffix" : FORMAT_WRONG }
+  if (!match) return { ok: false, message: FORMAT_WRONG }
+  const scale = scaleOf(match[4] ?? '', match[5] ?? '')
+  if (!scale) return { ok: false, message: "unable to parse quantity's suffix" }
+  if (whole + fraction === '' && !isFast(1, scale)) return { ok: false, message: 'unable to parse numeric part of quantity' }
   const digits = BigInt(whole + fraction)
   const nano = scaled(digits, scale.exponent10 + 9 - fraction.length, scale.factor)
-  const capped = nano > UNITS_MAX * NANO ? UNITS_MAX * NANO : nano
-  return { ok: true, quantity: { nano: match[1] === '-' ? -capped : capped, format: scale.format } }
+  const capped = scale.format === 'BinarySI' && nano > UNITS_MAX * NANO ? UNITS_MAX * NANO : nano
+  const quantity: Quantity = { nano: match[1] === '-' ? -capped : capped, format: scale.format }
+  return { ok: true, quantity: PRINTED_ALIKE.test(text) || !isKept(whole, fraction, scale) ? quantity : { ...quantity, text } }
+}
+
+/** No zeros in front, no fraction, suffixes in their one form. */
+const PRINTED_ALIKE = /^-?[1-9]\d*(?:[numkMGTPE]|[KMGTPE]i|e-?[1-9]\d*)?$/
+/** Digits that upstream's fast way holds. */
+const FAST_DIGITS_MAX = 18
+const FAST_BINARY_DIGITS_MAX = 15
+
+const isFast = (digits: number, { factor, format }: Scale): boolean =>
+  format === 'BinarySI' ? FAST_BINARY_DIGITS_MAX - digits - Math.trunc(((factor.toString(2).length - 1) * 3) / 10) - 1 >= 0 : digits <= FAST_DIGITS_MAX
+
+/** Upstream's fast way keeps the text of what it takes for canonical, and goes by the digits alone. */
+function isKept(whole: string, fraction: string, scale: Scale): boolean {
+  const digits = `${whole.replace(/^0+/, '') || '0'}${fraction}`
+  if (!isFast(digits.length, scale)) return false
+  if (scale.format === 'BinarySI') return fraction === '' && (BigInt(digits) & 7n) !== 0n
+  const exponent = scale.exponent10 - fraction.length
+  return exponent >= -9 && exponent % 3 === 0 && !digits.endsWith('000') && !digits.startsWith('0')
 }
 
 /** For text that has been validated (it comes from the API server). Throws on anything else. */
@@ -49,7 +71,8 @@ export function parseQuantity(input: string | number): Quantity {
 }
 
 /** The one way upstream prints this value: `1000m` is `1`, `1024Mi` is `1Gi`, `0.5` is `500m`. */
-export function formatQuantity({ nano, format }: Quantity): string {
+export function formatQuantity({ nano, format, text }: Quantity): string {
+  if (text !== undefined) return text
   if (nano === 0n) return '0'
   if (format === 'BinarySI') {
     const units = nano / NANO
@@ -102,9 +125,9 @@ export const fromValue = (units: number, format: QuantityFormat = 'DecimalSI'): 
 
 interface Scale { exponent10: number; factor: bigint; format: QuantityFormat }
 
-function scaleOf(letters: string, digits: string | undefined): Scale | undefined {
-  if (digits !== undefined) {
-    if (letters !== 'e' && letters !== 'E') return undefined
+function scaleOf(letters: string, digits: string): Scale | undefined {
+  if (digits !== '') {
+    if ((letters !== 'e' && letters !== 'E') || !/\d/.test(digits)) return undefined
     const exponent10 = Number(digits)
     return Math.abs(exponent10) > 1000 ? undefined : { exponent10, factor: 1n, format: 'DecimalExponent' }
   }
@@ -144,5 +167,11 @@ function reduce(value: bigint, step: bigint, suffixes: readonly string[]): strin
     mantissa /= step
     at++
   }
-  return `${mantissa}${suffixes[at] ?? ''}`
+  // Exponents have no end.
+  let beyond = 0
+  while (suffixes === EXPONENT_SUFFIXES && at + 1 === suffixes.length && mantissa % step === 0n) {
+    mantissa /= step
+    beyond += 3
+  }
+  return `${mantissa}${beyond > 0 ? `e${18 + beyond}` : (suffixes[at] ?? '')}`
 }

@@ -12,137 +12,127 @@ export const JSON_PATCH_COPY_BYTES_MAX = 3 * 1024 * 1024
 /** All 422s of upstream's JSON patch say no more than this; the operation that failed is told after it. */
 const REJECTED = 'the server rejected our request due to an error in our request'
 
-type Operation =
-  | { op: 'add' | 'replace' | 'test'; path: string[]; value: unknown }
-  | { op: 'remove'; path: string[] }
-  | { op: 'move' | 'copy'; path: string[]; from: string[] }
+/** The document, which an operation may replace as a whole. */
+interface Held { document: unknown }
+type Fail = (why: string) => never
 
 export function applyJsonPatch(original: Json, patch: unknown): Patched {
   return refusing(() => {
     if (!Array.isArray(patch)) throw new PatchError(400, 'json: cannot unmarshal object into Go value of type jsonpatch.Patch')
     if (patch.length > JSON_PATCH_OPERATIONS_MAX) throw new PatchError(413, `Request entity too large: The allowed maximum operations in a JSON patch is ${JSON_PATCH_OPERATIONS_MAX}, got ${patch.length}`)
-    const operations = patch.map(parseOperation)
-    const root: Json = { '': structuredCloneJson(original) }
+    const wrong: unknown = patch.find((operation) => operation !== null && !isObject(operation))
+    if (wrong !== undefined) throw new PatchError(400, `json: cannot unmarshal ${Array.isArray(wrong) ? 'array' : typeof wrong === 'boolean' ? 'bool' : typeof wrong} into Go value of type jsonpatch.Operation`)
+    const held: Held = { document: structuredCloneJson(original) }
     let copiedBytes = 0
-    for (const operation of operations) {
-      copiedBytes += applyOperation(root, operation)
+    for (const operation of patch as (Json | null)[]) {
+      copiedBytes += applyOperation(held, operation ?? {})
       if (copiedBytes > JSON_PATCH_COPY_BYTES_MAX) throw new PatchError(422, `${REJECTED}: Unable to complete the copy, the accumulated size increase of copy is ${copiedBytes}, exceeding the limit ${JSON_PATCH_COPY_BYTES_MAX}`)
     }
-    const result = root['']
+    const result = held.document
     if (!isObject(result)) throw new PatchError(422, `${REJECTED}: the patched document is no object`)
     return result
   })
 }
 
-function parseOperation(given: unknown): Operation {
-  if (!isObject(given)) throw new PatchError(400, 'Invalid JSON Patch: an operation is no object')
-  const { op, path, from } = given
-  switch (op) {
-    case 'add': case 'replace': case 'test':
-      if (op !== 'test' && !Object.hasOwn(given, 'value')) throw new PatchError(400, `Invalid JSON Patch: ${op} without a value`)
-      return { op, path: parsePointer(path, 'path'), value: given['value'] ?? null }
-    case 'remove': return { op, path: parsePointer(path, 'path') }
-    case 'move': case 'copy': return { op, path: parsePointer(path, 'path'), from: parsePointer(from, 'from') }
-    default: throw new PatchError(422, `${REJECTED}: Unexpected kind: ${typeof op === 'string' ? op : 'unknown'}`)
-  }
-}
-
-/** The path below the holder of the document: `''` first. */
-function parsePointer(pointer: unknown, what: string): string[] {
-  if (typeof pointer !== 'string' || (pointer !== '' && !pointer.startsWith('/'))) throw new PatchError(400, `Invalid JSON Patch: ${what} must be a JSON pointer`)
-  return pointer.split('/').map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
-}
-
 /** Returns how many bytes were duplicated. */
-function applyOperation(root: Json, operation: Operation): number {
-  const fail = (why: string): never => {
-    throw new PatchError(422, `${REJECTED}: ${operation.op} operation ${why}: ${operation.path.slice(1).map((p) => `/${p}`).join('')}`)
+function applyOperation(held: Held, operation: Json): number {
+  const kind = typeof operation['op'] === 'string' ? operation['op'] : 'unknown'
+  const pointer = (name: 'path' | 'from'): string => {
+    const given = operation[name]
+    if (typeof given !== 'string') throw new PatchError(422, `${REJECTED}: ${kind} operation failed to decode ${name}: missing value`)
+    return given
   }
-  switch (operation.op) {
-    case 'add': add(root, operation.path, structuredCloneJson(operation.value), fail); return 0
-    case 'remove': remove(root, operation.path, fail); return 0
-    case 'replace': replace(root, operation.path, structuredCloneJson(operation.value), fail); return 0
-    case 'test': {
-      const found = read(root, operation.path)
-      // Upstream takes a missing member for null.
-      if (!deepEqual(found === ABSENT ? null : found, operation.value)) fail('failed, the value is not the one expected')
-      return 0
-    }
+  const fail = (why: string): never => {
+    throw new PatchError(422, `${REJECTED}: ${kind} operation ${why}`)
+  }
+  const value = (): unknown => structuredCloneJson(operation['value'] ?? null)
+  switch (kind) {
+    case 'add': add(find(held, pointer('path'), 'path', fail), value(), fail); return 0
+    case 'remove': remove(find(held, pointer('path'), 'path', fail), fail); return 0
+    case 'replace': replace(held, pointer('path'), value(), fail); return 0
+    case 'test': assertValue(held, pointer('path'), operation['value'] ?? null, fail); return 0
     case 'move': {
-      const moved = read(root, operation.from)
-      if (moved === ABSENT) fail('from a missing path')
-      if (isPrefix(operation.from, operation.path)) fail('into a part of itself')
-      remove(root, operation.from, fail)
-      add(root, operation.path, moved, fail)
+      const from = find(held, pointer('from'), 'from path', fail)
+      const moved = read(from, fail)
+      remove(from, fail)
+      add(find(held, pointer('path'), 'destination path', fail), moved, fail)
       return 0
     }
     case 'copy': {
-      const source = read(root, operation.from)
-      if (source === ABSENT) fail('from a missing path')
-      const text = JSON.stringify(source)
-      if (text.length > JSON_PATCH_COPY_BYTES_MAX) return text.length
-      add(root, operation.path, JSON.parse(text), fail)
+      const text = JSON.stringify(read(find(held, pointer('from'), 'from path', fail), fail) ?? null)
+      const to = find(held, pointer('path'), 'destination path', fail)
+      if (text.length <= JSON_PATCH_COPY_BYTES_MAX) add(to, JSON.parse(text), fail)
       return text.length
     }
+    default: throw new PatchError(422, `${REJECTED}: Unexpected kind: ${kind}`)
   }
 }
 
-const ABSENT = Symbol('absent')
-type Fail = (why: string) => never
+/** A member of an object, which may not be there, or an item of a list. */
+interface Place { holder: Json | unknown[]; key: string; path: string }
 
-function child(holder: unknown, part: string): unknown {
-  if (Array.isArray(holder)) {
-    const at = arrayIndex(part, holder.length)
-    return at === undefined || at >= holder.length ? ABSENT : (holder[at] as unknown)
+/** What is before the first slash does not count; null, scalars and nothing have no members. */
+function find({ document }: Held, path: string, what: string, fail: Fail): Place {
+  const missing = (): never => fail(`does not apply: doc is missing ${what}: ${JSON.stringify(path)}`)
+  const [, ...parts] = path.split('/').map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
+  const key = parts.pop()
+  let holder = document
+  if (key === undefined) return missing()
+  for (const part of parts) {
+    if (Array.isArray(holder)) holder = holder[arrayIndex(part, holder.length) ?? holder.length]
+    else holder = isObject(holder) ? getOwn(holder, part) : undefined
   }
-  return isObject(holder) && Object.hasOwn(holder, part) ? holder[part] : ABSENT
+  return Array.isArray(holder) || isObject(holder) ? { holder, key, path } : missing()
 }
 
-function read(root: Json, path: readonly string[]): unknown {
-  let value: unknown = root
-  for (const part of path) {
-    value = child(value, part)
-    if (value === ABSENT) return ABSENT
-  }
-  return value
+/** Undefined for a member that is not there. */
+function read({ holder, key, path }: Place, fail: Fail): unknown {
+  return Array.isArray(holder) ? (holder[indexOf(holder, key, path, fail)] as unknown) : getOwn(holder, key)
 }
 
-/** Digits without leading zeros, or upstream's negative index from the end. */
+function indexOf(list: readonly unknown[], key: string, path: string, fail: Fail): number {
+  const at = arrayIndex(key, list.length)
+  return at === undefined || at >= list.length ? fail(`does not apply: invalid index: ${JSON.stringify(path)}`) : at
+}
+
+/** Go's Atoi; negative ones count from the end. */
 function arrayIndex(part: string, length: number): number | undefined {
-  if (/^(?:0|[1-9]\d{0,8})$/.test(part)) return Number(part)
-  if (/^-[1-9]\d{0,8}$/.test(part)) return length + Number(part) >= 0 ? length + Number(part) : undefined
-  return undefined
+  if (!/^[+-]?\d{1,15}$/.test(part)) return undefined
+  const at = Number(part)
+  if (at >= 0) return at
+  return length + at >= 0 ? length + at : undefined
 }
 
-function add(root: Json, path: readonly string[], value: unknown, fail: Fail): void {
-  const holder = read(root, path.slice(0, -1))
-  const last = path.at(-1) ?? ''
-  if (Array.isArray(holder)) {
-    const at = last === '-' ? holder.length : arrayIndex(last, holder.length + 1)
-    if (at === undefined || at > holder.length) return fail('has an invalid index')
-    holder.splice(at, 0, value)
-  } else if (isObject(holder)) setOwn(holder, last, value)
-  else fail('does not apply: doc is missing path')
+function add({ holder, key, path }: Place, value: unknown, fail: Fail): void {
+  if (!Array.isArray(holder)) return setOwn(holder, key, value)
+  const at = key === '-' ? holder.length : arrayIndex(key, holder.length + 1)
+  if (at === undefined || at > holder.length) return fail(`does not apply: invalid index: ${JSON.stringify(path)}`)
+  holder.splice(at, 0, value)
 }
 
-function remove(root: Json, path: readonly string[], fail: Fail): void {
-  if (path.length === 1) return fail('does not apply to the whole document')
-  const holder = read(root, path.slice(0, -1))
-  const last = path.at(-1) ?? ''
-  if (child(holder, last) === ABSENT) return fail('does not apply: doc is missing path')
-  if (Array.isArray(holder)) holder.splice(arrayIndex(last, holder.length) ?? 0, 1)
-  else delete (holder as Json)[last]
+function remove({ holder, key, path }: Place, fail: Fail): void {
+  if (Array.isArray(holder)) holder.splice(indexOf(holder, key, path, fail), 1)
+  else if (Object.hasOwn(holder, key)) delete holder[key]
+  else fail(`does not apply: nonexistent key: ${JSON.stringify(path)}`)
 }
 
-function replace(root: Json, path: readonly string[], value: unknown, fail: Fail): void {
-  const holder = read(root, path.slice(0, -1))
-  const last = path.at(-1) ?? ''
-  if (child(holder, last) === ABSENT) return fail('does not apply: doc is missing key')
-  if (Array.isArray(holder)) holder[arrayIndex(last, holder.length) ?? 0] = value
-  else setOwn(holder as Json, last, value)
+/** A member need not be there before. */
+function replace(held: Held, path: string, value: unknown, fail: Fail): void {
+  if (path === '') {
+    if (!isObject(value) && !Array.isArray(value)) fail('value must be object or array')
+    held.document = value
+    return
+  }
+  const { holder, key } = find(held, path, 'path', fail)
+  if (Array.isArray(holder)) holder[indexOf(holder, key, path, fail)] = value
+  else setOwn(holder, key, value)
 }
 
-const isPrefix = (prefix: readonly string[], path: readonly string[]): boolean => prefix.length < path.length && prefix.every((part, i) => path[i] === part)
+/** A member that is not there is taken for null. */
+function assertValue(held: Held, path: string, wanted: unknown, fail: Fail): void {
+  const found = path === '' ? held.document : read(find(held, path, 'path', fail), fail)
+  if (!deepEqual(found ?? null, wanted)) fail(`failed: testing value ${path} failed`)
+}
 
 function structuredCloneJson(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value)) as unknown

@@ -5,6 +5,7 @@
  */
 import type { FieldSchema, FieldType, ModelSchema, SchemaSet } from '#api/schema/schema.ts'
 import { orderElements, sameElement, splitByPresence } from './element-order.ts'
+import { goText } from './go-text.ts'
 import { getOwn, isObject, PatchError, refusing, setOwn, type Json, type Patched } from './result.ts'
 
 export interface StrategicOptions { schema: SchemaSet; /** Model of the object patched. */ model: string }
@@ -78,7 +79,7 @@ function replaceOrDelete(patch: Json): Json {
   throw badPatchType(directive, patch)
 }
 
-const badPatchType = (directive: unknown, patch: Json): PatchError => new PatchError(422, `unknown patch type: ${String(directive)} in map: ${JSON.stringify(patch)}`)
+const badPatchType = (directive: unknown, patch: Json): PatchError => new PatchError(422, `unknown patch type: ${String(directive)} in map: ${goText(patch)}`)
 
 /** `$retainKeys`: members of the original that are not listed go; members of the patch must be listed. */
 function retainKeys(merged: Json, patch: Json): void {
@@ -89,7 +90,7 @@ function retainKeys(merged: Json, patch: Json): void {
   const keep = new Set(listed)
   for (const key of Object.keys(patch)) {
     if (patch[key] === null || key.startsWith(DELETE_FROM) || key.startsWith(SET_ORDER)) continue
-    if (!keep.has(key)) throw new PatchError(422, "patch content doesn't match retainKeys list")
+    if (!keep.has(key)) throw new PatchError(400, 'invalid patch format of retainKeys')
   }
   for (const key of Object.keys(merged)) if (!keep.has(key)) delete merged[key]
 }
@@ -124,7 +125,7 @@ function assertOrderMatches(change: readonly unknown[], order: readonly unknown[
   const set = mergeKey === undefined ? change : change.filter((item) => !(isObject(item) && item[PATCH] !== undefined))
   let at = 0
   for (const item of order) if (at < set.length && sameElement(set[at], item, mergeKey)) at++
-  if (order.length > 0 && at < set.length) throw new PatchError(422, `The order in patch list:\n${JSON.stringify(change)}\n doesn't match $setElementOrder list:\n${JSON.stringify(order)}\n`)
+  if (order.length > 0 && at < set.length) throw new PatchError(422, `The order in patch list:\n${goText(change)}\n doesn't match $setElementOrder list:\n${goText(order)}\n`)
 }
 
 interface ListContext { isDeleteList: boolean; schema: SchemaSet }
@@ -152,7 +153,7 @@ function mergeMaps(current: readonly Json[], change: readonly Json[], list: (Fie
   const mergeKey = list?.patchMergeKey
   if (mergeKey === undefined) throw new PatchError(422, 'cannot merge lists without merge key')
   const keyOf = (item: Json): unknown => {
-    if (!Object.hasOwn(item, mergeKey)) throw new PatchError(422, `map: ${JSON.stringify(item)} does not contain declared merge key: ${mergeKey}`)
+    if (!Object.hasOwn(item, mergeKey)) throw new PatchError(422, `map: ${goText(item)} does not contain declared merge key: ${mergeKey}`)
     return item[mergeKey]
   }
   let base = [...current]
@@ -163,7 +164,7 @@ function mergeMaps(current: readonly Json[], change: readonly Json[], list: (Fie
     if (!Object.hasOwn(item, PATCH)) set.push(item)
     else if (directive === 'delete') {
       const gone = keyOf(item)
-      base = base.filter((old) => old[mergeKey] !== gone)
+      base = base.filter((old) => keyOf(old) !== gone)
     } else if (directive === 'replace') replace = true
     else if (directive === 'merge') throw new PatchError(422, 'merging lists cannot yet be specified in the patch')
     else throw badPatchType(directive, item)
@@ -171,10 +172,13 @@ function mergeMaps(current: readonly Json[], change: readonly Json[], list: (Fie
   if (replace) return withoutDirectives(set) as unknown[]
   const merged: Json[] = [...base]
   const at = new Map(base.map((item, i): [unknown, number] => [item[mergeKey], i]).reverse())
+  const keyless = base.findIndex((item) => !Object.hasOwn(item, mergeKey))
   const shape = shapeOf(list?.items, schema)
   for (const item of set) {
     const key = keyOf(item)
     const found = at.get(key)
+    // An item without a key that stands before the one looked for.
+    if (keyless >= 0 && keyless < (found ?? base.length)) keyOf(base[keyless] as Json)
     if (found === undefined) {
       at.set(key, merged.length)
       merged.push(withoutDirectives(item) as Json)
@@ -193,8 +197,8 @@ function withoutDirectives(value: unknown): unknown {
   if (Array.isArray(value)) {
     const kept: unknown[] = []
     for (const item of value as unknown[]) {
-      // A bare `$patch: replace` marks its list and is no element.
-      if (isObject(item) && item[PATCH] === 'replace' && Object.keys(item).length === 1) continue
+      // What carries a directive is for a list that is there.
+      if (isObject(item) && Object.hasOwn(item, PATCH)) continue
       const plain = withoutDirectives(item)
       if (plain !== undefined) kept.push(plain)
     }

@@ -1,5 +1,6 @@
 /** Whether an applied configuration is of its type, in the words of structured-merge-diff. Pure. */
 import type { FieldType, ScalarType, SchemaSet } from '#api/schema/schema.ts'
+import { goSyntax, goText } from '../go-text.ts'
 import { isObject, PatchError, type Json } from '../result.ts'
 import { elementOf, pathText, type ListType } from './path-element.ts'
 import { fieldType } from './type-shape.ts'
@@ -107,16 +108,3 @@ function goType(value: unknown): string {
 
 /** Go's %v of a value in its wrapper. */
 const goWrapped = (value: unknown): string => `&{${goText(value)}}`
-
-function goText(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(goText).join(' ')}]`
-  if (isObject(value)) return `map[${Object.keys(value).toSorted().map((key) => `${key}:${goText(value[key])}`).join(' ')}]`
-  return value === null ? '<nil>' : typeof value === 'string' ? value : JSON.stringify(value)
-}
-
-/** Go's %#v. */
-function goSyntax(value: unknown): string {
-  if (Array.isArray(value)) return `[]interface {}{${value.map(goSyntax).join(', ')}}`
-  if (isObject(value)) return `map[string]interface {}{${Object.keys(value).toSorted().map((key) => `${JSON.stringify(key)}:${goSyntax(value[key])}`).join(', ')}}`
-  return value === null ? 'interface {}(nil)' : JSON.stringify(value)
-}

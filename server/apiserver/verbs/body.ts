@@ -3,6 +3,7 @@ import { builtinSchema } from '#api/schema/index.ts'
 import type { SchemaSet } from '#api/schema/schema.ts'
 import type { KubeObject } from '#api/types/index.ts'
 import { decodeObject, type DecodeOptions, type Refused } from '../decode/index.ts'
+import { roundedIntegers } from '../decode/rounded-integers.ts'
 import { badRequest, StatusError } from '../http/status.ts'
 import type { Call } from './call.ts'
 import type { FieldValidation } from './options.ts'
@@ -24,6 +25,7 @@ export function readBody<T extends KubeObject>(call: Call, of: BodyOf): T {
   const decoded = decodeObject<T>(call.body ?? Buffer.alloc(0), call.headers['content-type'], { schema: of.schema ?? builtinSchema, model: of.model, expect: of.expect, conform: of.conform, ...(of.alsoAs && { alsoAs: of.alsoAs }), strictness: of.validation })
   if (!decoded.ok) throw refusedBody(decoded)
   for (const problem of decoded.problems) call.warn(problem.message)
+  if (call.body) for (const text of roundedIntegers(call.body)) call.warn(text)
   call.noteObject?.(decoded.object)
   return decoded.object
 }

@@ -8,6 +8,7 @@ import { applyMergePatch } from '../patch/merge-patch.ts'
 import type { Json, Patched } from '../patch/result.ts'
 import { applyStrategicMergePatch } from '../patch/strategic-merge-patch.ts'
 import { forbidden as forbiddenField, invalid as invalidField } from '../field-error.ts'
+import { roundedIntegers } from '../decode/rounded-integers.ts'
 import { badRequest, invalid, StatusError, unsupportedMediaType } from '../http/status.ts'
 import { cloneJson } from '../storage/clone.ts'
 import { assertAddress, refusedBody } from './body.ts'
@@ -65,6 +66,7 @@ interface PatchBody { value: unknown; doubtful: readonly string[] }
 function parsePatchBody(call: Call): PatchBody {
   const bytes = call.body ?? Buffer.alloc(0)
   const parsed = parseBody(bytes, call.headers['content-type'])
+  for (const text of roundedIntegers(bytes)) call.warn(text)
   if (parsed.ok) return { value: parsed.value, doubtful: typeOf(call) === JSON_PATCH ? doubtfulOperations(bytes, parsed) : duplicateFields(bytes, parsed) }
   throw parsed.code === 415 ? refusedBody(parsed) : badRequest(`error decoding patch: ${parsed.message}`)
 }

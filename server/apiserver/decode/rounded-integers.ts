@@ -1,0 +1,26 @@
+/** Integers of a JSON body that JavaScript's numbers cannot hold: they are kept rounded, and whoever sent them is told. Pure. */
+
+/** One such number is as good a reason to look into it as many. */
+const TOLD_MAX = 3
+/** 2^53 has as many digits. */
+const LONG = /\d{16}/
+
+type Reviver = (this: unknown, key: string, value: unknown, context?: { source?: string }) => unknown
+
+/** What a client is warned of; nearly every body has nothing. */
+export function roundedIntegers(body: Buffer): string[] {
+  const text = body.toString('latin1')
+  if (!LONG.test(text)) return []
+  const told = new Set<string>()
+  const look: Reviver = (_key, value, context) => {
+    const source = context?.source
+    if (typeof value === 'number' && source !== undefined && /^-?\d{16,}$/.test(source) && !(Number.isSafeInteger(value) || BigInt(value) === BigInt(source))) told.add(`${source} is kept as ${BigInt(value)}: integers beyond 2^53 are rounded`)
+    return value
+  }
+  try {
+    JSON.parse(text, look)
+  } catch {
+    // No JSON; what is wrong with it is said elsewhere.
+  }
+  return [...told].slice(0, TOLD_MAX)
+}

@@ -7,10 +7,13 @@ import { aContainer, aPod } from './testing/builders.ts'
 const asks = (requests: Record<string, string>) => aPod({ containers: [aContainer('a', { resources: { requests } })] })
 const allocatable = { cpu: '2', memory: '1Gi', pods: '3' }
 
+const sets = (name: string) => aPod({ securityContext: { sysctls: [{ name, value: '1' }] } })
 const opens = (hostPort: number, more: object = {}) => aPod({ containers: [aContainer('a', { ports: [{ containerPort: 80, hostPort, ...more }] })] })
 const node = { metadata: { name: 'n', labels: { disk: 'hdd' } }, spec: { taints: [{ key: 'gone', effect: 'NoExecute' }, { key: 'other', effect: 'NoSchedule' }] } }
 
-const table: [string, Omit<Parameters<typeof refusal>[0], 'node'> & { node?: Node }, unknown][] = [
+const table: [string, Omit<Parameters<typeof refusal>[0], 'node' | 'allowedSysctls'> & { node?: Node; allowedSysctls?: string[] }, unknown][] = [
+  ['a kernel setting that is not safe', { pod: sets('kernel.msgmax'), others: [], allocatable }, { reason: 'SysctlForbidden', message: 'forbidden sysctl: "kernel.msgmax" not allowlisted' }],
+  ['one that this node lets pods set', { pod: sets('kernel.msgmax'), others: [], allocatable, allowedSysctls: ['kernel.msg*'] }, undefined],
   ['what fits comes in', { pod: asks({ cpu: '1' }), others: [asks({ cpu: '1' })], allocatable }, undefined],
   ['CPU is counted in thousandths', { pod: asks({ cpu: '1' }), others: [asks({ cpu: '1500m' })], allocatable }, { reason: 'OutOfcpu', message: "Node didn't have enough resource: cpu, requested: 1000, used: 1500, capacity: 2000" }],
   ['memory in bytes', { pod: asks({ memory: '2Gi' }), others: [], allocatable }, { reason: 'OutOfmemory', message: "Node didn't have enough resource: memory, requested: 2147483648, used: 0, capacity: 1073741824" }],
@@ -26,4 +29,4 @@ const table: [string, Omit<Parameters<typeof refusal>[0], 'node'> & { node?: Nod
   ['a NoExecute taint', { pod: aPod({ nodeSelector: { disk: 'hdd' } }), others: [], allocatable, node }, { reason: 'TaintToleration', message: "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate" }],
   ['one that is tolerated', { pod: aPod({ tolerations: [{ key: 'gone', operator: 'Exists' }] }), others: [], allocatable, node }, undefined],
 ]
-for (const [name, input, expected] of table) test(name, () => assert.deepStrictEqual(refusal({ node: undefined, ...input }), expected))
+for (const [name, input, expected] of table) test(name, () => assert.deepStrictEqual(refusal({ node: undefined, allowedSysctls: [], ...input }), expected))

@@ -3,6 +3,7 @@ import { hostPortsConflict, hostPortsOf, podRequests } from '#api/types/pods.ts'
 import { matchesSet } from '#api/types/labels.ts'
 import { quantityMilli, quantityValue } from '#api/types/quantity.ts'
 import { matchesNodeSelector, type Node, type Pod, untolerated } from '#api/types/index.ts'
+import { forbiddenSysctl } from './sysctls.ts'
 
 export interface AdmissionInput {
   pod: Pod
@@ -11,11 +12,14 @@ export interface AdmissionInput {
   allocatable: Readonly<Record<string, string>>
   /** As the cluster tells it; undefined while that is not known: then its labels and taints keep nobody out. */
   node: Node | undefined
+  /** Besides the safe ones; see sysctls.ts. */
+  allowedSysctls: readonly string[]
 }
 
 /** Undefined: it may come in. Else the reason and message its status fails with. */
 export function refusal(input: AdmissionInput): { reason: string; message: string } | undefined {
-  return outOfResources(input) ?? unfit(input)
+  const sysctl = forbiddenSysctl(input.pod, input.allowedSysctls)
+  return sysctl === undefined ? outOfResources(input) ?? unfit(input) : { reason: 'SysctlForbidden', message: `forbidden sysctl: ${sysctl}` }
 }
 
 function outOfResources({ pod, others, allocatable }: AdmissionInput): { reason: string; message: string } | undefined {

@@ -27,9 +27,11 @@ export interface KubeletConfig {
   maxParallelPulls: number
   containerLogMaxBytes: number
   containerLogMaxFiles: number
+  /** Names, or beginnings that end in `*`. */
+  allowedUnsafeSysctls: readonly string[]
 }
 
 export const KUBELET_DEFAULTS = {
   clusterDns: [], clusterDomain: 'cluster.local', nodeLabels: {}, nodeTaints: [], maxPods: 110, cgroupRoot: '', systemReserved: {}, podPidsLimit: -1, podLogsDir: '/var/log/pods',
-  kubeletPort: 10250, version: 'v1.36.0+skiff', resolvConf: '/etc/resolv.conf', maxParallelPulls: 3, containerLogMaxBytes: 10 * 1024 * 1024, containerLogMaxFiles: 5,
+  kubeletPort: 10250, version: 'v1.36.0+skiff', resolvConf: '/etc/resolv.conf', maxParallelPulls: 3, containerLogMaxBytes: 10 * 1024 * 1024, containerLogMaxFiles: 5, allowedUnsafeSysctls: [],
 } as const satisfies Omit<KubeletConfig, 'nodeIp'>

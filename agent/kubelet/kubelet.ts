@@ -226,7 +226,7 @@ async function assemble(options: KubeletOptions, { paths, store, services, alloc
         .catch((error: unknown) => log.error('cannot keep the pod on disk: it will not be known after a restart while the server is away', { pod: memory.pod.metadata.name, error: asError(error) }))
     },
     admit(pod, others) {
-      const refused = refusal({ pod, others, allocatable: nodeAllocated, node: node() })
+      const refused = refusal({ pod, others, allocatable: nodeAllocated, node: node(), allowedSysctls: config.allowedUnsafeSysctls })
       if (refused) events.event(asReference(pod), 'Warning', refused.reason, refused.message)
       return refused && { ...refused, message: `Pod was rejected: ${refused.message}` }
     },

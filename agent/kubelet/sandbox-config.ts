@@ -4,6 +4,7 @@ import type { PodSandboxConfig } from '#cri/index.ts'
 import { podLabels } from './labels.ts'
 import { podDns, podNames } from './pod-dns.ts'
 import type { PodPaths } from './pod-paths.ts'
+import { dottedSysctl } from './sysctls.ts'
 
 export interface SandboxInput {
   pod: Stored<Pod>
@@ -32,8 +33,7 @@ export function sandboxConfig(input: SandboxInput): PodSandboxConfig {
     annotations: { ...metadata.annotations },
     linux: {
       cgroupParent: input.cgroupParent,
-      // As upstream: `net/ipv4/...` and `net.ipv4....` are the same.
-      sysctls: Object.fromEntries((spec?.securityContext?.sysctls ?? []).map((s) => [s.name.replaceAll('/', '.'), s.value])),
+      sysctls: Object.fromEntries((spec?.securityContext?.sysctls ?? []).map((s) => [dottedSysctl(s.name), s.value])),
       namespaces: podNamespaces(pod),
     },
   }

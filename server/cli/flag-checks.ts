@@ -48,6 +48,12 @@ export function taint(v: string): string | undefined {
   return isKey(key) && isValue(value) ? undefined : `${JSON.stringify(v)} is not key=value:Effect with Effect NoSchedule, PreferNoSchedule or NoExecute`
 }
 
+/** Only what the kernel keeps apart between pods. */
+export function sysctls(v: string): string | undefined {
+  const shared = v.split(',').find((name) => !/^(?:kernel[./](?:sem$|shm|msg)|fs[./]mqueue[./]|net[./])[a-zA-Z0-9_.:/-]*\*?$/.test(name))
+  return shared === undefined ? undefined : `${JSON.stringify(shared)} is no kernel setting that pods have of their own: kernel.sem, kernel.shm*, kernel.msg*, fs.mqueue.*, net.*`
+}
+
 /** The kernel's own file systems hold no files of ours, and making directories there fails in odd ways. */
 export const directory = (v: string): string | undefined => (/^\/(proc|sys)(\/|$)/.test(resolve(v)) ? `${v} is in a file system of the kernel's own, which holds no files: name a directory on a disk` : undefined)
 

@@ -36,6 +36,7 @@ export function agentConfig(values: FlagValues, servers: readonly string[], toke
     ociRuntime: text(values, 'oci-runtime') as 'runc' | 'crun',
     cgroupRoot: text(values, 'cgroup-root') ?? '',
     maxPods: Number(values['max-pods']),
+    allowedUnsafeSysctls: list(values, 'allowed-unsafe-sysctls').flatMap((names) => names.split(',')),
     registries: Object.keys(registries).length === 0 ? undefined : registries,
   }
 }

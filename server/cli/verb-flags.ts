@@ -1,5 +1,5 @@
 /** The flags of every verb: users, scripts and tests rely on these names and defaults. */
-import { atLeastOne, cgroup, cidr, directory, domain, duration, goawayChance, hostOrIp, ip, label, nodeName, octalMode, oneOf, port, positiveDuration, taint, url } from './flag-checks.ts'
+import { atLeastOne, cgroup, cidr, directory, domain, duration, goawayChance, hostOrIp, ip, label, nodeName, octalMode, oneOf, port, positiveDuration, sysctls, taint, url } from './flag-checks.ts'
 import type { Flag } from './flags.ts'
 
 const COMMON: readonly Flag[] = [
@@ -21,6 +21,7 @@ const NODE: readonly Flag[] = [
   { name: 'state-dir', kind: 'string', value: 'DIR', default: '/run/skiff', help: 'runtime state that need not survive a reboot' },
   { name: 'cgroup-root', kind: 'string', value: 'PATH', default: '', help: 'cgroup below which pods are put, e.g. /lab1', check: cgroup },
   { name: 'max-pods', kind: 'number', value: 'N', default: 110, help: 'pods this node takes at most', check: atLeastOne },
+  { name: 'allowed-unsafe-sysctls', kind: 'list', value: 'NAMES', help: 'kernel settings of their own that pods may have besides the safe ones; a name may end in *', check: sysctls },
 ]
 
 /** Limits of the API server; names and defaults are kube-apiserver's. */

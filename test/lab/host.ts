@@ -35,7 +35,7 @@ export class LabHost {
 
   /** What `command` becomes when it is run on this host. */
   wrap(command: readonly string[]): string[] {
-    return ['nsenter', '-t', String(this.#holderPid), '-m', '-n', '--', ...command]
+    return ['nsenter', '-t', String(this.#holderPid), '-m', '-n', '-u', '--', ...command]
   }
 
   /** Runs to the end; never throws for a non-zero exit. */
@@ -118,11 +118,12 @@ export class LabHost {
 export function createHost(options: { name: string; ip: string; prefix: number; gateway: string; dir: string; switchPid: number; port: string; cgroupRoot: string }): LabHost {
   const { name, ip, dir, switchPid, port } = options
   for (const sub of ['data', 'run', 'etc', 'log-pods', 'log-containers']) mkdirSync(join(dir, sub), { recursive: true })
-  const holder = hold(['--net', '--mount', '--propagation', 'private'])
-  const inHost = (...args: string[]) => execFileSync('nsenter', ['-t', String(holder), '-m', '-n', '--', ...args])
+  const holder = hold(['--net', '--mount', '--uts', '--propagation', 'private'])
+  const inHost = (...args: string[]) => execFileSync('nsenter', ['-t', String(holder), '-m', '-n', '-u', '--', ...args])
   const inSwitch = (...args: string[]) => execFileSync('nsenter', ['-t', String(switchPid), '-n', '--', ...args])
   inSwitch('ip', 'link', 'add', port, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', String(holder))
   inSwitch('ip', 'link', 'set', port, 'master', 'lab0', 'up')
+  inHost('hostname', name)
   inHost('ip', 'link', 'set', 'lo', 'up')
   inHost('ip', 'address', 'add', `${ip}/${options.prefix}`, 'dev', 'eth0')
   inHost('ip', 'link', 'set', 'eth0', 'up')

@@ -61,7 +61,7 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
       const dir = paths.volume(uid, 'kubernetes.io~empty-dir', volume.name)
       await mkdir(dir, { recursive: true, mode: 0o777 })
       if (volume.emptyDir.medium === 'Memory') await mounter.tmpfs(dir, tmpfsOptions(pod, volume))
-      await chmod(dir, 0o777)
+      else await chmod(dir, 0o777)
       await own(dir, pod, false)
       return
     }
@@ -175,7 +175,7 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
 
 function tmpfsOptions(pod: Pod, volume: Volume): { mode: number; sizeBytes?: number } {
   const limits = [quantityValue(volume.emptyDir?.sizeLimit), quantityValue(podLimits(pod).memory)].filter((n) => n > 0)
-  return { mode: 0o777, ...(limits.length > 0 && { sizeBytes: Math.min(...limits) }) }
+  return { mode: 0o1777, ...(limits.length > 0 && { sizeBytes: Math.min(...limits) }) }
 }
 
 /** The one user that all containers run as, when the spec says so for each. */

@@ -220,16 +220,27 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     const answered = wanted === 'invalid' ? statusResponse(badRequest('invalid timeout specified in the request URL').body)
       : await (isBounded ? deadlines.within(serve, () => statusResponse(timedOut().body), wanted?.ms) : serve())
     // What is proxied is somebody else's answer.
-    const formed = info?.kind === 'resource' && info.subresource === 'proxy' ? answered : protobufResponse(answered, request.headers['accept'])
-    const isPretty = query.text('pretty') === '' ? isReadByPeople(request.headers['user-agent']) || prefersPretty(request.headers['accept']) : query.flag('pretty')
-    const pretty = isPretty ? prettyResponse(formed) : formed
-    const response = exchange.trail ? exchange.trail.answered(pretty, request.signal) : pretty
+    const isOurs = info?.kind !== 'resource' || info.subresource !== 'proxy'
+    const shaped = isOurs ? shapedAs(answered, request, query, exchange) : answered
+    const response = exchange.trail ? exchange.trail.answered(shaped, request.signal) : shaped
     for (const name in answerHeaders) response.headers[name] = answerHeaders[name] as string
     response.headers['audit-id'] ??= exchange.auditId
     response.headers['cache-control'] ??= 'no-cache, private'
     if (warnings.length > 0) response.headers['warning'] = warningHeader(warnings)
     count(request, info, query, response, clock.monotonicMs() - startMs)
     return response
+  }
+
+  /** In protobuf or indented, for who wants it so. */
+  function shapedAs(answered: ApiResponse, request: PeerRequest, query: Query, exchange: Exchange): ApiResponse {
+    const { headers } = request
+    try {
+      const formed = protobufResponse(answered, headers['accept'])
+      const isPretty = query.text('pretty') === '' ? isReadByPeople(headers['user-agent']) || prefersPretty(headers['accept']) : query.flag('pretty')
+      return isPretty ? prettyResponse(formed) : formed
+    } catch (error) {
+      return statusResponse(refusalOf(error, request, exchange).body)
+    }
   }
 
   function begin({ headers }: PeerRequest): Exchange {

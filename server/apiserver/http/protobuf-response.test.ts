@@ -1,6 +1,7 @@
 /** Answers in protobuf, through the whole handler: each is held against the JSON answer to the same question. */
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
+import { gunzipSync } from 'node:zlib'
 import { collect } from '#api/client/body.ts'
 import { isBodyStream, type ApiResponse } from '#api/client/transport.ts'
 import type { KubeObject } from '#api/types/index.ts'
@@ -163,3 +164,12 @@ function frameOf(message: Buffer): Frame {
   assert.equal(extension.rest.length, 0)
   return { type: type.value.toString(), object: decoded(field(extension.value, 0x0a).value) }
 }
+
+it('what is packed already is passed on as it is, to whoever asks for whatever form', async () => {
+  const h = harness()
+  for (const path of ['/openapi/v2', '/openapi/v2?pretty=true', '/openapi/v3/api/v1']) {
+    const response = await h.api.handle({ method: 'GET', path, signal: new AbortController().signal, peer: { remoteAddress: '127.0.0.1' }, headers: { authorization: 'Bearer good', 'user-agent': 'curl/8', accept: ACCEPT, 'accept-encoding': 'gzip' } })
+    assert.deepEqual([response.status, response.headers['content-type'], response.headers['content-encoding']], [200, 'application/json', 'gzip'])
+    assert.ok('paths' in (JSON.parse(gunzipSync(await collect(response.body)).toString()) as object))
+  }
+})

@@ -3,11 +3,11 @@ import { isBodyStream, type ApiResponse } from '#api/client/transport.ts'
 import type { KubeObject } from '#api/types/index.ts'
 import { encodeProtobuf, PROTOBUF_TYPE, protobufModelOf } from '../protobuf/index.ts'
 import { prefersProtobuf } from './negotiate.ts'
-import { JSON_TYPE } from './response.ts'
+import { isPacked, JSON_TYPE } from './response.ts'
 
 /** A JSON answer of one object (a refusal's Status as well) in protobuf, where the client wants it and the kind has that form. */
 export function protobufResponse(response: ApiResponse, accept: string | undefined): ApiResponse {
-  if (accept === undefined || response.headers['content-type'] !== JSON_TYPE || isBodyStream(response.body) || !prefersProtobuf(accept)) return response
+  if (accept === undefined || response.headers['content-type'] !== JSON_TYPE || isBodyStream(response.body) || isPacked(response) || !prefersProtobuf(accept)) return response
   const bytes = Buffer.isBuffer(response.body) ? response.body : Buffer.concat(response.body)
   // The answer to a HEAD has none.
   if (bytes.length === 0) return response

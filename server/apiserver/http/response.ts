@@ -23,9 +23,12 @@ export function statusResponse(body: StatusBody): ApiResponse {
 /** People's own tools get indented JSON without asking, as upstream gives it. */
 export const isReadByPeople = (userAgent: string | undefined): boolean => userAgent !== undefined && /^(?:curl|Wget|Mozilla\/5\.0)/.test(userAgent)
 
+/** Compressed already, as documents that are kept so are (OpenAPI): there is no JSON to read. */
+export const isPacked = (response: ApiResponse): boolean => response.headers['content-encoding'] !== undefined
+
 /** The same JSON, indented. Streams stay as they are. */
 export function prettyResponse(response: ApiResponse): ApiResponse {
-  if (!(response.headers['content-type'] ?? '').startsWith(JSON_TYPE) || isBodyStream(response.body)) return response
+  if (!(response.headers['content-type'] ?? '').startsWith(JSON_TYPE) || isBodyStream(response.body) || isPacked(response)) return response
   const bytes = Buffer.isBuffer(response.body) ? response.body : Buffer.concat(response.body)
   // The answer to a HEAD has none.
   if (bytes.length === 0) return response

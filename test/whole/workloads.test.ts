@@ -68,6 +68,21 @@ describe('workloads', { timeout: 300_000 }, () => {
     await until('their pods are gone', 30_000, async () => (await lines('pods', '-o', 'name')).length === 0)
   })
 
+  test('a pod of a Job that is evicted or deleted is told from one that fails', async () => {
+    await apply(cluster, job('moved', 'sleep 3600', { backoffLimit: 0, podFailurePolicy: { rules: [{ action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget' }] }] } }), job('gone', 'sleep 3600', { podReplacementPolicy: 'Failed' }))
+    const status = async (name: string) => JSON.parse(await get('job', name, '-o', 'jsonpath={.status}')) as { active?: number; ready: number; failed?: number; conditions?: object[] }
+    const ready = (name: string) => until(`${name} runs`, 40_000, async () => (await status(name)).ready === 1)
+    await Promise.all([ready('moved'), ready('gone')])
+    const [pod = ''] = await lines('pods', '-l', 'app=moved', '-o', 'jsonpath={.items[*].metadata.name}')
+    await cluster.must(['create', '--raw', `/api/v1/namespaces/default/pods/${pod}/eviction`, '-f', '-'], { input: JSON.stringify({ apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name: pod, namespace: 'default' } }) })
+    await must('delete', 'pod', '-l', 'app=gone', '--wait')
+    await until('the evicted one runs anew', 40_000, async () => !(await lines('pods', '-l', 'app=moved', '-o', 'jsonpath={.items[*].metadata.name}')).includes(pod) && (await status('moved')).ready === 1)
+    await ready('gone')
+    deepStrictEqual([(await status('moved')).failed, (await status('moved')).conditions, (await status('gone')).failed], [undefined, undefined, 1])
+    await must('delete', 'job', 'moved', 'gone', '--wait')
+    await until('their pods are gone', 30_000, async () => (await lines('pods', '-o', 'name')).length === 0)
+  })
+
   test('a Job can be suspended and resumed, and made by a CronJob by hand', async () => {
     await apply(cluster, job('long', 'sleep 3600'))
     const active = () => get('job', 'long', '-o', 'jsonpath={.status.active}')

@@ -6,12 +6,14 @@ import { BY_CONTROLLER, adoptPatch, byController, controllerOf, controllerRefere
 import { createPodControl } from '../pod-control.ts'
 import { createRecentWrites } from '../recent-writes.ts'
 import { JOB_CONTROLLER, decideJob, selectorOf, type JobAction, type JobView } from './decide.ts'
-import { TRACKING, isTracked } from './pods.ts'
+import { TRACKING, endedMs, isTracked } from './pods.ts'
 
 const WORKERS = 5
 const STRATEGIC = 'application/strategic-merge-patch+json'
 /** Side by side. */
 const UNTRACKED_AT_ONCE = 32
+/** After so many failures in a row the wait is the longest anyway. */
+const GONE_MAX = 8
 
 export const jobController: ControllerFactory = (deps) => {
   const { client, informers, clock } = deps
@@ -21,15 +23,22 @@ export const jobController: ControllerFactory = (deps) => {
   const recorder = recorderFor('job-controller', deps)
   /** Pods, by uid, whose finalizer is gone and whose informer has not shown it: those taken back must not count as failed. */
   const untracked = new Set<string>()
+  const goneFailures = new Map<string, number[]>()
+  /** It is let go once it is written down as failed; then nothing but this tells when. */
+  const noteGone = (pod: Stored<Pod>): void => {
+    const owner = controllerOf(pod)
+    const job = owner?.kind === 'Job' ? jobs.get(`${pod.metadata.namespace ?? ''}/${owner.name}`) : undefined
+    if (job?.metadata.uid === owner?.uid && job?.status?.uncountedTerminatedPods?.failed?.includes(pod.metadata.uid)) goneFailures.set(job.metadata.uid, [...(goneFailures.get(job.metadata.uid) ?? []).slice(-GONE_MAX), endedMs(pod)])
+  }
   const current = (pod: Stored<Pod>): Stored<Pod> => (untracked.has(pod.metadata.uid) ? { ...pod, metadata: { ...pod.metadata, finalizers: (pod.metadata.finalizers ?? []).filter((f) => f !== TRACKING) } } : pod)
 
   const observe = (key: string): JobView | undefined => {
     const job = jobs.get(key)
     const { namespace, name } = splitKey(key)
     const left = pods.inNamespace(namespace).filter((p) => isTracked(p) && isLeftBy(p, name, job?.metadata.uid))
-    if (!job) return left.length === 0 ? undefined : { job, pods: [], left, unseenUntilMs: undefined }
+    if (!job) return left.length === 0 ? undefined : { job, pods: [], left, goneFailuresMs: [], unseenUntilMs: undefined }
     const { objects, untilMs } = recent.merge(key, [...pods.byIndex(BY_CONTROLLER, job.metadata.uid), ...pods.byIndex(BY_CONTROLLER, orphansOf(namespace))])
-    return { job, pods: objects.map(current), left, unseenUntilMs: untilMs }
+    return { job, pods: objects.map(current), left, goneFailuresMs: goneFailures.get(job.metadata.uid) ?? [], unseenUntilMs: untilMs }
   }
 
   const loop = createLoop<JobView, JobAction>({
@@ -84,11 +93,13 @@ export const jobController: ControllerFactory = (deps) => {
   }
   jobs.onChange((before, after) => {
     const changed = after ?? before
+    if (before && !after) goneFailures.delete(before.metadata.uid)
     if (changed && (changed.spec?.managedBy ?? JOB_CONTROLLER) === JOB_CONTROLLER) loop.queue.add(keyOf(changed))
   })
   pods.onChange((before, after) => {
     const uid = (after ?? before)?.metadata.uid
     if (uid !== undefined && (!after || !isTracked(after))) untracked.delete(uid)
+    if (before && !after) noteGone(before)
     if (after) wakeOwner(after)
     if (before && controllerOf(before)?.uid !== (after && controllerOf(after)?.uid)) wakeOwner(before)
   })

@@ -28,7 +28,7 @@ const pod = (name: string, phase: string, q: Quick = {}): Stored<Pod> => ({
   status: { phase, containerStatuses: [{ name: 'c', image: '', imageID: '', ready: false, restartCount: q.restarts ?? 0, ...(q.ended !== undefined && { state: { terminated: { exitCode: q.exitCode ?? 1, finishedAt: at(q.ended) } } }) }] },
 })
 
-const decide = (of: Stored<Job> | undefined, pods: Stored<Pod>[], left: Stored<Pod>[] = []) => decideJob({ job: of, pods, left, unseenUntilMs: undefined }, { nowMs: NOW, random: seededRandom(1) })
+const decide = (of: Stored<Job> | undefined, pods: Stored<Pod>[], left: Stored<Pod>[] = [], goneFailuresMs: number[] = []) => decideJob({ job: of, pods, left, goneFailuresMs, unseenUntilMs: undefined }, { nowMs: NOW, random: seededRandom(1) })
 const shown = (actions: readonly JobAction[]): string[] => actions.map((a) => {
   switch (a.kind) {
     case 'createPods': return `create ${a.pods.map((p) => p.metadata?.annotations?.['batch.kubernetes.io/job-completion-index'] ?? 'one').join()}`
@@ -66,6 +66,12 @@ for (const { name, pods, left, does, wake, ...rest } of CASES) {
     assert.deepStrictEqual([shown(actions), wakeAtMs === undefined ? undefined : (wakeAtMs - NOW) / 1000], [does, wake])
   })
 }
+
+test('failures of pods that are gone make the next one wait, too', () => {
+  const settled = job({}, { startTime: at(900), failed: 2, terminating: 0, ready: 0, uncountedTerminatedPods: {} })
+  const { actions, wakeAtMs } = decide(settled, [pod('a', 'Failed', { ended: 40, tracked: false })], [], [NOW - 5_000])
+  assert.deepStrictEqual([actions, wakeAtMs], [[], NOW + 15_000])
+})
 
 test('rules of a failure policy in order, in upstream\'s words', () => {
   const rules = [

@@ -18,6 +18,8 @@ export interface JobView {
   pods: readonly Stored<Pod>[]
   /** Of a Job of the same name that is gone. */
   left: readonly Stored<Pod>[]
+  /** When pods failed that are gone since; remembered as long as the Job is. */
+  goneFailuresMs: readonly number[]
   unseenUntilMs: number | undefined
 }
 
@@ -43,7 +45,7 @@ export function selectorOf({ spec }: Job): LabelMatcher {
   return matcher.requirements.length === 0 ? NOTHING : matcher
 }
 
-export function decideJob({ job, pods: seen, left, unseenUntilMs }: JobView, ctx: DecideContext): Decision<JobAction> {
+export function decideJob({ job, pods: seen, left, goneFailuresMs, unseenUntilMs }: JobView, ctx: DecideContext): Decision<JobAction> {
   if (!job || left.length > 0) return untracked(left, 'the job of these pods is gone')
   const { spec } = job
   if (spec?.managedBy !== undefined && spec.managedBy !== JOB_CONTROLLER) return nothing('somebody else looks after it')
@@ -60,7 +62,7 @@ export function decideJob({ job, pods: seen, left, unseenUntilMs }: JobView, ctx
   const count = countPods(job, pods, wasOver || job.metadata.deletionTimestamp !== undefined)
   const ending = endingOf(job, pods, { ...count.tally, active: active.length }, ctx.nowMs)
   const isDying = job.metadata.deletionTimestamp !== undefined
-  const changes = isDying ? NO_CHANGES : ending ? { ...NO_CHANGES, remove: active } : manage(job, pods, active, count, ctx)
+  const changes = isDying ? NO_CHANGES : ending ? { ...NO_CHANGES, remove: active } : manage({ job, pods, goneFailuresMs }, active, count, ctx)
   const { status, told } = nextStatus({ job, pods, active, count, ending, nowMs: ctx.nowMs })
   const wakeAtMs = earlier(earlier(ending ? undefined : deadlineMs({ ...job, status }), changes.wakeAtMs), unseenUntilMs)
   return {
@@ -80,12 +82,13 @@ function untracked(pods: readonly Stored<Pod>[], because: string): Decision<JobA
   return tracked.length === 0 ? nothing(because) : { actions: [{ kind: 'untrackPods', pods: tracked }], because }
 }
 
+interface Past { job: Stored<Job>; pods: readonly Stored<Pod>[]; goneFailuresMs: readonly number[] }
 interface Changes { create: NewPod[]; remove: Stored<Pod>[]; wakeAtMs: number | undefined }
 
 const NO_CHANGES: Changes = { create: [], remove: [], wakeAtMs: undefined }
 
 /** As many pods as there is work and leave for. */
-function manage(job: Stored<Job>, pods: readonly Stored<Pod>[], active: readonly Stored<Pod>[], count: Count, { nowMs }: DecideContext): Changes {
+function manage({ job, pods, goneFailuresMs }: Past, active: readonly Stored<Pod>[], count: Count, { nowMs }: DecideContext): Changes {
   const { spec } = job
   if (spec?.suspend) return { ...NO_CHANGES, remove: [...active] }
   const parallelism = spec?.parallelism ?? 1
@@ -99,7 +102,7 @@ function manage(job: Stored<Job>, pods: readonly Stored<Pod>[], active: readonly
   const missing = Math.min(BURST_PODS, wanted - active.length - blockingCount(job, pods))
   if (missing <= 0) return NO_CHANGES
   if (count.failedIndexes) return missingIndexes(job, pods, active, count, missing, nowMs)
-  const waitUntilMs = backoffUntilMs(job, pods)
+  const waitUntilMs = backoffUntilMs({ job, pods, goneFailuresMs })
   if (waitUntilMs > nowMs) return { ...NO_CHANGES, wakeAtMs: waitUntilMs }
   const create = indexed ? pendingIndexes(job, active, count).slice(0, missing).map((index) => ({ index })) : Array.from({ length: missing }, () => ({}))
   return { ...NO_CHANGES, create }
@@ -143,9 +146,9 @@ function missingIndexes(job: Stored<Job>, pods: readonly Stored<Pod>[], active: 
 const backoffMs = (failures: number): number => (failures === 0 ? 0 : Math.min(BACKOFF_MS_MAX, BACKOFF_MS * 2 ** (failures - 1)))
 
 /** Failures in a row, since the last success, make the next pod wait. */
-function backoffUntilMs(job: Stored<Job>, pods: readonly Stored<Pod>[]): number {
+function backoffUntilMs({ job, pods, goneFailuresMs }: Past): number {
   const successMs = Math.max(0, ...pods.filter(isSucceeded).map(endedMs))
-  const failedMs = pods.filter((p) => isFailed(job, p)).map(endedMs).filter((ms) => ms > successMs)
+  const failedMs = [...goneFailuresMs, ...pods.filter((p) => isFailed(job, p)).map(endedMs)].filter((ms) => ms > successMs)
   return failedMs.length === 0 ? 0 : Math.max(...failedMs) + backoffMs(failedMs.length)
 }
 

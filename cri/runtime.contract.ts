@@ -219,7 +219,9 @@ export function runtimeContract(name: string, open: () => Promise<RuntimeHarness
       await assert.rejects(h.runtime.execSync('0'.repeat(64), h.prints('x', 0), 10), { code: 'CRI_NOT_FOUND' })
     })
 
-    const streamed = (what: string, run: (streams: NonNullable<RuntimeHarness['streams']>) => Promise<void>) => test(what, async (t) => (h.streams ? run(h.streams) : t.skip('programs are only played: they have no streams')))
+    const streamed = (what: string, run: (streams: NonNullable<RuntimeHarness['streams']>) => Promise<void>) => {
+      void test(what, async (t) => (h.streams ? run(h.streams) : t.skip('programs are only played: they have no streams')))
+    }
 
     streamed('exec carries input, output, errors and the exit code', async ({ copies }) => {
       const { id } = await start(h.runsOn)
@@ -289,7 +291,7 @@ export function runtimeContract(name: string, open: () => Promise<RuntimeHarness
 }
 
 export const busyboxStreams: NonNullable<RuntimeHarness['streams']> = {
-  copies: ['sh', '-c', 'cat; echo err >&2; exit 5'], repeatsLine: ['sh', '-c', 'read line; echo "$line"; echo "$line"'], greets: ['sh', '-c', 'while :; do echo hello | nc -l -p 8080 -s 127.0.0.1; done'],
+  copies: ['sh', '-c', 'cat; echo err >&2; exit 5'], repeatsLine: ['sh', '-c', 'read line; echo "$line"; echo "$line"'], greets: ['sh', '-c', 'while :; do nc -l -p 8080 -e echo hello; done'],
 }
 
 export function testPod(h: Pick<RuntimeHarness, 'logDirectory' | 'cgroupParent'>, name: string, overrides: Partial<PodSandboxConfig> = {}): PodSandboxConfig {

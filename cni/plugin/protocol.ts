@@ -54,7 +54,7 @@ export function parseQuestion(environment: Readonly<Record<string, string | unde
 function parsePorts(value: unknown): PodPort[] {
   if (!Array.isArray(value)) return []
   return (value as { hostPort?: unknown; containerPort?: unknown; protocol?: unknown; hostIP?: unknown }[]).flatMap((p) => {
-    const protocol = String(p.protocol ?? 'tcp').toUpperCase()
+    const protocol = typeof p.protocol === 'string' ? p.protocol.toUpperCase() : 'TCP'
     if (!Number.isInteger(p.hostPort) || !Number.isInteger(p.containerPort) || (protocol !== 'TCP' && protocol !== 'UDP' && protocol !== 'SCTP')) return []
     return [{ protocol, hostPort: p.hostPort as number, containerPort: p.containerPort as number, hostIp: typeof p.hostIP === 'string' ? p.hostIP : '' }]
   })

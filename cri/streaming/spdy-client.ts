@@ -1,8 +1,8 @@
 /** The client's end of CRI streaming: the URL that Exec, Attach or PortForward gave, over SPDY/3.1. */
 import { request as httpRequest } from 'node:http'
-import type { Duplex, Readable } from 'node:stream'
+import { Duplex, type Readable } from 'node:stream'
 import type { Clock } from '#base/clock.ts'
-import { asError, CodedError } from '#base/errors.ts'
+import { CodedError } from '#base/errors.ts'
 import type { IoSession } from '../runtime.ts'
 import { PORT_FORWARD_PROTOCOL } from './port-forward.ts'
 import { SpdySession, type SpdyStream } from './spdy/session.ts'
@@ -49,7 +49,7 @@ export async function execOverSpdy(url: string, options: { stdin: boolean; tty: 
   // Nothing comes back on these; reading them lets their end be noticed.
   stdin?.resume()
   resize?.resume()
-  const outputs = Promise.all([stdout, stderr].map((s) => (s ? ended(s) : undefined)))
+  const outputs = Promise.all([stdout, stderr].flatMap((s) => (s ? [ended(s)] : [])))
   const done = (async () => {
     const status = await textOf(error)
     const failure = status === '' ? await Promise.race([outputs.then(() => undefined), closed]) : undefined
@@ -73,13 +73,26 @@ export async function portForwardOverSpdy(url: string, port: number, clock: Cloc
   const errors = await session.open({ streamtype: 'error', ...headers })
   errors.end()
   const data = await session.open({ streamtype: 'data', ...headers })
-  errors.on('error', () => { /* the session's end tells */ })
-  textOf(errors).then((text) => {
-    if (text !== '') data.destroy(new CodedError('CRI_FAILED', text))
-  }, (error: unknown) => data.destroy(asError(error)))
-  data.on('close', () => session.close())
-  data.on('end', () => { if (data.writableFinished) session.close() })
-  return data
+  for (const stream of [errors, data]) stream.on('error', () => { /* the session's end tells */ })
+  const refusal = textOf(errors)
+  const connection = new Duplex({
+    read: () => void data.resume(),
+    write: (chunk: Buffer, _, callback) => void data.write(chunk, callback),
+    final: (callback) => void data.end(() => callback()),
+    destroy(error, callback) {
+      session.close()
+      callback(error)
+    },
+  })
+  data.on('data', (chunk: Buffer) => { if (!connection.push(chunk)) data.pause() })
+  // The end alone does not tell whether there ever was a connection: the other stream does, and ends with it.
+  const ended = () => refusal.then((text) => {
+    if (text === '') connection.push(null)
+    else connection.destroy(new CodedError('CRI_FAILED', text))
+  })
+  data.once('end', () => { void ended() })
+  data.once('close', () => { if (!data.readableEnded) void ended() })
+  return connection
 }
 
 interface StatusText { status?: string; message?: string; reason?: string; details?: { causes?: { reason?: string; message?: string }[] } }

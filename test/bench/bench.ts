@@ -1,7 +1,7 @@
 /**
- * `npm run bench [-- --quick] [--only NAME] [--record]`: measures every budget of the design on the real binary
- * in the lab and prints one table. --record stores the figures as the new baseline. Needs root. SKIFF_BINARY: another
- * build than dist/skiff. The machine should have nothing else to do.
+ * `npm run bench [-- --quick] [--only NAME] [--record] [--containerd]`: measures every budget of the design on the real binary
+ * in the lab and prints one table. --record stores the figures as the new baseline. --containerd: pods on Debian's
+ * containerd, too. Needs root. SKIFF_BINARY: another build than dist/skiff. The machine should have nothing else to do.
  */
 import { existsSync, realpathSync } from 'node:fs'
 import { loadavg } from 'node:os'
@@ -19,7 +19,7 @@ import { printTable } from './table.ts'
 
 const MEASUREMENTS: readonly Measurement[] = [size, startUp, pods, apiLoad, capacity, idle]
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string', multiple: true }, record: { type: 'boolean', default: false } } })
+const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string', multiple: true }, record: { type: 'boolean', default: false }, containerd: { type: 'boolean', default: false } } })
 const unknown = values.only?.find((n) => !MEASUREMENTS.some((m) => m.name === n))
 if (unknown !== undefined) {
   console.error(`--only ${unknown}: there are\n${MEASUREMENTS.map((m) => `  ${m.name.padEnd(10)}${m.about}`).join('\n')}`)
@@ -27,7 +27,7 @@ if (unknown !== undefined) {
 }
 const given = process.env['SKIFF_BINARY'] ?? join(import.meta.dirname, '../../dist/skiff')
 if (!existsSync(given)) throw new Error(`${given} is not there: npm run build makes dist/skiff`)
-const options = { quick: values.quick, binary: realpathSync(given) }
+const options = { quick: values.quick, containerd: values.containerd, binary: realpathSync(given) }
 
 const figures: Figure[] = []
 for (const measurement of MEASUREMENTS) {

@@ -20,6 +20,8 @@ export interface Figure {
 export interface BenchOptions {
   /** Shorter windows and fewer repetitions: for a look, not for the record. */
   quick: boolean
+  /** Pods on Debian's containerd, too. */
+  containerd: boolean
   binary: string
 }
 

@@ -17,7 +17,7 @@ describe('a node with containerd', { timeout: 400_000, skip: await findContainer
   const pods = async () => (JSON.parse(await must('get', 'pods', '-l', 'app=web', '-o', 'json')) as {
     items: { metadata: { name: string; uid: string }; status: { podIP: string; conditions?: { type: string; status: string }[]; containerStatuses: { restartCount: number; containerID: string; imageID: string }[] } }[]
   }).items
-  const identity = async () => (await pods()).map((p) => [p.metadata.name, p.status.podIP, p.status.containerStatuses.map((c) => [c.containerID, c.restartCount])]).toSorted()
+  const identity = async () => (await pods()).map((p) => `${p.metadata.name} ${p.status.podIP} ${JSON.stringify(p.status.containerStatuses.map((c) => [c.containerID, c.restartCount]))}`).toSorted()
   const fetched = (url: string) => cluster.server.run(['busybox', 'wget', '-q', '-O', '-', url], { timeoutMs: 3_000 })
   const waitReady = (count: number) => until(`${count} pods are Ready`, 60_000, async () => (await pods()).filter((p) => p.status.conditions?.some((c) => c.type === 'Ready' && c.status === 'True')).length === count)
 

@@ -28,7 +28,11 @@ const dated = { ...condition, lastTransitionTime: '2026-01-01T00:00:00Z' }
 const matches = { resourceRules: [{ apiGroups: ['apps'], apiVersions: ['v1'], operations: ['CREATE'], resources: ['deployments'] }] }
 const applied = { patchType: 'ApplyConfiguration', applyConfiguration: { expression: 'Object{spec: Object.spec{replicas: 1}}' } }
 const CSR = `-----BEGIN CERTIFICATE REQUEST-----
-MIHXMH8CAQAwHTEbMBkGA1UEAwwSZTJlLmV4YW1wbGUuY29tAAAwWTATBgcqhkjO
+MIHUMHwCAQAwGjEYMBYGA1UEAwwPZTJlLmV4YW1wbGUuY29tMFkwEwYHKoZIzj0C
+AQYIKoZIzj0DAQcDQgAEuZ5MBMc34BCHWgB98rs3DhvYq9uQYp7YiK26tUCRev3j
+A2eX52tCBS4nt5pdPChdyFP98unaEsRVfTuWnzuUs6AAMAoGCCqGSM49BAMCA0gA
+MEUCIGy+LWcPLnhuAlg1U6/UBYbUrnbe7MnFGLGbuGZWnWs3AiEAxow9JJSwfICF
+11Pb72K14YjqKAb+/zRsd5NYMg96zWk=
 -----END CERTIFICATE REQUEST-----
 `
 

@@ -1,5 +1,7 @@
 /** Certificate signing requests: who asks is recorded by the server, who approves has a subresource. */
 import { X509Certificate } from 'node:crypto'
+import { asError } from '#base/errors.ts'
+import { parseRequest, publicKeyFromSpki } from '#base/x509/index.ts'
 import type { CertificateSigningRequest, CertificateSigningRequestCondition } from '#api/types/index.ts'
 import { type FieldError, forbidden, invalid, required } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
@@ -8,6 +10,9 @@ import { validateSignerName } from './signer-name.ts'
 import { ageColumn, column, humanDuration, nameColumn } from './table-columns.ts'
 
 const LEGACY_SIGNER = 'kubernetes.io/legacy-unknown'
+const REQUEST_LABEL = 'CERTIFICATE REQUEST'
+/** In the words of Go's packages. */
+const VERIFICATION_FAILURES: Readonly<Record<string, string>> = { ec: 'x509: ECDSA verification failure', ed25519: 'x509: Ed25519 verification failure', rsa: 'crypto/rsa: verification error' }
 /** Shortest lifetime that may be asked for. */
 const EXPIRATION_SECONDS_MIN = 600
 const USAGES: ReadonlySet<string> = new Set([
@@ -91,8 +96,8 @@ export function stamp(conditions: readonly CertificateSigningRequestCondition[],
 function validateRequest(csr: CertificateSigningRequest): FieldError[] {
   const { request, signerName, usages, expirationSeconds } = csr.spec
   const out: FieldError[] = []
-  if (!request) out.push(required('spec.request'))
-  else if (!/-----BEGIN CERTIFICATE REQUEST-----/.test(Buffer.from(request, 'base64').toString('latin1'))) out.push(invalid('spec.request', request, 'PEM block type must be CERTIFICATE REQUEST'))
+  const misread = requestProblem(request)
+  if (misread !== undefined) out.push(invalid('spec.request', request || null, misread))
   if ((usages ?? []).length === 0) out.push(required('spec.usages', 'usages must be provided'))
   const seen = new Set<string>()
   for (const [i, usage] of (usages ?? []).entries()) {
@@ -104,6 +109,18 @@ function validateRequest(csr: CertificateSigningRequest): FieldError[] {
   else out.push(...validateSignerName('spec.signerName', signerName))
   if (expirationSeconds !== undefined && expirationSeconds < EXPIRATION_SECONDS_MIN) out.push(invalid('spec.expirationSeconds', expirationSeconds, 'may not specify a duration less than 600 seconds (10 minutes)'))
   return [...out, ...validateConditions(csr)]
+}
+
+/** It is a request, and whoever made it holds its key. */
+function requestProblem(request: string | undefined): string | undefined {
+  const pem = Buffer.from(request ?? '', 'base64').toString('latin1')
+  if (/-----BEGIN ([^-\n]*)-----/.exec(pem)?.[1] !== REQUEST_LABEL) return `PEM block type must be ${REQUEST_LABEL}`
+  try {
+    const { isSignatureValid, spki } = parseRequest(pem)
+    return isSignatureValid ? undefined : VERIFICATION_FAILURES[publicKeyFromSpki(spki).asymmetricKeyType ?? ''] ?? 'x509: cannot verify signature: algorithm unimplemented'
+  } catch (error) {
+    return `x509: malformed certificate request: ${asError(error).message}`
+  }
 }
 
 /** What was once decided, or failed, stays said. */

@@ -1,5 +1,6 @@
 import { deepStrictEqual, match } from 'node:assert'
 import { test } from 'node:test'
+import { createRequest, generateKey, NO_ALT_NAMES } from '#base/x509/index.ts'
 import { causes, cluster, NS, template } from './kinds.test-support.ts'
 
 const MERGE = { 'content-type': 'application/merge-patch+json' }
@@ -139,10 +140,19 @@ test('jobs choose their own selector; cron schedules are read', async () => {
 
 test('certificate requests say who asked, whatever the body claims', async () => {
   const c = cluster()
-  const request = Buffer.from('-----BEGIN CERTIFICATE REQUEST-----\n-----END CERTIFICATE REQUEST-----\n').toString('base64')
+  const pem = createRequest({ commonName: 'c', organizations: [] }, NO_ALT_NAMES, await generateKey())
+  const request = Buffer.from(pem).toString('base64')
   const { json } = await c.create('/apis/certificates.k8s.io/v1/certificatesigningrequests', { metadata: { name: 'c' }, spec: { request, signerName: 'example.com/x', usages: ['client auth'], username: 'root', groups: ['system:masters'] }, status: { certificate: 'eA==' } })
   deepStrictEqual([json['spec']?.['username'], json['spec']?.['groups'], json['status']], ['admin', ['system:masters', 'system:authenticated'], {}])
   deepStrictEqual((await c.call('POST', '/apis/certificates.k8s.io/v1/certificatesigningrequests', { metadata: { name: 'd' }, spec: { request: 'eA==', signerName: 'x', usages: [] } })).status, 422)
+  const asked = async (text: string): Promise<string[]> => causes(await c.call('POST', '/apis/certificates.k8s.io/v1/certificatesigningrequests?dryRun=All', { metadata: { name: 'd' }, spec: { request: Buffer.from(text).toString('base64'), signerName: 'example.com/x', usages: ['client auth'] } })).map((t) => t.replace(/"[^"]*"/, 'IT'))
+  const broken = Buffer.from(pem.split('\n').slice(1, -2).join(''), 'base64')
+  broken.writeUInt8(broken.readUInt8(broken.length - 1) ^ 1, broken.length - 1)
+  const label = (bytes: string): string => `-----BEGIN CERTIFICATE REQUEST-----\n${bytes}\n-----END CERTIFICATE REQUEST-----\n`
+  deepStrictEqual([await asked(pem), await asked(''), await asked(pem.replaceAll(' REQUEST', '')), await asked(label(broken.toString('base64'))), (await asked(label('MAA=')))[0]?.slice(0, 60)], [
+    ['201 '], ['spec.request: Invalid value: null: PEM block type must be CERTIFICATE REQUEST'], ['spec.request: Invalid value: IT: PEM block type must be CERTIFICATE REQUEST'], ['spec.request: Invalid value: IT: x509: ECDSA verification failure'],
+    'spec.request: Invalid value: IT: x509: malformed certificate',
+  ])
 })
 
 test('every other kind takes its plain example and gives it its defaults', async () => {

@@ -50,7 +50,7 @@ const STRICT: Strictness = { harmless: true, knownVersion: true, uniqueNames: tr
 function toleranceOf(old: readonly Webhook[]): Strictness {
   return {
     harmless: old.every((h) => HARMLESS.includes(h.sideEffects)),
-    knownVersion: old.every((h) => (h.admissionReviewVersions ?? []).some((v) => REVIEW_VERSIONS.includes(v))),
+    knownVersion: old.every(({ admissionReviewVersions: versions }) => versions.length === 0 || versions.some((v) => REVIEW_VERSIONS.includes(v))),
     uniqueNames: new Set(old.map((h) => h.name)).size === old.length,
   }
 }

@@ -81,6 +81,14 @@ describe('exec', () => {
     assert.deepEqual([code, echo.sizes, echo.closed], [1000, [{ width: 80, height: 24 }], true])
   })
 
+  it('a command may be as long as the API server lets it be', async () => {
+    let length = 0
+    const port = await listening({ exec: async (_, { cmd }) => { length = cmd.join('').length; throw new CodedError('CONTAINER_NOT_READY', 'enough') } })
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/exec/ns/p/c?output=1&command=${'a'.repeat(200_000)}`, 'v5.channel.k8s.io')
+    await listen(socket)
+    assert.equal(length, 200_000)
+  })
+
   it('closes the session when the client goes away', async () => {
     const echo = new Echo()
     const port = await listening({ exec: async () => echo })

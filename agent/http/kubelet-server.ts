@@ -20,6 +20,8 @@ export interface KubeletServerOptions {
 
 /** Output of `/run` beyond this is dropped. */
 const RUN_BYTES_MAX = 1024 * 1024
+/** As the API server's: the command of an exec is part of the URL. */
+const HEADERS_BYTES_MAX = 256 * 1024
 /** Refusals of the kubelet that are the client's fault. */
 const BAD_REQUESTS = ['BAD_REQUEST', 'CONTAINER_NOT_READY', 'PREVIOUS_NOT_FOUND', 'LOGS_INVALID']
 
@@ -27,7 +29,7 @@ export function createKubeletServer(options: KubeletServerOptions): Server {
   const { streams, clock } = options
   const log = options.log.with('kubelet-api')
   const serveUpgrade = createUpgrades({ clock, log })
-  const server = createServer((request, response) => {
+  const server = createServer({ maxHeaderSize: HEADERS_BYTES_MAX }, (request, response) => {
     serve(request, response).catch((error: unknown) => refuse(response, error))
   })
   server.on('upgrade', (request, socket, head) => {

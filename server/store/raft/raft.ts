@@ -23,7 +23,7 @@ import type { AppendMessage, Entry, LogBase, LogIndex, LogReader, Message, Persi
 export const defaultRaftOptions: Omit<RaftOptions, 'id'> = {
   tickMs: 100,
   heartbeatTicks: 1,
-  electionTicks: 10,
+  electionTicks: 8,
   reads: 'quorum',
   clockDriftMax: 0.01,
   appendBytesMax: 256 * 1024,

@@ -32,8 +32,9 @@ export class Checker {
     const other = this.#leaders.get(status.term)
     if (other !== undefined && other !== status.id) throw new Violation('election safety', `${other} and ${status.id} lead in term ${status.term}`)
     this.#leaders.set(status.term, status.id)
-    // Log matching carries it to all entries before the last committed one.
-    const last = this.committed.length - 1
+    // Log matching carries it to all before. What later leaders committed may be known already: this one may be long behind.
+    let last = this.committed.length - 1
+    while ((this.committed[last] ?? 0) >= status.term && last > 0) last--
     if (last >= status.base && termAt(last) !== this.committed[last]) throw new Violation('leader completeness', `${status.id} leads in term ${status.term} with term ${termAt(last)} at ${last}, committed with ${this.committed[last]}`)
   }
 

@@ -3,7 +3,7 @@
  * A placement that was decided but is not yet seen in the informer is assumed, so that the next decision counts it.
  */
 import { keyOf, type Node, type Pod, type Stored } from '#api/types/index.ts'
-import { isPodTerminal } from '#api/types/pods.ts'
+import { isPodTerminal, podPriority } from '#api/types/pods.ts'
 import { nodeInfo, podInfo, type NodeInfo, type PodInfo, type Snapshot } from './node-info.ts'
 
 export interface ClusterView {
@@ -13,7 +13,12 @@ export interface ClusterView {
   assume(pod: PodInfo, nodeName: string): void
   forget(key: string): void
   isAssumed(key: string): boolean
-  snapshot(): Snapshot
+  /** As `pod` must see it: pods that were promised a node and are as important count on it (upstream's nominator). */
+  snapshot(pod: PodInfo): Snapshot
+  /** Promises a node to a pod before its status says so. */
+  nominate(pod: PodInfo, nodeName: string): void
+  /** Pods without a node that were promised this one. */
+  nominatedTo(nodeName: string): readonly PodInfo[]
 }
 
 export function createClusterView(namespaceLabels: Snapshot['namespaceLabels']): ClusterView {
@@ -21,6 +26,8 @@ export function createClusterView(namespaceLabels: Snapshot['namespaceLabels']):
   /** Pods by node: also of nodes not known (yet). */
   const placed = new Map<string, Map<string, PodInfo>>()
   const assumed = new Map<string, string>()
+  /** Promised nodes by pod. */
+  const nominated = new Map<string, { info: PodInfo; nodeName: string }>()
   const built = new Map<string, NodeInfo>()
   let all: readonly NodeInfo[] | undefined
 
@@ -61,21 +68,34 @@ export function createClusterView(namespaceLabels: Snapshot['namespaceLabels']):
       const was = before?.spec?.nodeName
       if (was && was !== now) remove(was, key)
       if (now && after) put(now, podInfo(after))
+      const promised = after && !after.spec?.nodeName && !isPodTerminal(after) && !after.metadata.deletionTimestamp ? after.status?.nominatedNodeName : undefined
+      if (after && promised) nominated.set(key, { info: podInfo(after), nodeName: promised })
+      // What was decided a moment ago is not yet in what the informer tells.
+      else if (!after || after.spec?.nodeName || after.metadata.deletionTimestamp !== undefined || before?.status?.nominatedNodeName) nominated.delete(key)
     },
+    nominate(info, nodeName) { nominated.set(info.key, { info, nodeName }) },
+    nominatedTo: (nodeName) => [...nominated.values()].filter((n) => n.nodeName === nodeName).map((n) => n.info),
     assume(pod, nodeName) {
+      nominated.delete(pod.key)
       assumed.set(pod.key, nodeName)
       put(nodeName, pod)
     },
     forget,
     isAssumed: (key) => assumed.has(key),
-    snapshot() {
+    snapshot(pod) {
       all ??= [...nodes.values()].map((node) => {
         const name = node.metadata.name
         const info = built.get(name) ?? nodeInfo(node, [...(placed.get(name)?.values() ?? [])])
         built.set(name, info)
         return info
       })
-      return { nodes: all, namespaceLabels }
+      const guests = [...nominated.values()].filter(({ info }) => info.key !== pod.key && podPriority(info.pod) >= podPriority(pod.pod))
+      if (guests.length === 0) return { nodes: all, namespaceLabels }
+      const nodesWithGuests = all.map((node) => {
+        const here = guests.filter((g) => g.nodeName === node.name).map((g) => g.info)
+        return here.length === 0 ? node : nodeInfo(node.node, [...node.pods, ...here])
+      })
+      return { nodes: nodesWithGuests, namespaceLabels }
     },
   }
 }

@@ -47,6 +47,11 @@ export function schedule(snapshot: Snapshot, pod: PodInfo, random: Random): Sche
   return { ok: true, node: winners[Math.floor(random.next() * winners.length)] ?? '', scores }
 }
 
+/** Whether no filter refuses the node, which is one of the snapshot's. */
+export function fitsOn(snapshot: Snapshot, pod: PodInfo, node: NodeInfo): boolean {
+  return firstUnfit(FILTERS.flatMap((rule) => rule.prepare(pod, snapshot) ?? []), node) === undefined
+}
+
 function firstUnfit(filters: readonly ((node: NodeInfo) => readonly Unfit[])[], node: NodeInfo): readonly Unfit[] | undefined {
   for (const filter of filters) {
     const unfit = filter(node)

@@ -4,7 +4,7 @@
  */
 import type { EventRecorder } from '#api/client/event-recorder.ts'
 import { isReason, type Client, type Informers } from '#api/client/client.ts'
-import { keyOf, NAMESPACES, NODES, PODS, splitKey, type Binding, type Namespace, type Node, type Pod, type Stored } from '#api/types/index.ts'
+import { keyOf, NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS, splitKey, type Binding, type Namespace, type Node, type Pod, type PodDisruptionBudget, type Stored } from '#api/types/index.ts'
 import { isPodTerminal, podPriority } from '#api/types/pods.ts'
 import type { Clock } from '#base/clock.ts'
 import { asError } from '#base/errors.ts'
@@ -12,6 +12,7 @@ import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import { createClusterView } from './cluster-view.ts'
 import { podInfo, type PodInfo } from './node-info.ts'
+import { decidePreemption, PREEMPTED } from './preempt.ts'
 import { schedule, unschedulableMessage } from './schedule.ts'
 import { createSchedulingQueue, type QueuedPod } from './scheduling-queue.ts'
 
@@ -37,11 +38,12 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   const pods = options.informers.of<Pod>(PODS)
   const nodes = options.informers.of<Node>(NODES)
   const namespaces = options.informers.of<Namespace>(NAMESPACES)
+  const budgets = options.informers.of<PodDisruptionBudget>(POD_DISRUPTION_BUDGETS)
 
   return {
     async run(signal) {
       const stopped = aborted(signal)
-      await Promise.race([Promise.all([pods.synced, nodes.synced, namespaces.synced]), stopped])
+      await Promise.race([Promise.all([pods.synced, nodes.synced, namespaces.synced, budgets.synced]), stopped])
       if (signal.aborted) return
       const view = createClusterView((name) => namespaces.get(name)?.metadata.labels ?? {})
       const binding = new Set<Promise<void>>()
@@ -76,11 +78,17 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         const pod = pods.get(next.key)
         if (!pod || !isOurs(pod) || isGated(pod)) continue
         const info = podInfo(pod)
-        const result = schedule(view.snapshot(), info, random)
+        const snapshot = view.snapshot(info)
+        const result = schedule(snapshot, info, random)
         if (!result.ok) {
           queue.retry(next, true)
-          const message = unschedulableMessage(result)
-          const failed = failScheduling(info, message).finally(() => void binding.delete(failed))
+          const preemption = decidePreemption({ pod: info, snapshot, reasons: result.reasons, budgets: budgets.list() })
+          const message = `${unschedulableMessage(result)}${preemption.ok || result.nodes === 0 ? '' : ` ${preemption.message}`}`
+          const outdone = preemption.ok ? view.nominatedTo(preemption.node).filter((p) => podPriority(p.pod) < podPriority(pod)) : []
+          if (preemption.ok) view.nominate(info, preemption.node)
+          const failed = failScheduling(info, message, preemption.ok ? preemption.node : undefined)
+            .then(() => (preemption.ok ? makeRoom(info, preemption.node, preemption.victims, outdone) : undefined))
+            .finally(() => void binding.delete(failed))
           binding.add(failed)
           continue
         }
@@ -118,20 +126,51 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     events.event(pod, 'Normal', 'Scheduled', `Successfully assigned ${key} to ${nodeName}`)
   }
 
-  async function failScheduling({ key, pod }: PodInfo, message: string): Promise<void> {
+  /** `nominated`: the node that others leave for it. */
+  async function failScheduling({ key, pod }: PodInfo, message: string, nominated: string | undefined): Promise<void> {
     events.event(pod, 'Warning', 'FailedScheduling', message)
     const now = pod.status?.conditions?.find((c) => c.type === 'PodScheduled')
-    if (now?.status === 'False' && now.reason === 'Unschedulable' && now.message === message) return
+    const isPromised = nominated === undefined || pod.status?.nominatedNodeName === nominated
+    if (now?.status === 'False' && now.reason === 'Unschedulable' && now.message === message && isPromised) return
     const condition = {
       type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message,
       lastTransitionTime: now?.status === 'False' && now.lastTransitionTime ? now.lastTransitionTime : new Date(clock.nowMs()).toISOString().replace(/\.\d+Z$/, 'Z'),
     }
     const { name, namespace } = splitKey(key)
     try {
-      await client.patch(PODS, name, namespace, 'application/strategic-merge-patch+json', { metadata: { uid: pod.metadata.uid }, status: { conditions: [condition] } }, { subresource: 'status' })
+      await client.patch(PODS, name, namespace, 'application/strategic-merge-patch+json', { metadata: { uid: pod.metadata.uid }, status: { conditions: [condition], ...(nominated !== undefined && { nominatedNodeName: nominated }) } }, { subresource: 'status' })
     } catch (error) {
       if (!isReason(error, 'NotFound', 'Conflict')) log.warn('condition not written', { pod: key, error: asError(error) })
     }
+  }
+
+  /** Ends the victims with their own grace, each told why; pods that were promised the node and count for less are promised it no longer. */
+  async function makeRoom({ pod }: PodInfo, nodeName: string, victims: readonly PodInfo[], outdone: readonly PodInfo[]): Promise<void> {
+    const { uid } = pod.metadata
+    const condition = { type: 'DisruptionTarget', status: 'True', reason: PREEMPTED, message: `${DEFAULT_SCHEDULER_NAME}: preempting to accommodate a higher priority pod`, lastTransitionTime: new Date(clock.nowMs()).toISOString().replace(/\.\d+Z$/, 'Z') }
+    const patch = (victim: PodInfo, status: Record<string, unknown>) => {
+      const { name, namespace } = splitKey(victim.key)
+      return client.patch(PODS, name, namespace, 'application/strategic-merge-patch+json', { metadata: { uid: victim.pod.metadata.uid }, status }, { subresource: 'status' })
+    }
+    await Promise.all([
+      ...victims.filter((v) => v.pod.metadata.deletionTimestamp === undefined).map(async (victim) => {
+        const { name, namespace } = splitKey(victim.key)
+        try {
+          await patch(victim, { conditions: [condition] })
+          await client.delete(PODS, name, namespace, { preconditions: { uid: victim.pod.metadata.uid } })
+          events.event(victim.pod, 'Normal', 'Preempted', `Preempted by pod ${uid} on node ${nodeName}`)
+        } catch (error) {
+          if (!isReason(error, 'NotFound', 'Conflict')) log.warn('a pod was not preempted', { pod: victim.key, error: asError(error) })
+        }
+      }),
+      ...outdone.map(async (other) => {
+        try {
+          await patch(other, { nominatedNodeName: null })
+        } catch (error) {
+          if (!isReason(error, 'NotFound', 'Conflict')) log.warn('a promise was not taken back', { pod: other.key, error: asError(error) })
+        }
+      }),
+    ])
   }
 }
 

@@ -87,8 +87,8 @@ function prepareExisting(d: Stored<Deployment>, newRs: Rs, old: readonly Rs[], c
   return actions.length > 0 ? { actions, because: `ReplicaSet ${newRs.metadata.name} is the current one` } : undefined
 }
 
-function nextRevision(old: readonly Rs[]): number {
-  return Math.max(0, ...old.map(revisionOf)) + 1
+function nextRevision(old: readonly Rs[]): bigint {
+  return old.map(revisionOf).reduce((max, revision) => (revision > max ? revision : max), 0n) + 1n
 }
 
 /** Someone changed the Deployment's size since its ReplicaSets were last written. */
@@ -167,7 +167,7 @@ function cleanup(d: Deployment, old: readonly Rs[]): Actions {
   const limit = d.spec?.revisionHistoryLimit
   if (limit === undefined || limit === 2 ** 31 - 1) return []
   const alive = old.filter((rs) => rs.metadata.deletionTimestamp === undefined)
-  const surplus = alive.toSorted((a, b) => revisionOf(a) - revisionOf(b) || byCreation(a, b)).slice(0, Math.max(0, alive.length - limit))
+  const surplus = alive.toSorted((a, b) => Number(revisionOf(a) - revisionOf(b)) || byCreation(a, b)).slice(0, Math.max(0, alive.length - limit))
   return surplus
     .filter((rs) => (rs.status?.replicas ?? 0) === 0 && replicasOf(rs) === 0 && (rs.metadata.generation ?? 0) <= (rs.status?.observedGeneration ?? 0))
     .map((replicaSet) => ({ kind: 'deleteReplicaSet', replicaSet }))

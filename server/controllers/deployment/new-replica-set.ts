@@ -31,7 +31,7 @@ function withoutHash(template: PodTemplateSpec | undefined): unknown {
   return { metadata: kept, spec: template?.spec }
 }
 
-export function newReplicaSet(d: Stored<Deployment>, revision: number, replicas: number): ReplicaSet {
+export function newReplicaSet(d: Stored<Deployment>, revision: bigint, replicas: number): ReplicaSet {
   const hash = templateHash(d)
   const template = d.spec?.template
   const labels = { ...template?.metadata?.labels, [POD_TEMPLATE_HASH]: hash }
@@ -52,7 +52,7 @@ export function newReplicaSet(d: Stored<Deployment>, revision: number, replicas:
 }
 
 /** What the current ReplicaSet's annotations should be; equal to what it has when nothing is to be done. Sizes are annotated when scaling only: the old ones tell that a change is due. */
-export function wantedAnnotations(d: Deployment, rs: Rs, revision: number): Record<string, string> {
+export function wantedAnnotations(d: Deployment, rs: Rs, revision: bigint): Record<string, string> {
   const old = rs.metadata.annotations ?? {}
   const wanted = { ...old, ...copiedAnnotations(d) }
   const before = revisionOf(rs)

@@ -188,6 +188,16 @@ test('a rollout, a rollback and a change of size end as kubectl expects', () => 
   })
 })
 
+test('revisions count on beyond what a number holds', () => {
+  const w = newWorld(deployment({ replicas: 1 }), 1)
+  run(w)
+  w.sets = w.sets.map((rs) => ({ ...rs, metadata: { ...rs.metadata, annotations: { ...rs.metadata.annotations, 'deployment.kubernetes.io/revision': '3546343826724305832' } } }))
+  w.settled = true
+  bump(w, { template: template('v2') })
+  run(w)
+  assert.deepStrictEqual(summary(w).sets, ['v1 0 rev 3546343826724305832', 'v2 1 rev 3546343826724305833'])
+})
+
 test('a rollout whose pods never become ready runs into its deadline and keeps what is available', () => {
   const w = newWorld(deployment({ replicas: 4 }), 2)
   run(w)

@@ -104,7 +104,8 @@ export function byCreation(a: Rs, b: Rs): number {
   return x === y ? (a.metadata.name < b.metadata.name ? -1 : 1) : x < y ? -1 : 1
 }
 
-export function revisionOf(object: { metadata?: { annotations?: Record<string, string> } }): number {
+/** An int64 upstream: more than a number holds. */
+export function revisionOf(object: { metadata?: { annotations?: Record<string, string> } }): bigint {
   const text = object.metadata?.annotations?.[REVISION] ?? ''
-  return /^\d+$/.test(text) ? Number(text) : 0
+  return /^\d{1,19}$/.test(text) ? BigInt(text) : 0n
 }

@@ -63,8 +63,8 @@ export async function startContainerd(options: ContainerdOptions): Promise<TestC
   let child: ChildProcess | undefined
   const start = async () => {
     const path = `${programs}:/usr/sbin:/usr/bin:/sbin:/bin`
-    const [program, ...args] = [...(options.prefix ?? []), join(programs, 'containerd'), '--config', config] as [string, ...string[]]
-    const started = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'], env: { PATH: path } })
+    // By way of env, so that there is a first word whatever the prefix.
+    const started = spawn('env', [...(options.prefix ?? []), join(programs, 'containerd'), '--config', config], { stdio: ['ignore', 'ignore', 'pipe'], env: { PATH: path } })
     let words = ''
     started.stderr.on('data', (chunk: Buffer) => {
       words = `${words}${chunk.toString()}`.slice(-20_000)

@@ -104,6 +104,12 @@ export function runtimeContract(name: string, open: () => Promise<RuntimeHarness
       assert.deepEqual(listed.map((s) => `${s.id} ${s.state}`).sort(), [`${first} ready`, `${second} ready`].sort())
     })
 
+    test('a runtime handler that is not there is refused by its name, and nothing is left', async () => {
+      const config = { ...podConfig(), runtimeHandler: 'nowhere' }
+      await assert.rejects(h.runtime.runPodSandbox(config), /no runtime for "nowhere" is configured/)
+      assert.deepEqual((await h.runtime.listPodSandbox()).filter((s) => s.metadata.uid === config.metadata.uid && s.state === 'ready'), [])
+    })
+
     test('a sandbox tells its metadata, addresses and labels; stopped it is notready, removed it is not found', async () => {
       const config = podConfig({ labels: { app: 'web' }, annotations: { note: 'x' } })
       const id = await h.runtime.runPodSandbox(config)

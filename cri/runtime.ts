@@ -29,6 +29,8 @@ export interface PodSandboxConfig {
   portMappings: PortMapping[]
   labels: Record<string, string>
   annotations: Record<string, string>
+  /** Of a RuntimeClass; undefined or '': the runtime's default. One that the runtime does not have is refused. */
+  runtimeHandler?: string
   linux: {
     /** cgroupfs path below each controller's root, e.g. `/kubepods/burstable/pod<uid>`; the agent makes it. */
     cgroupParent: string

@@ -5,7 +5,7 @@ import type { EventRecorder } from '#api/client/event-recorder.ts'
 import { isReason, type Client } from '#api/client/client.ts'
 import { PODS, type ConfigMap, type Container, type ObjectReference, type Pod, type Secret, type Service, type Stored } from '#api/types/index.ts'
 import type { Clock } from '#base/clock.ts'
-import { asError, hasCode } from '#base/errors.ts'
+import { asError, CodedError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Effects } from '#base/reconcile/action.ts'
 import type { ContainerRuntime, Image } from '#cri/index.ts'
@@ -127,6 +127,14 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
     return path
   }
 
+  const runtimeHandler = async (): Promise<string> => {
+    const name = pod.spec?.runtimeClassName
+    if (!name) return ''
+    const found = await deps.objects.runtimeClass(uid, name)
+    if (!found) throw new CodedError('RUNTIME_CLASS_NOT_FOUND', `failed to get runtime handler: runtimeclass.node.k8s.io ${JSON.stringify(name)} not found`)
+    return found.handler
+  }
+
   return {
     async preparePod() {
       for (const dir of [paths.pod(uid), paths.volumes(uid), paths.logDirectory(pod)]) await mkdir(dir, { recursive: true, mode: 0o750 })
@@ -149,6 +157,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
         await runtime.runPodSandbox(sandboxConfig({
           pod, attempt, cgroupParent: await cgroups.ensure(pod), paths, clusterDns: config.clusterDns, clusterDomain: config.clusterDomain,
           resolvConf: await readFile(config.resolvConf, 'utf8').catch(() => ''), nodeHostname: deps.nodeHostname,
+          runtimeHandler: await runtimeHandler(),
         }))
       } catch (error) {
         podEvent('Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${asError(error).message}`)

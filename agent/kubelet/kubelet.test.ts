@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { CONFIG_MAPS, LEASES, NODES, PODS, SECRETS, type Lease, type Node } from '#api/types/index.ts'
+import { CONFIG_MAPS, LEASES, NODES, PODS, RUNTIME_CLASSES, SECRETS, type Lease, type Node } from '#api/types/index.ts'
 import { createNodeWorld, pod, type NodeWorld } from './testing/node-world.ts'
 
 async function world(t: TestContext, options?: Parameters<typeof createNodeWorld>[0]): Promise<NodeWorld> {
@@ -74,6 +74,18 @@ test('an image that cannot be pulled is ErrImagePull, then ImagePullBackOff, and
   assert.ok(messages.includes('Normal BackOff: Back-off pulling image "registry.local/app:2"'))
   assert.ok(messages.includes('Warning Failed: Error: ImagePullBackOff'))
   assert.ok(messages.includes('Normal Pulled: Successfully pulled image "registry.local/app:2" in 1.2s (1.2s including waiting). Image size: 4321 bytes.'))
+})
+
+test('the handler of a pod\'s RuntimeClass is what its sandbox runs by: one that the runtime does not have is told, as is a class that is gone', async (t) => {
+  const w = await world(t)
+  w.api.put(RUNTIME_CLASSES, { apiVersion: 'node.k8s.io/v1', kind: 'RuntimeClass', metadata: { name: 'vm' }, handler: 'kata' })
+  w.create(pod('boxed', { runtimeClassName: 'vm' }))
+  w.create(pod('lost', { runtimeClassName: 'none' }))
+  const told = (name: string) => w.events.find((e) => e.reason === 'FailedCreatePodSandBox' && e.about === name)?.message
+  await w.until('both are told', () => told('boxed') !== undefined && told('lost') !== undefined)
+  assert.deepStrictEqual([told('boxed'), told('lost')], ['Failed to create pod sandbox: failed to get sandbox runtime: no runtime for "kata" is configured', 'Failed to create pod sandbox: failed to get runtime handler: runtimeclass.node.k8s.io "none" not found'])
+  w.api.put(RUNTIME_CLASSES, { apiVersion: 'node.k8s.io/v1', kind: 'RuntimeClass', metadata: { name: 'vm' }, handler: '' })
+  await w.until('running', () => w.pod('boxed')?.status?.phase === 'Running')
 })
 
 test('init containers run in order, a sidecar stays and outlives the app at the end', async (t) => {

@@ -1,10 +1,10 @@
 /**
- * The ConfigMaps and Secrets that pods here refer to, and no others: one watch by name each (the Node authorizer allows
+ * The ConfigMaps, Secrets and RuntimeClasses that pods here refer to, and no others: one watch by name each (the Node authorizer allows
  * nothing wider), started at first use and ended with its last pod. What was read stays readable while the server is away.
  */
 import { createInformer } from '#api/client/informer.ts'
 import { isReason, type Client, type Informer } from '#api/client/client.ts'
-import { CONFIG_MAPS, SECRETS, type ConfigMap, type KubeObject, type ResourceRef, type Secret } from '#api/types/index.ts'
+import { CONFIG_MAPS, RUNTIME_CLASSES, SECRETS, type ConfigMap, type KubeObject, type ResourceRef, type RuntimeClass, type Secret } from '#api/types/index.ts'
 import type { Clock } from '#base/clock.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
@@ -13,6 +13,7 @@ export interface ObjectSource {
   /** Undefined: the API says that there is none. Rejects when that cannot be known. `podUid` keeps it watched until `release`. */
   configMap(podUid: string, namespace: string, name: string): Promise<ConfigMap | undefined>
   secret(podUid: string, namespace: string, name: string): Promise<Secret | undefined>
+  runtimeClass(podUid: string, name: string): Promise<RuntimeClass | undefined>
   release(podUid: string): void
   /** The pods that refer to something that has just changed. Returns the unsubscribe. */
   onChange(listener: (podUid: string) => void): () => void
@@ -39,7 +40,7 @@ export function createObjectSource(client: Client, deps: { clock: Clock; random:
     const found = entries.get(id)
     if (found) return found
     const stop = new AbortController()
-    const standalone = createInformer<KubeObject>(client, ref, { namespace, fieldSelector: `metadata.name=${name}` }, deps)
+    const standalone = createInformer<KubeObject>(client, ref, { ...(namespace !== '' && { namespace }), fieldSelector: `metadata.name=${name}` }, deps)
     const entry: Entry = { ref, namespace, name, users: new Set(), informer: standalone.informer, stop, saved: undefined }
     standalone.informer.onChange((before, after) => {
       if (before?.metadata.resourceVersion === after?.metadata.resourceVersion) return
@@ -60,7 +61,7 @@ export function createObjectSource(client: Client, deps: { clock: Clock; random:
   const read = async <T extends KubeObject>(ref: ResourceRef, uid: string, namespace: string, name: string): Promise<T | undefined> => {
     const entry = watch(ref, namespace, name)
     entry.users.add(uid)
-    if (entry.informer.hasSynced()) return entry.informer.get(`${namespace}/${name}`) as T | undefined
+    if (entry.informer.hasSynced()) return entry.informer.get(namespace === '' ? name : `${namespace}/${name}`) as T | undefined
     try {
       const object = await client.get<T>(ref, name, namespace)
       keep(entry, ref, namespace, name, object)
@@ -76,6 +77,7 @@ export function createObjectSource(client: Client, deps: { clock: Clock; random:
   return {
     configMap: (uid, namespace, name) => read<ConfigMap>(CONFIG_MAPS, uid, namespace, name),
     secret: (uid, namespace, name) => read<Secret>(SECRETS, uid, namespace, name),
+    runtimeClass: (uid, name) => read<RuntimeClass>(RUNTIME_CLASSES, uid, '', name),
     release(uid) {
       for (const [id, entry] of entries) {
         if (!entry.users.delete(uid) || entry.users.size > 0) continue

@@ -15,6 +15,8 @@ export interface SandboxInput {
   clusterDomain: string
   resolvConf: string
   nodeHostname: string
+  /** Of the pod's RuntimeClass; needed where the sandbox is made. */
+  runtimeHandler?: string
 }
 
 export function sandboxConfig(input: SandboxInput): PodSandboxConfig {
@@ -31,6 +33,7 @@ export function sandboxConfig(input: SandboxInput): PodSandboxConfig {
     }]))),
     labels: podLabels(pod),
     annotations: { ...metadata.annotations },
+    ...(input.runtimeHandler !== undefined && { runtimeHandler: input.runtimeHandler }),
     linux: {
       cgroupParent: input.cgroupParent,
       sysctls: Object.fromEntries((spec?.securityContext?.sysctls ?? []).map((s) => [dottedSysctl(s.name), s.value])),

@@ -109,7 +109,7 @@ export class GrpcRuntime implements ContainerRuntime {
     return this.#lock.run(`${uid} ${attempt}`, async () => {
       const existing = (await this.#sandboxItems()).find((s) => s.metadata?.uid === uid && s.metadata.attempt === attempt && nameOf(SANDBOX_STATES, s.state, 'notready') === 'ready')
       if (existing) return existing.id
-      const { podSandboxId } = await this.#call(CALLS.runPodSandbox, { config: sandboxMessage(config), runtimeHandler: '' }, 'sandbox')
+      const { podSandboxId } = await this.#call(CALLS.runPodSandbox, { config: sandboxMessage(config), runtimeHandler: config.runtimeHandler ?? '' }, 'sandbox')
       this.#lives.sandbox(podSandboxId, 'ready')
       return podSandboxId
     })

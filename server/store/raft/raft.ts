@@ -13,7 +13,7 @@ import { onForward, onForwardAnswer, onPropose, tickAsked } from './proposals.ts
 import { answerReads, onRead, onReadIndex, onReadIndexAnswer, sendAskedReads } from './reads.ts'
 import { beginRound, maybeCommit, onAppendAnswer, sendAppends, stillHasQuorum, tickFollowers } from './replication.ts'
 import { onSnapshot, onSnapshotAnswer, onSnapshotRead, onSnapshotReadFailed, onSnapshotWriteFailed, onSnapshotWritten } from './snapshots.ts'
-import { becomeFollower, emptyOut, noteMembership, resetElectionTimeout, send } from './state.ts'
+import { becomeFollower, emptyOut, heardOfLeader, noteMembership, resetElectionTimeout, send } from './state.ts'
 import type { RaftState } from './state.ts'
 import { continueTransfer, onTransfer, tickTransferOfLeadership } from './transfer.ts'
 import { NOBODY } from './types.ts'
@@ -174,7 +174,10 @@ function take(s: RaftState, event: RaftEvent): void {
     case 'read': return onRead(s, event.id)
     case 'changeMembers': return onChangeMembers(s, event.id, event.changes)
     case 'transfer': return onTransfer(s, event.to)
-    case 'campaign': return campaign(s)
+    case 'campaign':
+      // Its own vote, too, is promised to a leader that it hears.
+      if (!heardOfLeader(s)) campaign(s)
+      return
     case 'unreachable': {
       const follower = s.leading?.followers.get(event.member)
       if (follower?.state === 'replicate') {

@@ -212,7 +212,7 @@ export type RaftEvent =
   | { readonly kind: 'changeMembers'; readonly id: number; readonly changes: readonly MemberChange[] }
   /** Leader only: hand over, to the best follower where `to` is NOBODY (section 3.10). Given up after an election timeout. */
   | { readonly kind: 'transfer'; readonly to: MemberId }
-  /** Begin an election without waiting for the timeout; ignored by a leader. */
+  /** Begin an election without waiting for the random part of the timeout; ignored while a leader is heard of, or was promised loyalty before a restart. */
   | { readonly kind: 'campaign' }
   /** The disk has no room (or has it again): no proposals meanwhile, no candidacy, and a leader hands over. */
   | { readonly kind: 'diskFull'; readonly full: boolean }

@@ -47,7 +47,7 @@ export const mutants: readonly Mutant[] = [
   { fault: 'answers reads without asking whether it still leads', seed: 132, edits: [edit('reads.ts', '|| hasLease(s, leading, quorumRound)', '|| s.term > 0')] },
   { fault: 'answers reads before it knows what is committed', seed: 5, edits: [edit('reads.ts', ' || s.log.term(s.commit) !== s.term) return', ') return')] },
   { fault: 'takes any answer for one to the newest round', seed: 115, edits: [edit('replication.ts', 'Math.max(follower.round, m.round)', 'leading.round')] },
-  { fault: 'trusts the clock twice as long as it may', seed: 0, script: 'reads', edits: [edit('reads.ts', 's.nowMs - newest.sentMs < (', 's.nowMs - newest.sentMs < 2 * (')] },
+  { fault: 'trusts the clock twice as long as it may', seed: 481, edits: [edit('reads.ts', 's.nowMs - newest.sentMs < (', 's.nowMs - newest.sentMs < 2 * (')] },
   { fault: 'trusts the clock after handing over', seed: 0, script: 'reads', edits: [edit('transfer.ts', 'leading.leaseForfeited = true', 'leading.leaseForfeited = false')] },
   { fault: 'trusts the clock though it loses its vote', seed: 5340, edits: [
     edit('reads.ts', ' || !isVoter(s.log.configuration, s.options.id)', ''),

@@ -97,7 +97,11 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
     loadPty: deps.loadPty, ...(config.registries && { registries: config.registries }),
   })
   // For crictl and whoever else speaks CRI; another runtime serves its own.
-  const criServer = config.runtimeEndpoint === undefined ? await serveRuntime(runtime, { socketPath: join(dataDir, 'cri.sock'), clock, random, log }) : undefined
+  const criServer = config.runtimeEndpoint === undefined ? await serveRuntime(runtime, { socketPath: join(dataDir, 'cri.sock'), clock, random, log }).catch((error: unknown) => {
+    // A path too long for a socket is no reason to run no pods.
+    log.warn('the container runtime is not served over CRI', { error: asError(error) })
+    return undefined
+  }) : undefined
   const kubelet = createKubelet({
     nodeName, client, informers, runtime, dataDir, clock, random, log, events,
     hostFacts: await readHostFacts(),

@@ -34,14 +34,6 @@ const EDITS: readonly Edit[] = [
     reason: 'since 1.21 only the test that is about the internet asks for it',
   },
   {
-    file: 'test/e2e/storage/utils/host_exec.go', from: '"nsenter",\n\t\t"--mount=/rootfs/proc/1/ns/mnt",\n\t\t"--",', to: '"chroot",\n\t\t"/rootfs",',
-    reason: 'the hosts of a lab have no first process of their own',
-  },
-  {
-    file: 'test/e2e/kubectl/kubectl.go', from: 'string(readTestFileOrDie("busybox-cronjob.yaml.in"))', to: 'strings.ReplaceAll(string(readTestFileOrDie("busybox-cronjob.yaml.in")), "batch/v1beta1", "batch/v1")',
-    reason: 'batch/v1beta1 is gone since 1.25',
-  },
-  {
     file: 'test/e2e/node/pods.go', from: 'case t.ExitCode == 1:', to: 'case t.ExitCode == 1, t.ExitCode == 137 && t.Reason == "ContainerStatusUnknown":',
     reason: 'since 1.22 a container that never ran is told so when its pod has ended, and the suite expects it',
   },

@@ -87,9 +87,10 @@ const filter: Macro = (call) => {
   }
 }
 
-const has: Macro = ({ args: [arg] }) => {
+/** The test stands where the macro does: that is what complaints point to. */
+const has: Macro = ({ at, args: [arg] }) => {
   if (arg?.kind !== 'select') throw new SyntaxIssue(arg?.at ?? 0, 'invalid argument to has() macro')
-  return { ...arg, testOnly: true }
+  return { ...arg, at, testOnly: true }
 }
 
 /** A name for one value: a fold over nothing whose accumulator has the name. */

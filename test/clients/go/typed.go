@@ -238,7 +238,8 @@ var typedChecks = []check{
 			if event.Type == "BOOKMARK" {
 				annotations := event.Object.(*corev1.ConfigMap).Annotations
 				equal(annotations[metav1.InitialEventsAnnotationKey], "true")
-				if annotations[metav1.InitialEventsListBlueprintAnnotationKey] == "" {
+				// client-go 0.36 has no constant for it any more; older reflectors look for it.
+				if annotations["kubernetes.io/initial-events-list-blueprint"] == "" {
 					fail("no blueprint of the list: %v", annotations)
 				}
 				initial.Stop()

@@ -16,7 +16,7 @@ import { contextOf, scopeOf, type Call } from './call.ts'
 import { ownFields, sameButTimes } from './managed-fields.ts'
 import { admissionOptions, type WriteOptions } from './options.ts'
 import { reserve } from './reserve.ts'
-import { decodeHeld, put, readStored, remove, storedResponse, type Full } from './stored.ts'
+import { decodeHeld, put, readStored, remove, storedResponse, valueOf, type Full } from './stored.ts'
 import { assertUpdatable } from './validity.ts'
 
 export interface Change {
@@ -82,7 +82,8 @@ async function tryChange(call: Call, wanted: Change, key: string, kv: KeyValue):
   if (wanted.part !== 'raw') await admit(call, 'validate', { ...admission, ...objects() })
   if (isDone(object, old) && (row.strategy.mayRemove?.(object) ?? true)) {
     const gone = await remove(call, kv, object, wanted.options.dryRun)
-    return gone.ok ? { ok: true, changed: { object, value: kv.value, revision: gone.revision, deleted: true } } : { ok: false, pinned, current: gone.current }
+    // Who writes is told what was written, though that ended it.
+    return gone.ok ? { ok: true, changed: { object, value: valueOf(row, object), revision: gone.revision, deleted: true } } : { ok: false, pinned, current: gone.current }
   }
   if (!kv.stale && isUnchanged(object, old)) return { ok: true, changed: { object: old, value: kv.value, revision: kv.modRevision, deleted: false } }
   const reservation = wanted.part === 'main' ? reserve(call, object, old, wanted.options.dryRun) : undefined

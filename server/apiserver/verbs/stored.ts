@@ -61,10 +61,15 @@ export type Written =
   /** Someone else was faster; `current` is what is there now. */
   | { ok: false; current: KeyValue | undefined; /** Another key stood in the way, one of `also`. */ lost?: string }
 
+/** As `storedResponse` takes it. */
+export function valueOf({ storedAs, model, custom }: KindRow, object: Full): Buffer {
+  return custom ? encodeFree(object) : storedAs ? encodeStored({ metadata: object.metadata, ...storedAs.toStored(object) }, storedAs.model) : encodeStored(object, model)
+}
+
 /** Puts `object`, asserting what is there (undefined: nothing). A dry run looks, but does not write. */
 export async function put(call: Call, key: string, object: Full, over: KeyValue | undefined, dryRun: boolean, also?: Reservation['also']): Promise<Written> {
-  const { storedAs, model, custom } = call.row
-  const value = custom ? encodeFree(object) : storedAs ? encodeStored({ metadata: object.metadata, ...storedAs.toStored(object) }, storedAs.model) : encodeStored(object, model)
+  const { custom } = call.row
+  const value = valueOf(call.row, object)
   if (dryRun) {
     const current = await readStored(call.parts, call.row, key)
     return current?.modRevision === over?.modRevision ? { ok: true, revision: over?.modRevision ?? 0, value } : { ok: false, current }

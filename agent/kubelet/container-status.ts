@@ -24,6 +24,8 @@ function containerStatus(input: StatusInput, c: SpecContainer): ContainerStatus 
   const { view } = input
   const { spec } = c
   const current = shown(view, spec.name)
+  // What is for debugging is nobody's to wait for.
+  const isProbed = c.type !== 'ephemeral'
   const before = [...(view.reported.containerStatuses ?? []), ...(view.reported.initContainerStatuses ?? []), ...(view.reported.ephemeralContainerStatuses ?? [])].find((s) => s.name === spec.name)
   const common = {
     name: spec.name,
@@ -38,7 +40,7 @@ function containerStatus(input: StatusInput, c: SpecContainer): ContainerStatus 
       image: before?.containerID ? before.image : (spec.image ?? ''),
       imageID: before?.containerID ? before.imageID : '',
       ready: false,
-      started: false,
+      ...(isProbed && { started: false }),
       restartCount: lost?.restartCount ?? before?.restartCount ?? 0,
       state: lost?.state ?? waiting(input, c, undefined),
       lastState: lost?.lastState ?? {},
@@ -54,8 +56,8 @@ function containerStatus(input: StatusInput, c: SpecContainer): ContainerStatus 
     image: current.imageRef || (spec.image ?? ''),
     imageID: current.imageDigestRef,
     containerID: containerId(view, current),
-    ready: done || (c.type !== 'init' && state.running !== undefined && isReady(view, spec, current)),
-    started: c.type === 'init' ? false : state.running !== undefined && isStarted(view, spec, current),
+    ready: done || (c.type !== 'init' && isProbed && state.running !== undefined && isReady(view, spec, current)),
+    ...(isProbed && { started: c.type !== 'init' && state.running !== undefined && isStarted(view, spec, current) }),
     restartCount: current.restartCount,
     state,
     lastState: last?.state === 'exited' ? { terminated: terminated(view, last) } : {},

@@ -56,6 +56,10 @@ const table: [string, unknown, unknown][] = [
     statesOf({ pod: aPod({ initContainers: [aContainer('i')] }, { deletionTimestamp: 'x' }), containers: [exited('i', 0)], ...gone }),
     statesOf({ pod: aPod({ containers: [aContainer('app'), aContainer('b')], initContainers: [aContainer('i')] }, { deletionTimestamp: 'x' }), containers: [exited('app', 0)], ...gone }).slice(1),
   ], [['Completed', 'ContainerStatusUnknown'], ['Completed', 'ContainerStatusUnknown']]],
+  ['an ephemeral container is never ready, nor told to have started', [
+    status({ pod: aPod({ ephemeralContainers: [aContainer('debug')] }), containers: [running('app')] }),
+    status({ pod: aPod({ ephemeralContainers: [aContainer('debug')] }), containers: [running('app'), running('debug')] }),
+  ].map((s) => s.ephemeralContainerStatuses?.map(({ ready, started, state }) => [ready, started, state?.waiting?.reason ?? 'running'])), [[[false, undefined, 'ContainerCreating']], [[false, undefined, 'running']]]],
   ['ready follows its probe, started its startup probe', [
     { pod: aPod({ containers: [aContainer('app', { readinessProbe: {} })] }), containers: [running('app')] },
     { pod: aPod({ containers: [aContainer('app', { readinessProbe: {} })] }), containers: [running('app')], probes: new Map([['app-0', { readiness: 'success' as const }]]) },

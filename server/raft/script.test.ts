@@ -1,4 +1,4 @@
-/** Plays `testdata/*.txt`, and compares with what is recorded there: `RECORD=1 node scripts/run-tests.ts server/store/raft` records anew, to be read before it is committed. */
+/** Plays `testdata/*.txt`, and compares with what is recorded there: `RECORD=1 node scripts/run-tests.ts server/raft` records anew, to be read before it is committed. */
 import assert from 'node:assert/strict'
 import { globSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

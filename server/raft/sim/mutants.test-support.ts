@@ -79,7 +79,7 @@ export async function makeMutant(mutant: Mutant): Promise<MakeCore> {
       if (text.split(from).length !== 2) throw new Error(`${mutant.fault}: ${file} has not exactly once: ${from}`)
       writeFileSync(join(copy, file), text.replace(from, () => to))
     }
-    const base = pathToFileURL(join(folder, '..', '..', '..', 'base')).href
+    const base = pathToFileURL(join(folder, '..', '..', 'base')).href
     for (const file of globSync('*.ts', { cwd: copy })) {
       const text = readFileSync(join(copy, file), 'utf8')
       writeFileSync(join(copy, file), text.replaceAll("'#base/", `'${base}/`))

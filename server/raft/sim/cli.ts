@@ -1,4 +1,4 @@
-/** `node server/store/raft/sim/cli.ts [SEEDS] [FIRST]`: simulated worlds, one after the other; ends with 1 at the first that fails. One seed alone tells all that happens in it. */
+/** `node server/raft/sim/cli.ts [SEEDS] [FIRST]`: simulated worlds, one after the other; ends with 1 at the first that fails. One seed alone tells all that happens in it. */
 import { simulate, traceOf } from './simulate.ts'
 
 const [seeds = 1000, first = 1] = process.argv.slice(2).map(Number)

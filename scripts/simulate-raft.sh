@@ -4,4 +4,4 @@ set -euo pipefail
 . "$(dirname "$0")/setup.sh"
 need_node
 need_npm_packages
-exec node server/store/raft/sim/cli.ts "$@"
+exec node server/raft/sim/cli.ts "$@"

@@ -125,8 +125,9 @@ describe('kubectl changes', () => {
     match(text, /^The request is invalid: the server rejected our request due to an error in our request/)
     strictEqual(await says('patch', 'deploy/patched', '--subresource=scale', '--type=merge', '-p', '{"spec":{"replicas":1}}'), 'scale.autoscaling/patched patched')
     strictEqual(await value('{.spec.replicas}', 'deploy/patched'), '1')
-    const unknown = await cluster.kubectl(['-n', 'shop', 'patch', 'deploy/patched', '-p', '{"spec":{"nosuch":1}}'])
-    deepStrictEqual([unknown.code, unknown.stdout, unknown.stderr], [0, 'deployment.apps/patched patched (no change)\n', 'Warning: unknown field "spec.nosuch"\n'])
+    // Of an object that nobody else writes to: kubectl compares what it read before with what it got.
+    const unknown = await cluster.kubectl(['-n', 'shop', 'patch', 'service/web', '-p', '{"spec":{"nosuch":1}}'])
+    deepStrictEqual([unknown.code, unknown.stdout, unknown.stderr], [0, 'service/web patched (no change)\n', 'Warning: unknown field "spec.nosuch"\n'])
     const [, immutable] = await refused(['patch', 'deploy/patched', '-p', '{"spec":{"selector":{"matchLabels":{"app":"other"}},"template":{"metadata":{"labels":{"app":"other"}}}}}'])
     match(immutable, /^The Deployment "patched" is invalid: spec\.selector: Invalid value: .*: field is immutable$/)
     await must('delete', 'deploy/patched')
@@ -160,8 +161,12 @@ describe('kubectl changes', () => {
     const managers = JSON.parse(await must('get', 'cm/owned', '-o', 'json', '--show-managed-fields')) as { metadata: { managedFields: { manager: string; operation: string; fieldsV1: unknown }[] } }
     deepStrictEqual(managers.metadata.managedFields.filter((f) => f.manager === 'other').map(({ manager, operation, fieldsV1 }) => ({ manager, operation, fieldsV1 })), [{ manager: 'other', operation: 'Apply', fieldsV1: { 'f:data': { 'f:a': {} } } }])
     strictEqual((await apply({ a: '9' }, '--field-manager=other', '--dry-run=server')).stdout, 'configmap/owned serverside-applied (server dry run)\n')
-    // What client-side apply made is taken over without a conflict.
-    strictEqual((await cluster.kubectl(['apply', '--server-side', '-f', '-'], { input: shopManifest({ namespace: 'shop', greeting: 'goodbye' }), })).code, 0)
+    // What client-side apply made is taken over without a conflict; what `kubectl set` changed since is not its own any more.
+    const takeOver = (...flags: string[]) => cluster.kubectl(['apply', '--server-side', ...flags, '-f', '-'], { input: shopManifest({ namespace: 'shop', greeting: 'goodbye' }) })
+    const since = await takeOver()
+    strictEqual(since.code, 1)
+    match(since.stderr, /^error: Apply failed with 1 conflict: conflict with "kubectl-set" using apps\/v1: \.spec\.template\.spec\.containers\[name="side"\]\.resources\.limits\.memory\n/)
+    deepStrictEqual(await takeOver('--force-conflicts').then(({ code, stderr }) => [code, stderr]), [0, ''])
     await must('rollout', 'status', 'deploy/web', '--timeout=60s')
   })
 

@@ -19,9 +19,10 @@ function world(t: TestContext) {
   const dir = mkdtempSync(join(tmpdir(), 'memory-'))
   const lines: string[] = []
   const log = createLog({ format: 'text', level: 'warn', nowMs: () => 0, write: (line) => { lines.push(line) } })
-  const ends: AbortController[] = []
-  t.after(() => {
-    for (const end of ends) end.abort()
+  const lives: { stop(): Promise<void> }[] = []
+  t.after(async () => {
+    // A write that is under way would make its file anew.
+    for (const life of lives) await life.stop()
     rmSync(dir, { recursive: true })
   })
   const run = async (ms: number) => {
@@ -39,7 +40,6 @@ function world(t: TestContext) {
   /** One life of an agent. */
   const start = () => {
     const end = new AbortController()
-    ends.push(end)
     const memory = createClusterMemory(dir, 'own', { clock, log })
     const connectivity = createConnectivity(clock)
     const informers = createInformers(api.client, { clock, random: seededRandom(1), log, connectivity, memoryOf: memory.of })
@@ -47,7 +47,9 @@ function world(t: TestContext) {
     const nodes = informers.of<Node>(NODES)
     const pods = informers.of(PODS, { fieldSelector: 'spec.nodeName=own' })
     void informers.start(end.signal)
-    return { services, nodes, pods, connectivity, async stop() { end.abort(); await memory.close() } }
+    const life = { services, nodes, pods, connectivity, async stop() { end.abort(); await memory.close() } }
+    lives.push(life)
+    return life
   }
   return { clock, api, dir, lines, run, eventually, start }
 }

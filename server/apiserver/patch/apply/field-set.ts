@@ -95,13 +95,20 @@ export function equalSets(a: FieldSet, b: FieldSet): boolean {
 export function pathsOf(set: FieldSet): string[][] {
   const paths: string[][] = []
   const visit = (node: FieldSet, path: string[]) => {
-    const elements = [...node.children.keys()].toSorted(compareElements)
+    const elements = sortedElements(node)
     for (const element of elements) if (node.children.get(element)?.own) paths.push([...path, element])
     for (const element of elements) visit(node.children.get(element) as FieldSet, [...path, element])
   }
   if (set.own) paths.push([])
   visit(set, [])
   return paths
+}
+
+/** Most sets have fields only, whose order is that of their text. */
+function sortedElements(set: FieldSet): string[] {
+  const elements = [...set.children.keys()]
+  if (elements.length < 2) return elements
+  return elements.every((element) => element.startsWith('f:')) ? elements.sort() : elements.sort(compareElements)
 }
 
 const KINDS = 'fkvi'
@@ -145,7 +152,7 @@ export type FieldsV1 = { [element: string]: FieldsV1 }
 export function toFieldsV1(set: FieldSet): FieldsV1 {
   const fields: FieldsV1 = {}
   if (set.own && set.children.size > 0) fields['.'] = {}
-  for (const element of [...set.children.keys()].toSorted(compareElements)) {
+  for (const element of sortedElements(set)) {
     const child = set.children.get(element) as FieldSet
     if (child.own || !isEmptySet(child)) fields[element] = toFieldsV1(child)
   }

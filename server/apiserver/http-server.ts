@@ -5,7 +5,7 @@
 import type { Server as Http1Server } from 'node:http'
 import type { ServerHttp2Session } from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
-import type { Server as TlsServer, TLSSocket } from 'node:tls'
+import type { SecureContext, Server as TlsServer, TLSSocket } from 'node:tls'
 import type { Clock } from '#base/clock.ts'
 import { CodedError, asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
@@ -34,6 +34,8 @@ export interface HttpServerOptions {
   log: Log
   /** Sockets of other protocols by their ALPN name, e.g. `skiff-tunnel/1`. The handler owns the socket from then on. */
   protocols?: Readonly<Record<string, (socket: TLSSocket) => void>>
+  /** Names (SNI) under which another certificate and other authorities hold. A connection by such a name is only good for `protocol`, one of `protocols`. */
+  otherNames?: { contextOf: (serverName: string) => SecureContext | undefined; protocol: string }
   limits?: Partial<HttpLimits>
 }
 
@@ -83,7 +85,7 @@ export interface HttpServer {
 export async function createHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const [{ createServer: createTls }, { createServer: createHttp1 }, { performServerHandshake }] = await Promise.all([import('node:tls'), import('node:http'), import('node:http2')])
   const limits = { ...HTTP_LIMITS, ...options.limits }
-  const { api, clock, random, protocols = {} } = options
+  const { api, clock, random, otherNames, protocols = {} } = options
   const room = new BodyRoom(limits.bodyRoomBytes)
   const log = options.log.with('http')
   const open = new Set<TLSSocket>()
@@ -149,6 +151,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
 
   const server: TlsServer = createTls({
     ...secureOptions(options.tls), requestCert: true, rejectUnauthorized: false, ALPNProtocols: ['h2', 'http/1.1', ...Object.keys(protocols)],
+    ...(otherNames && { SNICallback: (name: string, done: (error: Error | null, context?: SecureContext) => void) => done(null, otherNames.contextOf(name)) }),
     handshakeTimeout: limits.handshakeTimeoutMs, allowHalfOpen: true, noDelay: true, minVersion: 'TLSv1.2',
   })
   server.maxConnections = limits.connectionsMax
@@ -171,7 +174,8 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     const peer = peerOfConnection(socket, options.tls)
     const other = Object.hasOwn(protocols, protocol) ? protocols[protocol] : undefined
     // A front proxy speaks for users of the API, never for nodes.
-    if (other && 'frontProxy' in peer && !('certificate' in peer)) socket.destroy()
+    if (otherNames && protocol !== otherNames.protocol && socket.servername && otherNames.contextOf(socket.servername)) socket.destroy()
+    else if (other && 'frontProxy' in peer && !('certificate' in peer)) socket.destroy()
     else if (other) other(socket)
     else if (protocol === 'h2') serve2(socket)
     else http1.emit('connection', socket)

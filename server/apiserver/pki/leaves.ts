@@ -13,7 +13,7 @@ export interface LeafSpec {
   file: string
   commonName: string
   organizations: readonly string[]
-  usage: ExtendedKeyUsage
+  usages: readonly ExtendedKeyUsage[]
   altNames: AltNames
   authority: Authority
   /** Appends the CA to the file, so that a joiner sees the root in the handshake. */
@@ -28,7 +28,7 @@ export function decideLeaf(spec: LeafSpec, stored: StoredPair, nowMs: number): s
   const certificate = stored.pair.chain[0] as Certificate
   if (!isIssuedBy(certificate, spec.authority.certificate)) return 'it was signed by another authority'
   if (certificate.subject.commonName !== spec.commonName || !sameSet(certificate.subject.organizations, spec.organizations)) return 'it names somebody else'
-  if (!certificate.extendedKeyUsages.includes(spec.usage)) return 'it is for another use'
+  if (!sameSet(certificate.extendedKeyUsages, spec.usages)) return 'it is for another use'
   if (!sameSet(certificate.altNames.dnsNames, spec.altNames.dnsNames) || !sameSet(certificate.altNames.ipAddresses, spec.altNames.ipAddresses)) return 'the names and addresses it has to cover have changed'
   if (nowMs >= renewAtMs(certificate, spec.authority.certificate)) return 'two thirds of its life are over'
   return undefined
@@ -49,7 +49,7 @@ export async function ensureLeaf(directory: string, spec: LeafSpec, ctx: { nowMs
     // Back to the CA's beginning: a board whose clock lags accepts it as long as it accepts the CA.
     notBeforeMs: spec.authority.certificate.notBeforeMs,
     notAfterMs: Math.min(ctx.nowMs + LEAF_LIFE_MS, spec.authority.certificate.notAfterMs),
-    keyUsages: ['digitalSignature', 'keyEncipherment'], extendedKeyUsages: [spec.usage], altNames: { ...NO_ALT_NAMES, ...spec.altNames },
+    keyUsages: ['digitalSignature', 'keyEncipherment'], extendedKeyUsages: spec.usages, altNames: { ...NO_ALT_NAMES, ...spec.altNames },
   }, { key }, spec.authority, ctx.random)
   const pem = certificatePem(der) + (spec.withChain ? certificatePem(spec.authority.certificate.der) : '')
   return { pair: await writePair(directory, spec.file, key, pem), because }

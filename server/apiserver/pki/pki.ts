@@ -68,9 +68,9 @@ export async function openPki(options: PkiOptions): Promise<Pki> {
     return { pair, changed: because !== undefined }
   }
   const ensureAll = async () => {
-    const serving = await leaf({ file: 'serving-kube-apiserver', commonName: 'kube-apiserver', organizations: [], usage: 'serverAuth', altNames: servingNames({ ...options, names }), authority: authorities.server, withChain: true })
-    const admin = await leaf({ file: 'client-admin', commonName: 'system:admin', organizations: ['system:masters'], usage: 'clientAuth', altNames: NO_ALT_NAMES, authority: authorities.client })
-    const frontProxy = await leaf({ file: 'client-auth-proxy', commonName: 'system:auth-proxy', organizations: [], usage: 'clientAuth', altNames: NO_ALT_NAMES, authority: authorities.requestHeader })
+    const serving = await leaf({ file: 'serving-kube-apiserver', commonName: 'kube-apiserver', organizations: [], usages: ['serverAuth'], altNames: servingNames({ ...options, names }), authority: authorities.server, withChain: true })
+    const admin = await leaf({ file: 'client-admin', commonName: 'system:admin', organizations: ['system:masters'], usages: ['clientAuth'], altNames: NO_ALT_NAMES, authority: authorities.client })
+    const frontProxy = await leaf({ file: 'client-auth-proxy', commonName: 'system:auth-proxy', organizations: [], usages: ['clientAuth'], altNames: NO_ALT_NAMES, authority: authorities.requestHeader })
     return { serving: serving.pair, admin: admin.pair, frontProxy: frontProxy.pair, changed: serving.changed || admin.changed || frontProxy.changed }
   }
   let current = await ensureAll()

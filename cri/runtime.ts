@@ -134,6 +134,8 @@ export interface ContainerStatus {
   annotations: Record<string, string>
   /** Absolute. */
   logPath: string
+  /** What it runs with now. Undefined: the runtime does not tell (containerd before 1.7). */
+  resources?: LinuxResources
 }
 
 export interface Image {
@@ -202,6 +204,7 @@ export interface RuntimeService {
   removeContainer(id: string): Promise<void>
   listContainers(filter?: { podUid?: string; sandboxId?: string; state?: ContainerState }): Promise<ContainerStatus[]>
   containerStatus(id: string): Promise<ContainerStatus>
+  /** What is not named stays as it is; a quota or limit of -1 takes it away. */
   updateContainerResources(id: string, resources: LinuxResources): Promise<void>
   /** After the log file was renamed away: makes the writer open a new one. */
   reopenContainerLog(id: string): Promise<void>

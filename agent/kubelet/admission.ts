@@ -22,7 +22,7 @@ export function refusal(input: AdmissionInput): { reason: string; message: strin
   return sysctl === undefined ? outOfResources(input) ?? unfit(input) : { reason: 'SysctlForbidden', message: `forbidden sysctl: ${sysctl}` }
 }
 
-function outOfResources({ pod, others, allocatable }: AdmissionInput): { reason: string; message: string } | undefined {
+export function outOfResources({ pod, others, allocatable }: Pick<AdmissionInput, 'pod' | 'others' | 'allocatable'>): { reason: string; message: string } | undefined {
   const pods = Number(allocatable.pods ?? Infinity)
   if (others.length + 1 > pods) return outOf('pods', 1, others.length, pods)
   const wanted = podRequests(pod)

@@ -2,6 +2,7 @@
 import type { ContainerState, ContainerStateTerminated, ContainerStatus, VolumeMountStatus } from '#api/types/index.ts'
 import type { DecideContext } from '#base/reconcile/action.ts'
 import { podText, PULL_ERROR_SHOWN_MS } from './messages.ts'
+import { actualRequirements } from './resize.ts'
 import { nextRestart, restartsAfter } from './restart.ts'
 import { time } from './time.ts'
 import { isReady, isStarted, isStarting, newest, type ContainerView, type LaneFailure, type PodView, type SpecContainer } from './view.ts'
@@ -27,9 +28,10 @@ function containerStatus(input: StatusInput, c: SpecContainer): ContainerStatus 
   // What is for debugging is nobody's to wait for.
   const isProbed = c.type !== 'ephemeral'
   const before = [...(view.reported.containerStatuses ?? []), ...(view.reported.initContainerStatuses ?? []), ...(view.reported.ephemeralContainerStatuses ?? [])].find((s) => s.name === spec.name)
+  const resources = actualRequirements(view, spec, current)
   const common = {
     name: spec.name,
-    ...(spec.resources && { resources: spec.resources }),
+    ...(resources && { resources }),
     ...(spec.resources?.requests && { allocatedResources: spec.resources.requests }),
     ...volumeMounts(c),
   }

@@ -24,10 +24,12 @@ import { podNames } from './pod-dns.ts'
 import type { PodMemory } from './pod-memory.ts'
 import type { PodPaths } from './pod-paths.ts'
 import { sandboxConfig } from './sandbox-config.ts'
+import { allocationOf, resizeMessage } from './resize.ts'
+import { applyResize } from './apply-resize.ts'
 import { StartError } from './start-error.ts'
 import { statusPatch } from './status-patch.ts'
 import { GRACE_SECONDS_MIN } from './termination.ts'
-import { allContainers, type PodView } from './view.ts'
+import { allContainers, type PendingResize, type PodView } from './view.ts'
 import { VolumeError, type PodVolumes } from './volumes/pod-volumes.ts'
 import { reportedStatus } from './runtime-view.ts'
 
@@ -50,6 +52,10 @@ export interface EffectDeps {
   /** Waits a little for the first list. Undefined: not known yet. */
   services(): Promise<readonly Service[] | undefined>
   field(pod: Stored<Pod>, podIps: readonly string[]): FieldContext
+  /** Why its spec's resources cannot be allocated at this moment. */
+  pendingResize(memory: PodMemory): PendingResize | undefined
+  /** Writes what is to outlive the agent. */
+  keep(memory: PodMemory): Promise<void>
   /** The pod is gone for good: its worker and disk record end. */
   forget(memory: PodMemory): Promise<void>
 }
@@ -247,6 +253,31 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       await runtime.removePodSandbox(id)
     },
 
+    async allocate() {
+      // Others may have been given what was free when it was looked at.
+      if (memory.removed || deps.pendingResize(memory)) return
+      memory.allocation = allocationOf(memory.pod)
+      memory.resizing = memory.pod.metadata.generation ?? 0
+      memory.failures.delete('resize')
+      await deps.keep(memory)
+      podEvent('Normal', 'ResizeStarted', resizeMessage('started', memory.pod, memory.resizing))
+    },
+
+    async resize({ containers }) {
+      const generation = view.resizing
+      await applyResize({ runtime, cgroups }, pod, containers)
+      memory.resized = generation
+    },
+
+    async reportResize({ of, message, mark }) {
+      memory.backOffReported.add(mark)
+      const [type, reason] = of === 'completed' ? ['Normal' as const, 'ResizeCompleted'] : ['Warning' as const, of === 'error' ? 'ResizeError' : `Resize${of}`]
+      podEvent(type, reason, message)
+      if (of !== 'completed') return
+      memory.resizing = undefined
+      await deps.keep(memory)
+    },
+
     reportBackOff({ name, of, mark, message }) {
       const type = allContainers(pod).find((c) => c.spec.name === name)?.type ?? 'app'
       const about = asReference(pod, fieldPath(type, name))
@@ -313,6 +344,7 @@ export function killMessage(name: string, because: Extract<PodAction, { kind: 'k
     case 'liveness': return `Container ${name} failed liveness probe, will be restarted`
     case 'startup': return `Container ${name} failed startup probe, will be restarted`
     case 'definition': return `Container ${name} definition changed, will be restarted`
+    case 'resize': return `Container ${name} resize requires restart`
     case 'stopping': case 'sandbox': return `Stopping container ${name}`
   }
 }

@@ -27,11 +27,12 @@ import { createObjectSource } from './objects.ts'
 import { orphanPod } from './orphan-pod.ts'
 import { podPaths } from './pod-paths.ts'
 import type { PodMemory } from './pod-memory.ts'
-import { openPodStore, type PodStore } from './pod-store.ts'
+import { openPodStore, type PodRecord, type PodStore } from './pod-store.ts'
 import { createPodStreams } from './pod-streams.ts'
 import { createPodWorkers, type PodWorkers } from './pod-worker.ts'
 import { createProber } from './probes/prober.ts'
 import { createRunProbe } from './probes/run-probe.ts'
+import { pendingResize as pendingResizeOf } from './resize.ts'
 import { observePod, reportedStatus } from './runtime-view.ts'
 import type { PodStreams } from './streams.ts'
 import { podEnd } from './termination.ts'
@@ -115,10 +116,11 @@ export function createKubelet(options: KubeletOptions): Kubelet {
         if (!services.hasSynced()) await Promise.race([services.synced, pause(clock, SERVICES_WAIT_MS, signal)])
         return services.hasSynced() ? services.list() : undefined
       }
-      const running = await assemble({ ...options, log }, { paths, store, services: knownServices, allocatable: async () => nodeAllocatable(nodeCapacity({ facts: options.hostFacts, pressure: await pressure(), config }), config), node: () => nodes.get(nodeName) })
+      const kept = new Map((await store.loadPods()).map((record) => [record.pod.metadata.uid, record]))
+      const running = await assemble({ ...options, log }, { paths, store, kept: (uid) => kept.get(uid), services: knownServices, allocatable: async () => nodeAllocatable(nodeCapacity({ facts: options.hostFacts, pressure: await pressure(), config }), config), node: () => nodes.get(nodeName) })
       workers = running.workers
       // Before the informer is compared with: what it does not have was deleted while this agent was away.
-      for (const { pod, endingSinceMs } of await store.loadPods()) if (pods.get(`${pod.metadata.namespace ?? ''}/${pod.metadata.name}`)?.metadata.uid !== pod.metadata.uid) workers.upsert(pod, endingSinceMs)
+      for (const { pod } of kept.values()) if (pods.get(`${pod.metadata.namespace ?? ''}/${pod.metadata.name}`)?.metadata.uid !== pod.metadata.uid) workers.upsert(pod)
       const stop = followPods({ workers: needed(), pods, store, runtime, clock, log, signal })
       const offObjects = running.onObjectChange()
       void services.synced.then(() => {
@@ -142,17 +144,19 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   }
 }
 
-const emptyWorkers: PodWorkers = { upsert: () => {}, remove: () => {}, wake: () => {}, wakeAll: () => {}, get: () => undefined, list: () => [], drop: () => {}, run: () => Promise.resolve() }
+const emptyWorkers: PodWorkers = { upsert: () => {}, remove: () => {}, wake: () => {}, wakeAll: () => {}, get: () => undefined, list: () => [], holding: () => [], drop: () => {}, run: () => Promise.resolve() }
 
 interface Assembly {
   paths: ReturnType<typeof podPaths>
   store: PodStore
+  /** As found on disk at the start. */
+  kept: (uid: string) => PodRecord | undefined
   services: () => Promise<readonly Service[] | undefined>
   allocatable: () => Promise<Record<string, string>>
   node: () => Stored<Node> | undefined
 }
 
-async function assemble(options: KubeletOptions, { paths, store, services, allocatable, node }: Assembly) {
+async function assemble(options: KubeletOptions, { paths, store, kept, services, allocatable, node }: Assembly) {
   const { client, runtime, config, clock, random, log, events, dataDir, nodeName } = options
   const { runtimeName } = await runtime.version()
   const cgroups = options.cgroups ?? (await createPodCgroups({ root: config.cgroupRoot, pidsLimit: config.podPidsLimit, clock, log, ...(options.cgroupLayout && { layout: options.cgroupLayout }) }))
@@ -203,11 +207,14 @@ async function assemble(options: KubeletOptions, { paths, store, services, alloc
     if (!ending && memory.prepared && memory.cancelRefresh === undefined) armRefresh(memory)
   }
 
+  const keep = ({ pod, endingSinceMs, allocation, resizing }: PodMemory) => store.savePod({ pod, allocation, ...(endingSinceMs !== undefined && { endingSinceMs }), ...(resizing !== undefined && { resizing }) })
+  const pendingResize = ({ uid, pod }: PodMemory) => pendingResizeOf({ pod, others: workers.holding(uid), allocatable: nodeAllocated })
+
   const workers: PodWorkers = createPodWorkers({
     clock, random, log,
     async observe(memory) {
       const view = await observePod(memory, {
-        runtime, runtimeName, hostIps: () => [config.nodeIp], probesOf: (uid) => prober.of(uid), imageDigestRef,
+        runtime, runtimeName, hostIps: () => [config.nodeIp], memoryBytes: options.hostFacts.memoryBytes, pendingResize, probesOf: (uid) => prober.of(uid), imageDigestRef,
         async terminationMessage(m, container) {
           const known = m.terminationMessages.get(container.id)
           if (known !== undefined) return known
@@ -221,9 +228,9 @@ async function assemble(options: KubeletOptions, { paths, store, services, alloc
       return { ...view, probes: prober.of(memory.uid) }
     },
     onView,
+    kept,
     onSpec(memory) {
-      store.savePod({ pod: memory.pod, ...(memory.endingSinceMs !== undefined && { endingSinceMs: memory.endingSinceMs }) })
-        .catch((error: unknown) => log.error('cannot keep the pod on disk: it will not be known after a restart while the server is away', { pod: memory.pod.metadata.name, error: asError(error) }))
+      keep(memory).catch((error: unknown) => log.error('cannot keep the pod on disk: it will not be known after a restart while the server is away', { pod: memory.pod.metadata.name, error: asError(error) }))
     },
     admit(pod, others) {
       const refused = refusal({ pod, others, allocatable: nodeAllocated, node: node(), allowedSysctls: config.allowedUnsafeSysctls })
@@ -233,7 +240,7 @@ async function assemble(options: KubeletOptions, { paths, store, services, alloc
     onMetadata: refresh,
     effects: (memory, view) => podEffects({
       runtime, client, events, clock, log, config, dataDir, paths, cgroups, volumes, objects, images, hooks, services, nodeHostname: options.hostFacts.hostname,
-      machine: { memoryBytes: options.hostFacts.memoryBytes }, field,
+      machine: { memoryBytes: options.hostFacts.memoryBytes }, field, pendingResize, keep,
       async forget(m) {
         prober.forget(m.uid)
         objects.release(m.uid)

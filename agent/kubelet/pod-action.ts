@@ -1,10 +1,11 @@
 /** All the agent ever does for a pod. Each action runs in a lane: of one lane, one action at a time. */
 import type { PodStatus } from '#api/types/index.ts'
+import type { LinuxResources } from '#cri/index.ts'
 
 /** Which of a pod's lists a container is in; a sidecar is an init container that restarts always (KEP-753). */
 export type ContainerType = 'init' | 'sidecar' | 'app' | 'ephemeral'
 
-export type KillReason = 'stopping' | 'liveness' | 'startup' | 'definition' | 'sandbox'
+export type KillReason = 'stopping' | 'liveness' | 'startup' | 'definition' | 'sandbox' | 'resize'
 
 export type PodAction =
   /** Directories, cgroup, volumes, hosts file. */
@@ -16,6 +17,12 @@ export type PodAction =
   | { kind: 'cancel'; lane: string }
   /** preStop hook, then the stop signal, then SIGKILL: all within `graceSeconds`. */
   | { kind: 'killContainer'; id: string; name: string; graceSeconds: number; because: KillReason; preStop: boolean }
+  /** What the spec asks for fits: it is this pod's from now on. */
+  | { kind: 'allocate' }
+  /** Makes the cgroups of the pod and of its containers what is allocated. */
+  | { kind: 'resize'; containers: readonly { id: string; name: string; resources: LinuxResources }[] }
+  /** The Events of a resize: `mark` keeps those of a pending one from being told twice. */
+  | { kind: 'reportResize'; of: 'Deferred' | 'Infeasible' | 'error' | 'completed'; message: string; mark: string }
   | { kind: 'removeContainer'; id: string }
   | { kind: 'stopSandbox'; id: string }
   | { kind: 'removeSandbox'; id: string }
@@ -36,11 +43,12 @@ export function laneOf(action: PodAction): string {
     case 'removeContainer': return `remove:${action.id}`
     case 'stopSandbox': return `sandbox:${action.id}`
     case 'removeSandbox': return `sandbox:${action.id}`
+    case 'resize': return 'resize'
     case 'createSandbox': return 'createSandbox'
     case 'preparePod': return 'volumes'
     case 'tearDown': return 'volumes'
     case 'reportStatus': return 'status'
     case 'finishDeletion': return 'deletion'
-    case 'cancel': case 'reportBackOff': case 'forget': return 'now'
+    case 'cancel': case 'allocate': case 'reportResize': case 'reportBackOff': case 'forget': return 'now'
   }
 }

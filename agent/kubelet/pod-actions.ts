@@ -8,6 +8,7 @@ import { laneOf, type KillReason, type PodAction } from './pod-action.ts'
 import { podText, PULL_ERROR_SHOWN_MS } from './messages.ts'
 import { podStatus } from './pod-status.ts'
 import { sameStatus } from './status-patch.ts'
+import { containerResizes, resizeMessage } from './resize.ts'
 import { nextRestart, restartsAfter } from './restart.ts'
 import { deadlineOf, GRACE_SECONDS_MIN, podEnd, remainingGraceSeconds, restartGraceSeconds, type PodEnd } from './termination.ts'
 import {
@@ -15,6 +16,9 @@ import {
   type ContainerView, type PodView, type SpecContainer,
 } from './view.ts'
 import { containerHash } from './labels.ts'
+
+/** Upstream's retry of deferred resizes, beside the moments when something becomes free. */
+const RESIZE_RETRY_MS = 180_000
 
 /** Dead attempts of one container that are kept: their logs answer `logs` and `logs --previous`. */
 const ATTEMPTS_KEPT = 2
@@ -82,6 +86,7 @@ function livingActions(plan: Plan): void {
   }
   if (!view.prepared) return
   restartUnhealthy(plan, sandbox.id)
+  resizeActions(plan)
   for (const c of ephemeralContainers(view.pod)) if (!newest(view, c.spec.name)) start(plan, c, sandbox.id)
   if (initActions(plan, sandbox.id)) appActions(plan, sandbox.id)
   prune(plan)
@@ -219,6 +224,47 @@ function restartUnhealthy(plan: Plan, sandboxId: string): void {
     else if (c.hash !== '' && c.hash !== containerHash(spec) && !isStarting(view, spec.name)) kill(plan, c, 'definition', restartGraceSeconds(view, undefined), type !== 'init')
   }
 }
+
+/** What may be allocated is; what is allocated becomes real, by the cgroup or by a restart; both are told. */
+function resizeActions(plan: Plan): void {
+  const { view } = plan
+  const { resize } = view
+  if (resize && !resize.pending) {
+    plan.add({ kind: 'allocate' }, 'its spec asks for other resources, and there is room')
+    return
+  }
+  if (resize?.pending) {
+    const { reason, message } = resize.pending
+    const generation = resize.spec.metadata.generation ?? 0
+    const mark = `resize:${generation}:${reason}:${message}`
+    if (!view.backOffReported.has(mark) && !hasCondition(view, 'PodResizePending', message)) plan.add({ kind: 'reportResize', of: reason, mark, message: resizeMessage(reason, resize.spec, generation, message) }, 'what its spec asks for cannot be had')
+    if (reason === 'Deferred') plan.wakeAt(plan.nowMs + RESIZE_RETRY_MS)
+  }
+  const differ = containerResizes(view)
+  for (const { id, name } of differ.filter((c) => c.restart)) plan.add({ kind: 'killContainer', id, name, graceSeconds: restartGraceSeconds(view, undefined), because: 'resize', preStop: true }, `container ${name} is to be restarted with other resources`)
+  const inPlace = differ.filter((c) => !c.restart)
+  const failure = view.failures.get('resize')
+  if (failure && view.resizing !== undefined) {
+    const mark = `resize-error:${view.resizing}:${failure.message}`
+    if (!view.backOffReported.has(mark)) plan.add({ kind: 'reportResize', of: 'error', mark, message: resizeMessage('error', view.pod, view.resizing, failure.message) }, 'a resize has failed')
+  }
+  if (inPlace.length > 0) {
+    plan.add({ kind: 'resize', containers: inPlace.map(({ id, name, resources }) => ({ id, name, resources })) }, 'cgroups are to follow what is allocated')
+    return
+  }
+  if (view.resizing === undefined || differ.length > 0 || isInFlight(view, 'resize')) return
+  const settled = [...initContainers(view.pod).filter((c) => c.type === 'sidecar'), ...appContainers(view.pod)].every(({ spec, type }) => {
+    const c = newest(view, spec.name)
+    if (isStarting(view, spec.name) || (c && isInFlight(view, `kill:${c.id}`))) return false
+    return c?.state === 'running' || (c?.state === 'exited' && (!restartsAfter(view.pod, spec, type, c.exitCode) || nextRestart(c).notBeforeMs > plan.nowMs))
+  })
+  if (!settled) return
+  // Only the pod's own cgroup was left: it is made to fit first.
+  if (!view.resized) plan.add({ kind: 'resize', containers: [] }, 'the pod\'s cgroup is to follow what is allocated')
+  else plan.add({ kind: 'reportResize', of: 'completed', mark: `resized:${view.resizing}`, message: resizeMessage('completed', view.pod, view.resizing) }, 'it has the resources it was given')
+}
+
+const hasCondition = ({ reported }: PodView, type: string, message: string): boolean => reported.conditions?.some((c) => c.type === type && c.message === message) ?? false
 
 function kill(plan: Plan, c: ContainerView, because: KillReason, graceSeconds: number, preStop = true): void {
   plan.add({ kind: 'killContainer', id: c.id, name: c.metadata.name, graceSeconds, because, preStop }, `container ${c.metadata.name} is to stop (${because})`)

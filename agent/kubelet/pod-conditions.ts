@@ -1,9 +1,13 @@
 /** The kubelet's conditions, with upstream's reasons and messages. Pure. */
 import type { ContainerStatus, PodCondition } from '#api/types/index.ts'
+import { isResizing } from './resize.ts'
 import { time } from './time.ts'
 import { appContainers, initContainers, isStarted, newest, readySandbox, type PodView } from './view.ts'
 
 export interface ConditionInput { init: ContainerStatus[]; app: ContainerStatus[]; phase: string; nowMs: number }
+
+/** Gone when there is nothing to say. */
+const RESIZE_CONDITIONS = ['PodResizePending', 'PodResizeInProgress']
 
 type Verdict = { status: 'True' | 'False'; reason?: string; message?: string }
 
@@ -18,8 +22,9 @@ export function podConditions(view: PodView, input: ConditionInput): PodConditio
     ['ContainersReady', containers],
     ['PodScheduled', { status: 'True' }],
   ]
+  verdicts.push(...resizeVerdicts(view))
   const own = verdicts.map(([type, verdict]) => condition(view, before.find((c) => c.type === type), type, verdict, input.nowMs))
-  return [...own, ...before.filter((c) => !verdicts.some(([type]) => type === c.type))]
+  return [...own, ...before.filter((c) => !verdicts.some(([type]) => type === c.type) && !RESIZE_CONDITIONS.includes(c.type))]
 }
 
 function condition(view: PodView, before: PodCondition | undefined, type: string, verdict: Verdict, nowMs: number): PodCondition {
@@ -62,6 +67,15 @@ function ready(view: PodView, containers: Verdict): Verdict {
     return found.status === 'True' ? [] : [`the status of pod readiness gate "${conditionType}" is not "True", but ${found.status}`]
   })
   return messages.length === 0 ? { status: 'True' } : { status: 'False', reason: 'ReadinessGatesNotReady', message: messages.join(', ') }
+}
+
+function resizeVerdicts(view: PodView): [string, Verdict][] {
+  const pending = view.resize?.pending
+  const failure = view.failures.get('resize')
+  return [
+    ...(pending ? [['PodResizePending', { status: 'True', ...pending }] satisfies [string, Verdict]] : []),
+    ...(isResizing(view) ? [['PodResizeInProgress', { status: 'True', ...(failure && { reason: 'Error', message: failure.message }) }] satisfies [string, Verdict]] : []),
+  ]
 }
 
 /** As Go prints a list. */

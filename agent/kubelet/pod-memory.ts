@@ -1,11 +1,18 @@
 /** What the agent remembers of one pod between passes. Losing it (a restart) costs time, never correctness: see the field comments. */
 import type { Pod, PodStatus, Stored } from '#api/types/index.ts'
+import { allocationOf, type Allocation } from './resize.ts'
 import type { InFlight, LaneFailure } from './view.ts'
 
 export interface PodMemory {
   readonly uid: string
   /** The newest object from the API, or from disk while the server is away. Status and resourceVersion may be older than `written`. */
   pod: Stored<Pod>
+  /** Kept on disk. */
+  allocation: Allocation
+  /** Kept on disk: the generation whose allocation is not known to be real yet. */
+  resizing: number | undefined
+  /** The generation that cgroups were last made to fit. Lost: it is done once more. */
+  resized: number | undefined
   removed: boolean
   /** Kept on disk: grace is counted from here. */
   endingSinceMs: number | undefined
@@ -36,9 +43,9 @@ export interface PodMemory {
   cancelRefresh: (() => void) | undefined
 }
 
-export function createPodMemory(pod: Stored<Pod>, nowMs: number, endingSinceMs?: number): PodMemory {
+export function createPodMemory(pod: Stored<Pod>, nowMs: number, kept: { endingSinceMs?: number; allocation?: Allocation; resizing?: number } = {}): PodMemory {
   return {
-    uid: pod.metadata.uid, pod, removed: false, endingSinceMs, firstSeenMs: nowMs, prepared: false, tornDown: false, failures: new Map(), inFlight: new Map(), laneRuns: new Map(), wantedChangedMs: -Infinity, backOffReported: new Set(),
+    uid: pod.metadata.uid, pod, allocation: kept.allocation ?? allocationOf(pod), resizing: kept.resizing, resized: undefined, removed: false, endingSinceMs: kept.endingSinceMs, firstSeenMs: nowMs, prepared: false, tornDown: false, failures: new Map(), inFlight: new Map(), laneRuns: new Map(), wantedChangedMs: -Infinity, backOffReported: new Set(),
     terminationMessages: new Map(), written: undefined, finished: false, rejected: undefined, cancelRefresh: undefined, refreshing: Promise.resolve(),
   }
 }

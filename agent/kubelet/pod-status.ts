@@ -1,5 +1,5 @@
 /** The report on one pod, as upstream's kubelet writes it. Pure: equal views give equal reports. */
-import type { PodStatus } from '#api/types/index.ts'
+import type { Pod, PodStatus } from '#api/types/index.ts'
 import { podQosClass } from '#api/types/pods.ts'
 import type { DecideContext } from '#base/reconcile/action.ts'
 import { containerStatuses } from './container-status.ts'
@@ -37,6 +37,7 @@ export function podStatus(view: PodView, ctx: DecideContext): PodStatus {
     ...(pod.metadata.generation !== undefined && { observedGeneration: pod.metadata.generation }),
     ...(told?.reason !== undefined && { reason: told.reason }),
     ...(told?.message !== undefined && { message: told.message }),
+    ...podResources(pod),
     conditions: podConditions(view, { init, app, phase: phase ?? 'Pending', nowMs: ctx.nowMs }),
     startTime: time(startTimeMs(view)),
     qosClass: podQosClass(pod),
@@ -48,7 +49,13 @@ export function podStatus(view: PodView, ctx: DecideContext): PodStatus {
   }
 }
 
-const OWN = new Set(['phase', 'observedGeneration', 'reason', 'message', 'conditions', 'startTime', 'qosClass', 'hostIP', 'hostIPs', 'podIP', 'podIPs', 'initContainerStatuses', 'containerStatuses', 'ephemeralContainerStatuses'])
+/** Of pod-level resources (KEP-5419): what is allocated is what the pod's cgroup has. */
+function podResources({ spec }: Pod): Pick<PodStatus, 'resources' | 'allocatedResources'> {
+  if (!spec?.resources) return {}
+  return { resources: spec.resources, ...(spec.resources.requests && { allocatedResources: spec.resources.requests }) }
+}
+
+const OWN = new Set(['resources', 'allocatedResources', 'phase', 'observedGeneration', 'reason', 'message', 'conditions', 'startTime', 'qosClass', 'hostIP', 'hostIPs', 'podIP', 'podIPs', 'initContainerStatuses', 'containerStatuses', 'ephemeralContainerStatuses'])
 
 function others(reported: PodStatus): PodStatus {
   return Object.fromEntries(Object.entries(reported).filter(([key]) => !OWN.has(key)))

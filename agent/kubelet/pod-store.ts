@@ -11,9 +11,10 @@ import { asError, CodedError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import type { ObjectStore } from './objects.ts'
+import type { Allocation } from './resize.ts'
 import type { TokenStore } from './volumes/tokens.ts'
 
-export interface PodRecord { pod: Stored<Pod>; endingSinceMs?: number }
+export interface PodRecord { pod: Stored<Pod>; endingSinceMs?: number; allocation?: Allocation; resizing?: number }
 
 export interface PodStore extends ObjectStore, TokenStore {
   loadPods(): Promise<PodRecord[]>

@@ -16,12 +16,14 @@ import { nextFailure } from './lane-backoff.ts'
 import { laneOf, type PodAction } from './pod-action.ts'
 import { decidePodActions } from './pod-actions.ts'
 import { createPodMemory, type PodMemory } from './pod-memory.ts'
+import type { PodRecord } from './pod-store.ts'
+import { isAllocated, withAllocation } from './resize.ts'
 import { StartError } from './start-error.ts'
 import { isTerminalPhase, type PodView } from './view.ts'
 
 export interface PodWorkers {
-  /** The API (or the disk, while it is away) has this pod. `endingSinceMs` comes from disk. */
-  upsert(pod: Stored<Pod>, endingSinceMs?: number): void
+  /** The API (or the disk, while it is away) has this pod. */
+  upsert(pod: Stored<Pod>): void
   /** The API has it no more. */
   remove(uid: string): void
   /** Something about it may have changed. */
@@ -29,6 +31,8 @@ export interface PodWorkers {
   wakeAll(): void
   get(uid: string): PodMemory | undefined
   list(): PodMemory[]
+  /** Pods, with what is allocated to them, that take their share of the node; but not this one. */
+  holding(but: string): Stored<Pod>[]
   drop(uid: string): void
   /** Resolves once the signal has aborted and what was under way has been let go; containers keep running. */
   run(signal: AbortSignal): Promise<void>
@@ -42,6 +46,8 @@ export interface PodWorkersDeps {
   effects(memory: PodMemory, view: PodView): Effects<PodAction>
   /** After each look: probes, token timers follow what was seen. */
   onView?(memory: PodMemory, view: PodView): void
+  /** What is on disk of a pod that is new to this agent. */
+  kept?(uid: string): PodRecord | undefined
   /** Asked once of a pod that has not been seen or started: why this node cannot take it. */
   admit?(pod: Stored<Pod>, others: readonly Stored<Pod>[]): { reason: string; message: string } | undefined
   /** Labels or annotations changed: files of the downward API follow. */
@@ -70,6 +76,7 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
     if (error === undefined) {
       memory.failures.delete(lane)
       restIfSpinning(memory, lane, action)
+      if (action.kind === 'tearDown' || action.kind === 'resize') wakePending()
     } else if (!cancelled && !stopping?.aborted) {
       const reason = error instanceof StartError ? error.reason : hasCode(error, 'VOLUME_FAILED') ? 'FailedMount' : action.kind
       const failure = nextFailure(memory.failures.get(lane), { lane, reason, message: asError(error).message }, { nowMs: clock.nowMs(), random })
@@ -84,8 +91,13 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
     if (!stopping?.aborted) loop.queue.add(memory.uid)
   }
 
-  /** The pods whose share of the node is taken. */
-  const holding = () => [...pods.values()].filter((m) => !m.rejected && !m.tornDown && !isTerminalPhase(m.pod.status?.phase)).map((m) => m.pod)
+  /** The other pods whose share of the node is taken. */
+  const holding = (but: string) => [...pods.values()].filter((m) => m.uid !== but && !m.rejected && !m.tornDown && !isTerminalPhase(m.pod.status?.phase)).map((m) => withAllocation(m.pod, m.allocation))
+
+  /** There is more room than there was: those who wait for it ask again. */
+  const wakePending = () => {
+    for (const { uid, pod, allocation } of pods.values()) if (!isAllocated(pod, allocation)) loop.queue.add(uid)
+  }
 
   /** An action that succeeds again and again changes nothing it was meant to change: a bug, which must not cost a core. */
   const restIfSpinning = (memory: PodMemory, lane: string, action: PodAction) => {
@@ -130,17 +142,17 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
       const run = (action: PodAction) => (memory && effects ? launch(memory, effects, action) : Promise.resolve())
       return {
         preparePod: run, createSandbox: run, startContainer: run, cancel: run, killContainer: run, removeContainer: run, stopSandbox: run, removeSandbox: run,
-        reportBackOff: run, reportStatus: run, tearDown: run, finishDeletion: run, forget: run,
+        allocate: run, resize: run, reportResize: run, reportBackOff: run, reportStatus: run, tearDown: run, finishDeletion: run, forget: run,
       }
     },
   }, { clock, random, log, workers: WORKERS })
 
   return {
-    upsert(pod, endingSinceMs) {
+    upsert(pod) {
       const { uid, deletionTimestamp, generation } = pod.metadata
       const known = pods.get(uid)
-      const memory = known ?? createPodMemory(pod, clock.nowMs(), endingSinceMs)
-      if (!known && deletionTimestamp === undefined && pod.status?.startTime === undefined) memory.rejected = deps.admit?.(pod, holding())
+      const memory = known ?? createPodMemory(pod, clock.nowMs(), deps.kept?.(uid))
+      if (!known && deletionTimestamp === undefined && pod.status?.startTime === undefined) memory.rejected = deps.admit?.(pod, holding(uid))
       const changed = !known || known.pod.metadata.generation !== generation || known.pod.metadata.deletionTimestamp !== deletionTimestamp
         || known.pod.metadata.deletionGracePeriodSeconds !== pod.metadata.deletionGracePeriodSeconds
       // A shorter grace counts from now, as upstream's worker counts it.
@@ -164,6 +176,7 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
     wakeAll: () => { for (const uid of pods.keys()) loop.queue.add(uid) },
     get: (uid) => pods.get(uid),
     list: () => [...pods.values()],
+    holding,
     drop(uid) {
       pods.get(uid)?.cancelRefresh?.()
       pods.delete(uid)

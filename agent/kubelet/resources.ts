@@ -19,9 +19,11 @@ export function cpuQuota(milli: number): number {
 
 export function containerResources(pod: Pod, container: Container, machine: { memoryBytes: number }): LinuxResources {
   const { requests = {}, limits = {} } = container.resources ?? {}
+  // Pod-level limits bound each container that has none (KEP-2837).
+  const bound = pod.spec?.resources?.limits
   const requestMilli = quantityMilli(requests.cpu ?? limits.cpu)
-  const limitMilli = quantityMilli(limits.cpu)
-  const memory = quantityValue(limits.memory)
+  const limitMilli = quantityMilli(limits.cpu ?? bound?.cpu)
+  const memory = quantityValue(limits.memory ?? bound?.memory)
   const hugepages = Object.entries(limits).filter(([name]) => name.startsWith('hugepages-')).map(([name, value]) => [hugepageSize(name), quantityValue(value)])
   return {
     cpuShares: cpuShares(requestMilli),

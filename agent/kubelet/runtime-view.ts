@@ -4,12 +4,16 @@ import type { PodStatus } from '#api/types/index.ts'
 import type { ContainerRuntime, ContainerStatus } from '#cri/index.ts'
 import { BACKOFF_ANNOTATION, HASH_ANNOTATION, RESTART_COUNT_ANNOTATION } from './labels.ts'
 import type { PodMemory } from './pod-memory.ts'
-import type { ContainerProbes, ContainerView, PodView } from './view.ts'
+import { isAllocated, withAllocation } from './resize.ts'
+import type { ContainerProbes, ContainerView, PendingResize, PodView } from './view.ts'
 
 export interface ViewSources {
   runtime: ContainerRuntime
   runtimeName: string
   hostIps: () => readonly string[]
+  memoryBytes: number
+  /** Why the resources that its spec asks for cannot be allocated now; undefined: they can. */
+  pendingResize(memory: PodMemory): PendingResize | undefined
   probesOf(podUid: string): ReadonlyMap<string, ContainerProbes>
   /** `docker.io/library/busybox@sha256:...` of an image id; the id itself when the registry's digest is not known. */
   imageDigestRef(imageId: string): Promise<string>
@@ -26,7 +30,10 @@ export async function observePod(memory: PodMemory, sources: ViewSources): Promi
   for (const status of statuses) containers.push(await containerView(memory, status, sources))
   forgetGone(memory, statuses)
   return {
-    pod: memory.pod,
+    pod: withAllocation(memory.pod, memory.allocation),
+    resize: isAllocated(memory.pod, memory.allocation) ? undefined : { spec: memory.pod, pending: sources.pendingResize(memory) },
+    resizing: memory.resizing,
+    resized: memory.resized === memory.resizing,
     removed: memory.removed,
     endingSinceMs: memory.endingSinceMs,
     firstSeenMs: memory.firstSeenMs,
@@ -40,7 +47,7 @@ export async function observePod(memory: PodMemory, sources: ViewSources): Promi
     inFlight,
     backOffReported: new Set(memory.backOffReported),
     reported: reportedStatus(memory),
-    node: { hostIps: sources.hostIps(), runtimeName: sources.runtimeName },
+    node: { hostIps: sources.hostIps(), runtimeName: sources.runtimeName, memoryBytes: sources.memoryBytes },
     rejected: memory.rejected,
   }
 }

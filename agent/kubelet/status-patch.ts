@@ -22,12 +22,13 @@ export function statusPatch(uid: string, before: PodStatus, after: PodStatus): o
 }
 
 function changedConditions(before: PodCondition[], after: PodCondition[]): Record<string, unknown>[] {
-  return after.flatMap((c) => {
+  const removed = before.filter((c) => !after.some((x) => x.type === c.type)).map((c) => ({ type: c.type, $patch: 'delete' }))
+  return [...removed, ...after.flatMap((c): Record<string, unknown>[] => {
     const old = before.find((x) => x.type === c.type)
     if (isDeepStrictEqual(old, c)) return []
     const gone = Object.keys(old ?? {}).filter((key) => !(key in c))
     return [{ ...c, ...Object.fromEntries(gone.map((key) => [key, null])) }]
-  })
+  })]
 }
 
 function normal(status: PodStatus): unknown {

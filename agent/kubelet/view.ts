@@ -35,8 +35,18 @@ export interface LaneFailure {
 
 export interface InFlight { lane: string; action: PodAction; sinceMs: number }
 
+/** Why what the spec asks for is not allocated: upstream's reasons (KEP-1287). */
+export interface PendingResize { reason: 'Deferred' | 'Infeasible'; message: string }
+
 export interface PodView {
+  /** With the resources that this node has allocated to it. */
   pod: Stored<Pod>
+  /** Its spec asks for other resources than are allocated. Undefined: it does not. */
+  resize: { spec: Stored<Pod>; pending: PendingResize | undefined } | undefined
+  /** The generation whose resources were allocated last and are being made real; kept on disk. */
+  resizing: number | undefined
+  /** ... and the cgroups have been made to fit. */
+  resized: boolean
   /** The API no longer has it (or never had, after a restart): nobody waits for its status. */
   removed: boolean
   /** When this agent first saw that it is to end, by its own clock; kept on disk. Undefined: it is not. */
@@ -60,7 +70,7 @@ export interface PodView {
   backOffReported: ReadonlySet<string>
   /** The newest status the API has from anyone. */
   reported: PodStatus
-  node: { hostIps: readonly string[]; runtimeName: string }
+  node: { hostIps: readonly string[]; runtimeName: string; memoryBytes: number }
   /** Set when the node itself refuses or evicts it: it is failed with this and never started. */
   rejected: { reason: string; message: string } | undefined
 }

@@ -1,6 +1,6 @@
 /** CRI's messages as the contract's types. Pure. */
 import type { Read } from '#base/protobuf/message.ts'
-import type { ContainerStats, ContainerStatus, Image, SandboxStatus } from '../runtime.ts'
+import type { ContainerStats, ContainerStatus, Image, LinuxResources, SandboxStatus } from '../runtime.ts'
 import { CONTAINER_STATES, nameOf, SANDBOX_STATES } from '../wire/enums.ts'
 import type * as m from '../wire/messages.ts'
 
@@ -31,6 +31,13 @@ export function containerStatusOf(status: Read<typeof m.ContainerStatus>, sandbo
     // The runtime notes the start after it happened: what ended at once may have ended before that.
     finishedAtMs: state === 'exited' ? Math.max(millis(status.finishedAt), millis(status.startedAt)) : 0,
     imageRef: status.image?.image ?? '',
+    ...(status.resources?.linux && { resources: resourcesOf(status.resources.linux) }),
+  }
+}
+
+function resourcesOf(r: NonNullable<NonNullable<Read<typeof m.ContainerStatus>['resources']>['linux']>): LinuxResources {
+  return {
+    ...(r.cpuShares !== 0 && { cpuShares: r.cpuShares }), ...(r.cpuQuota !== 0 && { cpuQuota: r.cpuQuota }), ...(r.cpuPeriod !== 0 && { cpuPeriod: r.cpuPeriod }), ...(r.memoryLimitInBytes !== 0 && { memoryLimitBytes: r.memoryLimitInBytes }),
   }
 }
 

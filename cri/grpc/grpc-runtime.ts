@@ -188,6 +188,9 @@ export class GrpcRuntime implements ContainerRuntime {
 
   async updateContainerResources(id: string, resources: LinuxResources): Promise<void> {
     await this.#call(CALLS.updateContainerResources, { containerId: id, linux: resourcesMessage(resources, this.#cgroups) }, 'container')
+    // Older ones do not tell what a container runs with.
+    const known = this.#containers.get(id)
+    if (known) this.#containers.set(id, await this.#askStatus(id, known.sandboxId).then((now) => ({ ...now, resources: now.resources ?? { ...known.resources, ...resources } })))
   }
 
   async reopenContainerLog(id: string): Promise<void> {

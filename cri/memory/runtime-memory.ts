@@ -108,7 +108,7 @@ export function createMemoryRuntime(options: MemoryRuntimeOptions): MemoryRuntim
     if (!found) throw new CodedError('CRI_NOT_FOUND', `container ${id} not found`)
     return found
   }
-  const copyContainer = (c: Container): ContainerStatus => ({ ...c.status, metadata: { ...c.status.metadata }, labels: { ...c.status.labels }, annotations: { ...c.status.annotations } })
+  const copyContainer = (c: Container): ContainerStatus => ({ ...c.status, metadata: { ...c.status.metadata }, labels: { ...c.status.labels }, annotations: { ...c.status.annotations }, resources: { ...c.resources } })
   const copySandbox = (s: Sandbox): SandboxStatus => ({ ...s.status, metadata: { ...s.status.metadata }, ips: [...s.status.ips] })
   const findImage = (ref: string): MemoryImage | undefined => {
     const byId = images.get(ref)

@@ -428,7 +428,7 @@ export class ContainerService {
 
 function describe(record: ContainerRecord): ContainerStatus {
   const { id, sandboxId, config, state, createdAtMs, startedAtMs, finishedAtMs, exitCode, reason, message, imageId, imageRef, logPath } = record
-  return { id, sandboxId, metadata: config.metadata, state, createdAtMs, startedAtMs, finishedAtMs, exitCode, reason, message, imageId, imageRef, labels: config.labels, annotations: config.annotations, logPath }
+  return { id, sandboxId, metadata: config.metadata, state, createdAtMs, startedAtMs, finishedAtMs, exitCode, reason, message, imageId, imageRef, labels: config.labels, annotations: config.annotations, logPath, resources: config.linux.resources }
 }
 
 function stateName(state: ContainerState): string {

@@ -1,6 +1,6 @@
 /** The contract's types as CRI's messages. Pure. */
 import type { Written } from '#base/protobuf/message.ts'
-import type { ContainerStats, ContainerStatus, Image, SandboxStatus } from '../runtime.ts'
+import type { ContainerStats, ContainerStatus, Image, LinuxResources, SandboxStatus } from '../runtime.ts'
 import { CONTAINER_STATES, SANDBOX_STATES } from '../wire/enums.ts'
 import type * as m from '../wire/messages.ts'
 
@@ -24,7 +24,12 @@ export function containerMessage(c: ContainerStatus, imageDigestRef: string | un
   return {
     id: c.id, metadata: c.metadata, state: CONTAINER_STATES.indexOf(c.state), createdAt: nanos(c.createdAtMs), startedAt: nanos(c.startedAtMs), finishedAt: nanos(c.finishedAtMs), exitCode: c.exitCode,
     image: { image: c.imageRef }, imageRef: imageDigestRef ?? c.imageId, reason: c.reason, message: c.message, labels: c.labels, annotations: c.annotations, logPath: c.logPath, imageId: c.imageId,
+    ...(c.resources && { resources: { linux: resourcesMessage(c.resources) } }),
   }
+}
+
+function resourcesMessage(r: LinuxResources): Written<typeof m.LinuxContainerResources> {
+  return { cpuShares: r.cpuShares, cpuQuota: r.cpuQuota, cpuPeriod: r.cpuPeriod, memoryLimitInBytes: r.memoryLimitBytes, oomScoreAdj: r.oomScoreAdj, hugepageLimits: Object.entries(r.hugepageLimits ?? {}).map(([pageSize, limit]) => ({ pageSize, limit })), unified: r.unified }
 }
 
 export function containerItem(c: ContainerStatus, imageDigestRef: string | undefined): Written<typeof m.ListContainers.response>['containers'] extends readonly (infer Item)[] | undefined ? Item : never {

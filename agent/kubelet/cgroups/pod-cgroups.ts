@@ -12,6 +12,10 @@ import { cgroupSettings, type GroupLimits } from './settings.ts'
 export interface PodCgroups {
   /** Makes it what it should be; returns its path below each controller's root. */
   ensure(pod: Pod): Promise<string>
+  /** Before its containers grow: its limits rise to what they should be, none falls. */
+  grow(pod: Pod): Promise<void>
+  /** Bytes that its containers use together, less the page cache that can be dropped; undefined where there is no memory controller. */
+  memoryWorkingSet(pod: Pod): Promise<number | undefined>
   /** Succeeds when there is nothing left, whatever class the pod was in. */
   remove(podUid: string): Promise<void>
   /** Uids that have a cgroup here: after a crash some may have no pod. */
@@ -71,10 +75,11 @@ export async function createPodCgroups(options: PodCgroupsOptions): Promise<PodC
     }
   }
 
-  const set = async (path: string, limits: GroupLimits): Promise<void> => {
+  const set = async (path: string, limits: GroupLimits, growOnly = false): Promise<void> => {
     for (const { controller, file, value } of cgroupSettings(layout, limits)) {
       const full = join(layout.roots.get(layout.version === 2 ? '' : controller) ?? '', path, file)
       try {
+        if (growOnly && !isMore(value, await readFile(full, 'utf8'))) continue
         await writeFile(full, value)
       } catch (error) {
         if (hasCode(error, 'ENOENT')) {
@@ -102,6 +107,22 @@ export async function createPodCgroups(options: PodCgroupsOptions): Promise<PodC
       await set(path, { ...podCgroupLimits(pod), ...(options.pidsLimit > 0 && { pidsLimit: options.pidsLimit }) })
       return path
     },
+    async grow(pod) {
+      await set(podCgroupPath(root, pod), podCgroupLimits(pod), true)
+    },
+    async memoryWorkingSet(pod) {
+      const tree = layout.roots.get(layout.version === 2 ? '' : 'memory')
+      if (tree === undefined) return undefined
+      const dir = join(tree, podCgroupPath(root, pod))
+      const [usage, inactive] = layout.version === 2 ? ['memory.current', 'inactive_file'] : ['memory.usage_in_bytes', 'total_inactive_file']
+      try {
+        const [used, stat] = [Number(await readFile(join(dir, usage), 'utf8')), await readFile(join(dir, 'memory.stat'), 'utf8')]
+        return Math.max(0, used - Number(new RegExp(`^${inactive} (\\d+)$`, 'm').exec(stat)?.[1] ?? 0))
+      } catch (error) {
+        if (hasCode(error, 'ENOENT')) return undefined // A kernel without the controller, or a pod that has no cgroup yet.
+        throw error
+      }
+    },
     async remove(uid) {
       for (const qos of CLASSES) {
         const path = `${root}/kubepods${qos}/pod${uid}`
@@ -123,6 +144,15 @@ export async function createPodCgroups(options: PodCgroupsOptions): Promise<PodC
       return [...uids]
     },
   }
+}
+
+/** `max` and -1 are no limit; `cpu.max` leads with its quota. */
+function isMore(value: string, now: string): boolean {
+  const amount = (text: string) => {
+    const first = text.trim().split(/\s+/)[0] ?? ''
+    return first === 'max' || first.startsWith('-') ? Infinity : Number(first)
+  }
+  return amount(value) > amount(now)
 }
 
 async function removeTree(dir: string, clock: Clock): Promise<void> {

@@ -154,13 +154,14 @@ export function createApiMemory(): ApiMemory {
   return api
 }
 
-/** Enough of a strategic merge: null removes, maps merge, conditions merge by type, `$patch: replace` replaces. */
+/** Enough of a strategic merge: null removes, maps merge, conditions merge by type, `$patch: replace` replaces, `$patch: delete` removes one. */
 function merge(old: unknown, patch: unknown, at = ''): unknown {
   if (Array.isArray(patch)) {
     const replace = patch.some((p) => (p as { $patch?: string } | null)?.$patch === 'replace')
     const items = patch.filter((p) => (p as { $patch?: string } | null)?.$patch === undefined) as Record<string, unknown>[]
     if (replace || at !== 'conditions' || !Array.isArray(old)) return structuredClone(items)
-    const before = old as Record<string, unknown>[]
+    const gone = patch.filter((p) => (p as { $patch?: string } | null)?.$patch === 'delete').map((p) => (p as { type?: string }).type)
+    const before = (old as Record<string, unknown>[]).filter((o) => !gone.includes(o.type as string))
     return [...before.map((o) => merge(o, items.find((i) => i.type === o.type) ?? {})), ...items.filter((i) => !before.some((o) => o.type === i.type))]
   }
   if (typeof patch !== 'object' || patch === null) return patch

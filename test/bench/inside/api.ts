@@ -20,7 +20,7 @@ interface Kubeconfig {
   users: { user: { 'client-certificate-data': string; 'client-key-data': string } }[]
 }
 
-function readKubeconfig(kubeconfig: string): { server: string; tls: { ca: Buffer; cert: Buffer; key: Buffer } } {
+export function readKubeconfig(kubeconfig: string): { server: string; tls: { ca: Buffer; cert: Buffer; key: Buffer } } {
   const { clusters, users } = load(readFileSync(kubeconfig, 'utf8')) as Kubeconfig
   const cluster = clusters[0]?.cluster
   const user = users[0]?.user
@@ -95,6 +95,13 @@ export function openApi(kubeconfig: string, connectionsMax: number): Api {
       streams.destroy()
     },
   }
+}
+
+/** A whole stream. */
+export async function text(stream: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  for await (const chunk of stream) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks).toString()
 }
 
 /** What askInside passed. */

@@ -223,9 +223,11 @@ describe('what runs on nodes', () => {
     assert.equal((await ask(s, 'GET', `${PODS}/p/log`)).status, 503)
   })
 
-  test('a server that stops lets idle tunnels go at once', async () => {
+  test('a server that stops lets idle tunnels go at once, also where a stream could not even be asked for', async () => {
     const idle = await agentOf(s, 'n1', kubelet)
     while (!s.hub.isConnected('n1')) await new Promise<void>((r) => setImmediate(r))
+    // HTTP/2 throws at an authority like this one instead of opening a stream.
+    await assert.rejects(s.hub.connect('n1', ['a', 'b'] as unknown as string), { code: 'NODE_REFUSED', message: /^node "n1": / })
     s.hub.drain()
     await once(idle, 'close')
     while (s.hub.isConnected('n1')) await new Promise<void>((r) => setImmediate(r))

@@ -2,7 +2,7 @@
  * The agents' outbound connections, as the server holds them: each agent dials, proves its node's name by its
  * certificate, and from then on the server opens CONNECT streams down that connection (HTTP/2, roles reversed).
  */
-import type { ClientHttp2Session } from 'node:http2'
+import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import type { Clock } from '#base/clock.ts'
@@ -69,6 +69,8 @@ export function createTunnelHub(options: TunnelHubOptions): TunnelHub {
       function go() {
         cancel()
         others.delete(go)
+        // Names that no node has are asked for, too.
+        if (others.size === 0 && waiting.get(node) === others) waiting.delete(node)
         resolve()
       }
     })
@@ -150,11 +152,19 @@ export function createTunnelHub(options: TunnelHubOptions): TunnelHub {
 /** `onEnd` is told once, whether the stream came to be or not. */
 function openStream(session: ClientHttp2Session, clock: Clock, node: string, authority: string, onEnd: () => void): Promise<Duplex> {
   return new Promise((resolve, reject) => {
-    const stream = session.request({ ':method': 'CONNECT', ':authority': authority }, { endStream: false })
+    const refuse = (because: string, cause?: unknown) => reject(new CodedError('NODE_REFUSED', `node ${JSON.stringify(node)}: ${because}`, { cause }))
+    let stream: ClientHttp2Stream
+    try {
+      stream = session.request({ ':method': 'CONNECT', ':authority': authority }, { endStream: false })
+    } catch (error) {
+      // The session is going (its peer said so), or has given out all its stream ids.
+      onEnd()
+      return refuse(asError(error).message, error)
+    }
     const fail = (because: string, cause?: unknown) => {
       cancel()
       stream.destroy()
-      reject(new CodedError('NODE_REFUSED', `node ${JSON.stringify(node)}: ${because}`, { cause }))
+      refuse(because, cause)
     }
     const cancel = clock.after(CONNECT_TIMEOUT_MS, () => fail(`no answer within ${CONNECT_TIMEOUT_MS / 1000} s`))
     const onError = (error: Error) => fail(error.message, error)

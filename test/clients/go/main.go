@@ -14,6 +14,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -138,7 +139,7 @@ func main() {
 
 	ctx := context.Background()
 	get(w.typed.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}}, metav1.CreateOptions{}))
-	checks := append(append(append([]check{}, typedChecks...), anyKindChecks...), informerChecks...)
+	checks := slices.Concat(typedChecks, pageChecks, anyKindChecks, informerChecks)
 	if w.pod != "" {
 		checks = append(checks, streamChecks...)
 	}

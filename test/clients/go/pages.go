@@ -1,0 +1,87 @@
+package main
+
+// Lists in pages whose state the server has forgotten before the last page was read.
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/pager"
+)
+
+const tooOldToContinue = "The provided continue parameter is too old to display a consistent list result."
+
+// Nine config maps of that label, to be read by fours.
+func nineMaps(ctx context.Context, w *world, label string) metav1.ListOptions {
+	for i := range 9 {
+		get(w.typed.CoreV1().ConfigMaps(w.namespace).Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("%s-%d", label, i), Labels: map[string]string{"nine": label}}}, metav1.CreateOptions{}))
+	}
+	return metav1.ListOptions{LabelSelector: "nine=" + label, Limit: 4}
+}
+
+// Writes more than the server keeps for reads of older states.
+func forget(ctx context.Context, w *world) {
+	maps := w.typed.CoreV1().ConfigMaps(w.namespace)
+	name := get(maps.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{GenerateName: "churn-"}}, metav1.CreateOptions{})).Name
+	for i := range 24 {
+		get(maps.Patch(ctx, name, types.MergePatchType, []byte(fmt.Sprintf(`{"data":{"big":%q}}`, strings.Repeat(string(rune('a'+i)), 900_000))), metav1.PatchOptions{}))
+	}
+	must(maps.Delete(ctx, name, metav1.DeleteOptions{}))
+}
+
+func namesOf(list *corev1.ConfigMapList) string {
+	var all []string
+	for _, item := range list.Items {
+		all = append(all, item.Name)
+	}
+	return strings.Join(all, " ")
+}
+
+var pageChecks = []check{
+	{"a list whose pages expired goes on at a newer state, which it then keeps to", func(ctx context.Context, w *world) {
+		maps := w.typed.CoreV1().ConfigMaps(w.namespace)
+		options := nineMaps(ctx, w, "on")
+		first := get(maps.List(ctx, options))
+		equal(namesOf(first), "on-0 on-1 on-2 on-3")
+		must(maps.Delete(ctx, "on-4", metav1.DeleteOptions{}))
+		forget(ctx, w)
+		options.Continue = first.Continue
+		_, err := maps.List(ctx, options)
+		refused(err, apierrors.IsResourceExpired, tooOldToContinue)
+		status := err.(apierrors.APIStatus).Status()
+		equal([]any{status.Code, status.Reason}, []any{int32(410), metav1.StatusReasonExpired})
+
+		options.Continue = status.Continue
+		options.Limit = 2
+		second := get(maps.List(ctx, options))
+		equal([]any{namesOf(second), second.ResourceVersion == first.ResourceVersion, second.Continue == ""}, []any{"on-5 on-6", false, false})
+		must(maps.Delete(ctx, "on-8", metav1.DeleteOptions{}))
+		options.Continue = second.Continue
+		last := get(maps.List(ctx, options))
+		equal([]any{namesOf(last), last.ResourceVersion, last.Continue}, []any{"on-7 on-8", second.ResourceVersion, ""})
+	}},
+	{"a pager whose pages expired reads the whole list again, or says so", func(ctx context.Context, w *world) {
+		maps := w.typed.CoreV1().ConfigMaps(w.namespace)
+		options := nineMaps(ctx, w, "whole")
+		asked := []int64{}
+		p := pager.New(func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			if asked = append(asked, o.Limit); len(asked) == 2 {
+				forget(ctx, w)
+			}
+			return maps.List(ctx, o)
+		})
+		whole, isPaged, err := p.List(ctx, options)
+		must(err)
+		equal([]any{namesOf(whole.(*corev1.ConfigMapList)), isPaged, asked}, []any{"whole-0 whole-1 whole-2 whole-3 whole-4 whole-5 whole-6 whole-7 whole-8", true, []int64{4, 4, 0}})
+
+		asked, p.FullListIfExpired, p.PageSize = nil, false, 4
+		err = p.EachListItem(ctx, metav1.ListOptions{LabelSelector: options.LabelSelector}, func(runtime.Object) error { return nil })
+		refused(err, apierrors.IsResourceExpired, tooOldToContinue)
+	}},
+}

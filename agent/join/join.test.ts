@@ -28,7 +28,7 @@ import { openPki } from '#server/apiserver/pki/pki.ts'
 import { certificateEffects } from '#server/controllers/certificates/apply.ts'
 import { decideCertificate } from '#server/controllers/certificates/decide.ts'
 import { parseRequest } from '#base/x509/index.ts'
-import { API_SERVER_NAME } from './probe.ts'
+import { API_SERVER_NAME } from '#api/join/probe.ts'
 import { joinCluster, type JoinOptions } from './join.ts'
 
 const DAY_MS = 86_400_000

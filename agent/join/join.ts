@@ -4,18 +4,18 @@
  */
 import { createClient } from '#api/client/rest.ts'
 import { createTlsTransport } from '#api/client/tls-transport.ts'
+import { pinCa } from '#api/join/pin-ca.ts'
+import { API_SERVER_NAME, parseServerUrl } from '#api/join/probe.ts'
 import { isReason, type Client } from '#api/client/client.ts'
 import { bearerOf, parseToken, type JoinToken } from '#api/token/token.ts'
 import { backoffMs } from '#base/backoff.ts'
 import type { Clock } from '#base/clock.ts'
-import { CodedError, UsageError, asError, hasCode } from '#base/errors.ts'
+import { CodedError, UsageError, asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
-import { certificatePem, fingerprint, type AltNames, type Certificate } from '#base/x509/index.ts'
+import { fingerprint, type AltNames, type Certificate } from '#base/x509/index.ts'
 import { createIdentityFiles, type IdentityFiles, type NodeCertificate } from './identity-files.ts'
-import { API_SERVER_NAME, parseServerUrl, probeServer } from './probe.ts'
 import { LIFE_SECONDS, requestCertificate } from './request-certificate.ts'
-import { clockProblem, decideTrust } from './trust.ts'
 
 export interface JoinOptions {
   /** `--server`, at least one. */
@@ -48,8 +48,7 @@ export interface NodeIdentity {
 }
 
 const RETRY = { baseMs: 1_000, maxMs: 30_000, jitter: 0.3 }
-/** How often a wrong clock is looked at again, and a taken name tried again. */
-const CLOCK_LOOK_MS = 5_000
+/** How often a taken name is tried again. */
 const REFUSED_RETRY_MS = 30_000
 const RENEWAL_LOOK_MS = 3_600_000
 
@@ -88,36 +87,6 @@ async function readIdentity(files: IdentityFiles, token: JoinToken | undefined, 
     return undefined
   }
   return { ca: ca.pem, client, serving: await files.readCertificate('serving') }
-}
-
-/** The CA of the first server that answers and is what the token says; waits for servers and for the clock. */
-async function pinCa(servers: readonly string[], token: JoinToken, { clock, random, log, signal }: JoinOptions): Promise<string> {
-  let said = ''
-  const say = (problem: string, message: string) => {
-    // The same problem once: a board may wait for days.
-    if (problem !== said) log.warn(message)
-    said = problem
-  }
-  for (let failures = 1; ; failures++) {
-    for (const server of servers) {
-      let facts
-      try {
-        facts = await probeServer(server, clock, signal)
-      } catch (error) {
-        if (!hasCode(error, 'JOIN_UNREACHABLE')) throw error
-        const { message } = asError(error)
-        say(message, `${message}; trying again`)
-        continue
-      }
-      const trust = decideTrust(facts.chain, token.caHash, server)
-      if (!trust.ok) throw new CodedError('JOIN_CA_MISMATCH', trust.message)
-      const wrongClock = clockProblem(clock.nowMs(), trust.ca, facts)
-      if (wrongClock === undefined) return certificatePem(trust.ca.der)
-      say(`clock ${wrongClock.kind}`, wrongClock.message)
-      failures = 0
-    }
-    await clock.sleep(failures === 0 ? CLOCK_LOOK_MS : backoffMs(RETRY, failures, random), signal)
-  }
 }
 
 /** Proves the token over a connection that trusts nothing but the pinned CA. */

@@ -14,7 +14,7 @@ import type { Clock } from '#base/clock.ts'
 import { asError, CodedError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
-import { API_SERVER_NAME } from '../join/probe.ts'
+import { API_SERVER_NAME } from '#api/join/probe.ts'
 
 export const TUNNEL_ALPN = 'skiff-tunnel/1'
 

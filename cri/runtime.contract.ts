@@ -104,6 +104,17 @@ export function runtimeContract(name: string, open: () => Promise<RuntimeHarness
       assert.deepEqual(listed.map((s) => `${s.id} ${s.state}`).sort(), [`${first} ready`, `${second} ready`].sort())
     })
 
+    test('what a running container may use is changed while it runs, and told where the runtime tells it; what is not named stays', async (t) => {
+      const { id } = await start(h.runsOn, { linux: { ...testContainer(image, 'main').linux, resources: { cpuShares: 102, cpuQuota: 20_000, cpuPeriod: 100_000, memoryLimitBytes: 128 * 2 ** 20 } } })
+      await h.runtime.updateContainerResources(id, { cpuShares: 204, cpuQuota: 40_000, cpuPeriod: 100_000 })
+      await h.runtime.updateContainerResources(id, { memoryLimitBytes: 64 * 2 ** 20 })
+      const { state, resources } = await h.runtime.containerStatus(id)
+      assert.equal(state, 'running')
+      if (!resources) return t.skip('this runtime does not tell')
+      assert.deepEqual([resources.cpuShares, resources.cpuQuota, resources.cpuPeriod, resources.memoryLimitBytes], [204, 40_000, 100_000, 64 * 2 ** 20])
+      assert.deepEqual((await h.runtime.listContainers()).find((c) => c.id === id)?.resources, resources)
+    })
+
     test('a runtime handler that is not there is refused by its name, and nothing is left', async () => {
       const config = { ...podConfig(), runtimeHandler: 'nowhere' }
       await assert.rejects(h.runtime.runPodSandbox(config), /no runtime for "nowhere" is configured/)

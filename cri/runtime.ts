@@ -57,6 +57,8 @@ export interface Mount {
   hostPath: string
   readonly: boolean
   propagation: 'private' | 'hostToContainer' | 'bidirectional'
+  /** Read-only with all that is mounted below it; only with `readonly` and private propagation. */
+  recursiveReadOnly?: boolean
 }
 
 export interface LinuxResources {
@@ -79,6 +81,8 @@ export interface SecurityContext {
   runAsUsername?: string
   runAsGroup?: number
   supplementalGroups: number[]
+  /** Strict: groups that the image gives its user are not taken. Default Merge. */
+  supplementalGroupsPolicy?: 'Merge' | 'Strict'
   addCapabilities: string[]
   dropCapabilities: string[]
   noNewPrivs: boolean
@@ -136,6 +140,8 @@ export interface ContainerStatus {
   logPath: string
   /** What it runs with now. Undefined: the runtime does not tell (containerd before 1.7). */
   resources?: LinuxResources
+  /** Whom its first process runs as; undefined: the runtime does not tell. */
+  user?: { uid: number; gid: number; supplementalGroups: number[] }
 }
 
 export interface Image {
@@ -187,9 +193,18 @@ export interface ContainerStats {
   pids: number
 }
 
+/** What one handler's sandboxes can do; `name` '' is the default one. */
+export interface RuntimeHandler { name: string; recursiveReadOnlyMounts: boolean; userNamespaces: boolean }
+
+export interface RuntimeStatus {
+  conditions: { type: 'RuntimeReady' | 'NetworkReady'; status: boolean; reason: string; message: string }[]
+  handlers: RuntimeHandler[]
+  supplementalGroupsPolicy: boolean
+}
+
 export interface RuntimeService {
   version(): Promise<{ runtimeName: string; runtimeVersion: string; runtimeApiVersion: string }>
-  status(): Promise<{ conditions: { type: 'RuntimeReady' | 'NetworkReady'; status: boolean; reason: string; message: string }[] }>
+  status(): Promise<RuntimeStatus>
   /** Idempotent by metadata (uid, attempt): a repeat after a crash returns the existing ready sandbox. */
   runPodSandbox(config: PodSandboxConfig): Promise<string>
   stopPodSandbox(id: string): Promise<void>

@@ -12,12 +12,17 @@ export interface AdmissionInput {
   allocatable: Readonly<Record<string, string>>
   /** As the cluster tells it; undefined while that is not known: then its labels and taints keep nobody out. */
   node: Node | undefined
+  /** The runtime keeps an image's groups out where it is told to. Default true. */
+  hasStrictGroups?: boolean
   /** Besides the safe ones; see sysctls.ts. */
   allowedSysctls: readonly string[]
 }
 
 /** Undefined: it may come in. Else the reason and message its status fails with. */
 export function refusal(input: AdmissionInput): { reason: string; message: string } | undefined {
+  if (input.hasStrictGroups === false && input.pod.spec?.securityContext?.supplementalGroupsPolicy === 'Strict') {
+    return { reason: 'SupplementalGroupsPolicyNotSupported', message: 'SupplementalGroupsPolicy=Strict is not supported in this node' }
+  }
   const sysctl = forbiddenSysctl(input.pod, input.allowedSysctls)
   return sysctl === undefined ? outOfResources(input) ?? unfit(input) : { reason: 'SysctlForbidden', message: `forbidden sysctl: ${sysctl}` }
 }

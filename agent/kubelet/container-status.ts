@@ -33,7 +33,7 @@ function containerStatus(input: StatusInput, c: SpecContainer): ContainerStatus 
     name: spec.name,
     ...(resources && { resources }),
     ...(spec.resources?.requests && { allocatedResources: spec.resources.requests }),
-    ...volumeMounts(c),
+    ...volumeMounts(c, view.node.canRecursiveReadOnly),
   }
   if (!current) {
     const lost = lostState(input, before)
@@ -61,6 +61,7 @@ function containerStatus(input: StatusInput, c: SpecContainer): ContainerStatus 
     ready: done || (c.type !== 'init' && isProbed && state.running !== undefined && isReady(view, spec, current)),
     ...(isProbed && { started: c.type !== 'init' && state.running !== undefined && isStarted(view, spec, current) }),
     restartCount: current.restartCount,
+    ...(current.user && { user: { linux: current.user } }),
     state,
     lastState: last?.state === 'exited' ? { terminated: terminated(view, last) } : {},
   }
@@ -131,9 +132,9 @@ function containerId(view: PodView, c: ContainerView): string {
   return `${view.node.runtimeName}://${c.id}`
 }
 
-function volumeMounts({ spec }: SpecContainer): { volumeMounts?: VolumeMountStatus[] } {
+function volumeMounts({ spec }: SpecContainer, canRecursiveReadOnly: boolean): { volumeMounts?: VolumeMountStatus[] } {
   const mounts = (spec.volumeMounts ?? []).map((m) => ({
-    name: m.name, mountPath: m.mountPath, ...(m.readOnly && { readOnly: true, recursiveReadOnly: m.recursiveReadOnly && m.recursiveReadOnly !== 'Disabled' ? 'Enabled' : 'Disabled' }),
+    name: m.name, mountPath: m.mountPath, ...(m.readOnly && { readOnly: true, recursiveReadOnly: canRecursiveReadOnly && m.recursiveReadOnly && m.recursiveReadOnly !== 'Disabled' ? 'Enabled' : 'Disabled' }),
   }))
   return mounts.length > 0 ? { volumeMounts: mounts } : {}
 }

@@ -95,7 +95,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       })
       return complete ? out : undefined
     }
-    const mounts = await volumes.mounts(pod, container, expand)
+    const mounts = await volumes.mounts(pod, container, expand, (await handlerFeatures())?.recursiveReadOnlyMounts ?? false)
     const terminationLog = paths.terminationLog(uid, container.name, action.attempt)
     await mkdir(dirname(terminationLog), { recursive: true, mode: 0o755 })
     await writeFile(terminationLog, '', { flag: 'a' })
@@ -141,6 +141,19 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
     return found.handler
   }
 
+  /** Undefined: the runtime does not tell of this handler. Asked only for pods that want to know. */
+  const handlerFeatures = async () => {
+    if (pod.spec?.hostUsers !== false && !allContainers(pod).some((c) => c.spec.volumeMounts?.some((m) => m.recursiveReadOnly !== undefined && m.recursiveReadOnly !== 'Disabled'))) return undefined
+    const name = await runtimeHandler()
+    return (await runtime.status()).handlers.find((h) => h.name === name)
+  }
+
+  /** Nobody who asks for a user namespace is given the host's users instead (KEP-127). */
+  const checkUserNamespace = async () => {
+    if (pod.spec?.hostUsers !== false || (await handlerFeatures())?.userNamespaces) return
+    throw new CodedError('USERNS_UNSUPPORTED', `runtime handler ${JSON.stringify((await runtimeHandler()) || 'default')} does not support user namespaces`)
+  }
+
   return {
     async preparePod() {
       for (const dir of [paths.pod(uid), paths.volumes(uid), paths.logDirectory(pod)]) await mkdir(dir, { recursive: true, mode: 0o750 })
@@ -160,6 +173,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       const first = view.sandboxes.length === 0
       if (!first) podEvent('Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.')
       try {
+        await checkUserNamespace()
         await runtime.runPodSandbox(sandboxConfig({
           pod, attempt, cgroupParent: await cgroups.ensure(pod), paths, clusterDns: config.clusterDns, clusterDomain: config.clusterDomain,
           resolvConf: await readFile(config.resolvConf, 'utf8').catch(() => ''), nodeHostname: deps.nodeHostname,

@@ -410,3 +410,10 @@ test('a resize that does not fit waits for another pod to go; an agent killed me
   assert.deepStrictEqual([told(), await container(), w.pod('one')?.status?.containerStatuses?.[0]?.resources, state(w, 'one')?.restartCount], [[], [[3072, 300_000]], { requests: { cpu: '3' }, limits: { cpu: '3' } }, 0])
   assert.deepStrictEqual(w.reasons().filter((r) => r.startsWith('Resize')), ['ResizeDeferred', 'ResizeStarted', 'ResizeCompleted'])
 })
+
+test('a pod that asks for its own users is not run with the host\'s: it waits, and says why', async (t) => {
+  const w = await world(t)
+  w.create(pod('own', { hostUsers: false }))
+  await w.until('told', () => w.reasons().includes('FailedCreatePodSandBox'))
+  assert.deepStrictEqual([w.events.at(-1)?.message, w.pod('own')?.status?.phase, await w.runtime.listPodSandbox()], ['Failed to create pod sandbox: runtime handler "default" does not support user namespaces', 'Pending', []])
+})

@@ -159,6 +159,10 @@ interface Assembly {
 async function assemble(options: KubeletOptions, { paths, store, kept, services, allocatable, node }: Assembly) {
   const { client, runtime, config, clock, random, log, events, dataDir, nodeName } = options
   const { runtimeName } = await runtime.version()
+  // One that cannot say now what it can do refuses what it cannot itself.
+  const features = await runtime.status().catch(() => undefined)
+  const hasStrictGroups = features?.supplementalGroupsPolicy ?? true
+  const canRecursiveReadOnly = features?.handlers.find((h) => h.name === '')?.recursiveReadOnlyMounts ?? false
   const cgroups = options.cgroups ?? (await createPodCgroups({ root: config.cgroupRoot, pidsLimit: config.podPidsLimit, clock, log, ...(options.cgroupLayout && { layout: options.cgroupLayout }) }))
   const objects = createObjectSource(client, { clock, random, log, store })
   const tokens = createTokens(client, { clock, log, store })
@@ -214,7 +218,7 @@ async function assemble(options: KubeletOptions, { paths, store, kept, services,
     clock, random, log,
     async observe(memory) {
       const view = await observePod(memory, {
-        runtime, runtimeName, hostIps: () => [config.nodeIp], memoryBytes: options.hostFacts.memoryBytes, pendingResize, probesOf: (uid) => prober.of(uid), imageDigestRef,
+        runtime, runtimeName, hostIps: () => [config.nodeIp], memoryBytes: options.hostFacts.memoryBytes, canRecursiveReadOnly, pendingResize, probesOf: (uid) => prober.of(uid), imageDigestRef,
         async terminationMessage(m, container) {
           const known = m.terminationMessages.get(container.id)
           if (known !== undefined) return known
@@ -233,7 +237,7 @@ async function assemble(options: KubeletOptions, { paths, store, kept, services,
       keep(memory).catch((error: unknown) => log.error('cannot keep the pod on disk: it will not be known after a restart while the server is away', { pod: memory.pod.metadata.name, error: asError(error) }))
     },
     admit(pod, others) {
-      const refused = refusal({ pod, others, allocatable: nodeAllocated, node: node(), allowedSysctls: config.allowedUnsafeSysctls })
+      const refused = refusal({ pod, others, allocatable: nodeAllocated, node: node(), hasStrictGroups, allowedSysctls: config.allowedUnsafeSysctls })
       if (refused) events.event(asReference(pod), 'Warning', refused.reason, refused.message)
       return refused && { ...refused, message: `Pod was rejected: ${refused.message}` }
     },

@@ -12,6 +12,7 @@ export interface ViewSources {
   runtimeName: string
   hostIps: () => readonly string[]
   memoryBytes: number
+  canRecursiveReadOnly: boolean
   /** Why the resources that its spec asks for cannot be allocated now; undefined: they can. */
   pendingResize(memory: PodMemory): PendingResize | undefined
   probesOf(podUid: string): ReadonlyMap<string, ContainerProbes>
@@ -47,7 +48,7 @@ export async function observePod(memory: PodMemory, sources: ViewSources): Promi
     inFlight,
     backOffReported: new Set(memory.backOffReported),
     reported: reportedStatus(memory),
-    node: { hostIps: sources.hostIps(), runtimeName: sources.runtimeName, memoryBytes: sources.memoryBytes },
+    node: { hostIps: sources.hostIps(), runtimeName: sources.runtimeName, memoryBytes: sources.memoryBytes, canRecursiveReadOnly: sources.canRecursiveReadOnly },
     rejected: memory.rejected,
   }
 }

@@ -44,6 +44,7 @@ export function containerSecurity(input: SecurityInput): SecurityResult {
       ...(runAsUser === undefined && image.uid === undefined && image.username !== undefined && image.username !== '' && { runAsUsername: image.username }),
       ...(runAsGroup !== undefined && { runAsGroup }),
       supplementalGroups: [...new Set(groups)],
+      ...(podContext.supplementalGroupsPolicy === 'Strict' && { supplementalGroupsPolicy: 'Strict' }),
       addCapabilities: capabilities(own.capabilities?.add),
       dropCapabilities: capabilities(own.capabilities?.drop),
       noNewPrivs: own.allowPrivilegeEscalation === false && !privileged,

@@ -70,7 +70,7 @@ export interface PodView {
   backOffReported: ReadonlySet<string>
   /** The newest status the API has from anyone. */
   reported: PodStatus
-  node: { hostIps: readonly string[]; runtimeName: string; memoryBytes: number }
+  node: { hostIps: readonly string[]; runtimeName: string; memoryBytes: number; canRecursiveReadOnly: boolean }
   /** Set when the node itself refuses or evicts it: it is failed with this and never started. */
   rejected: { reason: string; message: string } | undefined
 }

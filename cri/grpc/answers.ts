@@ -31,6 +31,7 @@ export function containerStatusOf(status: Read<typeof m.ContainerStatus>, sandbo
     // The runtime notes the start after it happened: what ended at once may have ended before that.
     finishedAtMs: state === 'exited' ? Math.max(millis(status.finishedAt), millis(status.startedAt)) : 0,
     imageRef: status.image?.image ?? '',
+    ...(status.user?.linux && { user: status.user.linux }),
     ...(status.resources?.linux && { resources: resourcesOf(status.resources.linux) }),
   }
 }

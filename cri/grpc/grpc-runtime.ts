@@ -89,14 +89,16 @@ export class GrpcRuntime implements ContainerRuntime {
   }
 
   async status(): ReturnType<ContainerRuntime['status']> {
-    const told = (await this.#call(CALLS.status, {})).status?.conditions ?? []
+    const { status, runtimeHandlers, features } = await this.#call(CALLS.status, {})
+    const told = status?.conditions ?? []
     const own = this.#options.network?.notReadyReason()
     const condition = (type: 'RuntimeReady' | 'NetworkReady') => {
       const found = told.find((c) => c.type === type)
       if (type === 'NetworkReady' && own !== undefined) return { type, status: false, reason: 'NetworkPluginNotReady', message: own }
       return { type, status: found?.status ?? false, reason: found?.reason ?? 'NotReported', message: found?.message ?? `the container runtime does not report ${type}` }
     }
-    return { conditions: [condition('RuntimeReady'), condition('NetworkReady')] }
+    const handlers = runtimeHandlers.map((h) => ({ name: h.name, recursiveReadOnlyMounts: h.features?.recursiveReadOnlyMounts ?? false, userNamespaces: h.features?.userNamespaces ?? false }))
+    return { conditions: [condition('RuntimeReady'), condition('NetworkReady')], handlers, supplementalGroupsPolicy: features?.supplementalGroupsPolicy ?? false }
   }
 
   /** What the runtime says of itself: containerd and CRI-O put their configuration there, as JSON. */

@@ -52,6 +52,7 @@ function securityMessage(s: SecurityContext, namespaces: NamespaceOptions): Writ
     ...(s.runAsUser !== undefined && { runAsUser: { value: s.runAsUser } }),
     ...(s.runAsGroup !== undefined && { runAsGroup: { value: s.runAsGroup } }),
     runAsUsername: s.runAsUsername,
+    supplementalGroupsPolicy: s.supplementalGroupsPolicy === 'Strict' ? 1 : 0,
     seccomp: { profileType: SECCOMP_PROFILES.indexOf(s.seccomp.profile), localhostRef: 'path' in s.seccomp ? s.seccomp.path : '' },
   }
 }

@@ -173,6 +173,7 @@ export function createMemoryRuntime(options: MemoryRuntimeOptions): MemoryRuntim
           const why = notReady.get(type)
           return { type, status: why === undefined, reason: why === undefined ? '' : type === 'NetworkReady' ? 'NetworkPluginNotReady' : 'RuntimeNotReady', message: why ?? '' }
         }),
+        handlers: [{ name: '', recursiveReadOnlyMounts: true, userNamespaces: false }], supplementalGroupsPolicy: true,
       }
     },
     async runPodSandbox(config) {

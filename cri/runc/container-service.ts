@@ -139,7 +139,10 @@ export class ContainerService {
       const own = paths.container(id)
       await mkdir(own.bundle, { recursive: true, mode: 0o711 })
       await mountRootfs(own, image.chain, images.layers, options.clock)
-      const spec = buildOciSpec(config, sandboxConfig, await this.#facts(record, sandbox, image.config))
+      const facts = await this.#facts(record, sandbox, image.config)
+      const { uid, gid, additionalGids } = facts.user
+      record.user = { uid, gid, supplementalGroups: additionalGids }
+      const spec = buildOciSpec(config, sandboxConfig, facts)
       await writeFile(own.config, JSON.stringify(spec), { mode: 0o600 })
       await this.#records.put(record)
     } catch (error) {
@@ -428,7 +431,7 @@ export class ContainerService {
 
 function describe(record: ContainerRecord): ContainerStatus {
   const { id, sandboxId, config, state, createdAtMs, startedAtMs, finishedAtMs, exitCode, reason, message, imageId, imageRef, logPath } = record
-  return { id, sandboxId, metadata: config.metadata, state, createdAtMs, startedAtMs, finishedAtMs, exitCode, reason, message, imageId, imageRef, labels: config.labels, annotations: config.annotations, logPath, resources: config.linux.resources }
+  return { id, sandboxId, metadata: config.metadata, state, createdAtMs, startedAtMs, finishedAtMs, exitCode, reason, message, imageId, imageRef, labels: config.labels, annotations: config.annotations, logPath, resources: config.linux.resources, ...(record.user && { user: record.user }) }
 }
 
 function stateName(state: ContainerState): string {

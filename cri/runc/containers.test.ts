@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { ContainerConfig, ContainerRuntime, LinuxResources, PodSandboxConfig, SecurityContext } from '../runtime.ts'
 import { testContainer, testPod, until } from '../runtime.contract.ts'
+import { systemClock } from '#base/clock.ts'
+import { mustRun } from './run-command.ts'
 import { filesIn, missingForContainers, mountsLeft, testMachine } from '#test/images/runtime-machine.ts'
 import type { TestMachine } from '#test/images/runtime-machine.ts'
 
@@ -156,6 +158,23 @@ describe('containers by runc and conmon', { skip: missing }, () => {
     })
     assert.deepEqual(lines, ['refused', 'mine'])
     assert.equal(readFileSync(join(host, 'new'), 'utf8'), 'data\n')
+  })
+
+  test('a recursive read-only mount is read-only with what is mounted below it, a plain one is not', async (t) => {
+    if (!(await runtime.status()).handlers[0]?.recursiveReadOnlyMounts) return t.skip('this kernel has no mount_setattr(2)')
+    const hostPath = join(m.root, 'tree')
+    mkdirSync(join(hostPath, 'below'), { recursive: true })
+    await mustRun(['mount', '-t', 'tmpfs', 'below', join(hostPath, 'below')], { clock: systemClock })
+    try {
+      const mounts = [
+        { containerPath: '/plain', hostPath, readonly: true, propagation: 'private' as const },
+        { containerPath: '/all', hostPath, readonly: true, propagation: 'private' as const, recursiveReadOnly: true },
+      ]
+      const { lines } = await output('for d in /plain /plain/below /all /all/below; do touch $d/x 2>/dev/null && echo "$d written" || echo "$d refused"; done', { mounts })
+      assert.deepEqual(lines, ['/plain refused', '/plain/below written', '/all refused', '/all/below refused'])
+    } finally {
+      await mustRun(['umount', '-l', join(hostPath, 'below')], { clock: systemClock })
+    }
   })
 
   test('propagation the host cannot give is refused in containerd\'s words', async (t) => {

@@ -133,6 +133,7 @@ describe('users', () => {
   const look = (imageUser: string, security: Parameters<typeof lookUpUser>[1] = { supplementalGroups: [] }) => lookUpUser(root, security, imageUser)
   test('of the image and of the pod', () => {
     assert.deepEqual(look('app'), { uid: 10, gid: 20, additionalGids: [20, 30], home: '/home/app' })
+    assert.deepEqual(look('app', { supplementalGroups: [5], supplementalGroupsPolicy: 'Strict' }), { uid: 10, gid: 20, additionalGids: [20, 5], home: '/home/app' })
     assert.deepEqual(look('10:extra'), { uid: 10, gid: 30, additionalGids: [30], home: '/home/app' })
     assert.deepEqual(look(''), { uid: 0, gid: 0, additionalGids: [0], home: '/root' })
     assert.deepEqual(look('app:grp', { runAsUser: 99, supplementalGroups: [5] }), { uid: 99, gid: 0, additionalGids: [0, 5], home: undefined })

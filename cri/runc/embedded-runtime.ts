@@ -11,6 +11,7 @@ import { ContainerService } from './container-service.ts'
 import { execSync, openExec } from './exec-session.ts'
 import type { ExecParts } from './exec-session.ts'
 import { EmbeddedImageService } from './image-service.ts'
+import { hostFeatures } from './features.ts'
 import { checkNative } from './native.ts'
 import { OciRuntime } from './oci-runtime.ts'
 import { connectInSandbox } from './port-forward.ts'
@@ -28,6 +29,7 @@ export class EmbeddedRuntime implements ContainerRuntime {
   readonly #sandboxes: SandboxService
   readonly #containers: ContainerService
   readonly #images: EmbeddedImageService
+  readonly #features = hostFeatures()
   readonly #listeners = new Set<(event: RuntimeEvent) => void>()
 
   constructor(options: EmbeddedRuntimeOptions) {
@@ -70,6 +72,8 @@ export class EmbeddedRuntime implements ContainerRuntime {
         { type: 'RuntimeReady', status: problem === undefined, reason: problem === undefined ? '' : 'RuntimeNotReady', message: problem ?? '' },
         { type: 'NetworkReady', status: network === undefined, reason: network === undefined ? '' : 'NetworkPluginNotReady', message: network ?? '' },
       ],
+      handlers: [{ name: '', ...this.#features }, { name: this.#options.ociRuntime ?? 'runc', ...this.#features }],
+      supplementalGroupsPolicy: true,
     }
   }
 

@@ -37,6 +37,8 @@ export interface ContainerRecord {
   logPath: string
   /** Below each controller's root. */
   cgroupPath: string
+  /** Undefined for records of before skiff kept it. */
+  user?: { uid: number; gid: number; supplementalGroups: number[] }
   process: ProcessIdentity | undefined
   conmon: ProcessIdentity | undefined
 }

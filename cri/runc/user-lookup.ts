@@ -10,7 +10,7 @@ const FILE_BYTES_MAX = 1 << 20
 const ID_MAX = 2 ** 32 - 2
 
 /** `imageUser`: the image's `User`, `name|uid[:group|gid]`. */
-export function lookUpUser(root: string, security: Pick<SecurityContext, 'runAsUser' | 'runAsUsername' | 'runAsGroup' | 'supplementalGroups'>, imageUser: string): ContainerUser {
+export function lookUpUser(root: string, security: Pick<SecurityContext, 'runAsUser' | 'runAsUsername' | 'runAsGroup' | 'supplementalGroups' | 'supplementalGroupsPolicy'>, imageUser: string): ContainerUser {
   const passwd = parsePasswd(readInRoot(root, '/etc/passwd'))
   const groups = parseGroup(readInRoot(root, '/etc/group'))
   const [imageName = '', imageGroup] = imageUser.split(':')
@@ -24,7 +24,7 @@ export function lookUpUser(root: string, security: Pick<SecurityContext, 'runAsU
   if (ownUser && imageGroup) gid = groupId(imageGroup, groups)
   if (security.runAsGroup !== undefined) gid = security.runAsGroup
   for (const id of [uid, gid]) if (id > ID_MAX) throw new CodedError('CRI_INVALID', `user or group id ${id} is out of range`)
-  const memberOf = entry ? groups.filter((group) => group.members.includes(entry.name)).map((group) => group.gid) : []
+  const memberOf = entry && security.supplementalGroupsPolicy !== 'Strict' ? groups.filter((group) => group.members.includes(entry.name)).map((group) => group.gid) : []
   // containerd lists the primary group among the additional ones, too.
   return { uid, gid, additionalGids: [...new Set([gid, ...memberOf, ...security.supplementalGroups])], home: entry?.home }
 }

@@ -120,7 +120,7 @@ describe('CRI served', () => {
     const create = (config: Written<typeof m.ContainerConfig>) => ask(CALLS.createContainer, { podSandboxId, sandboxConfig: pod('plain'), config: { metadata: { name: 'more', attempt: 0 }, image: { image: IMAGE }, ...config } })
     for (const [config, says] of [
       [{ mounts: [{ containerPath: '/a', hostPath: '/b', recursiveReadOnly: true }] }, /recursive read-only/], [{ cdiDevices: [{ name: 'vendor.com/gpu=0' }] }, /container device interface/],
-      [{ linux: { resources: { cpusetCpus: '0' } } }, /cpusets/], [{ linux: { securityContext: { supplementalGroupsPolicy: 1 } } }, /Strict/],
+      [{ linux: { resources: { cpusetCpus: '0' } } }, /cpusets/], [{ mounts: [{ containerPath: '/a', hostPath: '/b', readonly: true, propagation: 1, recursiveReadOnly: true }] }, /private propagation/],
       [{ linux: { securityContext: { namespaceOptions: { usernsOptions: { mode: 0 } } } } }, /user namespaces/], [{ linux: { securityContext: { runAsGroup: { value: 1 } } } }, /runAsGroup/],
     ] as const) await assert.rejects(create(config), (error: Error & { code?: string }) => error.code === 'GRPC_3' && says.test(error.message))
     await assert.rejects(ask(CALLS.runPodSandbox, { config: pod('x'), runtimeHandler: 'kata' }), { code: 'GRPC_3' })

@@ -44,9 +44,9 @@ export function containerConfigOf(config: Read<typeof m.ContainerConfig> | undef
 function mountOf(mount: Read<typeof m.ContainerConfig>['mounts'][number]): Mount {
   const { containerPath, hostPath, readonly, propagation } = mount
   if (mount.image && mount.image.image !== '') throw invalid(`mount ${containerPath}: this runtime does not mount images`)
-  if (mount.recursiveReadOnly) throw invalid(`mount ${containerPath}: this runtime does not support recursive read-only mounts`)
+  if (mount.recursiveReadOnly && (!readonly || mount.propagation !== 0)) throw invalid(`mount ${containerPath}: recursive read-only needs readonly and private propagation`)
   if (mount.uidMappings.length > 0 || mount.gidMappings.length > 0) throw invalid(`mount ${containerPath}: this runtime does not support id-mapped mounts`)
-  return { containerPath, hostPath, readonly, propagation: nameOf(PROPAGATIONS, propagation, 'private') }
+  return { containerPath, hostPath, readonly, propagation: nameOf(PROPAGATIONS, propagation, 'private'), ...(mount.recursiveReadOnly && { recursiveReadOnly: true }) }
 }
 
 export function resourcesOf(r: Read<typeof m.LinuxContainerResources> | undefined): LinuxResources {
@@ -69,11 +69,11 @@ function namespacesOf(n: Read<typeof m.LinuxContainerSecurityContext>['namespace
 }
 
 function securityOf(s: Read<typeof m.LinuxContainerSecurityContext> | undefined): SecurityContext {
-  if (s?.supplementalGroupsPolicy === STRICT_GROUPS) throw invalid('supplementalGroupsPolicy Strict is not supported by this runtime')
   const profile = nameOf(SECCOMP_PROFILES, s?.seccomp?.profileType ?? SECCOMP_PROFILES.indexOf('Unconfined'), 'RuntimeDefault')
   if (s?.runAsGroup && !s.runAsUser && s.runAsUsername === '') throw invalid('runAsGroup is specified without runAsUser')
   return {
     privileged: s?.privileged ?? false, readonlyRootfs: s?.readonlyRootfs ?? false, noNewPrivs: s?.noNewPrivs ?? false, supplementalGroups: s?.supplementalGroups ?? [],
+    ...(s?.supplementalGroupsPolicy === STRICT_GROUPS && { supplementalGroupsPolicy: 'Strict' }),
     addCapabilities: s?.capabilities?.addCapabilities ?? [], dropCapabilities: s?.capabilities?.dropCapabilities ?? [],
     ...(s?.runAsUser && { runAsUser: s.runAsUser.value }), ...(s?.runAsGroup && { runAsGroup: s.runAsGroup.value }), ...(s && s.runAsUsername !== '' && { runAsUsername: s.runAsUsername }),
     ...(s && s.maskedPaths.length > 0 && { maskedPaths: s.maskedPaths }), ...(s && s.readonlyPaths.length > 0 && { readonlyPaths: s.readonlyPaths }),

@@ -46,9 +46,13 @@ export async function serveRuntime(runtime: ContainerRuntime, options: ServeRunt
   }
 
   answer(CALLS.version, async () => ({ version: '0.1.0', ...await runtime.version() }))
-  answer(CALLS.status, async ({ verbose }) => ({
-    status: await runtime.status(), runtimeHandlers: [{ name: '', features: {} }], features: {}, ...(verbose && { info: { config: JSON.stringify({ imageFs: await runtime.imageFsInfo() }) } }),
-  }))
+  answer(CALLS.status, async ({ verbose }) => {
+    const { conditions, handlers, supplementalGroupsPolicy } = await runtime.status()
+    return {
+      status: { conditions }, runtimeHandlers: handlers.map(({ name, ...features }) => ({ name, features })), features: { supplementalGroupsPolicy },
+      ...(verbose && { info: { config: JSON.stringify({ imageFs: await runtime.imageFsInfo() }) } }),
+    }
+  })
   answer(CALLS.runtimeConfig, async () => ({ linux: { cgroupDriver: CGROUPFS } }))
   // The pod network is the agent's: there is nothing to be told.
   answer(CALLS.updateRuntimeConfig, async () => ({}))

@@ -85,6 +85,19 @@ describe('a node with containerd', { timeout: 400_000, skip: await findContainer
     await until('the forwarded port answers', 20_000, async () => (await fetched('http://127.0.0.1:18080/')).stdout.trim() === name)
   })
 
+  test('a resize in place reaches the cgroup, and its status says so', async () => {
+    await must('run', 'sized', '--image=busybox:1', '--overrides', JSON.stringify({ spec: { terminationGracePeriodSeconds: 0, containers: [{ name: 'sized', image: 'busybox:1', command: ['sleep', '100000'], resources: { requests: { cpu: '50m', memory: '32Mi' }, limits: { cpu: '100m', memory: '64Mi' } } }] } }))
+    await must('wait', '--for=condition=Ready', 'pod/sized', '--timeout=60s')
+    const changed = { requests: { cpu: '150m', memory: '48Mi' }, limits: { cpu: '300m', memory: '96Mi' } }
+    await must('patch', 'pod', 'sized', '--subresource', 'resize', '-p', JSON.stringify({ spec: { containers: [{ name: 'sized', resources: changed }] } }))
+    await until('the resize is told to be complete', 20_000, async () => (await must('get', 'events', '--field-selector', 'involvedObject.name=sized,reason=ResizeCompleted', '-o', 'name')) !== '')
+    const { status } = JSON.parse(await must('get', 'pod', 'sized', '-o', 'json')) as { status: { containerStatuses: { restartCount: number; resources: unknown; allocatedResources: unknown }[] } }
+    deepStrictEqual(status.containerStatuses.map(({ restartCount, resources, allocatedResources }) => ({ restartCount, resources, allocatedResources })), [{ restartCount: 0, resources: changed, allocatedResources: changed.requests }])
+    const inside = 'cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/cpu/cpu.cfs_quota_us 2>/dev/null || cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/cpu.max'
+    strictEqual((await must('exec', 'sized', '--', 'sh', '-c', inside)).trim().split(/\s+/).slice(0, 2).join(' '), '100663296 30000')
+    await must('delete', 'pod', 'sized', '--now')
+  })
+
   test('a failed liveness probe restarts the container, and its log goes on in a new file', async () => {
     const [pod] = await pods()
     const name = pod?.metadata.name ?? ''

@@ -5,7 +5,7 @@ import { NODES, type Node, type NodeStatus, type Stored } from '#api/types/index
 import type { Clock } from '#base/clock.ts'
 import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
-import type { ContainerRuntime } from '#cri/index.ts'
+import type { ContainerRuntime, RuntimeStatus } from '#cri/index.ts'
 import type { KubeletConfig } from '../config.ts'
 import type { HostFacts, HostPressure } from './host-facts.ts'
 import { conditionEvents, schedulableEvent, startEvents, type NodeEvent } from './node-events.ts'
@@ -51,8 +51,8 @@ export function createNodeReporter(deps: NodeReporterDeps): NodeReporter {
   let wasUnschedulable: boolean | undefined
 
   const input = async (): Promise<NodeInput> => {
-    const [{ runtimeName, runtimeVersion }, pressure, notReady] = [await runtime.version(), await deps.pressure(), await whyNotReady(runtime)]
-    return { nodeName, config, facts: deps.facts, pressure, notReady, runtime: { name: runtimeName, version: runtimeVersion }, images: await runtime.listImages().catch(() => []), before: reported ?? node?.status, advertised: (deps.observed() ?? node)?.status?.capacity, nowMs: clock.nowMs() }
+    const [{ runtimeName, runtimeVersion }, pressure, { notReady, ...features }] = [await runtime.version(), await deps.pressure(), await runtimeState(runtime)]
+    return { nodeName, config, facts: deps.facts, pressure, notReady, runtime: { name: runtimeName, version: runtimeVersion, ...features }, images: await runtime.listImages().catch(() => []), before: reported ?? node?.status, advertised: (deps.observed() ?? node)?.status?.capacity, nowMs: clock.nowMs() }
   }
 
   const register = async (signal: AbortSignal): Promise<void> => {
@@ -136,14 +136,15 @@ export function createNodeReporter(deps: NodeReporterDeps): NodeReporter {
 }
 
 /** In upstream's words; the runtime's reason and message are part of them. */
-async function whyNotReady(runtime: ContainerRuntime): Promise<string[]> {
+async function runtimeState(runtime: ContainerRuntime): Promise<Pick<RuntimeStatus, 'handlers' | 'supplementalGroupsPolicy'> & { notReady: string[] }> {
   try {
-    const { conditions } = await runtime.status()
-    return conditions.filter((c) => !c.status).map((c) => (c.type === 'NetworkReady'
+    const { conditions, handlers, supplementalGroupsPolicy } = await runtime.status()
+    const notReady = conditions.filter((c) => !c.status).map((c) => (c.type === 'NetworkReady'
       ? `container runtime network not ready: NetworkReady=false reason:${c.reason} message:${c.message}`
       : `container runtime not ready: RuntimeReady=false reason:${c.reason} message:${c.message}`))
+    return { notReady, handlers, supplementalGroupsPolicy }
   } catch (error) {
-    return [`container runtime status check may not have completed yet: ${asError(error).message}`]
+    return { notReady: [`container runtime status check may not have completed yet: ${asError(error).message}`], handlers: [], supplementalGroupsPolicy: false }
   }
 }
 

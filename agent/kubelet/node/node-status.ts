@@ -1,7 +1,7 @@
 /** The Node object as this agent would have it: labels, capacity, conditions, addresses, with upstream's names and words. Pure. */
 import { formatQuantity, parseQuantity, subtractQuantity } from '#api/types/quantity.ts'
 import type { ContainerImage, Node, NodeCondition, NodeStatus, Taint } from '#api/types/index.ts'
-import type { Image } from '#cri/index.ts'
+import type { Image, RuntimeStatus } from '#cri/index.ts'
 import type { KubeletConfig } from '../config.ts'
 import { time } from '../time.ts'
 import type { HostFacts, HostPressure } from './host-facts.ts'
@@ -11,7 +11,7 @@ export interface NodeInput {
   config: KubeletConfig
   facts: HostFacts
   pressure: HostPressure
-  runtime: { name: string; version: string }
+  runtime: { name: string; version: string } & Pick<RuntimeStatus, 'handlers' | 'supplementalGroupsPolicy'>
   /** Empty: ready. Each says why not. */
   notReady: readonly string[]
   images: readonly Image[]
@@ -64,8 +64,8 @@ export function nodeStatus(input: NodeInput): NodeStatus {
       machineID: facts.machineId, operatingSystem: 'linux', osImage: facts.osImage, systemUUID: facts.systemUuid, ...(facts.swapBytes > 0 && { swap: { capacity: facts.swapBytes } }),
     },
     images: nodeImages(input.images),
-    features: { supplementalGroupsPolicy: false },
-    runtimeHandlers: [{ name: '', features: { recursiveReadOnlyMounts: false, userNamespaces: false } }],
+    features: { supplementalGroupsPolicy: runtime.supplementalGroupsPolicy },
+    runtimeHandlers: runtime.handlers.map(({ name, ...features }) => ({ name, features })),
   }
 }
 

@@ -36,8 +36,8 @@ export interface PodVolumes {
   refresh(pod: Stored<Pod>): Promise<void>
   /** Wall time of the next token renewal; undefined: none. */
   nextRefreshMs(podUid: string): number | undefined
-  /** The container's volumeMounts, subpaths bound. `expand` resolves subPathExpr; undefined: a variable is missing. */
-  mounts(pod: Stored<Pod>, container: Container, expand: (text: string) => string | undefined): Promise<Mount[]>
+  /** The container's volumeMounts, subpaths bound. `canRecursiveReadOnly`: what the pod's runtime handler can do. `expand` resolves subPathExpr; undefined: a variable is missing. */
+  mounts(pod: Stored<Pod>, container: Container, expand: (text: string) => string | undefined, canRecursiveReadOnly: boolean): Promise<Mount[]>
   tearDown(podUid: string): Promise<void>
 }
 
@@ -112,10 +112,11 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
     return paths.volume(uid, payloadPlugin(volume) ?? 'kubernetes.io~empty-dir', volume.name)
   }
 
-  const mountOne = async (pod: Stored<Pod>, container: Container, mount: VolumeMount, index: number, expand: (text: string) => string | undefined): Promise<Mount> => {
+  const mountOne = async (pod: Stored<Pod>, container: Container, mount: VolumeMount, index: number, expand: (text: string) => string | undefined, canRecursiveReadOnly: boolean): Promise<Mount> => {
     const volume = pod.spec?.volumes?.find((v) => v.name === mount.name)
     if (!volume) throw new VolumeError(mount.name, `volume "${mount.name}" of container "${container.name}" is not in the pod`)
     const payload = payloadPlugin(volume) !== undefined
+    const recursive = isRecursiveReadOnly(mount, canRecursiveReadOnly)
     const subPath = mount.subPathExpr ? expand(mount.subPathExpr) : (mount.subPath ?? '')
     if (subPath === undefined) throw new VolumeError(mount.name, `missing value for subPathExpr ${mount.subPathExpr ?? ''}`)
     const dir = pathOf(pod.metadata.uid, volume)
@@ -126,6 +127,7 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
       hostPath,
       readonly: (mount.readOnly ?? false) || payload,
       propagation: mount.mountPropagation === 'Bidirectional' ? 'bidirectional' : mount.mountPropagation === 'HostToContainer' ? 'hostToContainer' : 'private',
+      ...(recursive && { recursiveReadOnly: true }),
     }
   }
 
@@ -151,9 +153,9 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
       }
     },
     nextRefreshMs: (uid) => tokens.nextRefreshMs(uid),
-    async mounts(pod, container, expand) {
+    async mounts(pod, container, expand, canRecursiveReadOnly) {
       const mounts: Mount[] = []
-      for (const [index, mount] of (container.volumeMounts ?? []).entries()) mounts.push(await mountOne(pod, container, mount, index, expand))
+      for (const [index, mount] of (container.volumeMounts ?? []).entries()) mounts.push(await mountOne(pod, container, mount, index, expand, canRecursiveReadOnly))
       return mounts
     },
     async tearDown(uid) {
@@ -171,6 +173,14 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
       await rm(paths.volumes(uid), { recursive: true, force: true })
     },
   }
+}
+
+/** KEP-3857: Enabled is refused where it cannot be had, IfPossible is not. */
+export function isRecursiveReadOnly(mount: VolumeMount, can: boolean): boolean {
+  if (mount.recursiveReadOnly === undefined || mount.recursiveReadOnly === 'Disabled' || !mount.readOnly) return false
+  if (can) return true
+  if (mount.recursiveReadOnly === 'Enabled') throw new VolumeError(mount.name, `volume "${mount.name}" requested recursive read-only mode, but it is not supported by the runtime`)
+  return false
 }
 
 function tmpfsOptions(pod: Pod, volume: Volume): { mode: number; sizeBytes?: number } {

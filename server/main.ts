@@ -14,6 +14,7 @@ const VERBS: Readonly<Record<VerbName, Run>> = {
   kubectl: async (argv) => (await import('./cli/kubectl.ts')).run(argv),
   token: async (argv) => (await import('./cli/token.ts')).run(argv),
   'secrets-encrypt': async (argv) => (await import('./cli/secrets-encrypt.ts')).run(argv),
+  snapshot: async (argv) => (await import('./cli/snapshot.ts')).run(argv),
   check: async (argv) => (await import('./cli/check.ts')).run(argv),
   uninstall: async (argv) => (await import('./cli/uninstall.ts')).run(argv),
   completion: async (argv) => (await import('./cli/completion.ts')).run(argv),

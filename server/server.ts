@@ -58,6 +58,7 @@ import { assertSameCluster } from './assert-same-cluster.ts'
 import { leanOf } from './lean-pod.ts'
 import { publishClusterConfig } from './publish-cluster-config.ts'
 import { runManifests } from './manifests/manifests.ts'
+import { SNAPSHOT_PATH, snapshotEndpoint } from './snapshot/snapshot-endpoint.ts'
 import { createScheduler } from './scheduler/scheduler.ts'
 import { StartProgress } from './start-progress.ts'
 import { openServiceAllocator } from './service-allocations.ts'
@@ -82,6 +83,10 @@ export interface ServerConfig {
   disabled: ReadonlySet<'controllers' | 'scheduler'>
   load: LoadConfig
   admission: AdmissionChoice
+  /** As they hold, without secrets: anyone who may read /flagz sees them. */
+  flags: Readonly<Record<string, string>>
+  /** --profiling: /debug/pprof */
+  profiling: boolean
   /** PEM of further authorities whose client certificates make users; '': none. */
   clientCa: string
   /** Proxies that speak for users; `ca`: PEM of further authorities, '': none. */
@@ -187,11 +192,13 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
     version: versionInfo(),
     serverAddress: `${config.advertiseAddress}:${config.port}`,
     checks: [...storeChecks(store), { name: 'informer-sync', live: false, readyOnly: true, problem: () => (progress.isSynced ? undefined : 'informers have not synced yet') }, ...progress.hooks.checks, ...encryption.checks],
+    flags: config.flags, profiling: config.profiling,
     processUsage: deps.processUsage, moreMetrics: () => encryption.metrics(),
     ...(flowControl && { flowControl }),
     inFlightLimits: { readOnly: config.load.requestsInFlight, mutating: config.load.mutatingInFlight },
     requestTimeoutMs: config.load.requestTimeoutMs, minWatchTimeoutMs: config.load.minWatchTimeoutMs, auditor: deps.auditor,
     extraHandlers: {
+      [SNAPSHOT_PATH]: { handle: snapshotEndpoint({ store, dataDir: config.dataDir, node: config.nodeName ?? config.names[0] ?? 'skiff', cluster: pki.authorities.server.hash, secret: () => pki.tokens.secrets.find(({ user }) => user === 'server')?.secret ?? '', clock, random }, log) },
       '/.well-known/openid-configuration': { handle: () => jsonAnswer(serviceAccounts.openIdConfiguration()) },
       '/openid/v1/jwks': { handle: () => jsonAnswer(serviceAccounts.jwks()) },
     },

@@ -81,3 +81,5 @@ export const positiveDuration = (v: string): string | undefined => (durationSeco
 
 /** Upstream's bound: more would make clients do little else. */
 export const goawayChance = (v: string): string | undefined => (/^(?:0|0?\.\d{1,9}|0\.0*)$/.test(v) && Number(v) <= 0.02 ? undefined : `${JSON.stringify(v)} is not a fraction from 0 to .02`)
+
+export const snapshotPrefix = (v: string): string | undefined => (/^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$/.test(v) ? undefined : `${JSON.stringify(v)} is no name: lower-case letters, digits, - and ., 63 at most`)

@@ -1,5 +1,5 @@
 /** The flags of every verb: users, scripts and tests rely on these names and defaults. */
-import { atLeastOne, cgroup, cidr, directory, domain, duration, goawayChance, hostOrIp, ip, label, nodeName, octalMode, oneOf, port, positiveDuration, sysctls, taint, url } from './flag-checks.ts'
+import { atLeastOne, cgroup, cidr, directory, domain, duration, goawayChance, hostOrIp, ip, label, nodeName, octalMode, oneOf, port, positiveDuration, snapshotPrefix, sysctls, taint, url } from './flag-checks.ts'
 import type { Flag } from './flags.ts'
 
 const COMMON: readonly Flag[] = [
@@ -7,7 +7,7 @@ const COMMON: readonly Flag[] = [
   { name: 'data-dir', kind: 'string', value: 'DIR', default: '/var/lib/skiff', help: 'where everything is kept', check: directory },
   { name: 'log-format', kind: 'string', value: 'text|json', help: 'one line per event; default text on a terminal, else json', check: oneOf('text', 'json') },
   { name: 'log-level', kind: 'string', value: 'LEVEL', default: 'info', help: 'debug, info, warn or error', check: oneOf('debug', 'info', 'warn', 'error') },
-  { name: 'token', kind: 'string', value: 'TOKEN', help: 'secret that joins servers and agents to the cluster' },
+  { name: 'token', kind: 'string', value: 'TOKEN', help: 'secret that joins servers and agents to the cluster', isSecret: true },
 ]
 
 const NODE: readonly Flag[] = [
@@ -32,6 +32,7 @@ const LOAD: readonly Flag[] = [
   { name: 'request-timeout', kind: 'string', value: 'DURATION', default: '1m', help: 'longest time for a request that is no watch', check: positiveDuration },
   { name: 'min-request-timeout', kind: 'number', value: 'SECONDS', default: 1800, help: 'shortest life of a watch that names none', check: atLeastOne },
   { name: 'http2-max-streams-per-connection', kind: 'number', value: 'N', default: 0, help: 'requests at once on one connection; 0 for 250' },
+  { name: 'profiling', kind: 'boolean', default: true, help: 'serve /debug/pprof to administrators' },
   { name: 'goaway-chance', kind: 'string', value: 'FRACTION', default: '0', help: 'of requests over HTTP/2 after which the client is to connect anew, up to .02', check: goawayChance },
 ]
 
@@ -110,19 +111,25 @@ const AUTHORIZATION: readonly Flag[] = [
   { name: 'authorization-webhook-cache-unauthorized-ttl', kind: 'string', value: 'DURATION', default: '30s', help: 'how long its no is kept', check: duration },
 ]
 
+/** Shared by the server and `skiff snapshot`, so that one config file serves both. */
+const SNAPSHOTS: readonly Flag[] = [
+  { name: 'snapshot-dir', kind: 'string', value: 'DIR', help: 'where snapshots are kept (default <data-dir>/server/snapshots)', check: directory },
+  { name: 'snapshot-retention', kind: 'number', value: 'N', default: 5, help: 'how many snapshots of one name are kept', check: atLeastOne },
+]
+
 export const SERVER_FLAGS: readonly Flag[] = [
   ...COMMON,
   { name: 'https-listen-port', kind: 'number', value: 'PORT', default: 6443, help: 'the one port: API, Raft and agents\' tunnels', check: port },
   { name: 'bind-address', kind: 'string', value: 'IP', default: '0.0.0.0', help: 'address to listen on', check: ip },
   { name: 'advertise-address', kind: 'string', value: 'IP', help: 'address others are told (default: the node IP)', check: ip },
-  { name: 'agent-token', kind: 'string', value: 'TOKEN', help: 'secret that joins agents only (default: the token)' },
+  { name: 'agent-token', kind: 'string', value: 'TOKEN', help: 'secret that joins agents only (default: the token)', isSecret: true },
   { name: 'server', kind: 'string', value: 'URL', help: 'join the cluster of this server', check: url },
   { name: 'cluster-init', kind: 'boolean', default: false, help: 'start a cluster that other servers may join' },
   { name: 'cluster-cidr', kind: 'string', value: 'CIDR', default: '10.42.0.0/16', help: 'addresses of pods', check: cidr },
   { name: 'service-cidr', kind: 'string', value: 'CIDR', default: '10.43.0.0/16', help: 'addresses of Services', check: cidr },
   { name: 'cluster-dns', kind: 'string', value: 'IP', help: 'address of cluster DNS (default: the tenth of the Service CIDR, 10.43.0.10)', check: ip },
   { name: 'cluster-domain', kind: 'string', value: 'DOMAIN', default: 'cluster.local', help: 'DNS domain of the cluster', check: domain },
-  { name: 'datastore-endpoint', kind: 'string', value: 'URL', help: 'external etcd v3 (default: the embedded store)' },
+  { name: 'datastore-endpoint', kind: 'string', value: 'URL', help: 'external etcd v3 (default: the embedded store)', isSecret: true },
   { name: 'disable', kind: 'list', value: 'NAME', help: 'parts not to start: dns, proxy, scheduler, controllers', check: oneOf('dns', 'proxy', 'scheduler', 'controllers') },
   { name: 'disable-agent', kind: 'boolean', default: false, help: 'run no pods on this machine' },
   { name: 'tls-san', kind: 'list', value: 'NAME|IP', help: 'further names and addresses for the serving certificate', check: hostOrIp },
@@ -133,6 +140,7 @@ export const SERVER_FLAGS: readonly Flag[] = [
   ...AUTHENTICATION,
   ...AUTHORIZATION,
   ...ENCRYPTION,
+  ...SNAPSHOTS,
   ...AUDIT,
   ...NODE,
 ]
@@ -168,3 +176,12 @@ export const UNINSTALL_FLAGS: readonly Flag[] = [
 export const VERSION_FLAGS: readonly Flag[] = [{ name: 'json', kind: 'boolean', default: false, help: 'print JSON' }]
 
 export const SECRETS_ENCRYPT_FLAGS: readonly Flag[] = [...named('config', 'data-dir'), KUBECONFIG]
+
+export const SNAPSHOT_FLAGS: readonly Flag[] = [
+  { name: 'name', kind: 'string', value: 'NAME', default: 'on-demand', help: 'save, prune: what the snapshot\'s name begins with; the node and the time follow', check: snapshotPrefix },
+  ...named('config', 'data-dir', 'node-name', 'token'),
+  ...SNAPSHOTS,
+  { name: 'force', kind: 'boolean', default: false, help: 'restore: also where the data directory is another cluster\'s' },
+  { name: 'json', kind: 'boolean', default: false, help: 'list: print JSON' },
+  KUBECONFIG,
+]

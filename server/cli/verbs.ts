@@ -1,5 +1,5 @@
 /** Every verb as data: its line in `skiff --help`, its flags, its second words. Help and shell completion follow from this. */
-import { CHECK_FLAGS, SECRETS_ENCRYPT_FLAGS, SERVER_FLAGS, AGENT_FLAGS, TOKEN_FLAGS, UNINSTALL_FLAGS, VERSION_FLAGS } from './verb-flags.ts'
+import { CHECK_FLAGS, SECRETS_ENCRYPT_FLAGS, SERVER_FLAGS, AGENT_FLAGS, SNAPSHOT_FLAGS, TOKEN_FLAGS, UNINSTALL_FLAGS, VERSION_FLAGS } from './verb-flags.ts'
 import type { Flag } from './flags.ts'
 
 export interface VerbSpec {
@@ -26,6 +26,10 @@ export const VERB_SPECS = {
   'secrets-encrypt': spec({
     summary: 'tell and change how Secrets are encrypted at rest', flags: SECRETS_ENCRYPT_FLAGS, usage: 'status | rotate-keys | reencrypt [flags]',
     words: { status: 'tell whether Secrets are encrypted, and with which key', 'rotate-keys': 'make a new key, encrypt all Secrets with it, forget the old ones', reencrypt: 'write all Secrets anew with the key in use' },
+  }),
+  snapshot: spec({
+    summary: 'save the cluster\'s state, and restore it', flags: SNAPSHOT_FLAGS, usage: 'save | list | restore NAME|PATH | delete NAME... | prune [flags]',
+    words: { save: 'take a snapshot of the running server', list: 'list snapshots', restore: 'make a snapshot the state of this machine\'s stopped server', delete: 'delete snapshots', prune: 'delete all of one --name but the newest --snapshot-retention' },
   }),
   check: spec({ summary: 'tell what this machine lacks to run pods', flags: CHECK_FLAGS }),
   uninstall: spec({ summary: 'stop skiff and remove all it made on this machine', flags: UNINSTALL_FLAGS, usage: '--yes [flags]' }),

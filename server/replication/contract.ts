@@ -33,8 +33,10 @@ export interface LogStorage extends LogReader {
   resetOps(base: LogBase): readonly BatchOp[]
   /** After that batch. */
   wasReset(base: LogBase): void
-  /** Data bytes after the base: what compaction by size looks at. */
+  /** Bytes after the base, data and what it costs to keep: what compaction by size looks at. */
   readonly sizeBytes: number
+  /** The highest index that has about `bytes` or more after it and is at most `indexMax`; undefined where there is none. */
+  indexKeeping(bytes: number, indexMax: LogIndex): LogIndex | undefined
 }
 
 /** A snapshot being read by a transfer. Does not change while it is open, whatever is applied meanwhile. */

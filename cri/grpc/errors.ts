@@ -1,6 +1,6 @@
 /** gRPC's errors as the contract's. Runtimes are not of one mind about codes: where the code says too little, the words are read. */
 import { CodedError, hasCode } from '#base/errors.ts'
-import { GRPC, GrpcError } from '../wire/grpc-status.ts'
+import { GRPC, GrpcError } from '#base/grpc/grpc-status.ts'
 
 export type CallKind = 'sandbox' | 'create' | 'container' | 'pull' | 'image' | 'other'
 

@@ -11,9 +11,10 @@ import type {
 import { readCgroupLayout } from '../runc/cgroups.ts'
 import { execOverSpdy, portForwardOverSpdy } from '../streaming/spdy-client.ts'
 import { CONTAINER_STATES, nameOf, SANDBOX_STATES } from '../wire/enums.ts'
-import { GrpcClient, type CallOptions } from '../wire/grpc-client.ts'
+import type { Call } from '#base/grpc/call.ts'
+import { GrpcClient, type CallOptions } from '#base/grpc/grpc-client.ts'
 import type * as m from '../wire/messages.ts'
-import { CALLS, type Call } from '../wire/services.ts'
+import { CALLS } from '../wire/services.ts'
 import { containerStatsOf, containerStatusOf, imageOf, sandboxStatusOf } from './answers.ts'
 import { contractError, type CallKind } from './errors.ts'
 import { LifeEvents } from './life-events.ts'
@@ -59,7 +60,7 @@ export class GrpcRuntime implements ContainerRuntime {
   constructor(options: GrpcRuntimeOptions) {
     this.#options = options
     this.#timeoutMs = options.requestTimeoutMs ?? 120_000
-    this.#client = new GrpcClient(options.endpoint.replace(/^unix:(\/\/)?/, ''), options.clock)
+    this.#client = new GrpcClient({ endpoint: { socketPath: options.endpoint.replace(/^unix:(\/\/)?/, '') }, peer: 'the container runtime', clock: options.clock })
   }
 
   /** Rejects with CRI_FAILED, naming the endpoint, when no CRI v1 runtime answers there. */

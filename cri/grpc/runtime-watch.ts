@@ -7,9 +7,10 @@ import type { Clock } from '#base/clock.ts'
 import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import { message, strings } from '#base/protobuf/message.ts'
-import type { GrpcClient } from '../wire/grpc-client.ts'
+import type { Call } from '#base/grpc/call.ts'
+import type { GrpcClient } from '#base/grpc/grpc-client.ts'
 import { EVENT_TYPES } from '../wire/enums.ts'
-import { CALLS, type Call } from '../wire/services.ts'
+import { CALLS } from '../wire/services.ts'
 import { isUnimplemented } from './errors.ts'
 
 /** As upstream's PLEG: with pushed events, and without. */

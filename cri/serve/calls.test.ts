@@ -10,9 +10,10 @@ import type { Written } from '#base/protobuf/message.ts'
 import { systemRandom } from '#base/random.ts'
 import { connectRuntime, serveRuntime } from '#cri/index.ts'
 import { createMemoryRuntime, type MemoryRuntime } from '../memory/runtime-memory.ts'
-import { GrpcClient } from '../wire/grpc-client.ts'
+import type { Call } from '#base/grpc/call.ts'
+import { GrpcClient } from '#base/grpc/grpc-client.ts'
 import type * as m from '../wire/messages.ts'
-import { CALLS, type Call } from '../wire/services.ts'
+import { CALLS } from '../wire/services.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'skiff-cri-serve-'))
 const socketPath = join(dir, 'cri.sock')
@@ -36,7 +37,7 @@ describe('CRI served', () => {
     runtime = createMemoryRuntime({ clock: systemClock, random: systemRandom })
     runtime.control.serve(IMAGE)
     server = await serveRuntime(runtime, { socketPath, clock: systemClock, random: systemRandom, log: silentLog })
-    client = new GrpcClient(socketPath, systemClock)
+    client = new GrpcClient({ endpoint: { socketPath }, peer: 'the container runtime', clock: systemClock })
     await ask(CALLS.pullImage, { image: { image: IMAGE } })
   })
   after(async () => {

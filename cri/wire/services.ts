@@ -1,8 +1,7 @@
 /** The calls of RuntimeService and ImageService: name, what is asked, what is answered. Client and server are both made of this table. */
+import type { Call } from '#base/grpc/call.ts'
 import type { Message } from '#base/protobuf/message.ts'
 import * as m from './messages.ts'
-
-export interface Call<Request, Response, Asked, Answered> { readonly path: string; readonly request: Message<Request, Asked>; readonly response: Message<Response, Answered> }
 
 const runtime = <A, B, C, D>(name: string, request: Message<A, B>, response: Message<C, D>): Call<A, C, B, D> => ({ path: `/runtime.v1.RuntimeService/${name}`, request, response })
 const image = <A, B, C, D>(name: string, request: Message<A, B>, response: Message<C, D>): Call<A, C, B, D> => ({ path: `/runtime.v1.ImageService/${name}`, request, response })

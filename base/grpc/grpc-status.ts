@@ -1,17 +1,20 @@
 /** gRPC's status codes (grpc.github.io, `statuscodes`) and the framing that client and server share. */
-import { CodedError } from '#base/errors.ts'
+import { CodedError } from '../errors.ts'
 
 export const GRPC = {
-  ok: 0, cancelled: 1, unknown: 2, invalidArgument: 3, deadlineExceeded: 4, notFound: 5, alreadyExists: 6, resourceExhausted: 8, unimplemented: 12, internal: 13, unavailable: 14,
+  ok: 0, cancelled: 1, unknown: 2, invalidArgument: 3, deadlineExceeded: 4, notFound: 5, alreadyExists: 6, resourceExhausted: 8, failedPrecondition: 9, outOfRange: 11, unimplemented: 12, internal: 13, unavailable: 14,
 } as const
 
 /** `code` of the error is `GRPC_<number>`. */
 export class GrpcError extends CodedError {
   readonly status: number
+  /** False: the request never left, so it may be made again whatever it was. */
+  readonly wasSent: boolean
 
-  constructor(status: number, message: string, options: { cause?: unknown } = {}) {
+  constructor(status: number, message: string, options: { cause?: unknown; wasSent?: boolean } = {}) {
     super(`GRPC_${status}`, message, options)
     this.status = status
+    this.wasSent = options.wasSent ?? true
   }
 }
 
@@ -30,8 +33,13 @@ export function frame(message: Buffer): Buffer {
 
 /** Cuts a byte stream into messages. Throws GrpcError for compressed and for too large ones. */
 export class Unframer {
+  readonly #bytesMax: number
   #chunks: Buffer[] = []
   #size = 0
+
+  constructor(bytesMax = MESSAGE_BYTES_MAX) {
+    this.#bytesMax = bytesMax
+  }
 
   push(chunk: Buffer): Buffer[] {
     this.#chunks.push(chunk)
@@ -42,7 +50,7 @@ export class Unframer {
       const head = this.#joined(PREFIX_BYTES)
       if (head[0] !== 0) throw new GrpcError(GRPC.unimplemented, 'the message is compressed, which was not agreed')
       const length = head.readUInt32BE(1)
-      if (length > MESSAGE_BYTES_MAX) throw new GrpcError(GRPC.resourceExhausted, `the message has ${length} bytes, more than the ${MESSAGE_BYTES_MAX} allowed`)
+      if (length > this.#bytesMax) throw new GrpcError(GRPC.resourceExhausted, `the message has ${length} bytes, more than the ${this.#bytesMax} allowed`)
       if (this.#size < PREFIX_BYTES + length) return messages
       const all = this.#joined(PREFIX_BYTES + length)
       messages.push(all.subarray(PREFIX_BYTES, PREFIX_BYTES + length))

@@ -1,12 +1,12 @@
 /** gRPC over HTTP/2 on a unix socket, the serving end: unary calls and streams of answers, with the caller's deadline. */
 import { chmod, rm } from 'node:fs/promises'
 import type { Http2Server, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
-import type { Clock } from '#base/clock.ts'
-import { asError } from '#base/errors.ts'
-import type { Log } from '#base/log.ts'
-import { decode, encode, type Message } from '#base/protobuf/message.ts'
+import type { Clock } from '../clock.ts'
+import { asError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import { decode, encode, type Message } from '../protobuf/message.ts'
 import { encodeMessage, frame, GRPC, GrpcError, Unframer } from './grpc-status.ts'
-import type { Call } from './services.ts'
+import type { Call } from './call.ts'
 
 /** `signal` aborts when the caller has gone or its deadline has passed. */
 export type Unary<Request, Answered> = (request: Request, signal: AbortSignal) => Promise<Answered>
@@ -41,7 +41,7 @@ export class GrpcServer {
     server.on('session', (session) => {
       this.#sessions.add(session)
       session.on('close', () => this.#sessions.delete(session))
-      session.on('error', (error) => this.#deps.log.debug('a CRI client connection failed', { error }))
+      session.on('error', (error) => this.#deps.log.debug('a gRPC client connection failed', { error }))
     })
     server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => { void this.#serve(stream, headers) })
     // Left by an earlier life.

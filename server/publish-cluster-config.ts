@@ -6,9 +6,10 @@ import { CONFIG_MAPS, ROLE_BINDINGS, ROLES, SERVICES, type ConfigMap, type KubeO
 const ACCESS_NAME = 'skiff:cluster-config-reader'
 const metadata = { name: ACCESS_NAME, namespace: CLUSTER_CONFIG_NAMESPACE }
 
+/** Also the authority of client certificates: nodes serve the kubelet API to those who have one. */
 const READER: Role = {
   apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'Role', metadata,
-  rules: [{ apiGroups: [''], resources: ['configmaps'], resourceNames: [CLUSTER_CONFIG_NAME], verbs: ['get', 'list', 'watch'] }],
+  rules: [{ apiGroups: [''], resources: ['configmaps'], resourceNames: [CLUSTER_CONFIG_NAME, 'extension-apiserver-authentication'], verbs: ['get', 'list', 'watch'] }],
 }
 
 const NODES_MAY_READ: RoleBinding = {

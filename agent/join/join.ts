@@ -51,6 +51,8 @@ const RETRY = { baseMs: 1_000, maxMs: 30_000, jitter: 0.3 }
 /** How often a taken name is tried again. */
 const REFUSED_RETRY_MS = 30_000
 const RENEWAL_LOOK_MS = 3_600_000
+/** While the node has no names and no serving certificate. */
+const NAMES_LOOK_MS = 2_000
 
 /**
  * Resolves with the identity: at once from disk, else after the join, however long the server is away or the clock
@@ -147,7 +149,10 @@ function createIdentity(state: IdentityState): NodeIdentity {
         try {
           if (clock.nowMs() >= renewAtMs(current.client.parsed)) await renew('client', client, none, signal)
           const altNames = { ...none, ...names() }
-          if (altNames.dnsNames.length + altNames.ipAddresses.length > 0 && isServingDue(current.serving?.parsed, altNames, clock.nowMs())) await renew('serving', client, altNames, signal)
+          const isNamed = altNames.dnsNames.length + altNames.ipAddresses.length > 0
+          // The Node may not have been registered yet.
+          if (!isNamed && !current.serving) waitMs = NAMES_LOOK_MS
+          if (isNamed && isServingDue(current.serving?.parsed, altNames, clock.nowMs())) await renew('serving', client, altNames, signal)
           failures = 0
         } catch (error) {
           if (signal.aborted) return

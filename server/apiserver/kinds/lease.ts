@@ -8,6 +8,18 @@ import { ageColumn, column, nameColumn } from './table-columns.ts'
 /** Leases here are node heartbeats: many, frequent, and worthless after a restart. */
 export const NODE_LEASE_NAMESPACE = 'kube-node-lease'
 
+/** Of what only one server does at a time. */
+const LEADER_LEASES: ReadonlySet<string> = new Set(['kube-controller-manager', 'kube-scheduler'])
+
+/**
+ * Written lazily: node heartbeats, and the renewals (every two seconds) of who leads. Taking and giving back a Lease is
+ * synced: what may be lost must not change who has it.
+ */
+export function isHeartbeat({ metadata, spec }: Lease): boolean {
+  if (metadata?.namespace === NODE_LEASE_NAMESPACE) return true
+  return metadata?.namespace === 'kube-system' && LEADER_LEASES.has(metadata.name ?? '') && (spec?.holderIdentity ?? '') !== '' && spec?.renewTime !== spec?.acquireTime
+}
+
 export const leaseStrategy: KindStrategy<Lease> = {
   generation: false,
   validate: validateLease,

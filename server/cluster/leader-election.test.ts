@@ -25,8 +25,9 @@ async function election() {
   async function run(identity: string, options: { cut?: () => boolean } = {}) {
     const end = new AbortController()
     const own = createClient({ request: (r) => (options.cut?.() ? Promise.reject(new Error('cut off')) : h.api.transportFor(ADMIN).request(r)) }, { userAgent: identity })
-    const { informer, run: follow } = createInformer<Lease>(own, LEASES, { namespace: 'kube-system' }, deps)
-    void follow(end.signal)
+    const following = createInformer<Lease>(own, LEASES, { namespace: 'kube-system' }, deps)
+    const { informer } = following
+    void following.run(end.signal)
     for (let i = 0; i < 50 && !informer.hasSynced(); i++) await clock.advance(1)
     const done = workWhenElected({ client: own, leases: informer, name: 'kube-scheduler', identity, ...deps }, async (signal) => {
       working.push(identity)

@@ -51,7 +51,7 @@ export function heldLease(name: string, old: Stored<Lease> | undefined, identity
   const isOwn = old?.spec?.holderIdentity === identity
   return {
     apiVersion: 'coordination.k8s.io/v1', kind: 'Lease',
-    metadata: { ...(old?.metadata ?? {}), name, namespace: NAMESPACE },
+    metadata: { ...old?.metadata, name, namespace: NAMESPACE },
     spec: {
       ...old?.spec, holderIdentity: identity, leaseDurationSeconds: LEASE_DURATION_SECONDS, renewTime: now,
       acquireTime: isOwn ? (old?.spec?.acquireTime ?? now) : now,

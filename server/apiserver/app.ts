@@ -18,7 +18,9 @@ import type { Backend } from './aggregation/api-services.ts'
 import type { Auditor } from './audit/auditor.ts'
 import type { AuditTrail } from './audit/trail.ts'
 import type { Attributes, Authenticator, Authorizer } from './auth.ts'
-import { OPEN_PATHS, servePath, type PathHandler, type PathParts, type PathRequest, type VersionInfo } from './discovery/paths.ts'
+import { profilingHandlers } from './debugging/profiling.ts'
+import { flagz, statusz, zpageResponse, type ServerState } from './debugging/zpages.ts'
+import { OPEN_PATHS, rootPaths, servePath, type PathHandler, type PathParts, type PathRequest, type VersionInfo } from './discovery/paths.ts'
 import { HealthHistory, type HealthCheck } from './discovery/health.ts'
 import { splitTarget, type Query } from './http/query.ts'
 import { parseRequestInfo, type PathInfo, type ResourceInfo } from './http/request-info.ts'
@@ -100,6 +102,10 @@ export interface ApiServerOptions {
   processUsage: () => ProcessUsage
   /** Of other parts, made when asked. */
   moreMetrics?: () => readonly Metric[]
+  /** As they hold, for /flagz, without secrets. */
+  flags?: Readonly<Record<string, string>>
+  /** Whether /debug/pprof is served (--profiling). */
+  profiling?: boolean
   /** Undefined: only `inFlightLimits` hold. */
   flowControl?: FlowControl
   /** Default: upstream's. Not looked at where there is `flowControl`. */
@@ -171,7 +177,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const reviews = reviewOf(authenticator, authorizer)
   const impersonator = createImpersonator(authorizer)
   const state = { isStopping: false }
-  const extra = { ...(options.flowControl && dumpHandlers(options.flowControl)), ...options.extraHandlers }
+  const extra = {
+    ...(options.flowControl && dumpHandlers(options.flowControl)), ...(options.profiling && profilingHandlers(clock)), ...options.extraHandlers,
+    '/statusz': { handle: ({ headers }: PathRequest) => zpageResponse(statusz(serverState()), headers['accept'], random) },
+    '/flagz': { handle: ({ headers }: PathRequest) => zpageResponse(flagz(options.flags ?? {}), headers['accept'], random) },
+  }
   const paths: PathParts = {
     rows, groups: () => aggregation.groups(), merged: (own) => aggregation.discovery(own), version: options.version, serverAddress: options.serverAddress, get checks() { return [...(options.checks ?? []), ...custom.checks] }, isStopping: () => state.isStopping,
     healthHistory: new HealthHistory(), healthLog: (text) => log.warn(text),
@@ -183,6 +193,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     extra: Object.fromEntries(Object.entries(extra).map(([path, { handle }]) => [path, handle])),
   }
 
+  const serverState = (): ServerState => ({
+    startTimeSeconds: options.processUsage().startTimeSeconds, nowMs: clock.nowMs(), goVersion: options.version.goVersion, binaryVersion: options.version.gitVersion.replace(/^v/, ''),
+    emulationVersion: `${options.version.major}.${options.version.minor}`, paths: rootPaths(paths),
+  })
   const transportFor = (user: UserInfo): Transport => ({ request: (request) => handle({ ...request, peer: { user } }) })
   const client = createServerClient(store, rows, transportFor({ name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] }), (row) => cacheOf(parts, row))
   const parts: Parts = {
@@ -303,7 +317,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     // Who speaks for another is classified as that one, wherever it asks.
     const isOpen = !asksToImpersonate(request.headers) && isOpenPath(info, extra) && (authenticator.mayBeAnonymous?.(info.path) ?? true)
     const user = isOpen ? ANYONE : await identify(request, exchange, info)
-    const entered = gate.enter({ user, verb: request.method.toLowerCase(), path: info.path, info: undefined, query, signal: request.signal }, exchange.answerHeaders)
+    const entered = isLongRunning(info, query) ? () => {} : gate.enter({ user, verb: request.method.toLowerCase(), path: info.path, info: undefined, query, signal: request.signal }, exchange.answerHeaders)
     const leave = entered instanceof Promise ? await entered : entered
     try {
       if (!isOpen) await authorizePath(authorizer, user, request.method, info.path, exchange.trail?.authorized)

@@ -28,7 +28,8 @@ export function verbOf(method: string, info: ResourceInfo, watches: boolean): Ve
 
 /** Everything that is not bounded by --request-timeout. */
 export function isLongRunning(info: ResourceInfo | PathInfo, query: Query): boolean {
-  return info.kind === 'resource' && (info.watchPath || query.flag('watch') || LONG_RUNNING.has(info.subresource))
+  if (info.kind === 'path') return info.path.startsWith('/debug/pprof/')
+  return (info.watchPath || query.flag('watch') || LONG_RUNNING.has(info.subresource))
 }
 
 /** Upstream's names of verbs in metrics. */

@@ -14,6 +14,8 @@ export interface Flag {
   value?: string
   default?: string | number | boolean
   help: string
+  /** Shown to nobody. */
+  isSecret?: boolean
   /** Returns what is wrong with the value, or undefined. */
   check?: (value: string) => string | undefined
 }
@@ -45,6 +47,14 @@ export function parseFlags(verb: string, flags: readonly Flag[], sources: FlagSo
     values[flag.name] = raw === undefined ? (flag.kind === 'list' ? [] : flag.default) : convert(flag, raw)
   }
   return { values, positionals: given.positionals }
+}
+
+/** What holds, as Go prints flags and /flagz shows them. */
+export function flagTexts(flags: readonly Flag[], values: FlagValues): Record<string, string> {
+  return Object.fromEntries(flags.map(({ name, isSecret }) => {
+    const value = values[name] ?? ''
+    return [name, isSecret ? 'CLASSIFIED' : Array.isArray(value) ? `[${value.join(',')}]` : String(value)]
+  }))
 }
 
 function parseArgv(verb: string, flags: readonly Flag[], argv: readonly string[]): { values: Record<string, unknown>; positionals: string[] } {

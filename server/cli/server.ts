@@ -12,7 +12,7 @@ import { admissionChoice } from './admission.ts'
 import { readYamlMapping } from './config-file.ts'
 import { clock, failLoudly, isMachineGoingDown, loadPty, logFor, logFormat, notifyReady, random, selfCommand, stopSignal } from './environment.ts'
 import { durationSeconds } from './flag-checks.ts'
-import { parseFlags, type FlagValues } from './flags.ts'
+import { flagTexts, parseFlags, type FlagValues } from './flags.ts'
 import { clusterAddresses, reachableAt } from './cluster-addresses.ts'
 import { defaultNodeIp, hostName } from './host.ts'
 import { auditorOf } from './audit.ts'
@@ -110,6 +110,8 @@ function serverConfig(values: FlagValues): ServerConfig {
       http2StreamsMax: Number(values['http2-max-streams-per-connection']) || HTTP_LIMITS.streamsPerConnectionMax, goawayChance: Number(values['goaway-chance']),
     },
     admission: admissionChoice(values),
+    flags: flagTexts(SERVER_FLAGS, values),
+    profiling: values['profiling'] !== false,
     clientCa: furtherClientCa(values),
     requestHeaders: requestHeadersOf(values),
     serviceAccounts: serviceAccountConfig(values),

@@ -93,7 +93,7 @@ export const DEFAULT_CLUSTER_ROLES: Readonly<Record<string, DefaultClusterRole>>
   'system:discovery': { rules: [urls('get', '/api,/api/*,/apis,/apis/*,/healthz,/livez,/openapi,/openapi/*,/readyz,/version,/version/')] },
   'system:public-info-viewer': { rules: [urls('get', '/healthz,/livez,/readyz,/version,/version/')] },
   'system:basic-user': { rules: [rule('create', AUTHZ, 'selfsubjectaccessreviews,selfsubjectrulesreviews'), rule('create', AUTHN, 'selfsubjectreviews')] },
-  'system:monitoring': { rules: [urls('get', '/healthz,/healthz/*,/livez,/livez/*,/metrics,/metrics/slis,/readyz,/readyz/*')] },
+  'system:monitoring': { rules: [urls('get', '/flagz,/healthz,/healthz/*,/livez,/livez/*,/metrics,/metrics/slis,/readyz,/readyz/*,/statusz')] },
   'system:heapster': { rules: [rule(READ, '', 'events,namespaces,nodes,pods'), rule(READ, 'extensions', 'deployments')] },
   'system:node': { rules: NODE_RULES },
   'system:node-problem-detector': { rules: [rule('get', '', 'nodes'), rule('patch', '', 'nodes/status'), EVENTS] },

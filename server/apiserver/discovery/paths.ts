@@ -111,7 +111,8 @@ async function slis({ checks, isStopping, healthHistory }: PathParts): Promise<B
   return healthHistory.print()
 }
 
-function rootPaths({ rows, groups, checks, extra }: PathParts): string[] {
+/** What `/` lists: all but the debugging handlers. */
+export function rootPaths({ rows, groups, checks, extra }: PathParts): string[] {
   const all = [...rows.versions('').map((v) => `/api/${v.version}`), ...groups().flatMap(({ name, versions }) => [`/apis/${name}`, ...versions.map((v) => `/apis/${v.groupVersion}`)])]
   const probes = (['healthz', 'livez', 'readyz'] as const).flatMap((p) => [`/${p}`, ...checksOf(p, { checks, isStopping: false }).map((c) => `/${p}/${c.name}`)])
   return ['/api', '/apis', ...all, ...probes, '/metrics', '/metrics/slis', '/openapi/v2', '/openapi/v3', '/version', ...Object.keys(extra).filter((path) => !path.startsWith('/debug/'))].sort()

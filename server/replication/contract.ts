@@ -52,7 +52,7 @@ export interface SnapshotSource {
  * and is written after the log that it came from.
  */
 export interface StateMachine {
-  /** What it durably holds at the start. */
+  /** What the database holds of it, synced or not. Grows while it runs: what is here when a synced write begins is durable after it, and its log may go. */
   readonly applied: LogIndex
   /** In order, each entry once, `configuration` and `empty` ones too. Visible to readers when it resolves. */
   apply(entries: readonly Entry[]): Promise<void>

@@ -33,6 +33,19 @@ export class EventQueue {
     this.nowMs = untilMs
   }
 
+  /** Runs the next one, if it is due by then: for worlds with promises, which have to settle in between. */
+  runNext(untilMs: number): boolean {
+    const next = this.#heap[0]
+    if (!next || next.atMs > untilMs) {
+      this.nowMs = untilMs
+      return false
+    }
+    this.#removeFirst()
+    this.nowMs = next.atMs
+    next.run()
+    return true
+  }
+
   #removeFirst(): void {
     const heap = this.#heap
     const item = heap.pop()

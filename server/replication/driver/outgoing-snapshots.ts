@@ -39,9 +39,11 @@ export class OutgoingSnapshots {
 
   async read(read: SnapshotRead): Promise<void> {
     const { to } = read
+    let unnamed: string | undefined
     try {
       const { held, offsetBytes } = await this.#find(read)
       const { snapshot } = held.source
+      if (snapshot.id !== read.snapshotId) unnamed = snapshot.id
       const piece = held.reading.then(() => held.source.read(offsetBytes, read.bytesMax))
       // A failed read must not fail those after it.
       held.reading = piece.catch(() => undefined)
@@ -51,6 +53,8 @@ export class OutgoingSnapshots {
       if (this.#closed) return
       this.#parts.log.warn('a snapshot cannot be read', { to, error: asError(error) })
       this.#parts.give({ kind: 'snapshotReadFailed', to })
+      // The core never heard of it, and so will not say that it is done.
+      if (unnamed !== undefined) await this.done(to, unnamed)
     }
   }
 
@@ -79,6 +83,12 @@ export class OutgoingSnapshots {
 
   async #open(): Promise<Held> {
     const source = await this.#parts.machine.openSnapshot(this.#parts.baseAt)
+    // Nothing was applied since an open one was made.
+    const same = this.#held.get(source.snapshot.id)
+    if (same) {
+      await source.close()
+      return same
+    }
     const held: Held = { source, users: new Set(), reading: Promise.resolve() }
     this.#held.set(source.snapshot.id, held)
     return held

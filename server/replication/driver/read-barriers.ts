@@ -61,12 +61,17 @@ export class ReadBarriers {
     for (const { waiters } of due) for (const w of waiters) w.resolve(index)
   }
 
+  /** What may be read is known, and that it comes here is not to be expected. */
+  rejectDue(error: Error): void {
+    for (const { waiters } of this.#due.splice(0)) for (const w of waiters) w.reject(error)
+  }
+
   rejectAll(error: Error): void {
-    const all = [...this.#asked.values(), ...this.#due].flatMap((q) => q.waiters)
+    const asked = [...this.#asked.values()]
     this.#asked.clear()
-    this.#due = []
     this.#open = undefined
-    for (const w of all) w.reject(error)
+    for (const { waiters } of asked) for (const w of waiters) w.reject(error)
+    this.rejectDue(error)
   }
 
   #add(waiters: readonly Waiter[], lost: number): void {

@@ -22,7 +22,7 @@ import type { LogStorage, ReplicaNode, StateMachine, Transport } from '../contra
 import { LogWriter } from './log-writer.ts'
 import { OutgoingSnapshots } from './outgoing-snapshots.ts'
 import { ReadBarriers } from './read-barriers.ts'
-import { stoppedError, unknownError } from './refusal.ts'
+import { refusalError, stoppedError, unknownError } from './refusal.ts'
 import { Ticker } from './ticker.ts'
 import { WaitingProposals } from './waiting-proposals.ts'
 import type { Made } from './waiting-proposals.ts'
@@ -109,6 +109,8 @@ class Replica implements ReplicaNode {
   #peers: ReadonlyMap<MemberId, string> = new Map()
   /** Members on their way out are still told so. */
   #lingering = false
+  /** Since anything was heard of the leader, for servers that may never begin an election themselves: learners, removed ones. */
+  #quietTicks = 0
   #applied: LogIndex
   #appliedTerm: Term = 0
   #applying: Promise<void> = Promise.resolve()
@@ -137,7 +139,7 @@ class Replica implements ReplicaNode {
     this.#appliedTerm = this.#core.term(machine.applied) ?? 0
     this.#status = this.#core.status()
     this.#writer = new LogWriter(storage, clock, {
-      writing: () => { this.#appliedAtWrite = this.#applied },
+      writing: () => { this.#appliedAtWrite = machine.applied },
       written: (persists) => this.#written(persists),
       install: (persist) => this.#install(persist),
       full: (isFull, error) => this.#noteFull(isFull, error),
@@ -154,11 +156,14 @@ class Replica implements ReplicaNode {
       log: parts.log,
       baseAt: (index) => this.#core.baseAt(index),
       base: () => this.#status.base,
-      isStale: (to) => storage.sizeBytes > 2 * this.#options.logBytesMax && this.#core.status().followers.some((f) => f.member === to && !f.active),
+      isStale: (to, index) => index <= (storage.indexKeeping(2 * this.#options.logBytesMax, Infinity) ?? -1) && this.#core.status().followers.some((f) => f.member === to && !f.active),
       give: (event) => this.#give(event),
     })
     parts.transport.start({
-      message: (message) => this.#give({ kind: 'message', message }),
+      message: (message) => {
+        if (message.from === this.#status.leader) this.#quietTicks = 0
+        this.#give({ kind: 'message', message })
+      },
       volatile: (from, data) => this.#volatileListener?.(from, data),
       unreachable: (member) => this.#give({ kind: 'unreachable', member }),
       reachable: () => {},
@@ -269,9 +274,20 @@ class Replica implements ReplicaNode {
 
   #tick(): void {
     this.#give({ kind: 'tick' })
-    const { term, leader } = this.#status
-    if (!this.#proposals.isEmpty) this.#proposals.tick(term, leader !== 0, 2 * this.#raftOptions.electionTicks)
+    this.#giveUp()
     if (this.#lingering && this.#core.status().commit >= this.#status.configurationIndex) this.#noteChange()
+  }
+
+  /** Nobody waits for ever for what may never be committed, or never come to be known here. */
+  #giveUp(): void {
+    const { term, leader } = this.#status
+    const ticksMax = 2 * this.#raftOptions.electionTicks
+    this.#quietTicks = leader === this.id ? 0 : this.#quietTicks + 1
+    const isLed = leader !== 0 && this.#quietTicks <= ticksMax
+    if (!this.#proposals.isEmpty) this.#proposals.tick(term, isLed, ticksMax)
+    if (this.#quietTicks <= ticksMax) return
+    this.#barriers.rejectDue(refusalError('noLeader'))
+    for (const change of this.#changes.splice(0)) change.reject(unknownError())
   }
 
   #noteChange(): void {
@@ -288,7 +304,8 @@ class Replica implements ReplicaNode {
       this.#parts.transport.setPeers(peers)
     }
     this.#alone = isAlone(configuration, this.id) && peers.size === 0
-    this.#ticker.set(!this.#alone && !this.#stopped)
+    // One that was just left alone still has to be elected.
+    this.#ticker.set(!this.#stopped && !(this.#alone && status.role === 'leader'))
   }
 
   // -------------------------------------------------------------- log

@@ -6,6 +6,7 @@
 import type { ClassicLevel } from 'classic-level'
 import { asError, CodedError } from '#base/errors.ts'
 import { LogSummary } from '../../raft/log-summary.ts'
+import { NOBODY } from '../../raft/types.ts'
 import type { Configuration, Entry, HardState, LogBase, LogIndex, Persist } from '../../raft/types.ts'
 import type { BatchOp, LogStorage } from '../contract.ts'
 import { BASE_KEY, damaged, decodeBase, decodeEntry, decodeHardState, decodeTail, encodeBase, encodeEntry, encodeHardState, encodeTail, ENTRY_END, entryKey, HARD_STATE_KEY, indexOfKey, LOG_PREFIX, TAIL_KEY } from './log-codec.ts'
@@ -17,6 +18,11 @@ export type LogDatabase = ClassicLevel<string, Buffer>
 export interface LevelLogOptions {
   /** Where there is no log yet it begins after index 0 with these members: itself, or nobody while it waits to be added. */
   readonly initial: Configuration
+  /**
+   * What the state machine holds (`applied`) where there is no log yet. Where it holds something the log begins after
+   * that, so that who joins gets it as a snapshot and never a log that does not lead to it.
+   */
+  readonly stateAt?: LogIndex
   /** Throws CodedError `DISK_FULL` where a write would not leave enough room; asked before each, as LevelDB cannot go on after one that failed. */
   readonly assertRoom?: () => void
 }
@@ -141,8 +147,12 @@ async function begin(db: LogDatabase, options: LevelLogOptions): Promise<void> {
   const [other] = await db.keys({ gte: LOG_PREFIX, lt: `${LOG_PREFIX}~`, limit: 1 }).all()
   if (other !== undefined) throw damaged('the record of what it begins after is missing')
   options.assertRoom?.()
-  const base: LogBase = { index: 0, term: 0, configuration: options.initial }
-  await db.batch([{ type: 'put', key: BASE_KEY, value: encodeBase(base) }, { type: 'put', key: TAIL_KEY, value: encodeTail(0) }], { sync: true })
+  const index = options.stateAt ?? 0
+  const term = index === 0 ? 0 : 1
+  const base: LogBase = { index, term, configuration: options.initial }
+  const ops: BatchOp[] = [{ type: 'put', key: BASE_KEY, value: encodeBase(base) }, { type: 'put', key: TAIL_KEY, value: encodeTail(index) }]
+  if (term > 0) ops.push({ type: 'put', key: HARD_STATE_KEY, value: encodeHardState({ term, vote: NOBODY }) })
+  await db.batch(ops, { sync: true })
 }
 
 /** Reads and checks all of it. */

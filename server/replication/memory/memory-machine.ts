@@ -15,7 +15,6 @@ export function emptyMachineState(): MemoryMachineState {
 }
 
 export class MemoryMachine implements StateMachine {
-  readonly applied: LogIndex
   readonly state: MemoryMachineState
   readonly partialSnapshot: Recovered['partialSnapshot']
   openSnapshots = 0
@@ -23,9 +22,12 @@ export class MemoryMachine implements StateMachine {
 
   constructor(state: MemoryMachineState) {
     this.state = state
-    this.applied = state.applied
     const { partial } = state
     this.partialSnapshot = partial && { snapshot: partial.snapshot, offsetBytes: partial.bytes.length, complete: partial.complete }
+  }
+
+  get applied(): LogIndex {
+    return this.state.applied
   }
 
   async apply(entries: readonly Entry[]): Promise<void> {

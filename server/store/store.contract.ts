@@ -10,6 +10,8 @@ export interface StoreHarness {
   /** Closes nothing: opens what an earlier `open` left. Undefined: the store does not outlive its process. */
   reopen?(): Promise<Store>
   cleanUp(): Promise<void>
+  /** Revisions are another system's to give: transactions under way at once may happen in any order, and what is restored gets new ones. */
+  revisionsAreForeign?: boolean
 }
 
 const put = (key: string, value: string): Op => ({ kind: 'put', key, value: Buffer.from(value) })
@@ -128,8 +130,8 @@ export function storeContract(name: string, newHarness: () => StoreHarness): voi
       await harness.cleanUp()
       const target = await open()
       await target.restore(stream(chunks))
-      assert.deepEqual(text((await target.list({ prefix: '' })).items), [['/a', '2', 2, 3, 2], ['/b', 'é\u0000', 2, 2, 1]])
-      assert.ok(target.revision() >= 3)
+      assert.deepEqual(text((await target.list({ prefix: '' })).items), harness.revisionsAreForeign ? [['/a', '2', 2, 2, 1], ['/b', 'é\u0000', 2, 2, 1]] : [['/a', '2', 2, 3, 2], ['/b', 'é\u0000', 2, 2, 1]])
+      if (!harness.revisionsAreForeign) assert.ok(target.revision() >= 3)
       await assert.rejects(target.restore(stream(chunks)), (e) => hasCode(e, 'STORE_NOT_EMPTY'))
     })
 
@@ -170,7 +172,7 @@ export function storeContract(name: string, newHarness: () => StoreHarness): voi
           if (changed.length > 0) states.push(next)
           expected.push(...changed.map((o): [Revision, string] => [states.length - 1, o.key]))
           flying.push(store.txn({ compare: [], ops: t.ops, durability: t.lazy ? 'lazy' : 'synced' }))
-          if (!t.together) { await Promise.all(flying); flying = [] }
+          if (!t.together || harness.revisionsAreForeign) { await Promise.all(flying); flying = [] }
         }
         await Promise.all(flying)
         assert.deepEqual(events, expected)

@@ -24,7 +24,10 @@ import { createImageDirectory } from './airgap/image-directory.ts'
 import { readClusterConfig } from './cluster-config-source.ts'
 import { createClusterMemory } from './cluster-memory.ts'
 import { createDns } from './dns/dns.ts'
-import { createKubeletServer } from './http/kubelet-server.ts'
+import { readClientCa } from './http/client-ca.ts'
+import { createKubeletAuth } from './http/kubelet-auth.ts'
+import { createKubeletHandlers, createKubeletServer } from './http/kubelet-server.ts'
+import { serveSecureKubelet } from './http/secure-kubelet-server.ts'
 import { API_SERVER_NAME } from '#api/join/probe.ts'
 import { joinCluster } from './join/join.ts'
 import { KUBELET_DEFAULTS } from './kubelet/config.ts'
@@ -71,6 +74,9 @@ export interface AgentDeps {
   isMachineGoingDown?: () => Promise<boolean>
 }
 
+/** Upstream's. */
+const KUBELET_PORT = 10250
+
 /** Runs until the signal aborts; resolves when all is let go. Rejects with UsageError or what made it impossible to begin. */
 export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: AbortSignal): Promise<void> {
   const { clock, random } = deps
@@ -102,16 +108,19 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
     log.warn('the container runtime is not served over CRI', { error: asError(error) })
     return undefined
   }) : undefined
+  let servedPort = 0
   const kubelet = createKubelet({
     nodeName, client, informers, runtime, dataDir, clock, random, log, events,
     hostFacts: await readHostFacts(),
     connectivity,
+    servedPort: () => servedPort,
     config: {
       ...KUBELET_DEFAULTS, clusterDns: [cluster.clusterDns], clusterDomain: cluster.clusterDomain, nodeIp: config.nodeIp, nodeLabels: config.nodeLabels, nodeTaints: config.nodeTaints,
-      maxPods: config.maxPods, cgroupRoot: config.cgroupRoot, version: GIT_VERSION, kubeletPort: 10250, allowedUnsafeSysctls: config.allowedUnsafeSysctls,
+      maxPods: config.maxPods, cgroupRoot: config.cgroupRoot, version: GIT_VERSION, kubeletPort: KUBELET_PORT, allowedUnsafeSysctls: config.allowedUnsafeSysctls,
     },
   })
-  const kubeletServer = createKubeletServer({ streams: kubelet, clock, log })
+  const handlers = createKubeletHandlers({ streams: kubelet, figures: kubelet.figures, clock, log })
+  const kubeletServer = createKubeletServer(handlers)
   const accept = (stream: Duplex, authority: string): boolean => {
     if (authority === 'kubelet') {
       kubeletServer.emit('connection', stream)
@@ -152,6 +161,7 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
       nodeNetwork.run(runtime, signal),
       services().catch((error: unknown) => log.error('proxy or DNS could not start', { error: asError(error) })),
       keepTunnels(config.servers),
+      serveKubelet(),
       identity.maintain(client, ownNames, signal),
     ])
   } finally {
@@ -162,6 +172,15 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
     if (signal.aborted && await deps.isMachineGoingDown?.()) await stopContainers(runtime, log)
     await criServer?.close()
     await runtime.close()
+  }
+
+  /** For metrics-server, Prometheus and whoever else comes to the node's own port. */
+  async function serveKubelet(): Promise<void> {
+    const clientCa = await readClientCa(client, dataDir, { clock, log }, signal)
+    await serveSecureKubelet({ handlers, port: KUBELET_PORT, clientCa, identity, authorize: createKubeletAuth({ client, nodeName, clock, log }), log }, (port) => {
+      servedPort = port
+      kubelet.pokeNode()
+    }, signal)
   }
 
   async function keepTunnels(servers: readonly string[]): Promise<void> {

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import { request as httpRequest, type Server } from 'node:http'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { PassThrough, type Duplex, type Readable } from 'node:stream'
 import { afterEach, describe, it } from 'node:test'
@@ -7,9 +10,9 @@ import { WebSocket } from 'ws'
 import { systemClock } from '#base/clock.ts'
 import { CodedError } from '#base/errors.ts'
 import { silentLog } from '#base/log.ts'
-import { createKubeletServer } from './kubelet-server.ts'
+import { createKubeletHandlers, createKubeletServer } from './kubelet-server.ts'
 import type { IoSession, TerminalSize } from '#cri/index.ts'
-import type { PodStreams } from '../kubelet/streams.ts'
+import type { NodeFigures, PodStreams } from '../kubelet/streams.ts'
 import { SpdySession, type SpdyStream } from '#cri/streaming/spdy/session.ts'
 import { webSocketDuplex } from '#cri/streaming/websocket-tunnel.ts'
 
@@ -34,9 +37,11 @@ class Echo implements IoSession {
 const servers: { close(): void }[] = []
 afterEach(() => { for (const s of servers.splice(0)) s.close() })
 
-async function listening(streams: Partial<PodStreams>): Promise<number> {
+const figures: NodeFigures = { summary: async (onlyCpuAndMemory) => ({ onlyCpuAndMemory }), metrics: async (page) => `${page}_up 1\n`, configz: () => ({ kubeletconfig: {} }) }
+
+async function listening(streams: Partial<PodStreams>, systemLogDir = '/nonexistent'): Promise<number> {
   const fail = () => { throw new Error('not expected') }
-  const server: Server = createKubeletServer({ streams: { pod: fail, pods: () => [], containerIdFor: async () => 'id', readLogs: fail, exec: fail, attach: fail, portForward: fail, stats: fail, ...streams }, clock: systemClock, log: silentLog })
+  const server: Server = createKubeletServer(createKubeletHandlers({ streams: { pod: fail, pods: () => [], containerIdFor: async () => 'id', readLogs: fail, exec: fail, attach: fail, portForward: fail, runningPods: async () => [], ...streams }, figures, systemLogDir, clock: systemClock, log: silentLog }))
   servers.push({ close: () => { server.close(); server.closeAllConnections() } })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return (server.address() as AddressInfo).port
@@ -225,3 +230,33 @@ async function tunnelled(port: number, path: string): Promise<Duplex> {
     }).on('response', (r) => reject(new Error(String(r.statusCode)))).on('error', reject).end()
   })
 }
+
+describe('what tells of the node', () => {
+  it('is served on upstream\'s paths, and nothing else is', async () => {
+    const port = await listening({ runningPods: async () => [{ metadata: { name: 'r' } }], pods: () => [] })
+    const list = (items: object[]) => JSON.stringify({ kind: 'PodList', apiVersion: 'v1', metadata: {}, items })
+    const wanted: [string, number, string][] = [
+      ['/healthz', 200, 'ok'], ['/pods', 200, list([])], ['/runningpods/', 200, list([{ metadata: { name: 'r' } }])], ['/configz', 200, '{"kubeletconfig":{}}'],
+      ['/stats/summary', 200, '{"onlyCpuAndMemory":false}'], ['/stats/summary?only_cpu_and_memory=true', 200, '{"onlyCpuAndMemory":true}'],
+      ['/metrics', 200, 'kubelet_up 1\n'], ['/metrics/resource', 200, 'resource_up 1\n'], ['/metrics/cadvisor', 200, 'cadvisor_up 1\n'], ['/metrics/probes', 200, 'probes_up 1\n'],
+      ['/metrics/other', 404, '404 page not found\n'], ['/stats/other', 404, '404 page not found\n'], ['/', 404, '404 page not found\n'],
+    ]
+    for (const [path, status, body] of wanted) assert.deepEqual([path, await get(port, path)], [path, { status, body }])
+  })
+
+  it('/logs shows files of the log directory, and nothing outside it', async (t) => {
+    const dir = mkdtempSync(join(tmpdir(), 'system-logs-'))
+    t.after(() => rmSync(dir, { recursive: true }))
+    const logs = join(dir, 'log')
+    mkdirSync(join(logs, 'sub<>'), { recursive: true })
+    writeFileSync(join(dir, 'secret'), 'no')
+    writeFileSync(join(logs, 'syslog'), 'line\n')
+    writeFileSync(join(logs, 'empty'), '')
+    symlinkSync('../secret', join(logs, 'link'))
+    const port = await listening({}, logs)
+    assert.deepEqual(await get(port, '/logs/syslog'), { status: 200, body: 'line\n' })
+    assert.deepEqual(await get(port, '/logs/empty'), { status: 200, body: '' })
+    assert.match((await get(port, '/logs/')).body, /<a href="sub%3C%3E\/">sub&lt;&gt;\/<\/a>\n<a href="syslog">syslog<\/a>/)
+    for (const path of ['/logs/link', '/logs/..%2fsecret', '/logs/%2e%2e/secret', '/logs/none', '/logs/syslog/x']) assert.equal((await get(port, path)).status, 404, path)
+  })
+})

@@ -1,7 +1,7 @@
 /**
- * The kubelet's HTTP API on upstream's paths (/pods, /containerLogs, /exec, /attach, /run, /portForward, /healthz):
- * an HTTP/1.1 server without a port of its own. Connections come from the tunnel (`agent/tunnel/`), which only the
- * API server speaks through; whoever else is let in must be authenticated before.
+ * The kubelet's HTTP API on upstream's paths: /pods, /runningpods, /stats/summary, /metrics (and resource, cadvisor, probes), /configz,
+ * /healthz, /logs, /containerLogs, /exec, /attach, /run, /portForward. The same handlers serve connections of the tunnel
+ * (`agent/tunnel/`), which only the API server speaks through, and those of the port (`secure-kubelet-server.ts`), which prove who they are.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
@@ -9,11 +9,15 @@ import type { Clock } from '#base/clock.ts'
 import { asError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import { createUpgrades, type IoSession, type StreamTarget } from '#cri/index.ts'
-import type { ContainerName, PodStreams } from '../kubelet/streams.ts'
+import type { ContainerName, NodeFigures, PodStreams } from '../kubelet/streams.ts'
+import { sendSystemLog } from './system-logs.ts'
 import { badRequest, containerName, parseLogOptions, parseStreamRequest, type StreamRequest } from './stream-request.ts'
 
 export interface KubeletServerOptions {
   streams: PodStreams
+  figures: NodeFigures
+  /** Default /var/log: what `/logs/` shows. */
+  systemLogDir?: string
   clock: Clock
   log: Log
 }
@@ -21,24 +25,34 @@ export interface KubeletServerOptions {
 /** Output of `/run` beyond this is dropped. */
 const RUN_BYTES_MAX = 1024 * 1024
 /** As the API server's: the command of an exec is part of the URL. */
-const HEADERS_BYTES_MAX = 256 * 1024
+export const HEADERS_BYTES_MAX = 256 * 1024
 /** Refusals of the kubelet that are the client's fault. */
 const BAD_REQUESTS = ['BAD_REQUEST', 'CONTAINER_NOT_READY', 'PREVIOUS_NOT_FOUND', 'LOGS_INVALID']
 
-export function createKubeletServer(options: KubeletServerOptions): Server {
-  const { streams, clock } = options
-  const log = options.log.with('kubelet-api')
-  const serveUpgrade = createUpgrades({ clock, log })
-  const server = createServer({ maxHeaderSize: HEADERS_BYTES_MAX }, (request, response) => {
-    serve(request, response).catch((error: unknown) => refuse(response, error))
-  })
-  server.on('upgrade', (request, socket, head) => {
-    upgrade(request, socket, head).catch((error: unknown) => refuseUpgrade(socket, error))
-  })
+/** What both the tunnel's server and that of the port do with requests that may be served. */
+export interface KubeletHandlers {
+  request: (request: IncomingMessage, response: ServerResponse) => void
+  upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+}
+
+/** For connections of the tunnel. */
+export function createKubeletServer(handlers: KubeletHandlers): Server {
+  const server = createServer({ maxHeaderSize: HEADERS_BYTES_MAX }, handlers.request)
+  server.on('upgrade', handlers.upgrade)
   // The connection is the API server's: it ends it when its own client goes away.
   server.keepAliveTimeout = 0
   server.requestTimeout = 0
   return server
+}
+
+export function createKubeletHandlers(options: KubeletServerOptions): KubeletHandlers {
+  const { streams, figures, clock } = options
+  const log = options.log.with('kubelet-api')
+  const serveUpgrade = createUpgrades({ clock, log })
+  return {
+    request: (request, response) => { serve(request, response).catch((error: unknown) => refuse(response, error)) },
+    upgrade: (request, socket, head) => { upgrade(request, socket, head).catch((error: unknown) => refuseUpgrade(socket, statusCode(error), asError(error).message)) },
+  }
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://kubelet')
@@ -50,10 +64,24 @@ export function createKubeletServer(options: KubeletServerOptions): Server {
         response.end('ok')
         return
       case 'pods':
+        return sendJson(response, { kind: 'PodList', apiVersion: 'v1', metadata: {}, items: streams.pods() })
       case 'runningpods':
-        response.setHeader('content-type', 'application/json')
-        response.end(JSON.stringify({ kind: 'PodList', apiVersion: 'v1', metadata: {}, items: streams.pods() }))
+        return sendJson(response, { kind: 'PodList', apiVersion: 'v1', metadata: {}, items: await streams.runningPods() })
+      case 'configz':
+        return sendJson(response, figures.configz())
+      case 'stats': {
+        if (namespace !== 'summary' && namespace !== '') break
+        return sendJson(response, await figures.summary(['1', 'true'].includes(url.searchParams.get('only_cpu_and_memory') ?? '')))
+      }
+      case 'metrics': {
+        const page = namespace === '' ? 'kubelet' : (['resource', 'cadvisor', 'probes'] as const).find((name) => name === namespace)
+        if (page === undefined) break
+        response.setHeader('content-type', 'text/plain; version=0.0.4; charset=utf-8')
+        response.end(await figures.metrics(page))
         return
+      }
+      case 'logs':
+        return sendSystemLog(options.systemLogDir ?? '/var/log', url.pathname, response)
       case 'containerLogs':
         return sendLogs(target, url, response)
       case 'run': {
@@ -68,9 +96,10 @@ export function createKubeletServer(options: KubeletServerOptions): Server {
       case 'portForward':
         throw badRequest('Upgrade request required')
       default:
-        response.statusCode = 404
-        response.end('404 page not found\n')
     }
+    response.statusCode = 404
+    response.setHeader('content-type', 'text/plain; charset=utf-8')
+    response.end('404 page not found\n')
   }
 
   /** A refusal before the first byte is an answer; after it the connection breaks off. */
@@ -131,6 +160,11 @@ function statusCode(error: unknown): number {
   return hasCode(error, 'POD_NOT_FOUND') || hasCode(error, 'CONTAINER_NOT_FOUND') || hasCode(error, 'CRI_NOT_FOUND') ? 404 : 500
 }
 
+function sendJson(response: ServerResponse, value: object): void {
+  response.setHeader('content-type', 'application/json')
+  response.end(JSON.stringify(value))
+}
+
 function refuse(response: ServerResponse, error: unknown): void {
   if (response.headersSent) {
     response.destroy()
@@ -141,10 +175,10 @@ function refuse(response: ServerResponse, error: unknown): void {
   response.end(asError(error).message)
 }
 
-function refuseUpgrade(socket: Duplex, error: unknown): void {
-  const text = asError(error).message
-  const code = statusCode(error)
-  socket.end(`HTTP/1.1 ${code} ${code === 400 ? 'Bad Request' : code === 404 ? 'Not Found' : 'Internal Server Error'}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`)
+const PHRASES: Readonly<Record<number, string>> = { 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found', 500: 'Internal Server Error' }
+
+export function refuseUpgrade(socket: Duplex, code: number, text: string): void {
+  socket.end(`HTTP/1.1 ${code} ${PHRASES[code] ?? ''}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`)
 }
 
 function drained(response: ServerResponse): Promise<void> {

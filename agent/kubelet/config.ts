@@ -29,9 +29,26 @@ export interface KubeletConfig {
   containerLogMaxFiles: number
   /** Names, or beginnings that end in `*`. */
   allowedUnsafeSysctls: readonly string[]
+  /** Directory of static pods' manifests; '': none. */
+  staticPodPath: string
+  /** Disk used by more than this: images that nobody uses are removed, down to the lower one. Upstream's 85 and 80. */
+  imageGcHighPercent: number
+  imageGcLowPercent: number
+  /** Upstream's words: signal to quantity or percentage, e.g. `memory.available` to `100Mi`. */
+  evictionHard: Readonly<Record<string, string>>
+  evictionSoft: Readonly<Record<string, string>>
+  /** How long a soft threshold must be met, as Go's durations: `1m30s`. */
+  evictionSoftGracePeriod: Readonly<Record<string, string>>
+  /** What an eviction is to free beyond the threshold. */
+  evictionMinimumReclaim: Readonly<Record<string, string>>
+  /** Most grace a pod gets that is evicted by a soft threshold. */
+  evictionMaxPodGraceSeconds: number
 }
 
 export const KUBELET_DEFAULTS = {
   clusterDns: [], clusterDomain: 'cluster.local', nodeLabels: {}, nodeTaints: [], maxPods: 110, cgroupRoot: '', systemReserved: {}, podPidsLimit: -1, podLogsDir: '/var/log/pods',
   kubeletPort: 10250, version: 'v1.36.0+skiff', resolvConf: '/etc/resolv.conf', maxParallelPulls: 3, containerLogMaxBytes: 10 * 1024 * 1024, containerLogMaxFiles: 5, allowedUnsafeSysctls: [],
+  staticPodPath: '', imageGcHighPercent: 85, imageGcLowPercent: 80,
+  evictionHard: { 'imagefs.available': '15%', 'imagefs.inodesFree': '5%', 'memory.available': '100Mi', 'nodefs.available': '10%', 'nodefs.inodesFree': '5%', 'pid.available': '5%' }, evictionSoft: {}, evictionSoftGracePeriod: {},
+  evictionMinimumReclaim: {}, evictionMaxPodGraceSeconds: 0,
 } as const satisfies Omit<KubeletConfig, 'nodeIp'>

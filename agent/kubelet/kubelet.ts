@@ -30,11 +30,13 @@ import type { PodMemory } from './pod-memory.ts'
 import { openPodStore, type PodRecord, type PodStore } from './pod-store.ts'
 import { createPodStreams } from './pod-streams.ts'
 import { createPodWorkers, type PodWorkers } from './pod-worker.ts'
-import { createProber } from './probes/prober.ts'
+import { createProber, type Prober } from './probes/prober.ts'
 import { createRunProbe } from './probes/run-probe.ts'
 import { pendingResize as pendingResizeOf } from './resize.ts'
 import { observePod, reportedStatus } from './runtime-view.ts'
-import type { PodStreams } from './streams.ts'
+import { createNodeFigures } from './stats/node-figures.ts'
+import { createStatsSource } from './stats/stats-source.ts'
+import type { NodeFigures, PodStreams } from './streams.ts'
 import { podEnd } from './termination.ts'
 import { terminationMessage } from './termination-message.ts'
 import type { PodView } from './view.ts'
@@ -56,6 +58,8 @@ export interface KubeletOptions {
   log: Log
   events: EventRecorder
   hostFacts: HostFacts
+  /** Where the kubelet API is reached now; 0: nowhere. Default: the configured port. */
+  servedPort?: () => number
   /** Shared with all who wait for the server. */
   connectivity?: Connectivity
   /** Default: read from this machine. */
@@ -68,6 +72,7 @@ export interface KubeletOptions {
 }
 
 export interface Kubelet extends PodStreams {
+  readonly figures: NodeFigures
   /** Runs until the signal aborts; containers keep running then. Rejects only when it cannot begin at all. */
   start(signal: AbortSignal): Promise<void>
   /** As this agent sees it now; undefined: it has no such pod. */
@@ -92,8 +97,9 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   const services = informers.of<Service>(SERVICES)
   const pressure = options.hostPressure ?? (() => readHostPressure(dataDir))
   const nodes = informers.of<Node>(NODES)
-  const reporter = createNodeReporter({ nodeName, observed: () => nodes.get(nodeName), client, runtime, config, facts: options.hostFacts, pressure, events, clock, log })
+  const reporter = createNodeReporter({ nodeName, observed: () => nodes.get(nodeName), client, runtime, config, facts: options.hostFacts, pressure, events, clock, log, servedPort: options.servedPort ?? (() => config.kubeletPort) })
   let workers: PodWorkers | undefined
+  let prober: Prober | undefined
 
   const needed = (): PodWorkers => {
     if (!workers) throw new Error('bug: the kubelet has not been started')
@@ -102,8 +108,12 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   // Streams are handed out before start; they look the workers up at each call.
   const streams = createPodStreams({ workers: { ...emptyWorkers, get: (uid) => workers?.get(uid), list: () => workers?.list() ?? [] }, runtime, clock })
 
+  const stats = createStatsSource({ runtime, pods: () => streams.pods(), nodeName, dataDir, paths, facts: options.hostFacts, pressure, clock })
+  const figures = createNodeFigures({ stats, runtime, probes: () => prober?.counts() ?? [], counters: () => [], podCount: () => streams.pods().length, nodeName, config, facts: options.hostFacts, clock, log })
+
   return {
     ...streams,
+    figures,
     podStatusOf(uid) {
       const memory = workers?.get(uid)
       return memory && reportedStatus(memory)
@@ -119,6 +129,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
       const kept = new Map((await store.loadPods()).map((record) => [record.pod.metadata.uid, record]))
       const running = await assemble({ ...options, log }, { paths, store, kept: (uid) => kept.get(uid), services: knownServices, allocatable: async () => nodeAllocatable(nodeCapacity({ facts: options.hostFacts, pressure: await pressure(), config }), config), node: () => nodes.get(nodeName) })
       workers = running.workers
+      prober = running.prober
       // Before the informer is compared with: what it does not have was deleted while this agent was away.
       for (const { pod } of kept.values()) if (pods.get(`${pod.metadata.namespace ?? ''}/${pod.metadata.name}`)?.metadata.uid !== pod.metadata.uid) workers.upsert(pod)
       const stop = followPods({ workers: needed(), pods, store, runtime, clock, log, signal })
@@ -263,6 +274,7 @@ async function assemble(options: KubeletOptions, { paths, store, kept, services,
 
   return {
     workers,
+    prober,
     onObjectChange: () => objects.onChange((uid) => {
       const memory = workers.get(uid)
       if (!memory) return

@@ -3,7 +3,7 @@ import type { Container, Pod, Stored } from '#api/types/index.ts'
 import type { Clock } from '#base/clock.ts'
 import { CodedError } from '#base/errors.ts'
 import type { ContainerRuntime, ContainerStatus } from '#cri/index.ts'
-import { CONTAINER_NAME_LABEL, POD_UID_LABEL, RESTART_COUNT_ANNOTATION } from './labels.ts'
+import { CONTAINER_NAME_LABEL, RESTART_COUNT_ANNOTATION } from './labels.ts'
 import { readLogs } from './logs/read-logs.ts'
 import type { PodWorkers } from './pod-worker.ts'
 import type { ContainerName, PodName, PodStreams } from './streams.ts'
@@ -71,15 +71,18 @@ export function createPodStreams({ workers, runtime, clock }: { workers: PodWork
       if (!sandbox) throw new CodedError('CONTAINER_NOT_READY', `pod ${metadata.name} has no running sandbox`)
       return runtime.portForward(sandbox.id, port)
     },
-    async stats() {
-      const [stats, containers] = await Promise.all([runtime.listContainerStats(), runtime.listContainers({ state: 'running' })])
-      return stats.flatMap((s) => {
-        const c = containers.find((x) => x.id === s.containerId)
-        const owner = workers.get(c?.labels[POD_UID_LABEL] ?? '')
-        if (!c || !owner) return []
-        const { name, namespace = '', uid } = owner.pod.metadata
-        return [{ namespace, pod: name, uid, container: c.labels[CONTAINER_NAME_LABEL] ?? '', stats: s }]
-      })
+    async runningPods() {
+      const [sandboxes, containers] = await Promise.all([runtime.listPodSandbox(), runtime.listContainers({ state: 'running' })])
+      const byUid = new Map<string, Pod>()
+      for (const c of containers) {
+        const metadata = sandboxes.find((s) => s.id === c.sandboxId)?.metadata
+        if (!metadata) continue
+        const { uid, name, namespace } = metadata
+        const found = byUid.get(uid) ?? { apiVersion: 'v1', kind: 'Pod', metadata: { uid, name, namespace }, spec: { containers: [] }, status: {} }
+        found.spec?.containers.push({ name: c.labels[CONTAINER_NAME_LABEL] ?? c.metadata.name, image: c.imageId, resources: {} })
+        byUid.set(uid, found)
+      }
+      return [...byUid.values()]
     },
   }
 }

@@ -5,7 +5,7 @@
  */
 import type { Duplex } from 'node:stream'
 import type { Pod, Stored } from '#api/types/index.ts'
-import type { ContainerStats, IoSession } from '#cri/index.ts'
+import type { IoSession } from '#cri/index.ts'
 
 export interface PodName { namespace: string; pod: string; /** Guards against a successor of the same name. */ uid?: string }
 export interface ContainerName extends PodName { /** Undefined: the only one, or the default container of the pod. */ container?: string }
@@ -43,6 +43,16 @@ export interface PodStreams {
   attach(name: ContainerName, options: { stdin: boolean; tty: boolean }): Promise<IoSession>
   /** A byte stream to 127.0.0.1:port in the pod's network namespace. */
   portForward(name: PodName, port: number): Promise<Duplex>
-  /** With the pod and container each belongs to, for /stats/summary and /metrics/resource. */
-  stats(): Promise<{ namespace: string; pod: string; uid: string; container: string; stats: ContainerStats }[]>
+  /** Those with running containers, as the runtime has them: also pods that the API no longer knows. */
+  runningPods(): Promise<Pod[]>
+}
+
+/** What the kubelet API tells of the node. */
+export interface NodeFigures {
+  /** Upstream's Summary. */
+  summary(onlyCpuAndMemory: boolean): Promise<object>
+  /** Prometheus text of `/metrics`, `/metrics/resource`, `/metrics/cadvisor`, `/metrics/probes`. */
+  metrics(page: 'kubelet' | 'resource' | 'cadvisor' | 'probes'): Promise<string>
+  /** The KubeletConfiguration in effect. */
+  configz(): object
 }

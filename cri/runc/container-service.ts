@@ -268,7 +268,7 @@ export class ContainerService {
   async #writableBytes(id: string, atMs: number): Promise<number> {
     const known = this.#diskUsage.get(id)
     if (known && Math.abs(atMs - known.atMs) < DISK_USAGE_MAX_AGE_MS) return known.bytes
-    const bytes = await diskUsage(this.#parts.paths.container(id).upper)
+    const { bytes } = await diskUsage(this.#parts.paths.container(id).upper)
     this.#diskUsage.set(id, { bytes, atMs })
     return bytes
   }

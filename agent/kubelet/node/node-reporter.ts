@@ -21,6 +21,7 @@ export interface NodeReporterDeps {
   facts: HostFacts
   pressure(): Promise<HostPressure>
   events: EventRecorder
+  servedPort(): number
   clock: Clock
   log: Log
 }
@@ -52,7 +53,7 @@ export function createNodeReporter(deps: NodeReporterDeps): NodeReporter {
 
   const input = async (): Promise<NodeInput> => {
     const [{ runtimeName, runtimeVersion }, pressure, { notReady, ...features }] = [await runtime.version(), await deps.pressure(), await runtimeState(runtime)]
-    return { nodeName, config, facts: deps.facts, pressure, notReady, runtime: { name: runtimeName, version: runtimeVersion, ...features }, images: await runtime.listImages().catch(() => []), before: reported ?? node?.status, advertised: (deps.observed() ?? node)?.status?.capacity, nowMs: clock.nowMs() }
+    return { nodeName, config: { ...config, kubeletPort: deps.servedPort() }, facts: deps.facts, pressure, notReady, runtime: { name: runtimeName, version: runtimeVersion, ...features }, images: await runtime.listImages().catch(() => []), before: reported ?? node?.status, advertised: (deps.observed() ?? node)?.status?.capacity, nowMs: clock.nowMs() }
   }
 
   const register = async (signal: AbortSignal): Promise<void> => {

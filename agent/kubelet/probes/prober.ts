@@ -6,6 +6,7 @@ import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import type { ContainerEvent } from '../image-puller.ts'
 import { allContainers, isStarting, newest, readySandbox, type ContainerProbes, type ContainerView, type PodView, type ProbeKind, type ProbeResult } from '../view.ts'
+import type { ProbeCount } from '../stats/metrics-text.ts'
 import { firstProbeAtMs, initialProbeState, nextProbeState, probePeriodMs, type ProbeState } from './probe-state.ts'
 import type { RunProbe } from './run-probe.ts'
 import { createTimerWheel } from './timer-wheel.ts'
@@ -15,6 +16,8 @@ export interface Prober {
   follow(view: PodView, event: (container: string, type: string) => ContainerEvent): void
   of(podUid: string): ReadonlyMap<string, ContainerProbes>
   forget(podUid: string): void
+  /** Of the probes that run now, since each began. */
+  counts(): ProbeCount[]
   close(): void
 }
 
@@ -32,6 +35,8 @@ interface Worker {
   asking: AbortController | undefined
   /** Not asked now: the container has not started by its startup probe, or the pod is ending. */
   paused: boolean
+  pod: { name: string; namespace: string }
+  counts: { successful: number; failed: number; unknown: number }
 }
 
 const KINDS: readonly ProbeKind[] = ['startup', 'liveness', 'readiness']
@@ -62,6 +67,7 @@ export function createProber(deps: ProberDeps): Prober {
       const { result, output } = await deps.run({ probe, container: w.container, containerId: w.containerId, podIp: w.podIp }, asking.signal)
       if (workers.get(w.key) !== w || w.paused) return
       tell(w, result, output)
+      w.counts[result === 'failure' ? 'failed' : result === 'error' ? 'unknown' : 'successful']++
       // What could not be asked says nothing about the container.
       if (result !== 'error') {
         const before = w.state
@@ -104,7 +110,7 @@ export function createProber(deps: ProberDeps): Prober {
       return key
     }
     if (!probe) return undefined
-    const w: Worker = { key, podUid, kind, containerId: c.id, container, podIp, paused, event: event(container.name, type), asking: undefined, state: initialProbeState(kind, knownResult(view, kind, c)) }
+    const w: Worker = { key, podUid, kind, containerId: c.id, container, podIp, paused, event: event(container.name, type), asking: undefined, pod: { name: view.pod.metadata.name, namespace: view.pod.metadata.namespace ?? '' }, counts: { successful: 0, failed: 0, unknown: 0 }, state: initialProbeState(kind, knownResult(view, kind, c)) }
     workers.set(key, w)
     const pod = byPod.get(podUid) ?? new Map<string, Worker>()
     byPod.set(podUid, pod.set(key, w))
@@ -135,6 +141,9 @@ export function createProber(deps: ProberDeps): Prober {
     forget(podUid) {
       for (const w of byPod.get(podUid)?.values() ?? []) stop(w)
     },
+    counts: () => [...workers.values()].flatMap((w) => (['successful', 'failed', 'unknown'] as const).filter((result) => w.counts[result] > 0).map((result) => ({
+      namespace: w.pod.namespace, pod: w.pod.name, podUid: w.podUid, container: w.container.name, kind: w.kind, result, count: w.counts[result],
+    }))),
     close() {
       for (const w of workers.values()) stop(w)
       wheel.close()

@@ -1,0 +1,77 @@
+/** The Prometheus text format, and the kubelet's pages of it under upstream's names. Pure. */
+import { podTotals, type ContainerSample, type NodeSample, type PodSample } from './summary.ts'
+
+export interface MetricSample { labels?: Readonly<Record<string, string>>; value: number; atMs?: number }
+export interface MetricFamily { name: string; help: string; type: 'counter' | 'gauge'; samples: readonly MetricSample[] }
+
+export function metricsText(families: readonly MetricFamily[]): string {
+  return families.filter((f) => f.samples.length > 0).map(({ name, help, type, samples }) => [
+    `# HELP ${name} ${help}`, `# TYPE ${name} ${type}`,
+    ...samples.map(({ labels = {}, value, atMs }) => `${name}${labelText(labels)} ${value}${atMs === undefined ? '' : ` ${Math.round(atMs)}`}`), '',
+  ].join('\n')).join('')
+}
+
+function labelText(labels: Readonly<Record<string, string>>): string {
+  const parts = Object.entries(labels).toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, value]) => `${name}="${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`)
+  return parts.length === 0 ? '' : `{${parts.join(',')}}`
+}
+
+const seconds = (nanos: number): number => nanos / 1e9
+const each = (pods: readonly PodSample[], sample: (c: ContainerSample, labels: Record<string, string>, pod: PodSample) => MetricSample): MetricSample[] =>
+  pods.flatMap((p) => p.containers.map((c) => sample(c, { container: c.name, namespace: p.namespace, pod: p.name }, p)))
+
+/** `/metrics/resource`: what metrics-server reads. Undefined: nothing could be measured. */
+export function resourceMetrics(measured: { node: NodeSample; pods: readonly PodSample[] } | undefined): string {
+  if (!measured) return metricsText([{ name: 'resource_scrape_error', help: '[STABLE] 1 if there was an error while getting container metrics, 0 otherwise', type: 'gauge', samples: [{ value: 1 }] }])
+  const { node, pods } = measured
+  const totals = pods.flatMap((p) => {
+    const total = podTotals(p)
+    return total ? [{ labels: { namespace: p.namespace, pod: p.name }, ...total }] : []
+  })
+  return metricsText([
+    { name: 'container_cpu_usage_seconds_total', help: '[STABLE] Cumulative cpu time consumed by the container in core-seconds', type: 'counter', samples: each(pods, (c, labels) => ({ labels, value: seconds(c.cpu.coreNanoSeconds), atMs: c.cpu.atMs })) },
+    { name: 'container_memory_working_set_bytes', help: '[STABLE] Current working set of the container in bytes', type: 'gauge', samples: each(pods, (c, labels) => ({ labels, value: c.memory.workingSetBytes, atMs: c.memory.atMs })) },
+    { name: 'container_start_time_seconds', help: '[STABLE] Start time of the container since unix epoch in seconds', type: 'gauge', samples: each(pods, (c, labels) => ({ labels, value: c.startedAtMs / 1000 })) },
+    { name: 'node_cpu_usage_seconds_total', help: '[STABLE] Cumulative cpu time consumed by the node in core-seconds', type: 'counter', samples: [{ value: seconds(node.cpu.coreNanoSeconds), atMs: node.cpu.atMs }] },
+    { name: 'node_memory_working_set_bytes', help: '[STABLE] Current working set of the node in bytes', type: 'gauge', samples: [{ value: node.memory.workingSetBytes, atMs: node.memory.atMs }] },
+    { name: 'pod_cpu_usage_seconds_total', help: '[STABLE] Cumulative cpu time consumed by the pod in core-seconds', type: 'counter', samples: totals.map((t) => ({ labels: t.labels, value: seconds(t.cpu.coreNanoSeconds), atMs: t.cpu.atMs })) },
+    { name: 'pod_memory_working_set_bytes', help: '[STABLE] Current working set of the pod in bytes', type: 'gauge', samples: totals.map((t) => ({ labels: t.labels, value: t.memory.workingSetBytes, atMs: t.memory.atMs })) },
+    { name: 'resource_scrape_error', help: '[STABLE] 1 if there was an error while getting container metrics, 0 otherwise', type: 'gauge', samples: [{ value: 0 }] },
+  ])
+}
+
+/** `/metrics/cadvisor`: cAdvisor's names for what is measured here; the node is `id="/"`. */
+export function cadvisorMetrics({ node, pods, machine }: { node: NodeSample; pods: readonly PodSample[]; machine: { cpuCount: number; memoryBytes: number } }): string {
+  const root = (value: number, more: Record<string, string> = {}): MetricSample => ({ labels: { container: '', id: '/', image: '', name: '', namespace: '', pod: '', ...more }, value, atMs: node.cpu.atMs })
+  const of = (value: (c: ContainerSample) => number, more: Record<string, string> = {}) => each(pods, (c, labels, pod) => ({ labels: { ...labels, id: `/kubepods/pod${pod.uid}/${c.id}`, image: c.image, name: c.id, ...more }, value: value(c), atMs: c.cpu.atMs }))
+  const family = (name: string, type: MetricFamily['type'], help: string, samples: readonly MetricSample[]): MetricFamily => ({ name, help, type, samples })
+  const net = (value: (i: NodeSample['interfaces'][number]) => number) => node.interfaces.map((i) => root(value(i), { interface: i.name }))
+  return metricsText([
+    family('cadvisor_version_info', 'gauge', 'A metric with a constant \'1\' value labeled by kernel version, OS version, docker version, cadvisor version & cadvisor revision.', [{ value: 1 }]),
+    family('container_cpu_usage_seconds_total', 'counter', 'Cumulative cpu time consumed in seconds.', [root(seconds(node.cpu.coreNanoSeconds), { cpu: 'total' }), ...of((c) => seconds(c.cpu.coreNanoSeconds), { cpu: 'total' })]),
+    family('container_fs_usage_bytes', 'gauge', 'Number of bytes that are consumed by the container on this filesystem.', of((c) => c.rootfsUsedBytes)),
+    family('container_last_seen', 'gauge', 'Last time a container was seen by the exporter', [root(Math.floor(node.cpu.atMs / 1000)), ...of((c) => Math.floor(c.cpu.atMs / 1000))]),
+    family('container_memory_rss', 'gauge', 'Size of RSS in bytes.', [root(node.memory.rssBytes), ...of((c) => c.memory.rssBytes)]),
+    family('container_memory_usage_bytes', 'gauge', 'Current memory usage in bytes, including all memory regardless of when it was accessed', [root(node.memory.usageBytes), ...of((c) => c.memory.usageBytes)]),
+    family('container_memory_working_set_bytes', 'gauge', 'Current working set in bytes.', [root(node.memory.workingSetBytes), ...of((c) => c.memory.workingSetBytes)]),
+    family('container_network_receive_bytes_total', 'counter', 'Cumulative count of bytes received', net((i) => i.rxBytes)),
+    family('container_network_receive_errors_total', 'counter', 'Cumulative count of errors encountered while receiving', net((i) => i.rxErrors)),
+    family('container_network_transmit_bytes_total', 'counter', 'Cumulative count of bytes transmitted', net((i) => i.txBytes)),
+    family('container_network_transmit_errors_total', 'counter', 'Cumulative count of errors encountered while transmitting', net((i) => i.txErrors)),
+    family('container_processes', 'gauge', 'Number of processes running inside the container.', of((c) => c.pids)),
+    family('container_start_time_seconds', 'gauge', 'Start time of the container since unix epoch in seconds.', [root(node.bootedAtMs / 1000), ...of((c) => c.startedAtMs / 1000)]),
+    family('machine_cpu_cores', 'gauge', 'Number of logical CPU cores.', [{ value: machine.cpuCount }]),
+    family('machine_memory_bytes', 'gauge', 'Amount of memory installed on the machine.', [{ value: machine.memoryBytes }]),
+  ])
+}
+
+export interface ProbeCount { namespace: string; pod: string; podUid: string; container: string; kind: string; result: 'successful' | 'failed' | 'unknown'; count: number }
+
+/** `/metrics/probes`. */
+export function probeMetrics(counts: readonly ProbeCount[]): string {
+  const name = (kind: string) => kind.charAt(0).toUpperCase() + kind.slice(1)
+  return metricsText([{
+    name: 'prober_probe_total', help: '[BETA] Cumulative number of a liveness, readiness or startup probe for a container by result.', type: 'counter',
+    samples: counts.map((c) => ({ labels: { container: c.container, namespace: c.namespace, pod: c.pod, pod_uid: c.podUid, probe_type: name(c.kind), result: c.result }, value: c.count })),
+  }])
+}

@@ -1,0 +1,83 @@
+/** The pages of the kubelet API that tell of the node, from what is measured when they are asked for. */
+import type { Clock } from '#base/clock.ts'
+import { asError } from '#base/errors.ts'
+import type { Log } from '#base/log.ts'
+import type { ContainerRuntime } from '#cri/index.ts'
+import type { KubeletConfig } from '../config.ts'
+import type { HostFacts } from '../node/host-facts.ts'
+import type { NodeFigures } from '../streams.ts'
+import { cadvisorMetrics, metricsText, probeMetrics, resourceMetrics, type MetricFamily, type ProbeCount } from './metrics-text.ts'
+import type { StatsSource } from './stats-source.ts'
+import { summaryOf } from './summary.ts'
+
+export interface NodeFiguresDeps {
+  stats: StatsSource
+  runtime: Pick<ContainerRuntime, 'listContainers' | 'listPodSandbox'>
+  probes(): ProbeCount[]
+  /** Counters that others keep: evictions, garbage collection. */
+  counters: () => MetricFamily[]
+  podCount: () => number
+  nodeName: string
+  config: KubeletConfig
+  facts: HostFacts
+  clock: Clock
+  log: Log
+}
+
+export function createNodeFigures(deps: NodeFiguresDeps): NodeFigures {
+  const { stats, facts, log } = deps
+  return {
+    async summary(onlyCpuAndMemory) {
+      const { node, pods } = await stats.measure({ onlyCpuAndMemory })
+      return summaryOf(node, pods, onlyCpuAndMemory)
+    },
+    async metrics(page) {
+      switch (page) {
+        case 'kubelet': return kubeletMetrics(deps)
+        case 'probes': return probeMetrics(deps.probes())
+        case 'cadvisor': return cadvisorMetrics({ ...(await stats.measure()), machine: facts })
+        case 'resource':
+          try {
+            return resourceMetrics(await stats.measure({ onlyCpuAndMemory: true }))
+          } catch (error) {
+            log.warn('nothing could be measured', { error: asError(error) })
+            return resourceMetrics(undefined)
+          }
+      }
+    },
+    configz: () => ({ kubeletconfig: kubeletConfiguration(deps.config) }),
+  }
+}
+
+async function kubeletMetrics({ runtime, nodeName, podCount, counters, config }: NodeFiguresDeps): Promise<string> {
+  const [containers, sandboxes] = await Promise.all([runtime.listContainers(), runtime.listPodSandbox({ state: 'ready' })])
+  const { rss } = process.memoryUsage()
+  const { user, system } = process.cpuUsage()
+  const gauge = (name: string, help: string, ...samples: MetricFamily['samples']): MetricFamily => ({ name, help, type: 'gauge', samples })
+  return metricsText([
+    gauge('kubelet_desired_pods', '[ALPHA] The number of pods the kubelet is being instructed to run.', { labels: { static: '' }, value: podCount() }),
+    gauge('kubelet_node_name', '[STABLE] The node\'s name. The count is always 1.', { labels: { node: nodeName }, value: 1 }),
+    gauge('kubelet_running_containers', '[STABLE] Number of containers currently running', ...(['created', 'exited', 'running', 'unknown'] as const).map((state) => ({ labels: { container_state: state }, value: containers.filter((c) => c.state === state).length }))),
+    gauge('kubelet_running_pods', '[STABLE] Number of pods that have a running pod sandbox', { value: sandboxes.length }),
+    gauge('kubernetes_build_info', '[BETA] A metric with a constant \'1\' value labeled by major, minor, git version, git commit, git tree state, build date, Go version, and compiler from which Kubernetes was built, and platform on which it is running.', { labels: { git_version: config.version }, value: 1 }),
+    { name: 'process_cpu_seconds_total', help: 'Total user and system CPU time spent in seconds.', type: 'counter', samples: [{ value: (user + system) / 1e6 }] },
+    gauge('process_resident_memory_bytes', 'Resident memory size in bytes.', { value: rss }),
+    gauge('process_start_time_seconds', 'Start time of the process since unix epoch in seconds.', { value: Math.round(performance.timeOrigin / 1000) }),
+    ...counters(),
+  ])
+}
+
+/** kubelet.config.k8s.io/v1beta1, as far as it means something here. */
+function kubeletConfiguration(config: KubeletConfig): object {
+  return {
+    enableServer: config.kubeletPort !== 0, port: config.kubeletPort, staticPodPath: config.staticPodPath,
+    authentication: { x509: {}, webhook: { enabled: true, cacheTTL: '2m0s' }, anonymous: { enabled: false } },
+    authorization: { mode: 'Webhook', webhook: { cacheAuthorizedTTL: '5m0s', cacheUnauthorizedTTL: '30s' } },
+    clusterDomain: config.clusterDomain, clusterDNS: [...config.clusterDns], nodeStatusUpdateFrequency: '10s', nodeStatusReportFrequency: '5m0s', nodeLeaseDurationSeconds: 40,
+    imageMinimumGCAge: '2m0s', imageGCHighThresholdPercent: config.imageGcHighPercent, imageGCLowThresholdPercent: config.imageGcLowPercent, cgroupRoot: config.cgroupRoot === '' ? '/' : config.cgroupRoot, cgroupsPerQOS: true, cgroupDriver: 'cgroupfs',
+    maxPods: config.maxPods, podPidsLimit: config.podPidsLimit, resolvConf: config.resolvConf, cpuCFSQuota: true, serializeImagePulls: false, maxParallelImagePulls: config.maxParallelPulls,
+    evictionHard: { ...config.evictionHard }, evictionSoft: { ...config.evictionSoft }, evictionSoftGracePeriod: { ...config.evictionSoftGracePeriod }, evictionPressureTransitionPeriod: '5m0s', evictionMaxPodGracePeriod: config.evictionMaxPodGraceSeconds,
+    evictionMinimumReclaim: { ...config.evictionMinimumReclaim }, containerLogMaxSize: `${config.containerLogMaxBytes / 2 ** 20}Mi`, containerLogMaxFiles: config.containerLogMaxFiles, systemReserved: { ...config.systemReserved },
+    allowedUnsafeSysctls: [...config.allowedUnsafeSysctls], failSwapOn: false, enableDebuggingHandlers: true, enableSystemLogHandler: true,
+  }
+}

@@ -1,0 +1,101 @@
+/** Measures node, pods and containers when somebody asks; nothing is sampled meanwhile. Disk usage of volumes and logs is counted at most once a minute. */
+import { dirname } from 'node:path'
+import type { Pod, Stored } from '#api/types/index.ts'
+import type { Clock } from '#base/clock.ts'
+import { diskUsage, type ContainerRuntime, type ContainerStats, type ContainerStatus, type DiskUsage } from '#cri/index.ts'
+import { CONTAINER_NAME_LABEL, POD_UID_LABEL } from '../labels.ts'
+import type { HostFacts, HostPressure } from '../node/host-facts.ts'
+import type { PodPaths } from '../pod-paths.ts'
+import { readFs, readHostUsage } from './host-usage.ts'
+import { createCpuRates } from './rates.ts'
+import type { ContainerSample, NodeSample, PodSample, VolumeSample } from './summary.ts'
+
+export interface Measured { node: NodeSample; pods: PodSample[] }
+
+export interface StatsSource {
+  /** `onlyCpuAndMemory`: no disk is looked at. */
+  measure(options?: { onlyCpuAndMemory?: boolean }): Promise<Measured>
+}
+
+export interface StatsDeps {
+  runtime: Pick<ContainerRuntime, 'listContainerStats' | 'listContainers' | 'imageFsInfo'>
+  pods(): readonly Stored<Pod>[]
+  nodeName: string
+  dataDir: string
+  paths: PodPaths
+  facts: HostFacts
+  pressure(): Promise<HostPressure>
+  clock: Clock
+}
+
+/** Upstream's volumeStatsAggPeriod. */
+const DISK_MS = 60_000
+
+export function createStatsSource(deps: StatsDeps): StatsSource {
+  const { runtime, clock, paths } = deps
+  const rates = createCpuRates()
+  const counted = new Map<string, { usage: DiskUsage; atMs: number }>()
+
+  const usageOf = async (path: string): Promise<DiskUsage> => {
+    const known = counted.get(path)
+    if (known && clock.monotonicMs() - known.atMs < DISK_MS) return known.usage
+    const usage = await diskUsage(path)
+    counted.set(path, { usage, atMs: clock.monotonicMs() })
+    return usage
+  }
+
+  const volumesOf = async ({ metadata, spec }: Stored<Pod>): Promise<VolumeSample[]> => {
+    const out: VolumeSample[] = []
+    for (const volume of spec?.volumes ?? []) {
+      if (!volume.emptyDir) continue
+      const { bytes, inodes } = await usageOf(paths.volume(metadata.uid, 'kubernetes.io~empty-dir', volume.name))
+      out.push({ name: volume.name, usedBytes: bytes, inodesUsed: inodes, isEphemeral: volume.emptyDir.medium !== 'Memory' })
+    }
+    return out
+  }
+
+  const containerOf = async (s: ContainerStats, c: ContainerStatus, onlyCpuAndMemory: boolean): Promise<ContainerSample> => ({
+    name: c.labels[CONTAINER_NAME_LABEL] ?? c.metadata.name, id: c.id, image: c.imageRef, startedAtMs: c.startedAtMs, pids: s.pids,
+    cpu: { atMs: s.atMs, coreNanoSeconds: s.cpuUsageCoreNanoSeconds, nanoCores: rates.rate(c.id, s.cpuUsageCoreNanoSeconds, s.atMs) },
+    memory: { atMs: s.atMs, usageBytes: s.memoryUsageBytes, workingSetBytes: s.memoryWorkingSetBytes, rssBytes: s.memoryRssBytes },
+    rootfsUsedBytes: s.writableLayerUsedBytes, logsUsedBytes: onlyCpuAndMemory ? 0 : (await usageOf(dirname(c.logPath))).bytes,
+  })
+
+  const node = async (): Promise<NodeSample> => {
+    const [usage, pressure, images] = [await readHostUsage(), await deps.pressure(), await runtime.imageFsInfo()]
+    const atMs = clock.nowMs()
+    const fs = await readFs(deps.dataDir, atMs)
+    return {
+      name: deps.nodeName, bootedAtMs: usage.bootedAtMs, interfaces: usage.interfaces, pids: pressure.pids, pidsMax: pressure.pidsMax,
+      cpu: { atMs, coreNanoSeconds: usage.cpuCoreNanoSeconds, nanoCores: rates.rate('/', usage.cpuCoreNanoSeconds, atMs) },
+      memory: { atMs, ...usage.memory },
+      fs, imageFs: images.mountpoint === '' ? fs : await readFs(images.mountpoint, atMs).catch(() => fs), // Another runtime's path may not be seen from here.
+      imagesUsedBytes: images.usedBytes,
+    }
+  }
+
+  return {
+    async measure({ onlyCpuAndMemory = false } = {}) {
+      const [stats, containers] = await Promise.all([runtime.listContainerStats(), runtime.listContainers({ state: 'running' })])
+      const byId = new Map(containers.map((c) => [c.id, c]))
+      const samples = new Map<string, ContainerSample[]>()
+      for (const s of stats) {
+        const c = byId.get(s.containerId)
+        const uid = c?.labels[POD_UID_LABEL]
+        if (!c || uid === undefined) continue
+        samples.set(uid, [...(samples.get(uid) ?? []), await containerOf(s, c, onlyCpuAndMemory)])
+      }
+      const measured = await node()
+      rates.keepOnly(new Set([...byId.keys(), '/']))
+      const pods: PodSample[] = []
+      for (const pod of deps.pods()) {
+        const { name, namespace = '', uid } = pod.metadata
+        const own = samples.get(uid)
+        if (!own) continue
+        pods.push({ name, namespace, uid, startedAtMs: Date.parse(pod.status?.startTime ?? pod.metadata.creationTimestamp), containers: own, volumes: onlyCpuAndMemory ? [] : await volumesOf(pod) })
+      }
+      for (const [path, { atMs }] of counted) if (clock.monotonicMs() - atMs > 2 * DISK_MS) counted.delete(path)
+      return { node: measured, pods }
+    },
+  }
+}

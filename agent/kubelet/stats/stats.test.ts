@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseInterfaces, parseMemory, parseStat, readFs, readHostUsage } from './host-usage.ts'
+import { metricsText, probeMetrics, resourceMetrics } from './metrics-text.ts'
+import { createCpuRates } from './rates.ts'
+import { ephemeralBytes, podTotals, summaryOf, type ContainerSample, type NodeSample, type PodSample } from './summary.ts'
+
+const AT = Date.UTC(2026, 0, 1)
+const container = (name: string, more: Partial<ContainerSample> = {}): ContainerSample => ({
+  name, id: `id-${name}`, image: 'docker.io/library/busybox:1', startedAtMs: AT - 60_000, pids: 2, rootfsUsedBytes: 10, logsUsedBytes: 5,
+  cpu: { atMs: AT, coreNanoSeconds: 2_500_000_000, nanoCores: 7 }, memory: { atMs: AT, usageBytes: 300, workingSetBytes: 200, rssBytes: 100 }, ...more,
+})
+const pod: PodSample = {
+  name: 'web', namespace: 'shop', uid: 'u1', startedAtMs: AT - 61_000, containers: [container('a'), container('b', { cpu: { atMs: AT + 1, coreNanoSeconds: 500_000_000, nanoCores: undefined } })],
+  volumes: [{ name: 'data', usedBytes: 1_000, inodesUsed: 3, isEphemeral: true }, { name: 'ram', usedBytes: 50, inodesUsed: 1, isEphemeral: false }],
+}
+const fs = { atMs: AT, capacityBytes: 1_000, availableBytes: 400, usedBytes: 600, inodes: 100, inodesFree: 90, inodesUsed: 10 }
+const node: NodeSample = {
+  name: 'n1', bootedAtMs: AT - 3_600_000, cpu: { atMs: AT, coreNanoSeconds: 9_000_000_000, nanoCores: undefined }, memory: { atMs: AT, usageBytes: 900, workingSetBytes: 700, rssBytes: 500, availableBytes: 300 },
+  fs, imageFs: fs, imagesUsedBytes: 77, interfaces: [{ name: 'eth0', rxBytes: 1, rxErrors: 0, txBytes: 2, txErrors: 0 }], pids: 12, pidsMax: 100,
+}
+
+test('/stats/summary has upstream\'s fields; with only_cpu_and_memory nothing else', () => {
+  const time = '2026-01-01T00:00:00Z'
+  const usage = (usedBytes: number) => ({ time, availableBytes: 400, capacityBytes: 1_000, usedBytes, inodesFree: 90, inodes: 100, inodesUsed: 10 })
+  const eth0 = { name: 'eth0', rxBytes: 1, rxErrors: 0, txBytes: 2, txErrors: 0 }
+  const memory = { time, usageBytes: 300, workingSetBytes: 200, rssBytes: 100 }
+  const startTime = '2025-12-31T23:59:00Z'
+  assert.deepStrictEqual(summaryOf(node, [{ ...pod, containers: [container('a')] }]), {
+    node: {
+      nodeName: 'n1', startTime: '2025-12-31T23:00:00Z', cpu: { time, usageCoreNanoSeconds: 9_000_000_000 }, memory: { time, availableBytes: 300, usageBytes: 900, workingSetBytes: 700, rssBytes: 500 },
+      network: { time, ...eth0, interfaces: [eth0] }, fs: usage(600), runtime: { imageFs: usage(77), containerFs: usage(10) }, rlimit: { time, maxpid: 100, curproc: 12 },
+    },
+    pods: [{
+      podRef: { name: 'web', namespace: 'shop', uid: 'u1' }, startTime: '2025-12-31T23:58:59Z', cpu: { time, usageNanoCores: 7, usageCoreNanoSeconds: 2_500_000_000 }, memory,
+      containers: [{ name: 'a', startTime, cpu: { time, usageNanoCores: 7, usageCoreNanoSeconds: 2_500_000_000 }, memory, rootfs: usage(10), logs: usage(5) }],
+      volume: [{ ...usage(1_000), inodesUsed: 3, name: 'data' }, { ...usage(50), inodesUsed: 1, name: 'ram' }], 'ephemeral-storage': usage(1_015), process_stats: { process_count: 2 },
+    }],
+  })
+  assert.deepStrictEqual(Object.keys((summaryOf(node, [pod], true) as { pods: object[] }).pods[0] ?? {}), ['podRef', 'startTime', 'containers', 'cpu', 'memory'])
+})
+
+test('a pod is the sum of its containers; only volumes on disk are ephemeral storage', () => {
+  assert.deepStrictEqual(podTotals(pod), { cpu: { atMs: AT + 1, coreNanoSeconds: 3_000_000_000, nanoCores: 7 }, memory: { atMs: AT, usageBytes: 600, workingSetBytes: 400, rssBytes: 200 } })
+  assert.deepStrictEqual([podTotals({ ...pod, containers: [] }), ephemeralBytes(pod)], [undefined, 1_030])
+})
+
+test('/metrics/resource is what metrics-server reads', () => {
+  const lines = resourceMetrics({ node, pods: [pod] }).split('\n').filter((l) => !l.startsWith('# HELP'))
+  assert.deepStrictEqual(lines, [
+    '# TYPE container_cpu_usage_seconds_total counter', `container_cpu_usage_seconds_total{container="a",namespace="shop",pod="web"} 2.5 ${AT}`, `container_cpu_usage_seconds_total{container="b",namespace="shop",pod="web"} 0.5 ${AT + 1}`,
+    '# TYPE container_memory_working_set_bytes gauge', `container_memory_working_set_bytes{container="a",namespace="shop",pod="web"} 200 ${AT}`, `container_memory_working_set_bytes{container="b",namespace="shop",pod="web"} 200 ${AT}`,
+    '# TYPE container_start_time_seconds gauge', `container_start_time_seconds{container="a",namespace="shop",pod="web"} ${AT / 1000 - 60}`, `container_start_time_seconds{container="b",namespace="shop",pod="web"} ${AT / 1000 - 60}`,
+    '# TYPE node_cpu_usage_seconds_total counter', `node_cpu_usage_seconds_total 9 ${AT}`, '# TYPE node_memory_working_set_bytes gauge', `node_memory_working_set_bytes 700 ${AT}`,
+    '# TYPE pod_cpu_usage_seconds_total counter', `pod_cpu_usage_seconds_total{namespace="shop",pod="web"} 3 ${AT + 1}`, '# TYPE pod_memory_working_set_bytes gauge', `pod_memory_working_set_bytes{namespace="shop",pod="web"} 400 ${AT}`,
+    '# TYPE resource_scrape_error gauge', 'resource_scrape_error 0', '',
+  ])
+  assert.match(resourceMetrics(undefined), /^resource_scrape_error 1$/m)
+})
+
+test('labels are escaped, and families without samples left out', () => {
+  assert.equal(metricsText([{ name: 'a', help: 'h', type: 'gauge', samples: [{ labels: { z: 'x"\\\n', a: '1' }, value: 1 }] }, { name: 'b', help: 'h', type: 'gauge', samples: [] }]), '# HELP a h\n# TYPE a gauge\na{a="1",z="x\\"\\\\\\n"} 1\n')
+  assert.match(probeMetrics([{ namespace: 'n', pod: 'p', podUid: 'u', container: 'c', kind: 'liveness', result: 'failed', count: 3 }]), /^prober_probe_total\{container="c",namespace="n",pod="p",pod_uid="u",probe_type="Liveness",result="failed"\} 3$/m)
+})
+
+test('a rate is that between readings a second or more apart; what fell, slept or went begins anew', () => {
+  const rates = createCpuRates()
+  assert.deepStrictEqual([rates.rate('c', 1_000, 0), rates.rate('c', 2_000, 500), rates.rate('c', 5_000, 2_000), rates.rate('c', 6_000, 2_500), rates.rate('c', 100, 4_000), rates.rate('c', 200, 400_000)], [undefined, undefined, 2_000, 2_000, undefined, undefined])
+  rates.keepOnly(new Set())
+  assert.equal(rates.rate('c', 900, 402_000), undefined)
+})
+
+test('figures of the machine are read off /proc', async () => {
+  assert.deepStrictEqual(parseStat('cpu  10 1 5 1000 7 2 3 4 0 0\ncpu0 1\nbtime 1700000000\n'), { cpuCoreNanoSeconds: 25 * 1e7, bootedAtMs: 1_700_000_000_000 })
+  assert.deepStrictEqual(parseMemory('MemTotal: 1000 kB\nMemFree: 200 kB\nMemAvailable: 600 kB\nAnonPages: 150 kB\n'), { usageBytes: 800 * 1024, workingSetBytes: 400 * 1024, rssBytes: 150 * 1024, availableBytes: 600 * 1024 })
+  const dev = 'Inter-| Receive | Transmit\n face |bytes packets\n  lo: 1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0\nbr0: 5 1 6 0 0 0 0 0 7 1 8 0 0 0 0 0\n  eth0: 1 1 2 0 0 0 0 0 3 1 4 0 0 0 0 0\nveth12: 1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n'
+  assert.deepStrictEqual(parseInterfaces(dev).map((i) => Object.values(i)), [['eth0', 1, 2, 3, 4], ['br0', 5, 6, 7, 8]])
+  const usage = await readHostUsage()
+  assert.ok(usage.cpuCoreNanoSeconds > 0 && usage.bootedAtMs > 0 && usage.memory.availableBytes > 0)
+  const here = await readFs('/', AT)
+  assert.ok(here.capacityBytes >= here.usedBytes && here.inodes >= here.inodesUsed)
+})

@@ -33,7 +33,7 @@ export async function startEtcd({ members: count = 1, serverFlags = [], scheme =
           '--initial-cluster', peers, '--log-level', 'error', '--heartbeat-interval', '50', '--election-timeout', '500', ...serverFlags,
         ], { stdio: 'ignore', env: { PATH: process.env['PATH'], ETCD_UNSUPPORTED_ARCH: process.arch } })
       },
-      async ready() { await (await openEtcdStore(storeOptions([url(client)], tls, '/ready'))).close() },
+      async ready() { await (await openEtcdStore({ ...storeOptions([url(client)], tls, '/ready'), limits: { ...QUICK, callMsMax: 20_000 } })).close() },
       async kill(signal: NodeJS.Signals = 'SIGKILL') {
         const { child } = state
         if (!child || child.exitCode !== null || child.signalCode !== null) return
@@ -62,8 +62,11 @@ export async function startEtcd({ members: count = 1, serverFlags = [], scheme =
   }
 }
 
+/** Tests do not wait as long as people. */
+const QUICK = { tryMsMax: 2_000, callMsMax: 4_000, silenceMsMax: 5_500 }
+
 export function storeOptions(endpoints: readonly string[], tls: GrpcTls, prefix: string): EtcdStoreOptions {
-  return { endpoints, tls, root: '', prefix, compactionIntervalMs: 0, clock: systemClock, log: silentLog, onLost: (error) => { throw error } }
+  return { endpoints, tls, root: '', prefix, compactionIntervalMs: 0, clock: systemClock, log: silentLog, limits: QUICK, onLost: (error) => { throw error } }
 }
 
 async function freePorts(count: number): Promise<number[]> {

@@ -12,31 +12,38 @@ export interface MembersOptions {
   /** For endpoints with https. */
   tls: GrpcTls
   clock: Clock
+  limits?: MemberLimits
+}
+
+export interface MemberLimits {
+  /** One member's time to answer; etcd's own limit is 7 s. */
+  tryMsMax: number
+  /** In all, over members: what a client of ours still waits for. */
+  callMsMax: number
+  /** Open calls and nothing heard. Longer than etcd's --grpc-keepalive-min-time (5 s), or it would hang up. */
+  silenceMsMax: number
 }
 
 export interface Member { readonly endpoint: string; readonly client: GrpcClient }
 
-/** etcd's own limit of a request is 7 s. */
-const TRY_MS_MAX = 8_000
-/** In all, over members: what a client of ours still waits for. */
-const CALL_MS_MAX = 20_000
+const LIMITS: MemberLimits = { tryMsMax: 8_000, callMsMax: 20_000, silenceMsMax: 15_000 }
 /** When all have been tried. */
 const RETRY_MS = 100
 const RETRY_MS_MAX = 1_000
 /** One page of the largest objects. */
 const MESSAGE_BYTES_MAX = 256 * 1024 * 1024
 const WINDOW_BYTES = 1024 * 1024
-/** Longer than etcd's --grpc-keepalive-min-time (5 s), or it would hang up. */
-const SILENCE_MS_MAX = 15_000
 
 export class Members {
   readonly #options: MembersOptions
+  readonly #limits: MemberLimits
   readonly #all: { endpoint: string; client: GrpcClient }[]
   #at = 0
   #isClosed = false
 
   constructor(options: MembersOptions) {
     this.#options = options
+    this.#limits = options.limits ?? LIMITS
     this.#all = options.endpoints.map((endpoint) => ({ endpoint, client: this.#newClient(endpoint) }))
   }
 
@@ -59,12 +66,12 @@ export class Members {
    */
   async ask<Request, Response, Asked, Answered>(call: Call<Request, Response, Asked, Answered>, request: Asked, { again }: { again: boolean }): Promise<Response> {
     const { clock } = this.#options
-    const untilMs = clock.monotonicMs() + CALL_MS_MAX
+    const untilMs = clock.monotonicMs() + this.#limits.callMsMax
     for (let tries = 1, waitMs = RETRY_MS; ; tries++) {
       if (this.#isClosed) throw new CodedError('STORE_CLOSED', 'the store is closed')
       const { endpoint, client } = this.current
       try {
-        return await client.unary(call, request, { timeoutMs: TRY_MS_MAX })
+        return await client.unary(call, request, { timeoutMs: this.#limits.tryMsMax })
       } catch (error) {
         if (this.#isClosed) throw new CodedError('STORE_CLOSED', 'the store is closed', { cause: error })
         if (!isOutage(error)) throw storeError(error)
@@ -89,7 +96,7 @@ export class Members {
       endpoint: { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || (protocol === 'https:' ? 443 : 80)), tls: protocol === 'https:' ? tls : undefined },
       // Refused at once by a member that has lost the others, and streams of it end.
       metadata: { hasleader: 'true' },
-      peer: 'etcd', clock, messageBytesMax: MESSAGE_BYTES_MAX, windowBytes: WINDOW_BYTES, silenceMsMax: SILENCE_MS_MAX,
+      peer: 'etcd', clock, messageBytesMax: MESSAGE_BYTES_MAX, windowBytes: WINDOW_BYTES, silenceMsMax: this.#limits.silenceMsMax,
     })
   }
 }

@@ -26,3 +26,13 @@ describe('etcd, one member', { skip: noEtcd }, () => {
   after(() => state.cluster?.stop())
   storeContract('etcd', harnessOn(() => state.cluster as EtcdCluster, { next: 0 }))
 })
+
+describe('etcd, three members of which one is dead', { skip: noEtcd }, () => {
+  const state: { cluster?: EtcdCluster } = {}
+  before(async () => {
+    state.cluster = await startEtcd({ members: 3 })
+    await state.cluster.members[0]?.kill()
+  })
+  after(() => state.cluster?.stop())
+  storeContract('etcd without its first endpoint', harnessOn(() => state.cluster as EtcdCluster, { next: 0 }))
+})

@@ -19,7 +19,7 @@ import { WatchHub } from '../watch-hub.ts'
 import { keepCompacting } from './compactor.ts'
 import { EventFeed } from './event-feed.ts'
 import { keySpace, type KeySpace } from './key-space.ts'
-import { Members } from './members.ts'
+import { Members, type MemberLimits } from './members.ts'
 import { ETCD, EVENT_DELETE, TARGET_MOD, type EtcdEvent, type EtcdKeyValue } from './messages.ts'
 
 export interface EtcdStoreOptions {
@@ -35,6 +35,7 @@ export interface EtcdStoreOptions {
   log: Log
   /** The store has missed changes that nobody can tell any more: only a new start helps. */
   onLost: (error: CodedError) => void
+  limits?: MemberLimits
 }
 
 const FORMAT = 'skiff 1'

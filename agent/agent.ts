@@ -5,6 +5,7 @@
 import type { Duplex } from 'node:stream'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import { ipv4Part } from '#api/cluster-config.ts'
 import type { Client } from '#api/client/client.ts'
 import { createConnectivity } from '#api/client/connectivity.ts'
 import { createEventRecorder } from '#api/client/event-recorder.ts'
@@ -86,7 +87,7 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
   const identity = await joinCluster({ servers: config.servers, token: config.token, nodeName, dataDir: config.dataDir, clock, random, log, signal })
   const transport = createTlsTransport({ servers: config.servers, ca: () => identity.serverCa, clientCertificate: () => identity.client(), serverName: API_SERVER_NAME, clock })
   const client: Client = createClient(transport, { userAgent: `kubelet/${GIT_VERSION} (linux/${process.arch}) skiff` })
-  const cluster = await readClusterConfig(client, dataDir, { clock, log }, signal)
+  const cluster = ipv4Part(await readClusterConfig(client, dataDir, { clock, log }, signal))
   const connectivity = createConnectivity(clock)
   const memory = createClusterMemory(join(dataDir, 'known-cluster'), nodeName, { clock, log })
   const informers = createInformers(client, { clock, random, log, connectivity, memoryOf: memory.of })

@@ -8,7 +8,9 @@ export const CLUSTER_CONFIG_NAME = 'skiff-cluster'
 export const CLUSTER_CONFIG_NAMESPACE = 'kube-system'
 
 export interface ClusterConfig {
+  /** An IPv4 network; in a cluster of two families with an IPv6 one behind a comma. */
   clusterCidr: string
+  /** Likewise. */
   serviceCidr: string
   clusterDns: string
   clusterDomain: string
@@ -34,4 +36,10 @@ export function parseClusterConfig(map: ConfigMap): ClusterConfig {
     clusterCidr: value('cluster-cidr'), serviceCidr: value('service-cidr'), clusterDns: value('cluster-dns'), clusterDomain: value('cluster-domain'),
     disabled: (map.data?.['disabled'] ?? '').split(',').filter((d) => d !== ''),
   }
+}
+
+/** What of it the network of nodes is made of, which is IPv4. */
+export function ipv4Part(config: ClusterConfig): ClusterConfig {
+  const first = (cidrs: string): string => cidrs.split(',').find((cidr) => !cidr.includes(':')) ?? cidrs
+  return { ...config, clusterCidr: first(config.clusterCidr), serviceCidr: first(config.serviceCidr) }
 }

@@ -7,7 +7,7 @@ import { assertSameCluster } from '../assert-same-cluster.ts'
 import { MemoryStore } from '../store/store-memory.ts'
 import { clusterAddresses, reachableAt } from './cluster-addresses.ts'
 import { exitCodeOf, exitFormat, exitLine } from './exit-line.ts'
-import { atLeastOne, cgroup, cidr, domain, hostOrIp, label, nodeName, octalMode, port, taint, url } from './flag-checks.ts'
+import { atLeastOne, cgroup, cidrs, domain, hostOrIp, label, nodeName, octalMode, port, taint, url } from './flag-checks.ts'
 import { AGENT_FLAGS, SERVER_FLAGS } from './verb-flags.ts'
 
 describe('the contract\'s flags', () => {
@@ -26,7 +26,7 @@ describe('checks of values', () => {
     ['taint', taint, ['a=b:NoSchedule', 'a:NoExecute', 'example.com/a=:PreferNoSchedule'], ['a=b', 'a=b:Never', ':NoSchedule', 'a b=c:NoSchedule', 'a=b=c:NoSchedule']],
     ['domain', domain, ['cluster.local', 'k8s'], ['', 'a..b', '-a', 'a_b', 'A.b', '.']],
     ['hostOrIp', hostOrIp, ['a.example.com', '*.example.com', '10.0.0.1', 'fd00::1', 'Board'], ['a b', 'https://a', '*.*', '']],
-    ['cidr', cidr, ['10.42.0.0/16'], ['10.42.0.0', '10.42.0.0/33', 'fd00::/64', '300.1.1.1/8']],
+    ['cidrs', cidrs, ['10.42.0.0/16', '10.42.0.0/16,fd00::/64'], ['10.42.0.0', '10.42.0.0/33', 'fd00::/129', '300.1.1.1/8', '10.42.0.0/16,']],
     ['url', url, ['https://10.0.0.1:6443', 'https://a/'], ['http://a', 'a:6443', 'https://a/b']],
     ['octalMode', octalMode, ['0600', '644'], ['0800', '1', 'rw']],
     ['cgroup', cgroup, ['', '/lab', '/a/b'], ['lab', '/', '/a/../b', '/a b']],
@@ -43,10 +43,14 @@ describe('the cluster\'s addresses', () => {
     assert.deepEqual([of({}).clusterDns, of({}).kubernetesServiceIp], ['10.43.0.10', '10.43.0.1'])
     assert.deepEqual([of({ serviceCidr: '172.20.7.64/26' }).clusterDns, of({ serviceCidr: '172.20.7.64/26' }).kubernetesServiceIp], ['172.20.7.74', '172.20.7.65'])
     assert.equal(of({ clusterDns: '10.43.0.53' }).clusterDns, '10.43.0.53')
+    const both = { clusterCidr: '10.42.0.0/16,fd42::/56', serviceCidr: '10.43.0.0/16,fd43::/112' }
+    assert.deepEqual(of(both), { ...both, clusterDns: '10.43.0.10', kubernetesServiceIp: '10.43.0.1' })
   })
   for (const [given, says] of [
     [{ serviceCidr: '10.43.0.0/29' }, /--service-cidr: .*use \/28 or larger/], [{ clusterCidr: '10.42.0.0/25' }, /--cluster-cidr: .*use \/24 or larger/], [{ serviceCidr: '10.42.128.0/20' }, /--service-cidr: 10.42.128.0\/20 overlaps --cluster-cidr/],
     [{ serviceCidr: '10.0.0.0/8' }, /overlaps/], [{ clusterDns: '10.44.0.10' }, /--cluster-dns: 10.44.0.10 is not an address of --service-cidr .*such as 10.43.0.10/], [{ clusterDns: '10.43.0.1' }, /--cluster-dns/], [{ clusterDns: 'fd00::1' }, /--cluster-dns/],
+    [{ serviceCidr: 'fd43::/112' }, /--service-cidr: fd43::\/112: begin with an IPv4 network/], [{ serviceCidr: '10.43.0.0/16,fd43::/112' }, /add one to --cluster-cidr/], [{ clusterCidr: '10.42.0.0/16,10.44.0.0/16' }, /--cluster-cidr: .* one of each family/],
+    [{ clusterCidr: '10.42.0.0/16,fd42::/56', serviceCidr: '10.43.0.0/16,fd43::/64' }, /--service-cidr: fd43::\/64 must be between \/108 and \/125/], [{ clusterCidr: '10.42.0.0/16,fd42::/72' }, /no room for one node's \/64/],
   ] as const) it(`are refused: ${says.source}`, () => assert.throws(() => of(given), (e) => e instanceof UsageError && says.test(e.message)))
   it('a bound address is where the machine itself connects', () => assert.deepEqual(['0.0.0.0', '::', '10.0.0.5', 'fd00::5'].map(reachableAt), ['127.0.0.1', '127.0.0.1', '10.0.0.5', '[fd00::5]']))
   it('cannot change once the cluster is made', async () => {

@@ -1,14 +1,18 @@
 /** What a flag's value must look like; each returns what is wrong with it, or undefined. */
-import { isIP, isIPv4 } from 'node:net'
+import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { resolve } from 'node:path'
 
 export const port = (v: string): string | undefined => (/^\d+$/.test(v) && Number(v) >= 1 && Number(v) <= 65535 ? undefined : `${v} is not a port (1 to 65535)`)
 
 export const ip = (v: string): string | undefined => (isIP(v) ? undefined : `${JSON.stringify(v)} is not an IP address`)
 
-export function cidr(v: string): string | undefined {
-  const [address = '', bits = '', ...rest] = v.split('/')
-  if (rest.length > 0 || !isIPv4(address) || !/^\d+$/.test(bits) || Number(bits) > 32) return `${JSON.stringify(v)} is not an IPv4 CIDR such as 10.42.0.0/16`
+/** One network, or two with a comma between. */
+export function cidrs(v: string): string | undefined {
+  for (const one of v.split(',')) {
+    const [address = '', bits = '', ...rest] = one.split('/')
+    const bitsMax = isIPv4(address) ? 32 : isIPv6(address) ? 128 : -1
+    if (rest.length > 0 || !/^\d{1,3}$/.test(bits) || Number(bits) > bitsMax) return `${JSON.stringify(one)} is not a CIDR such as 10.42.0.0/16`
+  }
   return undefined
 }
 

@@ -1,5 +1,5 @@
 /** The flags of every verb: users, scripts and tests rely on these names and defaults. */
-import { atLeastOne, cgroup, cidr, directory, domain, duration, goawayChance, hostOrIp, ip, label, nodeName, octalMode, oneOf, port, positiveDuration, snapshotPrefix, sysctls, taint, url } from './flag-checks.ts'
+import { atLeastOne, cgroup, cidrs, directory, domain, duration, goawayChance, hostOrIp, ip, label, nodeName, octalMode, oneOf, port, positiveDuration, snapshotPrefix, sysctls, taint, url } from './flag-checks.ts'
 import type { Flag } from './flags.ts'
 
 const COMMON: readonly Flag[] = [
@@ -125,8 +125,8 @@ export const SERVER_FLAGS: readonly Flag[] = [
   { name: 'agent-token', kind: 'string', value: 'TOKEN', help: 'secret that joins agents only (default: the token)', isSecret: true },
   { name: 'server', kind: 'string', value: 'URL', help: 'join the cluster of this server', check: url },
   { name: 'cluster-init', kind: 'boolean', default: false, help: 'start a cluster that other servers may join' },
-  { name: 'cluster-cidr', kind: 'string', value: 'CIDR', default: '10.42.0.0/16', help: 'addresses of pods', check: cidr },
-  { name: 'service-cidr', kind: 'string', value: 'CIDR', default: '10.43.0.0/16', help: 'addresses of Services', check: cidr },
+  { name: 'cluster-cidr', kind: 'string', value: 'CIDR[,CIDR]', default: '10.42.0.0/16', help: 'addresses of pods: IPv4, and IPv6 where both are wanted', check: cidrs },
+  { name: 'service-cidr', kind: 'string', value: 'CIDR[,CIDR]', default: '10.43.0.0/16', help: 'addresses of Services, likewise', check: cidrs },
   { name: 'cluster-dns', kind: 'string', value: 'IP', help: 'address of cluster DNS (default: the tenth of the Service CIDR, 10.43.0.10)', check: ip },
   { name: 'cluster-domain', kind: 'string', value: 'DOMAIN', default: 'cluster.local', help: 'DNS domain of the cluster', check: domain },
   { name: 'datastore-endpoint', kind: 'string', value: 'URL', help: 'external etcd v3 (default: the embedded store)', isSecret: true },

@@ -127,9 +127,81 @@ test('whatever is created, updated and deleted, no two Services ever hold the sa
   }))
 })
 
+const V6 = 'fd43::/112'
+const BOTH = `10.43.0.0/16,${V6}`
+const families = ({ spec }: Service) => [spec?.ipFamilies, spec?.ipFamilyPolicy, (spec?.clusterIPs ?? []).map((ip) => (ip.includes(':') ? 'IPv6' : 'IPv4')), spec?.clusterIP === spec?.clusterIPs?.[0]]
+
+test('what a Service says and what the cluster has make its families', () => {
+  for (const [cidr, spec, want] of [
+    [BOTH, {}, [['IPv4'], 'SingleStack', ['IPv4'], true]],
+    [BOTH, { ipFamilyPolicy: 'PreferDualStack' }, [['IPv4', 'IPv6'], 'PreferDualStack', ['IPv4', 'IPv6'], true]],
+    [BOTH, { ipFamilyPolicy: 'RequireDualStack', ipFamilies: ['IPv6'] }, [['IPv6', 'IPv4'], 'RequireDualStack', ['IPv6', 'IPv4'], true]],
+    [BOTH, { ipFamilies: ['IPv6'] }, [['IPv6'], 'SingleStack', ['IPv6'], true]],
+    [BOTH, { clusterIP: 'fd43::99' }, [['IPv6'], 'SingleStack', ['IPv6'], true]],
+    [BOTH, { clusterIP: 'fd43::99', clusterIPs: ['fd43::99', '10.43.0.7'], ipFamilyPolicy: 'PreferDualStack' }, [['IPv6', 'IPv4'], 'PreferDualStack', ['IPv6', 'IPv4'], true]],
+    [BOTH, { clusterIP: 'fd43::99', ipFamilyPolicy: 'RequireDualStack' }, [['IPv6', 'IPv4'], 'RequireDualStack', ['IPv6', 'IPv4'], true]],
+    [`${V6},10.43.0.0/16`, {}, [['IPv6'], 'SingleStack', ['IPv6'], true]],
+    [V6, { ipFamilyPolicy: 'PreferDualStack' }, [['IPv6'], 'PreferDualStack', ['IPv6'], true]],
+    ['10.43.0.0/16', { ipFamilyPolicy: 'PreferDualStack' }, [['IPv4'], 'PreferDualStack', ['IPv4'], true]],
+  ] as const) {
+    const s = service(structuredClone(spec) as ServiceSpec)
+    deepStrictEqual([take(make(cidr), s), ...families(s)], [[], ...want], JSON.stringify([cidr, spec]))
+  }
+  const headless = service({ clusterIP: 'None', clusterIPs: ['None'], selector: { a: 'b' }, ipFamilyPolicy: 'PreferDualStack' })
+  deepStrictEqual(take(make(BOTH), headless), [])
+  deepStrictEqual([headless.spec?.ipFamilies, headless.spec?.clusterIPs], [['IPv4', 'IPv6'], ['None']])
+})
+
+test('families that the cluster does not have, and lists that do not fit the policy, are refused in upstream\'s words', () => {
+  const single = '10.43.0.0/16'
+  for (const [cidr, spec, want] of [
+    [single, { ipFamilyPolicy: 'RequireDualStack' }, ['spec.ipFamilyPolicy: Invalid value: "RequireDualStack": this cluster is not configured for dual-stack services']],
+    [single, { ipFamilies: ['IPv6'] }, ['spec.ipFamilies[0]: Invalid value: "IPv6": not configured on this cluster']],
+    [single, { clusterIP: 'fd43::9' }, ['spec.clusterIPs[0]: Invalid value: ["fd43::9"]: IPv6 is not configured on this cluster']],
+    [BOTH, { ipFamilies: ['IPv4', 'IPv6'] }, ['spec.ipFamilyPolicy: Invalid value: "SingleStack": must be RequireDualStack or PreferDualStack when multiple IP families are specified']],
+    [BOTH, { clusterIP: '10.43.0.5', clusterIPs: ['10.43.0.5', 'fd43::5'] }, ['spec.ipFamilyPolicy: Invalid value: "SingleStack": must be RequireDualStack or PreferDualStack when multiple cluster IPs are specified']],
+    [BOTH, { clusterIP: 'fd43::' }, ['spec.clusterIPs: Invalid value: ["fd43::"]: failed to allocate IP fd43::: the provided IP (fd43::) is not in the valid range. The range of valid IPs is fd43::/112']],
+  ] as const) deepStrictEqual(take(make(cidr), service(structuredClone(spec) as ServiceSpec)), want, JSON.stringify(spec))
+})
+
+test('a Service goes from one family to two and back by its policy, and keeps both where nobody says otherwise', () => {
+  const allocator = make(BOTH)
+  const one = service({})
+  take(allocator, one)
+  const two = service({ ...structuredClone(one.spec), ipFamilyPolicy: 'PreferDualStack' })
+  deepStrictEqual(take(allocator, two, one), [])
+  deepStrictEqual([two.spec?.clusterIPs?.[0], two.spec?.clusterIPs?.length, two.spec?.ipFamilies], [one.spec?.clusterIP, 2, ['IPv4', 'IPv6']])
+  const second = two.spec?.clusterIPs?.[1] ?? ''
+  const less = service({ ...structuredClone(two.spec), clusterIPs: [one.spec?.clusterIP ?? ''], ipFamilies: ['IPv4'] })
+  deepStrictEqual(take(allocator, less, two), ["spec.ipFamilyPolicy: Invalid value: \"PreferDualStack\": must be 'SingleStack' to release the secondary cluster IP", "spec.ipFamilyPolicy: Invalid value: \"PreferDualStack\": must be 'SingleStack' to release the secondary IP family"])
+  // The cluster lost its second family: who has both keeps them.
+  const later = make('10.43.0.0/16')
+  later.load([two])
+  const touched = service(structuredClone(two.spec) ?? {})
+  deepStrictEqual([take(later, touched, two), touched.spec], [[], two.spec])
+  const back = service({ ...structuredClone(two.spec), ipFamilyPolicy: 'SingleStack' })
+  deepStrictEqual([take(allocator, back, two), back.spec?.clusterIPs, back.spec?.ipFamilies], [[], [one.spec?.clusterIP], ['IPv4']])
+  deepStrictEqual(take(allocator, service({ clusterIP: second }, 'b')), [])
+})
+
+test('IPv6 addresses are given until the network is full, without its first', () => {
+  const allocator = make('fd43::/124')
+  const given = Array.from({ length: 14 }, (_, i) => {
+    const s = service({}, `s${i}`)
+    deepStrictEqual(take(allocator, s), [])
+    return s.spec?.clusterIP ?? ''
+  })
+  deepStrictEqual(given.toSorted(), ['fd43::2', 'fd43::3', 'fd43::4', 'fd43::5', 'fd43::6', 'fd43::7', 'fd43::8', 'fd43::9', 'fd43::a', 'fd43::b', 'fd43::c', 'fd43::d', 'fd43::e', 'fd43::f'])
+  deepStrictEqual(take(allocator, service({}, 'more')), ['spec.clusterIPs: Internal error: failed to allocate a serviceIP: range is full'])
+  const wide = service({})
+  deepStrictEqual(take(make('fd00::/48'), wide), [])
+  ok(wide.spec?.clusterIP?.startsWith('fd00:0:0:') || wide.spec?.clusterIP?.startsWith('fd00::'), wide.spec?.clusterIP ?? '')
+})
+
 test('static bands have upstream\'s sizes, and a bad network is refused with the flag\'s name', () => {
   deepStrictEqual([65_534, 254, 14, 4094].map((n) => bandSize(n, { min: 16, max: 256, fraction: 16 })), [256, 16, 0, 255])
   deepStrictEqual(bandSize(2768, { min: 16, max: 128, fraction: 32 }), 86)
-  deepStrictEqual([serviceAddress('10.43.0.0/16', 1), serviceAddress('10.43.7.9/16', 10)], ['10.43.0.1', '10.43.0.10'])
+  deepStrictEqual([serviceAddress('10.43.0.0/16', 1), serviceAddress('10.43.7.9/16', 10), serviceAddress('fd43::7/112,10.43.0.0/16', 10)], ['10.43.0.1', '10.43.0.10', 'fd43::a'])
+  for (const bad of ['10.43.0.0/30', 'fd43::/126', '10.43.0.0/16,10.44.0.0/16', '10.43.0.0/16,fd43::/112,fd44::/112']) throws(() => make(bad), { code: 'BAD_SERVICE_CIDR' })
   throws(() => make('nonsense'), /--service-cidr nonsense/)
 })

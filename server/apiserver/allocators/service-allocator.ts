@@ -3,7 +3,6 @@
  * and removed in the transaction that writes or removes the Service, so that of two servers one gets an address and the
  * other finds it taken (KEP-1880). What is here follows the store's changes (`service-networks.ts`).
  */
-import { isIPv4 } from 'node:net'
 import type { Service, ServiceSpec } from '#api/types/index.ts'
 import { keyOf } from '#api/types/index.ts'
 import { CodedError } from '#base/errors.ts'
@@ -11,14 +10,15 @@ import type { Random } from '#base/random.ts'
 import { type FieldError, invalid } from '../field-error.ts'
 import type { Op } from '#server/store/store.ts'
 import type { Allocator, KindContext, Reservation } from '../kind.ts'
-import { ipv4Number, ipv4Text, parseCidr4 } from '../kinds/ip.ts'
+import { type Address, addressText, parseAddress } from '../kinds/ip.ts'
 import { isHeadless, needsClusterIp, needsNodePort } from '../kinds/service.ts'
-import { AddressBook, addressText, isUsable, parseRange, type ServiceRange } from './address-book.ts'
+import { AddressBook, isUsable, nthAddress, parseRange, type ServiceRange } from './address-book.ts'
 import { addressKey, encodeAddress } from './ip-address.ts'
+import { keepsBothFamilies, setFamilies } from './ip-families.ts'
 import { bandSize, Pool } from './pool.ts'
 
 export interface ServiceAllocatorOptions {
-  /** IPv4. The first address is the `kubernetes` Service's. */
+  /** One network, or two of both families with a comma between; the first family is the default, its first address the `kubernetes` Service's. */
   serviceCidr: string
   /** Inclusive. Default 30000-32767. */
   nodePorts?: { first: number; last: number }
@@ -27,16 +27,19 @@ export interface ServiceAllocatorOptions {
   random: Random
 }
 
-/** What a Service holds: addresses and ports as numbers. */
-interface Holding { ips: number[]; ports: number[] }
+/** What a Service holds: ports as numbers from the first one on. */
+interface Holding { ips: Address[]; ports: number[] }
 
 /** The ServiceCIDR that stands for --service-cidr. */
 export const DEFAULT_SERVICE_CIDR = 'kubernetes'
 /** Of an address that another server was faster to take: whose it is will be seen. */
 const SOMEBODY = '?'
+/** Of eight addresses. */
+const USABLE_MIN = 6
 
 export class ServiceAllocator implements Allocator<Service> {
-  readonly #default: ServiceRange
+  /** Of the command line: one for each family of the cluster, the default family first. */
+  readonly #defaults: readonly ServiceRange[]
   /** By the ServiceCIDR's name; the default one first. */
   readonly #ranges = new Map<string, readonly ServiceRange[]>()
   readonly #ports: { first: number; last: number }
@@ -46,13 +49,11 @@ export class ServiceAllocator implements Allocator<Service> {
 
   /** Throws a CodedError `BAD_SERVICE_CIDR`. */
   constructor(options: ServiceAllocatorOptions) {
-    const range = parseRange(DEFAULT_SERVICE_CIDR, options.serviceCidr)
-    if (!range || range.cidr.size < 8) throw new CodedError('BAD_SERVICE_CIDR', `--service-cidr ${options.serviceCidr}: give an IPv4 network of at least 8 addresses, such as 10.43.0.0/16`)
-    this.#default = range
-    this.#ranges.set(DEFAULT_SERVICE_CIDR, [range])
+    this.#defaults = parseServiceCidr(options.serviceCidr)
+    this.#ranges.set(DEFAULT_SERVICE_CIDR, this.#defaults)
     this.#ports = options.nodePorts ?? { first: 30_000, last: 32_767 }
     this.#random = options.random
-    this.#ips = new AddressBook([...(options.reserved ?? []).map(ipv4Number), range.cidr.base + 1])
+    this.#ips = new AddressBook([...(options.reserved ?? []).flatMap((ip) => parseAddress(ip) ?? []), ...this.#defaults.slice(0, 1).map((range) => nthAddress(range, 1))])
     const ports = this.#ports.last - this.#ports.first + 1
     this.#nodePorts = new Pool({ size: ports, band: bandSize(ports, { min: 16, max: 128, fraction: 32 }) })
   }
@@ -61,13 +62,14 @@ export class ServiceAllocator implements Allocator<Service> {
   setNetwork(name: string, cidrs: readonly string[] | undefined): void {
     const ranges = (cidrs ?? []).flatMap((text) => parseRange(name, text) ?? [])
     if (cidrs) this.#ranges.set(name, ranges)
-    else if (name === DEFAULT_SERVICE_CIDR) this.#ranges.set(name, [this.#default])
+    else if (name === DEFAULT_SERVICE_CIDR) this.#ranges.set(name, this.#defaults)
     else this.#ranges.delete(name)
   }
 
   /** An IPAddress was written (`owner`: what it is for) or removed. */
   addressSeen(ip: string, owner: string | undefined): void {
-    if (/^[\d.]+$/.test(ip)) this.#ips.seen(ipv4Number(ip), owner)
+    const address = parseAddress(ip)
+    if (address !== undefined) this.#ips.seen(address, owner)
   }
 
   /** A Service was written or removed, here or by another server. */
@@ -93,7 +95,7 @@ export class ServiceAllocator implements Allocator<Service> {
     const before = this.#holding(old?.spec)
     const taken: Holding = { ips: [], ports: [] }
     const spec = (service.spec ??= {})
-    const errors = [...setFamilies(spec), ...this.#takeIps(spec, owner, before, taken), ...this.#takePorts(spec, owner, before, taken)]
+    const errors = [...this.#takeIps(spec, old?.spec, owner, before, taken), ...this.#takePorts(spec, owner, before, taken)]
     const undo = () => this.#free(taken, owner)
     if (errors.length > 0) {
       undo()
@@ -130,32 +132,50 @@ export class ServiceAllocator implements Allocator<Service> {
   }
 
   /** An address that is somebody else's by now stays. */
-  #removals(ips: readonly number[], owner: string): Op[] {
+  #removals(ips: readonly Address[], owner: string): Op[] {
     return ips.filter((ip) => this.#ips.ownerOf(ip) === owner).map((ip) => ({ kind: 'delete', key: addressKey(addressText(ip)) }))
   }
 
-  #takeIps(spec: ServiceSpec, owner: string, before: Holding, taken: Holding): FieldError[] {
-    if (!needsClusterIp(spec) || isHeadless(spec)) return []
-    const ranges = [...this.#ranges.values()].flat()
-    if (!spec.clusterIP) {
-      const ip = this.#ips.takeAny(ranges, owner, this.#random)
-      if (ip === undefined) return [{ type: 'InternalError', field: 'spec.clusterIPs', message: 'Internal error: failed to allocate a serviceIP: range is full' }]
-      taken.ips.push(ip)
-      spec.clusterIP = addressText(ip)
-      spec.clusterIPs = [spec.clusterIP]
-      return []
+  #takeIps(spec: ServiceSpec, old: ServiceSpec | undefined, owner: string, before: Holding, taken: Holding): FieldError[] {
+    if (!needsClusterIp(spec)) return []
+    if (!keepsBothFamilies(spec, old)) {
+      const errors = setFamilies(spec, old, this.#defaults.map(({ family }) => family))
+      if (errors.length > 0) return errors
     }
-    spec.clusterIPs ??= [spec.clusterIP]
-    return spec.clusterIPs.flatMap((text) => {
-      const refuse = (why: string): FieldError[] => [invalid('spec.clusterIPs', spec.clusterIPs, `failed to allocate IP ${text}: ${why}`)]
-      const ip = addressNumber(text)
-      if (ip !== undefined && before.ips.includes(ip)) return []
-      if (ip === undefined || !ranges.some((range) => isUsable(range, ip))) return refuse(`the provided IP (${text}) is not in the valid range. The range of valid IPs is ${ranges.map((r) => r.text).join(', ')}`)
-      if (this.#ips.ownerOf(ip) !== undefined) return refuse('provided IP is already allocated')
-      this.#ips.take(ip, owner)
-      taken.ips.push(ip)
-      return []
+    if (isHeadless(spec)) return []
+    const given = spec.clusterIPs?.length ? spec.clusterIPs : spec.clusterIP ? [spec.clusterIP] : []
+    const asked = (spec.ipFamilies ?? []).map((family, i) => ({ family, text: given[i] ?? '' }))
+    const errors: FieldError[] = []
+    const got = asked.map(({ family, text }) => {
+      const ranges = [...this.#ranges.values()].flat().filter((range) => range.family === family)
+      const result = text === '' ? this.#takeAny(ranges, owner, taken) : this.#takeNamed(text, given, ranges, owner, before, taken)
+      if (typeof result === 'string') return result
+      errors.push(result)
+      return text
     })
+    if (errors.length > 0) return errors
+    spec.clusterIPs = got
+    spec.clusterIP = got[0] ?? ''
+    return []
+  }
+
+  /** The address, or why there is none. */
+  #takeAny(ranges: readonly ServiceRange[], owner: string, taken: Holding): string | FieldError {
+    const ip = this.#ips.takeAny(ranges, owner, this.#random)
+    if (ip === undefined) return { type: 'InternalError', field: 'spec.clusterIPs', message: 'Internal error: failed to allocate a serviceIP: range is full' }
+    taken.ips.push(ip)
+    return addressText(ip)
+  }
+
+  #takeNamed(text: string, all: readonly string[], ranges: readonly ServiceRange[], owner: string, before: Holding, taken: Holding): string | FieldError {
+    const refuse = (why: string): FieldError => invalid('spec.clusterIPs', all, `failed to allocate IP ${text}: ${why}`)
+    const ip = parseAddress(text)
+    if (ip !== undefined && before.ips.includes(ip)) return text
+    if (ip === undefined || !ranges.some((range) => isUsable(range, ip))) return refuse(`the provided IP (${text}) is not in the valid range. The range of valid IPs is ${ranges.map((r) => r.text).join(', ')}`)
+    if (this.#ips.ownerOf(ip) !== undefined) return refuse('provided IP is already allocated')
+    this.#ips.take(ip, owner)
+    taken.ips.push(ip)
+    return text
   }
 
   #takePorts(spec: ServiceSpec, owner: string, before: Holding, taken: Holding): FieldError[] {
@@ -214,7 +234,7 @@ export class ServiceAllocator implements Allocator<Service> {
   #holding(spec: ServiceSpec | undefined): Holding {
     const ips = needsClusterIp(spec) ? (spec?.clusterIPs ?? (spec?.clusterIP ? [spec.clusterIP] : [])) : []
     const ports = [...(spec?.ports ?? []).map((p) => p.nodePort ?? 0), spec?.healthCheckNodePort ?? 0]
-    return { ips: ips.flatMap((ip) => addressNumber(ip) ?? []), ports: [...new Set(ports.flatMap((p) => this.#portNumber(p) ?? []))] }
+    return { ips: ips.flatMap((ip) => parseAddress(ip) ?? []), ports: [...new Set(ports.flatMap((p) => this.#portNumber(p) ?? []))] }
   }
 
   #portNumber(port: number): number | undefined {
@@ -222,30 +242,15 @@ export class ServiceAllocator implements Allocator<Service> {
   }
 }
 
-/** Undefined for what is no IPv4 address. */
-const addressNumber = (text: string): number | undefined => (isIPv4(text) ? ipv4Number(text) : undefined)
-
-/** The cluster is IPv4 only; what Services say about families follows from that. */
-function setFamilies(spec: ServiceSpec): FieldError[] {
-  if (!needsClusterIp(spec)) return []
-  // Who has no selector brings endpoints of any family.
-  if (isHeadless(spec) && Object.keys(spec.selector ?? {}).length === 0) {
-    spec.ipFamilyPolicy ??= spec.ipFamilies?.length ? (spec.ipFamilies.length > 1 ? 'RequireDualStack' : 'SingleStack') : 'RequireDualStack'
-    const first = spec.ipFamilies?.[0] ?? 'IPv4'
-    spec.ipFamilies = spec.ipFamilyPolicy === 'SingleStack' ? [first] : [first, first === 'IPv4' ? 'IPv6' : 'IPv4']
-    return []
-  }
-  const errors: FieldError[] = []
-  for (const [i, family] of (spec.ipFamilies ?? []).entries()) if (family !== 'IPv4') errors.push(invalid(`spec.ipFamilies[${i}]`, family, 'not configured on this cluster'))
-  if (spec.ipFamilyPolicy === 'RequireDualStack') errors.push(invalid('spec.ipFamilyPolicy', spec.ipFamilyPolicy, 'this cluster is not configured for dual-stack services'))
-  spec.ipFamilyPolicy ??= 'SingleStack'
-  if (errors.length === 0) spec.ipFamilies = ['IPv4']
-  return errors
+/** Throws a CodedError `BAD_SERVICE_CIDR` that names the flag. */
+function parseServiceCidr(serviceCidr: string): ServiceRange[] {
+  const ranges = serviceCidr.split(',').map((text) => parseRange(DEFAULT_SERVICE_CIDR, text.trim()))
+  const isRight = ranges.length <= 2 && ranges.every((range) => range !== undefined && range.usable >= USABLE_MIN) && new Set(ranges.map((range) => range?.family)).size === ranges.length
+  if (!isRight) throw new CodedError('BAD_SERVICE_CIDR', `--service-cidr ${serviceCidr}: give a network of at least 8 addresses, such as 10.43.0.0/16, or one of each family with a comma between`)
+  return ranges.flatMap((range) => range ?? [])
 }
 
-/** The n-th address of a network: `serviceAddress('10.43.0.0/16', 1)` is the `kubernetes` Service's. */
+/** The n-th address of a network, of the first of two: `serviceAddress('10.43.0.0/16', 1)` is the `kubernetes` Service's. */
 export function serviceAddress(serviceCidr: string, n: number): string {
-  const cidr = parseCidr4(serviceCidr)
-  if (!cidr) throw new CodedError('BAD_SERVICE_CIDR', `--service-cidr ${serviceCidr}: give an IPv4 network such as 10.43.0.0/16`)
-  return ipv4Text(cidr.base + n)
+  return parseServiceCidr(serviceCidr).slice(0, 1).map((range) => addressText(nthAddress(range, n))).join()
 }

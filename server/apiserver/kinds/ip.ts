@@ -8,7 +8,7 @@ export const familyOf = (ip: string): 'IPv4' | 'IPv6' => (isIPv6(ip) ? 'IPv6' : 
 /** An address block; `base` is its first address as a number. */
 export interface Cidr { readonly base: number; readonly prefix: number; /** Number of addresses. */ readonly size: number }
 
-/** IPv4 only: the cluster's networks are. Undefined when it is no CIDR. */
+/** IPv4 only. Undefined when it is no CIDR. */
 export function parseCidr4(text: string): Cidr | undefined {
   const [ip = '', prefixText = ''] = text.split('/')
   const prefix = Number(prefixText)
@@ -69,6 +69,21 @@ function ipv6Text(words: readonly number[]): string {
   }
   const hex = (part: readonly number[]): string => part.map((w) => w.toString(16)).join(':')
   return best.at < 0 ? hex(words) : `${hex(words.slice(0, best.at))}::${hex(words.slice(best.at + best.length))}`
+}
+
+/** IPv4 addresses as numbers, IPv6 ones as bigints: the two never meet. */
+export type Address = number | bigint
+
+/** Undefined for what is no IP address. */
+export function parseAddress(text: string): Address | undefined {
+  if (isIPv4(text)) return ipv4Number(text)
+  if (!isIPv6(text) || text.includes('%')) return undefined
+  return ipv6Words(text).reduce((sum, word) => sum * 65_536n + BigInt(word), 0n)
+}
+
+export function addressText(address: Address): string {
+  if (typeof address === 'number') return ipv4Text(address)
+  return ipv6Text([112n, 96n, 80n, 64n, 48n, 32n, 16n, 0n].map((shift) => Number((address >> shift) & 0xffffn)))
 }
 
 /** Whether `inner` lies wholly within `outer` and is smaller. */

@@ -78,7 +78,8 @@ function decodeRecord(body: Buffer): KeyValue {
   }
 }
 
-class ChunkReader {
+/** Takes exact counts of bytes off a stream. */
+export class ChunkReader {
   readonly #iterator: AsyncIterator<Buffer>
   #rest: Buffer = Buffer.alloc(0)
   constructor(chunks: AsyncIterable<Buffer>) {
@@ -97,6 +98,12 @@ class ChunkReader {
     const all = parts.length === 1 ? this.#rest : Buffer.concat(parts)
     this.#rest = all.subarray(count)
     return all.subarray(0, count)
+  }
+
+  /** All that was not taken. */
+  async *rest(): AsyncGenerator<Buffer> {
+    if (this.#rest.length > 0) yield this.#rest
+    for (let next = await this.#iterator.next(); !next.done; next = await this.#iterator.next()) yield next.value
   }
 }
 

@@ -144,7 +144,7 @@ class LevelStore implements Store {
     this.#assertOpen()
     this.#history.assertReaches(options.afterRevision)
     for (const group of this.#history.since(options.prefix, options.afterRevision)) listener(group.events, group.revision)
-    return this.#hub.add(options.prefix, listener)
+    return this.#hub.add(options.prefix, listener, options.afterRevision)
   }
 
   async compact(revision: Revision): Promise<void> {

@@ -2,16 +2,20 @@
 import type { Revision, Watch, WatchEvent, WatchListener } from './store.ts'
 
 export class WatchHub {
-  readonly #watchers = new Set<{ prefix: string; listener: WatchListener }>()
+  readonly #watchers = new Set<{ prefix: string; listener: WatchListener; afterRevision: Revision }>()
 
-  add(prefix: string, listener: WatchListener): Watch {
-    const watcher = { prefix, listener }
+  get size(): number { return this.#watchers.size }
+
+  /** `afterRevision` may be ahead of what this server shows: what was seen elsewhere is not told again. */
+  add(prefix: string, listener: WatchListener, afterRevision: Revision): Watch {
+    const watcher = { prefix, listener, afterRevision }
     this.#watchers.add(watcher)
     return { close: () => void this.#watchers.delete(watcher) }
   }
 
   publish(events: readonly WatchEvent[], revision: Revision): void {
     for (const watcher of this.#watchers) {
+      if (revision <= watcher.afterRevision) continue
       const own = events.every((e) => e.key.startsWith(watcher.prefix)) ? events : events.filter((e) => e.key.startsWith(watcher.prefix))
       if (own.length > 0) watcher.listener(own, revision)
     }

@@ -1,0 +1,54 @@
+/** Opens the replicated store of this server: one database for the state and the log. */
+import type { Clock } from '#base/clock.ts'
+import { asError, CodedError, hasCode } from '#base/errors.ts'
+import type { Log } from '#base/log.ts'
+import type { Random } from '#base/random.ts'
+import { HISTORY_LIMITS, type HistoryLimits } from '#server/store/history.ts'
+import type { ReplicaNode, StateMachine } from '../contract.ts'
+import { openState } from './open-state.ts'
+import { ReplicatedStore } from './replicated-store.ts'
+import type { Database } from './state-database.ts'
+import { StoreMachine } from './store-machine.ts'
+
+export interface ReplicatedStoreOptions {
+  readonly open: () => Promise<Database>
+  /** For what is received of a snapshot; made where it is not there. */
+  readonly receivedDirectory: string
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly history?: HistoryLimits
+  /** Opens the log in the same database and starts the member. It closes the machine. */
+  readonly start: (machine: StateMachine, db: Database) => Promise<ReplicaNode>
+}
+
+/** A server with the only vote can be written to when this resolves; others may have to wait for a leader still: `catchUp`. */
+export async function openReplicatedStore(options: ReplicatedStoreOptions): Promise<ReplicatedStore> {
+  const { clock, random, log } = options
+  const db = await openDatabase(options.open)
+  try {
+    const machine = new StoreMachine({ db, clock, log, history: options.history ?? HISTORY_LIMITS }, await openState(db, options.receivedDirectory))
+    const node = await options.start(machine, db)
+    const store = new ReplicatedStore({ machine, node, clock, random, log, closeDatabase: () => db.close() })
+    await store.whenAloneLeads()
+    return store
+  } catch (error) {
+    await db.close()
+    throw error
+  }
+}
+
+async function openDatabase(open: () => Promise<Database>): Promise<Database> {
+  try {
+    return await open()
+  } catch (error) {
+    const cause = asError(error).cause
+    if (hasCode(cause, 'LEVEL_LOCKED')) {
+      throw new CodedError('STORE_LOCKED', 'another skiff server uses this data directory: stop it, or give this one its own --data-dir', { cause: error })
+    }
+    if (hasCode(cause, 'LEVEL_CORRUPTION')) {
+      throw new CodedError('STORE_CORRUPT', 'the store is damaged: restore a snapshot, or start with an empty data directory', { cause: error })
+    }
+    throw new CodedError('STORE_OPEN_FAILED', `the store cannot be opened: ${asError(cause ?? error).message}`, { cause: error })
+  }
+}

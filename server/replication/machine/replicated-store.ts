@@ -1,0 +1,401 @@
+/**
+ * The store that several servers keep together. The leader evaluates transactions; the others hand theirs to it and answer
+ * when the outcome is visible here, too. Reads are of this server's state, and of the newest one where no revision is named:
+ * it asks first whether it has all that was acknowledged anywhere. A server that is alone asks nobody and waits for nothing.
+ */
+import type { Clock } from '#base/clock.ts'
+import { asError, CodedError, hasCode } from '#base/errors.ts'
+import type { Log } from '#base/log.ts'
+import type { Random } from '#base/random.ts'
+import { readSnapshot, writeSnapshot } from '#server/store/snapshot-format.ts'
+import { LAZY_FLUSH_MS, type KeyValue, type ListOptions, type ListResult, type Revision, type Store, type Txn, type TxnResult, type Watch, type WatchListener, type WatchOptions } from '#server/store/store.ts'
+import { isAlone, membersOf } from '../../raft/configuration.ts'
+import type { MemberId, RaftStatus, Term } from '../../raft/types.ts'
+import type { ReplicaNode } from '../contract.ts'
+import type { Change, GroupHeader } from './entry.ts'
+import { LazyStream } from './lazy-stream.ts'
+import { Leading } from './leading.ts'
+import type { StoreMachine } from './store-machine.ts'
+import { decodeVolatile, encodeVolatile, type Answer, type Wish } from './volatile-message.ts'
+
+/** Longest time a transaction or a read waits for a leader: an election or two, and less than clients wait. */
+const PATIENCE_MS = 8_000
+/** What was refused is tried again after this. */
+const RETRY_MS = 50
+/** Groups on their way to other servers: hides the way there and back. Alone, one at a time makes the largest groups. */
+const IN_FLIGHT_MAX = 8
+const RESTORE_BATCH_BYTES = 256 * 1024
+
+export interface ReplicatedStoreParts {
+  readonly machine: StoreMachine
+  readonly node: ReplicaNode
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  /** After all else is closed. */
+  closeDatabase(): Promise<void>
+}
+
+/** On its way to an outcome. */
+interface Asked {
+  readonly wish: Wish
+  readonly untilMs: number
+  readonly resolve: (result: TxnResult) => void
+  readonly reject: (error: Error) => void
+}
+
+interface Request extends Asked { readonly leader: MemberId; readonly term: Term }
+
+export class ReplicatedStore implements Store {
+  readonly node: ReplicaNode
+  readonly #parts: ReplicatedStoreParts
+  readonly #machine: StoreMachine
+  readonly #clock: Clock
+  readonly #lazy: LazyStream
+  #status: RaftStatus
+  #others: readonly MemberId[] = []
+  #alone = false
+  /** Of the term in which this server leads and may evaluate. */
+  #leading: Leading | undefined
+  /** Those with something in flight still, too. */
+  readonly #terms = new Map<Term, Leading>()
+  #termApplied: Term = 0
+  /** Asked of the leader, by id. */
+  readonly #requests = new Map<number, Request>()
+  #nextId: number
+  /** Wait for a leader. */
+  #leaderless: Asked[] = []
+  /** Wait until this server shows a revision. */
+  #visible: { revision: Revision; resolve: () => void }[] = []
+  #cancelPatience: (() => void) | undefined
+  #cancelLazyFlush: (() => void) | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(parts: ReplicatedStoreParts) {
+    this.#parts = parts
+    this.node = parts.node
+    this.#machine = parts.machine
+    this.#clock = parts.clock
+    // Answers to who had this id in an earlier life find nobody.
+    this.#nextId = Math.floor(parts.random.next() * 2 ** 40)
+    this.#lazy = new LazyStream({
+      clock: parts.clock, machine: parts.machine,
+      shown: () => this.#noteVisible(),
+      askFlush: () => { if (this.#status.leader !== 0) this.node.sendVolatile(this.#status.leader, encodeVolatile({ kind: 'flush' })) },
+    })
+    this.#status = this.node.status()
+    this.#machine.listen({
+      own: (header) => this.#terms.get(header.term)?.own(header),
+      applied: (header) => this.#applied(header),
+      termBegan: (term) => { this.#termApplied = term; this.#maybeLead() },
+    })
+    this.#termApplied = this.#machine.termApplied
+    this.node.onVolatile((from, data) => this.#hear(from, data))
+    this.node.onChange((status) => this.#changed(status))
+    this.#changed(this.#status)
+  }
+
+  revision(): Revision { return this.#machine.state.revision }
+  compactRevision(): Revision { return this.#machine.state.compactRevision }
+
+  /** Undefined: what this server shows is the newest there is. */
+  catchUp(): Promise<void> | undefined {
+    return this.#alone && this.#leading ? undefined : this.#catchUp()
+  }
+
+  /** Where this server has the only vote: resolves when it leads, and its first group is applied. At once elsewhere. */
+  async whenAloneLeads(): Promise<void> {
+    if (!this.#alone) return
+    await this.#catchUp()
+    await this.#leading?.quiet()
+  }
+
+  async get(key: string, revision?: Revision): Promise<KeyValue | undefined> {
+    await this.#readable(revision)
+    return revision === undefined ? this.#machine.state.read(key) : this.#machine.state.readAt(key, revision)
+  }
+
+  async list(options: ListOptions): Promise<ListResult> {
+    await this.#readable(options.revision)
+    return this.#machine.state.list(options)
+  }
+
+  txn(txn: Txn): Promise<TxnResult> {
+    return this.#wish({ kind: 'txn', txn })
+  }
+
+  watch(options: WatchOptions, listener: WatchListener): Watch {
+    if (this.#closing) throw closedError()
+    if (this.#machine.installing) throw new CodedError('STORE_UNAVAILABLE', 'this server is taking over the state of another one: try again in a moment')
+    return this.#machine.state.watch(options, listener)
+  }
+
+  async compact(revision: Revision): Promise<void> {
+    await this.#readable(revision)
+    this.#machine.state.compact(revision)
+  }
+
+  async *snapshot(): AsyncIterable<Buffer> {
+    await this.#readable(undefined)
+    const { revision } = this.#machine.state
+    yield* writeSnapshot(revision, this.#machine.state.scan('', undefined, revision))
+  }
+
+  async restore(chunks: AsyncIterable<Buffer>): Promise<void> {
+    const { remaining } = await this.list({ prefix: '', countOnly: true })
+    if (remaining > 0) throw new CodedError('STORE_NOT_EMPTY', 'a snapshot can only be restored into an empty store')
+    let revision = this.revision()
+    let items: KeyValue[] = []
+    let bytes = 0
+    const place = async () => {
+      await this.#wish({ kind: 'place', items, revision })
+      items = []
+      bytes = 0
+    }
+    for await (const part of readSnapshot(chunks)) {
+      if ('revision' in part) revision = Math.max(revision, part.revision)
+      else {
+        items.push(part.item)
+        bytes += part.item.value.length
+        if (bytes >= RESTORE_BATCH_BYTES) await place()
+      }
+    }
+    await place()
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#shutDown()
+    return this.#closing
+  }
+
+  async #shutDown(): Promise<void> {
+    this.#machine.state.closeWatches()
+    this.#cancelLazyFlush?.()
+    this.#cancelPatience?.()
+    this.#lazy.close()
+    for (const asked of this.#leaderless.splice(0)) asked.reject(closedError())
+    const leading = this.#leading
+    if (leading) {
+      await leading.flush()
+      await leading.quiet()
+      if (this.#alone && this.#leading === leading && !this.#machine.state.hasOutstanding && leading.isQuiet) this.#machine.stopsCleanly()
+    }
+    await this.node.close()
+    for (const request of this.#requests.values()) request.reject(unknownOutcome())
+    this.#requests.clear()
+    for (const { resolve } of this.#visible.splice(0)) resolve()
+    await this.#parts.closeDatabase()
+  }
+
+  // -------------------------------------------------------------- reads
+
+  async #readable(revision: Revision | undefined): Promise<void> {
+    if (this.#closing) throw closedError()
+    if (this.#machine.installing) await this.#machine.installing
+    if (revision === undefined || revision > this.#machine.state.revision) await this.catchUp()
+    if (this.#closing) throw closedError()
+    this.#machine.state.assertReadable(revision)
+  }
+
+  async #catchUp(): Promise<void> {
+    const untilMs = this.#clock.monotonicMs() + PATIENCE_MS
+    for (;;) {
+      try {
+        await this.node.readBarrier()
+        return
+      } catch (error) {
+        if (hasCode(error, 'RAFT_STOPPED')) throw closedError()
+        if (this.#clock.monotonicMs() >= untilMs) throw new CodedError('STORE_UNAVAILABLE', 'no leader answers: too few servers of the cluster are up, or this one cannot reach them', { cause: error })
+      }
+      await this.#clock.sleep(RETRY_MS)
+      if (this.#closing) throw closedError()
+    }
+  }
+
+  // -------------------------------------------------------------- transactions
+
+  #wish(wish: Wish): Promise<TxnResult> {
+    if (this.#closing) return Promise.reject(closedError())
+    return new Promise((resolve, reject) => this.#route({ wish, resolve, reject, untilMs: this.#clock.monotonicMs() + PATIENCE_MS }))
+  }
+
+  #route(asked: Asked): void {
+    if (this.#closing && !this.#leading) asked.reject(closedError())
+    else if (this.#leading) this.#do(this.#leading, asked, (lost) => this.#again(asked, lost))
+    else if (this.#status.leader !== 0 && this.#status.leader !== this.node.id) this.#ask(asked)
+    else this.#await(asked)
+  }
+
+  #do(leading: Leading, { wish, resolve, reject }: Pick<Asked, 'wish' | 'resolve' | 'reject'>, again: (lost: boolean) => void): void {
+    if (wish.kind === 'txn') leading.txn({ txn: wish.txn, resolve, reject, again })
+    else leading.place(wish.items, wish.revision).then((revision) => resolve({ ok: true, revision }), reject)
+  }
+
+  #again(asked: Asked, lost: boolean): void {
+    if (!lost) this.#route(asked)
+    else if (this.#clock.monotonicMs() >= asked.untilMs) asked.reject(leaderlessError())
+    else this.#clock.after(RETRY_MS, () => this.#route(asked))
+  }
+
+  #await(asked: Asked): void {
+    if (this.#clock.monotonicMs() >= asked.untilMs) {
+      asked.reject(leaderlessError())
+      return
+    }
+    this.#leaderless.push(asked)
+    this.#watchPatience()
+  }
+
+  #ask(asked: Asked): void {
+    const { leader, term } = this.#status
+    const id = this.#nextId++
+    this.#requests.set(id, { ...asked, leader, term })
+    this.#watchPatience()
+    this.node.sendVolatile(leader, encodeVolatile({ kind: 'request', id, wish: asked.wish }))
+  }
+
+  /** One timer for all that wait, and none when nobody does. */
+  #watchPatience(): void {
+    this.#cancelPatience ??= this.#clock.after(PATIENCE_CHECK_MS, () => {
+      this.#cancelPatience = undefined
+      const nowMs = this.#clock.monotonicMs()
+      for (const [id, request] of this.#requests) {
+        if (nowMs < request.untilMs) continue
+        this.#requests.delete(id)
+        request.reject(unknownOutcome())
+      }
+      const late = this.#leaderless.filter((a) => nowMs >= a.untilMs)
+      this.#leaderless = this.#leaderless.filter((a) => nowMs < a.untilMs)
+      for (const asked of late) asked.reject(leaderlessError())
+      if (this.#requests.size > 0 || this.#leaderless.length > 0) this.#watchPatience()
+    })
+  }
+
+  #answered(id: number, answer: Answer): void {
+    const request = this.#requests.get(id)
+    if (!request) return
+    this.#requests.delete(id)
+    if (answer.kind === 'again') this.#again(request, true)
+    else if (answer.kind === 'failed') request.reject(new CodedError(answer.code, answer.message))
+    else if (answer.result.revision <= this.revision()) request.resolve(answer.result)
+    else {
+      const { result } = answer
+      this.#visible.push({ revision: result.revision, resolve: () => request.resolve(result) })
+      this.#lazy.awaited(result.revision)
+    }
+  }
+
+  #noteVisible(): void {
+    if (this.#visible.length === 0) return
+    const revision = this.revision()
+    const ready = this.#visible.filter((v) => v.revision <= revision)
+    this.#visible = this.#visible.filter((v) => v.revision > revision)
+    for (const { resolve } of ready) resolve()
+  }
+
+  // -------------------------------------------------------------- what the others say
+
+  #hear(from: MemberId, data: Buffer): void {
+    let message
+    try {
+      message = decodeVolatile(data)
+    } catch (error) {
+      this.#parts.log.warn('another server said something that cannot be read', { from, error: asError(error) })
+      return
+    }
+    if (message?.kind === 'request') this.#serve(from, message.id, message.wish)
+    else if (message?.kind === 'answer') this.#answered(message.id, message.answer)
+    else if (message?.kind === 'lazy') this.#lazy.hear(message)
+    else if (message?.kind === 'flush') this.#leading?.flush().catch((error: unknown) => this.#parts.log.warn('lazy values cannot be flushed', { error: asError(error) }))
+  }
+
+  #serve(from: MemberId, id: number, wish: Wish): void {
+    const answer = (said: Answer): void => this.node.sendVolatile(from, encodeVolatile({ kind: 'answer', id, answer: said }))
+    const leading = this.#closing ? undefined : this.#leading
+    if (!leading) {
+      answer({ kind: 'again' })
+      return
+    }
+    const asked = {
+      wish,
+      resolve: (result: TxnResult) => answer({ kind: 'done', result }),
+      reject: (error: Error) => answer({ kind: 'failed', code: error instanceof CodedError ? error.code : 'STORE_UNAVAILABLE', message: error.message }),
+    }
+    this.#do(leading, asked, (lost) => (lost ? answer({ kind: 'again' }) : this.#serve(from, id, wish)))
+  }
+
+  // -------------------------------------------------------------- who leads
+
+  #changed(status: RaftStatus): void {
+    const before = this.#status
+    this.#status = status
+    this.#others = membersOf(status.configuration).filter((m) => m !== this.node.id)
+    this.#alone = isAlone(status.configuration, this.node.id) && this.#others.length === 0
+    if (this.#leading && (status.role !== 'leader' || status.term !== this.#leading.term)) {
+      const ended = this.#leading
+      this.#leading = undefined
+      ended.end()
+    }
+    this.#maybeLead()
+    if (status.leader !== before.leader || status.term !== before.term) this.#leaderChanged(status)
+  }
+
+  #leaderChanged({ leader, term }: RaftStatus): void {
+    for (const [id, request] of this.#requests) {
+      if (request.leader === leader && request.term === term) continue
+      this.#requests.delete(id)
+      request.reject(unknownOutcome())
+    }
+    if (leader === 0) return
+    for (const asked of this.#leaderless.splice(0)) this.#route(asked)
+  }
+
+  #maybeLead(): void {
+    const { role, term } = this.#status
+    if (this.#leading || role !== 'leader' || this.#termApplied !== term || this.#terms.has(term)) return
+    const { state, position, clean } = this.#machine
+    const leading = new Leading({
+      term, machine: this.#machine,
+      propose: (data) => this.node.propose(data),
+      inFlightMax: () => (this.#alone ? 1 : IN_FLIGHT_MAX),
+      shownLazy: (changes, before, revision) => this.#sendLazy(term, changes, before, revision),
+      startRevision: this.#alone && clean !== undefined ? clean : Math.max(position.ceiling, state.revision),
+    })
+    for (const [old, { isQuiet }] of this.#terms) if (isQuiet) this.#terms.delete(old)
+    this.#terms.set(term, leading)
+    this.#leading = leading
+    leading.begin()
+    for (const asked of this.#leaderless.splice(0)) this.#route(asked)
+  }
+
+  #applied(header: GroupHeader): void {
+    this.#terms.get(header.term)?.applied(header)
+    this.#lazy.applied()
+    this.#noteVisible()
+  }
+
+  #sendLazy(term: Term, changes: readonly Change[], before: Revision, revision: Revision): void {
+    this.#cancelLazyFlush ??= this.#clock.after(LAZY_FLUSH_MS, () => {
+      this.#cancelLazyFlush = undefined
+      this.#leading?.flush().catch((error: unknown) => this.#parts.log.warn('lazy values cannot be flushed', { error: asError(error) }))
+    })
+    if (this.#others.length === 0) return
+    const data = encodeVolatile({ kind: 'lazy', term, before, revision, changes })
+    for (const other of this.#others) this.node.sendVolatile(other, data)
+  }
+}
+
+/** How late the end of somebody's patience may be noticed. */
+const PATIENCE_CHECK_MS = 500
+
+function closedError(): CodedError {
+  return new CodedError('STORE_CLOSED', 'the store is closed')
+}
+
+function leaderlessError(): CodedError {
+  return new CodedError('STORE_UNAVAILABLE', 'the cluster has no leader: too few of its servers are up, or this one cannot reach them; nothing was changed')
+}
+
+function unknownOutcome(): CodedError {
+  return new CodedError('STORE_UNAVAILABLE', 'the answer of the leader got lost: the change may or may not have happened; read, and try again')
+}

@@ -1,0 +1,252 @@
+/**
+ * The store as what the log is about: applies groups to what readers see at once, and writes them to the database a
+ * little later, many at a time and without a sync; what a crash loses of that, the log brings again.
+ */
+import { asError, assert } from '#base/errors.ts'
+import type { Clock } from '#base/clock.ts'
+import type { Log } from '#base/log.ts'
+import type { HistoryLimits } from '#server/store/history.ts'
+import type { Revision, WatchEvent } from '#server/store/store.ts'
+import type { Entry, LogBase, LogIndex, Recovered, Snapshot, Term } from '../../raft/types.ts'
+import type { BatchOp, SnapshotSource, StateMachine } from '../contract.ts'
+import { decodeGroupChanges, decodeHeader, type Change, type GroupHeader } from './entry.ts'
+import { CLEAN_KEY, encodePosition, encodeRevision, POSITION_KEY, stateOp, type Database, type Position } from './state-database.ts'
+import type { OpenedState } from './open-state.ts'
+import { openSnapshotSource } from './snapshot-source.ts'
+import type { ReceivedSnapshots } from './received-snapshots.ts'
+import { installSnapshot } from './install.ts'
+import { VisibleState } from './visible-state.ts'
+
+/** How long what is applied may wait for more before it is written: objects that change often are written once. */
+const WRITE_AFTER_MS = 1_000
+/** A board's memory, and the time that a restart takes, are the reasons. */
+const WRITE_BYTES = 512 * 1024
+const WRITE_KEYS = 1024
+
+/** What this member proposed itself and still has in memory: applied without being decoded. */
+export interface OwnGroup {
+  /** What the leader had shown before: in the log now. */
+  readonly carried: readonly Change[]
+  readonly transactions: readonly { readonly events: readonly WatchEvent[]; readonly revision: Revision }[]
+}
+
+export interface MachineListener {
+  /** The group that this header is of, where it was made here. */
+  own(header: GroupHeader): OwnGroup | undefined
+  /** After the group is visible. */
+  applied(header: GroupHeader): void
+  /** A leader's first entry of this term is applied. */
+  termBegan(term: Term): void
+}
+
+export interface StoreMachineOptions {
+  db: Database
+  clock: Clock
+  log: Log
+  history: HistoryLimits
+}
+
+export class StoreMachine implements StateMachine {
+  readonly #db: Database
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #received: ReceivedSnapshots
+  readonly state: VisibleState
+  /** What is visible of the log. */
+  #position: Position
+  /** What the database holds. */
+  #written: Position
+  #clean: Revision | undefined
+  #cleanIsStored: boolean
+  #listener: MachineListener | undefined
+  #writer: Promise<void> | undefined
+  #cancelWrite: (() => void) | undefined
+  #installing: Promise<void> | undefined
+  #closed = false
+  #stopsCleanly = false
+  #termApplied: Term = 0
+
+  constructor(options: StoreMachineOptions, opened: OpenedState) {
+    this.#db = options.db
+    this.#clock = options.clock
+    this.#log = options.log
+    this.#received = opened.received
+    this.#position = this.#written = opened.position
+    this.#clean = opened.clean
+    this.#cleanIsStored = opened.clean !== undefined
+    this.state = new VisibleState(options.db, opened.position.revision, options.history)
+  }
+
+  /** Grows while it runs: what is written to the database after it has been read is durable only where this is, too. */
+  get applied(): LogIndex { return this.#written.index }
+  get partialSnapshot(): Recovered['partialSnapshot'] { return this.#received.partial }
+
+  /** Of the last group that counted: what the next one has to follow. */
+  get position(): Position { return this.#position }
+  /** What revision to go on after, where no other server and no later start can have given out more. */
+  get clean(): Revision | undefined { return this.#clean }
+  /** Of the last first entry of a leader that was applied since the start. */
+  get termApplied(): Term { return this.#termApplied }
+  /** Reads wait for this. */
+  get installing(): Promise<void> | undefined { return this.#installing }
+
+  listen(listener: MachineListener): void { this.#listener = listener }
+
+  apply(entries: readonly Entry[]): Promise<void> {
+    for (const entry of entries) {
+      if (entry.kind === 'normal') this.#applyGroup(entry)
+      this.#position = { ...this.#position, index: entry.index }
+      if (entry.kind === 'empty') {
+        this.#termApplied = entry.term
+        this.#listener?.termBegan(entry.term)
+      }
+    }
+    if (this.state.loggedCount > 0) this.#writeSoon()
+    return DONE
+  }
+
+  #applyGroup(entry: Entry): void {
+    this.#clean = undefined
+    const header = decodeHeader(entry.data)
+    if (header.term !== entry.term || header.after !== this.#position.revision) return
+    const own = this.#listener?.own(header)
+    if (own) this.#showOwn(own)
+    else if (header.kind === 'restore') this.#placeRestored(decodeGroupChanges(entry.data), header.revision)
+    else this.#show(decodeGroupChanges(entry.data))
+    if (header.kind === 'beginning' && this.state.hasOutstanding) this.state.takeBack(header.revision)
+    this.state.advance(header.revision)
+    this.#position = { index: entry.index, revision: header.revision, ceiling: header.ceiling, term: header.term }
+    this.#listener?.applied(header)
+  }
+
+  #showOwn(own: OwnGroup): void {
+    for (const change of own.carried) this.state.settle(change)
+    for (const { events, revision } of own.transactions) this.state.showLogged(events, revision)
+  }
+
+  /** Each revision is one transaction; what was shown ahead of the log is not shown again. */
+  #show(changes: readonly Change[]): void {
+    const { state } = this
+    for (let i = 0; i < changes.length;) {
+      const revision = (changes[i] as Change).revision
+      let end = i + 1
+      while (end < changes.length && changes[end]?.revision === revision) end++
+      if (revision <= state.revision) for (; i < end; i++) state.settle(changes[i] as Change)
+      else {
+        state.showLogged(changes.slice(i, end).map((c) => this.#event(c)), revision)
+        i = end
+      }
+    }
+  }
+
+  /** Shows what the leader shows ahead of the log. */
+  showLazy(changes: readonly Change[], revision: Revision): void {
+    this.state.showLazy(changes.map((c) => this.#event(c)), revision)
+  }
+
+  #placeRestored(changes: readonly Change[], revision: Revision): void {
+    for (const change of changes) this.state.place(change)
+    this.state.restart(revision)
+  }
+
+  #event(change: Change): WatchEvent {
+    return { kind: change.current ? 'put' : 'delete', key: change.key, revision: change.revision, current: change.current, previous: this.state.read(change.key) }
+  }
+
+  #writeSoon(): void {
+    if (this.state.loggedBytes >= WRITE_BYTES || this.state.loggedCount >= WRITE_KEYS) this.#startWriter()
+    else if (!this.#writer) this.#cancelWrite ??= this.#clock.after(WRITE_AFTER_MS, () => this.#startWriter())
+  }
+
+  #startWriter(): void {
+    this.#cancelWrite?.()
+    this.#cancelWrite = undefined
+    this.#writer ??= this.#write().finally(() => {
+      this.#writer = undefined
+      if (this.state.loggedCount > 0 && !this.#closed) this.#writeSoon()
+    })
+  }
+
+  async #write(): Promise<void> {
+    const position = this.#position
+    const batch: BatchOp[] = []
+    for (const [key, current] of this.state.beginWriting()) batch.push(stateOp(key, current))
+    batch.push({ type: 'put', key: POSITION_KEY, value: encodePosition(position) })
+    if (this.#cleanIsStored) batch.push({ type: 'del', key: CLEAN_KEY })
+    try {
+      await this.#db.batch(batch, {})
+    } catch (error) {
+      // The log is what keeps it; its next write fails, too, and this server starts again from its disk.
+      this.state.writeFailed()
+      this.#closed = true
+      this.#log.error('the state cannot be written', { error: asError(error) })
+      return
+    }
+    this.#cleanIsStored = false
+    this.#written = position
+    this.state.written()
+  }
+
+  /** Resolves when the database holds what was applied when it was called, or a write failed. */
+  async #catchUp(): Promise<void> {
+    const { index } = this.#position
+    while (this.#written.index < index && !this.#closed) {
+      this.#startWriter()
+      await this.#writer
+    }
+  }
+
+  async openSnapshot(baseAt: (index: LogIndex) => LogBase): Promise<SnapshotSource> {
+    await this.#catchUp()
+    while (this.#writer) await this.#writer
+    // Nothing is written between here and the snapshot: the database holds exactly what `#written` says.
+    return openSnapshotSource(this.#db, this.#written, baseAt(this.#written.index))
+  }
+
+  receive(snapshot: Snapshot, offsetBytes: number, data: Buffer, last: boolean): Promise<void> {
+    return this.#received.write(snapshot, offsetBytes, data, last)
+  }
+
+  discard(snapshotId: string): Promise<void> { return this.#received.discard(snapshotId) }
+
+  install(snapshot: Snapshot, logReset: readonly BatchOp[]): Promise<void> {
+    this.#installing ??= this.#install(snapshot, logReset).finally(() => { this.#installing = undefined })
+    return this.#installing
+  }
+
+  async #install(snapshot: Snapshot, logReset: readonly BatchOp[]): Promise<void> {
+    await this.#catchUp()
+    while (this.#writer) await this.#writer
+    this.#cancelWrite?.()
+    this.#cancelWrite = undefined
+    const file = this.#received.whole(snapshot)
+    assert(file !== undefined, `snapshot ${snapshot.id} is to be installed and was not received`)
+    const instead = new Map(this.state.outstanding().map((change) => [change.key, change.current] as const))
+    const shown = this.state.hasWatches ? { revision: this.state.revision, instead } : undefined
+    const installed = await installSnapshot(this.#db, { id: snapshot.id, file }, logReset, shown)
+    this.#position = this.#written = installed.position
+    this.#clean = undefined
+    this.#cleanIsStored = false
+    this.state.replaced(installed.events, installed.position.revision)
+    await this.#received.discard(snapshot.id)
+  }
+
+  /** Before `close`: all that was given out is in the log, by a server that has the only vote. */
+  stopsCleanly(): void { this.#stopsCleanly = true }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#cancelWrite?.()
+    this.#cancelWrite = undefined
+    while (this.#writer) await this.#writer
+    await this.#catchUp()
+    if (this.#stopsCleanly && !this.#closed) {
+      const stopped: BatchOp = { type: 'put', key: CLEAN_KEY, value: encodeRevision(this.state.revision) }
+      await this.#db.batch([stopped], { sync: true })
+    }
+    this.#closed = true
+    await this.#received.close()
+  }
+}
+
+const DONE = Promise.resolve()

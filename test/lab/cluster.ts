@@ -12,6 +12,8 @@ const BINARY = process.env['SKIFF_BINARY'] ?? join(import.meta.dirname, '../../d
 
 export interface ClusterOptions {
   hosts: number
+  /** How many of the hosts, from the first on, are servers of one cluster. Default 1. */
+  servers?: number
   serverFlags?: readonly string[]
   agentFlags?: readonly string[]
   /** Makes a host ready before skiff starts on it; returns flags for this host alone. */
@@ -43,7 +45,7 @@ export class Cluster {
       for (const host of lab.hosts) {
         if (options.prepare) cluster.#hostFlags.set(host.name, await options.prepare(host))
         cluster.start(host)
-        if (host === cluster.server) await cluster.waitForApi()
+        if (cluster.servers.includes(host)) await cluster.waitForApi(host)
       }
       if (options.waitForNodes !== false) await cluster.waitForNodes()
     } catch (error) {
@@ -68,15 +70,24 @@ export class Cluster {
     return readFileSync(join(this.server.dataDir, 'server/token'), 'utf8').trim()
   }
 
-  /** Starts skiff on a host, as server on the first, as agent elsewhere. */
+  /** The first hosts, which run servers. */
+  get servers(): LabHost[] {
+    return this.lab.hosts.slice(0, this.#options.servers ?? 1)
+  }
+
+  /** Starts skiff on a host, as server on the first ones, as agent elsewhere. */
   start(host: LabHost): ChildProcess {
     const node = ['--data-dir', host.dataDir, '--state-dir', host.stateDir, '--node-name', host.name, '--node-ip', host.ip, '--cgroup-root', host.cgroupRoot, '--log-format', 'text', ...(this.#hostFlags.get(host.name) ?? [])]
-    const verb = host.name === this.server.name
-      ? ['server', '--write-kubeconfig', host.kubeconfig, '--advertise-address', host.ip, ...(this.#options.serverFlags ?? [])]
-      : ['agent', '--server', `https://${this.server.ip}:6443`, '--token', this.token, ...(this.#options.agentFlags ?? [])]
-    const child = host.start('skiff', [BINARY, ...verb, ...node])
+    const child = host.start('skiff', [BINARY, ...this.#verbOf(host), ...node])
     this.#running.set(host.name, child)
     return child
+  }
+
+  #verbOf(host: LabHost): string[] {
+    const known = () => ['--server', `https://${this.server.ip}:6443`, '--token', this.token]
+    if (!this.servers.includes(host)) return ['agent', ...known(), ...(this.#options.agentFlags ?? [])]
+    const together = this.servers.length === 1 ? [] : host === this.server ? ['--cluster-init'] : known()
+    return ['server', '--write-kubeconfig', host.kubeconfig, '--advertise-address', host.ip, ...together, ...(this.#options.serverFlags ?? [])]
   }
 
   /** Sends a signal to skiff on a host and waits for its end; containers stay. */
@@ -115,8 +126,9 @@ export class Cluster {
     return new Terminal(this.server, this.#command(args), size)
   }
 
-  async waitForApi(): Promise<void> {
-    await until('the API server is ready', 30_000, async () => existsSync(this.server.kubeconfig) && (await this.kubectl(['get', '--raw', '/readyz'])).stdout === 'ok')
+  async waitForApi(host = this.server): Promise<void> {
+    const isReady = () => host.run(['kubectl', '--kubeconfig', host.kubeconfig, 'get', '--raw', '/readyz'])
+    await until(`the API server on ${host.name} is ready`, 30_000, async () => existsSync(host.kubeconfig) && (await isReady()).stdout === 'ok')
   }
 
   async waitForNodes(): Promise<void> {

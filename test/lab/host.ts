@@ -99,10 +99,11 @@ export class LabHost {
     inside('route', 'replace', 'default', 'via', `${this.ip.replace(/\.\d+$/, '')}.1`)
   }
 
-  /** Drops all packets between this host and the other, both ways. */
-  cutFrom(other: LabHost): void {
-    const rules = `add table inet lab_cut\nadd chain inet lab_cut in { type filter hook input priority -300; }\nadd chain inet lab_cut out { type filter hook output priority -300; }\nadd rule inet lab_cut in ip saddr ${other.ip} drop\nadd rule inet lab_cut out ip daddr ${other.ip} drop\n`
-    execFileSync('nsenter', ['-t', String(this.#holderPid), '-n', 'nft', '-f', '-'], { input: rules })
+  /** Drops all packets between this host and the other; `in`: only those that come from it, `out`: only those to it. */
+  cutFrom(other: LabHost, direction: 'both' | 'in' | 'out' = 'both'): void {
+    const chains = 'add table inet lab_cut\nadd chain inet lab_cut in { type filter hook input priority -300; }\nadd chain inet lab_cut out { type filter hook output priority -300; }\n'
+    const rules = [...(direction === 'out' ? [] : [`add rule inet lab_cut in ip saddr ${other.ip} drop\n`]), ...(direction === 'in' ? [] : [`add rule inet lab_cut out ip daddr ${other.ip} drop\n`])]
+    execFileSync('nsenter', ['-t', String(this.#holderPid), '-n', 'nft', '-f', '-'], { input: chains + rules.join('') })
   }
   healCuts(): void {
     execFileSync('nsenter', ['-t', String(this.#holderPid), '-n', 'nft', '-f', '-'], { input: 'add table inet lab_cut\ndelete table inet lab_cut\n' })

@@ -77,9 +77,14 @@ export class Lab {
     return host
   }
 
-  /** Runs a program on the switch, e.g. a client that is on no host. */
+  /** What `command` becomes when it is run on the switch: for clients that are on no host, and reach all. */
+  wrapOnSwitch(command: readonly string[]): string[] {
+    return ['nsenter', '-t', String(this.#switchPid), '-n', '--', ...command]
+  }
+
   runOnSwitch(...command: string[]): string {
-    return execFileSync('nsenter', ['-t', String(this.#switchPid), '-n', '--', ...command], { encoding: 'utf8' })
+    const [file = '', ...args] = this.wrapOnSwitch(command)
+    return execFileSync(file, args, { encoding: 'utf8' })
   }
 
   async #startRegistry(registryDir: string): Promise<void> {

@@ -12,6 +12,8 @@ export const cellModel: Model<CellState, Operation> = {
     const unknown = outcome.kind === 'unknown'
     if (action.kind === 'list') return outcome.kind === 'listed' && isSame(state, outcome.objects) ? state : undefined
     const { key } = action
+    // Who expected something and lost against a deletion may be told either way.
+    const isConflictWithNothing = 'expected' in action && outcome.kind === 'conflict'
     const current = state[key]
     switch (action.kind) {
       case 'get':
@@ -20,14 +22,15 @@ export const cellModel: Model<CellState, Operation> = {
         if (current !== undefined) return outcome.kind === 'conflict' || unknown ? state : undefined
         return stored(action.token)
       case 'put':
-        if (current === undefined) return outcome.kind === 'missing' || unknown ? state : undefined
+        if (current === undefined) return outcome.kind === 'missing' || isConflictWithNothing || unknown ? state : undefined
         if (action.expected !== undefined && action.expected !== current) return outcome.kind === 'conflict' || unknown ? state : undefined
         return stored(action.token)
       case 'add':
         if (current === undefined) return outcome.kind === 'missing' || unknown ? state : undefined
-        return stored(withToken(current, action.token))
+        // A patch that lost five times against others is given up, and says so.
+        return outcome.kind === 'conflict' ? state : stored(withToken(current, action.token))
       case 'delete': {
-        if (current === undefined) return outcome.kind === 'missing' || unknown ? state : undefined
+        if (current === undefined) return outcome.kind === 'missing' || isConflictWithNothing || unknown ? state : undefined
         if (action.expected !== undefined && action.expected !== current) return outcome.kind === 'conflict' || unknown ? state : undefined
         if (outcome.kind !== 'deleted' && !unknown) return undefined
         const { [key]: _, ...rest } = state

@@ -32,6 +32,10 @@ const GOOD: Record<string, string> = {
     0-1 c1 create k1 a -> a @5
     2-? c1 add k1 b -> unknown
     10-11 c2 add k1 c -> a+b+c @7`,
+  'a put that lost against a deletion': `
+    0-1 c1 create k1 a -> a @5
+    2-10 c1 delete k1 -> deleted
+    3-11 c2 put k1 b if a -> conflict`,
   'a deletion of unknown outcome': `
     0-1 c1 create k1 a -> a @5
     2-? c1 delete k1 -> unknown

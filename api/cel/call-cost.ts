@@ -114,5 +114,7 @@ function listCosts(): Record<string, CallCost> {
 
 const LIST_BASE = 10
 
-/** Undefined: 1. */
-export function callCost(o: Overload): CallCost | undefined { return BY_OVERLOAD[o.id] ?? BY_FUNCTION[o.fn] }
+/** `isSole`: the checker found no other overload; upstream's tracker knows overloads only then. Undefined: 1. */
+export function callCost(o: Overload, isSole: boolean): CallCost | undefined {
+  return (isSole ? BY_OVERLOAD[o.id] : undefined) ?? BY_FUNCTION[o.fn]
+}

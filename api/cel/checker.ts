@@ -15,8 +15,6 @@ export interface Scope {
   types: ReadonlyMap<string, CelType>
   /** Types that may be made by their name; asked for names that nothing else knows. */
   structType?: (name: string) => CelObjectType | undefined
-  /** True: `[1, 'a']` is a list of dyn, as CEL has it by itself; Kubernetes does not. */
-  mixedLiterals?: boolean
 }
 
 /** Changes the expression; the issues are empty where it is fit for evaluation. */
@@ -33,12 +31,8 @@ class Checker {
   readonly #locals: Map<string, CelType>[] = []
   readonly #types = new Substitutions()
   #variables = 0
-  #mixed: boolean
 
-  constructor(scope: Scope) {
-    this.#scope = scope
-    this.#mixed = scope.mixedLiterals ?? false
-  }
+  constructor(scope: Scope) { this.#scope = scope }
 
   #report(at: number, message: string): void { this.issues.push({ at, message }) }
 
@@ -89,13 +83,13 @@ class Checker {
 
   #undeclared(at: number, name: string): void { this.#report(at, `undeclared reference to '${name}' (in container '')`) }
 
-  /** Turns the node into the name it stands for. Locals win; a leading dot skips them. */
+  /** Turns the node into the name it stands for. Locals win, even over a name with a leading dot. */
   #resolveName(e: Expr, written: string): boolean {
     const absolute = written.startsWith('.')
     const name = absolute ? written.slice(1) : written
     let type: CelType | undefined
     let constant: TypeValue | undefined
-    for (let i = this.#locals.length - 1; i >= 0 && !type && !absolute; i--) type = this.#locals[i]?.get(name)
+    for (let i = this.#locals.length - 1; i >= 0 && !type; i--) type = this.#locals[i]?.get(name)
     const local = type !== undefined
     type ??= this.#scope.variables.get(name)
     if (!type) {
@@ -148,11 +142,7 @@ class Checker {
 
   #call(e: Call): CelType {
     if (e.fn === '_?._') return this.#optionalSelect(e)
-    // The arguments of `format` are of any types.
-    const mixed = this.#mixed
-    this.#mixed ||= e.fn === 'format' && e.target !== undefined
     for (const arg of e.args) this.check(arg)
-    this.#mixed = mixed
     if (!e.target) {
       const name = e.fn.startsWith('.') ? e.fn.slice(1) : e.fn
       const overloads = this.#scope.functions.get(name)
@@ -245,7 +235,7 @@ class Checker {
     let joined: CelType | undefined
     e.items.forEach((item, i) => {
       const type = this.check(item)
-      joined = this.#join(item, joined, e.optional.has(i) ? this.#unwrapItem(item, type) : type)
+      joined = this.#join(joined, e.optional.has(i) ? this.#unwrapItem(item, type) : type)
     })
     return list(joined ?? this.#newVariable())
   }
@@ -258,22 +248,19 @@ class Checker {
     return inner ?? settled
   }
 
-  /** Elements of one literal have one type. */
-  #join(e: Expr, before: CelType | undefined, type: CelType): CelType {
+  /** Elements of different types make a literal of dyn; where that is not wanted, `checkLiterals` tells. */
+  #join(before: CelType | undefined, type: CelType): CelType {
     if (!before) return type
-    if (this.#types.assignable(before, type)) return moreGeneral(before, type)
-    if (this.#mixed) return DYN
-    this.#report(e.at, `expected type '${formatType(this.#types.apply(before, 'dyn'))}' but found '${formatType(this.#types.apply(type, 'dyn'))}'`)
-    return ERROR
+    return this.#types.assignable(before, type) ? moreGeneral(before, type) : DYN
   }
 
   #map(e: MapExpr): CelType {
     let key: CelType | undefined
     let value: CelType | undefined
     for (const entry of e.entries) {
-      key = this.#join(entry.key, key, this.check(entry.key))
+      key = this.#join(key, this.check(entry.key))
       const type = this.check(entry.value)
-      value = this.#join(entry.value, value, entry.optional ? this.#unwrapItem(entry.value, type) : type)
+      value = this.#join(value, entry.optional ? this.#unwrapItem(entry.value, type) : type)
     }
     return map(key ?? this.#newVariable(), value ?? this.#newVariable())
   }
@@ -281,11 +268,14 @@ class Checker {
   #struct(e: StructExpr): CelType {
     const name = e.name.startsWith('.') ? e.name.slice(1) : e.name
     const type = this.#scope.structType?.(name)
+    const known = type ? undefined : this.#scope.types.get(name)
+    if (!type && !known) {
+      this.#undeclared(e.at, e.name)
+      return ERROR
+    }
     for (const { value } of e.fields) this.check(value)
     if (!type) {
-      const known = this.#scope.types.get(name)
-      if (known) this.#report(e.at, `'${formatType(known)}' is not a message type`)
-      else this.#undeclared(e.at, e.name)
+      this.#report(e.at, `'${formatType(known ?? DYN)}' is not a message type`)
       return ERROR
     }
     e.name = name

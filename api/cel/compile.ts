@@ -35,7 +35,7 @@ export function compile(expression: string, options: CompileOptions): Compilatio
     const ast = parse(expression, options.macros ?? KUBERNETES_MACROS)
     const environment = options.environment ?? kubernetesEnvironment()
     const issues = check(ast, { ...environment, variables, ...(options.structType && { structType: options.structType }) })
-    if (issues.length === 0) issues.push(...checkLiterals(ast))
+    if (issues.length === 0) issues.push(...checkLiterals(ast, environment.mixedLiterals))
     if (issues.length > 0) return { ok: false, kind: 'check', error: formatIssues(expression, issues) }
     const problem = options.resultTypes && resultProblem(ast.type ?? { kind: 'dyn' }, options.resultTypes)
     if (problem !== undefined) return { ok: false, kind: 'result', error: problem }

@@ -17,7 +17,7 @@ import { BOOL, BYTES, DOUBLE, DURATION, DYN, INT, list, map, NULL, opaque, optio
 export interface Environment {
   functions: ReadonlyMap<string, readonly Overload[]>
   types: ReadonlyMap<string, CelType>
-  /** See the checker's scope. Kubernetes: false. */
+  /** True: `[1, 'a']` may be a list of dyn, as CEL has it by itself; Kubernetes refuses it. */
   mixedLiterals?: boolean
 }
 

@@ -160,7 +160,7 @@ describe('laws of CEL', () => {
       return result.ok ? toJson(result.value) : result.error
     }
     assert.deepStrictEqual(['self.names[0].startsWith("a")', 'self.n[0] + 1', 'self.n[0] < 1', 'self.names.join()', 'self.n.sum()', 'self.names[0].replace("a", "b")', 'self.names[0] + "a"'].map(outcome), [
-      'no such overload', 'no such overload', 'no such overload', 'join: invalid input: null', 'no such overload', 'no such overload', 'no such overload',
+      'no such overload', 'no such overload: _+_', 'no such overload: _<_', 'join: invalid input: null', 'no such overload', 'no such overload: replace(null_type, string, string)', 'no such overload: _+_',
     ])
   })
 

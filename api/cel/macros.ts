@@ -43,12 +43,17 @@ function variable(e: Expr | undefined, message: string): string {
   return e.name
 }
 
+/** Names of the accumulator, today's and the one before. */
+const RESERVED_NAMES: ReadonlySet<string> = new Set([ACCUMULATOR, '__result__'])
+
 type Parts = Pick<Comprehension, 'init' | 'condition' | 'step' | 'result'>
 
 /** `range.macro(x, body...)` and `range.macro(i, x, body...)` share everything but the number of variables. */
 function overRange(variables: 1 | 2, parts: (at: number, bodies: Expr[], iterVar: string) => Parts, noName = 'argument must be a simple name'): Macro {
   return (call) => {
     const names = call.args.slice(0, variables).map((arg) => variable(arg, noName))
+    const taken = names.findIndex((name) => RESERVED_NAMES.has(name))
+    if (taken >= 0) throw new SyntaxIssue(call.args[taken]?.at ?? call.at, 'iteration variable overwrites accumulator variable')
     if (variables === 2 && names[0] === names[1]) throw new SyntaxIssue(call.args[1]?.at ?? call.at, `duplicate variable name: ${names[0]}`)
     const iterVar = names[0] as string
     return { kind: 'comprehension', at: call.at, range: call.target as Expr, iterVar, iterVar2: names[1], accuVar: ACCUMULATOR, ...parts(call.at, call.args.slice(variables), iterVar) }

@@ -2,7 +2,7 @@
 import type { Expr } from './ast.ts'
 import { children } from './ast.ts'
 import { Frame, isEvalError, Pending } from './frame.ts'
-import type { Eval } from './plan.ts'
+import type { Eval } from './constant.ts'
 import type { CelType } from './type.ts'
 import type { CelValue } from './value.ts'
 import { EvalError } from './value.ts'

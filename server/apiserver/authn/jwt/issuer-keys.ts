@@ -27,24 +27,16 @@ interface State { jwksUrl?: string; keys?: JSONWebKeySet; fetchedMs: number; fet
 
 export function createIssuerKeys({ url, discoveryUrl, ca }: Pick<JwtIssuerConfig, 'url' | 'discoveryUrl' | 'ca'>, pool: HttpsPool, clock: Clock): IssuerKeys {
   const state: State = { fetchedMs: 0 }
-  const caBundle = ca === undefined ? {} : { caBundle: Buffer.from(ca).toString('base64') }
 
   const get = async (from: string): Promise<unknown> => {
-    const { target, path } = targetOf({ url: from, ...caBundle })
-    const signal = new AbortController()
-    const cancel = clock.after(TIMEOUT_MS, () => signal.abort())
+    const body = await fetchBytes(from, { ca, pool, clock })
     try {
-      const answer = await pool.request(target, { method: 'GET', path: `${path}${new URL(from).search}`, headers: { accept: 'application/json', 'user-agent': 'kube-apiserver' }, signal: signal.signal })
-      const body = await read(answer)
-      if (answer.statusCode !== 200) throw new Error(`${answer.statusCode}: ${body.toString('utf8', 0, 200)}`)
       const value = parseBoundedJson(body)
-      if (typeof value !== 'object' || value === null) throw new Error('the answer is no JSON object')
-      return value
+      if (typeof value === 'object' && value !== null) return value
     } catch (error) {
-      throw new CodedError('ISSUER_UNREACHABLE', `Get ${JSON.stringify(from)}: ${signal.signal.aborted ? 'context deadline exceeded' : asError(error).message}`, { cause: error })
-    } finally {
-      cancel()
+      throw unreachable(from, asError(error).message, error)
     }
+    throw unreachable(from, 'the answer is no JSON object')
   }
 
   const discover = async (): Promise<string> => {
@@ -80,6 +72,25 @@ export function createIssuerKeys({ url, discoveryUrl, ca }: Pick<JwtIssuerConfig
     refresh: () => (state.keys && clock.monotonicMs() - state.fetchedMs < REFRESH_MS_MIN ? Promise.resolve(state.keys) : fetchOnce()),
   }
 }
+
+/** What an issuer answers to GET, if it is success. Rejects with `ISSUER_UNREACHABLE`. */
+export async function fetchBytes(from: string, { ca, pool, clock, headers = {} }: { ca: string | undefined; pool: HttpsPool; clock: Clock; headers?: Readonly<Record<string, string>> }): Promise<Buffer> {
+  const signal = new AbortController()
+  const cancel = clock.after(TIMEOUT_MS, () => signal.abort())
+  try {
+    const { target, path } = targetOf({ url: from, ...(ca !== undefined && { caBundle: Buffer.from(ca).toString('base64') }) })
+    const answer = await pool.request(target, { method: 'GET', path: `${path}${new URL(from).search}`, headers: { accept: 'application/json', 'user-agent': 'kube-apiserver', ...headers }, signal: signal.signal })
+    const body = await read(answer)
+    if (answer.statusCode !== 200) throw new Error(`${answer.statusCode}: ${body.toString('utf8', 0, 200)}`)
+    return body
+  } catch (error) {
+    throw unreachable(from, signal.signal.aborted ? 'context deadline exceeded' : asError(error).message, error)
+  } finally {
+    cancel()
+  }
+}
+
+const unreachable = (from: string, why: string, cause?: unknown): CodedError => new CodedError('ISSUER_UNREACHABLE', `Get ${JSON.stringify(from)}: ${why}`, { cause })
 
 async function read(answer: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = []

@@ -7,7 +7,8 @@ import { unverifiedClaims } from '../jwt.ts'
 import type { JwtIssuerConfig } from './authentication-config.ts'
 import { userOfClaims, type Claims } from './claims-user.ts'
 import type { CelTools } from './expressions.ts'
-import { createIssuerKeys, type IssuerKeys } from './issuer-keys.ts'
+import { withDistributedClaim, type ClaimSources } from './distributed-claims.ts'
+import { createIssuerKeys, fetchBytes, type IssuerKeys } from './issuer-keys.ts'
 
 export interface JwtAuthenticator {
   /** `none`: issued by somebody nobody here knows. */
@@ -21,7 +22,15 @@ export interface JwtAuthenticatorOptions { pool: HttpsPool; clock: Clock; issuer
 /** go-oidc's: clocks of issuers may be ahead by so much. */
 const NOT_BEFORE_LEEWAY_SECONDS = 300
 
-interface Issuer { config: JwtIssuerConfig; keys: IssuerKeys }
+/** Issuers of claims that tokens of one issuer refer to: more are not remembered. */
+const CLAIM_ISSUERS_MAX = 16
+
+interface Issuer {
+  config: JwtIssuerConfig
+  keys: IssuerKeys
+  /** Of other issuers, by URL: those that signed claims its tokens refer to. */
+  claimKeys: Map<string, IssuerKeys>
+}
 
 export function createJwtAuthenticator({ pool, clock, ...initial }: JwtAuthenticatorOptions): JwtAuthenticator {
   const state: { byUrl: ReadonlyMap<string, Issuer>; cel: CelTools } = { byUrl: new Map(), cel: initial.cel }
@@ -30,7 +39,7 @@ export function createJwtAuthenticator({ pool, clock, ...initial }: JwtAuthentic
     state.byUrl = new Map(issuers.map((config) => {
       const old = before.get(config.url)
       const isSame = old?.config.discoveryUrl === config.discoveryUrl && old?.config.ca === config.ca
-      return [config.url, { config, keys: old && isSame ? old.keys : createIssuerKeys(config, pool, clock) }]
+      return [config.url, { config, ...(old && isSame ? { keys: old.keys, claimKeys: old.claimKeys } : { keys: createIssuerKeys(config, pool, clock), claimKeys: new Map<string, IssuerKeys>() }) }]
     }))
     state.cel = cel
   }
@@ -51,14 +60,47 @@ export function createJwtAuthenticator({ pool, clock, ...initial }: JwtAuthentic
       }
       const problem = timeProblem(claims, clock.nowMs() / 1000) ?? audienceProblem(claims, issuer.config.audiences)
       if (problem !== undefined) return refuse(`oidc: verify token: ${problem}`)
+      const { groups } = issuer.config
+      try {
+        claims = await withDistributedClaim(claims, groups && 'claim' in groups ? groups.claim : undefined, sourcesOf(issuer, pool, clock))
+      } catch (error) {
+        return refuse(`oidc: could not expand distributed claims: ${asError(error).message}`)
+      }
       const mapped = userOfClaims(claims, issuer.config, state.cel)
       return mapped.ok ? { ok: true, user: mapped.user } : refuse(mapped.because)
     },
   }
 }
 
+function sourcesOf({ config, claimKeys }: Issuer, pool: HttpsPool, clock: Clock): ClaimSources {
+  const { ca } = config
+  const keysOf = (url: string): IssuerKeys => {
+    const keys = claimKeys.get(url) ?? createIssuerKeys({ url, discoveryUrl: undefined, ca }, pool, clock)
+    if (claimKeys.size < CLAIM_ISSUERS_MAX) claimKeys.set(url, keys)
+    return keys
+  }
+  return {
+    async fetch(url, accessToken) {
+      const body = await fetchBytes(url, { ca, pool, clock, headers: accessToken === '' ? {} : { authorization: `Bearer ${accessToken}` } })
+      return body.toString('utf8').trim()
+    },
+    async verify(token) {
+      const issuer = unverifiedClaims(token)?.['iss']
+      if (typeof issuer !== 'string' || issuer === '') throw new Error('getting untrusted issuer from endpoint failed: malformed token, missing or empty issuer')
+      try {
+        const claims = await verify(token, { config, keys: keysOf(issuer) })
+        const problem = timeProblem(claims, clock.nowMs() / 1000)
+        if (problem !== undefined) throw new Error(problem)
+        return claims
+      } catch (error) {
+        throw new Error(`verify distributed claim token: ${asError(error).message}`, { cause: error })
+      }
+    },
+  }
+}
+
 /** The signature. A key that is not known is looked for once more at the issuer. */
-async function verify(token: string, { config, keys }: Issuer): Promise<Claims> {
+async function verify(token: string, { config, keys }: Pick<Issuer, 'config' | 'keys'>): Promise<Claims> {
   const jose = await import('jose')
   const check = async (set: Parameters<typeof jose.createLocalJWKSet>[0]): Promise<Claims> => {
     const resolve = jose.createLocalJWKSet(set)

@@ -35,8 +35,10 @@ function issuersOf(jwt: unknown): readonly JwtIssuerConfig[] {
 
 /** A real issuer over HTTPS: discovery and key set. */
 async function issuer(keys: Key[], over: { issuer?: string } = {}) {
-  const published = { keys }
-  const server: TestServer = await httpsServer(({ path }, res) => {
+  const published: { keys: Key[]; claims: Record<string, string> } = { keys, claims: {} }
+  const server: TestServer = await httpsServer(({ path, headers }, res) => {
+    const claim = published.claims[`${path} ${headers['authorization'] ?? ''}`.trim()]
+    if (claim !== undefined) return res.end(claim)
     if (path === '/.well-known/openid-configuration') res.end(JSON.stringify({ issuer: over.issuer ?? url, jwks_uri: `${url}/keys` }))
     else if (path === '/keys') res.end(JSON.stringify({ keys: published.keys.map((k) => k.jwk) }))
     else { res.statusCode = 404; res.end() }
@@ -103,6 +105,31 @@ test('what is wrong with a token is said in upstream\'s words', async () => {
   ])
   const unsigned = `${Buffer.from('{"alg":"none"}').toString('base64url')}.${Buffer.from(JSON.stringify({ iss: url, aud: 'skiff', sub: 'x', exp: NOW })).toString('base64url')}.e30`
   assert.match(because(await jwt.authenticate(unsigned)), /^oidc: verify token: oidc: malformed jwt: unexpected signature algorithm/)
+})
+
+test('groups are fetched from where a token says they are, and believed if they are signed there', async () => {
+  const [one, other] = [await key('one'), await key('other')]
+  const { url, entry, sign, published, asked } = await issuer([one])
+  const { jwt } = authenticator(issuersOf([entry({ claimMappings: { username: { claim: 'sub', prefix: '' }, groups: { claim: 'groups', prefix: '' } } })]))
+  published.claims = {
+    '/groups': await sign({ groups: ['far'], aud: 'anybody' }), '/secret Bearer t0k': await sign({ groups: 'alone' }), '/none': await sign({}), '/old': await sign({ groups: [] }, { expiresIn: -1 }),
+    '/forged': await sign({ groups: ['system:masters'] }, { by: other, kid: 'one' }), '/junk': 'x',
+  }
+  const at = (path: string, more: object = {}) => ({ _claim_names: { groups: 'src' }, _claim_sources: { src: { endpoint: `${url}${path}`, ...more } } })
+  const say = async (claims: object) => { const answer = await jwt.authenticate(await sign(claims)); return answer.ok ? answer.user.groups : because(answer) }
+  const failed = 'oidc: could not expand distributed claims: '
+  assert.deepStrictEqual([
+    await say(at('/groups')), await say(at('/secret', { access_token: 't0k' })), await say({ ...at('/groups'), groups: ['near'] }), await say({ _claim_names: { other: 'src' }, _claim_sources: {} }), await say({ _claim_names: { groups: 'src' }, _claim_sources: { src: { JWT: 'x.y.z' } } }),
+    await say({ _claim_names: { groups: 'src' } }), await say({ _claim_names: 7, _claim_sources: {} }), await say({ _claim_names: { groups: 'src' }, _claim_sources: {} }),
+    await say(at('/secret')), await say(at('/none')), await say(at('/old')), await say(at('/forged')), await say(at('/junk')),
+  ], [
+    ['far', 'system:authenticated'], ['alone', 'system:authenticated'], ['near', 'system:authenticated'], ['system:authenticated'], ['system:authenticated'],
+    `${failed}oidc: no claim sources`, `${failed}oidc: error parsing distributed claim names: it is no object of strings`, `${failed}id token _claim_names contained a source src missing in _claims_sources`,
+    `${failed}while getting distributed claim "groups": Get "${url}/secret": 404: `, `${failed}jwt returned by distributed claim endpoint ${url}/none did not contain claim: groups`,
+    `${failed}verify distributed claim token: oidc: token is expired (Token Expiry: 2026-11-19 23:59:59 +0000 UTC)`, `${failed}verify distributed claim token: failed to verify signature: failed to verify id token signature`,
+    `${failed}getting untrusted issuer from endpoint failed: malformed token, missing or empty issuer`,
+  ])
+  assert.equal(asked().filter((path) => path === '/keys').length, 2, 'the keys of who signs claims are fetched once')
 })
 
 test('expressions make names, groups, ids and extra fields', async () => {

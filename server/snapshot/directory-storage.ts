@@ -1,6 +1,6 @@
 /** Snapshots in a directory of this machine: each file whole or not there, for its owner alone. */
-import { constants, copyFile, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
-import { createWriteStream } from 'node:fs'
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { createReadStream, createWriteStream } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { pipeline } from 'node:stream/promises'
@@ -62,9 +62,10 @@ export function directoryStorage(path: string): DirectoryStorage {
       return all.sort((a, b) => b.createdMs - a.createdMs)
     },
     write: (name, bytes) => take(name, () => pipeline(bytes, createWriteStream(temporary, { flags: 'wx', mode: 0o600 }))),
-    put: (name, file) => take(name, () => copyFile(file, temporary, constants.COPYFILE_EXCL)),
+    put: (name, file) => take(name, () => copy(file, temporary)),
     async get(name, file) {
-      await copyFile(pathOf(name), file).catch((error: unknown) => { throw hasCode(error, 'ENOENT') ? unknown(name, error) : asError(error) })
+      await rm(file, { force: true })
+      await copy(pathOf(name), file).catch((error: unknown) => { throw hasCode(error, 'ENOENT') ? unknown(name, error) : asError(error) })
     },
     async delete(name) {
       await rm(pathOf(name)).catch((error: unknown) => { throw hasCode(error, 'ENOENT') ? unknown(name, error) : asError(error) })
@@ -72,6 +73,9 @@ export function directoryStorage(path: string): DirectoryStorage {
     },
   }
 }
+
+/** For its owner alone, whatever the first one was. */
+const copy = (from: string, to: string): Promise<void> => pipeline(createReadStream(from), createWriteStream(to, { flags: 'wx', mode: 0o600 }))
 
 /** A file's bytes, or a directory's names, are on the disk. */
 export async function synced(path: string): Promise<void> {

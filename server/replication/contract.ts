@@ -27,6 +27,8 @@ export interface LogStorage extends LogReader {
    * room was lacking and nothing was written; any other failure ends the use of these files.
    */
   write(persists: readonly Persist[]): Promise<void>
+  /** Throws `DISK_FULL` where nothing new had better be begun: some time before `write` does. */
+  assertRoom(): void
   /** Drops what is up to `base.index` and notes the base, in one write without a sync of its own. */
   compact(base: LogBase): Promise<void>
   /** Puts a received snapshot's base in place of the whole log: to be part of the batch that makes the new state the state. */

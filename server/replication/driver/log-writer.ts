@@ -39,8 +39,8 @@ export class LogWriter {
   }
 
   add(persist: Persist): void {
-    this.#queue.push(persist)
-    this.#running ??= this.#run().finally(() => { this.#running = undefined })
+    this.#queue.push(...partsOf(persist))
+    this.#running ??= this.#run()
   }
 
   /** Resolves when nothing is being written any more; what still waits is dropped. */
@@ -57,6 +57,9 @@ export class LogWriter {
       }
     } catch (error) {
       if (!this.#stop.signal.aborted) this.#hooks.failed(asError(error))
+    } finally {
+      // In the same breath as the last look at the queue: what comes a moment later starts it again.
+      this.#running = undefined
     }
   }
 
@@ -77,7 +80,7 @@ export class LogWriter {
   async #write(batch: readonly Persist[]): Promise<boolean> {
     const [first] = batch
     try {
-      if (first?.snapshot !== undefined) await this.#writeSnapshot(first)
+      if (first?.snapshot !== undefined) await this.#hooks.install(first)
       else if (batch.some((p) => !p.nothing)) {
         this.#hooks.writing()
         await this.#storage.write(batch)
@@ -93,19 +96,24 @@ export class LogWriter {
     return true
   }
 
-  /**
-   * Term and vote, snapshot, entries: each of them atomic, in an order in which a crash between two leaves a state that
-   * a server may well be in. Doing any of them twice changes nothing.
-   */
-  async #writeSnapshot(persist: Persist): Promise<void> {
-    if (persist.hardState) await this.#storage.write([{ ...persist, snapshot: undefined, entries: [] }])
-    await this.#hooks.install(persist)
-    if (persist.entries.length > 0) await this.#storage.write([{ ...persist, snapshot: undefined, hardState: undefined }])
-  }
-
   #tellFull(isFull: boolean, error: Error | undefined): void {
     if (this.#isFull === isFull) return
     this.#isFull = isFull
     this.#hooks.full(isFull, error)
   }
+}
+
+/**
+ * One with a snapshot is three: term and vote, snapshot, entries. Each is atomic, and in this order a crash between two of
+ * them leaves what a server may well have; a full disk then repeats none that is done. Only the last says what waits for all.
+ */
+function partsOf(persist: Persist): readonly Persist[] {
+  const { sequence, hardState, snapshot, entries, messages } = persist
+  if (snapshot === undefined) return [persist]
+  const part: Persist = { sequence: sequence - 1, hardState: undefined, snapshot: undefined, entries: [], nothing: false, messages: [] }
+  return [
+    ...(hardState ? [{ ...part, hardState }] : []),
+    { ...part, snapshot },
+    { ...part, sequence, entries, messages, nothing: entries.length === 0 },
+  ]
 }

@@ -12,7 +12,7 @@
  * whether the member still runs.
  */
 import type { Clock } from '#base/clock.ts'
-import { asError, assert, CodedError } from '#base/errors.ts'
+import { asError, assert, CodedError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import { isAlone, isJoint, membersOf } from '../../raft/configuration.ts'
@@ -117,8 +117,13 @@ class Replica implements ReplicaNode {
   /** The state up to here went to the database before a sync that is done: the log may be dropped up to it. */
   #appliedDurable: LogIndex
   #appliedAtWrite: LogIndex
+  /** `writer`: a write waits for room. `ahead`: there is room for what is under way only. */
+  #full = { writer: false, ahead: false }
   #compacting: Promise<void> | undefined
   #installing = false
+  /** Pieces of snapshots are received one after the other; only of the newest one the core wants to hear. */
+  #receiving: Promise<void> = Promise.resolve()
+  #newestWrite: SnapshotWrite | undefined
   #rejectFailed: (error: Error) => void = () => {}
   /** No new work is taken; no turn is made any more. */
   #closing: Promise<void> | undefined
@@ -142,7 +147,7 @@ class Replica implements ReplicaNode {
       writing: () => { this.#appliedAtWrite = machine.applied },
       written: (persists) => this.#written(persists),
       install: (persist) => this.#install(persist),
-      full: (isFull, error) => this.#noteFull(isFull, error),
+      full: (isFull, error) => this.#noteFull({ writer: isFull }, error),
       failed: (error) => this.#fail(error),
     })
     this.#ticker = new Ticker(clock, this.#raftOptions.tickMs, () => this.#tick())
@@ -178,6 +183,7 @@ class Replica implements ReplicaNode {
 
   propose(data: readonly Buffer[]): Promise<Made> {
     assert(data.length > 0, 'a proposal has entries')
+    if (!this.#stopped && this.#status.role === 'leader' && !this.#hasRoom()) return Promise.reject(refusalError('diskFull'))
     return this.#ask((id) => ({ kind: 'propose', id, data }), data.length)
   }
 
@@ -268,7 +274,11 @@ class Replica implements ReplicaNode {
     for (const outcome of ready.reads) this.#barriers.outcome(outcome, this.#applied)
     for (const { to, snapshotId } of ready.snapshotsDone) this.#unlessFailed(this.#snapshots.done(to, snapshotId))
     for (const read of ready.snapshotReads) this.#unlessFailed(this.#snapshots.read(read))
-    for (const write of ready.snapshotWrites) this.#unlessFailed(this.#receive(write))
+    for (const write of ready.snapshotWrites) {
+      this.#receiving = this.#receiving.then(() => this.#receive(write))
+      this.#newestWrite = write
+      this.#unlessFailed(this.#receiving)
+    }
     if (ready.changed) for (const listener of this.#listeners) listener(this.#status)
   }
 
@@ -320,10 +330,42 @@ class Replica implements ReplicaNode {
     this.#turn()
   }
 
-  #noteFull(isFull: boolean, error: Error | undefined): void {
-    if (isFull) this.#parts.log.error('nothing can be written until there is room on the disk', { error })
+  /** The core hears of it when either begins, and when both are over: it takes no proposals then, and hands over where it leads. */
+  #noteFull(change: { writer: boolean } | { ahead: boolean }, error: Error | undefined): void {
+    const was = this.#full.writer || this.#full.ahead
+    this.#full = { ...this.#full, ...change }
+    const is = this.#full.writer || this.#full.ahead
+    if (is === was) return
+    if (is) this.#parts.log.error('nothing is written until there is room on the disk', { error })
     else this.#parts.log.info('there is room on the disk again')
-    this.#give({ kind: 'diskFull', full: isFull })
+    this.#give({ kind: 'diskFull', full: is })
+  }
+
+  /** Before the disk is so full that what is begun cannot be ended. */
+  #hasRoom(): boolean {
+    if (this.#full.ahead) return false
+    try {
+      this.#parts.storage.assertRoom()
+      return true
+    } catch (error) {
+      if (!hasCode(error, 'DISK_FULL')) throw error
+      this.#noteFull({ ahead: true }, asError(error))
+      this.#lookForRoomLater()
+      return false
+    }
+  }
+
+  #lookForRoomLater(): void {
+    this.#parts.clock.after(ROOM_LOOK_MS, () => {
+      if (this.#stopped) return
+      try {
+        this.#parts.storage.assertRoom()
+        this.#noteFull({ ahead: false }, undefined)
+      } catch (error) {
+        if (hasCode(error, 'DISK_FULL')) this.#lookForRoomLater()
+        else this.#fail(asError(error))
+      }
+    })
   }
 
   /** Asked after each turn; the core forgets first, then the storage drops. */
@@ -385,10 +427,11 @@ class Replica implements ReplicaNode {
       if (this.#stopped) return
       this.#parts.log.warn('a snapshot cannot be received; it is asked for again', { snapshot: snapshot.id, from: offsetBytes, error: asError(error) })
       await this.#parts.machine.discard(snapshot.id)
-      this.#give({ kind: 'snapshotWriteFailed', snapshotId: snapshot.id })
+      if (this.#newestWrite === write) this.#give({ kind: 'snapshotWriteFailed', snapshotId: snapshot.id })
       return
     }
-    this.#give({ kind: 'snapshotWritten', snapshotId: snapshot.id, offsetBytes: offsetBytes + data.length, complete: last })
+    // The core may have begun anew while a slow disk wrote this piece.
+    if (this.#newestWrite === write) this.#give({ kind: 'snapshotWritten', snapshotId: snapshot.id, offsetBytes: offsetBytes + data.length, complete: last })
   }
 
   async #install({ snapshot }: Persist): Promise<void> {
@@ -399,6 +442,7 @@ class Replica implements ReplicaNode {
     try {
       await this.#applying
       await this.#compacting
+      await this.#receiving
       if (this.#stopped) throw stoppedError()
       const base: LogBase = { index, term, configuration }
       await machine.install(snapshot, storage.resetOps(base))
@@ -443,6 +487,7 @@ class Replica implements ReplicaNode {
     await this.#writer.stop()
     await this.#applying
     await this.#compacting?.catch(() => undefined)
+    await this.#receiving.catch(() => undefined)
     await this.#snapshots.close()
     await this.#parts.transport.close()
     await this.#parts.machine.close()
@@ -458,6 +503,8 @@ class Replica implements ReplicaNode {
   }
 }
 
+/** While the disk is full: how often it is looked at. */
+const ROOM_LOOK_MS = 1_000
 /** How often a closing server looks whether it is done; only then. */
 const CLOSE_POLL_MS = 10
 

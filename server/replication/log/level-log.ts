@@ -23,9 +23,11 @@ export interface LevelLogOptions {
    * that, so that who joins gets it as a snapshot and never a log that does not lead to it.
    */
   readonly stateAt?: LogIndex
-  /** Throws CodedError `DISK_FULL` where a write would not leave enough room; asked before each, as LevelDB cannot go on after one that failed. */
-  readonly assertRoom?: () => void
+  /** Throws CodedError `DISK_FULL` where a write would not leave enough room; asked before each, as LevelDB cannot go on after one that failed. See `disk-room.ts`. */
+  readonly assertRoom?: AssertRoom
 }
+
+export type AssertRoom = (what: 'write' | 'new') => void
 
 /** Whether a log was ever begun here. */
 export function hasLevelLog(db: LogDatabase): boolean {
@@ -50,11 +52,11 @@ class LevelLog implements LogStorage {
   readonly recovered: LogStorage['recovered']
   readonly #db: LogDatabase
   readonly #sizes: LogSizes
-  readonly #assertRoom: () => void
+  readonly #assertRoom: AssertRoom
   #baseIndex: LogIndex
   #lastIndex: LogIndex
 
-  constructor(db: LogDatabase, found: Found, assertRoom: () => void) {
+  constructor(db: LogDatabase, found: Found, assertRoom: AssertRoom) {
     this.#db = db
     this.recovered = found.recovered
     this.#sizes = found.sizes
@@ -69,6 +71,10 @@ class LevelLog implements LogStorage {
 
   indexKeeping(bytes: number, indexMax: LogIndex): LogIndex | undefined {
     return this.#sizes.indexKeeping(bytes, indexMax)
+  }
+
+  assertRoom(): void {
+    this.#assertRoom('new')
   }
 
   entries(low: LogIndex, high: LogIndex, bytesMax: number): readonly Entry[] {
@@ -91,7 +97,7 @@ class LevelLog implements LogStorage {
     if (truncateFrom !== undefined) for (let i = lastIndex + 1; i <= this.#lastIndex; i++) ops.push({ type: 'del', key: entryKey(i) })
     if (ops.length === 0) return
     if (lastIndex !== this.#lastIndex) ops.push({ type: 'put', key: TAIL_KEY, value: encodeTail(lastIndex) })
-    this.#assertRoom()
+    this.#assertRoom('write')
     const gone = truncateFrom === undefined ? undefined : this.#bytesFrom(truncateFrom)
     await this.#batch(ops, true)
     if (truncateFrom !== undefined && gone) this.#sizes.truncated(truncateFrom, gone.entries, gone.bytes)
@@ -146,7 +152,7 @@ class LevelLog implements LogStorage {
 async function begin(db: LogDatabase, options: LevelLogOptions): Promise<void> {
   const [other] = await db.keys({ gte: LOG_PREFIX, lt: `${LOG_PREFIX}~`, limit: 1 }).all()
   if (other !== undefined) throw damaged('the record of what it begins after is missing')
-  options.assertRoom?.()
+  options.assertRoom?.('write')
   const index = options.stateAt ?? 0
   const term = index === 0 ? 0 : 1
   const base: LogBase = { index, term, configuration: options.initial }

@@ -40,6 +40,10 @@ export class MemoryLog implements LogStorage {
     return undefined
   }
 
+  assertRoom(): void {
+    // There is always some.
+  }
+
   entries(low: LogIndex, high: LogIndex, bytesMax: number): readonly Entry[] {
     const found: Entry[] = []
     let bytes = 0

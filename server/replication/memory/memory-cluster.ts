@@ -60,7 +60,7 @@ export class MemoryCluster {
   async start(member: ClusterMember): Promise<ReplicaNode> {
     const { options = {}, openParts = openMemoryParts, seed = 1 } = this.#options
     const parts = await openParts(member)
-    const node = openReplica({ id: member.id, ...parts, transport: this.network.transport(member.id), clock: this.#clock, random: seededRandom(seed * 1000 + member.id), log: silentLog, options: { ...options, raft: { ...TEST_RAFT, ...options.raft } } })
+    const node = openReplica({ id: member.id, ...parts, transport: this.network.transport(member.id), clock: this.#clock, random: seededRandom(seed * 1000 + member.id), log: silentLog, options: { closeMsMax: 500, ...options, raft: { ...TEST_RAFT, ...options.raft } } })
     member.node = node
     return node
   }
@@ -93,6 +93,12 @@ export class MemoryCluster {
     const { node } = member
     member.node = undefined
     await node?.close()
+  }
+
+  /** As SIGTERM does. */
+  async stop(member: ClusterMember): Promise<void> {
+    await member.node?.close()
+    member.node = undefined
   }
 
   async close(): Promise<void> {

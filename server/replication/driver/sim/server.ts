@@ -78,7 +78,11 @@ export class Server implements Host {
     life.isDead = true
     this.life = undefined
     world.network.kill(this.id)
-    this.disk.crash(world.random)
+    try {
+      this.disk.crash(world.random)
+    } catch (error) {
+      world.violated(error)
+    }
     world.queue.after(world.downMs(), () => world.revive(this.id))
   }
 

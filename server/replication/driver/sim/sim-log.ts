@@ -4,7 +4,7 @@ import { Violation } from '../../../raft/sim/checker.ts'
 import type { Entry, LogBase, LogIndex, Persist } from '../../../raft/types.ts'
 import type { BatchOp, LogStorage } from '../../contract.ts'
 import { ENTRY_OVERHEAD_BYTES } from '../../log/log-sizes.ts'
-import type { Host, Life, Surroundings } from './surroundings.ts'
+import { never, type Host, type Life, type Surroundings } from './surroundings.ts'
 
 export class SimLog implements LogStorage {
   readonly recovered: LogStorage['recovered']
@@ -32,12 +32,18 @@ export class SimLog implements LogStorage {
     return undefined
   }
 
+  assertRoom(): void {
+    // Mostly it is seen coming.
+    if (this.#server.disk.full && this.#world.random.next() < 0.7) throw new CodedError('DISK_FULL', 'no room soon')
+  }
+
   entries(low: LogIndex, high: LogIndex, bytesMax: number): readonly Entry[] {
     return this.#server.disk.entries(low, high, bytesMax)
   }
 
   async write(persists: readonly Persist[]): Promise<void> {
     const { disk } = this.#server
+    if (this.#life.isDead) return never()
     if (disk.full) {
       await this.#server.wait(this.#life, 1)
       throw new CodedError('DISK_FULL', 'no room')

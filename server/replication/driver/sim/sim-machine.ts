@@ -4,7 +4,7 @@ import { Violation } from '../../../raft/sim/checker.ts'
 import { bytesOfMachine, machineOfBytes } from '../../../raft/sim/disk.ts'
 import type { Entry, LogBase, LogIndex, Snapshot } from '../../../raft/types.ts'
 import type { SnapshotSource, StateMachine } from '../../contract.ts'
-import type { Host, Life, Surroundings } from './surroundings.ts'
+import { never, type Host, type Life, type Surroundings } from './surroundings.ts'
 
 export class SimMachine implements StateMachine {
   readonly partialSnapshot: StateMachine['partialSnapshot']
@@ -75,6 +75,7 @@ export class SimMachine implements StateMachine {
   install(snapshot: Snapshot): Promise<void> {
     return this.#alone(async () => {
       const { disk } = this.#server
+      if (this.#life.isDead) return never()
       if (disk.full) throw new CodedError('DISK_FULL', 'no room')
       disk.write({ sequence: 0, hardState: undefined, snapshot, entries: [], nothing: false, messages: [] })
       await this.#server.wait(this.#life, this.#world.syncMsMax)

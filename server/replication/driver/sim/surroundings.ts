@@ -44,6 +44,11 @@ export class Life {
   }
 }
 
+/** What the ghost of a dead process waits for. */
+export function never(): Promise<never> {
+  return new Promise(() => undefined)
+}
+
 /** A server, to its disk, state machine and transport. */
 export interface Host {
   readonly id: MemberId

@@ -31,13 +31,14 @@ import { createKubeletHandlers, createKubeletServer } from './http/kubelet-serve
 import { serveSecureKubelet } from './http/secure-kubelet-server.ts'
 import { API_SERVER_NAME } from '#api/join/probe.ts'
 import { joinCluster } from './join/join.ts'
+import { openServerList } from './join/server-list.ts'
 import { KUBELET_DEFAULTS } from './kubelet/config.ts'
 import { createKubelet } from './kubelet/kubelet.ts'
 import { readHostFacts } from './kubelet/node/host-facts.ts'
 import { stopContainers } from './kubelet/stop-containers.ts'
 import { createNodeNetwork } from './node-network/node-network.ts'
 import { createProxy } from './proxy/proxy.ts'
-import { keepTunnel } from './tunnel/tunnel.ts'
+import { keepTunnels } from './tunnel/tunnels.ts'
 
 export interface AgentConfig {
   servers: readonly string[]
@@ -85,12 +86,14 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
   const { nodeName } = config
   const dataDir = join(config.dataDir, 'agent')
   const identity = await joinCluster({ servers: config.servers, token: config.token, nodeName, dataDir: config.dataDir, clock, random, log, signal })
-  const transport = createTlsTransport({ servers: config.servers, ca: () => identity.serverCa, clientCertificate: () => identity.client(), serverName: API_SERVER_NAME, clock })
+  const servers = await openServerList({ configured: config.servers, dataDir, log })
+  const transport = createTlsTransport({ servers: () => servers.current(), movesOn: true, ca: () => identity.serverCa, clientCertificate: () => identity.client(), serverName: API_SERVER_NAME, clock })
   const client: Client = createClient(transport, { userAgent: `kubelet/${GIT_VERSION} (linux/${process.arch}) skiff` })
   const cluster = ipv4Part(await readClusterConfig(client, dataDir, { clock, log }, signal))
   const connectivity = createConnectivity(clock)
   const memory = createClusterMemory(join(dataDir, 'known-cluster'), nodeName, { clock, log })
   const informers = createInformers(client, { clock, random, log, connectivity, memoryOf: memory.of })
+  servers.follow(informers)
   const events = createEventRecorder(client, { component: 'kubelet', host: nodeName, clock, random, log })
 
   const nodeNetwork = createNodeNetwork({
@@ -161,7 +164,7 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
       kubelet.start(signal),
       nodeNetwork.run(runtime, signal),
       services().catch((error: unknown) => log.error('proxy or DNS could not start', { error: asError(error) })),
-      keepTunnels(config.servers),
+      keepTunnels(servers, { accept, clock, connectivity, random, log, credentials: () => ({ ca: identity.serverCa, ...identity.client() }) }, signal),
       serveKubelet(),
       identity.maintain(client, ownNames, signal),
     ])
@@ -182,13 +185,6 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
       servedPort = port
       kubelet.pokeNode()
     }, signal)
-  }
-
-  async function keepTunnels(servers: readonly string[]): Promise<void> {
-    await Promise.all(servers.map((server) => keepTunnel({
-      server, accept, clock, connectivity, random, log,
-      credentials: () => ({ ca: identity.serverCa, ...identity.client() }),
-    }, signal)))
   }
 }
 

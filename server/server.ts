@@ -10,16 +10,15 @@ import { join } from 'node:path'
 import { createClient } from '#api/client/rest.ts'
 import { createEventRecorder } from '#api/client/event-recorder.ts'
 import { createInformers } from '#api/client/informer.ts'
-import type { Client } from '#api/client/client.ts'
-import type { ClusterConfig } from '#api/cluster-config.ts'
-import { writeKubeconfig } from '#api/kubeconfig.ts'
+import type { Client, Informers } from '#api/client/client.ts'
+import type { ApiResponse } from '#api/client/transport.ts'
 import { GIT_VERSION, KUBERNETES_MINOR, SKIFF_COMMIT_ID } from '#api/version.ts'
 import type { Clock } from '#base/clock.ts'
-import { asError, CodedError, hasCode } from '#base/errors.ts'
+import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
-import { createApiServer, type ApiServer } from './apiserver/app.ts'
-import { isOn, type AdmissionChoice } from './apiserver/admission/choice.ts'
+import { createApiServer, type ApiServer, type PeerRequest } from './apiserver/app.ts'
+import { isOn } from './apiserver/admission/choice.ts'
 import { chooseAdmission } from './apiserver/admission/index.ts'
 import { publishAuthenticationConfig } from './apiserver/aggregation/authentication-config.ts'
 import { ensureBootstrap } from './apiserver/bootstrap/ensure.ts'
@@ -42,12 +41,8 @@ import type { HealthCheck } from './apiserver/discovery/health.ts'
 import { openEncryption, type Encryption, type EncryptionOptions } from './apiserver/encryption/index.ts'
 import { createFlowControlController } from './apiserver/flowcontrol/controller.ts'
 import { FlowControl } from './apiserver/flowcontrol/flow-control.ts'
-import { createHttpServer, type HttpServer } from './apiserver/http-server.ts'
 import type { ProcessUsage } from './apiserver/metrics/api-metrics.ts'
-import type { RequestHeaders } from './apiserver/middleware/front-proxy.ts'
-import { createTunnelHub, TUNNEL_ALPN } from './apiserver/nodes/tunnel-hub.ts'
-import type { SigningKey } from './apiserver/pki/service-account-keys.ts'
-import { openPki, type Pki, type PkiOptions } from './apiserver/pki/pki.ts'
+import type { Pki } from './apiserver/pki/pki.ts'
 import { rows, withAllocators } from './apiserver/registry.ts'
 import { certificatesController } from './controllers/certificates/controller.ts'
 import { keepControlPlaneLabel } from './control-plane-label.ts'
@@ -55,6 +50,11 @@ import { clusterRoleAggregationController } from './controllers/clusterrole-aggr
 import { serviceAccountTokenController } from './controllers/serviceaccount-token/controller.ts'
 import { startControllers } from './controllers/index.ts'
 import { assertSameCluster } from './assert-same-cluster.ts'
+import type { ElectionOptions } from './cluster/leader-election.ts'
+import { createMembership, type Membership } from './cluster/membership.ts'
+import type { Attach, OpenedStore } from './cluster/open-own-store.ts'
+import { openDoor, type Door } from './door.ts'
+import type { ServerConfig } from './server-config.ts'
 import { leanOf } from './lean-pod.ts'
 import { publishClusterConfig } from './publish-cluster-config.ts'
 import { runManifests } from './manifests/manifests.ts'
@@ -64,61 +64,11 @@ import { StartProgress } from './start-progress.ts'
 import { openServiceAllocator } from './service-allocations.ts'
 import type { Store } from './store/store.ts'
 
-export interface ServerConfig {
-  dataDir: string
-  bindAddress: string
-  /** How this machine itself reaches the port: 127.0.0.1 unless another address is bound; in brackets for IPv6. */
-  localHost: string
-  port: number
-  advertiseAddress: string
-  /** Host name, node name, node IPs, --tls-san. */
-  names: readonly string[]
-  cluster: ClusterConfig
-  /** The first address of the service CIDR. */
-  kubernetesServiceIp: string
-  token: string | undefined
-  agentToken: string | undefined
-  kubeconfigPath: string
-  kubeconfigMode: number
-  disabled: ReadonlySet<'controllers' | 'scheduler'>
-  load: LoadConfig
-  admission: AdmissionChoice
-  /** As they hold, without secrets: anyone who may read /flagz sees them. */
-  flags: Readonly<Record<string, string>>
-  /** --profiling: /debug/pprof */
-  profiling: boolean
-  /** PEM of further authorities whose client certificates make users; '': none. */
-  clientCa: string
-  /** Proxies that speak for users; `ca`: PEM of further authorities, '': none. */
-  requestHeaders: { ca: string; headers: RequestHeaders }
-  serviceAccounts: { /** The first signs. */ issuers: readonly string[]; apiAudiences: readonly string[]; expirationSecondsMax: number | undefined; extendsExpiration: boolean; /** From files; undefined: skiff's own key signs. */ keys: { signs: SigningKey | undefined; verifies: readonly SigningKey[] } }
-  /** Name of the Node on this machine; undefined: it has none. */
-  nodeName: string | undefined
-}
-
-/** Limits of the API server; names and defaults are kube-apiserver's. */
-export interface LoadConfig {
-  /** --enable-priority-and-fairness */
-  priorityAndFairness: boolean
-  /** --max-requests-inflight */
-  requestsInFlight: number
-  /** --max-mutating-requests-inflight */
-  mutatingInFlight: number
-  /** --request-timeout */
-  requestTimeoutMs: number
-  /** --min-request-timeout: of watches that name none. */
-  minWatchTimeoutMs: number
-  /** --http2-max-streams-per-connection */
-  http2StreamsMax: number
-  /** --goaway-chance */
-  goawayChance: number
-}
-
 export interface ServerDeps {
   clock: Clock
   random: Random
   log: Log
-  openStore: () => Promise<Store>
+  openStore: (attach: Attach) => Promise<OpenedStore>
   /** Undefined: nothing is encrypted at rest. */
   encryption?: EncryptionOptions
   /** Undefined: nothing is audited. */
@@ -135,32 +85,51 @@ export interface RunningServer {
   readonly api: ApiServer
   /** Resolves when bootstrap objects and the default policy are in place: /readyz is ok from then on. */
   readonly ready: Promise<void>
+  /** Rejects when the server cannot go on: it was removed from its cluster, its disk failed. */
+  readonly failed: Promise<never>
   /** Stops taking work, finishes what is in flight, closes the store. Within 10 s. Twice is fine. */
   close(): Promise<void>
 }
 
-const CLOCK_LOOK_MS = 5_000
-/** Agents look for their server again after at most so long. */
-const AGENTS_BACK_MS = 10_000
 const APISERVER_USER = { name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] }
 
-/** Rejects when it cannot begin: port in use, store locked or damaged, certificates broken. */
+/** Rejects when it cannot begin: port in use, store locked or damaged, certificates broken, settings that are not the cluster's. */
 export async function startServer(config: ServerConfig, deps: ServerDeps, signal: AbortSignal): Promise<RunningServer> {
-  // The store first: its lock keeps a second server on the same data directory from touching certificates and tokens.
-  const store = await deps.openStore()
+  const opened: { door?: Door; answer: (request: PeerRequest) => Promise<ApiResponse> | undefined } = { answer: () => undefined }
+  const answer = (request: PeerRequest) => opened.answer(request)
+  // The store first: its lock keeps a second server on the same data directory from touching certificates and tokens. One
+  // that has others beside it needs the port before it can be read from.
+  const data = await deps.openStore(async (member) => {
+    opened.door = await openDoor(config, deps, signal, member, answer)
+    await opened.door.listen()
+    if (!opened.door.transport) throw new Error('bug: a member has a transport')
+    return opened.door.transport
+  }).catch(async (error: unknown) => {
+    await opened.door?.close()
+    throw error
+  })
+  const joining = new AbortController()
+  const cancelled = AbortSignal.any([signal, joining.signal])
   try {
-    return await startOnStore(config, deps, await openEncryption(store, deps.encryption, deps), signal)
+    if (!data.member) await assertSameCluster(data.store, config.cluster)
+    const door = (opened.door ??= await openDoor(config, deps, signal, undefined, answer))
+    const membership = data.member && createMembership({ ...data.member, config, door, deps })
+    if (membership) opened.answer = (request) => membership.answer(request)
+    await membership?.whenStoreAnswers(data.store, cancelled)
+    if (data.member) await assertSameCluster(data.store, config.cluster)
+    return await startOnStore(config, deps, await openEncryption(data.store, deps.encryption, deps), door, membership)
   } catch (error) {
-    await store.close()
+    joining.abort()
+    await opened.door?.close()
+    await data.store.close()
     throw error
   }
 }
 
-async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: Encryption, signal: AbortSignal): Promise<RunningServer> {
+async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: Encryption, door: Door, membership: Membership | undefined): Promise<RunningServer> {
   const { store } = encryption
   const { clock, random, log } = deps
-  await assertSameCluster(store, config.cluster)
-  const pki = await openPkiWhenTimeIsRight({ dataDir: config.dataDir, clock, random, log, names: config.names, clusterDomain: config.cluster.clusterDomain, serviceIp: config.kubernetesServiceIp, token: config.token, agentToken: config.agentToken }, signal)
+  const { pki, hub } = door
   const stop = new AbortController()
   // The authenticator and the authorizer are asked by the API server and ask it themselves.
   const late: { client?: Client } = {}
@@ -178,7 +147,6 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
   const defaultChain = [links.Node, links.RBAC]
   const authorizer = createAuthorizer(() => deps.authorization?.authorizers().map((one) => (typeof one === 'string' ? links[one] : one)) ?? defaultChain)
   feedNodeGraph(graph, informers, { volumes: true })
-  const hub = createTunnelHub({ clock, log, agentsBackMs: AGENTS_BACK_MS })
   const flowControl = config.load.priorityAndFairness ? new FlowControl({ clock, log, serverSeats: config.load.requestsInFlight + config.load.mutatingInFlight, waitMsMax: config.load.requestTimeoutMs / 4 }) : undefined
   const flowController = flowControl && createFlowControlController({ client, informers, flowControl, clock, log })
   const progress = { isSynced: false, hooks: new StartProgress() }
@@ -203,33 +171,20 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
       '/openid/v1/jwks': { handle: () => jsonAnswer(serviceAccounts.jwks()) },
     },
   })
-  const clientCa = () => [pki.authorities.client.certPem, config.clientCa].filter((pem) => pem !== '').join('\n')
-  const frontProxyCa = () => [pki.authorities.requestHeader.certPem, config.requestHeaders.ca].filter((pem) => pem !== '').join('\n')
-  const tls = () => ({ cert: pki.serving.certPem, key: pki.serving.keyPem, clientCa: clientCa(), frontProxyCa: frontProxyCa() })
-  const http: HttpServer = await createHttpServer({
-    api, tls: tls(), clock, random, log, protocols: { [TUNNEL_ALPN]: (socket) => hub.accept(socket) },
-    limits: { bodyTimeoutMs: config.load.requestTimeoutMs, streamsPerConnectionMax: config.load.http2StreamsMax, goawayChance: config.load.goawayChance },
-  })
+  door.api.use(api)
   try {
-    await http.listen(config.port, config.bindAddress)
-    await kubeconfig()
+    await door.listen()
   } catch (error) {
-    await http.close()
-    hub.close()
     api.close()
     throw error
   }
-  pki.onRenewed(() => {
-    http.updateTls(tls())
-    kubeconfig().catch((error: unknown) => log.error(asError(error).message))
-  })
-
   const begun = Promise.withResolvers<void>()
   const begin = async () => {
     await informers.start(stop.signal)
     progress.isSynced = true
     progress.hooks.done('generic-apiserver-start-informers', 'start-service-ip-repair-controllers')
-    await ensureBootstrap(client, { serviceCidr: config.cluster.serviceCidr, addresses: [config.advertiseAddress], port: config.port })
+    await ensureBootstrap(client, { serviceCidr: config.cluster.serviceCidr, addresses: membership ? undefined : [config.advertiseAddress], port: config.port })
+    await membership?.enroll(client, stop.signal)
     progress.hooks.done('start-system-namespaces-controller', 'bootstrap-controller', 'scheduling/bootstrap-system-priority-classes')
     await reconcileDefaultPolicy(client, stop.signal)
     progress.hooks.done('rbac/bootstrap-roles')
@@ -237,7 +192,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
     progress.hooks.done('priority-and-fairness-config-producer', 'priority-and-fairness-config-consumer')
     await trackLegacyTokens(client, clock)
     await publishClusterConfig(client, config.cluster)
-    await publishAuthenticationConfig(client, { clientCa: clientCa(), requestHeaderCa: frontProxyCa(), requestHeaders: config.requestHeaders.headers })
+    await publishAuthenticationConfig(client, { clientCa: door.clientCa(), requestHeaderCa: door.frontProxyCa(), requestHeaders: config.requestHeaders.headers })
     if (config.nodeName !== undefined) keepControlPlaneLabel(config.nodeName, { client, informers, log })
     progress.hooks.done('start-cluster-authentication-info-controller')
     begun.resolve()
@@ -247,8 +202,9 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
     pki.maintain(stop.signal),
     api.run(stop.signal),
     manifests(),
-    ...(config.disabled.has('controllers') ? [] : [controllers()]),
-    ...(config.disabled.has('scheduler') ? [] : [scheduler()]),
+    ...(membership ? [membership.tend(client, informers, stop.signal)] : []),
+    ...(config.disabled.has('controllers') ? [] : [onOneServer('kube-controller-manager', controllers)]),
+    ...(config.disabled.has('scheduler') ? [] : [onOneServer('kube-scheduler', scheduler)]),
   ]))
   work.catch((error: unknown) => {
     if (!stop.signal.aborted) log.error('the server could not finish starting', { error: asError(error) })
@@ -259,24 +215,20 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
   const state: { closing?: Promise<void> } = {}
 
   return {
-    pki, api, ready: begun.promise,
+    pki, api, ready: begun.promise, failed: membership?.failed ?? new Promise<never>(() => { /* whatever fails is found at the next request */ }),
     close: () => (state.closing ??= shutDown()),
   }
 
-  async function kubeconfig(): Promise<void> {
-    const path = config.kubeconfigPath
-    try {
-      await writeKubeconfig(path, { server: `https://${config.localHost}:${config.port}`, ca: pki.authorities.server.certPem, clientCertificate: pki.admin.certPem, clientKey: pki.admin.keyPem }, config.kubeconfigMode)
-    } catch (error) {
-      throw new CodedError('KUBECONFIG_UNWRITABLE', `the kubeconfig ${path} cannot be written (${asError(error).message}): mend that, or pass another path with --write-kubeconfig`, { cause: error })
-    }
+  /** With others beside it, only who is elected works, and keeps what it needs for that only then. */
+  function onOneServer(name: ElectionOptions['name'], work: (informers: Informers, signal: AbortSignal) => Promise<void>): Promise<void> {
+    return membership ? membership.onOneServer(name, client, (signal) => work(createInformers(client, { clock, random, log, leanOf }), signal), stop.signal) : work(informers, stop.signal)
   }
 
-  async function controllers(): Promise<void> {
+  async function controllers(informers: Informers, signal: AbortSignal): Promise<void> {
     const own = createClient(api.transportFor({ name: 'system:kube-controller-manager', groups: ['system:masters', 'system:authenticated'] }), { userAgent: `kube-controller-manager/${GIT_VERSION}` })
     await startControllers(
       { client: own, informers, clock, random, log, config: { clusterCidr: config.cluster.clusterCidr, rootCaPem: pki.authorities.server.certPem } },
-      stop.signal,
+      signal,
       [certificatesController(pki.authorities), clusterRoleAggregationController, serviceAccountTokenController((owner) => serviceAccounts.issueLegacyToken(owner))],
     )
   }
@@ -288,11 +240,11 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
     events.close()
   }
 
-  async function scheduler(): Promise<void> {
+  async function scheduler(informers: Informers, signal: AbortSignal): Promise<void> {
     const own = createClient(api.transportFor({ name: 'system:kube-scheduler', groups: ['system:authenticated'] }), { userAgent: `kube-scheduler/${GIT_VERSION}` })
     const events = createEventRecorder(own, { component: 'default-scheduler', clock, random, log })
-    const running = createScheduler({ client: own, informers, events, clock, random, log }).run(stop.signal)
-    await informers.start(stop.signal)
+    const running = createScheduler({ client: own, informers, events, clock, random, log }).run(signal)
+    await informers.start(signal)
     await running
     events.close()
   }
@@ -300,11 +252,9 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
   async function shutDown(): Promise<void> {
     log.info('stopping')
     api.stopping()
+    await membership?.leave(client)
     stop.abort()
-    // Tunnels end with the streams they carry; idle ones must not hold up the shutdown.
-    hub.drain()
-    await http.close()
-    hub.close()
+    await door.close()
     await work.catch(() => { /* it was logged when it happened */ })
     api.close()
     encryption.close()
@@ -313,22 +263,6 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
     await deps.auditor?.close()
     await store.close()
     log.info('stopped')
-  }
-}
-
-/** A board without a clock battery starts in the past: wait for the time instead of failing for ever. */
-async function openPkiWhenTimeIsRight(options: PkiOptions, signal: AbortSignal): Promise<Pki> {
-  let isSaid = false
-  for (;;) {
-    try {
-      return await openPki(options)
-    } catch (error) {
-      if (!hasCode(error, 'CLOCK_BEHIND')) throw error
-      // Once: the message tells the time, and a board may wait for days.
-      if (!isSaid) options.log.warn(`${asError(error).message}; waiting for that`)
-      isSaid = true
-      await options.clock.sleep(CLOCK_LOOK_MS, signal)
-    }
   }
 }
 

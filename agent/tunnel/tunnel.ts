@@ -28,6 +28,8 @@ export interface TunnelOptions {
    * False: refused.
    */
   accept: (stream: Duplex, authority: string) => boolean
+  /** Asked with what identifies the server that answered: another address of one that has a tunnel already waits until that has ended. */
+  claim: (fingerprint: string) => { ok: true; release: () => void } | { ok: false; ended: Promise<void> }
   clock: Clock
   connectivity: Connectivity
   random: Random
@@ -52,8 +54,14 @@ export async function keepTunnel(options: TunnelOptions, signal: AbortSignal): P
       const socket = await dial(options, signal)
       if (failures > 1) connectivity.back()
       failures = 0
+      const claimed = options.claim(socket.getPeerCertificate().fingerprint256)
+      if (!claimed.ok) {
+        socket.destroy()
+        await Promise.race([claimed.ended, aborted(signal)])
+        continue
+      }
       log.info('connected', { server: options.server })
-      const because = await serve(socket, options, signal)
+      const because = await serve(socket, options, signal).finally(() => claimed.release())
       if (!signal.aborted) log.info('connection ended', { server: options.server, because })
     } catch (error) {
       if (signal.aborted) return
@@ -62,6 +70,10 @@ export async function keepTunnel(options: TunnelOptions, signal: AbortSignal): P
     }
     await connectivity.sleep(backoffMs(REDIAL, Math.max(1, failures), random), signal).catch(() => { /* aborted: the loop ends */ })
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true })))
 }
 
 function dial(options: TunnelOptions, signal: AbortSignal): Promise<TLSSocket> {

@@ -26,6 +26,8 @@ export interface TlsTransportOptions {
   answerMsMax?: number
   /** Nothing heard for so long while requests are open: the peer is pinged, and given up when it does not answer in half that time. Default 30 s, as client-go. */
   silenceMsMax?: number
+  /** With several servers: one that answers 503 or 504 (it has lost the others, say) is left for the next one, and what is open there ends. */
+  movesOn?: boolean
 }
 
 export interface TlsTransport extends Transport {
@@ -46,6 +48,9 @@ interface Link {
   /** The peer was heard. */
   hear(): void
 }
+
+const MOVE_EVERY_MS = 5_000
+const MOVE_AFTER_MS = 500
 
 /** Rejects with `API_UNREACHABLE` (details.servers; cause: the last failure), `API_TIMEOUT`, `API_CLOSED`. */
 export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
@@ -127,6 +132,18 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
     }
   }
 
+  let movedMs = -Infinity
+  /** At most every few seconds: an answer may have other reasons, and then all servers give it. */
+  const moveOn = (left: Link): void => {
+    const known = servers()
+    if (left !== current || known.length < 2 || clock.monotonicMs() - movedMs < MOVE_EVERY_MS) return
+    movedMs = clock.monotonicMs()
+    lastServer = known[(known.indexOf(left.server) + 1) % known.length]
+    left.usable = false
+    // The answer itself is read first.
+    clock.after(MOVE_AFTER_MS, () => left.session.destroy(new CodedError('API_UNREACHABLE', `${left.server} cannot serve requests`)))
+  }
+
   return {
     async request(request) {
       const token = await options.bearer?.()
@@ -134,7 +151,9 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
         request.signal.throwIfAborted()
         const used = await link()
         try {
-          return await exchange(used, request, token, { clock, answerMsMax })
+          const response = await exchange(used, request, token, { clock, answerMsMax })
+          if (options.movesOn && (response.status === 503 || response.status === 504)) moveOn(used)
+          return response
         } catch (error) {
           // Never worked on by the server: safe to send again on a new connection, once.
           if (attempt > 1 || request.signal.aborted || !hasCode(error, 'API_NOT_SENT')) throw error

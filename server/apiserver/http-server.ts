@@ -10,7 +10,7 @@ import type { Clock } from '#base/clock.ts'
 import { CodedError, asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
-import type { ApiServer } from './app.ts'
+import type { ServedApi } from './http/served-api.ts'
 import { flatHeaders, serveHttp1 } from './http/http1.ts'
 import { serveHttp2 } from './http/http2.ts'
 import { peerOf } from './http/peer.ts'
@@ -27,7 +27,7 @@ export interface TlsMaterial {
 }
 
 export interface HttpServerOptions {
-  api: ApiServer
+  api: ServedApi
   tls: TlsMaterial
   clock: Clock
   random: Random
@@ -92,7 +92,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   /** Accepted, by the address of the client: TLS tells of them only when the handshake is done, or never. */
   const handshaking = new Map<string, Socket>()
   const sessions = new Set<ServerHttp2Session>()
-  const state: { closing: Promise<void> | undefined } = { closing: undefined }
+  const state: { closing: Promise<void> | undefined; lastClosed?: () => void } = { closing: undefined }
 
   const http1: Http1Server = createHttp1({
     maxHeaderSize: limits.headersBytesMax, headersTimeout: Math.min(limits.headersTimeoutMs, limits.bodyTimeoutMs), requestTimeout: limits.bodyTimeoutMs, keepAliveTimeout: limits.idleTimeoutMs, connectionsCheckingInterval: Math.min(5_000, limits.headersTimeoutMs),
@@ -167,8 +167,11 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   })
   server.on('secureConnection', (socket) => {
     handshaking.delete(addressOf(socket))
-    open.add(socket)
-    socket.on('close', () => open.delete(socket))
+    // What is not the API's is not waited for: it ends with its owner.
+    if (socket.alpnProtocol !== otherNames?.protocol) open.add(socket)
+    socket.on('close', () => {
+      if (open.delete(socket) && open.size === 0) state.lastClosed?.()
+    })
     socket.on('error', (error) => log.debug('a connection failed', { error }))
     const protocol = socket.alpnProtocol || 'http/1.1'
     const peer = peerOfConnection(socket, options.tls)
@@ -183,7 +186,11 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
 
   const shutDown = async (): Promise<void> => {
     api.stopping()
-    const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+    const closed = new Promise<void>((resolve) => {
+      server.close(() => resolve())
+      state.lastClosed = resolve
+      if (open.size === 0) resolve()
+    })
     // Nothing of theirs is in flight; and one that its client has half closed holds nothing that would keep the process waiting for it.
     for (const socket of handshaking.values()) socket.destroy()
     http1.closeIdleConnections()

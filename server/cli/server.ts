@@ -1,13 +1,11 @@
 /** `skiff server`: a server and, unless it is disabled, the agent of the same machine, which joins like any other. */
 import { resourceUsage } from 'node:process'
 import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { runAgent } from '#agent/agent.ts'
 import { asError, UsageError } from '#base/errors.ts'
 import { HTTP_LIMITS } from '../apiserver/http-server.ts'
-import { startServer, type ServerConfig } from '../server.ts'
-import { levelOpener } from '../store/open-level.ts'
-import { openLevelStore } from '../store/store-level.ts'
+import { startServer } from '../server.ts'
+import type { ServerConfig } from '../server-config.ts'
 import { admissionChoice } from './admission.ts'
 import { readYamlMapping } from './config-file.ts'
 import { clock, failLoudly, isMachineGoingDown, loadPty, logFor, logFormat, notifyReady, random, selfCommand, stopSignal } from './environment.ts'
@@ -21,6 +19,7 @@ import { authorizationOf } from './authorization.ts'
 import { encryptionOptions } from './encryption.ts'
 import { keepMemorySmall } from './memory.ts'
 import { agentConfig, list, text } from './node-config.ts'
+import { getClusterKeys, joinedServer, storeOpener } from './own-data.ts'
 import { assertFitForPods } from './preflight.ts'
 import { requestHeadersOf } from './request-headers.ts'
 import { serviceAccountKeys } from './service-account-keys.ts'
@@ -35,27 +34,27 @@ export async function run(argv: readonly string[]): Promise<number> {
   const { values, positionals } = parseFlags('server', SERVER_FLAGS, { argv, env: process.env, readConfig: (path, isDefault) => readYamlMapping(path, { optional: isDefault, what: 'the config file' }) })
   logFormat(values)
   if (positionals.length > 0) throw new UsageError(`skiff server takes no argument ${JSON.stringify(positionals[0])}; skiff server --help lists the flags`)
-  for (const later of ['server', 'cluster-init', 'datastore-endpoint']) {
-    if (values[later] !== undefined && values[later] !== false) throw new UsageError(`--${later}: clusters of several servers are not supported yet: leave it out`)
-  }
+  if (values['datastore-endpoint'] !== undefined) throw new UsageError('--datastore-endpoint: an external etcd is not supported yet: leave it out')
+  joinedServer(values)
   const config = serverConfig(values)
   const withAgent = values['disable-agent'] !== true
   // Looked at before anything is started, so that a mistake costs nothing.
   const node = withAgent ? agentConfig(values, [`https://${config.localHost}:${config.port}`], undefined) : undefined
   if (node) assertFitForPods(node.ociRuntime)
-  const encryption = await encryptionOptions(values, config.dataDir, { clock, random })
   const log = logFor(values)
   const auditor = auditorOf(values, { clock, log })
   const authentication = await authenticationOf(values, config.serviceAccounts.issuers, { clock, random, log })
   const authorization = await authorizationOf(values, { clock, random, log })
   failLoudly(log)
   const signal = stopSignal(log)
+  await getClusterKeys(values, config, { clock, random, log, signal })
+  const encryption = await encryptionOptions(values, config.dataDir, { clock, random })
   const hasStarted = keepMemorySmall({ clock, log, signal })
   const starting = startServer(config, {
     clock, random, log, processUsage,
     ...(encryption && { encryption }),
     auditor, authentication, authorization,
-    openStore: () => openLevelStore({ open: levelOpener(join(config.dataDir, 'server', 'db')), clock }),
+    openStore: storeOpener(values, config, { clock, random, log }),
   }, signal)
   const server = await starting.catch((error: unknown) => {
     // Told to stop while it waited for the right time, say.
@@ -68,7 +67,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   // The agent joins like any other; before the default policy is written it would be refused.
   const agent = node && server.ready.then(() => runAgent({ ...node, token: server.pki.tokens.node }, { clock, random, log, unpackCommand: selfCommand('unpack-layer'), cniCommand: selfCommand('cni'), loadPty, isMachineGoingDown }, signal))
   let failure: unknown
-  if (!signal.aborted) await Promise.race([stopped, server.ready.then(() => stopped), ...(agent ? [agent] : [])]).catch((error: unknown) => { failure = error })
+  if (!signal.aborted) await Promise.race([stopped, server.failed, server.ready.then(() => stopped), ...(agent ? [agent] : [])]).catch((error: unknown) => { failure = error })
   if (agent && signal.aborted) await agent.catch((error: unknown) => log.debug('agent ended', { error: asError(error) }))
   await server.close()
   if (failure !== undefined && !signal.aborted) throw asError(failure)
@@ -102,6 +101,7 @@ function serverConfig(values: FlagValues): ServerConfig {
     agentToken: text(values, 'agent-token'),
     kubeconfigPath: text(values, 'write-kubeconfig') ?? '/etc/skiff/skiff.yaml',
     kubeconfigMode: Number.parseInt(text(values, 'write-kubeconfig-mode') ?? '600', 8),
+    serverName: name,
     nodeName: values['disable-agent'] === true ? undefined : name,
     load: {
       priorityAndFairness: values['enable-priority-and-fairness'] !== false,

@@ -11,6 +11,8 @@ import { CodedError, hasCode, UsageError } from '#base/errors.ts'
 export interface JoinBundle {
   /** What all servers of the cluster must agree on. */
   cluster: ClusterConfig
+  /** On which all of them listen. */
+  port: number
   /** `vX.Y.Z` of Kubernetes that the server is. */
   kubernetes: string
   /** Path below `<data-dir>/server` to contents. */
@@ -28,7 +30,7 @@ const FILES: Readonly<Record<string, { mode: number; optional?: true }>> = {
 export const BUNDLE_BYTES_MAX = 1024 * 1024
 const DIRECTORY_MODE = 0o700
 
-export async function readBundle(dataDir: string, cluster: ClusterConfig, kubernetes: string): Promise<JoinBundle> {
+export async function readBundle(dataDir: string, settings: Omit<JoinBundle, 'files'>): Promise<JoinBundle> {
   const files: Record<string, string> = {}
   for (const [name, { optional }] of Object.entries(FILES)) {
     try {
@@ -37,7 +39,7 @@ export async function readBundle(dataDir: string, cluster: ClusterConfig, kubern
       if (!optional || !hasCode(error, 'ENOENT')) throw error
     }
   }
-  return { cluster, kubernetes, files }
+  return { ...settings, files }
 }
 
 export function encodeBundle(bundle: JoinBundle): Buffer {
@@ -48,15 +50,15 @@ export function encodeBundle(bundle: JoinBundle): Buffer {
 export function decodeBundle(value: unknown): JoinBundle {
   const malformed = (why: string) => new CodedError('JOIN_ANSWER_MALFORMED', `the server's answer cannot be used (${why}): run the same release of skiff on all servers`)
   if (typeof value !== 'object' || value === null) throw malformed('it is no object')
-  const { cluster, kubernetes, files } = value as Record<string, unknown>
-  if (typeof kubernetes !== 'string' || typeof cluster !== 'object' || cluster === null || typeof files !== 'object' || files === null) throw malformed('parts are missing')
+  const { cluster, port, kubernetes, files } = value as Record<string, unknown>
+  if (typeof port !== 'number' || typeof kubernetes !== 'string' || typeof cluster !== 'object' || cluster === null || typeof files !== 'object' || files === null) throw malformed('parts are missing')
   const known: Record<string, string> = {}
   for (const [name, { optional }] of Object.entries(FILES)) {
     const content = (files as Record<string, unknown>)[name]
     if (typeof content === 'string' && content.length <= BUNDLE_BYTES_MAX) known[name] = content
     else if (content !== undefined || !optional) throw malformed(`${name} is missing`)
   }
-  return { cluster: parseClusterConfig({ data: cluster as Record<string, string> }), kubernetes, files: known }
+  return { cluster: parseClusterConfig({ data: cluster as Record<string, string> }), port, kubernetes, files: known }
 }
 
 /** Where the machine was of another cluster before: refused with a UsageError, nothing is written. */
@@ -76,7 +78,12 @@ export async function writeBundle(dataDir: string, bundle: JoinBundle): Promise<
 const FLAGS = { clusterCidr: '--cluster-cidr', serviceCidr: '--service-cidr', clusterDns: '--cluster-dns', clusterDomain: '--cluster-domain' } as const
 
 /** What this server is started with must be what the cluster runs with. Throws a UsageError of one sentence. */
-export function assertSameSettings(here: ClusterConfig, there: ClusterConfig): void {
+export function assertSameSettings(here: { cluster: ClusterConfig; port: number }, there: { cluster: ClusterConfig; port: number }): void {
+  if (here.port !== there.port) throw new UsageError(`--https-listen-port: the servers of the cluster listen on ${there.port}, this one was started with ${here.port}: pass --https-listen-port ${there.port}`)
+  assertSameCluster(here.cluster, there.cluster)
+}
+
+function assertSameCluster(here: ClusterConfig, there: ClusterConfig): void {
   for (const [key, flag] of Object.entries(FLAGS) as [keyof typeof FLAGS, string][]) {
     if (here[key] !== there[key]) throw new UsageError(`${flag}: the cluster runs with ${there[key]}, this server was started with ${here[key]}: pass ${flag} ${there[key]}`)
   }

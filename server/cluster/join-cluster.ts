@@ -23,7 +23,7 @@ const NAMED_LEADER_MS = 100
  * Fetches the cluster's keys and writes them below `<data-dir>/server`; waits for the server as long as it is away.
  * Rejects with a UsageError (token, settings, a machine of another cluster), `JOIN_CA_MISMATCH`, `JOIN_TOKEN_REFUSED`.
  */
-export async function fetchClusterKeys(options: { server: string; token: string | undefined; dataDir: string; cluster: ClusterConfig }, deps: JoinDeps): Promise<void> {
+export async function fetchClusterKeys(options: { server: string; token: string | undefined; dataDir: string; cluster: ClusterConfig; port: number }, deps: JoinDeps): Promise<void> {
   const { url } = parseServerUrl(options.server)
   if (options.token === undefined) throw new UsageError('--token: a server joins with the server token: pass the contents of <data-dir>/server/token of a server')
   const token = serverToken(options.token)
@@ -37,7 +37,7 @@ export async function fetchClusterKeys(options: { server: string; token: string 
     if (status === 404) throw new UsageError(`--server: ${url} runs a cluster of one server only: start it with --cluster-init`)
     throw new CodedError('JOIN_UNREACHABLE', `${url} answered ${status}: ${messageOf(value)}`)
   })
-  assertSameSettings(options.cluster, bundle.cluster)
+  assertSameSettings(options, bundle)
   await writeBundle(options.dataDir, bundle)
 }
 

@@ -5,8 +5,7 @@
 import type { ApiResponse } from '#api/client/transport.ts'
 import type { ApiServer, PeerRequest } from '../apiserver/app.ts'
 import { statusResponse } from '../apiserver/http/response.ts'
-
-export type ServedApi = Pick<ApiServer, 'handle' | 'mayUpgrade' | 'passesOn' | 'upgrade' | 'stopping' | 'close'>
+import type { ServedApi } from '../apiserver/http/served-api.ts'
 
 export interface LateApi extends ServedApi {
   use(api: ApiServer): void

@@ -6,6 +6,8 @@ import type { MemberId } from '../raft/types.ts'
 
 export interface MemberRecord {
   id: MemberId
+  /** `host:port` of the server through which it joined, or is about to: undefined where the cluster began here. */
+  joined?: string
   /** Several servers may belong to the cluster: started with --cluster-init, or joined. */
   clustered: boolean
   /** It was taken out of its cluster and must not come back. */
@@ -26,9 +28,9 @@ export async function readMember(db: Database): Promise<MemberRecord | undefined
   } catch {
     // Told below.
   }
-  const { id, clustered, removed } = value
+  const { id, clustered, removed, joined } = value
   if (!Number.isSafeInteger(id) || (id as number) <= 0) throw new CodedError('STORE_CORRUPT', 'which member of its cluster this server is cannot be read: move its data directory away and join it again, or restore a snapshot')
-  return { id: id as number, clustered: clustered === true, removed: removed === true }
+  return { id: id as number, clustered: clustered === true, removed: removed === true, ...(typeof joined === 'string' && { joined }) }
 }
 
 export async function writeMember(db: Database, record: MemberRecord): Promise<void> {

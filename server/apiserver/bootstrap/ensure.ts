@@ -11,20 +11,25 @@ import { type ApiServerAddress, defaultServiceCidr, kubernetesEndpoints, kuberne
 /** Writers that meet (several servers starting) try again this often. */
 const ATTEMPTS = 5
 
-export async function ensureBootstrap(client: Client, server: ApiServerAddress): Promise<void> {
+/** `addresses` undefined: several servers, and somebody else looks after whose addresses clients get. */
+export async function ensureBootstrap(client: Client, server: Omit<ApiServerAddress, 'addresses'> & { addresses: readonly string[] | undefined }): Promise<void> {
   for (const namespace of systemNamespaces()) await ensure(client, NAMESPACES, namespace, () => undefined)
   for (const priorityClass of systemPriorityClasses()) await ensure(client, PRIORITY_CLASSES, priorityClass, () => undefined)
   await ensure(client, SERVICE_CIDRS, defaultServiceCidr(server), () => undefined)
-  await ensureApiServerService(client, server)
+  await ensureService(client, server)
+  if (server.addresses) await ensureApiServerEndpoints(client, { ...server, addresses: server.addresses })
 }
 
-/** Also to be called whenever the addresses change. */
-export async function ensureApiServerService(client: Client, server: ApiServerAddress): Promise<void> {
+async function ensureService(client: Client, server: Omit<ApiServerAddress, 'addresses'>): Promise<void> {
   const service = kubernetesService(server)
   await ensure<Service>(client, SERVICES, service, (found) => {
     if (semanticEqual(found.spec?.ports, service.spec?.ports) && found.spec?.type === 'ClusterIP') return undefined
     return { ...found, spec: { ...found.spec, type: 'ClusterIP', ports: service.spec?.ports ?? [] } }
   })
+}
+
+/** Also to be called whenever the addresses change. */
+export async function ensureApiServerEndpoints(client: Client, server: ApiServerAddress): Promise<void> {
   const endpoints = kubernetesEndpoints(server)
   await ensure<Endpoints>(client, ENDPOINTS, endpoints, (found) => {
     const same = semanticEqual(found.subsets, endpoints.subsets) && hasLabels(found, endpoints)

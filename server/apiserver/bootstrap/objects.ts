@@ -27,10 +27,10 @@ export interface ApiServerAddress {
 const META = { name: 'kubernetes', namespace: 'default' }
 
 /** The network of the command line as an object (KEP-1880); its controller says when it is ready. */
-export const defaultServiceCidr = ({ serviceCidr }: ApiServerAddress): ServiceCIDR => ({ metadata: { name: DEFAULT_SERVICE_CIDR }, spec: { cidrs: serviceCidr.split(',').map((text) => canonicalCidr(text.trim())) } })
+export const defaultServiceCidr = ({ serviceCidr }: Pick<ApiServerAddress, 'serviceCidr'>): ServiceCIDR => ({ metadata: { name: DEFAULT_SERVICE_CIDR }, spec: { cidrs: serviceCidr.split(',').map((text) => canonicalCidr(text.trim())) } })
 
 /** default/kubernetes: the first address of the service network. */
-export function kubernetesService({ serviceCidr, port }: ApiServerAddress): Service {
+export function kubernetesService({ serviceCidr, port }: Omit<ApiServerAddress, 'addresses'>): Service {
   const clusterIP = serviceAddress(serviceCidr, 1)
   return {
     metadata: { ...META, labels: { component: 'apiserver', provider: 'kubernetes' } },

@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isBodyStream, type ApiResponse, type BodySink } from '#api/client/transport.ts'
 import type { Clock } from '#base/clock.ts'
-import type { ApiServer } from '../app.ts'
+import type { ServedApi } from './served-api.ts'
 import type { Peer } from '../middleware/authenticate.ts'
 import { isSeparate, separateValues } from './separate-values.ts'
 import { statusResponse } from './response.ts'
@@ -10,7 +10,7 @@ import { readBody, sized, wantsGzip, writeAll, writeGzipped, type BodyRoom } fro
 import { tooLarge, tooManyRequests } from './status.ts'
 
 export interface Http1Options {
-  api: ApiServer
+  api: ServedApi
   bodyBytesMax: number
   room: BodyRoom
   clock: Clock

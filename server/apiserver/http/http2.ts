@@ -2,7 +2,7 @@
 import type { Http2Session, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import { isBodyStream, type ApiResponse, type BodySink } from '#api/client/transport.ts'
 import type { Clock } from '#base/clock.ts'
-import type { ApiServer } from '../app.ts'
+import type { ServedApi } from './served-api.ts'
 import type { Peer } from '../middleware/authenticate.ts'
 import { isSeparate, separateValues } from './separate-values.ts'
 import { statusResponse } from './response.ts'
@@ -11,7 +11,7 @@ import { NO_ROOM } from './http1.ts'
 import { methodNotAllowed, tooLarge, tooManyRequests } from './status.ts'
 
 export interface Http2Options {
-  api: ApiServer
+  api: ServedApi
   clock: Clock
   bodyBytesMax: number
   room: BodyRoom

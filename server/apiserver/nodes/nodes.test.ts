@@ -209,15 +209,21 @@ describe('what runs on nodes', () => {
     assert.equal((await ask(s, 'GET', `${PODS}/new/proxy/`)).status, 400)
   })
 
-  test('only a node\'s certificate opens a tunnel, and a second connection takes over from the first', async () => {
+  test('only a node\'s certificate opens a tunnel, and of two connections the one that lives is used', async () => {
     for (const credential of [await s.client('joe', ['system:nodes']), await s.client('system:node:n9', ['system:nodes'], 'proxy')]) {
       const stranger = await agentOf(s, 'n9', kubelet, credential).catch(() => undefined)
       if (stranger && !stranger.destroyed) await once(stranger, 'close')
     }
     assert.deepEqual(s.hub.connected(), ['n1'])
     const newer = await agentOf(s, 'n1', kubelet)
+    assert.equal((await ask(s, 'GET', `${PODS}/p/log`)).status, 200)
+    agent.destroy()
     await once(agent, 'close')
     assert.equal((await ask(s, 'GET', `${PODS}/p/log`)).status, 200)
+    const newest = await agentOf(s, 'n1', kubelet)
+    newest.destroy()
+    await once(newest, 'close')
+    while ((await ask(s, 'GET', `${PODS}/p/log`)).status !== 200) await new Promise<void>((r) => setImmediate(r))
     newer.destroy()
     while (s.hub.isConnected('n1')) await new Promise<void>((r) => setImmediate(r))
     assert.equal((await ask(s, 'GET', `${PODS}/p/log`)).status, 503)

@@ -20,6 +20,8 @@ const CONNECT_TIMEOUT_MS = 10_000
 /** A link that does not answer is dropped, so that the agent's next dial takes its place. */
 const PING_EVERY_MS = 30_000
 const PING_TIMEOUT_MS = 15_000
+/** The same for one that has a newer one beside it. */
+const REPLACED_TIMEOUT_MS = 3_000
 /** Read ahead per stream: logs and copies fill a fast link without holding much. */
 const WINDOW_BYTES = 1024 * 1024
 
@@ -51,7 +53,8 @@ export interface TunnelHubOptions {
 export function createTunnelHub(options: TunnelHubOptions): TunnelHub {
   const { clock, agentsBackMs = 0 } = options
   const log = options.log.with('tunnel-hub')
-  const links = new Map<string, Link>()
+  /** By node, the newest first. A node may call by two names of this server, and finds out only when it is connected. */
+  const links = new Map<string, Link[]>()
   const state = { closed: false }
   const allBackAtMs = clock.monotonicMs() + agentsBackMs
   /** By node: who waits for its agent to be back. */
@@ -87,9 +90,10 @@ export function createTunnelHub(options: TunnelHubOptions): TunnelHub {
         socket.destroy()
       },
     }
-    // The newest connection is the live one: the agent redials only after it gave up on the other.
-    links.get(node)?.end()
-    links.set(node, link)
+    const older = links.get(node) ?? []
+    links.set(node, [link, ...older])
+    // Most often the agent gave up on them before it called again.
+    for (const one of older) endIfDead(one, clock)
     log.info('node connected', { node, remoteAddress: socket.remoteAddress })
     const stopPings = keepAlive(session, clock, () => {
       log.info('node does not answer pings', { node })
@@ -100,9 +104,9 @@ export function createTunnelHub(options: TunnelHubOptions): TunnelHub {
     session.on('close', () => {
       stopPings()
       socket.destroy()
-      if (links.get(node) !== link) return
-      links.delete(node)
-      log.info('node disconnected', { node })
+      const left = links.get(node)?.filter((l) => l !== link) ?? []
+      if (left.length > 0) links.set(node, left)
+      else if (links.delete(node)) log.info('node disconnected', { node })
     })
     if (state.closed) link.end()
     wake(node)
@@ -125,8 +129,8 @@ export function createTunnelHub(options: TunnelHubOptions): TunnelHub {
     },
     async connect(nodeName, authority = KUBELET) {
       if (!links.has(nodeName) && !state.closed && clock.monotonicMs() < allBackAtMs) await isBack(nodeName)
-      const link = links.get(nodeName)
-      if (!link || state.closed || link.session.destroyed || link.session.closed) {
+      const link = links.get(nodeName)?.find(({ session }) => !session.destroyed && !session.closed)
+      if (!link || state.closed) {
         throw new CodedError('NODE_NOT_CONNECTED', `node ${JSON.stringify(nodeName)} is not connected to this server`, { details: { node: nodeName } })
       }
       link.streams++
@@ -140,13 +144,18 @@ export function createTunnelHub(options: TunnelHubOptions): TunnelHub {
     drain() {
       state.closed = true
       for (const node of waiting.keys()) wake(node)
-      for (const link of links.values()) if (link.streams === 0) link.end()
+      for (const link of [...links.values()].flat()) if (link.streams === 0) link.end()
     },
     close() {
       state.closed = true
-      for (const link of links.values()) link.end()
+      for (const link of [...links.values()].flat()) link.end()
     },
   }
+}
+
+function endIfDead(link: Link, clock: Clock): void {
+  const cancel = clock.after(REPLACED_TIMEOUT_MS, link.end)
+  if (link.session.destroyed || !link.session.ping(() => cancel())) cancel()
 }
 
 /** `onEnd` is told once, whether the stream came to be or not. */

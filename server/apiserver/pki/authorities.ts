@@ -1,5 +1,5 @@
 /**
- * The cluster's certificate authorities: server (signs the API's own certificate and nothing else), client (users and
+ * The cluster's certificate authorities: server (signs the servers' own certificates and nothing else), client (users and
  * nodes), request-header (front proxy), kubelet-serving (nodes' serving certificates). Made once; every later start
  * finds them or refuses. Kubelets have an authority of their own because a node reports its addresses itself: under
  * the server's, one that claims to be called `kubernetes` could pass for the API.

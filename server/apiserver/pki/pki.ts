@@ -25,6 +25,8 @@ export interface PkiOptions {
   clusterDomain: string
   /** The first address of the service range: `kubernetes.default`. */
   serviceIp: string
+  /** What this server proves to the other servers of its cluster to be; undefined: there are none. */
+  member?: { name: string; organization: string } | undefined
   /** `--token`, `--agent-token`. */
   token?: string | undefined
   agentToken?: string | undefined
@@ -40,6 +42,8 @@ export interface Pki {
   readonly admin: Credential
   /** What the API server shows to extension API servers. */
   readonly frontProxy: Credential
+  /** For both ends of connections between servers. */
+  readonly member: Credential | undefined
   readonly serviceAccountKeys: readonly SigningKey[]
   readonly tokens: TokenFiles
   /** Looks again at all leaves; true when one was replaced. Errors leave the old ones in use. */
@@ -71,7 +75,8 @@ export async function openPki(options: PkiOptions): Promise<Pki> {
     const serving = await leaf({ file: 'serving-kube-apiserver', commonName: 'kube-apiserver', organizations: [], usages: ['serverAuth'], altNames: servingNames({ ...options, names }), authority: authorities.server, withChain: true })
     const admin = await leaf({ file: 'client-admin', commonName: 'system:admin', organizations: ['system:masters'], usages: ['clientAuth'], altNames: NO_ALT_NAMES, authority: authorities.client })
     const frontProxy = await leaf({ file: 'client-auth-proxy', commonName: 'system:auth-proxy', organizations: [], usages: ['clientAuth'], altNames: NO_ALT_NAMES, authority: authorities.requestHeader })
-    return { serving: serving.pair, admin: admin.pair, frontProxy: frontProxy.pair, changed: serving.changed || admin.changed || frontProxy.changed }
+    const member = options.member && await leaf({ file: 'member', commonName: options.member.name, organizations: [options.member.organization], usages: ['serverAuth', 'clientAuth'], altNames: { ...NO_ALT_NAMES, dnsNames: [options.member.name] }, authority: authorities.server })
+    return { serving: serving.pair, admin: admin.pair, frontProxy: frontProxy.pair, member: member?.pair, changed: serving.changed || admin.changed || frontProxy.changed || member?.changed === true }
   }
   let current = await ensureAll()
 
@@ -80,6 +85,7 @@ export async function openPki(options: PkiOptions): Promise<Pki> {
     get serving() { return current.serving },
     get admin() { return current.admin },
     get frontProxy() { return current.frontProxy },
+    get member() { return current.member },
     async renew(newNames) {
       if (newNames) names = newNames
       const next = await ensureAll()

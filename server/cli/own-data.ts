@@ -1,0 +1,40 @@
+/** The store as the flags ask for it: this server's own, that of a cluster which others may join, or one that it joins. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseServerUrl } from '#api/join/probe.ts'
+import { UsageError } from '#base/errors.ts'
+import { fetchClusterKeys, type JoinDeps } from '../cluster/join-cluster.ts'
+import { hostPort } from '../cluster/membership.ts'
+import { openOwnStore, type Attach, type OpenedStore } from '../cluster/open-own-store.ts'
+import { diskRoom } from '../replication/log/disk-room.ts'
+import type { ServerConfig } from '../server-config.ts'
+import { levelOpener } from '../store/open-level.ts'
+import type { FlagValues } from './flags.ts'
+import { text } from './node-config.ts'
+
+/** `--server` as `host:port`; undefined: this server joins nobody. Throws UsageError. */
+export function joinedServer(values: FlagValues): string | undefined {
+  const server = text(values, 'server')
+  if (server === undefined) return undefined
+  if (values['cluster-init'] === true) throw new UsageError('--cluster-init: this server joins another one by --server: leave one of the two out')
+  const { host, port } = parseServerUrl(server)
+  return hostPort(host, port)
+}
+
+/** Before the keys are read: a server that has not joined yet gets them from the one that it joins. */
+export async function getClusterKeys(values: FlagValues, config: ServerConfig, deps: JoinDeps): Promise<void> {
+  const server = text(values, 'server')
+  // Once joined it needs nobody to start.
+  if (server === undefined || existsSync(databaseOf(config))) return
+  await fetchClusterKeys({ server, token: config.token, dataDir: config.dataDir, cluster: config.cluster, port: config.port }, deps)
+}
+
+export function storeOpener(values: FlagValues, config: ServerConfig, deps: Omit<JoinDeps, 'signal'>): (attach: Attach) => Promise<OpenedStore> {
+  const directory = join(config.dataDir, 'server')
+  return (attach) => openOwnStore({
+    ...deps, directory, open: levelOpener(databaseOf(config)), clusterInit: values['cluster-init'] === true, join: joinedServer(values),
+    address: hostPort(config.advertiseAddress, config.port), assertRoom: diskRoom(databaseOf(config)),
+  }, attach)
+}
+
+const databaseOf = (config: ServerConfig): string => join(config.dataDir, 'server', 'db')

@@ -13,6 +13,7 @@ import { ephemeralVolumeController } from './ephemeral-volume/controller.ts'
 import { garbageCollector } from './garbage-collector/controller.ts'
 import { horizontalPodAutoscalerController } from './horizontal-pod-autoscaler/controller.ts'
 import { jobController } from './job/controller.ts'
+import { legacyTokenCleanerController } from './legacy-token-cleaner/controller.ts'
 import { namespaceController } from './namespace/controller.ts'
 import { nodeIpamController } from './node-ipam/controller.ts'
 import { nodeLifecycleController } from './node-lifecycle/controller.ts'
@@ -71,6 +72,7 @@ export const CONTROLLERS: readonly ControllerFactory[] = [
   vacProtectionController,
   ttlAfterFinishedController,
   tokenCleanerController,
+  legacyTokenCleanerController,
   storageVersionMigratorController,
   bootstrapSignerController,
   garbageCollector,

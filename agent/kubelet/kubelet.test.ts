@@ -269,12 +269,12 @@ test('volumes hold what their objects hold, follow their changes and renew token
 
 test('a volume of a type nobody here knows is said with FailedMount and the pod waits', async (t) => {
   const w = await world(t)
-  w.create(pod('nfs', { volumes: [{ name: 'n', nfs: { server: 's', path: '/p' } }] }))
+  w.create(pod('iscsi', { volumes: [{ name: 'n', iscsi: { targetPortal: '10.0.0.1', iqn: 'iqn.2001-04.com.example:storage', lun: 0 } }] }))
   await w.until('FailedMount', () => w.reasons().includes('FailedMount'))
-  assert.equal(w.events.find((e) => e.reason === 'FailedMount')?.message, 'MountVolume.SetUp failed for volume "n" : no volume plugin matched: nfs volumes are not supported on this node')
-  assert.deepStrictEqual(state(w, 'nfs')?.state, { waiting: { reason: 'ContainerCreating' } })
-  w.api.deletePod(PODS, 'default/nfs')
-  await w.until('gone', () => w.pod('nfs') === undefined)
+  assert.equal(w.events.find((e) => e.reason === 'FailedMount')?.message, 'MountVolume.SetUp failed for volume "n" : no volume plugin matched: iscsi volumes are not supported on this node')
+  assert.deepStrictEqual(state(w, 'iscsi')?.state, { waiting: { reason: 'ContainerCreating' } })
+  w.api.deletePod(PODS, 'default/iscsi')
+  await w.until('gone', () => w.pod('iscsi') === undefined)
 })
 
 test('a failing liveness probe restarts its container only; the startup probe holds it back until it has succeeded', async (t) => {

@@ -40,7 +40,11 @@ import type { NodeFigures, PodStreams } from './streams.ts'
 import { podEnd } from './termination.ts'
 import { terminationMessage } from './termination-message.ts'
 import type { PodView } from './view.ts'
+import { createCsiVolumes } from './volumes/csi/csi-volumes.ts'
+import { createCsiDrivers, type CsiDrivers } from './volumes/csi/drivers.ts'
+import { volumesInUse } from './volumes/csi/notes.ts'
 import { systemMounter, type Mounter } from './volumes/mounter.ts'
+import { createPersistentVolumes } from './volumes/persistent-volumes.ts'
 import { createPodVolumes } from './volumes/pod-volumes.ts'
 import { createTokens } from './volumes/tokens.ts'
 
@@ -97,7 +101,9 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   const services = informers.of<Service>(SERVICES)
   const pressure = options.hostPressure ?? (() => readHostPressure(dataDir))
   const nodes = informers.of<Node>(NODES)
-  const reporter = createNodeReporter({ nodeName, observed: () => nodes.get(nodeName), client, runtime, config, facts: options.hostFacts, pressure, events, clock, log, servedPort: options.servedPort ?? (() => config.kubeletPort) })
+  const drivers = createCsiDrivers({ nodeName, client, dataDir, clock, log })
+  const inUse: { read?: Promise<readonly string[]> | undefined } = {}
+  const reporter = createNodeReporter({ nodeName, volumesInUse: () => (inUse.read ??= volumesInUse(paths)), observed: () => nodes.get(nodeName), client, runtime, config, facts: options.hostFacts, pressure, events, clock, log, servedPort: options.servedPort ?? (() => config.kubeletPort) })
   let workers: PodWorkers | undefined
   let prober: Prober | undefined
 
@@ -127,21 +133,28 @@ export function createKubelet(options: KubeletOptions): Kubelet {
         return services.hasSynced() ? services.list() : undefined
       }
       const kept = new Map((await store.loadPods()).map((record) => [record.pod.metadata.uid, record]))
-      const running = await assemble({ ...options, log }, { paths, store, kept: (uid) => kept.get(uid), services: knownServices, allocatable: async () => nodeAllocatable(nodeCapacity({ facts: options.hostFacts, pressure: await pressure(), config }), config), node: () => nodes.get(nodeName) })
+      const running = await assemble({ ...options, log }, { paths, store, kept: (uid) => kept.get(uid), services: knownServices, allocatable: async () => nodeAllocatable(nodeCapacity({ facts: options.hostFacts, pressure: await pressure(), config }), config), node: () => nodes.get(nodeName), drivers,
+        onVolumeUse() {
+          inUse.read = undefined
+          reporter.poke()
+        },
+      })
       workers = running.workers
       prober = running.prober
       // Before the informer is compared with: what it does not have was deleted while this agent was away.
       for (const { pod } of kept.values()) if (pods.get(`${pod.metadata.namespace ?? ''}/${pod.metadata.name}`)?.metadata.uid !== pod.metadata.uid) workers.upsert(pod)
       const stop = followPods({ workers: needed(), pods, store, runtime, clock, log, signal })
       const offObjects = running.onObjectChange()
+      const offDrivers = drivers.onChange(() => running.retryAll())
       void services.synced.then(() => {
-        if (!signal.aborted) running.servicesRead()
+        if (!signal.aborted) running.retryAll()
       })
       try {
         await Promise.all([
           workers.run(signal),
           stop.reconciled,
           reporter.run(signal),
+          drivers.run(signal),
           runNodeLease(client, nodeName, { clock, log, ...(options.connectivity && { connectivity: options.connectivity }), onReconnect: () => running.catchUp() }, signal),
           every('look at all pods', RESYNC_MS, { clock, log }, signal, () => { needed().wakeAll(); return Promise.resolve() }),
           every('rotate container logs', LOG_LOOK_MS, { clock, log }, signal, () => rotateAll(options, needed(), log)),
@@ -149,6 +162,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
       } finally {
         stop.off()
         offObjects()
+        offDrivers()
         running.close()
       }
     },
@@ -165,9 +179,12 @@ interface Assembly {
   services: () => Promise<readonly Service[] | undefined>
   allocatable: () => Promise<Record<string, string>>
   node: () => Stored<Node> | undefined
+  drivers: CsiDrivers
+  /** A volume that the cluster attached is used from now on, or no more. */
+  onVolumeUse: () => void
 }
 
-async function assemble(options: KubeletOptions, { paths, store, kept, services, allocatable, node }: Assembly) {
+async function assemble(options: KubeletOptions, { paths, store, kept, services, allocatable, node, drivers, onVolumeUse }: Assembly) {
   const { client, runtime, config, clock, random, log, events, dataDir, nodeName } = options
   const { runtimeName } = await runtime.version()
   // One that cannot say now what it can do refuses what it cannot itself.
@@ -179,7 +196,10 @@ async function assemble(options: KubeletOptions, { paths, store, kept, services,
   const tokens = createTokens(client, { clock, log, store })
   const nodeAllocated = await allocatable()
   const field = (pod: Stored<Pod>, podIps: readonly string[] = []): FieldContext => ({ pod, nodeName, hostIps: [config.nodeIp], podIps, allocatable: nodeAllocated })
-  const volumes = createPodVolumes({ paths, mounter: options.mounter ?? systemMounter, objects, tokens, clock, random, field: (pod) => field(pod) })
+  const mounter = options.mounter ?? systemMounter
+  const csi = createCsiVolumes({ drivers, client, objects, tokens, mounter, paths, nodeName, dataDir, clock, onUse: onVolumeUse })
+  const persistent = createPersistentVolumes({ objects, mounter, paths, csi, node })
+  const volumes = createPodVolumes({ paths, mounter, objects, tokens, persistent, clock, random, field: (pod) => field(pod) })
   const images = createImagePuller({ runtime, clock, log, maxParallelPulls: config.maxParallelPulls })
   const hooks = createHookRunner({ runtime, clock })
   const prober = createProber({ clock, random, log, run: createRunProbe({ runtime, clock }), onChange: (uid) => workers.wake(uid) })
@@ -281,7 +301,8 @@ async function assemble(options: KubeletOptions, { paths, store, kept, services,
       refresh(memory)
       retry(memory)
     }),
-    servicesRead() {
+    /** Services are known now, or a driver came. */
+    retryAll() {
       for (const memory of workers.list()) retry(memory)
     },
     /** The server is back: what was set up without it is made up to date. */

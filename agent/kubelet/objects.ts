@@ -14,6 +14,8 @@ export interface ObjectSource {
   configMap(podUid: string, namespace: string, name: string): Promise<ConfigMap | undefined>
   secret(podUid: string, namespace: string, name: string): Promise<Secret | undefined>
   runtimeClass(podUid: string, name: string): Promise<RuntimeClass | undefined>
+  /** Anything else that the Node authorizer lets a pod's node get: asked for each time, not watched. Undefined: there is none. */
+  read<T extends KubeObject>(ref: ResourceRef, podUid: string, namespace: string, name: string): Promise<T | undefined>
   release(podUid: string): void
   /** The pods that refer to something that has just changed. Returns the unsubscribe. */
   onChange(listener: (podUid: string) => void): () => void
@@ -27,10 +29,14 @@ export interface ObjectStore {
   remove(kind: string, namespace: string, name: string): Promise<void>
 }
 
-interface Entry { ref: ResourceRef; namespace: string; name: string; users: Set<string>; informer: Informer<KubeObject>; stop: AbortController; saved: string | undefined }
+/** `saved`: the resourceVersion of what is on disk. */
+interface Copy { ref: ResourceRef; namespace: string; name: string; users: Set<string>; saved: string | undefined }
+interface Entry extends Copy { informer: Informer<KubeObject>; stop: AbortController }
 
 export function createObjectSource(client: Client, deps: { clock: Clock; random: Random; log: Log; store?: ObjectStore }): ObjectSource {
   const entries = new Map<string, Entry>()
+  /** Of what is not watched. */
+  const copies = new Map<string, Copy>()
   const listeners = new Set<(podUid: string) => void>()
   /** A start that was in flight may still ask when the agent has stopped: it gets its answer, and no watch is left behind. */
   const closed = new AbortController()
@@ -52,19 +58,31 @@ export function createObjectSource(client: Client, deps: { clock: Clock; random:
     return entry
   }
 
-  const keep = (entry: Entry, ref: ResourceRef, namespace: string, name: string, object: KubeObject) => {
+  const keep = (entry: Copy, ref: ResourceRef, namespace: string, name: string, object: KubeObject) => {
     if (!deps.store || entry.saved === object.metadata?.resourceVersion) return
     entry.saved = object.metadata?.resourceVersion
     deps.store.save(ref.kind, namespace, name, object).catch((error: unknown) => deps.log.warn('cannot keep a copy for offline restarts', { kind: ref.kind, name: `${namespace}/${name}`, error }))
   }
 
-  const read = async <T extends KubeObject>(ref: ResourceRef, uid: string, namespace: string, name: string): Promise<T | undefined> => {
+  const watched = async <T extends KubeObject>(ref: ResourceRef, uid: string, namespace: string, name: string): Promise<T | undefined> => {
     const entry = watch(ref, namespace, name)
     entry.users.add(uid)
     if (entry.informer.hasSynced()) return entry.informer.get(namespace === '' ? name : `${namespace}/${name}`) as T | undefined
+    return ask<T>(entry, ref, namespace, name)
+  }
+
+  const read = async <T extends KubeObject>(ref: ResourceRef, uid: string, namespace: string, name: string): Promise<T | undefined> => {
+    const id = `${ref.resource}/${namespace}/${name}`
+    const copy = copies.get(id) ?? { ref, namespace, name, users: new Set(), saved: undefined }
+    copies.set(id, copy)
+    copy.users.add(uid)
+    return ask<T>(copy, ref, namespace, name)
+  }
+
+  const ask = async <T extends KubeObject>(copied: Copy, ref: ResourceRef, namespace: string, name: string): Promise<T | undefined> => {
     try {
-      const object = await client.get<T>(ref, name, namespace)
-      keep(entry, ref, namespace, name, object)
+      const object = await client.get<T>(ref, name, namespace === '' ? undefined : namespace)
+      keep(copied, ref, namespace, name, object)
       return object
     } catch (error) {
       if (isReason(error, 'NotFound')) return undefined
@@ -74,16 +92,26 @@ export function createObjectSource(client: Client, deps: { clock: Clock; random:
     }
   }
 
+  const drop = ({ ref, namespace, name }: Copy): void => {
+    deps.store?.remove(ref.kind, namespace, name).catch((error: unknown) => deps.log.warn('cannot remove the copy of an object', { kind: ref.kind, error }))
+  }
+
   return {
-    configMap: (uid, namespace, name) => read<ConfigMap>(CONFIG_MAPS, uid, namespace, name),
-    secret: (uid, namespace, name) => read<Secret>(SECRETS, uid, namespace, name),
-    runtimeClass: (uid, name) => read<RuntimeClass>(RUNTIME_CLASSES, uid, '', name),
+    configMap: (uid, namespace, name) => watched<ConfigMap>(CONFIG_MAPS, uid, namespace, name),
+    secret: (uid, namespace, name) => watched<Secret>(SECRETS, uid, namespace, name),
+    runtimeClass: (uid, name) => watched<RuntimeClass>(RUNTIME_CLASSES, uid, '', name),
+    read,
     release(uid) {
       for (const [id, entry] of entries) {
         if (!entry.users.delete(uid) || entry.users.size > 0) continue
         entry.stop.abort()
         entries.delete(id)
-        deps.store?.remove(entry.ref.kind, entry.namespace, entry.name).catch((error: unknown) => deps.log.warn('cannot remove the copy of an object', { kind: entry.ref.kind, error }))
+        drop(entry)
+      }
+      for (const [id, copy] of copies) {
+        if (!copy.users.delete(uid) || copy.users.size > 0) continue
+        copies.delete(id)
+        drop(copy)
       }
     },
     onChange(listener) {
@@ -93,6 +121,7 @@ export function createObjectSource(client: Client, deps: { clock: Clock; random:
     close() {
       closed.abort()
       entries.clear()
+      copies.clear()
       listeners.clear()
     },
   }

@@ -20,6 +20,8 @@ export interface NodeReporterDeps {
   config: KubeletConfig
   facts: HostFacts
   pressure(): Promise<HostPressure>
+  /** Names of the volumes that the cluster must not detach. */
+  volumesInUse(): Promise<readonly string[]>
   events: EventRecorder
   servedPort(): number
   clock: Clock
@@ -53,7 +55,7 @@ export function createNodeReporter(deps: NodeReporterDeps): NodeReporter {
 
   const input = async (): Promise<NodeInput> => {
     const [{ runtimeName, runtimeVersion }, pressure, { notReady, ...features }] = [await runtime.version(), await deps.pressure(), await runtimeState(runtime)]
-    return { nodeName, config: { ...config, kubeletPort: deps.servedPort() }, facts: deps.facts, pressure, notReady, runtime: { name: runtimeName, version: runtimeVersion, ...features }, images: await runtime.listImages().catch(() => []), before: reported ?? node?.status, advertised: (deps.observed() ?? node)?.status?.capacity, nowMs: clock.nowMs() }
+    return { nodeName, config: { ...config, kubeletPort: deps.servedPort() }, facts: deps.facts, pressure, notReady, runtime: { name: runtimeName, version: runtimeVersion, ...features }, images: await runtime.listImages().catch(() => []), before: reported ?? node?.status, volumesInUse: await deps.volumesInUse(), advertised: (deps.observed() ?? node)?.status?.capacity, nowMs: clock.nowMs() }
   }
 
   const register = async (signal: AbortSignal): Promise<void> => {

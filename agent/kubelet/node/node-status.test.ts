@@ -9,7 +9,7 @@ const input = (more: Partial<NodeInput> = {}): NodeInput => ({
   nodeName: 'n1', config: { ...KUBELET_DEFAULTS, nodeIp: '10.0.0.1', nodeLabels: { rack: '7' }, nodeTaints: [{ key: 'gpu', effect: 'NoSchedule' }], systemReserved: { cpu: '200m', memory: '256Mi' } },
   facts: { hostname: 'n1', cpuCount: 4, memoryBytes: 4 * GI, hugepageBytes: { '2Mi': 0 }, architecture: 'arm64', machineId: 'm', systemUuid: '', bootId: 'b', kernelVersion: '6.6', osImage: 'Debian', swapBytes: 0 },
   pressure: { memoryAvailableBytes: 2 * GI, fsBytes: 100 * GI, fsAvailableBytes: 50 * GI, fsInodes: 1_000, fsInodesFree: 900, pids: 100, pidsMax: 32_768 },
-  runtime: { name: 'skiff-runc', version: '1.1.5', handlers: [], supplementalGroupsPolicy: true }, notReady: [], images: [], before: undefined, advertised: undefined, nowMs: Date.UTC(2026, 0, 1), ...more,
+  runtime: { name: 'skiff-runc', version: '1.1.5', handlers: [], supplementalGroupsPolicy: true }, notReady: [], images: [], volumesInUse: [], before: undefined, advertised: undefined, nowMs: Date.UTC(2026, 0, 1), ...more,
 })
 const conditions = (more: Partial<NodeInput>) => Object.fromEntries((nodeStatus(input(more)).conditions ?? []).map((c) => [c.type, `${c.status} ${c.reason ?? ''}: ${c.message ?? ''}`]))
 const { pressure } = input()

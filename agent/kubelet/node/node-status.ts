@@ -15,6 +15,7 @@ export interface NodeInput {
   /** Empty: ready. Each says why not. */
   notReady: readonly string[]
   images: readonly Image[]
+  volumesInUse: readonly string[]
   /** The conditions the API has, for their transition times. */
   before: NodeStatus | undefined
   /** The capacity the API has: extended resources in it are somebody else's word (`kubectl patch`, device plugins of other hands), which is kept. */
@@ -64,6 +65,7 @@ export function nodeStatus(input: NodeInput): NodeStatus {
       machineID: facts.machineId, operatingSystem: 'linux', osImage: facts.osImage, systemUUID: facts.systemUuid, ...(facts.swapBytes > 0 && { swap: { capacity: facts.swapBytes } }),
     },
     images: nodeImages(input.images),
+    ...((input.volumesInUse.length > 0 || (input.before?.volumesInUse ?? []).length > 0) && { volumesInUse: [...input.volumesInUse] }),
     features: { supplementalGroupsPolicy: runtime.supplementalGroupsPolicy },
     runtimeHandlers: runtime.handlers.map(({ name, ...features }) => ({ name, features })),
   }
@@ -131,10 +133,10 @@ export function nodeStatusDiffers(a: NodeStatus, b: NodeStatus): boolean {
   return JSON.stringify(normal(a)) !== JSON.stringify(normal(b))
 }
 
-function normal({ addresses, capacity, allocatable, conditions, daemonEndpoints, nodeInfo, images, features, runtimeHandlers }: NodeStatus): unknown {
+function normal({ addresses, capacity, allocatable, conditions, daemonEndpoints, nodeInfo, images, volumesInUse = [], features, runtimeHandlers }: NodeStatus): unknown {
   const own = ['MemoryPressure', 'DiskPressure', 'PIDPressure', 'Ready']
   return sorted({
-    addresses, capacity, allocatable, daemonEndpoints, nodeInfo, images, features, runtimeHandlers,
+    addresses, capacity, allocatable, daemonEndpoints, nodeInfo, images, volumesInUse, features, runtimeHandlers,
     conditions: conditions?.filter((c) => own.includes(c.type)).map((c) => ({ type: c.type, status: c.status, reason: c.reason, message: c.message })).toSorted((a, b) => (a.type < b.type ? -1 : 1)),
   })
 }

@@ -7,6 +7,8 @@ export interface Mounter {
   tmpfs(path: string, options: { sizeBytes?: number; mode: number }): Promise<void>
   /** Binds `source` onto `target`, which exists. */
   bind(source: string, target: string): Promise<void>
+  /** Mounts a file system of another machine or disk onto `target`, which exists, unless something is mounted there. */
+  mount(type: string, source: string, target: string, options: readonly string[]): Promise<void>
   /** Until nothing is mounted at `path`; succeeds when nothing is. */
   unmount(path: string): Promise<void>
   /** Mount points at or below `path`, deepest first. */
@@ -25,6 +27,10 @@ export const systemMounter: Mounter = {
   },
   async bind(source, target) {
     await runCommand('mount', ['--no-canonicalize', '--bind', source, target])
+  },
+  async mount(type, source, target, options) {
+    if ((await mountPoints(target)).includes(target)) return
+    await runCommand('mount', ['-t', type, ...(options.length > 0 ? ['-o', options.join(',')] : []), source, target])
   },
   async unmount(path) {
     // The same path may carry several mounts, one over the other.
@@ -55,6 +61,7 @@ export function createMemoryMounter(): Mounter & { readonly mounted: Map<string,
       mounted.set(path, 'tmpfs')
     },
     bind: (source, target) => { mounted.set(target, source); return Promise.resolve() },
+    mount: (type, source, target) => { mounted.set(target, `${type} ${source}`); return Promise.resolve() },
     unmount: (path) => { mounted.delete(path); return Promise.resolve() },
     below: (path) => Promise.resolve([...mounted.keys()].filter((p) => p === path || p.startsWith(`${path}/`)).toReversed()),
   }

@@ -17,6 +17,7 @@ import { checkHostPath } from './host-path.ts'
 import type { Mounter } from './mounter.ts'
 import { setOwnership } from './ownership.ts'
 import { payloadPlugin, referencedObjects, volumePayload } from './payload.ts'
+import type { Located, PersistentVolumes } from './persistent-volumes.ts'
 import { bindSubpath, unbindSubpath } from './subpath.ts'
 import type { Tokens } from './tokens.ts'
 
@@ -46,13 +47,14 @@ export interface PodVolumesDeps {
   mounter: Mounter
   objects: ObjectSource
   tokens: Tokens
+  persistent: PersistentVolumes
   clock: Clock
   random: Random
   field(pod: Stored<Pod>): FieldContext
 }
 
 export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
-  const { paths, mounter, objects, tokens, clock, random } = deps
+  const { paths, mounter, objects, tokens, persistent, clock, random } = deps
 
   const setUpOne = async (pod: Stored<Pod>, volume: Volume): Promise<void> => {
     const { uid } = pod.metadata
@@ -65,6 +67,7 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
       await own(dir, pod, false)
       return
     }
+    if (await persistent.setUp(pod, volume)) return
     const plugin = payloadPlugin(volume)
     if (plugin === undefined) throw new CodedError('VOLUME_UNSUPPORTED', `no volume plugin matched: ${volumeType(volume)} volumes are not supported on this node`)
     const dir = paths.volume(uid, plugin, volume.name)
@@ -107,25 +110,28 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
     await setOwnership(dir, { gid, readonly, policy: pod.spec?.securityContext?.fsGroupChangePolicy === 'OnRootMismatch' ? 'OnRootMismatch' : 'Always' })
   }
 
-  const pathOf = (uid: string, volume: Volume): string => {
-    if (volume.hostPath) return volume.hostPath.path
-    return paths.volume(uid, payloadPlugin(volume) ?? 'kubernetes.io~empty-dir', volume.name)
+  const locate = async (pod: Stored<Pod>, volume: Volume): Promise<Located> => {
+    if (volume.hostPath) return { path: volume.hostPath.path, readonly: false }
+    const plugin = volume.emptyDir ? 'kubernetes.io~empty-dir' : payloadPlugin(volume)
+    if (plugin !== undefined) return { path: paths.volume(pod.metadata.uid, plugin, volume.name), readonly: !volume.emptyDir }
+    const found = await persistent.locate(pod, volume)
+    if (!found) throw new VolumeError(volume.name, `volume "${volume.name}" is nowhere`)
+    return found
   }
 
   const mountOne = async (pod: Stored<Pod>, container: Container, mount: VolumeMount, index: number, expand: (text: string) => string | undefined, canRecursiveReadOnly: boolean): Promise<Mount> => {
     const volume = pod.spec?.volumes?.find((v) => v.name === mount.name)
     if (!volume) throw new VolumeError(mount.name, `volume "${mount.name}" of container "${container.name}" is not in the pod`)
-    const payload = payloadPlugin(volume) !== undefined
     const recursive = isRecursiveReadOnly(mount, canRecursiveReadOnly)
     const subPath = mount.subPathExpr ? expand(mount.subPathExpr) : (mount.subPath ?? '')
     if (subPath === undefined) throw new VolumeError(mount.name, `missing value for subPathExpr ${mount.subPathExpr ?? ''}`)
-    const dir = pathOf(pod.metadata.uid, volume)
+    const { path: dir, readonly } = await locate(pod, volume)
     if (volume.hostPath?.type === undefined || volume.hostPath.type === '') await ensureExists(volume, dir)
-    const hostPath = subPath === '' ? dir : await bindSubpath(mounter, { volumeDir: dir, subPath, target: paths.subpath(pod.metadata.uid, volume.name, container.name, index), readonly: payload })
+    const hostPath = subPath === '' ? dir : await bindSubpath(mounter, { volumeDir: dir, subPath, target: paths.subpath(pod.metadata.uid, volume.name, container.name, index), readonly: payloadPlugin(volume) !== undefined })
     return {
       containerPath: mount.mountPath.startsWith('/') ? mount.mountPath : `/${mount.mountPath}`,
       hostPath,
-      readonly: (mount.readOnly ?? false) || payload,
+      readonly: (mount.readOnly ?? false) || readonly,
       propagation: mount.mountPropagation === 'Bidirectional' ? 'bidirectional' : mount.mountPropagation === 'HostToContainer' ? 'hostToContainer' : 'private',
       ...(recursive && { recursiveReadOnly: true }),
     }
@@ -151,6 +157,7 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
           throw new VolumeError(volume.name, `MountVolume.SetUp failed for volume "${volume.name}" : ${asError(error).message}`, { cause: error })
         }
       }
+      await persistent.refresh(pod)
     },
     nextRefreshMs: (uid) => tokens.nextRefreshMs(uid),
     async mounts(pod, container, expand, canRecursiveReadOnly) {
@@ -163,10 +170,9 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
       tokens.release(uid)
       const dir = paths.pod(uid)
       // Subpaths first: they are bound on top of volumes. Never delete below a mount that is still there.
-      for (const point of await mounter.below(dir)) {
-        if (point.includes('/volume-subpaths/')) await unbindSubpath(mounter, point)
-        else await mounter.unmount(point)
-      }
+      for (const point of await mounter.below(dir)) if (point.includes('/volume-subpaths/')) await unbindSubpath(mounter, point)
+      await persistent.tearDown(uid)
+      for (const point of await mounter.below(dir)) await mounter.unmount(point)
       const left = await mounter.below(dir)
       if (left.length > 0) throw new CodedError('VOLUME_BUSY', `${left[0] ?? dir} is still mounted`)
       await rm(join(dir, 'volume-subpaths'), { recursive: true, force: true })

@@ -1,0 +1,203 @@
+/**
+ * CSI volumes of pods on this node (upstream's pkg/volume/csi): attached by the cluster, staged once per node, published
+ * once per pod. What is mounted is noted beside it, in upstream's `vol_data.json`, before it is done: after a crash it
+ * is known what has to be undone, and by which driver.
+ */
+import { mkdir, rm, rmdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { isReason, type Client } from '#api/client/client.ts'
+import { CSI_DRIVERS, SECRETS, VOLUME_ATTACHMENTS, type CSIDriver, type Pod, type Secret, type SecretReference, type Stored, type VolumeAttachment } from '#api/types/index.ts'
+import type { Clock } from '#base/clock.ts'
+import { CodedError } from '#base/errors.ts'
+import { KeyedLock } from '#base/keyed-lock.ts'
+import type { ObjectSource } from '../../objects.ts'
+import type { PodPaths } from '../../pod-paths.ts'
+import type { Mounter } from '../mounter.ts'
+import { setOwnership } from '../ownership.ts'
+import type { Tokens } from '../tokens.ts'
+import { CAPABILITY, NODE_PUBLISH, NODE_STAGE, NODE_UNPUBLISH, NODE_UNSTAGE } from './calls.ts'
+import type { CsiDriver, CsiDrivers } from './drivers.ts'
+import { entriesOf, NOTE, podCsiDirectory, publishedNotes, readNote, writeNote, type Note } from './notes.ts'
+import { attachmentName, capabilityOf, lifecycleProblem, podInfo, stagingName, uniqueName, wantsOwnership, type CsiVolume } from './volume.ts'
+
+export interface CsiVolumes {
+  /** Mounts it for the pod, or makes sure that it is. Returns where. */
+  setUp(pod: Stored<Pod>, volume: CsiVolume): Promise<string>
+  /** Again, where the driver wants that (requiresRepublish), say for new tokens. */
+  republish(pod: Stored<Pod>, volume: CsiVolume): Promise<void>
+  /** Everything of the pod; what no other pod uses is unstaged. */
+  tearDown(podUid: string): Promise<void>
+}
+
+export interface CsiVolumesDeps {
+  drivers: CsiDrivers
+  client: Client
+  objects: ObjectSource
+  tokens: Tokens
+  mounter: Mounter
+  paths: PodPaths
+  nodeName: string
+  dataDir: string
+  clock: Clock
+  /** What the node says of volumes in use may be another now. */
+  onUse: () => void
+}
+
+/** Upstream's csiTimeout: a driver may have to format a large disk. */
+const CALL_MS = 120_000
+/** An attachment is waited for so long, then the pod's worker tries again later. */
+const ATTACH_MS_MAX = 10_000
+const ATTACH_LOOK_MS = 250
+
+export function createCsiVolumes(deps: CsiVolumesDeps): CsiVolumes {
+  const { drivers, client, objects, tokens, mounter, paths, nodeName, clock } = deps
+  const stagingRoot = join(deps.dataDir, 'plugins', 'kubernetes.io', 'csi')
+  /** Whether something is staged, published or undone is decided by one at a time per volume. */
+  const lock = new KeyedLock()
+
+  const stagingDirectory = ({ driver, handle }: { driver: string; handle: string }): string => join(stagingRoot, driver, stagingName(handle))
+
+  const secretsOf = async (uid: string, ref: SecretReference | undefined): Promise<Record<string, string>> => {
+    if (!ref?.name) return {}
+    const secret = await objects.read<Secret>(SECRETS, uid, ref.namespace ?? '', ref.name)
+    if (!secret) throw new CodedError('CSI_SECRET', `kubernetes.io/csi: failed to get secret [${ref.namespace ?? ''}/${ref.name}]: secrets "${ref.name}" not found`)
+    return Object.fromEntries(Object.entries(secret.data ?? {}).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]))
+  }
+
+  /** Resolves with what the attacher says the node needs to know. */
+  const attached = async (volume: CsiVolume): Promise<Readonly<Record<string, string>>> => {
+    const name = attachmentName(volume, nodeName)
+    for (let waitedMs = 0; ; waitedMs += ATTACH_LOOK_MS) {
+      let attachment: Stored<VolumeAttachment> | undefined
+      try {
+        attachment = await client.get<VolumeAttachment>(VOLUME_ATTACHMENTS, name)
+      } catch (error) {
+        if (!isReason(error, 'NotFound') && !isReason(error, 'Forbidden')) throw error
+      }
+      if (attachment?.status?.attached) return attachment.status.attachmentMetadata ?? {}
+      const problem = attachment?.status?.attachError?.message
+      if (problem !== undefined) throw new CodedError('CSI_ATTACH', `rpc error: attach of volume ${volume.specName} failed: ${problem}`)
+      if (waitedMs >= ATTACH_MS_MAX) throw new CodedError('CSI_ATTACH', `timed out waiting for external-attacher of ${volume.driver} CSI driver to attach volume ${volume.handle}`)
+      await clock.sleep(ATTACH_LOOK_MS)
+    }
+  }
+
+  const tokenContext = async (pod: Stored<Pod>, about: CSIDriver | undefined): Promise<Record<string, string>> => {
+    const requests = about?.spec.tokenRequests ?? []
+    if (requests.length === 0) return {}
+    const byAudience: Record<string, { token: string; expirationTimestamp: string }> = {}
+    for (const { audience, expirationSeconds } of requests) {
+      const token = await tokens.get(pod, { path: '', audience, ...(expirationSeconds !== undefined && { expirationSeconds }) })
+      byAudience[audience] = { token, expirationTimestamp: new Date(expiryOf(token) * 1000).toISOString().replace('.000Z', 'Z') }
+    }
+    return { 'csi.storage.k8s.io/serviceAccount.tokens': JSON.stringify(byAudience) }
+  }
+
+  const registered = (name: string, step: string): CsiDriver => {
+    const driver = drivers.get(name)
+    if (!driver) throw new CodedError('CSI_DRIVER', `kubernetes.io/csi: ${step}: driver name ${name} not found in the list of registered CSI drivers`)
+    return driver
+  }
+
+  const describe = async (pod: Stored<Pod>, volume: CsiVolume): Promise<CSIDriver | undefined> => {
+    const about = await objects.read<CSIDriver>(CSI_DRIVERS, pod.metadata.uid, '', volume.driver)
+    const problem = lifecycleProblem(volume, about)
+    if (problem !== undefined) throw new CodedError('CSI_DRIVER', problem)
+    return about
+  }
+
+  const stage = async (uid: string, volume: CsiVolume, driver: CsiDriver, publishContext: Readonly<Record<string, string>>, fsGroup: number | undefined): Promise<string> => {
+    const directory = stagingDirectory(volume)
+    const target = join(directory, 'globalmount')
+    await mkdir(target, { recursive: true, mode: 0o750 })
+    await writeNote(directory, { driverName: volume.driver, volumeHandle: volume.handle })
+    const secrets = await secretsOf(uid, volume.stageSecret)
+    await driver.client.unary(NODE_STAGE, { volumeId: volume.handle, publishContext, stagingTargetPath: target, volumeCapability: capabilityOf(volume, driver.capabilities, fsGroup), secrets, volumeContext: volume.attributes }, { timeoutMs: CALL_MS })
+    return target
+  }
+
+  const publish = (pod: Stored<Pod>, volume: CsiVolume): Promise<string> => lock.run(uniqueName(volume), async () => {
+    const { uid } = pod.metadata
+    const about = await describe(pod, volume)
+    const driver = registered(volume.driver, 'mounter.SetUpAt failed to get CSI client')
+    const needsAttach = !volume.isEphemeral && (about?.spec.attachRequired ?? true)
+    const publishContext = needsAttach ? await attached(volume) : {}
+    const directory = join(podCsiDirectory(paths, uid), volume.specName)
+    await mkdir(directory, { recursive: true, mode: 0o750 })
+    await writeNote(directory, {
+      specVolID: volume.specName, volumeHandle: volume.handle, driverName: volume.driver, volumeLifecycleMode: volume.isEphemeral ? 'Ephemeral' : 'Persistent',
+      ...(needsAttach && { attachmentID: attachmentName(volume, nodeName) }),
+    })
+    if (needsAttach) deps.onUse()
+    const fsGroup = pod.spec?.securityContext?.fsGroup
+    const staged = !volume.isEphemeral && driver.capabilities.has(CAPABILITY.stageUnstage) ? await stage(uid, volume, driver, publishContext, fsGroup) : ''
+    const target = join(directory, 'mount')
+    const volumeContext = { ...volume.attributes, ...(about?.spec.podInfoOnMount && podInfo(volume, pod)), ...(await tokenContext(pod, about)) }
+    await driver.client.unary(NODE_PUBLISH, {
+      volumeId: volume.handle, publishContext, stagingTargetPath: staged, targetPath: target, volumeCapability: capabilityOf(volume, driver.capabilities, fsGroup), readonly: volume.readonly,
+      secrets: await secretsOf(uid, volume.publishSecret), volumeContext,
+    }, { timeoutMs: CALL_MS })
+    if (fsGroup !== undefined && !driver.capabilities.has(CAPABILITY.volumeMountGroup) && wantsOwnership(volume, about)) {
+      await setOwnership(target, { gid: fsGroup, readonly: false, policy: pod.spec?.securityContext?.fsGroupChangePolicy === 'OnRootMismatch' ? 'OnRootMismatch' : 'Always' })
+    }
+    return target
+  })
+
+  const unpublish = async (directory: string, found: Note): Promise<void> => {
+    const target = join(directory, 'mount')
+    const driver = registered(found.driverName, 'Unmounter.TearDownAt failed to get CSI client')
+    await driver.client.unary(NODE_UNPUBLISH, { volumeId: found.volumeHandle, targetPath: target }, { timeoutMs: CALL_MS })
+    // Never delete below a mount that is still there.
+    if ((await mounter.below(target)).length > 0) throw new CodedError('VOLUME_BUSY', `${target} is still mounted after the CSI driver ${found.driverName} unpublished it`)
+    await rm(target, { recursive: true, force: true })
+    await rm(join(directory, NOTE), { force: true })
+    await rmdir(directory)
+  }
+
+  const unstageUnused = async (found: Note): Promise<void> => {
+    if (await isPublished(found)) return
+    const directory = stagingDirectory({ driver: found.driverName, handle: found.volumeHandle })
+    if (!(await readNote(directory))) return
+    const driver = registered(found.driverName, 'attacher.UnmountDevice failed to create newCsiDriverClient')
+    const target = join(directory, 'globalmount')
+    await driver.client.unary(NODE_UNSTAGE, { volumeId: found.volumeHandle, stagingTargetPath: target }, { timeoutMs: CALL_MS })
+    if ((await mounter.below(target)).length > 0) throw new CodedError('VOLUME_BUSY', `${target} is still mounted after the CSI driver ${found.driverName} unstaged it`)
+    await rm(target, { recursive: true, force: true })
+    await rm(join(directory, NOTE), { force: true })
+    await rmdir(directory)
+  }
+
+  const isPublished = async ({ driverName, volumeHandle }: Note): Promise<boolean> => (await publishedNotes(paths)).some((n) => n.driverName === driverName && n.volumeHandle === volumeHandle)
+
+  return {
+    setUp: publish,
+    async republish(pod, volume) {
+      const about = await describe(pod, volume)
+      if (about?.spec.requiresRepublish) await publish(pod, volume)
+    },
+    async tearDown(uid) {
+      let released = false
+      for (const name of await entriesOf(podCsiDirectory(paths, uid))) {
+        const directory = join(podCsiDirectory(paths, uid), name)
+        const found = await readNote(directory)
+        if (!found) {
+          // Nothing was published before its note was there.
+          await rm(directory, { recursive: true, force: true })
+          continue
+        }
+        await lock.run(uniqueName({ driver: found.driverName, handle: found.volumeHandle }), async () => {
+          await unpublish(directory, found)
+          await unstageUnused(found)
+        })
+        released = true
+      }
+      if (released) deps.onUse()
+    },
+  }
+}
+
+/** Seconds, from the token itself. */
+function expiryOf(token: string): number {
+  const payload = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { exp?: number }
+  return payload.exp ?? 0
+}

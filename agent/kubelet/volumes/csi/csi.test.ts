@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it, type TestContext } from 'node:test'
+import { CSI_DRIVERS, CSI_NODES, NODES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, VOLUME_ATTACHMENTS, type CSINode, type KubeObject, type Node, type PersistentVolumeSpec, type Pod, type Stored, type Volume } from '#api/types/index.ts'
+import { systemClock } from '#base/clock.ts'
+import { silentLog } from '#base/log.ts'
+import { systemRandom } from '#base/random.ts'
+import { createObjectSource } from '../../objects.ts'
+import { podPaths } from '../../pod-paths.ts'
+import { createApiMemory } from '../../testing/api-memory.ts'
+import { aPod } from '../../testing/builders.ts'
+import { systemMounter } from '../mounter.ts'
+import { createPersistentVolumes } from '../persistent-volumes.ts'
+import { createCsiVolumes } from './csi-volumes.ts'
+import { createCsiDrivers } from './drivers.ts'
+import { volumesInUse } from './notes.ts'
+import { startHostPathDriver, type HostPathDriver } from './testing/host-path-driver.ts'
+import { attachmentName, capabilityOf, inlineCsiVolume, persistentCsiVolume, wantsOwnership } from './volume.ts'
+
+const DRIVER = 'hostpath.csi.test'
+const NODE = 'board'
+const deadlineMs = 10_000
+
+async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + deadlineMs; !(await holds()); await systemClock.sleep(5)) assert.ok(Date.now() < end, `not in time: ${what}`)
+}
+
+/** A node with the real mount table and a real driver; the API is in memory. */
+async function machine(t: TestContext, about: { attachRequired?: boolean; podInfoOnMount?: boolean; fsGroupPolicy?: string; volumeLifecycleModes?: string[] } = {}) {
+  const dir = mkdtempSync(join(tmpdir(), 'csi-'))
+  const api = createApiMemory()
+  api.put(NODES, { apiVersion: 'v1', kind: 'Node', metadata: { name: NODE, labels: { zone: 'a' } } } as KubeObject)
+  api.put(CSI_DRIVERS, { apiVersion: 'storage.k8s.io/v1', kind: 'CSIDriver', metadata: { name: DRIVER }, spec: { attachRequired: false, ...about } } as KubeObject)
+  const paths = podPaths(dir, join(dir, 'logs'))
+  const stop = new AbortController()
+  const drivers = createCsiDrivers({ nodeName: NODE, client: api.client, dataDir: dir, clock: systemClock, log: silentLog })
+  const running = drivers.run(stop.signal)
+  const started: HostPathDriver[] = []
+  const objects = createObjectSource(api.client, { clock: systemClock, random: systemRandom, log: silentLog })
+  const uses: number[] = []
+  /** As after a restart of the agent: nothing is remembered. */
+  const volumes = () => createPersistentVolumes({
+    objects, mounter: systemMounter, paths, node: () => api.get<Node>(NODES, NODE),
+    csi: createCsiVolumes({ drivers, client: api.client, objects, tokens: { get: () => Promise.reject(new Error('none')), nextRefreshMs: () => undefined, release: () => {} }, mounter: systemMounter, paths, nodeName: NODE, dataDir: dir, clock: systemClock, onUse: () => uses.push(1) }),
+  })
+  t.after(async () => {
+    stop.abort()
+    await running
+    for (const driver of started) await driver.stop()
+    objects.close()
+    for (const point of await systemMounter.below(dir)) await systemMounter.unmount(point)
+    rmSync(dir, { recursive: true, force: true })
+  })
+  return {
+    dir, api, paths, drivers, volumes, uses,
+    async driver() {
+      const driver = await startHostPathDriver({ name: DRIVER, nodeId: `id-of-${NODE}`, kubeletDir: dir, storageDir: join(dir, 'storage'), topology: { 'topology.test/node': NODE }, clock: systemClock, log: silentLog })
+      started.push(driver)
+      await until('the driver is registered', () => drivers.get(DRIVER) !== undefined && driver.told.length > 0)
+      return driver
+    },
+    claimed(name: string, spec: PersistentVolumeSpec, claim: object = {}): Volume {
+      api.put(PERSISTENT_VOLUMES, { apiVersion: 'v1', kind: 'PersistentVolume', metadata: { name: `pv-${name}` }, spec: { accessModes: ['ReadWriteOnce'], claimRef: { namespace: 'default', name, uid: `claim-${name}` }, ...spec } } as KubeObject)
+      api.put(PERSISTENT_VOLUME_CLAIMS, { apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: { name, namespace: 'default', uid: `claim-${name}` }, spec: { volumeName: `pv-${name}` }, status: { phase: 'Bound' }, ...claim } as KubeObject)
+      return { name: 'data', persistentVolumeClaim: { claimName: name } }
+    },
+  }
+}
+
+const pod = (uid: string, volume: Volume, spec: Partial<Pod['spec'] & object> = {}): Stored<Pod> => {
+  const made = aPod({ volumes: [volume], ...spec })
+  return { ...made, metadata: { ...made.metadata, name: uid, uid, namespace: 'default' } } as Stored<Pod>
+}
+const csi = (handle: string): PersistentVolumeSpec => ({ csi: { driver: DRIVER, volumeHandle: handle, volumeAttributes: { size: 'small' } } })
+const methods = (driver: HostPathDriver) => driver.calls.map((c) => c.method)
+
+describe('CSI volumes', { skip: process.getuid?.() === 0 ? false : 'mounting needs root', timeout: 60_000 }, () => {
+  it('a driver that registers is told of in CSINode, annotation and labels; one that goes is taken out', async (t) => {
+    const m = await machine(t)
+    const driver = await m.driver()
+    assert.deepStrictEqual(driver.told, [''])
+    const node = m.api.get<Node>(NODES, NODE)
+    assert.deepStrictEqual([node?.metadata.annotations, node?.metadata.labels], [{ 'csi.volume.kubernetes.io/nodeid': `{"${DRIVER}":"id-of-board"}` }, { zone: 'a', 'topology.test/node': NODE }])
+    const drivers = () => m.api.get<CSINode>(CSI_NODES, NODE)?.spec.drivers
+    assert.deepStrictEqual(drivers(), [{ name: DRIVER, nodeID: 'id-of-board', topologyKeys: ['topology.test/node'], allocatable: { count: 8 } }])
+    await driver.stop()
+    await until('it is taken out', () => drivers()?.length === 0)
+    assert.equal(m.drivers.get(DRIVER), undefined)
+  })
+
+  it('is staged once, published to each pod, and unstaged after the last; what was written stays', async (t) => {
+    const m = await machine(t)
+    const driver = await m.driver()
+    const volume = m.claimed('shared', csi('v1'))
+    const [first, second] = [pod('p1', volume), pod('p2', volume)]
+    const volumes = m.volumes()
+    const one = await volumes.setUp(first, volume)
+    assert.deepStrictEqual(one, { path: join(m.paths.volumes('p1'), 'kubernetes.io~csi', 'pv-shared', 'mount'), readonly: false })
+    writeFileSync(join(one.path, 'file'), 'kept')
+    const two = await volumes.setUp(second, volume)
+    assert.equal(readFileSync(join(two?.path ?? '', 'file'), 'utf8'), 'kept')
+    await volumes.tearDown('p1')
+    assert.ok(!methods(driver).includes('unstage'), 'p2 still uses it')
+    await volumes.tearDown('p2')
+    assert.deepStrictEqual(methods(driver), ['stage', 'publish', 'stage', 'publish', 'unpublish', 'unpublish', 'unstage'])
+    assert.deepStrictEqual([await systemMounter.below(m.dir), readFileSync(join(m.dir, 'storage/v1/file'), 'utf8'), existsSync(join(m.paths.volumes('p1'), 'kubernetes.io~csi', 'pv-shared'))], [[], 'kept', false])
+  })
+
+  it('what an agent mounted before it died its next life unmounts, though it never saw the pod', async (t) => {
+    const m = await machine(t)
+    const driver = await m.driver()
+    const volume = m.claimed('left', csi('v1'))
+    await m.volumes().setUp(pod('p1', volume), volume)
+    await m.volumes().tearDown('p1')
+    assert.deepStrictEqual([methods(driver).slice(-2), await systemMounter.below(m.dir)], [['unpublish', 'unstage'], []])
+  })
+
+  it('a driver that is not there is named; once it is there the same call goes well', async (t) => {
+    const m = await machine(t)
+    const volume = m.claimed('early', csi('v1'))
+    const volumes = m.volumes()
+    await assert.rejects(volumes.setUp(pod('p1', volume), volume), { message: `kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: driver name ${DRIVER} not found in the list of registered CSI drivers` })
+    await m.driver()
+    assert.ok(await volumes.setUp(pod('p1', volume), volume))
+  })
+
+  it('nothing is removed while a driver cannot unmount', async (t) => {
+    const m = await machine(t)
+    const driver = await m.driver()
+    const volume = m.claimed('stuck', csi('v1'))
+    const volumes = m.volumes()
+    const located = await volumes.setUp(pod('p1', volume), volume)
+    writeFileSync(join(located?.path ?? '', 'file'), 'kept')
+    driver.failNext('unpublish', 'the disk is busy')
+    await assert.rejects(volumes.tearDown('p1'), /the disk is busy/)
+    assert.equal(readFileSync(join(m.dir, 'storage/v1/file'), 'utf8'), 'kept')
+    await volumes.tearDown('p1')
+    assert.deepStrictEqual(await systemMounter.below(m.dir), [])
+  })
+
+  it('waits for the cluster to attach it, passes on what the attacher says, and is told as in use', async (t) => {
+    const m = await machine(t, { attachRequired: true })
+    const driver = await m.driver()
+    const volume = m.claimed('far', csi('disk-7'))
+    const volumes = m.volumes()
+    const setUp = volumes.setUp(pod('p1', volume), volume)
+    const name = attachmentName({ ...persistentCsiVolume({ metadata: { name: 'x' }, spec: csi('disk-7') } as never, false) }, NODE)
+    m.api.put(VOLUME_ATTACHMENTS, { apiVersion: 'storage.k8s.io/v1', kind: 'VolumeAttachment', metadata: { name }, spec: { attacher: DRIVER, nodeName: NODE, source: { persistentVolumeName: 'pv-far' } }, status: { attached: true, attachmentMetadata: { device: '/dev/sdz' } } } as KubeObject)
+    await setUp
+    assert.deepStrictEqual([driver.calls.map((c) => c.request['publishContext']), await volumesInUse(m.paths)], [[{ device: '/dev/sdz' }, { device: '/dev/sdz' }], [`kubernetes.io/csi/${DRIVER}^disk-7`]])
+    await volumes.tearDown('p1')
+    assert.deepStrictEqual([await volumesInUse(m.paths), m.uses.length], [[], 2])
+  })
+
+  it('an inline volume is the pod\'s own, with what the driver wants to know of it', async (t) => {
+    const m = await machine(t, { podInfoOnMount: true, volumeLifecycleModes: ['Ephemeral'] })
+    const driver = await m.driver()
+    const volume: Volume = { name: 'scratch', csi: { driver: DRIVER, volumeAttributes: { a: 'b' } } }
+    const volumes = m.volumes()
+    const owner = pod('p1', volume, { serviceAccountName: 'default' })
+    await volumes.setUp(owner, volume)
+    await volumes.tearDown('p1')
+    assert.deepStrictEqual(methods(driver), ['publish', 'unpublish'])
+    assert.deepStrictEqual([driver.calls[0]?.request['volumeId'], driver.calls[0]?.request['volumeContext']], [inlineCsiVolume(owner, volume).handle, {
+      a: 'b', 'csi.storage.k8s.io/pod.name': 'p1', 'csi.storage.k8s.io/pod.namespace': 'default', 'csi.storage.k8s.io/pod.uid': 'p1', 'csi.storage.k8s.io/serviceAccount.name': 'default', 'csi.storage.k8s.io/ephemeral': 'true',
+    }])
+    const claimed = m.claimed('other', csi('v2'))
+    await assert.rejects(volumes.setUp(pod('p2', claimed), claimed), /volume mode "Persistent" not supported by driver/)
+  })
+
+  it('gives files to the pod\'s group where the CSIDriver says so', async (t) => {
+    const m = await machine(t, { fsGroupPolicy: 'File' })
+    await m.driver()
+    const volume = m.claimed('grouped', csi('v1'))
+    const located = await m.volumes().setUp(pod('p1', volume, { securityContext: { fsGroup: 4711 } }), volume)
+    const { gid, mode } = statSync(located?.path ?? '')
+    assert.deepStrictEqual([gid, (mode & 0o2070).toString(8)], [4711, '2070'])
+  })
+})
+
+describe('claims', { skip: process.getuid?.() === 0 ? false : 'mounting needs root', timeout: 60_000 }, () => {
+  it('of a local volume are a bind mount of its directory, where the node is the right one', async (t) => {
+    const m = await machine(t)
+    const disk = mkdtempSync(join(tmpdir(), 'disk-'))
+    t.after(() => rmSync(disk, { recursive: true, force: true }))
+    const affinity = (zone: string) => ({ nodeAffinity: { required: { nodeSelectorTerms: [{ matchExpressions: [{ key: 'zone', operator: 'In', values: [zone] }] }] } } })
+    const volume = m.claimed('here', { local: { path: disk }, ...affinity('a') })
+    const volumes = m.volumes()
+    const located = await volumes.setUp(pod('p1', volume), volume)
+    writeFileSync(join(located?.path ?? '', 'file'), 'on the disk')
+    assert.equal(readFileSync(join(disk, 'file'), 'utf8'), 'on the disk')
+    const elsewhere = m.claimed('there', { local: { path: disk }, ...affinity('b') })
+    await assert.rejects(volumes.setUp(pod('p2', elsewhere), elsewhere), { message: 'MountVolume.NodeAffinity check failed for volume "pv-there" : no matching NodeSelectorTerms' })
+    const missing = m.claimed('missing', { local: { path: join(disk, 'none') } })
+    await assert.rejects(volumes.setUp(pod('p3', missing), missing), { message: `path "${join(disk, 'none')}" does not exist` })
+  })
+
+  it('that cannot be used say why, as upstream does', async (t) => {
+    const m = await machine(t)
+    const volumes = m.volumes()
+    const why = (volume: Volume) => assert.rejects.bind(undefined, volumes.setUp(pod('p1', volume), volume))
+    await why({ name: 'data', persistentVolumeClaim: { claimName: 'none' } })({ message: 'error processing PVC default/none: failed to fetch PVC from API server: persistentvolumeclaims "none" not found' })
+    await why(m.claimed('pending', csi('v'), { status: { phase: 'Pending' } }))({ message: 'error processing PVC default/pending: PVC is not bound' })
+    await why(m.claimed('stolen', { ...csi('v'), claimRef: { uid: 'another' } }))({ message: 'error processing PVC default/stolen: PV pv-stolen spec.claimRef.uid "another" does not equal pvc.UID "claim-stolen"' })
+    m.claimed('p1-mine', csi('v'))
+    await why({ name: 'mine', ephemeral: { volumeClaimTemplate: { spec: {} } } })({ message: 'error processing PVC default/p1-mine: PVC default/p1-mine was not created for pod default/p1 (pod is not owner)' })
+    await why(m.claimed('raw', { ...csi('v'), volumeMode: 'Block' }))(/volumeMode Block/)
+    await why(m.claimed('old', { fc: { lun: 1 } }))({ message: 'no volume plugin matched: fc volumes are not supported on this node' })
+  })
+
+  it('of a hostPath volume are the path itself, read-only where the claim is mounted so', async (t) => {
+    const m = await machine(t)
+    const volume = m.claimed('path', { hostPath: { path: join(m.dir, 'made'), type: 'DirectoryOrCreate' } })
+    const readonly: Volume = { ...volume, persistentVolumeClaim: { claimName: 'path', readOnly: true } }
+    assert.deepStrictEqual(await m.volumes().setUp(pod('p1', readonly), readonly), { path: join(m.dir, 'made'), readonly: true })
+    assert.ok(existsSync(join(m.dir, 'made')))
+  })
+})
+
+it('access modes are asked for as drivers know them, ownership as CSIDrivers say', () => {
+  const of = (mode: string, known: number[] = []) => (capabilityOf({ ...persistentCsiVolume({ metadata: { name: 'v' }, spec: { ...csi('h'), accessModes: [mode] } } as never, false) }, new Set(known), 5).accessMode as { mode: number }).mode
+  assert.deepStrictEqual(['ReadWriteOnce', 'ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOncePod'].map((m) => [of(m), of(m, [5])]), [[1, 7], [3, 3], [5, 5], [1, 6]])
+  const owned = (policy: string | undefined, fsType: string, modes: string[], readonly = false) => wantsOwnership({ ...persistentCsiVolume({ metadata: { name: 'v' }, spec: { csi: { driver: 'd', volumeHandle: 'h', fsType }, accessModes: modes } } as never, readonly) }, { metadata: {}, spec: { ...(policy !== undefined && { fsGroupPolicy: policy }) } } as never)
+  assert.deepStrictEqual([owned(undefined, 'ext4', ['ReadWriteOnce']), owned(undefined, '', ['ReadWriteOnce']), owned(undefined, 'ext4', ['ReadWriteMany']), owned('File', '', ['ReadWriteMany']), owned('None', 'ext4', ['ReadWriteOnce']), owned('File', 'ext4', [], true)], [true, false, false, true, false, false])
+})

@@ -5,6 +5,8 @@ export interface PeerCertificate {
   commonName: string
   /** Subject's O fields: the groups. */
   organizations: readonly string[]
+  /** Subject's UIDs (1.3.6.1.4.1.57683.2): one or none. */
+  uids?: readonly string[]
   /** SHA-256 of the certificate, in hex. */
   fingerprint?: string
 }

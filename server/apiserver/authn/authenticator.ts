@@ -52,7 +52,9 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       const byCertificate = credentials.certificate && userOfCertificate(credentials.certificate)
       if (byCertificate) return { ok: true, user: byCertificate }
       const bearer = credentials.bearer?.trim()
-      return bearer === undefined || bearer === '' ? NOT_MINE : authenticateBearer(bearer, credentials.audiences, sources)
+      const problem = credentials.certificate && uidProblem(credentials.certificate)
+      if (bearer === undefined || bearer === '') return problem === undefined ? NOT_MINE : refuse(problem)
+      return authenticateBearer(bearer, credentials.audiences, sources)
     },
   }
 }
@@ -112,10 +114,17 @@ const JOIN_TOKEN_START = 'S10'
 
 /** A certificate without a common name is nobody's (upstream's CommonNameUserConversion). */
 function userOfCertificate(certificate: PeerCertificate): UserInfo | undefined {
-  if (certificate.commonName === '') return undefined
-  const { commonName: name, organizations, fingerprint } = certificate
+  if (certificate.commonName === '' || uidProblem(certificate) !== undefined) return undefined
+  const { commonName: name, organizations, fingerprint, uids = [] } = certificate
+  const [uid] = uids
   // Which certificate was used goes with the user (KEP-4193).
-  return { name, groups: [...new Set([...organizations, 'system:authenticated'])], ...(fingerprint && { extra: { 'authentication.kubernetes.io/credential-id': [`X509SHA256=${fingerprint}`] } }) }
+  return { name, ...(uid !== undefined && { uid }), groups: [...new Set([...organizations, 'system:authenticated'])], ...(fingerprint && { extra: { 'authentication.kubernetes.io/credential-id': [`X509SHA256=${fingerprint}`] } }) }
+}
+
+/** Why nobody can say whose certificate it is. */
+function uidProblem({ uids = [] }: PeerCertificate): string | undefined {
+  if (uids.length > 1) return `expected 1 UID, but found multiple: [${uids.join(' ')}]`
+  return uids[0] === '' ? 'UID cannot be an empty string' : undefined
 }
 
 /** `node:<secret>`, `server:<secret>`, a bare secret or the whole token. All are compared, so that the time tells nothing. */

@@ -47,6 +47,9 @@ test('a client certificate is a user with its organizations as groups; without a
   assert.deepStrictEqual(await ask('jane', ['dev', 'ops']), { ok: true, user: { name: 'jane', groups: ['dev', 'ops', 'system:authenticated'] } })
   assert.deepStrictEqual(await ask('', ['system:masters']), { ok: false, why: 'none' })
   assert.deepStrictEqual(await authenticator.authenticate({ remoteAddress: '' }), { ok: false, why: 'none' })
+  const withUids = (uids: string[]) => authenticator.authenticate({ certificate: { commonName: 'jane', organizations: [], uids }, remoteAddress: '' })
+  assert.deepStrictEqual(await withUids(['u7']), { ok: true, user: { name: 'jane', uid: 'u7', groups: ['system:authenticated'] } })
+  assert.deepStrictEqual([await withUids(['a', 'b']), await withUids([''])], [{ ok: false, why: 'invalid', because: 'expected 1 UID, but found multiple: [a b]' }, { ok: false, why: 'invalid', because: 'UID cannot be an empty string' }])
 })
 
 test('a pod\'s token names the account, the pod and its node, and any OIDC library verifies it with the published keys', async () => {

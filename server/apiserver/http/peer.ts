@@ -14,11 +14,11 @@ export function peerOf(socket: TLSSocket, { clientCa, frontProxyCa }: { clientCa
   const proxy = frontProxyCa !== undefined && isRootedIn(socket, frontProxyCa) ? { frontProxy: first(subject.CN) } : {}
   // It proves that its holder may speak for others, who he is himself only if the authority is one of clients, too.
   if ('frontProxy' in proxy && !(clientCa !== undefined && isRootedIn(socket, clientCa))) return { remoteAddress, ...proxy }
-  const organizations: string | string[] | undefined = subject.O
+  const uids = all((subject as Readonly<Record<string, string | string[] | undefined>>)[USER_ID])
   return {
     remoteAddress, ...proxy,
     certificate: {
-      commonName: first(subject.CN), organizations: organizations === undefined ? [] : Array.isArray(organizations) ? organizations : [organizations],
+      commonName: first(subject.CN), organizations: all(subject.O), ...(uids.length > 0 && { uids }),
       fingerprint: ((shown as TlsCertificate).fingerprint256 ?? '').replaceAll(':', '').toLowerCase(),
     },
   }
@@ -41,5 +41,10 @@ function isRootedIn(socket: TLSSocket, pem: string): boolean {
 }
 
 const CHAIN_MAX = 16
+
+/** The uid of a user in a subject, by Kubernetes' own number. */
+const USER_ID = '1.3.6.1.4.1.57683.2'
+
+const all = (value: string | string[] | undefined): string[] => (value === undefined ? [] : Array.isArray(value) ? value : [value])
 
 const first = (value: string | string[] | undefined): string => (Array.isArray(value) ? (value[0] ?? '') : (value ?? ''))

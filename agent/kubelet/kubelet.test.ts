@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { CONFIG_MAPS, LEASES, NODES, PODS, RUNTIME_CLASSES, SECRETS, type Lease, type Node } from '#api/types/index.ts'
 import { createNodeWorld, pod, type NodeWorld } from './testing/node-world.ts'
 
@@ -416,4 +417,40 @@ test('a pod that asks for its own users is not run with the host\'s: it waits, a
   w.create(pod('own', { hostUsers: false }))
   await w.until('told', () => w.reasons().includes('FailedCreatePodSandBox'))
   assert.deepStrictEqual([w.events.at(-1)?.message, w.pod('own')?.status?.phase, await w.runtime.listPodSandbox()], ['Failed to create pod sandbox: runtime handler "default" does not support user namespaces', 'Pending', []])
+})
+
+test('a pod that uses more than its emptyDir may hold is evicted: it ends at once, Failed, and says so', async (t) => {
+  const w = await world(t)
+  const { uid } = w.create(pod('greedy', { volumes: [{ name: 'data', emptyDir: { sizeLimit: '64Ki' } }] })).metadata
+  w.create(pod('modest'))
+  await w.until('both run', () => w.pod('greedy')?.status?.phase === 'Running' && w.pod('modest')?.status?.phase === 'Running')
+  writeFileSync(join(w.dir, 'agent/pods', uid, 'volumes/kubernetes.io~empty-dir/data/x'), 'x'.repeat(200_000))
+  await w.until('evicted', () => w.pod('greedy')?.status?.phase === 'Failed')
+  const { reason, message, conditions } = w.pod('greedy')?.status ?? {}
+  const target = conditions?.find((c) => c.type === 'DisruptionTarget')
+  const words = 'Usage of EmptyDir volume "data" exceeds the limit "64Ki". '
+  assert.deepStrictEqual([reason, message, target?.status, target?.reason, target?.message], ['Evicted', words, 'True', 'TerminationByKubelet', words])
+  assert.deepStrictEqual(w.events.filter((e) => e.reason === 'Evicted').map((e) => [e.about, e.type, e.message]), [['greedy', 'Warning', words]])
+  await w.run(5_000)
+  assert.deepStrictEqual([w.pod('modest')?.status?.phase, (await w.runtime.listContainers({ state: 'running' })).length], ['Running', 1])
+})
+
+test('a node that is short of memory says so, evicts the pod that uses most beyond its request, and takes no others until it is well', async (t) => {
+  const w = await world(t)
+  w.create(pod('one'))
+  w.create(pod('two', { priority: 10 }))
+  await w.until('both run', () => w.pod('one')?.status?.phase === 'Running' && w.pod('two')?.status?.phase === 'Running')
+  w.host.memoryAvailableBytes = 50 * 2 ** 20
+  await w.until('evicted', () => w.pod('one')?.status?.phase === 'Failed')
+  w.host.memoryAvailableBytes = 2 ** 31
+  assert.match(w.pod('one')?.status?.message ?? '', /^The node was low on resource: memory\. Threshold quantity: 100Mi, available: 51200Ki\. /)
+  const condition = () => w.api.get<Node>(NODES, 'node-1')?.status?.conditions?.find((c) => c.type === 'MemoryPressure')
+  await w.until('told', () => condition()?.status === 'True')
+  assert.deepStrictEqual([condition()?.reason, w.reasons().includes('EvictionThresholdMet'), w.pod('two')?.status?.phase], ['KubeletHasInsufficientMemory', true, 'Running'])
+  w.create(pod('three'))
+  await w.until('refused', () => w.pod('three')?.status?.phase === 'Failed')
+  assert.deepStrictEqual([w.pod('three')?.status?.reason, w.pod('three')?.status?.message], ['Evicted', 'Pod was rejected: The node had condition: [MemoryPressure]. '])
+  await w.until('well again', () => condition()?.status === 'False', 320_000)
+  w.create(pod('four'))
+  await w.until('taken', () => w.pod('four')?.status?.phase === 'Running')
 })

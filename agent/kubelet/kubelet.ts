@@ -23,6 +23,10 @@ import { readHostPressure, type HostFacts, type HostPressure } from './node/host
 import { runNodeLease } from './node/node-lease.ts'
 import { createNodeReporter } from './node/node-reporter.ts'
 import { nodeAllocatable, nodeCapacity } from './node/node-status.ts'
+import { createEvictionManager } from './eviction/eviction-manager.ts'
+import { observeSignals } from './eviction/observe-signals.ts'
+import { parseThresholds } from './eviction/thresholds.ts'
+import { createGarbageCollector } from './garbage/garbage-collector.ts'
 import { createObjectSource } from './objects.ts'
 import { orphanPod } from './orphan-pod.ts'
 import { podPaths } from './pod-paths.ts'
@@ -32,14 +36,15 @@ import { createPodStreams } from './pod-streams.ts'
 import { createPodWorkers, type PodWorkers } from './pod-worker.ts'
 import { createProber, type Prober } from './probes/prober.ts'
 import { createRunProbe } from './probes/run-probe.ts'
-import { pendingResize as pendingResizeOf } from './resize.ts'
+import { pendingResize as pendingResizeOf, withAllocation } from './resize.ts'
 import { observePod, reportedStatus } from './runtime-view.ts'
 import { createNodeFigures } from './stats/node-figures.ts'
+import { readFs } from './stats/host-usage.ts'
 import { createStatsSource } from './stats/stats-source.ts'
 import type { NodeFigures, PodStreams } from './streams.ts'
 import { podEnd } from './termination.ts'
 import { terminationMessage } from './termination-message.ts'
-import type { PodView } from './view.ts'
+import { isTerminalPhase, type PodView } from './view.ts'
 import { createCsiVolumes } from './volumes/csi/csi-volumes.ts'
 import { createCsiDrivers, type CsiDrivers } from './volumes/csi/drivers.ts'
 import { volumesInUse } from './volumes/csi/notes.ts'
@@ -89,6 +94,10 @@ export interface Kubelet extends PodStreams {
 const RESYNC_MS = 300_000
 /** Upstream's containerLogMonitorInterval. */
 const LOG_LOOK_MS = 10_000
+/** Upstream's monitoringInterval of the eviction manager. */
+const EVICTION_LOOK_MS = 10_000
+/** Upstream's ImageGCPeriod. */
+const GARBAGE_LOOK_MS = 300_000
 const RECONCILE_RETRY_MS = 2_000
 /** The first list of Services comes within milliseconds of the first pod; a start waits this long for it before it fails. */
 const SERVICES_WAIT_MS = 5_000
@@ -103,7 +112,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   const nodes = informers.of<Node>(NODES)
   const drivers = createCsiDrivers({ nodeName, client, dataDir, clock, log })
   const inUse: { read?: Promise<readonly string[]> | undefined } = {}
-  const reporter = createNodeReporter({ nodeName, volumesInUse: () => (inUse.read ??= volumesInUse(paths)), observed: () => nodes.get(nodeName), client, runtime, config, facts: options.hostFacts, pressure, events, clock, log, servedPort: options.servedPort ?? (() => config.kubeletPort) })
+  const reporter = createNodeReporter({ nodeName, volumesInUse: () => (inUse.read ??= volumesInUse(paths)), observed: () => nodes.get(nodeName), client, runtime, config, facts: options.hostFacts, pressure, events, clock, log, servedPort: options.servedPort ?? (() => config.kubeletPort), underPressure: () => eviction.conditions })
   let workers: PodWorkers | undefined
   let prober: Prober | undefined
 
@@ -115,7 +124,31 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   const streams = createPodStreams({ workers: { ...emptyWorkers, get: (uid) => workers?.get(uid), list: () => workers?.list() ?? [] }, runtime, clock })
 
   const stats = createStatsSource({ runtime, pods: () => streams.pods(), nodeName, dataDir, paths, facts: options.hostFacts, pressure, clock })
-  const figures = createNodeFigures({ stats, runtime, probes: () => prober?.counts() ?? [], counters: () => [], podCount: () => streams.pods().length, nodeName, config, facts: options.hostFacts, clock, log })
+  const figures = createNodeFigures({ stats, runtime, probes: () => prober?.counts() ?? [], counters: () => [...eviction.counters(), ...garbage.counters()], podCount: () => streams.pods().length, nodeName, config, facts: options.hostFacts, clock, log })
+
+  const aboutNode = (reason: string, message: string) => {
+    const node = nodes.get(nodeName)
+    events.event({ apiVersion: 'v1', kind: 'Node', name: nodeName, ...(node && { uid: node.metadata.uid }) }, 'Warning', reason, message)
+  }
+  const garbage = createGarbageCollector({
+    runtime, config, clock, log, tell: aboutNode, disk: (path) => readFs(path === '' ? dataDir : path, clock.nowMs()),
+    isLive: (sandboxId) => (workers?.list() ?? []).some((m) => !m.tornDown && m.sandboxIds.has(sandboxId)),
+  })
+  const eviction = createEvictionManager({
+    thresholds: parseThresholds(config), maxPodGraceSeconds: config.evictionMaxPodGraceSeconds, clock, log, tell: aboutNode,
+    observe: () => observeSignals({ pressure, runtime, dataDir, memoryBytes: options.hostFacts.memoryBytes, clock }),
+    pods: () => (workers?.list() ?? []).filter((m) => !m.rejected && !m.tornDown && m.endingSinceMs === undefined && !isTerminalPhase(m.pod.status?.phase)).map((m) => withAllocation(m.pod, m.allocation)),
+    measure: async () => (await stats.measure()).pods,
+    freeDisk: () => garbage.freeDisk(),
+    onConditions: () => reporter.poke(),
+    evict({ pod, graceSeconds, message }) {
+      const memory = workers?.get(pod.metadata.uid)
+      if (!memory) return
+      memory.rejected = { reason: 'Evicted', message, eviction: { graceSeconds, sinceMs: clock.nowMs() } }
+      events.event(asReference(pod), 'Warning', 'Evicted', message)
+      workers?.wake(memory.uid)
+    },
+  })
 
   return {
     ...streams,
@@ -133,7 +166,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
         return services.hasSynced() ? services.list() : undefined
       }
       const kept = new Map((await store.loadPods()).map((record) => [record.pod.metadata.uid, record]))
-      const running = await assemble({ ...options, log }, { paths, store, kept: (uid) => kept.get(uid), services: knownServices, allocatable: async () => nodeAllocatable(nodeCapacity({ facts: options.hostFacts, pressure: await pressure(), config }), config), node: () => nodes.get(nodeName), drivers,
+      const running = await assemble({ ...options, log }, { paths, store, pressureRefusal: (pod) => eviction.refusal(pod), kept: (uid) => kept.get(uid), services: knownServices, allocatable: async () => nodeAllocatable(nodeCapacity({ facts: options.hostFacts, pressure: await pressure(), config }), config), node: () => nodes.get(nodeName), drivers,
         onVolumeUse() {
           inUse.read = undefined
           reporter.poke()
@@ -157,6 +190,8 @@ export function createKubelet(options: KubeletOptions): Kubelet {
           drivers.run(signal),
           runNodeLease(client, nodeName, { clock, log, ...(options.connectivity && { connectivity: options.connectivity }), onReconnect: () => running.catchUp() }, signal),
           every('look at all pods', RESYNC_MS, { clock, log }, signal, () => { needed().wakeAll(); return Promise.resolve() }),
+          every('look for pressure', EVICTION_LOOK_MS, { clock, log }, signal, () => eviction.look()),
+          every('collect garbage', GARBAGE_LOOK_MS, { clock, log }, signal, () => garbage.collect()),
           every('rotate container logs', LOG_LOOK_MS, { clock, log }, signal, () => rotateAll(options, needed(), log)),
         ])
       } finally {
@@ -174,6 +209,8 @@ const emptyWorkers: PodWorkers = { upsert: () => {}, remove: () => {}, wake: () 
 interface Assembly {
   paths: ReturnType<typeof podPaths>
   store: PodStore
+  /** Why a node that is short of something takes no such pod. */
+  pressureRefusal: (pod: Pod) => { reason: string; message: string } | undefined
   /** As found on disk at the start. */
   kept: (uid: string) => PodRecord | undefined
   services: () => Promise<readonly Service[] | undefined>
@@ -184,7 +221,7 @@ interface Assembly {
   onVolumeUse: () => void
 }
 
-async function assemble(options: KubeletOptions, { paths, store, kept, services, allocatable, node, drivers, onVolumeUse }: Assembly) {
+async function assemble(options: KubeletOptions, { paths, store, pressureRefusal, kept, services, allocatable, node, drivers, onVolumeUse }: Assembly) {
   const { client, runtime, config, clock, random, log, events, dataDir, nodeName } = options
   const { runtimeName } = await runtime.version()
   // One that cannot say now what it can do refuses what it cannot itself.
@@ -268,7 +305,7 @@ async function assemble(options: KubeletOptions, { paths, store, kept, services,
       keep(memory).catch((error: unknown) => log.error('cannot keep the pod on disk: it will not be known after a restart while the server is away', { pod: memory.pod.metadata.name, error: asError(error) }))
     },
     admit(pod, others) {
-      const refused = refusal({ pod, others, allocatable: nodeAllocated, node: node(), hasStrictGroups, allowedSysctls: config.allowedUnsafeSysctls })
+      const refused = pressureRefusal(pod) ?? refusal({ pod, others, allocatable: nodeAllocated, node: node(), hasStrictGroups, allowedSysctls: config.allowedUnsafeSysctls })
       if (refused) events.event(asReference(pod), 'Warning', refused.reason, refused.message)
       return refused && { ...refused, message: `Pod was rejected: ${refused.message}` }
     },

@@ -22,7 +22,7 @@ export function podConditions(view: PodView, input: ConditionInput): PodConditio
     ['ContainersReady', containers],
     ['PodScheduled', { status: 'True' }],
   ]
-  verdicts.push(...resizeVerdicts(view))
+  verdicts.push(...resizeVerdicts(view), ...evictionVerdict(view))
   const own = verdicts.map(([type, verdict]) => condition(view, before.find((c) => c.type === type), type, verdict, input.nowMs))
   return [...own, ...before.filter((c) => !verdicts.some(([type]) => type === c.type) && !RESIZE_CONDITIONS.includes(c.type))]
 }
@@ -67,6 +67,11 @@ function ready(view: PodView, containers: Verdict): Verdict {
     return found.status === 'True' ? [] : [`the status of pod readiness gate "${conditionType}" is not "True", but ${found.status}`]
   })
   return messages.length === 0 ? { status: 'True' } : { status: 'False', reason: 'ReadinessGatesNotReady', message: messages.join(', ') }
+}
+
+/** KEP-3329: a pod that this node ended, not its own failure. */
+function evictionVerdict({ rejected }: PodView): [string, Verdict][] {
+  return rejected?.eviction ? [['DisruptionTarget', { status: 'True', reason: 'TerminationByKubelet', message: rejected.message }]] : []
 }
 
 function resizeVerdicts(view: PodView): [string, Verdict][] {

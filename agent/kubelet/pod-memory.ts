@@ -1,7 +1,7 @@
 /** What the agent remembers of one pod between passes. Losing it (a restart) costs time, never correctness: see the field comments. */
 import type { Pod, PodStatus, Stored } from '#api/types/index.ts'
 import { allocationOf, type Allocation } from './resize.ts'
-import type { InFlight, LaneFailure } from './view.ts'
+import type { InFlight, LaneFailure, Rejection } from './view.ts'
 
 export interface PodMemory {
   readonly uid: string
@@ -36,7 +36,10 @@ export interface PodMemory {
   written: { sent: PodStatus; answer: PodStatus; resourceVersion: string } | undefined
   /** The API was told that nothing is left; a finalizer may keep the object. Lost: it is told again. */
   finished: boolean
-  rejected: { reason: string; message: string } | undefined
+  /** Lost: what is still so is decided again. */
+  rejected: Rejection | undefined
+  /** As last seen. */
+  sandboxIds: ReadonlySet<string>
   /** The last bringing up to date of its volumes; one at a time. Never rejects. */
   refreshing: Promise<void>
   /** Cancels the timer of the next token renewal. */
@@ -46,6 +49,6 @@ export interface PodMemory {
 export function createPodMemory(pod: Stored<Pod>, nowMs: number, kept: { endingSinceMs?: number; allocation?: Allocation; resizing?: number } = {}): PodMemory {
   return {
     uid: pod.metadata.uid, pod, allocation: kept.allocation ?? allocationOf(pod), resizing: kept.resizing, resized: undefined, removed: false, endingSinceMs: kept.endingSinceMs, firstSeenMs: nowMs, prepared: false, tornDown: false, failures: new Map(), inFlight: new Map(), laneRuns: new Map(), wantedChangedMs: -Infinity, backOffReported: new Set(),
-    terminationMessages: new Map(), written: undefined, finished: false, rejected: undefined, cancelRefresh: undefined, refreshing: Promise.resolve(),
+    terminationMessages: new Map(), written: undefined, finished: false, rejected: undefined, sandboxIds: new Set(), cancelRefresh: undefined, refreshing: Promise.resolve(),
   }
 }

@@ -30,6 +30,7 @@ export async function observePod(memory: PodMemory, sources: ViewSources): Promi
   const containers: ContainerView[] = []
   for (const status of statuses) containers.push(await containerView(memory, status, sources))
   forgetGone(memory, statuses)
+  memory.sandboxIds = new Set(sandboxes.map((s) => s.id))
   return {
     pod: withAllocation(memory.pod, memory.allocation),
     resize: isAllocated(memory.pod, memory.allocation) ? undefined : { spec: memory.pod, pending: sources.pendingResize(memory) },

@@ -24,7 +24,7 @@ export function podEnd(view: PodView, nowMs: number): PodEnd | undefined {
       graceSeconds: Math.max(1, isForced(view) ? 0 : (metadata.deletionGracePeriodSeconds ?? ownGrace)),
     }
   }
-  if (view.rejected) return { why: 'rejected', sinceMs: view.endingSinceMs ?? nowMs, graceSeconds: ownGrace }
+  if (view.rejected) return { why: 'rejected', sinceMs: view.rejected.eviction?.sinceMs ?? view.endingSinceMs ?? nowMs, graceSeconds: view.rejected.eviction?.graceSeconds ?? ownGrace }
   if (isTerminalPhase(view.reported.phase)) return { why: 'finished', sinceMs: lastFinishedMs(view, nowMs), graceSeconds: ownGrace }
   const deadlineMs = deadlineOf(view)
   if (deadlineMs !== undefined && nowMs >= deadlineMs) return { why: 'deadline', sinceMs: deadlineMs, graceSeconds: ownGrace }

@@ -38,6 +38,14 @@ export interface InFlight { lane: string; action: PodAction; sinceMs: number }
 /** Why what the spec asks for is not allocated: upstream's reasons (KEP-1287). */
 export interface PendingResize { reason: 'Deferred' | 'Infeasible'; message: string }
 
+/** The node's own word against a pod. */
+export interface Rejection {
+  reason: string
+  message: string
+  /** Set when it ran: by which it is to end, and since when (wall time). */
+  eviction?: { graceSeconds: number; sinceMs: number }
+}
+
 export interface PodView {
   /** With the resources that this node has allocated to it. */
   pod: Stored<Pod>
@@ -72,7 +80,7 @@ export interface PodView {
   reported: PodStatus
   node: { hostIps: readonly string[]; runtimeName: string; memoryBytes: number; canRecursiveReadOnly: boolean }
   /** Set when the node itself refuses or evicts it: it is failed with this and never started. */
-  rejected: { reason: string; message: string } | undefined
+  rejected: Rejection | undefined
 }
 
 export type { ContainerType } from './pod-action.ts'

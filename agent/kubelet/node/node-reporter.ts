@@ -8,6 +8,7 @@ import type { Log } from '#base/log.ts'
 import type { ContainerRuntime, RuntimeStatus } from '#cri/index.ts'
 import type { KubeletConfig } from '../config.ts'
 import type { HostFacts, HostPressure } from './host-facts.ts'
+import type { PressureCondition } from '../eviction/thresholds.ts'
 import { conditionEvents, schedulableEvent, startEvents, type NodeEvent } from './node-events.ts'
 import { newNode, nodeLabels, nodeStatus, nodeStatusDiffers, type NodeInput } from './node-status.ts'
 
@@ -24,6 +25,7 @@ export interface NodeReporterDeps {
   volumesInUse(): Promise<readonly string[]>
   events: EventRecorder
   servedPort(): number
+  underPressure(): ReadonlySet<PressureCondition>
   clock: Clock
   log: Log
 }
@@ -55,7 +57,7 @@ export function createNodeReporter(deps: NodeReporterDeps): NodeReporter {
 
   const input = async (): Promise<NodeInput> => {
     const [{ runtimeName, runtimeVersion }, pressure, { notReady, ...features }] = [await runtime.version(), await deps.pressure(), await runtimeState(runtime)]
-    return { nodeName, config: { ...config, kubeletPort: deps.servedPort() }, facts: deps.facts, pressure, notReady, runtime: { name: runtimeName, version: runtimeVersion, ...features }, images: await runtime.listImages().catch(() => []), before: reported ?? node?.status, volumesInUse: await deps.volumesInUse(), advertised: (deps.observed() ?? node)?.status?.capacity, nowMs: clock.nowMs() }
+    return { nodeName, config: { ...config, kubeletPort: deps.servedPort() }, facts: deps.facts, pressure, underPressure: deps.underPressure(), notReady, runtime: { name: runtimeName, version: runtimeVersion, ...features }, images: await runtime.listImages().catch(() => []), before: reported ?? node?.status, volumesInUse: await deps.volumesInUse(), advertised: (deps.observed() ?? node)?.status?.capacity, nowMs: clock.nowMs() }
   }
 
   const register = async (signal: AbortSignal): Promise<void> => {

@@ -9,10 +9,9 @@ const input = (more: Partial<NodeInput> = {}): NodeInput => ({
   nodeName: 'n1', config: { ...KUBELET_DEFAULTS, nodeIp: '10.0.0.1', nodeLabels: { rack: '7' }, nodeTaints: [{ key: 'gpu', effect: 'NoSchedule' }], systemReserved: { cpu: '200m', memory: '256Mi' } },
   facts: { hostname: 'n1', cpuCount: 4, memoryBytes: 4 * GI, hugepageBytes: { '2Mi': 0 }, architecture: 'arm64', machineId: 'm', systemUuid: '', bootId: 'b', kernelVersion: '6.6', osImage: 'Debian', swapBytes: 0 },
   pressure: { memoryAvailableBytes: 2 * GI, fsBytes: 100 * GI, fsAvailableBytes: 50 * GI, fsInodes: 1_000, fsInodesFree: 900, pids: 100, pidsMax: 32_768 },
-  runtime: { name: 'skiff-runc', version: '1.1.5', handlers: [], supplementalGroupsPolicy: true }, notReady: [], images: [], volumesInUse: [], before: undefined, advertised: undefined, nowMs: Date.UTC(2026, 0, 1), ...more,
+  runtime: { name: 'skiff-runc', version: '1.1.5', handlers: [], supplementalGroupsPolicy: true }, underPressure: new Set(), notReady: [], images: [], volumesInUse: [], before: undefined, advertised: undefined, nowMs: Date.UTC(2026, 0, 1), ...more,
 })
 const conditions = (more: Partial<NodeInput>) => Object.fromEntries((nodeStatus(input(more)).conditions ?? []).map((c) => [c.type, `${c.status} ${c.reason ?? ''}: ${c.message ?? ''}`]))
-const { pressure } = input()
 
 test('a healthy node says so in upstream\'s words', () => assert.deepStrictEqual(conditions({}), {
   MemoryPressure: 'False KubeletHasSufficientMemory: kubelet has sufficient memory available', DiskPressure: 'False KubeletHasNoDiskPressure: kubelet has no disk pressure',
@@ -20,10 +19,9 @@ test('a healthy node says so in upstream\'s words', () => assert.deepStrictEqual
 }))
 
 const bad: [string, Partial<NodeInput>, string, string][] = [
-  ['too little memory', { pressure: { ...pressure, memoryAvailableBytes: 99 * 2 ** 20 } }, 'MemoryPressure', 'True KubeletHasInsufficientMemory: kubelet has insufficient memory available'],
-  ['a full disk', { pressure: { ...pressure, fsAvailableBytes: 9 * GI } }, 'DiskPressure', 'True KubeletHasDiskPressure: kubelet has disk pressure'],
-  ['no inodes', { pressure: { ...pressure, fsInodesFree: 40 } }, 'DiskPressure', 'True KubeletHasDiskPressure: kubelet has disk pressure'],
-  ['no process ids', { pressure: { ...pressure, pids: 32_000 } }, 'PIDPressure', 'True KubeletHasInsufficientPID: kubelet has insufficient PID available'],
+  ['too little memory', { underPressure: new Set(['MemoryPressure']) }, 'MemoryPressure', 'True KubeletHasInsufficientMemory: kubelet has insufficient memory available'],
+  ['a full disk', { underPressure: new Set(['DiskPressure']) }, 'DiskPressure', 'True KubeletHasDiskPressure: kubelet has disk pressure'],
+  ['no process ids', { underPressure: new Set(['PIDPressure']) }, 'PIDPressure', 'True KubeletHasInsufficientPID: kubelet has insufficient PID available'],
   ['one reason not to be ready', { notReady: ['a'] }, 'Ready', 'False KubeletNotReady: a'],
   ['several', { notReady: ['a', 'b'] }, 'Ready', 'False KubeletNotReady: [a, b]'],
 ]

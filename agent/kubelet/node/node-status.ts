@@ -2,6 +2,7 @@
 import { formatQuantity, parseQuantity, subtractQuantity } from '#api/types/quantity.ts'
 import type { ContainerImage, Node, NodeCondition, NodeStatus, Taint } from '#api/types/index.ts'
 import type { Image, RuntimeStatus } from '#cri/index.ts'
+import type { PressureCondition } from '../eviction/thresholds.ts'
 import type { KubeletConfig } from '../config.ts'
 import { time } from '../time.ts'
 import type { HostFacts, HostPressure } from './host-facts.ts'
@@ -12,6 +13,8 @@ export interface NodeInput {
   facts: HostFacts
   pressure: HostPressure
   runtime: { name: string; version: string } & Pick<RuntimeStatus, 'handlers' | 'supplementalGroupsPolicy'>
+  /** As the eviction manager sees it. */
+  underPressure: ReadonlySet<PressureCondition>
   /** Empty: ready. Each says why not. */
   notReady: readonly string[]
   images: readonly Image[]
@@ -23,11 +26,6 @@ export interface NodeInput {
   nowMs: number
 }
 
-/** Upstream's hard eviction thresholds. */
-const MEMORY_AVAILABLE_BYTES_MIN = 100 * 1024 * 1024
-const FS_AVAILABLE_PART_MIN = 0.1
-const INODES_FREE_PART_MIN = 0.05
-const PIDS_FREE_PART_MIN = 0.05
 /** Upstream's nodeStatusMaxImages and names per image. */
 const IMAGES_MAX = 50
 const NAMES_PER_IMAGE_MAX = 5
@@ -102,12 +100,15 @@ function tenth(total: string): string {
 }
 
 function nodeConditions(input: NodeInput): NodeCondition[] {
-  const { pressure: p, notReady } = input
-  const pressure = (type: string, bad: boolean, reason: string, words: string): NodeCondition => condition(input, type, bad, bad ? `KubeletHas${reason}` : good(type), bad ? `kubelet has ${words}` : goodWords(type))
+  const { underPressure, notReady } = input
+  const pressure = (type: PressureCondition, reason: string, words: string): NodeCondition => {
+    const bad = underPressure.has(type)
+    return condition(input, type, bad, bad ? `KubeletHas${reason}` : good(type), bad ? `kubelet has ${words}` : goodWords(type))
+  }
   return [
-    pressure('MemoryPressure', p.memoryAvailableBytes < MEMORY_AVAILABLE_BYTES_MIN, 'InsufficientMemory', 'insufficient memory available'),
-    pressure('DiskPressure', p.fsAvailableBytes < p.fsBytes * FS_AVAILABLE_PART_MIN || (p.fsInodes > 0 && p.fsInodesFree < p.fsInodes * INODES_FREE_PART_MIN), 'DiskPressure', 'disk pressure'),
-    pressure('PIDPressure', p.pidsMax - p.pids < p.pidsMax * PIDS_FREE_PART_MIN, 'InsufficientPID', 'insufficient PID available'),
+    pressure('MemoryPressure', 'InsufficientMemory', 'insufficient memory available'),
+    pressure('DiskPressure', 'DiskPressure', 'disk pressure'),
+    pressure('PIDPressure', 'InsufficientPID', 'insufficient PID available'),
     notReady.length === 0
       ? condition(input, 'Ready', true, 'KubeletReady', 'kubelet is posting ready status')
       : condition(input, 'Ready', false, 'KubeletNotReady', notReady.length === 1 ? (notReady[0] ?? '') : `[${notReady.join(', ')}]`),

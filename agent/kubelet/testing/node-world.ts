@@ -11,6 +11,7 @@ import { createMemoryRuntime, type MemoryRuntime } from '#cri/memory/runtime-mem
 import { createClusterMemory } from '../../cluster-memory.ts'
 import { KUBELET_DEFAULTS, type KubeletConfig } from '../config.ts'
 import { createKubelet, type Kubelet } from '../kubelet.ts'
+import type { HostPressure } from '../node/host-facts.ts'
 import { createMemoryMounter } from '../volumes/mounter.ts'
 import { createApiMemory, type ApiMemory } from './api-memory.ts'
 
@@ -23,6 +24,8 @@ export interface NodeWorld {
   events: RecordedEvent[]
   cgroups: Set<string>
   dir: string
+  /** What the machine has left: tests write it. */
+  host: HostPressure
   kubelet(): Kubelet
   startAgent(): Promise<void>
   /** As by SIGKILL: whatever it remembered is gone. */
@@ -47,13 +50,14 @@ export function createNodeWorld(options: { config?: Partial<KubeletConfig>; log?
   const events: RecordedEvent[] = []
   const cgroups = new Set<string>()
   const mounter = createMemoryMounter()
+  const host: HostPressure = { memoryAvailableBytes: 2 ** 31, fsBytes: 2 ** 36, fsAvailableBytes: 2 ** 35, fsInodes: 1000, fsInodesFree: 900, pids: 100, pidsMax: 32_768 }
   const log: Log = options.log ? createLog({ format: 'text', level: 'debug', nowMs: () => clock.nowMs(), write: (l) => process.stderr.write(`${l}\n`) }) : silentLog
   let agent: { kubelet: Kubelet; stop: AbortController; done: Promise<void> } | undefined
   let seed = 10
   api.put(SERVICES, { apiVersion: 'v1', kind: 'Service', metadata: { name: 'kubernetes', namespace: 'default' }, spec: { clusterIP: '10.43.0.1', ports: [{ name: 'https', port: 443, protocol: 'TCP' }] } } as never)
 
   const world: NodeWorld = {
-    clock, api, runtime, events, cgroups, dir,
+    clock, api, runtime, events, cgroups, dir, host,
     kubelet() {
       if (!agent) throw new Error('no agent is running')
       return agent.kubelet
@@ -76,7 +80,7 @@ export function createNodeWorld(options: { config?: Partial<KubeletConfig>; log?
           list: () => Promise.resolve([...cgroups]),
         },
         hostFacts: { hostname: NODE, cpuCount: 4, memoryBytes: 4 * 2 ** 30, hugepageBytes: {}, architecture: 'amd64', machineId: 'm', systemUuid: 's', bootId: 'b', kernelVersion: '6.1', osImage: 'Debian', swapBytes: 0 },
-        hostPressure: () => Promise.resolve({ memoryAvailableBytes: 2 ** 31, fsBytes: 2 ** 36, fsAvailableBytes: 2 ** 35, fsInodes: 1000, fsInodesFree: 900, pids: 100, pidsMax: 32_768 }),
+        hostPressure: () => Promise.resolve({ ...host }),
       })
       const done = kubelet.start(stop.signal)
       void informers.start(stop.signal)

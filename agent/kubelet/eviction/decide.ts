@@ -1,0 +1,134 @@
+/**
+ * The eviction manager: what a look at the node's resources leads to. Pure; upstream's pkg/kubelet/eviction in its order: thresholds met,
+ * conditions told (and kept told for a while), pods over limits of their own, then what costs nobody a pod, then one pod.
+ */
+import { podQosClass } from '#api/types/pods.ts'
+import { fromValue, parseQuantity, quantityValue } from '#api/types/quantity.ts'
+import type { Pod, Stored, Toleration } from '#api/types/index.ts'
+import { ephemeralBytes, type PodSample } from '../stats/summary.ts'
+import { isCritical, rankForEviction, type PodUsage } from './rank.ts'
+import { amountIn, amountText, SIGNAL_FACTS, thresholdsMet, type Observations, type PressureCondition, type Signal, type Threshold } from './thresholds.ts'
+
+/** Between looks; lost with the agent, which costs a grace period or a transition period. */
+export interface EvictionMemory {
+  met: readonly Threshold[]
+  firstMetMs: ReadonlyMap<Threshold, number>
+  conditionSeenMs: ReadonlyMap<PressureCondition, number>
+}
+
+export const NO_EVICTION_MEMORY: EvictionMemory = { met: [], firstMetMs: new Map(), conditionSeenMs: new Map() }
+
+export interface EvictionView {
+  thresholds: readonly Threshold[]
+  observations: Observations
+  memory: EvictionMemory
+  nowMs: number
+  /** Upstream's evictionPressureTransitionPeriod. */
+  transitionMs: number
+  maxPodGraceSeconds: number
+}
+
+export interface EvictionState {
+  memory: EvictionMemory
+  /** For the node's status and for admission. */
+  conditions: ReadonlySet<PressureCondition>
+  /** What is to be reclaimed first; undefined: nothing is short, or not for long enough. */
+  reclaim: Threshold | undefined
+}
+
+/** From the signals alone: no pod needs to be measured for it. */
+export function decidePressure({ thresholds, observations, memory, nowMs, transitionMs }: EvictionView): EvictionState {
+  const unresolved = thresholdsMet(memory.met, observations, true)
+  const met = [...new Set([...thresholdsMet(thresholds, observations, false), ...unresolved])]
+  const firstMetMs = new Map(met.map((t) => [t, memory.firstMetMs.get(t) ?? nowMs]))
+  const conditionSeenMs = new Map([...memory.conditionSeenMs].filter(([, seenMs]) => nowMs - seenMs < transitionMs))
+  // A soft threshold tells its condition at once: the scheduler is to know before pods suffer.
+  for (const t of met) conditionSeenMs.set(SIGNAL_FACTS[t.signal].condition, nowMs)
+  const due = met.filter((t) => nowMs - (firstMetMs.get(t) ?? nowMs) >= t.graceMs)
+  return {
+    memory: { met: due, firstMetMs, conditionSeenMs },
+    conditions: new Set(conditionSeenMs.keys()),
+    // Memory first: it is what kills processes.
+    reclaim: due.toSorted((a, b) => Number(a.signal !== 'memory.available') - Number(b.signal !== 'memory.available') || a.graceMs - b.graceMs)[0],
+  }
+}
+
+export interface Eviction { pod: Stored<Pod>; graceSeconds: number; message: string; signal: Signal | 'ephemeral-storage limit' }
+
+/** A hard threshold leaves a pod this long. */
+const IMMEDIATE_GRACE_SECONDS = 1
+
+/** Whom to evict for the threshold; undefined: nobody may be. */
+export function decideVictim(threshold: Threshold, pods: readonly PodUsage[], { observations, maxPodGraceSeconds }: Pick<EvictionView, 'observations' | 'maxPodGraceSeconds'>): Eviction | undefined {
+  const victim = rankForEviction(pods, threshold.signal).find(({ pod }) => !isCritical(pod))
+  if (!victim) return undefined
+  const own = victim.pod.spec?.terminationGracePeriodSeconds ?? 30
+  return {
+    pod: victim.pod, signal: threshold.signal, message: pressureMessage(threshold, victim, observations),
+    graceSeconds: threshold.graceMs === 0 ? IMMEDIATE_GRACE_SECONDS : Math.min(own, maxPodGraceSeconds),
+  }
+}
+
+function pressureMessage({ signal, limit }: Threshold, { pod, sample }: PodUsage, observations: Observations): string {
+  const { resource } = SIGNAL_FACTS[signal]
+  const seen = observations[signal]
+  const parts = [`The node was low on resource: ${resource}. `]
+  if (seen) parts.push(`Threshold quantity: ${amountText(signal, amountIn(limit, seen))}, available: ${available(signal, seen.available)}. `)
+  for (const c of sample?.containers ?? []) {
+    const used = signal === 'memory.available' ? c.memory.workingSetBytes : signal.endsWith('fs.available') ? c.rootfsUsedBytes + c.logsUsedBytes : undefined
+    const spec = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].find((x) => x.name === c.name)
+    const request = spec?.resources?.requests?.[resource]
+    if (used === undefined || used <= quantityValue(request)) continue
+    parts.push(`Container ${c.name} was using ${kibi(used)}, request is ${request ?? '0'}, has larger consumption of ${resource}. `)
+  }
+  return parts.join('')
+}
+
+/** Upstream shows bytes in whole kibibytes. */
+const kibi = (bytes: number): string => (bytes === 0 ? '0' : `${Math.ceil(bytes / 1024)}Ki`)
+const available = (signal: Signal, amount: number): string => (signal === 'memory.available' || signal.endsWith('fs.available') ? kibi(amount) : String(Math.round(amount)))
+
+/** Pods that use more of the node's disk than they said they would: those go whatever is free. */
+export function decideOverLimit(pods: readonly PodUsage[]): Eviction[] {
+  return pods.flatMap(({ pod, sample }) => {
+    const message = sample && overLimit(pod, sample)
+    return message === undefined ? [] : [{ pod, graceSeconds: IMMEDIATE_GRACE_SECONDS, message, signal: 'ephemeral-storage limit' as const }]
+  })
+}
+
+/** True when it must be measured to know: cheap for all who set no limit. */
+export function hasStorageLimit({ spec }: Pod): boolean {
+  return (spec?.volumes ?? []).some((v) => v.emptyDir?.sizeLimit !== undefined) || [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])].some((c) => c.resources?.limits?.['ephemeral-storage'] !== undefined)
+}
+
+function overLimit(pod: Pod, sample: PodSample): string | undefined {
+  for (const { name, emptyDir } of pod.spec?.volumes ?? []) {
+    const limit = emptyDir?.sizeLimit
+    const used = sample.volumes.find((v) => v.name === name)?.usedBytes ?? 0
+    // A limit of nothing is no limit, as upstream's.
+    if (limit !== undefined && parseQuantity(limit).nano > 0n && used > quantityValue(limit)) return `Usage of EmptyDir volume "${name}" exceeds the limit "${limit}". `
+  }
+  const containers = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? []).filter((c) => c.restartPolicy === 'Always')]
+  const limits = containers.map((c) => c.resources?.limits?.['ephemeral-storage'])
+  const total = limits.reduce((sum, limit) => sum + quantityValue(limit), 0)
+  if (limits.length > 0 && limits.every((limit) => limit !== undefined) && ephemeralBytes(sample) > total) return `Pod ephemeral local storage usage exceeds the total limit of containers ${fromValue(total, 'BinarySI')}. `
+  for (const [i, c] of containers.entries()) {
+    const limit = limits[i]
+    const own = sample.containers.find((x) => x.name === c.name)
+    if (limit !== undefined && own && own.rootfsUsedBytes + own.logsUsedBytes > quantityValue(limit)) return `Container ${c.name} exceeded its local ephemeral storage limit "${limit}". `
+  }
+  return undefined
+}
+
+/** Why a node under pressure takes no such pod. */
+export function pressureRefusal(pod: Pod, conditions: ReadonlySet<PressureCondition>): { reason: string; message: string } | undefined {
+  if (conditions.size === 0 || isCritical(pod)) return undefined
+  // Memory is short: those who asked for some, or say they can do with that, still come in.
+  if (conditions.size === 1 && conditions.has('MemoryPressure') && (podQosClass(pod) !== 'BestEffort' || (pod.spec?.tolerations ?? []).some(toleratesMemoryPressure))) return undefined
+  return { reason: 'Evicted', message: `The node had condition: [${[...conditions].toSorted().join(' ')}]. ` }
+}
+
+function toleratesMemoryPressure({ key, operator, effect }: Toleration): boolean {
+  return (effect === undefined || effect === '' || effect === 'NoSchedule') && (key === 'node.kubernetes.io/memory-pressure' || (operator === 'Exists' && !key))
+}
+

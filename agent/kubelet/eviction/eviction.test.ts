@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Container, Pod, Stored } from '#api/types/index.ts'
+import { FakeClock } from '#base/clock-fake.ts'
+import { silentLog } from '#base/log.ts'
+import { KUBELET_DEFAULTS } from '../config.ts'
+import type { ContainerSample, PodSample } from '../stats/summary.ts'
+import { aContainer, aPod } from '../testing/builders.ts'
+import { decideOverLimit, decidePressure, decideVictim, hasStorageLimit, NO_EVICTION_MEMORY, pressureRefusal, type EvictionMemory } from './decide.ts'
+import { createEvictionManager } from './eviction-manager.ts'
+import { rankForEviction, type PodUsage } from './rank.ts'
+import { durationMs, parseThresholds, thresholdsMet, type Observations, type PressureCondition, type Threshold } from './thresholds.ts'
+
+const MI = 2 ** 20
+const GI = 2 ** 30
+const config = (more: Partial<Parameters<typeof parseThresholds>[0]> = {}) => parseThresholds({ evictionHard: {}, evictionSoft: {}, evictionSoftGracePeriod: {}, evictionMinimumReclaim: {}, ...more })
+const memory = (available: number): Observations => ({ 'memory.available': { available, capacity: 4 * GI } })
+const HARD = config({ evictionHard: { 'memory.available': '100Mi' } })
+
+test('upstream\'s defaults are read; what means nothing is refused with the name of it', () => {
+  assert.deepStrictEqual(parseThresholds(KUBELET_DEFAULTS).map((t) => [t.signal, t.limit, t.graceMs]), [
+    ['imagefs.available', { part: 0.15 }, 0], ['imagefs.inodesFree', { part: 0.05 }, 0], ['memory.available', { amount: 100 * MI }, 0], ['nodefs.available', { part: 0.1 }, 0], ['nodefs.inodesFree', { part: 0.05 }, 0], ['pid.available', { part: 0.05 }, 0],
+  ])
+  assert.deepStrictEqual(config({ evictionHard: { 'memory.available': '0%' }, evictionSoft: { 'memory.available': '300Mi' }, evictionSoftGracePeriod: { 'memory.available': '1m30s' }, evictionMinimumReclaim: { 'memory.available': '5%' } }),
+    [{ signal: 'memory.available', limit: { amount: 300 * MI }, minReclaim: { part: 0.05 }, graceMs: 90_000 }])
+  for (const [wrong, says] of [
+    [{ evictionHard: { 'memory.free': '1Gi' } }, /unknown eviction signal "memory\.free"/], [{ evictionHard: { 'memory.available': 'much' } }, /"much" is neither an amount/], [{ evictionHard: { 'memory.available': '120%' } }, /neither/], [{ evictionHard: { 'memory.available': '-1' } }, /neither/],
+    [{ evictionSoft: { 'memory.available': '1Gi' } }, /grace period must be specified/], [{ evictionSoft: { 'memory.available': '1Gi' }, evictionSoftGracePeriod: { 'memory.available': 'soon' } }, /"soon" is not a duration/],
+  ] as const) assert.throws(() => config(wrong), says)
+  assert.deepStrictEqual(['30s', '1h', '1m30s', '500ms', '1.5h'].map(durationMs), [30_000, 3_600_000, 90_000, 500, 5_400_000])
+})
+
+test('a threshold is met below its amount or part; resolved only once the minimum reclaim is free, too', () => {
+  const [t] = config({ evictionHard: { 'nodefs.available': '10%' }, evictionMinimumReclaim: { 'nodefs.available': '1Gi' } })
+  assert.ok(t)
+  const at = (available: number): Observations => ({ 'nodefs.available': { available, capacity: 100 * GI } })
+  assert.deepStrictEqual([9.9, 10, 10.5, 11].map((gi) => [thresholdsMet([t], at(gi * GI), false).length, thresholdsMet([t], at(gi * GI), true).length]), [[1, 1], [0, 1], [0, 1], [0, 0]])
+  assert.deepStrictEqual(thresholdsMet([t], {}, false), [], 'what was not measured is not short')
+  assert.deepStrictEqual(thresholdsMet([t], { 'nodefs.available': { available: 0, capacity: 0 } }, false), [], 'nor what the file system does not count')
+})
+
+/** Looks one after another; each `[second, available MiB]`. */
+function looks(thresholds: readonly Threshold[], steps: readonly (readonly [number, number])[]) {
+  let remembered: EvictionMemory = NO_EVICTION_MEMORY
+  return steps.map(([second, mi]) => {
+    const state = decidePressure({ thresholds, observations: memory(mi * MI), memory: remembered, nowMs: second * 1000, transitionMs: 300_000, maxPodGraceSeconds: 0 })
+    remembered = state.memory
+    return [[...state.conditions].join(), state.reclaim?.signal ?? '']
+  })
+}
+
+test('a hard threshold is acted on at once; its condition stays told for five minutes after', () => {
+  assert.deepStrictEqual(looks(HARD, [[0, 200], [10, 99], [20, 200], [300, 200], [309, 200], [310, 200]]),
+    [['', ''], ['MemoryPressure', 'memory.available'], ['MemoryPressure', ''], ['MemoryPressure', ''], ['MemoryPressure', ''], ['', '']])
+})
+
+test('a soft one tells its condition at once and is acted on after its grace, unless it was fine meanwhile', () => {
+  const soft = config({ evictionSoft: { 'memory.available': '300Mi' }, evictionSoftGracePeriod: { 'memory.available': '30s' } })
+  assert.deepStrictEqual(looks(soft, [[0, 299], [20, 299], [30, 299]]).map(([, reclaim]) => reclaim), ['', '', 'memory.available'])
+  assert.deepStrictEqual(looks(soft, [[0, 299], [20, 301], [30, 299], [50, 299], [60, 299]]).map(([condition, reclaim]) => [condition, reclaim]), [
+    ['MemoryPressure', ''], ['MemoryPressure', ''], ['MemoryPressure', ''], ['MemoryPressure', ''], ['MemoryPressure', 'memory.available'],
+  ])
+})
+
+test('once acted on it goes on until the minimum reclaim is free', () => {
+  const t = config({ evictionHard: { 'memory.available': '100Mi' }, evictionMinimumReclaim: { 'memory.available': '50Mi' } })
+  assert.deepStrictEqual(looks(t, [[0, 120], [10, 90], [20, 120], [30, 151], [40, 120]]).map(([, reclaim]) => reclaim), ['', 'memory.available', 'memory.available', '', ''])
+})
+
+test('of several, memory comes first', () => {
+  const { reclaim, conditions } = decidePressure({
+    thresholds: parseThresholds(KUBELET_DEFAULTS), memory: NO_EVICTION_MEMORY, nowMs: 0, transitionMs: 300_000, maxPodGraceSeconds: 0,
+    observations: { 'nodefs.available': { available: 1, capacity: 100 }, 'memory.available': { available: 1, capacity: GI }, 'pid.available': { available: 1, capacity: 100 }, 'nodefs.inodesFree': { available: 1, capacity: 100 } },
+  })
+  assert.deepStrictEqual([reclaim?.signal, [...conditions].toSorted()], ['memory.available', ['DiskPressure', 'MemoryPressure', 'PIDPressure']])
+})
+
+const sampleOf = (containers: readonly Partial<ContainerSample>[], more: Partial<PodSample> = {}): PodSample => ({
+  name: 'p', namespace: 'default', uid: 'u', startedAtMs: 0, volumes: [], ...more,
+  containers: containers.map((c, i) => ({
+    name: i === 0 ? 'app' : `c${i}`, id: 'x', image: 'i', startedAtMs: 0, pids: 1, rootfsUsedBytes: 0, logsUsedBytes: 0, cpu: { atMs: 0, coreNanoSeconds: 0, nanoCores: 0 }, memory: { atMs: 0, usageBytes: 0, workingSetBytes: 0, rssBytes: 0 }, ...c,
+  })),
+})
+const working = (mi: number): Partial<ContainerSample> => ({ memory: { atMs: 0, usageBytes: 0, workingSetBytes: mi * MI, rssBytes: 0 } })
+const podOf = (name: string, container: Partial<Container> = {}, spec: Partial<NonNullable<Pod['spec']>> = {}): Stored<Pod> => aPod({ containers: [aContainer('app', container)], ...spec }, { name, uid: name })
+const asking = (resources: Record<string, string>): Partial<Container> => ({ resources: { requests: resources } })
+const names = (list: readonly PodUsage[]) => list.map(({ pod }) => pod.metadata.name)
+
+test('for memory: those over their request first, then by priority, then by how far they are over', () => {
+  assert.deepStrictEqual(names(rankForEviction([
+    { pod: podOf('within', asking({ memory: '200Mi' })), sample: sampleOf([working(100)]) },
+    { pod: podOf('over-a-little', asking({ memory: '100Mi' })), sample: sampleOf([working(110)]) },
+    { pod: podOf('important', {}, { priority: 100 }), sample: sampleOf([working(900)]) },
+    { pod: podOf('over-much', asking({ memory: '100Mi' })), sample: sampleOf([working(400)]) },
+    { pod: podOf('best-effort'), sample: sampleOf([working(250)]) },
+    { pod: podOf('closer-to-it', asking({ memory: '110Mi' })), sample: sampleOf([working(100)]) },
+    { pod: podOf('unmeasured', {}, { priority: 7 }), sample: undefined },
+  ], 'memory.available')), ['unmeasured', 'over-much', 'best-effort', 'over-a-little', 'important', 'closer-to-it', 'within'])
+})
+
+test('for disk by what they use of it, for processes by how many they have, both after priority', () => {
+  const disk = (rootfs: number, logs: number, volume: number) => sampleOf([{ rootfsUsedBytes: rootfs, logsUsedBytes: logs }], { volumes: [{ name: 'v', usedBytes: volume, inodesUsed: volume, isEphemeral: true }] })
+  const pods = [
+    { pod: podOf('a'), sample: disk(10, 0, 1) }, { pod: podOf('b'), sample: disk(0, 5, 9) }, { pod: podOf('c', asking({ 'ephemeral-storage': '1Gi' })), sample: disk(100, 100, 5) }, { pod: podOf('d', {}, { priority: -5 }), sample: disk(1, 0, 2) },
+  ]
+  assert.deepStrictEqual([names(rankForEviction(pods, 'nodefs.available')), names(rankForEviction(pods, 'imagefs.available')), names(rankForEviction(pods, 'nodefs.inodesFree'))], [['d', 'b', 'a', 'c'], ['d', 'b', 'a', 'c'], ['d', 'b', 'c', 'a']])
+  const busy = [{ pod: podOf('few'), sample: sampleOf([{ pids: 3 }]) }, { pod: podOf('many'), sample: sampleOf([{ pids: 2 }, { pids: 9 }]) }, { pod: podOf('vip', {}, { priority: 1 }), sample: sampleOf([{ pids: 99 }]) }]
+  assert.deepStrictEqual(names(rankForEviction(busy, 'pid.available')), ['many', 'few', 'vip'])
+})
+
+test('the victim is told upstream\'s sentence; critical and static pods are never taken', () => {
+  const [hard] = HARD
+  assert.ok(hard)
+  const input = { observations: memory(50 * MI), maxPodGraceSeconds: 60 }
+  const critical = { pod: podOf('critical', {}, { priority: 2_000_000_000 }), sample: sampleOf([working(3_000)]) }
+  const fixed = { pod: aPod({}, { name: 'fixed', annotations: { 'kubernetes.io/config.source': 'file' } }), sample: sampleOf([working(2_000)]) }
+  const victim = { pod: podOf('victim', asking({ memory: '64Mi' }), { priority: 5 }), sample: sampleOf([working(100), working(0)]) }
+  assert.deepStrictEqual(decideVictim(hard, [critical, fixed, victim], input), {
+    pod: victim.pod, signal: 'memory.available', graceSeconds: 1,
+    message: 'The node was low on resource: memory. Threshold quantity: 100Mi, available: 51200Ki. Container app was using 102400Ki, request is 64Mi, has larger consumption of memory. ',
+  })
+  assert.equal(decideVictim(hard, [critical, fixed], input), undefined)
+  assert.equal(decideVictim({ ...hard, graceMs: 30_000 }, [victim], input)?.graceSeconds, 30, 'a soft threshold gives the pod its own grace')
+  assert.equal(decideVictim({ ...hard, graceMs: 30_000 }, [victim], { ...input, maxPodGraceSeconds: 10 })?.graceSeconds, 10, 'but no more than is configured')
+})
+
+const storage = (limit: string): Partial<Container> => ({ resources: { limits: { 'ephemeral-storage': limit } } })
+const volume = (usedBytes: number, isEphemeral = true) => ({ volumes: [{ name: 'data', usedBytes, inodesUsed: 1, isEphemeral }] })
+const limits: [string, Stored<Pod>, PodSample, string | undefined][] = [
+  ['an emptyDir within its limit', podOf('p', {}, { volumes: [{ name: 'data', emptyDir: { sizeLimit: '1Mi' } }] }), sampleOf([{}], volume(MI)), undefined],
+  ['an emptyDir beyond it', podOf('p', {}, { volumes: [{ name: 'data', emptyDir: { sizeLimit: '1Mi' } }] }), sampleOf([{}], volume(MI + 1)), 'Usage of EmptyDir volume "data" exceeds the limit "1Mi". '],
+  ['one in memory, too', podOf('p', {}, { volumes: [{ name: 'data', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } }] }), sampleOf([{}], volume(2 * MI, false)), 'Usage of EmptyDir volume "data" exceeds the limit "1Mi". '],
+  ['a limit of 0 is none', podOf('p', {}, { volumes: [{ name: 'data', emptyDir: { sizeLimit: '0' } }] }), sampleOf([{}], volume(2 * MI)), undefined],
+  ['a pod whose containers all have limits, beyond them together with its volumes', podOf('p', storage('1Mi')), sampleOf([{ rootfsUsedBytes: 600 * 1024 }], volume(600 * 1024)), 'Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. '],
+  ['a volume in memory does not count', podOf('p', storage('1Mi')), sampleOf([{ rootfsUsedBytes: 600 * 1024 }], volume(600 * 1024, false)), undefined],
+  ['a container beyond its own, by what it wrote and logged', aPod({ containers: [aContainer('app', storage('1Mi')), aContainer('c1')] }), sampleOf([{ rootfsUsedBytes: MI, logsUsedBytes: 1 }, {}]), 'Container app exceeded its local ephemeral storage limit "1Mi". '],
+  ['no limits, no eviction', podOf('p'), sampleOf([{ rootfsUsedBytes: 9 * GI }], volume(9 * GI)), undefined],
+]
+for (const [name, pod, sample, message] of limits) {
+  test(`local storage: ${name}`, () => {
+    assert.deepStrictEqual(decideOverLimit([{ pod, sample }]), message === undefined ? [] : [{ pod, graceSeconds: 1, signal: 'ephemeral-storage limit', message }])
+    assert.equal(hasStorageLimit(pod), name !== 'no limits, no eviction')
+  })
+}
+
+test('a node under pressure takes no new pods but critical ones, and while only memory is short those that asked for some', () => {
+  const burstable = podOf('b', asking({ memory: '1Mi' }))
+  const tolerant = podOf('t', {}, { tolerations: [{ key: 'node.kubernetes.io/memory-pressure', operator: 'Exists', effect: 'NoSchedule' }] })
+  const critical = podOf('c', {}, { priority: 2_000_000_000 })
+  const verdicts = (...conditions: PressureCondition[]) => [podOf('e'), burstable, tolerant, critical].map((pod) => pressureRefusal(pod, new Set(conditions))?.message)
+  assert.deepStrictEqual([verdicts(), verdicts('MemoryPressure'), verdicts('DiskPressure'), verdicts('MemoryPressure', 'DiskPressure')], [
+    [undefined, undefined, undefined, undefined],
+    ['The node had condition: [MemoryPressure]. ', undefined, undefined, undefined],
+    [...Array<string>(3).fill('The node had condition: [DiskPressure]. '), undefined],
+    [...Array<string>(3).fill('The node had condition: [DiskPressure MemoryPressure]. '), undefined],
+  ])
+})
+
+test('for want of disk, garbage goes before pods do; one pod at a time', async () => {
+  const clock = new FakeClock()
+  const done: string[] = []
+  let free = 5
+  let garbage = 3
+  const pods = [podOf('big'), podOf('small')]
+  const manager = createEvictionManager({
+    thresholds: config({ evictionHard: { 'nodefs.available': '10%' } }), maxPodGraceSeconds: 0, clock, log: silentLog, tell: (reason) => done.push(reason), onConditions: () => done.push('conditions'),
+    observe: async () => ({ 'nodefs.available': { available: free, capacity: 100 } }), pods: () => pods, measure: async () => [sampleOf([{ rootfsUsedBytes: 50 }], { uid: 'big' }), sampleOf([{ rootfsUsedBytes: 5 }], { uid: 'small' })],
+    freeDisk: async () => { done.push('freeDisk'); free += garbage; garbage = 0 }, evict: ({ pod }) => { done.push(`evict ${pod.metadata.name}`) },
+  })
+  await manager.look()
+  assert.deepStrictEqual(done.splice(0), ['conditions', 'EvictionThresholdMet', 'freeDisk', 'evict big'])
+  pods.shift()
+  garbage = 10
+  await manager.look()
+  assert.deepStrictEqual(done.splice(0), ['EvictionThresholdMet', 'freeDisk'])
+  await manager.look()
+  assert.deepStrictEqual([done, [...manager.conditions], manager.refusal(podOf('new'))?.reason, manager.counters()[0]?.samples], [[], ['DiskPressure'], 'Evicted', [{ labels: { eviction_signal: 'nodefs.available' }, value: 1 }]])
+})

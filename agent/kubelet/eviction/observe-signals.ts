@@ -1,0 +1,33 @@
+/** What is left of the node's resources, by signal: a few reads of /proc and two of file systems. */
+import type { Clock } from '#base/clock.ts'
+import type { ContainerRuntime } from '#cri/index.ts'
+import type { HostPressure } from '../node/host-facts.ts'
+import { readFs } from '../stats/host-usage.ts'
+import type { Observations } from './thresholds.ts'
+
+export interface SignalSources {
+  /** Of the agent's own file system, memory and processes. */
+  pressure: () => Promise<HostPressure>
+  runtime: Pick<ContainerRuntime, 'imageFsInfo'>
+  dataDir: string
+  memoryBytes: number
+  clock: Clock
+}
+
+export async function observeSignals({ pressure, runtime, dataDir, memoryBytes, clock }: SignalSources): Promise<Observations> {
+  const p = await pressure()
+  const nodefs = { space: { available: p.fsAvailableBytes, capacity: p.fsBytes }, inodes: { available: p.fsInodesFree, capacity: p.fsInodes } }
+  const { mountpoint } = await runtime.imageFsInfo()
+  const imagefs = mountpoint === '' || mountpoint === dataDir ? nodefs : await readFs(mountpoint, clock.nowMs()).then((fs) => ({
+    space: { available: fs.availableBytes, capacity: fs.capacityBytes }, inodes: { available: fs.inodesFree, capacity: fs.inodes },
+  }), () => nodefs) // Another runtime's path may not be seen from here.
+  return {
+    'memory.available': { available: p.memoryAvailableBytes, capacity: memoryBytes },
+    'nodefs.available': nodefs.space,
+    // Some file systems (btrfs) count none: 0 of 0 says nothing.
+    'nodefs.inodesFree': nodefs.inodes,
+    'imagefs.available': imagefs.space,
+    'imagefs.inodesFree': imagefs.inodes,
+    ...(Number.isFinite(p.pidsMax) && { 'pid.available': { available: p.pidsMax - p.pids, capacity: p.pidsMax } }),
+  }
+}

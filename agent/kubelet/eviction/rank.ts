@@ -1,0 +1,58 @@
+/** Whom an eviction takes first: upstream's order for each resource. Pure. */
+import { podPriority, podRequests } from '#api/types/pods.ts'
+import { quantityValue } from '#api/types/quantity.ts'
+import type { Pod, Stored } from '#api/types/index.ts'
+import { ephemeralBytes, type PodSample } from '../stats/summary.ts'
+import type { Signal } from './thresholds.ts'
+
+export interface PodUsage { pod: Stored<Pod>; /** Undefined: nothing is known of what it uses. */ sample: PodSample | undefined }
+
+/** Static pods and those of the system's priorities are never evicted for pressure. */
+const SYSTEM_CRITICAL_PRIORITY = 2_000_000_000
+
+export function isCritical({ metadata, spec }: Pod): boolean {
+  const source = metadata?.annotations?.['kubernetes.io/config.source']
+  return (source !== undefined && source !== 'api') || (spec?.priority ?? 0) >= SYSTEM_CRITICAL_PRIORITY
+}
+
+/** Best candidate first. */
+export function rankForEviction(pods: readonly PodUsage[], signal: Signal): PodUsage[] {
+  const keys = pods.map((p) => ({ p, key: keyOf(p, signal) }))
+  return keys.toSorted((a, b) => compare(a.key, b.key)).map(({ p }) => p)
+}
+
+/** Compared number by number, the smaller first. */
+function keyOf({ pod, sample }: PodUsage, signal: Signal): number[] {
+  const priority = podPriority(pod)
+  // What is not known to use anything is no help to evict, but for upstream it comes first.
+  const unknown = sample ? 1 : 0
+  switch (signal) {
+    case 'memory.available': {
+      const over = memoryOf(sample) - quantityValue(podRequests(pod).memory)
+      return [unknown, over > 0 ? 0 : 1, priority, -over]
+    }
+    case 'pid.available':
+      return [priority, -(sample?.containers.reduce((sum, c) => sum + c.pids, 0) ?? 0)]
+    case 'nodefs.available': case 'imagefs.available': {
+      const used = sample ? ephemeralBytes(sample) : 0
+      return [unknown, used > quantityValue(podRequests(pod)['ephemeral-storage']) ? 0 : 1, priority, -used]
+    }
+    // Inodes cannot be asked for: any use is more than was asked for.
+    case 'nodefs.inodesFree': case 'imagefs.inodesFree': {
+      const used = sample?.volumes.reduce((sum, v) => sum + (v.isEphemeral ? v.inodesUsed : 0), 0) ?? 0
+      return [unknown, used > 0 ? 0 : 1, priority, -used]
+    }
+  }
+}
+
+export function memoryOf(sample: PodSample | undefined): number {
+  return sample?.containers.reduce((sum, c) => sum + c.memory.workingSetBytes, 0) ?? 0
+}
+
+function compare(a: readonly number[], b: readonly number[]): number {
+  for (const [i, value] of a.entries()) {
+    const other = b[i] ?? 0
+    if (value !== other) return value - other
+  }
+  return 0
+}

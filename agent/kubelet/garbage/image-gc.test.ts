@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { FakeClock } from '#base/clock-fake.ts'
+import { silentLog } from '#base/log.ts'
+import type { ContainerStatus, Image } from '#cri/index.ts'
+import { createGarbageCollector } from './garbage-collector.ts'
+import { decideImageGc, IMAGE_AGE_MS_MIN, nextImageUses, removableImages, type ImageGcView, type ImageUse } from './image-gc.ts'
+
+const image = (id: string, sizeBytes = 10, pinned = false): Image => ({ id, repoTags: [`${id}:1`], repoDigests: [], sizeBytes, pinned })
+const NOW = 10_000_000
+const view = (more: Partial<ImageGcView>): ImageGcView => ({ images: [], inUse: new Set(), uses: new Map(), nowMs: NOW, disk: { capacityBytes: 1_000, availableBytes: 100 }, highPercent: 85, lowPercent: 80, ...more })
+const uses = (record: Record<string, [number, number]>): Map<string, ImageUse> => new Map(Object.entries(record).map(([id, [detectedMs, usedMs]]) => [id, { detectedMs, usedMs }]))
+const gone = (more: Partial<ImageGcView>) => {
+  const { remove, neededBytes } = decideImageGc(view(more))
+  return [remove.map((i) => i.id), neededBytes]
+}
+
+const OLD = uses({ a: [1, 50], b: [2, 40], c: [1, 40], d: [3, 0] })
+const all = ['a', 'b', 'c', 'd'].map((id) => image(id, 40))
+const table: [string, Partial<ImageGcView>, unknown][] = [
+  ['below the high threshold nothing goes', { images: all, uses: OLD, disk: { capacityBytes: 1_000, availableBytes: 160 } }, [[], 0]],
+  ['at it, so much goes that the low one is reached: the longest unused first, then the oldest', { images: all, uses: OLD, disk: { capacityBytes: 1_000, availableBytes: 150 } }, [['d', 'c'], 50]],
+  ['what is in use stays, however full', { images: all, uses: OLD, inUse: new Set(['d', 'c']) }, [['b', 'a'], 100]],
+  ['what is pinned stays', { images: [image('d', 40, true), ...all.slice(0, 3)], uses: OLD }, [['c', 'b', 'a'], 100]],
+  ['what came less than two minutes ago stays', { images: all, uses: uses({ a: [NOW - IMAGE_AGE_MS_MIN + 1, 0], b: [NOW - IMAGE_AGE_MS_MIN, 0], c: [NOW, 0] }) }, [['b'], 100]],
+  ['a disk without a size is left alone', { images: all, uses: OLD, disk: { capacityBytes: 0, availableBytes: 0 } }, [[], 0]],
+]
+for (const [name, input, expected] of table) test(name, () => assert.deepStrictEqual(gone(input), expected))
+
+test('for want of disk what came just now goes, too', () => assert.deepStrictEqual(removableImages({ images: all, inUse: new Set(['a']), uses: new Map(), nowMs: NOW }, true).map((i) => i.id), ['b', 'c', 'd']))
+
+test('an image in use was used now; one that went is forgotten', () => {
+  const next = nextImageUses({ images: [image('a'), image('b')], inUse: new Set(['a']), uses: uses({ b: [5, 7], x: [1, 1] }), nowMs: NOW })
+  assert.deepStrictEqual([...next], [['a', { detectedMs: NOW, usedMs: NOW }], ['b', { detectedMs: 5, usedMs: 7 }]])
+})
+
+test('never more than is needed, never what is in use or pinned (any images)', () => {
+  const images = fc.uniqueArray(fc.record({ id: fc.string({ minLength: 1 }), sizeBytes: fc.nat(100), pinned: fc.boolean() }), { selector: (i) => i.id, maxLength: 12 })
+  fc.assert(fc.property(images, fc.array(fc.nat(11)), fc.nat(1_000), (list, used, availableBytes) => {
+    const inUse = new Set(used.flatMap((i) => list[i]?.id ?? []))
+    const { remove, neededBytes } = decideImageGc(view({ images: list.map((i) => image(i.id, i.sizeBytes, i.pinned)), inUse, uses: new Map(list.map((i) => [i.id, { detectedMs: 0, usedMs: i.sizeBytes }])), disk: { capacityBytes: 1_000, availableBytes } }))
+    assert.ok(remove.every((i) => !i.pinned && !inUse.has(i.id)))
+    assert.ok(remove.slice(0, -1).reduce((sum, i) => sum + i.sizeBytes, 0) < Math.max(1, neededBytes), 'without the last it would not have been enough')
+  }))
+})
+
+test('for want of disk dead containers of pods that are gone are removed, and then their images; what could not be freed is told', async () => {
+  const done: string[] = []
+  let containers = [{ id: 'dead', sandboxId: 's1', imageId: 'a', state: 'exited' }, { id: 'kept', sandboxId: 's2', imageId: 'b', state: 'exited' }] as ContainerStatus[]
+  const garbage = createGarbageCollector({
+    runtime: {
+      listImages: async () => [image('a'), image('b'), image('c')], listContainers: async () => containers, imageFsInfo: async () => ({ mountpoint: '/i', usedBytes: 0, inodesUsed: 0 }),
+      removeContainer: async (id) => { done.push(`container ${id}`); containers = containers.filter((c) => c.id !== id) },
+      removeImage: async (id) => { if (id === 'c') throw new Error('busy'); done.push(`image ${id}`) },
+    },
+    config: { imageGcHighPercent: 85, imageGcLowPercent: 80 }, disk: async () => ({ capacityBytes: 1_000, availableBytes: 100 }), isLive: (id) => id === 's2', tell: (reason, message) => done.push(`${reason}: ${message}`), clock: new FakeClock(), log: silentLog,
+  })
+  await garbage.freeDisk()
+  assert.deepStrictEqual(done.splice(0), ['container dead', 'image a'])
+  await garbage.collect()
+  assert.deepStrictEqual(done, ['FreeDiskSpaceFailed: Failed to garbage collect required amount of images. Attempted to free 100 bytes, but only found 0 bytes eligible to free.'])
+  assert.deepStrictEqual(garbage.counters().map((c) => c.samples.map((s) => s.value)), [[1], [1]])
+})

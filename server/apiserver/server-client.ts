@@ -30,6 +30,7 @@ export function createServerClient(store: Store, rows: Rows, transport: Transpor
     async list<T extends KubeObject>(ref: ResourceRef, params: ListParams = {}, signal?: AbortSignal) {
       const row = rows.find(ref.group, ref.version, ref.resource)
       if (!row || row.storedAs || row.custom || Object.keys(params).some((name) => name !== 'namespace')) return client.list<T>(ref, params, signal)
+      await store.catchUp()
       const cache = await cacheOf(row)
       const names = { kind: ref.kind, apiVersion: apiVersionOf(ref) }
       return { items: cache.list(params.namespace ?? '').map((entry) => decodeStored(entry.value, names, entry.revision) as Stored<T>), metadata: { resourceVersion: String(cache.revision()) } }

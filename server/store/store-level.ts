@@ -88,6 +88,7 @@ class LevelStore implements Store {
   }
 
   revision(): Revision { return this.#revision }
+  catchUp(): undefined { /* alone */ }
   compactRevision(): Revision { return this.#history.compactRevision }
 
   async get(key: string, revision?: Revision): Promise<KeyValue | undefined> {

@@ -18,6 +18,7 @@ export class MemoryStore implements Store {
   }
 
   revision(): Revision { return this.#revision }
+  catchUp(): undefined { /* alone */ }
   compactRevision(): Revision { return this.#history.compactRevision }
 
   async get(key: string, revision?: Revision): Promise<KeyValue | undefined> {

@@ -1,6 +1,6 @@
 /**
  * The store's contract, modelled on etcd v3 and owned by its consumer, the API server. It knows bytes, keys and
- * revisions, never a Pod. Three implementations pass `store.contract.ts`: memory, level, etcd (later).
+ * revisions, never a Pod. Three implementations pass `store.contract.ts`: memory, replicated (over LevelDB), etcd.
  *
  * One global revision grows by one with each transaction that changes anything; reads are of one revision; a watch
  * delivers every change after its start revision exactly once, in revision order.
@@ -103,6 +103,11 @@ export interface Watch {
 export interface Store {
   /** The newest revision that is visible to readers. */
   revision(): Revision
+  /**
+   * Resolves when this server shows all that was acknowledged anywhere before the call. Undefined: it does already, as it
+   * is alone. Reads without a revision wait for it themselves; who answers from a watch asks first.
+   */
+  catchUp(): Promise<void> | undefined
   /** Below this revision neither reads nor watches can start. */
   compactRevision(): Revision
   /** Undefined when absent. `revision` as in ListOptions. */

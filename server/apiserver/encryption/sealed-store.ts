@@ -61,6 +61,7 @@ export function sealStore(store: Store, table: TransformerTable, log: Log, metri
   return {
     use(next) { state.byPrefix = transformersByPrefix(next) },
     revision: () => store.revision(),
+    catchUp: () => store.catchUp(),
     compactRevision: () => store.compactRevision(),
     async get(key, revision) {
       const kv = await store.get(key, revision)

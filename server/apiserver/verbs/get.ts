@@ -11,7 +11,8 @@ export async function get(call: Call): Promise<ApiResponse> {
   const format = negotiateObject(call.headers['accept'], call.row.model)
   const wanted = call.query.text('resourceVersion')
   if (wanted !== '' && !/^\d{1,16}$/.test(wanted)) throw badRequest(`resourceVersion: Invalid value: ${JSON.stringify(wanted)}: strconv.ParseUint: parsing ${JSON.stringify(wanted)}: invalid syntax`)
-  // What is read is always the newest state, which satisfies any resourceVersion that exists.
+  // "0" is any state that is at hand.
+  if (wanted === '' || Number(wanted) > call.parts.store.revision()) await call.parts.store.catchUp()
   if (Number(wanted) > call.parts.store.revision()) throw futureRevision(Number(wanted), call.parts.store.revision())
   return renderObject(call, fromCache(call) ?? (await fromStore(call)), format)
 }

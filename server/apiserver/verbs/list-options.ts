@@ -65,6 +65,8 @@ export function parseRevision(text: string): number | undefined {
 export async function waitForRevision(call: Call, revision: number): Promise<void> {
   const { store, clock } = call.parts
   const until = clock.monotonicMs() + FRESH_WAIT_MS
+  // Another server may have it already.
+  await store.catchUp()
   while (store.revision() < revision) {
     if (clock.monotonicMs() >= until) throw futureRevision(revision, store.revision())
     await clock.sleep(100, call.signal)

@@ -36,6 +36,8 @@ export async function list(call: Call): Promise<ApiResponse> {
 }
 
 export async function gather(call: Call, selection: Selection, options: ListOptions): Promise<Listed> {
+  // "0" is any state; an exact one, or one that is here already, needs no newer one. All else is what was acknowledged last, whoever wrote it.
+  if (options.revision === undefined) await call.parts.store.catchUp()
   const cache = await cacheOf(call.parts, call.row)
   if (options.revision !== undefined && options.revision > cache.revision()) await waitForRevision(call, options.revision)
   const prefix = prefixOf(scopeOf(call.row), selection.namespace)

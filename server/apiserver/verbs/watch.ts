@@ -26,6 +26,7 @@ export async function watch(call: Call): Promise<ApiResponse> {
   const revision = parseRevision(query.text('resourceVersion'))
   const initialEvents = parseInitialEvents(call, revision)
   const seconds = query.integer('timeoutSeconds') ?? 0
+  if (initialEvents === true && revision === undefined) await parts.store.catchUp()
   const cache = await cacheOf(parts, row)
   if (initialEvents === true && revision !== undefined && revision > cache.revision()) await waitForRevision(call, revision)
   const matches = entryFilter(selection)

@@ -85,6 +85,7 @@ export function since(base: number, store: Store): Store {
   const event = (e: WatchEvent): WatchEvent => ({ ...e, revision: e.revision - base, current: kv(e.current), previous: kv(e.previous) })
   return {
     revision: () => store.revision() - base,
+    catchUp: () => store.catchUp(),
     compactRevision: () => store.compactRevision() - base,
     get: async (key, revision) => kv(await store.get(key, revision === undefined ? undefined : up(revision))),
     async list(options) {

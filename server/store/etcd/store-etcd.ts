@@ -105,6 +105,7 @@ class EtcdStore implements Store {
   }
 
   revision(): Revision { return this.#revision }
+  async catchUp(): Promise<void> { await this.list({ prefix: '', countOnly: true }) }
   compactRevision(): Revision { return this.#history.compactRevision }
 
   async get(key: string, revision?: Revision): Promise<KeyValue | undefined> {

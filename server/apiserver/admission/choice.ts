@@ -43,11 +43,8 @@ export interface ConfigFiles {
 const DEFAULT_ON: ReadonlySet<string> = new Set([
   'NamespaceLifecycle', 'LimitRanger', 'ServiceAccount', 'DefaultStorageClass', 'PersistentVolumeClaimResize', 'DefaultTolerationSeconds', 'MutatingAdmissionWebhook', 'ValidatingAdmissionWebhook',
   'ResourceQuota', 'StorageObjectInUseProtection', 'Priority', 'TaintNodesByCondition', 'RuntimeClass', 'CertificateApproval', 'CertificateSigning', 'ClusterTrustBundleAttest',
-  'CertificateSubjectRestriction', 'DefaultIngressClass', 'PodSecurity', 'PodTopologyLabels', 'MutatingAdmissionPolicy', 'ValidatingAdmissionPolicy', 'NodeRestriction',
+  'CertificateSubjectRestriction', 'DefaultIngressClass', 'PodSecurity', 'PodTopologyLabels', 'NodeDeclaredFeatureValidator', 'MutatingAdmissionPolicy', 'ValidatingAdmissionPolicy', 'NodeRestriction',
 ])
-
-/** Upstream's that is not here: who relies on it must be told. */
-const NOT_HERE: ReadonlySet<string> = new Set(['NodeDeclaredFeatureValidator'])
 
 /** One line, or undefined. */
 export function choiceProblem({ enabled, disabled }: Pick<AdmissionChoice, 'enabled' | 'disabled'>): string | undefined {
@@ -57,8 +54,6 @@ export function choiceProblem({ enabled, disabled }: Pick<AdmissionChoice, 'enab
     const name = names.find((n) => !PLUGIN_NAMES.includes(n))
     return name === undefined ? undefined : `${flag} plugin ${JSON.stringify(name)} is unknown`
   }
-  const absent = enabled.find((name) => NOT_HERE.has(name))
-  if (absent !== undefined) return `enable-admission-plugins plugin ${JSON.stringify(absent)} is not part of skiff: leave it out`
   return unknown('enable-admission-plugins', enabled) ?? unknown('disable-admission-plugins', disabled)
 }
 

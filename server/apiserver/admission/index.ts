@@ -18,6 +18,7 @@ import { limitPodHardAntiAffinityTopology } from './limit-pod-hard-anti-affinity
 import { limitRanger } from './limit-ranger.ts'
 import { namespaceAutoProvision, namespaceExists } from './namespace-existence.ts'
 import { namespaceLifecycle } from './namespace-lifecycle.ts'
+import { nodeDeclaredFeatures } from './node-declared-features.ts'
 import { nodeRestriction } from './node-restriction.ts'
 import { inOrder } from './order.ts'
 import { ownerReferencesPermissionEnforcement } from './owner-references-permission-enforcement.ts'
@@ -60,7 +61,7 @@ function allPlugins(parts: AdmissionParts, { config }: AdmissionChoice): Admissi
     priority, defaultTolerationSeconds(config.tolerationSeconds), podTolerationRestriction,
     eventRateLimit(config.eventLimits ?? [], clock),
     extendedResourceToleration, defaultStorageClass, storageObjectInUseProtection, ownerReferencesPermissionEnforcement, persistentVolumeClaimResize, runtimeClass,
-    certificateApproval, certificateSigning, clusterTrustBundleAttest, certificateSubjectRestriction, defaultIngressClass, denyServiceExternalIps, podTopologyLabels, deviceClaims,
+    certificateApproval, certificateSigning, clusterTrustBundleAttest, certificateSubjectRestriction, defaultIngressClass, denyServiceExternalIps, podTopologyLabels, nodeDeclaredFeatures, deviceClaims,
     resourceQuota({ clock, ...(config.limitedResources && { limited: config.limitedResources }) }),
     alwaysDeny,
   ]

@@ -25,9 +25,9 @@ const message = async (c: Cluster, path: string, body: unknown) => String((await
 test('what is on is chosen by name, with kube-apiserver\'s words', () => {
   const choice = { enabled: ['AlwaysPullImages'], disabled: ['PodSecurity'] }
   deepStrictEqual(['AlwaysPullImages', 'PodSecurity', 'AlwaysDeny', 'NamespaceLifecycle', 'NodePassword', 'ValidatingAdmissionWebhook'].map((name) => isOn(name, choice)), [true, false, false, true, true, true])
-  deepStrictEqual([choiceProblem(choice), choiceProblem({ enabled: ['Nope'], disabled: [] }), choiceProblem({ enabled: [], disabled: ['Nope'] }), choiceProblem({ enabled: ['PodSecurity'], disabled: ['PodSecurity'] }), choiceProblem({ enabled: ['NodeDeclaredFeatureValidator'], disabled: [] }), configProblem({ enabled: ['EventRateLimit'], disabled: [], config: {} })], [
+  deepStrictEqual([choiceProblem(choice), choiceProblem({ enabled: ['Nope'], disabled: [] }), choiceProblem({ enabled: [], disabled: ['Nope'] }), choiceProblem({ enabled: ['PodSecurity'], disabled: ['PodSecurity'] }), configProblem({ enabled: ['EventRateLimit'], disabled: [], config: {} })], [
     undefined, 'enable-admission-plugins plugin "Nope" is unknown', 'disable-admission-plugins plugin "Nope" is unknown', '[PodSecurity] in enable-admission-plugins and disable-admission-plugins overlapped',
-    'enable-admission-plugins plugin "NodeDeclaredFeatureValidator" is not part of skiff: leave it out', 'enable-admission-plugins plugin "EventRateLimit" needs a configuration in --admission-control-config-file',
+    'enable-admission-plugins plugin "EventRateLimit" needs a configuration in --admission-control-config-file',
   ])
 })
 
@@ -185,4 +185,20 @@ test('device claims: expressions must compile, admin access needs a label of the
   await c.call('PUT', `${NS}/resourcequotas/q/status`, { metadata: { name: 'q' }, status: { hard: { 'gpio.deviceclass.resource.k8s.io/devices': '3' }, used: { 'gpio.deviceclass.resource.k8s.io/devices': '2' } } })
   equal(await message(c, CLAIMS, claim('many', { count: 2 })), 'resourceclaims.resource.k8s.io "many" is forbidden: exceeded quota: q, requested: gpio.deviceclass.resource.k8s.io/devices=2, used: gpio.deviceclass.resource.k8s.io/devices=2, limited: gpio.deviceclass.resource.k8s.io/devices=3')
   equal(await made(claim('one', { count: 1 })), 201)
+})
+
+test('a resize that the node must know of is refused unless it says that it does', async () => {
+  const c = await started()
+  const container = { name: 'c', image: 'i', resources: { requests: { cpu: '100m' }, limits: { cpu: '200m' } } }
+  await c.create(PODS, { metadata: { name: 'p' }, spec: { nodeName: 'n1', resources: { requests: { cpu: '200m' }, limits: { cpu: '400m' } }, containers: [container] } })
+  const resize = async (cpu: string) => {
+    const { status, json } = await c.call('PATCH', `${PODS}/p/resize`, { spec: { resources: { requests: { cpu } } } }, MERGE)
+    return [status, status === 200 ? '' : String(json['message'])]
+  }
+  deepStrictEqual(await resize('300m'), [403, 'pods "p" is forbidden: node "n1" not found'])
+  await c.create('/api/v1/nodes', { metadata: { name: 'n1' } })
+  deepStrictEqual(await resize('300m'), [403, 'pods "p" is forbidden: pod update requires features InPlacePodLevelResourcesVerticalScaling which are not available on node "n1"'])
+  deepStrictEqual((await c.call('PATCH', `${PODS}/p/resize`, { spec: { containers: [{ ...container, resources: { requests: { cpu: '110m' }, limits: { cpu: '200m' } } }] } }, MERGE)).status, 200)
+  await c.call('PATCH', '/api/v1/nodes/n1/status', { status: { declaredFeatures: ['InPlacePodLevelResourcesVerticalScaling'] } }, MERGE)
+  deepStrictEqual(await resize('300m'), [200, ''])
 })

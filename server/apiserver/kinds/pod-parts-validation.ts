@@ -30,6 +30,7 @@ export function validateResize(pod: Pod, old: Pod): FieldError[] {
   if (isStatic(old)) return [forbidden('[]', 'static pods cannot be resized')]
   if (!pod.spec || !old.spec) return []
   const out = validatePodSpec('spec', pod.spec, pod.metadata ?? {})
+  if (!semanticEqual(pod.spec.resources, old.spec.resources)) out.push(...validateResourcesResize('spec', pod.spec, old.spec))
   for (const list of ['containers', 'initContainers'] as const) {
     for (const [i, before] of (old.spec[list] ?? []).entries()) {
       const now = pod.spec[list]?.[i]
@@ -41,8 +42,8 @@ export function validateResize(pod: Pod, old: Pod): FieldError[] {
   return out
 }
 
-function validateContainerResize(at: string, now: Container, before: Container, list: 'containers' | 'initContainers'): FieldError[] {
-  if (list === 'initContainers' && before.restartPolicy !== 'Always') return [forbidden('spec', 'resources for non-sidecar init containers are immutable')]
+/** Of a container, or of the pod as a whole. */
+function validateResourcesResize(at: string, now: Pick<Container, 'resources'>, before: Pick<Container, 'resources'>): FieldError[] {
   const out: FieldError[] = []
   const differs = (a: Readonly<Record<string, string>> | undefined, b: Readonly<Record<string, string>> | undefined): string[] => [...new Set([...Object.keys(a ?? {}), ...Object.keys(b ?? {})])].filter((name) => !semanticEqual({ [name]: a?.[name] }, { [name]: b?.[name] }))
   for (const kind of ['limits', 'requests'] as const) {
@@ -50,6 +51,12 @@ function validateContainerResize(at: string, now: Container, before: Container, 
     if (Object.keys(was ?? {}).some((name) => RESIZABLE.has(name) && after?.[name] === undefined)) out.push(forbidden(`${at}.resources.${kind}`, `resource ${kind} cannot be removed`))
     if (differs(after, was).some((name) => !RESIZABLE.has(name))) out.push(forbidden('spec', 'only cpu and memory resources are mutable'))
   }
+  return out
+}
+
+function validateContainerResize(at: string, now: Container, before: Container, list: 'containers' | 'initContainers'): FieldError[] {
+  if (list === 'initContainers' && before.restartPolicy !== 'Always') return [forbidden('spec', 'resources for non-sidecar init containers are immutable')]
+  const out = validateResourcesResize(at, now, before)
   if (!semanticEqual(now.resizePolicy, before.resizePolicy) || !semanticEqual(now.resources?.claims, before.resources?.claims)) out.push(forbidden('spec', 'only cpu and memory resources are mutable'))
   return out
 }

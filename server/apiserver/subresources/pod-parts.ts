@@ -63,6 +63,7 @@ function takeEphemeral(old: PodObject, wanted: PodObject): void {
 
 /** All else in what was sent is as if it had not been. */
 function takeResources(old: PodObject, wanted: PodObject): void {
+  if (old.spec && wanted.spec?.resources) old.spec.resources = wanted.spec.resources
   for (const list of ['containers', 'initContainers'] as const) {
     for (const container of old.spec?.[list] ?? []) {
       const asked = wanted.spec?.[list]?.find((c) => c.name === container.name)

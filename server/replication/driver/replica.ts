@@ -189,8 +189,8 @@ class Replica implements ReplicaNode {
 
   readBarrier(): Promise<LogIndex> {
     if (this.#closing || this.#stopped) return Promise.reject(stoppedError())
-    // Nobody else can have committed anything, and what this server has acknowledged it has applied.
-    if (this.#alone && this.#status.role === 'leader' && this.#appliedTerm === this.#status.term) return Promise.resolve(this.#applied)
+    // Nobody else can commit anything. What is committed and not applied here, a member that just left may have shown.
+    if (this.#alone && this.#status.role === 'leader' && this.#appliedTerm === this.#status.term && this.#core.status().commit === this.#applied) return Promise.resolve(this.#applied)
     return this.#barriers.wait()
   }
 

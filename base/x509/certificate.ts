@@ -127,7 +127,7 @@ export function parseCertificate(input: Buffer): Certificate {
     ...readExtensions(extensionList ? childrenOf(expectTag(childrenOf(extensionList)[0], TAG.sequence, 'extensions')) : []),
     spki: expectTag(spki, TAG.sequence, 'public key').raw,
     tbs: expectTag(tbs, TAG.sequence, 'certificate body').raw,
-    signatureAlgorithm: expectTag(childrenOf(expectTag(signatureAlgorithm, TAG.sequence, 'signature algorithm'))[0], TAG.oid, 'signature algorithm'),
+    signatureAlgorithm: expectTag(signatureAlgorithm, TAG.sequence, 'signature algorithm'),
     signature: wholeBits(expectTag(signature, TAG.bitString, 'signature')),
   }
 }

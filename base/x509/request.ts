@@ -29,12 +29,12 @@ export function parseRequest(pem: string): CertificateRequest {
   const body = expectTag(info, TAG.sequence, 'certificate request body')
   const [, subject, publicKey, attributes] = childrenOf(body)
   const spki = expectTag(publicKey, TAG.sequence, 'public key').raw
-  const signatureAlgorithm = expectTag(childrenOf(expectTag(algorithm, TAG.sequence, 'signature algorithm'))[0], TAG.oid, 'signature algorithm')
+  const signatureAlgorithm = expectTag(algorithm, TAG.sequence, 'signature algorithm')
   return {
     subject: decodeSubject(expectTag(subject, TAG.sequence, 'subject')),
     altNames: attributes ? requestedAltNames(expectTag(attributes, 0xa0, 'attributes')) : NO_ALT_NAMES,
     spki,
-    isSignatureValid: isSignatureValid(signatureAlgorithm, body.raw, wholeBits(expectTag(signature, TAG.bitString, 'signature')), publicKeyFromSpki(spki)),
+    isSignatureValid: isSignatureValid(signatureAlgorithm, body.raw, wholeBits(expectTag(signature, TAG.bitString, 'signature')), publicKeyFromSpki(spki), true),
   }
 }
 

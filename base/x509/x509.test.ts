@@ -105,6 +105,24 @@ test('requests made by openssl with other kinds of keys and multi-valued names a
   }
 })
 
+test('requests are taken with old and with padded signatures, as Go takes them', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'skiff-x509-'))
+  try {
+    const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: directory, stdio: ['ignore', 'pipe', 'ignore'] }).toString()
+    openssl('genrsa', '-out', 'rsa.key', '2048')
+    openssl('ecparam', '-genkey', '-name', 'prime256v1', '-out', 'ec.key')
+    const signed = (key: string, ...options: string[]) => parseRequest(openssl('req', '-new', '-key', `${key}.key`, '-subj', '/CN=jane', ...options)).isSignatureValid
+    const pss = (digest: string, salt: string, mask = digest) => signed('rsa', `-${digest}`, '-sigopt', 'rsa_padding_mode:pss', '-sigopt', `rsa_pss_saltlen:${salt}`, '-sigopt', `rsa_mgf1_md:${mask}`)
+    assert.deepEqual([signed('rsa', '-sha1'), signed('ec', '-sha1'), pss('sha256', '32'), pss('sha384', '48'), pss('sha512', '64')], [true, true, true, true, true])
+    // A salt of another length, another hash for the mask, SHA-1 with padding, MD5.
+    assert.deepEqual([pss('sha256', '20'), pss('sha256', '32', 'sha384'), pss('sha1', '20'), signed('rsa', '-md5')], [false, false, false, false])
+    const ca = parseCertificate(Buffer.from(openssl('req', '-x509', '-new', '-key', 'rsa.key', '-subj', '/CN=ca', '-sha1', '-days', '2').replace(/-----[^-]+-----|\s/g, ''), 'base64'))
+    assert.equal(isIssuedBy(ca, ca), false, 'a certificate signed with SHA-1 proves nothing')
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+})
+
 test('a request whose contents were changed after signing is not valid', async () => {
   const key = await generateKey()
   const pem = createRequest({ commonName: 'system:node:a', organizations: ['system:nodes'] }, NO_ALT_NAMES, key)

@@ -111,7 +111,10 @@ export class Leading {
     }
     const events = eventsOf(txn.ops, this.#issued + 1, read)
     if (events.length === 0) {
-      waiting.resolve({ ok: true, revision: this.#machine.state.revision })
+      // Nothing to delete, that is: true only when what deleted it is safe.
+      const gone = txn.ops.find((op) => this.#pending.has(op.key))
+      if (gone) this.#contenders.push({ key: gone.key, again: waiting.again })
+      else waiting.resolve({ ok: true, revision: this.#machine.state.revision })
       return
     }
     const revision = ++this.#issued

@@ -1,5 +1,5 @@
 /** Servers with their stores in one process: real databases in a temporary folder, real drivers, a network in memory. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock, type Clock } from '#base/clock.ts'
@@ -16,7 +16,7 @@ import { MemoryNetwork } from '../memory/memory-network.ts'
 import { openReplicatedStore } from './open-replicated-store.ts'
 import type { ReplicatedStore } from './replicated-store.ts'
 
-export interface StoreMember { readonly id: MemberId; readonly directory: string; readonly initial: Configuration; store: ReplicatedStore | undefined }
+export interface StoreMember { readonly id: MemberId; directory: string; readonly initial: Configuration; store: ReplicatedStore | undefined }
 
 export interface StoreClusterOptions {
   members: number
@@ -98,12 +98,16 @@ export class StoreCluster {
     }
   }
 
-  /** As kill -9 does: what was written to the database stays, nothing more is said. */
-  async kill(member: StoreMember): Promise<void> {
-    this.network.kill(member.id)
+  /** As kill -9 does: what is in the files at this moment is what the next start finds, and nothing more is said. */
+  async crash(member: StoreMember): Promise<void> {
     const { store } = member
+    if (!store) return
+    this.network.kill(member.id)
     member.store = undefined
-    await store?.close()
+    const directory = `${member.directory}+`
+    cpSync(member.directory, directory, { recursive: true, filter: (path) => !path.endsWith('/LOCK') })
+    member.directory = directory
+    await store.close()
   }
 
   async close(): Promise<void> {

@@ -49,7 +49,7 @@ export function fromJson(json: unknown, type: CelType): CelValue {
       if (typeof json === 'number' && Number.isInteger(json) && json >= 0) return new Uint(BigInt(json))
       break
     case 'dynamic-union':
-      if (typeof json === 'string') return json
+      if (typeof json === 'string' || typeof json === 'bigint') return json
       if (typeof json === 'number' && isInt64(json)) return BigInt(json)
       throw new EvalError('invalid data, expected XIntOrString value to be either a string or integer')
     default: return fromAnyJson(json)

@@ -59,7 +59,7 @@ function literalOf(e: Call): { value: CelValue; at: number } | undefined {
 function isRight(fn: string, value: CelValue): boolean {
   const inRange = (nanos: bigint | undefined): boolean => nanos !== undefined && nanos >= TIMESTAMP_MIN && nanos <= TIMESTAMP_MAX
   switch (fn) {
-    case 'duration': return typeof value !== 'string' || parseGoDuration(value) !== undefined
+    case 'duration': return typeof value === 'string' && parseGoDuration(value) !== undefined
     case 'timestamp': return typeof value === 'bigint' ? inRange(value * 1_000_000_000n) : typeof value !== 'string' || inRange(parseDateTime(value))
     default: return typeof value !== 'string' || isRegex(value)
   }

@@ -19,8 +19,16 @@ export class QuantityValue extends OpaqueValue {
 
 const order = (a: bigint | number, b: bigint | number): number => (a < b ? -1 : a > b ? 1 : 0)
 
-function quantity(text: string): QuantityValue {
+/** Blanks are part of no quantity. */
+function parse(text: string): ReturnType<typeof tryParseQuantity> {
   const parsed = tryParseQuantity(text)
+  return parsed.ok && /\s/.test(text) ? { ok: false, message: NOT_A_QUANTITY } : parsed
+}
+
+const NOT_A_QUANTITY = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+
+function quantity(text: string): QuantityValue {
+  const parsed = parse(text)
   if (!parsed.ok) throw new EvalError(parsed.message)
   return new QuantityValue(parsed.quantity)
 }
@@ -30,7 +38,7 @@ const T = 'kubernetes.Quantity'
 
 export const QUANTITIES: readonly Declaration[] = [
   ['string_to_quantity', `quantity(string): ${T}`, quantity],
-  ['is_quantity_string', 'isQuantity(string): bool', (text: string) => tryParseQuantity(text).ok],
+  ['is_quantity_string', 'isQuantity(string): bool', (text: string) => parse(text).ok],
   ['quantity_sign', `sign(${T}): int`, (q: QuantityValue) => BigInt(order(q.quantity.nano, 0n))],
   ['quantity_is_greater_than', `${T}->isGreaterThan(${T}): bool`, (a: QuantityValue, b: QuantityValue) => a.compareTo(b) > 0],
   ['quantity_is_less_than', `${T}->isLessThan(${T}): bool`, (a: QuantityValue, b: QuantityValue) => a.compareTo(b) < 0],
@@ -74,8 +82,30 @@ export class SemverValue extends OpaqueValue {
   }
 }
 
-const SEMVER = /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?(?:\+[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?$/
-const COMPONENT_MAX = (1n << 64n) - 1n
+const NUMBER_MAX = (1n << 64n) - 1n
+
+/** One of the three numbers; a text says what is wrong. */
+function semverNumber(text: string, name: string): bigint | string {
+  if (!/^\d*$/.test(text)) return `Invalid character(s) found in ${name.toLowerCase()} number ${JSON.stringify(text)}`
+  if (/^0\d/.test(text)) return `${name} number must not contain leading zeroes ${JSON.stringify(text)}`
+  if (text === '') return 'strconv.ParseUint: parsing "": invalid syntax'
+  const value = BigInt(text)
+  return value > NUMBER_MAX ? `strconv.ParseUint: parsing ${JSON.stringify(text)}: value out of range` : value
+}
+
+function prereleaseProblem(part: string): string | undefined {
+  if (part === '') return 'Prerelease is empty'
+  if (/^\d+$/.test(part)) {
+    const value = semverNumber(part, '')
+    return /^0\d/.test(part) ? `Numeric PreRelease version must not contain leading zeroes ${JSON.stringify(part)}` : typeof value === 'string' ? value : undefined
+  }
+  return /^[0-9A-Za-z-]+$/.test(part) ? undefined : `Invalid character(s) found in prerelease ${JSON.stringify(part)}`
+}
+
+function buildProblem(part: string): string | undefined {
+  if (part === '') return 'Build meta data is empty'
+  return /^[0-9A-Za-z-]+$/.test(part) ? undefined : `Invalid character(s) found in build meta data ${JSON.stringify(part)}`
+}
 
 function parseSemver(text: string, normalize: boolean): SemverValue | string {
   let version = text
@@ -86,12 +116,23 @@ function parseSemver(text: string, normalize: boolean): SemverValue | string {
     version = [...three.map((part) => part.replace(/^0+(?=\d)/, '')), '0', '0'].slice(0, Math.max(3, three.length)).join('.')
   }
   if (version === '') return 'Version string empty'
-  if (version.split('.').length < 3) return 'No Major.Minor.Patch elements found'
-  const m = SEMVER.exec(version)
-  if (!m) return `Invalid character(s) found in version "${version}"`
-  const numbers = [BigInt(m[1] as string), BigInt(m[2] as string), BigInt(m[3] as string)] as const
-  if (numbers.some((n) => n > COMPONENT_MAX)) return `strconv.ParseUint: parsing "${version}": value out of range`
-  return new SemverValue(numbers, m[4]?.split('.') ?? [])
+  const [, majorText, minorText, rest] = /^([^.]*)\.([^.]*)\.(.*)$/s.exec(version) ?? []
+  if (majorText === undefined || minorText === undefined || rest === undefined) return 'No Major.Minor.Patch elements found'
+  const [, patchText = '', prereleaseText, buildText] = /^([^+-]*)(?:-([^+]*))?(?:\+(.*))?$/s.exec(rest) ?? []
+  const prerelease = prereleaseText?.split('.') ?? []
+  const [major, minor, patch] = [semverNumber(majorText, 'Major'), semverNumber(minorText, 'Minor'), semverNumber(patchText, 'Patch')]
+  if (typeof major === 'string') return major
+  if (typeof minor === 'string') return minor
+  if (typeof patch === 'string') return patch
+  for (const part of prerelease) {
+    const problem = prereleaseProblem(part)
+    if (problem !== undefined) return problem
+  }
+  for (const part of buildText?.split('.') ?? []) {
+    const problem = buildProblem(part)
+    if (problem !== undefined) return problem
+  }
+  return new SemverValue([major, minor, patch], prerelease)
 }
 
 function semver(text: string, normalize: boolean): SemverValue {

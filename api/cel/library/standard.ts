@@ -79,7 +79,8 @@ const CONVERSIONS: readonly Declaration[] = [
   ['string_to_double', 'double(string): double', doubleFrom],
   ['uint64_to_double', 'double(uint): double', (v: Uint) => Number(v.value)],
   ['duration_to_duration', 'duration(duration): duration', same],
-  ['int64_to_duration', 'duration(int): duration', (v: bigint) => duration(v)],
+  // Declared, and never fulfilled.
+  ['int64_to_duration', 'duration(int): duration', () => { throw new EvalError("type conversion error from 'int' to 'google.protobuf.Duration'") }],
   ['string_to_duration', 'duration(string): duration', durationFrom],
   ['int64_to_int64', 'int(int): int', same],
   ['double_to_int64', 'int(double): int', (v: number) => truncated(v, -(2 ** 63), 2 ** 63, 'integer overflow')],

@@ -1,13 +1,14 @@
 /** A custom resource against its schema, its lists, what is embedded in it, and its rules; create, update and status. Pure. */
 import type { CustomResourceSubresourceScale, KubeObject } from '#api/types/index.ts'
 import { invalid, type FieldError } from '../field-error.ts'
+import { goText } from '../patch/go-text.ts'
 import { validateMetaUpdate } from '../kinds/object-meta.ts'
 import { Correlation } from './schema/correlation.ts'
 import { validateEmbedded } from './schema/embedded-resources.ts'
 import { validateListItems } from './schema/list-items.ts'
 import { isJsonObject, type Json, type SchemaNode } from './schema/node.ts'
 import type { RuleSet } from './rules/rule-set.ts'
-import { validateValue } from './schema/validate-value.ts'
+import { isInt64, validateValue } from './schema/validate-value.ts'
 
 type Custom = KubeObject & Json
 
@@ -75,20 +76,20 @@ function replicas(object: Custom, path: string): FieldError[] {
   if (!found.ok) return [invalid(path, 0, found.message)]
   const { value } = found
   if (value === undefined) return []
-  if (typeof value !== 'number' || !Number.isInteger(value)) return [invalid(path, 0, accessor(path, value, 'int64'))]
+  if (typeof value !== 'number' || !isInt64(value)) return [invalid(path, 0, accessor(path, value, 'int64'))]
   if (value < 0) return [invalid(path, value, 'should be a non-negative integer')]
   return value > INT32_MAX ? [invalid(path, value, `should be less than or equal to ${INT32_MAX}`)] : []
 }
 
-const goType = (value: unknown): string => (typeof value === 'string' ? 'string' : typeof value === 'boolean' ? 'bool' : typeof value === 'number' ? (Number.isInteger(value) ? 'int64' : 'float64') : value === null ? '<nil>' : Array.isArray(value) ? '[]interface {}' : 'map[string]interface {}')
-const accessor = (path: string, value: unknown, wanted: string): string => `${path} accessor error: ${JSON.stringify(value)} is of the type ${goType(value)}, expected ${wanted}`
+const goType = (value: unknown): string => (typeof value === 'string' ? 'string' : typeof value === 'boolean' ? 'bool' : typeof value === 'number' ? (isInt64(value) ? 'int64' : 'float64') : value === null ? '<nil>' : Array.isArray(value) ? '[]interface {}' : 'map[string]interface {}')
+const accessor = (path: string, value: unknown, wanted: string): string => `${path} accessor error: ${goText(value)} is of the type ${goType(value)}, expected ${wanted}`
 
 function nested(object: Custom, path: string): { ok: true; value: unknown } | { ok: false; message: string } {
   let at: unknown = object
   const steps = path.split('.').filter((s) => s !== '')
   for (const [i, step] of steps.entries()) {
-    if (at === undefined) return { ok: true, value: undefined }
-    if (!isJsonObject(at)) return { ok: false, message: `.${steps.slice(0, i).join('.')} accessor error: ${JSON.stringify(at)} is of the type ${goType(at)}, expected map[string]interface{}` }
+    if (at === undefined || at === null) return { ok: true, value: undefined }
+    if (!isJsonObject(at)) return { ok: false, message: `.${steps.slice(0, i + 1).join('.')} accessor error: ${goText(at)} is of the type ${goType(at)}, expected map[string]interface{}` }
     at = at[step]
   }
   return { ok: true, value: at }

@@ -89,7 +89,7 @@ function validateVersions({ versions, preserveUnknownFields }: Spec, old: Spec |
     const columnsAt = own('columns', 'spec.additionalPrinterColumns', 'additionalPrinterColumns')
     if (columnsAt !== undefined) for (const [c, column] of (version.additionalPrinterColumns ?? []).entries()) out.push(...validateColumn(column, `${columnsAt}[${c}]`))
     const selectableAt = own('selectable', 'spec.selectableFields', 'selectableFields')
-    if (selectableAt !== undefined) out.push(...validateSelectable(version, schema, selectableAt, oldVersion))
+    if (selectableAt !== undefined) out.push(...validateSelectable(version, common.schema && !common.selectable ? undefined : schema, selectableAt, oldVersion))
   }
   if (new Set(versions.map((v) => v.name)).size !== versions.length) out.push(invalid('spec.versions', versions, 'must contain unique version names'))
   if (versions.filter((v) => v.storage).length !== 1) out.push(invalid('spec.versions', versions, 'must have exactly one version marked as storage version'))

@@ -31,7 +31,7 @@ export function validateSchema(schema: JSONSchemaProps, at: string, { hasStatus,
   const openApi = validateOpenApi(schema, at, waived)
   out.push(...openApi)
   if (out.length === 0 && unsupported !== undefined) out.push(invalid(at, '', unsupported))
-  if (openApi.length === 0 && unsupported === undefined && structural.length === 0 && defaults.length === 0) out.push(...validateRules(compileSchema(schema), at, { checkCost: !isUnchanged }))
+  if (unsupported === undefined && structural.length === 0 && defaults.length === 0) out.push(...validateRules(compileSchema(schema), at, { checkCost: !isUnchanged, complaints: openApi }))
   return out
 }
 

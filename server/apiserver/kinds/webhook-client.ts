@@ -28,8 +28,8 @@ export function validateWebhookUrl(at: string, text: string): FieldError[] {
 
 export function validateWebhookService(at: string, service: WebhookService): FieldError[] {
   const out: FieldError[] = []
-  if (!service.name) out.push(required(`${at}.name`, 'service name is required'))
-  if (!service.namespace) out.push(required(`${at}.namespace`, 'service namespace is required'))
+  if (!service.name) out.push(required(`${at}.name`))
+  if (!service.namespace) out.push(required(`${at}.namespace`))
   const port = service.port ?? 0
   const wrong = checkPortNumber(port)
   if (wrong.length > 0) out.push(invalid(`${at}.port`, port, `port is not valid: ${wrong.join(',')}`))

@@ -20,6 +20,12 @@ export interface CompiledRule {
   messageMaxCost: number
 }
 
+type Failures = Readonly<Record<'syntax' | 'check' | 'result' | 'program', (error: string) => string>>
+const failed = (error: string): string => `compilation failed: ${error}`
+const FAILURES: Failures = { syntax: failed, check: failed, result: () => 'cel expression must evaluate to a bool', program: (error) => `program instantiation failed: ${error}` }
+const messageFailed = (error: string): string => `messageExpression compilation failed: ${error}`
+const MESSAGE_FAILURES: Failures = { syntax: messageFailed, check: messageFailed, result: () => 'messageExpression must evaluate to a string', program: (error) => `messageExpression instantiation failed: ${error}` }
+
 /** `type`: of `self`. `node` is where field paths start. */
 export function compileRules(rules: readonly ValidationRule[], node: SchemaNode, type: CelType): CompiledRule[] {
   return rules.map((rule) => compileRule(rule, node, type))
@@ -30,7 +36,7 @@ function compileRule(rule: ValidationRule, node: SchemaNode, type: CelType): Com
   if (rule.rule.trim() === '') return none
   const variables = { self: type, oldSelf: rule.optionalOldSelf ? optional(type) : type }
   const compiled = compile(rule.rule, { variables, resultTypes: [BOOL] })
-  if (!compiled.ok) return { ...none, error: compiled.kind === 'result' ? 'cel expression must evaluate to a bool' : `compilation failed: ${compiled.error}` }
+  if (!compiled.ok) return { ...none, error: FAILURES[compiled.kind](compiled.error) }
   const { program } = compiled
   const done: CompiledRule = { ...none, program, usesOldSelf: names(program.ast, 'oldSelf'), maxCost: estimateCost(program.ast, type).max }
   if (rule.fieldPath) {
@@ -39,7 +45,7 @@ function compileRule(rule: ValidationRule, node: SchemaNode, type: CelType): Com
   }
   if (!rule.messageExpression) return done
   const message = compile(rule.messageExpression, { variables, resultTypes: [STRING] })
-  if (!message.ok) return { ...done, messageError: message.kind === 'result' ? 'messageExpression must evaluate to a string' : `messageExpression compilation failed: ${message.error}` }
+  if (!message.ok) return { ...done, messageError: MESSAGE_FAILURES[message.kind](message.error) }
   return { ...done, message: message.program, messageMaxCost: estimateCost(message.program.ast, type).max }
 }
 

@@ -6,7 +6,8 @@ export function schemaOfNode(node: SchemaNode): OpenApiSchema {
   const { checks, properties, items, additional } = node
   return {
     ...(node.type !== '' && { type: node.type }),
-    ...(checks?.format && { format: checks.format }),
+    // What built-in kinds say by this format, custom resources say by the extension alone.
+    ...(checks?.format && checks.format !== 'int-or-string' && { format: checks.format }),
     ...(node.nullable && { nullable: true }),
     ...(properties && { properties: Object.fromEntries(Object.keys(properties).map((name) => [name, schemaOfNode(properties[name] as SchemaNode)])) }),
     ...(additional !== undefined && { additionalProperties: typeof additional === 'object' ? schemaOfNode(additional) : additional }),

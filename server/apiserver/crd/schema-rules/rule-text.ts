@@ -3,6 +3,7 @@ import type { JSONSchemaProps } from '#api/types/index.ts'
 import { invalid, notSupported, required, type FieldError } from '../../field-error.ts'
 import { parseFieldPath } from '../rules/field-path.ts'
 import { compileSchema } from '../schema/node.ts'
+import { structuralProblem } from './structural.ts'
 
 const REASONS = ['FieldValueDuplicate', 'FieldValueForbidden', 'FieldValueInvalid', 'FieldValueRequired']
 const hasLineBreak = (text: string): boolean => /[\n\r]/.test(text)
@@ -21,7 +22,7 @@ export function ruleTextErrors(schema: JSONSchemaProps, at: string): FieldError[
     if (fieldPath === '') continue
     if (fieldPath.trim() === '') out.push(invalid(`${field}.fieldPath`, fieldPath, 'must be non-empty if specified'))
     if (hasLineBreak(fieldPath)) out.push(invalid(`${field}.fieldPath`, fieldPath, 'must not contain line breaks'))
-    if (!parseFieldPath(fieldPath, compileSchema(schema)).ok) out.push(invalid(`${field}.fieldPath`, fieldPath, 'must be a valid path'))
+    if (structuralProblem(schema) === undefined && !parseFieldPath(fieldPath, compileSchema(schema)).ok) out.push(invalid(`${field}.fieldPath`, fieldPath, 'must be a valid path'))
   }
   return out
 }

@@ -12,9 +12,14 @@ const SCHEMA_COST_MAX = 100_000_000
 const REQUEST_BYTES_MAX = 3 * 1024 * 1024
 /** The most expensive rules that are named when all together cost too much. */
 const NAMED_MAX = 4
+const NAMED_COST_MIN = SCHEMA_COST_MAX / 100
 
+/** How the type of a place is found: upstream asks the place above first, where that one is typed. */
 interface Context {
-  type: CelType | undefined
+  /** From above; null: what is above has no such part; undefined: the place's own schema tells. */
+  type: CelType | null | undefined
+  /** There are rules here or above: only then anything is typed. */
+  inScope: boolean
   /** How often the place may occur; undefined: as often as a request is large. */
   cardinality: number | undefined
   /** The first place above whose parts cannot be told apart between old and new. */
@@ -24,12 +29,19 @@ interface Context {
 
 interface Spent { at: string; cost: number }
 
-export function validateRules(root: SchemaNode, at: string, { checkCost }: { checkCost: boolean }): FieldError[] {
+export interface RuleOptions {
+  /** False: what one expression may cost is not looked at. */
+  checkCost: boolean
+  /** Complaints about the schema itself: rules at their places and above those are left alone. */
+  complaints: readonly FieldError[]
+}
+
+export function validateRules(root: SchemaNode, at: string, options: RuleOptions): FieldError[] {
   const spent: Spent[] = []
-  const out = visit(root, at, { type: rootType(root, true), cardinality: 1, uncorrelatable: undefined, isResource: true }, checkCost, spent)
+  const out = visit(root, at, { type: undefined, inScope: false, cardinality: 1, uncorrelatable: undefined, isResource: true }, options, spent)
   const total = spent.reduce((sum, { cost }) => sum + cost, 0)
   if (total > SCHEMA_COST_MAX) {
-    for (const { at: field } of spent.toSorted((a, b) => b.cost - a.cost).slice(0, NAMED_MAX)) out.push(forbidden(field, 'contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema'))
+    for (const { at: field } of spent.filter(({ cost }) => cost >= NAMED_COST_MIN).toSorted((a, b) => b.cost - a.cost).slice(0, NAMED_MAX)) out.push(forbidden(field, 'contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema'))
     out.push(forbidden(at, costMessage('x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema', total, SCHEMA_COST_MAX)))
   }
   return out
@@ -37,39 +49,45 @@ export function validateRules(root: SchemaNode, at: string, { checkCost }: { che
 
 const rootType = (node: SchemaNode, resourceRoot: boolean): CelType | undefined => schemaToCelType(schemaOfNode(node), { name: 'selfType', resourceRoot })
 
-function visit(node: SchemaNode, at: string, context: Context, checkCost: boolean, spent: Spent[]): FieldError[] {
+function visit(node: SchemaNode, at: string, context: Context, options: RuleOptions, spent: Spent[]): FieldError[] {
   const out: FieldError[] = []
-  const { type, cardinality } = context
+  const { cardinality } = context
+  const inScope = context.inScope || node.rules !== undefined
+  const type = inScope && context.type === undefined ? rootType(node, context.isResource) : context.type
   const { additional, items, properties, listType } = node
   if (typeof additional === 'object') {
     const times = multiplied(cardinality, node.checks?.maxProperties)
-    out.push(...visit(additional, `${at}.additionalProperties`, { ...context, type: type?.kind === 'map' ? type.value : undefined, cardinality: times, isResource: additional.embedded }, checkCost, spent))
+    out.push(...visit(additional, `${at}.additionalProperties`, { ...context, inScope, type: type && (type.kind === 'map' ? type.value : null), cardinality: times, isResource: additional.embedded }, options, spent))
   }
   for (const name of Object.keys(properties ?? {})) {
     const member = (properties as Record<string, SchemaNode>)[name] as SchemaNode
-    out.push(...visit(member, `${at}.properties[${name}]`, { ...context, type: memberType(type, name, member), isResource: member.embedded }, checkCost, spent))
+    out.push(...visit(member, `${at}.properties[${name}]`, { ...context, inScope, type: memberType(type, name), isResource: member.embedded }, options, spent))
   }
   if (items) {
     const times = multiplied(cardinality, node.checks?.maxItems)
     const uncorrelatable = context.uncorrelatable ?? (listType === 'map' ? undefined : at)
-    out.push(...visit(items, `${at}.items`, { type: type?.kind === 'list' ? type.element : undefined, cardinality: times, uncorrelatable, isResource: items.embedded }, checkCost, spent))
+    out.push(...visit(items, `${at}.items`, { inScope, type: type && (type.kind === 'list' ? type.element : null), cardinality: times, uncorrelatable, isResource: items.embedded }, options, spent))
   }
-  return [...out, ...ownRules(node, at, context, checkCost, spent)]
+  const isFaulty = options.complaints.some(({ field }) => field.startsWith(at))
+  return isFaulty ? out : [...out, ...ownRules(node, at, { ...context, type }, options, spent)]
 }
 
-function memberType(type: CelType | undefined, name: string, member: SchemaNode): CelType | undefined {
+/** Undefined: rules above cannot see it. */
+function memberType(type: CelType | null | undefined, name: string): CelType | undefined {
   const escaped = escapeName(name)
-  if (escaped === undefined) return rootType(member, member.embedded)
-  return type?.kind === 'object' ? type.field(escaped)?.type : undefined
+  return escaped !== undefined && type?.kind === 'object' ? type.field(escaped)?.type : undefined
 }
 
 /** Undefined: unbounded. */
 const multiplied = (cardinality: number | undefined, max: number | undefined): number | undefined => (cardinality === undefined || max === undefined ? undefined : cardinality * max)
 
-function ownRules(node: SchemaNode, at: string, { type, cardinality, uncorrelatable, isResource }: Context, checkCost: boolean, spent: Spent[]): FieldError[] {
+function ownRules(node: SchemaNode, at: string, { type, cardinality, uncorrelatable, isResource }: Context, { checkCost }: RuleOptions, spent: Spent[]): FieldError[] {
   if (!node.rules) return []
   const field = `${at}.x-kubernetes-validations`
-  if (!type) return [{ type: 'InternalError', field, message: 'Internal error: internal error: failed to retrieve type information for x-kubernetes-validations' }]
+  if (!type) {
+    const why = type === null ? 'failed to convert to declType for CEL validation rules' : 'internal error: failed to construct type information for x-kubernetes-validations rules: unable to convert structural schema to CEL declarations'
+    return [{ type: 'InternalError', field, message: `Internal error: ${why}` }]
+  }
   const out: FieldError[] = []
   const times = cardinality ?? Math.floor(REQUEST_BYTES_MAX / (smallestBytes(schemaOfNode(node), { resourceRoot: isResource }) + 1))
   for (const [i, compiled] of compileRules(node.rules, node, type).entries()) {

@@ -35,7 +35,7 @@ function coerce(value: unknown, node: SchemaNode | undefined, path: string, unkn
   const problem = node.embedded ? coerceTypeMeta(value, prefix) ?? coerceObjectMeta(value, prefix, unknown) : undefined
   if (problem) return problem
   for (const key of Object.keys(value)) {
-    const below = coerce(value[key], memberNode(node, key), prefix + key, unknown)
+    const below = coerce(value[key], memberNode(node, key), node.properties?.[key] ? prefix + key : `${path}[${key}]`, unknown)
     if (below) return below
   }
   return undefined

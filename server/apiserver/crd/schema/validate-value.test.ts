@@ -15,7 +15,7 @@ const wrongX = (schema: JSONSchemaProps, value: unknown): string[] => wrong(obje
 
 const CASES: [name: string, schema: JSONSchemaProps, value: unknown, errors: string[]][] = [
   ['a string where an integer is wanted', { type: 'integer' }, 'a', ['spec.x: Invalid value: "string": spec.x in body must be of type integer: "string"']],
-  ['a fraction where an integer is wanted', { type: 'integer' }, 1.5, ['spec.x: Invalid value: "number": spec.x in body must be of type integer: "number"']],
+  ['a fraction where an integer is wanted', { type: 'integer' }, 1.5, ['spec.x: Invalid value: "number": spec.x in body must be of type integer: "number"', '<nil>: Invalid value: "": Checked value must be of type integer (default format) in spec.x']],
   ['an integer where a number is wanted', { type: 'number' }, 1, []],
   ['an integer where a string is wanted', { type: 'string' }, 1, ['spec.x: Invalid value: "integer": spec.x in body must be of type string: "integer"']],
   ['a list where an object is wanted', { type: 'object' }, [], ['spec.x: Invalid value: "array": spec.x in body must be of type object: "array"']],
@@ -25,7 +25,8 @@ const CASES: [name: string, schema: JSONSchemaProps, value: unknown, errors: str
   ['either for int-or-string', { 'x-kubernetes-int-or-string': true }, 'a', []],
   ['below the minimum', { type: 'integer', minimum: 1 }, 0, ['spec.x: Invalid value: 0: spec.x in body should be greater than or equal to 1']],
   ['at an exclusive minimum', { type: 'integer', minimum: 1, exclusiveMinimum: true }, 1, ['spec.x: Invalid value: 1: spec.x in body should be greater than 1']],
-  ['above the maximum', { type: 'number', maximum: 1.5 }, 2, ['spec.x: Invalid value: 2: spec.x in body should be less than or equal to 1.5']],
+  ['above the maximum', { type: 'number', maximum: 1.5 }, 2.5, ['spec.x: Invalid value: 2.5: spec.x in body should be less than or equal to 1.5']],
+  ['a whole number, whose maximum is cut to a whole one', { type: 'number', maximum: 1.5 }, 2, ['spec.x: Invalid value: 2: spec.x in body should be less than or equal to 1']],
   ['at an exclusive maximum', { type: 'integer', maximum: 3, exclusiveMaximum: true }, 3, ['spec.x: Invalid value: 3: spec.x in body should be less than 3']],
   ['no multiple', { type: 'integer', multipleOf: 5 }, 7, ['spec.x: Invalid value: 7: spec.x in body should be a multiple of 5']],
   ['a multiple of a fraction', { type: 'number', multipleOf: 0.1 }, 0.3, []],

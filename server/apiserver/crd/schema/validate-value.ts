@@ -101,20 +101,34 @@ class Walk {
   #number(into: Result, node: SchemaNode, value: number, path: string): void {
     into.matches += 2
     const { checks } = node
-    this.#range(into, node, value, path)
+    this.#fitsType(into, node, value, path, 'Checked')
     if (!checks) return
     const { multipleOf, maximum, exclusiveMaximum, minimum, exclusiveMinimum } = checks
-    if (multipleOf !== undefined && !isMultiple(value, multipleOf)) this.#invalid(into, path, value, multipleOf > 0 ? `should be a multiple of ${multipleOf}` : `factor MultipleOf declared for ${path} must be positive: ${multipleOf}`)
-    if (minimum !== undefined && (exclusiveMinimum ? value <= minimum : value < minimum)) this.#invalid(into, path, value, `should be greater than ${exclusiveMinimum ? '' : 'or equal to '}${minimum}`)
-    if (maximum !== undefined && (exclusiveMaximum ? value >= maximum : value > maximum)) this.#invalid(into, path, value, `should be less than ${exclusiveMaximum ? '' : 'or equal to '}${maximum}`)
+    // Whole numbers are compared as such: with bounds that are cut to whole ones.
+    const native = (bound: number, what: string): number => (this.#fitsType(into, node, bound, path, what) && isInt64(value) ? Math.trunc(bound) : bound)
+    if (multipleOf !== undefined) {
+      const factor = native(multipleOf, 'MultipleOf')
+      if (factor <= 0) into.errors.push({ type: 'FieldValueInvalid', field: this.#field(path), message: `Invalid value: ${factor}: factor MultipleOf declared for ${path} must be positive: ${factor}` })
+      else if (!isMultiple(value, factor)) this.#invalid(into, path, value, `should be a multiple of ${factor}`)
+    }
+    if (minimum !== undefined) {
+      const bound = native(minimum, 'Minimum boundary')
+      if (exclusiveMinimum ? value <= bound : value < bound) this.#invalid(into, path, value, `should be greater than ${exclusiveMinimum ? '' : 'or equal to '}${bound}`)
+    }
+    if (maximum !== undefined) {
+      const bound = native(maximum, 'Maximum boundary')
+      if (exclusiveMaximum ? value >= bound : value > bound) this.#invalid(into, path, value, `should be less than ${exclusiveMaximum ? '' : 'or equal to '}${bound}`)
+    }
   }
 
-  #range(into: Result, node: SchemaNode, value: number, path: string): void {
+  /** Of the value and of the bounds it is held against: whether the schema's type can have it at all. */
+  #fitsType(into: Result, node: SchemaNode, value: number, path: string, what: string): boolean {
     const format = formatOf(node)
     const bound = node.type === 'integer' ? (format === 'int32' ? 2 ** 31 : 2 ** 63) : node.type === 'number' && format === 'float' ? 3.4028235677973366e38 : undefined
-    if (bound === undefined || node.intOrString || (value < bound && value >= -bound)) return
+    if (bound === undefined || node.intOrString || (value < bound && value >= -bound && (node.type === 'number' || Number.isInteger(value)))) return true
     const type = format === '' ? `${node.type} (default format)` : `${node.type} with format ${format}`
-    into.errors.push({ type: 'FieldValueInvalid', field: this.#field(''), message: `Invalid value: "": Checked value must be of type ${type} in ${path}` })
+    into.errors.push({ type: 'FieldValueInvalid', field: this.#field(''), message: `Invalid value: "": ${what} value must be of type ${type} in ${path}` })
+    return false
   }
 
   #list(into: Result, node: SchemaNode, items: readonly unknown[], path: string, correlation: Correlation | undefined): void {
@@ -158,7 +172,7 @@ class Walk {
 
   #enum(into: Result, checks: Checks, value: unknown, path: string): void {
     if (checks.enum.length === 0) return
-    if (value !== null && checks.enum.some((allowed) => equalJson(allowed, value))) {
+    if (value !== null && checks.enum.some((allowed) => equalJson(allowed, cutLike(allowed, value)))) {
       into.matches++
       return
     }
@@ -227,13 +241,16 @@ class Walk {
 const quoted = (path: string): string => JSON.stringify(path)
 const shown = (value: unknown): string => (typeof value === 'object' ? canonicalJson(value) : JSON.stringify(value))
 
+/** Held against a whole number, a fraction is cut to one (upstream converts it). */
+const cutLike = (allowed: unknown, value: unknown): unknown => (typeof value === 'number' && typeof allowed === 'number' && isInt64(allowed) ? Math.trunc(value) : value)
+
 /** The JSON type and, of numbers, upstream's format. */
 function typeOf(value: unknown): [string, string] {
   if (Array.isArray(value)) return ['array', '']
   switch (typeof value) {
     case 'string': return ['string', '']
     case 'boolean': return ['boolean', '']
-    case 'number': return Number.isInteger(value) ? ['integer', 'int64'] : ['number', 'double']
+    case 'number': return isInt64(value) ? ['integer', 'int64'] : ['number', 'float64']
     default: return ['object', '']
   }
 }
@@ -241,7 +258,7 @@ function typeOf(value: unknown): [string, string] {
 /** A format that does not belong to the type is none. */
 function formatOf({ type, checks, intOrString }: SchemaNode): string {
   const format = checks?.format ?? ''
-  return format !== '' && isKnownFormat(intOrString ? 'object' : type, format) ? format : ''
+  return format !== '' && isKnownFormat(intOrString ? '' : type, format) ? format : ''
 }
 
 function runes(text: string): number {
@@ -250,11 +267,17 @@ function runes(text: string): number {
   return count
 }
 
+/** Upstream has whole numbers as int64 as far as that reaches, and all others as floats. */
+export const isInt64 = (value: number): boolean => Number.isInteger(value) && value < 2 ** 63 && value >= -(2 ** 63)
+
+/** How far a quotient may be from a whole number, relatively. */
+const EPSILON = 1e-9
+
 function isMultiple(value: number, factor: number): boolean {
-  if (factor <= 0) return false
-  if (Number.isInteger(value) && Number.isInteger(factor)) return value % factor === 0
+  if (isInt64(value) && Number.isInteger(factor)) return value % factor === 0
   const times = factor < 1 ? (1 / factor) * value : value / factor
-  return Math.abs(times - Math.round(times)) < 1e-9
+  const whole = Math.round(times)
+  return Math.abs(times) <= Number.MAX_SAFE_INTEGER && (times === whole || Math.abs(times - whole) < EPSILON * Math.abs(whole))
 }
 
 type PatternTest = (text: string) => string | undefined

@@ -54,10 +54,12 @@ import type { ElectionOptions } from './cluster/leader-election.ts'
 import { createMembership, type Membership } from './cluster/membership.ts'
 import type { Attach, OpenedStore } from './cluster/open-own-store.ts'
 import { openDoor, type Door } from './door.ts'
-import type { ServerConfig } from './server-config.ts'
+import type { ServerConfig, SnapshotConfig } from './server-config.ts'
 import { leanOf } from './lean-pod.ts'
 import { publishClusterConfig } from './publish-cluster-config.ts'
 import { runManifests } from './manifests/manifests.ts'
+import { keepSnapshots } from './snapshot/scheduled-snapshots.ts'
+import type { SnapshotSource } from './snapshot/take-snapshot.ts'
 import { SNAPSHOT_PATH, snapshotEndpoint } from './snapshot/snapshot-endpoint.ts'
 import { createScheduler } from './scheduler/scheduler.ts'
 import { StartProgress } from './start-progress.ts'
@@ -91,6 +93,8 @@ export interface RunningServer {
   close(): Promise<void>
 }
 
+/** What is under way at a stop, beside requests, in a cluster of several servers. */
+const WORK_MS_MAX = 3_000
 const APISERVER_USER = { name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] }
 
 /** Rejects when it cannot begin: port in use, store locked or damaged, certificates broken, settings that are not the cluster's. */
@@ -130,6 +134,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
   const { store } = encryption
   const { clock, random, log } = deps
   const { pki, hub } = door
+  const snapshotSource: SnapshotSource = { store, dataDir: config.dataDir, node: config.serverName, cluster: pki.authorities.server.hash, secret: () => pki.tokens.secrets.find(({ user }) => user === 'server')?.secret ?? '', clock, random }
   const stop = new AbortController()
   // The authenticator and the authorizer are asked by the API server and ask it themselves.
   const late: { client?: Client } = {}
@@ -159,14 +164,14 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
     issueToken: (input) => serviceAccounts.issueToken(input),
     version: versionInfo(),
     serverAddress: `${config.advertiseAddress}:${config.port}`,
-    checks: [...storeChecks(store), { name: 'informer-sync', live: false, readyOnly: true, problem: () => (progress.isSynced ? undefined : 'informers have not synced yet') }, ...progress.hooks.checks, ...encryption.checks],
+    checks: [...storeChecks(store, clock, membership), { name: 'informer-sync', live: false, readyOnly: true, problem: () => (progress.isSynced ? undefined : 'informers have not synced yet') }, ...progress.hooks.checks, ...encryption.checks],
     flags: config.flags, profiling: config.profiling,
     processUsage: deps.processUsage, moreMetrics: () => encryption.metrics(),
     ...(flowControl && { flowControl }),
     inFlightLimits: { readOnly: config.load.requestsInFlight, mutating: config.load.mutatingInFlight },
     requestTimeoutMs: config.load.requestTimeoutMs, minWatchTimeoutMs: config.load.minWatchTimeoutMs, auditor: deps.auditor,
     extraHandlers: {
-      [SNAPSHOT_PATH]: { handle: snapshotEndpoint({ store, dataDir: config.dataDir, node: config.nodeName ?? config.names[0] ?? 'skiff', cluster: pki.authorities.server.hash, secret: () => pki.tokens.secrets.find(({ user }) => user === 'server')?.secret ?? '', clock, random }, log) },
+      [SNAPSHOT_PATH]: { handle: snapshotEndpoint(snapshotSource, log) },
       '/.well-known/openid-configuration': { handle: () => jsonAnswer(serviceAccounts.openIdConfiguration()) },
       '/openid/v1/jwks': { handle: () => jsonAnswer(serviceAccounts.jwks()) },
     },
@@ -202,6 +207,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
     pki.maintain(stop.signal),
     api.run(stop.signal),
     manifests(),
+    ...(config.snapshots ? [snapshots(config.snapshots)] : []),
     ...(membership ? [membership.tend(client, informers, stop.signal)] : []),
     ...(config.disabled.has('controllers') ? [] : [onOneServer('kube-controller-manager', controllers)]),
     ...(config.disabled.has('scheduler') ? [] : [onOneServer('kube-scheduler', scheduler)]),
@@ -233,6 +239,13 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
     )
   }
 
+  async function snapshots({ remote, ...rest }: SnapshotConfig): Promise<void> {
+    const events = createEventRecorder(client, { component: 'skiff-snapshots', host: config.serverName, clock, random, log })
+    const about = config.nodeName !== undefined ? { apiVersion: 'v1', kind: 'Node', name: config.nodeName, uid: config.nodeName } : { apiVersion: 'v1', kind: 'Namespace', name: 'kube-system', namespace: 'kube-system' }
+    await keepSnapshots({ ...rest, remote: remote && (() => remote(client)) }, { source: snapshotSource, events, about, log: log.with('snapshots') }, stop.signal)
+    events.close()
+  }
+
   async function manifests(): Promise<void> {
     const own = createClient(api.transportFor({ name: 'system:skiff-manifests', groups: ['system:masters', 'system:authenticated'] }), { userAgent: `skiff-manifests/${GIT_VERSION}` })
     const events = createEventRecorder(own, { component: 'skiff-manifests', clock, random, log })
@@ -255,7 +268,8 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
     await membership?.leave(client)
     stop.abort()
     await door.close()
-    await work.catch(() => { /* it was logged when it happened */ })
+    // Whatever waits for a store that has lost the other servers would wait for long.
+    await Promise.race([work.catch(() => { /* it was logged when it happened */ }), ...(membership ? [clock.sleep(WORK_MS_MAX)] : [])])
     api.close()
     encryption.close()
     deps.authentication?.close()
@@ -266,9 +280,19 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
   }
 }
 
+/** As upstream's check of etcd. */
+const STORE_ANSWER_MS_MAX = 2_000
+
 /** Upstream's names, though the store is no etcd: probes and dashboards ask for them. */
-function storeChecks(store: Store): HealthCheck[] {
-  const problem = () => store.get('/registry/health').then(() => undefined, (error: unknown) => asError(error).message)
+function storeChecks(store: Store, clock: Clock, membership: Membership | undefined): HealthCheck[] {
+  const problem = () => {
+    const known = membership?.problem()
+    if (known !== undefined) return known
+    const late = Promise.withResolvers<string>()
+    const cancel = clock.after(STORE_ANSWER_MS_MAX, () => late.resolve(`the store did not answer within ${STORE_ANSWER_MS_MAX / 1000} s`))
+    const answered = store.get('/registry/health').then(() => undefined, (error: unknown) => asError(error).message)
+    return Promise.race([answered, late.promise]).finally(cancel)
+  }
   return [{ name: 'etcd', live: true, problem }, { name: 'etcd-readiness', live: false, readyOnly: true, problem }]
 }
 

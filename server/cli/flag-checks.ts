@@ -87,3 +87,13 @@ export const positiveDuration = (v: string): string | undefined => (durationSeco
 export const goawayChance = (v: string): string | undefined => (/^(?:0|0?\.\d{1,9}|0\.0*)$/.test(v) && Number(v) <= 0.02 ? undefined : `${JSON.stringify(v)} is not a fraction from 0 to .02`)
 
 export const snapshotPrefix = (v: string): string | undefined => (/^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$/.test(v) ? undefined : `${JSON.stringify(v)} is no name: lower-case letters, digits, - and ., 63 at most`)
+
+export const s3Endpoint = (v: string): string | undefined => (/^(https?:\/\/)?(\[[0-9a-f:]+\]|[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?)(:\d{1,5})?\/?$/.test(v) ? undefined : `${JSON.stringify(v)} is not a host such as s3.amazonaws.com or 10.0.0.5:9000`)
+
+export function etcdEndpoints(v: string): string | undefined {
+  if (/^(mysql|postgres|postgresql|sqlite|nats|file):\/\//.test(v)) return 'only etcd v3 can be used, not an SQL database or NATS: give its members, https://host:2379,...'
+  const wrong = v.split(',').find((endpoint) => !/^https?:\/\/(\[[0-9a-f:]+\]|[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?)(:\d{1,5})?\/?$/.test(endpoint.trim()))
+  return wrong === undefined ? undefined : `${JSON.stringify(wrong)} is not a URL such as https://10.0.0.1:2379`
+}
+
+export const etcdPrefix = (v: string): string | undefined => (/^(\/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+$/.test(v) ? undefined : `${JSON.stringify(v)} is not a path such as /registry`)

@@ -16,6 +16,8 @@ export interface Flag {
   help: string
   /** Shown to nobody. */
   isSecret?: boolean
+  /** Taken from the environment and the config file alone: every user of the machine can read command lines. */
+  notOnCommandLine?: boolean
   /** Returns what is wrong with the value, or undefined. */
   check?: (value: string) => string | undefined
 }
@@ -43,7 +45,7 @@ export function parseFlags(verb: string, flags: readonly Flag[], sources: FlagSo
   }
   const values: Record<string, string | number | boolean | readonly string[] | undefined> = {}
   for (const flag of flags) {
-    const raw = given.values[flag.name] ?? sources.env[`SKIFF_${flag.name.toUpperCase().replaceAll('-', '_')}`] ?? config[flag.name]
+    const raw = given.values[flag.name] ?? sources.env[variableOf(flag.name)] ?? config[flag.name]
     values[flag.name] = raw === undefined ? (flag.kind === 'list' ? [] : flag.default) : convert(flag, raw)
   }
   return { values, positionals: given.positionals }
@@ -57,6 +59,8 @@ export function flagTexts(flags: readonly Flag[], values: FlagValues): Record<st
   }))
 }
 
+const variableOf = (name: string): string => `SKIFF_${name.toUpperCase().replaceAll('-', '_')}`
+
 function parseArgv(verb: string, flags: readonly Flag[], argv: readonly string[]): { values: Record<string, unknown>; positionals: string[] } {
   const options = Object.fromEntries(flags.map((f) => [f.name, { type: f.kind === 'boolean' ? 'boolean' as const : 'string' as const, multiple: f.kind === 'list' }]))
   const { tokens } = parseArgs({ args: [...argv], options, strict: false, tokens: true, allowPositionals: true, allowNegative: false })
@@ -67,6 +71,7 @@ function parseArgv(verb: string, flags: readonly Flag[], argv: readonly string[]
     if (token.kind !== 'option') continue
     const flag = flags.find((f) => f.name === token.name)
     if (!flag) throw new UsageError(`unknown flag ${token.rawName} for skiff ${verb}${suggestion(token.name, flags)}; skiff ${verb} --help lists them`)
+    if (flag.notOnCommandLine) throw new UsageError(`--${flag.name}: every user of this machine could read it: put it into the config file, or set ${variableOf(flag.name)}`)
     if (flag.kind === 'boolean') values[flag.name] = token.value ?? true
     else if (token.value === undefined || token.value === '') {
       throw new UsageError(`--${flag.name} needs a value: --${flag.name} ${flag.value ?? flag.kind.toUpperCase()}`)

@@ -1,5 +1,5 @@
 /** The flags of every verb: users, scripts and tests rely on these names and defaults. */
-import { atLeastOne, cgroup, cidrs, directory, domain, duration, goawayChance, hostOrIp, ip, label, nodeName, octalMode, oneOf, port, positiveDuration, snapshotPrefix, sysctls, taint, url } from './flag-checks.ts'
+import { atLeastOne, cgroup, cidrs, directory, domain, duration, etcdEndpoints, etcdPrefix, goawayChance, hostOrIp, ip, label, nodeName, octalMode, oneOf, port, positiveDuration, s3Endpoint, snapshotPrefix, sysctls, taint, url } from './flag-checks.ts'
 import type { Flag } from './flags.ts'
 
 const COMMON: readonly Flag[] = [
@@ -111,10 +111,41 @@ const AUTHORIZATION: readonly Flag[] = [
   { name: 'authorization-webhook-cache-unauthorized-ttl', kind: 'string', value: 'DURATION', default: '30s', help: 'how long its no is kept', check: duration },
 ]
 
-/** Shared by the server and `skiff snapshot`, so that one config file serves both. */
+/** Shared by the server and `skiff snapshot`, so that one config file serves both. S3's names are k3s', without its etcd-. */
 const SNAPSHOTS: readonly Flag[] = [
   { name: 'snapshot-dir', kind: 'string', value: 'DIR', help: 'where snapshots are kept (default <data-dir>/server/snapshots)', check: directory },
   { name: 'snapshot-retention', kind: 'number', value: 'N', default: 5, help: 'how many snapshots of one name are kept', check: atLeastOne },
+  { name: 's3', kind: 'boolean', default: false, help: 'keep snapshots in S3-compatible storage, too' },
+  { name: 's3-endpoint', kind: 'string', value: 'HOST[:PORT]', default: 's3.amazonaws.com', help: 'the storage', check: s3Endpoint },
+  { name: 's3-endpoint-ca', kind: 'string', value: 'FILE', help: 'authority of its certificate (default: those of the system)' },
+  { name: 's3-skip-ssl-verify', kind: 'boolean', default: false, help: 'take any certificate' },
+  { name: 's3-insecure', kind: 'boolean', default: false, help: 'plain HTTP' },
+  { name: 's3-bucket', kind: 'string', value: 'NAME', help: 'bucket' },
+  { name: 's3-bucket-lookup-type', kind: 'string', value: 'auto|dns|path', default: 'auto', help: 'whether the bucket is part of the host name or of the path', check: oneOf('auto', 'dns', 'path') },
+  { name: 's3-folder', kind: 'string', value: 'PATH', help: 'folder in the bucket' },
+  { name: 's3-region', kind: 'string', value: 'NAME', default: 'us-east-1', help: 'region' },
+  { name: 's3-timeout', kind: 'string', value: 'DURATION', default: '5m', help: 'longest time for one snapshot', check: positiveDuration },
+  { name: 's3-access-key', kind: 'string', value: 'ID', help: 'config file or SKIFF_S3_ACCESS_KEY only (default: $AWS_ACCESS_KEY_ID)', isSecret: true, notOnCommandLine: true },
+  { name: 's3-secret-key', kind: 'string', value: 'KEY', help: 'config file or SKIFF_S3_SECRET_KEY only (default: $AWS_SECRET_ACCESS_KEY)', isSecret: true, notOnCommandLine: true },
+  { name: 's3-session-token', kind: 'string', value: 'TOKEN', help: 'config file or SKIFF_S3_SESSION_TOKEN only (default: $AWS_SESSION_TOKEN)', isSecret: true, notOnCommandLine: true },
+  { name: 's3-credentials-file', kind: 'string', value: 'FILE', help: 'AWS credentials file with the keys, profile default' },
+  { name: 's3-config-secret', kind: 'string', value: 'NAME', help: 'Secret in kube-system with all of these, as k3s has it (etcd-s3-bucket, etcd-s3-access-key, ...)' },
+]
+
+const SCHEDULE: readonly Flag[] = [
+  { name: 'disable-snapshots', kind: 'boolean', default: false, help: 'take no snapshots by schedule' },
+  { name: 'snapshot-name', kind: 'string', value: 'NAME', default: 'snapshot', help: 'what the names of scheduled snapshots begin with; the node and the time follow', check: snapshotPrefix },
+  { name: 'snapshot-schedule-cron', kind: 'string', value: 'SPEC', default: '0 */12 * * *', help: 'when snapshots are taken' },
+]
+
+/** k3s' names; the prefix and the interval are kube-apiserver's. */
+const DATASTORE: readonly Flag[] = [
+  { name: 'datastore-endpoint', kind: 'string', value: 'URLS', help: 'members of an external etcd v3, https://host:2379,... (default: the embedded store)', isSecret: true, check: etcdEndpoints },
+  { name: 'datastore-cafile', kind: 'string', value: 'FILE', help: 'authority of etcd\'s certificates' },
+  { name: 'datastore-certfile', kind: 'string', value: 'FILE', help: 'certificate shown to etcd' },
+  { name: 'datastore-keyfile', kind: 'string', value: 'FILE', help: 'its key' },
+  { name: 'etcd-prefix', kind: 'string', value: 'PATH', default: '/registry', help: 'what all keys in etcd begin with', check: etcdPrefix },
+  { name: 'etcd-compaction-interval', kind: 'string', value: 'DURATION', default: '5m', help: 'how long etcd keeps history; 0 where somebody else compacts it', check: duration },
 ]
 
 export const SERVER_FLAGS: readonly Flag[] = [
@@ -124,12 +155,14 @@ export const SERVER_FLAGS: readonly Flag[] = [
   { name: 'advertise-address', kind: 'string', value: 'IP', help: 'address others are told (default: the node IP)', check: ip },
   { name: 'agent-token', kind: 'string', value: 'TOKEN', help: 'secret that joins agents only (default: the token)', isSecret: true },
   { name: 'server', kind: 'string', value: 'URL', help: 'join the cluster of this server', check: url },
-  { name: 'cluster-init', kind: 'boolean', default: false, help: 'start a cluster that other servers may join' },
+  { name: 'cluster-init', kind: 'boolean', default: false, help: 'start a cluster that other servers may join, or let them join this one' },
+  { name: 'cluster-reset', kind: 'boolean', default: false, help: 'make a cluster of this server alone out of what it has, and end: when most servers are lost' },
+  { name: 'cluster-reset-restore-path', kind: 'string', value: 'PATH', help: 'with --cluster-reset: restore this snapshot first' },
   { name: 'cluster-cidr', kind: 'string', value: 'CIDR[,CIDR]', default: '10.42.0.0/16', help: 'addresses of pods: IPv4, and IPv6 where both are wanted', check: cidrs },
   { name: 'service-cidr', kind: 'string', value: 'CIDR[,CIDR]', default: '10.43.0.0/16', help: 'addresses of Services, likewise', check: cidrs },
   { name: 'cluster-dns', kind: 'string', value: 'IP', help: 'address of cluster DNS (default: the tenth of the Service CIDR, 10.43.0.10)', check: ip },
   { name: 'cluster-domain', kind: 'string', value: 'DOMAIN', default: 'cluster.local', help: 'DNS domain of the cluster', check: domain },
-  { name: 'datastore-endpoint', kind: 'string', value: 'URL', help: 'external etcd v3 (default: the embedded store)', isSecret: true },
+  ...DATASTORE,
   { name: 'disable', kind: 'list', value: 'NAME', help: 'parts not to start: dns, proxy, scheduler, controllers', check: oneOf('dns', 'proxy', 'scheduler', 'controllers') },
   { name: 'disable-agent', kind: 'boolean', default: false, help: 'run no pods on this machine' },
   { name: 'tls-san', kind: 'list', value: 'NAME|IP', help: 'further names and addresses for the serving certificate', check: hostOrIp },
@@ -140,6 +173,7 @@ export const SERVER_FLAGS: readonly Flag[] = [
   ...AUTHENTICATION,
   ...AUTHORIZATION,
   ...ENCRYPTION,
+  ...SCHEDULE,
   ...SNAPSHOTS,
   ...AUDIT,
   ...NODE,
@@ -173,6 +207,11 @@ export const UNINSTALL_FLAGS: readonly Flag[] = [
   ...named('config', 'data-dir', 'state-dir', 'cgroup-root', 'write-kubeconfig'),
 ]
 
+export const MEMBERS_FLAGS: readonly Flag[] = [
+  { name: 'json', kind: 'boolean', default: false, help: 'list: print JSON' },
+  KUBECONFIG,
+]
+
 export const VERSION_FLAGS: readonly Flag[] = [{ name: 'json', kind: 'boolean', default: false, help: 'print JSON' }]
 
 export const SECRETS_ENCRYPT_FLAGS: readonly Flag[] = [...named('config', 'data-dir'), KUBECONFIG]
@@ -181,6 +220,7 @@ export const SNAPSHOT_FLAGS: readonly Flag[] = [
   { name: 'name', kind: 'string', value: 'NAME', default: 'on-demand', help: 'save, prune: what the snapshot\'s name begins with; the node and the time follow', check: snapshotPrefix },
   ...named('config', 'data-dir', 'node-name', 'token'),
   ...SNAPSHOTS,
+  ...DATASTORE,
   { name: 'force', kind: 'boolean', default: false, help: 'restore: also where the data directory is another cluster\'s' },
   { name: 'json', kind: 'boolean', default: false, help: 'list: print JSON' },
   KUBECONFIG,

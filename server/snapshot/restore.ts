@@ -6,16 +6,16 @@
  *   server/restore.new/...  --all synced, rename-->  server/restore.ready/...  --each into its place-->  gone
  */
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { formatToken } from '#api/token/token.ts'
 import type { Clock } from '#base/clock.ts'
 import { CodedError, hasCode } from '#base/errors.ts'
-import { fingerprint, parsePemBlock } from '#base/x509/index.ts'
 import { readSnapshot, writeSnapshot } from '../store/snapshot-format.ts'
 import type { KeyValue, Store } from '../store/store.ts'
 import { synced } from './directory-storage.ts'
-import { openFiles } from './sealed-files.ts'
+import { openFiles, type PlainFile } from './sealed-files.ts'
+import { clusterOf, writeKeys } from './shared-keys.ts'
 import { checkSnapshotFile, readSnapshotBody, type SnapshotHead } from './snapshot-file.ts'
 
 export interface RestoreOptions {
@@ -50,15 +50,9 @@ const DIRECTORIES = ['server/db', 'server/tls', 'server/cred']
 const workOf = (dataDir: string) => ({ fresh: join(dataDir, 'server', 'restore.new'), ready: join(dataDir, 'server', 'restore.ready'), before: join(dataDir, 'server', 'before-restore') })
 
 /** Nothing is changed before everything was read, checked and written anew. */
-export async function restoreSnapshot(options: RestoreOptions): Promise<SnapshotHead & { keys: number; before: string }> {
+export async function restoreSnapshot(options: RestoreOptions): Promise<Restored & { before: string }> {
   const { dataDir, file, secret } = options
-  const head = await checkSnapshotFile(file)
-  if (options.caHash !== undefined && options.caHash !== head.cluster) throw new CodedError('OTHER_CLUSTER', 'the token is of another cluster than the snapshot: pass the one that this cluster had')
-  const files = await openFiles(head.files, secret)
-  const present = await clusterOf(dataDir)
-  if (present !== undefined && present !== head.cluster && !options.force) {
-    throw new CodedError('OTHER_CLUSTER', `${dataDir} is of another cluster than the snapshot: pass an empty --data-dir, or --force to put the snapshot's cluster in its place`)
-  }
+  const { head, files } = await openSnapshot(options)
   await finishRestore(dataDir)
   const unlock = await options.lockStore(join(dataDir, 'server', 'db'))
   const { fresh, ready, before } = workOf(dataDir)
@@ -89,6 +83,30 @@ export async function restoreSnapshot(options: RestoreOptions): Promise<Snapshot
   }
   await finishRestore(dataDir)
   return { ...head, keys, before }
+}
+
+export type Restored = SnapshotHead & { keys: number }
+
+/** Into a store elsewhere that is empty; the data directory gets the cluster's keys where it has none. */
+export async function restoreInto(store: Store, options: Pick<RestoreOptions, 'dataDir' | 'file' | 'secret' | 'caHash' | 'force'>): Promise<Restored> {
+  const { dataDir, file, secret } = options
+  const { head, files } = await openSnapshot({ ...options, force: false })
+  let keys = 0
+  await store.restore(leapt(readSnapshotBody(file), () => { keys++ }))
+  await writeKeys(dataDir, files, { secret, cluster: head.cluster })
+  return { ...head, keys }
+}
+
+/** Checks all that can be checked without changing anything. */
+async function openSnapshot({ dataDir, file, secret, caHash, force }: Pick<RestoreOptions, 'dataDir' | 'file' | 'secret' | 'caHash' | 'force'>): Promise<{ head: SnapshotHead; files: PlainFile[] }> {
+  const head = await checkSnapshotFile(file)
+  if (caHash !== undefined && caHash !== head.cluster) throw new CodedError('OTHER_CLUSTER', 'the token is of another cluster than the snapshot: pass the one that this cluster had')
+  const files = await openFiles(head.files, secret)
+  const present = await clusterOf(dataDir)
+  if (present !== undefined && present !== head.cluster && !force) {
+    throw new CodedError('OTHER_CLUSTER', `${dataDir} is of another cluster than the snapshot: pass an empty --data-dir, or --force to put the snapshot's cluster in its place`)
+  }
+  return { head, files }
 }
 
 /** After a crash in the middle of a restore: what was not decided is thrown away, what was is done. Safe at any time while no server runs. */
@@ -128,17 +146,6 @@ async function* leapt(chunks: AsyncIterable<Buffer>, onKey: () => void): AsyncGe
       onKey()
       yield part.item
     }
-  }
-}
-
-/** The SHA-256 of the server CA of a data directory; undefined: it has none. */
-async function clusterOf(dataDir: string): Promise<string | undefined> {
-  try {
-    return fingerprint(parsePemBlock(await readFile(join(dataDir, 'server', 'tls', 'server-ca.crt'), 'utf8'), 'CERTIFICATE'))
-  } catch (error) {
-    // A certificate that cannot be read is no cluster that could be lost.
-    if (hasCode(error, 'ENOENT') || hasCode(error, 'X509_MALFORMED')) return undefined
-    throw error
   }
 }
 

@@ -34,7 +34,7 @@ export type Op =
 export interface Txn {
   /** All must hold, or nothing is changed. Empty: unconditional. */
   compare: readonly Compare[]
-  /** At most one op per key. */
+  /** At most one op per key, and TXN_OPS_MAX in all; the same goes for `compare`. */
   ops: readonly Op[]
   /**
    * How safe before it is acknowledged. `synced` (default): on disk with fsync. `lazy`: in memory, visible to all
@@ -133,3 +133,5 @@ export interface Store {
 export const LAZY_FLUSH_MS = 300_000
 /** Watch history that is always kept: the greater reach of the two. */
 export const HISTORY_EVENTS_MIN = 10_000
+/** etcd's --max-txn-ops, as it is by default. */
+export const TXN_OPS_MAX = 128

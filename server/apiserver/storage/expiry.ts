@@ -1,14 +1,15 @@
 /** Takes away objects of rows with ttlSeconds (events) once they are old: one sweep a while, no timer per object. */
 import type { KindRow } from '../kind.ts'
 import { asError } from '#base/errors.ts'
-import type { KeyValue } from '#server/store/store.ts'
+import { TXN_OPS_MAX, type KeyValue } from '#server/store/store.ts'
 import type { Parts } from '../verbs/call.ts'
 import { STORED_START_BYTES, metadataEnd } from './bytes.ts'
 import { prefixOf } from './keys.ts'
 
 /** Coarse on purpose: expiry is housekeeping, and every sweep that finds something writes. */
 export const SWEEP_MS = 120_000
-const PAGE = 500
+/** What one transaction may remove. */
+const PAGE = TXN_OPS_MAX
 
 export class ExpirySweeper {
   readonly #parts: Parts

@@ -14,7 +14,7 @@ import type { GrpcTls } from '#base/grpc/grpc-client.ts'
 import type { Log } from '#base/log.ts'
 import { History, HISTORY_LIMITS } from '../history.ts'
 import { readSnapshot, writeSnapshot } from '../snapshot-format.ts'
-import type { KeyValue, ListOptions, ListResult, Revision, Store, Txn, TxnResult, Watch, WatchEvent, WatchListener, WatchOptions } from '../store.ts'
+import { TXN_OPS_MAX, type KeyValue, type ListOptions, type ListResult, type Revision, type Store, type Txn, type TxnResult, type Watch, type WatchEvent, type WatchListener, type WatchOptions } from '../store.ts'
 import { WatchHub } from '../watch-hub.ts'
 import { keepCompacting } from './compactor.ts'
 import { EventFeed } from './event-feed.ts'
@@ -43,8 +43,6 @@ const FORMAT = 'skiff 1'
 const PAGE_FIRST = 100
 const PAGE_BYTES = 4 * 1024 * 1024
 const PAGE_MAX = 5_000
-/** etcd's --max-txn-ops by default. */
-const OPS_MAX = 128
 /** How long the watch may lag before it is asked (and asked again), and before whoever waits is told. */
 const LAG_MS = 50
 const LAG_MS_MAX = 10_000
@@ -189,7 +187,7 @@ class EtcdStore implements Store {
       batch.push(item)
       bytes += item.key.length + item.value.length
       const next = items[i + 1]
-      if (next && batch.length < OPS_MAX && bytes + next.key.length + next.value.length < RESTORE_BYTES) continue
+      if (next && batch.length < TXN_OPS_MAX && bytes + next.key.length + next.value.length < RESTORE_BYTES) continue
       await this.txn({ compare: [], ops: batch.map(({ key, value }) => ({ kind: 'put', key, value })) })
       batch = []
       bytes = 0

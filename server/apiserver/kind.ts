@@ -39,8 +39,8 @@ export interface KindStrategy<T extends KubeObject> {
   prepareUpdate?(object: T, old: T, ctx: KindContext): void
   /** For `/status`: carries over everything but status and metadata (and what else upstream lets it change). Default: all but those two from old. */
   prepareStatusUpdate?(object: T, old: T, ctx: KindContext): void
-  /** Upstream's ResetObjectMetaForStatus: `/status` changes nothing in metadata. Without it labels, annotations, finalizers and owners may be written there. */
-  statusKeepsMetadata?: true
+  /** Upstream's ResetObjectMetaForStatus: `/status` changes nothing in metadata. Without it labels, annotations, finalizers and owners may be written there; 'labels': all but labels. */
+  statusKeepsMetadata?: true | 'labels'
   /** True when a change between old and object must raise metadata.generation. Default: any change outside metadata and status; false: the kind has no generation. */
   generation?: false | ((object: T, old: T) => boolean)
   /** Metadata is checked too: registry.ts adds `kinds/object-meta.ts` to every strategy's validate and validateUpdate. */

@@ -34,6 +34,9 @@ export class Pool {
     return true
   }
 
+  /** What is written elsewhere is the truth: whoever held it here, `owner` has it now. */
+  seen(number: number, owner: string): void { this.#owners.set(number, owner) }
+
   /** A free number, taken for `owner`; undefined when there is none. */
   takeAny(owner: string, random: Random): number | undefined {
     const { size, band } = this.#options

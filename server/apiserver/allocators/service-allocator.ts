@@ -1,7 +1,8 @@
 /**
  * Cluster IPs and node ports of Services. The store is the truth: for each cluster IP there is an IPAddress object, written
  * and removed in the transaction that writes or removes the Service, so that of two servers one gets an address and the
- * other finds it taken (KEP-1880). What is here follows the store's changes (`service-networks.ts`).
+ * other finds it taken (KEP-1880). Of a node port there is a key of its own for the same reason. What is here follows the
+ * store's changes (`service-networks.ts`).
  */
 import type { Service, ServiceSpec } from '#api/types/index.ts'
 import { keyOf } from '#api/types/index.ts'
@@ -32,7 +33,9 @@ interface Holding { ips: Address[]; ports: number[] }
 
 /** The ServiceCIDR that stands for --service-cidr. */
 export const DEFAULT_SERVICE_CIDR = 'kubernetes'
-/** Of an address that another server was faster to take: whose it is will be seen. */
+/** Keys of the node ports that are taken; upstream keeps a bitmap under a name like this. */
+const NODE_PORTS = '/registry/ranges/servicenodeports/'
+/** Of an address or port that another server was faster to take: whose it is will be seen. */
 const SOMEBODY = '?'
 /** Of eight addresses. */
 const USABLE_MIN = 6
@@ -74,8 +77,8 @@ export class ServiceAllocator implements Allocator<Service> {
 
   /** A Service was written or removed, here or by another server. */
   serviceSeen(before: Service | undefined, after: Service | undefined): void {
-    if (before) this.#free({ ips: [], ports: this.#holding(before.spec).ports }, keyOf(before))
-    if (after) for (const port of this.#holding(after.spec).ports) this.#nodePorts.take(port, keyOf(after))
+    if (before) for (const owner of [keyOf(before), SOMEBODY]) this.#free({ ips: [], ports: this.#holding(before.spec).ports }, owner)
+    if (after) for (const port of this.#holding(after.spec).ports) this.#nodePorts.seen(port, keyOf(after))
   }
 
   /** Takes over what stored Services hold. Returns a sentence for each clash, for the log: two Services share what only one may have. */
@@ -102,17 +105,22 @@ export class ServiceAllocator implements Allocator<Service> {
       return { ok: false, errors }
     }
     const after = this.#holding(spec)
-    const gone = before.ips.filter((ip) => !after.ips.includes(ip))
+    const gone: Holding = { ips: before.ips.filter((ip) => !after.ips.includes(ip)), ports: before.ports.filter((port) => !after.ports.includes(port)) }
     const fresh = taken.ips.map(addressText)
+    const freshPorts = taken.ports.map((port) => this.#portKey(port))
     return {
       ok: true,
       reservation: {
         commit: () => this.#freeUnless(before, after, owner),
         rollback: undo,
-        ...(fresh.length + gone.length > 0 && {
+        ...(fresh.length + freshPorts.length + gone.ips.length + gone.ports.length > 0 && {
           also: {
-            compare: fresh.map((ip) => ({ key: addressKey(ip), modRevision: 0 })),
-            ops: [...fresh.map((ip): Op => ({ kind: 'put', key: addressKey(ip), value: encodeAddress(ip, service, ctx) })), ...this.#removals(gone, owner)],
+            compare: [...fresh.map(addressKey), ...freshPorts].map((key) => ({ key, modRevision: 0 })),
+            ops: [
+              ...fresh.map((ip): Op => ({ kind: 'put', key: addressKey(ip), value: encodeAddress(ip, service, ctx) })),
+              ...freshPorts.map((key): Op => ({ kind: 'put', key, value: Buffer.from(owner) })),
+              ...this.#removals(gone, owner),
+            ],
           },
         }),
       },
@@ -124,17 +132,24 @@ export class ServiceAllocator implements Allocator<Service> {
   }
 
   alsoRemoved(service: Service): readonly Op[] {
-    return this.#removals(this.#holding(service.spec).ips, keyOf(service))
+    return this.#removals(this.#holding(service.spec), keyOf(service))
   }
 
   lost(key: string): void {
-    this.addressSeen(key.slice(key.lastIndexOf('/') + 1), SOMEBODY)
+    const name = key.slice(key.lastIndexOf('/') + 1)
+    const port = key.startsWith(NODE_PORTS) ? this.#portNumber(Number(name)) : undefined
+    if (port !== undefined) this.#nodePorts.seen(port, SOMEBODY)
+    else this.addressSeen(name, SOMEBODY)
   }
 
-  /** An address that is somebody else's by now stays. */
-  #removals(ips: readonly Address[], owner: string): Op[] {
-    return ips.filter((ip) => this.#ips.ownerOf(ip) === owner).map((ip) => ({ kind: 'delete', key: addressKey(addressText(ip)) }))
+  /** What is somebody else's by now stays. */
+  #removals({ ips, ports }: Holding, owner: string): Op[] {
+    const addresses = ips.filter((ip) => this.#ips.ownerOf(ip) === owner).map((ip) => addressKey(addressText(ip)))
+    const nodePorts = ports.filter((port) => this.#nodePorts.ownerOf(port) === owner).map((port) => this.#portKey(port))
+    return [...addresses, ...nodePorts].map((key) => ({ kind: 'delete', key }))
   }
+
+  #portKey(port: number): string { return NODE_PORTS + String(this.#ports.first + port) }
 
   #takeIps(spec: ServiceSpec, old: ServiceSpec | undefined, owner: string, before: Holding, taken: Holding): FieldError[] {
     if (!needsClusterIp(spec)) return []

@@ -216,7 +216,9 @@ function validateConversion({ conversion, preserveUnknownFields }: Spec, old: Sp
     if ((client.url === undefined) === (client.service === undefined)) out.push(required(at, 'exactly one of url or service is required'))
     else if (client.url !== undefined) out.push(...validateWebhookUrl(`${at}.url`, client.url))
     else out.push(...validateWebhookService(`${at}.service`, client.service ?? {}))
-    if (isEstablished && client.caBundle && !isCertificateBundle(client.caBundle)) out.push(invalid(`${at}.caBundle`, client.caBundle, 'unable to load root certificates: unable to parse bytes as PEM block'))
+    const bundleBefore = old?.conversion?.webhook?.clientConfig?.caBundle
+    const mustBeBundle = isEstablished && (!bundleBefore || isCertificateBundle(bundleBefore))
+    if (mustBeBundle && client.caBundle && !isCertificateBundle(client.caBundle)) out.push(invalid(`${at}.caBundle`, client.caBundle, 'unable to load root certificates: unable to parse bytes as PEM block'))
   }
   return [...out, ...validateReviewVersions(webhook?.conversionReviewVersions ?? [], old?.conversion?.webhook?.conversionReviewVersions ?? [])]
 }

@@ -39,6 +39,7 @@ export const deploymentStrategy: KindStrategy<Deployment> = {
   },
   prepareCreate: (deployment) => { deployment.status = {} },
   prepareUpdate: keepStatus,
+  statusKeepsMetadata: 'labels',
   // Annotations may change with the status: that is how the controller writes the revision.
   prepareStatusUpdate(deployment, old) {
     keepSpec(deployment, old)

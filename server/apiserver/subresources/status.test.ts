@@ -10,6 +10,7 @@ interface Case { path: string; object: Record<string, unknown>; status: Record<s
 
 const CASES: Record<string, Case> = {
   'a cron job\'s': { path: '/apis/batch/v1/namespaces/default/cronjobs', object: { spec: { schedule: '@daily', jobTemplate: { spec: { template: { spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'i' }] } } } } } }, status: { lastScheduleTime: '2026-01-01T00:00:00Z' }, metadata: written },
+  'a deployment\'s annotations': { path: '/apis/apps/v1/namespaces/default/deployments', object: { spec: { selector: { matchLabels: { a: 'b' } }, template: { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'c', image: 'i' }] } } } }, status: { observedGeneration: 1 }, metadata: { annotations: written.annotations } },
   'no flow schema\'s': { path: '/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas', object: { spec: { priorityLevelConfiguration: { name: 'exempt' } } }, status: { conditions: [{ type: 'T', status: 'True' }] }, metadata: {} },
   'no service network\'s': { path: '/apis/networking.k8s.io/v1/servicecidrs', object: { spec: { cidrs: ['10.9.0.0/24'] } }, status: { conditions: [{ type: 'T', status: 'True', reason: 'R', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' }] }, metadata: {} },
 }

@@ -66,7 +66,7 @@ async function tryChange(call: Call, wanted: Change, key: string, kv: KeyValue):
   carryMeta(object.metadata, old.metadata)
   object.metadata.resourceVersion = old.metadata.resourceVersion ?? ''
   row.strategy.defaults?.(object)
-  if (wanted.part === 'status' && row.strategy.statusKeepsMetadata) keepMetadata(object, old)
+  if (wanted.part === 'status' && row.strategy.statusKeepsMetadata === true) keepMetadata(object, old)
   if (wanted.fields === 'update') ownFields(call, old, object, wanted.options)
   const admission = { operation: 'UPDATE', name: info.name, options: admissionOptions(call, 'UpdateOptions'), dryRun: wanted.options.dryRun } as const
   const { admitAs } = wanted
@@ -116,7 +116,7 @@ function assertSameObject(call: Call, object: Full, old: Full): boolean {
 function prepare(call: Call, object: Full, old: Full, part: Change['part']): void {
   const { strategy } = call.row
   if (part === 'status') {
-    if (strategy.statusKeepsMetadata) keepMetadata(object, old)
+    if (strategy.statusKeepsMetadata === true) keepMetadata(object, old)
     if (strategy.prepareStatusUpdate) strategy.prepareStatusUpdate(object, old, contextOf(call))
     else keepAllButStatus(object, old)
   } else if (part === 'main') {

@@ -115,7 +115,9 @@ export function storeFailure(error: unknown): StatusError | undefined {
   if (!(error instanceof CodedError)) return undefined
   switch (error.code) {
     case 'STORE_READ_ONLY': return insufficientStorage(error.message)
-    case 'STORE_UNAVAILABLE': case 'STORE_CLOSED': return unavailable(error.message, 1)
+    // No time is named: clients would try again by themselves what may have happened.
+    case 'STORE_UNAVAILABLE': return unavailable(error.message)
+    case 'STORE_CLOSED': return unavailable(error.message, 1)
     case 'STORE_CORRUPT': case 'UNTRANSFORMABLE': case 'KMS_UNAVAILABLE': return internal(error.message)
     default: return undefined
   }

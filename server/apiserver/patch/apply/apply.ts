@@ -32,7 +32,7 @@ export interface ApplyRequest {
   /** See TrackUpdate. Default true. */
   hasStatus?: boolean
   /** See TrackUpdate. Default false. */
-  statusKeepsMetadata?: boolean
+  statusKeepsMetadata?: boolean | 'labels'
   /** In place of the walk along the model: custom resources, which keep empty maps and lists. */
   conform?: ((value: unknown) => Conformed) | undefined
 }

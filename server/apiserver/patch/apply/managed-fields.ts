@@ -95,9 +95,10 @@ const UNOWNED: FieldSet = (() => {
 const STATUS: FieldSet = (() => { const set = emptySet(); insertPath(set, ['f:status']); return set })()
 const SPEC: FieldSet = (() => { const set = emptySet(); insertPath(set, ['f:spec']); return set })()
 const METADATA: FieldSet = (() => { const set = emptySet(); insertPath(set, ['f:metadata']); return set })()
+const LABELS: FieldSet = (() => { const set = emptySet(); insertPath(set, ['f:metadata', 'f:labels']); return set })()
 
 /** What is written to: see TrackUpdate. */
-export interface Endpoint { subresource: string; hasStatus: boolean; statusKeepsMetadata: boolean }
+export interface Endpoint { subresource: string; hasStatus: boolean; statusKeepsMetadata: boolean | 'labels' }
 
 /** Drops what nobody owns, and what this endpoint does not write although the object sent has it. */
 export function ownable(set: FieldSet, endpoint: Endpoint): FieldSet {
@@ -109,5 +110,6 @@ export function ownable(set: FieldSet, endpoint: Endpoint): FieldSet {
   if (endpoint.subresource === '') return recursiveDifference(owned, STATUS)
   if (endpoint.subresource !== 'status') return owned
   const written = recursiveDifference(owned, SPEC)
+  if (endpoint.statusKeepsMetadata === 'labels') return recursiveDifference(written, LABELS)
   return endpoint.statusKeepsMetadata ? recursiveDifference(written, METADATA) : written
 }

@@ -26,7 +26,7 @@ export interface TrackUpdate {
   /** The kind has /status: then the main endpoint owns no status, and /status no spec. Default true. */
   hasStatus?: boolean
   /** /status writes no metadata. Default false. */
-  statusKeepsMetadata?: boolean
+  statusKeepsMetadata?: boolean | 'labels'
 }
 
 export function trackUpdate(write: TrackUpdate): void {

@@ -13,6 +13,7 @@ const VERBS: Readonly<Record<VerbName, Run>> = {
   agent: async (argv) => (await import('./cli/agent.ts')).run(argv),
   kubectl: async (argv) => (await import('./cli/kubectl.ts')).run(argv),
   token: async (argv) => (await import('./cli/token.ts')).run(argv),
+  members: async (argv) => (await import('./cli/members.ts')).run(argv),
   'secrets-encrypt': async (argv) => (await import('./cli/secrets-encrypt.ts')).run(argv),
   snapshot: async (argv) => (await import('./cli/snapshot.ts')).run(argv),
   check: async (argv) => (await import('./cli/check.ts')).run(argv),

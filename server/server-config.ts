@@ -1,8 +1,11 @@
 /** What a server is to be, once the command line is understood. */
+import type { Client } from '#api/client/client.ts'
 import type { ClusterConfig } from '#api/cluster-config.ts'
 import type { AdmissionChoice } from './apiserver/admission/choice.ts'
 import type { RequestHeaders } from './apiserver/middleware/front-proxy.ts'
 import type { SigningKey } from './apiserver/pki/service-account-keys.ts'
+import type { ScheduledSnapshots } from './snapshot/scheduled-snapshots.ts'
+import type { SnapshotStorage } from './snapshot/snapshot-storage.ts'
 
 export interface ServerConfig {
   dataDir: string
@@ -36,7 +39,12 @@ export interface ServerConfig {
   serverName: string
   /** Name of the Node on this machine; undefined: it has none. */
   nodeName: string | undefined
+  /** By schedule; undefined: none. */
+  snapshots: SnapshotConfig | undefined
 }
+
+/** `remote`: where they go besides the directory, asked for each time: the keys may be in a Secret. */
+export type SnapshotConfig = Omit<ScheduledSnapshots, 'remote'> & { remote: ((client: Client) => Promise<SnapshotStorage>) | undefined }
 
 /** Limits of the API server; names and defaults are kube-apiserver's. */
 export interface LoadConfig {

@@ -37,4 +37,17 @@ export function storeOpener(values: FlagValues, config: ServerConfig, deps: Omit
   }, attach)
 }
 
+/** `--cluster-reset`: what this server has becomes a cluster of one; nothing is started. */
+export async function resetCluster(values: FlagValues, config: ServerConfig, deps: Omit<JoinDeps, 'signal'>): Promise<void> {
+  const path = text(values, 'cluster-reset-restore-path')
+  if (path !== undefined) await (await import('./snapshot.ts')).restore(values, [path])
+  const { resetToOneServer } = await import('../cluster/reset.ts')
+  const directory = join(config.dataDir, 'server')
+  const { servers } = await resetToOneServer({ ...deps, directory, open: levelOpener(databaseOf(config)), address: hostPort(config.advertiseAddress, config.port), assertRoom: diskRoom(databaseOf(config)) })
+  process.stdout.write([
+    servers > 1 ? `The cluster of ${servers} servers is one of this server alone now.` : 'The cluster is one of this server alone.',
+    'Start skiff server without --cluster-reset now. Other servers join it anew with --server and --token, after their <data-dir>/server/db was moved away;', 'until then they must stay stopped.', '',
+  ].join('\n'))
+}
+
 const databaseOf = (config: ServerConfig): string => join(config.dataDir, 'server', 'db')

@@ -2,13 +2,19 @@
 import { resourceUsage } from 'node:process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { runAgent } from '#agent/agent.ts'
+import { parseToken } from '#api/token/token.ts'
 import { asError, UsageError } from '#base/errors.ts'
 import { HTTP_LIMITS } from '../apiserver/http-server.ts'
 import { startServer } from '../server.ts'
+import type { Pki } from '../apiserver/pki/pki.ts'
 import type { ServerConfig } from '../server-config.ts'
+import { finishRestore } from '../snapshot/restore.ts'
+import { putSharedKeys, takeSharedKeys } from '../snapshot/shared-keys.ts'
+import type { Store } from '../store/store.ts'
 import { admissionChoice } from './admission.ts'
 import { readYamlMapping } from './config-file.ts'
 import { clock, failLoudly, isMachineGoingDown, loadPty, logFor, logFormat, notifyReady, random, selfCommand, stopSignal } from './environment.ts'
+import { datastoreOf, openDatastore } from './datastore.ts'
 import { durationSeconds } from './flag-checks.ts'
 import { flagTexts, parseFlags, type FlagValues } from './flags.ts'
 import { clusterAddresses, reachableAt } from './cluster-addresses.ts'
@@ -19,10 +25,11 @@ import { authorizationOf } from './authorization.ts'
 import { encryptionOptions } from './encryption.ts'
 import { keepMemorySmall } from './memory.ts'
 import { agentConfig, list, text } from './node-config.ts'
-import { getClusterKeys, joinedServer, storeOpener } from './own-data.ts'
+import { getClusterKeys, joinedServer, resetCluster, storeOpener } from './own-data.ts'
 import { assertFitForPods } from './preflight.ts'
 import { requestHeadersOf } from './request-headers.ts'
 import { serviceAccountKeys } from './service-account-keys.ts'
+import { scheduledSnapshots } from './snapshot-config.ts'
 import { SERVER_FLAGS } from './verb-flags.ts'
 import { asksForHelp, helpOf } from './verbs.ts'
 
@@ -34,19 +41,27 @@ export async function run(argv: readonly string[]): Promise<number> {
   const { values, positionals } = parseFlags('server', SERVER_FLAGS, { argv, env: process.env, readConfig: (path, isDefault) => readYamlMapping(path, { optional: isDefault, what: 'the config file' }) })
   logFormat(values)
   if (positionals.length > 0) throw new UsageError(`skiff server takes no argument ${JSON.stringify(positionals[0])}; skiff server --help lists the flags`)
-  if (values['datastore-endpoint'] !== undefined) throw new UsageError('--datastore-endpoint: an external etcd is not supported yet: leave it out')
+  const datastore = datastoreOf(values)
   joinedServer(values)
+  if (values['cluster-reset'] !== true && values['cluster-reset-restore-path'] !== undefined) throw new UsageError('--cluster-reset-restore-path: it is only for --cluster-reset: pass that too, or use skiff snapshot restore')
   const config = serverConfig(values)
   const withAgent = values['disable-agent'] !== true
   // Looked at before anything is started, so that a mistake costs nothing.
   const node = withAgent ? agentConfig(values, [`https://${config.localHost}:${config.port}`], undefined) : undefined
   if (node) assertFitForPods(node.ociRuntime)
   const log = logFor(values)
+  if (values['cluster-reset'] === true) {
+    await resetCluster(values, config, { clock, random, log })
+    return 0
+  }
   const auditor = auditorOf(values, { clock, log })
   const authentication = await authenticationOf(values, config.serviceAccounts.issuers, { clock, random, log })
   const authorization = await authorizationOf(values, { clock, random, log })
   failLoudly(log)
   const signal = stopSignal(log)
+  if ((await finishRestore(config.dataDir)) === 'finished') log.info('a restore that was cut off is finished now')
+  const elsewhere = datastore && (await openDatastore(datastore, log))
+  if (elsewhere) await takeSharedKeys(elsewhere, config.dataDir, config.token === undefined ? undefined : parseToken(config.token).secret)
   await getClusterKeys(values, config, { clock, random, log, signal })
   const encryption = await encryptionOptions(values, config.dataDir, { clock, random })
   const hasStarted = keepMemorySmall({ clock, log, signal })
@@ -54,7 +69,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     clock, random, log, processUsage,
     ...(encryption && { encryption }),
     auditor, authentication, authorization,
-    openStore: storeOpener(values, config, { clock, random, log }),
+    openStore: elsewhere ? async () => ({ store: elsewhere }) : storeOpener(values, config, { clock, random, log }),
   }, signal)
   const server = await starting.catch((error: unknown) => {
     // Told to stop while it waited for the right time, say.
@@ -62,6 +77,12 @@ export async function run(argv: readonly string[]): Promise<number> {
     throw error
   })
   if (!server) return 0
+  if (elsewhere) {
+    await shareKeys(elsewhere, config.dataDir, server.pki).catch(async (error: unknown) => {
+      await server.close()
+      throw error
+    })
+  }
   const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
   server.ready.then(() => { notifyReady(log); hasStarted() }, () => { /* logged by the server */ })
   // The agent joins like any other; before the default policy is written it would be refused.
@@ -73,6 +94,8 @@ export async function run(argv: readonly string[]): Promise<number> {
   if (failure !== undefined && !signal.aborted) throw asError(failure)
   return 0
 }
+
+const shareKeys = (store: Store, dataDir: string, { authorities, tokens }: Pki): Promise<void> => putSharedKeys(store, dataDir, { secret: tokens.secrets.find(({ user }) => user === 'server')?.secret ?? '', cluster: authorities.server.hash, random })
 
 function serverConfig(values: FlagValues): ServerConfig {
   const nodeIp = text(values, 'node-ip') ?? defaultNodeIp()
@@ -102,6 +125,7 @@ function serverConfig(values: FlagValues): ServerConfig {
     kubeconfigPath: text(values, 'write-kubeconfig') ?? '/etc/skiff/skiff.yaml',
     kubeconfigMode: Number.parseInt(text(values, 'write-kubeconfig-mode') ?? '600', 8),
     serverName: name,
+    snapshots: values['datastore-endpoint'] === undefined ? scheduledSnapshots(values) : undefined,
     nodeName: values['disable-agent'] === true ? undefined : name,
     load: {
       priorityAndFairness: values['enable-priority-and-fairness'] !== false,

@@ -1,5 +1,5 @@
 /** Every verb as data: its line in `skiff --help`, its flags, its second words. Help and shell completion follow from this. */
-import { CHECK_FLAGS, SECRETS_ENCRYPT_FLAGS, SERVER_FLAGS, AGENT_FLAGS, SNAPSHOT_FLAGS, TOKEN_FLAGS, UNINSTALL_FLAGS, VERSION_FLAGS } from './verb-flags.ts'
+import { CHECK_FLAGS, MEMBERS_FLAGS, SECRETS_ENCRYPT_FLAGS, SERVER_FLAGS, AGENT_FLAGS, SNAPSHOT_FLAGS, TOKEN_FLAGS, UNINSTALL_FLAGS, VERSION_FLAGS } from './verb-flags.ts'
 import type { Flag } from './flags.ts'
 
 export interface VerbSpec {
@@ -22,6 +22,10 @@ export const VERB_SPECS = {
   token: spec({
     summary: 'make, list and delete tokens that let machines join', flags: TOKEN_FLAGS, usage: 'create | list | delete ID... [flags]',
     words: { create: 'make a token and print it', list: 'list tokens, without their secrets', delete: 'delete tokens: nobody can join with them any more' },
+  }),
+  members: spec({
+    summary: 'tell and change which servers the cluster has', flags: MEMBERS_FLAGS, usage: 'list | remove NAME [flags]',
+    words: { list: 'list the servers of the cluster', remove: 'take a server out of the cluster; it stops, and joins again only as a new one' },
   }),
   'secrets-encrypt': spec({
     summary: 'tell and change how Secrets are encrypted at rest', flags: SECRETS_ENCRYPT_FLAGS, usage: 'status | rotate-keys | reencrypt [flags]',

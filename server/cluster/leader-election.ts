@@ -93,7 +93,10 @@ export async function workWhenElected(options: ElectionOptions, work: (signal: A
     const cancel = clock.after(msMax, () => late.abort(new Error(`no answer within ${msMax} ms`)))
     const isNew = lease.metadata?.resourceVersion === undefined
     try {
-      return await (isNew ? client.create<Lease>(LEASES, lease, { signal: late.signal }) : client.update<Lease>(LEASES, lease, { signal: late.signal }))
+      const answered = isNew ? client.create<Lease>(LEASES, lease, { signal: late.signal }) : client.update<Lease>(LEASES, lease, { signal: late.signal })
+      const given = new Promise<never>((_resolve, reject) => late.signal.addEventListener('abort', () => reject(asError(late.signal.reason)), { once: true }))
+      // In process nothing is cut off: the store may keep it for longer.
+      return await Promise.race([answered, given])
     } finally {
       cancel()
     }

@@ -34,8 +34,11 @@ export async function readMember(db: Database): Promise<MemberRecord | undefined
 }
 
 export async function writeMember(db: Database, record: MemberRecord): Promise<void> {
-  await db.put(KEY, Buffer.from(JSON.stringify(record)), { sync: true, valueEncoding: 'buffer' })
+  await db.batch([recordOp(record)], { sync: true, valueEncoding: 'buffer' })
 }
+
+/** To be part of a larger batch. */
+export const recordOp = (record: MemberRecord) => ({ type: 'put' as const, key: KEY, value: Buffer.from(JSON.stringify(record)) })
 
 /** Never given twice, in all likelihood: 53 random bits. */
 export const newMemberId = (random: Random): MemberId => 1 + Math.floor(random.next() * (Number.MAX_SAFE_INTEGER - 1))

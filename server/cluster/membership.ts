@@ -14,8 +14,8 @@ import type { Random } from '#base/random.ts'
 import type { PeerRequest } from '../apiserver/app.ts'
 import { ensureApiServerEndpoints } from '../apiserver/bootstrap/ensure.ts'
 import type { Door } from '../door.ts'
-import { isAlone, membersOf } from '../raft/configuration.ts'
-import type { RaftStatus } from '../raft/types.ts'
+import { membersOf } from '../raft/configuration.ts'
+import { NOBODY, type RaftStatus } from '../raft/types.ts'
 import type { ServerConfig } from '../server-config.ts'
 import type { Store } from '../store/store.ts'
 import { admit } from './admit.ts'
@@ -40,6 +40,8 @@ export interface Membership {
   onOneServer(name: ElectionOptions['name'], client: Client, work: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void>
   /** Before a clean stop: clients are sent elsewhere. Never rejects, never takes long. */
   leave(client: Client): Promise<void>
+  /** Why nothing can be read or written now, as far as this server knows without asking. */
+  problem(): string | undefined
   /** Rejects when this server is out of its cluster for good, or its disk failed. */
   readonly failed: Promise<never>
 }
@@ -94,18 +96,18 @@ export function createMembership(options: MembershipOptions): Membership {
       await workWhenElected({ client, leases: await leasesOf(client, signal), name, identity: `${config.serverName}_${record.id}`, clock, random, log }, work, signal)
     },
     async leave(client) {
-      const late = new AbortController()
-      if (isAlone(node.status().configuration, node.id) && membersOf(node.status().configuration).length === 1) return
-      const cancel = clock.after(LEAVE_MS_MAX, () => late.abort())
-      try {
-        const before = (await readServers(client, late.signal)).get(node.id)
-        if (before) await writeServers(client, new Map([[node.id, { ...before, stopping: true }]]), late.signal)
-      } catch (error) {
-        // Without a majority, say: the others notice by themselves.
-        log.debug('could not tell the other servers that this one stops', { error: asError(error) })
-      } finally {
-        cancel()
+      const { configuration, leader, removed } = node.status()
+      if (removed || leader === NOBODY || membersOf(configuration).length === 1) return
+      const tell = async () => {
+        const before = (await readServers(client)).get(node.id)
+        if (before) await writeServers(client, new Map([[node.id, { ...before, stopping: true }]]))
       }
+      // Without a majority, say, the others notice by themselves.
+      const told = tell().catch((error: unknown) => log.debug('could not tell the other servers that this one stops', { error: asError(error) }))
+      await Promise.race([told, clock.sleep(LEAVE_MS_MAX)])
+    },
+    problem() {
+      return node.status().leader === NOBODY ? 'no server leads: too few servers of the cluster are up, or this one cannot reach them' : undefined
     },
   }
 

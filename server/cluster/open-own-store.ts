@@ -73,7 +73,7 @@ async function ownRecord(db: LevelDatabase, hasData: boolean, { clusterInit, joi
 }
 
 /** A server with nobody beside it. */
-const noTransport: Transport = {
+export const noTransport: Transport = {
   start() { /* nobody will call */ },
   setPeers() { /* there are none */ },
   send() { /* to nobody */ },

@@ -47,6 +47,28 @@ test('two servers over one store never give one address twice, and one that is a
   deepStrictEqual(both.map((r) => r.status).toSorted((x, y) => x - y), [201, 422])
 })
 
+test('two servers over one store never give one node port twice, and one that was given back is free for both', async () => {
+  const store = new MemoryStore()
+  const [a, b] = [await server(store, 7), await server(store, 7)]
+  const nodePort = (answer: { json: Record<string, unknown> }): number => (answer.json['spec'] as { ports: { nodePort: number }[] }).ports[0]?.nodePort ?? 0
+  const made = await Promise.all(Array.from({ length: 12 }, (_, i) => (i % 2 === 0 ? a : b).call('POST', SERVICES, service(`s${i}`, { type: 'NodePort' }))))
+  deepStrictEqual(made.map((m) => m.status), made.map(() => 201))
+  deepStrictEqual(new Set(made.map(nodePort)).size, 12)
+  const wanted = { type: 'NodePort', ports: [{ port: 80, nodePort: 30_005 }] }
+  for (let i = 0; i < 3; i++) {
+    const both = await Promise.all([a.call('POST', SERVICES, service('x', wanted)), b.call('POST', SERVICES, service('y', wanted))])
+    deepStrictEqual(both.map((r) => r.status).toSorted((x, y) => x - y), [201, 422])
+    await a.call('DELETE', `${SERVICES}/${both[0]?.status === 201 ? 'x' : 'y'}`)
+  }
+  const merge = { 'content-type': 'application/merge-patch+json' }
+  deepStrictEqual((await b.call('POST', SERVICES, service('x', wanted))).status, 201)
+  deepStrictEqual((await a.call('PATCH', `${SERVICES}/x`, { spec: { type: 'ClusterIP', ports: [{ port: 80, nodePort: null }] } }, merge)).status, 200)
+  deepStrictEqual((await b.call('POST', SERVICES, service('y', wanted))).status, 201)
+  // No key outlives the Service it was for.
+  for (const name of ['x', 'y', ...made.map((_, i) => `s${i}`)]) await b.call('DELETE', `${SERVICES}/${name}`)
+  deepStrictEqual((await store.list({ prefix: '/registry/ranges/' })).items, [])
+})
+
 test('an address taken by somebody else, and networks that come and go, count at once', async () => {
   const h = await server(new MemoryStore(), 3)
   await h.call('POST', `${N}/ipaddresses`, { metadata: { name: '10.43.0.77' }, spec: { parentRef: { resource: 'gateways', group: 'x.y', name: 'g' } } })

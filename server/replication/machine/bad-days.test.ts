@@ -150,7 +150,7 @@ async function check(cluster: StoreCluster, acknowledged: readonly Acknowledged[
   // Flushes what is shown ahead of the log, and is the newest everywhere.
   const last = await (cluster.up[0] as Store).txn({ compare: [], ops: [{ kind: 'put', key: '/end', value: Buffer.from('') }] })
   assert.ok(last.ok)
-  await Promise.all(cluster.up.map((s) => s.catchUp()))
+  for (const store of cluster.up) await store.catchUp()
   const states = await Promise.all(cluster.up.map(async (s) => told((await s.list({ prefix: '' })).items)))
   for (const state of states) assert.deepEqual(state, states[0], 'all servers hold the same')
 

@@ -29,7 +29,7 @@ for (const members of [1, 3]) {
       try {
         await cluster.startAll()
         const stores = cluster.up
-        await Promise.all(stores.map((s) => s.catchUp()))
+        for (const store of stores) await store.catchUp()
         const seen = [...stores, twin].map((store: Store) => {
           const events: unknown[] = []
           store.watch({ prefix: '/', afterRevision: 1 }, (es) => events.push(...es.map(said)))

@@ -5,6 +5,7 @@
 import { keyOf, type Node, type Pod, type Stored } from '#api/types/index.ts'
 import { isPodTerminal, podPriority } from '#api/types/pods.ts'
 import { nodeInfo, podInfo, type NodeInfo, type PodInfo, type Snapshot } from './node-info.ts'
+import type { VolumeLookup } from './volumes/pod-volumes.ts'
 
 export interface ClusterView {
   setNode(before: Stored<Node> | undefined, after: Stored<Node> | undefined): void
@@ -21,7 +22,8 @@ export interface ClusterView {
   nominatedTo(nodeName: string): readonly PodInfo[]
 }
 
-export function createClusterView(namespaceLabels: Snapshot['namespaceLabels']): ClusterView {
+export function createClusterView(namespaceLabels: Snapshot['namespaceLabels'], volumes?: VolumeLookup): ClusterView {
+  const around = { namespaceLabels, ...(volumes && { volumes }) }
   const nodes = new Map<string, Stored<Node>>()
   /** Pods by node: also of nodes not known (yet). */
   const placed = new Map<string, Map<string, PodInfo>>()
@@ -90,12 +92,12 @@ export function createClusterView(namespaceLabels: Snapshot['namespaceLabels']):
         return info
       })
       const guests = [...nominated.values()].filter(({ info }) => info.key !== pod.key && podPriority(info.pod) >= podPriority(pod.pod))
-      if (guests.length === 0) return { nodes: all, namespaceLabels }
+      if (guests.length === 0) return { nodes: all, ...around }
       const nodesWithGuests = all.map((node) => {
         const here = guests.filter((g) => g.nodeName === node.name).map((g) => g.info)
         return here.length === 0 ? node : nodeInfo(node.node, [...node.pods, ...here])
       })
-      return { nodes: nodesWithGuests, namespaceLabels }
+      return { nodes: nodesWithGuests, ...around }
     },
   }
 }

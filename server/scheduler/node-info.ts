@@ -5,6 +5,7 @@
 import type { Node, Pod, Stored } from '#api/types/index.ts'
 import { hostPortsOf, podRequests, type HostPort } from '#api/types/pods.ts'
 import { quantityMilli, quantityValue } from '#api/types/quantity.ts'
+import type { VolumeLookup } from './volumes/pod-volumes.ts'
 
 /** cpu in thousandths of a core, everything else in units (bytes, pieces). */
 export interface Amounts { cpuMilli: number; memoryBytes: number; ephemeralBytes: number; /** Extended resources and hugepages. */ scalars: Readonly<Record<string, number>> }
@@ -30,7 +31,13 @@ export interface NodeInfo {
 }
 
 /** All nodes at one moment, in a stable order. */
-export interface Snapshot { nodes: readonly NodeInfo[]; /** Labels of namespaces, for namespaceSelector terms. */ namespaceLabels: (namespace: string) => Readonly<Record<string, string>> }
+export interface Snapshot {
+  nodes: readonly NodeInfo[]
+  /** Labels of namespaces, for namespaceSelector terms. */
+  namespaceLabels: (namespace: string) => Readonly<Record<string, string>>
+  /** Undefined: claims do not matter. */
+  volumes?: VolumeLookup
+}
 
 /** Upstream's `schedutil.DefaultMilliCPURequest` and `DefaultMemoryRequest`. */
 const DEFAULT_CPU_MILLI = 100

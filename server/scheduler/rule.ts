@@ -4,8 +4,8 @@
  */
 import type { NodeInfo, PodInfo, Snapshot } from './node-info.ts'
 
-/** Why a node will not do. `unresolvable`: no change to other pods could help. */
-export interface Unfit { reason: string; unresolvable?: boolean }
+/** Why a node will not do. `unresolvable`: no change to other pods could help. `ofPod`: it is no matter of nodes, and said once. */
+export interface Unfit { reason: string; unresolvable?: boolean; ofPod?: boolean }
 
 export interface FilterRule {
   /** Upstream's plugin name. */

@@ -11,6 +11,7 @@ import { nodeResourcesFit } from './filters/node-resources-fit.ts'
 import { nodeUnschedulable } from './filters/node-unschedulable.ts'
 import { podTopologySpread } from './filters/pod-topology-spread.ts'
 import { taintToleration } from './filters/taint-toleration.ts'
+import { volumeBinding, volumeRestrictions } from './filters/volume-binding.ts'
 import type { NodeInfo, PodInfo, Snapshot } from './node-info.ts'
 import type { FilterRule, ScoreRule, Unfit } from './rule.ts'
 import { balancedAllocation } from './scores/balanced-allocation.ts'
@@ -22,7 +23,7 @@ import { podTopologySpreadScore } from './scores/pod-topology-spread.ts'
 import { taintTolerationScore } from './scores/taint-toleration.ts'
 
 /** In upstream's order: the first filter that refuses a node gives the reason. */
-export const FILTERS: readonly FilterRule[] = [nodeUnschedulable, nodeName, taintToleration, nodeAffinity, nodePorts, nodeResourcesFit, podTopologySpread, interPodAffinity]
+export const FILTERS: readonly FilterRule[] = [nodeUnschedulable, nodeName, taintToleration, nodeAffinity, nodePorts, nodeResourcesFit, volumeRestrictions, volumeBinding, podTopologySpread, interPodAffinity]
 
 export const SCORES: readonly ScoreRule[] = [taintTolerationScore, nodeAffinityScore, podTopologySpreadScore, interPodAffinityScore, leastAllocated, balancedAllocation, imageLocality]
 
@@ -75,6 +76,8 @@ function scoreNodes(snapshot: Snapshot, pod: PodInfo, candidates: readonly NodeI
 /** Upstream's FitError text: `0/3 nodes are available: 1 Insufficient cpu, 2 node(s) were unschedulable.` */
 export function unschedulableMessage(result: Extract<ScheduleResult, { ok: false }>): string {
   if (result.nodes === 0) return 'no nodes available to schedule pods'
+  const ofPod = [...result.reasons.values()].flat().find((unfit) => unfit.ofPod)
+  if (ofPod) return `0/${result.nodes} nodes are available: ${ofPod.reason}.`
   const counts = new Map<string, number>()
   for (const unfit of result.reasons.values()) for (const { reason } of unfit) counts.set(reason, (counts.get(reason) ?? 0) + 1)
   const parts = [...counts].map(([reason, count]) => `${count} ${reason}`).sort()

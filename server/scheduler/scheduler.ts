@@ -15,6 +15,8 @@ import { podInfo, type PodInfo } from './node-info.ts'
 import { decidePreemption, PREEMPTED } from './preempt.ts'
 import { schedule, unschedulableMessage } from './schedule.ts'
 import { createSchedulingQueue, type QueuedPod } from './scheduling-queue.ts'
+import type { NodeVolumes } from './volumes/pod-volumes.ts'
+import { createVolumeBinder } from './volumes/volume-binder.ts'
 
 export const DEFAULT_SCHEDULER_NAME = 'default-scheduler'
 
@@ -39,13 +41,14 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   const nodes = options.informers.of<Node>(NODES)
   const namespaces = options.informers.of<Namespace>(NAMESPACES)
   const budgets = options.informers.of<PodDisruptionBudget>(POD_DISRUPTION_BUDGETS)
+  const volumes = createVolumeBinder(options)
 
   return {
     async run(signal) {
       const stopped = aborted(signal)
-      await Promise.race([Promise.all([pods.synced, nodes.synced, namespaces.synced, budgets.synced]), stopped])
+      await Promise.race([Promise.all([pods.synced, nodes.synced, namespaces.synced, budgets.synced, volumes.synced]), stopped])
       if (signal.aborted) return
-      const view = createClusterView((name) => namespaces.get(name)?.metadata.labels ?? {})
+      const view = createClusterView((name) => namespaces.get(name)?.metadata.labels ?? {}, volumes.lookup)
       const binding = new Set<Promise<void>>()
       let wakeUp: () => void = () => {}
       const queue = createSchedulingQueue(clock, () => wakeUp())
@@ -65,6 +68,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
           if (after && (!before || schedulingFacts(before) !== schedulingFacts(after))) queue.wake()
         }),
         pods.onChange(onPod),
+        volumes.onChange(() => queue.wake()),
       ]
 
       while (!signal.aborted) {
@@ -92,20 +96,24 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
           binding.add(failed)
           continue
         }
+        const node = snapshot.nodes.find((n) => n.name === result.node)
+        const promised = node && volumes.assume(pod, node)
         view.assume(info, result.node)
-        const bound = bindOrRetry(next, info, result.node).finally(() => void binding.delete(bound))
+        const bound = bindOrRetry(next, info, result.node, promised).finally(() => void binding.delete(bound))
         binding.add(bound)
       }
       for (const stop of unsubscribe) stop()
       queue.close()
       await Promise.allSettled(binding)
 
-      async function bindOrRetry(next: QueuedPod, info: PodInfo, nodeName: string): Promise<void> {
+      async function bindOrRetry(next: QueuedPod, info: PodInfo, nodeName: string, promised: NodeVolumes | undefined): Promise<void> {
         try {
+          if (promised) await volumes.bind(promised, nodeName, signal)
           await bind(info, nodeName)
           queue.forget(next.key)
         } catch (error) {
           view.forget(next.key)
+          if (promised) volumes.forget(promised)
           if (signal.aborted || isReason(error, 'NotFound') || !pods.get(next.key)) return
           log.warn('binding failed', { pod: next.key, error: asError(error) })
           events.event(info.pod, 'Warning', 'FailedScheduling', `binding rejected: ${asError(error).message}`)

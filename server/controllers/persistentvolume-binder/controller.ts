@@ -5,7 +5,7 @@ import { createLoop, type Loop } from '#base/reconcile/loop.ts'
 import { isOrdinary, recorderFor, type ControllerFactory } from '../controller.ts'
 import { jsonEqual } from '../json-equal.ts'
 import { BIND_COMPLETED, BOUND_BY_CONTROLLER, SELECTED_NODE, boundClaim, boundStatus, boundVolume, decideClaim, decideVolume, type BinderAction, type ClaimView, type VolumeView } from './decide.ts'
-import { classOfClaim } from './match.ts'
+import { classOfClaim } from '#api/types/volume-match.ts'
 
 /** Upstream looks again this often: what claims wait for is told again. */
 const RETELL_MS = 15_000

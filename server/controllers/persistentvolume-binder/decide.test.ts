@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Node, StorageClass, Stored } from '#api/types/index.ts'
 import { decideClaim, decideVolume, type ClaimView } from './decide.ts'
-import type { Claim, Volume } from './match.ts'
+import type { Claim, Volume } from '#api/types/volume-match.ts'
 
 const META = { resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' }
 const claim = (spec: object = {}, meta: object = {}, phase = 'Pending'): Claim => ({ metadata: { ...META, name: 'c', namespace: 'default', uid: 'c', ...meta }, spec: { accessModes: ['ReadWriteOnce'], storageClassName: '', resources: { requests: { storage: '5Gi' } }, ...spec }, status: { phase } })

@@ -2,7 +2,7 @@
 import type { Node, ObjectReference, PersistentVolumeClaimStatus, PersistentVolumeStatus, StorageClass, Stored } from '#api/types/index.ts'
 import { nothing, type Decision } from '#base/reconcile/action.ts'
 import { jsonEqual } from '../json-equal.ts'
-import { classOfClaim, findVolume, mismatch, refersTo, type Claim, type Volume } from './match.ts'
+import { classOfClaim, findVolume, mismatch, refersTo, type Claim, type Volume } from '#api/types/volume-match.ts'
 
 export interface ClaimView {
   claim: Claim

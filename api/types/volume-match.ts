@@ -1,5 +1,9 @@
 /** Which volume a claim gets, after upstream's component-helpers `volume.FindMatchingVolume`. Pure. */
-import { compileLabelSelector, matchesNodeSelector, parseQuantity, quantityValue, type Node, type ObjectReference, type PersistentVolume, type PersistentVolumeClaim, type Stored } from '#api/types/index.ts'
+import type { Node, ObjectReference, PersistentVolume, PersistentVolumeClaim } from './generated/models.ts'
+import { compileLabelSelector } from './labels.ts'
+import { matchesNodeSelector } from './node-selector.ts'
+import type { Stored } from './object.ts'
+import { parseQuantity, quantityValue } from './quantity.ts'
 
 export type Claim = Stored<PersistentVolumeClaim>
 export type Volume = Stored<PersistentVolume>

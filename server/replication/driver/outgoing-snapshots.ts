@@ -39,11 +39,11 @@ export class OutgoingSnapshots {
 
   async read(read: SnapshotRead): Promise<void> {
     const { to } = read
-    let unnamed: string | undefined
+    let id: string | undefined
     try {
       const { held, offsetBytes } = await this.#find(read)
       const { snapshot } = held.source
-      if (snapshot.id !== read.snapshotId) unnamed = snapshot.id
+      id = snapshot.id
       const piece = held.reading.then(() => held.source.read(offsetBytes, read.bytesMax))
       // A failed read must not fail those after it.
       held.reading = piece.catch(() => undefined)
@@ -53,8 +53,8 @@ export class OutgoingSnapshots {
       if (this.#closed) return
       this.#parts.log.warn('a snapshot cannot be read', { to, error: asError(error) })
       this.#parts.give({ kind: 'snapshotReadFailed', to })
-      // The core never heard of it, and so will not say that it is done.
-      if (unnamed !== undefined) await this.done(to, unnamed)
+      // Whether the core still wants it, or ever heard of it, is not known here: if it asks again it is opened again.
+      if (id !== undefined) await this.done(to, id)
     }
   }
 

@@ -11,7 +11,6 @@ import { Violation } from '../../../raft/sim/checker.ts'
 import type { Disk } from '../../../raft/sim/disk.ts'
 import type { MemberId } from '../../../raft/types.ts'
 import type { ReplicaNode } from '../../contract.ts'
-import { openReplica } from '../replica.ts'
 import { WatchedCore } from './watched-core.ts'
 import { MortalTransport } from './mortal-transport.ts'
 import { SimLog } from './sim-log.ts'
@@ -45,7 +44,7 @@ export class Server implements Host {
     this.life = life
     world.checker.restored(this.id, this.disk.machine)
     world.trace(`${this.id} starts with term ${this.disk.hardState.term}, log ${this.disk.base.index} to ${this.disk.lastIndex}, state ${this.disk.machine.index}`)
-    const node = openReplica({
+    const node = world.openReplica({
       id: this.id,
       storage: new SimLog(world, this, life),
       machine: new SimMachine(world, this, life),

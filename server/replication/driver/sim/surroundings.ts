@@ -5,10 +5,15 @@ import type { Disk, MachineState } from '../../../raft/sim/disk.ts'
 import type { EventQueue } from '../../../raft/sim/event-queue.ts'
 import type { MemberId } from '../../../raft/types.ts'
 import type { ReplicaNode } from '../../contract.ts'
+import type { openReplica } from '../replica.ts'
 import type { MemoryNetwork } from '../../memory/memory-network.ts'
 import type { Plan } from './plan.ts'
 
+/** The real driver, or one that was broken on purpose. */
+export type OpenReplica = typeof openReplica
+
 export interface Surroundings {
+  readonly openReplica: OpenReplica
   readonly random: Random
   readonly plan: Plan
   readonly queue: EventQueue

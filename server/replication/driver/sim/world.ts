@@ -10,9 +10,10 @@ import { Disk } from '../../../raft/sim/disk.ts'
 import { EventQueue } from '../../../raft/sim/event-queue.ts'
 import type { Configuration, MemberChange, MemberId } from '../../../raft/types.ts'
 import { MemoryNetwork } from '../../memory/memory-network.ts'
+import { openReplica } from '../replica.ts'
 import { makePlan, type Plan } from './plan.ts'
 import { Server } from './server.ts'
-import type { Surroundings } from './surroundings.ts'
+import type { OpenReplica, Surroundings } from './surroundings.ts'
 
 const BAD_MS = 6_000
 const HEAL_MS = 20_000
@@ -21,6 +22,7 @@ const SERVERS_MAX = 7
 const HEALTHY_MS_MAX = 5
 
 export class World implements Surroundings {
+  readonly openReplica: OpenReplica
   readonly random: Random
   readonly plan: Plan
   readonly queue = new EventQueue()
@@ -33,7 +35,8 @@ export class World implements Surroundings {
   #violation: Error | undefined
   #nextProposal = 1
 
-  constructor(seed: number, trace: (line: string) => void = () => {}) {
+  constructor(seed: number, trace: (line: string) => void = () => {}, open: OpenReplica = openReplica) {
+    this.openReplica = open
     this.random = seededRandom(seed)
     this.plan = makePlan(this.random)
     this.trace = (line) => trace(`${this.queue.nowMs.toFixed(1).padStart(8)} ${line}`)

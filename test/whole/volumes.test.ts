@@ -1,0 +1,98 @@
+/** Data that outlives pods: claims bound to volumes of a CSI driver, of local disks and of host paths, on real nodes under kill -9. */
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import type { ChildProcess } from 'node:child_process'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { Cluster, until } from '../lab/cluster.ts'
+import type { LabHost } from '../lab/host.ts'
+
+const DRIVER = 'hostpath.csi.test'
+const STORAGE_CLASS = { apiVersion: 'storage.k8s.io/v1', kind: 'StorageClass', metadata: { name: 'by-hand' }, provisioner: 'kubernetes.io/no-provisioner' }
+
+const volume = (name: string, spec: object) => ({ apiVersion: 'v1', kind: 'PersistentVolume', metadata: { name }, spec: { capacity: { storage: '1Gi' }, accessModes: ['ReadWriteOnce'], storageClassName: 'by-hand', persistentVolumeReclaimPolicy: 'Retain', ...spec } })
+const claim = (name: string, volumeName: string) => ({ apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: { name }, spec: { accessModes: ['ReadWriteOnce'], storageClassName: 'by-hand', volumeName, resources: { requests: { storage: '1Gi' } } } })
+const pod = (name: string, claimName: string, command: string, spec: object = {}) => ({
+  apiVersion: 'v1', kind: 'Pod', metadata: { name },
+  spec: {
+    terminationGracePeriodSeconds: 1, restartPolicy: 'Never', containers: [{ name: 'main', image: 'busybox:1', command: ['sh', '-c', `trap "exit 0" TERM; ${command}; sleep 3600 & wait $!`], volumeMounts: [{ name: 'data', mountPath: '/data' }] }],
+    volumes: [{ name: 'data', persistentVolumeClaim: { claimName } }], ...spec,
+  },
+})
+
+describe('volumes that outlive pods', { timeout: 240_000 }, () => {
+  let cluster: Cluster
+  let driver: ChildProcess | undefined
+  const node = (): LabHost => {
+    const host = cluster.lab.hosts[1]
+    if (!host) throw new Error('the lab has no second host')
+    return host
+  }
+  const apply = (...objects: object[]) => cluster.must(['apply', '-f', '-'], { input: objects.map((o) => JSON.stringify(o)).join('\n') })
+  const inPod = async (name: string, ...command: string[]) => (await cluster.must(['exec', name, '--', ...command])).trim()
+  const startDriver = async () => {
+    driver = node().start('csi', [process.execPath, '--disable-warning=ExperimentalWarning', join(import.meta.dirname, 'csi-driver.ts'), DRIVER, node().name, join(node().dataDir, 'agent'), join(node().dir, 'storage')])
+    await until('the driver is in the CSINode', 20_000, async () => (await cluster.kubectl(['get', 'csinode', node().name, '-o', 'jsonpath={.spec.drivers[*].name}'])).stdout === DRIVER)
+  }
+  /** What external-attacher would do, for one attachment. */
+  const attach = async () => {
+    await until('the attach controller asks for it, and it is attached', 30_000, async () => {
+      const [name = '', attached] = (await cluster.must(['get', 'volumeattachments', '-o', 'jsonpath={range .items[*]}{.metadata.name} {.status.attached}{end}'])).split(' ')
+      if (name !== '' && attached !== 'true') await cluster.kubectl(['patch', 'volumeattachment', name, '--subresource=status', '--type=merge', '-p', '{"status":{"attached":true,"attachmentMetadata":{"device":"/dev/none"}}}'])
+      return attached === 'true'
+    })
+  }
+
+  before(async () => {
+    cluster = await Cluster.create({ hosts: 2 })
+    await apply(STORAGE_CLASS, { apiVersion: 'storage.k8s.io/v1', kind: 'CSIDriver', metadata: { name: DRIVER }, spec: { attachRequired: true, podInfoOnMount: true, fsGroupPolicy: 'File' } })
+  })
+  after(async () => {
+    driver?.kill('SIGTERM')
+    await cluster.destroy()
+  })
+
+  it('of a CSI driver: attached by the cluster, mounted for one pod after the other, let go in the end', async () => {
+    await apply(
+      volume('csi-1', { csi: { driver: DRIVER, volumeHandle: 'handle-1' } }), claim('data', 'csi-1'),
+      pod('first', 'data', 'echo kept > /data/file', { nodeName: node().name, securityContext: { fsGroup: 4711 } }),
+    )
+    await until('the pod waits for the driver, and says so', 30_000, async () => /driver name hostpath\.csi\.test not found in the list of registered CSI drivers|waiting for external-attacher/.test(await cluster.must(['get', 'events', '-o', 'jsonpath={.items[*].message}'])))
+    await startDriver()
+    await attach()
+    await cluster.must(['wait', '--for=condition=Ready', '--timeout=60s', 'pod/first'], { timeoutMs: 70_000 })
+    assert.deepStrictEqual([await inPod('first', 'cat', '/data/file'), await inPod('first', 'stat', '-c', '%g', '/data')], ['kept', '4711'])
+    await until('the node says that it uses it', 30_000, async () => (await cluster.must(['get', 'node', node().name, '-o', 'jsonpath={.status.volumesInUse[*]}'])) === `kubernetes.io/csi/${DRIVER}^handle-1`)
+    await cluster.must(['delete', 'pod', 'first', '--timeout=60s'], { timeoutMs: 70_000 })
+    await apply(pod('second', 'data', 'true', { nodeName: node().name }))
+    await attach()
+    await cluster.must(['wait', '--for=condition=Ready', '--timeout=60s', 'pod/second'], { timeoutMs: 70_000 })
+    assert.equal(await inPod('second', 'cat', '/data/file'), 'kept')
+  })
+
+  it('stays mounted through kill -9 of the agent, and is unmounted by its next life', async () => {
+    await cluster.stop(node(), 'SIGKILL')
+    cluster.start(node())
+    await cluster.waitForNodes()
+    await until('the pod can be reached', 30_000, async () => (await cluster.kubectl(['exec', 'second', '--', 'cat', '/data/file'])).stdout.trim() === 'kept')
+    await cluster.must(['delete', 'pod', 'second', '--timeout=60s'], { timeoutMs: 70_000 })
+    await until('the cluster lets go of the volume', 60_000, async () => (await cluster.must(['get', 'volumeattachments', '-o', 'name'])).trim() === '')
+    const mounts = () => readFileSync(`/proc/${node().holderPid}/mounts`, 'utf8')
+    assert.ok(!mounts().includes('kubernetes.io~csi') && !mounts().includes('globalmount'), mounts())
+    assert.equal(readFileSync(join(node().dir, 'storage/handle-1/file'), 'utf8'), 'kept\n')
+  })
+
+  it('of local disks and host paths: the pod goes where the disk is, and finds what the one before wrote', async () => {
+    const disk = join(node().dir, 'disk')
+    mkdirSync(disk)
+    const here = { nodeAffinity: { required: { nodeSelectorTerms: [{ matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: [node().name] }] }] } } }
+    await apply(
+      volume('local-1', { local: { path: disk }, ...here }), claim('on-disk', 'local-1'), pod('writer', 'on-disk', 'echo local > /data/file'),
+      volume('path-1', { hostPath: { path: join(node().dir, 'path'), type: 'DirectoryOrCreate' }, ...here }), claim('on-path', 'path-1'), pod('other-writer', 'on-path', 'echo path > /data/file'),
+    )
+    await cluster.must(['wait', '--for=condition=Ready', '--timeout=60s', 'pod/writer', 'pod/other-writer'], { timeoutMs: 70_000 })
+    assert.equal(await cluster.must(['get', 'pod', 'writer', 'other-writer', '-o', 'jsonpath={.items[*].spec.nodeName}']), `${node().name} ${node().name}`)
+    await cluster.must(['delete', 'pod', 'writer', 'other-writer', '--timeout=60s'], { timeoutMs: 70_000 })
+    assert.deepStrictEqual([readFileSync(join(disk, 'file'), 'utf8'), readFileSync(join(node().dir, 'path/file'), 'utf8'), existsSync(join(disk, 'file'))], ['local\n', 'path\n', true])
+  })
+})

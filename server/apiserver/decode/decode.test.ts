@@ -5,6 +5,7 @@ import { builtinSchema as schema, type SchemaSet } from '#api/schema/index.ts'
 import type { KubeObject } from '#api/types/index.ts'
 import { canonicalText, decodeObject, encodeCanonical, type Decoded, type Strictness } from './index.ts'
 import { explainJson, measureJson } from './json-scan.ts'
+import { parseYaml } from './yaml.ts'
 
 const decode = (body: string | Buffer, model = 'Pod', strictness: Strictness = 'Warn', type = 'application/json'): Decoded<object> =>
   decodeObject(Buffer.from(body), type, { schema, model, strictness })
@@ -196,4 +197,17 @@ test('what is neither JSON nor YAML is 415 with the formats the kind has', () =>
   // The model stands for a custom resource: it has no form on the wire.
   const custom: SchemaSet = { ...schema, model: () => ({ model: 'com.example.v1.Shirt', definition: 'com.example.v1.Shirt', fields: {}, written: [], nulls: [], structType: 'granular', groupVersionKinds: [] }) }
   assert.equal(refusal(decodeObject(Buffer.from('x'), 'application/cbor', { schema: custom, model: 'com.example.v1.Shirt' })), '415 the body of the request was in an unknown format - accepted media types include: application/json, application/yaml')
+})
+
+test('YAML says what it says to sigs.k8s.io/yaml', () => {
+  const read = (text: string) => { const parsed = parseYaml(text, { maxDepth: 10, maxValues: 1_000 }); return parsed.ok ? parsed.value : parsed.message }
+  for (const [text, value] of [
+    ['yes', true], ['On', true], ['y', true], ['OFF', false], ['n', false], ['No', false], ['oN', 'oN'], ['"yes"', 'yes'],
+    ['0777', 511], ['0o17', 15], ['0x1F', 31], ['0b101', 5], ['-0b11', -3], ['1_000', 1000], ['0x_ff', 255], ['+12', 12], ['-7', -7], ['0', 0], ['00', 0], ['08', 8], ['089.5', 89.5], ['0o8', '0o8'],
+    ['1.', 1], ['.5', 0.5], ['-.5', -0.5], ['1e3', 1000], ['1E-2', 0.01], ['1_0.5', 10.5], ['1e999', '1e999'], ['190:20:30', '190:20:30'], ['0x', '0x'], ['1__', 1], ['._5', '._5'],
+    ['18446744073709551615', 18446744073709551615], ['18446744073709551616', 18446744073709551616], ['0xfffffffffffffffff', '0xfffffffffffffffff'], ['-9223372036854775808', -9223372036854775808],
+    ['2026-01-02', '2026-01-02'], ['2026-01-02T03:04:05Z', '2026-01-02T03:04:05Z'], ['~', null], ['a:', { a: null }], ['NULL', null], ['nULL', 'nULL'], ['1.2.3', '1.2.3'], ['1Gi', '1Gi'], ['100m', '100m'],
+    ['!!str 0777', '0777'], ['!!float 3', 3], ['!!int "0x10"', 16], ['yes: 1', { true: 1 }], ['010: x', { 8: 'x' }],
+    ['{<<: {a: 1, b: 2}, b: 3}', { a: 1, b: 3 }],
+  ] as const) assert.deepStrictEqual(read(text), value, text)
 })

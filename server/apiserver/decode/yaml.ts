@@ -1,5 +1,6 @@
 /** YAML bodies as JSON values. What YAML can do beyond JSON is bounded or refused. */
-import { CORE_SCHEMA, load, YAMLException } from 'js-yaml'
+import { load, YAMLException } from 'js-yaml'
+import { KUBERNETES_SCHEMA } from './yaml-scalars.ts'
 
 export interface YamlLimits {
   maxDepth: number
@@ -20,7 +21,7 @@ const KEY_LENGTH_MAX = 256
 
 /** One document. Aliased parts come out as copies. Of keys given again the last wins, and they are told of. */
 export function parseYaml(text: string, limits: YamlLimits): YamlResult {
-  const parse = (source: string, json: boolean): unknown => load(source, { schema: CORE_SCHEMA, maxDepth: limits.maxDepth, maxAliases: ALIASES_MAX, json })
+  const parse = (source: string, json: boolean): unknown => load(source, { schema: KUBERNETES_SCHEMA, maxDepth: limits.maxDepth, maxAliases: ALIASES_MAX, json })
   let value: unknown
   const duplicates: string[] = []
   try {

@@ -145,8 +145,8 @@ describe('manifests on an API server', () => {
     assert.equal(await color(), 'green')
     await client.get(NAMESPACES, 'shop')
     await client.delete(CONFIG_MAPS, 'web', 'shop')
-    put('last.yaml', 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: last}\ndata: {x: y}\n')
-    await cluster.until('the last file is applied again', async () => assert.deepEqual((await client.get<ConfigMap>(CONFIG_MAPS, 'last', 'default')).data, { x: 'y' }))
+    put('last.yaml', 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: last}\ndata: {x: z}\n')
+    await cluster.until('the last file is applied again', async () => assert.deepEqual((await client.get<ConfigMap>(CONFIG_MAPS, 'last', 'default')).data, { x: 'z' }))
     await assert.rejects(color(), (error) => isReason(error, 'NotFound'))
     stop.abort()
     await running

@@ -9,13 +9,13 @@ const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
   ...['n', 'N', 'no', 'No', 'NO', 'false', 'False', 'FALSE', 'off', 'Off', 'OFF'].map((text) => [text, false] as const),
 ])
 const SPECIAL_FLOATS: Readonly<Record<string, number>> = { nan: Number.NaN, inf: Number.POSITIVE_INFINITY, '+inf': Number.POSITIVE_INFINITY, '-inf': Number.NEGATIVE_INFINITY }
-const DIGITS = [...'0123456789']
+const DIGITS = '0123456789'.split('')
 const INT64_MIN = -(2n ** 63n)
 const UINT64_MAX = 2n ** 64n - 1n
 
 const dumped = () => false
 
-const boolTag = defineScalarTag('tag:yaml.org,2002:bool', { implicit: true, implicitFirstChars: [...'yYnNtTfFoO'], identify: dumped, resolve: (source) => BOOLEANS.get(source) ?? NOT_RESOLVED })
+const boolTag = defineScalarTag('tag:yaml.org,2002:bool', { implicit: true, implicitFirstChars: 'yYnNtTfFoO'.split(''), identify: dumped, resolve: (source) => BOOLEANS.get(source) ?? NOT_RESOLVED })
 const intTag = defineScalarTag('tag:yaml.org,2002:int', { implicit: true, implicitFirstChars: [...DIGITS, '+', '-'], identify: dumped, resolve: (source) => integer(source.replaceAll('_', '')) ?? NOT_RESOLVED })
 const floatTag = defineScalarTag('tag:yaml.org,2002:float', {
   implicit: true, implicitFirstChars: [...DIGITS, '+', '-', '.'], identify: dumped,

@@ -120,7 +120,7 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
     servedPort: () => servedPort,
     config: {
       ...KUBELET_DEFAULTS, clusterDns: [cluster.clusterDns], clusterDomain: cluster.clusterDomain, nodeIp: config.nodeIp, nodeLabels: config.nodeLabels, nodeTaints: config.nodeTaints,
-      maxPods: config.maxPods, cgroupRoot: config.cgroupRoot, version: GIT_VERSION, kubeletPort: KUBELET_PORT, allowedUnsafeSysctls: config.allowedUnsafeSysctls,
+      maxPods: config.maxPods, cgroupRoot: config.cgroupRoot, version: GIT_VERSION, kubeletPort: KUBELET_PORT, staticPodPath: join(dataDir, 'pod-manifests'), allowedUnsafeSysctls: config.allowedUnsafeSysctls,
     },
   })
   const handlers = createKubeletHandlers({ streams: kubelet, figures: kubelet.figures, clock, log })

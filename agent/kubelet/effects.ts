@@ -26,6 +26,7 @@ import type { PodPaths } from './pod-paths.ts'
 import { sandboxConfig } from './sandbox-config.ts'
 import { allocationOf, resizeMessage } from './resize.ts'
 import { applyResize } from './apply-resize.ts'
+import { isStaticPod } from './static/manifest.ts'
 import { StartError } from './start-error.ts'
 import { statusPatch } from './status-patch.ts'
 import { GRACE_SECONDS_MIN } from './termination.ts'
@@ -115,7 +116,8 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       if (from.configMapRef?.name) configMaps.set(from.configMapRef.name, await deps.objects.configMap(uid, namespace, from.configMapRef.name))
       if (from.secretRef?.name) secrets.set(from.secretRef.name, await deps.objects.secret(uid, namespace, from.secretRef.name))
     }
-    const services = await deps.services()
+    // A static pod does not wait for an API that may need it to begin.
+    const services = await deps.services() ?? (isStaticPod(pod) ? [] : undefined)
     if (!services) throw new StartError('CreateContainerConfigError', 'services have not yet been read at least once, cannot construct envvars')
     const result = containerEnv({ pod, container, field: deps.field(pod, podIps), configMap: (n) => configMaps.get(n), secret: (n) => secrets.get(n), services })
     if (!result.ok) throw new StartError('CreateContainerConfigError', result.message)
@@ -302,7 +304,12 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
     },
 
     async reportStatus({ status }) {
-      const patch = statusPatch(uid, reportedStatus(memory), status)
+      if (isStaticPod(pod) && !memory.mirror) {
+        // Nobody to tell yet: a mirror that comes is told all.
+        memory.written = { sent: status, answer: memory.pod.status ?? {}, resourceVersion: memory.pod.metadata.resourceVersion }
+        return
+      }
+      const patch = statusPatch(memory.mirror?.metadata.uid ?? uid, reportedStatus(memory), status)
       if (!patch) return
       // Gone, or replaced by a successor: refused, and the informer will say so before long.
       const answer = await client.patch<Pod>(PODS, podName, namespace, 'application/strategic-merge-patch+json', patch, { subresource: 'status' })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CONFIG_MAPS, LEASES, NODES, PODS, RUNTIME_CLASSES, SECRETS, type Lease, type Node } from '#api/types/index.ts'
 import { createNodeWorld, pod, type NodeWorld } from './testing/node-world.ts'
@@ -453,4 +454,38 @@ test('a node that is short of memory says so, evicts the pod that uses most beyo
   await w.until('well again', () => condition()?.status === 'False', 320_000)
   w.create(pod('four'))
   await w.until('taken', () => w.pod('four')?.status?.phase === 'Running')
+})
+
+test('static pods run without the API, are shown in it by mirrors, come back when those are deleted, and end with their files', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'manifests-'))
+  t.after(() => rmSync(dir, { recursive: true, force: true }))
+  const manifest = (command: string) => JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'fixed' }, spec: { terminationGracePeriodSeconds: 1, containers: [{ name: 'app', image: 'busybox:1', command: ['sh', '-c', command], imagePullPolicy: 'IfNotPresent' }] } })
+  writeFileSync(join(dir, 'fixed.json'), manifest('sleep 1000000'))
+  writeFileSync(join(dir, 'broken.yaml'), 'kind: [')
+  const w = createNodeWorld({ config: { staticPodPath: dir } })
+  t.after(() => w.end())
+  w.runtime.control.addImage('busybox:1')
+  w.api.down(true)
+  await w.startAgent()
+  const running = () => w.runtime.control.running('app').map((c) => c.id)
+  await w.until('it runs without the API', () => running().length === 1)
+  const [first] = running()
+  w.api.down(false)
+  await w.until('a mirror shows it', () => w.pod('fixed-node-1')?.status?.phase === 'Running', 120_000)
+  const mirror = w.pod('fixed-node-1')
+  assert.deepStrictEqual([mirror?.metadata.ownerReferences?.map((o) => [o.kind, o.name]), mirror?.metadata.annotations?.['kubernetes.io/config.source'], mirror?.status?.containerStatuses?.[0]?.ready, running()], [[['Node', 'node-1']], 'file', true, [first]])
+  await w.stopAgent()
+  await w.startAgent()
+  await w.run(3_000)
+  assert.deepStrictEqual([running(), w.pod('fixed-node-1')?.metadata.uid], [[first], mirror?.metadata.uid], 'a restart of the agent changes nothing')
+  w.api.remove(PODS, 'default/fixed-node-1')
+  await w.until('it is shown again', () => { const now = w.pod('fixed-node-1'); return now !== undefined && now.metadata.uid !== mirror?.metadata.uid && now.status?.phase === 'Running' })
+  assert.deepStrictEqual(running(), [first])
+  writeFileSync(join(dir, 'fixed.json'), manifest('sleep 2000000'))
+  await w.until('the changed one runs', () => running().length === 1 && running()[0] !== first, 120_000)
+  await w.until('and is shown', () => w.pod('fixed-node-1')?.status?.containerStatuses?.[0]?.containerID === `memory://${running()[0]}`, 120_000)
+  rmSync(join(dir, 'fixed.json'))
+  await w.until('nothing is left of it', () => running().length === 0 && w.pod('fixed-node-1') === undefined, 120_000)
+  await w.run(1_000)
+  assert.deepStrictEqual([await w.runtime.listPodSandbox(), readdirSync(join(w.dir, 'agent/known-pods'))], [[], []])
 })

@@ -40,6 +40,8 @@ import { pendingResize as pendingResizeOf, withAllocation } from './resize.ts'
 import { observePod, reportedStatus } from './runtime-view.ts'
 import { createNodeFigures } from './stats/node-figures.ts'
 import { readFs } from './stats/host-usage.ts'
+import { isMirrorPod, isStaticPod } from './static/manifest.ts'
+import { createStaticPods } from './static/static-pods.ts'
 import { createStatsSource } from './stats/stats-source.ts'
 import type { NodeFigures, PodStreams } from './streams.ts'
 import { podEnd } from './termination.ts'
@@ -176,7 +178,15 @@ export function createKubelet(options: KubeletOptions): Kubelet {
       prober = running.prober
       // Before the informer is compared with: what it does not have was deleted while this agent was away.
       for (const { pod } of kept.values()) if (pods.get(`${pod.metadata.namespace ?? ''}/${pod.metadata.name}`)?.metadata.uid !== pod.metadata.uid) workers.upsert(pod)
-      const stop = followPods({ workers: needed(), pods, store, runtime, clock, log, signal })
+      const statics = createStaticPods({
+        directory: config.staticPodPath, nodeName, client, workers: needed(), pods, clock, log,
+        node() {
+          const uid = nodes.get(nodeName)?.metadata.uid
+          return uid === undefined ? undefined : { name: nodeName, uid }
+        },
+      })
+      running.onForget(() => statics.poke())
+      const stop = followPods({ onMirror: () => statics.poke(), workers: needed(), pods, store, runtime, clock, log, signal })
       const offObjects = running.onObjectChange()
       const offDrivers = drivers.onChange(() => running.retryAll())
       void services.synced.then(() => {
@@ -185,6 +195,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
       try {
         await Promise.all([
           workers.run(signal),
+          statics.run(signal),
           stop.reconciled,
           reporter.run(signal),
           drivers.run(signal),
@@ -204,7 +215,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   }
 }
 
-const emptyWorkers: PodWorkers = { upsert: () => {}, remove: () => {}, wake: () => {}, wakeAll: () => {}, get: () => undefined, list: () => [], holding: () => [], drop: () => {}, run: () => Promise.resolve() }
+const emptyWorkers: PodWorkers = { upsert: () => {}, remove: () => {}, wake: () => {}, wakeAll: () => {}, setMirror: () => {}, get: () => undefined, list: () => [], holding: () => [], drop: () => {}, run: () => Promise.resolve() }
 
 interface Assembly {
   paths: ReturnType<typeof podPaths>
@@ -253,6 +264,8 @@ async function assemble(options: KubeletOptions, { paths, store, pressureRefusal
       }
     })
   }
+
+  const forgotten = { tell: () => {} }
 
   /** Images that containers here were made of; few, and an id never changes its meaning. */
   const digestRefs = new Map<string, string>()
@@ -318,6 +331,7 @@ async function assemble(options: KubeletOptions, { paths, store, pressureRefusal
         objects.release(m.uid)
         await store.removePod(m.uid)
         workers.drop(m.uid)
+        if (isStaticPod(m.pod)) forgotten.tell()
       },
     }, memory, view),
   })
@@ -332,6 +346,10 @@ async function assemble(options: KubeletOptions, { paths, store, pressureRefusal
   return {
     workers,
     prober,
+    /** A static pod has ended for good. */
+    onForget(listener: () => void) {
+      forgotten.tell = listener
+    },
     onObjectChange: () => objects.onChange((uid) => {
       const memory = workers.get(uid)
       if (!memory) return
@@ -359,12 +377,15 @@ async function assemble(options: KubeletOptions, { paths, store, pressureRefusal
 /** However late a token is, its renewal is not tried more often. */
 const REFRESH_MS_MIN = 1_000
 
-interface FollowInput { workers: PodWorkers; pods: ReturnType<Informers['of']>; store: PodStore; runtime: ContainerRuntime; clock: Clock; log: Log; signal: AbortSignal }
+interface FollowInput { onMirror: () => void; workers: PodWorkers; pods: ReturnType<Informers['of']>; store: PodStore; runtime: ContainerRuntime; clock: Clock; log: Log; signal: AbortSignal }
 
 /** Feeds the workers from the informer and from the runtime's events, and finds what is left of pods the API no longer has. */
-function followPods({ workers, pods, store, runtime, clock, log, signal }: FollowInput): { off: () => void; reconciled: Promise<void> } {
+function followPods({ onMirror, workers, pods, store, runtime, clock, log, signal }: FollowInput): { off: () => void; reconciled: Promise<void> } {
   const sandboxOwner = new Map<string, string>()
   const offPods = pods.onChange((before, after) => {
+    // Pictures of pods that are this node's own.
+    const shown = after ?? before
+    if (shown && isMirrorPod(shown as Pod)) return onMirror()
     if (before && before.metadata.uid !== after?.metadata.uid) workers.remove(before.metadata.uid)
     if (after) workers.upsert(after as Stored<Pod>)
   })
@@ -397,7 +418,7 @@ function followPods({ workers, pods, store, runtime, clock, log, signal }: Follo
     await Promise.race([pods.synced, aborted(signal)])
     if (signal.aborted) return
     const wanted = new Set(pods.list().map((p) => p.metadata.uid))
-    for (const { uid } of workers.list()) if (!wanted.has(uid)) workers.remove(uid)
+    for (const { uid, pod } of workers.list()) if (!wanted.has(uid) && !isStaticPod(pod)) workers.remove(uid)
     for (const sandbox of await runtime.listPodSandbox()) {
       if (wanted.has(sandbox.metadata.uid) || workers.get(sandbox.metadata.uid)) continue
       log.info('a pod of an earlier time is cleared away', { pod: `${sandbox.metadata.namespace}/${sandbox.metadata.name}`, uid: sandbox.metadata.uid })

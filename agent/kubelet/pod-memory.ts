@@ -14,6 +14,8 @@ export interface PodMemory {
   /** The generation that cgroups were last made to fit. Lost: it is done once more. */
   resized: number | undefined
   removed: boolean
+  /** Of a static pod: what the API shows of it. */
+  mirror: Stored<Pod> | undefined
   /** Kept on disk: grace is counted from here. */
   endingSinceMs: number | undefined
   readonly firstSeenMs: number
@@ -48,7 +50,7 @@ export interface PodMemory {
 
 export function createPodMemory(pod: Stored<Pod>, nowMs: number, kept: { endingSinceMs?: number; allocation?: Allocation; resizing?: number } = {}): PodMemory {
   return {
-    uid: pod.metadata.uid, pod, allocation: kept.allocation ?? allocationOf(pod), resizing: kept.resizing, resized: undefined, removed: false, endingSinceMs: kept.endingSinceMs, firstSeenMs: nowMs, prepared: false, tornDown: false, failures: new Map(), inFlight: new Map(), laneRuns: new Map(), wantedChangedMs: -Infinity, backOffReported: new Set(),
+    uid: pod.metadata.uid, pod, allocation: kept.allocation ?? allocationOf(pod), resizing: kept.resizing, resized: undefined, removed: false, mirror: undefined, endingSinceMs: kept.endingSinceMs, firstSeenMs: nowMs, prepared: false, tornDown: false, failures: new Map(), inFlight: new Map(), laneRuns: new Map(), wantedChangedMs: -Infinity, backOffReported: new Set(),
     terminationMessages: new Map(), written: undefined, finished: false, rejected: undefined, sandboxIds: new Set(), cancelRefresh: undefined, refreshing: Promise.resolve(),
   }
 }

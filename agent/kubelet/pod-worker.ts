@@ -26,6 +26,8 @@ export interface PodWorkers {
   upsert(pod: Stored<Pod>): void
   /** The API has it no more. */
   remove(uid: string): void
+  /** The mirror of a static pod: its status is the one the API has. */
+  setMirror(uid: string, mirror: Stored<Pod> | undefined): void
   /** Something about it may have changed. */
   wake(uid: string): void
   wakeAll(): void
@@ -170,6 +172,15 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
       if (!memory) return
       memory.removed = true
       memory.endingSinceMs ??= clock.nowMs()
+      loop.queue.add(uid)
+    },
+    setMirror(uid, mirror) {
+      const memory = pods.get(uid)
+      if (!memory || (memory.mirror?.metadata.uid === mirror?.metadata.uid && memory.mirror?.metadata.resourceVersion === mirror?.metadata.resourceVersion)) return
+      // A new one knows nothing yet: it is told all.
+      if (memory.mirror?.metadata.uid !== mirror?.metadata.uid) memory.written = undefined
+      memory.mirror = mirror
+      if (mirror) memory.pod = { ...memory.pod, metadata: { ...memory.pod.metadata, resourceVersion: mirror.metadata.resourceVersion }, status: mirror.status ?? {} }
       loop.queue.add(uid)
     },
     wake: (uid) => { if (pods.has(uid)) loop.queue.add(uid) },

@@ -1,5 +1,7 @@
 /** Opens the LevelDB database of the level store: the only place that loads the native addon. */
 import { mkdirSync } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import type { LevelDatabase } from './store-level.ts'
 
 /** Sized for boards: bytes of block cache and of the write buffer; LevelDB may hold two of the latter. */
@@ -14,6 +16,18 @@ export function levelOpener(directory: string): () => Promise<LevelDatabase> {
       keyEncoding: 'utf8', valueEncoding: 'buffer', cacheSize: CACHE_BYTES, writeBufferSize: WRITE_BUFFER_BYTES, multithreading: false,
     })
     await db.open()
+    // LevelDB leaves the new name of its CURRENT to the file system, which may forget it while it keeps what is synced
+    // later: a database just made would then be found damaged.
+    for (const path of [directory, dirname(directory)]) await syncDirectory(path)
     return db
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const handle = await open(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
   }
 }

@@ -37,11 +37,9 @@ export async function keepSnapshots(config: ScheduledSnapshots, deps: ScheduleDe
   const { schedule } = config
   const { clock } = deps.source
   const wait = (ms: number) => clock.sleep(ms, signal).then(() => true, () => false)
-  if (await isOverdue(config, deps)) {
-    if (!(await wait(CATCH_UP_MS))) return
-    await snapshotOnce(config, deps)
-  }
-  for (let due = schedule.next(clock.nowMs()); due !== undefined; ) {
+  const next = schedule.next(clock.nowMs())
+  const first = (await isOverdue(config, deps)) ? Math.min(clock.nowMs() + CATCH_UP_MS, next ?? Infinity) : next
+  for (let due = first; due !== undefined; ) {
     const leftMs = due - clock.nowMs()
     if (leftMs > 0) {
       if (!(await wait(Math.min(leftMs, LOOK_MS_MAX)))) return

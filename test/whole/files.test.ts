@@ -36,7 +36,7 @@ describe('a server told everything by files', { timeout: 180_000 }, () => {
     writeFileSync(lab.path('data/agent/images/broken.tar.gz'), 'this is no archive')
     writeFileSync(lab.path('data/server/manifests/10-shop.yaml'), `${POD('example.com/airgap/app:1')}---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n`)
     writeFileSync(lab.path('data/server/manifests/20-broken.yaml'), 'a: [')
-    writeFileSync(lab.path('data/server/manifests/30-off.yaml'), 'apiVersion: v1\nkind: Namespace\nmetadata: {name: off}\n')
+    writeFileSync(lab.path('data/server/manifests/30-off.yaml'), 'apiVersion: v1\nkind: Namespace\nmetadata: {name: "off"}\n')
     writeFileSync(lab.path('data/server/manifests/30-off.yaml.skip'), '')
     writeFileSync(lab.path('config.yaml'), [
       `data-dir: ${lab.path('data')}`, `state-dir: ${lab.path('run-data')}`, `cgroup-root: ${lab.host.cgroupRoot}`, `write-kubeconfig: ${lab.path('data.yaml')}`, 'write-kubeconfig-mode: "0640"', 'node-name: h1',

@@ -8,6 +8,8 @@ import { createHeartbeats } from './heartbeats.ts'
 import { BY_NODE, byNode, observeNode } from './observe.ts'
 
 const GRACE_MS = 40_000
+/** Of a node that has not reported yet: its agent is still starting. */
+const STARTUP_GRACE_MS = 60_000
 
 export const nodeLifecycleController: ControllerFactory = (deps) => {
   const { client, informers, clock, config } = deps
@@ -20,7 +22,7 @@ export const nodeLifecycleController: ControllerFactory = (deps) => {
 
   const loop = createLoop<NodeLifecycleView, NodeLifecycleAction>({
     name: 'node-lifecycle-controller',
-    observe: (name) => observeNode(name, { nodes, pods, heartbeats, graceMs }),
+    observe: (name) => observeNode(name, { nodes, pods, heartbeats, graceMs, startupGraceMs: Math.max(STARTUP_GRACE_MS, graceMs) }),
     decide: decideNodeLifecycle,
     effects: (view) => nodeLifecycleEffects(view, { client, recorder, heartbeats }),
     isOrdinary,

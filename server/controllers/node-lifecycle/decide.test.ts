@@ -13,7 +13,7 @@ const node = (ready: string | undefined, taints: Taint[] = [], spec: Partial<Non
   status: ready === undefined ? {} : { conditions: ['MemoryPressure', 'DiskPressure', 'PIDPressure', 'Ready'].map((type) => ({ type, status: type === 'Ready' ? ready : ready === 'Unknown' ? 'Unknown' : 'False', reason: 'r', message: 'm' })) },
 })
 const decide = (view: Partial<NodeLifecycleView>) =>
-  decideNodeLifecycle({ node: node('True'), heardMs: NOW, graceMs: 40_000, mayEvictAtMs: NOW, pods: [], ...view }, { nowMs: NOW, random: seededRandom(1) })
+  decideNodeLifecycle({ node: node('True'), heardMs: NOW, graceMs: 40_000, startupGraceMs: 60_000, mayEvictAtMs: NOW, pods: [], ...view }, { nowMs: NOW, random: seededRandom(1) })
 const taint = (key: string, effect: string) => ({ key: `node.kubernetes.io/${key}`, effect, timeAdded: NOW_TEXT })
 
 test('a node that is heard of is left alone until its grace would end', () => {
@@ -34,8 +34,9 @@ test('a silent node becomes Unknown, is tainted, told of, and its pods are not r
   ])
 })
 
-test('a node that never reported says so', () => {
-  const [write] = decide({ node: node(undefined), heardMs: NOW - 50_000 }).actions
+test('a node that never reported says so, after a longer grace', () => {
+  assert.deepStrictEqual(decide({ node: node(undefined), heardMs: NOW - 59_999 }).actions.filter((a) => a.kind === 'writeConditions'), [])
+  const [write] = decide({ node: node(undefined), heardMs: NOW - 60_000 }).actions
   assert.ok(write?.kind === 'writeConditions')
   assert.deepStrictEqual([...new Set(write.conditions.map((c) => c.reason))], ['NodeStatusNeverUpdated'])
 })

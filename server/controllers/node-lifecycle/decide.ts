@@ -9,6 +9,8 @@ export interface NodeLifecycleView {
   /** When a heartbeat (lease or status) was last seen to change, on our own monotonic clock translated to wall time: clocks of boards lie. */
   heardMs: number
   graceMs: number
+  /** In place of it while the node has never reported. */
+  startupGraceMs: number
   /** Earliest time at which this node may lose its pods; undefined: not while the zones are as they are. */
   mayEvictAtMs: number | undefined
   pods: readonly Stored<Pod>[]
@@ -38,7 +40,8 @@ const KUBELET_CONDITIONS = ['Ready', 'MemoryPressure', 'DiskPressure', 'PIDPress
 export function decideNodeLifecycle(view: NodeLifecycleView, ctx: DecideContext): Decision<NodeLifecycleAction> {
   const { node } = view
   if (node.metadata.deletionTimestamp !== undefined) return nothing('being deleted')
-  const lostAtMs = view.heardMs + view.graceMs
+  const hasReported = node.status?.conditions?.some((c) => c.type === 'Ready') === true
+  const lostAtMs = view.heardMs + (hasReported ? view.graceMs : view.startupGraceMs)
   const lost = ctx.nowMs >= lostAtMs
   const old = node.status?.conditions ?? []
   const conditions = lost ? unknownConditions(old, node, ctx.nowMs) : old

@@ -8,11 +8,11 @@ import type { Heartbeats } from './heartbeats.ts'
 export const BY_NODE = 'node'
 export const byNode = (pod: Pod): string[] => (pod.spec?.nodeName ? [pod.spec.nodeName] : [])
 
-export function observeNode(name: string, sources: { nodes: Informer<Node>; pods: Informer<Pod>; heartbeats: Heartbeats; graceMs: number }): NodeLifecycleView | undefined {
+export function observeNode(name: string, sources: { nodes: Informer<Node>; pods: Informer<Pod>; heartbeats: Heartbeats; graceMs: number; startupGraceMs: number }): NodeLifecycleView | undefined {
   const node = sources.nodes.get(name)
   if (!node) return undefined
   return {
-    node, heardMs: sources.heartbeats.heardMs(name), graceMs: sources.graceMs,
+    node, heardMs: sources.heartbeats.heardMs(name), graceMs: sources.graceMs, startupGraceMs: sources.startupGraceMs,
     mayEvictAtMs: sources.heartbeats.mayEvictAtMs(node, sources.nodes.list()), pods: sources.pods.byIndex(BY_NODE, name),
   }
 }

@@ -4,7 +4,7 @@ set -euo pipefail
 . "$(dirname "$0")/setup.sh"
 
 need_node
-need_packages runc:runc conmon:conmon nft:nftables ip:iproute2 nsenter:util-linux busybox:busybox docker-registry:docker-registry openssl:openssl python3:python3 make:make g++:g++ strip:binutils faketime:faketime kubectl:kubernetes-client etcd:etcd-server
+need_packages runc:runc conmon:conmon nft:nftables ip:iproute2 nsenter:util-linux busybox:busybox docker-registry:docker-registry openssl:openssl python3:python3 make:make g++:g++ strip:binutils faketime:faketime strace:strace kubectl:kubernetes-client etcd:etcd-server
 need_npm_packages
 need_generated
 

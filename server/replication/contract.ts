@@ -4,7 +4,7 @@
  * keeps the log. Log and state machine share one LevelDB, so that one sync is the only one on the write path and what
  * was written before it is durable with it.
  *
- *   store --propose--> driver --Ready--> log storage (sync) --committed--> state machine (no sync) --shown--> watches
+ *   store --propose--> driver --Ready--> log storage (sync) --committed--> state machine (later) --shown--> watches
  *                         |  ^
  *                  messages  messages
  *                         v  |
@@ -50,11 +50,11 @@ export interface SnapshotSource {
 }
 
 /**
- * What committed entries are applied to. Needs no sync of its own: its batch of one application holds the applied index,
- * and is written after the log that it came from.
+ * What committed entries are applied to. Its batch of one application holds the applied index, and is written after the
+ * log that it came from, synced: LevelDB does not sync what it wrote to a file before, when it goes on in another.
  */
 export interface StateMachine {
-  /** What the database holds of it, synced or not. Grows while it runs: what is here when a synced write begins is durable after it, and its log may go. */
+  /** What the database durably holds of it: that part of the log may go. Grows while it runs. */
   readonly applied: LogIndex
   /** In order, each entry once, `configuration` and `empty` ones too. Visible to readers when it resolves. */
   apply(entries: readonly Entry[]): Promise<void>

@@ -42,8 +42,13 @@ export class OneHost {
     return this.host.run([SKIFF, ...args], { env, timeoutMs: 30_000 })
   }
 
+  /** The command line of skiff: for what runs it under another program. */
+  skiff(args: readonly string[]): string[] {
+    return [SKIFF, ...args]
+  }
+
   start(log: string, args: readonly string[]): ChildProcess {
-    return this.host.start(log, [SKIFF, ...args])
+    return this.host.start(log, this.skiff(args))
   }
 
   pids(pattern: RegExp): number[] {

@@ -145,10 +145,10 @@ async function restoreFile(values: FlagValues, options: Pick<RestoreOptions, 'da
       await store.close()
     }
   }
-  const { openLevelStore } = await import('../store/store-level.ts')
+  const { openNewState } = await import('../replication/machine/new-state.ts')
   const { levelOpener } = await import('../store/open-level.ts')
   const restored = await restoreSnapshot({
-    ...options, clock, openStore: (directory) => openLevelStore({ open: levelOpener(directory), clock }),
+    ...options, clock, openStore: (directory) => openNewState(levelOpener(directory)),
     async lockStore(directory) {
       if (!existsSync(directory)) return async () => { /* nobody can have it open */ }
       try {

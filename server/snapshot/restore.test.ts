@@ -8,11 +8,12 @@ import { describe, it } from 'node:test'
 import { systemClock } from '#base/clock.ts'
 import { hasCode } from '#base/errors.ts'
 import { levelOpener } from '../store/open-level.ts'
-import { openLevelStore } from '../store/store-level.ts'
+import { openAlone } from '../replication/machine/alone.test-support.ts'
+import { openNewState } from '../replication/machine/new-state.ts'
 import { finishRestore, restoreSnapshot, type RestoreOptions } from './restore.ts'
 import { SECRET, snapshotBytes } from './snapshot.test-support.ts'
 
-const openStore = (directory: string) => openLevelStore({ open: levelOpener(directory), clock: systemClock })
+const openStore = (directory: string) => openNewState(levelOpener(directory))
 
 interface World { dataDir: string; file: string; options: RestoreOptions }
 
@@ -34,13 +35,13 @@ async function old(dataDir: string): Promise<void> {
     mkdirSync(dirname(join(dataDir, path)), { recursive: true })
     writeFileSync(join(dataDir, path), content)
   }
-  const store = await openStore(join(dataDir, 'server', 'db'))
+  const store = await openAlone(join(dataDir, 'server', 'db'))
   await store.txn({ compare: [], ops: [{ kind: 'put', key: '/a', value: Buffer.from('old') }] })
   await store.close()
 }
 
 async function stateOf(dataDir: string) {
-  const store = await openStore(join(dataDir, 'server', 'db'))
+  const store = await openAlone(join(dataDir, 'server', 'db'))
   const { items, revision } = await store.list({ prefix: '' })
   await store.close()
   const read = (path: string) => (existsSync(join(dataDir, path)) ? readFileSync(join(dataDir, path), 'utf8') : undefined)
@@ -120,10 +121,10 @@ describe('restore', () => {
       for (const name of ['mkdir', 'rename', 'rm', 'writeFile', 'open']) { const real = fs.default[name]; fs.default[name] = (...args) => { tick(); return real(...args) } }
       syncBuiltinESMExports()
       const { restoreSnapshot } = await import(${JSON.stringify(here('./restore.ts'))})
-      const { openLevelStore } = await import(${JSON.stringify(here('../store/store-level.ts'))})
+      const { openNewState } = await import(${JSON.stringify(here('../replication/machine/new-state.ts'))})
       const { levelOpener } = await import(${JSON.stringify(here('../store/open-level.ts'))})
       const { systemClock } = await import(${JSON.stringify(new URL('../../base/clock.ts', import.meta.url).href)})
-      await restoreSnapshot({ dataDir, file, secret, caHash: undefined, force: false, clock: systemClock, openStore: (d) => openLevelStore({ open: levelOpener(d), clock: systemClock }), lockStore: async () => async () => {} })`
+      await restoreSnapshot({ dataDir, file, secret, caHash: undefined, force: false, clock: systemClock, openStore: (d) => openNewState(levelOpener(d)), lockStore: async () => async () => {} })`
     const outcomes: string[] = []
     for (let step = 0; ; step += 3) {
       rmSync(dataDir, { recursive: true, force: true })

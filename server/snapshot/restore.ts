@@ -31,7 +31,7 @@ export interface RestoreOptions {
   force: boolean
   clock: Clock
   /** Makes a store in an empty directory. */
-  openStore: (directory: string) => Promise<Store>
+  openStore: (directory: string) => Promise<Pick<Store, 'restore' | 'close'>>
   /** Resolves when no server uses this store, which then nobody can open until it is let go; rejects with `STORE_LOCKED`. */
   lockStore: (directory: string) => Promise<() => Promise<void>>
 }

@@ -8,8 +8,7 @@ import fc from 'fast-check'
 import { systemClock } from '#base/clock.ts'
 import { createLog } from '#base/log.ts'
 import { seededRandom, systemRandom } from '#base/random.ts'
-import { levelOpener } from '#server/store/open-level.ts'
-import { openLevelStore } from '#server/store/store-level.ts'
+import { openAlone } from '#server/replication/machine/alone.test-support.ts'
 import { storeContract } from '#server/store/store.contract.ts'
 import { MemoryStore } from '#server/store/store-memory.ts'
 import type { KeyValue, Store } from '#server/store/store.ts'
@@ -253,7 +252,7 @@ describe('on disk', () => {
   it('no file of the data directory holds what was to be kept secret, before and after a restart', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'skiff-sealed-'))
     try {
-      const openStore = () => openLevelStore({ open: levelOpener(join(directory, 'db')), clock: systemClock })
+      const openStore = () => openAlone(join(directory, 'db'))
       const found = () => readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((f) => statSync(join(directory, f)).isFile() && readFileSync(join(directory, f)).includes('needle-in-haystack'))
       const config = { read: () => of([aes('aesgcm', ['k1', 1])], ['configmaps']) }
       const deps = { clock: systemClock, random: systemRandom, log }

@@ -8,10 +8,8 @@ import type { Revision } from '#server/store/store.ts'
 import type { BatchOp } from '../contract.ts'
 import { resumeInstall } from './install.ts'
 import { openReceivedSnapshots, type ReceivedSnapshots } from './received-snapshots.ts'
-import { CLEAN_KEY, decodePosition, encodePosition, encodeRevision, POSITION_KEY, readBytes, readRevision, stateOp, upperBound, type Database, type Position } from './state-database.ts'
-
-/** 1: a log of its own, `l<index>`, in the way of releases without replication. 2: the replicated log. */
-export const STATE_FORMAT = 2
+import { newStateOps } from './new-state.ts'
+import { CLEAN_KEY, decodePosition, encodeRevision, POSITION_KEY, readBytes, readRevision, STATE_FORMAT, stateOp, upperBound, type Database, type Position } from './state-database.ts'
 
 export interface OpenedState {
   position: Position
@@ -22,8 +20,6 @@ export interface OpenedState {
 
 /** What a store begins with: as etcd, its first write gets revision 2. */
 const EMPTY: Position = { index: 0, revision: 1, ceiling: 1, term: 0 }
-/** A state that no log led to counts as if one entry had: who joins then gets it as a snapshot, and never a log without it. */
-const TAKEN_OVER_INDEX = 1
 
 export async function openState(db: Database, directory: string): Promise<OpenedState> {
   const format = readRevision(db, META_FORMAT)
@@ -35,6 +31,9 @@ export async function openState(db: Database, directory: string): Promise<Opened
   const received = await openReceivedSnapshots(directory)
   await resumeInstall(db, received)
   const position = readBytes(db, POSITION_KEY)
+  const { partial } = received
+  // Of a database that was here before this one: of another cluster, maybe, whose snapshots have the same names.
+  if (partial && (format === undefined || (position && decodePosition(position).term === 0))) await received.discard(partial.snapshot.id)
   return { position: position ? decodePosition(position) : EMPTY, clean: readRevision(db, CLEAN_KEY), received }
 }
 
@@ -51,12 +50,5 @@ async function takeOver(db: Database): Promise<void> {
   }
   const stopped = readRevision(db, META_CLEAN)
   const revision = Math.max(newest, stopped ?? readRevision(db, META_CEILING) ?? 1)
-  const position: Position = { index: TAKEN_OVER_INDEX, revision, ceiling: revision, term: 0 }
-  ops.push(
-    { type: 'put', key: POSITION_KEY, value: encodePosition(position) },
-    { type: 'put', key: CLEAN_KEY, value: encodeRevision(revision) },
-    { type: 'put', key: META_FORMAT, value: encodeRevision(STATE_FORMAT) },
-    { type: 'del', key: META_CLEAN }, { type: 'del', key: META_CEILING },
-  )
-  await db.batch(ops, { sync: true })
+  await db.batch([...ops, ...newStateOps(revision), { type: 'del', key: META_CLEAN }, { type: 'del', key: META_CEILING }], { sync: true })
 }

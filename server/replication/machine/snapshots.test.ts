@@ -178,3 +178,17 @@ it('watches of a server that takes over a whole state hear the difference, in or
   assert.deepEqual(said, [['5 put /b 1>lazy'], ['6 put /z ->lazy'], ['11 put /a 1>3'], ['13 put /b lazy>1', '13 delete /c 1>-', '13 put /d ->1', '13 delete /z lazy>-']])
   assert.deepEqual([machine.state.revision, machine.state.compactRevision], [13, 13])
 })
+
+it('what was received for a database that is no longer there is thrown away', async () => {
+  await using folder = new Folder()
+  const { machine } = await folder.machine('a')
+  await machine.apply(entries(machine, [change('/a', '1', 2)]))
+  const { snapshot, bytes } = await bytesOf(machine)
+  const first = await folder.machine('b')
+  await first.machine.receive(snapshot, 0, bytes, true)
+  await first.machine.close()
+  await first.db.close()
+  rmSync(join(folder.path, 'b', 'db'), { recursive: true })
+  const second = await folder.machine('b')
+  assert.equal(second.machine.partialSnapshot, undefined)
+})

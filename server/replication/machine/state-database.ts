@@ -8,6 +8,9 @@ import type { BatchOp } from '../contract.ts'
 
 export type Database = ClassicLevel<string, Buffer>
 
+/** 1: a log of its own, `l<index>`, in the way of releases without replication. 2: the replicated log. */
+export const STATE_FORMAT = 2
+
 /** Where the state in the database stands: written with each batch of it. */
 export interface Position {
   /** All entries up to here are in. */

@@ -91,7 +91,7 @@ const WRONG: [string, string, string][] = [
   ['Pod', '{"metadata":{"creationTimestamp":"2026-02-30T00:00:00Z"}}', 'Pod in version "v1" cannot be handled as a Pod: parsing time "2026-02-30T00:00:00Z": day out of range'],
   ['Pod', '{"spec":{"containers":[{"resources":{"limits":{"cpu":"lots"}}}]}}', "Pod in version \"v1\" cannot be handled as a Pod: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"],
   ['Secret', '{"data":{"a":"!!"}}', 'Secret in version "v1" cannot be handled as a Secret: illegal base64 data at input byte 0'],
-  ['Pod', '{"kind":"Service","apiVersion":"v1"}', 'Service in version "v1" cannot be handled as a Pod: converting (v1.Service) to (Pod): unknown conversion'],
+  ['Pod', '{"kind":"Service","apiVersion":"v1"}', 'Service in version "v1" cannot be handled as a Pod: converting (v1.Service) to (core.Pod): unknown conversion'],
   ['Deployment', '{"kind":"Deployment","apiVersion":"apps/v1beta1"}', 'Deployment in version "v1beta1" cannot be handled as a Deployment: no kind "Deployment" is registered for version "apps/v1beta1" in scheme "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"'],
   ['CoreV1Event', '{"kind":"Event","apiVersion":"events.k8s.io/v1"}', 'the API version in the data (events.k8s.io/v1) does not match the expected API version (v1)'],
   ['Pod', '{"kind":', 'the object provided is unrecognized (must be of type Pod): couldn\'t get version/kind; json parse error: unexpected end of JSON input ({"kind":)'],

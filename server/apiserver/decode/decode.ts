@@ -199,7 +199,7 @@ function checkKind(value: Record<string, unknown>, model: ModelSchema, expect: {
   for (const other of schema.models()) {
     if (!other.groupVersionKinds.some(isThat)) continue
     if (givenKind === expect.kind) return bad(`the API version in the data (${givenVersion}) does not match the expected API version (${apiVersionOf(expect)})`)
-    return bad(`${cannot}converting (${other.definition.split('.').slice(-2).join('.')}) to (${expect.kind}): unknown conversion`)
+    return bad(`${cannot}converting (${other.definition.split('.').slice(-2).join('.')}) to (${internalPackageOf(expect.group)}.${expect.kind}): unknown conversion`)
   }
   return bad(`${cannot}no kind ${JSON.stringify(given.kind)} is registered for version ${JSON.stringify(givenVersion)} in scheme "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"`)
 }
@@ -216,4 +216,10 @@ function summarize(bytes: Buffer): string {
   const head = bytes.subarray(0, max)
   const text = bytes[0] === 0x7b ? head.toString() : head.toString('hex')
   return bytes.length > max ? `${text} ...` : text
+}
+
+/** Go's package of a group's internal types, as conversions name them. */
+function internalPackageOf(group: string): string {
+  if (group === '' || group === 'events.k8s.io') return 'core'
+  return group === 'internal.apiserver.k8s.io' ? 'apiserverinternal' : (group.split('.')[0] ?? '')
 }

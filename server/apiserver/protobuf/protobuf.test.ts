@@ -238,7 +238,7 @@ describe('a request body', () => {
       const result = decode(bytes)
       return result.ok ? undefined : result.message
     }
-    assert.equal(refusal(configMap({ kind: 'Secret' })), 'Secret in version "v1" cannot be handled as a ConfigMap: converting (v1.Secret) to (ConfigMap): unknown conversion')
+    assert.equal(refusal(configMap({ kind: 'Secret' })), 'Secret in version "v1" cannot be handled as a ConfigMap: converting (v1.Secret) to (core.ConfigMap): unknown conversion')
     assert.equal(refusal(configMap({ apiVersion: 'v9' })), 'ConfigMap in version "v9" cannot be handled as a ConfigMap: no kind "ConfigMap" is registered for version "v9" in scheme "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"')
   })
 

@@ -52,6 +52,7 @@ import { startControllers } from './controllers/index.ts'
 import { assertSameCluster } from './assert-same-cluster.ts'
 import type { ElectionOptions } from './cluster/leader-election.ts'
 import { createMembership, type Membership } from './cluster/membership.ts'
+import { createSharedStoreMembership } from './cluster/shared-store-membership.ts'
 import type { Attach, OpenedStore } from './cluster/open-own-store.ts'
 import { openDoor, type Door } from './door.ts'
 import type { ServerConfig, SnapshotConfig } from './server-config.ts'
@@ -117,7 +118,7 @@ export async function startServer(config: ServerConfig, deps: ServerDeps, signal
   try {
     if (!data.member) await assertSameCluster(data.store, config.cluster)
     const door = (opened.door ??= await openDoor(config, deps, signal, undefined, answer))
-    const membership = data.member && createMembership({ ...data.member, config, door, deps })
+    const membership = data.member ? createMembership({ ...data.member, config, door, deps }) : data.shared && createSharedStoreMembership({ config, deps })
     if (membership) opened.answer = (request) => membership.answer(request)
     await membership?.whenStoreAnswers(data.store, cancelled)
     if (data.member) await assertSameCluster(data.store, config.cluster)

@@ -2,10 +2,11 @@
 import { resourceUsage } from 'node:process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { runAgent } from '#agent/agent.ts'
+import { hasJoinedAsNode } from '#agent/join/identity-files.ts'
 import { parseToken } from '#api/token/token.ts'
 import { asError, UsageError } from '#base/errors.ts'
 import { HTTP_LIMITS } from '../apiserver/http-server.ts'
-import { startServer } from '../server.ts'
+import { startServer, type RunningServer } from '../server.ts'
 import type { Pki } from '../apiserver/pki/pki.ts'
 import type { ServerConfig } from '../server-config.ts'
 import { finishRestore } from '../snapshot/restore.ts'
@@ -69,14 +70,24 @@ export async function run(argv: readonly string[]): Promise<number> {
     clock, random, log, processUsage,
     ...(encryption && { encryption }),
     auditor, authentication, authorization,
-    openStore: elsewhere ? async () => ({ store: elsewhere }) : storeOpener(values, config, { clock, random, log }),
+    openStore: elsewhere ? async () => ({ store: elsewhere, shared: true }) : storeOpener(values, config, { clock, random, log }),
   }, signal)
+  // The agent joins like any other; before the default policy is written it would be refused. One that has joined does not
+  // wait for ever: without a majority of the servers, say, its pods are looked after all the same.
+  const agent = node && agentBegins(starting, node.dataDir, signal).then((token) => runAgent({ ...node, token }, { clock, random, log, unpackCommand: selfCommand('unpack-layer'), cniCommand: selfCommand('cni'), loadPty, isMachineGoingDown }, signal))
+  agent?.catch(() => { /* waited for below */ })
+  const agentEnded = async () => {
+    await agent?.catch((error: unknown) => log.debug('agent ended', { error: asError(error) }))
+  }
   const server = await starting.catch((error: unknown) => {
     // Told to stop while it waited for the right time, say.
     if (signal.aborted) return undefined
     throw error
   })
-  if (!server) return 0
+  if (!server) {
+    await agentEnded()
+    return 0
+  }
   if (elsewhere) {
     await shareKeys(elsewhere, config.dataDir, server.pki).catch(async (error: unknown) => {
       await server.close()
@@ -85,17 +96,30 @@ export async function run(argv: readonly string[]): Promise<number> {
   }
   const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
   server.ready.then(() => { notifyReady(log); hasStarted() }, () => { /* logged by the server */ })
-  // The agent joins like any other; before the default policy is written it would be refused.
-  const agent = node && server.ready.then(() => runAgent({ ...node, token: server.pki.tokens.node }, { clock, random, log, unpackCommand: selfCommand('unpack-layer'), cniCommand: selfCommand('cni'), loadPty, isMachineGoingDown }, signal))
   let failure: unknown
   if (!signal.aborted) await Promise.race([stopped, server.failed, server.ready.then(() => stopped), ...(agent ? [agent] : [])]).catch((error: unknown) => { failure = error })
-  if (agent && signal.aborted) await agent.catch((error: unknown) => log.debug('agent ended', { error: asError(error) }))
+  if (signal.aborted) await agentEnded()
   await server.close()
   if (failure !== undefined && !signal.aborted) throw asError(failure)
   return 0
 }
 
 const shareKeys = (store: Store, dataDir: string, { authorities, tokens }: Pki): Promise<void> => putSharedKeys(store, dataDir, { secret: tokens.secrets.find(({ user }) => user === 'server')?.secret ?? '', cluster: authorities.server.hash, random })
+
+const AGENT_ALONE_MS = 15_000
+
+/** Resolves when the agent may begin, with the token it joins with; it needs none where it has joined before. */
+function agentBegins(starting: Promise<RunningServer>, dataDir: string, signal: AbortSignal): Promise<string | undefined> {
+  const ready = starting.then(async (server) => {
+    await server.ready
+    return server.pki.tokens.node
+  })
+  if (!hasJoinedAsNode(dataDir)) return ready
+  const waited = new AbortController()
+  const alone = clock.sleep(AGENT_ALONE_MS, AbortSignal.any([signal, waited.signal])).then(() => undefined)
+  alone.catch(() => { /* the server was faster, or all ends */ })
+  return Promise.race([ready, alone]).finally(() => waited.abort())
+}
 
 function serverConfig(values: FlagValues): ServerConfig {
   const nodeIp = text(values, 'node-ip') ?? defaultNodeIp()

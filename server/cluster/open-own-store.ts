@@ -9,7 +9,7 @@ import type { ReplicaNode, Transport } from '../replication/contract.ts'
 import { openReplica } from '../replication/driver/replica.ts'
 import { hasLevelLog, openLevelLog } from '../replication/log/level-log.ts'
 import { openReplicatedStore } from '../replication/machine/open-replicated-store.ts'
-import type { LevelDatabase } from '../store/store-level.ts'
+import type { LevelDatabase } from '../store/open-level.ts'
 import type { Store } from '../store/store.ts'
 import { newMemberId, readMember, writeMember, type MemberRecord } from './member-record.ts'
 
@@ -35,6 +35,8 @@ export type Attach = (member: MemberRecord) => Promise<Transport>
 
 export interface OpenedStore {
   store: Store
+  /** It is elsewhere, and other servers may work on it, too. */
+  shared?: true
   /** Undefined: the store is elsewhere, or knows no other servers. */
   member?: { record: MemberRecord; node: ReplicaNode; /** Notes that this member is out for good. */ markRemoved: () => Promise<void> }
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { noEtcd } from '#server/store/etcd/etcd.test-support.ts'
 import { until } from '../lab/cluster.ts'
-import { assertOneLine, OneHost } from './one-host.ts'
+import { assertOneLine, OneHost, SKIFF } from './one-host.ts'
 
 const SERVER = /skiff\S* server /
 const S3_PORT = 9000
@@ -207,5 +207,56 @@ describe('a server on an external etcd', { skip: noEtcd, timeout: 180_000 }, () 
     server = lab.start('moved', [...lab.serverFlags('embedded'), ...there])
     await lab.waitForApi('embedded')
     assert.equal((await lab.kubectl(['get', 'configmap', 'mine', '-o', 'name'], { name: 'embedded' })).stdout, 'configmap/mine\n')
+  })
+})
+
+describe('two servers on one external etcd', { skip: noEtcd, timeout: 180_000 }, () => {
+  let lab: OneHost
+  const kubectl = (name: string, args: readonly string[]) => (name === 'h1' ? lab.host : second()).run(['env', `KUBECACHEDIR=${lab.path(`cache-${name}`)}`, 'kubectl', '--kubeconfig', lab.path(`${name}.yaml`), ...args])
+  const second = () => lab.lab.hosts[1] as typeof lab.host
+  const must = async (name: string, args: readonly string[]) => {
+    const { code, stdout, stderr } = await kubectl(name, args)
+    assert.equal(code, 0, stderr)
+    return stdout
+  }
+  const startServer = (name: string, more: readonly string[] = []) => (name === 'h1' ? lab.host : second()).start(name, [
+    SKIFF, 'server', '--data-dir', lab.path(name), '--state-dir', lab.path(`run-${name}`), '--node-name', name, '--disable-agent', '--write-kubeconfig', lab.path(`${name}.yaml`), '--log-format', 'text', '--datastore-endpoint', `http://${lab.host.ip}:2379`, ...more,
+  ])
+  const ready = (name: string) => until(`${name} is ready`, 40_000, async () => existsSync(lab.path(`${name}.yaml`)) && (await kubectl(name, ['get', '--raw', '/readyz'])).stdout === 'ok')
+  const holder = async (at: string, lease: string) => (await must(at, ['-n', 'kube-system', 'get', 'lease', lease, '-o', 'jsonpath={.spec.holderIdentity}'])).split('_')[0]
+  const addresses = async (at: string) => must(at, ['get', 'endpoints', 'kubernetes', '-o', 'jsonpath={.subsets[*].addresses[*].ip}'])
+
+  before(async () => {
+    lab = await OneHost.create()
+    lab.lab.addHost()
+    lab.host.start('etcd', ['etcd', '--data-dir', lab.path('etcd'), '--listen-client-urls', `http://${lab.host.ip}:2379`, '--advertise-client-urls', `http://${lab.host.ip}:2379`, '--listen-peer-urls', 'http://127.0.0.1:2380', '--log-level', 'error'])
+    await until('etcd answers', 15_000, async () => (await lab.host.run(['curl', '-sf', `http://${lab.host.ip}:2379/health`])).code === 0)
+    startServer('h1')
+    await ready('h1')
+    startServer('h2', ['--token', readFileSync(lab.path('h1/server/token'), 'utf8').trim()])
+    await ready('h2')
+  })
+  after(async () => { await lab.lab.destroy() })
+
+  it('are one cluster: both serve, one of them works', async () => {
+    await until('clients get both addresses', 15_000, async () => (await addresses('h1')) === [lab.host.ip, second().ip].sort().join(' '))
+    assert.deepEqual([await holder('h2', 'kube-controller-manager'), await holder('h2', 'kube-scheduler')], ['h1', 'h1'])
+    await must('h2', ['create', 'deployment', 'web', '--image=busybox:1', '--replicas=2'])
+    await until('its pods are made, once', 20_000, async () => (await must('h1', ['get', 'pods', '-o', 'name'])).trim().split('\n').length === 2)
+  })
+
+  it('what one has written the other one reads at once', async () => {
+    for (let i = 0; i < 10; i++) {
+      await must(i % 2 === 0 ? 'h1' : 'h2', ['create', 'configmap', `seen-${i}`])
+      assert.match(await must(i % 2 === 0 ? 'h2' : 'h1', ['get', 'configmaps', '-o', 'name']), new RegExp(`configmap/seen-${i}\n`))
+    }
+  })
+
+  it('when one is killed the other one takes over, and clients are told', async () => {
+    for (const p of lab.host.processes().filter((q) => SERVER.test(q.command))) process.kill(p.pid, 'SIGKILL')
+    await until('its address goes', 40_000, async () => (await addresses('h2')) === second().ip)
+    await until('its work is taken over', 40_000, async () => (await holder('h2', 'kube-controller-manager')) === 'h2')
+    await must('h2', ['scale', 'deployment', 'web', '--replicas=4'])
+    await until('there are more pods', 20_000, async () => (await must('h2', ['get', 'pods', '-o', 'name'])).trim().split('\n').length === 4)
   })
 })

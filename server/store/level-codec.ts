@@ -1,15 +1,15 @@
-/** How the level store lays out its database: key spaces, the state value's header, log entries with a checksum. */
+/** How the store lays out its database: key spaces, the state value's header; and the log of its former format, to be read once. */
 import { crc32 } from 'node:zlib'
 import { CodedError } from '#base/errors.ts'
-import type { KeyValue, Revision, WatchEvent } from './store.ts'
+import type { KeyValue, Revision } from './store.ts'
 
-/** Key spaces of the one database: `s<key>` state, `l<index>` log, `m<name>` about the store itself. */
+/** Key spaces of the one database: `s<key>` state, `m<name>` about the store itself, `r...` the replicated log (`server/replication/log`); `l<index>` the log of format 1. */
 export const STATE = 's'
 export const LOG = 'l'
 export const META_FORMAT = 'mformat'
-/** Revisions below this may have been handed out. Read after an unclean stop. */
+/** Format 1: revisions below this may have been handed out. Read after an unclean stop. */
 export const META_CEILING = 'mceiling'
-/** The exact revision; there only between a clean close and the next open. */
+/** Format 1: the exact revision; there only between a clean close and the next open. */
 export const META_CLEAN = 'mclean'
 
 const HEADER_BYTES = 18
@@ -34,31 +34,10 @@ export function decodeState(key: string, bytes: Buffer): KeyValue {
   }
 }
 
-export function logKey(index: number): string {
-  return LOG + index.toString(16).padStart(12, '0')
-}
-
 /** What replay needs of an event: the key and what it became. */
 export type LoggedChange = { key: string; revision: Revision; current: KeyValue | undefined }
 
-/** One group commit: CRC-32, then per change a tag, the revision, the key and, for a put, its state bytes. */
-export function encodeLogEntry(events: readonly WatchEvent[]): Buffer {
-  const parts: Buffer[] = [Buffer.alloc(4)]
-  for (const event of events) {
-    const key = Buffer.from(event.key)
-    const state = event.current ? encodeState(event.current) : Buffer.alloc(0)
-    const head = Buffer.alloc(15)
-    head.writeUInt8(event.current ? 1 : 0, 0)
-    head.writeUIntBE(event.revision, 1, 6)
-    head.writeUInt32BE(key.length, 7)
-    head.writeUInt32BE(state.length, 11)
-    parts.push(head, key, state)
-  }
-  const entry = Buffer.concat(parts)
-  entry.writeUInt32BE(crc32(entry.subarray(4)), 0)
-  return entry
-}
-
+/** One group commit of format 1: CRC-32, then per change a tag, the revision, the key and, for a put, its state bytes. */
 export function decodeLogEntry(name: string, entry: Buffer): LoggedChange[] {
   if (entry.length < 4 || crc32(entry.subarray(4)) !== entry.readUInt32BE(0)) {
     throw new CodedError('STORE_CORRUPT', `log entry ${name} fails its checksum: restore a snapshot, or start with an empty data directory`)

@@ -1,8 +1,10 @@
-/** Opens the LevelDB database of the level store: the only place that loads the native addon. */
+/** Opens the LevelDB database that the replicated store and its log share: the only place that loads the native addon. */
 import { mkdirSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { LevelDatabase } from './store-level.ts'
+import type { ClassicLevel } from 'classic-level'
+
+export type LevelDatabase = ClassicLevel<string, Buffer>
 
 /** Sized for boards: bytes of block cache and of the write buffer; LevelDB may hold two of the latter. */
 const CACHE_BYTES = 4 * 1024 * 1024

@@ -12,7 +12,6 @@ import { openLevelLog, type LogDatabase } from '#server/replication/log/level-lo
 import { MemoryNetwork } from '#server/replication/memory/memory-network.ts'
 import { openReplicatedStore } from '#server/replication/machine/open-replicated-store.ts'
 import { levelOpener } from '#server/store/open-level.ts'
-import { openLevelStore } from '#server/store/store-level.ts'
 import type { Store } from '#server/store/store.ts'
 
 const [seconds = 3] = process.argv.slice(2).map(Number)
@@ -102,9 +101,6 @@ async function leaderOf(nodes: readonly ReplicaNode[]): Promise<number> {
 const put = (store: Store) => (n: number) => store.txn({ compare: [], ops: [{ kind: 'put', key: `/bench/${n % 5000}`, value: VALUE }] })
 
 async function main(): Promise<void> {
-  const level = await openLevelStore({ open: levelOpener(join(root, 'level')), clock: systemClock })
-  await rate('the former store, alone', put(level))
-  await level.close()
   for (const count of [1, 3]) {
     const replicas = await members(count)
     const leader = replicas.nodes[await leaderOf(replicas.nodes)]

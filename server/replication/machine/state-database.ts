@@ -1,12 +1,12 @@
 /** How the store's state lies in the database that it shares with the log, and the keys that are about the state itself. */
-import type { ClassicLevel } from 'classic-level'
 import { assert } from '#base/errors.ts'
 import { decodeState, encodeState, STATE } from '#server/store/level-codec.ts'
+import type { LevelDatabase } from '#server/store/open-level.ts'
 import type { KeyValue, Revision } from '#server/store/store.ts'
 import type { LogIndex, Term } from '../../raft/types.ts'
 import type { BatchOp } from '../contract.ts'
 
-export type Database = ClassicLevel<string, Buffer>
+export type Database = LevelDatabase
 
 /** 1: a log of its own, `l<index>`, in the way of releases without replication. 2: the replicated log. */
 export const STATE_FORMAT = 2

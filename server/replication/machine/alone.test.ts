@@ -8,34 +8,15 @@ import { it } from 'node:test'
 import { FakeClock } from '#base/clock-fake.ts'
 import { systemClock } from '#base/clock.ts'
 import { hasCode } from '#base/errors.ts'
-import { levelOpener } from './open-level.ts'
-import { storeContract } from './store.contract.ts'
-import { LAZY_FLUSH_MS, type Store } from './store.ts'
-import { openLevelStore } from './store-level.ts'
+import { LAZY_FLUSH_MS, type Store } from '#server/store/store.ts'
+import { diskRoom } from '../log/disk-room.ts'
+import { openAlone } from './alone.test-support.ts'
 
-const open = (dir: string, clock = systemClock) => openLevelStore({ open: levelOpener(join(dir, 'db')), clock })
+const open = (dir: string, clock = systemClock) => openAlone(join(dir, 'db'), clock)
 const put = (store: Store, key: string, value: string, durability: 'synced' | 'lazy' = 'synced') => store.txn({ compare: [], ops: [{ kind: 'put', key, value: Buffer.from(value) }], durability })
 
-storeContract('level', () => {
-  const dir = mkdtempSync(join(tmpdir(), 'skiff-level-'))
-  const stores: Store[] = []
-  const reopen = async () => {
-    const store = await open(dir)
-    stores.push(store)
-    return store
-  }
-  return {
-    open: reopen,
-    reopen,
-    cleanUp: async () => {
-      await Promise.all(stores.map((s) => s.close()))
-      rmSync(dir, { recursive: true, force: true })
-    },
-  }
-})
-
 function temporary(): { dir: string; [Symbol.dispose](): void } {
-  const dir = mkdtempSync(join(tmpdir(), 'skiff-level-'))
+  const dir = mkdtempSync(join(tmpdir(), 'skiff-alone-'))
   return { dir, [Symbol.dispose]: () => rmSync(dir, { recursive: true, force: true }) }
 }
 
@@ -46,23 +27,27 @@ it('refuses a data directory that another store has open, naming the mend', asyn
   await first.close()
 })
 
-it('writes lazy values back after five minutes without a synced write', async () => {
+it('writes lazy values back after five minutes without a synced write, and then waits for nothing', async () => {
   using t = temporary()
   const clock = new FakeClock()
   const store = await open(t.dir, clock)
+  await clock.advance(1_000)
+  const atRest = clock.pending
   await put(store, '/lazy', '1', 'lazy')
-  assert.equal(clock.pending, 1)
+  assert.deepEqual([atRest, clock.pending], [0, 1])
   await clock.advance(LAZY_FLUSH_MS)
-  await put(store, '/synced', '1')
-  assert.equal((await store.get('/lazy'))?.value.toString(), '1')
+  await clock.advance(1_000)
   assert.equal(clock.pending, 0)
   await store.close()
+  const again = await open(t.dir)
+  assert.equal((await again.get('/lazy'))?.value.toString(), '1')
+  await again.close()
 })
 
 /** Writes as fast as it can, telling each acknowledged write on stdout, until it is killed. */
 const WRITER = `
-  const { openLevelStore } = await import(process.argv[1]); const { levelOpener } = await import(process.argv[2]); const { systemClock } = await import(process.argv[3])
-  const store = await openLevelStore({ open: levelOpener(process.argv[4]), clock: systemClock })
+  const { openAlone } = await import(process.argv[1])
+  const store = await openAlone(process.argv[2])
   console.log('open ' + store.revision())
   let i = 0
   await Promise.all(Array.from({ length: 8 }, async (_, w) => { for (;;) {
@@ -76,7 +61,7 @@ it('loses no acknowledged write and reuses no revision when killed with SIGKILL 
   const here = (f: string) => new URL(f, import.meta.url).href
   let highest = 1
   for (let round = 0; round < 8; round++) {
-    const child = spawn(process.execPath, ['--input-type=module', '-e', WRITER, here('./store-level.ts'), here('./open-level.ts'), new URL('../../base/clock.ts', import.meta.url).href, join(t.dir, 'db')], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, ['--input-type=module', '-e', WRITER, here('./alone.test-support.ts'), join(t.dir, 'db')], { stdio: ['ignore', 'pipe', 'inherit'] })
     const acknowledged = new Map<string, number>()
     let lines = 0
     for await (const line of createInterface({ input: child.stdout })) {
@@ -100,25 +85,27 @@ it('loses no acknowledged write and reuses no revision when killed with SIGKILL 
 it('turns read-only on a full disk, keeps what it acknowledged and recovers when space returns', { skip: process.getuid?.() !== 0 && 'needs root to mount a small file system' }, async () => {
   using t = temporary()
   const small = mkdtempSync(join(t.dir, 'small-'))
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', small])
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', small])
   const clock = new FakeClock()
+  const openSmall = (c = systemClock) => openAlone(join(small, 'db'), c, diskRoom(small))
   try {
-    const store = await open(small, clock)
+    const store = await openSmall(clock)
     await put(store, '/kept', 'yes')
-    writeFileSync(join(small, 'ballast'), Buffer.alloc(2_500_000))
+    writeFileSync(join(small, 'ballast'), Buffer.alloc(12_000_000))
     const acknowledged: number[] = []
     let refused: unknown
-    for (let i = 0; i < 100 && !refused; i++) await put(store, `/fill/${i}`, 'x'.repeat(50_000)).then(() => acknowledged.push(i), (e: unknown) => { refused = e })
+    for (let i = 0; i < 400 && !refused; i++) await put(store, `/fill/${i}`, 'x'.repeat(50_000)).then(() => acknowledged.push(i), (e: unknown) => { refused = e })
     assert.ok(hasCode(refused, 'STORE_READ_ONLY'), String(refused))
     await assert.rejects(put(store, '/more', '1'), (e) => hasCode(e, 'STORE_READ_ONLY'))
     assert.equal((await store.get('/kept'))?.value.toString(), 'yes')
     execFileSync('rm', [join(small, 'ballast')])
-    await clock.advance(1_500)
+    await clock.advance(5_000)
     assert.equal((await put(store, '/more', '1')).ok, true)
     for (const i of acknowledged) assert.equal((await store.get(`/fill/${i}`))?.value.length, 50_000)
     await store.close()
-    const again = await open(small)
+    const again = await openSmall()
     assert.equal((await again.get('/more'))?.value.toString(), '1')
+    for (const i of acknowledged) assert.equal((await again.get(`/fill/${i}`))?.value.length, 50_000)
     await again.close()
   } finally {
     execFileSync('umount', [small])

@@ -31,7 +31,7 @@ export function createCustomTypes(name: string, gvk: GroupVersionKind, root: Sch
       }
       case 'object':
         if (typeof node.additional === 'object') return { kind: 'map', values: typeOf(node.additional, `${path}{}`), mapType: node.mapType === 'atomic' ? 'atomic' : 'granular' }
-        if (node.additional === true && !node.properties) return DEDUCED
+        if (node.additional === true && !node.properties) return node.mapType === 'atomic' ? { kind: 'map', values: DEDUCED, mapType: 'atomic' } : DEDUCED
         pending.set(path, node)
         return { kind: 'ref', model: path }
       case 'string': return { kind: 'scalar', scalar: 'string' }

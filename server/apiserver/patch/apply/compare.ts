@@ -34,6 +34,9 @@ class Comparer {
     if ((shape.kind === 'struct' || shape.kind === 'map') && isMapLike(before) && isMapLike(after)) {
       return this.#members(before ?? {}, after ?? {}, shape.kind === 'struct' ? shape.model : shape.values)
     }
+    // Of no declared type, and an object on one side only: its members have come or gone as well.
+    if (shape.kind === 'map' && isObject(before)) this.#members(before, {}, shape.values)
+    if (shape.kind === 'map' && isObject(after)) this.#members({}, after, shape.values)
     this.#leaf(before, after)
   }
 

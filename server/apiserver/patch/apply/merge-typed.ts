@@ -2,7 +2,7 @@
 import type { FieldType, SchemaSet } from '#api/schema/schema.ts'
 import { getOwn, isObject, setOwn, type Json } from '../result.ts'
 import { elementOf, type ListType } from './path-element.ts'
-import { fieldType, shapeOf } from './type-shape.ts'
+import { fieldType, shapeOf, type Shape } from './type-shape.ts'
 
 export function mergeTyped(live: Json, config: Json, model: string, schema: SchemaSet): Json {
   return mergeValue(live, config, { kind: 'ref', model }, schema) as Json
@@ -11,6 +11,8 @@ export function mergeTyped(live: Json, config: Json, model: string, schema: Sche
 function mergeValue(live: unknown, config: unknown, type: FieldType | undefined, schema: SchemaSet): unknown {
   if (live === undefined || live === null) return config
   const shape = shapeOf(type, schema)
+  // A null adds no members and no items; those that are there stay.
+  if (config === null && isFilled(live, shape)) return live
   if ((shape.kind === 'struct' || shape.kind === 'map') && isObject(live) && isObject(config)) {
     const merged: Json = { ...live }
     for (const key of Object.keys(config)) {
@@ -22,6 +24,8 @@ function mergeValue(live: unknown, config: unknown, type: FieldType | undefined,
   if (shape.kind === 'list' && Array.isArray(live) && Array.isArray(config)) return mergeList(live, config, shape.list, schema)
   return config
 }
+
+const isFilled = (live: unknown, { kind }: Shape): boolean => (kind === 'list' ? Array.isArray(live) && live.length > 0 : kind !== 'leaf' && isObject(live) && Object.keys(live).length > 0)
 
 /**
  * Items of both in the configuration's relative order, the live object's own where they stood before their next shared

@@ -1,4 +1,5 @@
 /** What a node keeps of its join, under `<data-dir>/agent`: pinned CAs, client and serving certificates with keys, its password. */
+import { existsSync } from 'node:fs'
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeFileAtomic } from '#base/atomic-file.ts'
@@ -21,6 +22,9 @@ export interface IdentityFiles {
 }
 
 const FILES = { client: 'client-kubelet.pem', serving: 'serving-kubelet.pem' } as const
+
+/** Whether this machine was a node before: it needs no server to begin then. */
+export const hasJoinedAsNode = (dataDir: string): boolean => existsSync(join(dataDir, 'agent', 'tls', FILES.client))
 
 export function createIdentityFiles(dataDir: string, nodeName: string): IdentityFiles {
   const tls = join(dataDir, 'agent', 'tls')

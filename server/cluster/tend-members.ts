@@ -2,10 +2,10 @@
  * What the server that leads looks after: who belongs to the cluster, and whose addresses clients get. It looks when
  * something changes and, having others beside it, every few seconds.
  */
-import type { Client, Informers } from '#api/client/client.ts'
+import { isReason, type Client, type Informers } from '#api/client/client.ts'
 import { CONFIG_MAPS, NODES, type ConfigMap, type Node } from '#api/types/index.ts'
 import type { Clock } from '#base/clock.ts'
-import { asError } from '#base/errors.ts'
+import { asError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import { membersOf } from '../raft/configuration.ts'
 import type { MemberId, Term } from '../raft/types.ts'
@@ -24,6 +24,9 @@ export interface TendMembersOptions {
 }
 
 const LOOK_EVERY_MS = 3_000
+/** After something could not be done: a new leader, for one, cannot change members before its first entry is everywhere. */
+const AGAIN_MS = 300
+const AGAIN = ['RAFT_CHANGING', 'RAFT_TRANSFERRING']
 
 /** Until the signal aborts. The informers are started by the caller. */
 export async function tendMembers(options: TendMembersOptions, signal: AbortSignal): Promise<void> {
@@ -69,7 +72,10 @@ export async function tendMembers(options: TendMembersOptions, signal: AbortSign
       self: node.id, configuration: status.configuration, heardMs, entries: parseServers(servers.get(`${SERVERS_NAMESPACE}/${SERVERS_NAME}`)),
       nodes: nodes.hasSynced() ? new Map(nodes.list().map((n) => [n.metadata.name, n.metadata.uid])) : undefined,
     }
-    for (const action of decideMembers(view)) await act(action)
+    const actions = decideMembers(view)
+    for (const action of actions) await act(action)
+    // What they led to is told here in a moment, and looked at anew.
+    if (actions.length > 0) return
     const addresses = reachableAddresses(view, nowMs)
     const text = addresses.join(' ')
     if (addresses.length === 0 || text === state.published) return
@@ -101,6 +107,9 @@ export async function tendMembers(options: TendMembersOptions, signal: AbortSign
         if (signal.aborted) break
         // What could not be done is found again at the next look.
         log.debug('could not look after the members', { error: asError(error) })
+        const isSoon = isReason(error, 'Conflict') || AGAIN.some((code) => hasCode(error, code))
+        await clock.sleep(isSoon ? AGAIN_MS : LOOK_EVERY_MS, signal).catch(() => { /* looked at above */ })
+        state.due = true
       }
       await pause()
     }

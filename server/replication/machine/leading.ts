@@ -62,8 +62,8 @@ export class Leading {
   #ceiling: Revision
   /** Given a revision, not applied. */
   readonly #pending = new Map<string, WatchEvent>()
-  /** Lost against what is pending. */
-  #contenders: { key: string; again: Waiting['again'] }[] = []
+  /** Found something pending that their answer depends on. */
+  #contenders: { key: string; safe: () => void; again: Waiting['again'] }[] = []
   #waiting: Evaluated[] = []
   #inFlight: Group[] = []
   #sendScheduled = false
@@ -105,7 +105,7 @@ export class Leading {
     const failed = failedCompare(txn.compare, read)
     if (failed) {
       // What it lost against may not be safe yet, and may never be: asked again when that is known.
-      if (this.#pending.has(failed.key)) this.#contenders.push({ key: failed.key, again: waiting.again })
+      if (this.#pending.has(failed.key)) this.#contenders.push({ key: failed.key, safe: () => waiting.again(false), again: waiting.again })
       else waiting.resolve({ ok: false, why: 'conflict', ...failed, revision: this.#machine.state.revision })
       return
     }
@@ -113,8 +113,9 @@ export class Leading {
     if (events.length === 0) {
       // Nothing to delete, that is: true only when what deleted it is safe.
       const gone = txn.ops.find((op) => this.#pending.has(op.key))
-      if (gone) this.#contenders.push({ key: gone.key, again: waiting.again })
-      else waiting.resolve({ ok: true, revision: this.#machine.state.revision })
+      const answer = () => waiting.resolve({ ok: true, revision: this.#machine.state.revision })
+      if (gone) this.#contenders.push({ key: gone.key, safe: answer, again: waiting.again })
+      else answer()
       return
     }
     const revision = ++this.#issued
@@ -243,7 +244,10 @@ export class Leading {
     if (contenders.length > 0) {
       const done = contenders.filter(({ key }) => this.#ended || !this.#pending.has(key))
       this.#contenders = contenders.filter((c) => !done.includes(c))
-      for (const { again } of done) again(false)
+      for (const { key, safe, again } of done) {
+        if (this.#pending.has(key)) again(false)
+        else safe()
+      }
     }
     if (this.#flushes.length > 0 && (this.#inFlight.length === 0 && !this.#machine.state.hasOutstanding || this.#broken || this.#ended)) for (const done of this.#flushes.splice(0)) done()
     if (this.#inFlight.length === 0 && this.#broken) this.#mend()

@@ -2,7 +2,7 @@
  * The store as what the log is about: applies groups to what readers see at once, and writes them to the database
  * later, many at a time; what a crash loses of that, the log brings again.
  */
-import { asError, assert } from '#base/errors.ts'
+import { asError, assert, CodedError } from '#base/errors.ts'
 import type { Clock } from '#base/clock.ts'
 import type { Log } from '#base/log.ts'
 import type { HistoryLimits } from '#server/store/history.ts'
@@ -52,6 +52,7 @@ export class StoreMachine implements StateMachine {
   readonly #log: Log
   readonly #received: ReceivedSnapshots
   readonly state: VisibleState
+  readonly failed: Promise<never>
   /** What is visible of the log. */
   #position: Position
   /** What the database holds. */
@@ -65,12 +66,15 @@ export class StoreMachine implements StateMachine {
   #closed = false
   #stopsCleanly = false
   #termApplied: Term = 0
+  #fail: (error: Error) => void = () => undefined
 
   constructor(options: StoreMachineOptions, opened: OpenedState) {
     this.#db = options.db
     this.#clock = options.clock
     this.#log = options.log
     this.#received = opened.received
+    this.failed = new Promise((_, reject) => { this.#fail = reject })
+    this.failed.catch(() => undefined)
     this.#position = this.#written = opened.position
     this.#clean = opened.clean
     this.#cleanIsStored = opened.clean !== undefined
@@ -178,10 +182,12 @@ export class StoreMachine implements StateMachine {
       // one. A power cut may lose this batch and keep what comes after it: the next one, or the log's compaction.
       await this.#db.batch(batch, { sync: true })
     } catch (error) {
-      // The log is what keeps it; its next write fails, too, and this server starts again from its disk.
+      // The log is what keeps it. LevelDB may have written a part, and would go on behind it: nothing may, before it is opened anew.
       this.state.writeFailed()
       this.#closed = true
-      this.#log.error('the state cannot be written', { error: asError(error) })
+      const cause = asError(error)
+      const under = cause.cause instanceof Error ? cause.cause.message : cause.message
+      this.#fail(new CodedError('STORE_WRITE_FAILED', `the state cannot be written (${under}): this server must start again from its disk; look after the disk, and after its free space`, { cause }))
       return
     }
     this.#cleanIsStored = false

@@ -201,3 +201,17 @@ test('laws: a forced apply wins, is idempotent, and alone it leaves exactly what
     assert.ok(covers(last, { spec: { template: { spec: { containers: containersOf(again) ?? [] } } } }), 'no container is left that nobody applies')
   }), { numRuns: 300 })
 })
+
+test('who leaves out of an atomic value what Go writes as null says something else than is stored', () => {
+  const ingress = (resource: object) => ({ apiVersion: 'networking.k8s.io/v1', kind: 'Ingress', metadata: { name: 'i', namespace: 'n' }, spec: { defaultBackend: { resource } } })
+  const more = { apiVersion: 'networking.k8s.io/v1', model: 'Ingress' }
+  const live = applied(ingress({ kind: 'K', name: 'a' }), more)
+  const again = request(ingress({ kind: 'K', name: 'a' }), { ...more, live, manager: 'you' })
+  assert.deepStrictEqual(again.ok || again.message, 'Apply failed with 1 conflict: conflict with "me": .spec.defaultBackend.resource')
+  assert.equal(request(ingress({ apiGroup: null, kind: 'K', name: 'a' }), { ...more, live, manager: 'you' }).ok, true)
+})
+
+test('null in place of a list with keys or of members leaves those that are there', () => {
+  const live = applied(withContainers({ name: 'c', image: 'i' }))
+  assert.deepStrictEqual(containersOf(applied(named({ template: { spec: { containers: null } } }), { live, manager: 'you' })), [{ name: 'c', image: 'i', resources: {} }])
+})

@@ -7,6 +7,7 @@ import type { KubeObject } from '#api/types/index.ts'
 import { conformObject, type Conformed } from '../../decode/conform.ts'
 import { zeroOf } from '../../decode/zero-value.ts'
 import { isObject, PatchError, type Json } from '../result.ts'
+import { withAtomicNulls } from './atomic-nulls.ts'
 import { compareObjects, equalJson } from './compare.ts'
 import { conflictStatus, type Conflict, type ConflictCause } from './conflicts.ts'
 import { difference, emptySet, intersection, isEmptySet, union, type FieldSet } from './field-set.ts'
@@ -81,7 +82,8 @@ function decideApply(request: ApplyRequest): Applied {
 
   const { metadata: liveMeta, ...liveRest } = (live ?? zeroObject(model, schema)) as KubeObject & Json
   const { managedFields: _, ...bareMeta } = liveMeta ?? {}
-  const base: Json = { ...liveRest, metadata: bareMeta }
+  const stored: Json = { ...liveRest, metadata: bareMeta }
+  const base = withAtomicNulls(stored, model, schema)
   // Identity (name, namespace) is owned by nobody in the end, but must not be pruned now.
   const withSelf: Owners = new Map(owners).set(selfId, { ...self, set: union(self.set, configured) })
   const merged = prune(mergeTyped(base, config, model, schema), withSelf, last?.set, request)
@@ -104,7 +106,7 @@ function decideApply(request: ApplyRequest): Applied {
   const { object } = typed
   syncLastApplied(object, config, request.manager)
   const managedFields = formatManagedFields(withSelf)
-  return { ok: true, object: withManagedFields(object, managedFields), changed: !live || !equalJson(base, object) || !equalJson(managedFields, live.metadata?.managedFields ?? []) }
+  return { ok: true, object: withManagedFields(object, managedFields), changed: !live || !equalJson(stored, object) || !equalJson(managedFields, live.metadata?.managedFields ?? []) }
 }
 
 const zeroObject = (model: string, schema: SchemaSet): Json => zeroOf({ kind: 'ref', model }, schema) as Json

@@ -64,6 +64,8 @@ export interface StateMachine {
   receive(snapshot: Snapshot, offsetBytes: number, data: Buffer, last: boolean): Promise<void>
   /** A transfer that a crash or a stop cut off. */
   readonly partialSnapshot: Recovered['partialSnapshot']
+  /** Rejects when the database could not be written: it is good only for being opened anew, and the member ends. */
+  readonly failed?: Promise<never>
   /** Throws away what was received of it. */
   discard(snapshotId: string): Promise<void>
   /**

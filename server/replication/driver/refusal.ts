@@ -6,7 +6,7 @@ const REFUSALS: Record<Refusal, readonly [code: string, message: string]> = {
   noLeader: ['RAFT_NO_LEADER', 'the cluster has no leader at the moment: try again; if it stays so, too few of its servers are up'],
   transferring: ['RAFT_TRANSFERRING', 'leadership is being handed over: try again in a moment'],
   overloaded: ['RAFT_OVERLOADED', 'too many writes wait for the servers of the cluster: try again in a moment'],
-  diskFull: ['DISK_FULL', 'the disk of the leading server is full: free space there; it recovers by itself'],
+  diskFull: ['DISK_FULL', 'the disk of the leading server is full'],
   changing: ['RAFT_CHANGING', 'another change of the cluster’s members is under way, or the leader has only just begun: try again in a moment'],
   invalidChange: ['RAFT_INVALID_CHANGE', 'this change of members is not possible: a voter must remain, and ids and addresses must be valid'],
   unknown: ['RAFT_UNKNOWN', 'the leader was lost before it answered: the write may or may not have been made; read before trying again'],

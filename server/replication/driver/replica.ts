@@ -45,7 +45,8 @@ export interface ReplicaOptions {
 }
 
 export const defaultReplicaOptions: ReplicaOptions = {
-  raft: {},
+  // Half as many heartbeats as ticks: an idle cluster's work is mostly these.
+  raft: { heartbeatTicks: 2 },
   logBytesMax: 8 * 1024 * 1024,
   logBytesKept: 4 * 1024 * 1024,
   aloneLogBytesMax: 256 * 1024,
@@ -173,6 +174,7 @@ class Replica implements ReplicaNode {
       unreachable: (member) => this.#give({ kind: 'unreachable', member }),
       reachable: () => {},
     })
+    machine.failed?.catch((error: unknown) => this.#fail(asError(error)))
     this.#noteChange()
     this.#turn()
   }

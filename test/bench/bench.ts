@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util'
 import { apiLoad } from './api-load.ts'
 import { readBaseline, recordBaseline } from './baseline.ts'
 import { capacity } from './capacity.ts'
+import { cluster } from './cluster.ts'
 import { isOver, type Figure, type Measurement } from './figure.ts'
 import { idle } from './idle.ts'
 import { node } from './node.ts'
@@ -18,7 +19,7 @@ import { size } from './size.ts'
 import { startUp } from './start-up.ts'
 import { printTable } from './table.ts'
 
-const MEASUREMENTS: readonly Measurement[] = [size, startUp, pods, node, apiLoad, capacity, idle]
+const MEASUREMENTS: readonly Measurement[] = [size, startUp, pods, node, apiLoad, capacity, idle, cluster]
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string', multiple: true }, record: { type: 'boolean', default: false }, containerd: { type: 'boolean', default: false } } })
 const unknown = values.only?.find((n) => !MEASUREMENTS.some((m) => m.name === n))

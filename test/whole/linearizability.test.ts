@@ -11,4 +11,10 @@ describe('what clients see on bad days', { timeout: 300_000 }, () => {
     assert.deepEqual(trial.faults, [], trial.historyFile)
     assert.ok(trial.operations > 300 && trial.changes > 100 && trial.happened.length > 2, JSON.stringify(trial))
   })
+
+  it('is what one store would show: three servers', async () => {
+    const trial = await runTrial({ servers: 3, seconds: 45, seed: SEED })
+    assert.deepEqual(trial.faults, [], trial.historyFile)
+    assert.ok(trial.operations > 500 && trial.changes > 150 && trial.happened.length > 5, JSON.stringify(trial))
+  })
 })

@@ -43,9 +43,10 @@ export async function holdWatches(kubeconfig: string, path: string, count: numbe
   }
 }
 
-export function openApi(kubeconfig: string, connectionsMax: number): Api {
-  const { server, tls } = readKubeconfig(kubeconfig)
-  const { hostname, port } = new URL(server)
+/** `server`: another one of the cluster than the kubeconfig names. */
+export function openApi(kubeconfig: string, connectionsMax: number, server?: string): Api {
+  const { server: first, tls } = readKubeconfig(kubeconfig)
+  const { hostname, port } = new URL(server ?? first)
   const agent = new Agent({ keepAlive: true, maxSockets: connectionsMax, ...tls })
   const streams = new Agent({ keepAlive: false, ...tls })
 

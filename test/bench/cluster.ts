@@ -1,0 +1,177 @@
+/** Three servers: writes beside those of one server and of etcd, how long a lost leader is felt, what they write at rest. */
+import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Cluster, until } from '../lab/cluster.ts'
+import type { LabHost } from '../lab/host.ts'
+import { skiffPids, waitForNamespace } from './cluster-figures.ts'
+import { rate } from './api-load.ts'
+import { ETCD_MISSING, startEtcd } from './etcd.ts'
+import { percentile, type Figure, type Measurement } from './figure.ts'
+import { askOnSwitch, insideCommand } from './inside.ts'
+import type { Writes } from './inside/writes.ts'
+import { usageOf } from './process-usage.ts'
+
+const SERVERS = 3
+const IN_FLIGHT = 32
+/** A ConfigMap of 1 kB as it is stored, with its key. */
+const VALUE_BYTES = 1_200
+const KILLS = { quick: 8, full: 50 }
+const SETTLE_MS = 45_000
+const IDLE_MS = { quick: 60_000, full: 600_000 }
+
+const url = (host: LabHost): string => `https://${host.ip}:6443`
+const serversOnly = (servers: number) => Cluster.create({ hosts: servers, servers, serverFlags: ['--disable-agent'], waitForNodes: false })
+
+export const cluster: Measurement = {
+  name: 'cluster',
+  about: 'three servers: writes at 32 in flight beside one server and etcd; 50 leaders killed; bytes written at rest',
+  async run({ quick }) {
+    const how = quick ? 'quick' : 'full'
+    const count = quick ? 1_000 : 4_000
+    const one = await writesOfOne(count)
+    const { figures, failoverMs } = await writesOfThree(count, one, KILLS[how])
+    return [
+      rate('one server: create ConfigMap at 32', one.all, undefined, undefined, latencyOf(one)), ...figures,
+      { name: 'leader killed: write accepted again, p50', value: percentile(failoverMs, 0.5) / 1000, unit: 's', better: 'lower' },
+      { name: 'leader killed: write accepted again, p99', value: percentile(failoverMs, 0.99) / 1000, unit: 's', better: 'lower', budget: 2, note: `over ${failoverMs.length} kills, longest ${(Math.max(...failoverMs) / 1000).toFixed(2)} s` },
+      await writtenAtRest(IDLE_MS[how]),
+    ]
+  },
+}
+
+async function writesOfOne(count: number): Promise<Writes> {
+  const lab = await serversOnly(1)
+  try {
+    await waitForNamespace(lab)
+    return await writesAt(lab, [lab.server], 'one', count)
+  } finally {
+    await lab.destroy()
+  }
+}
+
+function writesAt(lab: Cluster, hosts: readonly LabHost[], name: string, count: number): Promise<Writes> {
+  return askOnSwitch<Writes>(lab.lab, 'writes', { kubeconfig: lab.server.kubeconfig, servers: hosts.map(url), name, count, inFlight: IN_FLIGHT, pids: lab.servers.flatMap(skiffPids) })
+}
+
+const latencyOf = ({ latencyMs }: Writes): string => `, p50 ${percentile(latencyMs, 0.5).toFixed(1)} ms, p99 ${percentile(latencyMs, 0.99).toFixed(1)} ms`
+
+async function writesOfThree(count: number, one: Writes, kills: number): Promise<{ figures: Figure[]; failoverMs: number[] }> {
+  const lab = await serversOnly(SERVERS)
+  try {
+    await waitForNamespace(lab)
+    const watch = watchWrites(lab)
+    const leader = hostAt(lab, await watch.leader())
+    await watch.end()
+    const atLeader = await writesAt(lab, [leader], 'leader', count)
+    const atAll = await writesAt(lab, lab.servers, 'all', count)
+    const failoverMs = await killLeaders(lab, kills)
+    for (const host of lab.servers) await lab.stop(host)
+    const etcd = await etcdPuts(lab, count)
+    return {
+      failoverMs,
+      figures: [
+        rate('three servers: create ConfigMap at 32, at the leader', atLeader.all, undefined, undefined, latencyOf(atLeader)),
+        rate('three servers: create ConfigMap at 32, at all', atAll.all, undefined, undefined, latencyOf(atAll)),
+        { name: 'three servers, of one server\'s writes', value: (Math.max(atLeader.all.perSecond, atAll.all.perSecond) / one.all.perSecond) * 100, unit: '%', better: 'higher', budget: 60, note: 'all on this machine\'s processors' },
+        ...(etcd ? [
+          rate('etcd, three members: put of 1.2 kB at 32', etcd.all, undefined, undefined, latencyOf(etcd)),
+          { name: 'three servers, of etcd\'s puts', value: (Math.max(atLeader.all.perSecond, atAll.all.perSecond) / etcd.all.perSecond) * 100, unit: '%', better: 'higher', budget: 100, note: 'Kubernetes API with TLS, validation and JSON beside bare puts in the clear' } as const,
+        ] : []),
+      ],
+    }
+  } finally {
+    await lab.destroy()
+  }
+}
+
+async function etcdPuts(lab: Cluster, count: number): Promise<Writes | undefined> {
+  if (ETCD_MISSING !== undefined) {
+    console.error(`not compared with etcd: ${ETCD_MISSING}`)
+    return undefined
+  }
+  const { members, pids, stop } = await startEtcd(lab.servers)
+  try {
+    return await askOnSwitch<Writes>(lab.lab, 'etcd-puts', { members: members.slice(0, 1), count, inFlight: IN_FLIGHT, pids, valueBytes: VALUE_BYTES })
+  } finally {
+    stop()
+  }
+}
+
+/** From the kill until a write that was asked for after it is accepted, by whichever server. */
+async function killLeaders(lab: Cluster, kills: number): Promise<number[]> {
+  const watch = watchWrites(lab)
+  const failoverMs: number[] = []
+  for (let kill = 0; kill < kills; kill++) {
+    for (const host of lab.servers) await watch.accepted(`${host.name} takes writes after ${kill} kills`, (w) => w.server === url(host) && w.askedMs > Date.now() - 500)
+    const leader = hostAt(lab, await watch.leader())
+    const pids = skiffPids(leader)
+    const killedMs = performance.timeOrigin + performance.now()
+    for (const pid of pids) process.kill(pid, 'SIGKILL')
+    const first = await watch.accepted(`a write is accepted after kill ${kill + 1}`, (w) => w.askedMs >= killedMs)
+    failoverMs.push(first.acceptedMs - killedMs)
+    await lab.stop(leader, 'SIGKILL')
+    lab.start(leader)
+    await lab.waitForApi(leader)
+  }
+  await watch.end()
+  return failoverMs
+}
+
+interface Accepted { server: string; askedMs: number; acceptedMs: number }
+
+function watchWrites(lab: Cluster) {
+  const [file = '', ...args] = lab.lab.wrapOnSwitch(insideCommand('steady-writes', { kubeconfig: lab.server.kubeconfig, servers: lab.servers.map(url), token: lab.token }))
+  const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'inherit'] })
+  let accepted: Accepted[] = []
+  let leader: string | undefined
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const said = JSON.parse(line) as Accepted | { askedMs?: never; leader?: string }
+    if (said.askedMs === undefined) leader = said.leader
+    else accepted = [...accepted.slice(-200), said]
+  })
+  return {
+    async leader(): Promise<string> {
+      leader = undefined
+      await until('somebody knows who leads', 30_000, async () => {
+        child.stdin.write('leader\n')
+        await sleep(150)
+        return leader !== undefined
+      })
+      return leader ?? ''
+    },
+    async accepted(what: string, is: (write: Accepted) => boolean): Promise<Accepted> {
+      await until(what, 60_000, () => accepted.some(is))
+      return accepted.filter(is).toSorted((a, b) => a.acceptedMs - b.acceptedMs)[0] as Accepted
+    },
+    async end(): Promise<void> {
+      child.stdin.end()
+      await until('the writer ends', 5_000, () => child.exitCode !== null)
+    },
+  }
+}
+
+function hostAt(lab: Cluster, address: string): LabHost {
+  const host = lab.servers.find((h) => address.startsWith(`${h.ip}:`))
+  if (!host) throw new Error(`no server has the address ${address}`)
+  return host
+}
+
+/** Of the server that writes most; each has its agent. */
+async function writtenAtRest(windowMs: number): Promise<Figure> {
+  const lab = await Cluster.create({ hosts: SERVERS, servers: SERVERS })
+  try {
+    await sleep(SETTLE_MS)
+    const read = () => lab.servers.map((h) => usageOf(skiffPids(h)))
+    const before = read()
+    const startMs = performance.now()
+    await sleep(windowMs)
+    const hours = (performance.now() - startMs) / 3_600_000
+    const after = read()
+    const perHour = after.map((usage, i) => (usage.writtenBytes - (before[i]?.writtenBytes ?? 0)) / 1e6 / hours)
+    const cpu = after.map((usage, i) => ((usage.cpuSeconds - (before[i]?.cpuSeconds ?? 0)) / (hours * 3600)) * 100)
+    return { name: 'three servers at rest: written, each', value: Math.max(...perHour), unit: 'MB/h', better: 'lower', budget: 1, note: `${perHour.map((v) => v.toFixed(2)).join(', ')} over ${(windowMs / 1000).toFixed(0)} s; CPU ${cpu.map((v) => v.toFixed(1)).join(', ')} %` }
+  } finally {
+    await lab.destroy()
+  }
+}

@@ -19,6 +19,8 @@ export class Checker {
   readonly #entries: Map<Term, { readonly data: Buffer; readonly prevTerm: Term | undefined }>[] = []
   /** By index: the committed one's term. Index 0 is before the first. */
   readonly committed: Term[] = [0]
+  /** By index: the term of the leader that committed it, which is later than the entry's own where it came with a later one (section 3.6.2). */
+  readonly #committedIn: Term[] = [0]
   /** By index: what any server applied there, and the state it leads to. */
   readonly #applied: { readonly term: Term; readonly proposal: number; readonly chain: number }[] = [{ term: 0, proposal: 0, chain: 0 }]
   readonly #proposalsApplied = new Set<number>()
@@ -32,9 +34,10 @@ export class Checker {
     const other = this.#leaders.get(status.term)
     if (other !== undefined && other !== status.id) throw new Violation('election safety', `${other} and ${status.id} lead in term ${status.term}`)
     this.#leaders.set(status.term, status.id)
-    // Log matching carries it to all before. What later leaders committed may be known already: this one may be long behind.
+    // Log matching carries it to all before. What later leaders committed, of any term, may be known already: this one may
+    // have won an election that is long over, by a vote that was late.
     let last = this.committed.length - 1
-    while ((this.committed[last] ?? 0) >= status.term && last > 0) last--
+    while ((this.#committedIn[last] ?? 0) >= status.term && last > 0) last--
     if (last >= status.base && termAt(last) !== this.committed[last]) throw new Violation('leader completeness', `${status.id} leads in term ${status.term} with term ${termAt(last)} at ${last}, committed with ${this.committed[last]}`)
   }
 
@@ -59,7 +62,10 @@ export class Checker {
       const known = this.committed[i]
       if (term === undefined) {
         if (known === undefined) throw new Violation('commit index', `${after.id} commits ${i} without having it`)
-      } else if (known === undefined) this.committed[i] = term
+      } else if (known === undefined) {
+        this.committed[i] = term
+        this.#committedIn[i] = after.term
+      }
       else if (known !== term) throw new Violation('state machine safety', `${after.id} commits ${i} with term ${term}, others with ${known}`)
     }
     if (after.role !== 'leader') return

@@ -89,6 +89,19 @@ describe('the log on LevelDB', () => {
     await db.close()
   })
 
+  it('removes what a compaction left behind that a power cut lost', async () => {
+    const { db } = await written()
+    const log = await openLevelLog(db, options)
+    const second = db.getSync(entryKey(2), { valueEncoding: 'buffer' })
+    await log.compact({ index: 3, term: 1, configuration: members })
+    assert.ok(second)
+    await db.put(entryKey(2), second)
+    const again = await openLevelLog(db, options)
+    assert.deepEqual([again.recovered.base.index, again.recovered.lastIndex], [3, 5])
+    assert.equal(db.getSync(entryKey(2)), undefined)
+    await db.close()
+  })
+
   it('refuses what a newer release wrote', async () => {
     const { db } = await written()
     const { crc32 } = await import('node:zlib')

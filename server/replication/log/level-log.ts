@@ -9,7 +9,7 @@ import { LogSummary } from '../../raft/log-summary.ts'
 import { NOBODY } from '../../raft/types.ts'
 import type { Configuration, Entry, HardState, LogBase, LogIndex, Persist } from '../../raft/types.ts'
 import type { BatchOp, LogStorage } from '../contract.ts'
-import { BASE_KEY, damaged, decodeBase, decodeEntry, decodeHardState, decodeTail, encodeBase, encodeEntry, encodeHardState, encodeTail, ENTRY_END, entryKey, HARD_STATE_KEY, indexOfKey, LOG_PREFIX, TAIL_KEY } from './log-codec.ts'
+import { BASE_KEY, damaged, decodeBase, decodeEntry, decodeHardState, decodeTail, encodeBase, encodeEntry, encodeHardState, encodeTail, ENTRY_END, ENTRY_PREFIX, entryKey, HARD_STATE_KEY, indexOfKey, LOG_PREFIX, TAIL_KEY } from './log-codec.ts'
 import { LogSizes } from './log-sizes.ts'
 import { mergePersists } from './merge-persists.ts'
 
@@ -169,7 +169,9 @@ async function recover(db: LogDatabase): Promise<Found> {
   if (lastIndex < base.index) throw damaged(`it ends at ${lastIndex}, before it begins at ${base.index + 1}`)
   const summary = new LogSummary(base)
   const sizes = new LogSizes()
-  const beyond: BatchOp[] = []
+  const useless: BatchOp[] = []
+  // Of a compaction that a power cut lost, with a later one that it did not.
+  for await (const key of db.keys({ gte: ENTRY_PREFIX, lte: entryKey(base.index) })) useless.push({ type: 'del', key })
   const rows = db.iterator({ gte: entryKey(base.index + 1), lt: ENTRY_END, valueEncoding: 'buffer' })
   try {
     for (let part = await rows.nextv(RECOVER_ROWS); part.length > 0; part = await rows.nextv(RECOVER_ROWS)) {
@@ -177,7 +179,7 @@ async function recover(db: LogDatabase): Promise<Found> {
         const index = indexOfKey(key)
         if (index > lastIndex) {
           // Of a write that was never acknowledged.
-          beyond.push({ type: 'del', key })
+          useless.push({ type: 'del', key })
           continue
         }
         if (index !== summary.lastIndex + 1) throw damaged(`entry ${summary.lastIndex + 1} is missing`, summary.lastIndex + 1)
@@ -191,7 +193,7 @@ async function recover(db: LogDatabase): Promise<Found> {
     await rows.close()
   }
   if (summary.lastIndex !== lastIndex) throw damaged(`entry ${summary.lastIndex + 1} is missing`, summary.lastIndex + 1)
-  if (beyond.length > 0) await db.batch(beyond, { sync: true })
+  if (useless.length > 0) await db.batch(useless, { sync: true })
   return { recovered: { hardState, base, lastIndex, terms: summary.terms, configurations: summary.configurations }, sizes }
 }
 

@@ -122,7 +122,8 @@ export async function startServer(config: ServerConfig, deps: ServerDeps, signal
     if (membership) opened.answer = (request) => membership.answer(request)
     await membership?.whenStoreAnswers(data.store, cancelled)
     if (data.member) await assertSameCluster(data.store, config.cluster)
-    return await startOnStore(config, deps, await openEncryption(data.store, deps.encryption, deps), door, membership)
+    const running = await startOnStore(config, deps, await openEncryption(data.store, deps.encryption, deps), door, membership)
+    return membership || !data.failed ? running : { ...running, failed: data.failed }
   } catch (error) {
     joining.abort()
     await opened.door?.close()

@@ -10,9 +10,9 @@ export function pod(name: string, options: { labels?: Record<string, string>; na
   return podInfo(made)
 }
 
-export function node(name: string, options: { labels?: Record<string, string>; cpu?: string; memory?: string; pods?: string; spec?: NodeSpec; placed?: PodInfo[]; extra?: Record<string, string> } = {}): NodeInfo {
+export function node(name: string, options: { labels?: Record<string, string>; cpu?: string; memory?: string; pods?: string; spec?: NodeSpec; placed?: PodInfo[]; extra?: Record<string, string>; features?: string[] } = {}): NodeInfo {
   const allocatable = { cpu: options.cpu ?? '4', memory: options.memory ?? '8Gi', pods: options.pods ?? '110', ...options.extra }
-  const made: Stored<Node> = { metadata: meta(name, undefined, { 'kubernetes.io/hostname': name, ...options.labels }), spec: options.spec ?? {}, status: { allocatable } }
+  const made: Stored<Node> = { metadata: meta(name, undefined, { 'kubernetes.io/hostname': name, ...options.labels }), spec: options.spec ?? {}, status: { allocatable, ...(options.features && { declaredFeatures: options.features }) } }
   return nodeInfo(made, options.placed ?? [])
 }
 

@@ -49,6 +49,15 @@ describe('filters', () => {
     assert.equal(place(pod('p', { spec: { affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchFields: [{ key: 'metadata.name', operator: 'In', values: ['hdd'] }] }] } } } } }), ssd, hdd), 'hdd')
   })
 
+  it('takes pods that need a feature only to nodes that declare it', () => {
+    const restarts = pod('p', { spec: { containers: [{ name: 'c', image: 'i', restartPolicyRules: [{ action: 'RestartAllContainers', exitCodes: { operator: 'In', values: [7] } }] }] } })
+    const [plain, able] = [node('plain'), node('able', { features: ['Other', 'RestartAllContainersOnContainerExits'] })]
+    assert.equal(place(restarts, plain), "0/1 nodes are available: 1 node(s) didn't match Pod's required features.")
+    assert.equal(place(restarts, plain, able), 'able')
+    assert.equal(place(pod('p', { spec: { hostNetwork: true, hostUsers: false } }), able), "0/1 nodes are available: 1 node(s) didn't match Pod's required features.")
+    assert.equal(place(pod('p', { spec: { hostNetwork: true } }), plain), 'plain')
+  })
+
   it('gives a host port to one pod of a node only', () => {
     const taken = node('n', { placed: [pod('a', { hostPort: 8080 })] })
     assert.equal(place(pod('p', { hostPort: 8080 }), taken), "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports.")

@@ -5,6 +5,7 @@
 import type { Random } from '#base/random.ts'
 import { interPodAffinity } from './filters/inter-pod-affinity.ts'
 import { nodeAffinity } from './filters/node-affinity.ts'
+import { nodeDeclaredFeatures } from './filters/node-declared-features.ts'
 import { nodeName } from './filters/node-name.ts'
 import { nodePorts } from './filters/node-ports.ts'
 import { nodeResourcesFit } from './filters/node-resources-fit.ts'
@@ -23,7 +24,7 @@ import { podTopologySpreadScore } from './scores/pod-topology-spread.ts'
 import { taintTolerationScore } from './scores/taint-toleration.ts'
 
 /** In upstream's order: the first filter that refuses a node gives the reason. */
-export const FILTERS: readonly FilterRule[] = [nodeUnschedulable, nodeName, taintToleration, nodeAffinity, nodePorts, nodeResourcesFit, volumeRestrictions, volumeBinding, podTopologySpread, interPodAffinity]
+export const FILTERS: readonly FilterRule[] = [nodeUnschedulable, nodeName, taintToleration, nodeAffinity, nodePorts, nodeResourcesFit, volumeRestrictions, volumeBinding, podTopologySpread, interPodAffinity, nodeDeclaredFeatures]
 
 export const SCORES: readonly ScoreRule[] = [taintTolerationScore, nodeAffinityScore, podTopologySpreadScore, interPodAffinityScore, leastAllocated, balancedAllocation, imageLocality]
 

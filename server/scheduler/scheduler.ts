@@ -201,7 +201,7 @@ function freesRoom(before: Stored<Pod> | undefined, after: Stored<Pod> | undefin
 
 /** What of a node can make a difference: heartbeats must not wake the queue. */
 function schedulingFacts({ metadata, spec, status }: Stored<Node>): string {
-  return JSON.stringify([metadata.labels, spec?.unschedulable, spec?.taints, status?.allocatable])
+  return JSON.stringify([metadata.labels, spec?.unschedulable, spec?.taints, status?.allocatable, status?.declaredFeatures])
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -35,6 +35,8 @@ export type Attach = (member: MemberRecord) => Promise<Transport>
 
 export interface OpenedStore {
   store: Store
+  /** Rejects when this server's disk failed: it must start again from it. */
+  failed?: Promise<never>
   /** It is elsewhere, and other servers may work on it, too. */
   shared?: true
   /** Undefined: the store is elsewhere, or knows no other servers. */
@@ -44,7 +46,7 @@ export interface OpenedStore {
 /** Rejects with UsageError, `MEMBER_REMOVED`, and what the store's parts reject with. `attach` is called for a server that may have others beside it. */
 export async function openOwnStore(options: OwnDataOptions, attach: Attach): Promise<OpenedStore> {
   const { clock, random, log } = options
-  const found: { member?: NonNullable<OpenedStore['member']> } = {}
+  const found: Pick<OpenedStore, 'member' | 'failed'> = {}
   const store = await openReplicatedStore({
     open: options.open, receivedDirectory: join(options.directory, 'received'), clock, random, log: log.with('store'),
     async start(machine, db) {
@@ -52,6 +54,7 @@ export async function openOwnStore(options: OwnDataOptions, attach: Attach): Pro
       const transport = record.clustered ? await attach(record) : noTransport
       const storage = await openLevelLog(db, { initial: record.joined === undefined ? initialConfiguration({ [record.id]: options.address }) : emptyConfiguration, stateAt: machine.applied, assertRoom: options.assertRoom })
       const node = openReplica({ id: record.id, storage, machine, transport, clock, random, log: log.with('raft') })
+      found.failed = node.failed
       if (record.clustered) found.member = { record, node, markRemoved: () => writeMember(db, { ...record, removed: true }) }
       return node
     },

@@ -66,7 +66,7 @@ export class MemoryStore implements Store {
     this.#assertOpen()
     this.#history.assertReaches(options.afterRevision)
     for (const group of this.#history.since(options.prefix, options.afterRevision)) listener(group.events, group.revision)
-    return this.#hub.add(options.prefix, listener, options.afterRevision)
+    return this.#hub.add(options, listener)
   }
 
   async compact(revision: Revision): Promise<void> {

@@ -85,6 +85,11 @@ export interface WatchOptions {
   prefix: string
   /** Deliver all changes with a revision greater than this. Throws `STORE_COMPACTED` when history no longer reaches back. */
   afterRevision: Revision
+  /**
+   * This server was so far behind the others that it took over their state as a whole. What follows is the difference, by
+   * revision; changes that were changed again are left out. Who has promised every change to somebody must end that.
+   */
+  onGap?: () => void
 }
 
 /** Called synchronously, in order, one call per transaction that touches the prefix; must not throw and must not block. */

@@ -1,14 +1,14 @@
 /** Delivers committed events to the watches they concern, synchronously and in order. */
-import type { Revision, Watch, WatchEvent, WatchListener } from './store.ts'
+import type { Revision, Watch, WatchEvent, WatchListener, WatchOptions } from './store.ts'
 
 export class WatchHub {
-  readonly #watchers = new Set<{ prefix: string; listener: WatchListener; afterRevision: Revision }>()
+  readonly #watchers = new Set<WatchOptions & { listener: WatchListener }>()
 
   get size(): number { return this.#watchers.size }
 
   /** `afterRevision` may be ahead of what this server shows: what was seen elsewhere is not told again. */
-  add(prefix: string, listener: WatchListener, afterRevision: Revision): Watch {
-    const watcher = { prefix, listener, afterRevision }
+  add(options: WatchOptions, listener: WatchListener): Watch {
+    const watcher = { ...options, listener }
     this.#watchers.add(watcher)
     return { close: () => void this.#watchers.delete(watcher) }
   }
@@ -19,6 +19,10 @@ export class WatchHub {
       const own = events.every((e) => e.key.startsWith(watcher.prefix)) ? events : events.filter((e) => e.key.startsWith(watcher.prefix))
       if (own.length > 0) watcher.listener(own, revision)
     }
+  }
+
+  gap(): void {
+    for (const { onGap } of Array.from(this.#watchers)) onGap?.()
   }
 
   closeAll(): void {

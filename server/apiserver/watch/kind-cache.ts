@@ -222,7 +222,8 @@ export class KindCache {
       if (!page.more) break
     }
     this.#ringAfter = revision
-    this.#watch = this.#store.watch({ prefix: this.prefix, afterRevision: revision }, (events) => this.#apply(events))
+    // Those who follow were promised every change: they begin anew, with a cache that begins after the gap.
+    this.#watch = this.#store.watch({ prefix: this.prefix, afterRevision: revision, onGap: () => this.close() }, (events) => this.#apply(events))
   }
 
   #apply(events: readonly StoreEvent[]): void {

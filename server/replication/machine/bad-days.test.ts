@@ -21,13 +21,11 @@ class Witness {
   readonly #state = new Map<string, KeyValue>()
   readonly events: WatchEvent[] = []
   revision: Revision
-  readonly #isJump: () => boolean
+  /** The server took over a state as a whole: some of what happened was not told. */
   jumped = false
 
-  /** `isJump`: the server is taking over a state as a whole. */
-  constructor(member: number, from: Revision, state: readonly KeyValue[], isJump: () => boolean) {
+  constructor(member: number, from: Revision, state: readonly KeyValue[]) {
     this.member = member
-    this.#isJump = isJump
     this.from = this.revision = from
     for (const item of state) this.#state.set(item.key, item)
   }
@@ -35,7 +33,6 @@ class Witness {
   see(events: readonly WatchEvent[], revision: Revision): void {
     assert.ok(revision > this.revision, `server ${this.member}: revision ${revision} is told after ${this.revision}`)
     this.revision = revision
-    this.jumped ||= this.#isJump()
     for (const event of events) {
       assert.equal(event.revision, revision)
       const before = this.#state.get(event.key)
@@ -55,11 +52,9 @@ async function watched(member: StoreMember): Promise<Witness> {
   const store = member.store as Store
   for (;;) {
     const { items, revision } = await store.list({ prefix: '' })
-    const compacted = store.compactRevision()
-    // History begins anew only where a state was taken over.
-    const witness = new Witness(member.id, revision, items, () => store.compactRevision() > Math.max(compacted, revision))
+    const witness = new Witness(member.id, revision, items)
     try {
-      store.watch({ prefix: '', afterRevision: revision }, (events, r) => witness.see(events, r))
+      store.watch({ prefix: '', afterRevision: revision, onGap: () => { witness.jumped = true } }, (events, r) => witness.see(events, r))
       return witness
     } catch (error) {
       if (!hasCode(error, 'STORE_COMPACTED')) throw error

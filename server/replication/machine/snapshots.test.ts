@@ -166,7 +166,8 @@ it('watches of a server that takes over a whole state hear the difference, in or
   const { machine } = await folder.machine('follower')
   await machine.apply(entries(machine, [change('/a', '1', 2), change('/b', '1', 3), change('/c', '1', 4)]))
   const seen: WatchEvent[][] = []
-  machine.state.watch({ prefix: '/', afterRevision: 4 }, (events) => seen.push([...events]))
+  let gapAfter: number | undefined
+  machine.state.watch({ prefix: '/', afterRevision: 4, onGap: () => { gapAfter = seen.length } }, (events) => seen.push([...events]))
   // Shown by a leader that is no more: not in the log of the next one.
   machine.showLazy([change('/b', 'lazy', 5)], 5)
   machine.showLazy([change('/z', 'lazy', 6)], 6)
@@ -176,7 +177,7 @@ it('watches of a server that takes over a whole state hear the difference, in or
   await machine.install(snapshot, [])
   const said = seen.map((events) => events.map((e) => `${e.revision} ${e.kind} ${e.key} ${e.previous?.value.toString() ?? '-'}>${e.current?.value.toString() ?? '-'}`))
   assert.deepEqual(said, [['5 put /b 1>lazy'], ['6 put /z ->lazy'], ['11 put /a 1>3'], ['13 put /b lazy>1', '13 delete /c 1>-', '13 put /d ->1', '13 delete /z lazy>-']])
-  assert.deepEqual([machine.state.revision, machine.state.compactRevision], [13, 13])
+  assert.deepEqual([machine.state.revision, machine.state.compactRevision, gapAfter], [13, 13, 2])
 })
 
 it('what was received for a database that is no longer there is thrown away', async () => {
@@ -192,3 +193,24 @@ it('what was received for a database that is no longer there is thrown away', as
   const second = await folder.machine('b')
   assert.equal(second.machine.partialSnapshot, undefined)
 })
+
+it('a state that cannot be written ends its server, and what the log brings again is all there after the next start', async () => {
+  await using folder = new Folder()
+  const { machine, db } = await folder.machine('a', (d) => dyingAfter(d, 0))
+  const changes = Array.from({ length: 1_100 }, (_, i) => change(`/k${i}`, 'x', i + 2))
+  const log = entries(machine, changes)
+  await machine.apply(log)
+  await assert.rejects(machine.failed, (e) => hasCode(e, 'STORE_WRITE_FAILED'))
+  assert.deepEqual([machine.applied, (await stateOf(machine)).length], [0, 1_100])
+  await machine.close()
+  await db.close()
+  const { machine: again } = await folder.machine('a')
+  await again.apply(log)
+  assert.deepEqual(await stateOf(again), await stateOf((await replay(folder, changes))))
+})
+
+async function replay(folder: Folder, changes: readonly Change[]): Promise<StoreMachine> {
+  const { machine } = await folder.machine('replay')
+  await machine.apply(entries(machine, changes))
+  return machine
+}

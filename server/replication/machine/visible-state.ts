@@ -87,7 +87,7 @@ export class VisibleState {
   watch(options: WatchOptions, listener: WatchListener): Watch {
     this.#history.assertReaches(options.afterRevision)
     for (const group of this.#history.since(options.prefix, options.afterRevision)) listener(group.events, group.revision)
-    return this.#hub.add(options.prefix, listener, options.afterRevision)
+    return this.#hub.add(options, listener)
   }
 
   compact(revision: Revision): void { this.#history.compact(revision) }
@@ -152,6 +152,7 @@ export class VisibleState {
     this.#logged = new Map()
     this.#loggedBytes = 0
     this.restart(revision)
+    this.#hub.gap()
     for (let i = 0; i < events.length;) {
       const first = events[i] as WatchEvent
       let end = i + 1

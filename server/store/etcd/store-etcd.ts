@@ -158,7 +158,7 @@ class EtcdStore implements Store {
     this.#assertOpen()
     this.#history.assertReaches(afterRevision)
     for (const group of this.#history.since(prefix, afterRevision)) listener(group.events, group.revision)
-    return this.#hub.add(prefix, listener, afterRevision)
+    return this.#hub.add({ prefix, afterRevision }, listener)
   }
 
   async compact(revision: Revision): Promise<void> {

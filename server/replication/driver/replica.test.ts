@@ -149,6 +149,19 @@ describe('a replica and its disk', () => {
     await node.close()
   })
 
+  it('ends with a state that could not be written', async () => {
+    const clock = new FakeClock()
+    const fail = Promise.withResolvers<never>()
+    const machine = Object.assign(new MemoryMachine(emptyMachineState()), { failed: fail.promise })
+    const node = openReplica({ id: 1, storage: new MemoryLog(emptyLogState(initialConfiguration({ 1: 'memory:1' }))), machine, transport: new MemoryNetwork({ clock, random: seededRandom(1) }).transport(1), clock, random: seededRandom(1), log: silentLog })
+    await node.propose(bytes('a'))
+    const broken = new CodedError('STORE_WRITE_FAILED', 'no space left on device')
+    fail.reject(broken)
+    await assert.rejects(node.failed, broken)
+    await assert.rejects(node.propose(bytes('b')), { code: 'RAFT_STOPPED' })
+    await node.close()
+  })
+
   it('does not begin with a state that its log does not lead to', () => {
     const { log, state, open } = aloneParts(new FakeClock())
     state.applied = 5

@@ -27,7 +27,7 @@ export async function openReplicatedStore(options: ReplicatedStoreOptions): Prom
   const { clock, random, log } = options
   const db = await openDatabase(options.open)
   try {
-    const machine = new StoreMachine({ db, clock, log, history: options.history ?? HISTORY_LIMITS }, await openState(db, options.receivedDirectory))
+    const machine = new StoreMachine({ db, clock, history: options.history ?? HISTORY_LIMITS }, await openState(db, options.receivedDirectory))
     const node = await options.start(machine, db)
     const store = new ReplicatedStore({ machine, node, clock, random, log, closeDatabase: () => db.close() })
     await store.whenAloneLeads()

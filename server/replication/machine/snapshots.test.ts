@@ -6,7 +6,6 @@ import { it } from 'node:test'
 import fc from 'fast-check'
 import { FakeClock } from '#base/clock-fake.ts'
 import { hasCode } from '#base/errors.ts'
-import { silentLog } from '#base/log.ts'
 import { HISTORY_LIMITS } from '#server/store/history.ts'
 import { levelOpener } from '#server/store/open-level.ts'
 import type { KeyValue, WatchEvent } from '#server/store/store.ts'
@@ -27,7 +26,7 @@ class Folder {
   async machine(name: string, wrap: (db: Database) => Database = (db) => db): Promise<{ machine: StoreMachine; db: Database }> {
     const db = await levelOpener(join(this.path, name, 'db'))()
     this.#open.push(db)
-    const machine = new StoreMachine({ db: wrap(db), clock: new FakeClock(), log: silentLog, history: HISTORY_LIMITS }, await openState(db, join(this.path, name, 'received')))
+    const machine = new StoreMachine({ db: wrap(db), clock: new FakeClock(), history: HISTORY_LIMITS }, await openState(db, join(this.path, name, 'received')))
     return { machine, db }
   }
 

@@ -4,7 +4,6 @@
  */
 import { asError, assert, CodedError } from '#base/errors.ts'
 import type { Clock } from '#base/clock.ts'
-import type { Log } from '#base/log.ts'
 import type { HistoryLimits } from '#server/store/history.ts'
 import type { Revision, WatchEvent } from '#server/store/store.ts'
 import type { Entry, LogBase, LogIndex, Recovered, Snapshot, Term } from '../../raft/types.ts'
@@ -42,14 +41,12 @@ export interface MachineListener {
 export interface StoreMachineOptions {
   db: Database
   clock: Clock
-  log: Log
   history: HistoryLimits
 }
 
 export class StoreMachine implements StateMachine {
   readonly #db: Database
   readonly #clock: Clock
-  readonly #log: Log
   readonly #received: ReceivedSnapshots
   readonly state: VisibleState
   readonly failed: Promise<never>
@@ -71,7 +68,6 @@ export class StoreMachine implements StateMachine {
   constructor(options: StoreMachineOptions, opened: OpenedState) {
     this.#db = options.db
     this.#clock = options.clock
-    this.#log = options.log
     this.#received = opened.received
     this.failed = new Promise((_, reject) => { this.#fail = reject })
     this.failed.catch(() => undefined)

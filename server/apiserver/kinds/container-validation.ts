@@ -5,6 +5,7 @@ import { duplicate, type FieldError, forbidden, invalid, notFound, required } fr
 import { named, nonNegative, oneOf, portOrName, requiredName } from './check.ts'
 import { ENV_FIELDS, validateFieldRef, validateResourceFieldRef } from './field-ref-validation.ts'
 import { validateClaimNames, validateResizePolicy } from './pod-resources-validation.ts'
+import { validateRestartRules } from './restart-rule-validation.ts'
 import { isHugePages, mayOvercommit, validateAmount, validateContainerResourceName, validateHugePages } from './resource-name.ts'
 import { validateSecurityContext } from './security-context-validation.ts'
 import { descendingPath, hasBacksteps } from './path-validation.ts'
@@ -71,6 +72,7 @@ function validateContainer(at: string, c: Container, kind: Role, scope: Containe
     ...validateResizePolicy(`${at}.resizePolicy`, c.resizePolicy, scope.spec.restartPolicy),
     ...validateSecurityContext(`${at}.securityContext`, c.securityContext, scope.spec.hostUsers),
     ...oneOf(`${at}.restartPolicy`, c.restartPolicy, ['Always', 'Never', 'OnFailure']),
+    ...(kind === 'ephemeral' ? [] : validateRestartRules(at, c)),
   )
   if (kind === 'ephemeral') return [...out, ...forbiddenForEphemeral(at, c)]
   const running = kind === 'main' || c.restartPolicy === 'Always'
@@ -90,7 +92,7 @@ function validateContainer(at: string, c: Container, kind: Role, scope: Containe
   return out
 }
 
-const EPHEMERAL_FORBIDDEN = ['ports', 'livenessProbe', 'readinessProbe', 'startupProbe', 'lifecycle'] as const
+const EPHEMERAL_FORBIDDEN = ['ports', 'resizePolicy', 'restartPolicy', 'restartPolicyRules', 'livenessProbe', 'readinessProbe', 'startupProbe', 'lifecycle'] as const
 
 function forbiddenForEphemeral(at: string, c: Container): FieldError[] {
   const out = EPHEMERAL_FORBIDDEN.filter((key) => c[key] !== undefined).map((key) => forbidden(`${at}.${key}`, 'cannot be set for an Ephemeral Container'))

@@ -4,6 +4,17 @@ import { causes, cluster, MERGE, pod, PODS } from './kinds.test-support.ts'
 
 const refused = async (spec: Record<string, unknown>, container: Record<string, unknown> = {}): Promise<string[]> => causes(await cluster().call('POST', PODS, pod({}, spec, container)))
 
+test('rules of restarting need a policy, an action and exit codes', async () => {
+  const rule = { action: 'Restart', exitCodes: { operator: 'In', values: [3] } }
+  const of = (restartPolicyRules: unknown, more: object = { restartPolicy: 'Never' }) => refused({}, { restartPolicyRules, ...more })
+  const at = 'spec.containers[0].restartPolicy'
+  deepStrictEqual([await of([rule]), await of([{ ...rule, action: 'RestartAllContainers' }]), await of([rule], {}), await of([{ ...rule, action: 'DoNotRestart' }]), await of([{ action: 'Restart' }]), await of([{ action: 'Restart', exitCodes: { operator: 'Equals' } }, { action: 'Restart', exitCodes: { values: [1] } }]), await of(Array(21).fill(rule))], [
+    ['201 '], ['201 '], [`${at}: Required value: must specify restartPolicy when restart rules are used`], [`${at}Rules[0].action: Unsupported value: "DoNotRestart": supported values: "Restart", "RestartAllContainers"`], [`${at}Rules[0].exitCodes: Required value: must be specified`],
+    [`${at}Rules[0].exitCodes.operator: Unsupported value: "Equals": supported values: "In", "NotIn"`, `${at}Rules[1].exitCodes.operator: Unsupported value: "": supported values: "In", "NotIn"`], [`${at}Rules: Too long: may not be more than 20 bytes`],
+  ])
+  deepStrictEqual(await refused({ initContainers: [{ name: 'i', image: 'i', restartPolicyRules: [rule] }] }), ['spec.initContainers[0].restartPolicy: Required value: must specify restartPolicy when restart rules are used'])
+})
+
 test('what a pod asks of devices, of resizing and as a whole is checked', async () => {
   deepStrictEqual(await refused({ resourceClaims: [{ name: 'a' }, { name: 'a', resourceClaimName: 'x' }] }, { resources: { claims: [{ name: 'b' }] } }), [
     'spec.resourceClaims[0]: Invalid value: {"name":"a"}: must specify one of: `resourceClaimName`, `resourceClaimTemplateName`', 'spec.resourceClaims[1].name: Duplicate value: "a"',

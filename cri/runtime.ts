@@ -17,7 +17,10 @@ export type NamespaceMode = 'pod' | 'container' | 'node' | 'target'
 export interface PodSandboxMetadata { name: string; uid: string; namespace: string; attempt: number }
 export interface DnsConfig { servers: string[]; searches: string[]; options: string[] }
 export interface PortMapping { protocol: 'TCP' | 'UDP' | 'SCTP'; containerPort: number; hostPort: number; hostIp: string }
-export interface NamespaceOptions { network: NamespaceMode; pid: NamespaceMode; ipc: NamespaceMode; targetId?: string }
+/** Users and groups 0 to `length` - 1 of the pod are `hostId` and up on the host. */
+export interface IdRange { hostId: number; length: number }
+/** `users`: the pod has its own (KEP-127); undefined: the host's. */
+export interface NamespaceOptions { network: NamespaceMode; pid: NamespaceMode; ipc: NamespaceMode; targetId?: string; users?: IdRange }
 
 export interface PodSandboxConfig {
   metadata: PodSandboxMetadata
@@ -59,6 +62,8 @@ export interface Mount {
   propagation: 'private' | 'hostToContainer' | 'bidirectional'
   /** Read-only with all that is mounted below it; only with `readonly` and private propagation. */
   recursiveReadOnly?: boolean
+  /** In a pod with users of its own: files' owners are shown as its users of the same number. */
+  idMapped?: boolean
 }
 
 export interface LinuxResources {

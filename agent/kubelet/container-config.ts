@@ -1,6 +1,6 @@
 /** The container a pod's spec asks for, once everything it refers to has been looked up. Pure. */
 import type { Container, Pod, Stored } from '#api/types/index.ts'
-import type { ContainerConfig, Image, Mount } from '#cri/index.ts'
+import type { ContainerConfig, IdRange, Image, Mount } from '#cri/index.ts'
 import { expandReferences } from './env-expand.ts'
 import { containerAnnotations, containerLabels } from './labels.ts'
 import { containerLogPath } from './pod-paths.ts'
@@ -26,6 +26,8 @@ export interface ContainerConfigInput {
   seccompDir: string
   /** The container whose processes an ephemeral container looks into. */
   targetId?: string
+  /** Of a pod with `hostUsers: false`. */
+  users?: IdRange
 }
 
 /** Throws a StartError when the spec cannot be met. */
@@ -35,7 +37,7 @@ export function containerConfig(input: ContainerConfigInput): ContainerConfig {
   const expand = (text: string) => expandReferences(text, (name) => values.get(name))
   const security = containerSecurity({ pod, container, image, podText: podText({ pod }), seccompDir: input.seccompDir })
   if (!security.ok) throw new StartError('CreateContainerConfigError', security.message)
-  const namespaces = podNamespaces(pod)
+  const namespaces = podNamespaces(pod, input.users)
   return {
     metadata: { name: container.name, attempt },
     image: image.id,
@@ -43,7 +45,7 @@ export function containerConfig(input: ContainerConfigInput): ContainerConfig {
     args: (container.args ?? []).map(expand),
     workingDir: container.workingDir ?? '',
     env: [...input.env],
-    mounts: [...input.mounts, ...ownMounts(input)],
+    mounts: [...input.mounts, ...ownMounts(input)].map((mount) => (input.users ? { ...mount, idMapped: true } : mount)),
     devices: [],
     labels: containerLabels(pod, container),
     annotations: containerAnnotations(pod, container, { number: attempt, backoffSeconds: input.backoffSeconds }),

@@ -30,6 +30,7 @@ import { isStaticPod } from './static/manifest.ts'
 import { StartError } from './start-error.ts'
 import { statusPatch } from './status-patch.ts'
 import { GRACE_SECONDS_MIN } from './termination.ts'
+import type { UserRanges } from './user-ranges.ts'
 import { allContainers, type PendingResize, type PodView } from './view.ts'
 import { VolumeError, type PodVolumes } from './volumes/pod-volumes.ts'
 import { reportedStatus } from './runtime-view.ts'
@@ -48,6 +49,7 @@ export interface EffectDeps {
   objects: ObjectSource
   images: ImagePuller
   hooks: HookRunner
+  userRanges: UserRanges
   nodeHostname: string
   machine: { memoryBytes: number }
   /** Waits a little for the first list. Undefined: not known yet. */
@@ -103,9 +105,10 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
     await chmod(terminationLog, TERMINATION_LOG_MODE)
     const target = action.type === 'ephemeral' ? pod.spec?.ephemeralContainers?.find((c) => c.name === container.name)?.targetContainerName : undefined
     const targetId = target === undefined || target === '' ? undefined : view.containers.find((c) => c.metadata.name === target && c.state === 'running')?.id
+    const users = await ownUsers()
     return containerConfig({
       pod, container, image, env, mounts, attempt: action.attempt, backoffSeconds: action.backoffSeconds, terminationLog, machine: deps.machine, seccompDir: join(deps.dataDir, 'seccomp'),
-      etcHosts: await writeEtcHosts(podIps), ...(targetId !== undefined && { targetId }),
+      etcHosts: await writeEtcHosts(podIps), ...(targetId !== undefined && { targetId }), ...(users && { users }),
     })
   }
 
@@ -156,6 +159,8 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
     throw new CodedError('USERNS_UNSUPPORTED', `runtime handler ${JSON.stringify((await runtimeHandler()) || 'default')} does not support user namespaces`)
   }
 
+  const ownUsers = () => (pod.spec?.hostUsers === false ? deps.userRanges.of(uid) : Promise.resolve(undefined))
+
   return {
     async preparePod() {
       for (const dir of [paths.pod(uid), paths.volumes(uid), paths.logDirectory(pod)]) await mkdir(dir, { recursive: true, mode: 0o750 })
@@ -176,10 +181,11 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       if (!first) podEvent('Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.')
       try {
         await checkUserNamespace()
+        const users = await ownUsers()
         await runtime.runPodSandbox(sandboxConfig({
           pod, attempt, cgroupParent: await cgroups.ensure(pod), paths, clusterDns: config.clusterDns, clusterDomain: config.clusterDomain,
           resolvConf: await readFile(config.resolvConf, 'utf8').catch(() => ''), nodeHostname: deps.nodeHostname,
-          runtimeHandler: await runtimeHandler(),
+          runtimeHandler: await runtimeHandler(), ...(users && { users }),
         }))
       } catch (error) {
         podEvent('Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${asError(error).message}`)
@@ -344,10 +350,11 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
 
   async function create(container: Container, containerSpec: Parameters<ContainerRuntime['createContainer']>[1], action: Extract<PodAction, { kind: 'startContainer' }>): Promise<string> {
     const sandbox = view.sandboxes.find((s) => s.id === action.sandboxId)
+    const users = await ownUsers()
     try {
       return await runtime.createContainer(action.sandboxId, containerSpec, sandboxConfig({
         pod, attempt: sandbox?.metadata.attempt ?? 0, cgroupParent: await cgroups.ensure(pod), paths, clusterDns: config.clusterDns, clusterDomain: config.clusterDomain,
-        resolvConf: await readFile(config.resolvConf, 'utf8').catch(() => ''), nodeHostname: deps.nodeHostname,
+        resolvConf: await readFile(config.resolvConf, 'utf8').catch(() => ''), nodeHostname: deps.nodeHostname, ...(users && { users }),
       }))
     } catch (error) {
       throw new StartError('CreateContainerError', asError(error).message, { cause: error })

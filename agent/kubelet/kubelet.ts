@@ -46,6 +46,7 @@ import { createStatsSource } from './stats/stats-source.ts'
 import type { NodeFigures, PodStreams } from './streams.ts'
 import { podEnd } from './termination.ts'
 import { terminationMessage } from './termination-message.ts'
+import { createUserRanges } from './user-ranges.ts'
 import { isTerminalPhase, type PodView } from './view.ts'
 import { createCsiVolumes } from './volumes/csi/csi-volumes.ts'
 import { createCsiDrivers, type CsiDrivers } from './volumes/csi/drivers.ts'
@@ -249,6 +250,7 @@ async function assemble(options: KubeletOptions, { paths, store, pressureRefusal
   const persistent = createPersistentVolumes({ objects, mounter, paths, csi, node })
   const volumes = createPodVolumes({ paths, mounter, objects, tokens, persistent, clock, random, field: (pod) => field(pod) })
   const images = createImagePuller({ runtime, clock, log, maxParallelPulls: config.maxParallelPulls })
+  const userRanges = createUserRanges(paths, config.maxPods)
   const hooks = createHookRunner({ runtime, clock })
   const prober = createProber({ clock, random, log, run: createRunProbe({ runtime, clock }), onChange: (uid) => workers.wake(uid) })
 
@@ -324,7 +326,7 @@ async function assemble(options: KubeletOptions, { paths, store, pressureRefusal
     },
     onMetadata: refresh,
     effects: (memory, view) => podEffects({
-      runtime, client, events, clock, log, config, dataDir, paths, cgroups, volumes, objects, images, hooks, services, nodeHostname: options.hostFacts.hostname,
+      runtime, client, events, clock, log, config, dataDir, paths, cgroups, volumes, objects, images, hooks, userRanges, services, nodeHostname: options.hostFacts.hostname,
       machine: { memoryBytes: options.hostFacts.memoryBytes }, field, pendingResize, keep,
       async forget(m) {
         prober.forget(m.uid)

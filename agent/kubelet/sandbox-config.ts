@@ -1,6 +1,6 @@
 /** The sandbox a pod asks for. Pure. */
 import type { Pod, Stored } from '#api/types/index.ts'
-import type { PodSandboxConfig } from '#cri/index.ts'
+import type { IdRange, PodSandboxConfig } from '#cri/index.ts'
 import { podLabels } from './labels.ts'
 import { podDns, podNames } from './pod-dns.ts'
 import type { PodPaths } from './pod-paths.ts'
@@ -17,6 +17,8 @@ export interface SandboxInput {
   nodeHostname: string
   /** Of the pod's RuntimeClass; needed where the sandbox is made. */
   runtimeHandler?: string
+  /** Of a pod with `hostUsers: false`. */
+  users?: IdRange
 }
 
 export function sandboxConfig(input: SandboxInput): PodSandboxConfig {
@@ -37,16 +39,17 @@ export function sandboxConfig(input: SandboxInput): PodSandboxConfig {
     linux: {
       cgroupParent: input.cgroupParent,
       sysctls: Object.fromEntries((spec?.securityContext?.sysctls ?? []).map((s) => [dottedSysctl(s.name), s.value])),
-      namespaces: podNamespaces(pod),
+      namespaces: podNamespaces(pod, input.users),
     },
   }
 }
 
-export function podNamespaces(pod: Pod): PodSandboxConfig['linux']['namespaces'] {
+export function podNamespaces(pod: Pod, users?: IdRange): PodSandboxConfig['linux']['namespaces'] {
   const { spec } = pod
   return {
     network: spec?.hostNetwork ? 'node' : 'pod',
     ipc: spec?.hostIPC ? 'node' : 'pod',
     pid: spec?.hostPID ? 'node' : spec?.shareProcessNamespace ? 'pod' : 'container',
+    ...(users && { users }),
   }
 }

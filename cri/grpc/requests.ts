@@ -1,6 +1,6 @@
 /** The contract's configurations as CRI's messages. Pure. */
 import type { Written } from '#base/protobuf/message.ts'
-import type { ContainerConfig, LinuxResources, NamespaceOptions, PodSandboxConfig, SecurityContext } from '../runtime.ts'
+import type { ContainerConfig, IdRange, LinuxResources, NamespaceOptions, PodSandboxConfig, SecurityContext } from '../runtime.ts'
 import { NAMESPACE_MODES, PROPAGATIONS, PROTOCOLS, SECCOMP_PROFILES, signalNumberOf } from '../wire/enums.ts'
 import type * as m from '../wire/messages.ts'
 
@@ -24,7 +24,7 @@ export function containerMessage(config: ContainerConfig, cgroups: CgroupVersion
   return {
     metadata, image: { image: config.image }, command, args, workingDir, devices, labels, annotations, logPath, stdin, stdinOnce, tty,
     envs: config.env,
-    mounts: config.mounts.map((mount) => ({ ...mount, propagation: PROPAGATIONS.indexOf(mount.propagation) })),
+    mounts: config.mounts.map(({ idMapped, ...mount }) => ({ ...mount, propagation: PROPAGATIONS.indexOf(mount.propagation), ...(idMapped && linux.namespaces.users && { uidMappings: mappings(linux.namespaces.users), gidMappings: mappings(linux.namespaces.users) }) })),
     stopSignal: signalNumberOf(config.stopSignal),
     linux: { resources: resourcesMessage(linux.resources, cgroups), securityContext: securityMessage(linux.security, linux.namespaces) },
   }
@@ -39,9 +39,12 @@ export function resourcesMessage(r: LinuxResources, cgroups: CgroupVersion): Wri
   }
 }
 
+/** CRI's words for a pod's own users; POD is 0, NODE 2. */
+const mappings = ({ hostId, length }: IdRange) => [{ hostId, containerId: 0, length }]
+
 function namespaceMessage(n: NamespaceOptions): Written<typeof m.LinuxContainerSecurityContext>['namespaceOptions'] {
   const mode = (name: NamespaceOptions['pid']) => NAMESPACE_MODES.indexOf(name)
-  return { network: mode(n.network), pid: mode(n.pid), ipc: mode(n.ipc), targetId: n.targetId }
+  return { network: mode(n.network), pid: mode(n.pid), ipc: mode(n.ipc), targetId: n.targetId, ...(n.users && { usernsOptions: { mode: NAMESPACE_MODES.indexOf('pod'), uids: mappings(n.users), gids: mappings(n.users) } }) }
 }
 
 function securityMessage(s: SecurityContext, namespaces: NamespaceOptions): Written<typeof m.LinuxContainerSecurityContext> {

@@ -19,6 +19,7 @@ import { ExitWatch } from './exit-watch.ts'
 import type { EmbeddedImageService } from './image-service.ts'
 import { KeyedLock } from '#base/keyed-lock.ts'
 import { clearContainerRemains, killHelpersNaming } from './leftovers.ts'
+import { idMapMounts } from './id-mapped-mounts.ts'
 import { mountOf, readMountTable } from './mount-table.ts'
 import { unmountBelow } from './namespace-pins.ts'
 import { buildOciSpec, ociResources } from './oci-spec.ts'
@@ -138,11 +139,14 @@ export class ContainerService {
       checkResources(config.linux.resources, this.cgroups)
       const own = paths.container(id)
       await mkdir(own.bundle, { recursive: true, mode: 0o711 })
-      await mountRootfs(own, image.chain, images.layers, options.clock)
+      const { users } = sandbox.config.linux.namespaces
+      const ownUsers = users && { path: paths.sandbox(sandbox.id).user, range: users }
+      await mountRootfs(own, image.chain, images.layers, options.clock, ownUsers)
       const facts = await this.#facts(record, sandbox, image.config)
       const { uid, gid, additionalGids } = facts.user
       record.user = { uid, gid, supplementalGroups: additionalGids }
-      const spec = buildOciSpec(config, sandboxConfig, facts)
+      const shifted: ContainerConfig = ownUsers ? { ...config, mounts: await idMapMounts(own.shiftedMounts, config.mounts, ownUsers.path), linux: { ...config.linux, namespaces: { ...config.linux.namespaces, users: ownUsers.range } } } : config
+      const spec = buildOciSpec(shifted, sandboxConfig, facts)
       await writeFile(own.config, JSON.stringify(spec), { mode: 0o600 })
       await this.#records.put(record)
     } catch (error) {
@@ -295,7 +299,7 @@ export class ContainerService {
     emit({ kind: 'containerStopped', containerId: id, sandboxId: record.sandboxId })
     // Frees its cgroup now; a failure here is made good when it is removed.
     await oci.delete(id).catch((error: unknown) => options.log.warn('cannot delete an exited container from the OCI runtime', { container: id, error: asError(error) }))
-    await unmountBelow([own.rootfs], options.clock).catch((error: unknown) => options.log.warn('cannot unmount the root of an exited container', { container: id, error: asError(error) }))
+    await unmountBelow([own.rootfs, own.shiftedMounts], options.clock).catch((error: unknown) => options.log.warn('cannot unmount the root of an exited container', { container: id, error: asError(error) }))
   }
 
   /** conmon tells of every exit; only when it was killed itself must the process be looked at. */
@@ -371,6 +375,7 @@ export class ContainerService {
       namespacePaths: {
         network: sandbox.netnsPath, ipc: hostIpc ? undefined : files.ipc, uts: hostNetwork ? undefined : files.uts,
         pid: sharedPid ? `/proc/${sharedPid.pid}/ns/pid` : undefined,
+        user: sandbox.config.linux.namespaces.users ? files.user : undefined,
       },
       files: { resolvConf: files.resolvConf, hostname: hostNetwork ? '/etc/hostname' : files.hostname, shm: hostIpc ? '/dev/shm' : files.shm },
       devices: security.privileged ? allHostDevices() : requestedDevices(config.devices),

@@ -1,6 +1,6 @@
 /** Real containers: what a process inside sees, how its end is told, what an agent finds after it was killed. */
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { ContainerConfig, ContainerRuntime, LinuxResources, PodSandboxConfig, SecurityContext } from '../runtime.ts'
@@ -175,6 +175,39 @@ describe('containers by runc and conmon', { skip: missing }, () => {
     } finally {
       await mustRun(['umount', '-l', join(hostPath, 'below')], { clock: systemClock })
     }
+  })
+
+  test('a pod with users of its own is root inside and nobody in particular outside: layers, volumes, sysctls, network and exec follow', async (t) => {
+    if (!(await runtime.status()).handlers[0]?.userNamespaces) return t.skip('this kernel has no id-mapped mounts of tmpfs (6.3), or no user namespaces')
+    const users = { hostId: 20 * 65_536, length: 65_536 }
+    // Its root is nobody here: it reaches its own files only by directories that all may pass.
+    chmodSync(m.root, 0o711)
+    const disk = join(m.root, 'owned')
+    const ram = join(m.root, 'owned-ram')
+    for (const dir of [disk, ram]) mkdirSync(dir)
+    await mustRun(['mount', '-t', 'tmpfs', 'ram', ram], { clock: systemClock })
+    t.after(() => mustRun(['umount', '-l', ram], { clock: systemClock }))
+    for (const dir of [disk, ram]) {
+      writeFileSync(join(dir, 'root'), 'r\n', { mode: 0o600 })
+      writeFileSync(join(dir, 'app'), 'a', { mode: 0o600 })
+      chownSync(join(dir, 'app'), 1000, 1000)
+    }
+    const config = pod({ linux: { ...pod().linux, namespaces: { network: 'pod', ipc: 'pod', pid: 'container', users }, sysctls: { 'net.ipv4.tcp_syncookies': '0', 'kernel.shm_rmid_forced': '1' } } })
+    const sandboxId = await runtime.runPodSandbox(config)
+    const script = 'cat /proc/self/uid_map | tr -s " "; id -u; stat -c %u /bin /disk/root /disk/app /ram/root /ram/app; cat /disk/root; touch /new /disk/new /ram/new /dev/shm/new; chown 1000 /disk/new; hostname; cat /proc/sys/net/ipv4/tcp_syncookies; ping -c1 -W1 127.0.0.1 >/dev/null && echo pong; mount -t tmpfs x /mnt 2>/dev/null || echo "no mount"; sleep 100000'
+    const mounts = [disk, ram].map((hostPath, i) => ({ containerPath: ['/disk', '/ram'][i] ?? '', hostPath, readonly: false, propagation: 'private' as const, idMapped: true }))
+    const id = await runtime.createContainer(sandboxId, testContainer(image, 'main', { command: ['sh', '-c', script], mounts, linux: linux({}, {}, { users }) }), config)
+    await runtime.startContainer(id)
+    const log = `${config.logDirectory}/main/0.log`
+    await eventually(() => logLines(log).includes('no mount'))
+    assert.deepEqual(logLines(log), [' 0 1310720 65536', '0', '0', '0', '1000', '0', '1000', 'r', config.hostname, '0', 'pong', 'no mount'])
+    const owner = (path: string) => statSync(path).uid
+    assert.deepEqual([owner(join(disk, 'new')), owner(join(ram, 'new')), owner(join(disk, 'root'))], [1000, 0, 0], 'on disk they are the pod\'s own numbers')
+    const again = await runtime.execSync(id, ['sh', '-c', 'id -u; cat /proc/1/uid_map | tr -s " "; stat -c %u /new'], 10)
+    assert.equal(again.stdout.toString(), '0\n 0 1310720 65536\n0\n')
+    const { pid } = JSON.parse(readFileSync(join(m.root, 'data/containers', `${id}.json`), 'utf8')).process as { pid: number }
+    assert.match(readFileSync(`/proc/${pid}/status`, 'utf8'), /^Uid:\t1310720\t1310720\t1310720\t1310720$/m)
+    await runtime.removePodSandbox(sandboxId)
   })
 
   test('propagation the host cannot give is refused in containerd\'s words', async (t) => {

@@ -155,7 +155,7 @@ describe('OCI spec', () => {
   const pod = testPod({ logDirectory: '/logs', cgroupParent: '/kubepods' }, 'web')
   const facts = (overrides: Partial<SpecFacts> = {}): SpecFacts => ({
     rootfs: '/r', image: { env: ['A=image', 'PATH=/bin'], entrypoint: ['entry'], cmd: ['cmd'], workingDir: '/work' }, user: { uid: 1, gid: 2, additionalGids: [2], home: '/home/u' }, ownCapabilities: ['CHOWN'],
-    oomScoreAdjMin: -1000, cgroupVersion: 2, hasSwapLimit: true, cgroupsPath: '/kubepods/x', namespacePaths: { network: '/n', ipc: '/i', uts: '/u', pid: undefined },
+    oomScoreAdjMin: -1000, cgroupVersion: 2, hasSwapLimit: true, cgroupsPath: '/kubepods/x', namespacePaths: { network: '/n', ipc: '/i', uts: '/u', pid: undefined, user: undefined },
     files: { resolvConf: '/resolv', hostname: '/hostname', shm: '/shm' }, devices: [], arch: 'x64', ...overrides,
   })
   const specOf = (overrides: Parameters<typeof testContainer>[2] = {}, f: Partial<SpecFacts> = {}) => buildOciSpec(testContainer('i', 'c', overrides), pod, facts(f))
@@ -179,7 +179,7 @@ describe('OCI spec', () => {
   test('namespaces: joined by path, the host\'s left out, one of its own for cgroups on version 2', () => {
     const { linux } = testContainer('i', 'c')
     assert.deepEqual(specOf().linux.namespaces, [{ type: 'mount' }, { type: 'network', path: '/n' }, { type: 'ipc', path: '/i' }, { type: 'uts', path: '/u' }, { type: 'pid' }, { type: 'cgroup' }])
-    const host = specOf({ linux: { ...linux, namespaces: { network: 'node', pid: 'node', ipc: 'node' } } }, { cgroupVersion: 1, namespacePaths: { network: undefined, ipc: undefined, uts: undefined, pid: undefined } })
+    const host = specOf({ linux: { ...linux, namespaces: { network: 'node', pid: 'node', ipc: 'node' } } }, { cgroupVersion: 1, namespacePaths: { network: undefined, ipc: undefined, uts: undefined, pid: undefined, user: undefined } })
     assert.deepEqual(host.linux.namespaces, [{ type: 'mount' }])
   })
   test('the default filter allows new namespaces only with CAP_SYS_ADMIN', () => {

@@ -7,17 +7,20 @@ import { spawn } from 'node:child_process'
 import { dirname } from 'node:path'
 import type { Clock } from '#base/clock.ts'
 import { CodedError } from '#base/errors.ts'
+import type { IdRange } from '../runtime.ts'
 import { SANDBOX_VARIABLE } from './leftovers.ts'
 import { mountsBelow, readMountTable } from './mount-table.ts'
 import { identify } from './process-identity.ts'
 import type { ProcessIdentity } from './process-identity.ts'
-import { SEARCH_PATH, mustRun, runCommand } from './run-command.ts'
+import { SEARCH_PATH, mustRun, runCommand, type CommandResult } from './run-command.ts'
 
 export interface PinRequest {
   /** Undefined: the host's. */
   net: string | undefined
   ipc: string | undefined
   uts: string | undefined
+  /** Of its own users: the other namespaces then belong to it. */
+  user?: { path: string; range: IdRange }
   hostname: string
   /** `net.ipv4.tcp_syncookies` or with slashes, to value; written inside the new namespaces. */
   sysctls: Record<string, string>
@@ -38,22 +41,60 @@ export async function pinNamespaces(request: PinRequest, clock: Clock): Promise<
     flags.push(`--${flag}=${path}`)
   }
   if (shm !== undefined) await mkdir(shm, { recursive: true })
+  // "name value" pairs; a value may hold spaces.
+  const writeSysctls = 'while [ $# -gt 0 ]; do printf "%s\\n" "$2" > "/proc/sys/$1" || { echo "sysctl $1" >&2; exit 3; }; shift 2; done'
   const script = [
     'set -e',
-    ...(shm === undefined ? [] : [`mount -t tmpfs -o nosuid,nodev,noexec,mode=1777,size=${SHM_BYTES} shm "$2"`]),
+    ...(shm === undefined ? [] : [`mount -t tmpfs -o nosuid,nodev,noexec,mode=1777,size=${SHM_BYTES}${request.user ? `,uid=${request.user.range.hostId},gid=${request.user.range.hostId}` : ''} shm "$2"`]),
     ...(uts === undefined ? [] : ['printf %s "$1" > /proc/sys/kernel/hostname']),
     ...(net === undefined ? [] : ['ip link set lo up']),
     'shift 2',
-    // "name value" pairs; a value may hold spaces.
-    'while [ $# -gt 0 ]; do printf "%s\\n" "$2" > "/proc/sys/$1" || { echo "sysctl $1" >&2; exit 3; }; shift 2; done',
+    writeSysctls,
   ].join('\n')
   const sysctls = Object.entries(request.sysctls).flatMap(([name, value]) => [sysctlPath(name), value])
   const command = ['sh', '-c', script, 'sh', hostname, shm ?? '', ...sysctls]
-  const result = await runCommand(flags.length > 0 ? ['unshare', ...flags, ...command] : command, { clock, timeoutMs: 30_000 })
+  if (request.user) return pinWithOwnUsers(request, request.user, { flags, command: command.slice(0, 6), sysctls: ['sh', '-c', writeSysctls, 'sh', ...sysctls] }, clock)
+  judge(await runCommand(flags.length > 0 ? ['unshare', ...flags, ...command] : command, { clock, timeoutMs: 30_000 }))
+}
+
+/** They are made and pinned first, then set up from outside: mounts and the host's name are the host's to give, sysctls the owner's of the namespace. */
+async function pinWithOwnUsers(request: PinRequest, user: NonNullable<PinRequest['user']>, setup: { flags: readonly string[]; command: readonly string[]; sysctls: readonly string[] }, clock: Clock): Promise<void> {
+  await pinOwnUsers(request, user, clock)
+  const run = async (enter: readonly string[], command: readonly string[]) => judge(await runCommand(['nsenter', ...enter, ...command], { clock, timeoutMs: 30_000 }))
+  await run(setup.flags, setup.command)
+  await run([`--user=${user.path}`, ...setup.flags], setup.sysctls)
+}
+
+function judge(result: CommandResult): void {
   if (result.exitCode === 0) return
   const words = result.stderr.toString().trim()
   if (result.exitCode === 3) throw new CodedError('CRI_INVALID', `failed to set sandbox sysctls: ${words}`)
   throw new CodedError('CRI_FAILED', `failed to make the namespaces of a sandbox: ${words || `exit code ${result.exitCode}`}`)
+}
+
+/** A process that only holds them; what it holds is bound to files before it goes. Its ids can be mapped by the host's root only. */
+async function pinOwnUsers(request: PinRequest, { path, range }: NonNullable<PinRequest['user']>, clock: Clock): Promise<void> {
+  const pins = ([['user', path], ['net', request.net], ['ipc', request.ipc], ['uts', request.uts]] as const).flatMap(([name, file]) => (file === undefined ? [] : [{ name, file }]))
+  await mkdir(dirname(path), { recursive: true, mode: 0o711 })
+  await writeFile(path, '')
+  const child = spawn('unshare', [...pins.map(({ name }) => `--${name}`), 'sh', '-c', 'echo; read end'], { stdio: ['pipe', 'pipe', 'pipe'], env: { PATH: SEARCH_PATH } })
+  const { pid } = child
+  const words: Buffer[] = []
+  child.stderr.on('data', (chunk: Buffer) => words.push(chunk))
+  child.stdin.on('error', () => {}) // It ended by itself: the wait below says so.
+  const cancel = clock.after(30_000, () => child.kill('SIGKILL'))
+  try {
+    await new Promise<void>((resolve, reject) => {
+      child.once('error', (error) => reject(new CodedError('CRI_FAILED', `unshare (util-linux) cannot be started: ${error.message}`, { cause: error })))
+      child.once('close', () => reject(new CodedError('CRI_FAILED', `failed to make a user namespace: ${Buffer.concat(words).toString().trim() || 'the kernel may forbid them: see /proc/sys/user/max_user_namespaces'}`)))
+      child.stdout.once('data', () => resolve())
+    })
+    for (const map of ['uid_map', 'gid_map']) await writeFile(`/proc/${pid}/${map}`, `0 ${range.hostId} ${range.length}\n`)
+    for (const { name, file } of pins) await mustRun(['mount', '-n', '--bind', `/proc/${pid}/ns/${name}`, file], { clock })
+  } finally {
+    cancel()
+    child.stdin.end()
+  }
 }
 
 /** Is a namespace (or anything) still mounted there? */
@@ -79,8 +120,10 @@ export async function unmountBelow(paths: readonly string[], clock: Clock): Prom
  * Init of a process namespace shared by a pod's containers. It ignores SIGCHLD, so that the kernel reaps orphans for it,
  * and sleeps: 0.1 MB. `unshare` itself ends once the fork is told of, and init goes on without a parent of ours.
  */
-export async function startSharedPidInit(sandboxId: string, clock: Clock): Promise<ProcessIdentity> {
-  const child = spawn('unshare', ['--pid', '--fork', 'env', '--ignore-signal=CHLD,TERM,INT,HUP', 'sleep', 'infinity'], { stdio: 'ignore', detached: true, cwd: '/', env: { PATH: SEARCH_PATH, [SANDBOX_VARIABLE]: sandboxId } })
+export async function startSharedPidInit(sandboxId: string, clock: Clock, userPath?: string): Promise<ProcessIdentity> {
+  const enter = userPath === undefined ? [] : ['nsenter', `--user=${userPath}`]
+  const [program, ...args] = [...enter, 'unshare', '--pid', '--fork', 'env', '--ignore-signal=CHLD,TERM,INT,HUP', 'sleep', 'infinity']
+  const child = spawn(program, args, { stdio: 'ignore', detached: true, cwd: '/', env: { PATH: SEARCH_PATH, [SANDBOX_VARIABLE]: sandboxId } })
   const parent = child.pid
   if (parent === undefined) {
     await new Promise((resolve) => child.once('error', resolve))

@@ -42,7 +42,7 @@ export interface SpecFacts {
   hasSwapLimit: boolean
   cgroupsPath: string
   /** To join; undefined: the host's, or for pid a new one. */
-  namespacePaths: { network: string | undefined; ipc: string | undefined; uts: string | undefined; pid: string | undefined }
+  namespacePaths: { network: string | undefined; ipc: string | undefined; uts: string | undefined; pid: string | undefined; user: string | undefined }
   /** Bind mounted where the container does not mount something itself. */
   files: { resolvConf: string; hostname: string | undefined; shm: string }
   devices: readonly OciDevice[]
@@ -77,6 +77,7 @@ export function buildOciSpec(config: ContainerConfig, sandbox: PodSandboxConfig,
     linux: {
       cgroupsPath: facts.cgroupsPath,
       namespaces: namespacesOf(config, facts),
+      ...idMappings(config, facts),
       resources: { devices: deviceRules(config, facts), ...ociResources(resources, facts) },
       devices: facts.devices.map(({ path, type, major, minor, fileMode, uid, gid }) => ({ path, type, major, minor, fileMode, uid, gid })),
       ...(!security.privileged && { maskedPaths: security.maskedPaths ?? MASKED_PATHS, readonlyPaths: security.readonlyPaths ?? READONLY_PATHS }),
@@ -131,10 +132,18 @@ function namespacesOf(config: ContainerConfig, { namespacePaths, cgroupVersion }
   const join = (type: string, path: string | undefined) => (path === undefined ? [] : [{ type, path }])
   return [
     { type: 'mount' },
-    ...join('network', namespacePaths.network), ...join('ipc', namespacePaths.ipc), ...join('uts', namespacePaths.uts),
+    ...join('user', namespacePaths.user), ...join('network', namespacePaths.network), ...join('ipc', namespacePaths.ipc), ...join('uts', namespacePaths.uts),
     ...(namespacePaths.pid !== undefined ? join('pid', namespacePaths.pid) : config.linux.namespaces.pid === 'node' ? [] : [{ type: 'pid' }]),
     ...(cgroupVersion === 2 && !config.linux.security.privileged ? [{ type: 'cgroup' }] : []),
   ]
+}
+
+/** Also told where the namespace is joined: the OCI runtime translates ids by them. */
+function idMappings(config: ContainerConfig, { namespacePaths }: SpecFacts): Record<string, unknown> {
+  const { users } = config.linux.namespaces
+  if (!users || namespacePaths.user === undefined) return {}
+  const mappings = [{ containerID: 0, hostID: users.hostId, size: users.length }]
+  return { uidMappings: mappings, gidMappings: mappings }
 }
 
 function mountsOf(config: ContainerConfig, facts: SpecFacts): OciMount[] {

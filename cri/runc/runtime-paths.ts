@@ -11,11 +11,14 @@ export interface RuntimePaths {
   /** conmon writes `<id>` here when a container has exited. */
   exits: string
   netns(id: string): string
-  sandbox(id: string): { dir: string; uts: string; ipc: string; shm: string; resolvConf: string; hostname: string }
+  sandbox(id: string): { dir: string; uts: string; ipc: string; user: string; shm: string; resolvConf: string; hostname: string }
   container(id: string): {
     /** OCI bundle, pid files, attach socket, control fifo; gone after a reboot. */
     bundle: string
     rootfs: string
+    /** Where layers and volumes of a container with its own users are shown with its ids. */
+    shiftedLayers: string
+    shiftedMounts: string
     config: string
     pidFile: string
     conmonPidFile: string
@@ -42,13 +45,13 @@ export function runtimePaths(dataDir: string, stateDir: string): RuntimePaths {
     netns: (id) => join(stateDir, 'netns', id),
     sandbox(id) {
       const dir = join(stateDir, 'sandboxes', id)
-      return { dir, uts: join(dir, 'uts'), ipc: join(dir, 'ipc'), shm: join(dir, 'shm'), resolvConf: join(dir, 'resolv.conf'), hostname: join(dir, 'hostname') }
+      return { dir, uts: join(dir, 'uts'), ipc: join(dir, 'ipc'), user: join(dir, 'user'), shm: join(dir, 'shm'), resolvConf: join(dir, 'resolv.conf'), hostname: join(dir, 'hostname') }
     },
     container(id) {
       const bundle = join(stateDir, 'containers', id)
       const writable = join(dataDir, 'writable', id)
       return {
-        bundle, rootfs: join(bundle, 'rootfs'), config: join(bundle, 'config.json'), pidFile: join(bundle, 'pid'), conmonPidFile: join(bundle, 'conmon.pid'),
+        bundle, rootfs: join(bundle, 'rootfs'), shiftedLayers: join(bundle, 'layers'), shiftedMounts: join(bundle, 'mounts'), config: join(bundle, 'config.json'), pidFile: join(bundle, 'pid'), conmonPidFile: join(bundle, 'conmon.pid'),
         attach: join(bundle, 'attach'), control: join(bundle, 'ctl'), persist: join(bundle, 'persist'), starting: join(bundle, 'starting'),
         writable, upper: join(writable, 'upper'), work: join(writable, 'work'),
       }

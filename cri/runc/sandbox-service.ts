@@ -90,11 +90,13 @@ export class SandboxService {
       await chmod(files.hostname, 0o644)
       const ownIpc = namespaces.ipc !== 'node'
       await pinNamespaces({
+        ...(namespaces.users && { user: { path: files.user, range: namespaces.users } }),
         net: netnsPath, ipc: ownIpc ? files.ipc : undefined, uts: own ? files.uts : undefined, hostname: config.hostname,
-        shm: ownIpc ? files.shm : undefined, sysctls: { ...(own && DEFAULT_SYSCTLS), ...sysctls },
+        shm: ownIpc ? files.shm : undefined, // Groups that its users do not have cannot be named.
+        sysctls: { ...(own && DEFAULT_SYSCTLS), ...(own && namespaces.users && { 'net.ipv4.ping_group_range': `0 ${namespaces.users.length - 1}` }), ...sysctls },
       }, clock)
       if (namespaces.pid === 'pod') {
-        record.pause = await startSharedPidInit(id, clock)
+        record.pause = await startSharedPidInit(id, clock, namespaces.users && files.user)
         joinCgroup(this.pauseCgroup(record), record.pause.pid, readCgroupLayout())
       }
       if (netnsPath !== undefined) {
@@ -161,7 +163,7 @@ export class SandboxService {
   #stands(record: SandboxRecord): boolean {
     if (record.pause && !isAlive(record.pause)) return false
     const table = readMountTable()
-    const pins = [record.netnsPath, record.config.linux.namespaces.ipc === 'node' ? undefined : this.#paths.sandbox(record.id).ipc]
+    const pins = [record.netnsPath, record.config.linux.namespaces.users && this.#paths.sandbox(record.id).user, record.config.linux.namespaces.ipc === 'node' ? undefined : this.#paths.sandbox(record.id).ipc]
     return pins.every((pin) => pin === undefined || isPinned(pin, table))
   }
 

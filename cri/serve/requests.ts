@@ -1,7 +1,7 @@
 /** CRI's messages as the contract's configurations. Pure. Throws CRI_INVALID for what this runtime cannot do, so that nobody is given less than they asked for. */
 import { CodedError } from '#base/errors.ts'
 import type { Read } from '#base/protobuf/message.ts'
-import type { ContainerConfig, LinuxResources, Mount, NamespaceOptions, PodSandboxConfig, RegistryAuth, SecurityContext } from '../runtime.ts'
+import type { ContainerConfig, IdRange, LinuxResources, Mount, NamespaceOptions, PodSandboxConfig, RegistryAuth, SecurityContext } from '../runtime.ts'
 import { nameOf, NAMESPACE_MODES, PROPAGATIONS, PROTOCOLS, SECCOMP_PROFILES, signalNameOf } from '../wire/enums.ts'
 import type * as m from '../wire/messages.ts'
 
@@ -45,8 +45,8 @@ function mountOf(mount: Read<typeof m.ContainerConfig>['mounts'][number]): Mount
   const { containerPath, hostPath, readonly, propagation } = mount
   if (mount.image && mount.image.image !== '') throw invalid(`mount ${containerPath}: this runtime does not mount images`)
   if (mount.recursiveReadOnly && (!readonly || mount.propagation !== 0)) throw invalid(`mount ${containerPath}: recursive read-only needs readonly and private propagation`)
-  if (mount.uidMappings.length > 0 || mount.gidMappings.length > 0) throw invalid(`mount ${containerPath}: this runtime does not support id-mapped mounts`)
-  return { containerPath, hostPath, readonly, propagation: nameOf(PROPAGATIONS, propagation, 'private'), ...(mount.recursiveReadOnly && { recursiveReadOnly: true }) }
+  const idMapped = rangeOf(mount.uidMappings, mount.gidMappings, `mount ${containerPath}`) !== undefined
+  return { containerPath, hostPath, readonly, propagation: nameOf(PROPAGATIONS, propagation, 'private'), ...(mount.recursiveReadOnly && { recursiveReadOnly: true }), ...(idMapped && { idMapped }) }
 }
 
 export function resourcesOf(r: Read<typeof m.LinuxContainerResources> | undefined): LinuxResources {
@@ -62,10 +62,21 @@ export function resourcesOf(r: Read<typeof m.LinuxContainerResources> | undefine
   }
 }
 
+type Mappings = Read<typeof m.ContainerConfig>['mounts'][number]['uidMappings']
+
+/** One range from 0, the same for users and groups: what kubelets ask for. */
+function rangeOf(uids: Mappings, gids: Mappings, what: string): IdRange | undefined {
+  if (uids.length === 0 && gids.length === 0) return undefined
+  const [[uid, ...more], [gid, ...others]] = [uids, gids]
+  if (!uid || !gid || more.length + others.length > 0 || uid.containerId !== 0 || gid.containerId !== 0 || uid.hostId !== gid.hostId || uid.length !== gid.length) throw invalid(`${what}: this runtime maps one range from 0, the same for users and groups`)
+  return { hostId: uid.hostId, length: uid.length }
+}
+
 function namespacesOf(n: Read<typeof m.LinuxContainerSecurityContext>['namespaceOptions']): NamespaceOptions {
   const mode = (number: number) => nameOf(NAMESPACE_MODES, number, 'pod')
-  if (n?.usernsOptions && mode(n.usernsOptions.mode) !== 'node') throw invalid('user namespaces are not supported by this runtime')
-  return { network: mode(n?.network ?? 0), pid: mode(n?.pid ?? 0), ipc: mode(n?.ipc ?? 0), ...(n && n.targetId !== '' && { targetId: n.targetId }) }
+  const users = n?.usernsOptions && mode(n.usernsOptions.mode) !== 'node' ? rangeOf(n.usernsOptions.uids, n.usernsOptions.gids, 'user namespace') : undefined
+  if (n?.usernsOptions && mode(n.usernsOptions.mode) === 'pod' && !users) throw invalid('a user namespace needs its mappings')
+  return { network: mode(n?.network ?? 0), pid: mode(n?.pid ?? 0), ipc: mode(n?.ipc ?? 0), ...(n && n.targetId !== '' && { targetId: n.targetId }), ...(users && { users }) }
 }
 
 function securityOf(s: Read<typeof m.LinuxContainerSecurityContext> | undefined): SecurityContext {

@@ -26,7 +26,7 @@ export interface TokenStore {
   loadToken(podUid: string, key: string): Promise<string | undefined>
 }
 
-/** A token from disk is renewed as soon as the server answers. */
+/** Between tries to renew a token from disk, or one that could not be renewed. */
 const STALE_REFRESH_MS = 30_000
 
 export function createTokens(client: Client, { clock, log, store }: { clock: Clock; log: Log; store?: TokenStore }): Tokens {
@@ -53,6 +53,7 @@ export function createTokens(client: Client, { clock, log, store }: { clock: Clo
         }
         // However old: with the server away nobody can have a better one.
         if (!kept || (!away && clock.nowMs() >= kept.expiresMs)) throw error
+        kept.refreshMs = clock.nowMs() + STALE_REFRESH_MS
         log.warn('token not renewed, the present one stays', { pod: `${pod.metadata.namespace ?? ''}/${pod.metadata.name}`, error: asError(error) })
         return kept.token
       }

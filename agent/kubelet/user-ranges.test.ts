@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { podPaths } from './pod-paths.ts'
+import { createUserRanges } from './user-ranges.ts'
+
+function world(t: TestContext, count = 3) {
+  const dir = mkdtempSync(join(tmpdir(), 'ranges-'))
+  t.after(() => rmSync(dir, { recursive: true }))
+  const paths = podPaths(dir, dir)
+  const pod = (uid: string) => mkdirSync(paths.pod(uid), { recursive: true })
+  for (const uid of ['a', 'b', 'c', 'd']) pod(uid)
+  return { paths, pod, open: () => createUserRanges(paths, count) }
+}
+
+test('each pod has users of its own, the same after a restart; those of a pod that is gone are free', async (t) => {
+  const { paths, open } = world(t)
+  const ranges = open()
+  const first = await Promise.all(['a', 'b', 'c'].map((uid) => ranges.of(uid)))
+  assert.deepStrictEqual(first, [1, 2, 3].map((i) => ({ hostId: i * 65_536, length: 65_536 })))
+  const again = open()
+  assert.deepStrictEqual(await again.of('b'), first[1])
+  await assert.rejects(again.of('d'), { code: 'USER_RANGES_USED_UP', message: 'could not find an empty slot to allocate a user namespace' })
+  rmSync(paths.pod('b'), { recursive: true })
+  assert.deepStrictEqual(await again.of('d'), first[1])
+})
+
+test('while a file makes no sense nobody is given what its pod may have', async (t) => {
+  const { paths, open } = world(t)
+  for (const text of ['', '{"uidMappings":[{"hostId":5,"length":65536}]}', '{"uidMappings":[{"hostId":0,"length":65536}]}']) {
+    writeFileSync(join(paths.pod('a'), 'userns'), text)
+    await assert.rejects(open().of('a'), { code: 'USER_RANGE_DAMAGED' })
+    await assert.rejects(open().of('b'), { code: 'USER_RANGE_DAMAGED' })
+  }
+})

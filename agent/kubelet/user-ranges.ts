@@ -1,0 +1,76 @@
+/**
+ * Which ids of the host a pod's own users are (KEP-127): 65,536 each, no two pods the same, kept in the pod's directory so that a
+ * restart of the agent, or of the machine, changes nothing. They are free again when that directory goes.
+ */
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { writeFileAtomic } from '#base/atomic-file.ts'
+import { CodedError, hasCode } from '#base/errors.ts'
+import type { IdRange } from '#cri/index.ts'
+import type { PodPaths } from './pod-paths.ts'
+
+export interface UserRanges {
+  /** The pod's, given now if it has none. Rejects with USER_RANGES_USED_UP, or when what is on disk makes no sense. */
+  of(podUid: string): Promise<IdRange>
+}
+
+/** Upstream's: enough for every image, and a power of two. */
+export const RANGE_LENGTH = 65_536
+const FILE = 'userns'
+
+/** `count`: how many pods may have users of their own at a time. The first range is the host's own. */
+export function createUserRanges(paths: Pick<PodPaths, 'podsDir' | 'pod'>, count: number): UserRanges {
+  /** One at a time: two that look for a free one must not find the same. */
+  let turn: Promise<unknown> = Promise.resolve()
+
+  const given = async (podUid: string): Promise<IdRange | undefined> => {
+    const path = join(paths.pod(podUid), FILE)
+    let text: string
+    try {
+      text = await readFile(path, 'utf8')
+    } catch (error) {
+      if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return undefined
+      throw error
+    }
+    const range = parseRange(text)
+    if (!range) throw new CodedError('USER_RANGE_DAMAGED', `${path} does not say which users the pod has: delete the pod, and it will be removed`)
+    return range
+  }
+
+  const give = async (podUid: string): Promise<IdRange> => {
+    const own = await given(podUid)
+    if (own) return own
+    const taken = new Set<number>()
+    for (const uid of await readdir(paths.podsDir)) {
+      // Of one whose file is damaged nobody knows what it holds: none is given that it might have.
+      const range = await given(uid)
+      if (range) taken.add(range.hostId)
+    }
+    for (let i = 1; i <= count; i++) {
+      const hostId = i * RANGE_LENGTH
+      if (taken.has(hostId)) continue
+      const mapping = [{ hostId, containerId: 0, length: RANGE_LENGTH }]
+      await writeFileAtomic(join(paths.pod(podUid), FILE), JSON.stringify({ uidMappings: mapping, gidMappings: mapping }))
+      return { hostId, length: RANGE_LENGTH }
+    }
+    throw new CodedError('USER_RANGES_USED_UP', 'could not find an empty slot to allocate a user namespace')
+  }
+
+  return {
+    of(podUid) {
+      const mine = turn.catch(() => {}).then(() => give(podUid)) // Who asked before heard of its own failure.
+      turn = mine
+      return mine
+    },
+  }
+}
+
+function parseRange(text: string): IdRange | undefined {
+  try {
+    const { uidMappings } = JSON.parse(text) as { uidMappings?: { hostId?: unknown; length?: unknown }[] }
+    const [first] = uidMappings ?? []
+    return typeof first?.hostId === 'number' && first.length === RANGE_LENGTH && first.hostId > 0 && first.hostId % RANGE_LENGTH === 0 ? { hostId: first.hostId, length: RANGE_LENGTH } : undefined
+  } catch {
+    return undefined // A write cut short: the caller says so.
+  }
+}

@@ -42,3 +42,17 @@ const security: [string, unknown, unknown][] = [
   ['another user will do', secure(aPod({ securityContext: { runAsNonRoot: true } }), {}, { uid: 9 }), { ...plain, runAsUser: 9 }],
 ]
 for (const [name, actual, expected] of security) test(name, () => assert.deepStrictEqual(actual, expected))
+
+test('what a pod asks for as a whole bounds containers without limits, and is shared out when memory runs out', () => {
+  const machine = { memoryBytes: 1000 * 2 ** 20 }
+  const pod = aPod({
+    resources: { requests: { cpu: '1', memory: '500Mi' }, limits: { cpu: '2', memory: '600Mi' } },
+    containers: [aContainer('own', { resources: { requests: { memory: '100Mi' }, limits: { cpu: '500m', memory: '200Mi' } } }), aContainer('none')],
+  })
+  const of = (i: number) => {
+    const { cpuShares, cpuQuota, memoryLimitBytes, oomScoreAdj } = containerResources(pod, pod.spec?.containers[i] ?? aContainer(''), machine)
+    return [cpuShares, cpuQuota, memoryLimitBytes, oomScoreAdj]
+  }
+  assert.deepStrictEqual([of(0), of(1)], [[512, 50_000, 200 * 2 ** 20, 700], [2, 200_000, 600 * 2 ** 20, 800]])
+  assert.deepStrictEqual(podCgroupLimits(pod), { cpuShares: 1024, cpuQuota: 200_000, memoryLimitBytes: 600 * 2 ** 20 })
+})

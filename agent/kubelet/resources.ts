@@ -48,10 +48,21 @@ export function oomScoreAdj(pod: Pod, container: Container, capacityBytes: numbe
   if (qos === 'Guaranteed') return -997
   if (qos === 'BestEffort') return 1000
   if (capacityBytes <= 0) return 999
-  const own = burstableScore(quantityValue(container.resources?.requests?.memory), capacityBytes)
+  const more = sharedRequestBytes(pod)
+  const score = (c: Container) => burstableScore(quantityValue(c.resources?.requests?.memory) + more, capacityBytes)
+  const own = score(container)
   // A sidecar outlives app containers, so it is not killed before them (KEP-753).
   if (container.restartPolicy !== 'Always') return own
-  return Math.min(own, ...(pod.spec?.containers ?? []).map((c) => burstableScore(quantityValue(c.resources?.requests?.memory), capacityBytes)))
+  return Math.min(own, ...(pod.spec?.containers ?? []).map(score))
+}
+
+/** What the pod asked for beyond its containers (KEP-2837) is theirs in equal parts. */
+function sharedRequestBytes(pod: Pod): number {
+  const { resources, ...spec } = pod.spec ?? { containers: [] }
+  const asked = quantityValue(resources?.requests?.memory)
+  if (asked === 0) return 0
+  const containers = (spec.containers ?? []).length + (spec.initContainers ?? []).filter((c) => c.restartPolicy === 'Always').length
+  return Math.max(0, Math.floor((asked - quantityValue(podRequests({ ...pod, spec }, { withoutOverhead: true }).memory)) / Math.max(1, containers)))
 }
 
 function burstableScore(requestBytes: number, capacityBytes: number): number {

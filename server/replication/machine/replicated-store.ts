@@ -24,6 +24,8 @@ const PATIENCE_MS = 8_000
 const RETRY_MS = 50
 /** Groups on their way to other servers: hides the way there and back. Alone, one at a time makes the largest groups. */
 const IN_FLIGHT_MAX = 8
+/** What a stop spends on what is on its way into the log. */
+const CLOSE_MS_MAX = 2_000
 const RESTORE_BATCH_BYTES = 256 * 1024
 
 export interface ReplicatedStoreParts {
@@ -106,7 +108,12 @@ export class ReplicatedStore implements Store {
   /** Where this server has the only vote: resolves when it leads, and its first group is applied. At once elsewhere. */
   async whenAloneLeads(): Promise<void> {
     if (!this.#alone) return
-    await this.#catchUp()
+    try {
+      await this.#catchUp()
+    } catch (error) {
+      if (!hasCode(error, 'STORE_UNAVAILABLE')) throw error
+      throw new CodedError('STORE_READ_ONLY', 'the store cannot be opened, as nothing can be written: free disk space, and start again', { cause: error })
+    }
     await this.#leading?.quiet()
   }
 
@@ -176,8 +183,7 @@ export class ReplicatedStore implements Store {
     for (const asked of this.#leaderless.splice(0)) asked.reject(closedError())
     const leading = this.#leading
     if (leading) {
-      await leading.flush()
-      await leading.quiet()
+      await this.#settled(leading)
       if (this.#alone && this.#leading === leading && !this.#machine.state.hasOutstanding && leading.isQuiet) this.#machine.stopsCleanly()
     }
     await this.node.close()
@@ -185,6 +191,14 @@ export class ReplicatedStore implements Store {
     this.#requests.clear()
     for (const { resolve } of this.#visible.splice(0)) resolve()
     await this.#parts.closeDatabase()
+  }
+
+  /** Everything is in the log, or it takes too long: there may be no majority for it any more. */
+  async #settled(leading: Leading): Promise<void> {
+    const enough = new AbortController()
+    const settled = leading.flush().then(() => leading.quiet())
+    await Promise.race([settled, this.#clock.sleep(CLOSE_MS_MAX, enough.signal).catch(() => undefined)])
+    enough.abort(new Error('closed'))
   }
 
   // -------------------------------------------------------------- reads

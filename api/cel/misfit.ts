@@ -38,6 +38,6 @@ export function misfit(fn: string, values: readonly CelValue[]): EvalError {
   const first = types[0] ?? ''
   const capable = CAPABLE[fn]
   if (PLAIN.has(fn) || (capable && (capable.includes(first) || RECEIVERS.includes(first)))) return noSuchOverload()
-  if (fn === 'flatten') return new EvalError(`no such overload: ${first}.flatten(${types.slice(1).join(', ')})`)
+  if (fn === 'flatten') return new EvalError(`no such overload: ${first === 'map' ? 'map(dyn, dyn)' : first}.flatten(${types.slice(1).join(', ')})`)
   return new EvalError(`no such overload: ${capable ? fn : `${fn}(${types.join(', ')})`}`)
 }

@@ -141,7 +141,8 @@ async function mutate({ kind, expression }: MutatingPolicy['mutations'][number],
     const patched: PatchedObject = kind === 'apply' ? applyConfiguration(set.cel, result.value, target) : applyPatch(set.cel, result.value, target)
     if (!patched.ok) return patched
     const made = patched.object as KubeObject
-    return api.replace(row === own || !isOwnKind ? made : await convertBetween(row, own, made))
+    const taken = api.replace(row === own || !isOwnKind ? made : await convertBetween(row, own, made))
+    return taken.ok || kind === 'apply' ? taken : { ok: false, message: `Internal error occurred: ${taken.message}` }
   } catch (error) {
     if (error instanceof OutOfBudget) return { ok: false, message: error.message }
     throw error

@@ -168,12 +168,17 @@ test('a JSON patch changes the object; a failed test leaves it', async () => {
 test('what a mutation gets wrong is told', async () => {
   const h = await server()
   const cases = [
-    ["Object{metadata: Object.spec{}}", /policy 'p' with binding 'p-binding' denied request: type mismatch: unexpected type name "Object.spec", expected "Object.metadata", which matches field name path from root Object type$/],
-    ["Object{nonsense: 'x'}", /denied request: error applying patch: failed to convert patch object to typed object: \.nonsense: field not declared in schema$/],
-    ["Object{metadata: Object.metadata{ownerReferences: []}, data: {'x': string(object.data.missing)}}", /resulted in error: no such key: missing$/],
+    [apply("Object{metadata: Object.spec{}}"), /policy 'p' with binding 'p-binding' denied request: type mismatch: unexpected type name "Object.spec", expected "Object.metadata", which matches field name path from root Object type$/],
+    [apply("Object{nonsense: 'x'}"), /denied request: error applying patch: failed to convert patch object to typed object: \.nonsense: field not declared in schema$/],
+    [apply("Object{data: {'k': 1}}"), /denied request: error applying patch: failed to convert patch object to typed object: \.data\.k: expected string, got &value\.valueUnstructured\{Value:1\}$/],
+    [apply('Object{data: null}'), /denied request: error applying patch: failed to convert patch object to typed object: \.data: expected map, got &\{NULL_VALUE\}$/],
+    [jsonPatch("[JSONPatch{op: 'add', path: '/bogus', value: 1}]"), /denied request: Internal error occurred: strict decoding error: unknown field "bogus"$/],
+    [jsonPatch("[JSONPatch{op: 'add', path: '/data/k', value: 1}]"), /denied request: Internal error occurred: .*json: cannot unmarshal number into Go struct field ConfigMap\.data of type string$/],
+    [jsonPatch("[JSONPatch{op: 'add', path: '/data', value: {1: 'x'}}]"), /denied request: JSONPath valueExpression evaluated to a type that could not marshal to JSON: map keys must be strings in JSON$/],
+    [apply("Object{metadata: Object.metadata{ownerReferences: []}, data: {'x': string(object.data.missing)}}"), /resulted in error: no such key: missing$/],
   ] as const
-  for (const [expression, wanted] of cases) {
-    await mutating(h, 'p', { failurePolicy: 'Fail', reinvocationPolicy: 'Never', mutations: [apply(expression)] })
+  for (const [mutation, wanted] of cases) {
+    await mutating(h, 'p', { failurePolicy: 'Fail', reinvocationPolicy: 'Never', mutations: [mutation] })
     const answer = await h.call('POST', CM, configMap('a'))
     assert.deepStrictEqual([answer.status, answer.json['reason']], [403, 'Invalid'])
     assert.match(String(answer.json['message']), wanted)

@@ -46,6 +46,9 @@ export interface GrpcStream<Asked> {
   readonly over: Promise<void>
 }
 
+/** Of a connection: calls under way, when the server was last heard, and the end of looking at that. */
+interface Pulse { open: number; heardMs: number; unwatch: () => void }
+
 /** How long a server has to take the connection. */
 const CONNECT_MS_MAX = 10_000
 /** The deadline is the server's to keep; this much later we give up on it ourselves. */
@@ -57,8 +60,7 @@ export class GrpcClient {
   readonly #address: string
   #session: Promise<ClientHttp2Session> | undefined
   #isClosed = false
-  /** Calls under way, when the server was last heard, and the end of looking at that. */
-  readonly #pulse = { open: 0, heardMs: 0, unwatch: () => {} }
+  readonly #pulses = new WeakMap<ClientHttp2Session, Pulse>()
 
   constructor(options: GrpcClientOptions) {
     this.#options = options
@@ -93,8 +95,9 @@ export class GrpcClient {
       ...metadata,
       ...(timeoutMs !== undefined && { 'grpc-timeout': `${Math.min(99_999_999, Math.max(1, Math.ceil(timeoutMs)))}m` }),
     })
-    const leave = this.#enter(session)
-    const heard = () => { this.#pulse.heardMs = clock.monotonicMs() }
+    const pulse = this.#pulseOf(session)
+    const leave = this.#enter(session, pulse)
+    const heard = () => { pulse.heardMs = clock.monotonicMs() }
     const cancelTimer = timeoutMs === undefined ? () => {} : clock.after(timeoutMs + DEADLINE_GRACE_MS, () => stream.destroy(new GrpcError(GRPC.deadlineExceeded, `${call.path}: no answer within ${timeoutMs} ms`)))
     const cancel = () => { stream.destroy(new GrpcError(GRPC.cancelled, `${call.path}: cancelled`)) }
     signal?.addEventListener('abort', cancel, { once: true })
@@ -121,13 +124,24 @@ export class GrpcClient {
     }
   }
 
-  #connected(): Promise<ClientHttp2Session> {
-    if (this.#isClosed) return Promise.reject(new GrpcError(GRPC.cancelled, `the client of ${this.#options.peer} is closed`, { wasSent: false }))
-    this.#session ??= this.#connect().catch((error: unknown) => {
-      this.#session = undefined
-      throw error
-    })
-    return this.#session
+  async #connected(): Promise<ClientHttp2Session> {
+    for (;;) {
+      if (this.#isClosed) throw new GrpcError(GRPC.cancelled, `the client of ${this.#options.peer} is closed`, { wasSent: false })
+      const made = (this.#session ??= this.#connect())
+      try {
+        const session = await made
+        if (!session.destroyed && !session.closed) return session
+      } catch (error) {
+        this.#forget(made)
+        throw error
+      }
+      // Ended a moment ago.
+      this.#forget(made)
+    }
+  }
+
+  #forget(made: Promise<ClientHttp2Session>): void {
+    if (this.#session === made) this.#session = undefined
   }
 
   async #connect(): Promise<ClientHttp2Session> {
@@ -137,41 +151,41 @@ export class GrpcClient {
     return new Promise((resolve, reject) => {
       const session = connect(`${'tls' in endpoint && endpoint.tls ? 'https' : 'http'}://localhost`, { createConnection, settings: { enablePush: false, ...(windowBytes !== undefined && { initialWindowSize: windowBytes }) } })
       const cancel = clock.after(CONNECT_MS_MAX, () => session.destroy(new Error(`no connection within ${CONNECT_MS_MAX} ms`)))
-      const forget = () => {
-        cancel()
-        this.#session = undefined
-      }
       session.once('connect', () => {
         cancel()
         if (windowBytes !== undefined) session.setLocalWindowSize(windowBytes)
         resolve(session)
       })
-      session.on('goaway', forget)
       session.on('error', (error) => {
-        forget()
+        cancel()
         reject(new GrpcError(GRPC.unavailable, `cannot reach ${peer} at ${this.#address}: ${error.message}`, { cause: error, wasSent: false }))
       })
       session.on('close', () => {
-        forget()
+        cancel()
         reject(new GrpcError(GRPC.unavailable, `cannot reach ${peer} at ${this.#address}: the connection was closed`, { wasSent: false }))
       })
     })
   }
 
+  #pulseOf(session: ClientHttp2Session): Pulse {
+    const known = this.#pulses.get(session) ?? { open: 0, heardMs: 0, unwatch: () => {} }
+    this.#pulses.set(session, known)
+    return known
+  }
+
   /** A call begins; the returned function ends it. Only while calls are open is anything looked at. */
-  #enter(session: ClientHttp2Session): () => void {
+  #enter(session: ClientHttp2Session, pulse: Pulse): () => void {
     const { clock, silenceMsMax, peer } = this.#options
     if (silenceMsMax === undefined) return () => {}
-    const pulse = this.#pulse
     const look = () => {
       const quietMs = clock.monotonicMs() - pulse.heardMs
       if (quietMs < silenceMsMax) {
         pulse.unwatch = clock.after(silenceMsMax - quietMs, look)
         return
       }
+      if (session.destroyed) return
       const giveUp = clock.after(silenceMsMax / 2, () => session.destroy(new Error(`${peer} has been silent for ${silenceMsMax * 1.5} ms`)))
       pulse.unwatch = giveUp
-      if (session.destroyed) return
       session.ping((error) => {
         giveUp()
         if (error || pulse.open === 0) return

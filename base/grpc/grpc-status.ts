@@ -45,32 +45,29 @@ export class Unframer {
     this.#chunks.push(chunk)
     this.#size += chunk.length
     const messages: Buffer[] = []
-    for (;;) {
-      if (this.#size < PREFIX_BYTES) return messages
-      const head = this.#joined(PREFIX_BYTES)
+    // Joined only when a message is whole: a large one comes in thousands of chunks.
+    while (this.#size >= PREFIX_BYTES) {
+      this.#gather(PREFIX_BYTES)
+      const [head = Buffer.alloc(0)] = this.#chunks
       if (head[0] !== 0) throw new GrpcError(GRPC.unimplemented, 'the message is compressed, which was not agreed')
       const length = head.readUInt32BE(1)
       if (length > this.#bytesMax) throw new GrpcError(GRPC.resourceExhausted, `the message has ${length} bytes, more than the ${this.#bytesMax} allowed`)
-      if (this.#size < PREFIX_BYTES + length) return messages
-      const all = this.#joined(PREFIX_BYTES + length)
+      if (this.#size < PREFIX_BYTES + length) break
+      this.#gather(PREFIX_BYTES + length)
+      const [all = Buffer.alloc(0)] = this.#chunks
       messages.push(all.subarray(PREFIX_BYTES, PREFIX_BYTES + length))
       const rest = all.subarray(PREFIX_BYTES + length)
-      this.#chunks = rest.length > 0 ? [rest] : []
-      this.#size = rest.length
+      this.#chunks.splice(0, 1, ...(rest.length > 0 ? [rest] : []))
+      this.#size -= PREFIX_BYTES + length
     }
+    return messages
   }
 
-  /** The first chunk, made to hold at least `bytes`. */
-  #joined(bytes: number): Buffer {
-    const [first] = this.#chunks
-    if (first && first.length >= bytes) return first.length === this.#size ? first : this.#join()
-    return this.#join()
-  }
-
-  #join(): Buffer {
-    const all = Buffer.concat(this.#chunks)
-    this.#chunks = [all]
-    return all
+  /** Makes the first chunk hold at least `bytes`, which are there. */
+  #gather(bytes: number): void {
+    let [size, count] = [0, 0]
+    while (size < bytes) size += this.#chunks[count++]?.length ?? 0
+    if (count > 1) this.#chunks.splice(0, count, Buffer.concat(this.#chunks.slice(0, count), size))
   }
 }
 

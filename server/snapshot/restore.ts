@@ -43,9 +43,9 @@ export interface RestoreOptions {
 const REVISION_LEAP = 1_000_000_000
 
 /** What is replaced, below the data directory. Directories as a whole: certificates in them that are not of the snapshot are made anew. */
-const PLACES = ['server/db', 'server/tls', 'server/cred', 'server/token', 'server/agent-token', 'agent/node-password'] as const
+const PLACES = ['server/db', 'server/received', 'server/tls', 'server/cred', 'server/token', 'server/agent-token', 'agent/node-password'] as const
 /** In every snapshot's tree, if empty: what is there of them goes in any case. Files that a snapshot does not bring stay as they are. */
-const DIRECTORIES = ['server/db', 'server/tls', 'server/cred']
+const DIRECTORIES = ['server/db', 'server/received', 'server/tls', 'server/cred']
 
 const workOf = (dataDir: string) => ({ fresh: join(dataDir, 'server', 'restore.new'), ready: join(dataDir, 'server', 'restore.ready'), before: join(dataDir, 'server', 'before-restore') })
 

@@ -27,15 +27,17 @@ openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256
 const ca = readFileSync(file('ca.pem'), 'utf8')
 const serverCert = makeCert('server')
 
-async function serve(name: string) {
+/** `status`: of all but watches. */
+async function serve(name: string, status = 200) {
   const server = http2.createSecureServer({ ...serverCert, ca, requestCert: true })
   const sessions = new Set<http2.ServerHttp2Session>()
   server.on('session', (s) => { sessions.add(s); s.on('close', () => sessions.delete(s)) })
   server.on('stream', (stream: http2.ServerHttp2Stream, headers) => {
     stream.on('error', () => { /* the client went away, which is what is tested */ })
     const who = (stream.session as unknown as { socket: TLSSocket }).socket.getPeerCertificate().subject?.CN
-    stream.respond({ ':status': 200, 'content-type': 'application/json' })
-    if (headers[':path']?.includes('watch=true')) stream.write(`${JSON.stringify({ type: 'ADDED', object: { metadata: { name: who } } })}\n`)
+    const isWatch = headers[':path']?.includes('watch=true') === true
+    stream.respond({ ':status': isWatch ? 200 : status, 'content-type': 'application/json' })
+    if (isWatch) stream.write(`${JSON.stringify({ type: 'ADDED', object: { metadata: { name: who } } })}\n`)
     else stream.end(JSON.stringify({ server: name, who, authorization: headers['authorization'] }))
   })
   await new Promise<void>((r) => server.listen(0, '127.0.0.1', r))
@@ -114,4 +116,22 @@ test('a connection that died without a word is noticed while a watch is open, an
   for (const s of sockets) s.destroy()
   proxy.close()
   await real.close()
+})
+
+test('a server that has lost the others is left for the next one, and watches there end so that they go on elsewhere', { timeout: 20_000 }, async () => {
+  const own = makeCert('node')
+  const [lost, well] = [await serve('lost', 503), await serve('well')]
+  const transport = createTlsTransport({ servers: [lost.url, well.url], ca, movesOn: true, clientCertificate: () => own, clock: systemClock })
+  const client = createClient(transport, { userAgent: 'test' })
+  const stop = new AbortController()
+  const watch = client.watch(PODS, {}, stop.signal)[Symbol.asyncIterator]()
+  await watch.next()
+  const ended = watch.next().then(() => 'ended', () => 'ended')
+  await assert.rejects(client.raw('GET', '/a'))
+  assert.deepStrictEqual(await client.raw('GET', '/b'), { server: 'well', who: 'node' })
+  assert.equal(await ended, 'ended')
+  assert.equal(transport.current(), well.url)
+  stop.abort()
+  transport.close()
+  await Promise.all([lost.close(), well.close()])
 })

@@ -24,7 +24,10 @@ export interface TlsTransportOptions {
   connectMsMax?: number
   /** From sending a request until its answer begins; default 60 s (upstream's request timeout). */
   answerMsMax?: number
-  /** Nothing heard for so long while requests are open: the peer is pinged, and given up when it does not answer in half that time. Default 30 s, as client-go. */
+  /**
+   * Nothing heard for so long while requests are open: the peer is pinged, and given up when it does not answer in half
+   * that time. Default 30 s, as client-go; where there is another server to go to, 6 s.
+   */
   silenceMsMax?: number
   /** With several servers: one that answers 503 or 504 (it has lost the others, say) is left for the next one, and what is open there ends. */
   movesOn?: boolean
@@ -57,7 +60,7 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
   const { clock } = options
   const connectMsMax = options.connectMsMax ?? 5_000
   const answerMsMax = options.answerMsMax ?? 60_000
-  const silenceMsMax = options.silenceMsMax ?? 30_000
+  const silenceMsMax = () => options.silenceMsMax ?? (servers().length > 1 ? 6_000 : 30_000)
   const links = new Set<Link>()
   let current: Link | undefined
   let connecting: Promise<Link> | undefined
@@ -173,11 +176,12 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
  * A half-dead connection (NAT forgot it, cable pulled) is found by a ping, sent only after silence and only while
  * requests are open: an idle process is not woken.
  */
-function watchPeer(session: http2.ClientHttp2Session, server: string, { clock, silenceMsMax }: { clock: Clock; silenceMsMax: number }): Pick<Link, 'enter' | 'hear'> {
+function watchPeer(session: http2.ClientHttp2Session, server: string, { clock, silenceMsMax: silenceMsOf }: { clock: Clock; silenceMsMax: () => number }): Pick<Link, 'enter' | 'hear'> {
   let open = 0
   let heardMs = 0
   let cancel = () => {}
   const look = () => {
+    const silenceMsMax = silenceMsOf()
     const quietMs = clock.monotonicMs() - heardMs
     if (quietMs < silenceMsMax) {
       cancel = clock.after(silenceMsMax - quietMs, look)
@@ -199,7 +203,7 @@ function watchPeer(session: http2.ClientHttp2Session, server: string, { clock, s
         session.ref()
         heardMs = clock.monotonicMs()
         cancel()
-        cancel = clock.after(silenceMsMax, look)
+        cancel = clock.after(silenceMsOf(), look)
       }
       return () => {
         if (--open > 0) return

@@ -7,7 +7,7 @@ import { Cluster, until } from '../lab/cluster.ts'
 import type { LabHost } from '../lab/host.ts'
 import { assertOneLine, OneHost, SKIFF } from './one-host.ts'
 
-const VERBS = ['server', 'agent', 'kubectl', 'token', 'secrets-encrypt', 'check', 'uninstall', 'completion', 'version']
+const VERBS = ['server', 'agent', 'kubectl', 'token', 'secrets-encrypt', 'members', 'snapshot', 'check', 'uninstall', 'completion', 'version']
 
 describe('verbs that need no cluster', { timeout: 120_000 }, () => {
   let lab: OneHost
@@ -43,7 +43,8 @@ describe('verbs that need no cluster', { timeout: 120_000 }, () => {
     }
     assert.deepStrictEqual(await complete('un'), ['uninstall'])
     assert.deepStrictEqual(await complete('token', ''), ['create', 'list', 'delete', '--ttl', '--description', '--json', '--kubeconfig', '--help'])
-    assert.deepStrictEqual(await complete('server', '--cluster-'), ['--cluster-init', '--cluster-cidr', '--cluster-dns', '--cluster-domain'])
+    assert.deepStrictEqual(await complete('server', '--cluster-'), ['--cluster-init', '--cluster-reset', '--cluster-reset-restore-path', '--cluster-cidr', '--cluster-dns', '--cluster-domain'])
+    assert.deepStrictEqual((await complete('snapshot', '')).slice(0, 5), ['save', 'list', 'restore', 'delete', 'prune'])
   })
 
   it('check passes where the tests run, and says in JSON what it says in lines', async () => {

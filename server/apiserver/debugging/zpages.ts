@@ -1,7 +1,7 @@
 /** `/statusz` and `/flagz` (KEP-4827, KEP-4828): as text for people, as config.k8s.io objects for who asks for a version. */
 import type { ApiResponse } from '#api/client/transport.ts'
 import type { Random } from '#base/random.ts'
-import { dump } from 'js-yaml'
+import { printYaml } from '../decode/print-yaml.ts'
 import { parseAccept, type MediaType } from '../http/negotiate.ts'
 import { JSON_TYPE, jsonResponse } from '../http/response.ts'
 import { notAcceptable } from '../http/status.ts'
@@ -64,7 +64,7 @@ export function zpageResponse(page: Zpage, accept: string | undefined, random: R
     return { status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: Buffer.from(`${head}${page.text(separator)}`) }
   }
   const object = { kind: page.kind, apiVersion: `config.k8s.io/${asked.version}`, metadata: { name: COMPONENT }, ...page.fields }
-  const response = asked.type === JSON_TYPE ? jsonResponse(object) : { status: 200, headers: { 'content-type': asked.type }, body: Buffer.from(dump(object, { noRefs: true, lineWidth: -1 })) }
+  const response = asked.type === JSON_TYPE ? jsonResponse(object) : { status: 200, headers: { 'content-type': asked.type }, body: printYaml(object) }
   if (asked.version === 'v1alpha1') response.headers['warning'] = warningHeader([`This version of the ${page.name} endpoint is deprecated. Please use a newer version.`])
   return response
 }

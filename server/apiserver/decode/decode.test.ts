@@ -5,6 +5,7 @@ import { builtinSchema as schema, type SchemaSet } from '#api/schema/index.ts'
 import type { KubeObject } from '#api/types/index.ts'
 import { canonicalText, decodeObject, encodeCanonical, type Decoded, type Strictness } from './index.ts'
 import { explainJson, measureJson } from './json-scan.ts'
+import { printYaml } from './print-yaml.ts'
 import { parseYaml } from './yaml.ts'
 
 const decode = (body: string | Buffer, model = 'Pod', strictness: Strictness = 'Warn', type = 'application/json'): Decoded<object> =>
@@ -210,4 +211,13 @@ test('YAML says what it says to sigs.k8s.io/yaml', () => {
     ['!!str 0777', '0777'], ['!!float 3', 3], ['!!int "0x10"', 16], ['yes: 1', { true: 1 }], ['010: x', { 8: 'x' }],
     ['{<<: {a: 1, b: 2}, b: 3}', { a: 1, b: 3 }],
   ] as const) assert.deepStrictEqual(read(text), value, text)
+})
+
+test('text that is printed as YAML is read back as text', () => {
+  const shady = fc.array(fc.constantFrom(...'0123456789_.eE+-xXoObBfFyYnN~<=:tT '), { minLength: 1, maxLength: 6 }).map((chars) => chars.join(''))
+  fc.assert(fc.property(shady, fc.double({ noNaN: true, noDefaultInfinity: true }), (text, number) => {
+    const value = { a: text, [text]: [text, number === 0 ? 0 : number] }
+    const parsed = parseYaml(printYaml(value).toString(), { maxDepth: 10, maxValues: 1_000 })
+    assert.deepStrictEqual(parsed, { ok: true, value, duplicates: [] })
+  }), { numRuns: 2_000 })
 })

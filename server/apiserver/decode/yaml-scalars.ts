@@ -16,8 +16,8 @@ const UINT64_MAX = 2n ** 64n - 1n
 const dumped = () => false
 
 const boolTag = defineScalarTag('tag:yaml.org,2002:bool', { implicit: true, implicitFirstChars: 'yYnNtTfFoO'.split(''), identify: dumped, resolve: (source) => BOOLEANS.get(source) ?? NOT_RESOLVED })
-const intTag = defineScalarTag('tag:yaml.org,2002:int', { implicit: true, implicitFirstChars: [...DIGITS, '+', '-'], identify: dumped, resolve: (source) => integer(source.replaceAll('_', '')) ?? NOT_RESOLVED })
-const floatTag = defineScalarTag('tag:yaml.org,2002:float', {
+export const intTag = defineScalarTag('tag:yaml.org,2002:int', { implicit: true, implicitFirstChars: [...DIGITS, '+', '-'], identify: dumped, resolve: (source) => integer(source.replaceAll('_', '')) ?? NOT_RESOLVED })
+export const floatTag = defineScalarTag('tag:yaml.org,2002:float', {
   implicit: true, implicitFirstChars: [...DIGITS, '+', '-', '.'], identify: dumped,
   resolve: (source, isExplicit) => float(source) ?? (isExplicit ? integer(source.replaceAll('_', '')) : undefined) ?? NOT_RESOLVED,
 })

@@ -1,5 +1,5 @@
 /** Jobs and CronJobs. */
-import type { CronJob, Job, JobSpec, LabelSelector, PodTemplateSpec } from '#api/types/index.ts'
+import type { Container, CronJob, Job, JobSpec, LabelSelector, PodTemplateSpec } from '#api/types/index.ts'
 import { compileLabelSelector, describeLabelSelector } from '#api/types/index.ts'
 import { type FieldError, invalid, notSupported, required } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
@@ -46,8 +46,9 @@ export const jobStrategy: KindStrategy<Job> = {
   validate: validateJob,
   validateUpdate(job, old) {
     const [spec, before] = [job.spec, old.spec]
-    const started = old.status?.startTime !== undefined
-    const frozenTemplate = before?.suspend === true && !started ? schedulingAside(spec?.template, before.template) : spec?.template
+    // Whatever ran of it is gone (KEP-2926, KEP-5440).
+    const isIdle = before?.suspend === true && (old.status?.active ?? 0) === 0
+    const frozenTemplate = isIdle ? schedulingAside(spec?.template, before.template) : spec?.template
     return [
       ...validateJobSpec('spec', spec),
       ...completionsChange(spec, before),
@@ -97,14 +98,28 @@ function defaultJobSpec(spec: JobSpec): void {
   defaultPodTemplate((spec.template ??= {}))
 }
 
-/** A Job that never ran may be told anew where to run (KEP-2926). */
+/** A Job of which nothing runs may be told anew where to run, and with what. */
 function schedulingAside(template: PodTemplateSpec | undefined, old: PodTemplateSpec): PodTemplateSpec | undefined {
   if (!template?.spec || !old.spec) return template
   const { nodeSelector: _n, affinity: _a, tolerations: _t, schedulingGates: _s, ...rest } = template.spec
   const { nodeSelector, affinity, tolerations, schedulingGates } = old.spec
   const kept = { ...(nodeSelector && { nodeSelector }), ...(affinity && { affinity }), ...(tolerations && { tolerations }), ...(schedulingGates && { schedulingGates }) }
   const { labels, annotations } = old.metadata ?? {}
-  return { ...template, metadata: { ...template.metadata, ...(labels && { labels }), ...(annotations && { annotations }) }, spec: { ...rest, ...kept } }
+  const containers = resourcesAside(rest.containers, old.spec.containers)
+  const initContainers = rest.initContainers && resourcesAside(rest.initContainers, old.spec.initContainers ?? [])
+  return { ...template, metadata: { ...template.metadata, ...(labels && { labels }), ...(annotations && { annotations }) }, spec: { ...rest, ...kept, containers, ...(initContainers && { initContainers }) } }
+}
+
+/** With the requests and limits that were there before. */
+function resourcesAside(containers: readonly Container[], old: readonly Container[]): Container[] {
+  return containers.map((container, i) => {
+    const before = old[i]
+    if (before?.name !== container.name) return container
+    const { requests: _r, limits: _l, ...others } = container.resources ?? {}
+    const { requests, limits } = before.resources ?? {}
+    const resources = { ...others, ...(requests && { requests }), ...(limits && { limits }) }
+    return { ...container, ...((container.resources ?? before.resources) && { resources }) }
+  })
 }
 
 function validateJob(job: Job): FieldError[] {

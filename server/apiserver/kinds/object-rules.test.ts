@@ -1,4 +1,4 @@
-import { deepStrictEqual } from 'node:assert'
+import { deepStrictEqual, ok } from 'node:assert'
 import { test } from 'node:test'
 import { causes, cluster, MERGE } from './kinds.test-support.ts'
 
@@ -120,4 +120,23 @@ test('a node has each of its addresses once and one network of each family', asy
   deepStrictEqual(causes(await c.call('POST', '/api/v1/nodes', { metadata: { name: 'm' }, spec: { podCIDRs: ['10.0.0.0/24', '10.0.1.0/24'], taints: [{ key: 'a', effect: 'Odd' }] } })), [
     'metadata.taints[0].effect: Unsupported value: "Odd": supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"', 'spec.podCIDRs: Invalid value: ["10.0.0.0/24","10.0.1.0/24"]: may specify no more than one CIDR for each IP family',
   ])
+})
+
+test('a suspended Job of which nothing runs may be given other resources, and another place; nothing else, and no other Job', async () => {
+  const { call, create } = cluster()
+  const JOBS = '/apis/batch/v1/namespaces/default/jobs'
+  const merge = { 'content-type': 'application/strategic-merge-patch+json' }
+  const containers = (requests: object, image = 'i') => ({ containers: [{ name: 'c', image, resources: { requests } }] })
+  await create(JOBS, { metadata: { name: 'j' }, spec: { suspend: true, template: { spec: { restartPolicy: 'Never', initContainers: [{ name: 'i', image: 'i' }], ...containers({ cpu: '4' }) } } } })
+  const patch = async (spec: object, at = '') => causes(await call('PATCH', `${JOBS}/j${at}`, at === '' ? { spec: { template: { spec } } } : { status: spec }, merge))
+  const frozen = 'spec.template: '
+  const isFrozen = (found: string[]) => found.length === 1 && (found[0] ?? '').startsWith(frozen) && (found[0] ?? '').endsWith(': field is immutable')
+  deepStrictEqual(await patch({ ...containers({ cpu: '2', memory: '1Gi' }), initContainers: [{ name: 'i', resources: { limits: { cpu: '1' } } }] }), ['200 '])
+  ok(isFrozen(await patch(containers({ cpu: '2' }, 'other'))))
+  deepStrictEqual(await patch({ startTime: '2026-01-01T00:00:00Z', active: 1 }, '/status'), ['200 '])
+  ok(isFrozen(await patch(containers({ cpu: '1' }))))
+  deepStrictEqual(await patch({ active: 0 }, '/status'), ['200 '])
+  deepStrictEqual(await patch({ ...containers({ cpu: '1' }), nodeSelector: { a: 'b' } }), ['200 '])
+  deepStrictEqual(causes(await call('PATCH', `${JOBS}/j`, { spec: { suspend: false } }, merge)), ['200 '])
+  ok(isFrozen(await patch(containers({ cpu: '3' }))))
 })

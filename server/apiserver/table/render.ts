@@ -2,7 +2,7 @@
 import type { ApiResponse } from '#api/client/transport.ts'
 import { collect } from '#api/client/body.ts'
 import type { KubeObject } from '#api/types/index.ts'
-import { dump } from 'js-yaml'
+import { printYaml } from '../decode/print-yaml.ts'
 import type { ObjectFormat } from '../http/negotiate.ts'
 import { ACCEPTED } from '../http/negotiate.ts'
 import { listKindOf } from '../kind.ts'
@@ -145,7 +145,7 @@ function printed(value: unknown, format: ObjectFormat, status: number): ApiRespo
     const model = protobufModelOf(value as KubeObject)
     return model === undefined ? jsonResponse(value, status) : protobufAnswer(encodeProtobuf(value as KubeObject, model), status)
   }
-  return { status, headers: { 'content-type': 'application/yaml' }, body: Buffer.from(dump(value, { noRefs: true, lineWidth: -1 })) }
+  return { status, headers: { 'content-type': 'application/yaml' }, body: printYaml(value) }
 }
 
 function protobufAnswer(body: Buffer, status = 200): ApiResponse {

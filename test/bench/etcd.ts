@@ -11,8 +11,8 @@ const PEER_PORT = 2380
 
 export interface EtcdMember { host: string; port: number }
 
-/** Resolves with the leader first. They end with the lab, or by `stop`. */
-export async function startEtcd(hosts: readonly LabHost[]): Promise<{ members: EtcdMember[]; pids: number[]; stop: () => void }> {
+/** Resolves with the leader first. They end with the lab. */
+export async function startEtcd(hosts: readonly LabHost[]): Promise<EtcdMember[]> {
   const cluster = hosts.map((h) => `${h.name}=http://${h.ip}:${PEER_PORT}`).join(',')
   for (const host of hosts) {
     rmSync(join(host.dir, 'etcd'), { recursive: true, force: true })
@@ -30,6 +30,9 @@ export async function startEtcd(hosts: readonly LabHost[]): Promise<{ members: E
     members = [...hosts.slice(at), ...hosts.slice(0, at)].map((h) => ({ host: h.ip, port: CLIENT_PORT }))
     return at >= 0
   })
-  const pids = hosts.flatMap((h) => h.processes().filter((p) => p.command.startsWith('etcd ')).map((p) => p.pid))
-  return { members, pids, stop: () => { for (const pid of pids) process.kill(pid, 'SIGKILL') } }
+  return members
+}
+
+export function etcdPids(host: LabHost): number[] {
+  return host.processes().filter((p) => p.command.startsWith('etcd ')).map((p) => p.pid)
 }

@@ -13,7 +13,7 @@ let next = 0
 const put = async (): Promise<void> => {
   const startMs = performance.now()
   const n = next++
-  await clients[n % clients.length]?.unary(ETCD.txn, { compare: [], success: [{ put: { key: Buffer.from(`/registry/core/configmaps/default/put-${n}`), value } }], failure: [] }, { timeoutMs: 20_000 })
+  await clients[n % clients.length]?.unary(ETCD.txn, { compare: [], success: [{ put: { key: Buffer.from(`/benchmark/core/configmaps/default/put-${n}`), value } }], failure: [] }, { timeoutMs: 20_000 })
   latencyMs.push(performance.now() - startMs)
 }
 await rateOf(pids, inFlight * 4, inFlight, put)

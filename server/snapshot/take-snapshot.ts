@@ -19,9 +19,21 @@ export interface SnapshotSource {
   random: Random
 }
 
+const CATCH_UP_MS_MAX = 5_000
+
 /** The bytes of a snapshot file; the store goes on working meanwhile. */
 export async function* takeSnapshot({ store, dataDir, node, cluster, secret, clock, random }: SnapshotSource): AsyncGenerator<Buffer> {
+  // What other servers acknowledged is in it, too; one that cannot reach them gives what it has.
+  await caughtUp(store, clock)
   const files = await sealFiles(await collectFiles(dataDir), secret(), random)
   const head = { skiff: SKIFF_COMMIT_ID, kubernetes: GIT_VERSION, node, createdMs: clock.nowMs(), revision: store.revision(), cluster, files }
   yield* writeSnapshotFile(head, store.snapshot())
+}
+
+/** Never rejects, and ends in a while. */
+async function caughtUp(store: Store, clock: Clock): Promise<void> {
+  const late = Promise.withResolvers<void>()
+  const cancel = clock.after(CATCH_UP_MS_MAX, late.resolve)
+  const caught = (async () => store.catchUp())().catch(() => { /* it gives what it has */ })
+  await Promise.race([caught, late.promise]).finally(cancel)
 }

@@ -37,7 +37,8 @@ function typeOfField(schema: SchemaSet, type: FieldType, name: string): CelType 
     case 'scalar': return SCALARS[type.scalar]
     case 'ref': return modelToCelType(schema, type.model, name) ?? object(name, {})
     case 'list': return list(typeOfField(schema, type.items, `${name}.@idx`))
-    case 'map': return map(STRING, typeOfField(schema, type.values, `${name}.@elem`))
+    // A map of itself stands for what no schema tells of.
+    case 'map': return type.values === type ? { kind: 'dyn' } : map(STRING, typeOfField(schema, type.values, `${name}.@elem`))
     // Free-form JSON: nothing inside can be known, so nothing inside is complained of.
     case 'any': return { kind: 'dyn' }
   }

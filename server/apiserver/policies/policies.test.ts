@@ -291,6 +291,26 @@ test('custom resources are mutated by their schema', async () => {
   assert.deepStrictEqual([made.status, made.json['spec']], [201, { parts: [{ name: 'b' }, { name: 'a', n: 2 }], size: 3 }])
 })
 
+test('expressions about custom resources are checked against their schema, formats included', async () => {
+  const h = await server()
+  await post(h, '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', {
+    metadata: { name: 'things.x.io' },
+    spec: {
+      group: 'x.io', names: { kind: 'Thing', plural: 'things' }, scope: 'Namespaced',
+      versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object', properties: { spec: { type: 'object', properties: { when: { type: 'string', format: 'date-time' }, open: { 'x-kubernetes-preserve-unknown-fields': true } } } } } } }],
+    },
+  })
+  const deadline = Date.now() + 5_000
+  while ((await h.call('GET', '/apis/x.io/v1/namespaces/default/things')).status === 404 && Date.now() < deadline) await new Promise((resolve) => { setImmediate(resolve) })
+  await validating(h, 'p', { matchConstraints: rule('x.io', 'v1', 'things'), validations: [{ expression: "object.spec.when > timestamp('2020-01-01T00:00:00Z') && 'a' in object.metadata.labels" }, { expression: 'object.spec.open.x == 1' }] })
+  const policy = async (): Promise<Loose> => (await h.call('GET', `${GROUP}/validatingadmissionpolicies/p`)).json
+  while (!(await policy())['status']?.['observedGeneration'] && Date.now() < deadline) await new Promise((resolve) => { setImmediate(resolve) })
+  assert.deepStrictEqual((await policy())['status'], {
+    observedGeneration: 1,
+    typeChecking: { expressionWarnings: [{ fieldRef: 'spec.validations[1].expression', warning: "x.io/v1, Kind=Thing: ERROR: <input>:1:12: undefined field 'open'\n | object.spec.open.x == 1\n | ...........^\n" }] },
+  })
+})
+
 test('what policies decide is counted', async () => {
   const h = await server()
   await validating(h, 'p', { validations: [{ expression: 'size(object.data) < 2' }, { expression: 'object.data.missing == 1' }], failurePolicy: 'Ignore' }, { validationActions: ['Warn', 'Audit'] })

@@ -1,6 +1,6 @@
 /** What a policy's expressions get wrong about the kinds it names: warnings for its status, no refusals (apiserver `validating/typechecking.go`). */
 import type { ValidatingAdmissionPolicy } from '#api/types/index.ts'
-import type { CelObjectType } from '#api/cel/index.ts'
+import type { CelObjectType, OpenApiSchema } from '#api/cel/index.ts'
 import type { KindRow } from '../kind.ts'
 import type { Rows } from '../rows.ts'
 import { typesOf } from '../verbs/call.ts'
@@ -28,7 +28,15 @@ export function typeWarnings(cel: Cel, policy: ValidatingAdmissionPolicy, rows: 
   })
 }
 
-const typeOfRow = (cel: Cel, row: KindRow): CelObjectType | undefined => cel.modelToCelType(typesOf(row), row.model, row.ref.kind)
+/** Of a custom resource: as its definition has it, formats and all; what every object has comes from the model. */
+function typeOfRow(cel: Cel, row: KindRow): CelObjectType | undefined {
+  const model = cel.modelToCelType(typesOf(row), row.model, row.ref.kind)
+  if (!row.custom || !model) return model
+  const own = cel.schemaToCelType(row.custom.definition('v3').object({ type: 'object' }) as OpenApiSchema, { name: row.ref.kind })
+  return own?.kind === 'object' ? { ...model, field: (name) => (SHARED.has(name) ? model.field(name) : own.field(name)) } : model
+}
+
+const SHARED: ReadonlySet<string> = new Set(['apiVersion', 'kind', 'metadata'])
 
 /** Those that the rules name without wildcards, in order. */
 function kindsToCheck(rules: readonly NamedRule[], rows: Rows): KindRow[] {

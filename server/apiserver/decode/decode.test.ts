@@ -214,7 +214,7 @@ test('YAML says what it says to sigs.k8s.io/yaml', () => {
 })
 
 test('text that is printed as YAML is read back as text', () => {
-  const shady = fc.array(fc.constantFrom(...'0123456789_.eE+-xXoObBfFyYnN~<=:tT '), { minLength: 1, maxLength: 6 }).map((chars) => chars.join(''))
+  const shady = fc.array(fc.constantFrom(...'0123456789_.eE+-xXoObBfFyYnN~<=:tT '.split('')), { minLength: 1, maxLength: 6 }).map((chars) => chars.join(''))
   fc.assert(fc.property(shady, fc.double({ noNaN: true, noDefaultInfinity: true }), (text, number) => {
     const value = { a: text, [text]: [text, number === 0 ? 0 : number] }
     const parsed = parseYaml(printYaml(value).toString(), { maxDepth: 10, maxValues: 1_000 })

@@ -8,11 +8,13 @@ const FIRST_CHARS = '0123456789+-.'.split('')
 const SCHEMA: Schema = DUMP_SCHEMA.withTags([intTag, floatTag].map((ours) => {
   const theirs = DUMP_SCHEMA.lookupScalarTag(ours.tagName)
   if (!theirs) return ours
-  const resolve: typeof theirs.resolve = (source, isExplicit, name) => {
-    const value = theirs.resolve(source, isExplicit, name)
-    return value === NOT_RESOLVED ? ours.resolve(source, isExplicit, name) : value
+  return {
+    ...theirs, implicitFirstChars: FIRST_CHARS,
+    resolve(source: string, isExplicit: boolean, name: string): unknown {
+      const value = theirs.resolve(source, isExplicit, name)
+      return value === NOT_RESOLVED ? ours.resolve(source, isExplicit, name) : value
+    },
   }
-  return { ...theirs, implicitFirstChars: FIRST_CHARS, resolve }
 }))
 
 export function printYaml(value: unknown): Buffer {

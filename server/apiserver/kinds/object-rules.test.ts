@@ -123,11 +123,12 @@ test('a node has each of its addresses once and one network of each family', asy
 })
 
 test('a suspended Job of which nothing runs may be given other resources, and another place; nothing else, and no other Job', async () => {
-  const { call, create } = cluster()
+  const c = cluster()
+  const { call } = c
   const JOBS = '/apis/batch/v1/namespaces/default/jobs'
   const merge = { 'content-type': 'application/strategic-merge-patch+json' }
   const containers = (requests: object, image = 'i') => ({ containers: [{ name: 'c', image, resources: { requests } }] })
-  await create(JOBS, { metadata: { name: 'j' }, spec: { suspend: true, template: { spec: { restartPolicy: 'Never', initContainers: [{ name: 'i', image: 'i' }], ...containers({ cpu: '4' }) } } } })
+  await c.create(JOBS, { metadata: { name: 'j' }, spec: { suspend: true, template: { spec: { restartPolicy: 'Never', initContainers: [{ name: 'i', image: 'i' }], ...containers({ cpu: '4' }) } } } })
   const patch = async (spec: object, at = '') => causes(await call('PATCH', `${JOBS}/j${at}`, at === '' ? { spec: { template: { spec } } } : { status: spec }, merge))
   const frozen = 'spec.template: '
   const isFrozen = (found: string[]) => found.length === 1 && (found[0] ?? '').startsWith(frozen) && (found[0] ?? '').endsWith(': field is immutable')

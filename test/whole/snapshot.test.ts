@@ -260,3 +260,54 @@ describe('two servers on one external etcd', { skip: noEtcd, timeout: 180_000 },
     await until('there are more pods', 20_000, async () => (await must('h2', ['get', 'pods', '-o', 'name'])).trim().split('\n').length === 4)
   })
 })
+
+describe('a snapshot of several servers', { timeout: 240_000 }, () => {
+  let lab: OneHost
+  type Host = OneHost['host']
+  const hosts = () => lab.lab.hosts as unknown as readonly [Host, Host]
+  const kubectl = (host: Host, args: readonly string[]) => host.run(['env', `KUBECACHEDIR=${join(host.dir, 'kubectl-cache')}`, 'kubectl', '--kubeconfig', host.kubeconfig, ...args])
+  const must = async (host: Host, args: readonly string[]) => {
+    const { code, stdout, stderr } = await kubectl(host, args)
+    assert.equal(code, 0, stderr)
+    return stdout
+  }
+  const start = async (host: Host, log: string, ...flags: string[]) => {
+    rmSync(host.kubeconfig, { force: true })
+    host.start(log, [SKIFF, 'server', '--data-dir', host.dataDir, '--state-dir', host.stateDir, '--node-name', host.name, '--node-ip', host.ip, '--disable-agent', '--write-kubeconfig', host.kubeconfig, '--log-format', 'text', ...flags])
+    await until(`${host.name} is ready`, 60_000, async () => existsSync(host.kubeconfig) && (await kubectl(host, ['get', '--raw', '/readyz'])).stdout === 'ok')
+  }
+  const killAll = () => {
+    for (const host of hosts()) for (const p of host.processes().filter((q) => SERVER.test(q.command))) process.kill(p.pid, 'SIGKILL')
+  }
+  before(async () => {
+    lab = await OneHost.create()
+    lab.lab.addHost()
+    await start(hosts()[0], 'server', '--cluster-init')
+    await start(hosts()[1], 'server', '--server', `https://${hosts()[0].ip}:6443`, '--token', readFileSync(join(hosts()[0].dataDir, 'server/token'), 'utf8').trim())
+  })
+  after(async () => { await lab.lab.destroy() })
+
+  it('saved by one that follows it holds what was written through the other; restored to one, that grows again', async () => {
+    const [h1, h2] = hosts()
+    const save = async () => {
+      await must(h1, ['create', 'configmap', 'before'])
+      const { code, stdout, stderr } = await h2.run([SKIFF, 'snapshot', 'save', '--data-dir', h2.dataDir, '--kubeconfig', h2.kubeconfig])
+      assert.equal(code, 0, stderr)
+      return /saved: file:\/\/(\S+)/.exec(stdout)?.[1] ?? ''
+    }
+    const file = await save()
+    await must(h2, ['create', 'configmap', 'after'])
+    killAll()
+    const restored = await h2.run([SKIFF, 'snapshot', 'restore', file, '--data-dir', h2.dataDir])
+    assert.equal(restored.code, 0, restored.stderr)
+    await start(h2, 'restored', '--cluster-init')
+    const configMaps = async (host: Host) => (await must(host, ['get', 'configmaps', '-o', 'name'])).trim().split('\n').filter((n) => n !== 'configmap/kube-root-ca.crt')
+    assert.deepEqual(await configMaps(h2), ['configmap/before'])
+    rmSync(join(h1.dataDir, 'server'), { recursive: true })
+    await start(h1, 'again', '--server', `https://${h2.ip}:6443`, '--token', readFileSync(join(h2.dataDir, 'server/token'), 'utf8').trim())
+    await must(h1, ['create', 'configmap', 'grown'])
+    assert.deepEqual(await configMaps(h2), ['configmap/before', 'configmap/grown'])
+    assert.deepEqual(await configMaps(h1), ['configmap/before', 'configmap/grown'])
+    await until('clients get both addresses', 20_000, async () => (await must(h1, ['get', 'endpoints', 'kubernetes', '-o', 'jsonpath={.subsets[*].addresses[*].ip}'])) === [h1.ip, h2.ip].sort().join(' '))
+  })
+})

@@ -241,8 +241,14 @@ export class ReplicatedStore implements Store {
   }
 
   #do(leading: Leading, { wish, resolve, reject }: Pick<Asked, 'wish' | 'resolve' | 'reject'>, again: (lost: boolean) => void): void {
-    if (wish.kind === 'txn') leading.txn({ txn: wish.txn, resolve, reject, again })
+    if (wish.kind === 'txn') leading.txn({ txn: wish.txn, resolve: (result) => this.#tell(result, resolve, again), reject, again })
     else leading.place(wish.items, wish.revision).then((revision) => resolve({ ok: true, revision }), reject)
+  }
+
+  /** That nothing was changed is a read: true only if this server led when it looked. What was changed is in the log of most. */
+  #tell(result: TxnResult, resolve: Asked['resolve'], again: (lost: boolean) => void): void {
+    if (result.ok || this.#alone) resolve(result)
+    else this.node.readBarrier().then(() => resolve(result), () => again(true))
   }
 
   #again(asked: Asked, lost: boolean): void {

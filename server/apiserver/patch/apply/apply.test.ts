@@ -5,6 +5,8 @@ import { builtinSchema as schema } from '#api/schema/index.ts'
 import type { Deployment, KubeObject } from '#api/types/index.ts'
 import { conformObject } from '../../decode/conform.ts'
 import { apply, extractApplied, type Applied, type ApplyRequest } from './apply.ts'
+import { createCustomTypes } from '../../crd/schema/field-types.ts'
+import { compileSchema } from '../../crd/schema/node.ts'
 import { trackUpdate } from './track-update.ts'
 
 const T = (seconds: number) => new Date(seconds * 1000).toISOString().replace('.000', '')
@@ -214,4 +216,13 @@ test('who leaves out of an atomic value what Go writes as null says something el
 test('null in place of a list with keys or of members leaves those that are there', () => {
   const live = applied(withContainers({ name: 'c', image: 'i' }))
   assert.deepStrictEqual(containersOf(applied(named({ template: { spec: { containers: null } } }), { live, manager: 'you' })), [{ name: 'c', image: 'i', resources: {} }])
+})
+
+test('free-form parts of custom resources are merged by member, and say what they were before', () => {
+  const types = createCustomTypes('Foo', { group: 'x.io', version: 'v1', kind: 'Foo' }, compileSchema({ type: 'object', properties: { spec: { 'x-kubernetes-preserve-unknown-fields': true } } }), schema)
+  const foo = (spec: unknown) => ({ apiVersion: 'x.io/v1', kind: 'Foo', metadata: { name: 'f' }, spec })
+  const more: Partial<ApplyRequest> = { apiVersion: 'x.io/v1', schema: types, model: 'Foo', conform: () => ({ ok: true, problems: [], keys: 0 }) }
+  const list = applied(foo([1]), more)
+  const both = applied(foo({ a: 1 }), { ...more, live: list, manager: 'you', force: true })
+  assert.deepStrictEqual([(both as unknown as { spec: unknown }).spec, owners(both)], [{ a: 1 }, [['you', 'Apply', T(0), { 'f:spec': { 'f:a': {} } }]]])
 })

@@ -16,7 +16,8 @@ const holders = new WeakMap<ModelSchema, boolean>()
 function mayLack(type: FieldType | undefined, schema: SchemaSet, isAtomic: boolean): boolean {
   switch (type?.kind) {
     case 'list': return mayLack(type.items, schema, isAtomic || type.listType === 'atomic')
-    case 'map': return mayLack(type.values, schema, isAtomic || type.mapType === 'atomic')
+    // A map of itself stands for what no schema tells of.
+    case 'map': return type.values !== type && mayLack(type.values, schema, isAtomic || type.mapType === 'atomic')
     case 'ref': {
       const model = schema.model(type.model)
       if (!model) return false

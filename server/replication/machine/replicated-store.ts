@@ -377,6 +377,7 @@ export class ReplicatedStore implements Store {
     const leading = new Leading({
       term, machine: this.#machine,
       propose: (data) => this.node.propose(data),
+      confirm: () => (this.#alone ? undefined : this.node.readBarrier()),
       inFlightMax: () => (this.#alone ? 1 : IN_FLIGHT_MAX),
       shownLazy: (changes, before, revision) => this.#sendLazy(term, changes, before, revision),
       startRevision: this.#alone && clean !== undefined ? clean : Math.max(position.ceiling, state.revision),

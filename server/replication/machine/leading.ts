@@ -44,6 +44,8 @@ export interface LeadingOptions {
   propose(data: readonly Buffer[]): Promise<{ term: Term; index: LogIndex }>
   /** Groups in the log that are not applied: more of them hide the way to other servers, fewer are larger. */
   inFlightMax(): number
+  /** Resolves when this server has been the leader after the call, or is one no more; rejects where that cannot be known. Undefined: nobody else could be. */
+  confirm(): Promise<unknown> | undefined
   /** After lazy values were shown here, ahead of the log. */
   shownLazy(changes: readonly Change[], before: Revision, revision: Revision): void
   /** The first revision that nobody can have seen. */
@@ -106,14 +108,14 @@ export class Leading {
     if (failed) {
       // What it lost against may not be safe yet, and may never be: asked again when that is known.
       if (this.#pending.has(failed.key)) this.#contenders.push({ key: failed.key, safe: () => waiting.again(false), again: waiting.again })
-      else waiting.resolve({ ok: false, why: 'conflict', ...failed, revision: this.#machine.state.revision })
+      else this.#answer(waiting, { ok: false, why: 'conflict', ...failed, revision: this.#machine.state.revision })
       return
     }
     const events = eventsOf(txn.ops, this.#issued + 1, read)
     if (events.length === 0) {
       // Nothing to delete, that is: true only when what deleted it is safe.
       const gone = txn.ops.find((op) => this.#pending.has(op.key))
-      const answer = () => waiting.resolve({ ok: true, revision: this.#machine.state.revision })
+      const answer = () => this.#answer(waiting, { ok: true, revision: this.#machine.state.revision })
       if (gone) this.#contenders.push({ key: gone.key, safe: answer, again: waiting.again })
       else answer()
       return
@@ -129,6 +131,13 @@ export class Leading {
     for (const event of events) this.#pending.set(event.key, event)
     this.#waiting.push({ ...waiting, events, revision, bytes: events.reduce((sum, e) => sum + (e.current?.value.length ?? 0), 0) })
     this.#sendSoon()
+  }
+
+  /** Of what changes nothing, and so is in no log: true only while nobody else leads, which is asked after it was found. */
+  #answer(waiting: Waiting, result: TxnResult): void {
+    const confirmed = this.#options.confirm()
+    if (!confirmed) waiting.resolve(result)
+    else confirmed.then(() => (this.#ended ? waiting.again(true) : waiting.resolve(result)), () => waiting.again(true))
   }
 
   /** Lazy values into the log. Resolves when that is done, or was tried in vain. */

@@ -85,8 +85,8 @@ export class Cluster {
 
   #verbOf(host: LabHost): string[] {
     const known = () => ['--server', `https://${this.server.ip}:6443`, '--token', this.token]
-    if (!this.servers.includes(host)) return ['agent', ...known(), ...(this.#options.agentFlags ?? [])]
-    const together = this.servers.length === 1 ? [] : host === this.server ? ['--cluster-init'] : known()
+    if (!this.servers.some((s) => s.name === host.name)) return ['agent', ...known(), ...(this.#options.agentFlags ?? [])]
+    const together = this.servers.length === 1 ? [] : host.name === this.server.name ? ['--cluster-init'] : known()
     return ['server', '--write-kubeconfig', host.kubeconfig, '--advertise-address', host.ip, ...together, ...(this.#options.serverFlags ?? [])]
   }
 

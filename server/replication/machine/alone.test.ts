@@ -8,7 +8,7 @@ import { it } from 'node:test'
 import { FakeClock } from '#base/clock-fake.ts'
 import { systemClock } from '#base/clock.ts'
 import { hasCode } from '#base/errors.ts'
-import { LAZY_FLUSH_MS, type Store } from '#server/store/store.ts'
+import { LAZY_FLUSH_MS, type Op, type Store } from '#server/store/store.ts'
 import { diskRoom } from '../log/disk-room.ts'
 import { openAlone } from './alone.test-support.ts'
 
@@ -25,6 +25,17 @@ it('refuses a data directory that another store has open, naming the mend', asyn
   const first = await open(t.dir)
   await assert.rejects(open(t.dir), (e: Error) => hasCode(e, 'STORE_LOCKED') && /--data-dir/.test(e.message))
   await first.close()
+})
+
+it('answers a delete that finds nothing with a revision at which the key was not there, whatever came right after it', async () => {
+  using t = temporary()
+  const store = await open(t.dir)
+  const one = (op: Op) => store.txn({ compare: [], ops: [op] })
+  const write = (key: string) => one({ kind: 'put', key, value: Buffer.from('1') })
+  await write('/k')
+  const [removed, nothing, again, other] = await Promise.all([one({ kind: 'delete', key: '/k' }), one({ kind: 'delete', key: '/k' }), write('/k'), write('/other')])
+  assert.deepEqual([nothing.revision, again.revision, other.revision].map((r) => r - removed.revision), [0, 1, 2])
+  await store.close()
 })
 
 it('writes lazy values back after five minutes without a synced write, and then waits for nothing', async () => {

@@ -114,10 +114,11 @@ export class Leading {
     const events = eventsOf(txn.ops, this.#issued + 1, read)
     if (events.length === 0) {
       // Nothing to delete, that is: true only when what deleted it is safe.
-      const gone = txn.ops.find((op) => this.#pending.has(op.key))
-      const answer = () => this.#answer(waiting, { ok: true, revision: this.#machine.state.revision })
-      if (gone) this.#contenders.push({ key: gone.key, safe: answer, again: waiting.again })
-      else answer()
+      const gone = txn.ops.flatMap(({ key }) => this.#pending.get(key) ?? []).reduce<WatchEvent | undefined>((a, b) => (a && a.revision > b.revision ? a : b), undefined)
+      // True as of that revision: by the time it is safe the key may be there again.
+      const answer = (revision: Revision) => this.#answer(waiting, { ok: true, revision })
+      if (gone) this.#contenders.push({ key: gone.key, safe: () => answer(gone.revision), again: waiting.again })
+      else answer(this.#machine.state.revision)
       return
     }
     const revision = ++this.#issued

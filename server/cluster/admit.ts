@@ -1,8 +1,10 @@
 /** A server asks to be taken in, or has another address: what the leader does about it. */
 import type { Client } from '#api/client/client.ts'
+import type { Clock } from '#base/clock.ts'
 import { asError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import { membersOf } from '../raft/configuration.ts'
+import { defaultRaftOptions } from '../raft/raft.ts'
 import { NOBODY, type MemberChange, type RaftStatus } from '../raft/types.ts'
 import type { ReplicaNode } from '../replication/contract.ts'
 import type { Admission } from './join-endpoint.ts'
@@ -12,12 +14,23 @@ import { readServers, type ServerEntries } from './servers.ts'
 /** Nothing has happened, or it is not known whether it has: asking again is right either way. */
 const AGAIN = ['RAFT_NO_LEADER', 'RAFT_CHANGING', 'RAFT_TRANSFERRING', 'RAFT_OVERLOADED', 'RAFT_STOPPED', 'RAFT_UNKNOWN', 'RAFT_LOST', 'DISK_FULL', 'STORE_UNAVAILABLE']
 
-export async function admit(request: MemberRequest, node: ReplicaNode, client: Client, log: Log): Promise<Admission> {
-  const status = node.status()
-  const { configuration, leader } = status
-  if (status.role !== 'leader') return { ok: false, why: 'notLeader', leader: leader === NOBODY ? undefined : configuration.addresses[leader] }
+/** Longer than an election timeout: who still counts as active then was heard of after the request came. */
+export const SILENCE_MS = 1.5 * defaultRaftOptions.tickMs * defaultRaftOptions.electionTicks
+
+export async function admit(request: MemberRequest, node: ReplicaNode, client: Client, { clock, log }: { clock: Clock; log: Log }): Promise<Admission> {
+  const decide = async () => {
+    const status = node.status()
+    const { configuration, leader } = status
+    if (status.role !== 'leader') return { ok: false, why: 'notLeader', leader: leader === NOBODY ? undefined : configuration.addresses[leader] } as const
+    return decideAdmission(request, status, await readServers(client))
+  }
   try {
-    const decided = decideAdmission(request, status, await readServers(client))
+    let decided = await decide()
+    if (!Array.isArray(decided) && decided.why === 'refused') {
+      // Whoever has that name or address may have ended a moment ago: a server whose disk was lost is back sooner than its silence is noticed.
+      await clock.sleep(SILENCE_MS)
+      decided = await decide()
+    }
     if (!Array.isArray(decided)) return decided
     if (decided.length > 0) {
       log.info('a server joins, or has a new address', { member: request.member, name: request.name, address: request.address, removes: decided.filter((c) => c.kind === 'remove').map((c) => c.member).join(' ') || undefined })

@@ -4,17 +4,21 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import type { ClusterConfig } from '#api/cluster-config.ts'
+import { CONFIG_MAPS } from '#api/types/index.ts'
+import { FakeClock } from '#base/clock-fake.ts'
 import { systemClock } from '#base/clock.ts'
 import { silentLog } from '#base/log.ts'
 import { systemRandom } from '#base/random.ts'
 import type { PeerRequest } from '../apiserver/app.ts'
+import { createMemoryClient } from '../apiserver/authn/memory-client.test-support.ts'
 import { openPki } from '../apiserver/pki/pki.ts'
 import { initialConfiguration } from '../raft/configuration.ts'
-import { decideAdmission } from './admit.ts'
+import type { ReplicaNode } from '../replication/contract.ts'
+import { admit, decideAdmission, SILENCE_MS } from './admit.ts'
 import { assertSameSettings, decodeBundle, encodeBundle, readBundle, writeBundle } from './join-bundle.ts'
 import { BUNDLE_PATH, createJoinEndpoint, isServerToken, MEMBERS_PATH, type Admission } from './join-endpoint.ts'
 import { parseMemberRequest } from './member-request.ts'
-import type { ServerEntry } from './servers.ts'
+import { SERVERS_NAME, SERVERS_NAMESPACE, type ServerEntry } from './servers.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'joining-'))
 after(() => rmSync(root, { recursive: true }))
@@ -116,5 +120,23 @@ describe('who is taken in', () => {
     assert.match(refused('h2', 'x:6443'), /^a server called h2 is in the cluster and running/)
     assert.match(refused('h1', 'x:6443'), /^a server called h1 is in the cluster and running/)
     assert.match(refused('h9', 'b:6443'), /^the server at b:6443 is in the cluster and running/)
+  })
+
+  for (const [what, isBack, wanted] of [
+    ['a server that ended a moment ago and is back without its disk', false, { ok: true }],
+    ['nobody who calls himself as one that goes on answering', true, { ok: false, why: 'refused', message: 'a server called h2 is in the cluster and running: start this one with another --node-name' }],
+  ] as const) it(`is ${what}: who was heard of lately is listened for once more`, async () => {
+    const clock = new FakeClock()
+    const client = createMemoryClient()
+    await client.create(CONFIG_MAPS, { metadata: { name: SERVERS_NAME, namespace: SERVERS_NAMESPACE }, data: Object.fromEntries([...entries].map(([id, entry]) => [String(id), JSON.stringify(entry)])) })
+    const changes: unknown[] = []
+    const node = {
+      status: () => ({ ...status, role: 'leader', followers: [follower(2, clock.monotonicMs() < SILENCE_MS || isBack)] }),
+      changeMembers: (made: unknown) => { changes.push(made); return Promise.resolve() },
+    } as unknown as ReplicaNode
+    const asked = admit({ member: 9, address: 'b:6443', name: 'h2' }, node, client, { clock, log: silentLog })
+    await clock.advance(SILENCE_MS)
+    assert.deepEqual(await asked, wanted)
+    assert.deepEqual(changes, isBack ? [] : [[{ kind: 'remove', member: 2 }, { kind: 'addVoter', member: 9, address: 'b:6443' }]])
   })
 })

@@ -68,7 +68,7 @@ export function createMembership(options: MembershipOptions): Membership {
   const answer = createJoinEndpoint({
     secret, log,
     bundle: () => readBundle(config.dataDir, { cluster: config.cluster, port: config.port, kubernetes: GIT_VERSION }),
-    admit: (request) => (late.client ? admit(request, node, late.client, log) : Promise.resolve(NOT_YET)),
+    admit: (request) => (late.client ? admit(request, node, late.client, { clock, log }) : Promise.resolve(NOT_YET)),
   })
   const failed = Promise.race([node.failed, removal(options, log)])
   // Whoever does not look at it hears of the end by every request.

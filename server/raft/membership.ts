@@ -1,6 +1,6 @@
 /** Changes of membership by joint consensus (section 4.3), catching up of new members (4.2.1), and leaving (4.2.2). */
 import { encodeConfiguration, isJoint, isVoter, leaveJoint, nextConfiguration, promoted } from './configuration.ts'
-import { appendOwn, dismissLeaving, followConfiguration } from './replication.ts'
+import { appendOwn, dismissLeaving, followConfiguration, isActive } from './replication.ts'
 import { becomeFollower } from './state.ts'
 import type { Leading, RaftState } from './state.ts'
 import { bestSuccessor, sendTimeoutNow } from './transfer.ts'
@@ -57,7 +57,7 @@ export function continueChange(s: RaftState, leading: Leading): void {
 /** A round ends when the follower has what the log had when it began; the last one must have been short. */
 function hasCaughtUp(s: RaftState, leading: Leading, member: number): boolean {
   const follower = leading.followers.get(member)
-  if (!follower?.active || follower.match < follower.catchUpTarget || follower.state !== 'replicate') return false
+  if (!follower || !isActive(s, follower) || follower.match < follower.catchUpTarget || follower.state !== 'replicate') return false
   if (follower.catchUpTicks < s.options.electionTicks) return true
   follower.catchUpTarget = s.log.lastIndex
   follower.catchUpTicks = 0

@@ -34,7 +34,8 @@ export class Progress {
   commitSent: LogIndex = 0
   /** The highest round it answered. */
   round = 0
-  active = false
+  /** Since it was last heard of; since this server leads, if it was not yet. */
+  silentTicks = 0
   /** In probe: the question is out. */
   probeSent = false
   /** No member any more; gets the end of the change that removed it, as a courtesy (section 4.2.2). */

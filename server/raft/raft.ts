@@ -11,7 +11,7 @@ import { RaftLog } from './log.ts'
 import { continueChange, onChangeMembers } from './membership.ts'
 import { onForward, onForwardAnswer, onPropose, tickAsked } from './proposals.ts'
 import { answerReads, onRead, onReadIndex, onReadIndexAnswer, sendAskedReads } from './reads.ts'
-import { beginRound, maybeCommit, onAppendAnswer, sendAppends, stillHasQuorum, tickFollowers } from './replication.ts'
+import { beginRound, isActive, maybeCommit, onAppendAnswer, sendAppends, stillHasQuorum, tickFollowers } from './replication.ts'
 import { onSnapshot, onSnapshotAnswer, onSnapshotRead, onSnapshotReadFailed, onSnapshotWriteFailed, onSnapshotWritten } from './snapshots.ts'
 import { becomeFollower, emptyOut, heardOfLeader, noteMembership, resetElectionTimeout, send } from './state.ts'
 import type { RaftState } from './state.ts'
@@ -106,7 +106,7 @@ export class Raft {
       configurationIndex: s.log.configurationIndex,
       removed: s.removed,
       transferee: s.leading?.transferee ?? NOBODY,
-      followers: Array.from(s.leading?.followers.values() ?? [], (f) => ({ member: f.member, state: f.state, match: f.match, next: f.next, inFlight: f.inFlight, active: f.active })),
+      followers: Array.from(s.leading?.followers.values() ?? [], (f) => ({ member: f.member, state: f.state, match: f.match, next: f.next, inFlight: f.inFlight, active: isActive(s, f) })),
     }
   }
 

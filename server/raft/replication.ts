@@ -106,7 +106,7 @@ export function onAppendAnswer(s: RaftState, m: AppendAnswerMessage): void {
   const leading = s.leading
   const follower = leading?.followers.get(m.from)
   if (!leading || !follower) return
-  follower.active = true
+  follower.silentTicks = 0
   follower.round = Math.max(follower.round, m.round)
   if (m.accepted) accepted(s, leading, follower, m.index)
   else refused(s, follower, m)
@@ -148,13 +148,17 @@ function matchOf(s: RaftState, leading: Leading, member: number): LogIndex {
 
 /** A leader that no quorum heard of during an election timeout is one no more (section 6.2). */
 export function stillHasQuorum(s: RaftState, leading: Leading): boolean {
-  const has = hasQuorum(s.log.configuration, (member) => member === s.options.id || leading.followers.get(member)?.active === true)
-  for (const follower of leading.followers.values()) follower.active = false
-  return has
+  return hasQuorum(s.log.configuration, (member) => member === s.options.id || isActive(s, leading.followers.get(member)))
+}
+
+/** Heard of within an election timeout; one that this leader never heard of counts for as long. */
+export function isActive(s: RaftState, follower: Progress | undefined): boolean {
+  return follower !== undefined && follower.silentTicks <= s.options.electionTicks
 }
 
 export function tickFollowers(s: RaftState, leading: Leading): void {
   for (const follower of leading.followers.values()) {
+    follower.silentTicks++
     tickTransfer(s, follower)
     follower.catchUpTicks++
   }

@@ -51,7 +51,7 @@ export function onSnapshotReadFailed(s: RaftState, to: number): void {
 export function onSnapshotAnswer(s: RaftState, m: SnapshotAnswerMessage): void {
   const follower = s.leading?.followers.get(m.from)
   if (!follower) return
-  follower.active = true
+  follower.silentTicks = 0
   const transfer = follower.transfer
   // A repeated answer names where the piece under way begins; it would only be sent twice.
   if (!transfer || transfer.reading || transfer.id !== m.snapshotId || m.offsetBytes === transfer.offsetBytes) return

@@ -1,6 +1,7 @@
 /** Handing over leadership (section 3.10): no more proposals, bring the successor up to date, tell it to begin an election. */
 import { isVoter } from './configuration.ts'
 import type { Progress } from './progress.ts'
+import { isActive } from './replication.ts'
 import { send } from './state.ts'
 import type { Leading, RaftState } from './state.ts'
 import { NOBODY } from './types.ts'
@@ -38,7 +39,7 @@ export function sendTimeoutNow(s: RaftState, leading: Leading, successor: Progre
 export function bestSuccessor(s: RaftState, leading: Leading): Progress | undefined {
   let best: Progress | undefined
   for (const follower of leading.followers.values()) {
-    if (follower.leaving || !follower.active || !isVoter(s.log.configuration, follower.member)) continue
+    if (follower.leaving || !isActive(s, follower) || !isVoter(s.log.configuration, follower.member)) continue
     if (!best || follower.match > best.match) best = follower
   }
   return best

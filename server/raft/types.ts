@@ -405,6 +405,6 @@ export interface FollowerStatus {
   readonly match: LogIndex
   readonly next: LogIndex
   readonly inFlight: number
-  /** Heard of since the last check of the quorum (section 6.2). */
+  /** Heard of within an election timeout (section 6.2); one that this leader never heard of counts for as long. */
   readonly active: boolean
 }

@@ -99,8 +99,11 @@ describe('several servers', { timeout: 600_000 }, () => {
     for (const lease of ['kube-controller-manager', 'kube-scheduler']) await until(`another one holds ${lease}`, 30_000, async () => !(await holder(h3, lease)).startsWith('h1_'))
     // The Lease of h4 has been renewed all the time, through another server than the one it joined.
     assert.ok(await isReady(h3, 'h4'))
+    // The dead node counts as Ready for its grace of 40 s yet: without the cordon the new pod may be sent there.
+    await must(h3, 'cordon', 'h1')
     await must(h3, 'scale', 'deployment/web', '--replicas=5')
     await must(h3, 'rollout', 'status', 'deployment/web', '--timeout=60s')
+    await must(h3, 'uncordon', 'h1')
     cluster.start(h1)
     await cluster.waitForApi(h1)
     await until('h1 is a node again', 60_000, () => isReady(h1, 'h1'))

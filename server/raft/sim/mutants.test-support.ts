@@ -55,7 +55,7 @@ export const mutants: readonly Mutant[] = [
   ] },
   { fault: 'forgets at a restart what it promised its leader', seed: 0, script: 'reads', edits: [edit('raft.ts', 'heardMs: nowMs,', 'heardMs: -Infinity,')] },
   { fault: 'helps to replace a leader that it hears', seed: 0, script: 'election', edits: [edit('election.ts', 'const holdBack = !m.transfer && heardOfLeader(s)', 'const holdBack = false')] },
-  { fault: 'installs snapshots over what it has committed', seed: 1089, edits: [
+  { fault: 'installs snapshots over what it has committed', seed: 1608, edits: [
     edit('snapshots.ts', 'snapshot.index <= s.commit || s.log.term(snapshot.index) === snapshot.term) {', 's.log.term(snapshot.index) === snapshot.term) {'),
     edit('snapshots.ts', "if (snapshot.index <= s.commit || s.role === 'leader') return", "if (s.role === 'leader') return"),
   ] },

@@ -1,7 +1,7 @@
 /**
  * What proxy, DNS, pods' environments and the overlay need of the cluster, kept on disk: a node that starts while its
- * server is away serves from it. One file a kind, written when something it tells has changed, in bursts at most once
- * a minute, and at the end.
+ * server is away serves from it. One file a kind, written when something it tells has changed, seconds later as long
+ * as that is rare, on average once a minute while it goes on, and at the end.
  */
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -13,9 +13,10 @@ import { asError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import { VTEP_MAC_ANNOTATION } from './node-network/peers.ts'
 
-/** A first change is on disk this soon. */
+/** A change is on disk this soon. */
 const WRITE_DELAY_MS = 5_000
-/** Flash cards: between two writes of one kind. */
+/** Flash cards: so many writes of one kind may come that quickly in as many minutes; a node may be killed right after its first pods became ready. */
+const QUICK_WRITES = 5
 const WRITE_PAUSE_MS = 60_000
 const FILE_BYTES_MAX = 64 * 1024 * 1024
 
@@ -53,7 +54,8 @@ class KindMemory implements ObjectMemory {
   #list: (() => readonly Stored<KubeObject>[]) | undefined
   #cancel: (() => void) | undefined
   #writing: Promise<void> = Promise.resolve()
-  #writtenAtMs = -Infinity
+  /** Of the last writes, oldest first. */
+  #writesMs: number[] = []
   /** What the file says, but for resource versions: a heartbeat changes nothing worth a write. */
   #written: string | undefined
 
@@ -79,7 +81,8 @@ class KindMemory implements ObjectMemory {
 
   changed(list: () => readonly Stored<KubeObject>[]): void {
     this.#list = list
-    const restMs = this.#writtenAtMs + WRITE_PAUSE_MS - this.#clock.monotonicMs()
+    const oldestMs = this.#writesMs.length < QUICK_WRITES ? -Infinity : (this.#writesMs[0] ?? 0)
+    const restMs = oldestMs + QUICK_WRITES * WRITE_PAUSE_MS - this.#clock.monotonicMs()
     this.#cancel ??= this.#clock.after(Math.max(WRITE_DELAY_MS, restMs), () => this.#write())
   }
 
@@ -94,7 +97,7 @@ class KindMemory implements ObjectMemory {
 
   #write(): void {
     this.#cancel = undefined
-    this.#writtenAtMs = this.#clock.monotonicMs()
+    this.#writesMs = [...this.#writesMs, this.#clock.monotonicMs()].slice(-QUICK_WRITES)
     this.#writing = this.#writing.then(() => this.#save()).catch((error: unknown) => {
       // The disk may have room again later.
       this.#cancel ??= this.#clock.after(WRITE_PAUSE_MS, () => this.#write())
@@ -111,7 +114,7 @@ class KindMemory implements ObjectMemory {
       this.#written = kept && contentOf(kept)
     }
     if (content === this.#written) {
-      this.#writtenAtMs = -Infinity
+      this.#writesMs.pop()
       return
     }
     await writeFileAtomic(this.#path, `${JSON.stringify({ items })}\n`, { mode: 0o600, directoryMode: 0o700 })

@@ -186,6 +186,31 @@ describe('service proxy in the kernel', { skip: missing }, () => {
     assert.deepEqual(await askTimes(pod('client'), '10.43.0.100', 80, 2), new Set(['near']))
   })
 
+  test('what is only remembered changes no rules that are there, makes those that are not, and gives way to what the server tells', async () => {
+    const known = fakeInformers()
+    const remembered = createProxy({ informers: known, nodeName: 'node-0', nodeIps: [host(0).ip], clusterCidr: CLUSTER, serviceCidr: SERVICE_CIDR, log: silentLog, clock: systemClock, exec: host(0).exec, deleteFlows: async () => 0 })
+    const web = service({ name: 'web', spec: { clusterIP: '10.43.0.100', ports: [{ port: 80, protocol: 'TCP' }] } })
+    known.put(web)
+    known.recall()
+    const own = new AbortController()
+    host(0).log.length = 0
+    await remembered.start(own.signal)
+    assert.deepEqual(changes(host(0).log), [])
+    assert.deepEqual(await askTimes(pod('client'), '10.43.0.100', 80, 2), new Set(['near']))
+    known.put(slice({ service: 'web', endpoints: [{ addresses: [pod('far').ip], nodeName: 'node-1' }] }))
+    known.sync()
+    await until(0, (rules) => rules.includes(pod('far').ip) && !rules.includes(pod('near').ip))
+    own.abort()
+    await host(0).sh('nft delete table ip skiff-proxy')
+    const bare = fakeInformers()
+    for (const object of [web, slice({ service: 'web', endpoints: [{ addresses: [pod('near').ip], nodeName: 'node-0' }] })]) bare.put(object)
+    bare.recall()
+    const last = new AbortController()
+    await createProxy({ informers: bare, nodeName: 'node-0', nodeIps: [host(0).ip], clusterCidr: CLUSTER, serviceCidr: SERVICE_CIDR, log: silentLog, clock: systemClock, exec: host(0).exec, deleteFlows: async () => 0 }).start(last.signal)
+    assert.deepEqual(await askTimes(pod('client'), '10.43.0.100', 80, 2), new Set(['near']))
+    last.abort()
+  })
+
   test('when nft refuses, the whole table is compared and mended with back-off', async () => {
     const failing = { left: 2 }
     const exec: Exec = async (argv, options) => argv[1] === '-f' && failing.left-- > 0 ? { code: 1, stdout: '', stderr: 'Error: resource busy' } : host(1).exec(argv, options)

@@ -106,6 +106,7 @@ class ServiceProxy implements Proxy {
     try {
       // Before everything is known nothing is taken away: rules of an earlier run keep working.
       if (!await isSettledBefore(Promise.all([services.synced, slices.synced]), signal)) return
+      await this.#leaveToEarlierRun(Promise.all([services.fresh, slices.fresh]), onFirst, signal)
       for (const service of services.list()) this.#dirty.add(keyOf(service))
       while (!signal.aborted) {
         const isDone = await this.#sync((key) => {
@@ -121,6 +122,21 @@ class ServiceProxy implements Proxy {
     } finally {
       for (const end of unsubscribe) end()
       this.#wake = () => undefined
+    }
+  }
+
+  /**
+   * While the server is away: rules that an earlier run left in the kernel are at least as new as what it kept on disk,
+   * and stay as they are until the server tells more. Returns when it has, or when there are none (any more).
+   */
+  async #leaveToEarlierRun(told: Promise<unknown>, onFirst: () => void, signal: AbortSignal): Promise<void> {
+    const state = { isFresh: false }
+    const fresh = told.then(() => { state.isFresh = true })
+    for (let isSaid = false; await this.#isTableThere() && !state.isFresh && !signal.aborted; isSaid = true) {
+      if (!isSaid) this.#log.info('the server is away: the Service rules in the kernel stay as they are')
+      onFirst()
+      await Promise.race([fresh, this.#sleepOrWake(signal, VERIFY_MS)])
+      this.#wake()
     }
   }
 

@@ -77,8 +77,10 @@ export interface Client {
 
 /** A cached, watched view of one resource. Objects are shared: never changed by who reads them. */
 export interface Informer<T extends KubeObject> {
-  /** Resolves after the first complete list. */
+  /** Resolves after the first complete list: the server's, or what was kept of an earlier one while the server is away. */
   readonly synced: Promise<void>
+  /** Resolves after the first complete list of the server. */
+  readonly fresh: Promise<void>
   hasSynced(): boolean
   /** By `namespace/name`, or name when cluster-scoped. */
   get(key: string): Stored<T> | undefined

@@ -29,9 +29,11 @@ export function createInformer<T extends KubeObject>(client: Client, ref: Resour
   const cache = createCache<T>((error) => log.error('a listener failed', { resource: ref.resource, error }))
   for (const [name, of] of Object.entries(options.indexes ?? {})) cache.addIndex(name, of)
   const { promise: synced, resolve } = Promise.withResolvers<void>()
+  const { promise: fresh, resolve: markFresh } = Promise.withResolvers<void>()
   let hasSynced = false
   const informer: Informer<T> = {
     synced,
+    fresh,
     hasSynced: () => hasSynced,
     get: (key) => cache.get(key),
     list: () => cache.list(),
@@ -57,6 +59,7 @@ export function createInformer<T extends KubeObject>(client: Client, ref: Resour
   }
   const onSynced = () => {
     isFresh = true
+    markFresh()
     markSynced()
     remember()
   }

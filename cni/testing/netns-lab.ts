@@ -114,5 +114,5 @@ async function makeNamespace(folder: string, name: string, paths: string[], chil
 
 /** Commands that change the kernel, among those a namespace recorded. */
 export function changes(log: readonly string[]): string[] {
-  return log.filter((line) => !/^(ip (-\S+ )*(addr|link|route|neigh) show|bridge -j fdb show|cat |nft -j list )/.test(line))
+  return log.filter((line) => !/^(ip (-\S+ )*(addr|link|route|neigh) show|bridge -j fdb show|cat |nft (-j )?list )/.test(line))
 }

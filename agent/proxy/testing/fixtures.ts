@@ -46,13 +46,16 @@ function meta(shape: { name: string; namespace?: string; labels?: Record<string,
 export interface FakeInformers extends Informers {
   put(object: Stored<Service> | Stored<EndpointSlice> | Stored<KubeObject>): void
   remove(object: KubeObject): void
-  /** As after the first complete list. */
+  /** As after the first complete list of the server. */
   sync(): void
+  /** As when the server is away and what was kept is all there is. */
+  recall(): void
 }
 
 export function fakeInformers(): FakeInformers {
   const caches = new Map<string, Cache<KubeObject>>()
   const { promise: synced, resolve } = Promise.withResolvers<void>()
+  const { promise: fresh, resolve: markFresh } = Promise.withResolvers<void>()
   const state = { isSynced: false }
   const cacheOf = (kind: string) => {
     const cache = caches.get(kind) ?? createCache<KubeObject>((error) => { throw error })
@@ -65,6 +68,7 @@ export function fakeInformers(): FakeInformers {
       for (const [name, of] of Object.entries(options.indexes ?? {})) cache.addIndex(name, of)
       return {
         synced,
+        fresh,
         hasSynced: () => state.isSynced,
         get: (key) => cache.get(key),
         list: () => cache.list(),
@@ -77,6 +81,11 @@ export function fakeInformers(): FakeInformers {
     put(object) { cacheOf(object.kind ?? '').put(object as Stored<KubeObject>) },
     remove(object) { cacheOf(object.kind ?? '').remove(`${object.metadata?.namespace ?? ''}/${object.metadata?.name ?? ''}`) },
     sync() {
+      state.isSynced = true
+      resolve()
+      markFresh()
+    },
+    recall() {
       state.isSynced = true
       resolve()
     },

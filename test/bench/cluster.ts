@@ -1,8 +1,6 @@
 /** Three servers: writes beside those of one server and of etcd, how long a lost leader is felt, what they write at rest. */
-import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, until } from '../lab/cluster.ts'
 import type { LabHost } from '../lab/host.ts'
@@ -11,8 +9,9 @@ import { skiffPids, waitForNamespace } from './cluster-figures.ts'
 import { rate } from './api-load.ts'
 import { limitCpu } from './cpu-share.ts'
 import { ETCD_MISSING, etcdPids, startEtcd } from './etcd.ts'
+import { hostAt, killLeaders, url, watchWrites } from './failover.ts'
 import { percentile, type Figure, type Measurement } from './figure.ts'
-import { askOnSwitch, insideCommand } from './inside.ts'
+import { askOnSwitch } from './inside.ts'
 import type { Writes } from './inside/writes.ts'
 import { usageOf } from './process-usage.ts'
 
@@ -27,7 +26,6 @@ const KILLS = { quick: 8, full: 50 }
 const SETTLE_MS = 120_000
 const IDLE_MS = { quick: 60_000, full: 600_000 }
 
-const url = (host: LabHost): string => `https://${host.ip}:6443`
 const serversOnly = (servers: number) => Cluster.create({ hosts: servers, servers, serverFlags: ['--disable-agent'], waitForNodes: false })
 
 export const cluster: Measurement = {
@@ -122,65 +120,6 @@ async function writesOnEtcd(lab: Cluster, count: number): Promise<{ puts: Writes
   ])
   await until('the API server on etcd is ready', 60_000, async () => existsSync(kubeconfig) && (await host.run(['kubectl', '--kubeconfig', kubeconfig, 'get', 'serviceaccount', 'default'])).code === 0)
   return { puts, api: await writesAt(lab, [host], 'etcd', count, kubeconfig) }
-}
-
-/** From the kill until a write that was asked for after it is accepted, by whichever server. */
-async function killLeaders(lab: Cluster, kills: number): Promise<number[]> {
-  const watch = watchWrites(lab)
-  const failoverMs: number[] = []
-  for (let kill = 0; kill < kills; kill++) {
-    for (const host of lab.servers) await watch.accepted(`${host.name} takes writes after ${kill} kills`, (w) => w.server === url(host) && w.askedMs > Date.now() - 500)
-    const leader = hostAt(lab, await watch.leader())
-    const pids = skiffPids(leader)
-    const killedMs = performance.timeOrigin + performance.now()
-    for (const pid of pids) process.kill(pid, 'SIGKILL')
-    const first = await watch.accepted(`a write is accepted after kill ${kill + 1}`, (w) => w.askedMs >= killedMs)
-    failoverMs.push(first.acceptedMs - killedMs)
-    await lab.stop(leader, 'SIGKILL')
-    lab.start(leader)
-    await lab.waitForApi(leader)
-  }
-  await watch.end()
-  return failoverMs
-}
-
-interface Accepted { server: string; askedMs: number; acceptedMs: number }
-
-function watchWrites(lab: Cluster) {
-  const [file = '', ...args] = lab.lab.wrapOnSwitch(insideCommand('steady-writes', { kubeconfig: lab.server.kubeconfig, servers: lab.servers.map(url), token: lab.token }))
-  const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'inherit'] })
-  let accepted: Accepted[] = []
-  let leader: string | undefined
-  createInterface({ input: child.stdout }).on('line', (line) => {
-    const said = JSON.parse(line) as Accepted | { askedMs?: never; leader?: string }
-    if (said.askedMs === undefined) leader = said.leader
-    else accepted = [...accepted.slice(-200), said]
-  })
-  return {
-    async leader(): Promise<string> {
-      leader = undefined
-      await until('somebody knows who leads', 30_000, async () => {
-        child.stdin.write('leader\n')
-        await sleep(150)
-        return leader !== undefined
-      })
-      return leader ?? ''
-    },
-    async accepted(what: string, is: (write: Accepted) => boolean): Promise<Accepted> {
-      await until(what, 60_000, () => accepted.some(is))
-      return accepted.filter(is).toSorted((a, b) => a.acceptedMs - b.acceptedMs)[0] as Accepted
-    },
-    async end(): Promise<void> {
-      child.stdin.end()
-      await until('the writer ends', 5_000, () => child.exitCode !== null)
-    },
-  }
-}
-
-function hostAt(lab: Cluster, address: string): LabHost {
-  const host = lab.servers.find((h) => address.startsWith(`${h.ip}:`))
-  if (!host) throw new Error(`no server has the address ${address}`)
-  return host
 }
 
 /** Of the server that writes most; each has its agent. */

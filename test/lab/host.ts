@@ -38,11 +38,14 @@ export class LabHost {
     return ['nsenter', '-t', String(this.#holderPid), '-m', '-n', '-u', '--', ...command]
   }
 
+  /** All clusters are called https://127.0.0.1:6443: kubectl's cache must be this host's own. */
+  get #env(): NodeJS.ProcessEnv { return { ...process.env, KUBECACHEDIR: join(this.dir, 'kubectl-cache') } }
+
   /** Runs to the end; never throws for a non-zero exit. */
   run(command: readonly string[], options: RunOptions = {}): Promise<Output> {
     const [file = '', ...args] = this.wrap(command)
     return new Promise((resolve) => {
-      const child = execFile(file, args, { encoding: 'utf8', maxBuffer: 64 << 20, timeout: options.timeoutMs ?? 60_000, killSignal: 'SIGKILL', env: { ...process.env, ...options.env } }, (error, stdout, stderr) => {
+      const child = execFile(file, args, { encoding: 'utf8', maxBuffer: 64 << 20, timeout: options.timeoutMs ?? 60_000, killSignal: 'SIGKILL', env: { ...this.#env, ...options.env } }, (error, stdout, stderr) => {
         const code = error ? (typeof error.code === 'number' ? error.code : 124) : 0
         resolve({ code, stdout, stderr })
       })
@@ -59,13 +62,13 @@ export class LabHost {
 
   spawn(command: readonly string[], options: SpawnOptions = {}): ChildProcess {
     const [file = '', ...args] = this.wrap(command)
-    return spawn(file, args, options)
+    return spawn(file, args, { ...options, env: { ...this.#env, ...options.env } })
   }
 
   /** Starts a long-running program in the background; its output goes to `<dir>/<log>.log`. Survives this process. */
   start(log: string, command: readonly string[], env: Record<string, string> = {}): ChildProcess {
     const fd = openSync(join(this.dir, `${log}.log`), 'a')
-    const child = this.spawn(command, { stdio: ['ignore', fd, fd], detached: true, env: { ...process.env, ...env } })
+    const child = this.spawn(command, { stdio: ['ignore', fd, fd], detached: true, env })
     closeSync(fd)
     return child
   }

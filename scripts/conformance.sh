@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Upstream's end-to-end suite (Kubernetes 1.20, from Debian bookworm's source package) against a lab cluster with real containers. As root; not part of scripts/test.sh.
-#   scripts/conformance.sh [--focus REGEX] [--skip REGEX] [--nodes HOSTS] [--procs N] [--lab FILE] [--out DIR]      default focus: \[Conformance\]
-#   scripts/conformance.sh --up [--nodes HOSTS] [--lab FILE]     only starts a lab with the images; then --lab FILE runs against it, and SKIFF_LAB_STATE=FILE scripts/lab.sh reaches it
+#   scripts/conformance.sh [--focus REGEX] [--skip REGEX] [--nodes HOSTS] [--servers N] [--procs N] [--lab FILE] [--out DIR]      default focus: \[Conformance\]
+#   scripts/conformance.sh --up [--nodes HOSTS] [--servers N] [--lab FILE]     only starts a lab with the images; then --lab FILE runs against it, and SKIFF_LAB_STATE=FILE scripts/lab.sh reaches it
+# --servers N: the first N hosts are servers of one cluster, and the suite asks one that follows (give it again with --lab).
 # Prints what passed, failed and did not run; ends with 1 if a test failed that test/conformance/expected.ts does not have, or passed that it has.
 # The first time takes half an hour: Go's compiler and the suite are compiled in node_modules/.cache/skiff-conformance (SKIFF_CONFORMANCE_CACHE=DIR: elsewhere), 4 GB.
 set -euo pipefail

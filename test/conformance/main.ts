@@ -1,7 +1,7 @@
 /**
- * Runs upstream's end-to-end suite against a lab cluster: what scripts/conformance.sh ends with. The suite runs on h1, several
- * tests at a time, then those marked [Serial] one after the other. Lines of the suite's output are in DIR/log and DIR/serial.log,
- * what each failure said in DIR/junit*.xml.
+ * Runs upstream's end-to-end suite against a lab cluster: what scripts/conformance.sh ends with. The suite runs on h1, or where
+ * there are several servers, on one that follows, and asks that one; several tests at a time, then those marked [Serial] one
+ * after the other. Lines of the suite's output are in DIR/log and DIR/serial.log, what each failure said in DIR/junit*.xml.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -10,12 +10,13 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Cluster } from '../lab/cluster.ts'
+import type { LabHost } from '../lab/host.ts'
 import { Lab, readLabState } from '../lab/lab.ts'
 import { EXPECTED } from './expected.ts'
 
 const { values } = parseArgs({
   options: {
-    focus: { type: 'string', default: String.raw`\[Conformance\]` }, skip: { type: 'string' }, nodes: { type: 'string', default: '2' }, procs: { type: 'string', default: '3' },
+    focus: { type: 'string', default: String.raw`\[Conformance\]` }, skip: { type: 'string' }, nodes: { type: 'string', default: '2' }, servers: { type: 'string', default: '1' }, procs: { type: 'string', default: '3' },
     lab: { type: 'string' }, out: { type: 'string' }, up: { type: 'boolean', default: false },
   },
 })
@@ -28,7 +29,8 @@ const source = join(cache, 'gopath/src/k8s.io/kubernetes')
 interface Outcome { readonly passed: string[]; readonly failed: string[]; readonly broken: string | undefined }
 
 const running = values.lab === undefined ? undefined : readLabState(values.lab)
-const cluster = running ? Cluster.open(Lab.open(running)) : await Cluster.create({ hosts: Number(values.nodes), registryDir: join(cache, 'registry/data'), mirrored: ['k8s.gcr.io', 'registry.k8s.io', 'gcr.io'] })
+const servers = Number(values.servers)
+const cluster = running ? Cluster.open(Lab.open(running), { servers }) : await Cluster.create({ hosts: Math.max(Number(values.nodes), servers), servers, registryDir: join(cache, 'registry/data'), mirrored: ['k8s.gcr.io', 'registry.k8s.io', 'gcr.io'] })
 if (values.up) {
   if (values.lab === undefined) throw new Error('--up wants --lab FILE, where the state of the lab is kept')
   writeFileSync(values.lab, JSON.stringify(cluster.lab.state), { mode: 0o600 })
@@ -38,23 +40,25 @@ if (values.up) {
 const kubeconfig = join(out, 'kubeconfig')
 try {
   mkdirSync(out, { recursive: true })
+  const leader = servers > 1 ? await cluster.leader() : undefined
+  const asked = cluster.servers.findLast((server) => server !== leader) ?? cluster.server
   // Not by loopback, which clients do not ask proxies for.
-  writeFileSync(kubeconfig, readFileSync(cluster.server.kubeconfig, 'utf8').replace('//127.0.0.1:', `//${cluster.server.ip}:`), { mode: 0o600 })
+  writeFileSync(kubeconfig, readFileSync(asked.kubeconfig, 'utf8').replace('//127.0.0.1:', `//${asked.ip}:`), { mode: 0o600 })
   const { focus, skip } = values
   const always = skip === undefined ? '' : `|${skip}`
-  const parallel = await run('log', Number(values.procs), focus, String.raw`\[Serial\]|\[Disruptive\]${always}`)
-  const serial = await run('serial.log', 1, String.raw`(${focus}).*\[Serial\]|\[Serial\].*(${focus})`, String.raw`\[Disruptive\]${always}`)
+  const parallel = await run(asked, 'log', Number(values.procs), focus, String.raw`\[Serial\]|\[Disruptive\]${always}`)
+  const serial = await run(asked, 'serial.log', 1, String.raw`(${focus}).*\[Serial\]|\[Serial\].*(${focus})`, String.raw`\[Disruptive\]${always}`)
   process.exitCode = report([parallel, serial])
 } finally {
   if (!running) await cluster.destroy()
 }
 process.exit()
 
-async function run(log: string, procs: number, focus: string, skip: string): Promise<Outcome> {
-  const command = cluster.server.wrap([
+async function run(asked: LabHost, log: string, procs: number, focus: string, skip: string): Promise<Outcome> {
+  const command = asked.wrap([
     join(cache ?? '', 'bin/ginkgo'), `-nodes=${procs}`, '-noColor', `-focus=${focus}`, `-skip=${skip}`, join(cache ?? '', 'bin/e2e-edited.test'), '--',
     '--provider=skeleton', `--kubeconfig=${kubeconfig}`, `--repo-root=${source}`, `--report-dir=${out}`, `--report-prefix=${log}_`, `--kubectl-path=${join(cache ?? '', 'kubectl/usr/bin/kubectl')}`,
-    `--num-nodes=${values.nodes}`, '--dump-logs-on-failure=false', '--non-blocking-taints=node-role.kubernetes.io/control-plane', '--allowed-not-ready-nodes=0',
+    `--num-nodes=${cluster.lab.hosts.length}`, '--dump-logs-on-failure=false', '--non-blocking-taints=node-role.kubernetes.io/control-plane', '--allowed-not-ready-nodes=0',
   ])
   for (const name of readdirSync(out)) if (name.startsWith(`junit_${log}`)) rmSync(join(out, name))
   const child = spawn(command[0] ?? '', command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] })

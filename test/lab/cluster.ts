@@ -56,8 +56,8 @@ export class Cluster {
     return cluster
   }
 
-  static open(lab: Lab): Cluster {
-    return new Cluster(lab, { hosts: lab.hosts.length })
+  static open(lab: Lab, options: Pick<ClusterOptions, 'servers'> = {}): Cluster {
+    return new Cluster(lab, { ...options, hosts: lab.hosts.length })
   }
 
   get server(): LabHost {
@@ -73,6 +73,14 @@ export class Cluster {
   /** The first hosts, which run servers. */
   get servers(): LabHost[] {
     return this.lab.hosts.slice(0, this.#options.servers ?? 1)
+  }
+
+  /** The server that leads. */
+  async leader(): Promise<LabHost> {
+    const holder = await this.must(['get', 'lease', '-n', 'kube-system', 'kube-scheduler', '-o', 'jsonpath={.spec.holderIdentity}'])
+    const host = this.servers.find(({ name }) => holder.startsWith(`${name}_`))
+    if (!host) throw new Error(`no server of the lab leads: the Lease is held by ${JSON.stringify(holder)}`)
+    return host
   }
 
   /** Starts skiff on a host, as server on the first ones, as agent elsewhere. */

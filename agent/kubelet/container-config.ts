@@ -19,6 +19,7 @@ export interface ContainerConfigInput {
   env: readonly { key: string; value: string }[]
   /** Those of its volumes. */
   mounts: readonly Mount[]
+  devices: ContainerConfig['devices']
   /** Managed by the agent: undefined when the pod keeps its own. */
   etcHosts: string | undefined
   terminationLog: string
@@ -46,7 +47,7 @@ export function containerConfig(input: ContainerConfigInput): ContainerConfig {
     workingDir: container.workingDir ?? '',
     env: [...input.env],
     mounts: [...input.mounts, ...ownMounts(input)].map((mount) => (input.users ? { ...mount, idMapped: true } : mount)),
-    devices: [],
+    devices: [...input.devices],
     labels: containerLabels(pod, container),
     annotations: containerAnnotations(pod, container, { number: attempt, backoffSeconds: input.backoffSeconds }),
     logPath: containerLogPath(container.name, attempt),

@@ -99,6 +99,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       return complete ? out : undefined
     }
     const mounts = await volumes.mounts(pod, container, expand, (await handlerFeatures())?.recursiveReadOnlyMounts ?? false)
+    const devices = await volumes.devices(pod, container)
     const terminationLog = paths.terminationLog(uid, container.name, action.attempt)
     await mkdir(dirname(terminationLog), { recursive: true, mode: 0o755 })
     await writeFile(terminationLog, '', { flag: 'a' })
@@ -107,7 +108,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
     const targetId = target === undefined || target === '' ? undefined : view.containers.find((c) => c.metadata.name === target && c.state === 'running')?.id
     const users = await ownUsers()
     return containerConfig({
-      pod, container, image, env, mounts, attempt: action.attempt, backoffSeconds: action.backoffSeconds, terminationLog, machine: deps.machine, seccompDir: join(deps.dataDir, 'seccomp'),
+      pod, container, image, env, mounts, devices, attempt: action.attempt, backoffSeconds: action.backoffSeconds, terminationLog, machine: deps.machine, seccompDir: join(deps.dataDir, 'seccomp'),
       etcHosts: await writeEtcHosts(podIps), ...(targetId !== undefined && { targetId }), ...(users && { users }),
     })
   }
@@ -170,7 +171,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       try {
         await volumes.setUp(pod)
       } catch (error) {
-        if (error instanceof VolumeError) podEvent('Warning', 'FailedMount', error.message)
+        if (error instanceof VolumeError) podEvent('Warning', error.reason, error.message)
         throw error
       }
       memory.prepared = true

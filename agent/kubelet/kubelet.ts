@@ -52,6 +52,8 @@ import { createCsiVolumes } from './volumes/csi/csi-volumes.ts'
 import { createCsiDrivers, type CsiDrivers } from './volumes/csi/drivers.ts'
 import { volumesInUse } from './volumes/csi/notes.ts'
 import { systemMounter, type Mounter } from './volumes/mounter.ts'
+import { createDisks } from './volumes/disks.ts'
+import { createLocalVolumes } from './volumes/local-volumes.ts'
 import { createPersistentVolumes } from './volumes/persistent-volumes.ts'
 import { createPodVolumes } from './volumes/pod-volumes.ts'
 import { createTokens } from './volumes/tokens.ts'
@@ -247,7 +249,8 @@ async function assemble(options: KubeletOptions, { paths, store, pressureRefusal
   const field = (pod: Stored<Pod>, podIps: readonly string[] = []): FieldContext => ({ pod, nodeName, hostIps: [config.nodeIp], podIps, allocatable: nodeAllocated })
   const mounter = options.mounter ?? systemMounter
   const csi = createCsiVolumes({ drivers, client, objects, tokens, mounter, paths, nodeName, dataDir, clock, onUse: onVolumeUse })
-  const persistent = createPersistentVolumes({ objects, mounter, paths, csi, node })
+  const local = createLocalVolumes({ mounter, disks: createDisks(mounter), paths, dataDir })
+  const persistent = createPersistentVolumes({ objects, mounter, paths, csi, local, node })
   const volumes = createPodVolumes({ paths, mounter, objects, tokens, persistent, clock, random, field: (pod) => field(pod) })
   const images = createImagePuller({ runtime, clock, log, maxParallelPulls: config.maxParallelPulls })
   const userRanges = createUserRanges(paths, config.maxPods)

@@ -23,6 +23,9 @@ export async function resolveClaim(pod: Stored<Pod>, volume: Volume, name: strin
   const pv = await deps.objects.read<PersistentVolume>(PERSISTENT_VOLUMES, uid, '', pvName)
   if (!pv) return refuse(`${about} failed to fetch PV ${pvName} from API server: persistentvolumes "${pvName}" not found`)
   if (pv.spec?.claimRef?.uid !== claim.metadata?.uid) refuse(`${about} PV ${pvName} spec.claimRef.uid "${pv.spec?.claimRef?.uid ?? ''}" does not equal pvc.UID "${claim.metadata?.uid ?? ''}"`)
+  const mode = pv.spec?.volumeMode ?? 'Filesystem'
+  if (mode !== 'Filesystem' && isNamed(pod, volume, 'volumeMounts')) refuse(`volume ${volume.name} has volumeMode ${mode}, but is specified in volumeMounts`)
+  if (mode !== 'Block' && isNamed(pod, volume, 'volumeDevices')) refuse(`volume ${volume.name} has volumeMode ${mode}, but is specified in volumeDevices`)
   const node = deps.node()
   const required = pv.spec?.nodeAffinity?.required
   if (required && node && !matchesNodeSelector(required, node)) refuse(`MountVolume.NodeAffinity check failed for volume "${pvName}" : no matching NodeSelectorTerms`)
@@ -31,3 +34,8 @@ export async function resolveClaim(pod: Stored<Pod>, volume: Volume, name: strin
 
 /** A claim that goes while its pod runs stays until the pod is gone (PVC protection). */
 const isMounted = (pod: Stored<Pod>): boolean => (pod.status?.containerStatuses ?? []).some((c) => c.state?.running !== undefined || c.state?.terminated !== undefined)
+
+/** Whether a container of the pod has it there. */
+export function isNamed({ spec }: Pod, { name }: Volume, where: 'volumeMounts' | 'volumeDevices'): boolean {
+  return [...(spec?.initContainers ?? []), ...(spec?.containers ?? []), ...(spec?.ephemeralContainers ?? [])].some((c) => c[where]?.some((each) => each.name === name))
+}

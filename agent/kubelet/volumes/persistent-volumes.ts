@@ -1,21 +1,16 @@
 /** Volumes that outlive pods, or are made by drivers: claims of PersistentVolumes, NFS, CSI. Where they are is found once per pod. */
-import { mkdir, stat } from 'node:fs/promises'
-import type { NFSVolumeSource, Node, PersistentVolume, Pod, Stored, Volume } from '#api/types/index.ts'
-import { CodedError, hasCode } from '#base/errors.ts'
+import { mkdir } from 'node:fs/promises'
+import type { NFSVolumeSource, Node, PersistentVolume, PersistentVolumeSpec, Pod, Stored, Volume } from '#api/types/index.ts'
+import { CodedError } from '#base/errors.ts'
 import type { ObjectSource } from '../objects.ts'
 import type { PodPaths } from '../pod-paths.ts'
 import { claimName, resolveClaim } from './claims.ts'
 import type { CsiVolumes } from './csi/csi-volumes.ts'
 import { inlineCsiVolume, persistentCsiVolume, type CsiVolume } from './csi/volume.ts'
 import { checkHostPath } from './host-path.ts'
+import type { Located } from './located.ts'
+import type { LocalVolumes } from './local-volumes.ts'
 import type { Mounter } from './mounter.ts'
-import { setOwnership } from './ownership.ts'
-
-export interface Located {
-  /** What containers get. */
-  path: string
-  readonly: boolean
-}
 
 export interface PersistentVolumes {
   /** Mounts it for the pod, or makes sure that it is; undefined: it is another kind of volume. Rejects as upstream words it. */
@@ -28,9 +23,9 @@ export interface PersistentVolumes {
   tearDown(podUid: string): Promise<void>
 }
 
-export interface PersistentVolumesDeps { objects: ObjectSource; mounter: Mounter; paths: PodPaths; csi: CsiVolumes; node: () => Stored<Node> | undefined }
+export interface PersistentVolumesDeps { objects: ObjectSource; mounter: Mounter; paths: PodPaths; csi: CsiVolumes; local: LocalVolumes; node: () => Stored<Node> | undefined }
 
-export function createPersistentVolumes({ objects, mounter, paths, csi, node }: PersistentVolumesDeps): PersistentVolumes {
+export function createPersistentVolumes({ objects, mounter, paths, csi, local, node }: PersistentVolumesDeps): PersistentVolumes {
   /** By pod, by volume. */
   const located = new Map<string, Map<string, Located>>()
 
@@ -40,43 +35,29 @@ export function createPersistentVolumes({ objects, mounter, paths, csi, node }: 
     const name = claimName(pod, volume)
     if (name === undefined) return undefined
     const { pv, readonly } = await resolveClaim(pod, volume, name, { objects, node })
-    if (pv.spec?.volumeMode === 'Block') throw new CodedError('VOLUME_UNSUPPORTED', `volume ${pv.metadata.name} has volumeMode Block, which is not supported on this node`)
     return ofVolume(pod, pv, readonly)
   }
 
   const ofVolume = async (pod: Stored<Pod>, pv: Stored<PersistentVolume>, readonly: boolean): Promise<Located> => {
     const { spec } = pv
     if (spec?.csi) return ofCsi(pod, persistentCsiVolume(pv, readonly))
+    if (spec?.local) return local.setUp(pod, pv, readonly)
+    if (spec?.volumeMode === 'Block') throw new CodedError('VOLUME_UNSUPPORTED', `no volume plugin matched: ${kindOf(spec)} volumes of mode Block are not supported on this node`)
     if (spec?.nfs) return ofNfs(pod, { ...spec.nfs, readOnly: readonly || (spec.nfs.readOnly ?? false) }, pv.metadata.name, spec.mountOptions ?? [])
-    if (spec?.local) return ofLocal(pod, pv, spec.local.path, readonly)
     if (spec?.hostPath) {
       await checkHostPath(spec.hostPath)
       return { path: spec.hostPath.path, readonly }
     }
-    throw new CodedError('VOLUME_UNSUPPORTED', `no volume plugin matched: ${Object.keys(spec ?? {}).find((key) => !PLAIN_MEMBERS.has(key)) ?? 'such'} volumes are not supported on this node`)
+    throw new CodedError('VOLUME_UNSUPPORTED', `no volume plugin matched: ${kindOf(spec)} volumes are not supported on this node`)
   }
 
-  const ofCsi = async (pod: Stored<Pod>, volume: CsiVolume): Promise<Located> => ({ path: await csi.setUp(pod, volume), readonly: volume.readonly })
+  const ofCsi = async (pod: Stored<Pod>, volume: CsiVolume): Promise<Located> => ({ path: await csi.setUp(pod, volume), readonly: volume.readonly, ...(volume.isBlock && { isDevice: true }) })
 
   const ofNfs = async (pod: Stored<Pod>, { server, path, readOnly = false }: NFSVolumeSource, specName: string, options: readonly string[]): Promise<Located> => {
     const target = paths.volume(pod.metadata.uid, 'kubernetes.io~nfs', specName)
     await mkdir(target, { recursive: true, mode: 0o750 })
     await mounter.mount('nfs', `${server.includes(':') && !server.startsWith('[') ? `[${server}]` : server}:${path}`, target, [...(readOnly ? ['ro'] : []), ...options])
     return { path: target, readonly: readOnly }
-  }
-
-  const ofLocal = async (pod: Stored<Pod>, pv: Stored<PersistentVolume>, path: string, readonly: boolean): Promise<Located> => {
-    const info = await stat(path).catch((error: unknown) => {
-      if (hasCode(error, 'ENOENT')) throw new CodedError('VOLUME_INVALID', `path "${path}" does not exist`, { cause: error })
-      throw error
-    })
-    if (!info.isDirectory()) throw new CodedError('VOLUME_UNSUPPORTED', `path "${path}" of volume ${pv.metadata.name} is no directory: a block device has to be formatted and mounted first, and the volume to name where`)
-    const target = paths.volume(pod.metadata.uid, 'kubernetes.io~local-volume', pv.metadata.name)
-    await mkdir(target, { recursive: true, mode: 0o750 })
-    if (!(await mounter.below(target)).includes(target)) await mounter.bind(path, target)
-    const gid = pod.spec?.securityContext?.fsGroup
-    if (gid !== undefined && !readonly) await setOwnership(target, { gid, readonly: false, policy: pod.spec?.securityContext?.fsGroupChangePolicy === 'OnRootMismatch' ? 'OnRootMismatch' : 'Always' })
-    return { path: target, readonly }
   }
 
   const setUp = async (pod: Stored<Pod>, volume: Volume): Promise<Located | undefined> => {
@@ -101,10 +82,13 @@ export function createPersistentVolumes({ objects, mounter, paths, csi, node }: 
     },
     async tearDown(uid) {
       await csi.tearDown(uid)
+      await local.tearDown(uid)
       located.delete(uid)
     },
   }
 }
+
+const kindOf = (spec: PersistentVolumeSpec | undefined): string => Object.keys(spec ?? {}).find((key) => !PLAIN_MEMBERS.has(key)) ?? 'such'
 
 /** Of a PersistentVolume's spec that say nothing of where it is. */
 const PLAIN_MEMBERS = new Set(['accessModes', 'capacity', 'claimRef', 'mountOptions', 'nodeAffinity', 'persistentVolumeReclaimPolicy', 'storageClassName', 'volumeAttributesClassName', 'volumeMode'])

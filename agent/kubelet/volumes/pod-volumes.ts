@@ -8,25 +8,29 @@ import type { ConfigMap, Container, Pod, Secret, Stored, Volume, VolumeMount } f
 import type { Clock } from '#base/clock.ts'
 import { asError, CodedError, hasCode } from '#base/errors.ts'
 import { nameSuffix, type Random } from '#base/random.ts'
-import type { Mount } from '#cri/index.ts'
+import type { ContainerConfig, Mount } from '#cri/index.ts'
 import type { FieldContext } from '../field-ref.ts'
 import type { ObjectSource } from '../objects.ts'
 import type { PodPaths } from '../pod-paths.ts'
 import { isWritten, writeAtomically, type WriteOwner } from './atomic-writer.ts'
+import { isNamed } from './claims.ts'
 import { checkHostPath } from './host-path.ts'
+import type { Located } from './located.ts'
 import type { Mounter } from './mounter.ts'
 import { setOwnership } from './ownership.ts'
 import { payloadPlugin, referencedObjects, volumePayload } from './payload.ts'
-import type { Located, PersistentVolumes } from './persistent-volumes.ts'
+import type { PersistentVolumes } from './persistent-volumes.ts'
 import { bindSubpath, unbindSubpath } from './subpath.ts'
 import type { Tokens } from './tokens.ts'
 
-/** `volume` names which; the message is worded for a FailedMount Event. */
+/** `volume` names which; the message is worded for an Event of that reason. */
 export class VolumeError extends CodedError {
   readonly volume: string
-  constructor(volume: string, message: string, options: { cause?: unknown } = {}) {
+  readonly reason: 'FailedMount' | 'FailedMapVolume'
+  constructor(volume: string, message: string, options: { cause?: unknown; reason?: VolumeError['reason'] } = {}) {
     super('VOLUME_FAILED', message, options)
     this.volume = volume
+    this.reason = options.reason ?? 'FailedMount'
   }
 }
 
@@ -39,8 +43,12 @@ export interface PodVolumes {
   nextRefreshMs(podUid: string): number | undefined
   /** The container's volumeMounts, subpaths bound. `canRecursiveReadOnly`: what the pod's runtime handler can do. `expand` resolves subPathExpr; undefined: a variable is missing. */
   mounts(pod: Stored<Pod>, container: Container, expand: (text: string) => string | undefined, canRecursiveReadOnly: boolean): Promise<Mount[]>
+  /** The container's volumeDevices. */
+  devices(pod: Stored<Pod>, container: Container): Promise<Device[]>
   tearDown(podUid: string): Promise<void>
 }
+
+type Device = ContainerConfig['devices'][number]
 
 export interface PodVolumesDeps {
   paths: PodPaths
@@ -143,7 +151,8 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
         try {
           await setUpOne(pod, volume)
         } catch (error) {
-          throw new VolumeError(volume.name, `MountVolume.SetUp failed for volume "${volume.name}" : ${asError(error).message}`, { cause: error })
+          const isDevice = isNamed(pod, volume, 'volumeDevices')
+          throw new VolumeError(volume.name, `${isDevice ? 'MapVolume.MapPodDevice' : 'MountVolume.SetUp'} failed for volume "${volume.name}" : ${asError(error).message}`, { cause: error, reason: isDevice ? 'FailedMapVolume' : 'FailedMount' })
         }
       }
     },
@@ -164,6 +173,16 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
       const mounts: Mount[] = []
       for (const [index, mount] of (container.volumeMounts ?? []).entries()) mounts.push(await mountOne(pod, container, mount, index, expand, canRecursiveReadOnly))
       return mounts
+    },
+    async devices(pod, container) {
+      const devices: Device[] = []
+      for (const { name, devicePath } of container.volumeDevices ?? []) {
+        const volume = pod.spec?.volumes?.find((v) => v.name === name)
+        const found = volume && (await locate(pod, volume))
+        if (!found?.isDevice) throw new VolumeError(name, `volume "${name}" of container "${container.name}" is no block device`)
+        devices.push({ containerPath: devicePath, hostPath: found.path, permissions: found.readonly ? 'r' : 'mrw' })
+      }
+      return devices
     },
     async tearDown(uid) {
       objects.release(uid)

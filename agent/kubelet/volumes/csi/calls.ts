@@ -27,6 +27,16 @@ export const NODE_PUBLISH = call(NODE, 'NodePublishVolume', message({
 }), empty)
 export const NODE_UNPUBLISH = call(NODE, 'NodeUnpublishVolume', message({ volumeId: string(1), targetPath: string(2) }), empty)
 
+export const NODE_EXPAND = call(NODE, 'NodeExpandVolume', message({
+  volumeId: string(1), volumePath: string(2), capacityRange: one(3, message({ requiredBytes: int(1), limitBytes: int(2) })), stagingTargetPath: string(4), volumeCapability: one(5, capability), secrets: map(6),
+}), message({ capacityBytes: int(1) }))
+
+const volumeUsage = message({ usage: list(1, message({ available: int(1), total: int(2), used: int(3), unit: int(4) })), volumeCondition: one(2, message({ abnormal: bool(1), message: string(2) })) })
+export type VolumeUsage = Read<typeof volumeUsage>
+export const NODE_STATS = call(NODE, 'NodeGetVolumeStats', message({ volumeId: string(1), volumePath: string(2), stagingTargetPath: string(3) }), volumeUsage)
+/** VolumeUsage.Unit */
+export const UNIT = { bytes: 1, inodes: 2 } as const
+
 /** NodeServiceCapability.RPC.Type */
 export const CAPABILITY = { stageUnstage: 1, getStats: 2, expand: 3, condition: 4, singleNodeMultiWriter: 5, volumeMountGroup: 6 } as const
 

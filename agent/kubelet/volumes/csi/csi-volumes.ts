@@ -4,21 +4,23 @@
  * is known what has to be undone, and by which driver.
  */
 import { mkdir, rm, rmdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { isReason, type Client } from '#api/client/client.ts'
 import { CSI_DRIVERS, SECRETS, VOLUME_ATTACHMENTS, type CSIDriver, type Pod, type Secret, type SecretReference, type Stored, type VolumeAttachment } from '#api/types/index.ts'
 import type { Clock } from '#base/clock.ts'
-import { CodedError } from '#base/errors.ts'
+import { CodedError, hasCode } from '#base/errors.ts'
 import { KeyedLock } from '#base/keyed-lock.ts'
 import type { ObjectSource } from '../../objects.ts'
 import type { PodPaths } from '../../pod-paths.ts'
+import { isBlockDevice } from '../disks.ts'
 import type { Mounter } from '../mounter.ts'
 import { setOwnership } from '../ownership.ts'
 import type { Tokens } from '../tokens.ts'
-import { CAPABILITY, NODE_PUBLISH, NODE_STAGE, NODE_UNPUBLISH, NODE_UNSTAGE } from './calls.ts'
+import { CAPABILITY, NODE_EXPAND, NODE_PUBLISH, NODE_STAGE, NODE_STATS, NODE_UNPUBLISH, NODE_UNSTAGE, type VolumeUsage } from './calls.ts'
 import type { CsiDriver, CsiDrivers } from './drivers.ts'
 import { entriesOf, NOTE, podCsiDirectory, publishedNotes, readNote, writeNote, type Note } from './notes.ts'
-import { attachmentName, capabilityOf, lifecycleProblem, podInfo, stagingName, uniqueName, wantsOwnership, type CsiVolume } from './volume.ts'
+import { createPlaces, placedBy, type Place } from './places.ts'
+import { attachmentName, capabilityOf, lifecycleProblem, podInfo, uniqueName, wantsOwnership, type CsiVolume } from './volume.ts'
 
 export interface CsiVolumes {
   /** Mounts it for the pod, or makes sure that it is. Returns where. */
@@ -27,6 +29,12 @@ export interface CsiVolumes {
   republish(pod: Stored<Pod>, volume: CsiVolume): Promise<void>
   /** Everything of the pod; what no other pod uses is unstaged. */
   tearDown(podUid: string): Promise<void>
+  /** Whether the driver says that it can; false: it is not there. */
+  can(volume: CsiVolume, what: keyof typeof CAPABILITY): boolean
+  /** Makes the file system of a published volume as large as its disk has become. */
+  expand(pod: Stored<Pod>, volume: CsiVolume, sizeBytes: number): Promise<void>
+  /** How full it is; undefined: the driver does not tell. */
+  usage(podUid: string, volume: CsiVolume): Promise<VolumeUsage | undefined>
 }
 
 export interface CsiVolumesDeps {
@@ -45,17 +53,17 @@ export interface CsiVolumesDeps {
 
 /** Upstream's csiTimeout: a driver may have to format a large disk. */
 const CALL_MS = 120_000
+/** Somebody waits for statistics. */
+const STATS_MS = 10_000
 /** An attachment is waited for so long, then the pod's worker tries again later. */
 const ATTACH_MS_MAX = 10_000
 const ATTACH_LOOK_MS = 250
 
 export function createCsiVolumes(deps: CsiVolumesDeps): CsiVolumes {
   const { drivers, client, objects, tokens, mounter, paths, nodeName, clock } = deps
-  const stagingRoot = join(deps.dataDir, 'plugins', 'kubernetes.io', 'csi')
+  const places = createPlaces(deps.dataDir, paths)
   /** Whether something is staged, published or undone is decided by one at a time per volume. */
   const lock = new KeyedLock()
-
-  const stagingDirectory = ({ driver, handle }: { driver: string; handle: string }): string => join(stagingRoot, driver, stagingName(handle))
 
   const secretsOf = async (uid: string, ref: SecretReference | undefined): Promise<Record<string, string>> => {
     if (!ref?.name) return {}
@@ -106,11 +114,12 @@ export function createCsiVolumes(deps: CsiVolumesDeps): CsiVolumes {
     return about
   }
 
+  /** '': the driver needs no staging. */
   const stage = async (uid: string, volume: CsiVolume, driver: CsiDriver, publishContext: Readonly<Record<string, string>>, fsGroup: number | undefined): Promise<string> => {
-    const directory = stagingDirectory(volume)
-    const target = join(directory, 'globalmount')
+    if (volume.isEphemeral || !driver.capabilities.has(CAPABILITY.stageUnstage)) return ''
+    const { target, notes } = places.staged(volume)
     await mkdir(target, { recursive: true, mode: 0o750 })
-    await writeNote(directory, { driverName: volume.driver, volumeHandle: volume.handle })
+    await writeNote(notes, { driverName: volume.driver, volumeHandle: volume.handle, ...(volume.isBlock && { specVolID: volume.specName, volumeMode: 'Block' }) })
     const secrets = await secretsOf(uid, volume.stageSecret)
     await driver.client.unary(NODE_STAGE, { volumeId: volume.handle, publishContext, stagingTargetPath: target, volumeCapability: capabilityOf(volume, driver.capabilities, fsGroup), secrets, volumeContext: volume.attributes }, { timeoutMs: CALL_MS })
     return target
@@ -122,52 +131,67 @@ export function createCsiVolumes(deps: CsiVolumesDeps): CsiVolumes {
     const driver = registered(volume.driver, 'mounter.SetUpAt failed to get CSI client')
     const needsAttach = !volume.isEphemeral && (about?.spec.attachRequired ?? true)
     const publishContext = needsAttach ? await attached(volume) : {}
-    const directory = join(podCsiDirectory(paths, uid), volume.specName)
-    await mkdir(directory, { recursive: true, mode: 0o750 })
-    await writeNote(directory, {
-      specVolID: volume.specName, volumeHandle: volume.handle, driverName: volume.driver, volumeLifecycleMode: volume.isEphemeral ? 'Ephemeral' : 'Persistent',
+    const { target, notes } = places.published(uid, volume)
+    // A device is a file that the driver makes, a directory, too; what it is in is ours.
+    for (const directory of [notes, dirname(target)]) await mkdir(directory, { recursive: true, mode: 0o750 })
+    await writeNote(notes, {
+      specVolID: volume.specName, volumeHandle: volume.handle, driverName: volume.driver, volumeLifecycleMode: volume.isEphemeral ? 'Ephemeral' : 'Persistent', ...(volume.isBlock && { volumeMode: 'Block' }),
       ...(needsAttach && { attachmentID: attachmentName(volume, nodeName) }),
     })
     if (needsAttach) deps.onUse()
     const fsGroup = pod.spec?.securityContext?.fsGroup
-    const staged = !volume.isEphemeral && driver.capabilities.has(CAPABILITY.stageUnstage) ? await stage(uid, volume, driver, publishContext, fsGroup) : ''
-    const target = join(directory, 'mount')
-    const volumeContext = { ...volume.attributes, ...(about?.spec.podInfoOnMount && podInfo(volume, pod)), ...(await tokenContext(pod, about)) }
+    const staged = await stage(uid, volume, driver, publishContext, fsGroup)
+    const podTokens = await tokenContext(pod, about)
+    const volumeContext = { ...volume.attributes, ...(about?.spec.podInfoOnMount && podInfo(volume, pod)), ...(!about?.spec.serviceAccountTokenInSecrets && podTokens) }
     await driver.client.unary(NODE_PUBLISH, {
       volumeId: volume.handle, publishContext, stagingTargetPath: staged, targetPath: target, volumeCapability: capabilityOf(volume, driver.capabilities, fsGroup), readonly: volume.readonly,
-      secrets: await secretsOf(uid, volume.publishSecret), volumeContext,
+      secrets: { ...(await secretsOf(uid, volume.publishSecret)), ...(about?.spec.serviceAccountTokenInSecrets && podTokens) }, volumeContext,
     }, { timeoutMs: CALL_MS })
+    if (volume.isBlock && !(await isBlockDevice(target))) throw new CodedError('CSI_DRIVER', `the CSI driver ${volume.driver} published volume ${volume.handle} at ${target}, which is no block device`)
     if (fsGroup !== undefined && !driver.capabilities.has(CAPABILITY.volumeMountGroup) && wantsOwnership(volume, about)) {
       await setOwnership(target, { gid: fsGroup, readonly: false, policy: pod.spec?.securityContext?.fsGroupChangePolicy === 'OnRootMismatch' ? 'OnRootMismatch' : 'Always' })
     }
     return target
   })
 
-  const unpublish = async (directory: string, found: Note): Promise<void> => {
-    const target = join(directory, 'mount')
+  /** Never delete below a mount that is still there. */
+  const removePlace = async ({ target }: Place, what: string): Promise<void> => {
+    if ((await mounter.below(target)).length > 0) throw new CodedError('VOLUME_BUSY', `${target} is still mounted after the CSI driver ${what} it`)
+    await rm(target, { recursive: true, force: true })
+  }
+  /** What was there once is known until all of it is gone: the note goes last. */
+  const forget = async ({ notes, parents }: Place): Promise<void> => {
+    await rm(join(notes, NOTE), { force: true })
+    for (const directory of parents) {
+      await rmdir(directory).catch((error: unknown) => {
+        if (!hasCode(error, 'ENOENT') && !hasCode(error, 'ENOTEMPTY')) throw error
+      })
+    }
+  }
+
+  const unpublish = async (uid: string, found: Note): Promise<void> => {
+    const place = places.published(uid, placedBy(found))
     const driver = registered(found.driverName, 'Unmounter.TearDownAt failed to get CSI client')
-    await driver.client.unary(NODE_UNPUBLISH, { volumeId: found.volumeHandle, targetPath: target }, { timeoutMs: CALL_MS })
-    // Never delete below a mount that is still there.
-    if ((await mounter.below(target)).length > 0) throw new CodedError('VOLUME_BUSY', `${target} is still mounted after the CSI driver ${found.driverName} unpublished it`)
-    await rm(target, { recursive: true, force: true })
-    await rm(join(directory, NOTE), { force: true })
-    await rmdir(directory)
+    await driver.client.unary(NODE_UNPUBLISH, { volumeId: found.volumeHandle, targetPath: place.target }, { timeoutMs: CALL_MS })
+    await removePlace(place, `${found.driverName} unpublished`)
+    await unstageUnused(uid, found)
+    await forget(place)
   }
 
-  const unstageUnused = async (found: Note): Promise<void> => {
-    if (await isPublished(found)) return
-    const directory = stagingDirectory({ driver: found.driverName, handle: found.volumeHandle })
-    if (!(await readNote(directory))) return
+  const unstageUnused = async (uid: string, found: Note): Promise<void> => {
+    if ((await publishedNotes(paths, { except: uid })).some((n) => n.driverName === found.driverName && n.volumeHandle === found.volumeHandle)) return
+    const place = places.staged(placedBy(found))
+    if (!(await readNote(place.notes))) return
     const driver = registered(found.driverName, 'attacher.UnmountDevice failed to create newCsiDriverClient')
-    const target = join(directory, 'globalmount')
-    await driver.client.unary(NODE_UNSTAGE, { volumeId: found.volumeHandle, stagingTargetPath: target }, { timeoutMs: CALL_MS })
-    if ((await mounter.below(target)).length > 0) throw new CodedError('VOLUME_BUSY', `${target} is still mounted after the CSI driver ${found.driverName} unstaged it`)
-    await rm(target, { recursive: true, force: true })
-    await rm(join(directory, NOTE), { force: true })
-    await rmdir(directory)
+    await driver.client.unary(NODE_UNSTAGE, { volumeId: found.volumeHandle, stagingTargetPath: place.target }, { timeoutMs: CALL_MS })
+    await removePlace(place, `${found.driverName} unstaged`)
+    await forget(place)
   }
 
-  const isPublished = async ({ driverName, volumeHandle }: Note): Promise<boolean> => (await publishedNotes(paths)).some((n) => n.driverName === driverName && n.volumeHandle === volumeHandle)
+  /** As the driver was told when it was published. */
+  const pathsOf = (uid: string, volume: CsiVolume, driver: CsiDriver) => ({
+    volumeId: volume.handle, volumePath: places.published(uid, volume).target, stagingTargetPath: !volume.isEphemeral && driver.capabilities.has(CAPABILITY.stageUnstage) ? places.staged(volume).target : '',
+  })
 
   return {
     setUp: publish,
@@ -186,12 +210,24 @@ export function createCsiVolumes(deps: CsiVolumesDeps): CsiVolumes {
           continue
         }
         await lock.run(uniqueName({ driver: found.driverName, handle: found.volumeHandle }), async () => {
-          await unpublish(directory, found)
-          await unstageUnused(found)
+          await unpublish(uid, found)
         })
         released = true
       }
       if (released) deps.onUse()
+    },
+    can: (volume, what) => drivers.get(volume.driver)?.capabilities.has(CAPABILITY[what]) ?? false,
+    expand: (pod, volume, sizeBytes) => lock.run(uniqueName(volume), async () => {
+      const { uid } = pod.metadata
+      const driver = registered(volume.driver, 'Expander.NodeExpand failed to get CSI client')
+      await driver.client.unary(NODE_EXPAND, {
+        ...pathsOf(uid, volume, driver), capacityRange: { requiredBytes: sizeBytes }, volumeCapability: capabilityOf(volume, driver.capabilities, pod.spec?.securityContext?.fsGroup), secrets: await secretsOf(uid, volume.expandSecret),
+      }, { timeoutMs: CALL_MS })
+    }),
+    async usage(uid, volume) {
+      const driver = drivers.get(volume.driver)
+      if (!driver?.capabilities.has(CAPABILITY.getStats)) return undefined
+      return driver.client.unary(NODE_STATS, pathsOf(uid, volume, driver), { timeoutMs: STATS_MS })
     },
   }
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
@@ -11,6 +12,9 @@ import { createObjectSource } from '../../objects.ts'
 import { podPaths } from '../../pod-paths.ts'
 import { createApiMemory } from '../../testing/api-memory.ts'
 import { aPod } from '../../testing/builders.ts'
+import { runCommand } from '../../run-command.ts'
+import { createDisks } from '../disks.ts'
+import { createLocalVolumes } from '../local-volumes.ts'
 import { systemMounter } from '../mounter.ts'
 import { createPersistentVolumes } from '../persistent-volumes.ts'
 import { createCsiVolumes } from './csi-volumes.ts'
@@ -43,6 +47,7 @@ async function machine(t: TestContext, about: { attachRequired?: boolean; podInf
   /** As after a restart of the agent: nothing is remembered. */
   const volumes = () => createPersistentVolumes({
     objects, mounter: systemMounter, paths, node: () => api.get<Node>(NODES, NODE),
+    local: createLocalVolumes({ mounter: systemMounter, disks: createDisks(systemMounter), paths, dataDir: dir }),
     csi: createCsiVolumes({ drivers, client: api.client, objects, tokens: { get: () => Promise.reject(new Error('none')), nextRefreshMs: () => undefined, release: () => {} }, mounter: systemMounter, paths, nodeName: NODE, dataDir: dir, clock: systemClock, onUse: () => uses.push(1) }),
   })
   t.after(async () => {
@@ -67,6 +72,21 @@ async function machine(t: TestContext, about: { attachRequired?: boolean; podInf
       return { name: 'data', persistentVolumeClaim: { claimName: name } }
     },
   }
+}
+
+/** Why there are no loop devices. */
+const LOOP = spawnSync('losetup', ['-f']).status === 0 ? false : 'no loop devices here'
+/** A blank disk of 16 MiB. */
+async function loopDevice(t: TestContext): Promise<string> {
+  const dir = mkdtempSync(join(tmpdir(), 'disk-'))
+  writeFileSync(join(dir, 'image'), '')
+  truncateSync(join(dir, 'image'), 16 * 1024 * 1024)
+  const device = (await runCommand('losetup', ['-f', '--show', join(dir, 'image')])).trim()
+  t.after(async () => {
+    await runCommand('losetup', ['-d', device])
+    rmSync(dir, { recursive: true })
+  })
+  return device
 }
 
 const pod = (uid: string, volume: Volume, spec: Partial<Pod['spec'] & object> = {}): Stored<Pod> => {
@@ -170,6 +190,28 @@ describe('CSI volumes', { skip: process.getuid?.() === 0 ? false : 'mounting nee
     await assert.rejects(volumes.setUp(pod('p2', claimed), claimed), /volume mode "Persistent" not supported by driver/)
   })
 
+  it('of mode Block is a device at upstream\'s place, and all of it goes with the last pod', { skip: LOOP }, async (t) => {
+    const m = await machine(t)
+    const driver = await m.driver()
+    const volume = m.claimed('raw', { ...csi('b1'), volumeMode: 'Block' })
+    const volumes = m.volumes()
+    const published = join(m.dir, 'plugins/kubernetes.io/csi/volumeDevices/publish/pv-raw')
+    assert.deepStrictEqual(await volumes.setUp(pod('p1', volume), volume), { path: join(published, 'p1'), readonly: false, isDevice: true })
+    await volumes.setUp(pod('p2', volume), volume)
+    writeFileSync(join(published, 'p1'), 'raw bytes', { flag: 'r+' })
+    assert.ok(statSync(join(published, 'p2')).isBlockDevice())
+    assert.equal(readFileSync(join(published, 'p2')).subarray(0, 9).toString(), 'raw bytes')
+    assert.deepStrictEqual(driver.calls.map((c) => [c.method, (c.request['volumeCapability'] as { block?: object }).block, c.request['stagingTargetPath']]), ['stage', 'publish', 'stage', 'publish'].map((method) => [method, {}, join(m.dir, 'plugins/kubernetes.io/csi/volumeDevices/staging/pv-raw')]))
+    // After a restart of the agent what the first pod had is still known.
+    const later = m.volumes()
+    await later.tearDown('p1')
+    assert.ok(!methods(driver).includes('unstage'))
+    driver.failNext('unstage', 'the disk is busy')
+    await assert.rejects(later.tearDown('p2'), /the disk is busy/)
+    await later.tearDown('p2')
+    assert.deepStrictEqual([methods(driver).slice(4), await systemMounter.below(m.dir), existsSync(published), existsSync(join(m.dir, 'plugins/kubernetes.io/csi/volumeDevices/pv-raw')), await runCommand('losetup', ['-j', join(m.dir, 'storage/b1.disk')])], [['unpublish', 'unpublish', 'unstage', 'unpublish', 'unstage'], [], false, false, ''])
+  })
+
   it('gives files to the pod\'s group where the CSIDriver says so', async (t) => {
     const m = await machine(t, { fsGroupPolicy: 'File' })
     await m.driver()
@@ -197,6 +239,44 @@ describe('claims', { skip: process.getuid?.() === 0 ? false : 'mounting needs ro
     await assert.rejects(volumes.setUp(pod('p3', missing), missing), { message: `path "${join(disk, 'none')}" does not exist` })
   })
 
+  it('of a blank local disk get a file system on it, mounted once for all pods; the next ones find what was written', { skip: LOOP }, async (t) => {
+    const m = await machine(t)
+    const disk = await loopDevice(t)
+    const volume = m.claimed('disk', { local: { path: disk } })
+    const volumes = m.volumes()
+    const one = await volumes.setUp(pod('p1', volume, { securityContext: { fsGroup: 4711 } }), volume)
+    writeFileSync(join(one?.path ?? '', 'file'), 'on the disk')
+    const two = await volumes.setUp(pod('p2', volume), volume)
+    assert.deepStrictEqual([readFileSync(join(two?.path ?? '', 'file'), 'utf8'), statSync(one?.path ?? '').gid, (await runCommand('blkid', ['-p', '-s', 'TYPE', '-o', 'value', disk])).trim()], ['on the disk', 4711, 'ext4'])
+    const mounted = join(m.dir, 'plugins/kubernetes.io/local-volume/mounts/pv-disk')
+    await volumes.tearDown('p1')
+    assert.ok((await systemMounter.below(m.dir)).includes(mounted), 'p2 still uses it')
+    await m.volumes().tearDown('p2')
+    assert.deepStrictEqual([await systemMounter.below(m.dir), existsSync(mounted)], [[], false])
+    const three = await m.volumes().setUp(pod('p3', volume), volume)
+    assert.equal(readFileSync(join(three?.path ?? '', 'file'), 'utf8'), 'on the disk')
+  })
+
+  it('a disk that holds something else, or is blank and read-only, is left alone', { skip: LOOP }, async (t) => {
+    const m = await machine(t)
+    const volumes = m.volumes()
+    const blank = await loopDevice(t)
+    const readonly: Volume = { ...m.claimed('ro', { local: { path: blank } }), persistentVolumeClaim: { claimName: 'ro', readOnly: true } }
+    await assert.rejects(volumes.setUp(pod('p1', readonly), readonly), new RegExp(`: local: failed to mount device ${blank} at .*/pv-ro \\(fstype: \\), error cannot mount unformatted disk ${blank} as we are manipulating it in read-only mode$`))
+    const table = await loopDevice(t)
+    const mbr = Buffer.alloc(512)
+    mbr.set([0x80, 1, 1, 0, 0x83, 3, 3, 3, 1, 0, 0, 0, 63, 0, 0, 0], 446)
+    mbr.set([0x55, 0xaa], 510)
+    writeFileSync(table, mbr, { flag: 'r+' })
+    const partitioned = m.claimed('parts', { local: { path: table } })
+    await assert.rejects(volumes.setUp(pod('p2', partitioned), partitioned), /holds partitions or data of an unknown kind/)
+    const raw = m.claimed('raw', { local: { path: table }, volumeMode: 'Block' })
+    assert.deepStrictEqual(await volumes.setUp(pod('p3', raw), raw), { path: table, readonly: false, isDevice: true })
+    const wrong = m.claimed('wrong', { local: { path: m.dir }, volumeMode: 'Block' })
+    await assert.rejects(volumes.setUp(pod('p4', wrong), wrong), { message: `path "${m.dir}" of volume pv-wrong is not a block device` })
+    assert.deepStrictEqual(await systemMounter.below(m.dir), [])
+  })
+
   it('that cannot be used say why, as upstream does', async (t) => {
     const m = await machine(t)
     const volumes = m.volumes()
@@ -206,7 +286,12 @@ describe('claims', { skip: process.getuid?.() === 0 ? false : 'mounting needs ro
     await why(m.claimed('stolen', { ...csi('v'), claimRef: { uid: 'another' } }))({ message: 'error processing PVC default/stolen: PV pv-stolen spec.claimRef.uid "another" does not equal pvc.UID "claim-stolen"' })
     m.claimed('p1-mine', csi('v'))
     await why({ name: 'mine', ephemeral: { volumeClaimTemplate: { spec: {} } } })({ message: 'error processing PVC default/p1-mine: PVC default/p1-mine was not created for pod default/p1 (pod is not owner)' })
-    await why(m.claimed('raw', { ...csi('v'), volumeMode: 'Block' }))(/volumeMode Block/)
+    await why(m.claimed('raw', { nfs: { server: 's', path: '/' }, volumeMode: 'Block' }))({ message: 'no volume plugin matched: nfs volumes of mode Block are not supported on this node' })
+    const named = (where: object) => pod('p1', m.claimed('mode', { ...csi('v'), volumeMode: 'volumeMounts' in where ? 'Block' : 'Filesystem' }), { containers: [{ name: 'c', ...where }] })
+    const mounted = named({ volumeMounts: [{ name: 'data', mountPath: '/d' }] })
+    await assert.rejects(volumes.setUp(mounted, mounted.spec?.volumes?.[0] as Volume), { message: 'volume data has volumeMode Block, but is specified in volumeMounts' })
+    const device = named({ volumeDevices: [{ name: 'data', devicePath: '/d' }] })
+    await assert.rejects(volumes.setUp(device, device.spec?.volumes?.[0] as Volume), { message: 'volume data has volumeMode Filesystem, but is specified in volumeDevices' })
     await why(m.claimed('old', { fc: { lun: 1 } }))({ message: 'no volume plugin matched: fc volumes are not supported on this node' })
   })
 

@@ -17,6 +17,8 @@ export interface Note {
   /** The cluster attached it. */
   attachmentID?: string
   volumeLifecycleMode?: 'Persistent' | 'Ephemeral'
+  /** A device, which is elsewhere: see places.ts. */
+  volumeMode?: 'Block'
 }
 
 export const NOTE = 'vol_data.json'
@@ -37,10 +39,11 @@ export async function readNote(directory: string): Promise<Note | undefined> {
   }
 }
 
-/** Of all pods of the node. */
-export async function publishedNotes(paths: PodPaths): Promise<Note[]> {
+/** Of all pods of the node, or of all others. */
+export async function publishedNotes(paths: PodPaths, { except }: { except?: string } = {}): Promise<Note[]> {
   const notes: Note[] = []
   for (const uid of await entriesOf(paths.podsDir)) {
+    if (uid === except) continue
     const directory = podCsiDirectory(paths, uid)
     for (const name of await entriesOf(directory)) {
       const found = await readNote(join(directory, name))

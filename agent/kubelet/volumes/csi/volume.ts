@@ -10,6 +10,8 @@ export interface CsiVolume {
   specName: string
   /** It lives and dies with the pod. */
   isEphemeral: boolean
+  /** A device, not a directory. */
+  isBlock: boolean
   fsType: string
   mountOptions: readonly string[]
   accessModes: readonly string[]
@@ -17,6 +19,7 @@ export interface CsiVolume {
   attributes: Readonly<Record<string, string>>
   stageSecret: SecretReference | undefined
   publishSecret: SecretReference | undefined
+  expandSecret: SecretReference | undefined
 }
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
@@ -24,17 +27,17 @@ const sha256 = (text: string): string => createHash('sha256').update(text).diges
 export function persistentCsiVolume(pv: Stored<PersistentVolume>, readonly: boolean): CsiVolume {
   const csi = pv.spec?.csi
   return {
-    driver: csi?.driver ?? '', handle: csi?.volumeHandle ?? '', specName: pv.metadata.name, isEphemeral: false, fsType: csi?.fsType ?? '',
+    driver: csi?.driver ?? '', handle: csi?.volumeHandle ?? '', specName: pv.metadata.name, isEphemeral: false, isBlock: pv.spec?.volumeMode === 'Block', fsType: csi?.fsType ?? '',
     mountOptions: pv.spec?.mountOptions ?? [], accessModes: pv.spec?.accessModes ?? [], readonly: readonly || (csi?.readOnly ?? false), attributes: csi?.volumeAttributes ?? {},
-    stageSecret: csi?.nodeStageSecretRef, publishSecret: csi?.nodePublishSecretRef,
+    stageSecret: csi?.nodeStageSecretRef, publishSecret: csi?.nodePublishSecretRef, expandSecret: csi?.nodeExpandSecretRef,
   }
 }
 
 /** The handle is upstream's: nobody else may guess or share it. */
 export function inlineCsiVolume(pod: Stored<Pod>, { name, csi }: Volume): CsiVolume {
   return {
-    driver: csi?.driver ?? '', handle: `csi-${sha256(`${pod.metadata.uid}${name}`)}`, specName: name, isEphemeral: true, fsType: csi?.fsType ?? '', mountOptions: [], accessModes: ['ReadWriteOnce'],
-    readonly: csi?.readOnly ?? false, attributes: csi?.volumeAttributes ?? {}, stageSecret: undefined,
+    driver: csi?.driver ?? '', handle: `csi-${sha256(`${pod.metadata.uid}${name}`)}`, specName: name, isEphemeral: true, isBlock: false, fsType: csi?.fsType ?? '', mountOptions: [], accessModes: ['ReadWriteOnce'],
+    readonly: csi?.readOnly ?? false, attributes: csi?.volumeAttributes ?? {}, stageSecret: undefined, expandSecret: undefined,
     publishSecret: csi?.nodePublishSecretRef && { name: csi.nodePublishSecretRef.name ?? '', namespace: pod.metadata.namespace ?? '' },
   }
 }
@@ -59,15 +62,17 @@ function accessMode(modes: readonly string[], knowsSingleNode: boolean): number 
 }
 
 export function capabilityOf(volume: CsiVolume, capabilities: ReadonlySet<number>, fsGroup: number | undefined): VolumeCapability {
+  const mode = { mode: accessMode(volume.accessModes, capabilities.has(CAPABILITY.singleNodeMultiWriter)) }
+  if (volume.isBlock) return { block: {}, accessMode: mode }
   return {
     mount: { fsType: volume.fsType, mountFlags: volume.mountOptions, ...(fsGroup !== undefined && capabilities.has(CAPABILITY.volumeMountGroup) && { volumeMountGroup: String(fsGroup) }) },
-    accessMode: { mode: accessMode(volume.accessModes, capabilities.has(CAPABILITY.singleNodeMultiWriter)) },
+    accessMode: mode,
   }
 }
 
 /** CSIDriver.spec.fsGroupPolicy: whether files are given to the pod's group by us. */
 export function wantsOwnership(volume: CsiVolume, driver: CSIDriver | undefined): boolean {
-  if (volume.readonly) return false
+  if (volume.readonly || volume.isBlock) return false
   switch (driver?.spec.fsGroupPolicy ?? 'ReadWriteOnceWithFSType') {
     case 'None': return false
     case 'File': return true

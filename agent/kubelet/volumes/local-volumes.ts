@@ -1,0 +1,90 @@
+/**
+ * PersistentVolumes of this node's own disks (upstream's pkg/volume/local): a directory, a block device as it is, or the file
+ * system on a block device, which is made and mounted once for all pods. The mount table and the pods' directories are the only memory.
+ */
+import { mkdir, rmdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { PersistentVolume, Pod, Stored } from '#api/types/index.ts'
+import { asError, CodedError, hasCode } from '#base/errors.ts'
+import { KeyedLock } from '#base/keyed-lock.ts'
+import type { PodPaths } from '../pod-paths.ts'
+import { entriesOf } from './csi/notes.ts'
+import { isBlockDevice, type Disks } from './disks.ts'
+import type { Located } from './located.ts'
+import type { Mounter } from './mounter.ts'
+import { setOwnership } from './ownership.ts'
+
+export interface LocalVolumes {
+  setUp(pod: Stored<Pod>, pv: Stored<PersistentVolume>, readonly: boolean): Promise<Located>
+  /** What the pod has mounted; a disk that no other pod uses is unmounted. */
+  tearDown(podUid: string): Promise<void>
+}
+
+const PLUGIN = 'kubernetes.io~local-volume'
+
+export function createLocalVolumes({ mounter, disks, paths, dataDir }: { mounter: Mounter; disks: Disks; paths: PodPaths; dataDir: string }): LocalVolumes {
+  const diskMounts = join(dataDir, 'plugins', 'kubernetes.io', 'local-volume', 'mounts')
+  /** By volume: it is mounted for the first pod and unmounted after the last. */
+  const lock = new KeyedLock()
+
+  const directoryOf = async (pv: Stored<PersistentVolume>, path: string, readonly: boolean): Promise<string> => {
+    const info = await existing(path)
+    if (info.isDirectory()) return path
+    if (!info.isBlockDevice()) throw new CodedError('VOLUME_INVALID', `only directory and block device are supported, path "${path}" of volume ${pv.metadata.name} is neither`)
+    const target = join(diskMounts, pv.metadata.name)
+    const fsType = pv.spec?.local?.fsType ?? ''
+    try {
+      await disks.mount({ device: path, target, fsType, mayWrite: !readonly, options: pv.spec?.mountOptions ?? [] })
+    } catch (error) {
+      throw new CodedError('VOLUME_MOUNT', `local: failed to mount device ${path} at ${target} (fstype: ${fsType}), error ${asError(error).message}`, { cause: error })
+    }
+    return target
+  }
+
+  return {
+    setUp(pod, pv, readonly) {
+      const { name } = pv.metadata
+      const path = pv.spec?.local?.path ?? ''
+      return lock.run(name, async () => {
+        if (pv.spec?.volumeMode === 'Block') {
+          await existing(path)
+          if (!(await isBlockDevice(path))) throw new CodedError('VOLUME_INVALID', `path "${path}" of volume ${name} is not a block device`)
+          return { path, readonly, isDevice: true }
+        }
+        const target = paths.volume(pod.metadata.uid, PLUGIN, name)
+        // The pod's directory first: it is what says that the disk is used.
+        await mkdir(target, { recursive: true, mode: 0o750 })
+        const source = await directoryOf(pv, path, readonly)
+        if (!(await mounter.below(target)).includes(target)) await mounter.bind(source, target)
+        const gid = pod.spec?.securityContext?.fsGroup
+        if (gid !== undefined && !readonly) await setOwnership(target, { gid, readonly: false, policy: pod.spec?.securityContext?.fsGroupChangePolicy === 'OnRootMismatch' ? 'OnRootMismatch' : 'Always' })
+        return { path: target, readonly }
+      })
+    },
+    async tearDown(uid) {
+      for (const name of await entriesOf(join(paths.volumes(uid), PLUGIN))) {
+        await lock.run(name, async () => {
+          const target = paths.volume(uid, PLUGIN, name)
+          await mounter.unmount(target)
+          if ((await mounter.below(target)).length > 0) throw new CodedError('VOLUME_BUSY', `${target} is still mounted`)
+          if (!(await isUsed(name, uid))) await disks.unmount(join(diskMounts, name))
+          await rmdir(target)
+        })
+      }
+    },
+  }
+
+  async function isUsed(name: string, exceptUid: string): Promise<boolean> {
+    for (const uid of await entriesOf(paths.podsDir)) {
+      if (uid !== exceptUid && (await entriesOf(join(paths.volumes(uid), PLUGIN))).includes(name)) return true
+    }
+    return false
+  }
+}
+
+async function existing(path: string) {
+  return stat(path).catch((error: unknown) => {
+    if (hasCode(error, 'ENOENT')) throw new CodedError('VOLUME_INVALID', `path "${path}" does not exist`, { cause: error })
+    throw error
+  })
+}

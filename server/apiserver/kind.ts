@@ -6,7 +6,7 @@ import type { KubeObject, ResourceRef, UserInfo } from '#api/types/index.ts'
 import type { SchemaSet } from '#api/schema/schema.ts'
 import type { Random } from '#base/random.ts'
 import type { Conformed } from './decode/conform.ts'
-import type { Compare, Op } from '#server/store/store.ts'
+import type { Compare, Durability, Op } from '#server/store/store.ts'
 import type { FieldError } from './field-error.ts'
 
 export interface KindContext {
@@ -164,8 +164,8 @@ export interface KindRow {
   /** Field paths for `/scale`, where served. */
   scale?: { specPath: string; statusPath: string; selectorPath: string }
   strategy: KindStrategy<KubeObject>
-  /** Written lazily (node leases, events): see Store.Txn.durability. Decided per object. */
-  lazy?: (object: KubeObject) => boolean
+  /** Default `synced`; see Store.Txn.durability. Decided per write; `old`: what it replaces, undefined where nothing is replaced. */
+  durability?: (object: KubeObject, old: () => KubeObject | undefined) => Durability
   /** Seconds an object lives (events: 3600). */
   ttlSeconds?: number
   /** Set by `withAllocators` for kinds that need one. */

@@ -27,9 +27,33 @@ test('every row refuses an object without a name', () => {
   }
 })
 
-test('node leases and events are written lazily, other leases are not', () => {
-  const lazy = (resource: string, namespace: string) => rows.find((r) => r.ref.resource === resource)?.lazy?.({ metadata: { namespace } }) ?? false
-  deepStrictEqual([lazy('leases', 'kube-node-lease'), lazy('leases', 'kube-system'), lazy('events', 'default'), lazy('pods', 'default')], [true, false, true, false])
+test('what says only that somebody is alive is a heartbeat, nodes\' leases and events are lazy, all else is synced', () => {
+  const durability = (resource: string, object: object, old?: object) => rows.find((r) => r.ref.resource === resource)?.durability?.(object, () => old) ?? 'synced'
+  const lease = (namespace: string, name: string, renewTime: string, more: object = {}) => ({ metadata: { namespace, name, resourceVersion: renewTime }, spec: { holderIdentity: 'h1', acquireTime: '0', renewTime, ...more } })
+  const node = (beat: string, change: string, more: object = {}) => ({
+    metadata: { name: 'n', resourceVersion: beat, managedFields: [{ manager: 'kubelet', time: beat }] },
+    status: { conditions: [{ type: 'Ready', status: 'True', lastHeartbeatTime: beat, lastTransitionTime: change }], ...more },
+  })
+  deepStrictEqual({
+    aNewNode: durability('nodes', node('1', '1')),
+    aNodeThatIsAlive: durability('nodes', node('2', '1'), node('1', '1')),
+    aCondition: durability('nodes', node('2', '2'), node('1', '1')),
+    anImage: durability('nodes', node('2', '1', { images: [{ names: ['a'] }] }), node('1', '1')),
+    aLabel: durability('nodes', { ...node('2', '1'), metadata: { name: 'n', labels: { a: 'b' } } }, node('1', '1')),
+    aNewNodeLease: durability('leases', lease('kube-node-lease', 'n', '1')),
+    aNodeLeaseRenewed: durability('leases', lease('kube-node-lease', 'n', '2'), lease('kube-node-lease', 'n', '1')),
+    aNodeLeaseOfSomebodyElse: durability('leases', lease('kube-node-lease', 'n', '2', { holderIdentity: 'h2' }), lease('kube-node-lease', 'n', '1')),
+    aLeaderThatGoesOn: durability('leases', lease('kube-system', 'kube-scheduler', '2'), lease('kube-system', 'kube-scheduler', '1')),
+    aNewLeader: durability('leases', lease('kube-system', 'kube-scheduler', '2', { acquireTime: '2' }), lease('kube-system', 'kube-scheduler', '1')),
+    aLeaderThatGoes: durability('leases', lease('kube-system', 'kube-scheduler', '2', { holderIdentity: '' }), lease('kube-system', 'kube-scheduler', '1')),
+    anotherLease: durability('leases', lease('kube-system', 'cert-manager', '2'), lease('kube-system', 'cert-manager', '1')),
+    anEvent: durability('events', {}),
+    aPod: durability('pods', {}, {}),
+  }, {
+    aNewNode: 'synced', aNodeThatIsAlive: 'heartbeat', aCondition: 'synced', anImage: 'synced', aLabel: 'synced',
+    aNewNodeLease: 'lazy', aNodeLeaseRenewed: 'heartbeat', aNodeLeaseOfSomebodyElse: 'lazy',
+    aLeaderThatGoesOn: 'heartbeat', aNewLeader: 'synced', aLeaderThatGoes: 'synced', anotherLease: 'synced', anEvent: 'lazy', aPod: 'synced',
+  })
 })
 
 test('an allocator is put on the row it is named for only', () => {

@@ -120,6 +120,18 @@ export function storeContract(name: string, newHarness: () => StoreHarness): voi
       assert.deepEqual(seen, ['2 put /l/a ->1', '3 put /l/b ->2', '4 put /l/a 1>3'])
     })
 
+    it('shows heartbeats to readers and watchers at once, in order with all else', async () => {
+      const store = await open()
+      const seen: string[] = []
+      store.watch({ prefix: '/h/', afterRevision: 1 }, (events) => seen.push(...said(events)))
+      await write(store, put('/h/a', '1'))
+      for (const value of ['2', '3']) assert.equal((await store.txn({ compare: [], ops: [put('/h/a', value)], durability: 'heartbeat' })).ok, true)
+      await store.txn({ compare: [], ops: [put('/h/b', '1')], durability: 'lazy' })
+      await write(store, put('/h/c', '1'))
+      assert.deepEqual(text((await store.list({ prefix: '/h/' })).items), [['/h/a', '3', 2, 4, 3], ['/h/b', '1', 5, 5, 1], ['/h/c', '1', 6, 6, 1]])
+      assert.deepEqual(seen, ['2 put /h/a ->1', '3 put /h/a 1>2', '4 put /h/a 2>3', '5 put /h/b ->1', '6 put /h/c ->1'])
+    })
+
     it('restores a snapshot into an empty store, and only there', async () => {
       const source = await open()
       await write(source, put('/a', '1'), put('/b', 'é\u0000'))

@@ -31,6 +31,8 @@ export type Op =
   | { kind: 'put'; key: string; value: Buffer }
   | { kind: 'delete'; key: string }
 
+export type Durability = 'synced' | 'lazy' | 'heartbeat'
+
 export interface Txn {
   /** All must hold, or nothing is changed. Empty: unconditional. */
   compare: readonly Compare[]
@@ -39,9 +41,10 @@ export interface Txn {
   /**
    * How safe before it is acknowledged. `synced` (default): on disk with fsync. `lazy`: in memory, visible to all
    * readers at once, written back with the next synced write or after at most LAZY_FLUSH_MS; may be lost by a power
-   * cut (never partly, never reordered against synced writes that came later). Node leases and Events use it.
+   * cut (never partly, never reordered against synced writes that came later). Events use it. `heartbeat`: the same, but
+   * of no worth after a power cut: nothing is written for its sake before HEARTBEAT_FLUSH_MS. Renewals of Leases use it.
    */
-  durability?: 'synced' | 'lazy'
+  durability?: Durability
 }
 
 export type TxnResult =
@@ -136,6 +139,8 @@ export interface Store {
 
 /** Longest time a lazy write may stay only in memory. Chosen for flash: one small write every five minutes. */
 export const LAZY_FLUSH_MS = 300_000
+/** The same for heartbeats: a cluster at rest, which knows of nothing else, writes a few times a day. */
+export const HEARTBEAT_FLUSH_MS = 3_600_000
 /** Watch history that is always kept: the greater reach of the two. */
 export const HISTORY_EVENTS_MIN = 10_000
 /** etcd's --max-txn-ops, as it is by default. */

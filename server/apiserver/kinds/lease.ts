@@ -1,8 +1,10 @@
 /** Leases: node heartbeats and leader election. */
 import type { Lease } from '#api/types/index.ts'
+import type { Durability } from '#server/store/store.ts'
 import { type FieldError, invalid } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { nonNegative } from './check.ts'
+import { isSameBut } from './heartbeat.ts'
 import { ageColumn, column, nameColumn } from './table-columns.ts'
 
 /** Leases here are node heartbeats: many, frequent, and worthless after a restart. */
@@ -12,12 +14,15 @@ export const NODE_LEASE_NAMESPACE = 'kube-node-lease'
 const LEADER_LEASES: ReadonlySet<string> = new Set(['kube-controller-manager', 'kube-scheduler'])
 
 /**
- * Written lazily: node heartbeats, and the renewals (every two seconds) of who leads. Taking and giving back a Lease is
- * synced: what may be lost must not change who has it.
+ * Nodes' Leases and the renewals (every two seconds) of who leads are not synced; where nothing but the time is new they
+ * are heartbeats. Taking and giving back a leader's Lease is synced: what may be lost must not change who has it.
  */
-export function isHeartbeat({ metadata, spec }: Lease): boolean {
-  if (metadata?.namespace === NODE_LEASE_NAMESPACE) return true
-  return metadata?.namespace === 'kube-system' && LEADER_LEASES.has(metadata.name ?? '') && (spec?.holderIdentity ?? '') !== '' && spec?.renewTime !== spec?.acquireTime
+export function leaseDurability(lease: Lease, old: () => Lease | undefined): Durability {
+  const { metadata, spec } = lease
+  const isLazy = metadata?.namespace === NODE_LEASE_NAMESPACE
+    || (metadata?.namespace === 'kube-system' && LEADER_LEASES.has(metadata.name ?? '') && (spec?.holderIdentity ?? '') !== '' && spec?.renewTime !== spec?.acquireTime)
+  if (!isLazy) return 'synced'
+  return isSameBut(old(), lease, (l) => ({ ...l, spec: { ...l.spec, renewTime: undefined } })) ? 'heartbeat' : 'lazy'
 }
 
 export const leaseStrategy: KindStrategy<Lease> = {

@@ -1,10 +1,12 @@
 /** Nodes. */
 import type { Node, Taint } from '#api/types/index.ts'
 import { checkLabelValue, checkQualifiedName } from '#api/types/index.ts'
+import type { Durability } from '#server/store/store.ts'
 import { duplicate, type FieldError, forbidden, invalid, required } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { keepSpec, keepStatus } from './carry.ts'
 import { named, oneOf } from './check.ts'
+import { isSameBut } from './heartbeat.ts'
 import { familyOf, isCidr } from './ip.ts'
 import { TAINT_EFFECTS } from './pod-spec-validation.ts'
 import { validateAmount } from './resource-name.ts'
@@ -54,6 +56,11 @@ export const nodeStrategy: KindStrategy<Node> = {
     wide('Container-Runtime', 'ContainerRuntime Version reported by the node through runtime remote API (e.g. containerd://1.4.2).', (n) => n.status?.nodeInfo?.containerRuntimeVersion || '<unknown>'),
   ],
   selectableFields: { 'spec.unschedulable': (n) => String(n.spec?.unschedulable ?? false) },
+}
+
+/** What a kubelet says every five minutes though nothing is new: a heartbeat beside its Lease. */
+export function nodeDurability(node: Node, old: () => Node | undefined): Durability {
+  return isSameBut(old(), node, (n) => ({ ...n, status: { ...n.status, conditions: n.status?.conditions?.map((c) => ({ ...c, lastHeartbeatTime: undefined })) } })) ? 'heartbeat' : 'synced'
 }
 
 /** podCIDR is the first of podCIDRs, whichever of them was written. */

@@ -7,7 +7,7 @@ import { endpointsStrategy } from '../kinds/endpoints.ts'
 import { EVENT_TTL_SECONDS, eventStrategy } from '../kinds/event.ts'
 import { limitRangeStrategy, resourceQuotaStrategy } from '../kinds/limits.ts'
 import { namespaceStrategy } from '../kinds/namespace.ts'
-import { nodeStrategy } from '../kinds/node.ts'
+import { nodeDurability, nodeStrategy } from '../kinds/node.ts'
 import { podTemplateStrategy } from '../kinds/pod-template.ts'
 import { podStrategy } from '../kinds/pod.ts'
 import { secretStrategy } from '../kinds/secret.ts'
@@ -21,10 +21,10 @@ const v1 = refsOf('', 'v1')
 export const coreRows: readonly KindRow[] = [
   row(R.CONFIG_MAPS, configMapStrategy, { short: ['cm'] }),
   row(R.ENDPOINTS, endpointsStrategy, { short: ['ep'], singular: 'endpoints' }),
-  row(R.EVENTS, eventStrategy, { short: ['ev'], model: 'CoreV1Event', lazy: () => true, ttlSeconds: EVENT_TTL_SECONDS }),
+  row(R.EVENTS, eventStrategy, { short: ['ev'], model: 'CoreV1Event', durability: () => 'lazy', ttlSeconds: EVENT_TTL_SECONDS }),
   row(R.LIMIT_RANGES, limitRangeStrategy, { short: ['limits'] }),
   row(R.NAMESPACES, namespaceStrategy, { short: ['ns'], sub: ['status', 'finalize'], verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'] }),
-  row(R.NODES, nodeStrategy, { short: ['no'], sub: ['status', 'proxy'] }),
+  row(R.NODES, nodeStrategy, { short: ['no'], sub: ['status', 'proxy'], durability: nodeDurability }),
   row(R.PERSISTENT_VOLUME_CLAIMS, persistentVolumeClaimStrategy, { short: ['pvc'], sub: ['status'] }),
   row(R.PERSISTENT_VOLUMES, persistentVolumeStrategy, { short: ['pv'], sub: ['status'] }),
   row(R.PODS, podStrategy, { short: ['po'], categories: ALL, sub: ['attach', 'binding', 'ephemeralcontainers', 'eviction', 'exec', 'log', 'portforward', 'proxy', 'resize', 'status'] }),

@@ -6,7 +6,7 @@ import { row } from './row.ts'
 
 export const eventsRows: readonly KindRow[] = [
   row(R.EVENTS_V1, eventsV1Strategy, {
-    short: ['ev'], model: 'EventsV1Event', lazy: () => true, ttlSeconds: EVENT_TTL_SECONDS,
+    short: ['ev'], model: 'EventsV1Event', durability: () => 'lazy', ttlSeconds: EVENT_TTL_SECONDS,
     storedAs: {
       ref: R.EVENTS,
       model: 'CoreV1Event',

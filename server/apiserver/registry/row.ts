@@ -12,7 +12,7 @@ export interface RowOptions {
   scale?: KindRow['scale']
   singular?: string
   model?: string
-  lazy?: KindRow['lazy']
+  durability?: KindRow['durability']
   ttlSeconds?: number
   storedAs?: KindRow['storedAs']
   verbs?: readonly string[]
@@ -30,7 +30,7 @@ export function row<T extends KubeObject>(ref: ResourceRef, strategy: KindStrate
     strategy: withCommonRules(ref, options.model ?? ref.kind, strategy as unknown as KindStrategy<KubeObject>),
     ...(options.verbs && { verbs: options.verbs }),
     ...(options.scale && { scale: options.scale }),
-    ...(options.lazy && { lazy: options.lazy }),
+    ...(options.durability && { durability: options.durability }),
     ...(options.ttlSeconds !== undefined && { ttlSeconds: options.ttlSeconds }),
     ...(options.storedAs && { storedAs: options.storedAs }),
     ...(options.warning !== undefined && { warning: options.warning }),

@@ -2,7 +2,7 @@
 import type { ApiResponse } from '#api/client/transport.ts'
 import { apiVersionOf, type KubeObject, type ObjectMeta } from '#api/types/index.ts'
 import { CodedError } from '#base/errors.ts'
-import type { KeyValue, Op, Revision } from '#server/store/store.ts'
+import type { Durability, KeyValue, Op, Revision } from '#server/store/store.ts'
 import { insufficientStorage, notFound, StatusError, unavailable, internal } from '../http/status.ts'
 import { JSON_TYPE, jsonResponse } from '../http/response.ts'
 import { decodeStored, encodeFree, encodeStored, objectStart, spliceObject } from '../storage/bytes.ts'
@@ -75,7 +75,7 @@ export async function put(call: Call, key: string, object: Full, over: KeyValue 
     return current?.modRevision === over?.modRevision ? { ok: true, revision: over?.modRevision ?? 0, value } : { ok: false, current }
   }
   const stored = custom ? await custom.form.write(value) : value
-  const result = await commit(call, key, { kind: 'put', key, value: stored }, over?.modRevision ?? 0, call.row.lazy?.(object) ?? false, also)
+  const result = await commit(call, key, { kind: 'put', key, value: stored }, over?.modRevision ?? 0, call.row.durability?.(object, () => over && decodeHeld(call.row, over)), also)
   if (!result.ok) return result
   // Another version's own defaults show in the answer, too: it is what a read would be.
   const [shown = value] = custom ? await custom.form.read([stored]) : [value]
@@ -88,16 +88,18 @@ export async function remove(call: Call, over: KeyValue, object: Full, dryRun: b
   const { allocator } = call.row
   const held = allocator && decodeHeld(call.row, over)
   const also = held && { compare: [], ops: allocator.alsoRemoved?.(held) ?? [] }
-  const gone = await commit(call, over.key, { kind: 'delete', key: over.key }, over.modRevision, call.row.lazy?.(object) ?? false, also)
+  const gone = await commit(call, over.key, { kind: 'delete', key: over.key }, over.modRevision, call.row.durability?.(object, nothing), also)
   if (gone.ok && held) allocator.release(held)
   return gone
 }
 
-async function commit(call: Call, key: string, op: Op, modRevision: Revision, lazy: boolean, also?: Reservation['also']): Promise<{ ok: true; revision: Revision } | { ok: false; current: KeyValue | undefined; lost?: string }> {
-  const result = await call.parts.store.txn({ compare: [{ key, modRevision }, ...(also?.compare ?? [])], ops: [op, ...(also?.ops ?? [])], ...(lazy && { durability: 'lazy' as const }) })
+async function commit(call: Call, key: string, op: Op, modRevision: Revision, durability: Durability = 'synced', also?: Reservation['also']): Promise<{ ok: true; revision: Revision } | { ok: false; current: KeyValue | undefined; lost?: string }> {
+  const result = await call.parts.store.txn({ compare: [{ key, modRevision }, ...(also?.compare ?? [])], ops: [op, ...(also?.ops ?? [])], ...(durability !== 'synced' && { durability }) })
   if (!result.ok && result.key !== key) return { ok: false, current: undefined, lost: result.key }
   return result.ok ? { ok: true, revision: result.revision } : { ok: false, current: await inForm(call.row, result.current) }
 }
+
+const nothing = (): undefined => undefined
 
 /** The answer to a single-object request, spliced from stored bytes. */
 export function storedResponse(row: KindRow, value: Buffer, revision: Revision, status = 200): ApiResponse {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -8,17 +8,21 @@ import { it } from 'node:test'
 import { FakeClock } from '#base/clock-fake.ts'
 import { systemClock } from '#base/clock.ts'
 import { hasCode } from '#base/errors.ts'
-import { LAZY_FLUSH_MS, type Op, type Store } from '#server/store/store.ts'
+import { HEARTBEAT_FLUSH_MS, LAZY_FLUSH_MS, type Durability, type Op, type Store } from '#server/store/store.ts'
+import { WRITE_BACK } from '#server/store/write-back.ts'
 import { diskRoom } from '../log/disk-room.ts'
 import { openAlone } from './alone.test-support.ts'
 
 const open = (dir: string, clock = systemClock) => openAlone(join(dir, 'db'), clock)
-const put = (store: Store, key: string, value: string, durability: 'synced' | 'lazy' = 'synced') => store.txn({ compare: [], ops: [{ kind: 'put', key, value: Buffer.from(value) }], durability })
+const put = (store: Store, key: string, value: string, durability: Durability = 'synced') => store.txn({ compare: [], ops: [{ kind: 'put', key, value: Buffer.from(value) }], durability })
 
 function temporary(): { dir: string; [Symbol.dispose](): void } {
   const dir = mkdtempSync(join(tmpdir(), 'skiff-alone-'))
   return { dir, [Symbol.dispose]: () => rmSync(dir, { recursive: true, force: true }) }
 }
+
+/** What LevelDB has appended. */
+const logBytes = (dir: string): number => readdirSync(join(dir, 'db')).filter((f) => f.endsWith('.log')).reduce((sum, f) => sum + statSync(join(dir, 'db', f)).size, 0)
 
 it('refuses a data directory that another store has open, naming the mend', async () => {
   using t = temporary()
@@ -56,6 +60,34 @@ it('writes lazy values back after five minutes without a synced write, and then 
   const again = await open(t.dir)
   assert.equal((await again.get('/lazy'))?.value.toString(), '1')
   await again.close()
+})
+
+it('writes nothing for the sake of heartbeats for an hour, and takes them along with what is written anyway', async () => {
+  using t = temporary()
+  const clock = new FakeClock()
+  const store = await open(t.dir, clock)
+  await put(store, '/lease', '1')
+  await clock.advance(WRITE_BACK.normal.stateMs)
+  const settled = async () => { for (const untilMs = systemClock.monotonicMs() + 10_000; clock.pending > 1 && systemClock.monotonicMs() < untilMs;) await systemClock.sleep(1) }
+  await settled()
+  const logged = () => logBytes(t.dir)
+  const before = logged()
+  for (let at = 10_000; at < HEARTBEAT_FLUSH_MS; at += 10_000) {
+    await put(store, '/lease', String(at), 'heartbeat')
+    await clock.advance(10_000)
+  }
+  assert.deepEqual([logged() - before, (await store.get('/lease'))?.value.toString(), clock.pending], [0, '3590000', 1])
+  await clock.advance(10_000)
+  for (const untilMs = systemClock.monotonicMs() + 10_000; logged() === before && systemClock.monotonicMs() < untilMs;) await systemClock.sleep(1)
+  assert.ok(logged() > before)
+  await put(store, '/lease', 'last', 'heartbeat')
+  await put(store, '/other', '1')
+  // As after kill -9: what another process finds in a copy of the files.
+  cpSync(join(t.dir, 'db'), join(t.dir, 'copy'), { recursive: true })
+  const copy = await openAlone(join(t.dir, 'copy'))
+  assert.equal((await copy.get('/lease'))?.value.toString(), 'last')
+  await copy.close()
+  await store.close()
 })
 
 /** Writes as fast as it can, telling each acknowledged write on stdout, until it is killed. */

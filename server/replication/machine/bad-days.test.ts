@@ -74,7 +74,7 @@ async function write(cluster: StoreCluster, n: number, random: Random, acknowled
       await systemClock.sleep(5)
       continue
     }
-    const txn: Txn = { compare: [], ops: [random.next() < 0.1 ? { kind: 'delete', key } : { kind: 'put', key, value: Buffer.from(value) }], durability: lazy ? 'lazy' : 'synced' }
+    const txn: Txn = { compare: [], ops: [random.next() < 0.1 ? { kind: 'delete', key } : { kind: 'put', key, value: Buffer.from(value) }], durability: !lazy ? 'synced' : random.next() < 0.5 ? 'lazy' : 'heartbeat' }
     try {
       const result = await store.txn(txn)
       if (result.ok && txn.ops[0]?.kind === 'put') acknowledged.push({ key, value, revision: result.revision, lazy })

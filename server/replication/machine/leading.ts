@@ -8,7 +8,7 @@
  */
 import { asError, CodedError, hasCode } from '#base/errors.ts'
 import { eventsOf, failedCompare } from '#server/store/transaction.ts'
-import type { KeyValue, Revision, Txn, TxnResult, WatchEvent } from '#server/store/store.ts'
+import type { Durability, KeyValue, Revision, Txn, TxnResult, WatchEvent } from '#server/store/store.ts'
 import type { LogIndex, Term } from '../../raft/types.ts'
 import { encodeGroup, type Change, type GroupHeader, type GroupKind } from './entry.ts'
 import type { OwnGroup, StoreMachine } from './store-machine.ts'
@@ -47,7 +47,7 @@ export interface LeadingOptions {
   /** Resolves when this server has been the leader after the call, or is one no more; rejects where that cannot be known. Undefined: nobody else could be. */
   confirm(): Promise<unknown> | undefined
   /** After lazy values were shown here, ahead of the log. */
-  shownLazy(changes: readonly Change[], before: Revision, revision: Revision): void
+  shownLazy(changes: readonly Change[], before: Revision, revision: Revision, durability: Exclude<Durability, 'synced'>): void
   /** The first revision that nobody can have seen. */
   startRevision: Revision
 }
@@ -122,10 +122,11 @@ export class Leading {
       return
     }
     const revision = ++this.#issued
-    if (txn.durability === 'lazy' && this.#begun && this.isQuiet && revision < this.#machine.position.ceiling) {
+    const { durability = 'synced' } = txn
+    if (durability !== 'synced' && this.#begun && this.isQuiet && revision < this.#machine.position.ceiling) {
       const before = this.#machine.state.revision
       this.#machine.state.showLazy(events, revision)
-      this.#options.shownLazy(events, before, revision)
+      this.#options.shownLazy(events, before, revision, durability)
       waiting.resolve({ ok: true, revision })
       return
     }

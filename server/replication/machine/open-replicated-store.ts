@@ -4,6 +4,7 @@ import { asError, CodedError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import { HISTORY_LIMITS, type HistoryLimits } from '#server/store/history.ts'
+import { WRITE_BACK, type WriteBack } from '#server/store/write-back.ts'
 import type { ReplicaNode, StateMachine } from '../contract.ts'
 import { openState } from './open-state.ts'
 import { ReplicatedStore } from './replicated-store.ts'
@@ -18,18 +19,20 @@ export interface ReplicatedStoreOptions {
   readonly random: Random
   readonly log: Log
   readonly history?: HistoryLimits
+  /** Default: that of the profile `normal`. */
+  readonly writeBack?: WriteBack
   /** Opens the log in the same database and starts the member. It closes the machine. */
   readonly start: (machine: StateMachine, db: Database) => Promise<ReplicaNode>
 }
 
 /** A server with the only vote can be written to when this resolves; others may have to wait for a leader still: `catchUp`. */
 export async function openReplicatedStore(options: ReplicatedStoreOptions): Promise<ReplicatedStore> {
-  const { clock, random, log } = options
+  const { clock, random, log, writeBack = WRITE_BACK.normal } = options
   const db = await openDatabase(options.open)
   try {
-    const machine = new StoreMachine({ db, clock, history: options.history ?? HISTORY_LIMITS }, await openState(db, options.receivedDirectory))
+    const machine = new StoreMachine({ db, clock, history: options.history ?? HISTORY_LIMITS, writeBack }, await openState(db, options.receivedDirectory))
     const node = await options.start(machine, db)
-    const store = new ReplicatedStore({ machine, node, clock, random, log, closeDatabase: () => db.close() })
+    const store = new ReplicatedStore({ machine, node, clock, random, log, writeBack, closeDatabase: () => db.close() })
     await store.whenAloneLeads()
     return store
   } catch (error) {

@@ -8,7 +8,8 @@ import { asError, CodedError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import { readSnapshot, writeSnapshot } from '#server/store/snapshot-format.ts'
-import { LAZY_FLUSH_MS, type KeyValue, type ListOptions, type ListResult, type Revision, type Store, type Txn, type TxnResult, type Watch, type WatchListener, type WatchOptions } from '#server/store/store.ts'
+import type { KeyValue, ListOptions, ListResult, Revision, Store, Txn, TxnResult, Watch, WatchListener, WatchOptions } from '#server/store/store.ts'
+import type { WriteBack } from '#server/store/write-back.ts'
 import { isAlone, membersOf } from '../../raft/configuration.ts'
 import type { MemberId, RaftStatus, Term } from '../../raft/types.ts'
 import type { ReplicaNode } from '../contract.ts'
@@ -34,6 +35,7 @@ export interface ReplicatedStoreParts {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
+  readonly writeBack: WriteBack
   /** After all else is closed. */
   closeDatabase(): Promise<void>
 }
@@ -70,7 +72,8 @@ export class ReplicatedStore implements Store {
   /** Wait until this server shows a revision. */
   #visible: { revision: Revision; resolve: () => void }[] = []
   #cancelPatience: (() => void) | undefined
-  #cancelLazyFlush: (() => void) | undefined
+  /** Timers until what is shown here ahead of the log is written to it. */
+  readonly #flushes: Record<'lazy' | 'heartbeat', (() => void) | undefined> = { lazy: undefined, heartbeat: undefined }
   #closing: Promise<void> | undefined
 
   constructor(parts: ReplicatedStoreParts) {
@@ -177,7 +180,7 @@ export class ReplicatedStore implements Store {
 
   async #shutDown(): Promise<void> {
     this.#machine.state.closeWatches()
-    this.#cancelLazyFlush?.()
+    this.#cancelFlushes()
     this.#cancelPatience?.()
     this.#lazy.close()
     for (const asked of this.#leaderless.splice(0)) asked.reject(closedError())
@@ -379,7 +382,10 @@ export class ReplicatedStore implements Store {
       propose: (data) => this.node.propose(data),
       confirm: () => (this.#alone ? undefined : this.node.readBarrier()),
       inFlightMax: () => (this.#alone ? 1 : IN_FLIGHT_MAX),
-      shownLazy: (changes, before, revision) => this.#sendLazy(term, changes, before, revision),
+      shownLazy: (changes, before, revision, durability) => {
+        this.#flushLater(durability)
+        this.#sendLazy(term, changes, before, revision)
+      },
       startRevision: this.#alone && clean !== undefined ? clean : Math.max(position.ceiling, state.revision),
     })
     for (const [old, { isQuiet }] of this.#terms) if (isQuiet) this.#terms.delete(old)
@@ -393,13 +399,26 @@ export class ReplicatedStore implements Store {
     this.#terms.get(header.term)?.applied(header)
     this.#lazy.applied()
     this.#noteVisible()
+    // It took along what would have been written for its own sake.
+    if (!this.#machine.state.hasOutstanding) this.#cancelFlushes()
+  }
+
+  #flushLater(durability: 'lazy' | 'heartbeat'): void {
+    const { lazyMs, heartbeatMs } = this.#parts.writeBack
+    this.#flushes[durability] ??= this.#clock.after(durability === 'lazy' ? lazyMs : heartbeatMs, () => {
+      this.#flushes[durability] = undefined
+      this.#leading?.flush().catch((error: unknown) => this.#parts.log.warn('lazy values cannot be flushed', { error: asError(error) }))
+    })
+  }
+
+  #cancelFlushes(): void {
+    for (const durability of ['lazy', 'heartbeat'] as const) {
+      this.#flushes[durability]?.()
+      this.#flushes[durability] = undefined
+    }
   }
 
   #sendLazy(term: Term, changes: readonly Change[], before: Revision, revision: Revision): void {
-    this.#cancelLazyFlush ??= this.#clock.after(LAZY_FLUSH_MS, () => {
-      this.#cancelLazyFlush = undefined
-      this.#leading?.flush().catch((error: unknown) => this.#parts.log.warn('lazy values cannot be flushed', { error: asError(error) }))
-    })
     if (this.#others.length === 0) return
     const data = encodeVolatile({ kind: 'lazy', term, before, revision, changes })
     for (const other of this.#others) this.node.sendVolatile(other, data)

@@ -6,6 +6,7 @@ import { asError, assert, CodedError } from '#base/errors.ts'
 import type { Clock } from '#base/clock.ts'
 import type { HistoryLimits } from '#server/store/history.ts'
 import type { Revision, WatchEvent } from '#server/store/store.ts'
+import { WRITE_BACK, type WriteBack } from '#server/store/write-back.ts'
 import type { Entry, LogBase, LogIndex, Recovered, Snapshot, Term } from '../../raft/types.ts'
 import type { BatchOp, SnapshotSource, StateMachine } from '../contract.ts'
 import { decodeGroupChanges, decodeHeader, type Change, type GroupHeader } from './entry.ts'
@@ -16,10 +17,7 @@ import type { ReceivedSnapshots } from './received-snapshots.ts'
 import { installSnapshot } from './install.ts'
 import { VisibleState } from './visible-state.ts'
 
-/** How long what is applied may wait for more before it is written: objects that change often are written once, and each writing costs a sync. */
-const WRITE_AFTER_MS = 30_000
-/** A board's memory, and the time that a restart takes, are the reasons. */
-const WRITE_BYTES = 512 * 1024
+/** What is applied waits for more before it is written, as each writing costs a sync; beyond this, or the profile's bytes, it does not: a board's memory, and the time that a restart takes, are the reasons. */
 const WRITE_KEYS = 1024
 
 /** What this member proposed itself and still has in memory: applied without being decoded. */
@@ -42,11 +40,13 @@ export interface StoreMachineOptions {
   db: Database
   clock: Clock
   history: HistoryLimits
+  writeBack?: WriteBack
 }
 
 export class StoreMachine implements StateMachine {
   readonly #db: Database
   readonly #clock: Clock
+  readonly #writeBack: WriteBack
   readonly #received: ReceivedSnapshots
   readonly state: VisibleState
   readonly failed: Promise<never>
@@ -68,6 +68,7 @@ export class StoreMachine implements StateMachine {
   constructor(options: StoreMachineOptions, opened: OpenedState) {
     this.#db = options.db
     this.#clock = options.clock
+    this.#writeBack = options.writeBack ?? WRITE_BACK.normal
     this.#received = opened.received
     this.failed = new Promise((_, reject) => { this.#fail = reject })
     this.failed.catch(() => undefined)
@@ -154,8 +155,8 @@ export class StoreMachine implements StateMachine {
   }
 
   #writeSoon(): void {
-    if (this.state.loggedBytes >= WRITE_BYTES || this.state.loggedCount >= WRITE_KEYS) this.#startWriter()
-    else if (!this.#writer) this.#cancelWrite ??= this.#clock.after(WRITE_AFTER_MS, () => this.#startWriter())
+    if (this.state.loggedBytes >= this.#writeBack.stateBytes || this.state.loggedCount >= WRITE_KEYS) this.#startWriter()
+    else if (!this.#writer) this.#cancelWrite ??= this.#clock.after(this.#writeBack.stateMs, () => this.#startWriter())
   }
 
   #startWriter(): void {

@@ -3,7 +3,7 @@
  * the leader shows ahead of the log, and the wish that it writes those into the log.
  */
 import { asError, CodedError } from '#base/errors.ts'
-import type { KeyValue, Op, Revision, Txn, TxnResult } from '#server/store/store.ts'
+import type { Durability, KeyValue, Op, Revision, Txn, TxnResult } from '#server/store/store.ts'
 import type { Term } from '../../raft/types.ts'
 import { encodeChanges, readChanges, type Change } from './entry.ts'
 
@@ -34,6 +34,7 @@ const OK = 0
 const CONFLICT = 1
 const AGAIN = 2
 const FAILED = 3
+const DURABILITIES: readonly Durability[] = ['synced', 'lazy', 'heartbeat']
 
 export function encodeVolatile(message: VolatileMessage): Buffer {
   switch (message.kind) {
@@ -68,7 +69,7 @@ function head(kind: number, ...numbers: number[]): Buffer {
 }
 
 function encodeRequest(id: number, txn: Txn): Buffer {
-  const parts: Buffer[] = [head(REQUEST, id), Buffer.from([txn.durability === 'lazy' ? 1 : 0]), u32(txn.compare.length)]
+  const parts: Buffer[] = [head(REQUEST, id), Buffer.from([Math.max(0, DURABILITIES.indexOf(txn.durability ?? 'synced'))]), u32(txn.compare.length)]
   for (const { key, modRevision } of txn.compare) parts.push(u48(modRevision), text(key))
   parts.push(u32(txn.ops.length))
   for (const op of txn.ops) {
@@ -84,7 +85,8 @@ function encodePlace(id: number, { revision, items }: Extract<Wish, { kind: 'pla
 
 function decodeRequest(data: Buffer): VolatileMessage {
   const reader = new Reader(data, 7)
-  const durability = reader.u8() === 1 ? 'lazy' : 'synced'
+  // One that this release does not know is safe when it is synced.
+  const durability = DURABILITIES[reader.u8()] ?? 'synced'
   const compare = Array.from({ length: reader.count() }, () => {
     const modRevision = reader.u48()
     return { key: reader.text(), modRevision }

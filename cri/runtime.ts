@@ -64,6 +64,10 @@ export interface Mount {
   recursiveReadOnly?: boolean
   /** In a pod with users of its own: files' owners are shown as its users of the same number. */
   idMapped?: boolean
+  /** Of an image volume (KEP-4639): the resolved id of an image whose files are shown, read-only and not to be executed. `hostPath` is '' then. */
+  image?: string
+  /** Shown instead of that image's root. One that is not in it is an error: `ImageVolumeMountFailed: ...`. */
+  imageSubPath?: string
 }
 
 export interface LinuxResources {

@@ -20,6 +20,8 @@ export interface ContainerConfigInput {
   /** Those of its volumes. */
   mounts: readonly Mount[]
   devices: ContainerConfig['devices']
+  /** Of image volumes, by name: the ids of their images. */
+  volumeImages?: ReadonlyMap<string, string>
   /** Managed by the agent: undefined when the pod keeps its own. */
   etcHosts: string | undefined
   terminationLog: string
@@ -46,10 +48,10 @@ export function containerConfig(input: ContainerConfigInput): ContainerConfig {
     args: (container.args ?? []).map(expand),
     workingDir: container.workingDir ?? '',
     env: [...input.env],
-    mounts: [...input.mounts, ...ownMounts(input)].map((mount) => (input.users ? { ...mount, idMapped: true } : mount)),
+    mounts: [...input.mounts, ...ownMounts(input)].map((mount) => (input.users && mount.image === undefined ? { ...mount, idMapped: true } : mount)),
     devices: [...input.devices],
     labels: containerLabels(pod, container),
-    annotations: containerAnnotations(pod, container, { number: attempt, backoffSeconds: input.backoffSeconds }),
+    annotations: containerAnnotations(pod, container, { number: attempt, backoffSeconds: input.backoffSeconds }, input.volumeImages ?? new Map()),
     logPath: containerLogPath(container.name, attempt),
     stdin: container.stdin ?? false,
     stdinOnce: container.stdinOnce ?? false,

@@ -33,7 +33,7 @@ function containerStatus(input: StatusInput, c: SpecContainer): ContainerStatus 
     name: spec.name,
     ...(resources && { resources }),
     ...(spec.resources?.requests && { allocatedResources: spec.resources.requests }),
-    ...volumeMounts(c, view.node.canRecursiveReadOnly),
+    ...volumeMounts(c, view.node.canRecursiveReadOnly, current?.volumeImageRefs),
   }
   if (!current) {
     const lost = lostState(input, before)
@@ -96,7 +96,7 @@ function waiting(input: StatusInput, c: SpecContainer, given: LaneFailure | unde
   const failure = given ?? (isStarting(view, c.spec.name) && newest(view, c.spec.name)?.state === 'running' ? undefined : view.failures.get(`start:${c.spec.name}`))
   if (failure) {
     if (failure.reason === 'ErrImagePull' && ctx.nowMs >= failure.atMs + PULL_ERROR_SHOWN_MS && ctx.nowMs < failure.retryAtMs && !isStarting(view, c.spec.name)) {
-      return { waiting: { reason: 'ImagePullBackOff', message: `Back-off pulling image "${c.spec.image ?? ''}": ErrImagePull: ${failure.message}` } }
+      return { waiting: { reason: 'ImagePullBackOff', message: `Back-off pulling image "${failure.image ?? c.spec.image ?? ''}": ErrImagePull: ${failure.message}` } }
     }
     return { waiting: { reason: failure.reason, message: failure.message } }
   }
@@ -132,9 +132,14 @@ function containerId(view: PodView, c: ContainerView): string {
   return `${view.node.runtimeName}://${c.id}`
 }
 
-function volumeMounts({ spec }: SpecContainer, canRecursiveReadOnly: boolean): { volumeMounts?: VolumeMountStatus[] } {
+function volumeMounts({ spec }: SpecContainer, canRecursiveReadOnly: boolean, images: ReadonlyMap<string, string> | undefined): { volumeMounts?: VolumeMountStatus[] } {
+  const imageStatus = (name: string) => {
+    const imageRef = images?.get(name)
+    // KEP-5365.
+    return imageRef === undefined ? {} : { volumeStatus: { image: { imageRef } } }
+  }
   const mounts = (spec.volumeMounts ?? []).map((m) => ({
-    name: m.name, mountPath: m.mountPath, ...(m.readOnly && { readOnly: true, recursiveReadOnly: canRecursiveReadOnly && m.recursiveReadOnly && m.recursiveReadOnly !== 'Disabled' ? 'Enabled' : 'Disabled' }),
+    name: m.name, mountPath: m.mountPath, ...(m.readOnly && { readOnly: true, recursiveReadOnly: canRecursiveReadOnly && m.recursiveReadOnly && m.recursiveReadOnly !== 'Disabled' ? 'Enabled' : 'Disabled' }), ...imageStatus(m.name),
   }))
   return mounts.length > 0 ? { volumeMounts: mounts } : {}
 }

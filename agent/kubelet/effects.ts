@@ -32,6 +32,7 @@ import { statusPatch } from './status-patch.ts'
 import { GRACE_SECONDS_MIN } from './termination.ts'
 import type { UserRanges } from './user-ranges.ts'
 import { allContainers, type PendingResize, type PodView } from './view.ts'
+import { volumeImages } from './volumes/image-volumes.ts'
 import { VolumeError, type PodVolumes } from './volumes/pod-volumes.ts'
 import { reportedStatus } from './runtime-view.ts'
 
@@ -84,7 +85,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
     return found
   }
 
-  const configFor = async (container: Container, image: Image, action: Extract<PodAction, { kind: 'startContainer' }>) => {
+  const configFor = async (container: Container, image: Image, mounted: ReadonlyMap<string, string>, action: Extract<PodAction, { kind: 'startContainer' }>) => {
     const sandbox = view.sandboxes.find((s) => s.id === action.sandboxId)
     const podIps = pod.spec?.hostNetwork ? view.node.hostIps : (sandbox?.ips ?? [])
     const env = await envFor(container, podIps)
@@ -98,7 +99,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       })
       return complete ? out : undefined
     }
-    const mounts = await volumes.mounts(pod, container, expand, (await handlerFeatures())?.recursiveReadOnlyMounts ?? false)
+    const mounts = await volumes.mounts(pod, container, { expand, canRecursiveReadOnly: (await handlerFeatures())?.recursiveReadOnlyMounts ?? false, volumeImages: mounted })
     const devices = await volumes.devices(pod, container)
     const terminationLog = paths.terminationLog(uid, container.name, action.attempt)
     await mkdir(dirname(terminationLog), { recursive: true, mode: 0o755 })
@@ -108,7 +109,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
     const targetId = target === undefined || target === '' ? undefined : view.containers.find((c) => c.metadata.name === target && c.state === 'running')?.id
     const users = await ownUsers()
     return containerConfig({
-      pod, container, image, env, mounts, devices, attempt: action.attempt, backoffSeconds: action.backoffSeconds, terminationLog, machine: deps.machine, seccompDir: join(deps.dataDir, 'seccomp'),
+      pod, container, image, env, mounts, devices, volumeImages: mounted, attempt: action.attempt, backoffSeconds: action.backoffSeconds, terminationLog, machine: deps.machine, seccompDir: join(deps.dataDir, 'seccomp'),
       etcHosts: await writeEtcHosts(podIps), ...(targetId !== undefined && { targetId }), ...(users && { users }),
     })
   }
@@ -202,9 +203,10 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       let id = action.createdId
       try {
         if (id === undefined) {
-          const image = await images.ensure({ pod, container, secrets: await secretsFor(), event }, signal)
+          const mounted = await volumeImages({ pod, container, images, secrets: secretsFor, event: podEvent }, signal)
+          const image = await images.ensure({ pod, image: container.image ?? '', policy: container.imagePullPolicy, secrets: await secretsFor(), event }, signal)
           signal.throwIfAborted()
-          const containerSpec = await configFor(container, image, action).catch((error: unknown) => {
+          const containerSpec = await configFor(container, image, mounted, action).catch((error: unknown) => {
             if (error instanceof StartError) throw error
             throw new StartError('CreateContainerConfigError', asError(error).message, { cause: error })
           })

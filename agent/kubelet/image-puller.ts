@@ -1,8 +1,8 @@
-/** Brings a container's image onto the node by its imagePullPolicy, telling upstream's Events on the way. */
+/** Brings an image onto the node by its pull policy, be it a container's or a volume's, telling upstream's Events on the way. */
 import type { Clock } from '#base/clock.ts'
 import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
-import type { Container, Pod, Secret, Stored } from '#api/types/index.ts'
+import type { Pod, Secret, Stored } from '#api/types/index.ts'
 import type { ContainerRuntime, Image, RegistryAuth } from '#cri/index.ts'
 import { registryAuths } from './pull-secrets.ts'
 import { createSemaphore } from './semaphore.ts'
@@ -12,7 +12,7 @@ export type ContainerEvent = (type: 'Normal' | 'Warning', reason: string, messag
 
 export interface ImagePuller {
   /** Throws a StartError with upstream's reason. */
-  ensure(request: { pod: Stored<Pod>; container: Container; secrets: readonly Secret[]; event: ContainerEvent }, signal: AbortSignal): Promise<Image>
+  ensure(request: { pod: Stored<Pod>; image: string; policy: string | undefined; secrets: readonly Secret[]; event: ContainerEvent }, signal: AbortSignal): Promise<Image>
 }
 
 export interface ImagePullerDeps { runtime: ContainerRuntime; clock: Clock; log: Log; maxParallelPulls: number }
@@ -20,14 +20,13 @@ export interface ImagePullerDeps { runtime: ContainerRuntime; clock: Clock; log:
 export function createImagePuller({ runtime, clock, log, maxParallelPulls }: ImagePullerDeps): ImagePuller {
   const slots = createSemaphore(maxParallelPulls)
   return {
-    async ensure({ pod, container, secrets, event }, signal) {
-      const image = container.image ?? ''
+    async ensure({ pod, image, secrets, event, ...wanted }, signal) {
       if (!isImageName(image)) {
         const message = `Failed to apply default image tag "${image}": couldn't parse image name "${image}": invalid reference format`
         event('Warning', 'InspectFailed', message)
         throw new StartError('InvalidImageName', message)
       }
-      const policy = container.imagePullPolicy ?? defaultPolicy(image)
+      const policy = wanted.policy ?? defaultPolicy(image)
       const present = await inspect(runtime, image, event)
       if (present && policy !== 'Always') {
         event('Normal', 'Pulled', `Container image "${image}" already present on machine`)

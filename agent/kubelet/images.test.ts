@@ -8,7 +8,7 @@ import { createMemoryRuntime } from '#cri/memory/runtime-memory.ts'
 import { createImagePuller, goDuration, isImageName } from './image-puller.ts'
 import { registryAuths } from './pull-secrets.ts'
 import { createSemaphore } from './semaphore.ts'
-import { aContainer, aPod } from './testing/builders.ts'
+import { aPod } from './testing/builders.ts'
 
 const b64 = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64')
 const secret = (auths: object): Secret => ({ data: { '.dockerconfigjson': b64({ auths }) } })
@@ -33,7 +33,7 @@ function puller(maxParallelPulls = 2) {
   const runtime = createMemoryRuntime({ clock, random: seededRandom(1), writeLogs: false })
   const told: string[] = []
   const images = createImagePuller({ runtime, clock, log: silentLog, maxParallelPulls })
-  const ensure = (image: string, imagePullPolicy: string, signal = new AbortController().signal) => images.ensure({ pod: aPod(), container: aContainer('app', { image, imagePullPolicy }), secrets: [], event: (_, reason) => told.push(reason) }, signal)
+  const ensure = (image: string, imagePullPolicy: string, signal = new AbortController().signal) => images.ensure({ pod: aPod(), image, policy: imagePullPolicy, secrets: [], event: (_, reason) => told.push(reason) }, signal)
   return { clock, runtime, told, ensure }
 }
 

@@ -14,6 +14,14 @@ export const POD_GRACE_ANNOTATION = 'io.kubernetes.pod.terminationGracePeriod'
 /** Seconds to wait after this attempt's end before the next: the crash loop's memory. 0 for a first attempt. */
 export const BACKOFF_ANNOTATION = 'skiff.io/restart-backoff-seconds'
 
+/** JSON: image volumes by name to the ids of the images that are mounted. */
+const IMAGE_VOLUMES_ANNOTATION = 'skiff.io/image-volumes'
+
+export function imageVolumesOf(annotations: Readonly<Record<string, string>>): ReadonlyMap<string, string> {
+  const text = annotations[IMAGE_VOLUMES_ANNOTATION]
+  return new Map(text === undefined ? [] : Object.entries(JSON.parse(text) as Record<string, string>))
+}
+
 export function podLabels(pod: Stored<Pod>): Record<string, string> {
   return { ...pod.metadata.labels, [POD_NAME_LABEL]: pod.metadata.name, [POD_NAMESPACE_LABEL]: pod.metadata.namespace ?? '', [POD_UID_LABEL]: pod.metadata.uid }
 }
@@ -24,7 +32,7 @@ export function containerLabels(pod: Stored<Pod>, container: Pick<Container, 'na
   }
 }
 
-export function containerAnnotations(pod: Stored<Pod>, container: Container, attempt: { number: number; backoffSeconds: number }): Record<string, string> {
+export function containerAnnotations(pod: Stored<Pod>, container: Container, attempt: { number: number; backoffSeconds: number }, volumeImages: ReadonlyMap<string, string>): Record<string, string> {
   return {
     [HASH_ANNOTATION]: containerHash(container),
     [RESTART_COUNT_ANNOTATION]: String(attempt.number),
@@ -32,6 +40,7 @@ export function containerAnnotations(pod: Stored<Pod>, container: Container, att
     [TERMINATION_POLICY_ANNOTATION]: container.terminationMessagePolicy ?? 'File',
     [POD_GRACE_ANNOTATION]: String(pod.spec?.terminationGracePeriodSeconds ?? 30),
     [BACKOFF_ANNOTATION]: String(attempt.backoffSeconds),
+    ...(volumeImages.size > 0 && { [IMAGE_VOLUMES_ANNOTATION]: JSON.stringify(Object.fromEntries(volumeImages)) }),
   }
 }
 

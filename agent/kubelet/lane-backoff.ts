@@ -13,9 +13,9 @@ const VOLUME: BackoffPolicy = { baseMs: 500, maxMs: 122_000, jitter: 0.1 }
 const STATUS: BackoffPolicy = { baseMs: 500, maxMs: 30_000, jitter: 0.5 }
 const OTHER: BackoffPolicy = { baseMs: 1_000, maxMs: 60_000, jitter: 0.2 }
 
-export function nextFailure(before: LaneFailure | undefined, failed: { lane: string; reason: string; message: string }, ctx: { nowMs: number; random: Random }): LaneFailure {
+export function nextFailure(before: LaneFailure | undefined, failed: { lane: string; reason: string; message: string; image?: string | undefined }, ctx: { nowMs: number; random: Random }): LaneFailure {
   const count = before?.reason === failed.reason ? before.count + 1 : 1
-  return { reason: failed.reason, message: failed.message, atMs: ctx.nowMs, count, retryAtMs: ctx.nowMs + Math.ceil(backoffMs(policyOf(failed), count, ctx.random)) }
+  return { reason: failed.reason, message: failed.message, atMs: ctx.nowMs, count, retryAtMs: ctx.nowMs + Math.ceil(backoffMs(policyOf(failed), count, ctx.random)), ...(failed.image !== undefined && { image: failed.image }) }
 }
 
 function policyOf({ lane, reason }: { lane: string; reason: string }): BackoffPolicy {

@@ -13,7 +13,7 @@ import { nextRestart, restartsAfter } from './restart.ts'
 import { deadlineOf, GRACE_SECONDS_MIN, podEnd, remainingGraceSeconds, restartGraceSeconds, type PodEnd } from './termination.ts'
 import {
   allContainers, appContainers, ephemeralContainers, initContainers, isInFlight, isStarted, isStarting, isTerminalPhase, newest, readySandbox,
-  type ContainerView, type PodView, type SpecContainer,
+  type ContainerView, type LaneFailure, type PodView, type SpecContainer,
 } from './view.ts'
 import { containerHash } from './labels.ts'
 
@@ -198,12 +198,12 @@ function start(plan: Plan, c: SpecContainer, sandboxId: string): boolean {
   return plan.add({ kind: 'startContainer', name, type: c.type, sandboxId, attempt: last.restartCount + 1, backoffSeconds: next.backoffSeconds }, `container ${name} ended with ${last.exitCode}`)
 }
 
-function pullBackOff(plan: Plan, c: SpecContainer, failure: { reason: string; message: string; atMs: number }): void {
+function pullBackOff(plan: Plan, c: SpecContainer, failure: LaneFailure): void {
   if (failure.reason !== 'ErrImagePull') return
   const mark = `pull:${c.spec.name}:${failure.atMs}`
   if (plan.view.backOffReported.has(mark)) return
   if (plan.nowMs < failure.atMs + PULL_ERROR_SHOWN_MS) return plan.wakeAt(failure.atMs + PULL_ERROR_SHOWN_MS)
-  plan.add({ kind: 'reportBackOff', name: c.spec.name, of: 'pull', mark, message: `Back-off pulling image "${c.spec.image ?? ''}"` }, `image of ${c.spec.name} cannot be pulled`)
+  plan.add({ kind: 'reportBackOff', name: c.spec.name, of: 'pull', mark, message: `Back-off pulling image "${failure.image ?? c.spec.image ?? ''}"` }, `image of ${c.spec.name} cannot be pulled`)
 }
 
 /** Attempts the API knows of and the runtime does not any more (its state was wiped). */

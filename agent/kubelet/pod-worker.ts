@@ -81,7 +81,7 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
       if (action.kind === 'tearDown' || action.kind === 'resize') wakePending()
     } else if (!cancelled && !stopping?.aborted) {
       const reason = error instanceof StartError ? error.reason : hasCode(error, 'VOLUME_FAILED') ? 'FailedMount' : action.kind
-      const failure = nextFailure(memory.failures.get(lane), { lane, reason, message: asError(error).message }, { nowMs: clock.nowMs(), random })
+      const failure = nextFailure(memory.failures.get(lane), { lane, reason, message: asError(error).message, ...(error instanceof StartError && { image: error.image }) }, { nowMs: clock.nowMs(), random })
       // It failed for want of something that came while it ran, so nobody will say so again.
       const overtaken = (reason === 'CreateContainerConfigError' || reason === 'FailedMount') && memory.wantedChangedMs >= beganMs
       memory.failures.set(lane, overtaken ? { ...failure, retryAtMs: failure.atMs + OVERTAKEN_RETRY_MS } : failure)

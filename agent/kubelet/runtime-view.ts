@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { PodStatus } from '#api/types/index.ts'
 import type { ContainerRuntime, ContainerStatus } from '#cri/index.ts'
-import { BACKOFF_ANNOTATION, HASH_ANNOTATION, RESTART_COUNT_ANNOTATION } from './labels.ts'
+import { BACKOFF_ANNOTATION, HASH_ANNOTATION, imageVolumesOf, RESTART_COUNT_ANNOTATION } from './labels.ts'
 import type { PodMemory } from './pod-memory.ts'
 import { isAllocated, withAllocation } from './resize.ts'
 import type { ContainerProbes, ContainerView, PendingResize, PodView } from './view.ts'
@@ -56,6 +56,8 @@ export async function observePod(memory: PodMemory, sources: ViewSources): Promi
 
 async function containerView(memory: PodMemory, status: ContainerStatus, sources: ViewSources): Promise<ContainerView> {
   const { annotations } = status
+  const volumeImageRefs = new Map<string, string>()
+  for (const [volume, id] of imageVolumesOf(annotations)) volumeImageRefs.set(volume, await sources.imageDigestRef(id))
   return {
     ...status,
     restartCount: Number(annotations[RESTART_COUNT_ANNOTATION] ?? status.metadata.attempt),
@@ -63,6 +65,7 @@ async function containerView(memory: PodMemory, status: ContainerStatus, sources
     hash: annotations[HASH_ANNOTATION] ?? '',
     terminationMessage: status.state === 'exited' ? await sources.terminationMessage(memory, status) : '',
     imageDigestRef: status.imageRef.includes('@') ? status.imageRef : await sources.imageDigestRef(status.imageId),
+    volumeImageRefs,
   }
 }
 

@@ -7,10 +7,13 @@ export type StartReason =
 
 export class StartError extends CodedError {
   readonly reason: StartReason
+  /** Which image it is about, where that is not the container's own. */
+  readonly image: string | undefined
 
-  constructor(reason: StartReason, message: string, options: { cause?: unknown } = {}) {
+  constructor(reason: StartReason, message: string, options: { cause?: unknown; image?: string } = {}) {
     super(reason, message, options)
     this.name = 'StartError'
     this.reason = reason
+    this.image = options.image
   }
 }

@@ -19,6 +19,8 @@ export interface ContainerView extends ContainerStatus {
   terminationMessage: string
   /** As the API shows it: `docker.io/library/busybox@sha256:...` where the registry's digest is known. */
   imageDigestRef: string
+  /** The same of its image volumes, by their names. */
+  volumeImageRefs: ReadonlyMap<string, string>
 }
 
 /** The last failure of one lane; gone once the lane succeeds. */
@@ -31,6 +33,8 @@ export interface LaneFailure {
   count: number
   /** Not to be tried again before. */
   retryAtMs: number
+  /** Of an image that is not the container's own, but a volume's. */
+  image?: string
 }
 
 export interface InFlight { lane: string; action: PodAction; sinceMs: number }

@@ -18,6 +18,7 @@ import { CALLS } from '../wire/services.ts'
 import { containerStatsOf, containerStatusOf, imageOf, sandboxStatusOf } from './answers.ts'
 import { contractError, type CallKind } from './errors.ts'
 import { LifeEvents } from './life-events.ts'
+import { checkMountsImages } from './mounts-images.ts'
 import { countProcesses } from './process-count.ts'
 import { containerMessage, resourcesMessage, sandboxMessage } from './requests.ts'
 import { RuntimeWatch } from './runtime-watch.ts'
@@ -142,6 +143,7 @@ export class GrpcRuntime implements ContainerRuntime {
   }
 
   async createContainer(sandboxId: string, config: ContainerConfig, sandbox: PodSandboxConfig): Promise<string> {
+    if (config.mounts.some((mount) => mount.image !== undefined)) checkMountsImages(await this.version())
     const { containerId } = await this.#call(CALLS.createContainer, { podSandboxId: sandboxId, config: containerMessage(config, this.#cgroups), sandboxConfig: sandboxMessage(sandbox) }, 'create')
     this.#lives.container(containerId, sandboxId, 'created')
     return containerId

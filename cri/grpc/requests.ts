@@ -24,7 +24,7 @@ export function containerMessage(config: ContainerConfig, cgroups: CgroupVersion
   return {
     metadata, image: { image: config.image }, command, args, workingDir, devices, labels, annotations, logPath, stdin, stdinOnce, tty,
     envs: config.env,
-    mounts: config.mounts.map(({ idMapped, ...mount }) => ({ ...mount, propagation: PROPAGATIONS.indexOf(mount.propagation), ...(idMapped && linux.namespaces.users && { uidMappings: mappings(linux.namespaces.users), gidMappings: mappings(linux.namespaces.users) }) })),
+    mounts: config.mounts.map(({ idMapped, image, ...mount }) => ({ ...mount, ...(image !== undefined && { image: { image } }), propagation: PROPAGATIONS.indexOf(mount.propagation), ...(idMapped && linux.namespaces.users && { uidMappings: mappings(linux.namespaces.users), gidMappings: mappings(linux.namespaces.users) }) })),
     stopSignal: signalNumberOf(config.stopSignal),
     linux: { resources: resourcesMessage(linux.resources, cgroups), securityContext: securityMessage(linux.security, linux.namespaces) },
   }

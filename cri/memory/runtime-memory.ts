@@ -241,6 +241,7 @@ export function createMemoryRuntime(options: MemoryRuntimeOptions): MemoryRuntim
       if (sandbox.status.state !== 'ready') throw new CodedError('CRI_FAILED', `pod sandbox ${sandboxId} is not ready`)
       const image = findImage(config.image)
       if (!image) throw new CodedError('CRI_IMAGE_NOT_FOUND', `image ${config.image} not found`)
+      for (const mount of config.mounts) if (mount.image !== undefined && !findImage(mount.image)) throw new CodedError('CRI_IMAGE_NOT_FOUND', `ImageVolumeMountFailed: failed to get image "${mount.image}": image not found`)
       const same = [...containers.values()].find((c) => c.status.sandboxId === sandboxId && c.status.metadata.name === config.metadata.name && c.status.metadata.attempt === config.metadata.attempt)
       if (same) throw new CodedError('CRI_EXISTS', `container ${config.metadata.name} attempt ${config.metadata.attempt} already exists in pod sandbox ${sandboxId}: ${same.status.id}`, { details: { id: same.status.id } })
       const id = newId()

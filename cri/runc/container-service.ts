@@ -28,7 +28,7 @@ import type { OciRuntime } from './oci-runtime.ts'
 import { bootId, identify, isAlive, signalProcess } from './process-identity.ts'
 import { RecordStore } from './records.ts'
 import type { ContainerRecord, SandboxRecord } from './records.ts'
-import { mountRootfs } from './rootfs.ts'
+import { mountImageVolumes, mountRootfs, type VolumeImage } from './rootfs.ts'
 import type { EmbeddedRuntimeOptions } from './runtime-options.ts'
 import type { RuntimePaths } from './runtime-paths.ts'
 import type { SandboxService } from './sandbox-service.ts'
@@ -85,7 +85,10 @@ export class ContainerService {
   close(): void { this.#exits.close() }
 
   *chainsInUse(): Iterable<string> {
-    for (const record of this.#records.all()) yield* record.chain
+    for (const record of this.#records.all()) {
+      yield* record.chain
+      for (const image of record.volumeImages ?? []) yield* image.chain
+    }
   }
 
   find(id: string): ContainerRecord | undefined { return this.#records.get(id) }
@@ -124,17 +127,17 @@ export class ContainerService {
     const { images, options, paths, emit } = this.#parts
     const image = images.record(config.image)
     if (!image) throw new CodedError('CRI_IMAGE_NOT_FOUND', `failed to get image from containerd "${config.image}": image not found`.replace(' from containerd', ''))
-    const described = await images.imageStatus(image.id)
+    const volumeImages = new Map(config.mounts.flatMap((mount) => (mount.image === undefined ? [] : [[mount.image, this.#volumeImage(mount.image)] as const])))
     const record: ContainerRecord = {
       id, sandboxId: sandbox.id, config, state: 'created', imageId: image.id,
-      imageRef: described?.repoTags[0] ?? described?.repoDigests[0] ?? image.id, chain: image.chain,
+      imageRef: images.nameOf(image.id), chain: image.chain, ...(volumeImages.size > 0 && { volumeImages: [...volumeImages.values()].map(({ id: imageId, chain }) => ({ id: imageId, chain: [...chain] })) }),
       stopSignal: signalName(config.stopSignal ?? image.config.stopSignal),
       createdAtMs: options.clock.nowMs(), startedAtMs: 0, finishedAtMs: 0, exitCode: 0, reason: '', message: '',
       logPath: config.logPath ? join(sandboxConfig.logDirectory, normalize(`/${config.logPath}`)) : join(paths.container(id).bundle, 'log'),
       cgroupPath: `${options.cgroupRoot ?? ''}${sandboxConfig.linux.cgroupParent}/${id}`,
       process: undefined, conmon: undefined,
     }
-    const release = images.layers.hold(image.chain)
+    const release = images.layers.hold([...image.chain, ...[...volumeImages.values()].flatMap((v) => v.chain)])
     try {
       checkResources(config.linux.resources, this.cgroups)
       const own = paths.container(id)
@@ -145,7 +148,8 @@ export class ContainerService {
       const facts = await this.#facts(record, sandbox, image.config)
       const { uid, gid, additionalGids } = facts.user
       record.user = { uid, gid, supplementalGroups: additionalGids }
-      const shifted: ContainerConfig = ownUsers ? { ...config, mounts: await idMapMounts(own.shiftedMounts, config.mounts, ownUsers.path), linux: { ...config.linux, namespaces: { ...config.linux.namespaces, users: ownUsers.range } } } : config
+      const mounts = await mountImageVolumes(own, config.mounts, (wanted) => volumeImages.get(wanted) ?? this.#volumeImage(wanted), images.layers, options.clock, ownUsers)
+      const shifted: ContainerConfig = ownUsers ? { ...config, mounts: await idMapMounts(own.shiftedMounts, mounts, ownUsers.path), linux: { ...config.linux, namespaces: { ...config.linux.namespaces, users: ownUsers.range } } } : { ...config, mounts }
       const spec = buildOciSpec(shifted, sandboxConfig, facts)
       await writeFile(own.config, JSON.stringify(spec), { mode: 0o600 })
       await this.#records.put(record)
@@ -157,6 +161,13 @@ export class ContainerService {
     }
     emit({ kind: 'containerCreated', containerId: id, sandboxId: sandbox.id })
     return id
+  }
+
+  #volumeImage(id: string): VolumeImage {
+    const { images } = this.#parts
+    const image = images.record(id)
+    if (!image) throw new CodedError('CRI_IMAGE_NOT_FOUND', `ImageVolumeMountFailed: failed to get image "${id}": image not found`)
+    return { id: image.id, ref: images.nameOf(image.id), chain: image.chain }
   }
 
   start(id: string): Promise<void> {
@@ -220,7 +231,7 @@ export class ContainerService {
       this.#diskUsage.delete(id)
       emit({ kind: 'containerDeleted', containerId: id, sandboxId: record.sandboxId })
     })
-    if (!images.record(record.imageId)) await images.dropUnusedLayers()
+    if ([record.imageId, ...(record.volumeImages ?? []).map((v) => v.id)].some((imageId) => !images.record(imageId))) await images.dropUnusedLayers()
   }
 
   list(filter: { podUid?: string; sandboxId?: string; state?: ContainerState } = {}): ContainerStatus[] {
@@ -299,7 +310,7 @@ export class ContainerService {
     emit({ kind: 'containerStopped', containerId: id, sandboxId: record.sandboxId })
     // Frees its cgroup now; a failure here is made good when it is removed.
     await oci.delete(id).catch((error: unknown) => options.log.warn('cannot delete an exited container from the OCI runtime', { container: id, error: asError(error) }))
-    await unmountBelow([own.rootfs, own.shiftedMounts], options.clock).catch((error: unknown) => options.log.warn('cannot unmount the root of an exited container', { container: id, error: asError(error) }))
+    await unmountBelow([own.rootfs, own.shiftedMounts, own.imageVolumes], options.clock).catch((error: unknown) => options.log.warn('cannot unmount the root of an exited container', { container: id, error: asError(error) }))
   }
 
   /** conmon tells of every exit; only when it was killed itself must the process be looked at. */
@@ -388,6 +399,7 @@ export class ContainerService {
   async #checkMounts(config: ContainerConfig): Promise<void> {
     const table = readMountTable()
     for (const mount of config.mounts) {
+      if (mount.image !== undefined) continue
       await mkdir(mount.hostPath, { recursive: true }).catch((error: unknown) => {
         if (!hasCode(error, 'EEXIST')) throw new CodedError('CRI_FAILED', `failed to make mount source "${mount.hostPath}": ${asError(error).message}`, { cause: error })
       })

@@ -21,7 +21,8 @@ export async function idMapLayers(directory: string, layers: readonly string[], 
 export async function idMapMounts(directory: string, mounts: readonly Mount[], usernsPath: string): Promise<Mount[]> {
   const shifted: Mount[] = []
   for (const [i, mount] of mounts.entries()) {
-    if (!mount.idMapped) {
+    // The layers of images are shifted themselves: overlayfs cannot be.
+    if (!mount.idMapped || mount.image !== undefined) {
       shifted.push(mount)
       continue
     }

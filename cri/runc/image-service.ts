@@ -50,6 +50,12 @@ export class EmbeddedImageService implements ImageService {
 
   record(ref: string): ImageRecord | undefined { return this.#images.find(ref) }
 
+  /** One of its names; the id of one that has none. */
+  nameOf(id: string): string {
+    const image = this.#images.describe(id)
+    return image?.repoTags[0] ?? image?.repoDigests[0] ?? id
+  }
+
   async pullImage(ref: string, options: Parameters<ImageService['pullImage']>[1]): Promise<Image> {
     return this.#puller.pull(ref, options)
   }

@@ -27,6 +27,8 @@ export interface ContainerRecord {
   imageRef: string
   /** Layers it stands on, base first: they outlive the removal of the image. */
   chain: string[]
+  /** What its image volumes stand on; undefined: it has none. */
+  volumeImages?: { id: string; chain: string[] }[]
   stopSignal: string
   createdAtMs: number
   startedAtMs: number

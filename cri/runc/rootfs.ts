@@ -1,11 +1,12 @@
-/** A container's root: its image's layers below, one writable directory on top, by overlayfs. */
-import { chown, mkdir } from 'node:fs/promises'
-import { basename } from 'node:path'
+/** What overlayfs shows of images: a container's root, with one writable directory on top, and image volumes, with none. */
+import { chown, lstat, mkdir } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import type { Clock } from '#base/clock.ts'
-import { CodedError, asError } from '#base/errors.ts'
-import type { IdRange } from '../runtime.ts'
+import { CodedError, asError, hasCode } from '#base/errors.ts'
+import type { ContainerConfig, IdRange, Mount } from '../runtime.ts'
 import { idMapLayers } from './id-mapped-mounts.ts'
 import { unmountBelow } from './namespace-pins.ts'
+import { resolveInRoot } from './path-in-root.ts'
 import type { LayerStore } from './layer-store.ts'
 import { mustRun } from './run-command.ts'
 
@@ -19,21 +20,93 @@ const OPTION_BYTES_MAX = 4095
 /** `chain`: base first. */
 export async function mountRootfs(paths: RootfsPaths, chain: readonly string[], layers: LayerStore, clock: Clock, users?: OwnUsers): Promise<void> {
   for (const path of [paths.rootfs, paths.upper, paths.work]) await mkdir(path, { recursive: true, mode: 0o755 })
-  for (const path of [paths.upper, paths.work]) if (/[,:\\]/.test(path)) throw new CodedError('CRI_INVALID', `overlayfs cannot take the path ${path}: the data directory must not hold a comma, colon or backslash`)
+  if (users) await chown(paths.upper, users.range.hostId, users.range.hostId)
+  await mountLayers({ paths, chain, layers, clock, users, target: paths.rootfs, bottom: [], options: `,upperdir=${checkedPath(paths.upper)},workdir=${checkedPath(paths.work)}`, what: 'rootfs' })
+}
+
+/** What image volumes need besides: a place of their own. */
+export interface ImageVolumePaths extends Pick<RootfsPaths, 'shiftedLayers'> { imageVolumes: string }
+/** An image that is here; `ref` as people know it. */
+export interface VolumeImage { id: string; ref: string; chain: readonly string[] }
+
+/**
+ * `mounts` with those of images made: each image is mounted once below `paths.imageVolumes`, and `hostPath` is where the wanted part of it
+ * is. Undone by unmounting what is below. Throws CRI_INVALID, `ImageVolumeMountFailed: ...` (cri-api's ErrImageVolumeMountFailed).
+ */
+export async function mountImageVolumes(paths: ImageVolumePaths, mounts: readonly Mount[], imageOf: (id: string) => VolumeImage, layers: LayerStore, clock: Clock, users?: OwnUsers): Promise<ContainerConfig['mounts']> {
+  const mounted = new Map<string, string>()
+  const made: Mount[] = []
+  for (const mount of mounts) {
+    if (mount.image === undefined) {
+      made.push(mount)
+      continue
+    }
+    const image = imageOf(mount.image)
+    const root = mounted.get(image.id) ?? join(paths.imageVolumes, String(mounted.size))
+    try {
+      if (!mounted.has(image.id)) await mountImage(root, image)
+      mounted.set(image.id, root)
+      made.push({ ...mount, hostPath: await partOf(root, mount.imageSubPath ?? '', image) })
+    } catch (error) {
+      throw new CodedError('CRI_INVALID', `ImageVolumeMountFailed: ${asError(error).message}`, { cause: error })
+    }
+  }
+  return made
+
+  async function mountImage(target: string, { chain }: VolumeImage): Promise<void> {
+    // Two lower directories at least: overlayfs mounts no single one without an upper.
+    const empty = join(paths.imageVolumes, 'empty')
+    for (const path of [target, empty]) await mkdir(path, { recursive: true, mode: 0o711 })
+    await mountLayers({ paths, chain, layers, clock, users, target, bottom: [checkedPath(empty)], options: ',ro,noexec,nosuid,nodev', what: 'image volume' })
+  }
+}
+
+/** Symlinks in the image are followed inside it. */
+async function partOf(root: string, subPath: string, { ref }: VolumeImage): Promise<string> {
+  if (subPath === '') return root
+  const path = resolveInRoot(root, subPath)
+  try {
+    await lstat(path)
+  } catch (error) {
+    throw new CodedError('CRI_INVALID', `sub path ${JSON.stringify(subPath)} does not exist in image ${JSON.stringify(ref)}`, { cause: error })
+  }
+  return path
+}
+
+function checkedPath(path: string): string {
+  if (/[,:\\]/.test(path)) throw new CodedError('CRI_INVALID', `overlayfs cannot take the path ${path}: the data directory must not hold a comma, colon or backslash`)
+  return path
+}
+
+interface LayersMount {
+  paths: Pick<RootfsPaths, 'shiftedLayers'>
+  chain: readonly string[]
+  layers: LayerStore
+  clock: Clock
+  users: OwnUsers | undefined
+  target: string
+  /** Below the image's own layers. */
+  bottom: readonly string[]
+  /** After lowerdir, with the comma. */
+  options: string
+  what: string
+}
+
+async function mountLayers({ paths, chain, layers, clock, users, target, bottom, options: more, what }: LayersMount): Promise<void> {
+  if (chain.length === 0) throw new CodedError('CRI_INVALID', 'image has no layers')
   // Relative to the layers' directory, nearest layer first: that keeps 127 of them within one page.
   const trees = chain.map((id) => layers.treePath(id)).reverse()
-  const lower = users ? await idMapLayers(paths.shiftedLayers, trees, users.path) : trees.map((tree) => basename(tree))
-  if (users) await chown(paths.upper, users.range.hostId, users.range.hostId)
-  if (lower.length === 0) throw new CodedError('CRI_INVALID', 'image has no layers')
-  const options = `lowerdir=${lower.join(':')},upperdir=${paths.upper},workdir=${paths.work}`
-  if (Buffer.byteLength(options) > OPTION_BYTES_MAX) throw new CodedError('CRI_INVALID', `image has too many layers (${lower.length}) to mount below ${paths.upper}`)
   try {
+    const own = users ? await idMapLayers(paths.shiftedLayers, trees, users.path) : trees.map((tree) => basename(tree))
+    const options = `lowerdir=${[...own, ...bottom].join(':')}${more}`
+    if (Buffer.byteLength(options) > OPTION_BYTES_MAX) throw new CodedError('CRI_INVALID', `image has too many layers (${own.length}) to mount at ${target}`)
     // Newer util-linux would pass each option by fsconfig(2), which ends at 256 bytes.
-    await mustRun(['mount', '-n', '-t', 'overlay', 'overlay', '-o', options, paths.rootfs], { clock, cwd: users ? paths.shiftedLayers : layers.directory, env: { LIBMOUNT_FORCE_MOUNT2: 'always' } })
+    await mustRun(['mount', '-n', '-t', 'overlay', 'overlay', '-o', options, target], { clock, cwd: users ? paths.shiftedLayers : layers.directory, env: { LIBMOUNT_FORCE_MOUNT2: 'always' } })
   } catch (error) {
+    if (hasCode(error, 'CRI_INVALID')) throw error
     const { message } = asError(error)
     const hint = /unknown filesystem type/.test(message) ? ': this kernel has no overlayfs; load the module "overlay" (modprobe overlay) or use a kernel that has it' : ''
-    throw new CodedError('CRI_FAILED', `failed to mount rootfs: ${message}${hint}`, { cause: error })
+    throw new CodedError('CRI_FAILED', `failed to mount ${what}: ${message}${hint}`, { cause: error })
   } finally {
     // overlayfs has taken what it needs of them.
     if (users) await unmountBelow([paths.shiftedLayers], clock)

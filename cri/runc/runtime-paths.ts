@@ -19,6 +19,8 @@ export interface RuntimePaths {
     /** Where layers and volumes of a container with its own users are shown with its ids. */
     shiftedLayers: string
     shiftedMounts: string
+    /** Where its image volumes are mounted. */
+    imageVolumes: string
     config: string
     pidFile: string
     conmonPidFile: string
@@ -51,7 +53,7 @@ export function runtimePaths(dataDir: string, stateDir: string): RuntimePaths {
       const bundle = join(stateDir, 'containers', id)
       const writable = join(dataDir, 'writable', id)
       return {
-        bundle, rootfs: join(bundle, 'rootfs'), shiftedLayers: join(bundle, 'layers'), shiftedMounts: join(bundle, 'mounts'), config: join(bundle, 'config.json'), pidFile: join(bundle, 'pid'), conmonPidFile: join(bundle, 'conmon.pid'),
+        bundle, rootfs: join(bundle, 'rootfs'), shiftedLayers: join(bundle, 'layers'), shiftedMounts: join(bundle, 'mounts'), imageVolumes: join(bundle, 'images'), config: join(bundle, 'config.json'), pidFile: join(bundle, 'pid'), conmonPidFile: join(bundle, 'conmon.pid'),
         attach: join(bundle, 'attach'), control: join(bundle, 'ctl'), persist: join(bundle, 'persist'), starting: join(bundle, 'starting'),
         writable, upper: join(writable, 'upper'), work: join(writable, 'work'),
       }

@@ -116,6 +116,17 @@ describe('CRI served', () => {
     assert.match(again.message, /404/)
   })
 
+  test('a mount may name an image by any of its names, and a part of it; one that is not here is refused', async () => {
+    const image = { image: IMAGE }
+    const { containerId } = await start('image-mount', { mounts: [{ containerPath: '/data', image, imageSubPath: 'models', readonly: false }] })
+    const { id } = await runtime.imageStatus(IMAGE) ?? {}
+    assert.deepStrictEqual(runtime.control.configOf(containerId).mounts, [{ containerPath: '/data', hostPath: '', readonly: true, propagation: 'private', image: id, imageSubPath: 'models' }])
+    const refused = (mount: object) => start('image-mount', { metadata: { name: 'b', attempt: 0 }, mounts: [{ containerPath: '/data', ...mount }] }).then(() => '', (error: unknown) => (error as Error).message)
+    assert.deepStrictEqual([await refused({ image: { image: 'none:1' } }), await refused({ image, hostPath: '/x' }), await refused({ imageSubPath: 'x', hostPath: '/x' })], [
+      'ImageVolumeMountFailed: failed to get image "none:1": image not found', 'mount /data: either a host path or an image', 'mount /data: an image\'s sub path without an image',
+    ])
+  })
+
   test('what this runtime cannot do is refused, not passed over', async () => {
     const { podSandboxId } = await start('plain')
     const create = (config: Written<typeof m.ContainerConfig>) => ask(CALLS.createContainer, { podSandboxId, sandboxConfig: pod('plain'), config: { metadata: { name: 'more', attempt: 0 }, image: { image: IMAGE }, ...config } })

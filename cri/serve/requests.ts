@@ -26,8 +26,8 @@ function cgroupPath(parent: string): string {
   return parent === '' ? '/k8s.io' : `/${parent.replace(/^\/+/, '')}`
 }
 
-/** `imageId`: of the image that the config names. */
-export function containerConfigOf(config: Read<typeof m.ContainerConfig> | undefined, imageId: string): ContainerConfig {
+/** `imageId`: of the image that the config names; `volumeImages`: name to id of those that its mounts name. */
+export function containerConfigOf(config: Read<typeof m.ContainerConfig> | undefined, imageId: string, volumeImages: ReadonlyMap<string, string>): ContainerConfig {
   if (!config?.metadata) throw invalid('the container config must include metadata')
   const { metadata, command, args, workingDir, devices, labels, annotations, logPath, stdin, stdinOnce, tty, linux } = config
   if (config.cdiDevices.length > 0) throw invalid(`CDI device ${config.cdiDevices[0]?.name ?? ''}: this runtime has no container device interface`)
@@ -35,15 +35,19 @@ export function containerConfigOf(config: Read<typeof m.ContainerConfig> | undef
   return {
     metadata, command, args, workingDir, devices, labels, annotations, logPath, stdin, stdinOnce, tty, image: imageId,
     env: config.envs,
-    mounts: config.mounts.map(mountOf),
+    mounts: config.mounts.map((mount) => mountOf(mount, volumeImages)),
     ...(stopSignal !== undefined && { stopSignal }),
     linux: { resources: resourcesOf(linux?.resources), security: securityOf(linux?.securityContext), namespaces: namespacesOf(linux?.securityContext?.namespaceOptions) },
   }
 }
 
-function mountOf(mount: Read<typeof m.ContainerConfig>['mounts'][number]): Mount {
+function mountOf(mount: Read<typeof m.ContainerConfig>['mounts'][number], volumeImages: ReadonlyMap<string, string>): Mount {
   const { containerPath, hostPath, readonly, propagation } = mount
-  if (mount.image && mount.image.image !== '') throw invalid(`mount ${containerPath}: this runtime does not mount images`)
+  if (mount.image && mount.image.image !== '') {
+    if (hostPath !== '') throw invalid(`mount ${containerPath}: either a host path or an image`)
+    return { containerPath, hostPath, readonly: true, propagation: 'private', image: volumeImages.get(mount.image.image) ?? mount.image.image, ...(mount.imageSubPath !== '' && { imageSubPath: mount.imageSubPath }) }
+  }
+  if (mount.imageSubPath !== '') throw invalid(`mount ${containerPath}: an image's sub path without an image`)
   if (mount.recursiveReadOnly && (!readonly || mount.propagation !== 0)) throw invalid(`mount ${containerPath}: recursive read-only needs readonly and private propagation`)
   const idMapped = rangeOf(mount.uidMappings, mount.gidMappings, `mount ${containerPath}`) !== undefined
   return { containerPath, hostPath, readonly, propagation: nameOf(PROPAGATIONS, propagation, 'private'), ...(mount.recursiveReadOnly && { recursiveReadOnly: true }), ...(idMapped && { idMapped }) }

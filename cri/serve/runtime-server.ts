@@ -79,7 +79,14 @@ export async function serveRuntime(runtime: ContainerRuntime, options: ServeRunt
     const image = await runtime.imageStatus(ref)
     const sandbox = await sandboxId(request.podSandboxId)
     if (!image) throw new CodedError('CRI_IMAGE_NOT_FOUND', `failed to get image ${JSON.stringify(ref)}: image not found`)
-    return { containerId: await runtime.createContainer(sandbox, containerConfigOf(request.config, image.id), sandboxConfigOf(request.sandboxConfig)) }
+    const volumeImages = new Map<string, string>()
+    for (const { image: wanted } of request.config?.mounts ?? []) {
+      if (!wanted || wanted.image === '') continue
+      const found = await runtime.imageStatus(wanted.image)
+      if (!found) throw new CodedError('CRI_IMAGE_NOT_FOUND', `ImageVolumeMountFailed: failed to get image ${JSON.stringify(wanted.image)}: image not found`)
+      volumeImages.set(wanted.image, found.id)
+    }
+    return { containerId: await runtime.createContainer(sandbox, containerConfigOf(request.config, image.id, volumeImages), sandboxConfigOf(request.sandboxConfig)) }
   })
   answer(CALLS.startContainer, async (request) => { await runtime.startContainer(await containerId(request.containerId)); return {} })
   answer(CALLS.stopContainer, async (request) => { await runtime.stopContainer(await containerId(request.containerId), request.timeout); return {} })

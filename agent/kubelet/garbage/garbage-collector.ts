@@ -3,6 +3,7 @@ import type { Clock } from '#base/clock.ts'
 import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { ContainerRuntime, Image } from '#cri/index.ts'
+import { imageVolumesOf } from '../labels.ts'
 import type { KubeletConfig } from '../config.ts'
 import type { MetricFamily } from '../stats/metrics-text.ts'
 import { decideImageGc, nextImageUses, removableImages, type ImageUse } from './image-gc.ts'
@@ -37,7 +38,7 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
 
   const look = async () => {
     const [images, containers] = await Promise.all([runtime.listImages(), runtime.listContainers()])
-    const inUse = new Set(containers.map((c) => c.imageId))
+    const inUse = new Set(containers.flatMap((c) => [c.imageId, ...imageVolumesOf(c.annotations).values()]))
     uses = nextImageUses({ images, inUse, uses, nowMs: clock.nowMs() })
     return { images, inUse, uses, nowMs: clock.nowMs() }
   }

@@ -47,10 +47,10 @@ test('never more than is needed, never what is in use or pinned (any images)', (
 
 test('for want of disk dead containers of pods that are gone are removed, and then their images; what could not be freed is told', async () => {
   const done: string[] = []
-  let containers = [{ id: 'dead', sandboxId: 's1', imageId: 'a', state: 'exited' }, { id: 'kept', sandboxId: 's2', imageId: 'b', state: 'exited' }] as ContainerStatus[]
+  let containers = [{ id: 'dead', sandboxId: 's1', imageId: 'a', annotations: {}, state: 'exited' }, { id: 'kept', sandboxId: 's2', imageId: 'b', annotations: { 'skiff.io/image-volumes': '{"data":"v"}' }, state: 'exited' }] as unknown as ContainerStatus[]
   const garbage = createGarbageCollector({
     runtime: {
-      listImages: async () => [image('a'), image('b'), image('c')], listContainers: async () => containers, imageFsInfo: async () => ({ mountpoint: '/i', usedBytes: 0, inodesUsed: 0 }),
+      listImages: async () => [image('a'), image('b'), image('c'), image('v')], listContainers: async () => containers, imageFsInfo: async () => ({ mountpoint: '/i', usedBytes: 0, inodesUsed: 0 }),
       removeContainer: async (id) => { done.push(`container ${id}`); containers = containers.filter((c) => c.id !== id) },
       removeImage: async (id) => { if (id === 'c') throw new Error('busy'); done.push(`image ${id}`) },
     },

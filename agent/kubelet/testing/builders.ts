@@ -25,7 +25,7 @@ export function running(name: string, more: Partial<ContainerView> = {}): Contai
   const restartCount = more.restartCount ?? 0
   return {
     id: `${name}-${restartCount}`, sandboxId: SANDBOX, metadata: { name, attempt: restartCount }, state: 'running', createdAtMs: NOW, startedAtMs: NOW, finishedAtMs: 0, exitCode: 0, reason: '', message: '', imageId: 'sha256:1',
-    imageRef: 'docker.io/library/busybox:1', labels: {}, annotations: {}, logPath: `/l/${name}/${restartCount}.log`, restartCount, backoffSeconds: 0, hash: containerHash(aContainer(name)), terminationMessage: '', imageDigestRef: 'docker.io/library/busybox@sha256:2', ...more,
+    imageRef: 'docker.io/library/busybox:1', labels: {}, annotations: {}, logPath: `/l/${name}/${restartCount}.log`, restartCount, backoffSeconds: 0, hash: containerHash(aContainer(name)), terminationMessage: '', imageDigestRef: 'docker.io/library/busybox@sha256:2', volumeImageRefs: new Map(), ...more,
   }
 }
 

@@ -15,6 +15,7 @@ import type { PodPaths } from '../pod-paths.ts'
 import { isWritten, writeAtomically, type WriteOwner } from './atomic-writer.ts'
 import { isNamed } from './claims.ts'
 import { checkHostPath } from './host-path.ts'
+import { imageMount } from './image-volumes.ts'
 import type { Located } from './located.ts'
 import type { Mounter } from './mounter.ts'
 import { setOwnership } from './ownership.ts'
@@ -34,6 +35,15 @@ export class VolumeError extends CodedError {
   }
 }
 
+export interface MountWorld {
+  /** Resolves subPathExpr; undefined: a variable is missing. */
+  expand: (text: string) => string | undefined
+  /** What the pod's runtime handler can do. */
+  canRecursiveReadOnly: boolean
+  /** Image volumes by name: the ids of their images, which are here. */
+  volumeImages: ReadonlyMap<string, string>
+}
+
 export interface PodVolumes {
   /** Throws a VolumeError for the first volume that cannot be made. */
   setUp(pod: Stored<Pod>): Promise<void>
@@ -41,8 +51,8 @@ export interface PodVolumes {
   refresh(pod: Stored<Pod>): Promise<void>
   /** Wall time of the next token renewal; undefined: none. */
   nextRefreshMs(podUid: string): number | undefined
-  /** The container's volumeMounts, subpaths bound. `canRecursiveReadOnly`: what the pod's runtime handler can do. `expand` resolves subPathExpr; undefined: a variable is missing. */
-  mounts(pod: Stored<Pod>, container: Container, expand: (text: string) => string | undefined, canRecursiveReadOnly: boolean): Promise<Mount[]>
+  /** The container's volumeMounts, subpaths bound. */
+  mounts(pod: Stored<Pod>, container: Container, world: MountWorld): Promise<Mount[]>
   /** The container's volumeDevices. */
   devices(pod: Stored<Pod>, container: Container): Promise<Device[]>
   tearDown(podUid: string): Promise<void>
@@ -67,6 +77,8 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
   const setUpOne = async (pod: Stored<Pod>, volume: Volume): Promise<void> => {
     const { uid } = pod.metadata
     if (volume.hostPath) return checkHostPath(volume.hostPath)
+    // The runtime mounts it, for each container that wants it.
+    if (volume.image) return
     if (volume.emptyDir) {
       const dir = paths.volume(uid, 'kubernetes.io~empty-dir', volume.name)
       await mkdir(dir, { recursive: true, mode: 0o777 })
@@ -127,17 +139,19 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
     return found
   }
 
-  const mountOne = async (pod: Stored<Pod>, container: Container, mount: VolumeMount, index: number, expand: (text: string) => string | undefined, canRecursiveReadOnly: boolean): Promise<Mount> => {
+  const mountOne = async (pod: Stored<Pod>, container: Container, mount: VolumeMount, index: number, { expand, canRecursiveReadOnly, volumeImages }: MountWorld): Promise<Mount> => {
     const volume = pod.spec?.volumes?.find((v) => v.name === mount.name)
     if (!volume) throw new VolumeError(mount.name, `volume "${mount.name}" of container "${container.name}" is not in the pod`)
     const recursive = isRecursiveReadOnly(mount, canRecursiveReadOnly)
     const subPath = mount.subPathExpr ? expand(mount.subPathExpr) : (mount.subPath ?? '')
     if (subPath === undefined) throw new VolumeError(mount.name, `missing value for subPathExpr ${mount.subPathExpr ?? ''}`)
+    const containerPath = mount.mountPath.startsWith('/') ? mount.mountPath : `/${mount.mountPath}`
+    if (volume.image) return imageMount(volume, containerPath, subPath, volumeImages)
     const { path: dir, readonly } = await locate(pod, volume)
     if (volume.hostPath?.type === undefined || volume.hostPath.type === '') await ensureExists(volume, dir)
     const hostPath = subPath === '' ? dir : await bindSubpath(mounter, { volumeDir: dir, subPath, target: paths.subpath(pod.metadata.uid, volume.name, container.name, index), readonly: payloadPlugin(volume) !== undefined })
     return {
-      containerPath: mount.mountPath.startsWith('/') ? mount.mountPath : `/${mount.mountPath}`,
+      containerPath,
       hostPath,
       readonly: (mount.readOnly ?? false) || readonly,
       propagation: mount.mountPropagation === 'Bidirectional' ? 'bidirectional' : mount.mountPropagation === 'HostToContainer' ? 'hostToContainer' : 'private',
@@ -169,9 +183,9 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
       await persistent.refresh(pod)
     },
     nextRefreshMs: (uid) => tokens.nextRefreshMs(uid),
-    async mounts(pod, container, expand, canRecursiveReadOnly) {
+    async mounts(pod, container, world) {
       const mounts: Mount[] = []
-      for (const [index, mount] of (container.volumeMounts ?? []).entries()) mounts.push(await mountOne(pod, container, mount, index, expand, canRecursiveReadOnly))
+      for (const [index, mount] of (container.volumeMounts ?? []).entries()) mounts.push(await mountOne(pod, container, mount, index, world))
       return mounts
     },
     async devices(pod, container) {

@@ -180,9 +180,6 @@ function validateMounts(at: string, container: Container, volumes: ReadonlyMap<s
     paths.add(mount.mountPath)
     if (devices.some((d) => d.name === mount.name)) out.push(invalid(`${here}.name`, mount.name, 'must not already exist in volumeDevices'))
     if (devices.some((d) => d.devicePath === mount.mountPath)) out.push(invalid(`${here}.mountPath`, mount.mountPath, 'must not already exist as a path in volumeDevices'))
-    if (volume?.image) {
-      for (const key of ['subPath', 'subPathExpr'] as const) if (mount[key]) out.push(invalid(`${here}.${key}`, mount[key], 'not allowed in image volume sources'))
-    }
     if (mount.subPath && mount.subPathExpr) out.push(invalid(`${here}.subPathExpr`, mount.subPathExpr, 'subPathExpr and subPath are mutually exclusive'))
     out.push(...validateMount(at, mount, container))
   }

@@ -14,6 +14,7 @@ import { createKubelet, type Kubelet } from '../kubelet.ts'
 import type { HostPressure } from '../node/host-facts.ts'
 import { createMemoryMounter } from '../volumes/mounter.ts'
 import { createApiMemory, type ApiMemory } from './api-memory.ts'
+import { areFilesUnderWay } from './files-under-way.ts'
 
 export interface RecordedEvent { about: string; type: string; reason: string; message: string }
 
@@ -124,7 +125,7 @@ export function createNodeWorld(options: { config?: Partial<KubeletConfig>; log?
 async function settle(clock: FakeClock): Promise<void> {
   for (let quiet = 0; quiet < 3;) {
     await clock.advance(0)
-    quiet = process.getActiveResourcesInfo().some((name) => /FSReq|CloseReq|FileHandle|Process|Zlib/.test(name)) ? 0 : quiet + 1
+    quiet = areFilesUnderWay() ? 0 : quiet + 1
   }
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # skiff on a machine of its own: boots Debian (cgroup v2, systemd, runc and crun) in an emulator and tries there what this machine's kernel cannot show. Takes about a quarter of an hour, so test.sh does not run it.
-# `guest-test.sh [--arm64] [TESTFILE...]`; default: all of test/guest for x86-64, with --arm64 the one for that. SKIFF_GUEST_ACCEL=kvm where that works; SKIFF_GUEST_KEEP=1 keeps disk and consoles.
+# `guest-test.sh [--arm64] [TESTFILE...]`; default: all of test/guest for x86-64, with --arm64 the one for that. SKIFF_GUEST_ACCEL=kvm where that works; SKIFF_GUEST_KEEP=1 keeps disk and consoles; SKIFF_GUEST_NICE=0 where others want the processor, too (default 15).
 set -euo pipefail
 . "$(dirname "$0")/setup.sh"
 
@@ -47,4 +47,4 @@ else
   export SKIFF_GUEST_DISK=$disk
   [ $# -gt 0 ] || set -- test/guest/real-machine.guest.ts test/guest/runtime.guest.ts
 fi
-exec node scripts/run-tests.ts --whole "$@"
+exec node scripts/run-tests.ts --whole --minutes 120 "$@"

@@ -2,6 +2,7 @@
  * Runs node:test files and ends with `N passed, N failed, N skipped`, each skip with its reason.
  * `node scripts/run-tests.ts [--whole] [PATH...]`: without paths, all unit and contract tests in one process (fast),
  * or with --whole the whole-system tests in test/whole, each in a process of its own, one after the other.
+ * `--minutes N`: how long a file of those may take (default 20).
  * `--tally FILE` appends the counts to a file instead of printing the closing line, for scripts/test.sh to add up.
  */
 import { appendFileSync, globSync } from 'node:fs'
@@ -10,7 +11,7 @@ import { run } from 'node:test'
 import { parseArgs } from 'node:util'
 
 const root = join(import.meta.dirname, '..')
-const { values, positionals } = parseArgs({ options: { whole: { type: 'boolean', default: false }, tally: { type: 'string' }, only: { type: 'string' } }, allowPositionals: true })
+const { values, positionals } = parseArgs({ options: { whole: { type: 'boolean', default: false }, tally: { type: 'string' }, only: { type: 'string' }, minutes: { type: 'string', default: '20' } }, allowPositionals: true })
 
 const patterns = positionals.length > 0
   ? positionals.map((p) => (p.endsWith('.ts') ? p : `${p}/**/*.test.ts`))
@@ -26,7 +27,7 @@ const stream = run({
   files,
   isolation: values.whole ? 'process' : 'none',
   concurrency: 1,
-  timeout: values.whole ? 20 * 60_000 : 5 * 60_000,
+  timeout: values.whole ? Number(values.minutes) * 60_000 : 5 * 60_000,
   ...(values.only && { testNamePatterns: [values.only] }),
 })
 

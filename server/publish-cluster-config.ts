@@ -30,9 +30,21 @@ function dnsService(clusterIP: string): Service {
   }
 }
 
-export async function publishClusterConfig(client: Client, config: ClusterConfig): Promise<void> {
+/** kube-system/kubelet-serving-ca.crt: by it metrics-server and Prometheus know the nodes on port 10250, whose certificates the servers' authority does not sign. */
+function kubeletServingCa(pem: string): ConfigMap {
+  return {
+    apiVersion: 'v1', kind: 'ConfigMap',
+    metadata: { name: 'kubelet-serving-ca.crt', namespace: 'kube-system', annotations: { 'kubernetes.io/description': 'Contains a CA bundle that can be used to verify the serving certificates of kubelets (port 10250).' } },
+    data: { 'ca.crt': pem },
+  }
+}
+
+/** `kubeletCaPem`: the authority of nodes' serving certificates. */
+export async function publishClusterConfig(client: Client, config: ClusterConfig, kubeletCaPem: string): Promise<void> {
   const wanted = clusterConfigMap(config)
   await ensure<ConfigMap>(client, CONFIG_MAPS, wanted, { data: wanted.data })
+  const kubeletCa = kubeletServingCa(kubeletCaPem)
+  await ensure<ConfigMap>(client, CONFIG_MAPS, kubeletCa, { data: kubeletCa.data })
   if (!config.disabled.includes('dns')) {
     const dns = dnsService(config.clusterDns)
     await ensure<Service>(client, SERVICES, dns, { metadata: { labels: dns.metadata?.labels } })

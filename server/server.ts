@@ -198,7 +198,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
     await flowController?.run(stop.signal)
     progress.hooks.done('priority-and-fairness-config-producer', 'priority-and-fairness-config-consumer')
     await trackLegacyTokens(client, clock)
-    await publishClusterConfig(client, config.cluster)
+    await publishClusterConfig(client, config.cluster, pki.authorities.kubeletServing.certPem)
     await publishAuthenticationConfig(client, { clientCa: door.clientCa(), requestHeaderCa: door.frontProxyCa(), requestHeaders: config.requestHeaders.headers })
     if (config.nodeName !== undefined) keepControlPlaneLabel(config.nodeName, { client, informers, log })
     progress.hooks.done('start-cluster-authentication-info-controller')

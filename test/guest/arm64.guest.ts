@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { buildImage, busyboxLayer, ociArchive } from '../images/build-image.ts'
-import { until } from '../lab/cluster.ts'
 import { Guest } from './guest.ts'
 
 const DISK = process.env['SKIFF_GUEST_DISK_ARM64'] ?? ''
@@ -28,7 +27,7 @@ describe('skiff on arm64', { skip: DISK === '' && 'run scripts/guest-test.sh --a
 
   const untilSo = async (what: string, holds: () => Promise<boolean>) => {
     try {
-      await until(what, 240_000, holds)
+      await guest.until(what, 240_000, holds)
     } catch (error) {
       throw new Error(`${(error as Error).message}\n${(await guest.run('journalctl -u skiff --no-pager -n 40 -o cat')).stdout}\n${(await guest.kubectl(['get', 'pods,events', '-A'])).stdout}`, { cause: error })
     }

@@ -12,6 +12,7 @@ import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { until } from '../lab/cluster.ts'
+import { emulatorTime } from './emulator-time.ts'
 
 export interface CommandResult { code: number; stdout: string; stderr: string }
 export interface GuestOptions {
@@ -22,7 +23,7 @@ export interface GuestOptions {
   cargo: Readonly<Record<string, string>>
 }
 
-/** Of this emulator on a busy machine: Debian is up after half a minute to two. */
+/** Of the emulator's time, as all limits here: Debian is up after half a minute to two. */
 const BOOT_MS_MAX = 300_000
 const POWER_OFF_MS_MAX = 120_000
 export const COMMAND_MS_MAX = 120_000
@@ -68,7 +69,7 @@ export class Guest implements AsyncDisposable {
     rmSync(port, { force: true })
     const log = openSync(join(this.dir, 'emulator.log'), 'a')
     this.#emulator = spawn('nice', [
-      '-n', '15', program, '-accel', process.env['SKIFF_GUEST_ACCEL'] ?? 'tcg', ...args, '-smp', '2', '-m', '2048', '-nodefaults', '-display', 'none', '-no-reboot',
+      '-n', process.env['SKIFF_GUEST_NICE'] ?? '15', program, '-accel', process.env['SKIFF_GUEST_ACCEL'] ?? 'tcg', ...args, '-smp', '2', '-m', '2048', '-nodefaults', '-display', 'none', '-no-reboot',
       '-kernel', join(diskDir, 'vmlinuz'), '-initrd', join(diskDir, 'initrd.img'), '-append', `root=/dev/vda rw console=${console} loglevel=4 mitigations=off`,
       '-drive', `file=${join(this.dir, 'disk.qcow2')},if=virtio`, '-drive', `file=${join(this.dir, 'cargo.ext4')},if=virtio,format=raw,readonly=on`,
       '-serial', `file:${join(this.dir, `console-${++this.boots}.log`)}`, '-device', 'virtio-rng-pci',
@@ -159,11 +160,20 @@ export class Guest implements AsyncDisposable {
   async powerOff(): Promise<number> {
     const emulator = this.#emulator
     if (!emulator) throw new Error('the guest does not run')
-    const startedMs = performance.now()
+    const elapsedMs = this.#stopwatch()
     await this.must('systemctl poweroff --no-block')
-    await until('the guest has switched itself off', POWER_OFF_MS_MAX, () => emulator.exitCode !== null)
+    await this.until('the guest has switched itself off', POWER_OFF_MS_MAX, () => emulator.exitCode !== null)
     this.#commands?.destroy()
-    return performance.now() - startedMs
+    return elapsedMs()
+  }
+
+  /** As the lab's, but by the emulator's time. */
+  async until(what: string, timeoutMs: number, holds: () => boolean | Promise<boolean>): Promise<void> {
+    for (const elapsedMs = this.#stopwatch(); ; ) {
+      if (await holds()) return
+      if (elapsedMs() > timeoutMs) throw new Error(`not within ${timeoutMs / 1000} s of the guest: ${what}`)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
   }
 
   /** SKIFF_GUEST_KEEP leaves the directory, with consoles and disk, to look into. */
@@ -173,9 +183,22 @@ export class Guest implements AsyncDisposable {
     else console.log(`kept: ${this.dir}`)
   }
 
+  /** What is measured here is the guest's doing: that others kept it from the processor is not. */
+  #stopwatch(): () => number {
+    return emulatorTime(this.#emulator?.pid ?? 0)
+  }
+
   async #nextLine(timeoutMs: number, why: () => string): Promise<string> {
     let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_resolve, reject) => { timer = setTimeout(() => reject(new Error(why())), timeoutMs) })
+    const elapsedMs = this.#stopwatch()
+    const late = new Promise<never>((_resolve, reject) => {
+      const look = () => {
+        const leftMs = timeoutMs - elapsedMs()
+        if (leftMs <= 0) reject(new Error(why()))
+        else timer = setTimeout(look, leftMs)
+      }
+      look()
+    })
     try {
       const next = await Promise.race([this.#lines?.next() ?? late, late])
       if (next.done) throw new Error(`the guest has gone: ${why()}`)

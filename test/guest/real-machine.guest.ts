@@ -8,7 +8,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { buildImage, busyboxLayer, ociArchive } from '../images/build-image.ts'
-import { until } from '../lab/cluster.ts'
 import { Guest } from './guest.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -47,7 +46,7 @@ describe('skiff on a machine of its own', { skip: DISK === '' && 'run scripts/gu
   const tell = async () => `${await guest.run('journalctl -u skiff --no-pager -n 40 -o cat').then((r) => r.stdout)}\n${(await guest.kubectl(['get', 'pods,events', '-A', '-o', 'wide'])).stdout}`
   const untilSo = async (what: string, holds: () => Promise<boolean>, timeoutMs = POD_MS_MAX) => {
     try {
-      await until(what, timeoutMs, holds)
+      await guest.until(what, timeoutMs, holds)
     } catch (error) {
       throw new Error(`${(error as Error).message}\n${await tell()}`, { cause: error })
     }
@@ -193,7 +192,7 @@ describe('skiff on a machine of its own', { skip: DISK === '' && 'run scripts/gu
         assert.equal(await guest.must('pgrep -c conmon') >= '3', true, 'conmon went with the unit')
         const count = () => guest.must('tail -qn1 /var/log/pods/default_burstable_*/main/*.log | awk \'{print $NF}\'')
         const counted = Number(await count())
-        await until('containers go on while skiff is stopped', 20_000, async () => Number(await count()) > counted)
+        await guest.until('containers go on while skiff is stopped', 20_000, async () => Number(await count()) > counted)
         await guest.must('systemctl start skiff', 300_000)
         await untilUp()
         assert.notEqual((await unit('MainPID'))['MainPID'], MainPID)
@@ -308,7 +307,7 @@ describe('skiff on a machine of its own', { skip: DISK === '' && 'run scripts/gu
           if (code === 0) acknowledged.push(`written-${i}`)
         }
       })()
-      await until('some writes are acknowledged', 60_000, () => acknowledged.length >= 15)
+      await guest.until('some writes are acknowledged', 60_000, () => acknowledged.length >= 15)
       await guest.cutPower()
       stop = true
       await writing

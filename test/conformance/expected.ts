@@ -8,7 +8,6 @@ export interface Expected {
 const NO_CREATION_TIME = '1.20 compares the revision byte for byte with a template that says creationTimestamp: null, which is left out since 1.34'
 
 export const EXPECTED: readonly Expected[] = [
-  { name: 'CustomResourcePublishOpenAPI [Privileged:ClusterAdmin] works for CRD with validation schema', reason: 'wants the words of kubectl\'s own validation: passes with kubectl 1.20, not with one that lets the server validate (1.25 and newer)' },
   { name: 'kubectl explain works for CR with the same resource name as built-in object', reason: 'flaky upstream: newer versions of kubectl do not look for short names anew' },
   { name: 'Daemon set [Serial] should update pod when spec was updated and update strategy is RollingUpdate', reason: NO_CREATION_TIME },
   { name: 'Daemon set [Serial] should not update pod when spec was updated and update strategy is OnDelete', reason: NO_CREATION_TIME },

@@ -46,13 +46,28 @@ try {
   writeFileSync(kubeconfig, readFileSync(asked.kubeconfig, 'utf8').replace('//127.0.0.1:', `//${asked.ip}:`), { mode: 0o600 })
   const { focus, skip } = values
   const always = skip === undefined ? '' : `|${skip}`
+  const names = await chosen(asked, focus, String.raw`\[Disruptive\]${always}`)
   const parallel = await run(asked, 'log', Number(values.procs), focus, String.raw`\[Serial\]|\[Disruptive\]${always}`)
-  const serial = await run(asked, 'serial.log', 1, String.raw`(${focus}).*\[Serial\]|\[Serial\].*(${focus})`, String.raw`\[Disruptive\]${always}`)
-  process.exitCode = report([parallel, serial])
+  const serial = names.filter((name) => name.includes('[Serial]'))
+  const literally = (name: string) => name.replaceAll(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`)
+  const serially = serial.length === 0 ? [] : [await run(asked, 'serial.log', 1, serial.map((name) => String.raw`${literally(name)}\s*$`).join('|'), '')]
+  process.exitCode = report([parallel, ...serially], names)
 } finally {
   if (!running) await cluster.destroy()
 }
 process.exit()
+
+/** The names of the tests that a focus and a skip leave. */
+async function chosen(asked: LabHost, focus: string, skip: string): Promise<string[]> {
+  const said = await asked.must([join(cache ?? '', 'bin/e2e-edited.test'), '--ginkgo.dryRun', '--ginkgo.noColor', `--ginkgo.focus=${focus}`, `--ginkgo.skip=${skip}`, '--provider=skeleton', `--kubeconfig=${kubeconfig}`], { timeoutMs: 300_000 })
+  return verdicts(said, 'PASSED')
+}
+
+/** The tests of which the suite says so, as its own lines name them. */
+function verdicts(text: string, verdict: string): string[] {
+  const said = text.matchAll(new RegExp(String.raw`\{"msg":("${verdict} (?:[^"\\]|\\.)*")`, 'g'))
+  return [...new Set([...said].map((match) => (JSON.parse(match[1] ?? '""') as string).slice(verdict.length + 1).trim()))].toSorted()
+}
 
 async function run(asked: LabHost, log: string, procs: number, focus: string, skip: string): Promise<Outcome> {
   const command = asked.wrap([
@@ -68,21 +83,21 @@ async function run(asked: LabHost, log: string, procs: number, focus: string, sk
   const [code] = await once(child, 'close') as [number | null]
   await new Promise<void>((done) => { sink.end(done) })
   const text = readFileSync(join(out, log), 'utf8')
-  const found = (verdict: string) => [...new Set([...text.matchAll(new RegExp(String.raw`\{"msg":("${verdict} (?:[^"\\]|\\.)*")`, 'g'))].map((match) => (JSON.parse(match[1] ?? '""') as string).slice(verdict.length + 1).trim()))].toSorted()
-  const passed = found('PASSED')
-  const failed = found('FAILED')
   const ended = /Test Suite (Passed|Failed)|Will run 0 of/.test(text)
-  return { passed, failed, broken: code === null || !ended ? `the suite did not end in order (${code}): see ${join(out, log)}` : undefined }
+  return { passed: verdicts(text, 'PASSED'), failed: verdicts(text, 'FAILED'), broken: code === null || !ended ? `the suite did not end in order (${code}): see ${join(out, log)}` : undefined }
 }
 
-function report(outcomes: readonly Outcome[]): number {
+function report(outcomes: readonly Outcome[], names: readonly string[]): number {
   const passed = outcomes.flatMap((outcome) => outcome.passed)
   const failed = outcomes.flatMap((outcome) => outcome.failed)
   const reasonOf = (name: string) => EXPECTED.find((entry) => name.includes(entry.name))?.reason
   for (const name of passed) console.log(`passed  ${name}`)
   for (const name of failed) console.log(reasonOf(name) === undefined ? `FAILED  ${name}` : `as expected, failed  ${name}\n        ${reasonOf(name)}`)
+  const ran = new Set([...passed, ...failed])
+  const not = names.filter((name) => !ran.has(name))
+  for (const name of not) console.log(`did not run  ${name}`)
   const surprising = [...failed.filter((name) => reasonOf(name) === undefined), ...passed.filter((name) => reasonOf(name) !== undefined)]
   for (const { broken } of outcomes) if (broken !== undefined) console.log(broken)
-  console.log(`${passed.length} passed, ${failed.length} failed, of which ${surprising.length} were not expected; the output is in ${out}`)
+  console.log(`${passed.length} passed, ${failed.length} failed, of which ${surprising.length} were not expected, ${not.length} did not run; the output is in ${out}`)
   return surprising.length > 0 || outcomes.some((outcome) => outcome.broken !== undefined) || passed.length + failed.length === 0 ? 1 : 0
 }

@@ -12,7 +12,7 @@ import type { MemberRequest } from './member-request.ts'
 import { readServers, type ServerEntries } from './servers.ts'
 
 /** Nothing has happened, or it is not known whether it has: asking again is right either way. */
-const AGAIN = ['RAFT_NO_LEADER', 'RAFT_CHANGING', 'RAFT_TRANSFERRING', 'RAFT_OVERLOADED', 'RAFT_STOPPED', 'RAFT_UNKNOWN', 'RAFT_LOST', 'DISK_FULL', 'STORE_UNAVAILABLE']
+const AGAIN = ['RAFT_NO_LEADER', 'RAFT_CHANGING', 'RAFT_TRANSFERRING', 'RAFT_OVERLOADED', 'RAFT_STOPPED', 'RAFT_UNKNOWN', 'RAFT_LOST', 'DISK_FULL', 'STORE_UNAVAILABLE', 'STORE_UNKNOWN']
 
 /** Longer than an election timeout: who still counts as active then was heard of after the request came. */
 export const SILENCE_MS = 1.5 * defaultRaftOptions.tickMs * defaultRaftOptions.electionTicks

@@ -82,7 +82,7 @@ export const noTransport: Transport = {
   start() { /* nobody will call */ },
   setPeers() { /* there are none */ },
   send() { /* to nobody */ },
-  sendVolatile() { /* to nobody */ },
+  sendVolatile: () => false,
   close: () => Promise.resolve(),
 }
 

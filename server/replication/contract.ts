@@ -85,8 +85,8 @@ export interface Transport {
   /** To whom it connects, and where: the addresses of the configuration. Others are hung up on. */
   setPeers(peers: ReadonlyMap<MemberId, string>): void
   send(message: Message): void
-  /** Bytes for the store of another member, outside the log: in order with `send`, lost with the connection. */
-  sendVolatile(to: MemberId, data: Buffer): void
+  /** Bytes for the store of another member, outside the log: in order with `send`, lost with the connection. False: nothing of it was or will be sent. */
+  sendVolatile(to: MemberId, data: Buffer): boolean
   close(): Promise<void>
 }
 
@@ -98,6 +98,8 @@ export interface TransportHandlers {
   unreachable(member: MemberId): void
   /** A connection to it is there (again). */
   reachable(member: MemberId): void
+  /** The connection to it is gone: what was sent on it may or may not have come, and no answer to that is on its way any more. */
+  disconnected(member: MemberId): void
 }
 
 /**
@@ -119,8 +121,11 @@ export interface ReplicaNode {
   campaign(): void
   /** Called with each change of role, leader, term or configuration. Returns the end of it. */
   onChange(listener: (status: RaftStatus) => void): () => void
-  sendVolatile(to: MemberId, data: Buffer): void
+  /** False: nothing of it was or will be sent. */
+  sendVolatile(to: MemberId, data: Buffer): boolean
   onVolatile(listener: (from: MemberId, data: Buffer) => void): void
+  /** Called when the connection to another member has come (`isThere`) or gone. */
+  onConnection(listener: (member: MemberId, isThere: boolean) => void): void
   /** Rejects when the member can no longer go on (a failed sync): the process must end and start from its disk. */
   readonly failed: Promise<never>
   /** Hands leadership over where that is quick, then stops. Twice is fine. */

@@ -106,7 +106,7 @@ export interface Watch {
 /**
  * Every method rejects with a CodedError: `STORE_CLOSED`, `STORE_COMPACTED` (details.compactRevision),
  * `STORE_FUTURE_REVISION`, `STORE_READ_ONLY` (disk full; recovers by itself), `STORE_CORRUPT`, `STORE_UNAVAILABLE`
- * (no quorum; retry).
+ * (no quorum; retry), `STORE_UNKNOWN` (a transaction may or may not have happened, and nobody can tell: read).
  */
 export interface Store {
   /** The newest revision that is visible to readers. */

@@ -125,6 +125,9 @@ export const futureRevision = (asked: number, current: number): StatusError => n
   details: { causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }], retryAfterSeconds: 1 },
 })
 
+/** It may or may not have been done, as after upstream's timeouts of etcd. */
+export const outcomeUnknown = (message: string): StatusError => new StatusError({ code: 504, reason: 'Timeout', message: `Timeout: ${message}`, details: {} })
+
 /** Of --request-timeout. */
 export const timedOut = (): StatusError => new StatusError({ code: 504, reason: 'Timeout', message: 'Timeout: request did not complete within the allotted timeout', details: {} })
 

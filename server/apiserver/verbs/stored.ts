@@ -3,7 +3,7 @@ import type { ApiResponse } from '#api/client/transport.ts'
 import { apiVersionOf, type KubeObject, type ObjectMeta } from '#api/types/index.ts'
 import { CodedError } from '#base/errors.ts'
 import type { Durability, KeyValue, Op, Revision } from '#server/store/store.ts'
-import { insufficientStorage, notFound, StatusError, unavailable, internal } from '../http/status.ts'
+import { insufficientStorage, notFound, StatusError, outcomeUnknown, unavailable, internal } from '../http/status.ts'
 import { JSON_TYPE, jsonResponse } from '../http/response.ts'
 import { decodeStored, encodeFree, encodeStored, objectStart, spliceObject } from '../storage/bytes.ts'
 import { storageKey } from '../storage/keys.ts'
@@ -119,6 +119,7 @@ export function storeFailure(error: unknown): StatusError | undefined {
     case 'STORE_READ_ONLY': return insufficientStorage(error.message)
     // No time is named: clients would try again by themselves what may have happened.
     case 'STORE_UNAVAILABLE': return unavailable(error.message)
+    case 'STORE_UNKNOWN': return outcomeUnknown(error.message)
     case 'STORE_CLOSED': return unavailable(error.message, 1)
     case 'STORE_CORRUPT': case 'UNTRANSFORMABLE': case 'KMS_UNAVAILABLE': return internal(error.message)
     default: return undefined

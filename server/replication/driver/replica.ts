@@ -101,6 +101,7 @@ class Replica implements ReplicaNode {
   #changes: WaitingChange[] = []
   readonly #listeners = new Set<(status: RaftStatus) => void>()
   #volatileListener: ((from: MemberId, data: Buffer) => void) | undefined
+  #connectionListener: ((member: MemberId, isThere: boolean) => void) | undefined
   #events: RaftEvent[] = []
   #turnDue = false
   #nextId = 1
@@ -172,7 +173,8 @@ class Replica implements ReplicaNode {
       },
       volatile: (from, data) => this.#volatileListener?.(from, data),
       unreachable: (member) => this.#give({ kind: 'unreachable', member }),
-      reachable: () => {},
+      reachable: (member) => this.#connectionListener?.(member, true),
+      disconnected: (member) => this.#connectionListener?.(member, false),
     })
     machine.failed?.catch((error: unknown) => this.#fail(asError(error)))
     this.#noteChange()
@@ -217,12 +219,16 @@ class Replica implements ReplicaNode {
     return () => this.#listeners.delete(listener)
   }
 
-  sendVolatile(to: MemberId, data: Buffer): void {
-    if (!this.#stopped && to !== this.id) this.#parts.transport.sendVolatile(to, data)
+  sendVolatile(to: MemberId, data: Buffer): boolean {
+    return !this.#stopped && to !== this.id && this.#parts.transport.sendVolatile(to, data)
   }
 
   onVolatile(listener: (from: MemberId, data: Buffer) => void): void {
     this.#volatileListener = listener
+  }
+
+  onConnection(listener: (member: MemberId, isThere: boolean) => void): void {
+    this.#connectionListener = listener
   }
 
   close(): Promise<void> {

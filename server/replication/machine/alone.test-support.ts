@@ -11,7 +11,7 @@ import { openReplica } from '../driver/replica.ts'
 import { openLevelLog } from '../log/level-log.ts'
 import { openReplicatedStore } from './open-replicated-store.ts'
 
-const nobody: Transport = { start() { /* nobody calls */ }, setPeers() { /* there are none */ }, send() { /* to nobody */ }, sendVolatile() { /* to nobody */ }, close: () => Promise.resolve() }
+const nobody: Transport = { start() { /* nobody calls */ }, setPeers() { /* there are none */ }, send() { /* to nobody */ }, sendVolatile: () => false, close: () => Promise.resolve() }
 
 /** `directory`: the database's; what is received of snapshots has its place beside it. */
 export function openAlone(directory: string, clock: Clock = systemClock, assertRoom?: () => void): Promise<Store> {

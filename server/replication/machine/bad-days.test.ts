@@ -80,7 +80,7 @@ async function write(cluster: StoreCluster, n: number, random: Random, acknowled
       if (result.ok && txn.ops[0]?.kind === 'put') acknowledged.push({ key, value, revision: result.revision, lazy })
       if (result.ok && !lazy && random.next() < 0.2) await readElsewhere(cluster, random, key, result.revision)
     } catch (error) {
-      if (!['STORE_UNAVAILABLE', 'STORE_CLOSED'].some((code) => hasCode(error, code))) throw error
+      if (!['STORE_UNAVAILABLE', 'STORE_UNKNOWN', 'STORE_CLOSED'].some((code) => hasCode(error, code))) throw error
       await systemClock.sleep(5)
     }
   }

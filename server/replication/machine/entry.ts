@@ -2,12 +2,13 @@
  * What the store writes into the log: the effects of one group of transactions, never the transactions. The log storage
  * adds checksums; nothing here is read before they hold.
  *
- *   format 1 | kind 1 | term 6 | after 6 | revision 6 | ceiling 6 | changes...
+ *   format 1 | kind 1 | term 6 | after 6 | revision 6 | ceiling 6 | origins (in format 2 only) | changes...
+ *   origins: count 4, then each: member 8 (a double) | id 6 | revision 6
  *   change: tag 1 | revision 6 | create 6 | version 6 | key length 4 | value length 4 | key | value
  */
 import { CodedError } from '#base/errors.ts'
 import type { KeyValue, Revision } from '#server/store/store.ts'
-import type { Term } from '../../raft/types.ts'
+import type { MemberId, Term } from '../../raft/types.ts'
 
 /**
  * `changes`: what transactions did. `beginning`: the first one of a leader, with the lazy values it knows of.
@@ -31,35 +32,66 @@ export interface GroupHeader {
 export interface Change { key: string; revision: Revision; current: KeyValue | undefined }
 
 const KINDS: readonly GroupKind[] = ['changes', 'beginning', 'restore']
+/** Without and with origins. */
 const FORMAT = 1
+const FORMAT_ORIGINS = 2
 const HEADER_BYTES = 26
+const ORIGIN_BYTES = 20
 const CHANGE_BYTES = 27
 
-export function encodeGroup(header: GroupHeader, changes: readonly Change[]): Buffer {
+/** Which server handed a transaction to the leader, by which of its numbers, and the revision that it got: so that server knows from the log what became of it. */
+export interface Origin { member: MemberId; id: number; revision: Revision }
+
+export function encodeGroup(header: GroupHeader, changes: readonly Change[], origins: readonly Origin[] = []): Buffer {
   const keyBytes = changes.map((c) => Buffer.byteLength(c.key))
-  let size = HEADER_BYTES
+  const start = HEADER_BYTES + (origins.length > 0 ? 4 + ORIGIN_BYTES * origins.length : 0)
+  let size = start
   for (let i = 0; i < changes.length; i++) size += CHANGE_BYTES + (keyBytes[i] ?? 0) + (changes[i]?.current?.value.length ?? 0)
   const out = Buffer.allocUnsafe(size)
-  out.writeUInt8(FORMAT, 0)
+  out.writeUInt8(origins.length > 0 ? FORMAT_ORIGINS : FORMAT, 0)
   out.writeUInt8(KINDS.indexOf(header.kind), 1)
   out.writeUIntBE(header.term, 2, 6)
   out.writeUIntBE(header.after, 8, 6)
   out.writeUIntBE(header.revision, 14, 6)
   out.writeUIntBE(header.ceiling, 20, 6)
-  writeChanges(out, HEADER_BYTES, changes, keyBytes)
+  if (origins.length > 0) out.writeUInt32BE(origins.length, HEADER_BYTES)
+  origins.forEach(({ member, id, revision }, i) => {
+    const at = HEADER_BYTES + 4 + ORIGIN_BYTES * i
+    out.writeDoubleBE(member, at)
+    out.writeUIntBE(id, at + 8, 6)
+    out.writeUIntBE(revision, at + 14, 6)
+  })
+  writeChanges(out, start, changes, keyBytes)
   return out
 }
 
 export function decodeHeader(data: Buffer): GroupHeader {
   const kind = KINDS[data.length < HEADER_BYTES ? -1 : data.readUInt8(1)]
-  if (data.length < HEADER_BYTES || data.readUInt8(0) > FORMAT || kind === undefined) {
+  if (data.length < HEADER_BYTES || data.readUInt8(0) > FORMAT_ORIGINS || kind === undefined) {
     throw new CodedError('STORE_FORMAT', 'the log holds entries that this skiff cannot read: a newer release wrote them; install that one again')
   }
   return { kind, term: data.readUIntBE(2, 6), after: data.readUIntBE(8, 6), revision: data.readUIntBE(14, 6), ceiling: data.readUIntBE(20, 6) }
 }
 
+/** Of `member` only. */
+export function decodeOrigins(data: Buffer, member: MemberId): Origin[] {
+  const origins: Origin[] = []
+  for (let at = HEADER_BYTES + 4; at < changesStart(data); at += ORIGIN_BYTES) {
+    if (data.readDoubleBE(at) === member) origins.push({ member, id: data.readUIntBE(at + 8, 6), revision: data.readUIntBE(at + 14, 6) })
+  }
+  return origins
+}
+
 export function decodeGroupChanges(data: Buffer): Change[] {
-  return readChanges(data, HEADER_BYTES)
+  return readChanges(data, changesStart(data))
+}
+
+function changesStart(data: Buffer): number {
+  if (data.readUInt8(0) === FORMAT) return HEADER_BYTES
+  if (data.length < HEADER_BYTES + 4) throw damaged()
+  const start = HEADER_BYTES + 4 + ORIGIN_BYTES * data.readUInt32BE(HEADER_BYTES)
+  if (start > data.length) throw damaged()
+  return start
 }
 
 export function encodeChanges(changes: readonly Change[]): Buffer {

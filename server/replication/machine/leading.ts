@@ -10,7 +10,7 @@ import { asError, CodedError, hasCode } from '#base/errors.ts'
 import { eventsOf, failedCompare } from '#server/store/transaction.ts'
 import type { Durability, KeyValue, Revision, Txn, TxnResult, WatchEvent } from '#server/store/store.ts'
 import type { LogIndex, Term } from '../../raft/types.ts'
-import { encodeGroup, type Change, type GroupHeader, type GroupKind } from './entry.ts'
+import { encodeGroup, type Change, type GroupHeader, type GroupKind, type Origin } from './entry.ts'
 import type { OwnGroup, StoreMachine } from './store-machine.ts'
 
 /** Revisions reserved ahead; a change of leader skips at most so many. */
@@ -24,6 +24,8 @@ const GROUP_BYTES = 1024 * 1024
 /** Waits for its outcome. */
 export interface Waiting {
   readonly txn: Txn
+  /** Of another server: it hears of what the log holds by the log itself, and from here only of the rest. */
+  readonly origin?: Pick<Origin, 'member' | 'id'>
   readonly resolve: (result: TxnResult) => void
   readonly reject: (error: Error) => void
   /** It has not happened and is to be asked as if it had just come. `lost`: it was tried, and something failed. */
@@ -176,9 +178,9 @@ export class Leading {
     if (group?.header.revision !== header.revision || group.header.after !== header.after) return
     this.#inFlight.shift()
     if (header.kind === 'beginning') this.#begun = true
-    for (const { events, revision, resolve } of group.transactions) {
+    for (const { events, revision, origin, resolve } of group.transactions) {
       for (const event of events) if (this.#pending.get(event.key) === event) this.#pending.delete(event.key)
-      resolve({ ok: true, revision })
+      if (!origin) resolve({ ok: true, revision })
     }
     group.done?.resolve()
     this.#afterOutcome()
@@ -223,12 +225,16 @@ export class Leading {
     if (this.#issued + CEILING_LOW > this.#ceiling) this.#ceiling = this.#issued + CEILING_STEP
     const header: GroupHeader = { kind, term: this.term, after: this.#proposed, revision, ceiling: this.#ceiling }
     const changes: Change[] = [...carried]
-    for (const { events } of transactions) for (const event of events) changes.push(event)
+    const origins: Origin[] = []
+    for (const { events, origin, revision: at } of transactions) {
+      for (const event of events) changes.push(event)
+      if (origin) origins.push({ ...origin, revision: at })
+    }
     if (placed) changes.push(...placed.changes)
     const group: Group = { header, carried, transactions, ...(placed && { done: placed.done }) }
     this.#inFlight.push(group)
     this.#proposed = revision
-    this.#options.propose([encodeGroup(header, changes)]).then(
+    this.#options.propose([encodeGroup(header, changes, origins)]).then(
       // Applied, and in flight still: it was void.
       () => this.#failed(group, undefined),
       (error: unknown) => this.#failed(group, asError(error)),
@@ -286,5 +292,5 @@ const NEVER_HAPPENED = ['RAFT_NO_LEADER', 'RAFT_TRANSFERRING', 'RAFT_OVERLOADED'
 function failureOf(cause: Error): CodedError {
   if (hasCode(cause, 'DISK_FULL')) return new CodedError('STORE_READ_ONLY', `the store cannot write (${cause.message}): free disk space; it recovers by itself`, { cause })
   if (hasCode(cause, 'RAFT_STOPPED')) return new CodedError('STORE_CLOSED', 'the store is closed', { cause })
-  return new CodedError('STORE_UNAVAILABLE', 'leadership was lost while this was being written: it may or may not have happened; read, and try again', { cause })
+  return new CodedError('STORE_UNKNOWN', 'leadership was lost while this was being written: it may or may not have happened; read, and try again', { cause })
 }

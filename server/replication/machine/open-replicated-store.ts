@@ -21,6 +21,7 @@ export interface ReplicatedStoreOptions {
   readonly history?: HistoryLimits
   /** Default: that of the profile `normal`. */
   readonly writeBack?: WriteBack
+  readonly leaderlessMsMax?: number
   /** Opens the log in the same database and starts the member. It closes the machine. */
   readonly start: (machine: StateMachine, db: Database) => Promise<ReplicaNode>
 }
@@ -32,7 +33,7 @@ export async function openReplicatedStore(options: ReplicatedStoreOptions): Prom
   try {
     const machine = new StoreMachine({ db, clock, history: options.history ?? HISTORY_LIMITS, writeBack }, await openState(db, options.receivedDirectory))
     const node = await options.start(machine, db)
-    const store = new ReplicatedStore({ machine, node, clock, random, log, writeBack, closeDatabase: () => db.close() })
+    const store = new ReplicatedStore({ machine, node, clock, random, log, writeBack, closeDatabase: () => db.close(), ...(options.leaderlessMsMax !== undefined && { leaderlessMsMax: options.leaderlessMsMax }) })
     await store.whenAloneLeads()
     return store
   } catch (error) {

@@ -11,16 +11,19 @@ import { readSnapshot, writeSnapshot } from '#server/store/snapshot-format.ts'
 import type { KeyValue, ListOptions, ListResult, Revision, Store, Txn, TxnResult, Watch, WatchListener, WatchOptions } from '#server/store/store.ts'
 import type { WriteBack } from '#server/store/write-back.ts'
 import { isAlone, membersOf } from '../../raft/configuration.ts'
-import type { MemberId, RaftStatus, Term } from '../../raft/types.ts'
+import { NOBODY, type MemberId, type RaftStatus, type Term } from '../../raft/types.ts'
 import type { ReplicaNode } from '../contract.ts'
-import type { Change, GroupHeader } from './entry.ts'
+import { decodeOrigins, type Change, type GroupHeader } from './entry.ts'
+import { ForwardedWishes, type Asked } from './forwarded.ts'
 import { LazyStream } from './lazy-stream.ts'
-import { Leading } from './leading.ts'
+import { Leading, type Waiting } from './leading.ts'
 import type { StoreMachine } from './store-machine.ts'
-import { decodeVolatile, encodeVolatile, type Answer, type Wish } from './volatile-message.ts'
+import { decodeVolatile, encodeVolatile, type Answer, type VolatileMessage, type Wish } from './volatile-message.ts'
 
-/** Longest time a transaction or a read waits for a leader: an election or two, and less than clients wait. */
+/** Longest time a transaction or a read may take: less than clients wait. */
 const PATIENCE_MS = 8_000
+/** So long a cluster may be without a leader until nothing waits for one any more: two elections that take their longest. */
+const LEADERLESS_MS_MAX = 3_200
 /** What was refused is tried again after this. */
 const RETRY_MS = 50
 /** Groups on their way to other servers: hides the way there and back. Alone, one at a time makes the largest groups. */
@@ -36,19 +39,18 @@ export interface ReplicatedStoreParts {
   readonly random: Random
   readonly log: Log
   readonly writeBack: WriteBack
+  /** Default 3.2 s, two elections. */
+  readonly leaderlessMsMax?: number
   /** After all else is closed. */
   closeDatabase(): Promise<void>
 }
 
-/** On its way to an outcome. */
-interface Asked {
-  readonly wish: Wish
+/** Waits for a leader that can be asked. */
+interface Leaderless {
   readonly untilMs: number
-  readonly resolve: (result: TxnResult) => void
-  readonly reject: (error: Error) => void
+  go(): void
+  fail(error: Error): void
 }
-
-interface Request extends Asked { readonly leader: MemberId; readonly term: Term }
 
 export class ReplicatedStore implements Store {
   readonly node: ReplicaNode
@@ -64,11 +66,11 @@ export class ReplicatedStore implements Store {
   /** Those with something in flight still, too. */
   readonly #terms = new Map<Term, Leading>()
   #termApplied: Term = 0
-  /** Asked of the leader, by id. */
-  readonly #requests = new Map<number, Request>()
-  #nextId: number
-  /** Wait for a leader. */
-  #leaderless: Asked[] = []
+  readonly #forwarded: ForwardedWishes
+  #leaderless: Leaderless[] = []
+  /** Since this server has known no leader; undefined: it knows one. */
+  #leaderlessSinceMs: number | undefined
+  readonly #leaderlessMsMax: number
   /** Wait until this server shows a revision. */
   #visible: { revision: Revision; resolve: () => void }[] = []
   #cancelPatience: (() => void) | undefined
@@ -81,8 +83,16 @@ export class ReplicatedStore implements Store {
     this.node = parts.node
     this.#machine = parts.machine
     this.#clock = parts.clock
-    // Answers to who had this id in an earlier life find nobody.
-    this.#nextId = Math.floor(parts.random.next() * 2 ** 40)
+    this.#leaderlessMsMax = parts.leaderlessMsMax ?? LEADERLESS_MS_MAX
+    this.#leaderlessSinceMs = parts.clock.monotonicMs()
+    this.#forwarded = new ForwardedWishes({
+      clock: parts.clock,
+      firstId: Math.floor(parts.random.next() * 2 ** 47),
+      doubtMs: this.#leaderlessMsMax,
+      send: (leader, id, term, wish) => this.node.sendVolatile(leader, encodeVolatile({ kind: 'request', id, term, wish })),
+      again: (asked) => this.#route(asked),
+      unknown: unknownOutcome,
+    })
     this.#lazy = new LazyStream({
       clock: parts.clock, machine: parts.machine,
       shown: () => this.#noteVisible(),
@@ -91,11 +101,20 @@ export class ReplicatedStore implements Store {
     this.#status = this.node.status()
     this.#machine.listen({
       own: (header) => this.#terms.get(header.term)?.own(header),
-      applied: (header) => this.#applied(header),
-      termBegan: (term) => { this.#termApplied = term; this.#maybeLead() },
+      applied: (header, data) => this.#applied(header, data),
+      termBegan: (term) => {
+        this.#termApplied = term
+        this.#maybeLead()
+        this.#forwarded.termBegan(term)
+      },
+      jumped: () => this.#forwarded.giveUp(),
     })
     this.#termApplied = this.#machine.termApplied
     this.node.onVolatile((from, data) => this.#hear(from, data))
+    this.node.onConnection((member, isThere) => {
+      if (!isThere) this.#forwarded.disconnected(member)
+      else if (member === this.#status.leader) this.#tryLeaderless()
+    })
     this.node.onChange((status) => this.#changed(status))
     this.#changed(this.#status)
   }
@@ -183,15 +202,14 @@ export class ReplicatedStore implements Store {
     this.#cancelFlushes()
     this.#cancelPatience?.()
     this.#lazy.close()
-    for (const asked of this.#leaderless.splice(0)) asked.reject(closedError())
+    for (const waiting of this.#leaderless.splice(0)) waiting.fail(closedError())
     const leading = this.#leading
     if (leading) {
       await this.#settled(leading)
       if (this.#alone && this.#leading === leading && !this.#machine.state.hasOutstanding && leading.isQuiet) this.#machine.stopsCleanly()
     }
     await this.node.close()
-    for (const request of this.#requests.values()) request.reject(unknownOutcome())
-    this.#requests.clear()
+    this.#forwarded.giveUp()
     for (const { resolve } of this.#visible.splice(0)) resolve()
     await this.#parts.closeDatabase()
   }
@@ -222,9 +240,10 @@ export class ReplicatedStore implements Store {
         return
       } catch (error) {
         if (hasCode(error, 'RAFT_STOPPED')) throw closedError()
-        if (this.#clock.monotonicMs() >= untilMs) throw new CodedError('STORE_UNAVAILABLE', 'no leader answers: too few servers of the cluster are up, or this one cannot reach them', { cause: error })
+        if (this.#clock.monotonicMs() >= untilMs) throw unreadableError(error)
       }
-      await this.#clock.sleep(RETRY_MS)
+      if (this.#status.leader === NOBODY) await new Promise<void>((go, fail) => this.#await({ untilMs, go, fail: (error) => fail(hasCode(error, 'STORE_CLOSED') ? error : unreadableError()) }))
+      else await this.#clock.sleep(RETRY_MS)
       if (this.#closing) throw closedError()
     }
   }
@@ -239,12 +258,12 @@ export class ReplicatedStore implements Store {
   #route(asked: Asked): void {
     if (this.#closing && !this.#leading) asked.reject(closedError())
     else if (this.#leading) this.#do(this.#leading, asked, (lost) => this.#again(asked, lost))
-    else if (this.#status.leader !== 0 && this.#status.leader !== this.node.id) this.#ask(asked)
-    else this.#await(asked)
+    else if (this.#status.leader !== NOBODY && this.#status.leader !== this.node.id && this.#forwarded.send(asked, this.#status.leader, this.#status.term)) this.#watchPatience()
+    else this.#await({ untilMs: asked.untilMs, go: () => this.#route(asked), fail: asked.reject })
   }
 
-  #do(leading: Leading, { wish, resolve, reject }: Pick<Asked, 'wish' | 'resolve' | 'reject'>, again: (lost: boolean) => void): void {
-    if (wish.kind === 'txn') leading.txn({ txn: wish.txn, resolve: (result) => this.#tell(result, resolve, again), reject, again })
+  #do(leading: Leading, { wish, resolve, reject, origin }: Pick<Asked, 'wish' | 'resolve' | 'reject'> & Pick<Waiting, 'origin'>, again: (lost: boolean) => void): void {
+    if (wish.kind === 'txn') leading.txn({ txn: wish.txn, ...(origin && { origin }), resolve: (result) => this.#tell(result, resolve, again), reject, again })
     else leading.place(wish.items, wish.revision).then((revision) => resolve({ ok: true, revision }), reject)
   }
 
@@ -260,21 +279,20 @@ export class ReplicatedStore implements Store {
     else this.#clock.after(RETRY_MS, () => this.#route(asked))
   }
 
-  #await(asked: Asked): void {
-    if (this.#clock.monotonicMs() >= asked.untilMs) {
-      asked.reject(leaderlessError())
+  #await(waiting: Leaderless): void {
+    if (this.#clock.monotonicMs() >= Math.min(waiting.untilMs, this.#givesUpAtMs())) {
+      waiting.fail(leaderlessError())
       return
     }
-    this.#leaderless.push(asked)
+    this.#leaderless.push(waiting)
     this.#watchPatience()
   }
 
-  #ask(asked: Asked): void {
-    const { leader, term } = this.#status
-    const id = this.#nextId++
-    this.#requests.set(id, { ...asked, leader, term })
-    this.#watchPatience()
-    this.node.sendVolatile(leader, encodeVolatile({ kind: 'request', id, wish: asked.wish }))
+  /** When nothing waits for a leader any more, as there has been none for too long. */
+  #givesUpAtMs(): number { return (this.#leaderlessSinceMs ?? Infinity) + this.#leaderlessMsMax }
+
+  #tryLeaderless(): void {
+    for (const waiting of this.#leaderless.splice(0)) waiting.go()
   }
 
   /** One timer for all that wait, and none when nobody does. */
@@ -282,22 +300,19 @@ export class ReplicatedStore implements Store {
     this.#cancelPatience ??= this.#clock.after(PATIENCE_CHECK_MS, () => {
       this.#cancelPatience = undefined
       const nowMs = this.#clock.monotonicMs()
-      for (const [id, request] of this.#requests) {
-        if (nowMs < request.untilMs) continue
-        this.#requests.delete(id)
-        request.reject(unknownOutcome())
-      }
-      const late = this.#leaderless.filter((a) => nowMs >= a.untilMs)
-      this.#leaderless = this.#leaderless.filter((a) => nowMs < a.untilMs)
-      for (const asked of late) asked.reject(leaderlessError())
-      if (this.#requests.size > 0 || this.#leaderless.length > 0) this.#watchPatience()
+      const isHopeless = nowMs >= this.#givesUpAtMs()
+      if (isHopeless) this.#forwarded.giveUp()
+      else this.#forwarded.expire(nowMs)
+      const late = this.#leaderless.filter((w) => isHopeless || nowMs >= w.untilMs)
+      this.#leaderless = this.#leaderless.filter((w) => !late.includes(w))
+      for (const waiting of late) waiting.fail(leaderlessError())
+      if (!this.#forwarded.isEmpty || this.#leaderless.length > 0) this.#watchPatience()
     })
   }
 
   #answered(id: number, answer: Answer): void {
-    const request = this.#requests.get(id)
+    const request = this.#forwarded.take(id)
     if (!request) return
-    this.#requests.delete(id)
     if (answer.kind === 'again') this.#again(request, true)
     else if (answer.kind === 'failed') request.reject(new CodedError(answer.code, answer.message))
     else if (answer.result.revision <= this.revision()) request.resolve(answer.result)
@@ -326,25 +341,28 @@ export class ReplicatedStore implements Store {
       this.#parts.log.warn('another server said something that cannot be read', { from, error: asError(error) })
       return
     }
-    if (message?.kind === 'request') this.#serve(from, message.id, message.wish)
+    if (message?.kind === 'request') this.#serve(from, message)
     else if (message?.kind === 'answer') this.#answered(message.id, message.answer)
     else if (message?.kind === 'lazy') this.#lazy.hear(message)
     else if (message?.kind === 'flush') this.#leading?.flush().catch((error: unknown) => this.#parts.log.warn('lazy values cannot be flushed', { error: asError(error) }))
   }
 
-  #serve(from: MemberId, id: number, wish: Wish): void {
-    const answer = (said: Answer): void => this.node.sendVolatile(from, encodeVolatile({ kind: 'answer', id, answer: said }))
+  #serve(from: MemberId, request: Extract<VolatileMessage, { kind: 'request' }>): void {
+    const { id, term, wish } = request
+    const answer = (said: Answer): void => { this.node.sendVolatile(from, encodeVolatile({ kind: 'answer', id, answer: said })) }
     const leading = this.#closing ? undefined : this.#leading
-    if (!leading) {
+    // What was meant for an earlier term its sender takes for lost once that has ended.
+    if (leading?.term !== term) {
       answer({ kind: 'again' })
       return
     }
     const asked = {
       wish,
+      origin: { member: from, id },
       resolve: (result: TxnResult) => answer({ kind: 'done', result }),
       reject: (error: Error) => answer({ kind: 'failed', code: error instanceof CodedError ? error.code : 'STORE_UNAVAILABLE', message: error.message }),
     }
-    this.#do(leading, asked, (lost) => (lost ? answer({ kind: 'again' }) : this.#serve(from, id, wish)))
+    this.#do(leading, asked, (lost) => (lost ? answer({ kind: 'again' }) : this.#serve(from, request)))
   }
 
   // -------------------------------------------------------------- who leads
@@ -359,18 +377,10 @@ export class ReplicatedStore implements Store {
       this.#leading = undefined
       ended.end()
     }
+    if (status.leader !== NOBODY) this.#leaderlessSinceMs = undefined
+    else this.#leaderlessSinceMs ??= this.#clock.monotonicMs()
     this.#maybeLead()
-    if (status.leader !== before.leader || status.term !== before.term) this.#leaderChanged(status)
-  }
-
-  #leaderChanged({ leader, term }: RaftStatus): void {
-    for (const [id, request] of this.#requests) {
-      if (request.leader === leader && request.term === term) continue
-      this.#requests.delete(id)
-      request.reject(unknownOutcome())
-    }
-    if (leader === 0) return
-    for (const asked of this.#leaderless.splice(0)) this.#route(asked)
+    if (status.leader !== NOBODY && (status.leader !== before.leader || status.term !== before.term)) this.#tryLeaderless()
   }
 
   #maybeLead(): void {
@@ -392,11 +402,12 @@ export class ReplicatedStore implements Store {
     this.#terms.set(term, leading)
     this.#leading = leading
     leading.begin()
-    for (const asked of this.#leaderless.splice(0)) this.#route(asked)
+    this.#tryLeaderless()
   }
 
-  #applied(header: GroupHeader): void {
+  #applied(header: GroupHeader, data: Buffer): void {
     this.#terms.get(header.term)?.applied(header)
+    if (!this.#forwarded.isEmpty) this.#forwarded.logged(decodeOrigins(data, this.node.id), header.term)
     this.#lazy.applied()
     this.#noteVisible()
     // It took along what would have been written for its own sake.
@@ -426,7 +437,7 @@ export class ReplicatedStore implements Store {
 }
 
 /** How late the end of somebody's patience may be noticed. */
-const PATIENCE_CHECK_MS = 500
+const PATIENCE_CHECK_MS = 250
 
 function closedError(): CodedError {
   return new CodedError('STORE_CLOSED', 'the store is closed')
@@ -436,6 +447,10 @@ function leaderlessError(): CodedError {
   return new CodedError('STORE_UNAVAILABLE', 'the cluster has no leader: too few of its servers are up, or this one cannot reach them; nothing was changed')
 }
 
+function unreadableError(cause?: unknown): CodedError {
+  return new CodedError('STORE_UNAVAILABLE', 'no leader answers: too few servers of the cluster are up, or this one cannot reach them', { cause })
+}
+
 function unknownOutcome(): CodedError {
-  return new CodedError('STORE_UNAVAILABLE', 'the answer of the leader got lost: the change may or may not have happened; read, and try again')
+  return new CodedError('STORE_UNKNOWN', 'the answer of the leader got lost: the change may or may not have happened; read, and try again')
 }

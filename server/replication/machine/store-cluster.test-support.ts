@@ -24,6 +24,8 @@ export interface StoreClusterOptions {
   clock?: Clock
   options?: Partial<ReplicaOptions>
   history?: HistoryLimits
+  /** Default 8 s: elections of tests are quick, but the machine may be busy. */
+  leaderlessMsMax?: number
 }
 
 export class StoreCluster {
@@ -33,6 +35,7 @@ export class StoreCluster {
   readonly #options: StoreClusterOptions
   readonly #clock: Clock
   readonly #seed: number
+  #starts = 0
 
   constructor(options: StoreClusterOptions) {
     this.#options = options
@@ -62,11 +65,11 @@ export class StoreCluster {
   }
 
   async start(member: StoreMember): Promise<ReplicatedStore> {
-    const { options = {}, history } = this.#options
+    const { options = {}, history, leaderlessMsMax = 8_000 } = this.#options
     const clock = this.#clock
-    const random = seededRandom(this.#seed * 1000 + member.id)
+    const random = seededRandom(this.#seed * 1000 + member.id + 100_000 * this.#starts++)
     const store = await openReplicatedStore({
-      open: levelOpener(join(member.directory, 'db')), receivedDirectory: join(member.directory, 'received'), clock, random, log: silentLog, ...(history && { history }),
+      open: levelOpener(join(member.directory, 'db')), receivedDirectory: join(member.directory, 'received'), clock, random, log: silentLog, ...(history && { history }), leaderlessMsMax,
       start: async (machine, db) => openReplica({
         id: member.id, storage: await openLevelLog(db, { initial: member.initial, stateAt: machine.applied }), machine, transport: this.network.transport(member.id), clock, random, log: silentLog,
         options: { ...options, raft: { tickMs: 10, electionTicks: 10, ...options.raft } },

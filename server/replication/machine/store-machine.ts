@@ -30,8 +30,10 @@ export interface OwnGroup {
 export interface MachineListener {
   /** The group that this header is of, where it was made here. */
   own(header: GroupHeader): OwnGroup | undefined
-  /** After the group is visible. */
-  applied(header: GroupHeader): void
+  /** After the group is visible; `data` is the entry's. */
+  applied(header: GroupHeader, data: Buffer): void
+  /** Another state took the place of this one. */
+  jumped(): void
   /** A leader's first entry of this term is applied. */
   termBegan(term: Term): void
 }
@@ -117,7 +119,7 @@ export class StoreMachine implements StateMachine {
     if (header.kind === 'beginning' && this.state.hasOutstanding) this.state.takeBack(header.revision)
     this.state.advance(header.revision)
     this.#position = { index: entry.index, revision: header.revision, ceiling: header.ceiling, term: header.term }
-    this.#listener?.applied(header)
+    this.#listener?.applied(header, entry.data)
   }
 
   #showOwn(own: OwnGroup): void {
@@ -233,6 +235,7 @@ export class StoreMachine implements StateMachine {
     this.#clean = undefined
     this.#cleanIsStored = false
     this.state.replaced(installed.events, installed.position.revision)
+    this.#listener?.jumped()
     await this.#received.discard(snapshot.id)
   }
 

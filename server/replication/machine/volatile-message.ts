@@ -8,7 +8,8 @@ import type { Term } from '../../raft/types.ts'
 import { encodeChanges, readChanges, type Change } from './entry.ts'
 
 export type VolatileMessage =
-  | { kind: 'request'; id: number; wish: Wish }
+  /** Meant for who leads in `term`, and for nobody else. `id`: the sender's own, never used again. */
+  | { kind: 'request'; id: number; term: Term; wish: Wish }
   | { kind: 'answer'; id: number; answer: Answer }
   /** Changes of one transaction that follow `before` in this term. */
   | { kind: 'lazy'; term: Term; before: Revision; revision: Revision; changes: readonly Change[] }
@@ -38,7 +39,7 @@ const DURABILITIES: readonly Durability[] = ['synced', 'lazy', 'heartbeat']
 
 export function encodeVolatile(message: VolatileMessage): Buffer {
   switch (message.kind) {
-    case 'request': return message.wish.kind === 'txn' ? encodeRequest(message.id, message.wish.txn) : encodePlace(message.id, message.wish)
+    case 'request': return message.wish.kind === 'txn' ? encodeRequest(message, message.wish.txn) : encodePlace(message, message.wish)
     case 'answer': return encodeAnswer(message.id, message.answer)
     case 'lazy': return Buffer.concat([head(LAZY, message.term, message.before, message.revision), encodeChanges(message.changes)])
     case 'flush': return head(FLUSH)
@@ -53,7 +54,7 @@ export function decodeVolatile(data: Buffer): VolatileMessage | undefined {
       case ANSWER: return { kind: 'answer', id: data.readUIntBE(1, 6), answer: decodeAnswer(data) }
       case LAZY: return { kind: 'lazy', term: data.readUIntBE(1, 6), before: data.readUIntBE(7, 6), revision: data.readUIntBE(13, 6), changes: readChanges(data, 19) }
       case FLUSH: return { kind: 'flush' }
-      case PLACE: return { kind: 'request', id: data.readUIntBE(1, 6), wish: { kind: 'place', revision: data.readUIntBE(7, 6), items: readChanges(data, 13).flatMap((c) => c.current ?? []) } }
+      case PLACE: return { kind: 'request', id: data.readUIntBE(1, 6), term: data.readUIntBE(7, 6), wish: { kind: 'place', revision: data.readUIntBE(13, 6), items: readChanges(data, 19).flatMap((c) => c.current ?? []) } }
       default: return undefined
     }
   } catch (error) {
@@ -68,8 +69,10 @@ function head(kind: number, ...numbers: number[]): Buffer {
   return out
 }
 
-function encodeRequest(id: number, txn: Txn): Buffer {
-  const parts: Buffer[] = [head(REQUEST, id), Buffer.from([Math.max(0, DURABILITIES.indexOf(txn.durability ?? 'synced'))]), u32(txn.compare.length)]
+interface Sent { id: number; term: Term }
+
+function encodeRequest({ id, term }: Sent, txn: Txn): Buffer {
+  const parts: Buffer[] = [head(REQUEST, id, term), Buffer.from([Math.max(0, DURABILITIES.indexOf(txn.durability ?? 'synced'))]), u32(txn.compare.length)]
   for (const { key, modRevision } of txn.compare) parts.push(u48(modRevision), text(key))
   parts.push(u32(txn.ops.length))
   for (const op of txn.ops) {
@@ -79,12 +82,12 @@ function encodeRequest(id: number, txn: Txn): Buffer {
   return Buffer.concat(parts)
 }
 
-function encodePlace(id: number, { revision, items }: Extract<Wish, { kind: 'place' }>): Buffer {
-  return Buffer.concat([head(PLACE, id, revision), encodeChanges(items.map((current) => ({ key: current.key, revision: current.modRevision, current })))])
+function encodePlace({ id, term }: Sent, { revision, items }: Extract<Wish, { kind: 'place' }>): Buffer {
+  return Buffer.concat([head(PLACE, id, term, revision), encodeChanges(items.map((current) => ({ key: current.key, revision: current.modRevision, current })))])
 }
 
 function decodeRequest(data: Buffer): VolatileMessage {
-  const reader = new Reader(data, 7)
+  const reader = new Reader(data, 13)
   // One that this release does not know is safe when it is synced.
   const durability = DURABILITIES[reader.u8()] ?? 'synced'
   const compare = Array.from({ length: reader.count() }, () => {
@@ -96,7 +99,7 @@ function decodeRequest(data: Buffer): VolatileMessage {
     const key = reader.text()
     return isPut ? { kind: 'put', key, value: Buffer.from(reader.bytes()) } : { kind: 'delete', key }
   })
-  return { kind: 'request', id: data.readUIntBE(1, 6), wish: { kind: 'txn', txn: { compare, ops, durability } } }
+  return { kind: 'request', id: data.readUIntBE(1, 6), term: data.readUIntBE(7, 6), wish: { kind: 'txn', txn: { compare, ops, durability } } }
 }
 
 function encodeAnswer(id: number, answer: Answer): Buffer {

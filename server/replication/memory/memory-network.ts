@@ -45,9 +45,10 @@ export class MemoryNetwork {
     return endpoint
   }
 
-  /** The process is gone: it neither says nor hears anything from now on. */
+  /** The process is gone: it neither says nor hears anything from now on, and who was connected to it notices. */
   kill(id: MemberId): void {
     this.#endpoints.get(id)?.kill()
+    for (const other of this.#endpoints.values()) if (other.id !== id && !this.#cut.has(`${id}>${other.id}`)) this.#soon(() => other.handlers?.disconnected(id))
   }
 
   /** Parts `group` from all others, or cuts only what goes out of it or comes in. */
@@ -65,15 +66,19 @@ export class MemoryNetwork {
     this.#cut.clear()
   }
 
-  send(sender: Endpoint, to: MemberId, parcel: Parcel): void {
+  /** False: it is lost. */
+  send(sender: Endpoint, to: MemberId, parcel: Parcel): boolean {
     const pair = `${sender.id}>${to}`
     const receiver = this.#endpoints.get(to)
     const link = this.#links.get(pair) ?? { dueMs: 0, connection: 0 }
     this.#links.set(pair, link)
     if (!receiver?.isUp || this.#cut.has(pair) || (this.lossRate > 0 && this.#random.next() < this.lossRate)) {
       link.connection++
-      this.#soon(() => sender.handlers?.unreachable(to))
-      return
+      this.#soon(() => {
+        sender.handlers?.unreachable(to)
+        sender.handlers?.disconnected(to)
+      })
+      return false
     }
     const { connection } = link
     const deliver = () => {
@@ -81,11 +86,12 @@ export class MemoryNetwork {
     }
     if (this.latencyMsMax === 0) {
       this.#soon(deliver)
-      return
+      return true
     }
     const nowMs = this.#clock.monotonicMs()
     link.dueMs = Math.max(link.dueMs, nowMs + this.#random.next() * this.latencyMsMax)
     this.#clock.after(link.dueMs - nowMs, deliver)
+    return true
   }
 }
 
@@ -118,8 +124,8 @@ class Endpoint implements Transport {
     this.#send(message.to, { kind: 'message', message })
   }
 
-  sendVolatile(to: MemberId, data: Buffer): void {
-    this.#send(to, { kind: 'volatile', data })
+  sendVolatile(to: MemberId, data: Buffer): boolean {
+    return this.#send(to, { kind: 'volatile', data })
   }
 
   take(from: MemberId, parcel: Parcel): void {
@@ -136,7 +142,7 @@ class Endpoint implements Transport {
     this.kill()
   }
 
-  #send(to: MemberId, parcel: Parcel): void {
-    if (this.isUp && (this.#known.has(to) || this.#callers.has(to))) this.#network.send(this, to, parcel)
+  #send(to: MemberId, parcel: Parcel): boolean {
+    return this.isUp && (this.#known.has(to) || this.#callers.has(to)) && this.#network.send(this, to, parcel)
   }
 }

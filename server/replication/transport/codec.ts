@@ -10,7 +10,7 @@ import { byteReader, byteWriter, type ByteReader, type ByteWriter } from './byte
 /** A larger frame is refused before its body is read: more than any entry, forwarded request or snapshot piece has. */
 export const FRAME_BYTES_MAX = 64 * 1024 * 1024
 export const FRAME_HEAD_BYTES = 5
-export const PROTOCOL_VERSION = 1
+export const PROTOCOL_VERSION = 2
 
 const SNAPSHOT_ID_BYTES_MAX = 512
 

@@ -64,6 +64,7 @@ async function member(id: MemberId, more: { port?: number; credentials?: MemberC
     volatile: (from, data) => note(`volatile ${from} ${data.length > 100 ? data.length : data.toString()}`),
     reachable: (m) => note(`reachable ${m}`),
     unreachable: (m) => note(`unreachable ${m}`),
+    disconnected: (m) => note(`disconnected ${m}`),
   })
   const server: Server = createServer({
     cert: own.cert, key: own.key, ca: [own.ca], requestCert: true, rejectUnauthorized: false, ALPNProtocols: ['h2', RAFT_ALPN],
@@ -119,7 +120,7 @@ describe('the transport between servers', () => {
     await b.until(has(b, 'reachable 1'), 'the connection')
     for (let round = 1; round <= 50; round++) {
       a.transport.send(append(a, b, round, round === 25 ? 300_000 : 10))
-      a.transport.sendVolatile(2, Buffer.from(String(round)))
+      assert.equal(a.transport.sendVolatile(2, Buffer.from(String(round))), true)
       b.transport.send({ kind: 'appendAnswer', from: 2, to: 1, term: 1, accepted: true, index: round, hintIndex: 0, hintTerm: 0, round } satisfies Message)
     }
     await b.until(has(b, 'volatile 1 50'), 'the last')
@@ -148,6 +149,8 @@ describe('the transport between servers', () => {
     const port = Number(b.address.split(':')[1])
     await b.stop()
     await a.until(has(a, 'unreachable 6'), 'the loss')
+    assert.ok(a.seen.includes('disconnected 6'))
+    assert.equal(a.transport.sendVolatile(6, Buffer.from('to nobody')), false)
     const again = await member(6, { port })
     a.seen.length = 0
     await a.until(has(a, 'reachable 6'), 'the new connection')

@@ -123,7 +123,10 @@ export function createPeerTransport(options: PeerTransportOptions): PeerTranspor
     peer.dialing = undefined
     known?.end(new CodedError('PEER_TWICE', 'another connection took its place'))
     log.debug('connected to another server', { member: peer.id, address: peer.address })
-    if (known) state.handlers?.unreachable(peer.id)
+    if (known) {
+      state.handlers?.unreachable(peer.id)
+      state.handlers?.disconnected(peer.id)
+    }
     state.handlers?.reachable(peer.id)
     limitStrangers()
   }
@@ -137,6 +140,7 @@ export function createPeerTransport(options: PeerTransportOptions): PeerTranspor
       peer.link = undefined
       log.debug('lost the connection to another server', { member, error: because })
       tellLost(peer)
+      if (!state.closed) state.handlers?.disconnected(member)
     } else {
       peer.failures++
       log[peer.failures === 3 ? 'warn' : 'debug']('another server refused the connection', { member, address: peer.address, error: because })
@@ -152,15 +156,17 @@ export function createPeerTransport(options: PeerTransportOptions): PeerTranspor
     else state.handlers?.volatile(link.peer, frame.data)
   }
 
-  function send(to: MemberId, frame: Frame): void {
+  /** False: nothing of it was or will be sent. */
+  function send(to: MemberId, frame: Frame): boolean {
     const peer = peers.get(to)
-    if (!peer || state.closed) return
+    if (!peer || state.closed) return false
     if (peer.link?.send(frame)) {
       peer.isToldLost = false
-      return
+      return true
     }
     if (!peer.link) dialLater(peer, self < to ? 0 : NOT_OUR_TURN_MS)
     tellLost(peer)
+    return false
   }
 
   function tellLost(peer: Peer): void {
@@ -212,7 +218,7 @@ export function createPeerTransport(options: PeerTransportOptions): PeerTranspor
       }
       limitStrangers()
     },
-    send: (message) => send(message.to, { kind: 'message', message }),
+    send: (message) => { send(message.to, { kind: 'message', message }) },
     sendVolatile: (to, data) => send(to, { kind: 'volatile', data }),
     close() {
       state.closed = true

@@ -35,8 +35,8 @@ export class MortalTransport implements Transport {
     if (this.#world.random.next() < MESSAGE_SHARE) this.#server.mayDie(this.#life)
   }
 
-  sendVolatile(to: MemberId, data: Buffer): void {
-    if (!this.#life.isDead) this.#transport.sendVolatile(to, data)
+  sendVolatile(to: MemberId, data: Buffer): boolean {
+    return !this.#life.isDead && this.#transport.sendVolatile(to, data)
   }
 
   close(): Promise<void> {

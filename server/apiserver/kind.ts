@@ -57,6 +57,8 @@ export interface KindStrategy<T extends KubeObject> {
   rowConditions?(object: T): readonly RowCondition[] | undefined
   /** Fields usable in fieldSelector besides metadata.name and metadata.namespace. */
   selectableFields?: Readonly<Record<string, (object: T) => string>>
+  /** False: of metadata, only the name (PodCertificateRequest). */
+  selectsNamespace?: false
   /** Seconds to wait between deletionTimestamp and removal; undefined or 0: at once. Pods: as upstream's strategy. */
   graceSecondsOnDelete?(object: T, requested: number | undefined): number
   /** Who names no propagation policy keeps the dependents (core/v1 ReplicationControllers, batch/v1 Jobs, for compatibility); `warning`: what that one is told. */

@@ -36,7 +36,7 @@ export function validateCustomStatus(object: Custom, old: Custom, schema: Custom
   const { status } = object
   const statusNode = node.properties?.['status']
   const checked = status === undefined || !statusNode ? [] : validateValue(status, statusNode, { base: 'status', correlation: new Correlation(object, old, node).key('status') })
-  const errors = [...validateMetaUpdate(object.metadata ?? {}, old.metadata ?? {}), ...checked, ...statusScale(object, schema), ...newListErrors(object, old, node)]
+  const errors = [...validateMetaUpdate(object.metadata ?? {}, old.metadata ?? {}, 'plain'), ...checked, ...statusScale(object, schema), ...newListErrors(object, old, node)]
   return withRules(errors, object, old, schema)
 }
 

@@ -1,5 +1,5 @@
 /** Validating- and MutatingAdmissionPolicy with their bindings. That CEL expressions compile is checked where CEL is. */
-import type { AuditAnnotation, Mutation, MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ParamRef, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, Validation, Variable } from '#api/types/index.ts'
+import type { AuditAnnotation, LabelSelector, Mutation, MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ParamRef, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, Validation, Variable } from '#api/types/index.ts'
 import { checkDnsSubdomain, checkQualifiedName } from '#api/types/index.ts'
 import { duplicate, type FieldError, invalid, notSupported, required } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
@@ -19,6 +19,7 @@ const CEL_RESERVED: ReadonlySet<string> = new Set(['true', 'false', 'null', 'in'
 type PolicySpec = NonNullable<ValidatingAdmissionPolicy['spec']> | NonNullable<MutatingAdmissionPolicy['spec']>
 
 export const validatingAdmissionPolicyStrategy: KindStrategy<ValidatingAdmissionPolicy> = {
+  requiresRevision: true,
   statusKeepsMetadata: true,
   defaults(policy) {
     const spec = (policy.spec ??= {})
@@ -43,6 +44,7 @@ export const validatingAdmissionPolicyStrategy: KindStrategy<ValidatingAdmission
 }
 
 export const mutatingAdmissionPolicyStrategy: KindStrategy<MutatingAdmissionPolicy> = {
+  requiresRevision: true,
   defaults(policy) {
     const spec = (policy.spec ??= {})
     spec.failurePolicy ??= 'Fail'
@@ -61,6 +63,7 @@ export const mutatingAdmissionPolicyStrategy: KindStrategy<MutatingAdmissionPoli
 }
 
 export const validatingAdmissionPolicyBindingStrategy: KindStrategy<ValidatingAdmissionPolicyBinding> = {
+  requiresRevision: true,
   defaults: (binding) => defaultMatchResources(binding.spec?.matchResources),
   generation: (binding, old) => !semanticEqual(binding.spec, old.spec),
   validate: (binding) => [...validateBinding(binding), ...validateActions('spec.validationActions', binding.spec?.validationActions ?? [])],
@@ -69,6 +72,7 @@ export const validatingAdmissionPolicyBindingStrategy: KindStrategy<ValidatingAd
 }
 
 export const mutatingAdmissionPolicyBindingStrategy: KindStrategy<MutatingAdmissionPolicyBinding> = {
+  requiresRevision: true,
   defaults: (binding) => defaultMatchResources(binding.spec?.matchResources),
   generation: (binding, old) => !semanticEqual(binding.spec, old.spec),
   validate: validateBinding,
@@ -89,7 +93,15 @@ function bindingColumns<T extends Binding>(): NonNullable<KindStrategy<T>['colum
 
 function paramRefText(ref: ParamRef | undefined): string {
   if (!ref) return '<unset>'
-  return `${ref.namespace ?? '*'}/${ref.name ?? '*'}`
+  if (ref.name) return `${ref.namespace || '*'}/${ref.name}`
+  return ref.selector ? goSelector(ref.selector) : '<unset>'
+}
+
+/** As Go prints a selector. */
+function goSelector({ matchLabels = {}, matchExpressions = [] }: LabelSelector): string {
+  const labels = Object.keys(matchLabels).sort().map((key) => `${key}: ${matchLabels[key] ?? ''},`).join('')
+  const requirements = matchExpressions.map(({ key, operator, values = [] }) => `LabelSelectorRequirement{Key:${key},Operator:${operator},Values:[${values.join(' ')}],},`).join('')
+  return `&LabelSelector{MatchLabels:map[string]string{${labels}},MatchExpressions:[]LabelSelectorRequirement{${requirements}},}`
 }
 
 const paramKindText = (spec: PolicySpec | undefined): string => (spec?.paramKind ? `${spec.paramKind.apiVersion ?? ''}/${spec.paramKind.kind ?? ''}` : '<unset>')

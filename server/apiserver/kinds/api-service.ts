@@ -11,6 +11,7 @@ const GROUP_PRIORITY_MAX = 20_000
 const VERSION_PRIORITY_MAX = 1000
 
 export const apiServiceStrategy: KindStrategy<APIService> = {
+  requiresRevision: true,
   statusKeepsMetadata: true,
   nameRule: 'path-segment',
   generation: false,

@@ -116,7 +116,6 @@ export const replicaSetStrategy: KindStrategy<ReplicaSet> = {
   validate: validateReplicaSet,
   validateUpdate: (set, old) => [...validateReplicaSet(set), ...immutable('spec.selector', set.spec?.selector, old.spec?.selector)],
   validateStatusUpdate: (set, old) => validateCounts(set.status, ['replicas', 'fullyLabeledReplicas', 'readyReplicas', 'availableReplicas'], old.status),
-  selectableFields: { 'status.replicas': (o) => String(o.status?.replicas ?? 0) },
   warnings: workloadWarnings<ReplicaSet>('spec.template', (o) => o.spec?.template, true),
   columns: [
     nameColumn(),

@@ -178,9 +178,7 @@ function completionsText(job: Job): string {
 function durationText(job: Job, nowMs: number): string {
   const { startTime, completionTime } = job.status ?? {}
   if (startTime === undefined) return ''
-  const failed = job.status?.conditions?.find((c) => c.type === 'Failed' && c.status === 'True')?.lastTransitionTime
-  const end = completionTime ?? failed
-  return humanDuration((end === undefined ? nowMs : Date.parse(end)) - Date.parse(startTime))
+  return humanDuration((completionTime === undefined ? nowMs : Date.parse(completionTime)) - Date.parse(startTime))
 }
 
 export const cronJobStrategy: KindStrategy<CronJob> = {

@@ -11,6 +11,7 @@ import { validateSignerName } from './signer-name.ts'
 const BUNDLE_BYTES_MAX = 1024 * 1024
 
 export const clusterTrustBundleStrategy: KindStrategy<ClusterTrustBundle> = {
+  requiresRevision: true,
   nameRule: 'path-segment',
   generation: false,
   validate: validateBundle,

@@ -58,9 +58,10 @@ const ending = ({ status }: ResourcePoolStatusRequest) => status?.conditions?.fi
 
 /** Nothing is known before there is a status, nor of what failed. */
 const summed = (name: string, description: string, of: (pool: Pool) => number): Column<ResourcePoolStatusRequest> =>
-  column(name, description, (o) => (!o.status || ending(o)?.type === 'Failed' ? '-' : (o.status.pools ?? []).reduce((sum, pool) => sum + of(pool), 0)))
+  column(name, description, (o) => (!o.status || ending(o)?.type === 'Failed' ? '-' : String((o.status.pools ?? []).reduce((sum, pool) => sum + of(pool), 0))))
 
 export const resourcePoolStatusRequestStrategy: KindStrategy<ResourcePoolStatusRequest> = {
+  requiresRevision: true,
   statusKeepsMetadata: true,
   generation: false,
   defaults(request) {

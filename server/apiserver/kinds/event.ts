@@ -35,7 +35,7 @@ export const eventStrategy: KindStrategy<CoreV1Event> = {
     wide('Source', 'The component reporting this event. Should be a short machine understandable string.', source),
     column('Message', 'A human-readable description of the status of this operation.', (e) => (e.message ?? '').trim()),
     wide('First Seen', 'The time at which the event was first recorded. (Time of server receipt is in TypeMeta.)', (e, nowMs) => times(e, nowMs).first),
-    wide('Count', 'The number of times this event has occurred.', (e) => e.series?.count ?? (e.count || 1)),
+    wide('Count', 'The number of times this event has occurred.', (e) => (e.series ? (e.series.count ?? 0) : e.count || 1)),
     { ...wide<CoreV1Event>('Name', 'Name must be unique within a namespace.', (e) => e.metadata.name ?? ''), format: 'name' },
   ],
 

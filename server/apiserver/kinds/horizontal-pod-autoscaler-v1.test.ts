@@ -79,7 +79,7 @@ describe('autoscaling/v1', () => {
     await call('PATCH', `${V2}/h/status`, { status: everything().status }, MERGE)
     // A client of version 1 changes what it knows; the rest stays.
     const patched = await call('PATCH', `${V1}/h`, { spec: { maxReplicas: 5 } }, MERGE)
-    assert.deepStrictEqual([patched.status, patched.json['metadata']?.['generation']], [200, 3])
+    assert.deepStrictEqual([patched.status, patched.json['metadata']?.['generation']], [200, undefined])
     const put = await call('PUT', `${V1}/h`, { metadata: { name: 'h' }, spec: { scaleTargetRef: TARGET, maxReplicas: 6, targetCPUUtilizationPercentage: 40 } })
     assert.equal(put.status, 200)
     const after = (await call('GET', `${V2}/h`)).json as unknown as V2HorizontalPodAutoscaler

@@ -191,7 +191,7 @@ export const horizontalPodAutoscalerV1Strategy: KindStrategy<HorizontalPodAutosc
       else delete stored.status
     })
   },
-  generation: (view, old) => typeof v2.generation === 'function' && v2.generation(autoscalerToStored(view), autoscalerToStored(old)),
+  generation: false,
   validate: (view, ctx) => check(view, ctx),
   validateUpdate: (view, _old, ctx) => check(view, ctx),
   validateStatusUpdate: (view, old, ctx) => v2.validateStatusUpdate?.(autoscalerToStored(view), autoscalerToStored(old), ctx) ?? [],

@@ -5,7 +5,6 @@ import type { KindStrategy } from '../kind.ts'
 import { keepStatus } from './carry.ts'
 import { validateAutoscalerSpec } from './autoscaler-validation.ts'
 import { nonNegative } from './check.ts'
-import { semanticEqual } from './semantic-equal.ts'
 import { ageColumn, column, nameColumn } from './table-columns.ts'
 
 const CPU_TARGET_PERCENT = 80
@@ -21,7 +20,7 @@ export const horizontalPodAutoscalerStrategy: KindStrategy<HorizontalPodAutoscal
   },
   prepareCreate: (hpa) => { hpa.status = { desiredReplicas: 0 } },
   prepareUpdate: keepStatus,
-  generation: (hpa, old) => !semanticEqual(hpa.spec, old.spec),
+  generation: false,
   validate: validateAutoscaler,
   validateUpdate: validateAutoscaler,
   validateStatusUpdate: (hpa) => [...nonNegative('status.currentReplicas', hpa.status?.currentReplicas), ...nonNegative('status.desiredReplicas', hpa.status?.desiredReplicas)],

@@ -1,16 +1,19 @@
 /** LeaseCandidate: who would take a lease in coordinated leader election (KEP-4355). */
 import type { V1beta1LeaseCandidate as LeaseCandidate } from '#api/types/index.ts'
-import { checkQualifiedName } from '#api/types/index.ts'
 import { type FieldError, invalid, required } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { immutable } from './check.ts'
+import { validateLeaseStrategy } from './lease.ts'
 import { ageColumn, column, nameColumn } from './table-columns.ts'
 
 const STRATEGY = 'OldestEmulationVersion'
+/** What upstream takes an unreadable version for. */
+const ZERO = '0.0.0'
 const NUMBER = '(0|[1-9]\\d*)'
 const SEMVER = new RegExp(`^${NUMBER}\\.${NUMBER}\\.${NUMBER}(-[0-9A-Za-z-.]+)?(\\+[0-9A-Za-z-.]+)?$`)
 
 export const leaseCandidateStrategy: KindStrategy<LeaseCandidate> = {
+  requiresRevision: true,
   generation: false,
   validate: validateCandidate,
   validateUpdate: (candidate, old) => [...validateCandidate(candidate), ...immutable('spec.leaseName', candidate.spec?.leaseName, old.spec?.leaseName)],
@@ -27,19 +30,13 @@ function validateCandidate(candidate: LeaseCandidate): FieldError[] {
   const spec: Partial<LeaseCandidate['spec']> = candidate.spec ?? {}
   const { leaseName = '', binaryVersion = '', emulationVersion = '', strategy = '' } = spec
   const out: FieldError[] = leaseName === '' ? [required('spec.leaseName')] : []
-  for (const [key, version] of [['emulationVersion', emulationVersion], ['binaryVersion', binaryVersion]] as const) {
-    if (version !== '' && !SEMVER.test(version)) out.push(invalid(`spec.${key}`, version, 'must be a valid semantic version'))
-  }
-  if (SEMVER.test(binaryVersion) && SEMVER.test(emulationVersion) && isOlder(binaryVersion, emulationVersion)) out.push(invalid('spec.binaryVersion', binaryVersion, 'must be greater than or equal to `emulationVersion`'))
-  if (strategy === '') out.push(required('spec.strategy'))
-  else if (strategy === STRATEGY) {
-    if (emulationVersion === '') out.push(required('spec.emulationVersion', `must be specified when \`strategy\` is '${STRATEGY}'`))
-    if (binaryVersion === '') out.push(required('spec.binaryVersion', `must be specified when \`strategy\` is '${STRATEGY}'`))
-  } else {
-    const wrong = checkQualifiedName(strategy)
-    if (!strategy.includes('/')) out.push(invalid('spec.strategy', strategy, 'must be a fully qualified name'))
-    else out.push(...wrong.map((m) => invalid('spec.strategy', strategy, m)))
-  }
+  if (emulationVersion !== '' && !SEMVER.test(emulationVersion)) out.push(invalid('spec.emulationVersion', emulationVersion, 'must be a valid semantic version'))
+  if (binaryVersion === '') out.push(required('spec.binaryVersion'))
+  else if (!SEMVER.test(binaryVersion)) out.push(invalid('spec.binaryVersion', binaryVersion, 'must be a valid semantic version'))
+  if (SEMVER.test(emulationVersion) && binaryVersion !== '' && isOlder(SEMVER.test(binaryVersion) ? binaryVersion : ZERO, emulationVersion)) out.push(invalid('spec.binaryVersion', binaryVersion, 'must be greater than or equal to `emulationVersion`'))
+  if (strategy === '') return [...out, required('spec.strategy')]
+  if (strategy === STRATEGY && (emulationVersion === ZERO || !SEMVER.test(emulationVersion))) out.push(required('spec.emulationVersion', `must be specified when \`strategy\` is '${STRATEGY}'`))
+  out.push(...validateLeaseStrategy('spec.strategy', strategy))
   return out
 }
 

@@ -1,9 +1,10 @@
 /** Leases: node heartbeats and leader election. */
 import type { Lease } from '#api/types/index.ts'
 import type { Durability } from '#server/store/store.ts'
-import { type FieldError, invalid } from '../field-error.ts'
+import { checkQualifiedName } from '#api/types/index.ts'
+import { type FieldError, forbidden, invalid, notSupported } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
-import { nonNegative } from './check.ts'
+import { named, nonNegative } from './check.ts'
 import { isSameBut } from './heartbeat.ts'
 import { ageColumn, column, nameColumn } from './table-columns.ts'
 
@@ -26,6 +27,7 @@ export function leaseDurability(lease: Lease, old: () => Lease | undefined): Dur
 }
 
 export const leaseStrategy: KindStrategy<Lease> = {
+  requiresRevision: true,
   generation: false,
   validate: validateLease,
   validateUpdate: validateLease,
@@ -33,9 +35,19 @@ export const leaseStrategy: KindStrategy<Lease> = {
 }
 
 function validateLease(lease: Lease): FieldError[] {
-  const { leaseDurationSeconds, leaseTransitions, holderIdentity } = lease.spec ?? {}
+  const { leaseDurationSeconds, leaseTransitions, strategy, preferredHolder } = lease.spec ?? {}
   const out: FieldError[] = []
   if (leaseDurationSeconds !== undefined && leaseDurationSeconds <= 0) out.push(invalid('spec.leaseDurationSeconds', leaseDurationSeconds, 'must be greater than 0'))
-  if (holderIdentity !== undefined && holderIdentity === '' && lease.spec?.strategy) out.push(invalid('spec.holderIdentity', holderIdentity, 'must not be empty'))
-  return [...out, ...nonNegative('spec.leaseTransitions', leaseTransitions)]
+  out.push(...nonNegative('spec.leaseTransitions', leaseTransitions))
+  if (strategy !== undefined) out.push(...validateLeaseStrategy('spec.strategy', strategy))
+  if (preferredHolder && !strategy) out.push(forbidden('spec.preferredHolder', 'may only be specified if `strategy` is defined'))
+  return out
+}
+
+const LEASE_STRATEGIES = ['OldestEmulationVersion']
+
+/** Of a lease and of a candidate; upstream's path ends in the field's name twice. */
+export function validateLeaseStrategy(at: string, strategy: string): FieldError[] {
+  if (strategy.includes('/')) return named(`${at}.strategy`, strategy, checkQualifiedName)
+  return LEASE_STRATEGIES.includes(strategy) ? [] : [notSupported(`${at}.strategy`, strategy, LEASE_STRATEGIES)]
 }

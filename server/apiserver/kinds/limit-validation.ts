@@ -70,16 +70,26 @@ function validateOrder(at: string, name: string, item: LimitRangeItem): FieldErr
 export function validateQuota(quota: ResourceQuota): FieldError[] {
   const spec = quota.spec ?? {}
   const hard = Object.keys(spec.hard ?? {})
-  const out = Object.entries(spec.hard ?? {}).flatMap(([name, value]) => [...quotaName(`spec.hard[${name}]`, name), ...validateAmount(`spec.hard[${name}]`, name, value)])
+  const out = amounts('spec.hard', spec.hard)
   const scopes = spec.scopes ?? []
   for (const scope of scopes) {
     if (!Object.hasOwn(SCOPE_QUOTAS, scope)) out.push(invalid('spec.scopes', scopes, 'unsupported scope'))
     for (const name of hard) if (!appliesTo(scope, name)) out.push(invalid('spec.scopes', scopes, 'unsupported scope applied to resource'))
   }
-  for (const [one, other] of [['BestEffort', 'NotBestEffort'], ['Terminating', 'NotTerminating']] as const) if (scopes.includes(one) && scopes.includes(other)) out.push(invalid('spec.scopes', scopes, 'conflicting scopes'))
+  out.push(...conflicts('spec.scopes', scopes, scopes))
   const requirements = spec.scopeSelector?.matchExpressions ?? []
   for (const requirement of requirements) out.push(...scopeRequirement('spec.scopeSelector.matchExpressions', requirement, hard, spec.scopeSelector))
-  return out
+  return [...out, ...conflicts('spec.scopeSelector.matchExpressions', requirements.map((r) => r.scopeName), scopes)]
+}
+
+export const validateQuotaStatus = ({ status }: ResourceQuota): FieldError[] => [...amounts('status.hard', status?.hard), ...amounts('status.used', status?.used)]
+
+const amounts = (at: string, list: Readonly<Record<string, string>> | undefined): FieldError[] => Object.entries(list ?? {}).flatMap(([name, value]) => [...quotaName(`${at}[${name}]`, name), ...validateAmount(`${at}[${name}]`, name, value)])
+
+/** `shown`: what upstream prints, which is the plain scopes for selectors too. */
+function conflicts(at: string, scopes: readonly string[], shown: readonly string[]): FieldError[] {
+  const pairs = [['BestEffort', 'NotBestEffort'], ['Terminating', 'NotTerminating']] as const
+  return pairs.filter(([one, other]) => scopes.includes(one) && scopes.includes(other)).map(() => invalid(at, shown.length > 0 ? shown : null, 'conflicting scopes'))
 }
 
 function quotaName(at: string, name: string): FieldError[] {

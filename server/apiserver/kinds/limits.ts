@@ -2,8 +2,9 @@
 import type { LimitRange, ResourceQuota } from '#api/types/index.ts'
 import type { KindStrategy } from '../kind.ts'
 import { keepStatus } from './carry.ts'
-import { immutable } from './check.ts'
-import { validateLimitRange, validateQuota } from './limit-validation.ts'
+import { FIELD_IMMUTABLE } from './check.ts'
+import { invalid } from '../field-error.ts'
+import { validateLimitRange, validateQuota, validateQuotaStatus } from './limit-validation.ts'
 import { ageColumn, column, createdAtColumn, nameColumn } from './table-columns.ts'
 
 export const limitRangeStrategy: KindStrategy<LimitRange> = {
@@ -25,7 +26,8 @@ export const resourceQuotaStrategy: KindStrategy<ResourceQuota> = {
   prepareCreate: (quota) => { quota.status = {} },
   prepareUpdate: keepStatus,
   validate: validateQuota,
-  validateUpdate: (quota, old) => [...validateQuota(quota), ...immutable('spec.scopes', quota.spec?.scopes, old.spec?.scopes)],
+  validateUpdate: (quota, old) => [...validateQuota(quota), ...(isSameSet(quota.spec?.scopes, old.spec?.scopes) ? [] : [invalid('spec.scopes', quota.spec?.scopes ?? null, FIELD_IMMUTABLE)])],
+  validateStatusUpdate: validateQuotaStatus,
   columns: [
     nameColumn(),
     column('Request', 'Request represents a minimum amount of cpu/memory that a container may consume.', (o) => usage(o, (name) => !name.startsWith('limits.'))),
@@ -33,6 +35,8 @@ export const resourceQuotaStrategy: KindStrategy<ResourceQuota> = {
     ageColumn(),
   ],
 }
+
+const isSameSet = (a: readonly string[] = [], b: readonly string[] = []): boolean => a.every((scope) => b.includes(scope)) && b.every((scope) => a.includes(scope))
 
 function usage(quota: ResourceQuota, wanted: (name: string) => boolean): string {
   return Object.entries(quota.status?.hard ?? {}).filter(([name]) => wanted(name)).sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, hard]) => `${name}: ${quota.status?.used?.[name] ?? '0'}/${hard}`).join(', ')

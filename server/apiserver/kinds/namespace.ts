@@ -6,6 +6,7 @@ import { cloneJson } from '../storage/clone.ts'
 import { keepStatus } from './carry.ts'
 import { checkQualifiedName } from '#api/types/index.ts'
 import { named, setDefault } from './check.ts'
+import { standardFinalizer } from './object-meta.ts'
 import { ageColumn, column, nameColumn } from './table-columns.ts'
 
 const NAME_LABEL = 'kubernetes.io/metadata.name'
@@ -43,7 +44,7 @@ export const namespaceStrategy: KindStrategy<Namespace> = {
     namespace.status = { ...namespace.status, phase: 'Terminating' }
   },
 
-  validate: (namespace) => (namespace.spec?.finalizers ?? []).flatMap((f, i) => named(`spec.finalizers[${i}]`, f, checkQualifiedName)),
+  validate: (namespace) => (namespace.spec?.finalizers ?? []).flatMap((f) => [...named('spec.finalizers', f, checkQualifiedName), ...standardFinalizer('spec.finalizers', f)]),
 
   validateStatusUpdate(namespace): FieldError[] {
     const deleting = namespace.metadata?.deletionTimestamp !== undefined
@@ -53,7 +54,7 @@ export const namespaceStrategy: KindStrategy<Namespace> = {
   },
 
   columns: [nameColumn(), column('Status', 'The status of the namespace', (o) => o.status?.phase ?? ''), ageColumn()],
-  selectableFields: { 'status.phase': (o) => o.status?.phase ?? '', name: (o) => o.metadata?.name ?? '' },
+  selectableFields: { 'status.phase': (o) => o.status?.phase ?? '' },
 
   mayRemove: (namespace) => (namespace.spec?.finalizers ?? []).length === 0,
 }

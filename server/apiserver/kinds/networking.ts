@@ -13,6 +13,7 @@ import { semanticEqual } from './semantic-equal.ts'
 import { ageColumn, column, nameColumn } from './table-columns.ts'
 
 const CLASS_ANNOTATION = 'kubernetes.io/ingress.class'
+const DEFAULT_CLASS_ANNOTATION = 'ingressclass.kubernetes.io/is-default-class'
 const CONTROLLER_LENGTH_MAX = 250
 const PATH_TYPES = ['Exact', 'ImplementationSpecific', 'Prefix']
 
@@ -30,7 +31,7 @@ export const ingressStrategy: KindStrategy<Ingress> = {
   warnings: (ingress, old) => (ingress.metadata?.annotations?.[CLASS_ANNOTATION] !== undefined && old?.metadata?.annotations?.[CLASS_ANNOTATION] === undefined ? [`annotation ${JSON.stringify(CLASS_ANNOTATION)} is deprecated, please use 'spec.ingressClassName' instead`] : []),
   columns: [
     nameColumn(),
-    column('Class', 'The name of the IngressClass resource that should be used for additional configuration', (o) => o.spec?.ingressClassName ?? o.metadata?.annotations?.[CLASS_ANNOTATION] ?? '<none>'),
+    column('Class', 'The name of the IngressClass resource that should be used for additional configuration', (o) => o.spec?.ingressClassName ?? '<none>'),
     column('Hosts', 'Hosts that incoming requests are matched against before the ingress rule', hostsText),
     column('Address', 'Address is a list containing ingress points for the load-balancer', (o) => [...new Set((o.status?.loadBalancer?.ingress ?? []).map((i) => i.ip || i.hostname || '').filter((t) => t !== ''))].sort().join(',')),
     column('Ports', 'Ports of TLS configurations that open', (o) => ((o.spec?.tls ?? []).length > 0 ? '80, 443' : '80')),
@@ -144,7 +145,7 @@ export const ingressClassStrategy: KindStrategy<IngressClass> = {
   validate: validateIngressClass,
   validateUpdate: (c, old) => [...immutable('spec.controller', c.spec?.controller, old.spec?.controller), ...validateIngressClass(c)],
   columns: [
-    nameColumn(),
+    { ...nameColumn<IngressClass>(), value: (o) => `${o.metadata?.name ?? ''}${o.metadata?.annotations?.[DEFAULT_CLASS_ANNOTATION] === 'true' ? ' (default)' : ''}` },
     column('Controller', 'Controller that is responsible for handling this class', (o) => o.spec?.controller ?? ''),
     column('Parameters', 'A reference to a resource with additional parameters', (o) => {
       const p = o.spec?.parameters

@@ -5,13 +5,16 @@ import type { Durability } from '#server/store/store.ts'
 import { duplicate, type FieldError, forbidden, invalid, required } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { keepSpec, keepStatus } from './carry.ts'
-import { named, oneOf } from './check.ts'
+import { named, oneOf, positive } from './check.ts'
 import { isSameBut } from './heartbeat.ts'
 import { familyOf, isCidr } from './ip.ts'
 import { TAINT_EFFECTS } from './pod-spec-validation.ts'
 import { validateAmount } from './resource-name.ts'
 import { cidrWarnings } from './ip-warnings.ts'
 import { ageColumn, column, nameColumn, wide } from './table-columns.ts'
+
+const FEATURE_LENGTH_MAX = 253
+const FEATURE = /^[A-Z][a-zA-Z0-9]*(\/[a-zA-Z][a-zA-Z0-9]*)*$/
 
 const ROLE_PREFIX = 'node-role.kubernetes.io/'
 
@@ -33,8 +36,8 @@ export const nodeStrategy: KindStrategy<Node> = {
   },
   prepareStatusUpdate: keepSpec,
 
-  validate: (node) => [...validateTaints('metadata.taints', node.spec?.taints ?? []), ...validateResources(node), ...validateCidrs(node)],
-  validateUpdate: validateNodeUpdate,
+  validate: validateNode,
+  validateUpdate: (node, old) => [...validateNode(node), ...validateNodeUpdate(node, old)],
   validateStatusUpdate: validateNodeUpdate,
 
   warnings: (node) => [
@@ -52,7 +55,7 @@ export const nodeStrategy: KindStrategy<Node> = {
     wide('Internal-IP', 'List of addresses reachable to the node.', (n) => addressText(n, 'InternalIP')),
     wide('External-IP', 'List of addresses reachable to the node.', (n) => addressText(n, 'ExternalIP')),
     wide('OS-Image', 'OS Image reported by the node from /etc/os-release (e.g. Debian GNU/Linux 7 (wheezy)).', (n) => n.status?.nodeInfo?.osImage || '<unknown>'),
-    wide('Kernel-Version', "Kernel Version reported by the node from 'uname -r' (e.g. 3.16.0-0.bpo.4-amd64).", (n) => n.status?.nodeInfo?.kernelVersion || '<unknown>'),
+    wide('Kernel-Version', "Kernel Version reported by the node from 'uname -r' (e.g. 3.16.0-0.bpo.4-amd64).", kernelText),
     wide('Container-Runtime', 'ContainerRuntime Version reported by the node through runtime remote API (e.g. containerd://1.4.2).', (n) => n.status?.nodeInfo?.containerRuntimeVersion || '<unknown>'),
   ],
   selectableFields: { 'spec.unschedulable': (n) => String(n.spec?.unschedulable ?? false) },
@@ -63,10 +66,14 @@ export function nodeDurability(node: Node, old: () => Node | undefined): Durabil
   return isSameBut(old(), node, (n) => ({ ...n, status: { ...n.status, conditions: n.status?.conditions?.map((c) => ({ ...c, lastHeartbeatTime: undefined })) } })) ? 'heartbeat' : 'synced'
 }
 
-/** podCIDR is the first of podCIDRs, whichever of them was written. */
+function validateNode(node: Node): FieldError[] {
+  return [...validateTaints('metadata.taints', node.spec?.taints ?? []), ...validateResources(node), ...validateSwap(node), ...validateFeatures(node), ...validateCidrs(node)]
+}
+
+/** podCIDR is the first of podCIDRs, whichever of them was written; where they disagree it was an old client's, who knows only the one. */
 function alignCidrs(node: Node): void {
   const spec = node.spec ?? {}
-  if (spec.podCIDR && !spec.podCIDRs?.length) spec.podCIDRs = [spec.podCIDR]
+  if (spec.podCIDR && spec.podCIDRs?.[0] !== spec.podCIDR) spec.podCIDRs = [spec.podCIDR]
   else if (!spec.podCIDR && spec.podCIDRs?.[0]) spec.podCIDR = spec.podCIDRs[0]
 }
 
@@ -74,13 +81,12 @@ function validateCidrs({ spec }: Node): FieldError[] {
   const cidrs = spec?.podCIDRs ?? []
   const at = 'spec.podCIDRs'
   const out = cidrs.flatMap((cidr, i) => (isCidr(cidr) ? [] : [invalid(`${at}[${i}]`, cidr, 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)')]))
-  if (spec?.podCIDR && cidrs[0] !== spec.podCIDR) out.push(invalid(`${at}[0]`, cidrs[0], 'must be the same as podCIDR'))
   if (cidrs.length < 2) return out
   const bad = cidrs.find((cidr) => !isCidr(cidr))
   if (bad !== undefined) out.push({ type: 'InternalError', field: at, message: `Internal error: invalid PodCIDRs. failed to check with dual stack with error:invalid CIDR address: ${bad}` })
   const families = new Set(cidrs.filter(isCidr).map((cidr) => familyOf(cidr.split('/')[0] ?? '')))
   if (families.size < 2 || cidrs.length > 2) out.push(invalid(at, cidrs, 'may specify no more than one CIDR for each IP family'))
-  return [...out, ...cidrs.flatMap((cidr, i) => (cidrs.indexOf(cidr) < i ? [duplicate(`${at}[${i}]`, cidr)] : []))]
+  return out
 }
 
 /** What a node has is counted whole where there are no halves. */
@@ -88,9 +94,26 @@ function validateResources({ status }: Node): FieldError[] {
   return (['capacity', 'allocatable'] as const).flatMap((list) => Object.entries(status?.[list] ?? {}).flatMap(([name, value]) => validateAmount(`status.${list}.${name}`, name, value)))
 }
 
+/** Upstream's path for what is in status.nodeInfo.swap. */
+const validateSwap = ({ status }: Node): FieldError[] => positive('metadata.nodeSwapStatus.capacity', status?.nodeInfo?.swap?.capacity)
+
+/** KEP-5328: names in order, each once. */
+function validateFeatures({ status }: Node): FieldError[] {
+  const features = status?.declaredFeatures ?? []
+  return features.flatMap((feature, i) => {
+    const at = `status.declaredFeatures[${i}]`
+    const out: FieldError[] = []
+    if (feature.length > FEATURE_LENGTH_MAX) out.push(invalid(at, feature, `invalid feature name ${JSON.stringify(feature)}: must be no more than ${FEATURE_LENGTH_MAX} characters`))
+    else if (!FEATURE.test(feature)) out.push(invalid(at, feature, `invalid feature name ${JSON.stringify(feature)}: must start with an UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or MyFeature/mySubFeature), and contain only alphanumeric characters and slashes`))
+    const before = features[i - 1]
+    if (before === undefined || before < feature) return out
+    return [...out, before === feature ? duplicate(at, feature) : invalid(at, feature, 'list must be sorted alphabetically')]
+  })
+}
+
 /** Of the node and of its status alike. Its network can be given once, and so can its provider's name. */
 function validateNodeUpdate(node: Node, old: Node): FieldError[] {
-  const out = validateResources(node)
+  const out = [...validateResources(node), ...validateFeatures(node)]
   const addresses = node.status?.addresses ?? []
   for (const [i, a] of addresses.entries()) if (addresses.findIndex((other) => other.type === a.type && other.address === a.address) < i) out.push(duplicate(`status.addresses[${i}]`, a))
   const [before, after] = [old.spec?.podCIDRs ?? [], node.spec?.podCIDRs ?? []]
@@ -133,6 +156,11 @@ function rolesText(node: Node): string {
     else if (key === 'kubernetes.io/role' && value !== '') roles.add(value)
   }
   return [...roles].sort().join(',') || '<none>'
+}
+
+function kernelText({ status }: Node): string {
+  const { kernelVersion, architecture } = status?.nodeInfo ?? {}
+  return `${kernelVersion || '<unknown>'}${architecture ? ` (${architecture})` : ''}`
 }
 
 const addressText = (node: Node, type: string): string => node.status?.addresses?.find((a) => a.type === type)?.address || '<none>'

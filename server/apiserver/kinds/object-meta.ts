@@ -17,7 +17,8 @@ const NAME_RULES: Record<NameRule, (name: string) => string[]> = {
   'path-segment': checkPathSegment,
 }
 
-export interface MetaRules { namespaced: boolean; nameRule: NameRule }
+/** `finalizers` 'plain': names without a slash are any qualified names (the kinds that upstream checks by apimachinery alone). */
+export interface MetaRules { namespaced: boolean; nameRule: NameRule; finalizers?: 'plain' }
 
 export function validateMeta(meta: ObjectMeta, rules: MetaRules): FieldError[] {
   const check = NAME_RULES[rules.nameRule]
@@ -26,10 +27,11 @@ export function validateMeta(meta: ObjectMeta, rules: MetaRules): FieldError[] {
   out.push(...(meta.name ? named('metadata.name', meta.name, check) : [required('metadata.name', 'name or generateName is required')]))
   if (!rules.namespaced) out.push(...(meta.namespace ? [forbidden('metadata.namespace', 'not allowed on this type')] : []))
   else out.push(...(meta.namespace ? named('metadata.namespace', meta.namespace, checkDnsLabel) : [required('metadata.namespace')]))
-  return [...out, ...validateCommon(meta)]
+  return [...out, ...validateCommon(meta), ...validateFinalizers(meta.finalizers ?? []), ...(rules.finalizers === 'plain' ? [] : standardFinalizers(meta.finalizers ?? []))]
 }
 
-export function validateMetaUpdate(meta: ObjectMeta, old: ObjectMeta): FieldError[] {
+/** What finalizers are called is looked at when they are new to the cluster; of an update, only that they are qualified. */
+export function validateMetaUpdate(meta: ObjectMeta, old: ObjectMeta, finalizers?: 'plain'): FieldError[] {
   const out: FieldError[] = []
   if (old.deletionTimestamp) {
     const added = (meta.finalizers ?? []).filter((f) => !old.finalizers?.includes(f)).sort()
@@ -37,11 +39,11 @@ export function validateMetaUpdate(meta: ObjectMeta, old: ObjectMeta): FieldErro
   }
   if (!meta.resourceVersion) out.push(invalid('metadata.resourceVersion', meta.resourceVersion ?? '', 'must be specified for an update'))
   for (const key of ['name', 'namespace', 'uid', 'creationTimestamp', 'deletionTimestamp', 'deletionGracePeriodSeconds'] as const) out.push(...immutable(`metadata.${key}`, meta[key], old[key]))
-  return [...out, ...validateCommon(meta)]
+  return [...out, ...validateCommon(meta), ...(finalizers === 'plain' ? [] : standardFinalizers(meta.finalizers ?? []))]
 }
 
 function validateCommon(meta: ObjectMeta): FieldError[] {
-  return [...checkLabels('metadata.labels', meta.labels), ...validateAnnotations('metadata.annotations', meta.annotations), ...validateOwners(meta), ...validateFinalizers(meta.finalizers ?? [])]
+  return [...checkLabels('metadata.labels', meta.labels), ...validateAnnotations('metadata.annotations', meta.annotations), ...validateOwners(meta)]
 }
 
 export function validateAnnotations(field: string, annotations: Readonly<Record<string, string>> | undefined): FieldError[] {
@@ -55,29 +57,32 @@ export function validateAnnotations(field: string, annotations: Readonly<Record<
   return out
 }
 
+/** Upstream tells none of them by its number. */
 function validateOwners(meta: ObjectMeta): FieldError[] {
+  const at = 'metadata.ownerReferences'
   const out: FieldError[] = []
   let controller = ''
-  for (const [i, owner] of (meta.ownerReferences ?? []).entries()) {
-    const at = `metadata.ownerReferences[${i}]`
-    if (!owner.apiVersion) out.push(required(`${at}.apiVersion`, 'must not be empty'))
-    else if (!/^([^/]+\/)?[^/]+$/.test(owner.apiVersion)) out.push(invalid(`${at}.apiVersion`, owner.apiVersion, 'must be <group>/<version> or <version>'))
-    for (const key of ['kind', 'name', 'uid'] as const) if (!owner[key]) out.push(required(`${at}.${key}`, 'must not be empty'))
+  for (const owner of meta.ownerReferences ?? []) {
+    if (!/^([^/]*\/)?[^/]+$/.test(owner.apiVersion ?? '')) out.push(invalid(`${at}.apiVersion`, owner.apiVersion ?? '', 'version must not be empty'))
+    for (const key of ['kind', 'name', 'uid'] as const) if (!owner[key]) out.push(invalid(`${at}.${key}`, owner[key] ?? '', 'must not be empty'))
     if (owner.apiVersion === 'v1' && owner.kind === 'Event') out.push(invalid(at, owner, '/v1, Kind=Event is disallowed from being an owner'))
     if (!owner.controller) continue
     const current = `${owner.kind}/${owner.name}`
     if (controller === '') controller = current
-    else out.push(invalid('metadata.ownerReferences', meta.ownerReferences, `Only one reference can have Controller set to true. Found "true" in references for ${controller} and ${current}`))
+    else out.push(invalid(at, meta.ownerReferences, `Only one reference can have Controller set to true. Found "true" in references for ${controller} and ${current}`))
   }
   return out
 }
 
 function validateFinalizers(finalizers: readonly string[]): FieldError[] {
   const out = finalizers.flatMap((f) => named('metadata.finalizers', f, checkQualifiedName))
-  // Upstream's validation in registry/core: a finalizer is one of the standard ones or fully qualified.
-  for (const [i, f] of finalizers.entries()) if (!f.includes('/') && !STANDARD_FINALIZERS.has(f)) out.push(invalid(`metadata.finalizers[${i}]`, f, 'name is neither a standard finalizer name nor is it fully qualified'))
   if (finalizers.includes('orphan') && finalizers.includes('foregroundDeletion')) out.push(invalid('metadata.finalizers', finalizers, 'finalizer orphan and foregroundDeletion cannot be both set'))
   return out
 }
 
 const STANDARD_FINALIZERS: ReadonlySet<string> = new Set(['kubernetes', 'orphan', 'foregroundDeletion'])
+
+/** Of pkg/apis/core: a finalizer is one of the standard ones or fully qualified. */
+export const standardFinalizer = (at: string, name: string): FieldError[] => (name.includes('/') || STANDARD_FINALIZERS.has(name) ? [] : [invalid(at, name, 'name is neither a standard finalizer name nor is it fully qualified')])
+
+const standardFinalizers = (finalizers: readonly string[]): FieldError[] => finalizers.flatMap((f, i) => standardFinalizer(`metadata.finalizers[${i}]`, f))

@@ -20,6 +20,7 @@ const UID_BYTES_MAX = 128
 const DECISIONS = ['Issued', 'Denied', 'Failed']
 
 export const podCertificateRequestStrategy: KindStrategy<PodCertificateRequest> = {
+  requiresRevision: true,
   statusKeepsMetadata: true,
   generation: false,
   defaults(request) {
@@ -50,6 +51,7 @@ export const podCertificateRequestStrategy: KindStrategy<PodCertificateRequest> 
     column('State', 'Is the request Pending, Issued, Denied, or Failed?', (o) => o.status?.conditions?.findLast((c) => DECISIONS.includes(c.type))?.type ?? 'Pending'),
     column('UnverifiedUserAnnotations', 'unverifiedUserAnnotations allow pod authors to pass additional information to the signer implementation.  Kubernetes does not restrict or validate this metadata in any way.', (o) => formatLabels(o.spec?.unverifiedUserAnnotations)),
   ],
+  selectsNamespace: false,
   selectableFields: {
     'spec.signerName': (o) => o.spec?.signerName ?? '',
     'spec.podName': (o) => o.spec?.podName ?? '',

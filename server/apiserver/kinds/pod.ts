@@ -70,6 +70,8 @@ export const podStrategy: KindStrategy<Pod> = {
 
   selectableFields: {
     'spec.nodeName': (p) => p.spec?.nodeName ?? '',
+    // What the first clients called it.
+    'spec.host': (p) => p.spec?.nodeName ?? '',
     'spec.restartPolicy': (p) => p.spec?.restartPolicy ?? '',
     'spec.schedulerName': (p) => p.spec?.schedulerName ?? '',
     'spec.serviceAccountName': (p) => p.spec?.serviceAccountName ?? '',

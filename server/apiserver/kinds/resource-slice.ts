@@ -29,7 +29,7 @@ export const resourceSliceStrategy: KindStrategy<ResourceSlice> = {
   validateUpdate: validateSlice,
   columns: [
     nameColumn(),
-    column('Node', 'NodeName identifies the node which provides the resources in this pool. A field selector can be used to list only ResourceSlice objects belonging to a certain node.', (o) => (o.spec?.nodeName ? o.spec.nodeName : o.spec?.allNodes ? '<all>' : '<unset>')),
+    column('Node', 'NodeName identifies the node which provides the resources in this pool. A field selector can be used to list only ResourceSlice objects belonging to a certain node.', (o) => o.spec?.nodeName ?? ''),
     column('Driver', 'Driver identifies the DRA driver providing the capacity information. A field selector can be used to list only ResourceSlice objects with a certain driver name.', (o) => o.spec?.driver ?? ''),
     column('Pool', 'Name is used to identify the pool. For node-local devices, this is often the node name, but this is not required.', (o) => o.spec?.pool?.name ?? ''),
     ageColumn(),

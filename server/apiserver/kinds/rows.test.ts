@@ -51,9 +51,24 @@ test('the newer kinds have columns of their own', () => {
   const pools = (status: object | undefined): unknown => shown('ResourcePoolStatusRequest', { spec: { driver: 'd' }, ...(status && { status }) }, 'Driver', 'Total', 'Errors', 'Pools', 'Status', 'Completed')
   const listed = [{ totalDevices: 2 }, { totalDevices: 3, validationError: 'x' }]
   deepStrictEqual([pools(undefined), pools({ poolCount: 3, pools: listed, ...conditions('Complete') }), pools({ poolCount: 0, ...conditions('Failed') })], [
-    ['d', '-', '-', 0, 'Pending', '<none>'], ['d', 5, 1, 3, 'Complete (2/3 pools)', '5s'], ['d', '-', '-', 0, 'Failed', '<none>'],
+    ['d', '-', '-', 0, 'Pending', '<none>'], ['d', '5', '1', 3, 'Complete (2/3 pools)', '5s'], ['d', '-', '-', 0, 'Failed', '<none>'],
   ])
   deepStrictEqual(shown('DeviceTaintRule', { spec: { taint: { key: 'k', effect: 'NoExecute', timeAdded: ago(7) } } }, 'Key', 'Value', 'Effect', 'TimeAdded', 'Age'), ['k', '', 'NoExecute', '7s', '60s'])
   const versions = (count: number): object => ({ status: { storageVersions: Array.from({ length: count }, (_, i) => ({ apiServerID: `s${i}`, encodingVersion: 'v1' })) } })
   deepStrictEqual([shown('StorageVersion', versions(0), 'StorageVersions'), shown('StorageVersion', versions(5), 'StorageVersions')], [['<unset>'], ['s0=v1,s1=v1,s2=v1 + 2 more...']])
+})
+
+test('cells are what upstream prints of less usual states', () => {
+  deepStrictEqual(shown('Node', { status: { nodeInfo: { kernelVersion: '6.1', architecture: 'arm64' } } }, 'Kernel-Version'), ['6.1 (arm64)'])
+  deepStrictEqual(shown('Job', { status: { startTime: ago(50), conditions: [{ type: 'Failed', status: 'True', lastTransitionTime: ago(20) }] } }, 'Status', 'Duration'), ['Failed', '50s'])
+  deepStrictEqual(shown('Ingress', { metadata: { name: 'a', annotations: { 'kubernetes.io/ingress.class': 'x' } }, spec: {} }, 'Class'), ['<none>'])
+  deepStrictEqual(shown('IngressClass', { metadata: { name: 'a', annotations: { 'ingressclass.kubernetes.io/is-default-class': 'true' } }, spec: { controller: 'c' } }, 'Name'), ['a (default)'])
+  deepStrictEqual(shown('PersistentVolumeClaim', { spec: { volumeName: 'v', volumeAttributesClassName: '' }, status: {} }, 'Capacity', 'VolumeAttributesClass'), ['0', ''])
+  deepStrictEqual([shown('ResourceSlice', { spec: { allNodes: true } }, 'Node'), shown('ResourceSlice', { spec: { nodeName: 'n' } }, 'Node')], [[''], ['n']])
+  const revision = (apiVersion: string): unknown => shown('ControllerRevision', { metadata: { name: 'a', ownerReferences: [{ apiVersion, kind: 'Foo', name: 'x', uid: 'u', controller: true }] }, revision: 1 }, 'Controller')
+  deepStrictEqual([revision('apps/v1'), revision('v1')], [['foo.apps/x'], ['foo/x']])
+  const binding = (paramRef: object): unknown => shown('ValidatingAdmissionPolicyBinding', { spec: { policyName: 'p', paramRef } }, 'ParamRef')
+  deepStrictEqual([binding({ name: 'x' }), binding({ selector: { matchLabels: { a: 'b' }, matchExpressions: [{ key: 'k', operator: 'In', values: ['1', '2'] }] } }), binding({})], [
+    ['*/x'], ['&LabelSelector{MatchLabels:map[string]string{a: b,},MatchExpressions:[]LabelSelectorRequirement{LabelSelectorRequirement{Key:k,Operator:In,Values:[1 2],},},}'], ['<unset>'],
+  ])
 })

@@ -52,6 +52,7 @@ function systemClassProblem(name: string, { value, globalDefault }: PriorityClas
 }
 
 export const runtimeClassStrategy: KindStrategy<RuntimeClass> = {
+  requiresRevision: true,
   generation: false,
   validate: validateRuntimeClass,
   validateUpdate: (c, old) => [...validateRuntimeClass(c), ...immutable('handler', c.handler, old.handler)],

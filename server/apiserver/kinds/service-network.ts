@@ -7,14 +7,13 @@ import type { KindStrategy } from '../kind.ts'
 import { keepStatus } from './carry.ts'
 import { FIELD_IMMUTABLE, immutable, named } from './check.ts'
 import { canonicalCidr, canonicalIp, isCidr } from './ip.ts'
-import { semanticEqual } from './semantic-equal.ts'
 import { ageColumn, column, nameColumn } from './table-columns.ts'
 
 export const serviceCidrStrategy: KindStrategy<ServiceCIDR> = {
   statusKeepsMetadata: true,
   prepareCreate: (cidr) => { cidr.status = {} },
   prepareUpdate: keepStatus,
-  generation: (cidr, old) => !semanticEqual(cidr.spec, old.spec),
+  generation: false,
   validate: (cidr) => validateCidrs(cidr.spec?.cidrs ?? []),
   validateUpdate: (cidr, old) => validateCidrsUpdate(cidr.spec?.cidrs ?? [], old.spec?.cidrs ?? []),
   columns: [
@@ -48,6 +47,7 @@ function validateCidrsUpdate(cidrs: readonly string[], old: readonly string[]): 
 }
 
 export const ipAddressStrategy: KindStrategy<IPAddress> = {
+  generation: false,
   nameRule: 'path-segment',
   validate: (address) => [...validateIpName(address.metadata?.name ?? ''), ...validateParent(address)],
   validateUpdate: (address, old) => immutable('spec.parentRef', address.spec?.parentRef, old.spec?.parentRef),

@@ -104,7 +104,7 @@ export const controllerRevisionStrategy: KindStrategy<ControllerRevision> = {
     nameColumn(),
     column('Controller', 'Controller of the object', (o) => {
       const owner = o.metadata?.ownerReferences?.find((r) => r.controller)
-      return owner ? `${owner.kind.toLowerCase()}.${owner.apiVersion.split('/')[0] ?? ''}/${owner.name}` : '<none>'
+      return owner ? `${[owner.kind, ...owner.apiVersion.split('/').slice(0, -1)].join('.').toLowerCase()}/${owner.name}` : '<none>'
     }),
     column('Revision', 'revision indicates the revision of the state represented by data.', (o) => o.revision),
     ageColumn(),

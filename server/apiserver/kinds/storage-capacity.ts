@@ -9,6 +9,7 @@ import { semanticEqual } from './semantic-equal.ts'
 import { ageColumn, column, nameColumn } from './table-columns.ts'
 
 export const csiStorageCapacityStrategy: KindStrategy<CSIStorageCapacity> = {
+  requiresRevision: true,
   generation: false,
   validate: validateCapacity,
   validateUpdate: (capacity, old) => [

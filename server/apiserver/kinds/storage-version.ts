@@ -9,6 +9,7 @@ import { validateConditions } from './conditions.ts'
 import { ageColumn, column, listWithMore, nameColumn } from './table-columns.ts'
 
 export const storageVersionStrategy: KindStrategy<StorageVersion> = {
+  requiresRevision: true,
   statusKeepsMetadata: true,
   nameRule: 'path-segment',
   generation: false,
@@ -50,6 +51,8 @@ function validateVersionStatus(version: StorageVersion): FieldError[] {
 const MIGRATION_STATES = ['Running', 'Succeeded', 'Failed']
 
 export const storageVersionMigrationStrategy: KindStrategy<StorageVersionMigration> = {
+  generation: false,
+  requiresRevision: true,
   statusKeepsMetadata: true,
   prepareCreate: (migration) => { migration.status = {} },
   prepareUpdate: keepStatus,

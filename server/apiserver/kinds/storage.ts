@@ -58,13 +58,13 @@ export const persistentVolumeStrategy: KindStrategy<PersistentVolume> = {
   warnings: volumeWarnings,
   columns: [
     nameColumn(),
-    column('Capacity', "capacity is the description of the persistent volume's resources and capacity.", (o) => o.spec?.capacity?.['storage'] ?? ''),
+    column('Capacity', "capacity is the description of the persistent volume's resources and capacity.", (o) => o.spec?.capacity?.['storage'] ?? '0'),
     column('Access Modes', 'accessModes contains all ways the volume can be mounted.', (o) => modesText(o.spec?.accessModes)),
     column('Reclaim Policy', 'persistentVolumeReclaimPolicy defines what happens to a persistent volume when released from its claim.', (o) => o.spec?.persistentVolumeReclaimPolicy ?? ''),
     column('Status', 'phase indicates if a volume is available, bound to a claim, or released by a claim.', (o) => (o.metadata?.deletionTimestamp ? 'Terminating' : (o.status?.phase ?? ''))),
     column('Claim', 'claimRef is part of a bi-directional binding between PersistentVolume and PersistentVolumeClaim.', (o) => (o.spec?.claimRef ? `${o.spec.claimRef.namespace ?? ''}/${o.spec.claimRef.name ?? ''}` : '')),
     column('StorageClass', 'StorageClass of the pv', (o) => o.metadata?.annotations?.[CLASS_ANNOTATION] ?? o.spec?.storageClassName ?? ''),
-    column('VolumeAttributesClass', 'VolumeAttributesClass of the pv', (o) => o.spec?.volumeAttributesClassName || '<unset>'),
+    column('VolumeAttributesClass', 'VolumeAttributesClass of the pv', (o) => o.spec?.volumeAttributesClassName ?? '<unset>'),
     column('Reason', 'reason is a brief CamelCase string that describes any failure and is meant for machine parsing and tidy display in the CLI.', (o) => o.status?.reason ?? ''),
     ageColumn(),
     wide('VolumeMode', 'volumeMode defines if a volume is intended to be used with a formatted filesystem or to remain in raw block state.', (o) => o.spec?.volumeMode ?? '<unset>'),
@@ -158,10 +158,10 @@ export const persistentVolumeClaimStrategy: KindStrategy<PersistentVolumeClaim> 
     nameColumn(),
     column('Status', 'phase represents the current phase of PersistentVolumeClaim.', (o) => (o.metadata?.deletionTimestamp ? 'Terminating' : (o.status?.phase ?? ''))),
     column('Volume', 'volumeName is the binding reference to the PersistentVolume backing this claim.', (o) => o.spec?.volumeName ?? ''),
-    column('Capacity', 'capacity represents the actual resources of the underlying volume.', (o) => (o.spec?.volumeName ? (o.status?.capacity?.['storage'] ?? '') : '')),
+    column('Capacity', 'capacity represents the actual resources of the underlying volume.', (o) => (o.spec?.volumeName ? (o.status?.capacity?.['storage'] ?? '0') : '')),
     column('Access Modes', 'accessModes contains the actual access modes the volume backing the PVC has.', (o) => (o.spec?.volumeName ? modesText(o.status?.accessModes) : '')),
     column('StorageClass', 'StorageClass of the pvc', (o) => o.metadata?.annotations?.[CLASS_ANNOTATION] ?? o.spec?.storageClassName ?? ''),
-    column('VolumeAttributesClass', 'VolumeAttributesClass of the pvc', (o) => o.spec?.volumeAttributesClassName || '<unset>'),
+    column('VolumeAttributesClass', 'VolumeAttributesClass of the pvc', (o) => o.spec?.volumeAttributesClassName ?? '<unset>'),
     ageColumn(),
     wide('VolumeMode', 'volumeMode defines what type of volume is required by the claim.', (o) => o.spec?.volumeMode ?? '<unset>'),
   ],
@@ -226,6 +226,7 @@ function sameTopology(a: Readonly<Record<string, ReadonlySet<string>>>, b: Reado
 const NODE_ID_BYTES_MAX = 192
 
 export const csiNodeStrategy: KindStrategy<CSINode> = {
+  requiresRevision: true,
   generation: false,
   validate: validateCsiNode,
   validateUpdate(node, old) {
@@ -283,6 +284,7 @@ function validateDriver({ spec }: CSIDriver): FieldError[] {
 const TOKEN_SECONDS_MIN = 600
 
 export const csiDriverStrategy: KindStrategy<CSIDriver> = {
+  requiresRevision: true,
   defaults(driver) {
     const spec = driver.spec
     spec.attachRequired ??= true
@@ -293,6 +295,8 @@ export const csiDriverStrategy: KindStrategy<CSIDriver> = {
     spec.requiresRepublish ??= false
     spec.seLinuxMount ??= false
   },
+  // The first change gives it one.
+  prepareCreate: (driver) => { delete driver.metadata?.generation },
   generation: (driver, old) => !semanticEqual(driver.spec, old.spec),
   validate: validateDriver,
   validateUpdate: (driver, old) => [...validateDriver(driver), ...immutable('spec.attachedRequired', driver.spec.attachRequired, old.spec.attachRequired), ...immutable('spec.volumeLifecycleModes', driver.spec.volumeLifecycleModes, old.spec.volumeLifecycleModes)],
@@ -309,6 +313,7 @@ export const csiDriverStrategy: KindStrategy<CSIDriver> = {
 }
 
 export const volumeAttachmentStrategy: KindStrategy<VolumeAttachment> = {
+  requiresRevision: true,
   statusKeepsMetadata: true,
   generation: false,
   prepareCreate: (attachment) => { attachment.status = { attached: false } },
@@ -318,7 +323,7 @@ export const volumeAttachmentStrategy: KindStrategy<VolumeAttachment> = {
   validateStatusUpdate: validateAttachmentStatus,
   columns: [
     nameColumn(),
-    column('Attacher', 'attacher indicates the name of the volume driver that MUST handle this request.', (o) => o.spec.attacher),
+    { ...column<VolumeAttachment>('Attacher', 'attacher indicates the name of the volume driver that MUST handle this request.', (o) => o.spec.attacher), format: 'name' },
     column('PV', 'persistentVolumeName represents the name of the persistent volume to attach.', (o) => o.spec.source.persistentVolumeName ?? ''),
     column('Node', 'nodeName represents the node that the volume should be attached to.', (o) => o.spec.nodeName),
     column('Attached', 'attached indicates the volume is successfully attached.', (o) => o.status?.attached ?? false, { type: 'boolean' }),

@@ -22,6 +22,7 @@ export const validatingWebhookConfigurationStrategy: KindStrategy<ValidatingWebh
 
 function strategy<T extends Configuration>(mutating: boolean): KindStrategy<T> {
   return {
+    requiresRevision: true,
     defaults(configuration) {
       for (const hook of configuration.webhooks ?? []) defaultWebhook(hook, mutating)
     },

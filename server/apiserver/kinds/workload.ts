@@ -6,7 +6,6 @@ import type { KindStrategy } from '../kind.ts'
 import { keepStatus } from './carry.ts'
 import { immutable, named, requiredName } from './check.ts'
 import { validateConditions } from './conditions.ts'
-import { semanticEqual } from './semantic-equal.ts'
 import { ageColumn, column, nameColumn } from './table-columns.ts'
 
 const TEMPLATES_MAX = 8
@@ -15,7 +14,7 @@ const PRIORITY_MAX = 1_000_000_000
 const DISRUPTION_MODES = ['Pod', 'PodGroup']
 
 export const workloadStrategy: KindStrategy<Workload> = {
-  generation: (workload, old) => !semanticEqual(workload.spec, old.spec),
+  generation: false,
   validate: (workload) => [
     ...validateController('spec.controllerRef', workload.spec?.controllerRef),
     ...validateTemplates('spec.podGroupTemplates', workload.spec?.podGroupTemplates ?? []),
@@ -31,7 +30,7 @@ export const podGroupStrategy: KindStrategy<PodGroup> = {
   statusKeepsMetadata: true,
   prepareCreate: (group) => { group.status = {} },
   prepareUpdate: keepStatus,
-  generation: (group, old) => !semanticEqual(group.spec, old.spec),
+  generation: false,
   validate: (group) => {
     const reference = group.spec?.podGroupTemplateRef?.workload
     return [

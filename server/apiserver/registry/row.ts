@@ -2,7 +2,7 @@
 import type { KubeObject, ResourceRef } from '#api/types/index.ts'
 import type { KindContext, KindRow, KindStrategy } from '../kind.ts'
 import { fillRequired } from '../kinds/fill-required.ts'
-import { validateMeta, validateMetaUpdate } from '../kinds/object-meta.ts'
+import { type MetaRules, validateMeta, validateMetaUpdate } from '../kinds/object-meta.ts'
 
 export interface RowOptions {
   short?: readonly string[]
@@ -62,9 +62,13 @@ export function deprecationWarning({ group, version, kind }: ResourceRef, { sinc
 const same = (object: KubeObject): KubeObject => object
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
 
+/** Upstream checks their metadata by apimachinery alone, which knows of no standard finalizers. */
+const PLAIN_FINALIZERS: ReadonlySet<string> = new Set(['admissionregistration.k8s.io', 'apiextensions.k8s.io', 'apiregistration.k8s.io', 'coordination.k8s.io'])
+
 /** What Go's types give every object, and metadata, checked first, as upstream orders its complaints. */
 function withCommonRules(ref: ResourceRef, model: string, strategy: KindStrategy<KubeObject>): KindStrategy<KubeObject> {
-  const rules = { namespaced: ref.namespaced, nameRule: strategy.nameRule ?? 'dns-subdomain' } as const
+  const finalizers = PLAIN_FINALIZERS.has(ref.group) ? 'plain' : undefined
+  const rules: MetaRules = { namespaced: ref.namespaced, nameRule: strategy.nameRule ?? 'dns-subdomain', ...(finalizers && { finalizers }) }
   return {
     ...strategy,
     defaults(object: KubeObject) {
@@ -76,7 +80,7 @@ function withCommonRules(ref: ResourceRef, model: string, strategy: KindStrategy
       fillRequired(model, object)
     },
     validate: (object: KubeObject, ctx: KindContext) => [...validateMeta(object.metadata ?? {}, rules), ...(strategy.validate?.(object, ctx) ?? [])],
-    validateUpdate: (object: KubeObject, old: KubeObject, ctx: KindContext) => [...validateMetaUpdate(object.metadata ?? {}, old.metadata ?? {}), ...(strategy.validateUpdate?.(object, old, ctx) ?? [])],
+    validateUpdate: (object: KubeObject, old: KubeObject, ctx: KindContext) => [...validateMetaUpdate(object.metadata ?? {}, old.metadata ?? {}, finalizers), ...(strategy.validateUpdate?.(object, old, ctx) ?? [])],
   }
 }
 

@@ -13,7 +13,7 @@ import { assertRevision } from './validity.ts'
 const UNCONDITIONAL_ATTEMPTS = 64
 /** Kinds that a PUT may create (upstream's AllowCreateOnUpdate). */
 const CREATE_ON_UPDATE: ReadonlySet<string> = new Set([
-  '/endpoints', '/events', '/limitranges', '/services', 'coordination.k8s.io/leases', 'coordination.k8s.io/leasecandidates', 'events.k8s.io/events', 'discovery.k8s.io/endpointslices',
+  '/endpoints', '/events', '/limitranges', '/services', 'coordination.k8s.io/leases', 'coordination.k8s.io/leasecandidates', 'events.k8s.io/events',
   'node.k8s.io/runtimeclasses', 'rbac.authorization.k8s.io/roles', 'rbac.authorization.k8s.io/rolebindings', 'rbac.authorization.k8s.io/clusterroles', 'rbac.authorization.k8s.io/clusterrolebindings',
 ])
 

@@ -33,7 +33,7 @@ export function parseSelection(row: KindRow, namespace: string, { labels: labelT
   const fields = parseFieldSelector(fieldText)
   if (!fields.ok) throw badRequest(fields.message)
   for (const { field } of fields.selector.terms) {
-    if (field !== 'metadata.name' && field !== 'metadata.namespace' && !row.strategy.selectableFields?.[field]) throw badRequest(row.strategy.selectableFields ? `field label not supported: ${field}` : `${JSON.stringify(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`)
+    if (!offersField(row, field)) throw badRequest(unknownField(row, field))
   }
   const shards = parseShardSelector(shard)
   if (!shards.ok) throw badRequest(`invalid shardSelector: ${shards.message}`)
@@ -47,6 +47,21 @@ export function parseSelection(row: KindRow, namespace: string, { labels: labelT
       ? (entry) => (!byLabel || labels.selector.matches(entry.labels)) && (!byField || fields.selector.matches((f) => read(entry, f))) && inShard(ranges, entry)
       : undefined,
   }
+}
+
+/** Kinds without fields of their own offer their namespace even where they have none. */
+function offersField({ ref, strategy, custom }: KindRow, field: string): boolean {
+  if (field === 'metadata.name') return true
+  const own = strategy.selectableFields
+  if (field === 'metadata.namespace') return custom || own ? ref.namespaced && strategy.selectsNamespace !== false : true
+  return own !== undefined && Object.hasOwn(own, field)
+}
+
+/** Each kind's own words. */
+function unknownField({ ref, strategy, custom }: KindRow, field: string): string {
+  if (!custom && !strategy.selectableFields) return `${JSON.stringify(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`
+  if (ref.group === 'batch') return `field label ${JSON.stringify(field)} not supported for ${ref.kind}`
+  return ref.group === 'resource.k8s.io' ? `field label not supported for ${ref.group}/${ref.version}, Kind=${ref.kind}: ${field}` : `field label not supported: ${field}`
 }
 
 function fieldReader(row: KindRow): (entry: Entry, field: string) => string {

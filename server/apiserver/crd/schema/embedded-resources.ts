@@ -38,6 +38,6 @@ function validateResource(resource: Json, path: string): FieldError[] {
   if (!isJsonObject(metadata)) return out
   const meta = metadata as ObjectMeta
   // A template's resource need not be named.
-  const errors = validateMeta({ ...meta, name: meta.name || 'fakename' }, { namespaced: Boolean(meta.namespace), nameRule: 'path-segment' })
+  const errors = validateMeta({ ...meta, name: meta.name || 'fakename' }, { namespaced: Boolean(meta.namespace), nameRule: 'path-segment', finalizers: 'plain' })
   return [...out, ...errors.map((error) => ({ ...error, field: path === '' ? error.field : `${path}.${error.field}` }))]
 }

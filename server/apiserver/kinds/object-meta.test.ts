@@ -1,0 +1,118 @@
+/** What upstream's strategies demand of metadata, revisions and selectors, kind by kind. */
+import { deepStrictEqual } from 'node:assert'
+import { test } from 'node:test'
+import { items } from '../app.test-support.ts'
+import { causes, cluster, MERGE, NS } from './kinds.test-support.ts'
+
+const CM = `${NS}/configmaps`
+const MAC = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations'
+
+test('owners are told of without their number, and what is missing of them is invalid', async () => {
+  const made = await cluster().call('POST', CM, { metadata: { name: 'a', ownerReferences: [{ apiVersion: 'a/b/c', kind: '', name: 'x', uid: '' }, { apiVersion: 'v1', kind: 'Event', name: 'e', uid: 'u' }] } })
+  deepStrictEqual(causes(made).map((c) => c.replace(/\{.*\}/, '{}')), [
+    'metadata.ownerReferences.apiVersion: Invalid value: "a/b/c": version must not be empty', 'metadata.ownerReferences.kind: Invalid value: "": must not be empty', 'metadata.ownerReferences.uid: Invalid value: "": must not be empty',
+    'metadata.ownerReferences: Invalid value: {}: /v1, Kind=Event is disallowed from being an owner',
+  ])
+})
+
+test('finalizers have qualified names when an object is made, and a slash or a standard name ever after; a few groups want neither', async () => {
+  const c = cluster()
+  const plain = (finalizers: string[]) => ({ metadata: { name: 'a', finalizers } })
+  deepStrictEqual(causes(await c.call('POST', CM, plain(['a b/c', 'plain']))), [
+    "metadata.finalizers: Invalid value: \"a b/c\": prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')",
+    'metadata.finalizers[1]: Invalid value: "plain": name is neither a standard finalizer name nor is it fully qualified',
+  ])
+  await c.create(CM, plain(['orphan']))
+  deepStrictEqual((await c.call('PATCH', `${CM}/a`, plain(['a b/c', 'orphan', 'foregroundDeletion']), MERGE)).status, 200)
+  deepStrictEqual(causes(await c.call('PATCH', `${CM}/a`, plain(['plain']), MERGE)), ['metadata.finalizers[0]: Invalid value: "plain": name is neither a standard finalizer name nor is it fully qualified'])
+  deepStrictEqual((await c.call('POST', MAC, plain(['plain']))).status, 201)
+  deepStrictEqual(causes(await c.call('POST', '/api/v1/namespaces', { metadata: { name: 'n' }, spec: { finalizers: ['odd'] } })), ['spec.finalizers: Invalid value: "odd": name is neither a standard finalizer name nor is it fully qualified'])
+})
+
+const REVISED: readonly (readonly [path: string, object: Record<string, unknown>])[] = [
+  [MAC, {}],
+  ['/apis/coordination.k8s.io/v1/namespaces/default/leases', { spec: {} }],
+  ['/apis/policy/v1/namespaces/default/poddisruptionbudgets', { spec: { minAvailable: 1 } }],
+  ['/apis/node.k8s.io/v1/runtimeclasses', { handler: 'h' }],
+  ['/apis/storage.k8s.io/v1/csidrivers', { spec: {} }],
+  ['/apis/storage.k8s.io/v1/csinodes', { spec: { drivers: [] } }],
+  ['/apis/storage.k8s.io/v1/volumeattachments', { spec: { attacher: 'a', nodeName: 'n', source: { persistentVolumeName: 'p' } } }],
+  ['/apis/storage.k8s.io/v1/namespaces/default/csistoragecapacities', { storageClassName: 's' }],
+]
+
+test('kinds that a PUT without a resourceVersion does not change', async () => {
+  const c = cluster()
+  for (const [path, object] of REVISED) {
+    const made = await c.create(path, { metadata: { name: 'a' }, ...object })
+    deepStrictEqual([path, causes(await c.call('PUT', `${path}/a`, { metadata: { name: 'a' }, ...object }))], [path, ['metadata.resourceVersion: Invalid value: 0: must be specified for an update']])
+    deepStrictEqual([path, (await c.call('PUT', `${path}/a`, made.json)).status], [path, 200])
+  }
+  deepStrictEqual((await c.call('PUT', '/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/a', { metadata: { name: 'a' }, addressType: 'IPv4', endpoints: [] })).status, 404)
+})
+
+test('kinds without a generation have none, and a driver gets its first one by a change', async () => {
+  const c = cluster()
+  const generation = async (path: string, object: Record<string, unknown>, patch: Record<string, unknown>): Promise<unknown[]> => {
+    const made = await c.create(path, { metadata: { name: 'a' }, ...object })
+    const changed = await c.call('PATCH', `${path}/a`, patch, MERGE)
+    return [changed.status, made.json['metadata']?.['generation'], changed.json['metadata']?.['generation']]
+  }
+  const scale = { scaleTargetRef: { kind: 'Deployment', name: 'd' }, maxReplicas: 3 }
+  deepStrictEqual(await generation('/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers', { spec: scale }, { spec: { maxReplicas: 4 } }), [200, undefined, undefined])
+  deepStrictEqual(await generation('/apis/storage.k8s.io/v1/csidrivers', { spec: {} }, { spec: { requiresRepublish: true } }), [200, undefined, 1])
+})
+
+test('each kind offers its own fields for selectors, and says so in its own words', async () => {
+  const c = cluster()
+  const told = async (path: string, field: string): Promise<string> => {
+    const answer = await c.call('GET', `${path}?fieldSelector=${field}%3Da`)
+    return answer.status === 200 ? `${items(answer.json['items']).length} items` : `${answer.status} ${String(answer.json['message'])}`
+  }
+  const table: [string, string, string][] = [
+    ['/apis/apps/v1/replicasets', 'status.replicas', '400 "status.replicas" is not a known field selector: only "metadata.name", "metadata.namespace"'],
+    ['/api/v1/replicationcontrollers', 'status.replicas', '0 items'],
+    ['/apis/batch/v1/jobs', 'spec.x', '400 field label "spec.x" not supported for Job'],
+    ['/api/v1/namespaces', 'name', '400 field label not supported: name'],
+    ['/api/v1/nodes', 'metadata.namespace', '400 field label not supported: metadata.namespace'],
+    ['/apis/rbac.authorization.k8s.io/v1/clusterroles', 'metadata.namespace', '0 items'],
+    ['/apis/certificates.k8s.io/v1beta1/podcertificaterequests', 'metadata.namespace', '400 field label not supported: metadata.namespace'],
+    ['/apis/resource.k8s.io/v1/resourceslices', 'spec.x', '400 field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: spec.x'],
+    ['/api/v1/pods', 'spec.host', '0 items'],
+  ]
+  const seen: typeof table = []
+  for (const [path, field] of table) seen.push([path, field, await told(path, field)])
+  deepStrictEqual(seen, table)
+})
+
+test('nodes: the one pod network that old clients know wins, features are in order', async () => {
+  const c = cluster()
+  const made = await c.create('/api/v1/nodes', { metadata: { name: 'a' }, spec: { podCIDR: '10.1.0.0/24', podCIDRs: ['10.2.0.0/24', 'fd00::/64'] } })
+  deepStrictEqual(made.json['spec'], { podCIDR: '10.1.0.0/24', podCIDRs: ['10.1.0.0/24'] })
+  deepStrictEqual(causes(await c.call('PATCH', '/api/v1/nodes/a/status', { status: { declaredFeatures: ['B', 'A', 'A', 'c'] } }, MERGE)), [
+    'status.declaredFeatures[1]: Invalid value: "A": list must be sorted alphabetically', 'status.declaredFeatures[2]: Duplicate value: "A"',
+    'status.declaredFeatures[3]: Invalid value: "c": invalid feature name "c": must start with an UpperCamelCase segment, with subsequent segments separated by \'/\' (e.g., MyFeature or MyFeature/mySubFeature), and contain only alphanumeric characters and slashes',
+  ])
+})
+
+test('quotas: scopes in any order are the same, those of a selector must not contradict each other, and the status is looked at', async () => {
+  const c = cluster()
+  const path = `${NS}/resourcequotas`
+  await c.create(path, { metadata: { name: 'a' }, spec: { hard: { pods: '1' }, scopes: ['NotTerminating', 'NotBestEffort'] } })
+  deepStrictEqual((await c.call('PATCH', `${path}/a`, { spec: { scopes: ['NotBestEffort', 'NotTerminating'] } }, MERGE)).status, 200)
+  deepStrictEqual(causes(await c.call('PATCH', `${path}/a`, { spec: { scopes: ['NotBestEffort'] } }, MERGE)), ['spec.scopes: Invalid value: ["NotBestEffort"]: field is immutable'])
+  const exists = (scopeName: string) => ({ scopeName, operator: 'Exists' })
+  deepStrictEqual(causes(await c.call('POST', path, { metadata: { name: 'b' }, spec: { hard: { pods: '1' }, scopeSelector: { matchExpressions: [exists('BestEffort'), exists('NotBestEffort')] } } })), ['spec.scopeSelector.matchExpressions: Invalid value: null: conflicting scopes'])
+  deepStrictEqual(causes(await c.call('PATCH', `${path}/a/status`, { status: { used: { pods: '0.5' } } }, MERGE)), ['status.used[pods]: Invalid value: "500m": must be an integer'])
+})
+
+test('leases: a strategy is known or qualified, and a preferred holder needs one', async () => {
+  const c = cluster()
+  const lease = async (spec: Record<string, unknown>): Promise<string[]> => causes(await c.call('POST', '/apis/coordination.k8s.io/v1/namespaces/default/leases', { metadata: { name: 'a' }, spec }))
+  deepStrictEqual(await lease({ preferredHolder: 'x' }), ['spec.preferredHolder: Forbidden: may only be specified if `strategy` is defined'])
+  deepStrictEqual(await lease({ strategy: 'Odd', holderIdentity: '' }), ['spec.strategy.strategy: Unsupported value: "Odd": supported values: "OldestEmulationVersion"'])
+})
+
+test('of the Secrets that a service account names, only the names are kept', async () => {
+  const made = await cluster().create(`${NS}/serviceaccounts`, { metadata: { name: 'a' }, secrets: [{ kind: 'Secret', namespace: 'x', name: 's' }] })
+  deepStrictEqual(made.json['secrets'], [{ name: 's' }])
+})

@@ -59,6 +59,18 @@ test('a log that is not there yet is empty, a wrong time is refused', async (t) 
   await assert.rejects(w.read({ sinceTime: 'yesterday' }), { code: 'LOGS_INVALID' })
 })
 
+test('a log that grows while its tail is read gives no more lines than were asked for', async (t) => {
+  const w = world(t)
+  const record = (n: number) => `2026-01-01T00:00:01Z stdout F line ${n} ${'x'.repeat(90)}\n`
+  writeFileSync(w.path, Array.from({ length: 3000 }, (_, n) => record(n)).join(''))
+  const done = w.read({ tailLines: 2000 })
+  await w.seen('line 1000 ')
+  appendFileSync(w.path, record(3000))
+  await done
+  const lines = w.text().split('\n').slice(0, -1).map((line) => Number(line.split(' ')[1]))
+  assert.deepEqual([lines.length, lines[0], lines.at(-1)], [2000, 1000, 2999])
+})
+
 test('following gives lines as they come, over a rotation, and ends with the container', async (t) => {
   const w = world(t)
   w.container.running = true

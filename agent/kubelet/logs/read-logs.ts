@@ -62,7 +62,7 @@ export async function readLogs(input: ReadLogsInput): Promise<void> {
 }
 
 interface Filter {
-  /** False: the byte limit is reached. */
+  /** False: the limit of bytes or lines is reached. */
   record(line: Buffer): Promise<boolean>
   flush(): Promise<void>
 }
@@ -71,6 +71,8 @@ function createFilter({ options, nowMs, sink }: ReadLogsInput): Filter {
   const since = sinceNano(options, nowMs)
   const stream = options.stream === 'Stdout' ? 'stdout' : options.stream === 'Stderr' ? 'stderr' : undefined
   let left = options.limitBytes ?? Infinity
+  // As upstream: a log that grows while its tail is read gives no more lines than were asked for.
+  let linesLeft = options.follow ? Infinity : (options.tailLines ?? Infinity)
   let fresh = true
   let pending: Buffer[] = []
   let pendingBytes = 0
@@ -91,14 +93,15 @@ function createFilter({ options, nowMs, sink }: ReadLogsInput): Filter {
   return {
     flush,
     async record(line) {
+      linesLeft -= 1
       const parsed = parseCriLine(line)
-      if (!parsed || (stream !== undefined && parsed.stream !== stream)) return true
-      if (since !== undefined && (criTimeNano(parsed.time) ?? 0n) < since) return true
+      if (!parsed || (stream !== undefined && parsed.stream !== stream)) return linesLeft > 0
+      if (since !== undefined && (criTimeNano(parsed.time) ?? 0n) < since) return linesLeft > 0
       const stamp = options.timestamps && fresh ? Buffer.from(`${parsed.time} `) : undefined
       fresh = !parsed.partial
       const more = put(Buffer.concat([...(stamp ? [stamp] : []), parsed.text, ...(parsed.partial ? [] : [NEWLINE])]))
       if (!more || pendingBytes >= READ_BYTES) await flush()
-      return more
+      return more && linesLeft > 0
     },
   }
 }

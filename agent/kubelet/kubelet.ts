@@ -54,7 +54,8 @@ import { volumesInUse } from './volumes/csi/notes.ts'
 import { systemMounter, type Mounter } from './volumes/mounter.ts'
 import { createDisks } from './volumes/disks.ts'
 import { createLocalVolumes } from './volumes/local-volumes.ts'
-import { createPersistentVolumes } from './volumes/persistent-volumes.ts'
+import { createPersistentVolumes, type VolumeFigures } from './volumes/persistent-volumes.ts'
+import { createVolumeGrowth } from './volumes/volume-growth.ts'
 import { createPodVolumes } from './volumes/pod-volumes.ts'
 import { createTokens } from './volumes/tokens.ts'
 
@@ -99,6 +100,8 @@ export interface Kubelet extends PodStreams {
 const RESYNC_MS = 300_000
 /** Upstream's containerLogMonitorInterval. */
 const LOG_LOOK_MS = 10_000
+/** As often as upstream's kubelet syncs a pod. */
+const VOLUME_LOOK_MS = 60_000
 /** Upstream's monitoringInterval of the eviction manager. */
 const EVICTION_LOOK_MS = 10_000
 /** Upstream's ImageGCPeriod. */
@@ -128,7 +131,8 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   // Streams are handed out before start; they look the workers up at each call.
   const streams = createPodStreams({ workers: { ...emptyWorkers, get: (uid) => workers?.get(uid), list: () => workers?.list() ?? [] }, runtime, clock })
 
-  const stats = createStatsSource({ runtime, pods: () => streams.pods(), nodeName, dataDir, paths, facts: options.hostFacts, pressure, clock })
+  const volumeUsage: { of?: (podUid: string, volume: string) => Promise<VolumeFigures | undefined> } = {}
+  const stats = createStatsSource({ volumeUsage: (uid, volume) => volumeUsage.of?.(uid, volume) ?? Promise.resolve(undefined), log, runtime, pods: () => streams.pods(), nodeName, dataDir, paths, facts: options.hostFacts, pressure, clock })
   const figures = createNodeFigures({ stats, runtime, probes: () => prober?.counts() ?? [], counters: () => [...eviction.counters(), ...garbage.counters()], podCount: () => streams.pods().length, nodeName, config, facts: options.hostFacts, clock, log })
 
   const aboutNode = (reason: string, message: string) => {
@@ -178,6 +182,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
         },
       })
       workers = running.workers
+      volumeUsage.of = running.volumeUsage
       prober = running.prober
       // Before the informer is compared with: what it does not have was deleted while this agent was away.
       for (const { pod } of kept.values()) if (pods.get(`${pod.metadata.namespace ?? ''}/${pod.metadata.name}`)?.metadata.uid !== pod.metadata.uid) workers.upsert(pod)
@@ -204,6 +209,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
           drivers.run(signal),
           runNodeLease(client, nodeName, { clock, log, ...(options.connectivity && { connectivity: options.connectivity }), onReconnect: () => running.catchUp() }, signal),
           every('look at all pods', RESYNC_MS, { clock, log }, signal, () => { needed().wakeAll(); return Promise.resolve() }),
+          every('look after volumes of drivers', VOLUME_LOOK_MS, { clock, log }, signal, () => { running.lookAfterVolumes(); return Promise.resolve() }),
           every('look for pressure', EVICTION_LOOK_MS, { clock, log }, signal, () => eviction.look()),
           every('collect garbage', GARBAGE_LOOK_MS, { clock, log }, signal, () => garbage.collect()),
           every('rotate container logs', LOG_LOOK_MS, { clock, log }, signal, () => rotateAll(options, needed(), log)),
@@ -250,7 +256,8 @@ async function assemble(options: KubeletOptions, { paths, store, pressureRefusal
   const mounter = options.mounter ?? systemMounter
   const csi = createCsiVolumes({ drivers, client, objects, tokens, mounter, paths, nodeName, dataDir, clock, onUse: onVolumeUse })
   const local = createLocalVolumes({ mounter, disks: createDisks(mounter), paths, dataDir })
-  const persistent = createPersistentVolumes({ objects, mounter, paths, csi, local, node })
+  const growth = createVolumeGrowth({ csi, client, events, clock, nodeName })
+  const persistent = createPersistentVolumes({ objects, mounter, paths, csi, local, growth, node })
   const volumes = createPodVolumes({ paths, mounter, objects, tokens, persistent, clock, random, field: (pod) => field(pod) })
   const images = createImagePuller({ runtime, clock, log, maxParallelPulls: config.maxParallelPulls })
   const userRanges = createUserRanges(paths, config.maxPods)
@@ -364,6 +371,11 @@ async function assemble(options: KubeletOptions, { paths, store, pressureRefusal
     /** Services are known now, or a driver came. */
     retryAll() {
       for (const memory of workers.list()) retry(memory)
+    },
+    volumeUsage: (uid: string, volume: string) => persistent.usage(uid, volume),
+    /** Drivers that want told again, claims that have grown. */
+    lookAfterVolumes() {
+      for (const memory of workers.list()) if (memory.pod.spec?.volumes?.some((v) => v.csi ?? v.persistentVolumeClaim ?? v.ephemeral)) refresh(memory)
     },
     /** The server is back: what was set up without it is made up to date. */
     catchUp() {

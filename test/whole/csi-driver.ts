@@ -5,7 +5,7 @@ import { startHostPathDriver } from '#agent/kubelet/volumes/csi/testing/host-pat
 
 const [name = '', nodeId = '', kubeletDir = '', storageDir = ''] = process.argv.slice(2)
 const log = createLog({ format: 'text', level: 'info', nowMs: () => systemClock.nowMs(), write: (line) => process.stdout.write(`${line}\n`) })
-const driver = await startHostPathDriver({ name, nodeId, kubeletDir, storageDir, topology: { 'topology.hostpath.csi/node': nodeId }, clock: systemClock, log })
+const driver = await startHostPathDriver({ name, nodeId, kubeletDir, storageDir, can: ['expand', 'getStats'], topology: { 'topology.hostpath.csi/node': nodeId }, clock: systemClock, log })
 console.log('serving')
 process.once('SIGTERM', () => {
   void driver.stop().then(() => process.exit(0))

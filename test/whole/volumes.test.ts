@@ -85,6 +85,30 @@ describe('volumes that outlive pods', { timeout: 240_000 }, () => {
     assert.equal(readFileSync(join(node().dir, 'storage/handle-1/file'), 'utf8'), 'kept\n')
   })
 
+  it('grow while they are used: the node makes the file system larger, and tells how full it is', async () => {
+    const mebi = 1024 * 1024
+    await apply(
+      { ...volume('grown', { csi: { driver: DRIVER, volumeHandle: 'handle-grown', volumeAttributes: { ram: String(16 * mebi) } }, capacity: { storage: '16Mi' } }) },
+      { ...claim('grown', 'grown'), spec: { ...claim('grown', 'grown').spec, resources: { requests: { storage: '16Mi' } } } }, pod('grower', 'grown', 'true', { nodeName: node().name }),
+    )
+    await attach()
+    await cluster.must(['wait', '--for=condition=Ready', '--timeout=60s', 'pod/grower'], { timeoutMs: 70_000 })
+    const blocks = async () => (await inPod('grower', 'df', '-k', '/data')).split('\n').at(-1)?.split(/ +/)[1]
+    assert.equal(await blocks(), String(16 * 1024))
+    // What external-resizer does once the disk has grown: first the volume, then the claim.
+    await cluster.must(['patch', 'pv', 'grown', '-p', '{"spec":{"capacity":{"storage":"48Mi"}}}'])
+    await cluster.must(['patch', 'pvc', 'grown', '--subresource=status', '--type=merge', '-p', JSON.stringify({ status: { allocatedResourceStatuses: { storage: 'NodeResizePending' }, conditions: [{ type: 'FileSystemResizePending', status: 'True' }] } })])
+    // The node looks once a minute; one that has just been told of the pod looks at once.
+    await cluster.must(['annotate', 'pod', 'grower', 'looked=at'])
+    await until('the claim says that it has grown', 70_000, async () => (await cluster.must(['get', 'pvc', 'grown', '-o', 'jsonpath={.status.capacity.storage} {.status.allocatedResourceStatuses} {.status.conditions}'])).trim() === '48Mi')
+    assert.equal(await blocks(), String(48 * 1024))
+    const summary = JSON.parse(await cluster.must(['get', '--raw', `/api/v1/nodes/${node().name}/proxy/stats/summary`])) as { pods: { podRef: { name: string }; volume?: { name: string; capacityBytes: number; pvcRef?: object }[] }[] }
+    const told = summary.pods.find((p) => p.podRef.name === 'grower')?.volume?.find((v) => v.name === 'data')
+    assert.deepStrictEqual([told?.pvcRef, told?.capacityBytes], [{ name: 'grown', namespace: 'default' }, 48 * mebi])
+    assert.match(await cluster.must(['get', '--raw', `/api/v1/nodes/${node().name}/proxy/metrics`]), /^kubelet_volume_stats_capacity_bytes\{namespace="default",persistentvolumeclaim="grown"\} 50331648$/m)
+    await cluster.must(['delete', 'pod', 'grower', '--timeout=60s'], { timeoutMs: 70_000 })
+  })
+
   it('of mode Block: the device itself is in the container, of a CSI driver and of a local disk', { skip: LOOP }, async (t) => {
     const image = join(node().dir, 'image')
     writeFileSync(image, '')

@@ -1,5 +1,5 @@
 /** The Prometheus text format, and the kubelet's pages of it under upstream's names. Pure. */
-import { podTotals, type ContainerSample, type NodeSample, type PodSample } from './summary.ts'
+import { podTotals, type ContainerSample, type FsSample, type NodeSample, type PodSample } from './summary.ts'
 
 export interface MetricSample { labels?: Readonly<Record<string, string>>; value: number; atMs?: number }
 export interface MetricFamily { name: string; help: string; type: 'counter' | 'gauge'; samples: readonly MetricSample[] }
@@ -62,6 +62,17 @@ export function cadvisorMetrics({ node, pods, machine }: { node: NodeSample; pod
     family('container_start_time_seconds', 'gauge', 'Start time of the container since unix epoch in seconds.', [root(node.bootedAtMs / 1000), ...of((c) => c.startedAtMs / 1000)]),
     family('machine_cpu_cores', 'gauge', 'Number of logical CPU cores.', [{ value: machine.cpuCount }]),
     family('machine_memory_bytes', 'gauge', 'Amount of memory installed on the machine.', [{ value: machine.memoryBytes }]),
+  ])
+}
+
+/** Of `/metrics`: how full the volumes of claims are. */
+export function volumeMetrics(volumes: readonly { namespace: string; claim: string; fs: FsSample }[]): string {
+  const family = (name: string, help: string, of: (fs: FsSample) => number): MetricFamily => ({
+    name: `kubelet_volume_stats_${name}`, help: `[ALPHA] ${help}`, type: 'gauge', samples: volumes.map(({ namespace, claim, fs }) => ({ labels: { namespace, persistentvolumeclaim: claim }, value: of(fs) })),
+  })
+  return metricsText([
+    family('available_bytes', 'Number of available bytes in the volume', (f) => f.availableBytes), family('capacity_bytes', 'Capacity in bytes of the volume', (f) => f.capacityBytes), family('inodes', 'Maximum number of inodes in the volume', (f) => f.inodes),
+    family('inodes_free', 'Number of free inodes in the volume', (f) => f.inodesFree), family('inodes_used', 'Number of used inodes in the volume', (f) => f.inodesUsed), family('used_bytes', 'Number of used bytes in the volume', (f) => f.usedBytes),
   ])
 }
 

@@ -6,7 +6,7 @@ import type { ContainerRuntime } from '#cri/index.ts'
 import type { KubeletConfig } from '../config.ts'
 import type { HostFacts } from '../node/host-facts.ts'
 import type { NodeFigures } from '../streams.ts'
-import { cadvisorMetrics, metricsText, probeMetrics, resourceMetrics, type MetricFamily, type ProbeCount } from './metrics-text.ts'
+import { cadvisorMetrics, metricsText, probeMetrics, resourceMetrics, volumeMetrics, type MetricFamily, type ProbeCount } from './metrics-text.ts'
 import type { StatsSource } from './stats-source.ts'
 import { summaryOf } from './summary.ts'
 
@@ -33,7 +33,7 @@ export function createNodeFigures(deps: NodeFiguresDeps): NodeFigures {
     },
     async metrics(page) {
       switch (page) {
-        case 'kubelet': return kubeletMetrics(deps)
+        case 'kubelet': return (await kubeletMetrics(deps)) + volumeMetrics(await stats.claimedVolumes())
         case 'probes': return probeMetrics(deps.probes())
         case 'cadvisor': return cadvisorMetrics({ ...(await stats.measure()), machine: facts })
         case 'resource':

@@ -2,20 +2,27 @@
 import { dirname } from 'node:path'
 import type { Pod, Stored } from '#api/types/index.ts'
 import type { Clock } from '#base/clock.ts'
+import { asError } from '#base/errors.ts'
+import type { Log } from '#base/log.ts'
 import { diskUsage, type ContainerRuntime, type ContainerStats, type ContainerStatus, type DiskUsage } from '#cri/index.ts'
 import { CONTAINER_NAME_LABEL, POD_UID_LABEL } from '../labels.ts'
 import type { HostFacts, HostPressure } from '../node/host-facts.ts'
 import type { PodPaths } from '../pod-paths.ts'
+import type { VolumeFigures } from '../volumes/persistent-volumes.ts'
 import { readFs, readHostUsage } from './host-usage.ts'
 import { createCpuRates } from './rates.ts'
-import type { ContainerSample, NodeSample, PodSample, VolumeSample } from './summary.ts'
+import type { ContainerSample, FsSample, NodeSample, PodSample, VolumeSample } from './summary.ts'
 
 export interface Measured { node: NodeSample; pods: PodSample[] }
 
 export interface StatsSource {
   /** `onlyCpuAndMemory`: no disk is looked at. */
   measure(options?: { onlyCpuAndMemory?: boolean }): Promise<Measured>
+  /** Of claims, each once. */
+  claimedVolumes(): Promise<ClaimedSample[]>
 }
+
+export interface ClaimedSample { namespace: string; claim: string; fs: FsSample }
 
 export interface StatsDeps {
   runtime: Pick<ContainerRuntime, 'listContainerStats' | 'listContainers' | 'imageFsInfo'>
@@ -26,10 +33,15 @@ export interface StatsDeps {
   facts: HostFacts
   pressure(): Promise<HostPressure>
   clock: Clock
+  log: Log
+  /** Of a volume that is no emptyDir. */
+  volumeUsage(podUid: string, volume: string): Promise<VolumeFigures | undefined>
 }
 
 /** Upstream's volumeStatsAggPeriod. */
 const DISK_MS = 60_000
+/** A driver that does not answer holds up nobody else; what it says later is told next time. */
+const DRIVER_WAIT_MS = 2_000
 
 export function createStatsSource(deps: StatsDeps): StatsSource {
   const { runtime, clock, paths } = deps
@@ -44,14 +56,41 @@ export function createStatsSource(deps: StatsDeps): StatsSource {
     return usage
   }
 
-  const volumesOf = async ({ metadata, spec }: Stored<Pod>): Promise<VolumeSample[]> => {
+  const asked = new Map<string, { figures: VolumeFigures | undefined; answer: Promise<void>; atMs: number }>()
+  const figuresOf = async (uid: string, volume: string): Promise<{ figures: VolumeFigures | undefined; atMs: number }> => {
+    const id = `${uid}/${volume}`
+    const known = asked.get(id)
+    const entry = known && clock.monotonicMs() - known.atMs < DISK_MS ? known : { figures: known?.figures, answer: Promise.resolve(), atMs: clock.monotonicMs() }
+    if (entry !== known) {
+      asked.set(id, entry)
+      entry.answer = deps.volumeUsage(uid, volume).then((figures) => { entry.figures = figures }, (error: unknown) => deps.log.warn('a volume cannot be measured', { pod: uid, volume, error: asError(error) }))
+    }
+    const stop = new AbortController()
+    await Promise.race([entry.answer, clock.sleep(DRIVER_WAIT_MS, stop.signal).catch(() => { /* it was answered */ })])
+    stop.abort()
+    return entry
+  }
+  const claimedOf = async ({ metadata, spec }: Stored<Pod>): Promise<(VolumeSample & { fs: FsSample })[]> => {
+    const out: (VolumeSample & { fs: FsSample })[] = []
+    for (const { name, csi, persistentVolumeClaim, ephemeral } of spec?.volumes ?? []) {
+      if (!csi && !persistentVolumeClaim && !ephemeral) continue
+      const { figures } = await figuresOf(metadata.uid, name)
+      if (!figures) continue
+      const { claim, ...of } = figures
+      out.push({ name, usedBytes: of.usedBytes, inodesUsed: of.inodesUsed, isEphemeral: false, fs: { atMs: clock.nowMs(), ...of }, ...(claim !== undefined && { claim }) })
+    }
+    return out
+  }
+
+  const volumesOf = async (pod: Stored<Pod>): Promise<VolumeSample[]> => {
+    const { metadata, spec } = pod
     const out: VolumeSample[] = []
     for (const volume of spec?.volumes ?? []) {
       if (!volume.emptyDir) continue
       const { bytes, inodes } = await usageOf(paths.volume(metadata.uid, 'kubernetes.io~empty-dir', volume.name))
       out.push({ name: volume.name, usedBytes: bytes, inodesUsed: inodes, isEphemeral: volume.emptyDir.medium !== 'Memory' })
     }
-    return out
+    return [...out, ...(await claimedOf(pod))]
   }
 
   const containerOf = async (s: ContainerStats, c: ContainerStatus, onlyCpuAndMemory: boolean): Promise<ContainerSample> => ({
@@ -75,6 +114,14 @@ export function createStatsSource(deps: StatsDeps): StatsSource {
   }
 
   return {
+    async claimedVolumes() {
+      const found = new Map<string, ClaimedSample>()
+      for (const pod of deps.pods()) {
+        const { namespace = '' } = pod.metadata
+        for (const { claim, fs } of await claimedOf(pod)) if (claim !== undefined) found.set(`${namespace}/${claim}`, { namespace, claim, fs })
+      }
+      return [...found.values()]
+    },
     async measure({ onlyCpuAndMemory = false } = {}) {
       const [stats, containers] = await Promise.all([runtime.listContainerStats(), runtime.listContainers({ state: 'running' })])
       const byId = new Map(containers.map((c) => [c.id, c]))
@@ -95,6 +142,7 @@ export function createStatsSource(deps: StatsDeps): StatsSource {
         pods.push({ name, namespace, uid, startedAtMs: Date.parse(pod.status?.startTime ?? pod.metadata.creationTimestamp), containers: own, volumes: onlyCpuAndMemory ? [] : await volumesOf(pod) })
       }
       for (const [path, { atMs }] of counted) if (clock.monotonicMs() - atMs > 2 * DISK_MS) counted.delete(path)
+      for (const [id, { atMs }] of asked) if (clock.monotonicMs() - atMs > 2 * DISK_MS) asked.delete(id)
       return { node: measured, pods }
     },
   }

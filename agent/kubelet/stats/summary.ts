@@ -7,7 +7,17 @@ export interface FsSample { atMs: number; capacityBytes: number; availableBytes:
 export interface InterfaceSample { name: string; rxBytes: number; rxErrors: number; txBytes: number; txErrors: number }
 
 export interface ContainerSample { name: string; startedAtMs: number; cpu: CpuSample; memory: MemorySample; rootfsUsedBytes: number; logsUsedBytes: number; pids: number; image: string; id: string }
-export interface VolumeSample { name: string; usedBytes: number; inodesUsed: number; /** Counts as the pod's ephemeral storage. */ isEphemeral: boolean }
+export interface VolumeSample {
+  name: string
+  usedBytes: number
+  inodesUsed: number
+  /** Counts as the pod's ephemeral storage. */
+  isEphemeral: boolean
+  /** Its own file system; default: the node's. */
+  fs?: FsSample
+  /** The claim that it is of, in the pod's namespace. */
+  claim?: string
+}
 export interface PodSample { name: string; namespace: string; uid: string; startedAtMs: number; containers: readonly ContainerSample[]; volumes: readonly VolumeSample[] }
 export interface NodeSample {
   name: string
@@ -54,7 +64,7 @@ function podStats(pod: PodSample, { fs, imageFs }: NodeSample, onlyCpuAndMemory:
     })),
     ...(total && { cpu: cpu(total.cpu), memory: memory(total.memory) }),
     ...(!onlyCpuAndMemory && {
-      ...(pod.volumes.length > 0 && { volume: pod.volumes.map((v) => ({ ...fsStats(fs, v.usedBytes), inodesUsed: v.inodesUsed, name: v.name })) }),
+      ...(pod.volumes.length > 0 && { volume: pod.volumes.map((v) => ({ ...fsStats(v.fs ?? fs, v.usedBytes), inodesUsed: v.inodesUsed, name: v.name, ...(v.claim !== undefined && { pvcRef: { name: v.claim, namespace: pod.namespace } }) })) }),
       'ephemeral-storage': fsStats(fs, ephemeralBytes(pod)),
       process_stats: { process_count: pod.containers.reduce((sum, c) => sum + c.pids, 0) },
     }),

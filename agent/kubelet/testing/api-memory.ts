@@ -111,13 +111,13 @@ export function createApiMemory(): ApiMemory {
       if (object.metadata?.resourceVersion && object.metadata.resourceVersion !== old.metadata.resourceVersion) throw new ApiError({ code: 409, reason: 'Conflict', message: 'the object has been modified' })
       return change('MODIFIED', ref.resource, { ...stored(object), metadata: { ...old.metadata, ...object.metadata } } as Stored<KubeObject>) as never
     },
-    async patch(ref, name, namespace, _type, patch, options = {}) {
+    async patch(ref, name, namespace, type, patch, options = {}) {
       await enter(`patch ${ref.resource} ${name}${options.subresource ? `/${options.subresource}` : ''}`)
       const old = need(ref.resource, key(name, namespace))
       const uid = (patch as KubeObject).metadata?.uid
       if (uid !== undefined && uid !== old.metadata.uid) throw new ApiError({ code: 409, reason: 'Conflict', message: 'the UID in the precondition does not match' })
       patches.push({ path: `${ref.resource}/${name}/${options.subresource ?? ''}`, patch: structuredClone(patch) })
-      return change('MODIFIED', ref.resource, merge(old, patch) as Stored<KubeObject>) as never
+      return change('MODIFIED', ref.resource, merge(old, patch, type === 'application/merge-patch+json' ? undefined : '') as Stored<KubeObject>) as never
     },
     async delete(ref, name, namespace, options = {}) {
       await enter(`delete ${ref.resource} ${name}`)
@@ -154,22 +154,22 @@ export function createApiMemory(): ApiMemory {
   return api
 }
 
-/** Enough of a strategic merge: null removes, maps merge, conditions merge by type, `$patch: replace` replaces, `$patch: delete` removes one. */
-function merge(old: unknown, patch: unknown, at = ''): unknown {
+/** Enough of a strategic merge: null removes, maps merge, conditions merge by type, `$patch: replace` replaces, `$patch: delete` removes one. `at` undefined: a merge patch, whose lists replace. */
+function merge(old: unknown, patch: unknown, at: string | undefined): unknown {
   if (Array.isArray(patch)) {
     const replace = patch.some((p) => (p as { $patch?: string } | null)?.$patch === 'replace')
     const items = patch.filter((p) => (p as { $patch?: string } | null)?.$patch === undefined) as Record<string, unknown>[]
     if (replace || at !== 'conditions' || !Array.isArray(old)) return structuredClone(items)
     const gone = patch.filter((p) => (p as { $patch?: string } | null)?.$patch === 'delete').map((p) => (p as { type?: string }).type)
     const before = (old as Record<string, unknown>[]).filter((o) => !gone.includes(o.type as string))
-    return [...before.map((o) => merge(o, items.find((i) => i.type === o.type) ?? {})), ...items.filter((i) => !before.some((o) => o.type === i.type))]
+    return [...before.map((o) => merge(o, items.find((i) => i.type === o.type) ?? {}, '')), ...items.filter((i) => !before.some((o) => o.type === i.type))]
   }
   if (typeof patch !== 'object' || patch === null) return patch
   const out: Record<string, unknown> = typeof old === 'object' && old !== null && !Array.isArray(old) ? { ...old } : {}
   // Lists of items in a status are atomic.
   for (const [k, v] of Object.entries(patch)) {
     if (v === null) delete out[k]
-    else out[k] = merge(out[k], v, k)
+    else out[k] = merge(out[k], v, at === undefined ? undefined : k)
   }
   return out
 }

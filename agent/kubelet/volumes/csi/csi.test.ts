@@ -4,9 +4,10 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
-import { CSI_DRIVERS, CSI_NODES, NODES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, VOLUME_ATTACHMENTS, type CSINode, type KubeObject, type Node, type PersistentVolumeSpec, type Pod, type Stored, type Volume } from '#api/types/index.ts'
+import { CSI_DRIVERS, CSI_NODES, NODES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, VOLUME_ATTACHMENTS, type CSIDriver, type CSINode, type KubeObject, type Node, type PersistentVolumeClaim, type PersistentVolumeSpec, type Pod, type Stored, type Volume } from '#api/types/index.ts'
 import { systemClock } from '#base/clock.ts'
 import { silentLog } from '#base/log.ts'
+import { GRPC } from '#base/grpc/grpc-status.ts'
 import { systemRandom } from '#base/random.ts'
 import { createObjectSource } from '../../objects.ts'
 import { podPaths } from '../../pod-paths.ts'
@@ -16,12 +17,13 @@ import { runCommand } from '../../run-command.ts'
 import { createDisks } from '../disks.ts'
 import { createLocalVolumes } from '../local-volumes.ts'
 import { systemMounter } from '../mounter.ts'
+import { createVolumeGrowth, decideGrowth } from '../volume-growth.ts'
 import { createPersistentVolumes } from '../persistent-volumes.ts'
 import { createCsiVolumes } from './csi-volumes.ts'
 import { createCsiDrivers } from './drivers.ts'
 import { volumesInUse } from './notes.ts'
-import { startHostPathDriver, type HostPathDriver } from './testing/host-path-driver.ts'
-import { attachmentName, capabilityOf, inlineCsiVolume, persistentCsiVolume, wantsOwnership } from './volume.ts'
+import { startHostPathDriver, type HostPathDriver, type HostPathDriverOptions } from './testing/host-path-driver.ts'
+import { attachmentName, capabilityOf, inlineCsiVolume, persistentCsiVolume, stagingName, wantsOwnership } from './volume.ts'
 
 const DRIVER = 'hostpath.csi.test'
 const NODE = 'board'
@@ -31,8 +33,11 @@ async function until(what: string, holds: () => boolean | Promise<boolean>): Pro
   for (const end = Date.now() + deadlineMs; !(await holds()); await systemClock.sleep(5)) assert.ok(Date.now() < end, `not in time: ${what}`)
 }
 
+/** As much of a JWT as is read: when it ends. */
+const tokenFor = (audience: string, number: number) => `h.${Buffer.from(JSON.stringify({ exp: 1_800_000_000 + number, aud: audience })).toString('base64url')}.s`
+
 /** A node with the real mount table and a real driver; the API is in memory. */
-async function machine(t: TestContext, about: { attachRequired?: boolean; podInfoOnMount?: boolean; fsGroupPolicy?: string; volumeLifecycleModes?: string[] } = {}) {
+async function machine(t: TestContext, about: Partial<CSIDriver['spec']> = {}) {
   const dir = mkdtempSync(join(tmpdir(), 'csi-'))
   const api = createApiMemory()
   api.put(NODES, { apiVersion: 'v1', kind: 'Node', metadata: { name: NODE, labels: { zone: 'a' } } } as KubeObject)
@@ -44,12 +49,17 @@ async function machine(t: TestContext, about: { attachRequired?: boolean; podInf
   const started: HostPathDriver[] = []
   const objects = createObjectSource(api.client, { clock: systemClock, random: systemRandom, log: silentLog })
   const uses: number[] = []
+  const events: [string, string, string][] = []
+  const tokens = { count: 0 }
   /** As after a restart of the agent: nothing is remembered. */
-  const volumes = () => createPersistentVolumes({
-    objects, mounter: systemMounter, paths, node: () => api.get<Node>(NODES, NODE),
-    local: createLocalVolumes({ mounter: systemMounter, disks: createDisks(systemMounter), paths, dataDir: dir }),
-    csi: createCsiVolumes({ drivers, client: api.client, objects, tokens: { get: () => Promise.reject(new Error('none')), nextRefreshMs: () => undefined, release: () => {} }, mounter: systemMounter, paths, nodeName: NODE, dataDir: dir, clock: systemClock, onUse: () => uses.push(1) }),
-  })
+  const volumes = () => {
+    const csi = createCsiVolumes({ drivers, client: api.client, objects, tokens: { get: (_, { audience }) => Promise.resolve(tokenFor(audience ?? '', ++tokens.count)), nextRefreshMs: () => undefined, release: () => {} }, mounter: systemMounter, paths, nodeName: NODE, dataDir: dir, clock: systemClock, onUse: () => uses.push(1) })
+    return createPersistentVolumes({
+      objects, mounter: systemMounter, paths, node: () => api.get<Node>(NODES, NODE), csi,
+      local: createLocalVolumes({ mounter: systemMounter, disks: createDisks(systemMounter), paths, dataDir: dir }),
+      growth: createVolumeGrowth({ csi, client: api.client, clock: systemClock, nodeName: NODE, events: { event: (of, _, reason, message) => { events.push([of.kind ?? '', reason, message]) }, flush: () => Promise.resolve(), close: () => {} } }),
+    })
+  }
   t.after(async () => {
     stop.abort()
     await running
@@ -59,9 +69,9 @@ async function machine(t: TestContext, about: { attachRequired?: boolean; podInf
     rmSync(dir, { recursive: true, force: true })
   })
   return {
-    dir, api, paths, drivers, volumes, uses,
-    async driver() {
-      const driver = await startHostPathDriver({ name: DRIVER, nodeId: `id-of-${NODE}`, kubeletDir: dir, storageDir: join(dir, 'storage'), topology: { 'topology.test/node': NODE }, clock: systemClock, log: silentLog })
+    dir, api, paths, drivers, volumes, uses, events,
+    async driver(...can: HostPathDriverOptions['can'] & object) {
+      const driver = await startHostPathDriver({ name: DRIVER, nodeId: `id-of-${NODE}`, kubeletDir: dir, storageDir: join(dir, 'storage'), topology: { 'topology.test/node': NODE }, can, clock: systemClock, log: silentLog })
       started.push(driver)
       await until('the driver is registered', () => drivers.get(DRIVER) !== undefined && driver.told.length > 0)
       return driver
@@ -212,6 +222,68 @@ describe('CSI volumes', { skip: process.getuid?.() === 0 ? false : 'mounting nee
     assert.deepStrictEqual([methods(driver).slice(4), await systemMounter.below(m.dir), existsSync(published), existsSync(join(m.dir, 'plugins/kubernetes.io/csi/volumeDevices/pv-raw')), await runCommand('losetup', ['-j', join(m.dir, 'storage/b1.disk')])], [['unpublish', 'unpublish', 'unstage', 'unpublish', 'unstage'], [], false, false, ''])
   })
 
+  it('grows: a file system that is in use becomes as large as its disk, and the claim says so', async (t) => {
+    const m = await machine(t)
+    const driver = await m.driver('expand', 'getStats')
+    const MI = 1024 * 1024
+    const spec = (storage: string): PersistentVolumeSpec => ({ csi: { driver: DRIVER, volumeHandle: 'g1', fsType: 'ext4', volumeAttributes: { ram: String(16 * MI) } }, capacity: { storage } })
+    const pending = { type: 'FileSystemResizePending', status: 'True', lastTransitionTime: '2026-01-01T00:00:00Z' }
+    const status = (more: object = {}) => ({ status: { phase: 'Bound', capacity: { storage: '16Mi' }, ...more } })
+    const volume = m.claimed('grown', spec('16Mi'), status())
+    const volumes = m.volumes()
+    const owner = pod('p1', volume)
+    await volumes.setUp(owner, volume)
+    const before = await volumes.usage('p1', 'data')
+    await volumes.refresh(owner)
+    assert.ok(!methods(driver).includes('expand'), 'nothing to do')
+    m.claimed('grown', spec('48Mi'), status({ allocatedResourceStatuses: { storage: 'NodeResizePending' }, allocatedResources: { storage: '48Mi' }, conditions: [{ ...pending, type: 'Other' }, pending] }))
+    await volumes.refresh(owner)
+    const { request } = driver.calls.find((c) => c.method === 'expand') ?? {}
+    assert.deepStrictEqual([request?.['volumeId'], request?.['capacityRange'], request?.['volumePath'], request?.['stagingTargetPath']], ['g1', { requiredBytes: 48 * MI, limitBytes: 0 }, join(m.paths.volumes('p1'), 'kubernetes.io~csi/pv-grown/mount'), join(m.dir, 'plugins/kubernetes.io/csi', DRIVER, stagingName('g1'), 'globalmount')])
+    assert.deepStrictEqual(m.api.get<PersistentVolumeClaim>(PERSISTENT_VOLUME_CLAIMS, 'default/grown')?.status, { phase: 'Bound', capacity: { storage: '48Mi' }, allocatedResourceStatuses: {}, allocatedResources: { storage: '48Mi' }, conditions: [{ ...pending, type: 'Other' }] })
+    const after = await volumes.usage('p1', 'data')
+    assert.ok(before?.capacityBytes === 16 * MI && after?.capacityBytes === 48 * MI && after.inodes > 0, JSON.stringify([before, after]))
+    assert.deepStrictEqual([after.claim, m.events], ['grown', ['Pod', 'PersistentVolumeClaim'].map((kind) => [kind, 'FileSystemResizeSuccessful', `MountVolume.NodeExpandVolume succeeded for volume "pv-grown" ${NODE}`])])
+    await volumes.refresh(owner)
+    assert.equal(methods(driver).filter((each) => each === 'expand').length, 1)
+    await volumes.tearDown('p1')
+  })
+
+  it('that cannot grow say so in the claim; what the driver refuses for good is not tried again', async (t) => {
+    const m = await machine(t)
+    const driver = await m.driver('expand')
+    const spec: PersistentVolumeSpec = { ...csi('g2'), capacity: { storage: '2Gi' } }
+    const volume = m.claimed('stiff', spec, { status: { phase: 'Bound', capacity: { storage: '1Gi' }, allocatedResourceStatuses: { storage: 'NodeResizePending' } } })
+    const status = () => m.api.get<PersistentVolumeClaim>(PERSISTENT_VOLUME_CLAIMS, 'default/stiff')?.status
+    const volumes = m.volumes()
+    driver.failNext('expand', 'the disk is busy')
+    await assert.rejects(volumes.setUp(pod('p1', volume), volume), { code: 'VOLUME_EXPAND', message: 'Expander.NodeExpand failed to expand the volume : the disk is busy' })
+    assert.deepStrictEqual([status()?.allocatedResourceStatuses, status()?.conditions?.map((c) => [c.type, c.message])], [{ storage: 'NodeResizeInProgress' }, [['NodeResizeError', 'failed to expand pvc with Expander.NodeExpand failed to expand the volume : the disk is busy']]])
+    driver.failNext('expand', 'too large', GRPC.outOfRange)
+    await volumes.setUp(pod('p1', volume), volume)
+    assert.deepStrictEqual([status()?.capacity, status()?.allocatedResourceStatuses, status()?.conditions?.length], [{ storage: '1Gi' }, { storage: 'NodeResizeInfeasible' }, 1])
+    await volumes.refresh(pod('p1', volume))
+    assert.deepStrictEqual([methods(driver).filter((each) => each === 'expand').length, m.events.map(([, reason]) => reason)], [2, ['VolumeResizeFailed', 'VolumeResizeFailed']])
+  })
+
+  it('are published again where the driver wants that, with new tokens: in the context, or among the secrets', async (t) => {
+    for (const serviceAccountTokenInSecrets of [false, true]) {
+      const m = await machine(t, { requiresRepublish: true, tokenRequests: [{ audience: 'vault', expirationSeconds: 600 }], serviceAccountTokenInSecrets })
+      const driver = await m.driver()
+      const volume = m.claimed('told', csi('v1'))
+      const volumes = m.volumes()
+      const owner = pod('p1', volume)
+      await volumes.setUp(owner, volume)
+      await volumes.refresh(owner)
+      const key = 'csi.storage.k8s.io/serviceAccount.tokens'
+      const told = driver.calls.filter((c) => c.method === 'publish').map((c) => [(c.request['volumeContext'] as Record<string, string>)[key], (c.request['secrets'] as Record<string, string>)[key]].map((text) => text && JSON.parse(text) as unknown))
+      const tokens = [1, 2].map((n) => ({ vault: { token: tokenFor('vault', n), expirationTimestamp: new Date((1_800_000_000 + n) * 1000).toISOString().replace('.000Z', 'Z') } }))
+      assert.deepStrictEqual(told, tokens.map((each) => (serviceAccountTokenInSecrets ? [undefined, each] : [each, undefined])))
+      await driver.stop()
+      await until('it is gone', () => m.drivers.get(DRIVER) === undefined)
+    }
+  })
+
   it('gives files to the pod\'s group where the CSIDriver says so', async (t) => {
     const m = await machine(t, { fsGroupPolicy: 'File' })
     await m.driver()
@@ -302,6 +374,24 @@ describe('claims', { skip: process.getuid?.() === 0 ? false : 'mounting needs ro
     assert.deepStrictEqual(await m.volumes().setUp(pod('p1', readonly), readonly), { path: join(m.dir, 'made'), readonly: true })
     assert.ok(existsSync(join(m.dir, 'made')))
   })
+})
+
+it('a claim grows on the node when its turn has come, and only then', () => {
+  const decide = (pv: string | undefined, claim: string | undefined, more: { state?: string; known?: string; readonly?: boolean } = {}) => decideGrowth({
+    pv: { metadata: { name: 'v' }, spec: { ...(pv && { capacity: { storage: pv } }) } } as never,
+    claim: { metadata: { name: 'c' }, status: { ...(claim && { capacity: { storage: claim } }), ...(more.state && { allocatedResourceStatuses: { storage: more.state } }) } } as never,
+    volume: persistentCsiVolume({ metadata: { name: 'v' }, spec: csi('h') } as never, more.readonly ?? false),
+  }, more.known)
+  const expand = (isTold = false) => ({ kind: 'expand', size: '2Gi', isTold })
+  const none = { kind: 'none' }
+  const table: [unknown, unknown][] = [
+    [decide('2Gi', '1Gi'), expand()], [decide('2Gi', '1Gi', { state: 'NodeResizePending' }), expand()], [decide('2Gi', '1Gi', { state: 'NodeResizeInProgress' }), expand()],
+    [decide('2Gi', '1Gi', { state: 'ControllerResizeInProgress' }), none], [decide('2Gi', '1Gi', { state: 'NodeResizeInfeasible' }), none], [decide('2Gi', '1Gi', { readonly: true }), { kind: 'readOnly' }],
+    [decide('2Gi', '2048Mi'), none], [decide('1Gi', '2Gi'), none], [decide(undefined, '1Gi'), none], [decide('2Gi', undefined), none],
+    // Another node has told it already, this one has not done it yet.
+    [decide('2Gi', '2Gi', { known: '1Gi' }), expand(true)], [decide('2Gi', '2Gi', { known: '2Gi' }), none],
+  ]
+  for (const [is, wanted] of table) assert.deepStrictEqual(is, wanted)
 })
 
 it('access modes are asked for as drivers know them, ownership as CSIDrivers say', () => {

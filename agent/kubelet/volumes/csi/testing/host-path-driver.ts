@@ -1,6 +1,6 @@
 /**
- * A CSI driver for tests, after the example of csi-driver-host-path: a volume is a directory, or a file behind a loop device where
- * it is of mode Block or its attribute `disk` says how many bytes it has. Staged and published by bind mounts, registered by
+ * A CSI driver for tests, after the example of csi-driver-host-path: a volume is a directory; a file behind a loop device where
+ * it is of mode Block; or memory, where its attribute `ram` says how many bytes (what can grow without CAP_SYS_RESOURCE). Staged and published by bind mounts, registered by
  * a socket as node-driver-registrar makes it. It keeps no state but those, answers repeated calls as the specification wants, and
  * notes what it was asked.
  */
@@ -11,7 +11,6 @@ import { GRPC, GrpcError } from '#base/grpc/grpc-status.ts'
 import { GrpcServer } from '#base/grpc/grpc-server.ts'
 import type { Log } from '#base/log.ts'
 import { runCommand } from '../../../run-command.ts'
-import { createDisks } from '../../disks.ts'
 import { systemMounter } from '../../mounter.ts'
 import { CAPABILITY, NODE_EXPAND, NODE_GET_CAPABILITIES, NODE_GET_INFO, NODE_PUBLISH, NODE_STAGE, NODE_STATS, NODE_UNPUBLISH, NODE_UNSTAGE, REGISTRATION_GET_INFO, REGISTRATION_NOTIFY, UNIT } from '../calls.ts'
 
@@ -57,7 +56,6 @@ export async function startHostPathDriver({ name, nodeId, kubeletDir, storageDir
     await mkdir(target, { recursive: true })
     if (!(await systemMounter.below(target)).includes(target)) await systemMounter.bind(source, target)
   }
-  const disks = createDisks(systemMounter)
   const fileOf = (volumeId: string) => join(storageDir, `${volumeId}.disk`)
   const loopOf = async (volumeId: string): Promise<string | undefined> => (await runCommand('losetup', ['-j', fileOf(volumeId), '-O', 'NAME', '-n'])).trim().split('\n')[0] || undefined
   /** The loop device of the volume's file; both are made where they are missing. */
@@ -81,10 +79,10 @@ export async function startHostPathDriver({ name, nodeId, kubeletDir, storageDir
   node.unary(NODE_GET_CAPABILITIES, async () => ({ capabilities: (['stageUnstage', ...can] as const).map((each) => ({ rpc: { type: CAPABILITY[each] } })) }))
   node.unary(NODE_STAGE, async (request) => {
     noted('stage', request)
-    const disk = request.volumeContext['disk']
+    const ram = request.volumeContext['ram']
     if (request.volumeCapability?.block) await diskOf(request.volumeId, DISK_BYTES)
-    else if (disk !== undefined) await disks.mount({ device: await diskOf(request.volumeId, Number(disk)), target: request.stagingTargetPath, fsType: request.volumeCapability?.mount?.fsType ?? '', mayWrite: true, options: [] })
-    if (request.volumeCapability?.block || disk !== undefined) return {}
+    else if (ram !== undefined) await systemMounter.tmpfs(request.stagingTargetPath, { sizeBytes: Number(ram), mode: 0o755 })
+    if (request.volumeCapability?.block || ram !== undefined) return {}
     const volume = join(storageDir, request.volumeId)
     await mkdir(volume, { recursive: true })
     await mount(volume, request.stagingTargetPath)
@@ -121,7 +119,8 @@ export async function startHostPathDriver({ name, nodeId, kubeletDir, storageDir
     if (loop !== undefined) {
       await truncate(fileOf(request.volumeId), sizeBytes)
       await runCommand('losetup', ['-c', loop])
-      if (!request.volumeCapability?.block) await runCommand('resize2fs', [loop])
+    } else {
+      await runCommand('mount', ['-o', `remount,size=${sizeBytes}`, request.stagingTargetPath])
     }
     return { capacityBytes: sizeBytes }
   })

@@ -9,11 +9,11 @@ import type { Payload } from './payload.ts'
 
 const DATA_LINK = '..data'
 const NEW_DATA_LINK = '..data_tmp'
+/** chown(2): this one stays as it is. */
+const SAME = -1
 
-export interface WriteOwner { uid: number; gid: number }
-
-/** Returns whether anything changed. `stamp` names the new directory: a time, and something no other write has. */
-export async function writeAtomically(dir: string, payload: Payload, stamp: string, owner?: WriteOwner): Promise<boolean> {
+/** Returns whether anything changed. `stamp` names the new directory: a time, and something no other write has. `prepare` is done with the written files before anybody sees them. */
+export async function writeAtomically(dir: string, payload: Payload, stamp: string, prepare?: () => Promise<void>): Promise<boolean> {
   for (const path of payload.keys()) checkPath(path)
   const current = await maybeReadlink(join(dir, DATA_LINK))
   if (current !== undefined && (await holds(join(dir, current), payload))) {
@@ -29,8 +29,9 @@ export async function writeAtomically(dir: string, payload: Payload, stamp: stri
     await mkdir(dirname(full), { recursive: true, mode: 0o755 })
     await writeFile(full, file.data, { mode: file.mode })
     await chmod(full, file.mode)
-    if (owner) await chown(full, owner.uid, owner.gid)
+    if (file.uid !== undefined) await chown(full, file.uid, SAME)
   }
+  await prepare?.()
   await rm(join(dir, NEW_DATA_LINK), { force: true })
   await symlink(fresh, join(dir, NEW_DATA_LINK))
   await rename(join(dir, NEW_DATA_LINK), join(dir, DATA_LINK))

@@ -2,7 +2,7 @@
 import type { ConfigMap, ConfigMapProjection, DownwardAPIVolumeFile, KeyToPath, Secret, SecretProjection, ServiceAccountTokenProjection, Volume, VolumeProjection } from '#api/types/index.ts'
 import { fieldValue, resourceFieldValue, type FieldContext } from '../field-ref.ts'
 
-export interface FilePayload { data: Buffer; mode: number }
+export interface FilePayload { data: Buffer; mode: number; /** Its owner, where that is not root. */ uid?: number }
 /** By relative path. */
 export type Payload = ReadonlyMap<string, FilePayload>
 export type PayloadResult = { ok: true; payload: Payload } | { ok: false; message: string }
@@ -57,7 +57,7 @@ function fillProjection(files: Map<string, FilePayload>, source: VolumeProjectio
     if (token === undefined) return 'failed to fetch token'
     // Others must not read a token unless the pod's user or group is unknown to us.
     const tokenMode = sources.fsGroup !== undefined || sources.sameRunAsUser !== undefined ? 0o600 : mode
-    files.set(source.serviceAccountToken.path, { data: Buffer.from(token), mode: tokenMode })
+    files.set(source.serviceAccountToken.path, { data: Buffer.from(token), mode: tokenMode, ...(sources.sameRunAsUser !== undefined && { uid: sources.sameRunAsUser }) })
     return undefined
   }
   if (source.clusterTrustBundle) return source.clusterTrustBundle.optional ? undefined : 'clusterTrustBundle projections are not supported on this node'

@@ -12,7 +12,7 @@ import type { ContainerConfig, Mount } from '#cri/index.ts'
 import type { FieldContext } from '../field-ref.ts'
 import type { ObjectSource } from '../objects.ts'
 import type { PodPaths } from '../pod-paths.ts'
-import { isWritten, writeAtomically, type WriteOwner } from './atomic-writer.ts'
+import { isWritten, writeAtomically } from './atomic-writer.ts'
 import { isNamed } from './claims.ts'
 import { checkHostPath } from './host-path.ts'
 import { imageMount } from './image-volumes.ts'
@@ -111,23 +111,19 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
     for (const name of refs.secrets) secrets.set(name, await objects.secret(uid, namespace, name))
     const tokenOf = new Map<unknown, string>()
     for (const { serviceAccountToken } of volume.projected?.sources ?? []) if (serviceAccountToken) tokenOf.set(serviceAccountToken, await tokens.get(pod, serviceAccountToken))
-    const runAs = sameRunAsUser(pod)
-    const fsGroup = pod.spec?.securityContext?.fsGroup
     const result = volumePayload(volume, {
       configMap: (name) => configMaps.get(name), secret: (name) => secrets.get(name), token: (projection) => tokenOf.get(projection),
-      field: deps.field(pod), fsGroup, sameRunAsUser: runAs,
+      field: deps.field(pod), fsGroup: pod.spec?.securityContext?.fsGroup, sameRunAsUser: sameRunAsUser(pod),
     })
     if (!result.ok) throw new CodedError('VOLUME_PAYLOAD', result.message)
-    const owner: WriteOwner | undefined = volume.projected && runAs !== undefined && fsGroup === undefined ? { uid: runAs, gid: 0 } : undefined
     const stamp = `${new Date(clock.nowMs()).toISOString().replace(/[-:TZ]/g, '_').slice(0, 19)}.${nameSuffix(random, 10)}`
-    const changed = await writeAtomically(dir, result.payload, stamp, owner)
-    if (changed) await own(dir, pod, true)
+    await writeAtomically(dir, result.payload, stamp, () => own(dir, pod, true))
   }
 
+  /** Always: fsGroupChangePolicy is not about volumes that the kubelet fills, whose files are new ones time and again. */
   const own = async (dir: string, pod: Pod, readonly: boolean): Promise<void> => {
     const gid = pod.spec?.securityContext?.fsGroup
-    if (gid === undefined) return
-    await setOwnership(dir, { gid, readonly, policy: pod.spec?.securityContext?.fsGroupChangePolicy === 'OnRootMismatch' ? 'OnRootMismatch' : 'Always' })
+    if (gid !== undefined) await setOwnership(dir, { gid, readonly, policy: 'Always' })
   }
 
   const locate = async (pod: Stored<Pod>, volume: Volume): Promise<Located> => {

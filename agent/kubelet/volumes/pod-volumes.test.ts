@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import type { PodSecurityContext } from '#api/types/index.ts'
+import { systemClock } from '#base/clock.ts'
+import { systemRandom } from '#base/random.ts'
+import { podPaths } from '../pod-paths.ts'
+import { aContainer, aPod } from '../testing/builders.ts'
+import { systemMounter } from './mounter.ts'
+import { createPodVolumes } from './pod-volumes.ts'
+
+const needsRoot = process.getuid?.() === 0 ? {} : { skip: 'mounting and changing owners need root' }
+const never = () => Promise.reject(new Error('nobody is asked for this'))
+
+/** A pod with a token and a ConfigMap in one volume; `token` is what the next setUp or refresh gets. */
+function world(t: TestContext, securityContext: PodSecurityContext, containers = [aContainer('app')]) {
+  const dir = mkdtempSync(join(tmpdir(), 'pod-volumes-'))
+  t.after(async () => {
+    for (const point of await systemMounter.below(dir)) await systemMounter.unmount(point)
+    rmSync(dir, { recursive: true, force: true })
+  })
+  const paths = podPaths(dir, join(dir, 'logs'))
+  const given = { token: 'first' }
+  const pod = aPod({
+    securityContext, containers,
+    volumes: [{ name: 'v', projected: { sources: [{ serviceAccountToken: { path: 'token' } }, { configMap: { name: 'c' } }] } }],
+  })
+  const volumes = createPodVolumes({
+    paths, mounter: systemMounter, clock: systemClock, random: systemRandom,
+    objects: { configMap: () => Promise.resolve({ data: { a: '1' } }), secret: never, runtimeClass: never, read: never, release() { /* nothing is kept */ }, onChange: () => () => { /* nothing changes */ }, close() { /* nothing is open */ } },
+    tokens: { get: () => Promise.resolve(given.token), nextRefreshMs: () => undefined, release() { /* nothing is kept */ } },
+    persistent: { setUp: () => Promise.resolve(undefined), locate: never, refresh: () => Promise.resolve(), usage: never, tearDown: never },
+    field: () => ({ pod, nodeName: 'n', hostIps: [], podIps: [], allocatable: {} }),
+  })
+  const look = (name: string): string => {
+    const path = join(paths.volume(pod.metadata.uid, 'kubernetes.io~projected', 'v'), name)
+    const { uid, gid, mode } = statSync(path)
+    return `${readFileSync(path, 'utf8')} ${uid}:${gid} ${(mode & 0o777).toString(8)}`
+  }
+  return { pod, volumes, given, look }
+}
+
+const table: [string, PodSecurityContext, token: string, file: string][] = [
+  ['nobody', {}, 'first 0:0 644', '1 0:0 644'],
+  ['the user that all containers run as', { runAsUser: 1000 }, 'first 1000:0 600', '1 0:0 644'],
+  ['the group of the pod\'s files', { fsGroup: 10_000 }, 'first 0:10000 640', '1 0:10000 644'],
+  ['both', { runAsUser: 1000, fsGroup: 10_000 }, 'first 1000:10000 640', '1 0:10000 644'],
+]
+for (const [whose, securityContext, token, file] of table) {
+  test(`a token belongs to ${whose}, and other files of its volume to the group alone`, needsRoot, async (t) => {
+    const { pod, volumes, look } = world(t, securityContext)
+    await volumes.setUp(pod)
+    assert.deepEqual([look('token'), look('a')], [token, file])
+  })
+}
+
+test('a token belongs to no user where containers run as several', needsRoot, async (t) => {
+  const { pod, volumes, look } = world(t, {}, [aContainer('a', { securityContext: { runAsUser: 1 } }), aContainer('b', { securityContext: { runAsUser: 2 } })])
+  await volumes.setUp(pod)
+  assert.equal(look('token'), 'first 0:0 644')
+})
+
+test('a renewed token belongs to the group as well, whatever fsGroupChangePolicy says', needsRoot, async (t) => {
+  const { pod, volumes, given, look } = world(t, { fsGroup: 10_000, fsGroupChangePolicy: 'OnRootMismatch' })
+  await volumes.setUp(pod)
+  given.token = 'second'
+  await volumes.refresh(pod)
+  assert.equal(look('token'), 'second 0:10000 640')
+})

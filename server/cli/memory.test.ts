@@ -20,7 +20,7 @@ Anonymous:             0 kB
 
 test('only maps of files that were never written to are let go of', () => {
   assert.deepEqual(cleanFileMaps(SMAPS), [
-    { start: 0x400000n, bytes: 0x100000n },
-    { start: 0xffffb7c00000n, bytes: 0x2000n },
+    { start: 0x400000n, bytes: 0x100000n, inode: 1234 },
+    { start: 0xffffb7c00000n, bytes: 0x2000n, inode: 99 },
   ])
 })

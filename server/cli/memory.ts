@@ -1,9 +1,11 @@
 /**
  * Keeps the process small on a board. Under load the buffers that a collection of the heap frees leave malloc full of
- * holes, more than what is in use: they go back to the kernel after each large collection. At rest everything does: the
- * heap is collected, malloc trimmed, and clean pages of mapped files let go of (they come back from the page cache).
+ * holes, more than what is in use: they go back to the kernel after each large collection, and with them the pages of
+ * our own executable, most of which were of use once (half of them, where it lies in the page cache in large pieces, never:
+ * the kernel maps those whole). At rest everything does: the heap is collected, malloc trimmed, and clean pages of all
+ * mapped files let go of. What of them is wanted again comes back from the page cache, a millisecond for all of it.
  */
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { constants, PerformanceObserver, type PerformanceEntry } from 'node:perf_hooks'
 import { asError, CodedError } from '#base/errors.ts'
 import type { Clock } from '#base/clock.ts'
@@ -17,8 +19,12 @@ const REST_CPU_MAX = 0.05
 const GROWTH_BYTES_MIN = 8 * 1024 * 1024
 /** Trimming costs milliseconds: not more often than this under load. */
 const TRIM_MS_MIN = 1_000
-/** After the start, when what it took is not needed any more. */
+/** After the start it is looked this often whether it is really over: informers fill, the agent begins. */
 const SETTLE_MS = 1_000
+/** So calm that it is: a part of one core. */
+const SETTLE_CPU_MAX = 0.1
+/** Whoever is busy from the start on is looked at with all others. */
+const SETTLE_LOOKS_MAX = 30
 /** mallopt(3). */
 const M_ARENA_MAX = -8
 const M_MMAP_THRESHOLD = -3
@@ -53,10 +59,16 @@ export function keepMemorySmall({ clock, log, signal }: { clock: Clock; log: Log
   }
   let trimmedAtMs = -Infinity
   let cancelTrim: (() => void) | undefined
+  const letGo = (maps: readonly FileMap[]) => {
+    for (const { start, bytes } of maps) libc.madvise(start, bytes, MADV_DONTNEED)
+  }
+  // Looked up once: these stay where they are, which of other files' maps nobody knows a moment later.
+  let executable: readonly FileMap[] | undefined
   const trim = () => {
     cancelTrim = undefined
     trimmedAtMs = clock.monotonicMs()
     libc.malloc_trim(0n)
+    letGo(executable ??= mapsOfExecutable())
   }
   const stopObserving = onLargeCollection(() => {
     const waitMs = trimmedAtMs + TRIM_MS_MIN - clock.monotonicMs()
@@ -65,11 +77,10 @@ export function keepMemorySmall({ clock, log, signal }: { clock: Clock; log: Log
     else trim()
   })
   const giveBack = () => {
-    // What the first one frees is only swept, and its pages given back, by the second.
-    globalThis.gc?.()
-    globalThis.gc?.()
+    // The one that also empties V8's caches, lets go of the room for new objects and of code that was not run lately. Once is cheaper than a usual one twice.
+    globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' })
     libc.malloc_trim(0n)
-    for (const { start, bytes } of cleanFileMaps(readSmaps())) libc.madvise(start, bytes, MADV_DONTNEED)
+    letGo(cleanFileMaps(readSmaps()))
     smallest = process.memoryUsage.rss()
   }
   let smallest = 0
@@ -91,7 +102,19 @@ export function keepMemorySmall({ clock, log, signal }: { clock: Clock; log: Log
     cancelSettling()
     stopObserving()
   }, { once: true })
-  return () => { cancelSettling = clock.after(SETTLE_MS, giveBack) }
+  // Given back in the middle of it, half would be there again a second later, and what is smallest taken for too large.
+  const settle = (looksLeft: number) => {
+    const before = process.cpuUsage()
+    cancelSettling = clock.after(SETTLE_MS, () => {
+      const used = process.cpuUsage(before)
+      if ((used.user + used.system) / 1000 <= SETTLE_CPU_MAX * SETTLE_MS) giveBack()
+      else if (looksLeft > 1) settle(looksLeft - 1)
+    })
+  }
+  return () => {
+    letGo(executable ??= mapsOfExecutable())
+    settle(SETTLE_LOOKS_MAX)
+  }
 }
 
 /** Calls back soon after each mark-sweep collection. Returns the end of it. */
@@ -108,7 +131,12 @@ function readSmaps(): string {
   return readFileSync('/proc/self/smaps', 'latin1')
 }
 
-export interface FileMap { start: bigint; bytes: bigint }
+function mapsOfExecutable(): FileMap[] {
+  const { ino } = statSync('/proc/self/exe')
+  return cleanFileMaps(readSmaps()).filter((map) => map.inode === ino)
+}
+
+export interface FileMap { start: bigint; bytes: bigint; inode: number }
 
 /**
  * The maps that can be dropped without losing anything: of a file, never written to. A map with anonymous pages holds
@@ -122,10 +150,12 @@ export function cleanFileMaps(smaps: string): FileMap[] {
     if (head) {
       const [, from = '', to = '', permissions = '', inode = '0'] = head
       const start = BigInt(`0x${from}`)
-      map = inode === '0' || permissions.includes('w') ? undefined : { start, bytes: BigInt(`0x${to}`) - start }
+      map = inode === '0' || permissions.includes('w') ? undefined : { start, bytes: BigInt(`0x${to}`) - start, inode: Number(inode) }
     } else if (map && /^Anonymous:\s+0 kB/.test(line)) {
       found.push(map)
     }
   }
+  // V8 keeps what a regular expression matched last, here a line and with it the whole text.
+  /[a-z]/.exec('x')
   return found
 }

@@ -10,12 +10,28 @@ interface Edit { readonly file: string; readonly from: string; readonly to: stri
 
 const V1BETA1 = { from: 'Version: "v1beta1"}', to: 'Version: "v1"}', reason: 'v1beta1 is gone; what the suite uses of it is the same in v1' }
 
+/** Where test/e2e/auth/service_accounts.go sees that an account has no token Secret. */
+const NO_SECRETS = (account: string): string => `\t\t\tif len(sa.Secrets) == 0 {\n\t\t\t\tframework.Logf("${account} service account has no secret references")`
+
 const EDITS: readonly Edit[] = [
   ...['batch', 'discovery', 'flowcontrol', 'policy'].map((group) => ({ file: `vendor/k8s.io/api/${group}/v1beta1/register.go`, ...V1BETA1 })),
   { file: 'vendor/k8s.io/api/flowcontrol/v1beta1/types.go', from: 'json:"assuredConcurrencyShares"', to: 'json:"nominalConcurrencyShares"', reason: 'its name in v1' },
   {
     file: 'test/e2e/framework/util.go', from: 'return len(t.Secrets) > 0, nil', to: 'return t != nil, nil',
     reason: 'no token Secret is made for a ServiceAccount since 1.24: the framework waits until the account is there, as it does from 1.24 on',
+  },
+  {
+    file: 'test/e2e/auth/service_accounts.go', from: NO_SECRETS('mount-test'),
+    to: `\t\t\tif root, err := f.ClientSet.CoreV1().ConfigMaps(f.Namespace.Name).Get(context.TODO(), "kube-root-ca.crt", metav1.GetOptions{}); err == nil {
+				rootCAContent = root.Data["ca.crt"]
+				return true, nil
+			}
+${NO_SECRETS('mount-test')}`,
+    reason: 'no token Secret is made for a ServiceAccount since 1.24: the authorities are compared with those of kube-root-ca.crt since',
+  },
+  {
+    file: 'test/e2e/auth/service_accounts.go', from: NO_SECRETS('mount'), to: `\t\t\tif sa.UID != "" {\n\t\t\t\treturn true, nil\n\t\t\t}\n${NO_SECRETS('mount')}`,
+    reason: 'as before: nothing is waited for but the account',
   },
   {
     file: 'test/e2e/common/pods.go', from: 'podStatusUpdate, err := f.ClientSet.CoreV1().Pods(testNamespaceName).UpdateStatus(context.TODO(), &podStatusUpdated, metav1.UpdateOptions{})',

@@ -14,6 +14,7 @@ export const EXPECTED: readonly Expected[] = [
   { name: 'Job should fail when exceeds active deadline', reason: 'a Job has failed when its pods have ended since 1.31: they take their 30 s of grace, the test waits 11 s' },
   { name: 'SchedulerPriorities [Serial] Pod should avoid nodes that have avoidPod annotation', reason: 'the annotation means nothing since 1.24' },
   { name: '[sig-instrumentation] Events API should ensure that an event can be fetched, patched, deleted, and listed', reason: 'it patches the note, which may not change through events.k8s.io/v1 since 1.23' },
+  { name: 'ServiceAccounts should ensure a single API token exists', reason: 'no token Secret is made for a ServiceAccount since 1.24' },
   { name: 'MetricsGrabber', reason: 'scheduler and controllers are parts of the server: there are no pods of theirs to ask' },
   { name: '[Feature:NodeAuthenticator]', reason: 'agents listen on no port: what a kubelet serves goes through their own connection to the server' },
   { name: 'kubectl describe prints relevant information for cronjob', reason: 'kubectl 1.20 describes CronJobs by batch/v1beta1, which is gone since 1.25' },

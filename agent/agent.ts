@@ -32,7 +32,7 @@ import { serveSecureKubelet } from './http/secure-kubelet-server.ts'
 import { API_SERVER_NAME } from '#api/join/probe.ts'
 import { joinCluster } from './join/join.ts'
 import { openServerList } from './join/server-list.ts'
-import { KUBELET_DEFAULTS } from './kubelet/config.ts'
+import { KUBELET_DEFAULTS, type KubeletConfig } from './kubelet/config.ts'
 import { createKubelet } from './kubelet/kubelet.ts'
 import { readHostFacts } from './kubelet/node/host-facts.ts'
 import { stopContainers } from './kubelet/stop-containers.ts'
@@ -55,9 +55,8 @@ export interface AgentConfig {
   /** `--container-runtime-endpoint`: another runtime's CRI socket. Undefined: the embedded one. */
   runtimeEndpoint: string | undefined
   cgroupRoot: string
-  maxPods: number
-  /** `--allowed-unsafe-sysctls`. */
-  allowedUnsafeSysctls: readonly string[]
+  /** The kubelet's own flags. */
+  kubelet: Partial<KubeletConfig>
   registries: RegistriesConfig | undefined
 }
 
@@ -119,8 +118,8 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
     connectivity,
     servedPort: () => servedPort,
     config: {
-      ...KUBELET_DEFAULTS, clusterDns: [cluster.clusterDns], clusterDomain: cluster.clusterDomain, nodeIp: config.nodeIp, nodeLabels: config.nodeLabels, nodeTaints: config.nodeTaints,
-      maxPods: config.maxPods, cgroupRoot: config.cgroupRoot, version: GIT_VERSION, kubeletPort: KUBELET_PORT, staticPodPath: join(dataDir, 'pod-manifests'), allowedUnsafeSysctls: config.allowedUnsafeSysctls,
+      ...KUBELET_DEFAULTS, ...config.kubelet, clusterDns: [cluster.clusterDns], clusterDomain: cluster.clusterDomain, nodeIp: config.nodeIp, nodeLabels: config.nodeLabels, nodeTaints: config.nodeTaints,
+      cgroupRoot: config.cgroupRoot, version: GIT_VERSION, kubeletPort: KUBELET_PORT, staticPodPath: join(dataDir, 'pod-manifests'),
     },
   })
   const handlers = createKubeletHandlers({ streams: kubelet, figures: kubelet.figures, clock, log })

@@ -11,8 +11,11 @@ export interface KubeletConfig {
   maxPods: number
   /** Above `/kubepods`: '' or e.g. `/skiff-lab/h1` where several agents share a machine. */
   cgroupRoot: string
-  /** Kept from pods: capacity minus this is allocatable. */
+  /** Kept from pods: capacity minus these is allocatable. Resources as pods name them, and `pid`. */
   systemReserved: Readonly<Record<string, string>>
+  kubeReserved: Readonly<Record<string, string>>
+  /** All pods together are held to what is not reserved, by the kernel (upstream's enforceNodeAllocatable: pods). */
+  enforcePods: boolean
   /** Default -1: no limit per pod. */
   podPidsLimit: number
   /** `/var/log/pods`. */
@@ -34,6 +37,10 @@ export interface KubeletConfig {
   /** Disk used by more than this: images that nobody uses are removed, down to the lower one. Upstream's 85 and 80. */
   imageGcHighPercent: number
   imageGcLowPercent: number
+  /** An image that came less than this ago is not removed. */
+  imageGcMinimumAgeMs: number
+  /** One that nobody has used for so long is, however much room there is; 0: never. */
+  imageGcMaximumAgeMs: number
   /** Upstream's words: signal to quantity or percentage, e.g. `memory.available` to `100Mi`. */
   evictionHard: Readonly<Record<string, string>>
   evictionSoft: Readonly<Record<string, string>>
@@ -43,12 +50,14 @@ export interface KubeletConfig {
   evictionMinimumReclaim: Readonly<Record<string, string>>
   /** Most grace a pod gets that is evicted by a soft threshold. */
   evictionMaxPodGraceSeconds: number
+  /** So long a condition is still told after the pressure has gone. */
+  evictionTransitionMs: number
 }
 
 export const KUBELET_DEFAULTS = {
-  clusterDns: [], clusterDomain: 'cluster.local', nodeLabels: {}, nodeTaints: [], maxPods: 110, cgroupRoot: '', systemReserved: {}, podPidsLimit: -1, podLogsDir: '/var/log/pods',
+  clusterDns: [], clusterDomain: 'cluster.local', nodeLabels: {}, nodeTaints: [], maxPods: 110, cgroupRoot: '', systemReserved: {}, kubeReserved: {}, enforcePods: true, podPidsLimit: -1, podLogsDir: '/var/log/pods',
   kubeletPort: 10250, version: 'v1.36.0+skiff', resolvConf: '/etc/resolv.conf', maxParallelPulls: 3, containerLogMaxBytes: 10 * 1024 * 1024, containerLogMaxFiles: 5, allowedUnsafeSysctls: [],
-  staticPodPath: '', imageGcHighPercent: 85, imageGcLowPercent: 80,
+  staticPodPath: '', imageGcHighPercent: 85, imageGcLowPercent: 80, imageGcMinimumAgeMs: 120_000, imageGcMaximumAgeMs: 0,
   evictionHard: { 'imagefs.available': '15%', 'imagefs.inodesFree': '5%', 'memory.available': '100Mi', 'nodefs.available': '10%', 'nodefs.inodesFree': '5%', 'pid.available': '5%' }, evictionSoft: {}, evictionSoftGracePeriod: {},
-  evictionMinimumReclaim: {}, evictionMaxPodGraceSeconds: 0,
+  evictionMinimumReclaim: {}, evictionMaxPodGraceSeconds: 0, evictionTransitionMs: 300_000,
 } as const satisfies Omit<KubeletConfig, 'nodeIp'>

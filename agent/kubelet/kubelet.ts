@@ -22,7 +22,8 @@ import { rotateLog } from './logs/rotate-logs.ts'
 import { readHostPressure, type HostFacts, type HostPressure } from './node/host-facts.ts'
 import { runNodeLease } from './node/node-lease.ts'
 import { createNodeReporter } from './node/node-reporter.ts'
-import { nodeAllocatable, nodeCapacity } from './node/node-status.ts'
+import { checkReservations, nodeAllocatable, podsLimits } from './node/allocatable.ts'
+import { nodeCapacity } from './node/node-status.ts'
 import { createEvictionManager } from './eviction/eviction-manager.ts'
 import { observeSignals } from './eviction/observe-signals.ts'
 import { parseThresholds } from './eviction/thresholds.ts'
@@ -123,6 +124,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   const reporter = createNodeReporter({ nodeName, volumesInUse: () => (inUse.read ??= volumesInUse(paths)), observed: () => nodes.get(nodeName), client, runtime, config, facts: options.hostFacts, pressure, events, clock, log, servedPort: options.servedPort ?? (() => config.kubeletPort), underPressure: () => eviction.conditions })
   let workers: PodWorkers | undefined
   let prober: Prober | undefined
+  let cgroups: PodCgroups | undefined
 
   const needed = (): PodWorkers => {
     if (!workers) throw new Error('bug: the kubelet has not been started')
@@ -144,8 +146,8 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     isLive: (sandboxId) => (workers?.list() ?? []).some((m) => !m.tornDown && m.sandboxIds.has(sandboxId)),
   })
   const eviction = createEvictionManager({
-    thresholds: parseThresholds(config), maxPodGraceSeconds: config.evictionMaxPodGraceSeconds, clock, log, tell: aboutNode,
-    observe: () => observeSignals({ pressure, runtime, dataDir, memoryBytes: options.hostFacts.memoryBytes, clock }),
+    thresholds: parseThresholds(config), maxPodGraceSeconds: config.evictionMaxPodGraceSeconds, transitionMs: config.evictionTransitionMs, clock, log, tell: aboutNode,
+    observe: () => observeSignals({ pressure, runtime, dataDir, memoryBytes: options.hostFacts.memoryBytes, podsMemory: async () => cgroups?.podsMemory(), clock }),
     pods: () => (workers?.list() ?? []).filter((m) => !m.rejected && !m.tornDown && m.endingSinceMs === undefined && !isTerminalPhase(m.pod.status?.phase)).map((m) => withAllocation(m.pod, m.allocation)),
     measure: async () => (await stats.measure()).pods,
     freeDisk: () => garbage.freeDisk(),
@@ -158,6 +160,20 @@ export function createKubelet(options: KubeletOptions): Kubelet {
       workers?.wake(memory.uid)
     },
   })
+
+  const capacity = async () => nodeCapacity({ facts: options.hostFacts, pressure: await pressure(), config })
+  /** A kernel that cannot (pods use more already) runs them without, and says so. */
+  const holdPods = async (groups: PodCgroups): Promise<void> => {
+    const now = await capacity()
+    checkReservations(now, config)
+    const limits = podsLimits(now, (await pressure()).pidsMax, config)
+    try {
+      await groups.holdPods(config.enforcePods ? limits : { cpuMilli: limits.cpuMilli })
+    } catch (error) {
+      aboutNode('FailedNodeAllocatableEnforcement', `Failed to update Node Allocatable Limits ["kubepods"]: ${asError(error).message}`)
+      log.error('pods are not held to what is allocatable', { error: asError(error) })
+    }
+  }
 
   return {
     ...streams,
@@ -175,7 +191,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
         return services.hasSynced() ? services.list() : undefined
       }
       const kept = new Map((await store.loadPods()).map((record) => [record.pod.metadata.uid, record]))
-      const running = await assemble({ ...options, log }, { paths, store, pressureRefusal: (pod) => eviction.refusal(pod), kept: (uid) => kept.get(uid), services: knownServices, allocatable: async () => nodeAllocatable(nodeCapacity({ facts: options.hostFacts, pressure: await pressure(), config }), config), node: () => nodes.get(nodeName), drivers,
+      const running = await assemble({ ...options, log }, { paths, store, pressureRefusal: (pod) => eviction.refusal(pod), kept: (uid) => kept.get(uid), services: knownServices, allocatable: async () => nodeAllocatable(await capacity(), config), node: () => nodes.get(nodeName), drivers,
         onVolumeUse() {
           inUse.read = undefined
           reporter.poke()
@@ -184,6 +200,8 @@ export function createKubelet(options: KubeletOptions): Kubelet {
       workers = running.workers
       volumeUsage.of = running.volumeUsage
       prober = running.prober
+      cgroups = running.cgroups
+      await holdPods(running.cgroups)
       // Before the informer is compared with: what it does not have was deleted while this agent was away.
       for (const { pod } of kept.values()) if (pods.get(`${pod.metadata.namespace ?? ''}/${pod.metadata.name}`)?.metadata.uid !== pod.metadata.uid) workers.upsert(pod)
       const statics = createStaticPods({
@@ -358,6 +376,7 @@ async function assemble(options: KubeletOptions, { paths, store, pressureRefusal
   return {
     workers,
     prober,
+    cgroups,
     /** A static pod has ended for good. */
     onForget(listener: () => void) {
       forgotten.tell = listener

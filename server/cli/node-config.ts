@@ -8,6 +8,7 @@ import { readYamlMapping } from './config-file.ts'
 import type { FlagValues } from './flags.ts'
 import { defaultNodeIp, hostName } from './host.ts'
 import { nodeName as checkNodeName } from './flag-checks.ts'
+import { kubeletSettings } from './kubelet-flags.ts'
 
 const REGISTRIES_FILE = '/etc/skiff/registries.yaml'
 
@@ -35,8 +36,7 @@ export function agentConfig(values: FlagValues, servers: readonly string[], toke
     runtimeEndpoint,
     ociRuntime: text(values, 'oci-runtime') as 'runc' | 'crun',
     cgroupRoot: text(values, 'cgroup-root') ?? '',
-    maxPods: Number(values['max-pods']),
-    allowedUnsafeSysctls: list(values, 'allowed-unsafe-sysctls').flatMap((names) => names.split(',')),
+    kubelet: kubeletSettings(values),
     registries: Object.keys(registries).length === 0 ? undefined : registries,
   }
 }

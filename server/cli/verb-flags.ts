@@ -1,6 +1,7 @@
 /** The flags of every verb: users, scripts and tests rely on these names and defaults. */
-import { atLeastOne, cgroup, cidrs, directory, domain, duration, etcdEndpoints, etcdPrefix, goawayChance, hostOrIp, ip, label, nodeName, octalMode, oneOf, port, positiveDuration, s3Endpoint, snapshotPrefix, sysctls, taint, url } from './flag-checks.ts'
+import { atLeastOne, cgroup, cidrs, directory, domain, duration, etcdEndpoints, etcdPrefix, goawayChance, hostOrIp, ip, label, nodeName, octalMode, oneOf, port, positiveDuration, s3Endpoint, snapshotPrefix, taint, url } from './flag-checks.ts'
 import type { Flag } from './flags.ts'
+import { KUBELET_FLAGS } from './kubelet-flags.ts'
 
 const COMMON: readonly Flag[] = [
   { name: 'config', kind: 'string', value: 'FILE', help: 'YAML file with the same names as these flags (default /etc/skiff/config.yaml where it exists)' },
@@ -20,8 +21,7 @@ const NODE: readonly Flag[] = [
   { name: 'oci-runtime', kind: 'string', value: 'runc|crun', default: 'runc', help: 'OCI runtime of the embedded runtime', check: oneOf('runc', 'crun') },
   { name: 'state-dir', kind: 'string', value: 'DIR', default: '/run/skiff', help: 'runtime state that need not survive a reboot' },
   { name: 'cgroup-root', kind: 'string', value: 'PATH', default: '', help: 'cgroup below which pods are put, e.g. /lab1', check: cgroup },
-  { name: 'max-pods', kind: 'number', value: 'N', default: 110, help: 'pods this node takes at most', check: atLeastOne },
-  { name: 'allowed-unsafe-sysctls', kind: 'list', value: 'NAMES', help: 'kernel settings of their own that pods may have besides the safe ones; a name may end in *', check: sysctls },
+  ...KUBELET_FLAGS,
 ]
 
 /** Limits of the API server; names and defaults are kube-apiserver's. */

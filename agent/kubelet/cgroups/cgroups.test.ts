@@ -43,6 +43,20 @@ function canMake(): boolean {
   }
 }
 
+test('all pods together are held to limits, can be let go again, and what they use is told', canMake() ? {} : { skip: 'cgroups cannot be made here' }, async () => {
+  const cgroups = await createPodCgroups({ root, pidsLimit: -1, clock: systemClock, log: silentLog })
+  const kubepods = (controller: string, file: string) => readFileSync(`${layout?.roots.get(layout.version === 2 ? '' : controller) ?? ''}${root}/kubepods/${file}`, 'utf8').trim()
+  const [limit, shares] = layout?.version === 2 ? ['memory.max', 'cpu.weight'] : ['memory.limit_in_bytes', 'cpu.shares']
+  assert.equal(await cgroups.podsMemory(), undefined)
+  await cgroups.holdPods({ cpuMilli: 2_000, memoryBytes: 512 * 2 ** 20, pids: 1_234 })
+  assert.deepStrictEqual([kubepods('memory', limit), kubepods('cpu', shares), kubepods('pids', 'pids.max')], [String(512 * 2 ** 20), layout?.version === 2 ? String(cpuWeight(2_048)) : '2048', '1234'])
+  const { limitBytes, workingSetBytes = -1 } = await cgroups.podsMemory() ?? {}
+  assert.ok(limitBytes === 512 * 2 ** 20 && workingSetBytes >= 0 && workingSetBytes < 2 ** 20)
+  await cgroups.holdPods({ cpuMilli: 1_000 })
+  assert.deepStrictEqual([kubepods('pids', 'pids.max'), Number(kubepods('memory', limit)) > 2 ** 40 || kubepods('memory', limit) === 'max', await cgroups.podsMemory()], ['max', true, undefined])
+  for (const at of new Set(layout?.roots.values())) for (const dir of ['/kubepods', '']) rmdirSync(`${at}${root}${dir}`)
+})
+
 test('a pod\'s cgroup is made with its limits, found again, and removed with what is in it', canMake() ? {} : { skip: 'cgroups cannot be made here' }, async () => {
   const cgroups = await createPodCgroups({ root, pidsLimit: 50, clock: systemClock, log: silentLog })
   const pod = aPod({ containers: [aContainer('a', { resources: { requests: { cpu: '100m', memory: '64Mi' }, limits: { cpu: '200m', memory: '64Mi' } } })] })

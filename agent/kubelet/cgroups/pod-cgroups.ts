@@ -5,7 +5,7 @@ import type { Clock } from '#base/clock.ts'
 import { CodedError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Pod } from '#api/types/index.ts'
-import { podCgroupLimits, podCgroupPath } from '../resources.ts'
+import { cpuShares, podCgroupLimits, podCgroupPath } from '../resources.ts'
 import { parseCgroupLayout, type CgroupLayout } from './layout.ts'
 import { cgroupSettings, type GroupLimits } from './settings.ts'
 
@@ -16,6 +16,10 @@ export interface PodCgroups {
   grow(pod: Pod): Promise<void>
   /** Bytes that its containers use together, less the page cache that can be dropped; undefined where there is no memory controller. */
   memoryWorkingSet(pod: Pod): Promise<number | undefined>
+  /** Holds all pods together to so much (upstream's node allocatable); what is undefined is not limited. Throws CGROUP_FAILED where the kernel will not have it. */
+  holdPods(limits: { cpuMilli: number; memoryBytes?: number; pids?: number }): Promise<void>
+  /** Of all pods together; undefined where nothing limits them. */
+  podsMemory(): Promise<{ limitBytes: number; workingSetBytes: number } | undefined>
   /** Succeeds when there is nothing left, whatever class the pod was in. */
   remove(podUid: string): Promise<void>
   /** Uids that have a cgroup here: after a crash some may have no pod. */
@@ -93,6 +97,21 @@ export async function createPodCgroups(options: PodCgroupsOptions): Promise<PodC
     }
   }
 
+  const workingSet = async (path: string): Promise<number | undefined> => {
+    const tree = layout.roots.get(layout.version === 2 ? '' : 'memory')
+    if (tree === undefined) return undefined
+    const dir = join(tree, path)
+    const [usage, inactive] = layout.version === 2 ? ['memory.current', 'inactive_file'] : ['memory.usage_in_bytes', 'total_inactive_file']
+    try {
+      const [used, stat] = [Number(await readFile(join(dir, usage), 'utf8')), await readFile(join(dir, 'memory.stat'), 'utf8')]
+      return Math.max(0, used - Number(new RegExp(`^${inactive} (\\d+)$`, 'm').exec(stat)?.[1] ?? 0))
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return undefined // A kernel without the controller, or a pod that has no cgroup yet.
+      throw error
+    }
+  }
+  let podsLimitBytes: number | undefined
+
   return {
     async ensure(pod) {
       const path = podCgroupPath(root, pod)
@@ -110,18 +129,17 @@ export async function createPodCgroups(options: PodCgroupsOptions): Promise<PodC
     async grow(pod) {
       await set(podCgroupPath(root, pod), podCgroupLimits(pod), true)
     },
-    async memoryWorkingSet(pod) {
-      const tree = layout.roots.get(layout.version === 2 ? '' : 'memory')
-      if (tree === undefined) return undefined
-      const dir = join(tree, podCgroupPath(root, pod))
-      const [usage, inactive] = layout.version === 2 ? ['memory.current', 'inactive_file'] : ['memory.usage_in_bytes', 'total_inactive_file']
-      try {
-        const [used, stat] = [Number(await readFile(join(dir, usage), 'utf8')), await readFile(join(dir, 'memory.stat'), 'utf8')]
-        return Math.max(0, used - Number(new RegExp(`^${inactive} (\\d+)$`, 'm').exec(stat)?.[1] ?? 0))
-      } catch (error) {
-        if (hasCode(error, 'ENOENT')) return undefined // A kernel without the controller, or a pod that has no cgroup yet.
-        throw error
-      }
+    memoryWorkingSet: (pod) => workingSet(podCgroupPath(root, pod)),
+    async holdPods({ cpuMilli, memoryBytes, pids }) {
+      const path = `${root}/kubepods`
+      await makeGroup(path)
+      podsLimitBytes = undefined
+      await set(path, { cpuShares: cpuShares(cpuMilli), ...(memoryBytes !== undefined && { memoryLimitBytes: memoryBytes }), ...(pids !== undefined && { pidsLimit: pids }) })
+      podsLimitBytes = memoryBytes
+    },
+    async podsMemory() {
+      const used = podsLimitBytes === undefined ? undefined : await workingSet(`${root}/kubepods`)
+      return used === undefined || podsLimitBytes === undefined ? undefined : { limitBytes: podsLimitBytes, workingSetBytes: used }
     },
     async remove(uid) {
       for (const qos of CLASSES) {

@@ -7,7 +7,7 @@ import { fromValue, parseQuantity, quantityValue } from '#api/types/quantity.ts'
 import type { Pod, Stored, Toleration } from '#api/types/index.ts'
 import { ephemeralBytes, type PodSample } from '../stats/summary.ts'
 import { isCritical, rankForEviction, type PodUsage } from './rank.ts'
-import { amountIn, amountText, SIGNAL_FACTS, thresholdsMet, type Observations, type PressureCondition, type Signal, type Threshold } from './thresholds.ts'
+import { amountIn, amountText, isMemorySignal, SIGNAL_FACTS, thresholdsMet, type Observations, type PressureCondition, type Signal, type Threshold } from './thresholds.ts'
 
 /** Between looks; lost with the agent, which costs a grace period or a transition period. */
 export interface EvictionMemory {
@@ -49,7 +49,7 @@ export function decidePressure({ thresholds, observations, memory, nowMs, transi
     memory: { met: due, firstMetMs, conditionSeenMs },
     conditions: new Set(conditionSeenMs.keys()),
     // Memory first: it is what kills processes.
-    reclaim: due.toSorted((a, b) => Number(a.signal !== 'memory.available') - Number(b.signal !== 'memory.available') || a.graceMs - b.graceMs)[0],
+    reclaim: due.toSorted((a, b) => Number(!isMemorySignal(a.signal)) - Number(!isMemorySignal(b.signal)) || a.graceMs - b.graceMs)[0],
   }
 }
 
@@ -75,7 +75,7 @@ function pressureMessage({ signal, limit }: Threshold, { pod, sample }: PodUsage
   const parts = [`The node was low on resource: ${resource}. `]
   if (seen) parts.push(`Threshold quantity: ${amountText(signal, amountIn(limit, seen))}, available: ${available(signal, seen.available)}. `)
   for (const c of sample?.containers ?? []) {
-    const used = signal === 'memory.available' ? c.memory.workingSetBytes : signal.endsWith('fs.available') ? c.rootfsUsedBytes + c.logsUsedBytes : undefined
+    const used = isMemorySignal(signal) ? c.memory.workingSetBytes : signal.endsWith('fs.available') ? c.rootfsUsedBytes + c.logsUsedBytes : undefined
     const spec = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].find((x) => x.name === c.name)
     const request = spec?.resources?.requests?.[resource]
     if (used === undefined || used <= quantityValue(request)) continue
@@ -86,7 +86,7 @@ function pressureMessage({ signal, limit }: Threshold, { pod, sample }: PodUsage
 
 /** Upstream shows bytes in whole kibibytes. */
 const kibi = (bytes: number): string => (bytes === 0 ? '0' : `${Math.ceil(bytes / 1024)}Ki`)
-const available = (signal: Signal, amount: number): string => (signal === 'memory.available' || signal.endsWith('fs.available') ? kibi(amount) : String(Math.round(amount)))
+const available = (signal: Signal, amount: number): string => (isMemorySignal(signal) || signal.endsWith('fs.available') ? kibi(amount) : String(Math.round(amount)))
 
 /** Pods that use more of the node's disk than they said they would: those go whatever is free. */
 export function decideOverLimit(pods: readonly PodUsage[]): Eviction[] {

@@ -6,7 +6,7 @@ import type { Log } from '#base/log.ts'
 import type { MetricFamily } from '../stats/metrics-text.ts'
 import type { PodSample } from '../stats/summary.ts'
 import { decideOverLimit, decidePressure, decideVictim, hasStorageLimit, NO_EVICTION_MEMORY, pressureRefusal, type Eviction, type EvictionState } from './decide.ts'
-import { thresholdsMet, type Observations, type PressureCondition, type Threshold } from './thresholds.ts'
+import { isMemorySignal, thresholdsMet, type Observations, type PressureCondition, type Threshold } from './thresholds.ts'
 
 export interface EvictionManager {
   /** One look. */
@@ -20,6 +20,8 @@ export interface EvictionManager {
 export interface EvictionManagerDeps {
   thresholds: readonly Threshold[]
   maxPodGraceSeconds: number
+  /** Upstream's evictionPressureTransitionPeriod. */
+  transitionMs: number
   observe: () => Promise<Observations>
   /** Of pods that run and have not been asked to end. */
   pods: () => readonly Stored<Pod>[]
@@ -34,11 +36,8 @@ export interface EvictionManagerDeps {
   log: Log
 }
 
-/** Upstream's default of evictionPressureTransitionPeriod. */
-const TRANSITION_MS = 300_000
-
 export function createEvictionManager(deps: EvictionManagerDeps): EvictionManager {
-  const { thresholds, maxPodGraceSeconds, clock } = deps
+  const { thresholds, maxPodGraceSeconds, transitionMs, clock } = deps
   const log = deps.log.with('eviction')
   let state: EvictionState = { memory: NO_EVICTION_MEMORY, conditions: new Set(), reclaim: undefined }
   const counts = new Map<string, number>()
@@ -56,7 +55,7 @@ export function createEvictionManager(deps: EvictionManagerDeps): EvictionManage
   }
 
   const takeFor = async (threshold: Threshold): Promise<void> => {
-    deps.tell('EvictionThresholdMet', `Attempting to reclaim ${threshold.signal.startsWith('memory') ? 'memory' : threshold.signal.startsWith('pid') ? 'pids' : threshold.signal.endsWith('inodesFree') ? 'inodes' : 'ephemeral-storage'}`)
+    deps.tell('EvictionThresholdMet', `Attempting to reclaim ${isMemorySignal(threshold.signal) ? 'memory' : threshold.signal.startsWith('pid') ? 'pids' : threshold.signal.endsWith('inodesFree') ? 'inodes' : 'ephemeral-storage'}`)
     if (threshold.signal.includes('fs.')) {
       await deps.freeDisk()
       if (thresholdsMet([threshold], await deps.observe(), true).length === 0) return
@@ -71,7 +70,7 @@ export function createEvictionManager(deps: EvictionManagerDeps): EvictionManage
     async look() {
       try {
         const before = [...state.conditions].toSorted().join()
-        state = decidePressure({ thresholds, observations: await deps.observe(), memory: state.memory, nowMs: clock.monotonicMs(), transitionMs: TRANSITION_MS, maxPodGraceSeconds })
+        state = decidePressure({ thresholds, observations: await deps.observe(), memory: state.memory, nowMs: clock.monotonicMs(), transitionMs, maxPodGraceSeconds })
         if ([...state.conditions].toSorted().join() !== before) deps.onConditions()
         const pods = deps.pods()
         const limited = pods.filter(hasStorageLimit)

@@ -20,6 +20,7 @@ const HARD = config({ evictionHard: { 'memory.available': '100Mi' } })
 test('upstream\'s defaults are read; what means nothing is refused with the name of it', () => {
   assert.deepStrictEqual(parseThresholds(KUBELET_DEFAULTS).map((t) => [t.signal, t.limit, t.graceMs]), [
     ['imagefs.available', { part: 0.15 }, 0], ['imagefs.inodesFree', { part: 0.05 }, 0], ['memory.available', { amount: 100 * MI }, 0], ['nodefs.available', { part: 0.1 }, 0], ['nodefs.inodesFree', { part: 0.05 }, 0], ['pid.available', { part: 0.05 }, 0],
+    ['allocatableMemory.available', { amount: 100 * MI }, 0],
   ])
   assert.deepStrictEqual(config({ evictionHard: { 'memory.available': '0%' }, evictionSoft: { 'memory.available': '300Mi' }, evictionSoftGracePeriod: { 'memory.available': '1m30s' }, evictionMinimumReclaim: { 'memory.available': '5%' } }),
     [{ signal: 'memory.available', limit: { amount: 300 * MI }, minReclaim: { part: 0.05 }, graceMs: 90_000 }])
@@ -52,6 +53,18 @@ function looks(thresholds: readonly Threshold[], steps: readonly (readonly [numb
 test('a hard threshold is acted on at once; its condition stays told for five minutes after', () => {
   assert.deepStrictEqual(looks(HARD, [[0, 200], [10, 99], [20, 200], [300, 200], [309, 200], [310, 200]]),
     [['', ''], ['MemoryPressure', 'memory.available'], ['MemoryPressure', ''], ['MemoryPressure', ''], ['MemoryPressure', ''], ['', '']])
+})
+
+test('what all pods together may have runs short like the node\'s own memory, for the same amount; nothing is said where nothing limits them', () => {
+  const thresholds = config({ evictionHard: { 'memory.available': '100Mi' }, evictionSoft: { 'memory.available': '1Gi' }, evictionSoftGracePeriod: { 'memory.available': '1h' }, enforcePods: true })
+  assert.deepStrictEqual(thresholds.map((t) => [t.signal, t.limit]), [['memory.available', { amount: 100 * MI }], ['allocatableMemory.available', { amount: 100 * MI }], ['memory.available', { amount: GI }]], 'soft ones are the node\'s alone')
+  const look = (observations: Observations) => decidePressure({ thresholds: thresholds.slice(0, 2), observations, memory: NO_EVICTION_MEMORY, nowMs: 0, transitionMs: 1, maxPodGraceSeconds: 0 })
+  const pods = (available: number): Observations => ({ ...memory(2 * GI), 'allocatableMemory.available': { available, capacity: GI } })
+  assert.deepStrictEqual([pods(99 * MI), pods(100 * MI), memory(2 * GI)].map((o) => [[...look(o).conditions], look(o).reclaim?.signal]), [[['MemoryPressure'], 'allocatableMemory.available'], [[], undefined], [[], undefined]])
+  const short = thresholds[1]
+  assert.ok(short)
+  const eviction = decideVictim(short, [{ pod: podOf('big'), sample: sampleOf([{ memory: { atMs: 0, usageBytes: 0, workingSetBytes: 2_000 * MI, rssBytes: 0 } }], { uid: 'big' }) }], { observations: pods(50 * MI), maxPodGraceSeconds: 0 })
+  assert.deepStrictEqual([eviction?.signal, eviction?.message.split('.')[0], eviction?.message.includes('Threshold quantity: 100Mi, available: 51200Ki')], ['allocatableMemory.available', 'The node was low on resource: memory', true])
 })
 
 test('a soft one tells its condition at once and is acted on after its grace, unless it was fine meanwhile', () => {
@@ -163,7 +176,7 @@ test('for want of disk, garbage goes before pods do; one pod at a time', async (
   let garbage = 3
   const pods = [podOf('big'), podOf('small')]
   const manager = createEvictionManager({
-    thresholds: config({ evictionHard: { 'nodefs.available': '10%' } }), maxPodGraceSeconds: 0, clock, log: silentLog, tell: (reason) => done.push(reason), onConditions: () => done.push('conditions'),
+    thresholds: config({ evictionHard: { 'nodefs.available': '10%' } }), maxPodGraceSeconds: 0, transitionMs: 300_000, clock, log: silentLog, tell: (reason) => done.push(reason), onConditions: () => done.push('conditions'),
     observe: async () => ({ 'nodefs.available': { available: free, capacity: 100 } }), pods: () => pods, measure: async () => [sampleOf([{ rootfsUsedBytes: 50 }], { uid: 'big' }), sampleOf([{ rootfsUsedBytes: 5 }], { uid: 'small' })],
     freeDisk: async () => { done.push('freeDisk'); free += garbage; garbage = 0 }, evict: ({ pod }) => { done.push(`evict ${pod.metadata.name}`) },
   })

@@ -11,18 +11,22 @@ export interface SignalSources {
   runtime: Pick<ContainerRuntime, 'imageFsInfo'>
   dataDir: string
   memoryBytes: number
+  /** All pods together; undefined: not known, or not limited. */
+  podsMemory: () => Promise<{ limitBytes: number; workingSetBytes: number } | undefined>
   clock: Clock
 }
 
-export async function observeSignals({ pressure, runtime, dataDir, memoryBytes, clock }: SignalSources): Promise<Observations> {
+export async function observeSignals({ pressure, runtime, dataDir, memoryBytes, podsMemory, clock }: SignalSources): Promise<Observations> {
   const p = await pressure()
   const nodefs = { space: { available: p.fsAvailableBytes, capacity: p.fsBytes }, inodes: { available: p.fsInodesFree, capacity: p.fsInodes } }
   const { mountpoint } = await runtime.imageFsInfo()
   const imagefs = mountpoint === '' || mountpoint === dataDir ? nodefs : await readFs(mountpoint, clock.nowMs()).then((fs) => ({
     space: { available: fs.availableBytes, capacity: fs.capacityBytes }, inodes: { available: fs.inodesFree, capacity: fs.inodes },
   }), () => nodefs) // Another runtime's path may not be seen from here.
+  const pods = await podsMemory()
   return {
     'memory.available': { available: p.memoryAvailableBytes, capacity: memoryBytes },
+    ...(pods && { 'allocatableMemory.available': { available: Math.max(0, pods.limitBytes - pods.workingSetBytes), capacity: pods.limitBytes } }),
     'nodefs.available': nodefs.space,
     // Some file systems (btrfs) count none: 0 of 0 says nothing.
     'nodefs.inodesFree': nodefs.inodes,

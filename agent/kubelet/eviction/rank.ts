@@ -27,7 +27,7 @@ function keyOf({ pod, sample }: PodUsage, signal: Signal): number[] {
   // What is not known to use anything is no help to evict, but for upstream it comes first.
   const unknown = sample ? 1 : 0
   switch (signal) {
-    case 'memory.available': {
+    case 'memory.available': case 'allocatableMemory.available': {
       const over = memoryOf(sample) - quantityValue(podRequests(pod).memory)
       return [unknown, over > 0 ? 0 : 1, priority, -over]
     }

@@ -3,7 +3,7 @@ import { formatQuantity, parseQuantity, quantityValue } from '#api/types/quantit
 import { UsageError } from '#base/errors.ts'
 import type { KubeletConfig } from '../config.ts'
 
-export const SIGNALS = ['memory.available', 'nodefs.available', 'nodefs.inodesFree', 'imagefs.available', 'imagefs.inodesFree', 'pid.available'] as const
+export const SIGNALS = ['memory.available', 'allocatableMemory.available', 'nodefs.available', 'nodefs.inodesFree', 'imagefs.available', 'imagefs.inodesFree', 'pid.available'] as const
 export type Signal = (typeof SIGNALS)[number]
 export type PressureCondition = 'MemoryPressure' | 'DiskPressure' | 'PIDPressure'
 
@@ -23,6 +23,8 @@ export type Observations = Readonly<Partial<Record<Signal, Observation>>>
 /** By signal: node condition, and the resource as messages name it. */
 export const SIGNAL_FACTS: Readonly<Record<Signal, { condition: PressureCondition; resource: string }>> = {
   'memory.available': { condition: 'MemoryPressure', resource: 'memory' },
+  // Of what all pods together may have.
+  'allocatableMemory.available': { condition: 'MemoryPressure', resource: 'memory' },
   'nodefs.available': { condition: 'DiskPressure', resource: 'ephemeral-storage' },
   'nodefs.inodesFree': { condition: 'DiskPressure', resource: 'inodes' },
   'imagefs.available': { condition: 'DiskPressure', resource: 'ephemeral-storage' },
@@ -30,18 +32,25 @@ export const SIGNAL_FACTS: Readonly<Record<Signal, { condition: PressureConditio
   'pid.available': { condition: 'PIDPressure', resource: 'pids' },
 }
 
-type EvictionConfig = Pick<KubeletConfig, 'evictionHard' | 'evictionSoft' | 'evictionSoftGracePeriod' | 'evictionMinimumReclaim'>
+export const isMemorySignal = (signal: Signal): boolean => SIGNAL_FACTS[signal].condition === 'MemoryPressure'
 
-/** Throws UsageError for signals and amounts that mean nothing, and for a soft threshold without its grace period. */
-export function parseThresholds({ evictionHard, evictionSoft, evictionSoftGracePeriod, evictionMinimumReclaim }: EvictionConfig): Threshold[] {
+export type EvictionConfig = Pick<KubeletConfig, 'evictionHard' | 'evictionSoft' | 'evictionSoftGracePeriod' | 'evictionMinimumReclaim'> & Partial<Pick<KubeletConfig, 'enforcePods'>>
+
+/**
+ * Throws UsageError for signals and amounts that mean nothing, and for a soft threshold without its grace period. Where the kernel holds pods
+ * to what is allocatable, a hard threshold of the node's memory is one of theirs, too, as upstream's.
+ */
+export function parseThresholds({ evictionHard, evictionSoft, evictionSoftGracePeriod, evictionMinimumReclaim, enforcePods = false }: EvictionConfig): Threshold[] {
   const threshold = (name: string, value: string, graceMs: number): Threshold => {
     const signal = SIGNALS.find((s) => s === name)
     if (!signal) throw new UsageError(`unknown eviction signal ${JSON.stringify(name)}: there are ${SIGNALS.join(', ')}`)
     return { signal, limit: amountOf(signal, value), minReclaim: amountOf(signal, evictionMinimumReclaim[name] ?? '0'), graceMs }
   }
+  // 0% and 100% switch a threshold off, as upstream.
+  const hard = Object.entries(evictionHard).filter(([, value]) => value !== '0%' && value !== '100%').map(([name, value]) => threshold(name, value, 0))
   return [
-    // 0% and 100% switch a threshold off, as upstream.
-    ...Object.entries(evictionHard).filter(([, value]) => value !== '0%' && value !== '100%').map(([name, value]) => threshold(name, value, 0)),
+    ...hard,
+    ...(enforcePods ? hard.filter((t) => t.signal === 'memory.available').map((t): Threshold => ({ ...t, signal: 'allocatableMemory.available' })) : []),
     ...Object.entries(evictionSoft).map(([name, value]) => {
       const grace = evictionSoftGracePeriod[name]
       if (grace === undefined) throw new UsageError(`grace period must be specified for the soft eviction threshold ${name}`)
@@ -85,6 +94,6 @@ export function thresholdsMet(thresholds: readonly Threshold[], observations: Ob
 
 /** As messages show an amount: `1536Mi` for bytes, plain otherwise. */
 export function amountText(signal: Signal, amount: number): string {
-  const isBytes = signal === 'memory.available' || signal.endsWith('fs.available')
+  const isBytes = isMemorySignal(signal) || signal.endsWith('fs.available')
   return formatQuantity({ nano: BigInt(Math.round(amount)) * 1_000_000_000n, format: isBytes ? 'BinarySI' : 'DecimalSI' })
 }

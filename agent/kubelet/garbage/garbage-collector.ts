@@ -18,7 +18,7 @@ export interface GarbageCollector {
 
 export interface GarbageCollectorDeps {
   runtime: Pick<ContainerRuntime, 'listImages' | 'listContainers' | 'removeImage' | 'removeContainer' | 'imageFsInfo'>
-  config: Pick<KubeletConfig, 'imageGcHighPercent' | 'imageGcLowPercent'>
+  config: Pick<KubeletConfig, 'imageGcHighPercent' | 'imageGcLowPercent' | 'imageGcMinimumAgeMs' | 'imageGcMaximumAgeMs'>
   /** Of the file system that holds `path`. */
   disk: (path: string) => Promise<{ capacityBytes: number; availableBytes: number }>
   /** A pod that is there and has not ended: its last dead container still answers `logs --previous`. */
@@ -44,13 +44,13 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
   }
 
   /** What could be removed, in bytes. */
-  const removeAll = async (images: readonly Image[]): Promise<number> => {
+  const removeAll = async (images: readonly Image[], why: keyof typeof removed): Promise<number> => {
     let bytes = 0
     for (const image of images) {
       try {
         await runtime.removeImage(image.id)
         bytes += image.sizeBytes
-        removed.space++
+        removed[why]++
         log.info('an image that nobody uses is removed', { image: image.repoTags[0] ?? image.id, sizeBytes: image.sizeBytes })
       } catch (error) {
         log.warn('an image cannot be removed', { image: image.repoTags[0] ?? image.id, error: asError(error) })
@@ -65,8 +65,10 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
         const { mountpoint } = await runtime.imageFsInfo()
         const disk = await deps.disk(mountpoint)
         if (disk.capacityBytes === 0) return deps.tell('InvalidDiskCapacity', 'invalid capacity 0 on image filesystem')
-        const { remove, neededBytes } = decideImageGc({ ...await look(), disk, highPercent: config.imageGcHighPercent, lowPercent: config.imageGcLowPercent })
-        const freed = await removeAll(remove)
+        const { tooOld, remove, neededBytes } = decideImageGc({
+          ...await look(), disk, highPercent: config.imageGcHighPercent, lowPercent: config.imageGcLowPercent, minimumAgeMs: config.imageGcMinimumAgeMs, maximumAgeMs: config.imageGcMaximumAgeMs,
+        })
+        const freed = await removeAll(tooOld, 'age') + await removeAll(remove, 'space')
         if (freed < neededBytes) deps.tell('FreeDiskSpaceFailed', `Failed to garbage collect required amount of images. Attempted to free ${neededBytes} bytes, but only found ${freed} bytes eligible to free.`)
       } catch (error) {
         log.warn('images cannot be looked at', { error: asError(error) })
@@ -83,11 +85,11 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
           log.warn('a dead container cannot be removed', { container: c.id, error: asError(error) })
         }
       }
-      await removeAll(removableImages(await look(), true))
+      await removeAll(removableImages({ ...await look(), minimumAgeMs: 0 }), 'space')
     },
     counters: () => [
       { name: 'kubelet_container_garbage_collected_total', help: '[ALPHA] Total number of dead containers removed because the disk was short.', type: 'counter', samples: freedContainers > 0 ? [{ value: freedContainers }] : [] },
-      { name: 'kubelet_image_garbage_collected_total', help: '[ALPHA] Total number of images garbage collected by the kubelet, whether through disk usage or image age.', type: 'counter', samples: removed.space > 0 ? [{ labels: { reason: 'space' }, value: removed.space }] : [] },
+      { name: 'kubelet_image_garbage_collected_total', help: '[ALPHA] Total number of images garbage collected by the kubelet, whether through disk usage or image age.', type: 'counter', samples: (['space', 'age'] as const).filter((reason) => removed[reason] > 0).map((reason) => ({ labels: { reason }, value: removed[reason] })) },
     ],
   }
 }

@@ -5,11 +5,12 @@ import { FakeClock } from '#base/clock-fake.ts'
 import { silentLog } from '#base/log.ts'
 import type { ContainerStatus, Image } from '#cri/index.ts'
 import { createGarbageCollector } from './garbage-collector.ts'
-import { decideImageGc, IMAGE_AGE_MS_MIN, nextImageUses, removableImages, type ImageGcView, type ImageUse } from './image-gc.ts'
+import { decideImageGc, nextImageUses, removableImages, type ImageGcView, type ImageUse } from './image-gc.ts'
 
 const image = (id: string, sizeBytes = 10, pinned = false): Image => ({ id, repoTags: [`${id}:1`], repoDigests: [], sizeBytes, pinned })
 const NOW = 10_000_000
-const view = (more: Partial<ImageGcView>): ImageGcView => ({ images: [], inUse: new Set(), uses: new Map(), nowMs: NOW, disk: { capacityBytes: 1_000, availableBytes: 100 }, highPercent: 85, lowPercent: 80, ...more })
+const IMAGE_AGE_MS_MIN = 120_000
+const view = (more: Partial<ImageGcView>): ImageGcView => ({ images: [], inUse: new Set(), uses: new Map(), nowMs: NOW, disk: { capacityBytes: 1_000, availableBytes: 100 }, highPercent: 85, lowPercent: 80, minimumAgeMs: IMAGE_AGE_MS_MIN, maximumAgeMs: 0, ...more })
 const uses = (record: Record<string, [number, number]>): Map<string, ImageUse> => new Map(Object.entries(record).map(([id, [detectedMs, usedMs]]) => [id, { detectedMs, usedMs }]))
 const gone = (more: Partial<ImageGcView>) => {
   const { remove, neededBytes } = decideImageGc(view(more))
@@ -28,7 +29,15 @@ const table: [string, Partial<ImageGcView>, unknown][] = [
 ]
 for (const [name, input, expected] of table) test(name, () => assert.deepStrictEqual(gone(input), expected))
 
-test('for want of disk what came just now goes, too', () => assert.deepStrictEqual(removableImages({ images: all, inUse: new Set(['a']), uses: new Map(), nowMs: NOW }, true).map((i) => i.id), ['b', 'c', 'd']))
+test('what nobody has used for longer than the maximum age goes with a half empty disk, too, and counts for what has to be freed', () => {
+  const old = view({ images: all, uses: uses({ a: [1, 50], b: [2, NOW - 1_000], c: [NOW - 1_001, 0], d: [3, NOW - 999] }), minimumAgeMs: 500, maximumAgeMs: 1_000, inUse: new Set(['a']) })
+  const half = decideImageGc({ ...old, disk: { capacityBytes: 1_000, availableBytes: 500 } })
+  assert.deepStrictEqual([half.tooOld.map((i) => i.id), half.remove], [['c'], []], 'b is as old as it may be, a is in use')
+  const full = decideImageGc({ ...old, disk: { capacityBytes: 1_000, availableBytes: 130 } })
+  assert.deepStrictEqual([full.tooOld.map((i) => i.id), full.remove.map((i) => i.id), full.neededBytes], [['c'], ['b'], 70])
+})
+
+test('for want of disk what came just now goes, too', () => assert.deepStrictEqual(removableImages({ images: all, inUse: new Set(['a']), uses: new Map(), nowMs: NOW, minimumAgeMs: 0 }).map((i) => i.id), ['b', 'c', 'd']))
 
 test('an image in use was used now; one that went is forgotten', () => {
   const next = nextImageUses({ images: [image('a'), image('b')], inUse: new Set(['a']), uses: uses({ b: [5, 7], x: [1, 1] }), nowMs: NOW })
@@ -54,7 +63,7 @@ test('for want of disk dead containers of pods that are gone are removed, and th
       removeContainer: async (id) => { done.push(`container ${id}`); containers = containers.filter((c) => c.id !== id) },
       removeImage: async (id) => { if (id === 'c') throw new Error('busy'); done.push(`image ${id}`) },
     },
-    config: { imageGcHighPercent: 85, imageGcLowPercent: 80 }, disk: async () => ({ capacityBytes: 1_000, availableBytes: 100 }), isLive: (id) => id === 's2', tell: (reason, message) => done.push(`${reason}: ${message}`), clock: new FakeClock(), log: silentLog,
+    config: { imageGcHighPercent: 85, imageGcLowPercent: 80, imageGcMinimumAgeMs: 120_000, imageGcMaximumAgeMs: 0 }, disk: async () => ({ capacityBytes: 1_000, availableBytes: 100 }), isLive: (id) => id === 's2', tell: (reason, message) => done.push(`${reason}: ${message}`), clock: new FakeClock(), log: silentLog,
   })
   await garbage.freeDisk()
   assert.deepStrictEqual(done.splice(0), ['container dead', 'image a'])

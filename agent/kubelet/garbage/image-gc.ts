@@ -14,37 +14,49 @@ export interface ImageGcView {
   disk: { capacityBytes: number; availableBytes: number }
   highPercent: number
   lowPercent: number
+  /** What came less than this ago may be about to be used. */
+  minimumAgeMs: number
+  /** What nobody has used for so long goes, however much room there is; 0: nothing. */
+  maximumAgeMs: number
 }
 
 export interface ImageGcDecision {
+  /** For its age alone. */
+  tooOld: Image[]
+  /** For want of room. */
   remove: Image[]
   /** What would have to be freed; more than `remove` frees: an Event says so. */
   neededBytes: number
 }
 
-/** Upstream's imageMinimumGCAge: what came a moment ago may be about to be used. */
-export const IMAGE_AGE_MS_MIN = 120_000
-
 export function decideImageGc(view: ImageGcView): ImageGcDecision {
   const { capacityBytes, availableBytes } = view.disk
   const usedPercent = capacityBytes > 0 ? 100 - Math.floor((availableBytes * 100) / capacityBytes) : 0
-  if (usedPercent < view.highPercent) return { remove: [], neededBytes: 0 }
+  const removable = removableImages(view)
+  const tooOld = view.maximumAgeMs > 0 ? removable.filter((image) => isTooOld(view, image)) : []
+  if (usedPercent < view.highPercent) return { tooOld, remove: [], neededBytes: 0 }
   const neededBytes = Math.max(0, Math.floor((capacityBytes * (100 - view.lowPercent)) / 100) - availableBytes)
   const remove: Image[] = []
-  let freed = 0
-  for (const image of removableImages(view)) {
+  let freed = tooOld.reduce((sum, image) => sum + image.sizeBytes, 0)
+  for (const image of removable) {
     if (freed >= neededBytes) break
+    if (tooOld.includes(image)) continue
     remove.push(image)
     freed += image.sizeBytes
   }
-  return { remove, neededBytes }
+  return { tooOld, remove, neededBytes }
 }
 
-/** Oldest use first, then the oldest. `anyAge`: the disk is short now. */
-export function removableImages({ images, inUse, uses, nowMs }: Pick<ImageGcView, 'images' | 'inUse' | 'uses' | 'nowMs'>, anyAge = false): Image[] {
+function isTooOld({ uses, nowMs, maximumAgeMs }: ImageGcView, image: Image): boolean {
+  const use = uses.get(image.id)
+  return use !== undefined && nowMs - Math.max(use.detectedMs, use.usedMs) > maximumAgeMs
+}
+
+/** Oldest use first, then the oldest. With a minimum age of 0 any age will do: the disk is short now. */
+export function removableImages({ images, inUse, uses, nowMs, minimumAgeMs }: Pick<ImageGcView, 'images' | 'inUse' | 'uses' | 'nowMs' | 'minimumAgeMs'>): Image[] {
   const use = (image: Image): ImageUse => uses.get(image.id) ?? { detectedMs: nowMs, usedMs: 0 }
   return images
-    .filter((image) => !image.pinned && !inUse.has(image.id) && (anyAge || nowMs - use(image).detectedMs >= IMAGE_AGE_MS_MIN))
+    .filter((image) => !image.pinned && !inUse.has(image.id) && nowMs - use(image).detectedMs >= minimumAgeMs)
     .toSorted((a, b) => use(a).usedMs - use(b).usedMs || use(a).detectedMs - use(b).detectedMs)
 }
 

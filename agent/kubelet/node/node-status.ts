@@ -1,10 +1,10 @@
 /** The Node object as this agent would have it: labels, capacity, conditions, addresses, with upstream's names and words. Pure. */
-import { formatQuantity, parseQuantity, subtractQuantity } from '#api/types/quantity.ts'
 import type { ContainerImage, Node, NodeCondition, NodeStatus, Taint } from '#api/types/index.ts'
 import type { Image, RuntimeStatus } from '#cri/index.ts'
 import type { PressureCondition } from '../eviction/thresholds.ts'
 import type { KubeletConfig } from '../config.ts'
 import { time } from '../time.ts'
+import { nodeAllocatable } from './allocatable.ts'
 import type { HostFacts, HostPressure } from './host-facts.ts'
 
 export interface NodeInput {
@@ -82,21 +82,6 @@ export function nodeCapacity({ facts, pressure, config }: Pick<NodeInput, 'facts
 /** Named with a domain that is not Kubernetes' own. */
 function extendedResources(capacity: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(capacity).filter(([name]) => name.includes('/') && !/(^|\.)kubernetes\.io\//.test(name)))
-}
-
-/** Capacity less what is reserved, and less the memory and disk that eviction keeps free. */
-export function nodeAllocatable(capacity: Readonly<Record<string, string>>, config: KubeletConfig): Record<string, string> {
-  const kept: Record<string, string> = { memory: '100Mi', ...(capacity['ephemeral-storage'] !== undefined && { 'ephemeral-storage': tenth(capacity['ephemeral-storage']) }) }
-  return Object.fromEntries(Object.entries(capacity).map(([name, total]) => {
-    let left = parseQuantity(total)
-    for (const less of [config.systemReserved[name], kept[name]]) if (less !== undefined) left = subtractQuantity(left, parseQuantity(less))
-    return [name, formatQuantity(left.nano > 0n ? left : { ...left, nano: 0n })]
-  }))
-}
-
-function tenth(total: string): string {
-  const { nano, format } = parseQuantity(total)
-  return formatQuantity({ nano: (nano / 10_000_000_000n) * 1_000_000_000n, format })
 }
 
 function nodeConditions(input: NodeInput): NodeCondition[] {

@@ -4,6 +4,7 @@ import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { ContainerRuntime } from '#cri/index.ts'
 import type { KubeletConfig } from '../config.ts'
+import { goDuration } from '../image-puller.ts'
 import type { HostFacts } from '../node/host-facts.ts'
 import type { NodeFigures } from '../streams.ts'
 import { cadvisorMetrics, metricsText, probeMetrics, resourceMetrics, volumeMetrics, type MetricFamily, type ProbeCount } from './metrics-text.ts'
@@ -74,10 +75,11 @@ function kubeletConfiguration(config: KubeletConfig): object {
     authentication: { x509: {}, webhook: { enabled: true, cacheTTL: '2m0s' }, anonymous: { enabled: false } },
     authorization: { mode: 'Webhook', webhook: { cacheAuthorizedTTL: '5m0s', cacheUnauthorizedTTL: '30s' } },
     clusterDomain: config.clusterDomain, clusterDNS: [...config.clusterDns], nodeStatusUpdateFrequency: '10s', nodeStatusReportFrequency: '5m0s', nodeLeaseDurationSeconds: 40,
-    imageMinimumGCAge: '2m0s', imageGCHighThresholdPercent: config.imageGcHighPercent, imageGCLowThresholdPercent: config.imageGcLowPercent, cgroupRoot: config.cgroupRoot === '' ? '/' : config.cgroupRoot, cgroupsPerQOS: true, cgroupDriver: 'cgroupfs',
+    imageMinimumGCAge: goDuration(config.imageGcMinimumAgeMs), imageMaximumGCAge: goDuration(config.imageGcMaximumAgeMs), imageGCHighThresholdPercent: config.imageGcHighPercent, imageGCLowThresholdPercent: config.imageGcLowPercent, cgroupRoot: config.cgroupRoot === '' ? '/' : config.cgroupRoot, cgroupsPerQOS: true, cgroupDriver: 'cgroupfs',
     maxPods: config.maxPods, podPidsLimit: config.podPidsLimit, resolvConf: config.resolvConf, cpuCFSQuota: true, serializeImagePulls: false, maxParallelImagePulls: config.maxParallelPulls,
-    evictionHard: { ...config.evictionHard }, evictionSoft: { ...config.evictionSoft }, evictionSoftGracePeriod: { ...config.evictionSoftGracePeriod }, evictionPressureTransitionPeriod: '5m0s', evictionMaxPodGracePeriod: config.evictionMaxPodGraceSeconds,
-    evictionMinimumReclaim: { ...config.evictionMinimumReclaim }, containerLogMaxSize: `${config.containerLogMaxBytes / 2 ** 20}Mi`, containerLogMaxFiles: config.containerLogMaxFiles, systemReserved: { ...config.systemReserved },
+    evictionHard: { ...config.evictionHard }, evictionSoft: { ...config.evictionSoft }, evictionSoftGracePeriod: { ...config.evictionSoftGracePeriod }, evictionPressureTransitionPeriod: goDuration(config.evictionTransitionMs), evictionMaxPodGracePeriod: config.evictionMaxPodGraceSeconds,
+    evictionMinimumReclaim: { ...config.evictionMinimumReclaim }, containerLogMaxSize: `${config.containerLogMaxBytes / 2 ** 20}Mi`, containerLogMaxFiles: config.containerLogMaxFiles, systemReserved: { ...config.systemReserved }, kubeReserved: { ...config.kubeReserved },
+    enforceNodeAllocatable: [config.enforcePods ? 'pods' : 'none'],
     allowedUnsafeSysctls: [...config.allowedUnsafeSysctls], failSwapOn: false, enableDebuggingHandlers: true, enableSystemLogHandler: true,
   }
 }

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { KUBELET_DEFAULTS } from '#agent/kubelet/config.ts'
+import { parseFlags } from './flags.ts'
+import { KUBELET_FLAGS, kubeletSettings } from './kubelet-flags.ts'
+
+const settings = (...argv: string[]) => kubeletSettings(parseFlags('agent', KUBELET_FLAGS, { argv, env: {}, readConfig: () => ({}) }).values)
+const problem = (...argv: string[]): string => {
+  try {
+    settings(...argv)
+    return ''
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+test('nothing said is upstream\'s defaults', () => {
+  const said = settings()
+  for (const [name, value] of Object.entries(said)) assert.deepStrictEqual(value, KUBELET_DEFAULTS[name as keyof typeof KUBELET_DEFAULTS], name)
+})
+
+test('each is taken in upstream\'s form, on the command line and in the config file', () => {
+  const argv = [
+    '--eviction-hard', 'memory.available<200Mi,nodefs.available<5%', '--eviction-soft=memory.available<500Mi', '--eviction-soft-grace-period=memory.available=1m30s', '--eviction-minimum-reclaim', 'nodefs.available=1Gi', '--eviction-max-pod-grace-period=30',
+    '--eviction-pressure-transition-period=1m', '--image-gc-high-threshold=70', '--image-gc-low-threshold=60', '--minimum-image-ttl-duration=30s', '--image-maximum-gc-age=48h', '--kube-reserved=cpu=100m,memory=256Mi', '--system-reserved', 'memory=128Mi', '--system-reserved', 'pid=200',
+    '--enforce-node-allocatable=none', '--max-pods=30', '--pod-max-pids=1000',
+  ]
+  const expected = {
+    maxPods: 30, podPidsLimit: 1_000, allowedUnsafeSysctls: [], kubeReserved: { cpu: '100m', memory: '256Mi' }, systemReserved: { memory: '128Mi', pid: '200' }, enforcePods: false,
+    evictionHard: { 'memory.available': '200Mi', 'nodefs.available': '5%' }, evictionSoft: { 'memory.available': '500Mi' }, evictionSoftGracePeriod: { 'memory.available': '1m30s' }, evictionMinimumReclaim: { 'nodefs.available': '1Gi' }, evictionMaxPodGraceSeconds: 30,
+    evictionTransitionMs: 60_000, imageGcHighPercent: 70, imageGcLowPercent: 60, imageGcMinimumAgeMs: 30_000, imageGcMaximumAgeMs: 172_800_000,
+  }
+  assert.deepStrictEqual(settings(...argv), expected)
+  const file = {
+    'eviction-hard': ['memory.available<200Mi', 'nodefs.available<5%'], 'eviction-soft': 'memory.available<500Mi', 'eviction-soft-grace-period': 'memory.available=1m30s', 'eviction-minimum-reclaim': ['nodefs.available=1Gi'], 'eviction-max-pod-grace-period': 30,
+    'eviction-pressure-transition-period': '1m', 'image-gc-high-threshold': 70, 'image-gc-low-threshold': 60, 'minimum-image-ttl-duration': '30s', 'image-maximum-gc-age': '48h', 'kube-reserved': ['cpu=100m', 'memory=256Mi'], 'system-reserved': ['memory=128Mi', 'pid=200'],
+    'enforce-node-allocatable': 'none', 'max-pods': 30, 'pod-max-pids': 1_000,
+  }
+  const flags = [...KUBELET_FLAGS, { name: 'config', kind: 'string' as const, help: '' }]
+  assert.deepStrictEqual(kubeletSettings(parseFlags('agent', flags, { argv: [], env: {}, readConfig: () => file }).values), expected)
+})
+
+const refused: [string[], RegExp][] = [
+  [['--eviction-hard', 'memory.free<1Gi'], /^--eviction-hard: unknown eviction signal "memory\.free": there are memory\.available, /],
+  [['--eviction-hard', 'memory.available=1Gi'], /^--eviction-hard: "memory\.available=1Gi" is not of the form memory\.available<100Mi$/],
+  [['--eviction-hard', 'memory.available<much'], /^--eviction-hard: .*"much" is neither an amount \(100Mi\) nor a percentage/],
+  [['--eviction-soft', 'memory.available<1Gi'], /^--eviction-soft-grace-period: grace period must be specified for the soft eviction threshold memory\.available$/],
+  [['--eviction-soft-grace-period', 'memory.available=soon'], /^--eviction-soft-grace-period: "soon" is not a duration/],
+  [['--eviction-minimum-reclaim', 'memory.available=-1'], /^--eviction-minimum-reclaim: /],
+  [['--eviction-pressure-transition-period', '5'], /^--eviction-pressure-transition-period: "5" is not a duration such as 1m30s$/],
+  [['--image-gc-high-threshold', '101'], /^--image-gc-high-threshold: 101 is not a percentage/],
+  [['--image-gc-low-threshold', '85'], /^--image-gc-low-threshold: 85 must be less than --image-gc-high-threshold 85$/],
+  [['--image-maximum-gc-age', '1m'], /^--image-maximum-gc-age: must be longer than --minimum-image-ttl-duration$/],
+  [['--kube-reserved', 'gpu=1'], /^--kube-reserved: "gpu=1": cpu, memory, ephemeral-storage, pid can be reserved/],
+  [['--system-reserved', 'memory=lots'], /^--system-reserved: "memory=lots": "lots" is no amount/],
+  [['--pod-max-pids', '0'], /^--pod-max-pids: "0" is neither a number of processes nor -1$/],
+  [['--enforce-node-allocatable', 'system-reserved'], /^--enforce-node-allocatable: "system-reserved" is none of pods, none$/],
+]
+for (const [argv, says] of refused) test(`refused, by the flag's name: ${argv.join(' ')}`, () => assert.match(problem(...argv), says))

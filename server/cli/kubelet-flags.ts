@@ -1,0 +1,99 @@
+/** The kubelet's own flags of a node: names, forms and defaults are upstream's kubelet's. */
+import { KUBELET_DEFAULTS, type KubeletConfig } from '#agent/kubelet/config.ts'
+import { durationMs, parseThresholds, type EvictionConfig } from '#agent/kubelet/eviction/thresholds.ts'
+import { parseQuantity } from '#api/types/quantity.ts'
+import { asError, UsageError } from '#base/errors.ts'
+import { atLeastOne, oneOf, sysctls } from './flag-checks.ts'
+import type { Flag, FlagValues } from './flags.ts'
+
+export type KubeletSettings = Pick<KubeletConfig,
+  | 'maxPods' | 'podPidsLimit' | 'allowedUnsafeSysctls' | 'systemReserved' | 'kubeReserved' | 'enforcePods' | 'imageGcHighPercent' | 'imageGcLowPercent' | 'imageGcMinimumAgeMs' | 'imageGcMaximumAgeMs'
+  | 'evictionHard' | 'evictionSoft' | 'evictionSoftGracePeriod' | 'evictionMinimumReclaim' | 'evictionMaxPodGraceSeconds' | 'evictionTransitionMs'>
+
+const RESERVABLE = ['cpu', 'memory', 'ephemeral-storage', 'pid']
+
+const percent = (v: string): string | undefined => (Number(v) <= 100 ? undefined : `${v} is not a percentage (0 to 100)`)
+const pids = (v: string): string | undefined => (/^(-1|[1-9]\d{0,9})$/.test(v) ? undefined : `${JSON.stringify(v)} is neither a number of processes nor -1`)
+const pair = (separator: string, example: string) => (v: string): string | undefined => (v.indexOf(separator) > 0 && v.length > v.indexOf(separator) + 1 ? undefined : `${JSON.stringify(v)} is not of the form ${example}`)
+const threshold = pair('<', 'memory.available<100Mi')
+
+function goDuration(v: string): string | undefined {
+  try {
+    durationMs(v)
+    return undefined
+  } catch (error) {
+    return v === '0' ? undefined : asError(error).message
+  }
+}
+
+function reservation(v: string): string | undefined {
+  const [name, amount] = split(v, '=')
+  if (!RESERVABLE.includes(name) && !name.startsWith('hugepages-')) return `${JSON.stringify(v)}: ${RESERVABLE.join(', ')} can be reserved, such as memory=256Mi`
+  try {
+    return parseQuantity(amount).nano < 0n ? `${JSON.stringify(v)}: less than nothing cannot be reserved` : undefined
+  } catch {
+    return `${JSON.stringify(v)}: ${JSON.stringify(amount)} is no amount such as 256Mi or 200m`
+  }
+}
+
+export const KUBELET_FLAGS: readonly Flag[] = [
+  { name: 'max-pods', kind: 'number', value: 'N', default: KUBELET_DEFAULTS.maxPods, help: 'pods this node takes at most', check: atLeastOne },
+  { name: 'pod-max-pids', kind: 'string', value: 'N', default: String(KUBELET_DEFAULTS.podPidsLimit), help: 'processes a pod may have; -1 for any number', check: pids },
+  { name: 'allowed-unsafe-sysctls', kind: 'list', value: 'NAMES', help: 'kernel settings of their own that pods may have besides the safe ones; a name may end in *', check: sysctls },
+  { name: 'kube-reserved', kind: 'list', value: 'RESOURCE=AMOUNT', help: 'kept from pods for skiff, e.g. cpu=200m,memory=256Mi,ephemeral-storage=1Gi,pid=500', check: reservation },
+  { name: 'system-reserved', kind: 'list', value: 'RESOURCE=AMOUNT', help: 'kept from pods for the rest of the machine', check: reservation },
+  { name: 'enforce-node-allocatable', kind: 'string', value: 'pods|none', default: 'pods', help: 'whether the kernel holds all pods together to what is not reserved', check: oneOf('pods', 'none') },
+  { name: 'eviction-hard', kind: 'list', value: 'SIGNAL<AMOUNT', help: `less left than this, and pods are evicted at once; given, it replaces all of ${Object.entries(KUBELET_DEFAULTS.evictionHard).map((t) => t.join('<')).join(',')}`, check: threshold },
+  { name: 'eviction-soft', kind: 'list', value: 'SIGNAL<AMOUNT', help: 'the same, with a grace period', check: threshold },
+  { name: 'eviction-soft-grace-period', kind: 'list', value: 'SIGNAL=DURATION', help: 'how long a soft threshold must be met, e.g. memory.available=1m30s', check: pair('=', 'memory.available=1m30s') },
+  { name: 'eviction-minimum-reclaim', kind: 'list', value: 'SIGNAL=AMOUNT', help: 'how much more than the threshold an eviction is to free, e.g. nodefs.available=500Mi', check: pair('=', 'nodefs.available=500Mi') },
+  { name: 'eviction-max-pod-grace-period', kind: 'number', value: 'SECONDS', default: KUBELET_DEFAULTS.evictionMaxPodGraceSeconds, help: 'most time that pods get which a soft threshold evicts' },
+  { name: 'eviction-pressure-transition-period', kind: 'string', value: 'DURATION', default: '5m0s', help: 'how long a pressure that is over is still told', check: goDuration },
+  { name: 'image-gc-high-threshold', kind: 'number', value: 'PERCENT', default: KUBELET_DEFAULTS.imageGcHighPercent, help: 'disk used by more than this: images that nobody uses are removed', check: percent },
+  { name: 'image-gc-low-threshold', kind: 'number', value: 'PERCENT', default: KUBELET_DEFAULTS.imageGcLowPercent, help: 'down to this', check: percent },
+  { name: 'minimum-image-ttl-duration', kind: 'string', value: 'DURATION', default: '2m0s', help: 'images that came less than this ago are not removed for it', check: goDuration },
+  { name: 'image-maximum-gc-age', kind: 'string', value: 'DURATION', default: '0s', help: 'images that nobody has used for so long are removed in any case; 0s for never', check: goDuration },
+]
+
+/** Throws UsageError that names the flag. */
+export function kubeletSettings(values: FlagValues): KubeletSettings {
+  const items = (name: string): readonly string[] => (values[name] as readonly string[] | undefined) ?? []
+  const mapping = (name: string, separator: string) => Object.fromEntries(items(name).map((item) => split(item, separator)))
+  const ms = (name: string): number => (values[name] === '0' ? 0 : durationMs(String(values[name])))
+  const settings: KubeletSettings = {
+    maxPods: Number(values['max-pods']), podPidsLimit: Number(values['pod-max-pids']), allowedUnsafeSysctls: items('allowed-unsafe-sysctls'),
+    kubeReserved: mapping('kube-reserved', '='), systemReserved: mapping('system-reserved', '='), enforcePods: values['enforce-node-allocatable'] === 'pods',
+    evictionHard: items('eviction-hard').length === 0 ? KUBELET_DEFAULTS.evictionHard : mapping('eviction-hard', '<'),
+    evictionSoft: mapping('eviction-soft', '<'), evictionSoftGracePeriod: mapping('eviction-soft-grace-period', '='), evictionMinimumReclaim: mapping('eviction-minimum-reclaim', '='),
+    evictionMaxPodGraceSeconds: Number(values['eviction-max-pod-grace-period']), evictionTransitionMs: ms('eviction-pressure-transition-period'),
+    imageGcHighPercent: Number(values['image-gc-high-threshold']), imageGcLowPercent: Number(values['image-gc-low-threshold']),
+    imageGcMinimumAgeMs: ms('minimum-image-ttl-duration'), imageGcMaximumAgeMs: ms('image-maximum-gc-age'),
+  }
+  checkTogether(settings)
+  return settings
+}
+
+function checkTogether(s: KubeletSettings): void {
+  if (s.imageGcLowPercent >= s.imageGcHighPercent) throw new UsageError(`--image-gc-low-threshold: ${s.imageGcLowPercent} must be less than --image-gc-high-threshold ${s.imageGcHighPercent}`)
+  if (s.imageGcMaximumAgeMs > 0 && s.imageGcMaximumAgeMs <= s.imageGcMinimumAgeMs) throw new UsageError('--image-maximum-gc-age: must be longer than --minimum-image-ttl-duration')
+  const nothing: EvictionConfig = { evictionHard: {}, evictionSoft: {}, evictionSoftGracePeriod: {}, evictionMinimumReclaim: {} }
+  const parse = (flag: string, part: Partial<EvictionConfig>) => {
+    try {
+      parseThresholds({ ...nothing, ...part })
+    } catch (error) {
+      throw new UsageError(`--${flag}: ${asError(error).message}`, { cause: error })
+    }
+  }
+  parse('eviction-hard', { evictionHard: s.evictionHard })
+  // Each by itself first, as if the others were right: so that the flag that is wrong is named.
+  const each = (of: object, value: string) => Object.fromEntries(Object.keys(of).map((signal) => [signal, value]))
+  parse('eviction-soft', { evictionSoft: s.evictionSoft, evictionSoftGracePeriod: each(s.evictionSoft, '1s') })
+  parse('eviction-soft-grace-period', { evictionSoft: each(s.evictionSoftGracePeriod, '1'), evictionSoftGracePeriod: s.evictionSoftGracePeriod })
+  parse('eviction-soft-grace-period', { evictionSoft: s.evictionSoft, evictionSoftGracePeriod: s.evictionSoftGracePeriod })
+  parse('eviction-minimum-reclaim', { evictionHard: each(s.evictionMinimumReclaim, '1'), evictionMinimumReclaim: s.evictionMinimumReclaim })
+}
+
+function split(item: string, separator: string): [string, string] {
+  const at = item.indexOf(separator)
+  return at < 0 ? [item.trim(), ''] : [item.slice(0, at).trim(), item.slice(at + 1).trim()]
+}

@@ -19,10 +19,11 @@ import type { HookRunner } from './hooks.ts'
 import { hostsFile } from './hosts-file.ts'
 import type { ContainerEvent, ImagePuller } from './image-puller.ts'
 import type { ObjectSource } from './objects.ts'
+import { linkContainerLog } from './logs/container-links.ts'
 import type { PodAction } from './pod-action.ts'
 import { podNames } from './pod-dns.ts'
 import type { PodMemory } from './pod-memory.ts'
-import type { PodPaths } from './pod-paths.ts'
+import { containerLogPath, type PodPaths } from './pod-paths.ts'
 import { sandboxConfig } from './sandbox-config.ts'
 import { allocationOf, resizeMessage } from './resize.ts'
 import { applyResize } from './apply-resize.ts'
@@ -31,7 +32,7 @@ import { StartError } from './start-error.ts'
 import { statusPatch } from './status-patch.ts'
 import { GRACE_SECONDS_MIN } from './termination.ts'
 import type { UserRanges } from './user-ranges.ts'
-import { allContainers, type PendingResize, type PodView } from './view.ts'
+import { allContainers, type ContainerView, type PendingResize, type PodView } from './view.ts'
 import { volumeImages } from './volumes/image-volumes.ts'
 import { VolumeError, type PodVolumes } from './volumes/pod-volumes.ts'
 import { reportedStatus } from './runtime-view.ts'
@@ -165,7 +166,9 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
 
   return {
     async preparePod() {
-      for (const dir of [paths.pod(uid), paths.volumes(uid), paths.logDirectory(pod)]) await mkdir(dir, { recursive: true, mode: 0o750 })
+      for (const dir of [paths.pod(uid), paths.volumes(uid)]) await mkdir(dir, { recursive: true, mode: 0o750 })
+      // Log collectors need not be root.
+      await mkdir(paths.logDirectory(pod), { recursive: true, mode: 0o755 })
       // Containers running as anyone reach their own files below.
       await chmod(paths.pod(uid), 0o755)
       await cgroups.ensure(pod)
@@ -217,6 +220,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
         signal.throwIfAborted()
         await runtime.startContainer(id).catch((error: unknown) => { throw new StartError('RunContainerError', asError(error).message, { cause: error }) })
         event('Normal', 'Started', `Container started`)
+        await linkLog(container.name, action.attempt, id)
       } catch (error) {
         if (!signal.aborted && error instanceof StartError) {
           event('Warning', 'Failed', error.reason.startsWith('ErrImage') || error.reason === 'InvalidImageName' || error.reason === 'ImageInspectError' ? `Error: ${error.reason}` : `Error: ${error.message}`)
@@ -271,11 +275,14 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
     removeContainer: async ({ id }) => {
       const status = view.containers.find((c) => c.id === id)
       await runtime.removeContainer(id)
-      if (status && status.logPath.startsWith(`${paths.logDirectory(pod)}/`)) await removeLogs(status.logPath)
+      if (!status) return
+      if (status.logPath.startsWith(`${paths.logDirectory(pod)}/`)) await removeLogs(status.logPath)
+      await unlinkLog(status)
     },
     stopSandbox: ({ id }) => runtime.stopPodSandbox(id),
     async removeSandbox({ id }) {
       await runtime.removePodSandbox(id)
+      for (const c of view.containers) if (c.sandboxId === id) await unlinkLog(c)
     },
 
     async allocate() {
@@ -362,6 +369,15 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
     } catch (error) {
       throw new StartError('CreateContainerError', asError(error).message, { cause: error })
     }
+  }
+
+  async function linkLog(container: string, attempt: number, id: string): Promise<void> {
+    const logPath = join(paths.logDirectory(pod), containerLogPath(container, attempt))
+    await linkContainerLog(paths.logLink(pod, container, id), logPath).catch((error: unknown) => deps.log.warn('log collectors do not find the log of a container', { pod: `${namespace}/${podName}`, container, error: asError(error) }))
+  }
+
+  function unlinkLog({ id, metadata }: Pick<ContainerView, 'id' | 'metadata'>): Promise<void> {
+    return rm(paths.logLink(pod, metadata.name, id), { force: true })
   }
 
   async function removePodDirs(): Promise<void> {

@@ -18,6 +18,7 @@ import type { FieldContext } from './field-ref.ts'
 import { createHookRunner } from './hooks.ts'
 import { createImagePuller } from './image-puller.ts'
 import { CONTAINER_NAME_LABEL } from './labels.ts'
+import { linkDirectory, removeDeadLinks } from './logs/container-links.ts'
 import { rotateLog } from './logs/rotate-logs.ts'
 import { readHostPressure, type HostFacts, type HostPressure } from './node/host-facts.ts'
 import { runNodeLease } from './node/node-lease.ts'
@@ -185,6 +186,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     pokeNode: () => reporter.poke(),
     async start(signal) {
       await mkdir(paths.podsDir, { recursive: true, mode: 0o750 })
+      await removeDeadLinks(linkDirectory(config.podLogsDir)).catch((error: unknown) => log.warn('links to logs that are gone could not be removed', { error: asError(error) }))
       const store = await openPodStore(dataDir, { random, log })
       const knownServices = async () => {
         if (!services.hasSynced()) await Promise.race([services.synced, pause(clock, SERVICES_WAIT_MS, signal)])

@@ -1,6 +1,7 @@
 /** Where a pod's files are on the node; upstream's tree below the agent's data directory. */
 import { join } from 'node:path'
 import type { Pod, Stored } from '#api/types/index.ts'
+import { containerLink, linkDirectory } from './logs/container-links.ts'
 
 export interface PodPaths {
   readonly podsDir: string
@@ -12,6 +13,8 @@ export interface PodPaths {
   etcHosts(uid: string): string
   terminationLog(uid: string, container: string, attempt: number): string
   logDirectory(pod: Stored<Pod>): string
+  /** In /var/log/containers, to the log of one container. */
+  logLink(pod: Stored<Pod>, container: string, id: string): string
 }
 
 export function podPaths(dataDir: string, podLogsDir: string): PodPaths {
@@ -26,6 +29,7 @@ export function podPaths(dataDir: string, podLogsDir: string): PodPaths {
     etcHosts: (uid) => join(pod(uid), 'etc-hosts'),
     terminationLog: (uid, container, attempt) => join(pod(uid), 'containers', container, String(attempt)),
     logDirectory: ({ metadata }) => join(podLogsDir, `${metadata.namespace ?? ''}_${metadata.name}_${metadata.uid}`),
+    logLink: ({ metadata }, container, id) => containerLink(linkDirectory(podLogsDir), { pod: metadata.name, namespace: metadata.namespace ?? '', container, id }),
   }
 }
 

@@ -266,7 +266,10 @@ export function createMemoryRuntime(options: MemoryRuntimeOptions): MemoryRuntim
         c.status.message = c.program.startError
         throw new CodedError('CRI_FAILED', c.program.startError)
       }
-      if (options.writeLogs !== false) mkdirSync(dirname(c.status.logPath), { recursive: true })
+      if (options.writeLogs !== false) {
+        mkdirSync(dirname(c.status.logPath), { recursive: true })
+        appendFileSync(c.status.logPath, '')
+      }
       c.status.state = 'running'
       c.status.startedAtMs = clock.nowMs()
       started.push(id)

@@ -24,5 +24,5 @@ if [ ! -e "$SKIFF_GO_CLIENTS" ] || [ -n "$(find test/clients/go -newer "$SKIFF_G
     nice -n 10 "$cache/go/usr/lib/go-1.24/bin/go" build -o "$SKIFF_GO_CLIENTS" .) || fail "test/clients/go does not build: see above"
 fi
 export SKIFF_OLD_KUBECTL=$cache/kubectl/usr/bin/kubectl SKIFF_PYTHON_CLIENT=$cache/python/usr/lib/python3/dist-packages
-[ $# -gt 0 ] || set -- test/clients/go.clients.ts test/clients/python.clients.ts test/clients/client-node.clients.ts test/whole/other-clients.test.ts
+[ $# -gt 0 ] || set -- test/clients/go.clients.ts test/clients/servers.clients.ts test/clients/python.clients.ts test/clients/client-node.clients.ts test/whole/other-clients.test.ts
 exec node scripts/run-tests.ts --whole "$@"

@@ -75,12 +75,27 @@ export class Cluster {
     return this.lab.hosts.slice(0, this.#options.servers ?? 1)
   }
 
-  /** The server that leads. */
+  /** The server that leads: any other one that is asked to take in a member, one that is there already, names it. */
   async leader(): Promise<LabHost> {
-    const holder = await this.must(['get', 'lease', '-n', 'kube-system', 'kube-scheduler', '-o', 'jsonpath={.spec.holderIdentity}'])
-    const host = this.servers.find(({ name }) => holder.startsWith(`${name}_`))
-    if (!host) throw new Error(`no server of the lab leads: the Lease is held by ${JSON.stringify(holder)}`)
-    return host
+    let leader: LabHost | undefined
+    const secret = this.token.slice(this.token.lastIndexOf('::') + 2)
+    await until('a server leads', 20_000, async () => {
+      for (const host of this.servers) {
+        const known = await host.run(['kubectl', '--kubeconfig', host.kubeconfig, 'get', 'configmap', '-n', 'kube-system', 'skiff-servers', '-o', 'jsonpath={.data}', '--request-timeout=5s'])
+        if (known.code !== 0) continue
+        const [id = '', entry = ''] = Object.entries(JSON.parse(known.stdout) as Record<string, string>)[0] ?? []
+        const { name, address } = JSON.parse(entry) as { name: string; address: string }
+        const member = JSON.stringify({ member: Number(id), name, address })
+        const { stdout } = await host.run(['curl', '-sk', '-m', '5', '-H', `authorization: Bearer ${secret}`, '-H', 'content-type: application/json', '-d', member, '-w', '\n%{http_code}', `https://${host.ip}:6443/skiff/v1/members`])
+        const [text = '', status] = stdout.split('\n')
+        const named = status === '200' ? host.ip : status === '421' ? (JSON.parse(text) as { leader?: string }).leader?.replace(/:\d+$/, '') : undefined
+        leader = this.servers.find(({ ip }) => ip === named)
+        if (leader) return true
+      }
+      return false
+    })
+    if (!leader) throw new Error('unreachable: until has failed')
+    return leader
   }
 
   /** Starts skiff on a host, as server on the first ones, as agent elsewhere. */

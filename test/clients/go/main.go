@@ -2,8 +2,11 @@
 // apply, leader election, streams. It prints a line per check and exits 1 if one failed. Built by scripts/clients-test.sh.
 //
 //	clients -kubeconfig FILE -content protobuf|json -namespace NEW -pod NAMESPACE/NAME [-restarts] [-only REGEXP]
+//	clients -kubeconfig FILE -servers FILE,FILE,FILE -content protobuf|json -namespace NEW [-only REGEXP]
 //
 // With -restarts it prints "RESTART" where the server is to be restarted and reads a line from stdin when that was done.
+// With -servers, a kubeconfig for each server of one cluster, it makes the checks of servers.go alone. "ASK n LEADER" wants the
+// place in that list of the server that leads as a line of stdin; "ASK n KILL" and "ASK n BACK" that this one be killed and started.
 package main
 
 import (
@@ -42,6 +45,8 @@ type world struct {
 	podNamespace string
 	pod          string // Of the shop: containers web and side.
 	restart      func()
+	servers      []server
+	ask          func(what string) string
 }
 
 // A failed check panics with this; the rest of the program goes on.
@@ -115,16 +120,23 @@ func main() {
 	pod := flag.String("pod", "", "NAMESPACE/NAME of a running pod with containers web and side")
 	restarts := flag.Bool("restarts", false, "")
 	only := flag.String("only", "", "")
+	servers := flag.String("servers", "", "")
 	flag.Parse()
 
-	config := get(clientcmd.BuildConfigFromFlags("", *kubeconfig))
-	config.QPS = -1
-	w := &world{json: rest.CopyConfig(config), config: config, namespace: *namespace}
-	w.podNamespace, w.pod, _ = strings.Cut(*pod, "/")
-	if *content == "protobuf" {
-		config.ContentType = "application/vnd.kubernetes.protobuf"
-		config.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
+	configs := func(kubeconfig string) (*rest.Config, *rest.Config) {
+		config := get(clientcmd.BuildConfigFromFlags("", kubeconfig))
+		config.QPS = -1
+		json := rest.CopyConfig(config)
+		if *content == "protobuf" {
+			config.ContentType = "application/vnd.kubernetes.protobuf"
+			config.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
+		}
+		return config, json
 	}
+	w := &world{namespace: *namespace}
+	w.config, w.json = configs(*kubeconfig)
+	w.podNamespace, w.pod, _ = strings.Cut(*pod, "/")
+	config := w.config
 	w.typed = get(kubernetes.NewForConfig(config))
 	w.dynamic = get(dynamic.NewForConfig(w.json))
 	w.metadata = get(metadata.NewForConfig(w.json))
@@ -136,6 +148,16 @@ func main() {
 			fail("nobody restarted the server: %v", err)
 		}
 	}
+	asked := 0
+	w.ask = func(what string) string {
+		asked++
+		fmt.Printf("ASK %d %s\n", asked, what)
+		return strings.TrimSpace(get(input.ReadString('\n')))
+	}
+	for _, file := range strings.FieldsFunc(*servers, func(c rune) bool { return c == ',' }) {
+		config, json := configs(file)
+		w.servers = append(w.servers, server{typed: get(kubernetes.NewForConfig(config)), dynamic: get(dynamic.NewForConfig(json)), metadata: get(metadata.NewForConfig(json))})
+	}
 
 	ctx := context.Background()
 	get(w.typed.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}}, metav1.CreateOptions{}))
@@ -145,6 +167,9 @@ func main() {
 	}
 	if *restarts {
 		checks = append(checks, restartChecks...)
+	}
+	if len(w.servers) > 0 {
+		checks = serversChecks
 	}
 	failed := 0
 	for _, c := range checks {

@@ -51,7 +51,7 @@ export const deploymentStrategy: KindStrategy<Deployment> = {
   generation: (deployment, old) => !semanticEqual(deployment.spec, old.spec) || !semanticEqual(deployment.metadata?.annotations, old.metadata?.annotations),
   validate: validateDeployment,
   validateUpdate: (deployment, old) => [...validateDeployment(deployment), ...immutable('spec.selector', deployment.spec?.selector, old.spec?.selector)],
-  validateStatusUpdate: (deployment, old) => validateCounts(deployment.status, ['replicas', 'updatedReplicas', 'readyReplicas', 'availableReplicas', 'unavailableReplicas'], old.status),
+  validateStatusUpdate: (deployment, old) => validateCounts(deployment.status, ['replicas', 'updatedReplicas', 'readyReplicas', 'availableReplicas', 'unavailableReplicas', 'terminatingReplicas'], old.status),
   warnings: workloadWarnings<Deployment>('spec.template', (o) => o.spec?.template, true),
   columns: [
     nameColumn(),
@@ -93,13 +93,16 @@ function validateRolling(strategy: DeploymentStrategy): FieldError[] {
 /** As upstream reads it: what is neither a number nor a percentage counts as nothing. */
 const isZero = (value: number | string | undefined): boolean => (typeof value === 'number' ? value : /^\d+%?$/.test(value ?? '') ? Number.parseInt(value ?? '', 10) : 0) === 0
 
-/** `old`: the status before, whose collision count only grows. */
-export function validateCounts(status: object | undefined, keys: readonly string[], old: object | undefined = {}): FieldError[] {
+/** Of these there are no more than there are replicas. */
+const OF_REPLICAS: ReadonlySet<string> = new Set(['fullyLabeledReplicas', 'updatedReplicas', 'readyReplicas', 'currentReplicas', 'availableReplicas'])
+
+/** `keys`: in the order in which upstream looks at them. `old`: the status before, whose collision count only grows. `ready`: what upstream calls the number of ready ones. */
+export function validateCounts(status: object | undefined, keys: readonly string[], old: object | undefined = {}, ready = 'readyReplicas'): FieldError[] {
   const counts = (status ?? {}) as Readonly<Record<string, number | undefined>>
   const collisions = (old as { collisionCount?: number }).collisionCount
   const out = [...keys, 'observedGeneration', 'collisionCount'].flatMap((key) => nonNegative(`status.${key}`, counts[key]))
-  for (const key of ['readyReplicas', 'availableReplicas', 'fullyLabeledReplicas']) if (keys.includes(key) && (counts[key] ?? 0) > (counts['replicas'] ?? 0)) out.push(invalid(`status.${key}`, counts[key], 'cannot be greater than status.replicas'))
-  if ((counts['availableReplicas'] ?? 0) > (counts['readyReplicas'] ?? 0)) out.push(invalid('status.availableReplicas', counts['availableReplicas'], 'cannot be greater than readyReplicas'))
+  for (const key of keys) if (OF_REPLICAS.has(key) && (counts[key] ?? 0) > (counts['replicas'] ?? 0)) out.push(invalid(`status.${key}`, counts[key], 'cannot be greater than status.replicas'))
+  if ((counts['availableReplicas'] ?? 0) > (counts['readyReplicas'] ?? 0)) out.push(invalid('status.availableReplicas', counts['availableReplicas'], `cannot be greater than ${ready}`))
   if (collisions !== undefined && (counts['collisionCount'] ?? -1) < collisions) out.push(invalid('status.collisionCount', counts['collisionCount'] ?? 0, 'cannot be decremented'))
   return out
 }
@@ -115,7 +118,7 @@ export const replicaSetStrategy: KindStrategy<ReplicaSet> = {
   generation: (set, old) => !semanticEqual(set.spec, old.spec),
   validate: validateReplicaSet,
   validateUpdate: (set, old) => [...validateReplicaSet(set), ...immutable('spec.selector', set.spec?.selector, old.spec?.selector)],
-  validateStatusUpdate: (set, old) => validateCounts(set.status, ['replicas', 'fullyLabeledReplicas', 'readyReplicas', 'availableReplicas'], old.status),
+  validateStatusUpdate: (set, old) => validateCounts(set.status, ['replicas', 'fullyLabeledReplicas', 'readyReplicas', 'availableReplicas', 'terminatingReplicas'], old.status),
   warnings: workloadWarnings<ReplicaSet>('spec.template', (o) => o.spec?.template, true),
   columns: [
     nameColumn(),

@@ -1,12 +1,13 @@
 /** Jobs and CronJobs. */
-import type { Container, CronJob, Job, JobSpec, LabelSelector, PodTemplateSpec } from '#api/types/index.ts'
+import type { Affinity, Container, CronJob, Job, JobSpec, LabelSelector, PodTemplateSpec } from '#api/types/index.ts'
 import { compileLabelSelector, describeLabelSelector } from '#api/types/index.ts'
 import { type FieldError, invalid, notSupported, required } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { workloadColumns } from './apps.ts'
 import { keepStatus } from './carry.ts'
-import { checkLabelSelector, immutable, nonNegative, oneOf, setDefault } from './check.ts'
+import { checkLabelSelector, FIELD_IMMUTABLE, immutable, nonNegative, oneOf, setDefault } from './check.ts'
 import { cronProblem, isTimeZone } from './cron-text.ts'
+import { validateJobStatus } from './job-status-validation.ts'
 import { validateIndexedName, validateJobEnds } from './job-validation.ts'
 import { hostnameWarnings, templateWarnings, workloadWarnings } from './pod-warnings.ts'
 import { defaultPodTemplate } from './pod-defaults.ts'
@@ -47,13 +48,14 @@ export const jobStrategy: KindStrategy<Job> = {
   validateUpdate(job, old) {
     const [spec, before] = [job.spec, old.spec]
     // Whatever ran of it is gone (KEP-2926, KEP-5440).
-    const isIdle = before?.suspend === true && (old.status?.active ?? 0) === 0
+    const isIdle = before?.suspend === true && (old.status?.active ?? 0) === 0 && (old.status?.startTime === undefined || has(old, 'Suspended'))
     const frozenTemplate = isIdle ? schedulingAside(spec?.template, before.template) : spec?.template
+    const templateAt = isIdle ? 'spec.template.spec' : 'spec.template'
     return [
       ...validateJobSpec('spec', spec),
       ...completionsChange(spec, before),
       ...immutable('spec.selector', spec?.selector, before?.selector),
-      ...immutable('spec.template', frozenTemplate, before?.template),
+      ...(semanticEqual(frozenTemplate, before?.template) ? [] : [invalid(templateAt, isIdle ? spec?.template.spec : spec?.template, FIELD_IMMUTABLE)]),
       ...immutable('spec.completionMode', spec?.completionMode, before?.completionMode),
       ...immutable('spec.podFailurePolicy', spec?.podFailurePolicy, before?.podFailurePolicy),
       ...immutable('spec.backoffLimitPerIndex', spec?.backoffLimitPerIndex, before?.backoffLimitPerIndex),
@@ -61,7 +63,7 @@ export const jobStrategy: KindStrategy<Job> = {
       ...immutable('spec.successPolicy', spec?.successPolicy, before?.successPolicy),
     ]
   },
-  validateStatusUpdate: (job) => ['active', 'succeeded', 'failed', 'ready', 'terminating'].flatMap((key) => nonNegative(`status.${key}`, (job.status as Record<string, number> | undefined)?.[key])),
+  validateStatusUpdate: validateJobStatus,
   selectableFields: { 'status.successful': (o) => String(o.status?.succeeded ?? 0) },
   warnings: workloadWarnings<Job>('spec.template', (o) => o.spec?.template, true),
   columns: [
@@ -103,11 +105,19 @@ function schedulingAside(template: PodTemplateSpec | undefined, old: PodTemplate
   if (!template?.spec || !old.spec) return template
   const { nodeSelector: _n, affinity: _a, tolerations: _t, schedulingGates: _s, ...rest } = template.spec
   const { nodeSelector, affinity, tolerations, schedulingGates } = old.spec
-  const kept = { ...(nodeSelector && { nodeSelector }), ...(affinity && { affinity }), ...(tolerations && { tolerations }), ...(schedulingGates && { schedulingGates }) }
+  const placed = affinityAside(template.spec.affinity, affinity)
+  const kept = { ...(nodeSelector && { nodeSelector }), ...(placed && { affinity: placed }), ...(tolerations && { tolerations }), ...(schedulingGates && { schedulingGates }) }
   const { labels, annotations } = old.metadata ?? {}
   const containers = resourcesAside(rest.containers, old.spec.containers)
   const initContainers = rest.initContainers && resourcesAside(rest.initContainers, old.spec.initContainers ?? [])
   return { ...template, metadata: { ...template.metadata, ...(labels && { labels }), ...(annotations && { annotations }) }, spec: { ...rest, ...kept, containers, ...(initContainers && { initContainers }) } }
+}
+
+/** Of affinity, that to nodes may change; nothing at all is the same as nothing but that. */
+function affinityAside(affinity: Affinity | undefined, old: Affinity | undefined): Affinity | undefined {
+  const { nodeAffinity: _n, ...others } = affinity ?? {}
+  const merged = { ...others, ...(old?.nodeAffinity && { nodeAffinity: old.nodeAffinity }) }
+  return Object.keys(merged).length === 0 && !old ? undefined : merged
 }
 
 /** With the requests and limits that were there before. */
@@ -199,7 +209,8 @@ export const cronJobStrategy: KindStrategy<CronJob> = {
   warnings: (cron, old) => [
     ...(old ? [] : hostnameWarnings(cron.metadata?.name, true)),
     ...(old && semanticEqual(cron.spec?.jobTemplate, old.spec?.jobTemplate) ? [] : templateWarnings('spec.jobTemplate.spec.template', cron.spec?.jobTemplate?.spec?.template)),
-    ...(/TZ/.test(cron.spec?.schedule ?? '') ? ['CRON_TZ or TZ used in `spec.schedule` is not officially supported, see https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details'] : []),
+    // Upstream's path has the word twice.
+    ...(old && cron.spec?.schedule?.includes('TZ') ? ['cannot use TZ or CRON_TZ in spec.spec.schedule, use timeZone instead, see https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details'] : []),
   ],
   columns: [
     nameColumn(),
@@ -218,14 +229,9 @@ function validateCronJob(cron: CronJob, _ctx: unknown, old?: CronJob): FieldErro
   if (!spec) return [required('spec')]
   const out: FieldError[] = []
   const name = cron.metadata?.name ?? ''
-  if (!old && name.length > CRON_NAME_LENGTH_MAX) out.push(invalid('metadata.name', name, `must be no more than ${CRON_NAME_LENGTH_MAX} characters`))
   if (!spec.schedule) out.push(required('spec.schedule'))
-  else if (spec.schedule.includes('TZ') && spec.schedule !== old?.spec?.schedule) out.push(invalid('spec.schedule', spec.schedule, 'cannot use TZ or CRON_TZ in schedule, use timeZone field instead'))
-  else {
-    const problem = cronProblem(spec.schedule)
-    if (problem !== undefined) out.push(invalid('spec.schedule', spec.schedule, problem))
-  }
-  if (spec.timeZone !== undefined) {
+  else out.push(...validateSchedule(spec.schedule, spec.timeZone, old?.spec?.schedule?.includes('TZ') ?? false))
+  if (spec.timeZone !== undefined && spec.timeZone !== old?.spec?.timeZone) {
     if (spec.timeZone === '') out.push(invalid('spec.timeZone', spec.timeZone, 'timeZone must be nil or non-empty string'))
     else if (spec.timeZone.toLowerCase() === 'local') out.push(invalid('spec.timeZone', spec.timeZone, 'timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones'))
     else if (!isTimeZone(spec.timeZone)) out.push(invalid('spec.timeZone', spec.timeZone, `unknown time zone ${spec.timeZone}`))
@@ -233,5 +239,16 @@ function validateCronJob(cron: CronJob, _ctx: unknown, old?: CronJob): FieldErro
   for (const key of ['startingDeadlineSeconds', 'successfulJobsHistoryLimit', 'failedJobsHistoryLimit'] as const) out.push(...nonNegative(`spec.${key}`, spec[key]))
   out.push(...oneOf('spec.concurrencyPolicy', spec.concurrencyPolicy, ['Allow', 'Forbid', 'Replace'], 'required'))
   if (spec.jobTemplate.spec?.selector) out.push(invalid('spec.jobTemplate.spec.selector', spec.jobTemplate.spec.selector, '`selector` will be auto-generated'))
-  return [...out, ...validateJobSpec('spec.jobTemplate.spec', spec.jobTemplate.spec, true)]
+  out.push(...validateJobSpec('spec.jobTemplate.spec', spec.jobTemplate.spec, true))
+  return !old && name.length > CRON_NAME_LENGTH_MAX ? [...out, invalid('metadata.name', name, `must be no more than ${CRON_NAME_LENGTH_MAX} characters`)] : out
+}
+
+/** A zone in the schedule may stay where there was one, without a second one beside it. */
+function validateSchedule(schedule: string, timeZone: string | undefined, hadZone: boolean): FieldError[] {
+  const at = 'spec.schedule'
+  const problem = cronProblem(schedule.replace(/^(CRON_)?TZ=\S+\s+/, ''))
+  const out = problem === undefined ? [] : [invalid(at, schedule, problem)]
+  if (!schedule.includes('TZ')) return out
+  if (!hadZone) return [...out, invalid(at, schedule, 'cannot use TZ or CRON_TZ in schedule, use timeZone field instead')]
+  return timeZone === undefined ? out : [...out, invalid(at, schedule, 'cannot use both timeZone field and TZ or CRON_TZ in schedule')]
 }

@@ -1,30 +1,62 @@
-/** Addresses that traffic can be sent to from any node (upstream `ValidateEndpointIP`). */
+/**
+ * Addresses and networks in fields that are older than strict rules for them (upstream `IsValidIPForLegacyField`, `IsValidCIDRForLegacyField`,
+ * `ValidateEndpointIP`): 1.36 refuses what readers take for different addresses, but leaves what is stored as it is.
+ */
+import { isIPv4 } from 'node:net'
 import { duplicate, type FieldError, invalid } from '../field-error.ts'
-import { familyOf, isIpAddress } from './ip.ts'
+import { canonicalCidr, canonicalIp, familyOf, isCidr, isIpAddress, withoutLeadingZeros } from './ip.ts'
 
 const NO_IP = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'
+const NO_CIDR = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'
+const MAPPED = /^::ffff:\d+\.\d+\.\d+\.\d+$/
 
-/** Upstream's `IsValidIPForLegacyField`. */
-export const validIp = (at: string, ip: string | undefined): FieldError[] => (isIpAddress(ip) ? [] : [invalid(at, ip ?? '', NO_IP)])
+/** Whether Go's old parser takes it: zeros in front are nothing. */
+export const isLegacyIp = (text: string): boolean => isIpAddress(withoutLeadingZeros(text))
+
+const isMapped = (ip: string): boolean => MAPPED.test(canonicalIp(ip) ?? '')
+
+/** `old`: what the field held before, which may stay. */
+export function validIp(at: string, ip: string | undefined, old: readonly (string | undefined)[] = []): FieldError[] {
+  const text = ip ?? ''
+  if (old.includes(text)) return []
+  if (!isLegacyIp(text)) return [invalid(at, text, NO_IP)]
+  if (!isIpAddress(text)) return [invalid(at, text, 'must not have leading 0s')]
+  return isMapped(text) ? [invalid(at, text, 'must not be an IPv4-mapped IPv6 address')] : []
+}
+
+export function validCidr(at: string, cidr: string, old: readonly string[] = []): FieldError[] {
+  if (old.includes(cidr)) return []
+  const bare = withoutLeadingZeros(cidr)
+  if (!isCidr(bare)) return [invalid(at, cidr, NO_CIDR)]
+  if (bare !== cidr && !isCidr(cidr)) return [invalid(at, cidr, 'must not have leading 0s in IP or prefix length')]
+  const [ip = '', prefix = ''] = cidr.split('/')
+  if (isMapped(ip)) return [invalid(at, cidr, 'must not have an IPv4-mapped IPv6 address')]
+  return `${canonicalIp(ip) ?? ''}/${prefix}` === canonicalCidr(cidr) ? [] : [invalid(at, cidr, 'must not have bits set beyond the prefix length')]
+}
 
 /** At most one address of each family, none twice; of a pod or its host. */
-export function validateFamilyIps(at: string, list: readonly { ip?: string }[]): FieldError[] {
-  const out = list.flatMap(({ ip }, i) => validIp(`${at}[${i}]`, ip))
+export function validateFamilyIps(at: string, list: readonly { ip?: string }[], old: readonly { ip?: string }[]): FieldError[] {
+  const before = old.map(({ ip }) => ip ?? '')
+  const out = list.flatMap(({ ip }, i) => validIp(`${at}[${i}]`, ip, before))
   const ips = list.map(({ ip }) => ip ?? '')
   if (list.length < 2) return out
-  if (!ips.every(isIpAddress)) out.push({ type: 'InternalError', field: at, message: `Internal error: failed to check for dual stack with error:invalid IP address: ${ips.find((ip) => !isIpAddress(ip)) ?? ''}` })
-  if (list.length > 2 || new Set(ips.filter(isIpAddress).map(familyOf)).size < 2) out.push(invalid(at, list, 'may specify no more than one IP for each IP family'))
+  if (!ips.every(isLegacyIp)) out.push({ type: 'InternalError', field: at, message: `Internal error: failed to check for dual stack with error:invalid IP address: ${ips.find((ip) => !isLegacyIp(ip)) ?? ''}` })
+  if (list.length > 2 || new Set(ips.filter(isLegacyIp).map((ip) => familyOf(withoutLeadingZeros(ip)))).size < 2) out.push(invalid(at, list, 'may specify no more than one IP for each IP family'))
   for (const [i, entry] of list.entries()) if (ips.indexOf(entry.ip ?? '') < i) out.push(duplicate(`${at}[${i}]`, entry))
   return out
 }
 
 /** Loopback, link-local and multicast addresses lead nowhere from another node. */
-export function validateEndpointIp(at: string, ip: string): FieldError[] {
-  if (!isIpAddress(ip)) return [invalid(at, ip, NO_IP)]
-  const lower = ip.toLowerCase()
-  if (ip === '0.0.0.0' || ip === '::') return [invalid(at, ip, `may not be unspecified (${ip})`)]
-  if (ip.startsWith('127.') || ip === '::1') return [invalid(at, ip, 'may not be in the loopback range (127.0.0.0/8, ::1/128)')]
-  if (ip.startsWith('169.254.') || /^fe[89ab]/.test(lower)) return [invalid(at, ip, 'may not be in the link-local range (169.254.0.0/16, fe80::/10)')]
-  if (ip.startsWith('224.0.0.') || /^ff.2:/.test(lower)) return [invalid(at, ip, 'may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)')]
-  return []
+export function validateEndpointIp(at: string, given: string): FieldError[] {
+  const canonical = canonicalIp(withoutLeadingZeros(given))
+  if (canonical === undefined) return [invalid(at, given, 'must be a valid IP address')]
+  const ip = MAPPED.test(canonical) ? canonical.slice('::ffff:'.length) : canonical
+  const v4 = isIPv4(ip)
+  const rules: readonly (readonly [boolean, string])[] = [
+    [ip === '0.0.0.0' || ip === '::', `may not be unspecified (${given})`],
+    [v4 ? ip.startsWith('127.') : ip === '::1', 'may not be in the loopback range (127.0.0.0/8, ::1/128)'],
+    [v4 ? ip.startsWith('169.254.') : /^fe[89ab]/.test(ip), 'may not be in the link-local range (169.254.0.0/16, fe80::/10)'],
+    [v4 ? ip.startsWith('224.0.0.') : /^ff.2:/.test(ip), 'may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)'],
+  ]
+  return rules.filter(([holds]) => holds).map(([, why]) => invalid(at, given, why))
 }

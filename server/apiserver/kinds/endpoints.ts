@@ -1,11 +1,12 @@
 /** Endpoints and EndpointSlices: addresses behind Services. */
 import type { Endpoints, EndpointSlice } from '#api/types/index.ts'
-import { checkDnsLabel, checkDnsSubdomain, checkPortNumber, checkQualifiedName } from '#api/types/index.ts'
+import { checkDnsLabel, checkDnsSubdomain, checkLabelValue, checkPortNumber, checkQualifiedName } from '#api/types/index.ts'
 import { duplicate, type FieldError, invalid, notSupported, required, tooMany } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { checkLabels, immutable, named, oneOf } from './check.ts'
-import { validateEndpointIp } from './endpoint-ip.ts'
-import { familyOf, isIpAddress } from './ip.ts'
+import { validateEndpointIp, validIp } from './endpoint-ip.ts'
+import { canonicalIp, familyOf } from './ip.ts'
+import { semanticEqual } from './semantic-equal.ts'
 import { ageColumn, column, listWithMore, nameColumn } from './table-columns.ts'
 
 const PROTOCOLS = ['SCTP', 'TCP', 'UDP']
@@ -13,6 +14,7 @@ const ENDPOINTS_MAX = 1000
 const ADDRESSES_MAX = 100
 const PORTS_MAX = 20_000
 const TOPOLOGY_MAX = 16
+const HINTS_MAX = 8
 
 export const endpointsStrategy: KindStrategy<Endpoints> = {
   generation: false,
@@ -20,7 +22,8 @@ export const endpointsStrategy: KindStrategy<Endpoints> = {
     for (const subset of endpoints.subsets ?? []) for (const port of subset.ports ?? []) port.protocol ||= 'TCP'
   },
   validate: (endpoints) => validateEndpoints(endpoints),
-  validateUpdate: (endpoints) => validateEndpoints(endpoints),
+  // What is as it was is not looked at: older rules let it in.
+  validateUpdate: (endpoints, old) => (semanticEqual(endpoints.subsets, old.subsets) ? [] : validateEndpoints(endpoints)),
   warnings: () => ['v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice'],
   columns: [nameColumn(), column('Endpoints', 'The set of all endpoints is the union of all subsets.', endpointsText), ageColumn()],
 }
@@ -32,10 +35,10 @@ function validateEndpoints(endpoints: Endpoints): FieldError[] {
     if ((subset.addresses ?? []).length === 0 && (subset.notReadyAddresses ?? []).length === 0) out.push(required(at, 'must specify `addresses` or `notReadyAddresses`'))
     for (const list of ['addresses', 'notReadyAddresses'] as const) {
       for (const [j, address] of (subset[list] ?? []).entries()) {
-        // Upstream looks twice at what is no address.
-        out.push(...validateEndpointIp(`${at}.${list}[${j}].ip`, address.ip), ...(isIpAddress(address.ip) ? [] : [invalid(`${at}.${list}[${j}].ip`, address.ip, 'must be a valid IP address')]))
+        out.push(...validIp(`${at}.${list}[${j}].ip`, address.ip))
         if (address.hostname) out.push(...named(`${at}.${list}[${j}].hostname`, address.hostname, checkDnsLabel))
         if (address.nodeName) out.push(...named(`${at}.${list}[${j}].nodeName`, address.nodeName, checkDnsSubdomain))
+        out.push(...validateEndpointIp(`${at}.${list}[${j}].ip`, address.ip))
       }
     }
     const many = (subset.ports ?? []).length > 1
@@ -65,8 +68,8 @@ export const endpointSliceStrategy: KindStrategy<EndpointSlice> = {
   },
   // Upstream counts a change of labels too: they say which Service the slice belongs to.
   generation: (slice, old) => JSON.stringify([slice.endpoints, slice.ports, slice.metadata?.labels]) !== JSON.stringify([old.endpoints, old.ports, old.metadata?.labels]),
-  validate: validateSlice,
-  validateUpdate: (slice, old) => [...immutable('addressType', slice.addressType, old.addressType), ...validateSlice(slice)],
+  validate: (slice) => validateSlice(slice),
+  validateUpdate: (slice, old) => [...validateSlice(slice, old), ...immutable('addressType', slice.addressType, old.addressType)],
   columns: [
     nameColumn(),
     column('AddressType', 'addressType specifies the type of address carried by this EndpointSlice.', (o) => o.addressType),
@@ -76,44 +79,65 @@ export const endpointSliceStrategy: KindStrategy<EndpointSlice> = {
   ],
 }
 
-function validateSlice(slice: EndpointSlice): FieldError[] {
-  const out: FieldError[] = []
+function validateSlice(slice: EndpointSlice, old?: EndpointSlice): FieldError[] {
   const types = ['FQDN', 'IPv4', 'IPv6']
-  if (!slice.addressType) out.push(required('addressType'))
-  else if (!types.includes(slice.addressType)) out.push(notSupported('addressType', slice.addressType, types))
-  const endpoints = slice.endpoints ?? []
-  if (endpoints.length > ENDPOINTS_MAX) return [...out, tooMany('endpoints', endpoints.length, ENDPOINTS_MAX)]
-  for (const [i, endpoint] of endpoints.entries()) {
+  const type: FieldError[] = !slice.addressType ? [required('addressType')] : types.includes(slice.addressType) ? [] : [notSupported('addressType', slice.addressType, types)]
+  const same = old !== undefined && semanticEqual(slice.endpoints, old.endpoints)
+  return [...type, ...validatePorts(slice.ports ?? []), ...(same ? [] : validateSliceEndpoints(slice))]
+}
+
+function validateSliceEndpoints({ addressType, endpoints = [] }: EndpointSlice): FieldError[] {
+  if (endpoints.length > ENDPOINTS_MAX) return [tooMany('endpoints', endpoints.length, ENDPOINTS_MAX)]
+  return endpoints.flatMap((endpoint, i) => {
     const at = `endpoints[${i}]`
     const addresses = endpoint.addresses ?? []
+    const out: FieldError[] = []
     if (addresses.length === 0) out.push(required(`${at}.addresses`, 'must contain at least 1 address'))
     else if (addresses.length > ADDRESSES_MAX) out.push(tooMany(`${at}.addresses`, addresses.length, ADDRESSES_MAX))
     for (const [j, address] of addresses.entries()) {
-      const field = `${at}.addresses[${j}]`
-      if (slice.addressType === 'FQDN') out.push(...checkFullyQualified(field, address))
-      else if (slice.addressType !== 'IPv4' && slice.addressType !== 'IPv6') continue
-      else if (isIpAddress(address) && familyOf(address) !== slice.addressType) out.push(invalid(field, address, `must be an ${slice.addressType} address`))
-      else out.push(...validateEndpointIp(field, address))
+      if (addressType === 'FQDN') out.push(...checkFullyQualified(`${at}.addresses[${j}]`, address))
+      else if (addressType === 'IPv4' || addressType === 'IPv6') out.push(...validateAddress(`${at}.addresses`, j, address, addressType))
     }
+    if (endpoint.nodeName !== undefined) out.push(...named(`${at}.nodeName`, endpoint.nodeName, checkDnsSubdomain))
     const topology = endpoint.deprecatedTopology ?? {}
-    out.push(...checkLabels(`${at}.deprecatedTopology`, topology))
     if (Object.keys(topology).length > TOPOLOGY_MAX) out.push(tooMany(`${at}.deprecatedTopology`, Object.keys(topology).length, TOPOLOGY_MAX))
-    if (endpoint.nodeName) out.push(...named(`${at}.nodeName`, endpoint.nodeName, checkDnsSubdomain))
+    out.push(...checkLabels(`${at}.deprecatedTopology`, topology))
     if (endpoint.hostname !== undefined) out.push(...named(`${at}.hostname`, endpoint.hostname, checkDnsLabel))
-  }
-  const ports = slice.ports ?? []
-  if (ports.length > PORTS_MAX) return [...out, tooMany('ports', ports.length, PORTS_MAX)]
+    const { forZones = [], forNodes = [] } = endpoint.hints ?? {}
+    const zones = validateHints(`${at}.hints.forZones`, forZones, checkLabelValue)
+    return [...out, ...zones, ...(forZones.length > HINTS_MAX ? [] : validateHints(`${at}.hints.forNodes`, forNodes, checkDnsSubdomain))]
+  })
+}
+
+/** IPv6 came with its canonical form, IPv4 before. */
+function validateAddress(at: string, i: number, address: string, type: 'IPv4' | 'IPv6'): FieldError[] {
+  const here = `${at}[${i}]`
+  const wrong = validIp(here, address)
+  if (wrong.length > 0) return wrong
+  const canonical = canonicalIp(address)
+  if (type === 'IPv6' && canonical !== address) return [invalid(here, address, `must be in canonical form (${JSON.stringify(canonical)})`)]
+  return [...(familyOf(address) === type ? [] : [invalid(at, address, `must be an ${type} address`)]), ...validateEndpointIp(here, address)]
+}
+
+function validateHints(at: string, hints: readonly { name: string }[], check: (name: string) => string[]): FieldError[] {
+  if (hints.length > HINTS_MAX) return [tooMany(at, hints.length, HINTS_MAX)]
+  const names = hints.map(({ name }) => name)
+  return names.flatMap((name, i) => [...(names.indexOf(name) < i ? [duplicate(`${at}[${i}].name`, name)] : []), ...named(`${at}[${i}].name`, name, check)])
+}
+
+/** Numbers are not looked at. */
+function validatePorts(ports: NonNullable<EndpointSlice['ports']>): FieldError[] {
+  if (ports.length > PORTS_MAX) return [tooMany('ports', ports.length, PORTS_MAX)]
   const names = new Set<string>()
-  for (const [i, port] of ports.entries()) {
+  return ports.flatMap((port, i) => {
     const name = port.name ?? ''
-    if (name !== '') out.push(...named(`ports[${i}].name`, name, checkDnsLabel))
+    const out = name === '' ? [] : named(`ports[${i}].name`, name, checkDnsLabel)
     if (names.has(name)) out.push(duplicate(`ports[${i}].name`, name))
     names.add(name)
-    if (port.port !== undefined) out.push(...checkPortNumber(port.port).map((m) => invalid(`ports[${i}].port`, port.port, m)))
     out.push(...oneOf(`ports[${i}].protocol`, port.protocol, PROTOCOLS, 'required'))
-    if (port.appProtocol) out.push(...named(`ports[${i}].appProtocol`, port.appProtocol, checkQualifiedName))
-  }
-  return out
+    if (port.appProtocol !== undefined) out.push(...named(`ports[${i}].appProtocol`, port.appProtocol, checkQualifiedName))
+    return out
+  })
 }
 
 /** At least two segments; the root's dot may end it. */

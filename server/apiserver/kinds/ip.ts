@@ -1,7 +1,11 @@
 /** IP addresses and CIDR blocks as text, checked and compared. */
 import { BlockList, isIPv4, isIPv6 } from 'node:net'
 
-export const isIpAddress = (text: string | undefined): boolean => text !== undefined && (isIPv4(text) || isIPv6(text))
+/** Without a zone: those mean something on one machine only. */
+export const isIpAddress = (text: string | undefined): boolean => text !== undefined && !text.includes('%') && (isIPv4(text) || isIPv6(text))
+
+/** Of an address or a network. */
+export const withoutLeadingZeros = (text: string): string => text.replaceAll(/(^|[:./])0+(?=[0-9a-fA-F])/g, '$1')
 
 export const familyOf = (ip: string): 'IPv4' | 'IPv6' => (isIPv6(ip) ? 'IPv6' : 'IPv4')
 
@@ -19,7 +23,7 @@ export function parseCidr4(text: string): Cidr | undefined {
 
 export function isCidr(text: string): boolean {
   const [ip = '', prefix = ''] = text.split('/')
-  return /^\d{1,3}$/.test(prefix) && ((isIPv4(ip) && Number(prefix) <= 32) || (isIPv6(ip) && Number(prefix) <= 128))
+  return /^(0|[1-9]\d{0,2})$/.test(prefix) && text.split('/').length === 2 && !ip.includes('%') && ((isIPv4(ip) && Number(prefix) <= 32) || (isIPv6(ip) && Number(prefix) <= 128))
 }
 
 export function ipv4Number(ip: string): number {

@@ -50,7 +50,7 @@ function indexedLimits(at: string, spec: JobSpec): FieldError[] {
   if (maxFailedIndexes !== undefined && maxFailedIndexes > INDEXED_LIMIT) out.push(invalid(`${at}.maxFailedIndexes`, maxFailedIndexes, `must be less than or equal to ${INDEXED_LIMIT}`))
   if (completions === undefined || completions <= INDEXED_LIMIT || spec.backoffLimitPerIndex === undefined) return out
   const detail = `must be less than or equal to ${HIGH_COMPLETIONS_LIMIT} when completions are above ${INDEXED_LIMIT} and used with backoff limit per index`
-  if (maxFailedIndexes === undefined) out.push(required(`${at}.maxFailedIndexes`, `must be specified when completions are above ${INDEXED_LIMIT}`))
+  if (maxFailedIndexes === undefined) out.push(required(`${at}.maxFailedIndexes`, `must be specified when completions is above ${INDEXED_LIMIT}`))
   if (parallelism > HIGH_COMPLETIONS_LIMIT) out.push(invalid(`${at}.parallelism`, parallelism, detail))
   if (maxFailedIndexes !== undefined && maxFailedIndexes > HIGH_COMPLETIONS_LIMIT) out.push(invalid(`${at}.maxFailedIndexes`, maxFailedIndexes, detail))
   return out
@@ -86,7 +86,7 @@ function failureRule(at: string, rule: PodFailurePolicyRule, spec: JobSpec, name
 }
 
 /** Upstream's `field.OmitValueType`. */
-const withoutValue = (field: string, detail: string): FieldError => ({ type: 'FieldValueInvalid', field, message: `Invalid value: ${detail}` })
+export const withoutValue = (field: string, detail: string): FieldError => ({ type: 'FieldValueInvalid', field, message: `Invalid value: ${detail}` })
 
 function exitCodes(at: string, given: NonNullable<PodFailurePolicyRule['onExitCodes']>, names: ReadonlySet<string>): FieldError[] {
   const out: FieldError[] = []
@@ -132,7 +132,7 @@ function successRule(at: string, rule: SuccessPolicyRule, completions: number): 
 }
 
 /** How many indexes a text such as `1,3-5,7` names, or what is wrong with it. */
-function countIndexes(text: string, completions: number): number | string {
+export function countIndexes(text: string, completions: number): number | string {
   if (text === '') return 0
   let [last, total] = [-1, 0]
   for (const interval of text.split(',')) {

@@ -1,13 +1,13 @@
 /** Ingresses, their classes, and network policies. */
 import type { HTTPIngressPath, Ingress, IngressBackend, IngressClass, IngressRule, LabelSelector, NetworkPolicy } from '#api/types/index.ts'
-import { checkDns1035Label, checkDnsLabel, checkDnsSubdomain, checkPathSegment, checkPortNumber, checkWildcardSubdomain, describeLabelSelector } from '#api/types/index.ts'
+import { checkDnsLabel, checkDnsSubdomain, checkPathSegment, checkPortNumber, checkWildcardSubdomain, describeLabelSelector } from '#api/types/index.ts'
 import { type FieldError, forbidden, invalid, required, tooLong } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { keepStatus } from './carry.ts'
 import { checkLabelSelector, immutable, named, oneOf, portOrName, requiredName } from './check.ts'
 import { checkDomainPath } from './domain-path.ts'
-import { validIp } from './endpoint-ip.ts'
-import { cidrWithin, isCidr, isIpAddress } from './ip.ts'
+import { isLegacyIp, validCidr, validIp } from './endpoint-ip.ts'
+import { cidrWithin, isCidr, withoutLeadingZeros } from './ip.ts'
 import { cidrWarnings } from './ip-warnings.ts'
 import { semanticEqual } from './semantic-equal.ts'
 import { ageColumn, column, nameColumn } from './table-columns.ts'
@@ -23,8 +23,8 @@ export const ingressStrategy: KindStrategy<Ingress> = {
   generation: (ingress, old) => !semanticEqual(ingress.spec, old.spec),
   validate: (ingress) => {
     const annotation = ingress.metadata?.annotations?.[CLASS_ANNOTATION]
-    const twice = annotation !== undefined && ingress.spec?.ingressClassName !== undefined
-    return [...validateIngress(ingress, STRICT), ...(twice ? [invalid(`annotations.${CLASS_ANNOTATION}`, annotation, 'can not be set when the class field is also set')] : [])]
+    const differs = annotation !== undefined && ingress.spec?.ingressClassName !== undefined && annotation !== ingress.spec.ingressClassName
+    return [...validateIngress(ingress, STRICT), ...(differs ? [invalid(`annotations.${CLASS_ANNOTATION}`, annotation, 'must match `ingressClassName` when both are specified')] : [])]
   },
   validateUpdate: (ingress, old) => validateIngress(ingress, toleranceOf(old)),
   validateStatusUpdate: validateIngressStatus,
@@ -61,13 +61,13 @@ function validateIngress(ingress: Ingress, allowed: Tolerance): FieldError[] {
   const spec = ingress.spec ?? {}
   const rules = spec.rules ?? []
   const out: FieldError[] = []
-  if (rules.length === 0 && !spec.defaultBackend) out.push(invalid('spec', rules, 'either `defaultBackend` or `rules` must be specified'))
+  if (rules.length === 0 && !spec.defaultBackend) out.push(invalid('spec', spec.rules ?? null, 'either `defaultBackend` or `rules` must be specified'))
   if (spec.defaultBackend) out.push(...validateBackend('spec.defaultBackend', spec.defaultBackend))
   for (const [i, rule] of rules.entries()) {
     const at = `spec.rules[${i}]`
     const { host } = rule
     if (host) {
-      if (isIpAddress(host)) out.push(invalid(`${at}.host`, host, 'must be a DNS name, not an IP address'))
+      if (isLegacyIp(host)) out.push(invalid(`${at}.host`, host, 'must be a DNS name, not an IP address'))
       out.push(...validateHost(`${at}.host`, host))
     }
     if (!allowed.wildcardRules || !host?.includes('*')) out.push(...validateRule(at, rule))
@@ -111,7 +111,7 @@ function validateBackend(at: string, backend: IngressBackend): FieldError[] {
   if (backend.resource) return validateReference(`${at}.resource`, backend.resource)
   if (!backend.service) return [invalid(at, '', 'resource or service backend is required')]
   const { name, port } = backend.service
-  const out = requiredName(`${at}.service.name`, name, checkDns1035Label)
+  const out = requiredName(`${at}.service.name`, name, checkDnsLabel)
   if (port?.name && port.number) out.push(invalid(at, '', 'cannot set both port name & port number'))
   else if (port?.name) out.push(...portOrName(`${at}.service.port.name`, port.name))
   else if (port?.number) out.push(...checkPortNumber(port.number).map((m) => invalid(`${at}.service.port.number`, port.number, m)))
@@ -122,18 +122,19 @@ function validateBackend(at: string, backend: IngressBackend): FieldError[] {
 function validateReference(at: string, { apiGroup, kind, name }: { apiGroup?: string; kind: string; name: string }): FieldError[] {
   return [
     ...(apiGroup === undefined ? [] : named(`${at}.apiGroup`, apiGroup, checkDnsSubdomain)),
-    ...requiredName(`${at}.kind`, kind, checkPathSegment, 'kind is required'),
-    ...requiredName(`${at}.name`, name, checkPathSegment, 'name is required'),
+    ...requiredName(`${at}.kind`, kind, checkPathSegment),
+    ...requiredName(`${at}.name`, name, checkPathSegment),
   ]
 }
 
-function validateIngressStatus({ status }: Ingress): FieldError[] {
+function validateIngressStatus({ status }: Ingress, old: Ingress): FieldError[] {
+  const before = (old.status?.loadBalancer?.ingress ?? []).map(({ ip }) => ip)
   return (status?.loadBalancer?.ingress ?? []).flatMap(({ ip, hostname }, i) => {
     const at = `status.loadBalancer.ingress[${i}]`
-    const out = ip ? validIp(`${at}.ip`, ip) : []
+    const out = ip ? validIp(`${at}.ip`, ip, before) : []
     if (!hostname) return out
     out.push(...named(`${at}.hostname`, hostname, checkDnsSubdomain))
-    return isIpAddress(hostname) ? [...out, invalid(`${at}.hostname`, hostname, 'must be a DNS name, not an IP address')] : out
+    return isLegacyIp(hostname) ? [...out, invalid(`${at}.hostname`, hostname, 'must be a DNS name, not an IP address')] : out
   })
 }
 
@@ -177,8 +178,9 @@ export const networkPolicyStrategy: KindStrategy<NetworkPolicy> = {
     for (const rule of [...(spec.ingress ?? []), ...(spec.egress ?? [])]) for (const port of rule.ports ?? []) port.protocol ||= 'TCP'
     if (!spec.policyTypes?.length) spec.policyTypes = spec.egress?.length ? ['Ingress', 'Egress'] : ['Ingress']
   },
-  validate: validatePolicy,
-  validateUpdate: validatePolicy,
+  validate: (policy) => validatePolicy(policy),
+  // What was let in before may stay anywhere in the policy.
+  validateUpdate: (policy, old) => validatePolicy(policy, blocksOf(old)),
   warnings: (policy) => (['ingress', 'egress'] as const).flatMap((direction) => (policy.spec?.[direction] ?? []).flatMap((_rule, i) => {
     const peers: readonly { ipBlock?: { cidr: string; except?: string[] } }[] = (direction === 'ingress' ? policy.spec?.ingress?.[i]?.from : policy.spec?.egress?.[i]?.to) ?? []
     const at = `spec.${direction}[${i}].${direction === 'ingress' ? 'from' : 'to'}`
@@ -189,11 +191,14 @@ export const networkPolicyStrategy: KindStrategy<NetworkPolicy> = {
 
 interface Peer { podSelector?: LabelSelector; namespaceSelector?: LabelSelector; ipBlock?: { cidr: string; except?: string[] } }
 
-function validatePolicy(policy: NetworkPolicy): FieldError[] {
+function blocksOf({ spec = {} }: NetworkPolicy): string[] {
+  const peers: Peer[] = [...(spec.ingress ?? []).flatMap((rule) => rule.from ?? []), ...(spec.egress ?? []).flatMap((rule) => rule.to ?? [])]
+  return peers.flatMap(({ ipBlock }) => (ipBlock ? [ipBlock.cidr, ...(ipBlock.except ?? [])] : []))
+}
+
+function validatePolicy(policy: NetworkPolicy, old: readonly string[] = []): FieldError[] {
   const spec = policy.spec ?? {}
   const out = checkLabelSelector('spec.podSelector', spec.podSelector)
-  for (const [i, rule] of (spec.ingress ?? []).entries()) for (const [j, peer] of (rule.from ?? []).entries()) out.push(...validatePeer(`spec.ingress[${i}].from[${j}]`, peer))
-  for (const [i, rule] of (spec.egress ?? []).entries()) for (const [j, peer] of (rule.to ?? []).entries()) out.push(...validatePeer(`spec.egress[${i}].to[${j}]`, peer))
   for (const direction of ['ingress', 'egress'] as const) {
     for (const [i, rule] of (spec[direction] ?? []).entries()) {
       for (const [j, port] of (rule.ports ?? []).entries()) {
@@ -202,6 +207,8 @@ function validatePolicy(policy: NetworkPolicy): FieldError[] {
         if (port.port !== undefined) out.push(...portOrName(`${at}.port`, port.port))
         out.push(...validateEndPort(`${at}.endPort`, port.port, port.endPort))
       }
+      const [side, peers] = 'from' in rule ? ['from', rule.from ?? []] : 'to' in rule ? ['to', rule.to ?? []] : ['', []]
+      for (const [j, peer] of peers.entries()) out.push(...validatePeer(`spec.${direction}[${i}].${side}[${j}]`, peer, old))
     }
   }
   const types = spec.policyTypes ?? []
@@ -210,11 +217,11 @@ function validatePolicy(policy: NetworkPolicy): FieldError[] {
   return out
 }
 
-function validatePeer(at: string, peer: Peer): FieldError[] {
+function validatePeer(at: string, peer: Peer, old: readonly string[]): FieldError[] {
   const out: FieldError[] = [...checkLabelSelector(`${at}.podSelector`, peer.podSelector), ...checkLabelSelector(`${at}.namespaceSelector`, peer.namespaceSelector)]
+  if (peer.ipBlock) out.push(...validateBlock(`${at}.ipBlock`, peer.ipBlock.cidr, peer.ipBlock.except ?? [], old))
   if (!peer.podSelector && !peer.namespaceSelector && !peer.ipBlock) out.push(required(at, 'must specify a peer'))
   if (peer.ipBlock && (peer.podSelector || peer.namespaceSelector)) out.push(forbidden(at, 'may not specify both ipBlock and another peer'))
-  if (peer.ipBlock) out.push(...validateBlock(`${at}.ipBlock`, peer.ipBlock.cidr, peer.ipBlock.except ?? []))
   return out
 }
 
@@ -225,13 +232,15 @@ function validateEndPort(at: string, port: number | string | undefined, end: num
   return [...(end < port ? [invalid(at, port, 'must be greater than or equal to `port`')] : []), ...checkPortNumber(end).map((m) => invalid(at, end, m))]
 }
 
-function validateBlock(at: string, cidr: string, excepts: readonly string[]): FieldError[] {
+function validateBlock(at: string, cidr: string, excepts: readonly string[], old: readonly string[]): FieldError[] {
   if (cidr === '') return [required(`${at}.cidr`)]
-  const bad = (field: string, value: string): FieldError => invalid(field, value, 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)')
-  if (!isCidr(cidr)) return [bad(`${at}.cidr`, cidr)]
-  return excepts.flatMap((except, i) => {
-    const field = `${at}.except[${i}]`
-    if (!isCidr(except)) return [bad(field, except)]
-    return cidrWithin(except, cidr) ? [] : [invalid(field, except, 'must be a strict subset of `cidr`')]
-  })
+  const out = validCidr(`${at}.cidr`, cidr, old)
+  const outer = withoutLeadingZeros(cidr)
+  if (!isCidr(outer)) return out
+  for (const [i, except] of excepts.entries()) {
+    const inner = withoutLeadingZeros(except)
+    out.push(...validCidr(`${at}.except[${i}]`, except, old))
+    if (isCidr(inner) && !cidrWithin(inner, outer)) out.push(invalid(`${at}.except[${i}]`, except, 'must be a strict subset of `cidr`'))
+  }
+  return out
 }

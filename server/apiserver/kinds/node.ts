@@ -7,6 +7,7 @@ import type { KindStrategy } from '../kind.ts'
 import { keepSpec, keepStatus } from './carry.ts'
 import { named, oneOf, positive } from './check.ts'
 import { isSameBut } from './heartbeat.ts'
+import { validCidr } from './endpoint-ip.ts'
 import { familyOf, isCidr } from './ip.ts'
 import { TAINT_EFFECTS } from './pod-spec-validation.ts'
 import { validateAmount } from './resource-name.ts'
@@ -80,7 +81,7 @@ function alignCidrs(node: Node): void {
 function validateCidrs({ spec }: Node): FieldError[] {
   const cidrs = spec?.podCIDRs ?? []
   const at = 'spec.podCIDRs'
-  const out = cidrs.flatMap((cidr, i) => (isCidr(cidr) ? [] : [invalid(`${at}[${i}]`, cidr, 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)')]))
+  const out = cidrs.flatMap((cidr, i) => validCidr(`${at}[${i}]`, cidr))
   if (cidrs.length < 2) return out
   const bad = cidrs.find((cidr) => !isCidr(cidr))
   if (bad !== undefined) out.push({ type: 'InternalError', field: at, message: `Internal error: invalid PodCIDRs. failed to check with dual stack with error:invalid CIDR address: ${bad}` })

@@ -51,8 +51,8 @@ test('limit ranges and quotas', async () => {
 
 test('network policies, ingress classes and budgets', async () => {
   deepStrictEqual(await refused('/apis/networking.k8s.io/v1', 'networkpolicies', { spec: { podSelector: {}, ingress: [{ ports: [{ endPort: 9 }, { port: 'http', endPort: 9 }], from: [{ ipBlock: { cidr: '10.0.0.0/8', except: ['10.0.0.0/8', '10.1.0.0/16'] } }] }] } }), [
-    'spec.ingress[0].from[0].ipBlock.except[0]: Invalid value: "10.0.0.0/8": must be a strict subset of `cidr`', 'spec.ingress[0].ports[0].endPort: Invalid value: 9: may not be specified when `port` is not specified',
-    'spec.ingress[0].ports[1].endPort: Invalid value: 9: may not be specified when `port` is non-numeric',
+    'spec.ingress[0].ports[0].endPort: Invalid value: 9: may not be specified when `port` is not specified', 'spec.ingress[0].ports[1].endPort: Invalid value: 9: may not be specified when `port` is non-numeric',
+    'spec.ingress[0].from[0].ipBlock.except[0]: Invalid value: "10.0.0.0/8": must be a strict subset of `cidr`',
   ])
   deepStrictEqual(await refused('/apis/networking.k8s.io/v1', 'ingressclasses', { spec: { controller: 'a b/c d', parameters: { kind: 'K', name: 'n', scope: 'Namespace' } } }, ''), [
     "spec.controller: Invalid value: \"a b\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')",
@@ -83,7 +83,7 @@ test('a Service\'s addresses, ranges and families, and what a load balancer repo
   await c.create(path, { metadata: { name: 'plain' }, spec: { ports: [{ port: 80 }] } })
   await c.create(path, { metadata: { name: 'balanced' }, spec: { type: 'LoadBalancer', ports: [{ port: 80 }] } })
   const status = (name: string, ingress: unknown): Promise<string[]> => c.call('PATCH', `${path}/${name}/status`, { status: { loadBalancer: { ingress } } }, MERGE).then(causes)
-  deepStrictEqual(await status('plain', [{ ip: '1.2.3.4' }]), ['status.loadBalancer.ingress: Forbidden: may only be used when `spec.type` is LoadBalancer'])
+  deepStrictEqual(await status('plain', [{ ip: '1.2.3.4' }]), ["status.loadBalancer.ingress: Forbidden: may only be used when `spec.type` is 'LoadBalancer'"])
   deepStrictEqual(await status('balanced', [{ ip: '1.2.3' }, { hostname: '1.2.3.4' }]), ['status.loadBalancer.ingress[0].ip: Invalid value: "1.2.3": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)', 'status.loadBalancer.ingress[1].hostname: Invalid value: "1.2.3.4": must be a DNS name, not an IP address'])
   deepStrictEqual(await status('balanced', [{ ip: '1.2.3.4' }]), ['200 '])
 })
@@ -130,13 +130,14 @@ test('a suspended Job of which nothing runs may be given other resources, and an
   const containers = (requests: object, image = 'i') => ({ containers: [{ name: 'c', image, resources: { requests } }] })
   await c.create(JOBS, { metadata: { name: 'j' }, spec: { suspend: true, template: { spec: { restartPolicy: 'Never', initContainers: [{ name: 'i', image: 'i' }], ...containers({ cpu: '4' }) } } } })
   const patch = async (spec: object, at = '') => causes(await call('PATCH', `${JOBS}/j${at}`, at === '' ? { spec: { template: { spec } } } : { status: spec }, merge))
-  const frozen = 'spec.template: '
-  const isFrozen = (found: string[]) => found.length === 1 && (found[0] ?? '').startsWith(frozen) && (found[0] ?? '').endsWith(': field is immutable')
+  const isFrozen = (found: string[], at = 'spec.template') => found.length === 1 && (found[0] ?? '').startsWith(`${at}: `) && (found[0] ?? '').endsWith(': field is immutable')
   deepStrictEqual(await patch({ ...containers({ cpu: '2', memory: '1Gi' }), initContainers: [{ name: 'i', resources: { limits: { cpu: '1' } } }] }), ['200 '])
-  ok(isFrozen(await patch(containers({ cpu: '2' }, 'other'))))
+  ok(isFrozen(await patch(containers({ cpu: '2' }, 'other')), 'spec.template.spec'))
   deepStrictEqual(await patch({ startTime: '2026-01-01T00:00:00Z', active: 1 }, '/status'), ['200 '])
   ok(isFrozen(await patch(containers({ cpu: '1' }))))
   deepStrictEqual(await patch({ active: 0 }, '/status'), ['200 '])
+  ok(isFrozen(await patch(containers({ cpu: '1' }))))
+  deepStrictEqual(await patch({ conditions: [{ type: 'Suspended', status: 'True' }] }, '/status'), ['200 '])
   deepStrictEqual(await patch({ ...containers({ cpu: '1' }), nodeSelector: { a: 'b' } }), ['200 '])
   deepStrictEqual(causes(await call('PATCH', `${JOBS}/j`, { spec: { suspend: false } }, merge)), ['200 '])
   ok(isFrozen(await patch(containers({ cpu: '3' }))))

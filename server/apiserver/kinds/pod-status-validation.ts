@@ -23,10 +23,10 @@ export function validatePodStatus(pod: Pod, old: Pod): FieldError[] {
     ...claimStatuses(pod),
   )
   // Addresses that were stored are not looked at again.
-  if (!semanticEqual(status.podIPs, before.podIPs)) out.push(...validateFamilyIps('status.podIPs', status.podIPs ?? []))
+  if (!semanticEqual(status.podIPs, before.podIPs)) out.push(...validateFamilyIps('status.podIPs', status.podIPs ?? [], before.podIPs ?? []))
   const [first] = status.hostIPs ?? []
   if (first && first.ip !== status.hostIP) out.push(invalid('status.hostIPs[0].ip', first.ip, 'must be equal to `hostIP`'))
-  return semanticEqual(status.hostIPs, before.hostIPs) ? out : [...out, ...validateFamilyIps('status.hostIPs', status.hostIPs ?? [])]
+  return semanticEqual(status.hostIPs, before.hostIPs) ? out : [...out, ...validateFamilyIps('status.hostIPs', status.hostIPs ?? [], before.hostIPs ?? [])]
 }
 
 /** Containers with a restart policy of their own (KEP-5307). */

@@ -6,7 +6,8 @@ import { type FieldError, invalid, required } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { keepStatus } from './carry.ts'
 import { FIELD_IMMUTABLE, immutable, named } from './check.ts'
-import { canonicalCidr, canonicalIp, isCidr } from './ip.ts'
+import { validCidr, validIp } from './endpoint-ip.ts'
+import { canonicalCidr, canonicalIp } from './ip.ts'
 import { ageColumn, column, nameColumn } from './table-columns.ts'
 
 export const serviceCidrStrategy: KindStrategy<ServiceCIDR> = {
@@ -34,7 +35,8 @@ function validateCidrs(cidrs: readonly string[]): FieldError[] {
 }
 
 function validateCidr(at: string, cidr: string): FieldError[] {
-  if (!isCidr(cidr)) return [invalid(at, cidr, 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)')]
+  const wrong = validCidr(at, cidr)
+  if (wrong.length > 0) return wrong
   const canonical = canonicalCidr(cidr)
   return canonical === cidr ? [] : [invalid(at, cidr, `must be in canonical form (${JSON.stringify(canonical)})`)]
 }
@@ -64,9 +66,10 @@ function parentText(address: IPAddress): string {
 
 function validateIpName(name: string): FieldError[] {
   if (name === '') return []
+  const wrong = validIp('metadata.name', name)
+  if (wrong.length > 0) return wrong
   const canonical = canonicalIp(name)
-  if (canonical === undefined) return [invalid('metadata.name', name, `ParseAddr(${JSON.stringify(name)}): unable to parse IP`)]
-  return canonical === name ? [] : [invalid('metadata.name', name, 'must be a canonical format IP address')]
+  return canonical === name ? [] : [invalid('metadata.name', name, `must be in canonical form (${JSON.stringify(canonical)})`)]
 }
 
 function validateParent(address: IPAddress): FieldError[] {

@@ -3,14 +3,14 @@ import type { Service, ServicePort, ServiceSpec } from '#api/types/index.ts'
 import { checkDnsLabel, checkDnsSubdomain, checkPortNumber, checkQualifiedName } from '#api/types/index.ts'
 import { duplicate, type FieldError, forbidden, invalid, required } from '../field-error.ts'
 import { checkLabels, named, oneOf, portOrName, requiredName } from './check.ts'
-import { validateEndpointIp } from './endpoint-ip.ts'
-import { familyOf, isCidr, isIpAddress } from './ip.ts'
+import { isLegacyIp, validateEndpointIp, validCidr, validIp } from './endpoint-ip.ts'
+import { familyOf, withoutLeadingZeros } from './ip.ts'
 
-const IP = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'
 const AFFINITY_SECONDS_MAX = 86_400
 
-export function validateService(service: Service): FieldError[] {
+export function validateService(service: Service, old?: Service): FieldError[] {
   const spec = service.spec ?? {}
+  const before = old?.spec ?? {}
   const out: FieldError[] = validateTopologyAnnotations(service.metadata?.annotations ?? {})
   if ((spec.ports ?? []).length === 0 && !isHeadless(spec) && spec.type !== 'ExternalName') out.push(required('spec.ports'))
   out.push(...validateType(spec), ...validatePorts(spec), ...checkLabels('spec.selector', spec.selector))
@@ -18,10 +18,13 @@ export function validateService(service: Service): FieldError[] {
   const seconds = spec.sessionAffinityConfig?.clientIP?.timeoutSeconds
   if (spec.sessionAffinity === 'ClientIP' && (seconds === undefined || seconds <= 0 || seconds > AFFINITY_SECONDS_MAX)) out.push(invalid('spec.sessionAffinityConfig.clientIP.timeoutSeconds', seconds, `must be greater than 0 and less than ${AFFINITY_SECONDS_MAX}`))
   if (spec.sessionAffinity === 'None' && spec.sessionAffinityConfig) out.push(forbidden('spec.sessionAffinityConfig', 'must not be set when session affinity is None'))
-  out.push(...validateAddresses(spec))
-  for (const [i, ip] of (spec.externalIPs ?? []).entries()) out.push(...validateEndpointIp(`spec.externalIPs[${i}]`, ip))
+  out.push(...validateAddresses(spec, before.clusterIPs ?? []))
+  for (const [i, ip] of (spec.externalIPs ?? []).entries()) {
+    const wrong = validIp(`spec.externalIPs[${i}]`, ip, before.externalIPs ?? [])
+    out.push(...(wrong.length > 0 ? wrong : validateEndpointIp(`spec.externalIPs[${i}]`, ip)))
+  }
   out.push(...oneOf('spec.type', spec.type, ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'], 'required'))
-  return [...out, ...validateSourceRanges(service), ...validateLoadBalancer(spec), ...validateTraffic(spec)]
+  return [...out, ...validateSourceRanges(service, old), ...validateLoadBalancer(spec), ...validateTraffic(spec)]
 }
 
 const isHeadless = (spec: ServiceSpec): boolean => spec.clusterIPs?.length === 1 ? spec.clusterIPs[0] === 'None' : (spec.clusterIPs ?? []).length === 0 && spec.clusterIP === 'None'
@@ -40,7 +43,7 @@ export function validateServiceUpdate(service: Service, old: Service): FieldErro
   if (spec.type !== 'ExternalName' && before.type !== 'ExternalName') out.push(...validateAddressChange(spec, before), ...validateFamilyChange(spec, before))
   if (before.type === 'LoadBalancer' && spec.type === 'LoadBalancer' && before.loadBalancerClass !== spec.loadBalancerClass) out.push(invalid('spec.loadBalancerClass', spec.loadBalancerClass, 'may not change once set'))
   if (needsHealthCheck(before) && needsHealthCheck(spec) && before.healthCheckNodePort !== spec.healthCheckNodePort) out.push(forbidden('spec.healthCheckNodePort', 'field is immutable'))
-  return [...out, ...validateService(service)]
+  return [...out, ...validateService(service, old)]
 }
 
 const ONCE_SET = 'may not change once set'
@@ -118,7 +121,7 @@ function validatePort(at: string, port: ServicePort, needName: boolean): FieldEr
 }
 
 /** Cluster addresses and families, which are of one mind (upstream `ValidateServiceClusterIPsRelatedFields`). */
-function validateAddresses(spec: ServiceSpec): FieldError[] {
+function validateAddresses(spec: ServiceSpec, before: readonly string[]): FieldError[] {
   if (spec.type === 'ExternalName') return []
   const out: FieldError[] = []
   const [ips, families] = [spec.clusterIPs ?? [], spec.ipFamilies ?? []]
@@ -132,14 +135,14 @@ function validateAddresses(spec: ServiceSpec): FieldError[] {
   out.push(...oneOf('spec.ipFamilyPolicy', spec.ipFamilyPolicy, ['PreferDualStack', 'RequireDualStack', 'SingleStack'], 'given'))
   const bad = ips.flatMap((ip, i) => {
     if (i === 0 && ip === 'None') return ips.length > 1 ? [invalid(field, ips, "'None' must be the first and only value")] : []
-    return isIpAddress(ip) ? [] : [invalid(`${field}[${i}]`, ip, IP)]
+    return validIp(`${field}[${i}]`, ip, before)
   })
   out.push(...bad)
   if (ips.length > 2) out.push(invalid(field, ips, 'may only hold up to 2 values'))
   if (bad.length > 0) return out
-  if (ips.length > 1 && new Set(ips.map(familyOf)).size < 2) out.push(invalid(field, ips, 'may specify no more than one IP for each IP family'))
+  if (ips.length > 1 && new Set(ips.map((ip) => familyOf(withoutLeadingZeros(ip)))).size < 2) out.push(invalid(field, ips, 'may specify no more than one IP for each IP family'))
   if (isHeadless(spec)) return out
-  return [...out, ...ips.slice(0, families.length).flatMap((ip, i) => (familyOf(ip) === families[i] ? [] : [invalid(`${field}[${i}]`, ip, `expected an ${families[i] ?? ''} value as indicated by \`ipFamilies[${i}]\``)]))]
+  return [...out, ...ips.slice(0, families.length).flatMap((ip, i) => (familyOf(withoutLeadingZeros(ip)) === families[i] ? [] : [invalid(`${field}[${i}]`, ip, `expected an ${families[i] ?? ''} value as indicated by \`ipFamilies[${i}]\``)]))]
 }
 
 function validateTraffic(spec: ServiceSpec): FieldError[] {
@@ -148,7 +151,7 @@ function validateTraffic(spec: ServiceSpec): FieldError[] {
   if (external) out.push(...oneOf('spec.externalTrafficPolicy', spec.externalTrafficPolicy, ['Cluster', 'Local'], 'required'))
   else if (spec.externalTrafficPolicy) out.push(invalid('spec.externalTrafficPolicy', spec.externalTrafficPolicy, 'may only be set for externally-accessible services'))
   if (spec.type !== 'ExternalName') out.push(...oneOf('spec.internalTrafficPolicy', spec.internalTrafficPolicy, ['Cluster', 'Local'], 'required'))
-  if (spec.trafficDistribution !== undefined) out.push(...oneOf('spec.trafficDistribution', spec.trafficDistribution, ['PreferClose', 'PreferSameNode', 'PreferSameZone']))
+  if (spec.trafficDistribution !== undefined) out.push(...oneOf('spec.trafficDistribution', spec.trafficDistribution, ['PreferClose', 'PreferSameZone', 'PreferSameNode'], 'given'))
   // Upstream gives one out before it looks, here it comes after.
   if (spec.healthCheckNodePort && needsHealthCheck(spec)) out.push(...checkPortNumber(spec.healthCheckNodePort).map((m) => invalid('spec.healthCheckNodePort', spec.healthCheckNodePort, m)))
   else if (spec.healthCheckNodePort) out.push(invalid('spec.healthCheckNodePort', spec.healthCheckNodePort, "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"))
@@ -156,17 +159,19 @@ function validateTraffic(spec: ServiceSpec): FieldError[] {
 }
 
 const SOURCE_RANGES = 'service.beta.kubernetes.io/load-balancer-source-ranges'
-const CIDR = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'
 const FOR_LOAD_BALANCERS = "may only be used when `type` is 'LoadBalancer'"
 
 /** Of the field, or of the annotation before it; both may be padded. */
-function validateSourceRanges({ metadata, spec = {} }: Service): FieldError[] {
+function validateSourceRanges({ metadata, spec = {} }: Service, old: Service | undefined): FieldError[] {
   const annotation = metadata?.annotations?.[SOURCE_RANGES]
   const ranges = spec.loadBalancerSourceRanges ?? []
   const [at, values] = ranges.length > 0 ? ['spec.LoadBalancerSourceRanges', ranges] : [`metadata.annotations[${SOURCE_RANGES}]`, annotation?.trim() ? annotation.split(',') : []]
   if (ranges.length === 0 && annotation === undefined) return []
   const out = spec.type === 'LoadBalancer' ? [] : [forbidden(at, FOR_LOAD_BALANCERS)]
-  return [...out, ...values.map((v) => v.trim()).flatMap((value, i) => (isCidr(value) ? [] : [invalid(ranges.length > 0 ? `${at}[${i}]` : at, value, CIDR)]))]
+  // What is stored may stay: each range of the field, the annotation as a whole.
+  if (ranges.length === 0 && old?.metadata?.annotations?.[SOURCE_RANGES] === annotation) return out
+  const before = ranges.length > 0 ? (old?.spec?.loadBalancerSourceRanges ?? []).map((v) => v.trim()) : []
+  return [...out, ...values.map((v) => v.trim()).flatMap((value, i) => validCidr(ranges.length > 0 ? `${at}[${i}]` : at, value, before))]
 }
 
 function validateLoadBalancer(spec: ServiceSpec): FieldError[] {
@@ -180,19 +185,19 @@ function validateLoadBalancer(spec: ServiceSpec): FieldError[] {
   return out
 }
 
-export function validateServiceStatus({ spec, status }: Service): FieldError[] {
+export function validateServiceStatus({ spec, status }: Service, old: Service): FieldError[] {
+  const before = (old.status?.loadBalancer?.ingress ?? []).map(({ ip }) => ip)
   const at = 'status.loadBalancer.ingress'
   const entries = status?.loadBalancer?.ingress ?? []
-  if (spec?.type !== 'LoadBalancer') return entries.length === 0 ? [] : [forbidden(at, 'may only be used when `spec.type` is LoadBalancer')]
+  if (spec?.type !== 'LoadBalancer') return entries.length === 0 ? [] : [forbidden(at, "may only be used when `spec.type` is 'LoadBalancer'")]
   return entries.flatMap(({ ip, ipMode, hostname }, i) => {
-    const out: FieldError[] = []
-    if (ip && !isIpAddress(ip)) out.push(invalid(`${at}[${i}].ip`, ip, IP))
+    const out = ip ? validIp(`${at}[${i}].ip`, ip, before) : []
     if (ip && ipMode === undefined) out.push(required(`${at}[${i}].ipMode`, 'must be specified when `ip` is set'))
     else if (!ip && ipMode !== undefined) out.push(forbidden(`${at}[${i}].ipMode`, 'may not be specified when `ip` is not set'))
     else out.push(...oneOf(`${at}[${i}].ipMode`, ipMode, ['Proxy', 'VIP']))
     if (!hostname) return out
     out.push(...named(`${at}[${i}].hostname`, hostname, checkDnsSubdomain))
-    if (isIpAddress(hostname)) out.push(invalid(`${at}[${i}].hostname`, hostname, 'must be a DNS name, not an IP address'))
+    if (isLegacyIp(hostname)) out.push(invalid(`${at}[${i}].hostname`, hostname, 'must be a DNS name, not an IP address'))
     return out
   })
 }

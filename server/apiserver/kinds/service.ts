@@ -16,7 +16,7 @@ export const isHeadless = (spec: ServiceSpec | undefined): boolean => spec?.clus
 const needsHealthCheckPort = (spec: ServiceSpec | undefined): boolean => spec?.type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local'
 
 export const serviceStrategy: KindStrategy<Service> = {
-  nameRule: 'dns-1035-label',
+  nameRule: 'dns-label',
   generation: false,
 
   defaults(service) {
@@ -59,7 +59,7 @@ export const serviceStrategy: KindStrategy<Service> = {
 
   prepareStatusUpdate: keepSpec,
 
-  validate: validateService,
+  validate: (service) => validateService(service),
   validateUpdate: validateServiceUpdate,
   validateStatusUpdate: validateServiceStatus,
 

@@ -1,10 +1,12 @@
 /** StatefulSets and the ControllerRevisions that they and DaemonSets keep. */
 import type { ControllerRevision, StatefulSet, StatefulSetSpec } from '#api/types/index.ts'
+import { checkDnsLabel } from '#api/types/index.ts'
 import { type FieldError, forbidden, invalid, required } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { validateCounts, workloadColumns } from './apps.ts'
 import { keepStatus } from './carry.ts'
-import { intOrPercent, nonNegative, oneOf, setDefault } from './check.ts'
+import { intOrPercent, named, nonNegative, oneOf, setDefault } from './check.ts'
+import { validateClaimSpec } from './claim-validation.ts'
 import { defaultPodTemplate } from './pod-defaults.ts'
 import { validateSelectedTemplate } from './pod-template.ts'
 import { claimWarnings, templateWarnings } from './pod-warnings.ts'
@@ -14,6 +16,7 @@ import { ageColumn, column, nameColumn } from './table-columns.ts'
 const UPDATABLE = ['replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy', 'minReadySeconds'] as const
 
 export const statefulSetStrategy: KindStrategy<StatefulSet> = {
+  nameRule: 'dns-label',
   defaults(set) {
     const spec = (set.spec ??= { selector: {}, template: {} })
     spec.replicas ??= 1
@@ -37,18 +40,18 @@ export const statefulSetStrategy: KindStrategy<StatefulSet> = {
   prepareCreate: (set) => { set.status = { availableReplicas: 0, replicas: 0 } },
   prepareUpdate: keepStatus,
   generation: (set, old) => !semanticEqual(set.spec, old.spec),
-  validate: validateStatefulSet,
+  validate: (set) => validateStatefulSet(set, true),
   validateUpdate(set, old) {
     const frozen = (spec: StatefulSetSpec | undefined): Record<string, unknown> => {
       const out: Record<string, unknown> = { ...spec }
       for (const key of UPDATABLE) delete out[key]
       return out
     }
-    const out = validateStatefulSet(set)
+    const out = validateStatefulSet(set, false).filter(toleranceOf(old))
     if (!semanticEqual(frozen(set.spec), frozen(old.spec))) out.push(forbidden('spec', "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"))
     return out
   },
-  validateStatusUpdate: (set, old) => validateCounts(set.status, ['replicas', 'readyReplicas', 'currentReplicas', 'updatedReplicas', 'availableReplicas'], old.status),
+  validateStatusUpdate: (set, old) => validateCounts(set.status, ['replicas', 'readyReplicas', 'currentReplicas', 'updatedReplicas', 'availableReplicas'], old.status, 'status.readyReplicas'),
   warnings: (set, old) => [
     ...(old && semanticEqual(set.spec, old.spec) ? [] : templateWarnings('spec.template', set.spec?.template)),
     ...(set.spec?.volumeClaimTemplates ?? []).flatMap((claim, i) => claimWarnings(`spec.volumeClaimTemplates[${i}].spec`, claim.spec?.resources?.requests)),
@@ -62,24 +65,38 @@ export const statefulSetStrategy: KindStrategy<StatefulSet> = {
   ],
 }
 
-function validateStatefulSet(set: StatefulSet): FieldError[] {
+/** A template that was not right before need not be right now, but for what is asked of it here. */
+function toleranceOf(old: StatefulSet): (error: FieldError) => boolean {
+  if (validateStatefulSet(old, false).length === 0) return () => true
+  return ({ type, field }) => !field.startsWith('spec.template.spec.') || (field.endsWith('.restartPolicy') && type === 'FieldValueNotSupported') || field.endsWith('.activeDeadlineSeconds')
+}
+
+/** The controller gives each pod its own name and domain. */
+function withoutNames(template: StatefulSetSpec['template'] | undefined): StatefulSetSpec['template'] | undefined {
+  if (!template?.spec || (!template.spec.hostname && !template.spec.subdomain)) return template
+  const { hostname: _h, subdomain: _s, ...spec } = template.spec
+  return { ...template, spec }
+}
+
+/** `isNew`: what cannot change afterwards is looked at. */
+function validateStatefulSet(set: StatefulSet, isNew: boolean): FieldError[] {
   const spec = set.spec
   if (!spec) return [required('spec')]
   const at = 'spec.updateStrategy'
-  const out = [
+  return [
     ...oneWord('spec.podManagementPolicy', spec.podManagementPolicy, spec.podManagementPolicy, "must be 'OrderedReady' or 'Parallel'", ['OrderedReady', 'Parallel']),
     ...oneWord(at, spec.updateStrategy?.type, spec.updateStrategy, "must be 'RollingUpdate' or 'OnDelete'", ['OnDelete', 'RollingUpdate']),
+    ...(spec.updateStrategy?.type === 'OnDelete' && spec.updateStrategy.rollingUpdate ? [invalid(`${at}.rollingUpdate`, spec.updateStrategy.rollingUpdate, "only allowed for updateStrategy 'RollingUpdate'")] : []),
+    ...(spec.updateStrategy?.type === 'RollingUpdate' ? [...nonNegative(`${at}.rollingUpdate.partition`, spec.updateStrategy.rollingUpdate?.partition), ...validateUnavailable(`${at}.rollingUpdate.maxUnavailable`, spec.updateStrategy.rollingUpdate?.maxUnavailable)] : []),
+    ...oneOf('spec.persistentVolumeClaimRetentionPolicy.whenDeleted', spec.persistentVolumeClaimRetentionPolicy?.whenDeleted, ['Retain', 'Delete'], 'given'),
+    ...oneOf('spec.persistentVolumeClaimRetentionPolicy.whenScaled', spec.persistentVolumeClaimRetentionPolicy?.whenScaled, ['Retain', 'Delete'], 'given'),
+    ...(isNew ? (spec.volumeClaimTemplates ?? []).flatMap((claim, i) => validateClaimSpec(`spec.volumeClaimTemplates[${i}].spec`, claim.spec ?? {})) : []),
     ...nonNegative('spec.replicas', spec.replicas),
     ...nonNegative('spec.minReadySeconds', spec.minReadySeconds),
     ...nonNegative('spec.ordinals.start', spec.ordinals?.start),
-    ...nonNegative(`${at}.rollingUpdate.partition`, spec.updateStrategy?.rollingUpdate?.partition),
-    ...validateUnavailable(`${at}.rollingUpdate.maxUnavailable`, spec.updateStrategy?.rollingUpdate?.maxUnavailable),
-    ...oneOf('spec.persistentVolumeClaimRetentionPolicy.whenDeleted', spec.persistentVolumeClaimRetentionPolicy?.whenDeleted, ['Retain', 'Delete'], 'given'),
-    ...oneOf('spec.persistentVolumeClaimRetentionPolicy.whenScaled', spec.persistentVolumeClaimRetentionPolicy?.whenScaled, ['Retain', 'Delete'], 'given'),
-    ...validateSelectedTemplate({ kind: 'StatefulSet', invalidSelector: '', claims: (spec.volumeClaimTemplates ?? []).map((c) => c.metadata?.name ?? '') }, spec.selector, spec.template),
+    ...(isNew && spec.serviceName ? named('spec.serviceName', spec.serviceName, checkDnsLabel) : []),
+    ...validateSelectedTemplate({ kind: 'StatefulSet', invalidSelector: '', claims: (spec.volumeClaimTemplates ?? []).map((c) => c.metadata?.name ?? '') }, spec.selector, withoutNames(spec.template)),
   ]
-  if (spec.updateStrategy?.type === 'OnDelete' && spec.updateStrategy.rollingUpdate) out.push(invalid(`${at}.rollingUpdate`, spec.updateStrategy.rollingUpdate, "only allowed for updateStrategy 'RollingUpdate'"))
-  return out
 }
 
 /** Required, and one of a few; `shown` is what upstream prints of it. */
@@ -98,8 +115,8 @@ function validateUnavailable(at: string, value: number | string | undefined): Fi
 
 export const controllerRevisionStrategy: KindStrategy<ControllerRevision> = {
   generation: false,
-  validate: (revision) => validateRevision(revision),
-  validateUpdate: (revision, old) => [...validateRevision(revision), ...(semanticEqual(revision.data, old.data) ? [] : [invalid('data', revision.data, 'field is immutable')])],
+  validate: (revision) => [...nonNegative('revision', revision.revision), ...validateRevisionData(revision.data)],
+  validateUpdate: (revision, old) => [...nonNegative('revision', revision.revision), ...(semanticEqual(revision.data, old.data) ? [] : [invalid('data', revision.data ?? null, 'field is immutable')])],
   columns: [
     nameColumn(),
     column('Controller', 'Controller of the object', (o) => {
@@ -111,7 +128,7 @@ export const controllerRevisionStrategy: KindStrategy<ControllerRevision> = {
   ],
 }
 
-function validateRevision(revision: ControllerRevision): FieldError[] {
-  const out = revision.data === undefined || revision.data === null ? [required('data', 'data is mandatory')] : []
-  return [...out, ...nonNegative('revision', revision.revision)]
+function validateRevisionData(data: unknown): FieldError[] {
+  if (data === undefined || data === null) return [required('data', 'data is mandatory')]
+  return typeof data === 'object' && !Array.isArray(data) ? [] : [required('data', 'data must be a valid JSON object')]
 }

@@ -45,6 +45,8 @@ export interface AgentConfig {
   token: string | undefined
   /** `--data-dir`; the agent's part is `<data-dir>/agent`. */
   dataDir: string
+  /** `--root-dir`: pods' files and plugins' sockets. */
+  rootDir: string
   stateDir: string
   nodeName: string
   nodeIp: string
@@ -113,7 +115,7 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
   }) : undefined
   let servedPort = 0
   const kubelet = createKubelet({
-    nodeName, client, informers, runtime, dataDir, clock, random, log, events,
+    nodeName, client, informers, runtime, dataDir, rootDir: config.rootDir, clock, random, log, events,
     hostFacts: await readHostFacts(),
     connectivity,
     servedPort: () => servedPort,

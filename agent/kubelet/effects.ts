@@ -44,7 +44,7 @@ export interface EffectDeps {
   clock: Clock
   log: Log
   config: KubeletConfig
-  dataDir: string
+  rootDir: string
   paths: PodPaths
   cgroups: PodCgroups
   volumes: PodVolumes
@@ -110,7 +110,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
     const targetId = target === undefined || target === '' ? undefined : view.containers.find((c) => c.metadata.name === target && c.state === 'running')?.id
     const users = await ownUsers()
     return containerConfig({
-      pod, container, image, env, mounts, devices, volumeImages: mounted, attempt: action.attempt, backoffSeconds: action.backoffSeconds, terminationLog, machine: deps.machine, seccompDir: join(deps.dataDir, 'seccomp'),
+      pod, container, image, env, mounts, devices, volumeImages: mounted, attempt: action.attempt, backoffSeconds: action.backoffSeconds, terminationLog, machine: deps.machine, seccompDir: join(deps.rootDir, 'seccomp'),
       etcHosts: await writeEtcHosts(podIps), ...(targetId !== undefined && { targetId }), ...(users && { users }),
     })
   }

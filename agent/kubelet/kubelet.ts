@@ -67,8 +67,10 @@ export interface KubeletOptions {
   /** Not started yet: the kubelet adds its own, the caller starts them all. */
   informers: Informers
   runtime: ContainerRuntime
-  /** `<data-dir>/agent`. */
+  /** `<data-dir>/agent`: what nobody else reads. */
   dataDir: string
+  /** Upstream's `--root-dir`: pods' files, sockets of plugins, seccomp profiles. Absolute. */
+  rootDir: string
   config: KubeletConfig
   clock: Clock
   random: Random
@@ -113,14 +115,14 @@ const RECONCILE_RETRY_MS = 2_000
 const SERVICES_WAIT_MS = 5_000
 
 export function createKubelet(options: KubeletOptions): Kubelet {
-  const { nodeName, client, informers, runtime, dataDir, config, clock, random, events } = options
+  const { nodeName, client, informers, runtime, dataDir, rootDir, config, clock, random, events } = options
   const log = options.log.with('kubelet')
-  const paths = podPaths(dataDir, config.podLogsDir)
+  const paths = podPaths(rootDir, config.podLogsDir)
   const pods = informers.of<Pod>(PODS, { fieldSelector: `spec.nodeName=${nodeName}` })
   const services = informers.of<Service>(SERVICES)
-  const pressure = options.hostPressure ?? (() => readHostPressure(dataDir))
+  const pressure = options.hostPressure ?? (() => readHostPressure(rootDir))
   const nodes = informers.of<Node>(NODES)
-  const drivers = createCsiDrivers({ nodeName, client, dataDir, clock, log })
+  const drivers = createCsiDrivers({ nodeName, client, rootDir, clock, log })
   const inUse: { read?: Promise<readonly string[]> | undefined } = {}
   const reporter = createNodeReporter({ nodeName, volumesInUse: () => (inUse.read ??= volumesInUse(paths)), observed: () => nodes.get(nodeName), client, runtime, config, facts: options.hostFacts, pressure, events, clock, log, servedPort: options.servedPort ?? (() => config.kubeletPort), underPressure: () => eviction.conditions })
   let workers: PodWorkers | undefined
@@ -135,7 +137,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   const streams = createPodStreams({ workers: { ...emptyWorkers, get: (uid) => workers?.get(uid), list: () => workers?.list() ?? [] }, runtime, clock })
 
   const volumeUsage: { of?: (podUid: string, volume: string) => Promise<VolumeFigures | undefined> } = {}
-  const stats = createStatsSource({ volumeUsage: (uid, volume) => volumeUsage.of?.(uid, volume) ?? Promise.resolve(undefined), log, runtime, pods: () => streams.pods(), nodeName, dataDir, paths, facts: options.hostFacts, pressure, clock })
+  const stats = createStatsSource({ volumeUsage: (uid, volume) => volumeUsage.of?.(uid, volume) ?? Promise.resolve(undefined), log, runtime, pods: () => streams.pods(), nodeName, rootDir, paths, facts: options.hostFacts, pressure, clock })
   const figures = createNodeFigures({ stats, runtime, probes: () => prober?.counts() ?? [], counters: () => [...eviction.counters(), ...garbage.counters()], podCount: () => streams.pods().length, nodeName, config, facts: options.hostFacts, clock, log })
 
   const aboutNode = (reason: string, message: string) => {
@@ -143,12 +145,12 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     events.event({ apiVersion: 'v1', kind: 'Node', name: nodeName, ...(node && { uid: node.metadata.uid }) }, 'Warning', reason, message)
   }
   const garbage = createGarbageCollector({
-    runtime, config, clock, log, tell: aboutNode, disk: (path) => readFs(path === '' ? dataDir : path, clock.nowMs()),
+    runtime, config, clock, log, tell: aboutNode, disk: (path) => readFs(path === '' ? rootDir : path, clock.nowMs()),
     isLive: (sandboxId) => (workers?.list() ?? []).some((m) => !m.tornDown && m.sandboxIds.has(sandboxId)),
   })
   const eviction = createEvictionManager({
     thresholds: parseThresholds(config), maxPodGraceSeconds: config.evictionMaxPodGraceSeconds, transitionMs: config.evictionTransitionMs, clock, log, tell: aboutNode,
-    observe: () => observeSignals({ pressure, runtime, dataDir, memoryBytes: options.hostFacts.memoryBytes, podsMemory: async () => cgroups?.podsMemory(), clock }),
+    observe: () => observeSignals({ pressure, runtime, rootDir, memoryBytes: options.hostFacts.memoryBytes, podsMemory: async () => cgroups?.podsMemory(), clock }),
     pods: () => (workers?.list() ?? []).filter((m) => !m.rejected && !m.tornDown && m.endingSinceMs === undefined && !isTerminalPhase(m.pod.status?.phase)).map((m) => withAllocation(m.pod, m.allocation)),
     measure: async () => (await stats.measure()).pods,
     freeDisk: () => garbage.freeDisk(),
@@ -262,7 +264,7 @@ interface Assembly {
 }
 
 async function assemble(options: KubeletOptions, { paths, store, pressureRefusal, kept, services, allocatable, node, drivers, onVolumeUse }: Assembly) {
-  const { client, runtime, config, clock, random, log, events, dataDir, nodeName } = options
+  const { client, runtime, config, clock, random, log, events, rootDir, nodeName } = options
   const { runtimeName } = await runtime.version()
   // One that cannot say now what it can do refuses what it cannot itself.
   const features = await runtime.status().catch(() => undefined)
@@ -274,8 +276,8 @@ async function assemble(options: KubeletOptions, { paths, store, pressureRefusal
   const nodeAllocated = await allocatable()
   const field = (pod: Stored<Pod>, podIps: readonly string[] = []): FieldContext => ({ pod, nodeName, hostIps: [config.nodeIp], podIps, allocatable: nodeAllocated })
   const mounter = options.mounter ?? systemMounter
-  const csi = createCsiVolumes({ drivers, client, objects, tokens, mounter, paths, nodeName, dataDir, clock, onUse: onVolumeUse })
-  const local = createLocalVolumes({ mounter, disks: createDisks(mounter), paths, dataDir })
+  const csi = createCsiVolumes({ drivers, client, objects, tokens, mounter, paths, nodeName, rootDir, clock, onUse: onVolumeUse })
+  const local = createLocalVolumes({ mounter, disks: createDisks(mounter), paths, rootDir })
   const growth = createVolumeGrowth({ csi, client, events, clock, nodeName })
   const persistent = createPersistentVolumes({ objects, mounter, paths, csi, local, growth, node })
   const volumes = createPodVolumes({ paths, mounter, objects, tokens, persistent, clock, random, field: (pod) => field(pod) })
@@ -356,7 +358,7 @@ async function assemble(options: KubeletOptions, { paths, store, pressureRefusal
     },
     onMetadata: refresh,
     effects: (memory, view) => podEffects({
-      runtime, client, events, clock, log, config, dataDir, paths, cgroups, volumes, objects, images, hooks, userRanges, services, nodeHostname: options.hostFacts.hostname,
+      runtime, client, events, clock, log, config, rootDir, paths, cgroups, volumes, objects, images, hooks, userRanges, services, nodeHostname: options.hostFacts.hostname,
       machine: { memoryBytes: options.hostFacts.memoryBytes }, field, pendingResize, keep,
       async forget(m) {
         prober.forget(m.uid)

@@ -1,4 +1,4 @@
-/** Where a pod's files are on the node; upstream's tree below the agent's data directory. */
+/** Where a pod's files are on the node; upstream's tree below its --root-dir. */
 import { join } from 'node:path'
 import type { Pod, Stored } from '#api/types/index.ts'
 import { containerLink, linkDirectory } from './logs/container-links.ts'
@@ -17,8 +17,8 @@ export interface PodPaths {
   logLink(pod: Stored<Pod>, container: string, id: string): string
 }
 
-export function podPaths(dataDir: string, podLogsDir: string): PodPaths {
-  const podsDir = join(dataDir, 'pods')
+export function podPaths(rootDir: string, podLogsDir: string): PodPaths {
+  const podsDir = join(rootDir, 'pods')
   const pod = (uid: string) => join(podsDir, uid)
   return {
     podsDir,

@@ -9,6 +9,7 @@ import type { FlagValues } from './flags.ts'
 import { defaultNodeIp, hostName } from './host.ts'
 import { nodeName as checkNodeName } from './flag-checks.ts'
 import { kubeletSettings } from './kubelet-flags.ts'
+import { rootDirOf } from './root-dir.ts'
 
 const REGISTRIES_FILE = '/etc/skiff/registries.yaml'
 
@@ -28,6 +29,7 @@ export function agentConfig(values: FlagValues, servers: readonly string[], toke
   return {
     servers, token, nodeName,
     dataDir: text(values, 'data-dir') ?? '/var/lib/skiff',
+    rootDir: rootDirOf(values),
     stateDir: text(values, 'state-dir') ?? '/run/skiff',
     nodeIp: text(values, 'node-ip') ?? defaultNodeIp(),
     nodeLabels: Object.fromEntries(list(values, 'node-label').map((l) => [l.slice(0, l.indexOf('=')), l.slice(l.indexOf('=') + 1)])),

@@ -7,6 +7,7 @@ import { asError, CodedError, UsageError } from '#base/errors.ts'
 import { readOwnFlags } from './config-file.ts'
 import { parseFlags } from './flags.ts'
 import { text } from './node-config.ts'
+import { rootDirOf } from './root-dir.ts'
 import { removeFiles } from './uninstall/files.ts'
 import { assertOurs } from './uninstall/ownership.ts'
 import { removeNetwork } from './uninstall/network.ts'
@@ -33,7 +34,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const { values, positionals } = parseFlags('uninstall', UNINSTALL_FLAGS, { argv, env: process.env, readConfig: readOwnFlags(UNINSTALL_FLAGS) })
   if (positionals.length > 0) throw new UsageError(`skiff uninstall takes no argument ${JSON.stringify(positionals[0])}`)
   const removal: Removal = {
-    dataDir: text(values, 'data-dir') ?? '/var/lib/skiff', stateDir: text(values, 'state-dir') ?? '/run/skiff', cgroupRoot: text(values, 'cgroup-root') ?? '',
+    dataDir: text(values, 'data-dir') ?? '/var/lib/skiff', rootDir: rootDirOf(values), stateDir: text(values, 'state-dir') ?? '/run/skiff', cgroupRoot: text(values, 'cgroup-root') ?? '',
     kubeconfig: text(values, 'write-kubeconfig') ?? '/etc/skiff/skiff.yaml', say: (line) => process.stdout.write(`${line}\n`),
   }
   assertOurs(removal)

@@ -20,6 +20,7 @@ const NODE: readonly Flag[] = [
   { name: 'container-runtime-endpoint', kind: 'string', value: 'SOCKET', default: '', help: 'CRI socket of another runtime (default: the embedded one)' },
   { name: 'oci-runtime', kind: 'string', value: 'runc|crun', default: 'runc', help: 'OCI runtime of the embedded runtime', check: oneOf('runc', 'crun') },
   { name: 'state-dir', kind: 'string', value: 'DIR', default: '/run/skiff', help: 'runtime state that need not survive a reboot' },
+  { name: 'root-dir', kind: 'string', value: 'DIR', default: '', help: 'pods\' files and plugins\' sockets (default: /var/lib/kubelet; with another --data-dir, <data-dir>/agent)', check: directory },
   { name: 'cgroup-root', kind: 'string', value: 'PATH', default: '', help: 'cgroup below which pods are put, e.g. /lab1', check: cgroup },
   ...KUBELET_FLAGS,
 ]
@@ -204,7 +205,7 @@ export const CHECK_FLAGS: readonly Flag[] = [
 
 export const UNINSTALL_FLAGS: readonly Flag[] = [
   { name: 'yes', kind: 'boolean', default: false, help: 'really do it; without it, only what would be removed is told' },
-  ...named('config', 'data-dir', 'state-dir', 'cgroup-root', 'write-kubeconfig'),
+  ...named('config', 'data-dir', 'root-dir', 'state-dir', 'cgroup-root', 'write-kubeconfig'),
 ]
 
 export const MEMBERS_FLAGS: readonly Flag[] = [

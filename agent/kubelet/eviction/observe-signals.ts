@@ -9,18 +9,18 @@ export interface SignalSources {
   /** Of the agent's own file system, memory and processes. */
   pressure: () => Promise<HostPressure>
   runtime: Pick<ContainerRuntime, 'imageFsInfo'>
-  dataDir: string
+  rootDir: string
   memoryBytes: number
   /** All pods together; undefined: not known, or not limited. */
   podsMemory: () => Promise<{ limitBytes: number; workingSetBytes: number } | undefined>
   clock: Clock
 }
 
-export async function observeSignals({ pressure, runtime, dataDir, memoryBytes, podsMemory, clock }: SignalSources): Promise<Observations> {
+export async function observeSignals({ pressure, runtime, rootDir, memoryBytes, podsMemory, clock }: SignalSources): Promise<Observations> {
   const p = await pressure()
   const nodefs = { space: { available: p.fsAvailableBytes, capacity: p.fsBytes }, inodes: { available: p.fsInodesFree, capacity: p.fsInodes } }
   const { mountpoint } = await runtime.imageFsInfo()
-  const imagefs = mountpoint === '' || mountpoint === dataDir ? nodefs : await readFs(mountpoint, clock.nowMs()).then((fs) => ({
+  const imagefs = mountpoint === '' || mountpoint === rootDir ? nodefs : await readFs(mountpoint, clock.nowMs()).then((fs) => ({
     space: { available: fs.availableBytes, capacity: fs.capacityBytes }, inodes: { available: fs.inodesFree, capacity: fs.inodes },
   }), () => nodefs) // Another runtime's path may not be seen from here.
   const pods = await podsMemory()

@@ -39,8 +39,8 @@ export async function readHostFacts(): Promise<HostFacts> {
   }
 }
 
-export async function readHostPressure(dataDir: string): Promise<HostPressure> {
-  const [meminfo, fs, loadavg, pidMax] = [await read('/proc/meminfo'), await statfs(dataDir), await read('/proc/loadavg'), await read('/proc/sys/kernel/pid_max')]
+export async function readHostPressure(rootDir: string): Promise<HostPressure> {
+  const [meminfo, fs, loadavg, pidMax] = [await read('/proc/meminfo'), await statfs(rootDir), await read('/proc/loadavg'), await read('/proc/sys/kernel/pid_max')]
   return {
     memoryAvailableBytes: meminfoBytes(meminfo, 'MemAvailable'),
     fsBytes: fs.blocks * fs.bsize, fsAvailableBytes: fs.bavail * fs.bsize, fsInodes: fs.files, fsInodesFree: fs.ffree,

@@ -28,7 +28,7 @@ export interface StatsDeps {
   runtime: Pick<ContainerRuntime, 'listContainerStats' | 'listContainers' | 'imageFsInfo'>
   pods(): readonly Stored<Pod>[]
   nodeName: string
-  dataDir: string
+  rootDir: string
   paths: PodPaths
   facts: HostFacts
   pressure(): Promise<HostPressure>
@@ -103,7 +103,7 @@ export function createStatsSource(deps: StatsDeps): StatsSource {
   const node = async (): Promise<NodeSample> => {
     const [usage, pressure, images] = [await readHostUsage(), await deps.pressure(), await runtime.imageFsInfo()]
     const atMs = clock.nowMs()
-    const fs = await readFs(deps.dataDir, atMs)
+    const fs = await readFs(deps.rootDir, atMs)
     return {
       name: deps.nodeName, bootedAtMs: usage.bootedAtMs, interfaces: usage.interfaces, pids: pressure.pids, pidsMax: pressure.pidsMax,
       cpu: { atMs, coreNanoSeconds: usage.cpuCoreNanoSeconds, nanoCores: rates.rate('/', usage.cpuCoreNanoSeconds, atMs) },

@@ -22,8 +22,8 @@ export interface LocalVolumes {
 
 const PLUGIN = 'kubernetes.io~local-volume'
 
-export function createLocalVolumes({ mounter, disks, paths, dataDir }: { mounter: Mounter; disks: Disks; paths: PodPaths; dataDir: string }): LocalVolumes {
-  const diskMounts = join(dataDir, 'plugins', 'kubernetes.io', 'local-volume', 'mounts')
+export function createLocalVolumes({ mounter, disks, paths, rootDir }: { mounter: Mounter; disks: Disks; paths: PodPaths; rootDir: string }): LocalVolumes {
+  const diskMounts = join(rootDir, 'plugins', 'kubernetes.io', 'local-volume', 'mounts')
   /** By volume: it is mounted for the first pod and unmounted after the last. */
   const lock = new KeyedLock()
 

@@ -9,6 +9,7 @@ import { unmountBelow } from '#cri/runc/namespace-pins.ts'
 import { identify, signalProcess } from '#cri/runc/process-identity.ts'
 import { clock, random } from '../environment.ts'
 import { entriesOf, ownPaths, DATA_ENTRIES, STATE_ENTRIES } from './ownership.ts'
+import { podPaths, podUids, removePodFiles } from './pod-files.ts'
 import type { Removal } from './removal.ts'
 
 const POD_LOGS = '/var/log/pods'
@@ -19,29 +20,16 @@ const LOOK_MS = 20
 
 export async function removePods(removal: Removal): Promise<void> {
   const { dataDir, stateDir, say } = removal
-  const uids = podUids(join(dataDir, 'agent'))
+  const uids = podUids(removal)
   const problem = await removeThroughRuntime(removal).then(() => undefined, (error: unknown) => asError(error))
   for (const uid of uids) await removePodCgroups(removal, uid)
   removeSharedCgroups(removal)
-  await unmountBelow([...ownPaths(stateDir, STATE_ENTRIES), ...ownPaths(dataDir, DATA_ENTRIES)], clock)
+  await unmountBelow([...ownPaths(stateDir, STATE_ENTRIES), ...ownPaths(dataDir, DATA_ENTRIES), ...podPaths(removal, uids)], clock)
+  if (removePodFiles(removal, uids)) say(`removed ${removal.rootDir}`)
   removeLogs(uids)
   // With its processes killed and its mounts gone nothing is left that needs the runtime's own way.
   if (problem) say(`the runtime could not remove its pods (${problem.message}): their processes were killed instead`)
   if (uids.length > 0) say(`removed ${uids.length} ${uids.length === 1 ? 'pod' : 'pods'}`)
-}
-
-/** Everything that was remembered of a pod, by anyone. */
-function podUids(agentDir: string): string[] {
-  const fromRecords = entriesOf(join(agentDir, 'sandboxes')).map((file) => {
-    try {
-      return (JSON.parse(readFileSync(join(agentDir, 'sandboxes', file), 'utf8')) as { config?: { metadata?: { uid?: unknown } } }).config?.metadata?.uid
-    } catch (error) {
-      void error // Half written in a power cut; the pod's own directory names it.
-      return undefined
-    }
-  })
-  const safe = (uid: unknown): uid is string => typeof uid === 'string' && /^[\w.-]{8,64}$/.test(uid)
-  return [...new Set([...entriesOf(join(agentDir, 'pods')), ...fromRecords].filter(safe))]
 }
 
 async function removeThroughRuntime({ dataDir, stateDir, cgroupRoot, say }: Removal): Promise<void> {

@@ -1,6 +1,8 @@
 /** What is to be removed, and how it is told. */
 export interface Removal {
   dataDir: string
+  /** Where pods' files are; other kubelets' may be beside them. */
+  rootDir: string
   stateDir: string
   cgroupRoot: string
   kubeconfig: string

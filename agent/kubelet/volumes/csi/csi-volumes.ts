@@ -45,7 +45,7 @@ export interface CsiVolumesDeps {
   mounter: Mounter
   paths: PodPaths
   nodeName: string
-  dataDir: string
+  rootDir: string
   clock: Clock
   /** What the node says of volumes in use may be another now. */
   onUse: () => void
@@ -61,7 +61,7 @@ const ATTACH_LOOK_MS = 250
 
 export function createCsiVolumes(deps: CsiVolumesDeps): CsiVolumes {
   const { drivers, client, objects, tokens, mounter, paths, nodeName, clock } = deps
-  const places = createPlaces(deps.dataDir, paths)
+  const places = createPlaces(deps.rootDir, paths)
   /** Whether something is staged, published or undone is decided by one at a time per volume. */
   const lock = new KeyedLock()
 

@@ -44,7 +44,7 @@ async function machine(t: TestContext, about: Partial<CSIDriver['spec']> = {}) {
   api.put(CSI_DRIVERS, { apiVersion: 'storage.k8s.io/v1', kind: 'CSIDriver', metadata: { name: DRIVER }, spec: { attachRequired: false, ...about } } as KubeObject)
   const paths = podPaths(dir, join(dir, 'logs'))
   const stop = new AbortController()
-  const drivers = createCsiDrivers({ nodeName: NODE, client: api.client, dataDir: dir, clock: systemClock, log: silentLog })
+  const drivers = createCsiDrivers({ nodeName: NODE, client: api.client, rootDir: dir, clock: systemClock, log: silentLog })
   const running = drivers.run(stop.signal)
   const started: HostPathDriver[] = []
   const objects = createObjectSource(api.client, { clock: systemClock, random: systemRandom, log: silentLog })
@@ -53,10 +53,10 @@ async function machine(t: TestContext, about: Partial<CSIDriver['spec']> = {}) {
   const tokens = { count: 0 }
   /** As after a restart of the agent: nothing is remembered. */
   const volumes = () => {
-    const csi = createCsiVolumes({ drivers, client: api.client, objects, tokens: { get: (_, { audience }) => Promise.resolve(tokenFor(audience ?? '', ++tokens.count)), nextRefreshMs: () => undefined, release: () => {} }, mounter: systemMounter, paths, nodeName: NODE, dataDir: dir, clock: systemClock, onUse: () => uses.push(1) })
+    const csi = createCsiVolumes({ drivers, client: api.client, objects, tokens: { get: (_, { audience }) => Promise.resolve(tokenFor(audience ?? '', ++tokens.count)), nextRefreshMs: () => undefined, release: () => {} }, mounter: systemMounter, paths, nodeName: NODE, rootDir: dir, clock: systemClock, onUse: () => uses.push(1) })
     return createPersistentVolumes({
       objects, mounter: systemMounter, paths, node: () => api.get<Node>(NODES, NODE), csi,
-      local: createLocalVolumes({ mounter: systemMounter, disks: createDisks(systemMounter), paths, dataDir: dir }),
+      local: createLocalVolumes({ mounter: systemMounter, disks: createDisks(systemMounter), paths, rootDir: dir }),
       growth: createVolumeGrowth({ csi, client: api.client, clock: systemClock, nodeName: NODE, events: { event: (of, _, reason, message) => { events.push([of.kind ?? '', reason, message]) }, flush: () => Promise.resolve(), close: () => {} } }),
     })
   }

@@ -33,7 +33,7 @@ export interface CsiDriversDeps {
   nodeName: string
   client: Client
   /** Of the agent; drivers' sockets are below it. */
-  dataDir: string
+  rootDir: string
   clock: Clock
   log: Log
 }
@@ -44,8 +44,8 @@ const CALL_MS = 10_000
 const RETRY_MS = 5_000
 const NODE_ID_ANNOTATION = 'csi.volume.kubernetes.io/nodeid'
 
-export function createCsiDrivers({ nodeName, client, dataDir, clock, log }: CsiDriversDeps): CsiDrivers {
-  const directory = join(dataDir, 'plugins_registry')
+export function createCsiDrivers({ nodeName, client, rootDir, clock, log }: CsiDriversDeps): CsiDrivers {
+  const directory = join(rootDir, 'plugins_registry')
   const bySocket = new Map<string, Registered>()
   const refused = new Set<string>()
   const listeners = new Set<() => void>()

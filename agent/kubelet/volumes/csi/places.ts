@@ -18,8 +18,8 @@ export interface Place {
 
 export const placedBy = (note: Note): Placed => ({ driver: note.driverName, handle: note.volumeHandle, specName: note.specVolID ?? '', isBlock: note.volumeMode === 'Block' })
 
-export function createPlaces(dataDir: string, paths: PodPaths) {
-  const root = join(dataDir, 'plugins', 'kubernetes.io', 'csi')
+export function createPlaces(rootDir: string, paths: PodPaths) {
+  const root = join(rootDir, 'plugins', 'kubernetes.io', 'csi')
   const devices = join(root, 'volumeDevices')
   return {
     /** Once for all pods of the node. */

@@ -20,6 +20,8 @@ export class History {
   /** Index of the oldest event still kept; the array is trimmed in larger steps. */
   #head = 0
   #bytes = 0
+  /** Of each key that is in `#events`. */
+  readonly #newest = new Map<string, WatchEvent>()
   #compactRevision: Revision
   readonly #limits: HistoryLimits
 
@@ -30,9 +32,16 @@ export class History {
 
   get compactRevision(): Revision { return this.#compactRevision }
 
+  /** The last thing that happened to the key, as far as is known here: what it left is what is there now. */
+  newest(key: string): WatchEvent | undefined { return this.#newest.get(key) }
+
+  /** What happened to the key since is not told of here. */
+  forget(key: string): void { this.#newest.delete(key) }
+
   append(events: readonly WatchEvent[]): void {
     for (const event of events) {
       this.#events.push(event)
+      this.#newest.set(event.key, event)
       this.#bytes += size(event)
     }
     while (this.#bytes > this.#limits.bytesMax || this.#events.length - this.#head > this.#limits.eventsMax) this.#dropOldest()
@@ -97,12 +106,13 @@ export class History {
   }
 
   #dropOldest(): void {
-    const event = this.#at(this.#head++)
-    this.#bytes -= size(event)
-    this.#compactRevision = Math.max(this.#compactRevision, event.revision)
+    const { revision } = this.#at(this.#head)
+    this.#compactRevision = Math.max(this.#compactRevision, revision)
     // All events of one revision go together, or a watch could start in the middle of a transaction.
-    while (this.#head < this.#events.length && this.#at(this.#head).revision === event.revision) {
-      this.#bytes -= size(this.#at(this.#head++))
+    while (this.#head < this.#events.length && this.#at(this.#head).revision === revision) {
+      const event = this.#at(this.#head++)
+      this.#bytes -= size(event)
+      if (this.#newest.get(event.key) === event) this.#newest.delete(event.key)
     }
   }
 

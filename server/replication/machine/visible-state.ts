@@ -55,7 +55,9 @@ export class VisibleState {
   read(key: string): KeyValue | undefined {
     const lazy = this.#lazy.get(key)
     if (lazy) return lazy.current
-    return this.#readLogged(key)
+    // The same bytes, too: what replaces it keeps them in history as what was before, and a second copy out of the database would be kept with the first.
+    const newest = this.#history.newest(key)
+    return newest ? newest.current : this.#readLogged(key)
   }
 
   /** As of `revision`, which history must reach. */
@@ -115,6 +117,7 @@ export class VisibleState {
   /** What was shown is in the log now: nobody hears of it again. */
   settle(change: Change): void {
     const shown = this.#lazy.get(change.key)
+    if ((this.#history.newest(change.key)?.revision ?? 0) < change.revision) this.#history.forget(change.key)
     this.#log(change.key, change.current)
     // What was shown after it waits for its own entry, or for being taken back.
     if (shown && shown.revision > change.revision) this.#lazy.set(change.key, shown)

@@ -5,7 +5,7 @@
 import { keyOf, type Node, type Pod, type Stored } from '#api/types/index.ts'
 import { isPodTerminal, podPriority } from '#api/types/pods.ts'
 import { nodeInfo, podInfo, type NodeInfo, type PodInfo, type Snapshot } from './node-info.ts'
-import type { VolumeLookup } from './volumes/pod-volumes.ts'
+import type { VolumeLookup } from './volumes/volume-lookup.ts'
 
 export interface ClusterView {
   setNode(before: Stored<Node> | undefined, after: Stored<Node> | undefined): void

@@ -5,7 +5,7 @@
 import type { Node, Pod, Stored } from '#api/types/index.ts'
 import { hostPortsOf, podRequests, type HostPort } from '#api/types/pods.ts'
 import { quantityMilli, quantityValue } from '#api/types/quantity.ts'
-import type { VolumeLookup } from './volumes/pod-volumes.ts'
+import type { VolumeLookup } from './volumes/volume-lookup.ts'
 
 /** cpu in thousandths of a core, everything else in units (bytes, pieces). */
 export interface Amounts { cpuMilli: number; memoryBytes: number; ephemeralBytes: number; /** Extended resources and hugepages. */ scalars: Readonly<Record<string, number>> }

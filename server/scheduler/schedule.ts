@@ -9,10 +9,13 @@ import { nodeDeclaredFeatures } from './filters/node-declared-features.ts'
 import { nodeName } from './filters/node-name.ts'
 import { nodePorts } from './filters/node-ports.ts'
 import { nodeResourcesFit } from './filters/node-resources-fit.ts'
+import { nodeVolumeLimits } from './filters/node-volume-limits.ts'
 import { nodeUnschedulable } from './filters/node-unschedulable.ts'
 import { podTopologySpread } from './filters/pod-topology-spread.ts'
 import { taintToleration } from './filters/taint-toleration.ts'
-import { volumeBinding, volumeRestrictions } from './filters/volume-binding.ts'
+import { volumeBinding } from './filters/volume-binding.ts'
+import { volumeRestrictions } from './filters/volume-restrictions.ts'
+import { volumeZone } from './filters/volume-zone.ts'
 import type { NodeInfo, PodInfo, Snapshot } from './node-info.ts'
 import type { FilterRule, ScoreRule, Unfit } from './rule.ts'
 import { balancedAllocation } from './scores/balanced-allocation.ts'
@@ -24,7 +27,7 @@ import { podTopologySpreadScore } from './scores/pod-topology-spread.ts'
 import { taintTolerationScore } from './scores/taint-toleration.ts'
 
 /** In upstream's order: the first filter that refuses a node gives the reason. */
-export const FILTERS: readonly FilterRule[] = [nodeUnschedulable, nodeName, taintToleration, nodeAffinity, nodePorts, nodeResourcesFit, volumeRestrictions, volumeBinding, podTopologySpread, interPodAffinity, nodeDeclaredFeatures]
+export const FILTERS: readonly FilterRule[] = [nodeUnschedulable, nodeName, taintToleration, nodeAffinity, nodePorts, nodeResourcesFit, volumeRestrictions, nodeVolumeLimits, volumeBinding, volumeZone, podTopologySpread, interPodAffinity, nodeDeclaredFeatures]
 
 export const SCORES: readonly ScoreRule[] = [taintTolerationScore, nodeAffinityScore, podTopologySpreadScore, interPodAffinityScore, leastAllocated, balancedAllocation, imageLocality]
 

@@ -1,15 +1,9 @@
 /** What a pod's claims mean for where it can go, after upstream's volumebinding plugin. Pure. */
-import type { Node, PersistentVolume, PersistentVolumeClaim, Pod, StorageClass, Stored } from '#api/types/index.ts'
+import type { Node, Pod, StorageClass, Stored } from '#api/types/index.ts'
 import { matchesNodeSelector } from '#api/types/index.ts'
 import { classOfClaim, findVolume, type Claim, type Volume } from '#api/types/volume-match.ts'
-
-/** The cluster's volumes at one moment; a volume that was promised a moment ago already refers to its claim. */
-export interface VolumeLookup {
-  claim(namespace: string, name: string): Stored<PersistentVolumeClaim> | undefined
-  volume(name: string): Stored<PersistentVolume> | undefined
-  volumes(): readonly Stored<PersistentVolume>[]
-  storageClass(name: string): Stored<StorageClass> | undefined
-}
+import { hasEnoughCapacity } from './storage-capacity.ts'
+import type { VolumeLookup } from './volume-lookup.ts'
 
 export interface PodVolumes {
   /** Volumes of bound claims; undefined: it is bound to one that does not exist. */
@@ -72,6 +66,7 @@ export function volumesOn(node: Stored<Node>, { waiting }: PodVolumes, lookup: V
       bind.push({ claim, volume })
       free = free.filter((other) => other !== volume)
     } else if (storageClass.provisioner !== NO_PROVISIONER && (selected === undefined || selected === node.metadata.name) && isAllowed(node, storageClass)) {
+      if (!hasEnoughCapacity(claim, storageClass, node, lookup)) return 'node(s) did not have enough free storage'
       provision.push(claim)
     } else {
       return "node(s) didn't find available persistent volumes to bind"
@@ -85,23 +80,12 @@ function isAllowed({ metadata }: Stored<Node>, { allowedTopologies = [] }: Store
   return allowedTopologies.some(({ matchLabelExpressions = [] }) => matchLabelExpressions.length > 0 && matchLabelExpressions.every(({ key, values }) => values.includes(metadata.labels?.[key] ?? '')))
 }
 
-/** Labels of volumes that say where they are, as cloud volumes had them before node affinity. */
-const ZONE_LABELS = ['topology.kubernetes.io/zone', 'topology.kubernetes.io/region', 'failure-domain.beta.kubernetes.io/zone', 'failure-domain.beta.kubernetes.io/region']
-
 /** Why the volumes of bound claims cannot be used on the node, in upstream's words. */
-export function boundProblem(node: Stored<Node>, { bound }: PodVolumes): { reason: string; plugin: 'VolumeBinding' | 'VolumeZone' } | undefined {
+export function boundProblem(node: Stored<Node>, { bound }: PodVolumes): string | undefined {
   for (const volume of bound) {
-    if (!volume) return { plugin: 'VolumeBinding', reason: 'node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)' }
+    if (!volume) return 'node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)'
     const required = volume.spec?.nodeAffinity?.required
-    if (required && !matchesNodeSelector(required, node)) return { plugin: 'VolumeBinding', reason: "node(s) didn't match PersistentVolume's node affinity" }
-  }
-  const labels = node.metadata.labels ?? {}
-  if (!ZONE_LABELS.some((label) => labels[label] !== undefined)) return undefined
-  for (const volume of bound) {
-    for (const label of ZONE_LABELS) {
-      const zones = volume?.metadata.labels?.[label]
-      if (zones !== undefined && !zones.split('__').includes(labels[label] ?? '')) return { plugin: 'VolumeZone', reason: 'node(s) had no available volume zone' }
-    }
+    if (required && !matchesNodeSelector(required, node)) return "node(s) didn't match PersistentVolume's node affinity"
   }
   return undefined
 }

@@ -2,12 +2,13 @@
  * Volumes of a pod that has found its node (upstream's volumebinding plugin, Reserve and PreBind): free ones are promised at once, so that
  * no second pod is promised them; then they are bound, or asked of their provisioner, and the pod waits for that.
  */
-import { keyOf, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, STORAGE_CLASSES, type ObjectReference, type PersistentVolume, type PersistentVolumeClaim, type Pod, type StorageClass, type Stored } from '#api/types/index.ts'
+import { CSI_DRIVERS, CSI_NODES, CSI_STORAGE_CAPACITIES, keyOf, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, STORAGE_CLASSES, VOLUME_ATTACHMENTS, type CSIDriver, type CSINode, type CSIStorageCapacity, type ObjectReference, type PersistentVolume, type PersistentVolumeClaim, type Pod, type StorageClass, type Stored, type VolumeAttachment } from '#api/types/index.ts'
 import type { Client, Informers } from '#api/client/client.ts'
 import { CodedError } from '#base/errors.ts'
 import type { Clock } from '#base/clock.ts'
 import type { NodeInfo } from '../node-info.ts'
-import { podVolumes, volumesOn, type NodeVolumes, type VolumeLookup } from './pod-volumes.ts'
+import { podVolumes, volumesOn, type NodeVolumes } from './pod-volumes.ts'
+import type { VolumeLookup } from './volume-lookup.ts'
 
 export interface VolumeBinder {
   /** Resolves when what is known of volumes is complete. */
@@ -30,6 +31,10 @@ export function createVolumeBinder({ client, informers, clock }: { client: Clien
   const claims = informers.of<PersistentVolumeClaim>(PERSISTENT_VOLUME_CLAIMS)
   const volumes = informers.of<PersistentVolume>(PERSISTENT_VOLUMES)
   const classes = informers.of<StorageClass>(STORAGE_CLASSES)
+  const drivers = informers.of<CSIDriver>(CSI_DRIVERS)
+  const nodes = informers.of<CSINode>(CSI_NODES)
+  const capacities = informers.of<CSIStorageCapacity>(CSI_STORAGE_CAPACITIES)
+  const attachments = informers.of<VolumeAttachment>(VOLUME_ATTACHMENTS)
   /** By volume: for whom. */
   const promised = new Map<string, ObjectReference>()
 
@@ -45,6 +50,10 @@ export function createVolumeBinder({ client, informers, clock }: { client: Clien
     },
     volumes: () => (promised.size === 0 ? volumes.list() : volumes.list().map(seen)),
     storageClass: (name) => classes.get(name),
+    csiDriver: (name) => drivers.get(name),
+    csiNode: (nodeName) => nodes.get(nodeName),
+    capacities: () => capacities.list(),
+    attachments: () => attachments.list(),
   }
 
   const referenceTo = ({ metadata }: Stored<PersistentVolumeClaim>): ObjectReference => ({ kind: 'PersistentVolumeClaim', apiVersion: 'v1', namespace: metadata.namespace ?? '', name: metadata.name, uid: metadata.uid, resourceVersion: metadata.resourceVersion })
@@ -68,7 +77,7 @@ export function createVolumeBinder({ client, informers, clock }: { client: Clien
   }
 
   return {
-    synced: Promise.all([claims.synced, volumes.synced, classes.synced]),
+    synced: Promise.all([claims, volumes, classes, drivers, nodes, capacities, attachments].map((each) => each.synced)),
     lookup,
     assume(pod, { node }) {
       const wanted = podVolumes(pod, lookup)
@@ -123,7 +132,9 @@ export function createVolumeBinder({ client, informers, clock }: { client: Clien
           if (after?.spec?.claimRef) promised.delete(after.metadata.name)
           listener()
         }),
-        classes.onChange(() => listener()),
+        ...[classes, drivers, nodes, capacities].map((each) => each.onChange(() => listener())),
+        // A volume that is let go makes room for another one.
+        attachments.onChange((_, after) => { if (!after) listener() }),
       ]
       return () => { for (const off of offs) off() }
     },

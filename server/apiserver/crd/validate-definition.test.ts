@@ -131,6 +131,12 @@ suite('definitions', () => {
     assert.deepEqual(validateDefinitionUpdate(of({}, hook('v7')), of({}, hook('v6'))), [])
   })
 
+  test('fields of defaults that nobody knows may stay where there were such before', () => {
+    const of = (value: Json): CustomResourceDefinition => definition({ schema: { type: 'object', properties: { spec: { type: 'object', properties: { a: { type: 'object', properties: { known: { type: 'string' } }, default: value } } } } } })
+    const refused = ['spec.validation.openAPIV3Schema.properties[spec].properties[a].default: Invalid value: {"other":1}: must not have unknown fields']
+    assert.deepEqual([text(validateDefinition(of({ other: 1 }))), text(validateDefinitionUpdate(of({ other: 1 }), of({ known: 'x' }))), text(validateDefinitionUpdate(of({ other: 1 }), of({ another: 2 })))], [refused, refused, []])
+  })
+
   test('who keeps unknown fields has no defaults, and needs no schema where there was none', () => {
     const kept = (schema: Json | undefined): CustomResourceDefinition => definition({ spec: { preserveUnknownFields: true }, versions: [{ name: 'v1', served: true, storage: true, ...(schema && { schema: { openAPIV3Schema: schema } }) }] })
     assert.deepEqual(text(validateDefinitionUpdate(kept({ type: 'object', properties: { a: { type: 'integer', default: 1 } } }), kept({ type: 'object' }))), ['spec.preserveUnknownFields: Invalid value: true: must be false in order to use defaults in the schema'])

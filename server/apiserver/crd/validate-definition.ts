@@ -12,6 +12,7 @@ import { isCertificateBundle } from './certificate-bundle.ts'
 import { isConditionTrue } from './definition.ts'
 import { parseFieldPath } from './rules/field-path.ts'
 import { compileSchema } from './schema/node.ts'
+import { hasUnprunedDefaults } from './schema-rules/defaults.ts'
 import { brokenLaterRules } from './schema-rules/open-api.ts'
 import { validateSchema } from './validate-schema.ts'
 import { visitSchemas } from './visit-schemas.ts'
@@ -67,6 +68,7 @@ function validateVersions({ versions, preserveUnknownFields }: Spec, old: Spec |
   const out: FieldError[] = []
   const common = { schema: isAlike(versions, (v) => v.schema), subresources: isAlike(versions, (v) => v.subresources), columns: isAlike(versions, (v) => v.additionalPrinterColumns ?? []), selectable: isAlike(versions, (v) => v.selectableFields ?? []) }
   const waived = brokenLaterRules(old?.versions.map((v) => v.schema?.openAPIV3Schema) ?? [])
+  const unpruned = old?.versions.some(({ schema }) => schema?.openAPIV3Schema !== undefined && hasDefaults(schema.openAPIV3Schema) && hasUnprunedDefaults(schema.openAPIV3Schema)) ?? false
   const oldLacksSchema = old?.versions.some((v) => !v.schema?.openAPIV3Schema) ?? false
   if (preserveUnknownFields && versions.some((v) => hasDefaults(v.schema?.openAPIV3Schema))) out.push(invalid('spec.preserveUnknownFields', true, 'must be false in order to use defaults in the schema'))
   for (const [i, version] of versions.entries()) {
@@ -82,7 +84,7 @@ function validateVersions({ versions, preserveUnknownFields }: Spec, old: Spec |
     const schemaAt = own('schema', 'spec.validation', 'schema')
     if (schema && schemaAt !== undefined) {
       const hasStatus = common.schema ? versions.some((v) => v.subresources?.status) : version.subresources?.status !== undefined
-      out.push(...validateSchema(schema, `${schemaAt}.openAPIV3Schema`, { hasStatus, old: oldVersion?.schema?.openAPIV3Schema, waived }))
+      out.push(...validateSchema(schema, `${schemaAt}.openAPIV3Schema`, { hasStatus, old: oldVersion?.schema?.openAPIV3Schema, waived, unpruned }))
     }
     const subresourcesAt = own('subresources', 'spec.subresources', 'subresources')
     if (subresourcesAt !== undefined) out.push(...validateSubresources(version.subresources, subresourcesAt))

@@ -15,9 +15,11 @@ export interface SchemaContext {
   old: JSONSchemaProps | undefined
   /** Rules that the definition broke before an update. */
   waived: ReadonlySet<LaterRule>
+  /** Its defaults had fields that nobody knows. */
+  unpruned: boolean
 }
 
-export function validateSchema(schema: JSONSchemaProps, at: string, { hasStatus, old, waived }: SchemaContext): FieldError[] {
+export function validateSchema(schema: JSONSchemaProps, at: string, { hasStatus, old, waived, unpruned }: SchemaContext): FieldError[] {
   // What was stored once may be stored again: upgrades must not lock anybody out.
   const isUnchanged = old !== undefined && equalJson(schema, old)
   const out: FieldError[] = []
@@ -26,7 +28,7 @@ export function validateSchema(schema: JSONSchemaProps, at: string, { hasStatus,
   const unsupported = structuralProblem(schema)
   const structural = unsupported === undefined ? validateStructural(schema, at) : []
   out.push(...structural)
-  const defaults = unsupported === undefined && structural.length === 0 ? validateDefaults(schema, at) : []
+  const defaults = unsupported === undefined && structural.length === 0 ? validateDefaults(schema, at, unpruned) : []
   out.push(...defaults)
   const openApi = validateOpenApi(schema, at, waived)
   out.push(...openApi)

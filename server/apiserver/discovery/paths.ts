@@ -111,10 +111,13 @@ async function slis({ checks, isStopping, healthHistory }: PathParts): Promise<B
   return healthHistory.print()
 }
 
-/** What `/` lists: all but the debugging handlers. */
+/** Of what `/` and `/statusz` list: debugging, and what is skiff's own. */
+const UNLISTED = ['/debug/', '/db/', '/skiff/']
+
+/** What `/` lists. */
 export function rootPaths({ rows, groups, checks, extra }: PathParts): string[] {
   const all = [...rows.versions('').map((v) => `/api/${v.version}`), ...groups().flatMap(({ name, versions }) => [`/apis/${name}`, ...versions.map((v) => `/apis/${v.groupVersion}`)])]
   const probes = (['healthz', 'livez', 'readyz'] as const).flatMap((p) => [`/${p}`, ...checksOf(p, { checks, isStopping: false }).map((c) => `/${p}/${c.name}`)])
-  return ['/api', '/apis', ...all, ...probes, '/metrics', '/metrics/slis', '/openapi/v2', '/openapi/v3', '/version', ...Object.keys(extra).filter((path) => !path.startsWith('/debug/'))].sort()
+  return ['/api', '/apis', ...all, ...probes, '/metrics', '/metrics/slis', '/openapi/v2', '/openapi/v3', '/version', ...Object.keys(extra).filter((path) => !UNLISTED.some((prefix) => path.startsWith(prefix)))].sort()
 }
 

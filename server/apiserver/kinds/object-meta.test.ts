@@ -116,3 +116,11 @@ test('of the Secrets that a service account names, only the names are kept', asy
   const made = await cluster().create(`${NS}/serviceaccounts`, { metadata: { name: 'a' }, secrets: [{ kind: 'Secret', namespace: 'x', name: 's' }] })
   deepStrictEqual(made.json['secrets'], [{ name: 's' }])
 })
+
+test('a PUT that may create: of which revision it was does not matter, but not in place of an object that is gone', async () => {
+  const c = cluster()
+  const path = '/apis/coordination.k8s.io/v1/namespaces/default/leases/a'
+  const gone = await c.call('PUT', path, { metadata: { name: 'a', uid: 'u', resourceVersion: '7' }, spec: {} })
+  deepStrictEqual([gone.status, String(gone.json['message']).replace(/Key: [^,]*/, 'Key: K')], [409, 'Operation cannot be fulfilled on leases.coordination.k8s.io "a": StorageError: invalid object, Code: 4, Key: K, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: u, UID in object meta: '])
+  deepStrictEqual((await c.call('PUT', path, { metadata: { name: 'a', resourceVersion: '7' }, spec: {} })).status, 201)
+})

@@ -6,7 +6,7 @@
 import type { ApiResponse } from '#api/client/transport.ts'
 import type { KubeObject } from '#api/types/index.ts'
 import type { KeyValue } from '#server/store/store.ts'
-import { badRequest, conflict, notFound } from '../http/status.ts'
+import { badRequest, conflict, notFound, type StatusError } from '../http/status.ts'
 import { cloneJson } from '../storage/clone.ts'
 import { equalJson } from '../storage/equal.ts'
 import { storageKey } from '../storage/keys.ts'
@@ -98,14 +98,17 @@ async function tryChange(call: Call, wanted: Change, key: string, kv: KeyValue):
   }
 }
 
+/** `stored`: '' for none. */
+export function anotherObject({ row, info }: Call, uid: string, stored: string): StatusError {
+  const key = storageKey(scopeOf(row), info.namespace, info.name)
+  return conflict(row.ref, info.name, `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${uid}, UID in object meta: ${stored}`)
+}
+
 /** Whether the caller pinned a resourceVersion. Throws when the object is not the one stored. */
 function assertSameObject(call: Call, object: Full, old: Full): boolean {
   const { row, info } = call
   const meta = object.metadata
-  if (meta.uid && meta.uid !== old.metadata.uid) {
-    const key = storageKey(scopeOf(row), info.namespace, info.name)
-    throw conflict(row.ref, info.name, `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${meta.uid}, UID in object meta: ${old.metadata.uid ?? ''}`)
-  }
+  if (meta.uid && meta.uid !== old.metadata.uid) throw anotherObject(call, meta.uid, old.metadata.uid ?? '')
   const given = meta.resourceVersion ?? ''
   if (given === '' || given === '0') return false
   if (!/^\d{1,16}$/.test(given)) throw badRequest(`metadata.resourceVersion: Invalid value: ${JSON.stringify(given)}: strconv.ParseUint: parsing ${JSON.stringify(given)}: invalid syntax`)

@@ -4,7 +4,7 @@ import { cloneJson } from '../storage/clone.ts'
 import { readObject } from './body.ts'
 import { readKey } from './stored.ts'
 import type { Call } from './call.ts'
-import { change } from './change.ts'
+import { anotherObject, change } from './change.ts'
 import { insert } from './create.ts'
 import { parseWriteOptions } from './options.ts'
 import { assertRevision } from './validity.ts'
@@ -22,6 +22,9 @@ export async function update(call: Call): Promise<ApiResponse> {
   const options = parseWriteOptions(call, 'UpdateOptions')
   const object = readObject(call, options.fieldValidation)
   if (CREATE_ON_UPDATE.has(`${row.ref.group}/${row.ref.resource}`) && !(await readKey(parts, row, info.namespace, info.name))) {
+    // Whoever means an object that is gone is told so; of which revision it was does not matter.
+    if (object.metadata.uid) throw anotherObject(call, object.metadata.uid, '')
+    delete object.metadata.resourceVersion
     return insert(call, object, options, 'Update')
   }
   assertRevision(call, object)

@@ -7,11 +7,22 @@ import { coerceEmbedded, coerceMetadata } from '../schema/coerce-metadata.ts'
 import { validateEmbedded } from '../schema/embedded-resources.ts'
 import { compileSchema, type Json, type SchemaNode } from '../schema/node.ts'
 import { META_FIELDS, prune } from '../schema/prune.ts'
+import { structuralProblem, validateStructural } from './structural.ts'
 import { validateValue } from '../schema/validate-value.ts'
 
-export function validateDefaults(schema: JSONSchemaProps, at: string): FieldError[] {
-  return visit(compileSchema(schema), at, true, undefined)
+/** `mayBeUnknown`: the definition had such defaults before they were refused. */
+export function validateDefaults(schema: JSONSchemaProps, at: string, mayBeUnknown = false): FieldError[] {
+  const found = visit(compileSchema(schema), at, true, undefined)
+  return mayBeUnknown ? found.filter((error) => !error.message.endsWith(UNKNOWN_FIELDS)) : found
 }
+
+/** Whether a default has fields that its schema does not know, which would be taken out of it. */
+export function hasUnprunedDefaults(schema: JSONSchemaProps): boolean {
+  if (structuralProblem(schema) !== undefined || validateStructural(schema, '').length > 0) return false
+  return visit(compileSchema(schema), '', true, undefined).some(({ message }) => message.endsWith(UNKNOWN_FIELDS))
+}
+
+const UNKNOWN_FIELDS = 'must not have unknown fields'
 
 /** `wrap`: inside metadata of an embedded resource, that resource with the value in its place. */
 function visit(node: SchemaNode, at: string, isRoot: boolean, wrap: ((value: unknown) => Json) | undefined): FieldError[] {
@@ -30,7 +41,7 @@ function visit(node: SchemaNode, at: string, isRoot: boolean, wrap: ((value: unk
 
 function plainDefault(node: SchemaNode, at: string): FieldError[] {
   const field = `${at}.default`
-  const out = prune(cloneJson(node.default), node, node.embedded).changed ? [invalid(field, node.default, 'must not have unknown fields')] : []
+  const out = prune(cloneJson(node.default), node, node.embedded).changed ? [invalid(field, node.default, UNKNOWN_FIELDS)] : []
   const misread = coerceEmbedded(cloneJson(node.default), node, field)
   if (misread) return [...out, misread]
   const embedded = validateEmbedded(node.default, node, field)

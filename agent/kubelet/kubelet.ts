@@ -229,7 +229,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
           stop.reconciled,
           reporter.run(signal),
           drivers.run(signal),
-          runNodeLease(client, nodeName, { clock, log, ...(options.connectivity && { connectivity: options.connectivity }), onReconnect: () => running.catchUp() }, signal),
+          runNodeLease(client, nodeName, { clock, log, ...(options.connectivity && { connectivity: options.connectivity }), onReconnect: () => { reporter.poke(); running.catchUp() } }, signal),
           every('look at all pods', RESYNC_MS, { clock, log }, signal, () => { needed().wakeAll(); return Promise.resolve() }),
           every('look after volumes of drivers', VOLUME_LOOK_MS, { clock, log }, signal, () => { running.lookAfterVolumes(); return Promise.resolve() }),
           every('look for pressure', EVICTION_LOOK_MS, { clock, log }, signal, () => eviction.look()),

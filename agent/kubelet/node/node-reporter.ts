@@ -42,6 +42,7 @@ export interface NodeReporter {
 const LOOK_MS = 10_000
 /** Upstream's nodeStatusReportFrequency. */
 const REPORT_MS = 300_000
+/** Doubled with each failure up to LOOK_MS: a node may be without its server for days. */
 const RETRY_MS = 2_000
 
 export function createNodeReporter(deps: NodeReporterDeps): NodeReporter {
@@ -133,7 +134,7 @@ export function createNodeReporter(deps: NodeReporterDeps): NodeReporter {
         }
         if (poked) continue
         wake = new AbortController()
-        await clock.sleep(failures > 0 ? RETRY_MS : LOOK_MS, AbortSignal.any([signal, wake.signal])).catch(() => {}) // Woken or ended: the loop's condition tells which.
+        await clock.sleep(failures > 0 ? Math.min(LOOK_MS, RETRY_MS * 2 ** Math.min(failures - 1, 10)) : LOOK_MS, AbortSignal.any([signal, wake.signal])).catch(() => {}) // Woken or ended: the loop's condition tells which.
         wake = undefined
       }
     },

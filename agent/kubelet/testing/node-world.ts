@@ -33,8 +33,8 @@ export interface NodeWorld {
   stopAgent(): Promise<void>
   create(pod: Pod): Stored<Pod>
   pod(name: string): Stored<Pod> | undefined
-  /** Lets things happen for so long. */
-  run(ms: number): Promise<void>
+  /** Lets things happen for so long; in coarser steps what takes files is later, and long times are quick. */
+  run(ms: number, stepMs?: number): Promise<void>
   /** Advances until it holds; fails after `limitMs` of the fake clock. */
   until(what: string, holds: () => boolean, limitMs?: number): Promise<void>
   reasons(): string[]
@@ -97,10 +97,10 @@ export function createNodeWorld(options: { config?: Partial<KubeletConfig>; log?
     },
     create: (pod) => api.put(PODS, { ...pod, spec: { ...pod.spec, containers: pod.spec?.containers ?? [], nodeName: NODE } }),
     pod: (name) => api.get<Pod>(PODS, `default/${name}`),
-    async run(ms) {
+    async run(ms, stepMs = 500) {
       await settle(clock)
-      for (let left = ms; left > 0; left -= 500) {
-        await clock.advance(Math.min(500, left))
+      for (let left = ms; left > 0; left -= stepMs) {
+        await clock.advance(Math.min(stepMs, left))
         await settle(clock)
       }
     },

@@ -1,5 +1,8 @@
 /** A node at work: what fifty pods and a hundred probes a second cost the agent, exec round trips, logs in quantity, restarts. */
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { runtimePaths } from '#cri/runc/runtime-paths.ts'
 import { Cluster } from '../lab/cluster.ts'
 import { PAUSE_COMMAND, skiffPids, waitForNamespace } from './cluster-figures.ts'
 import { percentile, type Measurement } from './figure.ts'
@@ -45,7 +48,10 @@ export const node: Measurement = {
       await sleep(1_000)
       const memory = memoryOf(skiffPids(agent))
       const times = await askInside<NodeTimes>(cluster.server, 'node-times', { kubeconfig: cluster.server.kubeconfig, nodeName: agent.name, execIn: 'still-0', execs: quick ? 10 : 50, lines: LINES, restarts: quick ? 3 : 10 })
-      await cluster.must(['delete', 'pod', '-l', 'what=still', '--timeout=60s'], { timeoutMs: 70_000 })
+      // From what conmon wrote when it ended to the first thing that the runtime made for the next.
+      const paths = runtimePaths(join(agent.dataDir, 'agent'), agent.stateDir)
+      const decidedMs = times.restarts.map(({ ended, begun }) => statSync(paths.container(begun).bundle).birthtimeMs - statSync(join(paths.exits, ended)).mtimeMs)
+      await cluster.must(['delete', 'pod', '-l', 'what in (still, timed)', '--timeout=60s'], { timeoutMs: 70_000 })
 
       const probe = { httpGet: { path: '/', port: 8080 }, periodSeconds: 1 }
       await run('probed', { command: ['httpd', '-f', '-p', '8080', '-h', '/var/www'], readinessProbe: probe, livenessProbe: probe })
@@ -56,7 +62,8 @@ export const node: Measurement = {
         { name: 'agent with 50 pods: CPU at rest', value: stillCpu, unit: '%', better: 'lower', budget: 1 },
         { name: 'agent with 100 HTTP probes a second: CPU', value: probedCpu, unit: '%', better: 'lower', note: `${count * 2} a second` },
         { name: 'exec round trip: p50', value: percentile(times.execMs, 0.5), unit: 'ms', better: 'lower', budget: 80 },
-        { name: 'exit to first line of the next start: p50', value: percentile(times.restartMs, 0.5), unit: 'ms', better: 'lower', note: 'asked: decided within 100 ms' },
+        { name: 'exit to first line of the next start: p50', value: percentile(times.restartMs, 0.5), unit: 'ms', better: 'lower' },
+        { name: 'exit to creating the next container: p50', value: percentile(decidedMs, 0.5), unit: 'ms', better: 'lower', budget: 100, note: `longest ${Math.max(...decidedMs).toFixed(0)} ms` },
         { name: 'log lines at 10,000/s: arrived', value: (times.linesSeen / LINES) * 100, unit: '%', better: 'higher', budget: 100, note: `${times.linesPerSecond.toFixed(0)} lines/s written` },
         { name: 'log lines as fast as they come', value: times.fastLinesPerSecond, unit: '/s', better: 'higher', note: times.fastLost === 0 ? 'none lost' : `${times.fastLost} lost` },
       ]

@@ -6,6 +6,8 @@ import { answer, openApi, parseArguments, readKubeconfig, text } from './api.ts'
 export interface NodeTimes {
   execMs: number[]
   restartMs: number[]
+  /** Ids of a container that ended and of the one that took its place; their pods are left. */
+  restarts: { ended: string; begun: string }[]
   /** Of those written at 10,000 a second, in order. */
   linesSeen: number
   linesPerSecond: number
@@ -13,7 +15,7 @@ export interface NodeTimes {
   fastLost: number
 }
 
-interface Pod { metadata: { name: string }; status?: { phase?: string; containerStatuses?: { restartCount: number; state: { running?: object } }[] } }
+interface Pod { metadata: { name: string }; status?: { phase?: string; containerStatuses?: { restartCount: number; containerID?: string; state: { running?: object }; lastState: { terminated?: { containerID?: string } } }[] } }
 
 const { kubeconfig, nodeName, execIn, execs, lines, restarts } = parseArguments<{ kubeconfig: string; nodeName: string; execIn: string; execs: number; lines: number; restarts: number }>()
 const { server, tls } = readKubeconfig(kubeconfig)
@@ -47,7 +49,7 @@ async function runPod(name: string, spec: object, isDone: (pod: Pod) => boolean)
       resolve()
     })
   })
-  await api.ask('POST', PODS, { apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec: { nodeName, terminationGracePeriodSeconds: 1, ...spec } })
+  await api.ask('POST', PODS, { apiVersion: 'v1', kind: 'Pod', metadata: { name, labels: { what: 'timed' } }, spec: { nodeName, terminationGracePeriodSeconds: 1, ...spec } })
   await done
   stream.destroy()
 }
@@ -70,6 +72,8 @@ const execMs: number[] = []
 for (let i = 0; i < execs; i++) execMs.push(await exec())
 
 const restartMs: number[] = []
+const restarted: NodeTimes['restarts'] = []
+const bareId = (id = ''): string => id.replace(/^.*:\/\//, '')
 for (let i = 0; i < restarts; i++) {
   const name = `again-${i}`
   await runPod(name, { containers: [container('echo begin; sleep 1; echo end; [ -e /kept/ran ] && exec sleep 3600; touch /kept/ran; exit 1')].map((c) => ({ ...c, volumeMounts: [{ name: 'kept', mountPath: '/kept' }] })), volumes: [{ name: 'kept', emptyDir: {} }] },
@@ -78,7 +82,8 @@ for (let i = 0; i < restarts; i++) {
   const begun = (await logOf(name)).at(0)
   if (!ended || !begun) throw new Error(`${name} logged nothing`)
   restartMs.push(begun.atMs - ended.atMs)
-  await api.ask('DELETE', `${PODS}/${name}`)
+  const [status] = (await api.ask<Pod>('GET', `${PODS}/${name}`)).status?.containerStatuses ?? []
+  restarted.push({ ended: bareId(status?.lastState.terminated?.containerID), begun: bareId(status?.containerID) })
 }
 
 const isOver = ({ status }: Pod): boolean => status?.phase === 'Succeeded'
@@ -93,5 +98,5 @@ const fast = await logOf('fast')
 const fastLinesPerSecond = (fast.length / Math.max(1, (fast.at(-1)?.atMs ?? 0) - (fast[0]?.atMs ?? 0))) * 1000
 
 api.close()
-answer({ execMs, restartMs, linesSeen, linesPerSecond, fastLinesPerSecond, fastLost: FAST_LINES - fast.length } satisfies NodeTimes)
+answer({ execMs, restartMs, restarts: restarted, linesSeen, linesPerSecond, fastLinesPerSecond, fastLost: FAST_LINES - fast.length } satisfies NodeTimes)
 process.exit(0)

@@ -49,6 +49,35 @@ export function validateClaimSpec(at: string, spec: PersistentVolumeClaimSpec): 
   return out
 }
 
+/**
+ * Where a claim's content comes from is said twice: in the field of the first clients and in the one of today (KEP-1495). Whichever was written, both are kept; what the old
+ * field could not name is dropped from it, as ever.
+ */
+export function alignDataSources(spec: PersistentVolumeClaimSpec, old?: PersistentVolumeClaimSpec): void {
+  const isNew = !old?.dataSource && !old?.dataSourceRef
+  if (isNew && spec.dataSource && !spec.dataSourceRef && !isClaimOrSnapshot(spec.dataSource)) delete spec.dataSource
+  Object.assign(spec, withBothSources(spec))
+}
+
+function withBothSources({ dataSource, dataSourceRef, ...spec }: PersistentVolumeClaimSpec): PersistentVolumeClaimSpec {
+  const reference = dataSourceRef ?? (dataSource && bare(dataSource))
+  const plain = dataSource ?? (dataSourceRef && !dataSourceRef.namespace ? bare(dataSourceRef) : undefined)
+  return { ...spec, ...(plain && { dataSource: plain }), ...(reference && { dataSourceRef: reference }) }
+}
+
+const bare = ({ apiGroup, kind, name }: TypedLocalObjectReference): TypedLocalObjectReference => ({ ...(apiGroup !== undefined && { apiGroup }), kind, name })
+
+function isClaimOrSnapshot({ apiGroup = '', kind }: TypedLocalObjectReference): boolean {
+  return (kind === 'PersistentVolumeClaim' && apiGroup === '') || (kind === 'VolumeSnapshot' && apiGroup === 'snapshot.storage.k8s.io')
+}
+
+/** Of a status, which is not read as one of a spec is. */
+function wholeAmount(at: string, value: string): FieldError[] {
+  const parsed = tryParseQuantity(value)
+  if (!parsed.ok) return [invalid(at, value, parsed.message)]
+  return parsed.quantity.nano < 0n ? [invalid(at, -Number((-parsed.quantity.nano) / 1_000_000_000n), 'must be a valid resource quantity')] : []
+}
+
 function validateDataSource(at: string, source: TypedLocalObjectReference): FieldError[] {
   const out = (['name', 'kind'] as const).flatMap((key) => (source[key] ? [] : [required(`${at}.${key}`)]))
   if (source.apiGroup) return [...out, ...named(`${at}.apiGroup`, source.apiGroup, checkDnsSubdomain)]
@@ -63,10 +92,10 @@ export function validateClaimStatus(claim: PersistentVolumeClaim): FieldError[] 
     return out.length === 0 && isNativeResource(name) && name !== 'storage' ? [notSupported(at, name, ['storage'])] : out
   }
   const out: FieldError[] = (claim.spec?.accessModes ?? []).length === 0 ? [required('Spec.accessModes')] : []
-  for (const [name, value] of Object.entries(status.capacity ?? {})) out.push(...quantity(`status.capacity[${name}]`, value))
+  for (const [name, value] of Object.entries(status.capacity ?? {})) out.push(...wholeAmount(`status.capacity[${name}]`, value))
   for (const [name, state] of Object.entries(status.allocatedResourceStatuses ?? {})) {
-    out.push(...key('status.allocatedResourceStatus', name))
-    if (!RESIZE_STATES.includes(state)) out.push(notSupported('status.allocatedResourceStatus', name, RESIZE_STATES))
+    out.push(...key('status.allocatedResourceStatuses', name))
+    if (!RESIZE_STATES.includes(state)) out.push(notSupported('status.allocatedResourceStatuses', name, RESIZE_STATES))
   }
   for (const [name, value] of Object.entries(status.allocatedResources ?? {})) {
     const unknown = key('status.allocatedResources', name)
@@ -87,7 +116,10 @@ export function validateClaimChange(claim: PersistentVolumeClaim, old: Persisten
   const comparable = [size, sizeBefore].every((text) => tryParseQuantity(text).ok)
   if (comparable && compareQuantity(size, sizeBefore) < 0 && compareQuantity(size, old.status?.capacity?.['storage'] ?? '0') <= 0) out.push(forbidden('spec.resources.requests.storage', 'field can not be less than status.capacity'))
   out.push(...immutable('volumeMode', spec.volumeMode, before.volumeMode))
-  if (before.volumeAttributesClassName !== undefined && !spec.volumeAttributesClassName) out.push(forbidden('spec.volumeAttributesClassName', `update from non-nil value to ${spec.volumeAttributesClassName === undefined ? 'nil' : 'an empty string'} is forbidden`))
+  const isApplied = old.status?.currentVolumeAttributesClassName !== undefined
+  if (isApplied && before.volumeAttributesClassName !== spec.volumeAttributesClassName && !spec.volumeAttributesClassName) {
+    out.push(forbidden('spec.volumeAttributesClassName', `update to ${spec.volumeAttributesClassName === undefined ? 'nil' : 'empty string'} is forbidden when status.currentVolumeAttributesClassName is not nil`))
+  }
   return out
 }
 
@@ -99,7 +131,7 @@ function takesClassFromAnnotation(claim: PersistentVolumeClaim, old: PersistentV
 
 /** What may not change, and what changes only while unbound. */
 function fixed(claim: PersistentVolumeClaim, old: PersistentVolumeClaim, bound: boolean): unknown {
-  const { volumeAttributesClassName, volumeName, storageClassName, resources, ...rest } = claim.spec ?? {}
+  const { volumeAttributesClassName, volumeName, storageClassName, resources, ...rest } = withBothSources(claim.spec ?? {})
   const { storage: _s, ...others } = resources?.requests ?? {}
   const was = old.metadata?.annotations?.[CLASS_ANNOTATION]
   // A claim without a class may be given one later (KEP-3333), unless the annotation names another.
@@ -108,7 +140,7 @@ function fixed(claim: PersistentVolumeClaim, old: PersistentVolumeClaim, bound: 
     ...rest,
     volumeName: old.spec?.volumeName ? volumeName : undefined,
     storageClassName: mayGetClass ? undefined : storageClassName,
-    volumeAttributesClassName: bound && volumeAttributesClassName !== undefined ? old.spec?.volumeAttributesClassName : volumeAttributesClassName,
+    volumeAttributesClassName: bound ? old.spec?.volumeAttributesClassName : volumeAttributesClassName,
     resources: bound && resources?.requests ? { ...resources, requests: others } : resources,
   }
 }

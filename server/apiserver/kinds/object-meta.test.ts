@@ -124,3 +124,35 @@ test('a PUT that may create: of which revision it was does not matter, but not i
   deepStrictEqual([gone.status, String(gone.json['message']).replace(/Key: [^,]*/, 'Key: K')], [409, 'Operation cannot be fulfilled on leases.coordination.k8s.io "a": StorageError: invalid object, Code: 4, Key: K, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: u, UID in object meta: '])
   deepStrictEqual((await c.call('PUT', path, { metadata: { name: 'a', resourceVersion: '7' }, spec: {} })).status, 201)
 })
+
+test('claims: both names of a source are kept, odd ones of the old name dropped; what is applied of attributes stays', async () => {
+  const c = cluster()
+  const path = `${NS}/persistentvolumeclaims`
+  const claim = (name: string, spec: object) => ({ metadata: { name }, spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } }, ...spec } })
+  const sources = async (name: string, spec: object): Promise<unknown> => {
+    const { json } = await c.create(path, claim(name, spec))
+    return [json['spec']?.['dataSource'], json['spec']?.['dataSourceRef']]
+  }
+  const [plain, snapshot, odd] = [{ kind: 'PersistentVolumeClaim', name: 'x' }, { apiGroup: 'snapshot.storage.k8s.io', kind: 'VolumeSnapshot', name: 's' }, { apiGroup: 'a.b', kind: 'Odd', name: 'o' }]
+  deepStrictEqual([await sources('a', { dataSource: plain }), await sources('b', { dataSourceRef: odd }), await sources('c', { dataSource: odd }), await sources('d', { dataSource: snapshot }), await sources('e', { dataSourceRef: { ...odd, namespace: 'n' } })], [
+    [plain, plain], [odd, odd], [undefined, undefined], [snapshot, snapshot], [undefined, { ...odd, namespace: 'n' }],
+  ])
+  // An old client sends only what it knows.
+  deepStrictEqual((await c.call('PUT', `${path}/b`, claim('b', { dataSource: odd }))).status, 200)
+  await c.call('PATCH', `${path}/a/status`, { status: { phase: 'Bound', currentVolumeAttributesClassName: 'gold', capacity: { storage: '-1' } } }, MERGE)
+  deepStrictEqual(causes(await c.call('PATCH', `${path}/a/status`, { status: { capacity: { storage: '-1' } } }, MERGE)), ['status.capacity[storage]: Invalid value: -1: must be a valid resource quantity'])
+  await c.call('PATCH', `${path}/a/status`, { status: { phase: 'Bound', currentVolumeAttributesClassName: 'gold' } }, MERGE)
+  deepStrictEqual((await c.call('PATCH', `${path}/a`, { spec: { volumeAttributesClassName: 'gold' } }, MERGE)).status, 200)
+  deepStrictEqual(causes(await c.call('PATCH', `${path}/a`, { spec: { volumeAttributesClassName: null } }, MERGE)), ['spec.volumeAttributesClassName: Forbidden: update to nil is forbidden when status.currentVolumeAttributesClassName is not nil'])
+})
+
+test('volumes tell when their phase changed last', async () => {
+  const c = cluster()
+  const path = '/api/v1/persistentvolumes'
+  const time = (answer: { json: Record<string, unknown> }): unknown => (answer.json['status'] as Record<string, unknown>)['lastPhaseTransitionTime']
+  const made = await c.create(path, { metadata: { name: 'v' }, spec: { capacity: { storage: '1Gi' }, accessModes: ['ReadWriteOnce'], hostPath: { path: '/x' } } })
+  await c.clock.advance(5000)
+  const same = await c.call('PUT', `${path}/v/status`, { ...made.json, status: { phase: 'Pending' } })
+  const bound = await c.call('PUT', `${path}/v/status`, { ...same.json, status: { ...(same.json['status'] as object), phase: 'Bound' } })
+  deepStrictEqual([time(same) === time(made), Date.parse(String(time(bound))) - Date.parse(String(time(made)))], [true, 5000])
+})

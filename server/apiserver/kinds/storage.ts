@@ -9,7 +9,7 @@ import { keepStatus } from './carry.ts'
 import { immutable, named, nonNegative, oneOf, quantity, requiredName, setDefault } from './check.ts'
 import { isEmpty, persistentVolumeSources, validateSources } from './volume-plugin-validation.ts'
 import { validateNodeSelector } from './pod-spec-validation.ts'
-import { positiveQuantity, validateAccessModes, validateClaimChange, validateClaimSpec, validateClaimStatus, VOLUME_MODES } from './claim-validation.ts'
+import { alignDataSources, positiveQuantity, validateAccessModes, validateClaimChange, validateClaimSpec, validateClaimStatus, VOLUME_MODES } from './claim-validation.ts'
 import { nodeLabelWarnings, nodeTermWarnings } from './label-warnings.ts'
 import { defaultVolumeSource } from './pod-defaults.ts'
 import { claimWarnings, deprecatedVolumeWarnings, storageAmountWarnings } from './pod-warnings.ts'
@@ -27,6 +27,8 @@ const NOT_SOURCES: ReadonlySet<string> = new Set(['accessModes', 'capacity', 'cl
 
 const modesText = (modes: readonly string[] | undefined): string => MODE_ORDER.filter((m) => modes?.includes(m)).map((m) => SHORT_MODES[m] ?? m).join(',')
 
+const timeText = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`
+
 export const persistentVolumeStrategy: KindStrategy<PersistentVolume> = {
   generation: false,
   defaults(volume) {
@@ -40,13 +42,16 @@ export const persistentVolumeStrategy: KindStrategy<PersistentVolume> = {
       setDefault(spec.claimRef, 'apiVersion', 'v1')
     }
   },
-  prepareCreate: (volume) => { volume.status = { phase: 'Pending' } },
+  prepareCreate: (volume, ctx) => { volume.status = { phase: 'Pending', lastPhaseTransitionTime: timeText(ctx.nowMs) } },
   prepareUpdate: keepStatus,
   prepareStatusUpdate(volume, old, ctx) {
     if (old.spec) volume.spec = cloneJson(old.spec)
-    const status = volume.status
-    // KEP-3762: when the phase changed last.
-    if (status && status.phase !== old.status?.phase) status.lastPhaseTransitionTime ??= `${new Date(ctx.nowMs).toISOString().slice(0, 19)}Z`
+    const [status, before] = [(volume.status ??= {}), old.status ?? {}]
+    // KEP-3762: when the phase changed last. Who says nothing of it, or repeats the old time, means now.
+    const { lastPhaseTransitionTime: now } = status
+    if (status.phase !== before.phase) {
+      if (now === undefined || now === before.lastPhaseTransitionTime) status.lastPhaseTransitionTime = timeText(ctx.nowMs)
+    } else if (now === undefined && before.lastPhaseTransitionTime !== undefined) status.lastPhaseTransitionTime = before.lastPhaseTransitionTime
   },
   validate: validateVolume,
   validateUpdate(volume, old) {
@@ -145,8 +150,14 @@ export const persistentVolumeClaimStrategy: KindStrategy<PersistentVolumeClaim> 
     (claim.spec ??= {}).volumeMode ??= 'Filesystem'
     setDefault((claim.status ??= {}), 'phase', 'Pending')
   },
-  prepareCreate: (claim) => { claim.status = { phase: 'Pending' } },
-  prepareUpdate: keepStatus,
+  prepareCreate(claim) {
+    claim.status = { phase: 'Pending' }
+    alignDataSources((claim.spec ??= {}))
+  },
+  prepareUpdate(claim, old) {
+    keepStatus(claim, old)
+    alignDataSources((claim.spec ??= {}), old.spec)
+  },
   validate: (claim) => validateClaimSpec('spec', claim.spec ?? {}),
   validateUpdate: (claim, old) => [...validateClaimSpec('spec', claim.spec ?? {}), ...validateClaimChange(claim, old)],
   validateStatusUpdate: validateClaimStatus,

@@ -3,12 +3,11 @@
  * priority and fairness, authorization, then a verb, a subresource, a review, or a path (README.md has the picture).
  */
 import type { Duplex } from 'node:stream'
-import { isBodyStream, type ApiRequest, type ApiResponse, type Transport } from '#api/client/transport.ts'
+import type { ApiResponse, Transport } from '#api/client/transport.ts'
 import { apiVersionOf, type UserInfo } from '#api/types/index.ts'
-import { asError } from '#base/errors.ts'
 import type { Clock } from '#base/clock.ts'
 import type { Log } from '#base/log.ts'
-import { uuid, type Random } from '#base/random.ts'
+import type { Random } from '#base/random.ts'
 import type { Store } from '#server/store/store.ts'
 import type { AdmissionPlugin } from './admission.ts'
 import { inOrder } from './admission/order.ts'
@@ -16,52 +15,50 @@ import { createAggregation } from './aggregation/aggregation.ts'
 import { startCustomResources } from './crd/index.ts'
 import type { Backend } from './aggregation/api-services.ts'
 import type { Auditor } from './audit/auditor.ts'
-import type { AuditTrail } from './audit/trail.ts'
-import type { Attributes, Authenticator, Authorizer } from './auth.ts'
+import type { Authenticator, Authorizer } from './auth.ts'
 import { profilingHandlers } from './debugging/profiling.ts'
 import { flagz, statusz, zpageResponse, type ServerState } from './debugging/zpages.ts'
 import { OPEN_PATHS, rootPaths, servePath, type PathHandler, type PathParts, type PathRequest, type VersionInfo } from './discovery/paths.ts'
 import { HealthHistory, type HealthCheck } from './discovery/health.ts'
+import { beginExchange, type Exchange, type PeerRequest } from './exchange.ts'
 import { splitTarget, type Query } from './http/query.ts'
 import { parseRequestInfo, type PathInfo, type ResourceInfo } from './http/request-info.ts'
 import { prefersPretty } from './http/negotiate.ts'
 import { protobufResponse } from './http/protobuf-response.ts'
 import { isReadByPeople, prettyResponse, statusResponse } from './http/response.ts'
-import { badRequest, internal, methodNotAllowed, noSuchResource, StatusError, timedOut } from './http/status.ts'
+import { badRequest, timedOut } from './http/status.ts'
 import { warningHeader } from './http/warnings.ts'
 import type { KindRow } from './kind.ts'
 import { ApiMetrics, type ProcessUsage } from './metrics/api-metrics.ts'
 import type { Metric } from './metrics/metrics.ts'
 import { measureStore } from './metrics/measured-store.ts'
-import type { Answered } from './metrics/request-metrics.ts'
-import { authenticate, type Peer } from './middleware/authenticate.ts'
+import { countAnswer } from './metrics/count-answer.ts'
 import { Deadlines } from './middleware/deadlines.ts'
-import { attributesOf, authorizePath, authorizeResource, type Selectors } from './middleware/authorize.ts'
-import { asksToImpersonate, createImpersonator } from './middleware/impersonate.ts'
+import { authorizePath } from './middleware/authorize.ts'
+import { createIdentify } from './middleware/identify.ts'
+import { asksToImpersonate } from './middleware/impersonate.ts'
 import { InFlight, type InFlightLimits } from './middleware/in-flight.ts'
 import { isIdentityHeader, REQUEST_HEADERS, type RequestHeaders } from './middleware/front-proxy.ts'
 import { createLoadGate } from './middleware/load-gate.ts'
+import { createRefusals } from './middleware/refusal.ts'
 import type { FlowControl } from './flowcontrol/flow-control.ts'
 import type { StoredSize } from './flowcontrol/work.ts'
 import { dumpHandlers } from './flowcontrol/dump.ts'
 import type { NodeConnector } from './nodes/connector.ts'
 import { createKubeletClient } from './nodes/kubelet-client.ts'
-import { UPGRADES, upgradeCall, webSocketBearer } from './nodes/upgrade.ts'
 import { openapiHandler } from './discovery/openapi.ts'
 import { reviewOf } from './reviews/reviews.ts'
 import { reviewRows } from './reviews/rows.ts'
-import { auditVerb, isLongRunning, LONG_RUNNING, reportedVerb, verbOf } from './request-verb.ts'
-import { Rows, servesVerb } from './rows.ts'
+import { isLongRunning } from './request-verb.ts'
+import { createResourceRequests } from './resource-requests.ts'
+import { Rows } from './rows.ts'
 import { ExpirySweeper } from './storage/expiry.ts'
 import { createSubresources } from './subresources/handlers.ts'
 import type { IssueToken } from './subresources/token.ts'
 import { createServerClient } from './server-client.ts'
-import { cacheOf, scopeOf, type Call, type Parts, type VerbName } from './verbs/call.ts'
-import { storeFailure } from './verbs/stored.ts'
-import { VERBS } from './verbs/verbs.ts'
-import { nameSelected } from './watch/selection.ts'
-import type { WatchAnswer } from './watch/websocket.ts'
+import { cacheOf, scopeOf, type Parts } from './verbs/call.ts'
 import { KindCaches } from './watch/kind-cache.ts'
+import { createUpgradeRequests } from './upgrade-requests.ts'
 import { createWebhookClient } from './webhook-client/index.ts'
 import { createPolicyPlugins } from './policies/policies.ts'
 import { PolicyMetrics } from './policies/policy-metrics.ts'
@@ -118,7 +115,7 @@ export interface ApiServerOptions {
   auditor?: Auditor | undefined
 }
 
-export type PeerRequest = ApiRequest & { peer: Peer }
+export type { PeerRequest }
 
 export interface ApiServer {
   /** Never rejects: whatever goes wrong is a Status. */
@@ -140,26 +137,7 @@ export interface ApiServer {
   close(): void
 }
 
-/** What is gathered on the way of a request and goes with the answer, whatever it is. */
-interface Exchange {
-  auditId: string
-  receivedMs: number
-  warnings: string[]
-  answerHeaders: Record<string, string>
-  /** From authentication on, where the audit policy wants it. */
-  trail: AuditTrail | undefined
-}
-
-/** A request after authentication. */
-interface Caller { request: PeerRequest; user: UserInfo; exchange: Exchange }
-
-/** What a resource request asks for, as it is classified and authorized. */
-interface Asked { verb: VerbName; /** `name` is also the one a field selector names. */ info: ResourceInfo; query: Query; rawQuery: string; selectors: Selectors }
-
 const REQUEST_TIMEOUT_MS = 60_000
-/** Longer ones from clients are cut. */
-const AUDIT_ID_LENGTH_MAX = 64
-
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
   const { clock, random, authenticator, authorizer } = options
@@ -175,7 +153,9 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const kubelet = createKubeletClient(options.nodeConnector)
   const subresources = createSubresources({ kubelet, issueToken: options.issueToken })
   const reviews = reviewOf(authenticator, authorizer)
-  const impersonator = createImpersonator(authorizer)
+  const refusalOf = createRefusals({ log, panic: () => metrics.panic() })
+  const identify = createIdentify({ authenticator, authorizer, requestHeaders: options.requestHeaders, auditor, log })
+  const begin = (request: PeerRequest) => beginExchange(request, random, auditor ? clock.nowMs() : 0)
   const state = { isStopping: false }
   const extra = {
     ...(options.flowControl && dumpHandlers(options.flowControl)), ...(options.profiling && profilingHandlers(clock)), ...options.extraHandlers,
@@ -215,6 +195,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const aggregation = createAggregation(parts, { connector: options.nodeConnector, frontProxy: options.frontProxy, isIdentityHeader: isIdentityHeader(options.requestHeaders ?? REQUEST_HEADERS), isCustom: (group, version) => !ownVersions.has(apiVersionOf({ group, version })) })
   const openapi = aggregation.openapi.wrap(openapiHandler(rows, options.version, () => aggregation.openapi.added()))
   const custom = startCustomResources(parts)
+  const resources = createResourceRequests({ parts, authorizer, gate, aggregation, custom, subresources, reviews })
+  const upgrades = createUpgradeRequests({ rows, metrics, authorizer, gate, aggregation, kubelet, resources, identify, refusalOf })
   const typeChecks = startTypeChecks(parts)
   const sweeper = new ExpirySweeper(parts)
   sweeper.start()
@@ -227,7 +209,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     const info = parseRequestInfo(path)
     const serve = () => guarded(async () => {
       if (!info) throw badRequest(`the path ${JSON.stringify(path)} is not valid`)
-      return info.kind === 'path' ? servePathTo(request, info, exchange) : serveResource({ request, user: await identify(request, exchange, info), exchange }, info)
+      return info.kind === 'path' ? servePathTo(request, info, exchange) : resources.serve({ request, user: await identify(request, exchange, info), exchange }, info)
     }, request, exchange)
     const isBounded = info !== undefined && !isLongRunning(info, query)
     const wanted = isBounded && query.has('timeout') ? query.duration('timeout') : undefined
@@ -241,7 +223,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     response.headers['audit-id'] ??= exchange.auditId
     response.headers['cache-control'] ??= 'no-cache, private'
     if (warnings.length > 0) response.headers['warning'] = warningHeader(warnings)
-    count(request, info, query, response, clock.monotonicMs() - startMs)
+    countAnswer(metrics, rows, { request, info, query, response, ms: clock.monotonicMs() - startMs })
     return response
   }
 
@@ -257,11 +239,6 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     }
   }
 
-  function begin({ headers }: PeerRequest): Exchange {
-    const given = headers['audit-id']
-    return { auditId: given ? given.slice(0, AUDIT_ID_LENGTH_MAX) : uuid(random), receivedMs: auditor ? clock.nowMs() : 0, warnings: [], answerHeaders: {}, trail: undefined }
-  }
-
   /** The panic guard: refusals become their Status, everything else a logged 500. */
   async function guarded(serve: () => Promise<ApiResponse>, request: PeerRequest, exchange: Exchange): Promise<ApiResponse> {
     try {
@@ -269,47 +246,6 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     } catch (error) {
       return statusResponse(refusalOf(error, request, exchange).body)
     }
-  }
-
-  function refusalOf(error: unknown, request: PeerRequest, exchange: Exchange): StatusError {
-    if (error instanceof StatusError) return error
-    const failure = storeFailure(error)
-    if (failure) {
-      log.warn('the store refused a request', { method: request.method, path: splitTarget(request.path).path, error: asError(error) })
-      return failure
-    }
-    if (request.signal.aborted) return new StatusError({ code: 499, reason: '', message: 'the client is gone' })
-    metrics.panic()
-    exchange.trail?.panic(asError(error).message)
-    log.error('a request failed unexpectedly', { method: request.method, path: splitTarget(request.path).path, error: asError(error), stack: asError(error).stack })
-    return internal('the request could not be completed; the server log has the reason')
-  }
-
-  async function identify(request: PeerRequest, exchange: Exchange, info: ResourceInfo | PathInfo): Promise<UserInfo> {
-    const { headers, peer } = request
-    const noted = () => ({ request, auditId: exchange.auditId, receivedMs: exchange.receivedMs, verb: auditVerb(request, info), info: info.kind === 'resource' ? info : undefined, path: splitTarget(request.path).path })
-    let user: UserInfo
-    try {
-      user = await authenticate(peer, headers, splitTarget(request.path).path, { authenticator, requestHeaders: options.requestHeaders, log })
-    } catch (error) {
-      auditor?.authenticationFailed(noted())
-      throw error
-    }
-    if (auditor) exchange.trail = auditor.begin({ ...noted(), user })
-    if (!asksToImpersonate(headers)) return user
-    const impersonated = await impersonator.impersonate(headers, requestAttributes(request, info, user))
-    if (!impersonated) return user
-    exchange.trail?.impersonated(impersonated.user, impersonated.constraint)
-    return impersonated.user
-  }
-
-  /** As it is authorized in the end; what no verb asks for is refused later. */
-  function requestAttributes(request: PeerRequest, info: ResourceInfo | PathInfo, user: UserInfo): Attributes {
-    if (info.kind === 'path') return { user, verb: request.method.toLowerCase(), path: info.path }
-    const verb = auditVerb(request, info)
-    const { query } = splitTarget(request.path)
-    const isMany = verb === 'list' || verb === 'watch' || verb === 'deletecollection'
-    return attributesOf(user, verb, info, isMany ? { fieldSelector: query.text('fieldSelector'), labelSelector: query.text('labelSelector') } : {})
   }
 
   async function servePathTo(request: PeerRequest, info: PathInfo, exchange: Exchange): Promise<ApiResponse> {
@@ -332,51 +268,6 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     }
   }
 
-  async function serveResource(caller: Caller, info: ResourceInfo): Promise<ApiResponse> {
-    if (!aggregation.isReady) await aggregation.ready
-    const { request, user } = caller
-    const asked = askedFor(request, info)
-    const backend = aggregation.backendOf(info.group, info.version)
-    const serve = async () => (backend ? serveElsewhere(caller, asked, backend) : serveCall(await authorizedCall(caller, info, asked)))
-    if (LONG_RUNNING.has(info.subresource)) return serve()
-    const entered = gate.enter({ user, verb: asked.verb, path: request.path, info: asked.info, query: asked.query, signal: request.signal }, caller.exchange.answerHeaders)
-    const leave = entered instanceof Promise ? await entered : entered
-    try {
-      return await serve()
-    } finally {
-      // A watch has begun when its answer is there; what it sends later takes no seat.
-      leave()
-    }
-  }
-
-  async function serveElsewhere({ request, user, exchange }: Caller, asked: Asked, backend: Backend): Promise<ApiResponse> {
-    await authorizeResource(authorizer, user, asked.verb, asked.info, asked.selectors, exchange.trail?.authorized)
-    return aggregation.proxy(backend, request, user)
-  }
-
-  /** A watch or a log as messages. It takes its seat as any other while it begins. */
-  async function upgradeAnswer(caller: Caller, info: ResourceInfo, asked: Asked, socket: Duplex, head: Buffer): Promise<void> {
-    const { request, user, exchange } = caller
-    const gone = new AbortController()
-    request.signal.addEventListener('abort', () => gone.abort(), { once: true })
-    const entered = gate.enter({ user, verb: asked.verb, path: request.path, info: asked.info, query: asked.query, signal: request.signal }, exchange.answerHeaders)
-    const leave = entered instanceof Promise ? await entered : entered
-    try {
-      const answer = await serveCall(await authorizedCall({ ...caller, request: { ...request, signal: gone.signal } }, info, asked))
-      const { answerOverWebSocket } = await import('./http/websocket-answer.ts')
-      const isWatch = asked.verb === 'watch'
-      const messages = isWatch ? (await import('./watch/websocket.ts')).watchMessages(answer as WatchAnswer) : (await import('./nodes/log-messages.ts')).logMessages(answer.body as WatchAnswer['body'])
-      noteUpgrade(exchange, socket)
-      await answerOverWebSocket(request, socket, head, messages, () => gone.abort())
-      metrics.requests.answered(rows.find(info.group, info.version, info.resource), { verb: isWatch ? 'WATCH' : 'GET', subresource: info.subresource, scope: isWatch ? '' : 'resource', dryRun: false, code: 101, seconds: undefined, bytes: undefined })
-    } catch (error) {
-      gone.abort()
-      throw error
-    } finally {
-      leave()
-    }
-  }
-
   /** Discovery and OpenAPI of a group version that another server serves. */
   function elsewhere({ segments }: PathInfo): Backend | undefined {
     const [first, ...rest] = segments[0] === 'openapi' && segments[1] === 'v3' ? segments.slice(2) : segments
@@ -390,110 +281,20 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     return cache && { count: cache.size, meanBytes: cache.size === 0 ? 0 : cache.bytes / cache.size }
   }
 
-  function askedFor(request: PeerRequest, info: ResourceInfo): Asked {
-    const { query, rawQuery } = splitTarget(request.path)
-    const verb = verbOf(request.method, info, query.flag('watch'))
-    const isMany = verb === 'list' || verb === 'watch' || verb === 'deletecollection'
-    const fieldSelector = isMany ? query.text('fieldSelector') : ''
-    return { verb, info: info.name === '' && fieldSelector !== '' ? { ...info, name: nameSelected(fieldSelector) } : info, query, rawQuery, selectors: isMany ? { fieldSelector, labelSelector: query.text('labelSelector') } : {} }
-  }
-
-  async function authorizedCall({ request, user, exchange }: Caller, info: ResourceInfo, asked: Asked): Promise<Call> {
-    const { verb, query, rawQuery, selectors } = asked
-    const { warnings, trail } = exchange
-    await authorizeResource(authorizer, user, verb, asked.info, selectors, trail?.authorized)
-    if (!custom.isReady) await custom.ready
-    const row = rows.find(info.group, info.version, info.resource)
-    if (!row || (info.namespace !== '' && !row.ref.namespaced)) throw noSuchResource()
-    return {
-      parts, row, info, verb, method: request.method, query, rawQuery, headers: request.headers, body: request.body, user, signal: request.signal,
-      warn: (text) => { if (!warnings.includes(text)) warnings.push(text) },
-      annotate: (key, value, level = 'Metadata') => trail?.annotate(key, value, level),
-      ...(trail && { noteObject: trail.requestObject }),
-    }
-  }
-
-  async function serveCall(call: Call): Promise<ApiResponse> {
-    const { row, info, verb } = call
-    if (row.warning !== undefined) call.warn(row.warning)
-    const needsNamespace = row.ref.namespaced && info.namespace === ''
-    if (info.subresource !== '') {
-      if (info.name === '' || needsNamespace || (info.rest !== '' && info.subresource !== 'proxy')) throw noSuchResource()
-      return subresources(call)
-    }
-    const review = reviews(row)
-    if (review) {
-      if (!servesVerb(row, verb)) throw methodNotAllowed()
-      return review(call)
-    }
-    if (!servesVerb(row, verb)) throw methodNotAllowed()
-    const isMany = verb === 'list' || verb === 'watch'
-    // Built-in kinds have the path for lists; a definition's handler knows no other verb on it.
-    if (needsNamespace && !isMany) throw info.name === '' && !row.custom ? methodNotAllowed() : noSuchResource()
-    return VERBS[verb](call)
-  }
-
   function versionOf({ group, resource }: { group: string; resource: string }): string {
     return rows.versions(group).find((v) => v.rows.some((r) => r.ref.resource === resource))?.version ?? ''
-  }
-
-  function count(request: PeerRequest, info: ResourceInfo | PathInfo | undefined, query: Query, response: ApiResponse, ms: number): void {
-    const answer: Answered = { verb: request.method, subresource: '', scope: '', dryRun: false, code: response.status, seconds: ms / 1000, bytes: undefined }
-    if (info?.kind !== 'resource') return metrics.requests.answered(undefined, answer)
-    const isLong = isLongRunning(info, query)
-    answer.verb = reportedVerb(request, info, query)
-    answer.subresource = info.subresource
-    answer.scope = info.name !== '' ? 'resource' : info.namespace !== '' ? 'namespace' : 'cluster'
-    answer.dryRun = query.has('dryRun')
-    if (isLong) answer.seconds = undefined
-    else if (request.method === 'GET') answer.bytes = bytesOf(response)
-    metrics.requests.answered(rows.find(info.group, info.version, info.resource), answer)
   }
 
   return {
     handle,
     transportFor,
     metrics,
-    mayUpgrade(target, protocol) {
-      const { path, query } = splitTarget(target)
-      const info = parseRequestInfo(path)
-      return info?.kind === 'resource' && (UPGRADES.has(info.subresource) || aggregation.backendOf(info.group, info.version) !== undefined || (isWebSocket(protocol) && isLongRunning(info, query)))
-    },
+    mayUpgrade: (target, protocol) => upgrades.mayUpgrade(target, protocol),
     passesOn(target) {
       const info = parseRequestInfo(splitTarget(target).path)
       return info?.kind === 'resource' ? aggregation.backendOf(info.group, info.version) !== undefined : info !== undefined && elsewhere(info) !== undefined
     },
-    async upgrade(request, socket, head) {
-      socket.on('error', () => socket.destroy())
-      const { path } = splitTarget(request.path)
-      const info = parseRequestInfo(path)
-      const exchange = begin(request)
-      try {
-        if (info?.kind !== 'resource') throw noSuchResource()
-        const bearer = request.headers['authorization'] === undefined ? webSocketBearer(request.headers) : undefined
-        const headers = bearer === undefined ? request.headers : { ...request.headers, authorization: `Bearer ${bearer}` }
-        const caller: Caller = { request: { ...request, headers }, user: await identify({ ...request, headers }, exchange, info), exchange }
-        if (!aggregation.isReady) await aggregation.ready
-        const asked = askedFor(caller.request, info)
-        const backend = aggregation.backendOf(info.group, info.version)
-        if (backend) {
-          await authorizeResource(authorizer, caller.user, asked.verb, asked.info, asked.selectors, exchange.trail?.authorized)
-          noteUpgrade(exchange, socket)
-          return await aggregation.upgrade(backend, caller.request, caller.user, socket, head)
-        }
-        if ((asked.verb === 'watch' || info.subresource === 'log') && isWebSocket(headers['upgrade'])) return await upgradeAnswer(caller, info, asked, socket, head)
-        const call = await authorizedCall(caller, info, asked)
-        // KEP-4006: a WebSocket is a GET, but running something in a pod needs `create`, as it does with POST.
-        if (call.verb === 'get' && info.subresource !== 'proxy') await authorizeResource(authorizer, caller.user, 'create', info)
-        noteUpgrade(exchange, socket)
-        await upgradeCall(call, socket, head, kubelet)
-        metrics.requests.answered(call.row, { verb: 'CONNECT', subresource: info.subresource, scope: 'resource', dryRun: false, code: 101, seconds: undefined, bytes: undefined })
-      } catch (error) {
-        const refusal = refusalOf(error, request, exchange)
-        exchange.trail?.answered(statusResponse(refusal.body), request.signal)
-        refuseUpgrade(socket, refusal)
-      }
-    },
+    upgrade: (request, socket, head) => upgrades.serve(request, begin(request), socket, head),
     async run(signal) {
       // Their group versions are registered, too, and one that is missing would be taken for gone.
       await custom.ready
@@ -514,29 +315,9 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   }
 }
 
-const isWebSocket = (protocol: string | undefined): boolean => protocol?.toLowerCase() === 'websocket'
-
 const ANYONE: UserInfo = { name: 'system:anonymous', groups: ['system:unauthenticated'] }
 
 function isOpenPath(info: PathInfo, extra: ApiServerOptions['extraHandlers'] & object): boolean {
   if (OPEN_PATHS.has(info.path) || /^\/(?:livez|readyz|healthz)\//.test(info.path)) return true
   return Object.entries(extra).some(([path, { open }]) => open === true && (path === info.path || (path.endsWith('/') && info.path.startsWith(path))))
-}
-
-function bytesOf({ body }: ApiResponse): number | undefined {
-  if (isBodyStream(body)) return undefined
-  return Buffer.isBuffer(body) ? body.length : body.reduce((n, chunk) => n + chunk.length, 0)
-}
-
-/** From here on the connection belongs to the node, until one side ends it. */
-function noteUpgrade({ trail }: Exchange, socket: Duplex): void {
-  const upgraded = trail?.upgraded()
-  if (upgraded) socket.once('close', () => upgraded.ended())
-}
-
-function refuseUpgrade(socket: Duplex, refusal: StatusError): void {
-  const { status, headers, body } = statusResponse(refusal.body)
-  const bytes = body as Buffer
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')
-  socket.end(Buffer.concat([Buffer.from(`HTTP/1.1 ${status} ${refusal.body.reason || 'Error'}\r\n${lines}content-length: ${bytes.length}\r\nconnection: close\r\n\r\n`), bytes]))
 }

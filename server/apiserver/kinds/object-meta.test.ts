@@ -156,3 +156,36 @@ test('volumes tell when their phase changed last', async () => {
   const bound = await c.call('PUT', `${path}/v/status`, { ...same.json, status: { ...(same.json['status'] as object), phase: 'Bound' } })
   deepStrictEqual([time(same) === time(made), Date.parse(String(time(bound))) - Date.parse(String(time(made)))], [true, 5000])
 })
+
+test('storage: what may not change is immutable, longer ids of nodes are taken, attachments say what is missing', async () => {
+  const c = cluster()
+  const classes = '/apis/storage.k8s.io/v1/storageclasses'
+  await c.create(classes, { metadata: { name: 'a' }, provisioner: 'p/q', parameters: { a: '1' } })
+  deepStrictEqual(causes(await c.call('PATCH', `${classes}/a`, { provisioner: 'o', parameters: { a: '2' }, reclaimPolicy: 'Retain' }, MERGE)), [
+    'parameters: Invalid value: {"a":"2"}: field is immutable', 'provisioner: Invalid value: "o": field is immutable', 'reclaimPolicy: Invalid value: "Retain": field is immutable',
+  ])
+  const nodes = '/apis/storage.k8s.io/v1/csinodes'
+  await c.create(nodes, { metadata: { name: 'a' }, spec: { drivers: [{ name: 'd', nodeID: 'n'.repeat(256) }] } })
+  deepStrictEqual(causes(await c.call('PATCH', `${nodes}/a`, { spec: { drivers: [{ name: 'd', nodeID: 'x', topologyKeys: ['a b'] }] } }, MERGE)).map((cause) => cause.replace(/: name part.*/, '')), [
+    'spec.drivers[0]: Invalid value: "a b"', 'spec.drivers: Invalid value: {"name":"d","nodeID":"x","topologyKeys":["a b"]}: field is immutable',
+  ])
+  const attachment = (spec: object) => c.call('POST', '/apis/storage.k8s.io/v1/volumeattachments', { metadata: { name: 'a' }, spec: { attacher: 'a', nodeName: 'n', ...spec } })
+  deepStrictEqual(causes(await attachment({ source: {} })), ['spec.source: Required value: must specify exactly one of inlineVolumeSpec and persistentVolumeName'])
+  deepStrictEqual((await attachment({ source: { persistentVolumeName: 'p' } })).status, 201)
+  deepStrictEqual(causes(await c.call('PATCH', '/apis/storage.k8s.io/v1/volumeattachments/a/status', { status: { attached: false, attachError: { message: 'x'.repeat(1025), errorCode: -1 } } }, MERGE)), [
+    'status.attachError.message: Too long: may not be more than 262144 bytes', 'status.attachError.errorCode: Invalid value: -1: must be between 0 and 2147483647, inclusive',
+  ])
+  deepStrictEqual(causes(await c.call('POST', '/apis/storage.k8s.io/v1/csidrivers', { metadata: { name: 'a' }, spec: { nodeAllocatableUpdatePeriodSeconds: 9, serviceAccountTokenInSecrets: true } })), [
+    'spec.nodeAllocatableUpdatePeriodSeconds: Invalid value: 9: must be greater than or equal to 10 seconds', 'spec.serviceAccountTokenInSecrets: Invalid value: true: serviceAccountTokenInSecrets is set but no tokenRequests are specified',
+  ])
+  deepStrictEqual((await c.call('POST', '/apis/storage.k8s.io/v1/volumeattributesclasses', { metadata: { name: 'a' }, driverName: 'Vendor.io/Driver', parameters: { a: 'b' } })).status, 201)
+})
+
+test('runtime and priority classes', async () => {
+  const c = cluster()
+  deepStrictEqual(causes(await c.call('POST', '/apis/node.k8s.io/v1/runtimeclasses', { metadata: { name: 'a' }, handler: '', scheduling: { tolerations: [{ key: 'a', operator: 'Exists' }, { key: 'a', operator: 'Exists', tolerationSeconds: 5 }] } })).map((cause) => cause.replace(/\{.*\}/, '{}')), [
+    'handler: Required value', 'scheduling.tolerations[1].effect: Invalid value: "": effect must be \'NoExecute\' when `tolerationSeconds` is set', 'scheduling.tolerations[1]: Duplicate value: {}',
+  ])
+  await c.create('/apis/scheduling.k8s.io/v1/priorityclasses', { metadata: { name: 'a' }, value: 5 })
+  deepStrictEqual(causes(await c.call('PATCH', '/apis/scheduling.k8s.io/v1/priorityclasses/a', { value: 6 }, MERGE)), ['value: Forbidden: may not be changed in an update.'])
+})

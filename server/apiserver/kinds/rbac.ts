@@ -33,7 +33,11 @@ function validateClusterRole(role: ClusterRole): FieldError[] {
   if (!role.aggregationRule) return out
   const selectors = role.aggregationRule.clusterRoleSelectors ?? []
   if (selectors.length === 0) out.push(required('aggregationRule.clusterRoleSelectors', 'at least one clusterRoleSelector required if aggregationRule is non-nil'))
-  return [...out, ...selectors.flatMap((s, i) => checkLabelSelector(`aggregationRule.clusterRoleSelectors[${i}]`, s))]
+  return [...out, ...selectors.flatMap((s, i) => {
+    const wrong = checkLabelSelector(`aggregationRule.clusterRoleSelectors[${i}]`, s)
+    // Upstream shows what it made of it, which is nothing.
+    return wrong.length === 0 ? [] : [...wrong, invalid(`aggregationRule.clusterRoleSelectors[${i}]`, null, 'invalid label selector.')]
+  })]
 }
 
 function validateRules(rules: readonly PolicyRule[], namespaced: boolean): FieldError[] {

@@ -3,11 +3,10 @@ import type { PriorityClass, RuntimeClass } from '#api/types/index.ts'
 import { checkDnsLabel } from '#api/types/index.ts'
 import { duplicate, type FieldError, forbidden } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
-import { checkLabels, immutable, named, oneOf, setDefault } from './check.ts'
+import { checkLabels, immutable, oneOf, requiredName, setDefault } from './check.ts'
 import { validateResources } from './container-validation.ts'
 import { validateTolerations } from './pod-spec-validation.ts'
 import { nodeSelectorWarnings } from './label-warnings.ts'
-import { semanticEqual } from './semantic-equal.ts'
 import { ageColumn, column, count, nameColumn } from './table-columns.ts'
 
 /** Above this only the system's own classes. */
@@ -32,7 +31,7 @@ export const priorityClassStrategy: KindStrategy<PriorityClass> = {
     return [...out, ...oneOf('preemptionPolicy', c.preemptionPolicy, ['Never', 'PreemptLowerPriority'])]
   },
   validateUpdate: (c, old) => [
-    ...((c.value ?? 0) === (old.value ?? 0) ? [] : [forbidden('Value', 'may not be changed in an update.')]),
+    ...((c.value ?? 0) === (old.value ?? 0) ? [] : [forbidden('value', 'may not be changed in an update.')]),
     ...immutable('preemptionPolicy', c.preemptionPolicy, old.preemptionPolicy),
   ],
   columns: [
@@ -63,13 +62,10 @@ export const runtimeClassStrategy: KindStrategy<RuntimeClass> = {
 function validateRuntimeClass(c: RuntimeClass): FieldError[] {
   const tolerations = c.scheduling?.tolerations ?? []
   return [
-    ...named('handler', c.handler ?? '', checkDnsLabel),
+    ...requiredName('handler', c.handler, checkDnsLabel),
     ...(c.overhead?.podFixed ? validateResources('overhead', { limits: c.overhead.podFixed }) : []),
     ...checkLabels('scheduling.nodeSelector', c.scheduling?.nodeSelector),
-    // Upstream's path has the word twice.
-    ...tolerations.flatMap((toleration, i) => [
-      ...validateTolerations('scheduling.tolerations.tolerations', [toleration]).map((e) => ({ ...e, field: e.field.replace('tolerations[0]', `tolerations[${i}]`) })),
-      ...(tolerations.slice(0, i).some((other) => semanticEqual(other, toleration)) ? [duplicate(`scheduling.tolerations[${i}]`, toleration)] : []),
-    ]),
+    ...validateTolerations('scheduling.tolerations', tolerations),
+    ...tolerations.flatMap((toleration, i) => (tolerations.slice(0, i).some((other) => (['key', 'operator', 'value', 'effect'] as const).every((key) => (other[key] ?? '') === (toleration[key] ?? ''))) ? [duplicate(`scheduling.tolerations[${i}]`, toleration)] : [])),
   ]
 }

@@ -1,10 +1,9 @@
 /** CSIStorageCapacity and VolumeAttributesClass. */
 import type { CSIStorageCapacity, VolumeAttributesClass } from '#api/types/index.ts'
-import { checkDnsSubdomain } from '#api/types/index.ts'
+import { checkDnsSubdomain, checkQualifiedName } from '#api/types/index.ts'
 import { type FieldError, forbidden, invalid, required, tooLong } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
-import { checkLabelSelector, immutable, named, quantity } from './check.ts'
-import { validateCsiDriverName } from './csi-driver-name.ts'
+import { checkLabelSelector, immutable, named, quantity, requiredName } from './check.ts'
 import { semanticEqual } from './semantic-equal.ts'
 import { ageColumn, column, nameColumn } from './table-columns.ts'
 
@@ -26,10 +25,9 @@ export const csiStorageCapacityStrategy: KindStrategy<CSIStorageCapacity> = {
 
 function validateCapacity(capacity: CSIStorageCapacity): FieldError[] {
   return [
+    ...checkLabelSelector('nodeTopology', capacity.nodeTopology),
     ...named('storageClassName', capacity.storageClassName ?? '', checkDnsSubdomain),
     ...(capacity.capacity === undefined ? [] : quantity('capacity', capacity.capacity)),
-    ...(capacity.maximumVolumeSize === undefined ? [] : quantity('maximumVolumeSize', capacity.maximumVolumeSize)),
-    ...checkLabelSelector('nodeTopology', capacity.nodeTopology),
   ]
 }
 
@@ -38,12 +36,17 @@ const PARAMETERS_BYTES_MAX = 256 * 1024
 
 export const volumeAttributesClassStrategy: KindStrategy<VolumeAttributesClass> = {
   generation: false,
-  validate: (attributes) => [...validateCsiDriverName('driverName', attributes.driverName), ...validateParameters('parameters', attributes.parameters ?? {}, 'required')],
+  validate: validateAttributes,
   validateUpdate: (attributes, old) => [
     ...(attributes.driverName === old.driverName ? [] : [forbidden('driverName', 'updates to driverName are forbidden.')]),
     ...(semanticEqual(attributes.parameters, old.parameters) ? [] : [forbidden('parameters', 'updates to parameters are forbidden.')]),
+    ...validateAttributes(attributes),
   ],
   columns: [nameColumn(), column('DriverName', 'Name of the CSI driver This field is immutable.', (o) => o.driverName), ageColumn()],
+}
+
+function validateAttributes(attributes: VolumeAttributesClass): FieldError[] {
+  return [...requiredName('driverName', attributes.driverName?.toLowerCase(), checkQualifiedName), ...validateParameters('parameters', attributes.parameters ?? {}, 'required')]
 }
 
 /** Also those of StorageClasses. */

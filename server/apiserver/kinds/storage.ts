@@ -184,19 +184,8 @@ export const storageClassStrategy: KindStrategy<StorageClass> = {
     setDefault(c, 'reclaimPolicy', 'Delete')
     setDefault(c, 'volumeBindingMode', 'Immediate')
   },
-  validate: (c) => [
-    ...requiredName('provisioner', c.provisioner?.toLowerCase(), checkQualifiedName),
-    ...validateParameters('parameters', c.parameters ?? {}),
-    ...oneOf('reclaimPolicy', c.reclaimPolicy, ['Delete', 'Retain']),
-    ...oneOf('volumeBindingMode', c.volumeBindingMode, ['Immediate', 'WaitForFirstConsumer'], 'required'),
-    ...validateTopologies(c),
-  ],
-  validateUpdate: (c, old) => {
-    const out = semanticEqual(c.parameters, old.parameters) ? [] : [forbidden('parameters', 'updates to parameters are forbidden.')]
-    if (c.provisioner !== old.provisioner) out.push(forbidden('provisioner', 'updates to provisioner are forbidden.'))
-    if (c.reclaimPolicy !== old.reclaimPolicy) out.push(forbidden('reclaimPolicy', 'updates to reclaimPolicy are forbidden.'))
-    return [...out, ...immutable('volumeBindingMode', c.volumeBindingMode, old.volumeBindingMode)]
-  },
+  validate: validateClass,
+  validateUpdate: (c, old) => [...validateClass(c), ...(['parameters', 'provisioner', 'reclaimPolicy', 'volumeBindingMode'] as const).flatMap((key) => immutable(key, c[key] ?? null, old[key] ?? null))],
   warnings: (c) => (c.allowedTopologies ?? []).flatMap((t, i) => (t.matchLabelExpressions ?? []).flatMap((e, j) => nodeLabelWarnings(`allowedTopologies[${i}].matchLabelExpressions[${j}].key`, e.key))),
   columns: [
     { ...nameColumn<StorageClass>(), value: (o) => `${o.metadata?.name ?? ''}${DEFAULT_CLASS.some((a) => o.metadata?.annotations?.[a] === 'true') ? ' (default)' : ''}` },
@@ -206,6 +195,16 @@ export const storageClassStrategy: KindStrategy<StorageClass> = {
     column('AllowVolumeExpansion', 'allowVolumeExpansion shows whether the storage class allow volume expand.', (o) => o.allowVolumeExpansion ?? false, { type: 'string' }),
     ageColumn(),
   ],
+}
+
+function validateClass(c: StorageClass): FieldError[] {
+  return [
+    ...requiredName('provisioner', c.provisioner?.toLowerCase(), checkQualifiedName),
+    ...validateParameters('parameters', c.parameters ?? {}),
+    ...oneOf('reclaimPolicy', c.reclaimPolicy, ['Delete', 'Retain']),
+    ...oneOf('volumeBindingMode', c.volumeBindingMode, ['Immediate', 'WaitForFirstConsumer'], 'required'),
+    ...validateTopologies(c),
+  ]
 }
 
 function validateTopologies(c: StorageClass): FieldError[] {
@@ -234,7 +233,7 @@ function sameTopology(a: Readonly<Record<string, ReadonlySet<string>>>, b: Reado
   return names.length === Object.keys(b).length && names.every((key) => b[key]?.size === a[key]?.size && [...(a[key] ?? [])].every((value) => b[key]?.has(value)))
 }
 
-const NODE_ID_BYTES_MAX = 192
+const NODE_ID_BYTES_MAX = 256
 
 export const csiNodeStrategy: KindStrategy<CSINode> = {
   requiresRevision: true,
@@ -247,7 +246,7 @@ export const csiNodeStrategy: KindStrategy<CSINode> = {
       // A driver may go, or count its volumes anew (KEP-4876); else it stays what it registered as.
       const { allocatable: _a, ...fixed } = driver ?? was
       const { allocatable: _b, ...fixedBefore } = was
-      return semanticEqual(fixed, fixedBefore) ? [] : [invalid('CSINodeDriver', driver, 'field is immutable')]
+      return semanticEqual(fixed, fixedBefore) ? [] : [invalid('spec.drivers', fixed, 'field is immutable')]
     })
     return [...validateCsiNode(node), ...changed]
   },
@@ -267,7 +266,7 @@ function validateCsiNode(node: CSINode): FieldError[] {
       if (!key) out.push(required(at))
       if (keys.has(key)) out.push(duplicate(at, key))
       keys.add(key)
-      out.push(...checkQualifiedName(key).map((m) => invalid(at, driver.topologyKeys, m)))
+      out.push(...named(at, key, checkQualifiedName))
     }
     if (seen.has(driver.name)) out.push(duplicate(`${at}.name`, driver.name))
     seen.add(driver.name)
@@ -277,6 +276,7 @@ function validateCsiNode(node: CSINode): FieldError[] {
 
 /** A token a audience, for a while that makes sense; modes and policies upstream knows. */
 function validateDriver({ spec }: CSIDriver): FieldError[] {
+  const { nodeAllocatableUpdatePeriodSeconds: period, serviceAccountTokenInSecrets: inSecrets } = spec
   const audiences = new Set<string>()
   const tokens = (spec.tokenRequests ?? []).flatMap(({ audience, expirationSeconds: seconds }, i) => {
     const at = `spec.tokenRequests[${i}]`
@@ -289,10 +289,13 @@ function validateDriver({ spec }: CSIDriver): FieldError[] {
     ...oneOf('spec.fsGroupPolicy', spec.fsGroupPolicy, ['File', 'None', 'ReadWriteOnceWithFSType'], 'given'),
     ...tokens,
     ...(spec.volumeLifecycleModes ?? []).flatMap((mode) => oneOf('spec.volumeLifecycleModes', mode, ['Persistent', 'Ephemeral'], 'given')),
+    ...(period !== undefined && period < UPDATE_PERIOD_SECONDS_MIN ? [invalid('spec.nodeAllocatableUpdatePeriodSeconds', period, `must be greater than or equal to ${UPDATE_PERIOD_SECONDS_MIN} seconds`)] : []),
+    ...(inSecrets !== undefined && (spec.tokenRequests ?? []).length === 0 ? [invalid('spec.serviceAccountTokenInSecrets', inSecrets, 'serviceAccountTokenInSecrets is set but no tokenRequests are specified')] : []),
   ]
 }
 
 const TOKEN_SECONDS_MIN = 600
+const UPDATE_PERIOD_SECONDS_MIN = 10
 
 export const csiDriverStrategy: KindStrategy<CSIDriver> = {
   requiresRevision: true,
@@ -342,23 +345,29 @@ export const volumeAttachmentStrategy: KindStrategy<VolumeAttachment> = {
   ],
 }
 
-/** Of what a driver says of a volume, and of its errors. */
+const ERROR_BYTES_MAX = 1024
+/** Of what a driver says of a volume. */
 const ATTACHMENT_BYTES_MAX = 256 * 1024
 
 function validateAttachment(attachment: VolumeAttachment): FieldError[] {
   const { attacher, nodeName, source } = attachment.spec
   const inline = source.inlineVolumeSpec
   const name = source.persistentVolumeName
-  const out = [...validateCsiDriverName('spec.attacher', attacher), ...named('spec.nodeName', nodeName ?? '', checkDnsSubdomain)]
+  const out = validateCsiDriverName('spec.attacher', attacher)
   if (inline && name !== undefined) out.push(forbidden('spec.source', 'must specify exactly one of inlineVolumeSpec and persistentVolumeName'))
   else if (inline) out.push(...validateVolumeSpec('spec.source.inlineVolumeSpec', inline, '', true))
-  else if (name === undefined) out.push(forbidden('spec.source', 'must specify exactly one of inlineVolumeSpec and persistentVolumeName'))
-  else out.push(...(name === '' ? [required('spec.source.persistentVolumeName', 'must specify non empty persistentVolumeName')] : named('spec.source.persistentVolumeName', name, checkDnsSubdomain)))
-  return [...out, ...validateAttachmentStatus(attachment)]
+  else if (name === undefined) out.push(required('spec.source', 'must specify exactly one of inlineVolumeSpec and persistentVolumeName'))
+  else if (name === '') out.push(required('spec.source.persistentVolumeName', 'must specify non empty persistentVolumeName'))
+  out.push(...named('spec.nodeName', nodeName ?? '', checkDnsSubdomain), ...validateAttachmentStatus(attachment))
+  return name === undefined ? out : [...out, ...named('spec.source.persistentVolumeName', name, checkDnsSubdomain)]
 }
 
 function validateAttachmentStatus({ status }: VolumeAttachment): FieldError[] {
-  const message = (at: string, error: VolumeError | undefined): FieldError[] => (Buffer.byteLength(error?.message ?? '') > ATTACHMENT_BYTES_MAX ? [tooLong(`${at}.message`, ATTACHMENT_BYTES_MAX)] : [])
+  const message = (at: string, { message: text = '', errorCode = 0 }: VolumeError = {}): FieldError[] => [
+    // Upstream tells of the other limit.
+    ...(Buffer.byteLength(text) > ERROR_BYTES_MAX ? [tooLong(`${at}.message`, ATTACHMENT_BYTES_MAX)] : []),
+    ...(errorCode < 0 ? [invalid(`${at}.errorCode`, errorCode, `must be between 0 and ${2 ** 31 - 1}, inclusive`)] : []),
+  ]
   const size = Object.entries(status?.attachmentMetadata ?? {}).reduce((sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(value), 0)
   return [
     ...(size > ATTACHMENT_BYTES_MAX ? [tooLong('status.attachmentMetadata', ATTACHMENT_BYTES_MAX)] : []),

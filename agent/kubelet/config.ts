@@ -1,5 +1,6 @@
 /** What the agent is told at start; frozen. */
 import type { Taint } from '#api/types/index.ts'
+import type { BoardRule } from './devices/board-rules.ts'
 
 export interface KubeletConfig {
   /** Empty: pods get the node's resolv.conf only. */
@@ -52,6 +53,8 @@ export interface KubeletConfig {
   evictionMaxPodGraceSeconds: number
   /** So long a condition is still told after the pressure has gone. */
   evictionTransitionMs: number
+  /** Devices that this agent offers without a plugin. */
+  boardDevices: readonly BoardRule[]
 }
 
 export const KUBELET_DEFAULTS = {
@@ -59,5 +62,5 @@ export const KUBELET_DEFAULTS = {
   kubeletPort: 10250, version: 'v1.36.0+skiff', resolvConf: '/etc/resolv.conf', maxParallelPulls: 3, containerLogMaxBytes: 10 * 1024 * 1024, containerLogMaxFiles: 5, allowedUnsafeSysctls: [],
   staticPodPath: '', imageGcHighPercent: 85, imageGcLowPercent: 80, imageGcMinimumAgeMs: 120_000, imageGcMaximumAgeMs: 0,
   evictionHard: { 'imagefs.available': '15%', 'imagefs.inodesFree': '5%', 'memory.available': '100Mi', 'nodefs.available': '10%', 'nodefs.inodesFree': '5%', 'pid.available': '5%' }, evictionSoft: {}, evictionSoftGracePeriod: {},
-  evictionMinimumReclaim: {}, evictionMaxPodGraceSeconds: 0, evictionTransitionMs: 300_000,
+  evictionMinimumReclaim: {}, evictionMaxPodGraceSeconds: 0, evictionTransitionMs: 300_000, boardDevices: [],
 } as const satisfies Omit<KubeletConfig, 'nodeIp'>

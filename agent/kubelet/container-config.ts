@@ -20,6 +20,8 @@ export interface ContainerConfigInput {
   /** Those of its volumes. */
   mounts: readonly Mount[]
   devices: ContainerConfig['devices']
+  /** Of device plugins. */
+  annotations?: Readonly<Record<string, string>>
   /** Of image volumes, by name: the ids of their images. */
   volumeImages?: ReadonlyMap<string, string>
   /** Managed by the agent: undefined when the pod keeps its own. */
@@ -51,7 +53,7 @@ export function containerConfig(input: ContainerConfigInput): ContainerConfig {
     mounts: [...input.mounts, ...ownMounts(input)].map((mount) => (input.users && mount.image === undefined ? { ...mount, idMapped: true } : mount)),
     devices: [...input.devices],
     labels: containerLabels(pod, container),
-    annotations: containerAnnotations(pod, container, { number: attempt, backoffSeconds: input.backoffSeconds }, input.volumeImages ?? new Map()),
+    annotations: { ...input.annotations, ...containerAnnotations(pod, container, { number: attempt, backoffSeconds: input.backoffSeconds }, input.volumeImages ?? new Map()) },
     logPath: containerLogPath(container.name, attempt),
     stdin: container.stdin ?? false,
     stdinOnce: container.stdinOnce ?? false,

@@ -8,12 +8,13 @@ import type { Clock } from '#base/clock.ts'
 import { asError, CodedError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Effects } from '#base/reconcile/action.ts'
-import type { ContainerRuntime, Image } from '#cri/index.ts'
+import type { ContainerRuntime, Image, Mount } from '#cri/index.ts'
 import type { PodCgroups } from './cgroups/pod-cgroups.ts'
 import type { KubeletConfig } from './config.ts'
 import { containerConfig } from './container-config.ts'
 import { containerEnv } from './env.ts'
 import { expandReferences } from './env-expand.ts'
+import type { DeviceManager } from './devices/device-manager.ts'
 import type { FieldContext } from './field-ref.ts'
 import type { HookRunner } from './hooks.ts'
 import { hostsFile } from './hosts-file.ts'
@@ -48,6 +49,7 @@ export interface EffectDeps {
   paths: PodPaths
   cgroups: PodCgroups
   volumes: PodVolumes
+  devices: DeviceManager
   objects: ObjectSource
   images: ImagePuller
   hooks: HookRunner
@@ -101,7 +103,8 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       return complete ? out : undefined
     }
     const mounts = await volumes.mounts(pod, container, { expand, canRecursiveReadOnly: (await handlerFeatures())?.recursiveReadOnlyMounts ?? false, volumeImages: mounted })
-    const devices = await volumes.devices(pod, container)
+    const granted = await deps.devices.forContainer(pod, container)
+    const devices = [...granted.devices, ...(await volumes.devices(pod, container))]
     const terminationLog = paths.terminationLog(uid, container.name, action.attempt)
     await mkdir(dirname(terminationLog), { recursive: true, mode: 0o755 })
     await writeFile(terminationLog, '', { flag: 'a' })
@@ -110,7 +113,10 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
     const targetId = target === undefined || target === '' ? undefined : view.containers.find((c) => c.metadata.name === target && c.state === 'running')?.id
     const users = await ownUsers()
     return containerConfig({
-      pod, container, image, env, mounts, devices, volumeImages: mounted, attempt: action.attempt, backoffSeconds: action.backoffSeconds, terminationLog, machine: deps.machine, seccompDir: join(deps.rootDir, 'seccomp'),
+      pod, container, image, mounts: [...granted.mounts.map(deviceMount), ...mounts], devices, volumeImages: mounted, annotations: granted.annotations,
+      // What the container says itself counts.
+      env: [...Object.entries(granted.envs).filter(([key]) => !values.has(key)).map(([key, value]) => ({ key, value })), ...env],
+      attempt: action.attempt, backoffSeconds: action.backoffSeconds, terminationLog, machine: deps.machine, seccompDir: join(deps.rootDir, 'seccomp'),
       etcHosts: await writeEtcHosts(podIps), ...(targetId !== undefined && { targetId }), ...(users && { users }),
     })
   }
@@ -172,6 +178,16 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       // Containers running as anyone reach their own files below.
       await chmod(paths.pod(uid), 0o755)
       await cgroups.ensure(pod)
+      try {
+        await deps.devices.allocate(pod)
+      } catch (error) {
+        if (!hasCode(error, 'DEVICES_UNAVAILABLE')) throw error
+        // Upstream's admission, which is over by now: the pod fails before anything of it has begun.
+        const { message } = asError(error)
+        podEvent('Warning', 'UnexpectedAdmissionError', message)
+        memory.rejected = { reason: 'UnexpectedAdmissionError', message: `Pod was rejected: ${message}` }
+        return
+      }
       try {
         await volumes.setUp(pod)
       } catch (error) {
@@ -338,6 +354,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       memory.prepared = false
       await memory.refreshing
       await volumes.tearDown(uid)
+      await deps.devices.release(uid)
       await cgroups.remove(uid)
       memory.tornDown = true
     },
@@ -394,6 +411,11 @@ export function killMessage(name: string, because: Extract<PodAction, { kind: 'k
     case 'resize': return `Container ${name} resize requires restart`
     case 'stopping': case 'sandbox': return `Stopping container ${name}`
   }
+}
+
+/** As a device plugin wants it. */
+function deviceMount({ containerPath, hostPath, readOnly }: { containerPath: string; hostPath: string; readOnly: boolean }): Mount {
+  return { containerPath, hostPath, readonly: readOnly, propagation: 'private' }
 }
 
 /** Events about one container say which: `spec.containers{app}`. */

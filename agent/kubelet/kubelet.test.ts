@@ -4,6 +4,9 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CONFIG_MAPS, LEASES, NODES, PODS, RUNTIME_CLASSES, SECRETS, type Lease, type Node } from '#api/types/index.ts'
+import { systemClock } from '#base/clock.ts'
+import { silentLog } from '#base/log.ts'
+import { startTestPlugin } from './devices/testing/plugin.ts'
 import { imageVolumesOf } from './labels.ts'
 import { createNodeWorld, pod, type NodeWorld } from './testing/node-world.ts'
 
@@ -104,6 +107,42 @@ test('what the runtime says of an image volume that it cannot mount is the reaso
   await w.until('CreateContainerError', () => state(w, 'bad')?.state?.waiting?.reason === 'CreateContainerError')
   assert.equal(state(w, 'bad')?.state?.waiting?.message, 'ImageVolumeMountFailed: sub path "none" does not exist')
   assert.ok(w.events.some((e) => e.reason === 'Failed' && e.message === 'Error: ImageVolumeMountFailed: sub path "none" does not exist'))
+})
+
+test('devices of a plugin: counted in the node, given to the container with what belongs to them; a pod for which none is left fails, and says why', async (t) => {
+  const w = await world(t)
+  const directory = join(w.dir, 'agent', 'device-plugins')
+  await w.until('the kubelet listens', () => existsSync(join(directory, 'kubelet.sock')))
+  const plugin = await startTestPlugin({
+    directory, resource: 'example.com/radio', devices: ['r0'], clock: systemClock, log: silentLog,
+    grant: ([id = '']) => ({ envs: { RADIO: id, OWN: 'plugin' }, mounts: [{ containerPath: '/lib/radio', hostPath: '/tmp', readOnly: true }], devices: [{ containerPath: '/dev/radio', hostPath: '/dev/null', permissions: 'r' }], annotations: { radio: id } }),
+  })
+  t.after(() => plugin.stop())
+  await plugin.register()
+  const figures = () => { const status = w.api.list<Node>(NODES)[0]?.status; return [status?.capacity?.['example.com/radio'], status?.allocatable?.['example.com/radio']] }
+  await w.until('the node tells it', () => figures().join() === '1,1')
+  const radio = (name: string) => pod(name, { containers: [{ name: 'app', image: 'busybox:1', env: [{ name: 'OWN', value: 'mine' }], resources: { limits: { 'example.com/radio': '1' } } }] })
+  w.create(radio('one'))
+  await w.until('running', () => w.pod('one')?.status?.phase === 'Running')
+  const [container] = w.runtime.control.running('app')
+  assert.ok(container)
+  const config = w.runtime.control.configOf(container.id)
+  assert.deepStrictEqual([config.devices, config.mounts.find((m) => m.containerPath === '/lib/radio'), config.env.filter((e) => ['RADIO', 'OWN'].includes(e.key)), config.annotations['radio']], [
+    [{ containerPath: '/dev/radio', hostPath: '/dev/null', permissions: 'r' }], { containerPath: '/lib/radio', hostPath: '/tmp', readonly: true, propagation: 'private' }, [{ key: 'RADIO', value: 'r0' }, { key: 'OWN', value: 'mine' }], 'r0',
+  ])
+  w.create(radio('two'))
+  await w.until('refused', () => w.pod('two')?.status?.phase === 'Failed')
+  const { reason, message } = w.pod('two')?.status ?? {}
+  assert.deepStrictEqual([reason, message], ['UnexpectedAdmissionError', 'Pod was rejected: Allocate failed due to requested number of devices unavailable for example.com/radio. Requested: 1, Available: 0, which is unexpected'])
+  assert.ok(w.events.some((e) => e.about === 'two' && e.type === 'Warning' && e.reason === 'UnexpectedAdmissionError'))
+  w.api.deletePod(PODS, 'default/one')
+  await w.until('gone', () => w.pod('one') === undefined)
+  w.create(radio('three'))
+  await w.until('what it had is the next one\'s', () => w.pod('three')?.status?.phase === 'Running')
+  await w.stopAgent()
+  await w.startAgent()
+  await w.until('the node waits for the plugin', () => figures().join() === '1,0')
+  assert.deepStrictEqual([w.pod('three')?.status?.phase, w.runtime.control.running('app').length], ['Running', 1])
 })
 
 test('an image that cannot be pulled is ErrImagePull, then ImagePullBackOff, and runs once it can be', async (t) => {

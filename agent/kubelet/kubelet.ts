@@ -1,5 +1,6 @@
 /** The kubelet, put together: pods of this node from the API (or the disk, while it is away) to containers, and back as status. */
 import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Client, Informers } from '#api/client/client.ts'
 import type { Connectivity } from '#api/client/connectivity.ts'
 import type { EventRecorder } from '#api/client/event-recorder.ts'
@@ -13,6 +14,9 @@ import { refusal } from './admission.ts'
 import { createPodCgroups, type PodCgroups } from './cgroups/pod-cgroups.ts'
 import type { CgroupLayout } from './cgroups/layout.ts'
 import type { KubeletConfig } from './config.ts'
+import { runBoardDevices } from './devices/board-devices.ts'
+import { openDeviceManager, type DeviceManager } from './devices/device-manager.ts'
+import { createDevicePlugins } from './devices/plugins.ts'
 import { asReference, fieldPath, podEffects } from './effects.ts'
 import type { FieldContext } from './field-ref.ts'
 import { createHookRunner } from './hooks.ts'
@@ -124,10 +128,11 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   const nodes = informers.of<Node>(NODES)
   const drivers = createCsiDrivers({ nodeName, client, rootDir, clock, log })
   const inUse: { read?: Promise<readonly string[]> | undefined } = {}
-  const reporter = createNodeReporter({ nodeName, volumesInUse: () => (inUse.read ??= volumesInUse(paths)), observed: () => nodes.get(nodeName), client, runtime, config, facts: options.hostFacts, pressure, events, clock, log, servedPort: options.servedPort ?? (() => config.kubeletPort), underPressure: () => eviction.conditions })
+  const reporter = createNodeReporter({ nodeName, volumesInUse: () => (inUse.read ??= volumesInUse(paths)), devices: () => devices?.capacity() ?? new Map(), observed: () => nodes.get(nodeName), client, runtime, config, facts: options.hostFacts, pressure, events, clock, log, servedPort: options.servedPort ?? (() => config.kubeletPort), underPressure: () => eviction.conditions })
   let workers: PodWorkers | undefined
   let prober: Prober | undefined
   let cgroups: PodCgroups | undefined
+  let devices: DeviceManager | undefined
 
   const needed = (): PodWorkers => {
     if (!workers) throw new Error('bug: the kubelet has not been started')
@@ -194,8 +199,14 @@ export function createKubelet(options: KubeletOptions): Kubelet {
         if (!services.hasSynced()) await Promise.race([services.synced, pause(clock, SERVICES_WAIT_MS, signal)])
         return services.hasSynced() ? services.list() : undefined
       }
+      const deviceDirectory = join(rootDir, 'device-plugins')
+      const manager = await openDeviceManager({
+        directory: deviceDirectory, clock, log, onCapacity: () => reporter.poke(),
+        live: () => (pods.hasSynced() ? new Set(workers?.list().filter((m) => !m.tornDown).map((m) => m.uid)) : undefined),
+      })
+      devices = manager
       const kept = new Map((await store.loadPods()).map((record) => [record.pod.metadata.uid, record]))
-      const running = await assemble({ ...options, log }, { paths, store, pressureRefusal: (pod) => eviction.refusal(pod), kept: (uid) => kept.get(uid), services: knownServices, allocatable: async () => nodeAllocatable(await capacity(), config), node: () => nodes.get(nodeName), drivers,
+      const running = await assemble({ ...options, log }, { paths, store, devices: manager, pressureRefusal: (pod) => eviction.refusal(pod), kept: (uid) => kept.get(uid), services: knownServices, allocatable: async () => nodeAllocatable(await capacity(), config), node: () => nodes.get(nodeName), drivers,
         onVolumeUse() {
           inUse.read = undefined
           reporter.poke()
@@ -229,6 +240,8 @@ export function createKubelet(options: KubeletOptions): Kubelet {
           stop.reconciled,
           reporter.run(signal),
           drivers.run(signal),
+          createDevicePlugins({ directory: deviceDirectory, manager, clock, log }).run(signal),
+          runBoardDevices({ rules: config.boardDevices, manager, clock, log }, signal),
           runNodeLease(client, nodeName, { clock, log, ...(options.connectivity && { connectivity: options.connectivity }), onReconnect: () => { reporter.poke(); running.catchUp() } }, signal),
           every('look at all pods', RESYNC_MS, { clock, log }, signal, () => { needed().wakeAll(); return Promise.resolve() }),
           every('look after volumes of drivers', VOLUME_LOOK_MS, { clock, log }, signal, () => { running.lookAfterVolumes(); return Promise.resolve() }),
@@ -251,6 +264,7 @@ const emptyWorkers: PodWorkers = { upsert: () => {}, remove: () => {}, wake: () 
 interface Assembly {
   paths: ReturnType<typeof podPaths>
   store: PodStore
+  devices: DeviceManager
   /** Why a node that is short of something takes no such pod. */
   pressureRefusal: (pod: Pod) => { reason: string; message: string } | undefined
   /** As found on disk at the start. */
@@ -263,7 +277,7 @@ interface Assembly {
   onVolumeUse: () => void
 }
 
-async function assemble(options: KubeletOptions, { paths, store, pressureRefusal, kept, services, allocatable, node, drivers, onVolumeUse }: Assembly) {
+async function assemble(options: KubeletOptions, { paths, store, devices, pressureRefusal, kept, services, allocatable, node, drivers, onVolumeUse }: Assembly) {
   const { client, runtime, config, clock, random, log, events, rootDir, nodeName } = options
   const { runtimeName } = await runtime.version()
   // One that cannot say now what it can do refuses what it cannot itself.
@@ -358,7 +372,7 @@ async function assemble(options: KubeletOptions, { paths, store, pressureRefusal
     },
     onMetadata: refresh,
     effects: (memory, view) => podEffects({
-      runtime, client, events, clock, log, config, rootDir, paths, cgroups, volumes, objects, images, hooks, userRanges, services, nodeHostname: options.hostFacts.hostname,
+      runtime, client, events, clock, log, config, rootDir, paths, cgroups, volumes, devices, objects, images, hooks, userRanges, services, nodeHostname: options.hostFacts.hostname,
       machine: { memoryBytes: options.hostFacts.memoryBytes }, field, pendingResize, keep,
       async forget(m) {
         prober.forget(m.uid)

@@ -23,18 +23,19 @@ test('each is taken in upstream\'s form, on the command line and in the config f
   const argv = [
     '--eviction-hard', 'memory.available<200Mi,nodefs.available<5%', '--eviction-soft=memory.available<500Mi', '--eviction-soft-grace-period=memory.available=1m30s', '--eviction-minimum-reclaim', 'nodefs.available=1Gi', '--eviction-max-pod-grace-period=30',
     '--eviction-pressure-transition-period=1m', '--image-gc-high-threshold=70', '--image-gc-low-threshold=60', '--minimum-image-ttl-duration=30s', '--image-maximum-gc-age=48h', '--kube-reserved=cpu=100m,memory=256Mi', '--system-reserved', 'memory=128Mi', '--system-reserved', 'pid=200',
-    '--enforce-node-allocatable=none', '--max-pods=30', '--pod-max-pids=1000',
+    '--device', 'gpio:4', '--device=example.com/radio=/dev/ttyUSB*', '--enforce-node-allocatable=none', '--max-pods=30', '--pod-max-pids=1000',
   ]
   const expected = {
     maxPods: 30, podPidsLimit: 1_000, allowedUnsafeSysctls: [], kubeReserved: { cpu: '100m', memory: '256Mi' }, systemReserved: { memory: '128Mi', pid: '200' }, enforcePods: false,
     evictionHard: { 'memory.available': '200Mi', 'nodefs.available': '5%' }, evictionSoft: { 'memory.available': '500Mi' }, evictionSoftGracePeriod: { 'memory.available': '1m30s' }, evictionMinimumReclaim: { 'nodefs.available': '1Gi' }, evictionMaxPodGraceSeconds: 30,
     evictionTransitionMs: 60_000, imageGcHighPercent: 70, imageGcLowPercent: 60, imageGcMinimumAgeMs: 30_000, imageGcMaximumAgeMs: 172_800_000,
+    boardDevices: [{ resource: 'skiff.io/gpio', patterns: ['/dev/gpiochip*'], together: true, shares: 4 }, { resource: 'example.com/radio', patterns: ['/dev/ttyUSB*'], together: false, shares: 1 }],
   }
   assert.deepStrictEqual(settings(...argv), expected)
   const file = {
     'eviction-hard': ['memory.available<200Mi', 'nodefs.available<5%'], 'eviction-soft': 'memory.available<500Mi', 'eviction-soft-grace-period': 'memory.available=1m30s', 'eviction-minimum-reclaim': ['nodefs.available=1Gi'], 'eviction-max-pod-grace-period': 30,
     'eviction-pressure-transition-period': '1m', 'image-gc-high-threshold': 70, 'image-gc-low-threshold': 60, 'minimum-image-ttl-duration': '30s', 'image-maximum-gc-age': '48h', 'kube-reserved': ['cpu=100m', 'memory=256Mi'], 'system-reserved': ['memory=128Mi', 'pid=200'],
-    'enforce-node-allocatable': 'none', 'max-pods': 30, 'pod-max-pids': 1_000,
+    device: ['gpio:4', 'example.com/radio=/dev/ttyUSB*'], 'enforce-node-allocatable': 'none', 'max-pods': 30, 'pod-max-pids': 1_000,
   }
   const flags = [...KUBELET_FLAGS, { name: 'config', kind: 'string' as const, help: '' }]
   assert.deepStrictEqual(kubeletSettings(parseFlags('agent', flags, { argv: [], env: {}, readConfig: () => file }).values), expected)
@@ -53,6 +54,8 @@ const refused: [string[], RegExp][] = [
   [['--image-maximum-gc-age', '1m'], /^--image-maximum-gc-age: must be longer than --minimum-image-ttl-duration$/],
   [['--kube-reserved', 'gpu=1'], /^--kube-reserved: "gpu=1": cpu, memory, ephemeral-storage, pid can be reserved/],
   [['--system-reserved', 'memory=lots'], /^--system-reserved: "memory=lots": "lots" is no amount/],
+  [['--device', 'radar'], /^--device: "radar" is neither one of gpio, i2c, spi, serial, video nor of the form/],
+  [['--device', 'gpio', '--device', 'skiff.io/gpio=/dev/x'], /^--device: skiff\.io\/gpio is named twice/],
   [['--pod-max-pids', '0'], /^--pod-max-pids: "0" is neither a number of processes nor -1$/],
   [['--enforce-node-allocatable', 'system-reserved'], /^--enforce-node-allocatable: "system-reserved" is none of pods, none$/],
 ]

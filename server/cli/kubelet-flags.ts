@@ -1,6 +1,7 @@
 /** The kubelet's own flags of a node: names, forms and defaults are upstream's kubelet's. */
 import { KUBELET_DEFAULTS, type KubeletConfig } from '#agent/kubelet/config.ts'
 import { durationMs, parseThresholds, type EvictionConfig } from '#agent/kubelet/eviction/thresholds.ts'
+import { parseBoardRule } from '#agent/kubelet/devices/board-rules.ts'
 import { parseQuantity } from '#api/types/quantity.ts'
 import { asError, UsageError } from '#base/errors.ts'
 import { atLeastOne, oneOf, sysctls } from './flag-checks.ts'
@@ -8,7 +9,7 @@ import type { Flag, FlagValues } from './flags.ts'
 
 export type KubeletSettings = Pick<KubeletConfig,
   | 'maxPods' | 'podPidsLimit' | 'allowedUnsafeSysctls' | 'systemReserved' | 'kubeReserved' | 'enforcePods' | 'imageGcHighPercent' | 'imageGcLowPercent' | 'imageGcMinimumAgeMs' | 'imageGcMaximumAgeMs'
-  | 'evictionHard' | 'evictionSoft' | 'evictionSoftGracePeriod' | 'evictionMinimumReclaim' | 'evictionMaxPodGraceSeconds' | 'evictionTransitionMs'>
+  | 'evictionHard' | 'evictionSoft' | 'evictionSoftGracePeriod' | 'evictionMinimumReclaim' | 'evictionMaxPodGraceSeconds' | 'evictionTransitionMs' | 'boardDevices'>
 
 const RESERVABLE = ['cpu', 'memory', 'ephemeral-storage', 'pid']
 
@@ -23,6 +24,15 @@ function goDuration(v: string): string | undefined {
     return undefined
   } catch (error) {
     return v === '0' ? undefined : asError(error).message
+  }
+}
+
+function boardRule(v: string): string | undefined {
+  try {
+    parseBoardRule(v)
+    return undefined
+  } catch (error) {
+    return asError(error).message
   }
 }
 
@@ -49,6 +59,7 @@ export const KUBELET_FLAGS: readonly Flag[] = [
   { name: 'eviction-minimum-reclaim', kind: 'list', value: 'SIGNAL=AMOUNT', help: 'how much more than the threshold an eviction is to free, e.g. nodefs.available=500Mi', check: pair('=', 'nodefs.available=500Mi') },
   { name: 'eviction-max-pod-grace-period', kind: 'number', value: 'SECONDS', default: KUBELET_DEFAULTS.evictionMaxPodGraceSeconds, help: 'most time that pods get which a soft threshold evicts' },
   { name: 'eviction-pressure-transition-period', kind: 'string', value: 'DURATION', default: '5m0s', help: 'how long a pressure that is over is still told', check: goDuration },
+  { name: 'device', kind: 'list', value: 'KIND[:SHARES]', help: 'devices for pods, without a plugin: gpio, i2c, spi, serial, video (as skiff.io/gpio, ...), or example.com/radio=/dev/ttyUSB*; SHARES: how many containers may have each at once', check: boardRule },
   { name: 'image-gc-high-threshold', kind: 'number', value: 'PERCENT', default: KUBELET_DEFAULTS.imageGcHighPercent, help: 'disk used by more than this: images that nobody uses are removed', check: percent },
   { name: 'image-gc-low-threshold', kind: 'number', value: 'PERCENT', default: KUBELET_DEFAULTS.imageGcLowPercent, help: 'down to this', check: percent },
   { name: 'minimum-image-ttl-duration', kind: 'string', value: 'DURATION', default: '2m0s', help: 'images that came less than this ago are not removed for it', check: goDuration },
@@ -68,12 +79,15 @@ export function kubeletSettings(values: FlagValues): KubeletSettings {
     evictionMaxPodGraceSeconds: Number(values['eviction-max-pod-grace-period']), evictionTransitionMs: ms('eviction-pressure-transition-period'),
     imageGcHighPercent: Number(values['image-gc-high-threshold']), imageGcLowPercent: Number(values['image-gc-low-threshold']),
     imageGcMinimumAgeMs: ms('minimum-image-ttl-duration'), imageGcMaximumAgeMs: ms('image-maximum-gc-age'),
+    boardDevices: items('device').map(parseBoardRule),
   }
   checkTogether(settings)
   return settings
 }
 
 function checkTogether(s: KubeletSettings): void {
+  const twice = s.boardDevices.find((rule, i) => s.boardDevices.findIndex((r) => r.resource === rule.resource) !== i)
+  if (twice) throw new UsageError(`--device: ${twice.resource} is named twice: join its patterns by +`)
   if (s.imageGcLowPercent >= s.imageGcHighPercent) throw new UsageError(`--image-gc-low-threshold: ${s.imageGcLowPercent} must be less than --image-gc-high-threshold ${s.imageGcHighPercent}`)
   if (s.imageGcMaximumAgeMs > 0 && s.imageGcMaximumAgeMs <= s.imageGcMinimumAgeMs) throw new UsageError('--image-maximum-gc-age: must be longer than --minimum-image-ttl-duration')
   const nothing: EvictionConfig = { evictionHard: {}, evictionSoft: {}, evictionSoftGracePeriod: {}, evictionMinimumReclaim: {} }

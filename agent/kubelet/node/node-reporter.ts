@@ -23,6 +23,8 @@ export interface NodeReporterDeps {
   pressure(): Promise<HostPressure>
   /** Names of the volumes that the cluster must not detach. */
   volumesInUse(): Promise<readonly string[]>
+  /** Of plugins and of the agent's own rules. */
+  devices(): ReadonlyMap<string, { capacity: number; allocatable: number }>
   events: EventRecorder
   servedPort(): number
   underPressure(): ReadonlySet<PressureCondition>
@@ -58,7 +60,7 @@ export function createNodeReporter(deps: NodeReporterDeps): NodeReporter {
 
   const input = async (): Promise<NodeInput> => {
     const [{ runtimeName, runtimeVersion }, pressure, { notReady, ...features }] = [await runtime.version(), await deps.pressure(), await runtimeState(runtime)]
-    return { nodeName, config: { ...config, kubeletPort: deps.servedPort() }, facts: deps.facts, pressure, underPressure: deps.underPressure(), notReady, runtime: { name: runtimeName, version: runtimeVersion, ...features }, images: await runtime.listImages().catch(() => []), before: reported ?? node?.status, volumesInUse: await deps.volumesInUse(), advertised: (deps.observed() ?? node)?.status?.capacity, nowMs: clock.nowMs() }
+    return { nodeName, config: { ...config, kubeletPort: deps.servedPort() }, facts: deps.facts, pressure, underPressure: deps.underPressure(), notReady, runtime: { name: runtimeName, version: runtimeVersion, ...features }, images: await runtime.listImages().catch(() => []), before: reported ?? node?.status, volumesInUse: await deps.volumesInUse(), devices: deps.devices(), advertised: (deps.observed() ?? node)?.status?.capacity, nowMs: clock.nowMs() }
   }
 
   const register = async (signal: AbortSignal): Promise<void> => {

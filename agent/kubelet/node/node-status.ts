@@ -19,6 +19,8 @@ export interface NodeInput {
   notReady: readonly string[]
   images: readonly Image[]
   volumesInUse: readonly string[]
+  /** Of device plugins and this agent's own rules, by resource. */
+  devices: ReadonlyMap<string, { capacity: number; allocatable: number }>
   /** The conditions the API has, for their transition times. */
   before: NodeStatus | undefined
   /** The capacity the API has: extended resources in it are somebody else's word (`kubectl patch`, device plugins of other hands), which is kept. */
@@ -52,10 +54,15 @@ export function newNode(input: NodeInput): Node {
 export function nodeStatus(input: NodeInput): NodeStatus {
   const { config, facts, runtime } = input
   const capacity = { ...nodeCapacity(input), ...extendedResources(input.advertised ?? {}) }
+  const allocatable = nodeAllocatable(capacity, config)
+  for (const [resource, count] of input.devices) {
+    capacity[resource] = String(count.capacity)
+    allocatable[resource] = String(count.allocatable)
+  }
   return {
     addresses: [{ type: 'InternalIP', address: config.nodeIp }, { type: 'Hostname', address: input.nodeName }],
     capacity,
-    allocatable: nodeAllocatable(capacity, config),
+    allocatable,
     conditions: nodeConditions(input),
     daemonEndpoints: { kubeletEndpoint: { Port: config.kubeletPort } },
     nodeInfo: {

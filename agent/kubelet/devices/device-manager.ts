@@ -1,0 +1,168 @@
+/** Which devices there are and who has them: gives them out one pod after the other, remembers it on disk, and tells the node how many there are. */
+import type { Container, Pod, Stored } from '#api/types/index.ts'
+import type { Clock } from '#base/clock.ts'
+import { asError, CodedError } from '#base/errors.ts'
+import type { Log } from '#base/log.ts'
+import { choose, reusable, settle, wishesOf, type PodDevices, type Wish } from './allocation.ts'
+import { readCheckpoint, writeCheckpoint, type Checkpoint, type PodGrants } from './checkpoint.ts'
+import { NO_GRANT, type Device, type DeviceGrant, type DeviceSource } from './source.ts'
+
+export interface DeviceManager {
+  /** All devices that a source has now; the newest source of a resource counts. */
+  update(source: DeviceSource, devices: readonly Device[]): void
+  /** Its plugin is gone: nothing of it is given out; forgotten after five minutes, unless another comes. */
+  gone(source: DeviceSource): void
+  /** Gives the pod's containers what they ask for, once. Throws DEVICES_UNAVAILABLE, worded as upstream's admission errors. */
+  allocate(pod: Stored<Pod>): Promise<void>
+  /** What this container was given; plugins that want to are asked before each start. */
+  forContainer(pod: Stored<Pod>, container: Container): Promise<DeviceGrant>
+  /** The pod has ended. */
+  release(podUid: string): Promise<void>
+  /** For the node's status, by resource. */
+  capacity(): ReadonlyMap<string, { capacity: number; allocatable: number }>
+  /** By pod and container. */
+  given(podUid: string): PodDevices
+}
+
+export interface DeviceManagerDeps {
+  /** `<data-dir>/agent/device-plugins`. */
+  directory: string
+  /** Pods that are here; undefined: not known yet, so nothing is taken back. */
+  live: () => ReadonlySet<string> | undefined
+  onCapacity: () => void
+  clock: Clock
+  log: Log
+}
+
+/** Upstream's endpointStopGracePeriod. */
+const FORGET_MS = 300_000
+
+interface Known { source: DeviceSource | undefined; devices: readonly Device[]; cancelForget: (() => void) | undefined }
+
+export async function openDeviceManager({ directory, live, onCapacity, clock, log }: DeviceManagerDeps): Promise<DeviceManager> {
+  const kept = await readCheckpoint(directory, log)
+  const pods = new Map<string, PodGrants>(Object.entries(kept.pods))
+  // What was there before this life is still to come: nothing of it can be had until it has.
+  const known = new Map<string, Known>(Object.entries(kept.resources).map(([resource, count]) => [resource, { source: undefined, devices: Array.from({ length: count }, (_, i) => ({ id: `${i}`, healthy: false })), cancelForget: undefined }]))
+  const state: { turn: Promise<unknown>; written: string } = { turn: Promise.resolve(), written: JSON.stringify(kept) }
+
+  const forgetLater = (resource: string, entry: Known) => {
+    entry.cancelForget?.()
+    entry.cancelForget = clock.after(FORGET_MS, () => {
+      entry.devices = []
+      log.warn('a device plugin has not come back: its devices are no longer told', { resource })
+      onCapacity()
+    })
+  }
+  for (const [resource, entry] of known) forgetLater(resource, entry)
+
+  /** One after another: nobody is given what somebody else is being given. */
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const turn = state.turn.then(work, work)
+    state.turn = turn.catch(() => { /* whoever asked hears of it */ })
+    return turn
+  }
+
+  const keep = async (): Promise<void> => {
+    const resources = Object.fromEntries([...known].filter(([, { devices }]) => devices.length > 0).map(([resource, { devices }]) => [resource, devices.length]))
+    const checkpoint: Checkpoint = { pods: Object.fromEntries(pods), resources }
+    const text = JSON.stringify(checkpoint)
+    if (text === state.written) return
+    await writeCheckpoint(directory, checkpoint)
+    state.written = text
+  }
+  const keepLater = () => {
+    inTurn(keep).catch((error: unknown) => log.error('cannot keep what devices there are: a restart of the agent would not know them', { error: asError(error) }))
+  }
+
+  const takenBy = (others: (uid: string) => boolean, resource: string): Set<string> => {
+    const ids = [...pods].filter(([uid]) => others(uid)).flatMap(([, { devices }]) => Object.values(devices).flatMap((of) => of[resource] ?? []))
+    return new Set(ids)
+  }
+
+  const give = async (wish: Wish, uid: string, own: PodGrants): Promise<PodGrants> => {
+    const { container, resource } = wish
+    const entry = known.get(resource)
+    if (!entry?.source) throw new CodedError('DEVICES_UNAVAILABLE', `can't allocate unregistered device ${resource}`)
+    const reuse = reusable(wish, own.devices)
+    const taken = takenBy((other) => other !== uid, resource)
+    for (const of of Object.values(own.devices)) for (const id of of[resource] ?? []) taken.add(id)
+    const choice = choose(wish, { devices: entry.devices, taken, reuse })
+    if (!choice.ok) throw new CodedError('DEVICES_UNAVAILABLE', choice.message)
+    const mayChoose = choice.available.length > wish.count && choice.must.length < wish.count
+    const preferred = mayChoose ? await entry.source.preferred?.({ available: choice.available, must: choice.must, size: wish.count }) ?? [] : []
+    const ids = settle(wish, choice, preferred)
+    const grant = await entry.source.allocate(ids)
+    log.info('devices are given', { pod: uid, container, resource, devices: ids.join(',') })
+    return {
+      devices: { ...own.devices, [container]: { ...own.devices[container], [resource]: ids } },
+      grants: { ...own.grants, [container]: { ...own.grants[container], [resource]: grant } },
+    }
+  }
+
+  const allocate = (pod: Stored<Pod>): Promise<void> => {
+    const { uid } = pod.metadata
+    const wishes = () => wishesOf(pod, (resource) => known.has(resource)).filter(({ container, resource }) => pods.get(uid)?.devices[container]?.[resource] === undefined)
+    if (wishes().length === 0) return Promise.resolve()
+    return inTurn(async () => {
+      const here = live()
+      if (here) for (const other of pods.keys()) if (other !== uid && !here.has(other)) pods.delete(other)
+      let own = pods.get(uid) ?? { devices: {}, grants: {} }
+      try {
+        for (const wish of wishes()) own = await give(wish, uid, own)
+      } catch (error) {
+        throw new CodedError('DEVICES_UNAVAILABLE', `Allocate failed due to ${asError(error).message}, which is unexpected`, { cause: error })
+      }
+      pods.set(uid, own)
+      await keep()
+    })
+  }
+
+  return {
+    update(source, devices) {
+      const before = known.get(source.resource)
+      before?.cancelForget?.()
+      known.set(source.resource, { source, devices, cancelForget: undefined })
+      if (before?.devices.length !== devices.length) keepLater()
+      onCapacity()
+    },
+    gone(source) {
+      const entry = known.get(source.resource)
+      if (entry?.source !== source) return
+      entry.source = undefined
+      entry.devices = entry.devices.map((device) => ({ ...device, healthy: false }))
+      forgetLater(source.resource, entry)
+      onCapacity()
+    },
+    allocate,
+    async forContainer(pod, container) {
+      await allocate(pod)
+      const own = pods.get(pod.metadata.uid)
+      const devices = own?.devices[container.name]
+      if (!devices) return NO_GRANT
+      for (const [resource, ids] of Object.entries(devices)) {
+        const source = known.get(resource)?.source
+        await source?.preStart?.(ids)
+      }
+      return merge(Object.values(own.grants[container.name] ?? {}))
+    },
+    async release(uid) {
+      if (!pods.has(uid)) return
+      await inTurn(async () => {
+        pods.delete(uid)
+        await keep()
+      })
+    },
+    capacity: () => new Map([...known].map(([resource, { devices }]) => [resource, { capacity: devices.length, allocatable: devices.filter((d) => d.healthy).length }])),
+    given: (uid) => pods.get(uid)?.devices ?? {},
+  }
+}
+
+/** Of several resources; where two say different things of one path, the first counts, as upstream. */
+function merge(grants: readonly DeviceGrant[]): DeviceGrant {
+  const byPath = <T extends { containerPath: string }>(all: readonly T[]): T[] => [...new Map(all.toReversed().map((one) => [one.containerPath, one])).values()].toReversed()
+  return {
+    envs: Object.assign({}, ...grants.toReversed().map((g) => g.envs)) as Record<string, string>, annotations: Object.assign({}, ...grants.toReversed().map((g) => g.annotations)) as Record<string, string>,
+    mounts: byPath(grants.flatMap((g) => g.mounts)), devices: byPath(grants.flatMap((g) => g.devices)),
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * Device plugins over gRPC (v1beta1): they register at `kubelet.sock` and serve a socket beside it. As upstream, sockets of before are
+ * removed at the start and `kubelet.sock` is made anew: by either plugins notice that they have to register again.
+ */
+import { chmod, mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import type { Clock } from '#base/clock.ts'
+import { asError, CodedError } from '#base/errors.ts'
+import { GrpcClient } from '#base/grpc/grpc-client.ts'
+import { GrpcServer } from '#base/grpc/grpc-server.ts'
+import { GRPC, GrpcError } from '#base/grpc/grpc-status.ts'
+import type { Log } from '#base/log.ts'
+import { ALLOCATE, HEALTHY, LIST_AND_WATCH, OPTIONS, PREFERRED, PRE_START, REGISTER, VERSION, type ContainerGrant } from './calls.ts'
+import type { DeviceManager } from './device-manager.ts'
+import { NO_GRANT, type DeviceGrant, type DeviceSource } from './source.ts'
+
+export interface DevicePlugins {
+  /** Serves registrations until aborted. Never rejects: where the socket cannot be made there are no plugins, and it is said. */
+  run(signal: AbortSignal): Promise<void>
+}
+
+export interface DevicePluginsDeps { directory: string; manager: Pick<DeviceManager, 'update' | 'gone'>; clock: Clock; log: Log }
+
+const SOCKET = 'kubelet.sock'
+const CALL_MS = 10_000
+/** Upstream's KubeletAllocateTimeout is without end; a plugin that hangs must not hold up all pods for ever. */
+const ALLOCATE_MS = 60_000
+/** Upstream's KubeletPreStartContainerRPCTimeoutInSecs. */
+const PRE_START_MS = 30_000
+
+export function createDevicePlugins({ directory, manager, clock, log }: DevicePluginsDeps): DevicePlugins {
+  const running = new Map<string, { stop: AbortController; over: Promise<void> }>()
+
+  /** Its devices, for as long as it tells of them. */
+  const follow = async (resource: string, endpoint: string, signal: AbortSignal): Promise<void> => {
+    const client = new GrpcClient({ endpoint: { socketPath: join(directory, endpoint) }, peer: `the device plugin of ${resource}`, clock })
+    const found: { source?: DeviceSource } = {}
+    try {
+      const source = await openSource(resource, client, log)
+      found.source = source
+      log.info('a device plugin has registered', { resource, endpoint })
+      await client.stream(LIST_AND_WATCH, {}, ({ devices }) => manager.update(source, devices.map(({ id, health }) => ({ id, healthy: health === HEALTHY }))), { signal })
+    } catch (error) {
+      if (!signal.aborted) log.warn('a device plugin is gone', { resource, error: asError(error) })
+    } finally {
+      if (found.source) manager.gone(found.source)
+      client.close()
+    }
+  }
+
+  const register = async ({ version, endpoint, resourceName }: { version: string; endpoint: string; resourceName: string }): Promise<void> => {
+    if (version !== VERSION) throw new GrpcError(GRPC.unknown, `requested API version ${JSON.stringify(version)} is not supported by kubelet. Supported version is ${JSON.stringify(VERSION)}`)
+    if (!isExtendedResource(resourceName)) throw new GrpcError(GRPC.unknown, `the ResourceName ${JSON.stringify(resourceName)} is invalid`)
+    if (endpoint === '' || basename(endpoint) !== endpoint) throw new GrpcError(GRPC.unknown, `the endpoint ${JSON.stringify(endpoint)} is not the name of a socket beside ${SOCKET}`)
+    const before = running.get(resourceName)
+    before?.stop.abort()
+    const stop = new AbortController()
+    const over = (before?.over ?? Promise.resolve()).then(() => follow(resourceName, endpoint, stop.signal))
+    running.set(resourceName, { stop, over })
+  }
+
+  return {
+    async run(signal) {
+      const server = new GrpcServer({ clock, log })
+      server.unary(REGISTER, async (request) => {
+        await register(request)
+        return {}
+      })
+      try {
+        await mkdir(directory, { recursive: true, mode: 0o750 })
+        for (const name of await readdir(directory)) if ((await stat(join(directory, name)).catch(() => undefined))?.isSocket()) await rm(join(directory, name), { force: true })
+        await server.listen(join(directory, SOCKET))
+        // Plugins are pods of the administrator's own, as root or not.
+        await chmod(join(directory, SOCKET), 0o660)
+      } catch (error) {
+        log.warn('device plugins cannot register here', { error: asError(error) })
+        return
+      }
+      await new Promise<void>((resolve) => { if (signal.aborted) resolve(); else signal.addEventListener('abort', () => resolve(), { once: true }) })
+      for (const { stop } of running.values()) stop.abort()
+      await Promise.all([...running.values()].map(({ over }) => over))
+      await server.close()
+    },
+  }
+}
+
+async function openSource(resource: string, client: GrpcClient, log: Log): Promise<DeviceSource> {
+  const { preStartRequired, getPreferredAllocationAvailable } = await client.unary(OPTIONS, {}, { timeoutMs: CALL_MS })
+  return {
+    resource,
+    async allocate(ids) {
+      const { containerResponses } = await client.unary(ALLOCATE, { containerRequests: [{ devicesIds: ids }] }, { timeoutMs: ALLOCATE_MS })
+      const [answer] = containerResponses
+      if (!answer) throw new CodedError('DEVICES_UNAVAILABLE', `no containers return in allocation response ${JSON.stringify(containerResponses)}`)
+      if (answer.cdiDevices.length > 0) log.warn('this runtime has no container device interface: names of CDI devices are passed over', { resource, names: answer.cdiDevices.map((d) => d.name).join(',') })
+      return grantOf(answer)
+    },
+    ...(getPreferredAllocationAvailable && {
+      async preferred({ available, must, size }: { available: readonly string[]; must: readonly string[]; size: number }) {
+        const { containerResponses } = await client.unary(PREFERRED, { containerRequests: [{ availableDeviceIds: available, mustIncludeDeviceIds: must, allocationSize: size }] }, { timeoutMs: CALL_MS })
+        return containerResponses[0]?.deviceIds ?? []
+      },
+    }),
+    ...(preStartRequired && {
+      async preStart(ids: readonly string[]) {
+        await client.unary(PRE_START, { devicesIds: ids }, { timeoutMs: PRE_START_MS })
+      },
+    }),
+  }
+}
+
+function grantOf({ envs, mounts, devices, annotations }: ContainerGrant): DeviceGrant {
+  return { ...NO_GRANT, envs, annotations, mounts, devices: devices.map((d) => ({ ...d, permissions: d.permissions === '' ? 'mrw' : d.permissions })) }
+}
+
+/** Upstream's IsExtendedResourceName. */
+export function isExtendedResource(name: string): boolean {
+  const [domain = '', rest = '', ...more] = name.split('/')
+  return more.length === 0 && !/(^|\.)kubernetes\.io$/.test(domain) && !name.startsWith('requests.') && /^(?=.{1,244}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(domain) && /^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/.test(rest)
+}

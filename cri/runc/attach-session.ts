@@ -5,6 +5,7 @@
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { Readable, Writable } from 'node:stream'
+import type { Clock } from '#base/clock.ts'
 import { CodedError, asError, hasCode } from '#base/errors.ts'
 import type { IoSession } from '../runtime.ts'
 import { connectSeqpacket } from './native.ts'
@@ -12,10 +13,22 @@ import { connectSeqpacket } from './native.ts'
 const STDERR = 3
 /** conmon reads packets into 32 KiB; what does not fit is lost. */
 const PACKET_BYTES_MAX = 8192
+/** How long conmon may take to read the input of a session that is over; it would lose the rest if it were cut off while it writes. */
+const DETACH_MS = 1_000
 const RESIZE = 1
 const REOPEN_LOGS = 2
 
-export function openAttach(paths: { attach: string; control: string }, options: { containerId: string; stdin: boolean; tty: boolean; onError: (error: Error) => void }): IoSession {
+export interface AttachOptions {
+  containerId: string
+  stdin: boolean
+  tty: boolean
+  /** The end of the input is the end of the container's own; otherwise it is the end of the session, as containerd has it. */
+  stdinOnce: boolean
+  clock: Clock
+  onError: (error: Error) => void
+}
+
+export function openAttach(paths: { attach: string; control: string }, options: AttachOptions): IoSession {
   let socket
   try {
     socket = connectSeqpacket(paths.attach)
@@ -23,6 +36,7 @@ export function openAttach(paths: { attach: string; control: string }, options: 
     throw new CodedError('CRI_FAILED', `failed to attach to container "${options.containerId}": ${asError(error).message}`, { cause: error })
   }
   let blocked = 0
+  let isOver = false
   const stream = () => new Readable({
     highWaterMark: 64 * 1024,
     read() {
@@ -33,17 +47,20 @@ export function openAttach(paths: { attach: string; control: string }, options: 
   const stdout = stream()
   const stderr = options.tty ? undefined : stream()
   socket.on('data', (packet: Buffer) => {
+    if (isOver) return
     const target = packet[0] === STDERR && stderr ? stderr : stdout
     // Packets are small: a stream nobody reads must not stop the other one until it holds its share.
     if (!target.push(packet.subarray(1)) && ++blocked > 8) socket.pause()
   })
-  const done = new Promise<number>((resolve) => {
-    socket.on('close', () => {
-      stdout.push(null)
-      stderr?.push(null)
-      resolve(0)
-    })
-  })
+  const { promise: done, resolve } = Promise.withResolvers<number>()
+  const end = () => {
+    if (isOver) return
+    isOver = true
+    stdout.push(null)
+    stderr?.push(null)
+    resolve(0)
+  }
+  socket.on('close', end)
   // conmon ends the connection with the container, in whatever way: 'close' follows and tells.
   socket.on('error', () => {})
   const stdin = new Writable({
@@ -58,6 +75,11 @@ export function openAttach(paths: { attach: string; control: string }, options: 
     },
     final(callback) {
       socket.end()
+      if (!options.stdinOnce || options.tty) {
+        end()
+        socket.resume()
+        options.clock.after(DETACH_MS, () => socket.destroy())
+      }
       callback()
     },
   })
@@ -67,7 +89,7 @@ export function openAttach(paths: { attach: string; control: string }, options: 
     resize({ width, height }) {
       if (width > 0 && height > 0) writeControl(paths.control, `${RESIZE} ${height} ${width}\n`).catch((error: unknown) => options.onError(asError(error)))
     },
-    close() { socket.destroy() },
+    close() { if (!isOver) socket.destroy() },
   }
 }
 

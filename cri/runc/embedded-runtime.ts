@@ -128,7 +128,7 @@ export class EmbeddedRuntime implements ContainerRuntime {
   async attach(containerId: string, options: { stdin: boolean; tty: boolean }): Promise<IoSession> {
     const record = this.#containers.running(containerId)
     const onError = (error: Error) => this.#options.log.warn('cannot resize a terminal', { container: containerId, error })
-    return openAttach(this.#paths.container(containerId), { containerId, onError, stdin: options.stdin && record.config.stdin, tty: record.config.tty })
+    return openAttach(this.#paths.container(containerId), { containerId, onError, stdin: options.stdin && record.config.stdin, stdinOnce: record.config.stdinOnce, tty: record.config.tty, clock: this.#options.clock })
   }
 
   async portForward(sandboxId: string, port: number): Promise<Duplex> {

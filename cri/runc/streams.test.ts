@@ -131,10 +131,21 @@ describe('streams of the embedded runtime', { skip: missing }, () => {
       session.stdin?.write(`${word}\n`)
       await seen.until(new RegExp(`${word}\n`))
       session.stdin?.end()
-      session.close()
-      await session.done
+      assert.equal(await session.done, 0)
     }
     assert.equal((await runtime.containerStatus(open.id)).state, 'running')
+  })
+
+  test('all input of a session is read, though the session ends with it', async () => {
+    const { id } = await start({ command: ['sh', '-c', 'tee /dev/stderr | head -c 2000000 | md5sum > /sum; cat /sum; sleep 1000'], stdin: true, stdinOnce: false })
+    const session = await runtime.attach(id, { stdin: true, tty: false })
+    for (const stream of [session.stdout, session.stderr]) stream?.resume()
+    session.stdin?.end(Buffer.alloc(2_000_000, 'x'))
+    assert.equal(await session.done, 0)
+    session.close()
+    const { createHash } = await import('node:crypto')
+    const { stdout } = await runtime.execSync(id, ['sh', '-c', 'until [ -s /sum ]; do sleep 0.05; done; cat /sum'], 20)
+    assert.equal(stdout.toString(), `${createHash('md5').update(Buffer.alloc(2_000_000, 'x')).digest('hex')}  -\n`)
   })
 
   test('attach carries megabytes of input unharmed', async () => {

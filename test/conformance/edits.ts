@@ -15,6 +15,7 @@ const NO_SECRETS = (account: string): string => `\t\t\tif len(sa.Secrets) == 0 {
 
 const EDITS: readonly Edit[] = [
   ...['batch', 'discovery', 'flowcontrol', 'policy'].map((group) => ({ file: `vendor/k8s.io/api/${group}/v1beta1/register.go`, ...V1BETA1 })),
+  ...['apps/types.go', 'apimachinery/garbage_collector.go'].map((file) => ({ file: `test/e2e/${file}`, from: 'Version: "v1beta1", Resource: "cronjobs"}', to: 'Version: "v1", Resource: "cronjobs"}', reason: V1BETA1.reason })),
   { file: 'vendor/k8s.io/api/flowcontrol/v1beta1/types.go', from: 'json:"assuredConcurrencyShares"', to: 'json:"nominalConcurrencyShares"', reason: 'its name in v1' },
   {
     file: 'test/e2e/framework/util.go', from: 'return len(t.Secrets) > 0, nil', to: 'return t != nil, nil',
@@ -32,6 +33,19 @@ ${NO_SECRETS('mount-test')}`,
   {
     file: 'test/e2e/auth/service_accounts.go', from: NO_SECRETS('mount'), to: `\t\t\tif sa.UID != "" {\n\t\t\t\treturn true, nil\n\t\t\t}\n${NO_SECRETS('mount')}`,
     reason: 'as before: nothing is waited for but the account',
+  },
+  {
+    file: 'test/e2e/apimachinery/flowcontrol.go', from: '\t\tginkgo.By("checking response headers contain flow-schema/priority-level uid")\n',
+    to: `		for tries := 0; tries < 50; tries++ {
+			schema, err := f.ClientSet.FlowcontrolV1beta1().FlowSchemas().Get(context.TODO(), testingFlowSchemaName, metav1.GetOptions{})
+			framework.ExpectNoError(err)
+			if len(schema.Status.Conditions) > 0 {
+				break
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+`,
+    reason: 'since 1.21 the suite waits until its schema\'s status tells that it is in use',
   },
   {
     file: 'test/e2e/common/pods.go', from: 'podStatusUpdate, err := f.ClientSet.CoreV1().Pods(testNamespaceName).UpdateStatus(context.TODO(), &podStatusUpdated, metav1.UpdateOptions{})',

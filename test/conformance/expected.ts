@@ -3,18 +3,21 @@ export interface Expected {
   /** What the test's full name contains. */
   readonly name: string
   readonly reason: string
+  /** It passes now and then. */
+  readonly sometimes?: boolean
 }
 
 const NO_CREATION_TIME = '1.20 compares the revision byte for byte with a template that says creationTimestamp: null, which is left out since 1.34'
 
 export const EXPECTED: readonly Expected[] = [
-  { name: 'kubectl explain works for CR with the same resource name as built-in object', reason: 'flaky upstream: newer versions of kubectl do not look for short names anew' },
+  { name: 'kubectl explain works for CR with the same resource name as built-in object', reason: 'flaky upstream: newer versions of kubectl do not look for short names anew', sometimes: true },
   { name: 'Daemon set [Serial] should update pod when spec was updated and update strategy is RollingUpdate', reason: NO_CREATION_TIME },
   { name: 'Daemon set [Serial] should not update pod when spec was updated and update strategy is OnDelete', reason: NO_CREATION_TIME },
-  { name: 'Job should fail when exceeds active deadline', reason: 'a Job has failed when its pods have ended since 1.31: they take their 30 s of grace, the test waits 11 s' },
+  { name: 'Job should fail when exceeds active deadline', reason: 'a Job has failed when its pods have ended since 1.31: they take their 30 s of grace, the test waits 11 s; unless none of them ran within its second', sometimes: true },
   { name: 'SchedulerPriorities [Serial] Pod should avoid nodes that have avoidPod annotation', reason: 'the annotation means nothing since 1.24' },
   { name: '[sig-instrumentation] Events API should ensure that an event can be fetched, patched, deleted, and listed', reason: 'it patches the note, which may not change through events.k8s.io/v1 since 1.23' },
   { name: 'ServiceAccounts should ensure a single API token exists', reason: 'no token Secret is made for a ServiceAccount since 1.24' },
+  { name: '[sig-api-machinery] health handlers should contain necessary checks', reason: 'asks for each step of upstream\'s start by name, several of which are called otherwise since 1.32; here those that can be unfinished by themselves are there' },
   { name: 'MetricsGrabber', reason: 'scheduler and controllers are parts of the server: there are no pods of theirs to ask' },
   { name: '[Feature:NodeAuthenticator]', reason: 'agents listen on no port: what a kubelet serves goes through their own connection to the server' },
   { name: 'kubectl describe prints relevant information for cronjob', reason: 'kubectl 1.20 describes CronJobs by batch/v1beta1, which is gone since 1.25' },

@@ -185,7 +185,7 @@ export interface IoSession {
   readonly stdout: Readable
   readonly stderr: Readable | undefined
   resize(size: TerminalSize): void
-  /** Exit code of the exec'ed process; for attach, 0 once the container has ended. Rejects if it could not run. */
+  /** Exit code of the exec'ed process; for attach, 0 once the container has ended, or the input of one without `stdinOnce` has. Rejects if it could not run. */
   readonly done: Promise<number>
   /** Ends the session: an exec'ed process is killed, an attached container is left alone. */
   close(): void

@@ -53,6 +53,8 @@ export interface SandboxStatus {
   annotations: Record<string, string>
   /** Path that pins the network namespace (`/run/skiff/netns/<id>`); undefined for host network. */
   netnsPath?: string
+  /** Undefined: the runtime does not tell. */
+  namespaces?: NamespaceOptions
 }
 
 export interface Mount {
@@ -64,6 +66,8 @@ export interface Mount {
   recursiveReadOnly?: boolean
   /** In a pod with users of its own: files' owners are shown as its users of the same number. */
   idMapped?: boolean
+  /** Its files are the pod's own: where the kernel has SELinux they are given the pod's label. */
+  selinuxRelabel?: boolean
   /** Of an image volume (KEP-4639): the resolved id of an image whose files are shown, read-only and not to be executed. `hostPath` is '' then. */
   image?: string
   /** Shown instead of that image's root. One that is not in it is an error: `ImageVolumeMountFailed: ...`. */
@@ -78,10 +82,16 @@ export interface LinuxResources {
   /** Desired; clamped to what the process may set (facts: without CAP_SYS_RESOURCE it cannot be lowered). */
   oomScoreAdj?: number
   pidsLimit?: number
+  /** As the kernel writes lists: `0-2,4`. */
+  cpusetCpus?: string
+  cpusetMems?: string
   hugepageLimits?: Record<string, number>
   /** cgroup v2 keys, e.g. `memory.min`. */
   unified?: Record<string, string>
 }
+
+/** Undefined or '': the policy's own. */
+export interface SelinuxOptions { user?: string; role?: string; type?: string; level?: string }
 
 export interface SecurityContext {
   privileged: boolean
@@ -96,6 +106,10 @@ export interface SecurityContext {
   dropCapabilities: string[]
   noNewPrivs: boolean
   seccomp: { profile: 'RuntimeDefault' | 'Unconfined' } | { profile: 'Localhost'; path: string }
+  /** Undefined: the runtime's own choice, where the kernel has AppArmor. `name`: of a profile that is loaded. */
+  apparmor?: { profile: 'RuntimeDefault' | 'Unconfined' } | { profile: 'Localhost'; name: string }
+  /** Means nothing where the kernel has no SELinux. */
+  selinux?: SelinuxOptions
   maskedPaths?: string[]
   readonlyPaths?: string[]
 }
@@ -149,6 +163,10 @@ export interface ContainerStatus {
   logPath: string
   /** What it runs with now. Undefined: the runtime does not tell (containerd before 1.7). */
   resources?: LinuxResources
+  /** Signal name; undefined: the runtime does not tell. */
+  stopSignal?: string
+  /** Undefined: the runtime does not tell. */
+  mounts?: readonly Mount[]
   /** Whom its first process runs as; undefined: the runtime does not tell. */
   user?: { uid: number; gid: number; supplementalGroups: number[] }
 }

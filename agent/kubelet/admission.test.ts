@@ -14,6 +14,10 @@ const node = { metadata: { name: 'n', labels: { disk: 'hdd' } }, spec: { taints:
 const table: [string, Omit<Parameters<typeof refusal>[0], 'node' | 'allowedSysctls'> & { node?: Node; allowedSysctls?: string[] }, unknown][] = [
   ['a kernel setting that is not safe', { pod: sets('kernel.msgmax'), others: [], allocatable }, { reason: 'SysctlForbidden', message: 'forbidden sysctl: "kernel.msgmax" not allowlisted' }],
   ['one that this node lets pods set', { pod: sets('kernel.msgmax'), others: [], allocatable, allowedSysctls: ['kernel.msg*'] }, undefined],
+  ['a profile of AppArmor where there is none', { pod: aPod({ securityContext: { appArmorProfile: { type: 'RuntimeDefault' } } }), others: [], allocatable, hasAppArmor: false }, { reason: 'AppArmor', message: 'Cannot enforce AppArmor: AppArmor is not enabled on the host' }],
+  ['one of an old annotation', { pod: aPod({}, { annotations: { 'container.apparmor.security.beta.kubernetes.io/app': 'localhost/x' } }), others: [], allocatable, hasAppArmor: false }, { reason: 'AppArmor', message: 'Cannot enforce AppArmor: AppArmor is not enabled on the host' }],
+  ['who wants to be unconfined comes in without AppArmor', { pod: aPod({ securityContext: { appArmorProfile: { type: 'RuntimeDefault' } }, containers: [aContainer('app', { securityContext: { appArmorProfile: { type: 'Unconfined' } } })] }), others: [], allocatable, hasAppArmor: false }, undefined],
+  ['with AppArmor any profile may', { pod: aPod({ securityContext: { appArmorProfile: { type: 'Localhost', localhostProfile: 'x' } } }), others: [], allocatable, hasAppArmor: true }, undefined],
   ['what fits comes in', { pod: asks({ cpu: '1' }), others: [asks({ cpu: '1' })], allocatable }, undefined],
   ['CPU is counted in thousandths', { pod: asks({ cpu: '1' }), others: [asks({ cpu: '1500m' })], allocatable }, { reason: 'OutOfcpu', message: "Node didn't have enough resource: cpu, requested: 1000, used: 1500, capacity: 2000" }],
   ['memory in bytes', { pod: asks({ memory: '2Gi' }), others: [], allocatable }, { reason: 'OutOfmemory', message: "Node didn't have enough resource: memory, requested: 2147483648, used: 0, capacity: 1073741824" }],

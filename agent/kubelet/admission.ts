@@ -3,6 +3,7 @@ import { hostPortsConflict, hostPortsOf, podRequests } from '#api/types/pods.ts'
 import { matchesSet } from '#api/types/labels.ts'
 import { quantityMilli, quantityValue } from '#api/types/quantity.ts'
 import { matchesNodeSelector, type Node, type Pod, untolerated } from '#api/types/index.ts'
+import { requiresAppArmor } from './security.ts'
 import { forbiddenSysctl } from './sysctls.ts'
 
 export interface AdmissionInput {
@@ -12,6 +13,8 @@ export interface AdmissionInput {
   allocatable: Readonly<Record<string, string>>
   /** As the cluster tells it; undefined while that is not known: then its labels and taints keep nobody out. */
   node: Node | undefined
+  /** This machine's kernel has it. Default true. */
+  hasAppArmor?: boolean
   /** The runtime keeps an image's groups out where it is told to. Default true. */
   hasStrictGroups?: boolean
   /** Besides the safe ones; see sysctls.ts. */
@@ -23,6 +26,7 @@ export function refusal(input: AdmissionInput): { reason: string; message: strin
   if (input.hasStrictGroups === false && input.pod.spec?.securityContext?.supplementalGroupsPolicy === 'Strict') {
     return { reason: 'SupplementalGroupsPolicyNotSupported', message: 'SupplementalGroupsPolicy=Strict is not supported in this node' }
   }
+  if (input.hasAppArmor === false && requiresAppArmor(input.pod)) return { reason: 'AppArmor', message: 'Cannot enforce AppArmor: AppArmor is not enabled on the host' }
   const sysctl = forbiddenSysctl(input.pod, input.allowedSysctls)
   return sysctl === undefined ? outOfResources(input) ?? unfit(input) : { reason: 'SysctlForbidden', message: `forbidden sysctl: ${sysctl}` }
 }

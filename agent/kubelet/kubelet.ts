@@ -9,7 +9,7 @@ import type { Clock } from '#base/clock.ts'
 import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
-import type { ContainerRuntime } from '#cri/index.ts'
+import { isAppArmorEnabled, type ContainerRuntime } from '#cri/index.ts'
 import { refusal } from './admission.ts'
 import { createPodCgroups, type PodCgroups } from './cgroups/pod-cgroups.ts'
 import type { CgroupLayout } from './cgroups/layout.ts'
@@ -27,6 +27,7 @@ import { rotateLog } from './logs/rotate-logs.ts'
 import { readHostPressure, type HostFacts, type HostPressure } from './node/host-facts.ts'
 import { runNodeLease } from './node/node-lease.ts'
 import { createNodeReporter } from './node/node-reporter.ts'
+import { createBoardWatch } from './node/board/board-watch.ts'
 import { checkReservations, nodeAllocatable, podsLimits } from './node/allocatable.ts'
 import { nodeCapacity } from './node/node-status.ts'
 import { createEvictionManager } from './eviction/eviction-manager.ts'
@@ -85,6 +86,8 @@ export interface KubeletOptions {
   servedPort?: () => number
   /** Shared with all who wait for the server. */
   connectivity?: Connectivity
+  /** Where /sys and /run of the board are looked for; default `/`. */
+  boardRoot?: string
   /** Default: read from this machine. */
   hostPressure?: () => Promise<HostPressure>
   /** Default: mount(8). Tests without the right to mount hand in a memory one. */
@@ -128,7 +131,8 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   const nodes = informers.of<Node>(NODES)
   const drivers = createCsiDrivers({ nodeName, client, rootDir, clock, log })
   const inUse: { read?: Promise<readonly string[]> | undefined } = {}
-  const reporter = createNodeReporter({ nodeName, volumesInUse: () => (inUse.read ??= volumesInUse(paths)), devices: () => devices?.capacity() ?? new Map(), observed: () => nodes.get(nodeName), client, runtime, config, facts: options.hostFacts, pressure, events, clock, log, servedPort: options.servedPort ?? (() => config.kubeletPort), underPressure: () => eviction.conditions })
+  const board = createBoardWatch({ root: options.boardRoot ?? '/', dataDir, told: () => nodes.get(nodeName)?.status?.conditions ?? [], clock, log })
+  const reporter = createNodeReporter({ nodeName, volumesInUse: () => (inUse.read ??= volumesInUse(paths)), devices: () => devices?.capacity() ?? new Map(), signs: () => board.look(), observed: () => nodes.get(nodeName), client, runtime, config, facts: options.hostFacts, pressure, events, clock, log, servedPort: options.servedPort ?? (() => config.kubeletPort), underPressure: () => eviction.conditions })
   let workers: PodWorkers | undefined
   let prober: Prober | undefined
   let cgroups: PodCgroups | undefined
@@ -143,7 +147,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
 
   const volumeUsage: { of?: (podUid: string, volume: string) => Promise<VolumeFigures | undefined> } = {}
   const stats = createStatsSource({ volumeUsage: (uid, volume) => volumeUsage.of?.(uid, volume) ?? Promise.resolve(undefined), log, runtime, pods: () => streams.pods(), nodeName, rootDir, paths, facts: options.hostFacts, pressure, clock })
-  const figures = createNodeFigures({ stats, runtime, probes: () => prober?.counts() ?? [], counters: () => [...eviction.counters(), ...garbage.counters()], podCount: () => streams.pods().length, nodeName, config, facts: options.hostFacts, clock, log })
+  const figures = createNodeFigures({ stats, runtime, probes: () => prober?.counts() ?? [], counters: () => [...eviction.counters(), ...garbage.counters(), ...board.metrics()], podCount: () => streams.pods().length, nodeName, config, facts: options.hostFacts, clock, log })
 
   const aboutNode = (reason: string, message: string) => {
     const node = nodes.get(nodeName)
@@ -283,6 +287,7 @@ async function assemble(options: KubeletOptions, { paths, store, devices, pressu
   // One that cannot say now what it can do refuses what it cannot itself.
   const features = await runtime.status().catch(() => undefined)
   const hasStrictGroups = features?.supplementalGroupsPolicy ?? true
+  const hasAppArmor = isAppArmorEnabled()
   const canRecursiveReadOnly = features?.handlers.find((h) => h.name === '')?.recursiveReadOnlyMounts ?? false
   const cgroups = options.cgroups ?? (await createPodCgroups({ root: config.cgroupRoot, pidsLimit: config.podPidsLimit, clock, log, ...(options.cgroupLayout && { layout: options.cgroupLayout }) }))
   const objects = createObjectSource(client, { clock, random, log, store })
@@ -366,7 +371,7 @@ async function assemble(options: KubeletOptions, { paths, store, devices, pressu
       keep(memory).catch((error: unknown) => log.error('cannot keep the pod on disk: it will not be known after a restart while the server is away', { pod: memory.pod.metadata.name, error: asError(error) }))
     },
     admit(pod, others) {
-      const refused = pressureRefusal(pod) ?? refusal({ pod, others, allocatable: nodeAllocated, node: node(), hasStrictGroups, allowedSysctls: config.allowedUnsafeSysctls })
+      const refused = pressureRefusal(pod) ?? refusal({ pod, others, allocatable: nodeAllocated, node: node(), hasStrictGroups, hasAppArmor, allowedSysctls: config.allowedUnsafeSysctls })
       if (refused) events.event(asReference(pod), 'Warning', refused.reason, refused.message)
       return refused && { ...refused, message: `Pod was rejected: ${refused.message}` }
     },

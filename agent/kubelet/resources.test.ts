@@ -36,6 +36,15 @@ const security: [string, unknown, unknown][] = [
   ['capabilities have one form', secure(aPod(), { securityContext: { capabilities: { add: ['CAP_NET_ADMIN', 'net_admin'], drop: ['ALL'] } } }), { ...plain, addCapabilities: ['NET_ADMIN'], dropCapabilities: ['ALL'] }],
   ['no escalation means no new privileges', secure(aPod(), { securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true } }), { ...plain, noNewPrivs: true, readonlyRootfs: true }],
   ['a local profile is below the agent\'s directory', [secure(aPod(), { securityContext: { seccompProfile: { type: 'Localhost', localhostProfile: 'a/b.json' } } }), secure(aPod(), { securityContext: { seccompProfile: { type: 'Localhost', localhostProfile: '../x' } } })], [{ ...plain, seccomp: { profile: 'Localhost', path: '/s/a/b.json' } }, 'localhostProfile "../x" must be a path below /s']],
+  ['AppArmor: the container\'s word, then the annotation, then the pod\'s', [
+    secure(aPod({ securityContext: { appArmorProfile: { type: 'RuntimeDefault' } } }), {}), secure(aPod({ securityContext: { appArmorProfile: { type: 'RuntimeDefault' } } }), { securityContext: { appArmorProfile: { type: 'Unconfined' } } }),
+    secure(aPod({ securityContext: { appArmorProfile: { type: 'RuntimeDefault' } } }, { annotations: { 'container.apparmor.security.beta.kubernetes.io/app': 'localhost/mine' } }), {}),
+    secure(aPod({}, { annotations: { 'container.apparmor.security.beta.kubernetes.io/app': 'unconfined' } }), { securityContext: { appArmorProfile: { type: 'Localhost', localhostProfile: 'other' } } }),
+    secure(aPod({}, { annotations: { 'container.apparmor.security.beta.kubernetes.io/app': 'runtime/default', 'container.apparmor.security.beta.kubernetes.io/other': 'unconfined' } }), {}),
+  ], [{ profile: 'RuntimeDefault' }, { profile: 'Unconfined' }, { profile: 'Localhost', name: 'mine' }, { profile: 'Localhost', name: 'other' }, { profile: 'RuntimeDefault' }].map((apparmor) => ({ ...plain, apparmor }))],
+  ['SELinux options are the container\'s as a whole, or the pod\'s', [
+    secure(aPod({ securityContext: { seLinuxOptions: { level: 's0:c1', type: 't' } } }), {}), secure(aPod({ securityContext: { seLinuxOptions: { level: 's0:c1', type: 't' } } }), { securityContext: { seLinuxOptions: { user: 'u' } } }),
+  ], [{ ...plain, selinux: { level: 's0:c1', type: 't' } }, { ...plain, selinux: { user: 'u' } }]],
   ['root is refused where it must not be', secure(aPod({ securityContext: { runAsNonRoot: true } }), {}), 'container has runAsNonRoot and image will run as root (pod: "web_default(u1)", container: app)'],
   ['also when asked for', secure(aPod({ securityContext: { runAsNonRoot: true, runAsUser: 0 } }), {}), 'container\'s runAsUser breaks non-root policy (pod: "web_default(u1)", container: app)'],
   ['and a name cannot be judged', secure(aPod({ securityContext: { runAsNonRoot: true } }), {}, { username: 'www' }), 'container has runAsNonRoot and image has non-numeric user (www), cannot verify user is non-root (pod: "web_default(u1)", container: app)'],

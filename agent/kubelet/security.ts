@@ -34,6 +34,8 @@ export function containerSecurity(input: SecurityInput): SecurityResult {
   const groups = [...(podContext.supplementalGroups ?? []), ...(podContext.fsGroup === undefined ? [] : [podContext.fsGroup]), ...(input.extraGroups ?? [])]
   const seccomp = seccompOf(own.seccompProfile ?? podContext.seccompProfile, privileged, input.seccompDir)
   if (!seccomp.ok) return seccomp
+  const apparmor = appArmorOf(pod, container)
+  const selinux = own.seLinuxOptions ?? podContext.seLinuxOptions
   return {
     ok: true,
     security: {
@@ -49,6 +51,8 @@ export function containerSecurity(input: SecurityInput): SecurityResult {
       dropCapabilities: capabilities(own.capabilities?.drop),
       noNewPrivs: own.allowPrivilegeEscalation === false && !privileged,
       seccomp: seccomp.profile,
+      ...(apparmor && { apparmor }),
+      ...(selinux && { selinux }),
       ...(own.procMount === 'Unmasked' && { maskedPaths: [], readonlyPaths: [] }),
     },
   }
@@ -56,6 +60,27 @@ export function containerSecurity(input: SecurityInput): SecurityResult {
 
 /** `NET_ADMIN` and `CAP_NET_ADMIN` are the same; `ALL` stays. */
 const capabilities = (list: readonly string[] = []): string[] => [...new Set(list.map((c) => c.toUpperCase().replace(/^CAP_/, '')))]
+
+const APP_ARMOR_ANNOTATION = 'container.apparmor.security.beta.kubernetes.io/'
+
+/** The container's own word, then the annotation that older objects have, then the pod's; undefined: nobody says anything. */
+export function appArmorOf(pod: Pod, { name, securityContext }: Container): SecurityContext['apparmor'] {
+  const annotation = pod.metadata?.annotations?.[`${APP_ARMOR_ANNOTATION}${name}`]
+  const field = securityContext?.appArmorProfile
+  if (!field && annotation !== undefined && annotation !== '') {
+    if (annotation === 'unconfined') return { profile: 'Unconfined' }
+    return annotation === 'runtime/default' ? { profile: 'RuntimeDefault' } : { profile: 'Localhost', name: annotation.replace(/^localhost\//, '') }
+  }
+  const profile = field ?? pod.spec?.securityContext?.appArmorProfile
+  if (!profile) return undefined
+  return profile.type === 'Localhost' ? { profile: 'Localhost', name: profile.localhostProfile ?? '' } : { profile: profile.type === 'Unconfined' ? 'Unconfined' : 'RuntimeDefault' }
+}
+
+/** Whether the pod cannot run where there is no AppArmor. */
+export function requiresAppArmor(pod: Pod): boolean {
+  const containers = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? []), ...(pod.spec?.ephemeralContainers ?? [])]
+  return containers.some((c) => (appArmorOf(pod, c)?.profile ?? 'Unconfined') !== 'Unconfined')
+}
 
 function seccompOf(profile: { type: string; localhostProfile?: string } | undefined, privileged: boolean, dir: string): { ok: true; profile: SecurityContext['seccomp'] } | { ok: false; message: string } {
   if (privileged || !profile || profile.type === 'Unconfined') return { ok: true, profile: { profile: 'Unconfined' } }

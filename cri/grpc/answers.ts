@@ -1,7 +1,7 @@
 /** CRI's messages as the contract's types. Pure. */
 import type { Read } from '#base/protobuf/message.ts'
 import type { ContainerStats, ContainerStatus, Image, LinuxResources, SandboxStatus } from '../runtime.ts'
-import { CONTAINER_STATES, nameOf, SANDBOX_STATES } from '../wire/enums.ts'
+import { CONTAINER_STATES, nameOf, SANDBOX_STATES, signalNameOf } from '../wire/enums.ts'
 import type * as m from '../wire/messages.ts'
 
 const NANOS_PER_MS = 1e6
@@ -31,6 +31,7 @@ export function containerStatusOf(status: Read<typeof m.ContainerStatus>, sandbo
     // The runtime notes the start after it happened: what ended at once may have ended before that.
     finishedAtMs: state === 'exited' ? Math.max(millis(status.finishedAt), millis(status.startedAt)) : 0,
     imageRef: status.image?.image ?? '',
+    ...(status.stopSignal > 0 && { stopSignal: signalNameOf(status.stopSignal) ?? 'SIGTERM' }),
     ...(status.user?.linux && { user: status.user.linux }),
     ...(status.resources?.linux && { resources: resourcesOf(status.resources.linux) }),
   }

@@ -1,7 +1,7 @@
 /** The contract's configurations as CRI's messages. Pure. */
 import type { Written } from '#base/protobuf/message.ts'
-import type { ContainerConfig, IdRange, LinuxResources, NamespaceOptions, PodSandboxConfig, SecurityContext } from '../runtime.ts'
-import { NAMESPACE_MODES, PROPAGATIONS, PROTOCOLS, SECCOMP_PROFILES, signalNumberOf } from '../wire/enums.ts'
+import type { ContainerConfig, LinuxResources, NamespaceOptions, PodSandboxConfig, SecurityContext } from '../runtime.ts'
+import { idMappings, namespaceMessage, PROPAGATIONS, PROTOCOLS, SECCOMP_PROFILES, signalNumberOf } from '../wire/enums.ts'
 import type * as m from '../wire/messages.ts'
 
 export function sandboxMessage(config: PodSandboxConfig): Written<typeof m.PodSandboxConfig> {
@@ -24,7 +24,7 @@ export function containerMessage(config: ContainerConfig, cgroups: CgroupVersion
   return {
     metadata, image: { image: config.image }, command, args, workingDir, devices, labels, annotations, logPath, stdin, stdinOnce, tty,
     envs: config.env,
-    mounts: config.mounts.map(({ idMapped, image, ...mount }) => ({ ...mount, ...(image !== undefined && { image: { image } }), propagation: PROPAGATIONS.indexOf(mount.propagation), ...(idMapped && linux.namespaces.users && { uidMappings: mappings(linux.namespaces.users), gidMappings: mappings(linux.namespaces.users) }) })),
+    mounts: config.mounts.map(({ idMapped, image, ...mount }) => ({ ...mount, ...(image !== undefined && { image: { image } }), propagation: PROPAGATIONS.indexOf(mount.propagation), ...(idMapped && linux.namespaces.users && { uidMappings: idMappings(linux.namespaces.users), gidMappings: idMappings(linux.namespaces.users) }) })),
     stopSignal: signalNumberOf(config.stopSignal),
     linux: { resources: resourcesMessage(linux.resources, cgroups), securityContext: securityMessage(linux.security, linux.namespaces) },
   }
@@ -32,19 +32,11 @@ export function containerMessage(config: ContainerConfig, cgroups: CgroupVersion
 
 export function resourcesMessage(r: LinuxResources, cgroups: CgroupVersion): Written<typeof m.LinuxContainerResources> {
   return {
-    cpuShares: r.cpuShares, cpuQuota: r.cpuQuota, cpuPeriod: r.cpuPeriod, memoryLimitInBytes: r.memoryLimitBytes, oomScoreAdj: r.oomScoreAdj,
+    cpuShares: r.cpuShares, cpuQuota: r.cpuQuota, cpuPeriod: r.cpuPeriod, cpusetCpus: r.cpusetCpus, cpusetMems: r.cpusetMems, memoryLimitInBytes: r.memoryLimitBytes, oomScoreAdj: r.oomScoreAdj,
     // CRI has no limit of processes: only version 2 has words for it, on version 1 the pod's cgroup holds it.
     ...(cgroups === 2 && { unified: { ...r.unified, ...(r.pidsLimit !== undefined && r.pidsLimit > 0 && { 'pids.max': String(r.pidsLimit) }) } }),
     hugepageLimits: Object.entries(r.hugepageLimits ?? {}).map(([pageSize, limit]) => ({ pageSize, limit })),
   }
-}
-
-/** CRI's words for a pod's own users; POD is 0, NODE 2. */
-const mappings = ({ hostId, length }: IdRange) => [{ hostId, containerId: 0, length }]
-
-function namespaceMessage(n: NamespaceOptions): Written<typeof m.LinuxContainerSecurityContext>['namespaceOptions'] {
-  const mode = (name: NamespaceOptions['pid']) => NAMESPACE_MODES.indexOf(name)
-  return { network: mode(n.network), pid: mode(n.pid), ipc: mode(n.ipc), targetId: n.targetId, ...(n.users && { usernsOptions: { mode: NAMESPACE_MODES.indexOf('pod'), uids: mappings(n.users), gids: mappings(n.users) } }) }
 }
 
 function securityMessage(s: SecurityContext, namespaces: NamespaceOptions): Written<typeof m.LinuxContainerSecurityContext> {
@@ -56,6 +48,8 @@ function securityMessage(s: SecurityContext, namespaces: NamespaceOptions): Writ
     ...(s.runAsGroup !== undefined && { runAsGroup: { value: s.runAsGroup } }),
     runAsUsername: s.runAsUsername,
     supplementalGroupsPolicy: s.supplementalGroupsPolicy === 'Strict' ? 1 : 0,
+    ...(s.apparmor && { apparmor: { profileType: SECCOMP_PROFILES.indexOf(s.apparmor.profile), localhostRef: 'name' in s.apparmor ? s.apparmor.name : '' } }),
+    ...(s.selinux && { selinuxOptions: s.selinux }),
     seccomp: { profileType: SECCOMP_PROFILES.indexOf(s.seccomp.profile), localhostRef: 'path' in s.seccomp ? s.seccomp.path : '' },
   }
 }

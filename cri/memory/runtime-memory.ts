@@ -193,7 +193,7 @@ export function createMemoryRuntime(options: MemoryRuntimeOptions): MemoryRuntim
         config,
         status: {
           id, metadata: { ...config.metadata }, state: 'ready', createdAtMs: clock.nowMs(), ips, labels: { ...config.labels }, annotations: { ...config.annotations },
-          ...(netnsPath !== undefined && { netnsPath }),
+          namespaces: config.linux.namespaces, ...(netnsPath !== undefined && { netnsPath }),
         },
       })
       return id
@@ -251,7 +251,7 @@ export function createMemoryRuntime(options: MemoryRuntimeOptions): MemoryRuntim
         status: {
           id, sandboxId, metadata: { ...config.metadata }, state: 'created', createdAtMs: clock.nowMs(), startedAtMs: 0, finishedAtMs: 0, exitCode: 0, reason: '', message: '',
           imageId: image.id, imageRef: image.repoTags[0] ?? image.repoDigests[0] ?? image.id, labels: { ...config.labels }, annotations: { ...config.annotations },
-          logPath: join(sandboxConfig.logDirectory, config.logPath),
+          logPath: join(sandboxConfig.logDirectory, config.logPath), stopSignal: config.stopSignal ?? 'SIGTERM', mounts: config.mounts,
         },
       })
       emit({ kind: 'containerCreated', containerId: id, sandboxId })

@@ -48,6 +48,7 @@ export function checkResources(resources: LinuxResources, layout: CgroupLayout):
   if (resources.memoryLimitBytes && !layout.controllers.has('memory')) {
     throw new CodedError('CRI_FAILED', 'this kernel has its memory cgroup switched off, so memory limits cannot be kept: add "cgroup_enable=memory cgroup_memory=1" to the kernel command line (Raspberry Pi: /boot/firmware/cmdline.txt) and reboot')
   }
+  if ((resources.cpusetCpus || resources.cpusetMems) && !layout.controllers.has('cpuset')) throw new CodedError('CRI_FAILED', 'this kernel has no cpuset cgroup (CONFIG_CPUSETS), so containers cannot be bound to processors')
   if (resources.cpuQuota && !layout.controllers.has('cpu')) throw new CodedError('CRI_FAILED', 'this kernel has no cpu cgroup (CONFIG_CFS_BANDWIDTH), so CPU limits cannot be kept')
 }
 

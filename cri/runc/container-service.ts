@@ -13,6 +13,7 @@ import type { ContainerConfig, ContainerState, ContainerStats, ContainerStatus, 
 import { ownCapabilities } from './capabilities.ts'
 import { checkResources, readCgroupLayout } from './cgroups.ts'
 import type { CgroupLayout } from './cgroups.ts'
+import { confine } from './confinement.ts'
 import { diskUsage, readCgroupUsage } from './container-stats.ts'
 import { allHostDevices, requestedDevices } from './devices.ts'
 import { ExitWatch } from './exit-watch.ts'
@@ -390,6 +391,7 @@ export class ContainerService {
       },
       files: { resolvConf: files.resolvConf, hostname: hostNetwork ? '/etc/hostname' : files.hostname, shm: hostIpc ? '/dev/shm' : files.shm },
       devices: security.privileged ? allHostDevices() : requestedDevices(config.devices),
+      confinement: await confine(config, sandbox.id, this.#parts.options.clock),
       ...(security.seccomp.profile === 'Localhost' && !security.privileged && { seccompProfile: await readSeccomp(security.seccomp.path) }),
       arch: process.arch,
     }
@@ -448,7 +450,7 @@ export class ContainerService {
 
 function describe(record: ContainerRecord): ContainerStatus {
   const { id, sandboxId, config, state, createdAtMs, startedAtMs, finishedAtMs, exitCode, reason, message, imageId, imageRef, logPath } = record
-  return { id, sandboxId, metadata: config.metadata, state, createdAtMs, startedAtMs, finishedAtMs, exitCode, reason, message, imageId, imageRef, labels: config.labels, annotations: config.annotations, logPath, resources: config.linux.resources, ...(record.user && { user: record.user }) }
+  return { id, sandboxId, metadata: config.metadata, state, createdAtMs, startedAtMs, finishedAtMs, exitCode, reason, message, imageId, imageRef, labels: config.labels, annotations: config.annotations, logPath, resources: config.linux.resources, stopSignal: record.stopSignal, mounts: config.mounts, ...(record.user && { user: record.user }) }
 }
 
 function stateName(state: ContainerState): string {

@@ -1,11 +1,13 @@
 /** Real containers: what a process inside sees, how its end is told, what an agent finds after it was killed. */
 import assert from 'node:assert/strict'
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { ContainerConfig, ContainerRuntime, LinuxResources, PodSandboxConfig, SecurityContext } from '../runtime.ts'
 import { testContainer, testPod, until } from '../runtime.contract.ts'
 import { systemClock } from '#base/clock.ts'
+import { isAppArmorEnabled } from '../lsm.ts'
 import { mustRun } from './run-command.ts'
 import { filesIn, missingForContainers, mountsLeft, testMachine } from '#test/images/runtime-machine.ts'
 import type { TestMachine } from '#test/images/runtime-machine.ts'
@@ -242,6 +244,23 @@ describe('containers by runc and conmon', { skip: missing }, () => {
     assert.deepEqual(limit(), [128 << 20])
     const stats = await runtime.containerStats(id)
     assert.ok(stats.memoryUsageBytes > 0 && stats.cpuUsageCoreNanoSeconds > 0 && stats.pids === 1)
+  })
+
+  test('a container is bound to the processors it is given, and to others while it runs', async (t) => {
+    if (availableParallelism() < 2) return t.skip('one processor is all there is')
+    const { id, sandboxId } = await start('trap "exit 0" TERM; while :; do sleep 0.1; done', { linux: linux({}, { cpusetCpus: '0', cpusetMems: '0' }) })
+    const allowed = async () => /^Cpus_allowed_list:\s*(.*)$/m.exec((await runtime.execSync(id, ['cat', '/proc/1/status'], 5)).stdout.toString())?.[1]
+    assert.equal(await allowed(), '0')
+    await runtime.updateContainerResources(id, { cpusetCpus: '1' })
+    assert.equal(await allowed(), '1')
+    await assert.rejects(start('true', { linux: linux({}, { cpusetCpus: '4000' }) }), { code: 'CRI_FAILED' })
+    await runtime.removePodSandbox(sandboxId)
+  })
+
+  test('a profile of AppArmor is refused where the kernel has none', async (t) => {
+    if (isAppArmorEnabled()) return t.skip('this kernel has AppArmor')
+    await assert.rejects(start('true', { linux: linux({ apparmor: { profile: 'RuntimeDefault' } }) }), { code: 'CRI_INVALID', message: 'apparmor is not supported' })
+    assert.equal((await output('true', { linux: linux({ apparmor: { profile: 'Unconfined' }, selinux: { type: 'means_nothing_t' } }) })).exitCode, 0)
   })
 
   test('a container that ignores the stop signal is killed after its grace, one with its own stop signal gets that', async () => {

@@ -156,7 +156,7 @@ describe('OCI spec', () => {
   const facts = (overrides: Partial<SpecFacts> = {}): SpecFacts => ({
     rootfs: '/r', image: { env: ['A=image', 'PATH=/bin'], entrypoint: ['entry'], cmd: ['cmd'], workingDir: '/work' }, user: { uid: 1, gid: 2, additionalGids: [2], home: '/home/u' }, ownCapabilities: ['CHOWN'],
     oomScoreAdjMin: -1000, cgroupVersion: 2, hasSwapLimit: true, cgroupsPath: '/kubepods/x', namespacePaths: { network: '/n', ipc: '/i', uts: '/u', pid: undefined, user: undefined },
-    files: { resolvConf: '/resolv', hostname: '/hostname', shm: '/shm' }, devices: [], arch: 'x64', ...overrides,
+    files: { resolvConf: '/resolv', hostname: '/hostname', shm: '/shm' }, devices: [], confinement: {}, arch: 'x64', ...overrides,
   })
   const specOf = (overrides: Parameters<typeof testContainer>[2] = {}, f: Partial<SpecFacts> = {}) => buildOciSpec(testContainer('i', 'c', overrides), pod, facts(f))
   test('command and args follow Kubernetes\' table', () => {
@@ -186,6 +186,17 @@ describe('OCI spec', () => {
     const rule = (capabilities: string[], name: string) => defaultSeccompProfile(capabilities, 'arm64').syscalls.filter((r) => r.names.includes(name)).map((r) => [r.action, r.args?.length ?? 0])
     assert.deepEqual([rule([], 'clone'), rule([], 'clone3'), rule([], 'unshare')], [[['SCMP_ACT_ALLOW', 1]], [['SCMP_ACT_ERRNO', 0]], []])
     assert.deepEqual([rule(['CAP_SYS_ADMIN'], 'clone'), rule(['CAP_SYS_ADMIN'], 'clone3'), rule(['CAP_SYS_ADMIN'], 'unshare')], [[['SCMP_ACT_ALLOW', 0]], [['SCMP_ACT_ALLOW', 0]], [['SCMP_ACT_ALLOW', 0]]])
+  })
+  test('a container may be bound to processors', () => {
+    const { linux } = testContainer('i', 'c')
+    assert.deepEqual((specOf({ linux: { ...linux, resources: { cpusetCpus: '0-1', cpusetMems: '0' } } }).linux.resources as { cpu: unknown }).cpu, { cpus: '0-1', mems: '0' })
+    assert.throws(() => checkResources({ cpusetCpus: '0' }, { version: 1, controllers: new Map([['memory', '/x']]), hasSwapLimit: false }), /CONFIG_CPUSETS/)
+  })
+  test('AppArmor\'s profile and SELinux\' labels are the process\' and its mounts\'; without them nothing is said', () => {
+    const labels = (f: Partial<SpecFacts>) => { const { process, linux } = specOf({}, f); return [process.apparmorProfile, process.selinuxLabel, linux['mountLabel']] }
+    assert.deepEqual(labels({}), [undefined, undefined, undefined])
+    assert.deepEqual(labels({ confinement: { appArmor: 'p', selinux: { process: 'u:r:t:s0', mount: 'u:r:f:s0' } } }), ['p', 'u:r:t:s0', 'u:r:f:s0'])
+    assert.deepEqual(labels({ confinement: { selinux: { process: undefined, mount: 'u:r:f:s0' } } }), [undefined, undefined, 'u:r:f:s0'])
   })
   test('a memory limit on a kernel without the controller is refused with the mend', () => {
     const layout = { version: 2 as const, controllers: new Map([['cpu', '/x']]), hasSwapLimit: false }

@@ -5,6 +5,7 @@
 import { CodedError } from '#base/errors.ts'
 import type { ContainerConfig, LinuxResources, PodSandboxConfig } from '../runtime.ts'
 import { containerCapabilities } from './capabilities.ts'
+import type { Confinement } from './confinement.ts'
 import type { ImageConfig } from './manifest.ts'
 import { defaultSeccompProfile } from './seccomp-default.ts'
 import type { ContainerUser } from './user-lookup.ts'
@@ -19,6 +20,8 @@ export interface OciProcess {
   cwd: string
   capabilities: Record<'bounding' | 'effective' | 'permitted', string[]>
   noNewPrivileges: boolean
+  apparmorProfile?: string
+  selinuxLabel?: string
   oomScoreAdj?: number
 }
 export interface OciDevice { path: string; type: 'c' | 'b'; major: number; minor: number; fileMode: number; uid: number; gid: number; access: string }
@@ -46,6 +49,7 @@ export interface SpecFacts {
   /** Bind mounted where the container does not mount something itself. */
   files: { resolvConf: string; hostname: string | undefined; shm: string }
   devices: readonly OciDevice[]
+  confinement: Confinement
   /** A profile file's content, for Localhost. */
   seccompProfile?: unknown
   arch: string
@@ -60,6 +64,7 @@ export function buildOciSpec(config: ContainerConfig, sandbox: PodSandboxConfig,
   const capabilities = containerCapabilities(security, facts.ownCapabilities)
   const propagations = new Set(config.mounts.map((mount) => mount.propagation))
   const seccomp = seccompOf(config, capabilities, facts)
+  const { appArmor, selinux } = facts.confinement
   return {
     ociVersion: '1.0.2',
     process: {
@@ -70,6 +75,8 @@ export function buildOciSpec(config: ContainerConfig, sandbox: PodSandboxConfig,
       cwd: config.workingDir || facts.image.workingDir || '/',
       capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
       noNewPrivileges: security.noNewPrivs,
+      ...(appArmor !== undefined && { apparmorProfile: appArmor }),
+      ...(selinux?.process !== undefined && { selinuxLabel: selinux.process }),
       ...(resources.oomScoreAdj !== undefined && { oomScoreAdj: Math.max(resources.oomScoreAdj, facts.oomScoreAdjMin) }),
     },
     root: { path: facts.rootfs, readonly: security.readonlyRootfs },
@@ -81,6 +88,7 @@ export function buildOciSpec(config: ContainerConfig, sandbox: PodSandboxConfig,
       resources: { devices: deviceRules(config, facts), ...ociResources(resources, facts) },
       devices: facts.devices.map(({ path, type, major, minor, fileMode, uid, gid }) => ({ path, type, major, minor, fileMode, uid, gid })),
       ...(!security.privileged && { maskedPaths: security.maskedPaths ?? MASKED_PATHS, readonlyPaths: security.readonlyPaths ?? READONLY_PATHS }),
+      ...(selinux && { mountLabel: selinux.mount }),
       ...(seccomp !== undefined && { seccomp }),
       ...(propagations.has('bidirectional') ? { rootfsPropagation: 'rshared' } : propagations.has('hostToContainer') && { rootfsPropagation: 'rslave' }),
     },
@@ -92,10 +100,12 @@ export function buildOciSpec(config: ContainerConfig, sandbox: PodSandboxConfig,
  * can say so, on version 2 containers without one get none either.
  */
 export function ociResources(resources: LinuxResources, facts: Pick<SpecFacts, 'cgroupVersion' | 'hasSwapLimit'>): Record<string, unknown> {
-  const { cpuShares, cpuQuota, cpuPeriod, memoryLimitBytes, pidsLimit, hugepageLimits } = resources
+  const { cpuShares, cpuQuota, cpuPeriod, cpusetCpus, cpusetMems, memoryLimitBytes, pidsLimit, hugepageLimits } = resources
   const unified = facts.cgroupVersion === 2 ? { ...(facts.hasSwapLimit && { 'memory.swap.max': '0' }), ...resources.unified } : {}
   return {
-    ...((cpuShares || cpuQuota || cpuPeriod) && { cpu: { ...(cpuShares && { shares: cpuShares }), ...(cpuQuota && { quota: cpuQuota }), ...(cpuPeriod && { period: cpuPeriod }) } }),
+    ...((cpuShares || cpuQuota || cpuPeriod || cpusetCpus || cpusetMems) && {
+      cpu: { ...(cpuShares && { shares: cpuShares }), ...(cpuQuota && { quota: cpuQuota }), ...(cpuPeriod && { period: cpuPeriod }), ...(cpusetCpus && { cpus: cpusetCpus }), ...(cpusetMems && { mems: cpusetMems }) },
+    }),
     ...(memoryLimitBytes && { memory: { limit: memoryLimitBytes, ...(facts.hasSwapLimit && { swap: memoryLimitBytes }) } }),
     ...(pidsLimit && pidsLimit > 0 && { pids: { limit: pidsLimit } }),
     ...(hugepageLimits && { hugepageLimits: Object.entries(hugepageLimits).map(([pageSize, limit]) => ({ pageSize, limit })) }),

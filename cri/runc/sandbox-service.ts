@@ -180,7 +180,7 @@ export class SandboxService {
   #describe(record: SandboxRecord): SandboxStatus {
     const { id, config, createdAtMs, ips, netnsPath } = record
     return {
-      id, metadata: config.metadata, state: record.state === 'ready' ? 'ready' : 'notready', createdAtMs, ips, labels: config.labels, annotations: config.annotations,
+      id, metadata: config.metadata, state: record.state === 'ready' ? 'ready' : 'notready', createdAtMs, ips, labels: config.labels, annotations: config.annotations, namespaces: config.linux.namespaces,
       ...(netnsPath !== undefined && { netnsPath }),
     }
   }

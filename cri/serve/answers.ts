@@ -1,7 +1,7 @@
 /** The contract's types as CRI's messages. Pure. */
 import type { Written } from '#base/protobuf/message.ts'
 import type { ContainerStats, ContainerStatus, Image, LinuxResources, SandboxStatus } from '../runtime.ts'
-import { CONTAINER_STATES, SANDBOX_STATES } from '../wire/enums.ts'
+import { CONTAINER_STATES, namespaceMessage, PROPAGATIONS, SANDBOX_STATES, signalNumberOf } from '../wire/enums.ts'
 import type * as m from '../wire/messages.ts'
 
 const NANOS_PER_MS = 1e6
@@ -11,7 +11,7 @@ export function sandboxMessage(s: SandboxStatus): Written<typeof m.PodSandboxSta
   const [ip, ...more] = s.ips
   return {
     id: s.id, metadata: s.metadata, state: SANDBOX_STATES.indexOf(s.state), createdAt: nanos(s.createdAtMs), labels: s.labels, annotations: s.annotations,
-    network: { ip, additionalIps: more.map((each) => ({ ip: each })) }, linux: {},
+    network: { ip, additionalIps: more.map((each) => ({ ip: each })) }, linux: { ...(s.namespaces && { namespaces: { options: namespaceMessage(s.namespaces) } }) },
   }
 }
 
@@ -24,13 +24,14 @@ export function containerMessage(c: ContainerStatus, imageDigestRef: string | un
   return {
     id: c.id, metadata: c.metadata, state: CONTAINER_STATES.indexOf(c.state), createdAt: nanos(c.createdAtMs), startedAt: nanos(c.startedAtMs), finishedAt: nanos(c.finishedAtMs), exitCode: c.exitCode,
     image: { image: c.imageRef }, imageRef: imageDigestRef ?? c.imageId, reason: c.reason, message: c.message, labels: c.labels, annotations: c.annotations, logPath: c.logPath, imageId: c.imageId,
+    stopSignal: signalNumberOf(c.stopSignal), mounts: (c.mounts ?? []).map(({ image, ...mount }) => ({ ...mount, propagation: PROPAGATIONS.indexOf(mount.propagation), ...(image !== undefined && { image: { image } }) })),
     ...(c.user && { user: { linux: c.user } }),
     ...(c.resources && { resources: { linux: resourcesMessage(c.resources) } }),
   }
 }
 
 function resourcesMessage(r: LinuxResources): Written<typeof m.LinuxContainerResources> {
-  return { cpuShares: r.cpuShares, cpuQuota: r.cpuQuota, cpuPeriod: r.cpuPeriod, memoryLimitInBytes: r.memoryLimitBytes, oomScoreAdj: r.oomScoreAdj, hugepageLimits: Object.entries(r.hugepageLimits ?? {}).map(([pageSize, limit]) => ({ pageSize, limit })), unified: r.unified }
+  return { cpuShares: r.cpuShares, cpuQuota: r.cpuQuota, cpuPeriod: r.cpuPeriod, cpusetCpus: r.cpusetCpus, cpusetMems: r.cpusetMems, memoryLimitInBytes: r.memoryLimitBytes, oomScoreAdj: r.oomScoreAdj, hugepageLimits: Object.entries(r.hugepageLimits ?? {}).map(([pageSize, limit]) => ({ pageSize, limit })), unified: r.unified }
 }
 
 export function containerItem(c: ContainerStatus, imageDigestRef: string | undefined): Written<typeof m.ListContainers.response>['containers'] extends readonly (infer Item)[] | undefined ? Item : never {

@@ -127,12 +127,54 @@ describe('CRI served', () => {
     ])
   })
 
+  test('a kubelet\'s words reach the runtime: processors, profiles, labels', async () => {
+    const { containerId } = await start('worded', {
+      mounts: [{ containerPath: '/a', hostPath: '/b', selinuxRelabel: true }],
+      linux: { resources: { cpusetCpus: '0-1', cpusetMems: '0', memoryLimitInBytes: 9, memorySwapLimitInBytes: 9 }, securityContext: { apparmor: { profileType: 2, localhostRef: 'localhost/mine' }, selinuxOptions: { type: 't', level: 's0:c1' } } },
+    })
+    const { linux, mounts } = runtime.control.configOf(containerId)
+    assert.deepStrictEqual([linux.resources, linux.security.apparmor, linux.security.selinux, mounts[0]?.selinuxRelabel], [{ memoryLimitBytes: 9, cpusetCpus: '0-1', cpusetMems: '0' }, { profile: 'Localhost', name: 'mine' }, { user: '', role: '', type: 't', level: 's0:c1' }, true])
+    await ask(CALLS.updateContainerResources, { containerId, linux: { cpusetCpus: '1' } })
+    assert.equal((await ask(CALLS.containerStatus, { containerId })).status?.resources?.linux?.cpusetCpus, '1')
+  })
+
+  test('a kubelet finds what it compares: namespaces of pods, signals and mounts of containers', async () => {
+    const config = pod('compared', { linux: { securityContext: { namespaceOptions: { network: 2, pid: 1, usernsOptions: { mode: 0, uids: [{ hostId: 65536, containerId: 0, length: 65536 }], gids: [{ hostId: 65536, containerId: 0, length: 65536 }] } } } } })
+    const { podSandboxId } = await ask(CALLS.runPodSandbox, { config })
+    const { status } = await ask(CALLS.podSandboxStatus, { podSandboxId })
+    const options = status?.linux?.namespaces?.options
+    assert.deepStrictEqual([options?.network, options?.pid, options?.ipc, options?.usernsOptions?.uids], [2, 1, 0, [{ hostId: 65536, containerId: 0, length: 65536 }]])
+    const { containerId } = await ask(CALLS.createContainer, { podSandboxId, sandboxConfig: config, config: { metadata: { name: 'main', attempt: 0 }, image: { image: IMAGE }, stopSignal: 10, mounts: [{ containerPath: '/a', hostPath: '/b', readonly: true, propagation: 1 }] } })
+    const told = (await ask(CALLS.containerStatus, { containerId })).status
+    assert.deepStrictEqual([told?.stopSignal, told?.mounts.map((mount) => [mount.containerPath, mount.hostPath, mount.readonly, mount.propagation])], [10, [['/a', '/b', true, 1]]])
+  })
+
+  test('stopping and removing what is not there, or not any more, goes well; asking about it does not', async () => {
+    const { podSandboxId, containerId } = await start('repeated')
+    for (const id of [containerId, 'f'.repeat(64)]) {
+      for (const _ of [1, 2]) await ask(CALLS.stopContainer, { containerId: id, timeout: 0 })
+      for (const _ of [1, 2]) await ask(CALLS.removeContainer, { containerId: id })
+      await assert.rejects(ask(CALLS.containerStatus, { containerId: id }), { code: 'GRPC_5' })
+      await assert.rejects(ask(CALLS.startContainer, { containerId: id }), { code: 'GRPC_5' })
+    }
+    await ask(CALLS.updatePodSandboxResources, { podSandboxId, resources: { cpuShares: 2 } })
+    for (const id of [podSandboxId, 'f'.repeat(64)]) {
+      for (const _ of [1, 2]) await ask(CALLS.stopPodSandbox, { podSandboxId: id })
+      for (const _ of [1, 2]) await ask(CALLS.removePodSandbox, { podSandboxId: id })
+      await assert.rejects(ask(CALLS.podSandboxStatus, { podSandboxId: id }), { code: 'GRPC_5' })
+      await assert.rejects(ask(CALLS.updatePodSandboxResources, { podSandboxId: id }), { code: 'GRPC_5' })
+    }
+    for (const _ of [1, 2]) await ask(CALLS.removeImage, { image: { image: 'none:1' } })
+    assert.deepStrictEqual(await ask(CALLS.imageStatus, { image: { image: 'none:1' } }), { image: undefined, info: {} })
+    for (const name of ['StreamPodSandboxes', 'StreamContainers']) await assert.rejects(ask({ ...CALLS.version, path: `/runtime.v1.RuntimeService/${name}` }, {}), { code: 'GRPC_12' })
+  })
+
   test('what this runtime cannot do is refused, not passed over', async () => {
     const { podSandboxId } = await start('plain')
     const create = (config: Written<typeof m.ContainerConfig>) => ask(CALLS.createContainer, { podSandboxId, sandboxConfig: pod('plain'), config: { metadata: { name: 'more', attempt: 0 }, image: { image: IMAGE }, ...config } })
     for (const [config, says] of [
       [{ mounts: [{ containerPath: '/a', hostPath: '/b', recursiveReadOnly: true }] }, /recursive read-only/], [{ cdiDevices: [{ name: 'vendor.com/gpu=0' }] }, /container device interface/],
-      [{ linux: { resources: { cpusetCpus: '0' } } }, /cpusets/], [{ mounts: [{ containerPath: '/a', hostPath: '/b', readonly: true, propagation: 1, recursiveReadOnly: true }] }, /private propagation/],
+      [{ linux: { resources: { memoryLimitInBytes: 5, memorySwapLimitInBytes: 9 } } }, /no swap/], [{ linux: { securityContext: { capabilities: { addAmbientCapabilities: ['CHOWN'] } } } }, /ambient capabilities \(CHOWN\)/], [{ mounts: [{ containerPath: '/a', hostPath: '/b', readonly: true, propagation: 1, recursiveReadOnly: true }] }, /private propagation/],
       [{ linux: { securityContext: { namespaceOptions: { usernsOptions: { mode: 0 } } } } }, /needs its mappings/], [{ mounts: [{ containerPath: '/a', hostPath: '/b', uidMappings: [{ hostId: 1, containerId: 5, length: 9 }] }] }, /one range from 0/], [{ linux: { securityContext: { runAsGroup: { value: 1 } } } }, /runAsGroup/],
     ] as const) await assert.rejects(create(config), (error: Error & { code?: string }) => error.code === 'GRPC_3' && says.test(error.message))
     await assert.rejects(ask(CALLS.runPodSandbox, { config: pod('x'), runtimeHandler: 'kata' }), { code: 'GRPC_3' })

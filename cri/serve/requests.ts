@@ -50,16 +50,17 @@ function mountOf(mount: Read<typeof m.ContainerConfig>['mounts'][number], volume
   if (mount.imageSubPath !== '') throw invalid(`mount ${containerPath}: an image's sub path without an image`)
   if (mount.recursiveReadOnly && (!readonly || mount.propagation !== 0)) throw invalid(`mount ${containerPath}: recursive read-only needs readonly and private propagation`)
   const idMapped = rangeOf(mount.uidMappings, mount.gidMappings, `mount ${containerPath}`) !== undefined
-  return { containerPath, hostPath, readonly, propagation: nameOf(PROPAGATIONS, propagation, 'private'), ...(mount.recursiveReadOnly && { recursiveReadOnly: true }), ...(idMapped && { idMapped }) }
+  return { containerPath, hostPath, readonly, propagation: nameOf(PROPAGATIONS, propagation, 'private'), ...(mount.recursiveReadOnly && { recursiveReadOnly: true }), ...(idMapped && { idMapped }), ...(mount.selinuxRelabel && { selinuxRelabel: true }) }
 }
 
 export function resourcesOf(r: Read<typeof m.LinuxContainerResources> | undefined): LinuxResources {
   if (!r) return {}
-  if (r.cpusetCpus !== '' || r.cpusetMems !== '') throw invalid('cpusets are not supported by this runtime')
+  if (r.memorySwapLimitInBytes > r.memoryLimitInBytes) throw invalid(`memory_swap_limit_in_bytes ${r.memorySwapLimitInBytes}: this runtime gives no swap to containers`)
   const positive = (value: number): number | undefined => (value === 0 ? undefined : value)
   const [cpuShares, cpuQuota, cpuPeriod, memoryLimitBytes] = [positive(r.cpuShares), positive(r.cpuQuota), positive(r.cpuPeriod), positive(r.memoryLimitInBytes)]
   return {
     ...(cpuShares !== undefined && { cpuShares }), ...(cpuQuota !== undefined && { cpuQuota }), ...(cpuPeriod !== undefined && { cpuPeriod }), ...(memoryLimitBytes !== undefined && { memoryLimitBytes }),
+    ...(r.cpusetCpus !== '' && { cpusetCpus: r.cpusetCpus }), ...(r.cpusetMems !== '' && { cpusetMems: r.cpusetMems }),
     ...(r.oomScoreAdj !== 0 && { oomScoreAdj: r.oomScoreAdj }),
     ...(r.hugepageLimits.length > 0 && { hugepageLimits: Object.fromEntries(r.hugepageLimits.map((h) => [h.pageSize, h.limit])) }),
     ...(Object.keys(r.unified).length > 0 && { unified: r.unified }),
@@ -86,14 +87,22 @@ function namespacesOf(n: Read<typeof m.LinuxContainerSecurityContext>['namespace
 function securityOf(s: Read<typeof m.LinuxContainerSecurityContext> | undefined): SecurityContext {
   const profile = nameOf(SECCOMP_PROFILES, s?.seccomp?.profileType ?? SECCOMP_PROFILES.indexOf('Unconfined'), 'RuntimeDefault')
   if (s?.runAsGroup && !s.runAsUser && s.runAsUsername === '') throw invalid('runAsGroup is specified without runAsUser')
+  const ambient = s?.capabilities?.addAmbientCapabilities ?? []
+  if (ambient.length > 0) throw invalid(`ambient capabilities (${ambient.join(', ')}) are not supported by this runtime`)
   return {
     privileged: s?.privileged ?? false, readonlyRootfs: s?.readonlyRootfs ?? false, noNewPrivs: s?.noNewPrivs ?? false, supplementalGroups: s?.supplementalGroups ?? [],
     ...(s?.supplementalGroupsPolicy === STRICT_GROUPS && { supplementalGroupsPolicy: 'Strict' }),
     addCapabilities: s?.capabilities?.addCapabilities ?? [], dropCapabilities: s?.capabilities?.dropCapabilities ?? [],
     ...(s?.runAsUser && { runAsUser: s.runAsUser.value }), ...(s?.runAsGroup && { runAsGroup: s.runAsGroup.value }), ...(s && s.runAsUsername !== '' && { runAsUsername: s.runAsUsername }),
     ...(s && s.maskedPaths.length > 0 && { maskedPaths: s.maskedPaths }), ...(s && s.readonlyPaths.length > 0 && { readonlyPaths: s.readonlyPaths }),
+    ...(s?.apparmor && { apparmor: appArmorOf(s.apparmor) }), ...(s?.selinuxOptions && { selinux: s.selinuxOptions }),
     seccomp: profile === 'Localhost' ? { profile, path: s?.seccomp?.localhostRef ?? '' } : { profile },
   }
+}
+
+function appArmorOf({ profileType, localhostRef }: { profileType: number; localhostRef: string }): SecurityContext['apparmor'] & object {
+  const profile = nameOf(SECCOMP_PROFILES, profileType, 'RuntimeDefault')
+  return profile === 'Localhost' ? { profile, name: localhostRef.replace(/^localhost\//, '') } : { profile }
 }
 
 /** `auth` is `base64(user:password)`, as in a docker config. */

@@ -107,6 +107,8 @@ export async function serveRuntime(runtime: ContainerRuntime, options: ServeRunt
     return { status: containerMessage(status, (await digestRefs()).get(status.imageId)), ...(request.verbose && { info: await info() }) }
   })
   answer(CALLS.updateContainerResources, async (request) => { await runtime.updateContainerResources(await containerId(request.containerId), resourcesOf(request.linux)); return {} })
+  // The pod's cgroup is the caller's own; what is in it gets its share by UpdateContainerResources.
+  answer(CALLS.updatePodSandboxResources, async (request) => { await runtime.podSandboxStatus(await sandboxId(request.podSandboxId)); return {} })
   answer(CALLS.reopenContainerLog, async (request) => { await runtime.reopenContainerLog(await containerId(request.containerId)); return {} })
 
   answer(CALLS.execSync, async (request) => runtime.execSync(await containerId(request.containerId), request.cmd, request.timeout))

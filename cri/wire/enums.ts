@@ -1,5 +1,5 @@
 /** CRI's enums: the contract's words at their numbers. */
-import type { ContainerState, Mount, NamespaceMode, SandboxState } from '../runtime.ts'
+import type { ContainerState, IdRange, Mount, NamespaceMode, NamespaceOptions, SandboxState } from '../runtime.ts'
 
 export const PROTOCOLS = ['TCP', 'UDP', 'SCTP'] as const
 export const PROPAGATIONS: readonly Mount['propagation'][] = ['private', 'hostToContainer', 'bidirectional']
@@ -18,6 +18,14 @@ SIGTSTP SIGTTIN SIGTTOU SIGURG SIGUSR1 SIGUSR2 SIGVTALRM SIGWINCH SIGXCPU SIGXFS
 /** 0, the runtime's default, for none and for what CRI has no number of. */
 export const signalNumberOf = (name: string | undefined): number => Math.max(0, SIGNALS.indexOf(name ?? ''))
 export const signalNameOf = (number: number): string | undefined => (number > 0 ? SIGNALS[number] : undefined)
+
+/** CRI's words for a pod's own users; POD is 0, NODE 2. */
+export const idMappings = ({ hostId, length }: IdRange) => [{ hostId, containerId: 0, length }]
+
+export function namespaceMessage(n: NamespaceOptions) {
+  const mode = (name: NamespaceMode) => NAMESPACE_MODES.indexOf(name)
+  return { network: mode(n.network), pid: mode(n.pid), ipc: mode(n.ipc), targetId: n.targetId, ...(n.users && { usernsOptions: { mode: mode('pod'), uids: idMappings(n.users), gids: idMappings(n.users) } }) }
+}
 
 /** Unknown numbers of a newer protocol become `fallback`. */
 export const nameOf = <T>(names: readonly T[], number: number, fallback: T): T => names[number] ?? fallback

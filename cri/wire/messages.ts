@@ -39,6 +39,7 @@ export const PodSandboxConfig = message({
 })
 export const RunPodSandbox = { request: message({ config: one(1, PodSandboxConfig), runtimeHandler: string(2) }), response: message({ podSandboxId: string(1) }) }
 export const BySandboxId = message({ podSandboxId: string(1) })
+export const UpdatePodSandboxResources = message({ podSandboxId: string(1), overhead: one(2, LinuxContainerResources), resources: one(3, LinuxContainerResources) })
 export const ByContainerId = message({ containerId: string(1) })
 
 const PodIp = message({ ip: string(1) })

@@ -20,6 +20,7 @@ export const CALLS = {
   listContainers: runtime('ListContainers', m.ListContainers.request, m.ListContainers.response),
   containerStatus: runtime('ContainerStatus', m.ContainerStatusCall.request, m.ContainerStatusCall.response),
   updateContainerResources: runtime('UpdateContainerResources', m.UpdateContainerResources, m.Empty),
+  updatePodSandboxResources: runtime('UpdatePodSandboxResources', m.UpdatePodSandboxResources, m.Empty),
   reopenContainerLog: runtime('ReopenContainerLog', m.ByContainerId, m.Empty),
   execSync: runtime('ExecSync', m.ExecSync.request, m.ExecSync.response),
   exec: runtime('Exec', m.Exec, m.StreamUrl),

@@ -58,7 +58,7 @@ export function createLocalVolumes({ mounter, disks, paths, rootDir }: { mounter
         if (!(await mounter.below(target)).includes(target)) await mounter.bind(source, target)
         const gid = pod.spec?.securityContext?.fsGroup
         if (gid !== undefined && !readonly) await setOwnership(target, { gid, readonly: false, policy: pod.spec?.securityContext?.fsGroupChangePolicy === 'OnRootMismatch' ? 'OnRootMismatch' : 'Always' })
-        return { path: target, readonly }
+        return { path: target, readonly, mayRelabel: true }
       })
     },
     async tearDown(uid) {

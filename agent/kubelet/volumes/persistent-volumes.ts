@@ -65,7 +65,7 @@ export function createPersistentVolumes({ objects, mounter, paths, csi, local, g
     throw new CodedError('VOLUME_UNSUPPORTED', `no volume plugin matched: ${kindOf(spec)} volumes are not supported on this node`)
   }
 
-  const ofCsi = async (pod: Stored<Pod>, volume: CsiVolume): Promise<Known> => ({ at: { path: await csi.setUp(pod, volume), readonly: volume.readonly, ...(volume.isBlock && { isDevice: true }) }, csi: volume })
+  const ofCsi = async (pod: Stored<Pod>, volume: CsiVolume): Promise<Known> => ({ at: { path: await csi.setUp(pod, volume), readonly: volume.readonly, ...(volume.isBlock && { isDevice: true }), mayRelabel: !volume.isBlock }, csi: volume })
 
   const ofNfs = async (pod: Stored<Pod>, { server, path, readOnly = false }: NFSVolumeSource, specName: string, options: readonly string[]): Promise<Known> => {
     const target = paths.volume(pod.metadata.uid, 'kubernetes.io~nfs', specName)

@@ -8,7 +8,7 @@ import type { ConfigMap, Container, Pod, Secret, Stored, Volume, VolumeMount } f
 import type { Clock } from '#base/clock.ts'
 import { asError, CodedError, hasCode } from '#base/errors.ts'
 import { nameSuffix, type Random } from '#base/random.ts'
-import type { ContainerConfig, Mount } from '#cri/index.ts'
+import { isSelinuxEnabled, type ContainerConfig, type Mount } from '#cri/index.ts'
 import type { FieldContext } from '../field-ref.ts'
 import type { ObjectSource } from '../objects.ts'
 import type { PodPaths } from '../pod-paths.ts'
@@ -73,6 +73,7 @@ export interface PodVolumesDeps {
 
 export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
   const { paths, mounter, objects, tokens, persistent, clock, random } = deps
+  const hasSelinux = isSelinuxEnabled()
 
   const setUpOne = async (pod: Stored<Pod>, volume: Volume): Promise<void> => {
     const { uid } = pod.metadata
@@ -129,7 +130,7 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
   const locate = async (pod: Stored<Pod>, volume: Volume): Promise<Located> => {
     if (volume.hostPath) return { path: volume.hostPath.path, readonly: false }
     const plugin = volume.emptyDir ? 'kubernetes.io~empty-dir' : payloadPlugin(volume)
-    if (plugin !== undefined) return { path: paths.volume(pod.metadata.uid, plugin, volume.name), readonly: !volume.emptyDir }
+    if (plugin !== undefined) return { path: paths.volume(pod.metadata.uid, plugin, volume.name), readonly: !volume.emptyDir, mayRelabel: true }
     const found = await persistent.locate(pod, volume)
     if (!found) throw new VolumeError(volume.name, `volume "${volume.name}" is nowhere`)
     return found
@@ -143,7 +144,7 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
     if (subPath === undefined) throw new VolumeError(mount.name, `missing value for subPathExpr ${mount.subPathExpr ?? ''}`)
     const containerPath = mount.mountPath.startsWith('/') ? mount.mountPath : `/${mount.mountPath}`
     if (volume.image) return imageMount(volume, containerPath, subPath, volumeImages)
-    const { path: dir, readonly } = await locate(pod, volume)
+    const { path: dir, readonly, mayRelabel = false } = await locate(pod, volume)
     if (volume.hostPath?.type === undefined || volume.hostPath.type === '') await ensureExists(volume, dir)
     const hostPath = subPath === '' ? dir : await bindSubpath(mounter, { volumeDir: dir, subPath, target: paths.subpath(pod.metadata.uid, volume.name, container.name, index), readonly: payloadPlugin(volume) !== undefined })
     return {
@@ -152,6 +153,7 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
       readonly: (mount.readOnly ?? false) || readonly,
       propagation: mount.mountPropagation === 'Bidirectional' ? 'bidirectional' : mount.mountPropagation === 'HostToContainer' ? 'hostToContainer' : 'private',
       ...(recursive && { recursiveReadOnly: true }),
+      ...(hasSelinux && mayRelabel && { selinuxRelabel: true }),
     }
   }
 

@@ -54,6 +54,11 @@ describe('skiff on a machine of its own', { skip: DISK === '' && 'run scripts/gu
   const untilReady = async (...names: string[]) => {
     for (const name of names) await untilSo(`pod ${name} is ready`, async () => isReady(await seen(name)))
   }
+  /** None named: all. By the guest's time, which `--timeout` does not know. */
+  const deletePods = async (...names: string[]) => {
+    await guest.mustKubectl(['delete', 'pods', ...(names.length === 0 ? ['--all'] : names), '--wait=false'])
+    await untilSo(`pods ${names.join(', ')} are gone`, async () => (await guest.mustKubectl(['get', 'pods', '-o', 'name', '--ignore-not-found', ...names])) === '')
+  }
   const containerId = (p: SeenPod) => (p.status.containerStatuses?.[0]?.containerID ?? '').replace(/^.*:\/\//, '')
   const untilUp = async () => {
     await untilSo('the kubeconfig is there', async () => (await guest.run('test -s /etc/skiff/skiff.yaml')).code === 0)
@@ -152,6 +157,19 @@ describe('skiff on a machine of its own', { skip: DISK === '' && 'run scripts/gu
         assert.equal(await guest.mustKubectl(['logs', 'hungry']), '')
       })
 
+      it('a recursively read-only mount is read-only below, too; one that is not, is not', async () => {
+        await guest.must('mkdir -p /tmp/tree/below && { mountpoint -q /tmp/tree/below || mount -t tmpfs tmpfs /tmp/tree/below; }')
+        const mount = (more: object) => ({ volumeMounts: [{ name: 'tree', mountPath: '/tree', readOnly: true, ...more }] })
+        const volumes = { volumes: [{ name: 'tree', hostPath: { path: '/tmp/tree' } }] }
+        await apply(pod({ name: 'whole', pod: volumes, container: mount({ recursiveReadOnly: 'Enabled' }) }), pod({ name: 'top', pod: volumes, container: mount({}) }))
+        await untilReady('whole', 'top')
+        const write = async (name: string, path: string) => (await guest.kubectl(['exec', name, '--', 'touch', path])).stderr.includes('Read-only file system')
+        assert.deepStrictEqual([await write('whole', '/tree/x'), await write('whole', '/tree/below/x'), await write('top', '/tree/x'), await write('top', '/tree/below/x')], [true, true, true, false])
+        assert.equal(await guest.mustKubectl(['get', 'pod', 'whole', '-o', 'jsonpath={.status.containerStatuses[0].volumeMounts[?(@.name=="tree")].recursiveReadOnly}']), 'Enabled')
+        await deletePods('whole', 'top')
+        await guest.must('umount /tmp/tree/below')
+      })
+
       it('logs, exec with exit codes, exec at a terminal and attach work', async () => {
         await apply(pod({ name: 'talker', pod: { restartPolicy: 'Never' }, container: { stdin: true, stdinOnce: true, command: ['sh', '-c', 'echo ready; while read line; do echo "got $line"; done; echo bye'] } }))
         await untilReady('talker')
@@ -203,7 +221,7 @@ describe('skiff on a machine of its own', { skip: DISK === '' && 'run scripts/gu
       })
 
       it('deleted pods leave no cgroup, mount, namespace, link or process behind', async () => {
-        await guest.mustKubectl(['delete', 'pods', '--all', '--timeout=100s'])
+        await deletePods()
         await untilSo('all is as it was', async () => (await held()).length <= before.length, 30_000)
         assert.deepStrictEqual(await held(), before)
       })
@@ -226,7 +244,7 @@ describe('skiff on a machine of its own', { skip: DISK === '' && 'run scripts/gu
         await untilExec(`by-${made}`)
         const is = await seen(`by-${made}`)
         assert.deepStrictEqual([containerId(is), is.status.containerStatuses?.[0]?.restartCount], [containerId(was), 0])
-        await guest.mustKubectl(['delete', 'pod', `by-${made}`, '--timeout=60s'])
+        await deletePods(`by-${made}`)
         await untilSo('nothing of it is left', async () => (await held()).length <= none.length, 30_000)
         assert.deepStrictEqual(await held(), none)
         assert.equal(await guest.must('ls /run/skiff/oci'), '')
@@ -263,7 +281,8 @@ describe('skiff on a machine of its own', { skip: DISK === '' && 'run scripts/gu
       const were = await state()
       await guest.must('systemctl restart systemd-networkd && sleep 3')
       assert.equal(await state(), were)
-      await guest.mustKubectl(['delete', 'pods,service', '--all', '--timeout=60s'])
+      await deletePods()
+      await guest.mustKubectl(['delete', 'service', 'web'])
     })
   })
 

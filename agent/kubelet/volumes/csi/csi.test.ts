@@ -127,7 +127,7 @@ describe('CSI volumes', { skip: process.getuid?.() === 0 ? false : 'mounting nee
     const [first, second] = [pod('p1', volume), pod('p2', volume)]
     const volumes = m.volumes()
     const one = await volumes.setUp(first, volume)
-    assert.deepStrictEqual(one, { path: join(m.paths.volumes('p1'), 'kubernetes.io~csi', 'pv-shared', 'mount'), readonly: false })
+    assert.deepStrictEqual(one, { path: join(m.paths.volumes('p1'), 'kubernetes.io~csi', 'pv-shared', 'mount'), readonly: false, mayRelabel: true })
     writeFileSync(join(one.path, 'file'), 'kept')
     const two = await volumes.setUp(second, volume)
     assert.equal(readFileSync(join(two?.path ?? '', 'file'), 'utf8'), 'kept')
@@ -206,7 +206,7 @@ describe('CSI volumes', { skip: process.getuid?.() === 0 ? false : 'mounting nee
     const volume = m.claimed('raw', { ...csi('b1'), volumeMode: 'Block' })
     const volumes = m.volumes()
     const published = join(m.dir, 'plugins/kubernetes.io/csi/volumeDevices/publish/pv-raw')
-    assert.deepStrictEqual(await volumes.setUp(pod('p1', volume), volume), { path: join(published, 'p1'), readonly: false, isDevice: true })
+    assert.deepStrictEqual(await volumes.setUp(pod('p1', volume), volume), { path: join(published, 'p1'), readonly: false, isDevice: true, mayRelabel: false })
     await volumes.setUp(pod('p2', volume), volume)
     writeFileSync(join(published, 'p1'), 'raw bytes', { flag: 'r+' })
     assert.ok(statSync(join(published, 'p2')).isBlockDevice())

@@ -20,6 +20,7 @@ const pod = (name: string, claimName: string, command: string, spec: object = {}
   },
 })
 
+const rootDir = (host: LabHost) => join(host.dir, 'kubelet')
 const LOOP = spawnSync('losetup', ['-f']).status === 0 ? false : 'no loop devices here'
 
 describe('volumes that outlive pods', { timeout: 240_000 }, () => {
@@ -34,7 +35,7 @@ describe('volumes that outlive pods', { timeout: 240_000 }, () => {
   const apply = (...objects: object[]) => cluster.must(['apply', '-f', '-'], { input: objects.map((o) => JSON.stringify(o)).join('\n') })
   const inPod = async (name: string, ...command: string[]) => (await cluster.must(['exec', name, '--', ...command])).trim()
   const startDriver = async () => {
-    driver = node().start('csi', [process.execPath, '--disable-warning=ExperimentalWarning', join(import.meta.dirname, 'csi-driver.ts'), DRIVER, node().name, join(node().dataDir, 'agent'), join(node().dir, 'storage')])
+    driver = node().start('csi', [process.execPath, '--disable-warning=ExperimentalWarning', join(import.meta.dirname, 'csi-driver.ts'), DRIVER, node().name, rootDir(node()), join(node().dir, 'storage')])
     await until('the driver is in the CSINode', 20_000, async () => (await cluster.kubectl(['get', 'csinode', node().name, '-o', 'jsonpath={.spec.drivers[*].name}'])).stdout === DRIVER)
   }
   /** What external-attacher would do, for one attachment. */
@@ -47,7 +48,8 @@ describe('volumes that outlive pods', { timeout: 240_000 }, () => {
   }
 
   before(async () => {
-    cluster = await Cluster.create({ hosts: 2 })
+    // As on a machine of its own, where it is /var/lib/kubelet and not the agent's directory.
+    cluster = await Cluster.create({ hosts: 2, prepare: (host) => Promise.resolve(['--root-dir', rootDir(host)]) })
     await apply(STORAGE_CLASS, { apiVersion: 'storage.k8s.io/v1', kind: 'CSIDriver', metadata: { name: DRIVER }, spec: { attachRequired: true, podInfoOnMount: true, fsGroupPolicy: 'File' } })
   })
   after(async () => {

@@ -23,7 +23,7 @@ import { createEmbeddedRuntime, serveRuntime, type RegistriesConfig, type SpawnP
 import { openExternalRuntime } from './node-network/external-runtime.ts'
 import { createImageDirectory } from './airgap/image-directory.ts'
 import { readClusterConfig } from './cluster-config-source.ts'
-import { createClusterMemory } from './cluster-memory.ts'
+import { createClusterMemory, type FlashProfile } from './cluster-memory.ts'
 import { createDns } from './dns/dns.ts'
 import { readClientCa } from './http/client-ca.ts'
 import { createKubeletAuth } from './http/kubelet-auth.ts'
@@ -59,6 +59,8 @@ export interface AgentConfig {
   cgroupRoot: string
   /** The kubelet's own flags. */
   kubelet: Partial<KubeletConfig>
+  /** `--flash-profile` */
+  flashProfile: FlashProfile
   registries: RegistriesConfig | undefined
 }
 
@@ -92,7 +94,7 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
   const client: Client = createClient(transport, { userAgent: `kubelet/${GIT_VERSION} (linux/${process.arch}) skiff` })
   const cluster = ipv4Part(await readClusterConfig(client, dataDir, { clock, log }, signal))
   const connectivity = createConnectivity(clock)
-  const memory = createClusterMemory(join(dataDir, 'known-cluster'), nodeName, { clock, log })
+  const memory = createClusterMemory(join(dataDir, 'known-cluster'), nodeName, { clock, log, profile: config.flashProfile })
   const informers = createInformers(client, { clock, random, log, connectivity, memoryOf: memory.of })
   servers.follow(informers)
   const events = createEventRecorder(client, { component: 'kubelet', host: nodeName, clock, random, log })

@@ -38,9 +38,9 @@ function world(t: TestContext) {
     }
   }
   /** One life of an agent. */
-  const start = () => {
+  const start = (profile?: 'normal' | 'gentle') => {
     const end = new AbortController()
-    const memory = createClusterMemory(dir, 'own', { clock, log })
+    const memory = createClusterMemory(dir, 'own', { clock, log, ...(profile && { profile }) })
     const connectivity = createConnectivity(clock)
     const informers = createInformers(api.client, { clock, random: seededRandom(1), log, connectivity, memoryOf: memory.of })
     const services = informers.of<Service>(SERVICES)
@@ -112,6 +112,30 @@ test('a change is written within seconds, many of them once a minute on average,
   await w.run(130_000)
   await agent.stop()
   assert.equal(statSync(join(w.dir, 'nodes.json')).ino, before)
+})
+
+test('with the profile gentle a change is written within a minute, many of them four times an hour', async (t) => {
+  const w = world(t)
+  const agent = w.start('gentle')
+  const file = () => readFileSync(join(w.dir, 'services.json'), 'utf8')
+  w.api.put(SERVICES, service('first', '10.43.0.1'))
+  await w.run(50_000)
+  assert.equal(existsSync(join(w.dir, 'services.json')), false)
+  await w.run(20_000)
+  await w.eventually('the first change is on disk', () => existsSync(join(w.dir, 'services.json')))
+  let writes = 1
+  for (let i = 0, before = file(); i < 120; i++) {
+    w.api.put(SERVICES, service(`s${i}`, `10.43.1.${i}`))
+    await w.run(60_000)
+    for (let turns = 0; turns < 20; turns++) await new Promise((resolve) => { setImmediate(resolve) })
+    const now = file()
+    if (now !== before) writes++
+    before = now
+  }
+  // The quick ones, and one every 15 minutes.
+  assert.ok(writes >= 5 && writes <= 5 + 2 * 4 + 1, `${writes} writes in two hours`)
+  await agent.stop()
+  assert.match(file(), /s119/)
 })
 
 test('a damaged file is told once and costs nothing but itself', async (t) => {

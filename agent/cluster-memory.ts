@@ -1,7 +1,8 @@
 /**
  * What proxy, DNS, pods' environments and the overlay need of the cluster, kept on disk: a node that starts while its
  * server is away serves from it. One file a kind, written when something it tells has changed, seconds later as long
- * as that is rare, on average once a minute while it goes on, and at the end.
+ * as that is rare, on average once a minute while it goes on, and at the end. With `--flash-profile gentle` a minute, and
+ * a quarter of an hour.
  */
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -13,11 +14,15 @@ import { asError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import { VTEP_MAC_ANNOTATION } from './node-network/peers.ts'
 
-/** A change is on disk this soon. */
-const WRITE_DELAY_MS = 5_000
+export type FlashProfile = 'normal' | 'gentle'
+
+/** `delayMs`: a change is on disk this soon. `pauseMs`: each write takes so long, on average, while changes go on. */
+const PACES: Readonly<Record<FlashProfile, { delayMs: number; pauseMs: number }>> = {
+  normal: { delayMs: 5_000, pauseMs: 60_000 },
+  gentle: { delayMs: 60_000, pauseMs: 900_000 },
+}
 /** Flash cards: so many writes of one kind may come that quickly in as many minutes; a node may be killed right after its first pods became ready. */
 const QUICK_WRITES = 5
-const WRITE_PAUSE_MS = 60_000
 const FILE_BYTES_MAX = 64 * 1024 * 1024
 
 export interface ClusterMemory {
@@ -27,7 +32,8 @@ export interface ClusterMemory {
 }
 
 /** `nodeName`: this node's own Node is not kept; it must not be taken for registered. `directory` is made when needed. */
-export function createClusterMemory(directory: string, nodeName: string, deps: { clock: Clock; log: Log }): ClusterMemory {
+export function createClusterMemory(directory: string, nodeName: string, deps: { clock: Clock; log: Log; profile?: FlashProfile }): ClusterMemory {
+  const parts = { clock: deps.clock, log: deps.log, pace: PACES[deps.profile ?? 'normal'] }
   const kept = new Map<ResourceRef, { fit: (object: Stored<KubeObject>) => Stored<KubeObject> | undefined; kind?: KindMemory }>([
     [SERVICES, { fit: (o) => o }],
     [ENDPOINT_SLICES, { fit: (o) => o }],
@@ -38,7 +44,7 @@ export function createClusterMemory(directory: string, nodeName: string, deps: {
       const entry = kept.get(ref)
       // A part of the kind is another world.
       if (!entry || fieldSelector !== undefined || labelSelector !== undefined || namespace !== undefined || metadataOnly) return undefined
-      return (entry.kind ??= new KindMemory(join(directory, `${ref.resource}.json`), entry.fit, deps))
+      return (entry.kind ??= new KindMemory(join(directory, `${ref.resource}.json`), entry.fit, parts))
     },
     async close() {
       for (const { kind } of kept.values()) await kind?.close()
@@ -51,6 +57,7 @@ class KindMemory implements ObjectMemory {
   readonly #fit: (object: Stored<KubeObject>) => Stored<KubeObject> | undefined
   readonly #clock: Clock
   readonly #log: Log
+  readonly #pace: { delayMs: number; pauseMs: number }
   #list: (() => readonly Stored<KubeObject>[]) | undefined
   #cancel: (() => void) | undefined
   #writing: Promise<void> = Promise.resolve()
@@ -59,11 +66,12 @@ class KindMemory implements ObjectMemory {
   /** What the file says, but for resource versions: a heartbeat changes nothing worth a write. */
   #written: string | undefined
 
-  constructor(path: string, fit: (object: Stored<KubeObject>) => Stored<KubeObject> | undefined, { clock, log }: { clock: Clock; log: Log }) {
+  constructor(path: string, fit: (object: Stored<KubeObject>) => Stored<KubeObject> | undefined, { clock, log, pace }: { clock: Clock; log: Log; pace: { delayMs: number; pauseMs: number } }) {
     this.#path = path
     this.#fit = fit
     this.#clock = clock
     this.#log = log
+    this.#pace = pace
   }
 
   async load(): Promise<Stored<KubeObject>[] | undefined> {
@@ -82,8 +90,8 @@ class KindMemory implements ObjectMemory {
   changed(list: () => readonly Stored<KubeObject>[]): void {
     this.#list = list
     const oldestMs = this.#writesMs.length < QUICK_WRITES ? -Infinity : (this.#writesMs[0] ?? 0)
-    const restMs = oldestMs + QUICK_WRITES * WRITE_PAUSE_MS - this.#clock.monotonicMs()
-    this.#cancel ??= this.#clock.after(Math.max(WRITE_DELAY_MS, restMs), () => this.#write())
+    const restMs = oldestMs + QUICK_WRITES * this.#pace.pauseMs - this.#clock.monotonicMs()
+    this.#cancel ??= this.#clock.after(Math.max(this.#pace.delayMs, restMs), () => this.#write())
   }
 
   async close(): Promise<void> {
@@ -100,7 +108,7 @@ class KindMemory implements ObjectMemory {
     this.#writesMs = [...this.#writesMs, this.#clock.monotonicMs()].slice(-QUICK_WRITES)
     this.#writing = this.#writing.then(() => this.#save()).catch((error: unknown) => {
       // The disk may have room again later.
-      this.#cancel ??= this.#clock.after(WRITE_PAUSE_MS, () => this.#write())
+      this.#cancel ??= this.#clock.after(this.#pace.pauseMs, () => this.#write())
       this.#log.warn('what is known of the cluster could not be kept for a start without the server', { file: this.#path, error: asError(error) })
     })
   }

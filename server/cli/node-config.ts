@@ -39,6 +39,7 @@ export function agentConfig(values: FlagValues, servers: readonly string[], toke
     ociRuntime: text(values, 'oci-runtime') as 'runc' | 'crun',
     cgroupRoot: text(values, 'cgroup-root') ?? '',
     kubelet: kubeletSettings(values),
+    flashProfile: text(values, 'flash-profile') as 'normal' | 'gentle',
     registries: Object.keys(registries).length === 0 ? undefined : registries,
   }
 }

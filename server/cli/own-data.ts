@@ -9,6 +9,7 @@ import { openOwnStore, type Attach, type OpenedStore } from '../cluster/open-own
 import { diskRoom } from '../replication/log/disk-room.ts'
 import type { ServerConfig } from '../server-config.ts'
 import { levelOpener } from '../store/open-level.ts'
+import { WRITE_BACK, type FlashProfile } from '../store/write-back.ts'
 import type { FlagValues } from './flags.ts'
 import { text } from './node-config.ts'
 
@@ -30,9 +31,10 @@ export async function getClusterKeys(values: FlagValues, config: ServerConfig, d
 }
 
 export function storeOpener(values: FlagValues, config: ServerConfig, deps: Omit<JoinDeps, 'signal'>): (attach: Attach) => Promise<OpenedStore> {
+  const writeBack = WRITE_BACK[text(values, 'flash-profile') as FlashProfile]
   const directory = join(config.dataDir, 'server')
   return (attach) => openOwnStore({
-    ...deps, directory, open: levelOpener(databaseOf(config)), clusterInit: values['cluster-init'] === true, join: joinedServer(values),
+    ...deps, directory, open: levelOpener(databaseOf(config), writeBack), writeBack, clusterInit: values['cluster-init'] === true, join: joinedServer(values),
     address: hostPort(config.advertiseAddress, config.port), assertRoom: diskRoom(databaseOf(config)),
   }, attach)
 }

@@ -11,7 +11,10 @@ const COMMON: readonly Flag[] = [
   { name: 'token', kind: 'string', value: 'TOKEN', help: 'secret that joins servers and agents to the cluster', isSecret: true },
 ]
 
+const FLASH: Flag = { name: 'flash-profile', kind: 'string', value: 'normal|gentle', default: 'normal', help: 'gentle: write to the disk more seldom, for more memory and longer starts; nothing acknowledged waits', check: oneOf('normal', 'gentle') }
+
 const NODE: readonly Flag[] = [
+  FLASH,
   { name: 'node-name', kind: 'string', value: 'NAME', help: 'name of this node (default: the host name)', check: nodeName },
   { name: 'node-ip', kind: 'string', value: 'IP', help: 'address other nodes reach this one by (default: that of the default route)', check: ip },
   { name: 'node-label', kind: 'list', value: 'KEY=VALUE', help: 'label set when the node registers; may be repeated', check: label },
@@ -199,7 +202,7 @@ export const TOKEN_FLAGS: readonly Flag[] = [
 const named = (...names: string[]) => names.map((name) => [...SERVER_FLAGS, ...AGENT_FLAGS].find((f) => f.name === name)).filter((f) => f !== undefined)
 
 export const CHECK_FLAGS: readonly Flag[] = [
-  ...named('config', 'data-dir', 'oci-runtime'),
+  ...named('config', 'data-dir', 'oci-runtime', 'flash-profile'),
   { name: 'json', kind: 'boolean', default: false, help: 'print JSON' },
 ]
 

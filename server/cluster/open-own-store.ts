@@ -10,6 +10,7 @@ import { openReplica } from '../replication/driver/replica.ts'
 import { hasLevelLog, openLevelLog } from '../replication/log/level-log.ts'
 import { openReplicatedStore } from '../replication/machine/open-replicated-store.ts'
 import type { LevelDatabase } from '../store/open-level.ts'
+import type { WriteBack } from '../store/write-back.ts'
 import type { Store } from '../store/store.ts'
 import { newMemberId, readMember, writeMember, type MemberRecord } from './member-record.ts'
 
@@ -25,6 +26,8 @@ export interface OwnDataOptions {
   address: string
   /** Throws CodedError `DISK_FULL`. */
   assertRoom: () => void
+  /** Default: that of the profile `normal`. */
+  writeBack?: WriteBack
   clock: Clock
   random: Random
   log: Log
@@ -48,7 +51,7 @@ export async function openOwnStore(options: OwnDataOptions, attach: Attach): Pro
   const { clock, random, log } = options
   const found: Pick<OpenedStore, 'member' | 'failed'> = {}
   const store = await openReplicatedStore({
-    open: options.open, receivedDirectory: join(options.directory, 'received'), clock, random, log: log.with('store'),
+    open: options.open, receivedDirectory: join(options.directory, 'received'), clock, random, log: log.with('store'), ...(options.writeBack && { writeBack: options.writeBack }),
     async start(machine, db) {
       const record = await ownRecord(db, machine.applied > 0 || hasLevelLog(db), options)
       const transport = record.clustered ? await attach(record) : noTransport

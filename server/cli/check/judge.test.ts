@@ -11,7 +11,8 @@ const fit: MachineView = {
   probes: { namespaces: undefined, overlayfs: undefined, bridge: undefined, veth: undefined, vxlan: undefined, nftables: undefined },
   nowMs: Date.parse('2026-11-21T12:00:00Z'),
   hasBatteryClock: true,
-  dataDir: { path: '/var/lib/skiff', existing: '/var/lib', problem: undefined, freeBytes: 10 * 1024 ** 3, freeInodes: 1e6 },
+  dataDir: { path: '/var/lib/skiff', existing: '/var/lib', problem: undefined, freeBytes: 10 * 1024 ** 3, freeInodes: 1e6, card: undefined },
+  flashProfile: 'normal',
   memoryBytes: 1 << 30,
   inotify: { instances: 128, watches: 8_192 },
 }
@@ -42,6 +43,13 @@ describe('what a machine lacks', () => {
     ['memory', { memoryBytes: 256 << 20 }, ['warn    memory          256 MiB: enough for skiff agent, little for skiff server with pods']],
     ['inotify', { inotify: { instances: 8, watches: 8_192 } }, ['warn    inotify         8 instances, 8192 watches, so programs that watch files may fail: sysctl -w fs.inotify.max_user_instances=128, and put it into /etc/sysctl.d/']],
   ]
+  it('says which profile a card has, and that there is a gentler one', () => {
+    const flash = (flashProfile: MachineView['flashProfile'], card: string | undefined) => judgeMachine({ ...fit, flashProfile, dataDir: { ...fit.dataDir, card } }).filter((f) => f.what === 'flash').map(findingLine)
+    assert.deepStrictEqual([flash('normal', undefined), flash('normal', 'mmcblk0p2'), flash('gentle', 'mmcblk0p2')], [
+      [], ['ok      flash           mmcblk0p2; --flash-profile gentle writes to it more seldom, for a little more memory'], ['ok      flash           mmcblk0p2, written to as seldom as can be (--flash-profile gentle)'],
+    ])
+  })
+
   for (const [what, change, lines] of cases) {
     it(`names ${what}`, () => {
       assert.deepStrictEqual(trouble(change), lines)

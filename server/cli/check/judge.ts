@@ -30,7 +30,7 @@ export function packagesOf(programs: readonly string[]): string[] {
 }
 
 export function judgeMachine(view: MachineView): Finding[] {
-  return [judgeRoot(view), ...judgePrograms(view), ...judgeCgroups(view), ...judgeProbes(view), judgeClock(view), ...judgeDataDir(view), judgeMemory(view), judgeInotify(view)]
+  return [judgeRoot(view), ...judgePrograms(view), ...judgeCgroups(view), ...judgeProbes(view), judgeClock(view), ...judgeDataDir(view), ...judgeCard(view), judgeMemory(view), judgeInotify(view)]
 }
 
 export function hasMissing(findings: readonly Finding[]): boolean {
@@ -102,6 +102,12 @@ function judgeDataDir({ dataDir }: MachineView): Finding[] {
     ? missing('disk', `${freeInodes < FREE_INODES_MIN ? `${freeInodes} inodes` : formatBytes(freeBytes)} free in ${existing}, too little to run on: make room, or pass --data-dir on another disk`)
     : freeBytes < FREE_BYTES_GOOD ? warn('disk', `${free}, which holds few images: make room, or pass --data-dir on another disk`) : ok('disk', free)
   return [problem === undefined ? ok('data directory', `${path} can be written`) : missing('data directory', `${path} cannot be written (${problem}): mend that, or pass another --data-dir`), space]
+}
+
+/** Cards wear out by being written to. */
+function judgeCard({ dataDir: { card }, flashProfile }: MachineView): Finding[] {
+  if (card === undefined) return []
+  return [ok('flash', flashProfile === 'gentle' ? `${card}, written to as seldom as can be (--flash-profile gentle)` : `${card}; --flash-profile gentle writes to it more seldom, for a little more memory`)]
 }
 
 function judgeMemory({ memoryBytes }: MachineView): Finding {

@@ -1,8 +1,8 @@
 /** Looks at this machine. What can be tried is tried, in namespaces and directories that are gone afterwards. */
 import { execFile } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs'
 import { totalmem } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { asError, hasCode } from '#base/errors.ts'
 import { parseCgroupLayout } from '#agent/kubelet/cgroups/layout.ts'
 import { findProgram, SYSTEM_PATH } from '../find-program.ts'
@@ -12,7 +12,7 @@ import type { MachineView } from './view.ts'
 /** The first time modules are loaded, all at once, from what may be a slow card. */
 const PROBE_MS_MAX = 60_000
 
-export async function observeMachine(options: { dataDir: string; ociRuntime: 'runc' | 'crun'; nowMs: number }): Promise<MachineView> {
+export async function observeMachine(options: { dataDir: string; ociRuntime: 'runc' | 'crun'; flashProfile: 'normal' | 'gentle'; nowMs: number }): Promise<MachineView> {
   const { ociRuntime, nowMs } = options
   const dataDir = observeDataDir(resolve(options.dataDir))
   const inNetwork = (script: string) => probe(['unshare', '-n', 'sh', '-ec', script])
@@ -34,6 +34,7 @@ export async function observeMachine(options: { dataDir: string; ociRuntime: 'ru
     nowMs,
     hasBatteryClock: existsSync('/sys/class/rtc/rtc0'),
     dataDir,
+    flashProfile: options.flashProfile,
     memoryBytes: totalmem(),
     inotify: { instances: numberIn('/proc/sys/fs/inotify/max_user_instances'), watches: numberIn('/proc/sys/fs/inotify/max_user_watches') },
   }
@@ -68,7 +69,21 @@ function observeDataDir(path: string): MachineView['dataDir'] {
   while (!existsSync(existing) && existing !== '/') existing = dirname(existing)
   const { bavail, bsize, ffree, files } = statfsSync(existing)
   // Some file systems count no inodes at all.
-  return { path, existing, problem: writeProblem(existing), freeBytes: bavail * bsize, freeInodes: files === 0 ? Number.MAX_SAFE_INTEGER : ffree }
+  return { path, existing, problem: writeProblem(existing), freeBytes: bavail * bsize, freeInodes: files === 0 ? Number.MAX_SAFE_INTEGER : ffree, card: cardOf(existing) }
+}
+
+function cardOf(directory: string): string | undefined {
+  const { dev } = statSync(directory)
+  // As glibc takes a device number apart.
+  const [major, minor] = [Math.floor(dev / 256) % 4096, (dev % 256) + Math.floor(dev / 2 ** 20) * 256]
+  try {
+    const name = basename(realpathSync(`/sys/dev/block/${major}:${minor}`))
+    return name.startsWith('mmcblk') ? name : undefined
+  } catch (error) {
+    // Some file systems are on no device, or on several.
+    if (hasCode(error, 'ENOENT')) return undefined
+    throw error
+  }
 }
 
 function writeProblem(directory: string): string | undefined {

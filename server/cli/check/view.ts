@@ -10,7 +10,8 @@ export interface MachineView {
   probes: Readonly<Record<'namespaces' | 'overlayfs' | 'bridge' | 'veth' | 'vxlan' | 'nftables', string | undefined>>
   nowMs: number
   hasBatteryClock: boolean
-  dataDir: { path: string; /** The nearest directory that exists. */ existing: string; problem: string | undefined; freeBytes: number; freeInodes: number }
+  dataDir: { path: string; /** The nearest directory that exists. */ existing: string; problem: string | undefined; freeBytes: number; freeInodes: number; /** `mmcblk0p2`; undefined: it is on no SD card or eMMC. */ card: string | undefined }
+  flashProfile: 'normal' | 'gentle'
   memoryBytes: number
   inotify: { instances: number; watches: number }
 }

@@ -90,6 +90,33 @@ it('writes nothing for the sake of heartbeats for an hour, and takes them along 
   await store.close()
 })
 
+it('waits longer with the profile gentle, but never with what is synced', async () => {
+  using t = temporary()
+  const clock = new FakeClock()
+  const { lazyMs, stateMs } = WRITE_BACK.gentle
+  const store = await openAlone(join(t.dir, 'db'), clock, undefined, WRITE_BACK.gentle)
+  await put(store, '/synced', '1')
+  const logged = logBytes(t.dir)
+  await put(store, '/event', '1', 'lazy')
+  await clock.advance(stateMs - 1_000)
+  assert.equal(logBytes(t.dir), logged)
+  cpSync(join(t.dir, 'db'), join(t.dir, 'copy'), { recursive: true })
+  const copy = await openAlone(join(t.dir, 'copy'))
+  assert.deepEqual([(await copy.get('/synced'))?.value.toString(), await copy.get('/event')], ['1', undefined])
+  await copy.close()
+  await clock.advance(1_000)
+  const grows = async (than: number) => { for (const untilMs = systemClock.monotonicMs() + 10_000; logBytes(t.dir) === than && systemClock.monotonicMs() < untilMs;) await systemClock.sleep(1) }
+  await grows(logged)
+  const withState = logBytes(t.dir)
+  await clock.advance(lazyMs - stateMs)
+  await grows(withState)
+  cpSync(join(t.dir, 'db'), join(t.dir, 'later'), { recursive: true })
+  const later = await openAlone(join(t.dir, 'later'))
+  assert.equal((await later.get('/event'))?.value.toString(), '1')
+  await later.close()
+  await store.close()
+})
+
 /** Writes as fast as it can, telling each acknowledged write on stdout, until it is killed. */
 const WRITER = `
   const { openAlone } = await import(process.argv[1])

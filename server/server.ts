@@ -39,6 +39,8 @@ import { reconcileDefaultPolicy } from './apiserver/authz/reconcile-policy.ts'
 import type { Auditor } from './apiserver/audit/auditor.ts'
 import type { HealthCheck } from './apiserver/discovery/health.ts'
 import { openEncryption, type Encryption, type EncryptionOptions } from './apiserver/encryption/index.ts'
+import { keysEndpoints } from './apiserver/encryption/keys-endpoint.ts'
+import { openOwnEncryption, wrappingKey, type OwnEncryption, type OwnKeysOptions } from './apiserver/encryption/own-keys.ts'
 import { createFlowControlController } from './apiserver/flowcontrol/controller.ts'
 import { FlowControl } from './apiserver/flowcontrol/flow-control.ts'
 import type { ProcessUsage } from './apiserver/metrics/api-metrics.ts'
@@ -73,7 +75,7 @@ export interface ServerDeps {
   log: Log
   openStore: (attach: Attach) => Promise<OpenedStore>
   /** Undefined: nothing is encrypted at rest. */
-  encryption?: EncryptionOptions
+  encryption?: EncryptionOptions | OwnKeysOptions
   /** Undefined: nothing is audited. */
   auditor?: Auditor | undefined
   /** Who is believed beside the cluster's own. Closed with the server. */
@@ -122,7 +124,11 @@ export async function startServer(config: ServerConfig, deps: ServerDeps, signal
     if (membership) opened.answer = (request) => membership.answer(request)
     await membership?.whenStoreAnswers(data.store, cancelled)
     if (data.member) await assertSameCluster(data.store, config.cluster)
-    const running = await startOnStore(config, deps, await openEncryption(data.store, deps.encryption, deps), door, membership)
+    const { encryption } = deps
+    const sealing = encryption && 'kind' in encryption
+      ? await openOwnEncryption(data.store, encryption, { ...deps, wrapping: wrappingKey(door.pki.authorities.server.key), hasOthers: membership !== undefined })
+      : await openEncryption(data.store, encryption, deps)
+    const running = await startOnStore(config, deps, sealing, door, membership)
     return membership || !data.failed ? running : { ...running, failed: data.failed }
   } catch (error) {
     joining.abort()
@@ -132,7 +138,7 @@ export async function startServer(config: ServerConfig, deps: ServerDeps, signal
   }
 }
 
-async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: Encryption, door: Door, membership: Membership | undefined): Promise<RunningServer> {
+async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: Encryption | OwnEncryption, door: Door, membership: Membership | undefined): Promise<RunningServer> {
   const { store } = encryption
   const { clock, random, log } = deps
   const { pki, hub } = door
@@ -174,6 +180,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
     requestTimeoutMs: config.load.requestTimeoutMs, minWatchTimeoutMs: config.load.minWatchTimeoutMs, auditor: deps.auditor,
     extraHandlers: {
       [SNAPSHOT_PATH]: { handle: snapshotEndpoint(snapshotSource, log) },
+      ...keysEndpoints('rotate' in encryption ? encryption : undefined),
       '/.well-known/openid-configuration': { handle: () => jsonAnswer(serviceAccounts.openIdConfiguration()) },
       '/openid/v1/jwks': { handle: () => jsonAnswer(serviceAccounts.jwks()) },
     },

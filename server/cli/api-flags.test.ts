@@ -8,6 +8,8 @@ import { FakeClock } from '#base/clock-fake.ts'
 import { silentLog } from '#base/log.ts'
 import { systemRandom } from '#base/random.ts'
 import { auditorOf } from './audit.ts'
+import { openOwnEncryption } from '../apiserver/encryption/own-keys.ts'
+import { MemoryStore } from '../store/store-memory.ts'
 import { encryptionOptions, ownEncryptionFile } from './encryption.ts'
 import { goawayChance, positiveDuration } from './flag-checks.ts'
 import { parseFlags } from './flags.ts'
@@ -54,27 +56,30 @@ describe('auditing', () => {
 
 describe('encryption', () => {
   const options = (dataDir: string, ...argv: string[]) => encryptionOptions(values(...argv), join(directory, dataDir), deps)
+  const open = async (dataDir: string, ...argv: string[]) => {
+    const given = options(dataDir, ...argv)
+    return 'kind' in given ? openOwnEncryption(new MemoryStore(), given, { ...deps, wrapping: Buffer.alloc(32), hasOthers: false }) : assert.fail('a file of the administrator\'s')
+  }
   it('off unless asked for; --secrets-encryption makes a key once and keeps it, readable by its owner alone', async () => {
-    assert.equal(await options('none'), undefined)
-    const made = await options('own', '--secrets-encryption')
+    assert.deepEqual((await open('none')).names(), [])
+    const [name] = (await open('own', '--secrets-encryption')).names()
     const path = ownEncryptionFile(join(directory, 'own'))
     assert.equal(statSync(path).mode & 0o777, 0o600)
     const text = readFileSync(path, 'utf8')
-    assert.deepEqual(made?.read(), JSON.parse(text))
-    await options('own', '--secrets-encryption')
-    assert.equal(readFileSync(path, 'utf8'), text)
+    assert.deepEqual((await open('own', '--secrets-encryption')).names(), [name])
     // Without the flag what is sealed stays readable.
-    assert.deepEqual((await options('own'))?.read(), JSON.parse(text))
+    assert.deepEqual((await open('own')).names(), [name])
+    assert.equal(readFileSync(path, 'utf8'), text)
   })
   it('what contradicts itself or is wrong is refused', async () => {
     const config = file('enc.yaml', 'apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources: [{resources: [secrets], providers: [{aesgcm: {keys: [{name: a, secret: c2hvcnQ=}]}}]}]\n')
-    await assert.rejects(options('x', '--secrets-encryption', '--encryption-provider-config', config), wrong(/^--secrets-encryption: skiff keeps the keys itself then/))
-    await assert.rejects(options('x', '--encryption-provider-config-automatic-reload'), wrong(/^--encryption-provider-config-automatic-reload: there is no file to follow/))
-    await assert.rejects(options('x', '--encryption-provider-config', config), wrong(/^--encryption-provider-config: .*enc.yaml: resources\[0\].providers\[0\].aesgcm.keys\[0\].secret: secret is not of the expected length, got 5, expected one of \[16,24,32\] bytes$/))
-    await assert.rejects(options('x', '--encryption-provider-config', join(directory, 'gone')), wrong(/^--encryption-provider-config: .*gone cannot be read: ENOENT/))
+    assert.throws(() => options('x', '--secrets-encryption', '--encryption-provider-config', config), wrong(/^--secrets-encryption: skiff keeps the keys itself then/))
+    assert.throws(() => options('x', '--encryption-provider-config-automatic-reload'), wrong(/^--encryption-provider-config-automatic-reload: there is no file to follow/))
+    assert.throws(() => options('x', '--encryption-provider-config', config), wrong(/^--encryption-provider-config: .*enc.yaml: resources\[0\].providers\[0\].aesgcm.keys\[0\].secret: secret is not of the expected length, got 5, expected one of \[16,24,32\] bytes$/))
+    assert.throws(() => options('x', '--encryption-provider-config', join(directory, 'gone')), wrong(/^--encryption-provider-config: .*gone cannot be read: ENOENT/))
     assert.equal(existsSync(ownEncryptionFile(join(directory, 'x'))), false)
-    await options('y', '--secrets-encryption')
+    await open('y', '--secrets-encryption')
     writeFileSync(ownEncryptionFile(join(directory, 'y')), '{}')
-    await assert.rejects(options('y', '--secrets-encryption'), wrong(/^the key file .* is damaged: .*: restore it from a backup$/))
+    assert.throws(() => options('y', '--secrets-encryption'), wrong(/^the key file .* is damaged: .*: restore it from a backup$/))
   })
 })

@@ -64,11 +64,11 @@ export async function run(argv: readonly string[]): Promise<number> {
   const elsewhere = datastore && (await openDatastore(datastore, log))
   if (elsewhere) await takeSharedKeys(elsewhere, config.dataDir, config.token === undefined ? undefined : parseToken(config.token).secret)
   await getClusterKeys(values, config, { clock, random, log, signal })
-  const encryption = await encryptionOptions(values, config.dataDir, { clock, random })
+  const encryption = encryptionOptions(values, config.dataDir, { clock, random })
   const hasStarted = keepMemorySmall({ clock, log, signal })
   const starting = startServer(config, {
     clock, random, log, processUsage,
-    ...(encryption && { encryption }),
+    encryption,
     auditor, authentication, authorization,
     openStore: elsewhere ? async () => ({ store: elsewhere, shared: true }) : storeOpener(values, config, { clock, random, log }),
   }, signal)

@@ -231,7 +231,7 @@ describe('two servers on one external etcd', { skip: noEtcd, timeout: 180_000 },
     lab.lab.addHost()
     lab.host.start('etcd', ['etcd', '--data-dir', lab.path('etcd'), '--listen-client-urls', `http://${lab.host.ip}:2379`, '--advertise-client-urls', `http://${lab.host.ip}:2379`, '--listen-peer-urls', 'http://127.0.0.1:2380', '--log-level', 'error'])
     await until('etcd answers', 15_000, async () => (await lab.host.run(['curl', '-sf', `http://${lab.host.ip}:2379/health`])).code === 0)
-    startServer('h1')
+    startServer('h1', ['--secrets-encryption'])
     await ready('h1')
     startServer('h2', ['--token', readFileSync(lab.path('h1/server/token'), 'utf8').trim()])
     await ready('h2')
@@ -250,6 +250,19 @@ describe('two servers on one external etcd', { skip: noEtcd, timeout: 180_000 },
       await must(i % 2 === 0 ? 'h1' : 'h2', ['create', 'configmap', `seen-${i}`])
       assert.match(await must(i % 2 === 0 ? 'h2' : 'h1', ['get', 'configmaps', '-o', 'name']), new RegExp(`configmap/seen-${i}\n`))
     }
+  })
+
+  it('have the same keys of encryption, whichever of them changes those', async () => {
+    await must('h1', ['create', 'secret', 'generic', 'door', '--from-literal=code=open-sesame'])
+    const code = async (name: string) => Buffer.from(await must(name, ['get', 'secret', 'door', '-o', 'jsonpath={.data.code}']), 'base64').toString()
+    const keys = (name: string) => readFileSync(lab.path(`${name}/server/cred/encryption-config.json`), 'utf8')
+    const before = keys('h1')
+    const rotated = await second().run([SKIFF, 'secrets-encrypt', 'rotate-keys', '--data-dir', lab.path('h2'), '--kubeconfig', lab.path('h2.yaml')])
+    assert.match(rotated.stdout, /1 old key is forgotten\n$/, rotated.stderr)
+    await until('both have noted the new key', 10_000, () => Promise.resolve(keys('h1') === keys('h2') && keys('h1') !== before))
+    assert.deepEqual([await code('h1'), await code('h2')], ['open-sesame', 'open-sesame'])
+    const stored = await lab.host.must(['curl', '-s', `http://${lab.host.ip}:2379/v3/kv/range`, '-d', JSON.stringify({ key: Buffer.from('/registry/core/secrets/default/door').toString('base64') })])
+    assert.match(Buffer.from((JSON.parse(stored) as { kvs: { value: string }[] }).kvs[0]?.value ?? '', 'base64').toString('latin1'), /^k8s:enc:aesgcm:v1:aesgcmkey-/)
   })
 
   it('when one is killed the other one takes over, and clients are told', async () => {

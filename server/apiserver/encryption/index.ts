@@ -36,16 +36,18 @@ export interface Encryption {
 }
 
 /** A store that was once written with encryption says so, so that a server without keys does not take ciphertext for objects. */
-const MARK_KEY = '/skiff/encrypted-at-rest'
+export const MARK_KEY = '/skiff/encrypted-at-rest'
+
+export async function sealedWithoutKeys(store: Store, log: Log): Promise<Encryption> {
+  const marked = await store.get(MARK_KEY)
+  if (marked) log.warn('objects were encrypted at rest, and there is no key to read them: pass --encryption-provider-config, or restore server/cred/encryption-config.json of the data directory from a backup')
+  return { store: marked ? sealStore(store, { of: () => undefined }, log) : store, checks: [], metrics: () => [], reload() { /* there is no file */ }, close() { /* nothing is open */ } }
+}
 
 /** Rejects with a UsageError when the configuration is wrong. */
 export async function openEncryption(store: Store, options: EncryptionOptions | undefined, deps: { clock: Clock; random: Random; log: Log }): Promise<Encryption> {
   const log = deps.log.with('encryption')
-  if (!options) {
-    const marked = await store.get(MARK_KEY)
-    if (marked) log.warn('objects were encrypted at rest, and there is no key to read them: pass --encryption-provider-config, or restore server/cred/encryption-config.json of the data directory from a backup')
-    return { store: marked ? sealStore(store, { of: () => undefined }, log) : store, checks: [], metrics: () => [], reload() { /* there is no file */ }, close() { /* nothing is open */ } }
-  }
+  if (!options) return sealedWithoutKeys(store, log)
   const plugins = new Map<string, KmsTransformer>()
   const used = (config: EncryptionConfig) => {
     const wanted = new Set<string>()

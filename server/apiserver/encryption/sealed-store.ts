@@ -5,7 +5,7 @@
  */
 import { asError, CodedError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
-import type { KeyValue, Op, Store, Watch, WatchEvent } from '#server/store/store.ts'
+import type { Compare, KeyValue, Op, Store, Watch, WatchEvent } from '#server/store/store.ts'
 import type { TransformMetrics } from './transform-metrics.ts'
 import { identity, isEncrypted, type Opened, type Transformer } from './transformer.ts'
 
@@ -15,13 +15,13 @@ export interface TransformerTable {
 }
 
 export interface SealedStore extends Store {
-  /** For reads and writes from now on. */
-  use(table: TransformerTable): void
+  /** For reads and writes from now on. `unchanged`: must hold whenever what was sealed with it is written; when it does not, another table is about to be used, or is already. */
+  use(table: TransformerTable, unchanged?: Compare): void
 }
 
 /** `metrics`: counts what is sealed and opened. */
 export function sealStore(store: Store, table: TransformerTable, log: Log, metrics?: TransformMetrics): SealedStore {
-  const state = { byPrefix: transformersByPrefix(table) }
+  const state: { byPrefix: ReturnType<typeof transformersByPrefix>; unchanged?: Compare | undefined } = { byPrefix: transformersByPrefix(table) }
   const transformerOf = (key: string): Transformer | undefined => state.byPrefix(key)
 
   function opened(kv: KeyValue): KeyValue | Promise<KeyValue> {
@@ -59,7 +59,7 @@ export function sealStore(store: Store, table: TransformerTable, log: Log, metri
   }
 
   return {
-    use(next) { state.byPrefix = transformersByPrefix(next) },
+    use(next, unchanged) { Object.assign(state, { byPrefix: transformersByPrefix(next), unchanged }) },
     revision: () => store.revision(),
     catchUp: () => store.catchUp(),
     compactRevision: () => store.compactRevision(),
@@ -72,9 +72,16 @@ export function sealStore(store: Store, table: TransformerTable, log: Log, metri
       return { ...result, items: await openedAll(result.items) }
     },
     async txn(txn) {
-      const ops = txn.ops.map(sealed)
-      const result = await store.txn({ ...txn, ops: ops.some((op) => op instanceof Promise) ? await Promise.all(ops.map((op) => Promise.resolve(op))) : (ops as Op[]) })
-      return result.ok || !result.current ? result : { ...result, current: await opened(result.current) }
+      for (let attempts = 1; attempts <= SEALINGS_MAX; attempts++) {
+        const { unchanged } = state
+        const ops = txn.ops.map(sealed)
+        const asserts = unchanged && ops.some((op, i) => op !== txn.ops[i])
+        const result = await store.txn({ ...txn, ...(asserts && { compare: [...txn.compare, unchanged] }), ops: ops.some((op) => op instanceof Promise) ? await Promise.all(ops.map((op) => Promise.resolve(op))) : (ops as Op[]) })
+        // The keys have changed since it was sealed.
+        if (asserts && !result.ok && result.key === unchanged.key) continue
+        return result.ok || !result.current ? result : { ...result, current: await opened(result.current) }
+      }
+      throw new CodedError('STORE_UNAVAILABLE', 'the keys of encryption at rest change all the time: nothing was written; try again')
     },
     watch(options, listener): Watch {
       return store.watch(options, (events, revision) => listener(events.some((e) => isSealed(e)) ? events.map((e) => (isSealed(e) ? new OpenedEvent(e, openedNow) : e)) : events, revision))
@@ -145,6 +152,8 @@ function listed<T>(key: string, fn: () => T | Promise<T>): T | Promise<T> {
   }
 }
 
+/** Keys change when a person wants it. */
+const SEALINGS_MAX = 20
 const ROOT = '/registry/'
 const RESOURCES_MAX = 4_096
 

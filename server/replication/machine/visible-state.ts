@@ -149,13 +149,18 @@ export class VisibleState {
     this.#recent.clear()
   }
 
-  /** The database holds another state now, that of `revision`; `events` are the difference to what was shown, by revision. */
+  /** The database holds another state now, that of `revision`; `events` are the difference to what was shown, by revision. Keys of encryption are told of first: what is older may be sealed with them. */
   replaced(events: readonly WatchEvent[], revision: Revision): void {
     this.#lazy.clear()
     this.#logged = new Map()
     this.#loggedBytes = 0
     this.restart(revision)
     this.#hub.gap()
+    this.#publish(events.filter((e) => e.key.startsWith(SETTINGS)))
+    this.#publish(events.filter((e) => !e.key.startsWith(SETTINGS)))
+  }
+
+  #publish(events: readonly WatchEvent[]): void {
     for (let i = 0; i < events.length;) {
       const first = events[i] as WatchEvent
       let end = i + 1
@@ -225,3 +230,5 @@ export class VisibleState {
 }
 
 const NONE: Change[] = []
+/** What is no object of the API, but what those are kept by. */
+const SETTINGS = '/registry/skiff/'

@@ -43,11 +43,16 @@ export async function admit(request: MemberRequest, node: ReplicaNode, client: C
   }
 }
 
+const portOf = (address: string | undefined): string | undefined => /:(\d+)$/.exec(address ?? '')?.[1]
+
 /** The changes to make, all at once; none: it is so already. Pure. */
 export function decideAdmission(request: MemberRequest, { configuration, followers, id }: Pick<RaftStatus, 'configuration' | 'followers' | 'id'>, entries: ServerEntries): MemberChange[] | Extract<Admission, { ok: false }> {
   const { member, address, name } = request
   const members = new Set(membersOf(configuration))
   if (members.has(member) && configuration.addresses[member] === address) return []
+  const port = portOf(configuration.addresses[id])
+  // The `kubernetes` Service has one port for all of them.
+  if (port !== undefined && portOf(address) !== port) return { ok: false, why: 'refused', message: `--https-listen-port: the servers of the cluster listen on ${port}, this one on ${portOf(address) ?? address}: start it with --https-listen-port ${port}` }
   const isThere = (other: number) => other === id || followers.some((f) => f.member === other && f.active)
   const changes: MemberChange[] = []
   for (const other of members) {

@@ -43,7 +43,10 @@ export function createJoinEndpoint(options: JoinEndpointOptions): (request: Peer
     }
     const method = path === BUNDLE_PATH ? 'GET' : 'POST'
     if (request.method !== method) return refusal(405, 'MethodNotAllowed', `${path} takes ${method} only`)
-    if (path === BUNDLE_PATH) return json(200, encodeBundle(await options.bundle()))
+    if (path === BUNDLE_PATH) {
+      log.info('gave the keys of the cluster to a server that wants to join', { remoteAddress: 'remoteAddress' in request.peer ? request.peer.remoteAddress : undefined })
+      return json(200, encodeBundle(await options.bundle()))
+    }
     const asked = parseMemberRequest(request.body)
     if (!asked) return refusal(400, 'BadRequest', 'the request does not name a member, its address and its name')
     const admission = await options.admit(asked)

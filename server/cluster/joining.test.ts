@@ -120,6 +120,7 @@ describe('who is taken in', () => {
     assert.match(refused('h2', 'x:6443'), /^a server called h2 is in the cluster and running/)
     assert.match(refused('h1', 'x:6443'), /^a server called h1 is in the cluster and running/)
     assert.match(refused('h9', 'b:6443'), /^the server at b:6443 is in the cluster and running/)
+    assert.equal(refused('h9', 'd:7443'), '--https-listen-port: the servers of the cluster listen on 6443, this one on 7443: start it with --https-listen-port 6443')
   })
 
   for (const [what, isBack, wanted] of [

@@ -64,7 +64,7 @@ export function createMembership(options: MembershipOptions): Membership {
   const address = hostPort(config.advertiseAddress, config.port)
   const own = { name: config.serverName, address }
   const secret = () => door.pki.tokens.secrets.find(({ user }) => user === 'server')?.secret ?? ''
-  const late: { client?: Client; leases?: Informer<Lease> } = {}
+  const late: { client?: Client; leases?: Informer<Lease>; announced?: Promise<void> } = {}
   const answer = createJoinEndpoint({
     secret, log,
     bundle: () => readBundle(config.dataDir, { cluster: config.cluster, port: config.port, kubernetes: GIT_VERSION }),
@@ -78,12 +78,15 @@ export function createMembership(options: MembershipOptions): Membership {
     answer, failed,
     async whenStoreAnswers(store, signal) {
       const announced = announce({ node, record, ...own, asker: { ca: door.pki.authorities.server.certPem, bearer: `server:${secret()}` }, clock, random, log }, signal)
+      late.announced = announced
       const refused = announced.then(() => new Promise<never>(() => { /* all is well */ }))
       // The address of a member that is known by another one is told for as long as it takes, beside all else.
       refused.catch((error: unknown) => { if (!signal.aborted) log.error('the other servers do not know where this one is', { error: asError(error) }) })
       await Promise.race([storeAnswers(store, { clock, log, signal }), refused, failed])
     },
     async enroll(client, signal) {
+      // The others take it under this name and at this address, or it ends here: before, nobody is told of it.
+      await late.announced
       const before = (await readServers(client, signal)).get(node.id)
       await writeServers(client, new Map([[node.id, { ...own, ...(before?.nodeUid !== undefined && { nodeUid: before.nodeUid }), ...(before?.removing && { removing: true }) }]]), signal)
       late.client = client

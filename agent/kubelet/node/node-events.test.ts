@@ -12,6 +12,13 @@ test('a start is told; a reboot only where an earlier boot is known', () => {
   assert.deepStrictEqual(reasons('before'), [plain[0], 'Warning Rebooted: Node n1 has been rebooted, boot id: now', plain[1]])
 })
 
+test('signs of a board are told when they are bad, when they change, and when they are over', () => {
+  const board = (status: string, reason: string): NodeStatus => ({ conditions: [{ type: 'UnderVoltage', status, reason, message: reason }] })
+  const [good, now, past] = [board('False', 'VoltageIsSufficient'), board('True', 'UnderVoltageDetected'), board('False', 'UnderVoltageOccurred')]
+  const told = (before: NodeStatus, after: NodeStatus) => conditionEvents('n1', before, after).map((e) => `${e.type} ${e.reason}`)
+  assert.deepStrictEqual([told({}, good), told({}, now), told(good, now), told(now, past), told(past, good), told(now, now)], [[], ['Warning UnderVoltageDetected'], ['Warning UnderVoltageDetected'], ['Normal UnderVoltageOccurred'], ['Normal VoltageIsSufficient'], []])
+})
+
 test('conditions are told when they become known and when they change, readiness last', () => {
   const reasons = (before: NodeStatus, after: NodeStatus) => conditionEvents('n1', before, after).map((e) => e.reason)
   assert.deepStrictEqual(reasons({}, status('True', 'False')), ['NodeHasSufficientMemory', 'NodeHasNoDiskPressure', 'NodeHasSufficientPID', 'NodeReady'])

@@ -1,5 +1,6 @@
 /** What the kubelet says of its node in Events, in upstream's words. Pure. */
 import type { Node, NodeStatus } from '#api/types/index.ts'
+import { BOARD_CONDITIONS } from './board/signs.ts'
 
 export interface NodeEvent { type: 'Normal' | 'Warning'; reason: string; message: string }
 
@@ -30,7 +31,16 @@ export function conditionEvents(nodeName: string, before: NodeStatus, after: Nod
   }
   const ready = changed('Ready')
   if (ready !== undefined) reasons.push(ready === 'True' ? 'NodeReady' : 'NodeNotReady')
-  return reasons.map((reason) => statusIsNow(nodeName, reason))
+  return [...boardEvents(before, after), ...reasons.map((reason) => statusIsNow(nodeName, reason))]
+}
+
+/** What a board tells for the first time is told here only if it is bad. */
+function boardEvents(before: NodeStatus, after: NodeStatus): NodeEvent[] {
+  return BOARD_CONDITIONS.flatMap((type): NodeEvent[] => {
+    const [old, now] = [before, after].map((status) => status.conditions?.find((c) => c.type === type))
+    if (!now || now.reason === old?.reason || (now.status === 'False' && !old)) return []
+    return [{ type: now.status === 'True' ? 'Warning' : 'Normal', reason: now.reason ?? type, message: now.message ?? '' }]
+  })
 }
 
 /** `kubectl cordon` and `uncordon`. */

@@ -9,6 +9,7 @@ import type { ContainerRuntime, RuntimeStatus } from '#cri/index.ts'
 import type { KubeletConfig } from '../config.ts'
 import type { HostFacts, HostPressure } from './host-facts.ts'
 import type { PressureCondition } from '../eviction/thresholds.ts'
+import type { Sign } from './board/signs.ts'
 import { conditionEvents, schedulableEvent, startEvents, type NodeEvent } from './node-events.ts'
 import { newNode, nodeLabels, nodeStatus, nodeStatusDiffers, type NodeInput } from './node-status.ts'
 
@@ -23,6 +24,8 @@ export interface NodeReporterDeps {
   pressure(): Promise<HostPressure>
   /** Names of the volumes that the cluster must not detach. */
   volumesInUse(): Promise<readonly string[]>
+  /** Looks at the board. */
+  signs(): Promise<readonly Sign[]>
   /** Of plugins and of the agent's own rules. */
   devices(): ReadonlyMap<string, { capacity: number; allocatable: number }>
   events: EventRecorder
@@ -60,7 +63,7 @@ export function createNodeReporter(deps: NodeReporterDeps): NodeReporter {
 
   const input = async (): Promise<NodeInput> => {
     const [{ runtimeName, runtimeVersion }, pressure, { notReady, ...features }] = [await runtime.version(), await deps.pressure(), await runtimeState(runtime)]
-    return { nodeName, config: { ...config, kubeletPort: deps.servedPort() }, facts: deps.facts, pressure, underPressure: deps.underPressure(), notReady, runtime: { name: runtimeName, version: runtimeVersion, ...features }, images: await runtime.listImages().catch(() => []), before: reported ?? node?.status, volumesInUse: await deps.volumesInUse(), devices: deps.devices(), advertised: (deps.observed() ?? node)?.status?.capacity, nowMs: clock.nowMs() }
+    return { nodeName, config: { ...config, kubeletPort: deps.servedPort() }, facts: deps.facts, pressure, underPressure: deps.underPressure(), notReady, runtime: { name: runtimeName, version: runtimeVersion, ...features }, images: await runtime.listImages().catch(() => []), before: reported ?? node?.status, volumesInUse: await deps.volumesInUse(), devices: deps.devices(), signs: await deps.signs(), advertised: (deps.observed() ?? node)?.status?.capacity, nowMs: clock.nowMs() }
   }
 
   const register = async (signal: AbortSignal): Promise<void> => {

@@ -9,7 +9,7 @@ const input = (more: Partial<NodeInput> = {}): NodeInput => ({
   nodeName: 'n1', config: { ...KUBELET_DEFAULTS, nodeIp: '10.0.0.1', nodeLabels: { rack: '7' }, nodeTaints: [{ key: 'gpu', effect: 'NoSchedule' }], systemReserved: { cpu: '200m', memory: '256Mi' } },
   facts: { hostname: 'n1', cpuCount: 4, memoryBytes: 4 * GI, hugepageBytes: { '2Mi': 0 }, architecture: 'arm64', machineId: 'm', systemUuid: '', bootId: 'b', kernelVersion: '6.6', osImage: 'Debian', swapBytes: 0 },
   pressure: { memoryAvailableBytes: 2 * GI, fsBytes: 100 * GI, fsAvailableBytes: 50 * GI, fsInodes: 1_000, fsInodesFree: 900, pids: 100, pidsMax: 32_768 },
-  runtime: { name: 'skiff-runc', version: '1.1.5', handlers: [], supplementalGroupsPolicy: true }, underPressure: new Set(), notReady: [], images: [], volumesInUse: [], devices: new Map(), before: undefined, advertised: undefined, nowMs: Date.UTC(2026, 0, 1), ...more,
+  runtime: { name: 'skiff-runc', version: '1.1.5', handlers: [], supplementalGroupsPolicy: true }, underPressure: new Set(), notReady: [], images: [], volumesInUse: [], devices: new Map(), signs: [], before: undefined, advertised: undefined, nowMs: Date.UTC(2026, 0, 1), ...more,
 })
 const conditions = (more: Partial<NodeInput>) => Object.fromEntries((nodeStatus(input(more)).conditions ?? []).map((c) => [c.type, `${c.status} ${c.reason ?? ''}: ${c.message ?? ''}`]))
 
@@ -39,6 +39,14 @@ test('extended resources that others advertise stay, and are allocatable whole',
     { cpu: '4', 'ephemeral-storage': '104857600Ki', 'hugepages-2Mi': '0', memory: '4194304Ki', pods: '110', 'example.com/dongle': '4' },
     { cpu: '3800m', 'ephemeral-storage': '90Gi', 'hugepages-2Mi': '0', memory: '3740Mi', pods: '110', 'example.com/dongle': '4' },
   ])
+})
+
+test('what the board tells stands beside the other conditions, and a change of it is news', () => {
+  const sign = { type: 'UnderVoltage', on: true, reason: 'UnderVoltageDetected', message: 'm', fine: false } as const
+  assert.equal(conditions({ signs: [sign] })['UnderVoltage'], 'True UnderVoltageDetected: m')
+  const first = nodeStatus(input({ signs: [sign] }))
+  const later = { nowMs: Date.UTC(2026, 0, 2), before: first }
+  assert.deepStrictEqual([nodeStatusDiffers(first, nodeStatus(input({ signs: [sign], ...later }))), nodeStatusDiffers(first, nodeStatus(input({ signs: [{ ...sign, on: false, reason: 'UnderVoltageOccurred' }], ...later })))], [false, true])
 })
 
 test('devices are told as their plugins tell them, whatever the API had; what is ill or gone cannot be allocated', () => {

@@ -5,6 +5,7 @@ import type { PressureCondition } from '../eviction/thresholds.ts'
 import type { KubeletConfig } from '../config.ts'
 import { time } from '../time.ts'
 import { nodeAllocatable } from './allocatable.ts'
+import { BOARD_CONDITIONS, type Sign } from './board/signs.ts'
 import type { HostFacts, HostPressure } from './host-facts.ts'
 
 export interface NodeInput {
@@ -15,6 +16,8 @@ export interface NodeInput {
   runtime: { name: string; version: string } & Pick<RuntimeStatus, 'handlers' | 'supplementalGroupsPolicy'>
   /** As the eviction manager sees it. */
   underPressure: ReadonlySet<PressureCondition>
+  /** What the board tells of itself. */
+  signs: readonly Sign[]
   /** Empty: ready. Each says why not. */
   notReady: readonly string[]
   images: readonly Image[]
@@ -98,6 +101,7 @@ function nodeConditions(input: NodeInput): NodeCondition[] {
     return condition(input, type, bad, bad ? `KubeletHas${reason}` : good(type), bad ? `kubelet has ${words}` : goodWords(type))
   }
   return [
+    ...input.signs.map(({ type, on, reason, message }) => condition(input, type, on, reason, message)),
     pressure('MemoryPressure', 'InsufficientMemory', 'insufficient memory available'),
     pressure('DiskPressure', 'DiskPressure', 'disk pressure'),
     pressure('PIDPressure', 'InsufficientPID', 'insufficient PID available'),
@@ -127,7 +131,7 @@ export function nodeStatusDiffers(a: NodeStatus, b: NodeStatus): boolean {
 }
 
 function normal({ addresses, capacity, allocatable, conditions, daemonEndpoints, nodeInfo, images, volumesInUse = [], features, runtimeHandlers }: NodeStatus): unknown {
-  const own = ['MemoryPressure', 'DiskPressure', 'PIDPressure', 'Ready']
+  const own: string[] = ['MemoryPressure', 'DiskPressure', 'PIDPressure', 'Ready', ...BOARD_CONDITIONS]
   return sorted({
     addresses, capacity, allocatable, daemonEndpoints, nodeInfo, images, volumesInUse, features, runtimeHandlers,
     conditions: conditions?.filter((c) => own.includes(c.type)).map((c) => ({ type: c.type, status: c.status, reason: c.reason, message: c.message })).toSorted((a, b) => (a.type < b.type ? -1 : 1)),

@@ -68,7 +68,7 @@ export function createNodeWorld(options: { config?: Partial<KubeletConfig>; log?
       const stop = new AbortController()
       const informers = createInformers(api.client, { clock, random, log, memoryOf: createClusterMemory(join(dir, 'agent', 'known-cluster'), NODE, { clock, log }).of })
       const kubelet = createKubelet({
-        nodeName: NODE, client: api.client, informers, runtime, dataDir: join(dir, 'agent'), rootDir: join(dir, 'agent'), clock, random, log, mounter,
+        nodeName: NODE, client: api.client, informers, runtime, dataDir: join(dir, 'agent'), rootDir: join(dir, 'agent'), clock, random, log, mounter, boardRoot: join(dir, 'board'),
         config: { ...KUBELET_DEFAULTS, nodeIp: '192.168.7.1', clusterDns: ['10.43.0.10'], podLogsDir: join(dir, 'logs'), resolvConf: '/dev/null', ...options.config },
         events: {
           event: (about, type, reason, message) => events.push({ about: ('fieldPath' in about && about.fieldPath) || ('name' in about ? (about.name ?? '') : ''), type, reason, message }),

@@ -15,6 +15,7 @@ const fit: MachineView = {
   flashProfile: 'normal',
   memoryBytes: 1 << 30,
   inotify: { instances: 128, watches: 8_192 },
+  signs: [{ type: 'UnderVoltage', on: false, reason: 'VoltageIsSufficient', message: 'fine', fine: true }],
 }
 /** The lines that are not ok. */
 const trouble = (change: Partial<MachineView>) => judgeMachine({ ...fit, ...change }).filter((f) => f.level !== 'ok').map((f) => findingLine(f))
@@ -26,6 +27,7 @@ describe('what a machine lacks', () => {
   })
 
   const cases: readonly [string, Partial<MachineView>, string[]][] = [
+    ['voltage, and a card that wears out', { signs: [{ type: 'UnderVoltage', on: false, reason: 'UnderVoltageOccurred', message: 'it was too low', fine: false }, { type: 'StorageWornOut', on: true, reason: 'StorageIsWornOut', message: 'replace it', fine: false }, { type: 'ClockNotSet', on: true, reason: 'ClockIsBeforeBuild', message: 'told elsewhere', fine: false }] }, ['warn    voltage         it was too low', 'warn    storage life    replace it']],
     ['root', { isRoot: false }, ['missing root            pods need namespaces, mounts and cgroups: run skiff as root']],
     ['a program', { programs: { ...fit.programs, nft: undefined } }, ['missing nft             not installed: apt-get install nftables']],
     ['modprobe, which all may be well without', { programs: { ...fit.programs, modprobe: undefined } }, ['warn    modprobe        not installed, so kernel modules must be loaded some other way: apt-get install kmod']],

@@ -1,4 +1,6 @@
 /** Facts about a machine to findings: what is there, what would be better, what must be mended. Pure. */
+import { CLOCK_MS_MIN } from '#agent/kubelet/node/board/board-watch.ts'
+import type { Sign } from '#agent/kubelet/node/board/signs.ts'
 import type { Finding, MachineView } from './view.ts'
 
 /** Debian's names. */
@@ -9,8 +11,6 @@ const PACKAGES: Readonly<Record<string, string>> = {
 const MIB = 1024 ** 2
 const GIB = 1024 ** 3
 const MEMORY_MEND = 'add "cgroup_enable=memory cgroup_memory=1" to the kernel command line (Raspberry Pi: /boot/firmware/cmdline.txt, on its one line) and reboot'
-/** Nothing signed today is valid before this: a board without a battery starts in 1970. */
-const CLOCK_MS_MIN = Date.parse('2025-01-01T00:00:00Z')
 const CLOCK_MS_MAX = Date.parse('2100-01-01T00:00:00Z')
 /** An image or two; and what a server needs to write at all. */
 const FREE_BYTES_GOOD = 2 * GIB
@@ -30,7 +30,7 @@ export function packagesOf(programs: readonly string[]): string[] {
 }
 
 export function judgeMachine(view: MachineView): Finding[] {
-  return [judgeRoot(view), ...judgePrograms(view), ...judgeCgroups(view), ...judgeProbes(view), judgeClock(view), ...judgeDataDir(view), ...judgeCard(view), judgeMemory(view), judgeInotify(view)]
+  return [judgeRoot(view), ...judgePrograms(view), ...judgeCgroups(view), ...judgeProbes(view), judgeClock(view), ...judgeDataDir(view), ...judgeCard(view), judgeMemory(view), judgeInotify(view), ...judgeBoard(view)]
 }
 
 export function hasMissing(findings: readonly Finding[]): boolean {
@@ -113,6 +113,13 @@ function judgeCard({ dataDir: { card }, flashProfile }: MachineView): Finding[] 
 function judgeMemory({ memoryBytes }: MachineView): Finding {
   const says = formatBytes(memoryBytes)
   return memoryBytes >= MEMORY_BYTES_GOOD ? ok('memory', says) : warn('memory', `${says}: enough for skiff agent, little for skiff server with pods`)
+}
+
+const SIGN_NAMES: Readonly<Record<Sign['type'], string>> = { UnderVoltage: 'voltage', Throttled: 'throttling', HighTemperature: 'temperature', StorageWornOut: 'storage life', FilesystemErrors: 'file systems', ReadonlyFilesystem: 'read-only', ClockNotSet: 'clock set' }
+
+/** The node's own conditions, before there is a node. A wrong clock and a disk that cannot be written have lines of their own. */
+function judgeBoard({ signs }: MachineView): Finding[] {
+  return signs.filter((s) => s.type !== 'ReadonlyFilesystem' && s.reason !== 'ClockIsBeforeBuild').map((s) => (s.fine ? ok : warn)(SIGN_NAMES[s.type], s.message))
 }
 
 function judgeInotify({ inotify: { instances, watches } }: MachineView): Finding {

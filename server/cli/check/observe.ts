@@ -5,6 +5,9 @@ import { totalmem } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { asError, hasCode } from '#base/errors.ts'
 import { parseCgroupLayout } from '#agent/kubelet/cgroups/layout.ts'
+import { CLOCK_MS_MIN } from '#agent/kubelet/node/board/board-watch.ts'
+import { openBoardReader } from '#agent/kubelet/node/board/facts.ts'
+import { decideSigns, type Sign } from '#agent/kubelet/node/board/signs.ts'
 import { findProgram, SYSTEM_PATH } from '../find-program.ts'
 import { requiredPrograms } from './judge.ts'
 import type { MachineView } from './view.ts'
@@ -36,8 +39,14 @@ export async function observeMachine(options: { dataDir: string; ociRuntime: 'ru
     dataDir,
     flashProfile: options.flashProfile,
     memoryBytes: totalmem(),
+    signs: await observeBoard(dataDir.existing, nowMs),
     inotify: { instances: numberIn('/proc/sys/fs/inotify/max_user_instances'), watches: numberIn('/proc/sys/fs/inotify/max_user_watches') },
   }
+}
+
+async function observeBoard(dataDir: string, nowMs: number): Promise<readonly Sign[]> {
+  const facts = await (await openBoardReader('/', dataDir)).read()
+  return decideSigns({ facts, before: new Map(), nowMs, clockMsMin: CLOCK_MS_MIN })
 }
 
 /** Undefined when it exits 0; else its last words. */

@@ -1,4 +1,6 @@
 /** What `skiff check` looked at: plain facts, so that judging them is pure. */
+import type { Sign } from '#agent/kubelet/node/board/signs.ts'
+
 export interface MachineView {
   isRoot: boolean
   ociRuntime: 'runc' | 'crun'
@@ -14,6 +16,8 @@ export interface MachineView {
   flashProfile: 'normal' | 'gentle'
   memoryBytes: number
   inotify: { instances: number; watches: number }
+  /** What the board tells of itself. */
+  signs: readonly Sign[]
 }
 
 export interface Finding {

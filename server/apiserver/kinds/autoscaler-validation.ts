@@ -14,23 +14,39 @@ const SELECT_POLICIES = ['Disabled', 'Max', 'Min']
 const POLICY_TYPES = ['Percent', 'Pods']
 const TARGET_TYPES = ['Utilization', 'Value', 'AverageValue']
 
-export function validateAutoscalerSpec(at: string, spec: V2HorizontalPodAutoscalerSpec): FieldError[] {
-  const { minReplicas, maxReplicas } = spec
+/** `old`: what an update changes; what was there before may stay. */
+export function validateAutoscalerSpec(at: string, spec: V2HorizontalPodAutoscalerSpec, old?: V2HorizontalPodAutoscalerSpec): FieldError[] {
+  const { minReplicas, maxReplicas, scaleTargetRef, metrics = [] } = spec
   const out: FieldError[] = []
-  if (minReplicas !== undefined && minReplicas < MIN_REPLICAS) out.push(invalid(`${at}.minReplicas`, minReplicas, `must be greater than or equal to ${MIN_REPLICAS}`))
-  if (maxReplicas < 1) out.push(invalid(`${at}.maxReplicas`, maxReplicas, 'must be greater than 0'))
+  const least = old?.minReplicas === 0 ? 0 : MIN_REPLICAS
+  const sameTarget = old !== undefined && (old.scaleTargetRef.apiVersion ?? '') === (scaleTargetRef.apiVersion ?? '') && old.scaleTargetRef.kind === scaleTargetRef.kind
+  const group: GroupRule = sameTarget ? 'unseen' : scaleTargetRef.kind === 'ReplicationController' ? 'optional' : 'required'
+  const objects: GroupRule = (old?.metrics ?? []).some((m) => m.type === 'Object' && m.object && versionErrors('', m.object.describedObject, 'optional').length > 0) ? 'unseen' : 'optional'
+  if (minReplicas !== undefined && minReplicas < least) out.push(invalid(`${at}.minReplicas`, minReplicas, `must be greater than or equal to ${least}`))
+  if (!maxReplicas) out.push(required(`${at}.maxReplicas`, 'must be set and greater than 0'))
+  else if (maxReplicas < 0) out.push(invalid(`${at}.maxReplicas`, maxReplicas, 'must be greater than or equal to 1'))
   if (minReplicas !== undefined && maxReplicas < minReplicas) out.push(invalid(`${at}.maxReplicas`, maxReplicas, 'must be greater than or equal to `minReplicas`'))
   return [
     ...out,
-    ...reference(`${at}.scaleTargetRef`, spec.scaleTargetRef),
-    ...(spec.metrics ?? []).flatMap((metric, i) => validateMetric(`${at}.metrics[${i}]`, metric)),
+    ...reference(`${at}.scaleTargetRef`, scaleTargetRef, group),
+    ...metrics.flatMap((metric, i) => validateMetric(`${at}.metrics[${i}]`, metric, objects)),
+    ...(minReplicas === 0 && !metrics.some(({ type }) => type === 'Object' || type === 'External') ? [forbidden(`${at}.metrics`, 'must specify at least one Object or External metric to support scaling to zero replicas')] : []),
     ...scalingRules(`${at}.behavior.scaleUp`, spec.behavior?.scaleUp),
     ...scalingRules(`${at}.behavior.scaleDown`, spec.behavior?.scaleDown),
   ]
 }
 
-function reference(at: string, ref: V2CrossVersionObjectReference): FieldError[] {
-  return [...requiredName(`${at}.kind`, ref.kind, checkPathSegment), ...requiredName(`${at}.name`, ref.name, checkPathSegment)]
+/** Whether an apiVersion has to name a group: Deployments are of none but theirs. */
+type GroupRule = 'required' | 'optional' | 'unseen'
+
+function reference(at: string, ref: V2CrossVersionObjectReference, group: GroupRule): FieldError[] {
+  return [...requiredName(`${at}.kind`, ref.kind, checkPathSegment), ...requiredName(`${at}.name`, ref.name, checkPathSegment), ...versionErrors(`${at}.apiVersion`, ref, group)]
+}
+
+function versionErrors(at: string, { apiVersion = '' }: V2CrossVersionObjectReference, group: GroupRule): FieldError[] {
+  if (group === 'unseen') return []
+  if (apiVersion.split('/').length > 2) return [invalid(at, apiVersion, `unexpected GroupVersion string: ${apiVersion}`)]
+  return group === 'required' && !/^[^/]+\//.test(apiVersion) ? [invalid(at, apiVersion, 'apiVersion must specify API group')] : []
 }
 
 function scalingRules(at: string, rules: V2HPAScalingRules | undefined): FieldError[] {
@@ -55,14 +71,14 @@ function scalingPolicy(at: string, policy: V2HPAScalingPolicy): FieldError[] {
   return out
 }
 
-function validateMetric(at: string, metric: V2MetricSpec): FieldError[] {
+function validateMetric(at: string, metric: V2MetricSpec, objects: GroupRule): FieldError[] {
   const out: FieldError[] = []
   if (!metric.type) out.push(required(`${at}.type`, 'must specify a metric source type'))
   if (!SOURCE_TYPES.some((t) => t === metric.type)) out.push(notSupported(`${at}.type`, metric.type, SOURCE_TYPES))
   const keys = Object.keys(SOURCES) as (keyof typeof SOURCES)[]
   const given = keys.filter((key) => metric[key])
   const [first] = given
-  if (first) out.push(...validateSource(`${at}.${first}`, first, metric))
+  if (first) out.push(...validateSource(`${at}.${first}`, first, metric, objects))
   const expected = keys.find((key) => SOURCES[key] === metric.type)
   // Upstream says so twice.
   if (!expected) out.push(notSupported(`${at}.type`, metric.type, SOURCE_TYPES))
@@ -71,9 +87,9 @@ function validateMetric(at: string, metric: V2MetricSpec): FieldError[] {
   return out
 }
 
-function validateSource(at: string, kind: keyof typeof SOURCES, metric: V2MetricSpec): FieldError[] {
+function validateSource(at: string, kind: keyof typeof SOURCES, metric: V2MetricSpec, objects: GroupRule): FieldError[] {
   const { object, external, pods, resource, containerResource } = metric
-  if (kind === 'object' && object) return [...reference(`${at}.describedObject`, object.describedObject), ...identifier(`${at}.metric`, object.metric), ...target(`${at}.target`, object.target), ...valueOrAverage(`${at}.target`, object.target, 'must set either a target value or averageValue')]
+  if (kind === 'object' && object) return [...reference(`${at}.describedObject`, object.describedObject, objects), ...identifier(`${at}.metric`, object.metric), ...target(`${at}.target`, object.target), ...valueOrAverage(`${at}.target`, object.target, 'must set either a target value or averageValue')]
   if (kind === 'external' && external) {
     const both = external.target.value !== undefined && external.target.averageValue !== undefined
     return [

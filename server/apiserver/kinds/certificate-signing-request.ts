@@ -6,6 +6,7 @@ import type { CertificateSigningRequest, CertificateSigningRequestCondition } fr
 import { type FieldError, forbidden, invalid, required } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { cloneJson } from '../storage/clone.ts'
+import { oneOf } from './check.ts'
 import { validateSignerName } from './signer-name.ts'
 import { ageColumn, column, humanDuration, nameColumn } from './table-columns.ts'
 
@@ -98,7 +99,7 @@ function validateRequest(csr: CertificateSigningRequest): FieldError[] {
   const out: FieldError[] = []
   const misread = requestProblem(request)
   if (misread !== undefined) out.push(invalid('spec.request', request || null, misread))
-  if ((usages ?? []).length === 0) out.push(required('spec.usages', 'usages must be provided'))
+  if ((usages ?? []).length === 0) out.push(required('spec.usages'))
   const seen = new Set<string>()
   for (const [i, usage] of (usages ?? []).entries()) {
     if (!USAGES.has(usage)) out.push({ type: 'FieldValueNotSupported', field: `spec.usages[${i}]`, message: `Unsupported value: ${JSON.stringify(usage)}: supported values: ${[...USAGES].sort().map((u) => JSON.stringify(u)).join(', ')}` })
@@ -157,10 +158,10 @@ function validateConditions(csr: CertificateSigningRequest): FieldError[] {
     const at = `status.conditions[${i}]`
     if (!c.type) out.push(required(`${at}.type`))
     if (!c.status) out.push(required(`${at}.status`))
-    else if (c.status !== 'True' && ['Approved', 'Denied', 'Failed'].includes(c.type)) out.push({ type: 'FieldValueNotSupported', field: `${at}.status`, message: `Unsupported value: ${JSON.stringify(c.status)}: supported values: "True"` })
+    else out.push(...oneOf(`${at}.status`, c.status, ['Approved', 'Denied', 'Failed'].includes(c.type) ? ['True'] : ['False', 'True', 'Unknown']))
+    if ((c.type === 'Approved' && types.has('Denied')) || (c.type === 'Denied' && types.has('Approved'))) out.push(invalid('status.conditions', c.type, 'Approved and Denied conditions are mutually exclusive'))
     if (types.has(c.type)) out.push({ type: 'FieldValueDuplicate', field: `${at}.type`, message: `Duplicate value: ${JSON.stringify(c.type)}` })
     types.add(c.type)
-    if ((c.type === 'Approved' && types.has('Denied')) || (c.type === 'Denied' && types.has('Approved'))) out.push(invalid(`${at}.type`, c.type, 'Approved and Denied conditions are mutually exclusive'))
   }
   return out
 }

@@ -95,7 +95,7 @@ describe('autoscaling/v1', () => {
   test("version 2's rules and columns hold", async () => {
     const c = cluster()
     const { call } = c
-    assert.deepStrictEqual(causes(await call('POST', V1, { metadata: { name: 'h' }, spec: { scaleTargetRef: { kind: '', name: 'x' }, maxReplicas: 0 } })).map((cause) => cause.split(':')[0] ?? ''), ['spec.maxReplicas', 'spec.maxReplicas', 'spec.scaleTargetRef.kind'])
+    assert.deepStrictEqual(causes(await call('POST', V1, { metadata: { name: 'h' }, spec: { scaleTargetRef: { kind: '', name: 'x' }, maxReplicas: 0 } })).map((cause) => cause.split(':')[0] ?? ''), ['spec.maxReplicas', 'spec.maxReplicas', 'spec.scaleTargetRef.kind', 'spec.scaleTargetRef.apiVersion'])
     await c.create(V1, { metadata: { name: 'h' }, spec: { scaleTargetRef: TARGET, maxReplicas: 3 } })
     const table = (await call('GET', V1, undefined, { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' })).json as unknown as { rows: { cells: unknown[] }[] }
     assert.deepStrictEqual(table.rows[0]?.cells.slice(0, 6), ['h', 'Deployment/web', 'cpu: <unknown>/80%', '1', 3, 0])

@@ -6,8 +6,7 @@ import type {
   HorizontalPodAutoscaler, HorizontalPodAutoscalerStatus, LabelSelector, ObjectMeta, V2CrossVersionObjectReference, V2HorizontalPodAutoscaler, V2HorizontalPodAutoscalerBehavior,
   V2HorizontalPodAutoscalerCondition, V2HorizontalPodAutoscalerStatus, V2MetricSpec, V2MetricStatus, V2MetricTarget,
 } from '#api/types/index.ts'
-import type { FieldError } from '../field-error.ts'
-import type { KindContext, KindStrategy } from '../kind.ts'
+import type { KindStrategy } from '../kind.ts'
 import { horizontalPodAutoscalerStrategy as v2 } from './horizontal-pod-autoscaler.ts'
 
 const METRICS = 'autoscaling.alpha.kubernetes.io/metrics'
@@ -192,10 +191,9 @@ export const horizontalPodAutoscalerV1Strategy: KindStrategy<HorizontalPodAutosc
     })
   },
   generation: false,
-  validate: (view, ctx) => check(view, ctx),
-  validateUpdate: (view, _old, ctx) => check(view, ctx),
+  validate: (view, ctx) => v2.validate?.(autoscalerToStored(view), ctx) ?? [],
+  validateUpdate: (view, old, ctx) => v2.validateUpdate?.(autoscalerToStored(view), autoscalerToStored(old), ctx) ?? [],
   validateStatusUpdate: (view, old, ctx) => v2.validateStatusUpdate?.(autoscalerToStored(view), autoscalerToStored(old), ctx) ?? [],
   columns: (v2.columns ?? []).map((column) => ({ ...column, value: (view: HorizontalPodAutoscaler, nowMs: number) => column.value(autoscalerToStored(view), nowMs) })),
 }
 
-const check = (view: HorizontalPodAutoscaler, ctx: KindContext): FieldError[] => v2.validate?.(autoscalerToStored(view), ctx) ?? []

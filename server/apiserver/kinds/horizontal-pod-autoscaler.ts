@@ -1,6 +1,5 @@
 /** Horizontal pod autoscalers (autoscaling/v2, the stored version). */
 import type { V2HorizontalPodAutoscaler as HorizontalPodAutoscaler, V2HPAScalingRules, V2MetricSpec, V2MetricStatus } from '#api/types/index.ts'
-import type { FieldError } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { keepStatus } from './carry.ts'
 import { validateAutoscalerSpec } from './autoscaler-validation.ts'
@@ -21,8 +20,8 @@ export const horizontalPodAutoscalerStrategy: KindStrategy<HorizontalPodAutoscal
   prepareCreate: (hpa) => { hpa.status = { desiredReplicas: 0 } },
   prepareUpdate: keepStatus,
   generation: false,
-  validate: validateAutoscaler,
-  validateUpdate: validateAutoscaler,
+  validate: (hpa) => validateAutoscalerSpec('spec', hpa.spec),
+  validateUpdate: (hpa, old) => validateAutoscalerSpec('spec', hpa.spec, old.spec),
   validateStatusUpdate: (hpa) => [...nonNegative('status.currentReplicas', hpa.status?.currentReplicas), ...nonNegative('status.desiredReplicas', hpa.status?.desiredReplicas)],
   columns: [
     nameColumn(),
@@ -37,10 +36,6 @@ export const horizontalPodAutoscalerStrategy: KindStrategy<HorizontalPodAutoscal
 
 function withRules(given: V2HPAScalingRules | undefined, defaults: V2HPAScalingRules): V2HPAScalingRules {
   return { ...defaults, ...given, ...((given?.policies ?? []).length === 0 && defaults.policies && { policies: defaults.policies }) }
-}
-
-function validateAutoscaler(hpa: HorizontalPodAutoscaler): FieldError[] {
-  return validateAutoscalerSpec('spec', hpa.spec)
 }
 
 /** The first two targets with what is measured, then how many more. */

@@ -57,7 +57,7 @@ test('kinds without a generation have none, and a driver gets its first one by a
     const changed = await c.call('PATCH', `${path}/a`, patch, MERGE)
     return [changed.status, made.json['metadata']?.['generation'], changed.json['metadata']?.['generation']]
   }
-  const scale = { scaleTargetRef: { kind: 'Deployment', name: 'd' }, maxReplicas: 3 }
+  const scale = { scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'd' }, maxReplicas: 3 }
   deepStrictEqual(await generation('/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers', { spec: scale }, { spec: { maxReplicas: 4 } }), [200, undefined, undefined])
   deepStrictEqual(await generation('/apis/storage.k8s.io/v1/csidrivers', { spec: {} }, { spec: { requiresRepublish: true } }), [200, undefined, 1])
 })
@@ -188,4 +188,15 @@ test('runtime and priority classes', async () => {
   ])
   await c.create('/apis/scheduling.k8s.io/v1/priorityclasses', { metadata: { name: 'a' }, value: 5 })
   deepStrictEqual(causes(await c.call('PATCH', '/apis/scheduling.k8s.io/v1/priorityclasses/a', { value: 6 }, MERGE)), ['value: Forbidden: may not be changed in an update.'])
+})
+
+test('autoscalers name the group of what they scale, unless it stays as it is; none of nothing', async () => {
+  const c = cluster()
+  const path = '/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers'
+  const made = async (spec: object): Promise<string[]> => causes(await c.call('POST', path, { metadata: { name: 'a' }, spec: { maxReplicas: 3, ...spec } }))
+  const target = (kind: string, apiVersion?: string) => ({ scaleTargetRef: { kind, name: 'd', ...(apiVersion !== undefined && { apiVersion }) } })
+  deepStrictEqual(await made(target('Deployment')), ['spec.scaleTargetRef.apiVersion: Invalid value: "": apiVersion must specify API group'])
+  deepStrictEqual(await made(target('Deployment', 'a/b/c')), ['spec.scaleTargetRef.apiVersion: Invalid value: "a/b/c": unexpected GroupVersion string: a/b/c'])
+  deepStrictEqual(await made({ ...target('Deployment', 'apps/v1'), maxReplicas: 0 }), ['spec.maxReplicas: Required value: must be set and greater than 0', 'spec.maxReplicas: Invalid value: 0: must be greater than or equal to `minReplicas`'])
+  deepStrictEqual(await made(target('ReplicationController', 'v1')), ['201 '])
 })

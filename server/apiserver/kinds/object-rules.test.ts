@@ -26,7 +26,7 @@ test('a Job\'s failure policy, success policy, indexes and manager', async () =>
 
 test('what an autoscaler measures and how fast it moves', async () => {
   deepStrictEqual(await refused('/apis/autoscaling/v2', 'horizontalpodautoscalers', { spec: {
-    maxReplicas: 2, scaleTargetRef: { kind: 'Deployment', name: 'd' },
+    maxReplicas: 2, scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'd' },
     metrics: [{ type: 'Pods', resource: { name: 'cpu', target: { type: 'Utilization' } } }, { type: 'Resource', resource: { name: 'cpu', target: { type: 'Odd', averageUtilization: 0 } } }],
     behavior: { scaleUp: { stabilizationWindowSeconds: 3601, policies: [{ type: 'Pods', value: 0, periodSeconds: 1801 }] } },
   } }), [

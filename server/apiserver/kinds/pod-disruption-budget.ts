@@ -4,6 +4,7 @@ import { type FieldError, invalid } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { keepStatus } from './carry.ts'
 import { checkLabelSelector, intOrPercent, nonNegative, oneOf } from './check.ts'
+import { validateConditions } from './conditions.ts'
 import { semanticEqual } from './semantic-equal.ts'
 import { ageColumn, column, count, nameColumn } from './table-columns.ts'
 
@@ -14,7 +15,7 @@ export const podDisruptionBudgetStrategy: KindStrategy<PodDisruptionBudget> = {
   generation: (budget, old) => !semanticEqual(budget.spec, old.spec),
   validate: validateBudget,
   validateUpdate: validateBudget,
-  validateStatusUpdate: ({ status }) => (['disruptionsAllowed', 'currentHealthy', 'desiredHealthy', 'expectedPods'] as const).flatMap((key) => nonNegative(`status.${key}`, status?.[key])),
+  validateStatusUpdate: ({ status }) => [...validateConditions('status.conditions', status?.conditions), ...(['disruptionsAllowed', 'currentHealthy', 'desiredHealthy', 'expectedPods'] as const).flatMap((key) => nonNegative(`status.${key}`, status?.[key]))],
   columns: [
     nameColumn(),
     column('Min Available', 'The minimum number of pods that must be available.', (o) => String(o.spec?.minAvailable ?? 'N/A')),

@@ -13,7 +13,7 @@ test('a pod is kept without what only its kubelet reads', () => {
     apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p', namespace: 'n', uid: 'u', resourceVersion: '1', labels: { a: 'b' }, managedFields: [{ manager: 'm' }] },
     spec: {
       nodeName: 'x', volumes: [{ name: 'v', secret: { secretName: 's' } }],
-      containers: [{ ...kept, command: ['c'], args: ['d'], env: [{ name: 'A', value: 'b' }, reference], livenessProbe: probe, readinessProbe: probe, startupProbe: probe, lifecycle: { preStop: { sleep: { seconds: 1 } } } }, { name: 'plain', env: [{ name: 'A', value: 'b' }] }],
+      containers: [{ ...kept, command: ['c'], args: ['d'], env: [{ name: 'A', value: 'b' }, reference], livenessProbe: probe, readinessProbe: probe, startupProbe: probe, lifecycle: { preStop: { sleep: { seconds: 1 } } }, workingDir: '/', volumeMounts: [{ name: 'v', mountPath: '/v' }], volumeDevices: [{ name: 'd', devicePath: '/d' }], imagePullPolicy: 'Always', terminationMessagePath: '/t', terminationMessagePolicy: 'File' }, { name: 'plain', env: [{ name: 'A', value: 'b' }] }],
       initContainers: [{ name: 'i', restartPolicy: 'Always', args: ['d'] }],
     },
     status: { phase: 'Running' },

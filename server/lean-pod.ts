@@ -17,7 +17,10 @@ export function leanPod(pod: Stored<Pod>): Stored<Pod> {
 }
 
 /** Variables that come from a secret or a ConfigMap stay: the node authorizer follows them. */
-function leanContainer<C extends Container>({ command: _command, args: _args, env, livenessProbe: _liveness, readinessProbe: _readiness, startupProbe: _startup, lifecycle: _lifecycle, ...rest }: C) {
+function leanContainer<C extends Container>({
+  command: _command, args: _args, workingDir: _directory, env, livenessProbe: _liveness, readinessProbe: _readiness, startupProbe: _startup, lifecycle: _lifecycle,
+  volumeMounts: _mounts, volumeDevices: _devices, imagePullPolicy: _policy, terminationMessagePath: _path, terminationMessagePolicy: _message, ...rest
+}: C) {
   const references = env?.filter((e) => e.valueFrom !== undefined) ?? []
   return { ...rest, ...(references.length > 0 && { env: references }) }
 }

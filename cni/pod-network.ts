@@ -195,8 +195,9 @@ export class PodNetwork implements Network {
   async #disconnect(id: string): Promise<void> {
     const leases = this.#openLeases()
     const lease = leases.get(id)
-    await deleteLink(this.#exec, hostDeviceName(id))
+    // A lease is there before its device and goes after it (and start looks for devices without one): the runtime asks twice for each pod.
     if (!lease) return
+    await deleteLink(this.#exec, hostDeviceName(id))
     // The address is free only when nothing leads to it any more.
     if (lease.ports.length > 0) await this.#syncNat(id)
     await leases.release(id)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Pods of all sorts created and deleted on one node, with random kills of agent and server; ends with 1 if anything leaked. As root; not part of scripts/test.sh.
-#   scripts/soak.sh [--pods N] [--seed S] [--every MS]      default: 1,000 pods, seed 1, a kill every 6 s
+#   scripts/soak.sh [--pods N] [--seed S] [--every MS] [--minutes M]      default: 1,000 pods, seed 1, a kill every 6 s, however long it takes
 set -euo pipefail
 . "$(dirname "$0")/setup.sh"
 [ "$(id -u)" = 0 ] || fail "run this as root: the lab makes network namespaces"

@@ -1,6 +1,6 @@
 /**
- * `scripts/soak.sh [--pods N] [--seed S] [--every MS]`: pods of all sorts are created and deleted on one node of a lab, N in all,
- * while the agent and the server are killed at random moments. In the end everything is deleted, and what the node
+ * `scripts/soak.sh [--pods N] [--seed S] [--every MS] [--minutes M]`: pods of all sorts are created and deleted on one node of a lab, N in all
+ * or as many as M minutes allow, while the agent and the server are killed at random moments. In the end everything is deleted, and what the node
  * holds is compared with what it held in the beginning. Ends with 1 if anything leaked, or a pod did not do what it should.
  */
 import { parseArgs } from 'node:util'
@@ -11,10 +11,11 @@ import { memoryOf } from '../bench/process-usage.ts'
 import { belongingsOf, diskBytes, isSkiff, type Belongings } from './belongings.ts'
 import { podOf, POD_KINDS, wantedOf, type PodKind } from './pod-kinds.ts'
 
-const { values } = parseArgs({ options: { pods: { type: 'string', default: '1000' }, seed: { type: 'string', default: '1' }, every: { type: 'string', default: '6000' } } })
+const { values } = parseArgs({ options: { pods: { type: 'string', default: '1000' }, seed: { type: 'string', default: '1' }, every: { type: 'string', default: '6000' }, minutes: { type: 'string' } } })
 const total = Number(values.pods)
 const random = seededRandom(Number(values.seed))
 const killEveryMs = Number(values.every)
+const withinMs = values.minutes === undefined ? Infinity : Number(values.minutes) * 60_000
 const WAVE = 20
 const READY_MS = 180_000
 const GONE_MS = 120_000
@@ -27,6 +28,7 @@ const cluster = await Cluster.create({ hosts: 2 })
 const [server, node] = cluster.lab.hosts as [LabHost, LabHost]
 const kills = { agent: 0, server: 0 }
 const problems: string[] = []
+let made = 0
 try {
   await cluster.must(['cordon', server.name])
   await until('the default service account exists', 20_000, async () => (await cluster.kubectl(['get', 'serviceaccount', 'default'])).code === 0)
@@ -40,9 +42,11 @@ try {
   const nemesis = new AbortController()
   const killing = killAtRandom(nemesis.signal)
   const startMs = performance.now()
-  for (let done = 0; done < total; done += WAVE) {
-    await wave(done + POD_KINDS.length, Math.min(WAVE, total - done))
-    if ((done / WAVE) % 5 === 4) console.log(`${done + WAVE} pods, ${kills.agent} kills of the agent, ${kills.server} of the server, ${((performance.now() - startMs) / 1000).toFixed(0)} s, agent ${memoryOf(skiffPids()).rssMB.toFixed(0)} MB`)
+  while (made < total && performance.now() - startMs < withinMs) {
+    const count = Math.min(WAVE, total - made)
+    await wave(made + POD_KINDS.length, count)
+    made += count
+    if ((made / WAVE) % 5 === 0) console.log(`${made} pods, ${kills.agent} kills of the agent, ${kills.server} of the server, ${((performance.now() - startMs) / 1000).toFixed(0)} s, agent ${memoryOf(skiffPids()).rssMB.toFixed(0)} MB`)
   }
   nemesis.abort()
   await killing
@@ -58,7 +62,7 @@ try {
 } finally {
   await cluster.destroy()
 }
-console.log(`soak: ${total} pods, seed ${values.seed}, ${kills.agent} kills of the agent, ${kills.server} of the server: ${problems.length === 0 ? 'nothing leaked' : `${problems.length} problems`}`)
+console.log(`soak: ${made} pods, seed ${values.seed}, ${kills.agent} kills of the agent, ${kills.server} of the server: ${problems.length === 0 ? 'nothing leaked' : `${problems.length} problems`}`)
 for (const problem of problems) console.log(`  ${problem}`)
 process.exit(problems.length === 0 ? 0 : 1)
 

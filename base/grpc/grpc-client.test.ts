@@ -61,15 +61,29 @@ describe('a gRPC client', () => {
 
   it('tells what was never sent from what may have been done', async () => {
     const nobody = clientOf(1)
-    await assert.rejects(nobody.unary(ECHO, {}), (e) => e instanceof GrpcError && e.status === GRPC.unavailable && !e.wasSent && e.message.startsWith('cannot reach the echo at http://127.0.0.1:1: '))
+    await assert.rejects(nobody.unary(ECHO, {}, { timeoutMs: 10_000 }), (e) => e instanceof GrpcError && e.status === GRPC.unavailable && !e.wasSent && e.message.startsWith('cannot reach the echo at http://127.0.0.1:1: '))
     await withServer((stream) => { stream.close(7) }, async (port) => {
       const client = clientOf(port)
-      await assert.rejects(client.unary(ECHO, {}), (e) => e instanceof GrpcError && e.status === GRPC.unavailable && !e.wasSent)
+      await assert.rejects(client.unary(ECHO, {}, { timeoutMs: 10_000 }), (e) => e instanceof GrpcError && e.status === GRPC.unavailable && !e.wasSent)
       client.close()
     })
     await withServer((stream) => { stream.session?.destroy() }, async (port) => {
       const client = clientOf(port)
-      await assert.rejects(client.unary(ECHO, {}), (e) => e instanceof GrpcError && e.status === GRPC.unavailable && e.wasSent)
+      await assert.rejects(client.unary(ECHO, {}, { timeoutMs: 10_000 }), (e) => e instanceof GrpcError && e.status === GRPC.unavailable && e.wasSent)
+      client.close()
+    })
+  })
+
+  it('is cancelled also while it only connects: nothing is asked, nobody waits', async () => {
+    let asked = 0
+    await withServer((stream) => { asked++; echo(stream) }, async (port) => {
+      const client = clientOf(port)
+      const stop = new AbortController()
+      const call = client.unary(ECHO, { text: 'a' }, { timeoutMs: 10_000, signal: stop.signal })
+      // The connection takes at least a turn of the loop.
+      stop.abort()
+      await assert.rejects(call, (e) => e instanceof GrpcError && e.status === GRPC.cancelled && !e.wasSent)
+      assert.equal(asked, 0)
       client.close()
     })
   })
@@ -94,7 +108,7 @@ describe('a gRPC client', () => {
         await new Promise((resolve) => { setTimeout(resolve, 400) })
         for (const socket of open) { socket.unpipe(); socket.pause() }
         await assert.rejects(stream.over, (e) => e instanceof GrpcError && e.status === GRPC.unavailable)
-        assert.deepEqual(await client.unary(ECHO, { text: 'again' }), { text: 'again' })
+        assert.deepEqual(await client.unary(ECHO, { text: 'again' }, { timeoutMs: 10_000 }), { text: 'again' })
       } finally {
         client.close()
         for (const socket of open) socket.destroy()

@@ -68,8 +68,8 @@ export class GrpcClient {
     this.#address = 'socketPath' in endpoint ? endpoint.socketPath : `${endpoint.tls ? 'https' : 'http'}://${endpoint.host}:${endpoint.port}`
   }
 
-  /** Rejects with GrpcError. */
-  async unary<Request, Response, Asked, Answered>(call: Call<Request, Response, Asked, Answered>, request: Asked, options: CallOptions = {}): Promise<Response> {
+  /** Rejects with GrpcError. What is to be answered once is not waited for endlessly. */
+  async unary<Request, Response, Asked, Answered>(call: Call<Request, Response, Asked, Answered>, request: Asked, options: CallOptions & { timeoutMs: number }): Promise<Response> {
     const answers: Response[] = []
     await this.stream(call, request, (answer) => { answers.push(answer) }, options)
     const [answer] = answers
@@ -91,6 +91,8 @@ export class GrpcClient {
     const { timeoutMs, signal } = options
     if (signal?.aborted) throw new GrpcError(GRPC.cancelled, `${call.path}: cancelled`, { wasSent: false })
     const session = await this.#connected()
+    // It may have been given up while the connection was made, and nobody would tell again.
+    if (signal?.aborted) throw new GrpcError(GRPC.cancelled, `${call.path}: cancelled`, { wasSent: false })
     const stream = this.#request(session, call.path, {
       ...metadata,
       ...(timeoutMs !== undefined && { 'grpc-timeout': `${Math.min(99_999_999, Math.max(1, Math.ceil(timeoutMs)))}m` }),

@@ -37,6 +37,10 @@ export interface GrpcRuntimeOptions {
 /** Its end and the time it took are told only after the runtime's own events came in. */
 const SETTLED_MS = 10_000
 const OUTPUT_BYTES_MAX = 1024 * 1024
+/** A runtime that hangs is found by this, also under calls that may take as long as they like: pulls, events. */
+const SILENCE_MS_MAX = 60_000
+/** For commands that nobody gave a limit, and pulls: longer is a hang. */
+const ENDLESS_MS = 24 * 3_600_000
 
 type SandboxItem = Read<typeof m.ListPodSandbox.response>['items'][number]
 type ContainerItem = Read<typeof m.ListContainers.response>['containers'][number]
@@ -61,7 +65,7 @@ export class GrpcRuntime implements ContainerRuntime {
   constructor(options: GrpcRuntimeOptions) {
     this.#options = options
     this.#timeoutMs = options.requestTimeoutMs ?? 120_000
-    this.#client = new GrpcClient({ endpoint: { socketPath: options.endpoint.replace(/^unix:(\/\/)?/, '') }, peer: 'the container runtime', clock: options.clock })
+    this.#client = new GrpcClient({ endpoint: { socketPath: options.endpoint.replace(/^unix:(\/\/)?/, '') }, peer: 'the container runtime', clock: options.clock, silenceMsMax: SILENCE_MS_MAX })
   }
 
   /** Rejects with CRI_FAILED, naming the endpoint, when no CRI v1 runtime answers there. */
@@ -204,7 +208,7 @@ export class GrpcRuntime implements ContainerRuntime {
 
   async execSync(containerId: string, cmd: string[], timeoutSeconds: number): ReturnType<ContainerRuntime['execSync']> {
     // The runtime keeps the time; what it answers late is still its answer, as upstream has it.
-    const { exitCode, stdout, stderr } = await this.#call(CALLS.execSync, { containerId, cmd, timeout: Math.ceil(timeoutSeconds) }, 'container', { timeoutMs: timeoutSeconds > 0 ? this.#timeoutMs + timeoutSeconds * 1000 : undefined })
+    const { exitCode, stdout, stderr } = await this.#call(CALLS.execSync, { containerId, cmd, timeout: Math.ceil(timeoutSeconds) }, 'container', { timeoutMs: timeoutSeconds > 0 ? this.#timeoutMs + timeoutSeconds * 1000 : ENDLESS_MS })
       .catch((error: unknown) => { throw this.#execError(error) })
     return { exitCode, stdout: stdout.subarray(0, OUTPUT_BYTES_MAX), stderr: stderr.subarray(0, OUTPUT_BYTES_MAX) }
   }
@@ -261,7 +265,7 @@ export class GrpcRuntime implements ContainerRuntime {
     const { clock } = this.#options
     const beganMs = clock.monotonicMs()
     onProgress?.({ kind: 'resolving', ref })
-    const { imageRef } = await this.#call(CALLS.pullImage, { image: { image: ref }, ...(auth && { auth }) }, 'pull', { timeoutMs: undefined, signal }).catch((error: unknown) => {
+    const { imageRef } = await this.#call(CALLS.pullImage, { image: { image: ref }, ...(auth && { auth }) }, 'pull', { timeoutMs: ENDLESS_MS, signal }).catch((error: unknown) => {
       // Not every runtime repeats what it was asked for.
       if (asError(error).message.includes(ref)) throw error
       throw new CodedError(error instanceof CodedError ? error.code : 'CRI_PULL_FAILED', `failed to pull image "${ref}": ${asError(error).message}`, { cause: error })
@@ -292,7 +296,7 @@ export class GrpcRuntime implements ContainerRuntime {
     return this.#cgroupVersion
   }
 
-  async #call<Request, Response, Asked, Answered>(call: Call<Request, Response, Asked, Answered>, request: Asked, kind: CallKind = 'other', options: CallOptions = { timeoutMs: this.#timeoutMs }): Promise<Response> {
+  async #call<Request, Response, Asked, Answered>(call: Call<Request, Response, Asked, Answered>, request: Asked, kind: CallKind = 'other', options: CallOptions & { timeoutMs: number } = { timeoutMs: this.#timeoutMs }): Promise<Response> {
     try {
       return await this.#client.unary(call, request, options)
     } catch (error) {

@@ -2,7 +2,7 @@
 import { request as httpRequest } from 'node:http'
 import { Duplex, type Readable } from 'node:stream'
 import type { Clock } from '#base/clock.ts'
-import { CodedError } from '#base/errors.ts'
+import { asError, CodedError } from '#base/errors.ts'
 import type { IoSession } from '../runtime.ts'
 import { PORT_FORWARD_PROTOCOL } from './port-forward.ts'
 import { SpdySession, type SpdyStream } from './spdy/session.ts'
@@ -37,14 +37,24 @@ async function connect(url: string, protocol: string, clock: Clock): Promise<{ s
   return { session, closed: closed.promise }
 }
 
+/** The connection may be lost between one stream and the next. */
+async function opened(session: SpdySession, headers: Readonly<Record<string, string>>): Promise<SpdyStream> {
+  try {
+    return await session.open(headers)
+  } catch (error) {
+    session.close()
+    throw new CodedError('CRI_FAILED', `the connection to the runtime's streaming server was lost: ${asError(error).message}`, { cause: error })
+  }
+}
+
 export async function execOverSpdy(url: string, options: { stdin: boolean; tty: boolean }, clock: Clock): Promise<IoSession> {
   const { session, closed } = await connect(url, 'v4.channel.k8s.io', clock)
   // Upstream's clients open them in this order, and the server waits for all.
-  const error = await session.open({ streamtype: 'error' })
-  const stdin = options.stdin ? await session.open({ streamtype: 'stdin' }) : undefined
-  const stdout = await session.open({ streamtype: 'stdout' })
-  const stderr = options.tty ? undefined : await session.open({ streamtype: 'stderr' })
-  const resize = options.tty ? await session.open({ streamtype: 'resize' }) : undefined
+  const error = await opened(session, { streamtype: 'error' })
+  const stdin = options.stdin ? await opened(session, { streamtype: 'stdin' }) : undefined
+  const stdout = await opened(session, { streamtype: 'stdout' })
+  const stderr = options.tty ? undefined : await opened(session, { streamtype: 'stderr' })
+  const resize = options.tty ? await opened(session, { streamtype: 'resize' }) : undefined
   for (const stream of [error, stdin, stdout, stderr, resize]) stream?.on('error', () => { /* the session's end tells */ })
   // Nothing comes back on these; reading them lets their end be noticed.
   stdin?.resume()
@@ -70,9 +80,9 @@ export async function execOverSpdy(url: string, options: { stdin: boolean; tty: 
 export async function portForwardOverSpdy(url: string, port: number, clock: Clock): Promise<Duplex> {
   const { session } = await connect(url, PORT_FORWARD_PROTOCOL, clock)
   const headers = { port: String(port), requestid: '0' }
-  const errors = await session.open({ streamtype: 'error', ...headers })
+  const errors = await opened(session, { streamtype: 'error', ...headers })
   errors.end()
-  const data = await session.open({ streamtype: 'data', ...headers })
+  const data = await opened(session, { streamtype: 'data', ...headers })
   for (const stream of [errors, data]) stream.on('error', () => { /* the session's end tells */ })
   const refusal = textOf(errors)
   const connection = new Duplex({

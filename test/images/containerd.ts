@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
+import { setTimeout as setTimer } from 'node:timers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { systemClock } from '#base/clock.ts'
 import { unmountBelow } from '#cri/runc/namespace-pins.ts'
@@ -33,6 +34,8 @@ export interface TestContainerd {
 }
 
 const START_MS_MAX = 20_000
+/** On a loaded machine it waits long for its own connections. */
+const STOP_MS_MAX = 20_000
 
 /** `SKIFF_TEST_CONTAINERD`: the folder of its programs (scripts/containerd-test.sh unpacks Debian's). */
 export async function findContainerd(): Promise<string | undefined> {
@@ -78,9 +81,13 @@ export async function startContainerd(options: ContainerdOptions): Promise<TestC
   const kill = async (signal: NodeJS.Signals = 'SIGTERM') => {
     const running = child
     if (!running || running.exitCode !== null || running.signalCode !== null) return
-    const ended = new Promise((resolve) => { running.once('close', resolve) })
+    // Its exit, not the end of its output: shims that outlive it may hold that.
+    const ended = new Promise((resolve) => { running.once('exit', resolve) })
     running.kill(signal)
+    const stuck = setTimer(() => running.kill('SIGKILL'), STOP_MS_MAX)
     await ended
+    clearTimeout(stuck)
+    running.stderr?.destroy()
     rmSync(socket, { force: true })
   }
   await start()

@@ -36,6 +36,15 @@ function sessions(onStream: (s: SpdyStream) => void) {
 }
 
 describe('SPDY/3.1', () => {
+  it('opens no stream on a connection that is closed, which would never end; one that was being opened ends', async () => {
+    const { client, closed } = sessions(() => {})
+    const early = client.open({ streamtype: 'error' })
+    client.close()
+    const stream = await early
+    assert.deepStrictEqual([stream.destroyed, closed.client], [true, 1])
+    await assert.rejects(client.open({ streamtype: 'stdout' }), { code: 'SPDY_CLOSED' })
+  })
+
   it('carries several streams with their headers, both ways, with half-close', async () => {
     const { client } = sessions((stream) => {
       void text(stream).then((said) => stream.end(`${stream.headers['streamtype']}: ${said}`))

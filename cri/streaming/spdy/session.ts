@@ -89,6 +89,8 @@ export class SpdySession {
 
   /** Opens a stream to the peer. */
   async open(headers: SpdyHeaders): Promise<SpdyStream> {
+    // Nobody would ever end it.
+    if (this.#closed) throw new CodedError('SPDY_CLOSED', 'the connection is closed')
     const id = this.#nextId
     this.#nextId += 2
     const stream = new SpdyStream(this, id, headers)

@@ -1,5 +1,6 @@
 /** LimitRanges and ResourceQuotas. */
 import type { LimitRange, ResourceQuota } from '#api/types/index.ts'
+import { uuid } from '#base/random.ts'
 import type { KindStrategy } from '../kind.ts'
 import { keepStatus } from './carry.ts'
 import { FIELD_IMMUTABLE } from './check.ts'
@@ -9,6 +10,8 @@ import { ageColumn, column, createdAtColumn, nameColumn } from './table-columns.
 
 export const limitRangeStrategy: KindStrategy<LimitRange> = {
   generation: false,
+  // The one kind that needs no name.
+  prepareCreate: (range, ctx) => { (range.metadata ??= {}).name ||= uuid(ctx.random) },
   defaults(range) {
     for (const item of range.spec?.limits ?? []) {
       if (item.type !== 'Container') continue

@@ -200,3 +200,8 @@ test('autoscalers name the group of what they scale, unless it stays as it is; n
   deepStrictEqual(await made({ ...target('Deployment', 'apps/v1'), maxReplicas: 0 }), ['spec.maxReplicas: Required value: must be set and greater than 0', 'spec.maxReplicas: Invalid value: 0: must be greater than or equal to `minReplicas`'])
   deepStrictEqual(await made(target('ReplicationController', 'v1')), ['201 '])
 })
+
+test('a limit range without a name is given one', async () => {
+  const made = await cluster().create(`${NS}/limitranges`, { spec: { limits: [] } })
+  deepStrictEqual(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(String(made.json['metadata']?.['name'])), true)
+})

@@ -6,6 +6,7 @@ import { createLoop } from '#base/reconcile/loop.ts'
 import { isNamespaceTerminating, isOrdinary, recorderFor, unlessGone, type ControllerFactory } from '../controller.ts'
 import { BY_CONTROLLER, byController, controllerOf } from '../ownership.ts'
 import { decideCronJob, referenceTo, type CronJobAction, type CronJobView } from './decide.ts'
+import { withoutGaps } from './observe.ts'
 import { parseSchedule, type Parsed } from './schedule.ts'
 
 export const cronJobController: ControllerFactory = (deps) => {
@@ -27,13 +28,14 @@ export const cronJobController: ControllerFactory = (deps) => {
 
   const loop = createLoop<CronJobView, CronJobAction>({
     name: 'cronjob-controller',
-    async observe(key) {
+    async observe(key, signal) {
       const cronJob = cronJobs.get(key)
       if (!cronJob) return undefined
-      const parsed = await scheduleOf(key, cronJob)
+      await scheduleOf(key, cronJob)
       // Read again: what was waited for may have changed.
       const now = cronJobs.get(key)
-      return now && { cronJob: now, jobs: jobs.byIndex(BY_CONTROLLER, now.metadata.uid), parsed }
+      const seen = now && await withoutGaps({ cronJob: now, jobs: jobs.byIndex(BY_CONTROLLER, now.metadata.uid) }, client, signal)
+      return seen && { ...seen, parsed: await scheduleOf(key, seen.cronJob) }
     },
     decide: decideCronJob,
     effects: ({ cronJob }) => {

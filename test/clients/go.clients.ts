@@ -9,7 +9,7 @@ import { Program } from '../lab/program.ts'
 import { openShop, runningPods } from '../whole/shop.ts'
 
 const PROGRAM = process.env['SKIFF_GO_CLIENTS'] ?? ''
-const RUN_MS_MAX = 300_000
+const RUN_MS_MAX = 600_000
 
 describe('client-go', { skip: PROGRAM === '' ? 'needs SKIFF_GO_CLIENTS: run scripts/clients-test.sh' : false }, () => {
   let cluster: Cluster

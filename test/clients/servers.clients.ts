@@ -11,8 +11,8 @@ import type { LabHost } from '../lab/host.ts'
 import { Program } from '../lab/program.ts'
 
 const PROGRAM = process.env['SKIFF_GO_CLIENTS'] ?? ''
-/** Between two questions of the program: a check has a minute. */
-const ASK_MS_MAX = 90_000
+/** Between two questions of the program: a check has three minutes. */
+const ASK_MS_MAX = 200_000
 
 describe('client-go and three servers', { skip: PROGRAM === '' ? 'needs SKIFF_GO_CLIENTS: run scripts/clients-test.sh' : false }, () => {
   let cluster: Cluster

@@ -31,7 +31,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-const deadline = 60 * time.Second
+const deadline = 3 * time.Minute
 
 // What the checks work with.
 type world struct {

@@ -205,3 +205,14 @@ test('a limit range without a name is given one', async () => {
   const made = await cluster().create(`${NS}/limitranges`, { spec: { limits: [] } })
   deepStrictEqual(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(String(made.json['metadata']?.['name'])), true)
 })
+
+test('pods: keys of spreading become part of its selector; generations that a writer does not tell stay', async () => {
+  const c = cluster()
+  const constraint = { maxSkew: 1, topologyKey: 'zone', whenUnsatisfiable: 'DoNotSchedule', labelSelector: { matchLabels: { app: 'a' } }, matchLabelKeys: ['hash', 'none'] }
+  const made = await c.create(`${NS}/pods`, { metadata: { name: 'p', labels: { app: 'a', hash: '1' } }, spec: { containers: [{ name: 'c', image: 'i' }], topologySpreadConstraints: [constraint] } })
+  deepStrictEqual(made.json['spec']?.['topologySpreadConstraints'], [{ ...constraint, labelSelector: { ...constraint.labelSelector, matchExpressions: [{ key: 'hash', operator: 'In', values: ['1'] }] } }])
+  const write = (status: object) => c.call('PATCH', `${NS}/pods/p/status`, { status }, MERGE)
+  await write({ observedGeneration: 1, conditions: [{ type: 'Ready', status: 'True', observedGeneration: 1 }] })
+  const { status } = (await write({ observedGeneration: null, conditions: [{ type: 'Ready', status: 'False' }] })).json as unknown as { status: { observedGeneration: number; conditions: { observedGeneration: number }[] } }
+  deepStrictEqual([status.observedGeneration, status.conditions[0]?.observedGeneration], [1, 1])
+})

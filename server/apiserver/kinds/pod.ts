@@ -1,5 +1,5 @@
 /** Pods: what is special to them (upstream `registry/core/pod`). */
-import type { Pod, PodSpec } from '#api/types/index.ts'
+import type { LabelSelector, Pod, PodSpec, PodStatus } from '#api/types/index.ts'
 import { computeQosClass, isPodTerminal } from '#api/types/index.ts'
 import { forbidden } from '../field-error.ts'
 import type { KindContext, KindStrategy } from '../kind.ts'
@@ -43,6 +43,7 @@ export const podStrategy: KindStrategy<Pod> = {
     if (old.metadata?.ownerReferences) meta.ownerReferences = cloneJson(old.metadata.ownerReferences)
     else delete meta.ownerReferences
     pod.status = { ...pod.status, qosClass: old.status?.qosClass ?? computeQosClass(pod.spec) }
+    keepObservedGeneration(pod.status, old.status ?? {})
   },
 
   generation: (pod, old) => !semanticEqual(pod.spec, old.spec),
@@ -96,21 +97,33 @@ function timeText(ctx: KindContext): string {
   return `${new Date(ctx.nowMs).toISOString().slice(0, 19)}Z`
 }
 
-/** matchLabelKeys of pod affinity become part of the selector when the pod is created (KEP-3633). */
+/** matchLabelKeys of pod affinity (KEP-3633) and of spreading (KEP-3243) become part of the selector when the pod is created. */
 function applySpreadKeys(pod: Pod, spec: PodSpec): void {
   const labels = pod.metadata?.labels ?? {}
-  for (const kind of [spec.affinity?.podAffinity, spec.affinity?.podAntiAffinity]) {
-    const terms = [...(kind?.requiredDuringSchedulingIgnoredDuringExecution ?? []), ...(kind?.preferredDuringSchedulingIgnoredDuringExecution ?? []).map((w) => w.podAffinityTerm)]
-    for (const term of terms) {
-      if (!term.labelSelector) continue
-      const add = (keys: readonly string[] | undefined, operator: string) => {
-        for (const key of keys ?? []) {
-          const value = Object.hasOwn(labels, key) ? labels[key] : undefined
-          if (value !== undefined && term.labelSelector) (term.labelSelector.matchExpressions ??= []).push({ key, operator, values: [value] })
-        }
-      }
-      add(term.matchLabelKeys, 'In')
-      add(term.mismatchLabelKeys, 'NotIn')
+  const add = (selector: LabelSelector | undefined, keys: readonly string[] | undefined, operator: string): void => {
+    // None selects nothing, with keys or without.
+    if (!selector) return
+    for (const key of keys ?? []) {
+      const value = Object.hasOwn(labels, key) ? labels[key] : undefined
+      if (value !== undefined) (selector.matchExpressions ??= []).push({ key, operator, values: [value] })
     }
+  }
+  for (const kind of [spec.affinity?.podAffinity, spec.affinity?.podAntiAffinity]) {
+    for (const term of [...(kind?.requiredDuringSchedulingIgnoredDuringExecution ?? []), ...(kind?.preferredDuringSchedulingIgnoredDuringExecution ?? []).map((w) => w.podAffinityTerm)]) {
+      add(term.labelSelector, term.matchLabelKeys, 'In')
+      add(term.labelSelector, term.mismatchLabelKeys, 'NotIn')
+    }
+  }
+  for (const { labelSelector, matchLabelKeys } of spec.topologySpreadConstraints ?? []) add(labelSelector, matchLabelKeys, 'In')
+}
+
+/** KEP-5067: a writer that does not say of which generation it speaks speaks of the one that was last spoken of. */
+function keepObservedGeneration(status: PodStatus, old: PodStatus): void {
+  if (!status.observedGeneration && old.observedGeneration) status.observedGeneration = old.observedGeneration
+  const before = new Map<string, (number | undefined)[]>()
+  for (const { type, observedGeneration } of old.conditions ?? []) before.set(type, [...(before.get(type) ?? []), observedGeneration])
+  for (const condition of status.conditions ?? []) {
+    const was = before.get(condition.type)?.shift()
+    if (!condition.observedGeneration && was) condition.observedGeneration = was
   }
 }

@@ -16,7 +16,7 @@ const NOTHING: BoardFacts = { zones: [], cards: [], ext4: [], isReadOnly: false,
 const signs = (facts: Partial<BoardFacts>, more: { before?: [string, boolean][]; nowMs?: number } = {}) => decideSigns({ facts: { ...NOTHING, ...facts }, before: new Map(more.before), nowMs: more.nowMs ?? NOW, clockMsMin: Date.UTC(2025, 0, 1) })
 const brief = (all: readonly Sign[]) => all.map((s) => `${s.type} ${s.on ? 'True' : 'False'} ${s.reason}`)
 
-function tree(t: TestContext, files: Record<string, string>): { root: string; write(path: string, content: string): void; remove(path: string): void } {
+function tree(t: TestContext, files: Record<string, string>): { root: string; write: (path: string, content: string) => void; remove: (path: string) => void } {
   const root = mkdtempSync(join(tmpdir(), 'board-'))
   t.after(() => rmSync(root, { recursive: true, force: true }))
   const write = (path: string, content: string) => {

@@ -139,7 +139,8 @@ const hex = (value: string): number | undefined => (/^(0x)?[0-9a-f]{1,8}$/i.test
 const milli = (value: string): number | undefined => (/^-?\d{1,9}$/.test(value) ? Number(value) / 1000 : undefined)
 
 async function names(directory: string): Promise<string[]> {
-  return (await readdir(directory).catch(() => [])).toSorted() // Machines without such things.
+  const found: string[] = await readdir(directory).catch(() => []) // Machines without such things.
+  return found.toSorted()
 }
 
 async function exists(path: string): Promise<boolean> {

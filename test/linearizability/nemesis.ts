@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Random } from '#base/random.ts'
 import type { Cluster } from '../lab/cluster.ts'
 import type { LabHost } from '../lab/host.ts'
+import { leaderOf } from '../lab/leader.ts'
 
 export interface Misfortune { name: string; /** Fewer servers cannot have it. */ serversMin: number; /** It is over when this resolves. */ befall(cluster: Cluster, random: Random): Promise<void> }
 
@@ -47,12 +48,21 @@ export const MISFORTUNES: readonly Misfortune[] = [
   { name: 'kill -9 of the majority', serversMin: 3, befall: (cluster, random) => killed(cluster, shuffled(random, cluster.servers).slice(0, 2), random) },
   { name: 'restart of one', serversMin: 1, befall: (cluster, random) => killed(cluster, [some(cluster, random)], random, 'SIGTERM') },
   { name: 'pause of one', serversMin: 1, befall: (cluster, random) => paused([some(cluster, random)], between(random, 300, 5_000)) },
+  // Long enough that the others choose another one, which it does not know of when it goes on.
+  { name: 'pause of the leader', serversMin: 2, befall: async (cluster, random) => paused([await leaderOf(cluster)], between(random, 2_000, 6_000)) },
   { name: 'pause of the majority', serversMin: 3, befall: (cluster, random) => paused(shuffled(random, cluster.servers).slice(0, 2), between(random, 500, 5_000)) },
   {
     name: 'one cut off', serversMin: 2,
     befall: (cluster, random) => {
       const alone = some(cluster, random)
       return cut(cluster, between(random, 1_000, 7_000), (from) => (from === alone ? 'both' : undefined))
+    },
+  },
+  {
+    name: 'the leader cut off', serversMin: 3,
+    befall: async (cluster, random) => {
+      const leader = await leaderOf(cluster)
+      await cut(cluster, between(random, 2_000, 7_000), (from) => (from === leader ? 'both' : undefined))
     },
   },
   {

@@ -121,6 +121,15 @@ export function runtimeContract(name: string, open: () => Promise<RuntimeHarness
       assert.deepEqual((await h.runtime.listPodSandbox()).filter((s) => s.metadata.uid === config.metadata.uid && s.state === 'ready'), [])
     })
 
+    test('every handler that the runtime tells of takes sandboxes', async () => {
+      for (const { name } of (await h.runtime.status()).handlers) {
+        const config = { ...podConfig(), runtimeHandler: name }
+        const id = await h.runtime.runPodSandbox(config)
+        assert.equal((await h.runtime.podSandboxStatus(id)).state, 'ready')
+        await h.runtime.removePodSandbox(id)
+      }
+    })
+
     test('a sandbox tells its metadata, addresses and labels; stopped it is notready, removed it is not found', async () => {
       const config = podConfig({ labels: { app: 'web' }, annotations: { note: 'x' } })
       const id = await h.runtime.runPodSandbox(config)

@@ -146,6 +146,7 @@ describe('CRI served', () => {
     assert.deepStrictEqual([options?.network, options?.pid, options?.ipc, options?.usernsOptions?.uids], [2, 1, 0, [{ hostId: 65536, containerId: 0, length: 65536 }]])
     const { containerId } = await ask(CALLS.createContainer, { podSandboxId, sandboxConfig: config, config: { metadata: { name: 'main', attempt: 0 }, image: { image: IMAGE }, stopSignal: 10, mounts: [{ containerPath: '/a', hostPath: '/b', readonly: true, propagation: 1 }] } })
     const told = (await ask(CALLS.containerStatus, { containerId })).status
+    assert.deepStrictEqual((await ask(CALLS.podSandboxStatus, { podSandboxId })).containersStatuses.map((c) => c.id), [containerId])
     assert.deepStrictEqual([told?.stopSignal, told?.mounts.map((mount) => [mount.containerPath, mount.hostPath, mount.readonly, mount.propagation])], [10, [['/a', '/b', true, 1]]])
   })
 

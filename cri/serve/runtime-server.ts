@@ -60,14 +60,16 @@ export async function serveRuntime(runtime: ContainerRuntime, options: ServeRunt
   answer(CALLS.checkpointContainer, async () => { throw new GrpcError(GRPC.unimplemented, 'this runtime does not checkpoint containers') })
 
   answer(CALLS.runPodSandbox, async ({ config, runtimeHandler }) => {
-    if (runtimeHandler !== '') throw new CodedError('CRI_INVALID', `no runtime for ${JSON.stringify(runtimeHandler)} is configured`)
-    return { podSandboxId: await runtime.runPodSandbox(sandboxConfigOf(config)) }
+    if (runtimeHandler !== '' && !(await runtime.status()).handlers.some((h) => h.name === runtimeHandler)) throw new CodedError('CRI_INVALID', `no runtime for ${JSON.stringify(runtimeHandler)} is configured`)
+    return { podSandboxId: await runtime.runPodSandbox({ ...sandboxConfigOf(config), ...(runtimeHandler !== '' && { runtimeHandler }) }) }
   })
   answer(CALLS.stopPodSandbox, async ({ podSandboxId }) => { await runtime.stopPodSandbox(await sandboxId(podSandboxId)); return {} })
   answer(CALLS.removePodSandbox, async ({ podSandboxId }) => { await runtime.removePodSandbox(await sandboxId(podSandboxId)); return {} })
   answer(CALLS.podSandboxStatus, async ({ podSandboxId, verbose }) => {
     const status = await runtime.podSandboxStatus(await sandboxId(podSandboxId))
-    return { status: sandboxMessage(status), ...(verbose && { info: { info: JSON.stringify({ netns: status.netnsPath ?? '' }) } }), timestamp: nanos(clock.nowMs()) }
+    const refs = await digestRefs()
+    const containersStatuses = (await runtime.listContainers({ sandboxId: status.id })).map((c) => containerMessage(c, refs.get(c.imageId)))
+    return { status: sandboxMessage(status), containersStatuses, ...(verbose && { info: { info: JSON.stringify({ netns: status.netnsPath ?? '' }) } }), timestamp: nanos(clock.nowMs()) }
   })
   answer(CALLS.listPodSandbox, async ({ filter }) => {
     const state = filter?.state ? SANDBOX_STATES[filter.state.state] : undefined

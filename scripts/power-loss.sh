@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A server under strace, then power cuts at made-up moments of what it wrote: `power-loss.sh CUTS [SEED] [SYNC_DELAY_MS]`. Each store that is left must open and hold what was acknowledged.
+# A server under strace, then power cuts at made-up moments of what it wrote: `power-loss.sh [--member] CUTS [SEED] [SYNC_DELAY_MS]`; `--member`: one of three servers, which has to come back to the others, too. Each store that is left must open and hold what was acknowledged.
 set -euo pipefail
 . "$(dirname "$0")/setup.sh"
 need_node

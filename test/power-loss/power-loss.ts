@@ -9,11 +9,11 @@ import { until } from '../lab/cluster.ts'
 import { OneHost } from '../whole/one-host.ts'
 import { Disk, LOSSES, type Loss } from './disk.ts'
 import { faultsOf, type Write } from './expectation.ts'
-import { reopen } from './reopen.ts'
+import { reopen, type Reopened } from './reopen.ts'
 import { readTrace, STRACE_OPTIONS, type FileEvent } from './trace.ts'
 import type { WriterOptions } from './writer.ts'
 
-export interface Recording { events: FileEvent[]; writes: Write[] }
+export interface Recording { events: FileEvent[]; writes: Write[]; /** When clients began: what came before is setting up. */ beganMs?: number }
 
 export interface PowerLossReport {
   cuts: number
@@ -51,11 +51,12 @@ export async function recordServer(options: { writers: number; writes: number; s
   }
 }
 
-/** Stops early, with what was found, when the time is over. */
-export async function cutPower({ events, writes }: Recording, options: { cuts: number; seed: number; msMax: number }): Promise<PowerLossReport> {
+/** Stops early, with what was found, when the time is over. `open`: how what is left is opened; default: as that of a server alone. */
+export async function cutPower({ events, writes, beganMs = 0 }: Recording, options: { cuts: number; seed: number; msMax: number; open?: (directory: string) => Promise<Reopened> }): Promise<PowerLossReport> {
   const random = seededRandom(options.seed)
+  const open = options.open ?? reopen
   const report: PowerLossReport = { cuts: 0, byLoss: Object.fromEntries(LOSSES.map((l) => [l, 0])) as Record<Loss, number>, betweenLogs: 0, faults: [] }
-  const moments = chooseMoments(events, options.cuts, random)
+  const moments = chooseMoments(events, options.cuts, random, beganMs)
   const endMs = performance.now() + options.msMax
   const dir = mkdtempSync(join(tmpdir(), 'skiff-power-loss-'))
   const disk = new Disk()
@@ -67,7 +68,7 @@ export async function cutPower({ events, writes }: Recording, options: { cuts: n
         report.cuts++
         report.byLoss[loss]++
         if (logs > 1) report.betweenLogs++
-        const faults = await faultsAfter(disk.cut(loss, random), join(dir, String(report.cuts)), writes, event.startMs)
+        const faults = await faultsAfter(disk.cut(loss, random), join(dir, String(report.cuts)), writes, event.startMs, open)
         if (faults.length > 0) report.faults.push(`cut ${report.cuts} before event ${i} (${event.kind}), lost: ${loss}, ${logs} logs: ${faults.slice(0, 3).join('; ')}${faults.length > 3 ? ` and ${faults.length - 3} more` : ''}`)
       }
       disk.apply(event)
@@ -78,11 +79,11 @@ export async function cutPower({ events, writes }: Recording, options: { cuts: n
   return report
 }
 
-async function faultsAfter(files: ReadonlyMap<string, Buffer>, dir: string, writes: readonly Write[], cutMs: number): Promise<string[]> {
+async function faultsAfter(files: ReadonlyMap<string, Buffer>, dir: string, writes: readonly Write[], cutMs: number, open: (directory: string) => Promise<Reopened>): Promise<string[]> {
   mkdirSync(join(dir, 'db'), { recursive: true })
   for (const [path, content] of files) writeFileSync(join(dir, 'db', path), content)
   try {
-    const { found, nextRevision } = await reopen(dir)
+    const { found, nextRevision } = await open(dir)
     const faults = faultsOf(writes, cutMs, found)
     const newest = Math.max(0, ...writes.filter((w) => w.toldMs !== undefined && w.toldMs < cutMs).map((w) => w.revision ?? 0))
     if (nextRevision <= newest) faults.push(`the next write gets revision ${nextRevision}, ${newest} was acknowledged`)
@@ -106,16 +107,17 @@ async function reopenAgain(dir: string): Promise<string | undefined> {
 }
 
 /** How often to cut before each event: everywhere, and more where names change or two logs are there. */
-function chooseMoments(events: readonly FileEvent[], cuts: number, random: Random): Map<number, number> {
+function chooseMoments(events: readonly FileEvent[], cuts: number, random: Random, beganMs: number): Map<number, number> {
   const special: number[] = []
+  const first = Math.max(0, events.findIndex((e) => e.startMs >= beganMs))
   const disk = new Disk()
   for (const [i, event] of events.entries()) {
-    if (event.kind === 'rename' || event.kind === 'unlink' || disk.paths.filter((p) => p.endsWith('.log')).length > 1) special.push(i)
+    if (i >= first && (event.kind === 'rename' || event.kind === 'unlink' || disk.paths.filter((p) => p.endsWith('.log')).length > 1)) special.push(i)
     disk.apply(event)
   }
   const moments = new Map<number, number>()
   for (let n = 0; n < cuts; n++) {
-    const at = n % 2 === 0 && special.length > 0 ? special[Math.floor(random.next() * special.length)] ?? 0 : Math.floor(random.next() * events.length)
+    const at = n % 2 === 0 && special.length > 0 ? special[Math.floor(random.next() * special.length)] ?? 0 : first + Math.floor(random.next() * (events.length - first))
     moments.set(at, (moments.get(at) ?? 0) + 1)
   }
   return moments

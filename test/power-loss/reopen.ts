@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { systemClock } from '#base/clock.ts'
 import { silentLog } from '#base/log.ts'
 import { systemRandom } from '#base/random.ts'
-import { openOwnStore } from '#server/cluster/open-own-store.ts'
+import { noTransport, openOwnStore } from '#server/cluster/open-own-store.ts'
+import { resetToOneServer } from '#server/cluster/reset.ts'
 import { levelOpener } from '#server/store/open-level.ts'
 import type { Found } from './expectation.ts'
 
@@ -11,12 +12,23 @@ const PREFIX = '/registry/core/configmaps/default/power-'
 
 export interface Reopened { found: Map<string, Found>; revision: number; /** Of the first write afterwards. */ nextRevision: number }
 
+const own = (directory: string) => ({
+  directory, open: levelOpener(join(directory, 'db')), clusterInit: false, join: undefined, address: '10.99.0.11:6443',
+  assertRoom() { /* there is */ }, clock: systemClock, random: systemRandom, log: silentLog,
+})
+
+/**
+ * Of one of several servers: all that is in its log counts, whether it knows that most of them have it or not. Where it was
+ * one of the only two that ran, that is all that anybody was told.
+ */
+export async function resetThenReopen(directory: string): Promise<Reopened> {
+  await resetToOneServer(own(directory))
+  return reopen(directory)
+}
+
 /** `directory`: `<data-dir>/server`. Rejects with what the server would say. */
 export async function reopen(directory: string): Promise<Reopened> {
-  const { store } = await openOwnStore({
-    directory, open: levelOpener(join(directory, 'db')), clusterInit: false, join: undefined, address: '10.99.0.11:6443',
-    assertRoom() { /* there is */ }, clock: systemClock, random: systemRandom, log: silentLog,
-  }, () => { throw new Error('this server has others beside it') })
+  const { store } = await openOwnStore(own(directory), () => Promise.resolve(noTransport))
   try {
     const { items, revision } = await store.list({ prefix: PREFIX })
     const found = new Map(items.map(({ key, value, modRevision }) => {

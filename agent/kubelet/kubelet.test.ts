@@ -500,7 +500,7 @@ test('a pod that asks for its own users is not run with the host\'s: it waits, a
   const w = await world(t)
   w.create(pod('own', { hostUsers: false }))
   await w.until('told', () => w.reasons().includes('FailedCreatePodSandBox'))
-  assert.deepStrictEqual([w.events.at(-1)?.message, w.pod('own')?.status?.phase, await w.runtime.listPodSandbox()], ['Failed to create pod sandbox: runtime handler "default" does not support user namespaces', 'Pending', []])
+  assert.deepStrictEqual([w.events.find((e) => e.reason === 'FailedCreatePodSandBox')?.message, w.pod('own')?.status?.phase, await w.runtime.listPodSandbox()], ['Failed to create pod sandbox: runtime handler "default" does not support user namespaces', 'Pending', []])
 })
 
 test('a pod that uses more than its emptyDir may hold is evicted: it ends at once, Failed, and says so', async (t) => {

@@ -66,6 +66,8 @@ async function machine(t: TestContext, about: Partial<CSIDriver['spec']> = {}) {
     for (const driver of started) await driver.stop()
     objects.close()
     for (const point of await systemMounter.below(dir)) await systemMounter.unmount(point)
+    // Of a test that ended before its volumes were let go.
+    for (const line of spawnSync('losetup', ['-n', '-O', 'NAME,BACK-FILE']).stdout.toString().split('\n')) if (line.includes(`${dir}/`)) await runCommand('losetup', ['-d', line.split(' ')[0] ?? ''])
     rmSync(dir, { recursive: true, force: true })
   })
   return {

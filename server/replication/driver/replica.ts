@@ -12,20 +12,22 @@
  * whether the member still runs.
  */
 import type { Clock } from '#base/clock.ts'
-import { asError, assert, CodedError, hasCode } from '#base/errors.ts'
+import { asError, assert, CodedError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
-import { isAlone, isJoint, membersOf } from '../../raft/configuration.ts'
+import { isAlone, membersOf } from '../../raft/configuration.ts'
 import { defaultRaftOptions, Raft } from '../../raft/raft.ts'
+import { NOBODY } from '../../raft/types.ts'
 import type { Entry, LogBase, LogIndex, LogReader, MemberChange, MemberId, Persist, RaftEvent, RaftOptions, RaftStatus, Ready, Recovered, SnapshotWrite, Term } from '../../raft/types.ts'
 import type { LogStorage, ReplicaNode, StateMachine, Transport } from '../contract.ts'
 import { LogWriter } from './log-writer.ts'
 import { OutgoingSnapshots } from './outgoing-snapshots.ts'
 import { ReadBarriers } from './read-barriers.ts'
 import { refusalError, stoppedError, unknownError } from './refusal.ts'
+import { RoomWatch } from './room-watch.ts'
 import { Ticker } from './ticker.ts'
-import { WaitingProposals } from './waiting-proposals.ts'
-import type { Made } from './waiting-proposals.ts'
+import { WaitingChanges } from './waiting-changes.ts'
+import { WaitingProposals, type Made } from './waiting-proposals.ts'
 
 export type RaftCore = Pick<Raft, 'step' | 'status' | 'term' | 'baseAt' | 'compactIndexMax'>
 
@@ -79,12 +81,6 @@ export function openReplica(parts: ReplicaParts): ReplicaNode {
   return new Replica(parts)
 }
 
-interface WaitingChange {
-  readonly index: LogIndex
-  readonly resolve: () => void
-  readonly reject: (error: Error) => void
-}
-
 class Replica implements ReplicaNode {
   readonly id: MemberId
   readonly failed: Promise<never>
@@ -94,11 +90,11 @@ class Replica implements ReplicaNode {
   readonly #core: RaftCore
   readonly #writer: LogWriter
   readonly #ticker: Ticker
+  readonly #room: RoomWatch
   readonly #snapshots: OutgoingSnapshots
   readonly #proposals = new WaitingProposals()
+  readonly #changes = new WaitingChanges()
   readonly #barriers: ReadBarriers
-  /** In the log, not yet the settled configuration. */
-  #changes: WaitingChange[] = []
   readonly #listeners = new Set<(status: RaftStatus) => void>()
   #volatileListener: ((from: MemberId, data: Buffer) => void) | undefined
   #connectionListener: ((member: MemberId, isThere: boolean) => void) | undefined
@@ -119,8 +115,6 @@ class Replica implements ReplicaNode {
   /** The state up to here went to the database before a sync that is done: the log may be dropped up to it. */
   #appliedDurable: LogIndex
   #appliedAtWrite: LogIndex
-  /** `writer`: a write waits for room. `ahead`: there is room for what is under way only. */
-  #full = { writer: false, ahead: false }
   #compacting: Promise<void> | undefined
   #installing = false
   /** Pieces of snapshots are received one after the other; only of the newest one the core wants to hear. */
@@ -149,7 +143,13 @@ class Replica implements ReplicaNode {
       writing: () => { this.#appliedAtWrite = machine.applied },
       written: (persists) => this.#written(persists),
       install: (persist) => this.#install(persist),
-      full: (isFull, error) => this.#noteFull({ writer: isFull }, error),
+      full: (isFull, error) => this.#room.note({ writer: isFull }, error),
+      failed: (error) => this.#fail(error),
+    })
+    this.#room = new RoomWatch({
+      clock,
+      assertRoom: () => storage.assertRoom(),
+      changed: (isFull, error) => this.#noteFull(isFull, error),
       failed: (error) => this.#fail(error),
     })
     this.#ticker = new Ticker(clock, this.#raftOptions.tickMs, () => this.#tick())
@@ -187,7 +187,7 @@ class Replica implements ReplicaNode {
 
   propose(data: readonly Buffer[]): Promise<Made> {
     assert(data.length > 0, 'a proposal has entries')
-    if (!this.#stopped && this.#status.role === 'leader' && !this.#hasRoom()) return Promise.reject(refusalError('diskFull'))
+    if (!this.#stopped && this.#status.role === 'leader' && !this.#room.hasRoom()) return Promise.reject(refusalError('diskFull'))
     return this.#ask((id) => ({ kind: 'propose', id, data }), data.length)
   }
 
@@ -200,10 +200,9 @@ class Replica implements ReplicaNode {
 
   async changeMembers(changes: readonly MemberChange[]): Promise<void> {
     const { index } = await this.#ask((id) => ({ kind: 'changeMembers', id, changes }), 1)
-    await new Promise<void>((resolve, reject) => {
-      this.#changes.push({ index, resolve, reject })
-      this.#settleChanges()
-    })
+    const settled = this.#changes.wait(index)
+    this.#settleChanges()
+    await settled
   }
 
   transfer(to: MemberId): void {
@@ -305,13 +304,15 @@ class Replica implements ReplicaNode {
     if (!this.#proposals.isEmpty) this.#proposals.tick(term, isLed, ticksMax)
     if (this.#quietTicks <= ticksMax) return
     this.#barriers.rejectDue(refusalError('noLeader'))
-    for (const change of this.#changes.splice(0)) change.reject(unknownError())
+    this.#changes.rejectAll(unknownError())
   }
 
   #noteChange(): void {
     const status = this.#core.status()
     const { configuration } = status
+    const before = this.#status
     this.#status = status
+    if (status.leader !== before.leader && membersOf(configuration).length > 1) this.#logLeader(status)
     const members = membersOf(configuration)
     const peers = new Map(members.filter((m) => m !== this.id).map((m) => [m, configuration.addresses[m] ?? '']))
     // They learn from this server that they are removed, which is not committed yet.
@@ -326,6 +327,12 @@ class Replica implements ReplicaNode {
     this.#ticker.set(!this.#stopped && !(this.#alone && status.role === 'leader'))
   }
 
+  #logLeader({ term, leader }: RaftStatus): void {
+    if (leader === this.id) this.#parts.log.info('this server leads', { term })
+    else if (leader === NOBODY) this.#parts.log.info('no server leads', { term })
+    else this.#parts.log.info('another server leads', { term, leader })
+  }
+
   // -------------------------------------------------------------- log
 
   #written(persists: readonly Persist[]): void {
@@ -338,42 +345,11 @@ class Replica implements ReplicaNode {
     this.#turn()
   }
 
-  /** The core hears of it when either begins, and when both are over: it takes no proposals then, and hands over where it leads. */
-  #noteFull(change: { writer: boolean } | { ahead: boolean }, error: Error | undefined): void {
-    const was = this.#full.writer || this.#full.ahead
-    this.#full = { ...this.#full, ...change }
-    const is = this.#full.writer || this.#full.ahead
-    if (is === was) return
-    if (is) this.#parts.log.error('nothing is written until there is room on the disk', { error })
+  /** The core takes no proposals then, and hands over where it leads. */
+  #noteFull(isFull: boolean, error: Error | undefined): void {
+    if (isFull) this.#parts.log.error('nothing is written until there is room on the disk', { error })
     else this.#parts.log.info('there is room on the disk again')
-    this.#give({ kind: 'diskFull', full: is })
-  }
-
-  /** Before the disk is so full that what is begun cannot be ended. */
-  #hasRoom(): boolean {
-    if (this.#full.ahead) return false
-    try {
-      this.#parts.storage.assertRoom()
-      return true
-    } catch (error) {
-      if (!hasCode(error, 'DISK_FULL')) throw error
-      this.#noteFull({ ahead: true }, asError(error))
-      this.#lookForRoomLater()
-      return false
-    }
-  }
-
-  #lookForRoomLater(): void {
-    this.#parts.clock.after(ROOM_LOOK_MS, () => {
-      if (this.#stopped) return
-      try {
-        this.#parts.storage.assertRoom()
-        this.#noteFull({ ahead: false }, undefined)
-      } catch (error) {
-        if (hasCode(error, 'DISK_FULL')) this.#lookForRoomLater()
-        else this.#fail(asError(error))
-      }
-    })
+    this.#give({ kind: 'diskFull', full: isFull })
   }
 
   /** Asked after each turn; the core forgets first, then the storage drops. */
@@ -416,13 +392,8 @@ class Replica implements ReplicaNode {
     this.#settleChanges()
   }
 
-  /** A change is done when its entry is applied and the configuration in force is committed and not joint. */
   #settleChanges(): void {
-    if (this.#changes.length === 0) return
-    const { configuration, configurationIndex } = this.#core.status()
-    if (isJoint(configuration) || configurationIndex > this.#applied) return
-    for (const change of this.#changes.filter((c) => c.index <= this.#applied)) change.resolve()
-    this.#changes = this.#changes.filter((c) => c.index > this.#applied)
+    if (!this.#changes.isEmpty) this.#changes.settle(this.#applied, this.#core.status())
   }
 
   // -------------------------------------------------------------- snapshots
@@ -483,10 +454,11 @@ class Replica implements ReplicaNode {
   #stop(): void {
     this.#stopped = true
     this.#ticker.set(false)
+    this.#room.stop()
     this.#events = []
     this.#proposals.rejectAll(unknownError())
     this.#barriers.rejectAll(stoppedError())
-    for (const change of this.#changes.splice(0)) change.reject(unknownError())
+    this.#changes.rejectAll(unknownError())
   }
 
   async #shutDown(): Promise<void> {
@@ -511,8 +483,6 @@ class Replica implements ReplicaNode {
   }
 }
 
-/** While the disk is full: how often it is looked at. */
-const ROOM_LOOK_MS = 1_000
 /** How often a closing server looks whether it is done; only then. */
 const CLOSE_POLL_MS = 10
 

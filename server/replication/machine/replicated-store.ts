@@ -26,8 +26,8 @@ const PATIENCE_MS = 8_000
 const LEADERLESS_MS_MAX = 3_200
 /** What was refused is tried again after this. */
 const RETRY_MS = 50
-/** Groups on their way to other servers: hides the way there and back. Alone, one at a time makes the largest groups. */
-const IN_FLIGHT_MAX = 8
+/** Groups on their way to other servers: one is being synced, the next is there when that is done. More make smaller groups, each with its own messages and records. Alone, one at a time makes the largest. */
+const IN_FLIGHT_MAX = 2
 /** What a stop spends on what is on its way into the log. */
 const CLOSE_MS_MAX = 2_000
 const RESTORE_BATCH_BYTES = 256 * 1024
@@ -113,7 +113,6 @@ export class ReplicatedStore implements Store {
     this.node.onVolatile((from, data) => this.#hear(from, data))
     this.node.onConnection((member, isThere) => {
       if (!isThere) this.#forwarded.disconnected(member)
-      else if (member === this.#status.leader) this.#tryLeaderless()
     })
     this.node.onChange((status) => this.#changed(status))
     this.#changed(this.#status)
@@ -121,6 +120,8 @@ export class ReplicatedStore implements Store {
 
   revision(): Revision { return this.#machine.state.revision }
   compactRevision(): Revision { return this.#machine.state.compactRevision }
+
+  leads(): boolean { return this.#leading !== undefined }
 
   /** Undefined: what this server shows is the newest there is. */
   catchUp(): Promise<void> | undefined {
@@ -258,8 +259,10 @@ export class ReplicatedStore implements Store {
   #route(asked: Asked): void {
     if (this.#closing && !this.#leading) asked.reject(closedError())
     else if (this.#leading) this.#do(this.#leading, asked, (lost) => this.#again(asked, lost))
-    else if (this.#status.leader !== NOBODY && this.#status.leader !== this.node.id && this.#forwarded.send(asked, this.#status.leader, this.#status.term)) this.#watchPatience()
-    else this.#await({ untilMs: asked.untilMs, go: () => this.#route(asked), fail: asked.reject })
+    else if (this.#status.leader !== NOBODY && this.#status.leader !== this.node.id) {
+      if (this.#forwarded.send(asked, this.#status.leader, this.#status.term)) this.#watchPatience()
+      else this.#again(asked, true)
+    } else this.#await({ untilMs: asked.untilMs, go: () => this.#route(asked), fail: asked.reject })
   }
 
   #do(leading: Leading, { wish, resolve, reject, origin }: Pick<Asked, 'wish' | 'resolve' | 'reject'> & Pick<Waiting, 'origin'>, again: (lost: boolean) => void): void {

@@ -11,15 +11,15 @@ export interface ByteWriter {
   text(value: string): void
   /** With its length before it. Not copied where it is large: must not change until it is sent. */
   bytes(value: Buffer): void
-  /** All of it, and how long it is. */
-  end(): { pieces: Buffer[]; length: number }
+  /** All of it, and how long it is; `fill` is handed the head that room was left for. */
+  end(fill: (head: Buffer, length: number) => void): { pieces: Buffer[]; length: number }
 }
 
-export function byteWriter(): ByteWriter {
+export function byteWriter(headBytes: number): ByteWriter {
   const pieces: Buffer[] = []
-  let at = 0
+  let at = headBytes
   let room = Buffer.allocUnsafe(256)
-  let total = 0
+  let total = headBytes
   const need = (count: number) => {
     if (at + count <= room.length) return
     const next = Buffer.allocUnsafe(Math.max(room.length * 2, at + count))
@@ -59,8 +59,9 @@ export function byteWriter(): ByteWriter {
     flag: (value) => number(value ? 1 : 0),
     text: (value) => bytes(Buffer.from(value, 'utf8')),
     bytes,
-    end() {
+    end(fill) {
       flush()
+      fill(pieces[0] as Buffer, total)
       return { pieces, length: total }
     },
   }

@@ -32,7 +32,7 @@ const REFUSALS = [undefined, 'noLeader', 'transferring', 'overloaded', 'diskFull
 
 /** Ready to be written one after the other. */
 export function encodeFrame(frame: Frame): { pieces: Buffer[]; length: number } {
-  const writer = byteWriter()
+  const writer = byteWriter(FRAME_HEAD_BYTES)
   let kind: number
   if (frame.kind === 'message') {
     kind = MESSAGES_FROM + MESSAGE_KINDS.indexOf(frame.message.kind)
@@ -43,11 +43,10 @@ export function encodeFrame(frame: Frame): { pieces: Buffer[]; length: number } 
     if (frame.kind === 'hello') for (const value of [frame.version, frame.from, frame.to, frame.incarnation]) writer.number(value)
     else if (frame.kind === 'volatile') writer.bytes(frame.data)
   }
-  const { pieces, length } = writer.end()
-  const head = Buffer.allocUnsafe(FRAME_HEAD_BYTES)
-  head.writeUInt32BE(length + 1, 0)
-  head[4] = kind
-  return { pieces: [head, ...pieces], length: length + FRAME_HEAD_BYTES }
+  return writer.end((head, length) => {
+    head.writeUInt32BE(length - FRAME_HEAD_BYTES + 1, 0)
+    head[FRAME_HEAD_BYTES - 1] = kind
+  })
 }
 
 /** `between` goes into a message. Throws `PEER_MALFORMED`; whatever a newer version may say, that is not known, is too. */

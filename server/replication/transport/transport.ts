@@ -12,6 +12,7 @@ import type { Random } from '#base/random.ts'
 import type { MemberId } from '../../raft/types.ts'
 import type { Transport, TransportHandlers } from '../contract.ts'
 import type { Frame } from './codec.ts'
+import { LateNews } from './late-news.ts'
 import { openLink, type Link } from './link.ts'
 
 export interface PeerTransportOptions {
@@ -29,7 +30,8 @@ export interface PeerTransport extends Transport {
   accept(socket: Duplex, member: MemberId): void
 }
 
-const REDIAL: BackoffPolicy = { baseMs: 100, maxMs: 3_000, jitter: 0.5 }
+/** No longer: an election must not wait for a server that is back. */
+const REDIAL: BackoffPolicy = { baseMs: 100, maxMs: 1_000, jitter: 0.5 }
 /** The member whose turn it is not waits so long to be called. */
 const NOT_OUR_TURN_MS = 500
 /** Members of no configuration this one knows (it has yet to learn of them, or they were removed and are to be told): so many, for so long. */
@@ -176,6 +178,8 @@ export function createPeerTransport(options: PeerTransportOptions): PeerTranspor
     queueMicrotask(() => { if (!state.closed) state.handlers?.unreachable(peer.id) })
   }
 
+  const news = new LateNews((message) => { send(message.to, { kind: 'message', message }) }, (turn) => { setImmediate(turn) })
+
   let cancelStrangers: (() => void) | undefined
   function limitStrangers(): void {
     const strangers = [...peers.values()].filter((p) => p.address === undefined && p.link).sort((a, b) => (a.link?.heardAtMs ?? 0) - (b.link?.heardAtMs ?? 0))
@@ -214,11 +218,12 @@ export function createPeerTransport(options: PeerTransportOptions): PeerTranspor
           peer.dialing?.abort()
           peer.dialing = undefined
         }
-        if (self < id) dialLater(peer, 0)
+        // Whose turn it is may have called in vain while this one was away, and wait now.
+        dialLater(peer, self < id ? 0 : NOT_OUR_TURN_MS)
       }
       limitStrangers()
     },
-    send: (message) => { send(message.to, { kind: 'message', message }) },
+    send: (message) => news.send(message),
     sendVolatile: (to, data) => send(to, { kind: 'volatile', data }),
     close() {
       state.closed = true

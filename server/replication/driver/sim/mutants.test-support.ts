@@ -43,10 +43,10 @@ export const mutants: readonly Mutant[] = [
   mutant('does not say that a snapshot could not be read', 9, 'outgoing-snapshots.ts', "this.#parts.give({ kind: 'snapshotReadFailed', to })", ''),
   mutant('does not say that a snapshot could not be received', 22, 'replica.ts', "if (this.#newestWrite === write) this.#give({ kind: 'snapshotWriteFailed', snapshotId: snapshot.id })", ''),
   mutant('does not tell who waited that a snapshot took the place', 1, 'replica.ts', 'this.#proposals.jumped(index, term)', ''),
-  mutant('says that members are changed while they are being changed', 87, 'replica.ts', 'if (isJoint(configuration) || configurationIndex > this.#applied) return', 'if (configurationIndex > this.#applied + 1000) return'),
-  mutant('never looks again whether a disk is full', 4, 'replica.ts', 'this.#noteFull({ ahead: true }, asError(error))\n      this.#lookForRoomLater()', 'this.#noteFull({ ahead: true }, asError(error))'),
+  mutant('says that members are changed while they are being changed', 87, 'waiting-changes.ts', 'if (isJoint(configuration) || configurationIndex > applied) return', 'if (configurationIndex > applied + 1000) return'),
+  mutant('never looks again whether a disk is full', 4, 'room-watch.ts', 'this.note({ ahead: true }, asError(error))\n      this.#lookLater()', 'this.note({ ahead: true }, asError(error))'),
   mutant('knows no new members', 1, 'replica.ts', 'if (!isEqual(peers, this.#peers)) {', 'if (this.#peers.size === 0) {'),
-  mutant('goes on after its disk failed', 10, 'replica.ts', 'failed: (error) => this.#fail(error),', 'failed: () => undefined,'),
+  mutant('goes on after its disk failed', 10, 'replica.ts', '{ writer: isFull }, error),\n      failed: (error) => this.#fail(error),', '{ writer: isFull }, error),\n      failed: () => undefined,'),
   mutant('leaves snapshots open when it stops', 50, 'replica.ts', '    await this.#snapshots.close()\n', ''),
 ]
 

@@ -116,6 +116,8 @@ export interface Store {
    * is alone. Reads without a revision wait for it themselves; who answers from a watch asks first.
    */
   catchUp(): Promise<void> | undefined
+  /** False: another server does what one of them does for all, such as sweeping. Absent: no others are known of. */
+  leads?(): boolean
   /** Below this revision neither reads nor watches can start. */
   compactRevision(): Revision
   /** Undefined when absent. `revision` as in ListOptions. */

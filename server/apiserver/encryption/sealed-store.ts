@@ -62,6 +62,7 @@ export function sealStore(store: Store, table: TransformerTable, log: Log, metri
     use(next, unchanged) { Object.assign(state, { byPrefix: transformersByPrefix(next), unchanged }) },
     revision: () => store.revision(),
     catchUp: () => store.catchUp(),
+    leads: () => store.leads?.() ?? true,
     compactRevision: () => store.compactRevision(),
     async get(key, revision) {
       const kv = await store.get(key, revision)

@@ -43,6 +43,7 @@ export function measureStore(store: Store, clock: Clock): MeasuredStore {
   return {
     revision: () => store.revision(),
     catchUp: () => store.catchUp(),
+    leads: () => store.leads?.() ?? true,
     compactRevision: () => store.compactRevision(),
     get: (key, revision) => timed('get', key, store.get(key, revision)),
     list: (options) => timed('list', options.prefix, store.list(options)),

@@ -27,7 +27,7 @@ export class ExpirySweeper {
   start(): void {
     if (this.#rows.length === 0 || this.#stopped) return
     this.#cancel = this.#parts.clock.after(SWEEP_MS, () => {
-      this.sweep().catch((error: unknown) => {
+      this.#sweepIfLeading().catch((error: unknown) => {
         if (!this.#stopped) this.#parts.log.warn('expired objects could not be swept; the next sweep tries again', { error: asError(error) })
       }).finally(() => this.start())
     })
@@ -36,6 +36,11 @@ export class ExpirySweeper {
   stop(): void {
     this.#stopped = true
     this.#cancel?.()
+  }
+
+  /** Of several servers one is enough. */
+  async #sweepIfLeading(): Promise<void> {
+    if (this.#parts.store.leads?.() !== false) await this.sweep()
   }
 
   /** Removes what is older than its row's ttl now; returns how many. */

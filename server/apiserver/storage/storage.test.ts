@@ -6,6 +6,7 @@ import { decodeStored, encodeStored, itemBytes, itemHead, metadataEnd, spliceObj
 import { equalJson } from './equal.ts'
 import { prefixOf, splitStorageKey, storageKey } from './keys.ts'
 import { SWEEP_MS } from './expiry.ts'
+import { MemoryStore } from '#server/store/store-memory.ts'
 
 const OF = { kind: 'ConfigMap', apiVersion: 'v1' }
 
@@ -83,4 +84,19 @@ test('events go an hour after they were last written, and not before', async () 
   const pending = clock.pending
   await clock.advance(SWEEP_MS * 2)
   assert.ok(clock.pending <= pending)
+})
+
+test('of several servers only the one that leads takes events away', async () => {
+  const store = Object.assign(new MemoryStore(), { leads: () => isLeading })
+  let isLeading = false
+  const { call, clock, api } = harness({ store })
+  const path = '/api/v1/namespaces/default/events'
+  const left = async () => ((await call('GET', path)).json['items'] as unknown as unknown[]).length
+  await call('POST', path, { metadata: { name: 'old' }, involvedObject: { namespace: 'default' }, reason: 'x' })
+  await clock.advance(3_600_000 + SWEEP_MS * 2)
+  assert.equal(await left(), 1)
+  isLeading = true
+  await clock.advance(SWEEP_MS)
+  assert.equal(await left(), 0)
+  api.close()
 })

@@ -127,8 +127,8 @@ describe('other clients', () => {
   test('kubectl 1.20 drains with policy/v1beta1 evictions, as far as budgets let it', needsOld, async () => {
     await cluster.must(['-n', 'shop', 'create', 'pdb', 'web', '--selector=app=web', '--min-available=3'])
     // What the disruption controller says of three healthy pods: before it has looked, clients are told to wait for ten seconds.
-    const looked = { apiVersion: 'policy/v1', kind: 'PodDisruptionBudget', metadata: { name: 'web' }, spec: { minAvailable: 3 }, status: { observedGeneration: 1, disruptionsAllowed: 0, currentHealthy: 3, desiredHealthy: 3, expectedPods: 3 } }
-    await cluster.must(['replace', '--raw', '/apis/policy/v1/namespaces/shop/poddisruptionbudgets/web/status', '-f', '-'], { input: JSON.stringify(looked) })
+    const looked = { status: { observedGeneration: 1, disruptionsAllowed: 0, currentHealthy: 3, desiredHealthy: 3, expectedPods: 3 } }
+    await cluster.must(['-n', 'shop', 'patch', 'pdb', 'web', '--subresource=status', '--type=merge', '-p', JSON.stringify(looked)])
     const drain = ['drain', 'h1', '--ignore-daemonsets', '--delete-emptydir-data']
     const refused = await old([...drain, '--timeout=2s'])
     deepStrictEqual([refused.code, /would violate the pod's disruption budget/.test(refused.stderr)], [1, true], refused.stderr)

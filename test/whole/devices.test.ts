@@ -47,9 +47,9 @@ describe('devices', { timeout: 150_000 }, () => {
     cluster = await Cluster.create({ hosts: 1, serverFlags: ['--device', `example.com/dice=${DICE.slice(0, -1)}*:2`] })
   })
   after(async () => {
+    rmSync(DICE, { force: true })
     await plugin?.stop()
     await cluster.destroy()
-    rmSync(DICE, { force: true })
   })
 
   it('of a plugin: the node counts them, the scheduler knows, a container may do with its own what it was given and no more', async () => {

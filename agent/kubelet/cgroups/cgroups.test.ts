@@ -57,6 +57,21 @@ test('all pods together are held to limits, can be let go again, and what they u
   for (const at of new Set(layout?.roots.values())) for (const dir of ['/kubepods', '']) rmdirSync(`${at}${root}${dir}`)
 })
 
+test('burstable pods have together what they ask for, best-effort ones next to nothing', canMake() ? {} : { skip: 'cgroups cannot be made here' }, async () => {
+  const cgroups = await createPodCgroups({ root, pidsLimit: -1, clock: systemClock, log: silentLog })
+  const requests = (uid: string, cpu?: string) => aPod({ containers: [aContainer('a', cpu === undefined ? {} : { resources: { requests: { cpu } } })] }, { uid })
+  const shares = () => ['burstable', 'besteffort'].map((qos) => readFileSync(`${layout?.roots.get(layout.version === 2 ? '' : 'cpu') ?? ''}${root}/kubepods/${qos}/${layout?.version === 2 ? 'cpu.weight' : 'cpu.shares'}`, 'utf8').trim())
+  const told = (...values: number[]) => values.map((v) => String(layout?.version === 2 ? cpuWeight(v) : v))
+  await Promise.all([cgroups.ensure(requests('u1', '500m')), cgroups.ensure(requests('u2', '2')), cgroups.ensure(requests('u3'))])
+  assert.deepStrictEqual(shares(), told(512 + 2_048, 2))
+  await cgroups.ensure(requests('u1', '1'))
+  assert.deepStrictEqual(shares(), told(1_024 + 2_048, 2))
+  for (const uid of ['u1', 'u2']) await cgroups.remove(uid)
+  assert.deepStrictEqual(shares(), told(2, 2))
+  await cgroups.remove('u3')
+  for (const at of new Set(layout?.roots.values())) for (const dir of ['/kubepods/burstable', '/kubepods/besteffort', '/kubepods', '']) rmdirSync(`${at}${root}${dir}`)
+})
+
 test('a pod\'s cgroup is made with its limits, found again, and removed with what is in it', canMake() ? {} : { skip: 'cgroups cannot be made here' }, async () => {
   const cgroups = await createPodCgroups({ root, pidsLimit: 50, clock: systemClock, log: silentLog })
   const pod = aPod({ containers: [aContainer('a', { resources: { requests: { cpu: '100m', memory: '64Mi' }, limits: { cpu: '200m', memory: '64Mi' } } })] })

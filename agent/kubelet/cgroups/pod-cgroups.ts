@@ -29,6 +29,8 @@ export interface PodCgroups {
 export interface PodCgroupsOptions { root: string; pidsLimit: number; clock: Clock; log: Log; layout?: CgroupLayout }
 
 const CLASSES = ['', '/burstable', '/besteffort']
+/** What the kernel takes at least, and best-effort pods get together (upstream's qosContainerManager). */
+const SHARES_MIN = 2
 /** A cgroup stays busy for a moment after its last process: 20 tries, 25 ms apart. */
 const REMOVE_TRIES = 20
 const REMOVE_RETRY_MS = 25
@@ -112,6 +114,25 @@ export async function createPodCgroups(options: PodCgroupsOptions): Promise<PodC
   }
   let podsLimitBytes: number | undefined
 
+  /** Shares of the burstable pods, by uid: their class has what they have together, so that each counts beside the guaranteed ones. */
+  const burstable = new Map<string, number>()
+  const classShares = new Map<string, number>()
+  let weighing = Promise.resolve()
+  /** One after the other: what is written last is what holds. */
+  const weighClasses = (): Promise<void> => {
+    const turn = weighing.then(async () => {
+      const wanted = { '/burstable': Math.max(SHARES_MIN, burstable.values().reduce((sum, shares) => sum + shares, 0)), '/besteffort': SHARES_MIN }
+      for (const [qos, shares] of Object.entries(wanted)) {
+        const path = `${root}/kubepods${qos}`
+        if (!made.has(path) || classShares.get(path) === shares) continue
+        await set(path, { cpuShares: shares })
+        classShares.set(path, shares)
+      }
+    })
+    weighing = turn.catch(() => { /* who asked for it was told */ })
+    return turn
+  }
+
   return {
     async ensure(pod) {
       const path = podCgroupPath(root, pod)
@@ -121,9 +142,13 @@ export async function createPodCgroups(options: PodCgroupsOptions): Promise<PodC
       } catch (error) {
         if (!hasCode(error, 'ENOENT')) throw error
         made.clear()
+        classShares.clear()
       }
       await makeGroup(path)
-      await set(path, { ...podCgroupLimits(pod), ...(options.pidsLimit > 0 && { pidsLimit: options.pidsLimit }) })
+      const limits = podCgroupLimits(pod)
+      await set(path, { ...limits, ...(options.pidsLimit > 0 && { pidsLimit: options.pidsLimit }) })
+      if (path.startsWith(`${root}/kubepods/burstable/`)) burstable.set(pod.metadata?.uid ?? '', limits.cpuShares)
+      await weighClasses()
       return path
     },
     async grow(pod) {
@@ -147,6 +172,7 @@ export async function createPodCgroups(options: PodCgroupsOptions): Promise<PodC
         for (const dir of [...dirsOf(path), ...(layout.unified === undefined ? [] : [join(layout.unified, path)])]) await removeTree(dir, clock)
         made.delete(path)
       }
+      if (burstable.delete(uid)) await weighClasses()
     },
     async list() {
       const uids = new Set<string>()

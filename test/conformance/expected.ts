@@ -30,5 +30,5 @@ export const EXPECTED: readonly Expected[] = [
   { name: '[sig-storage] PersistentVolumes-local', reason: 'writes to the node through the mount namespace of its first process: the hosts of a lab have none of their own' },
   { name: 'Mount propagation should propagate mounts to the host', reason: 'wants / to be a shared mount, as systemd makes it, in the mount namespace of the node\'s first process: the hosts of a lab have none' },
   { name: 'should provide Internet connection for containers', reason: 'a lab has no way to the internet' },
-  ...['a configured handler', 'scheduling without taints'].map((what) => ({ name: `should run a Pod requesting a RuntimeClass with ${what}`, reason: 'wants the handler test-handler set up on the nodes before; the embedded runtime has its own only' })),
+  ...['a configured handler', 'scheduling without taints', 'scheduling with taints'].map((what) => ({ name: `should run a Pod requesting a RuntimeClass with ${what}`, reason: 'wants the handler test-handler set up on the nodes before; the embedded runtime has its own only' })),
 ]

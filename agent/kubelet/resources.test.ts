@@ -12,13 +12,14 @@ const guaranteed = with_({ requests: { cpu: '500m', memory: '1Gi' }, limits: { c
 const burstable = with_({ requests: { cpu: '100m', memory: '1Gi' }, limits: { cpu: '2' } }, undefined)
 
 const table: [string, unknown, unknown][] = [
-  ['limits become quota and bytes, requests shares', containerResources(guaranteed, first(guaranteed), { memoryBytes: 4 * GI }), { cpuShares: 512, cpuQuota: 50_000, cpuPeriod: 100_000, memoryLimitBytes: GI, oomScoreAdj: -997, unified: { 'memory.oom.group': '1' } }],
+  ['limits become quota and bytes, requests shares', containerResources(guaranteed, first(guaranteed), { memoryBytes: 4 * GI }), { cpuShares: 512, cpuQuota: 50_000, cpuPeriod: 100_000, memoryLimitBytes: GI, oomScoreAdj: -997, unified: { 'memory.oom.group': '1', 'memory.min': String(GI) } }],
+  ['what a burstable container asks for is left to it while others have more', containerResources(burstable, first(burstable), { memoryBytes: 4 * GI }).unified, { 'memory.oom.group': '1', 'memory.low': String(GI) }],
   ['a pod that asks for nothing has the least', containerResources(with_(undefined), aContainer('c0'), { memoryBytes: 4 * GI }), { cpuShares: 2, oomScoreAdj: 1000, unified: { 'memory.oom.group': '1' } }],
   ['a quarter of the memory asked for lowers the score by 250', oomScoreAdj(burstable, first(burstable), 4 * GI), 750],
   ['burstable stays between 3 and 999', [oomScoreAdj(burstable, aContainer('x', { resources: { requests: { memory: '8Gi' } } }), 4 * GI), oomScoreAdj(burstable, aContainer('x'), 4 * GI)], [3, 999]],
   ['node-critical pods are spared', oomScoreAdj(aPod({ priorityClassName: 'system-node-critical' }), aContainer('x'), GI), -997],
   ['a sidecar is not killed before the app', oomScoreAdj(burstable, aContainer('s', { restartPolicy: 'Always', resources: { requests: { memory: '1Mi' } } }), 4 * GI), 750],
-  ['the pod\'s cgroup has a limit only where every container has', [podCgroupLimits(burstable), podCgroupLimits(guaranteed)], [{ cpuShares: 102 }, { cpuShares: 512, cpuQuota: 50_000, memoryLimitBytes: GI }]],
+  ['the pod\'s cgroup has a limit only where every container has', [podCgroupLimits(burstable), podCgroupLimits(guaranteed)], [{ cpuShares: 102, memoryLowBytes: GI }, { cpuShares: 512, cpuQuota: 50_000, memoryLimitBytes: GI, memoryMinBytes: GI }]],
   ['its path tells its class', [podCgroupPath('/lab', guaranteed), podCgroupPath('', burstable), podCgroupPath('', with_(undefined))], ['/lab/kubepods/podu1', '/kubepods/burstable/podu1', '/kubepods/besteffort/podu1']],
 ]
 for (const [name, actual, expected] of table) test(name, () => assert.deepStrictEqual(actual, expected))
@@ -63,5 +64,5 @@ test('what a pod asks for as a whole bounds containers without limits, and is sh
     return [cpuShares, cpuQuota, memoryLimitBytes, oomScoreAdj]
   }
   assert.deepStrictEqual([of(0), of(1)], [[512, 50_000, 200 * 2 ** 20, 700], [2, 200_000, 600 * 2 ** 20, 800]])
-  assert.deepStrictEqual(podCgroupLimits(pod), { cpuShares: 1024, cpuQuota: 200_000, memoryLimitBytes: 600 * 2 ** 20 })
+  assert.deepStrictEqual(podCgroupLimits(pod), { cpuShares: 1024, cpuQuota: 200_000, memoryLimitBytes: 600 * 2 ** 20, memoryLowBytes: 500 * 2 ** 20 })
 })

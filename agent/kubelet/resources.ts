@@ -32,7 +32,7 @@ export function containerResources(pod: Pod, container: Container, machine: { me
     ...(hugepages.length > 0 && { hugepageLimits: Object.fromEntries(hugepages) as Record<string, number> }),
     oomScoreAdj: oomScoreAdj(pod, container, machine.memoryBytes),
     // Where the kernel has it (version 2), a container is killed whole: no half of it lives on unseen.
-    unified: { 'memory.oom.group': '1' },
+    unified: { 'memory.oom.group': '1', ...protectionFile(podQosClass(pod), quantityValue(requests.memory ?? limits.memory)) },
   }
 }
 
@@ -70,7 +70,20 @@ function burstableScore(requestBytes: number, capacityBytes: number): number {
   return Math.min(999, Math.max(3, score))
 }
 
-export interface PodCgroupLimits { cpuShares: number; cpuQuota?: number; memoryLimitBytes?: number }
+/** What was asked for is not taken back under pressure: never from guaranteed pods, from burstable ones only when there is nothing else (KEP-2570). */
+function protectionFile(qos: string, requestBytes: number): Record<string, string> {
+  if (requestBytes === 0 || qos === 'BestEffort') return {}
+  return { [qos === 'Guaranteed' ? 'memory.min' : 'memory.low']: String(requestBytes) }
+}
+
+export interface PodCgroupLimits {
+  cpuShares: number
+  cpuQuota?: number
+  memoryLimitBytes?: number
+  /** Version 2 only: what the kernel leaves to it, at any price or while others have more. */
+  memoryMinBytes?: number
+  memoryLowBytes?: number
+}
 
 /** The pod's own cgroup: a limit only where every container has one (upstream's ResourceConfigForPod). */
 export function podCgroupLimits(pod: Pod): PodCgroupLimits {
@@ -81,10 +94,12 @@ export function podCgroupLimits(pod: Pod): PodCgroupLimits {
   const qos = podQosClass(pod)
   const cpu = quantityMilli(limits.cpu)
   const memory = quantityValue(limits.memory)
+  const asked = quantityValue(requests.memory)
   return {
     cpuShares: qos === 'BestEffort' ? SHARES_MIN : cpuShares(quantityMilli(requests.cpu)),
     ...(qos !== 'BestEffort' && all('cpu') && cpu > 0 && { cpuQuota: cpuQuota(cpu) }),
     ...(qos !== 'BestEffort' && all('memory') && memory > 0 && { memoryLimitBytes: memory }),
+    ...(qos !== 'BestEffort' && asked > 0 && { [qos === 'Guaranteed' ? 'memoryMinBytes' : 'memoryLowBytes']: asked }),
   }
 }
 

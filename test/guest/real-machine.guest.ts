@@ -130,22 +130,24 @@ describe('skiff on a machine of its own', { skip: DISK === '' && 'run scripts/gu
           pod({ name: 'besteffort' }),
         )
         await untilReady('guaranteed', 'burstable', 'besteffort')
-        const files = ['memory.max', 'cpu.max', 'cpu.weight', 'pids.max', 'memory.oom.group', 'memory.swap.max']
+        const files = ['memory.max', 'cpu.max', 'cpu.weight', 'pids.max', 'memory.min', 'memory.low', 'memory.oom.group', 'memory.swap.max']
         const found: Record<string, unknown> = {}
         for (const [name, parent] of [['guaranteed', ''], ['burstable', '/burstable'], ['besteffort', '/besteffort']] as const) {
           const p = await seen(name)
           const path = `/kubepods${parent}/pod${p.metadata.uid}`
-          found[name] = [p.status.qosClass, await cgroup(path, ...files.slice(0, 4)), await cgroup(`${path}/${containerId(p)}`, ...files)]
+          found[name] = [p.status.qosClass, await cgroup(path, ...files.slice(0, 6)), await cgroup(`${path}/${containerId(p)}`, ...files)]
           // The container sees its own cgroup as the root, with its limit.
           const inside = await guest.mustKubectl(['exec', name, '--', 'sh', '-c', 'cat /proc/self/cgroup /sys/fs/cgroup/memory.max'])
           assert.deepStrictEqual(inside.split('\n'), ['0::/', { guaranteed: String(64 * MIB), burstable: String(32 * MIB), besteffort: 'max' }[name]])
         }
-        const max = { 'pids.max': 'max' }
+        const max = (minBytes: number, lowBytes: number) => ({ 'pids.max': 'max', 'memory.min': String(minBytes), 'memory.low': String(lowBytes) })
         assert.deepStrictEqual(found, {
-          guaranteed: ['Guaranteed', { 'memory.max': String(64 * MIB), 'cpu.max': '20000 100000', 'cpu.weight': '8', ...max }, { 'memory.max': String(64 * MIB), 'cpu.max': '20000 100000', 'cpu.weight': '8', ...max, 'memory.oom.group': '1', 'memory.swap.max': '0' }],
-          burstable: ['Burstable', { 'memory.max': String(32 * MIB), 'cpu.max': '50000 100000', 'cpu.weight': '4', ...max }, { 'memory.max': String(32 * MIB), 'cpu.max': '50000 100000', 'cpu.weight': '4', ...max, 'memory.oom.group': '1', 'memory.swap.max': '0' }],
-          besteffort: ['BestEffort', { 'memory.max': 'max', 'cpu.max': 'max 100000', 'cpu.weight': '1', ...max }, { 'memory.max': 'max', 'cpu.max': 'max 100000', 'cpu.weight': '1', ...max, 'memory.oom.group': '1', 'memory.swap.max': '0' }],
+          guaranteed: ['Guaranteed', { 'memory.max': String(64 * MIB), 'cpu.max': '20000 100000', 'cpu.weight': '8', ...max(64 * MIB, 0) }, { 'memory.max': String(64 * MIB), 'cpu.max': '20000 100000', 'cpu.weight': '8', ...max(64 * MIB, 0), 'memory.oom.group': '1', 'memory.swap.max': '0' }],
+          burstable: ['Burstable', { 'memory.max': String(32 * MIB), 'cpu.max': '50000 100000', 'cpu.weight': '4', ...max(0, 16 * MIB) }, { 'memory.max': String(32 * MIB), 'cpu.max': '50000 100000', 'cpu.weight': '4', ...max(0, 16 * MIB), 'memory.oom.group': '1', 'memory.swap.max': '0' }],
+          besteffort: ['BestEffort', { 'memory.max': 'max', 'cpu.max': 'max 100000', 'cpu.weight': '1', ...max(0, 0) }, { 'memory.max': 'max', 'cpu.max': 'max 100000', 'cpu.weight': '1', ...max(0, 0), 'memory.oom.group': '1', 'memory.swap.max': '0' }],
         })
+        assert.deepStrictEqual([await cgroup('/kubepods', 'memory.min', 'memory.low'), await cgroup('/kubepods/burstable', 'cpu.weight', 'memory.low'), await cgroup('/kubepods/besteffort', 'cpu.weight')],
+          [{ 'memory.min': String(64 * MIB), 'memory.low': String(16 * MIB) }, { 'cpu.weight': '4', 'memory.low': String(16 * MIB) }, { 'cpu.weight': '1' }])
       })
 
       it('a container over its memory limit is OOMKilled, all of it', async () => {

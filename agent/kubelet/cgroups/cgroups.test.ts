@@ -23,8 +23,9 @@ test('the mount table tells the hierarchy; beside v1 controllers the unified tre
 test('one set of limits in the words of either version', () => {
   const limits = { cpuShares: 512, cpuQuota: 50_000, memoryLimitBytes: 1024, pidsLimit: 100 }
   const written = (mountinfo: string, l: object) => { const layout = parseCgroupLayout(mountinfo); return layout && cgroupSettings(layout, { cpuShares: 2, ...l }).map((s) => `${s.file}=${s.value}`) }
-  assert.deepStrictEqual(written(V2, limits), ['cpu.weight=20', 'cpu.max=50000 100000', 'memory.max=1024', 'pids.max=100'])
-  assert.deepStrictEqual(written(V2, {}), ['cpu.weight=1', 'cpu.max=max 100000', 'memory.max=max', 'pids.max=max'])
+  assert.deepStrictEqual(written(V2, limits), ['cpu.weight=20', 'cpu.max=50000 100000', 'memory.max=1024', 'memory.min=0', 'memory.low=0', 'pids.max=100'])
+  assert.deepStrictEqual(written(V2, {}), ['cpu.weight=1', 'cpu.max=max 100000', 'memory.max=max', 'memory.min=0', 'memory.low=0', 'pids.max=max'])
+  assert.deepStrictEqual(written(V2, { memoryMinBytes: 5, memoryLowBytes: 6 })?.slice(3, 5), ['memory.min=5', 'memory.low=6'])
   assert.deepStrictEqual(written(V1, limits), ['cpu.shares=512', 'cpu.cfs_period_us=100000', 'cpu.cfs_quota_us=50000', 'memory.limit_in_bytes=1024'], 'no pids controller, no pids limit')
   assert.deepStrictEqual([cpuWeight(2), cpuWeight(1024), cpuWeight(262_144)], [1, 39, 10_000])
 })

@@ -114,22 +114,37 @@ export async function createPodCgroups(options: PodCgroupsOptions): Promise<PodC
   }
   let podsLimitBytes: number | undefined
 
-  /** Shares of the burstable pods, by uid: their class has what they have together, so that each counts beside the guaranteed ones. */
-  const burstable = new Map<string, number>()
-  const classShares = new Map<string, number>()
-  let weighing = Promise.resolve()
+  /** Of the pods that have a cgroup, by uid. */
+  const held = new Map<string, { qos: string; limits: GroupLimits }>()
+  /** What all pods are held to, if anything. */
+  let allPods: GroupLimits | undefined
+  const written = new Map<string, string>()
+  /**
+   * Classes have what their pods have together: a pod of each counts beside the others by what it asks for, and the kernel
+   * protects no more of a pod's memory than of the cgroup above it (upstream's qosContainerManager).
+   */
+  const classLimits = (): Record<string, GroupLimits> => {
+    const of = (qos: string, figure: 'cpuShares' | 'memoryMinBytes' | 'memoryLowBytes') => held.values().reduce((sum, pod) => sum + (pod.qos === qos ? (pod.limits[figure] ?? 0) : 0), 0)
+    const memoryLowBytes = of('/burstable', 'memoryLowBytes')
+    return {
+      ...(allPods && { '': { ...allPods, memoryMinBytes: of('', 'memoryMinBytes'), memoryLowBytes } }),
+      '/burstable': { cpuShares: Math.max(SHARES_MIN, of('/burstable', 'cpuShares')), memoryLowBytes },
+      '/besteffort': { cpuShares: SHARES_MIN },
+    }
+  }
+  let settingClasses = Promise.resolve()
   /** One after the other: what is written last is what holds. */
-  const weighClasses = (): Promise<void> => {
-    const turn = weighing.then(async () => {
-      const wanted = { '/burstable': Math.max(SHARES_MIN, burstable.values().reduce((sum, shares) => sum + shares, 0)), '/besteffort': SHARES_MIN }
-      for (const [qos, shares] of Object.entries(wanted)) {
+  const setClasses = (): Promise<void> => {
+    const turn = settingClasses.then(async () => {
+      for (const [qos, limits] of Object.entries(classLimits())) {
         const path = `${root}/kubepods${qos}`
-        if (!made.has(path) || classShares.get(path) === shares) continue
-        await set(path, { cpuShares: shares })
-        classShares.set(path, shares)
+        const text = JSON.stringify(limits)
+        if (!made.has(path) || written.get(path) === text) continue
+        await set(path, limits)
+        written.set(path, text)
       }
     })
-    weighing = turn.catch(() => { /* who asked for it was told */ })
+    settingClasses = turn.catch(() => { /* who asked for it was told */ })
     return turn
   }
 
@@ -142,13 +157,13 @@ export async function createPodCgroups(options: PodCgroupsOptions): Promise<PodC
       } catch (error) {
         if (!hasCode(error, 'ENOENT')) throw error
         made.clear()
-        classShares.clear()
+        written.clear()
       }
       await makeGroup(path)
       const limits = podCgroupLimits(pod)
       await set(path, { ...limits, ...(options.pidsLimit > 0 && { pidsLimit: options.pidsLimit }) })
-      if (path.startsWith(`${root}/kubepods/burstable/`)) burstable.set(pod.metadata?.uid ?? '', limits.cpuShares)
-      await weighClasses()
+      held.set(pod.metadata?.uid ?? '', { qos: CLASSES.findLast((c) => path.startsWith(`${root}/kubepods${c}/`)) ?? '', limits })
+      await setClasses()
       return path
     },
     async grow(pod) {
@@ -159,7 +174,9 @@ export async function createPodCgroups(options: PodCgroupsOptions): Promise<PodC
       const path = `${root}/kubepods`
       await makeGroup(path)
       podsLimitBytes = undefined
-      await set(path, { cpuShares: cpuShares(cpuMilli), ...(memoryBytes !== undefined && { memoryLimitBytes: memoryBytes }), ...(pids !== undefined && { pidsLimit: pids }) })
+      allPods = { cpuShares: cpuShares(cpuMilli), ...(memoryBytes !== undefined && { memoryLimitBytes: memoryBytes }), ...(pids !== undefined && { pidsLimit: pids }) }
+      written.delete(path)
+      await setClasses()
       podsLimitBytes = memoryBytes
     },
     async podsMemory() {
@@ -172,7 +189,7 @@ export async function createPodCgroups(options: PodCgroupsOptions): Promise<PodC
         for (const dir of [...dirsOf(path), ...(layout.unified === undefined ? [] : [join(layout.unified, path)])]) await removeTree(dir, clock)
         made.delete(path)
       }
-      if (burstable.delete(uid)) await weighClasses()
+      if (held.delete(uid)) await setClasses()
     },
     async list() {
       const uids = new Set<string>()

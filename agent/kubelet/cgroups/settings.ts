@@ -13,6 +13,8 @@ export function cgroupSettings(layout: CgroupLayout, limits: GroupLimits): Setti
       { controller: 'cpu', file: 'cpu.weight', value: String(cpuWeight(limits.cpuShares)) },
       { controller: 'cpu', file: 'cpu.max', value: `${limits.cpuQuota ?? 'max'} ${CPU_PERIOD_US}` },
       { controller: 'memory', file: 'memory.max', value: String(limits.memoryLimitBytes ?? 'max') },
+      { controller: 'memory', file: 'memory.min', value: String(limits.memoryMinBytes ?? 0) },
+      { controller: 'memory', file: 'memory.low', value: String(limits.memoryLowBytes ?? 0) },
       { controller: 'pids', file: 'pids.max', value: pids },
     ]
   }

@@ -32,12 +32,12 @@ describe('scale', () => {
 
 describe('what may not change', () => {
   const FIXED: [what: string, path: string, object: object, change: object, says: RegExp][] = [
-    ['the value of a priority class', '/apis/scheduling.k8s.io/v1/priorityclasses', { value: 1 }, { value: 3 }, /Value: Forbidden: may not be changed in an update\./],
+    ['the value of a priority class', '/apis/scheduling.k8s.io/v1/priorityclasses', { value: 1 }, { value: 3 }, /value: Forbidden: may not be changed in an update\./],
     ['a ConfigMap that is immutable', `${NS}/configmaps`, { immutable: true, data: { k: 'v' } }, { data: { k: 'w' } }, /data: Forbidden: field is immutable when `immutable` is set/],
     ['that it is', `${NS}/secrets`, { immutable: true, stringData: { k: 'v' } }, { immutable: false }, /immutable: Forbidden: field is immutable when `immutable` is set/],
     ['what a revision holds', `${APPS}/controllerrevisions`, { revision: 1, data: { a: 1 } }, { data: { a: 2 } }, /data: Invalid value: .*field is immutable/],
     ['the selector of a Deployment', `${APPS}/deployments`, { spec: { selector, template } }, { spec: { selector: { matchLabels: { app: 'e2e', other: 'x' } }, template: { metadata: { labels: { other: 'x' } } } } }, /spec\.selector: Invalid value: .*field is immutable/],
-    ['the parameters of a storage class', '/apis/storage.k8s.io/v1/storageclasses', { provisioner: 'a.b/c', parameters: { a: 'b' } }, { parameters: { a: 'c' } }, /parameters: Forbidden: updates to parameters are forbidden\./],
+    ['the parameters of a storage class', '/apis/storage.k8s.io/v1/storageclasses', { provisioner: 'a.b/c', parameters: { a: 'b' } }, { parameters: { a: 'c' } }, /parameters: Invalid value: .*field is immutable/],
     ['the network of a ServiceCIDR', '/apis/networking.k8s.io/v1/servicecidrs', { spec: { cidrs: ['10.7.0.0/24'] } }, { spec: { cidrs: ['10.8.0.0/24'] } }, /spec\.cidrs.*Invalid value: /],
     ['a pod\'s node', `${NS}/pods`, { spec: { ...template.spec, nodeName: 'a' } }, { spec: { nodeName: 'b' } }, /spec: Forbidden: pod updates may not change fields other than/],
   ]

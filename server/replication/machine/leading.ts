@@ -106,11 +106,13 @@ export class Leading {
       const pending = this.#pending.get(key)
       return pending ? pending.current : this.#machine.state.read(key)
     }
+    // What is found now is true up to here. Servers that follow may show more of it than this one has applied yet.
+    const upTo = this.#issued
     const failed = failedCompare(txn.compare, read)
     if (failed) {
       // What it lost against may not be safe yet, and may never be: asked again when that is known.
       if (this.#pending.has(failed.key)) this.#contenders.push({ key: failed.key, safe: () => waiting.again(false), again: waiting.again })
-      else this.#answer(waiting, { ok: false, why: 'conflict', ...failed, revision: this.#machine.state.revision })
+      else this.#answer(waiting, { ok: false, why: 'conflict', ...failed, revision: this.#machine.state.revision }, upTo)
       return
     }
     const events = eventsOf(txn.ops, this.#issued + 1, read)
@@ -118,7 +120,7 @@ export class Leading {
       // Nothing to delete, that is: true only when what deleted it is safe.
       const gone = txn.ops.flatMap(({ key }) => this.#pending.get(key) ?? []).reduce<WatchEvent | undefined>((a, b) => (a && a.revision > b.revision ? a : b), undefined)
       // True as of that revision: by the time it is safe the key may be there again.
-      const answer = (revision: Revision) => this.#answer(waiting, { ok: true, revision })
+      const answer = (revision: Revision) => this.#answer(waiting, { ok: true, revision }, upTo)
       if (gone) this.#contenders.push({ key: gone.key, safe: () => answer(gone.revision), again: waiting.again })
       else answer(this.#machine.state.revision)
       return
@@ -137,11 +139,18 @@ export class Leading {
     this.#sendSoon()
   }
 
-  /** Of what changes nothing, and so is in no log: true only while nobody else leads, which is asked after it was found. */
-  #answer(waiting: Waiting, result: TxnResult): void {
+  /**
+   * Of what changes nothing, and so is in no log: true only while nobody else leads, which is asked after it was found.
+   * All that was acknowledged before is applied here then: the revision it names, up to which this is true, is no older.
+   */
+  #answer(waiting: Waiting, result: TxnResult, upTo: Revision): void {
     const confirmed = this.#options.confirm()
-    if (!confirmed) waiting.resolve(result)
-    else confirmed.then(() => (this.#ended ? waiting.again(true) : waiting.resolve(result)), () => waiting.again(true))
+    if (!confirmed) {
+      waiting.resolve(result)
+      return
+    }
+    const newest = () => Math.max(result.revision, Math.min(this.#machine.state.revision, upTo))
+    confirmed.then(() => (this.#ended ? waiting.again(true) : waiting.resolve({ ...result, revision: newest() })), () => waiting.again(true))
   }
 
   /** Lazy values into the log. Resolves when that is done, or was tried in vain. */

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
+import { systemClock } from '#base/clock.ts'
 import { hasCode } from '#base/errors.ts'
 import type { Store, TxnResult } from '#server/store/store.ts'
+import { NOBODY } from '../../raft/types.ts'
+import type { ReplicatedStore } from './replicated-store.ts'
 import { StoreCluster } from './store-cluster.test-support.ts'
 
 const create = (store: Store, key: string) => store.txn({ compare: [{ key, modRevision: 0 }], ops: [{ kind: 'put', key, value: Buffer.from(key) }] })
@@ -27,6 +30,25 @@ it('creates that were asked of a follower when the leader died succeed, each onc
       assert.deepEqual(new Map(items.map((i) => [i.key, i.modRevision])), new Map(outcomes.map((r, i): [string, number] => [`/${round}/${i}`, r.revision]).sort(([a], [b]) => (a < b ? -1 : 1))))
       await cluster.start(leader)
     }
+  } finally {
+    await cluster.close()
+  }
+})
+
+it('a read that waits for a leader when its server stops is told so', { timeout: 60_000 }, async () => {
+  const cluster = new StoreCluster({ members: 3 })
+  try {
+    await cluster.startAll()
+    const [first, second, third] = cluster.members as [typeof cluster.members[0], typeof cluster.members[0], typeof cluster.members[0]]
+    await Promise.all([cluster.crash(first), cluster.crash(second)])
+    const store = third.store as ReplicatedStore
+    for (const untilMs = systemClock.monotonicMs() + 10_000; store.node.status().leader !== NOBODY && systemClock.monotonicMs() < untilMs;) await systemClock.sleep(1)
+    const isClosed = (e: unknown) => hasCode(e, 'STORE_CLOSED')
+    const waiting = assert.rejects(create(store, '/a'), isClosed)
+    // It asks who leads, and hears that nobody does only when the server is stopping.
+    const read = assert.rejects(store.get('/a'), isClosed)
+    await store.close()
+    await Promise.all([waiting, read])
   } finally {
     await cluster.close()
   }

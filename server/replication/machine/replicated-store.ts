@@ -283,6 +283,10 @@ export class ReplicatedStore implements Store {
   }
 
   #await(waiting: Leaderless): void {
+    if (this.#closing) {
+      waiting.fail(closedError())
+      return
+    }
     if (this.#clock.monotonicMs() >= Math.min(waiting.untilMs, this.#givesUpAtMs())) {
       waiting.fail(leaderlessError())
       return

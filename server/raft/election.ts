@@ -1,17 +1,32 @@
 /** Elections (section 3.4), with pre-vote (9.6) and respect for a leader that others hear (4.2.3). */
-import { isAlone, isMember } from './configuration.ts'
+import { isAlone, isMember, isVoter } from './configuration.ts'
 import { cannotHaveQuorum, hasQuorum } from './quorum.ts'
 import { appendOwn, followConfiguration } from './replication.ts'
 import { becomeFollower, heardOfLeader, isHardStateDurable, mayCampaign, resetElectionTimeout, send, sendAfterPersist, setHardState, stopAsking } from './state.ts'
 import type { Leading, RaftState } from './state.ts'
 import { NOBODY } from './types.ts'
-import type { VoteAnswerMessage, VoteMessage } from './types.ts'
+import type { MemberId, VoteAnswerMessage, VoteMessage } from './types.ts'
 
 /** One tick of a server that does not lead. */
 export function tickElection(s: RaftState): void {
   s.electionTicks++
   s.heardTicks++
   if (s.electionTicks >= s.electionTimeoutTicks && !heardOfLeader(s)) campaign(s)
+}
+
+/**
+ * A leader whose connection broke is mostly dead: it is not waited for as long as one that may only be slow, unless the
+ * clock is trusted with that. Should it live, others that hear it refuse their pre-votes. A voter that is back is asked again.
+ */
+export function onConnection(s: RaftState, member: MemberId, isThere: boolean): void {
+  if (isThere) {
+    const asks = s.role === 'preCandidate' || s.role === 'candidate'
+    if (asks && !s.votes.has(member) && isVoter(s.log.configuration, member)) askForVote(s, member, { pre: s.role === 'preCandidate', transfer: false })
+  } else if (s.role === 'follower' && s.leader === member && s.options.reads === 'quorum') {
+    s.heardTicks = Math.max(s.heardTicks, s.options.electionTicks)
+    // Some time for it to connect again.
+    beginWithin(s, s.options.electionTicks / 4, s.options.electionTicks / 2)
+  }
 }
 
 /** Asks first whether an election could be won, so that a server that was cut off disturbs nobody when it is back (section 9.6). */
@@ -43,11 +58,13 @@ export function beginElection(s: RaftState, transfer: boolean): void {
 }
 
 function askForVotes(s: RaftState, pre: boolean, transfer: boolean): void {
-  const { configuration, lastIndex, lastTerm } = s.log
-  const term = pre ? s.term + 1 : s.term
-  for (const voter of new Set([...configuration.voters, ...configuration.outgoing])) {
-    if (voter !== s.options.id) send(s, { kind: 'vote', from: s.options.id, to: voter, term, pre, transfer, lastIndex, lastTerm })
-  }
+  const { configuration } = s.log
+  for (const voter of new Set([...configuration.voters, ...configuration.outgoing])) if (voter !== s.options.id) askForVote(s, voter, { pre, transfer })
+}
+
+function askForVote(s: RaftState, voter: MemberId, { pre, transfer }: { pre: boolean; transfer: boolean }): void {
+  const { lastIndex, lastTerm } = s.log
+  send(s, { kind: 'vote', from: s.options.id, to: voter, term: pre ? s.term + 1 : s.term, pre, transfer, lastIndex, lastTerm })
 }
 
 /** A candidate's own vote counts once it cannot be forgotten. */
@@ -63,6 +80,7 @@ export function onVote(s: RaftState, m: VoteMessage): void {
   const holdBack = !m.transfer && heardOfLeader(s)
   if (m.pre) {
     const granted = m.term > s.term && upToDate && !holdBack
+    if (granted) giveWay(s, m)
     answer(s, m, granted)
     return
   }
@@ -86,6 +104,15 @@ function answer(s: RaftState, m: VoteMessage, granted: boolean): void {
   else send(s, message)
 }
 
+/** Two that begin at once share the votes, and nobody is elected: the one that would lose, or has the lower id, lets the other one go first. */
+function giveWay(s: RaftState, m: VoteMessage): void {
+  if (s.role === 'preCandidate') {
+    const isBetter = m.lastTerm > s.log.lastTerm || m.lastIndex > s.log.lastIndex || m.from > s.options.id
+    if (isBetter) becomeFollower(s, s.term, NOBODY)
+  }
+  if (s.role === 'follower') s.electionTicks = Math.min(s.electionTicks, Math.floor(s.electionTimeoutTicks - s.options.electionTicks / 2))
+}
+
 /** Of the term that the election is for. */
 export function onVoteAnswer(s: RaftState, m: VoteAnswerMessage): void {
   if (m.removed && s.role !== 'leader') {
@@ -106,12 +133,16 @@ function countVotes(s: RaftState): void {
     if (s.role === 'preCandidate') beginElection(s, false)
     else becomeLeader(s)
   } else if (cannotHaveQuorum(configuration, (m) => s.votes.get(m) === false)) {
-    // Waits out its timeout as a follower (section 3.4): asking again at once would not help.
-    const { electionTicks, electionTimeoutTicks } = s
+    // Asking again at once would not help; but nobody leads, and all that were asked have answered.
     becomeFollower(s, s.term, NOBODY)
-    s.electionTicks = electionTicks
-    s.electionTimeoutTicks = electionTimeoutTicks
+    beginWithin(s, s.options.electionTicks / 4, s.options.electionTicks)
   }
+}
+
+/** Brings the next election forward: it begins after `min` ticks, and `spread` more at most. */
+function beginWithin(s: RaftState, min: number, spread: number): void {
+  const ticks = Math.ceil(min) + Math.floor(s.random.next() * spread)
+  s.electionTicks = Math.max(s.electionTicks, s.electionTimeoutTicks - ticks)
 }
 
 function becomeLeader(s: RaftState): void {

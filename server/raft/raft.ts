@@ -5,7 +5,7 @@
  */
 import { assert, unreachable } from '#base/errors.ts'
 import type { Random } from '#base/random.ts'
-import { beginElection, campaign, leadAlone, onHardStateDurable, onVote, onVoteAnswer, tickElection } from './election.ts'
+import { beginElection, campaign, leadAlone, onConnection, onHardStateDurable, onVote, onVoteAnswer, tickElection } from './election.ts'
 import { onAppend } from './follow.ts'
 import { RaftLog } from './log.ts'
 import { continueChange, onChangeMembers } from './membership.ts'
@@ -186,6 +186,7 @@ function take(s: RaftState, event: RaftEvent): void {
       }
       return
     }
+    case 'connection': return onConnection(s, event.member, event.isThere)
     case 'diskFull':
       s.diskFull = event.full
       if (event.full) onTransfer(s, NOBODY)

@@ -15,6 +15,7 @@
  *   deliver [FROM>TO...]          what is on the wire, and what follows from it, until it is empty; or only what is there now between these
  *   lose FROM>TO...               what is on the wire between these
  *   cut ID... | heal              these servers and the others hear nothing of each other
+ *   broken ID OTHER | connected ID OTHER   the first notices what became of its connection to the other
  *   hold ID... | sync ID...       the disk keeps writes to itself; lets them through
  *   full ID | room ID             the disk has no room, has it again
  *   crash ID... | start ID...
@@ -89,6 +90,8 @@ class ScriptedCluster {
       case 'lose': this.#lose(words); break
       case 'cut': this.#cutOff = new Set(ids()); break
       case 'heal': this.#cutOff = new Set(); break
+      case 'broken': this.#step(first, { kind: 'connection', member: Number(words[1]), isThere: false }); break
+      case 'connected': this.#step(first, { kind: 'connection', member: Number(words[1]), isThere: true }); break
       case 'hold': for (const id of ids()) this.#server(id).held ??= []; break
       case 'sync': for (const id of ids()) this.#sync(id); break
       case 'full': this.#step(first, { kind: 'diskFull', full: true }); break

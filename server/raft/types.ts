@@ -200,6 +200,8 @@ export type RaftEvent =
   | { readonly kind: 'message'; readonly message: Message }
   /** The transport lost messages to this member or cannot reach it: stop pipelining, ask where it is. */
   | { readonly kind: 'unreachable'; readonly member: MemberId }
+  /** The connection to this member broke, or is there (again). */
+  | { readonly kind: 'connection'; readonly member: MemberId; readonly isThere: boolean }
   /** All persists up to this sequence are durable, and their messages sent. */
   | { readonly kind: 'persisted'; readonly sequence: number }
   /** The state machine holds everything up to this index. */

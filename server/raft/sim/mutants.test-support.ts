@@ -29,7 +29,7 @@ export const mutants: readonly Mutant[] = [
   { fault: 'does not write whom it voted for', seed: 0, script: 'election', edits: [edit('raft.ts', '{ term: s.term, vote: s.vote } : undefined', '{ term: s.term, vote: s.role === \'follower\' ? NOBODY : s.vote } : undefined')] },
   { fault: 'answers before its writes are synced', seed: 1, edits: [edit('state.ts', 's.writes.durable === s.writes.sequence) s.out.messages.push(message)\n  else s.out.afterPersist.push(message)', 's.writes.durable === s.writes.sequence) s.out.messages.push(message)\n  else s.out.messages.push(message)')] },
   { fault: 'speaks in a term that it may forget', seed: 0, script: 'durability', edits: [edit('state.ts', 'if (isHardStateDurable(s)) s.out.messages.push(message)', 'if (s.options.id > 0) s.out.messages.push(message)')] },
-  { fault: 'commits entries of former terms by counting', seed: 357, edits: [edit('replication.ts', ' || s.log.term(index) !== s.term) return', ') return')] },
+  { fault: 'commits entries of former terms by counting', seed: 0, script: 'replication', edits: [edit('replication.ts', ' || s.log.term(index) !== s.term) return', ') return')] },
   { fault: 'counts itself before its own sync', seed: 2, edits: [edit('replication.ts', 'member === s.options.id ? s.log.persisted', 'member === s.options.id ? s.log.lastIndex')] },
   { fault: 'forgets the term of the entry before', seed: 24, edits: [edit('follow.ts', 'log.term(m.prevIndex) !== m.prevTerm', 'log.term(m.prevIndex) === undefined')] },
   { fault: 'shortens its log for any old message', seed: 3, edits: [edit('follow.ts', 'if (entry.index <= log.base.index || log.term(entry.index) === entry.term) continue', 'if (entry.index <= Math.max(log.base.index, s.commit)) continue')] },
@@ -46,16 +46,18 @@ export const mutants: readonly Mutant[] = [
   { fault: 'lets a leader that is to leave wait for nobody', seed: 517, edits: [edit('state.ts', 's.log.configurationsFrom(s.commit).some((c) => isVoter(c, s.options.id))', 'isVoter(s.log.configuration, s.options.id)')] },
   { fault: 'answers reads without asking whether it still leads', seed: 132, edits: [edit('reads.ts', '|| hasLease(s, leading, quorumRound)', '|| s.term > 0')] },
   { fault: 'answers reads before it knows what is committed', seed: 5, edits: [edit('reads.ts', ' || s.log.term(s.commit) !== s.term) return', ') return')] },
-  { fault: 'takes any answer for one to the newest round', seed: 115, edits: [edit('replication.ts', 'Math.max(follower.round, m.round)', 'leading.round')] },
-  { fault: 'trusts the clock twice as long as it may', seed: 481, edits: [edit('reads.ts', 's.nowMs - newest.sentMs < (', 's.nowMs - newest.sentMs < 2 * (')] },
+  { fault: 'takes any answer for one to the newest round', seed: 395, edits: [edit('replication.ts', 'Math.max(follower.round, m.round)', 'leading.round')] },
+  { fault: 'trusts the clock twice as long as it may', seed: 0, script: 'reads', edits: [edit('reads.ts', 's.nowMs - newest.sentMs < (', 's.nowMs - newest.sentMs < 2 * (')] },
   { fault: 'trusts the clock after handing over', seed: 0, script: 'reads', edits: [edit('transfer.ts', 'leading.leaseForfeited = true', 'leading.leaseForfeited = false')] },
-  { fault: 'trusts the clock though it loses its vote', seed: 5340, edits: [
+  { fault: 'trusts the clock though it loses its vote', seed: 5521, edits: [
     edit('reads.ts', ' || !isVoter(s.log.configuration, s.options.id)', ''),
     edit('election.ts', ' && !s.wasLed', ''),
   ] },
   { fault: 'forgets at a restart what it promised its leader', seed: 0, script: 'reads', edits: [edit('raft.ts', 'heardMs: nowMs,', 'heardMs: -Infinity,')] },
   { fault: 'helps to replace a leader that it hears', seed: 0, script: 'election', edits: [edit('election.ts', 'const holdBack = !m.transfer && heardOfLeader(s)', 'const holdBack = false')] },
-  { fault: 'installs snapshots over what it has committed', seed: 1608, edits: [
+  { fault: 'goes to an election beside one that would win it', seed: 0, script: 'election', edits: [edit('election.ts', '    if (granted) giveWay(s, m)\n', '')] },
+  { fault: 'does not ask again who can be reached again', seed: 0, script: 'election', edits: [edit('election.ts', 'if (asks && !s.votes.has(member)', 'if (asks && s.term < 0 && !s.votes.has(member)')] },
+  { fault: 'installs snapshots over what it has committed', seed: 1926, edits: [
     edit('snapshots.ts', 'snapshot.index <= s.commit || s.log.term(snapshot.index) === snapshot.term) {', 's.log.term(snapshot.index) === snapshot.term) {'),
     edit('snapshots.ts', "if (snapshot.index <= s.commit || s.role === 'leader') return", "if (s.role === 'leader') return"),
   ] },
@@ -63,7 +65,7 @@ export const mutants: readonly Mutant[] = [
   { fault: 'does not notice what got lost on the way', seed: 1, edits: [edit('replication.ts', "m.index >= follower.next) return", "m.index >= 0) return")] },
   { fault: 'asks beyond the place where logs part', seed: 1, edits: [edit('replication.ts', 'm.hintTerm) + 1)', 'm.hintTerm) + 2)')] },
   { fault: 'leads on without hearing of a majority', seed: 0, script: 'transfer', edits: [edit('raft.ts', 'if (!stillHasQuorum(s, leading)) return', 'if (!stillHasQuorum(s, leading) && s.term < 0) return')] },
-  { fault: 'begins its term without an entry', seed: 355, edits: [edit('election.ts', "  appendOwn(s, leading, 'empty', [NOTHING])\n", "  if (s.term < 0) appendOwn(s, leading, 'empty', [NOTHING])\n")] },
+  { fault: 'begins its term without an entry', seed: 0, script: 'election', edits: [edit('election.ts', "  appendOwn(s, leading, 'empty', [NOTHING])\n", "  if (s.term < 0) appendOwn(s, leading, 'empty', [NOTHING])\n")] },
   { fault: 'compacts under what is in flight and never sends it again', seed: 0, script: 'snapshot', edits: [edit('replication.ts', "if (follower.state !== 'snapshot' && follower.next - 1 < s.log.base.index) beginTransfer(s, follower)", '')] },
 ]
 

@@ -36,7 +36,9 @@ export class Network {
   }
 
   heal(): void {
+    const pairs = [...this.#cut].map((pair) => pair.split('>').map(Number) as [MemberId, MemberId])
     this.#cut.clear()
+    for (const [from, to] of pairs) this.#world.tellReachable(from, to)
   }
 
   #deliverLater(message: Message): void {

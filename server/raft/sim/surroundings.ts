@@ -26,7 +26,9 @@ export interface Surroundings {
   /** This server has just done what others rely on: a good moment for an accident. */
   atDelicateMoment(member: MemberId): void
   deliver(message: Message): void
+  /** Messages were lost, and the connection with them. */
   tellUnreachable(member: MemberId, other: MemberId): void
+  tellReachable(member: MemberId, other: MemberId): void
   /** Starts a server that died, unless it is gone for good. */
   revive(member: MemberId): void
 }

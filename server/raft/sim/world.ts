@@ -85,6 +85,11 @@ export class World implements Surroundings {
 
   tellUnreachable(member: MemberId, other: MemberId): void {
     this.servers[member - 1]?.give({ kind: 'unreachable', member: other })
+    this.servers[member - 1]?.give({ kind: 'connection', member: other, isThere: false })
+  }
+
+  tellReachable(member: MemberId, other: MemberId): void {
+    this.servers[member - 1]?.give({ kind: 'connection', member: other, isThere: true })
   }
 
   revive(member: MemberId): void {

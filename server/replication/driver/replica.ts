@@ -173,8 +173,8 @@ class Replica implements ReplicaNode {
       },
       volatile: (from, data) => this.#volatileListener?.(from, data),
       unreachable: (member) => this.#give({ kind: 'unreachable', member }),
-      reachable: (member) => this.#connectionListener?.(member, true),
-      disconnected: (member) => this.#connectionListener?.(member, false),
+      reachable: (member) => this.#connected(member, true),
+      disconnected: (member) => this.#connected(member, false),
     })
     machine.failed?.catch((error: unknown) => this.#fail(asError(error)))
     this.#noteChange()
@@ -233,6 +233,11 @@ class Replica implements ReplicaNode {
   close(): Promise<void> {
     this.#closing ??= this.#shutDown()
     return this.#closing
+  }
+
+  #connected(member: MemberId, isThere: boolean): void {
+    this.#give({ kind: 'connection', member, isThere })
+    this.#connectionListener?.(member, isThere)
   }
 
   #ask(event: (id: number) => RaftEvent, count: number): Promise<Made> {

@@ -42,6 +42,7 @@ export class MemoryNetwork {
     this.#endpoints.get(id)?.kill()
     const endpoint = new Endpoint(this, id)
     this.#endpoints.set(id, endpoint)
+    this.#soon(() => { for (const other of this.#endpoints.values()) if (other.id !== id) this.#tellReachable(other, endpoint) })
     return endpoint
   }
 
@@ -63,7 +64,15 @@ export class MemoryNetwork {
   }
 
   heal(): void {
+    const pairs = [...this.#cut].map((pair) => pair.split('>').map((id) => this.#endpoints.get(Number(id))))
     this.#cut.clear()
+    this.#soon(() => { for (const [from, to] of pairs) if (from && to) this.#tellReachable(from, to) })
+  }
+
+  #tellReachable(a: Endpoint, b: Endpoint): void {
+    if (!a.isUp || !b.isUp || this.#cut.has(`${a.id}>${b.id}`) || this.#cut.has(`${b.id}>${a.id}`)) return
+    a.handlers?.reachable(b.id)
+    b.handlers?.reachable(a.id)
   }
 
   /** False: it is lost. */

@@ -13,8 +13,10 @@ export function textResponse(text: string, status = 200): ApiResponse {
   return { status, headers: { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' }, body: Buffer.from(text) }
 }
 
+/** Of no refusal a client may keep a copy: kubectl's cache of answers would show it long after its reason is gone. */
 export function statusResponse(body: StatusBody): ApiResponse {
   const response = jsonResponse(statusObject(body), body.code)
+  response.headers['cache-control'] = 'no-cache, private'
   if (body.details?.retryAfterSeconds !== undefined) response.headers['retry-after'] = String(body.details.retryAfterSeconds)
   if (body.code === 401) response.headers['www-authenticate'] = 'Bearer realm="skiff"'
   return response

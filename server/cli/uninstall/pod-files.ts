@@ -28,19 +28,22 @@ export function podUids({ dataDir, rootDir }: Where): string[] {
   })
   const fromRecords = entriesOf(join(agentDir, 'known-pods')).filter((f) => f.endsWith('.json')).map((f) => f.slice(0, -'.json'.length))
   const safe = (uid: unknown): uid is string => typeof uid === 'string' && /^[\w.-]{8,64}$/.test(uid)
-  return [...new Set([...(rootDir === agentDir ? entriesOf(join(rootDir, 'pods')) : []), ...fromSandboxes, ...fromRecords].filter(safe))]
+  return [...new Set([...(isOwn({ dataDir, rootDir }) ? entriesOf(join(rootDir, 'pods')) : []), ...fromSandboxes, ...fromRecords].filter(safe))]
 }
 
-/** All that mounts may be below. */
-export function podPaths({ rootDir }: Where, uids: readonly string[]): string[] {
-  return [...uids.map((uid) => join(rootDir, 'pods', uid)), ...PLUGIN_ENTRIES.map((entry) => join(rootDir, entry))]
+/** With the agent's own files, that is: they go with them. */
+const isOwn = ({ dataDir, rootDir }: Where): boolean => rootDir === join(dataDir, 'agent')
+
+/** All that mounts may be below, beyond the agent's own files. */
+export function podPaths(where: Where, uids: readonly string[]): string[] {
+  const { rootDir } = where
+  return isOwn(where) ? [] : [...uids.map((uid) => join(rootDir, 'pods', uid)), ...PLUGIN_ENTRIES.map((entry) => join(rootDir, entry))]
 }
 
 /** Nothing is mounted below them any more. True: there was something. */
 export function removePodFiles(where: Where, uids: readonly string[]): boolean {
   const { dataDir, rootDir } = where
-  // With the agent's own files, that is.
-  if (rootDir === join(dataDir, 'agent') || entriesOf(join(dataDir, 'agent')).length === 0) return false
+  if (isOwn(where) || entriesOf(join(dataDir, 'agent')).length === 0) return false
   const there = entriesOf(rootDir).length > 0
   for (const path of podPaths(where, uids)) rmSync(path, { recursive: true, force: true })
   for (const directory of DIRECTORIES) {

@@ -155,9 +155,10 @@ export class Cluster {
   }
 
   async waitForNodes(): Promise<void> {
-    await until('all nodes are Ready', 60_000, async () => {
-      const { stdout } = await this.kubectl(['get', 'nodes', '-o', 'jsonpath={range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\\n"}{end}'])
-      return stdout.split('\n').filter((l) => l === 'True').length === this.lab.hosts.length
+    // Ready, and known to be: the taint of a new node goes a moment later, and until then pods go elsewhere.
+    await until('all nodes are Ready and take pods', 60_000, async () => {
+      const { stdout } = await this.kubectl(['get', 'nodes', '-o', 'jsonpath={range .items[*]}{.status.conditions[?(@.type=="Ready")].status} {.spec.taints[*].key}{"\\n"}{end}'])
+      return stdout.split('\n').filter((l) => l.startsWith('True') && !l.includes('node.kubernetes.io/')).length === this.lab.hosts.length
     })
   }
 

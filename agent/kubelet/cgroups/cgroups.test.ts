@@ -73,6 +73,16 @@ test('burstable pods have together what they ask for, best-effort ones next to n
   for (const at of new Set(layout?.roots.values())) for (const dir of ['/kubepods/burstable', '/kubepods/besteffort', '/kubepods', '']) rmdirSync(`${at}${root}${dir}`)
 })
 
+test('a node whose pods cannot be held together runs them all the same', canMake() ? {} : { skip: 'cgroups cannot be made here' }, async () => {
+  const cgroups = await createPodCgroups({ root, pidsLimit: -1, clock: systemClock, log: silentLog })
+  // As where they use more already: the kernel will not have it.
+  await assert.rejects(cgroups.holdPods({ cpuMilli: 1_000, memoryBytes: Number.NaN }), { code: 'CGROUP_FAILED' })
+  await cgroups.ensure(aPod({ containers: [aContainer('a', { resources: { requests: { cpu: '500m', memory: '1Mi' } } })] }))
+  assert.equal(await cgroups.podsMemory(), undefined)
+  await cgroups.remove('u1')
+  for (const at of new Set(layout?.roots.values())) for (const dir of ['/kubepods/burstable', '/kubepods', '']) rmdirSync(`${at}${root}${dir}`)
+})
+
 test('a pod\'s cgroup is made with its limits, found again, and removed with what is in it', canMake() ? {} : { skip: 'cgroups cannot be made here' }, async () => {
   const cgroups = await createPodCgroups({ root, pidsLimit: 50, clock: systemClock, log: silentLog })
   const pod = aPod({ containers: [aContainer('a', { resources: { requests: { cpu: '100m', memory: '64Mi' }, limits: { cpu: '200m', memory: '64Mi' } } })] })

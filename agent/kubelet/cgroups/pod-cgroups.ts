@@ -2,7 +2,7 @@
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '#base/clock.ts'
-import { CodedError, hasCode } from '#base/errors.ts'
+import { asError, CodedError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Pod } from '#api/types/index.ts'
 import { cpuShares, podCgroupLimits, podCgroupPath } from '../resources.ts'
@@ -147,6 +147,8 @@ export async function createPodCgroups(options: PodCgroupsOptions): Promise<PodC
     settingClasses = turn.catch(() => { /* who asked for it was told */ })
     return turn
   }
+  /** What a pod has of its own holds all the same; with the next pod it is tried again. */
+  const trySetClasses = () => setClasses().catch((error: unknown) => log.warn('the cgroups above the pods are not what they should be', { error: asError(error) }))
 
   return {
     async ensure(pod) {
@@ -163,7 +165,7 @@ export async function createPodCgroups(options: PodCgroupsOptions): Promise<PodC
       const limits = podCgroupLimits(pod)
       await set(path, { ...limits, ...(options.pidsLimit > 0 && { pidsLimit: options.pidsLimit }) })
       held.set(pod.metadata?.uid ?? '', { qos: CLASSES.findLast((c) => path.startsWith(`${root}/kubepods${c}/`)) ?? '', limits })
-      await setClasses()
+      await trySetClasses()
       return path
     },
     async grow(pod) {
@@ -176,7 +178,13 @@ export async function createPodCgroups(options: PodCgroupsOptions): Promise<PodC
       podsLimitBytes = undefined
       allPods = { cpuShares: cpuShares(cpuMilli), ...(memoryBytes !== undefined && { memoryLimitBytes: memoryBytes }), ...(pids !== undefined && { pidsLimit: pids }) }
       written.delete(path)
-      await setClasses()
+      try {
+        await setClasses()
+      } catch (error) {
+        // Not tried again with each pod: who asked was told.
+        allPods = undefined
+        throw error
+      }
       podsLimitBytes = memoryBytes
     },
     async podsMemory() {
@@ -189,7 +197,7 @@ export async function createPodCgroups(options: PodCgroupsOptions): Promise<PodC
         for (const dir of [...dirsOf(path), ...(layout.unified === undefined ? [] : [join(layout.unified, path)])]) await removeTree(dir, clock)
         made.delete(path)
       }
-      if (held.delete(uid)) await setClasses()
+      if (held.delete(uid)) await trySetClasses()
     },
     async list() {
       const uids = new Set<string>()

@@ -21,6 +21,7 @@ import { asReference, fieldPath, podEffects } from './effects.ts'
 import type { FieldContext } from './field-ref.ts'
 import { createHookRunner } from './hooks.ts'
 import { createImagePuller } from './image-puller.ts'
+import { followPods } from './follow-pods.ts'
 import { CONTAINER_NAME_LABEL } from './labels.ts'
 import { linkDirectory, removeDeadLinks } from './logs/container-links.ts'
 import { rotateLog } from './logs/rotate-logs.ts'
@@ -35,7 +36,6 @@ import { observeSignals } from './eviction/observe-signals.ts'
 import { parseThresholds } from './eviction/thresholds.ts'
 import { createGarbageCollector } from './garbage/garbage-collector.ts'
 import { createObjectSource } from './objects.ts'
-import { orphanPod } from './orphan-pod.ts'
 import { podPaths } from './pod-paths.ts'
 import type { PodMemory } from './pod-memory.ts'
 import { openPodStore, type PodRecord, type PodStore } from './pod-store.ts'
@@ -47,12 +47,13 @@ import { pendingResize as pendingResizeOf, withAllocation } from './resize.ts'
 import { observePod, reportedStatus } from './runtime-view.ts'
 import { createNodeFigures } from './stats/node-figures.ts'
 import { readFs } from './stats/host-usage.ts'
-import { isMirrorPod, isStaticPod } from './static/manifest.ts'
+import { isStaticPod } from './static/manifest.ts'
 import { createStaticPods } from './static/static-pods.ts'
 import { createStatsSource } from './stats/stats-source.ts'
 import type { NodeFigures, PodStreams } from './streams.ts'
 import { podEnd } from './termination.ts'
 import { terminationMessage } from './termination-message.ts'
+import { every, pause } from './turns.ts'
 import { createUserRanges } from './user-ranges.ts'
 import { isTerminalPhase, type PodView } from './view.ts'
 import { createCsiVolumes } from './volumes/csi/csi-volumes.ts'
@@ -117,7 +118,6 @@ const VOLUME_LOOK_MS = 60_000
 const EVICTION_LOOK_MS = 10_000
 /** Upstream's ImageGCPeriod. */
 const GARBAGE_LOOK_MS = 300_000
-const RECONCILE_RETRY_MS = 2_000
 /** The first list of Services comes within milliseconds of the first pod; a start waits this long for it before it fails. */
 const SERVICES_WAIT_MS = 5_000
 
@@ -436,65 +436,6 @@ async function assemble(options: KubeletOptions, { paths, store, devices, pressu
 /** However late a token is, its renewal is not tried more often. */
 const REFRESH_MS_MIN = 1_000
 
-interface FollowInput { onMirror: () => void; workers: PodWorkers; pods: ReturnType<Informers['of']>; store: PodStore; runtime: ContainerRuntime; clock: Clock; log: Log; signal: AbortSignal }
-
-/** Feeds the workers from the informer and from the runtime's events, and finds what is left of pods the API no longer has. */
-function followPods({ onMirror, workers, pods, store, runtime, clock, log, signal }: FollowInput): { off: () => void; reconciled: Promise<void> } {
-  const sandboxOwner = new Map<string, string>()
-  const offPods = pods.onChange((before, after) => {
-    // Pictures of pods that are this node's own.
-    const shown = after ?? before
-    if (shown && isMirrorPod(shown as Pod)) return onMirror()
-    if (before && before.metadata.uid !== after?.metadata.uid) workers.remove(before.metadata.uid)
-    if (after) workers.upsert(after as Stored<Pod>)
-  })
-
-  const offRuntime = runtime.events((event) => {
-    const known = sandboxOwner.get(event.sandboxId)
-    if (known !== undefined) return workers.wake(known)
-    runtime.podSandboxStatus(event.sandboxId).then(
-      ({ metadata }) => {
-        sandboxOwner.set(event.sandboxId, metadata.uid)
-        workers.wake(metadata.uid)
-      },
-      () => workers.wakeAll(), // Gone already: whose it was, the pods themselves will see.
-    )
-    if (event.kind === 'sandboxDeleted') sandboxOwner.delete(event.sandboxId)
-  })
-
-  const until = async (work: () => Promise<void>): Promise<void> => {
-    for (;;) {
-      try {
-        return await work()
-      } catch (error) {
-        log.warn('cannot compare the runtime with the API, will try again', { error: asError(error) })
-      }
-      if (!(await pause(clock, RECONCILE_RETRY_MS, signal))) return
-    }
-  }
-
-  const reconcile = async () => {
-    await Promise.race([pods.synced, aborted(signal)])
-    if (signal.aborted) return
-    const wanted = new Set(pods.list().map((p) => p.metadata.uid))
-    for (const { uid, pod } of workers.list()) if (!wanted.has(uid) && !isStaticPod(pod)) workers.remove(uid)
-    for (const sandbox of await runtime.listPodSandbox()) {
-      if (wanted.has(sandbox.metadata.uid) || workers.get(sandbox.metadata.uid)) continue
-      log.info('a pod of an earlier time is cleared away', { pod: `${sandbox.metadata.namespace}/${sandbox.metadata.name}`, uid: sandbox.metadata.uid })
-      workers.upsert(orphanPod(sandbox))
-      workers.remove(sandbox.metadata.uid)
-    }
-    for (const { pod } of await store.loadPods()) if (!wanted.has(pod.metadata.uid) && !workers.get(pod.metadata.uid)) await store.removePod(pod.metadata.uid)
-  }
-  return {
-    off() {
-      offPods()
-      offRuntime()
-    },
-    reconciled: until(reconcile),
-  }
-}
-
 async function rotateAll({ runtime, config, clock }: KubeletOptions, workers: PodWorkers, log: Log): Promise<void> {
   if (workers.list().length === 0) return
   for (const c of await runtime.listContainers({ state: 'running' })) {
@@ -504,32 +445,4 @@ async function rotateAll({ runtime, config, clock }: KubeletOptions, workers: Po
       log.warn('cannot rotate a container log', { container: c.id, path: c.logPath, error: asError(error) })
     }
   }
-}
-
-/** Runs `work` again and again until aborted; a failure is logged and the next turn tries again. */
-async function every(what: string, ms: number, { clock, log }: { clock: Clock; log: Log }, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
-  while (await pause(clock, ms, signal)) {
-    try {
-      await work()
-    } catch (error) {
-      log.warn(`cannot ${what}, will try again`, { error: asError(error) })
-    }
-  }
-}
-
-/** False: the agent is ending. */
-async function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<boolean> {
-  try {
-    await clock.sleep(ms, signal)
-    return true
-  } catch {
-    return false // Only the end of the agent cuts the wait short.
-  }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve()
-    signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }

@@ -5,6 +5,7 @@
  */
 import { mkdir, readFile, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { aborted, unlessAborted } from '#base/abort.ts'
 import { writeFileAtomic } from '#base/atomic-file.ts'
 import type { Clock } from '#base/clock.ts'
 import { createDirectoryWatch } from '#base/directory-watch.ts'
@@ -110,7 +111,7 @@ export function createImageDirectory({ runtime, dataDir, clock, log: parent }: I
 
   return {
     // A registry that is away must not keep pods from starting: lists wait for `run`.
-    importAll: (signal) => Promise.race([lookInTurn(signal, () => Promise.resolve()), aborted(signal)]),
+    importAll: (signal) => unlessAborted(signal, lookInTurn(signal, () => Promise.resolve())),
     async run(signal) {
       if (signal.aborted) return
       const watch = createDirectoryWatch({ clock, quietMs: QUIET_MS, quietMsMax: QUIET_MS_MAX, onQuiet: () => {
@@ -124,13 +125,6 @@ export function createImageDirectory({ runtime, dataDir, clock, log: parent }: I
       watch.close()
     },
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }
 
 async function filesIn(directory: string): Promise<ArchiveFile[]> {

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import type { EventRecorder } from '#api/client/event-recorder.ts'
 import { isReason, type Client } from '#api/client/client.ts'
 import { PODS, type ConfigMap, type Container, type ObjectReference, type Pod, type Secret, type Service, type Stored } from '#api/types/index.ts'
+import { unlessAborted } from '#base/abort.ts'
 import type { Clock } from '#base/clock.ts'
 import { asError, CodedError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
@@ -284,8 +285,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       }
       // Cut short: the next pass kills with less grace.
       if (signal.aborted) return
-      const stopped = runtime.stopContainer(action.id, Math.max(GRACE_SECONDS_MIN, grace))
-      await Promise.race([stopped, aborted(signal)])
+      await unlessAborted(signal, runtime.stopContainer(action.id, Math.max(GRACE_SECONDS_MIN, grace)))
     },
 
     removeContainer: async ({ id }) => {
@@ -426,13 +426,6 @@ export function fieldPath(type: string, name: string): string {
 export function asReference(pod: Stored<Pod>, path?: string): ObjectReference {
   const { name, namespace, uid, resourceVersion } = pod.metadata
   return { apiVersion: 'v1', kind: 'Pod', name, uid, resourceVersion, ...(namespace !== undefined && { namespace }), ...(path !== undefined && { fieldPath: path }) }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve()
-    signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }
 
 /** A log and what rotation made of it: `0.log`, `0.log.20261121-031500`, `….gz`. */

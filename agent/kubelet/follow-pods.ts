@@ -1,6 +1,7 @@
 /** Where pods come from: the API, and what the runtime says of those that run. */
 import type { Informers } from '#api/client/client.ts'
 import type { Pod, Stored } from '#api/types/index.ts'
+import { unlessAborted } from '#base/abort.ts'
 import type { Clock } from '#base/clock.ts'
 import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
@@ -9,7 +10,7 @@ import { orphanPod } from './orphan-pod.ts'
 import type { PodStore } from './pod-store.ts'
 import type { PodWorkers } from './pod-worker.ts'
 import { isMirrorPod, isStaticPod } from './static/manifest.ts'
-import { aborted, pause } from './turns.ts'
+import { pause } from './turns.ts'
 
 const RECONCILE_RETRY_MS = 2_000
 
@@ -51,7 +52,7 @@ export function followPods({ onMirror, workers, pods, store, runtime, clock, log
   }
 
   const reconcile = async () => {
-    await Promise.race([pods.synced, aborted(signal)])
+    await unlessAborted(signal, pods.synced)
     if (signal.aborted) return
     const wanted = new Set(pods.list().map((p) => p.metadata.uid))
     for (const { uid, pod } of workers.list()) if (!wanted.has(uid) && !isStaticPod(pod)) workers.remove(uid)

@@ -23,11 +23,3 @@ export async function pause(clock: Clock, ms: number, signal: AbortSignal): Prom
     return false // Only the end of the agent cuts the wait short.
   }
 }
-
-/** Resolves when it aborts. */
-export function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve()
-    signal.addEventListener('abort', () => resolve(), { once: true })
-  })
-}

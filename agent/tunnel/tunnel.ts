@@ -9,6 +9,7 @@ import { constants, performServerHandshake, type ServerHttp2Session, type Server
 import { connect, type TLSSocket } from 'node:tls'
 import type { Duplex } from 'node:stream'
 import type { Connectivity } from '#api/client/connectivity.ts'
+import { unlessAborted } from '#base/abort.ts'
 import { backoffMs, type BackoffPolicy } from '#base/backoff.ts'
 import type { Clock } from '#base/clock.ts'
 import { asError, CodedError } from '#base/errors.ts'
@@ -57,7 +58,7 @@ export async function keepTunnel(options: TunnelOptions, signal: AbortSignal): P
       const claimed = options.claim(socket.getPeerCertificate().fingerprint256)
       if (!claimed.ok) {
         socket.destroy()
-        await Promise.race([claimed.ended, aborted(signal)])
+        await unlessAborted(signal, claimed.ended)
         continue
       }
       log.info('connected', { server: options.server })
@@ -70,10 +71,6 @@ export async function keepTunnel(options: TunnelOptions, signal: AbortSignal): P
     }
     await connectivity.sleep(backoffMs(REDIAL, Math.max(1, failures), random), signal).catch(() => { /* aborted: the loop ends */ })
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true })))
 }
 
 function dial(options: TunnelOptions, signal: AbortSignal): Promise<TLSSocket> {

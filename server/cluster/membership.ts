@@ -7,6 +7,7 @@ import { createInformer } from '#api/client/informer.ts'
 import type { ApiResponse } from '#api/client/transport.ts'
 import { LEASES, type Lease } from '#api/types/index.ts'
 import { GIT_VERSION } from '#api/version.ts'
+import { unlessAborted } from '#base/abort.ts'
 import type { Clock } from '#base/clock.ts'
 import { asError, CodedError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
@@ -120,7 +121,7 @@ export function createMembership(options: MembershipOptions): Membership {
       late.leases = informer
       void run(signal)
     }
-    await Promise.race([late.leases.synced, new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))])
+    await unlessAborted(signal, late.leases.synced)
     return late.leases
   }
 

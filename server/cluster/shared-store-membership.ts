@@ -5,6 +5,7 @@
 import { isReason, type Client, type Informer } from '#api/client/client.ts'
 import { createInformer } from '#api/client/informer.ts'
 import { LEASES, type Lease, type Stored } from '#api/types/index.ts'
+import { unlessAborted } from '#base/abort.ts'
 import type { Clock } from '#base/clock.ts'
 import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
@@ -40,7 +41,7 @@ export function createSharedStoreMembership({ config, deps }: { config: ServerCo
       if (name !== own) state.wake()
     })
     void made.run(signal)
-    await Promise.race([informer.synced, new Promise<void>((resolve) => { signal.addEventListener('abort', () => resolve(), { once: true }) })])
+    await unlessAborted(signal, informer.synced)
     return informer
   })())
 

@@ -6,6 +6,7 @@ import type { EventRecorder } from '#api/client/event-recorder.ts'
 import { isReason, type Client, type Informers } from '#api/client/client.ts'
 import { keyOf, NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS, splitKey, type Binding, type Namespace, type Node, type Pod, type PodDisruptionBudget, type Stored } from '#api/types/index.ts'
 import { isPodTerminal, podPriority } from '#api/types/pods.ts'
+import { aborted } from '#base/abort.ts'
 import type { Clock } from '#base/clock.ts'
 import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
@@ -202,11 +203,4 @@ function freesRoom(before: Stored<Pod> | undefined, after: Stored<Pod> | undefin
 /** What of a node can make a difference: heartbeats must not wake the queue. */
 function schedulingFacts({ metadata, spec, status }: Stored<Node>): string {
   return JSON.stringify([metadata.labels, spec?.unschedulable, spec?.taints, status?.allocatable, status?.declaredFeatures])
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve()
-    signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }

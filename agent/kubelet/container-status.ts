@@ -29,10 +29,13 @@ function containerStatus(input: StatusInput, c: SpecContainer): ContainerStatus 
   const isProbed = c.type !== 'ephemeral'
   const before = [...(view.reported.containerStatuses ?? []), ...(view.reported.initContainerStatuses ?? []), ...(view.reported.ephemeralContainerStatuses ?? [])].find((s) => s.name === spec.name)
   const resources = actualRequirements(view, spec, current)
+  // Once the pod has given them back, as they were.
+  const devices = c.type === 'app' ? view.devices.get(spec.name) ?? before?.allocatedResourcesStatus ?? [] : []
   const common = {
     name: spec.name,
     ...(resources && { resources }),
     ...(spec.resources?.requests && { allocatedResources: spec.resources.requests }),
+    ...(devices.length > 0 && { allocatedResourcesStatus: [...devices] }),
     ...volumeMounts(c, view.node.canRecursiveReadOnly, current?.volumeImageRefs),
   }
   if (!current) {

@@ -16,6 +16,7 @@ import type { CgroupLayout } from './cgroups/layout.ts'
 import type { KubeletConfig } from './config.ts'
 import { runBoardDevices } from './devices/board-devices.ts'
 import { openDeviceManager, type DeviceManager } from './devices/device-manager.ts'
+import { deviceStatuses } from './devices/health.ts'
 import { createDevicePlugins } from './devices/plugins.ts'
 import { asReference, fieldPath, podEffects } from './effects.ts'
 import type { FieldContext } from './field-ref.ts'
@@ -41,6 +42,7 @@ import type { PodMemory } from './pod-memory.ts'
 import { openPodStore, type PodRecord, type PodStore } from './pod-store.ts'
 import { createPodStreams } from './pod-streams.ts'
 import { createPodWorkers, type PodWorkers } from './pod-worker.ts'
+import { createPodResources, noPodResourcesCounts, podResourcesMetrics } from './pod-resources/pod-resources.ts'
 import { createProber, type Prober } from './probes/prober.ts'
 import { createRunProbe } from './probes/run-probe.ts'
 import { pendingResize as pendingResizeOf, withAllocation } from './resize.ts'
@@ -145,9 +147,10 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   // Streams are handed out before start; they look the workers up at each call.
   const streams = createPodStreams({ workers: { ...emptyWorkers, get: (uid) => workers?.get(uid), list: () => workers?.list() ?? [] }, runtime, clock })
 
+  const resourceCalls = noPodResourcesCounts()
   const volumeUsage: { of?: (podUid: string, volume: string) => Promise<VolumeFigures | undefined> } = {}
   const stats = createStatsSource({ volumeUsage: (uid, volume) => volumeUsage.of?.(uid, volume) ?? Promise.resolve(undefined), log, runtime, pods: () => streams.pods(), nodeName, rootDir, paths, facts: options.hostFacts, pressure, clock })
-  const figures = createNodeFigures({ stats, runtime, probes: () => prober?.counts() ?? [], counters: () => [...eviction.counters(), ...garbage.counters(), ...board.metrics()], podCount: () => streams.pods().length, nodeName, config, facts: options.hostFacts, clock, log })
+  const figures = createNodeFigures({ stats, runtime, probes: () => prober?.counts() ?? [], counters: () => [...eviction.counters(), ...garbage.counters(), ...board.metrics(), ...podResourcesMetrics(resourceCalls)], podCount: () => streams.pods().length, nodeName, config, facts: options.hostFacts, clock, log })
 
   const aboutNode = (reason: string, message: string) => {
     const node = nodes.get(nodeName)
@@ -205,7 +208,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
       }
       const deviceDirectory = join(rootDir, 'device-plugins')
       const manager = await openDeviceManager({
-        directory: deviceDirectory, clock, log, onCapacity: () => reporter.poke(),
+        directory: deviceDirectory, clock, log, onCapacity: () => reporter.poke(), onHealth: (uids) => { for (const uid of uids) workers?.wake(uid) },
         live: () => (pods.hasSynced() ? new Set(workers?.list().filter((m) => !m.tornDown).map((m) => m.uid)) : undefined),
       })
       devices = manager
@@ -245,6 +248,10 @@ export function createKubelet(options: KubeletOptions): Kubelet {
           reporter.run(signal),
           drivers.run(signal),
           createDevicePlugins({ directory: deviceDirectory, manager, clock, log }).run(signal),
+          createPodResources({
+            rootDir, devices: manager, clock, log, podByName: (namespace, name) => streams.pods().find((p) => p.metadata.name === name && p.metadata.namespace === namespace),
+            activePods: () => needed().list().filter((m) => !m.rejected && !m.tornDown && !isTerminalPhase(m.pod.status?.phase)).map((m) => m.pod),
+          }, resourceCalls).run(signal),
           runBoardDevices({ rules: config.boardDevices, manager, clock, log }, signal),
           runNodeLease(client, nodeName, { clock, log, ...(options.connectivity && { connectivity: options.connectivity }), onReconnect: () => { reporter.poke(); running.catchUp() } }, signal),
           every('look at all pods', RESYNC_MS, { clock, log }, signal, () => { needed().wakeAll(); return Promise.resolve() }),
@@ -352,7 +359,7 @@ async function assemble(options: KubeletOptions, { paths, store, devices, pressu
     clock, random, log,
     async observe(memory) {
       const view = await observePod(memory, {
-        runtime, runtimeName, hostIps: () => [config.nodeIp], memoryBytes: options.hostFacts.memoryBytes, canRecursiveReadOnly, pendingResize, probesOf: (uid) => prober.of(uid), imageDigestRef,
+        runtime, runtimeName, hostIps: () => [config.nodeIp], memoryBytes: options.hostFacts.memoryBytes, canRecursiveReadOnly, pendingResize, probesOf: (uid) => prober.of(uid), devicesOf: (uid) => deviceStatuses(devices.given(uid), () => devices.devices()), imageDigestRef,
         async terminationMessage(m, container) {
           const known = m.terminationMessages.get(container.id)
           if (known !== undefined) return known

@@ -45,6 +45,11 @@ const table: [string, unknown, unknown][] = [
   ['a killed one that will not be restarted is terminated', state({ pod: never(), containers: [exited('app', 137, { reason: 'OOMKilled', terminationMessage: 'too much' })], ...gone })?.state,
     { terminated: { exitCode: 137, reason: 'OOMKilled', message: 'too much', startedAt: '2026-01-01T00:00:00Z', finishedAt: '2026-01-01T00:00:00Z', containerID: 'memory://app-0' } }],
   ['a pod that ends before its container ran says so', state({ pod: aPod({}, { deletionTimestamp: 'x' }), sandboxes: [] })?.state, { terminated: { exitCode: 137, reason: 'ContainerStatusUnknown', message: 'The container could not be located when the pod was terminated' } }],
+  ['how a container\'s devices are is told with it, and stays as it was told once they are given back', (() => {
+    const allocatedResourcesStatus = [{ name: 'example.com/radio', resources: [{ resourceID: 'a', health: 'Unhealthy' }] }]
+    const told = { containerStatuses: [{ name: 'app', image: '', imageID: '', ready: false, restartCount: 0, allocatedResourcesStatus }] }
+    return [{ devices: new Map([['app', allocatedResourcesStatus]]) }, { reported: told }, {}].map((v) => state({ containers: [running('app')], ...v })?.allocatedResourcesStatus?.[0]?.resources?.[0]?.health)
+  })(), ['Unhealthy', 'Unhealthy', undefined]],
   ['while a container is being restarted the end of the one before is told, and no restart is counted yet', [
     { containers: [running('app', { state: 'created', restartCount: 2 }), exited('app', 1, { restartCount: 1 })], inFlight: [starting('app')] },
     { containers: [running('app', { restartCount: 2 }), exited('app', 1, { restartCount: 1 })], inFlight: [starting('app')] },

@@ -1,6 +1,6 @@
 /** Observes one pod: what the runtime has of it, what the API was told, what is under way. All waiting happens here. */
 import { isDeepStrictEqual } from 'node:util'
-import type { PodStatus } from '#api/types/index.ts'
+import type { PodStatus, ResourceStatus } from '#api/types/index.ts'
 import type { ContainerRuntime, ContainerStatus } from '#cri/index.ts'
 import { BACKOFF_ANNOTATION, HASH_ANNOTATION, imageVolumesOf, RESTART_COUNT_ANNOTATION } from './labels.ts'
 import type { PodMemory } from './pod-memory.ts'
@@ -16,6 +16,7 @@ export interface ViewSources {
   /** Why the resources that its spec asks for cannot be allocated now; undefined: they can. */
   pendingResize(memory: PodMemory): PendingResize | undefined
   probesOf(podUid: string): ReadonlyMap<string, ContainerProbes>
+  devicesOf(podUid: string): ReadonlyMap<string, readonly ResourceStatus[]>
   /** `docker.io/library/busybox@sha256:...` of an image id; the id itself when the registry's digest is not known. */
   imageDigestRef(imageId: string): Promise<string>
   /** Of a container that has ended: its message file or last log lines. */
@@ -42,6 +43,7 @@ export async function observePod(memory: PodMemory, sources: ViewSources): Promi
     sandboxes: sandboxes.toSorted((a, b) => b.metadata.attempt - a.metadata.attempt || b.createdAtMs - a.createdAtMs),
     containers: containers.toSorted((a, b) => b.restartCount - a.restartCount || b.createdAtMs - a.createdAtMs),
     probes: sources.probesOf(memory.uid),
+    devices: sources.devicesOf(memory.uid),
     prepared: memory.prepared,
     tornDown: memory.tornDown,
     finished: memory.finished,

@@ -2,7 +2,7 @@
  * What the agent knows of one pod at one moment: plain, complete and read-only. `runtime-view.ts` builds it,
  * `pod-actions.ts` and `pod-status.ts` read nothing else.
  */
-import type { Container, Pod, PodStatus, Stored } from '#api/types/index.ts'
+import type { Container, Pod, PodStatus, ResourceStatus, Stored } from '#api/types/index.ts'
 import type { ContainerStatus, SandboxStatus } from '#cri/index.ts'
 import type { ContainerType, PodAction } from './pod-action.ts'
 
@@ -70,6 +70,8 @@ export interface PodView {
   /** Newest attempt first; several names mixed. */
   containers: readonly ContainerView[]
   probes: ReadonlyMap<string, ContainerProbes>
+  /** How the devices are that its containers have, by container. */
+  devices: ReadonlyMap<string, readonly ResourceStatus[]>
   /** Directories, cgroup and volumes are there (checked since this agent started). */
   prepared: boolean
   /** Volumes are unmounted and the cgroup is gone. */

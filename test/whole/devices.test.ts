@@ -4,9 +4,12 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
 import { systemClock } from '#base/clock.ts'
+import { GrpcClient } from '#base/grpc/grpc-client.ts'
 import { silentLog } from '#base/log.ts'
 import { startTestPlugin, type TestPlugin } from '#agent/kubelet/devices/testing/plugin.ts'
+import { LIST } from '#agent/kubelet/pod-resources/calls.ts'
 import { Cluster, until } from '../lab/cluster.ts'
 import type { LabHost } from '../lab/host.ts'
 
@@ -59,6 +62,17 @@ describe('devices', { timeout: 150_000 }, () => {
     await ready('listener')
     assert.deepStrictEqual([await inPod('listener', 'echo $RADIOS'), await inPod('listener', ': < /dev/radio; echo $?')], ['r0', '0'])
     assert.match(await inPod('listener', '(: >> /dev/radio)'), /Operation not permitted/)
+    const healthOf = async (name: string) => await cluster.must(['get', 'pod', name, '-o', 'jsonpath={.status.containerStatuses[0].allocatedResourcesStatus}'])
+    const health = (of: string) => [{ name: 'example.com/radio', resources: [{ health: of, resourceID: 'r0' }] }]
+    assert.deepStrictEqual(JSON.parse(await healthOf('listener')), health('Healthy'))
+    plugin?.tell(['!r0', '!r1'])
+    await until('its status says that its device is ill', 20_000, async () => isDeepStrictEqual(JSON.parse(await healthOf('listener')), health('Unhealthy')))
+    plugin?.tell(['r0', '!r1'])
+    await until('... and well again', 20_000, async () => isDeepStrictEqual(JSON.parse(await healthOf('listener')), health('Healthy')))
+    const monitor = new GrpcClient({ endpoint: { socketPath: join(node().dataDir, 'agent', 'pod-resources', 'kubelet.sock') }, peer: 'the kubelet', clock: systemClock })
+    const { podResources } = await monitor.unary(LIST, {}, { timeoutMs: 5_000 })
+    monitor.close()
+    assert.deepStrictEqual(podResources, [{ name: 'listener', namespace: 'default', containers: [{ name: 'main', devices: [{ resourceName: 'example.com/radio', deviceIds: ['r0'], topology: undefined }], cpuIds: [], memory: [], dynamicResources: [] }] }])
     await apply(pod('late', 'example.com/radio'))
     await until('there is none for another', 20_000, async () => /Insufficient example\.com\/radio/.test(await cluster.must(['get', 'pod', 'late', '-o', 'jsonpath={.status.conditions[*].message}'])))
     await apply(pod('forced', 'example.com/radio', { nodeName: node().name }))

@@ -20,7 +20,7 @@ export const REGISTER = call('Registration', 'Register', message({ version: stri
 
 export const OPTIONS = call('DevicePlugin', 'GetDevicePluginOptions', empty, options)
 /** A stream: each answer is all devices. */
-export const LIST_AND_WATCH = call('DevicePlugin', 'ListAndWatch', empty, message({ devices: list(1, message({ id: string(1), health: string(2) })) }))
+export const LIST_AND_WATCH = call('DevicePlugin', 'ListAndWatch', empty, message({ devices: list(1, message({ id: string(1), health: string(2), topology: one(3, message({ nodes: list(1, message({ id: int(1) })) })) })) }))
 export const PREFERRED = call('DevicePlugin', 'GetPreferredAllocation',
   message({ containerRequests: list(1, message({ availableDeviceIds: strings(1), mustIncludeDeviceIds: strings(2), allocationSize: int(3) })) }), message({ containerResponses: list(1, message({ deviceIds: strings(1) })) }))
 export const ALLOCATE = call('DevicePlugin', 'Allocate', message({ containerRequests: list(1, message({ devicesIds: strings(1) })) }), message({ containerResponses: list(1, containerGrant) }))

@@ -4,6 +4,7 @@ import type { Clock } from '#base/clock.ts'
 import { asError, CodedError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import { choose, reusable, settle, wishesOf, type PodDevices, type Wish } from './allocation.ts'
+import { changedDevices } from './health.ts'
 import { readCheckpoint, writeCheckpoint, type Checkpoint, type PodGrants } from './checkpoint.ts'
 import { NO_GRANT, type Device, type DeviceGrant, type DeviceSource } from './source.ts'
 
@@ -20,7 +21,9 @@ export interface DeviceManager {
   release(podUid: string): Promise<void>
   /** For the node's status, by resource. */
   capacity(): ReadonlyMap<string, { capacity: number; allocatable: number }>
-  /** By pod and container. */
+  /** All that are told now, by resource; not those of a plugin that has not come back yet. */
+  devices(): ReadonlyMap<string, readonly Device[]>
+  /** By container. */
   given(podUid: string): PodDevices
 }
 
@@ -30,6 +33,8 @@ export interface DeviceManagerDeps {
   /** Pods that are here; undefined: not known yet, so nothing is taken back. */
   live: () => ReadonlySet<string> | undefined
   onCapacity: () => void
+  /** These pods have devices that are no longer as they were. */
+  onHealth: (podUids: ReadonlySet<string>) => void
   clock: Clock
   log: Log
 }
@@ -39,11 +44,11 @@ const FORGET_MS = 300_000
 
 interface Known { source: DeviceSource | undefined; devices: readonly Device[]; cancelForget: (() => void) | undefined }
 
-export async function openDeviceManager({ directory, live, onCapacity, clock, log }: DeviceManagerDeps): Promise<DeviceManager> {
+export async function openDeviceManager({ directory, live, onCapacity, onHealth, clock, log }: DeviceManagerDeps): Promise<DeviceManager> {
   const kept = await readCheckpoint(directory, log)
   const pods = new Map<string, PodGrants>(Object.entries(kept.pods))
   // What was there before this life is still to come: nothing of it can be had until it has.
-  const known = new Map<string, Known>(Object.entries(kept.resources).map(([resource, count]) => [resource, { source: undefined, devices: Array.from({ length: count }, (_, i) => ({ id: `${i}`, healthy: false })), cancelForget: undefined }]))
+  const known = new Map<string, Known>(Object.entries(kept.resources).map(([resource, count]) => [resource, { source: undefined, devices: Array.from({ length: count }, () => ({ id: '', healthy: false })), cancelForget: undefined }]))
   const state: { turn: Promise<unknown>; written: string } = { turn: Promise.resolve(), written: JSON.stringify(kept) }
 
   const forgetLater = (resource: string, entry: Known) => {
@@ -78,6 +83,13 @@ export async function openDeviceManager({ directory, live, onCapacity, clock, lo
   const takenBy = (others: (uid: string) => boolean, resource: string): Set<string> => {
     const ids = [...pods].filter(([uid]) => others(uid)).flatMap(([, { devices }]) => Object.values(devices).flatMap((of) => of[resource] ?? []))
     return new Set(ids)
+  }
+
+  const tellOfHealth = (resource: string, before: readonly Device[], after: readonly Device[]): void => {
+    const changed = changedDevices(before, after)
+    if (changed.size === 0) return
+    const owners = [...pods].filter(([, { devices }]) => Object.values(devices).some((of) => of[resource]?.some((id) => changed.has(id)))).map(([uid]) => uid)
+    if (owners.length > 0) onHealth(new Set(owners))
   }
 
   const give = async (wish: Wish, uid: string, own: PodGrants): Promise<PodGrants> => {
@@ -125,14 +137,17 @@ export async function openDeviceManager({ directory, live, onCapacity, clock, lo
       known.set(source.resource, { source, devices, cancelForget: undefined })
       if (before?.devices.length !== devices.length) keepLater()
       onCapacity()
+      tellOfHealth(source.resource, before?.devices ?? [], devices)
     },
     gone(source) {
       const entry = known.get(source.resource)
       if (entry?.source !== source) return
       entry.source = undefined
-      entry.devices = entry.devices.map((device) => ({ ...device, healthy: false }))
+      const before = entry.devices
+      entry.devices = before.map((device) => ({ ...device, healthy: false }))
       forgetLater(source.resource, entry)
       onCapacity()
+      tellOfHealth(source.resource, before, entry.devices)
     },
     allocate,
     async forContainer(pod, container) {
@@ -154,6 +169,7 @@ export async function openDeviceManager({ directory, live, onCapacity, clock, lo
       })
     },
     capacity: () => new Map([...known].map(([resource, { devices }]) => [resource, { capacity: devices.length, allocatable: devices.filter((d) => d.healthy).length }])),
+    devices: () => new Map([...known].map(([resource, { devices }]) => [resource, devices.filter((d) => d.id !== '')])),
     given: (uid) => pods.get(uid)?.devices ?? {},
   }
 }

@@ -10,6 +10,7 @@ import { systemClock } from '#base/clock.ts'
 import { silentLog } from '#base/log.ts'
 import { aContainer, aPod } from '../testing/builders.ts'
 import { openDeviceManager, type DeviceManager } from './device-manager.ts'
+import { deviceStatuses } from './health.ts'
 import { createDevicePlugins, isExtendedResource } from './plugins.ts'
 import { NO_GRANT, type DeviceSource } from './source.ts'
 import { startTestPlugin, type TestPlugin, type TestPluginOptions } from './testing/plugin.ts'
@@ -17,7 +18,7 @@ import { startTestPlugin, type TestPlugin, type TestPluginOptions } from './test
 const RADIO = 'example.com/radio'
 const podOf = (uid: string, count: number): Stored<Pod> => aPod({ containers: [aContainer('app', { resources: { limits: { [RADIO]: String(count) } } })] }, { uid, name: uid })
 
-interface Node { directory: string; manager: DeviceManager; until(what: string, holds: () => boolean): Promise<void>; plugin(more?: Partial<TestPluginOptions>): Promise<TestPlugin>; restart(): Promise<void> }
+interface Node { directory: string; /** Pods whose devices changed their health, as told. */ ill: string[]; manager: DeviceManager; until(what: string, holds: () => boolean): Promise<void>; plugin(more?: Partial<TestPluginOptions>): Promise<TestPlugin>; restart(): Promise<void> }
 
 async function node(t: TestContext, live: () => ReadonlySet<string> | undefined = () => undefined): Promise<Node> {
   const directory = mkdtempSync(join(tmpdir(), 'devices-'))
@@ -27,13 +28,13 @@ async function node(t: TestContext, live: () => ReadonlySet<string> | undefined 
   let running: Promise<void>
   const begin = async () => {
     stop = new AbortController()
-    const manager = await openDeviceManager({ directory, live, onCapacity: () => { for (const tell of changes) tell() }, clock: systemClock, log: silentLog })
+    const manager = await openDeviceManager({ directory, live, onCapacity: () => { for (const tell of changes) tell() }, onHealth: (uids) => { for (const uid of uids) self.ill.push(uid) }, clock: systemClock, log: silentLog })
     running = createDevicePlugins({ directory, manager, clock: systemClock, log: silentLog }).run(stop.signal)
     await waitFor(() => existsSync(join(directory, 'kubelet.sock')))
     return manager
   }
   const self: Node = {
-    directory, manager: await begin(),
+    directory, ill: [], manager: await begin(),
     async until(what, holds) {
       let cancel = () => {}
       await new Promise<void>((resolve, reject) => {
@@ -87,6 +88,28 @@ test('a plugin registers, tells its devices and their health; each pod is given 
   await n.manager.release('one')
   await n.manager.allocate(podOf('two', 2))
   assert.deepStrictEqual(ids(n, 'two'), ['a', 'c'])
+})
+
+test('a pod is looked at again when its devices fall ill, get well or lose their plugin, and nobody else\'s; how they are is told by container', async (t) => {
+  const n = await node(t)
+  const plugin = await n.plugin({ numaNodes: { a: [1], b: [0, 1] } })
+  await n.until('three devices', () => count(n)?.join() === '3,3')
+  await n.manager.allocate(podOf('one', 2))
+  await n.manager.allocate(podOf('two', 1))
+  const health = () => deviceStatuses(n.manager.given('one'), () => n.manager.devices()).get('app')?.flatMap(({ name, resources }) => [name, ...resources?.map((r) => `${r.resourceID} ${r.health ?? ''}`) ?? []])
+  assert.deepStrictEqual([n.ill, health()], [[], [RADIO, 'a Healthy', 'b Healthy']])
+  plugin.tell(['a', '!b', 'c'])
+  await n.until('b is ill', () => count(n)?.[1] === 2)
+  assert.deepStrictEqual([n.ill, health()], [['one'], [RADIO, 'a Healthy', 'b Unhealthy']])
+  plugin.tell(['a', 'b', 'c', '!d'])
+  await n.until('b is well, d is nobody\'s', () => count(n)?.join() === '4,3')
+  assert.deepStrictEqual([n.ill, health()], [['one', 'one'], [RADIO, 'a Healthy', 'b Healthy']])
+  assert.deepStrictEqual(n.manager.devices().get(RADIO), [{ id: 'a', healthy: true, numaNodes: [1] }, { id: 'b', healthy: true, numaNodes: [0, 1] }, { id: 'c', healthy: true }, { id: 'd', healthy: false }])
+  await plugin.stop()
+  await n.until('the plugin is gone', () => count(n)?.[1] === 0)
+  assert.deepStrictEqual([n.ill.slice(2).toSorted(), health()], [['one', 'two'], [RADIO, 'a Unhealthy', 'b Unhealthy']])
+  await n.restart()
+  assert.deepStrictEqual([health(), n.manager.devices().get(RADIO)], [[RADIO, 'a Healthy', 'b Healthy'], []], 'as upstream, until it has come back and says otherwise')
 })
 
 test('of many pods at once no two are given the same', async (t) => {
@@ -146,7 +169,7 @@ test('a plugin that goes takes its devices along: at once they cannot be allocat
   const clock = new FakeClock()
   const directory = mkdtempSync(join(tmpdir(), 'devices-'))
   t.after(() => rmSync(directory, { recursive: true, force: true }))
-  const manager = await openDeviceManager({ directory, live: () => undefined, onCapacity: () => {}, clock, log: silentLog })
+  const manager = await openDeviceManager({ directory, live: () => undefined, onCapacity: () => {}, onHealth: () => {}, clock, log: silentLog })
   const source: DeviceSource = { resource: RADIO, allocate: () => Promise.resolve(NO_GRANT) }
   const told = () => manager.capacity().get(RADIO)
   manager.update(source, [{ id: 'a', healthy: true }])
@@ -166,7 +189,7 @@ test('a plugin that goes takes its devices along: at once they cannot be allocat
 test('what several plugins give a container is put together', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'devices-'))
   t.after(() => rmSync(directory, { recursive: true, force: true }))
-  const manager = await openDeviceManager({ directory, live: () => undefined, onCapacity: () => {}, clock: systemClock, log: silentLog })
+  const manager = await openDeviceManager({ directory, live: () => undefined, onCapacity: () => {}, onHealth: () => {}, clock: systemClock, log: silentLog })
   const source = (resource: string, host: string): DeviceSource => ({ resource, allocate: () => Promise.resolve({ envs: { SAME: resource, [host]: '1' }, mounts: [{ containerPath: '/lib/x', hostPath: host, readOnly: true }], devices: [{ containerPath: '/dev/same', hostPath: host, permissions: 'r' }], annotations: { by: resource } }) })
   manager.update(source('example.com/a', '/a'), [{ id: '1', healthy: true }])
   manager.update(source('example.com/b', '/b'), [{ id: '1', healthy: true }])

@@ -39,7 +39,7 @@ export function createDevicePlugins({ directory, manager, clock, log }: DevicePl
       const source = await openSource(resource, client, log)
       found.source = source
       log.info('a device plugin has registered', { resource, endpoint })
-      await client.stream(LIST_AND_WATCH, {}, ({ devices }) => manager.update(source, devices.map(({ id, health }) => ({ id, healthy: health === HEALTHY }))), { signal })
+      await client.stream(LIST_AND_WATCH, {}, ({ devices }) => manager.update(source, devices.map(({ id, health, topology }) => ({ id, healthy: health === HEALTHY, ...(topology && topology.nodes.length > 0 && { numaNodes: topology.nodes.map((n) => n.id) }) }))), { signal })
     } catch (error) {
       if (!signal.aborted) log.warn('a device plugin is gone', { resource, error: asError(error) })
     } finally {

@@ -1,7 +1,7 @@
 /** Where devices come from: a plugin over its socket, or this agent's own rules. */
 
-/** `healthy`: it may be given to a container. */
-export interface Device { id: string; healthy: boolean }
+/** `healthy`: it may be given to a container. `numaNodes`: where it is, if its plugin says. */
+export interface Device { id: string; healthy: boolean; numaNodes?: readonly number[] }
 
 /** What a container gets with its devices. */
 export interface DeviceGrant {

@@ -15,6 +15,8 @@ export interface TestPluginOptions {
   devices: readonly string[]
   /** What a container gets with these. */
   grant: (ids: readonly string[]) => { envs?: Record<string, string>; mounts?: { containerPath: string; hostPath: string; readOnly?: boolean }[]; devices?: { containerPath: string; hostPath: string; permissions?: string }[]; annotations?: Record<string, string>; cdiDevices?: { name: string }[] }
+  /** Where devices are, by id. */
+  numaNodes?: Readonly<Record<string, readonly number[]>>
   /** Chooses among the available. */
   prefers?: (available: readonly string[], size: number) => readonly string[]
   wantsPreStart?: boolean
@@ -33,7 +35,7 @@ export interface TestPlugin {
   stop(): Promise<void>
 }
 
-export async function startTestPlugin({ directory, resource, grant, prefers, wantsPreStart = false, clock, log, ...options }: TestPluginOptions): Promise<TestPlugin> {
+export async function startTestPlugin({ directory, resource, grant, prefers, numaNodes = {}, wantsPreStart = false, clock, log, ...options }: TestPluginOptions): Promise<TestPlugin> {
   const calls: string[] = []
   const failures = new Map<string, string>()
   const endpoint = `${resource.replaceAll('/', '-')}.sock`
@@ -47,7 +49,8 @@ export async function startTestPlugin({ directory, resource, grant, prefers, wan
   const server = new GrpcServer({ clock, log })
   server.unary(OPTIONS, () => Promise.resolve({ preStartRequired: wantsPreStart, getPreferredAllocationAvailable: prefers !== undefined }))
   server.streaming(LIST_AND_WATCH, async (_, send, signal) => {
-    const say = () => send({ devices: state.devices.map((id) => ({ id: id.replace('!', ''), health: id.startsWith('!') ? 'Unhealthy' : 'Healthy' })) })
+    const device = (id: string) => ({ id, ...(numaNodes[id] && { topology: { nodes: numaNodes[id].map((node) => ({ id: node })) } }) })
+    const say = () => send({ devices: state.devices.map((id) => ({ ...device(id.replace('!', '')), health: id.startsWith('!') ? 'Unhealthy' : 'Healthy' })) })
     state.listeners.add(say)
     say()
     await new Promise<void>((resolve) => { signal.addEventListener('abort', () => resolve(), { once: true }) })

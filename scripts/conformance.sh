@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Upstream's end-to-end suite (Kubernetes 1.20, from Debian bookworm's source package) against a lab cluster with real containers. As root; not part of scripts/test.sh.
-#   scripts/conformance.sh [--focus REGEX] [--skip REGEX] [--nodes HOSTS] [--servers N] [--procs N] [--lab FILE] [--out DIR]      default focus: \[Conformance\]
+# Upstream's end-to-end suite (Kubernetes 1.20, from Debian bookworm's source package, or a newer one) against a lab cluster with real containers. As root; not part of scripts/test.sh.
+#   scripts/conformance.sh [--kubernetes DIR] [--focus REGEX] [--skip REGEX] [--nodes HOSTS] [--servers N] [--procs N] [--lab FILE] [--out DIR]      default focus: \[Conformance\]
 #   scripts/conformance.sh --up [--nodes HOSTS] [--servers N] [--lab FILE]     only starts a lab with the images; then --lab FILE runs against it, and SKIFF_LAB_STATE=FILE scripts/lab.sh reaches it
+# --kubernetes DIR: the suite of this source tree of Kubernetes (1.36, with its vendor directory), compiled by Go 1.26 of Debian sid; with it kubectl and the images of the same version.
 # --servers N: the first N hosts are servers of one cluster, and the suite asks one that follows (give it again with --lab).
 # Prints what passed, failed and did not run; ends with 1 if a test failed that test/conformance/expected.ts does not have, or passed that it has.
 # The first time takes half an hour: Go's compiler and the suite are compiled in node_modules/.cache/skiff-conformance (SKIFF_CONFORMANCE_CACHE=DIR: elsewhere), 4 GB.
@@ -17,43 +18,71 @@ need_generated
 
 cache=${SKIFF_CONFORMANCE_CACHE:-$PWD/node_modules/.cache/skiff-conformance}
 source=$cache/gopath/src/k8s.io/kubernetes
-mkdir -p "$cache/bin"
+suite=$cache
+newer=''; passed_on=()
+while [ $# -gt 0 ]; do case $1 in
+  --kubernetes) [ -e "${2:-}/test/e2e/e2e_test.go" ] || fail "--kubernetes wants a source tree of Kubernetes: ${2:-nothing} is none"; newer=$(realpath "$2"); shift 2 ;;
+  *) passed_on+=("$1"); shift ;;
+esac; done
+if [ -n "$newer" ]; then
+  source=$newer
+  version=$(cd "$source/CHANGELOG" && printf '%s\n' CHANGELOG-1.*.md | sort -V | tail -n 1); version=${version#CHANGELOG-}
+  suite=$cache/${version%.md}
+fi
+mkdir -p "$suite/bin"
 
-# compiled NAME PACKAGE [test]: cache/bin/NAME.
+# compiled NAME PACKAGE [test]: suite/bin/NAME.
 compiled() {
-  [ ! -e "$cache/bin/$1" ] || return 0
+  [ ! -e "$suite/bin/$1" ] || return 0
   say "==> compiling $2"
-  local how=(build); [ "${3:-}" != test ] || how=(test -overlay "$cache/edits/overlay.json" -c)
-  (cd "$source" && GOROOT=$cache/go119/usr/lib/go-1.19 GOPATH=$cache/gopath GOCACHE=$cache/gocache GO111MODULE=off GOFLAGS='' GOTOOLCHAIN=local CGO_ENABLED=0 \
-    nice -n 10 "$cache/go119/usr/lib/go-1.19/bin/go" "${how[@]}" -o "$cache/bin/$1.new" "$2") || fail "$2 does not compile: see above"
-  mv "$cache/bin/$1.new" "$cache/bin/$1"
+  local how=(build) go=$cache/go119/usr/lib/go-1.19 settings=(GOPATH="$cache/gopath" GOCACHE="$cache/gocache" GO111MODULE=off GOFLAGS='')
+  if [ -n "$newer" ]; then
+    go=$cache/go126/usr/lib/go-1.26 settings=(GOPATH="$cache/none" GOCACHE="$cache/gocache-1.26" GOFLAGS=-mod=vendor GOPROXY=off)
+    [ "${3:-}" != test ] || how=(test -ldflags=-s -c)
+  else
+    [ "${3:-}" != test ] || how=(test -overlay "$cache/edits/overlay.json" -c)
+  fi
+  (cd "$source" && env GOROOT="$go" GOTOOLCHAIN=local CGO_ENABLED=0 "${settings[@]}" nice -n 10 "$go/bin/go" "${how[@]}" -o "$suite/bin/$1.new" "$2") || fail "$2 does not compile: see above"
+  mv "$suite/bin/$1.new" "$suite/bin/$1"
 }
 
-need_source
-[ -e "$cache/go119/usr/lib/go-1.19/bin/go" ] || need_unpacked bookworm go119 '^golang-1.19-(go|src)$' golang-1.19-go
+if [ -n "$newer" ]; then
+  [ -e "$cache/go126/usr/lib/go-1.26/bin/go" ] || need_unpacked sid go126 '^golang-1.26-(go|src)$' golang-1.26-go
+else
+  need_source
+  [ -e "$cache/go119/usr/lib/go-1.19/bin/go" ] || need_unpacked bookworm go119 '^golang-1.19-(go|src)$' golang-1.19-go
+fi
 need_unpacked bookworm tools '.' bash curl bind9-dnsutils netcat-openbsd iproute2 iperf libc-bin util-linux dnsmasq-base wget
 need_unpacked bookworm httpd '^(apache2-bin|lib.*|zlib1g)$' apache2-bin
 need_unpacked bookworm nginx '^(nginx|lib.*|zlib1g)$' nginx
 need_unpacked bookworm redis '^(redis-.*|lib.*|zlib1g)$' redis-server
 need_unpacked bookworm etcd '^(etcd-server|lib.*)$' etcd-server
-need_unpacked bookworm kubectl '^kubernetes-client$' kubernetes-client
 
-if [ ! -e "$source/test/e2e/generated/bindata.go" ]; then
-  compiled go-bindata ./vendor/github.com/go-bindata/go-bindata/go-bindata
-  (cd "$source" && "$cache/bin/go-bindata" -nometadata -o test/e2e/generated/bindata.go -pkg generated -ignore .jpg -ignore .png -ignore .md -ignore 'BUILD(\.bazel)?' \
-    test/conformance/testdata/... test/e2e/testing-manifests/... test/e2e_node/testing-manifests/... test/images/... test/fixtures/...)
+if [ -n "$newer" ]; then
+  compiled e2e.test ./test/e2e test
+  compiled ginkgo ./vendor/github.com/onsi/ginkgo/v2/ginkgo
+  compiled kubectl ./cmd/kubectl
+  compiled sample-apiserver ./staging/src/k8s.io/sample-apiserver
+else
+  need_unpacked bookworm kubectl '^kubernetes-client$' kubernetes-client
+  if [ ! -e "$source/test/e2e/generated/bindata.go" ]; then
+    compiled go-bindata ./vendor/github.com/go-bindata/go-bindata/go-bindata
+    (cd "$source" && "$suite/bin/go-bindata" -nometadata -o test/e2e/generated/bindata.go -pkg generated -ignore .jpg -ignore .png -ignore .md -ignore 'BUILD(\.bazel)?' \
+      test/conformance/testdata/... test/e2e/testing-manifests/... test/e2e_node/testing-manifests/... test/images/... test/fixtures/...)
+  fi
+  node test/conformance/edits.ts "$source" "$cache/edits"
+  [ -z "$(find test/conformance/edits.ts -newer "$suite/bin/e2e-edited.test" 2>/dev/null)" ] || rm -f "$suite/bin/e2e-edited.test"
+  compiled e2e-edited.test ./test/e2e test
+  compiled ginkgo ./vendor/github.com/onsi/ginkgo/ginkgo
+  compiled sample-apiserver ./vendor/k8s.io/sample-apiserver
 fi
-node test/conformance/edits.ts "$source" "$cache/edits"
-[ -z "$(find test/conformance/edits.ts -newer "$cache/bin/e2e-edited.test" 2>/dev/null)" ] || rm -f "$cache/bin/e2e-edited.test"
-compiled e2e-edited.test ./test/e2e test
-compiled ginkgo ./vendor/github.com/onsi/ginkgo/ginkgo
 compiled agnhost ./test/images/agnhost
 compiled nnp ./test/images/nonewprivs
 compiled regression-issue-74839 ./test/images/regression-issue-74839
 compiled consumer ./test/images/resource-consumer
 compiled consume-cpu ./test/images/resource-consumer/consume-cpu
-compiled sample-apiserver ./vendor/k8s.io/sample-apiserver
-[ -e "$cache/bin/pause" ] || gcc -Os -static -DVERSION=3.2 -o "$cache/bin/pause" "$source/build/pause/linux/pause.c"
-node test/conformance/images.ts "$cache"
+[ -e "$suite/bin/pause" ] || gcc -Os -static -DVERSION=3.2 -o "$suite/bin/pause" "$source/build/pause/linux/pause.c"
+node test/conformance/images.ts "$cache" "$suite" "$source"
 export SKIFF_CONFORMANCE_CACHE=$cache
-exec node test/conformance/main.ts "$@"
+[ -z "$newer" ] || passed_on+=(--suite "$suite" --source "$source")
+exec node test/conformance/main.ts "${passed_on[@]}"

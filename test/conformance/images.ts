@@ -1,18 +1,18 @@
 /**
- * The images that upstream's end-to-end suite pulls (test/utils/image/manifest.go of 1.20), made of Debian's packages and
- * the Go programs of test/images, in a directory for a registry. `node test/conformance/images.ts CACHE`: CACHE has what
- * scripts/conformance.sh unpacked and compiled; the registry's directory is CACHE/registry/data.
+ * The images that upstream's end-to-end suite pulls (test/utils/image/manifest.go), made of Debian's packages and the Go
+ * programs of test/images, in a directory for a registry. `node test/conformance/images.ts CACHE SUITE SOURCE`: CACHE has
+ * what scripts/conformance.sh unpacked, SUITE/bin what it compiled of SOURCE; the registry's directory is SUITE/registry/data.
+ * Every tag of 1.20 and 1.36 is there, whichever of the two the programs are of.
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { buildImage, busyboxLayer, type ImageSpec, type LayerFile } from '../images/build-image.ts'
+import { blobsOf, buildImage, busyboxLayer, type BuiltImage, type ImageSpec, type LayerFile } from '../images/build-image.ts'
 import { pushImage, startRegistry } from '../images/registry.ts'
 
 interface Image { readonly names: readonly string[]; readonly spec: ImageSpec }
 
-const cache = resolve(process.argv[2] ?? '')
-const source = join(cache, 'gopath/src/k8s.io/kubernetes')
+const [cache = '', suite = '', source = ''] = process.argv.slice(2).map((path) => resolve(path))
 const UNNEEDED = /^(usr\/share\/(?!misc|nginx|iproute2)|usr\/lib\/x86_64-linux-gnu\/(perl|gconv)|var\/lib\/dpkg|usr\/include)/
 
 /** A directory tree as a layer. */
@@ -26,7 +26,7 @@ function tree(dir: string, under = ''): LayerFile[] {
   })
 }
 
-function program(name: string, at: string, mode = 0o755): LayerFile { return { name: at, mode, content: readFileSync(join(cache, 'bin', name)) } }
+function program(name: string, at: string, mode = 0o755): LayerFile { return { name: at, mode, content: readFileSync(join(suite, 'bin', name)) } }
 function directories(...names: string[]): LayerFile[] { return names.map((name) => ({ name, type: 'directory', mode: 0o755 })) }
 function script(name: string, ...lines: string[]): LayerFile { return { name, mode: 0o755, content: `#!/bin/sh\n${lines.join('\n')}\n` } }
 function sourceFile(path: string, name: string): LayerFile { return { name, content: readFileSync(join(source, path)) } }
@@ -38,7 +38,14 @@ const APACHE = [
 ].join('\n')
 const NGINX = 'daemon off;\nuser root;\npid /run/nginx.pid;\nerror_log /dev/stderr;\nevents {}\nhttp {\n  access_log /dev/stdout;\n  server { listen 80; root /usr/share/nginx/html; }\n}\n'
 
-function images(): Image[] {
+/** What agnhost's fake registry serves: an image in files, as its prepare_registry.sh lays them out. */
+function served(image: BuiltImage, name: string, tag: string): LayerFile[] {
+  const at = (kind: string, digest: string) => `var/registry/${name}/${kind}/sha256/${digest.slice(7, 9)}/${digest.slice(7)}/data`
+  const files = blobsOf(image).map(({ digest, bytes }): LayerFile => ({ name: at('blobs', digest), content: bytes }))
+  return [...files, { name: at('manifests', image.manifestDigest), content: image.manifest }, { name: `var/registry/${name}/manifests/${tag}`, content: `${image.manifestDigest}\n` }]
+}
+
+function images(pause: BuiltImage): Image[] {
   // All that busybox has: the suite uses more of it than our own tests.
   const applets = execFileSync('busybox', ['--list'], { encoding: 'utf8' }).split('\n').filter((name) => name !== '' && name !== 'busybox')
   const usual = busyboxLayer()
@@ -51,6 +58,8 @@ function images(): Image[] {
   const agnhost = [
     coreDns, program('agnhost', 'agnhost'), { name: 'agnhost-2', type: 'symlink' as const, linkname: 'agnhost' }, ...directories('uploads'),
     sourceFile('test/images/agnhost/porter/localhost.crt', 'localhost.crt'), sourceFile('test/images/agnhost/porter/localhost.key', 'localhost.key'),
+    { name: 'etc/passwd', content: 'root:x:0:0:root:/root:/bin/sh\nuser-defined-in-image:x:1000:1000::/home/user-defined-in-image:/bin/sh\n' },
+    { name: 'etc/group', content: 'root:x:0:\nuser-defined-in-image:x:1000:\ngroup-defined-in-image:x:50000:user-defined-in-image\n' }, ...served(pause, 'pause', 'testing'),
   ]
   const asAgnhost = { Entrypoint: ['/agnhost'], Cmd: ['pause'] }
   const e2e = (name: string) => [`kubernetes-e2e-test-images/${name}`, `e2e-test-images/${name}`]
@@ -66,35 +75,37 @@ function images(): Image[] {
     { name: 'etc/nginx/nginx.conf', content: NGINX }, { name: 'usr/share/nginx/html/index.html', content: '<h1>Welcome to nginx!</h1>\n' },
   ]
   return [
-    ...['1.28', '1.29'].map((tag): Image => ({ names: [`library/busybox:${tag}`], spec: { layers: [base], config: { Cmd: ['sh'], Labels: { version: tag } } } })),
+    ...['1.28', '1.29', '1.37.0-1'].map((tag): Image => ({ names: [`library/busybox:${tag}`, ...e2e(`busybox:${tag}`)], spec: { layers: [base], config: { Cmd: ['sh'], Labels: { version: tag } } } })),
     { names: ['library/busybox:1', 'library/busybox:latest'], spec: { layers: [base], config: { Cmd: ['sh'] } } },
-    { names: [...e2e('agnhost:2.21'), ...e2e('agnhost:2.20'), ...e2e('agnhost:2.6'), ...e2e('agnhost:2.53')], spec: { layers: [base, tools, agnhost], config: asAgnhost } },
-    { names: e2e('nonroot:1.0'), spec: { layers: [base, tools, agnhost], config: { ...asAgnhost, User: '1234' } } },
-    { names: e2e('nautilus:1.0'), spec: { layers: [base, tools, servesFiles('nautilus')], config: { Entrypoint: ['/agnhost'], Cmd: ['test-webserver'] } } },
-    { names: e2e('kitten:1.0'), spec: { layers: [base, tools, servesFiles('kitten')], config: { Entrypoint: ['/agnhost'], Cmd: ['test-webserver'] } } },
-    { names: ['pause:3.2', 'pause:3.10'], spec: { layers: [[program('pause', 'pause')]], config: { Entrypoint: ['/pause'], User: '65535:65535' } } },
-    { names: e2e('nonewprivs:1.0'), spec: { layers: [base, [...directories('usr/local', 'usr/local/bin'), program('nnp', 'usr/local/bin/nnp', 0o6755)]], config: { Cmd: ['nnp'] } } },
-    { names: [...e2e('jessie-dnsutils:1.0'), ...e2e('ipc-utils:1.0')], spec: { layers: [base, tools], config: { Cmd: ['sh'] } } },
-    { names: e2e('regression-issue-74839-amd64:1.0'), spec: { layers: [base, [program('regression-issue-74839', 'regression-issue-74839')]], config: { Entrypoint: ['/regression-issue-74839'] } } },
-    { names: e2e('resource-consumer:1.5'), spec: { layers: [base, [program('consumer', 'consumer'), program('consume-cpu', 'consume-cpu')]], config: { Entrypoint: ['/consumer'] } } },
+    { names: ['2.21', '2.20', '2.6', '2.53', '2.55', '2.63.0'].flatMap((tag) => e2e(`agnhost:${tag}`)), spec: { layers: [base, tools, agnhost], config: asAgnhost } },
+    { names: [...e2e('nonroot:1.0'), ...e2e('nonroot:1.5')], spec: { layers: [base, tools, agnhost], config: { ...asAgnhost, User: '1234' } } },
+    { names: [...e2e('nautilus:1.0'), ...e2e('nautilus:1.8')], spec: { layers: [base, tools, servesFiles('nautilus')], config: { Entrypoint: ['/agnhost'], Cmd: ['test-webserver'] } } },
+    { names: [...e2e('kitten:1.0'), ...e2e('kitten:1.8')], spec: { layers: [base, tools, servesFiles('kitten')], config: { Entrypoint: ['/agnhost'], Cmd: ['test-webserver'] } } },
+    { names: ['pause:3.2', 'pause:3.10', 'pause:3.10.2'], spec: { layers: [[program('pause', 'pause')]], config: { Entrypoint: ['/pause'], User: '65535:65535' } } },
+    { names: [...e2e('nonewprivs:1.0'), ...e2e('nonewprivs:1.4')], spec: { layers: [base, [...directories('usr/local', 'usr/local/bin'), program('nnp', 'usr/local/bin/nnp', 0o6755)]], config: { Cmd: ['nnp'] } } },
+    { names: ['jessie-dnsutils:1.0', 'ipc-utils:1.0', 'ipc-utils:1.4', 'glibc-dns-testing:2.0.0', 'perl:5.26'].flatMap(e2e), spec: { layers: [base, tools], config: { Cmd: ['sh'] } } },
+    { names: ['regression-issue-74839-amd64:1.0', 'regression-issue-74839:1.5'].flatMap(e2e), spec: { layers: [base, [program('regression-issue-74839', 'regression-issue-74839')]], config: { Entrypoint: ['/regression-issue-74839'] } } },
+    { names: ['resource-consumer:1.5', 'resource-consumer:1.14'].flatMap(e2e), spec: { layers: [base, [program('consumer', 'consumer'), program('consume-cpu', 'consume-cpu')]], config: { Entrypoint: ['/consumer'] } } },
     ...['2.4.38-alpine', '2.4.39-alpine'].map((tag): Image => ({ names: [`library/httpd:${tag}`], spec: { layers: [base, httpd], config: { Cmd: ['httpd-foreground'], WorkingDir: '/usr/local/apache2', Labels: { version: tag } } } })),
-    ...['1.14-alpine', '1.15-alpine'].map((tag): Image => ({ names: [`library/nginx:${tag}`], spec: { layers: [base, nginx], config: { Cmd: ['nginx'], StopSignal: 'SIGTERM', Labels: { version: tag } } } })),
+    ...['1.14-alpine', '1.15-alpine', '1.15-4', '1.27-0'].map((tag): Image => ({ names: [`library/nginx:${tag}`, ...e2e(`nginx:${tag}`)], spec: { layers: [base, nginx], config: { Cmd: ['nginx'], StopSignal: 'SIGTERM', Labels: { version: tag } } } })),
     {
       names: ['library/redis:5.0.5-alpine'],
       spec: { layers: [base, tree(join(cache, 'redis'))], config: { Cmd: ['redis-server', '--protected-mode', 'no'] } },
     },
-    { names: e2e('sample-apiserver:1.17'), spec: { layers: [base, [program('sample-apiserver', 'sample-apiserver')]], config: { Entrypoint: ['/sample-apiserver'] } } },
-    { names: ['etcd:3.4.13-0'], spec: { layers: [base, [...tree(join(cache, 'etcd')), ...directories('usr/local', 'usr/local/bin'), { name: 'usr/local/bin/etcd', type: 'symlink', linkname: '/usr/bin/etcd' }]], config: {} } },
+    { names: ['sample-apiserver:1.17', 'sample-apiserver:1.29.2'].flatMap(e2e), spec: { layers: [base, [program('sample-apiserver', 'sample-apiserver')]], config: { Entrypoint: ['/sample-apiserver'] } } },
+    { names: ['etcd:3.4.13-0', 'etcd:3.6.8-0'], spec: { layers: [base, [...tree(join(cache, 'etcd')), ...directories('usr/local', 'usr/local/bin'), { name: 'usr/local/bin/etcd', type: 'symlink', linkname: '/usr/bin/etcd' }]], config: {} } },
   ]
 }
 
-const ready = join(cache, 'registry')
+const ready = join(suite, 'registry')
 const fresh = `${ready}.${process.pid}`
-if (process.argv[2] !== undefined && !existsSync(ready)) {
+if (process.argv.length > 4 && !existsSync(ready)) {
   mkdirSync(fresh, { recursive: true })
   const registry = await startRegistry({ dir: fresh })
   try {
-    for (const { names, spec } of images()) {
+    const pause = await buildImage(join(fresh, 'pause'), { layers: [[program('pause', 'pause')]], config: { Entrypoint: ['/pause'], User: '65535:65535' } })
+    rmSync(join(fresh, 'pause'), { recursive: true })
+    for (const { names, spec } of images(pause)) {
       const image = await buildImage(join(fresh, 'image'), spec)
       rmSync(join(fresh, 'image'), { recursive: true })
       for (const name of names) await pushImage(image, { host: registry.host, repository: name.slice(0, name.lastIndexOf(':')), tag: name.slice(name.lastIndexOf(':') + 1) })

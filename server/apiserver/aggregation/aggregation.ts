@@ -11,6 +11,7 @@ import type { NodeConnector } from '../nodes/connector.ts'
 import { API_SERVICES, ApiServices, type Backend } from './api-services.ts'
 import { runAvailability, type Discovered } from './availability-loop.ts'
 import { createBackendClient, type ClientCertificate } from './backend-client.ts'
+import { coalesced } from './coalesced.ts'
 import { mergeDiscovery, mergeGroups, type GroupDiscovery, type GroupJson } from './merged-discovery.ts'
 import type { RankedVersion } from './priorities.ts'
 import { proxyRequest, proxyUpgrade } from './proxy.ts'
@@ -93,7 +94,7 @@ export function createAggregation(parts: Parts, { connector, frontProxy, isIdent
         if (signal.aborted) return
         await applyRegistration(client, decideRegistration(registered(), apiServices.all(), state.isFirst))
         state.isFirst = false
-      }, (error) => { if (!signal.aborted) log.warn('the APIServices of this server could not be brought up to date; the next change tries again', { error }) })
+      }, { clock, random, signal, onError: (error) => { if (!signal.aborted) log.warn('the APIServices of this server could not be brought up to date; it is tried again', { error }) } })
       rows.onChange(register)
       register()
       await runAvailability({
@@ -104,25 +105,6 @@ export function createAggregation(parts: Parts, { connector, frontProxy, isIdent
       state.isClosed = true
       backends.close()
     },
-  }
-}
-
-/** One run at a time; what is asked for during it is one more run. Definitions come in dozens: they are waited for a turn. */
-function coalesced(run: () => Promise<void>, onError: (error: Error) => void): () => void {
-  const state = { isRunning: false, isAsked: false }
-  const loop = async (): Promise<void> => {
-    while (state.isAsked) {
-      state.isAsked = false
-      await new Promise<void>((resolve) => setImmediate(resolve))
-      await run().catch((error: unknown) => onError(asError(error)))
-    }
-    state.isRunning = false
-  }
-  return () => {
-    state.isAsked = true
-    if (state.isRunning) return
-    state.isRunning = true
-    void loop()
   }
 }
 

@@ -78,13 +78,54 @@ function inheritCpuset(directory: string, root: string): void {
   }
 }
 
-/** Succeeds when it is not there; leaves one that still has processes. */
-export function removeCgroup(path: string, layout: CgroupLayout): void {
-  for (const directory of cgroupDirectories(path, layout)) {
-    try {
-      rmdirSync(directory)
-    } catch (error) {
-      if (!hasCode(error, 'ENOENT') && !hasCode(error, 'EBUSY') && !hasCode(error, 'ENOTEMPTY')) throw error
-    }
+/** With those below it. Succeeds when it is not there; leaves one that still has processes. True: nothing is left. */
+export function removeCgroup(path: string, layout: CgroupLayout): boolean {
+  return cgroupDirectories(path, layout).map(removeCgroupDirectory).every(Boolean)
+}
+
+function removeCgroupDirectory(directory: string): boolean {
+  if (removeEmpty(directory)) return true
+  // What was allowed to write cgroups may have made some below its own.
+  for (const child of cgroupsBelow(directory)) removeCgroupDirectory(child)
+  return removeEmpty(directory)
+}
+
+function removeEmpty(directory: string): boolean {
+  try {
+    rmdirSync(directory)
+  } catch (error) {
+    if (hasCode(error, 'EBUSY') || hasCode(error, 'ENOTEMPTY')) return false
+    if (!hasCode(error, 'ENOENT')) throw error
+  }
+  return true
+}
+
+/** The processes in it and in those below it. */
+export function processesIn(path: string, layout: CgroupLayout): number[] {
+  const pids = new Set<number>()
+  const add = (directory: string) => {
+    for (const line of readIfThere(join(directory, 'cgroup.procs')).split('\n')) if (line && line !== '0') pids.add(Number(line))
+    for (const child of cgroupsBelow(directory)) add(child)
+  }
+  for (const directory of cgroupDirectories(path, layout)) add(directory)
+  return [...pids]
+}
+
+function cgroupsBelow(directory: string): string[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => join(directory, entry.name))
+  } catch (error) {
+    if (hasCode(error, 'ENOENT') || hasCode(error, 'ENODEV')) return []
+    throw error
+  }
+}
+
+/** Cgroups come and go while one looks. */
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'latin1')
+  } catch (error) {
+    if (hasCode(error, 'ENOENT') || hasCode(error, 'ENODEV')) return ''
+    throw error
   }
 }

@@ -182,7 +182,7 @@ export class ContainerService {
         await mkdir(dirname(record.logPath), { recursive: true, mode: 0o755 })
         const { process, conmon } = await oci.create({ id, logPath: record.logPath, terminal: record.config.tty, stdin: record.config.stdin, stdinOnce: record.config.stdinOnce })
         await chmod(record.logPath, LOG_MODE).catch(ignoreMissing)
-        await oci.start(id)
+        await oci.start(id, process)
         await this.#records.put({ ...record, state: 'running', startedAtMs: options.clock.nowMs(), process, conmon })
       } catch (error) {
         await this.#failStart(record, asError(error))
@@ -302,15 +302,15 @@ export class ContainerService {
   async #finish(id: string, exit: { exitCode: number; atMs: number }): Promise<void> {
     const record = this.#records.get(id)
     if (!record || record.state !== 'running') return
-    const { oci, paths, emit, options } = this.#parts
+    const { paths, emit, options } = this.#parts
     const own = paths.container(id)
     const oomKilled = await readFile(join(own.persist, 'oom')).then(() => true, () => readFile(join(own.bundle, 'oom')).then(() => true, () => false))
     const reason = oomKilled ? 'OOMKilled' : exit.exitCode === 0 ? 'Completed' : 'Error'
     await this.#records.put({ ...record, state: 'exited', finishedAtMs: Math.max(exit.atMs, record.startedAtMs), exitCode: exit.exitCode, reason })
     this.#wake(id)
     emit({ kind: 'containerStopped', containerId: id, sandboxId: record.sandboxId })
-    // Frees its cgroup now; a failure here is made good when it is removed.
-    await oci.delete(id).catch((error: unknown) => options.log.warn('cannot delete an exited container from the OCI runtime', { container: id, error: asError(error) }))
+    // A failure here is made good when it is removed.
+    await this.#clearRemains(record).catch((error: unknown) => options.log.warn('cannot free the cgroup of an exited container', { container: id, error: asError(error) }))
     await unmountBelow([own.rootfs, own.shiftedMounts, own.imageVolumes], options.clock).catch((error: unknown) => options.log.warn('cannot unmount the root of an exited container', { container: id, error: asError(error) }))
   }
 
@@ -343,7 +343,7 @@ export class ContainerService {
         // Created but never let go: taken back, so that it can be started from the beginning.
         await killHelpersNaming(id, options.clock)
         await oci.delete(id, true)
-        await clearContainerRemains({ id, cgroupPath: record.cgroupPath, ociRoot: paths.ociRoot, layout: this.cgroups, clock: options.clock })
+        await this.#clearRemains(record)
         await this.#exits.forget(id)
       }
     }
@@ -352,6 +352,11 @@ export class ContainerService {
     const exit = await this.#exits.read(id)
     if (exit && (record.process?.bootId ?? bootId()) === bootId()) return this.#finish(id, exit)
     if (!isAlive(record.process) && !mayWriteYet) await this.#finish(id, { exitCode: UNKNOWN_EXIT_CODE, atMs: options.clock.nowMs() })
+  }
+
+  #clearRemains({ id, cgroupPath }: ContainerRecord): Promise<void> {
+    const { paths, options } = this.#parts
+    return clearContainerRemains({ id, cgroupPath, ociRoot: paths.ociRoot, layout: this.cgroups, clock: options.clock })
   }
 
   /** Everything a container holds of the machine. Repeatable. */

@@ -7,7 +7,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '#base/clock.ts'
 import { CodedError, hasCode } from '#base/errors.ts'
-import { cgroupDirectories, removeCgroup } from './cgroups.ts'
+import { processesIn, removeCgroup } from './cgroups.ts'
 import type { CgroupLayout } from './cgroups.ts'
 import { identify, signalProcess } from './process-identity.ts'
 
@@ -23,25 +23,21 @@ export async function killHelpersNaming(id: string, clock: Clock): Promise<void>
   }
 }
 
-/** Kills what is in a container's cgroup and removes the cgroup and the OCI runtime's directory. */
+/**
+ * Kills what is left in a container's cgroup, removes the cgroup, then the OCI runtime's directory: what `delete` of runc and crun comes to
+ * once the container's process has gone, without a program. Repeatable.
+ */
 export async function clearContainerRemains(options: { id: string; cgroupPath: string; ociRoot: string; layout: CgroupLayout; clock: Clock }): Promise<void> {
   const { id, cgroupPath, ociRoot, layout, clock } = options
   const deadlineMs = clock.monotonicMs() + GONE_MS_MAX
-  for (let pids = processesIn(cgroupPath, layout); pids.length > 0; pids = processesIn(cgroupPath, layout)) {
-    if (clock.monotonicMs() > deadlineMs) throw new CodedError('CRI_TIMEOUT', `processes ${pids.join(', ')} of container ${id} do not end after SIGKILL`)
+  // A cgroup stays busy for a moment after its last process.
+  for (let waitMs = 2; !removeCgroup(cgroupPath, layout); waitMs = Math.min(waitMs * 2, 100)) {
+    const pids = processesIn(cgroupPath, layout)
+    if (clock.monotonicMs() > deadlineMs) throw new CodedError('CRI_TIMEOUT', pids.length > 0 ? `processes ${pids.join(', ')} of container ${id} do not end after SIGKILL` : `the cgroup of container ${id} cannot be removed`)
     for (const pid of pids) kill(pid)
-    await clock.sleep(5)
+    await clock.sleep(waitMs)
   }
-  removeCgroup(cgroupPath, layout)
   await rm(join(ociRoot, id), { recursive: true, force: true })
-}
-
-function processesIn(cgroupPath: string, layout: CgroupLayout): number[] {
-  const pids = new Set<number>()
-  for (const directory of cgroupDirectories(cgroupPath, layout)) {
-    for (const line of read(join(directory, 'cgroup.procs')).split('\n')) if (line && line !== '0') pids.add(Number(line))
-  }
-  return [...pids]
 }
 
 function processesNaming(id: string): number[] {

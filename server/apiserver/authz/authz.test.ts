@@ -84,7 +84,7 @@ test('Node: a node reads what its own pods use, as long as they are there, and n
   const may = (name: string, ...args: [string, string, string?]) => authorizer.check(ask(node(name), ...args)).allowed
   const own: [string, string, string][] = [
     ['get', 'secrets', 'ns/pull'], ['watch', 'secrets', 'ns/env-secret'], ['list', 'secrets', 'ns/proj-secret'], ['get', 'configmaps', 'ns/env-map'], ['get', 'configmaps', 'ns/kube-root-ca.crt'],
-    ['get', 'persistentvolumeclaims', 'ns/data'], ['create', 'serviceaccounts/token', 'ns/sa'], ['get', 'pods', 'ns/p'],
+    ['get', 'persistentvolumeclaims', 'ns/data'], ['create', 'serviceaccounts/token', 'ns/sa'], ['get', 'serviceaccounts', 'ns/sa'], ['get', 'pods', 'ns/p'],
   ]
   for (const args of own) assert.equal(may('a', ...args), false, `before: ${args.join(' ')}`)
   graph.podChanged(undefined, pod(''))

@@ -12,6 +12,7 @@ export interface DefaultClusterRole {
 const AUTHN = 'authentication.k8s.io'
 const AUTHZ = 'authorization.k8s.io'
 const CERTIFICATES = 'certificates.k8s.io'
+const RESOURCE = 'resource.k8s.io'
 const STORAGE = 'storage.k8s.io'
 const AGGREGATE = 'rbac.authorization.k8s.io/aggregate-to-'
 
@@ -41,16 +42,14 @@ export const NODE_RULES: readonly PolicyRule[] = [
   rule(READ, STORAGE, 'csidrivers'),
   rule('create,delete,get,patch,update', STORAGE, 'csinodes'),
   rule(READ, 'node.k8s.io', 'runtimeclasses'),
-  rule('get', 'resource.k8s.io', 'resourceclaims'),
-  rule('deletecollection', 'resource.k8s.io', 'resourceslices'),
-  rule('create,delete,get,list,patch,update,watch', 'resource.k8s.io', 'resourceslices'),
+  rule('get', RESOURCE, 'resourceclaims'),
+  rule('deletecollection', RESOURCE, 'resourceslices'),
+  rule('get', '', 'serviceaccounts'),
 ]
 
 const EDIT_EXTENSIONS = 'daemonsets,deployments,deployments/rollback,deployments/scale,ingresses,networkpolicies,replicasets,replicasets/scale,replicationcontrollers/scale'
 
 const approver = (signer: string): DefaultClusterRole => ({ rules: [rule('approve', CERTIFICATES, 'signers', `kubernetes.io/${signer}`)] })
-
-const leaderElection = (name: string): PolicyRule[] => [rule('create', 'coordination.k8s.io', 'leases'), rule('get,update', 'coordination.k8s.io', 'leases', name)]
 
 export const DEFAULT_CLUSTER_ROLES: Readonly<Record<string, DefaultClusterRole>> = {
   'cluster-admin': { rules: [rule('*', '*', '*'), urls('*', '*')] },
@@ -66,7 +65,8 @@ export const DEFAULT_CLUSTER_ROLES: Readonly<Record<string, DefaultClusterRole>>
     rule('impersonate', '', 'serviceaccounts'),
     rule(WRITE, '', 'pods,pods/attach,pods/exec,pods/portforward,pods/proxy'),
     rule('create', '', 'pods/eviction'),
-    rule(WRITE, '', 'configmaps,events,persistentvolumeclaims,replicationcontrollers,replicationcontrollers/scale,secrets,serviceaccounts,services,services/proxy'),
+    rule(WRITE, '', 'configmaps,persistentvolumeclaims,replicationcontrollers,replicationcontrollers/scale,secrets,serviceaccounts,services,services/proxy'),
+    rule(WRITE, ',events.k8s.io', 'events'),
     rule('create', '', 'serviceaccounts/token'),
     rule(WRITE, 'apps', 'daemonsets,deployments,deployments/rollback,deployments/scale,replicasets,replicasets/scale,statefulsets,statefulsets/scale'),
     rule(WRITE, 'autoscaling', 'horizontalpodautoscalers'),
@@ -75,11 +75,12 @@ export const DEFAULT_CLUSTER_ROLES: Readonly<Record<string, DefaultClusterRole>>
     rule(WRITE, 'policy', 'poddisruptionbudgets'),
     rule(WRITE, 'networking.k8s.io', 'ingresses,networkpolicies'),
     rule(READ_WRITE, 'coordination.k8s.io', 'leases'),
-    rule(WRITE, 'resource.k8s.io', 'resourceclaims,resourceclaimtemplates'),
+    rule(WRITE, RESOURCE, 'resourceclaims,resourceclaimtemplates'),
   ] },
   'system:aggregate-to-view': { labels: to('view'), rules: [
     rule(READ, '', 'configmaps,endpoints,persistentvolumeclaims,persistentvolumeclaims/status,pods,replicationcontrollers,replicationcontrollers/scale,serviceaccounts,services,services/status'),
-    rule(READ, '', 'bindings,events,limitranges,namespaces/status,pods/log,pods/status,replicationcontrollers/status,resourcequotas,resourcequotas/status'),
+    rule(READ, '', 'bindings,limitranges,namespaces/status,pods/log,pods/status,replicationcontrollers/status,resourcequotas,resourcequotas/status'),
+    rule(READ, ',events.k8s.io', 'events'),
     rule(READ, '', 'namespaces'),
     rule(READ, 'discovery.k8s.io', 'endpointslices'),
     rule(READ, 'apps', 'controllerrevisions,daemonsets,daemonsets/status,deployments,deployments/scale,deployments/status,replicasets,replicasets/scale,replicasets/status,statefulsets,statefulsets/scale,statefulsets/status'),
@@ -88,18 +89,18 @@ export const DEFAULT_CLUSTER_ROLES: Readonly<Record<string, DefaultClusterRole>>
     rule(READ, 'extensions', 'daemonsets,daemonsets/status,deployments,deployments/scale,deployments/status,ingresses,ingresses/status,networkpolicies,replicasets,replicasets/scale,replicasets/status,replicationcontrollers/scale'),
     rule(READ, 'policy', 'poddisruptionbudgets,poddisruptionbudgets/status'),
     rule(READ, 'networking.k8s.io', 'ingresses,ingresses/status,networkpolicies'),
-    rule(READ, 'resource.k8s.io', 'resourceclaims,resourceclaims/status,resourceclaimtemplates'),
+    rule(READ, RESOURCE, 'resourceclaims,resourceclaims/status,resourceclaimtemplates'),
   ] },
   'system:discovery': { rules: [urls('get', '/api,/api/*,/apis,/apis/*,/healthz,/livez,/openapi,/openapi/*,/readyz,/version,/version/')] },
   'system:public-info-viewer': { rules: [urls('get', '/healthz,/livez,/readyz,/version,/version/')] },
   'system:basic-user': { rules: [rule('create', AUTHZ, 'selfsubjectaccessreviews,selfsubjectrulesreviews'), rule('create', AUTHN, 'selfsubjectreviews')] },
-  'system:monitoring': { rules: [urls('get', '/flagz,/healthz,/healthz/*,/livez,/livez/*,/metrics,/metrics/slis,/readyz,/readyz/*,/statusz')] },
+  'system:monitoring': { rules: [urls('get', '/flagz,/healthz,/healthz/*,/livez,/livez/*,/metrics,/metrics/slis,/readyz,/readyz/*,/statusz'), rule('get', '', 'nodes/metrics')] },
   'system:heapster': { rules: [rule(READ, '', 'events,namespaces,nodes,pods'), rule(READ, 'extensions', 'deployments')] },
   'system:node': { rules: NODE_RULES },
   'system:node-problem-detector': { rules: [rule('get', '', 'nodes'), rule('patch', '', 'nodes/status'), EVENTS] },
   'system:kubelet-api-admin': { rules: [
     rule(READ, '', 'nodes'), rule('proxy', '', 'nodes'),
-    rule('*', '', 'nodes/checkpoint,nodes/configz,nodes/healthz,nodes/log,nodes/metrics,nodes/pods,nodes/proxy,nodes/spec,nodes/stats'),
+    rule('*', '', 'nodes/log,nodes/metrics,nodes/proxy,nodes/stats'), rule('*', '', 'nodes/configz,nodes/healthz,nodes/pods'),
   ] },
   'system:node-bootstrapper': { rules: [rule('create,get,list,watch', CERTIFICATES, 'certificatesigningrequests')] },
   'system:node-proxier': { rules: [
@@ -109,20 +110,21 @@ export const DEFAULT_CLUSTER_ROLES: Readonly<Record<string, DefaultClusterRole>>
   'system:auth-delegator': { rules: [rule('create', AUTHN, 'tokenreviews'), rule('create', AUTHZ, 'subjectaccessreviews')] },
   'system:kube-aggregator': { rules: [rule(READ, '', 'endpoints,services')] },
   'system:kube-controller-manager': { rules: [
-    EVENTS, ...leaderElection('kube-controller-manager'),
+    EVENTS, rule('create', 'coordination.k8s.io', 'leases'), rule('get,update', 'coordination.k8s.io', 'leases', 'kube-controller-manager'),
     rule('create', '', 'secrets,serviceaccounts'), rule('delete', '', 'secrets'),
     rule('get', '', 'configmaps,namespaces,secrets,serviceaccounts'), rule('update', '', 'secrets,serviceaccounts'),
     rule('create', AUTHN, 'tokenreviews'), rule('create', AUTHZ, 'subjectaccessreviews'),
     rule('list,watch', '*', '*'), rule('create', '', 'serviceaccounts/token'),
   ] },
   'system:kube-scheduler': { rules: [
-    EVENTS, ...leaderElection('kube-scheduler'),
+    EVENTS, rule('create', 'coordination.k8s.io', 'leases'), rule('get,list,update,watch', 'coordination.k8s.io', 'leases', 'kube-scheduler'), rule(READ_WRITE, 'coordination.k8s.io', 'leasecandidates'),
     rule(READ, '', 'nodes'), rule('delete,get,list,watch', '', 'pods'), rule('create', '', 'bindings,pods/binding'), rule('patch,update', '', 'pods/status'),
     rule(READ, '', 'replicationcontrollers,services'), rule(READ, 'apps,extensions', 'replicasets'), rule(READ, 'apps', 'statefulsets'),
     rule(READ, 'policy', 'poddisruptionbudgets'), rule(READ, '', 'persistentvolumeclaims,persistentvolumes'),
     rule('create', AUTHN, 'tokenreviews'), rule('create', AUTHZ, 'subjectaccessreviews'),
     rule(READ, STORAGE, 'csinodes'), rule(READ, '', 'namespaces'), rule(READ, STORAGE, 'csidrivers'), rule(READ, STORAGE, 'csistoragecapacities'), rule(READ, STORAGE, 'volumeattachments'),
-    rule(READ, 'resource.k8s.io', 'deviceclasses,resourceslices'), rule('get,list,patch,update,watch', 'resource.k8s.io', 'resourceclaims,resourceclaims/status'),
+    rule(READ, RESOURCE, 'deviceclasses'), rule('get,list,patch,update,watch', RESOURCE, 'resourceclaims'), rule('get,list,patch,update,watch', RESOURCE, 'resourceclaims/status'), rule('update', '', 'pods/finalizers'),
+    rule(READ, RESOURCE, 'resourceslices'), rule('create,delete', RESOURCE, 'resourceclaims'), rule('patch,update', RESOURCE, 'resourceclaims/binding'),
   ] },
   'system:kube-dns': { rules: [rule('list,watch', '', 'endpoints,services')] },
   'system:persistent-volume-provisioner': { rules: [

@@ -29,6 +29,9 @@ export const CONTROLLER_ROLES: Readonly<Record<string, readonly PolicyRule[]>> =
     rule('get,list,update,watch', 'apps,extensions', 'deployments'), rule('update', 'apps,extensions', 'deployments/status'), rule('update', 'apps,extensions', 'deployments/finalizers'),
     rule(ALL, 'apps,extensions', 'replicasets'), rule('get,list,update,watch', '', 'pods'), EVENTS,
   ],
+  'device-taint-eviction-controller': [
+    rule('delete,get,list,watch', '', 'pods'), rule('patch,update', '', 'pods/status'), rule(READ, RESOURCE, 'resourceclaims'), rule(READ, RESOURCE, 'resourceslices'), rule(READ, RESOURCE, 'deviceclasses'), EVENTS,
+  ],
   'disruption-controller': [
     rule(READ, 'apps,extensions', 'deployments'), rule(READ, 'apps,extensions', 'replicasets'), rule(READ, '', 'replicationcontrollers'), rule(READ, 'policy', 'poddisruptionbudgets'), rule(READ, 'apps', 'statefulsets'),
     rule('update', 'policy', 'poddisruptionbudgets/status'), rule('patch,update', '', 'pods/status'), rule('get', '*', '*/scale'), EVENTS,

@@ -48,8 +48,8 @@ const CLUSTER_BINDINGS: Readonly<Record<string, { role?: string; to: readonly Su
 const SIGNER = 'system:controller:bootstrap-signer'
 const CLEANER = 'system:controller:token-cleaner'
 const CLOUD = 'system:controller:cloud-provider'
-const leaderLocking = (name: string): PolicyRule[] => [
-  rule('watch', '', 'configmaps'), rule('get,update', '', 'configmaps', name),
+const LEADER_LOCKING: readonly PolicyRule[] = [
+  rule('create,get,list,update,watch', 'coordination.k8s.io', 'leases'), rule('create,get,list,update,watch', 'coordination.k8s.io', 'leasecandidates'),
 ]
 
 const ROLES: readonly { namespace: string; name: string; rules: readonly PolicyRule[] }[] = [
@@ -57,14 +57,14 @@ const ROLES: readonly { namespace: string; name: string; rules: readonly PolicyR
   { namespace: 'kube-system', name: SIGNER, rules: [rule(READ, '', 'secrets')] },
   { namespace: 'kube-system', name: CLOUD, rules: [rule('create,get,list,watch', '', 'configmaps')] },
   { namespace: 'kube-system', name: CLEANER, rules: [rule('delete,get,list,watch', '', 'secrets'), EVENTS] },
-  { namespace: 'kube-system', name: 'system::leader-locking-kube-controller-manager', rules: leaderLocking('kube-controller-manager') },
-  { namespace: 'kube-system', name: 'system::leader-locking-kube-scheduler', rules: leaderLocking('kube-scheduler') },
+  { namespace: 'kube-system', name: 'system::leader-locking-kube-controller-manager', rules: LEADER_LOCKING },
+  { namespace: 'kube-system', name: 'system::leader-locking-kube-scheduler', rules: LEADER_LOCKING },
   { namespace: 'kube-public', name: SIGNER, rules: [rule(READ, '', 'configmaps'), rule('update', '', 'configmaps', 'cluster-info'), EVENTS] },
 ]
 
 const ROLE_BINDINGS: readonly { namespace: string; name: string; role?: string; to: readonly Subject[] }[] = [
   { namespace: 'kube-system', name: 'system::extension-apiserver-authentication-reader', role: 'extension-apiserver-authentication-reader', to: [user('system:kube-controller-manager'), user('system:kube-scheduler')] },
-  { namespace: 'kube-system', name: 'system::leader-locking-kube-controller-manager', to: [user('system:kube-controller-manager'), account('kube-controller-manager')] },
+  { namespace: 'kube-system', name: 'system::leader-locking-kube-controller-manager', to: [user('system:kube-controller-manager'), account('kube-controller-manager'), account('leader-election-controller')] },
   { namespace: 'kube-system', name: 'system::leader-locking-kube-scheduler', to: [user('system:kube-scheduler'), account('kube-scheduler')] },
   { namespace: 'kube-system', name: SIGNER, to: [account('bootstrap-signer')] },
   { namespace: 'kube-system', name: CLOUD, to: [account('cloud-provider')] },

@@ -71,7 +71,9 @@ const claim: Check = (a, node, graph) => {
   return a.verb === 'update' || a.verb === 'patch' ? related('pvc', a, node, graph) : deny('can only get/update/patch this type')
 }
 
-const serviceAccountToken: Check = (a, node, graph) => {
+/** The account itself is read for credential providers that send its tokens along. */
+const serviceAccount: Check = (a, node, graph) => {
+  if (a.verb === 'get' && a.resource.subresource === '') return readOwn('serviceAccount')(a, node, graph)
   if (a.verb !== 'create' || a.resource.name === '') return deny('can only create tokens for individual service accounts')
   if (a.resource.subresource !== 'token') return deny('can only create token subresource of serviceaccount')
   return related('serviceAccount', a, node, graph)
@@ -144,7 +146,7 @@ const SPECIAL: Readonly<Record<string, Check>> = {
   '/configmaps': readOwn('configmap'),
   '/persistentvolumeclaims': claim,
   '/persistentvolumes': getOwn('pv'),
-  '/serviceaccounts': serviceAccountToken,
+  '/serviceaccounts': serviceAccount,
   '/nodes': nodeObject,
   '/pods': pod,
   'coordination.k8s.io/leases': lease,

@@ -10,7 +10,7 @@ const paths: [string, string, string, string[]][] = [
   ['GET', '/stats/summary', 'get', ['stats']], ['GET', '/metrics', 'get', ['metrics']], ['GET', '/metrics/cadvisor', 'get', ['metrics']], ['GET', '/logs/dmesg', 'get', ['log']],
   ['GET', '/pods', 'get', ['pods', 'proxy']], ['GET', '/runningpods/', 'get', ['pods', 'proxy']], ['GET', '/healthz', 'get', ['healthz', 'proxy']], ['GET', '/configz', 'get', ['configz', 'proxy']],
   ['POST', '/exec/ns/pod/c', 'create', ['proxy']], ['GET', '/exec/ns/pod/c', 'get', ['proxy']], ['POST', '/run/ns/pod/c', 'create', ['proxy']], ['GET', '/containerLogs/ns/pod/c', 'get', ['proxy']],
-  ['PUT', '/x', 'update', ['proxy']], ['DELETE', '/constructor', 'delete', ['proxy']], ['POST', '/checkpoint/ns/pod/c', 'create', ['checkpoint']],
+  ['PUT', '/x', 'update', ['proxy']], ['DELETE', '/constructor', 'delete', ['proxy']], ['POST', '/checkpoint/ns/pod/c', 'create', ['checkpoint']], ['GET', '/statusz', 'get', ['statusz']], ['GET', '/flagz', 'get', ['configz']], ['HEAD', '/metrics', '', ['metrics']],
 ]
 for (const [method, path, verb, subresources] of paths) test(`${method} ${path} is ${verb} on nodes/${subresources.join(' or nodes/')}`, () => assert.deepStrictEqual(kubeletAttributes(method, path), { verb, subresources }))
 
@@ -69,5 +69,7 @@ test('while the API server is away those it vouched for are still let in, others
   const w = world(['metrics'])
   await w.request('/metrics', 'Bearer good')
   w.state.isDown = true
-  assert.deepStrictEqual([await w.request('/metrics', 'Bearer good'), (await w.request('/metrics', 'Bearer other'))], [{ ok: true }, { ok: false, status: 500, message: 'Authorization error: the API server cannot be asked' }])
+  assert.deepStrictEqual([await w.request('/metrics', 'Bearer good'), await w.request('/metrics', 'Bearer other'), await w.request('/pods', 'Bearer good')], [
+    { ok: true }, { ok: false, status: 401, message: 'Unauthorized' }, { ok: false, status: 500, message: 'Authorization error (user=prom, verb=get, resource=nodes, subresource=pods)' },
+  ])
 })

@@ -58,18 +58,30 @@ export function createKubeletAuth(options: KubeletAuthOptions): (request: Incomi
     return allowed
   }
 
-  return async (request) => {
+  /** As upstream: a token that cannot be checked now is nobody's. */
+  const whoIs = async (request: IncomingMessage): Promise<KubeletUser | undefined> => {
+    const token = bearerOf(request)
     try {
-      const token = bearerOf(request)
-      const user = byCertificate(request) ?? (token === undefined ? undefined : await byToken(token))
-      if (!user) return { ok: false, status: 401, message: 'Unauthorized' }
-      const { verb, subresources } = kubeletAttributes(request.method ?? '', pathOf(request))
-      for (const subresource of subresources) if (await isAllowed(user, verb, subresource)) return { ok: true }
-      return { ok: false, status: 403, message: `Forbidden (user=${user.name}, verb=${verb}, resource=nodes, subresource(s)=[${subresources.join(' ')}])\n` }
+      return byCertificate(request) ?? (token === undefined ? undefined : await byToken(token))
     } catch (error) {
-      log.warn('cannot ask the API server who may use the kubelet API', { error: asError(error) })
-      return { ok: false, status: 500, message: 'Authorization error: the API server cannot be asked' }
+      log.warn('cannot ask the API server whose token somebody has', { error: asError(error) })
+      return undefined
     }
+  }
+
+  return async (request) => {
+    const user = await whoIs(request)
+    if (!user) return { ok: false, status: 401, message: 'Unauthorized' }
+    const { verb, subresources } = kubeletAttributes(request.method ?? '', pathOf(request))
+    for (const subresource of subresources) {
+      try {
+        if (await isAllowed(user, verb, subresource)) return { ok: true }
+      } catch (error) {
+        log.warn('cannot ask the API server what somebody may do with the kubelet API', { user: user.name, error: asError(error) })
+        return { ok: false, status: 500, message: `Authorization error (user=${user.name}, verb=${verb}, resource=nodes, subresource=${subresource})` }
+      }
+    }
+    return { ok: false, status: 403, message: `Forbidden (user=${user.name}, verb=${verb}, resource=nodes, subresource(s)=[${subresources.join(' ')}])\n` }
   }
 }
 
@@ -80,10 +92,10 @@ function pathOf(request: IncomingMessage): string {
 /** Common name and organizations of a certificate that the TLS layer has verified. */
 function byCertificate({ socket }: IncomingMessage): KubeletUser | undefined {
   if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined
-  const { subject } = socket.getPeerCertificate() as { subject?: { CN?: string | string[]; O?: string | string[] } }
+  const { subject, raw } = socket.getPeerCertificate() as { subject?: { CN?: string | string[]; O?: string | string[] }; raw?: Buffer }
   const name = Array.isArray(subject?.CN) ? subject.CN.at(-1) : subject?.CN
   if (name === undefined || name === '') return undefined
-  return { name, groups: [...(subject?.O === undefined ? [] : [subject.O].flat()), 'system:authenticated'] }
+  return { name, groups: [...(subject?.O === undefined ? [] : [subject.O].flat()), 'system:authenticated'], ...(raw && { extra: { 'authentication.kubernetes.io/credential-id': [`X509SHA256=${createHash('sha256').update(raw).digest('hex')}`] } }) }
 }
 
 function bearerOf({ headers }: IncomingMessage): string | undefined {

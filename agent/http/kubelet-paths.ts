@@ -2,10 +2,10 @@
 
 export interface KubeletAttributes { verb: string; /** Of `nodes`; any one of them that is allowed will do, in this order. */ subresources: string[] }
 
-const VERBS: Readonly<Record<string, string>> = { POST: 'create', GET: 'get', HEAD: 'get', PUT: 'update', PATCH: 'patch', DELETE: 'delete' }
+const VERBS: Readonly<Record<string, string>> = { POST: 'create', GET: 'get', PUT: 'update', PATCH: 'patch', DELETE: 'delete' }
 /** By first path segment. */
 const BY_SEGMENT: Readonly<Record<string, readonly string[]>> = {
-  stats: ['stats'], metrics: ['metrics'], logs: ['log'], checkpoint: ['checkpoint'],
+  stats: ['stats'], metrics: ['metrics'], logs: ['log'], checkpoint: ['checkpoint'], statusz: ['statusz'], flagz: ['configz'],
   configz: ['configz', 'proxy'], healthz: ['healthz', 'proxy'], pods: ['pods', 'proxy'], runningpods: ['pods', 'proxy'],
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { request as httpRequest, type Server } from 'node:http'
+import { once } from 'node:events'
+import { request as httpRequest, type IncomingMessage, type Server } from 'node:http'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -37,14 +38,22 @@ class Echo implements IoSession {
 const servers: { close(): void }[] = []
 afterEach(() => { for (const s of servers.splice(0)) s.close() })
 
-const figures: NodeFigures = { summary: async (onlyCpuAndMemory) => ({ onlyCpuAndMemory }), metrics: async (page) => `${page}_up 1\n`, configz: () => ({ kubeletconfig: {} }) }
+/** Checks that fail. */
+const ills: string[] = []
+const figures: NodeFigures = { summary: async (onlyCpuAndMemory) => ({ onlyCpuAndMemory }), metrics: async (page) => `${page}_up 1\n`, configz: () => ({ kubeletconfig: {} }), health: () => ills.map((name) => ({ name, problem: 'it is ill' })) }
 
 async function listening(streams: Partial<PodStreams>, systemLogDir = '/nonexistent'): Promise<number> {
   const fail = () => { throw new Error('not expected') }
-  const server: Server = createKubeletServer(createKubeletHandlers({ streams: { pod: fail, pods: () => [], containerIdFor: async () => 'id', readLogs: fail, exec: fail, attach: fail, portForward: fail, runningPods: async () => [], ...streams }, figures, systemLogDir, clock: systemClock, log: silentLog }))
+  const server: Server = createKubeletServer(createKubeletHandlers({ streams: { pod: fail, pods: () => [], containerIdFor: async () => 'id', readLogs: fail, exec: fail, attach: fail, portForward: fail, runningContainer: async () => 'id', runningSandbox: async () => 'sandbox', runningPods: async () => [], ...streams }, figures, systemLogDir, clock: systemClock, log: silentLog }))
   servers.push({ close: () => { server.close(); server.closeAllConnections() } })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return (server.address() as AddressInfo).port
+}
+
+function call(port: number, method: string, path: string): Promise<{ status: number | undefined; type: string | undefined; body: string }> {
+  return new Promise((resolve) => {
+    httpRequest({ port, path, method }, (response) => { void text(response).then((body) => resolve({ status: response.statusCode, type: response.headers['content-type'], body })) }).end()
+  })
 }
 
 function get(port: number, path: string): Promise<{ status: number; body: string }> {
@@ -72,7 +81,7 @@ describe('exec', () => {
   it('over WebSocket v5: input with half-close, outputs apart, sizes, and the exit code in the closing Status', async () => {
     const echo = new Echo()
     let asked: unknown
-    const port = await listening({ exec: async (target, request) => { asked = { target, request }; return echo } })
+    const port = await listening({ runningContainer: async ({ namespace, pod, container }, purpose) => [namespace, pod, container, purpose].join('/'), exec: async (id, request) => { asked = { id, request }; return echo } })
     const socket = new WebSocket(`ws://127.0.0.1:${port}/exec/ns/p/c?command=a%20b&command=c&input=1&output=1&error=1`, 'v5.channel.k8s.io')
     const heard = listen(socket)
     await new Promise((resolve) => socket.on('open', resolve))
@@ -80,7 +89,7 @@ describe('exec', () => {
     socket.send(Buffer.concat([Buffer.from([0]), Buffer.from('hello')]))
     socket.send(Buffer.from([255, 0]))
     const { messages, code } = await heard
-    assert.deepEqual(asked, { target: { namespace: 'ns', pod: 'p', container: 'c' }, request: { cmd: ['a b', 'c'], tty: false, stdin: true } })
+    assert.deepEqual(asked, { id: 'ns/p/c/exec', request: { cmd: ['a b', 'c'], tty: false, stdin: true } })
     assert.deepEqual(messages.filter((m) => !m.startsWith('3')).sort(), ['1: HELLO', '2: done'])
     assert.deepEqual(JSON.parse((messages.at(-1) ?? '').slice(3)), FAILURE)
     assert.deepEqual([code, echo.sizes, echo.closed], [1000, [{ width: 80, height: 24 }], true])
@@ -129,6 +138,33 @@ describe('exec', () => {
     assert.match(await refusal('/exec/ns/p/c?output=1'), /400/)
     assert.match(await refusal('/exec/ns/p/c?command=sh'), /400/)
     assert.deepEqual(await get(port, '/exec/ns/p/c?command=sh&output=1'), { status: 400, body: 'Upgrade request required' })
+  })
+
+  it('what does not run is an answer of its own, before there are streams', async () => {
+    const port = await listening({
+      runningContainer: async ({ pod, container, uid }, purpose) => { throw pod === 'none' ? new CodedError('POD_NOT_FOUND', 'pod does not exist') : new CodedError('CONTAINER_NOT_RUNNING', `${purpose} ${container} ${uid ?? ''}`) },
+      runningSandbox: async () => { throw new CodedError('POD_NOT_RUNNING', 'pod not found ("p_ns")') },
+    })
+    const refusal = (path: string) => new Promise<[number | undefined, string]>((resolve) => {
+      const upgrade = httpRequest({ port, path, method: 'POST', headers: { connection: 'Upgrade', upgrade: 'SPDY/3.1', 'x-stream-protocol-version': 'v4.channel.k8s.io' } })
+      upgrade.on('response', (response) => { void text(response).then((body) => resolve([response.statusCode, body])) }).end()
+    })
+    assert.deepEqual(await Promise.all(['/exec/ns/none/c?command=sh&output=1', '/exec/ns/p/c?command=sh&output=1', '/attach/ns/p/u/c?output=1', '/portForward/ns/p', '/exec/ns/p?command=sh&output=1', '/stats/x'].map(refusal)), [
+      [404, 'pod does not exist'], [500, 'exec c '], [500, 'attach c u'], [500, 'pod not found ("p_ns")'], [404, '404: Page Not Found'], [404, '404: Page Not Found'],
+    ])
+  })
+
+  it('/run answers what the command said, and fails when it does', async () => {
+    const said = (code: number): IoSession => {
+      const [stdout, stderr] = [new PassThrough(), new PassThrough()]
+      stderr.end('err')
+      stdout.end('out ')
+      return { stdin: undefined, stdout, stderr, resize: () => {}, close: () => {}, done: Promise.all([stdout, stderr].map((s) => once(s, 'end'))).then(() => code) }
+    }
+    const asked: string[][] = []
+    const port = await listening({ exec: async (_, { cmd }) => { asked.push(cmd); return said(cmd[0] === 'false' ? 1 : 0) } })
+    const run = (cmd: string) => call(port, 'POST', `/run/ns/p/c?cmd=${cmd}`)
+    assert.deepEqual([await run('echo%20hi'), await run('false'), asked], [{ status: 200, type: 'application/json', body: 'out err' }, { status: 500, type: 'text/plain; charset=utf-8', body: 'command \'false\' exited with 1: err' }, [['echo', 'hi'], ['false']]])
   })
 })
 
@@ -197,9 +233,19 @@ describe('logs and the rest', () => {
     const port = await listening({ readLogs: async (t) => { throw new CodedError(t.pod === 'p' ? 'CONTAINER_NOT_READY' : 'POD_NOT_FOUND', `container "c" in pod "${t.pod}" is waiting to start: ContainerCreating`) } })
     assert.deepEqual(await get(port, '/containerLogs/ns/p/c'), { status: 400, body: 'container "c" in pod "p" is waiting to start: ContainerCreating' })
     assert.equal((await get(port, '/containerLogs/ns/q/c')).status, 404)
-    assert.equal((await get(port, '/containerLogs/ns/p/c?tailLines=-1')).status, 400)
-    assert.equal((await get(port, '/nothing')).status, 404)
-    assert.deepEqual(await get(port, '/healthz'), { status: 200, body: 'ok' })
+    const undecodable = { status: 400, body: '{"message": "Unable to decode query."}' }
+    const invalid = { status: 422, body: '{"message": "Invalid request."}' }
+    const wanted: [string, object][] = [
+      ['tailLines=x', undecodable], ['sinceTime=yesterday', undecodable], ['tail=x', undecodable], ['tailLines=-1', invalid], ['limitBytes=0', invalid], ['sinceSeconds=0', invalid], ['stream=Both', invalid], ['stream=Stdout&tailLines=1', invalid], ['sinceSeconds=5&sinceTime=2026-01-01T00:00:00Z', invalid],
+    ]
+    for (const [query, answer] of wanted) assert.deepEqual([query, await get(port, `/containerLogs/ns/p/c?${query}`)], [query, answer])
+  })
+
+  it('an older name of tailLines is understood', async () => {
+    const tails: (number | undefined)[] = []
+    const port = await listening({ readLogs: async (_, { tailLines }) => { tails.push(tailLines) } })
+    for (const query of ['tail=3', 'tail=all', 'tail=3&tailLines=5']) await get(port, `/containerLogs/ns/p/c?${query}`)
+    assert.deepEqual(tails, [3, undefined, 3])
   })
 })
 
@@ -239,9 +285,44 @@ describe('what tells of the node', () => {
       ['/healthz', 200, 'ok'], ['/pods', 200, list([])], ['/runningpods/', 200, list([{ metadata: { name: 'r' } }])], ['/configz', 200, '{"kubeletconfig":{}}'],
       ['/stats/summary', 200, '{"onlyCpuAndMemory":false}'], ['/stats/summary?only_cpu_and_memory=true', 200, '{"onlyCpuAndMemory":true}'],
       ['/metrics', 200, 'kubelet_up 1\n'], ['/metrics/resource', 200, 'resource_up 1\n'], ['/metrics/cadvisor', 200, 'cadvisor_up 1\n'], ['/metrics/probes', 200, 'probes_up 1\n'],
-      ['/metrics/other', 404, '404 page not found\n'], ['/stats/other', 404, '404 page not found\n'], ['/', 404, '404 page not found\n'],
+      ['/metrics/other', 404, '404 page not found\n'], ['/stats/other', 404, '404: Page Not Found'], ['/stats', 404, '404: Page Not Found'], ['/', 404, '404 page not found\n'], ['/nothing', 404, '404 page not found\n'],
+      ['/containerLogs/ns/p', 404, '404: Page Not Found'], ['/pods/x', 404, '404: Page Not Found'], ['/pods/', 200, list([])], ['/run/ns/p/c', 405, '405: Method Not Allowed'],
     ]
     for (const [path, status, body] of wanted) assert.deepEqual([path, await get(port, path)], [path, { status, body }])
+  })
+
+  it('a method that a path does not have is refused with those it has', async () => {
+    const port = await listening({})
+    const asked: [string, string, string | undefined][] = [['DELETE', '/pods', 'GET'], ['GET', '/run/ns/p/c', 'POST'], ['PUT', '/exec/ns/p/c', 'GET, POST'], ['POST', '/logs/x', 'GET'], ['POST', '/metrics', undefined]]
+    for (const [method, path, allow] of asked) {
+      const response = await new Promise<IncomingMessage>((resolve) => httpRequest({ port, path, method }, resolve).end())
+      response.resume()
+      assert.deepEqual([method, path, response.statusCode, response.headers.allow], [method, path, allow === undefined ? 200 : 405, allow])
+    }
+  })
+
+  it('a pod in a list does not say what it is', async () => {
+    const port = await listening({ pods: () => [{ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'a', uid: 'u', resourceVersion: '1', creationTimestamp: '' } }] })
+    assert.deepEqual((JSON.parse((await get(port, '/pods')).body) as { items: object[] }).items, [{ metadata: { name: 'a', uid: 'u', resourceVersion: '1', creationTimestamp: '' } }])
+  })
+
+  it('health: each check by its name, all of them by request or when one fails, and what came of them as metrics', async (t) => {
+    const port = await listening({})
+    t.after(() => ills.splice(0))
+    const ask = async (path: string) => { const { status, body } = await get(port, path); return [status, body] }
+    assert.deepEqual([await ask('/healthz'), await ask('/healthz/ping'), await ask('/healthz/none'), await ask('/healthz?verbose')], [[200, 'ok'], [200, 'ok'], [404, '404 page not found\n'], [200, '[+]ping ok\n[+]log ok\nhealthz check passed\n']])
+    ills.push('syncloop')
+    const failed = '[+]ping ok\n[+]log ok\n[-]syncloop failed: reason withheld\n'
+    assert.deepEqual([await ask('/healthz'), await ask('/healthz/syncloop'), await ask('/healthz?exclude=syncloop&exclude=x&verbose')], [
+      [500, `${failed}healthz check failed\n`], [500, 'internal server error: it is ill\n'],
+      [200, '[+]ping ok\n[+]log ok\n[+]syncloop excluded: ok\nwarn: some health checks cannot be excluded: no matches for "x"\nhealthz check passed\n'],
+    ])
+    const figuresOf = async () => (await get(port, '/metrics/slis')).body.split('\n').filter((l) => l !== '' && !l.startsWith('#'))
+    assert.deepEqual(await figuresOf(), [
+      'kubernetes_healthcheck{name="log",type="healthz"} 1', 'kubernetes_healthcheck{name="ping",type="healthz"} 1', 'kubernetes_healthcheck{name="syncloop",type="healthz"} 0',
+      'kubernetes_healthchecks_total{name="log",status="success",type="healthz"} 4', 'kubernetes_healthchecks_total{name="ping",status="success",type="healthz"} 4', 'kubernetes_healthchecks_total{name="syncloop",status="error",type="healthz"} 1',
+    ])
+    assert.deepEqual([(await call(port, 'DELETE', '/metrics/slis')).body, await figuresOf()], ['metrics reset\n', []])
   })
 
   it('/logs shows files of the log directory, and nothing outside it', async (t) => {

@@ -1,15 +1,18 @@
 /**
  * The kubelet's HTTP API on upstream's paths: /pods, /runningpods, /stats/summary, /metrics (and resource, cadvisor, probes), /configz,
- * /healthz, /logs, /containerLogs, /exec, /attach, /run, /portForward. The same handlers serve connections of the tunnel
+ * /healthz (and each check), /metrics/slis, /logs, /containerLogs, /exec, /attach, /run, /portForward. The same handlers serve connections of the tunnel
  * (`agent/tunnel/`), which only the API server speaks through, and those of the port (`secure-kubelet-server.ts`), which prove who they are.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import type { Pod } from '#api/types/index.ts'
 import type { Clock } from '#base/clock.ts'
-import { asError, hasCode } from '#base/errors.ts'
+import { asError, CodedError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
-import { createUpgrades, type IoSession, type StreamTarget } from '#cri/index.ts'
+import { createUpgrades, type StreamTarget } from '#cri/index.ts'
 import type { ContainerName, NodeFigures, PodStreams } from '../kubelet/streams.ts'
+import { createHealth } from './health.ts'
+import { refusedRoute, segmentsOf } from './kubelet-routes.ts'
 import { sendSystemLog } from './system-logs.ts'
 import { badRequest, containerName, parseLogOptions, parseStreamRequest, type StreamRequest } from './stream-request.ts'
 
@@ -26,8 +29,8 @@ export interface KubeletServerOptions {
 const RUN_BYTES_MAX = 1024 * 1024
 /** As the API server's: the command of an exec is part of the URL. */
 export const HEADERS_BYTES_MAX = 256 * 1024
-/** Refusals of the kubelet that are the client's fault. */
-const BAD_REQUESTS = ['BAD_REQUEST', 'CONTAINER_NOT_READY', 'PREVIOUS_NOT_FOUND', 'LOGS_INVALID']
+const STATUS: Readonly<Record<string, number>> = { BAD_REQUEST: 400, CONTAINER_NOT_READY: 400, PREVIOUS_NOT_FOUND: 400, LOGS_INVALID: 400, LOG_OPTIONS_INVALID: 422, POD_NOT_FOUND: 404, CONTAINER_NOT_FOUND: 404 }
+const TEXT = 'text/plain; charset=utf-8'
 
 /** What both the tunnel's server and that of the port do with requests that may be served. */
 export interface KubeletHandlers {
@@ -49,6 +52,7 @@ export function createKubeletHandlers(options: KubeletServerOptions): KubeletHan
   const { streams, figures, clock } = options
   const log = options.log.with('kubelet-api')
   const serveUpgrade = createUpgrades({ clock, log })
+  const health = createHealth(() => figures.health())
   return {
     request: (request, response) => { serve(request, response).catch((error: unknown) => refuse(response, error)) },
     upgrade: (request, socket, head) => { upgrade(request, socket, head).catch((error: unknown) => refuseUpgrade(socket, statusCode(error), asError(error).message)) },
@@ -56,28 +60,36 @@ export function createKubeletHandlers(options: KubeletServerOptions): KubeletHan
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://kubelet')
-    const [, verb = '', namespace = '', pod = '', ...rest] = url.pathname.split('/').map(decodeURIComponent)
-    const target = containerName(namespace, pod, rest)
+    const segments = segmentsOf(url.pathname)
+    const none = refusedRoute(request.method ?? '', segments)
+    if (none) {
+      if (none.allow !== undefined) response.setHeader('allow', none.allow)
+      return sendText(response, none.status, none.text)
+    }
+    const [verb, first, pod = '', ...rest] = segments
+    const target = containerName(first ?? '', pod, rest)
     switch (verb) {
-      case 'healthz':
-        response.setHeader('content-type', 'text/plain; charset=utf-8')
-        response.end('ok')
-        return
+      case 'healthz': {
+        const page = health.page(first, url.searchParams)
+        response.setHeader('x-content-type-options', 'nosniff')
+        return sendText(response, page?.status ?? 404, page?.text ?? '404 page not found\n')
+      }
       case 'pods':
-        return sendJson(response, { kind: 'PodList', apiVersion: 'v1', metadata: {}, items: streams.pods() })
+        return sendJson(response, podList(streams.pods()))
       case 'runningpods':
-        return sendJson(response, { kind: 'PodList', apiVersion: 'v1', metadata: {}, items: await streams.runningPods() })
+        return sendJson(response, podList(await streams.runningPods()))
       case 'configz':
         return sendJson(response, figures.configz())
-      case 'stats': {
-        if (namespace !== 'summary' && namespace !== '') break
+      case 'stats':
         return sendJson(response, await figures.summary(['1', 'true'].includes(url.searchParams.get('only_cpu_and_memory') ?? '')))
-      }
       case 'metrics': {
-        const page = namespace === '' ? 'kubelet' : (['resource', 'cadvisor', 'probes'] as const).find((name) => name === namespace)
-        if (page === undefined) break
+        if (first === 'slis' && request.method === 'DELETE') {
+          health.reset()
+          return sendText(response, 200, 'metrics reset\n')
+        }
+        const page = (['resource', 'cadvisor', 'probes'] as const).find((name) => name === first) ?? 'kubelet'
         response.setHeader('content-type', 'text/plain; version=0.0.4; charset=utf-8')
-        response.end(await figures.metrics(page))
+        response.end(first === 'slis' ? health.metrics() : await figures.metrics(page))
         return
       }
       case 'logs':
@@ -86,9 +98,11 @@ export function createKubeletHandlers(options: KubeletServerOptions): KubeletHan
         return sendLogs(target, url, response)
       case 'run': {
         const command = url.searchParams.getAll('cmd').flatMap((c) => c.split(' '))
-        if (request.method !== 'POST' || command.length === 0) throw badRequest('POST with cmd is needed')
-        response.setHeader('content-type', 'text/plain; charset=utf-8')
-        response.end(await run(target, command))
+        if (command.length === 0) throw badRequest('a command is needed: cmd')
+        const output = await run(target, command)
+        // Whatever it is, upstream says so.
+        response.setHeader('content-type', 'application/json')
+        response.end(output)
         return
       }
       case 'exec':
@@ -96,10 +110,8 @@ export function createKubeletHandlers(options: KubeletServerOptions): KubeletHan
       case 'portForward':
         throw badRequest('Upgrade request required')
       default:
+        throw new Error(`bug: nothing serves /${verb ?? ''}`)
     }
-    response.statusCode = 404
-    response.setHeader('content-type', 'text/plain; charset=utf-8')
-    response.end('404 page not found\n')
   }
 
   /** A refusal before the first byte is an answer; after it the connection breaks off. */
@@ -122,42 +134,63 @@ export function createKubeletHandlers(options: KubeletServerOptions): KubeletHan
     response.end()
   }
 
+  /** Standard output, then standard error. Rejects in upstream's words when the command fails. */
   async function run(target: ContainerName, command: readonly string[]): Promise<Buffer> {
-    const session = await streams.exec(target, { cmd: [...command], tty: false, stdin: false })
-    const chunks: Buffer[] = []
+    const session = await streams.exec(await streams.runningContainer(target, 'exec'), { cmd: [...command], tty: false, stdin: false })
     let size = 0
-    for (const output of [session.stdout, session.stderr]) {
+    const outputs = [session.stdout, session.stderr].map((output) => {
+      const chunks: Buffer[] = []
       output?.on('data', (chunk: Buffer) => {
         size += chunk.length
         if (size <= RUN_BYTES_MAX) chunks.push(chunk)
       })
-    }
+      return chunks
+    })
     try {
-      await session.done
+      const code = await session.done
+      if (code !== 0) throw new Error(`command '${command.join(' ')}' exited with ${code}: ${Buffer.concat(outputs[1] ?? []).toString()}`)
     } finally {
       session.close()
     }
-    return Buffer.concat(chunks)
+    return Buffer.concat(outputs.flat())
   }
 
   async function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    const parsed = parseStreamRequest(new URL(request.url ?? '/', 'http://kubelet'))
+    const url = new URL(request.url ?? '/', 'http://kubelet')
+    const none = refusedRoute(request.method ?? '', segmentsOf(url.pathname))
+    if (none) return refuseUpgrade(socket, none.status, none.text)
+    const parsed = parseStreamRequest(url)
     if (!parsed) throw badRequest('this path has no streams')
-    const target: StreamTarget = parsed.kind === 'portForward'
-      ? { kind: 'portForward', ports: parsed.ports, dial: (port) => streams.portForward({ namespace: parsed.namespace, pod: parsed.pod }, port) }
-      : { kind: parsed.kind, flags: parsed.flags, open: () => open(parsed) }
-    await serveUpgrade(target, request, socket, head)
+    // Before the client is told that it has its streams: what is not there is an answer of its own.
+    await serveUpgrade(parsed.kind === 'portForward' ? await forwardTo(parsed) : await streamOf(parsed), request, socket, head)
   }
 
-  function open(parsed: Exclude<StreamRequest, { kind: 'portForward' }>): Promise<IoSession> {
-    const io = { tty: parsed.flags.tty, stdin: parsed.flags.stdin }
-    return parsed.kind === 'exec' ? streams.exec(parsed.target, { cmd: parsed.command, ...io }) : streams.attach(parsed.target, io)
+  async function forwardTo({ namespace, pod, uid, ports }: Extract<StreamRequest, { kind: 'portForward' }>): Promise<StreamTarget> {
+    const sandbox = await streams.runningSandbox({ namespace, pod, ...(uid !== undefined && { uid }) })
+    return { kind: 'portForward', ports, dial: (port) => streams.portForward(sandbox, port) }
+  }
+
+  async function streamOf(parsed: Exclude<StreamRequest, { kind: 'portForward' }>): Promise<StreamTarget> {
+    const { kind, flags } = parsed
+    const io = { tty: flags.tty, stdin: flags.stdin }
+    const container = await streams.runningContainer(parsed.target, kind)
+    return { kind, flags, open: () => (kind === 'exec' ? streams.exec(container, { cmd: parsed.command, ...io }) : streams.attach(container, io)) }
   }
 }
 
 function statusCode(error: unknown): number {
-  if (BAD_REQUESTS.some((code) => hasCode(error, code))) return 400
-  return hasCode(error, 'POD_NOT_FOUND') || hasCode(error, 'CONTAINER_NOT_FOUND') || hasCode(error, 'CRI_NOT_FOUND') ? 404 : 500
+  return error instanceof CodedError ? STATUS[error.code] ?? 500 : 500
+}
+
+/** As upstream encodes a list: its items do not say what they are. */
+function podList(pods: readonly Pod[]): object {
+  return { kind: 'PodList', apiVersion: 'v1', metadata: {}, items: pods.map((pod) => ({ ...pod, kind: undefined, apiVersion: undefined })) }
+}
+
+function sendText(response: ServerResponse, status: number, text: string): void {
+  response.statusCode = status
+  response.setHeader('content-type', TEXT)
+  response.end(text)
 }
 
 function sendJson(response: ServerResponse, value: object): void {
@@ -170,12 +203,10 @@ function refuse(response: ServerResponse, error: unknown): void {
     response.destroy()
     return
   }
-  response.statusCode = statusCode(error)
-  response.setHeader('content-type', 'text/plain; charset=utf-8')
-  response.end(asError(error).message)
+  sendText(response, statusCode(error), asError(error).message)
 }
 
-const PHRASES: Readonly<Record<number, string>> = { 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found', 500: 'Internal Server Error' }
+const PHRASES: Readonly<Record<number, string>> = { 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found', 405: 'Method Not Allowed', 500: 'Internal Server Error' }
 
 export function refuseUpgrade(socket: Duplex, code: number, text: string): void {
   socket.end(`HTTP/1.1 ${code} ${PHRASES[code] ?? ''}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`)

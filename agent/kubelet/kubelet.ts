@@ -38,6 +38,7 @@ import { parseThresholds } from './eviction/thresholds.ts'
 import { createGarbageCollector } from './garbage/garbage-collector.ts'
 import { createObjectSource } from './objects.ts'
 import { podPaths } from './pod-paths.ts'
+import { createLoopHealth } from './loop-health.ts'
 import type { PodMemory } from './pod-memory.ts'
 import { openPodStore, type PodRecord, type PodStore } from './pod-store.ts'
 import { createPodStreams } from './pod-streams.ts'
@@ -148,9 +149,10 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   const streams = createPodStreams({ workers: { ...emptyWorkers, get: (uid) => workers?.get(uid), list: () => workers?.list() ?? [] }, runtime, clock })
 
   const resourceCalls = noPodResourcesCounts()
+  const health = createLoopHealth(RESYNC_MS, clock)
   const volumeUsage: { of?: (podUid: string, volume: string) => Promise<VolumeFigures | undefined> } = {}
   const stats = createStatsSource({ volumeUsage: (uid, volume) => volumeUsage.of?.(uid, volume) ?? Promise.resolve(undefined), log, runtime, pods: () => streams.pods(), nodeName, rootDir, paths, facts: options.hostFacts, pressure, clock })
-  const figures = createNodeFigures({ stats, runtime, probes: () => prober?.counts() ?? [], counters: () => [...eviction.counters(), ...garbage.counters(), ...board.metrics(), ...podResourcesMetrics(resourceCalls)], podCount: () => streams.pods().length, nodeName, config, facts: options.hostFacts, clock, log })
+  const figures = createNodeFigures({ stats, runtime, probes: () => prober?.counts() ?? [], counters: () => [...eviction.counters(), ...garbage.counters(), ...board.metrics(), ...podResourcesMetrics(resourceCalls)], podCount: () => streams.pods().length, health: () => health.checks(), nodeName, config, facts: options.hostFacts, clock, log })
 
   const aboutNode = (reason: string, message: string) => {
     const node = nodes.get(nodeName)
@@ -212,6 +214,9 @@ export function createKubelet(options: KubeletOptions): Kubelet {
         live: () => (pods.hasSynced() ? new Set(workers?.list().filter((m) => !m.tornDown).map((m) => m.uid)) : undefined),
       })
       devices = manager
+      const plugins = createDevicePlugins({ directory: deviceDirectory, manager, clock, log })
+      health.add('device-plugin', () => plugins.problem())
+      health.passed()
       const kept = new Map((await store.loadPods()).map((record) => [record.pod.metadata.uid, record]))
       const running = await assemble({ ...options, log }, { paths, store, devices: manager, pressureRefusal: (pod) => eviction.refusal(pod), kept: (uid) => kept.get(uid), services: knownServices, allocatable: async () => nodeAllocatable(await capacity(), config), node: () => nodes.get(nodeName), drivers,
         onVolumeUse() {
@@ -247,14 +252,14 @@ export function createKubelet(options: KubeletOptions): Kubelet {
           stop.reconciled,
           reporter.run(signal),
           drivers.run(signal),
-          createDevicePlugins({ directory: deviceDirectory, manager, clock, log }).run(signal),
+          plugins.run(signal),
           createPodResources({
             rootDir, devices: manager, clock, log, podByName: (namespace, name) => streams.pods().find((p) => p.metadata.name === name && p.metadata.namespace === namespace),
             activePods: () => needed().list().filter((m) => !m.rejected && !m.tornDown && !isTerminalPhase(m.pod.status?.phase)).map((m) => m.pod),
           }, resourceCalls).run(signal),
           runBoardDevices({ rules: config.boardDevices, manager, clock, log }, signal),
           runNodeLease(client, nodeName, { clock, log, ...(options.connectivity && { connectivity: options.connectivity }), onReconnect: () => { reporter.poke(); running.catchUp() } }, signal),
-          every('look at all pods', RESYNC_MS, { clock, log }, signal, () => { needed().wakeAll(); return Promise.resolve() }),
+          every('look at all pods', RESYNC_MS, { clock, log }, signal, () => { health.passed(); needed().wakeAll(); return Promise.resolve() }),
           every('look after volumes of drivers', VOLUME_LOOK_MS, { clock, log }, signal, () => { running.lookAfterVolumes(); return Promise.resolve() }),
           every('look for pressure', EVICTION_LOOK_MS, { clock, log }, signal, () => eviction.look()),
           every('collect garbage', GARBAGE_LOOK_MS, { clock, log }, signal, () => garbage.collect()),

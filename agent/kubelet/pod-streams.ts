@@ -8,22 +8,21 @@ import { readLogs } from './logs/read-logs.ts'
 import type { PodWorkers } from './pod-worker.ts'
 import type { ContainerName, PodName, PodStreams } from './streams.ts'
 
-const DEFAULT_CONTAINER_ANNOTATION = 'kubectl.kubernetes.io/default-container'
-
 export function createPodStreams({ workers, runtime, clock }: { workers: PodWorkers; runtime: ContainerRuntime; clock: Clock }): PodStreams {
-  const pod = ({ namespace, pod: name, uid }: PodName): Stored<Pod> => {
-    const found = workers.list().map((m) => m.pod).filter((p) => p.metadata.name === name && (p.metadata.namespace ?? '') === namespace && (uid === undefined || p.metadata.uid === uid))
+  const pod = ({ namespace, pod: name, uid }: PodName, missing = 'pod does not exist'): Stored<Pod> => {
+    const named = workers.list().map((m) => m.pod).filter((p) => p.metadata.name === name && (p.metadata.namespace ?? '') === namespace)
+    const found = uid === undefined ? named : named.filter((p) => p.metadata.uid === uid)
     // Of two of one name (the old was deleted by force) the newer is meant.
     const newest = found.toSorted((a, b) => (a.metadata.creationTimestamp < b.metadata.creationTimestamp ? 1 : -1))[0]
-    if (!newest) throw new CodedError('POD_NOT_FOUND', `pod ${namespace}/${name} is not on this node`)
+    if (!newest) throw new CodedError('POD_NOT_FOUND', named.length > 0 ? 'pod not found' : missing)
     return newest
   }
 
   const attempts = async (name: ContainerName): Promise<{ container: string; attempts: ContainerStatus[] }> => {
-    const { metadata, spec } = pod(name)
+    const { metadata, spec } = pod(name, `pod ${JSON.stringify(name.pod)} does not exist`)
     const all = [...(spec?.containers ?? []), ...(spec?.initContainers ?? []), ...((spec?.ephemeralContainers ?? []) as Container[])]
-    const container = name.container ?? metadata.annotations?.[DEFAULT_CONTAINER_ANNOTATION] ?? spec?.containers[0]?.name ?? ''
-    if (!all.some((c) => c.name === container)) throw new CodedError('CONTAINER_NOT_FOUND', `container ${container} is not valid for pod ${metadata.name}`)
+    const { container } = name
+    if (!all.some((c) => c.name === container)) throw new CodedError('CONTAINER_NOT_FOUND', `container ${JSON.stringify(container)} not found in pod ${JSON.stringify(metadata.name)}`)
     const found = (await runtime.listContainers({ podUid: metadata.uid })).filter((c) => c.labels[CONTAINER_NAME_LABEL] === container)
     return { container, attempts: found.toSorted((a, b) => count(b) - count(a) || b.createdAtMs - a.createdAtMs) }
   }
@@ -42,10 +41,12 @@ export function createPodStreams({ workers, runtime, clock }: { workers: PodWork
     return first
   }
 
-  const running = async (name: ContainerName): Promise<string> => {
-    const found = await find(name, false)
-    if (found.state !== 'running') throw new CodedError('CONTAINER_NOT_READY', `container ${found.labels[CONTAINER_NAME_LABEL] ?? ''} of pod ${name.pod} is not running`)
-    return found.id
+  const runningContainer = async (name: ContainerName, purpose: 'exec' | 'attach'): Promise<string> => {
+    const { metadata } = pod(name)
+    const { container } = name
+    const found = (await runtime.listContainers({ podUid: metadata.uid, state: 'running' })).filter((c) => c.labels[CONTAINER_NAME_LABEL] === container).toSorted((a, b) => count(b) - count(a))[0]
+    if (found) return found.id
+    throw new CodedError('CONTAINER_NOT_RUNNING', purpose === 'exec' ? `container not found (${JSON.stringify(container)})` : `container ${container} not found in pod ${fullName(metadata)}`)
   }
 
   return {
@@ -63,14 +64,16 @@ export function createPodStreams({ workers, runtime, clock }: { workers: PodWork
         onEnd: (listener) => runtime.events((event) => { if ('containerId' in event && event.containerId === container.id) listener() }),
       })
     },
-    exec: async (name, request) => runtime.exec({ containerId: await running(name), ...request }),
-    attach: async (name, options) => runtime.attach(await running(name), options),
-    async portForward(name, port) {
+    runningContainer,
+    exec: (containerId, request) => runtime.exec({ containerId, ...request }),
+    attach: (containerId, options) => runtime.attach(containerId, options),
+    async runningSandbox(name) {
       const { metadata } = pod(name)
       const [sandbox] = await runtime.listPodSandbox({ podUid: metadata.uid, state: 'ready' })
-      if (!sandbox) throw new CodedError('CONTAINER_NOT_READY', `pod ${metadata.name} has no running sandbox`)
-      return runtime.portForward(sandbox.id, port)
+      if (!sandbox) throw new CodedError('POD_NOT_RUNNING', `pod not found (${JSON.stringify(fullName(metadata))})`)
+      return sandbox.id
     },
+    portForward: (sandboxId, port) => runtime.portForward(sandboxId, port),
     async runningPods() {
       const [sandboxes, containers] = await Promise.all([runtime.listPodSandbox(), runtime.listContainers({ state: 'running' })])
       const byUid = new Map<string, Pod>()
@@ -87,9 +90,12 @@ export function createPodStreams({ workers, runtime, clock }: { workers: PodWork
   }
 }
 
+const WAITING: Readonly<Record<string, string>> = { ErrImagePull: 'image can\'t be pulled', ImagePullBackOff: 'trying and failing to pull image' }
+const fullName = ({ name, namespace = '' }: Stored<Pod>['metadata']): string => `${name}_${namespace}`
 const count = (c: ContainerStatus): number => Number(c.annotations[RESTART_COUNT_ANNOTATION] ?? c.metadata.attempt)
 
 function waitingReason(pod: Pod, container: string): string {
   const status = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])].find((s) => s.name === container)
-  return status?.state?.waiting?.reason ?? 'ContainerCreating'
+  const reason = status?.state?.waiting?.reason ?? 'ContainerCreating'
+  return WAITING[reason] ?? reason
 }

@@ -17,6 +17,8 @@ import { NO_GRANT, type DeviceGrant, type DeviceSource } from './source.ts'
 export interface DevicePlugins {
   /** Serves registrations until aborted. Never rejects: where the socket cannot be made there are no plugins, and it is said. */
   run(signal: AbortSignal): Promise<void>
+  /** Why plugins cannot register, if so. */
+  problem(): string | undefined
 }
 
 export interface DevicePluginsDeps { directory: string; manager: Pick<DeviceManager, 'update' | 'gone'>; clock: Clock; log: Log }
@@ -29,6 +31,7 @@ const ALLOCATE_MS = 60_000
 const PRE_START_MS = 30_000
 
 export function createDevicePlugins({ directory, manager, clock, log }: DevicePluginsDeps): DevicePlugins {
+  const state: { problem: string | undefined } = { problem: undefined }
   const running = new Map<string, { stop: AbortController; over: Promise<void> }>()
 
   /** Its devices, for as long as it tells of them. */
@@ -60,6 +63,7 @@ export function createDevicePlugins({ directory, manager, clock, log }: DevicePl
   }
 
   return {
+    problem: () => state.problem,
     async run(signal) {
       const server = new GrpcServer({ clock, log })
       server.unary(REGISTER, async (request) => {
@@ -73,6 +77,7 @@ export function createDevicePlugins({ directory, manager, clock, log }: DevicePl
         // Plugins are pods of the administrator's own, as root or not.
         await chmod(join(directory, SOCKET), 0o660)
       } catch (error) {
+        state.problem = asError(error).message
         log.warn('device plugins cannot register here', { error: asError(error) })
         return
       }

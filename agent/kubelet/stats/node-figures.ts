@@ -6,7 +6,7 @@ import type { ContainerRuntime } from '#cri/index.ts'
 import type { KubeletConfig } from '../config.ts'
 import { goDuration } from '../image-puller.ts'
 import type { HostFacts } from '../node/host-facts.ts'
-import type { NodeFigures } from '../streams.ts'
+import type { HealthCheck, NodeFigures } from '../streams.ts'
 import { cadvisorMetrics, metricsText, probeMetrics, resourceMetrics, volumeMetrics, type MetricFamily, type ProbeCount } from './metrics-text.ts'
 import type { StatsSource } from './stats-source.ts'
 import { summaryOf } from './summary.ts'
@@ -18,6 +18,7 @@ export interface NodeFiguresDeps {
   /** Counters that others keep: evictions, garbage collection. */
   counters: () => MetricFamily[]
   podCount: () => number
+  health: () => readonly HealthCheck[]
   nodeName: string
   config: KubeletConfig
   facts: HostFacts
@@ -46,6 +47,7 @@ export function createNodeFigures(deps: NodeFiguresDeps): NodeFigures {
           }
       }
     },
+    health: deps.health,
     configz: () => ({ kubeletconfig: kubeletConfiguration(deps.config) }),
   }
 }

@@ -29,6 +29,8 @@ export class Progress {
   state: 'probe' | 'replicate' | 'snapshot' = 'probe'
   /** Up to here its durable log is known to be the leader's. */
   match: LogIndex = 0
+  /** The round of this leader in which that became known. */
+  matchRound = 0
   next: LogIndex
   /** The highest commit index that it was told and could use. */
   commitSent: LogIndex = 0
@@ -68,6 +70,12 @@ export class Progress {
     this.probeSent = false
     this.transfer = undefined
     this.#forgetInFlight()
+  }
+
+  /** It does not have what it said it has. */
+  forgot(round: number): void {
+    this.match = 0
+    this.matchRound = round
   }
 
   becomeReplicate(): void {

@@ -149,6 +149,7 @@ export class Raft {
       snapshotReads: out.snapshotReads,
       snapshotWrites: out.snapshotWrites,
       snapshotsDone: out.snapshotsDone,
+      forgotten: out.forgotten,
       changed,
     }
   }

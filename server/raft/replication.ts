@@ -109,12 +109,13 @@ export function onAppendAnswer(s: RaftState, m: AppendAnswerMessage): void {
   follower.silentTicks = 0
   follower.round = Math.max(follower.round, m.round)
   if (m.accepted) accepted(s, leading, follower, m.index)
-  else refused(s, follower, m)
+  else refused(s, leading, follower, m)
 }
 
 function accepted(s: RaftState, leading: Leading, follower: Progress, index: LogIndex): void {
   if (index > follower.match) {
     follower.match = index
+    follower.matchRound = leading.round
     follower.next = Math.max(follower.next, index + 1)
   }
   if (follower.state === 'replicate') follower.answered(index, s.options.inFlightMax)
@@ -127,11 +128,21 @@ function accepted(s: RaftState, leading: Leading, follower: Progress, index: Log
 }
 
 /** Goes back to where the logs may agree, a whole term at a time (section 5.3 of the paper). */
-function refused(s: RaftState, follower: Progress, m: AppendAnswerMessage): void {
-  // What is known to match was refused before it did; only the question that is out counts.
-  if (m.index <= follower.match || follower.state === 'snapshot') return
-  if (follower.state === 'probe' ? m.index !== follower.next - 1 : m.index >= follower.next) return
+function refused(s: RaftState, leading: Leading, follower: Progress, m: AppendAnswerMessage): void {
+  if (follower.state === 'snapshot') return
+  if (m.index <= follower.match) {
+    // What is known to match was refused before it did, unless it was asked after that was known: then it has lost what it
+    // had acknowledged, which no disk may that keeps what is synced. It gets it again, and counts for nothing until then.
+    if (m.round <= follower.matchRound) return
+    s.out.forgotten.push({ member: follower.member, acknowledged: follower.match, has: m.hintIndex })
+    follower.forgot(leading.round)
+  } else if (!isAskedOf(follower, m.index)) return
   follower.becomeProbe(s.log.lastIndexWithTermUpTo(Math.min(m.index - 1, m.hintIndex), m.hintTerm) + 1)
+}
+
+/** Only the question that is out counts. */
+function isAskedOf(follower: Progress, index: LogIndex): boolean {
+  return follower.state === 'probe' ? index === follower.next - 1 : index < follower.next
 }
 
 /** Entries of earlier terms are committed by one of the own term only (section 3.6.2). */

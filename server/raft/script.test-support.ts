@@ -19,6 +19,7 @@
  *   hold ID... | sync ID...       the disk keeps writes to itself; lets them through
  *   full ID | room ID             the disk has no room, has it again
  *   crash ID... | start ID...
+ *   forget ID INDEX               the disk of a server that is down has lost what came after, though it was synced
  *   status [ID...] | log [ID...]
  */
 import { seededRandom } from '#base/random.ts'
@@ -97,6 +98,7 @@ class ScriptedCluster {
       case 'full': this.#step(first, { kind: 'diskFull', full: true }); break
       case 'room': this.#step(first, { kind: 'diskFull', full: false }); break
       case 'crash': for (const id of ids()) this.#crash(id); break
+      case 'forget': this.#server(first).disk.forget(Number(words[1])); break
       case 'start': for (const id of ids()) this.#start(id); break
       case 'status': for (const id of ids()) this.#out.push(this.#status(id)); break
       case 'log': for (const id of ids()) this.#out.push(this.#log(id)); break
@@ -253,6 +255,7 @@ class ScriptedCluster {
 
   #tell(id: MemberId, ready: Ready): void {
     for (const p of ready.proposals) this.#out.push(p.ok ? `${id}: proposal ${p.id} is in the log at ${p.index}.${p.term}` : `${id}: proposal ${p.id} is refused: ${p.why}`)
+    for (const f of ready.forgotten) this.#out.push(`${id}: ${f.member} had acknowledged all up to ${f.acknowledged} and has lost it`)
     for (const r of ready.reads) this.#out.push(r.ok ? `${id}: read ${r.id} may be answered from ${r.index} on` : `${id}: read ${r.id} is refused: ${r.why}`)
   }
 

@@ -118,10 +118,11 @@ export interface Out {
   snapshotReads: SnapshotRead[]
   snapshotWrites: SnapshotWrite[]
   snapshotsDone: { to: MemberId; snapshotId: string }[]
+  forgotten: { member: MemberId; acknowledged: LogIndex; has: LogIndex }[]
 }
 
 export function emptyOut(): Out {
-  return { messages: [], afterPersist: [], proposals: [], reads: [], snapshotReads: [], snapshotWrites: [], snapshotsDone: [] }
+  return { messages: [], afterPersist: [], proposals: [], reads: [], snapshotReads: [], snapshotWrites: [], snapshotsDone: [], forgotten: [] }
 }
 
 /** True when the present term and vote are on disk. */

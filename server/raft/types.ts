@@ -318,6 +318,8 @@ export interface Ready {
   readonly snapshotWrites: readonly SnapshotWrite[]
   /** Transfers that ended (the follower has it, left, or leadership ended): the driver may let go of that snapshot. */
   readonly snapshotsDone: readonly { readonly to: MemberId; readonly snapshotId: string }[]
+  /** Members that the leader found to have lost what they had said was on their disks. They get it again; their disks cannot be relied on. */
+  readonly forgotten: readonly { readonly member: MemberId; readonly acknowledged: LogIndex; readonly has: LogIndex }[]
   /** Role, leader, term or configuration is another one than at the last step: see `status()`. */
   readonly changed: boolean
 }

@@ -18,7 +18,7 @@ process.stderr.write(`${recording.events.length} calls recorded, ${recording.eve
 const report = await cutPower(recording, { cuts, seed, msMax: Infinity, ...(member && { open: resetThenReopen }) })
 if (member) {
   const loss = LOSSES[seed % LOSSES.length] ?? 'nothing'
-  report.faults.push(...(await member.rejoin(loss, seed)).map((fault) => `come back after losing ${loss}: ${fault}`))
+  for (const time of ['', ' once more, with all that it had acknowledged since']) report.faults.push(...(await member.rejoin(loss, seed)).map((fault) => `come back after losing ${loss}${time}: ${fault}`))
   await member[Symbol.asyncDispose]()
 }
 process.stdout.write(`${report.cuts} power cuts, ${report.betweenLogs} of them with two logs: ${JSON.stringify(report.byLoss)}\n`)

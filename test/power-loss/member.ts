@@ -21,6 +21,7 @@ export class MemberRecording {
   readonly #cluster: Cluster
   readonly #member: LabHost
   readonly #flags: readonly string[]
+  #rejoined = 0
 
   private constructor(parts: { recording: Recording; cluster: Cluster; member: LabHost; flags: readonly string[] }) {
     this.recording = parts.recording
@@ -59,7 +60,10 @@ export class MemberRecording {
     }
   }
 
-  /** The two others go on, and it comes back with what the cut at the end left it. What is wrong with what it shows then. Once: afterwards it has said more, which it must not forget. */
+  /**
+   * The two others go on, and it comes back with what the cut at the end left it. What is wrong with what it shows then.
+   * A second time its disk has lost what it has said to have since: the leader has to notice, and give it all of that again.
+   */
   async rejoin(loss: Loss, seed: number): Promise<string[]> {
     const { events, writes } = this.recording
     const [first, , third] = this.#cluster.servers as [LabHost, LabHost, LabHost]
@@ -69,9 +73,9 @@ export class MemberRecording {
     rmSync(db, { recursive: true })
     mkdirSync(db, { mode: 0o700 })
     for (const [path, content] of disk.cut(loss, seededRandom(seed))) writeFileSync(join(db, path), content)
-    this.#cluster.start(third)
+    if (this.#rejoined++ === 0) this.#cluster.start(third)
     await this.#cluster.waitForApi(third)
-    const name = `after-${seed}`
+    const name = `after-${seed}-${this.#rejoined}`
     await until('the others take writes', 60_000, async () => (await first.run(['kubectl', '--kubeconfig', first.kubeconfig, 'create', 'configmap', name])).code === 0)
     this.#member.start('skiff', this.#flags)
     await this.#cluster.waitForApi(this.#member)

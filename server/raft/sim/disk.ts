@@ -73,6 +73,12 @@ export class Disk implements LogReader {
     this.#written = []
   }
 
+  /** As no disk may: what was synced after `index` is gone. */
+  forget(index: LogIndex): void {
+    this.log.length = Math.max(0, index - this.base.index)
+    if (this.machine.index > index) this.machine = { index: this.base.index, chain: 0 }
+  }
+
   compact(base: LogBase): void {
     this.log = this.log.slice(base.index - this.base.index)
     this.base = base

@@ -223,6 +223,7 @@ export class Server {
       checker.elected(after, termAt)
     }
     if (ready.messages.some((m) => m.kind === 'timeoutNow')) this.#world.atDelicateMoment(this.id)
+    for (const { member } of ready.forgotten) throw new Violation('memory', `${this.id} thinks that ${member} forgot what it had acknowledged`)
     if (after.term < before.term) throw new Violation('terms', `${this.id} goes back from ${before.term} to ${after.term}`)
     checker.advanced(before, after, termAt)
   }

@@ -284,6 +284,9 @@ class Replica implements ReplicaNode {
     if (ready.persist) this.#writer.add(ready.persist)
     for (const outcome of ready.proposals) this.#proposals.outcome(outcome, this.#applied, (index) => this.#core.term(index))
     for (const outcome of ready.reads) this.#barriers.outcome(outcome, this.#applied)
+    for (const { member, acknowledged, has } of ready.forgotten) {
+      this.#parts.log.error('another server has lost what it had said was on its disk: it gets all of it again, but a disk that does not keep what is synced can lose what clients were told is stored; replace it', { member, acknowledged, has })
+    }
     for (const { to, snapshotId } of ready.snapshotsDone) this.#unlessFailed(this.#snapshots.done(to, snapshotId))
     for (const read of ready.snapshotReads) this.#unlessFailed(this.#snapshots.read(read))
     for (const write of ready.snapshotWrites) {

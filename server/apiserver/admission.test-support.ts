@@ -7,7 +7,7 @@ import { Rows } from './rows.ts'
 export function admissionRequest(over: Partial<AdmissionRequest> & Pick<AdmissionRequest, 'ref'>): AdmissionRequest {
   const { group, version, kind } = over.ref
   return {
-    operation: 'CREATE', kind: { group, version, kind }, subresource: '', namespace: 'default', name: '', object: undefined, old: undefined, options: undefined,
+    operation: 'CREATE', verb: 'create', kind: { group, version, kind }, subresource: '', namespace: 'default', name: '', object: undefined, old: undefined, options: undefined,
     user: { name: 'u', groups: [] }, dryRun: false, reinvocation: { isSecond: false, request() {}, memory: new Map() }, ...over,
   }
 }

@@ -13,6 +13,8 @@ export interface GroupVersionKind { group: string; version: string; kind: string
 
 export interface AdmissionRequest {
   operation: 'CREATE' | 'UPDATE' | 'DELETE' | 'CONNECT'
+  /** As authorized: what the operation was asked for by. */
+  verb: string
   /** The resource as asked for. */
   ref: ResourceRef
   /** What `object` and `old` are: the resource's own kind, or what its subresource speaks (Scale, Eviction, PodExecOptions, ...). */

@@ -9,6 +9,7 @@ import { certificateApproval, certificateSigning, clusterTrustBundleAttest } fro
 import { isOn, type AdmissionChoice } from './choice.ts'
 import { defaultIngressClass, defaultStorageClass } from './default-classes.ts'
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts'
+import { deviceClaimStatus } from './device-claim-status.ts'
 import { deviceClaims } from './device-claims.ts'
 import { denyServiceExternalIps } from './deny-service-external-ips.ts'
 import { eventRateLimit } from './event-rate-limit.ts'
@@ -61,7 +62,7 @@ function allPlugins(parts: AdmissionParts, { config }: AdmissionChoice): Admissi
     priority, defaultTolerationSeconds(config.tolerationSeconds), podTolerationRestriction,
     eventRateLimit(config.eventLimits ?? [], clock),
     extendedResourceToleration, defaultStorageClass, storageObjectInUseProtection, ownerReferencesPermissionEnforcement, persistentVolumeClaimResize, runtimeClass,
-    certificateApproval, certificateSigning, clusterTrustBundleAttest, certificateSubjectRestriction, defaultIngressClass, denyServiceExternalIps, podTopologyLabels, nodeDeclaredFeatures, deviceClaims,
+    certificateApproval, certificateSigning, clusterTrustBundleAttest, certificateSubjectRestriction, defaultIngressClass, denyServiceExternalIps, podTopologyLabels, nodeDeclaredFeatures, deviceClaims, deviceClaimStatus,
     resourceQuota({ clock, ...(config.limitedResources && { limited: config.limitedResources }) }),
     alwaysDeny,
   ]

@@ -3,7 +3,7 @@ import type { AllocatedDeviceStatus, AllocationResult, DeviceClaim, DeviceConstr
 import { checkDnsLabel } from '#api/types/index.ts'
 import { type FieldError, forbidden, invalid, notSupported, required, tooLong, tooMany } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
-import { keepStatus } from './carry.ts'
+import { keepSpec, keepStatus } from './carry.ts'
 import { checkLabels, immutable, named } from './check.ts'
 import { validateConditions } from './conditions.ts'
 import { DEVICE_CONFIGS_MAX, validateClassName, validateConfiguration, validateSelectors } from './device-class.ts'
@@ -35,6 +35,10 @@ export const resourceClaimStrategy: KindStrategy<ResourceClaim> = {
   defaults: (claim) => defaultDevices(claim.spec?.devices),
   prepareCreate: (claim) => { claim.status = {} },
   prepareUpdate: keepStatus,
+  prepareStatusUpdate(claim, old) {
+    keepSpec(claim, old)
+    dropDeallocated(claim, old)
+  },
   validate: (claim) => validateDevices('spec.devices', claim.spec?.devices ?? {}),
   validateUpdate: (claim, old) => immutable('spec', claim.spec, old.spec),
   validateStatusUpdate: (claim, old) => validateStatus(claim.status ?? {}, old.status ?? {}, claim.metadata?.deletionTimestamp !== undefined, requestNames(claim.spec?.devices)),
@@ -129,6 +133,15 @@ function validateConstraint(at: string, constraint: DeviceConstraint, names: Req
 }
 
 const deviceId = (d: { driver?: string; pool?: string; device?: string; shareID?: string }): string => `${d.driver ?? ''}/${d.pool ?? ''}/${d.device ?? ''}${d.shareID ? `/${d.shareID}` : ''}`
+
+/** What a driver said of devices that the claim no longer has goes with them: who takes them away need not know of it. */
+function dropDeallocated({ status }: ResourceClaim, old: ResourceClaim): void {
+  if (!status?.devices) return
+  const ids = (claim: ResourceClaimStatus | undefined): Set<string> => new Set((claim?.allocation?.devices?.results ?? []).map(deviceId))
+  const [had, has] = [ids(old.status), ids(status)]
+  status.devices = status.devices.filter((d) => !had.has(deviceId(d)) || has.has(deviceId(d)))
+  if (status.devices.length === 0) delete status.devices
+}
 
 function validateStatus(status: ResourceClaimStatus, old: ResourceClaimStatus, deleted: boolean, names: RequestNames): FieldError[] {
   const { allocation, reservedFor = [], devices } = status

@@ -26,7 +26,7 @@ export async function admit(call: Call, phase: 'mutate' | 'validate', admission:
   const { group, version, kind } = as ?? call.row.ref
   const round: Reinvocation & { again: boolean; isSecond: boolean } = { isSecond: false, again: false, memory: new Map(), request() { round.again = true } }
   const request: AdmissionRequest = {
-    ...given, ref: call.row.ref, kind: { group, version, kind }, subresource: call.info.subresource, namespace: call.info.namespace, user: call.user, reinvocation: round,
+    ...given, verb: call.verb, ref: call.row.ref, kind: { group, version, kind }, subresource: call.info.subresource, namespace: call.info.namespace, user: call.user, reinvocation: round,
   }
   const api: AdmissionApi = {
     client: call.parts.client, authorizer: call.parts.authorizer, rows: call.parts.rows, signal: call.signal,

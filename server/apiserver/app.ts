@@ -27,7 +27,6 @@ import { prefersPretty } from './http/negotiate.ts'
 import { protobufResponse } from './http/protobuf-response.ts'
 import { isReadByPeople, prettyResponse, statusResponse } from './http/response.ts'
 import { badRequest, timedOut } from './http/status.ts'
-import { warningHeader } from './http/warnings.ts'
 import type { KindRow } from './kind.ts'
 import { ApiMetrics, type ProcessUsage } from './metrics/api-metrics.ts'
 import type { Metric } from './metrics/metrics.ts'
@@ -222,7 +221,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     for (const name in answerHeaders) response.headers[name] = answerHeaders[name] as string
     response.headers['audit-id'] ??= exchange.auditId
     response.headers['cache-control'] ??= 'no-cache, private'
-    if (warnings.length > 0) response.headers['warning'] = warningHeader(warnings)
+    const warned = warnings.header()
+    if (warned !== undefined) response.headers['warning'] = warned
     countAnswer(metrics, rows, { request, info, query, response, ms: clock.monotonicMs() - startMs })
     return response
   }

@@ -5,6 +5,7 @@ import { uuid, type Random } from '#base/random.ts'
 import type { AuditTrail } from './audit/trail.ts'
 import { splitTarget, type Query } from './http/query.ts'
 import type { ResourceInfo } from './http/request-info.ts'
+import { Warnings } from './http/warnings.ts'
 import type { Peer } from './middleware/authenticate.ts'
 import type { Selectors } from './middleware/authorize.ts'
 import { verbOf } from './request-verb.ts'
@@ -17,7 +18,7 @@ export type PeerRequest = ApiRequest & { peer: Peer }
 export interface Exchange {
   auditId: string
   receivedMs: number
-  warnings: string[]
+  warnings: Warnings
   answerHeaders: Record<string, string>
   /** From authentication on, where the audit policy wants it. */
   trail: AuditTrail | undefined
@@ -35,7 +36,7 @@ const AUDIT_ID_LENGTH_MAX = 64
 /** `receivedMs`: only audit events tell it. */
 export function beginExchange({ headers }: PeerRequest, random: Random, receivedMs: number): Exchange {
   const given = headers['audit-id']
-  return { auditId: given ? given.slice(0, AUDIT_ID_LENGTH_MAX) : uuid(random), receivedMs, warnings: [], answerHeaders: {}, trail: undefined }
+  return { auditId: given ? given.slice(0, AUDIT_ID_LENGTH_MAX) : uuid(random), receivedMs, warnings: new Warnings(), answerHeaders: {}, trail: undefined }
 }
 
 export function askedFor(request: PeerRequest, info: ResourceInfo): Asked {

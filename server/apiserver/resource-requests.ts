@@ -65,7 +65,7 @@ export function createResourceRequests({ parts, authorizer, gate, aggregation, c
     if (!row || (info.namespace !== '' && !row.ref.namespaced)) throw noSuchResource()
     return {
       parts, row, info, verb, method: request.method, query, rawQuery, headers: request.headers, body: request.body, user, signal: request.signal,
-      warn: (text) => { if (!warnings.includes(text)) warnings.push(text) },
+      warn: (text) => warnings.add(text),
       annotate: (key, value, level = 'Metadata') => trail?.annotate(key, value, level),
       ...(trail && { noteObject: trail.requestObject }),
     }

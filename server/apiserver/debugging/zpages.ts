@@ -65,7 +65,7 @@ export function zpageResponse(page: Zpage, accept: string | undefined, random: R
   }
   const object = { kind: page.kind, apiVersion: `config.k8s.io/${asked.version}`, metadata: { name: COMPONENT }, ...page.fields }
   const response = asked.type === JSON_TYPE ? jsonResponse(object) : { status: 200, headers: { 'content-type': asked.type }, body: printYaml(object) }
-  if (asked.version === 'v1alpha1') response.headers['warning'] = warningHeader([`This version of the ${page.name} endpoint is deprecated. Please use a newer version.`])
+  if (asked.version === 'v1alpha1') response.headers['warning'] = warningHeader(`This version of the ${page.name} endpoint is deprecated. Please use a newer version.`)
   return response
 }
 

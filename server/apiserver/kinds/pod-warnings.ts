@@ -1,8 +1,10 @@
 /** What upstream warns of in pods and their templates (`pkg/api/pod/warnings.go`): accepted, and yet not what was meant. */
 import type { Container, ContainerPort, ObjectMeta, PodAffinityTerm, PodSpec, PodTemplateSpec, Volume } from '#api/types/index.ts'
 import { checkDnsLabel, parseQuantity } from '#api/types/index.ts'
-import { semanticEqual } from './semantic-equal.ts'
+import { ipWarnings } from './ip-warnings.ts'
 import { nodeLabelWarnings, nodeSelectorWarnings, nodeTermWarnings } from './label-warnings.ts'
+import { semanticEqual } from './semantic-equal.ts'
+import { overlappingPathWarnings } from './volume-path-warnings.ts'
 
 const DEPRECATED_ANNOTATIONS: Readonly<Record<string, string>> = {
   'scheduler.alpha.kubernetes.io/critical-pod': 'non-functional in v1.16+; use the "priorityClassName" field instead',
@@ -43,7 +45,7 @@ export function podWarnings(at: string, spec: PodSpec, meta: ObjectMeta): string
     ...placementWarnings(path('spec'), spec),
     ...Object.entries(DEPRECATED_ANNOTATIONS).flatMap(([key, text]) => annotation(key, text)),
     ...(spec.volumes ?? []).flatMap((v, i) => volumeWarnings(path(`spec.volumes[${i}]`), v)),
-    ...projectedPathWarnings(path('spec'), spec),
+    ...overlappingPathWarnings(spec.volumes ?? []),
     ...repeated(path('spec.hostAliases'), 'ip', (spec.hostAliases ?? []).map((a) => a.ip)),
     ...repeated(path('spec.imagePullSecrets'), 'name', (spec.imagePullSecrets ?? []).map((s) => s.name ?? '')),
     ...(spec.imagePullSecrets ?? []).flatMap(({ name }, i) => (name ? [] : [`${path(`spec.imagePullSecrets[${i}].name`)}: invalid empty name ""`])),
@@ -57,8 +59,11 @@ export function podWarnings(at: string, spec: PodSpec, meta: ObjectMeta): string
       ...envWarnings(`${here}.env`, c),
     ]),
     ...portWarnings(containers),
+    ...portNameWarnings(containers),
     ...((spec.terminationGracePeriodSeconds ?? 0) < 0 ? [`${path('spec.terminationGracePeriodSeconds')}: must be >= 0; negative values are invalid and will be treated as 1`] : []),
     ...affinityWarnings(path('spec.affinity'), spec),
+    ...(spec.dnsConfig?.nameservers ?? []).flatMap((ip, i) => ipWarnings(path(`spec.dnsConfig.nameservers[${i}]`), ip)),
+    ...(spec.hostAliases ?? []).flatMap(({ ip }, i) => ipWarnings(path(`spec.hostAliases[${i}].ip`), ip)),
   ]
 }
 
@@ -97,23 +102,6 @@ function volumeWarnings(at: string, volume: Volume): string[] {
 /** Of a PersistentVolumeClaim's spec. */
 export const claimWarnings = (at: string, requests: Readonly<Record<string, string>> | undefined): string[] => storageAmountWarnings(`${at}.resources.requests[storage]`, requests?.['storage'])
 
-/** A file beside the token of the same name hides one of the two. */
-function projectedPathWarnings(at: string, spec: PodSpec): string[] {
-  const sources = (spec.volumes ?? []).map((v) => v.projected?.sources ?? [])
-  const tokens = new Set(sources.flat().flatMap((s) => s.serviceAccountToken?.path ?? []))
-  if (tokens.size === 0) return []
-  return sources.flatMap((list, i) => list.flatMap((source) => {
-    const here = `${at}.volumes[${i}].projected.sources`
-    const clash = (where: string, path: string): string[] => (tokens.has(path) ? [`${here}.${where}: has duplicated path with ServiceAccountToken ${JSON.stringify(path)}`] : [])
-    return [
-      ...(source.configMap?.items ?? []).flatMap(({ path }, j) => clash(`configMap[${j}]`, path)),
-      ...(source.secret?.items ?? []).flatMap(({ path }, j) => clash(`secrets[${j}]`, path)),
-      ...(source.downwardAPI?.items ?? []).flatMap(({ path }, j) => clash(`downwardAPI[${j}]`, path)),
-      ...(source.clusterTrustBundle ? clash('ClusterTrustBundle', source.clusterTrustBundle.path) : []),
-    ]
-  }))
-}
-
 function repeated(at: string, what: 'ip' | 'name', values: readonly string[]): string[] {
   return values.flatMap((value, i) => (values.indexOf(value) < i ? [`${at}[${i}].${what}: duplicate ${what} ${JSON.stringify(value)}`] : []))
 }
@@ -138,6 +126,9 @@ function envWarnings(at: string, { env = [] }: Container): string[] {
   })
 }
 
+/** More than an answer's header holds. */
+const PORT_WARNINGS_MAX = 1_000
+
 function portWarnings(containers: readonly [at: string, container: Container][]): string[] {
   const seen = new Map<string, { at: string; port: ContainerPort }[]>()
   const out: string[] = []
@@ -150,11 +141,24 @@ function portWarnings(containers: readonly [at: string, container: Container][])
       for (const other of others) {
         const relation = relationOf(port, other.port)
         if (relation) out.push(`${at}: ${relation} port definition with ${other.at}`)
+        if (out.length >= PORT_WARNINGS_MAX) return out
       }
-      seen.set(key, [...others, { at, port }])
+      others.push({ at, port })
+      seen.set(key, others)
     }
   }
   return out
+}
+
+function portNameWarnings(containers: readonly [at: string, container: Container][]): string[] {
+  const first = new Map<string, string>()
+  return containers.flatMap(([here, { ports = [] }]) => ports.flatMap(({ name }, i) => {
+    if (!name) return []
+    const at = `${here}.ports[${i}]`
+    const other = first.get(name)
+    if (other === undefined) first.set(name, at)
+    return other === undefined ? [] : [`${at}: duplicate port name ${JSON.stringify(name)} with ${other}, services and probes that select ports by name will use ${other}`]
+  }))
 }
 
 function relationOf(a: ContainerPort, b: ContainerPort): string | undefined {

@@ -26,6 +26,24 @@ test('a pod that is not what its writer may think is taken with upstream\'s warn
   ])
 })
 
+test('files of a volume that hide each other, ports of one name and addresses that can be written otherwise are told', async () => {
+  const items = (...paths: string[]) => paths.map((path) => ({ key: 'k', path }))
+  const volumes = [
+    { name: 'c', configMap: { name: 'cm', items: items('a', 'a/b', 'c', 'c/') } }, { name: 's', secret: { secretName: 'x', items: items('a', 'ab') } },
+    { name: 'p', projected: { sources: [{ secret: { name: 'x', items: items('t/u') } }, { configMap: { name: 'y' } }, { serviceAccountToken: { path: 't' } }, { clusterTrustBundle: { name: 'b', path: 't/u/v' } }] } },
+  ]
+  deepStrictEqual(await from(PODS, pod({}, { volumes, serviceAccountName: 'default' }, { ports: [{ name: 'a', containerPort: 1 }] })), [
+    'volume "c" (ConfigMap "cm"): overlapping paths: "a/b" with "a"', 'volume "c" (ConfigMap "cm"): overlapping paths: "c" with "c"',
+    'volume "p" (Projected): overlapping paths: "t" (ServiceAccountToken) with "t/u" (Secret "x")',
+    'volume "p" (Projected): overlapping paths: "t/u/v" (ClusterTrustBundle "b") with "t/u" (Secret "x")', 'volume "p" (Projected): overlapping paths: "t/u/v" (ClusterTrustBundle "b") with "t" (ServiceAccountToken)',
+  ])
+  const containers = ['a', 'b'].map((name, i) => ({ name, image: 'i', ports: [{ name: 'web', containerPort: 80 + i }] }))
+  deepStrictEqual(await from(PODS, pod({}, { containers, dnsConfig: { nameservers: ['fd00:0::1'] }, hostAliases: [{ ip: '0::1' }] })), [
+    'spec.containers[1].ports[0]: duplicate port name "web" with spec.containers[0].ports[0], services and probes that select ports by name will use spec.containers[0].ports[0]',
+    'spec.dnsConfig.nameservers[0]: IPv6 address "fd00:0::1" should be in RFC 5952 canonical format ("fd00::1")', 'spec.hostAliases[0].ip: IPv6 address "0::1" should be in RFC 5952 canonical format ("::1")',
+  ])
+})
+
 test('templates are warned of where they stand, and again only when they change', async () => {
   const c = cluster()
   const spec = { selector: { matchLabels: { app: 'a' } }, template: template({}, { nodeSelector: { 'beta.kubernetes.io/os': 'linux' } }) }

@@ -361,11 +361,11 @@ export class ContainerService {
 
   /** Everything a container holds of the machine. Repeatable. */
   async #clear(id: string): Promise<void> {
-    const { oci, paths, options } = this.#parts
+    const { oci, paths } = this.#parts
     const own = paths.container(id)
     const known = await readdir(join(paths.ociRoot, id)).then(() => true, () => false)
     if (known) await oci.delete(id, true)
-    await unmountBelow([own.bundle], options.clock)
+    await unmountBelow([own.bundle], this.#parts.options.clock)
     await rm(own.bundle, { recursive: true, force: true })
     await rm(own.writable, { recursive: true, force: true })
     await this.#exits.forget(id)

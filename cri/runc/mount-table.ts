@@ -28,9 +28,9 @@ export function mountOf(path: string, table: readonly MountEntry[]): MountEntry 
   return best
 }
 
-/** Paths mounted at or below `directory`, deepest and topmost first: the order to unmount in. */
-export function mountsBelow(directory: string, table: readonly MountEntry[]): string[] {
-  return table.map((entry) => entry.path).filter((path) => path === directory || path.startsWith(`${directory}/`)).reverse()
+/** What is mounted at or below `directory`, deepest and topmost first: the order to unmount in. */
+export function mountsBelow(directory: string, table: readonly MountEntry[]): MountEntry[] {
+  return table.filter(({ path }) => path === directory || path.startsWith(`${directory}/`)).reverse()
 }
 
 function unescape(text: string): string {

@@ -1,15 +1,18 @@
 /**
- * A sandbox's namespaces without a process: `unshare` makes them and pins each by a bind mount, its shell sets them up
- * from inside and ends. One spawn per sandbox.
+ * A sandbox's namespaces without a process: this thread enters new ones, pins each by a bind mount, sets them up from inside and comes back
+ * (`native.ts`). Those of a pod with its own users take a short-lived process: a thread among others cannot enter a user namespace.
  */
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { spawn } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Clock } from '#base/clock.ts'
-import { CodedError } from '#base/errors.ts'
+import { CodedError, asError, hasCode } from '#base/errors.ts'
+import { detachMount, mountFileSystem, MOUNT_FLAGS } from '#base/mounts.ts'
 import type { IdRange } from '../runtime.ts'
 import { SANDBOX_VARIABLE } from './leftovers.ts'
 import { mountsBelow, readMountTable } from './mount-table.ts'
+import { bringLoopbackUp, pinNewNamespaces } from './native.ts'
 import { identify } from './process-identity.ts'
 import type { ProcessIdentity } from './process-identity.ts'
 import { SEARCH_PATH, mustRun, runCommand, type CommandResult } from './run-command.ts'
@@ -32,37 +35,54 @@ const SHM_BYTES = 64 << 20
 
 /** Throws CRI_INVALID naming the sysctl the kernel refuses. */
 export async function pinNamespaces(request: PinRequest, clock: Clock): Promise<void> {
-  const { net, ipc, uts, hostname, shm } = request
-  const flags: string[] = []
-  for (const [flag, path] of [['net', net], ['ipc', ipc], ['uts', uts]] as const) {
+  const { net, ipc, uts, shm } = request
+  for (const path of [net, ipc, uts]) {
     if (path === undefined) continue
     await mkdir(dirname(path), { recursive: true, mode: 0o711 })
     await writeFile(path, '')
-    flags.push(`--${flag}=${path}`)
   }
-  if (shm !== undefined) await mkdir(shm, { recursive: true })
-  // "name value" pairs; a value may hold spaces.
-  const writeSysctls = 'while [ $# -gt 0 ]; do printf "%s\\n" "$2" > "/proc/sys/$1" || { echo "sysctl $1" >&2; exit 3; }; shift 2; done'
-  const script = [
-    'set -e',
-    ...(shm === undefined ? [] : [`mount -t tmpfs -o nosuid,nodev,noexec,mode=1777,size=${SHM_BYTES}${request.user ? `,uid=${request.user.range.hostId},gid=${request.user.range.hostId}` : ''} shm "$2"`]),
-    ...(uts === undefined ? [] : ['printf %s "$1" > /proc/sys/kernel/hostname']),
-    ...(net === undefined ? [] : ['ip link set lo up']),
-    'shift 2',
-    writeSysctls,
-  ].join('\n')
-  const sysctls = Object.entries(request.sysctls).flatMap(([name, value]) => [sysctlPath(name), value])
-  const command = ['sh', '-c', script, 'sh', hostname, shm ?? '', ...sysctls]
-  if (request.user) return pinWithOwnUsers(request, request.user, { flags, command: command.slice(0, 6), sysctls: ['sh', '-c', writeSysctls, 'sh', ...sysctls] }, clock)
-  judge(await runCommand(flags.length > 0 ? ['unshare', ...flags, ...command] : command, { clock, timeoutMs: 30_000 }))
+  const sysctls = Object.entries(request.sysctls).map(([name, value]) => ({ path: sysctlPath(name), value }))
+  if (shm !== undefined) {
+    await mkdir(shm, { recursive: true })
+    mountShm(shm, request.user)
+  }
+  if (request.user) return pinWithOwnUsers(request, request.user, sysctls, clock)
+  try {
+    pinNewNamespaces({ net, ipc, uts }, () => {
+      if (uts !== undefined) writeFileSync('/proc/sys/kernel/hostname', request.hostname)
+      if (net !== undefined) bringLoopbackUp()
+      for (const { path, value } of sysctls) writeSysctl(path, value)
+    })
+  } catch (error) {
+    if (hasCode(error, 'CRI_INVALID')) throw error
+    throw new CodedError('CRI_FAILED', `failed to make the namespaces of a sandbox: ${asError(error).message}`, { cause: error })
+  }
 }
 
-/** They are made and pinned first, then set up from outside: mounts and the host's name are the host's to give, sysctls the owner's of the namespace. */
-async function pinWithOwnUsers(request: PinRequest, user: NonNullable<PinRequest['user']>, setup: { flags: readonly string[]; command: readonly string[]; sysctls: readonly string[] }, clock: Clock): Promise<void> {
+function mountShm(target: string, user: PinRequest['user']): void {
+  const owner = user ? `,uid=${user.range.hostId},gid=${user.range.hostId}` : ''
+  mountFileSystem({ type: 'tmpfs', source: 'shm', target, flags: MOUNT_FLAGS.noSuid + MOUNT_FLAGS.noDev + MOUNT_FLAGS.noExec, options: `mode=1777,size=${SHM_BYTES}${owner}` })
+}
+
+function writeSysctl(path: string, value: string): void {
+  try {
+    writeFileSync(`/proc/sys/${path}`, `${value}\n`)
+  } catch (error) {
+    throw new CodedError('CRI_INVALID', `failed to set sandbox sysctls: sysctl ${path}: ${asError(error).message}`, { cause: error })
+  }
+}
+
+/** They are made and pinned first, then set up from outside: the host's name is the host's to give, sysctls the owner's of the namespace. */
+async function pinWithOwnUsers(request: PinRequest, user: NonNullable<PinRequest['user']>, sysctls: readonly { path: string; value: string }[], clock: Clock): Promise<void> {
+  const { net, ipc, uts, hostname } = request
   await pinOwnUsers(request, user, clock)
+  const flags = ([['net', net], ['ipc', ipc], ['uts', uts]] as const).flatMap(([flag, path]) => (path === undefined ? [] : [`--${flag}=${path}`]))
+  const setUp = ['set -e', ...(uts === undefined ? [] : ['printf %s "$1" > /proc/sys/kernel/hostname']), ...(net === undefined ? [] : ['ip link set lo up'])].join('\n')
+  // "name value" pairs; a value may hold spaces.
+  const writeSysctls = 'while [ $# -gt 0 ]; do printf "%s\\n" "$2" > "/proc/sys/$1" || { echo "sysctl $1" >&2; exit 3; }; shift 2; done'
   const run = async (enter: readonly string[], command: readonly string[]) => judge(await runCommand(['nsenter', ...enter, ...command], { clock, timeoutMs: 30_000 }))
-  await run(setup.flags, setup.command)
-  await run([`--user=${user.path}`, ...setup.flags], setup.sysctls)
+  await run(flags, ['sh', '-c', setUp, 'sh', hostname])
+  await run([`--user=${user.path}`, ...flags], ['sh', '-c', writeSysctls, 'sh', ...sysctls.flatMap(({ path, value }) => [path, value])])
 }
 
 function judge(result: CommandResult): void {
@@ -90,7 +110,7 @@ async function pinOwnUsers(request: PinRequest, { path, range }: NonNullable<Pin
       child.stdout.once('data', () => resolve())
     })
     for (const map of ['uid_map', 'gid_map']) await writeFile(`/proc/${pid}/${map}`, `0 ${range.hostId} ${range.length}\n`)
-    for (const { name, file } of pins) await mustRun(['mount', '-n', '--bind', `/proc/${pid}/ns/${name}`, file], { clock })
+    for (const { name, file } of pins) mountFileSystem({ type: '', source: `/proc/${pid}/ns/${name}`, target: file, flags: MOUNT_FLAGS.bind })
   } finally {
     cancel()
     child.stdin.end()
@@ -108,12 +128,16 @@ export async function unpin(paths: readonly string[], clock: Clock): Promise<voi
   for (const path of paths) await rm(path, { recursive: true, force: true })
 }
 
-/** Lazily: what a dying process still holds goes with it. */
+/** What containers and sandboxes are made of; all of it answers at once. */
+const QUICK_TYPES = new Set(['overlay', 'tmpfs', 'nsfs'])
+
+/** Lazily: what a dying process still holds goes with it. What may hang (a pod's file server that is away) hangs a program. */
 export async function unmountBelow(paths: readonly string[], clock: Clock): Promise<void> {
   const table = readMountTable()
-  const mounted = paths.flatMap((path) => mountsBelow(path, table))
-  if (mounted.length === 0) return
-  await mustRun(['umount', '-l', '-n', ...mounted], { clock, timeoutMs: 30_000 })
+  for (const { path, fsType } of paths.flatMap((root) => mountsBelow(root, table))) {
+    if (QUICK_TYPES.has(fsType)) await detachMount(path)
+    else await mustRun(['umount', '-l', '-n', path], { clock, timeoutMs: 30_000 })
+  }
 }
 
 /**

@@ -8,13 +8,23 @@ import { Socket } from 'node:net'
 import { basename, dirname } from 'node:path'
 import { getSystemErrorName } from 'node:util'
 import { CodedError, assert } from '#base/errors.ts'
+import { mountFileSystem, MOUNT_FLAGS } from '#base/mounts.ts'
 
 const AF_UNIX = 1
 const AF_INET = 2
 const SOCK_STREAM = 1
 const SOCK_SEQPACKET = 5
 const SOCK_CLOEXEC = 0o2000000
+const SOCK_DGRAM = 2
 const CLONE_NEWNET = 0x40000000
+/** To the names they have below /proc/self/ns. */
+const CLONE_FLAGS = { net: CLONE_NEWNET, ipc: 0x08000000, uts: 0x04000000 } as const
+const SIOCGIFFLAGS = 0x8913n
+const SIOCSIFFLAGS = 0x8914n
+const IFF_UP = 1
+/** struct ifreq: 16 bytes of name, then a union. */
+const IFREQ_BYTES = 40
+const IFREQ_FLAGS_AT = 16
 /** sockaddr_un: two bytes of family, 108 of path with its closing NUL. */
 const SUN_PATH_BYTES_MAX = 107
 
@@ -29,6 +39,8 @@ function bind() {
     socket: { arguments: ['int32', 'int32', 'int32'], return: 'int32' },
     connect: { arguments: ['int32', 'buffer', 'uint32'], return: 'int32' },
     setns: { arguments: ['int32', 'int32'], return: 'int32' },
+    unshare: { arguments: ['int32'], return: 'int32' },
+    ioctl: { arguments: ['int32', 'uint64', 'buffer'], return: 'int32' },
   })
   return { ffi, functions }
 }
@@ -177,5 +189,44 @@ export function tcpSocketIn(netnsPath: string): Socket {
     return new Socket({ fd: check(fd, 'socket', netnsPath), readable: true, writable: true })
   } finally {
     closeSync(home)
+  }
+}
+
+/**
+ * New namespaces, each pinned by a bind mount on its file, which exists. `setUp` runs inside all of them; then this thread comes back, with no
+ * other code in between: other threads never leave home. What was pinned stays when `setUp` throws.
+ */
+export function pinNewNamespaces(pins: Readonly<Record<keyof typeof CLONE_FLAGS, string | undefined>>, setUp: () => void): void {
+  const { functions } = libc()
+  const wanted = (['net', 'ipc', 'uts'] as const).flatMap((name) => (pins[name] === undefined ? [] : [{ name, file: pins[name], flag: CLONE_FLAGS[name] }]))
+  if (wanted.length === 0) return setUp()
+  const homes: number[] = []
+  try {
+    for (const { name } of wanted) homes.push(openSync(`/proc/thread-self/ns/${name}`, 'r'))
+    check(functions.unshare(wanted.reduce((flags, { flag }) => flags | flag, 0)), 'unshare', wanted.map(({ name }) => name).join(', '))
+    try {
+      for (const { name, file } of wanted) mountFileSystem({ type: '', source: `/proc/thread-self/ns/${name}`, target: file, flags: MOUNT_FLAGS.bind })
+      setUp()
+    } finally {
+      // As below: better no agent than one that stays in a pod.
+      for (const home of homes) if (functions.setns(home, 0) !== 0) process.abort()
+    }
+  } finally {
+    for (const home of homes) closeSync(home)
+  }
+}
+
+/** In the network namespace this thread is in. */
+export function bringLoopbackUp(): void {
+  const { functions } = libc()
+  const fd = check(functions.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), 'socket', 'AF_INET')
+  try {
+    const request = Buffer.alloc(IFREQ_BYTES)
+    request.write('lo', 0, 'latin1')
+    check(functions.ioctl(fd, SIOCGIFFLAGS, request), 'ioctl SIOCGIFFLAGS', 'lo')
+    request.writeInt16LE(request.readInt16LE(IFREQ_FLAGS_AT) | IFF_UP, IFREQ_FLAGS_AT)
+    check(functions.ioctl(fd, SIOCSIFFLAGS, request), 'ioctl SIOCSIFFLAGS', 'lo')
+  } finally {
+    closeSync(fd)
   }
 }

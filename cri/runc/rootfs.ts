@@ -3,6 +3,7 @@ import { chown, lstat, mkdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Clock } from '#base/clock.ts'
 import { CodedError, asError, hasCode } from '#base/errors.ts'
+import { mountFileSystem, MOUNT_FLAGS } from '#base/mounts.ts'
 import type { ContainerConfig, IdRange, Mount } from '../runtime.ts'
 import { idMapLayers } from './id-mapped-mounts.ts'
 import { unmountBelow } from './namespace-pins.ts'
@@ -11,17 +12,19 @@ import type { LayerStore } from './layer-store.ts'
 import { mustRun } from './run-command.ts'
 
 export interface RootfsPaths { rootfs: string; shiftedLayers: string; upper: string; work: string }
+export type LayerTrees = Pick<LayerStore, 'directory' | 'treePath'>
 /** Of a pod with users of its own. */
 export interface OwnUsers { path: string; range: IdRange }
 
+const VOLUME_FLAGS = MOUNT_FLAGS.readOnly + MOUNT_FLAGS.noExec + MOUNT_FLAGS.noSuid + MOUNT_FLAGS.noDev
 /** What the kernel takes as one mount's options, less room for the rest of the line. */
 const OPTION_BYTES_MAX = 4095
 
 /** `chain`: base first. */
-export async function mountRootfs(paths: RootfsPaths, chain: readonly string[], layers: LayerStore, clock: Clock, users?: OwnUsers): Promise<void> {
+export async function mountRootfs(paths: RootfsPaths, chain: readonly string[], layers: LayerTrees, clock: Clock, users?: OwnUsers): Promise<void> {
   for (const path of [paths.rootfs, paths.upper, paths.work]) await mkdir(path, { recursive: true, mode: 0o755 })
   if (users) await chown(paths.upper, users.range.hostId, users.range.hostId)
-  await mountLayers({ paths, chain, layers, clock, users, target: paths.rootfs, bottom: [], options: `,upperdir=${checkedPath(paths.upper)},workdir=${checkedPath(paths.work)}`, what: 'rootfs' })
+  await mountLayers({ paths, chain, layers, clock, users, target: paths.rootfs, bottom: [], options: `,upperdir=${checkedPath(paths.upper)},workdir=${checkedPath(paths.work)}`, flags: 0, what: 'rootfs' })
 }
 
 /** What image volumes need besides: a place of their own. */
@@ -33,7 +36,7 @@ export interface VolumeImage { id: string; ref: string; chain: readonly string[]
  * `mounts` with those of images made: each image is mounted once below `paths.imageVolumes`, and `hostPath` is where the wanted part of it
  * is. Undone by unmounting what is below. Throws CRI_INVALID, `ImageVolumeMountFailed: ...` (cri-api's ErrImageVolumeMountFailed).
  */
-export async function mountImageVolumes(paths: ImageVolumePaths, mounts: readonly Mount[], imageOf: (id: string) => VolumeImage, layers: LayerStore, clock: Clock, users?: OwnUsers): Promise<ContainerConfig['mounts']> {
+export async function mountImageVolumes(paths: ImageVolumePaths, mounts: readonly Mount[], imageOf: (id: string) => VolumeImage, layers: LayerTrees, clock: Clock, users?: OwnUsers): Promise<ContainerConfig['mounts']> {
   const mounted = new Map<string, string>()
   const made: Mount[] = []
   for (const mount of mounts) {
@@ -57,7 +60,7 @@ export async function mountImageVolumes(paths: ImageVolumePaths, mounts: readonl
     // Two lower directories at least: overlayfs mounts no single one without an upper.
     const empty = join(paths.imageVolumes, 'empty')
     for (const path of [target, empty]) await mkdir(path, { recursive: true, mode: 0o711 })
-    await mountLayers({ paths, chain, layers, clock, users, target, bottom: [checkedPath(empty)], options: ',ro,noexec,nosuid,nodev', what: 'image volume' })
+    await mountLayers({ paths, chain, layers, clock, users, target, bottom: [checkedPath(empty)], options: '', flags: VOLUME_FLAGS, what: 'image volume' })
   }
 }
 
@@ -81,7 +84,7 @@ function checkedPath(path: string): string {
 interface LayersMount {
   paths: Pick<RootfsPaths, 'shiftedLayers'>
   chain: readonly string[]
-  layers: LayerStore
+  layers: LayerTrees
   clock: Clock
   users: OwnUsers | undefined
   target: string
@@ -89,26 +92,36 @@ interface LayersMount {
   bottom: readonly string[]
   /** After lowerdir, with the comma. */
   options: string
+  /** Of MOUNT_FLAGS, added up: 0, or those of a volume. */
+  flags: number
   what: string
 }
 
-async function mountLayers({ paths, chain, layers, clock, users, target, bottom, options: more, what }: LayersMount): Promise<void> {
+async function mountLayers({ paths, chain, layers, clock, users, target, bottom, options: more, flags, what }: LayersMount): Promise<void> {
   if (chain.length === 0) throw new CodedError('CRI_INVALID', 'image has no layers')
-  // Relative to the layers' directory, nearest layer first: that keeps 127 of them within one page.
+  // Nearest layer first.
   const trees = chain.map((id) => layers.treePath(id)).reverse()
+  const directory = users ? paths.shiftedLayers : layers.directory
   try {
-    const own = users ? await idMapLayers(paths.shiftedLayers, trees, users.path) : trees.map((tree) => basename(tree))
-    const options = `lowerdir=${[...own, ...bottom].join(':')}${more}`
-    if (Buffer.byteLength(options) > OPTION_BYTES_MAX) throw new CodedError('CRI_INVALID', `image has too many layers (${own.length}) to mount at ${target}`)
-    // Newer util-linux would pass each option by fsconfig(2), which ends at 256 bytes.
-    await mustRun(['mount', '-n', '-t', 'overlay', 'overlay', '-o', options, target], { clock, cwd: users ? paths.shiftedLayers : layers.directory, env: { LIBMOUNT_FORCE_MOUNT2: 'always' } })
+    const names = users ? await idMapLayers(directory, trees, users.path) : trees.map((tree) => basename(tree))
+    const optionsWith = (prefix: string) => `lowerdir=${[...names.map((name) => `${prefix}${name}`), ...bottom].join(':')}${more}`
+    const absolute = optionsWith(`${checkedPath(directory)}/`)
+    if (Buffer.byteLength(absolute) <= OPTION_BYTES_MAX) mountFileSystem({ type: 'overlay', source: 'overlay', target, flags, options: absolute })
+    else await mountFrom(directory, optionsWith(''))
   } catch (error) {
     if (hasCode(error, 'CRI_INVALID')) throw error
     const { message } = asError(error)
-    const hint = /unknown filesystem type/.test(message) ? ': this kernel has no overlayfs; load the module "overlay" (modprobe overlay) or use a kernel that has it' : ''
+    const hint = hasCode(error, 'ENODEV') ? ': this kernel has no overlayfs; load the module "overlay" (modprobe overlay) or use a kernel that has it' : ''
     throw new CodedError('CRI_FAILED', `failed to mount ${what}: ${message}${hint}`, { cause: error })
   } finally {
     // overlayfs has taken what it needs of them.
     if (users) await unmountBelow([paths.shiftedLayers], clock)
+  }
+
+  /** By a program that runs in the layers' directory and names them relative to it: that keeps 127 of them within one page. */
+  async function mountFrom(cwd: string, options: string): Promise<void> {
+    if (Buffer.byteLength(options) > OPTION_BYTES_MAX) throw new CodedError('CRI_INVALID', `image has too many layers (${chain.length}) to mount at ${target}`)
+    // Newer util-linux would pass each option by fsconfig(2), which ends at 256 bytes.
+    await mustRun(['mount', '-n', '-t', 'overlay', 'overlay', '-o', `${options}${flags === 0 ? '' : ',ro,noexec,nosuid,nodev'}`, target], { clock, cwd, env: { LIBMOUNT_FORCE_MOUNT2: 'always' } })
   }
 }

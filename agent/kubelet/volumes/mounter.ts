@@ -1,5 +1,7 @@
 /** The few mounts volumes need. Each call is idempotent; the kernel's mount table is the only memory. */
 import { mkdir, readFile } from 'node:fs/promises'
+import { hasCode } from '#base/errors.ts'
+import { detachMount, mountFileSystem } from '#base/mounts.ts'
 import { runCommand } from '../run-command.ts'
 
 export interface Mounter {
@@ -19,11 +21,14 @@ export const systemMounter: Mounter = {
   async tmpfs(path, { sizeBytes, mode }) {
     await mkdir(path, { recursive: true, mode: 0o750 })
     if ((await mountPoints(path)).includes(path)) return
-    const size = sizeBytes === undefined ? '' : `,size=${sizeBytes}`
-    await runCommand('mount', ['-t', 'tmpfs', '-o', `mode=${mode.toString(8)}${size},noswap`, 'tmpfs', path]).catch(async (error: unknown) => {
+    const tmpfs = (more: string) => mountFileSystem({ type: 'tmpfs', source: 'tmpfs', target: path, options: `mode=${mode.toString(8)}${sizeBytes === undefined ? '' : `,size=${sizeBytes}`}${more}` })
+    try {
+      tmpfs(',noswap')
+    } catch (error) {
       // Kernels before 6.4 do not know noswap.
-      await runCommand('mount', ['-t', 'tmpfs', '-o', `mode=${mode.toString(8)}${size}`, 'tmpfs', path]).catch(() => { throw error })
-    })
+      if (!hasCode(error, 'EINVAL')) throw error
+      tmpfs('')
+    }
   },
   async bind(source, target) {
     await runCommand('mount', ['--no-canonicalize', '--bind', source, target])
@@ -33,8 +38,11 @@ export const systemMounter: Mounter = {
     await runCommand('mount', ['-t', type, ...(options.length > 0 ? ['-o', options.join(',')] : []), source, target])
   },
   async unmount(path) {
-    // The same path may carry several mounts, one over the other.
-    for (const at of (await mountPoints(path)).filter((p) => p === path)) await runCommand('umount', ['--no-canonicalize', '-l', at])
+    // The same path may carry several mounts, one over the other. What hangs (a file server that is away) must hang a program, not a thread of ours.
+    for (const { type } of (await mounts(path)).filter((mount) => mount.point === path).toReversed()) {
+      if (type === 'tmpfs') await detachMount(path)
+      else await runCommand('umount', ['--no-canonicalize', '-l', path])
+    }
   },
   async below(path) {
     return (await mountPoints(path)).toReversed()
@@ -42,14 +50,17 @@ export const systemMounter: Mounter = {
 }
 
 /** At or below `path`, in the order they were mounted. */
-async function mountPoints(path: string): Promise<string[]> {
-  const points: string[] = []
+async function mounts(path: string): Promise<{ point: string; type: string }[]> {
+  const found: { point: string; type: string }[] = []
   for (const line of (await readFile('/proc/self/mountinfo', 'utf8')).split('\n')) {
-    const point = line.split(' ')[4]?.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)))
-    if (point !== undefined && (point === path || point.startsWith(`${path}/`))) points.push(point)
+    const fields = line.split(' ')
+    const point = fields[4]?.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)))
+    if (point !== undefined && (point === path || point.startsWith(`${path}/`))) found.push({ point, type: fields[fields.indexOf('-') + 1] ?? '' })
   }
-  return points
+  return found
 }
+
+const mountPoints = async (path: string): Promise<string[]> => (await mounts(path)).map(({ point }) => point)
 
 /** For tests without the right to mount: directories stand in. */
 export function createMemoryMounter(): Mounter & { readonly mounted: Map<string, string> } {

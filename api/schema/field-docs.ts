@@ -25,6 +25,7 @@ export const FIELD_DOCS: Readonly<Record<string, string>> = {
   'PersistentVolumeClaimSpec.resources': 'Minimum resources the volume should have. More info: https://kubernetes.io/docs/concepts/storage/persistent-volumes#resources',
   'ContainerStatus.resources': 'Compute resource requests and limits that have been enacted on the running container.',
   securityContext: 'Security options the container should be run with. Fields set here override those of the pod. More info: https://kubernetes.io/docs/tasks/configure-pod-container/security-context/',
+  'Binding.target': 'The target object that you want to bind to the standard object.',
   'PodSpec.securityContext': 'Pod-level security attributes and common container settings. Optional: defaults to empty. See type description for default values of each field.',
   valueFrom: "Source for the environment variable's value. Cannot be used if value is not empty.",
   configMapKeyRef: 'Selects a key of a ConfigMap.', secretKeyRef: "Selects a key of a secret in the pod's namespace.", configMapRef: 'The ConfigMap to select from.', 'EnvFromSource.secretRef': 'The Secret to select from.',

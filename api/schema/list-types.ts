@@ -159,6 +159,9 @@ export const DEFAULTS: Readonly<Record<string, unknown>> = {
   'ScaleIOVolumeSource.fsType': 'xfs', 'ScaleIOVolumeSource.storageMode': 'ThinProvisioned',
   'ScaleIOPersistentVolumeSource.fsType': 'xfs', 'ScaleIOPersistentVolumeSource.storageMode': 'ThinProvisioned',
   'GRPCAction.service': '',
+  'ScaleSpec.replicas': 0, 'ReplicationControllerSpec.minReadySeconds': 0, 'ReplicationControllerSpec.replicas': 1, 'FileKeySelector.optional': false,
+  'DeviceToleration.operator': 'Equal', 'V1beta1DeviceToleration.operator': 'Equal', 'V1beta2DeviceToleration.operator': 'Equal',
+  'V1beta1PodCertificateRequestSpec.maxExpirationSeconds': 86_400, 'V1alpha3ResourcePoolStatusRequestSpec.limit': 100, 'V1alpha2PodGroupSpec.disruptionMode': 'Pod',
 }
 
 /** `+union`: one of the members is set, as the discriminator (if any) says. OpenAPI's x-kubernetes-unions. */

@@ -1,5 +1,5 @@
 /** Types as OpenAPI schemas, for version 2 or 3, with Kubernetes' extensions. */
-import type { FieldSchema, FieldType, ModelDocs, ModelSchema, ScalarType, SchemaSet } from '#api/schema/schema.ts'
+import type { FieldSchema, FieldType, GroupVersionKind, ModelDocs, ModelSchema, ScalarType, SchemaSet } from '#api/schema/schema.ts'
 import { listKindOf, type KindRow } from '../kind.ts'
 
 export type Dialect = 'v2' | 'v3'
@@ -45,11 +45,14 @@ export class DefinitionSet {
   readonly #schema: SchemaSet
   readonly #docs: ReadonlyMap<string, ModelDocs>
   readonly #dialect: Dialect
+  readonly #isTold: (gvk: GroupVersionKind) => boolean
   readonly #definitions = new Map<string, Definition>()
   /** Of custom resources, by the names of the kind's definition and of its list's. */
   readonly #custom = new Map<string, KindRow>()
 
-  constructor(schema: SchemaSet, docs: ReadonlyMap<string, ModelDocs>, dialect: Dialect, rows: readonly KindRow[] = []) {
+  /** `of`: the group version that a document of version 3 is of. What belongs to all of them is told as its own and the core's. */
+  constructor(schema: SchemaSet, docs: ReadonlyMap<string, ModelDocs>, dialect: Dialect, rows: readonly KindRow[] = [], of?: { group: string; version: string }) {
+    this.#isTold = ({ group, version }) => !of || (group === '' && version === 'v1') || (group === of.group && version === of.version)
     for (const row of rows) if (row.custom) this.#custom.set(row.model, row).set(listModelOf(row), row)
     this.#schema = schema
     this.#docs = docs
@@ -98,12 +101,13 @@ export class DefinitionSet {
     const docs = this.#docs.get(model.model)
     const properties = Object.fromEntries(Object.entries(model.fields).map(([name, field]) => [name, this.#property(model, name, field, docs?.fields[name])]))
     const required = Object.keys(model.fields).filter((name) => model.fields[name]?.required)
+    const kinds = model.groupVersionKinds.length > 1 ? model.groupVersionKinds.filter(this.#isTold) : model.groupVersionKinds
     return {
       ...(docs?.description && { description: docs.description }),
       type: 'object',
       ...(Object.keys(properties).length > 0 && { properties }),
       ...(required.length > 0 && { required }),
-      ...(model.groupVersionKinds.length > 0 && { 'x-kubernetes-group-version-kind': model.groupVersionKinds }),
+      ...(kinds.length > 0 && { 'x-kubernetes-group-version-kind': kinds }),
       ...(model.structType === 'atomic' && { 'x-kubernetes-map-type': 'atomic' }),
       ...(docs?.unions && { 'x-kubernetes-unions': docs.unions }),
     }
@@ -112,9 +116,10 @@ export class DefinitionSet {
   #property(model: ModelSchema, name: string, field: FieldSchema, description: string | undefined): Definition {
     const type = this.#type(field.type, !isUnmarkedList(model, name))
     const { $ref } = type
+    const value = this.#dialect === 'v3' ? defaultOf(name, field) : undefined
     const extras: Definition = {
       ...(description && { description }),
-      ...(this.#dialect === 'v3' && field.default !== undefined && { default: field.default }),
+      ...(value !== undefined && { default: value }),
       ...(field.patchStrategy !== undefined && { 'x-kubernetes-patch-strategy': field.patchStrategy }),
     }
     // In version 3 a $ref stands alone: what is said beside it needs allOf.
@@ -141,6 +146,16 @@ export class DefinitionSet {
       }
     }
   }
+}
+
+const ZEROS: Readonly<Partial<Record<ScalarType, unknown>>> = { string: '', boolean: false, int32: 0, int64: 0, double: 0 }
+
+/** As upstream tells it in version 3: also what Go makes of a field that nobody has set, where that is written. */
+function defaultOf(name: string, field: FieldSchema): unknown {
+  if (field.default !== undefined) return field.default
+  const { type } = field
+  if (type.kind === 'ref') return field.zero === 'written' || name === 'metadata' ? {} : undefined
+  return type.kind === 'scalar' && field.zero === 'written' ? ZEROS[type.scalar] : undefined
 }
 
 /** The name of a row's list in the schema, or in OpenAPI. */

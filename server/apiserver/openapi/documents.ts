@@ -13,6 +13,9 @@ const PRODUCES: Readonly<Record<Operation['produces'], readonly string[]>> = {
   text: ['text/plain', ...OBJECT_TYPES],
   discovery: OBJECT_TYPES,
 }
+const PROTOBUF = 'application/vnd.kubernetes.protobuf'
+const PROTOBUF_PRODUCES: Readonly<Partial<Record<Operation['produces'], readonly string[]>>> = { object: [PROTOBUF], list: [PROTOBUF, `${PROTOBUF};stream=watch`] }
+const typesOf = ({ produces, protobuf }: Operation): string[] => [...PRODUCES[produces], ...((protobuf && PROTOBUF_PRODUCES[produces]) ?? [])].toSorted()
 const PATCH_TYPES = ['application/json-patch+json', 'application/merge-patch+json', 'application/strategic-merge-patch+json', 'application/apply-patch+yaml']
 const patchTypes = (body: { strategic: boolean }): string[] => PATCH_TYPES.filter((type) => body.strategic || !type.includes('strategic'))
 const CODES: Readonly<Record<number, string>> = { 200: 'OK', 201: 'Created', 202: 'Accepted' }
@@ -21,21 +24,31 @@ const BEARER = { BearerToken: { description: 'Bearer Token authentication', in: 
 export interface DocumentInput { schema: SchemaSet; rows: readonly KindRow[]; /** `v1.36.1+skiff`. */ gitVersion: string }
 export interface GroupVersion { group: string; version: string }
 
+/** Documents besides those of group versions, by their path: `api`, `apis/apps`, `version`. */
+export function otherDocuments(rows: readonly KindRow[]): Map<string, readonly Operation[]> {
+  return new Map(groupOperations(rows).map((operation): [string, readonly Operation[]] => [operation.path.slice(1, -1), [operation]]))
+}
+
 /** Group versions that have a document, in table order, by their path: `api/v1`, `apis/apps/v1`. */
 export function groupVersionsOf(rows: readonly KindRow[]): Map<string, GroupVersion> {
   return new Map(rows.map(({ ref }): [string, GroupVersion] => [groupPath(ref.group, ref.version), { group: ref.group, version: ref.version }]))
 }
 
-export function documentV3({ schema, rows, gitVersion }: DocumentInput, { group, version }: GroupVersion): unknown {
-  const definitions = new DefinitionSet(schema, schema.docs(), 'v3', rows)
-  const operations = operationsOf(group, version, rows.filter(({ ref }) => ref.group === group && ref.version === version))
+export function documentV3(input: DocumentInput, of: GroupVersion): unknown {
+  const { group, version } = of
+  return printV3(input, operationsOf(group, version, input.rows.filter(({ ref }) => ref.group === group && ref.version === version)), of)
+}
+
+/** A document of some operations; `of`: those of a group version. */
+export function printV3({ schema, rows, gitVersion }: DocumentInput, operations: readonly Operation[], of: GroupVersion = { group: '', version: 'v1' }): unknown {
+  const definitions = new DefinitionSet(schema, schema.docs(), 'v3', rows, of)
   const paths = pathsOf(operations, (operation) => ({
     ...common(operation),
-    ...(operation.parameters.length > 0 && { parameters: operation.parameters.map(parameterV3) }),
+    ...(operation.parameters.length > 0 && { parameters: byName(operation.parameters).map(parameterV3) }),
     ...bodyV3(operation, definitions),
     responses: responses(operation, (ok) => {
       const schemaOf = operation.answer === 'string' ? { type: 'string' } : definitions.refToModel(operation.answer.model)
-      return { description: ok, content: Object.fromEntries(PRODUCES[operation.produces].map((type) => [type, { schema: schemaOf }])) }
+      return { description: ok, content: Object.fromEntries(typesOf(operation).map((type) => [type, { schema: schemaOf }])) }
     }),
   }), parameterV3)
   return { openapi: '3.0.0', info: { title: 'Kubernetes', version: gitVersion }, paths, components: { schemas: definitions.all(), securitySchemes: BEARER } }
@@ -47,7 +60,7 @@ export function documentV2({ schema, rows, gitVersion }: DocumentInput): unknown
   const paths = pathsOf([...operations, ...groupOperations(rows)], (operation) => ({
     ...common(operation),
     consumes: operation.body?.of === 'patch' ? patchTypes(operation.body) : operation.produces === 'discovery' ? OBJECT_TYPES : ['*/*'],
-    produces: PRODUCES[operation.produces],
+    produces: typesOf(operation),
     schemes: ['https'],
     parameters: [...bodyV2(operation, definitions), ...operation.parameters.map(parameterV2)],
     responses: responses(operation, (description) => ({ description, schema: operation.answer === 'string' ? { type: 'string' } : definitions.refToModel(operation.answer.model) })),
@@ -83,7 +96,7 @@ function common(operation: Operation): Definition {
 function pathsOf(operations: readonly Operation[], render: (operation: Operation) => Definition, parameter: (p: Parameter) => Definition): Record<string, Definition> {
   const paths = new Map<string, Definition>()
   for (const operation of operations) {
-    const item = paths.get(operation.path) ?? (operation.pathParameters.length > 0 ? { parameters: operation.pathParameters.map(parameter) } : {})
+    const item = paths.get(operation.path) ?? (operation.pathParameters.length > 0 ? { parameters: byName(operation.pathParameters).map(parameter) } : {})
     item[operation.method] = render(operation)
     paths.set(operation.path, item)
   }
@@ -110,5 +123,6 @@ function bodyV2({ body }: Operation, definitions: DefinitionSet): Definition[] {
   return body ? [{ in: 'body', name: 'body', ...(body.of !== 'deleteOptions' && { required: true }), schema: bodySchema(body, definitions) }] : []
 }
 
+const byName = (parameters: readonly Parameter[]): Parameter[] => parameters.toSorted((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
 const parameterV3 = (p: Parameter): Definition => ({ name: p.name, in: p.in, description: p.description, ...(p.in === 'path' && { required: true }), schema: { type: p.type, uniqueItems: true } })
 const parameterV2 = (p: Parameter): Definition => ({ name: p.name, in: p.in, description: p.description, ...(p.in === 'path' && { required: true }), type: p.type, uniqueItems: true })

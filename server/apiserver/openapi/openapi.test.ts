@@ -31,8 +31,10 @@ function refsIn(value: unknown, found = new Set<string>()): Set<string> {
   return found
 }
 
-test('the index names each group version once, with the hash that its document answers to', () => {
-  assert.deepStrictEqual(Object.keys(index()), [...groupVersionsOf(rows).keys()])
+test('the index names each group version and each other document once, in order, with the hash that its document answers to', () => {
+  const others = ['.well-known/openid-configuration', 'api', 'apis', 'openid/v1/jwks', 'version', ...new Set(rows.filter(({ ref }) => ref.group !== '').map(({ ref }) => `apis/${ref.group}`))]
+  assert.deepStrictEqual(Object.keys(index()), [...groupVersionsOf(rows).keys(), ...others].toSorted())
+  assert.deepStrictEqual(Object.keys((bodyOf(get('/openapi/v3/apis/apps')) as Doc).paths), ['/apis/apps/'])
   const { serverRelativeURL } = index()['apis/apps/v1'] ?? { serverRelativeURL: '' }
   assert.match(serverRelativeURL, /^\/openapi\/v3\/apis\/apps\/v1\?hash=[0-9A-F]{128}$/)
   const response = get(serverRelativeURL)
@@ -96,6 +98,19 @@ test('kubectl finds what it checks before it trusts the server with field valida
   const patch = core.paths['/api/v1/namespaces/{namespace}/configmaps/{name}']?.['patch'] as unknown as { parameters: { name: string; in: string }[]; 'x-kubernetes-group-version-kind': unknown }
   assert.ok(patch.parameters.some((p) => p.name === 'fieldValidation' && p.in === 'query'))
   assert.deepStrictEqual(patch['x-kubernetes-group-version-kind'], { group: '', version: 'v1', kind: 'ConfigMap' })
+})
+
+test('in version 3 what belongs to every group version is told as the document\'s own and the core\'s, and what is always written has its zero for default', () => {
+  const apps = documentV3({ schema, rows, gitVersion }, { group: 'apps', version: 'v1' }) as Doc
+  const { schemas } = apps.components
+  assert.deepStrictEqual(schemas['io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions']?.['x-kubernetes-group-version-kind'], [{ group: '', version: 'v1', kind: 'DeleteOptions' }, { group: 'apps', version: 'v1', kind: 'DeleteOptions' }])
+  assert.deepStrictEqual(schemas['io.k8s.api.autoscaling.v1.Scale']?.['x-kubernetes-group-version-kind'], [{ group: 'autoscaling', version: 'v1', kind: 'Scale' }])
+  const defaults = (name: string) => Object.fromEntries(Object.entries(schemas[name]?.['properties'] as Record<string, { default?: unknown }>).filter(([, p]) => p.default !== undefined).map(([k, p]) => [k, p.default]))
+  assert.deepStrictEqual(defaults('io.k8s.api.apps.v1.Deployment'), { metadata: {}, spec: {}, status: {} })
+  assert.deepStrictEqual(defaults('io.k8s.api.apps.v1.DeploymentCondition'), { status: '', type: '' })
+  const list = apps.paths['/apis/apps/v1/deployments'] as unknown as { get: { responses: Record<string, { content: object }> }; parameters: { name: string }[] }
+  assert.deepStrictEqual(Object.keys(list.get.responses['200']?.content ?? {}), ['application/json', 'application/json;stream=watch', 'application/vnd.kubernetes.protobuf', 'application/vnd.kubernetes.protobuf;stream=watch', 'application/yaml'])
+  assert.deepStrictEqual(list.parameters.map((p) => p.name), ['allowWatchBookmarks', 'continue', 'fieldSelector', 'labelSelector', 'limit', 'pretty', 'resourceVersion', 'resourceVersionMatch', 'sendInitialEvents', 'shardSelector', 'timeoutSeconds', 'watch'])
 })
 
 test('schemas say how lists merge, and stand beside references by allOf', () => {

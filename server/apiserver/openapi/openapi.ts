@@ -8,7 +8,7 @@ import type { ApiResponse } from '#api/client/transport.ts'
 import type { SchemaSet } from '#api/schema/schema.ts'
 import { parseAccept } from '../http/negotiate.ts'
 import type { KindRow } from '../kind.ts'
-import { documentV2, documentV3, groupVersionsOf } from './documents.ts'
+import { documentV2, documentV3, groupVersionsOf, otherDocuments, printV3 } from './documents.ts'
 import { encodeOpenApiV2 } from './gnostic.ts'
 
 export interface OpenApiOptions {
@@ -35,7 +35,7 @@ export type OpenApi = (request: OpenApiRequest) => ApiResponse | undefined
 /** Gzipped documents kept: an explain or an apply asks for one or two. About 100 KB each. */
 const KEPT_MAX = 3
 /** Raised when the documents change though their inputs do not. */
-const FORMAT = 1
+const FORMAT = 2
 
 type Form = 'json' | 'protobuf'
 
@@ -45,13 +45,14 @@ const PROTOBUF_V2 = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf'
 const PROTOBUF_V2_MEDIA = new Set([PROTOBUF_V2, 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf'])
 
 export function createOpenApi({ schema, rows: table, gitVersion, added }: OpenApiOptions): OpenApi {
-  const made = { generation: table.generation, rows: table.all, groupVersions: groupVersionsOf(table.all) }
+  const look = () => ({ generation: table.generation, rows: table.all, groupVersions: groupVersionsOf(table.all), others: otherDocuments(table.all) })
+  const made = look()
   const kept = new Map<string, Buffer>()
   const hashes = new Map<string, string>()
 
   const refresh = () => {
     if (made.generation === table.generation) return
-    Object.assign(made, { generation: table.generation, rows: table.all, groupVersions: groupVersionsOf(table.all) })
+    Object.assign(made, look())
     // Documents are found by hash: those that did not change are found again.
     hashes.clear()
   }
@@ -62,7 +63,8 @@ export function createOpenApi({ schema, rows: table, gitVersion, added }: OpenAp
     const known = hashes.get(key)
     if (known !== undefined) return known
     const gv = made.groupVersions.get(name)
-    const shown = made.rows.filter(({ ref }) => !gv || (ref.group === gv.group && ref.version === gv.version)).map(({ ref, model, verbs, subresources, custom }) => ({ ref, model, verbs, subresources, ...(custom && { custom: custom.id }) }))
+    const other = made.others.get(name)
+    const shown = other ?? made.rows.filter(({ ref }) => !gv || (ref.group === gv.group && ref.version === gv.version)).map(({ ref, model, verbs, subresources, custom }) => ({ ref, model, verbs, subresources, ...(custom && { custom: custom.id }) }))
     const hash = createHash('sha512').update(JSON.stringify([FORMAT, gitVersion, key, shown])).digest('hex').toUpperCase()
     hashes.set(key, hash)
     return hash
@@ -70,8 +72,10 @@ export function createOpenApi({ schema, rows: table, gitVersion, added }: OpenAp
 
   const build = (name: string, form: Form): Buffer | string => {
     const gv = made.groupVersions.get(name)
-    const document = gv ? documentV3({ schema, rows: made.rows, gitVersion }, gv) : documentV2({ schema, rows: made.rows, gitVersion })
-    if (!gv) added?.()?.addTo(document as Record<string, unknown>)
+    const other = made.others.get(name)
+    const input = { schema, rows: made.rows, gitVersion }
+    const document = gv ? documentV3(input, gv) : other ? printV3(input, other) : documentV2(input)
+    if (name === 'v2') added?.()?.addTo(document as Record<string, unknown>)
     return form === 'protobuf' ? encodeOpenApiV2(document) : JSON.stringify(document)
   }
 
@@ -89,7 +93,7 @@ export function createOpenApi({ schema, rows: table, gitVersion, added }: OpenAp
   }
 
   const index = (): Buffer => {
-    const paths = [...made.groupVersions.keys()].map((name) => [name, { serverRelativeURL: `/openapi/v3/${name}?hash=${hashOf(name)}` }])
+    const paths = [...made.groupVersions.keys(), ...made.others.keys()].toSorted().map((name) => [name, { serverRelativeURL: `/openapi/v3/${name}?hash=${hashOf(name)}` }])
     return Buffer.from(JSON.stringify({ paths: Object.fromEntries(paths) }))
   }
 
@@ -100,7 +104,7 @@ export function createOpenApi({ schema, rows: table, gitVersion, added }: OpenAp
     if (!form) return notAcceptable(name)
     if (name === '/openapi/v3') return { status: 200, headers: { 'content-type': 'application/json', vary: 'Accept' }, body: index() }
     const document = name === '/openapi/v2' ? 'v2' : name.startsWith('/openapi/v3/') ? name.slice('/openapi/v3/'.length) : undefined
-    if (document === undefined || (document !== 'v2' && !made.groupVersions.has(document))) return undefined
+    if (document === undefined || (document !== 'v2' && !made.groupVersions.has(document) && !made.others.has(document))) return undefined
     const current = hashOf(document)
     // An old hash: the client's index is old. It is sent to the document as it is now.
     if (hash !== undefined && hash !== '' && hash !== current) return { status: 301, headers: { location: `${name}?hash=${current}` }, body: Buffer.alloc(0) }

@@ -23,13 +23,15 @@ export interface Operation {
   /** Codes besides 401. */
   codes: readonly number[]
   produces: 'object' | 'list' | 'any' | 'text' | 'discovery'
+  /** Kinds with Go types are served as protobuf, too. */
+  protobuf?: true
 }
 
 const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch']
-const WATCH: ParameterName[] = ['allowWatchBookmarks', 'continue', 'fieldSelector', 'labelSelector', 'limit', 'resourceVersion', 'resourceVersionMatch', 'sendInitialEvents', 'timeoutSeconds', 'watch']
+const WATCH: ParameterName[] = ['allowWatchBookmarks', 'continue', 'fieldSelector', 'labelSelector', 'limit', 'resourceVersion', 'resourceVersionMatch', 'sendInitialEvents', 'shardSelector', 'timeoutSeconds', 'watch']
 const WRITE: ParameterName[] = ['dryRun', 'fieldManager', 'fieldValidation']
 const DELETE: ParameterName[] = ['dryRun', 'gracePeriodSeconds', 'orphanDependents', 'propagationPolicy']
-const DELETE_COLLECTION: ParameterName[] = ['continue', 'dryRun', 'fieldSelector', 'gracePeriodSeconds', 'labelSelector', 'limit', 'orphanDependents', 'propagationPolicy', 'resourceVersion', 'resourceVersionMatch', 'sendInitialEvents', 'timeoutSeconds']
+const DELETE_COLLECTION: ParameterName[] = ['continue', 'dryRun', 'fieldSelector', 'gracePeriodSeconds', 'labelSelector', 'limit', 'orphanDependents', 'propagationPolicy', 'resourceVersion', 'resourceVersionMatch', 'sendInitialEvents', 'shardSelector', 'timeoutSeconds']
 /** Kinds whose deletion answers the object, as upstream's do. */
 const ANSWERS_DELETED = new Set(['pods', 'services', 'serviceaccounts', 'persistentvolumes', 'persistentvolumeclaims', 'podtemplates', 'resourcequotas', 'storageclasses', 'csidrivers', 'csinodes', 'volumeattachments'])
 
@@ -54,7 +56,7 @@ export function operationsOf(group: string, version: string, rows: readonly Kind
     path: `/${groupPath(group, version)}/`, method: 'get', id: `get${capital(groupTag(group))}${capital(version)}APIResources`, description: 'get available resources', tag,
     parameters: [], pathParameters: [], answer: { model: 'APIResourceList' }, codes: [200], produces: 'discovery',
   }
-  return [discovery, ...rows.flatMap((row) => operationsOfRow(row, tag))]
+  return [discovery, ...rows.flatMap((row) => operationsOfRow(row, tag).map((operation): Operation => (row.custom ? operation : { ...operation, protobuf: true })))]
 }
 
 function operationsOfRow(row: KindRow, tag: string): Operation[] {

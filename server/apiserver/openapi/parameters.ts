@@ -21,6 +21,7 @@ const PARAMETERS = {
   resourceVersion: query('string', 'resourceVersion sets a constraint on what resource versions a request may be served from. Defaults to unset.'),
   resourceVersionMatch: query('string', 'resourceVersionMatch determines how resourceVersion is applied to list calls. Defaults to unset.'),
   sendInitialEvents: query('boolean', '`sendInitialEvents=true` may be set together with `watch=true`. The watch stream then begins with synthetic events for the current state of the collection, followed by a bookmark with the annotation `"k8s.io/initial-events-end": "true"`. Needs `resourceVersionMatch`.'),
+  shardSelector: query('string', 'A part of the collection, by hash of a field: shardRange(object.metadata.uid, "0x0", "0x8000000000000000") and its like, joined by ||. Objects outside it are left out (KEP-5866).'),
   timeoutSeconds: query('integer', 'Timeout for the list/watch call. This limits the duration of the call, regardless of any activity or inactivity.'),
   watch: query('boolean', 'Watch for changes to the described resources and return them as a stream of add, update, and remove notifications. Specify resourceVersion.'),
   container: query('string', 'The container of the pod. Defaults to the only container if there is one.'),

@@ -12,6 +12,8 @@ const PRODUCES: Readonly<Record<Operation['produces'], readonly string[]>> = {
   any: ['*/*'],
   text: ['text/plain', ...OBJECT_TYPES],
   discovery: OBJECT_TYPES,
+  json: ['application/json'],
+  keys: ['application/jwk-set+json'],
 }
 const PROTOBUF = 'application/vnd.kubernetes.protobuf'
 const PROTOBUF_PRODUCES: Readonly<Partial<Record<Operation['produces'], readonly string[]>>> = { object: [PROTOBUF], list: [PROTOBUF, `${PROTOBUF};stream=watch`] }
@@ -51,7 +53,8 @@ export function printV3({ schema, rows, gitVersion }: DocumentInput, operations:
       return { description: ok, content: Object.fromEntries(typesOf(operation).map((type) => [type, { schema: schemaOf }])) }
     }),
   }), parameterV3)
-  return { openapi: '3.0.0', info: { title: 'Kubernetes', version: gitVersion }, paths, components: { schemas: definitions.all(), securitySchemes: BEARER } }
+  const schemas = definitions.all()
+  return { openapi: '3.0.0', info: { title: 'Kubernetes', version: gitVersion }, paths, components: { ...(Object.keys(schemas).length > 0 && { schemas }), securitySchemes: BEARER } }
 }
 
 export function documentV2({ schema, rows, gitVersion }: DocumentInput): unknown {
@@ -59,7 +62,7 @@ export function documentV2({ schema, rows, gitVersion }: DocumentInput): unknown
   const operations = [...groupVersionsOf(rows).values()].flatMap(({ group, version }) => operationsOf(group, version, rows.filter(({ ref }) => ref.group === group && ref.version === version)))
   const paths = pathsOf([...operations, ...groupOperations(rows)], (operation) => ({
     ...common(operation),
-    consumes: operation.body?.of === 'patch' ? patchTypes(operation.body) : operation.produces === 'discovery' ? OBJECT_TYPES : ['*/*'],
+    consumes: operation.body?.of === 'patch' ? patchTypes(operation.body) : operation.produces === 'discovery' ? OBJECT_TYPES : operation.produces === 'json' || operation.produces === 'keys' ? ['application/json'] : ['*/*'],
     produces: typesOf(operation),
     schemes: ['https'],
     parameters: [...bodyV2(operation, definitions), ...operation.parameters.map(parameterV2)],
@@ -77,9 +80,9 @@ function groupOperations(rows: readonly KindRow[]): Operation[] {
     get('/api/', 'getCoreAPIVersions', 'get available API versions', 'core', 'APIVersions'),
     get('/apis/', 'getAPIVersions', 'get available API versions', 'apis', 'APIGroupList'),
     ...groups.map((group) => get(`/apis/${group}/`, `get${capital(groupTag(group))}APIGroup`, 'get information of a group', groupTag(group), 'APIGroup')),
-    { ...get('/.well-known/openid-configuration/', 'getServiceAccountIssuerOpenIDConfiguration', "get service account issuer OpenID configuration, also known as the 'OIDC discovery doc'", 'WellKnown', ''), answer: 'string' },
-    { ...get('/openid/v1/jwks/', 'getServiceAccountIssuerOpenIDKeyset', 'get service account issuer OpenID JSON Web Key Set (contains public token verification keys)', 'openid', ''), answer: 'string' },
-    get('/version/', 'getCodeVersion', 'get the version information for this server', 'version', 'VersionInfo'),
+    { ...get('/.well-known/openid-configuration/', 'getServiceAccountIssuerOpenIDConfiguration', "get service account issuer OpenID configuration, also known as the 'OIDC discovery doc'", 'WellKnown', ''), answer: 'string', produces: 'json' },
+    { ...get('/openid/v1/jwks/', 'getServiceAccountIssuerOpenIDKeyset', 'get service account issuer OpenID JSON Web Key Set (contains public token verification keys)', 'openid', ''), answer: 'string', produces: 'keys' },
+    { ...get('/version/', 'getCodeVersion', 'get the version information for this server', 'version', 'VersionInfo'), produces: 'json' },
   ]
 }
 

@@ -22,7 +22,7 @@ export interface Operation {
   answer: { model: string } | 'string'
   /** Codes besides 401. */
   codes: readonly number[]
-  produces: 'object' | 'list' | 'any' | 'text' | 'discovery'
+  produces: 'object' | 'list' | 'any' | 'text' | 'discovery' | 'json' | 'keys'
   /** Kinds with Go types are served as protobuf, too. */
   protobuf?: true
 }
@@ -30,10 +30,11 @@ export interface Operation {
 const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch']
 const WATCH: ParameterName[] = ['allowWatchBookmarks', 'continue', 'fieldSelector', 'labelSelector', 'limit', 'resourceVersion', 'resourceVersionMatch', 'sendInitialEvents', 'shardSelector', 'timeoutSeconds', 'watch']
 const WRITE: ParameterName[] = ['dryRun', 'fieldManager', 'fieldValidation']
-const DELETE: ParameterName[] = ['dryRun', 'gracePeriodSeconds', 'orphanDependents', 'propagationPolicy']
-const DELETE_COLLECTION: ParameterName[] = ['continue', 'dryRun', 'fieldSelector', 'gracePeriodSeconds', 'labelSelector', 'limit', 'orphanDependents', 'propagationPolicy', 'resourceVersion', 'resourceVersionMatch', 'sendInitialEvents', 'shardSelector', 'timeoutSeconds']
+const DELETE: ParameterName[] = ['dryRun', 'gracePeriodSeconds', 'ignoreStoreReadErrorWithClusterBreakingPotential', 'orphanDependents', 'propagationPolicy']
+const DELETE_COLLECTION: ParameterName[] = ['continue', 'dryRun', 'fieldSelector', 'gracePeriodSeconds', 'ignoreStoreReadErrorWithClusterBreakingPotential', 'labelSelector', 'limit', 'orphanDependents', 'propagationPolicy', 'resourceVersion', 'resourceVersionMatch', 'sendInitialEvents', 'shardSelector', 'timeoutSeconds']
 /** Kinds whose deletion answers the object, as upstream's do. */
-const ANSWERS_DELETED = new Set(['pods', 'services', 'serviceaccounts', 'persistentvolumes', 'persistentvolumeclaims', 'podtemplates', 'resourcequotas', 'storageclasses', 'csidrivers', 'csinodes', 'volumeattachments'])
+const ANSWERS_DELETED = new Set(['pods', 'services', 'serviceaccounts', 'persistentvolumes', 'persistentvolumeclaims', 'podtemplates', 'resourcequotas', 'storageclasses', 'csidrivers', 'csinodes', 'volumeattachments', 'volumeattributesclasses',
+  'deviceclasses', 'devicetaintrules', 'resourceclaims', 'resourceclaimtemplates', 'resourcepoolstatusrequests', 'resourceslices'])
 
 /** The dependency tells core/v1's struct of the same name apart; of lists there is one. */
 const LIST_MODELS: Readonly<Record<string, string>> = { ResourceV1ResourceClaim: 'ResourceClaimList' }

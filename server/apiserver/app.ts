@@ -28,7 +28,7 @@ import { protobufResponse } from './http/protobuf-response.ts'
 import { isReadByPeople, prettyResponse, statusResponse } from './http/response.ts'
 import { badRequest, timedOut } from './http/status.ts'
 import type { KindRow } from './kind.ts'
-import { ApiMetrics, type ProcessUsage } from './metrics/api-metrics.ts'
+import { ApiMetrics, buildInfo, type ProcessUsage } from './metrics/api-metrics.ts'
 import type { Metric } from './metrics/metrics.ts'
 import { measureStore } from './metrics/measured-store.ts'
 import { countAnswer } from './metrics/count-answer.ts'
@@ -184,6 +184,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     webhooks: createWebhookClient({ client, connector: options.nodeConnector, clock, random }),
   }
   for (const { metrics: counted } of options.admission) for (const metric of counted ?? []) metrics.register(metric)
+  metrics.register(buildInfo(options.version))
   const webhookMetrics = new WebhookMetrics()
   for (const metric of webhookMetrics.all) metrics.register(metric)
   const policyMetrics = new PolicyMetrics()

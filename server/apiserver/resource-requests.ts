@@ -73,7 +73,10 @@ export function createResourceRequests({ parts, authorizer, gate, aggregation, c
 
   async function run(call: Call): Promise<ApiResponse> {
     const { row, info, verb } = call
-    if (row.warning !== undefined) call.warn(row.warning)
+    if (row.warning !== undefined) {
+      call.warn(row.warning)
+      call.parts.metrics.deprecated(row.ref, info.subresource, /unavailable in v(\d+\.\d+)\+/.exec(row.warning)?.[1] ?? '')
+    }
     const needsNamespace = row.ref.namespaced && info.namespace === ''
     if (info.subresource !== '') {
       if (info.name === '' || needsNamespace || (info.rest !== '' && info.subresource !== 'proxy')) throw noSuchResource()

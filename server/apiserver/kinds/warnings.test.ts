@@ -1,4 +1,4 @@
-import { deepStrictEqual } from 'node:assert'
+import { deepStrictEqual, match } from 'node:assert'
 import { test } from 'node:test'
 import { cluster, MERGE, NS, pod, PODS, template } from './kinds.test-support.ts'
 
@@ -61,5 +61,7 @@ test('Services, volumes, ingresses and old versions warn too', async () => {
   deepStrictEqual(await from(`${NS}/services`, { metadata: { name: 's' }, spec: { ports, trafficDistribution: 'PreferClose' } }), ['spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"'])
   deepStrictEqual(await from('/api/v1/persistentvolumes', { metadata: { name: 'v' }, spec: { capacity: { storage: '1Gi' }, accessModes: ['ReadWriteOnce'], hostPath: { path: '/x' }, persistentVolumeReclaimPolicy: 'Recycle' } }), ['spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.'])
   deepStrictEqual(await from('/apis/networking.k8s.io/v1/namespaces/default/ingresses', { metadata: { name: 'i', annotations: { 'kubernetes.io/ingress.class': 'x' } }, spec: { defaultBackend: { service: { name: 's', port: { number: 80 } } } } }), ["annotation \"kubernetes.io/ingress.class\" is deprecated, please use 'spec.ingressClassName' instead"])
-  deepStrictEqual(warned((await cluster().call('GET', '/apis/storage.k8s.io/v1beta1/volumeattributesclasses')).headers), ['storage.k8s.io/v1beta1 VolumeAttributesClass is deprecated in v1.34+, unavailable in v1.37+; use storage.k8s.io/v1 VolumeAttributesClass'])
+  const c = cluster()
+  deepStrictEqual(warned((await c.call('GET', '/apis/storage.k8s.io/v1beta1/volumeattributesclasses')).headers), ['storage.k8s.io/v1beta1 VolumeAttributesClass is deprecated in v1.34+, unavailable in v1.37+; use storage.k8s.io/v1 VolumeAttributesClass'])
+  match((await c.call('GET', '/metrics')).text, /^apiserver_requested_deprecated_apis\{group="storage.k8s.io",removed_release="1.37",resource="volumeattributesclasses",subresource="",version="v1beta1"\} 1$/m)
 })

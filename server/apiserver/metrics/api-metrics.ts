@@ -1,4 +1,5 @@
 /** The API server's metrics under upstream's names. */
+import type { VersionInfo } from '../discovery/paths.ts'
 import { AdmissionMetrics } from './admission-metrics.ts'
 import { Metric, printMetrics, quoteLabel } from './metrics.ts'
 import { RequestMetrics } from './request-metrics.ts'
@@ -14,13 +15,20 @@ export class ApiMetrics {
   readonly admission = new AdmissionMetrics()
   readonly #extra: Metric[] = []
 
+  readonly #deprecated = new Metric('apiserver_requested_deprecated_apis', 'gauge', 'Gauge of deprecated APIs that have been requested, broken out by API group, version, resource, subresource, and removed_release.')
+
   panic(): void { this.requests.panic() }
+
+  /** Somebody still asks for what a later release of upstream will not have (`1.39`; '' where none is named). */
+  deprecated({ group, version, resource }: { group: string; version: string; resource: string }, subresource: string, removedRelease: string): void {
+    this.#deprecated.set(`group="${quoteLabel(group)}",removed_release="${removedRelease}",resource="${quoteLabel(resource)}",subresource="${quoteLabel(subresource)}",version="${quoteLabel(version)}"`, 1)
+  }
 
   /** Other parts' metrics on the same page. */
   register(metric: Metric): void { this.#extra.push(metric) }
 
   print(gauges: Gauges, usage: ProcessUsage, more: readonly Metric[] = []): Buffer {
-    return printMetrics([...this.requests.all(), ...this.watches.all(), ...this.admission.all(), ...gaugeMetrics(gauges), ...processMetrics(usage), ...this.#extra, ...more])
+    return printMetrics([...this.requests.all(), ...this.watches.all(), ...this.admission.all(), this.#deprecated, ...gaugeMetrics(gauges), ...processMetrics(usage), ...this.#extra, ...more])
   }
 }
 
@@ -39,6 +47,14 @@ function gaugeMetrics(gauges: Gauges): Metric[] {
   const revision = new Metric('skiff_store_revision', 'gauge', 'The newest revision of the store.')
   revision.set('', gauges.revision)
   return [inFlight, watches, objects, resources, revision]
+}
+
+/** Which build answers: dashboards join by it. */
+export function buildInfo(version: VersionInfo): Metric {
+  const metric = new Metric('kubernetes_build_info', 'gauge', "A metric with a constant '1' value labeled by major, minor, git version, git commit, git tree state, build date, Go version, and compiler from which Kubernetes was built, and platform on which it is running.")
+  const labels = { build_date: version.buildDate, compiler: version.compiler, git_commit: version.gitCommit, git_tree_state: version.gitTreeState, git_version: version.gitVersion, go_version: version.goVersion, major: version.major, minor: version.minor, platform: version.platform }
+  metric.set(Object.entries(labels).map(([name, value]) => `${name}="${quoteLabel(value)}"`).join(','), 1)
+  return metric
 }
 
 export interface ProcessUsage {

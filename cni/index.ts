@@ -1,5 +1,6 @@
 /** The pod network: what the agent may use of this folder. */
 import type { Log } from '#base/log.ts'
+import { connectPod, type PortWish } from './bridge/port.ts'
 import { systemExec, type Exec } from './netlink/exec.ts'
 import type { Network, PodNetworkConfig } from './network.ts'
 import { createHostGatewayOverlay } from './overlay/host-gw/host-gw.ts'
@@ -30,15 +31,16 @@ export interface CreateNetworkConfig extends PodNetworkConfig {
   serviceCidr?: string
 }
 
-/** Acts in the network namespace of this process, unless `exec` enters another. Throws BAD_PREFIX on malformed CIDRs; touches nothing before `start`. */
-export function createNetwork(config: CreateNetworkConfig, deps: { log: Log; exec?: Exec }): Network {
-  const { log, exec = systemExec } = deps
+/** Acts in the network namespace of this process, unless `exec` and `connect` enter another. Throws BAD_PREFIX on malformed CIDRs; touches nothing before `start`. */
+export function createNetwork(config: CreateNetworkConfig, deps: { log: Log; exec?: Exec; connect?: (wish: PortWish) => void }): Network {
+  const { log, exec = systemExec, connect = connectPod } = deps
   const podCidr = formatPrefix(parsePrefix(config.podCidr, 'pod CIDR'))
   const serviceCidr = config.serviceCidr === undefined ? undefined : formatPrefix(parsePrefix(config.serviceCidr, 'service CIDR'))
   return new PodNetwork({
     config: { ...config, podCidr, serviceCidr, bridgeName: config.bridgeName ?? 'skiff0' },
     overlay: createOverlay({ ...config, podCidr }, { log, exec }),
     exec,
+    connect,
     log,
   })
 }

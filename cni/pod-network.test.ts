@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { silentLog } from '#base/log.ts'
 import { hostDeviceName } from './bridge/names.ts'
+import { connectPod } from './bridge/port.ts'
 import { createNetwork, type Network, type OverlayKind, type PodPort } from './index.ts'
 import { changes, labMissing, NetnsLab, type LabHost, type Namespace } from './testing/netns-lab.ts'
 
@@ -13,7 +14,7 @@ const missing = await labMissing()
 
 function networkOn(lab: NetnsLab, host: LabHost, podCidr: string, overlay: OverlayKind = 'vxlan'): Network {
   const config = { clusterCidr: '10.42.0.0/16', podCidr, nodeIp: host.ip, overlay, stateDir: join(lab.folder, `state-${host.ip}`), serviceCidr: '10.43.0.0/16' }
-  return createNetwork(config, { log: silentLog, exec: host.exec })
+  return createNetwork(config, { log: silentLog, exec: host.exec, connect: (wish) => connectPod(wish, host.path) })
 }
 
 function request(id: string, ns: Namespace, portMappings: PodPort[] = []) {
@@ -176,12 +177,12 @@ END`)
     const step = { left: 0 }
     const dying = (): Network => createNetwork(
       { clusterCidr: '10.42.0.0/16', podCidr: '10.42.0.0/24', nodeIp: one.ip, overlay: 'vxlan', stateDir: join(lab.folder, `state-${one.ip}`), serviceCidr: '10.43.0.0/16' },
-      { log: silentLog, exec: (argv, options) => step.left-- > 0 ? one.exec(argv, options) : Promise.reject(new Error('killed')) },
+      { log: silentLog, exec: (argv, options) => step.left-- > 0 ? one.exec(argv, options) : Promise.reject(new Error('killed')), connect: (wish) => connectPod(wish, one.path, () => { if (step.left-- <= 0) throw new Error('killed') }) },
     )
     await netOne.close()
     for (const doing of ['setup', 'teardown'] as const) {
       for (let at = 0, isWhole = false; !isWhole; at++) {
-        assert.ok(at < 20)
+        assert.ok(at < 30)
         step.left = 1000
         const first = dying()
         await first.start()

@@ -1,15 +1,15 @@
 /** The Network of this node: bridge, leases, overlay and host ports put together. */
 import { join } from 'node:path'
-import { asError, CodedError } from '#base/errors.ts'
+import { asError, CodedError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import { decideBridge } from './bridge/bridge.ts'
 import { ensureForward } from './bridge/forward.ts'
 import { derivedMac, formatAlias, HOST_DEVICE, hostDeviceName, maybeAlias } from './bridge/names.ts'
 import { CNI_TABLE, desiredNatTable } from './bridge/nat-table.ts'
-import { checkScript, hostCommands, podScript, POD_DEVICE, type PortWish } from './bridge/port.ts'
+import { POD_DEVICE, type PortWish } from './bridge/port.ts'
 import { openLeaseFile } from './ipam/lease-file.ts'
 import type { Lease, Leases } from './ipam/leases.ts'
-import { mustRun, type Exec } from './netlink/exec.ts'
+import type { Exec } from './netlink/exec.ts'
 import { deleteLink, ipBatch, listLinks, type Link } from './netlink/links.ts'
 import { listRoutes, ROUTE_PROTOCOL } from './netlink/routes.ts'
 import { ensureSysctls } from './netlink/sysctls.ts'
@@ -25,6 +25,8 @@ export interface PodNetworkOptions {
   config: PodNetworkConfig & { bridgeName: string; serviceCidr?: string | undefined }
   overlay: Overlay
   exec: Exec
+  /** Throws EEXIST where devices of other pairs are in the way. */
+  connect: (wish: PortWish) => void
   log: Log
 }
 
@@ -34,6 +36,7 @@ export class PodNetwork implements Network {
   readonly #config: PodNetworkOptions['config']
   readonly #overlay: Overlay
   readonly #exec: Exec
+  readonly #connectPod: (wish: PortWish) => void
   readonly #log: Log
   readonly #prefix: Prefix
   #leases: Leases | undefined
@@ -49,6 +52,7 @@ export class PodNetwork implements Network {
     this.#config = options.config
     this.#overlay = options.overlay
     this.#exec = options.exec
+    this.#connectPod = options.connect
     this.#log = options.log
     this.#prefix = parsePrefix(options.config.podCidr, 'pod CIDR')
     parsePrefix(options.config.clusterCidr, 'cluster CIDR')
@@ -172,24 +176,19 @@ export class PodNetwork implements Network {
       bridge: this.#config.bridgeName, hostDevice: hostDeviceName(pod.id), alias: formatAlias(lease), netnsPath: pod.netnsPath,
       address: lease.address, gateway: this.#gateway(), mtu: this.#mtu,
     }
-    const enter = ['nsenter', `--net=${pod.netnsPath}`, '--']
-    const input = `${hostCommands(wish).join('\n')}\n`
-    const made = await this.#exec(['ip', '-batch', '-'], { input })
-    if (made.code !== 0) {
-      if (!/File exists/.test(made.stderr)) throw new CodedError('POD_LINK', `cannot connect the pod to ${wish.bridge}: ${made.stderr.trim().split('\n')[0] ?? ''}`, { details: { id: pod.id, netnsPath: pod.netnsPath } })
-      if (await this.#isConnected(wish, enter)) return
-      // Half made before a crash, or the pod's side holds a device of someone gone: both ends go and are made anew.
-      await deleteLink(this.#exec, wish.hostDevice)
-      await this.#exec([...enter, 'ip', 'link', 'del', POD_DEVICE])
-      await mustRun(this.#exec, ['ip', '-batch', '-'], { input })
+    try {
+      try {
+        this.#connectPod(wish)
+      } catch (error) {
+        if (!hasCode(error, 'EEXIST')) throw error
+        // Left before a crash, or the pod's side holds a device of someone gone: both ends go and are made anew.
+        await deleteLink(this.#exec, wish.hostDevice)
+        await this.#exec(['nsenter', `--net=${pod.netnsPath}`, '--', 'ip', 'link', 'del', POD_DEVICE])
+        this.#connectPod(wish)
+      }
+    } catch (error) {
+      throw new CodedError('POD_LINK', `cannot connect the pod to ${wish.bridge}: ${asError(error).message}`, { cause: error, details: { id: pod.id, netnsPath: pod.netnsPath } })
     }
-    await mustRun(this.#exec, [...enter, 'sh', '-s'], { input: podScript(wish) })
-  }
-
-  async #isConnected(wish: PortWish, enter: string[]): Promise<boolean> {
-    const link = (await listLinks(this.#exec)).find((l) => l.name === wish.hostDevice)
-    if (link?.master !== wish.bridge || !link.isUp || link.alias !== wish.alias) return false
-    return (await mustRun(this.#exec, [...enter, 'sh', '-s'], { input: checkScript(wish) })).trim() === 'right'
   }
 
   async #disconnect(id: string): Promise<void> {

@@ -1,11 +1,15 @@
 /**
- * A pod's connection: the veth pair's commands on both sides, as text. Pure.
+ * A pod's connection: a veth pair from the bridge into the pod.
  *
  * The pod gets its address as a /32 and reaches everything, its neighbours on the same bridge too, through the bridge's
  * address. So every packet passes the host's IP layer, where Services are translated back: with an on-link /24 the answer of
  * a neighbour behind a Service would go straight over the bridge and arrive from the wrong address, unless br_netfilter is
  * loaded, which many board kernels lack.
  */
+import { closeSync, openSync, writeFileSync } from 'node:fs'
+import { CodedError, hasCode } from '#base/errors.ts'
+import { inNetworkNamespace } from '#base/network-namespace.ts'
+import { openRtNetlink, type RtNetlink } from '../netlink/rtnetlink.ts'
 
 export interface PortWish {
   bridge: string
@@ -18,38 +22,65 @@ export interface PortWish {
   mtu: number
 }
 
-/** `ip` commands on the host. The pair is born with its peer inside the pod: no moment in which it lies about under another name. */
-export function hostCommands(wish: PortWish): string[] {
-  const { hostDevice: d } = wish
-  return [
-    `link add name ${d} mtu ${wish.mtu} type veth peer name ${POD_DEVICE} mtu ${wish.mtu} netns ${wish.netnsPath}`,
-    `link set dev ${d} alias "${wish.alias}"`,
-    // No IPv6 link-local chatter on the host's side.
-    `link set dev ${d} addrgenmode none`,
-    `link set dev ${d} master ${wish.bridge} up`,
-    // Only matters where br_netfilter is on: a Service that leads a pod to itself.
-    `link set dev ${d} type bridge_slave hairpin on`,
-  ]
-}
-
-/** A shell script run inside the pod's network namespace; safe to run again. */
-export function podScript(wish: PortWish): string {
-  return `set -e
-ip -batch - <<'END'
-link set dev lo up
-link set dev ${POD_DEVICE} up
-addr replace ${wish.address}/32 dev ${POD_DEVICE}
-route replace ${wish.gateway} dev ${POD_DEVICE} scope link
-route replace default via ${wish.gateway} dev ${POD_DEVICE}
-END
-# A redirect would teach the pod to talk to its neighbour behind the host's back.
-for f in all default ${POD_DEVICE}; do echo 0 > /proc/sys/net/ipv4/conf/$f/accept_redirects; done
-`
-}
-
-/** Prints `right` when the pod's side is complete. */
-export function checkScript(wish: PortWish): string {
-  return `ip -4 -o addr show dev ${POD_DEVICE} up 2>/dev/null | grep -q ' ${wish.address}/32 ' && ip -4 route show default 2>/dev/null | grep -q 'via ${wish.gateway} dev ${POD_DEVICE}' && echo right || true\n`
-}
-
 export const POD_DEVICE = 'eth0'
+
+/**
+ * Makes it so, whatever is there: what a crash left half made is completed, what works is not disturbed. Throws EEXIST when one of the devices
+ * belongs to a pair that cannot be completed: both must go first. `hostNetns`: of the bridge, if it is not this process's. `beforeEach`
+ * change or question: a test ends it there.
+ */
+export function connectPod(wish: PortWish, hostNetns?: string, beforeEach?: () => void): void {
+  const open = () => openRtNetlink(beforeEach)
+  const host = hostNetns === undefined ? open() : inNetworkNamespace(hostNetns, open)
+  try {
+    const pod = inNetworkNamespace(wish.netnsPath, open)
+    try {
+      makePair(wish, host, pod)
+      setUpHostSide(wish, host)
+      setUpPodSide(wish, pod)
+    } finally {
+      pod.close()
+    }
+  } finally {
+    host.close()
+  }
+}
+
+function makePair(wish: PortWish, host: RtNetlink, pod: RtNetlink): void {
+  const netns = openSync(wish.netnsPath, 'r')
+  try {
+    // Born with its peer inside the pod: no moment in which it lies about under another name.
+    host.addVeth({ name: wish.hostDevice, peer: POD_DEVICE, peerNetnsFd: netns, mtu: wish.mtu })
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST')) throw error
+    const [ours, theirs] = [host.link(wish.hostDevice), pod.link(POD_DEVICE)]
+    if (!ours || !theirs || theirs.peer !== ours.index || ours.peer !== theirs.index) throw error
+  } finally {
+    closeSync(netns)
+  }
+}
+
+function setUpHostSide({ hostDevice, alias, bridge }: PortWish, host: RtNetlink): void {
+  const on = host.link(bridge)
+  if (!on) throw new CodedError('ENODEV', `the bridge ${bridge} is gone: somebody else has deleted it`)
+  host.setAlias(hostDevice, alias)
+  // No IPv6 link-local chatter on the host's side.
+  host.keepFromIpv6(hostDevice)
+  host.setUp(hostDevice, on.index)
+  // Only matters where br_netfilter is on: a Service that leads a pod to itself.
+  host.setHairpin(hostDevice)
+}
+
+function setUpPodSide({ netnsPath, address, gateway }: PortWish, pod: RtNetlink): void {
+  pod.setUp('lo')
+  pod.setUp(POD_DEVICE)
+  const index = pod.link(POD_DEVICE)?.index
+  if (index === undefined) throw new CodedError('ENODEV', `${POD_DEVICE} of the pod with ${address} is gone`)
+  pod.replaceAddress(index, address)
+  pod.replaceRoute({ to: gateway, via: undefined, index })
+  pod.replaceRoute({ to: undefined, via: gateway, index })
+  // A redirect would teach the pod to talk to its neighbour behind the host's back.
+  inNetworkNamespace(netnsPath, () => {
+    for (const name of ['all', 'default', POD_DEVICE]) writeFileSync(`/proc/sys/net/ipv4/conf/${name}/accept_redirects`, '0\n')
+  })
+}

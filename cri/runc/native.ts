@@ -9,6 +9,7 @@ import { basename, dirname } from 'node:path'
 import { getSystemErrorName } from 'node:util'
 import { CodedError, assert } from '#base/errors.ts'
 import { mountFileSystem, MOUNT_FLAGS } from '#base/mounts.ts'
+import { inNetworkNamespace } from '#base/network-namespace.ts'
 
 const AF_UNIX = 1
 const AF_INET = 2
@@ -168,28 +169,10 @@ function overPipeHandle(fd: number): Socket {
   return new Socket(options)
 }
 
-/**
- * An unconnected IPv4 TCP socket that lives in another network namespace. A socket belongs to the namespace its
- * thread was in when it was made, so this thread enters, makes it and comes back, with no other code in between.
- */
+/** An unconnected IPv4 TCP socket that lives in another network namespace. */
 export function tcpSocketIn(netnsPath: string): Socket {
-  const { functions } = libc()
-  const home = openSync('/proc/thread-self/ns/net', 'r')
-  try {
-    const target = openSync(netnsPath, 'r')
-    let fd = -1
-    try {
-      check(functions.setns(target, CLONE_NEWNET), 'setns', netnsPath)
-      fd = functions.socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)
-      // Staying in a pod's namespace would send the whole agent's traffic astray: better no agent than that.
-      if (functions.setns(home, CLONE_NEWNET) !== 0) process.abort()
-    } finally {
-      closeSync(target)
-    }
-    return new Socket({ fd: check(fd, 'socket', netnsPath), readable: true, writable: true })
-  } finally {
-    closeSync(home)
-  }
+  const fd = inNetworkNamespace(netnsPath, () => check(libc().functions.socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), 'socket', netnsPath))
+  return new Socket({ fd, readable: true, writable: true })
 }
 
 /**
@@ -208,7 +191,7 @@ export function pinNewNamespaces(pins: Readonly<Record<keyof typeof CLONE_FLAGS,
       for (const { name, file } of wanted) mountFileSystem({ type: '', source: `/proc/thread-self/ns/${name}`, target: file, flags: MOUNT_FLAGS.bind })
       setUp()
     } finally {
-      // As below: better no agent than one that stays in a pod.
+      // Better no agent than one that stays in a pod.
       for (const home of homes) if (functions.setns(home, 0) !== 0) process.abort()
     }
   } finally {

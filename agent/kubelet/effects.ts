@@ -36,7 +36,8 @@ import { GRACE_SECONDS_MIN } from './termination.ts'
 import type { UserRanges } from './user-ranges.ts'
 import { allContainers, type ContainerView, type PendingResize, type PodView } from './view.ts'
 import { volumeImages } from './volumes/image-volumes.ts'
-import { VolumeError, type PodVolumes } from './volumes/pod-volumes.ts'
+import type { PodVolumes } from './volumes/pod-volumes.ts'
+import { VolumeError } from './volumes/volume-error.ts'
 import { reportedStatus } from './runtime-view.ts'
 
 export interface EffectDeps {
@@ -192,7 +193,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       try {
         await volumes.setUp(pod)
       } catch (error) {
-        if (error instanceof VolumeError) podEvent('Warning', error.reason, error.message)
+        if (error instanceof VolumeError) for (const { reason, message } of error.failures) podEvent('Warning', reason, message)
         throw error
       }
       memory.prepared = true

@@ -352,11 +352,14 @@ test('volumes hold what their objects hold, follow their changes and renew token
   assert.equal(existsSync(`${w.dir}/agent/pods/${uid}`), false)
 })
 
-test('a volume of a type nobody here knows is said with FailedMount and the pod waits', async (t) => {
+test('each volume that cannot be made is said with FailedMount and the pod waits; what no container names is not looked at', async (t) => {
   const w = await world(t)
-  w.create(pod('iscsi', { volumes: [{ name: 'n', iscsi: { targetPortal: '10.0.0.1', iqn: 'iqn.2001-04.com.example:storage', lun: 0 } }] }))
+  const app = { name: 'app', image: 'busybox:1', volumeMounts: [{ name: 'n', mountPath: '/n' }, { name: 'cfg', mountPath: '/cfg' }] }
+  w.create(pod('iscsi', { containers: [app], volumes: [{ name: 'n', iscsi: { targetPortal: '10.0.0.1', iqn: 'iqn.2001-04.com.example:storage', lun: 0 } }, { name: 'cfg', configMap: { name: 'none' } }, { name: 'unused', secret: { secretName: 'none' } }] }))
   await w.until('FailedMount', () => w.reasons().includes('FailedMount'))
-  assert.equal(w.events.find((e) => e.reason === 'FailedMount')?.message, 'MountVolume.SetUp failed for volume "n" : no volume plugin matched: iscsi volumes are not supported on this node')
+  assert.deepStrictEqual(w.events.filter((e) => e.reason === 'FailedMount').slice(0, 2).map((e) => e.message), [
+    'MountVolume.SetUp failed for volume "n" : no volume plugin matched: iscsi volumes are not supported on this node', 'MountVolume.SetUp failed for volume "cfg" : configmap "none" not found',
+  ])
   assert.deepStrictEqual(state(w, 'iscsi')?.state, { waiting: { reason: 'ContainerCreating' } })
   w.api.deletePod(PODS, 'default/iscsi')
   await w.until('gone', () => w.pod('iscsi') === undefined)
@@ -505,7 +508,7 @@ test('a pod that asks for its own users is not run with the host\'s: it waits, a
 
 test('a pod that uses more than its emptyDir may hold is evicted: it ends at once, Failed, and says so', async (t) => {
   const w = await world(t)
-  const { uid } = w.create(pod('greedy', { volumes: [{ name: 'data', emptyDir: { sizeLimit: '64Ki' } }] })).metadata
+  const { uid } = w.create(pod('greedy', { containers: [{ name: 'app', image: 'busybox:1', volumeMounts: [{ name: 'data', mountPath: '/data' }] }], volumes: [{ name: 'data', emptyDir: { sizeLimit: '64Ki' } }] })).metadata
   w.create(pod('modest'))
   await w.until('both run', () => w.pod('greedy')?.status?.phase === 'Running' && w.pod('modest')?.status?.phase === 'Running')
   writeFileSync(join(w.dir, 'agent/pods', uid, 'volumes/kubernetes.io~empty-dir/data/x'), 'x'.repeat(200_000))

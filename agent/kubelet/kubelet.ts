@@ -66,6 +66,7 @@ import { systemMounter, type Mounter } from './volumes/mounter.ts'
 import { createDisks } from './volumes/disks.ts'
 import { createLocalVolumes } from './volumes/local-volumes.ts'
 import { createPersistentVolumes, type VolumeFigures } from './volumes/persistent-volumes.ts'
+import { VolumeError } from './volumes/volume-error.ts'
 import { createVolumeGrowth } from './volumes/volume-growth.ts'
 import { createPodVolumes } from './volumes/pod-volumes.ts'
 import { createTokens } from './volumes/tokens.ts'
@@ -324,7 +325,8 @@ async function assemble(options: KubeletOptions, { paths, store, devices, pressu
       try {
         await volumes.refresh(memory.pod)
       } catch (error) {
-        events.event(asReference(memory.pod), 'Warning', 'FailedMount', asError(error).message)
+        const failures = error instanceof VolumeError ? error.failures : [{ reason: 'FailedMount', message: asError(error).message }]
+        for (const { reason, message } of failures) events.event(asReference(memory.pod), 'Warning', reason, message)
         log.warn('a volume cannot be brought up to date', { pod: memory.pod.metadata.name, error: asError(error) })
       }
     })

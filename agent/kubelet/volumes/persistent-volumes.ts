@@ -13,6 +13,7 @@ import { checkHostPath } from './host-path.ts'
 import type { Located } from './located.ts'
 import type { LocalVolumes } from './local-volumes.ts'
 import type { Mounter } from './mounter.ts'
+import { inStep } from './volume-error.ts'
 import type { VolumeGrowth } from './volume-growth.ts'
 
 export interface PersistentVolumes {
@@ -44,7 +45,7 @@ export function createPersistentVolumes({ objects, mounter, paths, csi, local, g
     const name = claimName(pod, volume)
     if (name === undefined) return undefined
     const claimed = await resolveClaim(pod, volume, name, { objects, node })
-    return { ...(await ofVolume(pod, claimed)), claim: name }
+    return { ...(await inStep(claimed.pv.spec?.volumeMode === 'Block' ? 'MapPodDevice' : 'SetUp', claimed.pv.metadata.name, () => ofVolume(pod, claimed))), claim: name }
   }
 
   const ofVolume = async (pod: Stored<Pod>, { pv, claim, readonly }: Claimed): Promise<Known> => {

@@ -24,7 +24,7 @@ function world(t: TestContext, securityContext: PodSecurityContext, containers =
   const paths = podPaths(dir, join(dir, 'logs'))
   const given = { token: 'first' }
   const pod = aPod({
-    securityContext, containers,
+    securityContext, containers: containers.map((c) => ({ ...c, volumeMounts: [{ name: 'v', mountPath: '/v' }] })),
     volumes: [{ name: 'v', projected: { sources: [{ serviceAccountToken: { path: 'token' } }, { configMap: { name: 'c' } }] } }],
   })
   const volumes = createPodVolumes({
@@ -60,6 +60,20 @@ test('a token belongs to no user where containers run as several', needsRoot, as
   const { pod, volumes, look } = world(t, {}, [aContainer('a', { securityContext: { runAsUser: 1 } }), aContainer('b', { securityContext: { runAsUser: 2 } })])
   await volumes.setUp(pod)
   assert.equal(look('token'), 'first 0:0 644')
+})
+
+test('what no container names is not there; an ephemeral container that is the first to name it has it, and it is kept up to date from then on', needsRoot, async (t) => {
+  const { pod, volumes, given, look } = world(t, {})
+  const unused = { ...pod, spec: { ...pod.spec, containers: [aContainer('app')] } }
+  await volumes.setUp(unused)
+  await volumes.refresh(unused)
+  assert.throws(() => look('token'), { code: 'ENOENT' })
+  const debug = aContainer('debug', { volumeMounts: [{ name: 'v', mountPath: '/v' }] })
+  const [mount] = await volumes.mounts({ ...unused, spec: { ...unused.spec, ephemeralContainers: [debug] } }, debug, { expand: (text) => text, canRecursiveReadOnly: false, volumeImages: new Map() })
+  assert.deepEqual([mount?.containerPath, look('token')], ['/v', 'first 0:0 644'])
+  given.token = 'second'
+  await volumes.refresh(unused)
+  assert.equal(look('token'), 'second 0:0 644')
 })
 
 test('a renewed token belongs to the group as well, whatever fsGroupChangePolicy says', needsRoot, async (t) => {

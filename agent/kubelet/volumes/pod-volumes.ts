@@ -6,7 +6,7 @@ import { podLimits } from '#api/types/pods.ts'
 import { quantityValue } from '#api/types/quantity.ts'
 import type { ConfigMap, Container, Pod, Secret, Stored, Volume, VolumeMount } from '#api/types/index.ts'
 import type { Clock } from '#base/clock.ts'
-import { asError, CodedError, hasCode } from '#base/errors.ts'
+import { CodedError, hasCode } from '#base/errors.ts'
 import { nameSuffix, type Random } from '#base/random.ts'
 import { isSelinuxEnabled, type ContainerConfig, type Mount } from '#cri/index.ts'
 import type { FieldContext } from '../field-ref.ts'
@@ -23,17 +23,7 @@ import { payloadPlugin, referencedObjects, volumePayload } from './payload.ts'
 import type { PersistentVolumes } from './persistent-volumes.ts'
 import { bindSubpath, unbindSubpath } from './subpath.ts'
 import type { Tokens } from './tokens.ts'
-
-/** `volume` names which; the message is worded for an Event of that reason. */
-export class VolumeError extends CodedError {
-  readonly volume: string
-  readonly reason: 'FailedMount' | 'FailedMapVolume'
-  constructor(volume: string, message: string, options: { cause?: unknown; reason?: VolumeError['reason'] } = {}) {
-    super('VOLUME_FAILED', message, options)
-    this.volume = volume
-    this.reason = options.reason ?? 'FailedMount'
-  }
-}
+import { VolumeError, volumeFailures, type FailedVolume } from './volume-error.ts'
 
 export interface MountWorld {
   /** Resolves subPathExpr; undefined: a variable is missing. */
@@ -45,7 +35,7 @@ export interface MountWorld {
 }
 
 export interface PodVolumes {
-  /** Throws a VolumeError for the first volume that cannot be made. */
+  /** Those that containers name. Throws a VolumeError that tells of all that cannot be made. */
   setUp(pod: Stored<Pod>): Promise<void>
   /** Brings the files of payload volumes up to date: called when an object or the pod changed, or a token falls due. */
   refresh(pod: Stored<Pod>): Promise<void>
@@ -74,6 +64,25 @@ export interface PodVolumesDeps {
 export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
   const { paths, mounter, objects, tokens, persistent, clock, random } = deps
   const hasSelinux = isSelinuxEnabled()
+  /** By pod: volumes that were set up in this life. */
+  const ready = new Map<string, Set<string>>()
+
+  const isUsed = (pod: Pod, volume: Volume): boolean => isNamed(pod, volume, 'volumeMounts') || isNamed(pod, volume, 'volumeDevices')
+
+  const setUpAll = async (pod: Stored<Pod>, volumes: readonly Volume[]): Promise<void> => {
+    const done = ready.get(pod.metadata.uid) ?? new Set()
+    ready.set(pod.metadata.uid, done)
+    const failed: FailedVolume[] = []
+    for (const volume of volumes) {
+      try {
+        await setUpOne(pod, volume)
+        done.add(volume.name)
+      } catch (error) {
+        failed.push({ volume: volume.name, isDevice: isNamed(pod, volume, 'volumeDevices'), error })
+      }
+    }
+    if (failed.length > 0) throw new VolumeError(volumeFailures(failed), { cause: failed[0]?.error })
+  }
 
   const setUpOne = async (pod: Stored<Pod>, volume: Volume): Promise<void> => {
     const { uid } = pod.metadata
@@ -132,16 +141,18 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
     const plugin = volume.emptyDir ? 'kubernetes.io~empty-dir' : payloadPlugin(volume)
     if (plugin !== undefined) return { path: paths.volume(pod.metadata.uid, plugin, volume.name), readonly: !volume.emptyDir, mayRelabel: true }
     const found = await persistent.locate(pod, volume)
-    if (!found) throw new VolumeError(volume.name, `volume "${volume.name}" is nowhere`)
+    if (!found) throw new CodedError('VOLUME_INVALID', `volume "${volume.name}" is nowhere`)
     return found
   }
 
   const mountOne = async (pod: Stored<Pod>, container: Container, mount: VolumeMount, index: number, { expand, canRecursiveReadOnly, volumeImages }: MountWorld): Promise<Mount> => {
     const volume = pod.spec?.volumes?.find((v) => v.name === mount.name)
-    if (!volume) throw new VolumeError(mount.name, `volume "${mount.name}" of container "${container.name}" is not in the pod`)
+    if (!volume) throw new CodedError('VOLUME_INVALID', `volume "${mount.name}" of container "${container.name}" is not in the pod`)
+    // An ephemeral container may be the first to want it.
+    if (!ready.get(pod.metadata.uid)?.has(volume.name)) await setUpAll(pod, [volume])
     const recursive = isRecursiveReadOnly(mount, canRecursiveReadOnly)
     const subPath = mount.subPathExpr ? expand(mount.subPathExpr) : (mount.subPath ?? '')
-    if (subPath === undefined) throw new VolumeError(mount.name, `missing value for subPathExpr ${mount.subPathExpr ?? ''}`)
+    if (subPath === undefined) throw new CodedError('VOLUME_INVALID', `missing value for subPathExpr ${mount.subPathExpr ?? ''}`)
     const containerPath = mount.mountPath.startsWith('/') ? mount.mountPath : `/${mount.mountPath}`
     if (volume.image) return imageMount(volume, containerPath, subPath, volumeImages)
     const { path: dir, readonly, mayRelabel = false } = await locate(pod, volume)
@@ -159,25 +170,20 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
 
   return {
     async setUp(pod) {
-      for (const volume of pod.spec?.volumes ?? []) {
-        try {
-          await setUpOne(pod, volume)
-        } catch (error) {
-          const isDevice = isNamed(pod, volume, 'volumeDevices')
-          throw new VolumeError(volume.name, `${isDevice ? 'MapVolume.MapPodDevice' : 'MountVolume.SetUp'} failed for volume "${volume.name}" : ${asError(error).message}`, { cause: error, reason: isDevice ? 'FailedMapVolume' : 'FailedMount' })
-        }
-      }
+      await setUpAll(pod, pod.spec?.volumes?.filter((volume) => isUsed(pod, volume)) ?? [])
     },
     async refresh(pod) {
+      const failed: FailedVolume[] = []
       for (const volume of pod.spec?.volumes ?? []) {
         const plugin = payloadPlugin(volume)
-        if (plugin === undefined) continue
+        if (plugin === undefined || !ready.get(pod.metadata.uid)?.has(volume.name)) continue
         try {
           await writePayload(pod, volume, paths.volume(pod.metadata.uid, plugin, volume.name))
         } catch (error) {
-          throw new VolumeError(volume.name, `MountVolume.SetUp failed for volume "${volume.name}" : ${asError(error).message}`, { cause: error })
+          failed.push({ volume: volume.name, isDevice: false, error })
         }
       }
+      if (failed.length > 0) throw new VolumeError(volumeFailures(failed), { cause: failed[0]?.error })
       await persistent.refresh(pod)
     },
     nextRefreshMs: (uid) => tokens.nextRefreshMs(uid),
@@ -191,7 +197,7 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
       for (const { name, devicePath } of container.volumeDevices ?? []) {
         const volume = pod.spec?.volumes?.find((v) => v.name === name)
         const found = volume && (await locate(pod, volume))
-        if (!found?.isDevice) throw new VolumeError(name, `volume "${name}" of container "${container.name}" is no block device`)
+        if (!found?.isDevice) throw new CodedError('VOLUME_INVALID', `volume "${name}" of container "${container.name}" is no block device`)
         devices.push({ containerPath: devicePath, hostPath: found.path, permissions: found.readonly ? 'r' : 'mrw' })
       }
       return devices
@@ -199,6 +205,7 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
     async tearDown(uid) {
       objects.release(uid)
       tokens.release(uid)
+      ready.delete(uid)
       const dir = paths.pod(uid)
       // Subpaths first: they are bound on top of volumes. Never delete below a mount that is still there.
       for (const point of await mounter.below(dir)) if (point.includes('/volume-subpaths/')) await unbindSubpath(mounter, point)
@@ -216,7 +223,7 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
 export function isRecursiveReadOnly(mount: VolumeMount, can: boolean): boolean {
   if (mount.recursiveReadOnly === undefined || mount.recursiveReadOnly === 'Disabled' || !mount.readOnly) return false
   if (can) return true
-  if (mount.recursiveReadOnly === 'Enabled') throw new VolumeError(mount.name, `volume "${mount.name}" requested recursive read-only mode, but it is not supported by the runtime`)
+  if (mount.recursiveReadOnly === 'Enabled') throw new CodedError('VOLUME_INVALID', `volume "${mount.name}" requested recursive read-only mode, but it is not supported by the runtime`)
   return false
 }
 

@@ -16,6 +16,7 @@ import { isBlockDevice } from '../disks.ts'
 import type { Mounter } from '../mounter.ts'
 import { setOwnership } from '../ownership.ts'
 import type { Tokens } from '../tokens.ts'
+import { inStep } from '../volume-error.ts'
 import { CAPABILITY, NODE_EXPAND, NODE_PUBLISH, NODE_STAGE, NODE_STATS, NODE_UNPUBLISH, NODE_UNSTAGE, type VolumeUsage } from './calls.ts'
 import type { CsiDriver, CsiDrivers } from './drivers.ts'
 import { entriesOf, NOTE, podCsiDirectory, publishedNotes, readNote, writeNote, type Note } from './notes.ts'
@@ -125,12 +126,20 @@ export function createCsiVolumes(deps: CsiVolumesDeps): CsiVolumes {
     return target
   }
 
+  /** The first step that needs it is the one that fails without. */
+  const stepOfDriver = (volume: CsiVolume): Promise<CsiDriver> => {
+    if (volume.isEphemeral) return Promise.resolve(registered(volume.driver, 'mounter.SetUpAt failed to get CSI client'))
+    const [step, words] = volume.isBlock ? ['SetUpDevice', 'blockMapper.SetUpDevice failed to get CSI client'] as const : ['MountDevice', 'attacher.MountDevice failed to create newCsiDriverClient'] as const
+    return inStep(step, volume.specName, async () => registered(volume.driver, words))
+  }
+
   const publish = (pod: Stored<Pod>, volume: CsiVolume): Promise<string> => lock.run(uniqueName(volume), async () => {
     const { uid } = pod.metadata
     const about = await describe(pod, volume)
-    const driver = registered(volume.driver, 'mounter.SetUpAt failed to get CSI client')
+    const { specName } = volume
+    const driver = await stepOfDriver(volume)
     const needsAttach = !volume.isEphemeral && (about?.spec.attachRequired ?? true)
-    const publishContext = needsAttach ? await attached(volume) : {}
+    const publishContext = needsAttach ? await inStep('WaitForAttach', specName, () => attached(volume)) : {}
     const { target, notes } = places.published(uid, volume)
     // A device is a file that the driver makes, a directory, too; what it is in is ours.
     for (const directory of [notes, dirname(target)]) await mkdir(directory, { recursive: true, mode: 0o750 })
@@ -140,7 +149,7 @@ export function createCsiVolumes(deps: CsiVolumesDeps): CsiVolumes {
     })
     if (needsAttach) deps.onUse()
     const fsGroup = pod.spec?.securityContext?.fsGroup
-    const staged = await stage(uid, volume, driver, publishContext, fsGroup)
+    const staged = await inStep(volume.isBlock ? 'SetUpDevice' : 'MountDevice', specName, () => stage(uid, volume, driver, publishContext, fsGroup))
     const podTokens = await tokenContext(pod, about)
     const volumeContext = { ...volume.attributes, ...(about?.spec.podInfoOnMount && podInfo(volume, pod)), ...(!about?.spec.serviceAccountTokenInSecrets && podTokens) }
     await driver.client.unary(NODE_PUBLISH, {

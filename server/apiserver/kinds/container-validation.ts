@@ -1,14 +1,15 @@
 /** Validation of containers, wherever they stand (upstream `validateContainers` and what it calls). */
-import type { Container, ContainerPort, EnvFromSource, EnvVar, EphemeralContainer, LifecycleHandler, PodSpec, Probe, ResourceRequirements, Volume, VolumeMount } from '#api/types/index.ts'
-import { checkConfigKey, checkDnsLabel, checkDnsSubdomain, checkEnvName, checkHttpHeaderName, checkPortName, checkPortNumber, compareQuantity, maskTrailingDash, tryParseQuantity } from '#api/types/index.ts'
+import type { Container, ContainerPort, ContainerResizePolicy, EnvFromSource, EnvVar, EphemeralContainer, LifecycleHandler, PodSpec, Probe, Volume, VolumeMount } from '#api/types/index.ts'
+import { checkConfigKey, checkDnsLabel, checkDnsSubdomain, checkEnvName, checkHttpHeaderName, checkPortName, checkPortNumber, maskTrailingDash } from '#api/types/index.ts'
 import { duplicate, type FieldError, forbidden, invalid, notFound, required } from '../field-error.ts'
 import { named, nonNegative, oneOf, portOrName, requiredName } from './check.ts'
 import { ENV_FIELDS, validateFieldRef, validateResourceFieldRef } from './field-ref-validation.ts'
 import { validateClaimNames, validateResizePolicy } from './pod-resources-validation.ts'
+import { validateResources } from './resources-validation.ts'
 import { validateRestartRules } from './restart-rule-validation.ts'
-import { isHugePages, mayOvercommit, validateAmount, validateContainerResourceName, validateHugePages } from './resource-name.ts'
 import { validateSecurityContext } from './security-context-validation.ts'
-import { descendingPath, hasBacksteps } from './path-validation.ts'
+import { validateStopSignal } from './stop-signal-validation.ts'
+import { descendingPath, hasBacksteps, noBacksteps } from './path-validation.ts'
 
 /** What containers are checked against. */
 export interface ContainerScope {
@@ -68,13 +69,13 @@ function validateContainer(at: string, c: Container, kind: Role, scope: Containe
     ...validateMounts(`${at}.volumeMounts`, c, scope.volumes),
     ...validateDevices(`${at}.volumeDevices`, c, scope.volumes),
     ...validateResources(`${at}.resources`, c.resources ?? {}),
-    ...validateClaimNames(`${at}.resources.claims`, c, scope.spec),
+    ...validateClaimNames(`${at}.resources.claims`, c.resources?.claims, scope.spec),
     ...validateResizePolicy(`${at}.resizePolicy`, c.resizePolicy, scope.spec.restartPolicy),
     ...validateSecurityContext(`${at}.securityContext`, c.securityContext, scope.spec.hostUsers),
-    ...oneOf(`${at}.restartPolicy`, c.restartPolicy, ['Always', 'Never', 'OnFailure']),
-    ...(kind === 'ephemeral' ? [] : validateRestartRules(at, c)),
+    ...(kind === 'ephemeral' ? [] : validateRestartRules(at, c, kind === 'init')),
   )
   if (kind === 'ephemeral') return [...out, ...forbiddenForEphemeral(at, c)]
+  if (c.restartPolicy !== 'Always' && kind === 'init') out.push(...needlessRestarts(`${at}.resizePolicy`, c.resizePolicy))
   const running = kind === 'main' || c.restartPolicy === 'Always'
   if (!running) {
     for (const key of ['lifecycle', 'livenessProbe', 'readinessProbe', 'startupProbe'] as const) if (c[key]) out.push(forbidden(`${at}.${key}`, 'may not be set for init containers without restartPolicy=Always'))
@@ -82,6 +83,7 @@ function validateContainer(at: string, c: Container, kind: Role, scope: Containe
   }
   if (c.lifecycle?.postStart) out.push(...validateHandler(`${at}.lifecycle.postStart`, c.lifecycle.postStart, scope.spec.terminationGracePeriodSeconds))
   if (c.lifecycle?.preStop) out.push(...validateHandler(`${at}.lifecycle.preStop`, c.lifecycle.preStop, scope.spec.terminationGracePeriodSeconds))
+  out.push(...validateStopSignal(`${at}.lifecycle.stopSignal`, c.lifecycle?.stopSignal, scope.spec.os))
   for (const key of ['livenessProbe', 'readinessProbe', 'startupProbe'] as const) {
     const probe = c[key]
     if (!probe) continue
@@ -97,7 +99,15 @@ const EPHEMERAL_FORBIDDEN = ['ports', 'resizePolicy', 'restartPolicy', 'restartP
 function forbiddenForEphemeral(at: string, c: Container): FieldError[] {
   const out = EPHEMERAL_FORBIDDEN.filter((key) => c[key] !== undefined).map((key) => forbidden(`${at}.${key}`, 'cannot be set for an Ephemeral Container'))
   if (Object.keys(c.resources ?? {}).length > 0) out.push(forbidden(`${at}.resources`, 'cannot be set for an Ephemeral Container'))
+  for (const [i, mount] of (c.volumeMounts ?? []).entries()) {
+    for (const key of ['subPath', 'subPathExpr'] as const) if (mount[key]) out.push(forbidden(`${at}.volumeMounts[${i}].${key}`, 'cannot be set for an Ephemeral Container'))
+  }
   return out
+}
+
+/** An init container that has run is not resized. */
+function needlessRestarts(at: string, policies: readonly ContainerResizePolicy[] | undefined): FieldError[] {
+  return (policies ?? []).flatMap(({ restartPolicy }, i) => (restartPolicy === 'RestartContainer' ? [invalid(`${at}[${i}].restartPolicy`, restartPolicy, "must not be set to 'RestartContainer' for non-sidecar initContainers")] : []))
 }
 
 function validatePorts(at: string, ports: readonly ContainerPort[]): FieldError[] {
@@ -149,7 +159,9 @@ function validateEnv(at: string, env: EnvVar): FieldError[] {
     out.push(...named(`${at}.valueFrom.${key}.name`, ref.name ?? '', checkDnsSubdomain), ...requiredName(`${at}.valueFrom.${key}.key`, ref.key, checkConfigKey))
   }
   if (from.fileKeyRef) {
-    for (const key of ['volumeName', 'path', 'key'] as const) if (!from.fileKeyRef[key]) out.push(required(`${at}.valueFrom.fileKeyRef.${key}`))
+    const { key, volumeName, path } = from.fileKeyRef
+    const here = `${at}.valueFrom.fileKeyRef`
+    out.push(...requiredName(`${here}.key`, key, checkEnvName), ...requiredName(`${here}.volumeName`, volumeName, checkDnsLabel), ...(path ? noBacksteps(`${here}.path`, path) : [required(`${here}.path`)]))
   }
   if (set.length === 0) out.push(invalid(`${at}.valueFrom`, '', 'must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`'))
   else if (env.value) out.push(invalid(`${at}.valueFrom`, '', 'may not be specified when `value` is not empty'))
@@ -257,27 +269,3 @@ function validateHandler(at: string, handler: Pick<Probe, 'exec' | 'httpGet' | '
   }
   return out
 }
-
-/** `checkName`: which resources may be named there. */
-export function validateResources(at: string, resources: ResourceRequirements, checkName = validateContainerResourceName): FieldError[] {
-  const out: FieldError[] = []
-  const { limits = {}, requests = {} } = resources
-  const each = (field: string, name: string, value: string): FieldError[] => [...checkName(field, name), ...validateAmount(field, name, value), ...validateHugePages(field, name, value)]
-  for (const [name, value] of Object.entries(limits)) out.push(...each(`${at}.limits[${name}]`, name, value))
-  for (const [name, value] of Object.entries(requests)) {
-    out.push(...each(`${at}.requests[${name}]`, name, value))
-    const limit = Object.hasOwn(limits, name) ? limits[name] : undefined
-    if (limit === undefined) {
-      if (!mayOvercommit(name)) out.push(required(`${at}.limits`, 'Limit must be set for non overcommitable resources'))
-      continue
-    }
-    if (!tryParseQuantity(value).ok || !tryParseQuantity(limit).ok) continue
-    const order = compareQuantity(value, limit)
-    if (!mayOvercommit(name) && order !== 0) out.push(invalid(`${at}.requests`, value, `must be equal to ${name} limit of ${limit}`))
-    else if (order > 0) out.push(invalid(`${at}.requests`, value, `must be less than or equal to ${name} limit of ${limit}`))
-  }
-  const names = [...Object.keys(limits), ...Object.keys(requests)]
-  if (names.some(isHugePages) && !names.includes('cpu') && !names.includes('memory')) out.push(forbidden(at, 'HugePages require cpu or memory'))
-  return out
-}
-

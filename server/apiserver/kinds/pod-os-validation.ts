@@ -1,19 +1,18 @@
 /** What a pod of one operating system may not ask for (upstream `validateLinux`, `validateWindows`). */
 import type { Container, PodSpec } from '#api/types/index.ts'
-import { type FieldError, forbidden } from '../field-error.ts'
+import { type FieldError, forbidden, notSupported, required } from '../field-error.ts'
 
 const NOT_ON_WINDOWS_SPEC = ['hostPID', 'hostIPC', 'hostUsers', 'shareProcessNamespace'] as const
-const NOT_ON_WINDOWS_POD = ['appArmorProfile', 'seLinuxOptions', 'seccompProfile', 'fsGroup', 'fsGroupChangePolicy', 'sysctls', 'runAsUser', 'runAsGroup', 'supplementalGroups', 'supplementalGroupsPolicy'] as const
+const NOT_ON_WINDOWS_POD = ['appArmorProfile', 'seLinuxOptions', 'seccompProfile', 'fsGroup', 'fsGroupChangePolicy', 'sysctls', 'runAsUser', 'runAsGroup', 'supplementalGroups', 'supplementalGroupsPolicy', 'seLinuxChangePolicy'] as const
 const NOT_ON_WINDOWS_CONTAINER = ['appArmorProfile', 'seLinuxOptions', 'seccompProfile', 'capabilities', 'readOnlyRootFilesystem', 'privileged', 'allowPrivilegeEscalation', 'procMount', 'runAsUser', 'runAsGroup'] as const
-const SIGNALS_WINDOWS = ['SIGKILL', 'SIGTERM']
 
 export function validateOs(at: string, spec: PodSpec): FieldError[] {
   const os = spec.os?.name
   const containers = (['initContainers', 'containers', 'ephemeralContainers'] as const).flatMap((key) => ((spec[key] ?? []) as Container[]).map((c, i): [string, Container] => [`${at}.${key}[${i}]`, c]))
-  return [
-    ...(os === 'linux' ? validateLinux(at, spec, containers) : os === 'windows' ? validateWindows(at, spec, containers) : []),
-    ...containers.flatMap(([here, c]) => validateStopSignal(`${here}.lifecycle.stopSignal`, c.lifecycle?.stopSignal, os)),
-  ]
+  if (os === 'linux') return validateLinux(at, spec, containers)
+  if (os === 'windows') return validateWindows(at, spec, containers)
+  if (!spec.os) return []
+  return os ? [notSupported(`${at}.os`, os, ['linux', 'windows'])] : [required(`${at}.os.name`)]
 }
 
 function validateLinux(at: string, spec: PodSpec, containers: readonly [string, Container][]): FieldError[] {
@@ -25,7 +24,7 @@ function validateWindows(at: string, spec: PodSpec, containers: readonly [string
   const refuse = <T extends object>(here: string, of: T | undefined, keys: readonly (keyof T & string)[]): FieldError[] => {
     return keys.flatMap((key) => {
       const value: unknown = of?.[key]
-      return value === undefined || value === null || (Array.isArray(value) && value.length === 0) ? [] : [forbidden(`${here}.${key}`, 'cannot be set for a windows pod')]
+      return value === undefined || value === null || (key === 'sysctls' && Array.isArray(value) && value.length === 0) ? [] : [forbidden(`${here}.${key}`, 'cannot be set for a windows pod')]
     })
   }
   return [
@@ -33,11 +32,4 @@ function validateWindows(at: string, spec: PodSpec, containers: readonly [string
     ...refuse(`${at}.securityContext`, spec.securityContext, NOT_ON_WINDOWS_POD),
     ...containers.flatMap(([here, c]) => refuse(`${here}.securityContext`, c.securityContext, NOT_ON_WINDOWS_CONTAINER)),
   ]
-}
-
-function validateStopSignal(at: string, signal: string | undefined, os: string | undefined): FieldError[] {
-  if (signal === undefined) return []
-  if (!os) return [forbidden(at, 'may not be set for containers with empty `spec.os.name`')]
-  if (os === 'windows' && !SIGNALS_WINDOWS.includes(signal)) return [{ type: 'FieldValueNotSupported', field: at, message: `Unsupported value: ${JSON.stringify(signal)}: supported values: ${SIGNALS_WINDOWS.map((s) => JSON.stringify(s)).join(', ')}` }]
-  return []
 }

@@ -10,7 +10,7 @@ test('rules of restarting need a policy, an action and exit codes', async () => 
   const at = 'spec.containers[0].restartPolicy'
   deepStrictEqual([await of([rule]), await of([{ ...rule, action: 'RestartAllContainers' }]), await of([rule], {}), await of([{ ...rule, action: 'DoNotRestart' }]), await of([{ action: 'Restart' }]), await of([{ action: 'Restart', exitCodes: { operator: 'Equals' } }, { action: 'Restart', exitCodes: { values: [1] } }]), await of(Array(21).fill(rule))], [
     ['201 '], ['201 '], [`${at}: Required value: must specify restartPolicy when restart rules are used`], [`${at}Rules[0].action: Unsupported value: "DoNotRestart": supported values: "Restart", "RestartAllContainers"`], [`${at}Rules[0].exitCodes: Required value: must be specified`],
-    [`${at}Rules[0].exitCodes.operator: Unsupported value: "Equals": supported values: "In", "NotIn"`, `${at}Rules[1].exitCodes.operator: Unsupported value: "": supported values: "In", "NotIn"`], [`${at}Rules: Too long: may not be more than 20 bytes`],
+    [`${at}Rules[0].exitCodes.operator: Unsupported value: "Equals": supported values: "In", "NotIn"`, `${at}Rules[1].exitCodes.operator: Unsupported value: "": supported values: "In", "NotIn"`], [`${at}Rules: Too many: 21: must have at most 20 items`],
   ])
   deepStrictEqual(await refused({ initContainers: [{ name: 'i', image: 'i', restartPolicyRules: [rule] }] }), ['spec.initContainers[0].restartPolicy: Required value: must specify restartPolicy when restart rules are used'])
 })
@@ -21,10 +21,10 @@ test('what a pod asks of devices, of resizing and as a whole is checked', async 
     'spec.containers[0].resources.claims[0]: Not found: "b": must be one of the names in pod.spec.resourceClaims: a',
   ])
   deepStrictEqual(await refused({ restartPolicy: 'Never' }, { resizePolicy: [{ resourceName: 'gpu', restartPolicy: 'RestartContainer' }] }), [
-    'spec.containers[0].resizePolicy: Unsupported value: "gpu": supported values: "cpu", "memory"', "spec.containers[0].resizePolicy: Invalid value: \"RestartContainer\": must be 'NotRequired' when `restartPolicy` is 'Never'",
+    'spec.containers[0].resizePolicy: Unsupported value: "gpu": supported values: "cpu", "memory"', "spec.containers[0].resizePolicy: Invalid value: \"RestartContainer\": must be 'NotRequired' when pod `restartPolicy` is 'Never'",
   ])
   deepStrictEqual(await refused({ resources: { requests: { cpu: '1' }, limits: { cpu: '2' } } }, { resources: { requests: { cpu: '1500m' }, limits: { cpu: '3' } } }), [
-    'spec.resources.requests[cpu]: Invalid value: "1": must be greater than or equal to aggregate container requests of 1500m', 'spec.containers[0].resources.limits[cpu]: Invalid value: "3": must be less than or equal to pod limits of 2',
+    'spec.resources.requests[cpu]: Invalid value: "1": must be greater than or equal to aggregate container requests of 1500m', 'spec.resources.containers[0][cpu].limits: Invalid value: "3": must be less than or equal to pod limits of 2',
   ])
 })
 
@@ -105,4 +105,41 @@ test('a StatefulSet mounts the claims it makes', async () => {
   const c = cluster()
   const sets = '/apis/apps/v1/namespaces/default/statefulsets'
   deepStrictEqual([causes(await c.call('POST', sets, set('other'))), (await c.call('POST', sets, set('data'))).status], [['spec.template.spec.containers[0].volumeMounts[0].name: Not found: "other"'], 201])
+})
+
+test('variables of a file, signals, whole pods and host processes are checked', async () => {
+  const volumes = [{ name: 'e', emptyDir: {} }, { name: 'h', hostPath: { path: '/x' } }]
+  const fromFile = (fileKeyRef: object) => refused({ volumes }, { env: [{ name: 'A', valueFrom: { fileKeyRef } }] })
+  const at = 'spec.containers[0].env[0].valueFrom.fileKeyRef'
+  deepStrictEqual([await fromFile({ volumeName: 'e', path: 'a/b', key: 'K' }), await fromFile({ volumeName: 'h', path: '../b', key: 'K=' }), await fromFile({ volumeName: 'E', path: '', key: '' })].map((c) => c.map((text) => text.split(' (e.g.')[0])), [
+    ['201 '],
+    [`${at}.key: Invalid value: "K=": a valid environment variable name must consist only of printable ASCII characters other than '='`, `${at}.path: Invalid value: "../b": must not contain '..'`, `${at}.volumeName: Invalid value: "h": referenced volume must be of type emptyDir`],
+    [`${at}.key: Required value`, `${at}.volumeName: Invalid value: "E": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character`, `${at}.path: Required value`, `${at}.volumeName: Not found: "E"`],
+  ])
+  const signal = async (os: string, stopSignal: string): Promise<string[]> => (await refused({ os: { name: os } }, { lifecycle: { stopSignal } })).map((text) => text.slice(0, 130))
+  deepStrictEqual([await signal('linux', 'SIGRTMIN+15'), await signal('linux', 'SIGRTMIN+16'), await signal('windows', 'SIGHUP')], [
+    ['201 '], ['spec.containers[0].lifecycle.stopSignal: Unsupported value: "SIGRTMIN+16": supported values: "SIGABRT", "SIGALRM", "SIGBUS", "SIGC'], ['spec.containers[0].lifecycle.stopSignal: Unsupported value: "SIGHUP": supported values: "SIGKILL", "SIGTERM"'],
+  ])
+  deepStrictEqual([await refused({ resourceClaims: [{ name: 'c', resourceClaimName: 'x' }], resources: { claims: [{ name: 'c' }] } }), await refused({ resources: {}, os: { name: 'windows' } }), await refused({ resources: { limits: { gpu: '1', 'example.com/gpu': '1' } } }), await refused({ hostUsers: false, volumes: [{ name: 'p', persistentVolumeClaim: { claimName: 'c' } }] }, { volumeDevices: [{ name: 'p', devicePath: '/d' }] }), await refused({ os: { name: 'plan9' } })], [
+    ['spec.resources.claims: Forbidden: claims may not be set for Resources at pod-level'], ['spec.resources: Forbidden: may not be set for a windows pod'],
+    ['spec.resources.limits[gpu]: Invalid value: "gpu": must be a standard resource type or fully qualified', 'spec.resources.limits[example.com/gpu]: Unsupported value: "example.com/gpu": supported values: "cpu", "hugepages-", "memory"'],
+    ['spec.containers[0].volumeDevices: Forbidden: when `hostUsers` is false'], ['spec.os: Unsupported value: "plan9": supported values: "linux", "windows"'],
+  ])
+  const windows = { os: { name: 'windows' }, securityContext: { windowsOptions: { hostProcess: true } } }
+  deepStrictEqual([await refused({ ...windows, hostNetwork: true }), await refused(windows, { securityContext: { windowsOptions: { hostProcess: false } } }), await refused({ ...windows, initContainers: [{ name: 'i', image: 'i', securityContext: { windowsOptions: { hostProcess: false } } }] })], [
+    ['201 '],
+    ['spec.containers[0].securityContext.windowsOptions.hostProcess: Invalid value: false: pod hostProcess value must be identical if both are specified, was true'],
+    ['spec.initContainers[0].securityContext.windowsOptions.hostProcess: Invalid value: false: pod hostProcess value must be identical if both are specified, was true', 'spec: Invalid value: "": If pod contains any hostProcess containers then all containers must be HostProcess containers', 'spec.hostNetwork: Invalid value: false: hostNetwork must be true if pod contains any hostProcess containers'],
+  ])
+})
+
+test('pods are spread by a key once, and keys that make selectors are not selected by twice', async () => {
+  const spread = (...constraints: object[]) => refused({ topologySpreadConstraints: constraints.map((c) => ({ maxSkew: 1, topologyKey: 'zone', whenUnsatisfiable: 'DoNotSchedule', labelSelector: {}, ...c })) })
+  const at = 'spec.topologySpreadConstraints'
+  deepStrictEqual([await spread({}, {}), await spread({ whenUnsatisfiable: 'Wait', minDomains: 1 }), await spread({ matchLabelKeys: ['a!'] }), await spread({ matchLabelKeys: ['app'], labelSelector: { matchLabels: { app: 'x' }, matchExpressions: [{ key: 'app', operator: 'Exists' }] } })].map((c) => c.map((text) => text.split(' (e.g.')[0])), [
+    [`${at}[0].{topologyKey, whenUnsatisfiable}: Duplicate value: "{zone, DoNotSchedule}"`],
+    [`${at}[0].whenUnsatisfiable: Unsupported value: "Wait": supported values: "DoNotSchedule", "ScheduleAnyway"`, `${at}[0].minDomains: Invalid value: 1: can only use minDomains if whenUnsatisfiable=DoNotSchedule, not Wait`],
+    [`${at}[0].matchLabelKeys[0]: Invalid value: "a!": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character`],
+    [`${at}[0][0]: Invalid value: "app": exists in both matchLabelKeys and labelSelector`],
+  ])
 })

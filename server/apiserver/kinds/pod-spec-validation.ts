@@ -1,12 +1,15 @@
 /** Validation of a pod's spec, of a pod or of a template (upstream `ValidatePodSpec`). Containers and volumes have their own files. */
-import type { Affinity, NodeSelector, NodeSelectorRequirement, ObjectMeta, PodAffinityTerm, PodDNSConfig, PodSchedulingGate, PodSecurityContext, PodSpec, Toleration, TopologySpreadConstraint, Volume } from '#api/types/index.ts'
+import type { Affinity, LabelSelector, NodeSelector, NodeSelectorRequirement, ObjectMeta, PodAffinityTerm, PodDNSConfig, PodSchedulingGate, PodSecurityContext, PodSpec, Toleration, TopologySpreadConstraint, Volume } from '#api/types/index.ts'
 import { checkDnsLabel, checkDnsSubdomain, checkDnsSubdomainWithUnderscore, checkLabelValue, checkQualifiedName, rangeMessage } from '#api/types/index.ts'
-import { duplicate, type FieldError, forbidden, invalid, required } from '../field-error.ts'
-import { checkLabels, checkLabelSelector, named, oneOf, positive, requiredName } from './check.ts'
-import { validateContainers, validateResources } from './container-validation.ts'
+import { duplicate, type FieldError, forbidden, invalid, notFound, required, tooLong } from '../field-error.ts'
+import { checkLabels, checkLabelSelector, named, oneOf, positive } from './check.ts'
+import { validateContainers } from './container-validation.ts'
+import { containersOf } from './containers-of.ts'
 import { validIp } from './endpoint-ip.ts'
+import { validateHostProcess } from './host-process-validation.ts'
 import { validateOs } from './pod-os-validation.ts'
 import { validatePodLevelResources, validateResourceClaims } from './pod-resources-validation.ts'
+import { validateResources } from './resources-validation.ts'
 import { validateAppArmor, validateIds, validateSeccomp, validateWindowsOptions } from './security-context-validation.ts'
 import { validateVolumes } from './volume-validation.ts'
 
@@ -20,9 +23,9 @@ export function validatePodSpec(at: string, spec: PodSpec, pod?: ObjectMeta, cla
   const scope = { spec, volumes: new Map([...volumes.valid, ...added]), isPod: pod !== undefined }
   const out: FieldError[] = [
     ...volumes.errors,
-    ...validateResourceClaims(`${at}.resourceClaims`, spec.resourceClaims),
+    ...validateResourceClaims(`${at}.resourceClaims`, spec.resourceClaims, isStatic(pod)),
     ...validateContainers(at, scope),
-    ...(spec.resources ? [...validateResources(`${at}.resources`, spec.resources, validatePodResourceName), ...validatePodLevelResources(at, spec)] : []),
+    ...validatePodLevelResources(at, spec),
     ...oneOf(`${at}.restartPolicy`, spec.restartPolicy, ['Always', 'OnFailure', 'Never'], 'required'),
     ...oneOf(`${at}.dnsPolicy`, spec.dnsPolicy, ['ClusterFirstWithHostNet', 'ClusterFirst', 'Default', 'None'], 'required'),
     ...checkLabels(`${at}.nodeSelector`, spec.nodeSelector),
@@ -43,23 +46,38 @@ export function validatePodSpec(at: string, spec: PodSpec, pod?: ObjectMeta, cla
     out.push(...validIp(`${at}.hostAliases[${i}].ip`, alias.ip))
     for (const [j, name] of (alias.hostnames ?? []).entries()) out.push(...named(`${at}.hostAliases[${i}].hostnames[${j}]`, name, checkDnsSubdomain))
   }
-  out.push(...oneOf(`${at}.preemptionPolicy`, spec.preemptionPolicy, ['PreemptLowerPriority', 'Never']))
-  if (spec.os) out.push(...oneOf(`${at}.os.name`, spec.os.name, ['linux', 'windows'], 'required'))
-  out.push(...validateOs(at, spec), ...validateHostname(at, spec))
+  if (spec.preemptionPolicy !== undefined) out.push(...oneOf(`${at}.preemptionPolicy`, spec.preemptionPolicy, ['PreemptLowerPriority', 'Never'], 'required'))
+  out.push(...validateHostProcess(at, spec), ...validateOs(at, spec), ...validateHostname(at, spec))
+  out.push(...validateFileVolumes(at, spec))
   if (spec.overhead) out.push(...validateResources(`${at}.overhead`, { limits: spec.overhead }))
   return pod === undefined ? out : [...out, ...tokensWithoutAccount(at, spec)]
 }
 
+const isStatic = (pod: ObjectMeta | undefined): boolean => Object.hasOwn(pod?.annotations ?? {}, 'kubernetes.io/config.mirror')
+
 /** A condition's type is a qualified name, but no label key. */
 const conditionType = (at: string, type: string): FieldError[] => named(at, type, checkQualifiedName)
-
-/** Of whole pods: cpu, memory and huge pages; validatePodLevelResources says so. */
-const validatePodResourceName = (): FieldError[] => []
 
 /** Upstream's spelling of the fields that its own types keep elsewhere. */
 function validateHostUsers(at: string, spec: PodSpec): FieldError[] {
   if (spec.hostUsers !== false) return []
-  return ([['hostNetwork', 'hostNetwork'], ['hostPID', 'HostPID'], ['hostIPC', 'HostIPC']] as const).flatMap(([key, shown]) => (spec[key] ? [forbidden(`${at}.${shown}`, 'when `hostUsers` is false')] : []))
+  return [
+    ...([['hostNetwork', 'hostNetwork'], ['hostPID', 'HostPID'], ['hostIPC', 'HostIPC']] as const).flatMap(([key, shown]) => (spec[key] ? [forbidden(`${at}.${shown}`, 'when `hostUsers` is false')] : [])),
+    ...containersOf(at, spec).flatMap(([here, c]) => ((c.volumeDevices ?? []).length > 0 ? [forbidden(`${here}.volumeDevices`, 'when `hostUsers` is false')] : [])),
+  ]
+}
+
+/** What variables are read of must be a volume that lives as long as the pod, and no longer. */
+function validateFileVolumes(at: string, spec: PodSpec): FieldError[] {
+  const volumes = new Map((spec.volumes ?? []).map((v) => [v.name, v]))
+  return containersOf(at, spec).flatMap(([here, c]) => (c.env ?? []).flatMap(({ valueFrom }, i) => {
+    if (!valueFrom?.fileKeyRef) return []
+    const { volumeName } = valueFrom.fileKeyRef
+    const field = `${here}.env[${i}].valueFrom.fileKeyRef.volumeName`
+    const volume = volumes.get(volumeName)
+    if (!volume) return [notFound(field, volumeName)]
+    return volume.emptyDir ? [] : [invalid(field, volumeName, 'referenced volume must be of type emptyDir')]
+  }))
 }
 
 function validateGateNames(at: string, gates: readonly PodSchedulingGate[]): FieldError[] {
@@ -85,7 +103,7 @@ function validateHostname(at: string, { hostnameOverride: name, hostNetwork, set
   if (name === undefined) return []
   const field = `${at}.hostnameOverride`
   const out = named(field, name, checkDnsSubdomain)
-  if (name.length > HOSTNAME_LENGTH_MAX) out.push(invalid(field, name, `must be no more than ${HOSTNAME_LENGTH_MAX} characters`))
+  if (Buffer.byteLength(name) > HOSTNAME_LENGTH_MAX) out.push(tooLong(field, HOSTNAME_LENGTH_MAX))
   if (hostNetwork) out.push(forbidden(field, 'may not be specified when hostNetwork is true'))
   if (setHostnameAsFQDN) out.push(forbidden(field, 'may not be specified when setHostnameAsFQDN is true'))
   return out
@@ -132,22 +150,24 @@ export function validateTolerations(at: string, tolerations: readonly Toleration
 }
 
 function validateSpread(at: string, constraints: readonly TopologySpreadConstraint[]): FieldError[] {
-  const seen = new Set<string>()
+  const keyOf = (c: TopologySpreadConstraint): string => `{${c.topologyKey ?? ''}, ${c.whenUnsatisfiable ?? ''}}`
+  const last = new Map(constraints.map((c, i) => [keyOf(c), i]))
   return constraints.flatMap((c, i) => {
     const here = `${at}[${i}]`
     const out = [
       ...positive(`${here}.maxSkew`, c.maxSkew),
-      ...requiredName(`${here}.topologyKey`, c.topologyKey, checkQualifiedName, 'can not be empty'),
-      ...oneOf(`${here}.whenUnsatisfiable`, c.whenUnsatisfiable, ['DoNotSchedule', 'ScheduleAnyway'], 'required'),
+      ...(c.topologyKey ? [] : [required(`${here}.topologyKey`, 'can not be empty')]),
+      ...oneOf(`${here}.whenUnsatisfiable`, c.whenUnsatisfiable ?? '', ['DoNotSchedule', 'ScheduleAnyway'], 'given'),
       ...positive(`${here}.minDomains`, c.minDomains),
       ...oneOf(`${here}.nodeAffinityPolicy`, c.nodeAffinityPolicy, ['Honor', 'Ignore'], 'given'),
       ...oneOf(`${here}.nodeTaintsPolicy`, c.nodeTaintsPolicy, ['Honor', 'Ignore'], 'given'),
+      ...validateLabelKeys(here, c),
       ...checkLabelSelector(`${here}.labelSelector`, c.labelSelector),
     ]
-    if (c.minDomains !== undefined && c.whenUnsatisfiable !== 'DoNotSchedule') out.push(invalid(`${here}.minDomains`, c.minDomains, 'can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ScheduleAnyway'))
-    const key = `{${c.topologyKey}, ${c.whenUnsatisfiable}}`
-    if (seen.has(key)) out.push(duplicate(`${at}[${i}].{topologyKey, whenUnsatisfiable}`, key))
-    seen.add(key)
+    if (c.minDomains !== undefined && c.whenUnsatisfiable !== 'DoNotSchedule') out.push(invalid(`${here}.minDomains`, c.minDomains, `can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ${c.whenUnsatisfiable ?? ''}`))
+    const key = keyOf(c)
+    // Each that another one follows is the double.
+    if (last.get(key) !== i) out.push(duplicate(`${at}[${i}].{topologyKey, whenUnsatisfiable}`, key))
     return out
   })
 }
@@ -212,16 +232,26 @@ function validatePodTerm(at: string, term: PodAffinityTerm): FieldError[] {
   ]
 }
 
-/** matchLabelKeys and mismatchLabelKeys (KEP-3633): their values become part of the selector, so there must be one. */
-function validateLabelKeys(at: string, { matchLabelKeys = [], mismatchLabelKeys = [], labelSelector }: PodAffinityTerm): FieldError[] {
+/** matchLabelKeys and mismatchLabelKeys (KEP-3633, KEP-3243): their values became part of the selector, so there must be one, and it says nothing else of them. */
+function validateLabelKeys(at: string, { matchLabelKeys = [], mismatchLabelKeys = [], labelSelector }: Pick<PodAffinityTerm, 'matchLabelKeys' | 'mismatchLabelKeys' | 'labelSelector'>): FieldError[] {
   const each = (field: string, keys: readonly string[]): FieldError[] => {
     if (keys.length > 0 && !labelSelector) return [forbidden(field, 'must not be specified when labelSelector is not set')]
     return keys.flatMap((key, i) => named(`${field}[${i}]`, key, checkQualifiedName))
   }
   return [
     ...each(`${at}.matchLabelKeys`, matchLabelKeys), ...each(`${at}.mismatchLabelKeys`, mismatchLabelKeys),
+    ...selectedTwice(at, matchLabelKeys, labelSelector),
     ...matchLabelKeys.flatMap((key, i) => (mismatchLabelKeys.includes(key) ? [invalid(`${at}.matchLabelKeys[${i}]`, key, 'exists in both matchLabelKeys and mismatchLabelKeys')] : [])),
   ]
+}
+
+function selectedTwice(at: string, keys: readonly string[], selector: LabelSelector | undefined): FieldError[] {
+  const seen = new Set(Object.keys(selector?.matchLabels ?? {}))
+  return (selector?.matchExpressions ?? []).flatMap(({ key }) => {
+    const again = seen.has(key) && keys.includes(key)
+    seen.add(key)
+    return again ? [invalid(`${at}[${keys.lastIndexOf(key)}]`, key, 'exists in both matchLabelKeys and labelSelector')] : []
+  })
 }
 
 function validateDns(at: string, policy: string | undefined, config: PodDNSConfig | undefined): FieldError[] {

@@ -51,7 +51,7 @@ export function imagePolicyWebhook({ server, allowSeconds, denySeconds, defaultA
 
   const ask = async (spec: object, api: AdmissionApi): Promise<Answer> => {
     const webhooks = (late.webhooks ??= createWebhookClient({ client: api.client, connector: undefined, clock, random }))
-    const body = Buffer.from(JSON.stringify({ kind: 'ImageReview', apiVersion: 'imagepolicy.k8s.io/v1alpha1', metadata: { creationTimestamp: null }, spec, status: { allowed: false } }))
+    const body = Buffer.from(JSON.stringify({ kind: 'ImageReview', apiVersion: 'imagepolicy.k8s.io/v1alpha1', metadata: {}, spec, status: { allowed: false } }))
     const { status } = (await callWithRetry(webhooks, { config: server.config, identity: server.identity, body, timeoutMs: TIMEOUT_MS, tellTimeout: true, signal: EVERYBODYS }, clock, random)) as Review
     const annotations = typeof status?.auditAnnotations === 'object' && status.auditAnnotations !== null ? (status.auditAnnotations as Record<string, unknown>) : {}
     return { allowed: status?.allowed === true, reason: typeof status?.reason === 'string' ? status.reason : '', annotations }

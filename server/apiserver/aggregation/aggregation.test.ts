@@ -145,7 +145,7 @@ test('discovery is one: in order of priority, with what the other server says it
   const aggregated = await s.h.call('GET', '/apis', undefined, { accept: 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList' })
   const responseKind = { group: 'wardle.example.com', version: 'v1alpha1', kind: 'Flunder' }
   assert.deepStrictEqual(items<Loose>(aggregated.json['items']).at(-1), {
-    metadata: { name: 'wardle.example.com', creationTimestamp: null },
+    metadata: { name: 'wardle.example.com' },
     versions: [{ version: 'v1alpha1', freshness: 'Current', resources: [{ resource: 'flunders', responseKind, scope: 'Namespaced', singularResource: 'flunder', verbs: ['get', 'list', 'watch'], shortNames: ['fl'], subresources: [{ subresource: 'status', responseKind, verbs: ['get'] }] }] }],
   })
   const index = (await s.h.call('GET', '/openapi/v3')).json['paths'] as Loose

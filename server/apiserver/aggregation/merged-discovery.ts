@@ -4,7 +4,7 @@ import { rankGroups, type RankedVersion } from './priorities.ts'
 import type { VersionDiscovery } from './remote-discovery.ts'
 
 export interface GroupJson { name: string; versions: { groupVersion: string; version: string }[]; preferredVersion: { groupVersion: string; version: string } }
-export interface GroupDiscovery { metadata: { name?: string; creationTimestamp: null }; versions: VersionDiscovery[] }
+export interface GroupDiscovery { metadata: { name?: string }; versions: VersionDiscovery[] }
 
 /** `local`: the group versions of this server; those that have a backend are its affair. */
 export function mergeGroups(local: readonly RankedVersion[], backends: Iterable<Backend>): GroupJson[] {
@@ -17,7 +17,7 @@ export function mergeGroups(local: readonly RankedVersion[], backends: Iterable<
 export function mergeDiscovery(local: readonly RankedVersion[], items: readonly GroupDiscovery[], backends: ReadonlyMap<string, Backend>, discovered: ReadonlyMap<string, VersionDiscovery>): GroupDiscovery[] {
   const own = new Map<string, VersionDiscovery>(items.flatMap(({ metadata, versions }) => versions.map((v) => [`${v.version}.${metadata.name ?? ''}`, v] as const)))
   return rankGroups(withBackends(local, backends.values())).filter(({ group }) => group !== '').map(({ group, versions }) => ({
-    metadata: { name: group, creationTimestamp: null },
+    metadata: { name: group },
     versions: versions.flatMap(({ version }) => {
       const name = `${version}.${group}`
       const shown = backends.has(name) ? (discovered.get(name) ?? { version, resources: [], freshness: 'Stale' as const }) : own.get(name)

@@ -87,7 +87,7 @@ export function apiResourceList(rows: Rows, group: string, version: string): unk
 /** `core`: what `/api` answers; otherwise `/apis`. */
 export function aggregatedGroups(rows: Rows, core: boolean): GroupDiscovery[] {
   return [...rows.groups()].filter(([group]) => (group === '') === core).map(([group, versions]) => ({
-    metadata: { ...(group !== '' && { name: group }), creationTimestamp: null },
+    metadata: { ...(group !== '' && { name: group }) },
     versions: versions.map((v) => ({ version: v.version, resources: sortedRows(v).map(aggregatedResource), freshness: 'Current' as const })),
   }))
 }
@@ -98,10 +98,12 @@ export function aggregated(items: readonly GroupDiscovery[], version: Aggregated
 
 function aggregatedResource(row: KindRow): unknown {
   const subs = subresources(row)
+  // What is of the resource's own group version is left empty, but for custom resources.
+  const responseKind = ({ group, version, kind }: { group: string; version: string; kind: string }) => (row.custom || group !== row.ref.group || version !== row.ref.version ? { group, version, kind } : { group: '', version: '', kind })
   return {
-    resource: row.ref.resource, responseKind: { group: row.ref.group, version: row.ref.version, kind: row.ref.kind },
+    resource: row.ref.resource, responseKind: responseKind(row.ref),
     scope: row.ref.namespaced ? 'Namespaced' : 'Cluster', singularResource: row.singular, verbs: verbsOf(row),
     ...(row.shortNames.length > 0 && { shortNames: row.shortNames }), ...(row.categories.length > 0 && { categories: row.categories }),
-    ...(subs.length > 0 && { subresources: subs.map((s) => ({ subresource: s.name, responseKind: { group: s.group, version: s.version, kind: s.kind }, verbs: s.verbs })) }),
+    ...(subs.length > 0 && { subresources: subs.map((s) => ({ subresource: s.name, responseKind: responseKind(s), verbs: s.verbs })) }),
   }
 }

@@ -208,7 +208,7 @@ describe('validation', () => {
     assert.deepEqual(expected.length === 0 ? [answer.status, answer.json['spec']?.['matchingPrecedence']] : causes(answer), expected.length === 0 ? [201, 1000] : expected)
   })
   for (const [name, spec, expected] of [
-    ['x', { type: 'Exempt' }, ["spec.type: Invalid value: \"Exempt\": type must be 'Exempt' if and only if name is 'exempt'"]],
+    ['x', { type: 'Exempt' }, ["spec.type: Invalid value: \"Exempt\": must be 'Exempt' if and only if `name` is 'exempt'"]],
     ['x', { type: 'Limited' }, ['spec.limited: Required value: must not be empty when type is Limited']],
     ['x', { type: 'Limited', limited: { limitResponse: { type: 'Queue' } } }, ['spec.limited.limitResponse.queuing: Required value: must not be empty if limited.limitResponse.type is Limited']],
     ['x', { type: 'Limited', limited: { lendablePercent: 101, limitResponse: { type: 'Reject' } } }, ['spec.limited.lendablePercent: Invalid value: 101: must be between 0 and 100, inclusive']],

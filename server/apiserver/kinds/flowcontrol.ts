@@ -14,6 +14,8 @@ const PRECEDENCE_MAX = 10_000
 const QUEUES_MAX = 10_000_000
 /** A hand of queues is dealt from this many bits of hash. */
 const HASH_BITS_MAX = 60
+/** What told v1beta3 that a zero was meant, in clusters that had it. */
+const ZERO_SHARES = 'flowcontrol.k8s.io/v1beta3-preserve-zero-concurrency-shares'
 const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'proxy', 'update', 'watch']
 
 export const flowSchemaStrategy: KindStrategy<FlowSchema> = {
@@ -170,7 +172,8 @@ function validatePriorityLevel(level: PriorityLevelConfiguration): FieldError[] 
   const name = level.metadata?.name ?? ''
   const spec = level.spec ?? { type: '' }
   const out: FieldError[] = []
-  if ((name === 'exempt') !== (spec.type === 'Exempt')) out.push(invalid('spec.type', spec.type, "type must be 'Exempt' if and only if name is 'exempt'"))
+  if (level.metadata?.annotations?.[ZERO_SHARES] !== undefined) out.push(forbidden('metadata.annotations', `annotation '${ZERO_SHARES}' is forbidden`))
+  if ((name === 'exempt') !== (spec.type === 'Exempt')) out.push(invalid('spec.type', spec.type, "must be 'Exempt' if and only if `name` is 'exempt'"))
   if (spec.type === 'Exempt') {
     if (spec.limited) out.push(forbidden('spec.limited', 'must be nil if the type is not Limited'))
     const { nominalConcurrencyShares: shares = 0, lendablePercent } = spec.exempt ?? {}

@@ -113,5 +113,5 @@ export function bookmarkObject(of: { kind: string; apiVersion: string }, revisio
   const annotations = initialEventsEnd
     ? { annotations: { 'k8s.io/initial-events-end': 'true', ...(listBlueprint && { 'kubernetes.io/initial-events-list-blueprint': listBlueprint() }) } }
     : {}
-  return { kind: of.kind, apiVersion: of.apiVersion, metadata: { resourceVersion: String(revision), creationTimestamp: null, ...annotations } } as unknown as KubeObject
+  return { kind: of.kind, apiVersion: of.apiVersion, metadata: { resourceVersion: String(revision), ...annotations } } as unknown as KubeObject
 }

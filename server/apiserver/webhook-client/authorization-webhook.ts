@@ -45,7 +45,7 @@ export function createAuthorizationWebhook(options: AuthorizationWebhookOptions)
   const cache = createAnswerCache<Opinion>(clock, ({ decision }) => (decision === 'allow' ? options.authorizedMs : options.unauthorizedMs), ENTRIES_MAX)
 
   const ask = async (spec: object): Promise<Opinion> => {
-    const review = { kind: 'SubjectAccessReview', apiVersion: `authorization.k8s.io/${version}`, metadata: { creationTimestamp: null }, spec, status: { allowed: false } }
+    const review = { kind: 'SubjectAccessReview', apiVersion: `authorization.k8s.io/${version}`, metadata: {}, spec, status: { allowed: false } }
     const call = { config: server.config, identity: server.identity, body: Buffer.from(JSON.stringify(review)), timeoutMs: options.timeoutMs ?? TIMEOUT_MS, tellTimeout: true, signal: EVERYBODYS }
     return parseAccessReview((await callWithRetry(webhooks, call, clock, random)) as Review)
   }

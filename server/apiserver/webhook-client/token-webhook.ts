@@ -40,7 +40,7 @@ export function createTokenWebhook(options: TokenWebhookOptions): AuthenticateTo
   const secret = random.bytes(32)
 
   const ask = async (token: string, audiences: readonly string[] | undefined): Promise<Authentication> => {
-    const review = { kind: 'TokenReview', apiVersion: `authentication.k8s.io/${version}`, metadata: { creationTimestamp: null }, spec: { token, ...(audiences && { audiences }) }, status: { user: {} } }
+    const review = { kind: 'TokenReview', apiVersion: `authentication.k8s.io/${version}`, metadata: {}, spec: { token, ...(audiences && { audiences }) }, status: { user: {} } }
     const call = { config: server.config, identity: server.identity, body: Buffer.from(JSON.stringify(review)), timeoutMs: TIMEOUT_MS, tellTimeout: true, signal: EVERYBODYS }
     return parseTokenReview((await callWithRetry(webhooks, call, clock, random)) as Review, audiences)
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Node } from '#api/types/index.ts'
-import { refusal } from './admission.ts'
+import { decideAdmission, type AdmissionInput } from './admission.ts'
 import { aContainer, aPod } from './testing/builders.ts'
 
 const asks = (requests: Record<string, string>) => aPod({ containers: [aContainer('a', { resources: { requests } })] })
@@ -11,7 +11,10 @@ const sets = (name: string) => aPod({ securityContext: { sysctls: [{ name, value
 const opens = (hostPort: number, more: object = {}) => aPod({ containers: [aContainer('a', { ports: [{ containerPort: 80, hostPort, ...more }] })] })
 const node = { metadata: { name: 'n', labels: { disk: 'hdd' } }, spec: { taints: [{ key: 'gone', effect: 'NoExecute' }, { key: 'other', effect: 'NoSchedule' }] } }
 
-const table: [string, Omit<Parameters<typeof refusal>[0], 'node' | 'allowedSysctls'> & { node?: Node; allowedSysctls?: string[] }, unknown][] = [
+const critical = (requests: Record<string, string>, more: object = {}) => aPod({ priority: 2_000_000_000, containers: [aContainer('a', { resources: { requests } })], ...more })
+
+/** Undefined: it may come in, and nobody has to go for it. */
+const table: [string, Omit<AdmissionInput, 'node' | 'allowedSysctls'> & { node?: Node; allowedSysctls?: string[] }, { reason: string; message: string } | undefined][] = [
   ['a kernel setting that is not safe', { pod: sets('kernel.msgmax'), others: [], allocatable }, { reason: 'SysctlForbidden', message: 'forbidden sysctl: "kernel.msgmax" not allowlisted' }],
   ['one that this node lets pods set', { pod: sets('kernel.msgmax'), others: [], allocatable, allowedSysctls: ['kernel.msg*'] }, undefined],
   ['a profile of AppArmor where there is none', { pod: aPod({ securityContext: { appArmorProfile: { type: 'RuntimeDefault' } } }), others: [], allocatable, hasAppArmor: false }, { reason: 'AppArmor', message: 'Cannot enforce AppArmor: AppArmor is not enabled on the host' }],
@@ -31,6 +34,18 @@ const table: [string, Omit<Parameters<typeof refusal>[0], 'node' | 'allowedSysct
   ['one that it matches', { pod: aPod({ nodeSelector: { disk: 'hdd' } }), others: [], allocatable, node: { metadata: node.metadata } }, undefined],
   ['a node that is not known keeps nobody out', { pod: aPod({ nodeSelector: { disk: 'ssd' } }), others: [], allocatable }, undefined],
   ['a NoExecute taint', { pod: aPod({ nodeSelector: { disk: 'hdd' } }), others: [], allocatable, node }, { reason: 'TaintToleration', message: "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate" }],
+  ['a static pod minds no taint', { pod: aPod({ nodeSelector: { disk: 'hdd' } }, { annotations: { 'kubernetes.io/config.source': 'file' } }), others: [], allocatable, node }, undefined],
+  ['another operating system', { pod: aPod({ os: { name: 'windows' } }), others: [], allocatable }, { reason: 'PodOSNotSupported', message: "Failed to admit pod as the OS field doesn't match node OS" }],
+  ['a label of another one', { pod: aPod({}, { labels: { 'kubernetes.io/os': 'windows' } }), others: [], allocatable }, { reason: 'PodOSSelectorNodeLabelDoesNotMatch', message: "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label" }],
+  ['the first of what is short is told', { pod: asks({ cpu: '3', memory: '2Gi' }), others: [], allocatable }, { reason: 'OutOfcpu', message: "Node didn't have enough resource: cpu, requested: 3000, used: 0, capacity: 2000" }],
+  ['a critical pod that more is asked for than all others have', { pod: critical({ cpu: '3' }), others: [asks({ cpu: '500m' })], allocatable }, { reason: 'UnexpectedAdmissionError', message: 'Unexpected error while attempting to recover from admission failure: preemption: error finding a set of pods to preempt: no set of running pods found to reclaim resources: [(res: cpu, q: 1000), ]' }],
+  ['one that does not fit otherwise pushes nobody out', { pod: critical({ cpu: '2' }, { nodeSelector: { disk: 'ssd' } }), others: [asks({ cpu: '1' })], allocatable, node }, { reason: 'NodeAffinity', message: "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector" }],
+  ['one that finds room pushes nobody out', { pod: critical({ cpu: '1' }), others: [asks({ cpu: '1' })], allocatable }, undefined],
   ['one that is tolerated', { pod: aPod({ tolerations: [{ key: 'gone', operator: 'Exists' }] }), others: [], allocatable, node }, undefined],
 ]
-for (const [name, input, expected] of table) test(name, () => assert.deepStrictEqual(refusal({ node: undefined, allowedSysctls: [], ...input }), expected))
+for (const [name, input, expected] of table) test(name, () => assert.deepStrictEqual(decideAdmission({ node: undefined, allowedSysctls: [], ...input }), expected === undefined ? { ok: true, preempt: [] } : { ok: false, ...expected }))
+
+test('a critical pod that finds no room comes in, and is told who goes for it and for want of what', () => {
+  const [small, large] = [asks({ cpu: '500m' }), asks({ cpu: '1' })]
+  assert.deepStrictEqual(decideAdmission({ pod: critical({ cpu: '1' }), others: [small, large], allocatable, node: undefined, allowedSysctls: [] }), { ok: true, preempt: [small], resource: 'cpu' })
+})

@@ -506,6 +506,22 @@ test('a pod that asks for its own users is not run with the host\'s: it waits, a
   assert.deepStrictEqual([w.events.find((e) => e.reason === 'FailedCreatePodSandBox')?.message, w.pod('own')?.status?.phase, await w.runtime.listPodSandbox()], ['Failed to create pod sandbox: runtime handler "default" does not support user namespaces', 'Pending', []])
 })
 
+test('a critical pod that finds no room makes some: who goes for it ends in its own time, Failed, and says why', async (t) => {
+  const w = await world(t)
+  const asking = (cpu: string) => [{ name: 'app', image: 'busybox:1', resources: { requests: { cpu } } }]
+  w.create(pod('large', { containers: asking('3'), terminationGracePeriodSeconds: 5 }))
+  w.create(pod('small', { containers: asking('500m') }))
+  await w.until('both run', () => w.pod('large')?.status?.phase === 'Running' && w.pod('small')?.status?.phase === 'Running')
+  w.create(pod('critical', { priority: 2_000_001_000, containers: asking('2') }))
+  await w.until('it runs, and room was made', () => w.pod('critical')?.status?.phase === 'Running' && w.pod('large')?.status?.phase === 'Failed')
+  const { reason, message, conditions } = w.pod('large')?.status ?? {}
+  const target = conditions?.find((c) => c.type === 'DisruptionTarget')
+  const words = 'Preempted in order to admit critical pod'
+  assert.deepStrictEqual([reason, message, target?.reason, target?.message], ['Preempting', words, 'TerminationByKubelet', 'Pod was preempted by Kubelet to accommodate a critical pod.'])
+  assert.deepStrictEqual([w.events.filter((e) => e.reason === 'Preempting').map((e) => [e.about, e.message]), w.pod('small')?.status?.phase], [[['large', words]], 'Running'])
+  assert.match(await w.kubelet().figures.metrics('kubelet'), /^kubelet_preemptions\{preemption_signal="cpu"\} 1$/m)
+})
+
 test('a pod that uses more than its emptyDir may hold is evicted: it ends at once, Failed, and says so', async (t) => {
   const w = await world(t)
   const { uid } = w.create(pod('greedy', { containers: [{ name: 'app', image: 'busybox:1', volumeMounts: [{ name: 'data', mountPath: '/data' }] }], volumes: [{ name: 'data', emptyDir: { sizeLimit: '64Ki' } }] })).metadata

@@ -10,7 +10,7 @@ import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import { isAppArmorEnabled, type ContainerRuntime } from '#cri/index.ts'
-import { refusal } from './admission.ts'
+import { decideAdmission } from './admission.ts'
 import { createPodCgroups, type PodCgroups } from './cgroups/pod-cgroups.ts'
 import type { CgroupLayout } from './cgroups/layout.ts'
 import type { KubeletConfig } from './config.ts'
@@ -40,9 +40,11 @@ import { createObjectSource } from './objects.ts'
 import { podPaths } from './pod-paths.ts'
 import { createLoopHealth } from './loop-health.ts'
 import type { PodMemory } from './pod-memory.ts'
+import { PREEMPTED } from './preemption.ts'
 import { openPodStore, type PodRecord, type PodStore } from './pod-store.ts'
 import { createPodStreams } from './pod-streams.ts'
 import { createPodWorkers, type PodWorkers } from './pod-worker.ts'
+import { preemptionMetrics } from './stats/metrics-text.ts'
 import { createPodResources, noPodResourcesCounts, podResourcesMetrics } from './pod-resources/pod-resources.ts'
 import { createProber, type Prober } from './probes/prober.ts'
 import { createRunProbe } from './probes/run-probe.ts'
@@ -150,10 +152,11 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   const streams = createPodStreams({ workers: { ...emptyWorkers, get: (uid) => workers?.get(uid), list: () => workers?.list() ?? [] }, runtime, clock })
 
   const resourceCalls = noPodResourcesCounts()
+  const preemptions = new Map<string, number>()
   const health = createLoopHealth(RESYNC_MS, clock)
   const volumeUsage: { of?: (podUid: string, volume: string) => Promise<VolumeFigures | undefined> } = {}
   const stats = createStatsSource({ volumeUsage: (uid, volume) => volumeUsage.of?.(uid, volume) ?? Promise.resolve(undefined), log, runtime, pods: () => streams.pods(), nodeName, rootDir, paths, facts: options.hostFacts, pressure, clock })
-  const figures = createNodeFigures({ stats, runtime, probes: () => prober?.counts() ?? [], counters: () => [...eviction.counters(), ...garbage.counters(), ...board.metrics(), ...podResourcesMetrics(resourceCalls)], podCount: () => streams.pods().length, health: () => health.checks(), nodeName, config, facts: options.hostFacts, clock, log })
+  const figures = createNodeFigures({ stats, runtime, probes: () => prober?.counts() ?? [], counters: () => [...eviction.counters(), ...garbage.counters(), ...board.metrics(), ...podResourcesMetrics(resourceCalls), preemptionMetrics(preemptions)], podCount: () => streams.pods().length, health: () => health.checks(), nodeName, config, facts: options.hostFacts, clock, log })
 
   const aboutNode = (reason: string, message: string) => {
     const node = nodes.get(nodeName)
@@ -220,6 +223,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
       health.passed()
       const kept = new Map((await store.loadPods()).map((record) => [record.pod.metadata.uid, record]))
       const running = await assemble({ ...options, log }, { paths, store, devices: manager, pressureRefusal: (pod) => eviction.refusal(pod), kept: (uid) => kept.get(uid), services: knownServices, allocatable: async () => nodeAllocatable(await capacity(), config), node: () => nodes.get(nodeName), drivers,
+        onPreemption: (resource) => preemptions.set(resource, (preemptions.get(resource) ?? 0) + 1),
         onVolumeUse() {
           inUse.read = undefined
           reporter.poke()
@@ -290,11 +294,13 @@ interface Assembly {
   allocatable: () => Promise<Record<string, string>>
   node: () => Stored<Node> | undefined
   drivers: CsiDrivers
+  /** A pod was pushed out for want of this. */
+  onPreemption: (resource: string) => void
   /** A volume that the cluster attached is used from now on, or no more. */
   onVolumeUse: () => void
 }
 
-async function assemble(options: KubeletOptions, { paths, store, devices, pressureRefusal, kept, services, allocatable, node, drivers, onVolumeUse }: Assembly) {
+async function assemble(options: KubeletOptions, { paths, store, devices, pressureRefusal, kept, services, allocatable, node, drivers, onPreemption, onVolumeUse }: Assembly) {
   const { client, runtime, config, clock, random, log, events, rootDir, nodeName } = options
   const { runtimeName } = await runtime.version()
   // One that cannot say now what it can do refuses what it cannot itself.
@@ -317,6 +323,18 @@ async function assemble(options: KubeletOptions, { paths, store, devices, pressu
   const userRanges = createUserRanges(paths, config.maxPods)
   const hooks = createHookRunner({ runtime, clock })
   const prober = createProber({ clock, random, log, run: createRunProbe({ runtime, clock }), onChange: (uid) => workers.wake(uid) })
+
+  /** It goes in its own time; who comes in its place does not wait for it. */
+  const preempt = ({ metadata: { uid } }: Stored<Pod>, resource: string): void => {
+    const memory = workers.get(uid)
+    if (!memory || memory.rejected) return
+    const { reason, message, condition } = PREEMPTED
+    memory.rejected = { reason, message, eviction: { graceSeconds: memory.pod.spec?.terminationGracePeriodSeconds ?? 30, sinceMs: clock.nowMs(), condition } }
+    onPreemption(resource)
+    events.event(asReference(memory.pod), 'Warning', reason, message)
+    log.warn('a pod makes room for a critical one', { pod: `${memory.pod.metadata.namespace ?? ''}/${memory.pod.metadata.name}`, resource })
+    workers.wake(uid)
+  }
 
   const refresh = (memory: PodMemory): void => {
     if (!memory.prepared || memory.tornDown || memory.endingSinceMs !== undefined) return
@@ -385,9 +403,14 @@ async function assemble(options: KubeletOptions, { paths, store, devices, pressu
       keep(memory).catch((error: unknown) => log.error('cannot keep the pod on disk: it will not be known after a restart while the server is away', { pod: memory.pod.metadata.name, error: asError(error) }))
     },
     admit(pod, others) {
-      const refused = pressureRefusal(pod) ?? refusal({ pod, others, allocatable: nodeAllocated, node: node(), hasStrictGroups, hasAppArmor, allowedSysctls: config.allowedUnsafeSysctls })
-      if (refused) events.event(asReference(pod), 'Warning', refused.reason, refused.message)
-      return refused && { ...refused, message: `Pod was rejected: ${refused.message}` }
+      const pressed = pressureRefusal(pod)
+      const admission = pressed ? { ok: false as const, ...pressed } : decideAdmission({ pod, others, allocatable: nodeAllocated, node: node(), hasStrictGroups, hasAppArmor, allowedSysctls: config.allowedUnsafeSysctls })
+      if (admission.ok) {
+        for (const victim of admission.preempt) preempt(victim, admission.resource ?? '')
+        return undefined
+      }
+      events.event(asReference(pod), 'Warning', admission.reason, admission.message)
+      return { reason: admission.reason, message: `Pod was rejected: ${admission.message}` }
     },
     onMetadata: refresh,
     effects: (memory, view) => podEffects({

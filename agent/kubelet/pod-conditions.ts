@@ -71,7 +71,7 @@ function ready(view: PodView, containers: Verdict): Verdict {
 
 /** KEP-3329: a pod that this node ended, not its own failure. */
 function evictionVerdict({ rejected }: PodView): [string, Verdict][] {
-  return rejected?.eviction ? [['DisruptionTarget', { status: 'True', reason: 'TerminationByKubelet', message: rejected.message }]] : []
+  return rejected?.eviction ? [['DisruptionTarget', { status: 'True', reason: 'TerminationByKubelet', message: rejected.eviction.condition ?? rejected.message }]] : []
 }
 
 function resizeVerdicts(view: PodView): [string, Verdict][] {

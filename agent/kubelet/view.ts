@@ -47,7 +47,7 @@ export interface Rejection {
   reason: string
   message: string
   /** Set when it ran: by which it is to end, and since when (wall time). */
-  eviction?: { graceSeconds: number; sinceMs: number }
+  eviction?: { graceSeconds: number; sinceMs: number; /** What its DisruptionTarget condition says; default: the message. */ condition?: string }
 }
 
 export interface PodView {

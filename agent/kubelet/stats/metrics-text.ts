@@ -86,3 +86,8 @@ export function probeMetrics(counts: readonly ProbeCount[]): string {
     samples: counts.map((c) => ({ labels: { container: c.container, namespace: c.namespace, pod: c.pod, pod_uid: c.podUid, probe_type: name(c.kind), result: c.result }, value: c.count })),
   }])
 }
+
+/** By the resource that was short. */
+export function preemptionMetrics(counts: ReadonlyMap<string, number>): MetricFamily {
+  return { name: 'kubelet_preemptions', help: '[ALPHA] Cumulative number of pod preemptions by preemption resource', type: 'counter', samples: [...counts].map(([signal, value]) => ({ labels: { preemption_signal: signal }, value })) }
+}

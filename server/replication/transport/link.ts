@@ -43,24 +43,32 @@ export interface Link {
 
 export function openLink(options: LinkOptions): Link {
   const { socket, self, peer, clock, queueBytesMax = QUEUE_BYTES_MAX } = options
-  const state = { incarnation: 0, ended: false, corked: false, heardAtMs: clock.monotonicMs() }
+  const state: { incarnation: number; ended: boolean; leaves: 'at once' | 'later' | undefined; heardAtMs: number } = { incarnation: 0, ended: false, leaves: undefined, heardAtMs: clock.monotonicMs() }
   let cancelLook: (() => void) | undefined
   let hasPinged = false
 
   const write = (frame: Frame): boolean => {
     const { pieces, length } = encodeFrame(frame)
     if (socket.writableLength > 0 && socket.writableLength + length > queueBytesMax) return false
-    // All that one turn has to say goes out together.
-    if (!state.corked) {
-      state.corked = true
-      socket.cork()
-      queueMicrotask(() => {
-        state.corked = false
-        socket.uncork()
-      })
-    }
+    leave(frame.kind !== 'volatile')
     for (const piece of pieces) socket.write(piece)
     return true
+  }
+  /**
+   * All that one turn has to say goes out together: each write less is a record of TLS, a call of the system and a waking of
+   * the other server less. What clients ask for comes in many turns, one after the other: those requests wait for the last.
+   */
+  const leave = (atOnce: boolean): void => {
+    if (state.leaves === undefined) socket.cork()
+    if (atOnce ? state.leaves === 'at once' : state.leaves !== undefined) return
+    state.leaves = atOnce ? 'at once' : 'later'
+    if (atOnce) queueMicrotask(uncork)
+    else setImmediate(uncork)
+  }
+  const uncork = (): void => {
+    if (state.leaves === undefined) return
+    state.leaves = undefined
+    socket.uncork()
   }
   const lookLater = () => {
     const sinceMs = clock.monotonicMs()

@@ -130,10 +130,15 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       if (from.configMapRef?.name) configMaps.set(from.configMapRef.name, await deps.objects.configMap(uid, namespace, from.configMapRef.name))
       if (from.secretRef?.name) secrets.set(from.secretRef.name, await deps.objects.secret(uid, namespace, from.secretRef.name))
     }
+    const files = new Map<string, { path: string; text: string | undefined }>()
+    for (const { valueFrom } of container.env ?? []) {
+      const ref = valueFrom?.fileKeyRef
+      if (ref) files.set(`${ref.volumeName}:${ref.path}`, await volumes.readFile(pod, ref.volumeName, ref.path))
+    }
     // A static pod does not wait for an API that may need it to begin.
     const services = await deps.services() ?? (isStaticPod(pod) ? [] : undefined)
     if (!services) throw new StartError('CreateContainerConfigError', 'services have not yet been read at least once, cannot construct envvars')
-    const result = containerEnv({ pod, container, field: deps.field(pod, podIps), configMap: (n) => configMaps.get(n), secret: (n) => secrets.get(n), services })
+    const result = containerEnv({ pod, container, field: deps.field(pod, podIps), configMap: (n) => configMaps.get(n), secret: (n) => secrets.get(n), services, file: (volume, path) => files.get(`${volume}:${path}`) ?? { path, text: undefined } })
     if (!result.ok) throw new StartError('CreateContainerConfigError', result.message)
     return result.env
   }

@@ -13,10 +13,12 @@ const configMaps: Record<string, Record<string, string>> = { cm: { KEY: 'v', 'do
 function env(container: Partial<Container>, more: Partial<EnvInput> = {}) {
   const result = containerEnv({
     pod, container: { ...pod.spec?.containers[0], name: 'app', ...container }, field: { pod, nodeName: 'n1', hostIps: ['192.168.7.1'], podIps: ['10.42.0.2', 'fd00::2'], allocatable: { cpu: '4', memory: '4Gi' } },
-    configMap: (n) => (configMaps[n] ? { data: configMaps[n] } : undefined), secret: (n) => (n === 's' ? { data: { pw: Buffer.from('secret').toString('base64') } } : undefined), services: [], ...more,
+    configMap: (n) => (configMaps[n] ? { data: configMaps[n] } : undefined), secret: (n) => (n === 's' ? { data: { pw: Buffer.from('secret').toString('base64') } } : undefined), services: [], file: (volume, path) => ({ path: `/v/${volume}/${path}`, text: files[`${volume}/${path}`] }), ...more,
   })
   return result.ok ? Object.fromEntries(result.env.map((e) => [e.key, e.value])) : result.message
 }
+const files: Record<string, string> = { 'out/env': 'TOKEN=\'t $(A)\'\n', 'out/bad': 'TOKEN=t' }
+const ofFile = (path: string, key: string, optional?: boolean) => ({ valueFrom: { fileKeyRef: { volumeName: 'out', path, key, ...(optional !== undefined && { optional }) } } })
 const field = (fieldPath: string) => ({ valueFrom: { fieldRef: { fieldPath } } })
 const resource = (r: string, divisor?: string) => ({ valueFrom: { resourceFieldRef: { resource: r, ...(divisor !== undefined && { divisor }) } } })
 
@@ -28,6 +30,10 @@ const table: [string, Partial<Container>, unknown][] = [
   ['a missing Secret too', { env: [{ name: 'X', valueFrom: { secretKeyRef: { name: 'none', key: 'a' } } }] }, 'secret "none" not found'],
   ['so is a missing key', { env: [{ name: 'X', valueFrom: { configMapKeyRef: { name: 'cm', key: 'gone' } } }] }, "couldn't find key gone in ConfigMap default/cm"],
   ['what is optional may be missing', { envFrom: [{ secretRef: { name: 'none', optional: true } }], env: [{ name: 'X', valueFrom: { configMapKeyRef: { name: 'cm', key: 'gone', optional: true } } }, { name: 'Y', valueFrom: { configMapKeyRef: { name: 'none', key: 'a', optional: true } } }] }, {}],
+  ['values of files are as they stand', { env: [{ name: 'A', value: '1' }, { name: 'T', ...ofFile('env', 'TOKEN') }, { name: 'B', value: '<$(T)>' }, { name: 'N', ...ofFile('env', 'NONE', true) }] }, { A: '1', T: 't $(A)', B: '<t $(A)>' }],
+  ['a file without the key is named', { env: [{ name: 'T', ...ofFile('env', 'NONE') }] }, 'environment variable key "NONE" not found in file "/v/out/env"'],
+  ['one that is none, or is not there, whether it may be missing or not', { env: [{ name: 'T', ...ofFile('bad', 'TOKEN') }] }, 'couldn\'t parse env file'],
+  ['... and', { env: [{ name: 'T', ...ofFile('none', 'TOKEN', true) }] }, 'couldn\'t parse env file'],
   ['fields of the pod', { env: [{ name: 'N', ...field('metadata.name') }, { name: 'U', ...field('metadata.uid') }, { name: 'L', ...field("metadata.labels['a']") }, { name: 'NO', ...field("metadata.annotations['none']") }, { name: 'NODE', ...field('spec.nodeName') }, { name: 'SA', ...field('spec.serviceAccountName') }, { name: 'IP', ...field('status.podIP') }, { name: 'IPS', ...field('status.podIPs') }, { name: 'H', ...field('status.hostIP') }] },
     { N: 'web', U: 'u1', L: 'x"y', NO: '', NODE: 'n1', SA: 'builder', IP: '10.42.0.2', IPS: '10.42.0.2,fd00::2', H: '192.168.7.1' }],
   ['an unknown field is refused', { env: [{ name: 'X', ...field('status.phase') }] }, 'unsupported fieldPath: status.phase'],

@@ -2,7 +2,9 @@
  * A container's environment, in upstream's order: envFrom, then env, then the Services it may reach, each unless
  * already named. Pure: the ConfigMaps and Secrets it refers to are handed in.
  */
-import type { ConfigMap, Container, EnvVar, Pod, Secret, Service } from '#api/types/index.ts'
+import type { ConfigMap, Container, EnvVar, FileKeySelector, Pod, Secret, Service } from '#api/types/index.ts'
+import { CodedError, hasCode } from '#base/errors.ts'
+import { envFileValue } from './env-file.ts'
 import { expandReferences } from './env-expand.ts'
 import { fieldValue, resourceFieldValue, type FieldContext } from './field-ref.ts'
 
@@ -13,6 +15,8 @@ export interface EnvInput {
   /** Undefined: it does not exist. */
   configMap: (name: string) => ConfigMap | undefined
   secret: (name: string) => Secret | undefined
+  /** Content of a file in a volume; undefined: it is of no use. Throws for a volume that is not there. */
+  file: (volume: string, path: string) => { path: string; text: string | undefined }
   services: readonly Service[]
 }
 
@@ -75,8 +79,23 @@ function valueOf(entry: EnvVar, input: EnvInput, lookup: (name: string) => strin
     if (value === undefined) return optional ? { ok: true, value: undefined } : { ok: false, message: `couldn't find key ${key} in Secret ${namespace}/${name}` }
     return { ok: true, value: Buffer.from(value, 'base64').toString('utf8') }
   }
-  if (from.fileKeyRef) return { ok: false, message: `environment variable ${entry.name}: fileKeyRef is not supported on this node` }
+  if (from.fileKeyRef) return fileValue(from.fileKeyRef, input)
   return { ok: true, value: '' }
+}
+
+function fileValue({ volumeName, path, key, optional }: FileKeySelector, { file }: EnvInput): Value {
+  const found = file(volumeName, path)
+  let value: string
+  try {
+    if (found.text === undefined) throw new CodedError('ENV_FILE', 'it cannot be read')
+    value = envFileValue(found.text, key)
+  } catch (error) {
+    if (!hasCode(error, 'ENV_FILE')) throw error
+    // Upstream tells no more, for it may hold secrets.
+    return { ok: false, message: 'couldn\'t parse env file' }
+  }
+  if (value !== '') return { ok: true, value }
+  return optional ? { ok: true, value: undefined } : { ok: false, message: `environment variable key ${JSON.stringify(key)} not found in file ${JSON.stringify(found.path)}` }
 }
 
 const missing = (kind: string, name: string | undefined): { ok: false; message: string } => ({ ok: false, message: `${kind} "${name ?? ''}" not found` })

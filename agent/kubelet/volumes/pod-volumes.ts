@@ -21,7 +21,7 @@ import type { Mounter } from './mounter.ts'
 import { setOwnership } from './ownership.ts'
 import { payloadPlugin, referencedObjects, volumePayload } from './payload.ts'
 import type { PersistentVolumes } from './persistent-volumes.ts'
-import { bindSubpath, unbindSubpath } from './subpath.ts'
+import { bindSubpath, readInside, unbindSubpath } from './subpath.ts'
 import type { Tokens } from './tokens.ts'
 import { VolumeError, volumeFailures, type FailedVolume } from './volume-error.ts'
 
@@ -45,8 +45,13 @@ export interface PodVolumes {
   mounts(pod: Stored<Pod>, container: Container, world: MountWorld): Promise<Mount[]>
   /** The container's volumeDevices. */
   devices(pod: Stored<Pod>, container: Container): Promise<Device[]>
+  /** A file in a volume that some container of the pod mounts, and where it is; undefined text: it is of no use. Throws for another volume. */
+  readFile(pod: Stored<Pod>, volume: string, path: string): Promise<{ path: string; text: string | undefined }>
   tearDown(podUid: string): Promise<void>
 }
+
+/** Files of variables: all of a container's environment must fit into a few megabytes. */
+const ENV_FILE_BYTES_MAX = 1024 * 1024
 
 type Device = ContainerConfig['devices'][number]
 
@@ -201,6 +206,12 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
         devices.push({ containerPath: devicePath, hostPath: found.path, permissions: found.readonly ? 'r' : 'mrw' })
       }
       return devices
+    },
+    async readFile(pod, name, path) {
+      const volume = pod.spec?.volumes?.find((v) => v.name === name)
+      if (!volume || !ready.get(pod.metadata.uid)?.has(name)) throw new CodedError('VOLUME_INVALID', `cannot find the volume ${JSON.stringify(name)} referenced by FileKeyRef`)
+      const { path: directory } = await locate(pod, volume)
+      return { path: join(directory, path), text: await readInside(directory, path, ENV_FILE_BYTES_MAX) }
     },
     async tearDown(uid) {
       objects.release(uid)

@@ -45,6 +45,33 @@ export async function unbindSubpath(mounter: Mounter, target: string): Promise<v
   }
 }
 
+/** What a file of a volume holds, wherever links in it lead. Undefined: it is none, is not there, or holds more than `bytesMax`. */
+export async function readInside(volumeDir: string, path: string, bytesMax: number): Promise<string | undefined> {
+  const parts = path.split('/').filter((p) => p !== '' && p !== '.')
+  if (parts.includes('..')) return undefined
+  const root = await realpath(volumeDir)
+  try {
+    const handle = await openBelow(root, await resolveInside(root, parts), false)
+    try {
+      const info = await handle.stat()
+      if (!info.isFile() || info.size > bytesMax) return undefined
+      const readable = await open(`/proc/self/fd/${handle.fd}`, constants.O_RDONLY)
+      try {
+        // It may grow meanwhile.
+        const { buffer, bytesRead } = await readable.read(Buffer.alloc(info.size), 0, info.size, 0)
+        return buffer.toString('utf8', 0, bytesRead)
+      } finally {
+        await readable.close()
+      }
+    } finally {
+      await handle.close()
+    }
+  } catch (error) {
+    if (hasCode(error, 'VOLUME_INVALID') || hasCode(error, 'ENOTDIR')) return undefined
+    throw error
+  }
+}
+
 /** Follows links that stay inside (payload volumes are made of them); the part that does not exist yet is kept as written. */
 async function resolveInside(root: string, parts: readonly string[]): Promise<string[]> {
   for (let existing = parts.length; existing >= 0; existing--) {

@@ -11,7 +11,7 @@ import { checkHostPath } from './host-path.ts'
 import { systemMounter } from './mounter.ts'
 import { setOwnership } from './ownership.ts'
 import { volumePayload, type FilePayload } from './payload.ts'
-import { bindSubpath, unbindSubpath } from './subpath.ts'
+import { bindSubpath, readInside, unbindSubpath } from './subpath.ts'
 
 const root = process.getuid?.() === 0
 const needsRoot = root ? {} : { skip: 'mounting and changing owners need root' }
@@ -111,6 +111,20 @@ test('fsGroup owns everything, group may write where the volume can be written',
   symlinkSync('/etc/passwd', join(d, 'link'))
   await setOwnership(d, { gid: 4321, readonly: false, policy: 'Always' })
   assert.deepStrictEqual([statSync(d).gid, statSync(d).mode & 0o2070, statSync(join(d, 'sub/f')).gid, statSync(join(d, 'sub/f')).mode & 0o777, statSync('/etc/passwd').gid], [4321, 0o2070, 4321, 0o660, 0])
+})
+
+test('a file of a volume is read where links inside it lead, and nothing outside it, nothing that is no file, nothing too large', async (t) => {
+  const d = dir(t)
+  const volume = join(d, 'volume')
+  mkdirSync(join(volume, 'sub'), { recursive: true })
+  writeFileSync(join(d, 'outside'), 'no')
+  writeFileSync(join(volume, 'sub/env'), 'A=\'1\'')
+  writeFileSync(join(volume, 'large'), 'x'.repeat(101))
+  symlinkSync('sub/env', join(volume, 'link'))
+  symlinkSync('../outside', join(volume, 'out'))
+  symlinkSync('loop', join(volume, 'loop'))
+  const read = (path: string) => readInside(volume, path, 100)
+  assert.deepStrictEqual(await Promise.all(['sub/env', './link', 'out', '../outside', 'sub', 'none', 'sub/env/x', 'large', 'loop'].map(read)), ['A=\'1\'', 'A=\'1\'', undefined, undefined, undefined, undefined, undefined, undefined, undefined])
 })
 
 test('a subpath shows that part of the volume and no other, follows links that stay inside', needsRoot, async (t) => {

@@ -41,6 +41,8 @@ export interface KindStrategy<T extends KubeObject> {
   prepareStatusUpdate?(object: T, old: T, ctx: KindContext): void
   /** Upstream's ResetObjectMetaForStatus: `/status` changes nothing in metadata. Without it labels, annotations, finalizers and owners may be written there; 'labels': all but labels. */
   statusKeepsMetadata?: true | 'labels'
+  /** Nobody owns the spec: it is the server's from the moment it is there (CertificateSigningRequest). */
+  specIsOwnerless?: true
   /** True when a change between old and object must raise metadata.generation. Default: any change outside metadata and status; false: the kind has no generation. */
   generation?: false | ((object: T, old: T) => boolean)
   /** Metadata is checked too: registry.ts adds `kinds/object-meta.ts` to every strategy's validate and validateUpdate. */

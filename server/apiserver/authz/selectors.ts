@@ -6,6 +6,11 @@ export interface SelectorRequirement { key: string; operator: string; values?: s
 
 export interface SelectorAttributes { rawSelector?: string; requirements?: readonly SelectorRequirement[] }
 
+/** How many requirements were given; of a text, those that are between its commas. */
+export function selectorTerms({ rawSelector, requirements }: SelectorAttributes): number {
+  return rawSelector ? splitTerms(rawSelector, true).length : (requirements ?? []).length
+}
+
 /** Undefined: nothing that could be used. */
 export function fieldSelectorText(given: SelectorAttributes | undefined): string | undefined {
   if (given?.rawSelector) return given.rawSelector

@@ -52,9 +52,14 @@ test('zeros are as Go writes them: what says nothing is left out, structs and pl
   assert.deepStrictEqual(JSON.parse(canonicalText(bare, { schema, model: 'Deployment' })), { metadata: {}, spec: object.spec, status: {} })
 })
 
-test('micro times keep six digits of the second', () => {
-  const decoded = decode('{"spec":{"renewTime":"2026-01-01T00:00:00.123Z"}}', 'Lease')
-  assert.deepStrictEqual(decoded.ok && decoded.object, { spec: { renewTime: '2026-01-01T00:00:00.123000Z' }, kind: 'Lease', apiVersion: 'coordination.k8s.io/v1', metadata: {} })
+test('micro times have six digits of the second, no more and no fewer', () => {
+  const renewed = (at: string) => decode(JSON.stringify({ spec: { renewTime: at } }), 'Lease')
+  const decoded = renewed('2026-01-01T00:00:00.123456+02:00')
+  assert.deepStrictEqual(decoded.ok && decoded.object, { spec: { renewTime: '2025-12-31T22:00:00.123456Z' }, kind: 'Lease', apiVersion: 'coordination.k8s.io/v1', metadata: {} })
+  for (const [at, rest, element] of [['2026-01-01T00:00:00Z', 'Z', '.000000'], ['2026-01-01T00:00:00.5Z', '.5Z', '.000000'], ['2026-01-01T00:00:00.1234567Z', '7Z', 'Z07:00'], ['\u00fcn', '\\xc3\\xbcn', '2006']] as const) {
+    const shown = at === '\u00fcn' ? rest : at
+    assert.ok(refusal(renewed(at)).endsWith(`parsing time "${shown}" as "2006-01-02T15:04:05.000000Z07:00": cannot parse "${rest}" as "${element}"`), refusal(renewed(at)))
+  }
 })
 
 test('unknown fields are pruned, and told as the strictness says', () => {

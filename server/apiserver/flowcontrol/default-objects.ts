@@ -1,4 +1,4 @@
-/** Upstream's default configuration of API priority and fairness (its collection since release 1.34), as data. */
+/** Upstream's default configuration of API priority and fairness (of release 1.36), as data. */
 import type { FlowcontrolV1Subject as Subject, FlowSchema, LimitedPriorityLevelConfiguration, LimitResponse, NonResourcePolicyRule, PolicyRulesWithSubjects, PriorityLevelConfiguration, ResourcePolicyRule } from '#api/types/index.ts'
 
 /** "true": the spec follows upstream's from release to release; "false": it is the admin's. */
@@ -45,18 +45,16 @@ export const MANDATORY_FLOW_SCHEMAS: readonly FlowSchema[] = [
 
 /** What a cluster begins with; an admin may change or take over each. */
 export const SUGGESTED_PRIORITY_LEVELS: readonly PriorityLevelConfiguration[] = [
-  level('system', { nominalConcurrencyShares: 40, lendablePercent: 50, limitResponse: queuing(64, 6) }),
-  level('node-high', { nominalConcurrencyShares: 60, lendablePercent: 50, limitResponse: queuing(64, 6) }),
-  level('leader-election', { nominalConcurrencyShares: 50, lendablePercent: 80, limitResponse: queuing(16, 4) }),
+  level('system', { nominalConcurrencyShares: 30, lendablePercent: 33, limitResponse: queuing(64, 6) }),
+  level('node-high', { nominalConcurrencyShares: 40, lendablePercent: 25, limitResponse: queuing(64, 6) }),
+  level('leader-election', { nominalConcurrencyShares: 10, lendablePercent: 0, limitResponse: queuing(16, 4) }),
   level('workload-high', { nominalConcurrencyShares: 40, lendablePercent: 50, limitResponse: queuing(128, 6) }),
-  level('event', { nominalConcurrencyShares: 5, lendablePercent: 0, borrowingLimitPercent: 100, limitResponse: queuing(31, 3) }),
-  level('workload-low', { nominalConcurrencyShares: 40, lendablePercent: 75, limitResponse: queuing(128, 6) }),
-  level('global-default', { nominalConcurrencyShares: 10, lendablePercent: 50, limitResponse: queuing(128, 6) }),
+  level('workload-low', { nominalConcurrencyShares: 100, lendablePercent: 90, limitResponse: queuing(128, 6) }),
+  level('global-default', { nominalConcurrencyShares: 20, lendablePercent: 50, limitResponse: queuing(128, 6) }),
 ]
 
 export const SUGGESTED_FLOW_SCHEMAS: readonly FlowSchema[] = [
   schema('system-nodes', 'system', 500, 'ByUser', everything(groups('system:nodes'))),
-  schema('events', 'event', 450, 'ByUser', { subjects: groups('system:authenticated'), resourceRules: [resources(['create', 'update', 'patch', 'delete'], ['', 'events.k8s.io'], ['events'])] }),
   schema('system-node-high', 'node-high', 400, 'ByUser', {
     subjects: groups('system:nodes'),
     resourceRules: [resources(['*'], [''], ['nodes', 'nodes/status'], true), resources(['*'], ['coordination.k8s.io'], ['leases'])],
@@ -65,14 +63,6 @@ export const SUGGESTED_FLOW_SCHEMAS: readonly FlowSchema[] = [
   schema('system-leader-election', 'leader-election', 100, 'ByUser', {
     subjects: [...users('system:kube-controller-manager', 'system:kube-scheduler'), ...systemAccounts('*')],
     resourceRules: [resources(LEADER_VERBS, ['coordination.k8s.io'], ['leases'])],
-  }),
-  schema('workload-leader-election', 'leader-election', 200, 'ByUser', {
-    subjects: systemAccounts('*'),
-    resourceRules: [resources(LEADER_VERBS, [''], ['endpoints', 'configmaps']), resources(LEADER_VERBS, ['coordination.k8s.io'], ['leases'])],
-  }),
-  schema('endpoint-controller', 'workload-high', 150, 'ByUser', {
-    subjects: [...users('system:kube-controller-manager'), ...systemAccounts('endpoint-controller', 'endpointslicemirroring-controller')],
-    resourceRules: [resources(LEADER_VERBS, [''], ['endpoints'])],
   }),
   schema('kube-controller-manager', 'workload-high', 800, 'ByNamespace', everything(users('system:kube-controller-manager'))),
   schema('kube-scheduler', 'workload-high', 800, 'ByNamespace', everything(users('system:kube-scheduler'))),

@@ -100,7 +100,7 @@ export function invalid(of: { group: string; kind: string }, name: string, error
     code: 422, reason: 'Invalid',
     message: `${kind} ${JSON.stringify(name)} is invalid: ${texts.length === 1 ? texts[0] : `[${texts.join(', ')}]`}`,
     details: {
-      ...(name !== '' && { name }), ...(of.group !== '' && { group: of.group }), kind: of.kind,
+      ...(name !== '' && { name }), ...(of.group !== '' && { group: of.group }), ...(of.kind !== '' && { kind: of.kind }),
       causes: errors.map((e) => ({ reason: e.type, message: e.message, field: e.field })),
     },
   })

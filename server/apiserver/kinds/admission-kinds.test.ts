@@ -46,7 +46,7 @@ test('admission policies: defaults, what must be there, and one store for all ve
     'spec.paramRef.name: Forbidden: name and selector are mutually exclusive', 'spec.paramRef.selector: Forbidden: name and selector are mutually exclusive', 'spec.paramRef.parameterNotFoundAction: Required value',
     'spec.validationActions[2]: Duplicate value: "Deny"', 'spec.validationActions: Invalid value: ["Deny","Warn","Deny"]: must not contain both Deny and Warn (repeating the same validation failure information in the API response and headers serves no purpose)',
   ])
-  const mutating = { metadata: { name: 'm' }, spec: { matchConstraints: { resourceRules: rules }, mutations: [{ patchType: 'JSONPatch', jsonPatch: { expression: '[JSONPatch{op: "add", path: "/x", value: "y"}]' } }] } }
+  const mutating = { metadata: { name: 'm' }, spec: { reinvocationPolicy: 'Never', matchConstraints: { resourceRules: rules }, mutations: [{ patchType: 'JSONPatch', jsonPatch: { expression: '[JSONPatch{op: "add", path: "/x", value: "y"}]' } }] } }
   await c.create('/apis/admissionregistration.k8s.io/v1alpha1/mutatingadmissionpolicies', mutating)
   for (const version of ['v1', 'v1beta1', 'v1alpha1']) {
     const got = (await c.call('GET', `/apis/admissionregistration.k8s.io/${version}/mutatingadmissionpolicies/m`)).json

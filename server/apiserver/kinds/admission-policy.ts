@@ -1,18 +1,21 @@
 /** Validating- and MutatingAdmissionPolicy with their bindings. That CEL expressions compile is checked where CEL is. */
-import type { AuditAnnotation, LabelSelector, Mutation, MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ParamRef, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, Validation, Variable } from '#api/types/index.ts'
+import type { AuditAnnotation, LabelSelector, MatchResources, Mutation, MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ParamRef, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, Validation, Variable } from '#api/types/index.ts'
 import { checkDnsSubdomain, checkQualifiedName } from '#api/types/index.ts'
 import { duplicate, type FieldError, invalid, notSupported, required } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { defaultMatchResources, FAILURE_POLICIES, REINVOCATION_POLICIES, validateMatchConditions, validateMatchResources, validateParamKind, validateParamRef } from './admission-rules.ts'
 import { keepStatus } from './carry.ts'
 import { named, oneOf, requiredName } from './check.ts'
+import { validateConditions } from './conditions.ts'
 import { semanticEqual } from './semantic-equal.ts'
 import { ageColumn, column, count, nameColumn } from './table-columns.ts'
 
 const AUDIT_ANNOTATIONS_MAX = 20
 const AUDIT_EXPRESSION_BYTES_MAX = 5 * 1024
 const ACTIONS = ['Audit', 'Deny', 'Warn']
-const REASONS = ['Forbidden', 'Invalid', 'RequestEntityTooLarge', 'Unauthorized']
+const REASONS = ['Forbidden', 'Invalid', 'RequestEntityTooLarge']
+/** What can be changed on its way. */
+const MUTABLE_OPERATIONS = ['*', 'CONNECT', 'CREATE', 'UPDATE']
 const PATCH_TYPES = ['ApplyConfiguration', 'JSONPatch']
 const CEL_RESERVED: ReadonlySet<string> = new Set(['true', 'false', 'null', 'in', 'as', 'break', 'const', 'continue', 'else', 'for', 'function', 'if', 'import', 'let', 'loop', 'package', 'namespace', 'return', 'var', 'void', 'while'])
 
@@ -31,10 +34,13 @@ export const validatingAdmissionPolicyStrategy: KindStrategy<ValidatingAdmission
   generation: (policy, old) => !semanticEqual(policy.spec, old.spec),
   validate: validatePolicy,
   validateUpdate: validatePolicy,
-  validateStatusUpdate: (policy) => (policy.status?.typeChecking?.expressionWarnings ?? []).flatMap(({ fieldRef, warning }, i) => {
-    const at = `status.typeChecking.expressionWarnings[${i}]`
-    return [...(warning ? [] : [required(`${at}.warning`)]), ...(fieldRef?.trim() ? [] : [required(`${at}.fieldRef`)])]
-  }),
+  validateStatusUpdate: ({ status }) => [
+    ...(status?.typeChecking?.expressionWarnings ?? []).flatMap(({ fieldRef, warning }, i) => {
+      const at = `status.typeChecking.expressionWarnings[${i}]`
+      return [...(warning ? [] : [required(`${at}.warning`)]), ...(fieldRef?.trim() ? [] : [required(`${at}.fieldRef`)])]
+    }),
+    ...validateConditions('status.conditions', status?.conditions),
+  ],
   columns: [
     nameColumn(),
     count('Validations', 'Validations indicates the number of validation rules defined in this configuration', (o) => (o.spec?.validations ?? []).length),
@@ -48,7 +54,6 @@ export const mutatingAdmissionPolicyStrategy: KindStrategy<MutatingAdmissionPoli
   defaults(policy) {
     const spec = (policy.spec ??= {})
     spec.failurePolicy ??= 'Fail'
-    spec.reinvocationPolicy ??= 'Never'
     defaultMatchResources(spec.matchConstraints)
   },
   generation: (policy, old) => !semanticEqual(policy.spec, old.spec),
@@ -75,8 +80,8 @@ export const mutatingAdmissionPolicyBindingStrategy: KindStrategy<MutatingAdmiss
   requiresRevision: true,
   defaults: (binding) => defaultMatchResources(binding.spec?.matchResources),
   generation: (binding, old) => !semanticEqual(binding.spec, old.spec),
-  validate: validateBinding,
-  validateUpdate: validateBinding,
+  validate: validateMutatingBinding,
+  validateUpdate: validateMutatingBinding,
   columns: bindingColumns<MutatingAdmissionPolicyBinding>(),
 }
 
@@ -110,9 +115,18 @@ function validateBinding({ spec }: Binding): FieldError[] {
   return [
     ...requiredName('spec.policyName', spec?.policyName, checkDnsSubdomain),
     ...validateParamRef('spec.paramRef', spec?.paramRef),
-    // Upstream's own spelling.
-    ...validateMatchResources('spec.matchResouces', spec?.matchResources),
+    ...validateMatchResources('spec.matchResources', spec?.matchResources),
   ]
+}
+
+function validateMutatingBinding(binding: MutatingAdmissionPolicyBinding): FieldError[] {
+  return [...validateBinding(binding), ...validateMutable('spec.matchResources', binding.spec?.matchResources)]
+}
+
+/** Upstream says of no rule that it is the one. */
+function validateMutable(at: string, match: MatchResources | undefined): FieldError[] {
+  const operations = (match?.resourceRules ?? []).flatMap((rule) => rule.operations ?? [])
+  return operations.filter((op) => !MUTABLE_OPERATIONS.includes(op)).map((op) => notSupported(`${at}.resourceRules.operations`, op, MUTABLE_OPERATIONS))
 }
 
 function validateActions(at: string, actions: readonly string[]): FieldError[] {
@@ -127,7 +141,7 @@ function validateActions(at: string, actions: readonly string[]): FieldError[] {
 
 /** What both kinds of policies have. */
 function validateCommon(spec: PolicySpec): FieldError[] {
-  const out = oneOf('spec.failurePolicy', spec.failurePolicy, FAILURE_POLICIES, 'required')
+  const out = spec.failurePolicy === undefined ? [required('spec.failurePolicy')] : oneOf('spec.failurePolicy', spec.failurePolicy, FAILURE_POLICIES, 'given')
   if (spec.paramKind) out.push(...validateParamKind('spec.paramKind', spec.paramKind))
   if (spec.matchConstraints) {
     out.push(...validateMatchResources('spec.matchConstraints', spec.matchConstraints))
@@ -141,7 +155,7 @@ function validateCommon(spec: PolicySpec): FieldError[] {
 function validateVariable(at: string, { name, expression }: Variable): FieldError[] {
   const out: FieldError[] = []
   if (!name?.trim()) out.push(required(`${at}.name`, 'name is not specified'))
-  else if (!/^[_a-zA-Z][_a-zA-Z0-9]*$/.test(name) || CEL_RESERVED.has(name)) out.push(invalid(`${at}.name`, name, 'name is not a valid CEL identifier'))
+  else if (!/^[_a-zA-Z][_a-zA-Z0-9]*$/.test(name) || CEL_RESERVED.has(name)) out.push(invalid(`${at}.name`, name, 'must be a valid CEL identifier'))
   if (!expression?.trim()) out.push(required(`${at}.expression`, 'expression is not specified'))
   return out
 }
@@ -171,8 +185,8 @@ function validateValidation(at: string, validation: Validation): FieldError[] {
   const out: FieldError[] = []
   if (!expression?.trim()) out.push(required(`${at}.expression`, 'expression is not specified'))
   if (messageExpression && messageExpression.trim() === '') out.push(invalid(`${at}.messageExpression`, messageExpression, 'must be non-empty if specified'))
-  if (message && message.trim() === '') out.push(invalid(`${at}.message`, message, 'message must be non-empty if specified'))
-  else if (/[\n\r]/.test(message?.trim() ?? '')) out.push(invalid(`${at}.message`, message, 'message must not contain line breaks'))
+  if (message && message.trim() === '') out.push(invalid(`${at}.message`, message, 'must be non-empty if specified'))
+  else if (/[\n\r]/.test(message?.trim() ?? '')) out.push(invalid(`${at}.message`, message, 'must not contain line breaks'))
   if (reason !== undefined && !REASONS.includes(reason)) out.push(notSupported(`${at}.reason`, reason, REASONS))
   return out
 }
@@ -190,6 +204,7 @@ function validateMutatingPolicy(policy: MutatingAdmissionPolicy): FieldError[] {
   const mutations = spec.mutations ?? []
   return [
     ...validateCommon(spec),
+    ...validateMutable('spec.matchConstraints', spec.matchConstraints),
     ...(mutations.length === 0 ? [required('spec.mutations', 'mutations must contain at least one item')] : mutations.flatMap((m, i) => validateMutation(`spec.mutations[${i}]`, m))),
     ...oneOf('spec.reinvocationPolicy', spec.reinvocationPolicy, REINVOCATION_POLICIES, 'required'),
   ]
@@ -197,12 +212,12 @@ function validateMutatingPolicy(policy: MutatingAdmissionPolicy): FieldError[] {
 
 function validateMutation(at: string, { patchType, applyConfiguration, jsonPatch }: Mutation): FieldError[] {
   const out = oneOf(`${at}.patchType`, patchType, PATCH_TYPES, 'required')
-  if (patchType === 'JSONPatch') out.push(...validatePatch(`${at}.jsonPatch`, jsonPatch, patchType), ...(applyConfiguration ? [invalid(`${at}.applyConfiguration`, applyConfiguration, 'must not be specified when patchType is JSONPatch')] : []))
-  if (patchType === 'ApplyConfiguration') out.push(...validatePatch(`${at}.applyConfiguration`, applyConfiguration, patchType), ...(jsonPatch ? [invalid(`${at}.jsonPatch`, jsonPatch, 'must not be specified when patchType is ApplyConfiguration')] : []))
+  if (patchType === 'JSONPatch') out.push(...validatePatch(`${at}.jsonPatch`, jsonPatch, patchType), ...(applyConfiguration ? [invalid(`${at}.applyConfiguration`, '{applyConfiguration}', 'must not be specified when patchType is JSONPatch')] : []))
+  if (patchType === 'ApplyConfiguration') out.push(...validatePatch(`${at}.applyConfiguration`, applyConfiguration, patchType), ...(jsonPatch ? [invalid(`${at}.jsonPatch`, '{jsonPatch}', 'must not be specified when patchType is ApplyConfiguration')] : []))
   return out
 }
 
 function validatePatch(at: string, patch: { expression?: string } | undefined, type: string): FieldError[] {
   if (!patch) return [required(at, `must be specified when patchType is ${type}`)]
-  return patch.expression?.trim() ? [] : [required(`${at}.expression`, 'expression is not specified')]
+  return patch.expression?.trim() ? [] : [required(`${at}.expression`)]
 }

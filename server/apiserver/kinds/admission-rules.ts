@@ -84,7 +84,7 @@ export function validateMatchResources(at: string, match: MatchResources | undef
   if (!match) return []
   const selector = (key: 'namespaceSelector' | 'objectSelector', value: LabelSelector | undefined): FieldError[] => (value ? checkLabelSelector(`${at}.${key}`, value) : [required(`${at}.${key}`)])
   return [
-    ...oneOf(`${at}.matchPolicy`, match.matchPolicy, MATCH_POLICIES, 'required'),
+    ...(match.matchPolicy === undefined ? [required(`${at}.matchPolicy`)] : oneOf(`${at}.matchPolicy`, match.matchPolicy, MATCH_POLICIES, 'given')),
     ...selector('namespaceSelector', match.namespaceSelector),
     ...selector('objectSelector', match.objectSelector),
     ...(match.resourceRules ?? []).flatMap((rule, i) => validateNamedRule(`${at}.resourceRules[${i}]`, rule)),

@@ -25,7 +25,7 @@ export const apiServiceStrategy: KindStrategy<APIService> = {
   prepareUpdate: keepStatus,
   validate: validateApiService,
   validateUpdate: validateApiService,
-  validateStatusUpdate: (service) => (service.status?.conditions ?? []).flatMap((condition, i) => (['True', 'False', 'Unknown'].includes(condition.status) ? [] : [{ type: 'FieldValueNotSupported' as const, field: `status.conditions[${i}].status`, message: `Unsupported value: ${JSON.stringify(condition.status)}: supported values: "False", "True", "Unknown"` }])),
+  validateStatusUpdate: (service) => (service.status?.conditions ?? []).flatMap((condition, i) => (['True', 'False', 'Unknown'].includes(condition.status) ? [] : [{ type: 'FieldValueNotSupported' as const, field: `status.conditions[${i}].status`, message: `Unsupported value: ${JSON.stringify(condition.status)}: supported values: "True", "False", "Unknown"` }])),
   columns: [
     nameColumn(),
     column('Service', 'The reference to the service that hosts this API endpoint.', (o) => (o.spec?.service ? `${o.spec.service.namespace ?? ''}/${o.spec.service.name ?? ''}` : 'Local')),

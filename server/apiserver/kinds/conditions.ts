@@ -24,8 +24,8 @@ function validateCondition(at: string, condition: Condition): FieldError[] {
   const out = named(`${at}.type`, type ?? '', checkQualifiedName)
   if (!STATUSES.includes(status)) out.push(notSupported(`${at}.status`, status ?? '', STATUSES))
   if ((observedGeneration ?? 0) < 0) out.push(invalid(`${at}.observedGeneration`, observedGeneration, 'must be greater than or equal to zero'))
-  if (!lastTransitionTime) out.push(required(`${at}.lastTransitionTime`, 'must be set'))
-  if (!reason) out.push(required(`${at}.reason`, 'must be set'))
+  if (!lastTransitionTime) out.push(required(`${at}.lastTransitionTime`))
+  if (!reason) out.push(required(`${at}.reason`))
   else {
     if (!REASON.test(reason)) out.push(invalid(`${at}.reason`, reason, regexMessage("a condition reason must start with alphabetic character, optionally followed by a string of alphanumeric characters or '_,:', and must end with an alphanumeric character or '_'", REASON_FMT, 'my_name', 'MY_NAME', 'MyName', 'ReasonA,ReasonB', 'ReasonA:ReasonB')))
     if (Buffer.byteLength(reason) > REASON_BYTES_MAX) out.push(tooLong(`${at}.reason`, REASON_BYTES_MAX))

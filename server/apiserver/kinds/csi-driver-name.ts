@@ -6,6 +6,7 @@ const DRIVER_NAME_BYTES_MAX = 63
 
 export function validateCsiDriverName(at: string, name: string | undefined): FieldError[] {
   const given = name ?? ''
-  const out = given === '' ? [required(at)] : Buffer.byteLength(given) > DRIVER_NAME_BYTES_MAX ? [tooLong(at, DRIVER_NAME_BYTES_MAX)] : []
+  if (given === '') return [required(at)]
+  const out = Buffer.byteLength(given) > DRIVER_NAME_BYTES_MAX ? [tooLong(at, DRIVER_NAME_BYTES_MAX)] : []
   return [...out, ...checkDnsSubdomain(given.toLowerCase()).map((m) => invalid(at, given, m))]
 }

@@ -106,7 +106,8 @@ export function stampTaints(taints: readonly DeviceTaint[] | undefined, nowMs: n
   for (const taint of taints ?? []) taint.timeAdded ??= `${new Date(nowMs).toISOString().slice(0, 19)}Z`
 }
 
-export function validateBindingConditions(at: string, conditions: readonly string[] = [], failures: readonly string[] = []): FieldError[] {
+export function validateBindingConditions(at: string, given: readonly string[] | undefined, givenFailures: readonly string[] | undefined): FieldError[] {
+  const [conditions, failures] = [given ?? [], givenFailures ?? []]
   const label = (here: string, name: string): FieldError[] => named(here, name, checkQualifiedName)
   const same = (name: string): string => name
   const out = [
@@ -114,7 +115,7 @@ export function validateBindingConditions(at: string, conditions: readonly strin
     ...validateSet(`${at}.bindingFailureConditions`, failures, BINDING_CONDITIONS_MAX, same, label),
   ]
   for (const [i, name] of failures.entries()) if (conditions.includes(name)) out.push(invalid(`${at}.bindingFailureConditions[${i}]`, name, 'bindingFailureConditions must not overlap with bindingConditions'))
-  if (conditions.length === 0 && failures.length > 0) out.push(invalid(`${at}.bindingConditions`, conditions, 'bindingConditions are required to use bindingFailureConditions'))
-  if (failures.length === 0 && conditions.length > 0) out.push(invalid(`${at}.bindingFailureConditions`, failures, 'bindingFailureConditions are required to use bindingConditions'))
+  if (conditions.length === 0 && failures.length > 0) out.push(invalid(`${at}.bindingConditions`, given, 'bindingConditions are required to use bindingFailureConditions'))
+  if (failures.length === 0 && conditions.length > 0) out.push(invalid(`${at}.bindingFailureConditions`, givenFailures, 'bindingFailureConditions are required to use bindingConditions'))
   return out
 }

@@ -120,7 +120,7 @@ export const eventsV1Strategy: KindStrategy<EventsV1Event> = {
     return [
       ...validateEvent(event, 'reportingController'),
       ...(semanticEqual(event.series, old.series) ? [] : validateSeries(event)),
-      ...FIXED.flatMap((key) => immutable(key === 'reportingComponent' ? 'reportingController' : key, event[key], old[key])),
+      ...FIXED.flatMap((key) => immutable(key === 'reportingComponent' ? 'reportingController' : key, TEXTS.has(key) ? (event[key] ?? '') : event[key], TEXTS.has(key) ? (old[key] ?? '') : old[key])),
     ]
   },
   columns: (eventStrategy.columns ?? []).map((c) => ({ ...c, value: (event: EventsV1Event, nowMs: number) => c.value(eventToStored(event), nowMs) })),
@@ -129,6 +129,9 @@ export const eventsV1Strategy: KindStrategy<EventsV1Event> = {
 
 /** All but the series, which goes on. */
 const FIXED = ['involvedObject', 'reason', 'message', 'source', 'firstTimestamp', 'lastTimestamp', 'count', 'type', 'eventTime', 'action', 'related', 'reportingComponent', 'reportingInstance'] as const
+
+/** Shown as what Go has for them where there is none. */
+const TEXTS: ReadonlySet<string> = new Set(['reason', 'message', 'type', 'action', 'reportingComponent', 'reportingInstance'])
 
 function validateSeries({ series }: CoreV1Event): FieldError[] {
   if (!series) return []

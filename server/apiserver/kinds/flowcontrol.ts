@@ -229,7 +229,7 @@ function validateConditions(conditions: readonly { type?: string }[] | undefined
     const out: FieldError[] = []
     if (seen.has(type)) out.push(duplicate(`status.conditions[${i}].type`, type))
     seen.add(type)
-    if (type === '') out.push(required(`status.conditions[${i}].type`, 'must not be empty'))
+    if (type === '') out.push(required(`status.conditions[${i}].type`))
     return out
   })
 }

@@ -1,7 +1,7 @@
 /** Roles and their bindings. Escalation is the authorizer's affair; here are shape and immutability. */
 import type { ClusterRole, ClusterRoleBinding, KubeObject, PolicyRule, RbacV1Subject, Role, RoleBinding, RoleRef } from '#api/types/index.ts'
-import { checkDnsLabel, checkDnsSubdomain, checkPathSegment } from '#api/types/index.ts'
-import { type FieldError, forbidden, invalid, notSupported, required } from '../field-error.ts'
+import { checkDnsSubdomain, checkPathSegment } from '#api/types/index.ts'
+import { type FieldError, invalid, notSupported, required } from '../field-error.ts'
 import type { Column, KindStrategy } from '../kind.ts'
 import { checkLabelSelector, named, setDefault } from './check.ts'
 import { semanticEqual } from './semantic-equal.ts'
@@ -95,13 +95,11 @@ function validateSubject(at: string, subject: RbacV1Subject, clusterScoped: bool
     case 'ServiceAccount':
       if (subject.name) out.push(...named(`${at}.name`, subject.name, checkDnsSubdomain))
       if (subject.apiGroup) out.push(notSupported(`${at}.apiGroup`, subject.apiGroup, ['']))
-      if (subject.namespace) out.push(...named(`${at}.namespace`, subject.namespace, checkDnsLabel))
-      else if (clusterScoped) out.push(required(`${at}.namespace`))
+      if (clusterScoped && !subject.namespace) out.push(required(`${at}.namespace`))
       break
     case 'User':
     case 'Group':
       if (subject.apiGroup !== GROUP) out.push(notSupported(`${at}.apiGroup`, subject.apiGroup ?? '', [GROUP]))
-      if (subject.namespace) out.push(forbidden(`${at}.namespace`, `may not be set when kind is ${subject.kind}`))
       break
     default:
       out.push(notSupported(`${at}.kind`, subject.kind, ['ServiceAccount', 'User', 'Group']))

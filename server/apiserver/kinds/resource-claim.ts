@@ -176,7 +176,6 @@ function validateResult(at: string, result: DeviceRequestAllocationResult, names
     ...validatePool(`${at}.pool`, result.pool),
     ...validateDevice(`${at}.device`, result.device),
     ...validateBindingConditions(at, result.bindingConditions, result.bindingFailureConditions),
-    ...validateList(`${at}.tolerations`, result.tolerations, TOLERATIONS_MAX, validateToleration),
     ...validateShareId(`${at}.shareID`, result.shareID),
   ]
 }
@@ -185,7 +184,7 @@ function validateDeviceStatus(at: string, device: AllocatedDeviceStatus, allocat
   const conditions = device.conditions ?? []
   return [
     ...validateDriver(`${at}.driver`, device.driver), ...validatePool(`${at}.pool`, device.pool), ...validateDevice(`${at}.device`, device.device), ...validateShareId(`${at}.shareID`, device.shareID),
-    ...(allocated.has(deviceId(device)) ? [] : [invalid(at, deviceId(device), 'must be an allocated device in the claim')]),
+    ...(allocated.has(deviceId(device)) ? [] : [invalid(at, { driver: device.driver ?? '', pool: device.pool ?? '', device: device.device ?? '', shareID: device.shareID ?? '' }, 'must be an allocated device in the claim')]),
     ...(conditions.length > DEVICE_CONDITIONS_MAX ? [tooMany(`${at}.conditions`, conditions.length, DEVICE_CONDITIONS_MAX)] : []),
     ...validateConditions(`${at}.conditions`, conditions),
     ...(device.data === undefined || device.data === null ? [] : validateParameters(`${at}.data`, device.data, DEVICE_DATA_BYTES_MAX)),

@@ -9,8 +9,8 @@ export function validateSignerName(at: string, name: string | undefined): FieldE
   if (!name) return [required(at)]
   const parts = name.split('/')
   const [domain = '', path = ''] = parts
-  if (parts.length < 2) return [invalid(at, name, 'must be a fully qualified domain and path of the form "example.com/signer-name"')]
-  if (parts.length > 2) return [invalid(at, name, 'must be a fully qualified domain and path of the form "example.com/signer-name"')]
+  if (parts.length < 2) return [invalid(at, name, "must be a fully qualified domain and path of the form 'example.com/signer-name'")]
+  if (parts.length > 2) return [invalid(at, name, "must be a fully qualified domain and path of the form 'example.com/signer-name'")]
   const out: FieldError[] = []
   for (const message of checkDnsSubdomain(domain)) out.push(invalid(at, domain, `validating label ${JSON.stringify(domain)}: ${message}`))
   if (domain.split('.').length < 2) out.push(invalid(at, domain, 'should be a domain with at least two segments separated by dots'))

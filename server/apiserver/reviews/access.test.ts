@@ -41,7 +41,7 @@ test('selectors of a review reach the authorizers, as text or as requirements', 
 test('reviews that ask nothing, or too much, are refused in upstream\'s words', async () => {
   const { review } = reviewer()
   const sar = (spec: object, metadata?: object) => review('subjectaccessreviews', spec, metadata)
-  const prefix = '422 SubjectAccessReview.authorization.k8s.io "" is invalid: '
+  const prefix = '422 .authorization.k8s.io "" is invalid: '
   const selector = 'spec.resourceAttributes.fieldSelector'
   deepStrictEqual([
     await sar({ user: 'x' }), await sar({ resourceAttributes: pods }), await sar({ user: 'x', resourceAttributes: pods }, { labels: { a: 'b' } }),
@@ -53,16 +53,16 @@ test('reviews that ask nothing, or too much, are refused in upstream\'s words', 
     `${prefix}metadata: Invalid value: {"labels":{"a":"b"}}: must be empty`, `${prefix}${selector}.requirements: Required value: when ${selector} is specified, requirements or rawSelector is required`,
     `${prefix}[${selector}.rawSelector: Invalid value: "a=b": may not specified at the same time as requirements, ${selector}.requirements[0].key: Required value: must be specified, ${selector}.requirements[0].values: Required value: must be specified when \`operator\` is 'In' or 'NotIn']`,
     `${prefix}spec.resourceAttributes.labelSelector.requirements[0].values: Forbidden: may not be specified when \`operator\` is 'Exists' or 'DoesNotExist'`,
-    '400 no namespace on request', '422 SelfSubjectAccessReview.authorization.k8s.io "" is invalid: spec.resourceAttributes: Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified',
+    '400 no namespace on request', '422 .authorization.k8s.io "" is invalid: spec.resourceAttributes: Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified',
   ])
   const at = async (path: string, body: object) => { const r = await harness().call('POST', `${GROUP}/namespaces/default/localsubjectaccessreviews${path}`, body); return `${r.status} ${String(r.json['message'] ?? '')}` }
   deepStrictEqual([
     await at('', { spec: { user: 'x', resourceAttributes: { ...pods, namespace: 'other' } } }), await at('', { metadata: { namespace: 'other' }, spec: { user: 'x', resourceAttributes: pods } }), await at('', { spec: { user: 'x', nonResourceAttributes: { path: '/', verb: 'get' } } }),
     await at('', { metadata: { namespace: 'default' }, spec: { user: 'x', resourceAttributes: { ...pods, namespace: 'default' } } }),
   ], [
-    '422 LocalSubjectAccessReview.authorization.k8s.io "" is invalid: spec.resourceAttributes.namespace: Invalid value: "other": must match metadata.namespace',
+    '422 .authorization.k8s.io "" is invalid: spec.resourceAttributes.namespace: Invalid value: "other": must match metadata.namespace',
     '400 the namespace of the provided object does not match the namespace sent on the request',
-    '422 LocalSubjectAccessReview.authorization.k8s.io "" is invalid: spec.nonResourceAttributes: Invalid value: {"path":"/","verb":"get"}: disallowed on this kind of request', '201 ',
+    '422 .authorization.k8s.io "" is invalid: spec.nonResourceAttributes: Invalid value: {"path":"/","verb":"get"}: disallowed on this kind of request', '201 ',
   ])
 })
 

@@ -1,15 +1,18 @@
 /** SubjectAccessReview and its kin: questions to the authorizer, answered and forgotten. */
 import type { ApiResponse } from '#api/client/transport.ts'
-import type { KubeObject, UserInfo } from '#api/types/index.ts'
+import { checkLabelValue, checkQualifiedName, type KubeObject, type UserInfo } from '#api/types/index.ts'
 import type { Attributes, Authorizer } from '../auth.ts'
-import { fieldSelectorText, labelSelectorText, type SelectorAttributes } from '../authz/selectors.ts'
+import { fieldRequirements, fieldSelectorText, labelRequirements, labelSelectorText, type SelectorAttributes, selectorTerms } from '../authz/selectors.ts'
 import { forbidden, invalid as invalidField, required, type FieldError } from '../field-error.ts'
 import { jsonResponse } from '../http/response.ts'
 import { badRequest, invalid } from '../http/status.ts'
+import { named } from '../kinds/check.ts'
 import { admitFully } from '../verbs/admit.ts'
 import { readBody } from '../verbs/body.ts'
 import type { Call } from '../verbs/call.ts'
+import { ownFields } from '../verbs/managed-fields.ts'
 import { admissionOptions, parseWriteOptions } from '../verbs/options.ts'
+import type { Full } from '../verbs/stored.ts'
 
 interface AccessSpec {
   resourceAttributes?: {
@@ -36,10 +39,12 @@ export async function reviewAccess(call: Call, authorizer: Authorizer): Promise<
     review.metadata.namespace = call.info.namespace
   }
   const errors = checkReview(review, spec, kind, call.info.namespace)
-  if (errors.length > 0) throw invalid(call.row.ref, review.metadata?.name ?? '', errors)
+  // Upstream asks the object for its kind, which has lost it by then.
+  if (errors.length > 0) throw invalid({ group: call.row.ref.group, kind: '' }, '', errors)
   const user: UserInfo = kind === 'SelfSubjectAccessReview' ? call.user : { name: spec.user ?? '', groups: spec.groups ?? [], ...(spec.uid !== undefined && { uid: spec.uid }), ...(spec.extra && { extra: spec.extra }) }
   const { allowed, denied, reason, error } = await authorizer.authorize(attributesOf(spec, user))
-  review.status = { allowed, ...(denied && { denied }), ...(reason !== '' && { reason }), ...(error !== undefined && { evaluationError: error }) }
+  const problems = [...(error === undefined ? [] : [error]), ...selectorProblems(spec.resourceAttributes ?? {})]
+  review.status = { allowed, ...(denied && { denied }), ...(reason !== '' && { reason }), ...(problems.length > 0 && { evaluationError: problems.join('; ') }) }
   return jsonResponse(review, 201)
 }
 
@@ -56,19 +61,17 @@ function checkReview(review: AccessReview, spec: AccessSpec, kind: string, names
   const { resourceAttributes: resource, nonResourceAttributes: path } = spec
   if (resource && path) errors.push(invalidField('spec.nonResourceAttributes', path, 'cannot be specified in combination with resourceAttributes'))
   if (!resource && !path) errors.push(invalidField('spec.resourceAttributes', null, 'exactly one of nonResourceAttributes or resourceAttributes must be specified'))
-  if (resource) errors.push(...checkSelector(resource.fieldSelector, 'spec.resourceAttributes.fieldSelector', false), ...checkSelector(resource.labelSelector, 'spec.resourceAttributes.labelSelector', true))
   if (kind !== 'SelfSubjectAccessReview' && !spec.user && (spec.groups ?? []).length === 0) errors.push(invalidField('spec.user', spec.user ?? '', 'at least one of user or group must be specified'))
+  if (resource) errors.push(...checkSelector(resource.fieldSelector, 'spec.resourceAttributes.fieldSelector', false), ...checkSelector(resource.labelSelector, 'spec.resourceAttributes.labelSelector', true))
   const { managedFields: _managed, namespace: given, ...meta } = review.metadata ?? {}
   const isLocal = kind === 'LocalSubjectAccessReview'
   const isEmpty = Object.values(meta).every((v) => v === undefined || v === null || v === '') && (isLocal || given === undefined || given === '')
-  if (!isEmpty) errors.push(invalidField('metadata', review.metadata, isLocal ? 'must be empty except for namespace' : 'must be empty'))
+  if (!isEmpty) errors.push(invalidField('metadata', { ...(given !== undefined && { namespace: given }), ...meta }, isLocal ? 'must be empty except for namespace' : 'must be empty'))
   if (!isLocal) return errors
   if (resource && (resource.namespace ?? '') !== namespace) errors.push(invalidField('spec.resourceAttributes.namespace', resource.namespace ?? '', 'must match metadata.namespace'))
   if (path) errors.push(invalidField('spec.nonResourceAttributes', path, 'disallowed on this kind of request'))
   return errors
 }
-
-const LABEL_KEY = /^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/
 
 /** Operators that are not known are those of newer clients: they restrict nothing. */
 function checkSelector(selector: SelectorAttributes | undefined, at: string, isLabel: boolean): FieldError[] {
@@ -84,12 +87,23 @@ function checkSelector(selector: SelectorAttributes | undefined, at: string, isL
     if (!isLabel && key === '') errors.push(required(`${field}.key`, 'must be specified'))
     if (isSet && values.length === 0) errors.push(required(`${field}.values`, "must be specified when `operator` is 'In' or 'NotIn'"))
     if (isPresence && values.length > 0) errors.push(forbidden(`${field}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"))
-    if (isLabel && !LABEL_KEY.test(key)) errors.push(invalidField(`${field}.key`, key, LABEL_KEY_RULE))
+    if (isLabel) errors.push(...named(`${field}.key`, key, checkQualifiedName), ...values.flatMap((value, j) => named(`${field}.values[${j}]`, value, checkLabelValue)))
   })
   return errors
 }
 
-const LABEL_KEY_RULE = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+/** What of the selectors nobody could use, and what was thus decided without. */
+function selectorProblems({ fieldSelector, labelSelector }: NonNullable<AccessSpec['resourceAttributes']>): string[] {
+  const problem = (name: string, given: SelectorAttributes | undefined, understood: number): string[] => {
+    if (!given || understood === selectorTerms(given)) return []
+    return [`spec.resourceAttributes.${name} ${understood > 0 && !given.rawSelector ? 'partially ' : ''}ignored due to parse error`]
+  }
+  const terms = (text: string | undefined, parse: (text: string) => readonly unknown[]): number => (text === undefined ? 0 : parse(text).length)
+  return [
+    ...problem('fieldSelector', fieldSelector, terms(fieldSelectorText(fieldSelector), fieldRequirements)),
+    ...problem('labelSelector', labelSelector, terms(labelSelectorText(labelSelector), labelRequirements)),
+  ]
+}
 
 /** `kubectl auth can-i --list`. */
 export async function reviewRules(call: Call, authorizer: Authorizer): Promise<ApiResponse> {
@@ -102,9 +116,10 @@ export async function reviewRules(call: Call, authorizer: Authorizer): Promise<A
 
 /** The body, once admission has let it through. */
 export async function readReview<T extends KubeObject>(call: Call): Promise<T> {
-  const { fieldValidation, dryRun } = parseWriteOptions(call, 'CreateOptions')
-  const review = readBody<T>(call, { model: call.row.model, expect: call.row.ref, validation: fieldValidation })
+  const options = parseWriteOptions(call, 'CreateOptions')
+  const review = readBody<T>(call, { model: call.row.model, expect: call.row.ref, validation: options.fieldValidation })
   review.metadata ??= {}
-  await admitFully(call, { operation: 'CREATE', name: review.metadata.name ?? '', object: review, old: undefined, options: admissionOptions(call, 'CreateOptions'), dryRun })
+  ownFields(call, undefined, review as Full, options)
+  await admitFully(call, { operation: 'CREATE', name: review.metadata.name ?? '', object: review, old: undefined, options: admissionOptions(call, 'CreateOptions'), dryRun: options.dryRun })
   return review
 }

@@ -7,6 +7,9 @@ import { jsonResponse } from '../http/response.ts'
 import type { Call } from '../verbs/call.ts'
 import { readReview } from './access.ts'
 
+/** Nobody knows the token: upstream's authenticators have nothing to say about it. */
+const UNKNOWN: ReadonlySet<string> = new Set(['', 'no such token', 'the header is not JSON', 'the payload is not JSON'])
+
 export async function reviewToken(call: Call, authenticator: Authenticator): Promise<ApiResponse> {
   const review = await readReview<KubeObject & { spec?: { token?: string; audiences?: string[] }; status?: unknown }>(call)
   const bearer = review.spec?.token ?? ''
@@ -16,7 +19,7 @@ export async function reviewToken(call: Call, authenticator: Authenticator): Pro
   const answer = await authenticator.authenticate({ bearer, remoteAddress: '', ...(audiences && { audiences }) })
   review.status = answer.ok
     ? { authenticated: true, user: userInfo(answer.user), ...(answer.audiences && { audiences: answer.audiences }) }
-    : { user: {}, error: answer.why === 'invalid' && answer.because !== '' ? `[invalid bearer token, ${answer.because}]` : 'invalid bearer token' }
+    : { user: {}, error: answer.why === 'invalid' && !UNKNOWN.has(answer.because) ? `[invalid bearer token, ${answer.because}]` : 'invalid bearer token' }
   return jsonResponse(review, 201)
 }
 

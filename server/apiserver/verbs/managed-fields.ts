@@ -17,6 +17,7 @@ export function ownFields(call: Call, old: Full | undefined, object: Full, optio
   trackUpdate({
     live: old, next: object, manager: options.fieldManager, subresource: info.subresource, apiVersion: apiVersionOf(row.ref),
     nowMs: parts.clock.nowMs(), schema: typesOf(row), model: row.model, hasStatus: row.subresources.includes('status'), statusKeepsMetadata: row.strategy.statusKeepsMetadata ?? false,
+    specIsOwnerless: row.strategy.specIsOwnerless ?? false,
   })
 }
 

@@ -103,7 +103,12 @@ const nothing = (): undefined => undefined
 
 /** The answer to a single-object request, spliced from stored bytes. */
 export function storedResponse(row: KindRow, value: Buffer, revision: Revision, status = 200): ApiResponse {
-  if (row.storedAs) return jsonResponse(viewed(row, decodeStored(value, storedNames(row), revision)), status)
+  if (row.storedAs) {
+    const stored = decodeStored(value, storedNames(row), revision)
+    // What was not written has none.
+    if (revision === 0) Reflect.deleteProperty(stored.metadata, 'resourceVersion')
+    return jsonResponse(viewed(row, stored), status)
+  }
   return { status, headers: { 'content-type': JSON_TYPE }, body: spliceObject(objectStart(namesOf(row)), value, revision) }
 }
 

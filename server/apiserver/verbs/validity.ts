@@ -17,9 +17,14 @@ export function assertUpdatable(call: Call, object: Full, old: Full, part: 'main
 /** Kinds whose PUTs must say which state they are meant for. */
 export function assertRevision(call: Call, object: Full): void {
   if (!call.row.strategy.requiresRevision || object.metadata.resourceVersion) return
-  throw invalid(call.row.ref, object.metadata.name ?? '', [invalidField('metadata.resourceVersion', 0, 'must be specified for an update')])
+  const { group, resource } = call.row.ref
+  // Said of the resource, before its kind has a say.
+  throw invalid({ group, kind: resource }, object.metadata.name ?? '', [invalidField('metadata.resourceVersion', 0, 'must be specified for an update')])
 }
 
 function refuseAny(call: Call, object: Full, errors: readonly FieldError[] | undefined): void {
-  if (errors && errors.length > 0) throw invalid(call.row.ref, object.metadata.name ?? '', errors)
+  if (!errors || errors.length === 0) return
+  // A kind that two groups have (Event) is complained of as the group's that keeps it.
+  const { ref, storedAs } = call.row
+  throw invalid({ group: storedAs?.ref.group ?? ref.group, kind: ref.kind }, object.metadata.name ?? '', errors)
 }

@@ -98,11 +98,11 @@ const METADATA: FieldSet = (() => { const set = emptySet(); insertPath(set, ['f:
 const LABELS: FieldSet = (() => { const set = emptySet(); insertPath(set, ['f:metadata', 'f:labels']); return set })()
 
 /** What is written to: see TrackUpdate. */
-export interface Endpoint { subresource: string; hasStatus: boolean; statusKeepsMetadata: boolean | 'labels' }
+export interface Endpoint { subresource: string; hasStatus: boolean; statusKeepsMetadata: boolean | 'labels'; /** Nobody's, wherever it is written. */ specIsOwnerless?: boolean }
 
 /** Drops what nobody owns, and what this endpoint does not write although the object sent has it. */
 export function ownable(set: FieldSet, endpoint: Endpoint): FieldSet {
-  const owned = recursiveDifference(set, UNOWNED)
+  const owned = recursiveDifference(endpoint.specIsOwnerless ? recursiveDifference(set, SPEC) : set, UNOWNED)
   // `metadata` itself is no field of anybody's.
   const metadata = owned.children.get('f:metadata')
   if (metadata?.own) owned.children.set('f:metadata', { own: false, children: metadata.children })

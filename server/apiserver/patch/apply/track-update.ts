@@ -27,6 +27,7 @@ export interface TrackUpdate {
   hasStatus?: boolean
   /** /status writes no metadata. Default false. */
   statusKeepsMetadata?: boolean | 'labels'
+  specIsOwnerless?: boolean
 }
 
 export function trackUpdate(write: TrackUpdate): void {
@@ -41,7 +42,7 @@ export function trackUpdate(write: TrackUpdate): void {
   if (live && !kept?.length && !owners?.size) return setManagedFields(meta, undefined)
 
   const changes = compareObjects((live ?? zeroOf({ kind: 'ref', model: write.model }, write.schema)) as Json, next as Json, write.model, write.schema)
-  const endpoint = { subresource: write.subresource, hasStatus: write.hasStatus ?? true, statusKeepsMetadata: write.statusKeepsMetadata ?? false }
+  const endpoint = { subresource: write.subresource, hasStatus: write.hasStatus ?? true, statusKeepsMetadata: write.statusKeepsMetadata ?? false, specIsOwnerless: write.specIsOwnerless ?? false }
   const taken = ownable(union(changes.added, changes.modified), endpoint)
   const removed = ownable(changes.removed, endpoint)
   if (!owners && isEmptySet(taken) && isEmptySet(removed)) return setManagedFields(meta, kept)

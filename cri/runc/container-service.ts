@@ -21,7 +21,7 @@ import type { EmbeddedImageService } from './image-service.ts'
 import { KeyedLock } from '#base/keyed-lock.ts'
 import { clearContainerRemains, killHelpersNaming } from './leftovers.ts'
 import { idMapMounts } from './id-mapped-mounts.ts'
-import { mountOf, readMountTable } from './mount-table.ts'
+import { mountOf, readMountTable, type MountEntry } from './mount-table.ts'
 import { unmountBelow } from './namespace-pins.ts'
 import { buildOciSpec, ociResources } from './oci-spec.ts'
 import type { SpecFacts } from './oci-spec.ts'
@@ -238,10 +238,11 @@ export class ContainerService {
   list(filter: { podUid?: string; sandboxId?: string; state?: ContainerState } = {}): ContainerStatus[] {
     const { sandboxes } = this.#parts
     return this.#records.all().filter((record) => {
-      this.#notice(record)
       if (filter.sandboxId !== undefined && record.sandboxId !== filter.sandboxId) return false
-      if (filter.state !== undefined && record.state !== filter.state) return false
-      return filter.podUid === undefined || sandboxes.find(record.sandboxId)?.config.metadata.uid === filter.podUid
+      if (filter.podUid !== undefined && sandboxes.find(record.sandboxId)?.config.metadata.uid !== filter.podUid) return false
+      // Not of other pods: each pod's turn lists its own.
+      this.#notice(record)
+      return filter.state === undefined || record.state === filter.state
     }).map(describe)
   }
 
@@ -404,13 +405,14 @@ export class ContainerService {
 
   /** Missing host paths are made, as containerd does; propagation the host cannot give is refused in its words. */
   async #checkMounts(config: ContainerConfig): Promise<void> {
-    const table = readMountTable()
+    let table: MountEntry[] | undefined
     for (const mount of config.mounts) {
       if (mount.image !== undefined) continue
       await mkdir(mount.hostPath, { recursive: true }).catch((error: unknown) => {
         if (!hasCode(error, 'EEXIST')) throw new CodedError('CRI_FAILED', `failed to make mount source "${mount.hostPath}": ${asError(error).message}`, { cause: error })
       })
       if (mount.propagation === 'private') continue
+      table ??= readMountTable()
       const on = mountOf(mount.hostPath, table)
       const shared = on?.propagation.some((p) => p.startsWith('shared:'))
       if (mount.propagation === 'bidirectional' && !shared) throw new CodedError('CRI_INVALID', `path "${mount.hostPath}" is mounted on "${on?.path}" but it is not a shared mount`)

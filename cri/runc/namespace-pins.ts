@@ -4,7 +4,7 @@
  */
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { spawn } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Clock } from '#base/clock.ts'
 import { CodedError, asError, hasCode } from '#base/errors.ts'
@@ -124,6 +124,8 @@ export function isPinned(path: string, table = readMountTable()): boolean {
 
 /** Unmounts everything at and below these paths and removes them. Succeeds when there is nothing left to do. */
 export async function unpin(paths: readonly string[], clock: Clock): Promise<void> {
+  // The table is long where there are many pods, and sandboxes are asked to go twice.
+  if (!paths.some((path) => existsSync(path))) return
   await unmountBelow(paths, clock)
   for (const path of paths) await rm(path, { recursive: true, force: true })
 }

@@ -39,8 +39,12 @@ export async function killAndWait(target: ProcessIdentity, timeoutMs: number, cl
   return true
 }
 
+/** Read once: a process does not outlive its boot. */
+const read: { bootId?: string } = {}
+
 export function bootId(): string {
-  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  read.bootId ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  return read.bootId
 }
 
 function startOf(pid: number): string | undefined {

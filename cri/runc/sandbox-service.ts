@@ -1,4 +1,5 @@
 /** Sandboxes: namespaces pinned by mounts, a few files, a network; no process. */
+import { existsSync } from 'node:fs'
 import { chmod, mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { CodedError } from '#base/errors.ts'
@@ -151,7 +152,7 @@ export class SandboxService {
   /** Everything it holds of the machine; run twice it does no harm. */
   async #release(id: string, record: SandboxRecord | undefined): Promise<void> {
     const netnsPath = record ? record.netnsPath : this.#paths.netns(id)
-    if (netnsPath !== undefined) await this.#options.network.teardown({ id, netnsPath: isPinned(netnsPath) ? netnsPath : undefined })
+    if (netnsPath !== undefined) await this.#options.network.teardown({ id, netnsPath: existsSync(netnsPath) && isPinned(netnsPath) ? netnsPath : undefined })
     if (record?.pause) {
       const gone = await killAndWait(record.pause, PAUSE_KILL_MS_MAX, this.#options.clock)
       if (!gone) this.#options.log.warn('the init of a shared process namespace does not end', { sandbox: id, pid: record.pause.pid })

@@ -234,9 +234,9 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
     close: () => (state.closing ??= shutDown()),
   }
 
-  /** With others beside it, only who is elected works, and keeps what it needs for that only then. */
+  /** With others beside it, only who is elected works, and keeps what it needs for that, and others of this server do not, only then. */
   function onOneServer(name: ElectionOptions['name'], work: (informers: Informers, signal: AbortSignal) => Promise<void>): Promise<void> {
-    return membership ? membership.onOneServer(name, client, (signal) => work(createInformers(client, { clock, random, log, leanOf }), signal), stop.signal) : work(informers, stop.signal)
+    return membership ? membership.onOneServer(name, client, (signal) => work(informers.lend(signal), signal), stop.signal) : work(informers, stop.signal)
   }
 
   async function controllers(informers: Informers, signal: AbortSignal): Promise<void> {

@@ -22,7 +22,12 @@ export interface InformersDeps {
 }
 
 /** One informer with its own life: for what comes and goes (a kind discovered at run time). `run` never rejects. */
-export interface StandaloneInformer<T extends KubeObject> { informer: Informer<T>; run(signal: AbortSignal): Promise<void> }
+export interface StandaloneInformer<T extends KubeObject> {
+  informer: Informer<T>
+  run(signal: AbortSignal): Promise<void>
+  /** While it runs: resolves when it shows a list that was asked for after the call. Who reads it meanwhile sees what was there before. */
+  relist(): Promise<void>
+}
 
 export function createInformer<T extends KubeObject>(client: Client, ref: ResourceRef, options: InformerOptions<T>, deps: InformersDeps): StandaloneInformer<T> & { cache: Cache<T> } {
   const log = deps.log.with('informer')
@@ -54,6 +59,8 @@ export function createInformer<T extends KubeObject>(client: Client, ref: Resour
   const memory = deps.memoryOf?.(ref, options as unknown as InformerOptions<KubeObject>)
   // Only what the server said is worth keeping.
   let isFresh = false
+  let relist = () => {}
+  let relisted = Promise.withResolvers<void>()
   const remember = () => {
     if (isFresh) memory?.changed(() => cache.list())
   }
@@ -62,6 +69,8 @@ export function createInformer<T extends KubeObject>(client: Client, ref: Resour
     markFresh()
     markSynced()
     remember()
+    relisted.resolve()
+    relisted = Promise.withResolvers()
   }
   const recall = async (signal: AbortSignal) => {
     await deps.clock.sleep(OFFLINE_AFTER_MS, signal)
@@ -79,54 +88,134 @@ export function createInformer<T extends KubeObject>(client: Client, ref: Resour
         cache.onChange(remember)
         recall(signal).catch(() => { /* Only the signal ends the sleep early. */ })
       }
-      return runReflector<T>({ ref, select, transform, cache, onSynced }, { client, ...deps, log }, signal)
+      return runReflector<T>({ ref, select, transform, cache, onSynced, takeRelist: (to) => { relist = to } }, { client, ...deps, log }, signal)
+    },
+    relist() {
+      relist()
+      return relisted.promise
     },
   }
 }
 
-export function createInformers(client: Client, deps: InformersDeps): Informers {
-  interface Entry { informer: Informer<KubeObject>; cache: Cache<KubeObject>; run(signal: AbortSignal): Promise<void>; running: boolean }
+/** The informers of a process, of which some work only for a time needs more than the rest of it does. */
+export interface LendingInformers extends Informers {
+  /**
+   * The same informers, for work that ends with the signal: then its listeners hear nothing more, and informers that nobody
+   * else asked for end. Its `start` resolves when all of them show a list that was asked for after it was called.
+   */
+  lend(until: AbortSignal): Informers
+}
+
+interface Entry extends StandaloneInformer<KubeObject> {
+  readonly cache: Cache<KubeObject>
+  readonly stop: AbortController
+  running: boolean
+  /** For as long as the process runs. */
+  stays: boolean
+  borrowers: number
+}
+
+export function createInformers(client: Client, deps: InformersDeps): LendingInformers {
   const entries = new Map<string, Entry>()
-  const transformIds = new Map<unknown, number>()
+  const transformIds = new WeakMap<object, number>()
+  let transforms = 0
   let started: AbortSignal | undefined
 
-  const launch = (entry: Entry, signal: AbortSignal) => {
+  const launch = (entry: Entry) => {
     if (entry.running) return
     entry.running = true
-    void entry.run(signal)
+    void entry.run(entry.stop.signal)
   }
   const identity = <T extends KubeObject>(ref: ResourceRef, o: InformerOptions<T>): string => {
-    if (o.transform && !transformIds.has(o.transform)) transformIds.set(o.transform, transformIds.size + 1)
-    return JSON.stringify([ref.group, ref.version, ref.resource, o.namespace, o.labelSelector, o.fieldSelector, o.metadataOnly ?? false, transformIds.get(o.transform) ?? 0])
+    if (o.transform && !transformIds.has(o.transform)) transformIds.set(o.transform, ++transforms)
+    return JSON.stringify([ref.group, ref.version, ref.resource, o.namespace, o.labelSelector, o.fieldSelector, o.metadataOnly ?? false, o.transform ? transformIds.get(o.transform) : 0])
+  }
+  const entryOf = <T extends KubeObject>(ref: ResourceRef, options: InformerOptions<T>): Entry => {
+    const id = identity(ref, options)
+    const known = entries.get(id)
+    if (known) {
+      for (const [name, of] of Object.entries(options.indexes ?? {})) (known.cache as unknown as Cache<T>).addIndex(name, of)
+      return known
+    }
+    // The table holds informers of all kinds; each is handed out only under the ref it was made for.
+    const created = createInformer<T>(client, ref, options, deps) as unknown as StandaloneInformer<KubeObject> & { cache: Cache<KubeObject> }
+    const stop = new AbortController()
+    const entry: Entry = { ...created, stop, running: false, stays: false, borrowers: 0 }
+    entries.set(id, entry)
+    stop.signal.addEventListener('abort', () => entries.delete(id), { once: true })
+    if (started?.aborted) stop.abort()
+    return entry
   }
 
   return {
     of<T extends KubeObject>(ref: ResourceRef, options: InformerOptions<T> = {}): Informer<T> {
-      const id = identity(ref, options)
-      let entry = entries.get(id)
-      if (entry) {
-        for (const [name, of] of Object.entries(options.indexes ?? {})) (entry.cache as unknown as Cache<T>).addIndex(name, of)
-      } else {
-        const created = createInformer<T>(client, ref, options, deps)
-        // The table holds informers of all kinds; each is handed out only under the ref it was made for.
-        entry = { ...created, running: false } as unknown as Entry
-        entries.set(id, entry)
-        if (started && !started.aborted) launch(entry, started)
-      }
+      const entry = entryOf(ref, options)
+      entry.stays = true
+      if (started) launch(entry)
       return entry.informer as unknown as Informer<T>
     },
     async start(signal) {
       started = signal
       const known = [...entries.values()]
-      for (const entry of known) launch(entry, signal)
-      const aborted = Promise.withResolvers<void>()
-      const onAbort = () => aborted.resolve()
-      signal.addEventListener('abort', onAbort, { once: true })
-      if (signal.aborted) onAbort()
-      await Promise.race([Promise.all(known.map((e) => e.informer.synced)), aborted.promise])
-      signal.removeEventListener('abort', onAbort)
+      for (const entry of known) launch(entry)
+      onAbort(signal, () => { for (const entry of entries.values()) entry.stop.abort() })
+      await unlessAborted(signal, known.map((e) => e.informer.synced))
+    },
+    lend(until) {
+      const borrowed = new Set<Entry>()
+      const unsubscribes = new Set<() => void>()
+      let begun = false
+      onAbort(until, () => {
+        for (const unsubscribe of unsubscribes) unsubscribe()
+        for (const entry of borrowed) if (--entry.borrowers === 0 && !entry.stays) entry.stop.abort()
+      })
+      return {
+        of<T extends KubeObject>(ref: ResourceRef, options: InformerOptions<T> = {}): Informer<T> {
+          const entry = entryOf(ref, options)
+          if (!borrowed.has(entry) && !until.aborted) {
+            borrowed.add(entry)
+            entry.borrowers++
+          }
+          if (begun) launch(entry)
+          const informer = entry.informer as unknown as Informer<T>
+          return {
+            ...informer,
+            onChange(listener) {
+              if (until.aborted) return () => {}
+              const unsubscribe = informer.onChange(listener)
+              unsubscribes.add(unsubscribe)
+              return () => {
+                unsubscribes.delete(unsubscribe)
+                unsubscribe()
+              }
+            },
+          }
+        },
+        async start(signal) {
+          begun = true
+          const fresh = [...borrowed].map((entry) => {
+            if (entry.running) return entry.relist()
+            launch(entry)
+            return entry.informer.synced
+          })
+          await unlessAborted(signal, fresh)
+        },
+      }
     },
   }
+}
+
+function onAbort(signal: AbortSignal, end: () => void): void {
+  if (signal.aborted) end()
+  else signal.addEventListener('abort', end, { once: true })
+}
+
+async function unlessAborted(signal: AbortSignal, all: readonly Promise<void>[]): Promise<void> {
+  const aborted = Promise.withResolvers<void>()
+  const end = () => aborted.resolve()
+  onAbort(signal, end)
+  await Promise.race([Promise.all(all), aborted.promise])
+  signal.removeEventListener('abort', end)
 }
 
 /** Rebuilt, not deleted from: `delete` turns an object into a slow and large dictionary. */

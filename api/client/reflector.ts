@@ -21,6 +21,8 @@ export interface ReflectorOptions<T extends KubeObject> {
   transform: (object: Stored<T>) => Stored<T>
   cache: Cache<T>
   onSynced: () => void
+  /** Handed a function, once, that makes it list anew, at once: what `onSynced` tells next is of a list that began after the call. */
+  takeRelist?: (relist: () => void) => void
 }
 
 /** As upstream's reflector. */
@@ -38,6 +40,11 @@ export async function runReflector<T extends KubeObject>(options: ReflectorOptio
   let resourceVersion: string | undefined
   let failures = 0
   let streamLists = true
+  let listing = new AbortController()
+  options.takeRelist?.(() => {
+    resourceVersion = undefined
+    listing.abort(new CodedError('ABORTED', 'it is listed anew'))
+  })
 
   const put = (object: Stored<T>) => cache.put(transform(object))
   const fits = (event: WatchEvent<T>): boolean => {
@@ -56,20 +63,20 @@ export async function runReflector<T extends KubeObject>(options: ReflectorOptio
     options.onSynced()
   }
 
-  const listInPages = async () => {
+  const listInPages = async (during: AbortSignal) => {
     const objects: Stored<T>[] = []
     let from: string | undefined
     let at = ''
     do {
-      const page = await client.list<T>(ref, { ...select, limit: PAGE_OBJECTS, ...(from !== undefined && { continue: from }) }, signal)
+      const page = await client.list<T>(ref, { ...select, limit: PAGE_OBJECTS, ...(from !== undefined && { continue: from }) }, during)
       for (const object of page.items) objects.push(transform(object))
       from = page.metadata.continue
       at = page.metadata.resourceVersion
     } while (from)
-    replaced(objects, at)
+    if (!during.aborted) replaced(objects, at)
   }
 
-  const watch = async (from: string | undefined) => {
+  const watch = async (from: string | undefined, during: AbortSignal) => {
     const startMs = clock.monotonicMs()
     let events = 0
     // Until the bookmark that ends the initial events, what comes is the list.
@@ -78,8 +85,10 @@ export async function runReflector<T extends KubeObject>(options: ReflectorOptio
       ...select,
       allowWatchBookmarks: true,
       ...(from === undefined ? { sendInitialEvents: true, resourceVersionMatch: 'NotOlderThan' } : { resourceVersion: from }),
-    }, signal)
+    }, during)
     for await (const event of stream) {
+      // What it still says is of the time before.
+      if (during.aborted) return
       if (!fits(event) || event.type === 'ERROR') continue
       events++
       succeeded()
@@ -101,18 +110,20 @@ export async function runReflector<T extends KubeObject>(options: ReflectorOptio
       if (event.type === 'DELETED') cache.remove(keyOf(event.object))
       else put(event.object)
     }
-    if (signal.aborted) return
+    if (during.aborted) return
     if (initial) throw new CodedError('WATCH_ENDED', `the watch of ${ref.resource} ended before its initial events were complete`)
     if (clock.monotonicMs() - startMs >= WATCH_MS_MIN) failures = 0
     else if (events === 0) throw new CodedError('WATCH_ENDED', `the watch of ${ref.resource} ended at once`)
   }
 
   while (!signal.aborted) {
+    const { signal: anew } = (listing = new AbortController())
     try {
-      if (resourceVersion === undefined && !streamLists) await listInPages()
-      else await watch(resourceVersion)
+      if (resourceVersion === undefined && !streamLists) await listInPages(AbortSignal.any([signal, anew]))
+      else await watch(resourceVersion, AbortSignal.any([signal, anew]))
     } catch (thrown) {
       if (signal.aborted) return
+      if (anew.aborted) continue
       const error = asError(thrown)
       if (resourceVersion === undefined && streamLists && error instanceof ApiError && [400, 422].includes(error.code)) {
         streamLists = false
@@ -129,9 +140,10 @@ export async function runReflector<T extends KubeObject>(options: ReflectorOptio
       // Once is enough: a server may be away for days, and logs wear flash cards.
       log[failures === 3 ? 'warn' : 'debug']('list and watch interrupted, will go on', { resource: ref.resource, failures, waitMs: Math.round(waitMs), error })
       try {
-        await connectivity.sleep(waitMs, signal)
+        await connectivity.sleep(waitMs, AbortSignal.any([signal, anew]))
       } catch {
-        return // Only the signal ends a sleep early.
+        // Only the signals end a sleep early.
+        if (signal.aborted) return
       }
     }
   }

@@ -96,7 +96,8 @@ export class ReplicatedStore implements Store {
     this.#lazy = new LazyStream({
       clock: parts.clock, machine: parts.machine,
       shown: () => this.#noteVisible(),
-      askFlush: () => { if (this.#status.leader !== 0) this.node.sendVolatile(this.#status.leader, encodeVolatile({ kind: 'flush' })) },
+      askFlush: () => { this.#tellLeader({ kind: 'flush' }) },
+      askAll: () => this.#tellLeader({ kind: 'askLazy' }),
     })
     this.#status = this.node.status()
     this.#machine.listen({
@@ -106,13 +107,18 @@ export class ReplicatedStore implements Store {
         this.#termApplied = term
         this.#maybeLead()
         this.#forwarded.termBegan(term)
+        this.#lazy.lost()
       },
-      jumped: () => this.#forwarded.giveUp(),
+      jumped: () => {
+        this.#forwarded.giveUp()
+        this.#lazy.lost()
+      },
     })
     this.#termApplied = this.#machine.termApplied
     this.node.onVolatile((from, data) => this.#hear(from, data))
     this.node.onConnection((member, isThere) => {
       if (!isThere) this.#forwarded.disconnected(member)
+      if (member === this.#status.leader) this.#lazy.lost()
     })
     this.node.onChange((status) => this.#changed(status))
     this.#changed(this.#status)
@@ -238,6 +244,8 @@ export class ReplicatedStore implements Store {
     for (;;) {
       try {
         await this.node.readBarrier()
+        // In the log's order is not enough: the leader may have shown more than the log holds.
+        if (!this.#leading) await this.#lazy.inStep()
         return
       } catch (error) {
         if (hasCode(error, 'RAFT_STOPPED')) throw closedError()
@@ -350,7 +358,8 @@ export class ReplicatedStore implements Store {
     }
     if (message?.kind === 'request') this.#serve(from, message)
     else if (message?.kind === 'answer') this.#answered(message.id, message.answer)
-    else if (message?.kind === 'lazy') this.#lazy.hear(message)
+    else if (message?.kind === 'lazy' || message?.kind === 'allLazy') this.#lazy.hear(message)
+    else if (message?.kind === 'askLazy') this.#sayAllLazy(from)
     else if (message?.kind === 'flush') this.#leading?.flush().catch((error: unknown) => this.#parts.log.warn('lazy values cannot be flushed', { error: asError(error) }))
   }
 
@@ -434,6 +443,18 @@ export class ReplicatedStore implements Store {
       this.#flushes[durability]?.()
       this.#flushes[durability] = undefined
     }
+  }
+
+  #tellLeader(message: VolatileMessage): boolean {
+    const { leader } = this.#status
+    return leader !== NOBODY && leader !== this.node.id && this.node.sendVolatile(leader, encodeVolatile(message))
+  }
+
+  /** Where this server does not lead yet, the other one asks again when it does. */
+  #sayAllLazy(to: MemberId): void {
+    if (!this.#leading) return
+    const { state, position } = this.#machine
+    this.node.sendVolatile(to, encodeVolatile({ kind: 'allLazy', term: this.#leading.term, before: position.revision, revision: state.revision, changes: state.outstanding() }))
   }
 
   #sendLazy(term: Term, changes: readonly Change[], before: Revision, revision: Revision): void {

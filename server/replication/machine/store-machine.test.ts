@@ -63,26 +63,26 @@ it('what was shown ahead of the log is told once when the log brings it, and tak
 }))
 
 it('what came out of turn waits for what it follows; where that does not come, the leader is asked for it', () => follower(async ({ machine, clock, apply, seen }) => {
-  const asked: number[] = []
-  const stream = new LazyStream({ clock, machine, shown: () => {}, askFlush: () => asked.push(clock.monotonicMs()) })
+  const asked: string[] = []
+  const stream = new LazyStream({ clock, machine, shown: () => {}, askFlush: () => asked.push(`flush ${clock.monotonicMs()}`), askAll: () => asked.push(`all ${clock.monotonicMs()}`) > 0 })
   await apply({ kind: 'beginning', revision: 1 }, [])
   // Its group is in the log, and not applied here yet.
-  stream.hear({ term: 1, before: 2, revision: 3, changes: [put('/l', '1', 3)] })
+  stream.hear({ kind: 'lazy', term: 1, before: 2, revision: 3, changes: [put('/l', '1', 3)] })
   assert.deepEqual(seen, [])
   await apply({}, [put('/a', '1', 2)])
   stream.applied()
   assert.deepEqual(seen, ['2: /a ->1', '3: /l ->1'])
   // Revision 4 got lost.
-  stream.hear({ term: 1, before: 4, revision: 5, changes: [put('/l', '3', 5)] })
+  stream.hear({ kind: 'lazy', term: 1, before: 4, revision: 5, changes: [put('/l', '3', 5)] })
   await clock.advance(450)
-  assert.deepEqual(asked, [200, 400])
+  assert.deepEqual(asked, ['all 200', 'flush 400'])
   await apply({ after: 2 }, [put('/m', '1', 4), put('/l', '3', 5)])
   stream.applied()
   await clock.advance(1_000)
   assert.deepEqual([seen.slice(2), asked.length], [['4: /m ->1', '5: /l 1>3'], 2])
   // Of a leader that is no more.
   await apply({ kind: 'beginning', revision: 1_000, ceiling: 2_000 }, [], 2)
-  stream.hear({ term: 1, before: 1_000, revision: 1_001, changes: [put('/l', 'old', 1_001)] })
+  stream.hear({ kind: 'lazy', term: 1, before: 1_000, revision: 1_001, changes: [put('/l', 'old', 1_001)] })
   assert.equal(seen.length, 4)
   stream.close()
 }))

@@ -130,21 +130,20 @@ export class StoreMachine implements StateMachine {
   /** Each revision is one transaction; what was shown ahead of the log is not shown again. */
   #show(changes: readonly Change[]): void {
     const { state } = this
-    for (let i = 0; i < changes.length;) {
-      const revision = (changes[i] as Change).revision
-      let end = i + 1
-      while (end < changes.length && changes[end]?.revision === revision) end++
-      if (revision <= state.revision) for (; i < end; i++) state.settle(changes[i] as Change)
-      else {
-        state.showLogged(changes.slice(i, end).map((c) => this.#event(c)), revision)
-        i = end
-      }
+    for (const group of byRevision(changes)) {
+      const [{ revision }] = group
+      if (revision <= state.revision) for (const change of group) state.settle(change)
+      else state.showLogged(group.map((c) => this.#event(c)), revision)
     }
   }
 
-  /** Shows what the leader shows ahead of the log. */
+  /** Shows what the leader shows ahead of the log, up to `revision`; what is shown already is passed over. */
   showLazy(changes: readonly Change[], revision: Revision): void {
-    this.state.showLazy(changes.map((c) => this.#event(c)), revision)
+    for (const group of byRevision(changes)) {
+      const [{ revision: at }] = group
+      if (at > this.state.revision) this.state.showLazy(group.map((c) => this.#event(c)), at)
+    }
+    this.state.advance(revision)
   }
 
   #placeRestored(changes: readonly Change[], revision: Revision): void {
@@ -258,3 +257,14 @@ export class StoreMachine implements StateMachine {
 }
 
 const DONE = Promise.resolve()
+
+/** One after the other those that stand together. */
+function* byRevision(changes: readonly Change[]): Generator<readonly [Change, ...Change[]]> {
+  for (let i = 0; i < changes.length;) {
+    const first = changes[i] as Change
+    let end = i + 1
+    while (changes[end]?.revision === first.revision) end++
+    yield [first, ...changes.slice(i + 1, end)]
+    i = end
+  }
+}

@@ -1,6 +1,6 @@
 /**
  * What the stores of two members say to each other outside the log: a transaction for the leader and its answer, values
- * the leader shows ahead of the log, and the wish that it writes those into the log.
+ * the leader shows ahead of the log, and the wish that it says all of those again, or writes them into the log.
  */
 import { asError, CodedError } from '#base/errors.ts'
 import type { Durability, KeyValue, Op, Revision, Txn, TxnResult } from '#server/store/store.ts'
@@ -14,6 +14,10 @@ export type VolatileMessage =
   /** Changes of one transaction that follow `before` in this term. */
   | { kind: 'lazy'; term: Term; before: Revision; revision: Revision; changes: readonly Change[] }
   | { kind: 'flush' }
+  /** What did you say while I could not hear you? */
+  | { kind: 'askLazy' }
+  /** All that the leader shows ahead of the log, which it shows up to `before`: of each key what came last. */
+  | { kind: 'allLazy'; term: Term; before: Revision; revision: Revision; changes: readonly Change[] }
 
 /** `place`: part of a snapshot, as it is, into an empty store. */
 export type Wish =
@@ -31,6 +35,8 @@ const ANSWER = 2
 const LAZY = 3
 const FLUSH = 4
 const PLACE = 5
+const ASK_LAZY = 6
+const ALL_LAZY = 7
 const OK = 0
 const CONFLICT = 1
 const AGAIN = 2
@@ -41,8 +47,10 @@ export function encodeVolatile(message: VolatileMessage): Buffer {
   switch (message.kind) {
     case 'request': return message.wish.kind === 'txn' ? encodeRequest(message, message.wish.txn) : encodePlace(message, message.wish)
     case 'answer': return encodeAnswer(message.id, message.answer)
-    case 'lazy': return Buffer.concat([head(LAZY, message.term, message.before, message.revision), encodeChanges(message.changes)])
+    case 'lazy':
+    case 'allLazy': return Buffer.concat([head(message.kind === 'lazy' ? LAZY : ALL_LAZY, message.term, message.before, message.revision), encodeChanges(message.changes)])
     case 'flush': return head(FLUSH)
+    case 'askLazy': return head(ASK_LAZY)
   }
 }
 
@@ -52,8 +60,10 @@ export function decodeVolatile(data: Buffer): VolatileMessage | undefined {
     switch (data[0]) {
       case REQUEST: return decodeRequest(data)
       case ANSWER: return { kind: 'answer', id: data.readUIntBE(1, 6), answer: decodeAnswer(data) }
-      case LAZY: return { kind: 'lazy', term: data.readUIntBE(1, 6), before: data.readUIntBE(7, 6), revision: data.readUIntBE(13, 6), changes: readChanges(data, 19) }
+      case LAZY:
+      case ALL_LAZY: return { kind: data[0] === LAZY ? 'lazy' : 'allLazy', term: data.readUIntBE(1, 6), before: data.readUIntBE(7, 6), revision: data.readUIntBE(13, 6), changes: readChanges(data, 19) }
       case FLUSH: return { kind: 'flush' }
+      case ASK_LAZY: return { kind: 'askLazy' }
       case PLACE: return { kind: 'request', id: data.readUIntBE(1, 6), term: data.readUIntBE(7, 6), wish: { kind: 'place', revision: data.readUIntBE(13, 6), items: readChanges(data, 19).flatMap((c) => c.current ?? []) } }
       default: return undefined
     }

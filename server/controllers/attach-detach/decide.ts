@@ -12,7 +12,7 @@ export interface AttachView {
   nodeName: string
   /** Pods of the node, with the volumes of theirs that have to be attached. */
   uses: readonly { pod: Stored<Pod>; volume: Stored<PersistentVolume> }[]
-  /** Of this node. */
+  /** Of this node, by whomever. Those of a known volume that have the name that is given here are this controller's; others it leaves alone. */
   attachments: readonly Attachment[]
   /** Where else a volume is attached, or is about to be. */
   elsewhere: (volumeName: string) => readonly Attachment[]
@@ -40,7 +40,11 @@ export const uniqueName = ({ spec }: PersistentVolume): string => `kubernetes.io
 const isExclusive = ({ spec }: PersistentVolume): boolean => !(spec?.accessModes ?? []).some((mode) => mode === 'ReadWriteMany' || mode === 'ReadOnlyMany')
 
 export function decideAttach(view: AttachView, { nowMs }: DecideContext): Decision<AttachAction> {
-  const { node, uses, attachments, elsewhere, volumeOf, unusedSinceMs, nameOf } = view
+  const { node, uses, elsewhere, volumeOf, unusedSinceMs, nameOf } = view
+  const attachments = view.attachments.filter(({ metadata, spec }) => {
+    const volume = volumeOf(spec.source.persistentVolumeName ?? '')
+    return volume !== undefined && metadata.name === nameOf(volume)
+  })
   const actions: AttachAction[] = []
   let wakeAtMs: number | undefined
   const byVolume = new Map(attachments.map((a) => [a.spec.source.persistentVolumeName ?? '', a]))

@@ -58,6 +58,7 @@ function images(pause: BuiltImage): Image[] {
   const agnhost = [
     coreDns, program('agnhost', 'agnhost'), { name: 'agnhost-2', type: 'symlink' as const, linkname: 'agnhost' }, ...directories('uploads'),
     sourceFile('test/images/agnhost/porter/localhost.crt', 'localhost.crt'), sourceFile('test/images/agnhost/porter/localhost.key', 'localhost.key'),
+    { name: 'etc/os-release', content: 'NAME="Alpine Linux"\nID=alpine\n' },
     { name: 'etc/passwd', content: 'root:x:0:0:root:/root:/bin/sh\nuser-defined-in-image:x:1000:1000::/home/user-defined-in-image:/bin/sh\n' },
     { name: 'etc/group', content: 'root:x:0:\nuser-defined-in-image:x:1000:\ngroup-defined-in-image:x:50000:user-defined-in-image\n' }, ...served(pause, 'pause', 'testing'),
   ]
@@ -75,7 +76,9 @@ function images(pause: BuiltImage): Image[] {
     { name: 'etc/nginx/nginx.conf', content: NGINX }, { name: 'usr/share/nginx/html/index.html', content: '<h1>Welcome to nginx!</h1>\n' },
   ]
   return [
-    ...['1.28', '1.29', '1.37.0-1'].map((tag): Image => ({ names: [`library/busybox:${tag}`, ...e2e(`busybox:${tag}`)], spec: { layers: [base], config: { Cmd: ['sh'], Labels: { version: tag } } } })),
+    // The suite since 1.34 wants variables like `data-1` to pass through `sh -c env`: Debian's ash drops them.
+    { names: e2e('busybox:1.37.0-1'), spec: { layers: [base, tools, [{ name: 'bin/sh', type: 'symlink', linkname: 'bash' }]], config: { Cmd: ['sh'] } } },
+    ...['1.28', '1.29'].map((tag): Image => ({ names: [`library/busybox:${tag}`], spec: { layers: [base], config: { Cmd: ['sh'], Labels: { version: tag } } } })),
     { names: ['library/busybox:1', 'library/busybox:latest'], spec: { layers: [base], config: { Cmd: ['sh'] } } },
     { names: ['2.21', '2.20', '2.6', '2.53', '2.55', '2.63.0'].flatMap((tag) => e2e(`agnhost:${tag}`)), spec: { layers: [base, tools, agnhost], config: asAgnhost } },
     { names: [...e2e('nonroot:1.0'), ...e2e('nonroot:1.5')], spec: { layers: [base, tools, agnhost], config: { ...asAgnhost, User: '1234' } } },

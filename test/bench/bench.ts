@@ -13,13 +13,14 @@ import { capacity } from './capacity.ts'
 import { cluster } from './cluster.ts'
 import { isOver, type Figure, type Measurement } from './figure.ts'
 import { idle } from './idle.ts'
+import { logs } from './logs.ts'
 import { node } from './node.ts'
 import { pods } from './pods.ts'
 import { size } from './size.ts'
 import { startUp } from './start-up.ts'
 import { printTable } from './table.ts'
 
-const MEASUREMENTS: readonly Measurement[] = [size, startUp, pods, node, apiLoad, capacity, idle, cluster]
+const MEASUREMENTS: readonly Measurement[] = [size, startUp, pods, node, logs, apiLoad, capacity, idle, cluster]
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string', multiple: true }, record: { type: 'boolean', default: false }, containerd: { type: 'boolean', default: false } } })
 const unknown = values.only?.find((n) => !MEASUREMENTS.some((m) => m.name === n))

@@ -1,4 +1,4 @@
-/** Times a node by its pods: exec through the API, what logs hold, how soon a container that ended runs again. */
+/** Times a node by its pods: exec through the API, how soon a container that ended runs again. */
 import { createInterface } from 'node:readline'
 import { WebSocket } from 'ws'
 import { answer, openApi, parseArguments, readKubeconfig, text } from './api.ts'
@@ -8,21 +8,15 @@ export interface NodeTimes {
   restartMs: number[]
   /** Ids of a container that ended and of the one that took its place; their pods are left. */
   restarts: { ended: string; begun: string }[]
-  /** Of those written at 10,000 a second, in order. */
-  linesSeen: number
-  linesPerSecond: number
-  fastLinesPerSecond: number
-  fastLost: number
 }
 
 interface Pod { metadata: { name: string }; status?: { phase?: string; containerStatuses?: { restartCount: number; containerID?: string; state: { running?: object }; lastState: { terminated?: { containerID?: string } } }[] } }
 
-const { kubeconfig, nodeName, execIn, execs, lines, restarts } = parseArguments<{ kubeconfig: string; nodeName: string; execIn: string; execs: number; lines: number; restarts: number }>()
+const { kubeconfig, nodeName, execIn, execs, restarts } = parseArguments<{ kubeconfig: string; nodeName: string; execIn: string; execs: number; restarts: number }>()
 const { server, tls } = readKubeconfig(kubeconfig)
 const api = openApi(kubeconfig, 4)
 const PODS = '/api/v1/namespaces/default/pods'
 const TIMEOUT_MS = 60_000
-const FAST_LINES = 200_000
 
 /** With its connection, as kubectl's. */
 function exec(): Promise<number> {
@@ -86,17 +80,6 @@ for (let i = 0; i < restarts; i++) {
   restarted.push({ ended: bareId(status?.lastState.terminated?.containerID), begun: bareId(status?.containerID) })
 }
 
-const isOver = ({ status }: Pod): boolean => status?.phase === 'Succeeded'
-await runPod('steady', { restartPolicy: 'Never', containers: [container(`awk 'BEGIN { for (i = 0; i < ${lines}; i++) { print i, "a line of a program that has much to say"; if (i % 1000 == 999) { fflush(); system("usleep 98000") } } }'`)] }, isOver)
-const steady = await logOf('steady')
-const linesSeen = steady.filter(({ line }, i) => line.startsWith(`${i} `)).length
-const linesPerSecond = (steady.length / ((steady.at(-1)?.atMs ?? 0) - (steady[0]?.atMs ?? 0))) * 1000
-
-// Below the size at which a log is rotated.
-await runPod('fast', { restartPolicy: 'Never', containers: [container(`seq 1 ${FAST_LINES}`)] }, isOver)
-const fast = await logOf('fast')
-const fastLinesPerSecond = (fast.length / Math.max(1, (fast.at(-1)?.atMs ?? 0) - (fast[0]?.atMs ?? 0))) * 1000
-
 api.close()
-answer({ execMs, restartMs, restarts: restarted, linesSeen, linesPerSecond, fastLinesPerSecond, fastLost: FAST_LINES - fast.length } satisfies NodeTimes)
+answer({ execMs, restartMs, restarts: restarted } satisfies NodeTimes)
 process.exit(0)

@@ -9,7 +9,7 @@ import { Warnings } from './http/warnings.ts'
 import type { Peer } from './middleware/authenticate.ts'
 import type { Selectors } from './middleware/authorize.ts'
 import { verbOf } from './request-verb.ts'
-import type { VerbName } from './verbs/call.ts'
+import type { ProxiedOnly, VerbName } from './verbs/call.ts'
 import { nameSelected } from './watch/selection.ts'
 
 export type PeerRequest = ApiRequest & { peer: Peer }
@@ -28,7 +28,7 @@ export interface Exchange {
 export interface Caller { request: PeerRequest; user: UserInfo; exchange: Exchange }
 
 /** What a resource request asks for, as it is classified and authorized. */
-export interface Asked { verb: VerbName; /** `name` is also the one a field selector names. */ info: ResourceInfo; query: Query; rawQuery: string; selectors: Selectors }
+export interface Asked { verb: VerbName | ProxiedOnly; /** `name` is also the one a field selector names. */ info: ResourceInfo; query: Query; rawQuery: string; selectors: Selectors }
 
 /** Longer ones from clients are cut. */
 const AUDIT_ID_LENGTH_MAX = 64

@@ -3,13 +3,13 @@ import type { ApiRequest } from '#api/client/transport.ts'
 import { splitTarget, type Query } from './http/query.ts'
 import type { PathInfo, ResourceInfo } from './http/request-info.ts'
 import { methodNotAllowed } from './http/status.ts'
-import type { VerbName } from './verbs/call.ts'
+import type { ProxiedOnly, VerbName } from './verbs/call.ts'
 
 /** What upstream lets run long, besides watches: no limit of time, no seat. */
 export const LONG_RUNNING: ReadonlySet<string> = new Set(['log', 'proxy', 'exec', 'attach', 'portforward'])
 
 /** Throws 405. */
-export function verbOf(method: string, info: ResourceInfo, watches: boolean): VerbName {
+export function verbOf(method: string, info: ResourceInfo, watches: boolean): VerbName | ProxiedOnly {
   const isOne = info.name !== ''
   switch (method) {
     case 'GET': case 'HEAD':
@@ -22,6 +22,9 @@ export function verbOf(method: string, info: ResourceInfo, watches: boolean): Ve
       if (!isOne) throw methodNotAllowed()
       return method === 'PUT' ? 'update' : 'patch'
     case 'DELETE': return isOne ? 'delete' : 'deletecollection'
+    case 'OPTIONS':
+      if (info.subresource !== 'proxy') throw methodNotAllowed()
+      return ''
     default: throw methodNotAllowed()
   }
 }

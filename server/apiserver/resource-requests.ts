@@ -87,7 +87,7 @@ export function createResourceRequests({ parts, authorizer, gate, aggregation, c
       if (!servesVerb(row, verb)) throw methodNotAllowed()
       return review(call)
     }
-    if (!servesVerb(row, verb)) throw methodNotAllowed()
+    if (verb === '' || !servesVerb(row, verb)) throw methodNotAllowed()
     const isMany = verb === 'list' || verb === 'watch'
     // Built-in kinds have the path for lists; a definition's handler knows no other verb on it.
     if (needsNamespace && !isMany) throw info.name === '' && !row.custom ? methodNotAllowed() : noSuchResource()

@@ -207,6 +207,9 @@ describe('what runs on nodes', () => {
     const pod = await ask(s, 'POST', `${PODS}/p:8080/proxy/a/b/?q=1`, { hello: 1 })
     assert.deepEqual([pod.status, pod.text], [200, 'POST /a/b/?q=1 {"hello":1}'])
     assert.equal((await ask(s, 'GET', `${PODS}/new/proxy/`)).status, 400)
+    const options = await ask(s, 'OPTIONS', `${PODS}/p:8080/proxy/a`)
+    assert.deepEqual([options.status, options.text], [200, 'OPTIONS /a '])
+    assert.equal((await ask(s, 'OPTIONS', `${PODS}/p`)).status, 405)
   })
 
   test('only a node\'s certificate opens a tunnel, and of two connections the one that lives is used', async () => {

@@ -16,7 +16,7 @@ import { approval } from './approval.ts'
 
 export interface SubresourceParts { kubelet: KubeletClient; issueToken: IssueToken | undefined }
 
-const PROXY_VERBS = ['get', 'create', 'update', 'patch', 'delete']
+const PROXY_VERBS = ['get', 'create', 'update', 'patch', 'delete', '']
 
 export type Subresources = (call: Call) => Promise<ApiResponse>
 

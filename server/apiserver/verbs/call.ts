@@ -43,7 +43,7 @@ export interface Call {
   row: KindRow
   info: ResourceInfo
   /** As authorized. */
-  verb: VerbName
+  verb: VerbName | ProxiedOnly
   method: string
   query: Query
   /** As sent, with its question mark; '' when there is none. */
@@ -59,6 +59,9 @@ export interface Call {
   /** Given the object that the client sent, before anything changes it. Absent: nobody keeps it. */
   noteObject?(object: KubeObject): void
 }
+
+/** OPTIONS has no verb, and a meaning only to what stands behind a proxy: whoever may do all may ask. */
+export type ProxiedOnly = ''
 
 export type VerbName = 'create' | 'delete' | 'deletecollection' | 'get' | 'list' | 'patch' | 'update' | 'watch'
 

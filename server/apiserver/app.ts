@@ -23,9 +23,9 @@ import { HealthHistory, type HealthCheck } from './discovery/health.ts'
 import { beginExchange, type Exchange, type PeerRequest } from './exchange.ts'
 import { splitTarget, type Query } from './http/query.ts'
 import { parseRequestInfo, type PathInfo, type ResourceInfo } from './http/request-info.ts'
-import { prefersPretty } from './http/negotiate.ts'
+import { prefersPretty, prefersYaml } from './http/negotiate.ts'
 import { protobufResponse } from './http/protobuf-response.ts'
-import { isReadByPeople, prettyResponse, statusResponse } from './http/response.ts'
+import { isReadByPeople, prettyResponse, statusResponse, yamlResponse } from './http/response.ts'
 import { badRequest, timedOut } from './http/status.ts'
 import type { KindRow } from './kind.ts'
 import { ApiMetrics, buildInfo, type ProcessUsage } from './metrics/api-metrics.ts'
@@ -232,7 +232,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   function shapedAs(answered: ApiResponse, request: PeerRequest, query: Query, exchange: Exchange): ApiResponse {
     const { headers } = request
     try {
-      const formed = protobufResponse(answered, headers['accept'])
+      const formed = answered.status >= 400 && prefersYaml(headers['accept']) ? yamlResponse(answered) : protobufResponse(answered, headers['accept'])
       const isPretty = query.text('pretty') === '' ? isReadByPeople(headers['user-agent']) || prefersPretty(headers['accept']) : query.flag('pretty')
       return isPretty ? prettyResponse(formed) : formed
     } catch (error) {

@@ -33,7 +33,8 @@ describe('bad input is the right 4xx, never a 500', () => {
     assert.equal(await patch('application/json-patch+json', '{}'), '400 BadRequest')
     assert.equal(await patch('application/json-patch+json', '[{"op":"nope","path":"/x"}]'), '422 Invalid')
     assert.equal(await patch('application/merge-patch+json', '[]'), '400 BadRequest')
-    assert.equal(await patch('application/merge-patch+json', '{"metadata":null}'), '200 undefined')
+    assert.equal(await patch('application/merge-patch+json', '{"metadata":null}'), '400 BadRequest')
+    assert.equal(await patch('application/merge-patch+json', '{"metadata":{"uid":"other"}}'), '422 Invalid')
     assert.equal(await patch('application/merge-patch+json', '{"metadata":{"name":"b"}}'), '400 BadRequest')
     assert.equal(await patch('application/merge-patch+json', '{"data":[1]}'), '422 Invalid')
     assert.equal(await patch('application/strategic-merge-patch+json', '{"$patch":"sideways"}'), '422 Invalid')
@@ -42,7 +43,19 @@ describe('bad input is the right 4xx, never a 500', () => {
     assert.equal(await patch('application/apply-patch+yaml', 'apiVersion: v1\nkind: ConfigMap\nmetadata: 7'), '400 BadRequest')
     assert.equal(await patch('application/apply-patch+yaml', 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\nnope: 1'), '400 BadRequest')
     assert.equal(await patch('text/plain', '{}'), '415 UnsupportedMediaType')
+    const nameless = await call('PUT', `${CM}/a`, { metadata: {} })
+    assert.deepEqual([nameless.status, nameless.json['message']], [400, 'the name of the object (a based on URL) was undeterminable: name must be provided'])
+    const applied = await call('PATCH', `${CM}/new?fieldManager=m`, Buffer.from('{apiVersion: v1, kind: ConfigMap}'), { 'content-type': 'application/apply-patch+yaml' })
+    assert.deepEqual([applied.status, applied.json['message']], [400, 'the name of the object (new based on URL) was undeterminable: name must be provided'])
+    assert.equal((await call('PATCH', `${CM}/a?fieldManager=m`, Buffer.from('{apiVersion: v1, kind: ConfigMap, data: {x: z}}'), { 'content-type': 'application/apply-patch+yaml' })).json['data']?.['x'], 'z')
     assert.deepEqual(logged, [])
+  })
+
+  test('who asks for YAML is refused in YAML', async () => {
+    const { call } = harness()
+    const refused = await call('GET', `${CM}/gone`, undefined, { accept: 'application/yaml' })
+    assert.deepEqual([refused.status, refused.headers['content-type']], [404, 'application/yaml'])
+    assert.match(refused.text, /^reason: NotFound$/m)
   })
 
   test('paths, methods and accepts', async () => {

@@ -39,7 +39,7 @@ describe('bad requests', { timeout: 120_000 }, () => {
     ['a bad resourceVersion in a watch', 400, 'BadRequest', /resourceVersion|resource version/i],
     ['an unknown Content-Type', 415, 'UnsupportedMediaType', /the body of the request was in an unknown format - accepted media types include/],
     ['an Accept nobody can serve', 406, 'NotAcceptable', /only the following media types are accepted/],
-    ['an unknown patch type', 415, 'UnsupportedMediaType', /accepted media types include/],
+    ['an unknown patch type', 415, 'UnsupportedMediaType', /415: Unsupported Media Type/],
     ['a JSON patch that is none', 400, 'BadRequest', /./],
     ['a JSON patch against what is not there', 422, 'Invalid', /./],
     ['an unknown path', 404, 'NotFound', /could not find the requested resource/],

@@ -7,6 +7,7 @@ import { NODES, PODS, SECRETS, SERVICE_ACCOUNTS, type KubeObject, type Node, typ
 import type { Clock } from '#base/clock.ts'
 import { uuid, type Random } from '#base/random.ts'
 import { spkiOf } from '#base/x509/index.ts'
+import type { StatusDetails } from '../http/status.ts'
 import type { SigningKey } from '../pki/service-account-keys.ts'
 import { algorithmOf, isJwtShaped, signJwt, unverifiedClaims, verifyJwt, type JwtClaims } from './jwt.ts'
 import type { Lookup } from './lookup.ts'
@@ -47,7 +48,7 @@ export interface TokenRequestInput {
 export type IssueResult =
   | { ok: true; token: string; expirationTimestamp: string; audiences: readonly string[]; expirationSeconds: number; warning?: string }
   /** For a Status: `code` 400, 404, 409 or 422. */
-  | { ok: false; code: number; reason: string; message: string }
+  | { ok: false; code: number; reason: string; message: string; details?: StatusDetails }
 
 /** `isForeign`: another issuer made it. */
 export type TokenVerdict = { ok: true; user: UserInfo; audiences: readonly string[] } | { ok: false; because: string; isForeign?: true }
@@ -110,9 +111,15 @@ export function createServiceAccountTokens(options: TokenOptions): ServiceAccoun
       const wanted = input.expirationSeconds ?? 3600
       const seconds = expirationSecondsMax !== undefined && wanted > expirationSecondsMax ? expirationSecondsMax : wanted
       const invalid = expirationProblem(wanted)
-      if (invalid) return { ok: false, code: 422, reason: 'Invalid', message: `TokenRequest.authentication.k8s.io ${JSON.stringify(input.serviceAccount)} is invalid: spec.expirationSeconds: Invalid value: ${wanted}: ${invalid}` }
+      if (invalid) {
+        const message = `Invalid value: ${wanted}: ${invalid}`
+        return {
+          ok: false, code: 422, reason: 'Invalid', message: `TokenRequest.authentication.k8s.io "" is invalid: spec.expirationSeconds: ${message}`,
+          details: { group: 'authentication.k8s.io', kind: 'TokenRequest', causes: [{ reason: 'FieldValueInvalid', message, field: 'spec.expirationSeconds' }] },
+        }
+      }
       const account = await lookup.get<ServiceAccount>(SERVICE_ACCOUNTS, input.serviceAccount, input.namespace)
-      if (!account) return { ok: false, code: 404, reason: 'NotFound', message: `serviceaccounts ${JSON.stringify(input.serviceAccount)} not found` }
+      if (!account) return { ok: false, code: 404, reason: 'NotFound', message: `serviceaccounts ${JSON.stringify(input.serviceAccount)} not found`, details: { name: input.serviceAccount, kind: 'serviceaccounts' } }
       const bound = await findBound(lookup, input)
       if (!bound.ok) return bound
       const audiences = input.audiences.length > 0 ? input.audiences : apiAudiences
@@ -180,17 +187,18 @@ function expirationProblem(seconds: number): string | undefined {
   return undefined
 }
 
-type Bound = { ok: true; claims: Record<string, Named> } | { ok: false; code: number; reason: string; message: string }
+type Bound = { ok: true; claims: Record<string, Named> } | { ok: false; code: number; reason: string; message: string; details?: StatusDetails }
 
 async function findBound(lookup: Lookup, input: TokenRequestInput): Promise<Bound> {
   const wanted = input.boundObjectRef
   if (!wanted) return { ok: true, claims: {} }
   const kind = BINDABLE[wanted.kind ?? '']
   const apiVersion = wanted.apiVersion ?? ''
-  if (!kind || apiVersion !== 'v1') return { ok: false, code: 400, reason: 'BadRequest', message: `cannot bind token to object of type ${apiVersion}, Kind=${wanted.kind ?? ''}` }
+  if (!kind || apiVersion !== 'v1') return { ok: false, code: 400, reason: 'BadRequest', message: `cannot bind token to object of type ${apiVersion.includes('/') ? apiVersion : `/${apiVersion}`}, Kind=${wanted.kind ?? ''}` }
   const name = wanted.name ?? ''
+  if (name === '') return { ok: false, code: 400, reason: 'BadRequest', message: 'Name parameter required.' }
   const object = await lookup.get<KubeObject>(kind.ref, name, kind.ref.namespaced ? input.namespace : undefined)
-  if (!object) return { ok: false, code: 404, reason: 'NotFound', message: `${kind.ref.resource} ${JSON.stringify(name)} not found` }
+  if (!object) return { ok: false, code: 404, reason: 'NotFound', message: `${kind.ref.resource} ${JSON.stringify(name)} not found`, details: { name, kind: kind.ref.resource } }
   if (wanted.uid !== undefined && wanted.uid !== '' && wanted.uid !== object.metadata.uid) {
     return { ok: false, code: 409, reason: 'Conflict', message: `Operation cannot be fulfilled on ${kind.ref.resource} ${JSON.stringify(name)}: the UID in the bound object reference (${wanted.uid}) does not match the UID in record. The object might have been deleted and then recreated` }
   }

@@ -56,13 +56,17 @@ export function negotiateObject(header: string | undefined, model: string, table
 export const prefersPretty = (header: string | undefined): boolean => header !== undefined && header.includes('pretty') && parseAccept(header)[0]?.params['pretty'] === '1'
 
 /** Whether the first form in the header that can be served at all is protobuf. */
-export function prefersProtobuf(header: string): boolean {
-  if (!header.includes(PROTOBUF_TYPE)) return false
+export const prefersProtobuf = (header: string): boolean => header.includes(PROTOBUF_TYPE) && preferredEncoding(header) === 'protobuf'
+
+/** The same for YAML. */
+export const prefersYaml = (header: string | undefined): boolean => header !== undefined && header.includes('yaml') && preferredEncoding(header) === 'yaml'
+
+function preferredEncoding(header: string): Encoding | undefined {
   for (const media of parseAccept(header)) {
     const format = formatOf(media)
-    if (format) return format.encoding === 'protobuf'
+    if (format) return format.encoding
   }
-  return false
+  return undefined
 }
 
 function formatOf(media: MediaType): ObjectFormat | undefined {

@@ -1,5 +1,6 @@
 /** Building blocks of answers. */
 import { isBodyStream, type ApiResponse } from '#api/client/transport.ts'
+import { printYaml } from '../decode/print-yaml.ts'
 import type { StatusBody } from './status.ts'
 import { statusObject } from './status.ts'
 
@@ -18,8 +19,14 @@ export function statusResponse(body: StatusBody): ApiResponse {
   const response = jsonResponse(statusObject(body), body.code)
   response.headers['cache-control'] = 'no-cache, private'
   if (body.details?.retryAfterSeconds !== undefined) response.headers['retry-after'] = String(body.details.retryAfterSeconds)
-  if (body.code === 401) response.headers['www-authenticate'] = 'Bearer realm="skiff"'
   return response
+}
+
+/** A refusal for who asked for YAML. */
+export function yamlResponse(response: ApiResponse): ApiResponse {
+  if (response.headers['content-type'] !== JSON_TYPE || isBodyStream(response.body) || isPacked(response)) return response
+  const bytes = Buffer.isBuffer(response.body) ? response.body : Buffer.concat(response.body)
+  return bytes.length === 0 ? response : { ...response, headers: { ...response.headers, 'content-type': 'application/yaml' }, body: printYaml(JSON.parse(bytes.toString())) }
 }
 
 /** People's own tools get indented JSON without asking, as upstream gives it. */

@@ -99,6 +99,6 @@ export function parseConfig(call: Call, ref: { group: string; version: string; k
   if (config.metadata !== undefined && (typeof config.metadata !== 'object' || config.metadata === null || Array.isArray(config.metadata))) throw badRequest('error decoding YAML: metadata is not an object')
   config.metadata ??= {}
   const full = config as Full
-  assertAddress(call, full)
+  assertAddress(call, full, true)
   return full
 }

@@ -9,7 +9,7 @@ import type { Call } from './call.ts'
 import type { FieldValidation } from './options.ts'
 import type { Full } from './stored.ts'
 
-/** The row's own kind. Namespace and name agree with the URL afterwards. */
+/** The row's own kind. Namespace and name agree with the URL. */
 export function readObject(call: Call, validation: FieldValidation): Full {
   const { ref, model, custom } = call.row
   const object = readBody<Full>(call, { model, expect: ref, validation, ...(custom && { schema: custom.types, conform: custom.conform }) })
@@ -32,8 +32,8 @@ export function readBody<T extends KubeObject>(call: Call, of: BodyOf): T {
 
 export const refusedBody = ({ code, reason, message }: Refused): StatusError => new StatusError({ code, reason, message })
 
-/** Fills in the namespace and name of the URL, or refuses an object that names others. */
-export function assertAddress(call: Call, object: Full): void {
+/** Fills in the namespace of the URL, or refuses an object that names another, or another name or none. `isConfiguration`: what is applied may leave its name to what is there. */
+export function assertAddress(call: Call, object: Full, isConfiguration = false): void {
   const { info, row } = call
   const meta = object.metadata
   if (row.ref.namespaced) {
@@ -43,6 +43,7 @@ export function assertAddress(call: Call, object: Full): void {
     delete meta.namespace
   }
   if (info.name === '') return
-  if (meta.name && meta.name !== info.name) throw badRequest(`the name of the object (${meta.name}) does not match the name on the URL (${info.name})`)
-  meta.name = info.name
+  if (!meta.name && isConfiguration) return
+  if (!meta.name) throw badRequest(`the name of the object (${info.name} based on URL) was undeterminable: name must be provided`)
+  if (meta.name !== info.name) throw badRequest(`the name of the object (${meta.name}) does not match the name on the URL (${info.name})`)
 }

@@ -6,7 +6,8 @@
 import type { ApiResponse } from '#api/client/transport.ts'
 import type { KubeObject } from '#api/types/index.ts'
 import type { KeyValue } from '#server/store/store.ts'
-import { badRequest, conflict, notFound, type StatusError } from '../http/status.ts'
+import { invalid as invalidField } from '../field-error.ts'
+import { badRequest, conflict, invalid, notFound, type StatusError } from '../http/status.ts'
 import { cloneJson } from '../storage/clone.ts'
 import { equalJson } from '../storage/equal.ts'
 import { storageKey } from '../storage/keys.ts'
@@ -62,7 +63,7 @@ async function tryChange(call: Call, wanted: Change, key: string, kv: KeyValue):
   const { row, info } = call
   const old = decodeHeld(row, kv)
   const object = await wanted.next(cloneJson(old))
-  const pinned = assertSameObject(call, object, old)
+  const pinned = assertSameObject(call, object, old, wanted.fields)
   carryMeta(object.metadata, old.metadata)
   object.metadata.resourceVersion = old.metadata.resourceVersion ?? ''
   row.strategy.defaults?.(object)
@@ -105,9 +106,11 @@ export function anotherObject({ row, info }: Call, uid: string, stored: string):
 }
 
 /** Whether the caller pinned a resourceVersion. Throws when the object is not the one stored. */
-function assertSameObject(call: Call, object: Full, old: Full): boolean {
+function assertSameObject(call: Call, object: Full, old: Full, fields: Change['fields']): boolean {
   const { row, info } = call
   const meta = object.metadata
+  // A patch says what is to become of what is there, a PUT which one it means.
+  if (meta.uid && meta.uid !== old.metadata.uid && call.verb === 'patch' && fields === 'update') throw invalid(row.ref, info.name, [invalidField('metadata.uid', meta.uid, 'field is immutable')])
   if (meta.uid && meta.uid !== old.metadata.uid) throw anotherObject(call, meta.uid, old.metadata.uid ?? '')
   const given = meta.resourceVersion ?? ''
   if (given === '' || given === '0') return false

@@ -5,7 +5,9 @@ import fc from 'fast-check'
 import { appArmorProfile, DEFAULT_PROFILE, parseContexts, parseProfiles, selinuxLabels } from './lsm.ts'
 
 describe('AppArmor', () => {
-  const kernel = { profiles: parseProfiles('docker-default (enforce)\nmy profile (complain)\n/usr/bin/man (enforce)\nnonsense\n') }
+  const kernel = { profiles: parseProfiles('docker-default (enforce)\nmy profile (complain)\n/usr/bin/man (enforce)\nnonsense\n'), canLoad: true }
+  /** A kernel that has it, on a machine that does not use it. */
+  const unused = { ...kernel, canLoad: false }
   test('profiles are read as the kernel lists them', () => assert.deepStrictEqual([...kernel.profiles], ['docker-default', 'my profile', '/usr/bin/man']))
   const table: [string, string | undefined, string | undefined][] = [
     ['nothing said is the default', appArmorProfile({ privileged: false }, kernel), DEFAULT_PROFILE],
@@ -15,6 +17,10 @@ describe('AppArmor', () => {
     ['Unconfined', appArmorProfile({ privileged: false, apparmor: { profile: 'Unconfined' } }, kernel), undefined],
     ['Localhost, also privileged', appArmorProfile({ privileged: true, apparmor: { profile: 'Localhost', name: 'my profile' } }, kernel), 'my profile'],
     ['nothing said and no AppArmor', appArmorProfile({ privileged: false }, undefined), undefined],
+    ['nothing said where no profile can be loaded', appArmorProfile({ privileged: false }, unused), undefined],
+    ['... unless it is loaded already', appArmorProfile({ privileged: false }, { profiles: new Set([DEFAULT_PROFILE]), canLoad: false }), DEFAULT_PROFILE],
+    ['RuntimeDefault is tried all the same: its loading fails and says what is missing', appArmorProfile({ privileged: false, apparmor: { profile: 'RuntimeDefault' } }, unused), DEFAULT_PROFILE],
+    ['Localhost, loaded by somebody else', appArmorProfile({ privileged: false, apparmor: { profile: 'Localhost', name: 'my profile' } }, unused), 'my profile'],
     ['Unconfined and no AppArmor', appArmorProfile({ privileged: false, apparmor: { profile: 'Unconfined' } }, undefined), undefined],
   ]
   for (const [what, is, wanted] of table) test(what, () => assert.equal(is, wanted))

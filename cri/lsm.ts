@@ -14,7 +14,7 @@ export function isSelinuxEnabled(): boolean {
 }
 
 /** Undefined: the kernel has no AppArmor. */
-export interface AppArmor { /** Loaded by now: `name (mode)` a line in the kernel. */ profiles: ReadonlySet<string> }
+export interface AppArmor { /** Loaded by now: `name (mode)` a line in the kernel. */ profiles: ReadonlySet<string>; /** The program that loads them is there: a kernel may have AppArmor on a machine that does not use it. */ canLoad: boolean }
 
 export const DEFAULT_PROFILE = 'skiff-default'
 
@@ -27,7 +27,11 @@ export function appArmorProfile({ apparmor, privileged }: Pick<SecurityContext, 
     return undefined
   }
   if (wanted.profile === 'Unconfined') return undefined
-  if (!('name' in wanted)) return privileged ? undefined : DEFAULT_PROFILE
+  if (!('name' in wanted)) {
+    // As containerd: who did not ask is not kept from running.
+    const mayBeHad = apparmor !== undefined || kernel.canLoad || kernel.profiles.has(DEFAULT_PROFILE)
+    return privileged || !mayBeHad ? undefined : DEFAULT_PROFILE
+  }
   if (!kernel.profiles.has(wanted.name)) throw new CodedError('CRI_INVALID', `apparmor profile not found ${wanted.name}`)
   return wanted.name
 }
@@ -75,6 +79,10 @@ function categoriesOf(sandboxId: string): string {
 export function readContexts(): { process: string; file: string } {
   const type = /^\s*SELINUXTYPE\s*=\s*(\S+)/m.exec(readOr('/etc/selinux/config', ''))?.[1] ?? 'targeted'
   return parseContexts(readOr(`/etc/selinux/${type}/contexts/lxc_contexts`, ''))
+}
+
+export function canLoadProfiles(): boolean {
+  return ['/sbin/apparmor_parser', '/usr/sbin/apparmor_parser'].some((path) => existsSync(path))
 }
 
 export function readProfiles(): Set<string> {

@@ -2,7 +2,7 @@
 import { CodedError, asError } from '#base/errors.ts'
 import type { Clock } from '#base/clock.ts'
 import type { ContainerConfig } from '../runtime.ts'
-import { appArmorProfile, DEFAULT_PROFILE, isAppArmorEnabled, isSelinuxEnabled, readContexts, readProfiles, selinuxLabels, type SelinuxLabels } from '../lsm.ts'
+import { appArmorProfile, canLoadProfiles, DEFAULT_PROFILE, isAppArmorEnabled, isSelinuxEnabled, readContexts, readProfiles, selinuxLabels, type SelinuxLabels } from '../lsm.ts'
 import { mustRun, type CommandOptions } from './run-command.ts'
 
 export interface Confinement { appArmor?: string; selinux?: SelinuxLabels }
@@ -10,7 +10,7 @@ export interface Confinement { appArmor?: string; selinux?: SelinuxLabels }
 /** Looks at the kernel for each container: profiles come and go. */
 export async function confine(config: ContainerConfig, sandboxId: string, clock: Clock): Promise<Confinement> {
   const { security } = config.linux
-  const appArmor = appArmorProfile(security, isAppArmorEnabled() ? { profiles: readProfiles() } : undefined)
+  const appArmor = appArmorProfile(security, isAppArmorEnabled() ? { profiles: readProfiles(), canLoad: canLoadProfiles() } : undefined)
   if (appArmor === DEFAULT_PROFILE) await loadDefaultProfile(clock)
   if (!isSelinuxEnabled()) return { ...(appArmor !== undefined && { appArmor }) }
   const selinux = selinuxLabels(security.selinux, { privileged: security.privileged, sandboxId, contexts: readContexts() })

@@ -5,7 +5,7 @@ import { podText, PULL_ERROR_SHOWN_MS } from './messages.ts'
 import { actualRequirements } from './resize.ts'
 import { nextRestart, restartsAfter } from './restart.ts'
 import { time } from './time.ts'
-import { isReady, isStarted, isStarting, newest, type ContainerView, type LaneFailure, type PodView, type SpecContainer } from './view.ts'
+import { appContainers, isReady, isStarted, isStarting, newest, type ContainerView, type LaneFailure, type PodView, type SpecContainer } from './view.ts'
 
 export interface StatusInput {
   view: PodView
@@ -39,12 +39,12 @@ function containerStatus(input: StatusInput, c: SpecContainer): ContainerStatus 
     ...volumeMounts(c, view.node.canRecursiveReadOnly, current?.volumeImageRefs),
   }
   if (!current) {
-    const lost = lostState(input, before)
+    const lost = lostState(input, before) ?? doneBefore(view, c)
     return {
       ...common,
       image: before?.containerID ? before.image : (spec.image ?? ''),
       imageID: before?.containerID ? before.imageID : '',
-      ready: false,
+      ready: lost?.state.terminated?.reason === 'Completed',
       ...(isProbed && { started: false }),
       restartCount: lost?.restartCount ?? before?.restartCount ?? 0,
       state: lost?.state ?? waiting(input, c, undefined),
@@ -113,6 +113,13 @@ function lostState(input: StatusInput, before: ContainerStatus | undefined): { s
   if (before.state?.terminated) return { state: before.state, lastState: before.lastState ?? {}, restartCount: before.restartCount }
   if (input.stopped || input.ending) return { ...unknown(before), restartCount: before.restartCount }
   return undefined
+}
+
+/** An init container that is known to nobody any more, in a pod whose app containers are there: it must have ended well. */
+function doneBefore(view: PodView, { spec, type }: SpecContainer): { state: ContainerState; lastState: ContainerState; restartCount: number } | undefined {
+  if (type !== 'init' || !appContainers(view.pod).some((app) => newest(view, app.spec.name)) || isStarting(view, spec.name)) return undefined
+  const message = 'Unable to get init container status from container runtime and pod has been initialized, treat it as exited normally'
+  return { state: { terminated: { exitCode: 0, reason: 'Completed', message } }, lastState: {}, restartCount: 0 }
 }
 
 function unknown(before: ContainerStatus): { state: ContainerState; lastState: ContainerState } {

@@ -23,7 +23,8 @@ import type { ContainerEvent, ImagePuller } from './image-puller.ts'
 import type { ObjectSource } from './objects.ts'
 import { linkContainerLog } from './logs/container-links.ts'
 import type { PodAction } from './pod-action.ts'
-import { podNames } from './pod-dns.ts'
+import { DEADLINE_MESSAGE } from './messages.ts'
+import { dnsProblems, podNames } from './pod-dns.ts'
 import type { PodMemory } from './pod-memory.ts'
 import { containerLogPath, type PodPaths } from './pod-paths.ts'
 import { sandboxConfig } from './sandbox-config.ts'
@@ -78,6 +79,16 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
   const { pod } = view
   const { uid, namespace = '', name: podName } = pod.metadata
   const podEvent = (type: 'Normal' | 'Warning', reason: string, message: string) => deps.events.event(asReference(pod), type, reason, message)
+
+  /** What fails is told as upstream does, and fails all the same. */
+  const told = async (reason: string, what: string, work: () => Promise<unknown>): Promise<void> => {
+    try {
+      await work()
+    } catch (error) {
+      podEvent('Warning', reason, `${what}: ${asError(error).message}`)
+      throw error
+    }
+  }
 
   const secretsFor = async (): Promise<Secret[]> => {
     const found: Secret[] = []
@@ -179,12 +190,14 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
 
   return {
     async preparePod() {
-      for (const dir of [paths.pod(uid), paths.volumes(uid)]) await mkdir(dir, { recursive: true, mode: 0o750 })
-      // Log collectors need not be root.
-      await mkdir(paths.logDirectory(pod), { recursive: true, mode: 0o755 })
-      // Containers running as anyone reach their own files below.
-      await chmod(paths.pod(uid), 0o755)
-      await cgroups.ensure(pod)
+      await told('FailedCreatePodContainer', 'unable to ensure pod container exists', () => cgroups.ensure(pod))
+      await told('Failed', 'error making pod data directories', async () => {
+        for (const dir of [paths.pod(uid), paths.volumes(uid)]) await mkdir(dir, { recursive: true, mode: 0o750 })
+        // Log collectors need not be root.
+        await mkdir(paths.logDirectory(pod), { recursive: true, mode: 0o755 })
+        // Containers running as anyone reach their own files below.
+        await chmod(paths.pod(uid), 0o755)
+      })
       try {
         await deps.devices.allocate(pod)
       } catch (error) {
@@ -210,9 +223,11 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       try {
         await checkUserNamespace()
         const users = await ownUsers()
+        const resolvConf = await readFile(config.resolvConf, 'utf8').catch(() => '')
+        for (const problem of dnsProblems({ pod, clusterDns: config.clusterDns, clusterDomain: config.clusterDomain, resolvConf })) podEvent('Warning', 'DNSConfigForming', problem)
         await runtime.runPodSandbox(sandboxConfig({
           pod, attempt, cgroupParent: await cgroups.ensure(pod), paths, clusterDns: config.clusterDns, clusterDomain: config.clusterDomain,
-          resolvConf: await readFile(config.resolvConf, 'utf8').catch(() => ''), nodeHostname: deps.nodeHostname,
+          resolvConf, nodeHostname: deps.nodeHostname,
           runtimeHandler: await runtimeHandler(), ...(users && { users }),
         }))
       } catch (error) {
@@ -338,6 +353,12 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       deps.events.event(about, of === 'pull' ? 'Normal' : 'Warning', 'BackOff', message)
       if (of === 'pull') deps.events.event(about, 'Warning', 'Failed', 'Error: ImagePullBackOff')
       memory.backOffReported.add(mark)
+      return Promise.resolve()
+    },
+
+    reportDeadline({ mark }) {
+      memory.backOffReported.add(mark)
+      podEvent('Normal', 'DeadlineExceeded', DEADLINE_MESSAGE)
       return Promise.resolve()
     },
 

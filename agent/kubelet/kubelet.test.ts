@@ -424,12 +424,23 @@ test('a pod sent to a node that has no room for it fails there and disturbs nobo
   await w.until('gone', () => w.pod('second') === undefined)
 })
 
+test('a name that is too long for the kernel is said, and the pod waits', async (t) => {
+  const w = await world(t)
+  w.create(pod('long', { hostname: 'h'.repeat(40), subdomain: 'sub', setHostnameAsFQDN: true }))
+  await w.until('told', () => w.reasons().includes('FailedCreatePodSandBox'))
+  const fqdn = `${'h'.repeat(40)}.sub.default.svc.cluster.local`
+  assert.equal(w.events.find((e) => e.reason === 'FailedCreatePodSandBox')?.message, `Failed to create pod sandbox: failed to construct FQDN from pod hostname and cluster domain, FQDN ${fqdn} is too long (64 characters is the max, ${fqdn.length} characters requested)`)
+  assert.deepStrictEqual([w.pod('long')?.status?.phase, await w.runtime.listPodSandbox()], ['Pending', []])
+})
+
 test('a pod past its deadline is stopped and Failed with DeadlineExceeded', async (t) => {
   const w = await world(t)
   w.create(pod('late', { activeDeadlineSeconds: 5 }))
   await w.until('failed', () => w.pod('late')?.status?.phase === 'Failed', 10_000)
   const { reason, message } = w.pod('late')?.status ?? {}
-  assert.deepStrictEqual([reason, message, w.runtime.control.running().length], ['DeadlineExceeded', 'Pod was active on the node longer than the specified deadline', 0])
+  const words = 'Pod was active on the node longer than the specified deadline'
+  assert.deepStrictEqual([reason, message, w.runtime.control.running().length], ['DeadlineExceeded', words, 0])
+  assert.deepStrictEqual(w.events.filter((e) => e.reason === 'DeadlineExceeded').map((e) => [e.type, e.message]), [['Normal', words]])
   await w.run(20_000)
   assert.equal(w.runtime.control.started.length, 1)
 })

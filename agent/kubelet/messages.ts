@@ -9,3 +9,5 @@ export function podText({ pod }: { pod: Stored<Pod> }): string {
   const { name, namespace, uid } = pod.metadata
   return `${name}_${namespace ?? ''}(${uid})`
 }
+
+export const DEADLINE_MESSAGE = 'Pod was active on the node longer than the specified deadline'

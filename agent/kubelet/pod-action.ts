@@ -28,6 +28,8 @@ export type PodAction =
   | { kind: 'removeSandbox'; id: string }
   /** The Event of a crash loop or failing pull; `mark` keeps it from being told twice. */
   | { kind: 'reportBackOff'; name: string; of: 'restart' | 'pull'; mark: string; message: string }
+  /** The Event of a pod whose time is over, once. */
+  | { kind: 'reportDeadline'; mark: string }
   | { kind: 'reportStatus'; status: PodStatus }
   /** Volumes, cgroup, directories that are of no use to a pod that has ended. */
   | { kind: 'tearDown' }
@@ -49,6 +51,6 @@ export function laneOf(action: PodAction): string {
     case 'tearDown': return 'volumes'
     case 'reportStatus': return 'status'
     case 'finishDeletion': return 'deletion'
-    case 'cancel': case 'allocate': case 'reportResize': case 'reportBackOff': case 'forget': return 'now'
+    case 'cancel': case 'allocate': case 'reportResize': case 'reportBackOff': case 'reportDeadline': case 'forget': return 'now'
   }
 }

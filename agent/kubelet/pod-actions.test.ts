@@ -74,7 +74,7 @@ const table: [string, Partial<PodView>, { actions: unknown[]; wakeInMs?: number 
   ['its remains are removed without a word', { pod: deleted(), removed: true, endingSinceMs: NOW, tornDown: true, sandboxes: [aSandbox({ state: 'notready' })], containers: [exited('app', 0)] }, { actions: [{ kind: 'removeSandbox', id: SANDBOX }] }],
   ['and then it is forgotten', { pod: deleted(), removed: true, endingSinceMs: NOW, tornDown: true, sandboxes: [] }, { actions: [{ kind: 'forget' }] }],
   ['a pod within its deadline is looked at when it ends', { pod: aPod({ activeDeadlineSeconds: 60 }), containers: [running('app')] }, { actions: [], wakeInMs: 60_000 }],
-  ['after it everything stops', { pod: aPod({ activeDeadlineSeconds: 60 }), containers: [running('app')] }, { actions: [kill('app', 30, 'stopping')] }, NOW + 60_000],
+  ['after it everything stops', { pod: aPod({ activeDeadlineSeconds: 60 }), containers: [running('app')] }, { actions: [{ kind: 'reportDeadline', mark: 'its deadline' }, kill('app', 30, 'stopping')] }, NOW + 60_000],
   ['a finished pod ends its sidecars', { pod: aPod({ ...withSidecars, restartPolicy: 'Never' }), containers: [exited('app', 0), exited('i', 0), running('s1'), running('s2')] }, { actions: [kill('s2', 30, 'stopping')] }],
   ['an init container that failed for good ends the pod', { pod: aPod({ initContainers: [aContainer('i')], restartPolicy: 'Never' }), containers: [exited('i', 1)] }, { actions: [{ kind: 'stopSandbox', id: SANDBOX }] }],
   ['a pod the API calls Failed is never started again', { reported: { phase: 'Failed' }, tornDown: true, sandboxes: [] }, { actions: [] }],

@@ -20,12 +20,16 @@ import { containerHash } from './labels.ts'
 /** Upstream's retry of deferred resizes, beside the moments when something becomes free. */
 const RESIZE_RETRY_MS = 180_000
 
+/** Among the containers and lanes whose back-off has been told: no name of either has a space. */
+const DEADLINE_MARK = 'its deadline'
+
 /** Dead attempts of one container that are kept: their logs answer `logs` and `logs --previous`. */
 const ATTEMPTS_KEPT = 2
 
 export function decidePodActions(view: PodView, ctx: DecideContext): Decision<PodAction> {
   const plan = new Plan(view, ctx)
   const end = podEnd(view, ctx.nowMs)
+  if (end?.why === 'deadline' && !view.backOffReported.has(DEADLINE_MARK)) plan.add({ kind: 'reportDeadline', mark: DEADLINE_MARK }, 'it is past its deadline')
   if (end) endingActions(plan, end)
   else livingActions(plan)
   statusAction(plan, end)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Pod } from '#api/types/index.ts'
 import { hostsFile } from './hosts-file.ts'
-import { podDns, podNames } from './pod-dns.ts'
+import { dnsProblems, podDns, podNames } from './pod-dns.ts'
 import { aPod } from './testing/builders.ts'
 
 const HOST = 'nameserver 9.9.9.9\nnameserver 8.8.8.8 # second\nsearch lan example.org.\noptions edns0 ndots:1\n'
@@ -24,6 +24,15 @@ const table: [string, unknown, unknown][] = [
   ['63 characters are the most, and no dash at the end', podNames(aPod({}, { name: `${'a'.repeat(62)}-bc` }), 'x').hostname, 'a'.repeat(62)],
 ]
 for (const [name, actual, expected] of table) test(name, () => assert.deepStrictEqual(actual, expected))
+
+test('what does not fit is left out, and said', () => {
+  const problems = (dnsConfig: object) => dnsProblems({ pod: aPod({ dnsPolicy: 'None', dnsConfig }), clusterDns: [], clusterDomain: '', resolvConf: '' })
+  const long = 'x'.repeat(254)
+  assert.deepStrictEqual([problems({ nameservers: ['1', '2', '3'], searches: ['a'] }), problems({ nameservers: ['1', '2', '3', '4'] }), problems({ nameservers: ['1'], searches: ['a', long, 'b'] }), problems({ searches: [...'123456789'].map((c) => c.repeat(250)) })], [
+    [], ['Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: 1 2 3'], ['Search Line limits were exceeded, some search paths have been omitted, the applied search line is: a b'],
+    [`Search Line limits were exceeded, some search paths have been omitted, the applied search line is: ${[...'12345678'].map((c) => c.repeat(250)).join(' ')}`],
+  ])
+})
 
 test('the hosts file names the pod and its aliases', () => {
   assert.equal(hostsFile({ podIps: ['10.42.0.2'], hostname: 'h', fqdn: 'h.sub.default.svc.cluster.local', aliases: [{ ip: '1.2.3.4', hostnames: ['a', 'b'] }], nodeHosts: undefined }),

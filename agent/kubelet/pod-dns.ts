@@ -6,12 +6,26 @@ import type { DnsConfig } from '#cri/index.ts'
 const NAMESERVERS_MAX = 3
 const SEARCHES_MAX = 32
 const SEARCH_CHARS_MAX = 2048
+const SEARCH_PATH_CHARS_MAX = 253
 const HOSTNAME_CHARS_MAX = 63
 
 export interface DnsInput { pod: Pod; clusterDns: readonly string[]; clusterDomain: string; /** Content of the node's own file. */ resolvConf: string }
 
-/** Undefined: the node's own resolv.conf is used as it is. */
-export function podDns({ pod, clusterDns, clusterDomain, resolvConf }: DnsInput): DnsConfig {
+export function podDns(input: DnsInput): DnsConfig {
+  return bounded(wholeDns(input))
+}
+
+/** What had to be left out, in upstream's words. */
+export function dnsProblems(input: DnsInput): string[] {
+  const whole = wholeDns(input)
+  const { servers, searches } = bounded(whole)
+  return [
+    ...(servers.length < whole.servers.length ? [`Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: ${servers.join(' ')}`] : []),
+    ...(searches.length < whole.searches.length ? [`Search Line limits were exceeded, some search paths have been omitted, the applied search line is: ${searches.join(' ')}`] : []),
+  ]
+}
+
+function wholeDns({ pod, clusterDns, clusterDomain, resolvConf }: DnsInput): DnsConfig {
   const host = parseResolvConf(resolvConf)
   const { dnsConfig } = pod.spec ?? {}
   let base: DnsConfig
@@ -30,8 +44,8 @@ export function podDns({ pod, clusterDns, clusterDomain, resolvConf }: DnsInput)
   }
   const options = mergeOptions(base.options, dnsConfig?.options ?? [])
   return {
-    servers: unique([...base.servers, ...(dnsConfig?.nameservers ?? [])]).slice(0, NAMESERVERS_MAX),
-    searches: bounded(unique([...base.searches, ...(dnsConfig?.searches ?? [])])),
+    servers: unique([...base.servers, ...(dnsConfig?.nameservers ?? [])]),
+    searches: unique([...base.searches, ...(dnsConfig?.searches ?? [])]),
     options,
   }
 }
@@ -60,15 +74,16 @@ function mergeOptions(base: readonly string[], own: readonly { name?: string; va
   return [...merged.values()]
 }
 
-function bounded(searches: string[]): string[] {
+function bounded({ servers, searches, options }: DnsConfig): DnsConfig {
   const kept: string[] = []
   let chars = 0
-  for (const s of searches.slice(0, SEARCHES_MAX)) {
+  // Some resolvers abort on longer ones.
+  for (const s of searches.slice(0, SEARCHES_MAX).filter((search) => search.length <= SEARCH_PATH_CHARS_MAX)) {
     chars += s.length + 1
     if (chars - 1 > SEARCH_CHARS_MAX) break
     kept.push(s)
   }
-  return kept
+  return { servers: servers.slice(0, NAMESERVERS_MAX), searches: kept, options }
 }
 
 const unique = (list: readonly string[]): string[] => [...new Set(list)]

@@ -55,6 +55,10 @@ const table: [string, unknown, unknown][] = [
     { containers: [running('app', { restartCount: 2 }), exited('app', 1, { restartCount: 1 })], inFlight: [starting('app')] },
     { containers: [running('app', { restartCount: 2 }), exited('app', 1, { restartCount: 1 })] },
   ].map((v) => [state(v)?.restartCount, state(v)?.ready, state(v)?.state?.terminated?.exitCode]), [[1, false, 1], [1, false, 1], [2, true, undefined]]],
+  ['statuses are in the order of names, those of init containers in that of the spec', (({ initContainerStatuses, containerStatuses }) => [initContainerStatuses, containerStatuses].map((list) => list?.map((s) => s.name)))(status({ pod: aPod({ initContainers: [aContainer('z'), aContainer('y')], containers: [aContainer('b'), aContainer('a')] }) })), [['z', 'y'], ['a', 'b']]],
+  ['an init container that nobody knows of any more has ended well if its pod has begun; else it is to come', [[running('app')], []].map((containers) => status({ pod: aPod({ initContainers: [aContainer('i')] }), containers }).initContainerStatuses?.map((s) => [s.ready, s.state?.terminated?.message ?? s.state?.waiting?.reason])), [
+    [[true, 'Unable to get init container status from container runtime and pod has been initialized, treat it as exited normally']], [[false, 'PodInitializing']],
+  ]],
   ['a failed init container for good leaves what came after it waiting', statesOf({ pod: never({ initContainers: [aContainer('i'), aContainer('j')] }), containers: [exited('i', 1)], ...gone }), ['Error', 'PodInitializing', 'PodInitializing']],
   ['a pod deleted before anything ran: its first init container could not be located, the others never were to be', statesOf({ pod: aPod({ initContainers: [aContainer('i'), aContainer('j')] }, { deletionTimestamp: 'x' }), sandboxes: [] }), ['ContainerStatusUnknown', 'PodInitializing', 'PodInitializing']],
   ['once init containers are done, what did not run could not be located', [

@@ -1,16 +1,15 @@
 /** The report on one pod, as upstream's kubelet writes it. Pure: equal views give equal reports. */
-import type { Pod, PodStatus } from '#api/types/index.ts'
+import type { ContainerStatus, Pod, PodStatus } from '#api/types/index.ts'
 import { podQosClass } from '#api/types/pods.ts'
 import type { DecideContext } from '#base/reconcile/action.ts'
 import { containerStatuses } from './container-status.ts'
 import { endedStatuses } from './ended-statuses.ts'
+import { DEADLINE_MESSAGE } from './messages.ts'
 import { podConditions } from './pod-conditions.ts'
 import { podPhase } from './pod-phase.ts'
 import { podEnd, startTimeMs } from './termination.ts'
 import { time } from './time.ts'
 import { appContainers, ephemeralContainers, initContainers, isTerminalPhase, readySandbox, type PodView } from './view.ts'
-
-export const DEADLINE_MESSAGE = 'Pod was active on the node longer than the specified deadline'
 
 export function podStatus(view: PodView, ctx: DecideContext): PodStatus {
   const { pod, reported } = view
@@ -44,8 +43,9 @@ export function podStatus(view: PodView, ctx: DecideContext): PodStatus {
     ...(hostIps[0] !== undefined && { hostIP: hostIps[0], hostIPs: hostIps.map((ip) => ({ ip })) }),
     ...(ips[0] !== undefined && { podIP: ips[0], podIPs: ips.map((ip) => ({ ip })) }),
     ...(init.length > 0 && { initContainerStatuses: init }),
-    containerStatuses: app,
-    ...(ephemeral.length > 0 && { ephemeralContainerStatuses: ephemeral }),
+    // Those of init containers stay in the order in which they run.
+    containerStatuses: app.toSorted(byName),
+    ...(ephemeral.length > 0 && { ephemeralContainerStatuses: ephemeral.toSorted(byName) }),
   }
 }
 
@@ -54,6 +54,8 @@ function podResources({ spec }: Pod): Pick<PodStatus, 'resources' | 'allocatedRe
   if (!spec?.resources) return {}
   return { resources: spec.resources, ...(spec.resources.requests && { allocatedResources: spec.resources.requests }) }
 }
+
+const byName = (a: ContainerStatus, b: ContainerStatus): number => (a.name < b.name ? -1 : 1)
 
 const OWN = new Set(['resources', 'allocatedResources', 'phase', 'observedGeneration', 'reason', 'message', 'conditions', 'startTime', 'qosClass', 'hostIP', 'hostIPs', 'podIP', 'podIPs', 'initContainerStatuses', 'containerStatuses', 'ephemeralContainerStatuses'])
 

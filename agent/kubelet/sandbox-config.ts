@@ -1,5 +1,6 @@
 /** The sandbox a pod asks for. Pure. */
 import type { Pod, Stored } from '#api/types/index.ts'
+import { CodedError } from '#base/errors.ts'
 import type { IdRange, PodSandboxConfig } from '#cri/index.ts'
 import { podLabels } from './labels.ts'
 import { podDns, podNames } from './pod-dns.ts'
@@ -21,13 +22,19 @@ export interface SandboxInput {
   users?: IdRange
 }
 
+/** What the kernel holds. */
+const NODENAME_CHARS_MAX = 64
+
+/** Throws HOSTNAME_INVALID. */
 export function sandboxConfig(input: SandboxInput): PodSandboxConfig {
   const { pod, attempt, paths } = input
   const { metadata, spec } = pod
   const hostNetwork = spec?.hostNetwork ?? false
+  const hostname = hostNetwork ? input.nodeHostname : podNames(pod, input.clusterDomain).hostname
+  if (spec?.setHostnameAsFQDN && hostname.length > NODENAME_CHARS_MAX) throw new CodedError('HOSTNAME_INVALID', `failed to construct FQDN from pod hostname and cluster domain, FQDN ${hostname} is too long (${NODENAME_CHARS_MAX} characters is the max, ${hostname.length} characters requested)`)
   return {
     metadata: { name: metadata.name, uid: metadata.uid, namespace: metadata.namespace ?? '', attempt },
-    hostname: hostNetwork ? input.nodeHostname : podNames(pod, input.clusterDomain).hostname,
+    hostname,
     logDirectory: paths.logDirectory(pod),
     dnsConfig: podDns({ pod, clusterDns: input.clusterDns, clusterDomain: input.clusterDomain, resolvConf: input.resolvConf }),
     portMappings: hostNetwork ? [] : [...(spec?.initContainers ?? []).filter((c) => c.restartPolicy === 'Always'), ...(spec?.containers ?? [])].flatMap((c) => (c.ports ?? []).flatMap((p) => (p.hostPort === undefined ? [] : [{

@@ -6,9 +6,11 @@ export interface SelectorRequirement { key: string; operator: string; values?: s
 
 export interface SelectorAttributes { rawSelector?: string; requirements?: readonly SelectorRequirement[] }
 
-/** How many requirements were given; of a text, those that are between its commas. */
-export function selectorTerms({ rawSelector, requirements }: SelectorAttributes): number {
-  return rawSelector ? splitTerms(rawSelector, true).length : (requirements ?? []).length
+/** How many requirements there are, of a text those between its commas, and how many of them can be used. */
+export function usable({ rawSelector, requirements = [] }: SelectorAttributes, of: 'field' | 'label'): { given: number; used: number } {
+  if (rawSelector) return { given: splitTerms(rawSelector, of === 'label').length, used: (of === 'field' ? fieldRequirements : labelRequirements)(rawSelector).length }
+  const used = requirements.filter((r) => (of === 'field' ? fieldSelectorText : labelSelectorText)({ requirements: [r] }) !== undefined)
+  return { given: requirements.length, used: used.length }
 }
 
 /** Undefined: nothing that could be used. */

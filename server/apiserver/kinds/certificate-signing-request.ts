@@ -99,7 +99,7 @@ function validateRequest(csr: CertificateSigningRequest): FieldError[] {
   const { request, signerName, usages, expirationSeconds } = csr.spec
   const out: FieldError[] = []
   const misread = requestProblem(request)
-  if (misread !== undefined) out.push(invalid('spec.request', request ?? null, misread))
+  if (misread !== undefined) out.push(invalid('spec.request', request || null, misread))
   if ((usages ?? []).length === 0) out.push(required('spec.usages'))
   const seen = new Set<string>()
   for (const [i, usage] of (usages ?? []).entries()) {

@@ -66,6 +66,21 @@ test('reviews that ask nothing, or too much, are refused in upstream\'s words', 
   ])
 })
 
+test('what of a selector nobody can use is decided without, and told; a review says who sent it', async () => {
+  const ask = async (of: object) => (await harness().call('POST', `${GROUP}/subjectaccessreviews`, { spec: { user: 'x', resourceAttributes: { ...pods, ...of } } })).json
+  const told = async (of: object) => (await ask(of))['status']?.['evaluationError']
+  const newer = { key: 'a', operator: 'Newer' }
+  deepStrictEqual([
+    await told({ fieldSelector: { requirements: [{ key: 'a', operator: 'In', values: ['b'] }] } }), await told({ fieldSelector: { requirements: [newer] } }),
+    await told({ labelSelector: { requirements: [{ key: 'a', operator: 'Exists' }, newer] }, fieldSelector: { requirements: [newer] } }), await told({ fieldSelector: { rawSelector: 'a=b,c' } }),
+  ], [
+    undefined, 'spec.resourceAttributes.fieldSelector ignored due to parse error',
+    'spec.resourceAttributes.fieldSelector ignored due to parse error; spec.resourceAttributes.labelSelector partially ignored due to parse error', 'spec.resourceAttributes.fieldSelector ignored due to parse error',
+  ])
+  const managed = (await ask({}))['metadata']?.['managedFields'] as unknown as { operation: string; fieldsV1: object }[]
+  deepStrictEqual(managed.map((m) => [m.operation, m.fieldsV1]), [['Update', { 'f:spec': { 'f:resourceAttributes': { '.': {}, ...Object.fromEntries(Object.keys(pods).map((k) => [`f:${k}`, {}])) }, 'f:user': {} } }]])
+})
+
 test('a review has no table: who accepts nothing else gets 406, YAML is answered as such', async () => {
   const { call } = harness()
   const ask = async (accept: string) => { const { status, headers } = await call('POST', `${GROUP}/selfsubjectaccessreviews`, { spec: { resourceAttributes: pods } }, { accept }); return [status, headers['content-type']] }

@@ -2,7 +2,7 @@
 import type { ApiResponse } from '#api/client/transport.ts'
 import { checkLabelValue, checkQualifiedName, type KubeObject, type UserInfo } from '#api/types/index.ts'
 import type { Attributes, Authorizer } from '../auth.ts'
-import { fieldRequirements, fieldSelectorText, labelRequirements, labelSelectorText, type SelectorAttributes, selectorTerms } from '../authz/selectors.ts'
+import { fieldSelectorText, labelSelectorText, type SelectorAttributes, usable } from '../authz/selectors.ts'
 import { forbidden, invalid as invalidField, required, type FieldError } from '../field-error.ts'
 import { jsonResponse } from '../http/response.ts'
 import { badRequest, invalid } from '../http/status.ts'
@@ -94,15 +94,11 @@ function checkSelector(selector: SelectorAttributes | undefined, at: string, isL
 
 /** What of the selectors nobody could use, and what was thus decided without. */
 function selectorProblems({ fieldSelector, labelSelector }: NonNullable<AccessSpec['resourceAttributes']>): string[] {
-  const problem = (name: string, given: SelectorAttributes | undefined, understood: number): string[] => {
-    if (!given || understood === selectorTerms(given)) return []
-    return [`spec.resourceAttributes.${name} ${understood > 0 && !given.rawSelector ? 'partially ' : ''}ignored due to parse error`]
+  const problem = (of: 'field' | 'label', selector: SelectorAttributes | undefined): string[] => {
+    const { given, used } = selector ? usable(selector, of) : { given: 0, used: 0 }
+    return given === used ? [] : [`spec.resourceAttributes.${of}Selector ${used > 0 && !selector?.rawSelector ? 'partially ' : ''}ignored due to parse error`]
   }
-  const terms = (text: string | undefined, parse: (text: string) => readonly unknown[]): number => (text === undefined ? 0 : parse(text).length)
-  return [
-    ...problem('fieldSelector', fieldSelector, terms(fieldSelectorText(fieldSelector), fieldRequirements)),
-    ...problem('labelSelector', labelSelector, terms(labelSelectorText(labelSelector), labelRequirements)),
-  ]
+  return [...problem('field', fieldSelector), ...problem('label', labelSelector)]
 }
 
 /** `kubectl auth can-i --list`. */

@@ -28,9 +28,9 @@ for (const [name, actual, expected] of table) test(name, () => assert.deepStrict
 test('what does not fit is left out, and said', () => {
   const problems = (dnsConfig: object) => dnsProblems({ pod: aPod({ dnsPolicy: 'None', dnsConfig }), clusterDns: [], clusterDomain: '', resolvConf: '' })
   const long = 'x'.repeat(254)
-  assert.deepStrictEqual([problems({ nameservers: ['1', '2', '3'], searches: ['a'] }), problems({ nameservers: ['1', '2', '3', '4'] }), problems({ nameservers: ['1'], searches: ['a', long, 'b'] }), problems({ searches: [...'123456789'].map((c) => c.repeat(250)) })], [
+  assert.deepStrictEqual([problems({ nameservers: ['1', '2', '3'], searches: ['a'] }), problems({ nameservers: ['1', '2', '3', '4'] }), problems({ nameservers: ['1'], searches: ['a', long, 'b'] }), problems({ searches: '123456789'.split('').map((c) => c.repeat(250)) })], [
     [], ['Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: 1 2 3'], ['Search Line limits were exceeded, some search paths have been omitted, the applied search line is: a b'],
-    [`Search Line limits were exceeded, some search paths have been omitted, the applied search line is: ${[...'12345678'].map((c) => c.repeat(250)).join(' ')}`],
+    [`Search Line limits were exceeded, some search paths have been omitted, the applied search line is: ${'12345678'.split('').map((c) => c.repeat(250)).join(' ')}`],
   ])
 })
 

@@ -294,7 +294,7 @@ export class ContainerService {
     if (this.#records.get(id)?.state !== 'running') return
     const { log } = this.#parts.options
     this.#lock.run(id, async () => {
-      const exit = await this.#exits.read(id)
+      const exit = this.#exits.read(id)
       if (exit) await this.#finish(id, exit)
     }).catch((error: unknown) => log.error('cannot record the exit of a container', { container: id, error: asError(error) }))
   }
@@ -305,11 +305,13 @@ export class ContainerService {
     if (!record || record.state !== 'running') return
     const { paths, emit, options } = this.#parts
     const own = paths.container(id)
-    const oomKilled = await readFile(join(own.persist, 'oom')).then(() => true, () => readFile(join(own.bundle, 'oom')).then(() => true, () => false))
+    const oomKilled = existsSync(join(own.persist, 'oom')) || existsSync(join(own.bundle, 'oom'))
     const reason = oomKilled ? 'OOMKilled' : exit.exitCode === 0 ? 'Completed' : 'Error'
-    await this.#records.put({ ...record, state: 'exited', finishedAtMs: Math.max(exit.atMs, record.startedAtMs), exitCode: exit.exitCode, reason })
+    const kept = this.#records.put({ ...record, state: 'exited', finishedAtMs: Math.max(exit.atMs, record.startedAtMs), exitCode: exit.exitCode, reason })
+    // Told before it is on disk: until the container is removed its exit file says the same.
     this.#wake(id)
     emit({ kind: 'containerStopped', containerId: id, sandboxId: record.sandboxId })
+    await kept
     // A failure here is made good when it is removed.
     await this.#clearRemains(record).catch((error: unknown) => options.log.warn('cannot free the cgroup of an exited container', { container: id, error: asError(error) }))
     await unmountBelow([own.rootfs, own.shiftedMounts, own.imageVolumes], options.clock).catch((error: unknown) => options.log.warn('cannot unmount the root of an exited container', { container: id, error: asError(error) }))
@@ -323,7 +325,7 @@ export class ContainerService {
     this.#lock.run(id, async () => {
       // Looked at before the file: conmon writes it, then goes.
       const mayWriteYet = isAlive(record.conmon)
-      const exit = await this.#exits.read(id)
+      const exit = this.#exits.read(id)
       if (exit) return this.#finish(id, exit)
       if (!mayWriteYet) await this.#finish(id, { exitCode: UNKNOWN_EXIT_CODE, atMs: options.clock.nowMs() })
     }).catch((error: unknown) => options.log.error('cannot record the exit of a container', { container: id, error: asError(error) }))
@@ -350,7 +352,7 @@ export class ContainerService {
     }
     if (record.state !== 'running') return
     const mayWriteYet = isAlive(record.conmon)
-    const exit = await this.#exits.read(id)
+    const exit = this.#exits.read(id)
     if (exit && (record.process?.bootId ?? bootId()) === bootId()) return this.#finish(id, exit)
     if (!isAlive(record.process) && !mayWriteYet) await this.#finish(id, { exitCode: UNKNOWN_EXIT_CODE, atMs: options.clock.nowMs() })
   }

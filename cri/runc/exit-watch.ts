@@ -1,7 +1,7 @@
 /** Told by the kernel (inotify) when conmon has written `<exits>/<id>`: nothing polls. */
-import { watch } from 'node:fs'
+import { readFileSync, statSync, watch } from 'node:fs'
 import type { FSWatcher } from 'node:fs'
-import { mkdir, readFile, rm, stat } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { hasCode } from '#base/errors.ts'
 
@@ -24,13 +24,13 @@ export class ExitWatch {
     this.#watcher.on('error', onError)
   }
 
-  /** Undefined until it has exited. */
-  async read(id: string): Promise<ContainerExit | undefined> {
+  /** Undefined until it has exited. At once: the file is in memory, and somebody may wait for the next start. */
+  read(id: string): ContainerExit | undefined {
     const path = join(this.#directory, id)
     try {
-      const text = (await readFile(path, 'utf8')).trim()
+      const text = readFileSync(path, 'utf8').trim()
       const exitCode = Number(text)
-      return { exitCode: /^-?\d+$/.test(text) ? exitCode : 255, atMs: (await stat(path)).mtimeMs }
+      return { exitCode: /^-?\d+$/.test(text) ? exitCode : 255, atMs: statSync(path).mtimeMs }
     } catch (error) {
       if (hasCode(error, 'ENOENT')) return undefined
       throw error

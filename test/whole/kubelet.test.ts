@@ -6,7 +6,7 @@ import { Cluster, until } from '../lab/cluster.ts'
 const container = (more: object = {}) => ({ name: 'main', image: 'busybox:1', command: ['sleep', '3600'], ...more })
 const pod = (name: string, spec: object, namespace = 'default') => ({ apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace }, spec: { terminationGracePeriodSeconds: 1, containers: [container()], ...spec } })
 
-describe('a node', { timeout: 150_000 }, () => {
+describe('a node', { timeout: 300_000 }, () => {
   let cluster: Cluster
   let node = ''
   const apply = (...items: object[]) => cluster.must(['apply', '-f', '-'], { input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items }) })
@@ -48,6 +48,17 @@ describe('a node', { timeout: 150_000 }, () => {
     ]) assert.ok((await all()).includes(words), `${words}\n${await all()}`)
     assert.doesNotMatch(await all(), /volume "d"/)
     await cluster.must(['delete', 'pod', 'stuck', '--timeout=60s'], { timeoutMs: 70_000 })
+  })
+
+  it('gives a pod other resources as a whole while it runs', async () => {
+    const all = (cpu: string) => ({ requests: { cpu, memory: '16Mi' }, limits: { cpu, memory: '64Mi' } })
+    await apply(pod('whole', { resources: all('100m') }))
+    await cluster.must(['wait', '--for=condition=Ready', '--timeout=60s', 'pod/whole'], { timeoutMs: 70_000 })
+    await cluster.must(['patch', 'pod', 'whole', '--subresource=resize', '-p', JSON.stringify({ spec: { resources: all('150m') } })])
+    await until('it has them', 30_000, async () => (await field('{.status.resources.limits.cpu} {.status.conditions[?(@.type=="PodResizeInProgress")].status}', 'pod', 'whole')).trim() === '150m')
+    await until('it is said', 20_000, async () => (await eventOf('whole', 'ResizeCompleted')) !== '')
+    assert.equal(await field('{.status.containerStatuses[0].restartCount}', 'pod', 'whole'), '0')
+    await cluster.must(['delete', 'pod', 'whole', '--timeout=60s'], { timeoutMs: 70_000 })
   })
 
   it('makes room for a critical pod', async () => {

@@ -79,3 +79,9 @@ test('this machine has facts', async () => {
   assert.ok(now.fsBytes > 0 && now.memoryAvailableBytes > 0 && now.pids > 0 && now.pidsMax > now.pids)
   assert.deepStrictEqual([meminfoBytes('MemTotal:  10 kB\nMemFree: 1 kB\n', 'MemTotal'), osImage('NAME="x"\nPRETTY_NAME="Debian GNU/Linux 12"\n'), osImage(''), goArch('x64'), goArch('arm64')], [10_240, 'Debian GNU/Linux 12', 'Linux', 'amd64', 'arm64'])
 })
+
+test('a node declares what servers ask of it before they count on it, in order; one that declared less says so anew', () => {
+  const status = nodeStatus(input())
+  assert.deepStrictEqual(status.declaredFeatures, ['ExtendWebSocketsToKubelet', 'InPlacePodLevelResourcesVerticalScaling'])
+  assert.deepStrictEqual([{ ...status, declaredFeatures: ['ExtendWebSocketsToKubelet'] }, status].map((before) => nodeStatusDiffers(before, status)), [true, false])
+})

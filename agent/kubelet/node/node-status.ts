@@ -31,6 +31,8 @@ export interface NodeInput {
   nowMs: number
 }
 
+/** What servers ask of a node before they count on it (KEP-5328), by name. Of 1.36's list it has not the others. */
+const DECLARED_FEATURES = ['ExtendWebSocketsToKubelet', 'InPlacePodLevelResourcesVerticalScaling']
 /** Upstream's nodeStatusMaxImages and names per image. */
 const IMAGES_MAX = 50
 const NAMES_PER_IMAGE_MAX = 5
@@ -74,6 +76,7 @@ export function nodeStatus(input: NodeInput): NodeStatus {
     },
     images: nodeImages(input.images),
     ...((input.volumesInUse.length > 0 || (input.before?.volumesInUse ?? []).length > 0) && { volumesInUse: [...input.volumesInUse] }),
+    declaredFeatures: [...DECLARED_FEATURES],
     features: { supplementalGroupsPolicy: runtime.supplementalGroupsPolicy },
     runtimeHandlers: runtime.handlers.map(({ name, ...features }) => ({ name, features })),
   }
@@ -130,10 +133,10 @@ export function nodeStatusDiffers(a: NodeStatus, b: NodeStatus): boolean {
   return JSON.stringify(normal(a)) !== JSON.stringify(normal(b))
 }
 
-function normal({ addresses, capacity, allocatable, conditions, daemonEndpoints, nodeInfo, images, volumesInUse = [], features, runtimeHandlers }: NodeStatus): unknown {
+function normal({ addresses, capacity, allocatable, conditions, daemonEndpoints, nodeInfo, images, volumesInUse = [], declaredFeatures, features, runtimeHandlers }: NodeStatus): unknown {
   const own: string[] = ['MemoryPressure', 'DiskPressure', 'PIDPressure', 'Ready', ...BOARD_CONDITIONS]
   return sorted({
-    addresses, capacity, allocatable, daemonEndpoints, nodeInfo, images, volumesInUse, features, runtimeHandlers,
+    addresses, capacity, allocatable, daemonEndpoints, nodeInfo, images, volumesInUse, declaredFeatures, features, runtimeHandlers,
     conditions: conditions?.filter((c) => own.includes(c.type)).map((c) => ({ type: c.type, status: c.status, reason: c.reason, message: c.message })).toSorted((a, b) => (a.type < b.type ? -1 : 1)),
   })
 }

@@ -11,15 +11,13 @@ export const runtimeClass: AdmissionPlugin = {
   async mutate(request, api) {
     if (!isFor(request, '', 'pods') || request.subresource !== '' || request.operation !== 'CREATE') return undefined
     const spec = (request.object as Pod).spec
-    if (!spec?.runtimeClassName) return spec?.overhead && Object.keys(spec.overhead).length > 0 ? refuse('pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead') : undefined
+    if (!spec?.runtimeClassName) return undefined
     const found = await find(api, spec.runtimeClassName)
     if (!found) return refuse(`pod rejected: RuntimeClass "${spec.runtimeClassName}" not found`)
     const overhead = found.overhead?.podFixed
     if (overhead) {
       if (spec.overhead && !semanticEqual(spec.overhead, overhead)) return refuse("pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead")
       spec.overhead = { ...overhead }
-    } else if (spec.overhead && Object.keys(spec.overhead).length > 0) {
-      return refuse('pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead')
     }
     for (const [key, value] of Object.entries(found.scheduling?.nodeSelector ?? {})) {
       const own = spec.nodeSelector?.[key]
@@ -28,6 +26,13 @@ export const runtimeClass: AdmissionPlugin = {
     }
     for (const toleration of found.scheduling?.tolerations ?? []) if (!spec.tolerations?.some((t) => semanticEqual(t, toleration))) (spec.tolerations ??= []).push({ ...toleration })
     return undefined
+  },
+  async validate(request, api) {
+    if (!isFor(request, '', 'pods') || request.subresource !== '' || request.operation !== 'CREATE') return undefined
+    const { overhead, runtimeClassName } = (request.object as Pod).spec ?? {}
+    if (!overhead) return undefined
+    const defined = runtimeClassName ? (await find(api, runtimeClassName))?.overhead?.podFixed : undefined
+    return defined ? undefined : refuse('pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead')
   },
 }
 

@@ -182,10 +182,10 @@ class Walk {
       case 'double': return typeof value === 'number' ? value : this.#fail(value, { kind: 'scalar', scalar })
       case 'int-or-string':
         if (typeof value === 'string' || isWhole(value, -2_147_483_648, 2_147_483_647)) return value
-        throw new WrongType(`json: cannot unmarshal ${jsonKind(value, true)} into Go value of type int32`)
+        throw new WrongType(this.#unmarshalWords(jsonKind(value, true), 'int32'))
       case 'quantity': return this.#quantity(value)
       case 'date-time': case 'micro-time': {
-        if (typeof value !== 'string') throw new WrongType(`json: cannot unmarshal ${jsonKind(value)} into Go value of type string`)
+        if (typeof value !== 'string') throw new WrongType(this.#unmarshalWords(jsonKind(value), 'string'))
         const parsed = parseTimeText(value, scalar === 'micro-time')
         if (!parsed.ok) throw new WrongType(parsed.message)
         return parsed.text
@@ -224,10 +224,15 @@ class Walk {
 
   #fail(value: unknown, type: FieldType): never {
     if (this.#converter) throw new WrongType(converterWords(value, type))
+    const number = type.kind === 'scalar' && (type.scalar === 'int32' || type.scalar === 'int64')
+    throw new WrongType(this.#unmarshalWords(jsonKind(value, number), goType(type, this.#schema)))
+  }
+
+  #unmarshalWords(kind: string, type: string): string {
+    if (this.#converter) return `json: cannot unmarshal ${kind} into Go value of type ${type}`
     const struct = this.#owner.slice(this.#owner.lastIndexOf('.') + 1)
     const field = this.#path.filter((part) => typeof part === 'string').join('.')
-    const number = type.kind === 'scalar' && (type.scalar === 'int32' || type.scalar === 'int64')
-    throw new WrongType(`json: cannot unmarshal ${jsonKind(value, number)} into Go struct field ${struct}.${field} of type ${goType(type, this.#schema)}`)
+    return `json: cannot unmarshal ${kind} into Go struct field ${struct}.${field} of type ${type}`
   }
 }
 

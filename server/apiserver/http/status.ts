@@ -94,7 +94,8 @@ export const unsupportedMediaType = (accepted: readonly string[]): StatusError =
 
 /** 422 with one cause per field error. `kind` is the object's kind, or e.g. `ListOptions` in group meta.k8s.io. */
 export function invalid(of: { group: string; kind: string }, name: string, errors: readonly FieldError[]): StatusError {
-  const texts = errors.map((e) => `${e.field}: ${e.message}`)
+  // Said once in the text, however many causes say it.
+  const texts = [...new Set(errors.map((e) => `${e.field}: ${e.message}`))]
   const kind = of.group === '' ? of.kind : `${of.kind}.${of.group}`
   return new StatusError({
     code: 422, reason: 'Invalid',

@@ -1,6 +1,6 @@
 /** The kinds that keep pods running: ReplicationController, ReplicaSet, Deployment, DaemonSet. */
 import type { DaemonSet, Deployment, DeploymentStrategy, PodTemplateSpec, ReplicaSet, ReplicationController } from '#api/types/index.ts'
-import { describeLabelSelector } from '#api/types/index.ts'
+import { checkPercent, describeLabelSelector } from '#api/types/index.ts'
 import { type FieldError, forbidden, invalid, notSupported, required } from '../field-error.ts'
 import type { Column, KindStrategy } from '../kind.ts'
 import { keepSpec, keepStatus } from './carry.ts'
@@ -68,7 +68,7 @@ function validateDeployment(deployment: Deployment): FieldError[] {
   if (!spec) return [required('spec')]
   const out = [
     ...nonNegative('spec.replicas', spec.replicas),
-    ...validateSelectedTemplate({ kind: 'Deployment', invalidSelector: 'invalid label selector' }, spec.selector, spec.template),
+    ...validateSelectedTemplate({ kind: 'Deployment', makes: 'ReplicaSet', invalidSelector: 'invalid label selector' }, spec.selector, spec.template),
     ...validateRolling(spec.strategy ?? {}),
     ...nonNegative('spec.minReadySeconds', spec.minReadySeconds),
     ...nonNegative('spec.revisionHistoryLimit', spec.revisionHistoryLimit),
@@ -187,6 +187,9 @@ export const daemonSetStrategy: KindStrategy<DaemonSet> = {
       rolling.maxSurge ??= 0
     }
     defaultPodTemplate(spec.template)
+    // Upstream's conversion writes it for whoever writes the set.
+    const meta = (set.metadata ??= {})
+    meta.annotations = { ...meta.annotations, [TEMPLATE_GENERATION]: meta.annotations?.[TEMPLATE_GENERATION] ?? '0' }
   },
   prepareCreate(set) {
     set.status = { currentNumberScheduled: 0, desiredNumberScheduled: 0, numberMisscheduled: 0, numberReady: 0 }
@@ -218,6 +221,10 @@ export const daemonSetStrategy: KindStrategy<DaemonSet> = {
   ],
 }
 
+function atMostAll(at: string, value: number | string | undefined): FieldError[] {
+  return typeof value === 'string' && checkPercent(value).length === 0 && Number.parseInt(value, 10) > 100 ? [invalid(at, value, 'must not be greater than 100%')] : []
+}
+
 function validateDaemonSet(set: DaemonSet): FieldError[] {
   const spec = set.spec
   if (!spec) return [required('spec')]
@@ -226,7 +233,7 @@ function validateDaemonSet(set: DaemonSet): FieldError[] {
   if (spec.updateStrategy?.type !== 'OnDelete' && spec.updateStrategy?.type !== 'RollingUpdate') out.push(notSupported(at, spec.updateStrategy, ['RollingUpdate', 'OnDelete']))
   const rolling = spec.updateStrategy?.rollingUpdate
   if (spec.updateStrategy?.type === 'RollingUpdate' && rolling) {
-    out.push(...intOrPercent(`${at}.rollingUpdate.maxUnavailable`, rolling.maxUnavailable), ...intOrPercent(`${at}.rollingUpdate.maxSurge`, rolling.maxSurge))
+    for (const key of ['maxUnavailable', 'maxSurge'] as const) out.push(...intOrPercent(`${at}.rollingUpdate.${key}`, rolling[key]), ...atMostAll(`${at}.rollingUpdate.${key}`, rolling[key]))
     if (isZero(rolling.maxUnavailable) && isZero(rolling.maxSurge)) out.push(required(`${at}.rollingUpdate.maxUnavailable`, 'cannot be 0 when maxSurge is 0'))
     if (!isZero(rolling.maxUnavailable) && !isZero(rolling.maxSurge)) out.push(invalid(`${at}.rollingUpdate.maxSurge`, rolling.maxSurge, 'may not be set when maxUnavailable is non-zero'))
   }

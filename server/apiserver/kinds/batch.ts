@@ -92,12 +92,16 @@ function defaultJobSpec(spec: JobSpec): void {
   if (spec.completions === undefined && spec.parallelism === undefined) spec.completions = 1
   spec.parallelism ??= 1
   spec.backoffLimit ??= spec.backoffLimitPerIndex === undefined ? 6 : INT32_MAX
-  setDefault(spec, 'completionMode', 'NonIndexed')
+  spec.completionMode ??= 'NonIndexed'
   spec.suspend ??= false
   spec.manualSelector ??= false
-  setDefault(spec, 'podReplacementPolicy', spec.podFailurePolicy ? 'Failed' : 'TerminatingOrFailed')
-  for (const rule of spec.podFailurePolicy?.rules ?? []) for (const pattern of rule.onPodConditions ?? []) pattern.status ||= 'True'
+  spec.podReplacementPolicy ??= spec.podFailurePolicy ? 'Failed' : 'TerminatingOrFailed'
+  defaultFailurePolicy(spec)
   defaultPodTemplate((spec.template ??= {}))
+}
+
+function defaultFailurePolicy(spec: JobSpec): void {
+  for (const rule of spec.podFailurePolicy?.rules ?? []) for (const pattern of rule.onPodConditions ?? []) pattern.status ||= 'True'
 }
 
 /** A Job of which nothing runs may be told anew where to run, and with what. */
@@ -200,6 +204,7 @@ export const cronJobStrategy: KindStrategy<CronJob> = {
     spec.failedJobsHistoryLimit ??= 1
     const template = ((spec.jobTemplate ??= {}).spec ??= { template: {} })
     defaultPodTemplate((template.template ??= {}))
+    defaultFailurePolicy(template)
   },
   prepareCreate: (cron) => { cron.status = {} },
   prepareUpdate: keepStatus,

@@ -1,5 +1,5 @@
-/** A path below a domain, such as `acme.io/foo` (upstream `IsDomainPrefixedPath`). */
-import { checkDnsSubdomain } from '#api/types/index.ts'
+/** A path or key below a domain, such as `acme.io/foo` (upstream `IsDomainPrefixedPath`, `IsDomainPrefixedKey`). */
+import { checkDnsSubdomain, checkQualifiedName } from '#api/types/index.ts'
 import { type FieldError, invalid, required } from '../field-error.ts'
 import { named } from './check.ts'
 
@@ -15,4 +15,10 @@ export function checkDomainPath(at: string, text: string): FieldError[] {
     ...named(at, text.slice(0, slash), checkDnsSubdomain),
     ...(PATH_PATTERN.test(path) ? [] : [invalid(at, path, `Invalid path (regex used for validation is '${PATH}')`)]),
   ]
+}
+
+export function checkDomainPrefixedKey(at: string, key: string): FieldError[] {
+  if (key === '') return [required(at)]
+  const wrong = named(at, key, checkQualifiedName)
+  return wrong.length > 0 || key.includes('/') ? wrong : [invalid(at, key, 'must be a domain-prefixed key (such as "acme.io/foo")')]
 }

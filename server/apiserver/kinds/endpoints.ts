@@ -3,8 +3,9 @@ import type { Endpoints, EndpointSlice } from '#api/types/index.ts'
 import { checkDnsLabel, checkDnsSubdomain, checkLabelValue, checkPortNumber, checkQualifiedName } from '#api/types/index.ts'
 import { duplicate, type FieldError, invalid, notSupported, required, tooMany } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
-import { checkLabels, immutable, named, oneOf } from './check.ts'
+import { immutable, named, oneOf } from './check.ts'
 import { validateEndpointIp, validIp } from './endpoint-ip.ts'
+import { ipWarnings } from './ip-warnings.ts'
 import { canonicalIp, familyOf } from './ip.ts'
 import { semanticEqual } from './semantic-equal.ts'
 import { ageColumn, column, listWithMore, nameColumn } from './table-columns.ts'
@@ -13,7 +14,6 @@ const PROTOCOLS = ['SCTP', 'TCP', 'UDP']
 const ENDPOINTS_MAX = 1000
 const ADDRESSES_MAX = 100
 const PORTS_MAX = 20_000
-const TOPOLOGY_MAX = 16
 const HINTS_MAX = 8
 
 export const endpointsStrategy: KindStrategy<Endpoints> = {
@@ -24,7 +24,6 @@ export const endpointsStrategy: KindStrategy<Endpoints> = {
   validate: (endpoints) => validateEndpoints(endpoints),
   // What is as it was is not looked at: older rules let it in.
   validateUpdate: (endpoints, old) => (semanticEqual(endpoints.subsets, old.subsets) ? [] : validateEndpoints(endpoints)),
-  warnings: () => ['v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice'],
   columns: [nameColumn(), column('Endpoints', 'The set of all endpoints is the union of all subsets.', endpointsText), ageColumn()],
 }
 
@@ -63,13 +62,19 @@ export const endpointSliceStrategy: KindStrategy<EndpointSlice> = {
     for (const endpoint of slice.endpoints ?? []) endpoint.conditions ??= {}
     for (const port of slice.ports ?? []) {
       port.name ??= ''
-      port.protocol ||= 'TCP'
+      port.protocol ??= 'TCP'
     }
   },
+  prepareCreate: dropTopology,
+  prepareUpdate: dropTopology,
   // Upstream counts a change of labels too: they say which Service the slice belongs to.
   generation: (slice, old) => JSON.stringify([slice.endpoints, slice.ports, slice.metadata?.labels]) !== JSON.stringify([old.endpoints, old.ports, old.metadata?.labels]),
   validate: (slice) => validateSlice(slice),
   validateUpdate: (slice, old) => [...validateSlice(slice, old), ...immutable('addressType', slice.addressType, old.addressType)],
+  warnings: (slice) => [
+    ...(slice.addressType === 'FQDN' ? ['spec.addressType: FQDN endpoints are deprecated'] : []),
+    ...(slice.endpoints ?? []).flatMap((endpoint, i) => (endpoint.addresses ?? []).flatMap((ip, j) => ipWarnings(`endpoints[${i}].addresses[${j}]`, ip))),
+  ],
   columns: [
     nameColumn(),
     column('AddressType', 'addressType specifies the type of address carried by this EndpointSlice.', (o) => o.addressType),
@@ -77,6 +82,11 @@ export const endpointSliceStrategy: KindStrategy<EndpointSlice> = {
     column('Endpoints', 'endpoints is a list of unique endpoints in this slice.', (o) => listWithMore((o.endpoints ?? []).flatMap((e) => e.addresses), '<unset>')),
     ageColumn(),
   ],
+}
+
+/** What v1beta1 said of a node. */
+function dropTopology(slice: EndpointSlice): void {
+  for (const endpoint of slice.endpoints ?? []) delete endpoint.deprecatedTopology
 }
 
 function validateSlice(slice: EndpointSlice, old?: EndpointSlice): FieldError[] {
@@ -99,9 +109,6 @@ function validateSliceEndpoints({ addressType, endpoints = [] }: EndpointSlice):
       else if (addressType === 'IPv4' || addressType === 'IPv6') out.push(...validateAddress(`${at}.addresses`, j, address, addressType))
     }
     if (endpoint.nodeName !== undefined) out.push(...named(`${at}.nodeName`, endpoint.nodeName, checkDnsSubdomain))
-    const topology = endpoint.deprecatedTopology ?? {}
-    if (Object.keys(topology).length > TOPOLOGY_MAX) out.push(tooMany(`${at}.deprecatedTopology`, Object.keys(topology).length, TOPOLOGY_MAX))
-    out.push(...checkLabels(`${at}.deprecatedTopology`, topology))
     if (endpoint.hostname !== undefined) out.push(...named(`${at}.hostname`, endpoint.hostname, checkDnsLabel))
     const { forZones = [], forNodes = [] } = endpoint.hints ?? {}
     const zones = validateHints(`${at}.hints.forZones`, forZones, checkLabelValue)
@@ -134,7 +141,7 @@ function validatePorts(ports: NonNullable<EndpointSlice['ports']>): FieldError[]
     const out = name === '' ? [] : named(`ports[${i}].name`, name, checkDnsLabel)
     if (names.has(name)) out.push(duplicate(`ports[${i}].name`, name))
     names.add(name)
-    out.push(...oneOf(`ports[${i}].protocol`, port.protocol, PROTOCOLS, 'required'))
+    out.push(...oneOf(`ports[${i}].protocol`, port.protocol, PROTOCOLS, 'given'))
     if (port.appProtocol !== undefined) out.push(...named(`ports[${i}].appProtocol`, port.appProtocol, checkQualifiedName))
     return out
   })

@@ -17,6 +17,7 @@ const KNOWN_FIELDS: ReadonlySet<string> = new Set([...ENV_FIELDS, ...VOLUME_FIEL
 export function validateFieldRef(at: string, ref: ObjectFieldSelector, fields: readonly string[]): FieldError[] {
   if (!ref.apiVersion) return [required(`${at}.apiVersion`)]
   if (!ref.fieldPath) return [required(`${at}.fieldPath`)]
+  if (ref.apiVersion !== 'v1') return [invalid(`${at}.fieldPath`, ref.fieldPath, `error converting fieldPath: unsupported pod version: ${ref.apiVersion}`)]
   const [, path = ref.fieldPath, key] = /^([^[]*)\['(.*)'\]$/.exec(ref.fieldPath) ?? []
   if (key !== undefined && !SUBSCRIPTABLE.includes(path)) return [invalid(`${at}.fieldPath`, ref.fieldPath, `error converting fieldPath: field label does not support subscript: ${ref.fieldPath}`)]
   if (key !== undefined) return checkQualifiedName(path === 'metadata.annotations' ? key.toLowerCase() : key).map((m) => invalid(at, key, m))

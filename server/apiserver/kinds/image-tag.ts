@@ -12,4 +12,10 @@ export function defaultPullPolicy(image: string | undefined): 'Always' | 'IfNotP
   return tag === '' || tag === 'latest' ? 'Always' : 'IfNotPresent'
 }
 
-const isReference = (name: string): boolean => /^[a-zA-Z0-9][\w.:/-]*$/.test(name) && name.slice(name.lastIndexOf('/') + 1) === name.slice(name.lastIndexOf('/') + 1).toLowerCase()
+/** Longest name without its tag that a registry may have; 64 hexadecimal digits alone are an image's id. */
+const NAME_LENGTH_MAX = 255
+
+/** With the registry that is meant where none is named. */
+const familiarLength = (name: string): number => name.length + (name.includes('/') ? 0 : 'docker.io/library/'.length)
+
+const isReference = (name: string): boolean => familiarLength(name) <= NAME_LENGTH_MAX && !/^[0-9a-f]{64}$/.test(name) && /^[a-zA-Z0-9][\w.:/-]*$/.test(name) && name.slice(name.lastIndexOf('/') + 1) === name.slice(name.lastIndexOf('/') + 1).toLowerCase()

@@ -26,7 +26,7 @@ export function validateJobEnds(at: string, spec: JobSpec): FieldError[] {
     out.push(...checkDomainPath(`${at}.managedBy`, spec.managedBy))
     if (spec.managedBy.length > MANAGED_BY_MAX) out.push(tooLong(`${at}.managedBy`, MANAGED_BY_MAX))
   }
-  if (spec.completionMode !== undefined && spec.completionMode !== 'Indexed' && spec.completionMode !== 'NonIndexed') out.push(notSupported(`${at}.completionMode`, spec.completionMode, ['Indexed', 'NonIndexed']))
+  if (spec.completionMode !== undefined && spec.completionMode !== 'Indexed' && spec.completionMode !== 'NonIndexed') out.push(notSupported(`${at}.completionMode`, spec.completionMode, ['NonIndexed', 'Indexed']))
   if (spec.completionMode === 'Indexed') out.push(...indexedLimits(at, spec))
   if ((spec.completionMode ?? 'NonIndexed') === 'NonIndexed') {
     for (const key of ['backoffLimitPerIndex', 'maxFailedIndexes'] as const) if (spec[key] !== undefined) out.push(invalid(`${at}.${key}`, spec[key], 'requires indexed completion mode'))
@@ -94,7 +94,7 @@ function exitCodes(at: string, given: NonNullable<PodFailurePolicyRule['onExitCo
   else if (!OPERATORS.includes(given.operator)) out.push(notSupported(`${at}.operator`, given.operator, OPERATORS))
   if (given.containerName !== undefined && !names.has(given.containerName)) out.push(invalid(`${at}.containerName`, given.containerName, 'must be one of the container or initContainer names in the pod template'))
   const values = given.values ?? []
-  if (values.length === 0) out.push(invalid(`${at}.values`, values, 'at least one value is required'))
+  if (values.length === 0) out.push(invalid(`${at}.values`, null, 'at least one value is required'))
   else if (values.length > EXIT_CODES_MAX) out.push(tooMany(`${at}.values`, values.length, EXIT_CODES_MAX))
   const seen = new Set<number>()
   for (const [i, value] of values.entries()) {

@@ -175,7 +175,7 @@ export const networkPolicyStrategy: KindStrategy<NetworkPolicy> = {
   defaults(policy) {
     const spec = policy.spec
     if (!spec) return
-    for (const rule of [...(spec.ingress ?? []), ...(spec.egress ?? [])]) for (const port of rule.ports ?? []) port.protocol ||= 'TCP'
+    for (const rule of [...(spec.ingress ?? []), ...(spec.egress ?? [])]) for (const port of rule.ports ?? []) port.protocol ??= 'TCP'
     if (!spec.policyTypes?.length) spec.policyTypes = spec.egress?.length ? ['Ingress', 'Egress'] : ['Ingress']
   },
   validate: (policy) => validatePolicy(policy),
@@ -203,7 +203,7 @@ function validatePolicy(policy: NetworkPolicy, old: readonly string[] = []): Fie
     for (const [i, rule] of (spec[direction] ?? []).entries()) {
       for (const [j, port] of (rule.ports ?? []).entries()) {
         const at = `spec.${direction}[${i}].ports[${j}]`
-        out.push(...oneOf(`${at}.protocol`, port.protocol, ['TCP', 'UDP', 'SCTP']))
+        out.push(...oneOf(`${at}.protocol`, port.protocol, ['TCP', 'UDP', 'SCTP'], 'given'))
         if (port.port !== undefined) out.push(...portOrName(`${at}.port`, port.port))
         out.push(...validateEndPort(`${at}.endPort`, port.port, port.endPort))
       }

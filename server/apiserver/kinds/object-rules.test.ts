@@ -74,9 +74,12 @@ test('a claim keeps what it asked for until it is bound, and does not shrink', a
 })
 
 test('a Service\'s addresses, ranges and families, and what a load balancer reports', async () => {
-  deepStrictEqual(await refused('/api/v1', 'services', { spec: { type: 'LoadBalancer', externalIPs: ['127.0.0.1'], loadBalancerSourceRanges: [' 10.0.0.0/8 ', '10.0.0.1'], clusterIP: '10.43.0.7', clusterIPs: ['10.43.0.7', '10.43.0.8'], ipFamilies: ['IPv4', 'IPv6'], ports: [{ port: 80 }] } }), [
-    'spec.clusterIPs: Invalid value: ["10.43.0.7","10.43.0.8"]: may specify no more than one IP for each IP family', 'spec.clusterIPs[1]: Invalid value: "10.43.0.8": expected an IPv6 value as indicated by `ipFamilies[1]`',
+  deepStrictEqual(await refused('/api/v1', 'services', { spec: { type: 'LoadBalancer', externalIPs: ['127.0.0.1'], loadBalancerSourceRanges: [' 10.0.0.0/8 ', '10.0.0.1'], ports: [{ port: 80 }] } }), [
     'spec.externalIPs[0]: Invalid value: "127.0.0.1": may not be in the loopback range (127.0.0.0/8, ::1/128)', 'spec.LoadBalancerSourceRanges[1]: Invalid value: "10.0.0.1": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)',
+  ])
+  // What is wrong with addresses and families is said alone, as the oracle does.
+  deepStrictEqual(await refused('/api/v1', 'services', { spec: { clusterIP: '10.43.0.7', clusterIPs: ['10.43.0.7', '10.43.0.8'], ipFamilies: ['IPv4', 'IPv6'], externalIPs: ['127.0.0.1'] } }), [
+    'spec.clusterIPs: Invalid value: ["10.43.0.7","10.43.0.8"]: may specify no more than one IP for each IP family', 'spec.clusterIPs[1]: Invalid value: "10.43.0.8": expected an IPv6 value as indicated by `ipFamilies[1]`',
   ])
   const c = cluster()
   const path = '/api/v1/namespaces/default/services'

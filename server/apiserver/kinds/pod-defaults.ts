@@ -1,6 +1,6 @@
 /** Defaults of pods and of every kind with a pod template (upstream `pkg/apis/core/v1/defaults.go`). Idempotent, in place. */
-import type { Container, LifecycleHandler, PersistentVolumeSpec, Pod, PodSpec, PodTemplateSpec, Probe, Volume, VolumeProjection } from '#api/types/index.ts'
-import { podRequests } from '#api/types/index.ts'
+import type { Container, LifecycleHandler, PersistentVolumeSpec, Pod, PodSpec, PodTemplateSpec, Probe, ResourceRequirements, Volume, VolumeProjection } from '#api/types/index.ts'
+import { podLimits, podRequests } from '#api/types/index.ts'
 import { setDefault } from './check.ts'
 import { defaultPullPolicy } from './image-tag.ts'
 
@@ -44,13 +44,24 @@ export function defaultPod(pod: Pod): void {
 
 /** KEP-2837: pod-level requests come from the containers' requests where there are any, else from the pod-level limits. */
 function defaultPodLevelRequests(pod: Pod, spec: PodSpec): void {
-  const limits = spec.resources?.limits
-  if (!spec.resources || !limits || Object.keys(limits).length === 0) return
+  if (!spec.resources) return
+  defaultPodLevelHugePages(pod, spec, spec.resources)
+  const limits = spec.resources.limits
+  if (!limits || Object.keys(limits).length === 0) return
   const own = spec.resources.requests ?? {}
   const { resources: _resources, overhead: _overhead, ...containersOnly } = spec
   const fromContainers = Object.entries(podRequests({ ...pod, spec: containersOnly })).filter(([name]) => name === 'cpu' || name === 'memory')
   const fromLimits = Object.entries(limits).filter(([name]) => name === 'cpu' || name === 'memory' || name.startsWith('hugepages-'))
   spec.resources.requests = { ...Object.fromEntries(fromLimits), ...Object.fromEntries(fromContainers), ...own }
+}
+
+/** What containers may have of huge pages the pod has, unless it says how many it wants. */
+function defaultPodLevelHugePages(pod: Pod, spec: PodSpec, resources: ResourceRequirements): void {
+  const { limits = {}, requests = {} } = resources
+  if (Object.keys(limits).length + Object.keys(requests).length === 0) return
+  const { resources: _resources, overhead: _overhead, ...containersOnly } = spec
+  const given = Object.entries(podLimits({ ...pod, spec: containersOnly })).filter(([name]) => name.startsWith('hugepages-') && !Object.hasOwn(requests, name))
+  if (given.length > 0) resources.limits = { ...Object.fromEntries(given), ...limits }
 }
 
 function defaultContainer(container: Container): void {

@@ -34,7 +34,7 @@ function validateBudget(budget: PodDisruptionBudget): FieldError[] {
     ...atMostAll('spec.minAvailable', minAvailable),
     ...atMostAll('spec.maxUnavailable', maxUnavailable),
     ...checkLabelSelector('spec.selector', selector),
-    ...oneOf('spec.unhealthyPodEvictionPolicy', unhealthyPodEvictionPolicy, ['AlwaysAllow', 'IfHealthyBudget']),
+    ...oneOf('spec.unhealthyPodEvictionPolicy', unhealthyPodEvictionPolicy, ['AlwaysAllow', 'IfHealthyBudget'], 'given'),
   ]
 }
 

@@ -1,8 +1,8 @@
 /** Claims to devices, resizing, and resources of whole pods (upstream `ValidatePodResourceClaims`, `validateResizePolicy`, `validatePodResources`). */
 import type { ContainerResizePolicy, PodResourceClaim, PodSpec, ResourceClaim } from '#api/types/index.ts'
-import { checkDnsLabel, checkDnsSubdomain, compareQuantity, podLimits, podRequests } from '#api/types/index.ts'
+import { checkDnsLabel, checkDnsSubdomain, compareQuantity, podLimits, podRequests, tryParseQuantity } from '#api/types/index.ts'
 import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from '../field-error.ts'
-import { named, quantity } from './check.ts'
+import { named } from './check.ts'
 import { isHugePages, validateResourceName } from './resource-name.ts'
 import { validateResources } from './resources-validation.ts'
 
@@ -69,7 +69,7 @@ export function validatePodLevelResources(at: string, spec: PodSpec): FieldError
   const out = resources.claims ? [forbidden(`${at}.resources.claims`, 'claims may not be set for Resources at pod-level')] : []
   out.push(...validateResources(`${at}.resources`, resources, validatePodResourceName), ...validateClaimNames(`${at}.resources.claims`, resources.claims, spec))
   const { resources: _resources, overhead: _overhead, ...containersOnly } = spec
-  const isFine = (list: Readonly<Record<string, string>> | undefined): boolean => Object.values(list ?? {}).every((value) => quantity('', value).length === 0)
+  const isFine = (list: Readonly<Record<string, string>> | undefined): boolean => Object.values(list ?? {}).every((value) => tryParseQuantity(value).ok)
   const lists = [...(spec.initContainers ?? []), ...(spec.containers ?? [])].flatMap((c) => [c.resources?.requests, c.resources?.limits])
   if (![...lists, resources.limits, resources.requests].every(isFine)) return out
   for (const [name, sum] of Object.entries(podRequests({ spec: containersOnly }))) {

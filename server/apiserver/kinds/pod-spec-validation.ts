@@ -124,7 +124,7 @@ function validatePodSecurity(at: string, spec: PodSpec): FieldError[] {
     names.add(name)
   }
   out.push(...oneOf(`${at}.fsGroupChangePolicy`, sc.fsGroupChangePolicy, ['Always', 'OnRootMismatch'], 'given'), ...oneOf(`${at}.supplementalGroupsPolicy`, sc.supplementalGroupsPolicy, ['Merge', 'Strict'], 'given'))
-  out.push(...oneOf(`${at}.seLinuxChangePolicy`, sc.seLinuxChangePolicy, ['MountOption', 'Recursive'], 'given'))
+  out.push(...oneOf(`${at}.seLinuxChangePolicy`, sc.seLinuxChangePolicy, ['Recursive'], 'given'))
   return [...shared, ...out, ...validateSeccomp(`${at}.seccompProfile`, sc.seccompProfile), ...validateWindowsOptions(`${at}.windowsOptions`, sc.windowsOptions), ...validateAppArmor(`${at}.appArmorProfile`, sc.appArmorProfile)]
 }
 

@@ -27,7 +27,7 @@ export function validatePodTemplate(at: string, template: PodTemplateSpec | unde
 }
 
 /** What kinds that keep their pods running differ in. */
-export interface TemplateUse { kind: string; /** Said of a selector that cannot be compiled, and the template is not looked at; without it, nothing is said, nor of a selector that is not there. */ invalidSelector?: string; claims?: readonly string[] }
+export interface TemplateUse { kind: string; /** Of which complaints speak instead: what it makes its pods by. */ makes?: string; /** Said of a selector that cannot be compiled, and the template is not looked at; without it, nothing is said, nor of a selector that is not there. */ invalidSelector?: string; claims?: readonly string[] }
 
 /** For kinds that keep their pods running: selector, labels that match it, restartPolicy Always. */
 export function validateSelectedTemplate(use: TemplateUse, selector: LabelSelector | undefined, template: PodTemplateSpec | undefined): FieldError[] {
@@ -44,11 +44,11 @@ export function validateTemplateFor(use: TemplateUse, matches: (labels: Readonly
   if (!template) return [required(at)]
   const out: FieldError[] = []
   const labels = template.metadata?.labels
-  if (!matches(labels)) out.push(invalid(`${at}.metadata.labels`, labels, '`selector` does not match template `labels`'))
+  if (!matches(labels)) out.push(invalid(`${at}.metadata.labels`, labels ?? null, '`selector` does not match template `labels`'))
   out.push(...validatePodTemplate(at, template, use.claims))
   const policy = template.spec?.restartPolicy
   if (policy !== 'Always') out.push(notSupported(`${at}.spec.restartPolicy`, policy ?? '', ['Always']))
-  if (template.spec?.activeDeadlineSeconds !== undefined) out.push(forbidden(`${at}.spec.activeDeadlineSeconds`, `activeDeadlineSeconds in ${use.kind} is not Supported`))
+  if (template.spec?.activeDeadlineSeconds !== undefined) out.push(forbidden(`${at}.spec.activeDeadlineSeconds`, `activeDeadlineSeconds in ${use.makes ?? use.kind} is not Supported`))
   return out
 }
 

@@ -26,7 +26,7 @@ test('daemon sets and deployments', async () => {
     [`${at}.maxUnavailable: Invalid value: "150%": must not be greater than 100%`], [`${at}.maxSurge: Invalid value: "150%": must not be greater than 100%`], ['spec.template.spec.activeDeadlineSeconds: Forbidden: activeDeadlineSeconds in ReplicaSet is not Supported'],
   ])
   const made = await cluster().call('POST', `/apis/apps/v1/${NS}/daemonsets?fieldManager=m`, { metadata: { name: 'a' }, ...spec({}) })
-  const [owned] = made.json['metadata']?.['managedFields'] as { fieldsV1: Record<string, Record<string, unknown>> }[]
+  const [owned] = (made.json['metadata']?.['managedFields'] ?? []) as unknown as { fieldsV1: Record<string, Record<string, unknown>> }[]
   deepStrictEqual([made.json['metadata']?.['annotations'], owned?.fieldsV1['f:metadata']], [{ 'deprecated.daemonset.template.generation': '1' }, { 'f:annotations': { '.': {}, 'f:deprecated.daemonset.template.generation': {} } }])
 })
 
@@ -63,7 +63,7 @@ test('pods: certificates in volumes, fields of old versions, SELinux, grace', as
     ['spec.containers[0].env[0].valueFrom.fieldRef.fieldPath: Invalid value: "metadata.name": error converting fieldPath: unsupported pod version: v2'], ['spec.securityContext.seLinuxChangePolicy: Unsupported value: "MountOption": supported values: "Recursive"'],
   ])
   const made = await cluster().call('POST', PODS, pod({}, { terminationGracePeriodSeconds: -5 }, { image: 'a'.repeat(240) }))
-  const spec = made.json['spec'] as { terminationGracePeriodSeconds: number; containers: { imagePullPolicy: string }[] }
+  const spec = made.json['spec'] as unknown as { terminationGracePeriodSeconds: number; containers: { imagePullPolicy: string }[] }
   deepStrictEqual([spec.terminationGracePeriodSeconds, spec.containers[0]?.imagePullPolicy], [1, 'IfNotPresent'])
 })
 

@@ -5,6 +5,7 @@ import { explainJson } from '../decode/json-scan.ts'
 import type { KindStrategy } from '../kind.ts'
 import { immutable, setDefault } from './check.ts'
 import { DATA_BYTES_MAX } from './config-map.ts'
+import { keyPairWarnings } from './key-pair-warnings.ts'
 import { semanticEqual } from './semantic-equal.ts'
 import { ageColumn, column, nameColumn } from './table-columns.ts'
 import { validateData } from './volume-validation.ts'
@@ -24,6 +25,8 @@ export const secretStrategy: KindStrategy<Secret> = {
   },
 
   validate: validateSecret,
+
+  warnings: ({ type, data }) => (type === 'kubernetes.io/tls' ? keyPairWarnings(data?.['tls.crt'], data?.['tls.key']) : []),
 
   validateUpdate(secret, old) {
     const out = immutable('type', secret.type, old.type)

@@ -14,7 +14,7 @@ export function validateIds(at: string, ids: { runAsUser?: number; runAsGroup?: 
 export function validateSecurityContext(at: string, sc: SecurityContext | undefined, hostUsers: boolean | undefined): FieldError[] {
   if (!sc) return []
   const out = validateIds(at, { ...(sc.runAsUser !== undefined && { runAsUser: sc.runAsUser }), ...(sc.runAsGroup !== undefined && { runAsGroup: sc.runAsGroup }) })
-  out.push(...oneOf(`${at}.procMount`, sc.procMount, ['Default', 'Unmasked']))
+  out.push(...oneOf(`${at}.procMount`, sc.procMount, ['Default', 'Unmasked'], 'given'))
   if (sc.procMount === 'Unmasked' && hostUsers !== false) out.push(invalid(`${at}.procMount`, sc.procMount, '`hostUsers` must be false to use `Unmasked`'))
   if (sc.allowPrivilegeEscalation === false) {
     if (sc.privileged) out.push(invalid(at, sc, 'cannot set `allowPrivilegeEscalation` to false and `privileged` to true'))

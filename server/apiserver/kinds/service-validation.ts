@@ -6,11 +6,15 @@ import { checkLabels, named, oneOf, portOrName, requiredName } from './check.ts'
 import { isLegacyIp, validateEndpointIp, validCidr, validIp } from './endpoint-ip.ts'
 import { familyOf, withoutLeadingZeros } from './ip.ts'
 
+const FAMILIES: readonly string[] = ['IPv4', 'IPv6']
 const AFFINITY_SECONDS_MAX = 86_400
 
 export function validateService(service: Service, old?: Service): FieldError[] {
   const spec = service.spec ?? {}
   const before = old?.spec ?? {}
+  // Upstream gives out addresses before it looks at the rest: what is wrong with them is said alone.
+  const addresses = validateAddresses(spec, before.clusterIPs ?? [])
+  if (addresses.length > 0) return addresses
   const out: FieldError[] = validateTopologyAnnotations(service.metadata?.annotations ?? {})
   if ((spec.ports ?? []).length === 0 && !isHeadless(spec) && spec.type !== 'ExternalName') out.push(required('spec.ports'))
   out.push(...validateType(spec), ...validatePorts(spec), ...checkLabels('spec.selector', spec.selector))
@@ -18,7 +22,6 @@ export function validateService(service: Service, old?: Service): FieldError[] {
   const seconds = spec.sessionAffinityConfig?.clientIP?.timeoutSeconds
   if (spec.sessionAffinity === 'ClientIP' && (seconds === undefined || seconds <= 0 || seconds > AFFINITY_SECONDS_MAX)) out.push(invalid('spec.sessionAffinityConfig.clientIP.timeoutSeconds', seconds, `must be greater than 0 and less than ${AFFINITY_SECONDS_MAX}`))
   if (spec.sessionAffinity === 'None' && spec.sessionAffinityConfig) out.push(forbidden('spec.sessionAffinityConfig', 'must not be set when session affinity is None'))
-  out.push(...validateAddresses(spec, before.clusterIPs ?? []))
   for (const [i, ip] of (spec.externalIPs ?? []).entries()) {
     const wrong = validIp(`spec.externalIPs[${i}]`, ip, before.externalIPs ?? [])
     out.push(...(wrong.length > 0 ? wrong : validateEndpointIp(`spec.externalIPs[${i}]`, ip)))
@@ -80,7 +83,7 @@ function validateType(spec: ServiceSpec): FieldError[] {
   const notForNames = (key: string): FieldError => forbidden(`spec.${key}`, 'may not be set for ExternalName services')
   if (spec.clusterIP || (spec.clusterIPs ?? []).length > 0) out.push(notForNames('clusterIPs'))
   if ((spec.ipFamilies ?? []).length > 0) out.push(notForNames('ipFamilies'))
-  if (spec.ipFamilyPolicy) out.push(notForNames('ipFamilyPolicy'))
+  if (spec.ipFamilyPolicy !== undefined) out.push(notForNames('ipFamilyPolicy'))
   const name = (spec.externalName ?? '').replace(/\.$/, '')
   return [...out, ...requiredName('spec.externalName', name, checkDnsSubdomain)]
 }
@@ -129,7 +132,7 @@ function validateAddresses(spec: ServiceSpec, before: readonly string[]): FieldE
   if (spec.clusterIP && ips.length > 0 && ips[0] !== spec.clusterIP) out.push(invalid(field, ips, 'first value must match `clusterIP`'))
   if (!spec.clusterIP && ips.length > 0) out.push(invalid(field, ips, 'must be empty when `clusterIP` is not specified'))
   for (const [i, family] of families.entries()) {
-    out.push(...oneOf(`spec.ipFamilies[${i}]`, family, ['IPv4', 'IPv6'], 'given'))
+    out.push(...oneOf(`spec.ipFamilies[${i}]`, family, FAMILIES, 'given'))
     if (families.indexOf(family) < i) out.push(duplicate(`spec.ipFamilies[${i}]`, family))
   }
   out.push(...oneOf('spec.ipFamilyPolicy', spec.ipFamilyPolicy, ['PreferDualStack', 'RequireDualStack', 'SingleStack'], 'given'))
@@ -142,7 +145,7 @@ function validateAddresses(spec: ServiceSpec, before: readonly string[]): FieldE
   if (bad.length > 0) return out
   if (ips.length > 1 && new Set(ips.map((ip) => familyOf(withoutLeadingZeros(ip)))).size < 2) out.push(invalid(field, ips, 'may specify no more than one IP for each IP family'))
   if (isHeadless(spec)) return out
-  return [...out, ...ips.slice(0, families.length).flatMap((ip, i) => (familyOf(withoutLeadingZeros(ip)) === families[i] ? [] : [invalid(`${field}[${i}]`, ip, `expected an ${families[i] ?? ''} value as indicated by \`ipFamilies[${i}]\``)]))]
+  return [...out, ...ips.slice(0, families.length).flatMap((ip, i) => (familyOf(withoutLeadingZeros(ip)) === families[i] || !FAMILIES.includes(families[i] ?? '') ? [] : [invalid(`${field}[${i}]`, ip, `expected an ${families[i] ?? ''} value as indicated by \`ipFamilies[${i}]\``)]))]
 }
 
 function validateTraffic(spec: ServiceSpec): FieldError[] {
@@ -150,7 +153,7 @@ function validateTraffic(spec: ServiceSpec): FieldError[] {
   const out: FieldError[] = []
   if (external) out.push(...oneOf('spec.externalTrafficPolicy', spec.externalTrafficPolicy, ['Cluster', 'Local'], 'required'))
   else if (spec.externalTrafficPolicy) out.push(invalid('spec.externalTrafficPolicy', spec.externalTrafficPolicy, 'may only be set for externally-accessible services'))
-  if (spec.type !== 'ExternalName') out.push(...oneOf('spec.internalTrafficPolicy', spec.internalTrafficPolicy, ['Cluster', 'Local'], 'required'))
+  if (spec.type !== 'ExternalName') out.push(...oneOf('spec.internalTrafficPolicy', spec.internalTrafficPolicy ?? '', ['Cluster', 'Local'], 'given'))
   if (spec.trafficDistribution !== undefined) out.push(...oneOf('spec.trafficDistribution', spec.trafficDistribution, ['PreferClose', 'PreferSameZone', 'PreferSameNode'], 'given'))
   // Upstream gives one out before it looks, here it comes after.
   if (spec.healthCheckNodePort && needsHealthCheck(spec)) out.push(...checkPortNumber(spec.healthCheckNodePort).map((m) => invalid('spec.healthCheckNodePort', spec.healthCheckNodePort, m)))

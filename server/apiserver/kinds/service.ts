@@ -31,7 +31,7 @@ export const serviceStrategy: KindStrategy<Service> = {
     }
     const external = spec.type === 'NodePort' || spec.type === 'LoadBalancer' || (spec.type === 'ClusterIP' && (spec.externalIPs ?? []).length > 0)
     if (external) setDefault(spec, 'externalTrafficPolicy', 'Cluster')
-    if (spec.type !== 'ExternalName') setDefault(spec, 'internalTrafficPolicy', 'Cluster')
+    if (spec.type !== 'ExternalName') spec.internalTrafficPolicy ??= 'Cluster'
     if (spec.type === 'LoadBalancer') {
       spec.allocateLoadBalancerNodePorts ??= true
       for (const ingress of service.status?.loadBalancer?.ingress ?? []) if (ingress.ip) ingress.ipMode ??= 'VIP'

@@ -17,6 +17,6 @@ const SIGNALS: Readonly<Record<string, readonly string[]>> = { linux: LINUX, win
 export function validateStopSignal(at: string, signal: string | undefined, os: PodSpec['os']): FieldError[] {
   if (signal === undefined) return []
   if (!os) return [forbidden(at, 'may not be set for containers with empty `spec.os.name`')]
-  const known = SIGNALS[os.name]
+  const known = Object.hasOwn(SIGNALS, os.name) ? SIGNALS[os.name] : undefined
   return known ? oneOf(at, signal, known, 'given') : []
 }

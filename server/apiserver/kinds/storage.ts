@@ -37,10 +37,6 @@ export const persistentVolumeStrategy: KindStrategy<PersistentVolume> = {
     spec.volumeMode ??= 'Filesystem'
     setDefault((volume.status ??= {}), 'phase', 'Pending')
     defaultVolumeSource(spec)
-    if (spec.claimRef) {
-      setDefault(spec.claimRef, 'kind', 'PersistentVolumeClaim')
-      setDefault(spec.claimRef, 'apiVersion', 'v1')
-    }
   },
   prepareCreate: (volume, ctx) => { volume.status = { phase: 'Pending', lastPhaseTransitionTime: timeText(ctx.nowMs) } },
   prepareUpdate: keepStatus,
@@ -113,7 +109,7 @@ function validateVolumeSpec(at: string, spec: PersistentVolumeSpec, name: string
     if (spec.nodeAffinity) out.push(...(spec.nodeAffinity.required ? validateNodeSelector(`${at}.nodeAffinity.required`, spec.nodeAffinity.required) : [required(`${at}.nodeAffinity.required`, 'must specify required node constraints')]))
   }
   out.push(...validateSources(at, spec, persistentVolumeSources, name))
-  if (spec.local && !spec.nodeAffinity?.required) out.push(required(`${at}.nodeAffinity`, 'Local volume requires node affinity'))
+  if (spec.local && !spec.nodeAffinity) out.push(required(`${at}.nodeAffinity`, 'Local volume requires node affinity'))
   if (spec.hostPath?.path && normalize(spec.hostPath.path) === '/' && spec.persistentVolumeReclaimPolicy === 'Recycle') out.push(forbidden(`${at}.persistentVolumeReclaimPolicy`, "may not be 'recycle' for a hostPath mount of '/'"))
   if (spec.storageClassName && !inline) out.push(...named(`${at}.storageClassName`, spec.storageClassName, checkDnsSubdomain))
   if (spec.volumeMode !== undefined && !inline && !VOLUME_MODES.includes(spec.volumeMode)) out.push(notSupported(`${at}.volumeMode`, spec.volumeMode, VOLUME_MODES))
@@ -181,8 +177,8 @@ export const persistentVolumeClaimStrategy: KindStrategy<PersistentVolumeClaim> 
 export const storageClassStrategy: KindStrategy<StorageClass> = {
   generation: false,
   defaults(c) {
-    setDefault(c, 'reclaimPolicy', 'Delete')
-    setDefault(c, 'volumeBindingMode', 'Immediate')
+    c.reclaimPolicy ??= 'Delete'
+    c.volumeBindingMode ??= 'Immediate'
   },
   validate: validateClass,
   validateUpdate: (c, old) => [...validateClass(c), ...(['parameters', 'provisioner', 'reclaimPolicy', 'volumeBindingMode'] as const).flatMap((key) => immutable(key, c[key] ?? null, old[key] ?? null))],
@@ -202,7 +198,7 @@ function validateClass(c: StorageClass): FieldError[] {
     ...requiredName('provisioner', c.provisioner?.toLowerCase(), checkQualifiedName),
     ...validateParameters('parameters', c.parameters ?? {}),
     ...oneOf('reclaimPolicy', c.reclaimPolicy, ['Delete', 'Retain']),
-    ...oneOf('volumeBindingMode', c.volumeBindingMode, ['Immediate', 'WaitForFirstConsumer'], 'required'),
+    ...oneOf('volumeBindingMode', c.volumeBindingMode, ['Immediate', 'WaitForFirstConsumer'], 'given'),
     ...validateTopologies(c),
   ]
 }
@@ -221,8 +217,8 @@ function validateTopologies(c: StorageClass): FieldError[] {
       keys[expression.key] = new Set(values)
       return found
     })
-    // The same place named twice.
-    if (seen.some((other) => sameTopology(other, keys))) out.push(duplicate(`allowedTopologies[${i}].matchLabelExpressions`, ''))
+    // The same place named twice; one without a name counts as named before.
+    if (Object.keys(keys).length === 0 || seen.some((other) => sameTopology(other, keys))) out.push(duplicate(`allowedTopologies[${i}].matchLabelExpressions`, ''))
     seen.push(keys)
     return out
   })
@@ -304,10 +300,15 @@ export const csiDriverStrategy: KindStrategy<CSIDriver> = {
     spec.attachRequired ??= true
     spec.podInfoOnMount ??= false
     spec.storageCapacity ??= false
-    setDefault(spec, 'fsGroupPolicy', 'ReadWriteOnceWithFSType')
+    spec.fsGroupPolicy ??= 'ReadWriteOnceWithFSType'
     if (!spec.volumeLifecycleModes?.length) spec.volumeLifecycleModes = ['Persistent']
     spec.requiresRepublish ??= false
     spec.seLinuxMount ??= false
+  },
+  warnings(driver, old) {
+    const { tokenRequests = [], serviceAccountTokenInSecrets: inSecrets } = driver.spec
+    if (tokenRequests.length === 0 || inSecrets !== undefined || (old && semanticEqual(old.spec.tokenRequests, tokenRequests))) return []
+    return ['spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent possible logging of tokens in volume attributes']
   },
   // The first change gives it one.
   prepareCreate: (driver) => { delete driver.metadata?.generation },

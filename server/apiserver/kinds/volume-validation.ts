@@ -12,6 +12,7 @@ import { validateFieldRef, validateResourceFieldRef, VOLUME_FIELDS } from './fie
 import { validateAnnotations } from './object-meta.ts'
 import { localFilePath } from './path-validation.ts'
 import { validateSignerName } from './signer-name.ts'
+import { validatePodCertificate } from './pod-certificate-projection.ts'
 import { hostPath, isEmpty, podPlugins, type SourceCheck, type SourceTable, validateSources } from './volume-plugin-validation.ts'
 
 const MODE = 'must be a number between 0 and 0777 (octal), both inclusive'
@@ -140,6 +141,11 @@ function validateProjected(at: string, sources: readonly VolumeProjection[]): Fi
     if (source.clusterTrustBundle) {
       out.push(...validateTrustBundle(`${here}.clusterTrustBundle`, source.clusterTrustBundle))
       claim(source.clusterTrustBundle.path)
+    }
+    if (source.podCertificate) {
+      const { credentialBundlePath, keyPath, certificateChainPath } = source.podCertificate
+      out.push(...validatePodCertificate(`${here}.podCertificate`, source.podCertificate))
+      for (const path of [credentialBundlePath, keyPath, certificateChainPath]) claim(path)
     }
     if (Object.values(source).filter((s) => s !== undefined && s !== null).length > 1) out.push(forbidden(here, 'may not specify more than 1 volume type per source'))
   }

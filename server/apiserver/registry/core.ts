@@ -20,7 +20,7 @@ const v1 = refsOf('', 'v1')
 
 export const coreRows: readonly KindRow[] = [
   row(R.CONFIG_MAPS, configMapStrategy, { short: ['cm'] }),
-  row(R.ENDPOINTS, endpointsStrategy, { short: ['ep'], singular: 'endpoints' }),
+  row(R.ENDPOINTS, endpointsStrategy, { short: ['ep'], singular: 'endpoints', warning: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice' }),
   row(R.EVENTS, eventStrategy, { short: ['ev'], model: 'CoreV1Event', durability: () => 'lazy', ttlSeconds: EVENT_TTL_SECONDS }),
   row(R.LIMIT_RANGES, limitRangeStrategy, { short: ['limits'] }),
   row(R.NAMESPACES, namespaceStrategy, { short: ['ns'], sub: ['status', 'finalize'], verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'] }),

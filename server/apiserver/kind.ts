@@ -71,6 +71,8 @@ export interface KindStrategy<T extends KubeObject> {
   mayRemove?(object: T): boolean
   /** `metadata.name` rule. Default: dns1123 subdomain. */
   nameRule?: 'dns-label' | 'dns-subdomain' | 'path-segment' | 'dns-1035-label'
+  /** Names of finalizers without a slash are any qualified names, not only the standard ones. */
+  finalizers?: 'plain'
 }
 
 /**

@@ -146,6 +146,16 @@ suite('custom resources', () => {
     h.api.close()
   })
 
+  test('finalizers may have short names; those are warned of', async () => {
+    const h = server()
+    await define(h, cronTabs())
+    const made = await h.call('POST', TABS, cronTab('held', undefined, { metadata: { name: 'held', finalizers: ['mine'] } }))
+    assert.deepEqual([made.status, made.headers['warning']], [201, '299 - "metadata.finalizers: \\"mine\\": prefer a domain-qualified finalizer name to avoid accidental conflicts with other finalizer writers"'])
+    assert.equal((await h.call('PATCH', `${TABS}/held`, { metadata: { finalizers: ['other'] } }, MERGE)).status, 200)
+    assert.equal((await h.call('POST', TABS, cronTab('not', undefined, { metadata: { name: 'not', finalizers: ['not a name'] } }))).status, 422)
+    h.api.close()
+  })
+
   test('a definition goes after its objects; while it goes nothing is created', async () => {
     const h = server()
     await define(h, cronTabs())

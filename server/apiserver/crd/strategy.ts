@@ -17,6 +17,7 @@ export function customStrategy(version: CustomResourceDefinitionVersion, schema:
   const hasStatus = version.subresources?.status !== undefined
   return {
     requiresRevision: true,
+    finalizers: 'plain',
     statusKeepsMetadata: true,
     defaults(object) { applyDefaults(object, schema()) },
     prepareCreate(object) { if (hasStatus) delete object['status'] },

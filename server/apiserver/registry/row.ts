@@ -67,7 +67,7 @@ const PLAIN_FINALIZERS: ReadonlySet<string> = new Set(['admissionregistration.k8
 
 /** What Go's types give every object, and metadata, checked first, as upstream orders its complaints. */
 function withCommonRules(ref: ResourceRef, model: string, strategy: KindStrategy<KubeObject>): KindStrategy<KubeObject> {
-  const finalizers = PLAIN_FINALIZERS.has(ref.group) ? 'plain' : undefined
+  const finalizers = strategy.finalizers ?? (PLAIN_FINALIZERS.has(ref.group) ? 'plain' : undefined)
   const rules: MetaRules = { namespaced: ref.namespaced, nameRule: strategy.nameRule ?? 'dns-subdomain', ...(finalizers && { finalizers }) }
   return {
     ...strategy,

@@ -80,6 +80,8 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
   const { uid, namespace = '', name: podName } = pod.metadata
   const podEvent = (type: 'Normal' | 'Warning', reason: string, message: string) => deps.events.event(asReference(pod), type, reason, message)
 
+  const onFallback = (host: string): void => podEvent('Warning', 'LifecycleHTTPFallback', `request to HTTPS lifecycle hook ${host} got HTTP response, retry with HTTP succeeded`)
+
   /** What fails is told as upstream does, and fails all the same. */
   const told = async (reason: string, what: string, work: () => Promise<unknown>): Promise<void> => {
     try {
@@ -269,7 +271,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       if (!hook) return
       try {
         const [sandbox] = view.sandboxes
-        await hooks.run({ handler: hook, container, containerId: id, podIp: sandbox?.ips[0] ?? view.node.hostIps[0], timeoutSeconds: POST_START_SECONDS_MAX }, signal)
+        await hooks.run({ handler: hook, container, containerId: id, podIp: sandbox?.ips[0] ?? view.node.hostIps[0], timeoutSeconds: POST_START_SECONDS_MAX, onFallback }, signal)
       } catch (error) {
         if (signal.aborted) throw error
         event('Warning', 'FailedPostStartHook', 'PostStartHook failed')
@@ -295,7 +297,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
         const limit = new AbortController()
         const cancel = clock.after(grace * 1000, () => limit.abort(new Error('the grace period is over')))
         try {
-          await hooks.run({ handler: preStop, container: spec.spec, containerId: action.id, podIp: view.sandboxes[0]?.ips[0] ?? view.node.hostIps[0], timeoutSeconds: grace }, AbortSignal.any([signal, limit.signal]))
+          await hooks.run({ handler: preStop, container: spec.spec, containerId: action.id, podIp: view.sandboxes[0]?.ips[0] ?? view.node.hostIps[0], timeoutSeconds: grace, onFallback }, AbortSignal.any([signal, limit.signal]))
         } catch (error) {
           if (!limit.signal.aborted && !signal.aborted) event('Warning', 'FailedPreStopHook', 'PreStopHook failed')
           deps.log.info('preStop hook did not succeed', { pod: `${namespace}/${podName}`, container: action.name, error: asError(error) })

@@ -3,7 +3,7 @@ import type { Clock } from '#base/clock.ts'
 import { asError, CodedError } from '#base/errors.ts'
 import type { Container, LifecycleHandler } from '#api/types/index.ts'
 import type { RuntimeService } from '#cri/index.ts'
-import { createHttpGet, httpTarget, type HttpGet } from './probes/http-request.ts'
+import { createHttpGet, HTTP_TO_HTTPS, httpTarget, targetUrl, type HttpGet } from './probes/http-request.ts'
 import { portNumber } from './probes/port.ts'
 
 export interface HookRunner {
@@ -11,13 +11,13 @@ export interface HookRunner {
   run(request: HookRequest, signal: AbortSignal): Promise<void>
 }
 
-export interface HookRequest { handler: LifecycleHandler; container: Container; containerId: string; podIp: string | undefined; timeoutSeconds: number }
+export interface HookRequest { handler: LifecycleHandler; container: Container; containerId: string; podIp: string | undefined; timeoutSeconds: number; /** It asked for HTTPS and was content with HTTP (`host:port`). */ onFallback?: (host: string) => void }
 
 export interface HookDeps { runtime: Pick<RuntimeService, 'execSync'>; clock: Clock; httpGet?: HttpGet }
 
 export function createHookRunner({ runtime, clock, httpGet: get = createHttpGet(clock) }: HookDeps): HookRunner {
   return {
-    async run({ handler, container, containerId, podIp, timeoutSeconds }, signal) {
+    async run({ handler, container, containerId, podIp, timeoutSeconds, onFallback }, signal) {
       if (handler.exec) {
         const command = handler.exec.command ?? []
         const { exitCode, stdout, stderr } = await raceAbort(runtime.execSync(containerId, command, timeoutSeconds), signal)
@@ -31,7 +31,12 @@ export function createHookRunner({ runtime, clock, httpGet: get = createHttpGet(
         if (host === undefined) throw new CodedError('HOOK_FAILED', `failed to find networking container: the pod has no address`)
         const target = httpTarget(handler.httpGet, host, port, 'kube-lifecycle/1.36')
         try {
-          await get(target, timeoutSeconds * 1000, signal)
+          await get(target, timeoutSeconds * 1000, signal).catch(async (error: unknown) => {
+            if (target.scheme !== 'https' || !asError(error).message.endsWith(HTTP_TO_HTTPS)) throw error
+            const { authorization: _, ...headers } = target.headers
+            await get({ ...target, scheme: 'http', headers }, timeoutSeconds * 1000, signal).catch(() => { throw error }) // The first failure is the one to be told.
+            onFallback?.(new URL(targetUrl(target)).host)
+          })
         } catch (error) {
           throw new CodedError('HOOK_FAILED', `HTTP lifecycle hook (${handler.httpGet.path ?? '/'}) for Container "${container.name}" failed - error: ${asError(error).message}`, { cause: error })
         }

@@ -99,6 +99,9 @@ async function once(t: HttpTarget, signal: AbortSignal, { request, agent }: Dial
   })
 }
 
+/** What answers is not TLS; as good as always it is this. */
+export const HTTP_TO_HTTPS = 'http: server gave HTTP response to HTTPS client'
+
 /** As Go words what went wrong while connecting. */
 export function dialMessage(error: unknown, { host, port }: { host: string; port: number }): string {
   const { code, message } = error as { code?: string; message?: string }
@@ -109,6 +112,7 @@ export function dialMessage(error: unknown, { host, port }: { host: string; port
     case 'ENETUNREACH': return `${at}: connect: network is unreachable`
     case 'ETIMEDOUT': return `${at}: i/o timeout`
     case 'ECONNRESET': return 'read: connection reset by peer'
+    case 'EPROTO': case 'ERR_SSL_WRONG_VERSION_NUMBER': case 'ERR_SSL_PACKET_LENGTH_TOO_LONG': return HTTP_TO_HTTPS
     case 'ENOTFOUND': return `dial tcp: lookup ${host}: no such host`
     default: return message ?? 'failed'
   }

@@ -19,7 +19,9 @@ export const deviceClaims: AdmissionPlugin = {
   name: 'DeviceClaims',
   validate(request, api) {
     const { ref, subresource, operation } = request
-    return ref.group === 'resource.k8s.io' && subresource === '' && (operation === 'CREATE' || operation === 'UPDATE') ? check(request, api) : undefined
+    if (ref.group !== 'resource.k8s.io' || (operation !== 'CREATE' && operation !== 'UPDATE')) return undefined
+    if (subresource === 'status' && ref.resource === 'resourceclaims') return checkStatus(request, api)
+    return subresource === '' ? check(request, api) : undefined
   },
 }
 
@@ -27,10 +29,8 @@ async function check(request: AdmissionRequest, api: AdmissionApi): Promise<unde
   const errors: FieldError[] = []
   const requests = requestsOf(request)
   // The spec of what is stored cannot change.
-  if (requests && request.operation === 'CREATE' && requests.list.some(wantsAdmin)) {
-    const namespace = await api.client.get<Namespace>(NAMESPACES, request.namespace)
-    if (namespace.metadata.labels?.[ADMIN_LABEL] !== 'true') errors.push(forbidden('', `admin access to devices requires the \`${ADMIN_LABEL}: true\` label on the containing namespace`))
-  }
+  const admin = requests && request.operation === 'CREATE' ? requests.list.findIndex(wantsAdmin) : -1
+  if (admin >= 0) errors.push(...await adminErrors(`spec.devices.requests[${admin}].adminAccess`, request.namespace, api))
   const all = selectorsOf(request, requests).filter(({ selectors }) => (selectors ?? []).length > 0)
   if (all.length > 0) {
     const cel = await import('#api/cel/index.ts')
@@ -38,6 +38,20 @@ async function check(request: AdmissionRequest, api: AdmissionApi): Promise<unde
   }
   if (errors.length > 0) throw invalid(request.kind, request.name, errors)
   return undefined
+}
+
+/** An allocation that came with it keeps it. */
+async function checkStatus({ object, old, kind, name, namespace }: AdmissionRequest, api: AdmissionApi): Promise<undefined> {
+  const granted = (claim: unknown): number => ((claim as ResourceClaim | undefined)?.status?.allocation?.devices?.results ?? []).findIndex((r) => r.adminAccess === true)
+  const result = granted(object)
+  if (result < 0 || granted(old) >= 0) return
+  const errors = await adminErrors(`status.allocation.devices.results[${result}].adminAccess`, namespace, api)
+  if (errors.length > 0) throw invalid(kind, name, errors)
+}
+
+async function adminErrors(at: string, name: string, api: AdmissionApi): Promise<FieldError[]> {
+  const namespace = await api.client.get<Namespace>(NAMESPACES, name)
+  return namespace.metadata.labels?.[ADMIN_LABEL] === 'true' ? [] : [forbidden(at, `admin access to devices requires the \`${ADMIN_LABEL}: true\` label on the containing namespace`)]
 }
 
 const wantsAdmin = ({ exactly }: DeviceRequest): boolean => exactly?.adminAccess === true

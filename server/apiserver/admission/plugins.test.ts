@@ -178,7 +178,7 @@ test('device claims: expressions must compile, admin access needs a label of the
   equal(await message(c, CLAIMS, claim('a', cel('device.driver'))), 'ResourceClaim.resource.k8s.io "a" is invalid: spec.devices.requests[0].exactly.selectors[0].cel.expression: Invalid value: "device.driver": must evaluate to bool or the unknown type, not string')
   ok((await message(c, CLAIMS, claim('b', cel('device.color == "red"')))).startsWith('ResourceClaim.resource.k8s.io "b" is invalid: spec.devices.requests[0].exactly.selectors[0].cel.expression: Invalid value: "device.color == \\"red\\"": compilation failed: ERROR: <input>:1:7: undefined field \'color\''))
   equal((await c.call('POST', '/apis/resource.k8s.io/v1/deviceclasses', { metadata: { name: 'x' }, spec: { selectors: [{ cel: { expression: '1' } }] } })).status, 422)
-  equal(await message(c, CLAIMS, claim('admin', { adminAccess: true })), 'ResourceClaim.resource.k8s.io "admin" is invalid: : Forbidden: admin access to devices requires the `resource.kubernetes.io/admin-access: true` label on the containing namespace')
+  equal(await message(c, CLAIMS, claim('admin', { adminAccess: true })), 'ResourceClaim.resource.k8s.io "admin" is invalid: spec.devices.requests[0].adminAccess: Forbidden: admin access to devices requires the `resource.kubernetes.io/admin-access: true` label on the containing namespace')
   await c.call('PATCH', NS, { metadata: { labels: { 'resource.kubernetes.io/admin-access': 'true' } } }, MERGE)
   equal(await made(claim('admin', { adminAccess: true })), 201)
   await c.create(`${NS}/resourcequotas`, { metadata: { name: 'q' }, spec: { hard: { 'gpio.deviceclass.resource.k8s.io/devices': '3' } } })

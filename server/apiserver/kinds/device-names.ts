@@ -24,7 +24,7 @@ const UID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 export function validateShareId(at: string, uid: string | undefined): FieldError[] {
   if (uid === undefined || UID.test(uid)) return []
-  return [invalid(at, uid, UID.test(uid.toLowerCase()) ? 'uid must be in RFC 4122 normalized form, `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx` with lowercase hexadecimal characters' : `error validating uid: invalid UUID length: ${uid.length}`)]
+  return [invalid(at, uid, UID.test(uid.toLowerCase()) ? 'uid must be in RFC 4122 normalized form, `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx` with lowercase hexadecimal characters' : `error validating uid: invalid UUID length: ${Buffer.byteLength(uid)}`)]
 }
 
 /** An attribute's or capacity's name: an identifier, with or without the domain of a driver. */
@@ -32,7 +32,6 @@ export function validateQualified(at: string, name: string): FieldError[] {
   const parts = name.split('/')
   const [first = '', second = ''] = parts
   if (parts.length === 1) return validateIdentifier(at, first)
-  if (parts.length > 2) return [invalid(at, name, 'must not contain more than one slash')]
   return [
     ...(first === '' ? [invalid(at, '', 'the domain must not be empty')] : validateDriver(at, first)),
     ...(second === '' ? [invalid(at, '', 'the name must not be empty')] : validateIdentifier(at, second)),
@@ -55,7 +54,7 @@ export function validateList<T>(at: string, list: readonly T[] | undefined, max:
 }
 
 /** The same, where each item has a key of its own. */
-export function validateSet<T>(at: string, list: readonly T[] | undefined, max: number, keyOf: (item: T) => string, each: (at: string, item: T) => FieldError[]): FieldError[] {
+export function validateSet<T>(at: string, list: readonly T[] | undefined, max: number, keyOf: (item: T) => string, each: (at: string, item: T) => FieldError[], shown: (item: T) => unknown = keyOf): FieldError[] {
   const items = list ?? []
   if (items.length > max) return [tooMany(at, items.length, max)]
   const seen = new Set<string>()
@@ -63,7 +62,7 @@ export function validateSet<T>(at: string, list: readonly T[] | undefined, max: 
     ...items.flatMap((item, i) => each(`${at}[${i}]`, item)),
     ...items.flatMap((item, i) => {
       const key = keyOf(item)
-      if (seen.has(key)) return [duplicate(`${at}[${i}]`, key)]
+      if (seen.has(key)) return [duplicate(`${at}[${i}]`, shown(item))]
       seen.add(key)
       return []
     }),
@@ -73,7 +72,7 @@ export function validateSet<T>(at: string, list: readonly T[] | undefined, max: 
 export function validateMap<T>(at: string, map: Readonly<Record<string, T>> | undefined, max: number, key: (at: string, name: string) => FieldError[], each: (at: string, value: T) => FieldError[]): FieldError[] {
   const entries = Object.entries(map ?? {})
   if (entries.length > max) return [tooMany(at, entries.length, max)]
-  return entries.flatMap(([name, value]) => [...key(`${at}[${name}]`, name), ...each(`${at}[${name}]`, value)])
+  return entries.flatMap(([name, value]) => [...key(at, name), ...each(`${at}[${name}]`, value)])
 }
 
 /** A JSON object of bounded size. */

@@ -12,6 +12,8 @@ const ADMISSION = '/apis/admissionregistration.k8s.io/v1'
 const CLAIMS = '/apis/resource.k8s.io/v1/namespaces/default/resourceclaims'
 const FLOW = '/apis/flowcontrol.apiserver.k8s.io/v1'
 const RBAC = '/apis/rbac.authorization.k8s.io/v1'
+const SLICES = '/apis/resource.k8s.io/v1/resourceslices'
+const STORAGE = '/apis/storage.k8s.io/v1'
 
 const rule = (operation: string) => ({ operations: [operation], apiGroups: [''], apiVersions: ['v1'], resources: ['pods'] })
 const mutations = [{ patchType: 'JSONPatch', jsonPatch: { expression: '[]' } }]
@@ -19,6 +21,7 @@ const mutating = (over: object) => ({ metadata: { name: 'm' }, spec: { matchCons
 const validating = (over: object) => ({ metadata: { name: 'v' }, spec: { matchConstraints: { resourceRules: [rule('CREATE')] }, validations: [{ expression: 'true', ...over }] } })
 const binding = (subject: object) => ({ metadata: { name: 'b' }, subjects: [subject], roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'view' } })
 const claim = (over: object) => ({ metadata: { name: 'c' }, spec: { devices: { requests: [{ name: 'r', exactly: { deviceClassName: 'a.example.com' } }], ...over } } })
+const slice = (device: object) => ({ metadata: { name: 's' }, spec: { driver: 'a.example.com', nodeName: 'n', pool: { name: 'p', resourceSliceCount: 1 }, devices: [{ name: 'd', ...device }] } })
 
 const CREATIONS: readonly Recorded[] = [
   [`${ADMISSION}/mutatingadmissionpolicies`, mutating({ reinvocationPolicy: undefined }), ['spec.reinvocationPolicy: Required value']],
@@ -40,6 +43,16 @@ const CREATIONS: readonly Recorded[] = [
   [`${RBAC}/clusterrolebindings`, binding({ kind: 'User', apiGroup: 'rbac.authorization.k8s.io', name: 'jane', namespace: 'x' }), undefined],
   [`${RBAC}/clusterrolebindings`, { ...binding({ kind: 'ServiceAccount', name: 'sa', namespace: 'Bad_Chars!*' }), metadata: { name: 'b2' } }, undefined],
   [CLAIMS, claim({ config: [{ opaque: { driver: '', parameters: {} } }] }), ['spec.devices.config[0].opaque.driver: Required value']],
+  [CLAIMS, claim({ constraints: [{ matchAttribute: 'a/b/c' }] }), undefined],
+  [CLAIMS.replace('claims', 'claimtemplates'), { metadata: { name: 't' }, spec: { metadata: { name: 'x', uid: 'y', labels: { a: 'b' } }, spec: {} } }, ['spec.metadata.name: Forbidden: cannot be set', 'spec.metadata.uID: Forbidden: cannot be set']],
+  [CLAIMS.replace('/v1/', '/v1beta1/'), { metadata: { name: 'beta' }, spec: { devices: { requests: [{ name: 'r', firstAvailable: [{ name: 's', deviceClassName: 'a.example.com' }] }] } } }, undefined],
+  [CLAIMS.replace('/v1/', '/v1beta1/'), { metadata: { name: 'beta' }, spec: { devices: { requests: [{ name: 'r', count: 2 }] } } }, ['spec.devices.requests[0].exactly.deviceClassName: Required value']],
+  [SLICES, slice({ attributes: { 'bad key!': { string: 'x' } } }), ["spec.devices[0].attributes: Invalid value: \"bad key!\": a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters or '_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName', regex used for validation is '[A-Za-z_][A-Za-z0-9_]*')"]],
+  [SLICES, slice({ allowMultipleAllocations: true, capacity: { memory: { value: '4Gi', requestPolicy: { default: '1', validRange: { min: '1Gi' } } } } }), ['spec.devices[0].capacity[memory].requestPolicy.validRange.min: Invalid value: "1": default is less than min: 1Gi']],
+  ['/apis/scheduling.k8s.io/v1/priorityclasses', { metadata: { name: 'p' }, value: 1, preemptionPolicy: '' }, ['preemptionPolicy: Required value']],
+  [`${STORAGE}/storageclasses`, { metadata: { name: 's' }, provisioner: 'a', volumeBindingMode: '' }, ['volumeBindingMode: Unsupported value: "": supported values: "Immediate", "WaitForFirstConsumer"']],
+  [`${STORAGE}/storageclasses`, { metadata: { name: 's' }, provisioner: 'a', allowedTopologies: [{}] }, ['allowedTopologies[0].matchLabelExpressions: Duplicate value: ""']],
+  [`${STORAGE}/csidrivers`, { metadata: { name: 's' }, spec: { fsGroupPolicy: '' } }, ['spec.fsGroupPolicy: Unsupported value: "": supported values: "File", "None", "ReadWriteOnceWithFSType"']],
   [`${FLOW}/prioritylevelconfigurations`, { metadata: { name: 'p' }, spec: { type: 'Exempt' } }, ["spec.type: Invalid value: \"Exempt\": must be 'Exempt' if and only if `name` is 'exempt'"]],
   ['/apis/certificates.k8s.io/v1/certificatesigningrequests', { metadata: { name: 'c' }, spec: { signerName: 'x', usages: ['client auth'] } }, [
     'spec.request: Invalid value: null: PEM block type must be CERTIFICATE REQUEST',

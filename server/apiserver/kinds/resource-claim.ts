@@ -1,24 +1,23 @@
 /** ResourceClaim and ResourceClaimTemplate (resource.k8s.io): which devices a pod asks for, and which it got. */
-import type { AllocatedDeviceStatus, AllocationResult, DeviceClaim, DeviceConstraint, DeviceRequest, DeviceRequestAllocationResult, DeviceSubRequest, NetworkDeviceData, ResourceV1ResourceClaim as ResourceClaim, ResourceClaimStatus, ResourceClaimTemplate } from '#api/types/index.ts'
+import type { AllocatedDeviceStatus, AllocationResult, DeviceClaim, DeviceConstraint, DeviceRequest, DeviceRequestAllocationResult, DeviceSubRequest, DeviceToleration, NetworkDeviceData, ResourceV1ResourceClaim as ResourceClaim, ResourceClaimStatus, ResourceClaimTemplate } from '#api/types/index.ts'
 import { checkDnsLabel } from '#api/types/index.ts'
 import { type FieldError, forbidden, invalid, notSupported, required, tooLong, tooMany } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { keepSpec, keepStatus } from './carry.ts'
-import { checkLabels, immutable, named } from './check.ts'
+import { immutable, named } from './check.ts'
 import { validateConditions } from './conditions.ts'
 import { DEVICE_CONFIGS_MAX, validateClassName, validateConfiguration, validateSelectors } from './device-class.ts'
 import { validateBindingConditions, validateDevice, validateDriver, validateFullyQualified, validateList, validateParameters, validatePool, validateSet, validateShareId, validateToleration } from './device-names.ts'
 import { isCidr } from './ip.ts'
-import { validateAnnotations } from './object-meta.ts'
 import { validateNodeSelector } from './pod-spec-validation.ts'
 import { ageColumn, column, nameColumn } from './table-columns.ts'
+import { validateTemplateMeta } from './volume-validation.ts'
 
 const REQUESTS_MAX = 32
 const CONSTRAINTS_MAX = 32
 const FIRST_AVAILABLE_MAX = 8
 const RESULTS_MAX = 32
 const RESERVED_MAX = 256
-const TOLERATIONS_MAX = 16
 const DEVICE_CONDITIONS_MAX = 8
 const DEVICE_DATA_BYTES_MAX = 10 * 1024
 const NETWORK_IPS_MAX = 16
@@ -32,7 +31,10 @@ type RequestNames = ReadonlyMap<string, ReadonlySet<string>>
 export const resourceClaimStrategy: KindStrategy<ResourceClaim> = {
   statusKeepsMetadata: true,
   generation: false,
-  defaults: (claim) => defaultDevices(claim.spec?.devices),
+  defaults(claim) {
+    defaultDevices(claim.spec?.devices)
+    for (const { tolerations } of claim.status?.allocation?.devices?.results ?? []) defaultTolerations(tolerations)
+  },
   prepareCreate: (claim) => { claim.status = {} },
   prepareUpdate: keepStatus,
   prepareStatusUpdate(claim, old) {
@@ -48,13 +50,13 @@ export const resourceClaimStrategy: KindStrategy<ResourceClaim> = {
 export const resourceClaimTemplateStrategy: KindStrategy<ResourceClaimTemplate> = {
   generation: false,
   defaults: (template) => defaultDevices(template.spec?.spec?.devices),
-  validate: (template) => [
-    ...checkLabels('spec.metadata.labels', template.spec?.metadata?.labels),
-    ...validateAnnotations('spec.metadata.annotations', template.spec?.metadata?.annotations),
-    ...validateDevices('spec.spec.devices', template.spec?.spec?.devices ?? {}),
-  ],
-  validateUpdate: (template, old) => immutable('spec', template.spec, old.spec),
+  validate: validateTemplate,
+  validateUpdate: (template, old) => [...validateTemplate(template), ...immutable('spec', template.spec, old.spec)],
   columns: [nameColumn(), ageColumn()],
+}
+
+function validateTemplate({ spec }: ResourceClaimTemplate): FieldError[] {
+  return [...validateTemplateMeta('spec.metadata', spec?.metadata ?? {}), ...validateDevices('spec.spec.devices', spec?.spec?.devices ?? {})]
 }
 
 function stateText(claim: ResourceClaim): string {
@@ -77,9 +79,13 @@ export function defaultDevices(devices: DeviceClaim | undefined): void {
       if (!exact) continue
       exact.allocationMode ||= 'ExactCount'
       if (exact.allocationMode === 'ExactCount') exact.count ||= 1
-      for (const toleration of exact.tolerations ?? []) toleration.operator ||= 'Equal'
+      defaultTolerations(exact.tolerations)
     }
   }
+}
+
+function defaultTolerations(tolerations: readonly DeviceToleration[] | undefined): void {
+  for (const toleration of tolerations ?? []) toleration.operator ||= 'Equal'
 }
 
 function requestNames(devices: DeviceClaim | undefined): RequestNames {
@@ -110,7 +116,7 @@ function validateExact(at: string, request: Exact): FieldError[] {
   if (mode === 'All') out.push(...(count === 0 ? [] : [invalid(`${at}.count`, count, "must not be specified when allocationMode is 'All'")]))
   else if (mode === 'ExactCount') out.push(...(count > 0 ? [] : [invalid(`${at}.count`, count, 'must be greater than zero')]))
   else out.push(notSupported(`${at}.allocationMode`, mode, MODES))
-  return [...out, ...validateList(`${at}.tolerations`, request.tolerations, TOLERATIONS_MAX, validateToleration)]
+  return [...out, ...(request.tolerations ?? []).flatMap((toleration, i) => validateToleration(`${at}.tolerations[${i}]`, toleration))]
 }
 
 const validateRequestRefs = (at: string, refs: readonly string[] | undefined, names: RequestNames): FieldError[] => validateSet(at, refs, REQUESTS_MAX, (r) => r, (here, ref) => validateRequestRef(here, ref, names))
@@ -132,7 +138,9 @@ function validateConstraint(at: string, constraint: DeviceConstraint, names: Req
   return [...out, required(at, 'exactly one of "matchAttribute" or "distinctAttribute" is required, but multiple fields are set')]
 }
 
-const deviceId = (d: { driver?: string; pool?: string; device?: string; shareID?: string }): string => `${d.driver ?? ''}/${d.pool ?? ''}/${d.device ?? ''}${d.shareID ? `/${d.shareID}` : ''}`
+interface DeviceKey { driver?: string; pool?: string; device?: string; shareID?: string }
+const shownId = (d: DeviceKey): DeviceKey => ({ driver: d.driver ?? '', pool: d.pool ?? '', device: d.device ?? '', shareID: d.shareID ?? '' })
+const deviceId = (d: DeviceKey): string => `${d.driver ?? ''}/${d.pool ?? ''}/${d.device ?? ''}${d.shareID ? `/${d.shareID}` : ''}`
 
 /** What a driver said of devices that the claim no longer has goes with them: who takes them away need not know of it. */
 function dropDeallocated({ status }: ResourceClaim, old: ResourceClaim): void {
@@ -148,7 +156,7 @@ function validateStatus(status: ResourceClaimStatus, old: ResourceClaimStatus, d
   const allocated = new Set((allocation?.devices?.results ?? []).map(deviceId))
   const out = [
     ...validateSet('status.reservedFor', reservedFor, RESERVED_MAX, (r) => r.uid, (at, r) => (['resource', 'name', 'uid'] as const).flatMap((key) => (r[key] ? [] : [required(`${at}.${key}`)]))),
-    ...validateSet('status.devices', devices, Number.POSITIVE_INFINITY, deviceId, (at, d) => validateDeviceStatus(at, d, allocated)),
+    ...validateSet('status.devices', devices, Number.POSITIVE_INFINITY, deviceId, (at, d) => validateDeviceStatus(at, d, allocated), shownId),
   ]
   if (reservedFor.length > 0 && !allocation) out.push(forbidden('status.reservedFor', 'may not be specified when `allocated` is not set'))
   else if (deleted && reservedFor.some((r) => !old.reservedFor?.some((o) => o.uid === r.uid))) out.push(forbidden('status.reservedFor', 'new entries may not be added while `deallocationRequested` or `deletionTimestamp` are set'))
@@ -184,7 +192,7 @@ function validateDeviceStatus(at: string, device: AllocatedDeviceStatus, allocat
   const conditions = device.conditions ?? []
   return [
     ...validateDriver(`${at}.driver`, device.driver), ...validatePool(`${at}.pool`, device.pool), ...validateDevice(`${at}.device`, device.device), ...validateShareId(`${at}.shareID`, device.shareID),
-    ...(allocated.has(deviceId(device)) ? [] : [invalid(at, { driver: device.driver ?? '', pool: device.pool ?? '', device: device.device ?? '', shareID: device.shareID ?? '' }, 'must be an allocated device in the claim')]),
+    ...(allocated.has(deviceId(device)) ? [] : [invalid(at, shownId(device), 'must be an allocated device in the claim')]),
     ...(conditions.length > DEVICE_CONDITIONS_MAX ? [tooMany(`${at}.conditions`, conditions.length, DEVICE_CONDITIONS_MAX)] : []),
     ...validateConditions(`${at}.conditions`, conditions),
     ...(device.data === undefined || device.data === null ? [] : validateParameters(`${at}.data`, device.data, DEVICE_DATA_BYTES_MAX)),

@@ -34,6 +34,7 @@ export const resourceSliceStrategy: KindStrategy<ResourceSlice> = {
     column('Pool', 'Name is used to identify the pool. For node-local devices, this is often the node name, but this is not required.', (o) => o.spec?.pool?.name ?? ''),
     ageColumn(),
   ],
+  warnings: ({ spec }) => (spec?.driver && spec.driver !== spec.driver.toLowerCase() ? [`spec.driver: driver names should be lowercase; ${JSON.stringify(spec.driver)} contains uppercase characters`] : []),
   selectableFields: { 'spec.nodeName': (o) => o.spec?.nodeName ?? '', 'spec.driver': (o) => o.spec?.driver ?? '' },
 }
 
@@ -46,7 +47,7 @@ function validateSlice(slice: ResourceSlice, old: ResourceSlice | undefined): Fi
   if (old) out.push(...immutable('spec.pool.name', pool.name, old.spec?.pool?.name), ...immutable('spec.driver', spec.driver, old.spec?.driver), ...immutable('spec.nodeName', spec.nodeName, old.spec?.nodeName))
   out.push(...validatePlace('spec', spec, ['nodeName', 'nodeSelector', 'allNodes', 'perDeviceNodeSelection']))
   const terms = spec.nodeSelector?.nodeSelectorTerms
-  if (spec.nodeSelector && (terms ?? []).length !== 1) out.push(invalid('spec.nodeSelector.nodeSelectorTerms', terms ?? [], 'must have exactly one node selector term'))
+  if (spec.nodeSelector && (terms ?? []).length !== 1) out.push(invalid('spec.nodeSelector.nodeSelectorTerms', (terms ?? []).length === 0 ? null : terms, 'must have exactly one node selector term'))
   if (spec.sharedCounters && spec.devices) out.push(invalid('spec', '', 'only one of `sharedCounters` or `devices` is allowed'))
   const devices = spec.devices ?? []
   return [
@@ -95,7 +96,7 @@ function validateOffer(at: string, device: Device, old: Device | undefined, perD
   if (count > ATTRIBUTES_MAX) out.push(invalid(at, count, `the total number of attributes and capacities must not exceed ${ATTRIBUTES_MAX}`))
   if (values > ATTRIBUTE_VALUES_MAX) out.push(invalid(at, values, `the total number of attribute values must not exceed ${ATTRIBUTE_VALUES_MAX}`))
   out.push(...validateMap(`${at}.attributes`, device.attributes, Number.POSITIVE_INFINITY, validateQualified, validateAttribute))
-  if (!old || !semanticEqual(old.capacity, device.capacity)) out.push(...validateMap(`${at}.capacity`, device.capacity, Number.POSITIVE_INFINITY, validateQualified, (here, c) => validateCapacity(here, c, device.allowMultipleAllocations === true)))
+  if (!old || !semanticEqual(old.capacity, device.capacity) || old.allowMultipleAllocations !== device.allowMultipleAllocations) out.push(...validateMap(`${at}.capacity`, device.capacity, Number.POSITIVE_INFINITY, validateQualified, (here, c) => validateCapacity(here, c, device.allowMultipleAllocations === true)))
   if (!old || !semanticEqual(old.taints, device.taints)) out.push(...validateList(`${at}.taints`, device.taints, TAINTS_MAX, (here, taint) => validateTaint(here, taint)))
   out.push(...validateSet(`${at}.consumesCounters`, device.consumesCounters, CONSUMPTIONS_MAX, (c) => c.counterSet, (here, c) => [
     ...(c.counterSet ? named(`${here}.counterSet`, c.counterSet, checkDnsLabel) : [required(`${here}.counterSet`)]),
@@ -157,11 +158,11 @@ function validateRange(at: string, fallback: string, capacity: string, { min, ma
   if (min === undefined) return [required(`${at}.min`, 'required when validRange is defined')]
   const out: FieldError[] = []
   if (compareQuantity(min, capacity) > 0) out.push(invalid(`${at}.min`, min, `min is larger than capacity value: ${capacity}`))
-  if (compareQuantity(fallback, min) < 0) out.push(invalid(`${at}.default`, fallback, `default is less than min: ${min}`))
+  if (compareQuantity(fallback, min) < 0) out.push(invalid(`${at}.min`, fallback, `default is less than min: ${min}`))
   if (max !== undefined) {
     if (compareQuantity(min, max) > 0) out.push(invalid(`${at}.max`, min, `min is larger than max: ${max}`))
     if (compareQuantity(max, capacity) > 0) out.push(invalid(`${at}.max`, max, `max is larger than capacity value: ${capacity}`))
-    if (compareQuantity(fallback, max) > 0) out.push(invalid(`${at}.default`, fallback, `default is more than max: ${max}`))
+    if (compareQuantity(fallback, max) > 0) out.push(invalid(`${at}.max`, fallback, `default is more than max: ${max}`))
   }
   if (step === undefined) return out
   const { nano: stepNano } = parseQuantity(step)

@@ -3,13 +3,12 @@
  * and a device's under `basic`.
  */
 import type { Device, DeviceClaim, DeviceRequest, KubeObject, ResourceV1ResourceClaim as ResourceClaim, ResourceClaimTemplate, ResourceSlice, V1beta1BasicDevice, V1beta1Device, V1beta1DeviceClaim, V1beta1DeviceRequest, V1beta1ResourceClaim, V1beta1ResourceClaimTemplate, V1beta1ResourceSlice } from '#api/types/index.ts'
-import type { FieldError } from '../field-error.ts'
 import type { KindContext, KindStrategy } from '../kind.ts'
 
 const EXACT_FIELDS = ['adminAccess', 'allocationMode', 'capacity', 'count', 'deviceClassName', 'selectors', 'tolerations'] as const
 
 function requestToV1({ name, firstAvailable, ...exactly }: V1beta1DeviceRequest): DeviceRequest {
-  const isExact = EXACT_FIELDS.some((key) => exactly[key] !== undefined)
+  const isExact = EXACT_FIELDS.some((key) => exactly[key] !== undefined && exactly[key] !== '' && exactly[key] !== 0)
   return { name, ...(firstAvailable && { firstAvailable }), ...(isExact && { exactly: { ...exactly, deviceClassName: exactly.deviceClassName ?? '' } }) }
 }
 
@@ -48,8 +47,8 @@ export function resourceSliceFromV1(slice: ResourceSlice): V1beta1ResourceSlice 
   return slice.spec?.devices ? { ...slice, spec: { ...slice.spec, devices: slice.spec.devices.map(deviceFromV1) } } : (slice as V1beta1ResourceSlice)
 }
 
-/** The rules of the stored form, run on it; what they fill in or reset is put back into the view. */
-export function strategyOfView<V extends KubeObject, S extends KubeObject>(stored: KindStrategy<S>, toStored: (view: V) => S, fromStored: (object: S) => V, fieldOf: (field: string) => string): KindStrategy<V> {
+/** The rules of the stored form, run on it (complaints name its fields); what they fill in or reset is put back into the view. */
+export function strategyOfView<V extends KubeObject, S extends KubeObject>(stored: KindStrategy<S>, toStored: (view: V) => S, fromStored: (object: S) => V): KindStrategy<V> {
   const through = (view: V, run: (object: S) => void): void => {
     const object = toStored(view)
     run(object)
@@ -58,15 +57,15 @@ export function strategyOfView<V extends KubeObject, S extends KubeObject>(store
     for (const key of Object.keys(target)) if (!Object.hasOwn(back, key)) delete target[key]
     Object.assign(target, back)
   }
-  const worded = (errors: FieldError[] | undefined): FieldError[] => (errors ?? []).map((e) => ({ ...e, field: fieldOf(e.field) }))
   const { generation, columns, selectableFields } = stored
   return {
     ...(stored.defaults && { defaults: (view: V) => through(view, (o) => stored.defaults?.(o)) }),
     ...(stored.prepareCreate && { prepareCreate: (view: V, ctx: KindContext) => through(view, (o) => stored.prepareCreate?.(o, ctx)) }),
     ...(stored.prepareUpdate && { prepareUpdate: (view: V, old: V, ctx: KindContext) => through(view, (o) => stored.prepareUpdate?.(o, toStored(old), ctx)) }),
-    ...(stored.validate && { validate: (view: V, ctx: KindContext) => worded(stored.validate?.(toStored(view), ctx)) }),
-    ...(stored.validateUpdate && { validateUpdate: (view: V, old: V, ctx: KindContext) => worded(stored.validateUpdate?.(toStored(view), toStored(old), ctx)) }),
-    ...(stored.validateStatusUpdate && { validateStatusUpdate: (view: V, old: V, ctx: KindContext) => worded(stored.validateStatusUpdate?.(toStored(view), toStored(old), ctx)) }),
+    ...(stored.warnings && { warnings: (view: V, old?: V) => stored.warnings?.(toStored(view), old && toStored(old)) ?? [] }),
+    ...(stored.validate && { validate: (view: V, ctx: KindContext) => stored.validate?.(toStored(view), ctx) ?? [] }),
+    ...(stored.validateUpdate && { validateUpdate: (view: V, old: V, ctx: KindContext) => stored.validateUpdate?.(toStored(view), toStored(old), ctx) ?? [] }),
+    ...(stored.validateStatusUpdate && { validateStatusUpdate: (view: V, old: V, ctx: KindContext) => stored.validateStatusUpdate?.(toStored(view), toStored(old), ctx) ?? [] }),
     ...(generation === false && { generation }),
     ...(stored.statusKeepsMetadata && { statusKeepsMetadata: true }),
     ...(typeof generation === 'function' && { generation: (view: V, old: V) => generation(toStored(view), toStored(old)) }),
@@ -74,6 +73,3 @@ export function strategyOfView<V extends KubeObject, S extends KubeObject>(store
     ...(selectableFields && { selectableFields: Object.fromEntries(Object.entries(selectableFields).map(([name, read]) => [name, (view: V) => read(toStored(view))])) }),
   }
 }
-
-/** Where v1beta1 has what v1 has under `exactly`, or directly in a device. */
-export const v1beta1Field = (field: string): string => field.replace(/(devices\.requests\[\d+\])\.exactly/, '$1').replace(/^(spec\.devices\[\d+\])\.(?!name$)/, '$1.basic.')

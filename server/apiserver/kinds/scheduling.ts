@@ -3,7 +3,7 @@ import type { PriorityClass, RuntimeClass } from '#api/types/index.ts'
 import { checkDnsLabel } from '#api/types/index.ts'
 import { duplicate, type FieldError, forbidden } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
-import { checkLabels, immutable, oneOf, requiredName, setDefault } from './check.ts'
+import { checkLabels, immutable, oneOf, requiredName } from './check.ts'
 import { validateResources } from './resources-validation.ts'
 import { validateTolerations } from './pod-spec-validation.ts'
 import { nodeSelectorWarnings } from './label-warnings.ts'
@@ -15,7 +15,7 @@ export const SYSTEM_PRIORITY_CLASSES: Readonly<Record<string, number>> = { 'syst
 
 export const priorityClassStrategy: KindStrategy<PriorityClass> = {
   defaults(c) {
-    setDefault(c, 'preemptionPolicy', 'PreemptLowerPriority')
+    c.preemptionPolicy ??= 'PreemptLowerPriority'
     c.value ??= 0
   },
   generation: () => false,
@@ -28,7 +28,7 @@ export const priorityClassStrategy: KindStrategy<PriorityClass> = {
     } else if ((c.value ?? 0) > USER_PRIORITY_MAX) {
       out.push(forbidden('value', `maximum allowed value of a user defined priority is ${USER_PRIORITY_MAX}`))
     }
-    return [...out, ...oneOf('preemptionPolicy', c.preemptionPolicy, ['Never', 'PreemptLowerPriority'])]
+    return [...out, ...oneOf('preemptionPolicy', c.preemptionPolicy, ['PreemptLowerPriority', 'Never'], 'required')]
   },
   validateUpdate: (c, old) => [
     ...((c.value ?? 0) === (old.value ?? 0) ? [] : [forbidden('value', 'may not be changed in an update.')]),

@@ -16,11 +16,6 @@ export const csiStorageCapacityStrategy: KindStrategy<CSIStorageCapacity> = {
     ...immutable('nodeTopology', capacity.nodeTopology, old.nodeTopology),
     ...immutable('storageClassName', capacity.storageClassName, old.storageClassName),
   ],
-  columns: [
-    nameColumn(),
-    column('StorageClassName', 'storageClassName represents the name of the StorageClass that the reported capacity applies to.', (o) => o.storageClassName ?? ''),
-    column('Capacity', 'capacity is the value reported by the CSI driver in its GetCapacityResponse for a GetCapacityRequest with topology and parameters that match the previous fields.', (o) => o.capacity ?? '<unset>'),
-  ],
 }
 
 function validateCapacity(capacity: CSIStorageCapacity): FieldError[] {

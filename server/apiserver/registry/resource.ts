@@ -5,7 +5,7 @@ import { deviceClassStrategy } from '../kinds/device-class.ts'
 import { deviceTaintRuleStrategy, resourcePoolStatusRequestStrategy } from '../kinds/device-taint-rule.ts'
 import { resourceClaimStrategy, resourceClaimTemplateStrategy } from '../kinds/resource-claim.ts'
 import { resourceSliceStrategy } from '../kinds/resource-slice.ts'
-import { resourceClaimFromV1, resourceClaimTemplateFromV1, resourceClaimTemplateToV1, resourceClaimToV1, resourceSliceFromV1, resourceSliceToV1, strategyOfView, v1beta1Field } from '../kinds/resource-v1beta1.ts'
+import { resourceClaimFromV1, resourceClaimTemplateFromV1, resourceClaimTemplateToV1, resourceClaimToV1, resourceSliceFromV1, resourceSliceToV1, strategyOfView } from '../kinds/resource-v1beta1.ts'
 import { deprecationWarning, refsOf, row, type RowOptions, sameShape } from './row.ts'
 
 const GROUP = 'resource.k8s.io'
@@ -17,7 +17,7 @@ function versions<S extends KubeObject, V extends KubeObject>(newest: KindRow, s
   return [
     newest,
     ...sameShape(newest, ['v1beta2'], OLD),
-    row({ ...newest.ref, version: 'v1beta1' }, strategyOfView(strategy, toV1, fromV1, v1beta1Field), {
+    row({ ...newest.ref, version: 'v1beta1' }, strategyOfView(strategy, toV1, fromV1), {
       ...options,
       model: `V1beta1${newest.ref.kind}`,
       warning: deprecationWarning({ ...newest.ref, version: 'v1beta1' }, OLD.v1beta1),

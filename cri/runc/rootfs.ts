@@ -17,6 +17,10 @@ export type LayerTrees = Pick<LayerStore, 'directory' | 'treePath'>
 export interface OwnUsers { path: string; range: IdRange }
 
 const VOLUME_FLAGS = MOUNT_FLAGS.readOnly + MOUNT_FLAGS.noExec + MOUNT_FLAGS.noSuid + MOUNT_FLAGS.noDev
+const MOUNT_HINTS: Readonly<Record<string, string>> = {
+  ENODEV: ': this kernel has no overlayfs; load the module "overlay" (modprobe overlay) or use a kernel that has it',
+  EINVAL: ': the file system of the data directory may not carry overlays (overlayfs itself, NFS and FAT do not); choose another --data-dir',
+}
 /** What the kernel takes as one mount's options, less room for the rest of the line. */
 const OPTION_BYTES_MAX = 4095
 
@@ -111,7 +115,7 @@ async function mountLayers({ paths, chain, layers, clock, users, target, bottom,
   } catch (error) {
     if (hasCode(error, 'CRI_INVALID')) throw error
     const { message } = asError(error)
-    const hint = hasCode(error, 'ENODEV') ? ': this kernel has no overlayfs; load the module "overlay" (modprobe overlay) or use a kernel that has it' : ''
+    const hint = MOUNT_HINTS[(error as { code?: string }).code ?? ''] ?? ''
     throw new CodedError('CRI_FAILED', `failed to mount ${what}: ${message}${hint}`, { cause: error })
   } finally {
     // overlayfs has taken what it needs of them.

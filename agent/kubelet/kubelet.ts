@@ -173,11 +173,11 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     measure: async () => (await stats.measure()).pods,
     freeDisk: () => garbage.freeDisk(),
     onConditions: () => reporter.poke(),
-    evict({ pod, graceSeconds, message }) {
+    evict({ pod, graceSeconds, message, annotations }) {
       const memory = workers?.get(pod.metadata.uid)
       if (!memory) return
       memory.rejected = { reason: 'Evicted', message, eviction: { graceSeconds, sinceMs: clock.nowMs() } }
-      events.event(asReference(pod), 'Warning', 'Evicted', message)
+      events.event(asReference(pod), 'Warning', 'Evicted', message, annotations)
       workers?.wake(memory.uid)
     },
   })

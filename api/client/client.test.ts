@@ -141,12 +141,13 @@ test('a repeated event raises its count by patch; many alike are combined; a noi
   const { seen, client } = scripted(() => ({ json: {} }))
   const recorder = createEventRecorder(client, { component: 'test', clock, random: seededRandom(1), log: silentLog })
   const pod: Pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p', namespace: 'a', uid: 'u' } }
-  recorder.event(pod, 'Normal', 'Pulled', 'same')
+  recorder.event(pod, 'Normal', 'Pulled', 'same', { who: 'me' })
   recorder.event(pod, 'Normal', 'Pulled', 'same')
   await recorder.flush()
   const [first, second] = seen
-  const created = first?.body as { metadata: { name: string }; involvedObject: unknown; source: unknown; count: number; firstTimestamp: string }
+  const created = first?.body as { metadata: { name: string; annotations?: object }; involvedObject: unknown; source: unknown; count: number; firstTimestamp: string }
   assert.match(created.metadata.name, /^p\.[0-9a-f]+$/)
+  assert.deepStrictEqual(created.metadata.annotations, { who: 'me' })
   assert.deepStrictEqual([created.involvedObject, created.source, created.count, created.firstTimestamp],
     [{ apiVersion: 'v1', kind: 'Pod', name: 'p', namespace: 'a', uid: 'u' }, { component: 'test' }, 1, '2026-01-01T00:00:00Z'])
   assert.deepStrictEqual([second?.method, second?.path, second?.body],

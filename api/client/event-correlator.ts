@@ -4,7 +4,7 @@
  */
 import type { ObjectReference } from '../types/index.ts'
 
-export interface EventInput { about: ObjectReference; type: 'Normal' | 'Warning'; reason: string; message: string }
+export interface EventInput { about: ObjectReference; type: 'Normal' | 'Warning'; reason: string; message: string; /** Of the Event object itself, where it is made anew. */ annotations?: Readonly<Record<string, string>> }
 
 export type EventPlan =
   /** The object has used up its share. */

@@ -23,7 +23,7 @@ export interface EventRecorderOptions {
 
 export interface EventRecorder {
   /** Returns at once. `about` needs apiVersion, kind, name, uid; or is a reference (with fieldPath). */
-  event(about: KubeObject | ObjectReference, type: 'Normal' | 'Warning', reason: string, message: string): void
+  event(about: KubeObject | ObjectReference, type: 'Normal' | 'Warning', reason: string, message: string, annotations?: Readonly<Record<string, string>>): void
   /** Resolves when what was recorded so far is written or given up. */
   flush(): Promise<void>
   /** Drops what waits and takes nothing more. Twice is fine. */
@@ -71,7 +71,7 @@ export function createEventRecorder(client: Client, options: EventRecorderOption
     const suffix = (BigInt(Math.floor(clock.nowMs())) * 1_000_000n + BigInt(Math.floor(random.next() * 1_000_000))).toString(16)
     return {
       apiVersion: 'v1', kind: 'Event',
-      metadata: { name: `${(input.about.name ?? '').slice(0, 230)}.${suffix}`, namespace },
+      metadata: { name: `${(input.about.name ?? '').slice(0, 230)}.${suffix}`, namespace, ...(input.annotations && { annotations: { ...input.annotations } }) },
       involvedObject: input.about, reason: input.reason, message, type: input.type,
       source: { component, ...(host !== undefined && { host }) },
       firstTimestamp: now, lastTimestamp: now, count,
@@ -112,13 +112,13 @@ export function createEventRecorder(client: Client, options: EventRecorderOption
   }
 
   return {
-    event(about, type, reason, message) {
+    event(about, type, reason, message, annotations) {
       if (stop.signal.aborted) return
       if (queue.length >= QUEUE_EVENTS_MAX) {
         log.debug('event dropped, too many are waiting', { reason })
         return
       }
-      queue.push({ about: referenceTo(about), type, reason, message: message.slice(0, MESSAGE_CHARS_MAX) })
+      queue.push({ about: referenceTo(about), type, reason, message: message.slice(0, MESSAGE_CHARS_MAX), ...(annotations && { annotations }) })
       wake()
     },
     async flush() {

@@ -6,7 +6,7 @@ import { podQosClass } from '#api/types/pods.ts'
 import { fromValue, parseQuantity, quantityValue } from '#api/types/quantity.ts'
 import type { Pod, Stored, Toleration } from '#api/types/index.ts'
 import { ephemeralBytes, type PodSample } from '../stats/summary.ts'
-import { isCritical, rankForEviction, type PodUsage } from './rank.ts'
+import { isCritical, memoryOf, rankForEviction, type PodUsage } from './rank.ts'
 import { amountIn, amountText, isMemorySignal, SIGNAL_FACTS, thresholdsMet, type Observations, type PressureCondition, type Signal, type Threshold } from './thresholds.ts'
 
 /** Between looks; lost with the agent, which costs a grace period or a transition period. */
@@ -53,7 +53,7 @@ export function decidePressure({ thresholds, observations, memory, nowMs, transi
   }
 }
 
-export interface Eviction { pod: Stored<Pod>; graceSeconds: number; message: string; signal: Signal | 'ephemeral-storage limit' }
+export interface Eviction { pod: Stored<Pod>; graceSeconds: number; message: string; signal: Signal | 'ephemeral-storage limit'; /** Of its Event: who used what of the resource that was short. */ annotations?: Readonly<Record<string, string>> }
 
 /** A hard threshold leaves a pod this long. */
 const IMMEDIATE_GRACE_SECONDS = 1
@@ -64,24 +64,35 @@ export function decideVictim(threshold: Threshold, pods: readonly PodUsage[], { 
   if (!victim) return undefined
   const own = victim.pod.spec?.terminationGracePeriodSeconds ?? 30
   return {
-    pod: victim.pod, signal: threshold.signal, message: pressureMessage(threshold, victim, observations),
+    pod: victim.pod, signal: threshold.signal, ...pressureWords(threshold, victim, observations),
     graceSeconds: threshold.graceMs === 0 ? IMMEDIATE_GRACE_SECONDS : Math.min(own, maxPodGraceSeconds),
   }
 }
 
-function pressureMessage({ signal, limit }: Threshold, { pod, sample }: PodUsage, observations: Observations): string {
+function pressureWords({ signal, limit }: Threshold, { pod, sample }: PodUsage, observations: Observations): Pick<Eviction, 'message' | 'annotations'> {
   const { resource } = SIGNAL_FACTS[signal]
   const seen = observations[signal]
   const parts = [`The node was low on resource: ${resource}. `]
   if (seen) parts.push(`Threshold quantity: ${amountText(signal, amountIn(limit, seen))}, available: ${available(signal, seen.available)}. `)
-  for (const c of sample?.containers ?? []) {
+  if (!sample) return { message: parts.join('') }
+  const annotations: Record<string, string> = {}
+  const whole = pod.spec?.resources?.requests?.memory
+  if (isMemorySignal(signal) && whole !== undefined) {
+    const used = kibi(memoryOf(sample))
+    parts.push(`Pod ${pod.metadata.name} was using ${used}, request is ${whole}, has larger consumption of ${resource}. `)
+    Object.assign(annotations, { offending_pod: pod.metadata.name, offending_pod_usage: used })
+  }
+  const offending: [string, string][] = []
+  for (const c of sample.containers) {
     const used = isMemorySignal(signal) ? c.memory.workingSetBytes : signal.endsWith('fs.available') ? c.rootfsUsedBytes + c.logsUsedBytes : undefined
     const spec = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].find((x) => x.name === c.name)
     const request = spec?.resources?.requests?.[resource]
     if (used === undefined || used <= quantityValue(request)) continue
     parts.push(`Container ${c.name} was using ${kibi(used)}, request is ${request ?? '0'}, has larger consumption of ${resource}. `)
+    offending.push([c.name, kibi(used)])
   }
-  return parts.join('')
+  const listed = { offending_containers: offending.map(([name]) => name).join(','), offending_containers_usage: offending.map(([, used]) => used).join(',') }
+  return { message: parts.join(''), annotations: { ...annotations, ...listed, starved_resource: resource } }
 }
 
 /** Upstream shows bytes in whole kibibytes. */

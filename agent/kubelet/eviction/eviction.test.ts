@@ -131,7 +131,11 @@ test('the victim is told upstream\'s sentence; critical and static pods are neve
   assert.deepStrictEqual(decideVictim(hard, [critical, fixed, victim], input), {
     pod: victim.pod, signal: 'memory.available', graceSeconds: 1,
     message: 'The node was low on resource: memory. Threshold quantity: 100Mi, available: 51200Ki. Container app was using 102400Ki, request is 64Mi, has larger consumption of memory. ',
+    annotations: { offending_containers: 'app', offending_containers_usage: '102400Ki', starved_resource: 'memory' },
   })
+  const whole = { ...victim, pod: podOf('whole', {}, { resources: { requests: { memory: '32Mi' } } }) }
+  const { message, annotations } = decideVictim(hard, [whole], input) ?? {}
+  assert.deepStrictEqual([message?.includes('Pod whole was using 102400Ki, request is 32Mi, has larger consumption of memory. Container app was'), annotations?.['offending_pod'], annotations?.['offending_pod_usage']], [true, 'whole', '102400Ki'])
   assert.equal(decideVictim(hard, [critical, fixed], input), undefined)
   assert.equal(decideVictim({ ...hard, graceMs: 30_000 }, [victim], input)?.graceSeconds, 30, 'a soft threshold gives the pod its own grace')
   assert.equal(decideVictim({ ...hard, graceMs: 30_000 }, [victim], { ...input, maxPodGraceSeconds: 10 })?.graceSeconds, 10, 'but no more than is configured')

@@ -1,5 +1,5 @@
 /** `skiff members list|remove`: which servers the cluster has. The one that leads does what is asked for here. */
-import type { Client } from '#api/client/client.ts'
+import { ApiError, type Client } from '#api/client/client.ts'
 import { ENDPOINT_SLICES, type EndpointSlice } from '#api/types/index.ts'
 import { CodedError, UsageError } from '#base/errors.ts'
 import { hostOf } from '../cluster/decide-members.ts'
@@ -13,6 +13,8 @@ import { asksForHelp, helpOf } from './verbs.ts'
 
 const REMOVED_MS_MAX = 30_000
 const LOOK_MS = 300
+/** A server that was removed ends; one that is only busy answers again within this. */
+const SILENT_MS_MAX = 3_000
 
 export async function run(argv: readonly string[]): Promise<number> {
   if (asksForHelp(argv)) {
@@ -60,7 +62,19 @@ async function remove(client: Client, name: string): Promise<void> {
   if (id === undefined || entry === undefined) throw new CodedError('MEMBER_UNKNOWN', `there is no server ${JSON.stringify(name)}; skiff members list shows them`)
   if (entries.size === 1) throw new CodedError('LAST_MEMBER', `${name} is the only server of the cluster: stop it, and the cluster with it`)
   await writeServers(client, new Map([[id, { ...entry, removing: true }]]))
-  for (const untilMs = clock.monotonicMs() + REMOVED_MS_MAX; (await readServers(client)).has(id);) {
+  let heardMs = clock.monotonicMs()
+  for (const untilMs = heardMs + REMOVED_MS_MAX; ;) {
+    try {
+      if (!(await readServers(client)).has(id)) break
+      heardMs = clock.monotonicMs()
+    } catch (error) {
+      // The wish is in the store. Who asks the server that goes hears no more of it: it ends as soon as it is out.
+      if (error instanceof ApiError && error.code < 500) throw error
+      if (clock.monotonicMs() - heardMs > SILENT_MS_MAX) {
+        process.stdout.write(`${name} is on its way out, and the server that was asked answers no more: where that is ${name} itself, it has gone; skiff members list at another server tells\n`)
+        return
+      }
+    }
     if (clock.monotonicMs() > untilMs) throw new CodedError('NOT_REMOVED_YET', `${name} could not be removed within ${REMOVED_MS_MAX / 1000} s: the servers go on trying; skiff members list tells whether it is gone`)
     await clock.sleep(LOOK_MS)
   }

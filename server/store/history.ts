@@ -13,6 +13,10 @@ export interface HistoryLimits {
   bytesMax: number
 }
 
+/**
+ * What was created costs 200 bytes and its key, what was changed or deleted its former value as well: 20,000 creations, 10,000
+ * changes of objects of 600 bytes, or of larger ones those of ten minutes at nine a second of 1.2 kB.
+ */
 export const HISTORY_LIMITS: HistoryLimits = { eventsMax: 20_000, bytesMax: 8 * 1024 * 1024 }
 
 export class History {

@@ -143,7 +143,5 @@ export interface Store {
 export const LAZY_FLUSH_MS = 300_000
 /** The same for heartbeats: a cluster at rest, which knows of nothing else, writes a few times a day. */
 export const HEARTBEAT_FLUSH_MS = 3_600_000
-/** Watch history that is always kept: the greater reach of the two. */
-export const HISTORY_EVENTS_MIN = 10_000
 /** etcd's --max-txn-ops, as it is by default. */
 export const TXN_OPS_MAX = 128

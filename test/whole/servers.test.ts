@@ -186,4 +186,16 @@ describe('several servers', { timeout: 600_000 }, () => {
     await until('both are members', 20_000, async () => (await names(h2)).join() === 'h1,h2')
     assert.match(await must(h1, 'get', 'configmap', '-o', 'name'), /in-time/)
   })
+
+  it('let a server go by a verb, too, and never the last one', async () => {
+    const unknown = await h2.run([SKIFF, 'members', 'remove', 'h9', '--kubeconfig', h2.kubeconfig])
+    assert.deepEqual([unknown.code, /there is no server "h9"/.test(unknown.stderr)], [1, true], unknown.stderr)
+    // Asked of the one that goes.
+    assert.match(await members(h1, 'remove', 'h1'), /^h1 is (no server of the cluster any more|on its way out)/)
+    await until('it has ended', 30_000, () => !isRunning(h1))
+    assert.deepEqual(await names(h2), ['h2'])
+    await must(h2, 'create', 'configmap', 'alone-again')
+    const last = await h2.run([SKIFF, 'members', 'remove', 'h2', '--kubeconfig', h2.kubeconfig])
+    assert.deepEqual([last.code, /h2 is the only server of the cluster/.test(last.stderr)], [1, true], last.stderr)
+  })
 })

@@ -1,10 +1,11 @@
 /** The kubelet's conditions, with upstream's reasons and messages. Pure. */
 import type { ContainerStatus, PodCondition } from '#api/types/index.ts'
 import { isResizing } from './resize.ts'
+import { mayRestartAll } from './restart-all.ts'
 import { time } from './time.ts'
-import { appContainers, initContainers, isStarted, newest, readySandbox, type PodView } from './view.ts'
+import { appContainers, initContainers, isOutdated, isStarted, newest, readySandbox, type PodView } from './view.ts'
 
-export interface ConditionInput { init: ContainerStatus[]; app: ContainerStatus[]; phase: string; nowMs: number }
+export interface ConditionInput { init: ContainerStatus[]; app: ContainerStatus[]; phase: string; nowMs: number; /** It is to end. */ ending: boolean }
 
 /** Gone when there is nothing to say. */
 const RESIZE_CONDITIONS = ['PodResizePending', 'PodResizeInProgress']
@@ -22,6 +23,7 @@ export function podConditions(view: PodView, input: ConditionInput): PodConditio
     ['ContainersReady', containers],
     ['PodScheduled', { status: 'True' }],
   ]
+  if (mayRestartAll(view.pod)) verdicts.push(['AllContainersRestarting', restartingAll(view, input)])
   verdicts.push(...resizeVerdicts(view), ...evictionVerdict(view))
   const own = verdicts.map(([type, verdict]) => condition(view, before.find((c) => c.type === type), type, verdict, input.nowMs))
   return [...own, ...before.filter((c) => !verdicts.some(([type]) => type === c.type) && !RESIZE_CONDITIONS.includes(c.type))]
@@ -46,7 +48,10 @@ function initialised(view: PodView, { init, app, phase }: ConditionInput): Verdi
     if (c.type === 'sidecar') return !isStarted(view, c.spec, newest(view, c.spec.name)) && !(begun && s?.state?.terminated)
     return !s?.ready
   })
-  if (incomplete.length === 0) return { status: 'True' }
+  // Since 1.36 what was so once stays so: init containers of a pod that is restarted whole run again.
+  if (incomplete.length === 0 || view.reported.conditions?.some((c) => c.type === 'Initialized' && c.status === 'True')) return { status: 'True' }
+  // Once initialised, however often init containers run again.
+  if (mayRestartAll(view.pod) && view.reported.conditions?.some((c) => c.type === 'Initialized' && c.status === 'True')) return { status: 'True' }
   return { status: 'False', reason: 'ContainersNotInitialized', message: `containers with incomplete status: ${names(incomplete.map((c) => c.spec.name))}` }
 }
 
@@ -57,6 +62,14 @@ function containersReady(view: PodView, { init, app, phase }: ConditionInput): V
   const unready = counted.filter(({ s }) => !s?.ready).map(({ name }) => name)
   if (unready.length === 0) return { status: 'True' }
   return { status: 'False', reason: 'ContainersNotReady', message: `containers with unready status: ${names(unready)}` }
+}
+
+/** True until nothing of the round before runs any more. */
+function restartingAll(view: PodView, { phase, ending }: ConditionInput): Verdict {
+  if (phase === 'Succeeded') return { status: 'False', reason: 'PodCompleted' }
+  if (phase === 'Failed') return { status: 'False', reason: 'PodFailed' }
+  if (ending || !view.containers.some((c) => isOutdated(view, c) && (c.state === 'running' || c.state === 'unknown'))) return { status: 'False' }
+  return { status: 'True', reason: 'RestartAllContainersStarted', message: 'container exited with restart policy rule' }
 }
 
 function ready(view: PodView, containers: Verdict): Verdict {

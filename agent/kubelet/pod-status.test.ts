@@ -83,6 +83,7 @@ const table: [string, unknown, unknown][] = [
     condition('ContainersReady', { pod: aPod({ readinessGates: [{ conditionType: 'a' }] }), containers: [running('app')] }),
   ], [['False', 'ReadinessGatesNotReady', 'corresponding condition of pod readiness gate "a" does not exist., the status of pod readiness gate "b" is not "True", but False'], ['True', undefined, undefined]]],
   ['Initialized tells what is to come', condition('Initialized', { pod: aPod({ initContainers: [aContainer('i'), aContainer('j')] }), containers: [exited('i', 0)] }), ['False', 'ContainersNotInitialized', 'containers with incomplete status: [j]']],
+  ['what is initialized stays so while its init containers run again', condition('Initialized', { pod: aPod({ initContainers: [aContainer('i')] }), containers: [running('i')], reported: { conditions: [{ type: 'Initialized', status: 'True' }] } }), ['True', undefined, undefined]],
   ['no sandbox, no PodReadyToStartContainers', [condition('PodReadyToStartContainers', { sandboxes: [] })[0], condition('PodReadyToStartContainers', {})[0]], ['False', 'True']],
   ['a deadline is told', [status({ pod: aPod({ activeDeadlineSeconds: 1 }), firstSeenMs: NOW - 2_000, ...gone })].map((s) => [s.phase, s.reason, s.message]), [['Failed', 'DeadlineExceeded', 'Pod was active on the node longer than the specified deadline']]],
   ['on the host\'s network the addresses are the node\'s', [status({ pod: aPod({ hostNetwork: true }), sandboxes: [aSandbox({ ips: [] })] })].map((s) => [s.podIP, s.hostIP]), [['192.168.7.1', '192.168.7.1']]],

@@ -146,7 +146,7 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
     if (signal.aborted) return
     const work: Promise<unknown>[] = []
     if (!cluster.disabled.includes('proxy')) {
-      work.push(createProxy({ informers, nodeName, nodeIps: [config.nodeIp], clusterCidr: cluster.clusterCidr, serviceCidr: cluster.serviceCidr, log, clock }).start(signal))
+      work.push(createProxy({ informers, nodeName, nodeIps: [config.nodeIp], clusterCidr: cluster.clusterCidr, serviceCidr: cluster.serviceCidr, log, clock, tell: (about, reason, message) => events.event(about, 'Warning', reason, message) }).start(signal))
     }
     if (!cluster.disabled.includes('dns')) {
       work.push(createDns({ informers, clusterDomain: cluster.clusterDomain, listenAddresses: [cluster.clusterDns], ownedCidrs: [cluster.clusterCidr, cluster.serviceCidr], log, clock, random }).start(signal))

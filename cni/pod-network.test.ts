@@ -14,7 +14,7 @@ const missing = await labMissing()
 
 function networkOn(lab: NetnsLab, host: LabHost, podCidr: string, overlay: OverlayKind = 'vxlan'): Network {
   const config = { clusterCidr: '10.42.0.0/16', podCidr, nodeIp: host.ip, overlay, stateDir: join(lab.folder, `state-${host.ip}`), serviceCidr: '10.43.0.0/16' }
-  return createNetwork(config, { log: silentLog, exec: host.exec, connect: (wish) => connectPod(wish, host.path) })
+  return createNetwork(config, { log: silentLog, exec: host.exec, connect: host.connect })
 }
 
 function request(id: string, ns: Namespace, portMappings: PodPort[] = []) {

@@ -10,7 +10,7 @@ test('a pod and its host reach the node\'s own resolver at the cluster DNS addre
   const lab = await NetnsLab.open()
   try {
     const host = await lab.host('host')
-    const network = createNetwork({ clusterCidr: '10.42.0.0/16', podCidr: '10.42.0.0/24', nodeIp: host.ip, overlay: 'vxlan', stateDir: join(lab.folder, 'state') }, { log: silentLog, exec: host.exec })
+    const network = createNetwork({ clusterCidr: '10.42.0.0/16', podCidr: '10.42.0.0/24', nodeIp: host.ip, overlay: 'vxlan', stateDir: join(lab.folder, 'state') }, { log: silentLog, exec: host.exec, connect: host.connect })
     await network.start()
     const pod = await lab.pod('pod')
     await network.setup({ id: 'pod', netnsPath: pod.path, podName: 'pod', podNamespace: 'default', podUid: 'u', portMappings: [] })

@@ -68,7 +68,7 @@ describe('service proxy in the kernel', { skip: missing }, () => {
     for (let n = 0; n < 2; n++) {
       const h = await lab.host(`host${n}`)
       hosts.push(h)
-      const network = createNetwork({ clusterCidr: CLUSTER, podCidr: `10.42.${n}.0/24`, nodeIp: h.ip, overlay: 'vxlan', stateDir: join(lab.folder, `state${n}`) }, { log: silentLog, exec: h.exec })
+      const network = createNetwork({ clusterCidr: CLUSTER, podCidr: `10.42.${n}.0/24`, nodeIp: h.ip, overlay: 'vxlan', stateDir: join(lab.folder, `state${n}`) }, { log: silentLog, exec: h.exec, connect: h.connect })
       await network.start()
       networks.push(network)
     }

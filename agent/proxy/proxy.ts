@@ -2,14 +2,16 @@
  * Keeps the nftables table `skiff-proxy` in line with Services and EndpointSlices: told of changes, each change is one
  * transaction. Runs without its API server: rules stay, caches stay.
  */
+import { unlessAborted } from '#base/abort.ts'
 import { backoffMs, type BackoffPolicy } from '#base/backoff.ts'
 import type { Clock } from '#base/clock.ts'
 import type { Log } from '#base/log.ts'
 import type { Informers } from '#api/client/client.ts'
-import { ENDPOINT_SLICES, keyOf, SERVICES, type EndpointSlice, type Service } from '#api/types/index.ts'
+import { ENDPOINT_SLICES, keyOf, SERVICES, type EndpointSlice, type Service, type Stored } from '#api/types/index.ts'
 import { applyNft, deleteTable, deleteUdpFlows, diffTable, observeTable, systemExec, type Exec, type UdpFlow } from '#cni/index.ts'
 import { baseTable, PROXY_TABLE } from './base-table.ts'
 import { isStaleFlow, noteStale, nothingStale, type StaleUdp } from './conntrack.ts'
+import { healthCheckOf, HealthPorts } from './health-ports.ts'
 import { RuleTable } from './rule-table.ts'
 import { serviceRules, type Fragment } from './rules.ts'
 import { BY_SERVICE, indexByService, serviceKeyOf } from './slices.ts'
@@ -28,6 +30,8 @@ export interface ProxyOptions {
   exec?: Exec
   /** Deletes tracked flows; default: those of this process's network namespace. */
   deleteFlows?: (isStale: (flow: UdpFlow) => boolean) => Promise<number>
+  /** For events about Services. */
+  tell?: (about: Stored<Service>, reason: string, message: string) => void
 }
 
 export interface Proxy {
@@ -64,12 +68,18 @@ class ServiceProxy implements Proxy {
   #failures = 0
   #wake: () => void = () => undefined
   #stale: StaleUdp = nothingStale()
+  readonly #healthPorts: HealthPorts
 
   constructor(options: ProxyOptions) {
     this.#options = options
     this.#exec = options.exec ?? systemExec
     this.#log = options.log
     this.#table = new RuleTable(baseTable({ nodeIps: options.nodeIps, serviceCidr: options.serviceCidr }))
+    this.#healthPorts = new HealthPorts({
+      log: options.log,
+      isHealthy: () => this.#failures === 0,
+      failed: (service, message) => options.tell?.(service, 'FailedToStartServiceHealthcheck', `node ${options.nodeName} ${message}`),
+    })
   }
 
   start(signal: AbortSignal): Promise<void> {
@@ -105,13 +115,17 @@ class ServiceProxy implements Proxy {
     ]
     try {
       // Before everything is known nothing is taken away: rules of an earlier run keep working.
-      if (!await isSettledBefore(Promise.all([services.synced, slices.synced]), signal)) return
+      await unlessAborted(signal, Promise.all([services.synced, slices.synced]))
+      if (signal.aborted) return
       await this.#leaveToEarlierRun(Promise.all([services.fresh, slices.fresh]), onFirst, signal)
       for (const service of services.list()) this.#dirty.add(keyOf(service))
       while (!signal.aborted) {
         const isDone = await this.#sync((key) => {
           const service = services.get(key)
-          return service && serviceRules(service, slices.byIndex(BY_SERVICE, key), this.#options)
+          const own = slices.byIndex(BY_SERVICE, key)
+          const check = service && healthCheckOf(service, own, this.#options.nodeName)
+          this.#healthPorts.set(key, service && check && { service, check })
+          return service && serviceRules(service, own, this.#options)
         })
         if (isDone) onFirst()
         await this.#pause(signal, isDone ? WINDOW_MS : backoffMs(RETRY, this.#failures))
@@ -121,6 +135,7 @@ class ServiceProxy implements Proxy {
       if (!signal.aborted) this.#log.error('the service proxy stopped', { error })
     } finally {
       for (const end of unsubscribe) end()
+      this.#healthPorts.close()
       this.#wake = () => undefined
     }
   }
@@ -236,18 +251,5 @@ class ServiceProxy implements Proxy {
   async #pause(signal: AbortSignal, ms: number): Promise<void> {
     // Woken too early on purpose only by the abort: changes in this time are what the window is for.
     await this.#options.clock.sleep(ms, signal).catch(() => undefined)
-  }
-}
-
-/** False when the signal aborted first. */
-async function isSettledBefore(ready: Promise<unknown>, signal: AbortSignal): Promise<boolean> {
-  const aborted = Promise.withResolvers<boolean>()
-  const onAbort = () => aborted.resolve(false)
-  if (signal.aborted) return false
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([ready.then(() => true), aborted.promise])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
   }
 }

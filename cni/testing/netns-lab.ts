@@ -6,12 +6,15 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { connectPod, type PortWish } from '../bridge/port.ts'
 import { mustRun, systemExec, type Exec, type ExecResult } from '../netlink/exec.ts'
 
 export interface Namespace {
   path: string
   /** Runs inside; records every command line in `log`. */
   exec: Exec
+  /** What `createNetwork` connects pods by, as if this were the node. */
+  connect: (wish: PortWish) => void
   log: string[]
   /** Runs a shell command inside and insists on success. */
   sh(script: string): Promise<string>
@@ -92,6 +95,7 @@ async function makeNamespace(folder: string, name: string, paths: string[], chil
   }
   return {
     path, exec, log,
+    connect: (wish) => connectPod(wish, path),
     sh: (script) => mustRun(systemExec, [...enter, 'sh', '-c', script]),
     try: (script) => systemExec([...enter, 'sh', '-c', script]),
     spawn: (argv, until) => new Promise((resolve, reject) => {

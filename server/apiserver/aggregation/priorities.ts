@@ -24,7 +24,7 @@ const GROUPS: Readonly<Record<string, { group: number; versions: Readonly<Record
   'coordination.k8s.io': { group: 16_500, versions: { v1beta1: 13, v1alpha2: 12 } },
   'node.k8s.io': { group: 16_300, versions: {} },
   'discovery.k8s.io': { group: 16_200, versions: { v1beta1: 12 } },
-  'resource.k8s.io': { group: 16_200, versions: { v1: 20, v1beta2: 15, v1alpha3: 1 } },
+  'resource.k8s.io': { group: 16_200, versions: { v1: 21, v1beta2: 15, v1alpha3: 1 } },
   'flowcontrol.apiserver.k8s.io': { group: 16_100, versions: { v1: 21, v1beta3: 18 } },
   'internal.apiserver.k8s.io': { group: 16_000, versions: { v1alpha1: 9 } },
   'storagemigration.k8s.io': { group: 15_800, versions: { v1beta1: 9 } },

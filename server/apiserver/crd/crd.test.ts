@@ -17,6 +17,8 @@ suite('custom resources', () => {
     assert.equal(made.json['metadata']?.['generation'], 1)
     const listed = await h.call('GET', TABS)
     assert.deepEqual([listed.json['kind'], listed.json['items']?.['length']], ['CronTabList', 1])
+    // Upstream's lists of custom resources say what each item is, and that there is no more.
+    assert.match(listed.text, /"continue":""\},"items":\[\{"apiVersion":"stable.example.com\/v1","kind":"CronTab","metadata":\{"resourceVersion"/)
     const patched = await h.call('PATCH', `${TABS}/a`, { spec: { replicas: 3 } }, MERGE)
     assert.deepEqual([patched.json['spec']?.['replicas'], patched.json['metadata']?.['generation']], [3, 2])
     const w = await h.watch(`${TABS}?watch=true`)
@@ -91,6 +93,10 @@ suite('custom resources', () => {
     assert.deepEqual(patched.json['spec'], { replicas: 5 })
     const after = await h.call('GET', `${TABS}/a`)
     assert.deepEqual([after.json['spec']?.['replicas'], after.json['metadata']?.['generation']], [5, 2])
+    const other = await h.call('PATCH', `${TABS}/a/scale`, { metadata: { name: 'b' }, spec: { replicas: 5 } }, MERGE)
+    assert.deepEqual([other.status, other.json['message']], [400, 'the name of the object (b) does not match the name on the URL (a)'])
+    const negative = await h.call('PATCH', `${TABS}/a/scale`, { spec: { replicas: -1 } }, MERGE)
+    assert.deepEqual([negative.json['details']?.['kind'], causes(negative.json).at(-1)], ['CronTab', '.spec.replicas: Invalid value: -1: should be a non-negative integer'])
     const wrong = await h.call('PATCH', `${TABS}/a`, { spec: { replicas: -1 } }, MERGE)
     assert.deepEqual(causes(wrong.json), ['spec.replicas: Invalid value: -1: spec.replicas in body should be greater than or equal to 1', '.spec.replicas: Invalid value: -1: should be a non-negative integer'])
     h.api.close()
@@ -170,6 +176,8 @@ suite('custom resources', () => {
       return left.length === 1 ? left : undefined
     }, 'one object is left')
     assert.deepEqual(names, ['held'])
+    const discovered = await h.call('GET', '/apis/stable.example.com/v1')
+    assert.deepEqual(items<{ verbs: string[] }>(discovered.json['resources'])[0]?.verbs, ['delete', 'deletecollection', 'get', 'list', 'watch'])
     const refused = await h.call('POST', TABS, cronTab('new'))
     assert.deepEqual([refused.status, refused.json['message']], [403, 'crontabs.stable.example.com "new" is forbidden: create not allowed while custom resource definition is terminating'])
     await h.call('PATCH', `${TABS}/held`, { metadata: { finalizers: null } }, MERGE)

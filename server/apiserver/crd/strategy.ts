@@ -8,7 +8,7 @@ import { parseJsonPath } from './json-path.ts'
 import { applyDefaults } from './schema/defaults.ts'
 import type { RuleSet } from './rules/rule-set.ts'
 import type { Json, SchemaNode } from './schema/node.ts'
-import { validateCustomCreate, validateCustomStatus, validateCustomUpdate } from './validate-custom.ts'
+import { ruleWarnings, validateCustomCreate, validateCustomStatus, validateCustomUpdate } from './validate-custom.ts'
 
 type Custom = KubeObject & Json
 
@@ -30,7 +30,7 @@ export function customStrategy(version: CustomResourceDefinitionVersion, schema:
     validate: (object) => validateCustomCreate(object, whole()),
     validateUpdate: (object, old) => validateCustomUpdate(object, old, whole()),
     validateStatusUpdate: (object, old) => validateCustomStatus(object, old, whole()),
-    warnings: finalizerWarnings,
+    warnings: (object, old) => [...finalizerWarnings(object, old), ...ruleWarnings(object)],
     columns: customColumns(version.additionalPrinterColumns),
     ...(version.selectableFields && { selectableFields: selectable(version.selectableFields) }),
   }

@@ -46,13 +46,21 @@ function newListErrors(object: Custom, old: Custom, node: SchemaNode): FieldErro
   return errors.length > 0 && validateListItems(old, node).length > 0 ? [] : errors
 }
 
+const letPass = new WeakMap<object, readonly FieldError[]>()
+
+/** Rules that an object breaks as it did before; known once it was validated. */
+export const ruleWarnings = (object: object): string[] => (letPass.get(object) ?? []).map((e) => `${e.field}: ${e.message}`)
+
 /** What makes rules pointless or unsafe to run. */
 const BLOCKING: ReadonlySet<FieldError['type']> = new Set(['FieldValueNotSupported', 'FieldValueRequired', 'FieldValueTooLong', 'FieldValueTooMany', 'FieldValueTypeInvalid'])
 
 function withRules(errors: FieldError[], object: Custom, old: Custom | undefined, { node, rules }: CustomSchema): FieldError[] {
   if (!rules) return errors
   if (errors.some((e) => BLOCKING.has(e.type))) return [...errors, { type: 'FieldValueInvalid', field: '<nil>', message: 'Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation' }]
-  return [...errors, ...rules.validate(object, old, node)]
+  const stood: FieldError[] = []
+  const failed = rules.validate(object, old, node, { stood })
+  if (stood.length > 0) letPass.set(object, stood)
+  return [...errors, ...failed]
 }
 
 const INT32_MAX = 2 ** 31 - 1

@@ -29,7 +29,7 @@ const PROXY_KINDS: Record<string, string> = { pods: 'PodProxyOptions', services:
 const OWN_VERBS: Record<string, readonly string[]> = { log: ['get'], finalize: ['update'], approval: READ_WRITE }
 
 function subresources(row: KindRow): Subresource[] {
-  return row.subresources.toSorted().map((name) => {
+  return (row.custom ? row.subresources : row.subresources.toSorted()).map((name) => {
     if (name === 'proxy') return { name, kind: PROXY_KINDS[row.ref.resource] ?? row.ref.kind, group: row.ref.group, version: row.ref.version, verbs: PROXY_VERBS }
     const other = SUBRESOURCE_KINDS[name]
     return other ? { name, ...other } : { name, kind: row.ref.kind, group: row.ref.group, version: row.ref.version, verbs: OWN_VERBS[name] ?? READ_WRITE }
@@ -38,8 +38,10 @@ function subresources(row: KindRow): Subresource[] {
 
 /** As upstream lists them of custom resources: kubectl api-resources -o wide shows the order. */
 const CUSTOM_VERBS = ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch']
+/** Not while the definition goes away. */
+const MAKING_VERBS: ReadonlySet<string> = new Set(['patch', 'create', 'update'])
 
-const verbsOf = (row: KindRow): string[] => (row.custom && !row.verbs ? [...CUSTOM_VERBS] : [...(row.verbs ?? ALL_VERBS)].sort())
+const verbsOf = (row: KindRow): string[] => (row.custom && !row.verbs ? CUSTOM_VERBS.filter((verb) => !row.custom?.isTerminating || !MAKING_VERBS.has(verb)) : [...(row.verbs ?? ALL_VERBS)].sort())
 const sortedRows = (version: GroupVersion): KindRow[] => version.rows.toSorted((a, b) => (a.ref.resource < b.ref.resource ? -1 : 1))
 
 /** Tells clients when a kind is stored in another version. */

@@ -14,7 +14,7 @@ import type { Rows } from '../rows.ts'
 import { aggregated, aggregatedGroups, AGGREGATED_VERSIONS, apiGroup, apiGroupList, apiResourceList, apiVersions, type AggregatedVersion } from './discovery.ts'
 import { checksOf, health, type HealthCheck, type HealthHistory } from './health.ts'
 
-export interface VersionInfo { major: string; minor: string; gitVersion: string; gitCommit: string; gitTreeState: string; buildDate: string; goVersion: string; compiler: string; platform: string }
+export interface VersionInfo { major: string; minor: string; /** What it behaves as, and the oldest it goes together with. */ emulationMajor?: string; emulationMinor?: string; minCompatibilityMajor?: string; minCompatibilityMinor?: string; gitVersion: string; gitCommit: string; gitTreeState: string; buildDate: string; goVersion: string; compiler: string; platform: string }
 
 export interface PathRequest { method: string; info: PathInfo; query: Query; headers: Readonly<Record<string, string>>; body: Buffer | undefined; user: UserInfo; signal: AbortSignal; peer: Peer }
 

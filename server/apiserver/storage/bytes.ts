@@ -43,8 +43,11 @@ export function spliceObject(start: string, value: Buffer, revision: number): Bu
   return [Buffer.from(revision === 0 ? start : `${start}"resourceVersion":"${revision}",`), value.subarray(STORED_START_BYTES)]
 }
 
-/** One list item: resourceVersion spliced in, no kind and apiVersion, as upstream's lists have it. Its length: `itemBytes`. */
-export const itemHead = (revision: number): string => `${STORED_START}"resourceVersion":"${revision}",`
+/** How list items begin: without kind and apiVersion, as upstream's lists have them; those of custom resources (`of`) with both. */
+export const itemStart = (of?: { kind: string; apiVersion: string }): string => (of ? `{"apiVersion":${JSON.stringify(of.apiVersion)},"kind":${JSON.stringify(of.kind)},"metadata":{` : STORED_START)
+
+/** One list item: resourceVersion spliced in. Its length: `itemBytes`. */
+export const itemHead = (revision: number, start = STORED_START): string => `${start}"resourceVersion":"${revision}",`
 
 /** Writes the list item into `target` at `at`; returns where it ends. */
 export function writeItem(target: Buffer, at: number, head: string, value: Buffer): number {

@@ -6,7 +6,7 @@ import { compileLabelSelector, formatLabelSelector } from '#api/types/labels.ts'
 import { invalid as invalidField } from '../field-error.ts'
 import { negotiateObject } from '../http/negotiate.ts'
 import { jsonResponse } from '../http/response.ts'
-import { internal, invalid, methodNotAllowed, noSuchResource } from '../http/status.ts'
+import { badRequest, internal, invalid, methodNotAllowed, noSuchResource } from '../http/status.ts'
 import type { Column } from '../kind.ts'
 import { ageColumn, count, nameColumn } from '../kinds/table-columns.ts'
 import { apply } from '../patch/apply/apply.ts'
@@ -85,8 +85,10 @@ async function set(call: Call, wanted: (old: Full) => Scale & KubeObject, option
   const done = await changeObject(call, {
     next(old) {
       const asked = wanted(old)
+      const name = asked.metadata?.name ?? ''
+      if (name !== '' && name !== call.info.name) throw badRequest(`the name of the object (${name}) does not match the name on the URL (${call.info.name})`)
       const replicas = asked.spec?.replicas ?? 0
-      if (replicas < 0) throw invalid(SCALE, call.info.name, [invalidField('spec.replicas', replicas, 'must be greater than or equal to 0')])
+      if (replicas < 0 && !call.row.custom) throw invalid(SCALE, call.info.name, [invalidField('spec.replicas', replicas, 'must be greater than or equal to 0')])
       writePath(old, specPath, replicas)
       // The Scale names the version it saw; the object under it is what is compared.
       const meta = old.metadata

@@ -10,10 +10,11 @@ export interface Listed {
   shard?: string
 }
 
-export function listMeta(listed: Listed): Record<string, unknown> {
+/** `isCustom`: a list of custom resources always has its `continue`. */
+export function listMeta(listed: Listed, isCustom = false): Record<string, unknown> {
   return {
     resourceVersion: String(listed.revision),
-    ...(listed.continue !== '' && { continue: listed.continue }),
+    ...((isCustom || listed.continue !== '') && { continue: listed.continue }),
     ...(listed.continue !== '' && listed.remaining !== undefined && { remainingItemCount: listed.remaining }),
     ...(listed.shard && { shardInfo: { selector: listed.shard } }),
   }

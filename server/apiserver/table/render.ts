@@ -65,7 +65,7 @@ export function renderList(call: Call, listed: Listed, format: ObjectFormat): Ap
         const items = { size: entries.length, item: (i: number) => shown(call, entries[i] as Entry) }
         return protobufAnswer(encodeProtobufList({ kind: `${of.kind}List`, apiVersion: of.apiVersion, metadata, ...items }, call.row.model))
       }
-      return printed({ kind: listKindOf(call.row), apiVersion: of.apiVersion, metadata, items: listed.entries.map((e) => listItem(call, e)) }, format, 200)
+      return printed({ kind: listKindOf(call.row), apiVersion: of.apiVersion, metadata: listMeta(listed, call.row.custom !== undefined), items: listed.entries.map((e) => listItem(call, e)) }, format, 200)
     case 'PartialObjectMetadataList':
       return printed({ kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${format.metaVersion}`, metadata, items: listed.entries.map((e) => partialMetadata(shown(call, e), format.metaVersion)) }, format, 200)
     case 'PartialObjectMetadata': throw notAcceptable(ACCEPTED)
@@ -82,8 +82,8 @@ export function renderList(call: Call, listed: Listed, format: ObjectFormat): Ap
 const shown = (call: Call, entry: Entry): KubeObject => viewed(call.row, parseEntry(entry, storedNames(call.row)) as Full)
 
 function listItem(call: Call, entry: Entry): unknown {
-  const { kind: _kind, apiVersion: _apiVersion, ...item } = shown(call, entry)
-  return item
+  const { kind, apiVersion, ...item } = shown(call, entry)
+  return call.row.custom ? { apiVersion, kind, ...item } : item
 }
 
 /** What a watch sends in the accepted form. */
@@ -136,7 +136,7 @@ function includeObject(call: Call): IncludeObject {
   const text = call.query.text('includeObject')
   if (text === '' || text === 'Metadata') return 'Metadata'
   if (text === 'None' || text === 'Object') return text
-  throw badRequest(`unrecognized includeObject value: ${JSON.stringify(text)}`)
+  throw badRequest(`Unable to convert to Table as requested: includeObject: Invalid value: ${JSON.stringify(text)}: must be 'Metadata', 'Object', 'None', or empty`)
 }
 
 function printed(value: unknown, format: ObjectFormat, status: number): ApiResponse {

@@ -83,7 +83,7 @@ test('subresources reach admission with what they speak, and an eviction is no d
   await h.call('POST', '/apis/apps/v1/namespaces/default/deployments', { metadata: { name: 'd' }, spec: { replicas: 1, selector: { matchLabels: { a: 'b' } }, template: { metadata: { labels: { a: 'b' } }, spec: { containers: [] } } } })
   const scaled = await h.call('PUT', '/apis/apps/v1/namespaces/default/deployments/d/scale', { kind: 'Scale', apiVersion: 'autoscaling/v1', metadata: { name: 'd', namespace: 'default' }, spec: { replicas: 2 } })
   await h.call('POST', PODS, { metadata: { name: 'p' }, spec: { containers: [] } })
-  await h.call('POST', `${PODS}/p/binding`, { target: { kind: 'Node', name: 'n' } })
+  await h.call('POST', `${PODS}/p/binding`, { metadata: { name: 'p' }, target: { kind: 'Node', name: 'n' } })
   await h.call('POST', `${PODS}/p/eviction`, { metadata: { name: 'p' } })
   await h.call('GET', `${PODS}/p/proxy/x/y`)
   deepStrictEqual(scaled.json['spec'], { replicas: 3 })

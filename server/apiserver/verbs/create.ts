@@ -11,7 +11,7 @@ import { contextOf, scopeOf, type Call } from './call.ts'
 import { ownFields } from './managed-fields.ts'
 import { admissionOptions, parseWriteOptions, type WriteOptions } from './options.ts'
 import { reserve } from './reserve.ts'
-import { put, storedResponse, type Full } from './stored.ts'
+import { decodeHeld, put, storedResponse, type Full } from './stored.ts'
 import { assertCreatable } from './validity.ts'
 
 /** Attempts at a free generated name; upstream's number. */
@@ -55,7 +55,7 @@ export async function insert(call: Call, object: Full, options: WriteOptions, ho
         return storedResponse(row, written.value, written.revision, 201)
       }
       if (written.lost !== undefined) row.allocator?.lost?.(written.lost)
-      else if (!generates) throw alreadyExists(row.ref, name)
+      else if (!generates) throw alreadyExists(row.ref, name, written.current !== undefined && decodeHeld(row, written.current).metadata.deletionTimestamp !== undefined)
       if (attempt === GENERATE_ATTEMPTS) throw generateNameClash(row.ref, name)
       reservation.rollback()
       if (bare) wanted = cloneJson(bare)

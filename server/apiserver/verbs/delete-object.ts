@@ -41,7 +41,7 @@ export async function deleteVerb(call: Call): Promise<ApiResponse> {
 export function parseDeleteOptions(call: Call): DeletionOptions {
   const { query } = call
   const body: DeleteOptionsBody = call.body && call.body.length > 0
-    ? readBody<DeleteOptionsBody>(call, { model: 'DeleteOptions', expect: { group: '', version: 'v1', kind: 'DeleteOptions' }, validation: 'Ignore' })
+    ? readBody<DeleteOptionsBody>(call, { model: 'DeleteOptions', expect: { group: '', version: 'v1', kind: 'DeleteOptions' }, validation: 'Ignore', alsoAs: ['meta.k8s.io/v1', 'meta.k8s.io/__internal'] })
     : {
         ...(query.integer('gracePeriodSeconds') !== undefined && { gracePeriodSeconds: query.integer('gracePeriodSeconds') as number }),
         ...(query.text('propagationPolicy') !== '' && { propagationPolicy: query.text('propagationPolicy') }),
@@ -53,7 +53,7 @@ export function parseDeleteOptions(call: Call): DeletionOptions {
   const errors: FieldError[] = []
   if (policy !== undefined && body.orphanDependents !== undefined) errors.push(invalidField('propagationPolicy', policy, 'orphanDependents and deletionPropagation cannot be both set'))
   if (policy !== undefined && policy !== 'Background' && policy !== 'Foreground' && policy !== 'Orphan') errors.push(notSupported('propagationPolicy', policy, ['Foreground', 'Background', 'Orphan', 'nil']))
-  for (const value of dryRuns) if (value !== 'All') errors.push(notSupported('dryRun', value, ['All']))
+  if (dryRuns.some((value) => value !== 'All')) errors.push(notSupported('dryRun', dryRuns, ['All']))
   if (body.ignoreStoreReadErrorWithClusterBreakingPotential === true) {
     const others = { dryRun: dryRuns.length > 0, propagationPolicy: policy !== undefined, orphanDependents: body.orphanDependents !== undefined, gracePeriodSeconds: body.gracePeriodSeconds !== undefined, preconditions: body.preconditions !== undefined }
     for (const [name, isSet] of Object.entries(others)) if (isSet) errors.push(invalidField(IGNORE_READ_ERROR, true, `cannot be set together with .${name}`))

@@ -9,12 +9,13 @@ import { negotiateObject } from '../http/negotiate.ts'
 import { expired, futureRevision, StatusError, tooOld } from '../http/status.ts'
 import { JSON_TYPE } from '../http/response.ts'
 import { listKindOf } from '../kind.ts'
+import { itemStart } from '../storage/bytes.ts'
 import { prefixOf, storageKey } from '../storage/keys.ts'
 import { listMeta, type Listed } from '../table/listed.ts'
 import { renderList } from '../table/render.ts'
 import type { Entry, KindCache } from '../watch/kind-cache.ts'
 import type { Selection } from '../watch/selection.ts'
-import { cacheOf, scopeOf, type Call } from './call.ts'
+import { cacheOf, namesOf, scopeOf, type Call } from './call.ts'
 import { encodeContinue, INCONSISTENT } from './continue-token.ts'
 import { parseListOptions, selectionOf, waitForRevision, type ListOptions } from './list-options.ts'
 import { joinEntries, wholeList } from './list-bytes.ts'
@@ -97,7 +98,8 @@ async function printList(call: Call, selection: Selection, options: ListOptions,
   const head = Buffer.from(`${listHead(call, listed)},"items":[`)
   const cache = await cacheOf(call.parts, call.row)
   const isWhole = !selection.matches && !options.token && listed.continue === '' && listed.entries.length > 0 && listed.revision === cache.revision()
-  const items = isWhole ? wholeList(call.parts, cache, selection.namespace, listed.entries) : joinEntries(listed.entries)
+  const start = itemStart(call.row.custom && namesOf(call.row))
+  const items = isWhole ? wholeList(call.parts, cache, selection.namespace, listed.entries, start) : joinEntries(listed.entries, start)
   return { status: 200, headers: { 'content-type': JSON_TYPE }, body: [head, ...items, LIST_END] }
 }
 
@@ -105,5 +107,5 @@ const LIST_END = Buffer.from(']}\n')
 
 /** `{"kind":"PodList","apiVersion":"v1","metadata":{...}` without the closing brace. */
 function listHead(call: Call, listed: Listed): string {
-  return JSON.stringify({ kind: listKindOf(call.row), apiVersion: apiVersionOf(call.row.ref), metadata: listMeta(listed) }).slice(0, -1)
+  return JSON.stringify({ kind: listKindOf(call.row), apiVersion: apiVersionOf(call.row.ref), metadata: listMeta(listed, call.row.custom !== undefined) }).slice(0, -1)
 }

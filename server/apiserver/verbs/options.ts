@@ -23,8 +23,8 @@ const MANAGER_BYTES_MAX = 128
 export function parseWriteOptions(call: Call, kind: string): WriteOptions {
   const { query } = call
   const errors: FieldError[] = []
-  const dryRuns = query.all('dryRun').filter((v) => v !== '')
-  for (const value of dryRuns) if (value !== 'All') errors.push(notSupported('dryRun', value, ['All']))
+  const dryRuns = query.all('dryRun')
+  if (dryRuns.some((value) => value !== 'All')) errors.push(notSupported('dryRun', dryRuns, ['All']))
   const validation = query.text('fieldValidation')
   if (!['', 'Ignore', 'Warn', 'Strict'].includes(validation)) errors.push(notSupported('fieldValidation', validation, ['', 'Ignore', 'Strict', 'Warn']))
   const givenManager = query.text('fieldManager')

@@ -179,7 +179,7 @@ describe('writing objects', () => {
     await call('DELETE', `${CM}/b?dryRun=All`)
     assert.deepEqual([store.revision(), (await call('GET', `${CM}/b`)).json['data']], [2, { k: 'v' }])
     const wrong = await call('POST', `${CM}?dryRun=Some`, configMap('c'))
-    assert.deepEqual([wrong.status, wrong.json['message']], [422, 'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: "Some": supported values: "All"'])
+    assert.deepEqual([wrong.status, wrong.json['message']], [422, 'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: ["Some"]: supported values: "All"'])
   })
 
   test('unknown fields are refused, warned of or dropped as fieldValidation says', async () => {

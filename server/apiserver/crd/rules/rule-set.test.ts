@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import type { JSONSchemaProps, ValidationRule } from '#api/types/index.ts'
+import type { FieldError } from '../../field-error.ts'
 import { compileSchema } from '../schema/node.ts'
 import { RuleSet } from './rule-set.ts'
 
@@ -51,6 +52,13 @@ suite('validation rules', () => {
     assert.deepEqual(broken(keyed, { l: [{ k: 'new', v: 1 }, { k: 'a', v: 1 }] }, { l: [{ k: 'a', v: 2 }] }), ['l[1]: Invalid value: only up'])
     const optional = object({ a: { type: 'string', ...rules({ rule: 'oldSelf.hasValue() ? self == oldSelf.value() : self == "first"', optionalOldSelf: true, message: 'first is first' }) } })
     assert.deepEqual([broken(optional, { a: 'x' }), broken(optional, { a: 'first' }), broken(optional, { a: 'y' }, { a: 'y' })], [['a: Invalid value: "x": first is first'], [], []])
+  })
+
+  test('what is let pass because it was so before is told', () => {
+    const node = compileSchema(object({ a: { ...INT, ...rules({ rule: 'self < 3' }) }, b: INT }))
+    const stood: FieldError[] = []
+    assert.deepEqual(RuleSet.of(node, true)?.validate({ a: 5, b: 2 }, { a: 5, b: 1 }, node, { stood }), [])
+    assert.deepEqual(stood.map((e) => `${e.field}: ${e.message}`), ['a: Invalid value: 5: failed rule: self < 3'])
   })
 
   test('what did not change may break a rule it broke before; a transition rule is never let off', () => {

@@ -41,9 +41,10 @@ export class RuleSet {
   }
 
   /** `path`: of the value, when it is not the object. `ratchet` false: what did not change is judged as well. */
-  validate(value: unknown, old: unknown, node: SchemaNode, options: { path?: string; ratchet?: boolean } = {}): FieldError[] {
+  validate(value: unknown, old: unknown, node: SchemaNode, options: { path?: string; ratchet?: boolean; /** Told of what is let pass because it was so before. */ stood?: FieldError[] } = {}): FieldError[] {
     const run = new Run()
     run.place(this.#root, value, old, options.path ?? '', options.ratchet !== false && old !== undefined ? { current: new Correlation(value, old, node), parent: undefined } : NOWHERE)
+    options.stood?.push(...run.stood)
     return run.errors
   }
 }
@@ -99,6 +100,8 @@ function below(ratchet: Ratchet, step: { key: string } | { index: number }): Rat
 
 class Run {
   readonly errors: FieldError[] = []
+  /** What was let pass because it was so before. */
+  readonly stood: FieldError[] = []
   /** Below zero: nothing more is run. */
   #budget = RUNTIME_COST_BUDGET
 
@@ -167,7 +170,9 @@ class Run {
       if (!stands) this.#tell(at, node.type, told.fatal)
       return
     }
-    if (!stands) this.errors.push(failure(at, node.type === 'object' || node.type === 'array' ? undefined : value, told.text, compiled.rule.reason))
+    const error = failure(at, node.type === 'object' || node.type === 'array' ? undefined : value, told.text, compiled.rule.reason)
+    if (stands) this.stood.push(error)
+    else this.errors.push(error)
   }
 
   #message({ message, rule }: CompiledRule, bindings: Readonly<Record<string, unknown>>): { text: string } | { fatal: string } {

@@ -8,12 +8,19 @@ import { asEmbedded } from './prune.ts'
 
 export type Coerced =
   | { ok: true; /** Paths of unknown fields. */ unknown: string[] }
-  /** As upstream words it: `metadata: Invalid value: ...`. */
+  /** As upstream words it; of what is embedded `spec.a.metadata: Invalid value: ...`. */
   | { ok: false; message: string }
 
 /** Of the object and what is embedded in it. Changes the object. */
 export function coerceMetadata(object: Json, root: SchemaNode): Coerced {
   const unknown: string[] = []
+  const { metadata } = object
+  // Its own is told in the decoder's words, without the field's name.
+  if (metadata !== undefined && metadata !== null) {
+    const conformed = conformObject(metadata, { schema: builtinSchema, model: 'ObjectMeta' })
+    if (!conformed.ok) return { ok: false, message: conformed.message }
+    for (const { path } of conformed.problems) unknown.push(`metadata.${path}`)
+  }
   const problem = coerce(object, asEmbedded(root), '', unknown)
   return problem === undefined ? { ok: true, unknown } : { ok: false, message: `${problem.field}: ${problem.message}` }
 }

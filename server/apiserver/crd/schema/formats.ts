@@ -13,7 +13,7 @@ const FORMATS: Readonly<Record<string, Check>> = {
   ipv4: isLooseIpv4,
   ipv6: (text) => text.includes(':') && isIPv6(text) && !text.includes('%'),
   cidr: isCidr,
-  mac: matches(/^(?:[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}|[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\2){6}[0-9a-f]{2}|[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\3){18}[0-9a-f]{2}|(?:[0-9a-f]{4}\.){2}[0-9a-f]{4}|(?:[0-9a-f]{4}\.){3}[0-9a-f]{4}|(?:[0-9a-f]{4}\.){9}[0-9a-f]{4})$/i),
+  mac: matches(/^(?:[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}|[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\2){6}[0-9a-f]{2}|[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\3){18}[0-9a-f]{2}|(?:[0-9a-f]{4}\.){2}[0-9a-f]{4}|(?:[0-9a-f]{4}\.){3}[0-9a-f]{4}|(?:[0-9a-f]{4}\.){9}[0-9a-f]{4}|[0-9a-f]{12}|[0-9a-f]{16}|[0-9a-f]{40})$/i),
   uuid: matches(/^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i),
   uuid3: matches(/^[0-9a-f]{8}-?[0-9a-f]{4}-?3[0-9a-f]{3}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i),
   uuid4: matches(/^[0-9a-f]{8}-?[0-9a-f]{4}-?4[0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}$/i),
@@ -22,7 +22,7 @@ const FORMATS: Readonly<Record<string, Check>> = {
   isbn10: isIsbn10,
   isbn13: isIsbn13,
   creditcard: isCreditCard,
-  ssn: matches(/^\d{3}[- ]?\d{2}[- ]?\d{4}$/),
+  ssn: matches(/^\d{3}[- ]\d{2}[- ]\d{4}$/),
   hexcolor: matches(/^#?(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})$/),
   rgbcolor: matches(/^rgb\(\s*(?:0|[1-9]\d?|1\d\d?|2[0-4]\d|25[0-5])\s*,\s*(?:0|[1-9]\d?|1\d\d?|2[0-4]\d|25[0-5])\s*,\s*(?:0|[1-9]\d?|1\d\d?|2[0-4]\d|25[0-5])\s*\)$/),
   byte: matches(/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{4})$/),
@@ -53,17 +53,18 @@ export const fitsFormat = (format: string, text: string): boolean => FORMATS[nor
 function isRequestUri(text: string): boolean {
   // eslint-disable-next-line no-control-regex
   if (text === '' || /[\u0000-\u001f\u007f]/.test(text) || /%(?![0-9a-fA-F]{2})/.test(text)) return false
+  if (text === '*') return true
   const scheme = /^([a-zA-Z][a-zA-Z0-9+.-]*):/.exec(text)
   const rest = scheme ? text.slice(scheme[0].length) : text
   if (!scheme && text.includes(':') && text.indexOf(':') < (text + '/').indexOf('/')) return false
   if (!rest.startsWith('/')) return scheme !== null
   const authority = scheme && /^\/\/([^/?]*)/.exec(rest)?.[1]
-  return !authority || /^(?:[^@\s]*@)?(?:\[[0-9a-fA-F:.%]+\]|[^\s<>"[\]:]*)(?::\d*)?$/.test(authority)
+  return !authority || /^(?:[^@\s]*@)?(?:\[[0-9a-fA-F:.%]+\]|(?:[^\s[\]:\\%^`{|}]|%[89a-fA-F][0-9a-fA-F])*)(?::\d*)?$/.test(authority)
 }
 
 const ATEXT = "[a-zA-Z0-9!#$%&'*+/=?^_`{|}~\\u0080-\\uffff-]+"
 const ADDRESS = `(?:${ATEXT}(?:\\.${ATEXT})*|"(?:[^"\\\\]|\\\\.)*")@(?:${ATEXT}(?:\\.${ATEXT})*|\\[[^\\]]*\\])`
-const EMAIL = new RegExp(`^\\s*(?:${ADDRESS}|(?:"(?:[^"\\\\]|\\\\.)*"|[^<>@",;:]*)\\s*<${ADDRESS}>)\\s*$`)
+const EMAIL = new RegExp(`^\\s*(?:${ADDRESS}|(?:"(?:[^"\\\\]|\\\\.)*"|[^<>@",;:]*)\\s*<${ADDRESS}>)\\s*(?:\\([^()]*\\)\\s*)?$`)
 
 /** net/mail.ParseAddress: a name before the address is fine. */
 function isEmail(text: string): boolean {

@@ -307,7 +307,7 @@ function storeChecks(store: Store, clock: Clock, membership: Membership | undefi
 
 function versionInfo() {
   return {
-    major: '1', minor: KUBERNETES_MINOR, gitVersion: GIT_VERSION, gitCommit: SKIFF_COMMIT_ID, gitTreeState: 'clean', buildDate: '1970-01-01T00:00:00Z',
+    major: '1', minor: KUBERNETES_MINOR, emulationMajor: '1', emulationMinor: KUBERNETES_MINOR, minCompatibilityMajor: '1', minCompatibilityMinor: String(Number(KUBERNETES_MINOR) - 1), gitVersion: GIT_VERSION, gitCommit: SKIFF_COMMIT_ID, gitTreeState: 'clean', buildDate: '1970-01-01T00:00:00Z',
     goVersion: `node${process.versions.node}`, compiler: 'v8', platform: `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`,
   }
 }

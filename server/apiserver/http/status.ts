@@ -65,8 +65,9 @@ export const methodNotAllowed = (): StatusError => new StatusError({ code: 405, 
 
 export const notAcceptable = (accepted: readonly string[]): StatusError => new StatusError({ code: 406, reason: 'NotAcceptable', message: `only the following media types are accepted: ${accepted.join(', ')}` })
 
-export function alreadyExists(ref: { group: string; resource: string }, name: string): StatusError {
-  return new StatusError({ code: 409, reason: 'AlreadyExists', message: `${qualified(ref)} "${name}" already exists`, details: about(ref, name) })
+/** `isGoing`: it may be gone in a moment. */
+export function alreadyExists(ref: { group: string; resource: string }, name: string, isGoing = false): StatusError {
+  return new StatusError({ code: 409, reason: 'AlreadyExists', message: `${isGoing ? 'object is being deleted: ' : ''}${qualified(ref)} "${name}" already exists`, details: about(ref, name) })
 }
 
 export function generateNameClash(ref: { group: string; resource: string }, name: string): StatusError {

@@ -83,3 +83,17 @@ test('warnings: certificates that are none, names as addresses, addresses with z
   deepStrictEqual(await warned(`/apis/discovery.k8s.io/v1/${NS}/endpointslices`, { addressType: 'FQDN', endpoints: [{ addresses: ['a.b'] }] }), '299 - "spec.addressType: FQDN endpoints are deprecated"')
   deepStrictEqual((await warned(`/api/v1/${NS}/services`, { spec: { type: 'LoadBalancer', ports: [{ port: 80 }], loadBalancerIP: '010.0.0.1' } })), '299 - "spec.loadBalancerIP: non-standard IP address \\"010.0.0.1\\" is invalid: use \\"10.0.0.1\\""')
 })
+
+test('bodies that are for another object, options that say nothing, names that are still taken', async () => {
+  const c = cluster()
+  await c.create(PODS, pod({ finalizers: ['example.com/f'] }, { initContainers: [{ name: 'i', image: 'i' }], containers: [{ name: 'c', image: 'i' }, { name: 'd', image: 'i' }] }))
+  const said = async (method: string, path: string, body?: object): Promise<string> => {
+    const { status, json } = await c.call(method, path, body)
+    return `${status} ${String(json['message'] ?? '')}`
+  }
+  deepStrictEqual([await said('POST', `${PODS}/p/binding`, { target: { kind: 'Node', name: 'n' } }), await said('POST', `${PODS}/p/eviction`, {}), await said('POST', `${PODS}?dryRun=`, pod({ name: 'q' })), await said('DELETE', `${PODS}/p?dryRun=All`, { apiVersion: 'meta.k8s.io/v1', kind: 'DeleteOptions' })], [
+    '400 name in URL does not match name in Binding object', '400 name in URL does not match name in Eviction object', '422 CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: [""]: supported values: "All"', '200 ',
+  ])
+  await c.call('DELETE', `${PODS}/p`)
+  deepStrictEqual(await said('POST', PODS, pod()), '409 object is being deleted: pods "p" already exists')
+})

@@ -17,6 +17,5 @@ export function containerOf(pod: Pod, asked: string, what: 'log' | 'exec' | 'att
   const preferred = pod.metadata?.annotations?.[DEFAULT_CONTAINER]
   if (preferred !== undefined && what !== 'log' && names.includes(preferred)) return preferred
   if (names.length === 0) throw badRequest(`a container name must be specified for pod ${name}`)
-  const choices = `choose one of: [${names.join(' ')}]${init.length > 0 ? ` or one of the init containers: [${init.join(' ')}]` : ''}${ephemeral.length > 0 ? ` or one of the ephemeral containers: [${ephemeral.join(' ')}]` : ''}`
-  throw badRequest(`a container name must be specified for pod ${name}, ${choices}`)
+  throw badRequest(`a container name must be specified for pod ${name}, choose one of: [${[...init, ...names, ...ephemeral].join(' ')}]`)
 }

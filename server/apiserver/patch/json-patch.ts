@@ -2,7 +2,7 @@
  * RFC 6902, as upstream's evanphx/json-patch applies it. Own code because the library has no limit on what `copy`
  * may multiply and writes through `__proto__`.
  */
-import { PatchError, refusing, getOwn, isObject, setOwn, type Json, type Patched } from './result.ts'
+import { PatchError, refusing, getOwn, isObject, jsonKindOf, setOwn, type Json, type Patched } from './result.ts'
 
 /** Upstream's limit. */
 export const JSON_PATCH_OPERATIONS_MAX = 10_000
@@ -18,10 +18,10 @@ type Fail = (why: string) => never
 
 export function applyJsonPatch(original: Json, patch: unknown): Patched {
   return refusing(() => {
-    if (!Array.isArray(patch)) throw new PatchError(400, 'json: cannot unmarshal object into Go value of type jsonpatch.Patch')
+    if (!Array.isArray(patch)) throw new PatchError(400, `error decoding patch: json: cannot unmarshal ${jsonKindOf(patch)} into Go value of type []handlers.jsonPatchOp`)
     if (patch.length > JSON_PATCH_OPERATIONS_MAX) throw new PatchError(413, `Request entity too large: The allowed maximum operations in a JSON patch is ${JSON_PATCH_OPERATIONS_MAX}, got ${patch.length}`)
     const wrong: unknown = patch.find((operation) => operation !== null && !isObject(operation))
-    if (wrong !== undefined) throw new PatchError(400, `json: cannot unmarshal ${Array.isArray(wrong) ? 'array' : typeof wrong === 'boolean' ? 'bool' : typeof wrong} into Go value of type jsonpatch.Operation`)
+    if (wrong !== undefined) throw new PatchError(400, `error decoding patch: json: cannot unmarshal ${jsonKindOf(wrong)} into Go value of type handlers.jsonPatchOp`)
     const held: Held = { document: structuredCloneJson(original) }
     let copiedBytes = 0
     for (const operation of patch as (Json | null)[]) {

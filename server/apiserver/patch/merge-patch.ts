@@ -1,9 +1,9 @@
 /** RFC 7396, as upstream's evanphx/json-patch has it: nulls in lists that come with the patch are dropped from the objects there, too. */
-import { getOwn, isObject, PatchError, refusing, setOwn, type Json, type Patched } from './result.ts'
+import { getOwn, isObject, jsonKindOf, PatchError, refusing, setOwn, type Json, type Patched } from './result.ts'
 
 export function applyMergePatch(original: Json, patch: unknown): Patched {
   return refusing(() => {
-    if (!isObject(patch)) throw new PatchError(400, 'Invalid JSON Patch')
+    if (!isObject(patch)) throw new PatchError(400, `error decoding patch: json: cannot unmarshal ${jsonKindOf(patch)} into Go value of type map[string]interface {}`)
     return mergeObject(original, patch)
   })
 }

@@ -34,13 +34,13 @@ const JSON_REFUSALS: [string, unknown, string][] = [
   ['moving what is not there', [{ op: 'move', from: '/b', path: '/c' }], `${REJECTED}move operation does not apply: nonexistent key: "/b"`],
   ['testing below null', [{ op: 'test', path: '/n/x', value: null }], `${REJECTED}test operation does not apply: doc is missing path: "/n/x"`],
   ['no path', [{ op: 'remove' }], `${REJECTED}remove operation failed to decode path: missing value`],
-  ['what is no operation', [1], '400 json: cannot unmarshal number into Go value of type jsonpatch.Operation'],
+  ['what is no operation', [1], '400 error decoding patch: json: cannot unmarshal number into Go value of type handlers.jsonPatchOp'],
   ['adding below what is not there', [{ op: 'add', path: '/b/c', value: 1 }], `${REJECTED}add operation does not apply: doc is missing path: "/b/c"`],
   ['an index beyond the end', [{ op: 'add', path: '/l/3', value: 1 }], `${REJECTED}add operation does not apply: invalid index: "/l/3"`],
   ['an unknown operation', [{ op: 'frob', path: '/a' }], `${REJECTED}Unexpected kind: frob`],
   ['a whole that is no object', [{ op: 'replace', path: '', value: [] }], `${REJECTED}the patched document is no object`],
   ['a move into itself', [{ op: 'move', from: '/o', path: '/o/x' }], `${REJECTED}move operation does not apply: doc is missing destination path: "/o/x"`],
-  ['no list', { op: 'add' }, '400 json: cannot unmarshal object into Go value of type jsonpatch.Patch'],
+  ['no list', { op: 'add' }, '400 error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp'],
   ['a path without a slash', [{ op: 'add', path: 'a', value: 1 }], `${REJECTED}add operation does not apply: doc is missing path: "a"`],
   ['too many operations', Array.from({ length: 10_001 }, () => ({ op: 'test', path: '/a', value: 1 })), '413 Request entity too large: The allowed maximum operations in a JSON patch is 10000, got 10001'],
 ]
@@ -60,7 +60,7 @@ test('merge patch as in the appendix of RFC 7396', () => {
     [{ a: 'b' }, { a: 'c' }, { a: 'c' }], [{ a: 'b' }, { b: 'c' }, { a: 'b', b: 'c' }], [{ a: 'b' }, { a: null }, {}], [{ a: 'b', b: 'c' }, { a: null }, { b: 'c' }],
     [{ a: ['b'] }, { a: 'c' }, { a: 'c' }], [{ a: 'c' }, { a: ['b'] }, { a: ['b'] }], [{ a: { b: 'c' } }, { a: { b: 'd', c: null } }, { a: { b: 'd' } }],
     [{ a: [{ b: 'c' }] }, { a: [1] }, { a: [1] }], [{ e: null }, { a: 1 }, { e: null, a: 1 }], [{}, { a: { bb: { ccc: null } } }, { a: { bb: {} } }],
-    [{ a: 'b' }, ['c'], '400 Invalid JSON Patch'],
+    [{ a: 'b' }, ['c'], '400 error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}'],
     // Not in the appendix: lists that come along lose the nulls of their objects, unless an object stood there.
     [{}, { a: [{ b: null, c: [{ d: null }] }, null] }, { a: [{ c: [{}] }, null] }], [{ a: {} }, { a: [{ b: null }] }, { a: [{ b: null }] }],
   ]

@@ -38,3 +38,6 @@ export function setOwn(object: Json, key: string, value: unknown): void {
 }
 
 export const getOwn = (object: Json, key: string): unknown => (Object.hasOwn(object, key) ? object[key] : undefined)
+
+/** As Go names it. */
+export const jsonKindOf = (value: unknown): string => (Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value)

@@ -18,6 +18,7 @@ const ATTEMPTS = 16
 export async function binding(call: Call): Promise<ApiResponse> {
   const options = parseWriteOptions(call, 'CreateOptions')
   const wanted = readBody<Binding & KubeObject>(call, { model: 'Binding', expect: BINDING, validation: options.fieldValidation })
+  if ((wanted.metadata?.name ?? '') !== call.info.name) throw badRequest('name in URL does not match name in Binding object')
   const errors = check(wanted)
   if (errors.length > 0) throw invalid(BINDING, wanted.metadata?.name ?? '', errors)
   await admitFully(call, { operation: 'CREATE', name: call.info.name, object: wanted, old: undefined, options: admissionOptions(call, 'CreateOptions'), dryRun: options.dryRun, as: { ...BINDING, model: 'Binding' } })

@@ -29,7 +29,7 @@ type Budget = PodDisruptionBudget & Full
 export async function eviction(call: Call): Promise<ApiResponse> {
   const options = parseWriteOptions(call, 'CreateOptions')
   const body = readBody<Eviction & KubeObject>(call, { model: 'Eviction', expect: EVICTION, alsoAs: [OLD_EVICTION], validation: options.fieldValidation })
-  if (body.metadata?.name && body.metadata.name !== call.info.name) throw badRequest('name in URL does not match name in Eviction object')
+  if ((body.metadata?.name ?? '') !== call.info.name) throw badRequest('name in URL does not match name in Eviction object')
   await admitFully(call, { operation: 'CREATE', name: call.info.name, object: body, old: undefined, options: admissionOptions(call, 'CreateOptions'), dryRun: options.dryRun, as: { ...EVICTION, model: 'Eviction' } })
   const deletion = deletionOf(body, options)
   const pod = (await readHeld(call)).object as Full & Pod

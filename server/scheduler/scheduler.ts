@@ -140,10 +140,11 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     events.event(pod, 'Warning', 'FailedScheduling', message)
     const now = pod.status?.conditions?.find((c) => c.type === 'PodScheduled')
     const isPromised = nominated === undefined || pod.status?.nominatedNodeName === nominated
-    if (now?.status === 'False' && now.reason === 'Unschedulable' && now.message === message && isPromised) return
+    if (now?.status === 'False' && now.reason === 'Unschedulable' && now.message === message && now.observedGeneration === pod.metadata.generation && isPromised) return
     const condition = {
       type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message,
       lastTransitionTime: now?.status === 'False' && now.lastTransitionTime ? now.lastTransitionTime : new Date(clock.nowMs()).toISOString().replace(/\.\d+Z$/, 'Z'),
+      ...observed(pod),
     }
     const { name, namespace } = splitKey(key)
     try {
@@ -165,7 +166,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       ...victims.filter((v) => v.pod.metadata.deletionTimestamp === undefined).map(async (victim) => {
         const { name, namespace } = splitKey(victim.key)
         try {
-          await patch(victim, { conditions: [condition] })
+          await patch(victim, { conditions: [{ ...condition, ...observed(victim.pod) }] })
           await client.delete(PODS, name, namespace, { preconditions: { uid: victim.pod.metadata.uid } })
           events.event(victim.pod, 'Normal', 'Preempted', `Preempted by pod ${uid} on node ${nodeName}`)
         } catch (error) {
@@ -181,6 +182,11 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       }),
     ])
   }
+}
+
+/** Of which generation a condition tells (KEP-5067). */
+function observed({ metadata }: Stored<Pod>): { observedGeneration?: number } {
+  return metadata.generation === undefined ? {} : { observedGeneration: metadata.generation }
 }
 
 function isOurs(pod: Stored<Pod>): boolean {

@@ -58,6 +58,9 @@ export function notFound(ref: { group: string; resource: string }, name: string)
   return new StatusError({ code: 404, reason: 'NotFound', message: `${qualified(ref)} "${name}" not found`, details: about(ref, name) })
 }
 
+/** An error of upstream's storage that its API server passes on as it is. */
+export const unexplained = (message: string): StatusError => new StatusError({ code: 500, reason: '', message })
+
 /** No such path, group, version or resource. */
 export const noSuchResource = (): StatusError => new StatusError({ code: 404, reason: 'NotFound', message: 'the server could not find the requested resource', details: {} })
 

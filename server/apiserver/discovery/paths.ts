@@ -56,7 +56,7 @@ export async function servePath(parts: PathParts, request: PathRequest): Promise
       if (second === undefined) return discoveryDocument(parts, false, request, () => apiGroupList(parts.groups()))
       if (more.length > 0) return refuse()
       return found(third === undefined ? apiGroup(parts.groups(), second) : apiResourceList(parts.rows, second, third))
-    case 'version': return jsonResponse(parts.version)
+    case 'version': return second === undefined ? jsonResponse(parts.version) : refuse()
     case 'livez': case 'readyz': case 'healthz': return health(first, second && [second, third, ...more].filter((s) => s !== undefined).join('/'), { checks: parts.checks, isStopping: parts.isStopping(), history: parts.healthHistory, log: parts.healthLog }, request.query)
     case 'metrics': return second !== undefined && second !== 'slis' ? refuse() : { status: 200, headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }, body: second === 'slis' ? await slis(parts) : parts.metrics() }
     case 'openapi': return parts.openapi(request)
@@ -98,6 +98,7 @@ function aggregatedResponse({ rows, merged }: PathParts, core: boolean, version:
   const response = jsonResponse(aggregated(core ? own : merged(own), version))
   response.headers['content-type'] = `${JSON_TYPE};g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`
   response.headers['vary'] = 'Accept'
+  response.headers['cache-control'] = 'public'
   const etag = `"${createHash('sha512').update(response.body as Buffer).digest('hex').toUpperCase()}"`
   response.headers['etag'] = etag
   return ifNoneMatch === etag ? { ...response, status: 304, body: Buffer.alloc(0) } : response

@@ -196,7 +196,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
   const begin = async () => {
     await informers.start(stop.signal)
     progress.isSynced = true
-    progress.hooks.done('generic-apiserver-start-informers', 'start-service-ip-repair-controllers')
+    progress.hooks.done('start-apiserver-admission-initializer', 'generic-apiserver-start-informers', 'storage-readiness', 'start-service-ip-repair-controllers')
     await ensureBootstrap(client, { serviceCidr: config.cluster.serviceCidr, addresses: membership ? undefined : [config.advertiseAddress], port: config.port })
     await membership?.enroll(client, stop.signal)
     progress.hooks.done('start-system-namespaces-controller', 'bootstrap-controller', 'scheduling/bootstrap-system-priority-classes')

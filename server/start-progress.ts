@@ -2,7 +2,7 @@
 import type { HealthCheck } from './apiserver/discovery/health.ts'
 
 const HOOKS = [
-  'generic-apiserver-start-informers', 'start-system-namespaces-controller', 'bootstrap-controller', 'scheduling/bootstrap-system-priority-classes', 'start-service-ip-repair-controllers', 'rbac/bootstrap-roles',
+  'start-apiserver-admission-initializer', 'generic-apiserver-start-informers', 'storage-readiness', 'start-system-namespaces-controller', 'bootstrap-controller', 'scheduling/bootstrap-system-priority-classes', 'start-service-ip-repair-controllers', 'rbac/bootstrap-roles',
   'priority-and-fairness-config-producer', 'priority-and-fairness-config-consumer', 'start-cluster-authentication-info-controller',
 ] as const
 
@@ -14,6 +14,6 @@ export class StartProgress {
   done(...hooks: StartHook[]): void { for (const hook of hooks) this.#done.add(hook) }
 
   get checks(): HealthCheck[] {
-    return HOOKS.map((hook) => ({ name: `poststarthook/${hook}`, live: false, problem: () => (this.#done.has(hook) ? undefined : 'not finished') }))
+    return HOOKS.map((hook) => ({ name: `poststarthook/${hook}`, live: true, problem: () => (this.#done.has(hook) ? undefined : 'not finished') }))
   }
 }

@@ -162,7 +162,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     '/flagz': { handle: ({ headers }: PathRequest) => zpageResponse(flagz(options.flags ?? {}), headers['accept'], random) },
   }
   const paths: PathParts = {
-    rows, groups: () => aggregation.groups(), merged: (own) => aggregation.discovery(own), version: options.version, serverAddress: options.serverAddress, get checks() { return [...(options.checks ?? []), ...custom.checks] }, isStopping: () => state.isStopping,
+    rows, groups: () => aggregation.groups(), merged: (own) => aggregation.discovery(own), version: options.version, serverAddress: options.serverAddress, get checks() { return [...(options.checks ?? []), ...custom.checks, ...aggregation.checks] }, isStopping: () => state.isStopping,
     healthHistory: new HealthHistory(), healthLog: (text) => log.warn(text),
     metrics: () => metrics.print({
       readOnlyInFlight: inFlight.high('readOnly'), mutatingInFlight: inFlight.high('mutating'), revision: store.revision(),

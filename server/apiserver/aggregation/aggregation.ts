@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { ApiRequest, ApiResponse } from '#api/client/transport.ts'
 import type { UserInfo } from '#api/types/index.ts'
 import { asError } from '#base/errors.ts'
+import type { HealthCheck } from '../discovery/health.ts'
 import { Metric, quoteLabel } from '../metrics/metrics.ts'
 import type { Rows } from '../rows.ts'
 import { cacheOf, type Parts } from '../verbs/call.ts'
@@ -29,12 +30,17 @@ export interface Aggregation {
   groups(): GroupJson[]
   discovery(own: readonly GroupDiscovery[]): GroupDiscovery[]
   readonly openapi: RemoteOpenApi
+  /** Of the start, under the names of upstream's post-start hooks. */
+  readonly checks: readonly HealthCheck[]
   /** Upstream's metric of what is behind this server; undefined when nothing is. */
   metric(): Metric | undefined
   /** Registers this server's group versions and keeps APIServices' conditions until the signal aborts. */
   run(signal: AbortSignal): Promise<void>
   close(): void
 }
+
+const READ_HOOKS = ['start-kube-aggregator-informers', 'apiservice-registration-controller', 'apiservice-status-local-available-controller', 'apiservice-status-remote-available-controller', 'apiservice-openapi-controller'].map((hook) => `poststarthook/${hook}`)
+const REGISTERED_HOOKS = ['poststarthook/kube-apiserver-autoregistration', 'autoregister-completion']
 
 export interface AggregationOptions {
   connector: NodeConnector | undefined
@@ -59,7 +65,7 @@ export function createAggregation(parts: Parts, { connector, frontProxy, isIdent
   // Upstream's aggregator has none for the group it serves itself.
   const registered = () => local().filter(({ group }) => group !== API_SERVICES.group)
 
-  const state = { isReady: false, isClosed: false }
+  const state = { isReady: false, isClosed: false, isRegistering: false }
   const open = async (): Promise<void> => {
     try {
       await apiServices.open()
@@ -86,14 +92,20 @@ export function createAggregation(parts: Parts, { connector, frontProxy, isIdent
       for (const { name, isAvailable } of all) metric.set(`name="${quoteLabel(name)}"`, isAvailable ? 0 : 1)
       return metric
     },
+    checks: [
+      ...READ_HOOKS.map((name): HealthCheck => ({ name, live: true, problem: () => (state.isReady ? undefined : 'the APIServices are still being read') })),
+      ...REGISTERED_HOOKS.map((name): HealthCheck => ({ name, live: true, problem: () => (state.isRegistering ? 'the APIServices of this server are still being registered' : undefined) })),
+    ],
     openapi: createRemoteOpenApi(() => apiServices.backends(), backends, clock),
     async run(signal) {
+      state.isRegistering = true
       if (!(await apiServices.open())) return
-      const state = { isFirst: true }
+      const first = { isLeft: true }
       const register = coalesced(async () => {
         if (signal.aborted) return
-        await applyRegistration(client, decideRegistration(registered(), apiServices.all(), state.isFirst))
-        state.isFirst = false
+        await applyRegistration(client, decideRegistration(registered(), apiServices.all(), first.isLeft))
+        first.isLeft = false
+        state.isRegistering = false
       }, { clock, random, signal, onError: (error) => { if (!signal.aborted) log.warn('the APIServices of this server could not be brought up to date; it is tried again', { error }) } })
       rows.onChange(register)
       register()

@@ -16,6 +16,8 @@ export interface CustomResources {
 }
 
 const RETRY_MS = 1_000
+/** Upstream's names for what is done once the definitions are read. */
+const HOOKS = ['start-apiextensions-informers', 'start-apiextensions-controllers', 'crd-informer-synced']
 
 /** Begins at once. */
 export function startCustomResources(parts: Parts): CustomResources {
@@ -44,7 +46,7 @@ export function startCustomResources(parts: Parts): CustomResources {
   return {
     get isReady() { return !isServed || registrar.isReady },
     ready,
-    checks: isServed ? [{ name: 'poststarthook/crd-informer-synced', live: false, problem: () => (registrar.isReady ? undefined : 'custom resource definitions are still being read') }] : [],
+    checks: isServed ? HOOKS.map((hook) => ({ name: `poststarthook/${hook}`, live: true, problem: () => (registrar.isReady ? undefined : 'custom resource definitions are still being read') })) : [],
     close() {
       stop.abort()
       registrar.close()

@@ -15,6 +15,7 @@ export interface ContainerConfigInput {
   container: Container
   attempt: number
   backoffSeconds: number
+  round?: number
   image: Image
   env: readonly { key: string; value: string }[]
   /** Those of its volumes. */
@@ -53,7 +54,7 @@ export function containerConfig(input: ContainerConfigInput): ContainerConfig {
     mounts: [...input.mounts, ...ownMounts(input)].map((mount) => (input.users && mount.image === undefined ? { ...mount, idMapped: true } : mount)),
     devices: [...input.devices],
     labels: containerLabels(pod, container),
-    annotations: { ...input.annotations, ...containerAnnotations(pod, container, { number: attempt, backoffSeconds: input.backoffSeconds }, input.volumeImages ?? new Map()) },
+    annotations: { ...input.annotations, ...containerAnnotations(pod, container, { number: attempt, backoffSeconds: input.backoffSeconds, round: input.round ?? 0 }, input.volumeImages ?? new Map()) },
     logPath: containerLogPath(container.name, attempt),
     stdin: container.stdin ?? false,
     stdinOnce: container.stdinOnce ?? false,

@@ -4,8 +4,9 @@ import type { DecideContext } from '#base/reconcile/action.ts'
 import { podText, PULL_ERROR_SHOWN_MS } from './messages.ts'
 import { actualRequirements } from './resize.ts'
 import { nextRestart, restartsAfter } from './restart.ts'
+import { RESTARTING_ALL, RESTARTING_ALL_MESSAGE } from './restart-all.ts'
 import { time } from './time.ts'
-import { appContainers, isReady, isStarted, isStarting, newest, type ContainerView, type LaneFailure, type PodView, type SpecContainer } from './view.ts'
+import { appContainers, isOutdated, isReady, isStarted, isStarting, newest, type ContainerView, type LaneFailure, type PodView, type SpecContainer } from './view.ts'
 
 export interface StatusInput {
   view: PodView
@@ -55,7 +56,7 @@ function containerStatus(input: StatusInput, c: SpecContainer): ContainerStatus 
   const previous = view.containers.find((x) => x.metadata.name === spec.name && x.restartCount < current.restartCount)
   const state = stateOf(input, c, current)
   const last = state.waiting && current.state === 'exited' ? current : previous
-  const done = c.type === 'init' && current.state === 'exited' && current.exitCode === 0
+  const done = c.type === 'init' && state.terminated?.exitCode === 0
   return {
     ...common,
     image: current.imageRef || (spec.image ?? ''),
@@ -66,7 +67,7 @@ function containerStatus(input: StatusInput, c: SpecContainer): ContainerStatus 
     restartCount: current.restartCount,
     ...(current.user && { user: { linux: current.user } }),
     state,
-    lastState: last?.state === 'exited' ? { terminated: terminated(view, last) } : {},
+    lastState: last?.state === 'exited' ? { terminated: isOutdated(view, last) ? { ...terminated(view, last), reason: RESTARTING_ALL, message: RESTARTING_ALL_MESSAGE } : terminated(view, last) } : {},
   }
 }
 
@@ -84,14 +85,15 @@ function stateOf(input: StatusInput, c: SpecContainer, current: ContainerView): 
     return isStarting(view, c.spec.name) ? waiting(input, c, undefined) : { running: { startedAt: time(current.startedAtMs) } }
   }
   if (current.state === 'created') return waiting(input, c, view.failures.get(`start:${c.spec.name}`))
+  const startFailure = view.failures.get(`start:${c.spec.name}`)
+  if (!input.ending && isOutdated(view, current)) return startFailure ? waiting(input, c, startFailure) : { waiting: { reason: RESTARTING_ALL, message: RESTARTING_ALL_MESSAGE } }
   const ended: ContainerState = { terminated: terminated(view, current) }
   if (input.ending || !restartsAfter(view.pod, c.spec, c.type, current.exitCode)) return ended
   if (isStarting(view, c.spec.name)) return ended
   if (nextRestart(current).notBeforeMs > ctx.nowMs) {
     return { waiting: { reason: 'CrashLoopBackOff', message: `back-off ${duration(current.backoffSeconds)} restarting failed container=${c.spec.name} pod=${podText(view)}` } }
   }
-  const failure = view.failures.get(`start:${c.spec.name}`)
-  return failure && failure.atMs >= current.finishedAtMs ? waiting(input, c, failure) : ended
+  return startFailure && startFailure.atMs >= current.finishedAtMs ? waiting(input, c, startFailure) : ended
 }
 
 function waiting(input: StatusInput, c: SpecContainer, given: LaneFailure | undefined): ContainerState {

@@ -131,7 +131,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       pod, container, image, mounts: [...granted.mounts.map(deviceMount), ...mounts], devices, volumeImages: mounted, annotations: granted.annotations,
       // What the container says itself counts.
       env: [...Object.entries(granted.envs).filter(([key]) => !values.has(key)).map(([key, value]) => ({ key, value })), ...env],
-      attempt: action.attempt, backoffSeconds: action.backoffSeconds, terminationLog, machine: deps.machine, seccompDir: join(deps.rootDir, 'seccomp'),
+      attempt: action.attempt, backoffSeconds: action.backoffSeconds, round: action.round ?? 0, terminationLog, machine: deps.machine, seccompDir: join(deps.rootDir, 'seccomp'),
       etcHosts: await writeEtcHosts(podIps), ...(targetId !== undefined && { targetId }), ...(users && { users }),
     })
   }
@@ -438,6 +438,7 @@ export function killMessage(name: string, because: Extract<PodAction, { kind: 'k
     case 'startup': return `Container ${name} failed startup probe, will be restarted`
     case 'definition': return `Container ${name} definition changed, will be restarted`
     case 'resize': return `Container ${name} resize requires restart`
+    case 'restartAll': return 'killing'
     case 'stopping': case 'sandbox': return `Stopping container ${name}`
   }
 }

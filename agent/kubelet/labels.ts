@@ -14,6 +14,9 @@ export const POD_GRACE_ANNOTATION = 'io.kubernetes.pod.terminationGracePeriod'
 /** Seconds to wait after this attempt's end before the next: the crash loop's memory. 0 for a first attempt. */
 export const BACKOFF_ANNOTATION = 'skiff.io/restart-backoff-seconds'
 
+/** How often all containers of the pod had been started anew when this one was; none: never. */
+export const ROUND_ANNOTATION = 'skiff.io/restart-round'
+
 /** JSON: image volumes by name to the ids of the images that are mounted. */
 const IMAGE_VOLUMES_ANNOTATION = 'skiff.io/image-volumes'
 
@@ -32,7 +35,7 @@ export function containerLabels(pod: Stored<Pod>, container: Pick<Container, 'na
   }
 }
 
-export function containerAnnotations(pod: Stored<Pod>, container: Container, attempt: { number: number; backoffSeconds: number }, volumeImages: ReadonlyMap<string, string>): Record<string, string> {
+export function containerAnnotations(pod: Stored<Pod>, container: Container, attempt: { number: number; backoffSeconds: number; round: number }, volumeImages: ReadonlyMap<string, string>): Record<string, string> {
   return {
     [HASH_ANNOTATION]: containerHash(container),
     [RESTART_COUNT_ANNOTATION]: String(attempt.number),
@@ -40,6 +43,7 @@ export function containerAnnotations(pod: Stored<Pod>, container: Container, att
     [TERMINATION_POLICY_ANNOTATION]: container.terminationMessagePolicy ?? 'File',
     [POD_GRACE_ANNOTATION]: String(pod.spec?.terminationGracePeriodSeconds ?? 30),
     [BACKOFF_ANNOTATION]: String(attempt.backoffSeconds),
+    ...(attempt.round > 0 && { [ROUND_ANNOTATION]: String(attempt.round) }),
     ...(volumeImages.size > 0 && { [IMAGE_VOLUMES_ANNOTATION]: JSON.stringify(Object.fromEntries(volumeImages)) }),
   }
 }

@@ -5,14 +5,14 @@ import type { LinuxResources } from '#cri/index.ts'
 /** Which of a pod's lists a container is in; a sidecar is an init container that restarts always (KEP-753). */
 export type ContainerType = 'init' | 'sidecar' | 'app' | 'ephemeral'
 
-export type KillReason = 'stopping' | 'liveness' | 'startup' | 'definition' | 'sandbox' | 'resize'
+export type KillReason = 'stopping' | 'liveness' | 'startup' | 'definition' | 'sandbox' | 'resize' | 'restartAll'
 
 export type PodAction =
   /** Directories, cgroup, volumes, hosts file. */
   | { kind: 'preparePod' }
   | { kind: 'createSandbox'; attempt: number }
   /** Image, creation, start, postStart hook. `createdId`: it was created before a crash and only needs its start. */
-  | { kind: 'startContainer'; name: string; type: ContainerType; sandboxId: string; attempt: number; backoffSeconds: number; createdId?: string }
+  | { kind: 'startContainer'; name: string; type: ContainerType; sandboxId: string; attempt: number; backoffSeconds: number; /** Set once all containers were started anew. */ round?: number; createdId?: string }
   /** Ends an unfinished start, its pull or hook: the pod is to end. */
   | { kind: 'cancel'; lane: string }
   /** preStop hook, then the stop signal, then SIGKILL: all within `graceSeconds`. */

@@ -9,10 +9,10 @@ import { podText, PULL_ERROR_SHOWN_MS } from './messages.ts'
 import { podStatus } from './pod-status.ts'
 import { sameStatus } from './status-patch.ts'
 import { containerResizes, resizeMessage } from './resize.ts'
-import { nextRestart, restartsAfter } from './restart.ts'
+import { matchingRule, nextRestart, restartsAfter } from './restart.ts'
 import { deadlineOf, GRACE_SECONDS_MIN, podEnd, remainingGraceSeconds, restartGraceSeconds, type PodEnd } from './termination.ts'
 import {
-  allContainers, appContainers, ephemeralContainers, initContainers, isInFlight, isStarted, isStarting, isTerminalPhase, newest, readySandbox,
+  allContainers, appContainers, ephemeralContainers, initContainers, isInFlight, isOutdated, isStarted, isStarting, isTerminalPhase, newest, readySandbox,
   type ContainerView, type LaneFailure, type PodView, type SpecContainer,
 } from './view.ts'
 import { containerHash } from './labels.ts'
@@ -92,7 +92,7 @@ function livingActions(plan: Plan): void {
   restartUnhealthy(plan, sandbox.id)
   resizeActions(plan)
   for (const c of ephemeralContainers(view.pod)) if (!newest(view, c.spec.name)) start(plan, c, sandbox.id)
-  if (initActions(plan, sandbox.id)) appActions(plan, sandbox.id)
+  if (!killOutdated(plan) && initActions(plan, sandbox.id)) appActions(plan, sandbox.id)
   prune(plan)
 }
 
@@ -106,7 +106,7 @@ function sandboxActions(plan: Plan): void {
   const { view } = plan
   const wanted = appContainers(view.pod).some(({ spec, type }) => {
     const c = newest(view, spec.name)
-    return !c || c.state !== 'exited' || restartsAfter(view.pod, spec, type, c.exitCode)
+    return !c || c.state !== 'exited' || isOutdated(view, c) || restartsAfter(view.pod, spec, type, c.exitCode)
   })
   if (!wanted) return
   const running = view.containers.filter((c) => c.state === 'running' || c.state === 'unknown')
@@ -123,6 +123,14 @@ function sandboxActions(plan: Plan): void {
   }
   const attempt = view.sandboxes.length > 0 ? Math.max(...view.sandboxes.map((s) => s.metadata.attempt)) + 1 : 0
   plan.add({ kind: 'createSandbox', attempt }, attempt === 0 ? 'it has no sandbox' : 'its sandbox has ended')
+}
+
+/** All start anew: first the rest stops, without preStop hooks as upstream has it. True while some of it runs. */
+function killOutdated(plan: Plan): boolean {
+  const { view } = plan
+  const running = view.containers.filter((c) => isOutdated(view, c) && (c.state === 'running' || c.state === 'unknown'))
+  for (const c of running) kill(plan, c, 'restartAll', GRACE_SECONDS_MIN, false)
+  return running.length > 0
 }
 
 /** In order, each to its end; sidecars stay. True when app containers may run. */
@@ -163,7 +171,7 @@ function appActions(plan: Plan, sandboxId: string): void {
     if (isStarting(view, c.spec.name)) return
     const found = newest(view, c.spec.name)
     if (found?.state === 'running' && found.sandboxId === sandboxId) continue
-    if (found?.state === 'exited' && !restartsAfter(view.pod, c.spec, 'app', found.exitCode)) continue
+    if (found?.state === 'exited' && !isOutdated(view, found) && !restartsAfter(view.pod, c.spec, 'app', found.exitCode)) continue
     if (start(plan, c, sandboxId)) return
   }
 }
@@ -183,13 +191,15 @@ function start(plan: Plan, c: SpecContainer, sandboxId: string): boolean {
     plan.wakeAt(failure.retryAtMs)
     return false
   }
+  const begin = { kind: 'startContainer', name, type: c.type, sandboxId, ...(view.round > 0 && { round: view.round }) } as const
   if (here?.state === 'created') {
-    return plan.add({ kind: 'startContainer', name, type: c.type, sandboxId, attempt: here.restartCount, backoffSeconds: here.backoffSeconds, createdId: here.id }, `container ${name} was created but not started`)
+    return plan.add({ ...begin, attempt: here.restartCount, backoffSeconds: here.backoffSeconds, createdId: here.id }, `container ${name} was created but not started`)
   }
-  if (!last) return plan.add({ kind: 'startContainer', name, type: c.type, sandboxId, attempt: lostAttempts(view, name), backoffSeconds: 0 }, `container ${name} has not run yet`)
-  if (here === undefined) {
+  if (!last) return plan.add({ ...begin, attempt: lostAttempts(view, name), backoffSeconds: 0 }, `container ${name} has not run yet`)
+  // Whose exit it was that starts all anew ended by itself: its crash loop goes on.
+  if (here === undefined && !(isOutdated(view, last) && matchingRule(c.spec, last.exitCode)?.action === 'RestartAllContainers')) {
     // It ended with its sandbox, not by itself: a new sandbox starts everything at once.
-    return plan.add({ kind: 'startContainer', name, type: c.type, sandboxId, attempt: last.restartCount + 1, backoffSeconds: last.backoffSeconds }, `container ${name} is new in this sandbox`)
+    return plan.add({ ...begin, attempt: last.restartCount + 1, backoffSeconds: last.backoffSeconds }, `container ${name} is new in this ${isOutdated(view, last) ? 'round' : 'sandbox'}`)
   }
   const next = nextRestart(last)
   if (next.notBeforeMs > nowMs) {
@@ -199,7 +209,7 @@ function start(plan: Plan, c: SpecContainer, sandboxId: string): boolean {
     }
     return false
   }
-  return plan.add({ kind: 'startContainer', name, type: c.type, sandboxId, attempt: last.restartCount + 1, backoffSeconds: next.backoffSeconds }, `container ${name} ended with ${last.exitCode}`)
+  return plan.add({ ...begin, attempt: last.restartCount + 1, backoffSeconds: next.backoffSeconds }, `container ${name} ended with ${last.exitCode}`)
 }
 
 function pullBackOff(plan: Plan, c: SpecContainer, failure: LaneFailure): void {

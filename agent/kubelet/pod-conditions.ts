@@ -1,7 +1,7 @@
 /** The kubelet's conditions, with upstream's reasons and messages. Pure. */
 import type { ContainerStatus, PodCondition } from '#api/types/index.ts'
+import { mayRestartAll } from '#api/types/pods.ts'
 import { isResizing } from './resize.ts'
-import { mayRestartAll } from './restart-all.ts'
 import { time } from './time.ts'
 import { appContainers, initContainers, isOutdated, isStarted, newest, readySandbox, type PodView } from './view.ts'
 
@@ -23,7 +23,7 @@ export function podConditions(view: PodView, input: ConditionInput): PodConditio
     ['ContainersReady', containers],
     ['PodScheduled', { status: 'True' }],
   ]
-  if (mayRestartAll(view.pod)) verdicts.push(['AllContainersRestarting', restartingAll(view, input)])
+  if (mayRestartAll(view.pod.spec)) verdicts.push(['AllContainersRestarting', restartingAll(view, input)])
   verdicts.push(...resizeVerdicts(view), ...evictionVerdict(view))
   const own = verdicts.map(([type, verdict]) => condition(view, before.find((c) => c.type === type), type, verdict, input.nowMs))
   return [...own, ...before.filter((c) => !verdicts.some(([type]) => type === c.type) && !RESIZE_CONDITIONS.includes(c.type))]
@@ -51,7 +51,7 @@ function initialised(view: PodView, { init, app, phase }: ConditionInput): Verdi
   // Since 1.36 what was so once stays so: init containers of a pod that is restarted whole run again.
   if (incomplete.length === 0 || view.reported.conditions?.some((c) => c.type === 'Initialized' && c.status === 'True')) return { status: 'True' }
   // Once initialised, however often init containers run again.
-  if (mayRestartAll(view.pod) && view.reported.conditions?.some((c) => c.type === 'Initialized' && c.status === 'True')) return { status: 'True' }
+  if (mayRestartAll(view.pod.spec) && view.reported.conditions?.some((c) => c.type === 'Initialized' && c.status === 'True')) return { status: 'True' }
   return { status: 'False', reason: 'ContainersNotInitialized', message: `containers with incomplete status: ${names(incomplete.map((c) => c.spec.name))}` }
 }
 

@@ -1,6 +1,7 @@
 /** status.phase from the container statuses: upstream's getPhase. Pure. */
 import type { ContainerStatus } from '#api/types/index.ts'
 import { restartsAfter } from './restart.ts'
+import { RESTARTING_ALL } from './restart-all.ts'
 import { initContainers, isStarted, newest, type PodView } from './view.ts'
 
 export function podPhase(view: PodView, statuses: { init: ContainerStatus[]; app: ContainerStatus[] }, stopped: boolean): string {
@@ -17,7 +18,7 @@ export function podPhase(view: PodView, statuses: { init: ContainerStatus[]; app
     const ended = s?.state?.terminated ?? (s?.state?.waiting ? s.lastState?.terminated : undefined)
     if (!ended) initPending++
     else if (ended.exitCode !== 0) {
-      if (stopped || !restartsAfter(pod, c.spec, 'init', ended.exitCode)) return 'Failed'
+      if (stopped || (ended.reason !== RESTARTING_ALL && !restartsAfter(pod, c.spec, 'init', ended.exitCode))) return 'Failed'
       initPending++
     }
   }

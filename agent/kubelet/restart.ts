@@ -1,5 +1,5 @@
 /** Whether and when a container that ended is started again. Pure: the crash loop's memory is on the container itself. */
-import type { Container, Pod } from '#api/types/index.ts'
+import type { Container, ContainerRestartRule, Pod } from '#api/types/index.ts'
 import type { ContainerType, ContainerView } from './view.ts'
 
 /** Upstream's crash loop: 10 s, doubling to 5 min, forgotten after a run of 10 min. */
@@ -24,13 +24,18 @@ export function nextRestart(dead: Pick<ContainerView, 'backoffSeconds' | 'create
 /** After an exit with this code, by the pod's policy, the container's own (KEP-753, KEP-5307) and its rules. */
 export function restartsAfter(pod: Pod, container: Container, type: ContainerType, exitCode: number): boolean {
   if (type === 'ephemeral') return false
-  for (const rule of container.restartPolicyRules ?? []) {
-    const values = rule.exitCodes?.values ?? []
-    const matches = rule.exitCodes?.operator === 'In' ? values.includes(exitCode) : rule.exitCodes?.operator === 'NotIn' ? !values.includes(exitCode) : false
-    if (matches) return rule.action === 'Restart'
-  }
+  const action = matchingRule(container, exitCode)?.action
+  if (action === 'Restart' || action === 'RestartAllContainers') return true
   const policy = container.restartPolicy ?? pod.spec?.restartPolicy ?? 'Always'
   if (policy === 'Never') return false
   if (type === 'init') return exitCode !== 0
   return policy === 'Always' || exitCode !== 0
+}
+
+/** The first of its rules that is about this exit code. */
+export function matchingRule({ restartPolicyRules = [] }: Container, exitCode: number): ContainerRestartRule | undefined {
+  return restartPolicyRules.find(({ exitCodes }) => {
+    const isListed = exitCodes?.values?.includes(exitCode) ?? false
+    return exitCodes?.operator === 'In' ? isListed : exitCodes?.operator === 'NotIn' && !isListed
+  })
 }

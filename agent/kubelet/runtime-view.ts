@@ -2,8 +2,9 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { PodStatus, ResourceStatus } from '#api/types/index.ts'
 import type { ContainerRuntime, ContainerStatus } from '#cri/index.ts'
-import { BACKOFF_ANNOTATION, HASH_ANNOTATION, imageVolumesOf, RESTART_COUNT_ANNOTATION } from './labels.ts'
+import { BACKOFF_ANNOTATION, HASH_ANNOTATION, imageVolumesOf, RESTART_COUNT_ANNOTATION, ROUND_ANNOTATION } from './labels.ts'
 import type { PodMemory } from './pod-memory.ts'
+import { podRound } from './restart-all.ts'
 import { isAllocated, withAllocation } from './resize.ts'
 import type { ContainerProbes, ContainerView, PendingResize, PodView } from './view.ts'
 
@@ -30,6 +31,7 @@ export async function observePod(memory: PodMemory, sources: ViewSources): Promi
   const [sandboxes, statuses] = await Promise.all([runtime.listPodSandbox({ podUid: memory.uid }), runtime.listContainers({ podUid: memory.uid })])
   const containers: ContainerView[] = []
   for (const status of statuses) containers.push(await containerView(memory, status, sources))
+  containers.sort((a, b) => b.restartCount - a.restartCount || b.createdAtMs - a.createdAtMs)
   forgetGone(memory, statuses)
   memory.sandboxIds = new Set(sandboxes.map((s) => s.id))
   return {
@@ -41,7 +43,8 @@ export async function observePod(memory: PodMemory, sources: ViewSources): Promi
     endingSinceMs: memory.endingSinceMs,
     firstSeenMs: memory.firstSeenMs,
     sandboxes: sandboxes.toSorted((a, b) => b.metadata.attempt - a.metadata.attempt || b.createdAtMs - a.createdAtMs),
-    containers: containers.toSorted((a, b) => b.restartCount - a.restartCount || b.createdAtMs - a.createdAtMs),
+    containers,
+    round: podRound(memory.pod, containers),
     probes: sources.probesOf(memory.uid),
     devices: sources.devicesOf(memory.uid),
     prepared: memory.prepared,
@@ -64,6 +67,7 @@ async function containerView(memory: PodMemory, status: ContainerStatus, sources
     ...status,
     restartCount: Number(annotations[RESTART_COUNT_ANNOTATION] ?? status.metadata.attempt),
     backoffSeconds: Number(annotations[BACKOFF_ANNOTATION] ?? 0),
+    round: Number(annotations[ROUND_ANNOTATION] ?? 0),
     hash: annotations[HASH_ANNOTATION] ?? '',
     terminationMessage: status.state === 'exited' ? await sources.terminationMessage(memory, status) : '',
     imageDigestRef: status.imageRef.includes('@') ? status.imageRef : await sources.imageDigestRef(status.imageId),

@@ -14,6 +14,8 @@ export interface ContainerView extends ContainerStatus {
   restartCount: number
   /** Wait this long after its end before the next attempt; 0: restart at once. */
   backoffSeconds: number
+  /** Of the pod, when it was started. */
+  round: number
   hash: string
   /** From its termination message file, or its last log lines; '' while it runs. */
   terminationMessage: string
@@ -72,6 +74,8 @@ export interface PodView {
   probes: ReadonlyMap<string, ContainerProbes>
   /** How the devices are that its containers have, by container. */
   devices: ReadonlyMap<string, readonly ResourceStatus[]>
+  /** How often all its containers were to start anew (`restart-all.ts`): those of earlier rounds are done with. */
+  round: number
   /** Directories, cgroup and volumes are there (checked since this agent started). */
   prepared: boolean
   /** Volumes are unmounted and the cgroup is gone. */
@@ -108,9 +112,14 @@ export function allContainers(pod: Pod): SpecContainer[] {
   return [...initContainers(pod), ...appContainers(pod), ...ephemeralContainers(pod)]
 }
 
-/** The newest container of that name, in any sandbox or in the one given. */
+/** The newest container of that name, of all or of the present life: this sandbox, this round. */
 export function newest(view: PodView, name: string, sandboxId?: string): ContainerView | undefined {
-  return view.containers.find((c) => c.metadata.name === name && (sandboxId === undefined || c.sandboxId === sandboxId))
+  return view.containers.find((c) => c.metadata.name === name && (sandboxId === undefined || (c.sandboxId === sandboxId && !isOutdated(view, c))))
+}
+
+/** All containers of the pod start anew, and this is one from before. */
+export function isOutdated(view: PodView, c: ContainerView): boolean {
+  return c.round < view.round && !ephemeralContainers(view.pod).some((e) => e.spec.name === c.metadata.name)
 }
 
 /** The sandbox pods run in, when it can take containers. */

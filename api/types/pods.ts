@@ -36,6 +36,11 @@ export function isPodAvailable(pod: Pod, minReadySeconds: number, nowMs: number)
   return Number.isFinite(since) && since + minReadySeconds * 1000 <= nowMs
 }
 
+/** The end of one of its containers may start all of them anew (KEP-5532). */
+export function mayRestartAll(spec: PodSpec | undefined): boolean {
+  return [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])].some((c) => c.restartPolicyRules?.some((rule) => rule.action === 'RestartAllContainers'))
+}
+
 /** Restartable init container (KEP-753). */
 export function isSidecar(container: Container): boolean {
   return container.restartPolicy === 'Always'

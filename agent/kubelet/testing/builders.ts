@@ -25,7 +25,7 @@ export function running(name: string, more: Partial<ContainerView> = {}): Contai
   const restartCount = more.restartCount ?? 0
   return {
     id: `${name}-${restartCount}`, sandboxId: SANDBOX, metadata: { name, attempt: restartCount }, state: 'running', createdAtMs: NOW, startedAtMs: NOW, finishedAtMs: 0, exitCode: 0, reason: '', message: '', imageId: 'sha256:1',
-    imageRef: 'docker.io/library/busybox:1', labels: {}, annotations: {}, logPath: `/l/${name}/${restartCount}.log`, restartCount, backoffSeconds: 0, hash: containerHash(aContainer(name)), terminationMessage: '', imageDigestRef: 'docker.io/library/busybox@sha256:2', volumeImageRefs: new Map(), ...more,
+    imageRef: 'docker.io/library/busybox:1', labels: {}, annotations: {}, logPath: `/l/${name}/${restartCount}.log`, restartCount, backoffSeconds: 0, round: 0, hash: containerHash(aContainer(name)), terminationMessage: '', imageDigestRef: 'docker.io/library/busybox@sha256:2', volumeImageRefs: new Map(), ...more,
   }
 }
 
@@ -35,7 +35,7 @@ export function exited(name: string, exitCode: number, more: Partial<ContainerVi
 
 export function aView(more: Partial<PodView> = {}): PodView {
   return {
-    pod: aPod(), resize: undefined, resizing: undefined, resized: true, removed: false, endingSinceMs: undefined, firstSeenMs: NOW, sandboxes: [aSandbox()], containers: [], probes: new Map(), devices: new Map(), prepared: true, tornDown: false, finished: false, failures: new Map(), inFlight: [],
+    pod: aPod(), resize: undefined, resizing: undefined, resized: true, removed: false, endingSinceMs: undefined, firstSeenMs: NOW, sandboxes: [aSandbox()], containers: [], probes: new Map(), devices: new Map(), round: 0, prepared: true, tornDown: false, finished: false, failures: new Map(), inFlight: [],
     backOffReported: new Set(), reported: {}, node: { hostIps: ['192.168.7.1'], runtimeName: 'memory', memoryBytes: 4 * 2 ** 30, canRecursiveReadOnly: true }, rejected: undefined, ...more,
   }
 }

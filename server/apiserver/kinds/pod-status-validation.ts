@@ -1,6 +1,7 @@
 /** What a pod's status may say (upstream `ValidatePodStatusUpdate`). */
 import type { ContainerStatus, Pod, PodSpec } from '#api/types/index.ts'
 import { checkDnsSubdomain, checkQualifiedName } from '#api/types/index.ts'
+import { mayRestartAll } from '#api/types/pods.ts'
 import { duplicate, type FieldError, forbidden, invalid } from '../field-error.ts'
 import { named } from './check.ts'
 import { validateFamilyIps } from './endpoint-ip.ts'
@@ -16,9 +17,11 @@ export function validatePodStatus(pod: Pod, old: Pod): FieldError[] {
   const { nominatedNodeName } = status
   if (nominatedNodeName && nominatedNodeName !== before.nominatedNodeName) out.push(...named('status.nominatedNodeName', nominatedNodeName, checkDnsSubdomain))
   const sidecars = new Set((spec.initContainers ?? []).filter((c) => c.restartPolicy === 'Always').map((c) => c.name))
-  out.push(
+  if (!mayRestartAll(spec)) out.push(
     ...staysEnded('containerStatuses', status.containerStatuses, before.containerStatuses, spec.restartPolicy, ownPolicies(spec.containers)),
     ...staysEnded('initContainerStatuses', status.initContainerStatuses, before.initContainerStatuses, spec.restartPolicy, new Set([...sidecars, ...ownPolicies(spec.initContainers)])),
+  )
+  out.push(
     ...staysEnded('ephemeralContainerStatuses', status.ephemeralContainerStatuses, before.ephemeralContainerStatuses, 'Never', new Set()),
     ...claimStatuses(pod),
   )

@@ -1,10 +1,11 @@
 /** Pods that need a feature go only to nodes that declare it (KEP-5328). */
 import type { PodSpec } from '#api/types/index.ts'
+import { mayRestartAll } from '#api/types/pods.ts'
 import { FITS, type FilterRule } from '../rule.ts'
 
 /** By the feature's name, as nodes declare it: whether a pod needs it from its start. What only a change of a pod needs, admission looks at. */
 const NEEDED: Readonly<Record<string, (spec: PodSpec) => boolean>> = {
-  RestartAllContainersOnContainerExits: (spec) => [...(spec.containers ?? []), ...(spec.initContainers ?? [])].some((c) => c.restartPolicyRules?.some((rule) => rule.action === 'RestartAllContainers')),
+  RestartAllContainersOnContainerExits: mayRestartAll,
   UserNamespacesHostNetworkSupport: (spec) => spec.hostNetwork === true && spec.hostUsers === false,
 }
 

@@ -30,6 +30,9 @@ export function straceMissing(): string | undefined {
   return status === 0 ? undefined : `strace is not permitted here: ${stderr.trim()}`
 }
 
+/** What a server may take to start or to stop under strace, which stops it at each call, on a machine that has much else to do. */
+const STRACED_MS_MAX = 180_000
+
 /** `syncDelayMs`: what a sync takes longer, as on an SD card. */
 export async function recordServer(options: { writers: number; writes: number; seed: number; syncDelayMs: number }): Promise<Recording> {
   const one = await OneHost.create()
@@ -38,13 +41,13 @@ export async function recordServer(options: { writers: number; writes: number; s
     const trace = one.path('trace')
     const slow = options.syncDelayMs > 0 ? ['-e', `inject=fsync,fdatasync:delay_enter=${options.syncDelayMs * 1000}`] : []
     const child = host.start('skiff', ['strace', '-o', trace, ...STRACE_OPTIONS, ...slow, ...one.skiff(one.serverFlags())])
-    await one.waitForApi()
+    await one.waitForApi('data', STRACED_MS_MAX)
     const out = one.path('writes.json')
     const args: WriterOptions = { server: `https://${host.ip}:6443`, kubeconfig: one.path('data.yaml'), out, ...options }
     await host.must([process.execPath, join(import.meta.dirname, 'writer.ts'), JSON.stringify(args)], { timeoutMs: 300_000 })
     // Once quietly: how it ends is written, too.
     for (const pid of one.pids(/^\S*skiff\S* server /)) process.kill(pid, 'SIGTERM')
-    await until('the server ends', 30_000, () => child.exitCode !== null || child.signalCode !== null)
+    await until('the server ends', STRACED_MS_MAX, () => child.exitCode !== null || child.signalCode !== null)
     return { events: await readTrace(trace, one.path('data/server/db')), writes: JSON.parse(readFileSync(out, 'utf8')) as Write[] }
   } finally {
     await one.lab.destroy()

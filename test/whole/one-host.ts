@@ -60,8 +60,8 @@ export class OneHost {
     return this.host.run(['env', `KUBECACHEDIR=${this.path('kubectl-cache')}`, 'kubectl', '--kubeconfig', this.path(`${name}.yaml`), ...args], rest)
   }
 
-  async waitForApi(name = 'data'): Promise<void> {
-    await until(`the API server of ${name} is ready`, 30_000, async () => existsSync(this.path(`${name}.yaml`)) && (await this.kubectl(['get', '--raw', '/readyz'], { name })).stdout === 'ok')
+  async waitForApi(name = 'data', timeoutMs = 30_000): Promise<void> {
+    await until(`the API server of ${name} is ready`, timeoutMs, async () => existsSync(this.path(`${name}.yaml`)) && (await this.kubectl(['get', '--raw', '/readyz'], { name })).stdout === 'ok')
   }
 
   /** Ends it politely and tells the exit code. */

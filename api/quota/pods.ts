@@ -16,7 +16,11 @@ const isNative = (name: string): boolean => !name.includes('/') || name.includes
 const isExtended = (name: string): boolean => !isNative(name) && !name.startsWith(REQUESTS)
 
 export const podEvaluator: Evaluator = {
-  handles: ({ operation, subresource }) => (operation === 'CREATE' && subresource === '') || (operation === 'UPDATE' && subresource === 'resize'),
+  handles({ operation, subresource, object, old }) {
+    if (operation === 'CREATE') return subresource === ''
+    if (operation !== 'UPDATE') return false
+    return subresource === 'resize' || (subresource === '' && changesScope(old as Pod | undefined, object as Pod | undefined))
+  },
   matchingResources: (names) => names.filter((name) => NAMES.has(name) || name.startsWith(HUGE_PAGES) || name.startsWith(`${REQUESTS}${HUGE_PAGES}`) || (name.startsWith(REQUESTS) && !isNative(name))),
   usage(object, nowMs) {
     const pod = object as Pod
@@ -26,7 +30,7 @@ export const podEvaluator: Evaluator = {
   },
   matchesScope: (requirement, object) => matchesScope(requirement, object as Pod),
   constraint: (names, object) => missingResources(names, object as Pod),
-  isReplenishing: (before, after) => (!isPodTerminal(before as Pod) && isPodTerminal(after as Pod)) || JSON.stringify(resourcesOf(before as Pod)) !== JSON.stringify(resourcesOf(after as Pod)),
+  isReplenishing: (before, after) => changesScope(before as Pod, after as Pod) || (!isPodTerminal(before as Pod) && isPodTerminal(after as Pod)) || JSON.stringify(resourcesOf(before as Pod)) !== JSON.stringify(resourcesOf(after as Pod)),
 }
 
 /** A pod that nobody will run any more, or that is stuck in its deletion, is not held against its namespace. */
@@ -65,11 +69,16 @@ function missingResources(names: readonly string[], { spec }: Pod): string | und
   return missing.length === 0 ? undefined : `must specify ${missing.join('; ')}`
 }
 
+/** As scopes mean it: it ends by itself. */
+const isTerminating = (pod: Pod): boolean => (pod.spec?.activeDeadlineSeconds ?? -1) >= 0
+
+/** Only a deadline may still be given to a pod, or taken nearer: it goes from one quota to another. */
+const changesScope = (before: Pod | undefined, after: Pod | undefined): boolean => before !== undefined && after !== undefined && isTerminating(before) !== isTerminating(after)
+
 function matchesScope(requirement: Requirement, pod: Pod): boolean {
-  const isTerminating = (pod.spec?.activeDeadlineSeconds ?? -1) >= 0
   switch (requirement.scopeName) {
-    case 'Terminating': return isTerminating
-    case 'NotTerminating': return !isTerminating
+    case 'Terminating': return isTerminating(pod)
+    case 'NotTerminating': return !isTerminating(pod)
     case 'BestEffort': return podQosClass(pod) === 'BestEffort'
     case 'NotBestEffort': return podQosClass(pod) !== 'BestEffort'
     case 'PriorityClass': return fitsRequirement(requirement, pod.spec?.priorityClassName ? [pod.spec.priorityClassName] : [])

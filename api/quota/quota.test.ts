@@ -23,6 +23,16 @@ test('a pod is charged for what it asks, hugepages and devices by their request,
   assert.deepStrictEqual([pods.usage(pod(asking, { phase: 'Failed' }), NOW), going('2025-12-31T23:59:00Z'), going('2026-01-01T00:00:30Z')['pods']], [ended, ended, '1'])
 })
 
+test('a pod is looked at when it is made or resized, and when a deadline takes it from one quota to another', () => {
+  const [plain, ending] = [pod({}), pod({ activeDeadlineSeconds: 60 })]
+  const handles = (operation: 'CREATE' | 'UPDATE' | 'DELETE', subresource: string, old: KubeObject | undefined, object: KubeObject) => pods.handles({ operation, subresource, object, old })
+  assert.deepStrictEqual([
+    handles('CREATE', '', undefined, plain), handles('CREATE', 'binding', undefined, plain), handles('UPDATE', 'resize', plain, plain), handles('DELETE', '', plain, plain),
+    handles('UPDATE', '', plain, plain), handles('UPDATE', '', plain, ending), handles('UPDATE', 'status', plain, ending), handles('UPDATE', '', ending, pod({ activeDeadlineSeconds: 30 })),
+  ], [true, false, true, false, false, true, false, false])
+  assert.deepStrictEqual([pods.isReplenishing?.(plain, ending), pods.isReplenishing?.(plain, plain)], [true, false])
+})
+
 test('names are matched by kind, prefix and suffix', () => {
   const names = ['pods', 'requests.example.com/gpu', 'hugepages-1Gi', 'requests.hugepages-1Gi', 'limits.memory', 'count/pods', 'services', 'gold.storageclass.storage.k8s.io/requests.storage', 'requests.storage', 'count/persistentvolumeclaims', 'count/things.example.com', 'secrets']
   const matched = (group: string, resource: string) => evaluatorOf(group, resource).matchingResources(names)

@@ -28,6 +28,9 @@ export const nodeStrategy: KindStrategy<Node> = {
   prepareCreate(node) {
     node.spec ??= {}
     node.status ??= {}
+    // Of configuration that the kubelet no longer takes from the API.
+    delete node.spec.configSource
+    delete node.status.config
     alignCidrs(node)
   },
   prepareUpdate(node, old) {

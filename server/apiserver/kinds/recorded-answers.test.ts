@@ -97,3 +97,9 @@ test('bodies that are for another object, options that say nothing, names that a
   await c.call('DELETE', `${PODS}/p`)
   deepStrictEqual(await said('POST', PODS, pod()), '409 object is being deleted: pods "p" already exists')
 })
+
+test('a new node says nothing of configuration by the API', async () => {
+  const configMap = { namespace: 'n', name: 'c', kubeletConfigKey: 'k' }
+  const made = await cluster().call('POST', '/api/v1/nodes', { metadata: { name: 'n' }, spec: { configSource: { configMap } }, status: { config: { assigned: { configMap } } } })
+  deepStrictEqual([made.json['spec'], made.json['status']?.['config'], made.headers['warning']], [{}, undefined, undefined])
+})

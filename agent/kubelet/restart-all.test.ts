@@ -33,7 +33,11 @@ test('rounds: a pod without such a rule has none', () => assert.equal(podRound(a
 
 const view = (round: number, containers: ContainerView[], more: Partial<PodView> = {}) => aView({ pod: full, round, containers, ...more })
 const ctx = (nowMs = NOW) => ({ nowMs, random: seededRandom(1) })
-const decide = (v: PodView, nowMs = NOW) => decidePodActions(v, ctx(nowMs)).actions.flatMap((a) => (a.kind === 'killContainer' ? [[a.kind, a.id, a.because, a.graceSeconds, a.preStop]] : a.kind === 'startContainer' ? [[a.kind, a.name, a.attempt, a.round, a.backoffSeconds]] : a.kind === 'reportStatus' ? [] : [a.kind]))
+const decide = (v: PodView, nowMs = NOW) => decidePodActions(v, ctx(nowMs)).actions.flatMap((a): unknown[] => {
+  if (a.kind === 'killContainer') return [[a.kind, a.id, a.because, a.graceSeconds, a.preStop]]
+  if (a.kind === 'startContainer') return [[a.kind, a.name, a.attempt, a.round, a.backoffSeconds]]
+  return a.kind === 'reportStatus' ? [] : [a.kind]
+})
 const kill = (id: string) => ['killContainer', id, 'restartAll', 2, false]
 const now = (name: string, more: Partial<ContainerView> = {}) => running(name, { restartCount: 1, round: 1, ...more })
 

@@ -81,6 +81,10 @@ export interface AgentDeps {
 
 /** Upstream's. */
 const KUBELET_PORT = 10250
+/** As kube-proxy's. */
+const PROXY_HEALTH = { health: { host: '0.0.0.0', port: 10256 }, local: { host: '127.0.0.1', port: 10249 } }
+/** The cluster autoscaler's, on a node it is about to remove. */
+const TO_BE_DELETED_TAINT = 'ToBeDeletedByClusterAutoscaler'
 
 /** Runs until the signal aborts; resolves when all is let go. Rejects with UsageError or what made it impossible to begin. */
 export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: AbortSignal): Promise<void> {
@@ -141,12 +145,17 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
     return { dnsNames: addresses.filter((a) => a.type === 'Hostname').map((a) => a.address), ipAddresses: addresses.filter((a) => a.type === 'InternalIP').map((a) => a.address) }
   }
 
+  const isNodeEligible = () => {
+    const node = nodes.get(nodeName)
+    return node !== undefined && node.metadata.deletionTimestamp === undefined && !(node.spec?.taints ?? []).some((t) => t.key === TO_BE_DELETED_TAINT)
+  }
+
   const services = async () => {
     await nodeNetwork.ready
     if (signal.aborted) return
     const work: Promise<unknown>[] = []
     if (!cluster.disabled.includes('proxy')) {
-      work.push(createProxy({ informers, nodeName, nodeIps: [config.nodeIp], clusterCidr: cluster.clusterCidr, serviceCidr: cluster.serviceCidr, log, clock, tell: (about, reason, message) => events.event(about, 'Warning', reason, message) }).start(signal))
+      work.push(createProxy({ informers, nodeName, nodeIps: [config.nodeIp], clusterCidr: cluster.clusterCidr, serviceCidr: cluster.serviceCidr, log, clock, health: PROXY_HEALTH, isNodeEligible, tell: (about, reason, message) => events.event(about, 'Warning', reason, message) }).start(signal))
     }
     if (!cluster.disabled.includes('dns')) {
       work.push(createDns({ informers, clusterDomain: cluster.clusterDomain, listenAddresses: [cluster.clusterDns], ownedCidrs: [cluster.clusterCidr, cluster.serviceCidr], log, clock, random }).start(signal))

@@ -2,10 +2,11 @@
  * Health check node ports: where a load balancer asks each node whether it has endpoints of a Service whose external
  * traffic stays on the node (externalTrafficPolicy Local, KEP-2086). Answers are those of upstream's pkg/proxy/healthcheck.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Server, ServerResponse } from 'node:http'
 import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { EndpointSlice, Service, Stored } from '#api/types/index.ts'
+import { createWordsServer } from './proxy-health.ts'
 
 export interface HealthCheck {
   readonly port: number
@@ -31,10 +32,6 @@ export interface HealthPortsOptions {
 
 interface Open { readonly port: number; readonly server: Server; localEndpoints: number }
 
-/** No more than a load balancer needs: one short question at a time. */
-const REQUEST_MS_MAX = 5_000
-const CONNECTIONS_MAX = 64
-
 export class HealthPorts {
   readonly #options: HealthPortsOptions
   readonly #open = new Map<string, Open>()
@@ -59,9 +56,8 @@ export class HealthPorts {
   }
 
   #listen(key: string, service: Stored<Service>, { port, localEndpoints }: HealthCheck): void {
-    const server = createServer({ requestTimeout: REQUEST_MS_MAX, headersTimeout: REQUEST_MS_MAX }, (request, response) => this.#answer(request, response, service, open))
+    const server = createWordsServer((_, response) => this.#answer(response, service, open))
     const open: Open = { port, server, localEndpoints }
-    server.maxConnections = CONNECTIONS_MAX
     server.on('error', (error) => {
       this.#options.log.error('the health check port of a Service cannot be listened on', { service: key, port, error: asError(error) })
       this.#options.failed?.(service, `failed to start healthcheck "${key}" on port ${port}: ${asError(error).message}`)
@@ -71,8 +67,7 @@ export class HealthPorts {
     server.listen(port, '0.0.0.0')
   }
 
-  #answer(request: IncomingMessage, response: ServerResponse, { metadata }: Stored<Service>, { localEndpoints }: Open): void {
-    request.resume()
+  #answer(response: ServerResponse, { metadata }: Stored<Service>, { localEndpoints }: Open): void {
     const serviceProxyHealthy = this.#options.isHealthy()
     response.writeHead(localEndpoints > 0 && serviceProxyHealthy ? 200 : 503, {
       'content-type': 'application/json', 'x-content-type-options': 'nosniff', 'x-load-balancing-endpoint-weight': String(localEndpoints),

@@ -12,6 +12,7 @@ import { applyNft, deleteTable, deleteUdpFlows, diffTable, observeTable, systemE
 import { baseTable, PROXY_TABLE } from './base-table.ts'
 import { isStaleFlow, noteStale, nothingStale, type StaleUdp } from './conntrack.ts'
 import { healthCheckOf, HealthPorts } from './health-ports.ts'
+import { ProxyHealth, serveProxyHealth, type HealthAddresses } from './proxy-health.ts'
 import { RuleTable } from './rule-table.ts'
 import { serviceRules, type Fragment } from './rules.ts'
 import { BY_SERVICE, indexByService, serviceKeyOf } from './slices.ts'
@@ -30,6 +31,10 @@ export interface ProxyOptions {
   exec?: Exec
   /** Deletes tracked flows; default: those of this process's network namespace. */
   deleteFlows?: (isStale: (flow: UdpFlow) => boolean) => Promise<number>
+  /** Where its health is told; default: nowhere. */
+  health?: HealthAddresses
+  /** Whether load balancers may send to this node; default: they may. */
+  isNodeEligible?: () => boolean
   /** For events about Services. */
   tell?: (about: Stored<Service>, reason: string, message: string) => void
 }
@@ -68,6 +73,7 @@ class ServiceProxy implements Proxy {
   #failures = 0
   #wake: () => void = () => undefined
   #stale: StaleUdp = nothingStale()
+  readonly #health: ProxyHealth
   readonly #healthPorts: HealthPorts
 
   constructor(options: ProxyOptions) {
@@ -75,9 +81,10 @@ class ServiceProxy implements Proxy {
     this.#exec = options.exec ?? systemExec
     this.#log = options.log
     this.#table = new RuleTable(baseTable({ nodeIps: options.nodeIps, serviceCidr: options.serviceCidr }))
+    this.#health = new ProxyHealth(options.clock)
     this.#healthPorts = new HealthPorts({
       log: options.log,
-      isHealthy: () => this.#failures === 0,
+      isHealthy: () => this.#health.isHealthy,
       failed: (service, message) => options.tell?.(service, 'FailedToStartServiceHealthcheck', `node ${options.nodeName} ${message}`),
     })
   }
@@ -98,7 +105,8 @@ class ServiceProxy implements Proxy {
   }
 
   async #run(signal: AbortSignal, onFirst: () => void): Promise<void> {
-    const { informers } = this.#options
+    const { informers, health, isNodeEligible = () => true } = this.#options
+    if (health) serveProxyHealth(this.#health, health, { isNodeEligible, log: this.#log }, signal)
     const services = informers.of<Service>(SERVICES)
     const slices = informers.of<EndpointSlice>(ENDPOINT_SLICES, { indexes: { [BY_SERVICE]: indexByService } })
     const mark = (key: string | undefined) => {
@@ -157,6 +165,7 @@ class ServiceProxy implements Proxy {
 
   /** One transaction for all that is due. False when nft refused: then the kernel is looked at again. */
   async #sync(rulesOf: (key: string) => Fragment | undefined): Promise<boolean> {
+    this.#health.queued()
     for (const key of this.#dirty) {
       const before = this.#table.fragment(key)
       const after = rulesOf(key)
@@ -168,9 +177,11 @@ class ServiceProxy implements Proxy {
       if (this.#needsFull) await this.#syncAll()
       else await this.#syncPending()
       this.#failures = 0
+      this.#health.updated()
     } catch (error) {
       this.#needsFull = true
       this.#failures++
+      this.#health.failed()
       this.#log.error('cannot apply Service rules; trying again', { error, attempt: this.#failures })
       return false
     }

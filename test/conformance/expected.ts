@@ -36,7 +36,6 @@ const OF_1_20: readonly Expected[] = [
 const NO_IMAGES = 'its images (CSI drivers and their sidecars) are not to be had here'
 
 const OF_1_36: readonly Expected[] = [
-  { name: '[sig-network] Networking should check kube-proxy urls', reason: 'Services are the agent\'s: kube-proxy\'s health and mode on 10256 and 10249 are not there' },
   { name: 'PrivilegedPod [NodeConformance] should enable privileged commands', reason: 'makes a link of type dummy: needs a kernel that has them' },
   { name: 'PersistentVolumes-expansion loopback local block volume', reason: 'makes a loop device through the mount namespace of the node\'s first process: the hosts of a lab have none of their own' },
   { name: 'MutableCSINodeAllocatableCount', reason: NO_IMAGES },

@@ -327,7 +327,8 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
     async allocate() {
       // Others may have been given what was free when it was looked at.
       if (memory.removed || deps.pendingResize(memory)) return
-      memory.allocation = allocationOf(memory.pod)
+      const { pod: last, podBefore } = memory.allocation
+      memory.allocation = allocationOf(memory.pod, memory.resizing === undefined || memory.resized === memory.resizing ? last : (podBefore ?? last))
       memory.resizing = memory.pod.metadata.generation ?? 0
       memory.failures.delete('resize')
       await deps.keep(memory)
@@ -346,6 +347,8 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       podEvent(type, reason, message)
       if (of !== 'completed') return
       memory.resizing = undefined
+      const { podBefore: _, ...real } = memory.allocation
+      memory.allocation = real
       await deps.keep(memory)
     },
 

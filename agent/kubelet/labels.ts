@@ -17,6 +17,9 @@ export const BACKOFF_ANNOTATION = 'skiff.io/restart-backoff-seconds'
 /** How often all containers of the pod had been started anew when this one was; none: never. */
 export const ROUND_ANNOTATION = 'skiff.io/restart-round'
 
+/** What it asked for when it was made, which no cgroup tells; only of containers that are to be restarted when it changes. */
+export const MEMORY_REQUEST_ANNOTATION = 'skiff.io/memory-request'
+
 /** JSON: image volumes by name to the ids of the images that are mounted. */
 const IMAGE_VOLUMES_ANNOTATION = 'skiff.io/image-volumes'
 
@@ -44,6 +47,7 @@ export function containerAnnotations(pod: Stored<Pod>, container: Container, att
     [POD_GRACE_ANNOTATION]: String(pod.spec?.terminationGracePeriodSeconds ?? 30),
     [BACKOFF_ANNOTATION]: String(attempt.backoffSeconds),
     ...(attempt.round > 0 && { [ROUND_ANNOTATION]: String(attempt.round) }),
+    ...(container.resizePolicy?.some((p) => p.resourceName === 'memory' && p.restartPolicy === 'RestartContainer') && { [MEMORY_REQUEST_ANNOTATION]: container.resources?.requests?.memory ?? '0' }),
     ...(volumeImages.size > 0 && { [IMAGE_VOLUMES_ANNOTATION]: JSON.stringify(Object.fromEntries(volumeImages)) }),
   }
 }

@@ -24,7 +24,7 @@ export function podConditions(view: PodView, input: ConditionInput): PodConditio
     ['PodScheduled', { status: 'True' }],
   ]
   if (mayRestartAll(view.pod.spec)) verdicts.push(['AllContainersRestarting', restartingAll(view, input)])
-  verdicts.push(...resizeVerdicts(view), ...evictionVerdict(view))
+  verdicts.push(...resizeVerdicts(view, input), ...evictionVerdict(view))
   const own = verdicts.map(([type, verdict]) => condition(view, before.find((c) => c.type === type), type, verdict, input.nowMs))
   return [...own, ...before.filter((c) => !verdicts.some(([type]) => type === c.type) && !RESIZE_CONDITIONS.includes(c.type))]
 }
@@ -87,12 +87,13 @@ function evictionVerdict({ rejected }: PodView): [string, Verdict][] {
   return rejected?.eviction ? [['DisruptionTarget', { status: 'True', reason: 'TerminationByKubelet', message: rejected.eviction.condition ?? rejected.message }]] : []
 }
 
-function resizeVerdicts(view: PodView): [string, Verdict][] {
+function resizeVerdicts(view: PodView, { ending }: ConditionInput): [string, Verdict][] {
   const pending = view.resize?.pending
   const failure = view.failures.get('resize')
   return [
     ...(pending ? [['PodResizePending', { status: 'True', ...pending }] satisfies [string, Verdict]] : []),
-    ...(isResizing(view) ? [['PodResizeInProgress', { status: 'True', ...(failure && { reason: 'Error', message: failure.message }) }] satisfies [string, Verdict]] : []),
+    // About to be allocated: whoever sees its generation observed is not to think it done.
+    ...(isResizing(view) || (!ending && view.resize && !pending) ? [['PodResizeInProgress', { status: 'True', ...(failure && { reason: 'Error', message: failure.message }) }] satisfies [string, Verdict]] : []),
   ]
 }
 

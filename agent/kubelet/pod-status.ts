@@ -1,12 +1,13 @@
 /** The report on one pod, as upstream's kubelet writes it. Pure: equal views give equal reports. */
-import type { ContainerStatus, Pod, PodStatus } from '#api/types/index.ts'
-import { podQosClass } from '#api/types/pods.ts'
+import type { ContainerStatus, PodStatus } from '#api/types/index.ts'
+import { podLimits, podQosClass, podRequests } from '#api/types/pods.ts'
 import type { DecideContext } from '#base/reconcile/action.ts'
 import { containerStatuses } from './container-status.ts'
 import { endedStatuses } from './ended-statuses.ts'
 import { DEADLINE_MESSAGE } from './messages.ts'
 import { podConditions } from './pod-conditions.ts'
 import { podPhase } from './pod-phase.ts'
+import { podCgroupLimits } from './resources.ts'
 import { podEnd, startTimeMs } from './termination.ts'
 import { time } from './time.ts'
 import { appContainers, ephemeralContainers, initContainers, isTerminalPhase, readySandbox, type PodView } from './view.ts'
@@ -36,7 +37,7 @@ export function podStatus(view: PodView, ctx: DecideContext): PodStatus {
     ...(pod.metadata.generation !== undefined && { observedGeneration: pod.metadata.generation }),
     ...(told?.reason !== undefined && { reason: told.reason }),
     ...(told?.message !== undefined && { message: told.message }),
-    ...podResources(pod),
+    ...podResources(view),
     conditions: podConditions(view, { init, app, phase: phase ?? 'Pending', nowMs: ctx.nowMs, ending: all.ending }),
     startTime: time(startTimeMs(view)),
     qosClass: podQosClass(pod),
@@ -49,10 +50,16 @@ export function podStatus(view: PodView, ctx: DecideContext): PodStatus {
   }
 }
 
-/** Of pod-level resources (KEP-5419): what is allocated is what the pod's cgroup has. */
-function podResources({ spec }: Pod): Pick<PodStatus, 'resources' | 'allocatedResources'> {
-  if (!spec?.resources) return {}
-  return { resources: spec.resources, ...(spec.resources.requests && { allocatedResources: spec.resources.requests }) }
+/** Of the pod as a whole (KEP-5419): what is allocated, and what its cgroup has. */
+function podResources({ pod, podBefore }: PodView): Pick<PodStatus, 'resources' | 'allocatedResources'> {
+  const own = pod.spec?.resources
+  if (own) return { resources: podBefore ?? own, ...(own.requests && { allocatedResources: own.requests }) }
+  const requests = podRequests(pod)
+  if (Object.keys(requests).length === 0) return {}
+  const { cpuQuota, memoryLimitBytes } = podCgroupLimits(pod)
+  const { cpu, memory } = podLimits(pod)
+  const limits = { ...(cpuQuota !== undefined && cpu !== undefined && { cpu }), ...(memoryLimitBytes !== undefined && memory !== undefined && { memory }) }
+  return { resources: { requests, ...(Object.keys(limits).length > 0 && { limits }) }, allocatedResources: requests }
 }
 
 const byName = (a: ContainerStatus, b: ContainerStatus): number => (a.name < b.name ? -1 : 1)

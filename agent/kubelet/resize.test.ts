@@ -41,6 +41,9 @@ const decisions: [string, Partial<PodView>, { actions: unknown[]; wakeInMs?: num
     { actions: [{ kind: 'killContainer', id: 'app-0', name: 'app', graceSeconds: 30, because: 'resize', preStop: true }] }],
   ['and not for another resource', { containers: [running('app', { resources: { ...bare(small), memoryLimitBytes: 128 * MI } })], pod: restart, resizing: 2, resized: false },
     { actions: [inPlace({ cpuShares: 204, cpuQuota: 20_000, cpuPeriod: 100_000, memoryLimitBytes: 128 * MI })] }],
+  ['for its memory request it is, too, which no cgroup tells', { containers: [running('app', { resources: bare(restart), annotations: { 'skiff.io/memory-request': '64Mi' } })], pod: restart, resizing: 2, resized: false },
+    { actions: [{ kind: 'killContainer', id: 'app-0', name: 'app', graceSeconds: 30, because: 'resize', preStop: true }] }],
+  ['in other words it is the same', { containers: [running('app', { resources: bare(restart), annotations: { 'skiff.io/memory-request': '131072Ki' } })], pod: restart }, { actions: [] }],
   ['the pod\'s own cgroup follows after a restart', { containers: [running('app', { resources: bare(big) })], pod: big, resizing: 2, resized: false }, { actions: [{ kind: 'resize', containers: [] }] }],
   ['then it is done, and told', { containers: [running('app', { resources: bare(big) })], pod: big, resizing: 2, resized: true },
     { actions: [{ kind: 'reportResize', of: 'completed', mark: 'resized:2', message: 'Pod resize completed: {"containers":[{"name":"app","resources":{"limits":{"cpu":"200m","memory":"128Mi"},"requests":{"cpu":"200m","memory":"128Mi"}}}],"generation":2}' }] }],
@@ -62,6 +65,27 @@ test('a status says what is allocated and what a container really has', () => {
     { conditions: [['PodResizeInProgress', undefined, undefined]], of: [[{ requests: { cpu: '100m', memory: '128Mi' }, limits: { cpu: '100m', memory: '64Mi' } }, { cpu: '200m', memory: '128Mi' }]] })
   assert.deepStrictEqual(shown({ pod: small, containers: [running('app', { resources: bare(small) })], reported: { conditions: [{ type: 'PodResizeInProgress', status: 'True' }] } }),
     { conditions: [], of: [[resources('100m', '64Mi'), { cpu: '100m', memory: '64Mi' }]] })
+})
+
+test('what is about to be allocated is in progress: its generation is observed with it', () => {
+  const of = (more: Partial<PodView>) => shown({ pod: small, containers: [running('app', { resources: bare(small) })], resize: { spec: big, pending: undefined }, ...more }).conditions
+  assert.deepStrictEqual([of({}), of({ pod: { ...small, metadata: { ...small.metadata, deletionTimestamp: '2026-01-01T00:00:30Z' } } })], [[['PodResizeInProgress', undefined, undefined]], []])
+})
+
+test('a status says what the pod as a whole is allocated and has: its own, until a resize is real the one before, else its containers\' together', () => {
+  const whole = (more: Partial<PodView>) => {
+    const { resources: has, allocatedResources } = podStatus(aView(more), ctx)
+    return [has, allocatedResources]
+  }
+  const own = (cpu: string) => aPod({ resources: { requests: { cpu } } })
+  assert.deepStrictEqual([
+    whole({ pod: own('2') }), whole({ pod: own('2'), podBefore: { requests: { cpu: '1' } } }), whole({ pod: small }), whole({}),
+    whole({ pod: aPod({ containers: [sized('a', '100m', '64Mi'), aContainer('b', { resources: { requests: { cpu: '50m' }, limits: { cpu: '1' } } })] }) }),
+  ], [
+    [{ requests: { cpu: '2' } }, { cpu: '2' }], [{ requests: { cpu: '1' } }, { cpu: '2' }], [resources('100m', '64Mi'), { cpu: '100m', memory: '64Mi' }], [undefined, undefined],
+    [{ requests: { cpu: '150m', memory: '64Mi' }, limits: { cpu: '1100m' } }, { cpu: '150m', memory: '64Mi' }],
+  ])
+  assert.deepStrictEqual(allocationOf(own('2'), { requests: { cpu: '1' } }), { pod: { requests: { cpu: '2' } }, podBefore: { requests: { cpu: '1' } }, containers: { app: {} } })
 })
 
 const allocatable = { cpu: '2', memory: '4Gi', pods: '10' }

@@ -10,11 +10,17 @@ import { isSidecar, podRequests } from '#api/types/pods.ts'
 import { fromValue, quantityMilli, quantityValue } from '#api/types/quantity.ts'
 import type { LinuxResources } from '#cri/index.ts'
 import { outOfResources } from './admission.ts'
+import { MEMORY_REQUEST_ANNOTATION } from './labels.ts'
 import { containerResources } from './resources.ts'
 import { allContainers, newest, type ContainerView, type PendingResize, type PodView } from './view.ts'
 
 /** What the pod was admitted or last resized with; kept on disk with the pod. */
-export interface Allocation { pod?: ResourceRequirements; containers: Readonly<Record<string, ResourceRequirements>> }
+export interface Allocation {
+  pod?: ResourceRequirements
+  /** What the pod as a whole had before, until `pod` is real. */
+  podBefore?: ResourceRequirements
+  containers: Readonly<Record<string, ResourceRequirements>>
+}
 
 /** Only these may change in a running pod. */
 const RESIZABLE = ['cpu', 'memory'] as const
@@ -23,8 +29,9 @@ function resizableContainers(pod: Pod): Container[] {
   return [...(pod.spec?.initContainers ?? []).filter(isSidecar), ...(pod.spec?.containers ?? [])]
 }
 
-export function allocationOf(pod: Pod): Allocation {
-  return { ...(pod.spec?.resources && { pod: pod.spec.resources }), containers: Object.fromEntries(resizableContainers(pod).map((c) => [c.name, c.resources ?? {}])) }
+/** `before`: what the pod as a whole really has. */
+export function allocationOf(pod: Pod, before?: ResourceRequirements): Allocation {
+  return { ...(pod.spec?.resources && { pod: pod.spec.resources }), ...(before && { podBefore: before }), containers: Object.fromEntries(resizableContainers(pod).map((c) => [c.name, c.resources ?? {}])) }
 }
 
 /** The pod as this node runs it. The same object where nothing differs. */
@@ -80,10 +87,14 @@ export function containerResizes(view: PodView): ContainerResize[] {
   return allContainers(view.pod).flatMap(({ spec, type }) => {
     const c = type === 'app' || type === 'sidecar' ? newest(view, spec.name) : undefined
     if (c?.state !== 'running' || !c.resources) return []
-    const wanted = resizedResources(c.resources, containerResources(view.pod, spec, { memoryBytes: view.node.memoryBytes }))
+    const allocated = containerResources(view.pod, spec, { memoryBytes: view.node.memoryBytes })
+    const inCgroup = resizedResources(c.resources, allocated)
+    const asked = c.annotations[MEMORY_REQUEST_ANNOTATION]
+    const askedElse = asked !== undefined && quantityValue(asked) !== quantityValue(spec.resources?.requests?.memory)
+    const wanted = inCgroup ?? (askedElse ? allocated : undefined)
     if (!wanted) return []
-    const changed = changedResources(c.resources, wanted)
-    return [{ id: c.id, name: spec.name, resources: wanted, restart: (spec.resizePolicy ?? []).some((p) => p.restartPolicy === 'RestartContainer' && changed.includes(p.resourceName as 'cpu')) }]
+    const changed = [...(inCgroup ? changedResources(c.resources, inCgroup) : []), ...(askedElse ? ['memory'] : [])]
+    return [{ id: c.id, name: spec.name, resources: wanted, restart: (spec.resizePolicy ?? []).some((p) => p.restartPolicy === 'RestartContainer' && changed.includes(p.resourceName ?? '')) }]
   })
 }
 

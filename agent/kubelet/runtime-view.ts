@@ -38,6 +38,7 @@ export async function observePod(memory: PodMemory, sources: ViewSources): Promi
     pod: withAllocation(memory.pod, memory.allocation),
     resize: isAllocated(memory.pod, memory.allocation) ? undefined : { spec: memory.pod, pending: sources.pendingResize(memory) },
     resizing: memory.resizing,
+    podBefore: memory.resizing === undefined || memory.resized === memory.resizing ? undefined : memory.allocation.podBefore,
     resized: memory.resized === memory.resizing,
     removed: memory.removed,
     endingSinceMs: memory.endingSinceMs,

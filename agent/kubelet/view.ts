@@ -2,7 +2,7 @@
  * What the agent knows of one pod at one moment: plain, complete and read-only. `runtime-view.ts` builds it,
  * `pod-actions.ts` and `pod-status.ts` read nothing else.
  */
-import type { Container, Pod, PodStatus, ResourceStatus, Stored } from '#api/types/index.ts'
+import type { Container, Pod, PodStatus, ResourceRequirements, ResourceStatus, Stored } from '#api/types/index.ts'
 import type { ContainerStatus, SandboxStatus } from '#cri/index.ts'
 import type { ContainerType, PodAction } from './pod-action.ts'
 
@@ -59,6 +59,8 @@ export interface PodView {
   resize: { spec: Stored<Pod>; pending: PendingResize | undefined } | undefined
   /** The generation whose resources were allocated last and are being made real; kept on disk. */
   resizing: number | undefined
+  /** ... and what the pod as a whole has until then. */
+  podBefore: ResourceRequirements | undefined
   /** ... and the cgroups have been made to fit. */
   resized: boolean
   /** The API no longer has it (or never had, after a restart): nobody waits for its status. */

@@ -21,7 +21,6 @@ const OF_1_20: readonly Expected[] = [
   { name: 'MetricsGrabber', reason: 'scheduler and controllers are parts of the server: there are no pods of theirs to ask' },
   { name: '[Feature:NodeAuthenticator]', reason: 'agents listen on no port: what a kubelet serves goes through their own connection to the server' },
   { name: 'kubectl describe prints relevant information for cronjob', reason: 'kubectl 1.20 describes CronJobs by batch/v1beta1, which is gone since 1.25' },
-  { name: '[sig-network] Networking should check kube-proxy urls', reason: 'an agent listens on no port: kube-proxy\'s health and mode on 10256 and 10249 are not there' },
   { name: '[sig-network] Proxy version v1 should proxy logs on node', reason: 'agents do not serve /var/log' },
   { name: '[sig-network] KubeProxy should set TCP CLOSE_WAIT timeout', reason: 'wants an image of Debian\'s iptables and kube-proxy\'s own settings of conntrack' },
   { name: '[sig-network] ClusterDns [Feature:Example]', reason: 'wants the manifests of another repository' },

@@ -35,6 +35,8 @@ export function defaultPod(pod: Pod): void {
     if (container.resources && limits) container.resources.requests = { ...limits, ...container.resources.requests }
   }
   defaultPodLevelRequests(pod, spec)
+  // As upstream's conversion does: of pods, not of templates.
+  if ((spec.terminationGracePeriodSeconds ?? 0) < 0) spec.terminationGracePeriodSeconds = 1
   spec.enableServiceLinks ??= true
   if (spec.hostNetwork) {
     for (const container of [...(spec.initContainers ?? []), ...(spec.containers ?? [])]) for (const port of container.ports ?? []) port.hostPort ||= port.containerPort

@@ -19,7 +19,6 @@ export const podStrategy: KindStrategy<Pod> = {
 
   prepareCreate(pod, ctx) {
     const spec = specOf(pod)
-    if ((spec.terminationGracePeriodSeconds ?? 0) < 0) spec.terminationGracePeriodSeconds = 1
     pod.status = { phase: 'Pending', qosClass: computeQosClass(spec) }
     // KEP-3521: a gated pod says from the start why it is not scheduled.
     if ((spec.schedulingGates ?? []).length > 0) {

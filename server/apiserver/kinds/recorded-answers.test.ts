@@ -62,9 +62,12 @@ test('pods: certificates in volumes, fields of old versions, SELinux, grace', as
   deepStrictEqual([await post(PODS, pod({}, {}, { env })), await post(PODS, pod({}, { securityContext: { seLinuxChangePolicy: 'MountOption' } }))], [
     ['spec.containers[0].env[0].valueFrom.fieldRef.fieldPath: Invalid value: "metadata.name": error converting fieldPath: unsupported pod version: v2'], ['spec.securityContext.seLinuxChangePolicy: Unsupported value: "MountOption": supported values: "Recursive"'],
   ])
-  const made = await cluster().call('POST', PODS, pod({}, { terminationGracePeriodSeconds: -5 }, { image: 'a'.repeat(240) }))
+  const c = cluster()
+  const made = await c.call('POST', PODS, pod({}, { terminationGracePeriodSeconds: -5 }, { image: 'a'.repeat(240) }))
   const spec = made.json['spec'] as unknown as { terminationGracePeriodSeconds: number; containers: { imagePullPolicy: string }[] }
   deepStrictEqual([spec.terminationGracePeriodSeconds, spec.containers[0]?.imagePullPolicy], [1, 'IfNotPresent'])
+  const again = await c.call('PUT', `${PODS}/${String(made.json['metadata']?.['name'])}`, { ...made.json, spec: { ...made.json['spec'], terminationGracePeriodSeconds: -1 } })
+  deepStrictEqual([again.status, again.json['spec']?.['terminationGracePeriodSeconds']], [200, 1])
 })
 
 test('one complaint that several rules have is said once', async () => {

@@ -9,7 +9,8 @@ import { podText, PULL_ERROR_SHOWN_MS } from './messages.ts'
 import { podStatus } from './pod-status.ts'
 import { sameStatus } from './status-patch.ts'
 import { containerResizes, resizeMessage } from './resize.ts'
-import { matchingRule, nextRestart, restartsAfter } from './restart.ts'
+import { nextRestart, restartsAfter } from './restart.ts'
+import { endsRound } from './restart-all.ts'
 import { deadlineOf, GRACE_SECONDS_MIN, podEnd, remainingGraceSeconds, restartGraceSeconds, type PodEnd } from './termination.ts'
 import {
   allContainers, appContainers, ephemeralContainers, initContainers, isInFlight, isOutdated, isStarted, isStarting, isTerminalPhase, newest, readySandbox,
@@ -171,6 +172,7 @@ function appActions(plan: Plan, sandboxId: string): void {
     if (isStarting(view, c.spec.name)) return
     const found = newest(view, c.spec.name)
     if (found?.state === 'running' && found.sandboxId === sandboxId) continue
+    if (found && !isOutdated(view, found) && endsRound(c.spec, found)) continue
     if (found?.state === 'exited' && !isOutdated(view, found) && !restartsAfter(view.pod, c.spec, 'app', found.exitCode)) continue
     if (start(plan, c, sandboxId)) return
   }
@@ -197,7 +199,7 @@ function start(plan: Plan, c: SpecContainer, sandboxId: string): boolean {
   }
   if (!last) return plan.add({ ...begin, attempt: lostAttempts(view, name), backoffSeconds: 0 }, `container ${name} has not run yet`)
   // Whose exit it was that starts all anew ended by itself: its crash loop goes on.
-  if (here === undefined && !(isOutdated(view, last) && matchingRule(c.spec, last.exitCode)?.action === 'RestartAllContainers')) {
+  if (here === undefined && !(isOutdated(view, last) && endsRound(c.spec, last))) {
     // It ended with its sandbox, not by itself: a new sandbox starts everything at once.
     return plan.add({ ...begin, attempt: last.restartCount + 1, backoffSeconds: last.backoffSeconds }, `container ${name} is new in this ${isOutdated(view, last) ? 'round' : 'sandbox'}`)
   }
@@ -289,7 +291,7 @@ function prune(plan: Plan): void {
   const { view } = plan
   for (const { spec } of allContainers(view.pod)) {
     for (const c of view.containers.filter((x) => x.metadata.name === spec.name).slice(ATTEMPTS_KEPT)) {
-      if (c.state === 'exited') plan.add({ kind: 'removeContainer', id: c.id }, `old attempts of ${spec.name} are not kept`)
+      if (c.state === 'exited' || (c.state === 'created' && isOutdated(view, c))) plan.add({ kind: 'removeContainer', id: c.id }, `old attempts of ${spec.name} are not kept`)
     }
   }
   for (const s of view.sandboxes.slice(1)) {

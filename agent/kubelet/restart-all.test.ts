@@ -27,9 +27,14 @@ const rounds: [string, ContainerView[], number][] = [
   ['and those that its exit ended count as ended by it', [exited('a', 137, later), exited('b', 137, later), exited('s', 42)], 1],
   ['but not when the others were done before it', [exited('a', 0), exited('b', 0), exited('s', 42, later)], 0],
 ]
-for (const [name, containers, round] of rounds) test(`rounds: ${name}`, () => assert.equal(podRound(full, containers), round))
+for (const [name, containers, round] of rounds) test(`rounds: ${name}`, () => assert.equal(podRound(full, containers, new Map()), round))
 
-test('rounds: a pod without such a rule has none', () => assert.equal(podRound(aPod(), [exited('app', 42, { round: 3 })]), 0))
+test('rounds: a pod without such a rule has none', () => assert.equal(podRound(aPod(), [exited('app', 42, { round: 3 })], new Map()), 0))
+
+test('rounds: an app container\'s end waits until the others have been started; an init container\'s and a sidecar\'s do not', () => {
+  const failed = new Map([['start:b', 'no image']])
+  assert.deepStrictEqual([podRound(full, [exited('a', 42)], new Map()), podRound(full, [exited('a', 42), running('b', { state: 'created' })], new Map()), podRound(full, [exited('a', 42)], failed), podRound(full, [exited('s', 42)], new Map())], [0, 0, 1, 1])
+})
 
 const view = (round: number, containers: ContainerView[], more: Partial<PodView> = {}) => aView({ pod: full, round, containers, ...more })
 const ctx = (nowMs = NOW) => ({ nowMs, random: seededRandom(1) })
@@ -43,6 +48,7 @@ const now = (name: string, more: Partial<ContainerView> = {}) => running(name, {
 
 const actions: [string, PodView, unknown[], number?][] = [
   ['all that runs is killed first, sidecars too, at once and without hooks', view(1, [exited('a', 42), running('b'), running('s'), exited('i', 0)]), [kill('b-0'), kill('s-0')]],
+  ['before that all have been started; who began it stays as it is', view(0, [exited('a', 42), running('s'), exited('i', 0)]), [['startContainer', 'b', 0, undefined, 0]]],
   ['nothing starts before the last of it has ended', view(1, [exited('a', 42), exited('b', 137), running('s'), exited('i', 0)]), [kill('s-0')]],
   ['then init containers run again, the first first', view(1, [exited('a', 42), exited('b', 137), exited('s', 137), exited('i', 0)]), [['startContainer', 'i', 1, 1, 0]]],
   ['each to its end', view(1, [now('i'), exited('a', 42), exited('b', 137), exited('s', 137), exited('i', 0)]), []],

@@ -45,7 +45,7 @@ export async function observePod(memory: PodMemory, sources: ViewSources): Promi
     firstSeenMs: memory.firstSeenMs,
     sandboxes: sandboxes.toSorted((a, b) => b.metadata.attempt - a.metadata.attempt || b.createdAtMs - a.createdAtMs),
     containers,
-    round: podRound(memory.pod, containers),
+    round: podRound(memory.pod, containers, memory.failures),
     probes: sources.probesOf(memory.uid),
     devices: sources.devicesOf(memory.uid),
     prepared: memory.prepared,

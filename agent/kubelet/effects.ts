@@ -3,7 +3,7 @@ import { mkdir, rm, writeFile, chmod, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { EventRecorder } from '#api/client/event-recorder.ts'
 import { isReason, type Client } from '#api/client/client.ts'
-import { PODS, type ConfigMap, type Container, type ObjectReference, type Pod, type Secret, type Service, type Stored } from '#api/types/index.ts'
+import { PODS, type ConfigMap, type Container, type ObjectReference, type Pod, type PodStatus, type Secret, type Service, type Stored } from '#api/types/index.ts'
 import { unlessAborted } from '#base/abort.ts'
 import type { Clock } from '#base/clock.ts'
 import { asError, CodedError, hasCode } from '#base/errors.ts'
@@ -66,6 +66,8 @@ export interface EffectDeps {
   pendingResize(memory: PodMemory): PendingResize | undefined
   /** Writes what is to outlive the agent. */
   keep(memory: PodMemory): Promise<void>
+  /** The API was told. */
+  onStatus?(before: PodStatus, after: PodStatus): void
   /** The pod is gone for good: its worker and disk record end. */
   forget(memory: PodMemory): Promise<void>
 }
@@ -373,11 +375,13 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
         memory.written = { sent: status, answer: memory.pod.status ?? {}, resourceVersion: memory.pod.metadata.resourceVersion }
         return
       }
-      const patch = statusPatch(memory.mirror?.metadata.uid ?? uid, reportedStatus(memory), status)
+      const before = reportedStatus(memory)
+      const patch = statusPatch(memory.mirror?.metadata.uid ?? uid, before, status)
       if (!patch) return
       // Gone, or replaced by a successor: refused, and the informer will say so before long.
       const answer = await client.patch<Pod>(PODS, podName, namespace, 'application/strategic-merge-patch+json', patch, { subresource: 'status' })
       memory.written = { sent: status, answer: answer.status ?? {}, resourceVersion: answer.metadata.resourceVersion }
+      deps.onStatus?.(before, status)
     },
 
     async tearDown() {

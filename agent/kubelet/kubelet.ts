@@ -54,6 +54,7 @@ import { createNodeFigures } from './stats/node-figures.ts'
 import { readFs } from './stats/host-usage.ts'
 import { isStaticPod } from './static/manifest.ts'
 import { createStaticPods } from './static/static-pods.ts'
+import { createTerminationCounts, type TerminationCounts } from './stats/termination-counts.ts'
 import { createStatsSource } from './stats/stats-source.ts'
 import type { NodeFigures, PodStreams } from './streams.ts'
 import { podEnd } from './termination.ts'
@@ -153,10 +154,11 @@ export function createKubelet(options: KubeletOptions): Kubelet {
 
   const resourceCalls = noPodResourcesCounts()
   const preemptions = new Map<string, number>()
+  const terminations = createTerminationCounts()
   const health = createLoopHealth(RESYNC_MS, clock)
   const volumeUsage: { of?: (podUid: string, volume: string) => Promise<VolumeFigures | undefined> } = {}
   const stats = createStatsSource({ volumeUsage: (uid, volume) => volumeUsage.of?.(uid, volume) ?? Promise.resolve(undefined), log, runtime, pods: () => streams.pods(), nodeName, rootDir, paths, facts: options.hostFacts, pressure, clock })
-  const figures = createNodeFigures({ stats, runtime, probes: () => prober?.counts() ?? [], counters: () => [...eviction.counters(), ...garbage.counters(), ...board.metrics(), ...podResourcesMetrics(resourceCalls), preemptionMetrics(preemptions)], podCount: () => streams.pods().length, health: () => health.checks(), nodeName, config, facts: options.hostFacts, clock, log })
+  const figures = createNodeFigures({ stats, runtime, probes: () => prober?.counts() ?? [], counters: () => [...eviction.counters(), ...garbage.counters(), ...board.metrics(), ...podResourcesMetrics(resourceCalls), preemptionMetrics(preemptions), ...terminations.metrics()], podCount: () => streams.pods().length, health: () => health.checks(), nodeName, config, facts: options.hostFacts, clock, log })
 
   const aboutNode = (reason: string, message: string) => {
     const node = nodes.get(nodeName)
@@ -224,6 +226,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
       const kept = new Map((await store.loadPods()).map((record) => [record.pod.metadata.uid, record]))
       const running = await assemble({ ...options, log }, { paths, store, devices: manager, pressureRefusal: (pod) => eviction.refusal(pod), kept: (uid) => kept.get(uid), services: knownServices, allocatable: async () => nodeAllocatable(await capacity(), config), node: () => nodes.get(nodeName), drivers,
         onPreemption: (resource) => preemptions.set(resource, (preemptions.get(resource) ?? 0) + 1),
+        onStatus: (before, after) => terminations.note(before, after),
         onVolumeUse() {
           inUse.read = undefined
           reporter.poke()
@@ -296,11 +299,12 @@ interface Assembly {
   drivers: CsiDrivers
   /** A pod was pushed out for want of this. */
   onPreemption: (resource: string) => void
+  onStatus: TerminationCounts['note']
   /** A volume that the cluster attached is used from now on, or no more. */
   onVolumeUse: () => void
 }
 
-async function assemble(options: KubeletOptions, { paths, store, devices, pressureRefusal, kept, services, allocatable, node, drivers, onPreemption, onVolumeUse }: Assembly) {
+async function assemble(options: KubeletOptions, { paths, store, devices, pressureRefusal, kept, services, allocatable, node, drivers, onPreemption, onStatus, onVolumeUse }: Assembly) {
   const { client, runtime, config, clock, random, log, events, rootDir, nodeName } = options
   const { runtimeName } = await runtime.version()
   // One that cannot say now what it can do refuses what it cannot itself.
@@ -415,7 +419,7 @@ async function assemble(options: KubeletOptions, { paths, store, devices, pressu
     onMetadata: refresh,
     effects: (memory, view) => podEffects({
       runtime, client, events, clock, log, config, rootDir, paths, cgroups, volumes, devices, objects, images, hooks, userRanges, services, nodeHostname: options.hostFacts.hostname,
-      machine: { memoryBytes: options.hostFacts.memoryBytes }, field, pendingResize, keep,
+      machine: { memoryBytes: options.hostFacts.memoryBytes }, field, pendingResize, keep, onStatus,
       async forget(m) {
         prober.forget(m.uid)
         objects.release(m.uid)

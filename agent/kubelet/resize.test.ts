@@ -49,7 +49,9 @@ const decisions: [string, Partial<PodView>, { actions: unknown[]; wakeInMs?: num
     { actions: [{ kind: 'reportResize', of: 'completed', mark: 'resized:2', message: 'Pod resize completed: {"containers":[{"name":"app","resources":{"limits":{"cpu":"200m","memory":"128Mi"},"requests":{"cpu":"200m","memory":"128Mi"}}}],"generation":2}' }] }],
   ['a failed one is told, rests, and is tried again', { containers: [running('app', { resources: bare(big) })], pod: small, resizing: 3, resized: false, failures: new Map([['resize', { reason: 'resize', message: 'below usage', atMs: NOW, count: 1, retryAtMs: NOW + 900 }]]) },
     { actions: [{ kind: 'reportResize', of: 'error', mark: 'resize-error:3:below usage', message: resizeMessage('error', small, 3, 'below usage') }], wakeInMs: 900 }],
-  ['ephemeral and ordinary init containers are left alone', { containers: [running('app', { resources: bare(small) }), running('i', { state: 'exited', resources: {} })], pod: aPod({ ...small.spec, initContainers: [sized('i', '1', '1Gi')] }) }, { actions: [] }],
+  ['an init container that runs is resized as the others are', { containers: [running('i', { resources: { cpuShares: 102 } })], pod: aPod({ initContainers: [aContainer('i', { resources: { requests: { cpu: '200m' } } })] }) },
+    { actions: [{ kind: 'resize', containers: [{ id: 'i-0', name: 'i', resources: { cpuShares: 204 } }] }] }],
+  ['those that have ended are left alone', { containers: [running('app', { resources: bare(small) }), running('i', { state: 'exited', resources: {} })], pod: aPod({ ...small.spec, initContainers: [sized('i', '1', '1Gi')] }) }, { actions: [] }],
 ]
 for (const [name, view, expected] of decisions) test(name, () => assert.deepStrictEqual(decide(view), expected))
 

@@ -6,7 +6,7 @@
  *     `-- PodResizePending (Deferred, Infeasible)   `-- PodResizeInProgress until they agree
  */
 import type { Container, Pod, ResourceRequirements, Stored } from '#api/types/index.ts'
-import { isSidecar, podRequests } from '#api/types/pods.ts'
+import { podRequests } from '#api/types/pods.ts'
 import { fromValue, quantityMilli, quantityValue } from '#api/types/quantity.ts'
 import type { LinuxResources } from '#cri/index.ts'
 import { outOfResources } from './admission.ts'
@@ -26,7 +26,7 @@ export interface Allocation {
 const RESIZABLE = ['cpu', 'memory'] as const
 
 function resizableContainers(pod: Pod): Container[] {
-  return [...(pod.spec?.initContainers ?? []).filter(isSidecar), ...(pod.spec?.containers ?? [])]
+  return [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])]
 }
 
 /** `before`: what the pod as a whole really has. */
@@ -82,10 +82,10 @@ const isStaticPod = ({ metadata }: Pod): boolean => ![undefined, 'api'].includes
 /** One container whose cgroup is not what its allocation says. */
 export interface ContainerResize { id: string; name: string; resources: LinuxResources; /** Its resizePolicy asks for a restart. */ restart: boolean }
 
-/** Running containers, sidecars and app containers, that differ: those that do not run get the right size when they start. */
+/** Running containers, of init containers too, that differ: those that do not run get the right size when they start. */
 export function containerResizes(view: PodView): ContainerResize[] {
   return allContainers(view.pod).flatMap(({ spec, type }) => {
-    const c = type === 'app' || type === 'sidecar' ? newest(view, spec.name) : undefined
+    const c = type === 'ephemeral' ? undefined : newest(view, spec.name)
     if (c?.state !== 'running' || !c.resources) return []
     const allocated = containerResources(view.pod, spec, { memoryBytes: view.node.memoryBytes })
     const inCgroup = resizedResources(c.resources, allocated)

@@ -82,6 +82,6 @@ test('this machine has facts', async () => {
 
 test('a node declares what servers ask of it before they count on it, in order; one that declared less says so anew', () => {
   const status = nodeStatus(input())
-  assert.deepStrictEqual(status.declaredFeatures, ['ExtendWebSocketsToKubelet', 'InPlacePodLevelResourcesVerticalScaling', 'RestartAllContainersOnContainerExits'])
+  assert.deepStrictEqual(status.declaredFeatures, ['ExtendWebSocketsToKubelet', 'InPlacePodLevelResourcesVerticalScaling', 'InPlacePodVerticalScalingInitContainers', 'RestartAllContainersOnContainerExits'])
   assert.deepStrictEqual([{ ...status, declaredFeatures: ['ExtendWebSocketsToKubelet'] }, status].map((before) => nodeStatusDiffers(before, status)), [true, false])
 })

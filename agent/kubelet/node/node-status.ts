@@ -32,7 +32,7 @@ export interface NodeInput {
 }
 
 /** What servers ask of a node before they count on it (KEP-5328), by name. Of 1.36's list it has not the others. */
-const DECLARED_FEATURES = ['ExtendWebSocketsToKubelet', 'InPlacePodLevelResourcesVerticalScaling', 'RestartAllContainersOnContainerExits']
+const DECLARED_FEATURES = ['ExtendWebSocketsToKubelet', 'InPlacePodLevelResourcesVerticalScaling', 'InPlacePodVerticalScalingInitContainers', 'RestartAllContainersOnContainerExits']
 /** Upstream's nodeStatusMaxImages and names per image. */
 const IMAGES_MAX = 50
 const NAMES_PER_IMAGE_MAX = 5

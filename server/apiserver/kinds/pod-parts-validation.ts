@@ -43,20 +43,22 @@ export function validateResize(pod: Pod, old: Pod): FieldError[] {
 }
 
 /** Of a container, or of the pod as a whole. */
-function validateResourcesResize(at: string, now: Pick<Container, 'resources'>, before: Pick<Container, 'resources'>): FieldError[] {
+function validateResourcesResize(at: string, now: Pick<Container, 'resources'>, before: Pick<Container, 'resources'>, refusal = forbidden('spec', 'only cpu and memory resources are mutable')): FieldError[] {
   const out: FieldError[] = []
   const differs = (a: Readonly<Record<string, string>> | undefined, b: Readonly<Record<string, string>> | undefined): string[] => [...new Set([...Object.keys(a ?? {}), ...Object.keys(b ?? {})])].filter((name) => !semanticEqual({ [name]: a?.[name] }, { [name]: b?.[name] }))
   for (const kind of ['limits', 'requests'] as const) {
     const [after, was] = [now.resources?.[kind], before.resources?.[kind]]
     if (Object.keys(was ?? {}).some((name) => RESIZABLE.has(name) && after?.[name] === undefined)) out.push(forbidden(`${at}.resources.${kind}`, `resource ${kind} cannot be removed`))
-    if (differs(after, was).some((name) => !RESIZABLE.has(name))) out.push(forbidden('spec', 'only cpu and memory resources are mutable'))
+    if (differs(after, was).some((name) => !RESIZABLE.has(name))) out.push(refusal)
   }
   return out
 }
 
 function validateContainerResize(at: string, now: Container, before: Container, list: 'containers' | 'initContainers'): FieldError[] {
-  if (list === 'initContainers' && before.restartPolicy !== 'Always') return [forbidden('spec', 'resources for non-sidecar init containers are immutable')]
-  const out = validateResourcesResize(at, now, before)
-  if (!semanticEqual(now.resizePolicy, before.resizePolicy) || !semanticEqual(now.resources?.claims, before.resources?.claims)) out.push(forbidden('spec', 'only cpu and memory resources are mutable'))
+  const refusal = list === 'initContainers' ? forbidden(at, 'only cpu and memory resources for init or sidecar containers are mutable') : forbidden('spec', 'only cpu and memory resources are mutable')
+  const out = validateResourcesResize(at, now, before, refusal)
+  if (!semanticEqual(now.resizePolicy, before.resizePolicy) || !semanticEqual(now.resources?.claims, before.resources?.claims)) out.push(refusal)
+  // Of pods from before such policies were refused.
+  if (list === 'initContainers' && before.restartPolicy !== 'Always' && now.resizePolicy?.some((p) => p.restartPolicy === 'RestartContainer')) out.push(forbidden(at, 'non-sidecar init containers with a resize policy of RestartContainer cannot be resized'))
   return out
 }

@@ -72,8 +72,14 @@ describe('pods/resize', () => {
       [resize({ requests: { 'ephemeral-storage': '1Gi' } }), ['spec: Forbidden: only cpu and memory resources are mutable']],
       [resize({ requests: { memory: '1Gi' } }), ['spec.containers[0].resources.requests: Invalid value: "1Gi": must be less than or equal to memory limit of 128Mi']],
       [{ containers: [{ name: 'web', resizePolicy: [{ resourceName: 'cpu', restartPolicy: 'RestartContainer' }] }] }, ['spec: Forbidden: only cpu and memory resources are mutable']],
-      [{ initContainers: [{ name: 'init', resources: { requests: { cpu: '1' } } }] }, ['spec: Forbidden: resources for non-sidecar init containers are immutable']],
+      [{ initContainers: [{ name: 'init', resources: { requests: { 'ephemeral-storage': '1' } } }] }, ['spec.initContainers[1]: Forbidden: only cpu and memory resources for init or sidecar containers are mutable']],
     ] as const) assert.deepStrictEqual(causes(await patch('resize', spec)), wanted, JSON.stringify(spec))
+  })
+
+  test('an init container that runs once may be resized, too', async () => {
+    const { patch } = await withPod()
+    const answer = await patch('resize', { initContainers: [{ name: 'init', resources: { requests: { cpu: '20m' } } }] })
+    assert.deepStrictEqual([answer.status, containersOf(answer, 'initContainers').find((c) => c['name'] === 'init')?.['resources']], [200, { requests: { cpu: '20m' } }])
   })
 
   test('the QoS class stays what it is', async () => {

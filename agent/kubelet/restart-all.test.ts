@@ -7,6 +7,7 @@ import { podStatus } from './pod-status.ts'
 import { podRound } from './restart-all.ts'
 import { aContainer, aPod, aView, exited, NOW, running } from './testing/builders.ts'
 import { podEnd } from './termination.ts'
+import { createNodeWorld, pod } from './testing/node-world.ts'
 import type { ContainerView, PodView } from './view.ts'
 
 const rules: ContainerRestartRule[] = [{ action: 'RestartAllContainers', exitCodes: { operator: 'In', values: [42] } }]
@@ -93,4 +94,20 @@ test('status: an init container that began it fails nobody, a pod that ends show
 
 test('a pod whose other containers never restart has not finished when all start anew', () => {
   assert.equal(podEnd(view(1, [exited('a', 42), exited('b', 137), exited('s', 137), exited('i', 0)]), NOW), undefined)
+})
+
+test('a node starts all of a pod anew in its order and its sandbox, and again after what began it waited for its back-off', async (t) => {
+  const w = createNodeWorld()
+  t.after(() => w.end())
+  w.runtime.control.addImage('busybox:1')
+  await w.startAgent()
+  const shell = (name: string, command: string, more: object = {}) => ({ name, image: 'busybox:1', command: ['sh', '-c', command], ...more })
+  w.create(pod('all', { restartPolicy: 'Never', initContainers: [shell('i', 'exit 0')], containers: [shell('a', 'sleep 1; exit 42', all), shell('b', 'sleep 1000')] }))
+  const of = (name: string) => [...(w.pod('all')?.status?.initContainerStatuses ?? []), ...(w.pod('all')?.status?.containerStatuses ?? [])].find((s) => s.name === name)
+  const counts = () => ['i', 'a', 'b'].map((name) => of(name)?.restartCount)
+  await w.until('all have been restarted', () => counts().every((n) => n === 1) && of('a')?.state?.running !== undefined && of('b')?.state?.running !== undefined)
+  assert.deepStrictEqual([of('i')?.state?.terminated?.exitCode, of('a')?.lastState?.terminated?.exitCode, of('b')?.lastState?.terminated?.reason, w.pod('all')?.status?.phase], [0, 42, 'RestartingAllContainers', 'Running'])
+  await w.until('and once more, ten seconds later', () => counts().every((n) => n === 2) && of('a')?.state?.running !== undefined, 60_000)
+  assert.equal((await w.runtime.listPodSandbox()).length, 1)
+  assert.deepStrictEqual(w.events.filter((e) => e.reason === 'Killing').map((e) => [e.about, e.message]), [['spec.containers{b}', 'killing'], ['spec.containers{b}', 'killing']])
 })

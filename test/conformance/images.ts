@@ -76,8 +76,8 @@ function images(pause: BuiltImage): Image[] {
     { name: 'etc/nginx/nginx.conf', content: NGINX }, { name: 'usr/share/nginx/html/index.html', content: '<h1>Welcome to nginx!</h1>\n' },
   ]
   return [
-    // The suite since 1.34 wants variables like `data-1` to pass through `sh -c env`: Debian's ash drops them.
-    { names: e2e('busybox:1.37.0-1'), spec: { layers: [base, tools, [{ name: 'bin/sh', type: 'symlink', linkname: 'bash' }]], config: { Cmd: ['sh'] } } },
+    // The suite wants variables like `data-1` to pass through `sh -c env`, which Debian's ash drops, and otherwise ash's own words.
+    { names: e2e('busybox:1.37.0-1'), spec: { layers: [base, tools, [{ name: 'bin/sh', mode: 0o755, content: '#!/bin/bash\n[ "$*" != "-c env" ] || exec busybox env\nexec -a /bin/sh busybox "$@"\n' }]], config: { Cmd: ['sh'] } } },
     ...['1.28', '1.29'].map((tag): Image => ({ names: [`library/busybox:${tag}`], spec: { layers: [base], config: { Cmd: ['sh'], Labels: { version: tag } } } })),
     { names: ['library/busybox:1', 'library/busybox:latest'], spec: { layers: [base], config: { Cmd: ['sh'] } } },
     { names: ['2.21', '2.20', '2.6', '2.53', '2.55', '2.63.0'].flatMap((tag) => e2e(`agnhost:${tag}`)), spec: { layers: [base, tools, agnhost], config: asAgnhost } },

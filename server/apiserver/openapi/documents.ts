@@ -71,10 +71,10 @@ export function documentV2({ schema, rows, gitVersion }: DocumentInput): unknown
   return { swagger: '2.0', info: { title: 'Kubernetes', version: gitVersion }, paths, definitions: definitions.all(), securityDefinitions: BEARER, security: [{ BearerToken: [] }] }
 }
 
-/** `/api/`, `/apis/`, `/apis/apps/`, `/version/`. */
+/** `/api/`, `/apis/`, `/apis/apps/`, `/version/`. Groups of custom resources alone have none. */
 function groupOperations(rows: readonly KindRow[]): Operation[] {
   const get = (path: string, id: string, description: string, tag: string, model: string): Operation => ({ path, method: 'get', id, description, tag, parameters: [], pathParameters: [], answer: { model }, codes: [200], produces: 'discovery' })
-  const groups = [...new Set(rows.map(({ ref }) => ref.group))].filter((group) => group !== '')
+  const groups = [...new Set(rows.filter(({ custom }) => !custom).map(({ ref }) => ref.group))].filter((group) => group !== '')
   const capital = (text: string) => text.slice(0, 1).toUpperCase() + text.slice(1)
   return [
     get('/api/', 'getCoreAPIVersions', 'get available API versions', 'core', 'APIVersions'),

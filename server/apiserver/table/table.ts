@@ -1,6 +1,6 @@
 /** Server-side tables (meta.k8s.io/v1 Table): what `kubectl get` prints. Pure. */
 import type { KubeObject } from '#api/types/index.ts'
-import { ageColumn, nameColumn } from '../kinds/table-columns.ts'
+import { createdAtColumn, nameColumn } from '../kinds/table-columns.ts'
 import type { Column, KindRow, RowCondition } from '../kind.ts'
 
 export type IncludeObject = 'None' | 'Metadata' | 'Object'
@@ -10,9 +10,9 @@ export interface TableRow { cells: unknown[]; conditions?: readonly RowCondition
 /** How rows of a kind are made. */
 export interface RowShape { columns: readonly Column<KubeObject>[]; conditions?: (object: KubeObject) => readonly RowCondition[] | undefined }
 
-/** A kind without columns of its own shows name and age. */
+/** A kind without columns of its own is listed as upstream's plain convertor does. */
 export function shapeOf({ strategy }: KindRow): RowShape {
-  return { columns: strategy.columns ?? [nameColumn(), ageColumn()], conditions: (object) => strategy.rowConditions?.(object) }
+  return { columns: strategy.columns ?? [nameColumn(), createdAtColumn()], conditions: (object) => strategy.rowConditions?.(object) }
 }
 
 export function columnDefinitions(columns: readonly Column<KubeObject>[]): Record<string, unknown>[] {

@@ -52,6 +52,8 @@ test('node ports: given, asked for, shared between protocols, refused', () => {
     'spec.ports[0].nodePort: Invalid value: 30080: provided port is already allocated',
     'spec.ports[1].nodePort: Invalid value: 80: provided port is not in the valid range. The range of valid ports is 30000-32767',
   ])
+  deepStrictEqual(take(allocator, service({ type: 'NodePort', ports: [{ port: 1, nodePort: 30_090 }, { port: 2, protocol: 'UDP', nodePort: 30_090 }] }, 'c')), ['spec.ports[1].nodePort: Invalid value: 30090: provided port is already allocated'])
+  deepStrictEqual(take(allocator, service({ type: 'NodePort', ports: [{ port: 1, nodePort: 30_090 }, { port: 1, protocol: 'UDP', nodePort: 30_090 }] }, 'c')), [])
 })
 
 test('a rolled back reservation is free again, a refused one reserves nothing', () => {

@@ -98,7 +98,7 @@ export class ServiceAllocator implements Allocator<Service> {
     const before = this.#holding(old?.spec)
     const taken: Holding = { ips: [], ports: [] }
     const spec = (service.spec ??= {})
-    const errors = [...this.#takeIps(spec, old?.spec, owner, before, taken), ...this.#takePorts(spec, owner, before, taken)]
+    const errors = [...this.#takeIps(spec, old?.spec, owner, before, taken), ...this.#takePorts(spec, owner, before, taken, old === undefined)]
     const undo = () => this.#free(taken, owner)
     if (errors.length > 0) {
       undo()
@@ -193,14 +193,19 @@ export class ServiceAllocator implements Allocator<Service> {
     return text
   }
 
-  #takePorts(spec: ServiceSpec, owner: string, before: Holding, taken: Holding): FieldError[] {
+  #takePorts(spec: ServiceSpec, owner: string, before: Holding, taken: Holding, isNew: boolean): FieldError[] {
     const errors: FieldError[] = []
-    const named = (value: number, field: string) => {
+    /** Of a new Service only protocols of one port share a node port, as upstream gives them out. */
+    const takers = new Map<number, number | undefined>()
+    const named = (value: number, field: string, port?: number) => {
       const number = this.#portNumber(value)
       if (number === undefined) errors.push(invalid(field, value, `provided port is not in the valid range. The range of valid ports is ${this.#ports.first}-${this.#ports.last}`))
-      else if (before.ports.includes(number) || taken.ports.includes(number)) return
-      else if (!this.#take(this.#nodePorts, number, owner)) errors.push(invalid(field, value, 'provided port is already allocated'))
-      else taken.ports.push(number)
+      else if (before.ports.includes(number) || (taken.ports.includes(number) && (!isNew || takers.get(number) === port))) return
+      else if (taken.ports.includes(number) || !this.#take(this.#nodePorts, number, owner)) errors.push(invalid(field, value, 'provided port is already allocated'))
+      else {
+        taken.ports.push(number)
+        takers.set(number, port)
+      }
     }
     const any = (field: string): number | undefined => {
       const number = this.#nodePorts.takeAny(owner, this.#random)
@@ -209,7 +214,7 @@ export class ServiceAllocator implements Allocator<Service> {
       return number === undefined ? undefined : this.#ports.first + number
     }
     const ports = spec.ports ?? []
-    for (const [i, port] of ports.entries()) if (port.nodePort) named(port.nodePort, `spec.ports[${i}].nodePort`)
+    for (const [i, port] of ports.entries()) if (port.nodePort) named(port.nodePort, `spec.ports[${i}].nodePort`, port.port)
     if (needsNodePort(spec)) {
       // One port served over TCP and UDP gets one node port.
       const given = new Map<number, number>()

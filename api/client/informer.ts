@@ -1,4 +1,5 @@
 /** Shared informers: one cache and one watch per (resource, options) in a process, however many read it. */
+import { unlessAborted } from '#base/abort.ts'
 import type { Clock } from '#base/clock.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
@@ -159,7 +160,7 @@ export function createInformers(client: Client, deps: InformersDeps): LendingInf
       const known = [...entries.values()]
       for (const entry of known) launch(entry)
       onAbort(signal, () => { for (const entry of entries.values()) entry.stop.abort() })
-      await unlessAborted(signal, known.map((e) => e.informer.synced))
+      await unlessAborted(signal, Promise.all(known.map((e) => e.informer.synced)))
     },
     lend(until) {
       const borrowed = new Set<Entry>()
@@ -198,7 +199,7 @@ export function createInformers(client: Client, deps: InformersDeps): LendingInf
             launch(entry)
             return entry.informer.synced
           })
-          await unlessAborted(signal, fresh)
+          await unlessAborted(signal, Promise.all(fresh))
         },
       }
     },
@@ -208,14 +209,6 @@ export function createInformers(client: Client, deps: InformersDeps): LendingInf
 function onAbort(signal: AbortSignal, end: () => void): void {
   if (signal.aborted) end()
   else signal.addEventListener('abort', end, { once: true })
-}
-
-async function unlessAborted(signal: AbortSignal, all: readonly Promise<void>[]): Promise<void> {
-  const aborted = Promise.withResolvers<void>()
-  const end = () => aborted.resolve()
-  onAbort(signal, end)
-  await Promise.race([Promise.all(all), aborted.promise])
-  signal.removeEventListener('abort', end)
 }
 
 /** Rebuilt, not deleted from: `delete` turns an object into a slow and large dictionary. */

@@ -2,9 +2,10 @@
  * Reads and deletes the kernel's connection tracking entries for UDP over IPv4 (ctnetlink, linux/netfilter/nfnetlink_conntrack.h), in the
  * network namespace of this process. By node:ffi: the conntrack tool is rarely installed. Calls return at once.
  */
-import { closeSync } from 'node:fs'
 import { getSystemErrorName } from 'node:util'
 import { CodedError } from '#base/errors.ts'
+import { align, attribute, readAttributes } from './attributes.ts'
+import { openNetlink, type NetlinkSocket } from './socket.ts'
 
 /** One flow as its first packet had it, and as answers come back: `reply.source` is who really serves it. */
 export interface UdpFlow {
@@ -13,13 +14,8 @@ export interface UdpFlow {
 }
 
 const AF_INET = 2
-const AF_NETLINK = 16
-const SOCK_RAW = 3
-const SOCK_CLOEXEC = 0o2000000
 const NETLINK_NETFILTER = 12
-const MSG_DONTWAIT = 0x40
 const IPPROTO_UDP = 17
-const EAGAIN = 11
 const ENOENT = 2
 
 const NLM_F_REQUEST = 1
@@ -34,14 +30,12 @@ const CTA = { tupleOrig: 1, tupleReply: 2, id: 12, filter: 25, tupleIp: 1, tuple
 const FILTER_PROTO_NUMBER = 1 << 3
 const NESTED = 0x8000
 const HEADER_BYTES = 20
-/** One dump's part is at most this; the kernel sizes its messages to the buffer. */
-const RECEIVE_BYTES = 32 * 1024
 /** Parts read before other work gets a turn. */
 const PARTS_PER_TURN = 16
 
-/** Deletes the flows that `isStale` names. Returns how many. Throws CONNTRACK_UNAVAILABLE where the kernel or this node cannot. */
+/** Deletes the flows that `isStale` names. Returns how many. Throws CONNTRACK_UNAVAILABLE where the kernel cannot, ENOSYS where this node cannot. */
 export async function deleteUdpFlows(isStale: (flow: UdpFlow) => boolean): Promise<number> {
-  const socket = openSocket()
+  const socket = openNetlink(NETLINK_NETFILTER, (doing, errno) => unavailable({ reach: 'reach', ask: 'ask for', read: 'read' }[doing], errno))
   try {
     const stale: { tuple: Buffer; id: Buffer | undefined }[] = []
     await dump(socket, (attributes) => {
@@ -102,25 +96,6 @@ function readTuple(tuple: Buffer | undefined): UdpFlow['original'] | undefined {
 
 const EMPTY = Buffer.alloc(0)
 
-function readAttributes(bytes: Buffer): Map<number, Buffer> {
-  const found = new Map<number, Buffer>()
-  for (let at = 0; at + 4 <= bytes.length;) {
-    const length = bytes.readUInt16LE(at)
-    if (length < 4 || at + length > bytes.length) break
-    found.set(bytes.readUInt16LE(at + 2) & 0x3fff, bytes.subarray(at + 4, at + length))
-    at += align(length)
-  }
-  return found
-}
-
-function attribute(type: number, value: Buffer): Buffer {
-  const bytes = Buffer.alloc(align(4 + value.length))
-  bytes.writeUInt16LE(4 + value.length, 0)
-  bytes.writeUInt16LE(type, 2)
-  value.copy(bytes, 4)
-  return bytes
-}
-
 function message(type: number, flags: number, attributes: Buffer[]): Buffer {
   const body = Buffer.concat(attributes)
   const header = Buffer.alloc(HEADER_BYTES)
@@ -137,45 +112,6 @@ function readError(answer: Buffer): number {
   return answer.length >= HEADER_BYTES && answer.readUInt16LE(4) === NLMSG_ERROR ? -answer.readInt32LE(16) : 0
 }
 
-function align(length: number): number { return (length + 3) & ~3 }
-
 function unavailable(doing: string, errno: number): CodedError {
   return new CodedError('CONNTRACK_UNAVAILABLE', `cannot ${doing} tracked UDP flows: ${getSystemErrorName(-errno)}`)
-}
-
-interface NetlinkSocket { send(bytes: Buffer): void; receive(): Buffer; close(): void }
-
-function bind() {
-  const ffi = process.getBuiltinModule('node:ffi')
-  if (!ffi) throw new CodedError('CONNTRACK_UNAVAILABLE', 'this build of node lacks node:ffi')
-  const { functions } = ffi.dlopen(null, {
-    __errno_location: { arguments: [], return: 'pointer' },
-    socket: { arguments: ['int32', 'int32', 'int32'], return: 'int32' },
-    send: { arguments: ['int32', 'buffer', 'uint64', 'int32'], return: 'int64' },
-    recv: { arguments: ['int32', 'buffer', 'uint64', 'int32'], return: 'int64' },
-  })
-  return { functions, errno: () => ffi.getInt32(functions.__errno_location()) }
-}
-
-/** Bound once per process: the C library stays loaded as long as the process lives. */
-const loaded: { library?: ReturnType<typeof bind> } = {}
-
-function openSocket(): NetlinkSocket {
-  const { functions, errno } = loaded.library ??= bind()
-  const fd = functions.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER)
-  if (fd < 0) throw unavailable('reach', errno())
-  const buffer = Buffer.alloc(RECEIVE_BYTES)
-  return {
-    send(bytes) {
-      if (functions.send(fd, bytes, BigInt(bytes.length), MSG_DONTWAIT) < 0n) throw unavailable('ask for', errno())
-    },
-    receive() {
-      // The kernel has written the answer by the time `send` or the last `recv` returned.
-      const length = functions.recv(fd, buffer, BigInt(buffer.length), MSG_DONTWAIT)
-      const code = length < 0n ? errno() : 0
-      if (code !== 0 && code !== EAGAIN) throw unavailable('read', code)
-      return buffer.subarray(0, Math.max(0, Number(length)))
-    },
-    close: () => closeSync(fd),
-  }
 }

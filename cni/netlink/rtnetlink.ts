@@ -2,17 +2,14 @@
  * Changes to devices, addresses and routes (rtnetlink, linux/rtnetlink.h and linux/if_link.h) by node:ffi, for what is done for every pod: a
  * program for each would cost a fork of this whole process. Calls return at once.
  */
-import { closeSync } from 'node:fs'
 import { getSystemErrorName } from 'node:util'
 import { CodedError } from '#base/errors.ts'
+import { attribute, readAttributes } from './attributes.ts'
+import { openNetlink } from './socket.ts'
 
 const AF_INET = 2
 const AF_INET6 = 10
-const AF_NETLINK = 16
-const SOCK_RAW = 3
-const SOCK_CLOEXEC = 0o2000000
 const NETLINK_ROUTE = 0
-const MSG_DONTWAIT = 0x40
 
 const NLM_F = { request: 1, ack: 4, replace: 0x100, exclusive: 0x200, create: 0x400 } as const
 const NLMSG_ERROR = 2
@@ -27,8 +24,6 @@ const RT_TABLE_MAIN = 254
 const RTPROT_BOOT = 3
 const RT_SCOPE = { universe: 0, link: 253 } as const
 const RTN_UNICAST = 1
-/** Without statistics and the like: one device's answer is far below this. */
-const RECEIVE_BYTES = 32 * 1024
 
 export interface LinkFacts { index: number; isUp: boolean; master: number; /** The other end of a pair: its index, in its own namespace. */ peer: number }
 
@@ -53,7 +48,7 @@ export interface RtNetlink {
 
 /** In the network namespace that this thread is in now; it stays there. */
 export function openRtNetlink(beforeEach: () => void = () => {}): RtNetlink {
-  const socket = openSocket()
+  const socket = openNetlink(NETLINK_ROUTE, (doing, errno) => failure({ reach: 'reach rtnetlink', ask: 'ask rtnetlink', read: 'read from rtnetlink' }[doing], errno))
   let sequence = 0
   const ask = (type: number, flags: number, body: Buffer, what: string): Buffer => {
     beforeEach()
@@ -124,14 +119,6 @@ function interfaceInfo(up: boolean): Buffer {
   return info
 }
 
-function attribute(type: number, value: Buffer): Buffer {
-  const bytes = Buffer.alloc((4 + value.length + 3) & ~3)
-  bytes.writeUInt16LE(4 + value.length, 0)
-  bytes.writeUInt16LE(type, 2)
-  value.copy(bytes, 4)
-  return bytes
-}
-
 const text = (type: number, value: string): Buffer => attribute(type, Buffer.from(`${value}\0`))
 
 function uint32(type: number, value: number): Buffer {
@@ -142,52 +129,7 @@ function uint32(type: number, value: number): Buffer {
 
 const ipv4 = (address: string): Buffer => Buffer.from(address.split('.').map(Number))
 
-function readAttributes(bytes: Buffer): Map<number, Buffer> {
-  const found = new Map<number, Buffer>()
-  for (let at = 0; at + 4 <= bytes.length;) {
-    const length = bytes.readUInt16LE(at)
-    if (length < 4 || at + length > bytes.length) break
-    found.set(bytes.readUInt16LE(at + 2) & 0x3fff, bytes.subarray(at + 4, at + length))
-    at += (length + 3) & ~3
-  }
-  return found
-}
-
 function failure(what: string, errno: number): CodedError {
   const code = getSystemErrorName(-errno)
   return new CodedError(code, `cannot ${what}: ${code}`)
-}
-
-function bind() {
-  const ffi = process.getBuiltinModule('node:ffi')
-  if (!ffi) throw new CodedError('ENOSYS', 'this build of node lacks node:ffi: use the node version that package.json pins')
-  const { functions } = ffi.dlopen(null, {
-    __errno_location: { arguments: [], return: 'pointer' },
-    socket: { arguments: ['int32', 'int32', 'int32'], return: 'int32' },
-    send: { arguments: ['int32', 'buffer', 'uint64', 'int32'], return: 'int64' },
-    recv: { arguments: ['int32', 'buffer', 'uint64', 'int32'], return: 'int64' },
-  })
-  return { functions, errno: () => ffi.getInt32(functions.__errno_location()) }
-}
-
-/** Bound once per process: the C library stays loaded as long as the process lives. */
-const loaded: { library?: ReturnType<typeof bind> } = {}
-
-function openSocket(): { send(bytes: Buffer): void; receive(): Buffer; close(): void } {
-  const { functions, errno } = loaded.library ??= bind()
-  const fd = functions.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)
-  if (fd < 0) throw failure('reach rtnetlink', errno())
-  const buffer = Buffer.alloc(RECEIVE_BYTES)
-  return {
-    send(bytes) {
-      if (functions.send(fd, bytes, BigInt(bytes.length), MSG_DONTWAIT) < 0n) throw failure('ask rtnetlink', errno())
-    },
-    receive() {
-      // The kernel has written its answer by the time `send` returned.
-      const length = functions.recv(fd, buffer, BigInt(buffer.length), MSG_DONTWAIT)
-      if (length < 0n) throw failure('read from rtnetlink', errno())
-      return buffer.subarray(0, Number(length))
-    },
-    close: () => closeSync(fd),
-  }
 }

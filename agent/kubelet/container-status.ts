@@ -1,6 +1,7 @@
 /** One container's status: state, last state, counts. Pure. */
 import type { ContainerState, ContainerStateTerminated, ContainerStatus, VolumeMountStatus } from '#api/types/index.ts'
 import type { DecideContext } from '#base/reconcile/action.ts'
+import { containerHash } from './labels.ts'
 import { podText, PULL_ERROR_SHOWN_MS } from './messages.ts'
 import { actualRequirements } from './resize.ts'
 import { nextRestart, restartsAfter } from './restart.ts'
@@ -54,7 +55,9 @@ function containerStatus(input: StatusInput, c: SpecContainer): ContainerStatus 
     }
   }
   const previous = view.containers.find((x) => x.metadata.name === spec.name && x.restartCount < current.restartCount)
-  const state = stateOf(input, c, current)
+  // As it was, while another takes its place: upstream's worker tells nothing in between either.
+  const replaced = replacedUntilMs(input, c, current) > input.ctx.nowMs
+  const state = replaced ? { running: { startedAt: time(current.startedAtMs) } } : stateOf(input, c, current)
   const last = state.waiting && current.state === 'exited' ? current : previous
   const done = c.type === 'init' && state.terminated?.exitCode === 0
   return {
@@ -62,13 +65,33 @@ function containerStatus(input: StatusInput, c: SpecContainer): ContainerStatus 
     image: current.imageRef || (spec.image ?? ''),
     imageID: current.imageDigestRef,
     containerID: containerId(view, current),
-    ready: done || (c.type !== 'init' && isProbed && state.running !== undefined && isReady(view, spec, current)),
-    ...(isProbed && { started: c.type !== 'init' && state.running !== undefined && isStarted(view, spec, current) }),
+    ready: done || (replaced && before?.ready === true) || (c.type !== 'init' && isProbed && state.running !== undefined && isReady(view, spec, current)),
+    ...(isProbed && { started: c.type !== 'init' && (replaced ? before?.started === true : state.running !== undefined && isStarted(view, spec, current)) }),
     restartCount: current.restartCount,
     ...(current.user && { user: { linux: current.user } }),
     state,
     lastState: last?.state === 'exited' ? { terminated: isOutdated(view, last) ? { ...terminated(view, last), reason: RESTARTING_ALL, message: RESTARTING_ALL_MESSAGE } : terminated(view, last) } : {},
   }
+}
+
+/** How long a container that ended because its definition changed is told of as before: upstream looks at containers once a second. */
+const REPLACED_SHOWN_MS = 1_000
+
+/** 0: it is not one that another is to take the place of, or that other one cannot start. */
+function replacedUntilMs({ view, ending }: Pick<StatusInput, 'view' | 'ending'>, { spec, type }: SpecContainer, current: ContainerView): number {
+  if (ending || type === 'ephemeral' || type === 'init' || current.state !== 'exited' || current.hash === '' || current.hash === containerHash(spec)) return 0
+  if (!restartsAfter(view.pod, spec, type, current.exitCode)) return 0
+  const failure = view.failures.get(`start:${spec.name}`)
+  return failure && failure.atMs >= current.finishedAtMs ? 0 : current.finishedAtMs + REPLACED_SHOWN_MS
+}
+
+/** When the statuses of these have to be looked at again because of what takes a container's place; undefined: nothing does. */
+export function replacementsEndMs(view: PodView, ending: boolean, containers: readonly SpecContainer[], nowMs: number): number | undefined {
+  const ends = containers.map((c) => {
+    const current = shown(view, c.spec.name)
+    return current ? replacedUntilMs({ view, ending }, c, current) : 0
+  }).filter((ms) => ms > nowMs)
+  return ends.length === 0 ? undefined : Math.min(...ends)
 }
 
 /** The newest one, but while it is being started the one before: nobody is to see a restart counted whose container does not run yet. */

@@ -4,6 +4,8 @@
  * sandbox, init containers, app containers.
  */
 import type { DecideContext, Decision } from '#base/reconcile/action.ts'
+import { replacementsEndMs } from './container-status.ts'
+import { containerHash } from './labels.ts'
 import { laneOf, type KillReason, type PodAction } from './pod-action.ts'
 import { podText, PULL_ERROR_SHOWN_MS } from './messages.ts'
 import { podStatus } from './pod-status.ts'
@@ -16,7 +18,6 @@ import {
   allContainers, appContainers, ephemeralContainers, initContainers, isInFlight, isOutdated, isStarted, isStarting, isTerminalPhase, newest, readySandbox,
   type ContainerView, type LaneFailure, type PodView, type SpecContainer,
 } from './view.ts'
-import { containerHash } from './labels.ts'
 
 /** Upstream's retry of deferred resizes, beside the moments when something becomes free. */
 const RESIZE_RETRY_MS = 180_000
@@ -353,6 +354,8 @@ function statusAction(plan: Plan, end: PodEnd | undefined): void {
   const { view } = plan
   if (end?.why === 'removed') return
   if (isGoneFromRuntime(view, end) && isTerminalPhase(view.reported.phase)) return
+  const replaced = replacementsEndMs(view, end !== undefined, [...initContainers(view.pod), ...appContainers(view.pod)], plan.nowMs)
+  if (replaced !== undefined) plan.wakeAt(replaced)
   const status = podStatus(view, plan.ctx)
   if (sameStatus(status, view.reported)) return
   plan.add({ kind: 'reportStatus', status }, plan.because === 'nothing to do' ? 'its status has changed' : plan.because)

@@ -55,6 +55,12 @@ const table: [string, unknown, unknown][] = [
     { containers: [running('app', { restartCount: 2 }), exited('app', 1, { restartCount: 1 })], inFlight: [starting('app')] },
     { containers: [running('app', { restartCount: 2 }), exited('app', 1, { restartCount: 1 })] },
   ].map((v) => [state(v)?.restartCount, state(v)?.ready, state(v)?.state?.terminated?.exitCode]), [[1, false, 1], [1, false, 1], [2, true, undefined]]],
+  ['a container that ended because its image changed is told of as before for a second, unless what takes its place cannot start', (() => {
+    const told = { containerStatuses: [{ name: 'app', image: '', imageID: '', ready: true, started: true, restartCount: 0 }] }
+    const changed = { reported: told, pod: aPod({ containers: [aContainer('app', { image: 'busybox:2' })] }), containers: [exited('app', 143)] }
+    return [state(changed), state({ ...changed, inFlight: [starting('app')] }), state(changed, NOW + 1_000), state({ ...changed, ...startFailed('ErrImagePull', 'no') }), state({ ...changed, pod: never({ containers: changed.pod.spec?.containers }) }), state({ reported: told, containers: [exited('app', 143)] })]
+      .map((s) => [Object.keys(s?.state ?? {})[0], s?.ready, s?.started, s?.restartCount])
+  })(), [['running', true, true, 0], ['running', true, true, 0], ['terminated', false, false, 0], ['waiting', false, false, 0], ['terminated', false, false, 0], ['terminated', false, false, 0]]],
   ['statuses are in the order of names, those of init containers in that of the spec', (({ initContainerStatuses, containerStatuses }) => [initContainerStatuses, containerStatuses].map((list) => list?.map((s) => s.name)))(status({ pod: aPod({ initContainers: [aContainer('z'), aContainer('y')], containers: [aContainer('b'), aContainer('a')] }) })), [['z', 'y'], ['a', 'b']]],
   ['an init container that nobody knows of any more has ended well if its pod has begun; else it is to come', [[running('app')], []].map((containers) => status({ pod: aPod({ initContainers: [aContainer('i')] }), containers }).initContainerStatuses?.map((s) => [s.ready, s.state?.terminated?.message ?? s.state?.waiting?.reason])), [
     [[true, 'Unable to get init container status from container runtime and pod has been initialized, treat it as exited normally']], [[false, 'PodInitializing']],

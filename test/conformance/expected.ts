@@ -35,7 +35,6 @@ const OF_1_20: readonly Expected[] = [
 const NO_IMAGES = 'its images (CSI drivers and their sidecars) are not to be had here'
 
 const OF_1_36: readonly Expected[] = [
-  { name: '[sig-node] Pods should run through the lifecycle of Pods and PodStatus', reason: 'looks for conditions that are True between two tries, after it changed the image: here the old container may have ended by then', sometimes: true },
   { name: 'PrivilegedPod [NodeConformance] should enable privileged commands', reason: 'makes a link of type dummy: needs a kernel that has them' },
   { name: 'PersistentVolumes-expansion loopback local block volume', reason: 'makes a loop device through the mount namespace of the node\'s first process: the hosts of a lab have none of their own' },
   { name: 'MutableCSINodeAllocatableCount', reason: NO_IMAGES },

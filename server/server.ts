@@ -13,6 +13,7 @@ import { createInformers } from '#api/client/informer.ts'
 import type { Client, Informers } from '#api/client/client.ts'
 import type { ApiResponse } from '#api/client/transport.ts'
 import { GIT_VERSION, KUBERNETES_MINOR, SKIFF_COMMIT_ID } from '#api/version.ts'
+import { unlessAborted } from '#base/abort.ts'
 import type { Clock } from '#base/clock.ts'
 import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
@@ -209,12 +210,17 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
     await publishAuthenticationConfig(client, { clientCa: door.clientCa(), requestHeaderCa: door.frontProxyCa(), requestHeaders: config.requestHeaders.headers })
     if (config.nodeName !== undefined) keepControlPlaneLabel(config.nodeName, { client, informers, log })
     progress.hooks.done('start-cluster-authentication-info-controller')
+  }
+  const tellReady = async () => {
+    await unlessAborted(stop.signal, api.registered)
+    if (stop.signal.aborted) return
     begun.resolve()
     log.info('ready', { address: `https://${config.advertiseAddress}:${config.port}`, kubernetes: GIT_VERSION })
   }
   const work = begin().then(() => Promise.all([
     pki.maintain(stop.signal),
     api.run(stop.signal),
+    tellReady(),
     manifests(),
     ...(config.snapshots ? [snapshots(config.snapshots)] : []),
     ...(membership ? [membership.tend(client, informers, stop.signal)] : []),

@@ -130,6 +130,8 @@ export interface ApiServer {
   readonly metrics: ApiMetrics
   /** What the API server does beside requests: registers its group versions, looks after extension API servers. Until the signal aborts. */
   run(signal: AbortSignal): Promise<void>
+  /** Once `run` has registered this server's group versions: before that /readyz fails. */
+  readonly registered: Promise<void>
   /** /readyz fails from now on; requests are still served. */
   stopping(): void
   /** Ends watches and sweeps. Twice is fine. */
@@ -302,6 +304,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       await custom.ready
       await aggregation.run(signal)
     },
+    registered: aggregation.registered,
     stopping() { state.isStopping = true },
     close() {
       state.isStopping = true

@@ -30,6 +30,8 @@ export interface Aggregation {
   groups(): GroupJson[]
   discovery(own: readonly GroupDiscovery[]): GroupDiscovery[]
   readonly openapi: RemoteOpenApi
+  /** Once `run` has registered this server's group versions for the first time. */
+  readonly registered: Promise<void>
   /** Of the start, under the names of upstream's post-start hooks. */
   readonly checks: readonly HealthCheck[]
   /** Upstream's metric of what is behind this server; undefined when nothing is. */
@@ -63,9 +65,14 @@ export function createAggregation(parts: Parts, { connector, frontProxy, isIdent
   const local = (): (LocalVersion & RankedVersion)[] => localVersions(rows, isCustom)
 
   // Upstream's aggregator has none for the group it serves itself.
-  const registered = () => local().filter(({ group }) => group !== API_SERVICES.group)
+  const ours = () => local().filter(({ group }) => group !== API_SERVICES.group)
 
   const state = { isReady: false, isClosed: false, isRegistering: false }
+  const registered = Promise.withResolvers<void>()
+  const registrationEnds = (): void => {
+    state.isRegistering = false
+    registered.resolve()
+  }
   const open = async (): Promise<void> => {
     try {
       await apiServices.open()
@@ -80,6 +87,7 @@ export function createAggregation(parts: Parts, { connector, frontProxy, isIdent
   return {
     get isReady() { return state.isReady },
     ready,
+    registered: registered.promise,
     backendOf: (group, version) => apiServices.backendOf(group, version),
     proxy: (backend, request, user) => proxyRequest(backends, backend, request, user),
     upgrade: (backend, request, user, socket, head) => proxyUpgrade(backends, backend, request, user, socket, head),
@@ -99,13 +107,13 @@ export function createAggregation(parts: Parts, { connector, frontProxy, isIdent
     openapi: createRemoteOpenApi(() => apiServices.backends(), backends, clock),
     async run(signal) {
       state.isRegistering = true
-      if (!(await apiServices.open())) return
+      if (!(await apiServices.open())) return registrationEnds()
       const first = { isLeft: true }
       const register = coalesced(async () => {
         if (signal.aborted) return
-        await applyRegistration(client, decideRegistration(registered(), apiServices.all(), first.isLeft))
+        await applyRegistration(client, decideRegistration(ours(), apiServices.all(), first.isLeft))
         first.isLeft = false
-        state.isRegistering = false
+        registrationEnds()
       }, { clock, random, signal, onError: (error) => { if (!signal.aborted) log.warn('the APIServices of this server could not be brought up to date; it is tried again', { error }) } })
       rows.onChange(register)
       register()

@@ -4,29 +4,15 @@ import { createServer, type AddressInfo } from 'node:net'
 import { describe, test } from 'node:test'
 import { silentLog } from '#base/log.ts'
 import { healthCheckOf, HealthPorts } from './health-ports.ts'
+import { ask, freePort } from './testing/asking.ts'
 import { service, slice } from './testing/fixtures.ts'
 
 const local = (port: number) => service({ name: 'web', spec: { type: 'LoadBalancer', externalTrafficPolicy: 'Local', healthCheckNodePort: port, ports: [{ port: 80 }] } })
 const endpoint = (address: string, nodeName: string, conditions?: { ready?: boolean; serving?: boolean; terminating?: boolean }) => ({ addresses: [address], nodeName, ...(conditions && { conditions }) })
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '0.0.0.0')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-async function ask(port: number): Promise<[number, string | null, string]> {
-  for (const giveUp = AbortSignal.timeout(5_000); ;) {
-    try {
-      const response = await fetch(`http://127.0.0.1:${port}/healthz`)
-      return [response.status, response.headers.get('x-load-balancing-endpoint-weight'), await response.text()]
-    } catch (error) {
-      if (giveUp.aborted) throw error
-    }
-  }
+async function answer(port: number): Promise<[number, string | null, string]> {
+  const { status, headers, text } = await ask(port, '/healthz')
+  return [status, headers.get('x-load-balancing-endpoint-weight'), text]
 }
 
 describe('health check node ports', () => {
@@ -47,14 +33,14 @@ describe('health check node ports', () => {
     const [port, other] = [await freePort(), await freePort()]
     try {
       ports.set('default/web', { service: local(port), check: { port, localEndpoints: 1 } })
-      assert.deepEqual(await ask(port), [200, '1', '{\n\t"service": {\n\t\t"namespace": "default",\n\t\t"name": "web"\n\t},\n\t"localEndpoints": 1,\n\t"serviceProxyHealthy": true\n}'])
+      assert.deepEqual(await answer(port), [200, '1', '{\n\t"service": {\n\t\t"namespace": "default",\n\t\t"name": "web"\n\t},\n\t"localEndpoints": 1,\n\t"serviceProxyHealthy": true\n}'])
       rules.areBehind = true
-      assert.equal((await ask(port))[0], 503)
+      assert.equal((await answer(port))[0], 503)
       rules.areBehind = false
       ports.set('default/web', { service: local(port), check: { port, localEndpoints: 0 } })
-      assert.deepEqual((await ask(port)).slice(0, 2), [503, '0'])
+      assert.deepEqual((await answer(port)).slice(0, 2), [503, '0'])
       ports.set('default/web', { service: local(other), check: { port: other, localEndpoints: 2 } })
-      assert.deepEqual((await ask(other)).slice(0, 2), [200, '2'])
+      assert.deepEqual((await answer(other)).slice(0, 2), [200, '2'])
       await assert.rejects(fetch(`http://127.0.0.1:${port}/healthz`))
       ports.set('default/web', undefined)
       await assert.rejects(fetch(`http://127.0.0.1:${other}/healthz`))
@@ -76,7 +62,7 @@ describe('health check node ports', () => {
       taken.close()
       await once(taken, 'close')
       ports.set('default/web', wanted)
-      assert.equal((await ask(port))[0], 200)
+      assert.equal((await answer(port))[0], 200)
     } finally {
       ports.close()
     }

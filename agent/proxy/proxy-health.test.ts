@@ -1,31 +1,15 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { createServer, type AddressInfo } from 'node:net'
 import { describe, test } from 'node:test'
 import { FakeClock } from '#base/clock-fake.ts'
 import { silentLog } from '#base/log.ts'
 import { ProxyHealth, serveProxyHealth } from './proxy-health.ts'
+import { ask, freePort } from './testing/asking.ts'
 
 const START_MS = Date.UTC(2026, 0, 1)
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-async function ask(port: number, path: string): Promise<[number, string]> {
-  for (const giveUp = AbortSignal.timeout(5_000); ;) {
-    try {
-      const response = await fetch(`http://127.0.0.1:${port}${path}`)
-      return [response.status, await response.text()]
-    } catch (error) {
-      if (giveUp.aborted) throw error
-    }
-  }
+async function answer(port: number, path: string): Promise<[number, string]> {
+  const { status, text } = await ask(port, path)
+  return [status, text]
 }
 
 describe('the health of the Service proxy', () => {
@@ -55,13 +39,13 @@ describe('the health of the Service proxy', () => {
     const [port, local] = [await freePort(), await freePort()]
     serveProxyHealth(health, { health: { host: '127.0.0.1', port }, local: { host: '127.0.0.1', port: local } }, { isNodeEligible: () => node.isEligible, log: silentLog }, stop.signal)
     try {
-      assert.equal((await ask(port, '/healthz'))[0], 200)
+      assert.equal((await answer(port, '/healthz'))[0], 200)
       node.isEligible = false
-      assert.deepEqual([(await ask(port, '/healthz'))[0], (await ask(port, '/livez'))[0], await ask(port, '/')], [503, 200, [404, '404 page not found\n']])
+      assert.deepEqual([(await answer(port, '/healthz'))[0], (await answer(port, '/livez'))[0], await answer(port, '/')], [503, 200, [404, '404 page not found\n']])
       health.failed()
       health.updated()
-      assert.deepEqual([await ask(local, '/proxyMode'), await ask(local, '/healthz')], [[200, 'nftables'], [200, 'ok']])
-      const [, text] = await ask(local, '/metrics')
+      assert.deepEqual([await answer(local, '/proxyMode'), await answer(local, '/healthz')], [[200, 'nftables'], [200, 'ok']])
+      const [, text] = await answer(local, '/metrics')
       assert.match(text, /^kubeproxy_sync_proxy_rules_last_timestamp_seconds\{ip_family="IPv4"\} 1767225600$/m)
       assert.match(text, /^kubeproxy_sync_proxy_rules_nftables_sync_failures_total\{ip_family="IPv4"\} 1$/m)
     } finally {

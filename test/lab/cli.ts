@@ -28,7 +28,8 @@ function host(name: string | undefined) {
 }
 
 function on(name: string | undefined, command: readonly string[]): number {
-  const [file = '', ...args] = host(name).wrap(command)
+  // Files are named from where the caller is: a namespace begins at the root, and lab.sh itself goes to the repository.
+  const [file = '', ...args] = host(name).wrap(['env', '-C', process.env['SKIFF_LAB_FROM'] ?? process.cwd(), ...command])
   return spawnSync(file, args, { stdio: 'inherit', env: { ...process.env, KUBECONFIG: host('h1').kubeconfig } }).status ?? 1
 }
 

@@ -1,6 +1,6 @@
-/** A netlink socket through node:ffi. The kernel answers while it is asked: neither call waits. */
+/** A netlink socket. The kernel answers while it is asked: neither call waits. */
 import { closeSync } from 'node:fs'
-import { CodedError } from '#base/errors.ts'
+import { cLibrary } from '#base/c-library.ts'
 
 export interface NetlinkSocket {
   send(bytes: Buffer): void
@@ -17,24 +17,15 @@ const EAGAIN = 11
 /** The kernel sizes the parts of a dump to it; one device's answer is far below. */
 const RECEIVE_BYTES = 32 * 1024
 
-function bind() {
-  const ffi = process.getBuiltinModule('node:ffi')
-  if (!ffi) throw new CodedError('ENOSYS', 'this build of node lacks node:ffi: use the node version that package.json pins')
-  const { functions } = ffi.dlopen(null, {
-    __errno_location: { arguments: [], return: 'pointer' },
-    socket: { arguments: ['int32', 'int32', 'int32'], return: 'int32' },
-    send: { arguments: ['int32', 'buffer', 'uint64', 'int32'], return: 'int64' },
-    recv: { arguments: ['int32', 'buffer', 'uint64', 'int32'], return: 'int64' },
-  })
-  return { functions, errno: () => ffi.getInt32(functions.__errno_location()) }
-}
-
-/** Bound once per process: the C library stays loaded as long as the process lives. */
-const loaded: { library?: ReturnType<typeof bind> } = {}
+const libc = cLibrary({
+  socket: { arguments: ['int32', 'int32', 'int32'], return: 'int32' },
+  send: { arguments: ['int32', 'buffer', 'uint64', 'int32'], return: 'int64' },
+  recv: { arguments: ['int32', 'buffer', 'uint64', 'int32'], return: 'int64' },
+})
 
 /** `failed` makes the error of what did not work out of an errno. Throws what it makes, and `ENOSYS`. */
 export function openNetlink(protocol: number, failed: (doing: 'reach' | 'ask' | 'read', errno: number) => Error): NetlinkSocket {
-  const { functions, errno } = loaded.library ??= bind()
+  const { functions, errno } = libc()
   const fd = functions.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol)
   if (fd < 0) throw failed('reach', errno())
   const buffer = Buffer.alloc(RECEIVE_BYTES)

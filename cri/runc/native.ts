@@ -1,12 +1,12 @@
 /**
- * The few system calls Node does not offer, by node:ffi into the C library that is already loaded. Each takes
- * well under a millisecond and returns at once. A wrong signature crashes the process, so all of them live here,
- * and `checkNative` runs one harmless call before anything is trusted.
+ * The system calls that a runtime needs and Node does not offer. Each takes well under a millisecond and returns at once.
+ * `checkNative` runs one harmless call before anything is trusted.
  */
 import { closeSync, openSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { basename, dirname } from 'node:path'
 import { getSystemErrorName } from 'node:util'
+import { cLibrary } from '#base/c-library.ts'
 import { CodedError, assert } from '#base/errors.ts'
 import { mountFileSystem, MOUNT_FLAGS } from '#base/mounts.ts'
 import { inNetworkNamespace } from '#base/network-namespace.ts'
@@ -29,42 +29,21 @@ const IFREQ_FLAGS_AT = 16
 /** sockaddr_un: two bytes of family, 108 of path with its closing NUL. */
 const SUN_PATH_BYTES_MAX = 107
 
-function bind() {
-  const ffi = process.getBuiltinModule('node:ffi')
-  if (!ffi) throw new CodedError('CRI_FAILED', 'this build of node lacks node:ffi: image layers and streams need it; use the node version that package.json pins')
-  const { functions } = ffi.dlopen(null, {
-    __errno_location: { arguments: [], return: 'pointer' },
-    mknod: { arguments: ['string', 'uint32', 'uint64'], return: 'int32' },
-    lsetxattr: { arguments: ['string', 'string', 'buffer', 'uint64', 'int32'], return: 'int32' },
-    syncfs: { arguments: ['int32'], return: 'int32' },
-    socket: { arguments: ['int32', 'int32', 'int32'], return: 'int32' },
-    connect: { arguments: ['int32', 'buffer', 'uint32'], return: 'int32' },
-    setns: { arguments: ['int32', 'int32'], return: 'int32' },
-    unshare: { arguments: ['int32'], return: 'int32' },
-    ioctl: { arguments: ['int32', 'uint64', 'buffer'], return: 'int32' },
-  })
-  return { ffi, functions }
-}
+const libc = cLibrary({
+  mknod: { arguments: ['string', 'uint32', 'uint64'], return: 'int32' },
+  lsetxattr: { arguments: ['string', 'string', 'buffer', 'uint64', 'int32'], return: 'int32' },
+  syncfs: { arguments: ['int32'], return: 'int32' },
+  socket: { arguments: ['int32', 'int32', 'int32'], return: 'int32' },
+  connect: { arguments: ['int32', 'buffer', 'uint32'], return: 'int32' },
+  setns: { arguments: ['int32', 'int32'], return: 'int32' },
+  unshare: { arguments: ['int32'], return: 'int32' },
+  ioctl: { arguments: ['int32', 'uint64', 'buffer'], return: 'int32' },
+})
 
-/** Bound once per process: the C library stays loaded as long as the process lives. */
-const loaded: { library?: ReturnType<typeof bind> } = {}
-
-function libc() {
-  loaded.library ??= bind()
-  return loaded.library
-}
-
-/** One symbol, called in three shapes: glibc has wrappers for these only since 2.36. */
-function bindMountCalls() {
-  const { dlopen } = libc().ffi
-  return {
-    openTree: dlopen(null, { syscall: { arguments: ['int64', 'int64', 'string', 'int64'], return: 'int64' } }).functions,
-    mountSetattr: dlopen(null, { syscall: { arguments: ['int64', 'int64', 'string', 'int64', 'buffer', 'int64'], return: 'int64' } }).functions,
-    moveMount: dlopen(null, { syscall: { arguments: ['int64', 'int64', 'string', 'int64', 'string', 'int64'], return: 'int64' } }).functions,
-  }
-}
-
-const mountCalls: { bound?: ReturnType<typeof bindMountCalls> } = {}
+/** One symbol in three shapes: glibc has wrappers for these only since 2.36. */
+const openTree = cLibrary({ syscall: { arguments: ['int64', 'int64', 'string', 'int64'], return: 'int64' } })
+const mountSetattr = cLibrary({ syscall: { arguments: ['int64', 'int64', 'string', 'int64', 'buffer', 'int64'], return: 'int64' } })
+const moveMount = cLibrary({ syscall: { arguments: ['int64', 'int64', 'string', 'int64', 'string', 'int64'], return: 'int64' } })
 
 /** The same on x86-64 and arm64, as all calls added since 5.1. */
 const SYS = { openTree: 428n, moveMount: 429n, mountSetattr: 442n } as const
@@ -77,31 +56,26 @@ const MOUNT_ATTR_IDMAP = 0x0010_0000n
 
 /** Mounts `source`, with all below it, on `target`; owners are shown as the user namespace's ids of the same number. Linux 5.12, 6.3 for tmpfs. */
 export function cloneIdMapped(source: string, target: string, usernsPath: string): void {
-  const { openTree, mountSetattr, moveMount } = (mountCalls.bound ??= bindMountCalls())
+  const [open, set, move] = [openTree(), mountSetattr(), moveMount()]
   const userns = openSync(usernsPath, 'r')
   let tree = -1
   try {
-    tree = check(Number(openTree.syscall(SYS.openTree, AT_FDCWD, source, OPEN_TREE_CLONE | BigInt(SOCK_CLOEXEC) | AT_RECURSIVE)), 'open_tree', source)
+    tree = open.check(Number(open.functions.syscall(SYS.openTree, AT_FDCWD, source, OPEN_TREE_CLONE | BigInt(SOCK_CLOEXEC) | AT_RECURSIVE)), `open_tree ${source}`)
     // struct mount_attr: attr_set, attr_clr, propagation, userns_fd.
     const attributes = Buffer.alloc(32)
     attributes.writeBigUInt64LE(MOUNT_ATTR_IDMAP, 0)
     attributes.writeBigUInt64LE(BigInt(userns), 24)
-    check(Number(mountSetattr.syscall(SYS.mountSetattr, BigInt(tree), '', AT_EMPTY_PATH | AT_RECURSIVE, attributes, BigInt(attributes.length))), 'mount_setattr', source)
-    check(Number(moveMount.syscall(SYS.moveMount, BigInt(tree), '', AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH)), 'move_mount', target)
+    set.check(Number(set.functions.syscall(SYS.mountSetattr, BigInt(tree), '', AT_EMPTY_PATH | AT_RECURSIVE, attributes, BigInt(attributes.length))), `mount_setattr ${source}`)
+    move.check(Number(move.functions.syscall(SYS.moveMount, BigInt(tree), '', AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH)), `move_mount ${target}`)
   } finally {
     if (tree >= 0) closeSync(tree)
     closeSync(userns)
   }
 }
 
-function check(result: number, call: string, path: string): number {
-  if (result >= 0) return result
-  const { ffi, functions } = libc()
-  const name = getSystemErrorName(-ffi.getInt32(functions.__errno_location()))
-  throw new CodedError(name, `${call} ${path}: ${name}`)
-}
+const check = (result: number, call: string, path: string): number => libc().check(result, `${call} ${path}`)
 
-/** Throws CRI_FAILED with the mend when system calls cannot be made from here. */
+/** Throws with the mend when system calls cannot be made from here. */
 export function checkNative(): void {
   const fd = libc().functions.socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)
   closeSync(check(fd, 'socket', 'AF_UNIX'))

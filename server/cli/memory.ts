@@ -7,8 +7,9 @@
  */
 import { readFileSync, statSync } from 'node:fs'
 import { constants, PerformanceObserver, type PerformanceEntry } from 'node:perf_hooks'
-import { asError, CodedError } from '#base/errors.ts'
+import { cLibrary } from '#base/c-library.ts'
 import type { Clock } from '#base/clock.ts'
+import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 
 /** How often it is looked whether there is something to give back. */
@@ -33,26 +34,22 @@ const MAPPED_BYTES_MIN = 128 * 1024
 /** madvise(2). */
 const MADV_DONTNEED = 4
 
-function bind() {
-  const ffi = process.getBuiltinModule('node:ffi')
-  if (!ffi) throw new CodedError('NO_FFI', 'this build of node lacks node:ffi')
-  return ffi.dlopen(null, {
-    mallopt: { arguments: ['int32', 'int32'], return: 'int32' },
-    malloc_trim: { arguments: ['uint64'], return: 'int32' },
-    madvise: { arguments: ['uint64', 'uint64', 'int32'], return: 'int32' },
-  }).functions
-}
+const libc = cLibrary({
+  mallopt: { arguments: ['int32', 'int32'], return: 'int32' },
+  malloc_trim: { arguments: ['uint64'], return: 'int32' },
+  madvise: { arguments: ['uint64', 'uint64', 'int32'], return: 'int32' },
+})
 
 /**
  * As early as possible: arenas that exist stay. Runs until the signal aborts. A machine that cannot do it is just larger.
  * Returns what is to be called when the start is over.
  */
 export function keepMemorySmall({ clock, log, signal }: { clock: Clock; log: Log; signal: AbortSignal }): () => void {
-  let libc: ReturnType<typeof bind>
+  let calls: ReturnType<typeof libc>['functions']
   try {
-    libc = bind()
-    libc.mallopt(M_ARENA_MAX, 1)
-    libc.mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES_MIN)
+    calls = libc().functions
+    calls.mallopt(M_ARENA_MAX, 1)
+    calls.mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES_MIN)
   } catch (error) {
     log.debug('memory is not given back at rest', { error: asError(error) })
     return () => {}
@@ -60,14 +57,14 @@ export function keepMemorySmall({ clock, log, signal }: { clock: Clock; log: Log
   let trimmedAtMs = -Infinity
   let cancelTrim: (() => void) | undefined
   const letGo = (maps: readonly FileMap[]) => {
-    for (const { start, bytes } of maps) libc.madvise(start, bytes, MADV_DONTNEED)
+    for (const { start, bytes } of maps) calls.madvise(start, bytes, MADV_DONTNEED)
   }
   // Looked up once: these stay where they are, which of other files' maps nobody knows a moment later.
   let executable: readonly FileMap[] | undefined
   const trim = () => {
     cancelTrim = undefined
     trimmedAtMs = clock.monotonicMs()
-    libc.malloc_trim(0n)
+    calls.malloc_trim(0n)
     letGo(executable ??= mapsOfExecutable())
   }
   const stopObserving = onLargeCollection(() => {
@@ -79,7 +76,7 @@ export function keepMemorySmall({ clock, log, signal }: { clock: Clock; log: Log
   const giveBack = () => {
     // The one that also empties V8's caches, lets go of the room for new objects and of code that was not run lately. Once is cheaper than a usual one twice.
     globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' })
-    libc.malloc_trim(0n)
+    calls.malloc_trim(0n)
     letGo(cleanFileMaps(readSmaps()))
     smallest = process.memoryUsage.rss()
   }

@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { closeSync } from 'node:fs'
-import { getSystemErrorName } from 'node:util'
+import { cLibrary } from '#base/c-library.ts'
 import { asError, CodedError } from '#base/errors.ts'
 
 const AF_UNIX = 1
@@ -15,6 +15,11 @@ const MSG_DONTWAIT = 0x40
 const TOOL_MS_MAX = 5_000
 /** sockaddr_un: two bytes of family, at most 108 of path. */
 const PATH_BYTES_MAX = 108
+
+const libc = cLibrary({
+  socket: { arguments: ['int32', 'int32', 'int32'], return: 'int32' },
+  sendto: { arguments: ['int32', 'buffer', 'uint64', 'int32', 'buffer', 'uint32'], return: 'int64' },
+})
 
 /** `state`: `READY=1`, say. `socket`: $NOTIFY_SOCKET, a path or, with a leading `@`, an abstract name. Throws what both ways said. */
 export function notifySystemd(socket: string, state: string): void {
@@ -32,23 +37,12 @@ export function notifySystemd(socket: string, state: string): void {
 function sendDatagram(socket: string, state: string): void {
   const path = Buffer.from(socket.startsWith('@') ? `\0${socket.slice(1)}` : socket)
   if (!/^[/@]/.test(socket) || path.length >= PATH_BYTES_MAX) throw new CodedError('NOTIFY_FAILED', `NOTIFY_SOCKET ${JSON.stringify(socket)} is not the address of a Unix socket`)
-  const ffi = process.getBuiltinModule('node:ffi')
-  if (!ffi) throw new CodedError('NOTIFY_FAILED', 'this build of node lacks node:ffi')
-  const { functions } = ffi.dlopen(null, {
-    __errno_location: { arguments: [], return: 'pointer' },
-    socket: { arguments: ['int32', 'int32', 'int32'], return: 'int32' },
-    sendto: { arguments: ['int32', 'buffer', 'uint64', 'int32', 'buffer', 'uint32'], return: 'int64' },
-  })
-  const check = (result: number, call: string): number => {
-    if (result >= 0) return result
-    const name = getSystemErrorName(-ffi.getInt32(functions.__errno_location()))
-    throw new CodedError(name, `${call} ${socket}: ${name}`)
-  }
+  const { functions, check } = libc()
   const address = Buffer.concat([Buffer.from([AF_UNIX, 0]), path])
   const message = Buffer.from(state)
-  const fd = check(functions.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), 'socket')
+  const fd = check(functions.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), `socket ${socket}`)
   try {
-    check(Number(functions.sendto(fd, message, BigInt(message.length), MSG_DONTWAIT, address, address.length)), 'sendto')
+    check(Number(functions.sendto(fd, message, BigInt(message.length), MSG_DONTWAIT, address, address.length)), `sendto ${socket}`)
   } finally {
     closeSync(fd)
   }

@@ -33,6 +33,7 @@ import { mountImageVolumes, mountRootfs, type VolumeImage } from './rootfs.ts'
 import type { EmbeddedRuntimeOptions } from './runtime-options.ts'
 import type { RuntimePaths } from './runtime-paths.ts'
 import type { SandboxService } from './sandbox-service.ts'
+import type { StartQueue } from './start-queue.ts'
 import { lookUpUser } from './user-lookup.ts'
 
 export interface ContainerServiceParts {
@@ -41,6 +42,7 @@ export interface ContainerServiceParts {
   oci: OciRuntime
   sandboxes: SandboxService
   images: EmbeddedImageService
+  starts: StartQueue
   emit: (event: RuntimeEvent) => void
 }
 
@@ -174,16 +176,18 @@ export class ContainerService {
   start(id: string): Promise<void> {
     return this.#lock.run(id, async () => {
       const record = this.record(id)
-      const { oci, paths, options, emit } = this.#parts
+      const { oci, paths, options, starts, emit } = this.#parts
       if (record.state !== 'created') throw new CodedError('CRI_FAILED', `container "${id}" is in ${stateName(record.state)} state: only created containers can be started`)
       const own = paths.container(id)
       await writeFile(own.starting, '')
       try {
         await mkdir(dirname(record.logPath), { recursive: true, mode: 0o755 })
-        const { process, conmon } = await oci.create({ id, logPath: record.logPath, terminal: record.config.tty, stdin: record.config.stdin, stdinOnce: record.config.stdinOnce })
-        await chmod(record.logPath, LOG_MODE).catch(ignoreMissing)
-        await oci.start(id, process)
-        await this.#records.put({ ...record, state: 'running', startedAtMs: options.clock.nowMs(), process, conmon })
+        await starts.run('container', async () => {
+          const { process, conmon } = await oci.create({ id, logPath: record.logPath, terminal: record.config.tty, stdin: record.config.stdin, stdinOnce: record.config.stdinOnce })
+          await chmod(record.logPath, LOG_MODE).catch(ignoreMissing)
+          await oci.start(id, process)
+          await this.#records.put({ ...record, state: 'running', startedAtMs: options.clock.nowMs(), process, conmon })
+        })
       } catch (error) {
         await this.#failStart(record, asError(error))
         throw new CodedError(hasCode(error, 'CRI_TIMEOUT') ? 'CRI_TIMEOUT' : 'CRI_FAILED', `failed to start container "${id}": ${asError(error).message}`, { cause: error })
@@ -344,7 +348,7 @@ export class ContainerService {
         record = await this.#records.put({ ...record, state: 'running', startedAtMs: options.clock.nowMs(), process, conmon })
       } else {
         // Created but never let go: taken back, so that it can be started from the beginning.
-        await killHelpersNaming(id, options.clock)
+        await killHelpersNaming([id], options.clock)
         await oci.delete(id, true)
         await this.#clearRemains(record)
         await this.#exits.forget(id)

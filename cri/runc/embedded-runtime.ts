@@ -1,5 +1,6 @@
 /** The embedded runtime: sandboxes, containers and images put together behind the contract. */
 import { mkdir, rm } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { CodedError, asError, hasCode } from '#base/errors.ts'
@@ -19,6 +20,10 @@ import type { EmbeddedRuntimeOptions } from './runtime-options.ts'
 import { runtimePaths } from './runtime-paths.ts'
 import type { RuntimePaths } from './runtime-paths.ts'
 import { SandboxService } from './sandbox-service.ts'
+import { StartQueue } from './start-queue.ts'
+
+/** For each processor: a start waits for the kernel as long as it computes. */
+const STARTS_PER_PROCESSOR = 2
 
 export const DEFAULT_STATE_DIR = '/run/skiff'
 
@@ -38,9 +43,10 @@ export class EmbeddedRuntime implements ContainerRuntime {
     const program = options.ociRuntimePath ?? options.ociRuntime ?? 'runc'
     this.#oci = new OciRuntime({ kind: options.ociRuntime ?? 'runc', program, conmon: options.conmonPath ?? 'conmon', paths: this.#paths, clock: options.clock })
     const emit = (event: RuntimeEvent) => this.#emit(event)
-    this.#sandboxes = new SandboxService(options, this.#paths, emit)
+    const starts = new StartQueue(STARTS_PER_PROCESSOR * availableParallelism(), options.clock)
+    this.#sandboxes = new SandboxService(options, this.#paths, starts, emit)
     this.#images = new EmbeddedImageService(options, () => this.#containers.chainsInUse())
-    this.#containers = new ContainerService({ options, paths: this.#paths, oci: this.#oci, sandboxes: this.#sandboxes, images: this.#images, emit })
+    this.#containers = new ContainerService({ options, paths: this.#paths, oci: this.#oci, sandboxes: this.#sandboxes, images: this.#images, starts, emit })
   }
 
   /** Finds everything an earlier life left: adopts it or clears it away. */

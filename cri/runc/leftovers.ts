@@ -13,11 +13,12 @@ import { identify, signalProcess } from './process-identity.ts'
 
 const GONE_MS_MAX = 10_000
 
-/** Kills helpers (`conmon`, `runc`, `unshare`, ...) that name this id, and waits until they are gone. */
-export async function killHelpersNaming(id: string, clock: Clock): Promise<void> {
+/** Kills helpers (`conmon`, `runc`, `unshare`, ...) that name one of these ids, and waits until they are gone. All processes are looked at: one call for all ids. */
+export async function killHelpersNaming(ids: readonly string[], clock: Clock): Promise<void> {
+  if (ids.length === 0) return
   const deadlineMs = clock.monotonicMs() + GONE_MS_MAX
-  for (let pids = processesNaming(id); pids.length > 0; pids = processesNaming(id)) {
-    if (clock.monotonicMs() > deadlineMs) throw new CodedError('CRI_TIMEOUT', `processes ${pids.join(', ')} of ${id} do not end after SIGKILL`)
+  for (let pids = processesNaming(ids); pids.length > 0; pids = processesNaming(ids)) {
+    if (clock.monotonicMs() > deadlineMs) throw new CodedError('CRI_TIMEOUT', `processes ${pids.join(', ')} of ${ids.join(', ')} do not end after SIGKILL`)
     for (const pid of pids) kill(pid)
     await clock.sleep(5)
   }
@@ -40,9 +41,11 @@ export async function clearContainerRemains(options: { id: string; cgroupPath: s
   await rm(join(ociRoot, id), { recursive: true, force: true })
 }
 
-function processesNaming(id: string): number[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .filter((name) => read(`/proc/${name}/cmdline`).includes(id) || read(`/proc/${name}/environ`).includes(`${SANDBOX_VARIABLE}=${id}`)).map(Number).filter((pid) => identify(pid) !== undefined)
+function processesNaming(ids: readonly string[]): number[] {
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid).filter((name) => {
+    const [command, variables] = [read(`/proc/${name}/cmdline`), read(`/proc/${name}/environ`)]
+    return ids.some((id) => command.includes(id) || variables.includes(`${SANDBOX_VARIABLE}=${id}`))
+  }).map(Number).filter((pid) => identify(pid) !== undefined)
 }
 
 /** Set for processes whose arguments do not name their sandbox. */

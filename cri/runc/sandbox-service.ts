@@ -14,6 +14,7 @@ import { RecordStore } from './records.ts'
 import type { SandboxRecord } from './records.ts'
 import type { EmbeddedRuntimeOptions } from './runtime-options.ts'
 import type { RuntimePaths } from './runtime-paths.ts'
+import type { StartQueue } from './start-queue.ts'
 
 /** What pods get unless they say otherwise (containerd's enable_unprivileged_ports and _icmp). */
 const DEFAULT_SYSCTLS: Record<string, string> = { 'net.ipv4.ip_unprivileged_port_start': '0', 'net.ipv4.ping_group_range': '0 2147483647' }
@@ -25,12 +26,14 @@ export class SandboxService {
   readonly #options: EmbeddedRuntimeOptions
   readonly #paths: RuntimePaths
   readonly #emit: (event: RuntimeEvent) => void
+  readonly #starts: StartQueue
   readonly #records: RecordStore<SandboxRecord>
   readonly #lock = new KeyedLock()
 
-  constructor(options: EmbeddedRuntimeOptions, paths: RuntimePaths, emit: (event: RuntimeEvent) => void) {
+  constructor(options: EmbeddedRuntimeOptions, paths: RuntimePaths, starts: StartQueue, emit: (event: RuntimeEvent) => void) {
     this.#options = options
     this.#paths = paths
+    this.#starts = starts
     this.#emit = emit
     this.#records = new RecordStore(paths.sandboxRecords)
   }
@@ -41,13 +44,12 @@ export class SandboxService {
     const directories = [dirname(this.#paths.netns('x')), dirname(this.#paths.sandbox('x').dir)]
     const seen = [...lost, ...(await Promise.all(directories.map((path) => readdir(path).catch(() => [])))).flat()]
     for (const id of new Set(seen)) if (!this.#records.get(id)) await this.#release(id, undefined)
+    const halfMade = this.#records.all().filter((record) => record.state === 'creating')
+    await killHelpersNaming(halfMade.map(({ id }) => id), this.#options.clock)
+    await Promise.all(halfMade.map((record) => this.#discard(record)))
     for (const record of this.#records.all()) {
-      if (record.state === 'creating') {
-        await killHelpersNaming(record.id, this.#options.clock)
-        await this.#discard(record)
-      }
-      else if (record.state === 'ready' && !this.#stands(record)) {
-        this.#options.log.info('sandbox did not outlive the reboot', { sandbox: record.id, pod: `${record.config.metadata.namespace}/${record.config.metadata.name}` })
+      if (record.state === 'ready' && !this.#stands(record)) {
+        this.#options.log.info('sandbox did not outlive a reboot, or was being stopped', { sandbox: record.id, pod: `${record.config.metadata.namespace}/${record.config.metadata.name}` })
         await this.#records.put({ ...record, state: 'notready' })
       }
     }
@@ -70,7 +72,7 @@ export class SandboxService {
     return this.#lock.run(`pod ${uid} ${attempt}`, async () => {
       const existing = this.#records.all().find((r) => r.config.metadata.uid === uid && r.config.metadata.attempt === attempt && r.state === 'ready')
       if (existing && this.#stands(existing)) return existing.id
-      return this.#create(config)
+      return this.#starts.run('sandbox', () => this.#create(config))
     })
   }
 

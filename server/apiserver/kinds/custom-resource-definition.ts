@@ -5,7 +5,7 @@ import { definitionWarnings } from '../crd/definition-warnings.ts'
 import { validateDefinition, validateDefinitionStatus, validateDefinitionUpdate } from '../crd/validate-definition.ts'
 import type { KindStrategy } from '../kind.ts'
 import { cloneJson } from '../storage/clone.ts'
-import { createdAtColumn, nameColumn, column } from './table-columns.ts'
+import { createdAtColumn, nameColumn } from './table-columns.ts'
 
 export const customResourceDefinitionStrategy: KindStrategy<CustomResourceDefinition> = {
   requiresRevision: true,
@@ -46,14 +46,5 @@ export const customResourceDefinitionStrategy: KindStrategy<CustomResourceDefini
     conditions.push({ type: 'Terminating', status: 'True', reason: 'InstanceDeletionPending', message: 'CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon', lastTransitionTime: meta.deletionTimestamp ?? '' })
     definition.status = { ...definition.status, conditions }
   },
-  columns: [
-    nameColumn(),
-    column('Scope', 'Cluster/Namespaced', (o) => o.spec.scope),
-    column('Versions', 'Served versions', (o) => o.spec.versions.filter((v) => v.served).map((v) => (v.storage ? `${v.name}(storage)` : v.name)).sort().join(',')),
-    createdAtColumn(),
-    column('Group', 'API group', (o) => o.spec.group, { wide: true }),
-    column('Kind', 'CustomResource kind', (o) => o.spec.names.kind, { wide: true }),
-    column('ShortNames', 'Short names', (o) => (o.spec.names.shortNames ?? []).join(','), { wide: true }),
-    column('Established', 'Established status', (o) => (o.status?.conditions ?? []).some((c) => c.type === 'Established' && c.status === 'True'), { wide: true, type: 'boolean' }),
-  ],
+  columns: [nameColumn(), createdAtColumn()],
 }

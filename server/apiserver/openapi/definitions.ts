@@ -1,6 +1,7 @@
 /** Types as OpenAPI schemas, for version 2 or 3, with Kubernetes' extensions. */
 import type { FieldSchema, FieldType, GroupVersionKind, ModelDocs, ModelSchema, ScalarType, SchemaSet } from '#api/schema/schema.ts'
 import { listKindOf, type KindRow } from '../kind.ts'
+import { valuesByField } from './enums.ts'
 
 export type Dialect = 'v2' | 'v3'
 export type Definition = Record<string, unknown>
@@ -47,6 +48,7 @@ export class DefinitionSet {
   readonly #dialect: Dialect
   readonly #isTold: (gvk: GroupVersionKind) => boolean
   readonly #definitions = new Map<string, Definition>()
+  readonly #values = valuesByField()
   /** Of custom resources, by the names of the kind's definition and of its list's. */
   readonly #custom = new Map<string, KindRow>()
 
@@ -114,7 +116,7 @@ export class DefinitionSet {
   }
 
   #property(model: ModelSchema, name: string, field: FieldSchema, description: string | undefined): Definition {
-    const type = this.#type(field.type, !isUnmarkedList(model, name))
+    const type = withValues(this.#type(field.type, !isUnmarkedList(model, name)), this.#values.get(`${model.definition.replace(/^io\.k8s\.api\./, '')}.${name}`))
     const { $ref } = type
     const value = this.#dialect === 'v3' ? defaultOf(name, field) : undefined
     const extras: Definition = {
@@ -146,6 +148,13 @@ export class DefinitionSet {
       }
     }
   }
+}
+
+function withValues(type: Definition, values: readonly string[] | undefined): Definition {
+  if (!values) return type
+  const items = { type: 'string', enum: values }
+  if (type['type'] === 'array') return { ...type, items }
+  return type['type'] === 'object' ? { ...type, additionalProperties: items } : { ...type, enum: values }
 }
 
 const ZEROS: Readonly<Partial<Record<ScalarType, unknown>>> = { string: '', boolean: false, int32: 0, int64: 0, double: 0 }

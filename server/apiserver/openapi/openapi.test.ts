@@ -6,6 +6,7 @@ import type { ApiResponse } from '#api/client/transport.ts'
 import { createOpenApi } from './index.ts'
 import { documentV2, documentV3, groupVersionsOf } from './documents.ts'
 import { encodeOpenApiV2 } from './gnostic.ts'
+import { valuesByField } from './enums.ts'
 import { rows } from '../registry.ts'
 
 const gitVersion = 'v1.36.0'
@@ -122,4 +123,19 @@ test('schemas say how lists merge, and stand beside references by allOf', () => 
   })
   assert.equal(properties('ContainerPort')['protocol']?.['default'], 'TCP')
   assert.deepStrictEqual(properties('PersistentVolumeSpec')['claimRef']?.['allOf'], [{ $ref: '#/components/schemas/io.k8s.api.core.v1.ObjectReference' }])
+})
+
+test('fields of few values list them, in lists and maps those of the items', () => {
+  const { schemas } = core.components
+  const property = (model: string, field: string) => (schemas[`io.k8s.api.core.v1.${model}`] as { properties: Record<string, { enum?: string[]; items?: object; additionalProperties?: object }> }).properties[field]
+  assert.deepStrictEqual(property('Container', 'imagePullPolicy')?.enum, ['Always', 'IfNotPresent', 'Never'])
+  assert.deepStrictEqual(property('HostPathVolumeSource', 'type')?.enum?.[0], '')
+  assert.deepStrictEqual(property('PersistentVolumeClaimSpec', 'accessModes')?.items, { type: 'string', enum: ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod'] })
+  assert.deepStrictEqual(Object.keys(property('PersistentVolumeClaimStatus', 'allocatedResourceStatuses')?.additionalProperties ?? {}), ['type', 'enum'])
+  assert.equal(property('Container', 'name')?.enum, undefined)
+})
+
+test('every field of few values is one of the schema', () => {
+  const fields = new Set([...schema.models()].flatMap((model) => Object.keys(model.fields).map((field) => `${model.definition.replace(/^io\.k8s\.api\./, '')}.${field}`)))
+  assert.deepStrictEqual([...valuesByField().keys()].filter((field) => !fields.has(field)), [])
 })

@@ -15,6 +15,7 @@ import { createTlsTransport } from '#api/client/tls-transport.ts'
 import { NODES, type Node, type Taint } from '#api/types/index.ts'
 import { GIT_VERSION } from '#api/version.ts'
 import type { Clock } from '#base/clock.ts'
+import { aborted } from '#base/abort.ts'
 import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
@@ -35,6 +36,7 @@ import { openServerList } from './join/server-list.ts'
 import { KUBELET_DEFAULTS, type KubeletConfig } from './kubelet/config.ts'
 import { createKubelet } from './kubelet/kubelet.ts'
 import { readHostFacts } from './kubelet/node/host-facts.ts'
+import { totalSeconds } from './kubelet/shutdown/periods.ts'
 import { stopContainers } from './kubelet/stop-containers.ts'
 import { createNodeNetwork } from './node-network/node-network.ts'
 import { createProxy } from './proxy/proxy.ts'
@@ -77,6 +79,8 @@ export interface AgentDeps {
   onStarted?: () => void
   /** Asked at the end: is it only skiff that stops? */
   isMachineGoingDown?: () => Promise<boolean>
+  /** Stopping takes so long this time: pods have their graces. */
+  takesTime?: (seconds: number) => void
 }
 
 /** Upstream's. */
@@ -150,17 +154,32 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
     return node !== undefined && node.metadata.deletionTimestamp === undefined && !(node.spec?.taints ?? []).some((t) => t.key === TO_BE_DELETED_TAINT)
   }
 
+  const life = new AbortController()
+  /** Of what pods need to end in their own time. */
+  const alive = life.signal
+  let goesDown: Promise<boolean> | undefined
+  const isGoingDown = () => (goesDown ??= deps.isMachineGoingDown?.() ?? Promise.resolve(false))
+  const periods = config.kubelet.shutdownPeriods ?? []
+  const endLife = async () => {
+    await aborted(signal)
+    if (periods.length > 0 && await isGoingDown()) {
+      deps.takesTime?.(totalSeconds(periods))
+      await kubelet.shutDown()
+    }
+    life.abort()
+  }
+
   const services = async () => {
     await nodeNetwork.ready
-    if (signal.aborted) return
+    if (alive.aborted) return
     const work: Promise<unknown>[] = []
     if (!cluster.disabled.includes('proxy')) {
-      work.push(createProxy({ informers, nodeName, nodeIps: [config.nodeIp], clusterCidr: cluster.clusterCidr, serviceCidr: cluster.serviceCidr, log, clock, health: PROXY_HEALTH, isNodeEligible, tell: (about, reason, message) => events.event(about, 'Warning', reason, message) }).start(signal))
+      work.push(createProxy({ informers, nodeName, nodeIps: [config.nodeIp], clusterCidr: cluster.clusterCidr, serviceCidr: cluster.serviceCidr, log, clock, health: PROXY_HEALTH, isNodeEligible, tell: (about, reason, message) => events.event(about, 'Warning', reason, message) }).start(alive))
     }
     if (!cluster.disabled.includes('dns')) {
-      work.push(createDns({ informers, clusterDomain: cluster.clusterDomain, listenAddresses: [cluster.clusterDns], ownedCidrs: [cluster.clusterCidr, cluster.serviceCidr], log, clock, random }).start(signal))
+      work.push(createDns({ informers, clusterDomain: cluster.clusterDomain, listenAddresses: [cluster.clusterDns], ownedCidrs: [cluster.clusterCidr, cluster.serviceCidr], log, clock, random }).start(alive))
     }
-    await informers.start(signal)
+    await informers.start(alive)
     await Promise.all(work)
   }
 
@@ -171,32 +190,34 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
     await images.importAll(signal)
     deps.onStarted?.()
     await Promise.all([
-      images.run(signal),
-      informers.start(signal),
-      kubelet.start(signal),
-      nodeNetwork.run(runtime, signal),
+      endLife(),
+      images.run(alive),
+      informers.start(alive),
+      kubelet.start(alive),
+      nodeNetwork.run(runtime, alive),
       services().catch((error: unknown) => log.error('proxy or DNS could not start', { error: asError(error) })),
-      keepTunnels(servers, { accept, clock, connectivity, random, log, credentials: () => ({ ca: identity.serverCa, ...identity.client() }) }, signal),
+      keepTunnels(servers, { accept, clock, connectivity, random, log, credentials: () => ({ ca: identity.serverCa, ...identity.client() }) }, alive),
       serveKubelet(),
-      identity.maintain(client, ownNames, signal),
+      identity.maintain(client, ownNames, alive),
     ])
   } finally {
     await memory.close()
     events.close()
     kubeletServer.close()
     transport.close()
-    if (signal.aborted && await deps.isMachineGoingDown?.()) await stopContainers(runtime, log)
+    life.abort()
+    if (signal.aborted && await isGoingDown()) await stopContainers(runtime, log)
     await criServer?.close()
     await runtime.close()
   }
 
   /** For metrics-server, Prometheus and whoever else comes to the node's own port. */
   async function serveKubelet(): Promise<void> {
-    const clientCa = await readClientCa(client, dataDir, { clock, log }, signal)
+    const clientCa = await readClientCa(client, dataDir, { clock, log }, alive)
     await serveSecureKubelet({ handlers, port: KUBELET_PORT, clientCa, identity, authorize: createKubeletAuth({ client, nodeName, clock, log }), log }, (port) => {
       servedPort = port
       kubelet.pokeNode()
-    }, signal)
+    }, alive)
   }
 }
 

@@ -1,6 +1,7 @@
 /** What the agent is told at start; frozen. */
 import type { Taint } from '#api/types/index.ts'
 import type { BoardRule } from './devices/board-rules.ts'
+import type { ShutdownPeriod } from './shutdown/periods.ts'
 
 export interface KubeletConfig {
   /** Empty: pods get the node's resolv.conf only. */
@@ -53,6 +54,8 @@ export interface KubeletConfig {
   evictionMaxPodGraceSeconds: number
   /** So long a condition is still told after the pressure has gone. */
   evictionTransitionMs: number
+  /** Time that pods get when the machine goes down, by priority; empty: no graceful shutdown. */
+  shutdownPeriods: readonly ShutdownPeriod[]
   /** Devices that this agent offers without a plugin. */
   boardDevices: readonly BoardRule[]
 }
@@ -62,5 +65,5 @@ export const KUBELET_DEFAULTS = {
   kubeletPort: 10250, version: 'v1.36.0+skiff', resolvConf: '/etc/resolv.conf', maxParallelPulls: 3, containerLogMaxBytes: 10 * 1024 * 1024, containerLogMaxFiles: 5, allowedUnsafeSysctls: [],
   staticPodPath: '', imageGcHighPercent: 85, imageGcLowPercent: 80, imageGcMinimumAgeMs: 120_000, imageGcMaximumAgeMs: 0,
   evictionHard: { 'imagefs.available': '15%', 'imagefs.inodesFree': '5%', 'memory.available': '100Mi', 'nodefs.available': '10%', 'nodefs.inodesFree': '5%', 'pid.available': '5%' }, evictionSoft: {}, evictionSoftGracePeriod: {},
-  evictionMinimumReclaim: {}, evictionMaxPodGraceSeconds: 0, evictionTransitionMs: 300_000, boardDevices: [],
+  evictionMinimumReclaim: {}, evictionMaxPodGraceSeconds: 0, evictionTransitionMs: 300_000, shutdownPeriods: [], boardDevices: [],
 } as const satisfies Omit<KubeletConfig, 'nodeIp'>

@@ -54,6 +54,7 @@ import { createNodeFigures } from './stats/node-figures.ts'
 import { readFs } from './stats/host-usage.ts'
 import { isStaticPod } from './static/manifest.ts'
 import { createStaticPods } from './static/static-pods.ts'
+import { createShutdownManager, NODE_NOT_READY, NOT_ADMITTED, SHUTDOWN } from './shutdown/shutdown-manager.ts'
 import { createTerminationCounts, type TerminationCounts } from './stats/termination-counts.ts'
 import { createStatsSource } from './stats/stats-source.ts'
 import type { NodeFigures, PodStreams } from './streams.ts'
@@ -113,6 +114,8 @@ export interface Kubelet extends PodStreams {
   podStatusOf(uid: string): PodStatus | undefined
   /** Something of the node has changed: its status is looked at now. */
   pokeNode(): void
+  /** The machine goes down: takes no more pods and ends those that are here, each in its time, as configured. Before `start`'s signal aborts. Never rejects. */
+  shutDown(): Promise<void>
 }
 
 /** All pods are looked at this often even if nothing was heard: events of a runtime are hints. */
@@ -139,7 +142,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   const drivers = createCsiDrivers({ nodeName, client, rootDir, clock, log })
   const inUse: { read?: Promise<readonly string[]> | undefined } = {}
   const board = createBoardWatch({ root: options.boardRoot ?? '/', dataDir, told: () => nodes.get(nodeName)?.status?.conditions ?? [], clock, log })
-  const reporter = createNodeReporter({ nodeName, volumesInUse: () => (inUse.read ??= volumesInUse(paths)), devices: () => devices?.capacity() ?? new Map(), signs: () => board.look(), observed: () => nodes.get(nodeName), client, runtime, config, facts: options.hostFacts, pressure, events, clock, log, servedPort: options.servedPort ?? (() => config.kubeletPort), underPressure: () => eviction.conditions })
+  const reporter = createNodeReporter({ nodeName, volumesInUse: () => (inUse.read ??= volumesInUse(paths)), devices: () => devices?.capacity() ?? new Map(), signs: () => board.look(), observed: () => nodes.get(nodeName), client, runtime, config, facts: options.hostFacts, pressure, events, clock, log, servedPort: options.servedPort ?? (() => config.kubeletPort), underPressure: () => eviction.conditions, notReady: () => (shutdown.isShuttingDown ? [NODE_NOT_READY] : []) })
   let workers: PodWorkers | undefined
   let prober: Prober | undefined
   let cgroups: PodCgroups | undefined
@@ -158,12 +161,28 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   const health = createLoopHealth(RESYNC_MS, clock)
   const volumeUsage: { of?: (podUid: string, volume: string) => Promise<VolumeFigures | undefined> } = {}
   const stats = createStatsSource({ volumeUsage: (uid, volume) => volumeUsage.of?.(uid, volume) ?? Promise.resolve(undefined), log, runtime, pods: () => streams.pods(), nodeName, rootDir, paths, facts: options.hostFacts, pressure, clock })
-  const figures = createNodeFigures({ stats, runtime, probes: () => prober?.counts() ?? [], counters: () => [...eviction.counters(), ...garbage.counters(), ...board.metrics(), ...podResourcesMetrics(resourceCalls), preemptionMetrics(preemptions), ...terminations.metrics()], podCount: () => streams.pods().length, health: () => health.checks(), nodeName, config, facts: options.hostFacts, clock, log })
+  const figures = createNodeFigures({ stats, runtime, probes: () => prober?.counts() ?? [], counters: () => [...eviction.counters(), ...garbage.counters(), ...board.metrics(), ...podResourcesMetrics(resourceCalls), preemptionMetrics(preemptions), ...terminations.metrics(), ...shutdown.metrics()], podCount: () => streams.pods().length, health: () => health.checks(), nodeName, config, facts: options.hostFacts, clock, log })
 
-  const aboutNode = (reason: string, message: string) => {
+  const aboutNode = (reason: string, message: string, type: 'Normal' | 'Warning' = 'Warning') => {
     const node = nodes.get(nodeName)
-    events.event({ apiVersion: 'v1', kind: 'Node', name: nodeName, ...(node && { uid: node.metadata.uid }) }, 'Warning', reason, message)
+    events.event({ apiVersion: 'v1', kind: 'Node', name: nodeName, ...(node && { uid: node.metadata.uid }) }, type, reason, message)
   }
+  const activePods = () => (workers?.list() ?? []).filter((m) => !m.rejected && !m.tornDown && m.endingSinceMs === undefined && !isTerminalPhase(m.pod.status?.phase))
+  const shutdown = createShutdownManager({
+    periods: config.shutdownPeriods, directory: rootDir, clock, log, onChange: () => reporter.poke(), tell: (reason, message) => aboutNode(reason, message, 'Normal'),
+    pods: () => activePods().map((m) => m.pod),
+    end({ metadata: { uid } }, graceSeconds) {
+      const memory = workers?.get(uid)
+      if (!memory || memory.rejected) return
+      memory.rejected = { ...SHUTDOWN, eviction: { graceSeconds, sinceMs: clock.nowMs() } }
+      workers?.wake(uid)
+    },
+    hasEnded: (uid) => workers?.get(uid)?.tornDown ?? true,
+    isTold(uid) {
+      const memory = workers?.get(uid)
+      return !memory || isTerminalPhase(reportedStatus(memory).phase)
+    },
+  })
   const garbage = createGarbageCollector({
     runtime, config, clock, log, tell: aboutNode, disk: (path) => readFs(path === '' ? rootDir : path, clock.nowMs()),
     isLive: (sandboxId) => (workers?.list() ?? []).some((m) => !m.tornDown && m.sandboxIds.has(sandboxId)),
@@ -171,7 +190,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   const eviction = createEvictionManager({
     thresholds: parseThresholds(config), maxPodGraceSeconds: config.evictionMaxPodGraceSeconds, transitionMs: config.evictionTransitionMs, clock, log, tell: aboutNode,
     observe: () => observeSignals({ pressure, runtime, rootDir, memoryBytes: options.hostFacts.memoryBytes, podsMemory: async () => cgroups?.podsMemory(), clock }),
-    pods: () => (workers?.list() ?? []).filter((m) => !m.rejected && !m.tornDown && m.endingSinceMs === undefined && !isTerminalPhase(m.pod.status?.phase)).map((m) => withAllocation(m.pod, m.allocation)),
+    pods: () => activePods().map((m) => withAllocation(m.pod, m.allocation)),
     measure: async () => (await stats.measure()).pods,
     freeDisk: () => garbage.freeDisk(),
     onConditions: () => reporter.poke(),
@@ -206,9 +225,11 @@ export function createKubelet(options: KubeletOptions): Kubelet {
       return memory && reportedStatus(memory)
     },
     pokeNode: () => reporter.poke(),
+    shutDown: () => shutdown.shutDown(),
     async start(signal) {
       await mkdir(paths.podsDir, { recursive: true, mode: 0o750 })
       await removeDeadLinks(linkDirectory(config.podLogsDir)).catch((error: unknown) => log.warn('links to logs that are gone could not be removed', { error: asError(error) }))
+      await shutdown.open()
       const store = await openPodStore(dataDir, { random, log })
       const knownServices = async () => {
         if (!services.hasSynced()) await Promise.race([services.synced, pause(clock, SERVICES_WAIT_MS, signal)])
@@ -224,7 +245,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
       health.add('device-plugin', () => plugins.problem())
       health.passed()
       const kept = new Map((await store.loadPods()).map((record) => [record.pod.metadata.uid, record]))
-      const running = await assemble({ ...options, log }, { paths, store, devices: manager, pressureRefusal: (pod) => eviction.refusal(pod), kept: (uid) => kept.get(uid), services: knownServices, allocatable: async () => nodeAllocatable(await capacity(), config), node: () => nodes.get(nodeName), drivers,
+      const running = await assemble({ ...options, log }, { paths, store, devices: manager, refusal: (pod) => (shutdown.isShuttingDown ? NOT_ADMITTED : eviction.refusal(pod)), kept: (uid) => kept.get(uid), services: knownServices, allocatable: async () => nodeAllocatable(await capacity(), config), node: () => nodes.get(nodeName), drivers,
         onPreemption: (resource) => preemptions.set(resource, (preemptions.get(resource) ?? 0) + 1),
         onStatus: (before, after) => terminations.note(before, after),
         onVolumeUse() {
@@ -289,8 +310,8 @@ interface Assembly {
   paths: ReturnType<typeof podPaths>
   store: PodStore
   devices: DeviceManager
-  /** Why a node that is short of something takes no such pod. */
-  pressureRefusal: (pod: Pod) => { reason: string; message: string } | undefined
+  /** Why a node that is short of something, or shuts down, takes no such pod. */
+  refusal: (pod: Pod) => { reason: string; message: string } | undefined
   /** As found on disk at the start. */
   kept: (uid: string) => PodRecord | undefined
   services: () => Promise<readonly Service[] | undefined>
@@ -304,7 +325,7 @@ interface Assembly {
   onVolumeUse: () => void
 }
 
-async function assemble(options: KubeletOptions, { paths, store, devices, pressureRefusal, kept, services, allocatable, node, drivers, onPreemption, onStatus, onVolumeUse }: Assembly) {
+async function assemble(options: KubeletOptions, { paths, store, devices, refusal, kept, services, allocatable, node, drivers, onPreemption, onStatus, onVolumeUse }: Assembly) {
   const { client, runtime, config, clock, random, log, events, rootDir, nodeName } = options
   const { runtimeName } = await runtime.version()
   // One that cannot say now what it can do refuses what it cannot itself.
@@ -407,8 +428,8 @@ async function assemble(options: KubeletOptions, { paths, store, devices, pressu
       keep(memory).catch((error: unknown) => log.error('cannot keep the pod on disk: it will not be known after a restart while the server is away', { pod: memory.pod.metadata.name, error: asError(error) }))
     },
     admit(pod, others) {
-      const pressed = pressureRefusal(pod)
-      const admission = pressed ? { ok: false as const, ...pressed } : decideAdmission({ pod, others, allocatable: nodeAllocated, node: node(), hasStrictGroups, hasAppArmor, allowedSysctls: config.allowedUnsafeSysctls })
+      const refused = refusal(pod)
+      const admission = refused ? { ok: false as const, ...refused } : decideAdmission({ pod, others, allocatable: nodeAllocated, node: node(), hasStrictGroups, hasAppArmor, allowedSysctls: config.allowedUnsafeSysctls })
       if (admission.ok) {
         for (const victim of admission.preempt) preempt(victim, admission.resource ?? '')
         return undefined

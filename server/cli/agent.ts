@@ -2,7 +2,7 @@
 import { runAgent } from '#agent/agent.ts'
 import { UsageError } from '#base/errors.ts'
 import { readYamlMapping } from './config-file.ts'
-import { clock, failLoudly, isMachineGoingDown, loadPty, logFor, logFormat, notifyReady, notifyStatus, random, selfCommand, stopSignal } from './environment.ts'
+import { clock, failLoudly, isMachineGoingDown, loadPty, logFor, logFormat, notifyReady, notifyStatus, random, selfCommand, stopSignal, stopTakes } from './environment.ts'
 import { parseFlags } from './flags.ts'
 import { keepMemorySmall } from './memory.ts'
 import { agentConfig, text } from './node-config.ts'
@@ -27,7 +27,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const signal = stopSignal(log)
   const hasStarted = keepMemorySmall({ clock, log, signal })
   notifyStatus(`joining ${config.servers.join(', ')}`, log)
-  await runAgent(config, { clock, random, log, unpackCommand: selfCommand('unpack-layer'), cniCommand: selfCommand('cni'), loadPty, isMachineGoingDown, onStarted: () => { notifyReady(log); hasStarted() } }, signal).catch((error: unknown) => {
+  await runAgent(config, { clock, random, log, unpackCommand: selfCommand('unpack-layer'), cniCommand: selfCommand('cni'), loadPty, isMachineGoingDown, takesTime: (seconds) => stopTakes(seconds, log), onStarted: () => { notifyReady(log); hasStarted() } }, signal).catch((error: unknown) => {
     if (!signal.aborted) throw error
   })
   log.info('stopped; containers keep running')

@@ -32,6 +32,24 @@ export function logFor(values: FlagValues): Log {
 const STOP_MS_MAX = 9_000
 const SYSTEMCTL_MS_MAX = 2_000
 
+/** Ends a stop that hangs. */
+const lastResort = { cancel: () => {} }
+
+function endAfter(ms: number, log: Log): void {
+  lastResort.cancel()
+  lastResort.cancel = clock.after(ms, () => {
+    log.error('bug: stopping takes too long, ending', { seconds: ms / 1_000 })
+    process.exit(1)
+  })
+}
+
+/** A stop that takes longer on purpose, so many seconds of it: systemd, too, is asked to wait. */
+export function stopTakes(seconds: number, log: Log): void {
+  const ms = seconds * 1_000 + STOP_MS_MAX
+  endAfter(ms, log)
+  notify(`EXTEND_TIMEOUT_USEC=${ms * 1_000}\nSTATUS=the machine goes down: pods have up to ${seconds} s`, log)
+}
+
 /** Aborted by the first SIGTERM or SIGINT; the second ends the process at once. */
 export function stopSignal(log: Log): AbortSignal {
   const stop = new AbortController()
@@ -39,10 +57,7 @@ export function stopSignal(log: Log): AbortSignal {
     process.on(name, () => {
       if (stop.signal.aborted) process.exit(1)
       log.info('stopping', { signal: name })
-      clock.after(STOP_MS_MAX, () => {
-        log.error('bug: stopping takes too long, ending', { seconds: STOP_MS_MAX / 1_000 })
-        process.exit(1)
-      })
+      endAfter(STOP_MS_MAX, log)
       stop.abort()
     })
   }

@@ -2,6 +2,7 @@
 import { KUBELET_DEFAULTS, type KubeletConfig } from '#agent/kubelet/config.ts'
 import { durationMs, parseThresholds, type EvictionConfig } from '#agent/kubelet/eviction/thresholds.ts'
 import { parseBoardRule } from '#agent/kubelet/devices/board-rules.ts'
+import { periodsOf } from '#agent/kubelet/shutdown/periods.ts'
 import { parseQuantity } from '#api/types/quantity.ts'
 import { asError, UsageError } from '#base/errors.ts'
 import { atLeastOne, oneOf, sysctls } from './flag-checks.ts'
@@ -9,7 +10,7 @@ import type { Flag, FlagValues } from './flags.ts'
 
 export type KubeletSettings = Pick<KubeletConfig,
   | 'maxPods' | 'podPidsLimit' | 'allowedUnsafeSysctls' | 'systemReserved' | 'kubeReserved' | 'enforcePods' | 'imageGcHighPercent' | 'imageGcLowPercent' | 'imageGcMinimumAgeMs' | 'imageGcMaximumAgeMs'
-  | 'evictionHard' | 'evictionSoft' | 'evictionSoftGracePeriod' | 'evictionMinimumReclaim' | 'evictionMaxPodGraceSeconds' | 'evictionTransitionMs' | 'boardDevices'>
+  | 'evictionHard' | 'evictionSoft' | 'evictionSoftGracePeriod' | 'evictionMinimumReclaim' | 'evictionMaxPodGraceSeconds' | 'evictionTransitionMs' | 'shutdownPeriods' | 'boardDevices'>
 
 const RESERVABLE = ['cpu', 'memory', 'ephemeral-storage', 'pid']
 
@@ -25,6 +26,20 @@ function goDuration(v: string): string | undefined {
   } catch (error) {
     return v === '0' ? undefined : asError(error).message
   }
+}
+
+/** Upstream's words. */
+function wholeSeconds(v: string): string | undefined {
+  const wrong = goDuration(v)
+  if (wrong !== undefined || v === '0') return wrong
+  const ms = durationMs(v)
+  return ms > 0 && ms < 1_000 ? `${v} must be either zero or otherwise >= 1 sec` : undefined
+}
+
+function priorityPeriod(v: string): string | undefined {
+  const [priority, period] = split(v, '=')
+  if (!/^-?\d{1,10}$/.test(priority)) return `${JSON.stringify(v)} is not of the form 1000=10s`
+  return goDuration(period)
 }
 
 function boardRule(v: string): string | undefined {
@@ -59,6 +74,9 @@ export const KUBELET_FLAGS: readonly Flag[] = [
   { name: 'eviction-minimum-reclaim', kind: 'list', value: 'SIGNAL=AMOUNT', help: 'how much more than the threshold an eviction is to free, e.g. nodefs.available=500Mi', check: pair('=', 'nodefs.available=500Mi') },
   { name: 'eviction-max-pod-grace-period', kind: 'number', value: 'SECONDS', default: KUBELET_DEFAULTS.evictionMaxPodGraceSeconds, help: 'most time that pods get which a soft threshold evicts' },
   { name: 'eviction-pressure-transition-period', kind: 'string', value: 'DURATION', default: '5m0s', help: 'how long a pressure that is over is still told', check: goDuration },
+  { name: 'shutdown-grace-period', kind: 'string', value: 'DURATION', default: '0s', help: 'when the machine goes down, pods have so long to end, and fail so that they start elsewhere; 0s: they have 5 s, and start again with the next boot', check: wholeSeconds },
+  { name: 'shutdown-grace-period-critical-pods', kind: 'string', value: 'DURATION', default: '0s', help: 'the last of that time is for critical pods', check: wholeSeconds },
+  { name: 'shutdown-grace-period-by-pod-priority', kind: 'list', value: 'PRIORITY=DURATION', help: 'instead: times one after the other, lowest priority first, e.g. 0=20s,1000=10s,2000000000=10s', check: priorityPeriod },
   { name: 'device', kind: 'list', value: 'KIND[:SHARES]', help: 'devices for pods, without a plugin: gpio, i2c, spi, serial, video (as skiff.io/gpio, ...), or example.com/radio=/dev/ttyUSB*; SHARES: how many containers may have each at once', check: boardRule },
   { name: 'image-gc-high-threshold', kind: 'number', value: 'PERCENT', default: KUBELET_DEFAULTS.imageGcHighPercent, help: 'disk used by more than this: images that nobody uses are removed', check: percent },
   { name: 'image-gc-low-threshold', kind: 'number', value: 'PERCENT', default: KUBELET_DEFAULTS.imageGcLowPercent, help: 'down to this', check: percent },
@@ -79,10 +97,21 @@ export function kubeletSettings(values: FlagValues): KubeletSettings {
     evictionMaxPodGraceSeconds: Number(values['eviction-max-pod-grace-period']), evictionTransitionMs: ms('eviction-pressure-transition-period'),
     imageGcHighPercent: Number(values['image-gc-high-threshold']), imageGcLowPercent: Number(values['image-gc-low-threshold']),
     imageGcMinimumAgeMs: ms('minimum-image-ttl-duration'), imageGcMaximumAgeMs: ms('image-maximum-gc-age'),
+    shutdownPeriods: shutdownPeriods(ms('shutdown-grace-period'), ms('shutdown-grace-period-critical-pods'), items('shutdown-grace-period-by-pod-priority')),
     boardDevices: items('device').map(parseBoardRule),
   }
   checkTogether(settings)
   return settings
+}
+
+function shutdownPeriods(allMs: number, criticalMs: number, byPriority: readonly string[]): KubeletConfig['shutdownPeriods'] {
+  if (byPriority.length > 0 && allMs + criticalMs > 0) throw new UsageError('--shutdown-grace-period-by-pod-priority: cannot be given together with --shutdown-grace-period')
+  if (criticalMs > allMs) throw new UsageError(`--shutdown-grace-period-critical-pods: ${criticalMs / 1_000}s must be <= --shutdown-grace-period ${allMs / 1_000}s`)
+  if (byPriority.length === 0) return periodsOf(allMs / 1_000, criticalMs / 1_000)
+  return byPriority.map((item) => {
+    const [priority, period] = split(item, '=')
+    return { priority: Number(priority), seconds: period === '0' ? 0 : Math.floor(durationMs(period) / 1_000) }
+  })
 }
 
 function checkTogether(s: KubeletSettings): void {

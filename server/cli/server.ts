@@ -14,7 +14,7 @@ import { putSharedKeys, takeSharedKeys } from '../snapshot/shared-keys.ts'
 import type { Store } from '../store/store.ts'
 import { admissionChoice } from './admission.ts'
 import { readYamlMapping } from './config-file.ts'
-import { clock, failLoudly, isMachineGoingDown, loadPty, logFor, logFormat, notifyReady, random, selfCommand, stopSignal } from './environment.ts'
+import { clock, failLoudly, isMachineGoingDown, loadPty, logFor, logFormat, notifyReady, random, selfCommand, stopSignal, stopTakes } from './environment.ts'
 import { datastoreOf, openDatastore } from './datastore.ts'
 import { durationSeconds } from './flag-checks.ts'
 import { flagTexts, parseFlags, type FlagValues } from './flags.ts'
@@ -74,7 +74,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   }, signal)
   // The agent joins like any other; before the default policy is written it would be refused. One that has joined does not
   // wait for ever: without a majority of the servers, say, its pods are looked after all the same.
-  const agent = node && agentBegins(starting, node.dataDir, signal).then((token) => runAgent({ ...node, token }, { clock, random, log, unpackCommand: selfCommand('unpack-layer'), cniCommand: selfCommand('cni'), loadPty, isMachineGoingDown }, signal))
+  const agent = node && agentBegins(starting, node.dataDir, signal).then((token) => runAgent({ ...node, token }, { clock, random, log, unpackCommand: selfCommand('unpack-layer'), cniCommand: selfCommand('cni'), loadPty, isMachineGoingDown, takesTime: (seconds) => stopTakes(seconds, log) }, signal))
   agent?.catch(() => { /* waited for below */ })
   const agentEnded = async () => {
     await agent?.catch((error: unknown) => log.debug('agent ended', { error: asError(error) }))

@@ -128,7 +128,9 @@ async function killAtRandom(signal: AbortSignal): Promise<void> {
 }
 
 /** How often skiff has come up on this host. */
-const upsOf = (host: LabHost): number => host.log('skiff').split(host === node ? 'pod network is up' : ' ready address=').length - 1
+function upsOf(host: LabHost): number {
+  return host.log('skiff').split(host === node ? 'pod network is up' : ' ready address=').length - 1
+}
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

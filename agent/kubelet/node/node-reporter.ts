@@ -31,6 +31,8 @@ export interface NodeReporterDeps {
   events: EventRecorder
   servedPort(): number
   underPressure(): ReadonlySet<PressureCondition>
+  /** Besides the runtime's reasons. */
+  notReady(): readonly string[]
   clock: Clock
   log: Log
 }
@@ -63,7 +65,7 @@ export function createNodeReporter(deps: NodeReporterDeps): NodeReporter {
 
   const input = async (): Promise<NodeInput> => {
     const [{ runtimeName, runtimeVersion }, pressure, { notReady, ...features }] = [await runtime.version(), await deps.pressure(), await runtimeState(runtime)]
-    return { nodeName, config: { ...config, kubeletPort: deps.servedPort() }, facts: deps.facts, pressure, underPressure: deps.underPressure(), notReady, runtime: { name: runtimeName, version: runtimeVersion, ...features }, images: await runtime.listImages().catch(() => []), before: reported ?? node?.status, volumesInUse: await deps.volumesInUse(), devices: deps.devices(), signs: await deps.signs(), advertised: (deps.observed() ?? node)?.status?.capacity, nowMs: clock.nowMs() }
+    return { nodeName, config: { ...config, kubeletPort: deps.servedPort() }, facts: deps.facts, pressure, underPressure: deps.underPressure(), notReady: [...notReady, ...deps.notReady()], runtime: { name: runtimeName, version: runtimeVersion, ...features }, images: await runtime.listImages().catch(() => []), before: reported ?? node?.status, volumesInUse: await deps.volumesInUse(), devices: deps.devices(), signs: await deps.signs(), advertised: (deps.observed() ?? node)?.status?.capacity, nowMs: clock.nowMs() }
   }
 
   const register = async (signal: AbortSignal): Promise<void> => {

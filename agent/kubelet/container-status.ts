@@ -113,7 +113,7 @@ function stateOf(input: StatusInput, c: SpecContainer, current: ContainerView): 
   const ended: ContainerState = { terminated: terminated(view, current) }
   if (input.ending || !restartsAfter(view.pod, c.spec, c.type, current.exitCode)) return ended
   if (isStarting(view, c.spec.name)) return ended
-  if (nextRestart(current).notBeforeMs > ctx.nowMs) {
+  if (nextRestart(current, c.spec).notBeforeMs > ctx.nowMs) {
     return { waiting: { reason: 'CrashLoopBackOff', message: `back-off ${duration(current.backoffSeconds)} restarting failed container=${c.spec.name} pod=${podText(view)}` } }
   }
   return startFailure && startFailure.atMs >= current.finishedAtMs ? waiting(input, c, startFailure) : ended

@@ -3,8 +3,10 @@ import type { Clock } from '#base/clock.ts'
 import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Pod, Secret, Stored } from '#api/types/index.ts'
-import type { ContainerRuntime, Image, RegistryAuth } from '#cri/index.ts'
-import { registryAuths } from './pull-secrets.ts'
+import type { ContainerRuntime, Image } from '#cri/index.ts'
+import type { PullSecret } from './image-access/access.ts'
+import type { ImageAccess } from './image-access/image-access.ts'
+import { imageCredentials, type ImageCredential } from './pull-secrets.ts'
 import { createSemaphore } from './semaphore.ts'
 import { StartError } from './start-error.ts'
 
@@ -15,9 +17,9 @@ export interface ImagePuller {
   ensure(request: { pod: Stored<Pod>; image: string; policy: string | undefined; secrets: readonly Secret[]; event: ContainerEvent }, signal: AbortSignal): Promise<Image>
 }
 
-export interface ImagePullerDeps { runtime: ContainerRuntime; clock: Clock; log: Log; maxParallelPulls: number }
+export interface ImagePullerDeps { runtime: ContainerRuntime; access: Pick<ImageAccess, 'mayUse' | 'pulling'>; clock: Clock; log: Log; maxParallelPulls: number }
 
-export function createImagePuller({ runtime, clock, log, maxParallelPulls }: ImagePullerDeps): ImagePuller {
+export function createImagePuller({ runtime, access, clock, log, maxParallelPulls }: ImagePullerDeps): ImagePuller {
   const slots = createSemaphore(maxParallelPulls)
   return {
     async ensure({ pod, image, secrets, event, ...wanted }, signal) {
@@ -28,10 +30,12 @@ export function createImagePuller({ runtime, clock, log, maxParallelPulls }: Ima
       }
       const policy = wanted.policy ?? defaultPolicy(image)
       const present = await inspect(runtime, image, event)
-      if (present && policy !== 'Always') {
-        event('Normal', 'Pulled', `Container image "${image}" already present on machine`)
+      const credentials = imageCredentials(image, secrets)
+      if (present && policy !== 'Always' && await access.mayUse(image, present, credentials.map((c) => c.secret))) {
+        event('Normal', 'Pulled', `Container image "${image}" already present on machine and can be accessed by the pod`)
         return present
       }
+      // Who may not use it is not told either that it is here.
       if (policy === 'Never') {
         const message = `Container image "${image}" is not present with pull policy of Never`
         event('Warning', 'ErrImageNeverPull', message)
@@ -42,7 +46,7 @@ export function createImagePuller({ runtime, clock, log, maxParallelPulls }: Ima
       const release = await slots.take(signal)
       const startedMs = clock.monotonicMs()
       try {
-        const pulled = await pull(image, registryAuths(image, secrets), signal)
+        const pulled = await access.pulling(image, () => pull(image, credentials, signal))
         const nowMs = clock.monotonicMs()
         event('Normal', 'Pulled', `Successfully pulled image "${image}" in ${goDuration(nowMs - startedMs)} (${goDuration(nowMs - askedMs)} including waiting). Image size: ${pulled.sizeBytes} bytes.`)
         return pulled
@@ -59,12 +63,12 @@ export function createImagePuller({ runtime, clock, log, maxParallelPulls }: Ima
   }
 
   /** With each fitting credential in turn; without any when none fits. */
-  async function pull(image: string, auths: RegistryAuth[], signal: AbortSignal): Promise<Image> {
+  async function pull(image: string, credentials: readonly ImageCredential[], signal: AbortSignal): Promise<{ image: Image; with: PullSecret | undefined }> {
     const onProgress = (progress: { kind: string }) => log.debug('pulling', { image, ...progress })
     let last: unknown
-    for (const auth of auths.length > 0 ? auths : [undefined]) {
+    for (const credential of credentials.length > 0 ? credentials : [undefined]) {
       try {
-        return await runtime.pullImage(image, { ...(auth && { auth }), onProgress, signal })
+        return { image: await runtime.pullImage(image, { ...(credential && { auth: credential.auth }), onProgress, signal }), with: credential?.secret }
       } catch (error) {
         signal.throwIfAborted()
         last = error

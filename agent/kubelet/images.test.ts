@@ -4,9 +4,10 @@ import type { Secret } from '#api/types/index.ts'
 import { FakeClock } from '#base/clock-fake.ts'
 import { silentLog } from '#base/log.ts'
 import { seededRandom } from '#base/random.ts'
+import type { Image } from '#cri/index.ts'
 import { createMemoryRuntime } from '#cri/memory/runtime-memory.ts'
 import { createImagePuller, goDuration, isImageName } from './image-puller.ts'
-import { registryAuths } from './pull-secrets.ts'
+import { imageCredentials } from './pull-secrets.ts'
 import { createSemaphore } from './semaphore.ts'
 import { aPod } from './testing/builders.ts'
 
@@ -15,10 +16,10 @@ const secret = (auths: object): Secret => ({ data: { '.dockerconfigjson': b64({ 
 
 test('credentials fit by registry, path and wildcard, the most specific first', () => {
   const secrets = [secret({ 'https://index.docker.io/v1/': { auth: b64('hub:pw:with:colons') }, 'reg.example': { username: 'all', password: 'p' }, 'reg.example/team': { username: 'team', password: 'p' }, '*.wild.example': { registrytoken: 't' } }), { data: { '.dockercfg': b64({ 'old.example': { username: 'o', password: 'p' } }) } }, { data: { '.dockerconfigjson': b64('not json') } }]
-  const users = (image: string) => registryAuths(image, secrets).map((a) => a.username ?? a.registryToken)
+  const users = (image: string) => imageCredentials(image, secrets).map(({ auth }) => auth.username ?? auth.registryToken)
   assert.deepStrictEqual([users('busybox'), users('docker.io/a/b:1'), users('reg.example/team/app'), users('reg.example/other'), users('a.wild.example/x'), users('a.b.wild.example/x'), users('old.example/x'), users('reg.example:5000/x')],
     [['hub'], ['hub'], ['team', 'all'], ['all'], ['t'], [], ['o'], []])
-  assert.equal(registryAuths('busybox', secrets)[0]?.password, 'pw:with:colons')
+  assert.equal(imageCredentials('busybox', secrets)[0]?.auth.password, 'pw:with:colons')
 })
 
 test('image names are those of the distribution grammar', () => {
@@ -28,11 +29,14 @@ test('image names are those of the distribution grammar', () => {
 
 test('durations read as Go prints them', () => assert.deepStrictEqual([0, 0.4, 999.9, 1_000, 1_250, 62_500, 3_600_000, 3_723_004].map(goDuration), ['0s', '0s', '999ms', '1s', '1.25s', '1m2.5s', '1h0m0s', '1h2m3.004s']))
 
+/** Everybody may use everything. */
+const access = { mayUse: () => Promise.resolve(true), pulling: async (_: string, pull: () => Promise<{ image: Image }>) => (await pull()).image }
+
 function puller(maxParallelPulls = 2) {
   const clock = new FakeClock()
   const runtime = createMemoryRuntime({ clock, random: seededRandom(1), writeLogs: false })
   const told: string[] = []
-  const images = createImagePuller({ runtime, clock, log: silentLog, maxParallelPulls })
+  const images = createImagePuller({ runtime, access, clock, log: silentLog, maxParallelPulls })
   const ensure = (image: string, imagePullPolicy: string, signal = new AbortController().signal) => images.ensure({ pod: aPod(), image, policy: imagePullPolicy, secrets: [], event: (_, reason) => told.push(reason) }, signal)
   return { clock, runtime, told, ensure }
 }

@@ -34,7 +34,7 @@ test('a pod whose image is present runs, says so, and is gone soon after its del
     }],
   })
   assert.deepStrictEqual(w.events.filter((e) => e.about !== 'node-1').map((e) => [e.about, e.type, e.reason, e.message]), [
-    ['spec.containers{app}', 'Normal', 'Pulled', 'Container image "busybox:1" already present on machine'],
+    ['spec.containers{app}', 'Normal', 'Pulled', 'Container image "busybox:1" already present on machine and can be accessed by the pod'],
     ['spec.containers{app}', 'Normal', 'Created', 'Container created'],
     ['spec.containers{app}', 'Normal', 'Started', 'Container started'],
   ])

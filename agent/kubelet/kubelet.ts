@@ -21,6 +21,7 @@ import { createDevicePlugins } from './devices/plugins.ts'
 import { asReference, fieldPath, podEffects } from './effects.ts'
 import type { FieldContext } from './field-ref.ts'
 import { createHookRunner } from './hooks.ts'
+import { openImageAccess, type ImageAccess } from './image-access/image-access.ts'
 import { createImagePuller } from './image-puller.ts'
 import { followPods } from './follow-pods.ts'
 import { CONTAINER_NAME_LABEL } from './labels.ts'
@@ -146,6 +147,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   let workers: PodWorkers | undefined
   let prober: Prober | undefined
   let cgroups: PodCgroups | undefined
+  let imageAccess: ImageAccess | undefined
   let devices: DeviceManager | undefined
 
   const needed = (): PodWorkers => {
@@ -161,7 +163,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   const health = createLoopHealth(RESYNC_MS, clock)
   const volumeUsage: { of?: (podUid: string, volume: string) => Promise<VolumeFigures | undefined> } = {}
   const stats = createStatsSource({ volumeUsage: (uid, volume) => volumeUsage.of?.(uid, volume) ?? Promise.resolve(undefined), log, runtime, pods: () => streams.pods(), nodeName, rootDir, paths, facts: options.hostFacts, pressure, clock })
-  const figures = createNodeFigures({ stats, runtime, probes: () => prober?.counts() ?? [], counters: () => [...eviction.counters(), ...garbage.counters(), ...board.metrics(), ...podResourcesMetrics(resourceCalls), preemptionMetrics(preemptions), ...terminations.metrics(), ...shutdown.metrics()], podCount: () => streams.pods().length, health: () => health.checks(), nodeName, config, facts: options.hostFacts, clock, log })
+  const figures = createNodeFigures({ stats, runtime, probes: () => prober?.counts() ?? [], counters: () => [...eviction.counters(), ...garbage.counters(), ...board.metrics(), ...podResourcesMetrics(resourceCalls), preemptionMetrics(preemptions), ...terminations.metrics(), ...shutdown.metrics(), ...(imageAccess?.metrics() ?? [])], podCount: () => streams.pods().length, health: () => health.checks(), nodeName, config, facts: options.hostFacts, clock, log })
 
   const aboutNode = (reason: string, message: string, type: 'Normal' | 'Warning' = 'Warning') => {
     const node = nodes.get(nodeName)
@@ -257,6 +259,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
       volumeUsage.of = running.volumeUsage
       prober = running.prober
       cgroups = running.cgroups
+      imageAccess = running.imageAccess
       await holdPods(running.cgroups)
       // Before the informer is compared with: what it does not have was deleted while this agent was away.
       for (const { pod } of kept.values()) if (pods.get(`${pod.metadata.namespace ?? ''}/${pod.metadata.name}`)?.metadata.uid !== pod.metadata.uid) workers.upsert(pod)
@@ -291,7 +294,10 @@ export function createKubelet(options: KubeletOptions): Kubelet {
           every('look at all pods', RESYNC_MS, { clock, log }, signal, () => { health.passed(); needed().wakeAll(); return Promise.resolve() }),
           every('look after volumes of drivers', VOLUME_LOOK_MS, { clock, log }, signal, () => { running.lookAfterVolumes(); return Promise.resolve() }),
           every('look for pressure', EVICTION_LOOK_MS, { clock, log }, signal, () => eviction.look()),
-          every('collect garbage', GARBAGE_LOOK_MS, { clock, log }, signal, () => garbage.collect()),
+          every('collect garbage', GARBAGE_LOOK_MS, { clock, log }, signal, async () => {
+            await garbage.collect()
+            await running.imageAccess.prune()
+          }),
           every('rotate container logs', LOG_LOOK_MS, { clock, log }, signal, () => rotateAll(options, needed(), log)),
         ])
       } finally {
@@ -344,7 +350,8 @@ async function assemble(options: KubeletOptions, { paths, store, devices, refusa
   const growth = createVolumeGrowth({ csi, client, events, clock, nodeName })
   const persistent = createPersistentVolumes({ objects, mounter, paths, csi, local, growth, node })
   const volumes = createPodVolumes({ paths, mounter, objects, tokens, persistent, clock, random, field: (pod) => field(pod) })
-  const images = createImagePuller({ runtime, clock, log, maxParallelPulls: config.maxParallelPulls })
+  const imageAccess = await openImageAccess({ runtime, config, rootDir, clock, log })
+  const images = createImagePuller({ runtime, access: imageAccess, clock, log, maxParallelPulls: config.maxParallelPulls })
   const userRanges = createUserRanges(paths, config.maxPods)
   const hooks = createHookRunner({ runtime, clock })
   const prober = createProber({ clock, random, log, run: createRunProbe({ runtime, clock }), onChange: (uid) => workers.wake(uid) })
@@ -462,6 +469,7 @@ async function assemble(options: KubeletOptions, { paths, store, devices, refusa
     workers,
     prober,
     cgroups,
+    imageAccess,
     /** A static pod has ended for good. */
     onForget(listener: () => void) {
       forgotten.tell = listener

@@ -13,6 +13,8 @@ export const TERMINATION_POLICY_ANNOTATION = 'io.kubernetes.container.terminatio
 export const POD_GRACE_ANNOTATION = 'io.kubernetes.pod.terminationGracePeriod'
 /** Seconds to wait after this attempt's end before the next: the crash loop's memory. 0 for a first attempt. */
 export const BACKOFF_ANNOTATION = 'skiff.io/restart-backoff-seconds'
+/** What the crash loop is of: see crashLoopKey. */
+export const CRASH_LOOP_ANNOTATION = 'skiff.io/restart-backoff-of'
 
 /** How often all containers of the pod had been started anew when this one was; none: never. */
 export const ROUND_ANNOTATION = 'skiff.io/restart-round'
@@ -46,6 +48,7 @@ export function containerAnnotations(pod: Stored<Pod>, container: Container, att
     [TERMINATION_POLICY_ANNOTATION]: container.terminationMessagePolicy ?? 'File',
     [POD_GRACE_ANNOTATION]: String(pod.spec?.terminationGracePeriodSeconds ?? 30),
     [BACKOFF_ANNOTATION]: String(attempt.backoffSeconds),
+    [CRASH_LOOP_ANNOTATION]: crashLoopKey(container),
     ...(attempt.round > 0 && { [ROUND_ANNOTATION]: String(attempt.round) }),
     ...(container.resizePolicy?.some((p) => p.resourceName === 'memory' && p.restartPolicy === 'RestartContainer') && { [MEMORY_REQUEST_ANNOTATION]: container.resources?.requests?.memory ?? '0' }),
     ...(volumeImages.size > 0 && { [IMAGE_VOLUMES_ANNOTATION]: JSON.stringify(Object.fromEntries(volumeImages)) }),
@@ -54,7 +57,16 @@ export function containerAnnotations(pod: Stored<Pod>, container: Container, att
 
 /** Of the fields whose change restarts a container in place: name and image, as upstream since 1.31. FNV-1a, 32 bits, hex. */
 export function containerHash(container: Pick<Container, 'name' | 'image'>): string {
+  return fnv1a(JSON.stringify([container.name, container.image ?? '']))
+}
+
+/** Of the fields whose change makes a crash loop start anew: image and resources, as upstream. */
+export function crashLoopKey(container: Pick<Container, 'image' | 'resources'>): string {
+  return fnv1a(JSON.stringify([container.image ?? '', container.resources ?? {}]))
+}
+
+function fnv1a(text: string): string {
   let hash = 0x811c9dc5
-  for (const byte of Buffer.from(JSON.stringify([container.name, container.image ?? '']))) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0
+  for (const byte of Buffer.from(text)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0
   return hash.toString(16).padStart(8, '0')
 }

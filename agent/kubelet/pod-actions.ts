@@ -204,7 +204,7 @@ function start(plan: Plan, c: SpecContainer, sandboxId: string): boolean {
     // It ended with its sandbox, not by itself: a new sandbox starts everything at once.
     return plan.add({ ...begin, attempt: last.restartCount + 1, backoffSeconds: last.backoffSeconds }, `container ${name} is new in this ${isOutdated(view, last) ? 'round' : 'sandbox'}`)
   }
-  const next = nextRestart(last)
+  const next = nextRestart(last, c.spec)
   if (next.notBeforeMs > nowMs) {
     plan.wakeAt(next.notBeforeMs)
     if (!view.backOffReported.has(last.id)) {
@@ -273,7 +273,7 @@ function resizeActions(plan: Plan): void {
   const settled = [...initContainers(view.pod).filter((c) => c.type === 'sidecar'), ...appContainers(view.pod)].every(({ spec, type }) => {
     const c = newest(view, spec.name)
     if (isStarting(view, spec.name) || (c && isInFlight(view, `kill:${c.id}`))) return false
-    return c?.state === 'running' || (c?.state === 'exited' && (!restartsAfter(view.pod, spec, type, c.exitCode) || nextRestart(c).notBeforeMs > plan.nowMs))
+    return c?.state === 'running' || (c?.state === 'exited' && (!restartsAfter(view.pod, spec, type, c.exitCode) || nextRestart(c, spec).notBeforeMs > plan.nowMs))
   })
   if (!settled) return
   // Only the pod's own cgroup was left: it is made to fit first.

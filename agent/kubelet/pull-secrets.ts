@@ -1,16 +1,20 @@
 /** Registry credentials out of imagePullSecrets: which of them fit an image, most specific first. Pure. */
+import { createHash } from 'node:crypto'
 import type { Secret } from '#api/types/index.ts'
 import type { RegistryAuth } from '#cri/index.ts'
+import type { PullSecret } from './image-access/access.ts'
 
-interface Entry { pattern: string; auth: RegistryAuth }
+/** `secret`: where it is from, with a hash of it. */
+export interface ImageCredential { auth: RegistryAuth; secret: PullSecret }
+interface Entry extends ImageCredential { pattern: string }
 
 /** What cannot be read is skipped, as upstream does: a pull without it may still succeed. */
-export function registryAuths(image: string, secrets: readonly Secret[]): RegistryAuth[] {
+export function imageCredentials(image: string, secrets: readonly Secret[]): ImageCredential[] {
   const target = splitImage(image)
   return secrets.flatMap(entriesOf)
     .filter((e) => fits(e.pattern, target))
     .toSorted((a, b) => b.pattern.length - a.pattern.length)
-    .map((e) => e.auth)
+    .map(({ auth, secret }) => ({ auth, secret }))
 }
 
 function entriesOf(secret: Secret): Entry[] {
@@ -26,8 +30,13 @@ function entriesOf(secret: Secret): Entry[] {
   if (typeof auths !== 'object' || auths === null) return []
   return Object.entries(auths).flatMap(([registry, value]) => {
     const auth = authOf(value)
-    return auth ? [{ pattern: pattern(registry), auth }] : []
+    return auth ? [{ pattern: pattern(registry), auth, secret: sourceOf(secret, auth) }] : []
   })
+}
+
+function sourceOf({ metadata }: Secret, { username, password, identityToken, registryToken }: RegistryAuth): PullSecret {
+  const text = JSON.stringify({ username, password, identitytoken: identityToken, registrytoken: registryToken })
+  return { uid: metadata?.uid ?? '', namespace: metadata?.namespace ?? '', name: metadata?.name ?? '', credentialHash: createHash('sha256').update(text).digest('hex') }
 }
 
 function authOf(value: unknown): RegistryAuth | undefined {

@@ -1,5 +1,6 @@
 /** Whether and when a container that ended is started again. Pure: the crash loop's memory is on the container itself. */
 import type { Container, ContainerRestartRule, Pod } from '#api/types/index.ts'
+import { crashLoopKey } from './labels.ts'
 import type { ContainerType, ContainerView } from './view.ts'
 
 /** Upstream's crash loop: 10 s, doubling to 5 min, forgotten after a run of 10 min. */
@@ -14,10 +15,11 @@ export interface NextRestart {
   backoffSeconds: number
 }
 
-/** The first restart is immediate; each further one waits for what the attempt before it was given. */
-export function nextRestart(dead: Pick<ContainerView, 'backoffSeconds' | 'createdAtMs' | 'finishedAtMs'>): NextRestart {
+/** The first restart is immediate, also the first with another image or other resources; each further one waits for what the attempt before it was given. */
+export function nextRestart(dead: Pick<ContainerView, 'backoffSeconds' | 'crashLoopKey' | 'createdAtMs' | 'finishedAtMs'>, spec: Pick<Container, 'image' | 'resources'>): NextRestart {
   const ranLong = dead.finishedAtMs - dead.createdAtMs > BACKOFF_RESET_SECONDS * 1000
-  if (dead.backoffSeconds <= 0 || ranLong) return { notBeforeMs: 0, backoffSeconds: BACKOFF_INITIAL_SECONDS }
+  const isAnother = dead.crashLoopKey !== '' && dead.crashLoopKey !== crashLoopKey(spec)
+  if (dead.backoffSeconds <= 0 || ranLong || isAnother) return { notBeforeMs: 0, backoffSeconds: BACKOFF_INITIAL_SECONDS }
   return { notBeforeMs: dead.finishedAtMs + dead.backoffSeconds * 1000, backoffSeconds: Math.min(BACKOFF_MAX_SECONDS, dead.backoffSeconds * 2) }
 }
 

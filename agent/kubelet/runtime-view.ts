@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { PodStatus, ResourceStatus } from '#api/types/index.ts'
 import type { ContainerRuntime, ContainerStatus } from '#cri/index.ts'
-import { BACKOFF_ANNOTATION, HASH_ANNOTATION, imageVolumesOf, RESTART_COUNT_ANNOTATION, ROUND_ANNOTATION } from './labels.ts'
+import { BACKOFF_ANNOTATION, CRASH_LOOP_ANNOTATION, HASH_ANNOTATION, imageVolumesOf, RESTART_COUNT_ANNOTATION, ROUND_ANNOTATION } from './labels.ts'
 import type { PodMemory } from './pod-memory.ts'
 import { podRound } from './restart-all.ts'
 import { isAllocated, withAllocation } from './resize.ts'
@@ -70,6 +70,7 @@ async function containerView(memory: PodMemory, status: ContainerStatus, sources
     backoffSeconds: Number(annotations[BACKOFF_ANNOTATION] ?? 0),
     round: Number(annotations[ROUND_ANNOTATION] ?? 0),
     hash: annotations[HASH_ANNOTATION] ?? '',
+    crashLoopKey: annotations[CRASH_LOOP_ANNOTATION] ?? '',
     terminationMessage: status.state === 'exited' ? await sources.terminationMessage(memory, status) : '',
     imageDigestRef: status.imageRef.includes('@') ? status.imageRef : await sources.imageDigestRef(status.imageId),
     volumeImageRefs,

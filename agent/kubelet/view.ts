@@ -17,6 +17,8 @@ export interface ContainerView extends ContainerStatus {
   /** Of the pod, when it was started. */
   round: number
   hash: string
+  /** What the wait above is for: with another image or other resources it is tried at once. '': not known. */
+  crashLoopKey: string
   /** From its termination message file, or its last log lines; '' while it runs. */
   terminationMessage: string
   /** As the API shows it: `docker.io/library/busybox@sha256:...` where the registry's digest is known. */

@@ -1,7 +1,7 @@
 /** Pieces of views for tables: each test says only what matters to it. Only tests import it. */
 import type { Container, Pod, Stored } from '#api/types/index.ts'
 import type { SandboxStatus } from '#cri/index.ts'
-import { containerHash } from '../labels.ts'
+import { containerHash, crashLoopKey } from '../labels.ts'
 import type { ContainerView, PodView } from '../view.ts'
 
 export const NOW = Date.UTC(2026, 0, 1)
@@ -25,7 +25,7 @@ export function running(name: string, more: Partial<ContainerView> = {}): Contai
   const restartCount = more.restartCount ?? 0
   return {
     id: `${name}-${restartCount}`, sandboxId: SANDBOX, metadata: { name, attempt: restartCount }, state: 'running', createdAtMs: NOW, startedAtMs: NOW, finishedAtMs: 0, exitCode: 0, reason: '', message: '', imageId: 'sha256:1',
-    imageRef: 'docker.io/library/busybox:1', labels: {}, annotations: {}, logPath: `/l/${name}/${restartCount}.log`, restartCount, backoffSeconds: 0, round: 0, hash: containerHash(aContainer(name)), terminationMessage: '', imageDigestRef: 'docker.io/library/busybox@sha256:2', volumeImageRefs: new Map(), ...more,
+    imageRef: 'docker.io/library/busybox:1', labels: {}, annotations: {}, logPath: `/l/${name}/${restartCount}.log`, restartCount, backoffSeconds: 0, round: 0, hash: containerHash(aContainer(name)), crashLoopKey: crashLoopKey(aContainer(name)), terminationMessage: '', imageDigestRef: 'docker.io/library/busybox@sha256:2', volumeImageRefs: new Map(), ...more,
   }
 }
 

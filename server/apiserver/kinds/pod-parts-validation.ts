@@ -30,16 +30,25 @@ export function validateResize(pod: Pod, old: Pod): FieldError[] {
   if (isStatic(old)) return [forbidden('[]', 'static pods cannot be resized')]
   if (!pod.spec || !old.spec) return []
   const out = validatePodSpec('spec', pod.spec, pod.metadata ?? {})
-  if (!semanticEqual(pod.spec.resources, old.spec.resources)) out.push(...validateResourcesResize('spec', pod.spec, old.spec))
-  for (const list of ['containers', 'initContainers'] as const) {
-    for (const [i, before] of (old.spec[list] ?? []).entries()) {
-      const now = pod.spec[list]?.[i]
-      if (now && !semanticEqual({ ...now, image: '' }, { ...before, image: '' })) out.push(...validateContainerResize(`spec.${list}[${i}]`, now, before, list))
-    }
-  }
   const [qos, was] = [computeQosClass(pod.spec), old.status?.qosClass ?? computeQosClass(old.spec)]
   if (qos !== was) out.push(invalid('spec', was, 'Pod QOS Class may not change as a result of resizing'))
+  if (!semanticEqual(pod.spec.resources, old.spec.resources)) out.push(...validateResourcesResize('spec', pod.spec, old.spec))
+  const pairs = (['containers', 'initContainers'] as const).map((list) => ({ list, now: pod.spec?.[list] ?? [], before: old.spec?.[list] ?? [] }))
+  const misplaced = pairs.flatMap(({ list, now, before }) => validateContainerOrder(list, now, before))
+  // What follows goes by the containers' places.
+  if (misplaced.length > 0) return [...out, ...misplaced]
+  for (const { list, now, before } of pairs) {
+    for (const [i, old] of before.entries()) {
+      const container = now[i]
+      if (container && !semanticEqual({ ...container, image: '' }, { ...old, image: '' })) out.push(...validateContainerResize(`spec.${list}[${i}]`, container, old, list))
+    }
+  }
   return out
+}
+
+function validateContainerOrder(list: 'containers' | 'initContainers', now: readonly Container[], before: readonly Container[]): FieldError[] {
+  if (now.length !== before.length) return [forbidden(`spec.${list}`, `${list} may not be added or removed on resize`)]
+  return before.flatMap(({ name }, i) => (now[i]?.name === name ? [] : [forbidden(`spec.${list}[${i}].name`, `${list} may not be renamed or reordered on resize`)]))
 }
 
 /** Of a container, or of the pod as a whole. */

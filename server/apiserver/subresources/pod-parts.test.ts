@@ -76,6 +76,22 @@ describe('pods/resize', () => {
     ] as const) assert.deepStrictEqual(causes(await patch('resize', spec)), wanted, JSON.stringify(spec))
   })
 
+  test('containers stay where they are: none is renamed, moved, added or removed', async () => {
+    const { call } = await withPod()
+    const pod = (await call('GET', PATH)).json as unknown as { spec: { containers: { name: string }[]; initContainers: object[] } }
+    const { spec } = pod
+    const [web] = spec.containers
+    const moved = 'may not be renamed or reordered on resize'
+    for (const [change, wanted] of [
+      [{ initContainers: spec.initContainers.toReversed() }, [0, 1].map((i) => `spec.initContainers[${i}].name: Forbidden: initContainers ${moved}`)],
+      [{ containers: [{ ...web, name: 'other' }] }, [`spec.containers[0].name: Forbidden: containers ${moved}`]],
+      [{ containers: [web, { ...web, name: 'second' }] }, ['spec.containers: Forbidden: containers may not be added or removed on resize']],
+      [{ initContainers: [] }, ['spec.initContainers: Forbidden: initContainers may not be added or removed on resize']],
+    ] as const) assert.deepStrictEqual(causes(await call('PUT', `${PATH}/resize`, { ...pod, spec: { ...spec, ...change } })), wanted, JSON.stringify(change))
+    const answer = await call('PATCH', `${PATH}/resize`, { spec: { '$setElementOrder/initContainers': [{ name: 'init' }, { name: 'side' }] } }, MERGE)
+    assert.deepStrictEqual(causes(answer), [0, 1].map((i) => `spec.initContainers[${i}].name: Forbidden: initContainers ${moved}`))
+  })
+
   test('an init container that runs once may be resized, too', async () => {
     const { patch } = await withPod()
     const answer = await patch('resize', { initContainers: [{ name: 'init', resources: { requests: { cpu: '20m' } } }] })

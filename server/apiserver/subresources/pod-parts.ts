@@ -61,12 +61,18 @@ function takeEphemeral(old: PodObject, wanted: PodObject): void {
   else delete old.spec.ephemeralContainers
 }
 
-/** All else in what was sent is as if it had not been. */
+/** All else in what was sent is as if it had not been; but containers in other places are taken as they are, for the validation to refuse. */
 function takeResources(old: PodObject, wanted: PodObject): void {
-  if (old.spec && wanted.spec?.resources) old.spec.resources = wanted.spec.resources
+  if (!old.spec || !wanted.spec) return
+  if (wanted.spec.resources) old.spec.resources = wanted.spec.resources
   for (const list of ['containers', 'initContainers'] as const) {
-    for (const container of old.spec?.[list] ?? []) {
-      const asked = wanted.spec?.[list]?.find((c) => c.name === container.name)
+    const [before, after] = [old.spec[list] ?? [], wanted.spec[list] ?? []]
+    if (before.length !== after.length || before.some((container, i) => container.name !== after[i]?.name)) {
+      old.spec[list] = after
+      continue
+    }
+    for (const [i, container] of before.entries()) {
+      const asked = after[i]
       if (!asked) continue
       if (asked.resources) container.resources = asked.resources
       if (asked.resizePolicy) container.resizePolicy = asked.resizePolicy

@@ -2,6 +2,7 @@
 import { KUBELET_DEFAULTS, type KubeletConfig } from '#agent/kubelet/config.ts'
 import { durationMs, parseThresholds, type EvictionConfig } from '#agent/kubelet/eviction/thresholds.ts'
 import { parseBoardRule } from '#agent/kubelet/devices/board-rules.ts'
+import { VERIFICATION_POLICIES, type VerificationPolicy } from '#agent/kubelet/image-access/access.ts'
 import { periodsOf } from '#agent/kubelet/shutdown/periods.ts'
 import { parseQuantity } from '#api/types/quantity.ts'
 import { asError, UsageError } from '#base/errors.ts'
@@ -10,7 +11,7 @@ import type { Flag, FlagValues } from './flags.ts'
 
 export type KubeletSettings = Pick<KubeletConfig,
   | 'maxPods' | 'podPidsLimit' | 'allowedUnsafeSysctls' | 'systemReserved' | 'kubeReserved' | 'enforcePods' | 'imageGcHighPercent' | 'imageGcLowPercent' | 'imageGcMinimumAgeMs' | 'imageGcMaximumAgeMs'
-  | 'evictionHard' | 'evictionSoft' | 'evictionSoftGracePeriod' | 'evictionMinimumReclaim' | 'evictionMaxPodGraceSeconds' | 'evictionTransitionMs' | 'shutdownPeriods' | 'boardDevices'>
+  | 'evictionHard' | 'evictionSoft' | 'evictionSoftGracePeriod' | 'evictionMinimumReclaim' | 'evictionMaxPodGraceSeconds' | 'evictionTransitionMs' | 'shutdownPeriods' | 'boardDevices' | 'imageVerification' | 'imageVerificationAllowlist'>
 
 const RESERVABLE = ['cpu', 'memory', 'ephemeral-storage', 'pid']
 
@@ -26,6 +27,13 @@ function goDuration(v: string): string | undefined {
   } catch (error) {
     return v === '0' ? undefined : asError(error).message
   }
+}
+
+/** A name without tag and digest, or `registry/*`. */
+function imageName(v: string): string | undefined {
+  const name = v.endsWith('/*') ? v.slice(0, -2) : v
+  if (v.slice(0, -1).includes('*')) return `not a valid wildcard pattern, only patterns ending with '/*' are allowed: ${v}`
+  return /^[a-zA-Z0-9._:/-]+$/.test(name) && !/:[^/]*$/.test(v.endsWith('/*') ? '' : name.slice(name.indexOf('/') + 1)) ? undefined : `${JSON.stringify(v)} is not the name of an image without tag and digest`
 }
 
 /** Upstream's words. */
@@ -74,6 +82,8 @@ export const KUBELET_FLAGS: readonly Flag[] = [
   { name: 'eviction-minimum-reclaim', kind: 'list', value: 'SIGNAL=AMOUNT', help: 'how much more than the threshold an eviction is to free, e.g. nodefs.available=500Mi', check: pair('=', 'nodefs.available=500Mi') },
   { name: 'eviction-max-pod-grace-period', kind: 'number', value: 'SECONDS', default: KUBELET_DEFAULTS.evictionMaxPodGraceSeconds, help: 'most time that pods get which a soft threshold evicts' },
   { name: 'eviction-pressure-transition-period', kind: 'string', value: 'DURATION', default: '5m0s', help: 'how long a pressure that is over is still told', check: goDuration },
+  { name: 'image-pull-credentials-verification-policy', kind: 'string', value: 'POLICY', default: KUBELET_DEFAULTS.imageVerification, help: `whether pods show a registry their secrets again for images that others have pulled: ${VERIFICATION_POLICIES.join(', ')}`, check: oneOf(...VERIFICATION_POLICIES) },
+  { name: 'preloaded-images-verification-allowlist', kind: 'list', value: 'IMAGES', help: 'for NeverVerifyAllowlistedImages: names without tags, or beginnings that end in /*', check: imageName },
   { name: 'shutdown-grace-period', kind: 'string', value: 'DURATION', default: '0s', help: 'when the machine goes down, pods have so long to end, and fail so that they start elsewhere; 0s: they have 5 s, and start again with the next boot', check: wholeSeconds },
   { name: 'shutdown-grace-period-critical-pods', kind: 'string', value: 'DURATION', default: '0s', help: 'the last of that time is for critical pods', check: wholeSeconds },
   { name: 'shutdown-grace-period-by-pod-priority', kind: 'list', value: 'PRIORITY=DURATION', help: 'instead: times one after the other, lowest priority first, e.g. 0=20s,1000=10s,2000000000=10s', check: priorityPeriod },
@@ -97,6 +107,7 @@ export function kubeletSettings(values: FlagValues): KubeletSettings {
     evictionMaxPodGraceSeconds: Number(values['eviction-max-pod-grace-period']), evictionTransitionMs: ms('eviction-pressure-transition-period'),
     imageGcHighPercent: Number(values['image-gc-high-threshold']), imageGcLowPercent: Number(values['image-gc-low-threshold']),
     imageGcMinimumAgeMs: ms('minimum-image-ttl-duration'), imageGcMaximumAgeMs: ms('image-maximum-gc-age'),
+    imageVerification: values['image-pull-credentials-verification-policy'] as VerificationPolicy, imageVerificationAllowlist: items('preloaded-images-verification-allowlist'),
     shutdownPeriods: shutdownPeriods(ms('shutdown-grace-period'), ms('shutdown-grace-period-critical-pods'), items('shutdown-grace-period-by-pod-priority')),
     boardDevices: items('device').map(parseBoardRule),
   }
@@ -117,6 +128,7 @@ function shutdownPeriods(allMs: number, criticalMs: number, byPriority: readonly
 function checkTogether(s: KubeletSettings): void {
   const twice = s.boardDevices.find((rule, i) => s.boardDevices.findIndex((r) => r.resource === rule.resource) !== i)
   if (twice) throw new UsageError(`--device: ${twice.resource} is named twice: join its patterns by +`)
+  if (s.imageVerificationAllowlist.length > 0 && s.imageVerification !== 'NeverVerifyAllowlistedImages') throw new UsageError('--preloaded-images-verification-allowlist: is only for --image-pull-credentials-verification-policy NeverVerifyAllowlistedImages')
   if (s.imageGcLowPercent >= s.imageGcHighPercent) throw new UsageError(`--image-gc-low-threshold: ${s.imageGcLowPercent} must be less than --image-gc-high-threshold ${s.imageGcHighPercent}`)
   if (s.imageGcMaximumAgeMs > 0 && s.imageGcMaximumAgeMs <= s.imageGcMinimumAgeMs) throw new UsageError('--image-maximum-gc-age: must be longer than --minimum-image-ttl-duration')
   const nothing: EvictionConfig = { evictionHard: {}, evictionSoft: {}, evictionSoftGracePeriod: {}, evictionMinimumReclaim: {} }

@@ -21,6 +21,7 @@ const WAVE = 20
 const READY_MS = 300_000
 const GONE_MS = 240_000
 const UP_MS = 90_000
+const INSIST_MS = 300_000
 /** What grows with use and is bounded elsewhere: a few files more or less say nothing. */
 const SLACK: Readonly<Record<string, number>> = { 'open files of skiff': 12, 'neighbours and forwarding entries': 24, 'files of the agent, without layers': 4, 'files at run time': 2 }
 
@@ -79,7 +80,7 @@ async function wave(first: number, count: number): Promise<void> {
     const kind: PodKind = count === POD_KINDS.length ? (POD_KINDS[i] as PodKind) : pick(POD_KINDS)
     return { name: `soak-${first + i}`, kind, isHasty: count !== POD_KINDS.length && random.next() < 0.2, manifest: podOf(kind, `soak-${first + i}`, node.name, (first + i) % 5_000) }
   })
-  await insist(['apply', '-f', '-'], pods.map((p) => JSON.stringify(p.manifest)).join('\n'))
+  await insist(['apply', '--server-side', '-f', '-'], pods.map((p) => JSON.stringify(p.manifest)).join('\n'))
   const awaited = new Map(pods.filter((p) => !p.isHasty && wantedOf(p.kind) !== undefined).map((p) => [p.name, p]))
   await until(`pods ${[...awaited.keys()].join(', ')} are what they should be`, READY_MS, async () => {
     const { code, stdout } = await cluster.kubectl(['get', 'pods', '-o', 'jsonpath={range .items[*]}{.metadata.name} {.status.phase} {.status.conditions[?(@.type=="Ready")].status}{"\\n"}{end}'])
@@ -103,7 +104,7 @@ async function wave(first: number, count: number): Promise<void> {
 /** The server may be dead this very moment. */
 async function insist(args: readonly string[], input?: string): Promise<void> {
   let last = ''
-  await until(`kubectl ${args.join(' ')}`, 60_000, async () => {
+  await until(`kubectl ${args.join(' ')}`, INSIST_MS, async () => {
     const { code, stderr } = await cluster.kubectl(args, input === undefined ? {} : { input })
     last = stderr
     return code === 0

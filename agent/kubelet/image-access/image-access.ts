@@ -1,0 +1,91 @@
+/** Keeps what is known of pulls, and answers by it who may use an image that is here (`access.ts`). */
+import type { Clock } from '#base/clock.ts'
+import { asError } from '#base/errors.ts'
+import { KeyedLock } from '#base/keyed-lock.ts'
+import type { Log } from '#base/log.ts'
+import type { Image, ImageService } from '#cri/index.ts'
+import type { KubeletConfig } from '../config.ts'
+import type { MetricFamily } from '../stats/metrics-text.ts'
+import { time } from '../time.ts'
+import { decideAccess, withCredentials, type AccessResult, type PullSecret } from './access.ts'
+import { openImageRecords } from './image-records.ts'
+
+export interface ImageAccess {
+  mayUse(image: string, present: Image, secrets: readonly PullSecret[]): Promise<boolean>
+  /** Runs a pull, so that it is known afterwards, whatever happens meanwhile, that it was one. `with`: the secret that it took; undefined: none, or the node's own. */
+  pulling(image: string, pull: () => Promise<{ image: Image; with: PullSecret | undefined }>): Promise<Image>
+  /** Forgets images that are gone. */
+  prune(): Promise<void>
+  metrics(): MetricFamily[]
+}
+
+export interface ImageAccessDeps {
+  runtime: Pick<ImageService, 'listImages'>
+  config: Pick<KubeletConfig, 'imageVerification' | 'imageVerificationAllowlist'>
+  rootDir: string
+  clock: Clock
+  log: Log
+}
+
+export async function openImageAccess({ runtime, config, rootDir, clock, ...deps }: ImageAccessDeps): Promise<ImageAccess> {
+  const log = deps.log.with('image-access')
+  const records = await openImageRecords(rootDir, log)
+  const results = new Map<AccessResult, number>()
+  const lock = new KeyedLock()
+
+  /** 'nobody': it is not known whose. */
+  const note = (image: string, imageRef: string, secret: PullSecret | 'nobody' | undefined): Promise<void> => lock.run(imageRef, async () => {
+    const credentials = secret === 'nobody' ? undefined : secret ? { kubernetesSecrets: [secret] } : { nodePodsAccessible: true }
+    const before = records.get(imageRef)
+    const after = withCredentials(before, { imageRef, image, credentials, now: time(clock.nowMs()) })
+    if (after !== before) await records.put(after)
+  })
+
+  // Pulls that were cut off: some of those images came all the same.
+  if (records.unfinished.length > 0) {
+    const images = await runtime.listImages()
+    for (const image of records.unfinished) {
+      for (const { id } of images.filter((i) => [...i.repoTags, ...i.repoDigests].some((name) => isSameImage(name, image)))) if (!records.get(id)) await note(image, id, 'nobody')
+      await records.settle(image)
+    }
+  }
+
+  return {
+    async mayUse(image, present, secrets) {
+      const record = records.get(present.id)
+      const { result, learn } = decideAccess({ policy: config.imageVerification, allowlist: config.imageVerificationAllowlist, image, record, isPulledHere: record !== undefined || records.isIntended(image), secrets })
+      results.set(result, (results.get(result) ?? 0) + 1)
+      if (learn) await note(image, present.id, learn).catch((error: unknown) => log.warn('what a pod may use is not remembered', { image, error: asError(error) }))
+      return result !== 'mustAuthenticate'
+    },
+    async pulling(image, pull) {
+      await records.intend(image)
+      let came: { image: Image; with: PullSecret | undefined }
+      try {
+        came = await pull()
+      } catch (error) {
+        await records.settle(image)
+        throw error
+      }
+      try {
+        await note(image, came.image.id, came.with)
+        await records.settle(image)
+      } catch (error) {
+        // The intent stays: the next start makes a record of it.
+        log.warn('it is not remembered how an image came here: pods show their credentials again', { image, error: asError(error) })
+      }
+      return came.image
+    },
+    async prune() {
+      const sinceMs = clock.nowMs()
+      await records.prune(new Set((await runtime.listImages()).map((i) => i.id)), sinceMs)
+    },
+    metrics: () => [{ name: 'kubelet_imagemanager_image_mustpull_checks_total', help: '[ALPHA] Counter for how many times kubelet checked whether credentials need to be re-verified to access an image', type: 'counter', samples: [...results].map(([result, value]) => ({ labels: { result }, value })) }],
+  }
+}
+
+/** Runtimes tell whole names, pods often short ones. */
+function isSameImage(whole: string, image: string): boolean {
+  const named = image.includes('@') || image.lastIndexOf(':') > image.lastIndexOf('/') ? image : `${image}:latest`
+  return whole === named || whole === `docker.io/${named}` || whole === `docker.io/library/${named}`
+}

@@ -153,16 +153,16 @@ describe('requests', () => {
     deepStrictEqual([await asked('invalid'), await asked('3m'), await asked('0s')], [[400, true], 200, 200])
   })
 
-  test('a watch that lists has no tables: who accepts nothing else gets 406, who accepts objects, too, gets those', async () => {
+  test('a watch that lists has tables for who wants them: the columns once, and the end of the list told in the last', async () => {
     const cluster = await prepared()
-    const { call, watch } = cluster
-    await cluster.create('/api/v1/namespaces/default/secrets', { metadata: { name: 's' } })
-    const table = 'application/json;as=Table;v=v1;g=meta.k8s.io'
-    const path = '/api/v1/namespaces/default/secrets?watch=1&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan'
-    deepStrictEqual((await call('GET', path, undefined, { accept: table })).status, 406)
-    const watched = await watch(path, { accept: `${table},application/json` })
-    deepStrictEqual((await watched.next(2))[0], 'ADDED s')
-    deepStrictEqual(watched.events.map((e) => String(e['object']?.['kind'])), ['Secret', 'Secret'])
+    for (const name of ['a', 'b']) await cluster.create('/api/v1/namespaces/default/secrets', { metadata: { name } })
+    const watched = await cluster.watch('/api/v1/namespaces/default/secrets?watch=1&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan', { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' })
+    await watched.next(3)
+    const tables = watched.events.map(({ type, object }) => {
+      const { kind, columnDefinitions, rows } = object as unknown as { kind: string; columnDefinitions: object[] | null; rows: { object: { metadata: { name?: string; annotations?: object } } }[] }
+      return [type, kind, columnDefinitions?.length, rows.map(({ object: { metadata } }) => metadata.name ?? metadata.annotations)]
+    })
+    deepStrictEqual(tables, [['ADDED', 'Table', 4, ['a']], ['ADDED', 'Table', undefined, ['b']], ['BOOKMARK', 'Table', undefined, [{ 'k8s.io/initial-events-end': 'true' }]]])
     watched.stop()
   })
 })

@@ -6,7 +6,7 @@ import { negotiateObject } from '../http/negotiate.ts'
 import { invalid, statusObject, tooOld } from '../http/status.ts'
 import { watchFormOf } from '../table/render.ts'
 import type { Framing } from '../watch/encoder.ts'
-import type { CacheEvent, KindCache } from '../watch/kind-cache.ts'
+import type { Backlog, KindCache } from '../watch/kind-cache.ts'
 import { entryFilter } from '../watch/selection.ts'
 import { Watcher } from '../watch/watcher.ts'
 import { cacheOf, type Call } from './call.ts'
@@ -19,9 +19,7 @@ const TIMEOUT_SECONDS_MAX = 86_400
 
 export async function watch(call: Call): Promise<ApiResponse> {
   const { query, row, parts } = call
-  // A list that is watched is no table (upstream's watchListEndpointRestrictions).
-  const isWatchList = query.flag('sendInitialEvents') && query.flag('allowWatchBookmarks')
-  const format = negotiateObject(call.headers['accept'], call.row.model, !isWatchList)
+  const format = negotiateObject(call.headers['accept'], call.row.model)
   const selection = selectionOf(call)
   const revision = parseRevision(query.text('resourceVersion'))
   const initialEvents = parseInitialEvents(call, revision)
@@ -48,15 +46,15 @@ export async function watch(call: Call): Promise<ApiResponse> {
 }
 
 type Start =
-  | { snapshot: boolean; backlog: readonly CacheEvent[]; position: number }
+  | { snapshot: boolean; backlog: Backlog | undefined; position: number }
   | { tooOld: number }
 
 function startOf(cache: KindCache, revision: number | undefined, initialEvents: boolean | undefined): Start {
-  if (initialEvents === true || revision === undefined || revision === 0) return { snapshot: initialEvents === true, backlog: [], position: cache.ringEnd }
+  if (initialEvents === true || revision === undefined || revision === 0) return { snapshot: initialEvents === true, backlog: undefined, position: cache.ringEnd }
   const position = cache.positionAfter(revision)
-  if (position !== undefined) return { snapshot: false, backlog: [], position }
+  if (position !== undefined) return { snapshot: false, backlog: undefined, position }
   try {
-    return { snapshot: false, backlog: cache.history(revision), position: cache.ringEnd }
+    return { snapshot: false, backlog: cache.history(revision, cache.revision()), position: cache.ringEnd }
   } catch (error) {
     if (hasCode(error, 'STORE_COMPACTED')) return { tooOld: revision }
     throw error

@@ -6,7 +6,7 @@ import type { ApiRequest } from '#api/client/transport.ts'
 import type { UserInfo } from '#api/types/index.ts'
 import type { Clock } from '#base/clock.ts'
 import { Metric } from '../metrics/metrics.ts'
-import type { ResourceInfo } from '../http/request-info.ts'
+import { namespaceOf, type ResourceInfo } from '../http/request-info.ts'
 import type { Peer } from '../middleware/authenticate.ts'
 import { auditUser, microTime, type AuditEvent } from './event.ts'
 import { decideAudit, type AuditPolicy } from './policy.ts'
@@ -86,9 +86,6 @@ export function createAuditor({ policy, backends, clock }: AuditorOptions): Audi
 
 /** Longer ones say nothing more. Upstream's limit. */
 const AGENT_LENGTH_MAX = 1024
-
-/** A namespace's own requests are in that namespace. */
-const namespaceOf = ({ group, resource, namespace, name }: ResourceInfo): string => (group === '' && resource === 'namespaces' ? name : namespace)
 
 function resourceOf(info: ResourceInfo) {
   const { group, resource, subresource, name } = info

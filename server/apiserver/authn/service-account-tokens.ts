@@ -147,7 +147,7 @@ export function createServiceAccountTokens(options: TokenOptions): ServiceAccoun
         const checked = claimsOf(token)
         if (!checked.ok) return checked
         const audiences = wanted.filter((a) => apiAudiences.includes(a))
-        if (audiences.length === 0) return { ok: false, because: `token audiences ${JSON.stringify(apiAudiences)} is invalid for the target audiences ${JSON.stringify(wanted)}` }
+        if (audiences.length === 0) return { ok: false, because: `token audiences ${quoted(apiAudiences)} is invalid for the target audiences ${quoted(wanted)}` }
         const verdict = await verifyLegacy(token, checked.claims, lookup)
         if (!verdict.ok) return verdict
         const date = new Date(clock.nowMs()).toISOString().slice(0, 10)
@@ -163,7 +163,7 @@ export function createServiceAccountTokens(options: TokenOptions): ServiceAccoun
       if (now - LEEWAY_SECONDS > claims.expires) return { ok: false, because: 'service account token has expired' }
       if (now + LEEWAY_SECONDS < claims.notBefore) return { ok: false, because: 'service account token is not valid yet' }
       const audiences = claims.audiences.filter((a) => wanted.includes(a))
-      if (audiences.length === 0) return { ok: false, because: `token audiences ${JSON.stringify(claims.audiences)} is invalid for the target audiences ${JSON.stringify(wanted)}` }
+      if (audiences.length === 0) return { ok: false, because: `token audiences ${quoted(claims.audiences)} is invalid for the target audiences ${quoted(wanted)}` }
       const problem = await ownerProblem(lookup, claims, now)
       return problem ? { ok: false, because: problem } : { ok: true, user: userOf(claims), audiences }
     },
@@ -180,6 +180,9 @@ export function createServiceAccountTokens(options: TokenOptions): ServiceAccoun
     }),
   }
 }
+
+/** As Go prints a list of texts. */
+const quoted = (texts: readonly string[]): string => `[${texts.map((text) => JSON.stringify(text)).join(' ')}]`
 
 function expirationProblem(seconds: number): string | undefined {
   if (!Number.isInteger(seconds) || seconds < EXPIRATION_SECONDS_MIN) return 'may not specify a duration less than 10 minutes'

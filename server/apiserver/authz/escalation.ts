@@ -51,7 +51,7 @@ async function checkBinding(request: AdmissionRequest, binding: RoleBinding, rba
   const resource = kind === 'Role' ? 'roles' : 'clusterroles'
   if (await may(authorizer, request.user, 'bind', resource, request.namespace, name)) return undefined
   const rules = rbac.roleRules(kind, name, kind === 'Role' ? request.namespace : '')
-  if (!rules) return { code: 404, reason: 'NotFound', message: `${resource}.${GROUP} ${JSON.stringify(name)} not found` }
+  if (!rules) return { code: 404, reason: 'NotFound', message: `${request.ref.resource}.${GROUP} ${JSON.stringify(name)} not found`, about: { group: GROUP, resource: request.ref.resource, name } }
   return grantProblem(request, rbac.rulesOf(request.user, request.namespace), rules, rbac)
 }
 

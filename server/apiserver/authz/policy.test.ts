@@ -124,7 +124,7 @@ test('nobody writes or binds a role with more than they hold, unless they may es
     'ALLOWED', 'ALLOWED',
     `clusterrolebindings.rbac.authorization.k8s.io "x" is forbidden: ${missing}{APIGroups:[""], Resources:["secrets"], Verbs:["get"]}`,
     'ALLOWED', 'ALLOWED',
-    'roles.rbac.authorization.k8s.io "gone" not found',
+    'rolebindings.rbac.authorization.k8s.io "gone" not found',
   ])
 })
 

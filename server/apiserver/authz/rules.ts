@@ -71,7 +71,9 @@ export function compactRules(rules: readonly PolicyRule[]): PolicyRule[] {
   for (const rule of rules) {
     const key = JSON.stringify([rule.apiGroups, rule.resources, rule.resourceNames, rule.nonResourceURLs])
     const known = merged.get(key)
-    if (known) known.verbs = [...new Set([...known.verbs, ...rule.verbs])]
+    // Upstream joins what concerns one resource only.
+    if (rule.nonResourceURLs) merged.set(`${key} ${rule.verbs.join()}`, rule)
+    else if (known) known.verbs = [...new Set([...known.verbs, ...rule.verbs])]
     else merged.set(key, { ...rule, verbs: [...rule.verbs] })
   }
   return [...merged.values()]

@@ -24,6 +24,9 @@ const PROXY = 'proxy'
 /** Under `/namespaces/<name>/` these are the namespace's own subresources, not resources in it. */
 const NAMESPACE_SUBRESOURCES = new Set(['status', 'finalize'])
 
+/** Upstream's: a namespace's own requests are in that namespace, so that who may read what is in it may read it, too. */
+export const namespaceOf = ({ group, resource, namespace, name }: Pick<ResourceInfo, 'group' | 'resource' | 'namespace' | 'name'>): string => (group === '' && resource === 'namespaces' ? name : namespace)
+
 /** Undefined: a segment is not valid percent-encoded UTF-8, or a name is `.`, `..` or contains a slash. */
 export function parseRequestInfo(path: string): RequestInfo | undefined {
   const raw = path.split('/')

@@ -1,7 +1,7 @@
 /** May they? One place makes Attributes of requests and words the refusals. */
 import type { UserInfo } from '#api/types/index.ts'
 import type { Attributes, Authorizer, Verdict } from '../auth.ts'
-import type { ResourceInfo } from '../http/request-info.ts'
+import { namespaceOf, type ResourceInfo } from '../http/request-info.ts'
 import { forbidden, forbiddenPath, internal } from '../http/status.ts'
 
 /** Of list, watch and deletecollection, as sent; empty: none. */
@@ -15,8 +15,9 @@ export function authorizePath(authorizer: Authorizer, user: UserInfo, method: st
   return authorizeAttributes(authorizer, { user, verb: method.toLowerCase(), path }, told)
 }
 
-export function attributesOf(user: UserInfo, verb: string, { group, version, resource, subresource, namespace, name }: ResourceInfo, { fieldSelector, labelSelector }: Selectors = {}): Attributes {
-  return { user, verb, resource: { group, version, resource, subresource, namespace, name }, ...(fieldSelector && { fieldSelector }), ...(labelSelector && { labelSelector }) }
+export function attributesOf(user: UserInfo, verb: string, info: ResourceInfo, { fieldSelector, labelSelector }: Selectors = {}): Attributes {
+  const { group, version, resource, subresource, name } = info
+  return { user, verb, resource: { group, version, resource, subresource, namespace: namespaceOf(info), name }, ...(fieldSelector && { fieldSelector }), ...(labelSelector && { labelSelector }) }
 }
 
 /** Throws 403, or 500 when nobody allowed it and somebody could not be asked. */

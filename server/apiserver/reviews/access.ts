@@ -106,8 +106,8 @@ export async function reviewRules(call: Call, authorizer: Authorizer): Promise<A
   const review = await readReview<KubeObject & { spec?: { namespace?: string }; status?: unknown }>(call)
   const namespace = review.spec?.namespace ?? ''
   if (namespace === '') throw badRequest('no namespace on request')
-  review.status = await authorizer.rulesFor(call.user, namespace)
-  return jsonResponse(review, 201)
+  // Upstream answers with a new object: nothing of what was sent is in it.
+  return jsonResponse({ kind: review.kind, apiVersion: review.apiVersion, metadata: {}, spec: {}, status: await authorizer.rulesFor(call.user, namespace) }, 201)
 }
 
 /** The body, once admission has let it through. */

@@ -4,11 +4,12 @@ import type { KubeObject, UserInfo } from '#api/types/index.ts'
 import type { Authenticator } from '../auth.ts'
 import { badRequest } from '../http/status.ts'
 import { jsonResponse } from '../http/response.ts'
+import { timestamp } from '../storage/object-meta.ts'
 import type { Call } from '../verbs/call.ts'
 import { readReview } from './access.ts'
 
 /** Nobody knows the token: upstream's authenticators have nothing to say about it. */
-const UNKNOWN: ReadonlySet<string> = new Set(['', 'no such token', 'the header is not JSON', 'the payload is not JSON'])
+const UNKNOWN: ReadonlySet<string> = new Set(['', 'no such token', 'the header is not JSON', 'the payload is not JSON', 'issued by somebody else'])
 
 export async function reviewToken(call: Call, authenticator: Authenticator): Promise<ApiResponse> {
   const review = await readReview<KubeObject & { spec?: { token?: string; audiences?: string[] }; status?: unknown }>(call)
@@ -25,6 +26,7 @@ export async function reviewToken(call: Call, authenticator: Authenticator): Pro
 
 export async function reviewSelf(call: Call): Promise<ApiResponse> {
   const review = await readReview<KubeObject & { status?: unknown }>(call)
+  review.metadata = { ...review.metadata, creationTimestamp: timestamp(call.parts.clock.nowMs()) }
   review.status = { userInfo: userInfo(call.user) }
   return jsonResponse(review, 201)
 }

@@ -5,6 +5,8 @@ import { nameSelected, parseSelection, type Selection } from '../watch/selection
 import type { Call } from './call.ts'
 import { decodeContinue, INCONSISTENT, type ContinueToken } from './continue-token.ts'
 
+const UINT64_MAX = 2n ** 64n - 1n
+
 /** How long a list waits for a revision it was promised; upstream's blockTimeout. */
 const FRESH_WAIT_MS = 3_000
 
@@ -33,6 +35,8 @@ export function parseListOptions(call: Call): ListOptions {
   const match = query.text('resourceVersionMatch')
   const next = query.text('continue')
   const limit = Math.max(0, query.integer('limit') ?? 0)
+  // A list has no use for it, but upstream reads all options before it looks at any.
+  query.integer('timeoutSeconds')
   if (match !== '') {
     if (text === '') errors.push(forbiddenField('resourceVersionMatch', 'resourceVersionMatch is forbidden unless resourceVersion is provided'))
     if (next !== '') errors.push(forbiddenField('resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided'))
@@ -42,9 +46,9 @@ export function parseListOptions(call: Call): ListOptions {
   if (query.has('sendInitialEvents')) errors.push(forbiddenField('sendInitialEvents', 'sendInitialEvents is forbidden for list'))
   if (errors.length > 0) throw invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', errors)
   if (next !== '') {
-    if (text !== '' && text !== '0') throw badRequest('specifying resource version is not allowed when using continue')
     // Whatever the token is of: one that was made for another list begins elsewhere, but is no danger.
     const token = decodeContinue(next)
+    if (text !== '' && text !== '0') throw badRequest('specifying resource version is not allowed when using continue')
     return { limit, token, revision: token.revision === INCONSISTENT ? undefined : token.revision, match: token.revision === INCONSISTENT ? 'newest' : 'exact' }
   }
   const revision = parseRevision(text)
@@ -57,7 +61,8 @@ export function parseListOptions(call: Call): ListOptions {
 /** Undefined for ''. Throws a 400 for what is not a number. */
 export function parseRevision(text: string): number | undefined {
   if (text === '') return undefined
-  if (!/^\d{1,16}$/.test(text)) throw badRequest(`invalid resource version: resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`)
+  const problem = !/^\d{1,64}$/.test(text) ? 'invalid syntax' : BigInt(text) > UINT64_MAX ? 'value out of range' : undefined
+  if (problem !== undefined) throw badRequest(`invalid resource version: resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: ${problem}`)
   return Number(text)
 }
 

@@ -5,13 +5,14 @@ import { uuid, type Random } from '#base/random.ts'
 import type { AdmissionApi, AdmissionRequest } from '../admission.ts'
 import { badRequest, StatusError } from '../http/status.ts'
 import type { KindRow } from '../kind.ts'
-import { targetOf, type ClientConfig, type WebhookClient, type WebhookIdentities } from '../webhook-client/index.ts'
+import { parseBoundedJson, targetOf, type ClientConfig, type WebhookClient, type WebhookIdentities } from '../webhook-client/index.ts'
 import type { Invocation } from './request-fields.ts'
 import { parseReview, rejection, reviewRequest, type Answer } from './review.ts'
 import type { WebhookMetrics } from './webhook-metrics.ts'
 
 export type Outcome =
-  | { kind: 'allowed'; answer: Answer }
+  /** `patch`: of JSON patch operations, empty when nothing is to change. */
+  | { kind: 'allowed'; answer: Answer; patch: readonly unknown[] }
   /** The webhook said no, or may not be asked (dry run): the client is told so. */
   | { kind: 'rejected'; error: StatusError }
   /** It could not be asked: what then happens is its failurePolicy. `message` begins with `failed calling webhook`. */
@@ -50,7 +51,9 @@ async function call(caller: HookCaller, invocation: Invocation, own: KindRow, re
   const { answer } = parsed
   for (const [key, text] of Object.entries(answer.auditAnnotations)) api.annotate(`${hook.name}/${key}`, text)
   for (const warning of answer.warnings) api.warn(warning)
-  return answer.allowed ? { kind: 'allowed', answer } : { kind: 'rejected', error: new StatusError(rejection(hook.name, answer.status)) }
+  if (!answer.allowed) return { kind: 'rejected', error: new StatusError(rejection(hook.name, answer.status)) }
+  const patch = answer.patch === undefined ? [] : parseBoundedJson(Buffer.from(answer.patch))
+  return Array.isArray(patch) ? { kind: 'allowed', answer, patch: patch as unknown[] } : failed('received undecodable patch in webhook response: it is no JSON list of operations')
 }
 
 function placeOf(config: ClientConfig): [host: string, port: number] {

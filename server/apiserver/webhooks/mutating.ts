@@ -8,13 +8,11 @@ import { applyJsonPatch } from '../patch/json-patch.ts'
 import type { Json } from '../patch/result.ts'
 import { cloneJson } from '../storage/clone.ts'
 import { equalJson } from '../storage/equal.ts'
-import { parseBoundedJson } from '../webhook-client/index.ts'
 import { callHook, type HookCaller } from './call-hook.ts'
 import { convertBetween } from './equivalents.ts'
 import type { Hook, HookSource } from './hook.ts'
 import { decideInvocation } from './invocation.ts'
 import type { Invocation } from './request-fields.ts'
-import type { Answer } from './review.ts'
 import { isExempt } from './rules.ts'
 
 const NAME = 'MutatingAdmissionWebhook'
@@ -58,7 +56,7 @@ export function mutatingWebhooks(hooks: HookSource, caller: HookCaller, log: Log
     const { hook } = invocation
     const place = `round_${request.reinvocation.isSecond ? 1 : 0}_index_${index}`
     const outcome = await callHook(caller, invocation, own, request, api, true)
-    const changed = outcome.kind === 'allowed' && await applyAnswer(outcome.answer, invocation, own, request, api, place)
+    const changed = outcome.kind === 'allowed' && await applyPatch(outcome.patch, outcome.answer.patchType, invocation, own, request, api, place)
     api.annotate(`mutation.webhook.admission.k8s.io/${place}`, JSON.stringify({ configuration: hook.configuration, webhook: hook.name, mutated: changed }))
     if (changed) {
       requireAgain(rounds)
@@ -82,9 +80,7 @@ function requireAgain(rounds: Rounds): void {
 }
 
 /** Whether the object is another now. Throws a 500 when the patch cannot be applied. */
-async function applyAnswer({ patch, patchType }: Answer, { hook, row, object }: Invocation, own: KindRow, request: AdmissionRequest, api: AdmissionApi, place: string): Promise<boolean> {
-  if (patch === undefined) return false
-  const operations = parsePatch(patch)
+async function applyPatch(operations: readonly unknown[], patchType: string, { hook, row, object }: Invocation, own: KindRow, request: AdmissionRequest, api: AdmissionApi, place: string): Promise<boolean> {
   if (operations.length === 0) return false
   if (!object) throw internal(`admission webhook ${JSON.stringify(hook.name)} attempted to modify the object, which is not supported for this operation`)
   if (patchType !== 'JSONPatch') throw internal(`failed calling webhook ${JSON.stringify(hook.name)}: unsupported patch type ${JSON.stringify(patchType)}`)
@@ -95,10 +91,4 @@ async function applyAnswer({ patch, patchType }: Answer, { hook, row, object }: 
   if (!replaced.ok) throw internal(replaced.message)
   api.annotate(`patch.webhook.admission.k8s.io/${place}`, JSON.stringify({ configuration: hook.configuration, webhook: hook.name, patch: operations, patchType }), 'Request')
   return replaced.changed
-}
-
-function parsePatch(text: string): unknown[] {
-  const value = parseBoundedJson(Buffer.from(text))
-  if (!Array.isArray(value)) throw internal('json: cannot unmarshal the webhook\'s patch into a JSON patch')
-  return value as unknown[]
 }

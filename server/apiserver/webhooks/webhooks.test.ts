@@ -204,7 +204,10 @@ test('answers that break the contract are failures', async () => {
   const deep = Buffer.from(`[{"op":"add","path":"/data/x","value":${'['.repeat(100_000)}${']'.repeat(100_000)}}]`).toString('base64')
   const tooDeep = await stage(() => ({ patchType: 'JSONPatch', patch: deep }))
   await register(tooDeep, MUTATING, 'x', {})
-  assert.match(message(await tooDeep.h.call('POST', CM, configMap('a'))), /cannot unmarshal the webhook's patch/)
+  assert.match(message(await tooDeep.h.call('POST', CM, configMap('a'))), /^500 Internal error occurred: failed calling webhook "h0.x.io": received undecodable patch in webhook response: /)
+  const lenient = await stage(() => ({ patchType: 'JSONPatch', patch: Buffer.from('nope').toString('base64') }))
+  await register(lenient, MUTATING, 'x', { failurePolicy: 'Ignore' })
+  assert.equal((await lenient.h.call('POST', CM, configMap('a'))).status, 201)
   for (const [path, said] of [[VALIDATING, { uid: 'other' }], [VALIDATING, patchOf()], [MUTATING, { patch: 'W10=' }], [MUTATING, { patchType: 'JSONPatch' }], [MUTATING, { ...patchOf({ op: 'remove', path: '/nothing' }) }], [MUTATING, { ...patchOf({ op: 'add', path: '/data', value: 'text' }) }]] as const) {
     const s = await stage(() => said)
     await register(s, path, 'x', {})

@@ -31,7 +31,7 @@ describe('the embedded runtime on cgroup version 2', { skip: DISK === '' && 'run
   before(async () => {
     const work = mkdtempSync(join(tmpdir(), 'skiff-cargo-'))
     const sources = join(work, 'sources.tar')
-    const modules = [...packages(['tar-stream', 'node-pty', 'fast-check'])].map((name) => `node_modules/${name}`)
+    const modules = [...packages(['tar-stream', 'node-pty', 'fast-check', 'ws'])].map((name) => `node_modules/${name}`)
     execFileSync('tar', ['-C', ROOT, '-cf', sources, 'package.json', 'base', 'cri', 'test/images', 'scripts/run-tests.ts', ...modules])
     guest = new Guest({ diskDir: DISK, arch: 'amd64', cargo: { node: process.execPath, 'docker-registry': '/usr/bin/docker-registry', 'sources.tar': sources } })
     rmSync(work, { recursive: true })

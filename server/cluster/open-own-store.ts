@@ -51,7 +51,7 @@ export async function openOwnStore(options: OwnDataOptions, attach: Attach): Pro
   const { clock, random, log } = options
   const found: Pick<OpenedStore, 'member' | 'failed'> = {}
   const store = await openReplicatedStore({
-    open: options.open, receivedDirectory: join(options.directory, 'received'), clock, random, log: log.with('store'), ...(options.writeBack && { writeBack: options.writeBack }),
+    open: options.open, receivedDirectory: join(options.directory, 'received'), historyDirectory: join(options.directory, 'history'), clock, random, log: log.with('store'), ...(options.writeBack && { writeBack: options.writeBack }),
     async start(machine, db) {
       const record = await ownRecord(db, machine.applied > 0 || hasLevelLog(db), options)
       const transport = record.clustered ? await attach(record) : noTransport

@@ -2,7 +2,7 @@
 import { CodedError } from '#base/errors.ts'
 import { History, HISTORY_LIMITS, type HistoryLimits } from './history.ts'
 import { readSnapshot, writeSnapshot } from './snapshot-format.ts'
-import type { KeyValue, ListOptions, ListResult, Revision, Store, Txn, TxnResult, Watch, WatchListener, WatchOptions } from './store.ts'
+import type { Changes, ChangesOptions, KeyValue, ListOptions, ListResult, Revision, Store, Txn, TxnResult, Watch, WatchListener, WatchOptions } from './store.ts'
 import { eventsOf, failedCompare } from './transaction.ts'
 import { WatchHub } from './watch-hub.ts'
 
@@ -67,6 +67,11 @@ export class MemoryStore implements Store {
     this.#history.assertReaches(options.afterRevision)
     for (const group of this.#history.since(options.prefix, options.afterRevision)) listener(group.events, group.revision)
     return this.#hub.add(options, listener)
+  }
+
+  changes(options: ChangesOptions): Changes {
+    this.#assertOpen()
+    return this.#history.page(options, this.#revision)
   }
 
   async compact(revision: Revision): Promise<void> {

@@ -108,6 +108,25 @@ export function storeContract(name: string, newHarness: () => StoreHarness): voi
       assert.equal(seen.length, 4)
     })
 
+    it('tells history in parts, each whole transactions, and up to where it is all there is', async () => {
+      const store = await open()
+      await write(store, put('/w/a', '1'))
+      await write(store, put('/w/a', '2'), put('/w/b', '1'))
+      await write(store, put('/v/a', 'x'))
+      await write(store, del('/w/a'))
+      await write(store, put('/v/a', 'y'))
+      const part = (afterRevision: Revision, bytesMax: number) => {
+        const { events, through } = store.changes({ prefix: '/w/', afterRevision, bytesMax })
+        return [said(events), through]
+      }
+      assert.deepEqual(part(1, 1), [['2 put /w/a ->1'], 2])
+      assert.deepEqual(part(2, 1), [['3 put /w/a 1>2', '3 put /w/b ->1'], 3])
+      assert.deepEqual(part(3, 1e6), [['5 delete /w/a 2>-'], 6])
+      assert.deepEqual(part(6, 1), [[], 6])
+      await store.compact(3)
+      assert.throws(() => part(2, 1), (e) => hasCode(e, 'STORE_COMPACTED'))
+    })
+
     it('shows lazy writes to readers and watchers at once', async () => {
       const store = await open()
       const seen: string[] = []

@@ -95,6 +95,19 @@ export interface WatchOptions {
   onGap?: () => void
 }
 
+export interface ChangesOptions {
+  prefix: string
+  afterRevision: Revision
+  /** About so many bytes are given; one transaction at least. */
+  bytesMax: number
+}
+
+export interface Changes {
+  readonly events: readonly WatchEvent[]
+  /** All that happened up to here is among them: go on after it, until it is the newest revision. */
+  readonly through: Revision
+}
+
 /** Called synchronously, in order, one call per transaction that touches the prefix; must not throw and must not block. */
 export type WatchListener = (events: readonly WatchEvent[], revision: Revision) => void
 
@@ -129,6 +142,8 @@ export interface Store {
    * A listener sees a change no later than the promise of the txn that made it resolves.
    */
   watch(options: WatchOptions, listener: WatchListener): Watch
+  /** A part of history, oldest first: what a watch would begin with may be more than memory should hold at a time. Throws as `watch` does. */
+  changes(options: ChangesOptions): Changes
   /** Forgets history before `revision`; current values stay. */
   compact(revision: Revision): Promise<void>
   /** A consistent copy of the newest state, in chunks; format is private to `restore`. */

@@ -11,7 +11,7 @@ import { seededRandom, systemRandom } from '#base/random.ts'
 import { openAlone } from '#server/replication/machine/alone.test-support.ts'
 import { storeContract } from '#server/store/store.contract.ts'
 import { MemoryStore } from '#server/store/store-memory.ts'
-import type { KeyValue, Store } from '#server/store/store.ts'
+import type { KeyValue, Store, WatchEvent } from '#server/store/store.ts'
 import { harness, items } from '../app.test-support.ts'
 import { parseEncryptionConfig, type EncryptionConfig } from './configuration.ts'
 import { openEncryption } from './index.ts'
@@ -209,6 +209,7 @@ function asSecrets(store: Store): Store {
   const root = '/registry/core/secrets'
   const inside = (key: string) => root + key
   const outside = <T extends KeyValue | undefined>(kv: T): T => (kv && { ...kv, key: kv.key.slice(root.length) })
+  const outsideEvent = (e: WatchEvent): WatchEvent => ({ kind: e.kind, key: e.key.slice(root.length), revision: e.revision, current: outside(e.current), previous: outside(e.previous) })
   return {
     ...store,
     get: async (key, revision) => outside(await store.get(inside(key), revision)),
@@ -220,7 +221,11 @@ function asSecrets(store: Store): Store {
       const result = await store.txn({ ...txn, compare: txn.compare.map((c) => ({ ...c, key: inside(c.key) })), ops: txn.ops.map((op) => ({ ...op, key: inside(op.key) })) })
       return result.ok ? result : { ...result, key: result.key.slice(root.length), current: outside(result.current) }
     },
-    watch: (options, listener) => store.watch({ ...options, prefix: inside(options.prefix) }, (events, revision) => listener(events.map((e) => ({ kind: e.kind, key: e.key.slice(root.length), revision: e.revision, current: outside(e.current), previous: outside(e.previous) })), revision)),
+    watch: (options, listener) => store.watch({ ...options, prefix: inside(options.prefix) }, (events, revision) => listener(events.map(outsideEvent), revision)),
+    changes: (options) => {
+      const { events, through } = store.changes({ ...options, prefix: inside(options.prefix) })
+      return { events: events.map(outsideEvent), through }
+    },
   }
 }
 

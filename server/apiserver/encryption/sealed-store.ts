@@ -58,6 +58,8 @@ export function sealStore(store: Store, table: TransformerTable, log: Log, metri
     return undefined
   }
 
+  const openedLater = (events: readonly WatchEvent[]): readonly WatchEvent[] => (events.some((e) => isSealed(e)) ? events.map((e) => (isSealed(e) ? new OpenedEvent(e, openedNow) : e)) : events)
+
   return {
     use(next, unchanged) { Object.assign(state, { byPrefix: transformersByPrefix(next), unchanged }) },
     revision: () => store.revision(),
@@ -85,7 +87,11 @@ export function sealStore(store: Store, table: TransformerTable, log: Log, metri
       throw new CodedError('STORE_UNAVAILABLE', 'the keys of encryption at rest change all the time: nothing was written; try again')
     },
     watch(options, listener): Watch {
-      return store.watch(options, (events, revision) => listener(events.some((e) => isSealed(e)) ? events.map((e) => (isSealed(e) ? new OpenedEvent(e, openedNow) : e)) : events, revision))
+      return store.watch(options, (events, revision) => listener(openedLater(events), revision))
+    },
+    changes(options) {
+      const { events, through } = store.changes(options)
+      return { events: openedLater(events), through }
     },
     compact: (revision) => store.compact(revision),
     snapshot: () => store.snapshot(),

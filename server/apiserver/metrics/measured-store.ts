@@ -49,6 +49,7 @@ export function measureStore(store: Store, clock: Clock): MeasuredStore {
     list: (options) => timed('list', options.prefix, store.list(options)),
     txn: (txn) => timed(operationOf(txn), txn.ops[0]?.key ?? '', store.txn(txn)),
     watch: (options, listener) => store.watch(options, listener),
+    changes: (options) => store.changes(options),
     compact: (revision) => store.compact(revision),
     snapshot: () => store.snapshot(),
     restore: (chunks) => store.restore(chunks),

@@ -3,13 +3,14 @@
  * pass straight through; where it waits (a conversion webhook), they queue and arrive in order, and whoever needs the newest waits.
  */
 import { CodedError } from '#base/errors.ts'
-import type { KeyValue, ListOptions, ListResult, Revision, Store, Watch, WatchEvent, WatchListener, WatchOptions } from '#server/store/store.ts'
+import type { Changes, ChangesOptions, KeyValue, ListOptions, ListResult, Revision, Store, Watch, WatchEvent, WatchListener, WatchOptions } from '#server/store/store.ts'
 import type { StoredForm } from '../kind.ts'
 
 /** What a cache needs of a store. */
 export interface CacheSource {
   list(options: ListOptions): Promise<ListResult>
   watch(options: WatchOptions, listener: WatchListener): Watch
+  changes(options: ChangesOptions): Changes
   /** The revision whose state has been delivered. */
   revision(): Revision
   /** Absent: always. */
@@ -74,9 +75,17 @@ export class FormedStore implements CacheSource {
     if (state.missed) {
       state.isClosed = true
       watch.close()
-      throw new CodedError('STORE_COMPACTED', 'the history of a converted resource is not kept')
+      throw historyNotKept()
     }
     return { close: () => { state.isClosed = true; watch.close() } }
+  }
+
+  changes(options: ChangesOptions): Changes {
+    const { events, through } = this.#store.changes(options)
+    const read = this.#read(events)
+    // History is wanted at once; who asks for it lists again.
+    if (!read || read instanceof Promise || this.#queue) throw historyNotKept()
+    return { events: read, through }
   }
 
   #enqueue(work: () => Promise<void>): void {
@@ -106,4 +115,5 @@ export class FormedStore implements CacheSource {
   }
 }
 
+const historyNotKept = () => new CodedError('STORE_COMPACTED', 'the history of a converted resource is not kept')
 const withValue = (kv: KeyValue, value: Buffer | undefined): KeyValue => (value === undefined || value === kv.value ? kv : { ...kv, value })

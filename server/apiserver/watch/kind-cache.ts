@@ -63,6 +63,13 @@ export interface CacheEvent {
   readonly encoded: Map<string, Buffer>
 }
 
+/** What happened before the ring begins, a part of it at a time. */
+export interface Backlog {
+  readonly events: readonly CacheEvent[]
+  /** All changes up to here are among them. */
+  readonly through: number
+}
+
 /** Whoever follows the ring; the cache tells it that there is more. */
 export interface Follower {
   /** Sequence number of the next event it wants. */
@@ -89,6 +96,8 @@ const RING_KEEP = 64
 const RING_EVENTS_MAX = 4096
 const RING_BYTES_MAX = 8 * 1024 * 1024
 const LOAD_PAGE = 500
+/** How much of the past a watcher holds at a time. */
+const BACKLOG_BYTES = 512 * 1024
 
 export class KindCache {
   readonly prefix: string
@@ -174,13 +183,10 @@ export class KindCache {
     return this.#ringStart + at
   }
 
-  /** Changes after `revision` from the store's own history, for who comes back after long. Throws STORE_COMPACTED. */
-  history(revision: number): CacheEvent[] {
-    const found: CacheEvent[] = []
-    this.#store.watch({ prefix: this.prefix, afterRevision: revision }, (events) => {
-      for (const event of events) found.push(this.#translate(event))
-    }).close()
-    return found
+  /** The first changes after `revision`, up to `until`, from the store's own history, for who comes back after long. Throws STORE_COMPACTED. */
+  history(revision: number, until: number): Backlog {
+    const { events, through } = this.#store.changes({ prefix: this.prefix, afterRevision: revision, bytesMax: BACKLOG_BYTES })
+    return { events: events.filter((e) => e.revision <= until).map((e) => this.#translate(e)), through: Math.min(through, until) }
   }
 
   follow(follower: Follower): void {

@@ -98,7 +98,10 @@ describe('listing', () => {
     assert.equal(await message('resourceVersionMatch=Exact'), '422 ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided')
     assert.equal(await message('resourceVersion=x'), '400 invalid resource version: resourceVersion: Invalid value: "x": strconv.ParseUint: parsing "x": invalid syntax')
     assert.equal(await message('sendInitialEvents=true'), '422 ListOptions.meta.k8s.io "" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list')
+    assert.match(await message('resourceVersion=18446744073709551616'), /value out of range$/)
     assert.equal(await message('limit=x'), '400 strconv.ParseInt: parsing "x": invalid syntax')
+    assert.equal(await message('timeoutSeconds=x'), '400 strconv.ParseInt: parsing "x": invalid syntax')
+    assert.match(await message('continue=abc&resourceVersion=5'), /^400 invalid continue token: /)
     assert.match(await message('continue=abc'), /^400 invalid continue token: continue key is not valid: /)
     assert.equal(await message('fieldSelector=spec.nope%3Dx'), '400 "spec.nope" is not a known field selector: only "metadata.name", "metadata.namespace"')
     assert.equal((await call('GET', `${PODS}?fieldSelector=spec.nope%3Dx`)).json['message'], 'field label not supported: spec.nope')
@@ -207,6 +210,52 @@ describe('watching', () => {
     assert.deepEqual(await cold.next(1), ['ADDED c'])
     const warm = await watch(`${CM}?watch=1&resourceVersion=${from + 2}`)
     assert.deepEqual(await warm.next(1), ['ADDED c'])
+  })
+
+  test('from long ago: all of it in order, though no more than a part is held at a time, and then what happens', async () => {
+    const { call, watch, store } = harness()
+    for (let i = 1; i <= 150; i++) await call(i === 1 ? 'POST' : 'PUT', i === 1 ? CM : `${CM}/a`, configMap('a', { data: { i: String(i), filler: 'x'.repeat(20_000) } }))
+    const slow = await watch(`${CM}?watch=1&resourceVersion=1&allowWatchBookmarks=true`)
+    slow.fill()
+    const w = await watch(`${CM}?watch=1&resourceVersion=1`)
+    await call('POST', CM, configMap('b'))
+    await w.next(151)
+    assert.deepEqual(w.events.map((e) => Number(e['object']?.['metadata']?.['resourceVersion'])), Array.from({ length: 151 }, (_, i) => i + 2))
+    assert.ok(slow.events.length < 100)
+    slow.drain()
+    await slow.next(151)
+    assert.deepEqual(slow.events, w.events)
+    assert.equal(store.revision(), 152)
+  })
+
+  test('from long ago, told to a client that takes it slowly while more is written than the ring has room for: all of it, once', async () => {
+    const { call, watch } = harness()
+    const big = (i: number) => configMap(`a${i}`, { data: { filler: 'x'.repeat(60_000) } })
+    for (let i = 1; i <= 30; i++) await call('POST', CM, big(i))
+    const slow = await watch(`${CM}?watch=1&resourceVersion=1`)
+    slow.fill()
+    // The ring has room for 8 MiB; history counts what was there before.
+    for (let i = 31; i <= 200; i++) await call('POST', CM, big(i))
+    assert.ok(slow.events.length < 30)
+    slow.drain()
+    await slow.next(200)
+    assert.deepEqual(slow.events.map((e) => Number(e['object']?.['metadata']?.['resourceVersion'])), Array.from({ length: 200 }, (_, i) => i + 2))
+    await call('POST', CM, configMap('b'))
+    assert.deepEqual(await slow.next(1), ['ADDED b'])
+  })
+
+  test('from long ago, which is forgotten before it is told: 410 after what was told', async () => {
+    const { call, watch, store } = harness()
+    for (let i = 1; i <= 150; i++) await call(i === 1 ? 'POST' : 'PUT', i === 1 ? CM : `${CM}/a`, configMap('a', { data: { i: String(i), filler: 'x'.repeat(20_000) } }))
+    const slow = await watch(`${CM}?watch=1&resourceVersion=1`)
+    slow.fill()
+    await store.compact(store.revision())
+    slow.drain()
+    await slow.ended
+    const told = slow.events.slice(0, -1).map((e) => Number(e['object']?.['metadata']?.['resourceVersion']))
+    assert.deepEqual(told, Array.from({ length: told.length }, (_, i) => i + 2))
+    assert.ok(told.length > 0 && told.length < 150, String(told.length))
+    assert.deepEqual([slow.events.at(-1)?.['type'], slow.events.at(-1)?.['object']?.['code'], slow.events.at(-1)?.['object']?.['reason']], ['ERROR', 410, 'Expired'])
   })
 
   test('a revision that is compacted is told inside the stream as 410 Expired', async () => {

@@ -8,9 +8,10 @@
  */
 import type { BodySink, BodyStream } from '#api/client/transport.ts'
 import type { Clock } from '#base/clock.ts'
+import { hasCode } from '#base/errors.ts'
 import { statusObject, tooOld } from '../http/status.ts'
 import { encodeEvent, type EventType, type WatchForm } from './encoder.ts'
-import type { CacheEvent, Entry, Follower, KindCache } from './kind-cache.ts'
+import type { Backlog, CacheEvent, Entry, Follower, KindCache } from './kind-cache.ts'
 
 export interface WatcherOptions {
   cache: KindCache
@@ -21,8 +22,8 @@ export interface WatcherOptions {
   initial: readonly Entry[]
   /** The initial events are of this revision; their end is marked by a bookmark when set. */
   initialEndRevision: number | undefined
-  /** From the store's history: what happened between the client's revision and `position`. */
-  backlog: readonly CacheEvent[]
+  /** From the store's history: what happened between the client's revision and `position`, or the first part of it. Undefined: the ring has all. */
+  backlog: Backlog | undefined
   position: number
   /** Events up to this revision are not sent: the client asked from a state that is still to come. */
   afterRevision: number
@@ -45,7 +46,11 @@ export class Watcher implements Follower, BodyStream {
   #position: number
   /** Let go of as soon as they are sent: a watch lives long. */
   #initial: readonly Entry[]
-  #backlog: readonly CacheEvent[]
+  #backlog: Backlog | undefined
+  /** Until the next part of it is here. */
+  #isReading = false
+  /** From here on the ring tells. */
+  #until = 0
   #initialAt = 0
   #backlogAt = 0
   #initialEndDue: boolean
@@ -61,6 +66,7 @@ export class Watcher implements Follower, BodyStream {
     this.#position = options.position
     this.#initial = initial
     this.#backlog = backlog
+    this.#until = options.cache.revision()
     this.#initialEndDue = options.initialEndRevision !== undefined
     // Followed from now on, so that the ring keeps what comes while the first answer is on its way.
     options.cache.follow(this)
@@ -93,7 +99,14 @@ export class Watcher implements Follower, BodyStream {
   }
 
   onLost(): void {
-    this.#fail(tooOld(this.#position, this.#options.cache.ringEnd).body)
+    const { cache } = this.#options
+    if (this.#backlog || this.#isReading) {
+      // Nothing of the ring has been told yet: history tells more of it.
+      this.#until = cache.revision()
+      this.#position = cache.ringEnd
+      return
+    }
+    this.#fail(tooOld(this.#position, cache.ringEnd).body)
   }
 
   onClosed(): void { this.#end() }
@@ -149,21 +162,45 @@ export class Watcher implements Follower, BodyStream {
       this.#initialEndDue = false
       return this.#bookmarkBytes(initialEndRevision, true)
     }
-    for (;;) {
-      const old = this.#backlog[this.#backlogAt]
+    while (!this.#isReading) {
+      const backlog = this.#backlog
+      const old = backlog?.events[this.#backlogAt]
+      if (backlog && !old) {
+        this.#readOn(backlog.through)
+        continue
+      }
       const event = old ?? cache.event(this.#position)
       if (!event) break
-      if (!old) this.#position++
-      else if (++this.#backlogAt === this.#backlog.length) this.#backlog = []
+      if (old) this.#backlogAt++
+      else this.#position++
       if (event.revision <= this.#options.afterRevision) continue
       const type = transition(event, this.#options.matches)
       if (!type) continue
       this.#isFirst = false
       return encodeEvent(event, type, encoder)
     }
-    if (!this.#bookmarkDue) return undefined
+    if (!this.#bookmarkDue || this.#isReading) return undefined
     this.#bookmarkDue = false
     return this.#bookmarkBytes(cache.revision(), false)
+  }
+
+  /** In a turn of its own: many that come back at once must not hold up all others. */
+  #readOn(through: number): void {
+    this.#backlog = undefined
+    this.#backlogAt = 0
+    if (through >= this.#until) return
+    this.#isReading = true
+    setImmediate(() => {
+      this.#isReading = false
+      if (this.#ended) return
+      try {
+        this.#backlog = this.#options.cache.history(through, this.#until)
+      } catch (error) {
+        if (!hasCode(error, 'STORE_COMPACTED')) return this.#end()
+        return this.#fail(tooOld(through, this.#until).body)
+      }
+      if (!this.#parked) this.#pump()
+    })
   }
 
   #bookmarkBytes(revision: number, initialEventsEnd: boolean): Buffer {

@@ -4,6 +4,7 @@ import { asError, CodedError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import { HISTORY_LIMITS, type HistoryLimits } from '#server/store/history.ts'
+import { openHistoryDirectory } from '#server/store/history-directory.ts'
 import { WRITE_BACK, type WriteBack } from '#server/store/write-back.ts'
 import type { ReplicaNode, StateMachine } from '../contract.ts'
 import { openState } from './open-state.ts'
@@ -19,6 +20,8 @@ export interface ReplicatedStoreOptions {
   readonly random: Random
   readonly log: Log
   readonly history?: HistoryLimits
+  /** For what history has no room for in memory; emptied. Absent: it is kept in memory alone. */
+  readonly historyDirectory?: string
   /** Default: that of the profile `normal`. */
   readonly writeBack?: WriteBack
   readonly leaderlessMsMax?: number
@@ -31,7 +34,8 @@ export async function openReplicatedStore(options: ReplicatedStoreOptions): Prom
   const { clock, random, log, writeBack = WRITE_BACK.normal } = options
   const db = await openDatabase(options.open)
   try {
-    const machine = new StoreMachine({ db, clock, history: options.history ?? HISTORY_LIMITS, writeBack }, await openState(db, options.receivedDirectory))
+    const historySpill = options.historyDirectory === undefined ? undefined : await openHistoryDirectory({ directory: options.historyDirectory, clock, log })
+    const machine = new StoreMachine({ db, clock, history: options.history ?? HISTORY_LIMITS, writeBack, ...(historySpill && { historySpill }) }, await openState(db, options.receivedDirectory))
     const node = await options.start(machine, db)
     const store = new ReplicatedStore({ machine, node, clock, random, log, writeBack, closeDatabase: () => db.close(), ...(options.leaderlessMsMax !== undefined && { leaderlessMsMax: options.leaderlessMsMax }) })
     await store.whenAloneLeads()

@@ -8,7 +8,7 @@ import { asError, CodedError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import { readSnapshot, writeSnapshot } from '#server/store/snapshot-format.ts'
-import type { KeyValue, ListOptions, ListResult, Revision, Store, Txn, TxnResult, Watch, WatchListener, WatchOptions } from '#server/store/store.ts'
+import type { Changes, ChangesOptions, KeyValue, ListOptions, ListResult, Revision, Store, Txn, TxnResult, Watch, WatchListener, WatchOptions } from '#server/store/store.ts'
 import type { WriteBack } from '#server/store/write-back.ts'
 import { isAlone, membersOf } from '../../raft/configuration.ts'
 import { NOBODY, type MemberId, type RaftStatus, type Term } from '../../raft/types.ts'
@@ -161,9 +161,18 @@ export class ReplicatedStore implements Store {
   }
 
   watch(options: WatchOptions, listener: WatchListener): Watch {
+    this.#assertShows()
+    return this.#machine.state.watch(options, listener)
+  }
+
+  changes(options: ChangesOptions): Changes {
+    this.#assertShows()
+    return this.#machine.state.changes(options)
+  }
+
+  #assertShows(): void {
     if (this.#closing) throw closedError()
     if (this.#machine.installing) throw new CodedError('STORE_UNAVAILABLE', 'this server is taking over the state of another one: try again in a moment')
-    return this.#machine.state.watch(options, listener)
   }
 
   async compact(revision: Revision): Promise<void> {
@@ -205,7 +214,7 @@ export class ReplicatedStore implements Store {
   }
 
   async #shutDown(): Promise<void> {
-    this.#machine.state.closeWatches()
+    this.#machine.state.close()
     this.#cancelFlushes()
     this.#cancelPatience?.()
     this.#lazy.close()

@@ -5,6 +5,7 @@
 import { asError, assert, CodedError } from '#base/errors.ts'
 import type { Clock } from '#base/clock.ts'
 import type { HistoryLimits } from '#server/store/history.ts'
+import type { HistorySpill } from '#server/store/spilled-events.ts'
 import type { Revision, WatchEvent } from '#server/store/store.ts'
 import { WRITE_BACK, type WriteBack } from '#server/store/write-back.ts'
 import type { Entry, LogBase, LogIndex, Recovered, Snapshot, Term } from '../../raft/types.ts'
@@ -42,6 +43,8 @@ export interface StoreMachineOptions {
   db: Database
   clock: Clock
   history: HistoryLimits
+  /** Where history goes that has no room in memory. */
+  historySpill?: HistorySpill
   writeBack?: WriteBack
 }
 
@@ -77,7 +80,7 @@ export class StoreMachine implements StateMachine {
     this.#position = this.#written = opened.position
     this.#clean = opened.clean
     this.#cleanIsStored = opened.clean !== undefined
-    this.state = new VisibleState(options.db, opened.position.revision, options.history)
+    this.state = new VisibleState(options.db, opened.position.revision, options.history, options.historySpill)
   }
 
   /** Grows while it runs: what is written to the database after it has been read is durable only where this is, too. */

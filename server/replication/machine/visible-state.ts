@@ -11,7 +11,8 @@
 import { CodedError } from '#base/errors.ts'
 import { History, type HistoryLimits } from '#server/store/history.ts'
 import { RecentReads } from '#server/store/recent-reads.ts'
-import type { KeyValue, ListOptions, ListResult, Revision, Watch, WatchEvent, WatchListener, WatchOptions } from '#server/store/store.ts'
+import type { Changes, ChangesOptions, KeyValue, ListOptions, ListResult, Revision, Watch, WatchEvent, WatchListener, WatchOptions } from '#server/store/store.ts'
+import type { HistorySpill } from '#server/store/spilled-events.ts'
 import { WatchHub } from '#server/store/watch-hub.ts'
 import type { Change } from './entry.ts'
 import { laidOver, readState, scanState, type Database } from './state-database.ts'
@@ -21,6 +22,7 @@ type Layer = Map<string, KeyValue | undefined>
 export class VisibleState {
   readonly #db: Database
   readonly #limits: HistoryLimits
+  readonly #spill: HistorySpill | undefined
   readonly #hub = new WatchHub()
   readonly #recent = new RecentReads()
   #history: History
@@ -31,11 +33,12 @@ export class VisibleState {
   #loggedBytes = 0
   #writing: Layer = new Map()
 
-  constructor(db: Database, revision: Revision, limits: HistoryLimits) {
+  constructor(db: Database, revision: Revision, limits: HistoryLimits, spill?: HistorySpill) {
     this.#db = db
     this.#limits = limits
+    this.#spill = spill
     this.#revision = revision
-    this.#history = new History(revision, limits)
+    this.#history = new History(revision, limits, spill)
   }
 
   get revision(): Revision { return this.#revision }
@@ -92,6 +95,8 @@ export class VisibleState {
     return this.#hub.add(options, listener)
   }
 
+  changes(options: ChangesOptions): Changes { return this.#history.page(options, this.#revision) }
+
   compact(revision: Revision): void { this.#history.compact(revision) }
 
   assertReadable(revision: Revision | undefined): void {
@@ -145,7 +150,8 @@ export class VisibleState {
   /** Forgets what was before `revision`: what led to the present state is not known here. */
   restart(revision: Revision): void {
     this.#revision = Math.max(this.#revision, revision)
-    this.#history = new History(this.#revision, this.#limits)
+    this.#history.discard()
+    this.#history = new History(this.#revision, this.#limits, this.#spill)
     this.#recent.clear()
   }
 
@@ -185,7 +191,11 @@ export class VisibleState {
     this.#writing = new Map()
   }
 
-  closeWatches(): void { this.#hub.closeAll() }
+  /** Nobody is told of anything, or asks for what was, any more. */
+  close(): void {
+    this.#hub.closeAll()
+    this.#history.discard()
+  }
 
   #readLogged(key: string): KeyValue | undefined {
     const logged = this.#logged.get(key)

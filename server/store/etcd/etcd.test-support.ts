@@ -97,6 +97,10 @@ export function since(base: number, store: Store): Store {
       return result.ok ? { ...result, revision: result.revision - base } : { ...result, revision: result.revision - base, current: kv(result.current) }
     },
     watch: ({ prefix, afterRevision }, listener) => store.watch({ prefix, afterRevision: up(afterRevision) }, (events, revision) => listener(events.map(event), revision - base)),
+    changes(options) {
+      const { events, through } = store.changes({ ...options, afterRevision: up(options.afterRevision) })
+      return { events: events.map(event), through: through - base }
+    },
     compact: (revision) => store.compact(up(revision)),
     snapshot: () => store.snapshot(),
     restore: (chunks) => store.restore(chunks),

@@ -14,7 +14,7 @@ import type { GrpcTls } from '#base/grpc/grpc-client.ts'
 import type { Log } from '#base/log.ts'
 import { History, HISTORY_LIMITS } from '../history.ts'
 import { readSnapshot, writeSnapshot } from '../snapshot-format.ts'
-import { TXN_OPS_MAX, type KeyValue, type ListOptions, type ListResult, type Revision, type Store, type Txn, type TxnResult, type Watch, type WatchEvent, type WatchListener, type WatchOptions } from '../store.ts'
+import { TXN_OPS_MAX, type Changes, type ChangesOptions, type KeyValue, type ListOptions, type ListResult, type Revision, type Store, type Txn, type TxnResult, type Watch, type WatchEvent, type WatchListener, type WatchOptions } from '../store.ts'
 import { WatchHub } from '../watch-hub.ts'
 import { keepCompacting } from './compactor.ts'
 import { EventFeed } from './event-feed.ts'
@@ -159,6 +159,11 @@ class EtcdStore implements Store {
     this.#history.assertReaches(afterRevision)
     for (const group of this.#history.since(prefix, afterRevision)) listener(group.events, group.revision)
     return this.#hub.add({ prefix, afterRevision }, listener)
+  }
+
+  changes(options: ChangesOptions): Changes {
+    this.#assertOpen()
+    return this.#history.page(options, this.revision())
   }
 
   async compact(revision: Revision): Promise<void> {

@@ -67,7 +67,8 @@ export class Cluster {
   }
 
   get token(): string {
-    return readFileSync(join(this.server.dataDir, 'server/token'), 'utf8').trim()
+    // As the host sees it: its data may be on a disk that is mounted there alone.
+    return readFileSync(join(`/proc/${this.server.holderPid}/root`, this.server.dataDir, 'server/token'), 'utf8').trim()
   }
 
   /** The first hosts, which run servers. */

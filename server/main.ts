@@ -15,6 +15,7 @@ const VERBS: Readonly<Record<VerbName, Run>> = {
   token: async (argv) => (await import('./cli/token.ts')).run(argv),
   members: async (argv) => (await import('./cli/members.ts')).run(argv),
   'secrets-encrypt': async (argv) => (await import('./cli/secrets-encrypt.ts')).run(argv),
+  images: async (argv) => (await import('./cli/images.ts')).run(argv),
   snapshot: async (argv) => (await import('./cli/snapshot.ts')).run(argv),
   check: async (argv) => (await import('./cli/check.ts')).run(argv),
   uninstall: async (argv) => (await import('./cli/uninstall.ts')).run(argv),

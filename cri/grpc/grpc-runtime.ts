@@ -14,7 +14,7 @@ import { CONTAINER_STATES, nameOf, SANDBOX_STATES } from '../wire/enums.ts'
 import type { Call } from '#base/grpc/call.ts'
 import { GrpcClient, type CallOptions } from '#base/grpc/grpc-client.ts'
 import type * as m from '../wire/messages.ts'
-import { CALLS } from '../wire/services.ts'
+import { CALLS, OWN_CALLS } from '../wire/services.ts'
 import { containerStatsOf, containerStatusOf, imageOf, sandboxStatusOf } from './answers.ts'
 import { contractError, type CallKind } from './errors.ts'
 import { LifeEvents } from './life-events.ts'
@@ -287,8 +287,9 @@ export class GrpcRuntime implements ContainerRuntime {
     return { mountpoint: fs?.fsId?.mountpoint ?? '', usedBytes: fs?.usedBytes?.value ?? 0, inodesUsed: fs?.inodesUsed?.value ?? 0 }
   }
 
-  importImages(path: string): Promise<Image[]> {
-    return Promise.reject(new CodedError('CRI_INVALID', `${path}: CRI has no call that imports an image: use the runtime's own tool, for containerd \`ctr -n k8s.io images import\``))
+  async importImages(path: string): Promise<Image[]> {
+    if ((await this.version()).runtimeName !== 'skiff') throw new CodedError('CRI_INVALID', `${path}: CRI has no call that imports an image: use the runtime's own tool, for containerd \`ctr -n k8s.io images import\``)
+    return (await this.#call(OWN_CALLS.importImages, { path }, 'image', { timeoutMs: ENDLESS_MS })).images.map(imageOf)
   }
 
   get #cgroups(): 1 | 2 {

@@ -10,7 +10,7 @@ import type { Call } from '#base/grpc/call.ts'
 import { GrpcServer, type Unary } from '#base/grpc/grpc-server.ts'
 import { GRPC, GrpcError } from '#base/grpc/grpc-status.ts'
 import type * as m from '../wire/messages.ts'
-import { CALLS } from '../wire/services.ts'
+import { CALLS, OWN_CALLS } from '../wire/services.ts'
 import { containerItem, containerMessage, imageMessage, nanos, sandboxItem, sandboxMessage, sandboxStatsMessage, statsMessage } from './answers.ts'
 import { metricDescriptors, podMetrics } from './metrics.ts'
 import { authOf, containerConfigOf, resourcesOf, sandboxConfigOf } from './requests.ts'
@@ -177,6 +177,7 @@ export async function serveRuntime(runtime: ContainerRuntime, options: ServeRunt
     const pulled = await runtime.pullImage(image?.image ?? '', { signal, ...(given && { auth: given }) })
     return { imageRef: pulled.id }
   })
+  answer(OWN_CALLS.importImages, async ({ path }) => ({ images: (await runtime.importImages(path)).map(imageMessage) }))
   answer(CALLS.removeImage, async ({ image }) => { await runtime.removeImage(image?.image ?? ''); return {} })
   answer(CALLS.imageFsInfo, async () => {
     const { mountpoint: path, usedBytes, inodesUsed } = await runtime.imageFsInfo()

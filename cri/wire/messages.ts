@@ -139,5 +139,7 @@ export const ListImages = { request: message({ filter: one(1, message({ image: o
 export const ImageStatus = { request: message({ image: one(1, ImageSpec), verbose: bool(2) }), response: message({ image: one(1, Image), info: map(2) }) }
 const AuthConfig = message({ username: string(1), password: string(2), auth: string(3), serverAddress: string(4), identityToken: string(5), registryToken: string(6) })
 export const PullImage = { request: message({ image: one(1, ImageSpec), auth: one(2, AuthConfig), sandboxConfig: one(3, PodSandboxConfig) }), response: message({ imageRef: string(1) }) }
+/** skiff's own: `path` on the runtime's machine. */
+export const ImportImages = { request: message({ path: string(1) }), response: message({ images: list(1, Image) }) }
 export const RemoveImage = message({ image: one(1, ImageSpec) })
 export const ImageFsInfo = message({ imageFilesystems: list(1, FilesystemUsage), containerFilesystems: list(2, FilesystemUsage) })

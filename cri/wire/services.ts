@@ -5,6 +5,7 @@ import * as m from './messages.ts'
 
 const runtime = <A, B, C, D>(name: string, request: Message<A, B>, response: Message<C, D>): Call<A, C, B, D> => ({ path: `/runtime.v1.RuntimeService/${name}`, request, response })
 const image = <A, B, C, D>(name: string, request: Message<A, B>, response: Message<C, D>): Call<A, C, B, D> => ({ path: `/runtime.v1.ImageService/${name}`, request, response })
+const own = <A, B, C, D>(name: string, request: Message<A, B>, response: Message<C, D>): Call<A, C, B, D> => ({ path: `/skiff.v1.ImageService/${name}`, request, response })
 
 export const CALLS = {
   version: runtime('Version', m.Version.request, m.Version.response),
@@ -42,4 +43,9 @@ export const CALLS = {
   pullImage: image('PullImage', m.PullImage.request, m.PullImage.response),
   removeImage: image('RemoveImage', m.RemoveImage, m.Empty),
   imageFsInfo: image('ImageFsInfo', m.Empty, m.ImageFsInfo),
+} as const
+
+/** What CRI has no call for; only skiff's own socket answers these. */
+export const OWN_CALLS = {
+  importImages: own('ImportImages', m.ImportImages.request, m.ImportImages.response),
 } as const

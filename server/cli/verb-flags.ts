@@ -211,6 +211,12 @@ export const UNINSTALL_FLAGS: readonly Flag[] = [
   ...named('config', 'data-dir', 'root-dir', 'state-dir', 'cgroup-root', 'write-kubeconfig'),
 ]
 
+export const IMAGES_FLAGS: readonly Flag[] = [
+  ...named('config', 'data-dir', 'container-runtime-endpoint'),
+  { name: 'username', kind: 'string', value: 'NAME', help: 'pull: who asks the registry; the password is read from standard input' },
+  { name: 'json', kind: 'boolean', default: false, help: 'ls: print JSON' },
+]
+
 export const MEMBERS_FLAGS: readonly Flag[] = [
   { name: 'json', kind: 'boolean', default: false, help: 'list: print JSON' },
   KUBECONFIG,

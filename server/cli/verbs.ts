@@ -1,5 +1,5 @@
 /** Every verb as data: its line in `skiff --help`, its flags, its second words. Help and shell completion follow from this. */
-import { CHECK_FLAGS, MEMBERS_FLAGS, SECRETS_ENCRYPT_FLAGS, SERVER_FLAGS, AGENT_FLAGS, SNAPSHOT_FLAGS, TOKEN_FLAGS, UNINSTALL_FLAGS, VERSION_FLAGS } from './verb-flags.ts'
+import { CHECK_FLAGS, IMAGES_FLAGS, MEMBERS_FLAGS, SECRETS_ENCRYPT_FLAGS, SERVER_FLAGS, AGENT_FLAGS, SNAPSHOT_FLAGS, TOKEN_FLAGS, UNINSTALL_FLAGS, VERSION_FLAGS } from './verb-flags.ts'
 import type { Flag } from './flags.ts'
 
 export interface VerbSpec {
@@ -30,6 +30,10 @@ export const VERB_SPECS = {
   'secrets-encrypt': spec({
     summary: 'tell and change how Secrets are encrypted at rest', flags: SECRETS_ENCRYPT_FLAGS, usage: 'status | rotate-keys | reencrypt [flags]',
     words: { status: 'tell whether Secrets are encrypted, and with which key', 'rotate-keys': 'make a new key, encrypt all Secrets with it, forget the old ones', reencrypt: 'write all Secrets anew with the key in use' },
+  }),
+  images: spec({
+    summary: 'list, pull, import and remove the images of this machine', flags: IMAGES_FLAGS, usage: 'ls | pull NAME... | import PATH... | rm NAME|ID... [flags]',
+    words: { ls: 'list images', pull: 'pull images, so that they are here before a pod asks', import: 'import archives (docker save, OCI layouts in tar)', rm: 'remove images; what containers run on stays until they are gone' },
   }),
   snapshot: spec({
     summary: 'save the cluster\'s state, and restore it', flags: SNAPSHOT_FLAGS, usage: 'save | list | restore NAME|PATH | delete NAME... | prune [flags]',

@@ -7,7 +7,7 @@ import { Cluster, until } from '../lab/cluster.ts'
 import type { LabHost } from '../lab/host.ts'
 import { assertOneLine, OneHost, SKIFF } from './one-host.ts'
 
-const VERBS = ['server', 'agent', 'kubectl', 'token', 'secrets-encrypt', 'members', 'snapshot', 'check', 'uninstall', 'completion', 'version']
+const VERBS = ['server', 'agent', 'kubectl', 'token', 'secrets-encrypt', 'members', 'images', 'snapshot', 'check', 'uninstall', 'completion', 'version']
 
 describe('verbs that need no cluster', { timeout: 120_000 }, () => {
   let lab: OneHost

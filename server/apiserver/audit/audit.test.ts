@@ -111,6 +111,16 @@ describe('events', () => {
     assert.equal((deleted as AuditEvent).responseStatus?.['status'], 'Success')
   })
 
+  it('at level Metadata, too, a deletion says what became of it, and a list of one name is about that object', async () => {
+    const h = audited({ level: 'Metadata', omitStages: ['RequestReceived'] })
+    await h.call('POST', CMS, { metadata: { name: 'a' } })
+    await h.call('GET', `${CMS}?fieldSelector=metadata.name%3Da`)
+    await h.call('DELETE', `${CMS}/a`)
+    const [, listed, deleted] = h.take()
+    const { status, details } = (deleted as AuditEvent).responseStatus as { status: string; details: { name: string; kind: string } }
+    assert.deepEqual([listed?.objectRef?.name, status, details.name, details.kind], ['a', 'Success', 'a', 'configmaps'])
+  })
+
   it('a refusal says why, an impersonator is told from the impersonated', async () => {
     const h = audited({ level: 'Metadata', omitStages: ['RequestReceived'] })
     await h.call('GET', `${CMS}/none`, undefined, ALICE)
@@ -124,7 +134,7 @@ describe('events', () => {
   it('wrong credentials are noted without a user', async () => {
     const h = audited({ level: 'Metadata' })
     await h.call('GET', CMS, undefined, { authorization: 'Bearer wrong' })
-    assert.deepEqual(h.take().map((e) => [e.stage, e.user, e.responseStatus]), [['ResponseStarted', {}, { metadata: {}, message: 'Authentication failed, attempted: bearer', code: 401 }]])
+    assert.deepEqual(h.take().map((e) => [e.stage, e.user, e.responseStatus]), [['ResponseStarted', {}, { metadata: {}, status: 'Failure', message: 'Unauthorized', reason: 'Unauthorized', code: 401 }]])
   })
 
   it('a watch is noted when it begins and when it ends', async () => {

@@ -76,8 +76,7 @@ export function createAuditor({ policy, backends, clock }: AuditorOptions): Audi
       const noted = { ...unknown, user: NOBODY }
       const decision = decide(noted)
       if (decision.level === 'None' || decision.omitStages.has('ResponseStarted')) return
-      const message = noted.request.headers['authorization'] === undefined ? 'Authentication failed, no credentials provided' : 'Authentication failed, attempted: bearer'
-      write({ ...started(noted), level: decision.level, stage: 'ResponseStarted', responseStatus: { metadata: {}, message, code: 401 }, stageTimestamp: microTime(clock.nowMs()) })
+      write({ ...started(noted), level: decision.level, stage: 'ResponseStarted', responseStatus: { metadata: {}, status: 'Failure', message: 'Unauthorized', reason: 'Unauthorized', code: 401 }, stageTimestamp: microTime(clock.nowMs()) })
     },
     metrics: () => [events, errors, levels, rejected],
     async close() { await Promise.all(backends.map((b) => b.close())) },

@@ -51,7 +51,7 @@ export function createTrail({ decision, event: begun, body, nowMs, write }: Trai
   const readResponse = ({ status, body: bytes, headers }: ApiResponse): void => {
     const isWhole = !isBodyStream(bytes)
     const wantsObject = atLeast(level, 'RequestResponse')
-    const value = isWhole && (wantsObject || status >= 300) ? bodyValue(Buffer.isBuffer(bytes) ? bytes : Buffer.concat(bytes as readonly Buffer[]), headers['content-type']) : undefined
+    const value = isWhole && (wantsObject || status >= 300 || isStatus(bytes)) ? bodyValue(Buffer.isBuffer(bytes) ? bytes : Buffer.concat(bytes as readonly Buffer[]), headers['content-type']) : undefined
     event.responseStatus = { metadata: {}, ...statusFields(value), code: status }
     if (wantsObject && value !== undefined) event.responseObject = without(value, omitManagedFields)
   }
@@ -116,6 +116,13 @@ function once(fn: () => void): () => void {
     state.done = true
     fn()
   }
+}
+
+/** Deletions end with one, too. All of ours begin so. */
+const STATUS_START = Buffer.from('{"kind":"Status"')
+function isStatus(body: Buffer | readonly Buffer[]): boolean {
+  const first = Buffer.isBuffer(body) ? body : body[0]
+  return first?.subarray(0, STATUS_START.length).equals(STATUS_START) ?? false
 }
 
 /** Of a Status, what is bounded. */

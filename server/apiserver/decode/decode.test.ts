@@ -226,3 +226,8 @@ test('text that is printed as YAML is read back as text', () => {
     assert.deepStrictEqual(parsed, { ok: true, value, duplicates: [] })
   }), { numRuns: 2_000 })
 })
+
+test('YAML is laid out as Go lays it out: keys in order, lists at the margin of their key', () => {
+  assert.equal(printYaml({ kind: 'ConfigMap', apiVersion: 'v1', metadata: { name: 'a', finalizers: ['x/y'] }, data: { b: 'x', a: 'y z' } }).toString(),
+    'apiVersion: v1\ndata:\n  a: y z\n  b: x\nkind: ConfigMap\nmetadata:\n  finalizers:\n  - x/y\n  name: a\n')
+})

@@ -1,4 +1,4 @@
-/** YAML answers. Text that YAML 1.1, YAML 1.2 or Go's reader would take for something else is in quotes. */
+/** YAML answers, laid out as Go's (keys in order, lists not indented). Text that YAML 1.1, YAML 1.2 or Go's reader would take for something else is in quotes. */
 import { dump, DUMP_SCHEMA, NOT_RESOLVED, type Schema } from 'js-yaml'
 import { floatTag, intTag } from './yaml-scalars.ts'
 
@@ -18,5 +18,5 @@ const SCHEMA: Schema = DUMP_SCHEMA.withTags([intTag, floatTag].map((ours) => {
 }))
 
 export function printYaml(value: unknown): Buffer {
-  return Buffer.from(dump(value, { noRefs: true, lineWidth: -1, schema: SCHEMA }))
+  return Buffer.from(dump(value, { noRefs: true, lineWidth: -1, sortKeys: true, seqNoIndent: true, schema: SCHEMA }))
 }

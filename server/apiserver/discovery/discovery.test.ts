@@ -103,7 +103,7 @@ describe('forms of answers', () => {
     const { call } = harness()
     await call('POST', CM, configMap('a'))
     const yaml = await call('GET', `${CM}/a`, undefined, { accept: 'application/yaml' })
-    assert.match(yaml.text, /^kind: ConfigMap\napiVersion: v1\nmetadata:\n/)
+    assert.match(yaml.text, /^apiVersion: v1\n[^]*kind: ConfigMap\nmetadata:\n/)
     assert.match((await call('GET', `${CM}/a?pretty=true`)).text, /^\{\n {2}"kind": "ConfigMap",\n/)
   })
 })

@@ -83,7 +83,7 @@ function found(document: unknown): ApiResponse {
 function discoveryDocument(parts: PathParts, core: boolean, request: PathRequest, legacy: () => unknown): ApiResponse {
   for (const media of parseAccept(request.headers['accept'])) {
     const { g, v, as } = media.params
-    if (media.type === PROTOBUF_TYPE && as === undefined) return jsonResponse(legacy())
+    if ((media.type === PROTOBUF_TYPE || media.type === 'application/yaml') && as === undefined) return jsonResponse(legacy())
     if (media.type !== JSON_TYPE && media.type !== '*/*' && media.type !== 'application/*') continue
     if (as === undefined) return jsonResponse(legacy())
     const version = AGGREGATED_VERSIONS.find((known) => known === v)

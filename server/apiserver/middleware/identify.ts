@@ -7,6 +7,7 @@ import type { Exchange, PeerRequest } from '../exchange.ts'
 import { splitTarget } from '../http/query.ts'
 import type { PathInfo, ResourceInfo } from '../http/request-info.ts'
 import { auditVerb } from '../request-verb.ts'
+import { nameSelected } from '../watch/selection.ts'
 import { authenticate } from './authenticate.ts'
 import { attributesOf } from './authorize.ts'
 import type { RequestHeaders } from './front-proxy.ts'
@@ -27,7 +28,7 @@ export function createIdentify({ authenticator, authorizer, requestHeaders, audi
   const impersonator = createImpersonator(authorizer)
   return async (request, exchange, info) => {
     const { headers, peer } = request
-    const noted = () => ({ request, auditId: exchange.auditId, receivedMs: exchange.receivedMs, verb: auditVerb(request, info), info: info.kind === 'resource' ? info : undefined, path: splitTarget(request.path).path })
+    const noted = () => ({ request, auditId: exchange.auditId, receivedMs: exchange.receivedMs, verb: auditVerb(request, info), info: info.kind === 'resource' ? namedBySelector(request, info) : undefined, path: splitTarget(request.path).path })
     let user: UserInfo
     try {
       user = await authenticate(peer, headers, splitTarget(request.path).path, { authenticator, requestHeaders, log })
@@ -42,6 +43,12 @@ export function createIdentify({ authenticator, authorizer, requestHeaders, audi
     exchange.trail?.impersonated(impersonated.user, impersonated.constraint)
     return impersonated.user
   }
+}
+
+/** A list or watch of one name is about that object. */
+function namedBySelector(request: PeerRequest, info: ResourceInfo): ResourceInfo {
+  if (info.name !== '' || request.method !== 'GET' || !request.path.includes('fieldSelector=')) return info
+  return { ...info, name: nameSelected(splitTarget(request.path).query.text('fieldSelector')) }
 }
 
 /** As it is authorized in the end; what no verb asks for is refused later. */

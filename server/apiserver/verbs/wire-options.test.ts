@@ -93,7 +93,7 @@ describe('forms of answers', () => {
     const created = await call('POST', CM, configMap('a'), table)
     assert.deepEqual([created.status, String(created.json['kind']), items(created.json['rows']).map((r) => items(r['cells'])[0])], [201, 'Table', ['a']])
     assert.equal(String((await call('PUT', `${CM}/a`, configMap('a'), table)).json['kind']), 'Table')
-    assert.match((await call('PATCH', `${CM}/a`, { data: { k: '2' } }, { 'content-type': 'application/merge-patch+json', accept: 'application/yaml' })).text, /^kind: ConfigMap\napiVersion: v1\n/)
+    assert.match((await call('PATCH', `${CM}/a`, { data: { k: '2' } }, { 'content-type': 'application/merge-patch+json', accept: 'application/yaml' })).text, /^apiVersion: v1\ndata:\n/)
     assert.equal((await call('POST', CM, configMap('b'), { accept: 'text/html' })).status, 406)
     assert.equal((await call('GET', `${CM}/b`)).status, 404)
     assert.equal(String((await call('DELETE', `${CM}/a`, undefined, table)).json['kind']), 'Status')

@@ -25,8 +25,7 @@ export const podEvaluator: Evaluator = {
   usage(object, nowMs) {
     const pod = object as Pod
     if (!isCharged(pod, nowMs)) return { [COUNT]: '1' }
-    const statuses = pod.status?.containerStatuses
-    return sumResources({ [COUNT]: '1' }, computeUsage(podRequests(pod, statuses ? { containerStatuses: statuses } : {}), podLimits(pod)))
+    return sumResources({ [COUNT]: '1' }, computeUsage(podRequests(pod, { withStatus: true }), podLimits(pod)))
   },
   matchesScope: (requirement, object) => matchesScope(requirement, object as Pod),
   constraint: (names, object) => missingResources(names, object as Pod),

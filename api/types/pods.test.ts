@@ -49,3 +49,15 @@ test('ready, available and active read conditions, time and deletion', () => {
 test('percentages are taken of the total and rounded as asked', () => {
   deepStrictEqual([scaledValue('25%', 10, 'up'), scaledValue('25%', 10, 'down'), scaledValue(3, 10, 'up'), scaledValue('x', 10, 'up'), scaledValue(undefined, 10, 'up')], [3, 2, 3, undefined, undefined])
 })
+
+test('of a pod that is being resized counts what it holds: the most of what is asked, allocated and real, unless it can never be had', () => {
+  const asks = (cpu: string) => ({ requests: { cpu } })
+  const statusOf = (name: string, allocated: string, real: string) => ({ name, image: '', imageID: '', ready: true, restartCount: 0, resources: asks(real), allocatedResources: { cpu: allocated } })
+  const held = (spec: string, allocated: string, real: string, reason?: string) => podRequests({
+    ...pod({ containers: [{ ...container({ cpu: spec }), name: 'c' }], initContainers: [{ ...container({ cpu: '1' }, undefined, { restartPolicy: 'Always' }), name: 's' }] }),
+    status: { ...(reason && { conditions: [{ type: 'PodResizePending', status: 'True', reason }] }), containerStatuses: [statusOf('c', allocated, real)], initContainerStatuses: [statusOf('s', '1', '2')] },
+  }, { withStatus: true }).cpu
+  deepStrictEqual([held('1', '1', '1'), held('5', '1', '1'), held('1', '5', '1'), held('1', '1', '5'), held('5', '3', '1', 'Deferred'), held('5', '3', '1', 'Infeasible')], ['3', '7', '7', '7', '7', '5'])
+  const whole = { ...pod({ containers: [{ ...container({ cpu: '1' }), name: 'c' }], resources: asks('2') }), status: { resources: asks('4'), allocatedResources: { cpu: '3' } } }
+  deepStrictEqual([podRequests(whole, { withStatus: true }), podRequests(whole), podLimits(whole, { withStatus: true })], [{ cpu: '4' }, { cpu: '2' }, {}])
+})

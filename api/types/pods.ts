@@ -60,8 +60,8 @@ export function* containersOf(spec: PodSpec): Generator<{ container: Container; 
 export interface RequestOptions {
   /** Leave spec.overhead out. */
   withoutOverhead?: boolean
-  /** Take the greater of what is asked and what the node has allocated, for pods being resized (KEP-1287). */
-  containerStatuses?: readonly ContainerStatus[]
+  /** Of a pod that is being resized (KEP-1287) what it holds until that is done: the greatest of what is asked, allocated and real. What its node can never give does not count. */
+  withStatus?: boolean
 }
 
 /**
@@ -120,10 +120,16 @@ function classOf(all: readonly ResourceRequirements[]): QosClass {
 
 function podResources(pod: Pod, which: 'requests' | 'limits', options: RequestOptions): Record<string, string> {
   const spec = pod.spec ?? { containers: [] }
+  const status = options.withStatus && which === 'requests' ? pod.status : undefined
+  const isInfeasible = status?.conditions?.find((c) => c.type === 'PodResizePending')?.reason === 'Infeasible'
+  const held = (asked: ResourceList, { resources, allocatedResources }: Pick<ContainerStatus, 'resources' | 'allocatedResources'>): ResourceList => {
+    const has = maximum(resources?.requests ?? {}, allocatedResources ?? {})
+    return isInfeasible ? has : maximum(asked, has)
+  }
   const of = (c: Container): ResourceList => {
     const asked = c.resources?.[which] ?? {}
-    const allocated = which === 'requests' ? options.containerStatuses?.find((s) => s.name === c.name)?.allocatedResources : undefined
-    return allocated ? maximum(asked, allocated) : asked
+    const now = [...status?.containerStatuses ?? [], ...isSidecar(c) ? status?.initContainerStatuses ?? [] : []].find((s) => s.name === c.name)
+    return now?.resources ? held(asked, now) : asked
   }
   let total: ResourceList = {}
   for (const container of spec.containers ?? []) total = sumResources(total, of(container))
@@ -140,7 +146,8 @@ function podResources(pod: Pod, which: 'requests' | 'limits', options: RequestOp
   }
   total = maximum(total, highest)
   // Pod-level resources (KEP-2837) replace what the containers add up to.
-  total = { ...total, ...spec.resources?.[which] }
+  const whole = spec.resources?.[which]
+  total = { ...total, ...(whole && status?.resources ? held(whole, status) : whole) }
   if (options.withoutOverhead || !spec.overhead) return total
   const overhead = which === 'requests' ? spec.overhead : Object.fromEntries(Object.entries(spec.overhead).filter(([name]) => Object.hasOwn(total, name)))
   return sumResources(total, overhead)

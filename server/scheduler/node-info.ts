@@ -52,7 +52,7 @@ export function amountsOf(list: Readonly<Record<string, string>> | undefined): A
 }
 
 export function podInfo(pod: Stored<Pod>): PodInfo {
-  const requests = amountsOf(podRequests(pod))
+  const requests = amountsOf(podRequests(pod, { withStatus: true }))
   let assumedCpuMilli = requests.cpuMilli
   let assumedMemoryBytes = requests.memoryBytes
   for (const container of pod.spec?.containers ?? []) {

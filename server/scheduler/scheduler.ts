@@ -4,8 +4,8 @@
  */
 import type { EventRecorder } from '#api/client/event-recorder.ts'
 import { isReason, type Client, type Informers } from '#api/client/client.ts'
-import { keyOf, NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS, splitKey, type Binding, type Namespace, type Node, type Pod, type PodDisruptionBudget, type Stored } from '#api/types/index.ts'
-import { isPodTerminal, podPriority } from '#api/types/pods.ts'
+import { compareQuantity, keyOf, NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS, splitKey, type Binding, type Namespace, type Node, type Pod, type PodDisruptionBudget, type Stored } from '#api/types/index.ts'
+import { isPodTerminal, podPriority, podRequests } from '#api/types/pods.ts'
 import { aborted } from '#base/abort.ts'
 import type { Clock } from '#base/clock.ts'
 import { asError } from '#base/errors.ts'
@@ -199,11 +199,22 @@ function queued(pod: Stored<Pod>, clock: Clock): QueuedPod {
   return { key: keyOf(pod), priority: podPriority(pod), addedMs: clock.monotonicMs() }
 }
 
-/** A placed pod left, ended, or (for affinity) arrived or changed its labels. */
+/** A placed pod left, ended, holds less, or (for affinity) arrived or changed its labels. */
 function freesRoom(before: Stored<Pod> | undefined, after: Stored<Pod> | undefined): boolean {
   if (before?.spec?.nodeName && (!after || (isPodTerminal(after) && !isPodTerminal(before)))) return true
   if (!after?.spec?.nodeName) return false
-  return !before?.spec?.nodeName || JSON.stringify(before.metadata.labels) !== JSON.stringify(after.metadata.labels)
+  return !before?.spec?.nodeName || JSON.stringify(before.metadata.labels) !== JSON.stringify(after.metadata.labels) || holdsLess(before, after)
+}
+
+/** It was resized: told by its spec, and by its node when that is done. */
+function holdsLess(before: Stored<Pod>, after: Stored<Pod>): boolean {
+  if (resizeFacts(before) === resizeFacts(after)) return false
+  const [was, now] = [before, after].map((pod) => podRequests(pod, { withStatus: true }))
+  return Object.entries(was ?? {}).some(([name, amount]) => compareQuantity(now?.[name] ?? '0', amount) < 0)
+}
+
+function resizeFacts({ metadata, status }: Stored<Pod>): string {
+  return JSON.stringify([metadata.generation, ...[status, ...status?.containerStatuses ?? [], ...status?.initContainerStatuses ?? []].map((s) => [s?.resources, s?.allocatedResources]), status?.conditions?.find((c) => c.type === 'PodResizePending')?.reason])
 }
 
 /** What of a node can make a difference: heartbeats must not wake the queue. */

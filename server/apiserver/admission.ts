@@ -54,7 +54,7 @@ export interface Refusal {
   reason: string
   message: string
   /** For details.causes of the Status, e.g. NamespaceTerminating. */
-  causes?: { reason: string; message: string; field: string }[]
+  causes?: { reason: string; message?: string; field?: string }[]
   /** What details and the message speak of, when it is not the request's own object (a missing namespace). */
   about?: { group: string; resource: string; name: string }
 }

@@ -1,7 +1,7 @@
 /** Claims and Ingresses that name no class get the one marked as default. */
 import type { Ingress, IngressClass, KubeObject, PersistentVolumeClaim, ResourceRef, StorageClass, Stored } from '#api/types/index.ts'
 import { STORAGE_CLASSES } from '#api/types/index.ts'
-import type { AdmissionPlugin } from '../admission.ts'
+import type { AdmissionApi, AdmissionPlugin, AdmissionRequest, Refusal } from '../admission.ts'
 import { isFor } from './refuse.ts'
 
 const INGRESS_CLASSES: ResourceRef = { group: 'networking.k8s.io', version: 'v1', resource: 'ingressclasses', kind: 'IngressClass', namespaced: false }
@@ -10,28 +10,34 @@ const INGRESS_DEFAULT = 'ingressclass.kubernetes.io/is-default-class'
 
 export const defaultStorageClass: AdmissionPlugin = {
   name: 'DefaultStorageClass',
-  async mutate(request, api) {
-    if (!isFor(request, '', 'persistentvolumeclaims') || request.operation !== 'CREATE' || request.subresource !== '') return undefined
-    const claim = request.object as PersistentVolumeClaim
-    if (claim.spec?.storageClassName !== undefined || claim.metadata?.annotations?.['volume.beta.kubernetes.io/storage-class'] !== undefined) return undefined
-    const { items } = await api.client.list<StorageClass>(STORAGE_CLASSES)
-    const found = newest(items.filter((c) => STORAGE_DEFAULT.some((a) => c.metadata.annotations?.[a] === 'true')))
-    if (found) (claim.spec ??= {}).storageClassName = found.metadata.name
-    return undefined
+  mutate(request, api) {
+    return !isFor(request, '', 'persistentvolumeclaims') || request.operation !== 'CREATE' || request.subresource !== '' ? undefined : chooseStorageClass(request, api)
   },
+}
+
+async function chooseStorageClass(request: AdmissionRequest, api: AdmissionApi): Promise<Refusal | undefined> {
+  const claim = request.object as PersistentVolumeClaim
+  if (claim.spec?.storageClassName !== undefined || claim.metadata?.annotations?.['volume.beta.kubernetes.io/storage-class'] !== undefined) return undefined
+  const { items } = await api.client.list<StorageClass>(STORAGE_CLASSES)
+  const found = newest(items.filter((c) => STORAGE_DEFAULT.some((a) => c.metadata.annotations?.[a] === 'true')))
+  if (found) (claim.spec ??= {}).storageClassName = found.metadata.name
+  return undefined
 }
 
 export const defaultIngressClass: AdmissionPlugin = {
   name: 'DefaultIngressClass',
-  async mutate(request, api) {
-    if (!isFor(request, 'networking.k8s.io', 'ingresses') || request.operation !== 'CREATE' || request.subresource !== '') return undefined
-    const ingress = request.object as Ingress
-    if (ingress.spec?.ingressClassName !== undefined || ingress.metadata?.annotations?.['kubernetes.io/ingress.class'] !== undefined) return undefined
-    const { items } = await api.client.list<IngressClass>(INGRESS_CLASSES)
-    const found = newest(items.filter((c) => c.metadata.annotations?.[INGRESS_DEFAULT] === 'true'))
-    if (found) (ingress.spec ??= {}).ingressClassName = found.metadata.name
-    return undefined
+  mutate(request, api) {
+    return !isFor(request, 'networking.k8s.io', 'ingresses') || request.operation !== 'CREATE' || request.subresource !== '' ? undefined : chooseIngressClass(request, api)
   },
+}
+
+async function chooseIngressClass(request: AdmissionRequest, api: AdmissionApi): Promise<Refusal | undefined> {
+  const ingress = request.object as Ingress
+  if (ingress.spec?.ingressClassName !== undefined || ingress.metadata?.annotations?.['kubernetes.io/ingress.class'] !== undefined) return undefined
+  const { items } = await api.client.list<IngressClass>(INGRESS_CLASSES)
+  const found = newest(items.filter((c) => c.metadata.annotations?.[INGRESS_DEFAULT] === 'true'))
+  if (found) (ingress.spec ??= {}).ingressClassName = found.metadata.name
+  return undefined
 }
 
 /** Of several made at the same time the first by name. */

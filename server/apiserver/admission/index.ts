@@ -25,6 +25,7 @@ import { inOrder } from './order.ts'
 import { ownerReferencesPermissionEnforcement } from './owner-references-permission-enforcement.ts'
 import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts'
 import { podNodeSelector } from './pod-node-selector.ts'
+import { podResize } from './pod-resize.ts'
 import { podSecurity } from './pod-security/pod-security.ts'
 import { podTolerationRestriction } from './pod-toleration-restriction.ts'
 import { podTopologyLabels } from './pod-topology-labels.ts'
@@ -62,7 +63,7 @@ function allPlugins(parts: AdmissionParts, { config }: AdmissionChoice): Admissi
     priority, defaultTolerationSeconds(config.tolerationSeconds), podTolerationRestriction,
     eventRateLimit(config.eventLimits ?? [], clock),
     extendedResourceToleration, defaultStorageClass, storageObjectInUseProtection, ownerReferencesPermissionEnforcement, persistentVolumeClaimResize, runtimeClass,
-    certificateApproval, certificateSigning, clusterTrustBundleAttest, certificateSubjectRestriction, defaultIngressClass, denyServiceExternalIps, podTopologyLabels, nodeDeclaredFeatures, deviceClaims, deviceClaimStatus,
+    certificateApproval, certificateSigning, clusterTrustBundleAttest, certificateSubjectRestriction, defaultIngressClass, denyServiceExternalIps, podTopologyLabels, nodeDeclaredFeatures, podResize, deviceClaims, deviceClaimStatus,
     resourceQuota({ clock, ...(config.limitedResources && { limited: config.limitedResources }) }),
     alwaysDeny,
   ]

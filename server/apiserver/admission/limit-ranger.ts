@@ -1,7 +1,7 @@
 /** LimitRanges: defaults for containers that ask for nothing, bounds for those that do. */
 import type { Container, LimitRange, LimitRangeItem, PersistentVolumeClaim, Pod } from '#api/types/index.ts'
 import { compareQuantity, LIMIT_RANGES, parseQuantity, podLimits, podRequests } from '#api/types/index.ts'
-import type { AdmissionApi, AdmissionPlugin, AdmissionRequest } from '../admission.ts'
+import type { AdmissionApi, AdmissionPlugin, AdmissionRequest, Refusal } from '../admission.ts'
 import { isFor, refuse } from './refuse.ts'
 
 const ANNOTATION = 'kubernetes.io/limit-ranger'
@@ -11,10 +11,8 @@ type Quantities = Readonly<Record<string, string>>
 export const limitRanger: AdmissionPlugin = {
   name: 'LimitRanger',
 
-  async mutate(request, api) {
-    if (!isFor(request, '', 'pods') || request.operation !== 'CREATE' || request.subresource !== '') return undefined
-    for (const range of await ranges(request, api)) setDefaults(request.object as Pod, range)
-    return undefined
+  mutate(request, api) {
+    return !isFor(request, '', 'pods') || request.operation !== 'CREATE' || request.subresource !== '' ? undefined : fillDefaults(request, api)
   },
 
   async validate(request, api) {
@@ -27,6 +25,11 @@ export const limitRanger: AdmissionPlugin = {
     }
     return undefined
   },
+}
+
+async function fillDefaults(request: AdmissionRequest, api: AdmissionApi): Promise<Refusal | undefined> {
+  for (const range of await ranges(request, api)) setDefaults(request.object as Pod, range)
+  return undefined
 }
 
 /** Pods when they are made and when they are resized: nothing else changes their resources. */

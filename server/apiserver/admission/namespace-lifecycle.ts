@@ -10,9 +10,9 @@ const IMMORTAL: ReadonlySet<string> = new Set(['default', 'kube-system', 'kube-p
 export const namespaceLifecycle: AdmissionPlugin = {
   name: 'NamespaceLifecycle',
 
-  async mutate(request, api) {
+  mutate(request, api) {
     if (isFor(request, '', 'namespaces')) {
-      return request.operation === 'DELETE' && request.subresource === '' && IMMORTAL.has(request.name) ? refuse('this namespace may not be deleted') : undefined
+      return request.operation === 'DELETE' && request.subresource === '' && IMMORTAL.has(request.name) ? Promise.resolve(refuse('this namespace may not be deleted')) : undefined
     }
     if (request.namespace === '' || request.operation !== 'CREATE') return undefined
     if (request.ref.group === 'authorization.k8s.io') return undefined

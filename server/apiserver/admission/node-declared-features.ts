@@ -1,8 +1,8 @@
 /** NodeDeclaredFeatureValidator (KEP-5328): a change of a bound pod that needs a feature of its node is refused where the node does not declare it. */
-import { NODES, type Container, type Node, type Pod, type PodSpec, type Stored } from '#api/types/index.ts'
-import { isReason } from '#api/client/client.ts'
-import type { AdmissionApi, AdmissionPlugin } from '../admission.ts'
+import type { Container, Pod, PodSpec } from '#api/types/index.ts'
+import type { AdmissionPlugin } from '../admission.ts'
 import { semanticEqual } from '../kinds/semantic-equal.ts'
+import { boundNode } from './bound-node.ts'
 import { isFor, refuse } from './refuse.ts'
 
 /** By the feature's name, as nodes declare it, in its order: whether a change needs it. What only scheduling needs is the scheduler's. */
@@ -19,7 +19,7 @@ export const nodeDeclaredFeatures: AdmissionPlugin = {
     if (!now?.nodeName || !was) return undefined
     const needed = Object.keys(NEEDED).filter((name) => NEEDED[name]?.(now, was))
     if (needed.length === 0) return undefined
-    const node = await nodeOf(now.nodeName, api)
+    const node = await boundNode(now.nodeName, api)
     if (!node) return refuse(`node ${JSON.stringify(now.nodeName)} not found`)
     const missing = needed.filter((name) => !(node.status?.declaredFeatures ?? []).includes(name))
     return missing.length === 0 ? undefined : refuse(`pod update requires features ${missing.join(', ')} which are not available on node ${JSON.stringify(now.nodeName)}`)
@@ -27,12 +27,3 @@ export const nodeDeclaredFeatures: AdmissionPlugin = {
 }
 
 const isSidecar = ({ restartPolicy }: Container): boolean => restartPolicy === 'Always'
-
-async function nodeOf(name: string, api: AdmissionApi): Promise<Stored<Node> | undefined> {
-  try {
-    return await api.client.get<Node>(NODES, name)
-  } catch (error) {
-    if (isReason(error, 'NotFound')) return undefined
-    throw error
-  }
-}

@@ -20,21 +20,24 @@ const OWN_PREFIXES = ['kubelet.kubernetes.io', 'node.kubernetes.io']
 
 export const nodeRestriction: AdmissionPlugin = {
   name: 'NodeRestriction',
-  async mutate(request, api) {
+  mutate(request, api) {
     const node = nodeOf(request)
-    if (node === undefined || request.operation === 'CONNECT') return undefined
-    if (node === '') return refuse('could not determine node from user "system:node:"')
-    switch (`${request.ref.group}/${request.ref.resource}`) {
-      case '/pods': return restrictPod(node, request, api)
-      case '/nodes': return restrictNode(node, request)
-      case '/persistentvolumeclaims': return restrictClaim(node, request)
-      case '/serviceaccounts': return request.subresource === 'token' && request.operation === 'CREATE' ? restrictToken(node, request, api) : undefined
-      case 'coordination.k8s.io/leases': return restrictLease(node, request)
-      case 'storage.k8s.io/csinodes': return ownName(request) === node ? undefined : refuse('can only access CSINode with the same name as the requesting node')
-      case 'resource.k8s.io/resourceslices': return restrictResourceSlice(node, request)
-      default: return undefined
-    }
+    return node === undefined || request.operation === 'CONNECT' ? undefined : restrict(node, request, api)
   },
+}
+
+async function restrict(node: string, request: AdmissionRequest, api: AdmissionApi): Promise<Refusal | undefined> {
+  if (node === '') return refuse('could not determine node from user "system:node:"')
+  switch (`${request.ref.group}/${request.ref.resource}`) {
+    case '/pods': return restrictPod(node, request, api)
+    case '/nodes': return restrictNode(node, request)
+    case '/persistentvolumeclaims': return restrictClaim(node, request)
+    case '/serviceaccounts': return request.subresource === 'token' && request.operation === 'CREATE' ? restrictToken(node, request, api) : undefined
+    case 'coordination.k8s.io/leases': return restrictLease(node, request)
+    case 'storage.k8s.io/csinodes': return ownName(request) === node ? undefined : refuse('can only access CSINode with the same name as the requesting node')
+    case 'resource.k8s.io/resourceslices': return restrictResourceSlice(node, request)
+    default: return undefined
+  }
 }
 
 function nodeOf(request: AdmissionRequest): string | undefined {

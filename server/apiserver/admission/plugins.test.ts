@@ -197,8 +197,25 @@ test('a resize that the node must know of is refused unless it says that it does
   }
   deepStrictEqual(await resize('300m'), [403, 'pods "p" is forbidden: node "n1" not found'])
   await c.create('/api/v1/nodes', { metadata: { name: 'n1' } })
+  await c.call('PATCH', '/api/v1/nodes/n1/status', { status: { allocatable: { cpu: '1', memory: '1Gi' } } }, MERGE)
   deepStrictEqual(await resize('300m'), [403, 'pods "p" is forbidden: pod update requires features InPlacePodLevelResourcesVerticalScaling which are not available on node "n1"'])
   deepStrictEqual((await c.call('PATCH', `${PODS}/p/resize`, { spec: { containers: [{ ...container, resources: { requests: { cpu: '110m' }, limits: { cpu: '200m' } } }] } }, MERGE)).status, 200)
   await c.call('PATCH', '/api/v1/nodes/n1/status', { status: { declaredFeatures: ['InPlacePodLevelResourcesVerticalScaling'] } }, MERGE)
   deepStrictEqual(await resize('300m'), [200, ''])
+})
+
+test('a bound pod is not resized to more than its node has, nor where nodes cannot', async () => {
+  const c = await started()
+  const resize = async (name: string, requests: object) => {
+    const { status, json } = await c.call('PATCH', `${PODS}/${name}/resize`, { spec: { containers: [{ name: 'c', resources: { requests } }] } }, MERGE)
+    return status === 200 ? 200 : [status, json['message'], (json['details'] as unknown as { causes?: object[] }).causes]
+  }
+  const nodeIs = (body: object) => c.call('PATCH', '/api/v1/nodes/n1/status', body, MERGE)
+  for (const [name, nodeName] of [['bound', 'n1'], ['waiting', undefined]] as const) await c.create(PODS, { metadata: { name }, spec: { ...(nodeName && { nodeName }), containers: [{ name: 'c', image: 'i', resources: { requests: { cpu: '100m', memory: '64Mi' } } }] } })
+  await c.create('/api/v1/nodes', { metadata: { name: 'n1' } })
+  await nodeIs({ status: { allocatable: { cpu: '2', memory: '1Gi' } } })
+  deepStrictEqual(await resize('bound', { cpu: '3', memory: '2Gi' }), [403, 'pods "bound" is forbidden: node didn\'t have enough allocatable resources: cpu, requested: 3000, allocatable: 2000; memory, requested: 2147483648, allocatable: 1073741824', [{ reason: 'NodeCapacity' }]])
+  deepStrictEqual([await resize('bound', { cpu: '2', memory: '1Gi' }), await resize('waiting', { cpu: '3', memory: '64Mi' })], [200, 200])
+  await c.call('PATCH', '/api/v1/nodes/n1', { metadata: { labels: { 'kubernetes.io/os': 'windows' } } }, MERGE)
+  deepStrictEqual(await resize('bound', { cpu: '1', memory: '1Gi' }), [403, 'pods "bound" is forbidden: pod resize is only supported on linux nodes, node "n1" is "windows"', [{ reason: 'UnsupportedPlatform' }]])
 })

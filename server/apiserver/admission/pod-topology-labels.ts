@@ -1,23 +1,26 @@
 /** PodTopologyLabels (KEP-4742): a pod carries the zone and region of its node, so that it can read them itself. */
 import { NODES, type Binding, type KubeObject, type Node, type Pod } from '#api/types/index.ts'
 import { isReason } from '#api/client/client.ts'
-import type { AdmissionApi, AdmissionPlugin } from '../admission.ts'
+import type { AdmissionApi, AdmissionPlugin, AdmissionRequest, Refusal } from '../admission.ts'
 import { isFor } from './refuse.ts'
 
 const LABELS = ['topology.kubernetes.io/zone', 'topology.kubernetes.io/region']
 
 export const podTopologyLabels: AdmissionPlugin = {
   name: 'PodTopologyLabels',
-  async mutate(request, api) {
-    if (request.operation !== 'CREATE' || !isFor(request, '', 'pods') || !request.object) return undefined
-    if (request.subresource === 'binding') {
-      const { target } = request.object as Binding
-      if (!target?.kind || target.kind === 'Node') await copyLabels(request.object, target?.name, api)
-    } else if (request.subresource === '') {
-      await copyLabels(request.object, (request.object as Pod).spec?.nodeName, api)
-    }
-    return undefined
+  mutate(request, api) {
+    return request.operation !== 'CREATE' || !isFor(request, '', 'pods') || !request.object ? undefined : label(request, request.object, api)
   },
+}
+
+async function label({ subresource }: AdmissionRequest, object: KubeObject, api: AdmissionApi): Promise<Refusal | undefined> {
+  if (subresource === 'binding') {
+    const { target } = object as Binding
+    if (!target?.kind || target.kind === 'Node') await copyLabels(object, target?.name, api)
+  } else if (subresource === '') {
+    await copyLabels(object, (object as Pod).spec?.nodeName, api)
+  }
+  return undefined
 }
 
 /** What the node says holds, whatever the object said. A node that is not there says nothing. */

@@ -8,24 +8,30 @@ import { isFor, refuse } from './refuse.ts'
 export const priority: AdmissionPlugin = {
   name: 'Priority',
 
-  async mutate(request, api) {
-    if (!isFor(request, '', 'pods') || request.subresource !== '') return undefined
-    if (request.operation === 'UPDATE') {
-      const [spec, old] = [(request.object as Pod).spec, (request.old as Pod).spec]
-      if (spec && spec.priority === undefined && old?.priority !== undefined) spec.priority = old.priority
-      if (spec && spec.preemptionPolicy === undefined && old?.preemptionPolicy !== undefined) spec.preemptionPolicy = old.preemptionPolicy
-      return undefined
-    }
-    return request.operation === 'CREATE' ? resolve(request, api) : undefined
+  mutate(request, api) {
+    return !isFor(request, '', 'pods') || request.subresource !== '' ? undefined : givePriority(request, api)
   },
 
-  async validate(request, api) {
-    if (!isFor(request, 'scheduling.k8s.io', 'priorityclasses') || (request.operation !== 'CREATE' && request.operation !== 'UPDATE')) return undefined
-    const wanted = request.object as PriorityClass
-    if (!wanted.globalDefault) return undefined
-    const other = await globalDefault(api)
-    return other && other.metadata?.name !== wanted.metadata?.name ? refuse(`PriorityClass ${other.metadata?.name ?? ''} is already marked as default. Only one default can exist`) : undefined
+  validate(request, api) {
+    return !isFor(request, 'scheduling.k8s.io', 'priorityclasses') || (request.operation !== 'CREATE' && request.operation !== 'UPDATE') ? undefined : checkDefault(request, api)
   },
+}
+
+async function checkDefault(request: AdmissionRequest, api: AdmissionApi): Promise<Refusal | undefined> {
+  const wanted = request.object as PriorityClass
+  if (!wanted.globalDefault) return undefined
+  const other = await globalDefault(api)
+  return other && other.metadata?.name !== wanted.metadata?.name ? refuse(`PriorityClass ${other.metadata?.name ?? ''} is already marked as default. Only one default can exist`) : undefined
+}
+
+async function givePriority(request: AdmissionRequest, api: AdmissionApi): Promise<Refusal | undefined> {
+  if (request.operation === 'UPDATE') {
+    const [spec, old] = [(request.object as Pod).spec, (request.old as Pod).spec]
+    if (spec && spec.priority === undefined && old?.priority !== undefined) spec.priority = old.priority
+    if (spec && spec.preemptionPolicy === undefined && old?.preemptionPolicy !== undefined) spec.preemptionPolicy = old.preemptionPolicy
+    return undefined
+  }
+  return request.operation === 'CREATE' ? resolve(request, api) : undefined
 }
 
 async function resolve(request: AdmissionRequest, api: AdmissionApi): Promise<Refusal | undefined> {

@@ -1,6 +1,7 @@
 /** What the agent is told at start; frozen. */
 import type { Taint } from '#api/types/index.ts'
 import type { BoardRule } from './devices/board-rules.ts'
+import type { CredentialProviderSettings } from './credential-providers/settings.ts'
 import type { VerificationPolicy } from './image-access/access.ts'
 import type { ShutdownPeriod } from './shutdown/periods.ts'
 
@@ -46,6 +47,8 @@ export interface KubeletConfig {
   imageGcMaximumAgeMs: number
   /** Whether pods show a registry their credentials again for images that are here (upstream's imagePullCredentialsVerificationPolicy). */
   imageVerification: VerificationPolicy
+  /** Programs that tell credentials for registries (upstream's imageCredentialProviderConfig); undefined: none. */
+  credentialProviders: CredentialProviderSettings | undefined
   /** For NeverVerifyAllowlistedImages. */
   imageVerificationAllowlist: readonly string[]
   /** Upstream's words: signal to quantity or percentage, e.g. `memory.available` to `100Mi`. */
@@ -68,7 +71,7 @@ export interface KubeletConfig {
 export const KUBELET_DEFAULTS = {
   clusterDns: [], clusterDomain: 'cluster.local', nodeLabels: {}, nodeTaints: [], maxPods: 110, cgroupRoot: '', systemReserved: {}, kubeReserved: {}, enforcePods: true, podPidsLimit: -1, podLogsDir: '/var/log/pods',
   kubeletPort: 10250, version: 'v1.36.0+skiff', resolvConf: '/etc/resolv.conf', maxParallelPulls: 3, containerLogMaxBytes: 10 * 1024 * 1024, containerLogMaxFiles: 5, allowedUnsafeSysctls: [],
-  staticPodPath: '', imageGcHighPercent: 85, imageGcLowPercent: 80, imageGcMinimumAgeMs: 120_000, imageGcMaximumAgeMs: 0, imageVerification: 'NeverVerifyPreloadedImages', imageVerificationAllowlist: [],
+  staticPodPath: '', imageGcHighPercent: 85, imageGcLowPercent: 80, imageGcMinimumAgeMs: 120_000, imageGcMaximumAgeMs: 0, imageVerification: 'NeverVerifyPreloadedImages', imageVerificationAllowlist: [], credentialProviders: undefined,
   evictionHard: { 'imagefs.available': '15%', 'imagefs.inodesFree': '5%', 'memory.available': '100Mi', 'nodefs.available': '10%', 'nodefs.inodesFree': '5%', 'pid.available': '5%' }, evictionSoft: {}, evictionSoftGracePeriod: {},
   evictionMinimumReclaim: {}, evictionMaxPodGraceSeconds: 0, evictionTransitionMs: 300_000, shutdownPeriods: [], boardDevices: [],
 } as const satisfies Omit<KubeletConfig, 'nodeIp'>

@@ -4,6 +4,7 @@ import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Pod, Secret, Stored } from '#api/types/index.ts'
 import type { ContainerRuntime, Image } from '#cri/index.ts'
+import type { CredentialProviders } from './credential-providers/credential-providers.ts'
 import type { PullSecret } from './image-access/access.ts'
 import type { ImageAccess } from './image-access/image-access.ts'
 import { imageCredentials, type ImageCredential } from './pull-secrets.ts'
@@ -17,9 +18,9 @@ export interface ImagePuller {
   ensure(request: { pod: Stored<Pod>; image: string; policy: string | undefined; secrets: readonly Secret[]; event: ContainerEvent }, signal: AbortSignal): Promise<Image>
 }
 
-export interface ImagePullerDeps { runtime: ContainerRuntime; access: Pick<ImageAccess, 'mayUse' | 'pulling'>; clock: Clock; log: Log; maxParallelPulls: number }
+export interface ImagePullerDeps { runtime: ContainerRuntime; access: Pick<ImageAccess, 'mayUse' | 'pulling'>; providers?: CredentialProviders | undefined; clock: Clock; log: Log; maxParallelPulls: number }
 
-export function createImagePuller({ runtime, access, clock, log, maxParallelPulls }: ImagePullerDeps): ImagePuller {
+export function createImagePuller({ runtime, access, providers, clock, log, maxParallelPulls }: ImagePullerDeps): ImagePuller {
   const slots = createSemaphore(maxParallelPulls)
   return {
     async ensure({ pod, image, secrets, event, ...wanted }, signal) {
@@ -31,7 +32,7 @@ export function createImagePuller({ runtime, access, clock, log, maxParallelPull
       const policy = wanted.policy ?? defaultPolicy(image)
       const present = await inspect(runtime, image, event)
       const credentials = imageCredentials(image, secrets)
-      if (present && policy !== 'Always' && await access.mayUse(image, present, credentials.map((c) => c.secret))) {
+      if (present && policy !== 'Always' && await access.mayUse(image, present, credentials.flatMap((c) => c.secret ?? []))) {
         event('Normal', 'Pulled', `Container image "${image}" already present on machine and can be accessed by the pod`)
         return present
       }
@@ -46,7 +47,8 @@ export function createImagePuller({ runtime, access, clock, log, maxParallelPull
       const release = await slots.take(signal)
       const startedMs = clock.monotonicMs()
       try {
-        const pulled = await access.pulling(image, () => pull(image, credentials, signal))
+        const nodesOwn = (await providers?.credentialsFor(image) ?? []).map((auth): ImageCredential => ({ auth, secret: undefined }))
+        const pulled = await access.pulling(image, () => pull(image, [...credentials, ...nodesOwn], signal))
         const nowMs = clock.monotonicMs()
         event('Normal', 'Pulled', `Successfully pulled image "${image}" in ${goDuration(nowMs - startedMs)} (${goDuration(nowMs - askedMs)} including waiting). Image size: ${pulled.sizeBytes} bytes.`)
         return pulled

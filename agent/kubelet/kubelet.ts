@@ -14,6 +14,7 @@ import { decideAdmission } from './admission.ts'
 import { createPodCgroups, type PodCgroups } from './cgroups/pod-cgroups.ts'
 import type { CgroupLayout } from './cgroups/layout.ts'
 import type { KubeletConfig } from './config.ts'
+import { createCredentialProviders } from './credential-providers/credential-providers.ts'
 import { runBoardDevices } from './devices/board-devices.ts'
 import { openDeviceManager, type DeviceManager } from './devices/device-manager.ts'
 import { deviceStatuses } from './devices/health.ts'
@@ -351,7 +352,7 @@ async function assemble(options: KubeletOptions, { paths, store, devices, refusa
   const persistent = createPersistentVolumes({ objects, mounter, paths, csi, local, growth, node })
   const volumes = createPodVolumes({ paths, mounter, objects, tokens, persistent, clock, random, field: (pod) => field(pod) })
   const imageAccess = await openImageAccess({ runtime, config, rootDir, clock, log })
-  const images = createImagePuller({ runtime, access: imageAccess, clock, log, maxParallelPulls: config.maxParallelPulls })
+  const images = createImagePuller({ runtime, access: imageAccess, providers: config.credentialProviders && createCredentialProviders(config.credentialProviders, { clock, log }), clock, log, maxParallelPulls: config.maxParallelPulls })
   const userRanges = createUserRanges(paths, config.maxPods)
   const hooks = createHookRunner({ runtime, clock })
   const prober = createProber({ clock, random, log, run: createRunProbe({ runtime, clock }), onChange: (uid) => workers.wake(uid) })

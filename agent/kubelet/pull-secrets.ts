@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto'
 import type { Secret } from '#api/types/index.ts'
 import type { RegistryAuth } from '#cri/index.ts'
-import type { PullSecret } from './image-access/access.ts'
+import { repositoryOf, type PullSecret } from './image-access/access.ts'
 
-/** `secret`: where it is from, with a hash of it. */
-export interface ImageCredential { auth: RegistryAuth; secret: PullSecret }
+/** `secret`: where it is from, with a hash of it; undefined: it is the node's own. */
+export interface ImageCredential { auth: RegistryAuth; secret: PullSecret | undefined }
 interface Entry extends ImageCredential { pattern: string }
 
 /** What cannot be read is skipped, as upstream does: a pull without it may still succeed. */
@@ -66,6 +66,15 @@ function splitImage(image: string): { host: string; path: string } {
   const first = at < 0 ? '' : image.slice(0, at)
   if (first.includes('.') || first.includes(':') || first === 'localhost') return { host: first.replace(/^(index|registry-1)\.docker\.io$/, 'docker.io'), path: image.slice(at + 1) }
   return { host: 'docker.io', path: at < 0 ? `library/${image}` : image }
+}
+
+/** `reg.example/team`, `*.example`: as registries are named in secrets. */
+export const fitsImage = (registry: string, image: string): boolean => fits(pattern(registry), splitImage(image))
+
+/** With its registry, without tag and digest: `docker.io/library/busybox`. */
+export function wholeRepository(image: string): string {
+  const { host, path } = splitImage(repositoryOf(image))
+  return `${host}/${host === 'docker.io' && !path.includes('/') ? `library/${path}` : path}`
 }
 
 function fits(entry: string, { host, path }: { host: string; path: string }): boolean {

@@ -82,6 +82,8 @@ export const KUBELET_FLAGS: readonly Flag[] = [
   { name: 'eviction-minimum-reclaim', kind: 'list', value: 'SIGNAL=AMOUNT', help: 'how much more than the threshold an eviction is to free, e.g. nodefs.available=500Mi', check: pair('=', 'nodefs.available=500Mi') },
   { name: 'eviction-max-pod-grace-period', kind: 'number', value: 'SECONDS', default: KUBELET_DEFAULTS.evictionMaxPodGraceSeconds, help: 'most time that pods get which a soft threshold evicts' },
   { name: 'eviction-pressure-transition-period', kind: 'string', value: 'DURATION', default: '5m0s', help: 'how long a pressure that is over is still told', check: goDuration },
+  { name: 'image-credential-provider-config', kind: 'string', value: 'PATH', help: 'which programs tell credentials for which images (CredentialProviderConfig)' },
+  { name: 'image-credential-provider-bin-dir', kind: 'string', value: 'DIR', help: 'where those programs are' },
   { name: 'image-pull-credentials-verification-policy', kind: 'string', value: 'POLICY', default: KUBELET_DEFAULTS.imageVerification, help: `whether pods show a registry their secrets again for images that others have pulled: ${VERIFICATION_POLICIES.join(', ')}`, check: oneOf(...VERIFICATION_POLICIES) },
   { name: 'preloaded-images-verification-allowlist', kind: 'list', value: 'IMAGES', help: 'for NeverVerifyAllowlistedImages: names without tags, or beginnings that end in /*', check: imageName },
   { name: 'shutdown-grace-period', kind: 'string', value: 'DURATION', default: '0s', help: 'when the machine goes down, pods have so long to end, and fail so that they start elsewhere; 0s: they have 5 s, and start again with the next boot', check: wholeSeconds },

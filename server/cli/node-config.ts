@@ -1,7 +1,11 @@
 /** Flags of a node to the agent's configuration. */
+import { accessSync, constants } from 'node:fs'
+import { join, resolve } from 'node:path'
 import type { Taint } from '#api/types/index.ts'
 import { asError, UsageError } from '#base/errors.ts'
 import type { AgentConfig } from '#agent/agent.ts'
+import type { KubeletConfig } from '#agent/kubelet/config.ts'
+import { parseProviderConfig } from '#agent/kubelet/credential-providers/provider-config.ts'
 import type { OverlayKind } from '#cni/index.ts'
 import { parseRegistries, type RegistriesConfig } from '#cri/index.ts'
 import { readYamlMapping } from './config-file.ts'
@@ -38,7 +42,7 @@ export function agentConfig(values: FlagValues, servers: readonly string[], toke
     runtimeEndpoint,
     ociRuntime: text(values, 'oci-runtime') as 'runc' | 'crun',
     cgroupRoot: text(values, 'cgroup-root') ?? '',
-    kubelet: kubeletSettings(values),
+    kubelet: { ...kubeletSettings(values), credentialProviders: credentialProviders(values) },
     flashProfile: text(values, 'flash-profile') as 'normal' | 'gentle',
     registries: Object.keys(registries).length === 0 ? undefined : registries,
   }
@@ -57,6 +61,23 @@ function readRegistries(): RegistriesConfig {
     return parseRegistries(file)
   } catch (error) {
     throw new UsageError(`the registries file ${REGISTRIES_FILE}: ${asError(error).message}`, { cause: error })
+  }
+}
+
+/** Programs get this process's variables, but none of skiff's own: those may hold tokens. */
+function credentialProviders(values: FlagValues): KubeletConfig['credentialProviders'] {
+  const [path, binDir] = [text(values, 'image-credential-provider-config'), text(values, 'image-credential-provider-bin-dir')]
+  if (path === undefined && binDir === undefined) return undefined
+  if (path === undefined) throw new UsageError('--image-credential-provider-bin-dir: pass --image-credential-provider-config, too')
+  if (binDir === undefined) throw new UsageError('--image-credential-provider-config: pass --image-credential-provider-bin-dir, too')
+  const file = readYamlMapping(path, { optional: false, what: 'the configuration of credential providers' })
+  const environment = Object.fromEntries(Object.entries(process.env).flatMap(([name, value]) => (value === undefined || name.startsWith('SKIFF_') ? [] : [[name, value]])))
+  try {
+    const providers = parseProviderConfig(file)
+    for (const { name } of providers) accessSync(join(binDir, name), constants.X_OK)
+    return { providers, binDir: resolve(binDir), environment }
+  } catch (error) {
+    throw new UsageError(`--image-credential-provider-config ${path}: ${asError(error).message}`, { cause: error })
   }
 }
 

@@ -1,0 +1,107 @@
+/**
+ * Credentials for registries that programs on this machine tell (the kubelet's image credential providers, KEP-2133): asked with the image on
+ * standard input when it is to be pulled, kept as long as they say. One that fails is logged, and the pull goes on without it.
+ */
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import type { Clock } from '#base/clock.ts'
+import { asError, CodedError } from '#base/errors.ts'
+import type { Log } from '#base/log.ts'
+import type { RegistryAuth } from '#cri/index.ts'
+import { fitsImage, wholeRepository } from '../pull-secrets.ts'
+import { ms } from './provider-config.ts'
+import type { CredentialProvider, CredentialProviderSettings } from './settings.ts'
+
+export interface CredentialProviders {
+  /** Those that fit the image, the most specific first. Never rejects. */
+  credentialsFor(image: string): Promise<RegistryAuth[]>
+}
+
+interface Answer { cacheKeyType: 'Image' | 'Registry' | 'Global'; cacheMs: number; auth: readonly { pattern: string; auth: RegistryAuth }[] }
+
+const TIMEOUT_MS = 60_000
+const OUTPUT_BYTES_MAX = 1024 * 1024
+/** Of one provider; a provider that keeps one for each image must not fill the memory. */
+const KEPT_MAX = 256
+
+export function createCredentialProviders({ providers, binDir, environment }: CredentialProviderSettings, deps: { clock: Clock; log: Log }): CredentialProviders {
+  const { clock } = deps
+  const log = deps.log.with('credential-providers')
+  const kept = new Map<string, { answer: Answer; untilMs: number }>()
+  const asking = new Map<string, Promise<Answer>>()
+
+  const ask = async (provider: CredentialProvider, image: string): Promise<Answer> => {
+    const registry = image.slice(0, image.indexOf('/'))
+    const keys = { Image: `${provider.name} image ${image}`, Registry: `${provider.name} registry ${registry}`, Global: `${provider.name} global` }
+    for (const key of Object.values(keys)) {
+      const found = kept.get(key)
+      if (found && found.untilMs > clock.monotonicMs()) return found.answer
+      kept.delete(key)
+    }
+    // Pods that start together ask once.
+    const joined = asking.get(keys.Image)
+    if (joined) return joined
+    const run = execProvider(provider, image, binDir, environment).finally(() => asking.delete(keys.Image))
+    asking.set(keys.Image, run)
+    const answer = await run
+    if (answer.cacheMs > 0) {
+      if (kept.size >= KEPT_MAX) for (const [key, { untilMs }] of kept) if (untilMs <= clock.monotonicMs()) kept.delete(key)
+      const [oldest] = kept.keys()
+      if (kept.size >= KEPT_MAX && oldest !== undefined) kept.delete(oldest)
+      kept.set(keys[answer.cacheKeyType], { answer, untilMs: clock.monotonicMs() + answer.cacheMs })
+    }
+    return answer
+  }
+
+  return {
+    async credentialsFor(image) {
+      const whole = wholeRepository(image)
+      const found: Answer['auth'][number][] = []
+      for (const provider of providers.filter((p) => p.matchImages.some((pattern) => fitsImage(pattern, image)))) {
+        try {
+          found.push(...(await ask(provider, whole)).auth.filter(({ pattern }) => fitsImage(pattern, image)))
+        } catch (error) {
+          log.error('a credential provider does not tell credentials: see that it runs on this machine', { provider: provider.name, image: whole, error: asError(error) })
+        }
+      }
+      return found.toSorted((a, b) => b.pattern.length - a.pattern.length).map(({ auth }) => auth)
+    },
+  }
+}
+
+/** Rejects with what it said on standard error, never with what it answered. */
+function execProvider(provider: CredentialProvider, image: string, binDir: string, environment: Readonly<Record<string, string>>): Promise<Answer> {
+  const { name, args, env, apiVersion } = provider
+  return new Promise((resolve, reject) => {
+    const child = execFile(join(binDir, name), [...args], { timeout: TIMEOUT_MS, killSignal: 'SIGKILL', maxBuffer: OUTPUT_BYTES_MAX, env: { ...environment, ...env } }, (error, stdout, stderr) => {
+      if (error) return reject(new CodedError('CREDENTIAL_PROVIDER_FAILED', `error execing credential provider plugin ${name} for image ${image}: ${stderr.trim().slice(0, 1_000) || error.message.split('\n')[0]}`))
+      try {
+        resolve(parseAnswer(stdout, provider))
+      } catch (problem) {
+        reject(asError(problem))
+      }
+    })
+    child.stdin?.on('error', () => {}) // It did not read what it was asked: its answer counts.
+    child.stdin?.end(JSON.stringify({ kind: 'CredentialProviderRequest', apiVersion, image }))
+  })
+}
+
+/** Throws without quoting it: it holds passwords. */
+export function parseAnswer(text: string, { name, apiVersion, defaultCacheMs }: CredentialProvider): Answer {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw new CodedError('CREDENTIAL_PROVIDER_FAILED', `provider ${name} answered what is no JSON`)
+  }
+  const answer = value as { kind?: unknown; apiVersion?: unknown; cacheKeyType?: unknown; cacheDuration?: unknown; auth?: unknown } | null
+  if (answer?.kind !== 'CredentialProviderResponse' || answer.apiVersion !== apiVersion) throw new CodedError('CREDENTIAL_PROVIDER_FAILED', `provider ${name} did not answer with a CredentialProviderResponse of ${apiVersion}`)
+  const { cacheKeyType } = answer
+  if (cacheKeyType !== 'Image' && cacheKeyType !== 'Registry' && cacheKeyType !== 'Global') throw new CodedError('CREDENTIAL_PROVIDER_FAILED', `credential provider plugin did not return a valid cacheKeyType: ${String(cacheKeyType)}`)
+  return {
+    cacheKeyType, cacheMs: typeof answer.cacheDuration === 'string' ? ms(answer.cacheDuration) : defaultCacheMs,
+    auth: Object.entries((answer.auth ?? {}) as Record<string, { username?: unknown; password?: unknown }>).map(([pattern, { username, password }]) => ({ pattern, auth: { username: textOf(username), password: textOf(password) } })),
+  }
+}
+
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')

@@ -1,26 +1,27 @@
 /** What differs between two objects, as field paths: the ground of ownership and conflicts. Pure. */
 import type { FieldType, ModelSchema, SchemaSet } from '#api/schema/schema.ts'
 import { getOwn, isObject, type Json } from '../result.ts'
-import { emptySet, insertPath, type FieldSet } from './field-set.ts'
+import { FieldSetWriter, type FieldSet } from './field-set.ts'
 import { elementOf, type ListType } from './path-element.ts'
 import { fieldType, shapeOf } from './type-shape.ts'
 
 export interface Comparison { added: FieldSet; modified: FieldSet; removed: FieldSet }
 
 export function compareObjects(before: Json, after: Json, model: string, schema: SchemaSet): Comparison {
-  const comparison: Comparison = { added: emptySet(), modified: emptySet(), removed: emptySet() }
-  new Comparer(schema, comparison).value(before, after, { kind: 'ref', model })
-  return comparison
+  const comparer = new Comparer(schema)
+  comparer.value(before, after, { kind: 'ref', model })
+  return { added: comparer.added.set, modified: comparer.modified.set, removed: comparer.removed.set }
 }
 
 class Comparer {
   readonly #schema: SchemaSet
-  readonly #to: Comparison
+  readonly added = new FieldSetWriter()
+  readonly modified = new FieldSetWriter()
+  readonly removed = new FieldSetWriter()
   readonly #path: string[] = []
 
-  constructor(schema: SchemaSet, to: Comparison) {
+  constructor(schema: SchemaSet) {
     this.#schema = schema
-    this.#to = to
   }
 
   /** At least one side is there. */
@@ -41,7 +42,7 @@ class Comparer {
   }
 
   #leaf(before: unknown, after: unknown): void {
-    if (before !== undefined && after !== undefined && !equalJson(before, after)) insertPath(this.#to.modified, this.#path)
+    if (before !== undefined && after !== undefined && !equalJson(before, after)) this.modified.insert(this.#path)
   }
 
   #members(before: Json, after: Json, types: ModelSchema | FieldType): void {
@@ -58,19 +59,27 @@ class Comparer {
     this.#path.push(`f:${key}`)
     this.value(before, after, 'fields' in types ? fieldType(types, key) : types)
     this.#presence(before, after)
+    this.#up()
+  }
+
+  #up(): void {
     this.#path.pop()
+    const { length } = this.#path
+    this.added.shorten(length)
+    this.modified.shorten(length)
+    this.removed.shorten(length)
   }
 
   #presence(before: unknown, after: unknown): void {
-    if (before === undefined) insertPath(this.#to.added, this.#path)
-    else if (after === undefined) insertPath(this.#to.removed, this.#path)
+    if (before === undefined) this.added.insert(this.#path)
+    else if (after === undefined) this.removed.insert(this.#path)
   }
 
   #list(before: readonly unknown[], after: readonly unknown[], list: ListType): void {
     const old = this.#index(before, list)
     const now = this.#index(after, list)
     if (!old || !now) {
-      if (!equalJson(before, after)) insertPath(this.#to.modified, this.#path)
+      if (!equalJson(before, after)) this.modified.insert(this.#path)
       return
     }
     for (const [element, items] of old) this.#item(element, items, now.get(element), list)
@@ -82,15 +91,15 @@ class Comparer {
     const [was, is] = [before?.length ?? 0, after?.length ?? 0]
     if (was > 1 && is > 1) {
       // Items of one key are compared together, as a leaf.
-      if (!equalJson(before, after)) insertPath(this.#to.modified, this.#path)
+      if (!equalJson(before, after)) this.modified.insert(this.#path)
     } else if (was > 1) {
       if (is === 1) this.#single(undefined, after?.[0], list)
-      insertPath(this.#to.removed, this.#path)
+      this.removed.insert(this.#path)
     } else if (is > 1) {
       if (was === 1) this.#single(before?.[0], undefined, list)
-      insertPath(this.#to.added, this.#path)
+      this.added.insert(this.#path)
     } else this.#single(before?.[0], after?.[0], list)
-    this.#path.pop()
+    this.#up()
   }
 
   #single(before: unknown, after: unknown, list: ListType): void {
@@ -99,7 +108,8 @@ class Comparer {
   }
 
   /** Undefined when some item has no name. */
-  #index(items: readonly unknown[], list: ListType): Map<string, unknown[]> | undefined {
+  #index(items: readonly unknown[], list: ListType): ReadonlyMap<string, unknown[]> | undefined {
+    if (items.length === 0) return NO_ITEMS
     const index = new Map<string, unknown[]>()
     for (const item of items) {
       const element = elementOf(item, list, this.#schema)
@@ -112,6 +122,8 @@ class Comparer {
   }
 }
 
+const NO_ITEMS: ReadonlyMap<string, unknown[]> = new Map()
+
 /** With what Go writes as null. */
 function withNulls(object: unknown, { nulls }: ModelSchema): unknown {
   if (nulls.length === 0 || !isObject(object)) return object
@@ -121,7 +133,12 @@ function withNulls(object: unknown, { nulls }: ModelSchema): unknown {
 
 const isMapLike = (value: unknown): value is Json | undefined | null => value === undefined || value === null || isObject(value)
 const isListLike = (value: unknown): value is unknown[] | undefined | null => value === undefined || value === null || Array.isArray(value)
-const isBare = (value: unknown): boolean => value === undefined || value === null || (typeof value === 'object' && Object.keys(value).length === 0)
+const isBare = (value: unknown): boolean => value === undefined || value === null || (typeof value === 'object' && isEmpty(value))
+
+function isEmpty(value: object): boolean {
+  for (const _ in value) return false
+  return true
+}
 
 /** Equality of JSON values; a member that is undefined counts as absent. */
 export function equalJson(a: unknown, b: unknown): boolean {

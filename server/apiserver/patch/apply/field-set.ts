@@ -5,23 +5,54 @@
 export interface FieldSet {
   /** The path that leads here is a member. */
   own: boolean
-  readonly children: Map<string, FieldSet>
+  /** Most nodes have none, and share one map that says so: added to by `childOf` alone. */
+  children: ReadonlyMap<string, FieldSet>
 }
 
-export const emptySet = (): FieldSet => ({ own: false, children: new Map() })
+const NO_CHILDREN: ReadonlyMap<string, FieldSet> = new Map()
+
+export const emptySet = (): FieldSet => ({ own: false, children: NO_CHILDREN })
+
+/** The child under the element, made when there is none. */
+function childOf(node: FieldSet, element: string): FieldSet {
+  const known = node.children.get(element)
+  if (known) return known
+  const made = emptySet()
+  setChild(node, element, made)
+  return made
+}
+
+function setChild(node: FieldSet, element: string, child: FieldSet): void {
+  if (node.children === NO_CHILDREN) node.children = new Map()
+  ;(node.children as Map<string, FieldSet>).set(element, child)
+}
 
 /** Changes the set. */
 export function insertPath(set: FieldSet, path: readonly string[]): void {
   let node = set
-  for (const element of path) {
-    let next = node.children.get(element)
-    if (!next) {
-      next = emptySet()
-      node.children.set(element, next)
-    }
-    node = next
-  }
+  for (const element of path) node = childOf(node, element)
   node.own = true
+}
+
+/** Makes a set along a path that goes up and down: what it shares with the path before is not walked again. */
+export class FieldSetWriter {
+  readonly set = emptySet()
+  /** Of the path, from the root on, as far as they are known. */
+  readonly #nodes = [this.set]
+
+  insert(path: readonly string[]): void {
+    let node = this.#nodes.at(-1) as FieldSet
+    for (let depth = this.#nodes.length - 1; depth < path.length; depth++) {
+      node = childOf(node, path[depth] as string)
+      this.#nodes.push(node)
+    }
+    node.own = true
+  }
+
+  /** The path has become as short as this. */
+  shorten(length: number): void {
+    if (this.#nodes.length > length + 1) this.#nodes.length = length + 1
+  }
 }
 
 export function isEmptySet(set: FieldSet): boolean {
@@ -41,6 +72,7 @@ export function hasPath(set: FieldSet, path: readonly string[]): boolean {
 
 /** Results may share nodes with their inputs: sets handed to these functions are not changed afterwards. */
 export function union(a: FieldSet, b: FieldSet): FieldSet {
+  if (!b.own && b.children.size === 0) return a
   const children = new Map(a.children)
   for (const [element, child] of b.children) {
     const mine = children.get(element)
@@ -73,13 +105,13 @@ export function intersection(a: FieldSet, b: FieldSet): FieldSet {
   })
 }
 
-function build(own: boolean, from: FieldSet, childOf: (element: string, child: FieldSet) => FieldSet | undefined): FieldSet {
-  const children = new Map<string, FieldSet>()
+function build(own: boolean, from: FieldSet, becomes: (element: string, child: FieldSet) => FieldSet | undefined): FieldSet {
+  const built: FieldSet = { own, children: NO_CHILDREN }
   for (const [element, child] of from.children) {
-    const next = childOf(element, child)
-    if (next && (next.own || next.children.size > 0)) children.set(element, next)
+    const next = becomes(element, child)
+    if (next && (next.own || next.children.size > 0)) setChild(built, element, next)
   }
-  return { own, children }
+  return built
 }
 
 export function equalSets(a: FieldSet, b: FieldSet): boolean {
@@ -108,26 +140,29 @@ export function pathsOf(set: FieldSet): string[][] {
 function sortedElements(set: FieldSet): string[] {
   const elements = [...set.children.keys()]
   if (elements.length < 2) return elements
-  return elements.every((element) => element.startsWith('f:')) ? elements.sort() : elements.sort(compareElements)
+  return elements.every((element) => element.startsWith('f:')) ? elements.sort() : elements.map(sortable).sort(compareElements).map(({ element }) => element)
 }
 
 const KINDS = 'fkvi'
 
-/** Fields, keys, values, indexes; numbers by their value. */
-function compareElements(a: string, b: string): number {
-  const kind = KINDS.indexOf(a[0] ?? '') - KINDS.indexOf(b[0] ?? '')
-  if (kind !== 0 || a === b) return kind
-  const [left, right] = [a.slice(2), b.slice(2)]
-  switch (a[0]) {
-    case 'k': return compareKeys(JSON.parse(left) as Record<string, unknown>, JSON.parse(right) as Record<string, unknown>)
-    case 'v': return compareScalars(JSON.parse(left), JSON.parse(right))
-    case 'i': return Number(left) - Number(right)
-    default: return left < right ? -1 : 1
-  }
+/** An element read once, for the many comparisons of a sort. `value`: entries of a key, a scalar, or text. */
+interface Sortable { element: string; kind: number; value: unknown }
+
+function sortable(element: string): Sortable {
+  const rest = element.slice(2)
+  const value: unknown = element.startsWith('k') ? Object.entries(JSON.parse(rest) as object) : element.startsWith('v') ? JSON.parse(rest) : element.startsWith('i') ? Number(rest) : rest
+  return { element, kind: KINDS.indexOf(element[0] ?? ''), value }
 }
 
-function compareKeys(a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): number {
-  const [left, right] = [Object.entries(a), Object.entries(b)]
+/** Fields, keys, values, indexes; numbers by their value. */
+function compareElements(a: Sortable, b: Sortable): number {
+  if (a.kind !== b.kind) return a.kind - b.kind
+  return Array.isArray(a.value) ? compareKeys(a.value as KeyEntries, b.value as KeyEntries) : compareScalars(a.value, b.value)
+}
+
+type KeyEntries = readonly (readonly [name: string, value: unknown])[]
+
+function compareKeys(left: KeyEntries, right: KeyEntries): number {
   for (const [i, [name, value]] of left.entries()) {
     const other = right[i]
     if (!other) return 1
@@ -149,7 +184,10 @@ function compareScalars(a: unknown, b: unknown): number {
 
 export type FieldsV1 = { [element: string]: FieldsV1 }
 
+const NO_FIELDS: FieldsV1 = Object.freeze({})
+
 export function toFieldsV1(set: FieldSet): FieldsV1 {
+  if (set.children.size === 0) return NO_FIELDS
   const fields: FieldsV1 = {}
   if (set.own && set.children.size > 0) fields['.'] = {}
   for (const element of sortedElements(set)) {
@@ -163,7 +201,8 @@ export function toFieldsV1(set: FieldSet): FieldsV1 {
 export function parseFieldsV1(fields: unknown, depth = 200): FieldSet | undefined {
   if (typeof fields !== 'object' || fields === null || Array.isArray(fields) || depth < 0) return undefined
   const set = emptySet()
-  for (const [element, below] of Object.entries(fields)) {
+  for (const element of Object.keys(fields)) {
+    const below = (fields as Readonly<Record<string, unknown>>)[element]
     if (element === '.') {
       set.own = true
       continue
@@ -172,13 +211,17 @@ export function parseFieldsV1(fields: unknown, depth = 200): FieldSet | undefine
     const child = parseFieldsV1(below, depth - 1)
     if (canonical === undefined || !child) return undefined
     if (child.children.size === 0) child.own = true
-    set.children.set(canonical, child)
+    setChild(set, canonical, child)
   }
   return set
 }
 
+/** One key whose value is text that JSON has but one way to write: most lists have such. */
+const PLAIN_KEY = /^k:\{"\w+":"[\w./-]*"\}$/
+
 /** Keys of `k:` in alphabetical order and JSON without spaces, so that elements can be compared as text. */
 function canonicalElement(element: string): string | undefined {
+  if (PLAIN_KEY.test(element)) return element
   switch (element.slice(0, 2)) {
     case 'f:': return element
     case 'i:': return /^i:-?\d+$/.test(element) ? element : undefined

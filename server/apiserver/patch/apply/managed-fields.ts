@@ -103,9 +103,9 @@ export interface Endpoint { subresource: string; hasStatus: boolean; statusKeeps
 /** Drops what nobody owns, and what this endpoint does not write although the object sent has it. */
 export function ownable(set: FieldSet, endpoint: Endpoint): FieldSet {
   const owned = recursiveDifference(endpoint.specIsOwnerless ? recursiveDifference(set, SPEC) : set, UNOWNED)
-  // `metadata` itself is no field of anybody's.
+  // `metadata` itself is no field of anybody's. Its node was made just now.
   const metadata = owned.children.get('f:metadata')
-  if (metadata?.own) owned.children.set('f:metadata', { own: false, children: metadata.children })
+  if (metadata?.own) metadata.own = false
   if (!endpoint.hasStatus) return owned
   if (endpoint.subresource === '') return recursiveDifference(owned, STATUS)
   if (endpoint.subresource !== 'status') return owned

@@ -28,7 +28,25 @@ const PARTS = /^([+-]?)(\d*)(?:\.(\d*))?([eEinumkKMGTP]*)([+-]?\d*)$/
 export const ZERO: Quantity = { nano: 0n, format: 'DecimalSI' }
 
 /** Numbers are accepted because JSON clients send them (`cpu: 1`). */
-export function tryParseQuantity(input: unknown): { ok: true; quantity: Quantity } | QuantityProblem {
+export function tryParseQuantity(input: unknown): ParsedQuantity {
+  const known = typeof input === 'string' ? RECENT.get(input) : undefined
+  if (known) return known
+  const parsed = parseAnew(input)
+  if (typeof input === 'string' && input.length <= RECENT_LENGTH_MAX) {
+    if (RECENT.size >= RECENT_MAX) RECENT.clear()
+    RECENT.set(input, parsed)
+  }
+  return parsed
+}
+
+type ParsedQuantity = { readonly ok: true; readonly quantity: Quantity } | QuantityProblem
+
+/** The same few amounts are read again and again: defaults, validation, quotas and the scheduler each look at those of each pod. */
+const RECENT = new Map<string, ParsedQuantity>()
+const RECENT_MAX = 256
+const RECENT_LENGTH_MAX = 16
+
+function parseAnew(input: unknown): ParsedQuantity {
   const text = typeof input === 'number' ? String(input) : typeof input === 'string' ? input.trim() : undefined
   if (text === undefined || text === '' || text.length > LENGTH_MAX) return { ok: false, message: FORMAT_WRONG }
   const match = PARTS.exec(text)

@@ -10,9 +10,12 @@ export const ALL_VERBS = ['create', 'delete', 'deletecollection', 'get', 'list',
 
 export interface GroupVersion { group: string; version: string; rows: readonly KindRow[] }
 
+type ByPath = ReadonlyMap<string, ReadonlyMap<string, ReadonlyMap<string, KindRow>>>
+
 interface State {
   all: readonly KindRow[]
-  byPath: ReadonlyMap<string, KindRow>
+  /** By group, version, resource: no text is put together for each look-up. */
+  byPath: ByPath
   groups: ReadonlyMap<string, readonly GroupVersion[]>
 }
 
@@ -31,7 +34,7 @@ export class Rows {
   get generation(): number { return this.#generation }
 
   find(group: string, version: string, resource: string): KindRow | undefined {
-    return this.#current().byPath.get(pathOf(group, version, resource))
+    return this.#current().byPath.get(group)?.get(version)?.get(resource)
   }
 
   /** By kind, for what names objects rather than paths. */
@@ -58,13 +61,12 @@ export class Rows {
   #current(): State { return (this.#state ??= index(this.#builtin, this.#custom)) }
 }
 
-const pathOf = (group: string, version: string, resource: string): string => `${group}/${version}/${resource}`
-const pathOfRow = ({ ref }: KindRow): string => pathOf(ref.group, ref.version, ref.resource)
-
 function index(builtin: readonly KindRow[], custom: ReadonlyMap<string, readonly KindRow[]>): State {
-  const byPath = new Map(builtin.map((row) => [pathOfRow(row), row]))
-  const more = [...custom].toSorted(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, rows]) => rows).filter((row) => !byPath.has(pathOfRow(row)))
-  for (const row of more) byPath.set(pathOfRow(row), row)
+  const byPath = new Map<string, Map<string, Map<string, KindRow>>>()
+  for (const row of builtin) enter(byPath, row)
+  const own = new Set(builtin.map(pathOf))
+  const more = [...custom].toSorted(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, rows]) => rows).filter((row) => !own.has(pathOf(row)))
+  for (const row of more) enter(byPath, row)
   const groups = new Map<string, GroupVersion[]>()
   for (const row of builtin) place(groups, row)
   const groupNames = [...new Set(more.map((row) => row.ref.group))].sort()
@@ -74,6 +76,17 @@ function index(builtin: readonly KindRow[], custom: ReadonlyMap<string, readonly
     if (isOwn) groups.get(name)?.sort((a, b) => compareVersions(b.version, a.version))
   }
   return { all: [...builtin, ...more], byPath, groups }
+}
+
+const pathOf = ({ ref }: KindRow): string => `${ref.group}/${ref.version}/${ref.resource}`
+
+function enter(byPath: Map<string, Map<string, Map<string, KindRow>>>, row: KindRow): void {
+  const { group, version, resource } = row.ref
+  const versions = byPath.get(group) ?? new Map<string, Map<string, KindRow>>()
+  byPath.set(group, versions)
+  const resources = versions.get(version) ?? new Map<string, KindRow>()
+  versions.set(version, resources)
+  resources.set(resource, row)
 }
 
 function place(groups: Map<string, GroupVersion[]>, row: KindRow): void {

@@ -49,7 +49,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       return enabled && (paths.length === 0 || paths.includes(path))
     },
     async authenticate(credentials) {
-      const byCertificate = credentials.certificate && userOfCertificate(credentials.certificate)
+      const byCertificate = credentials.certificate && certified(credentials.certificate)
       if (byCertificate) return { ok: true, user: byCertificate }
       const bearer = credentials.bearer?.trim()
       const problem = credentials.certificate && uidProblem(credentials.certificate)
@@ -111,6 +111,16 @@ function tokenSources({ serviceAccounts, staticTokens, jwt, lookup, joinSecrets,
 }
 
 const JOIN_TOKEN_START = 'S10'
+
+/** Connections keep their certificate, and ask about it with each request. */
+const users = new WeakMap<PeerCertificate, UserInfo>()
+
+function certified(certificate: PeerCertificate): UserInfo | undefined {
+  const known = users.get(certificate)
+  const user = known ?? userOfCertificate(certificate)
+  if (user && !known) users.set(certificate, user)
+  return user
+}
 
 /** A certificate without a common name is nobody's (upstream's CommonNameUserConversion). */
 function userOfCertificate(certificate: PeerCertificate): UserInfo | undefined {

@@ -53,7 +53,7 @@ interface Level {
 export interface Outcomes { dispatched: number; rejected: number; timedOut: number; cancelled: number }
 
 /** Kept while its schema exists: what is counted of it. */
-interface Flow { labels: string; labelsWaited: string; waiting: number; executing: number; seats: number }
+interface Flow { labels: string; labelsWaited: string; labelsExecuted: string; waiting: number; executing: number; seats: number }
 
 export interface Pending {
   digest: RequestDigest
@@ -69,6 +69,8 @@ export class FlowControl {
   readonly #levels = new Map<string, Level>()
   readonly #flows = new Map<string, Flow>()
   #schemas: readonly CompiledSchema[] = []
+  /** Flows by the schemas in force: no labels are printed for each request. */
+  readonly #flowOfSchema = new WeakMap<CompiledSchema, Flow>()
   readonly #metrics = new FlowMetrics()
   #lentAtMs = Number.NEGATIVE_INFINITY
   #cancelLending: (() => void) | undefined
@@ -172,9 +174,12 @@ export class FlowControl {
   }
 
   #flowOf(schema: CompiledSchema, level: Level): Flow {
+    const known = this.#flowOfSchema.get(schema)
+    if (known) return known
     const labels = flowLabels(level.name, schema.name)
-    let flow = this.#flows.get(labels)
-    if (!flow) this.#flows.set(labels, (flow = { labels, labelsWaited: `execute="true",${labels}`, waiting: 0, executing: 0, seats: 0 }))
+    const flow = this.#flows.get(labels) ?? { labels, labelsWaited: `execute="true",${labels}`, labelsExecuted: `${labels},type="regular"`, waiting: 0, executing: 0, seats: 0 }
+    this.#flows.set(labels, flow)
+    this.#flowOfSchema.set(schema, flow)
     return flow
   }
 
@@ -205,7 +210,7 @@ export class FlowControl {
     const nowMs = this.#options.clock.monotonicMs()
     flow.executing--
     flow.seats -= request.seats
-    this.#metrics.executed.observe(`${flow.labels},type="regular"`, (nowMs - request.dispatchedMs) / 1000)
+    this.#metrics.executed.observe(flow.labelsExecuted, (nowMs - request.dispatchedMs) / 1000)
     const next = queueSet.finish(request, nowMs)
     level.meter.set(queueSet.seatsInUse + queueSet.waitingSeats, nowMs)
     start(next)

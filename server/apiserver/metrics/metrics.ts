@@ -7,6 +7,7 @@ const SERIES_MAX = 2_000
 /** One series, for who counts often: no look-up by its labels. */
 export interface SeriesHandle { add(by?: number): void; observe(value: number): void }
 
+/** `buckets`: each observation once, at the first bound that holds it; they are added up when printed. */
 interface Series { labels: string; value: number; buckets?: number[]; count: number }
 
 export class Metric {
@@ -39,7 +40,8 @@ export class Metric {
     const buckets = (series.buckets ??= this.#bounds.map(() => 0))
     series.value += value
     series.count++
-    for (let i = this.#bounds.length - 1; i >= 0 && value <= (this.#bounds[i] ?? 0); i--) buckets[i] = (buckets[i] ?? 0) + 1
+    const at = this.#bounds.findIndex((bound) => value <= bound)
+    if (at >= 0) buckets[at] = (buckets[at] ?? 0) + 1
   }
 
   *lines(): Generator<string> {
@@ -53,7 +55,8 @@ export class Metric {
 
   *#histogram({ labels, buckets, value, count }: Series): Generator<string> {
     const prefix = labels === '' ? '' : `${labels},`
-    for (const [i, bound] of this.#bounds.entries()) yield `${this.name}_bucket{${prefix}le="${bound}"} ${buckets?.[i] ?? 0}`
+    let upTo = 0
+    for (const [i, bound] of this.#bounds.entries()) yield `${this.name}_bucket{${prefix}le="${bound}"} ${(upTo += buckets?.[i] ?? 0)}`
     yield `${this.name}_bucket{${prefix}le="+Inf"} ${count}`
     yield `${this.name}_sum${braces(labels)} ${value}`
     yield `${this.name}_count${braces(labels)} ${count}`

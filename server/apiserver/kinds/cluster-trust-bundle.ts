@@ -15,7 +15,7 @@ export const clusterTrustBundleStrategy: KindStrategy<ClusterTrustBundle> = {
   nameRule: 'path-segment',
   generation: false,
   validate: validateBundle,
-  validateUpdate: (bundle, old) => [...validateBundle(bundle), ...immutable('spec.signerName', bundle.spec?.signerName, old.spec?.signerName)],
+  validateUpdate: (bundle, old) => [...validateBundle(bundle), ...immutable('spec.signerName', bundle.spec?.signerName ?? '', old.spec?.signerName ?? '')],
   columns: [nameColumn(), column('SignerName', 'signerName indicates the associated signer, if any.', (o) => o.spec?.signerName || '<none>')],
   selectableFields: { 'spec.signerName': (o) => o.spec?.signerName ?? '' },
 }

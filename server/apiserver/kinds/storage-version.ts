@@ -61,7 +61,7 @@ export const storageVersionMigrationStrategy: KindStrategy<StorageVersionMigrati
   validateStatusUpdate: (migration, old) => {
     const out = validateConditions('status.conditions', migration.status?.conditions)
     const revision = migration.status?.resourceVersion
-    if (revision !== undefined && revision !== '' && !/^\d+$/.test(revision)) out.push(invalid('status.resourceVersion', revision, 'resource version is not parsable'))
+    if (revision !== undefined && revision !== '' && !/^\d+$/.test(revision)) out.push(invalid('status.resourceVersion', revision, `resource version is not well formed: ${revision}`))
     if (old.status?.resourceVersion && old.status.resourceVersion !== revision) out.push(invalid('status.resourceVersion', revision, 'resourceVersion cannot be updated'))
     return out
   },
@@ -75,7 +75,7 @@ export const storageVersionMigrationStrategy: KindStrategy<StorageVersionMigrati
 function validateMigration(migration: StorageVersionMigration): FieldError[] {
   const resource: { group?: string; resource?: string } = migration.spec?.resource ?? {}
   const out: FieldError[] = []
-  if (!resource.resource) out.push(required('spec.resource.resource', 'resource is required'))
+  if (!resource.resource) out.push(required('spec.resource.resource', 'resource is required to be set'))
   else out.push(...checkDns1035Label(resource.resource).map((m) => invalid('spec.resource.resource', resource.resource, m)))
   if (resource.group) out.push(...checkDnsSubdomain(resource.group).map((m) => invalid('spec.resource.group', resource.group, m)))
   return out

@@ -16,9 +16,37 @@ import { decodeStored } from './storage/bytes.ts'
 import { storageKey } from './storage/keys.ts'
 import type { KindCache } from './watch/kind-cache.ts'
 
-/** `cacheOf`: opens the row's cache when nobody has. */
+/** What was read lately, read-only and shared: every write asks for its namespace, pods for their account and some small lists. */
+class RecentObjects {
+  readonly #byValue = new Map<Buffer, KubeObject>()
+
+  /** The store and the caches hand out the same bytes as long as nobody writes. */
+  of(value: Buffer, names: { kind: string; apiVersion: string }, revision: number): KubeObject {
+    const known = this.#byValue.get(value)
+    if (known && known.metadata?.resourceVersion === String(revision)) return known
+    const object = freeze(decodeStored(value, names, revision))
+    if (value.length > RECENT_BYTES_MAX) return object
+    this.#byValue.set(value, object)
+    for (const oldest of this.#byValue.keys()) {
+      if (this.#byValue.size <= RECENT_MAX) break
+      this.#byValue.delete(oldest)
+    }
+    return object
+  }
+}
+
+const RECENT_MAX = 32
+const RECENT_BYTES_MAX = 16 * 1024
+
+function freeze<T extends object>(value: T): T {
+  for (const part of Object.values(value)) if (typeof part === 'object' && part !== null) freeze(part as object)
+  return Object.freeze(value)
+}
+
+/** `cacheOf`: opens the row's cache when nobody has. What is read is read-only. */
 export function createServerClient(store: Store, rows: Rows, transport: Transport, cacheOf: (row: KindRow) => Promise<KindCache>): Client {
   const client = createClient(transport, { userAgent: 'kube-apiserver/v1.36.0' })
+  const recent = new RecentObjects()
   return {
     ...client,
     async get<T extends KubeObject>(ref: ResourceRef, name: string, namespace = ''): Promise<Stored<T>> {
@@ -28,14 +56,17 @@ export function createServerClient(store: Store, rows: Rows, transport: Transpor
       // What is not here may have been made at another server a moment ago.
       const kv = (await store.get(key, store.revision())) ?? (await store.get(key))
       if (!kv) throw new ApiError(statusObject(notFound(ref, name).body))
-      return decodeStored(kv.value, { kind: ref.kind, apiVersion: apiVersionOf(ref) }, kv.modRevision) as Stored<T>
+      return recent.of(kv.value, { kind: ref.kind, apiVersion: apiVersionOf(ref) }, kv.modRevision) as Stored<T>
     },
     async list<T extends KubeObject>(ref: ResourceRef, params: ListParams = {}, signal?: AbortSignal) {
       const row = rows.find(ref.group, ref.version, ref.resource)
       if (!row || row.storedAs || row.custom || Object.keys(params).some((name) => name !== 'namespace')) return client.list<T>(ref, params, signal)
       const cache = await cacheOf(row)
       const names = { kind: ref.kind, apiVersion: apiVersionOf(ref) }
-      return { items: cache.list(params.namespace ?? '').map((entry) => decodeStored(entry.value, names, entry.revision) as Stored<T>), metadata: { resourceVersion: String(cache.revision()) } }
+      const entries = cache.list(params.namespace ?? '')
+      // A long list would drive out all else, and is asked for seldom.
+      const isShort = entries.length <= RECENT_MAX / 2
+      return { items: entries.map((entry) => (isShort ? recent.of(entry.value, names, entry.revision) : decodeStored(entry.value, names, entry.revision)) as Stored<T>), metadata: { resourceVersion: String(cache.revision()) } }
     },
   }
 }

@@ -3,7 +3,7 @@
  * other invalid field. A plugin, and not part of the kinds' own rules, because CEL is loaded when somebody first writes an expression.
  */
 import type { MutatingAdmissionPolicy, MutatingWebhookConfiguration, ValidatingAdmissionPolicy } from '#api/types/index.ts'
-import type { AdmissionPlugin, AdmissionRequest } from '../admission.ts'
+import type { AdmissionApi, AdmissionPlugin, AdmissionRequest, Refusal } from '../admission.ts'
 import { type FieldError, invalid as invalidField } from '../field-error.ts'
 import { invalid } from '../http/status.ts'
 import { equalJson } from '../storage/equal.ts'
@@ -13,14 +13,17 @@ import { GROUP } from './policy-set.ts'
 
 export const checkExpressions: AdmissionPlugin = {
   name: 'AdmissionExpressions',
-  async validate(request, api) {
-    if (request.ref.group !== GROUP || request.subresource !== '' || !request.object || request.operation === 'DELETE') return undefined
-    const find = CHECKS[request.ref.resource]
-    const errors = find && !isUnchanged(request) ? find(await import('#api/cel/index.ts'), request.object as never) : []
-    if (errors.length === 0) errors.push(...(await checkParams(request, api)))
-    if (errors.length > 0) throw invalid(request.ref, request.name, errors)
-    return undefined
+  validate(request, api) {
+    return request.ref.group !== GROUP || request.subresource !== '' || !request.object || request.operation === 'DELETE' ? undefined : check(request, api)
   },
+}
+
+async function check(request: AdmissionRequest, api: AdmissionApi): Promise<Refusal | undefined> {
+  const find = CHECKS[request.ref.resource]
+  const errors = find && !isUnchanged(request) ? find(await import('#api/cel/index.ts'), request.object as never) : []
+  if (errors.length === 0) errors.push(...(await checkParams(request, api)))
+  if (errors.length > 0) throw invalid(request.ref, request.name, errors)
+  return undefined
 }
 
 /** What was stored once stays acceptable. */

@@ -50,13 +50,16 @@ interface Round {
 export function mutatingPolicies(policies: () => Promise<PolicySet<MutatingPolicy> | undefined> | PolicySet<MutatingPolicy> | undefined, parts: PolicyParts): AdmissionPlugin {
   return {
     name: NAME,
-    async mutate(request, api) {
+    mutate(request, api) {
       const found = policies()
-      const set = found instanceof Promise ? await found : found
-      const own = !set || isExemptFromPolicies(request) ? undefined : api.rows.find(request.ref.group, request.ref.version, request.ref.resource)
-      if (set && own) await runAll(set, own, request, api, parts)
-      return undefined
+      return found && mutateBy(found, request, api)
     },
+  }
+
+  async function mutateBy(found: Promise<PolicySet<MutatingPolicy> | undefined> | PolicySet<MutatingPolicy>, request: AdmissionRequest, api: AdmissionApi): Promise<undefined> {
+    const set = await found
+    const own = !set || isExemptFromPolicies(request) ? undefined : api.rows.find(request.ref.group, request.ref.version, request.ref.resource)
+    if (set && own) await runAll(set, own, request, api, parts)
   }
 }
 

@@ -34,17 +34,21 @@ interface Round {
 export function validatingPolicies(policies: () => Promise<PolicySet<ValidatingPolicy> | undefined> | PolicySet<ValidatingPolicy> | undefined, parts: PolicyParts): AdmissionPlugin {
   return {
     name: 'ValidatingAdmissionPolicy',
-    async validate(request, api) {
+    validate(request, api) {
       const found = policies()
-      const set = found instanceof Promise ? await found : found
-      const own = !set || isExemptFromPolicies(request) ? undefined : api.rows.find(request.ref.group, request.ref.version, request.ref.resource)
-      if (!set || !own) return undefined
-      const round: Round = { set, own, request, api, authorizer: authorizerOf(set.cel, request, api), refused: [], parts }
-      for (const policy of set.policies) await askPolicy(policy, round)
-      const [first] = round.refused
-      if (first) throw refusal(first, request)
-      return undefined
+      return found && validateBy(found, request, api)
     },
+  }
+
+  async function validateBy(found: Promise<PolicySet<ValidatingPolicy> | undefined> | PolicySet<ValidatingPolicy>, request: AdmissionRequest, api: AdmissionApi): Promise<undefined> {
+    const set = await found
+    const own = !set || isExemptFromPolicies(request) ? undefined : api.rows.find(request.ref.group, request.ref.version, request.ref.resource)
+    if (!set || !own) return undefined
+    const round: Round = { set, own, request, api, authorizer: authorizerOf(set.cel, request, api), refused: [], parts }
+    for (const policy of set.policies) await askPolicy(policy, round)
+    const [first] = round.refused
+    if (first) throw refusal(first, request)
+    return undefined
   }
 }
 

@@ -29,13 +29,16 @@ interface Rounds {
 export function mutatingWebhooks(hooks: HookSource, caller: HookCaller, log: Log): AdmissionPlugin {
   return {
     name: NAME,
-    async mutate(request, api) {
+    mutate(request, api) {
       const found = hooks()
-      const all = found instanceof Promise ? await found : found
-      const own = all.length === 0 || isExempt(request) ? undefined : api.rows.find(request.ref.group, request.ref.version, request.ref.resource)
-      if (own) await runAll(all, own, request, api)
-      return undefined
+      return Array.isArray(found) && found.length === 0 ? undefined : mutateBy(found, request, api)
     },
+  }
+
+  async function mutateBy(found: ReturnType<HookSource>, request: AdmissionRequest, api: AdmissionApi): Promise<undefined> {
+    const all = await found
+    const own = all.length === 0 || isExempt(request) ? undefined : api.rows.find(request.ref.group, request.ref.version, request.ref.resource)
+    if (own) await runAll(all, own, request, api)
   }
 
   async function runAll(all: readonly Hook[], own: KindRow, request: AdmissionRequest, api: AdmissionApi): Promise<void> {

@@ -12,21 +12,25 @@ import { isExempt } from './rules.ts'
 export function validatingWebhooks(hooks: HookSource, caller: HookCaller, log: Log): AdmissionPlugin {
   return {
     name: 'ValidatingAdmissionWebhook',
-    async validate(request, api) {
+    validate(request, api) {
       const found = hooks()
-      const all = found instanceof Promise ? await found : found
-      const own = all.length === 0 || isExempt(request) ? undefined : api.rows.find(request.ref.group, request.ref.version, request.ref.resource)
-      if (!own) return undefined
-      const invocations: Invocation[] = []
-      for (const hook of all) {
-        const invocation = await decideInvocation(hook, own, request, api)
-        if (invocation) invocations.push(invocation)
-      }
-      const refusals = await Promise.all(invocations.map((invocation, index) => run(invocation, index, own, request, api)))
-      const first = refusals.find((refusal) => refusal !== undefined)
-      if (first) throw first
-      return undefined
+      return Array.isArray(found) && found.length === 0 ? undefined : askAll(found, request, api)
     },
+  }
+
+  async function askAll(found: ReturnType<HookSource>, request: AdmissionRequest, api: AdmissionApi): Promise<undefined> {
+    const all = await found
+    const own = all.length === 0 || isExempt(request) ? undefined : api.rows.find(request.ref.group, request.ref.version, request.ref.resource)
+    if (!own) return undefined
+    const invocations: Invocation[] = []
+    for (const hook of all) {
+      const invocation = await decideInvocation(hook, own, request, api)
+      if (invocation) invocations.push(invocation)
+    }
+    const refusals = await Promise.all(invocations.map((invocation, index) => run(invocation, index, own, request, api)))
+    const first = refusals.find((refusal) => refusal !== undefined)
+    if (first) throw first
+    return undefined
   }
 
   async function run(invocation: Invocation, index: number, own: KindRow, request: AdmissionRequest, api: AdmissionApi): Promise<StatusError | undefined> {

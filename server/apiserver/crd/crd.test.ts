@@ -43,6 +43,7 @@ suite('custom resources', () => {
     assert.deepEqual([(await h.call('GET', everywhere)).status, (await h.call('POST', everywhere, cronTab('b'))).status, (await h.call('DELETE', everywhere)).status], [200, 404, 404])
     const put = await h.call('PUT', `${TABS}/a`, cronTab('a'))
     assert.deepEqual([put.status, causes(put.json)], [422, ['metadata.resourceVersion: Invalid value: 0: must be specified for an update']])
+    for (const path of [`${TABS}/none`, `${TABS}/none/status`]) assert.equal((await h.call('PUT', path, cronTab('none'))).status, 404)
     h.api.close()
   })
 

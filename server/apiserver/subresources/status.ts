@@ -1,13 +1,12 @@
 /** `/status`: the same object, of which only the status (and what the kind lets it) may be written. */
 import type { ApiResponse } from '#api/client/transport.ts'
-import { cloneJson } from '../storage/clone.ts'
 import { readObject } from '../verbs/body.ts'
 import type { Call } from '../verbs/call.ts'
 import { change } from '../verbs/change.ts'
 import { get } from '../verbs/get.ts'
 import { parseWriteOptions } from '../verbs/options.ts'
-import { assertRevision } from '../verbs/validity.ts'
 import { patchChange } from '../verbs/patch.ts'
+import { replacement } from '../verbs/update.ts'
 import { methodNotAllowed } from '../http/status.ts'
 
 const ATTEMPTS = 64
@@ -18,8 +17,7 @@ export async function status(call: Call): Promise<ApiResponse> {
     case 'update': {
       const options = parseWriteOptions(call, 'UpdateOptions')
       const object = readObject(call, options.fieldValidation)
-      assertRevision(call, object)
-      return change(call, { next: () => cloneJson(object), part: 'status', fields: 'update', options, attempts: ATTEMPTS })
+      return change(call, { next: replacement(call, object), part: 'status', fields: 'update', options, attempts: ATTEMPTS })
     }
     case 'patch': return change(call, { ...patchChange(call), part: 'status' })
     default: throw methodNotAllowed()

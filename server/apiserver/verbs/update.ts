@@ -2,7 +2,7 @@
 import type { ApiResponse } from '#api/client/transport.ts'
 import { cloneJson } from '../storage/clone.ts'
 import { readObject } from './body.ts'
-import { readKey } from './stored.ts'
+import { readKey, type Full } from './stored.ts'
 import type { Call } from './call.ts'
 import { anotherObject, change } from './change.ts'
 import { insert } from './create.ts'
@@ -27,6 +27,13 @@ export async function update(call: Call): Promise<ApiResponse> {
     delete object.metadata.resourceVersion
     return insert(call, object, options, 'Update')
   }
-  assertRevision(call, object)
-  return change(call, { next: () => cloneJson(object), part: 'main', fields: 'update', options, attempts: UNCONDITIONAL_ATTEMPTS })
+  return change(call, { next: replacement(call, object), part: 'main', fields: 'update', options, attempts: UNCONDITIONAL_ATTEMPTS })
+}
+
+/** What is not there is not found, whatever revision is named or not: that is asked for once there is something to replace. */
+export function replacement(call: Call, object: Full): () => Full {
+  return () => {
+    assertRevision(call, object)
+    return cloneJson(object)
+  }
 }

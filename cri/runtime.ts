@@ -220,6 +220,11 @@ export interface ContainerStats {
   pids: number
 }
 
+/** Metrics for monitoring, as CRI words them: the labels' names are those of the descriptor with the same name. */
+export interface MetricDescriptor { name: string; help: string; type: 'counter' | 'gauge'; labelKeys: readonly string[] }
+export interface MetricSample { name: string; atMs: number; value: number; labelValues: readonly string[] }
+export interface PodSandboxMetrics { podSandboxId: string; metrics: readonly MetricSample[]; containerMetrics: readonly { containerId: string; metrics: readonly MetricSample[] }[] }
+
 /** What one handler's sandboxes can do; `name` '' is the default one. */
 export interface RuntimeHandler { name: string; recursiveReadOnlyMounts: boolean; userNamespaces: boolean }
 
@@ -258,6 +263,10 @@ export interface RuntimeService {
   portForward(sandboxId: string, port: number): Promise<import('node:stream').Duplex>
   containerStats(id: string): Promise<ContainerStats>
   listContainerStats(): Promise<ContainerStats[]>
+  /** Empty: the runtime has no metrics. */
+  listMetricDescriptors(): Promise<readonly MetricDescriptor[]>
+  /** Of ready sandboxes and their running containers. Costs more than stats: for whoever scrapes. */
+  listPodSandboxMetrics(): Promise<PodSandboxMetrics[]>
   /** Pushed, not polled. Returns the unsubscribe. Events are hints: the listener re-reads the state. */
   events(listener: (event: RuntimeEvent) => void): () => void
 }

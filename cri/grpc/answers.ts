@@ -1,6 +1,6 @@
 /** CRI's messages as the contract's types. Pure. */
 import type { Read } from '#base/protobuf/message.ts'
-import type { ContainerStats, ContainerStatus, Image, LinuxResources, SandboxStatus } from '../runtime.ts'
+import type { ContainerStats, ContainerStatus, Image, LinuxResources, PodSandboxMetrics, SandboxStatus } from '../runtime.ts'
 import { CONTAINER_STATES, nameOf, SANDBOX_STATES, signalNameOf } from '../wire/enums.ts'
 import type * as m from '../wire/messages.ts'
 
@@ -60,4 +60,9 @@ export function containerStatsOf(stats: Read<typeof m.ContainerStats>, pids: num
     memoryRssBytes: memory?.rssBytes?.value ?? 0,
     writableLayerUsedBytes: writableLayer?.usedBytes?.value ?? 0,
   }
+}
+
+export function podSandboxMetricsOf({ podSandboxId, metrics, containerMetrics }: Read<typeof m.ListPodSandboxMetrics>['podMetrics'][number]): PodSandboxMetrics {
+  const samples = (told: typeof metrics) => told.map(({ name, timestamp, value, labelValues }) => ({ name, atMs: millis(timestamp), value: value?.value ?? 0, labelValues }))
+  return { podSandboxId, metrics: samples(metrics), containerMetrics: containerMetrics.map((c) => ({ containerId: c.containerId, metrics: samples(c.metrics) })) }
 }

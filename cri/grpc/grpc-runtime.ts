@@ -6,7 +6,7 @@ import { KeyedLock } from '#base/keyed-lock.ts'
 import type { Log } from '#base/log.ts'
 import type { Read } from '#base/protobuf/message.ts'
 import type {
-  ContainerConfig, ContainerRuntime, ContainerState, ContainerStats, ContainerStatus, ExecRequest, Image, IoSession, LinuxResources, PodNetwork, PodSandboxConfig, RuntimeEvent, SandboxState, SandboxStatus,
+  ContainerConfig, ContainerRuntime, ContainerState, ContainerStats, ContainerStatus, ExecRequest, Image, IoSession, LinuxResources, MetricDescriptor, PodNetwork, PodSandboxConfig, PodSandboxMetrics, RuntimeEvent, SandboxState, SandboxStatus,
 } from '../runtime.ts'
 import { readCgroupLayout } from '../runc/cgroups.ts'
 import { execOverSpdy, portForwardOverSpdy } from '../streaming/spdy-client.ts'
@@ -15,8 +15,8 @@ import type { Call } from '#base/grpc/call.ts'
 import { GrpcClient, type CallOptions } from '#base/grpc/grpc-client.ts'
 import type * as m from '../wire/messages.ts'
 import { CALLS, OWN_CALLS } from '../wire/services.ts'
-import { containerStatsOf, containerStatusOf, imageOf, sandboxStatusOf } from './answers.ts'
-import { contractError, type CallKind } from './errors.ts'
+import { containerStatsOf, containerStatusOf, imageOf, podSandboxMetricsOf, sandboxStatusOf } from './answers.ts'
+import { contractError, isUnimplemented, type CallKind } from './errors.ts'
 import { LifeEvents } from './life-events.ts'
 import { checkMountsImages } from './mounts-images.ts'
 import { countProcesses } from './process-count.ts'
@@ -238,6 +238,15 @@ export class GrpcRuntime implements ContainerRuntime {
     return Promise.all((await this.#call(CALLS.listContainerStats, {})).stats.map((stats) => this.#statsOf(stats)))
   }
 
+  async listMetricDescriptors(): Promise<readonly MetricDescriptor[]> {
+    // Which of them only grow CRI says with each value, not here; nobody but the one who scrapes needs it.
+    return (await this.#ifImplemented(this.#call(CALLS.listMetricDescriptors, {})))?.descriptors.map(({ name, help, labelKeys }) => ({ name, help, labelKeys, type: name.endsWith('_total') ? 'counter' : 'gauge' })) ?? []
+  }
+
+  async listPodSandboxMetrics(): Promise<PodSandboxMetrics[]> {
+    return (await this.#ifImplemented(this.#call(CALLS.listPodSandboxMetrics, {})))?.podMetrics.map(podSandboxMetricsOf) ?? []
+  }
+
   events(listener: (event: RuntimeEvent) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
@@ -367,6 +376,14 @@ export class GrpcRuntime implements ContainerRuntime {
     const id = (await this.imageStatus(ref))?.id ?? ref
     this.#imageIds.set(containerId, id)
     return id
+  }
+
+  /** Undefined: the runtime is older than the call. */
+  async #ifImplemented<T>(answer: Promise<T>): Promise<T | undefined> {
+    return answer.catch((error: unknown) => {
+      if (isUnimplemented(error)) return undefined
+      throw error
+    })
   }
 
   async #statsOf(stats: Read<typeof m.ContainerStats>): Promise<ContainerStats> {

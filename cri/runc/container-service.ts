@@ -6,7 +6,7 @@
  *      `-- start failed (StartError) ---------^
  */
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, readdir, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { dirname, join, normalize } from 'node:path'
 import { CodedError, asError, hasCode } from '#base/errors.ts'
 import type { ContainerConfig, ContainerState, ContainerStats, ContainerStatus, LinuxResources, PodSandboxConfig, RuntimeEvent } from '../runtime.ts'
@@ -14,6 +14,7 @@ import { ownCapabilities } from './capabilities.ts'
 import { checkResources, readCgroupLayout } from './cgroups.ts'
 import type { CgroupLayout } from './cgroups.ts'
 import { confine } from './confinement.ts'
+import { readContainerCounters } from './container-counters.ts'
 import { diskUsage, readCgroupUsage } from './container-stats.ts'
 import { allHostDevices, requestedDevices } from './devices.ts'
 import { ExitWatch } from './exit-watch.ts'
@@ -22,6 +23,7 @@ import { KeyedLock } from '#base/keyed-lock.ts'
 import { clearContainerRemains, killHelpersNaming } from './leftovers.ts'
 import { idMapMounts } from './id-mapped-mounts.ts'
 import { mountOf, readMountTable, type MountEntry } from './mount-table.ts'
+import type { CountedContainer } from './metrics.ts'
 import { unmountBelow } from './namespace-pins.ts'
 import { buildOciSpec, ociResources } from './oci-spec.ts'
 import type { SpecFacts } from './oci-spec.ts'
@@ -281,6 +283,14 @@ export class ContainerService {
     const record = this.record(id)
     const atMs = this.#parts.options.clock.nowMs()
     return { containerId: id, atMs, ...await readCgroupUsage(record.cgroupPath, this.cgroups), writableLayerUsedBytes: await this.#writableBytes(id, atMs) }
+  }
+
+  /** For metrics: stats and all else that is counted. */
+  async counted(id: string): Promise<CountedContainer> {
+    const record = this.record(id)
+    const { upper } = this.#parts.paths.container(id)
+    const [stats, counters, fs, { dev }] = await Promise.all([this.stats(id), readContainerCounters(record.cgroupPath, this.cgroups), statfs(upper), stat(upper)])
+    return { status: describe(record), cgroupPath: record.cgroupPath, stats, counters, fs: { device: `${dev >>> 8 & 0xfff}:${dev & 0xff}`, bytes: fs.blocks * fs.bsize, inodes: fs.files, inodesFree: fs.ffree } }
   }
 
   /** Resolves at once when it does not run. False after `timeoutMs`. */

@@ -1,11 +1,13 @@
 /** The embedded runtime: sandboxes, containers and images put together behind the contract. */
+import { readFileSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { CodedError, asError, hasCode } from '#base/errors.ts'
+import { inNetworkNamespace } from '#base/network-namespace.ts'
 import type {
-  ContainerConfig, ContainerRuntime, ContainerState, ContainerStats, ContainerStatus, ExecRequest, Image, IoSession, LinuxResources, PodSandboxConfig, RuntimeEvent, SandboxState, SandboxStatus,
+  ContainerConfig, ContainerRuntime, ContainerState, ContainerStats, ContainerStatus, ExecRequest, Image, IoSession, LinuxResources, MetricDescriptor, PodSandboxConfig, PodSandboxMetrics, RuntimeEvent, SandboxState, SandboxStatus,
 } from '../runtime.ts'
 import { openAttach, reopenLog } from './attach-session.ts'
 import { ContainerService } from './container-service.ts'
@@ -13,6 +15,7 @@ import { execSync, openExec } from './exec-session.ts'
 import type { ExecParts } from './exec-session.ts'
 import { EmbeddedImageService } from './image-service.ts'
 import { hostFeatures } from './features.ts'
+import { containerMetrics, METRIC_DESCRIPTORS, parseNetDev, podMetrics } from './metrics.ts'
 import { checkNative } from './native.ts'
 import { OciRuntime } from './oci-runtime.ts'
 import { connectInSandbox } from './port-forward.ts'
@@ -151,6 +154,26 @@ export class EmbeddedRuntime implements ContainerRuntime {
       throw error
     }))
     return (await Promise.all(stats)).filter((s) => s !== undefined)
+  }
+
+  listMetricDescriptors(): Promise<readonly MetricDescriptor[]> { return Promise.resolve(METRIC_DESCRIPTORS) }
+
+  async listPodSandboxMetrics(): Promise<PodSandboxMetrics[]> {
+    const atMs = this.#options.clock.nowMs()
+    return Promise.all(this.#sandboxes.list({ state: 'ready' }).map(async (sandbox): Promise<PodSandboxMetrics> => {
+      const record = this.#sandboxes.record(sandbox.id)
+      const found = await Promise.all(this.#containers.list({ sandboxId: sandbox.id, state: 'running' }).map((c) => this.#containers.counted(c.id).catch((error: unknown) => {
+        // It went meanwhile, and its files with it.
+        if (hasCode(error, 'CRI_NOT_FOUND') || hasCode(error, 'ENOENT')) return undefined
+        throw error
+      })))
+      const { netnsPath } = sandbox
+      const interfaces = netnsPath === undefined ? [] : inNetworkNamespace(netnsPath, () => parseNetDev(readFileSync('/proc/thread-self/net/dev', 'utf8')))
+      return {
+        podSandboxId: sandbox.id, metrics: podMetrics(interfaces, sandbox, record.config.linux.cgroupParent, atMs),
+        containerMetrics: found.filter((c) => c !== undefined).map((c) => ({ containerId: c.status.id, metrics: containerMetrics(c, sandbox) })),
+      }
+    }))
   }
 
   events(listener: (event: RuntimeEvent) => void): () => void {

@@ -77,10 +77,10 @@ describe('CRI served', () => {
     const { podSandboxId, containerId } = await start('counted')
     const { stats } = await ask(CALLS.podSandboxStats, { podSandboxId })
     assert.deepEqual([stats?.attributes?.metadata?.name, stats?.linux?.containers.map((c) => c.attributes?.id)], ['counted', [containerId]])
-    const descriptors = (await ask(CALLS.listMetricDescriptors, {})).descriptors.map((d) => d.name)
-    const metrics = (await ask(CALLS.listPodSandboxMetrics, {})).podMetrics.find((p) => p.podSandboxId === podSandboxId)?.containerMetrics[0]?.metrics ?? []
-    assert.deepEqual(metrics.map((each) => each.name), descriptors)
-    assert.deepEqual(metrics[0]?.labelValues, [containerId, 'main', 'default', 'counted', 'main'])
+    const { descriptors } = await ask(CALLS.listMetricDescriptors, {})
+    assert.deepEqual(descriptors, [{ name: 'container_memory_rss', help: 'Size of RSS in bytes.', labelKeys: ['container', 'pod'] }])
+    const pod = (await ask(CALLS.listPodSandboxMetrics, {})).podMetrics.find((p) => p.podSandboxId === podSandboxId)
+    assert.deepEqual(pod?.containerMetrics.map((c) => [c.containerId, c.metrics.map(({ name, metricType, labelValues }) => ({ name, metricType, labelValues }))]), [[containerId, [{ name: 'container_memory_rss', metricType: 1, labelValues: ['main', 'counted'] }]]])
   })
 
   test('events are pushed, with the state of the pod and its containers', async () => {

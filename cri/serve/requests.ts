@@ -15,7 +15,8 @@ export function sandboxConfigOf(config: Read<typeof m.PodSandboxConfig> | undefi
   const namespaces = namespacesOf(linux?.securityContext?.namespaceOptions)
   return {
     metadata, hostname, logDirectory, labels, annotations, ...(dnsConfig && { dnsConfig }),
-    portMappings: config.portMappings.map((p) => ({ ...p, protocol: nameOf(PROTOCOLS, p.protocol, 'TCP') })),
+    // Without a host port it only says what listens inside.
+    portMappings: config.portMappings.filter((p) => p.hostPort !== 0).map((p) => ({ ...p, protocol: nameOf(PROTOCOLS, p.protocol, 'TCP') })),
     linux: { cgroupParent: cgroupPath(linux?.cgroupParent ?? ''), sysctls: linux?.sysctls ?? {}, namespaces },
   }
 }
@@ -79,6 +80,8 @@ function rangeOf(uids: Mappings, gids: Mappings, what: string): IdRange | undefi
 
 function namespacesOf(n: Read<typeof m.LinuxContainerSecurityContext>['namespaceOptions']): NamespaceOptions {
   const mode = (number: number) => nameOf(NAMESPACE_MODES, number, 'pod')
+  const usersMode = mode(n?.usernsOptions?.mode ?? 2)
+  if (usersMode !== 'pod' && usersMode !== 'node') throw invalid(`user namespace mode ${usersMode.toUpperCase()}: there are POD and NODE`)
   const users = n?.usernsOptions && mode(n.usernsOptions.mode) !== 'node' ? rangeOf(n.usernsOptions.uids, n.usernsOptions.gids, 'user namespace') : undefined
   if (n?.usernsOptions && mode(n.usernsOptions.mode) === 'pod' && !users) throw invalid('a user namespace needs its mappings')
   return { network: mode(n?.network ?? 0), pid: mode(n?.pid ?? 0), ipc: mode(n?.ipc ?? 0), ...(n && n.targetId !== '' && { targetId: n.targetId }), ...(users && { users }) }

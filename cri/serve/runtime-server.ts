@@ -12,7 +12,7 @@ import { GRPC, GrpcError } from '#base/grpc/grpc-status.ts'
 import type * as m from '../wire/messages.ts'
 import { CALLS, OWN_CALLS } from '../wire/services.ts'
 import { containerItem, containerMessage, imageMessage, nanos, sandboxItem, sandboxMessage, sandboxStatsMessage, statsMessage } from './answers.ts'
-import { metricDescriptors, podMetrics } from './metrics.ts'
+import { descriptorsMessage, podMetricsMessage } from './metrics.ts'
 import { authOf, containerConfigOf, resourcesOf, sandboxConfigOf } from './requests.ts'
 import { StreamingServer } from './streaming-server.ts'
 
@@ -152,8 +152,8 @@ export async function serveRuntime(runtime: ContainerRuntime, options: ServeRunt
     return { stats }
   })
   answer(CALLS.listPodSandboxStats, async ({ filter }) => ({ stats: await sandboxStats((s) => s.id.startsWith(filter?.id ?? '') && carries(s.labels, filter?.labelSelector)) }))
-  answer(CALLS.listMetricDescriptors, async () => metricDescriptors())
-  answer(CALLS.listPodSandboxMetrics, async () => podMetrics(await runtime.listPodSandbox({ state: 'ready' }), await runningStats()))
+  answer(CALLS.listMetricDescriptors, async () => descriptorsMessage(await runtime.listMetricDescriptors()))
+  answer(CALLS.listPodSandboxMetrics, async () => podMetricsMessage(await runtime.listPodSandboxMetrics(), await runtime.listMetricDescriptors()))
 
   server.streaming(CALLS.getContainerEvents, (_, send, signal) => new Promise((resolve) => {
     // One after the other: what an event tells is read after it happened.

@@ -2,11 +2,12 @@
  * critest, the validation suite for container runtimes (cri-tools), on the embedded runtime of a node in the lab, over its CRI socket: what
  * scripts/cri-validation.sh ends with. The node's agent runs beside it, as everywhere.
  */
-import { mkdirSync, mkdtempSync, readFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Cluster } from '../lab/cluster.ts'
+import type { LabHost } from '../lab/host.ts'
 import { EXPECTED } from './expected.ts'
 import { MIRRORED, registryWithCritestImages } from './images.ts'
 
@@ -21,7 +22,12 @@ if (cache === undefined) throw new Error('scripts/cri-validation.sh starts this,
 const out = resolve(values.out ?? mkdtempSync(join(tmpdir(), 'skiff-critest-')))
 mkdirSync(out, { recursive: true })
 
-const cluster = await Cluster.create({ hosts: 1, registryDir: await registryWithCritestImages(cache), mirrored: MIRRORED })
+/** Pods with users of their own reach what is theirs by way of the lab's directory. */
+const prepare = async (host: LabHost): Promise<readonly string[]> => {
+  for (const dir of [join(host.dir, '..'), host.dir]) chmodSync(dir, 0o711)
+  return []
+}
+const cluster = await Cluster.create({ hosts: 1, registryDir: await registryWithCritestImages(cache), mirrored: MIRRORED, prepare })
 try {
   const { server: host } = cluster
   const socket = `unix://${join(host.dataDir, 'agent/cri.sock')}`

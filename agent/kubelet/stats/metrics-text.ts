@@ -1,4 +1,5 @@
 /** The Prometheus text format, and the kubelet's pages of it under upstream's names. Pure. */
+import type { MetricDescriptor, PodSandboxMetrics } from '#cri/index.ts'
 import { podTotals, type ContainerSample, type FsSample, type NodeSample, type PodSample } from './summary.ts'
 
 export interface MetricSample { labels?: Readonly<Record<string, string>>; value: number; atMs?: number }
@@ -40,13 +41,21 @@ export function resourceMetrics(measured: { node: NodeSample; pods: readonly Pod
   ])
 }
 
-/** `/metrics/cadvisor`: cAdvisor's names for what is measured here; the node is `id="/"`. */
-export function cadvisorMetrics({ node, pods, machine }: { node: NodeSample; pods: readonly PodSample[]; machine: { cpuCount: number; memoryBytes: number } }): string {
+export interface CadvisorInput {
+  node: NodeSample
+  pods: readonly PodSample[]
+  machine: { cpuCount: number; memoryBytes: number }
+  /** What the runtime counts itself, by the same names. */
+  counted: { descriptors: readonly MetricDescriptor[]; pods: readonly PodSandboxMetrics[] }
+}
+
+/** `/metrics/cadvisor`: what the runtime counts, or where it counts nothing what is measured here, under cAdvisor's names; the node is `id="/"`. */
+export function cadvisorMetrics({ node, pods, machine, counted }: CadvisorInput): string {
   const root = (value: number, more: Record<string, string> = {}): MetricSample => ({ labels: { container: '', id: '/', image: '', name: '', namespace: '', pod: '', ...more }, value, atMs: node.cpu.atMs })
   const of = (value: (c: ContainerSample) => number, more: Record<string, string> = {}) => each(pods, (c, labels, pod) => ({ labels: { ...labels, id: `/kubepods/pod${pod.uid}/${c.id}`, image: c.image, name: c.id, ...more }, value: value(c), atMs: c.cpu.atMs }))
   const family = (name: string, type: MetricFamily['type'], help: string, samples: readonly MetricSample[]): MetricFamily => ({ name, help, type, samples })
   const net = (value: (i: NodeSample['interfaces'][number]) => number) => node.interfaces.map((i) => root(value(i), { interface: i.name }))
-  return metricsText([
+  const measured = [
     family('cadvisor_version_info', 'gauge', 'A metric with a constant \'1\' value labeled by kernel version, OS version, docker version, cadvisor version & cadvisor revision.', [{ value: 1 }]),
     family('container_cpu_usage_seconds_total', 'counter', 'Cumulative cpu time consumed in seconds.', [root(seconds(node.cpu.coreNanoSeconds), { cpu: 'total' }), ...of((c) => seconds(c.cpu.coreNanoSeconds), { cpu: 'total' })]),
     family('container_fs_usage_bytes', 'gauge', 'Number of bytes that are consumed by the container on this filesystem.', of((c) => c.rootfsUsedBytes)),
@@ -62,7 +71,22 @@ export function cadvisorMetrics({ node, pods, machine }: { node: NodeSample; pod
     family('container_start_time_seconds', 'gauge', 'Start time of the container since unix epoch in seconds.', [root(node.bootedAtMs / 1000), ...of((c) => c.startedAtMs / 1000)]),
     family('machine_cpu_cores', 'gauge', 'Number of logical CPU cores.', [{ value: machine.cpuCount }]),
     family('machine_memory_bytes', 'gauge', 'Amount of memory installed on the machine.', [{ value: machine.memoryBytes }]),
-  ])
+  ]
+  const families = new Map(measured.map((f) => [f.name, f]))
+  for (const told of countedFamilies(counted)) {
+    const ofNode = families.get(told.name)?.samples.filter((s) => s.labels?.['id'] === '/') ?? []
+    families.set(told.name, { ...told, samples: [...ofNode, ...told.samples] })
+  }
+  return metricsText([...families.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1)))
+}
+
+function countedFamilies({ descriptors, pods }: CadvisorInput['counted']): MetricFamily[] {
+  const samples = Map.groupBy(pods.flatMap((p) => [...p.metrics, ...p.containerMetrics.flatMap((c) => c.metrics)]), (sample) => sample.name)
+  return descriptors.flatMap(({ name, help, type, labelKeys }) => {
+    const found = samples.get(name)
+    if (!found) return []
+    return [{ name, help, type, samples: found.map(({ value, atMs, labelValues }) => ({ value, atMs, labels: Object.fromEntries(labelKeys.map((key, i) => [key, labelValues[i] ?? ''])) })) }]
+  })
 }
 
 /** Of `/metrics`: how full the volumes of claims are. */

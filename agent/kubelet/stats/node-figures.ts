@@ -13,7 +13,7 @@ import { summaryOf } from './summary.ts'
 
 export interface NodeFiguresDeps {
   stats: StatsSource
-  runtime: Pick<ContainerRuntime, 'listContainers' | 'listPodSandbox'>
+  runtime: Pick<ContainerRuntime, 'listContainers' | 'listPodSandbox' | 'listMetricDescriptors' | 'listPodSandboxMetrics'>
   probes(): ProbeCount[]
   /** Counters that others keep: evictions, garbage collection. */
   counters: () => MetricFamily[]
@@ -27,7 +27,7 @@ export interface NodeFiguresDeps {
 }
 
 export function createNodeFigures(deps: NodeFiguresDeps): NodeFigures {
-  const { stats, facts, log } = deps
+  const { stats, runtime, facts, log } = deps
   return {
     async summary(onlyCpuAndMemory) {
       const { node, pods } = await stats.measure({ onlyCpuAndMemory })
@@ -37,7 +37,10 @@ export function createNodeFigures(deps: NodeFiguresDeps): NodeFigures {
       switch (page) {
         case 'kubelet': return (await kubeletMetrics(deps)) + volumeMetrics(await stats.claimedVolumes())
         case 'probes': return probeMetrics(deps.probes())
-        case 'cadvisor': return cadvisorMetrics({ ...(await stats.measure()), machine: facts })
+        case 'cadvisor': {
+          const [measured, descriptors, pods] = await Promise.all([stats.measure(), runtime.listMetricDescriptors(), runtime.listPodSandboxMetrics()])
+          return cadvisorMetrics({ ...measured, machine: facts, counted: { descriptors, pods } })
+        }
         case 'resource':
           try {
             return resourceMetrics(await stats.measure({ onlyCpuAndMemory: true }))

@@ -131,6 +131,7 @@ describe('who may', () => {
     assert.equal(await message('GET', CM), 'configmaps is forbidden: User "weak" cannot list resource "configmaps" in API group "" in the namespace "default"')
     assert.equal(await message('DELETE', '/apis/apps/v1/namespaces/x/deployments/d'), 'deployments.apps "d" is forbidden: User "weak" cannot delete resource "deployments" in API group "apps" in the namespace "x"')
     assert.equal(await message('GET', '/api/v1/namespaces/x'), 'namespaces "x" is forbidden: User "weak" cannot get resource "namespaces" in API group "" in the namespace "x"')
+    assert.equal(await message('GET', '/api/v1/namespaces?fieldSelector=metadata.name%3Dx'), 'namespaces "x" is forbidden: User "weak" cannot list resource "namespaces" in API group "" at the cluster scope')
     assert.equal(await message('GET', '/api/v1/nodes/n/proxy/x'), 'nodes "n" is forbidden: User "weak" cannot get resource "nodes/proxy" in API group "" at the cluster scope')
     assert.equal(await message('OPTIONS', '/api/v1/nodes/n/proxy/x'), 'nodes "n" is forbidden: User "weak" cannot  resource "nodes/proxy" in API group "" at the cluster scope')
     assert.equal(await message('GET', '/metrics'), 'forbidden: User "weak" cannot get path "/metrics"')

@@ -44,5 +44,8 @@ export function askedFor(request: PeerRequest, info: ResourceInfo): Asked {
   const verb = verbOf(request.method, info, query.flag('watch'))
   const isMany = verb === 'list' || verb === 'watch' || verb === 'deletecollection'
   const fieldSelector = isMany ? query.text('fieldSelector') : ''
-  return { verb, info: info.name === '' && fieldSelector !== '' ? { ...info, name: nameSelected(fieldSelector) } : info, query, rawQuery, selectors: isMany ? { fieldSelector, labelSelector: query.text('labelSelector') } : {} }
+  return { verb, info: info.name === '' && fieldSelector !== '' ? selectedBy(fieldSelector, info) : info, query, rawQuery, selectors: isMany ? { fieldSelector, labelSelector: query.text('labelSelector') } : {} }
 }
+
+/** A list or watch of one name is about that object: roles and audit policies name it. */
+export const selectedBy = (fieldSelector: string, info: ResourceInfo): ResourceInfo => ({ ...info, name: nameSelected(fieldSelector), isSelected: true })

@@ -9,6 +9,8 @@ export interface ResourceInfo {
   /** '' for cluster-scoped and all-namespaces requests. */
   namespace: string
   name: string
+  /** The name is a field selector's, not the path's: still a list. */
+  isSelected?: true
   /** What follows the subresource, with its leading slash; '' when nothing does. Here only /proxy has that, extension APIs may. */
   rest: string
   /** The deprecated `/api/v1/watch/...` form. */
@@ -25,7 +27,7 @@ const PROXY = 'proxy'
 const NAMESPACE_SUBRESOURCES = new Set(['status', 'finalize'])
 
 /** Upstream's: a namespace's own requests are in that namespace, so that who may read what is in it may read it, too. */
-export const namespaceOf = ({ group, resource, namespace, name }: Pick<ResourceInfo, 'group' | 'resource' | 'namespace' | 'name'>): string => (group === '' && resource === 'namespaces' ? name : namespace)
+export const namespaceOf = ({ group, resource, namespace, name, isSelected }: ResourceInfo): string => (group === '' && resource === 'namespaces' && !isSelected ? name : namespace)
 
 /** Undefined: a segment is not valid percent-encoded UTF-8, or a name is `.`, `..` or contains a slash. */
 export function parseRequestInfo(path: string): RequestInfo | undefined {

@@ -3,11 +3,10 @@ import type { UserInfo } from '#api/types/index.ts'
 import type { Log } from '#base/log.ts'
 import type { Auditor } from '../audit/auditor.ts'
 import type { Attributes, Authenticator, Authorizer } from '../auth.ts'
-import type { Exchange, PeerRequest } from '../exchange.ts'
+import { selectedBy, type Exchange, type PeerRequest } from '../exchange.ts'
 import { splitTarget } from '../http/query.ts'
 import type { PathInfo, ResourceInfo } from '../http/request-info.ts'
 import { auditVerb } from '../request-verb.ts'
-import { nameSelected } from '../watch/selection.ts'
 import { authenticate } from './authenticate.ts'
 import { attributesOf } from './authorize.ts'
 import type { RequestHeaders } from './front-proxy.ts'
@@ -45,10 +44,9 @@ export function createIdentify({ authenticator, authorizer, requestHeaders, audi
   }
 }
 
-/** A list or watch of one name is about that object. */
 function namedBySelector(request: PeerRequest, info: ResourceInfo): ResourceInfo {
   if (info.name !== '' || request.method !== 'GET' || !request.path.includes('fieldSelector=')) return info
-  return { ...info, name: nameSelected(splitTarget(request.path).query.text('fieldSelector')) }
+  return selectedBy(splitTarget(request.path).query.text('fieldSelector'), info)
 }
 
 /** As it is authorized in the end; what no verb asks for is refused later. */

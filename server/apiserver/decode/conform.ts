@@ -93,7 +93,7 @@ class Walk {
       this.#owner = model.definition
       const next = this.#value(value, field.type)
       // An empty list of managedFields says that nobody is to own anything.
-      if (this.#dropEmpty && isDroppable(next, field) && !(key === 'managedFields' && path.length <= 2)) delete object[key]
+      if (this.#dropEmpty && (isDroppable(next, field) || isNoTime(next, field)) && !(key === 'managedFields' && path.length <= 2)) delete object[key]
       else if (next !== value) object[key] = next
       path.pop()
     }
@@ -259,6 +259,11 @@ function isDroppable(value: unknown, field: FieldSchema): boolean {
   if (field.type.kind !== 'map') return false
   for (const key in value as Json) if (Object.hasOwn(value as Json, key)) return false
   return true
+}
+
+/** Go's zero time is printed as null. */
+function isNoTime(value: unknown, { type }: FieldSchema): boolean {
+  return type.kind === 'scalar' && (type.scalar === 'date-time' || type.scalar === 'micro-time') && typeof value === 'string' && /^0001-01-01T00:00:00(?:\.0+)?Z$/.test(value)
 }
 
 const isWhole = (value: unknown, min: number, max: number): boolean => typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max

@@ -35,7 +35,7 @@ export interface DecodeOptions {
   limits?: DecodeLimits
   /** In place of the walk along the model: custom resources. */
   conform?: ((value: unknown) => Conformed) | undefined
-  /** See ConformOptions; the converter's words stand alone, without which kind could not be handled as which. */
+  /** See ConformOptions. */
   words?: 'decoder' | 'converter' | undefined
 }
 
@@ -66,8 +66,11 @@ export function decodeObject<T extends KubeObject = KubeObject>(bytes: Buffer, c
   }
   const wrongKind = checkKind(value, model, expect, options)
   if (wrongKind) return wrongKind
-  return conformParsed<T>(value, expect, options, parsed, bytes)
+  return conformParsed<T>(value, expect, options, handling(expect), parsed, bytes)
 }
+
+/** What stands before complaints of a request's body. */
+const handling = ({ kind, version }: { version: string; kind: string }): string => `${kind} in version ${JSON.stringify(version)} cannot be handled as a ${kind}: `
 
 function decodeProtobuf<T extends KubeObject>(bytes: Buffer, model: ModelSchema, expect: { group: string; version: string; kind: string }, options: DecodeOptions): Decoded<T> {
   const parsed = parseEnvelope(bytes)
@@ -77,20 +80,20 @@ function decodeProtobuf<T extends KubeObject>(bytes: Buffer, model: ModelSchema,
   if (wrongKind) return wrongKind
   const read = decodeMessage(raw, options.model, (options.limits ?? DECODE_LIMITS).maxDepth)
   if (!read.ok) return bad(`${kind || expect.kind} in version ${JSON.stringify(expect.version)} cannot be handled as a ${expect.kind}: ${read.message}`)
-  return conformParsed<T>(read.value, expect, options)
+  return conformParsed<T>(read.value, expect, options, handling(expect))
 }
 
-/** The same for a value that is no request body: what a patch has made. Its nulls, unknown fields and so on are treated alike. */
+/** The same for a value that is no request body: what a patch has made. Its nulls, unknown fields and so on are treated alike; complaints stand alone. */
 export function decodeValue<T extends KubeObject = KubeObject>(value: Record<string, unknown>, options: DecodeOptions): Decoded<T> {
   const model = options.schema.model(options.model)
   const expect = options.expect ?? model?.groupVersionKinds[0] ?? { group: '', version: 'v1', kind: options.model }
-  return conformParsed<T>(value, expect, options)
+  return conformParsed<T>(value, expect, options, '')
 }
 
-/** `parsed`, `bytes`: the text it was, where it was one. */
-function conformParsed<T>(value: Record<string, unknown>, expect: { group: string; version: string; kind: string }, options: DecodeOptions, parsed?: Parsed & { ok: true }, bytes?: Buffer): Decoded<T> {
+/** `about`: what stands before complaints. `parsed`, `bytes`: the text it was, where it was one. */
+function conformParsed<T>(value: Record<string, unknown>, expect: { group: string; version: string; kind: string }, options: DecodeOptions, about: string, parsed?: Parsed & { ok: true }, bytes?: Buffer): Decoded<T> {
   const conformed = options.conform ? options.conform(value) : conformObject(value, options)
-  if (!conformed.ok) return bad(options.words === 'converter' ? conformed.message : `${expect.kind} in version ${JSON.stringify(expect.version)} cannot be handled as a ${expect.kind}: ${conformed.message}`)
+  if (!conformed.ok) return bad(`${about}${conformed.message}`)
   value['kind'] = expect.kind
   value['apiVersion'] = apiVersionOf(expect)
   const strictness = options.strictness ?? 'Warn'
@@ -100,7 +103,7 @@ function conformParsed<T>(value: Record<string, unknown>, expect: { group: strin
   const problems = hasMoreKeys && bytes ? withDuplicates(bytes, conformed.problems, options.conform === undefined) : [...again, ...conformed.problems]
   if (strictness === 'Strict' && problems.length > 0) {
     const inYaml = again.length > 0 ? [yamlErrors(again.map((p) => p.message))] : []
-    return bad(`${expect.kind} in version ${JSON.stringify(expect.version)} cannot be handled as a ${expect.kind}: strict decoding error: ${[...inYaml, ...problems.slice(again.length).map((p) => p.message)].join(', ')}`)
+    return bad(`${about}strict decoding error: ${[...inYaml, ...problems.slice(again.length).map((p) => p.message)].join(', ')}`)
   }
   return { ok: true, object: value as T, problems }
 }
@@ -179,23 +182,32 @@ function firstByte(bytes: Buffer): number | undefined {
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
 
-function checkKind(value: Record<string, unknown>, model: ModelSchema, expect: { group: string; version: string; kind: string }, { schema, alsoAs = [] }: DecodeOptions): Refused | undefined {
+/** What a patch has made is still of its kind; undefined: it is. */
+export function patchedKindError(value: Record<string, unknown>, options: DecodeOptions): string | undefined {
+  const model = options.schema.model(options.model)
+  const expect = options.expect ?? model?.groupVersionKinds[0]
+  return model && expect && checkKind(value, model, expect, options, true)?.message
+}
+
+/** `bare`: only what is wrong, not of what. */
+function checkKind(value: Record<string, unknown>, model: ModelSchema, expect: { group: string; version: string; kind: string }, { schema, alsoAs = [] }: DecodeOptions, bare = false): Refused | undefined {
   const { apiVersion, kind } = value
+  const unrecognized = bare ? '' : `the object provided is unrecognized (must be of type ${expect.kind}): `
   for (const [name, given] of [['apiVersion', apiVersion], ['kind', kind]] as const) {
     if (given !== undefined && given !== null && typeof given !== 'string') {
-      return bad(`the object provided is unrecognized (must be of type ${expect.kind}): couldn't get version/kind; json parse error: json: cannot unmarshal ${Array.isArray(given) ? 'array' : typeof given === 'boolean' ? 'bool' : typeof given} into Go struct field .${name} of type string`)
+      return bad(`${unrecognized}couldn't get version/kind; json parse error: json: cannot unmarshal ${Array.isArray(given) ? 'array' : typeof given === 'boolean' ? 'bool' : typeof given} into Go struct field .${name} of type string`)
     }
   }
   const givenVersion = (apiVersion as string | undefined) || apiVersionOf(expect)
   const givenKind = (kind as string | undefined) || expect.kind
   if (givenKind === expect.kind && (givenVersion === apiVersionOf(expect) || alsoAs.includes(givenVersion))) return undefined
   const slash = givenVersion.indexOf('/')
-  if (slash !== givenVersion.lastIndexOf('/')) return bad(`the object provided is unrecognized (must be of type ${expect.kind}): unexpected GroupVersion string: ${givenVersion}`)
+  if (slash !== givenVersion.lastIndexOf('/')) return bad(`${unrecognized}unexpected GroupVersion string: ${givenVersion}`)
   const given = { group: slash < 0 ? '' : givenVersion.slice(0, slash), version: givenVersion.slice(slash + 1), kind: givenKind }
   const isThat = (k: { group: string; version: string; kind: string }) => k.group === given.group && k.version === given.version && k.kind === given.kind
   // DeleteOptions and the like are known in every group version.
   if (!isOneKind(model, expect) && model.groupVersionKinds.some(isThat)) return undefined
-  const cannot = `${given.kind} in version ${JSON.stringify(given.version)} cannot be handled as a ${expect.kind}: `
+  const cannot = bare ? '' : `${given.kind} in version ${JSON.stringify(given.version)} cannot be handled as a ${expect.kind}: `
   for (const other of schema.models()) {
     if (!other.groupVersionKinds.some(isThat)) continue
     if (givenKind === expect.kind) return bad(`the API version in the data (${givenVersion}) does not match the expected API version (${apiVersionOf(expect)})`)

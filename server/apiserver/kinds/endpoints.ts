@@ -71,8 +71,8 @@ export const endpointSliceStrategy: KindStrategy<EndpointSlice> = {
   generation: (slice, old) => JSON.stringify([slice.endpoints, slice.ports, slice.metadata?.labels]) !== JSON.stringify([old.endpoints, old.ports, old.metadata?.labels]),
   validate: (slice) => validateSlice(slice),
   validateUpdate: (slice, old) => [...validateSlice(slice, old), ...immutable('addressType', slice.addressType, old.addressType)],
-  warnings: (slice) => [
-    ...(slice.addressType === 'FQDN' ? ['spec.addressType: FQDN endpoints are deprecated'] : []),
+  warnings: (slice, old) => [
+    ...(slice.addressType === 'FQDN' && !old ? ['spec.addressType: FQDN endpoints are deprecated'] : []),
     ...(slice.endpoints ?? []).flatMap((endpoint, i) => (endpoint.addresses ?? []).flatMap((ip, j) => ipWarnings(`endpoints[${i}].addresses[${j}]`, ip))),
   ],
   columns: [

@@ -105,6 +105,11 @@ test('a StatefulSet mounts the claims it makes', async () => {
   const c = cluster()
   const sets = '/apis/apps/v1/namespaces/default/statefulsets'
   deepStrictEqual([causes(await c.call('POST', sets, set('other'))), (await c.call('POST', sets, set('data'))).status], [['spec.template.spec.containers[0].volumeMounts[0].name: Not found: "other"'], 201])
+  // They are volumes like others, in what is said of them, too; of which kind is not up to the writer.
+  const bad = { ...set('data'), spec: { ...set('data').spec, volumeClaimTemplates: [{ ...claim, metadata: { name: 'a.b' } }, claim] } }
+  deepStrictEqual(causes(await c.call('POST', sets, bad)).map((text) => text.split(' (e.g.')[0]), ['spec.template.spec.volumes[0].name: Invalid value: "a.b": must not contain dots'])
+  const put = await c.call('PUT', `${sets}/s`, { ...set('data'), spec: { ...set('data').spec, volumeClaimTemplates: [{ ...claim, apiVersion: 'x/y', kind: 'Z' }] } })
+  deepStrictEqual([put.status, (put.json['metadata'] as unknown as { generation: number }).generation], [200, 1])
 })
 
 test('variables of a file, signals, whole pods and host processes are checked', async () => {

@@ -1,5 +1,5 @@
 /** Validation of a pod's spec, of a pod or of a template (upstream `ValidatePodSpec`). Containers and volumes have their own files. */
-import type { Affinity, LabelSelector, NodeSelector, NodeSelectorRequirement, ObjectMeta, PodAffinityTerm, PodDNSConfig, PodSchedulingGate, PodSecurityContext, PodSpec, Toleration, TopologySpreadConstraint, Volume } from '#api/types/index.ts'
+import type { Affinity, LabelSelector, NodeSelector, NodeSelectorRequirement, ObjectMeta, PodAffinityTerm, PodDNSConfig, PodSchedulingGate, PodSecurityContext, PodSpec, Toleration, TopologySpreadConstraint } from '#api/types/index.ts'
 import { checkDnsLabel, checkDnsSubdomain, checkDnsSubdomainWithUnderscore, checkLabelValue, checkQualifiedName, rangeMessage } from '#api/types/index.ts'
 import { duplicate, type FieldError, forbidden, invalid, notFound, required, tooLong } from '../field-error.ts'
 import { checkLabels, checkLabelSelector, named, oneOf, positive } from './check.ts'
@@ -16,11 +16,10 @@ import { validateVolumes } from './volume-validation.ts'
 const DEADLINE_MAX = 2 ** 31 - 1
 export const TAINT_EFFECTS = ['NoSchedule', 'PreferNoSchedule', 'NoExecute']
 
-/** `pod`: the metadata of the pod it is the spec of; undefined for a template. `claims`: names of volumes that are added to it. */
-export function validatePodSpec(at: string, spec: PodSpec, pod?: ObjectMeta, claims: readonly string[] = []): FieldError[] {
+/** `pod`: the metadata of the pod it is the spec of; undefined for a template. */
+export function validatePodSpec(at: string, spec: PodSpec, pod?: ObjectMeta): FieldError[] {
   const volumes = validateVolumes(`${at}.volumes`, spec.volumes ?? [], pod?.name)
-  const added: [string, Volume][] = claims.map((name) => [name, { name, persistentVolumeClaim: { claimName: name } }])
-  const scope = { spec, volumes: new Map([...volumes.valid, ...added]), isPod: pod !== undefined }
+  const scope = { spec, volumes: volumes.valid, isPod: pod !== undefined }
   const out: FieldError[] = [
     ...volumes.errors,
     ...validateResourceClaims(`${at}.resourceClaims`, spec.resourceClaims, isStatic(pod)),

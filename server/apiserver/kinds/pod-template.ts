@@ -11,15 +11,14 @@ import { validatePodSpec } from './pod-spec-validation.ts'
 import { workloadWarnings } from './pod-warnings.ts'
 import { column, containerImages, containerNames, formatLabels, nameColumn } from './table-columns.ts'
 
-/** `claims`: names of volumes that its pods will have besides those in the template. */
-export function validatePodTemplate(at: string, template: PodTemplateSpec | undefined, claims: readonly string[] = []): FieldError[] {
+export function validatePodTemplate(at: string, template: PodTemplateSpec | undefined): FieldError[] {
   if (!template) return [required(at)]
   const { metadata = {}, spec = { containers: [] } } = template
   const out = [
     ...checkLabels(`${at}.labels`, metadata.labels),
     ...validateAnnotations(`${at}.annotations`, metadata.annotations),
     ...validatePodAnnotations(metadata, spec, at),
-    ...validatePodSpec(`${at}.spec`, spec, undefined, claims),
+    ...validatePodSpec(`${at}.spec`, spec),
     ...validateProfileAnnotations(metadata, spec, `${at}.spec`),
   ]
   if ((spec.ephemeralContainers ?? []).length > 0) out.push(forbidden(`${at}.spec.ephemeralContainers`, 'ephemeral containers not allowed in pod template'))
@@ -27,7 +26,7 @@ export function validatePodTemplate(at: string, template: PodTemplateSpec | unde
 }
 
 /** What kinds that keep their pods running differ in. */
-export interface TemplateUse { kind: string; /** Of which complaints speak instead: what it makes its pods by. */ makes?: string; /** Said of a selector that cannot be compiled, and the template is not looked at; without it, nothing is said, nor of a selector that is not there. */ invalidSelector?: string; claims?: readonly string[] }
+export interface TemplateUse { kind: string; /** Of which complaints speak instead: what it makes its pods by. */ makes?: string; /** Said of a selector that cannot be compiled, and the template is not looked at; without it, nothing is said, nor of a selector that is not there. */ invalidSelector?: string }
 
 /** For kinds that keep their pods running: selector, labels that match it, restartPolicy Always. */
 export function validateSelectedTemplate(use: TemplateUse, selector: LabelSelector | undefined, template: PodTemplateSpec | undefined): FieldError[] {
@@ -45,7 +44,7 @@ export function validateTemplateFor(use: TemplateUse, matches: (labels: Readonly
   const out: FieldError[] = []
   const labels = template.metadata?.labels
   if (!matches(labels)) out.push(invalid(`${at}.metadata.labels`, labels ?? null, '`selector` does not match template `labels`'))
-  out.push(...validatePodTemplate(at, template, use.claims))
+  out.push(...validatePodTemplate(at, template))
   const policy = template.spec?.restartPolicy
   if (policy !== 'Always') out.push(notSupported(`${at}.spec.restartPolicy`, policy ?? '', ['Always']))
   if (template.spec?.activeDeadlineSeconds !== undefined) out.push(forbidden(`${at}.spec.activeDeadlineSeconds`, `activeDeadlineSeconds in ${use.makes ?? use.kind} is not Supported`))

@@ -52,7 +52,7 @@ export const ipAddressStrategy: KindStrategy<IPAddress> = {
   generation: false,
   nameRule: 'path-segment',
   validate: (address) => [...validateIpName(address.metadata?.name ?? ''), ...validateParent(address)],
-  validateUpdate: (address, old) => immutable('spec.parentRef', address.spec?.parentRef, old.spec?.parentRef),
+  validateUpdate: (address, old) => [...validateParent(address), ...immutable('spec.parentRef', address.spec?.parentRef, old.spec?.parentRef)],
   columns: [
     nameColumn(),
     column('ParentRef', 'ParentRef references the resource that an IPAddress is attached to. An IPAddress must reference a parent object.', parentText),

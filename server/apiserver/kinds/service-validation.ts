@@ -43,6 +43,8 @@ function validateTopologyAnnotations(annotations: Readonly<Record<string, string
 export function validateServiceUpdate(service: Service, old: Service): FieldError[] {
   const out: FieldError[] = []
   const [spec, before] = [service.spec ?? {}, old.spec ?? {}]
+  const addresses = validateAddresses(spec, before.clusterIPs ?? [])
+  if (addresses.length > 0) return addresses
   if (spec.type !== 'ExternalName' && before.type !== 'ExternalName') out.push(...validateAddressChange(spec, before), ...validateFamilyChange(spec, before))
   if (before.type === 'LoadBalancer' && spec.type === 'LoadBalancer' && before.loadBalancerClass !== spec.loadBalancerClass) out.push(invalid('spec.loadBalancerClass', spec.loadBalancerClass, 'may not change once set'))
   if (needsHealthCheck(before) && needsHealthCheck(spec) && before.healthCheckNodePort !== spec.healthCheckNodePort) out.push(forbidden('spec.healthCheckNodePort', 'field is immutable'))

@@ -83,14 +83,15 @@ function carryAllocated(spec: ServiceSpec, old: ServiceSpec): void {
     if (!spec.clusterIP && old.clusterIP) spec.clusterIP = old.clusterIP
     if (!spec.clusterIPs?.length && spec.clusterIP === old.clusterIP && old.clusterIPs) spec.clusterIPs = [...old.clusterIPs]
     if (!spec.ipFamilies?.length && old.ipFamilies) spec.ipFamilies = [...old.ipFamilies]
-    if (!spec.ipFamilyPolicy && old.ipFamilyPolicy) spec.ipFamilyPolicy = old.ipFamilyPolicy
+    if (spec.ipFamilyPolicy === undefined && old.ipFamilyPolicy) spec.ipFamilyPolicy = old.ipFamilyPolicy
   }
   if (needsNodePort(old) && needsNodePort(spec)) {
-    const taken = new Set((spec.ports ?? []).map((p) => p.nodePort))
+    const numbers = (s: ServiceSpec): Set<number> => new Set((s.ports ?? []).flatMap((p) => p.nodePort || []))
+    const asked = numbers(spec)
+    const byName = new Map((old.ports ?? []).map((p) => [p.name ?? '', p.nodePort]))
     for (const port of spec.ports ?? []) {
-      if (port.nodePort) continue
-      const before = old.ports?.find((p) => p.port === port.port && (p.protocol ?? 'TCP') === (port.protocol ?? 'TCP'))
-      if (before?.nodePort && !taken.has(before.nodePort)) port.nodePort = before.nodePort
+      const before = byName.get(port.name ?? '')
+      if (!port.nodePort && before && !asked.has(before)) port.nodePort = before
     }
   }
   if (needsHealthCheckPort(old) && needsHealthCheckPort(spec) && !spec.healthCheckNodePort && old.healthCheckNodePort) spec.healthCheckNodePort = old.healthCheckNodePort
@@ -109,7 +110,7 @@ function dropTypeDependent(spec: ServiceSpec, old: ServiceSpec): void {
     if (spec.loadBalancerClass === old.loadBalancerClass) delete spec.loadBalancerClass
   }
   if (needsClusterIp(old) && !needsClusterIp(spec) && spec.internalTrafficPolicy === old.internalTrafficPolicy) delete spec.internalTrafficPolicy
-  const external = (s: ServiceSpec): boolean => s.type === 'NodePort' || s.type === 'LoadBalancer' || (s.externalIPs ?? []).length > 0
+  const external = (s: ServiceSpec): boolean => s.type === 'NodePort' || s.type === 'LoadBalancer' || (s.type === 'ClusterIP' && (s.externalIPs ?? []).length > 0)
   if (external(old) && !external(spec) && spec.externalTrafficPolicy === old.externalTrafficPolicy) delete spec.externalTrafficPolicy
 }
 

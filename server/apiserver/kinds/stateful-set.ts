@@ -30,8 +30,9 @@ export const statefulSetStrategy: KindStrategy<StatefulSet> = {
     setDefault(retention, 'whenDeleted', 'Retain')
     setDefault(retention, 'whenScaled', 'Retain')
     for (const claim of spec.volumeClaimTemplates ?? []) {
-      setDefault(claim, 'apiVersion', 'v1')
-      setDefault(claim, 'kind', 'PersistentVolumeClaim')
+      // Whatever is said: they can be nothing else.
+      claim.apiVersion = 'v1'
+      claim.kind = 'PersistentVolumeClaim'
       setDefault((claim.spec ??= {}), 'volumeMode', 'Filesystem')
       setDefault((claim.status ??= {}), 'phase', 'Pending')
     }
@@ -71,11 +72,13 @@ function toleranceOf(old: StatefulSet): (error: FieldError) => boolean {
   return ({ type, field }) => !field.startsWith('spec.template.spec.') || (field.endsWith('.restartPolicy') && type === 'FieldValueNotSupported') || field.endsWith('.activeDeadlineSeconds')
 }
 
-/** The controller gives each pod its own name and domain. */
-function withoutNames(template: StatefulSetSpec['template'] | undefined): StatefulSetSpec['template'] | undefined {
-  if (!template?.spec || (!template.spec.hostname && !template.spec.subdomain)) return template
-  const { hostname: _h, subdomain: _s, ...spec } = template.spec
-  return { ...template, spec }
+/** The controller gives each pod its own name and domain, and the claims as its first volumes (upstream puts them in any order). */
+function asPodsHaveIt({ template, volumeClaimTemplates = [] }: StatefulSetSpec): StatefulSetSpec['template'] {
+  if (!template?.spec || (!template.spec.hostname && !template.spec.subdomain && volumeClaimTemplates.length === 0)) return template
+  const { hostname: _h, subdomain: _s, volumes = [], ...spec } = template.spec
+  const claims = new Set(volumeClaimTemplates.map((claim) => claim.metadata?.name ?? ''))
+  const all = [...[...claims].map((name) => ({ name, persistentVolumeClaim: { claimName: name } })), ...volumes.filter(({ name }) => !claims.has(name))]
+  return { ...template, spec: { ...spec, ...(all.length > 0 && { volumes: all }) } }
 }
 
 /** `isNew`: what cannot change afterwards is looked at. */
@@ -95,7 +98,7 @@ function validateStatefulSet(set: StatefulSet, isNew: boolean): FieldError[] {
     ...nonNegative('spec.minReadySeconds', spec.minReadySeconds),
     ...nonNegative('spec.ordinals.start', spec.ordinals?.start),
     ...(isNew && spec.serviceName ? named('spec.serviceName', spec.serviceName, checkDnsLabel) : []),
-    ...validateSelectedTemplate({ kind: 'StatefulSet', invalidSelector: '', claims: (spec.volumeClaimTemplates ?? []).map((c) => c.metadata?.name ?? '') }, spec.selector, withoutNames(spec.template)),
+    ...validateSelectedTemplate({ kind: 'StatefulSet', invalidSelector: '' }, spec.selector, asPodsHaveIt(spec)),
   ]
 }
 

@@ -18,6 +18,7 @@ type Fail = (why: string) => never
 
 export function applyJsonPatch(original: Json, patch: unknown): Patched {
   return refusing(() => {
+    if (patch === null) return original
     if (!Array.isArray(patch)) throw new PatchError(400, `error decoding patch: json: cannot unmarshal ${jsonKindOf(patch)} into Go value of type []handlers.jsonPatchOp`)
     if (patch.length > JSON_PATCH_OPERATIONS_MAX) throw new PatchError(413, `Request entity too large: The allowed maximum operations in a JSON patch is ${JSON_PATCH_OPERATIONS_MAX}, got ${patch.length}`)
     const wrong: unknown = patch.find((operation) => operation !== null && !isObject(operation))

@@ -3,6 +3,7 @@ import { getOwn, isObject, jsonKindOf, PatchError, refusing, setOwn, type Json, 
 
 export function applyMergePatch(original: Json, patch: unknown): Patched {
   return refusing(() => {
+    if (patch === null) throw new PatchError(400, 'Invalid JSON Patch')
     if (!isObject(patch)) throw new PatchError(400, `error decoding patch: json: cannot unmarshal ${jsonKindOf(patch)} into Go value of type map[string]interface {}`)
     return mergeObject(original, patch)
   })

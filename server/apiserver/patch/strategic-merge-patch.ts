@@ -6,7 +6,7 @@
 import type { FieldSchema, FieldType, ModelSchema, SchemaSet } from '#api/schema/schema.ts'
 import { orderElements, sameElement, splitByPresence } from './element-order.ts'
 import { goText } from './go-text.ts'
-import { getOwn, isObject, PatchError, refusing, setOwn, type Json, type Patched } from './result.ts'
+import { getOwn, isObject, jsonKindOf, PatchError, refusing, setOwn, type Json, type Patched } from './result.ts'
 
 export interface StrategicOptions { schema: SchemaSet; /** Model of the object patched. */ model: string }
 
@@ -18,7 +18,8 @@ const DELETE_FROM = '$deleteFromPrimitiveList/'
 /** Neither original nor patch is changed. */
 export function applyStrategicMergePatch(original: Json, patch: unknown, options: StrategicOptions): Patched {
   return refusing(() => {
-    if (!isObject(patch)) throw new PatchError(400, 'json: cannot unmarshal array into Go value of type map[string]interface {}')
+    if (patch === null) return original
+    if (!isObject(patch)) throw new PatchError(400, `json: cannot unmarshal ${jsonKindOf(patch)} into Go value of type map[string]interface {}`)
     return mergeMap(original, patch, shapeOf({ kind: 'ref', model: options.model }, options.schema))
   })
 }

@@ -5,11 +5,11 @@ import { equalJson } from './equal.ts'
 /** Takes over from `old` what an update may leave out or may never set. Changes `meta`. */
 export function carryMeta(meta: ObjectMeta, old: ObjectMeta): void {
   meta.uid ||= old.uid ?? ''
-  if (!meta.creationTimestamp && old.creationTimestamp) meta.creationTimestamp = old.creationTimestamp
+  if (old.creationTimestamp) meta.creationTimestamp = old.creationTimestamp
   if (old.generation === undefined) delete meta.generation
   else meta.generation = old.generation
   if (old.generateName !== undefined && !meta.generateName) meta.generateName = old.generateName
-  if (meta.deletionTimestamp === undefined && old.deletionTimestamp !== undefined) meta.deletionTimestamp = old.deletionTimestamp
+  if (old.deletionTimestamp !== undefined) meta.deletionTimestamp = old.deletionTimestamp
   if (meta.deletionGracePeriodSeconds === undefined && old.deletionGracePeriodSeconds !== undefined) meta.deletionGracePeriodSeconds = old.deletionGracePeriodSeconds
 }
 

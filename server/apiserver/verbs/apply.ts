@@ -3,8 +3,9 @@ import type { ApiResponse } from '#api/client/transport.ts'
 import { apiVersionOf, type KubeObject } from '#api/types/index.ts'
 import { duplicateLines, parseBody, type Conformed, yamlErrors } from '../decode/index.ts'
 import { required } from '../field-error.ts'
-import { badRequest, invalid, notFound, StatusError } from '../http/status.ts'
+import { badRequest, conflict, invalid, StatusError } from '../http/status.ts'
 import { apply, type Applied } from '../patch/apply/apply.ts'
+import { isObject, jsonKindOf } from '../patch/result.ts'
 import { cloneJson } from '../storage/clone.ts'
 import { assertAddress, refusedBody } from './body.ts'
 import { typesOf, type Call } from './call.ts'
@@ -46,7 +47,7 @@ function changeTo(call: Call, config: Full, options: WriteOptions): Change {
 }
 
 async function applyNew(call: Call, config: Full, options: WriteOptions): Promise<ApiResponse> {
-  if (config.metadata.uid) throw notFound(call.row.ref, call.info.name)
+  if (config.metadata.uid) throw conflict(call.row.ref, call.info.name, `uid mismatch: the provided object specified uid ${config.metadata.uid}, and no existing object was found`)
   const object = applied(call, config, options, undefined)
   assertAddress(call, object)
   return insert(call, object, options, 'Apply')
@@ -91,14 +92,19 @@ export function parseConfig(call: Call, ref: { group: string; version: string; k
   if (!parsed.ok) throw parsed.code === 415 ? refusedBody(parsed) : badRequest(`error decoding YAML: ${parsed.message}`)
   const { value } = parsed
   tellDuplicates(call, duplicateLines(call.body ?? Buffer.alloc(0), parsed))
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw badRequest('error decoding YAML: the body is not an object')
-  const config = value as KubeObject
-  const wanted = apiVersionOf(ref)
-  if (config.kind !== ref.kind) throw badRequest(typeof config.kind === 'string' && config.kind !== '' ? `${config.kind} in version ${JSON.stringify(config.apiVersion)} cannot be handled as a ${ref.kind}` : "Object 'Kind' is missing in the applied configuration")
-  if (config.apiVersion !== wanted) throw badRequest(`Incorrect version specified in apply patch. Specified patch version: ${String(config.apiVersion)}, expected: ${wanted}`)
-  if (config.metadata !== undefined && (typeof config.metadata !== 'object' || config.metadata === null || Array.isArray(config.metadata))) throw badRequest('error decoding YAML: metadata is not an object')
+  if (value !== null && !isObject(value)) throw badRequest(`error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal ${jsonKindOf(value)} into Go value of type map[string]interface {}`)
+  const config = (value ?? {}) as KubeObject
+  if (config.kind !== ref.kind || config.apiVersion !== apiVersionOf(ref)) throw badRequest(`invalid object type: ${kindText(config)}`)
   config.metadata ??= {}
+  if (!isObject(config.metadata)) throw badRequest('error decoding YAML: metadata is not an object')
   const full = config as Full
   assertAddress(call, full, true)
   return full
+}
+
+/** As Go prints a GroupVersionKind; one that cannot be read is empty. */
+function kindText({ apiVersion, kind }: { apiVersion?: unknown; kind?: unknown }): string {
+  const parts = typeof apiVersion === 'string' ? apiVersion.split('/') : ['']
+  if (parts.length > 2) return '/, Kind='
+  return `${parts.length === 2 ? parts.join('/') : `/${parts[0] ?? ''}`}, Kind=${typeof kind === 'string' ? kind : ''}`
 }

@@ -38,7 +38,8 @@ export function assertAddress(call: Call, object: Full, isConfiguration = false)
   const meta = object.metadata
   if (row.ref.namespaced) {
     if (meta.namespace && meta.namespace !== info.namespace) throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
-    meta.namespace = info.namespace
+    // Who applies none owns none, and messages do not name it.
+    if (!isConfiguration) meta.namespace = info.namespace
   } else {
     delete meta.namespace
   }

@@ -16,6 +16,7 @@ import { admit, type Admission } from './admit.ts'
 import { contextOf, scopeOf, type Call } from './call.ts'
 import { ownFields, sameButTimes } from './managed-fields.ts'
 import { admissionOptions, type WriteOptions } from './options.ts'
+import { dropRepeatedOwners } from './owner-references.ts'
 import { reserve } from './reserve.ts'
 import { decodeHeld, put, readStored, remove, storedResponse, valueOf, type Full } from './stored.ts'
 import { assertUpdatable } from './validity.ts'
@@ -63,11 +64,12 @@ async function tryChange(call: Call, wanted: Change, key: string, kv: KeyValue):
   const { row, info } = call
   const old = decodeHeld(row, kv)
   const object = await wanted.next(cloneJson(old))
-  const pinned = assertSameObject(call, object, old, wanted.fields)
+  const pinned = assertSameObject(call, object, old)
   carryMeta(object.metadata, old.metadata)
   object.metadata.resourceVersion = old.metadata.resourceVersion ?? ''
   row.strategy.defaults?.(object)
   if (wanted.part === 'status' && row.strategy.statusKeepsMetadata === true) keepMetadata(object, old)
+  if (call.verb === 'update') dropRepeatedOwners(call, object.metadata, false)
   if (wanted.fields === 'update') ownFields(call, old, object, wanted.options)
   const admission = { operation: 'UPDATE', name: info.name, options: admissionOptions(call, 'UpdateOptions'), dryRun: wanted.options.dryRun } as const
   const { admitAs } = wanted
@@ -77,6 +79,7 @@ async function tryChange(call: Call, wanted: Change, key: string, kv: KeyValue):
     await admit(call, 'mutate', { ...admission, ...seen })
     admitAs?.take(seen.object, object)
   }
+  dropRepeatedOwners(call, object.metadata, true)
   prepare(call, object, old, wanted.part)
   if (wanted.part === 'main' || wanted.part === 'status') assertUpdatable(call, object, old, wanted.part)
   if (wanted.part === 'main') for (const text of row.strategy.warnings?.(object, old) ?? []) call.warn(text)
@@ -106,11 +109,11 @@ export function anotherObject({ row, info }: Call, uid: string, stored: string):
 }
 
 /** Whether the caller pinned a resourceVersion. Throws when the object is not the one stored. */
-function assertSameObject(call: Call, object: Full, old: Full, fields: Change['fields']): boolean {
+function assertSameObject(call: Call, object: Full, old: Full): boolean {
   const { row, info } = call
   const meta = object.metadata
   // A patch says what is to become of what is there, a PUT which one it means.
-  if (meta.uid && meta.uid !== old.metadata.uid && call.verb === 'patch' && fields === 'update') throw invalid(row.ref, info.name, [invalidField('metadata.uid', meta.uid, 'field is immutable')])
+  if (meta.uid && meta.uid !== old.metadata.uid && call.verb === 'patch') throw invalid(row.ref, info.name, [invalidField('metadata.uid', meta.uid, 'field is immutable')])
   if (meta.uid && meta.uid !== old.metadata.uid) throw anotherObject(call, meta.uid, old.metadata.uid ?? '')
   const given = meta.resourceVersion ?? ''
   if (given === '' || given === '0') return false

@@ -10,6 +10,7 @@ import { readObject } from './body.ts'
 import { contextOf, scopeOf, type Call } from './call.ts'
 import { ownFields } from './managed-fields.ts'
 import { admissionOptions, parseWriteOptions, type WriteOptions } from './options.ts'
+import { dropRepeatedOwners } from './owner-references.ts'
 import { reserve } from './reserve.ts'
 import { decodeHeld, put, storedResponse, type Full } from './stored.ts'
 import { assertCreatable } from './validity.ts'
@@ -30,10 +31,12 @@ export async function insert(call: Call, object: Full, options: WriteOptions, ho
   const meta = object.metadata
   if (row.custom?.isTerminating) throw forbidden(row.ref, meta.name ?? '', 'create not allowed while custom resource definition is terminating')
   row.strategy.defaults?.(object)
+  dropRepeatedOwners(call, meta, false)
   if (how === 'Update') ownFields(call, undefined, object, options)
   const admission = { operation: 'CREATE', object, old: undefined, options: admissionOptions(call, 'CreateOptions'), dryRun: options.dryRun } as const
   // Mutators see defaults and the namespace in place, but no generated name yet, as upstream.
   await admit(call, 'mutate', { ...admission, name: meta.name ?? '' })
+  dropRepeatedOwners(call, meta, true)
   const generates = !meta.name && !!meta.generateName
   if (generates) meta.name = generatedName(call, meta.generateName ?? '')
   freshMeta(call, object)

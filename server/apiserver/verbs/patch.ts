@@ -2,7 +2,7 @@
 import type { ApiResponse } from '#api/client/transport.ts'
 import { builtinSchema, type SchemaSet } from '#api/schema/index.ts'
 import type { KubeObject } from '#api/types/index.ts'
-import { decodeValue, duplicateFields, parseBody, type DecodeOptions } from '../decode/index.ts'
+import { decodeValue, duplicateFields, parseBody, patchedKindError, type DecodeOptions } from '../decode/index.ts'
 import { applyJsonPatch, JSON_PATCH_OPERATIONS_MAX } from '../patch/json-patch.ts'
 import { applyMergePatch } from '../patch/merge-patch.ts'
 import type { Json, Patched } from '../patch/result.ts'
@@ -121,6 +121,8 @@ function targetOf({ row: { ref, model, custom } }: Call): Target {
 }
 
 function decoded(call: Call, value: Json, patch: PatchBody, target: Target, { fieldValidation }: WriteOptions): KubeObject {
+  const wrongKind = typeOf(call) === STRATEGIC || target.conform ? undefined : patchedKindError(value, target)
+  if (wrongKind !== undefined) throw unfitting(call, patch, wrongKind)
   // The result shares parts with the old object and the patch; from here on it is changed in place.
   const result = decodeValue(cloneJson(value), { ...target, strictness: fieldValidation === 'Ignore' ? 'Ignore' : 'Warn', words: typeOf(call) === STRATEGIC ? 'converter' : 'decoder' })
   if (!result.ok) throw unfitting(call, patch, result.message)

@@ -103,7 +103,7 @@ function decideApply(request: ApplyRequest): Applied {
   const isSame = live !== undefined && equalJson(base, merged)
   if (withSelf.has(selfId)) withSelf.set(selfId, { ...self, time: isSame ? (last?.time ?? '') : timeText(request.nowMs) })
   const typed = typedObject(merged, request)
-  if (!typed.ok) return badRequest(`failed to convert new object (${describe(request)}) to proper version: ${typed.message}`)
+  if (!typed.ok) return badRequest(`failed to convert new object (${describe(request)}) to proper version: ${request.conform ? '' : `unable to convert unstructured object to ${kindText(request)}: `}${typed.message}`)
   const { object } = typed
   syncLastApplied(object, config, request.manager)
   const managedFields = formatManagedFields(withSelf)
@@ -192,8 +192,9 @@ function lastAppliedFields(annotation: string, { live, apiVersion, model, schema
 function syncLastApplied(object: Json, config: KubeObject, manager: string): void {
   const metadata = object['metadata'] as KubeObject['metadata']
   if (manager !== 'kubectl' || metadata?.annotations?.[LAST_APPLIED] === undefined) return
-  const { annotations: { [LAST_APPLIED]: _old, ...annotations } = {}, ...meta } = config.metadata ?? {}
-  const text = `${JSON.stringify(sorted({ ...config, metadata: { ...meta, annotations } }))}\n`
+  const { annotations: given, ...meta } = config.metadata ?? {}
+  const { [LAST_APPLIED]: _old, ...annotations } = given ?? {}
+  const text = `${JSON.stringify(sorted({ ...config, metadata: { ...meta, ...(given && { annotations }) } }))}\n`
   const others = Object.entries(metadata.annotations).reduce((sum, [key, value]) => sum + (key === LAST_APPLIED ? 0 : key.length + value.length), 0)
   const { [LAST_APPLIED]: _dropped, ...rest } = metadata.annotations
   object['metadata'] = { ...metadata, annotations: others + text.length > ANNOTATIONS_BYTES_MAX ? rest : { ...metadata.annotations, [LAST_APPLIED]: text } }
@@ -205,10 +206,14 @@ function sorted(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([key, item]) => [key, sorted(item)]))
 }
 
-function describe({ config, apiVersion, model, schema }: ApplyRequest): string {
-  const meta = (config as KubeObject | undefined)?.metadata
-  const kind = schema.model(model)?.groupVersionKinds[0]?.kind ?? model
-  return `${meta?.namespace ?? ''}/${meta?.name ?? ''}; ${apiVersion.includes('/') ? '' : '/'}${apiVersion}, Kind=${kind}`
+function describe(request: ApplyRequest): string {
+  const meta = (request.config as KubeObject | undefined)?.metadata
+  return `${meta?.namespace ?? ''}/${meta?.name ?? ''}; ${kindText(request)}`
+}
+
+/** As Go prints it. */
+function kindText({ apiVersion, model, schema }: ApplyRequest): string {
+  return `${apiVersion.includes('/') ? '' : '/'}${apiVersion}, Kind=${schema.model(model)?.groupVersionKinds[0]?.kind ?? model}`
 }
 
 export interface Extract { object: KubeObject; manager: string; subresource?: string; schema: SchemaSet; model: string }

@@ -1,5 +1,6 @@
 /** How items of lists are named in field paths, and how paths are printed for people. */
-import type { FieldType, SchemaSet } from '#api/schema/schema.ts'
+import type { FieldType, ModelSchema, SchemaSet } from '#api/schema/schema.ts'
+import { zeroOf } from '../../decode/zero-value.ts'
 import { getOwn, isObject } from '../result.ts'
 
 export type ListType = FieldType & { kind: 'list' }
@@ -8,13 +9,19 @@ export type ListType = FieldType & { kind: 'list' }
 export function elementOf(item: unknown, list: ListType, schema: SchemaSet): string | undefined {
   if (list.listType === 'set') return typeof item === 'object' && item !== null && !isObject(item) ? undefined : `v:${JSON.stringify(item)}`
   if (!isObject(item)) return undefined
-  const fields = list.items.kind === 'ref' ? schema.model(list.items.model)?.fields : undefined
+  const model = list.items.kind === 'ref' ? schema.model(list.items.model) : undefined
   let text = ''
   for (const key of keysOf(list)) {
-    const value = getOwn(item, key) ?? fields?.[key]?.default
+    const value = getOwn(item, key) ?? (model && defaultOf(model, key, schema))
     if (value !== undefined && value !== null) text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${JSON.stringify(value)}`
   }
   return text === '' ? undefined : `k:{${text}}`
+}
+
+/** OpenAPI states the zero of what Go always writes as its default. */
+function defaultOf(model: ModelSchema, key: string, schema: SchemaSet): unknown {
+  const field = model.fields[key]
+  return field?.default ?? (field?.zero === 'written' ? zeroOf(field.type, schema) : undefined)
 }
 
 function keysOf(list: ListType): readonly string[] {

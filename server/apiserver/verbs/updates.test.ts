@@ -1,0 +1,88 @@
+import { deepStrictEqual } from 'node:assert'
+import { test } from 'node:test'
+import { causes, cluster, MERGE } from '../kinds/kinds.test-support.ts'
+
+const MAPS = '/api/v1/namespaces/default/configmaps'
+const SERVICES = '/api/v1/namespaces/default/services'
+const JSON_PATCH = { 'content-type': 'application/json-patch+json' }
+const STRATEGIC = { 'content-type': 'application/strategic-merge-patch+json' }
+const APPLY = { 'content-type': 'application/apply-patch+yaml' }
+
+async function withMap() {
+  const c = cluster()
+  const made = await c.call('POST', MAPS, { metadata: { name: 'a' }, data: { x: '1' } })
+  return { c, made: made.json as unknown as { metadata: { creationTimestamp: string; uid: string } } }
+}
+
+test('nobody changes when an object was made', async () => {
+  const { c, made } = await withMap()
+  const { creationTimestamp } = made.metadata
+  const stamp = async (answer: Promise<{ status: number; json: object }>): Promise<unknown> => {
+    const { status, json } = await answer
+    return [status, (json as typeof made).metadata.creationTimestamp]
+  }
+  deepStrictEqual(await stamp(c.call('PUT', `${MAPS}/a`, { metadata: { name: 'a', creationTimestamp: '2020-01-01T00:00:00Z' } })), [200, creationTimestamp])
+  deepStrictEqual(await stamp(c.call('PATCH', `${MAPS}/a`, { metadata: { creationTimestamp: '2020-01-01T00:00:00Z' } }, MERGE)), [200, creationTimestamp])
+})
+
+test('an owner that is said twice is kept once', async () => {
+  const { c } = await withMap()
+  const owner = { apiVersion: 'v1', kind: 'Pod', name: 'p', uid: 'u' }
+  const other = { ...owner, controller: true }
+  const warning = (after: string): string => `.metadata.ownerReferences contains duplicate entries${after}; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: u`
+  for (const [method, path, headers, after] of [['POST', MAPS, {}, ''], ['PUT', `${MAPS}/a`, {}, ''], ['PATCH', `${MAPS}/a`, MERGE, ' after mutating admission happens']] as const) {
+    const { json, headers: told } = await c.call(method, path, { metadata: { ...(method !== 'PATCH' && { name: method === 'POST' ? 'b' : 'a' }), ownerReferences: [owner, owner, other] } }, headers)
+    deepStrictEqual([method, (json as unknown as { metadata: { ownerReferences: unknown } }).metadata.ownerReferences, told['warning']], [method, [owner, other], `299 - "${warning(after)}"`])
+  }
+})
+
+test('a patch leaves an object of the kind it was', async () => {
+  const { c } = await withMap()
+  const refused = async (body: unknown, headers: Record<string, string>): Promise<string[]> => causes(await c.call('PATCH', `${MAPS}/a`, body, headers))
+  const unknown = 'no kind "ConfigMap" is registered for version "v2" in scheme "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"'
+  deepStrictEqual(await refused({ apiVersion: 'v2' }, MERGE), [`patch: Invalid value: "{\\"apiVersion\\":\\"v2\\"}": ${unknown}`])
+  deepStrictEqual((await refused([{ op: 'replace', path: '/kind', value: 'Pod' }], JSON_PATCH)).map((text) => text.split('": ').at(-1)), ['converting (v1.Pod) to (core.ConfigMap): unknown conversion'])
+  deepStrictEqual(await refused({ data: 'x' }, MERGE), ['patch: Invalid value: "{\\"data\\":\\"x\\"}": json: cannot unmarshal string into Go struct field ConfigMap.data of type map[string]string'])
+  // Nothing is a patch, too, but for a merge patch.
+  deepStrictEqual(await Promise.all([JSON_PATCH, STRATEGIC, MERGE].map(async (headers) => {
+    const { status, json } = await c.call('PATCH', `${MAPS}/a`, null, headers)
+    return [status, (json as { message?: string }).message]
+  })), [[200, undefined], [200, undefined], [400, 'Invalid JSON Patch']])
+})
+
+test('what is applied is of the URL\'s kind and means what is there', async () => {
+  const { c } = await withMap()
+  const refused = async (name: string, body: unknown): Promise<unknown> => {
+    const { status, json } = await c.call('PATCH', `${MAPS}/${name}?fieldManager=m`, body, APPLY)
+    return [status, (json as { message?: string }).message]
+  }
+  deepStrictEqual(await refused('a', { apiVersion: 'apps/v1', kind: 'Deployment' }), [400, 'invalid object type: apps/v1, Kind=Deployment'])
+  deepStrictEqual(await refused('a', { kind: 'ConfigMap' }), [400, 'invalid object type: /, Kind=ConfigMap'])
+  deepStrictEqual(await refused('a', { apiVersion: 'a/b/c', kind: 'ConfigMap' }), [400, 'invalid object type: /, Kind='])
+  deepStrictEqual(await refused('a', []), [400, 'error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go value of type map[string]interface {}'])
+  deepStrictEqual(await refused('a', { apiVersion: 'v1', kind: 'ConfigMap', metadata: { uid: 'x' } }), [422, 'ConfigMap "a" is invalid: metadata.uid: Invalid value: "x": field is immutable'])
+  deepStrictEqual(await refused('b', { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'b', uid: 'x' } }), [409, 'Operation cannot be fulfilled on configmaps "b": uid mismatch: the provided object specified uid x, and no existing object was found'])
+  deepStrictEqual(await refused('a', { apiVersion: 'v1', kind: 'ConfigMap', metadata: null }), [200, undefined])
+})
+
+test('a Service\'s port keeps its node port by name', async () => {
+  const c = cluster()
+  await c.call('POST', SERVICES, { metadata: { name: 's' }, spec: { type: 'NodePort', ports: [{ name: 'a', port: 80, nodePort: 30_080 }, { name: 'b', port: 81, nodePort: 30_081 }] } })
+  const { json } = await c.call('PUT', `${SERVICES}/s`, { metadata: { name: 's' }, spec: { type: 'NodePort', ports: [{ name: 'b', port: 80 }, { name: 'a', port: 8080 }] } })
+  deepStrictEqual((json as unknown as { spec: { ports: { name: string; nodePort: number }[] } }).spec.ports.map(({ name, nodePort }) => [name, nodePort]), [['b', 30_081], ['a', 30_080]])
+})
+
+test('a Service whose addresses are wrong hears of nothing else, of a change either', async () => {
+  const c = cluster()
+  await c.call('POST', SERVICES, { metadata: { name: 's' }, spec: { ports: [{ port: 80 }] } })
+  const refused = async (spec: object): Promise<string[]> => causes(await c.call('PATCH', `${SERVICES}/s`, { spec }, MERGE))
+  deepStrictEqual(await refused({ clusterIP: 'x', sessionAffinity: 'x' }), ['spec.clusterIPs[0]: Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'])
+  deepStrictEqual(await refused({ clusterIP: '10.43.9.9' }), ['spec.clusterIPs[0]: Invalid value: ["10.43.9.9"]: may not change once set'])
+})
+
+test('a time of nothing is none', async () => {
+  const c = cluster()
+  const { json } = await c.call('POST', '/api/v1/namespaces/default/events', { metadata: { name: 'e', namespace: 'default' }, involvedObject: { namespace: 'default' }, firstTimestamp: '0001-01-01T00:00:00Z', lastTimestamp: '2026-01-01T00:00:00Z' })
+  const { firstTimestamp, lastTimestamp } = json as { firstTimestamp?: string; lastTimestamp?: string }
+  deepStrictEqual([firstTimestamp, lastTimestamp], [undefined, '2026-01-01T00:00:00Z'])
+})

@@ -104,6 +104,8 @@ describe('forms of answers', () => {
     await call('POST', CM, configMap('a'))
     const yaml = await call('GET', `${CM}/a`, undefined, { accept: 'application/yaml' })
     assert.match(yaml.text, /^apiVersion: v1\n[^]*kind: ConfigMap\nmetadata:\n/)
+    const versions = await call('GET', '/api', undefined, { accept: 'application/yaml' })
+    assert.deepEqual([versions.headers['content-type'], versions.text.slice(0, 18)], ['application/yaml', 'kind: APIVersions\n'])
     assert.match((await call('GET', `${CM}/a?pretty=true`)).text, /^\{\n {2}"kind": "ConfigMap",\n/)
   })
 })

@@ -6,7 +6,7 @@ import { ACCEPTED, parseAccept } from '../http/negotiate.ts'
 import { PROTOBUF_TYPE } from '../protobuf/index.ts'
 import type { Query } from '../http/query.ts'
 import type { PathInfo } from '../http/request-info.ts'
-import { JSON_TYPE, jsonResponse } from '../http/response.ts'
+import { JSON_TYPE, jsonResponse, yamlResponse } from '../http/response.ts'
 import { methodNotAllowed, noSuchResource, notAcceptable } from '../http/status.ts'
 import type { GroupDiscovery, GroupJson } from '../aggregation/merged-discovery.ts'
 import type { Peer } from '../middleware/authenticate.ts'
@@ -83,7 +83,8 @@ function found(document: unknown): ApiResponse {
 function discoveryDocument(parts: PathParts, core: boolean, request: PathRequest, legacy: () => unknown): ApiResponse {
   for (const media of parseAccept(request.headers['accept'])) {
     const { g, v, as } = media.params
-    if ((media.type === PROTOBUF_TYPE || media.type === 'application/yaml') && as === undefined) return jsonResponse(legacy())
+    if (media.type === 'application/yaml' && as === undefined) return yamlResponse(jsonResponse(legacy()))
+    if (media.type === PROTOBUF_TYPE && as === undefined) return jsonResponse(legacy())
     if (media.type !== JSON_TYPE && media.type !== '*/*' && media.type !== 'application/*') continue
     if (as === undefined) return jsonResponse(legacy())
     const version = AGGREGATED_VERSIONS.find((known) => known === v)

@@ -53,6 +53,7 @@ else
   [ -e "$cache/go119/usr/lib/go-1.19/bin/go" ] || need_unpacked bookworm go119 '^golang-1.19-(go|src)$' golang-1.19-go
 fi
 need_unpacked bookworm tools '.' bash curl bind9-dnsutils netcat-openbsd iproute2 iperf libc-bin util-linux dnsmasq-base wget
+need_unpacked bookworm coreutils '^coreutils$' coreutils
 need_unpacked bookworm httpd '^(apache2-bin|lib.*|zlib1g)$' apache2-bin
 need_unpacked bookworm nginx '^(nginx|lib.*|zlib1g)$' nginx
 need_unpacked bookworm redis '^(redis-.*|lib.*|zlib1g)$' redis-server

@@ -121,7 +121,7 @@ export class LabHost {
 /** Makes the namespaces and directories of a host and plugs it into the switch. */
 export function createHost(options: { name: string; ip: string; prefix: number; gateway: string; dir: string; switchPid: number; port: string; cgroupRoot: string }): LabHost {
   const { name, ip, dir, switchPid, port } = options
-  for (const sub of ['data', 'run', 'etc', 'log-pods', 'log-containers']) mkdirSync(join(dir, sub), { recursive: true })
+  for (const sub of ['data', 'run', 'etc', 'log-pods', 'log-containers', 'proc']) mkdirSync(join(dir, sub), { recursive: true })
   const holder = hold(['--net', '--mount', '--uts', '--propagation', 'private'])
   const inHost = (...args: string[]) => execFileSync('nsenter', ['-t', String(holder), '-m', '-n', '-u', '--', ...args])
   const inSwitch = (...args: string[]) => execFileSync('nsenter', ['-t', String(switchPid), '-n', '--', ...args])
@@ -141,6 +141,12 @@ export function createHost(options: { name: string; ip: string; prefix: number; 
   inHost('mount', '--bind', join(dir, 'log-containers'), '/var/log/containers')
   inHost('mount', '--bind', join(dir, 'hosts'), '/etc/hosts')
   inHost('mount', '--bind', join(dir, 'resolv.conf'), '/etc/resolv.conf')
+  // As systemd makes it, after all of the above: what is mounted in a container that asks for it is mounted on the host.
+  inHost('mount', '--make-rshared', '/')
+  // Who enters the namespaces of the first process, as tests of volumes do, is on this host. Nobody with users of their own
+  // may mount a proc where none shows everything: one that does is kept aside.
+  inHost('mount', '-t', 'proc', 'proc', join(dir, 'proc'))
+  inHost('mount', '--bind', `/proc/${holder}`, '/proc/1')
   return new LabHost({ name, ip, dir, holderPid: holder, cgroupRoot: options.cgroupRoot })
 }
 

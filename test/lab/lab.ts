@@ -4,7 +4,7 @@
  * logs. All traffic stays inside these namespaces. Needs root.
  */
 import { execFileSync, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createHost, hold, kill, LabHost, type HostState } from './host.ts'
@@ -56,6 +56,8 @@ export class Lab {
     if (process.getuid?.() !== 0) throw new Error('the lab makes network namespaces: run it as root')
     const dir = options.dir ?? mkdtempSync(join(tmpdir(), 'skiff-lab-'))
     mkdirSync(dir, { recursive: true })
+    // The users of pods that have users of their own get to their containers.
+    chmodSync(dir, 0o711)
     const switchPid = hold(['--net'])
     const inSwitch = (...args: string[]) => execFileSync('nsenter', ['-t', String(switchPid), '-n', '--', ...args])
     inSwitch('ip', 'link', 'set', 'lo', 'up')

@@ -1,3 +1,4 @@
+/** The node that a pod is bound to, for plugins that ask what it can do. */
 import { NODES, type Node, type Stored } from '#api/types/index.ts'
 import { isReason } from '#api/client/client.ts'
 import type { AdmissionApi } from '../admission.ts'

@@ -62,6 +62,23 @@ it('writes lazy values back after five minutes without a synced write, and then 
   await again.close()
 })
 
+it('writes lazy values before they are many megabytes: one entry of the log has to carry them', async () => {
+  using t = temporary()
+  const store = await open(t.dir, new FakeClock())
+  for (let i = 0; i < 40; i++) {
+    await put(store, `/lazy/${i}`, 'x'.repeat(200_000), 'lazy')
+    await put(store, '/same', `${i}`, 'lazy')
+  }
+  // As kill -9 would leave it.
+  cpSync(join(t.dir, 'db'), join(t.dir, 'killed', 'db'), { recursive: true })
+  await store.close()
+  const again = await open(join(t.dir, 'killed'))
+  const { items } = await again.list({ prefix: '/lazy/' })
+  assert.ok(items.length >= 33 && items.length < 40, `${items.length} of 40`)
+  assert.deepEqual(items.map((i) => i.value.length), items.map(() => 200_000))
+  await again.close()
+})
+
 it('writes nothing for the sake of heartbeats for an hour, and takes them along with what is written anyway', async () => {
   using t = temporary()
   const clock = new FakeClock()

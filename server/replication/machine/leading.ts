@@ -20,6 +20,8 @@ const CEILING_LOW = 5_000
 /** Transactions in one group, and bytes of values (one larger still goes): bounds the size of a log entry. */
 const GROUP_TXNS = 512
 const GROUP_BYTES = 1024 * 1024
+/** Beyond this lazy values go into the log at once: one entry has to carry all of them, and one frame to tell another server. */
+const OUTSTANDING_BYTES_MAX = 1024 * 1024
 
 /** Waits for its outcome. */
 export interface Waiting {
@@ -127,7 +129,7 @@ export class Leading {
     }
     const revision = ++this.#issued
     const { durability = 'synced' } = txn
-    if (durability !== 'synced' && this.#begun && this.isQuiet && revision < this.#machine.position.ceiling) {
+    if (durability !== 'synced' && this.#begun && this.isQuiet && revision < this.#machine.position.ceiling && this.#machine.state.outstandingBytes < OUTSTANDING_BYTES_MAX) {
       const before = this.#machine.state.revision
       this.#machine.state.showLazy(events, revision)
       this.#options.shownLazy(events, before, revision, durability)

@@ -29,6 +29,7 @@ export class VisibleState {
   #revision: Revision
   /** Key to the change that was shown last. */
   readonly #lazy = new Map<string, Change>()
+  #lazyBytes = 0
   #logged: Layer = new Map()
   #loggedBytes = 0
   #writing: Layer = new Map()
@@ -54,6 +55,8 @@ export class VisibleState {
   }
 
   get hasOutstanding(): boolean { return this.#lazy.size > 0 }
+  /** What the next entry of the log has to carry along. */
+  get outstandingBytes(): number { return this.#lazyBytes }
 
   read(key: string): KeyValue | undefined {
     const lazy = this.#lazy.get(key)
@@ -114,7 +117,7 @@ export class VisibleState {
   /** One transaction's effects, ahead of the log. */
   showLazy(events: readonly WatchEvent[], revision: Revision): void {
     for (const event of events) {
-      this.#lazy.set(event.key, { key: event.key, revision: event.revision, current: event.current })
+      this.#putLazy({ key: event.key, revision: event.revision, current: event.current })
     }
     this.#tell(events, revision)
   }
@@ -125,14 +128,14 @@ export class VisibleState {
     if ((this.#history.newest(change.key)?.revision ?? 0) < change.revision) this.#history.forget(change.key)
     this.#log(change.key, change.current)
     // What was shown after it waits for its own entry, or for being taken back.
-    if (shown && shown.revision > change.revision) this.#lazy.set(change.key, shown)
+    if (shown && shown.revision > change.revision) this.#putLazy(shown)
   }
 
   /** Lazy values that the log of a new leader does not have are no more: watches hear what is there instead, as of `revision`. */
   takeBack(revision: Revision): void {
     const events: WatchEvent[] = []
     for (const [key, shown] of this.#lazy) {
-      this.#lazy.delete(key)
+      this.#dropLazy(key)
       const current = this.#readLogged(key)
       const previous = shown.current
       if (current) events.push({ kind: 'put', key, revision, current, previous })
@@ -158,6 +161,7 @@ export class VisibleState {
   /** The database holds another state now, that of `revision`; `events` are the difference to what was shown, by revision. Keys of encryption are told of first: what is older may be sealed with them. */
   replaced(events: readonly WatchEvent[], revision: Revision): void {
     this.#lazy.clear()
+    this.#lazyBytes = 0
     this.#logged = new Map()
     this.#loggedBytes = 0
     this.restart(revision)
@@ -211,8 +215,21 @@ export class VisibleState {
     return item
   }
 
-  #log(key: string, current: KeyValue | undefined): void {
+  #putLazy(change: Change): void {
+    this.#dropLazy(change.key)
+    this.#lazy.set(change.key, change)
+    this.#lazyBytes += bytesOf(change)
+  }
+
+  #dropLazy(key: string): void {
+    const shown = this.#lazy.get(key)
+    if (!shown) return
     this.#lazy.delete(key)
+    this.#lazyBytes -= bytesOf(shown)
+  }
+
+  #log(key: string, current: KeyValue | undefined): void {
+    this.#dropLazy(key)
     this.#logged.set(key, current)
     this.#loggedBytes += key.length + (current?.value.length ?? 0)
     this.#recent.set(key, current)
@@ -240,5 +257,6 @@ export class VisibleState {
 }
 
 const NONE: Change[] = []
+const bytesOf = ({ key, current }: Change): number => key.length + (current?.value.length ?? 0)
 /** What is no object of the API, but what those are kept by. */
 const SETTINGS = '/registry/skiff/'

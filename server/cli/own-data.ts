@@ -34,7 +34,7 @@ export function storeOpener(values: FlagValues, config: ServerConfig, deps: Omit
   const writeBack = WRITE_BACK[text(values, 'flash-profile') as FlashProfile]
   const directory = join(config.dataDir, 'server')
   return (attach) => openOwnStore({
-    ...deps, directory, open: levelOpener(databaseOf(config), writeBack), writeBack, clusterInit: values['cluster-init'] === true, join: joinedServer(values),
+    ...deps, directory, open: levelOpener(databaseOf(config), writeBack, deps.log.with('store')), writeBack, clusterInit: values['cluster-init'] === true, join: joinedServer(values),
     address: hostPort(config.advertiseAddress, config.port), assertRoom: diskRoom(databaseOf(config)),
   }, attach)
 }

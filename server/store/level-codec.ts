@@ -34,6 +34,39 @@ export function decodeState(key: string, bytes: Buffer): KeyValue {
   }
 }
 
+const CHECKSUM_BYTES = 4
+/** In the first byte of what ends in a checksum: no revision is that large. */
+const CHECKED = 0x80
+
+/** As `encodeState`, with a CRC-32 over key and content: LevelDB itself does not look whether what it reads is what was written. */
+export function encodeChecked(item: KeyValue): Buffer {
+  const out = Buffer.allocUnsafe(HEADER_BYTES + item.value.length + CHECKSUM_BYTES)
+  out.writeUIntBE(item.createRevision, 0, 6)
+  out.writeUIntBE(item.modRevision, 6, 6)
+  out.writeUIntBE(item.version, 12, 6)
+  out.writeUInt8(out.readUInt8(0) | CHECKED, 0)
+  item.value.copy(out, HEADER_BYTES)
+  const end = out.length - CHECKSUM_BYTES
+  out.writeUInt32BE(crc32(out.subarray(0, end), crc32(item.key)), end)
+  return out
+}
+
+/** What either of them wrote: values of format 2 have no checksum until they are written again. */
+export function decodeChecked(key: string, bytes: Buffer): KeyValue {
+  if (bytes.length === 0 || (bytes.readUInt8(0) & CHECKED) === 0) return decodeState(key, bytes)
+  const end = bytes.length - CHECKSUM_BYTES
+  if (end < HEADER_BYTES || crc32(bytes.subarray(0, end), crc32(key)) !== bytes.readUInt32BE(end)) {
+    throw new CodedError('STORE_CORRUPT', `the value of ${key} is damaged on this server's disk: restore a snapshot, or, where there are other servers, take this one out (skiff members remove), move its database away and let it join again`)
+  }
+  return {
+    key,
+    value: bytes.subarray(HEADER_BYTES, end),
+    createRevision: (bytes.readUInt8(0) & ~CHECKED) * 2 ** 40 + bytes.readUIntBE(1, 5),
+    modRevision: bytes.readUIntBE(6, 6),
+    version: bytes.readUIntBE(12, 6),
+  }
+}
+
 /** What replay needs of an event: the key and what it became. */
 export type LoggedChange = { key: string; revision: Revision; current: KeyValue | undefined }
 

@@ -5,16 +5,18 @@ import { describe, it } from 'node:test'
 import { hasCode } from '#base/errors.ts'
 import { levelOpener } from '#server/store/open-level.ts'
 import type { Store } from '#server/store/store.ts'
+import { readState } from './state-database.ts'
 import { StoreCluster, type StoreMember } from './store-cluster.test-support.ts'
 
-/** Stores as releases with format 1 left them, written by those: `stopped` cleanly, `killed` with SIGKILL under writes. */
+/** Stores as former releases left them, written by those: `stopped` cleanly, `killed` with SIGKILL under writes. */
 const FIXTURES = join(import.meta.dirname, 'testdata', 'format-1')
+const FORMAT_2 = join(import.meta.dirname, 'testdata', 'format-2')
 
-async function withFixture(name: string, test: (cluster: StoreCluster, member: StoreMember) => Promise<void>): Promise<void> {
+async function withFixture(name: string, test: (cluster: StoreCluster, member: StoreMember) => Promise<void>, fixtures = FIXTURES): Promise<void> {
   const cluster = new StoreCluster({ members: 1 })
   try {
     const member = cluster.member(1)
-    cpSync(join(FIXTURES, name), join(member.directory, 'db'), { recursive: true })
+    cpSync(join(fixtures, name), join(member.directory, 'db'), { recursive: true })
     await test(cluster, member)
   } finally {
     await cluster.close()
@@ -79,6 +81,62 @@ describe('a store of format 1', () => {
   }))
 })
 
+describe('a store of format 2', () => {
+  const MAPS = [
+    ['/registry/configmaps/default/c1', 'second 1', 3, 5, 2],
+    ['/registry/configmaps/default/c2', 'together', 4, 6, 2],
+  ]
+  const LEASE = ['/registry/leases/kube-node-lease/n1', 'lazy', 7, 7, 1]
+
+  it('that was stopped is opened as it was, goes on with the next revision, and is of the new format then', () => withFixture('stopped', async (cluster, member) => {
+    const store = await cluster.start(member)
+    assert.deepEqual([await told(store), store.revision()], [[...MAPS, LEASE], 7])
+    assert.deepEqual(await put(store, '/registry/configmaps/default/c2', 'new'), { ok: true, revision: 8 })
+    await store.close()
+    const db = await levelOpener(join(member.directory, 'db'))()
+    assert.equal((await db.get('mformat'))?.readBigUInt64BE(0), 3n)
+    await db.close()
+    const again = await cluster.start(member)
+    assert.deepEqual([await told(again), again.revision()], [[MAPS[0], ['/registry/configmaps/default/c2', 'new', 4, 8, 3], LEASE], 8])
+  }, FORMAT_2))
+
+  it('that was killed holds what it had acknowledged', () => withFixture('killed', async (cluster, member) => {
+    assert.deepEqual(await told(await cluster.start(member)), MAPS)
+  }, FORMAT_2))
+})
+
+describe('a value that is damaged on the disk', () => {
+  it('is refused wherever it is read, by the name of its key, and gets into no snapshot; all others are there', async () => {
+    const cluster = new StoreCluster({ members: 1 })
+    try {
+      const member = cluster.member(1)
+      const store = await cluster.start(member)
+      for (const name of ['a', 'b', 'c']) await put(store, `/registry/configmaps/default/${name}`, `value of ${name}`)
+      await store.close()
+      const db = await levelOpener(join(member.directory, 'db'))()
+      const key = 's/registry/configmaps/default/b'
+      const whole = (await db.get(key)) as Buffer
+      for (const at of [1, 7, 13, 18, whole.length - 1]) {
+        const bytes = Buffer.from(whole)
+        bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at)
+        await db.put(key, bytes)
+        assert.throws(() => readState(db, key.slice(1)), (e) => hasCode(e, 'STORE_CORRUPT'), `byte ${at}`)
+      }
+      // Another key's value in its place is damage, too.
+      await db.put(key, (await db.get('s/registry/configmaps/default/a')) as Buffer)
+      await db.close()
+      const again = await cluster.start(member)
+      const damaged = (e: Error) => hasCode(e, 'STORE_CORRUPT') && e.message.startsWith('the value of /registry/configmaps/default/b is damaged on this server\'s disk: restore a snapshot, or, ')
+      await assert.rejects(again.get('/registry/configmaps/default/b'), damaged)
+      await assert.rejects(again.list({ prefix: '/registry/' }), damaged)
+      await assert.rejects(async () => { for await (const chunk of again.snapshot()) assert.ok(chunk) }, damaged)
+      assert.equal((await again.get('/registry/configmaps/default/c'))?.value.toString(), 'value of c')
+    } finally {
+      await cluster.close()
+    }
+  })
+})
+
 describe('a store of a newer format', () => {
   it('is refused in a sentence, and left as it is', async () => {
     const cluster = new StoreCluster({ members: 1 })
@@ -89,11 +147,11 @@ describe('a store of a newer format', () => {
       await store.close()
       const db = await levelOpener(join(member.directory, 'db'))()
       const format = Buffer.alloc(8)
-      format.writeBigUInt64BE(3n)
+      format.writeBigUInt64BE(4n)
       await db.put('mformat', format)
       const before = await db.iterator().all()
       await db.close()
-      await assert.rejects(cluster.start(member), (e: Error) => hasCode(e, 'STORE_FORMAT') && e.message === 'the store was written by a newer skiff (format 3, this one reads up to 2): install that release again, or restore a snapshot')
+      await assert.rejects(cluster.start(member), (e: Error) => hasCode(e, 'STORE_FORMAT') && e.message === 'the store was written by a newer skiff (format 4, this one reads up to 3): install that release again, or restore a snapshot')
       const same = await levelOpener(join(member.directory, 'db'))()
       assert.deepEqual(await same.iterator().all(), before)
       await same.close()

@@ -27,7 +27,9 @@ export async function openState(db: Database, directory: string): Promise<Opened
     throw new CodedError('STORE_FORMAT', `the store was written by a newer skiff (format ${format}, this one reads up to ${STATE_FORMAT}): install that release again, or restore a snapshot`)
   }
   if (format === undefined) await db.batch([{ type: 'put', key: META_FORMAT, value: encodeRevision(STATE_FORMAT) }], { sync: true })
-  else if (format < STATE_FORMAT) await takeOver(db)
+  else if (format === 1) await takeOver(db)
+  // Format 2: its values are read as they are.
+  else if (format < STATE_FORMAT) await db.batch([{ type: 'put', key: META_FORMAT, value: encodeRevision(STATE_FORMAT) }], { sync: true })
   const received = await openReceivedSnapshots(directory)
   await resumeInstall(db, received)
   const position = readBytes(db, POSITION_KEY)

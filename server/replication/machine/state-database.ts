@@ -1,6 +1,6 @@
 /** How the store's state lies in the database that it shares with the log, and the keys that are about the state itself. */
 import { assert } from '#base/errors.ts'
-import { decodeState, encodeState, STATE } from '#server/store/level-codec.ts'
+import { decodeChecked, encodeChecked, STATE } from '#server/store/level-codec.ts'
 import type { LevelDatabase } from '#server/store/open-level.ts'
 import type { KeyValue, Revision } from '#server/store/store.ts'
 import type { LogIndex, Term } from '../../raft/types.ts'
@@ -8,8 +8,8 @@ import type { BatchOp } from '../contract.ts'
 
 export type Database = LevelDatabase
 
-/** 1: a log of its own, `l<index>`, in the way of releases without replication. 2: the replicated log. */
-export const STATE_FORMAT = 2
+/** 1: a log of its own, `l<index>`, in the way of releases without replication. 2: the replicated log. 3: values end in a checksum. */
+export const STATE_FORMAT = 3
 
 /** Where the state in the database stands: written with each batch of it. */
 export interface Position {
@@ -57,12 +57,12 @@ export function readBytes(db: Database, key: string): Buffer | undefined {
 }
 
 export function stateOp(key: string, current: KeyValue | undefined): BatchOp {
-  return current ? { type: 'put', key: STATE + key, value: encodeState(current) } : { type: 'del', key: STATE + key }
+  return current ? { type: 'put', key: STATE + key, value: encodeChecked(current) } : { type: 'del', key: STATE + key }
 }
 
 export function readState(db: Database, key: string): KeyValue | undefined {
   const bytes = readBytes(db, STATE + key)
-  return bytes && decodeState(key, bytes)
+  return bytes && decodeChecked(key, bytes)
 }
 
 /** The smallest string above all that start with `prefix`. */
@@ -82,7 +82,7 @@ export function scanState(db: Database, range: { prefix: string; after?: string 
   async function* items(): AsyncGenerator<KeyValue> {
     try {
       for (let rows = await iterator.nextv(ROWS); rows.length > 0; rows = await iterator.nextv(ROWS)) {
-        for (const [key, bytes] of rows) yield decodeState(key.slice(STATE.length), bytes)
+        for (const [key, bytes] of rows) yield decodeChecked(key.slice(STATE.length), bytes)
       }
     } finally {
       await iterator.close()

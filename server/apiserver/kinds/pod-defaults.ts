@@ -27,9 +27,16 @@ export function defaultPodTemplate(template: PodTemplateSpec | undefined): void 
   defaultPodSpec(template.spec)
 }
 
+/** One address is the first of all, whichever was said; where both are and differ, the one alone counts. */
+function alignAddresses(status: NonNullable<Pod['status']>): void {
+  if (status.podIP && status.podIP !== status.podIPs?.[0]?.ip) status.podIPs = [{ ip: status.podIP }]
+  else if (!status.podIP && status.podIPs?.[0]?.ip) status.podIP = status.podIPs[0].ip
+}
+
 /** What only pods themselves get: requests from limits, service links, host ports of the host network. */
 export function defaultPod(pod: Pod): void {
   const spec = (pod.spec ??= { containers: [] })
+  if (pod.status) alignAddresses(pod.status)
   for (const container of [...(spec.initContainers ?? []), ...(spec.containers ?? [])]) {
     const limits = container.resources?.limits
     if (container.resources && limits) container.resources.requests = { ...limits, ...container.resources.requests }

@@ -3,17 +3,23 @@ import type { ContainerStatus, Pod, PodSpec } from '#api/types/index.ts'
 import { checkDnsSubdomain, checkQualifiedName } from '#api/types/index.ts'
 import { mayRestartAll } from '#api/types/pods.ts'
 import { duplicate, type FieldError, forbidden, invalid } from '../field-error.ts'
-import { named } from './check.ts'
+import { immutable, named } from './check.ts'
 import { validateFamilyIps } from './endpoint-ip.ts'
 import { semanticEqual } from './semantic-equal.ts'
 
+const NOT_NEGATIVE = 'must be a non-negative integer'
+const STATUS_LISTS = ['containerStatuses', 'initContainerStatuses', 'ephemeralContainerStatuses'] as const
+const ID_MAX = 2 ** 31 - 1
 const SYSTEM_CONDITIONS: ReadonlySet<string> = new Set(['PodScheduled', 'Ready', 'Initialized'])
 
 /** `old`: as it is stored; its spec counts. */
 export function validatePodStatus(pod: Pod, old: Pod): FieldError[] {
   const [status, before] = [pod.status ?? {}, old.status ?? {}]
   const spec = old.spec ?? { containers: [] }
-  const out = (status.conditions ?? []).flatMap(({ type }, i) => (SYSTEM_CONDITIONS.has(type) ? [] : named(`metadata.conditions[${i}].Type`, type, checkQualifiedName)))
+  const out = (status.conditions ?? []).flatMap(({ type }, i) => (SYSTEM_CONDITIONS.has(type) ? [] : named(`status.conditions[${i}].Type`, type, checkQualifiedName)))
+  for (const [i, { observedGeneration = 0 }] of (status.conditions ?? []).entries()) if (observedGeneration < 0) out.push(invalid(`status.conditions[${i}].observedGeneration`, observedGeneration, NOT_NEGATIVE))
+  if ((status.observedGeneration ?? 0) < 0) out.push(invalid('status.observedGeneration', status.observedGeneration, NOT_NEGATIVE))
+  if (before.qosClass) out.push(...immutable('status.qosClass', status.qosClass, before.qosClass))
   const { nominatedNodeName } = status
   if (nominatedNodeName && nominatedNodeName !== before.nominatedNodeName) out.push(...named('status.nominatedNodeName', nominatedNodeName, checkDnsSubdomain))
   const sidecars = new Set((spec.initContainers ?? []).filter((c) => c.restartPolicy === 'Always').map((c) => c.name))
@@ -29,7 +35,18 @@ export function validatePodStatus(pod: Pod, old: Pod): FieldError[] {
   if (!semanticEqual(status.podIPs, before.podIPs)) out.push(...validateFamilyIps('status.podIPs', status.podIPs ?? [], before.podIPs ?? []))
   const [first] = status.hostIPs ?? []
   if (first && first.ip !== status.hostIP) out.push(invalid('status.hostIPs[0].ip', first.ip, 'must be equal to `hostIP`'))
+  if (spec.os?.name !== 'windows') for (const list of STATUS_LISTS) out.push(...userIds(list, status[list] ?? []))
   return semanticEqual(status.hostIPs, before.hostIPs) ? out : [...out, ...validateFamilyIps('status.hostIPs', status.hostIPs ?? [], before.hostIPs ?? [])]
+}
+
+/** Whom a container's first process runs as. */
+function userIds(list: string, statuses: readonly ContainerStatus[]): FieldError[] {
+  return statuses.flatMap(({ user }, i) => {
+    const at = `status.${list}[${i}].user.linux`
+    const { uid = 0, gid = 0, supplementalGroups = [] } = user?.linux ?? {}
+    const ids: [string, number][] = [['uid', uid], ['gid', gid], ...supplementalGroups.map((id, j): [string, number] => [`supplementalGroups[${j}]`, id])]
+    return ids.flatMap(([key, id]) => (id < 0 || id > ID_MAX ? [invalid(`${at}.${key}`, id, `must be between 0 and ${ID_MAX}, inclusive`)] : []))
+  })
 }
 
 /** Containers with a restart policy of their own (KEP-5307). */

@@ -106,7 +106,7 @@ test('status is not for creators and not for updates of the pod', async () => {
   const put = await c.call('PUT', `${PODS}/p`, { ...made.json, status: { phase: 'Failed' } })
   deepStrictEqual(put.json['status'], { phase: 'Pending', qosClass: 'BestEffort' })
   const status = await c.call('PATCH', `${PODS}/p/status`, { metadata: { labels: { a: 'b' } }, spec: { nodeName: 'x' }, status: { phase: 'Running', podIP: '1.2.3.4' } }, { 'content-type': 'application/merge-patch+json' })
-  deepStrictEqual([status.json['status'], status.json['spec']?.['nodeName'], status.json['metadata']?.['generation']], [{ phase: 'Running', podIP: '1.2.3.4', qosClass: 'BestEffort' }, undefined, 1])
+  deepStrictEqual([status.json['status'], status.json['spec']?.['nodeName'], status.json['metadata']?.['generation']], [{ phase: 'Running', podIP: '1.2.3.4', podIPs: [{ ip: '1.2.3.4' }], qosClass: 'BestEffort' }, undefined, 1])
 })
 
 test('deletion waits only for pods that run somewhere', () => {

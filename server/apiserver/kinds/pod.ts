@@ -42,7 +42,7 @@ export const podStrategy: KindStrategy<Pod> = {
     const meta = (pod.metadata ??= {})
     if (old.metadata?.ownerReferences) meta.ownerReferences = cloneJson(old.metadata.ownerReferences)
     else delete meta.ownerReferences
-    pod.status = { ...pod.status, qosClass: old.status?.qosClass ?? computeQosClass(pod.spec) }
+    pod.status = { ...pod.status, qosClass: pod.status?.qosClass || (old.status?.qosClass ?? computeQosClass(pod.spec)) }
     keepObservedGeneration(pod.status, old.status ?? {})
   },
 

@@ -86,3 +86,25 @@ test('a time of nothing is none', async () => {
   const { firstTimestamp, lastTimestamp } = json as { firstTimestamp?: string; lastTimestamp?: string }
   deepStrictEqual([firstTimestamp, lastTimestamp], [undefined, '2026-01-01T00:00:00Z'])
 })
+
+test('a pod\'s status has one class of service, addresses of one mind and numbers that can be', async () => {
+  const c = cluster()
+  const PODS = '/api/v1/namespaces/default/pods'
+  await c.call('POST', PODS, { metadata: { name: 'p' }, spec: { containers: [{ name: 'c', image: 'i' }] } })
+  const patch = (status: object) => c.call('PATCH', `${PODS}/p/status`, { status }, MERGE)
+  const addresses = async (status: object): Promise<unknown> => {
+    const { podIP, podIPs } = ((await patch(status)).json as unknown as { status: { podIP?: string; podIPs?: unknown } }).status
+    return [podIP, podIPs]
+  }
+  deepStrictEqual(await addresses({ podIP: '10.42.0.5' }), ['10.42.0.5', [{ ip: '10.42.0.5' }]])
+  deepStrictEqual(await addresses({ podIP: '10.42.0.6' }), ['10.42.0.6', [{ ip: '10.42.0.6' }]])
+  deepStrictEqual(await addresses({ podIP: null, podIPs: [{ ip: '10.42.0.7' }] }), ['10.42.0.7', [{ ip: '10.42.0.7' }]])
+  deepStrictEqual(causes(await patch({ qosClass: 'Guaranteed', observedGeneration: -1, conditions: [{ type: 'Bad_Name!', status: 'True', observedGeneration: -2 }], containerStatuses: [{ name: 'c', user: { linux: { uid: -1, gid: 0, supplementalGroups: [5, -1] } } }] })).map((text) => text.split(' (e.g.')[0]), [
+    'status.conditions[0].Type: Invalid value: "Bad_Name!": name part must consist of alphanumeric characters, \'-\', \'_\' or \'.\', and must start and end with an alphanumeric character',
+    'status.conditions[0].observedGeneration: Invalid value: -2: must be a non-negative integer',
+    'status.observedGeneration: Invalid value: -1: must be a non-negative integer',
+    'status.qosClass: Invalid value: "Guaranteed": field is immutable',
+    'status.containerStatuses[0].user.linux.uid: Invalid value: -1: must be between 0 and 2147483647, inclusive',
+    'status.containerStatuses[0].user.linux.supplementalGroups[1]: Invalid value: -1: must be between 0 and 2147483647, inclusive',
+  ])
+})

@@ -36,6 +36,8 @@ export interface KubeletConfig {
   containerLogMaxFiles: number
   /** Names, or beginnings that end in `*`. */
   allowedUnsafeSysctls: readonly string[]
+  /** Containers that ask for no seccomp profile get the runtime's default one. */
+  seccompDefault: boolean
   /** Directory of static pods' manifests; '': none. */
   staticPodPath: string
   /** Disk used by more than this: images that nobody uses are removed, down to the lower one. Upstream's 85 and 80. */
@@ -70,7 +72,7 @@ export interface KubeletConfig {
 
 export const KUBELET_DEFAULTS = {
   clusterDns: [], clusterDomain: 'cluster.local', nodeLabels: {}, nodeTaints: [], maxPods: 110, cgroupRoot: '', systemReserved: {}, kubeReserved: {}, enforcePods: true, podPidsLimit: -1, podLogsDir: '/var/log/pods',
-  kubeletPort: 10250, version: 'v1.36.0+skiff', resolvConf: '/etc/resolv.conf', maxParallelPulls: 3, containerLogMaxBytes: 10 * 1024 * 1024, containerLogMaxFiles: 5, allowedUnsafeSysctls: [],
+  kubeletPort: 10250, version: 'v1.36.0+skiff', resolvConf: '/etc/resolv.conf', maxParallelPulls: 3, containerLogMaxBytes: 10 * 1024 * 1024, containerLogMaxFiles: 5, allowedUnsafeSysctls: [], seccompDefault: false,
   staticPodPath: '', imageGcHighPercent: 85, imageGcLowPercent: 80, imageGcMinimumAgeMs: 120_000, imageGcMaximumAgeMs: 0, imageVerification: 'NeverVerifyPreloadedImages', imageVerificationAllowlist: [], credentialProviders: undefined,
   evictionHard: { 'imagefs.available': '15%', 'imagefs.inodesFree': '5%', 'memory.available': '100Mi', 'nodefs.available': '10%', 'nodefs.inodesFree': '5%', 'pid.available': '5%' }, evictionSoft: {}, evictionSoftGracePeriod: {},
   evictionMinimumReclaim: {}, evictionMaxPodGraceSeconds: 0, evictionTransitionMs: 300_000, shutdownPeriods: [], boardDevices: [],

@@ -30,6 +30,7 @@ export interface ContainerConfigInput {
   terminationLog: string
   machine: { memoryBytes: number }
   seccompDir: string
+  seccompDefault: boolean
   /** The container whose processes an ephemeral container looks into. */
   targetId?: string
   /** Of a pod with `hostUsers: false`. */
@@ -41,7 +42,7 @@ export function containerConfig(input: ContainerConfigInput): ContainerConfig {
   const { pod, container, image, attempt } = input
   const values = new Map(input.env.map((e) => [e.key, e.value]))
   const expand = (text: string) => expandReferences(text, (name) => values.get(name))
-  const security = containerSecurity({ pod, container, image, podText: podText({ pod }), seccompDir: input.seccompDir })
+  const security = containerSecurity({ pod, container, image, podText: podText({ pod }), seccompDir: input.seccompDir, seccompDefault: input.seccompDefault })
   if (!security.ok) throw new StartError('CreateContainerConfigError', security.message)
   const namespaces = podNamespaces(pod, input.users)
   return {

@@ -133,7 +133,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       pod, container, image, mounts: [...granted.mounts.map(deviceMount), ...mounts], devices, volumeImages: mounted, annotations: granted.annotations,
       // What the container says itself counts.
       env: [...Object.entries(granted.envs).filter(([key]) => !values.has(key)).map(([key, value]) => ({ key, value })), ...env],
-      attempt: action.attempt, backoffSeconds: action.backoffSeconds, round: action.round ?? 0, terminationLog, machine: deps.machine, seccompDir: join(deps.rootDir, 'seccomp'),
+      attempt: action.attempt, backoffSeconds: action.backoffSeconds, round: action.round ?? 0, terminationLog, machine: deps.machine, seccompDir: join(deps.rootDir, 'seccomp'), seccompDefault: config.seccompDefault,
       etcHosts: await writeEtcHosts(podIps), ...(targetId !== undefined && { targetId }), ...(users && { users }),
     })
   }

@@ -64,7 +64,7 @@ import { podEnd } from './termination.ts'
 import { terminationMessage } from './termination-message.ts'
 import { every, pause } from './turns.ts'
 import { createUserRanges } from './user-ranges.ts'
-import { isTerminalPhase, type PodView } from './view.ts'
+import { allContainers, isTerminalPhase, type PodView } from './view.ts'
 import { createCsiVolumes } from './volumes/csi/csi-volumes.ts'
 import { createCsiDrivers, type CsiDrivers } from './volumes/csi/drivers.ts'
 import { volumesInUse } from './volumes/csi/notes.ts'
@@ -421,7 +421,7 @@ async function assemble(options: KubeletOptions, { paths, store, devices, refusa
         async terminationMessage(m, container) {
           const known = m.terminationMessages.get(container.id)
           if (known !== undefined) return known
-          const text = await terminationMessage(container, paths.terminationLog(m.uid, container.labels[CONTAINER_NAME_LABEL] ?? '', container.metadata.attempt))
+          const text = await terminationMessage(container, paths.terminationLog(m.uid, container.labels[CONTAINER_NAME_LABEL] ?? '', container.metadata.attempt), allContainers(m.pod).length)
           m.terminationMessages.set(container.id, text)
           return text
         },

@@ -24,8 +24,8 @@ const table: [string, unknown, unknown][] = [
 ]
 for (const [name, actual, expected] of table) test(name, () => assert.deepStrictEqual(actual, expected))
 
-const secure = (pod: Pod, container: object, image: { uid?: number; username?: string } = {}) => {
-  const result = containerSecurity({ pod, container: aContainer('app', container), image, podText: 'web_default(u1)', seccompDir: '/s' })
+const secure = (pod: Pod, container: object, image: { uid?: number; username?: string } = {}, seccompDefault = false) => {
+  const result = containerSecurity({ pod, container: aContainer('app', container), image, podText: 'web_default(u1)', seccompDir: '/s', seccompDefault })
   return result.ok ? result.security : result.message
 }
 const plain = { privileged: false, readonlyRootfs: false, supplementalGroups: [], addCapabilities: [], dropCapabilities: [], noNewPrivs: false, seccomp: { profile: 'Unconfined' } }
@@ -36,6 +36,8 @@ const security: [string, unknown, unknown][] = [
   ['groups are those of the pod and fsGroup, once each', secure(aPod({ securityContext: { supplementalGroups: [1, 2], fsGroup: 2 } }), {}), { ...plain, supplementalGroups: [1, 2] }],
   ['capabilities have one form', secure(aPod(), { securityContext: { capabilities: { add: ['CAP_NET_ADMIN', 'net_admin'], drop: ['ALL'] } } }), { ...plain, addCapabilities: ['NET_ADMIN'], dropCapabilities: ['ALL'] }],
   ['no escalation means no new privileges', secure(aPod(), { securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true } }), { ...plain, noNewPrivs: true, readonlyRootfs: true }],
+  ['a profile that nobody asks for is the runtime\'s where the node says so, never for who is privileged', [secure(aPod(), {}, {}, true), secure(aPod({ securityContext: { seccompProfile: { type: 'Unconfined' } } }), {}, {}, true), secure(aPod(), { securityContext: { privileged: true } }, {}, true)], [{ ...plain, seccomp: { profile: 'RuntimeDefault' } }, plain, { ...plain, privileged: true }]],
+  ['kernel files are unmasked for who asks for it', secure(aPod(), { securityContext: { procMount: 'Unmasked' } }), { ...plain, maskedPaths: [], readonlyPaths: [] }],
   ['a local profile is below the agent\'s directory', [secure(aPod(), { securityContext: { seccompProfile: { type: 'Localhost', localhostProfile: 'a/b.json' } } }), secure(aPod(), { securityContext: { seccompProfile: { type: 'Localhost', localhostProfile: '../x' } } })], [{ ...plain, seccomp: { profile: 'Localhost', path: '/s/a/b.json' } }, 'localhostProfile "../x" must be a path below /s']],
   ['AppArmor: the container\'s word, then the annotation, then the pod\'s', [
     secure(aPod({ securityContext: { appArmorProfile: { type: 'RuntimeDefault' } } }), {}), secure(aPod({ securityContext: { appArmorProfile: { type: 'RuntimeDefault' } } }), { securityContext: { appArmorProfile: { type: 'Unconfined' } } }),

@@ -12,6 +12,8 @@ export interface SecurityInput {
   podText: string
   /** Where localhost seccomp profiles are: `<data-dir>/agent/seccomp`. */
   seccompDir: string
+  /** Containers that ask for no profile get the runtime's. */
+  seccompDefault: boolean
   /** From volumes that carry a group of their own. */
   extraGroups?: readonly number[]
 }
@@ -32,7 +34,7 @@ export function containerSecurity(input: SecurityInput): SecurityResult {
   }
   const privileged = own.privileged ?? false
   const groups = [...(podContext.supplementalGroups ?? []), ...(podContext.fsGroup === undefined ? [] : [podContext.fsGroup]), ...(input.extraGroups ?? [])]
-  const seccomp = seccompOf(own.seccompProfile ?? podContext.seccompProfile, privileged, input.seccompDir)
+  const seccomp = seccompOf(own.seccompProfile ?? podContext.seccompProfile ?? (input.seccompDefault ? { type: 'RuntimeDefault' } : undefined), privileged, input.seccompDir)
   if (!seccomp.ok) return seccomp
   const apparmor = appArmorOf(pod, container)
   const selinux = own.seLinuxOptions ?? podContext.seLinuxOptions

@@ -7,16 +7,20 @@ import { parseCriLine } from './logs/cri-log.ts'
 import { tailOffset } from './logs/tail-file.ts'
 
 const MESSAGE_BYTES_MAX = 4_096
+/** Of all containers of a pod together; each has its equal share. */
+const POD_BYTES_MAX = 12 * 1024
 const LOG_BYTES_MAX = 2_048
 const LOG_LINES_MAX = 80
 
-export async function terminationMessage(container: ContainerStatus, messagePath: string): Promise<string> {
-  const message = await readStart(messagePath, MESSAGE_BYTES_MAX)
+/** `containers`: how many of any kind the pod has. */
+export async function terminationMessage(container: ContainerStatus, messagePath: string, containers: number): Promise<string> {
+  const share = Math.floor(POD_BYTES_MAX / Math.max(1, containers))
+  const message = await readStart(messagePath, Math.min(MESSAGE_BYTES_MAX, share))
   if (message !== '' || container.exitCode === 0 || container.annotations[TERMINATION_POLICY_ANNOTATION] !== 'FallbackToLogsOnError') return message
-  return logTail(container.logPath)
+  return logTail(container.logPath, Math.min(LOG_BYTES_MAX, share))
 }
 
-async function logTail(path: string): Promise<string> {
+async function logTail(path: string, bytesMax: number): Promise<string> {
   return withFile(path, async (file) => {
     const from = await tailOffset(file, LOG_LINES_MAX)
     const { size } = await file.stat()
@@ -29,7 +33,8 @@ async function logTail(path: string): Promise<string> {
       if (line) text.push(line.text, Buffer.from(line.partial ? '' : '\n'))
       at = end < 0 ? bytesRead : end + 1
     }
-    return Buffer.concat(text).subarray(-LOG_BYTES_MAX).toString('utf8')
+    // The start of what there is, as upstream cuts it when many share.
+    return Buffer.concat(text).subarray(-LOG_BYTES_MAX).subarray(0, bytesMax).toString('utf8')
   })
 }
 

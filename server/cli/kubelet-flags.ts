@@ -10,7 +10,7 @@ import { atLeastOne, oneOf, sysctls } from './flag-checks.ts'
 import type { Flag, FlagValues } from './flags.ts'
 
 export type KubeletSettings = Pick<KubeletConfig,
-  | 'maxPods' | 'podPidsLimit' | 'allowedUnsafeSysctls' | 'systemReserved' | 'kubeReserved' | 'enforcePods' | 'imageGcHighPercent' | 'imageGcLowPercent' | 'imageGcMinimumAgeMs' | 'imageGcMaximumAgeMs'
+  | 'maxPods' | 'seccompDefault' | 'podPidsLimit' | 'allowedUnsafeSysctls' | 'systemReserved' | 'kubeReserved' | 'enforcePods' | 'imageGcHighPercent' | 'imageGcLowPercent' | 'imageGcMinimumAgeMs' | 'imageGcMaximumAgeMs'
   | 'evictionHard' | 'evictionSoft' | 'evictionSoftGracePeriod' | 'evictionMinimumReclaim' | 'evictionMaxPodGraceSeconds' | 'evictionTransitionMs' | 'shutdownPeriods' | 'boardDevices' | 'imageVerification' | 'imageVerificationAllowlist'>
 
 const RESERVABLE = ['cpu', 'memory', 'ephemeral-storage', 'pid']
@@ -73,6 +73,7 @@ export const KUBELET_FLAGS: readonly Flag[] = [
   { name: 'max-pods', kind: 'number', value: 'N', default: KUBELET_DEFAULTS.maxPods, help: 'pods this node takes at most', check: atLeastOne },
   { name: 'pod-max-pids', kind: 'string', value: 'N', default: String(KUBELET_DEFAULTS.podPidsLimit), help: 'processes a pod may have; -1 for any number', check: pids },
   { name: 'allowed-unsafe-sysctls', kind: 'list', value: 'NAMES', help: 'kernel settings of their own that pods may have besides the safe ones; a name may end in *', check: sysctls },
+  { name: 'seccomp-default', kind: 'boolean', default: KUBELET_DEFAULTS.seccompDefault, help: 'containers that ask for no seccomp profile get the runtime\'s default one' },
   { name: 'kube-reserved', kind: 'list', value: 'RESOURCE=AMOUNT', help: 'kept from pods for skiff, e.g. cpu=200m,memory=256Mi,ephemeral-storage=1Gi,pid=500', check: reservation },
   { name: 'system-reserved', kind: 'list', value: 'RESOURCE=AMOUNT', help: 'kept from pods for the rest of the machine', check: reservation },
   { name: 'enforce-node-allocatable', kind: 'string', value: 'pods|none', default: 'pods', help: 'whether the kernel holds all pods together to what is not reserved', check: oneOf('pods', 'none') },
@@ -102,7 +103,7 @@ export function kubeletSettings(values: FlagValues): KubeletSettings {
   const mapping = (name: string, separator: string) => Object.fromEntries(items(name).map((item) => split(item, separator)))
   const ms = (name: string): number => (values[name] === '0' ? 0 : durationMs(String(values[name])))
   const settings: KubeletSettings = {
-    maxPods: Number(values['max-pods']), podPidsLimit: Number(values['pod-max-pids']), allowedUnsafeSysctls: items('allowed-unsafe-sysctls'),
+    maxPods: Number(values['max-pods']), seccompDefault: values['seccomp-default'] === true, podPidsLimit: Number(values['pod-max-pids']), allowedUnsafeSysctls: items('allowed-unsafe-sysctls'),
     kubeReserved: mapping('kube-reserved', '='), systemReserved: mapping('system-reserved', '='), enforcePods: values['enforce-node-allocatable'] === 'pods',
     evictionHard: items('eviction-hard').length === 0 ? KUBELET_DEFAULTS.evictionHard : mapping('eviction-hard', '<'),
     evictionSoft: mapping('eviction-soft', '<'), evictionSoftGracePeriod: mapping('eviction-soft-grace-period', '='), evictionMinimumReclaim: mapping('eviction-minimum-reclaim', '='),

@@ -18,7 +18,7 @@ const random = seededRandom(Number(values.seed))
 const killEveryMs = Number(values.every)
 const withinMs = values.minutes === undefined ? Infinity : Number(values.minutes) * 60_000
 const WAVE = 20
-const READY_MS = 300_000
+const READY_MS = 420_000
 const GONE_MS = 240_000
 const UP_MS = 90_000
 const INSIST_MS = 300_000

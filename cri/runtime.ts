@@ -68,7 +68,7 @@ export interface Mount {
   idMapped?: boolean
   /** Its files are the pod's own: where the kernel has SELinux they are given the pod's label. */
   selinuxRelabel?: boolean
-  /** Of an image volume (KEP-4639): the resolved id of an image whose files are shown, read-only and not to be executed. `hostPath` is '' then. */
+  /** Of an image volume (KEP-4639): the resolved id of an image whose files are shown, read-only. `hostPath` is '' then. */
   image?: string
   /** Shown instead of that image's root. One that is not in it is an error: `ImageVolumeMountFailed: ...`. */
   imageSubPath?: string

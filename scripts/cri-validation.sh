@@ -8,7 +8,7 @@ set -euo pipefail
 [ "$(id -u)" = 0 ] || fail "run this as root: the lab makes network namespaces"
 [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ] || fail "the suite is compiled for amd64: run this on such a machine"
 need_node
-need_packages runc:runc conmon:conmon nft:nftables ip:iproute2 nsenter:util-linux busybox:busybox docker-registry:docker-registry kubectl:kubernetes-client gcc:gcc
+need_packages runc:runc conmon:conmon nft:nftables ip:iproute2 nsenter:util-linux busybox:busybox docker-registry:docker-registry kubectl:kubernetes-client gcc:gcc ipcs:util-linux pgrep:procps
 need_npm_packages
 need_generated
 [ -n "${SKIFF_BINARY:-}" ] || need_binary

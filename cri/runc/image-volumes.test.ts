@@ -53,9 +53,9 @@ describe('image volumes', { skip: missing }, () => {
     return text
   }
 
-  test('the whole image is there as its layers make it, read-only, and nothing in it can be executed', async () => {
+  test('the whole image is there as its layers make it, read-only; its programs run, none with rights of its own', async () => {
     const said = await output('ls /volume/models; cat /volume/models/a.txt; touch /volume/x 2>&1; /volume/run.sh 2>&1; sh /volume/run.sh; grep " /volume " /proc/mounts | cut -d" " -f4 | tr , "\\n" | grep -x -e ro -e noexec -e nosuid -e nodev | sort | tr "\\n" " "', [mount({ readonly: false })])
-    assert.deepStrictEqual(said.map((line) => line.replace(/^sh: \d+: |^sh: /, '')).filter((line) => line !== ''), ['a.txt', 'a', 'touch: /volume/x: Read-only file system', '/volume/run.sh: Permission denied', 'ran', 'nodev noexec nosuid ro'])
+    assert.deepStrictEqual(said.map((line) => line.replace(/^sh: \d+: |^sh: /, '')).filter((line) => line !== ''), ['a.txt', 'a', 'touch: /volume/x: Read-only file system', 'ran', 'ran', 'nodev nosuid ro'])
   })
 
   test('a sub path shows a directory or a file of it; links are followed inside the image', async () => {

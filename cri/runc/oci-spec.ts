@@ -176,7 +176,7 @@ function mountsOf(config: ContainerConfig, facts: SpecFacts): OciMount[] {
     // Shallow paths first, so that none hides another; the order given decides among equals.
     ...config.mounts.map((mount, i) => ({ mount, i, depth: mount.containerPath.split('/').filter(Boolean).length })).sort((a, b) => a.depth - b.depth || a.i - b.i).map(({ mount }): OciMount => ({
       destination: mount.containerPath, type: 'bind', source: mount.hostPath,
-      options: ['rbind', { private: 'rprivate', hostToContainer: 'rslave', bidirectional: 'rshared' }[mount.propagation], mount.recursiveReadOnly ? 'rro' : mount.readonly || mount.image !== undefined ? 'ro' : 'rw', ...(mount.image === undefined ? [] : ['noexec', 'nosuid', 'nodev'])],
+      options: ['rbind', { private: 'rprivate', hostToContainer: 'rslave', bidirectional: 'rshared' }[mount.propagation], mount.recursiveReadOnly ? 'rro' : mount.readonly || mount.image !== undefined ? 'ro' : 'rw', ...(mount.image === undefined ? [] : ['nosuid', 'nodev'])],
     })),
   ]
 }

@@ -16,7 +16,7 @@ export type LayerTrees = Pick<LayerStore, 'directory' | 'treePath'>
 /** Of a pod with users of its own. */
 export interface OwnUsers { path: string; range: IdRange }
 
-const VOLUME_FLAGS = MOUNT_FLAGS.readOnly + MOUNT_FLAGS.noExec + MOUNT_FLAGS.noSuid + MOUNT_FLAGS.noDev
+const VOLUME_FLAGS = MOUNT_FLAGS.readOnly + MOUNT_FLAGS.noSuid + MOUNT_FLAGS.noDev
 const MOUNT_HINTS: Readonly<Record<string, string>> = {
   ENODEV: ': this kernel has no overlayfs; load the module "overlay" (modprobe overlay) or use a kernel that has it',
   EINVAL: ': the file system of the data directory may not carry overlays (overlayfs itself, NFS and FAT do not); choose another --data-dir',
@@ -126,6 +126,6 @@ async function mountLayers({ paths, chain, layers, clock, users, target, bottom,
   async function mountFrom(cwd: string, options: string): Promise<void> {
     if (Buffer.byteLength(options) > OPTION_BYTES_MAX) throw new CodedError('CRI_INVALID', `image has too many layers (${chain.length}) to mount at ${target}`)
     // Newer util-linux would pass each option by fsconfig(2), which ends at 256 bytes.
-    await mustRun(['mount', '-n', '-t', 'overlay', 'overlay', '-o', `${options}${flags === 0 ? '' : ',ro,noexec,nosuid,nodev'}`, target], { clock, cwd, env: { LIBMOUNT_FORCE_MOUNT2: 'always' } })
+    await mustRun(['mount', '-n', '-t', 'overlay', 'overlay', '-o', `${options}${flags === 0 ? '' : ',ro,nosuid,nodev'}`, target], { clock, cwd, env: { LIBMOUNT_FORCE_MOUNT2: 'always' } })
   }
 }

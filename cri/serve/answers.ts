@@ -24,7 +24,7 @@ export function containerMessage(c: ContainerStatus, imageDigestRef: string | un
   return {
     id: c.id, metadata: c.metadata, state: CONTAINER_STATES.indexOf(c.state), createdAt: nanos(c.createdAtMs), startedAt: nanos(c.startedAtMs), finishedAt: nanos(c.finishedAtMs), exitCode: c.exitCode,
     image: { image: c.imageRef }, imageRef: imageDigestRef ?? c.imageId, reason: c.reason, message: c.message, labels: c.labels, annotations: c.annotations, logPath: c.logPath, imageId: c.imageId,
-    stopSignal: signalNumberOf(c.stopSignal), mounts: (c.mounts ?? []).map(({ image, ...mount }) => ({ ...mount, propagation: PROPAGATIONS.indexOf(mount.propagation), ...(image !== undefined && { image: { image } }) })),
+    stopSignal: signalNumberOf(c.stopSignal), mounts: (c.mounts ?? []).map(({ image, ...mount }) => ({ ...mount, propagation: PROPAGATIONS.indexOf(mount.propagation), ...(image !== undefined && { image: { image, imageRef: image } }) })),
     ...(c.user && { user: { linux: c.user } }),
     ...(c.resources && { resources: { linux: resourcesMessage(c.resources) } }),
   }

@@ -73,6 +73,14 @@ describe('CRI served', () => {
     await assert.rejects(ask(CALLS.containerStatus, { containerId: 'zz' }), { code: 'GRPC_5' })
   })
 
+  test('a port without a host port is no mapping; users of a pod are its own or the host\'s', async () => {
+    const sandbox = (name: string, more: object) => ask(CALLS.runPodSandbox, { config: { metadata: { name, uid: `uid-${name}`, namespace: 'default', attempt: 0 }, logDirectory: '/tmp', ...more } })
+    const { podSandboxId } = await sandbox('ports', { portMappings: [{ containerPort: 80 }, { containerPort: 81, hostPort: 8081 }] })
+    assert.deepEqual(runtime.control.sandboxConfigOf(podSandboxId).portMappings, [{ protocol: 'TCP', containerPort: 81, hostPort: 8081, hostIp: '' }])
+    const users = (mode: number) => sandbox('users', { linux: { securityContext: { namespaceOptions: { usernsOptions: { mode } } } } }).then(() => '', (error: unknown) => (error as Error).message)
+    assert.deepEqual([await users(1), await users(3)], ['user namespace mode CONTAINER: there are POD and NODE', 'user namespace mode TARGET: there are POD and NODE'])
+  })
+
   test('statistics and metrics tell of pods and their containers', async () => {
     const { podSandboxId, containerId } = await start('counted')
     const { stats } = await ask(CALLS.podSandboxStats, { podSandboxId })
@@ -118,12 +126,13 @@ describe('CRI served', () => {
 
   test('a mount may name an image by any of its names, and a part of it; one that is not here is refused', async () => {
     const image = { image: IMAGE }
-    const { containerId } = await start('image-mount', { mounts: [{ containerPath: '/data', image, imageSubPath: 'models', readonly: false }] })
+    const { containerId } = await start('image-mount', { mounts: [{ containerPath: '/data', image, imageSubPath: 'models', readonly: true }] })
     const { id } = await runtime.imageStatus(IMAGE) ?? {}
     assert.deepStrictEqual(runtime.control.configOf(containerId).mounts, [{ containerPath: '/data', hostPath: '', readonly: true, propagation: 'private', image: id, imageSubPath: 'models' }])
-    const refused = (mount: object) => start('image-mount', { metadata: { name: 'b', attempt: 0 }, mounts: [{ containerPath: '/data', ...mount }] }).then(() => '', (error: unknown) => (error as Error).message)
-    assert.deepStrictEqual([await refused({ image: { image: 'none:1' } }), await refused({ image, hostPath: '/x' }), await refused({ imageSubPath: 'x', hostPath: '/x' })], [
+    const refused = (mount: object) => start('image-mount', { metadata: { name: 'b', attempt: 0 }, mounts: [{ containerPath: '/data', readonly: true, ...mount }] }).then(() => '', (error: unknown) => (error as Error).message)
+    assert.deepStrictEqual([await refused({ image: { image: 'none:1' } }), await refused({ image, hostPath: '/x' }), await refused({ imageSubPath: 'x', hostPath: '/x' }), await refused({ image, readonly: false })], [
       'ImageVolumeMountFailed: failed to get image "none:1": image not found', 'mount /data: either a host path or an image', 'mount /data: an image\'s sub path without an image',
+      'mount /data: an image can only be mounted read-only',
     ])
   })
 

@@ -46,6 +46,7 @@ function mountOf(mount: Read<typeof m.ContainerConfig>['mounts'][number], volume
   const { containerPath, hostPath, readonly, propagation } = mount
   if (mount.image && mount.image.image !== '') {
     if (hostPath !== '') throw invalid(`mount ${containerPath}: either a host path or an image`)
+    if (!readonly) throw invalid(`mount ${containerPath}: an image can only be mounted read-only`)
     return { containerPath, hostPath, readonly: true, propagation: 'private', image: volumeImages.get(mount.image.image) ?? mount.image.image, ...(mount.imageSubPath !== '' && { imageSubPath: mount.imageSubPath }) }
   }
   if (mount.imageSubPath !== '') throw invalid(`mount ${containerPath}: an image's sub path without an image`)

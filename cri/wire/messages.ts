@@ -15,7 +15,7 @@ const NamespaceOption = message({ network: int(1), pid: int(2), ipc: int(3), tar
 const SecurityProfile = message({ profileType: int(1), localhostRef: string(2) })
 const SELinuxOption = message({ user: string(1), role: string(2), type: string(3), level: string(4) })
 const KeyValue = message({ key: string(1), value: string(2) })
-export const ImageSpec = message({ image: string(1), annotations: map(2), userSpecifiedImage: string(18), runtimeHandler: string(19) })
+export const ImageSpec = message({ image: string(1), annotations: map(2), userSpecifiedImage: string(18), runtimeHandler: string(19), imageRef: string(20) })
 const Mount = message({
   containerPath: string(1), hostPath: string(2), readonly: bool(3), selinuxRelabel: bool(4), propagation: int(5), uidMappings: list(6, IdMapping), gidMappings: list(7, IdMapping),
   recursiveReadOnly: bool(8), image: one(9, ImageSpec), imageSubPath: string(10),

@@ -1,6 +1,6 @@
 /** The images that critest pulls (cri-tools, images/ and pkg/validate/consts.go), made of what is installed, in a directory for a registry. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { buildImage, busyboxLayer, type ImageSpec, type LayerFile } from '../images/build-image.ts'
 import { pushImage, startRegistry } from '../images/registry.ts'
@@ -13,6 +13,13 @@ interface Image { readonly names: readonly string[]; readonly spec: ImageSpec }
 const script = (name: string, ...lines: string[]): LayerFile => ({ name, mode: 0o755, content: `#!/bin/sh\n${lines.join('\n')}\n` })
 const directories = (...names: string[]): LayerFile[] => names.map((name) => ({ name, type: 'directory', mode: 0o755 }))
 
+/** One of this machine's, which busybox lacks, with its libraries. */
+function program(name: string): LayerFile[] {
+  const path = execFileSync('which', [name], { encoding: 'utf8' }).trim()
+  const libraries = [...execFileSync('ldd', [path], { encoding: 'utf8' }).matchAll(/(\/\S+) \(0x/g)].map((match) => match[1] ?? '')
+  return [path, ...libraries].map((file): LayerFile => ({ name: file === path ? `bin/${name}` : file.slice(1), mode: 0o755, content: readFileSync(realpathSync(file)) }))
+}
+
 /** Answers on the port, under the name of another server: the suite looks for its process, its pid file and its page. */
 function webServer(name: string, port: number, ...before: string[]): LayerFile[] {
   return [...directories('run', 'usr/local', 'usr/local/bin'), { name: 'var/run', type: 'symlink', linkname: '/run' }, script(`usr/local/bin/${name}`, ...before, 'trap "exit 0" TERM QUIT', `httpd -f -p ${port} -h /var/www & wait`)]
@@ -20,10 +27,10 @@ function webServer(name: string, port: number, ...before: string[]): LayerFile[]
 
 function images(noNewPrivileges: Buffer): Image[] {
   const users = (passwd: string, group: string): LayerFile[] => [{ name: 'etc/passwd', content: `root:x:0:0:root:/root:/bin/sh\n${passwd}` }, { name: 'etc/group', content: `root:x:0:\n${group}` }]
-  // All that busybox has, and a user it comes with: the suite uses more of it than our own tests.
+  // All that busybox has, as hard links, and a user it comes with: the suite masks an applet, and uses more of them than our own tests.
   const usual = busyboxLayer()
   const applets = execFileSync('busybox', ['--list'], { encoding: 'utf8' }).split('\n').filter((name) => name !== '' && !usual.some((file) => file.name === `bin/${name}`))
-  const base = [...usual.filter(({ name }) => name !== 'etc/passwd' && name !== 'etc/group'), ...users('nobody:x:65534:65534:nobody:/home:/bin/false\n', 'nobody:x:65534:\n'), ...applets.map((name): LayerFile => ({ name: `bin/${name}`, type: 'symlink', linkname: 'busybox' }))]
+  const base = [...usual.filter(({ name }) => name !== 'etc/passwd' && name !== 'etc/group').map((file): LayerFile => (file.linkname === 'busybox' ? { ...file, type: 'link', linkname: 'bin/busybox' } : file)), ...users('nobody:x:65534:65534:nobody:/home:/bin/false\n', 'nobody:x:65534:\n'), ...applets.map((name): LayerFile => ({ name: `bin/${name}`, type: 'link', linkname: 'bin/busybox' })), ...program('ipcs'), ...program('pgrep')]
   const named = users('www-data:x:33:33::/var/www:/bin/sh\n', 'www-data:x:33:\n')
   const e2e = (name: string) => `e2e-test-images/${name}`
   const own = (name: string) => `k8s-staging-cri-tools/${name}`

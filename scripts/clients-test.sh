@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Clients that nobody here wrote, against a lab cluster: client-go (Debian trixie's), kubectl 1.20 and the Python client (Debian bookworm's), @kubernetes/client-node. As root; the first time takes five minutes, for Go's compiler.
 # The packages are unpacked in node_modules/.cache/skiff-clients, not installed. SKIFF_DEBIAN_MIRROR=URL: another mirror than deb.debian.org.
+# SKIFF_HELM=PATH: helm 4, SKIFF_OPERATOR=PATH: test/clients/operator built with controller-runtime 0.24, are run as well; they are in no Debian.
 set -euo pipefail
 . "$(dirname "$0")/setup.sh"
 [ "$(id -u)" = 0 ] || fail "run this as root: the lab makes network namespaces"
@@ -24,5 +25,5 @@ if [ ! -e "$SKIFF_GO_CLIENTS" ] || [ -n "$(find test/clients/go -newer "$SKIFF_G
     nice -n 10 "$cache/go/usr/lib/go-1.24/bin/go" build -o "$SKIFF_GO_CLIENTS" .) || fail "test/clients/go does not build: see above"
 fi
 export SKIFF_OLD_KUBECTL=$cache/kubectl/usr/bin/kubectl SKIFF_PYTHON_CLIENT=$cache/python/usr/lib/python3/dist-packages
-[ $# -gt 0 ] || set -- test/clients/go.clients.ts test/clients/servers.clients.ts test/clients/python.clients.ts test/clients/client-node.clients.ts test/whole/other-clients.test.ts
+[ $# -gt 0 ] || set -- test/clients/go.clients.ts test/clients/servers.clients.ts test/clients/python.clients.ts test/clients/client-node.clients.ts test/clients/helm.clients.ts test/clients/operator.clients.ts test/whole/other-clients.test.ts
 exec node scripts/run-tests.ts --whole "$@"

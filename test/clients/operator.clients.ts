@@ -101,6 +101,20 @@ for (const content of ['', 'application/json']) {
       strictEqual(await get('deployment one', '{.spec.replicas}'), '2')
     })
 
+    test('one that cannot renew its lease ends; the next one has it when it has run out, and goes on', async () => {
+      const cut = running.at(-1)
+      if (!cut) throw new Error('no operator runs')
+      await cluster.stop(cluster.server, 'SIGKILL')
+      strictEqual(await cut.exited, 1)
+      match(cut.output, /^FAILED leader election lost$/m)
+      cluster.start(cluster.server)
+      await cluster.waitForApi()
+      await start('after').says('LEADS after', LEAD_MS_MAX)
+      await cluster.must(['scale', 'deployment/one', '--replicas=0'])
+      await cluster.must(['wait', 'deployment/one', '--for=jsonpath={.spec.replicas}=2', '--timeout=55s'])
+      await ready('one', 2)
+    })
+
     test('one that ends gives its lease back, and the next one leads and goes on', async () => {
       const leading = running.at(-1)
       if (!leading) throw new Error('no operator runs')

@@ -37,13 +37,26 @@ async function serve(name: string, status = 200) {
     const who = (stream.session as unknown as { socket: TLSSocket }).socket.getPeerCertificate().subject?.CN
     const isWatch = headers[':path']?.includes('watch=true') === true
     stream.respond({ ':status': isWatch ? 200 : status, 'content-type': 'application/json' })
-    if (isWatch) stream.write(`${JSON.stringify({ type: 'ADDED', object: { metadata: { name: who } } })}\n`)
+    const { socket } = stream.session as unknown as { socket: TLSSocket }
+    if (headers[':path'] === '/cut') setImmediate(() => socket.destroy())
+    else if (isWatch) stream.write(`${JSON.stringify({ type: 'ADDED', object: { metadata: { name: who } } })}\n`)
     else stream.end(JSON.stringify({ server: name, who, authorization: headers['authorization'] }))
   })
   await new Promise<void>((r) => server.listen(0, '127.0.0.1', r))
   const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
   return { url, sessions, close: () => new Promise<void>((r) => { for (const s of sessions) s.destroy(); server.close(() => r()) }) }
 }
+
+test('an answer that is cut after its head is an interruption, not an empty answer', async () => {
+  const server = await serve('one')
+  const identity = makeCert('cut')
+  const transport = createTlsTransport({ servers: [server.url], ca, clientCertificate: () => identity, clock: systemClock })
+  const client = createClient(transport, { userAgent: 'test' })
+  await assert.rejects(client.raw('GET', '/cut'), { code: 'API_INTERRUPTED' })
+  assert.deepStrictEqual(await client.raw('GET', '/a'), { server: 'one', who: 'cut' })
+  transport.close()
+  await server.close()
+})
 
 test('requests share one connection, fail over to the next server, and use a renewed certificate', async () => {
   const one = await serve('one')

@@ -269,7 +269,12 @@ function exchange(link: Link, request: ApiRequest, token: string | undefined, li
             stream.pause()
             given.onDrain(() => stream.resume())
           })
-          stream.once('end', () => { ended = true; if (!failure) given.end() })
+          stream.once('end', () => {
+            // A stream that breaks ends, too: 'close' comes next and says so.
+            if (stream.aborted || stream.rstCode !== http2.constants.NGHTTP2_NO_ERROR) return
+            ended = true
+            if (!failure) given.end()
+          })
         },
       }
       resolve({ status: headers[':status'] ?? 502, headers: plainHeaders(headers), body })

@@ -31,6 +31,8 @@ export interface ExecParts {
 const OUTPUT_BYTES_MAX = 1 << 20
 const HOLD_MS = 3
 const PID_FILE_MS_MAX = 5000
+/** For runc to see that its command has ended. */
+const REAP_MS_MAX = 1000
 const COLUMNS = 80
 const ROWS = 24
 
@@ -194,18 +196,16 @@ function startFailure(parts: ExecParts, words: string): CodedError {
 }
 
 /**
- * Kills the command, then the runc that waits for it. runc writes the pid a moment after the command runs: killed before
- * that, it would leave behind a command that nobody knows.
+ * Kills the command; the runc that waits for it takes note of its end and ends, too, or is killed after a while: killed at once, it would leave the
+ * command for the machine's init to reap. runc writes the pid a moment after the command runs: killed before that, it would leave behind a command that nobody knows.
  */
 function endCommand(clock: Clock, pidFile: string, hasEnded: () => boolean, killRunc: () => void): void {
   const giveUpMs = clock.monotonicMs() + PID_FILE_MS_MAX
   const attempt = () => {
     if (hasEnded()) return
-    if (!killGroup(pidFile) && clock.monotonicMs() < giveUpMs) {
-      clock.after(HOLD_MS, attempt)
-      return
-    }
-    killRunc()
+    if (killGroup(pidFile)) clock.after(REAP_MS_MAX, () => { if (!hasEnded()) killRunc() })
+    else if (clock.monotonicMs() < giveUpMs) clock.after(HOLD_MS, attempt)
+    else killRunc()
   }
   attempt()
 }

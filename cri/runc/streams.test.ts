@@ -48,6 +48,12 @@ describe('streams of the embedded runtime', { skip: missing }, () => {
     assert.doesNotMatch((await runtime.execSync(id, ['ps'], 10)).stdout.toString(), /4712/)
   })
 
+  test('a command that was killed for its time is nobody\'s to reap: no zombie is left in the container', async () => {
+    const { id } = await start()
+    await assert.rejects(runtime.execSync(id, ['sleep', '4713'], 1), { code: 'CRI_TIMEOUT' })
+    assert.doesNotMatch((await runtime.execSync(id, ['ps'], 10)).stdout.toString(), /4713|\[sleep\]/)
+  })
+
   test('a command that does not exist is told by the session\'s end, not on its stderr', async () => {
     const { id } = await start()
     const wanted = /^failed to exec in container: failed to start exec "[0-9a-f]{64}": OCI runtime exec failed: .*exec: "nope": executable file not found in \$PATH: unknown$/

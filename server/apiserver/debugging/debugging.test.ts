@@ -29,7 +29,7 @@ describe('statusz and flagz', () => {
     const fields = { metadata: { name: 'apiserver' }, startTime: '2001-09-09T01:46:40Z', uptimeSeconds: 3725, goVersion: 'node26', binaryVersion: '1.36.0', emulationVersion: '1.36', paths: ['/livez', '/readyz', '/version'] }
     deepStrictEqual(asked('application/json;v=v1beta1;g=config.k8s.io;as=Statusz'), ['application/json', undefined, `${JSON.stringify({ kind: 'Statusz', apiVersion: 'config.k8s.io/v1beta1', ...fields })}\n`])
     deepStrictEqual(asked('application/json;v=v1alpha1;g=config.k8s.io;as=Statusz'), ['application/json', '299 - "This version of the statusz endpoint is deprecated. Please use a newer version."', `${JSON.stringify({ kind: 'Statusz', apiVersion: 'config.k8s.io/v1alpha1', ...fields })}\n`])
-    deepStrictEqual(asked('application/yaml;v=v1beta1;g=config.k8s.io;as=Flagz', flagz({ a: 'b' })), ['application/yaml', undefined, 'kind: Flagz\napiVersion: config.k8s.io/v1beta1\nmetadata:\n  name: apiserver\nflags:\n  a: b\n'])
+    deepStrictEqual(asked('application/yaml;v=v1beta1;g=config.k8s.io;as=Flagz', flagz({ a: 'b' })), ['application/yaml', undefined, 'apiVersion: config.k8s.io/v1beta1\nflags:\n  a: b\nkind: Flagz\nmetadata:\n  name: apiserver\n'])
   })
 
   test('are refused to who asks for what they are not', async () => {

@@ -34,6 +34,16 @@ test('a silent node becomes Unknown, is tainted, told of, and its pods are not r
   ])
 })
 
+test('pods of a node that is not ready are marked once: one whose kubelet has said that it is ready since then is left alone', () => {
+  const away = node('False')
+  for (const c of away.status?.conditions ?? []) c.lastTransitionTime = '2026-01-01T11:59:00Z'
+  const marked = (lastTransitionTime: string) => {
+    const pod: Stored<Pod> = { metadata: { name: 'p', namespace: 'd', uid: 'p', resourceVersion: '1', creationTimestamp: NOW_TEXT }, status: { conditions: [{ type: 'Ready', status: 'True', lastTransitionTime }] } }
+    return decide({ node: away, pods: [pod] }).actions.some((a) => a.kind === 'markPodNotReady')
+  }
+  assert.deepStrictEqual(['2026-01-01T11:58:59Z', '2026-01-01T11:59:00Z', '2026-01-01T11:59:30Z'].map(marked), [true, false, false])
+})
+
 test('a node that never reported says so, after a longer grace', () => {
   assert.deepStrictEqual(decide({ node: node(undefined), heardMs: NOW - 59_999 }).actions.filter((a) => a.kind === 'writeConditions'), [])
   const [write] = decide({ node: node(undefined), heardMs: NOW - 60_000 }).actions

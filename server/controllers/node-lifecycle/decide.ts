@@ -48,7 +48,7 @@ export function decideNodeLifecycle(view: NodeLifecycleView, ctx: DecideContext)
   const actions: NodeLifecycleAction[] = []
   if (conditions !== old) actions.push({ kind: 'writeConditions', conditions })
 
-  const ready = conditions.find((c) => c.type === 'Ready')?.status
+  const { status: ready, lastTransitionTime: turnedAt } = conditions.find((c) => c.type === 'Ready') ?? {}
   const wasReady = old.find((c) => c.type === 'Ready')?.status === 'True'
   const { taints, wakeAtMs, evicting } = wantedTaints(view, conditions, ctx.nowMs)
   if (!jsonEqual(taints, node.spec?.taints ?? [])) actions.push({ kind: 'writeTaints', taints, evicting })
@@ -56,7 +56,7 @@ export function decideNodeLifecycle(view: NodeLifecycleView, ctx: DecideContext)
   if (ready !== 'True') {
     if (lost && wasReady) actions.push({ kind: 'nodeNotReadyEvent' })
     for (const pod of view.pods) {
-      const marked = notReadyConditions(pod, ctx.nowMs)
+      const marked = notReadyConditions(pod, turnedAt, ctx.nowMs)
       if (marked) actions.push({ kind: 'markPodNotReady', pod, conditions: marked })
     }
   }
@@ -112,9 +112,10 @@ function inOldOrder(taints: readonly Taint[], old: readonly Taint[]): Taint[] {
   return [...old.filter((t) => taints.includes(t)), ...taints.filter((t) => !old.includes(t))]
 }
 
-/** Undefined: it says so already. */
-function notReadyConditions(pod: Stored<Pod>, nowMs: number): NonNullable<Pod['status']>['conditions'] | undefined {
+/** Undefined: it says so already, or its kubelet has said otherwise since the node's condition turned: a node on its way down still tells how its pods are. */
+function notReadyConditions(pod: Stored<Pod>, turnedAt: string | undefined, nowMs: number): NonNullable<Pod['status']>['conditions'] | undefined {
   const ready = podCondition(pod.status, 'Ready')
   if (ready?.status !== 'True') return undefined
+  if (turnedAt !== undefined && ready.lastTransitionTime !== undefined && Date.parse(ready.lastTransitionTime) >= Date.parse(turnedAt)) return undefined
   return pod.status?.conditions?.map((c) => (c === ready ? { ...c, status: 'False', lastTransitionTime: formatTime(nowMs) } : c))
 }

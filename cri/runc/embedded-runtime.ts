@@ -15,7 +15,7 @@ import { execSync, openExec } from './exec-session.ts'
 import type { ExecParts } from './exec-session.ts'
 import { EmbeddedImageService } from './image-service.ts'
 import { hostFeatures } from './features.ts'
-import { containerMetrics, METRIC_DESCRIPTORS, parseNetDev, podMetrics } from './metrics.ts'
+import { containerMetrics, METRIC_DESCRIPTORS, parseNetDev, podMetrics, type InterfaceCounters } from './metrics.ts'
 import { checkNative } from './native.ts'
 import { OciRuntime } from './oci-runtime.ts'
 import { connectInSandbox } from './port-forward.ts'
@@ -29,6 +29,17 @@ import { StartQueue } from './start-queue.ts'
 const STARTS_PER_PROCESSOR = 2
 
 export const DEFAULT_STATE_DIR = '/run/skiff'
+
+/** None where there is no network of its own, or where it is just being taken away. */
+function interfacesIn(netnsPath: string | undefined): InterfaceCounters[] {
+  if (netnsPath === undefined) return []
+  try {
+    return inNetworkNamespace(netnsPath, () => parseNetDev(readFileSync('/proc/thread-self/net/dev', 'utf8')))
+  } catch (error) {
+    if (hasCode(error, 'ENOENT') || hasCode(error, 'EINVAL')) return []
+    throw error
+  }
+}
 
 export class EmbeddedRuntime implements ContainerRuntime {
   readonly #options: EmbeddedRuntimeOptions
@@ -162,13 +173,12 @@ export class EmbeddedRuntime implements ContainerRuntime {
     const atMs = this.#options.clock.nowMs()
     return Promise.all(this.#sandboxes.list({ state: 'ready' }).map(async (sandbox): Promise<PodSandboxMetrics> => {
       const record = this.#sandboxes.record(sandbox.id)
+      const interfaces = interfacesIn(sandbox.netnsPath)
       const found = await Promise.all(this.#containers.list({ sandboxId: sandbox.id, state: 'running' }).map((c) => this.#containers.counted(c.id).catch((error: unknown) => {
         // It went meanwhile, and its files with it.
         if (hasCode(error, 'CRI_NOT_FOUND') || hasCode(error, 'ENOENT')) return undefined
         throw error
       })))
-      const { netnsPath } = sandbox
-      const interfaces = netnsPath === undefined ? [] : inNetworkNamespace(netnsPath, () => parseNetDev(readFileSync('/proc/thread-self/net/dev', 'utf8')))
       return {
         podSandboxId: sandbox.id, metrics: podMetrics(interfaces, sandbox, record.config.linux.cgroupParent, atMs),
         containerMetrics: found.filter((c) => c !== undefined).map((c) => ({ containerId: c.status.id, metrics: containerMetrics(c, sandbox) })),

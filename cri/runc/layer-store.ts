@@ -58,7 +58,8 @@ export class LayerStore {
     }
     for (const leftover of present) {
       this.#options.log.info('removing a layer that was never finished', { layer: leftover })
-      await rm(join(this.directory, leftover), { recursive: true, force: true })
+      // The child of a parent that was killed may write a moment longer, and what was empty is not.
+      await rm(join(this.directory, leftover), { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
     }
   }
 
@@ -112,7 +113,8 @@ export class LayerStore {
 
   async #unpack(layer: { chainId: string; diffId: string; below: readonly string[] }, from: LayerSource): Promise<LayerRecord> {
     const name = shortName(layer.chainId)
-    const temporary = join(this.directory, `${name}.tmp`)
+    // Named after this life: the child of a parent that was killed may still write into its own.
+    const temporary = join(this.directory, `${name}.${process.pid}.tmp`)
     await rm(temporary, { recursive: true, force: true })
     await mkdir(temporary, { mode: 0o755 })
     try {

@@ -25,6 +25,9 @@ const DOWN: { name: string; desired: number; unavailable: number; newRs: [number
   { name: 'new pods that are not available yet take their share of the room', desired: 10, unavailable: 2, newRs: [5, 3], old: [['o', 8, 6]], sizes: { o: 5 } },
   { name: 'while new pods fill what may be missing, not even unhealthy old ones go', desired: 10, unavailable: 2, newRs: [4, 0], old: [['o', 8, 3]], sizes: {} },
   { name: 'new pods that will never be available: nothing healthy is given up', desired: 10, unavailable: 2, newRs: [4, 0], old: [['o', 8, 8]], sizes: {} },
+  // Its size went from 12 to 6, its status is of before: 6 of the 12 it tells of go anyway, so 6 + 11 stay and 12 have to.
+  { name: 'pods that are to go already do not count as available', desired: 12, unavailable: 0, newRs: [12, 11], old: [['o', 6, 12]], sizes: { o: 1 } },
+  { name: 'nor those of a set that is to be empty', desired: 4, unavailable: 0, newRs: [4, 3], old: [['o', 0, 4], ['oo', 2, 2]], sizes: { oo: 1 } },
   { name: 'the oldest set first', desired: 4, unavailable: 1, newRs: [3, 3], old: [['o', 1, 1], ['oo', 1, 1]], sizes: { o: 0, oo: 0 } },
   { name: 'unhealthy ones of several sets', desired: 10, unavailable: 0, newRs: [4, 4], old: [['o', 3, 2], ['oo', 5, 4]], sizes: { o: 2, oo: 4 } },
 ]

@@ -11,6 +11,8 @@ export type Rs = Stored<ReplicaSet>
 export const replicasOf = (rs: ReplicaSet): number => rs.spec?.replicas ?? 0
 export const desiredOf = (d: Deployment): number => d.spec?.replicas ?? 1
 export const availableOf = (rs: ReplicaSet): number => rs.status?.availableReplicas ?? 0
+/** Its pods that are available and stay: it may have been made smaller since its status was written, and goes down to its size. */
+const staying = (rs: ReplicaSet): number => Math.min(availableOf(rs), replicasOf(rs))
 export const sum = (sets: readonly ReplicaSet[], of: (rs: ReplicaSet) => number): number => sets.reduce((n, rs) => n + of(rs), 0)
 export const isRolling = (d: Deployment): boolean => (d.spec?.strategy?.type ?? 'RollingUpdate') === 'RollingUpdate'
 
@@ -53,7 +55,7 @@ export function scaleDownOld(d: Deployment, newRs: Rs, old: readonly Rs[]): Map<
     sizes.set(rs, replicasOf(rs) - down)
     cleaned += down
   }
-  let spare = sum([...old, newRs], availableOf) - minAvailable
+  let spare = sum([...old, newRs], staying) - minAvailable
   for (const rs of oldestFirst) {
     if (spare <= 0) break
     const down = Math.min(sizeOf(rs), spare)

@@ -1,5 +1,5 @@
 /** Servers with their stores in one process: real databases in a temporary folder, real drivers, a network in memory. */
-import { cpSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock, type Clock } from '#base/clock.ts'
@@ -13,6 +13,7 @@ import type { Configuration, MemberId } from '../../raft/types.ts'
 import { openReplica, type ReplicaOptions } from '../driver/replica.ts'
 import { openLevelLog } from '../log/level-log.ts'
 import { MemoryNetwork } from '../memory/memory-network.ts'
+import { copyAsKilled } from './killed-copy.test-support.ts'
 import { openReplicatedStore } from './open-replicated-store.ts'
 import type { ReplicatedStore } from './replicated-store.ts'
 
@@ -108,7 +109,7 @@ export class StoreCluster {
     this.network.kill(member.id)
     member.store = undefined
     const directory = `${member.directory}+`
-    cpSync(member.directory, directory, { recursive: true, filter: (path) => !path.endsWith('/LOCK') })
+    copyAsKilled(member.directory, directory)
     member.directory = directory
     await store.close()
   }

@@ -31,6 +31,9 @@ export interface GroupHeader {
 /** `current` undefined: deleted. */
 export interface Change { key: string; revision: Revision; current: KeyValue | undefined }
 
+/** What it takes to keep it, but for what each object costs. */
+export const bytesOf = ({ key, current }: Change): number => key.length + (current?.value.length ?? 0)
+
 const KINDS: readonly GroupKind[] = ['changes', 'beginning', 'restore']
 /** Without and with origins. */
 const FORMAT = 1

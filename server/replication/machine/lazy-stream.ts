@@ -10,13 +10,14 @@
 import type { Clock } from '#base/clock.ts'
 import type { Revision } from '#server/store/store.ts'
 import type { Term } from '../../raft/types.ts'
-import type { Change } from './entry.ts'
+import { bytesOf, type Change } from './entry.ts'
 import type { StoreMachine } from './store-machine.ts'
 
 export interface LazyChanges { kind: 'lazy' | 'allLazy'; term: Term; before: Revision; revision: Revision; changes: readonly Change[] }
 
-/** Came before what they follow: the log brings what is dropped. */
+/** Of what came before what it follows: the log brings what is dropped. A member whose disk stands still goes on hearing. */
 const EARLY_MAX = 4096
+const EARLY_BYTES_MAX = 8 << 20
 /** How long something may be awaited before the leader is asked to say it again, and as long after that to write it into the log. */
 const STUCK_MS = 200
 /** A leader that does not say what it shows is believed to show no more than the log: it is one of an earlier release, or one no more. */
@@ -34,6 +35,7 @@ export interface LazyStreamParts {
 export class LazyStream {
   readonly #parts: LazyStreamParts
   #early: LazyChanges[] = []
+  #earlyBytes = 0
   /** Somebody waits for a revision that may only come this way. */
   #awaitedTo: Revision = 0
   #step: 'out' | 'asked' | 'in' = 'out'
@@ -48,11 +50,18 @@ export class LazyStream {
     if (this.#closed) return
     const isAll = changes.kind === 'allLazy'
     if (changes.revision <= this.#parts.machine.state.revision && !isAll) return
-    if (isAll) this.#early = this.#early.filter((e) => e.revision > changes.revision || e.term > changes.term)
-    else if (this.#early.length >= EARLY_MAX) this.#early.shift()
+    if (isAll) {
+      this.#early = this.#early.filter((e) => e.revision > changes.revision || e.term > changes.term)
+      this.#earlyBytes = this.#early.reduce((sum, e) => sum + sizeOf(e), 0)
+    }
     this.#early.push(changes)
+    this.#earlyBytes += sizeOf(changes)
     this.applied()
+    while (this.#early.length > EARLY_MAX || this.#earlyBytes > EARLY_BYTES_MAX) this.#dropFirst()
   }
+
+  /** Bytes of keys and values that wait for what they follow. */
+  get earlyBytes(): number { return this.#earlyBytes }
 
   /** A revision is wanted that the leader has shown. */
   awaited(revision: Revision): void {
@@ -86,9 +95,9 @@ export class LazyStream {
     for (let [next] = this.#early; next; [next] = this.#early) {
       const { position: { term }, state: { revision } } = machine
       const isAll = next.kind === 'allLazy'
-      if (next.term < term || (next.revision <= revision && (!isAll || next.term === term))) this.#early.shift()
+      if (next.term < term || (next.revision <= revision && (!isAll || next.term === term))) this.#dropFirst()
       else if (next.term === term && (isAll ? next.before <= revision : next.before === revision) && !machine.installing) {
-        this.#early.shift()
+        this.#dropFirst()
         machine.showLazy(next.changes, next.revision)
         any = true
       } else break
@@ -102,6 +111,11 @@ export class LazyStream {
     this.#closed = true
     this.#cancelCheck?.()
     this.#stepped()
+  }
+
+  #dropFirst(): void {
+    const first = this.#early.shift()
+    if (first) this.#earlyBytes -= sizeOf(first)
   }
 
   #stepped(): void {
@@ -122,3 +136,5 @@ export class LazyStream {
     })
   }
 }
+
+const sizeOf = ({ changes }: LazyChanges): number => changes.reduce((sum, change) => sum + bytesOf(change), 0)

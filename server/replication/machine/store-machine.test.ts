@@ -86,3 +86,17 @@ it('what came out of turn waits for what it follows; where that does not come, t
   assert.equal(seen.length, 4)
   stream.close()
 }))
+
+it('what waits for a disk that stands still is bounded in bytes; what came first goes first, and the log brings it', () => follower(async ({ machine, clock, apply, seen }) => {
+  const stream = new LazyStream({ clock, machine, shown: () => {}, askFlush: () => {}, askAll: () => true })
+  await apply({ kind: 'beginning', revision: 1 }, [])
+  const value = 'x'.repeat(1 << 20)
+  const said = Array.from({ length: 12 }, (_, i) => ({ kind: 'lazy' as const, term: 1, before: i + 2, revision: i + 3, changes: [put('/l', value, i + 3)] }))
+  for (const changes of said) stream.hear(changes)
+  assert.equal(stream.earlyBytes, 7 * (value.length + 2))
+  // The log comes as far as what is kept; the rest follows at once.
+  await apply({}, [put('/l', value, 7)])
+  stream.applied()
+  assert.deepEqual([machine.state.revision, stream.earlyBytes, seen.length], [14, 0, 8])
+  stream.close()
+}))

@@ -14,7 +14,7 @@ import { RecentReads } from '#server/store/recent-reads.ts'
 import type { Changes, ChangesOptions, KeyValue, ListOptions, ListResult, Revision, Watch, WatchEvent, WatchListener, WatchOptions } from '#server/store/store.ts'
 import type { HistorySpill } from '#server/store/spilled-events.ts'
 import { WatchHub } from '#server/store/watch-hub.ts'
-import type { Change } from './entry.ts'
+import { bytesOf, type Change } from './entry.ts'
 import { laidOver, readState, scanState, type Database } from './state-database.ts'
 
 type Layer = Map<string, KeyValue | undefined>
@@ -257,6 +257,5 @@ export class VisibleState {
 }
 
 const NONE: Change[] = []
-const bytesOf = ({ key, current }: Change): number => key.length + (current?.value.length ?? 0)
 /** What is no object of the API, but what those are kept by. */
 const SETTINGS = '/registry/skiff/'

@@ -17,6 +17,7 @@ export { parseRegistries } from './runc/parse-registries.ts'
 export type { StreamFlags } from './streaming/channels.ts'
 export { parsePort } from './streaming/port-forward.ts'
 export { createUpgrades, type ServeUpgrade, type StreamTarget } from './streaming/upgrade.ts'
+export { imageArchive } from './runc/image-export.ts'
 export { runUnpackChild } from './runc/unpack-child.ts'
 
 export type { GrpcRuntimeOptions } from './grpc/grpc-runtime.ts'

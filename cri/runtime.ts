@@ -281,6 +281,17 @@ export interface ImageService {
   imageFsInfo(): Promise<{ mountpoint: string; usedBytes: number; inodesUsed: number }>
   /** An OCI or docker-archive tarball from a local file; returns what it held. */
   importImages(path: string): Promise<Image[]>
+  /** What an archive of these is made of, kept until `release` whatever is removed meanwhile. By name: only that name; by id: all its names. Throws CRI_IMAGE_NOT_FOUND. */
+  holdImages(refs: readonly string[]): Promise<{ images: ExportableImage[]; release: () => void }>
+}
+
+export interface ExportableImage {
+  id: string
+  /** With tags: a digest is that of the registry's manifest, which an archive does not have. */
+  names: string[]
+  configBytes: Buffer
+  /** Trees of unpacked layers on the runtime's machine, base first. */
+  layers: string[]
 }
 
 export interface ContainerRuntime extends RuntimeService, ImageService {

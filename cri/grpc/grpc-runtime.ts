@@ -6,7 +6,7 @@ import { KeyedLock } from '#base/keyed-lock.ts'
 import type { Log } from '#base/log.ts'
 import type { Read } from '#base/protobuf/message.ts'
 import type {
-  ContainerConfig, ContainerRuntime, ContainerState, ContainerStats, ContainerStatus, ExecRequest, Image, IoSession, LinuxResources, MetricDescriptor, PodNetwork, PodSandboxConfig, PodSandboxMetrics, RuntimeEvent, SandboxState, SandboxStatus,
+  ContainerConfig, ContainerRuntime, ContainerState, ContainerStats, ContainerStatus, ExecRequest, ExportableImage, Image, IoSession, LinuxResources, MetricDescriptor, PodNetwork, PodSandboxConfig, PodSandboxMetrics, RuntimeEvent, SandboxState, SandboxStatus,
 } from '../runtime.ts'
 import { readCgroupLayout } from '../runc/cgroups.ts'
 import { execOverSpdy, portForwardOverSpdy } from '../streaming/spdy-client.ts'
@@ -299,6 +299,17 @@ export class GrpcRuntime implements ContainerRuntime {
   async importImages(path: string): Promise<Image[]> {
     if ((await this.version()).runtimeName !== 'skiff') throw new CodedError('CRI_INVALID', `${path}: CRI has no call that imports an image: use the runtime's own tool, for containerd \`ctr -n k8s.io images import\``)
     return (await this.#call(OWN_CALLS.importImages, { path }, 'image', { timeoutMs: ENDLESS_MS })).images.map(imageOf)
+  }
+
+  async holdImages(refs: readonly string[]): ReturnType<ContainerRuntime['holdImages']> {
+    if ((await this.version()).runtimeName !== 'skiff') throw new CodedError('CRI_INVALID', 'CRI has no call that exports an image: use the runtime\'s own tool, for containerd `ctr -n k8s.io images export`')
+    const abort = new AbortController()
+    const images = await new Promise<ExportableImage[]>((resolve, reject) => {
+      const ended = this.#client.stream(OWN_CALLS.holdImages, { refs }, (answer) => resolve(answer.images), { signal: abort.signal })
+      // After the answer there is nobody left to reject: that is how it is released.
+      ended.then(() => reject(new CodedError('CRI_FAILED', 'the container runtime let go of the images')), (error: unknown) => reject(contractError(error, 'image')))
+    })
+    return { images, release: () => abort.abort() }
   }
 
   get #cgroups(): 1 | 2 {

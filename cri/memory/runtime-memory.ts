@@ -415,6 +415,10 @@ export function createMemoryRuntime(options: MemoryRuntimeOptions): MemoryRuntim
       await enter('importImages', path)
       throw new CodedError('CRI_INVALID', `${path}: the memory runtime holds no layers, so it cannot import an archive`)
     },
+    async holdImages(refs) {
+      await enter('holdImages', refs.join(' '))
+      throw new CodedError('CRI_INVALID', 'the memory runtime holds no layers, so it cannot export an image')
+    },
     async close() {
       if (closed) return
       closed = true

@@ -197,6 +197,7 @@ export class EmbeddedRuntime implements ContainerRuntime {
   removeImage(ref: string): Promise<void> { return this.#images.removeImage(ref) }
   imageFsInfo(): Promise<{ mountpoint: string; usedBytes: number; inodesUsed: number }> { return this.#images.imageFsInfo() }
   importImages(path: string): Promise<Image[]> { return this.#images.importImages(path) }
+  holdImages(refs: readonly string[]): ReturnType<ContainerRuntime['holdImages']> { return this.#images.holdImages(refs) }
 
   #execParts(containerId: string): ExecParts {
     return {

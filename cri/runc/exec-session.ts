@@ -31,8 +31,8 @@ export interface ExecParts {
 const OUTPUT_BYTES_MAX = 1 << 20
 const HOLD_MS = 3
 const PID_FILE_MS_MAX = 5000
-/** For runc to see that its command has ended. */
-const REAP_MS_MAX = 1000
+/** For runc to see that its command has ended: on a machine that has no processor to spare, too. */
+const REAP_MS_MAX = 10_000
 const COLUMNS = 80
 const ROWS = 24
 

@@ -1,6 +1,6 @@
 /** CRI's ImageService over the stores. Removing an image leaves layers that a container still stands on. */
 import { join } from 'node:path'
-import { CodedError } from '#base/errors.ts'
+import { CodedError, asError } from '#base/errors.ts'
 import type { Image, ImageService } from '../runtime.ts'
 import { importArchive } from './image-archive.ts'
 import { ImagePuller } from './image-puller.ts'
@@ -75,6 +75,32 @@ export class EmbeddedImageService implements ImageService {
 
   async imageFsInfo(): Promise<{ mountpoint: string; usedBytes: number; inodesUsed: number }> {
     return { mountpoint: this.#options.dataDir, ...this.layers.usage() }
+  }
+
+  async holdImages(refs: readonly string[]): ReturnType<ImageService['holdImages']> {
+    const wanted = new Map<string, { record: ImageRecord; names: Set<string> }>()
+    for (const ref of refs) {
+      const found = this.#images.findNamed(ref)
+      if (!found) throw new CodedError('CRI_IMAGE_NOT_FOUND', `there is no image ${JSON.stringify(ref)} here`)
+      const known = wanted.get(found.record.id) ?? { record: found.record, names: new Set() }
+      for (const name of found.names) known.names.add(name)
+      wanted.set(found.record.id, known)
+    }
+    const release = this.layers.hold([...wanted.values()].flatMap(({ record }) => record.chain))
+    try {
+      const images = await Promise.all([...wanted.values()].map(async ({ record, names }) => (
+        { id: record.id, names: [...names].toSorted(), configBytes: await this.#images.configBytes(record), layers: record.chain.map((chainId) => this.layers.treePath(chainId)) })))
+      return {
+        images, release: () => {
+          release()
+          // What was removed meanwhile goes now.
+          this.dropUnusedLayers().catch((error: unknown) => this.#options.log.warn('layers of removed images could not be cleared', { error: asError(error) }))
+        },
+      }
+    } catch (error) {
+      release()
+      throw error
+    }
   }
 
   async importImages(path: string): Promise<Image[]> {

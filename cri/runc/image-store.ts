@@ -1,10 +1,11 @@
 /**
- * Which images are here: `image-records/<hex>.json` one record each with its config inside, `image-refs/<hash>.json` one per
- * name. An image counts as present once its record is durable, which is after all its layers are.
+ * Which images are here: `image-records/<hex>.json` one record each with what is needed of its config inside, `image-configs/<hex>` that config to
+ * the byte, for exports, `image-refs/<hash>.json` one per name. An image counts as present once its record is durable, which is after all its layers are.
  */
 import { createHash } from 'node:crypto'
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { hasCode } from '#base/errors.ts'
 import type { Image } from '../runtime.ts'
 import { readJsonFile, writeFileAtomic } from './atomic-file.ts'
 import { chainIds } from './layer-store.ts'
@@ -48,6 +49,8 @@ export class ImageStore {
         await rm(join(this.#imageDirectory, file), { force: true })
       }
     }
+    await mkdir(this.#configDirectory, { recursive: true, mode: 0o700 })
+    for (const file of await readdir(this.#configDirectory)) if (!this.#images.has(`sha256:${file}`)) await rm(join(this.#configDirectory, file), { force: true })
     for (const file of await readdir(this.#nameDirectory)) {
       const record = await readJsonFile(join(this.#nameDirectory, file)) as NameRecord | undefined
       if (record && this.#images.has(record.imageId)) this.#names.set(record.name, record)
@@ -73,6 +76,28 @@ export class ImageStore {
     return named && this.#images.get(named.imageId)
   }
 
+  /** With the names it is meant by: the one asked for, or all of them for an id. None of them has a digest. */
+  findNamed(ref: string): { record: ImageRecord; names: string[] } | undefined {
+    const record = this.find(ref)
+    if (!record) return undefined
+    const tags = this.#describe(record).repoTags
+    return { record, names: tags.includes(ref) || !/^(sha256:)?[0-9a-f]{64}$/.test(ref) ? tags.filter((name) => name === formatReference(parseReference(ref))) : tags }
+  }
+
+  /** As its id's digest covers it. What an earlier build pulled has none on the disk: then what is known of it, which gets another id. */
+  async configBytes({ id, config }: ImageRecord): Promise<Buffer> {
+    try {
+      return await readFile(join(this.#configDirectory, id.slice(7)))
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) throw error
+    }
+    return Buffer.from(JSON.stringify({
+      ...config.platform, config: {
+        ...(config.user !== '' && { User: config.user }), Env: config.env, Entrypoint: config.entrypoint, Cmd: config.cmd, WorkingDir: config.workingDir, Labels: config.labels, ...(config.stopSignal !== undefined && { StopSignal: config.stopSignal }),
+      }, rootfs: { type: 'layers', diff_ids: config.diffIds },
+    }))
+  }
+
   /** Pulled by tag, asked for by the digest that tag had. */
   #byDigest(ref: Reference): NameRecord | undefined {
     if (ref.digest === undefined) return undefined
@@ -92,6 +117,7 @@ export class ImageStore {
     const config = parseImageConfig(image.configBytes)
     const pinned = image.pinned || (this.#images.get(id)?.pinned ?? false)
     const record: ImageRecord = { id, sizeBytes: image.sizeBytes, pinned, config, chain: chainIds(config.diffIds) }
+    await writeFileAtomic(join(this.#configDirectory, id.slice(7)), image.configBytes, { sync: true })
     await writeFileAtomic(join(this.#imageDirectory, `${id.slice(7)}.json`), JSON.stringify(record), { sync: true })
     this.#images.set(id, record)
     return record
@@ -115,6 +141,7 @@ export class ImageStore {
     }
     this.#images.delete(id)
     await rm(join(this.#imageDirectory, `${id.slice(7)}.json`), { force: true })
+    await rm(join(this.#configDirectory, id.slice(7)), { force: true })
   }
 
   #describe(record: ImageRecord): Image {
@@ -133,6 +160,7 @@ export class ImageStore {
   /** Not `images`: that is where users put archives. */
   get #imageDirectory(): string { return join(this.#dataDir, 'image-records') }
   get #nameDirectory(): string { return join(this.#dataDir, 'image-refs') }
+  get #configDirectory(): string { return join(this.#dataDir, 'image-configs') }
   #namePath(name: string): string { return join(this.#nameDirectory, `${createHash('sha256').update(name).digest('hex')}.json`) }
 }
 

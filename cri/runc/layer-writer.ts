@@ -199,7 +199,8 @@ export class LayerWriter implements TarHandler {
     const model = hidesLower ? undefined : this.#inherited(path.slice(root.length))
     lchownSync(path, model?.uid ?? 0, model?.gid ?? 0)
     chmodSync(path, (model?.mode ?? 0o755) & 0o7777)
-    if (model) this.#directoryTimes.set(path, model.mtimeMs / 1000)
+    // The same tree from the same archive, whenever it is unpacked.
+    this.#directoryTimes.set(path, model ? model.mtimeMs / 1000 : 0)
   }
 
   #inherited(name: string): Stats | undefined {

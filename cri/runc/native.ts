@@ -7,7 +7,7 @@ import { Socket } from 'node:net'
 import { basename, dirname } from 'node:path'
 import { getSystemErrorName } from 'node:util'
 import { cLibrary } from '#base/c-library.ts'
-import { CodedError, assert } from '#base/errors.ts'
+import { CodedError, assert, hasCode } from '#base/errors.ts'
 import { mountFileSystem, MOUNT_FLAGS } from '#base/mounts.ts'
 import { inNetworkNamespace } from '#base/network-namespace.ts'
 
@@ -32,6 +32,9 @@ const SUN_PATH_BYTES_MAX = 107
 const libc = cLibrary({
   mknod: { arguments: ['string', 'uint32', 'uint64'], return: 'int32' },
   lsetxattr: { arguments: ['string', 'string', 'buffer', 'uint64', 'int32'], return: 'int32' },
+  lgetxattr: { arguments: ['string', 'string', 'buffer', 'uint64'], return: 'int64' },
+  llistxattr: { arguments: ['string', 'buffer', 'uint64'], return: 'int64' },
+  lseek: { arguments: ['int32', 'int64', 'int32'], return: 'int64' },
   syncfs: { arguments: ['int32'], return: 'int32' },
   socket: { arguments: ['int32', 'int32', 'int32'], return: 'int32' },
   connect: { arguments: ['int32', 'buffer', 'uint32'], return: 'int32' },
@@ -90,6 +93,49 @@ export function makeNode(path: string, mode: number, major: number, minor: numbe
 /** lsetxattr(2): symlinks are not followed. */
 export function setXattr(path: string, name: string, value: Buffer): void {
   check(libc().functions.lsetxattr(path, name, value, BigInt(value.length), 0), `setxattr ${name}`, path)
+}
+
+/** Linux' limits of one value and of all names of a file. */
+const XATTR_BYTES_MAX = 65_536
+const SEEK_DATA = 3
+const SEEK_HOLE = 4
+
+/** lgetxattr(2); undefined where there is none of this name, or the file system has none at all. */
+export function getXattr(path: string, name: string): Buffer | undefined {
+  const value = Buffer.alloc(XATTR_BYTES_MAX)
+  const length = unless(['ENODATA', 'EOPNOTSUPP', 'ENOTSUP'], Number(libc().functions.lgetxattr(path, name, value, BigInt(value.length))), `getxattr ${name} ${path}`)
+  return length === undefined ? undefined : Buffer.from(value.subarray(0, length))
+}
+
+/** llistxattr(2). */
+export function listXattrs(path: string): string[] {
+  const names = Buffer.alloc(XATTR_BYTES_MAX)
+  const length = unless(['EOPNOTSUPP', 'ENOTSUP'], Number(libc().functions.llistxattr(path, names, BigInt(names.length))), `listxattr ${path}`)
+  return names.toString('utf8', 0, length ?? 0).split('\0').filter((name) => name !== '')
+}
+
+/** Where an open file of this size has data between its holes, as far as its file system tells. */
+export function dataPieces(fd: number, sizeBytes: number): { at: number; bytes: number }[] {
+  const { functions, check } = libc()
+  const pieces: { at: number; bytes: number }[] = []
+  for (let end = 0; end < sizeBytes;) {
+    // ENXIO: nothing but a hole from here on.
+    const at = unless(['ENXIO'], Number(functions.lseek(fd, BigInt(end), SEEK_DATA)), 'lseek SEEK_DATA')
+    if (at === undefined) break
+    end = check(Number(functions.lseek(fd, BigInt(at), SEEK_HOLE)), 'lseek SEEK_HOLE')
+    pieces.push({ at, bytes: end - at })
+  }
+  return pieces
+}
+
+/** Undefined for a call that failed with one of these. */
+function unless(names: readonly string[], result: number, doing: string): number | undefined {
+  try {
+    return libc().check(result, doing)
+  } catch (error) {
+    if (names.some((name) => hasCode(error, name))) return undefined
+    throw error
+  }
 }
 
 /** Writes out everything dirty on the file system that holds `path`; blocks until it is on the medium. */

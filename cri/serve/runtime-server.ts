@@ -178,6 +178,15 @@ export async function serveRuntime(runtime: ContainerRuntime, options: ServeRunt
     return { imageRef: pulled.id }
   })
   answer(OWN_CALLS.importImages, async ({ path }) => ({ images: (await runtime.importImages(path)).map(imageMessage) }))
+  server.streaming(OWN_CALLS.holdImages, async ({ refs }, send, signal) => {
+    const { images, release } = await runtime.holdImages(refs).catch((error: unknown) => { throw grpcError(error) })
+    try {
+      send({ images })
+      if (!signal.aborted) await new Promise((resolve) => { signal.addEventListener('abort', resolve, { once: true }) })
+    } finally {
+      release()
+    }
+  })
   answer(CALLS.removeImage, async ({ image }) => { await runtime.removeImage(image?.image ?? ''); return {} })
   answer(CALLS.imageFsInfo, async () => {
     const { mountpoint: path, usedBytes, inodesUsed } = await runtime.imageFsInfo()

@@ -141,5 +141,7 @@ const AuthConfig = message({ username: string(1), password: string(2), auth: str
 export const PullImage = { request: message({ image: one(1, ImageSpec), auth: one(2, AuthConfig), sandboxConfig: one(3, PodSandboxConfig) }), response: message({ imageRef: string(1) }) }
 /** skiff's own: `path` on the runtime's machine. */
 export const ImportImages = { request: message({ path: string(1) }), response: message({ images: list(1, Image) }) }
+/** skiff's own, a stream of one answer: what it names stays as long as the call is open. */
+export const HoldImages = { request: message({ refs: strings(1) }), response: message({ images: list(1, message({ id: string(1), names: strings(2), configBytes: bytes(3), layers: strings(4) })) }) }
 export const RemoveImage = message({ image: one(1, ImageSpec) })
 export const ImageFsInfo = message({ imageFilesystems: list(1, FilesystemUsage), containerFilesystems: list(2, FilesystemUsage) })

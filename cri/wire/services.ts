@@ -48,4 +48,5 @@ export const CALLS = {
 /** What CRI has no call for; only skiff's own socket answers these. */
 export const OWN_CALLS = {
   importImages: own('ImportImages', m.ImportImages.request, m.ImportImages.response),
+  holdImages: own('HoldImages', m.HoldImages.request, m.HoldImages.response),
 } as const

@@ -26,8 +26,8 @@ test('images are listed as crictl lists them: a line for each name, sizes in pow
 })
 
 const refused: [string[], RegExp][] = [
-  [[], /^skiff images needs ls, pull, import or rm/], [['prune'], /^skiff images knows no "prune", only ls, pull/], [['ls', 'x'], /^skiff images ls takes no argument "x"$/],
-  [['pull'], /^skiff images pull needs the name of an image$/], [['import'], /^skiff images import needs the path of an archive$/], [['rm'], /^skiff images rm needs the name or the id/],
+  [[], /^skiff images needs ls, pull, import, export or rm/], [['prune'], /^skiff images knows no "prune", only ls, pull/], [['ls', 'x'], /^skiff images ls takes no argument "x"$/],
+  [['pull'], /^skiff images pull needs the name of an image$/], [['import'], /^skiff images import needs the path of an archive$/], [['export'], /^skiff images export needs the name or the id/], [['rm'], /^skiff images rm needs the name or the id/],
 ]
 for (const [words, says] of refused) test(`refused: skiff images ${words.join(' ')}`, () => assert.throws(() => wordOf(words), (e) => e instanceof UsageError && says.test(e.message)))
 
@@ -39,6 +39,8 @@ async function agent(t: TestContext) {
   const memory = createMemoryRuntime({ clock: systemClock, random: systemRandom, writeLogs: false })
   memory.control.serve('busybox:1')
   const auths: unknown[] = []
+  const held: string[][] = []
+  const released = Promise.withResolvers<void>()
   const own: ContainerRuntime = Object.assign(Object.create(memory) as ContainerRuntime, {
     version: () => Promise.resolve({ runtimeName: 'skiff', runtimeVersion: '1.2', runtimeApiVersion: 'v1' }),
     pullImage: (...[ref, options]: Parameters<ContainerRuntime['pullImage']>) => {
@@ -46,6 +48,11 @@ async function agent(t: TestContext) {
       return memory.pullImage(ref, options)
     },
     importImages: (path: string) => (path.endsWith('good.tar') ? Promise.resolve([memory.control.addImage('imported:1')]) : Promise.reject(new CodedError('CRI_INVALID', `${path} is no archive of images`))),
+    holdImages: (refs: readonly string[]) => {
+      if (refs.includes('none:1')) return Promise.reject(new CodedError('CRI_IMAGE_NOT_FOUND', 'there is no image "none:1" here'))
+      held.push([...refs])
+      return Promise.resolve({ images: [{ id: 'sha256:1', names: ['docker.io/library/busybox:1'], configBytes: Buffer.from('{"rootfs":{}}'), layers: [] }], release: () => { held.length = 0; released.resolve() } })
+    },
   })
   const endpoint = join(dir, 'cri.sock')
   const server = await serveRuntime(own, { socketPath: endpoint, clock: systemClock, random: systemRandom, log: silentLog })
@@ -57,8 +64,13 @@ async function agent(t: TestContext) {
     rmSync(dir, { recursive: true })
   })
   const told: string[] = []
-  const ask = (word: 'ls' | 'pull' | 'import' | 'rm', names: string[] = [], values = {}) => images(word, names, values, client, { write: (line) => told.push(line), readPassword: () => Promise.resolve('from stdin') })
-  return { dir, told, ask, auths }
+  const save = async (output: string | undefined, chunks: AsyncIterable<Buffer>) => {
+    let bytes = 0
+    for await (const chunk of chunks) bytes += chunk.length
+    told.push(`${output} ${bytes > 0}\n`)
+  }
+  const ask = (word: Parameters<typeof images>[0], names: string[] = [], values = {}) => images(word, names, values, client, { write: (line) => told.push(line), readPassword: () => Promise.resolve('from stdin'), save })
+  return { dir, told, ask, auths, held, released: released.promise }
 }
 
 test('an image is pulled, listed, and removed by its name', async (t) => {
@@ -80,4 +92,15 @@ test('an archive is imported by the agent, from where the command was called; on
   await ask('import', [join(dir, 'good.tar')])
   assert.deepEqual(told, ['docker.io/library/imported:1\n'])
   await assert.rejects(ask('import', ['bad.tar']), (e) => e instanceof Error && e.message.includes(`${process.cwd()}/bad.tar is no archive of images`))
+})
+
+test('images are exported into one archive; they are held until it is written, and what is not there is said', async (t) => {
+  const { told, ask, held, released } = await agent(t)
+  await ask('export', ['busybox:1', 'other:1'], { output: 'x.tar' })
+  assert.deepEqual(told, [`${process.cwd()}/x.tar true\n`])
+  await released
+  assert.deepEqual(held, [])
+  await ask('export', ['busybox:1'])
+  assert.equal(told[1], 'undefined true\n')
+  await assert.rejects(ask('export', ['none:1']), (e) => e instanceof CodedError && e.message === 'there is no image "none:1" here')
 })

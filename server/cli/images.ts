@@ -1,20 +1,21 @@
-/** `skiff images ls|pull|import|rm`: the images of this machine, asked of the agent that runs here (or of another runtime) over CRI. */
+/** `skiff images ls|pull|import|export|rm`: the images of this machine, asked of the agent that runs here (or of another runtime) over CRI. */
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { CodedError, UsageError } from '#base/errors.ts'
-import { connectRuntime, type ExternalRuntime, type Image } from '#cri/index.ts'
+import { connectRuntime, imageArchive, type ExternalRuntime, type Image } from '#cri/index.ts'
 import { readOwnFlags } from './config-file.ts'
 import { clock, logFor } from './environment.ts'
 import { parseFlags, type FlagValues } from './flags.ts'
 import { text } from './node-config.ts'
+import { writeOutput } from './write-output.ts'
 import { IMAGES_FLAGS } from './verb-flags.ts'
 import { asksForHelp, helpOf } from './verbs.ts'
 
-type ImageCalls = Pick<ExternalRuntime, 'listImages' | 'imageStatus' | 'pullImage' | 'importImages' | 'removeImage'>
-/** `readPassword`: of standard input, to its end. */
-interface Io { write(text: string): void; readPassword(): Promise<string> }
+type ImageCalls = Pick<ExternalRuntime, 'listImages' | 'imageStatus' | 'pullImage' | 'importImages' | 'holdImages' | 'removeImage'>
+/** `readPassword`: of standard input, to its end. `save`: to a file, or to standard output. */
+interface Io { write(text: string): void; readPassword(): Promise<string>; save(output: string | undefined, chunks: AsyncIterable<Buffer>): Promise<void> }
 
-const WORDS = ['ls', 'pull', 'import', 'rm'] as const
+const WORDS = ['ls', 'pull', 'import', 'export', 'rm'] as const
 type Word = (typeof WORDS)[number]
 const PASSWORD_BYTES_MAX = 64 * 1024
 
@@ -29,7 +30,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   if (!existsSync(endpoint.replace(/^unix:(\/\/)?/, ''))) throw new CodedError('NO_RUNTIME', `${endpoint} is not there: images are the agent's; start skiff on this machine, or name its --data-dir`)
   const runtime = await connectRuntime({ endpoint, clock, log: logFor(values) })
   try {
-    await images(word, names, values, runtime, { write: (line) => void process.stdout.write(line), readPassword })
+    await images(word, names, values, runtime, { write: (line) => void process.stdout.write(line), readPassword, save: (output, chunks) => writeOutput(output, chunks, { stdout: process.stdout, signals: process }) })
     return 0
   } finally {
     await runtime.close()
@@ -39,7 +40,7 @@ export async function run(argv: readonly string[]): Promise<number> {
 /** Throws UsageError for what it does not know. */
 export function wordOf([word, ...names]: readonly string[]): { word: Word; names: readonly string[] } {
   const known = WORDS.find((w) => w === word)
-  if (!known) throw new UsageError(`skiff images ${word === undefined ? 'needs' : `knows no ${JSON.stringify(word)}, only`} ls, pull, import or rm; skiff images --help tells more`)
+  if (!known) throw new UsageError(`skiff images ${word === undefined ? 'needs' : `knows no ${JSON.stringify(word)}, only`} ls, pull, import, export or rm; skiff images --help tells more`)
   if (known === 'ls' && names.length > 0) throw new UsageError(`skiff images ls takes no argument ${JSON.stringify(names[0])}`)
   if (known !== 'ls' && names.length === 0) throw new UsageError(`skiff images ${known} needs ${known === 'import' ? 'the path of an archive' : known === 'pull' ? 'the name of an image' : 'the name or the id of an image; skiff images ls shows them'}`)
   return { word: known, names }
@@ -47,6 +48,7 @@ export function wordOf([word, ...names]: readonly string[]): { word: Word; names
 
 export async function images(word: Word, names: readonly string[], values: FlagValues, runtime: ImageCalls, io: Io): Promise<void> {
   if (word === 'ls') return io.write(listing(await runtime.listImages(), values['json'] === true))
+  if (word === 'export') return exportImages(names, text(values, 'output'), runtime, io)
   const username = text(values, 'username')
   const auth = word === 'pull' && username !== undefined ? { username, password: await io.readPassword() } : undefined
   for (const name of names) {
@@ -59,6 +61,16 @@ export async function images(word: Word, names: readonly string[], values: FlagV
       await runtime.removeImage(name)
       io.write(`${found.id}\n`)
     }
+  }
+}
+
+/** Into one archive. They stay until it is whole, whatever is removed meanwhile. */
+async function exportImages(names: readonly string[], output: string | undefined, runtime: ImageCalls, io: Io): Promise<void> {
+  const held = await runtime.holdImages(names)
+  try {
+    await io.save(output === undefined || output === '-' ? undefined : resolve(output), imageArchive(held.images))
+  } finally {
+    held.release()
   }
 }
 

@@ -214,6 +214,7 @@ export const UNINSTALL_FLAGS: readonly Flag[] = [
 export const IMAGES_FLAGS: readonly Flag[] = [
   ...named('config', 'data-dir', 'container-runtime-endpoint'),
   { name: 'username', kind: 'string', value: 'NAME', help: 'pull: who asks the registry; the password is read from standard input' },
+  { name: 'output', kind: 'string', value: 'FILE', help: 'export: the archive (default, or -: standard output)' },
   { name: 'json', kind: 'boolean', default: false, help: 'ls: print JSON' },
 ]
 

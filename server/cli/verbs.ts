@@ -32,8 +32,8 @@ export const VERB_SPECS = {
     words: { status: 'tell whether Secrets are encrypted, and with which key', 'rotate-keys': 'make a new key, encrypt all Secrets with it, forget the old ones', reencrypt: 'write all Secrets anew with the key in use' },
   }),
   images: spec({
-    summary: 'list, pull, import and remove the images of this machine', flags: IMAGES_FLAGS, usage: 'ls | pull NAME... | import PATH... | rm NAME|ID... [flags]',
-    words: { ls: 'list images', pull: 'pull images, so that they are here before a pod asks', import: 'import archives (docker save, OCI layouts in tar)', rm: 'remove images; what containers run on stays until they are gone' },
+    summary: 'list, pull, import, export and remove the images of this machine', flags: IMAGES_FLAGS, usage: 'ls | pull NAME... | import PATH... | export NAME|ID... | rm NAME|ID... [flags]',
+    words: { ls: 'list images', pull: 'pull images, so that they are here before a pod asks', import: 'import archives (docker save, OCI layouts in tar)', export: 'write images into one archive that is both', rm: 'remove images; what containers run on stays until they are gone' },
   }),
   snapshot: spec({
     summary: 'save the cluster\'s state, and restore it', flags: SNAPSHOT_FLAGS, usage: 'save | list | restore NAME|PATH | delete NAME... | prune [flags]',

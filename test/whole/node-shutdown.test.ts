@@ -1,6 +1,6 @@
 /** A machine that is switched off: its pods end in their own time, and the API knows why before the network goes. Images of a node by `skiff images`. */
 import assert from 'node:assert/strict'
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { Cluster, until } from '../lab/cluster.ts'
@@ -43,6 +43,23 @@ describe('a node', { timeout: 240_000 }, () => {
     const none = await images('import', '/etc/hosts')
     assert.equal(none.code, 1)
     assert.match(none.stderr, /\/etc\/hosts/)
+  })
+
+  it('exports an image into a file that a node without a network imports and runs; what fails leaves no file', async () => {
+    await until('the default service account exists', 20_000, async () => (await cluster.kubectl(['get', 'serviceaccount', 'default'])).code === 0)
+    const file = join(node.dir, 'busybox.tar')
+    assert.equal((await images('pull', 'busybox:1')).code, 0)
+    assert.deepEqual(await images('export', 'busybox:1', '--output', file), { code: 0, stdout: '', stderr: '' })
+    assert.match((await images('export', 'busybox:none', '--output', join(node.dir, 'none.tar'))).stderr, /there is no image .*busybox:none/)
+    assert.deepEqual(readdirSync(node.dir).filter((name) => name.includes('.tar')), ['busybox.tar'])
+    // The same by way of standard output, as for ssh.
+    assert.equal((await node.run(['sh', '-c', `${SKIFF} images export busybox:1 --data-dir ${node.dataDir} | cmp - ${file}`])).code, 0)
+    assert.equal((await images('rm', 'busybox:1')).code, 0)
+    assert.deepEqual(await images('import', file), { code: 0, stdout: 'docker.io/library/busybox:1\n', stderr: '' })
+    await cluster.must(['apply', '-f', '-'], { input: JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'imported' }, spec: { nodeName: node.name, restartPolicy: 'Never', containers: [{ name: 'main', image: 'busybox:1', imagePullPolicy: 'Never', command: ['sh', '-c', 'id -un; cat /var/www/index.html'] }] } }) })
+    await cluster.must(['wait', '--for=jsonpath={.status.phase}=Succeeded', '--timeout=60s', 'pod/imported'], { timeoutMs: 70_000 })
+    assert.equal(await cluster.must(['logs', 'imported']), 'root\nhello from busybox\n')
+    await cluster.must(['delete', 'pod', 'imported'])
   })
 
   it('ends its pods in their own time when the machine goes down, and tells why', async () => {

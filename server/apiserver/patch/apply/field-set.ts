@@ -145,32 +145,27 @@ function sortedElements(set: FieldSet): string[] {
 
 const KINDS = 'fkvi'
 
-/** An element read once, for the many comparisons of a sort. `value`: entries of a key, a scalar, or text. */
-interface Sortable { element: string; kind: number; value: unknown }
+/** An element read once, for the many comparisons of a sort: a key has its names and values one after the other, all else one value. */
+interface Sortable { element: string; kind: number; values: readonly unknown[] }
 
 function sortable(element: string): Sortable {
   const rest = element.slice(2)
-  const value: unknown = element.startsWith('k') ? Object.entries(JSON.parse(rest) as object) : element.startsWith('v') ? JSON.parse(rest) : element.startsWith('i') ? Number(rest) : rest
-  return { element, kind: KINDS.indexOf(element[0] ?? ''), value }
+  const values: unknown[] = element.startsWith('k') ? Object.entries(JSON.parse(rest) as object).flat().map(scalar) : [element.startsWith('v') ? scalar(JSON.parse(rest)) : element.startsWith('i') ? Number(rest) : rest]
+  return { element, kind: KINDS.indexOf(element[0] ?? ''), values }
 }
+
+/** Managed fields as a client sends them may have anything in the place of a scalar: it goes by its text. */
+const scalar = (value: unknown): unknown => (typeof value === 'object' ? JSON.stringify(value) : value)
 
 /** Fields, keys, values, indexes; numbers by their value. */
 function compareElements(a: Sortable, b: Sortable): number {
   if (a.kind !== b.kind) return a.kind - b.kind
-  return Array.isArray(a.value) ? compareKeys(a.value as KeyEntries, b.value as KeyEntries) : compareScalars(a.value, b.value)
-}
-
-type KeyEntries = readonly (readonly [name: string, value: unknown])[]
-
-function compareKeys(left: KeyEntries, right: KeyEntries): number {
-  for (const [i, [name, value]] of left.entries()) {
-    const other = right[i]
-    if (!other) return 1
-    if (name !== other[0]) return name < other[0] ? -1 : 1
-    const order = compareScalars(value, other[1])
+  for (const [i, value] of a.values.entries()) {
+    if (i >= b.values.length) return 1
+    const order = compareScalars(value, b.values[i])
     if (order !== 0) return order
   }
-  return left.length - right.length
+  return a.values.length - b.values.length || (a.element < b.element ? -1 : 1)
 }
 
 /** Numbers come before text, text before truth. */

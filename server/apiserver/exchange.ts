@@ -28,7 +28,7 @@ export interface Exchange {
 export interface Caller { request: PeerRequest; user: UserInfo; exchange: Exchange }
 
 /** What a resource request asks for, as it is classified and authorized. */
-export interface Asked { verb: VerbName | ProxiedOnly; /** `name` is also the one a field selector names. */ info: ResourceInfo; query: Query; rawQuery: string; selectors: Selectors }
+export interface Asked { verb: VerbName | ProxiedOnly; /** `name` is also the one that the field selector of a list or a watch names. */ info: ResourceInfo; query: Query; rawQuery: string; selectors: Selectors }
 
 /** Longer ones from clients are cut. */
 const AUDIT_ID_LENGTH_MAX = 64
@@ -44,7 +44,9 @@ export function askedFor(request: PeerRequest, info: ResourceInfo): Asked {
   const verb = verbOf(request.method, info, query.flag('watch'))
   const isMany = verb === 'list' || verb === 'watch' || verb === 'deletecollection'
   const fieldSelector = isMany ? query.text('fieldSelector') : ''
-  return { verb, info: info.name === '' && fieldSelector !== '' ? selectedBy(fieldSelector, info) : info, query, rawQuery, selectors: isMany ? { fieldSelector, labelSelector: query.text('labelSelector') } : {} }
+  // Not of a deletecollection, as upstream: a role for one name does not allow it.
+  const isNamed = info.name === '' && fieldSelector !== '' && verb !== 'deletecollection'
+  return { verb, info: isNamed ? selectedBy(fieldSelector, info) : info, query, rawQuery, selectors: isMany ? { fieldSelector, labelSelector: query.text('labelSelector') } : {} }
 }
 
 /** A list or watch of one name is about that object: roles and audit policies name it. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -91,7 +91,7 @@ function node(t: TestContext) {
     return { access, asks }
   }
   const files = (of: string) => readdirSync(join(rootDir, 'image_manager', of))
-  return { rootDir, clock, memory, registry, start, files }
+  return { rootDir, clock, memory, runtime, registry, start, files }
 }
 
 test('an image pulled with a secret is there for pods that have it, also after a restart; others have to convince the registry', async (t) => {
@@ -148,4 +148,64 @@ test('a record that cannot be read counts as pulled by nobody knows whom; record
   await memory.removeImage('reg.example/app:1')
   await access.prune()
   assert.equal(files('pulled').length, 0)
+})
+
+test('an image that is pulled again while images that are gone are forgotten is not forgotten, and so not one for all', async (t) => {
+  const { start, clock, memory, runtime } = node(t)
+  const { access, asks } = await start()
+  await asks([pullSecret('a', 'right')])
+  await memory.removeImage('reg.example/app:1')
+  await clock.advance(60_000)
+  const listed = Promise.withResolvers<void>()
+  const pulledAgain = Promise.withResolvers<void>()
+  runtime.listImages = async () => {
+    const images = await memory.listImages()
+    listed.resolve()
+    await pulledAgain.promise
+    return images
+  }
+  const pruned = access.prune()
+  await listed.promise
+  assert.deepEqual(await asks([pullSecret('a', 'right')]), ['Pulling', 'Pulled'])
+  pulledAgain.resolve()
+  await pruned
+  assert.deepEqual(await asks([]), ['Pulling', 'Failed', 'ErrImagePull'])
+})
+
+test('a cut-off pull is found by whatever name the pod used, and one whose note cannot be read still counts as a pull', async (t) => {
+  const { start, files, rootDir, memory, runtime } = node(t)
+  const whole = 'docker.io/library/app:1'
+  memory.control.serve(whole)
+  // Runtimes complete names, each in its own way.
+  runtime.imageStatus = (ref) => memory.imageStatus(ref.replace('docker.io/app', 'docker.io/library/app'))
+  const { access } = await start()
+  void access.pulling('docker.io/app:1', async () => {
+    await memory.pullImage(whole, {})
+    return new Promise<never>(() => {})
+  })
+  while (!(await memory.imageStatus(whole))) await new Promise((resolve) => setImmediate(resolve))
+  const present = await memory.imageStatus(whole)
+  if (!present) return assert.fail('it is not here')
+  const [note = ''] = files('pulling')
+  const path = join(rootDir, 'image_manager', 'pulling', note)
+  const text = readFileSync(path, 'utf8')
+  for (const damaged of ['{"kind":"Im', '{}']) {
+    writeFileSync(path, damaged)
+    assert.equal(await (await start()).access.mayUse('docker.io/app:1', present, []), false)
+    assert.deepEqual(files('pulling'), [note])
+  }
+  writeFileSync(path, text)
+  const next = await start()
+  assert.deepEqual([files('pulling').length, files('pulled').length, await next.access.mayUse('docker.io/app:1', present, [])], [0, 1, false])
+})
+
+test('a pull that fails says why it did, not that its note cannot be removed', async (t) => {
+  const { start, rootDir, files } = node(t)
+  const { access } = await start()
+  await assert.rejects(access.pulling('reg.example/app:1', async () => {
+    const path = join(rootDir, 'image_manager', 'pulling', files('pulling')[0] ?? '')
+    rmSync(path)
+    mkdirSync(path)
+    throw new Error('no such host')
+  }), /no such host/)
 })

@@ -20,7 +20,7 @@ export interface ImageAccess {
 }
 
 export interface ImageAccessDeps {
-  runtime: Pick<ImageService, 'listImages'>
+  runtime: Pick<ImageService, 'listImages' | 'imageStatus'>
   config: Pick<KubeletConfig, 'imageVerification' | 'imageVerificationAllowlist'>
   rootDir: string
   clock: Clock
@@ -33,21 +33,21 @@ export async function openImageAccess({ runtime, config, rootDir, clock, ...deps
   const results = new Map<AccessResult, number>()
   const lock = new KeyedLock()
 
-  /** 'nobody': it is not known whose. */
-  const note = (image: string, imageRef: string, secret: PullSecret | 'nobody' | undefined): Promise<void> => lock.run(imageRef, async () => {
+  /** 'nobody': it is not known whose. `isNew`: it has just come, whatever was known before. */
+  const note = (image: string, imageRef: string, secret: PullSecret | 'nobody' | undefined, isNew = false): Promise<void> => lock.run(imageRef, async () => {
     const credentials = secret === 'nobody' ? undefined : secret ? { kubernetesSecrets: [secret] } : { nodePodsAccessible: true }
     const before = records.get(imageRef)
-    const after = withCredentials(before, { imageRef, image, credentials, now: time(clock.nowMs()) })
-    if (after !== before) await records.put(after)
+    const now = time(clock.nowMs())
+    const after = withCredentials(before, { imageRef, image, credentials, now })
+    // Who forgets images that are gone goes by the time.
+    if (isNew || after !== before) await records.put({ ...after, lastUpdatedTime: now })
   })
 
   // Pulls that were cut off: some of those images came all the same.
-  if (records.unfinished.length > 0) {
-    const images = await runtime.listImages()
-    for (const image of records.unfinished) {
-      for (const { id } of images.filter((i) => [...i.repoTags, ...i.repoDigests].some((name) => isSameImage(name, image)))) if (!records.get(id)) await note(image, id, 'nobody')
-      await records.settle(image)
-    }
+  for (const image of records.unfinished) {
+    const came = await runtime.imageStatus(image)
+    if (came && !records.get(came.id)) await note(image, came.id, 'nobody')
+    await records.settle(image)
   }
 
   return {
@@ -64,11 +64,11 @@ export async function openImageAccess({ runtime, config, rootDir, clock, ...deps
       try {
         came = await pull()
       } catch (error) {
-        await records.settle(image)
+        await records.settle(image).catch((problem: unknown) => log.warn('a pull that failed is not forgotten: pods show their credentials again', { image, error: asError(problem) }))
         throw error
       }
       try {
-        await note(image, came.image.id, came.with)
+        await note(image, came.image.id, came.with, true)
         await records.settle(image)
       } catch (error) {
         // The intent stays: the next start makes a record of it.
@@ -82,10 +82,4 @@ export async function openImageAccess({ runtime, config, rootDir, clock, ...deps
     },
     metrics: () => [{ name: 'kubelet_imagemanager_image_mustpull_checks_total', help: '[ALPHA] Counter for how many times kubelet checked whether credentials need to be re-verified to access an image', type: 'counter', samples: [...results].map(([result, value]) => ({ labels: { result }, value })) }],
   }
-}
-
-/** Runtimes tell whole names, pods often short ones. */
-function isSameImage(whole: string, image: string): boolean {
-  const named = image.includes('@') || image.lastIndexOf(':') > image.lastIndexOf('/') ? image : `${image}:latest`
-  return whole === named || whole === `docker.io/${named}` || whole === `docker.io/library/${named}`
 }

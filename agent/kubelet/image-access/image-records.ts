@@ -29,15 +29,20 @@ export interface ImageRecords {
 interface Kept { kind?: unknown; image?: unknown; imageRef?: unknown; lastUpdatedTime?: unknown; credentialMapping?: unknown }
 
 const API_VERSION = 'kubelet.config.k8s.io/v1beta1'
+/** Times are kept in whole seconds. */
+const TIME_STEP_MS = 1_000
 const fileOf = (name: string): string => `sha256-${createHash('sha256').update(name).digest('hex')}`
 
 export async function openImageRecords(rootDir: string, log: Log): Promise<ImageRecords> {
   const [pulled, pulling] = [join(rootDir, 'image_manager', 'pulled'), join(rootDir, 'image_manager', 'pulling')]
   const records = new Map<string, PulledRecord>()
-  const damaged = new Set<string>()
+  /** Files that cannot be read. They are named after an image each: of that one it is known at least that it was pulled here. */
+  const damaged = { pulled: new Set<string>(), pulling: new Set<string>() }
   const intents = new Map<string, number>()
   const unfinished: string[] = []
   const lock = new KeyedLock()
+  /** Of the files in `pulled`, by their names. */
+  const change = new KeyedLock()
   for (const directory of [pulled, pulling]) {
     await mkdir(directory, { recursive: true, mode: 0o700 })
     for (const file of await readdir(directory)) {
@@ -45,11 +50,10 @@ export async function openImageRecords(rootDir: string, log: Log): Promise<Image
       const path = join(directory, file)
       try {
         const kept = JSON.parse(await readFile(path, 'utf8')) as Kept
-        if (directory === pulling) unfinished.push(String(kept.image))
-        else if (typeof kept.imageRef === 'string' && typeof kept.credentialMapping === 'object' && kept.credentialMapping !== null) records.set(kept.imageRef, { imageRef: kept.imageRef, lastUpdatedTime: String(kept.lastUpdatedTime), credentialMapping: kept.credentialMapping as PulledRecord['credentialMapping'] })
-        else damaged.add(file)
+        if (directory === pulling) unfinished.push(imageOf(kept))
+        else records.set(...recordOf(kept))
       } catch (error) {
-        damaged.add(file)
+        damaged[directory === pulling ? 'pulling' : 'pulled'].add(file)
         log.warn('it is not known any more how an image came here: pods show their credentials again', { path, error: asError(error) })
       }
     }
@@ -57,14 +61,15 @@ export async function openImageRecords(rootDir: string, log: Log): Promise<Image
   for (const image of unfinished) intents.set(image, 1)
 
   return {
-    get: (imageRef) => records.get(imageRef) ?? (damaged.has(fileOf(imageRef)) ? { imageRef, lastUpdatedTime: '', credentialMapping: {} } : undefined),
-    isIntended: (image) => intents.has(image),
+    get: (imageRef) => records.get(imageRef) ?? (damaged.pulled.has(fileOf(imageRef)) ? { imageRef, lastUpdatedTime: '', credentialMapping: {} } : undefined),
+    isIntended: (image) => intents.has(image) || damaged.pulling.has(fileOf(image)),
     unfinished,
-    async put(record) {
-      await writeFileAtomic(join(pulled, fileOf(record.imageRef)), JSON.stringify({ kind: 'ImagePulledRecord', apiVersion: API_VERSION, ...record }), { mode: 0o600 })
+    put: (record) => change.run(fileOf(record.imageRef), async () => {
+      const file = fileOf(record.imageRef)
+      await writeFileAtomic(join(pulled, file), JSON.stringify({ kind: 'ImagePulledRecord', apiVersion: API_VERSION, ...record }), { mode: 0o600 })
       records.set(record.imageRef, record)
-      damaged.delete(fileOf(record.imageRef))
-    },
+      damaged.pulled.delete(file)
+    }),
     intend: (image) => lock.run(image, async () => {
       const count = intents.get(image) ?? 0
       intents.set(image, count + 1)
@@ -82,20 +87,40 @@ export async function openImageRecords(rootDir: string, log: Log): Promise<Image
       else {
         await rm(join(pulling, fileOf(image)), { force: true })
         intents.delete(image)
+        damaged.pulling.delete(fileOf(image))
       }
     }),
     async prune(present, untilMs) {
-      for (const { imageRef, lastUpdatedTime } of Array.from(records.values())) {
-        // Times are kept in whole seconds.
-        if (present.has(imageRef) || Date.parse(lastUpdatedTime) >= untilMs - 1_000) continue
-        await rm(join(pulled, fileOf(imageRef)), { force: true })
-        records.delete(imageRef)
+      const isGone = ({ imageRef, lastUpdatedTime }: PulledRecord) => !present.has(imageRef) && Date.parse(lastUpdatedTime) < untilMs - TIME_STEP_MS
+      for (const { imageRef } of [...records.values()].filter(isGone)) {
+        await change.run(fileOf(imageRef), async () => {
+          // It may have been pulled again while others were removed.
+          const now = records.get(imageRef)
+          if (!now || !isGone(now)) return
+          await rm(join(pulled, fileOf(imageRef)), { force: true })
+          records.delete(imageRef)
+        })
       }
       const files = new Set([...present].map(fileOf))
-      for (const file of Array.from(damaged).filter((f) => !files.has(f))) {
-        await rm(join(pulled, file), { force: true })
-        damaged.delete(file)
+      for (const file of [...damaged.pulled].filter((f) => !files.has(f))) {
+        await change.run(file, async () => {
+          if (!damaged.pulled.has(file)) return
+          await rm(join(pulled, file), { force: true })
+          damaged.pulled.delete(file)
+        })
       }
     },
   }
+}
+
+/** Throws for what is no intent. */
+function imageOf({ image }: Kept): string {
+  if (typeof image !== 'string') throw new Error('it names no image')
+  return image
+}
+
+/** Throws for what is no record. */
+function recordOf({ imageRef, lastUpdatedTime, credentialMapping }: Kept): [string, PulledRecord] {
+  if (typeof imageRef !== 'string' || typeof credentialMapping !== 'object' || credentialMapping === null) throw new Error('it says nothing of an image')
+  return [imageRef, { imageRef, lastUpdatedTime: String(lastUpdatedTime), credentialMapping: credentialMapping as PulledRecord['credentialMapping'] }]
 }

@@ -248,7 +248,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
       health.add('device-plugin', () => plugins.problem())
       health.passed()
       const kept = new Map((await store.loadPods()).map((record) => [record.pod.metadata.uid, record]))
-      const running = await assemble({ ...options, log }, { paths, store, devices: manager, refusal: (pod) => (shutdown.isShuttingDown ? NOT_ADMITTED : eviction.refusal(pod)), kept: (uid) => kept.get(uid), services: knownServices, allocatable: async () => nodeAllocatable(await capacity(), config), node: () => nodes.get(nodeName), drivers,
+      const running = await assemble({ ...options, log }, { signal, paths, store, devices: manager, refusal: (pod) => (shutdown.isShuttingDown ? NOT_ADMITTED : eviction.refusal(pod)), kept: (uid) => kept.get(uid), services: knownServices, allocatable: async () => nodeAllocatable(await capacity(), config), node: () => nodes.get(nodeName), drivers,
         onPreemption: (resource) => preemptions.set(resource, (preemptions.get(resource) ?? 0) + 1),
         onStatus: (before, after) => terminations.note(before, after),
         onVolumeUse() {
@@ -314,6 +314,8 @@ export function createKubelet(options: KubeletOptions): Kubelet {
 const emptyWorkers: PodWorkers = { upsert: () => {}, remove: () => {}, wake: () => {}, wakeAll: () => {}, setMirror: () => {}, get: () => undefined, list: () => [], holding: () => [], drop: () => {}, run: () => Promise.resolve() }
 
 interface Assembly {
+  /** Of the kubelet's life. */
+  signal: AbortSignal
   paths: ReturnType<typeof podPaths>
   store: PodStore
   devices: DeviceManager
@@ -332,7 +334,7 @@ interface Assembly {
   onVolumeUse: () => void
 }
 
-async function assemble(options: KubeletOptions, { paths, store, devices, refusal, kept, services, allocatable, node, drivers, onPreemption, onStatus, onVolumeUse }: Assembly) {
+async function assemble(options: KubeletOptions, { signal, paths, store, devices, refusal, kept, services, allocatable, node, drivers, onPreemption, onStatus, onVolumeUse }: Assembly) {
   const { client, runtime, config, clock, random, log, events, rootDir, nodeName } = options
   const { runtimeName } = await runtime.version()
   // One that cannot say now what it can do refuses what it cannot itself.
@@ -352,7 +354,7 @@ async function assemble(options: KubeletOptions, { paths, store, devices, refusa
   const persistent = createPersistentVolumes({ objects, mounter, paths, csi, local, growth, node })
   const volumes = createPodVolumes({ paths, mounter, objects, tokens, persistent, clock, random, field: (pod) => field(pod) })
   const imageAccess = await openImageAccess({ runtime, config, rootDir, clock, log })
-  const images = createImagePuller({ runtime, access: imageAccess, providers: config.credentialProviders && createCredentialProviders(config.credentialProviders, { clock, log }), clock, log, maxParallelPulls: config.maxParallelPulls })
+  const images = createImagePuller({ runtime, access: imageAccess, providers: config.credentialProviders && createCredentialProviders(config.credentialProviders, { clock, log, signal }), clock, log, maxParallelPulls: config.maxParallelPulls })
   const userRanges = createUserRanges(paths, config.maxPods)
   const hooks = createHookRunner({ runtime, clock })
   const prober = createProber({ clock, random, log, run: createRunProbe({ runtime, clock }), onChange: (uid) => workers.wake(uid) })

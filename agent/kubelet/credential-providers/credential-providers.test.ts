@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { FakeClock } from '#base/clock-fake.ts'
 import { createLog } from '#base/log.ts'
-import { createCredentialProviders } from './credential-providers.ts'
+import { createCredentialProviders, parseAnswer } from './credential-providers.ts'
 import { parseProviderConfig } from './provider-config.ts'
 import type { CredentialProvider } from './settings.ts'
 
@@ -35,9 +35,10 @@ function machine(t: TestContext, script: string) {
   const clock = new FakeClock()
   const lines: string[] = []
   const provider: CredentialProvider = { name: 'helper', matchImages: ['*.reg.example'], defaultCacheMs: 60_000, apiVersion: V1, args: ['get'], env: { TOLD: ' told' } }
-  const providers = createCredentialProviders({ providers: [provider], binDir, environment: { PATH: '/usr/bin:/bin' } }, { clock, log: createLog({ format: 'text', level: 'debug', nowMs: () => 0, write: (line) => lines.push(line) }) })
+  const life = new AbortController()
+  const providers = createCredentialProviders({ providers: [provider], binDir, environment: { PATH: '/usr/bin:/bin' } }, { clock, signal: life.signal, log: createLog({ format: 'text', level: 'debug', nowMs: () => 0, write: (line) => lines.push(line) }) })
   const asked = () => readFileSync(join(binDir, 'asked'), 'utf8').trimEnd().split('\n').filter((l) => l !== '')
-  return { clock, lines, asked, ask: (image: string) => providers.credentialsFor(image) }
+  return { binDir, clock, lines, life, asked, ask: (image: string) => providers.credentialsFor(image) }
 }
 
 const answering = (more: object) => `echo '${JSON.stringify({ kind: 'CredentialProviderResponse', apiVersion: V1, ...more })}'`
@@ -74,6 +75,7 @@ test('pods that start together ask once; an answer for no time is not kept', asy
 
 const FAILURES: [string, string, string][] = [
   ['fails', 'echo no such account >&2; exit 3', 'no such account'], ['answers no JSON', 'echo secret', 'provider helper answered what is no JSON'],
+  ['fails without a word', 'exit 3', 'exit status 3'], ['dies', 'kill -9 $$', 'killed by SIGKILL'], ['answers more than anybody reads', 'head -c 2000000 /dev/zero | tr "\\0" x', 'it answered with more than 1048576 bytes'],
   ['answers something else', 'echo \'{"kind":"Secret"}\'', 'did not answer with a CredentialProviderResponse'], ['does not say for what', answering({ auth }), 'did not return a valid cacheKeyType'],
 ]
 for (const [what, script, says] of FAILURES) {
@@ -81,6 +83,23 @@ for (const [what, script, says] of FAILURES) {
     const { ask, lines } = machine(t, script)
     assert.deepEqual(await ask('a.reg.example/x'), [])
     assert.equal(lines.length, 1)
-    assert.ok(lines[0]?.includes(says) && !lines[0].includes('secret'), lines.join('\n'))
+    assert.ok(lines[0]?.includes(says) && !lines[0].includes('secret') && !lines[0].includes('helper get'), lines.join('\n'))
   })
 }
+
+test('credentials that are nothing are empty, as in Go', () => {
+  const provider: CredentialProvider = { name: 'helper', matchImages: [], defaultCacheMs: 0, apiVersion: V1, args: [], env: {} }
+  assert.deepEqual(parseAnswer(JSON.stringify({ kind: 'CredentialProviderResponse', apiVersion: V1, cacheKeyType: 'Image', auth: { a: null, b: { username: 'u' } } }), provider).auth, [{ pattern: 'a', auth: { username: '', password: '' } }, { pattern: 'b', auth: { username: 'u', password: '' } }])
+})
+
+test('a provider that hangs does not outlive the agent', async (t) => {
+  const { ask, lines, life, binDir } = machine(t, 'echo $$ > "$0.pid"; exec sleep 4714')
+  const asking = ask('a.reg.example/x')
+  const written = (): string | undefined => { try { return readFileSync(join(binDir, 'helper.pid'), 'utf8').trim() || undefined } catch { return undefined } }
+  while (written() === undefined) await new Promise((resolve) => setImmediate(resolve))
+  life.abort()
+  assert.deepEqual(await asking, [])
+  assert.match(lines[0] ?? '', /the agent stops/)
+  const isThere = (): boolean => { try { return process.kill(Number(written()), 0) } catch { return false } }
+  while (isThere()) await new Promise((resolve) => setImmediate(resolve))
+})

@@ -2,7 +2,7 @@
  * Credentials for registries that programs on this machine tell (the kubelet's image credential providers, KEP-2133): asked with the image on
  * standard input when it is to be pulled, kept as long as they say. One that fails is logged, and the pull goes on without it.
  */
-import { execFile } from 'node:child_process'
+import { execFile, type ExecFileException } from 'node:child_process'
 import { join } from 'node:path'
 import type { Clock } from '#base/clock.ts'
 import { asError, CodedError } from '#base/errors.ts'
@@ -21,11 +21,16 @@ interface Answer { cacheKeyType: 'Image' | 'Registry' | 'Global'; cacheMs: numbe
 
 const TIMEOUT_MS = 60_000
 const OUTPUT_BYTES_MAX = 1024 * 1024
-/** Of one provider; a provider that keeps one for each image must not fill the memory. */
+/** Of what it says is wrong, for the log. */
+const STDERR_LENGTH_MAX = 1_000
+/** Of all providers together; one that keeps an answer for each image must not fill the memory. */
 const KEPT_MAX = 256
 
-export function createCredentialProviders({ providers, binDir, environment }: CredentialProviderSettings, deps: { clock: Clock; log: Log }): CredentialProviders {
-  const { clock } = deps
+/** `signal`: of the agent's life; programs that still run then are killed. */
+export interface CredentialProvidersDeps { clock: Clock; log: Log; signal: AbortSignal }
+
+export function createCredentialProviders({ providers, binDir, environment }: CredentialProviderSettings, deps: CredentialProvidersDeps): CredentialProviders {
+  const { clock, signal } = deps
   const log = deps.log.with('credential-providers')
   const kept = new Map<string, { answer: Answer; untilMs: number }>()
   const asking = new Map<string, Promise<Answer>>()
@@ -41,7 +46,7 @@ export function createCredentialProviders({ providers, binDir, environment }: Cr
     // Pods that start together ask once.
     const joined = asking.get(keys.Image)
     if (joined) return joined
-    const run = execProvider(provider, image, binDir, environment).finally(() => asking.delete(keys.Image))
+    const run = execProvider(provider, image, { binDir, environment, signal }).finally(() => asking.delete(keys.Image))
     asking.set(keys.Image, run)
     const answer = await run
     if (answer.cacheMs > 0) {
@@ -70,11 +75,11 @@ export function createCredentialProviders({ providers, binDir, environment }: Cr
 }
 
 /** Rejects with what it said on standard error, never with what it answered. */
-function execProvider(provider: CredentialProvider, image: string, binDir: string, environment: Readonly<Record<string, string>>): Promise<Answer> {
+function execProvider(provider: CredentialProvider, image: string, { binDir, environment, signal }: Omit<CredentialProviderSettings, 'providers'> & { signal: AbortSignal }): Promise<Answer> {
   const { name, args, env, apiVersion } = provider
   return new Promise((resolve, reject) => {
-    const child = execFile(join(binDir, name), [...args], { timeout: TIMEOUT_MS, killSignal: 'SIGKILL', maxBuffer: OUTPUT_BYTES_MAX, env: { ...environment, ...env } }, (error, stdout, stderr) => {
-      if (error) return reject(new CodedError('CREDENTIAL_PROVIDER_FAILED', `error execing credential provider plugin ${name} for image ${image}: ${stderr.trim().slice(0, 1_000) || error.message.split('\n')[0]}`))
+    const child = execFile(join(binDir, name), [...args], { signal, timeout: TIMEOUT_MS, killSignal: 'SIGKILL', maxBuffer: OUTPUT_BYTES_MAX, env: { ...environment, ...env } }, (error, stdout, stderr) => {
+      if (error) return reject(new CodedError('CREDENTIAL_PROVIDER_FAILED', `error execing credential provider plugin ${name} for image ${image}: ${stderr.trim().slice(0, STDERR_LENGTH_MAX) || howItFailed(error)}`))
       try {
         resolve(parseAnswer(stdout, provider))
       } catch (problem) {
@@ -84,6 +89,14 @@ function execProvider(provider: CredentialProvider, image: string, binDir: strin
     child.stdin?.on('error', () => {}) // It did not read what it was asked: its answer counts.
     child.stdin?.end(JSON.stringify({ kind: 'CredentialProviderRequest', apiVersion, image }))
   })
+}
+
+/** Not by Node's message, which quotes its arguments. */
+function howItFailed({ code, killed, signal }: ExecFileException): string {
+  if (code === 'ABORT_ERR') return 'the agent stops'
+  if (code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') return `it answered with more than ${OUTPUT_BYTES_MAX} bytes`
+  if (killed === true) return `it did not answer within ${TIMEOUT_MS / 1_000} s`
+  return signal ? `killed by ${signal}` : typeof code === 'number' ? `exit status ${code}` : `it cannot be run: ${String(code)}`
 }
 
 /** Throws without quoting it: it holds passwords. */
@@ -100,7 +113,7 @@ export function parseAnswer(text: string, { name, apiVersion, defaultCacheMs }: 
   if (cacheKeyType !== 'Image' && cacheKeyType !== 'Registry' && cacheKeyType !== 'Global') throw new CodedError('CREDENTIAL_PROVIDER_FAILED', `credential provider plugin did not return a valid cacheKeyType: ${String(cacheKeyType)}`)
   return {
     cacheKeyType, cacheMs: typeof answer.cacheDuration === 'string' ? ms(answer.cacheDuration) : defaultCacheMs,
-    auth: Object.entries((answer.auth ?? {}) as Record<string, { username?: unknown; password?: unknown }>).map(([pattern, { username, password }]) => ({ pattern, auth: { username: textOf(username), password: textOf(password) } })),
+    auth: Object.entries((answer.auth ?? {}) as Record<string, { username?: unknown; password?: unknown } | null>).map(([pattern, auth]) => ({ pattern, auth: { username: textOf(auth?.username), password: textOf(auth?.password) } })),
   }
 }
 

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -63,6 +65,26 @@ test('cgroups of version 1 are read: ticks as seconds, the largest number as no 
 test('a cgroup that is gone counts nothing', async (t) => {
   const counters = await readContainerCounters('pod/gone', cgroup(t, 2, {}))
   assert.deepEqual([counters.cpu.userSeconds, counters.io, counters.pressure, counters.tasks], [0, [], undefined, { ...NO_TASKS, threads: 0, threadsMax: 0 }])
+})
+
+test('what its processes have open is counted; of very many only the first are asked what they are', async (t) => {
+  const layout = cgroup(t, 2, { 'cpu/cgroup.procs': `${process.pid}\n4194305\n` })
+  const tasks = async () => (await readContainerCounters('pod/main', layout)).tasks
+  const listening = async () => {
+    const server = createServer().listen(0, '127.0.0.1')
+    t.after(() => server.close())
+    await once(server, 'listening')
+  }
+  const before = await tasks()
+  assert.deepEqual([before.processes, before.filesSoftLimit > 0], [2, true])
+  await listening()
+  const more = await tasks()
+  assert.deepEqual([more.files > before.files, more.sockets - before.sockets], [true, 1])
+  const files = Array.from({ length: 4_100 }, () => openSync('/dev/null', 'r'))
+  t.after(() => { for (const fd of files) closeSync(fd) })
+  await listening()
+  const many = await tasks()
+  assert.deepEqual([many.files - more.files >= 4_101, many.sockets - more.sockets], [true, 0])
 })
 
 test('each sample has as many label values as its descriptor has names', async (t) => {

@@ -16,6 +16,7 @@ import type { CgroupLayout } from './cgroups.ts'
 import { confine } from './confinement.ts'
 import { readContainerCounters } from './container-counters.ts'
 import { diskUsage, readCgroupUsage } from './container-stats.ts'
+import { deviceOf } from './device-number.ts'
 import { allHostDevices, requestedDevices } from './devices.ts'
 import { ExitWatch } from './exit-watch.ts'
 import type { EmbeddedImageService } from './image-service.ts'
@@ -289,8 +290,9 @@ export class ContainerService {
   async counted(id: string): Promise<CountedContainer> {
     const record = this.record(id)
     const { upper } = this.#parts.paths.container(id)
-    const [stats, counters, fs, { dev }] = await Promise.all([this.stats(id), readContainerCounters(record.cgroupPath, this.cgroups), statfs(upper), stat(upper)])
-    return { status: describe(record), cgroupPath: record.cgroupPath, stats, counters, fs: { device: `${dev >>> 8 & 0xfff}:${dev & 0xff}`, bytes: fs.blocks * fs.bsize, inodes: fs.files, inodesFree: fs.ffree } }
+    const [stats, counters, fs, { dev }] = await Promise.all([this.stats(id), readContainerCounters(record.cgroupPath, this.cgroups), statfs(upper), stat(upper, { bigint: true })])
+    const { major, minor } = deviceOf(dev)
+    return { status: describe(record), cgroupPath: record.cgroupPath, stats, counters, fs: { device: `${major}:${minor}`, bytes: fs.blocks * fs.bsize, inodes: fs.files, inodesFree: fs.ffree } }
   }
 
   /** Resolves at once when it does not run. False after `timeoutMs`. */

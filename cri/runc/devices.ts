@@ -3,6 +3,7 @@ import { lstatSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { CodedError, hasCode } from '#base/errors.ts'
 import type { ContainerConfig } from '../runtime.ts'
+import { deviceOf } from './device-number.ts'
 import type { OciDevice } from './oci-spec.ts'
 
 /** Mounted or made by the runtime itself in every container. */
@@ -33,6 +34,6 @@ function devicesAt(hostPath: string, containerPath: string, access: string, leni
   if (!stat.isCharacterDevice() && !stat.isBlockDevice()) return []
   return [{
     path: containerPath, type: stat.isCharacterDevice() ? 'c' : 'b', access, fileMode: stat.mode & 0o7777, uid: stat.uid, gid: stat.gid,
-    major: (stat.rdev >> 8) & 0xfff, minor: (stat.rdev & 0xff) | ((stat.rdev >> 12) & 0xfff00),
+    ...deviceOf(BigInt(stat.rdev)),
   }]
 }

@@ -42,7 +42,7 @@ export async function openHistoryDirectory({ directory, clock, log }: HistoryDir
       if (state.bytes.delete(id)) rmSync(pathOf(id), { force: true })
     },
     failed(error) {
-      if (!state.isFailing) log.warn('history for watches cannot be kept on the disk: clients that come back after long will list again', { error: error.message })
+      if (!state.isFailing) log.warn('history for watches cannot be kept on the disk: clients that come back after long will list again', { directory, error: error.message })
       state.isFailing = true
     },
   }

@@ -196,6 +196,7 @@ export class Watcher implements Follower, BodyStream {
       try {
         this.#backlog = this.#options.cache.history(through, this.#until)
       } catch (error) {
+        // The store is closing, or takes over another state: who watches begins anew.
         if (!hasCode(error, 'STORE_COMPACTED')) return this.#end()
         return this.#fail(tooOld(through, this.#until).body)
       }

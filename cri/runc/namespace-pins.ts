@@ -13,6 +13,7 @@ import type { IdRange } from '../runtime.ts'
 import { SANDBOX_VARIABLE } from './leftovers.ts'
 import { mountsBelow, readMountTable } from './mount-table.ts'
 import { bringLoopbackUp, pinNewNamespaces } from './native.ts'
+import { openPauseProgram } from './pause-program.ts'
 import { identify } from './process-identity.ts'
 import type { ProcessIdentity } from './process-identity.ts'
 import { SEARCH_PATH, mustRun, runCommand, type CommandResult } from './run-command.ts'
@@ -142,14 +143,13 @@ export async function unmountBelow(paths: readonly string[], clock: Clock): Prom
   }
 }
 
-/**
- * Init of a process namespace shared by a pod's containers. It ignores SIGCHLD, so that the kernel reaps orphans for it,
- * and sleeps: 0.1 MB. `unshare` itself ends once the fork is told of, and init goes on without a parent of ours.
- */
-export async function startSharedPidInit(sandboxId: string, clock: Clock, userPath?: string): Promise<ProcessIdentity> {
+/** Init of a process namespace shared by a pod's containers (`pause-program.ts`). `unshare` itself ends once the fork is told of, and init goes on without a parent of ours. */
+export async function startSharedPidInit({ sandboxId, dataDir, userPath, clock }: { sandboxId: string; dataDir: string; userPath: string | undefined; clock: Clock }): Promise<ProcessIdentity> {
   const enter = userPath === undefined ? [] : ['nsenter', `--user=${userPath}`]
-  const [program, ...args] = [...enter, 'unshare', '--pid', '--fork', 'env', '--ignore-signal=CHLD,TERM,INT,HUP', 'sleep', 'infinity']
-  const child = spawn(program, args, { stdio: 'ignore', detached: true, cwd: '/', env: { PATH: SEARCH_PATH, [SANDBOX_VARIABLE]: sandboxId } })
+  const pause = await openPauseProgram(dataDir)
+  const [program, ...args] = [...enter, 'unshare', '--pid', '--fork', '/proc/self/fd/3']
+  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'ignore', pause.fd], detached: true, cwd: '/', env: { PATH: SEARCH_PATH, [SANDBOX_VARIABLE]: sandboxId } })
+  await pause.close()
   const parent = child.pid
   if (parent === undefined) {
     await new Promise((resolve) => child.once('error', resolve))
@@ -174,9 +174,9 @@ async function childOf(parent: number): Promise<number | undefined> {
   const children = await readFile(`/proc/${parent}/task/${parent}/children`, 'utf8').catch(() => '')
   const pid = Number(children.trim().split(' ')[0])
   if (!pid) return undefined
-  // The fork exists before it is init: wait until it runs what it is meant to.
+  // The fork exists before it is init: wait until it has given itself its name.
   const comm = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')
-  return comm.trim() === 'sleep' ? pid : undefined
+  return comm.trim() === 'pause' ? pid : undefined
 }
 
 /** `net.ipv4.ip_forward` and `net/ipv4/ip_forward` alike, as sysctl(8) reads them. */

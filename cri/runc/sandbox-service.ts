@@ -99,7 +99,7 @@ export class SandboxService {
         sysctls: { ...(own && DEFAULT_SYSCTLS), ...(own && namespaces.users && { 'net.ipv4.ping_group_range': `0 ${namespaces.users.length - 1}` }), ...sysctls },
       }, clock)
       if (namespaces.pid === 'pod') {
-        record.pause = await startSharedPidInit(id, clock, namespaces.users && files.user)
+        record.pause = await startSharedPidInit({ sandboxId: id, dataDir: this.#options.dataDir, userPath: namespaces.users && files.user, clock })
         joinCgroup(this.pauseCgroup(record), record.pause.pid, readCgroupLayout())
       }
       if (netnsPath !== undefined) {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { EventEmitter, once } from 'node:events'
 import { createServer, type Http2Server, type ServerHttp2Stream } from 'node:http2'
 import { connect, createServer as createTcp, type AddressInfo, type Socket } from 'node:net'
 import { describe, it } from 'node:test'
@@ -92,20 +93,22 @@ describe('a gRPC client', () => {
     await withServer(echo, async (port) => {
       // A way that can be clogged: connected, and nothing comes through.
       const open = new Set<Socket>()
+      const sent = new EventEmitter()
       const proxy = createTcp((socket) => {
+        socket.on('data', () => sent.emit('data'))
         const to = connect(port, '127.0.0.1')
         for (const s of [socket, to]) { open.add(s); s.on('error', () => { /* ended below */ }) }
         socket.pipe(to).pipe(socket)
       })
       await new Promise<void>((resolve) => { proxy.listen(0, '127.0.0.1', resolve) })
-      const client = clientOf((proxy.address() as AddressInfo).port, { silenceMsMax: 100 })
+      const client = clientOf((proxy.address() as AddressInfo).port, { silenceMsMax: 1_000 })
       try {
         const heard = Promise.withResolvers<void>()
         const stream = await client.open(ECHO, () => heard.resolve())
         stream.send({ text: 'a' })
         await heard.promise
-        // While it is only quiet it answers pings, and the call stays.
-        await new Promise((resolve) => { setTimeout(resolve, 400) })
+        // While it is only quiet it answers pings, and the call stays: each ping is sent because the one before was answered.
+        for (let pings = 0; pings < 3; pings++) await once(sent, 'data')
         for (const socket of open) { socket.unpipe(); socket.pause() }
         await assert.rejects(stream.over, (e) => e instanceof GrpcError && e.status === GRPC.unavailable)
         assert.deepEqual(await client.unary(ECHO, { text: 'again' }, { timeoutMs: 10_000 }), { text: 'again' })

@@ -186,9 +186,14 @@ export class GrpcClient {
         return
       }
       if (session.destroyed) return
-      const giveUp = clock.after(silenceMsMax / 2, () => session.destroy(new Error(`${peer} has been silent for ${silenceMsMax * 1.5} ms`)))
+      let hasAnswered = false
+      // After a turn of the loop: where this process stood still itself, the answer lies there unread.
+      const giveUp = clock.after(silenceMsMax / 2, () => setImmediate(() => {
+        if (!hasAnswered) session.destroy(new Error(`${peer} has been silent for ${silenceMsMax * 1.5} ms`))
+      }))
       pulse.unwatch = giveUp
       session.ping((error) => {
+        hasAnswered = true
         giveUp()
         if (error || pulse.open === 0) return
         pulse.heardMs = clock.monotonicMs()

@@ -6,6 +6,7 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, read
 import type { BigIntStats } from 'node:fs'
 import { join } from 'node:path'
 import { CodedError } from '#base/errors.ts'
+import { deviceOf } from './device-number.ts'
 import { dataPieces, getXattr, listXattrs } from './native.ts'
 import { TAR_END_BYTES, tarHeader, tarPadding } from './tar-header.ts'
 import type { WrittenEntry } from './tar-header.ts'
@@ -34,7 +35,7 @@ function* tarOfDirectory(path: string, prefix: string, firstNames: Map<string, s
 function* tarOfNode(path: string, prefix: string, base: string, firstNames: Map<string, string>): Generator<Buffer> {
   const stat = lstatSync(path, { bigint: true })
   const name = `${prefix}${base}`
-  const device = deviceOf(stat)
+  const device = deviceOf(stat.rdev)
   if (stat.isCharacterDevice() && device.major === 0 && device.minor === 0) return yield tarHeader(marker(`${prefix}.wh.${base}`))
   if (stat.isDirectory()) {
     yield tarHeader(entryOf(`${name}/`, 'directory', stat, xattrsOf(path)))
@@ -116,11 +117,6 @@ function xattrsOf(path: string): Map<string, Buffer> {
     if (value) found.set(name, value)
   }
   return found
-}
-
-/** As `makeNode` puts them together. */
-function deviceOf({ rdev }: BigIntStats): { major: number; minor: number } {
-  return { major: Number(((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & ~0xfffn)), minor: Number((rdev & 0xffn) | ((rdev >> 12n) & ~0xffn)) }
 }
 
 function changed(path: string): CodedError {

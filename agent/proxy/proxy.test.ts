@@ -55,7 +55,7 @@ describe('service proxy in the kernel', { skip: missing }, () => {
 
   /** Waits until the table of host `n` satisfies `check`. */
   async function until(n: number, check: (ruleset: string) => boolean): Promise<void> {
-    const giveUp = AbortSignal.timeout(5000)
+    const giveUp = AbortSignal.timeout(60_000)
     while (!check((await host(n).try('nft list table ip skiff-proxy')).stdout)) {
       if (giveUp.aborted) assert.fail(`not reached: ${(await host(n).try('nft list table ip skiff-proxy')).stdout}`)
       await systemClock.sleep(20)
@@ -123,10 +123,9 @@ describe('service proxy in the kernel', { skip: missing }, () => {
 
   test('a Service without endpoints, an unknown port and an unallocated address are refused, refused and dropped', async () => {
     const refusal = async (from: Namespace, address: string, port: number) => {
-      const startedMs = systemClock.monotonicMs()
-      const { code } = await from.try(`busybox timeout 1 busybox nc ${address} ${port} < /dev/null`)
-      assert.notEqual(code, 0)
-      return systemClock.monotonicMs() - startedMs < 900 ? 'refused' : 'dropped'
+      // What is dropped is tried until the time is over, which is SIGTERM's code; what is refused ends at once.
+      const { code } = await from.try(`busybox timeout 3 busybox nc ${address} ${port} < /dev/null`)
+      return { 1: 'refused', 143: 'dropped' }[code] ?? `code ${code}`
     }
     for (const from of [pod('client'), host(0)]) {
       assert.deepEqual(await Promise.all([refusal(from, '10.43.0.102', 80), refusal(from, '10.43.0.100', 81), refusal(from, '10.43.7.7', 80)]), ['refused', 'refused', 'dropped'])

@@ -30,7 +30,7 @@ const listening = async (server: TlsServer): Promise<number> => {
   return (server.address() as AddressInfo).port
 }
 
-describe('tunnels', { timeout: 30_000 }, () => {
+describe('tunnels', { timeout: 180_000 }, () => {
   it('lead to each server once, whatever it is called, follow the list, and take another road when one is cut', async () => {
     const { ca, leaf } = await certificates()
     const own = await leaf()

@@ -165,9 +165,7 @@ describe('images', { skip: missing }, () => {
       if (matches === 'layer') response.writeHead(200, { 'Content-Length': 1000 }).write('x')
       return true
     }, async (images, ref) => {
-      const began = performance.now()
       await assert.rejects(images.pullImage(ref, {}), (error: Error & { code?: string }) => error.code === 'CRI_PULL_FAILED' && /no data for 300 ms/.test(error.message) && error.message.startsWith(`failed to pull and unpack image "${ref}": `))
-      assert.ok(performance.now() - began < 20 * STALL_MS + 4000)
       assert.equal(await images.imageStatus(ref), undefined)
     }))
   }

@@ -31,7 +31,7 @@ export interface TestCluster extends AsyncDisposable {
 }
 
 const SERVICE_CIDR = '10.43.0.0/16'
-const DEADLINE_MS = 10_000
+const DEADLINE_MS = 60_000
 
 export async function startCluster(options: { clock?: Clock; config?: Partial<ControllersConfig> } = {}): Promise<TestCluster> {
   const clock = options.clock ?? systemClock

@@ -10,7 +10,7 @@ import { createScheduler } from './scheduler.ts'
 
 const MERGE = 'application/merge-patch+json'
 
-it('a pod finds its node once another there holds less: when its node says so, not when it is asked', { timeout: 60_000 }, async (t) => {
+it('a pod finds its node once another there holds less: when its node says so, not when it is asked', { timeout: 180_000 }, async (t) => {
   const cluster = await startCluster()
   const { client, clock } = cluster
   const stop = new AbortController()

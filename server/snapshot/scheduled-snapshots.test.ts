@@ -41,7 +41,7 @@ async function withWorld(run: (world: World) => Promise<void>): Promise<void> {
       const before = said.length
       // Files are written in real time: the loop sleeps again when it is done with them.
       const settled = async () => {
-        for (let i = 0; i < 400 && clock.pending === 0; i++) await new Promise((resolve) => { setTimeout(resolve, 5) })
+        for (let i = 0; i < 12_000 && clock.pending === 0; i++) await new Promise((resolve) => { setTimeout(resolve, 5) })
       }
       await settled()
       for (let left = ms; left > 0; left -= HOUR_MS) {

@@ -67,7 +67,7 @@ async function node(t: TestContext, live: () => ReadonlySet<string> | undefined 
 }
 
 async function waitFor(holds: () => boolean): Promise<void> {
-  for (let i = 0; i < 1_000 && !holds(); i++) await systemClock.sleep(5)
+  for (let i = 0; i < 12_000 && !holds(); i++) await systemClock.sleep(5)
   assert.ok(holds())
 }
 

@@ -32,7 +32,7 @@ async function serve(t: TestContext, clock = systemClock) {
   const running = createPodResources({ rootDir, activePods: () => [pod], podByName: (namespace, name) => [pod, ended].find((p) => p.metadata.name === name && p.metadata.namespace === namespace), devices, clock, log: silentLog }, counts).run(stop.signal)
   const socketPath = join(rootDir, 'pod-resources', 'kubelet.sock')
   const isThere = () => statSync(socketPath, { throwIfNoEntry: false })?.isSocket() === true
-  for (let i = 0; i < 1_000 && !isThere(); i++) await systemClock.sleep(5)
+  for (let i = 0; i < 12_000 && !isThere(); i++) await systemClock.sleep(5)
   const client = new GrpcClient({ endpoint: { socketPath }, peer: 'the kubelet', clock: systemClock })
   t.after(async () => {
     client.close()

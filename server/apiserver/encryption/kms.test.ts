@@ -55,7 +55,7 @@ const KEY = '/registry/core/secrets/default/a'
 const CONFIG = { apiVersion: 'apiserver.config.k8s.io/v1', kind: 'EncryptionConfiguration', resources: [{ resources: ['secrets'], providers: [{ kms: { apiVersion: 'v2', name: 'vault', endpoint: `unix://${socket}`, timeout: '2s' } }, { identity: {} }] }] }
 const log = createLog({ format: 'text', level: 'error', nowMs: () => 0, write: () => {} })
 
-describe('KMS v2', { timeout: 20_000 }, () => {
+describe('KMS v2', { timeout: 180_000 }, () => {
   const state: { inner: MemoryStore; clock: FakeClock } = { inner: new MemoryStore(), clock: new FakeClock() }
   beforeEach(() => Object.assign(state, { inner: new MemoryStore(), clock: new FakeClock() }))
   const start = (): Promise<Encryption> => openEncryption(state.inner, { read: () => CONFIG }, { clock: state.clock, random: systemRandom, log })

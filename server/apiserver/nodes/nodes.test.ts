@@ -243,7 +243,7 @@ describe('what runs on nodes', () => {
   })
 })
 
-test('after a start, whoever asks for a node waits for its agent, but not beyond the stop', { timeout: 20_000 }, async (t) => {
+test('after a start, whoever asks for a node waits for its agent, but not beyond the stop', { timeout: 180_000 }, async (t) => {
   const s = await served({}, {}, { agentsBackMs: 3_600_000 })
   const kubelet = kubeletServer([])
   t.after(() => s.http.close())

@@ -213,7 +213,7 @@ test('what expressions get wrong about the kinds they name is told in the status
     validations: [{ expression: 'object.replicas > 1' }, { expression: 'variables.spec.replicas > 1', messageExpression: "'x' + object.metadata.name" }, { expression: "variables.spec.strategy.type == 'Recreate'" }],
   })
   const policy = async (): Promise<Loose> => (await h.call('GET', `${GROUP}/validatingadmissionpolicies/p`)).json
-  const deadline = Date.now() + 5_000
+  const deadline = Date.now() + 60_000
   while (!(await policy())['status']?.['observedGeneration'] && Date.now() < deadline) await new Promise((resolve) => { setImmediate(resolve) })
   assert.deepStrictEqual((await policy())['status'], {
     observedGeneration: 1,
@@ -283,7 +283,7 @@ test('custom resources are mutated by their schema', async () => {
   })
   await mutating(h, 'm', { matchConstraints: rule('x.io', 'v1', 'things'), failurePolicy: 'Fail', reinvocationPolicy: 'Never', mutations: [apply("Object{spec: Object.spec{size: 3, parts: [Object.spec.parts{name: 'a', n: 2}]}}")] })
   const path = '/apis/x.io/v1/namespaces/default/things'
-  const deadline = Date.now() + 5_000
+  const deadline = Date.now() + 60_000
   const thing = { apiVersion: 'x.io/v1', kind: 'Thing', metadata: { name: 't' }, spec: { parts: [{ name: 'b' }, { name: 'a', n: 1 }] } }
   const make = () => h.call('POST', path, thing)
   let made = await make()
@@ -300,7 +300,7 @@ test('expressions about custom resources are checked against their schema, forma
       versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object', properties: { spec: { type: 'object', properties: { when: { type: 'string', format: 'date-time' }, open: { 'x-kubernetes-preserve-unknown-fields': true } } } } } } }],
     },
   })
-  const deadline = Date.now() + 5_000
+  const deadline = Date.now() + 60_000
   while ((await h.call('GET', '/apis/x.io/v1/namespaces/default/things')).status === 404 && Date.now() < deadline) await new Promise((resolve) => { setImmediate(resolve) })
   await validating(h, 'p', { matchConstraints: rule('x.io', 'v1', 'things'), validations: [{ expression: "object.spec.when > timestamp('2020-01-01T00:00:00Z') && 'a' in object.metadata.labels" }, { expression: 'object.spec.open.x == 1' }] })
   const policy = async (): Promise<Loose> => (await h.call('GET', `${GROUP}/validatingadmissionpolicies/p`)).json

@@ -24,7 +24,7 @@ async function watching(query: string, headers: Record<string, string> = {}, pro
   }
 }
 
-test('a watch over WebSocket sends each event as a message and ends when the client closes', { timeout: 10_000 }, async () => {
+test('a watch over WebSocket sends each event as a message and ends when the client closes', { timeout: 180_000 }, async () => {
   const { s, socket, messages, count } = await watching('watch=1&resourceVersion=0')
   await once(socket, 'open')
   const path = '/api/v1/namespaces/default/configmaps'
@@ -41,14 +41,14 @@ test('a watch over WebSocket sends each event as a message and ends when the cli
   await s.call('DELETE', `${path}/b`)
 })
 
-test('it ends by itself when its time is over; protobuf comes as binary messages; a token among the sub-protocols is not told back', { timeout: 10_000 }, async () => {
+test('it ends by itself when its time is over; protobuf comes as binary messages; a token among the sub-protocols is not told back', { timeout: 180_000 }, async () => {
   const { s, socket, messages } = await watching('watch=1&timeoutSeconds=1', { accept: 'application/vnd.kubernetes.protobuf' }, ['base64url.bearer.authorization.k8s.io.Z29vZA', 'mine'])
   await s.call('POST', '/api/v1/namespaces/default/configmaps', { metadata: { name: 'c' } })
   const [code] = await once(socket, 'close') as [number]
   assert.deepStrictEqual([code, socket.protocol, messages.map(({ isBinary, data }) => [isBinary, data.includes('ADDED'), data.includes('default')])], [1000, 'mine', [[true, true, true]]])
 })
 
-test('what cannot be watched is refused as over HTTP', { timeout: 10_000 }, async () => {
+test('what cannot be watched is refused as over HTTP', { timeout: 180_000 }, async () => {
   const { socket } = await watching('watch=1&fieldSelector=nothing')
   const [, response] = await once(socket, 'unexpected-response') as [unknown, { statusCode: number }]
   assert.equal(response.statusCode, 400)

@@ -183,5 +183,5 @@ async function check(cluster: StoreCluster, acknowledged: readonly Acknowledged[
 }
 
 for (const seed of seeds) {
-  it(`loses no acknowledged write, gives no revision twice, and no watch skips or repeats, through crashes, partitions and new leaders (seed ${seed})`, { timeout: 60_000 }, () => badDays(seed))
+  it(`loses no acknowledged write, gives no revision twice, and no watch skips or repeats, through crashes, partitions and new leaders (seed ${seed})`, { timeout: 180_000 }, () => badDays(seed))
 }

@@ -91,7 +91,7 @@ export class StoreCluster {
   }
 
   /** Resolves when one leads, takes writes, and is followed by all that are up. */
-  async leader(msMax = 10_000): Promise<StoreMember> {
+  async leader(msMax = 60_000): Promise<StoreMember> {
     const untilMs = this.#clock.monotonicMs() + msMax
     for (;;) {
       const up = this.members.filter((m) => m.store)

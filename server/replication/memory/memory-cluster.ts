@@ -70,7 +70,7 @@ export class MemoryCluster {
   }
 
   /** Resolves when one of them leads and is followed by all others that are up. */
-  async leader(msMax = 10_000): Promise<ReplicaNode> {
+  async leader(msMax = 60_000): Promise<ReplicaNode> {
     const untilMs = this.#clock.monotonicMs() + msMax
     for (;;) {
       const up = this.nodes

@@ -11,7 +11,7 @@ import { memberName, MEMBERS_ORGANIZATION, RAFT_ALPN } from './member-name.ts'
 import { createTlsPeerTransport, type MemberCredentials, type TlsPeerTransport } from './tls.ts'
 
 const DAY_MS = 86_400_000
-const DEADLINE_MS = 10_000
+const DEADLINE_MS = 60_000
 
 async function authority(): Promise<Issuer> {
   const key = await generateKey()

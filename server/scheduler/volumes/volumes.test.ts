@@ -100,7 +100,7 @@ const storageClass = (provisioner: string) => ({ apiVersion: 'storage.k8s.io/v1'
 const claim = (name: string) => ({ apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: { name, namespace: 'default' }, spec: { accessModes: ['ReadWriteOnce'], storageClassName: 'late', resources: { requests: { storage: '1Gi' } } } }) as KubeObject
 const user = (name: string, claimName: string) => ({ apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace: 'default' }, spec: { containers: [{ name: 'c', image: 'i' }], volumes: [{ name: 'v', persistentVolumeClaim: { claimName } }] } }) as KubeObject
 
-describe('claims that wait for their consumer', { timeout: 60_000 }, () => {
+describe('claims that wait for their consumer', { timeout: 180_000 }, () => {
   it('are bound to volumes of the node before the pod is, each volume once', async (t) => {
     const cluster = await start(t)
     const disk = (name: string, host: string) => ({ apiVersion: 'v1', kind: 'PersistentVolume', metadata: { name }, spec: { capacity: { storage: '1Gi' }, accessModes: ['ReadWriteOnce'], storageClassName: 'late', local: { path: '/disk' }, ...on(host) } }) as KubeObject

@@ -17,7 +17,7 @@ import { openEtcdStore } from './store-etcd.ts'
 
 const put = (store: Store, key: string, value: string) => store.txn({ compare: [], ops: [{ kind: 'put', key, value: Buffer.from(value) }] })
 
-async function until(what: string, holds: () => boolean | Promise<boolean>, ms = 20_000): Promise<void> {
+async function until(what: string, holds: () => boolean | Promise<boolean>, ms = 60_000): Promise<void> {
   const end = performance.now() + ms
   while (!(await holds())) {
     assert.ok(performance.now() < end, `not within ${ms} ms: ${what}`)
@@ -25,7 +25,7 @@ async function until(what: string, holds: () => boolean | Promise<boolean>, ms =
   }
 }
 
-describe('etcd of three members', { skip: noEtcd, timeout: 120_000 }, () => {
+describe('etcd of three members', { skip: noEtcd, timeout: 180_000 }, () => {
   const state: { cluster?: EtcdCluster } = {}
   before(async () => { state.cluster = await startEtcd({ members: 3 }) })
   after(() => state.cluster?.stop())
@@ -97,7 +97,7 @@ describe('etcd of three members', { skip: noEtcd, timeout: 120_000 }, () => {
     await put(store, '/a', '1')
     members[0]?.pause()
     try {
-      await until('writes work again', () => put(store, '/a', '2').then(() => true, () => false), 40_000)
+      await until('writes work again', () => put(store, '/a', '2').then(() => true, () => false))
       assert.equal((await store.get('/a'))?.value.toString(), '2')
     } finally {
       members[0]?.resume()
@@ -106,7 +106,7 @@ describe('etcd of three members', { skip: noEtcd, timeout: 120_000 }, () => {
   })
 })
 
-describe('etcd that others use, too', { skip: noEtcd, timeout: 60_000 }, () => {
+describe('etcd that others use, too', { skip: noEtcd, timeout: 180_000 }, () => {
   const state: { cluster?: EtcdCluster } = {}
   before(async () => { state.cluster = await startEtcd() })
   after(() => state.cluster?.stop())
@@ -213,7 +213,7 @@ describe('etcd that others use, too', { skip: noEtcd, timeout: 60_000 }, () => {
   })
 })
 
-describe('etcd behind TLS', { skip: noEtcd, timeout: 60_000 }, () => {
+describe('etcd behind TLS', { skip: noEtcd, timeout: 180_000 }, () => {
   it('is spoken to with a client certificate, and refused without', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'skiff-etcd-tls-'))
     const ca = await authority('etcd-ca')

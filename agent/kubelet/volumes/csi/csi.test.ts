@@ -27,7 +27,7 @@ import { attachmentName, capabilityOf, inlineCsiVolume, persistentCsiVolume, sta
 
 const DRIVER = 'hostpath.csi.test'
 const NODE = 'board'
-const deadlineMs = 10_000
+const deadlineMs = 60_000
 
 async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   for (const end = Date.now() + deadlineMs; !(await holds()); await systemClock.sleep(5)) assert.ok(Date.now() < end, `not in time: ${what}`)
@@ -108,7 +108,7 @@ const pod = (uid: string, volume: Volume, spec: Partial<Pod['spec'] & object> = 
 const csi = (handle: string): PersistentVolumeSpec => ({ csi: { driver: DRIVER, volumeHandle: handle, volumeAttributes: { size: 'small' } } })
 const methods = (driver: HostPathDriver) => driver.calls.map((c) => c.method)
 
-describe('CSI volumes', { skip: process.getuid?.() === 0 ? false : 'mounting needs root', timeout: 60_000 }, () => {
+describe('CSI volumes', { skip: process.getuid?.() === 0 ? false : 'mounting needs root', timeout: 180_000 }, () => {
   it('a driver that registers is told of in CSINode, annotation and labels; one that goes is taken out', async (t) => {
     const m = await machine(t)
     const driver = await m.driver()
@@ -296,7 +296,7 @@ describe('CSI volumes', { skip: process.getuid?.() === 0 ? false : 'mounting nee
   })
 })
 
-describe('claims', { skip: process.getuid?.() === 0 ? false : 'mounting needs root', timeout: 60_000 }, () => {
+describe('claims', { skip: process.getuid?.() === 0 ? false : 'mounting needs root', timeout: 180_000 }, () => {
   it('of a local volume are a bind mount of its directory, where the node is the right one', async (t) => {
     const m = await machine(t)
     const disk = mkdtempSync(join(tmpdir(), 'disk-'))

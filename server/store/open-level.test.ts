@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { it } from 'node:test'
+import { hasCode } from '#base/errors.ts'
 import { createLog } from '#base/log.ts'
 import { levelOpener } from './open-level.ts'
 import { WRITE_BACK } from './write-back.ts'
@@ -40,4 +41,26 @@ it('damage in the midst of the newest file is told', async () => {
 it('a write that was cut off is none, and nor is a whole file', async () => {
   assert.deepEqual(await opened((file) => truncateSync(file, 150_000)), { told: [], keys: ['a', 'b', 'c'] })
   assert.deepEqual(await opened(() => undefined), { told: [], keys: ['a', 'b', 'c', 'd'] })
+})
+
+it('a database that was not made to its end is made anew; one whose first file is gone is not made over', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'open-level-'))
+  try {
+    // As the power left it before it had its name, and as LevelDB alone leaves it.
+    mkdirSync(join(directory, 'new-abc'))
+    for (const name of ['new-abc/MANIFEST-000001', 'MANIFEST-000001', 'LOCK', 'LOG']) writeFileSync(join(directory, name), '')
+    const db = await levelOpener(directory)()
+    await db.put('a', Buffer.from('1'), { sync: true })
+    await db.close()
+    assert.deepEqual(readdirSync(directory).filter((n) => n.startsWith('new-')), [])
+    const again = await levelOpener(directory)()
+    assert.equal((await again.get('a'))?.toString(), '1')
+    await again.close()
+    const before = readdirSync(directory).filter((n) => n !== 'CURRENT').sort()
+    rmSync(join(directory, 'CURRENT'))
+    await assert.rejects(levelOpener(directory)(), (e: Error) => hasCode(e, 'STORE_CORRUPT') && e.message.includes(join(directory, 'CURRENT')))
+    assert.deepEqual(readdirSync(directory).sort(), before)
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
 })

@@ -39,6 +39,8 @@ await prepare()
 const watchers = Array.from({ length: options.watchers }, (_, i) => ({ name: `w${i + 1}`, records: [] as WatchRecord[], revision: 0 }))
 const stopWatching = new AbortController()
 const watching = watchers.map((watcher, i) => watch(watcher, seededRandom(options.seed * 1_000 + 500 + i)))
+// From the empty beginning, or nobody could say of an unknown write that it never happened.
+for (const deadlineMs = nowMs() + WATCHERS_END_MS_MAX; watchers.some((w) => w.records.length === 0); await sleep(10)) if (nowMs() > deadlineMs) throw new Error('the watchers get no first list')
 console.log('recording')
 await Promise.all(Array.from({ length: options.clients }, (_, i) => work(`c${i + 1}`, seededRandom(options.seed * 1_000 + i))))
 const end = await finish()

@@ -1,7 +1,7 @@
 /** A real server writes under strace; then the power fails at many moments of that, the disk keeps what it may keep, and the store must open. */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { spawnSync } from 'node:child_process'
 import { asError } from '#base/errors.ts'
 import { seededRandom, type Random } from '#base/random.ts'
@@ -83,8 +83,11 @@ export async function cutPower({ events, writes, beganMs = 0 }: Recording, optio
 }
 
 async function faultsAfter(files: ReadonlyMap<string, Buffer>, dir: string, writes: readonly Write[], cutMs: number, open: (directory: string) => Promise<Reopened>): Promise<string[]> {
-  mkdirSync(join(dir, 'db'), { recursive: true })
-  for (const [path, content] of files) writeFileSync(join(dir, 'db', path), content)
+  for (const [path, content] of files) {
+    const file = join(dir, 'db', path)
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, content)
+  }
   try {
     const { found, nextRevision } = await open(dir)
     const faults = faultsOf(writes, cutMs, found)

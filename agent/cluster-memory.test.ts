@@ -30,7 +30,7 @@ function world(t: TestContext) {
   }
   /** Files are real and take real time, during which the fake clock stands still. */
   const eventually = async (what: string, holds: () => boolean) => {
-    const giveUp = AbortSignal.timeout(10_000)
+    const giveUp = AbortSignal.timeout(60_000)
     while (!holds()) {
       if (giveUp.aborted) assert.fail(`not reached: ${what}`)
       await clock.advance(0)

@@ -40,7 +40,7 @@ export interface RuntimeHarness {
 }
 
 /** Everything of the contract is asked within this. */
-const EVENT_MS_MAX = 20_000
+const EVENT_MS_MAX = 60_000
 
 export function runtimeContract(name: string, open: () => Promise<RuntimeHarness>): void {
   describe(`${name} keeps the runtime contract`, () => {

@@ -204,7 +204,7 @@ describe('resolver on sockets', () => {
     const second = createDns({ informers, clusterDomain: 'cluster.local', listenAddresses: [OWN], manageAddresses: false, port: PORT, ownedCidrs: [], clock: systemClock, log: silentLog })
     const end = new AbortController()
     const started = second.start(end.signal)
-    const deadline = AbortSignal.timeout(2000)
+    const deadline = AbortSignal.timeout(60_000)
     while (!second.notReadyReason()?.includes('another program answers port 53')) {
       assert.ok(!deadline.aborted, second.notReadyReason() ?? 'it listens')
       await systemClock.sleep(5)

@@ -62,15 +62,15 @@ describe('a gRPC client', () => {
 
   it('tells what was never sent from what may have been done', async () => {
     const nobody = clientOf(1)
-    await assert.rejects(nobody.unary(ECHO, {}, { timeoutMs: 10_000 }), (e) => e instanceof GrpcError && e.status === GRPC.unavailable && !e.wasSent && e.message.startsWith('cannot reach the echo at http://127.0.0.1:1: '))
+    await assert.rejects(nobody.unary(ECHO, {}, { timeoutMs: 60_000 }), (e) => e instanceof GrpcError && e.status === GRPC.unavailable && !e.wasSent && e.message.startsWith('cannot reach the echo at http://127.0.0.1:1: '))
     await withServer((stream) => { stream.close(7) }, async (port) => {
       const client = clientOf(port)
-      await assert.rejects(client.unary(ECHO, {}, { timeoutMs: 10_000 }), (e) => e instanceof GrpcError && e.status === GRPC.unavailable && !e.wasSent)
+      await assert.rejects(client.unary(ECHO, {}, { timeoutMs: 60_000 }), (e) => e instanceof GrpcError && e.status === GRPC.unavailable && !e.wasSent)
       client.close()
     })
     await withServer((stream) => { stream.session?.destroy() }, async (port) => {
       const client = clientOf(port)
-      await assert.rejects(client.unary(ECHO, {}, { timeoutMs: 10_000 }), (e) => e instanceof GrpcError && e.status === GRPC.unavailable && e.wasSent)
+      await assert.rejects(client.unary(ECHO, {}, { timeoutMs: 60_000 }), (e) => e instanceof GrpcError && e.status === GRPC.unavailable && e.wasSent)
       client.close()
     })
   })
@@ -80,7 +80,7 @@ describe('a gRPC client', () => {
     await withServer((stream) => { asked++; echo(stream) }, async (port) => {
       const client = clientOf(port)
       const stop = new AbortController()
-      const call = client.unary(ECHO, { text: 'a' }, { timeoutMs: 10_000, signal: stop.signal })
+      const call = client.unary(ECHO, { text: 'a' }, { timeoutMs: 60_000, signal: stop.signal })
       // The connection takes at least a turn of the loop.
       stop.abort()
       await assert.rejects(call, (e) => e instanceof GrpcError && e.status === GRPC.cancelled && !e.wasSent)
@@ -111,7 +111,7 @@ describe('a gRPC client', () => {
         for (let pings = 0; pings < 3; pings++) await once(sent, 'data')
         for (const socket of open) { socket.unpipe(); socket.pause() }
         await assert.rejects(stream.over, (e) => e instanceof GrpcError && e.status === GRPC.unavailable)
-        assert.deepEqual(await client.unary(ECHO, { text: 'again' }, { timeoutMs: 10_000 }), { text: 'again' })
+        assert.deepEqual(await client.unary(ECHO, { text: 'again' }, { timeoutMs: 60_000 }), { text: 'again' })
       } finally {
         client.close()
         for (const socket of open) socket.destroy()

@@ -22,7 +22,7 @@ describe('an agent killed at any moment', { skip: missing }, () => {
   before(async () => { m = await testMachine() })
   after(() => m?.close())
 
-  test('loses no container and leaks nothing', { timeout: 120_000 }, async (t) => {
+  test('loses no container and leaks nothing', { timeout: 280_000 }, async (t) => {
     const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
     t.diagnostic(`SEED=${seed}`)
     const random = seededRandom(seed)

@@ -18,7 +18,8 @@ import { EmbeddedImageService } from './image-service.ts'
 import type { EmbeddedRuntimeOptions } from './runtime-options.ts'
 
 const missing = process.getuid?.() === 0 ? false : 'needs root: layers keep their owners'
-const STALL_MS = 300
+/** Of registries that fall silent on purpose; all others have the product's own. */
+const STALL = { pullStallMs: 1_000 }
 
 describe('images', { skip: missing }, () => {
   const root = mkdtempSync(join(tmpdir(), 'skiff-images-'))
@@ -32,15 +33,15 @@ describe('images', { skip: missing }, () => {
 
   const service = async (overrides: Partial<EmbeddedRuntimeOptions> = {}) => {
     const images = new EmbeddedImageService({
-      dataDir: join(root, `data-${++dirs}`), network: new FakeNetwork(), clock: systemClock, random: systemRandom, log: silentLog, selfCommand: unpackCommand, pullStallMs: STALL_MS, ...overrides,
+      dataDir: join(root, `data-${++dirs}`), network: new FakeNetwork(), clock: systemClock, random: systemRandom, log: silentLog, selfCommand: unpackCommand, ...overrides,
     }, () => [])
     await images.open()
     return images
   }
-  const pullFrom = async (fault: Fault, run: (images: EmbeddedImageService, ref: string, registry: Awaited<ReturnType<typeof startFaultRegistry>>) => Promise<void>, served = image) => {
+  const pullFrom = async (fault: Fault, run: (images: EmbeddedImageService, ref: string, registry: Awaited<ReturnType<typeof startFaultRegistry>>) => Promise<void>, served = image, overrides: Partial<EmbeddedRuntimeOptions> = {}) => {
     const registry = await startFaultRegistry(served, fault)
     try {
-      await run(await service(), `${registry.host}/team/app:1`, registry)
+      await run(await service(overrides), `${registry.host}/team/app:1`, registry)
     } finally {
       await registry.close()
     }
@@ -115,9 +116,9 @@ describe('images', { skip: missing }, () => {
     }
     for (const [first, asked] of [[0, 1], [50_000, 2]] as const) {
       await pullFrom(silentAfter(first), async (images, ref, registry) => {
-        await assert.rejects(images.pullImage(ref, {}), /failed to pull and unpack image .*: GET http:.*\/blobs\/sha256:[0-9a-f]+: no data for 300 ms/)
+        await assert.rejects(images.pullImage(ref, {}), /failed to pull and unpack image .*: GET http:.*\/blobs\/sha256:[0-9a-f]+: no data for 1000 ms/)
         assert.equal(registry.requests.filter((r) => r.startsWith('GET') && isFirstLayer(r)).length, asked)
-      })
+      }, image, STALL)
     }
   })
 
@@ -148,7 +149,7 @@ describe('images', { skip: missing }, () => {
     try {
       const dataDir = join(root, 'resumed')
       const ref = `${registry.host}/app:1`
-      await assert.rejects((await service({ dataDir })).pullImage(ref, {}), { code: 'CRI_PULL_FAILED' })
+      await assert.rejects((await service({ dataDir, ...STALL })).pullImage(ref, {}), { code: 'CRI_PULL_FAILED' })
       cutOff = false
       registry.headers.length = 0
       await (await service({ dataDir })).pullImage(ref, {})
@@ -165,9 +166,9 @@ describe('images', { skip: missing }, () => {
       if (matches === 'layer') response.writeHead(200, { 'Content-Length': 1000 }).write('x')
       return true
     }, async (images, ref) => {
-      await assert.rejects(images.pullImage(ref, {}), (error: Error & { code?: string }) => error.code === 'CRI_PULL_FAILED' && /no data for 300 ms/.test(error.message) && error.message.startsWith(`failed to pull and unpack image "${ref}": `))
+      await assert.rejects(images.pullImage(ref, {}), (error: Error & { code?: string }) => error.code === 'CRI_PULL_FAILED' && /no data for 1000 ms/.test(error.message) && error.message.startsWith(`failed to pull and unpack image "${ref}": `))
       assert.equal(await images.imageStatus(ref), undefined)
-    }))
+    }, image, STALL))
   }
 
   test('a layer with the wrong digest is refused, nothing of it is kept, and a right one is taken afterwards', async () => {

@@ -198,7 +198,7 @@ describe('streams of the embedded runtime', { skip: missing }, () => {
           return await runtime.portForward(sandboxId, 8080)
         } catch (error) {
           // httpd may still be starting.
-          if (attempt > 100) throw error
+          if (attempt > 3_000) throw error
           await new Promise((resolve) => setTimeout(resolve, 20))
         }
       }
@@ -223,7 +223,7 @@ function collect(session: IoSession): { until(pattern: RegExp): Promise<void> } 
   session.stdout.on('data', (chunk: Buffer) => { seen += chunk.toString() })
   return {
     async until(pattern) {
-      const deadline = AbortSignal.timeout(10_000)
+      const deadline = AbortSignal.timeout(60_000)
       while (!pattern.test(seen)) {
         await once(session.stdout, 'data', { signal: deadline }).catch(() => assert.fail(`no ${pattern} in ${JSON.stringify(seen)}`))
       }

@@ -18,7 +18,7 @@ import { ALLOCATABLE, GET, LIST, LIST_ALPHA } from './calls.ts'
 import { createPodResources, noPodResourcesCounts, podResourcesMetrics } from './pod-resources.ts'
 
 const RADIO = 'example.com/radio'
-const CALL = { timeoutMs: 5_000 }
+const CALL = { timeoutMs: 60_000 }
 const pod: Stored<Pod> = aPod({ initContainers: [aContainer('setup'), aContainer('sidecar', { restartPolicy: 'Always' })], containers: [aContainer('app'), aContainer('none')] })
 const given: PodDevices = { setup: { [RADIO]: ['a'] }, sidecar: { [RADIO]: ['a'] }, app: { [RADIO]: ['b', 'gone'], 'example.com/dice': ['1'] } }
 const known = new Map<string, readonly Device[]>([[RADIO, [{ id: 'a', healthy: true }, { id: 'b', healthy: true, numaNodes: [0, 1] }, { id: 'c', healthy: false }]], ['example.com/dice', [{ id: '1', healthy: true }]]])

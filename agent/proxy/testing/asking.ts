@@ -12,9 +12,9 @@ export async function freePort(): Promise<number> {
   return port
 }
 
-/** The answer of this machine's port, as soon as it is listened on; within 5 s. */
+/** The answer of this machine's port, as soon as it is listened on; within a minute. */
 export async function ask(port: number, path: string): Promise<{ status: number; headers: Headers; text: string }> {
-  for (const giveUp = AbortSignal.timeout(5_000); ;) {
+  for (const giveUp = AbortSignal.timeout(60_000); ;) {
     try {
       const response = await fetch(`http://127.0.0.1:${port}${path}`)
       return { status: response.status, headers: response.headers, text: await response.text() }

@@ -82,7 +82,7 @@ export async function startTestPlugin({ directory, resource, grant, prefers, num
     async register(more = {}) {
       const kubelet = new GrpcClient({ endpoint: { socketPath: join(directory, 'kubelet.sock') }, peer: 'the kubelet', clock })
       try {
-        await kubelet.unary(REGISTER, { version: 'v1beta1', endpoint, resourceName: resource, options: { preStartRequired: wantsPreStart, getPreferredAllocationAvailable: prefers !== undefined }, ...more }, { timeoutMs: 5_000 })
+        await kubelet.unary(REGISTER, { version: 'v1beta1', endpoint, resourceName: resource, options: { preStartRequired: wantsPreStart, getPreferredAllocationAvailable: prefers !== undefined }, ...more }, { timeoutMs: 60_000 })
       } finally {
         kubelet.close()
       }

@@ -3,11 +3,11 @@ import type { Clock } from '#base/clock.ts'
 import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Pod, Secret, Stored } from '#api/types/index.ts'
-import type { ContainerRuntime, Image } from '#cri/index.ts'
+import type { ContainerRuntime, Image, RegistryAuth } from '#cri/index.ts'
 import type { CredentialProviders } from './credential-providers/credential-providers.ts'
-import type { PullSecret } from './image-access/access.ts'
+import type { PullSecret, PullServiceAccount } from './image-access/access.ts'
 import type { ImageAccess } from './image-access/image-access.ts'
-import { imageCredentials, type ImageCredential } from './pull-secrets.ts'
+import { imageCredentials } from './pull-secrets.ts'
 import { createSemaphore } from './semaphore.ts'
 import { StartError } from './start-error.ts'
 
@@ -32,7 +32,9 @@ export function createImagePuller({ runtime, access, providers, clock, log, maxP
       const policy = wanted.policy ?? defaultPolicy(image)
       const present = await inspect(runtime, image, event)
       const credentials = imageCredentials(image, secrets)
-      if (present && policy !== 'Always' && await access.mayUse(image, present, credentials.flatMap((c) => c.secret ?? []))) {
+      let asked: ReturnType<CredentialProviders['credentialsFor']> | undefined
+      const provided = () => (asked ??= providers?.credentialsFor(image, pod) ?? Promise.resolve([]))
+      if (present && policy !== 'Always' && await access.mayUse(image, present, credentials.flatMap((c) => c.secret ?? []), async () => (await provided()).find((c) => c.account)?.account)) {
         event('Normal', 'Pulled', `Container image "${image}" already present on machine and can be accessed by the pod`)
         return present
       }
@@ -47,8 +49,8 @@ export function createImagePuller({ runtime, access, providers, clock, log, maxP
       const release = await slots.take(signal)
       const startedMs = clock.monotonicMs()
       try {
-        const nodesOwn = (await providers?.credentialsFor(image) ?? []).map((auth): ImageCredential => ({ auth, secret: undefined }))
-        const pulled = await access.pulling(image, () => pull(image, [...credentials, ...nodesOwn], signal))
+        const all = [...credentials.map(({ auth, secret }) => ({ auth, source: secret })), ...(await provided()).map(({ auth, account }) => ({ auth, source: account }))]
+        const pulled = await access.pulling(image, () => pull(image, all, signal))
         const nowMs = clock.monotonicMs()
         event('Normal', 'Pulled', `Successfully pulled image "${image}" in ${goDuration(nowMs - startedMs)} (${goDuration(nowMs - askedMs)} including waiting). Image size: ${pulled.sizeBytes} bytes.`)
         return pulled
@@ -65,12 +67,12 @@ export function createImagePuller({ runtime, access, providers, clock, log, maxP
   }
 
   /** With each fitting credential in turn; without any when none fits. */
-  async function pull(image: string, credentials: readonly ImageCredential[], signal: AbortSignal): Promise<{ image: Image; with: PullSecret | undefined }> {
+  async function pull(image: string, credentials: readonly { auth: RegistryAuth; source: PullSecret | PullServiceAccount | undefined }[], signal: AbortSignal): Promise<{ image: Image; with: PullSecret | PullServiceAccount | undefined }> {
     const onProgress = (progress: { kind: string }) => log.debug('pulling', { image, ...progress })
     let last: unknown
     for (const credential of credentials.length > 0 ? credentials : [undefined]) {
       try {
-        return { image: await runtime.pullImage(image, { ...(credential && { auth: credential.auth }), onProgress, signal }), with: credential?.secret }
+        return { image: await runtime.pullImage(image, { ...(credential && { auth: credential.auth }), onProgress, signal }), with: credential?.source }
       } catch (error) {
         signal.throwIfAborted()
         last = error

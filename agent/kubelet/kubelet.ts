@@ -15,6 +15,7 @@ import { createPodCgroups, type PodCgroups } from './cgroups/pod-cgroups.ts'
 import type { CgroupLayout } from './cgroups/layout.ts'
 import type { KubeletConfig } from './config.ts'
 import { createCredentialProviders } from './credential-providers/credential-providers.ts'
+import { createServiceAccounts } from './credential-providers/service-accounts.ts'
 import { runBoardDevices } from './devices/board-devices.ts'
 import { openDeviceManager, type DeviceManager } from './devices/device-manager.ts'
 import { deviceStatuses } from './devices/health.ts'
@@ -354,7 +355,7 @@ async function assemble(options: KubeletOptions, { signal, paths, store, devices
   const persistent = createPersistentVolumes({ objects, mounter, paths, csi, local, growth, node })
   const volumes = createPodVolumes({ paths, mounter, objects, tokens, persistent, clock, random, field: (pod) => field(pod) })
   const imageAccess = await openImageAccess({ runtime, config, rootDir, clock, log })
-  const images = createImagePuller({ runtime, access: imageAccess, providers: config.credentialProviders && createCredentialProviders(config.credentialProviders, { clock, log, signal }), clock, log, maxParallelPulls: config.maxParallelPulls })
+  const images = createImagePuller({ runtime, access: imageAccess, providers: config.credentialProviders && createCredentialProviders(config.credentialProviders, { clock, log, accounts: createServiceAccounts(client, clock), signal }), clock, log, maxParallelPulls: config.maxParallelPulls })
   const userRanges = createUserRanges(paths, config.maxPods)
   const hooks = createHookRunner({ runtime, clock })
   const prober = createProber({ clock, random, log, run: createRunProbe({ runtime, clock }), onChange: (uid) => workers.wake(uid) })

@@ -3,10 +3,12 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import type { Pod, Stored } from '#api/types/index.ts'
 import { FakeClock } from '#base/clock-fake.ts'
 import { createLog } from '#base/log.ts'
 import { createCredentialProviders, parseAnswer } from './credential-providers.ts'
 import { parseProviderConfig } from './provider-config.ts'
+import type { ServiceAccounts } from './service-accounts.ts'
 import type { CredentialProvider } from './settings.ts'
 
 const V1 = 'credentialprovider.kubelet.k8s.io/v1'
@@ -17,16 +19,32 @@ test('a configuration is read as the kubelet\'s', () => {
   assert.deepEqual(parseProviderConfig(file(one({ args: ['get'], env: [{ name: 'A', value: 'b' }] }))), [{ name: 'helper', matchImages: ['*.reg.example'], defaultCacheMs: 600_000, apiVersion: V1, args: ['get'], env: { A: 'b' } }])
 })
 
+const TOKEN = { serviceAccountTokenAudience: 'reg.example', cacheType: 'ServiceAccount', requireServiceAccount: true }
+
+test('tokens of service accounts are configured as the kubelet\'s', () => {
+  const [parsed] = parseProviderConfig(file(one({ tokenAttributes: { ...TOKEN, requiredServiceAccountAnnotationKeys: ['Example.com/Role'], optionalServiceAccountAnnotationKeys: ['note'] } })))
+  assert.deepEqual(parsed?.token, { audience: 'reg.example', cacheType: 'ServiceAccount', requireServiceAccount: true, requiredAnnotations: ['Example.com/Role'], optionalAnnotations: ['note'] })
+})
+
 const refused: [string, unknown, RegExp][] = [
   ['another kind', { kind: 'Pod' }, /wrong Kind/], ['another version', { ...file(one()), apiVersion: 'v1' }, /apiVersion "v1" is none of/], ['none', file(), /at least 1 item in plugins/],
   ['a path for a name', file(one({ name: '../x' })), /provider name cannot contain '\/'/], ['a name twice', file(one(), one()), /Duplicate value: "helper"/], ['no images', file(one({ matchImages: [] })), /at least 1 item in matchImages/],
   ['no cache duration', file(one({ defaultCacheDuration: undefined })), /defaultCacheDuration: Required value/], ['a bad one', file(one({ defaultCacheDuration: 'soon' })), /"soon" is not a duration/],
-  ['another protocol', file(one({ apiVersion: 'v2' })), /Unsupported value: "v2"/], ['tokens of service accounts', file(one({ tokenAttributes: {} })), /helper wants tokens of service accounts, which is not there yet/],
+  ['another protocol', file(one({ apiVersion: 'v2' })), /Unsupported value: "v2"/], ['tokens without an audience', file(one({ tokenAttributes: { requireServiceAccount: true, cacheType: 'Token' } })), /serviceAccountTokenAudience: Required value/],
+  ['tokens that may or may not be needed', file(one({ tokenAttributes: { ...TOKEN, requireServiceAccount: undefined } })), /requireServiceAccount: Required value/],
+  ['tokens in an older protocol', file(one({ apiVersion: V1.replace('v1', 'v1beta1'), tokenAttributes: TOKEN })), /only supported for credentialprovider\.kubelet\.k8s\.io\/v1 API version/],
+  ['tokens kept by nothing', file(one({ tokenAttributes: { ...TOKEN, cacheType: undefined } })), /cacheType is required to be set/], ['tokens kept by something else', file(one({ tokenAttributes: { ...TOKEN, cacheType: 'Pod' } })), /Unsupported value: "Pod"/],
+  ['annotations that no account need have', file(one({ tokenAttributes: { ...TOKEN, requireServiceAccount: false, requiredServiceAccountAnnotationKeys: ['a'] } })), /requireServiceAccount cannot be false/],
+  ['annotations that are none', file(one({ tokenAttributes: { ...TOKEN, optionalServiceAccountAnnotationKeys: ['a/b/c'] } })), /Invalid value: "a\/b\/c"/],
+  ['an annotation twice', file(one({ tokenAttributes: { ...TOKEN, optionalServiceAccountAnnotationKeys: ['a', 'a'] } })), /Duplicate value: "a"/],
+  ['one that is needed and is not', file(one({ tokenAttributes: { ...TOKEN, requiredServiceAccountAnnotationKeys: ['a'], optionalServiceAccountAnnotationKeys: ['a'] } })), /cannot be both required and optional/],
 ]
 for (const [what, value, says] of refused) test(`refused: ${what}`, () => assert.throws(() => parseProviderConfig(value), says))
 
+const podOf = (name: string, serviceAccountName: string): Stored<Pod> => ({ metadata: { name, namespace: 'ns', uid: `uid-${name}`, resourceVersion: '1', creationTimestamp: '' }, spec: { containers: [], ...(serviceAccountName !== '' && { serviceAccountName }) } })
+
 /** A provider that notes what it was asked, and answers with `script`. */
-function machine(t: TestContext, script: string) {
+function machine(t: TestContext, script: string, token?: CredentialProvider['token']) {
   const binDir = mkdtempSync(join(tmpdir(), 'providers-'))
   t.after(() => rmSync(binDir, { recursive: true, force: true }))
   writeFileSync(join(binDir, 'helper'), `#!/bin/sh\ncat >> ${binDir}/asked; echo " $*$TOLD" >> ${binDir}/asked\n${script}\n`)
@@ -34,11 +52,18 @@ function machine(t: TestContext, script: string) {
   writeFileSync(join(binDir, 'asked'), '')
   const clock = new FakeClock()
   const lines: string[] = []
-  const provider: CredentialProvider = { name: 'helper', matchImages: ['*.reg.example'], defaultCacheMs: 60_000, apiVersion: V1, args: ['get'], env: { TOLD: ' told' } }
+  const provider: CredentialProvider = { name: 'helper', matchImages: ['*.reg.example'], defaultCacheMs: 60_000, apiVersion: V1, args: ['get'], env: { TOLD: ' told' }, ...(token && { token }) }
+  /** By name, which is also the beginning of its tokens. */
+  const known: Record<string, { uid: string; annotations: Record<string, string> }> = {}
+  let tokens = 0
+  const accounts: ServiceAccounts = {
+    get: (namespace, name) => (known[`${namespace}/${name}`] ? Promise.resolve(known[`${namespace}/${name}`] ?? { uid: '', annotations: {} }) : Promise.reject(new Error(`serviceaccounts "${name}" not found`))),
+    token: (pod, uid, audience) => Promise.resolve(`${pod.metadata.name} ${uid} ${audience} ${++tokens}`),
+  }
   const life = new AbortController()
-  const providers = createCredentialProviders({ providers: [provider], binDir, environment: { PATH: '/usr/bin:/bin' } }, { clock, signal: life.signal, log: createLog({ format: 'text', level: 'debug', nowMs: () => 0, write: (line) => lines.push(line) }) })
+  const providers = createCredentialProviders({ providers: [provider], binDir, environment: { PATH: '/usr/bin:/bin' } }, { clock, accounts, signal: life.signal, log: createLog({ format: 'text', level: 'debug', nowMs: () => 0, write: (line) => lines.push(line) }) })
   const asked = () => readFileSync(join(binDir, 'asked'), 'utf8').trimEnd().split('\n').filter((l) => l !== '')
-  return { binDir, clock, lines, life, asked, ask: (image: string) => providers.credentialsFor(image) }
+  return { binDir, clock, lines, life, asked, known, as: (image: string, pod: Stored<Pod>) => providers.credentialsFor(image, pod), ask: async (image: string) => (await providers.credentialsFor(image, podOf('p', ''))).map((c) => c.auth) }
 }
 
 const answering = (more: object) => `echo '${JSON.stringify({ kind: 'CredentialProviderResponse', apiVersion: V1, ...more })}'`
@@ -102,4 +127,53 @@ test('a provider that hangs does not outlive the agent', async (t) => {
   assert.match(lines[0] ?? '', /the agent stops/)
   const isThere = (): boolean => { try { return process.kill(Number(written()), 0) } catch { return false } }
   while (isThere()) await new Promise((resolve) => setImmediate(resolve))
+})
+
+const attributes: NonNullable<CredentialProvider['token']> = { audience: 'aud', cacheType: 'ServiceAccount', requireServiceAccount: true, requiredAnnotations: ['role'], optionalAnnotations: ['note'] }
+const IMAGE = 'a.reg.example/x:1'
+const requests = (lines: readonly string[]) => lines.map((line) => JSON.parse(line.slice(0, line.lastIndexOf('}') + 1)) as Record<string, unknown>)
+
+test('with tokens it is asked in the name of the pod\'s account, with its annotations; the credentials are that account\'s', async (t) => {
+  const { as, asked, known } = machine(t, answering({ cacheKeyType: 'Registry', auth }), attributes)
+  known['ns/web'] = { uid: 'u1', annotations: { role: 'reader', note: 'n', other: 'o' } }
+  assert.deepEqual(await as(IMAGE, podOf('a', 'web')), [{ auth: { username: 'u', password: 'secret' }, account: { uid: 'u1', namespace: 'ns', name: 'web' } }])
+  assert.deepEqual(requests(asked()), [{ kind: 'CredentialProviderRequest', apiVersion: V1, image: 'a.reg.example/x', serviceAccountToken: 'a u1 aud 1', serviceAccountAnnotations: { role: 'reader', note: 'n' } }])
+})
+
+test('pods without an account, accounts without what is required, and those that are not there are not its business', async (t) => {
+  const { as, asked, known, lines } = machine(t, answering({ cacheKeyType: 'Registry', auth }), attributes)
+  known['ns/bare'] = { uid: 'u1', annotations: { note: 'n' } }
+  assert.deepEqual([await as(IMAGE, podOf('static', '')), await as(IMAGE, podOf('a', 'bare')), await as(IMAGE, podOf('a', 'gone')), asked()], [[], [], [], []])
+  assert.deepEqual(lines.filter((line) => /serviceaccounts .*gone.* not found/.test(line)).length, 1, lines.join('\n'))
+})
+
+test('where no account is needed, pods without one get what the node gets', async (t) => {
+  const { as, asked } = machine(t, answering({ cacheKeyType: 'Registry', auth }), { ...attributes, requireServiceAccount: false, requiredAnnotations: [] })
+  assert.deepEqual(await as(IMAGE, podOf('static', '')), [{ auth: { username: 'u', password: 'secret' }, account: undefined }])
+  assert.deepEqual(requests(asked()), [{ kind: 'CredentialProviderRequest', apiVersion: V1, image: 'a.reg.example/x' }])
+})
+
+const KEPT_BY: [NonNullable<CredentialProvider['token']>['cacheType'], number][] = [['ServiceAccount', 3], ['Token', 4]]
+for (const [cacheType, times] of KEPT_BY) {
+  test(`kept by ${cacheType}, an answer is for nobody else`, async (t) => {
+    const { as, asked, known } = machine(t, answering({ cacheKeyType: 'Global', auth }), { ...attributes, cacheType })
+    known['ns/web'] = { uid: 'u1', annotations: { role: 'reader' } }
+    known['ns/db'] = { uid: 'u2', annotations: { role: 'reader' } }
+    for (const [pod, account] of [['a', 'web'], ['b', 'web'], ['c', 'db']] as const) await as(IMAGE, podOf(pod, account))
+    // Another annotation may mean other rights.
+    known['ns/web'] = { uid: 'u1', annotations: { role: 'writer' } }
+    await as(IMAGE, podOf('a', 'web'))
+    assert.equal(asked().length, times)
+  })
+}
+
+test('a token that comes back as the password is taken only where answers are kept by the token', async (t) => {
+  const echo = `echo '{"kind":"CredentialProviderResponse","apiVersion":"${V1}","cacheKeyType":"Global","auth":{"*.reg.example":{"username":"t","password":"a u1 aud 1"}}}'`
+  const strict = machine(t, echo, attributes)
+  strict.known['ns/web'] = { uid: 'u1', annotations: { role: 'reader' } }
+  assert.deepEqual(await strict.as(IMAGE, podOf('a', 'web')), [])
+  assert.ok(strict.lines[0]?.includes('returned the service account token as the password') && !strict.lines[0].includes('a u1 aud'), strict.lines.join('\n'))
+  const byToken = machine(t, echo, { ...attributes, cacheType: 'Token' })
+  byToken.known['ns/web'] = { uid: 'u1', annotations: { role: 'reader' } }
+  assert.deepEqual((await byToken.as(IMAGE, podOf('a', 'web'))).map((c) => c.auth.password), ['a u1 aud 1'])
 })

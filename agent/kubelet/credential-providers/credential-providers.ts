@@ -1,21 +1,32 @@
 /**
  * Credentials for registries that programs on this machine tell (the kubelet's image credential providers, KEP-2133): asked with the image on
- * standard input when it is to be pulled, kept as long as they say. One that fails is logged, and the pull goes on without it.
+ * standard input when it is to be pulled, kept as long as they say. One that fails is logged, and the pull goes on without it. Those that are told
+ * so get a token of the pod's service account with it (KEP-4412); what they answer counts for that account only.
  */
+import { createHash } from 'node:crypto'
 import { execFile, type ExecFileException } from 'node:child_process'
 import { join } from 'node:path'
+import type { Pod, Stored } from '#api/types/index.ts'
 import type { Clock } from '#base/clock.ts'
 import { asError, CodedError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { RegistryAuth } from '#cri/index.ts'
+import type { PullServiceAccount } from '../image-access/access.ts'
 import { fitsImage, wholeRepository } from '../pull-secrets.ts'
 import { ms } from './provider-config.ts'
+import type { ServiceAccounts } from './service-accounts.ts'
 import type { CredentialProvider, CredentialProviderSettings } from './settings.ts'
 
 export interface CredentialProviders {
   /** Those that fit the image, the most specific first. Never rejects. */
-  credentialsFor(image: string): Promise<RegistryAuth[]>
+  credentialsFor(image: string, pod: Stored<Pod>): Promise<ProvidedCredential[]>
 }
+
+/** `account`: in whose name they were given; undefined: they are the node's. */
+export interface ProvidedCredential { auth: RegistryAuth; account: PullServiceAccount | undefined }
+
+/** In whose name a provider is asked. `key`: what answers for it are kept by. */
+interface Asker { account: PullServiceAccount; token: string; annotations: Readonly<Record<string, string>>; key: string }
 
 interface Answer { cacheKeyType: 'Image' | 'Registry' | 'Global'; cacheMs: number; auth: readonly { pattern: string; auth: RegistryAuth }[] }
 
@@ -27,17 +38,36 @@ const STDERR_LENGTH_MAX = 1_000
 const KEPT_MAX = 256
 
 /** `signal`: of the agent's life; programs that still run then are killed. */
-export interface CredentialProvidersDeps { clock: Clock; log: Log; signal: AbortSignal }
+export interface CredentialProvidersDeps { clock: Clock; log: Log; accounts: ServiceAccounts; signal: AbortSignal }
 
 export function createCredentialProviders({ providers, binDir, environment }: CredentialProviderSettings, deps: CredentialProvidersDeps): CredentialProviders {
-  const { clock, signal } = deps
+  const { clock, accounts, signal } = deps
   const log = deps.log.with('credential-providers')
   const kept = new Map<string, { answer: Answer; untilMs: number }>()
   const asking = new Map<string, Promise<Answer>>()
 
-  const ask = async (provider: CredentialProvider, image: string): Promise<Answer> => {
+  /** 'nobody': it is asked without. Undefined: the pod is not its business. */
+  const askerOf = async ({ name, token: attributes }: CredentialProvider, image: string, pod: Stored<Pod>): Promise<Asker | 'nobody' | undefined> => {
+    if (!attributes) return 'nobody'
+    const { namespace = '' } = pod.metadata
+    const accountName = pod.spec?.serviceAccountName ?? ''
+    if (accountName === '') return attributes.requireServiceAccount ? undefined : 'nobody'
+    const found = await accounts.get(namespace, accountName)
+    const missing = attributes.requiredAnnotations.find((key) => found.annotations[key] === undefined)
+    if (missing !== undefined) {
+      log.debug('a service account is not a credential provider\'s business', { provider: name, image, serviceAccount: `${namespace}/${accountName}`, annotation: missing })
+      return undefined
+    }
+    const annotations = Object.fromEntries([...attributes.requiredAnnotations, ...attributes.optionalAnnotations].toSorted().flatMap((key) => (found.annotations[key] === undefined ? [] : [[key, found.annotations[key]]])))
+    const token = await accounts.token(pod, found.uid, attributes.audience)
+    const key = JSON.stringify([namespace, accountName, found.uid, annotations, ...(attributes.cacheType === 'Token' ? [createHash('sha256').update(token).digest('hex')] : [])])
+    return { account: { uid: found.uid, namespace, name: accountName }, token, annotations, key }
+  }
+
+  const ask = async (provider: CredentialProvider, image: string, asker: Asker | undefined): Promise<Answer> => {
     const registry = image.slice(0, image.indexOf('/'))
-    const keys = { Image: `${provider.name} image ${image}`, Registry: `${provider.name} registry ${registry}`, Global: `${provider.name} global` }
+    const whose = asker ? ` for ${asker.key}` : ''
+    const keys = { Image: `${provider.name} image ${image}${whose}`, Registry: `${provider.name} registry ${registry}${whose}`, Global: `${provider.name} global${whose}` }
     for (const key of Object.values(keys)) {
       const found = kept.get(key)
       if (found && found.untilMs > clock.monotonicMs()) return found.answer
@@ -46,9 +76,13 @@ export function createCredentialProviders({ providers, binDir, environment }: Cr
     // Pods that start together ask once.
     const joined = asking.get(keys.Image)
     if (joined) return joined
-    const run = execProvider(provider, image, { binDir, environment, signal }).finally(() => asking.delete(keys.Image))
+    const run = execProvider(provider, image, asker, { binDir, environment, signal }).finally(() => asking.delete(keys.Image))
     asking.set(keys.Image, run)
     const answer = await run
+    // What is the token itself must not be kept longer than the token.
+    if (asker && provider.token?.cacheType !== 'Token' && answer.auth.some(({ auth }) => auth.password === asker.token)) {
+      throw new CodedError('CREDENTIAL_PROVIDER_FAILED', 'credential provider plugin returned the service account token as the password which is not allowed when service account cache type is not set to \'Token\'')
+    }
     if (answer.cacheMs > 0) {
       if (kept.size >= KEPT_MAX) for (const [key, { untilMs }] of kept) if (untilMs <= clock.monotonicMs()) kept.delete(key)
       const [oldest] = kept.keys()
@@ -59,23 +93,26 @@ export function createCredentialProviders({ providers, binDir, environment }: Cr
   }
 
   return {
-    async credentialsFor(image) {
+    async credentialsFor(image, pod) {
       const whole = wholeRepository(image)
-      const found: Answer['auth'][number][] = []
+      const found: { pattern: string; credential: ProvidedCredential }[] = []
       for (const provider of providers.filter((p) => p.matchImages.some((pattern) => fitsImage(pattern, image)))) {
         try {
-          found.push(...(await ask(provider, whole)).auth.filter(({ pattern }) => fitsImage(pattern, image)))
+          const asker = await askerOf(provider, whole, pod)
+          if (asker === undefined) continue
+          const { auth: all } = await ask(provider, whole, asker === 'nobody' ? undefined : asker)
+          for (const { pattern, auth } of all) if (fitsImage(pattern, image)) found.push({ pattern, credential: { auth, account: asker === 'nobody' ? undefined : asker.account } })
         } catch (error) {
-          log.error('a credential provider does not tell credentials: see that it runs on this machine', { provider: provider.name, image: whole, error: asError(error) })
+          log.error('a credential provider does not tell credentials: see that it runs on this machine', { provider: provider.name, image: whole, ...(provider.token && { pod: `${pod.metadata.namespace ?? ''}/${pod.metadata.name}`, serviceAccount: pod.spec?.serviceAccountName ?? '' }), error: asError(error) })
         }
       }
-      return found.toSorted((a, b) => b.pattern.length - a.pattern.length).map(({ auth }) => auth)
+      return found.toSorted((a, b) => b.pattern.length - a.pattern.length).map(({ credential }) => credential)
     },
   }
 }
 
 /** Rejects with what it said on standard error, never with what it answered. */
-function execProvider(provider: CredentialProvider, image: string, { binDir, environment, signal }: Omit<CredentialProviderSettings, 'providers'> & { signal: AbortSignal }): Promise<Answer> {
+function execProvider(provider: CredentialProvider, image: string, asker: Asker | undefined, { binDir, environment, signal }: Omit<CredentialProviderSettings, 'providers'> & { signal: AbortSignal }): Promise<Answer> {
   const { name, args, env, apiVersion } = provider
   return new Promise((resolve, reject) => {
     const child = execFile(join(binDir, name), [...args], { signal, timeout: TIMEOUT_MS, killSignal: 'SIGKILL', maxBuffer: OUTPUT_BYTES_MAX, env: { ...environment, ...env } }, (error, stdout, stderr) => {
@@ -87,7 +124,7 @@ function execProvider(provider: CredentialProvider, image: string, { binDir, env
       }
     })
     child.stdin?.on('error', () => {}) // It did not read what it was asked: its answer counts.
-    child.stdin?.end(JSON.stringify({ kind: 'CredentialProviderRequest', apiVersion, image }))
+    child.stdin?.end(JSON.stringify({ kind: 'CredentialProviderRequest', apiVersion, image, ...(asker && { serviceAccountToken: asker.token, ...(Object.keys(asker.annotations).length > 0 && { serviceAccountAnnotations: asker.annotations }) }) }))
   })
 }
 

@@ -1,10 +1,11 @@
 /** The kubelet's CredentialProviderConfig (kubelet.config.k8s.io/v1): which program tells credentials for which images. Pure. */
 import { UsageError } from '#base/errors.ts'
 import { durationMs } from '../eviction/thresholds.ts'
-import type { CredentialProvider } from './settings.ts'
+import type { CredentialProvider, TokenAttributes } from './settings.ts'
 
 const KINDS = ['v1', 'v1beta1', 'v1alpha1'].map((v) => `kubelet.config.k8s.io/${v}`)
 const REQUESTS = ['v1', 'v1beta1', 'v1alpha1'].map((v) => `credentialprovider.kubelet.k8s.io/${v}`)
+const QUALIFIED_NAME = /^(?:(?=.{1,253}\/)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*\/)?[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$/
 
 /** `file` as parsed YAML. Throws UsageError in upstream's words. */
 export function parseProviderConfig(file: unknown): CredentialProvider[] {
@@ -23,7 +24,6 @@ function parseProvider(item: unknown): CredentialProvider {
   if (typeof name !== 'string' || name === '') throw new UsageError('providers.name: Required value')
   const wrong = name.includes('/') ? "cannot contain '/'" : name.includes(' ') ? 'cannot contain spaces' : name === '.' || name === '..' ? `cannot be '${name}'` : undefined
   if (wrong !== undefined) throw new UsageError(`providers.name: Invalid value: ${JSON.stringify(name)}: provider name ${wrong}`)
-  if (tokenAttributes !== undefined) throw new UsageError(`providers.tokenAttributes: provider ${name} wants tokens of service accounts, which is not there yet: take a provider that uses credentials of the node`)
   if (!isTexts(matchImages) || matchImages.length === 0) throw new UsageError('providers.matchImages: Required value: at least 1 item in matchImages is required')
   if (typeof defaultCacheDuration !== 'string') throw new UsageError('providers.defaultCacheDuration: Required value')
   if (!REQUESTS.includes(String(apiVersion))) throw new UsageError(`providers.apiVersion: Unsupported value: ${JSON.stringify(apiVersion ?? '')}: supported values: ${REQUESTS.map((v) => JSON.stringify(v)).join(', ')}`)
@@ -32,7 +32,34 @@ function parseProvider(item: unknown): CredentialProvider {
   return {
     name, matchImages, apiVersion: String(apiVersion), args, defaultCacheMs: ms(defaultCacheDuration),
     env: Object.fromEntries(env.map(variable)),
+    ...(tokenAttributes !== undefined && tokenAttributes !== null && { token: parseTokenAttributes(tokenAttributes, String(apiVersion)) }),
   }
+}
+
+function parseTokenAttributes(item: unknown, apiVersion: string): TokenAttributes {
+  const at = 'providers.tokenAttributes'
+  const { serviceAccountTokenAudience: audience, cacheType, requireServiceAccount, requiredServiceAccountAnnotationKeys, optionalServiceAccountAnnotationKeys } = asObject(item, at)
+  if (typeof audience !== 'string' || audience === '') throw new UsageError(`${at}.serviceAccountTokenAudience: Required value`)
+  if (typeof requireServiceAccount !== 'boolean') throw new UsageError(`${at}.requireServiceAccount: Required value`)
+  if (apiVersion !== REQUESTS[0]) throw new UsageError(`${at}: Forbidden: tokenAttributes is only supported for ${REQUESTS[0]} API version`)
+  const requiredAnnotations = annotationKeys(requiredServiceAccountAnnotationKeys, `${at}.requiredServiceAccountAnnotationKeys`)
+  const optionalAnnotations = annotationKeys(optionalServiceAccountAnnotationKeys, `${at}.optionalServiceAccountAnnotationKeys`)
+  if (!requireServiceAccount && requiredAnnotations.length > 0) throw new UsageError(`${at}.requiredServiceAccountAnnotationKeys: Forbidden: requireServiceAccount cannot be false when requiredServiceAccountAnnotationKeys is set`)
+  const both = requiredAnnotations.filter((key) => optionalAnnotations.includes(key))
+  if (both.length > 0) throw new UsageError(`${at}: Invalid value: ${JSON.stringify(both)}: annotation keys cannot be both required and optional`)
+  if (cacheType === undefined || cacheType === '') throw new UsageError(`${at}.cacheType: Required value: cacheType is required to be set when tokenAttributes is specified. Supported values are: ServiceAccount, Token`)
+  if (cacheType !== 'ServiceAccount' && cacheType !== 'Token') throw new UsageError(`${at}.cacheType: Unsupported value: ${JSON.stringify(cacheType)}: supported values: "ServiceAccount", "Token"`)
+  return { audience, cacheType, requireServiceAccount, requiredAnnotations, optionalAnnotations }
+}
+
+function annotationKeys(value: unknown, at: string): string[] {
+  const keys = value ?? []
+  if (!isTexts(keys)) throw new UsageError(`${at}: it must be a list of texts`)
+  for (const [i, key] of keys.entries()) {
+    if (!QUALIFIED_NAME.test(key.toLowerCase())) throw new UsageError(`${at}: Invalid value: ${JSON.stringify(key)}: name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character, after an optional DNS subdomain and '/'`)
+    if (keys.indexOf(key) !== i) throw new UsageError(`${at}: Duplicate value: ${JSON.stringify(key)}`)
+  }
+  return keys
 }
 
 function variable(item: unknown): [string, string] {

@@ -9,6 +9,19 @@ export interface CredentialProvider {
   apiVersion: string
   args: readonly string[]
   env: Readonly<Record<string, string>>
+  /** It is asked in the name of the pod's service account (KEP-4412). */
+  token?: TokenAttributes
+}
+
+export interface TokenAttributes {
+  audience: string
+  /** What answers are kept by: the account, or its very token. */
+  cacheType: 'ServiceAccount' | 'Token'
+  /** Pods without one are not its business; else it is asked without a token for them. */
+  requireServiceAccount: boolean
+  /** Without all of these the account is not its business either. */
+  requiredAnnotations: readonly string[]
+  optionalAnnotations: readonly string[]
 }
 
 export interface CredentialProviderSettings {

@@ -7,7 +7,9 @@ export const VERIFICATION_POLICIES = ['NeverVerify', 'NeverVerifyPreloadedImages
 export type VerificationPolicy = (typeof VERIFICATION_POLICIES)[number]
 
 export interface PullSecret { uid: string; namespace: string; name: string; credentialHash: string }
-export interface PullCredentials { kubernetesSecrets?: readonly PullSecret[]; nodePodsAccessible?: boolean }
+/** Whose token a credential provider took. */
+export interface PullServiceAccount { uid: string; namespace: string; name: string }
+export interface PullCredentials { kubernetesSecrets?: readonly PullSecret[]; kubernetesServiceAccounts?: readonly PullServiceAccount[]; nodePodsAccessible?: boolean }
 /** Of one image, as upstream keeps it (ImagePulledRecord of kubelet.config.k8s.io): by the name it was pulled under, without tag and digest. */
 export interface PulledRecord { imageRef: string; lastUpdatedTime: string; credentialMapping: Readonly<Record<string, PullCredentials>> }
 
@@ -26,12 +28,14 @@ export interface AccessInput {
   isPulledHere: boolean
   /** The pod's, of those that fit the image. */
   secrets: readonly PullSecret[]
+  /** In whose name credential providers tell the pod credentials for the image; see `asksForAccount`. */
+  account?: PullServiceAccount | undefined
 }
 
 /** Beyond this nothing is learned by looking on: namespaces that come and go must not write for ever. */
 const SECRETS_LEARNED_MAX = 100
 
-export function decideAccess({ policy, allowlist, image, record, isPulledHere, secrets }: AccessInput): Access {
+export function decideAccess({ policy, allowlist, image, record, isPulledHere, secrets, account }: AccessInput): Access {
   if (!isVerified(policy, allowlist, image, isPulledHere)) return { result: 'credentialPolicyAllowed' }
   const known = record?.credentialMapping[repositoryOf(image)]
   if (!known) return { result: 'mustAuthenticate' }
@@ -48,8 +52,16 @@ export function decideAccess({ policy, allowlist, image, record, isPulledHere, s
       }
     }
   }
+  if (account && (known.kubernetesServiceAccounts ?? []).some((other) => isAccount(other, account))) return { result: 'credentialRecordFound' }
   return { result: 'mustAuthenticate' }
 }
+
+/** Whether it matters which account the pod has: providers are asked for nothing else. */
+export function asksForAccount(image: string, record: PulledRecord | undefined): boolean {
+  return (record?.credentialMapping[repositoryOf(image)]?.kubernetesServiceAccounts ?? []).length > 0
+}
+
+const isAccount = (a: PullServiceAccount, b: PullServiceAccount): boolean => a.uid === b.uid && a.namespace === b.namespace && a.name === b.name
 
 function isVerified(policy: VerificationPolicy, allowlist: readonly string[], image: string, isPulledHere: boolean): boolean {
   switch (policy) {
@@ -78,12 +90,18 @@ function merge(known: PullCredentials, more: PullCredentials): PullCredentials {
   if (more.nodePodsAccessible) return { nodePodsAccessible: true }
   const secrets = new Map((known.kubernetesSecrets ?? []).map((s) => [keyOf(s), s]))
   const news = (more.kubernetesSecrets ?? []).filter((s) => secrets.get(keyOf(s))?.credentialHash !== s.credentialHash)
-  if (news.length === 0) return known
+  const accounts = known.kubernetesServiceAccounts ?? []
+  const newAccounts = (more.kubernetesServiceAccounts ?? []).filter((account) => !accounts.some((other) => isAccount(other, account)))
+  if (news.length === 0 && newAccounts.length === 0) return known
   for (const secret of news) secrets.set(keyOf(secret), secret)
-  return { kubernetesSecrets: [...secrets.values()].toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1)) }
+  const sorted = <T extends PullServiceAccount>(list: Iterable<T>): T[] => [...list].toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
+  return {
+    ...(secrets.size > 0 && { kubernetesSecrets: sorted(secrets.values()) }),
+    ...(accounts.length + newAccounts.length > 0 && { kubernetesServiceAccounts: sorted([...accounts, ...newAccounts]) }),
+  }
 }
 
-const keyOf = ({ namespace, name, uid }: PullSecret): string => `${namespace}/${name}/${uid}`
+const keyOf = ({ namespace, name, uid }: PullServiceAccount): string => `${namespace}/${name}/${uid}`
 
 /** `reg.example:5000/a/b:1@sha256:...` -> `reg.example:5000/a/b`. */
 export function repositoryOf(image: string): string {

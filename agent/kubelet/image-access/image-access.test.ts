@@ -10,6 +10,7 @@ import { silentLog } from '#base/log.ts'
 import { seededRandom } from '#base/random.ts'
 import type { ContainerRuntime } from '#cri/index.ts'
 import { createMemoryRuntime } from '#cri/memory/runtime-memory.ts'
+import type { CredentialProviders } from '../credential-providers/credential-providers.ts'
 import { createImagePuller } from '../image-puller.ts'
 import { aPod } from '../testing/builders.ts'
 import { decideAccess, repositoryOf, withCredentials, type AccessInput, type PulledRecord, type PullSecret } from './access.ts'
@@ -18,6 +19,9 @@ import { openImageAccess } from './image-access.ts'
 const aSecret = (name: string, credentialHash: string): PullSecret => ({ uid: `uid-${name}`, namespace: 'default', name, credentialHash })
 const known = (...kubernetesSecrets: PullSecret[]): PulledRecord => ({ imageRef: 'sha256:1', lastUpdatedTime: '2026-01-01T00:00:00Z', credentialMapping: { 'reg.example/app': { kubernetesSecrets } } })
 const open: PulledRecord = { ...known(), credentialMapping: { 'reg.example/app': { nodePodsAccessible: true } } }
+
+const anAccount = (name: string) => ({ uid: `uid-${name}`, namespace: 'ns', name })
+const byAccount: PulledRecord = { ...known(), credentialMapping: { 'reg.example/app': { kubernetesServiceAccounts: [anAccount('web')] } } }
 
 const asked = (more: Partial<AccessInput>): AccessInput => ({ policy: 'NeverVerifyPreloadedImages', allowlist: [], image: 'reg.example/app:1', record: known(aSecret('a', 'x')), isPulledHere: true, secrets: [], ...more })
 const CASES: [string, Partial<AccessInput>, ReturnType<typeof decideAccess>][] = [
@@ -31,6 +35,9 @@ const CASES: [string, Partial<AccessInput>, ReturnType<typeof decideAccess>][] =
   ['nor one with the same content in another, which is learned', { secrets: [aSecret('b', 'x')] }, { result: 'credentialRecordFound', learn: aSecret('b', 'x') }],
   ['nor one whose secret has new content, which is learned', { secrets: [aSecret('a', 'y')] }, { result: 'credentialRecordFound', learn: aSecret('a', 'y') }],
   ['another secret with other content is another', { secrets: [aSecret('b', 'y')] }, { result: 'mustAuthenticate' }],
+  ['one that an account pulled is there for its pods', { record: byAccount, account: anAccount('web') }, { result: 'credentialRecordFound' }],
+  ['not for those of another', { record: byAccount, account: anAccount('db') }, { result: 'mustAuthenticate' }],
+  ['not for those whose account was made anew', { record: byAccount, account: { ...anAccount('web'), uid: 'another' } }, { result: 'mustAuthenticate' }],
   ['never is never', { policy: 'NeverVerify' }, { result: 'credentialPolicyAllowed' }],
   ['always is also for what no kubelet pulled', { policy: 'AlwaysVerify', record: undefined, isPulledHere: false }, { result: 'mustAuthenticate' }],
   ['what is on the list by name', { policy: 'NeverVerifyAllowlistedImages', allowlist: ['reg.example/app'] }, { result: 'credentialPolicyAllowed' }],
@@ -53,7 +60,10 @@ test('a record gathers secrets until the image is there for all', () => {
   assert.deepEqual(both.credentialMapping['reg.example/app'], { kubernetesSecrets: [a, b] })
   assert.equal(put(both, { kubernetesSecrets: [b] }), both)
   assert.equal(put(both, undefined), both)
-  const all = put(both, { nodePodsAccessible: true })
+  const withAccount = put(both, { kubernetesServiceAccounts: [anAccount('web')] })
+  assert.deepEqual(withAccount.credentialMapping['reg.example/app'], { kubernetesSecrets: [a, b], kubernetesServiceAccounts: [anAccount('web')] })
+  assert.equal(put(withAccount, { kubernetesServiceAccounts: [anAccount('web')] }), withAccount)
+  const all = put(withAccount, { nodePodsAccessible: true })
   assert.deepEqual(all.credentialMapping['reg.example/app'], { nodePodsAccessible: true })
   assert.equal(put(all, { kubernetesSecrets: [a] }), all)
 })
@@ -80,15 +90,21 @@ function node(t: TestContext) {
       return image
     },
   })
-  const start = async () => {
+  const start = async (providers?: CredentialProviders) => {
     const access = await openImageAccess({ runtime, config: { imageVerification: 'NeverVerifyPreloadedImages', imageVerificationAllowlist: [] }, rootDir, clock, log: silentLog })
-    const images = createImagePuller({ runtime, access, clock, log: silentLog, maxParallelPulls: 2 })
+    const images = createImagePuller({ runtime, access, providers, clock, log: silentLog, maxParallelPulls: 2 })
     const asks = async (secrets: Secret[], policy = 'IfNotPresent') => {
       const told: string[] = []
       await images.ensure({ pod: aPod(), image: 'reg.example/app:1', policy, secrets, event: (_, reason) => told.push(reason) }, new AbortController().signal).catch((error: unknown) => told.push((error as { reason: string }).reason))
       return told
     }
-    return { access, asks }
+    const asksAs = async (serviceAccountName: string) => {
+      const told: string[] = []
+      const pod = aPod()
+      await images.ensure({ pod: { ...pod, spec: { containers: [], ...pod.spec, serviceAccountName } }, image: 'reg.example/app:1', policy: 'IfNotPresent', secrets: [], event: (_, reason) => told.push(reason) }, new AbortController().signal).catch((error: unknown) => told.push((error as { reason: string }).reason))
+      return told
+    }
+    return { access, asks, asksAs }
   }
   const files = (of: string) => readdirSync(join(rootDir, 'image_manager', of))
   return { rootDir, clock, memory, runtime, registry, start, files }
@@ -107,6 +123,17 @@ test('an image pulled with a secret is there for pods that have it, also after a
     assert.deepEqual(await asks([pullSecret('b', 'wrong')], 'Never'), ['ErrImageNeverPull', 'ErrImageNeverPull'])
   }
   assert.deepEqual(first.access.metrics()[0]?.samples, [{ labels: { result: 'credentialRecordFound' }, value: 2 }, { labels: { result: 'mustAuthenticate' }, value: 2 }])
+})
+
+test('an image that an account\'s token pulled is there for pods of that account, without the registry; others have to convince it', async (t) => {
+  const { start, registry } = node(t)
+  const providers: CredentialProviders = {
+    credentialsFor: (_, pod) => Promise.resolve([{ auth: { password: pod.spec?.serviceAccountName === 'web' ? 'right' : 'wrong' }, account: { uid: `uid-${pod.spec?.serviceAccountName}`, namespace: 'ns', name: pod.spec?.serviceAccountName ?? '' } }]),
+  }
+  assert.deepEqual(await (await start(providers)).asksAs('web'), ['Pulling', 'Pulled'])
+  registry.password = 'changed'
+  const { asksAs, asks } = await start(providers)
+  assert.deepEqual([await asksAs('web'), await asksAs('db'), await asks([])], [['Pulled'], ['Pulling', 'Failed', 'ErrImagePull'], ['Pulling', 'Failed', 'ErrImagePull']])
 })
 
 test('what was imported is there for all', async (t) => {

@@ -7,13 +7,14 @@ import type { Image, ImageService } from '#cri/index.ts'
 import type { KubeletConfig } from '../config.ts'
 import type { MetricFamily } from '../stats/metrics-text.ts'
 import { time } from '../time.ts'
-import { decideAccess, withCredentials, type AccessResult, type PullSecret } from './access.ts'
+import { asksForAccount, decideAccess, withCredentials, type AccessResult, type PullSecret, type PullServiceAccount } from './access.ts'
 import { openImageRecords } from './image-records.ts'
 
 export interface ImageAccess {
-  mayUse(image: string, present: Image, secrets: readonly PullSecret[]): Promise<boolean>
-  /** Runs a pull, so that it is known afterwards, whatever happens meanwhile, that it was one. `with`: the secret that it took; undefined: none, or the node's own. */
-  pulling(image: string, pull: () => Promise<{ image: Image; with: PullSecret | undefined }>): Promise<Image>
+  /** `account`: asked only where it matters. */
+  mayUse(image: string, present: Image, secrets: readonly PullSecret[], account?: () => Promise<PullServiceAccount | undefined>): Promise<boolean>
+  /** Runs a pull, so that it is known afterwards, whatever happens meanwhile, that it was one. `with`: the secret or the account that it took; undefined: none, or the node's own. */
+  pulling(image: string, pull: () => Promise<{ image: Image; with: PullSecret | PullServiceAccount | undefined }>): Promise<Image>
   /** Forgets images that are gone. */
   prune(): Promise<void>
   metrics(): MetricFamily[]
@@ -34,8 +35,8 @@ export async function openImageAccess({ runtime, config, rootDir, clock, ...deps
   const lock = new KeyedLock()
 
   /** 'nobody': it is not known whose. `isNew`: it has just come, whatever was known before. */
-  const note = (image: string, imageRef: string, secret: PullSecret | 'nobody' | undefined, isNew = false): Promise<void> => lock.run(imageRef, async () => {
-    const credentials = secret === 'nobody' ? undefined : secret ? { kubernetesSecrets: [secret] } : { nodePodsAccessible: true }
+  const note = (image: string, imageRef: string, source: PullSecret | PullServiceAccount | 'nobody' | undefined, isNew = false): Promise<void> => lock.run(imageRef, async () => {
+    const credentials = source === 'nobody' ? undefined : source === undefined ? { nodePodsAccessible: true } : 'credentialHash' in source ? { kubernetesSecrets: [source] } : { kubernetesServiceAccounts: [source] }
     const before = records.get(imageRef)
     const now = time(clock.nowMs())
     const after = withCredentials(before, { imageRef, image, credentials, now })
@@ -51,16 +52,18 @@ export async function openImageAccess({ runtime, config, rootDir, clock, ...deps
   }
 
   return {
-    async mayUse(image, present, secrets) {
+    async mayUse(image, present, secrets, account) {
       const record = records.get(present.id)
-      const { result, learn } = decideAccess({ policy: config.imageVerification, allowlist: config.imageVerificationAllowlist, image, record, isPulledHere: record !== undefined || records.isIntended(image), secrets })
+      const input = { policy: config.imageVerification, allowlist: config.imageVerificationAllowlist, image, record, isPulledHere: record !== undefined || records.isIntended(image), secrets }
+      const first = decideAccess(input)
+      const { result, learn } = first.result === 'mustAuthenticate' && account && asksForAccount(image, record) ? decideAccess({ ...input, account: await account() }) : first
       results.set(result, (results.get(result) ?? 0) + 1)
       if (learn) await note(image, present.id, learn).catch((error: unknown) => log.warn('what a pod may use is not remembered', { image, error: asError(error) }))
       return result !== 'mustAuthenticate'
     },
     async pulling(image, pull) {
       await records.intend(image)
-      let came: { image: Image; with: PullSecret | undefined }
+      let came: Awaited<ReturnType<typeof pull>>
       try {
         came = await pull()
       } catch (error) {

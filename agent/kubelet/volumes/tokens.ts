@@ -18,7 +18,8 @@ export interface Tokens {
   release(podUid: string): void
 }
 
-interface Kept { token: string; expiresMs: number; refreshMs: number }
+/** In wall time. */
+export interface KeptToken { token: string; expiresMs: number; refreshMs: number }
 
 /** Keeps each pod's first token (encrypted), so that it starts after a reboot while the server is away; nobody could use a newer one then either. */
 export interface TokenStore {
@@ -30,7 +31,7 @@ export interface TokenStore {
 const STALE_REFRESH_MS = 30_000
 
 export function createTokens(client: Client, { clock, log, store }: { clock: Clock; log: Log; store?: TokenStore }): Tokens {
-  const byPod = new Map<string, Map<string, Kept>>()
+  const byPod = new Map<string, Map<string, KeptToken>>()
   return {
     async get(pod, projection) {
       const { uid } = pod.metadata
@@ -38,8 +39,8 @@ export function createTokens(client: Client, { clock, log, store }: { clock: Clo
       const kept = byPod.get(uid)?.get(key)
       if (kept && clock.nowMs() < kept.refreshMs) return kept.token
       try {
-        const fresh = await request(client, clock, pod, projection)
-        const tokens = byPod.get(uid) ?? new Map<string, Kept>()
+        const fresh = await requestToken(client, clock, pod, projection)
+        const tokens = byPod.get(uid) ?? new Map<string, KeptToken>()
         const first = !tokens.has(key)
         byPod.set(uid, tokens.set(key, fresh))
         if (first) store?.saveToken(uid, key, fresh.token).catch((error: unknown) => log.warn('cannot keep a token for offline restarts', { pod: pod.metadata.name, error: asError(error) }))
@@ -48,7 +49,7 @@ export function createTokens(client: Client, { clock, log, store }: { clock: Clo
         const away = !(error instanceof ApiError)
         const stale = away && !kept ? await store?.loadToken(uid, key) : undefined
         if (stale !== undefined) {
-          byPod.set(uid, (byPod.get(uid) ?? new Map<string, Kept>()).set(key, { token: stale, expiresMs: clock.nowMs(), refreshMs: clock.nowMs() + STALE_REFRESH_MS }))
+          byPod.set(uid, (byPod.get(uid) ?? new Map<string, KeptToken>()).set(key, { token: stale, expiresMs: clock.nowMs(), refreshMs: clock.nowMs() + STALE_REFRESH_MS }))
           return stale
         }
         // However old: with the server away nobody can have a better one.
@@ -66,13 +67,14 @@ export function createTokens(client: Client, { clock, log, store }: { clock: Clo
   }
 }
 
-async function request(client: Client, clock: Clock, pod: Stored<Pod>, projection: ServiceAccountTokenProjection): Promise<Kept> {
+/** A new one, bound to the pod. `accountUid`: it must still be this account. */
+export async function requestToken(client: Client, clock: Clock, pod: Stored<Pod>, projection: Pick<ServiceAccountTokenProjection, 'audience' | 'expirationSeconds'> & { accountUid?: string }): Promise<KeptToken> {
   const { name, namespace = '', uid } = pod.metadata
   const seconds = projection.expirationSeconds ?? LIFE_SECONDS_DEFAULT
   const askedMs = clock.nowMs()
   const body: AuthenticationV1TokenRequest = {
     apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest',
-    metadata: { name: pod.spec?.serviceAccountName || 'default', namespace },
+    metadata: { name: pod.spec?.serviceAccountName || 'default', namespace, ...(projection.accountUid !== undefined && { uid: projection.accountUid }) },
     spec: {
       audiences: projection.audience ? [projection.audience] : [],
       expirationSeconds: seconds,

@@ -12,11 +12,10 @@ import { uuid, type Random } from '#base/random.ts'
 import type {
   ContainerConfig, ContainerRuntime, ContainerStatus, Image, IoSession, LinuxResources, PodNetwork, PodSandboxConfig, RuntimeEvent, SandboxStatus,
 } from '../runtime.ts'
+import { createMemoryImages, type MemoryImage } from './memory-images.ts'
 import { defaultProgram, memoryExec, type ExecOutcome, type Program } from './program.ts'
 
 export type MemoryMethod = Exclude<keyof ContainerRuntime, 'events' | 'close'>
-
-export interface MemoryImage extends Image { program?: Program }
 
 export interface MemoryRuntimeOptions {
   clock: Clock
@@ -72,9 +71,6 @@ export function createMemoryRuntime(options: MemoryRuntimeOptions): MemoryRuntim
   const { clock, random } = options
   const sandboxes = new Map<string, Sandbox>()
   const containers = new Map<string, Container>()
-  const images = new Map<string, MemoryImage>()
-  const registry = new Map<string, MemoryImage & { pullMs: number }>()
-  const pulls = new Map<string, Promise<Image>>()
   const failures = new Map<MemoryMethod, { error: Error; times: number }>()
   const delays = new Map<MemoryMethod, number>()
   const listeners = new Set<(event: RuntimeEvent) => void>()
@@ -98,6 +94,8 @@ export function createMemoryRuntime(options: MemoryRuntimeOptions): MemoryRuntim
     throw failure.error
   }
 
+  const images = createMemoryImages({ clock, enter })
+
   const sandboxOf = (id: string): Sandbox => {
     const found = sandboxes.get(id)
     if (!found) throw new CodedError('CRI_NOT_FOUND', `pod sandbox ${id} not found`)
@@ -110,13 +108,6 @@ export function createMemoryRuntime(options: MemoryRuntimeOptions): MemoryRuntim
   }
   const copyContainer = (c: Container): ContainerStatus => ({ ...c.status, metadata: { ...c.status.metadata }, labels: { ...c.status.labels }, annotations: { ...c.status.annotations }, resources: { ...c.resources } })
   const copySandbox = (s: Sandbox): SandboxStatus => ({ ...s.status, metadata: { ...s.status.metadata }, ips: [...s.status.ips] })
-  const findImage = (ref: string): MemoryImage | undefined => {
-    const byId = images.get(ref)
-    if (byId) return byId
-    const wanted = normaliseRef(ref)
-    return [...images.values()].find((i) => i.repoTags.includes(wanted) || i.repoDigests.includes(wanted))
-  }
-
   const print = (c: Container, stream: 'stdout' | 'stderr', line: string) => {
     for (const out of c.attached) out.write(`${line}\n`)
     if (options.writeLogs === false || !c.logOpen) return
@@ -239,9 +230,9 @@ export function createMemoryRuntime(options: MemoryRuntimeOptions): MemoryRuntim
       await enter('createContainer', sandboxId, config)
       const sandbox = sandboxOf(sandboxId)
       if (sandbox.status.state !== 'ready') throw new CodedError('CRI_FAILED', `pod sandbox ${sandboxId} is not ready`)
-      const image = findImage(config.image)
+      const image = images.find(config.image)
       if (!image) throw new CodedError('CRI_IMAGE_NOT_FOUND', `image ${config.image} not found`)
-      for (const mount of config.mounts) if (mount.image !== undefined && !findImage(mount.image)) throw new CodedError('CRI_IMAGE_NOT_FOUND', `ImageVolumeMountFailed: failed to get image "${mount.image}": image not found`)
+      for (const mount of config.mounts) if (mount.image !== undefined && !images.find(mount.image)) throw new CodedError('CRI_IMAGE_NOT_FOUND', `ImageVolumeMountFailed: failed to get image "${mount.image}": image not found`)
       const same = [...containers.values()].find((c) => c.status.sandboxId === sandboxId && c.status.metadata.name === config.metadata.name && c.status.metadata.attempt === config.metadata.attempt)
       if (same) throw new CodedError('CRI_EXISTS', `container ${config.metadata.name} attempt ${config.metadata.attempt} already exists in pod sandbox ${sandboxId}: ${same.status.id}`, { details: { id: same.status.id } })
       const id = newId()
@@ -370,55 +361,7 @@ export function createMemoryRuntime(options: MemoryRuntimeOptions): MemoryRuntim
       listeners.add(listener)
       return () => { listeners.delete(listener) }
     },
-    async listImages() {
-      await enter('listImages')
-      return [...images.values()].map(plainImage)
-    },
-    async imageStatus(ref) {
-      await enter('imageStatus', ref)
-      const found = findImage(ref)
-      return found && plainImage(found)
-    },
-    async pullImage(ref, pullOptions) {
-      await enter('pullImage', ref, pullOptions.auth)
-      const wanted = normaliseRef(ref)
-      const joined = pulls.get(wanted)
-      if (joined) return joined
-      const pull = (async () => {
-        pullOptions.onProgress?.({ kind: 'resolving', ref: wanted })
-        const served = registry.get(wanted)
-        if (!served) throw new CodedError('CRI_IMAGE_NOT_FOUND', `failed to pull and unpack image "${wanted}": failed to resolve reference "${wanted}": ${wanted}: not found`)
-        if (served.pullMs > 0) await clock.sleep(served.pullMs, pullOptions.signal)
-        const { pullMs, ...image } = served
-        images.set(image.id, image)
-        pullOptions.onProgress?.({ kind: 'done', imageId: image.id, sizeBytes: image.sizeBytes, tookMs: pullMs })
-        return plainImage(image)
-      })()
-      pulls.set(wanted, pull)
-      try {
-        return await pull
-      } finally {
-        pulls.delete(wanted)
-      }
-    },
-    async removeImage(ref) {
-      await enter('removeImage', ref)
-      const found = findImage(ref)
-      if (!found) return
-      images.delete(found.id)
-    },
-    async imageFsInfo() {
-      await enter('imageFsInfo')
-      return { mountpoint: '/var/lib/memory', usedBytes: [...images.values()].reduce((sum, i) => sum + i.sizeBytes, 0), inodesUsed: images.size }
-    },
-    async importImages(path) {
-      await enter('importImages', path)
-      throw new CodedError('CRI_INVALID', `${path}: the memory runtime holds no layers, so it cannot import an archive`)
-    },
-    async holdImages(refs) {
-      await enter('holdImages', refs.join(' '))
-      throw new CodedError('CRI_INVALID', 'the memory runtime holds no layers, so it cannot export an image')
-    },
+    ...images.service,
     async close() {
       if (closed) return
       closed = true
@@ -427,22 +370,11 @@ export function createMemoryRuntime(options: MemoryRuntimeOptions): MemoryRuntim
     },
   }
 
-  const makeImage = (ref: string, image: Partial<MemoryImage>): MemoryImage => {
-    const name = normaliseRef(ref)
-    const id = image.id ?? `sha256:${Buffer.from(`${name}\0${images.size + registry.size}`.padEnd(32, '\0')).subarray(-32).toString('hex')}`
-    const repo = name.replace(/@.*$/, '').replace(/:[^:/]*$/, '')
-    return { id, repoTags: name.includes('@') ? [] : [name], repoDigests: [name.includes('@') ? name : `${repo}@${id}`], sizeBytes: 1_234_567, pinned: false, ...image }
-  }
-
   const control: MemoryControl = {
     calls,
     started,
-    addImage(ref, image = {}) {
-      const made = makeImage(ref, image)
-      images.set(made.id, made)
-      return plainImage(made)
-    },
-    serve: (ref, image = {}) => { registry.set(normaliseRef(ref), { ...makeImage(ref, image), pullMs: image.pullMs ?? 0 }) },
+    addImage: images.add,
+    serve: images.serve,
     fail: (method, error = new CodedError('CRI_FAILED', `${method} was told to fail`), times = 1) => { failures.set(method, { error, times }) },
     heal: () => failures.clear(),
     delay: (method, ms) => { if (ms > 0) delays.set(method, ms); else delays.delete(method) },
@@ -458,21 +390,6 @@ export function createMemoryRuntime(options: MemoryRuntimeOptions): MemoryRuntim
     print: (id, line, stream = 'stdout') => print(containerOf(id), stream, line),
   }
   return { ...runtime, control }
-}
-
-/** `busybox` -> `docker.io/library/busybox:latest`, as image references are commonly completed. */
-export function normaliseRef(ref: string): string {
-  const first = ref.split('/')[0] ?? ''
-  const hasHost = ref.includes('/') && (/[.:]/.test(first) || first === 'localhost')
-  const full = hasHost ? ref : ref.includes('/') ? `docker.io/${ref}` : `docker.io/library/${ref}`
-  const last = full.slice(full.lastIndexOf('/') + 1)
-  return last.includes(':') || last.includes('@') ? full : `${full}:latest`
-}
-
-function plainImage(image: MemoryImage): Image {
-  const { program, ...plain } = { ...image, repoTags: [...image.repoTags], repoDigests: [...image.repoDigests] }
-  void program
-  return plain
 }
 
 const nextIp = (n: number): string => `10.42.${Math.floor(n / 256)}.${n % 256}`

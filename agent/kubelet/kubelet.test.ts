@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,19 +7,12 @@ import { CONFIG_MAPS, LEASES, NODES, PODS, RUNTIME_CLASSES, SECRETS, type Lease,
 import { systemClock } from '#base/clock.ts'
 import { silentLog } from '#base/log.ts'
 import { startTestPlugin } from './devices/testing/plugin.ts'
-import { imageVolumesOf } from './labels.ts'
-import { createNodeWorld, pod, type NodeWorld } from './testing/node-world.ts'
+import { createNodeWorld, pod, startNodeWorld, type NodeWorld } from './testing/node-world.ts'
 
-async function world(t: TestContext, options?: Parameters<typeof createNodeWorld>[0]): Promise<NodeWorld> {
-  const w = createNodeWorld(options)
-  t.after(() => w.end())
-  w.runtime.control.addImage('busybox:1')
-  await w.startAgent()
-  return w
-}
+const state = (w: NodeWorld, name: string, container = 'app') => w.pod(name)?.status?.containerStatuses?.find((c) => c.name === container)
 
 test('a pod whose image is present runs, says so, and is gone soon after its deletion', async (t) => {
-  const w = await world(t)
+  const w = await startNodeWorld(t)
   const { uid } = w.create(pod('web')).metadata
   await w.until('running', () => w.pod('web')?.status?.phase === 'Running')
   const [container] = w.runtime.control.running('app')
@@ -46,10 +39,8 @@ test('a pod whose image is present runs, says so, and is gone soon after its del
   assert.deepStrictEqual(w.events.at(-1), { about: 'spec.containers{app}', type: 'Normal', reason: 'Killing', message: 'Stopping container app' })
 })
 
-const state = (w: NodeWorld, name: string, container = 'app') => w.pod(name)?.status?.containerStatuses?.find((c) => c.name === container)
-
 test('a crashing container is restarted at once, then after 10 s, then after 20 s, and says CrashLoopBackOff between', async (t) => {
-  const w = await world(t)
+  const w = await startNodeWorld(t)
   w.create(pod('crash', { containers: [{ name: 'app', image: 'busybox:1', command: ['sh', '-c', 'sleep 1; exit 3'] }] }))
   await w.until('first back-off', () => state(w, 'crash')?.state?.waiting?.reason === 'CrashLoopBackOff')
   const { uid } = w.pod('crash')?.metadata ?? {}
@@ -66,51 +57,8 @@ test('a crashing container is restarted at once, then after 10 s, then after 20 
   assert.equal(state(w, 'crash')?.restartCount, 3)
 })
 
-test('an image volume: pulled by its own policy before the container, mounted by the runtime, told by digest, and kept from garbage collection by its id on the container', async (t) => {
-  const w = await world(t)
-  w.runtime.control.serve('registry.local/data:1')
-  const spec = { containers: [{ name: 'app', image: 'busybox:1', volumeMounts: [{ name: 'data', mountPath: '/data', subPath: 'models' }] }], volumes: [{ name: 'data', image: { reference: 'registry.local/data:1', pullPolicy: 'IfNotPresent' } }, { name: 'unused', image: { reference: 'registry.local/none:1' } }] }
-  w.create(pod('with-image', spec))
-  await w.until('running', () => w.pod('with-image')?.status?.phase === 'Running')
-  const volume = await w.runtime.imageStatus('registry.local/data:1')
-  assert.ok(volume)
-  const [container] = w.runtime.control.running('app')
-  assert.ok(container)
-  assert.deepStrictEqual(w.runtime.control.configOf(container.id).mounts.find((m) => m.containerPath === '/data'), { containerPath: '/data', hostPath: '', readonly: true, propagation: 'private', image: volume.id, imageSubPath: 'models' })
-  assert.deepStrictEqual(state(w, 'with-image')?.volumeMounts, [{ name: 'data', mountPath: '/data', volumeStatus: { image: { imageRef: volume.repoDigests[0] } } }])
-  assert.deepStrictEqual(w.events.filter((e) => e.reason.startsWith('Pull')).map((e) => [e.about, e.reason, e.message.split('"')[1]]), [
-    ['with-image', 'Pulling', 'registry.local/data:1'], ['with-image', 'Pulled', 'registry.local/data:1'], ['spec.containers{app}', 'Pulled', 'busybox:1'],
-  ])
-  assert.deepStrictEqual([...imageVolumesOf(container.annotations)], [['data', volume.id]])
-})
-
-test('an image volume whose image cannot be had keeps its containers waiting with the reasons of an image, by its name; others run', async (t) => {
-  const w = await world(t)
-  const containers = [{ name: 'app', image: 'busybox:1', volumeMounts: [{ name: 'data', mountPath: '/data' }] }, { name: 'other', image: 'busybox:1' }]
-  w.create(pod('lost', { containers, volumes: [{ name: 'data', image: { reference: 'registry.local/data:9', pullPolicy: 'Always' } }] }))
-  await w.until('ErrImagePull', () => state(w, 'lost')?.state?.waiting?.reason === 'ErrImagePull')
-  await w.until('ImagePullBackOff', () => state(w, 'lost')?.state?.waiting?.reason === 'ImagePullBackOff')
-  assert.match(state(w, 'lost')?.state?.waiting?.message ?? '', /^Back-off pulling image "registry.local\/data:9": ErrImagePull: .*not found$/)
-  assert.deepStrictEqual(w.runtime.control.running().map((c) => c.metadata.name), ['other'])
-  await w.until('the back-off is told', () => w.events.some((e) => e.reason === 'BackOff' && e.message === 'Back-off pulling image "registry.local/data:9"'))
-  w.create(pod('never', { containers, volumes: [{ name: 'data', image: { reference: 'registry.local/data:9', pullPolicy: 'Never' } }] }))
-  await w.until('ErrImageNeverPull', () => state(w, 'never')?.state?.waiting?.reason === 'ErrImageNeverPull')
-  w.runtime.control.serve('registry.local/data:9')
-  await w.until('running', () => state(w, 'lost')?.state?.running !== undefined && state(w, 'never')?.state?.running !== undefined)
-})
-
-test('what the runtime says of an image volume that it cannot mount is the reason a container is not created', async (t) => {
-  const w = await world(t)
-  w.runtime.control.addImage('registry.local/data:1')
-  w.runtime.control.fail('createContainer', new Error('ImageVolumeMountFailed: sub path "none" does not exist'))
-  w.create(pod('bad', { containers: [{ name: 'app', image: 'busybox:1', volumeMounts: [{ name: 'data', mountPath: '/data', subPath: 'none' }] }], volumes: [{ name: 'data', image: { reference: 'registry.local/data:1' } }] }))
-  await w.until('CreateContainerError', () => state(w, 'bad')?.state?.waiting?.reason === 'CreateContainerError')
-  assert.equal(state(w, 'bad')?.state?.waiting?.message, 'ImageVolumeMountFailed: sub path "none" does not exist')
-  assert.ok(w.events.some((e) => e.reason === 'Failed' && e.message === 'Error: ImageVolumeMountFailed: sub path "none" does not exist'))
-})
-
 test('devices of a plugin: counted in the node, given to the container with what belongs to them; a pod for which none is left fails, and says why', async (t) => {
-  const w = await world(t)
+  const w = await startNodeWorld(t)
   const directory = join(w.dir, 'agent', 'device-plugins')
   await w.until('the kubelet listens', () => existsSync(join(directory, 'kubelet.sock')))
   const plugin = await startTestPlugin({
@@ -146,7 +94,7 @@ test('devices of a plugin: counted in the node, given to the container with what
 })
 
 test('an image that cannot be pulled is ErrImagePull, then ImagePullBackOff, and runs once it can be', async (t) => {
-  const w = await world(t)
+  const w = await startNodeWorld(t)
   w.create(pod('pull', { containers: [{ name: 'app', image: 'registry.local/app:2', imagePullPolicy: 'Always' }] }))
   await w.until('ErrImagePull', () => state(w, 'pull')?.state?.waiting?.reason === 'ErrImagePull')
   await w.until('ImagePullBackOff', () => state(w, 'pull')?.state?.waiting?.reason === 'ImagePullBackOff')
@@ -162,7 +110,7 @@ test('an image that cannot be pulled is ErrImagePull, then ImagePullBackOff, and
 })
 
 test('the handler of a pod\'s RuntimeClass is what its sandbox runs by: one that the runtime does not have is told, as is a class that is gone', async (t) => {
-  const w = await world(t)
+  const w = await startNodeWorld(t)
   w.api.put(RUNTIME_CLASSES, { apiVersion: 'node.k8s.io/v1', kind: 'RuntimeClass', metadata: { name: 'vm' }, handler: 'kata' })
   w.create(pod('boxed', { runtimeClassName: 'vm' }))
   w.create(pod('lost', { runtimeClassName: 'none' }))
@@ -174,7 +122,7 @@ test('the handler of a pod\'s RuntimeClass is what its sandbox runs by: one that
 })
 
 test('init containers run in order, a sidecar stays and outlives the app at the end', async (t) => {
-  const w = await world(t)
+  const w = await startNodeWorld(t)
   w.create(pod('init', {
     initContainers: [
       { name: 'one', image: 'busybox:1', command: ['sh', '-c', 'sleep 2'] },
@@ -196,7 +144,7 @@ test('init containers run in order, a sidecar stays and outlives the app at the 
 })
 
 test('a pod that is not to be restarted succeeds or fails by its exit codes and gives up its sandbox and volumes', async (t) => {
-  const w = await world(t)
+  const w = await startNodeWorld(t)
   w.create(pod('good', { restartPolicy: 'Never', containers: [{ name: 'app', image: 'busybox:1', command: ['true'] }, { name: 'b', image: 'busybox:1', command: ['sleep', '2'] }] }))
   w.create(pod('bad', { restartPolicy: 'Never', containers: [{ name: 'app', image: 'busybox:1', command: ['false'] }], initContainers: [{ name: 'side', image: 'busybox:1', restartPolicy: 'Always' }] }))
   await w.until('both ended', () => w.pod('good')?.status?.phase === 'Succeeded' && w.pod('bad')?.status?.phase === 'Failed')
@@ -210,79 +158,8 @@ test('a pod that is not to be restarted succeeds or fails by its exit codes and 
   await w.until('gone', () => w.pod('good') === undefined)
 })
 
-test('killing and restarting the agent starts nothing again and changes no status', async (t) => {
-  const w = await world(t)
-  w.create(pod('stay', { containers: [{ name: 'app', image: 'busybox:1', readinessProbe: { exec: { command: ['true'] }, periodSeconds: 5 } }] }))
-  await w.until('ready', () => state(w, 'stay')?.ready === true)
-  const before = w.pod('stay')?.status
-  await w.stopAgent()
-  assert.equal(w.runtime.control.running().length, 1)
-  const patches = w.api.patches.length
-  await w.startAgent()
-  await w.run(30_000)
-  assert.deepStrictEqual(w.pod('stay')?.status, before)
-  assert.deepStrictEqual(w.api.patches.slice(patches).filter((p) => p.path.startsWith('pods/')), [])
-  assert.equal(w.runtime.control.started.length, 1)
-})
-
-test('without the server an agent that restarts knows its pods, restarts what fails and catches up later', async (t) => {
-  const w = await world(t)
-  w.api.put(CONFIG_MAPS, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'c', namespace: 'default' }, data: { a: '1' } })
-  w.create(pod('off', { containers: [{ name: 'app', image: 'busybox:1', env: [{ name: 'A', valueFrom: { configMapKeyRef: { name: 'c', key: 'a' } } }] }] }))
-  await w.until('running', () => w.pod('off')?.status?.phase === 'Running')
-  await w.run(11_000)
-  w.api.down(true)
-  await w.stopAgent()
-  await w.startAgent()
-  await w.run(2_000)
-  w.runtime.control.exit(w.runtime.control.running()[0]?.id ?? '', 1)
-  await w.until('restarted', () => w.runtime.control.started.length === 2)
-  assert.equal(w.runtime.control.configOf(w.runtime.control.started[1] ?? '').env.find((e) => e.key === 'A')?.value, '1')
-  assert.equal(state(w, 'off')?.restartCount, 0)
-  w.api.down(false)
-  await w.until('caught up', () => state(w, 'off')?.restartCount === 1, 120_000)
-})
-
-test('after a reboot without the server pods start with the token, ConfigMap and Services of before, and catch up later', async (t) => {
-  const w = await world(t)
-  let tokens = 0
-  w.api.onCreate = (_resource, _sub, object) => ({ ...object, status: { token: `token-${++tokens}`, expirationTimestamp: new Date(w.clock.nowMs() + 3_600_000).toISOString() } }) as never
-  w.api.put(CONFIG_MAPS, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'c', namespace: 'default' }, data: { a: '1' } })
-  w.create(pod('off', { volumes: [{ name: 'api', projected: { sources: [{ serviceAccountToken: { path: 'token' } }, { configMap: { name: 'c' } }] } }], containers: [{ name: 'app', image: 'busybox:1', volumeMounts: [{ name: 'api', mountPath: '/api' }] }] }))
-  await w.until('running', () => w.pod('off')?.status?.phase === 'Running')
-  await w.run(11_000)
-  w.api.down(true)
-  await w.stopAgent()
-  w.runtime.control.reboot()
-  const dir = w.runtime.control.configOf(w.runtime.control.started[0] ?? '').mounts.find((m) => m.containerPath === '/api')?.hostPath ?? ''
-  rmSync(dir, { recursive: true }) // A tmpfs does not survive a reboot.
-  await w.startAgent()
-  await w.until('started again', () => w.runtime.control.started.length === 2)
-  assert.deepStrictEqual([readFileSync(`${dir}/token`, 'utf8'), readFileSync(`${dir}/a`, 'utf8')], ['token-1', '1'])
-  for (const file of readdirSync(`${w.dir}/agent/known-objects`)) assert.ok(!readFileSync(`${w.dir}/agent/known-objects/${file}`).includes('ConfigMap'), 'copies are encrypted')
-  w.api.put(CONFIG_MAPS, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'c', namespace: 'default' }, data: { a: '2' } })
-  w.api.down(false)
-  await w.until('caught up', () => readFileSync(`${dir}/token`, 'utf8') === 'token-2' && readFileSync(`${dir}/a`, 'utf8') === '2', 120_000)
-})
-
-test('pods deleted while the agent was away are cleared away, also those it never knew', async (t) => {
-  const w = await world(t)
-  w.create(pod('gone'))
-  await w.until('running', () => w.pod('gone')?.status?.phase === 'Running')
-  await w.stopAgent()
-  w.api.remove(PODS, 'default/gone')
-  const image = w.runtime.control.addImage('other:1')
-  const config = { metadata: { name: 'lost', uid: 'lost-uid', namespace: 'x', attempt: 0 }, hostname: 'lost', logDirectory: `${w.dir}/logs/lost`, portMappings: [], labels: {}, annotations: {}, linux: { cgroupParent: '/k', sysctls: {}, namespaces: { network: 'pod', pid: 'container', ipc: 'pod' } } } as const
-  const sandbox = await w.runtime.runPodSandbox({ ...config, portMappings: [] })
-  const id = await w.runtime.createContainer(sandbox, { metadata: { name: 'c', attempt: 0 }, image: image.id, command: [], args: [], workingDir: '', env: [], mounts: [], devices: [], labels: {}, annotations: {}, logPath: 'c/0.log', stdin: false, stdinOnce: false, tty: false, linux: { resources: {}, namespaces: config.linux.namespaces, security: { privileged: false, readonlyRootfs: false, supplementalGroups: [], addCapabilities: [], dropCapabilities: [], noNewPrivs: false, seccomp: { profile: 'Unconfined' } } } }, { ...config, portMappings: [] })
-  await w.runtime.startContainer(id)
-  await w.startAgent()
-  await w.run(10_000)
-  assert.deepStrictEqual([await w.runtime.listContainers(), await w.runtime.listPodSandbox(), [...w.cgroups]], [[], [], []])
-})
-
 test('a container that ignores SIGTERM is killed when its grace is over; a second, forced delete does not wait for it', async (t) => {
-  const w = await world(t)
+  const w = await startNodeWorld(t)
   w.runtime.control.addImage('stubborn:1', { program: { onTerm: 'ignore' } })
   w.create(pod('slow', { terminationGracePeriodSeconds: 10, containers: [{ name: 'app', image: 'stubborn:1', imagePullPolicy: 'IfNotPresent' }] }))
   w.create(pod('forced', { terminationGracePeriodSeconds: 600, containers: [{ name: 'app', image: 'stubborn:1', imagePullPolicy: 'IfNotPresent' }] }))
@@ -301,7 +178,7 @@ test('a container that ignores SIGTERM is killed when its grace is over; a secon
 })
 
 test('a missing ConfigMap holds the container back with CreateContainerConfigError until it is there', async (t) => {
-  const w = await world(t)
+  const w = await startNodeWorld(t)
   w.create(pod('env', { containers: [{ name: 'app', image: 'busybox:1', envFrom: [{ configMapRef: { name: 'later' }, prefix: 'P_' }], env: [{ name: 'B', value: '$(P_a)-$(KUBERNETES_SERVICE_HOST)-$(NO)' }], args: ['serve', '$(B)'] }] }))
   await w.until('refused', () => state(w, 'env')?.state?.waiting?.reason === 'CreateContainerConfigError')
   assert.equal(state(w, 'env')?.state?.waiting?.message, 'configmap "later" not found')
@@ -314,7 +191,7 @@ test('a missing ConfigMap holds the container back with CreateContainerConfigErr
 })
 
 test('volumes hold what their objects hold, follow their changes and renew tokens at 80% of their life', async (t) => {
-  const w = await world(t)
+  const w = await startNodeWorld(t)
   let tokens = 0
   const asked: unknown[] = []
   w.api.onCreate = (_resource, _sub, object) => {
@@ -353,7 +230,7 @@ test('volumes hold what their objects hold, follow their changes and renew token
 })
 
 test('each volume that cannot be made is said with FailedMount and the pod waits; what no container names is not looked at', async (t) => {
-  const w = await world(t)
+  const w = await startNodeWorld(t)
   const app = { name: 'app', image: 'busybox:1', volumeMounts: [{ name: 'n', mountPath: '/n' }, { name: 'cfg', mountPath: '/cfg' }] }
   w.create(pod('iscsi', { containers: [app], volumes: [{ name: 'n', iscsi: { targetPortal: '10.0.0.1', iqn: 'iqn.2001-04.com.example:storage', lun: 0 } }, { name: 'cfg', configMap: { name: 'none' } }, { name: 'unused', secret: { secretName: 'none' } }] }))
   await w.until('FailedMount', () => w.reasons().includes('FailedMount'))
@@ -366,7 +243,7 @@ test('each volume that cannot be made is said with FailedMount and the pod waits
 })
 
 test('a failing liveness probe restarts its container only; the startup probe holds it back until it has succeeded', async (t) => {
-  const w = await world(t)
+  const w = await startNodeWorld(t)
   let alive = true
   let up = false
   w.runtime.control.addImage('probed:1', { program: { exec: (cmd) => ({ exitCode: (cmd[0] === 'live' ? alive : up) ? 0 : 1, stdout: `${cmd[0] ?? ''} says no` }) } })
@@ -395,7 +272,7 @@ test('a failing liveness probe restarts its container only; the startup probe ho
 })
 
 test('a preStop hook takes its time out of the grace, a postStart hook holds the status back', async (t) => {
-  const w = await world(t)
+  const w = await startNodeWorld(t)
   w.create(pod('hooks', { terminationGracePeriodSeconds: 20, containers: [{ name: 'app', image: 'busybox:1', lifecycle: { postStart: { sleep: { seconds: 3 } }, preStop: { sleep: { seconds: 5 } } } }] }))
   await w.until('started in the runtime', () => w.runtime.control.running().length === 1)
   await w.run(1_000)
@@ -408,24 +285,8 @@ test('a preStop hook takes its time out of the grace, a postStart hook holds the
   assert.ok(tookMs >= 5_000 && tookMs < 6_000, `took ${tookMs} ms`)
 })
 
-test('a pod sent to a node that has no room for it fails there and disturbs nobody', async (t) => {
-  const w = await world(t, { config: { maxPods: 1 } })
-  w.create(pod('first'))
-  await w.until('running', () => w.pod('first')?.status?.phase === 'Running')
-  w.create(pod('second'))
-  await w.until('refused', () => w.pod('second')?.status?.phase === 'Failed')
-  const { reason, message } = w.pod('second')?.status ?? {}
-  assert.deepStrictEqual([reason, message, w.runtime.control.started.length, w.pod('first')?.status?.phase], ['OutOfpods', "Pod was rejected: Node didn't have enough resource: pods, requested: 1, used: 1, capacity: 1", 1, 'Running'])
-  await w.stopAgent()
-  await w.startAgent()
-  await w.run(5_000)
-  assert.deepStrictEqual([w.pod('second')?.status?.phase, w.runtime.control.started.length], ['Failed', 1])
-  w.api.deletePod(PODS, 'default/second')
-  await w.until('gone', () => w.pod('second') === undefined)
-})
-
 test('a name that is too long for the kernel is said, and the pod waits', async (t) => {
-  const w = await world(t)
+  const w = await startNodeWorld(t)
   w.create(pod('long', { hostname: 'h'.repeat(40), subdomain: 'sub', setHostnameAsFQDN: true }))
   await w.until('told', () => w.reasons().includes('FailedCreatePodSandBox'))
   const fqdn = `${'h'.repeat(40)}.sub.default.svc.cluster.local`
@@ -434,7 +295,7 @@ test('a name that is too long for the kernel is said, and the pod waits', async 
 })
 
 test('a pod past its deadline is stopped and Failed with DeadlineExceeded', async (t) => {
-  const w = await world(t)
+  const w = await startNodeWorld(t)
   w.create(pod('late', { activeDeadlineSeconds: 5 }))
   await w.until('failed', () => w.pod('late')?.status?.phase === 'Failed', 10_000)
   const { reason, message } = w.pod('late')?.status ?? {}
@@ -445,21 +306,8 @@ test('a pod past its deadline is stopped and Failed with DeadlineExceeded', asyn
   assert.equal(w.runtime.control.started.length, 1)
 })
 
-test('after a reboot each pod gets a new sandbox and its containers count a restart', async (t) => {
-  const w = await world(t)
-  w.create(pod('boot', { initContainers: [{ name: 'prep', image: 'busybox:1', command: ['true'] }] }))
-  await w.until('running', () => w.pod('boot')?.status?.phase === 'Running')
-  await w.stopAgent()
-  w.runtime.control.reboot()
-  await w.startAgent()
-  await w.until('running again', () => state(w, 'boot')?.restartCount === 1 && state(w, 'boot')?.ready === true)
-  assert.deepStrictEqual(w.runtime.control.started.map((id) => w.runtime.control.configOf(id).metadata.name), ['prep', 'app', 'prep', 'app'])
-  assert.ok(w.events.some((e) => e.reason === 'SandboxChanged'))
-  assert.equal(w.pod('boot')?.status?.podIP, '10.42.0.3')
-})
-
 test('the node registers itself, is Ready, renews its lease every 10 s and says why when it is not', async (t) => {
-  const w = await world(t)
+  const w = await startNodeWorld(t)
   const node = () => w.api.get<Node>(NODES, 'node-1')
   const ready = () => node()?.status?.conditions?.find((c) => c.type === 'Ready')
   await w.until('ready', () => ready()?.status === 'True')
@@ -486,87 +334,11 @@ test('the node registers itself, is Ready, renews its lease every 10 s and says 
   assert.ok(w.reasons().includes('NodeNotReady'))
 })
 
-test('a resize that does not fit waits for another pod to go; an agent killed meanwhile remembers what is allocated', async (t) => {
-  const w = await world(t)
-  const asking = (cpu: string) => [{ name: 'app', image: 'busybox:1', imagePullPolicy: 'IfNotPresent', resources: { requests: { cpu }, limits: { cpu } } }]
-  w.create(pod('one', { containers: asking('2') }))
-  w.create(pod('two', { containers: asking('2') }))
-  await w.until('both run', () => w.pod('one')?.status?.phase === 'Running' && w.pod('two')?.status?.phase === 'Running')
-  const one = w.pod('one')
-  assert.ok(one?.spec)
-  w.api.put(PODS, { ...one, metadata: { ...one.metadata, generation: 2 }, spec: { ...one.spec, containers: asking('3') } })
-  const told = () => w.pod('one')?.status?.conditions?.filter((c) => c.type.startsWith('PodResize')).map((c) => [c.type, c.reason, c.message])
-  await w.until('deferred', () => told()?.length === 1)
-  const container = () => w.runtime.listContainers({ podUid: one.metadata.uid }).then((list) => list.map((c) => [c.resources?.cpuShares, c.resources?.cpuQuota]))
-  assert.deepStrictEqual([told(), await container()], [[['PodResizePending', 'Deferred', "Node didn't have enough resource: cpu, requested: 3000, used: 2000, capacity: 4000"]], [[2048, 200_000]]])
-  await w.stopAgent()
-  await w.startAgent()
-  await w.run(3_000)
-  assert.deepStrictEqual([told()?.length, await container(), w.pod('one')?.status?.containerStatuses?.[0]?.allocatedResources], [1, [[2048, 200_000]], { cpu: '2' }])
-  w.api.deletePod(PODS, 'default/two')
-  await w.until('resized', () => w.reasons().includes('ResizeCompleted'))
-  await w.run(500)
-  assert.deepStrictEqual([told(), await container(), w.pod('one')?.status?.containerStatuses?.[0]?.resources, state(w, 'one')?.restartCount], [[], [[3072, 300_000]], { requests: { cpu: '3' }, limits: { cpu: '3' } }, 0])
-  assert.deepStrictEqual(w.reasons().filter((r) => r.startsWith('Resize')), ['ResizeDeferred', 'ResizeStarted', 'ResizeCompleted'])
-})
-
 test('a pod that asks for its own users is not run with the host\'s: it waits, and says why', async (t) => {
-  const w = await world(t)
+  const w = await startNodeWorld(t)
   w.create(pod('own', { hostUsers: false }))
   await w.until('told', () => w.reasons().includes('FailedCreatePodSandBox'))
   assert.deepStrictEqual([w.events.find((e) => e.reason === 'FailedCreatePodSandBox')?.message, w.pod('own')?.status?.phase, await w.runtime.listPodSandbox()], ['Failed to create pod sandbox: runtime handler "default" does not support user namespaces', 'Pending', []])
-})
-
-test('a critical pod that finds no room makes some: who goes for it ends in its own time, Failed, and says why', async (t) => {
-  const w = await world(t)
-  const asking = (cpu: string) => [{ name: 'app', image: 'busybox:1', resources: { requests: { cpu } } }]
-  w.create(pod('large', { containers: asking('3'), terminationGracePeriodSeconds: 5 }))
-  w.create(pod('small', { containers: asking('500m') }))
-  await w.until('both run', () => w.pod('large')?.status?.phase === 'Running' && w.pod('small')?.status?.phase === 'Running')
-  w.create(pod('critical', { priority: 2_000_001_000, containers: asking('2') }))
-  await w.until('it runs, and room was made', () => w.pod('critical')?.status?.phase === 'Running' && w.pod('large')?.status?.phase === 'Failed')
-  const { reason, message, conditions } = w.pod('large')?.status ?? {}
-  const target = conditions?.find((c) => c.type === 'DisruptionTarget')
-  const words = 'Preempted in order to admit critical pod'
-  assert.deepStrictEqual([reason, message, target?.reason, target?.message], ['Preempting', words, 'TerminationByKubelet', 'Pod was preempted by Kubelet to accommodate a critical pod.'])
-  assert.deepStrictEqual([w.events.filter((e) => e.reason === 'Preempting').map((e) => [e.about, e.message]), w.pod('small')?.status?.phase], [[['large', words]], 'Running'])
-  assert.match(await w.kubelet().figures.metrics('kubelet'), /^kubelet_preemptions\{preemption_signal="cpu"\} 1$/m)
-})
-
-test('a pod that uses more than its emptyDir may hold is evicted: it ends at once, Failed, and says so', async (t) => {
-  const w = await world(t)
-  const { uid } = w.create(pod('greedy', { containers: [{ name: 'app', image: 'busybox:1', volumeMounts: [{ name: 'data', mountPath: '/data' }] }], volumes: [{ name: 'data', emptyDir: { sizeLimit: '64Ki' } }] })).metadata
-  w.create(pod('modest'))
-  await w.until('both run', () => w.pod('greedy')?.status?.phase === 'Running' && w.pod('modest')?.status?.phase === 'Running')
-  writeFileSync(join(w.dir, 'agent/pods', uid, 'volumes/kubernetes.io~empty-dir/data/x'), 'x'.repeat(200_000))
-  await w.until('evicted', () => w.pod('greedy')?.status?.phase === 'Failed')
-  const { reason, message, conditions } = w.pod('greedy')?.status ?? {}
-  const target = conditions?.find((c) => c.type === 'DisruptionTarget')
-  const words = 'Usage of EmptyDir volume "data" exceeds the limit "64Ki". '
-  assert.deepStrictEqual([reason, message, target?.status, target?.reason, target?.message], ['Evicted', words, 'True', 'TerminationByKubelet', words])
-  assert.deepStrictEqual(w.events.filter((e) => e.reason === 'Evicted').map((e) => [e.about, e.type, e.message]), [['greedy', 'Warning', words]])
-  await w.run(5_000)
-  assert.deepStrictEqual([w.pod('modest')?.status?.phase, (await w.runtime.listContainers({ state: 'running' })).length], ['Running', 1])
-})
-
-test('a node that is short of memory says so, evicts the pod that uses most beyond its request, and takes no others until it is well', async (t) => {
-  const w = await world(t)
-  w.create(pod('one'))
-  w.create(pod('two', { priority: 10 }))
-  await w.until('both run', () => w.pod('one')?.status?.phase === 'Running' && w.pod('two')?.status?.phase === 'Running')
-  w.host.memoryAvailableBytes = 50 * 2 ** 20
-  await w.until('evicted', () => w.pod('one')?.status?.phase === 'Failed')
-  w.host.memoryAvailableBytes = 2 ** 31
-  assert.match(w.pod('one')?.status?.message ?? '', /^The node was low on resource: memory\. Threshold quantity: 100Mi, available: 51200Ki\. /)
-  const condition = () => w.api.get<Node>(NODES, 'node-1')?.status?.conditions?.find((c) => c.type === 'MemoryPressure')
-  await w.until('told', () => condition()?.status === 'True')
-  assert.deepStrictEqual([condition()?.reason, w.reasons().includes('EvictionThresholdMet'), w.pod('two')?.status?.phase], ['KubeletHasInsufficientMemory', true, 'Running'])
-  w.create(pod('three'))
-  await w.until('refused', () => w.pod('three')?.status?.phase === 'Failed')
-  assert.deepStrictEqual([w.pod('three')?.status?.reason, w.pod('three')?.status?.message], ['Evicted', 'Pod was rejected: The node had condition: [MemoryPressure]. '])
-  await w.until('well again', () => condition()?.status === 'False', 320_000)
-  w.create(pod('four'))
-  await w.until('taken', () => w.pod('four')?.status?.phase === 'Running')
 })
 
 test('static pods run without the API, are shown in it by mirrors, come back when those are deleted, and end with their files', async (t) => {

@@ -12,13 +12,13 @@ export interface MemoryImages {
   /** By id or name. */
   find(ref: string): MemoryImage | undefined
   /** Makes it present, under the name as the real runtime completes it. */
-  add(ref: string, image?: Partial<MemoryImage>): Image
+  add: (ref: string, image?: Partial<MemoryImage>) => Image
   /** Makes it one that can be pulled, in so much time. */
-  serve(ref: string, image?: Partial<MemoryImage> & { pullMs?: number }): void
+  serve: (ref: string, image?: Partial<MemoryImage> & { pullMs?: number }) => void
 }
 
 /** `enter`: each call's first step, where it may be held up or fail. */
-export interface MemoryImagesDeps { clock: Clock; enter(method: keyof ImageService, ...args: unknown[]): Promise<void> }
+export interface MemoryImagesDeps { clock: Clock; enter: (method: keyof ImageService, ...args: unknown[]) => Promise<void> }
 
 export function createMemoryImages({ clock, enter }: MemoryImagesDeps): MemoryImages {
   const images = new Map<string, MemoryImage>()

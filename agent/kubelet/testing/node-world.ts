@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { TestContext } from 'node:test'
 import { createInformers } from '#api/client/informer.ts'
 import { PODS, SERVICES, type Pod, type Stored } from '#api/types/index.ts'
 import { FakeClock } from '#base/clock-fake.ts'
@@ -119,6 +120,15 @@ export function createNodeWorld(options: { config?: Partial<KubeletConfig>; log?
     },
   }
   return world
+}
+
+/** One whose agent runs and has the image `busybox:1`; it ends with the test. */
+export async function startNodeWorld(t: TestContext, options?: Parameters<typeof createNodeWorld>[0]): Promise<NodeWorld> {
+  const w = createNodeWorld(options)
+  t.after(() => w.end())
+  w.runtime.control.addImage('busybox:1')
+  await w.startAgent()
+  return w
 }
 
 /** Files are real and take real time: time stands still until none is being read or written. */

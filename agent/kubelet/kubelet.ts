@@ -58,6 +58,7 @@ import { readFs } from './stats/host-usage.ts'
 import { isStaticPod } from './static/manifest.ts'
 import { createStaticPods } from './static/static-pods.ts'
 import { createShutdownManager, NODE_NOT_READY, NOT_ADMITTED, SHUTDOWN } from './shutdown/shutdown-manager.ts'
+import { createPodCounts, type CountedPod, type PodCounts } from './stats/pod-counts.ts'
 import { createTerminationCounts, type TerminationCounts } from './stats/termination-counts.ts'
 import { createStatsSource } from './stats/stats-source.ts'
 import type { NodeFigures, PodStreams } from './streams.ts'
@@ -162,16 +163,21 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   const resourceCalls = noPodResourcesCounts()
   const preemptions = new Map<string, number>()
   const terminations = createTerminationCounts()
+  const podCounts = createPodCounts()
   const health = createLoopHealth(RESYNC_MS, clock)
   const volumeUsage: { of?: (podUid: string, volume: string) => Promise<VolumeFigures | undefined> } = {}
   const stats = createStatsSource({ volumeUsage: (uid, volume) => volumeUsage.of?.(uid, volume) ?? Promise.resolve(undefined), log, runtime, pods: () => streams.pods(), nodeName, rootDir, paths, facts: options.hostFacts, pressure, clock })
-  const figures = createNodeFigures({ stats, runtime, probes: () => prober?.counts() ?? [], counters: () => [...eviction.counters(), ...garbage.counters(), ...board.metrics(), ...podResourcesMetrics(resourceCalls), preemptionMetrics(preemptions), ...terminations.metrics(), ...shutdown.metrics(), ...(imageAccess?.metrics() ?? [])], podCount: () => streams.pods().length, health: () => health.checks(), nodeName, config, facts: options.hostFacts, clock, log })
+  const figures = createNodeFigures({ stats, runtime, probes: () => prober?.counts() ?? [], counters: () => [...eviction.counters(), ...garbage.counters(), ...board.metrics(), ...podResourcesMetrics(resourceCalls), preemptionMetrics(preemptions), ...terminations.metrics(), ...shutdown.metrics(), ...(imageAccess?.metrics() ?? []), ...podCounts.metrics(countedPods(), cgroups?.version)], health: () => health.checks(), nodeName, config, facts: options.hostFacts, clock, log })
 
   const aboutNode = (reason: string, message: string, type: 'Normal' | 'Warning' = 'Warning') => {
     const node = nodes.get(nodeName)
     events.event({ apiVersion: 'v1', kind: 'Node', name: nodeName, ...(node && { uid: node.metadata.uid }) }, type, reason, message)
   }
   const activePods = () => (workers?.list() ?? []).filter((m) => !m.rejected && !m.tornDown && m.endingSinceMs === undefined && !isTerminalPhase(m.pod.status?.phase))
+  const countedPods = (): CountedPod[] => {
+    const active = new Set(activePods())
+    return (workers?.list() ?? []).map((m) => ({ pod: m.pod, isActive: active.has(m), hasMirror: m.mirror !== undefined }))
+  }
   const shutdown = createShutdownManager({
     periods: config.shutdownPeriods, directory: rootDir, clock, log, onChange: () => reporter.poke(), tell: (reason, message) => aboutNode(reason, message, 'Normal'),
     pods: () => activePods().map((m) => m.pod),
@@ -251,7 +257,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
       const kept = new Map((await store.loadPods()).map((record) => [record.pod.metadata.uid, record]))
       const running = await assemble({ ...options, log }, { signal, paths, store, devices: manager, refusal: (pod) => (shutdown.isShuttingDown ? NOT_ADMITTED : eviction.refusal(pod)), kept: (uid) => kept.get(uid), services: knownServices, allocatable: async () => nodeAllocatable(await capacity(), config), node: () => nodes.get(nodeName), drivers,
         onPreemption: (resource) => preemptions.set(resource, (preemptions.get(resource) ?? 0) + 1),
-        onStatus: (before, after) => terminations.note(before, after),
+        onStatus: (before, after) => terminations.note(before, after), podCounts, onLook: () => shutdown.look(),
         onVolumeUse() {
           inUse.read = undefined
           reporter.poke()
@@ -331,11 +337,14 @@ interface Assembly {
   /** A pod was pushed out for want of this. */
   onPreemption: (resource: string) => void
   onStatus: TerminationCounts['note']
+  podCounts: PodCounts
+  /** A pod was looked at, after whatever has changed about it. */
+  onLook: () => void
   /** A volume that the cluster attached is used from now on, or no more. */
   onVolumeUse: () => void
 }
 
-async function assemble(options: KubeletOptions, { signal, paths, store, devices, refusal, kept, services, allocatable, node, drivers, onPreemption, onStatus, onVolumeUse }: Assembly) {
+async function assemble(options: KubeletOptions, { signal, paths, store, devices, refusal, kept, services, allocatable, node, drivers, onPreemption, onStatus, podCounts, onLook, onVolumeUse }: Assembly) {
   const { client, runtime, config, clock, random, log, events, rootDir, nodeName } = options
   const { runtimeName } = await runtime.version()
   // One that cannot say now what it can do refuses what it cannot itself.
@@ -411,6 +420,7 @@ async function assemble(options: KubeletOptions, { signal, paths, store, devices
   const onView = (memory: PodMemory, view: PodView) => {
     const ending = podEnd(view, clock.nowMs()) !== undefined
     if (!ending && memory.prepared && memory.cancelRefresh === undefined) armRefresh(memory)
+    onLook()
   }
 
   const keep = ({ pod, endingSinceMs, allocation, resizing }: PodMemory) => store.savePod({ pod, allocation, ...(endingSinceMs !== undefined && { endingSinceMs }), ...(resizing !== undefined && { resizing }) })
@@ -445,11 +455,12 @@ async function assemble(options: KubeletOptions, { signal, paths, store, devices
         for (const victim of admission.preempt) preempt(victim, admission.resource ?? '')
         return undefined
       }
+      podCounts.rejected(admission.reason)
       events.event(asReference(pod), 'Warning', admission.reason, admission.message)
       return { reason: admission.reason, message: `Pod was rejected: ${admission.message}` }
     },
     onMetadata: refresh,
-    effects: (memory, view) => podEffects({
+    effects: (memory, view) => podCounts.counted(podEffects({
       runtime, client, events, clock, log, config, rootDir, paths, cgroups, volumes, devices, objects, images, hooks, userRanges, services, nodeHostname: options.hostFacts.hostname,
       machine: { memoryBytes: options.hostFacts.memoryBytes }, field, pendingResize, keep, onStatus,
       async forget(m) {
@@ -457,9 +468,10 @@ async function assemble(options: KubeletOptions, { signal, paths, store, devices
         objects.release(m.uid)
         await store.removePod(m.uid)
         workers.drop(m.uid)
+        onLook()
         if (isStaticPod(m.pod)) forgotten.tell()
       },
-    }, memory, view),
+    }, memory, view), memory),
   })
 
   /** What failed for want of something may succeed now. */

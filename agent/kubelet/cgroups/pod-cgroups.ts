@@ -10,6 +10,8 @@ import { parseCgroupLayout, type CgroupLayout } from './layout.ts'
 import { cgroupSettings, type GroupLimits } from './settings.ts'
 
 export interface PodCgroups {
+  /** Of the machine's trees. */
+  readonly version: CgroupLayout['version']
   /** Makes it what it should be; returns its path below each controller's root. */
   ensure(pod: Pod): Promise<string>
   /** Before its containers grow: its limits rise to what they should be, none falls. */
@@ -151,6 +153,7 @@ export async function createPodCgroups(options: PodCgroupsOptions): Promise<PodC
   const trySetClasses = () => setClasses().catch((error: unknown) => log.warn('the cgroups above the pods are not what they should be', { error: asError(error) }))
 
   return {
+    version: layout.version,
     async ensure(pod) {
       const path = podCgroupPath(root, pod)
       // After a wipe by hand the cache of made groups would lie.

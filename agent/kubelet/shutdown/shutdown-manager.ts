@@ -26,6 +26,8 @@ export interface ShutdownManager {
   open(): Promise<void>
   /** Resolves when all pods have ended or their time is over; at once when no periods are configured. Never rejects. */
   shutDown(): Promise<void>
+  /** A pod was looked at: it may have ended, or been told of. */
+  look(): void
   metrics(): MetricFamily[]
 }
 
@@ -48,7 +50,6 @@ export interface ShutdownManagerDeps {
   log: Log
 }
 
-const LOOK_MS = 100
 /** After the last pod has ended: for what the API has not been told yet. */
 const TELL_MS_MAX = 2_000
 
@@ -57,13 +58,21 @@ export function createShutdownManager(deps: ShutdownManagerDeps): ShutdownManage
   const log = deps.log.with('shutdown')
   const path = join(deps.directory, 'graceful_node_shutdown_state')
   let isShuttingDown = false
+  const waiting = new Set<() => void>()
   let last: { startMs: number; endMs: number } = { startMs: 0, endMs: 0 }
 
   /** False when the time was over first. */
-  const until = async (holds: () => boolean, withinMs: number): Promise<boolean> => {
-    for (const deadlineMs = clock.monotonicMs() + withinMs; !holds(); await clock.sleep(LOOK_MS)) if (clock.monotonicMs() >= deadlineMs) return false
-    return true
-  }
+  const until = (holds: () => boolean, withinMs: number): Promise<boolean> => new Promise((resolve) => {
+    if (holds()) return resolve(true)
+    const end = (held: boolean): void => {
+      waiting.delete(look)
+      cancel()
+      resolve(held)
+    }
+    const look = (): void => { if (holds()) end(true) }
+    const cancel = clock.after(withinMs, () => end(holds()))
+    waiting.add(look)
+  })
 
   const note = async (): Promise<void> => {
     const text = JSON.stringify({ startTime: time(last.startMs), endTime: last.endMs === 0 ? '0001-01-01T00:00:00Z' : time(last.endMs) })
@@ -98,6 +107,9 @@ export function createShutdownManager(deps: ShutdownManagerDeps): ShutdownManage
       await until(() => pods.every(({ metadata }) => deps.isTold(metadata.uid)), TELL_MS_MAX)
       last = { ...last, endMs: clock.nowMs() }
       await note()
+    },
+    look() {
+      for (const look of waiting) look()
     },
     metrics: () => (periods.length === 0 ? [] : [
       { name: 'kubelet_graceful_shutdown_end_time_seconds', help: '[ALPHA] Last graceful shutdown end time since unix epoch in seconds', type: 'gauge', samples: [{ value: Math.floor(last.endMs / 1_000) }] },

@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
+import { FakeClock } from '#base/clock-fake.ts'
+import { silentLog } from '#base/log.ts'
 import { NODES, type Node, type Pod } from '#api/types/index.ts'
-import { createNodeWorld, pod } from '../testing/node-world.ts'
+import { pod, startNodeWorld } from '../testing/node-world.ts'
 import { aPod } from '../testing/builders.ts'
 import { CRITICAL_PRIORITY, periodsOf, shutdownGraceSeconds, shutdownGroups, totalSeconds } from './periods.ts'
+import { createShutdownManager } from './shutdown-manager.ts'
 
 const withPriority = (name: string, priority?: number): Pod => aPod(priority === undefined ? {} : { priority }, { name })
 
@@ -27,16 +31,8 @@ test('a pod has its own grace where that is shorter', () => {
   assert.deepEqual([undefined, 5, 60].map((own) => shutdownGraceSeconds({ spec: { containers: [], ...(own !== undefined && { terminationGracePeriodSeconds: own }) } }, period)), [20, 5, 20])
 })
 
-async function world(t: TestContext, options?: Parameters<typeof createNodeWorld>[0]) {
-  const w = createNodeWorld(options)
-  t.after(() => w.end())
-  w.runtime.control.addImage('busybox:1')
-  await w.startAgent()
-  return w
-}
-
 test('on the way down pods end by priority, the node is not ready and takes no more; pods and an Event say why', async (t) => {
-  const w = await world(t, { config: { shutdownPeriods: [{ priority: 0, seconds: 20 }, { priority: 1_000, seconds: 10 }] } })
+  const w = await startNodeWorld(t, { config: { shutdownPeriods: [{ priority: 0, seconds: 20 }, { priority: 1_000, seconds: 10 }] } })
   // Ends only when its grace is over.
   w.runtime.control.addImage('stubborn:1', { program: { onTerm: 'ignore' } })
   const containers = [{ name: 'app', image: 'stubborn:1', imagePullPolicy: 'IfNotPresent' as const }]
@@ -76,10 +72,32 @@ test('on the way down pods end by priority, the node is not ready and takes no m
 })
 
 test('without periods nothing ends, and nothing is said', async (t) => {
-  const w = await world(t)
+  const w = await startNodeWorld(t)
   w.create(pod('web'))
   await w.until('it runs', () => w.pod('web')?.status?.phase === 'Running')
   await w.kubelet().shutDown()
   await w.run(30_000)
   assert.deepEqual([w.pod('web')?.status?.phase, w.reasons().includes('Shutdown')], ['Running', false])
+})
+
+test('it is told when pods have ended: it ends with the last of them, not with a look at the clock', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'shutdown-'))
+  t.after(() => rmSync(directory, { recursive: true }))
+  const clock = new FakeClock()
+  const ended = new Set<string>()
+  const told = new Set<string>()
+  const ending = Promise.withResolvers<void>()
+  const manager = createShutdownManager({
+    periods: [{ priority: 0, seconds: 20 }], directory, clock, log: silentLog, onChange: () => {}, tell: () => {},
+    pods: () => [aPod({}, { name: 'a', uid: 'a' }), aPod({}, { name: 'b', uid: 'b' })], end: (pod) => { if (pod.metadata.uid === 'b') ending.resolve() }, hasEnded: (uid) => ended.has(uid), isTold: (uid) => told.has(uid),
+  })
+  const down = manager.shutDown()
+  await ending.promise
+  for (const [set, uid] of [[ended, 'a'], [ended, 'b'], [told, 'a'], [told, 'b']] as const) {
+    await new Promise((resolve) => setImmediate(resolve))
+    set.add(uid)
+    manager.look()
+  }
+  await down
+  assert.equal(clock.monotonicMs(), new FakeClock().monotonicMs())
 })

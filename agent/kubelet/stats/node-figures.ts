@@ -17,7 +17,6 @@ export interface NodeFiguresDeps {
   probes(): ProbeCount[]
   /** Counters that others keep: evictions, garbage collection. */
   counters: () => MetricFamily[]
-  podCount: () => number
   health: () => readonly HealthCheck[]
   nodeName: string
   config: KubeletConfig
@@ -55,13 +54,12 @@ export function createNodeFigures(deps: NodeFiguresDeps): NodeFigures {
   }
 }
 
-async function kubeletMetrics({ runtime, nodeName, podCount, counters, config }: NodeFiguresDeps): Promise<string> {
+async function kubeletMetrics({ runtime, nodeName, counters, config }: NodeFiguresDeps): Promise<string> {
   const [containers, sandboxes] = await Promise.all([runtime.listContainers(), runtime.listPodSandbox({ state: 'ready' })])
   const { rss } = process.memoryUsage()
   const { user, system } = process.cpuUsage()
   const gauge = (name: string, help: string, ...samples: MetricFamily['samples']): MetricFamily => ({ name, help, type: 'gauge', samples })
   return metricsText([
-    gauge('kubelet_desired_pods', '[ALPHA] The number of pods the kubelet is being instructed to run.', { labels: { static: '' }, value: podCount() }),
     gauge('kubelet_node_name', '[STABLE] The node\'s name. The count is always 1.', { labels: { node: nodeName }, value: 1 }),
     gauge('kubelet_running_containers', '[STABLE] Number of containers currently running', ...(['created', 'exited', 'running', 'unknown'] as const).map((state) => ({ labels: { container_state: state }, value: containers.filter((c) => c.state === state).length }))),
     gauge('kubelet_running_pods', '[STABLE] Number of pods that have a running pod sandbox', { value: sandboxes.length }),

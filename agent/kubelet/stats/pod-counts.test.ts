@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Effects } from '#base/reconcile/action.ts'
+import type { ContainerType, PodAction } from '../pod-action.ts'
+import { StartError } from '../start-error.ts'
+import { aPod } from '../testing/builders.ts'
+import { metricsText } from './metrics-text.ts'
+import { createPodCounts } from './pod-counts.ts'
+
+const signal = new AbortController().signal
+/** Only what is counted does anything. */
+const effects = (createSandbox: () => Promise<void>, startContainer: () => Promise<void>): Effects<PodAction> => ({ createSandbox, startContainer }) as unknown as Effects<PodAction>
+const works = () => Promise.resolve()
+const fails = (reason: StartError['reason']) => () => Promise.reject(new StartError(reason, 'no'))
+const sandbox = { kind: 'createSandbox', attempt: 0 } as const
+const container = (type: ContainerType) => ({ kind: 'startContainer', name: 'app', type, sandboxId: 's', attempt: 0, backoffSeconds: 0 }) as const
+const read = (counts: ReturnType<typeof createPodCounts>) => metricsText(counts.metrics([], 2)).split('\n').filter((line) => /^kubelet_(started|admission)/.test(line))
+
+test('sandboxes and containers are counted with each try, those that fail also by why', async () => {
+  const counts = createPodCounts()
+  const memory = { pod: aPod() }
+  await counts.counted(effects(works, works), memory).createSandbox(sandbox, signal)
+  await assert.rejects(async () => counts.counted(effects(fails('RunContainerError'), works), memory).createSandbox(sandbox, signal))
+  for (const type of ['app', 'init', 'sidecar', 'ephemeral'] as const) await counts.counted(effects(works, works), memory).startContainer(container(type), signal)
+  await assert.rejects(async () => counts.counted(effects(works, fails('ErrImagePull')), memory).startContainer(container('app'), signal))
+  assert.deepEqual(read(counts), [
+    'kubelet_started_containers_errors_total{code="ErrImagePull",container_type="container"} 1', 'kubelet_started_containers_total{container_type="container"} 2', 'kubelet_started_containers_total{container_type="init_container"} 2',
+    'kubelet_started_containers_total{container_type="ephemeral_container"} 1', 'kubelet_started_pods_errors_total 1', 'kubelet_started_pods_total 2', 'kubelet_started_user_namespaced_pods_errors_total 0', 'kubelet_started_user_namespaced_pods_total 0',
+  ])
+})
+
+test('pods with users of their own are counted besides, and each of their sandboxes fails once at most, be it by its containers', async () => {
+  const counts = createPodCounts()
+  const memory = { pod: aPod({ hostUsers: false }) }
+  await counts.counted(effects(works, works), memory).createSandbox(sandbox, signal)
+  for (let i = 0; i < 2; i++) await assert.rejects(async () => counts.counted(effects(works, fails('CreateContainerError')), memory).startContainer(container('app'), signal))
+  await assert.rejects(async () => counts.counted(effects(fails('RunContainerError'), works), memory).createSandbox(sandbox, signal))
+  assert.deepEqual(read(counts).filter((line) => line.includes('user_namespaced')), ['kubelet_started_user_namespaced_pods_errors_total 2', 'kubelet_started_user_namespaced_pods_total 2'])
+})
+
+test('what was given up because the pod goes has not failed', async () => {
+  const counts = createPodCounts()
+  const gone = AbortSignal.abort()
+  await assert.rejects(async () => counts.counted(effects(fails('RunContainerError'), fails('RunContainerError')), { pod: aPod({ hostUsers: false }) }).createSandbox(sandbox, gone))
+  await assert.rejects(async () => counts.counted(effects(fails('RunContainerError'), fails('RunContainerError')), { pod: aPod() }).startContainer(container('app'), gone))
+  assert.deepEqual(read(counts).filter((line) => line.includes('errors')), ['kubelet_started_pods_errors_total 0', 'kubelet_started_user_namespaced_pods_errors_total 0'])
+})
+
+test('refusals are counted by reasons that are few; pods by whether they are static and active', () => {
+  const counts = createPodCounts()
+  for (const reason of ['OutOfcpu', 'OutOfexample.com/radio', 'Surprise', 'OutOfcpu']) counts.rejected(reason)
+  assert.deepEqual(read(counts).filter((line) => line.includes('admission')), ['kubelet_admission_rejections_total{reason="OutOfcpu"} 2', 'kubelet_admission_rejections_total{reason="OutOfExtendedResources"} 1', 'kubelet_admission_rejections_total{reason="Other"} 1'])
+  const fixed = aPod({}, { annotations: { 'kubernetes.io/config.source': 'file' } })
+  const helped = aPod({ ephemeralContainers: [{ name: 'debug', image: 'i' }] })
+  const text = metricsText(counts.metrics([{ pod: fixed, isActive: true, hasMirror: true }, { pod: helped, isActive: false, hasMirror: false }], 2))
+  assert.deepEqual(text.split('\n').filter((line) => /^kubelet_(active|desired|mirror|managed|cgroup)/.test(line)), [
+    'kubelet_active_pods{static=""} 0', 'kubelet_active_pods{static="true"} 1', 'kubelet_cgroup_version 2', 'kubelet_desired_pods{static=""} 1', 'kubelet_desired_pods{static="true"} 1', 'kubelet_managed_ephemeral_containers 1', 'kubelet_mirror_pods 1',
+  ])
+})

@@ -32,6 +32,17 @@ it('refuses a data directory that another store has open, naming the mend', asyn
   await first.close()
 })
 
+it('refuses a store whose first file is gone, and leaves the others as they are', async () => {
+  using t = temporary()
+  const store = await open(t.dir)
+  await put(store, '/a', '1')
+  await store.close()
+  rmSync(join(t.dir, 'db', 'CURRENT'))
+  const files = readdirSync(join(t.dir, 'db'))
+  await assert.rejects(open(t.dir), (e: Error) => hasCode(e, 'STORE_CORRUPT') && e.message.startsWith(`the store is damaged: ${join(t.dir, 'db', 'CURRENT')} is missing: restore a snapshot`))
+  assert.deepEqual(readdirSync(join(t.dir, 'db')), files)
+})
+
 it('answers a delete that finds nothing with a revision at which the key was not there, whatever came right after it', async () => {
   using t = temporary()
   const store = await open(t.dir)

@@ -50,6 +50,7 @@ async function openDatabase(open: () => Promise<Database>): Promise<Database> {
   try {
     return await open()
   } catch (error) {
+    if (error instanceof CodedError) throw error
     const cause = asError(error).cause
     if (hasCode(cause, 'LEVEL_LOCKED')) {
       throw new CodedError('STORE_LOCKED', 'another skiff server uses this data directory: stop it, or give this one its own --data-dir', { cause: error })

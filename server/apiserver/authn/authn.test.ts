@@ -135,7 +135,7 @@ test('TokenRequest refuses as upstream does', async () => {
     '422 Invalid TokenRequest.authentication.k8s.io "" is invalid: spec.expirationSeconds: Invalid value: 5: may not specify a duration less than 10 minutes',
     '422 Invalid TokenRequest.authentication.k8s.io "" is invalid: spec.expirationSeconds: Invalid value: 8589934592: may not specify a duration larger than 2^32 seconds',
     '404 NotFound serviceaccounts "gone" not found', '400 BadRequest cannot bind token to object of type /v1, Kind=ConfigMap', '404 NotFound pods "gone" not found',
-    '409 Conflict Operation cannot be fulfilled on pods "p": the UID in the bound object reference (stale) does not match the UID in record. The object might have been deleted and then recreated',
+    '409 Conflict Operation cannot be fulfilled on Pod "p": the UID in the bound object reference (stale) does not match the UID in record. The object might have been deleted and then recreated',
     '400 BadRequest cannot bind token for serviceaccount "default" to pod running with different serviceaccount name.',
   ])
 })

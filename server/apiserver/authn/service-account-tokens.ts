@@ -197,13 +197,14 @@ async function findBound(lookup: Lookup, input: TokenRequestInput): Promise<Boun
   if (!wanted) return { ok: true, claims: {} }
   const kind = BINDABLE[wanted.kind ?? '']
   const apiVersion = wanted.apiVersion ?? ''
-  if (!kind || apiVersion !== 'v1') return { ok: false, code: 400, reason: 'BadRequest', message: `cannot bind token to object of type ${apiVersion.includes('/') ? apiVersion : `/${apiVersion}`}, Kind=${wanted.kind ?? ''}` }
+  // Of the core group any version will do, and none.
+  if (!kind || apiVersion.includes('/')) return { ok: false, code: 400, reason: 'BadRequest', message: `cannot bind token to object of type ${apiVersion.includes('/') ? apiVersion : `/${apiVersion}`}, Kind=${wanted.kind ?? ''}` }
   const name = wanted.name ?? ''
   if (name === '') return { ok: false, code: 400, reason: 'BadRequest', message: 'Name parameter required.' }
   const object = await lookup.get<KubeObject>(kind.ref, name, kind.ref.namespaced ? input.namespace : undefined)
   if (!object) return { ok: false, code: 404, reason: 'NotFound', message: `${kind.ref.resource} ${JSON.stringify(name)} not found`, details: { name, kind: kind.ref.resource } }
   if (wanted.uid !== undefined && wanted.uid !== '' && wanted.uid !== object.metadata.uid) {
-    return { ok: false, code: 409, reason: 'Conflict', message: `Operation cannot be fulfilled on ${kind.ref.resource} ${JSON.stringify(name)}: the UID in the bound object reference (${wanted.uid}) does not match the UID in record. The object might have been deleted and then recreated` }
+    return { ok: false, code: 409, reason: 'Conflict', details: { name, kind: wanted.kind ?? '' }, message: `Operation cannot be fulfilled on ${wanted.kind} ${JSON.stringify(name)}: the UID in the bound object reference (${wanted.uid}) does not match the UID in record. The object might have been deleted and then recreated` }
   }
   const claims: Record<string, Named> = { [kind.claim]: { name, uid: object.metadata.uid } }
   if (kind.ref === PODS) {

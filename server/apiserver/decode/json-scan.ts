@@ -160,9 +160,11 @@ function scan(text: string, asked?: ReadonlySet<string>): { duplicates: string[]
 const isDigit = (c: string | undefined): boolean => c !== undefined && c >= '0' && c <= '9'
 
 /** A character as Go's quoteChar prints it. */
+const GO_CONTROLS: Readonly<Record<string, string>> = { '\b': '\\b', '\f': '\\f', '\n': '\\n', '\r': '\\r', '\t': '\\t', '\u0007': '\\a', '\v': '\\v' }
+
 function goQuote(text: string, at: number): string {
   const c = String.fromCodePoint(text.codePointAt(at) ?? 0xfffd)
   if (c === "'") return String.raw`'\''`
   if (c === '"') return `'"'`
-  return `'${JSON.stringify(c).slice(1, -1)}'`
+  return `'${c < ' ' ? (GO_CONTROLS[c] ?? `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`) : JSON.stringify(c).slice(1, -1)}'`
 }

@@ -33,6 +33,7 @@ export function parseYaml(text: string, limits: YamlLimits): YamlResult {
       duplicates.push(...duplicateKeys(text, (source) => parse(source, false)))
     }
   } catch (error) {
+    if (error instanceof YAMLException && (error as { reason?: unknown }).reason === EMPTY) return { ok: true, value: null, duplicates: [] }
     if (error instanceof YAMLException) return { ok: false, message: `yaml: ${yamlMessage(error)}` }
     throw error
   }
@@ -66,8 +67,16 @@ function duplicateKeys(text: string, parse: (source: string) => unknown): string
   return found
 }
 
+/** The parser's complaint of a text in which there is nothing; go-yaml takes that for null. */
+const EMPTY = 'expected a document, but the input is empty'
+/** What go-yaml says of the same. */
+const GO_WORDS: Readonly<Record<string, string>> = { 'unexpected end of the stream within a flow collection': 'did not find expected node content', 'null byte is not allowed in input': 'control characters are not allowed' }
+
 function yamlMessage(error: YAMLException): string {
-  const reason: unknown = (error as { reason?: unknown }).reason
+  const said: unknown = (error as { reason?: unknown }).reason
+  const reason = typeof said === 'string' ? (GO_WORDS[said] ?? said) : said
+  // It reads characters before lines.
+  if (reason === 'control characters are not allowed') return reason
   const mark = (error as { mark?: { line?: unknown } }).mark
   const line = typeof mark?.line === 'number' ? `line ${mark.line + 1}: ` : ''
   return `${line}${typeof reason === 'string' ? reason : error.message}`

@@ -1,8 +1,8 @@
 /** What a pod's status may say (upstream `ValidatePodStatusUpdate`). */
-import type { ContainerStatus, Pod, PodSpec } from '#api/types/index.ts'
+import type { Container, ContainerStatus, Pod, PodSpec } from '#api/types/index.ts'
 import { checkDnsSubdomain, checkQualifiedName } from '#api/types/index.ts'
 import { mayRestartAll } from '#api/types/pods.ts'
-import { duplicate, type FieldError, forbidden, invalid } from '../field-error.ts'
+import { duplicate, type FieldError, forbidden, invalid, notSupported, required, tooLong } from '../field-error.ts'
 import { immutable, named } from './check.ts'
 import { validateFamilyIps } from './endpoint-ip.ts'
 import { semanticEqual } from './semantic-equal.ts'
@@ -22,6 +22,7 @@ export function validatePodStatus(pod: Pod, old: Pod): FieldError[] {
   if (before.qosClass) out.push(...immutable('status.qosClass', status.qosClass, before.qosClass))
   const { nominatedNodeName } = status
   if (nominatedNodeName && nominatedNodeName !== before.nominatedNodeName) out.push(...named('status.nominatedNodeName', nominatedNodeName, checkDnsSubdomain))
+  if (nominatedNodeName && nominatedNodeName !== before.nominatedNodeName && spec.nodeName) out.push(forbidden('status.nominatedNodeName', 'may not be set on pods that are already bound to a node'))
   const sidecars = new Set((spec.initContainers ?? []).filter((c) => c.restartPolicy === 'Always').map((c) => c.name))
   if (!mayRestartAll(spec)) out.push(
     ...staysEnded('containerStatuses', status.containerStatuses, before.containerStatuses, spec.restartPolicy, ownPolicies(spec.containers)),
@@ -35,8 +36,46 @@ export function validatePodStatus(pod: Pod, old: Pod): FieldError[] {
   if (!semanticEqual(status.podIPs, before.podIPs)) out.push(...validateFamilyIps('status.podIPs', status.podIPs ?? [], before.podIPs ?? []))
   const [first] = status.hostIPs ?? []
   if (first && first.ip !== status.hostIP) out.push(invalid('status.hostIPs[0].ip', first.ip, 'must be equal to `hostIP`'))
-  if (spec.os?.name !== 'windows') for (const list of STATUS_LISTS) out.push(...userIds(list, status[list] ?? []))
+  for (const list of STATUS_LISTS) out.push(...(spec.os?.name === 'windows' ? noLinuxUsers : userIds)(list, status[list] ?? []))
+  out.push(
+    ...allocatedResources('containerStatuses', status.containerStatuses ?? [], spec.containers),
+    ...allocatedResources('initContainerStatuses', status.initContainerStatuses ?? [], spec.initContainers ?? []),
+    ...(status.ephemeralContainerStatuses ?? []).flatMap((c, i) => ((c.allocatedResourcesStatus ?? []).length > 0 ? [forbidden(`status.ephemeralContainerStatuses[${i}].allocatedResourcesStatus`, 'must not be specified in container status')] : [])),
+  )
   return semanticEqual(status.hostIPs, before.hostIPs) ? out : [...out, ...validateFamilyIps('status.hostIPs', status.hostIPs ?? [], before.hostIPs ?? [])]
+}
+
+const HEALTH: readonly string[] = ['Healthy', 'Unhealthy', 'Unknown']
+/** Bytes. */
+const HEALTH_MESSAGE_MAX = 1024
+
+/** Which devices a container has, and how they do (KEP-4680): those it asks for, each told once. */
+function allocatedResources(list: string, statuses: readonly ContainerStatus[], containers: readonly Container[]): FieldError[] {
+  return statuses.flatMap(({ name, allocatedResourcesStatus = [] }, i) => allocatedResourcesStatus.flatMap((allocated, j) => {
+    const at = `status.${list}[${i}].allocatedResourcesStatus[${j}]`
+    const container = containers.find((c) => c.name === name)
+    const out: FieldError[] = container ? askedFor(`${at}.name`, allocated.name, container) : []
+    const seen = new Set<string>()
+    for (const [k, { resourceID, health, message }] of (allocated.resources ?? []).entries()) {
+      const one = `${at}.resources[${k}]`
+      if (!HEALTH.includes(health ?? '')) out.push(notSupported(`${one}.health`, health ?? '', HEALTH))
+      if (message === '') out.push(required(`${one}.message`, 'must be non-empty if specified'))
+      else if (message !== undefined && Buffer.byteLength(message) > HEALTH_MESSAGE_MAX) out.push(tooLong(`${one}.message`, HEALTH_MESSAGE_MAX))
+      if (seen.has(resourceID)) out.push(duplicate(`${one}.resourceID`, resourceID))
+      seen.add(resourceID)
+    }
+    return out
+  }))
+}
+
+function askedFor(at: string, name: string, { resources }: Container): FieldError[] {
+  if (!name.startsWith('claim:')) return resources?.requests?.[name] === undefined ? [invalid(at, name, "must match one of the container's resource requests")] : []
+  const claims = (resources?.claims ?? []).map((c) => `claim:${c.name}${c.request ? `/${c.request}` : ''}`)
+  return claims.includes(name) ? [] : [invalid(at, name, "must match one of the container's resource claims in a format 'claim:<claimName>/<request>' or 'claim:<claimName>' if request is empty")]
+}
+
+function noLinuxUsers(list: string, statuses: readonly ContainerStatus[]): FieldError[] {
+  return statuses.flatMap(({ user }, i) => (user?.linux ? [forbidden(`status.${list}[${i}].user.linux`, 'cannot be set for a windows pod')] : []))
 }
 
 /** Whom a container's first process runs as. */

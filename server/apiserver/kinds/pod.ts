@@ -29,11 +29,6 @@ export const podStrategy: KindStrategy<Pod> = {
 
   prepareUpdate(pod, old) {
     keepStatus(pod, old)
-    const spec = specOf(pod)
-    // Ephemeral containers and resources have subresources of their own.
-    const before = specOf(old)
-    if (before.ephemeralContainers) spec.ephemeralContainers = cloneJson(before.ephemeralContainers)
-    else delete spec.ephemeralContainers
   },
 
   // Unlike most kinds, pods let their status writers touch labels and annotations.

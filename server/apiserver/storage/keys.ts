@@ -18,3 +18,13 @@ export function splitStorageKey(scope: KeyScope, rootLength: number, key: string
   const at = key.indexOf('/', rootLength)
   return { namespace: key.slice(rootLength, at), name: key.slice(at + 1) }
 }
+
+const PREFIXES: Readonly<Record<string, string>> = { '/replicationcontrollers': 'controllers', '/endpoints': 'services/endpoints', '/nodes': 'minions', '/services': 'services/specs', 'networking.k8s.io/ingresses': 'ingress' }
+/** Of the servers that upstream's API server is made of, two keep theirs by group. */
+const BY_GROUP: ReadonlySet<string> = new Set(['apiextensions.k8s.io', 'apiregistration.k8s.io'])
+
+/** What upstream's complaints call the place of an object. */
+export function upstreamKey({ group, resource }: Omit<KeyScope, 'namespaced'>, custom: boolean, namespace: string, name: string): string {
+  const prefix = custom || BY_GROUP.has(group) ? `${group}/${resource}` : (PREFIXES[`${group}/${resource}`] ?? resource)
+  return `/${[prefix, namespace, name].filter((part) => part !== '').join('/')}`
+}

@@ -1,25 +1,36 @@
-/** `namespaces/finalize`: only spec.finalizers is taken over; the last one gone lets the namespace go. */
+/** `namespaces/finalize`: the namespace with its spec.finalizers, of which the last one gone lets the namespace go; the status stays. */
 import type { ApiResponse } from '#api/client/transport.ts'
 import type { Namespace } from '#api/types/index.ts'
+import { checkQualifiedName } from '#api/types/index.ts'
+import { named } from '../kinds/check.ts'
+import { standardFinalizer, validateMetaUpdate } from '../kinds/object-meta.ts'
+import { cloneJson } from '../storage/clone.ts'
 import { readObject } from '../verbs/body.ts'
 import type { Call } from '../verbs/call.ts'
-import { change } from '../verbs/change.ts'
+import { change, type Rules } from '../verbs/change.ts'
 import { parseWriteOptions } from '../verbs/options.ts'
 import type { Full } from '../verbs/stored.ts'
 
 const ATTEMPTS = 16
 
+type NamespaceObject = Full & Namespace
+
+const RULES: Rules = {
+  prepare(namespace: NamespaceObject, { status }: NamespaceObject) {
+    if (status) namespace.status = cloneJson(status)
+    else delete namespace.status
+  },
+  validate: ({ metadata, spec }: NamespaceObject, old) => [
+    ...validateMetaUpdate(metadata, old.metadata),
+    ...(spec?.finalizers ?? []).flatMap((name, i) => {
+      const at = `spec.finalizers[${i}]`
+      return [...named(at, name, checkQualifiedName), ...standardFinalizer(at, name)]
+    }),
+  ],
+}
+
 export async function finalizeNamespace(call: Call): Promise<ApiResponse> {
   const options = parseWriteOptions(call, 'UpdateOptions')
-  const wanted = readObject(call, options.fieldValidation) as Full & Namespace
-  return change(call, {
-    next(old) {
-      const namespace = old as Full & Namespace
-      namespace.spec = { ...namespace.spec, finalizers: wanted.spec?.finalizers ?? [] }
-      namespace.metadata.resourceVersion = wanted.metadata.resourceVersion ?? ''
-      if (wanted.metadata.uid) namespace.metadata.uid = wanted.metadata.uid
-      return namespace
-    },
-    part: 'spec', fields: 'update', options, attempts: ATTEMPTS,
-  })
+  const wanted = readObject(call, options.fieldValidation)
+  return change(call, { next: () => cloneJson(wanted), part: 'spec', rules: RULES, fields: 'update', options, attempts: ATTEMPTS })
 }

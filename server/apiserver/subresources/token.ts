@@ -34,13 +34,14 @@ export async function token(call: Call, issue: IssueToken): Promise<ApiResponse>
   const { uid } = request.metadata ?? {}
   if (uid && uid !== account.object.metadata.uid) throw conflict({ group: TOKEN_REQUEST.group, resource: TOKEN_REQUEST.kind }, call.info.name, `the UID in the token request (${uid}) does not match the UID of the service account (${account.object.metadata.uid ?? ''})`)
   await admitFully(call, { operation: 'CREATE', name: call.info.name, object: request, old: undefined, options: admissionOptions(call, 'CreateOptions'), dryRun: options.dryRun, as: { ...TOKEN_REQUEST, model: 'AuthenticationV1TokenRequest' } })
+  const { name = call.info.name, namespace = call.info.namespace, managedFields: _none, ...meta } = request.metadata ?? {}
   const { audiences, expirationSeconds, boundObjectRef } = request.spec ?? { audiences: [] }
   const issued = await issue({ namespace: call.info.namespace, serviceAccount: call.info.name, audiences: audiences ?? [], expirationSeconds, boundObjectRef })
   if (!issued.ok) throw new StatusError({ code: issued.code, reason: issued.reason, message: issued.message, ...(issued.details && { details: issued.details }) })
   if (issued.warning !== undefined) call.warn(issued.warning)
   return jsonResponse({
     kind: 'TokenRequest', apiVersion: 'authentication.k8s.io/v1',
-    metadata: { name: call.info.name, namespace: call.info.namespace, creationTimestamp: timestamp(call.parts.clock.nowMs()), ...(account.object.metadata.uid !== undefined && { uid: account.object.metadata.uid }) },
+    metadata: { ...meta, name, namespace, creationTimestamp: timestamp(call.parts.clock.nowMs()), ...(account.object.metadata.uid !== undefined && { uid: account.object.metadata.uid }) },
     spec: { ...request.spec, audiences: issued.audiences, expirationSeconds: issued.expirationSeconds },
     status: { token: issued.token, expirationTimestamp: issued.expirationTimestamp },
   }, 201)

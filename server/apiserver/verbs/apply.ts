@@ -89,7 +89,7 @@ function tellDuplicates(call: Call, lines: readonly string[]): void {
 /** `ref`: the kind that is applied, where it is not the row's. */
 export function parseConfig(call: Call, ref: { group: string; version: string; kind: string } = call.row.ref): Full {
   const parsed = parseBody(call.body ?? Buffer.alloc(0), call.headers['content-type'])
-  if (!parsed.ok) throw parsed.code === 415 ? refusedBody(parsed) : badRequest(`error decoding YAML: ${parsed.message}`)
+  if (!parsed.ok) throw parsed.code === 415 ? refusedBody(parsed) : badRequest(`error decoding YAML: error converting YAML to JSON: ${parsed.message}`)
   const { value } = parsed
   tellDuplicates(call, duplicateLines(call.body ?? Buffer.alloc(0), parsed))
   if (value !== null && !isObject(value)) throw badRequest(`error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal ${jsonKindOf(value)} into Go value of type map[string]interface {}`)

@@ -6,11 +6,11 @@
 import type { ApiResponse } from '#api/client/transport.ts'
 import type { KubeObject } from '#api/types/index.ts'
 import type { KeyValue } from '#server/store/store.ts'
-import { invalid as invalidField } from '../field-error.ts'
+import { invalid as invalidField, type FieldError } from '../field-error.ts'
 import { badRequest, conflict, invalid, notFound, type StatusError } from '../http/status.ts'
 import { cloneJson } from '../storage/clone.ts'
 import { equalJson } from '../storage/equal.ts'
-import { storageKey } from '../storage/keys.ts'
+import { storageKey, upstreamKey } from '../storage/keys.ts'
 import { carryMeta, specChanged } from '../storage/object-meta.ts'
 import { admit, type Admission } from './admit.ts'
 import { contextOf, scopeOf, type Call } from './call.ts'
@@ -19,16 +19,17 @@ import { admissionOptions, type WriteOptions } from './options.ts'
 import { dropRepeatedOwners } from './owner-references.ts'
 import { reserve } from './reserve.ts'
 import { decodeHeld, put, readStored, remove, storedResponse, valueOf, type Full } from './stored.ts'
-import { assertUpdatable } from './validity.ts'
+import { assertUpdatable, refuseAny } from './validity.ts'
 
 export interface Change {
   /** The object as wanted, from what is there (a fresh copy that may be changed and returned). */
   next(old: Full): Full | Promise<Full>
   /**
-   * Which rules hold. `raw`: the caller has admitted, prepared and validated by itself; `spec`: it has prepared and
-   * validated, admission and the generation are left to do.
+   * Which rules hold. `raw`: the caller has admitted, prepared and validated by itself; `spec`: those of `rules`.
    */
   part: 'main' | 'status' | 'spec' | 'raw'
+  /** A subresource's own strategy: who asked for a field owns it, though `prepare` may put it back, as upstream. */
+  rules?: Rules
   /** `apply`: managedFields are already in what `next` returns. */
   fields: 'update' | 'apply'
   options: WriteOptions
@@ -36,6 +37,12 @@ export interface Change {
   attempts: number
   /** What admission sees in the object's place, where a subresource has a form of its own (Scale). `take` carries what mutators made of it back. */
   admitAs?: { kind: NonNullable<Admission['as']>; of(object: Full): KubeObject; take(form: KubeObject, object: Full): void }
+}
+
+export interface Rules {
+  /** Takes back what may not be changed this way. */
+  prepare(object: Full, old: Full): void
+  validate(object: Full, old: Full): FieldError[]
 }
 
 export interface Changed { object: Full; value: Buffer; revision: number; deleted: boolean }
@@ -80,8 +87,9 @@ async function tryChange(call: Call, wanted: Change, key: string, kv: KeyValue):
     admitAs?.take(seen.object, object)
   }
   dropRepeatedOwners(call, object.metadata, true)
-  prepare(call, object, old, wanted.part)
+  prepare(call, object, old, wanted)
   if (wanted.part === 'main' || wanted.part === 'status') assertUpdatable(call, object, old, wanted.part)
+  else refuseAny(call, object, wanted.rules?.validate(object, old))
   if (wanted.part === 'main') for (const text of row.strategy.warnings?.(object, old) ?? []) call.warn(text)
   if (wanted.part !== 'raw') await admit(call, 'validate', { ...admission, ...objects() })
   if (isDone(object, old) && (row.strategy.mayRemove?.(object) ?? true)) {
@@ -103,9 +111,11 @@ async function tryChange(call: Call, wanted: Change, key: string, kv: KeyValue):
 }
 
 /** `stored`: '' for none. */
-export function anotherObject({ row, info }: Call, uid: string, stored: string): StatusError {
-  const key = storageKey(scopeOf(row), info.namespace, info.name)
-  return conflict(row.ref, info.name, `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${uid}, UID in object meta: ${stored}`)
+export const anotherObject = (call: Call, uid: string, stored: string): StatusError => preconditionFailed(call, 'UID', uid, stored)
+
+export function preconditionFailed({ row, info }: Call, of: 'UID' | 'ResourceVersion', wanted: string, stored: string): StatusError {
+  const key = upstreamKey(row.ref, row.custom !== undefined, info.namespace, info.name)
+  return conflict(row.ref, info.name, `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: ${of} in precondition: ${wanted}, ${of} in object meta: ${stored}`)
 }
 
 /** Whether the caller pinned a resourceVersion. Throws when the object is not the one stored. */
@@ -122,8 +132,9 @@ function assertSameObject(call: Call, object: Full, old: Full): boolean {
   return true
 }
 
-function prepare(call: Call, object: Full, old: Full, part: Change['part']): void {
+function prepare(call: Call, object: Full, old: Full, { part, rules }: Change): void {
   const { strategy } = call.row
+  rules?.prepare(object, old)
   if (part === 'status') {
     if (strategy.statusKeepsMetadata === true) keepMetadata(object, old)
     if (strategy.prepareStatusUpdate) strategy.prepareStatusUpdate(object, old, contextOf(call))
@@ -147,7 +158,7 @@ function keepAllButStatus(object: Full, old: Full): void {
 }
 
 /** All of metadata but managedFields, which tell of the status. */
-function keepMetadata(object: Full, old: Full): void {
+export function keepMetadata(object: Full, old: Full): void {
   const { managedFields } = object.metadata
   object.metadata = { ...old.metadata }
   if (managedFields) object.metadata.managedFields = managedFields

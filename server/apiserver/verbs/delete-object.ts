@@ -20,7 +20,7 @@ const RETURNS_OBJECT: ReadonlySet<string> = new Set([
   ...['csidrivers', 'csinodes', 'storageclasses', 'volumeattachments', 'volumeattributesclasses'].map((r) => `storage.k8s.io/${r}`),
 ])
 
-interface DeleteOptionsBody extends KubeObject {
+export interface DeleteOptionsBody extends KubeObject {
   gracePeriodSeconds?: number
   propagationPolicy?: string
   orphanDependents?: boolean
@@ -48,7 +48,11 @@ export function parseDeleteOptions(call: Call): DeletionOptions {
         ...(query.has('orphanDependents') && { orphanDependents: query.flag('orphanDependents') }),
         ...(query.flag(IGNORE_READ_ERROR) && { [IGNORE_READ_ERROR]: true }),
       }
-  const dryRuns = [...(body.dryRun ?? []), ...query.all('dryRun')].filter((v) => v !== '')
+  return deletionOptions(body, [...(body.dryRun ?? []), ...query.all('dryRun')].filter((v) => v !== ''))
+}
+
+/** What is asked for, or upstream's refusal of it. */
+export function deletionOptions(body: Omit<DeleteOptionsBody, keyof KubeObject>, dryRuns: readonly string[]): DeletionOptions {
   const policy = body.propagationPolicy ?? undefined
   const errors: FieldError[] = []
   if (policy !== undefined && body.orphanDependents !== undefined) errors.push(invalidField('propagationPolicy', policy, 'orphanDependents and deletionPropagation cannot be both set'))
@@ -122,7 +126,7 @@ async function tryDelete(call: Call, kv: KeyValue, old: Full, options: DeletionO
   return gone.ok ? { object: old, value: kv.value, revision: gone.revision, gone: true } : { current: gone.current }
 }
 
-function assertPreconditions(call: Call, old: Full, { preconditions }: DeletionOptions): void {
+export function assertPreconditions(call: Call, old: Full, { preconditions }: DeletionOptions): void {
   const { uid, resourceVersion } = old.metadata
   const { row: { ref }, info } = call
   // Upstream names the kind here, where other conflicts name the resource.

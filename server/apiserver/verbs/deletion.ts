@@ -62,15 +62,15 @@ function decideGrace(row: KindRow, object: Full, options: DeletionOptions, nowMs
   const seconds = row.strategy.graceSecondsOnDelete(object, options.graceSeconds)
   meta.deletionTimestamp = timestamp(nowMs + seconds * 1000)
   meta.deletionGracePeriodSeconds = seconds
-  row.strategy.prepareDelete?.(object)
   raiseGeneration(object)
   return 'graceful'
 }
 
 function markDeleting(row: KindRow, object: Full, nowMs: number): void {
   object.metadata.deletionTimestamp = timestamp(nowMs)
+  // Kinds with a way of their own of going (Namespace, CustomResourceDefinition) say so by that time alone.
+  if (row.strategy.prepareDelete) return row.strategy.prepareDelete(object)
   object.metadata.deletionGracePeriodSeconds = 0
-  row.strategy.prepareDelete?.(object)
   raiseGeneration(object)
 }
 

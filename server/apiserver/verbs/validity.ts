@@ -22,7 +22,7 @@ export function assertRevision(call: Call, object: Full): void {
   throw invalid({ group, kind: resource }, object.metadata.name ?? '', [invalidField('metadata.resourceVersion', 0, 'must be specified for an update')])
 }
 
-function refuseAny(call: Call, object: Full, errors: readonly FieldError[] | undefined): void {
+export function refuseAny(call: Call, object: Full, errors: readonly FieldError[] | undefined): void {
   if (!errors || errors.length === 0) return
   // A kind that two groups have (Event) is complained of as the group's that keeps it.
   const { ref, storedAs } = call.row

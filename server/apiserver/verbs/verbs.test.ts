@@ -320,7 +320,7 @@ describe('subresources', () => {
     assert.equal((await evict({ deleteOptions: { preconditions: { resourceVersion: String(revision), uid: null } } })).status, 201)
     const { metadata, status } = (await call('GET', `${PODS}/p`)).json
     assert.ok(metadata?.['deletionTimestamp'])
-    assert.deepEqual(items(status?.['conditions']), [{ type: 'DisruptionTarget', status: 'True', reason: 'EvictionByEvictionAPI', message: 'Eviction API: evicting', lastTransitionTime: metadata['creationTimestamp'], observedGeneration: 1 }])
+    assert.deepEqual(items(status?.['conditions']), [{ type: 'DisruptionTarget', status: 'True', reason: 'EvictionByEvictionAPI', message: 'Eviction API: evicting', lastTransitionTime: metadata['creationTimestamp'] }])
     const wrong = await evict({ apiVersion: 'policy/v1alpha1' })
     assert.deepEqual([wrong.status, wrong.json['message']], [400, 'Eviction in version "v1alpha1" cannot be handled as a Eviction: no kind "Eviction" is registered for version "policy/v1alpha1" in scheme "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"'])
   })

@@ -6,7 +6,7 @@
  *      `-- start failed (StartError) ---------^
  */
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, readFile, readdir, rm, stat, statfs, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, normalize } from 'node:path'
 import { CodedError, asError, hasCode } from '#base/errors.ts'
 import type { ContainerConfig, ContainerState, ContainerStats, ContainerStatus, LinuxResources, PodSandboxConfig, RuntimeEvent } from '../runtime.ts'
@@ -14,16 +14,14 @@ import { ownCapabilities } from './capabilities.ts'
 import { checkResources, readCgroupLayout } from './cgroups.ts'
 import type { CgroupLayout } from './cgroups.ts'
 import { confine } from './confinement.ts'
-import { readContainerCounters } from './container-counters.ts'
-import { diskUsage, readCgroupUsage } from './container-stats.ts'
-import { deviceOf } from './device-number.ts'
+import { ContainerFigures } from './container-figures.ts'
 import { allHostDevices, requestedDevices } from './devices.ts'
 import { ExitWatch } from './exit-watch.ts'
 import type { EmbeddedImageService } from './image-service.ts'
 import { KeyedLock } from '#base/keyed-lock.ts'
 import { clearContainerRemains, killHelpersNaming } from './leftovers.ts'
 import { idMapMounts } from './id-mapped-mounts.ts'
-import { mountOf, readMountTable, type MountEntry } from './mount-table.ts'
+import { prepareMountSources } from './mount-sources.ts'
 import type { CountedContainer } from './metrics.ts'
 import { unmountBelow } from './namespace-pins.ts'
 import { buildOciSpec, ociResources } from './oci-spec.ts'
@@ -59,7 +57,6 @@ const LIVENESS_MS = 200
 /** While somebody waits for an end, a lost event costs no more than this. */
 const MISSED_EXIT_MS = 1_000
 const LOG_MODE = 0o640
-const DISK_USAGE_MAX_AGE_MS = 60_000
 
 export class ContainerService {
   readonly #parts: ContainerServiceParts
@@ -67,13 +64,14 @@ export class ContainerService {
   readonly #lock = new KeyedLock()
   readonly #exits: ExitWatch
   readonly #exitWaiters = new Map<string, Set<() => void>>()
-  readonly #diskUsage = new Map<string, { bytes: number; atMs: number }>()
+  readonly #figures: ContainerFigures
   #cgroups: CgroupLayout | undefined
 
   constructor(parts: ContainerServiceParts) {
     this.#parts = parts
     this.#records = new RecordStore(parts.paths.containerRecords)
     this.#exits = new ExitWatch(parts.paths.exits)
+    this.#figures = new ContainerFigures(parts.paths, parts.options.clock)
   }
 
   /** After a restart: every record is compared with reality; what belongs to no record is removed. */
@@ -236,7 +234,7 @@ export class ContainerService {
       if (!this.#records.get(id)) return
       await this.#clear(id)
       await this.#records.delete(id)
-      this.#diskUsage.delete(id)
+      this.#figures.forget(id)
       emit({ kind: 'containerDeleted', containerId: id, sandboxId: record.sandboxId })
     })
     if ([record.imageId, ...(record.volumeImages ?? []).map((v) => v.id)].some((imageId) => !images.record(imageId))) await images.dropUnusedLayers()
@@ -280,31 +278,16 @@ export class ContainerService {
     })
   }
 
-  async stats(id: string): Promise<ContainerStats> {
-    const record = this.record(id)
-    const atMs = this.#parts.options.clock.nowMs()
-    return { containerId: id, atMs, ...await readCgroupUsage(record.cgroupPath, this.cgroups), writableLayerUsedBytes: await this.#writableBytes(id, atMs) }
-  }
+  async stats(id: string): Promise<ContainerStats> { return this.#figures.stats(this.record(id), this.cgroups) }
 
   /** For metrics: stats and all else that is counted. */
   async counted(id: string): Promise<CountedContainer> {
     const record = this.record(id)
-    const { upper } = this.#parts.paths.container(id)
-    const [stats, counters, fs, { dev }] = await Promise.all([this.stats(id), readContainerCounters(record.cgroupPath, this.cgroups), statfs(upper), stat(upper, { bigint: true })])
-    const { major, minor } = deviceOf(dev)
-    return { status: describe(record), cgroupPath: record.cgroupPath, stats, counters, fs: { device: `${major}:${minor}`, bytes: fs.blocks * fs.bsize, inodes: fs.files, inodesFree: fs.ffree } }
+    return { status: describe(record), cgroupPath: record.cgroupPath, ...await this.#figures.counted(record, this.cgroups) }
   }
 
   /** Resolves at once when it does not run. False after `timeoutMs`. */
   waitExit(id: string, timeoutMs: number): Promise<boolean> { return this.#waitExit(id, timeoutMs) }
-
-  async #writableBytes(id: string, atMs: number): Promise<number> {
-    const known = this.#diskUsage.get(id)
-    if (known && Math.abs(atMs - known.atMs) < DISK_USAGE_MAX_AGE_MS) return known.bytes
-    const { bytes } = await diskUsage(this.#parts.paths.container(id).upper)
-    this.#diskUsage.set(id, { bytes, atMs })
-    return bytes
-  }
 
   #onExitFile(id: string): void {
     if (this.#records.get(id)?.state !== 'running') return
@@ -401,7 +384,7 @@ export class ContainerService {
     const target = namespaces.pid === 'target' ? this.record(namespaces.targetId ?? '').process : undefined
     if (namespaces.pid === 'target' && !isAlive(target)) throw new CodedError('CRI_FAILED', `failed to target container "${namespaces.targetId}": it is not running`)
     const sharedPid = namespaces.pid === 'pod' ? sandboxes.record(sandbox.id).pause : target
-    await this.#checkMounts(config)
+    await prepareMountSources(config.mounts)
     const capabilities = ownCapabilities()
     const ownScore = Number(await readFile('/proc/self/oom_score_adj', 'utf8'))
     return {
@@ -418,25 +401,6 @@ export class ContainerService {
       confinement: await confine(config, sandbox.id, this.#parts.options.clock),
       ...(security.seccomp.profile === 'Localhost' && !security.privileged && { seccompProfile: await readSeccomp(security.seccomp.path) }),
       arch: process.arch,
-    }
-  }
-
-  /** Missing host paths are made, as containerd does; propagation the host cannot give is refused in its words. */
-  async #checkMounts(config: ContainerConfig): Promise<void> {
-    let table: MountEntry[] | undefined
-    for (const mount of config.mounts) {
-      if (mount.image !== undefined) continue
-      await mkdir(mount.hostPath, { recursive: true }).catch((error: unknown) => {
-        if (!hasCode(error, 'EEXIST')) throw new CodedError('CRI_FAILED', `failed to make mount source "${mount.hostPath}": ${asError(error).message}`, { cause: error })
-      })
-      if (mount.propagation === 'private') continue
-      table ??= readMountTable()
-      const on = mountOf(mount.hostPath, table)
-      const shared = on?.propagation.some((p) => p.startsWith('shared:'))
-      if (mount.propagation === 'bidirectional' && !shared) throw new CodedError('CRI_INVALID', `path "${mount.hostPath}" is mounted on "${on?.path}" but it is not a shared mount`)
-      if (mount.propagation === 'hostToContainer' && !shared && !on?.propagation.some((p) => p.startsWith('master:'))) {
-        throw new CodedError('CRI_INVALID', `path "${mount.hostPath}" is mounted on "${on?.path}" but it is not a shared or slave mount`)
-      }
     }
   }
 

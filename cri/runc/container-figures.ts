@@ -1,0 +1,52 @@
+/** What containers use: asked for often (stats), or by whoever scrapes metrics. */
+import { stat, statfs } from 'node:fs/promises'
+import type { Clock } from '#base/clock.ts'
+import type { ContainerStats } from '../runtime.ts'
+import type { CgroupLayout } from './cgroups.ts'
+import { readContainerCounters } from './container-counters.ts'
+import { diskUsage, readCgroupUsage } from './container-stats.ts'
+import { deviceOf } from './device-number.ts'
+import type { CountedContainer } from './metrics.ts'
+import type { ContainerRecord } from './records.ts'
+import type { RuntimePaths } from './runtime-paths.ts'
+
+/** A container's files are walked over for their size: that is not done more often. */
+const DISK_USAGE_MAX_AGE_MS = 60_000
+
+type Measured = Pick<ContainerRecord, 'id' | 'cgroupPath'>
+
+export class ContainerFigures {
+  readonly #paths: RuntimePaths
+  readonly #clock: Clock
+  readonly #diskUsage = new Map<string, { bytes: Promise<number>; atMs: number }>()
+
+  constructor(paths: RuntimePaths, clock: Clock) {
+    this.#paths = paths
+    this.#clock = clock
+  }
+
+  async stats({ id, cgroupPath }: Measured, cgroups: CgroupLayout): Promise<ContainerStats> {
+    const atMs = this.#clock.nowMs()
+    const [writableLayerUsedBytes, usage] = await Promise.all([this.#writableBytes(id, atMs), readCgroupUsage(cgroupPath, cgroups)])
+    return { containerId: id, atMs, ...usage, writableLayerUsedBytes }
+  }
+
+  async counted(record: Measured, cgroups: CgroupLayout): Promise<Pick<CountedContainer, 'stats' | 'counters' | 'fs'>> {
+    const { upper } = this.#paths.container(record.id)
+    const [stats, counters, fs, { dev }] = await Promise.all([this.stats(record, cgroups), readContainerCounters(record.cgroupPath, cgroups), statfs(upper), stat(upper, { bigint: true })])
+    const { major, minor } = deviceOf(dev)
+    return { stats, counters, fs: { device: `${major}:${minor}`, bytes: fs.blocks * fs.bsize, inodes: fs.files, inodesFree: fs.ffree } }
+  }
+
+  /** The container is gone. */
+  forget(id: string): void { this.#diskUsage.delete(id) }
+
+  /** Noted at once, so that nothing is kept of a container that is forgotten meanwhile, and who asks at the same time waits for the same walk. */
+  #writableBytes(id: string, atMs: number): Promise<number> {
+    const known = this.#diskUsage.get(id)
+    if (known && Math.abs(atMs - known.atMs) < DISK_USAGE_MAX_AGE_MS) return known.bytes
+    const walk = { atMs, bytes: diskUsage(this.#paths.container(id).upper).then(({ bytes }) => bytes) }
+    this.#diskUsage.set(id, walk)
+    return walk.bytes
+  }
+}

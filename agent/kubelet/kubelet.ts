@@ -58,6 +58,8 @@ import { readFs } from './stats/host-usage.ts'
 import { isStaticPod } from './static/manifest.ts'
 import { createStaticPods } from './static/static-pods.ts'
 import { createShutdownManager, NODE_NOT_READY, NOT_ADMITTED, SHUTDOWN } from './shutdown/shutdown-manager.ts'
+import { readKernelLog, type KernelLog } from './node/kernel-log.ts'
+import { watchSystemOom } from './node/system-oom.ts'
 import { createPodCounts, type CountedPod, type PodCounts } from './stats/pod-counts.ts'
 import { createTerminationCounts, type TerminationCounts } from './stats/termination-counts.ts'
 import { createStatsSource } from './stats/stats-source.ts'
@@ -101,6 +103,8 @@ export interface KubeletOptions {
   connectivity?: Connectivity
   /** Where /sys and /run of the board are looked for; default `/`. */
   boardRoot?: string
+  /** Default: /dev/kmsg. */
+  kernelLog?: KernelLog
   /** Default: read from this machine. */
   hostPressure?: () => Promise<HostPressure>
   /** Default: mount(8). Tests without the right to mount hand in a memory one. */
@@ -297,6 +301,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
             rootDir, devices: manager, clock, log, podByName: (namespace, name) => streams.pods().find((p) => p.metadata.name === name && p.metadata.namespace === namespace),
             activePods: () => needed().list().filter((m) => !m.rejected && !m.tornDown && !isTerminalPhase(m.pod.status?.phase)).map((m) => m.pod),
           }, resourceCalls).run(signal),
+          watchSystemOom({ kernelLog: options.kernelLog ?? readKernelLog, tell: (message) => aboutNode('SystemOOM', message), log }, signal),
           runBoardDevices({ rules: config.boardDevices, manager, clock, log }, signal),
           runNodeLease(client, nodeName, { clock, log, ...(options.connectivity && { connectivity: options.connectivity }), onReconnect: () => { reporter.poke(); running.catchUp() } }, signal),
           every('look at all pods', RESYNC_MS, { clock, log }, signal, () => { health.passed(); needed().wakeAll(); return Promise.resolve() }),

@@ -5,9 +5,9 @@
 import { closeSync, openSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { basename, dirname } from 'node:path'
-import { getSystemErrorName } from 'node:util'
 import { cLibrary } from '#base/c-library.ts'
-import { CodedError, assert, hasCode } from '#base/errors.ts'
+import { streamOverDescriptor } from '#base/descriptor-stream.ts'
+import { hasCode } from '#base/errors.ts'
 import { mountFileSystem, MOUNT_FLAGS } from '#base/mounts.ts'
 import { inNetworkNamespace } from '#base/network-namespace.ts'
 
@@ -163,30 +163,13 @@ export function connectSeqpacket(path: string): Socket {
     address.write(`/proc/self/fd/${directory}/${basename(path)}`, 2)
     fd = check(functions.socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), 'socket', path)
     check(functions.connect(fd, address, address.length), 'connect', path)
-    return overPipeHandle(fd)
+    return streamOverDescriptor(fd)
   } catch (error) {
     if (fd >= 0) closeSync(fd)
     throw error
   } finally {
     closeSync(directory)
   }
-}
-
-interface PipeHandle { open(fd: number): number }
-
-function overPipeHandle(fd: number): Socket {
-  // A socket made for a path creates its handle when connecting: that handle's class is the one way to reach it.
-  const probe = new Socket()
-  probe.on('error', () => probe.destroy())
-  probe.connect({ path: '/proc/self/nonexistent' })
-  const handle: unknown = Reflect.get(probe, '_handle')
-  assert(typeof handle === 'object' && handle !== null, 'net.Socket has no _handle')
-  const Pipe = handle.constructor as new (type: number) => PipeHandle
-  const pipe = new Pipe(0)
-  const failed = pipe.open(fd)
-  if (failed) throw new CodedError(getSystemErrorName(failed), `cannot watch descriptor ${fd}: ${getSystemErrorName(failed)}`)
-  const options: object = { handle: pipe, readable: true, writable: true }
-  return new Socket(options)
 }
 
 /** An unconnected IPv4 TCP socket that lives in another network namespace. */

@@ -10,6 +10,7 @@ import { createLog, silentLog, type Log } from '#base/log.ts'
 import { seededRandom } from '#base/random.ts'
 import { createMemoryRuntime, type MemoryRuntime } from '#cri/memory/runtime-memory.ts'
 import { createClusterMemory } from '../../cluster-memory.ts'
+import type { KernelLog } from '../node/kernel-log.ts'
 import { KUBELET_DEFAULTS, type KubeletConfig } from '../config.ts'
 import { createKubelet, type Kubelet } from '../kubelet.ts'
 import type { HostPressure } from '../node/host-facts.ts'
@@ -44,7 +45,7 @@ export interface NodeWorld {
 
 export const NODE = 'node-1'
 
-export function createNodeWorld(options: { config?: Partial<KubeletConfig>; log?: boolean } = {}): NodeWorld {
+export function createNodeWorld(options: { config?: Partial<KubeletConfig>; log?: boolean; kernelLog?: KernelLog } = {}): NodeWorld {
   const clock = new FakeClock()
   const api = createApiMemory()
   const dir = mkdtempSync(join(tmpdir(), 'kubelet-'))
@@ -69,7 +70,7 @@ export function createNodeWorld(options: { config?: Partial<KubeletConfig>; log?
       const stop = new AbortController()
       const informers = createInformers(api.client, { clock, random, log, memoryOf: createClusterMemory(join(dir, 'agent', 'known-cluster'), NODE, { clock, log }).of })
       const kubelet = createKubelet({
-        nodeName: NODE, client: api.client, informers, runtime, dataDir: join(dir, 'agent'), rootDir: join(dir, 'agent'), clock, random, log, mounter, boardRoot: join(dir, 'board'),
+        nodeName: NODE, client: api.client, informers, runtime, dataDir: join(dir, 'agent'), rootDir: join(dir, 'agent'), clock, random, log, mounter, boardRoot: join(dir, 'board'), kernelLog: options.kernelLog ?? (() => Promise.resolve()),
         config: { ...KUBELET_DEFAULTS, nodeIp: '192.168.7.1', clusterDns: ['10.43.0.10'], podLogsDir: join(dir, 'logs'), resolvConf: '/dev/null', ...options.config },
         events: {
           event: (about, type, reason, message) => events.push({ about: ('fieldPath' in about && about.fieldPath) || ('name' in about ? (about.name ?? '') : ''), type, reason, message }),

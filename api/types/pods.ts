@@ -85,7 +85,7 @@ export function podCpuMemory(pod: Pod): { cpuMilli: number; memoryBytes: number 
 
 /** As upstream's qos.ComputePodQOS; status.qosClass is authoritative where it is set. */
 export function computeQosClass(spec: PodSpec): QosClass {
-  if (hasComputeResources(spec.resources)) return classOf([spec.resources ?? {}])
+  if (spec.resources) return classOf([spec.resources])
   return classOf([...(spec.containers ?? []), ...(spec.initContainers ?? [])].map((c) => c.resources ?? {}))
 }
 
@@ -95,8 +95,6 @@ export function podQosClass(pod: Pod): QosClass {
 }
 
 const QOS_RESOURCES = ['cpu', 'memory']
-
-const hasComputeResources = (r: ResourceRequirements | undefined): boolean => QOS_RESOURCES.some((name) => r?.requests?.[name] !== undefined || r?.limits?.[name] !== undefined)
 
 const isSet = (value: string | undefined): value is string => value !== undefined && parseQuantity(value).nano > 0n
 

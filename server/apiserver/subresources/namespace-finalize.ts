@@ -32,5 +32,7 @@ const RULES: Rules = {
 export async function finalizeNamespace(call: Call): Promise<ApiResponse> {
   const options = parseWriteOptions(call, 'UpdateOptions')
   const wanted = readObject(call, options.fieldValidation)
-  return change(call, { next: () => cloneJson(wanted), part: 'spec', rules: RULES, fields: 'update', options, attempts: ATTEMPTS })
+  // What is sent of the status is nobody's.
+  const next = (old: NamespaceObject): Full => ({ ...cloneJson(wanted), ...(old.status && { status: old.status }) })
+  return change(call, { next, part: 'spec', rules: RULES, fields: 'update', options, attempts: ATTEMPTS })
 }

@@ -125,3 +125,26 @@ test('a pod of Windows has no Linux user, and its devices are those it asks for,
     `${at}.resources[1].resourceID: Duplicate value: "x"`,
   ])
 })
+
+describe('pods/resize', () => {
+  const resized = async (spec: object, pod: object = {}) => {
+    const { call } = await withPod(pod)
+    return causes(await call('PATCH', `${PODS}/p/resize`, { spec }, { 'content-type': 'application/strategic-merge-patch+json' }))
+  }
+  const asking = (requests: object, limits?: object) => ({ resources: { requests, ...(limits && { limits }) } })
+  const container = (more: object) => ({ containers: [{ name: 'c', image: 'i', ...more }] })
+
+  test('what a pod as a whole asks for is resized by rules of its own', async () => {
+    const whole = { ...container(asking({ cpu: '1' })), ...asking({ cpu: '2' }) }
+    deepStrictEqual(await resized(asking({ cpu: '3' }), whole), ['200 '])
+    deepStrictEqual(await resized({ resources: null }, whole), ['spec.resources: Forbidden: pod-level resources cannot be removed'])
+    deepStrictEqual(await resized(asking({ cpu: null, memory: '1Gi' }), whole), ['spec.resources.requests: Forbidden: pod-level resource requests cannot be removed'])
+    deepStrictEqual(await resized({ resources: {} }, container(asking({ cpu: '1' }))), ['spec: Invalid value: "Burstable": Pod QOS Class may not change as a result of resizing'])
+  })
+
+  test('nothing that was asked for goes, of whatever resource; Windows is not resized', async () => {
+    const disk = container(asking({ cpu: '1', 'ephemeral-storage': '1Gi' }))
+    deepStrictEqual(await resized(container(asking({ 'ephemeral-storage': null })), disk), ['spec.containers[0].resources.requests: Forbidden: resource requests cannot be removed', 'spec: Forbidden: only cpu and memory resources are mutable'])
+    deepStrictEqual(await resized(container(asking({ cpu: '2' })), { ...container(asking({ cpu: '1' })), os: { name: 'windows' } }), ['[]: Forbidden: windows pods cannot be resized'])
+  })
+})

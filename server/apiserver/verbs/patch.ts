@@ -69,7 +69,8 @@ function parsePatchBody(call: Call): PatchBody {
   const parsed = parseBody(bytes, call.headers['content-type'])
   for (const text of roundedIntegers(bytes)) call.warn(text)
   if (parsed.ok) return { value: parsed.value, doubtful: typeOf(call) === JSON_PATCH ? doubtfulOperations(bytes, parsed) : duplicateFields(bytes, parsed) }
-  throw parsed.code === 415 ? refusedBody(parsed) : badRequest(`error decoding patch: ${parsed.message}`)
+  // A strategic merge patch is read where it is applied.
+  throw parsed.code === 415 ? refusedBody(parsed) : badRequest(typeOf(call) === STRATEGIC ? parsed.message : `error decoding patch: ${parsed.message}`)
 }
 
 const OPERATION_FIELDS: ReadonlySet<string> = new Set(['op', 'path', 'from', 'value'])

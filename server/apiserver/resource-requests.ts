@@ -84,8 +84,8 @@ export function createResourceRequests({ parts, authorizer, gate, aggregation, c
     }
     const review = reviews(row)
     if (review) {
-      // What is answered at once has no name to be asked for by.
-      if (info.name !== '') throw noSuchResource()
+      // What is only asked has no name to be got by.
+      if (info.name !== '' && !servesVerb(row, 'get')) throw noSuchResource()
       if (!servesVerb(row, verb)) throw methodNotAllowed()
       return review(call)
     }

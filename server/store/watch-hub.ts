@@ -16,7 +16,7 @@ export class WatchHub {
   publish(events: readonly WatchEvent[], revision: Revision): void {
     for (const watcher of this.#watchers) {
       if (revision <= watcher.afterRevision) continue
-      const own = events.every((e) => e.key.startsWith(watcher.prefix)) ? events : events.filter((e) => e.key.startsWith(watcher.prefix))
+      const own = below(watcher.prefix, events)
       if (own.length > 0) watcher.listener(own, revision)
     }
   }
@@ -29,3 +29,13 @@ export class WatchHub {
     this.#watchers.clear()
   }
 }
+
+/** Asked for each watch at each write: nearly always none of them, or all. */
+function below(prefix: string, events: readonly WatchEvent[]): readonly WatchEvent[] {
+  let count = 0
+  for (const { key } of events) if (key.startsWith(prefix)) count++
+  if (count === 0) return NONE
+  return count === events.length ? events : events.filter(({ key }) => key.startsWith(prefix))
+}
+
+const NONE: readonly WatchEvent[] = []

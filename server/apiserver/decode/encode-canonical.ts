@@ -6,6 +6,7 @@
  */
 import type { FieldSchema, FieldType, ModelSchema, SchemaSet } from '#api/schema/schema.ts'
 import type { KubeObject } from '#api/types/index.ts'
+import { isSorted } from './is-sorted.ts'
 import { isZeroScalar, zeroOf } from './zero-value.ts'
 
 export interface EncodeOptions {
@@ -71,11 +72,6 @@ function keysOf(object: Json, model: ModelSchema | undefined): string[] {
   const keys = Object.keys(object)
   for (const name of model?.written ?? []) if (object[name] === undefined && !Object.hasOwn(object, name)) keys.push(name)
   return isSorted(keys) ? keys : keys.sort(byCode)
-}
-
-function isSorted(keys: readonly string[]): boolean {
-  for (let i = 1; i < keys.length; i++) if ((keys[i - 1] as string) > (keys[i] as string)) return false
-  return true
 }
 
 /** `"key":value`, or '' for what is left out. */

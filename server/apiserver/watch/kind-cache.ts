@@ -270,7 +270,8 @@ export class KindCache {
     const there = this.#order[at]?.key === key
     if (entry) {
       this.#entries.set(key, entry)
-      this.#order.splice(at, there ? 1 : 0, entry)
+      if (there) this.#order[at] = entry
+      else this.#order.splice(at, 0, entry)
     } else {
       this.#entries.delete(key)
       if (there) this.#order.splice(at, 1)

@@ -21,3 +21,11 @@ test('what a client puts in the place of a value, lists and objects too, is kept
     assert.deepEqual(printed(other), printed(elements))
   }))
 })
+
+test('keys of one name are in the order of their values, however long, and whether or not their text alone tells it', () => {
+  const value = fc.oneof(fc.stringMatching(/^[a-c_./-]{0,4}$/), fc.stringMatching(/^[ab"\\ !é-]{0,3}$/))
+  fc.assert(fc.property(fc.uniqueArray(value, { minLength: 2, maxLength: 8 }), (values) => {
+    const elements = (of: readonly string[]) => of.map((name) => `k:${JSON.stringify({ name })}`)
+    assert.deepEqual(printed(elements(values)), elements(values.toSorted((a, b) => (a < b ? -1 : 1))))
+  }))
+})

@@ -2,6 +2,8 @@
  * Sets of field paths, as a trie, with the wire form FieldsV1. A path's elements are FieldsV1's own keys: `f:name` a
  * field or map key, `k:{"name":"a"}` an item of an associative list, `v:"a"` a member of a set list, `i:0` an index.
  */
+import { isSorted } from '../../decode/is-sorted.ts'
+
 export interface FieldSet {
   /** The path that leads here is a member. */
   own: boolean
@@ -136,11 +138,20 @@ export function pathsOf(set: FieldSet): string[][] {
   return paths
 }
 
-/** Most sets have fields only, whose order is that of their text. */
 function sortedElements(set: FieldSet): string[] {
   const elements = [...set.children.keys()]
   if (elements.length < 2) return elements
-  return elements.every((element) => element.startsWith('f:')) ? elements.sort() : elements.map(sortable).sort(compareElements).map(({ element }) => element)
+  if (!goByText(elements)) return elements.map(sortable).sort(compareElements).map(({ element }) => element)
+  return isSorted(elements) ? elements : elements.sort()
+}
+
+/** Most sets have fields only, or keys of one name with plain values, which their quote ends: it comes before all they may have. */
+function goByText(elements: readonly string[]): boolean {
+  const [first = ''] = elements
+  if (first.startsWith('f:')) return elements.every((element) => element.startsWith('f:'))
+  if (!PLAIN_KEY.test(first)) return false
+  const start = first.slice(0, first.indexOf(':"') + 2)
+  return elements.every((element) => element.startsWith(start) && PLAIN_KEY.test(element))
 }
 
 const KINDS = 'fkvi'
@@ -160,9 +171,9 @@ const scalar = (value: unknown): unknown => (typeof value === 'object' ? JSON.st
 /** Fields, keys, values, indexes; numbers by their value. */
 function compareElements(a: Sortable, b: Sortable): number {
   if (a.kind !== b.kind) return a.kind - b.kind
-  for (const [i, value] of a.values.entries()) {
+  for (let i = 0; i < a.values.length; i++) {
     if (i >= b.values.length) return 1
-    const order = compareScalars(value, b.values[i])
+    const order = compareScalars(a.values[i], b.values[i])
     if (order !== 0) return order
   }
   return a.values.length - b.values.length || (a.element < b.element ? -1 : 1)

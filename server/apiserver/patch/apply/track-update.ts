@@ -41,6 +41,8 @@ export function trackUpdate(write: TrackUpdate): void {
   const owners = (given && given.length > 0 && given !== kept && !equalJson(given, kept) ? parseManagedFields(given) : undefined)
   if (live && !kept?.length && !owners?.size) return setManagedFields(meta, undefined)
 
+  // Nobody owns these themselves: as they were, they are not looked into.
+  setManagedFields(meta, kept)
   const changes = compareObjects((live ?? zeroOf({ kind: 'ref', model: write.model }, write.schema)) as Json, next as Json, write.model, write.schema)
   const endpoint = { subresource: write.subresource, hasStatus: write.hasStatus ?? true, statusKeepsMetadata: write.statusKeepsMetadata ?? false, specIsOwnerless: write.specIsOwnerless ?? false }
   const taken = ownable(union(changes.added, changes.modified), endpoint)

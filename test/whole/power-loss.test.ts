@@ -17,6 +17,14 @@ describe('a power cut', { timeout: 300_000, ...(missing !== undefined && { skip:
     assert.ok(report.cuts >= 100 && report.betweenLogs > 10, JSON.stringify(report))
   })
 
+  it('while it is first made leaves one that is made anew, or whole', async () => {
+    const made = recording.events.findIndex((e) => e.kind === 'rename' && e.to === 'CURRENT')
+    assert.ok(made > 0 && recording.events.length > made + 100)
+    const report = await cutPower({ ...recording, events: recording.events.slice(0, made + 100) }, { cuts: 150, seed: SEED, msMax: 60_000 })
+    assert.deepEqual(report.faults, [])
+    assert.ok(report.cuts >= 60, JSON.stringify(report))
+  })
+
   it('would be found out if the server did not sync', async () => {
     const report = await cutPower({ ...recording, events: recording.events.filter((e) => e.kind !== 'sync') }, { cuts: 20, seed: SEED, msMax: 30_000 })
     assert.ok(report.faults.length > 5, JSON.stringify(report))

@@ -167,6 +167,8 @@ export interface ContainerStatus {
   stopSignal?: string
   /** Undefined: the runtime does not tell. */
   mounts?: readonly Mount[]
+  /** Of its first process while it runs, as the runtime's machine numbers it; undefined also where the runtime does not tell. */
+  pid?: number
   /** Whom its first process runs as; undefined: the runtime does not tell. */
   user?: { uid: number; gid: number; supplementalGroups: number[] }
 }

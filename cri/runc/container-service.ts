@@ -439,7 +439,7 @@ export class ContainerService {
 
 function describe(record: ContainerRecord): ContainerStatus {
   const { id, sandboxId, config, state, createdAtMs, startedAtMs, finishedAtMs, exitCode, reason, message, imageId, imageRef, logPath } = record
-  return { id, sandboxId, metadata: config.metadata, state, createdAtMs, startedAtMs, finishedAtMs, exitCode, reason, message, imageId, imageRef, labels: config.labels, annotations: config.annotations, logPath, resources: config.linux.resources, stopSignal: record.stopSignal, mounts: config.mounts, ...(record.user && { user: record.user }) }
+  return { id, sandboxId, metadata: config.metadata, state, createdAtMs, startedAtMs, finishedAtMs, exitCode, reason, message, imageId, imageRef, labels: config.labels, annotations: config.annotations, logPath, resources: config.linux.resources, stopSignal: record.stopSignal, mounts: config.mounts, ...(state === 'running' && record.process && { pid: record.process.pid }), ...(record.user && { user: record.user }) }
 }
 
 function stateName(state: ContainerState): string {

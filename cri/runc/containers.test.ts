@@ -68,6 +68,14 @@ describe('containers by runc and conmon', { skip: missing }, () => {
     assert.deepEqual(logLines(`${log}.1`), ['before'])
   })
 
+  test('its status tells the number of its first process on this machine, while it runs', async () => {
+    const { id } = await start('exec sleep 4716')
+    const pid = (await runtime.containerStatus(id)).pid ?? 0
+    assert.match(readFileSync(`/proc/${pid}/cgroup`, 'utf8'), new RegExp(id))
+    await runtime.stopContainer(id, 0)
+    assert.equal((await runtime.containerStatus(id)).pid, undefined)
+  })
+
   test('hostname, resolv.conf, environment and working directory are the pod\'s and the container\'s', async () => {
     const { lines } = await output('hostname; cat /etc/hostname; cat /etc/resolv.conf; pwd; echo $A-$B-$HOSTNAME-$HOME', { workingDir: '/tmp', env: [{ key: 'A', value: '1' }, { key: 'B', value: 'x=y z' }] },
       { hostname: 'web-0', dnsConfig: { servers: ['10.43.0.10'], searches: ['default.svc.cluster.local', 'cluster.local'], options: ['ndots:5'] } })

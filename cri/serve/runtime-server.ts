@@ -104,7 +104,7 @@ export async function serveRuntime(runtime: ContainerRuntime, options: ServeRunt
     const status = await runtime.containerStatus(await containerId(request.containerId))
     const info = async () => {
       const pids = status.state === 'running' ? (await runtime.containerStats(status.id)).pids : 0
-      return { info: JSON.stringify({ sandboxID: status.sandboxId, pids }) }
+      return { info: JSON.stringify({ sandboxID: status.sandboxId, ...(status.pid !== undefined && { pid: status.pid }), pids }) }
     }
     return { status: containerMessage(status, (await digestRefs()).get(status.imageId)), ...(request.verbose && { info: await info() }) }
   })

@@ -5,7 +5,7 @@ import { spawn as spawnTerminal, type IPty } from 'node-pty'
 import type { LabHost } from './host.ts'
 
 /** How long a program may take to say what a test waits for. */
-const SAY_MS_MAX = 20_000
+const SAY_MS_MAX = 60_000
 
 /** What a test sees of either kind. */
 export interface Talker extends AsyncDisposable {

@@ -6,7 +6,7 @@
 import { parseArgs } from 'node:util'
 import { aborted } from '#base/abort.ts'
 import { seededRandom } from '#base/random.ts'
-import { Cluster, until } from '../lab/cluster.ts'
+import { Cluster, within } from '../lab/cluster.ts'
 import type { LabHost } from '../lab/host.ts'
 import { memoryOf } from '../bench/process-usage.ts'
 import { belongingsOf, diskBytes, isSkiff, type Belongings } from './belongings.ts'
@@ -35,7 +35,7 @@ const problems: string[] = []
 let made = 0
 try {
   await cluster.must(['cordon', server.name])
-  await until('the default service account exists', 20_000, async () => (await cluster.kubectl(['get', 'serviceaccount', 'default'])).code === 0)
+  await within('the default service account exists', 20_000, async () => (await cluster.kubectl(['get', 'serviceaccount', 'default'])).code === 0)
   await cluster.must(['create', 'configmap', 'soak', '--from-literal=a=b'])
   // One wave before the first look: images, chains and directories that stay are there then.
   await wave(0, POD_KINDS.length)
@@ -82,7 +82,7 @@ async function wave(first: number, count: number): Promise<void> {
   })
   await insist(['apply', '--server-side', '-f', '-'], pods.map((p) => JSON.stringify(p.manifest)).join('\n'))
   const awaited = new Map(pods.filter((p) => !p.isHasty && wantedOf(p.kind) !== undefined).map((p) => [p.name, p]))
-  await until(`pods ${[...awaited.keys()].join(', ')} are what they should be`, READY_MS, async () => {
+  await within(`pods ${[...awaited.keys()].join(', ')} are what they should be`, READY_MS, async () => {
     const { code, stdout } = await cluster.kubectl(['get', 'pods', '-o', 'jsonpath={range .items[*]}{.metadata.name} {.status.phase} {.status.conditions[?(@.type=="Ready")].status}{"\\n"}{end}'])
     if (code !== 0) return false
     for (const line of stdout.split('\n')) {
@@ -95,7 +95,7 @@ async function wave(first: number, count: number): Promise<void> {
     throw new Error(`${(error as Error).message}; left: ${[...awaited.values()].map((p) => `${p.name} (${p.kind})`).join(', ')}\n${(await cluster.kubectl(['get', 'pods', '-o', 'wide'])).stdout}`, { cause: error })
   })
   await insist(['delete', 'pods', '-l', 'app=soak', '--wait=false'])
-  await until('all pods are gone', GONE_MS, async () => {
+  await within('all pods are gone', GONE_MS, async () => {
     const { code, stdout } = await cluster.kubectl(['get', 'pods', '-o', 'name'])
     return code === 0 && stdout.trim() === ''
   })
@@ -104,7 +104,7 @@ async function wave(first: number, count: number): Promise<void> {
 /** The server may be dead this very moment. */
 async function insist(args: readonly string[], input?: string): Promise<void> {
   let last = ''
-  await until(`kubectl ${args.join(' ')}`, INSIST_MS, async () => {
+  await within(`kubectl ${args.join(' ')}`, INSIST_MS, async () => {
     const { code, stderr } = await cluster.kubectl(args, input === undefined ? {} : { input })
     last = stderr
     return code === 0
@@ -124,7 +124,7 @@ async function killAtRandom(signal: AbortSignal): Promise<void> {
     cluster.start(host)
     // Some are killed on their way up, the others once they are there: where a processor is shared by thirty, no life of a few seconds gets that far.
     if (random.next() < 0.25) killsOnTheWay++
-    else await Promise.race([aborted(signal), until(`skiff on ${host.name} is up again`, UP_MS, () => upsOf(host) > lives).catch((error: unknown) => console.log((error as Error).message))])
+    else await Promise.race([aborted(signal), within(`skiff on ${host.name} is up again`, UP_MS, () => upsOf(host) > lives).catch((error: unknown) => console.log((error as Error).message))])
   }
 }
 
@@ -142,12 +142,12 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
 
 /** Nothing runs on the node but skiff. */
 function rest(): Promise<void> {
-  return until('no process of a pod is left', 30_000, () => node.processes().every((p) => isSkiff(p.command) || p.command === ''))
+  return within('no process of a pod is left', 30_000, () => node.processes().every((p) => isSkiff(p.command) || p.command === ''))
 }
 
 /** What is cleaned up a moment later is no leak. */
 async function settled(before: Belongings): Promise<void> {
-  await until('the node holds what it held', 60_000, () => leaks(before, belongingsOf(node)).length === 0).catch(() => { /* told by the report */ })
+  await within('the node holds what it held', 60_000, () => leaks(before, belongingsOf(node)).length === 0).catch(() => { /* told by the report */ })
 }
 
 function leaks(before: Belongings, after: Belongings): string[] {

@@ -8,7 +8,7 @@ import { assertOneLine, OneHost } from './one-host.ts'
 const pod = (name: string, spec: object = {}) => ({ apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec: { containers: [{ name: 'c', image: 'busybox' }], ...spec } })
 const SAFE = { containers: [{ name: 'c', image: 'busybox', securityContext: { allowPrivilegeEscalation: false, runAsNonRoot: true, capabilities: { drop: ['ALL'] }, seccompProfile: { type: 'RuntimeDefault' } } }] }
 
-describe('admission plugins', { timeout: 120_000 }, () => {
+describe('admission plugins', { timeout: 600_000 }, () => {
   let lab: OneHost
   const kubectl = async (...args: string[]): Promise<{ out: string; warned: string }> => {
     const { code, stdout, stderr } = await lab.kubectl(args)

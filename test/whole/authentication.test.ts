@@ -36,7 +36,7 @@ async function leaf(issuer: Issuer, commonName: string, usage: ExtendedKeyUsage)
   return { cert: certificatePem(der), key: privateKeyPem(key) }
 }
 
-describe('who is believed', { timeout: 180_000 }, () => {
+describe('who is believed', { timeout: 600_000 }, () => {
   let lab: OneHost
   const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const stranger = generateKeyPairSync('ec', { namedCurve: 'P-256' })

@@ -9,7 +9,7 @@ const REGISTRY = join(import.meta.dirname, '../images/misbehaving-registry.ts')
 
 interface ContainerView { reason: string; message: string; running: boolean }
 
-describe('an image that cannot be pulled', { timeout: 240_000 }, () => {
+describe('an image that cannot be pulled', { timeout: 600_000 }, () => {
   let cluster: Cluster
   let dir: string
   before(async () => {

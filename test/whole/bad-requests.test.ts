@@ -8,7 +8,7 @@ interface Answer { name: string; status: number; reason: string; message: string
 
 const CLIENT = join(import.meta.dirname, 'rude-client.ts')
 
-describe('bad requests', { timeout: 120_000 }, () => {
+describe('bad requests', { timeout: 600_000 }, () => {
   let lab: OneHost
   let answers: Map<string, Answer>
   before(async () => {

@@ -8,7 +8,7 @@ import { SKIFF } from './one-host.ts'
 const ZONE = '/sys/class/thermal/thermal_zone0'
 const ERRORS = '/sys/fs/ext4/mmcblk0p2/errors_count'
 
-describe('signs of a board', { timeout: 120_000 }, () => {
+describe('signs of a board', { timeout: 600_000 }, () => {
   let cluster: Cluster
   const node = (): LabHost => {
     const [host] = cluster.lab.hosts

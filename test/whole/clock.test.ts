@@ -13,7 +13,7 @@ const LIBRARY = ((): string | undefined => {
 })()
 const skip = LIBRARY === undefined ? 'needs libfaketime (apt-get install faketime)' : false
 
-describe('a clock that is far off', { skip, timeout: 120_000 }, () => {
+describe('a clock that is far off', { skip, timeout: 600_000 }, () => {
   let lab: OneHost
   /** With its controllers: they sign what an agent asks for. */
   const flags = () => lab.serverFlags().filter((flag) => flag !== '--disable' && flag !== 'controllers,scheduler')

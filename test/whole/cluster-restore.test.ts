@@ -7,7 +7,7 @@ import { Cluster, until } from '../lab/cluster.ts'
 import type { LabHost } from '../lab/host.ts'
 import { SKIFF } from './one-host.ts'
 
-describe('a snapshot in place of a lost cluster', { timeout: 240_000 }, () => {
+describe('a snapshot in place of a lost cluster', { timeout: 600_000 }, () => {
   let cluster: Cluster
   let [h1, h2, h3] = [] as unknown as [LabHost, LabHost, LabHost]
   const kept = { token: '', snapshot: '', revision: 0 }

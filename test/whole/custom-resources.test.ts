@@ -59,7 +59,7 @@ const ROUTES = crd('routes', 'Route', 'gateway.example.com', {
 
 const door = (name: string, version: string, spec: object) => ({ apiVersion: `doors.example.com/${version}`, kind: 'Door', metadata: { name }, spec })
 
-describe('custom resources', { timeout: 180_000 }, () => {
+describe('custom resources', { timeout: 600_000 }, () => {
   let lab: OneHost
   const kubectl = async (...args: string[]): Promise<string> => {
     const { code, stdout, stderr } = await lab.kubectl(args)

@@ -21,7 +21,7 @@ const pod = (name: string, resource: string, more: object = {}) => ({
   spec: { terminationGracePeriodSeconds: 1, containers: [{ name: 'main', image: 'busybox:1', command: ['sleep', '3600'], resources: { limits: { [resource]: '1' } } }], ...more },
 })
 
-describe('devices', { timeout: 150_000 }, () => {
+describe('devices', { timeout: 600_000 }, () => {
   let cluster: Cluster
   let plugin: TestPlugin | undefined
   const node = (): LabHost => {

@@ -14,7 +14,7 @@ const PROGRAM = join(import.meta.dirname, 'extension-server.ts')
 const PORT = 8443
 const NODE_READY = ['wait', '--for=condition=Ready', 'node/h2', '--timeout=60s']
 
-describe('extensions in a pod', { timeout: 240_000 }, () => {
+describe('extensions in a pod', { timeout: 600_000 }, () => {
   let cluster: Cluster
   let node: LabHost
   let caBundle: string

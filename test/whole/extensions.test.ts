@@ -15,7 +15,7 @@ const kubeconfig = (server: string, ca: string): string => JSON.stringify({
   clusters: [{ name: 'c', cluster: { server, 'certificate-authority-data': ca } }], users: [], contexts: [{ name: 'x', context: { cluster: 'c', user: '' } }], 'current-context': 'x',
 })
 
-describe('extensions', { timeout: 180_000 }, () => {
+describe('extensions', { timeout: 600_000 }, () => {
   let lab: OneHost
   let caBundle: string
   let program: ChildProcess

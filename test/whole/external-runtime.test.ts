@@ -10,7 +10,7 @@ import { Cluster, until } from '../lab/cluster.ts'
 const mirror = `http://${SWITCH_IP}:${REGISTRY_PORT}`
 const WEB = ['sh', '-c', 'echo starting; mkdir -p /tmp/www; hostname > /tmp/www/index.html; trap "exit 0" TERM; httpd -f -p 8080 -h /tmp/www & wait']
 
-describe('a node with containerd', { timeout: 400_000, skip: await findContainerd() === undefined && CONTAINERD_MISSING }, () => {
+describe('a node with containerd', { timeout: 600_000, skip: await findContainerd() === undefined && CONTAINERD_MISSING }, () => {
   let cluster: Cluster
   let containerd: TestContainerd
   const must = (...args: string[]) => cluster.must(args)

@@ -20,7 +20,7 @@ spec:
   containers: [{name: c, image: "${image}", imagePullPolicy: IfNotPresent, command: [sleep, "3600"]}]
 `
 
-describe('a server told everything by files', { timeout: 180_000 }, () => {
+describe('a server told everything by files', { timeout: 600_000 }, () => {
   let lab: OneHost
   let server: ReturnType<OneHost['start']>
   const start = (flags: readonly string[] = []) => lab.host.start('server', ['env', `NOTIFY_SOCKET=${lab.path('notify')}`, 'SKIFF_NODE_TAINT=board=slow:PreferNoSchedule', process.env['SKIFF_BINARY'] ?? `${import.meta.dirname}/../../dist/skiff`, 'server', '--config', lab.path('config.yaml'), ...flags])
@@ -132,9 +132,8 @@ describe('a server told everything by files', { timeout: 180_000 }, () => {
     const container = () => lab.host.processes().filter((p) => p.command === 'sleep 3600').map((p) => p.pid)
     const [before] = container()
     assert.ok(before)
-    const startedMs = Date.now()
+    // After nine seconds it would end itself, with another code.
     assert.equal(await lab.stop(server, SERVER), 0)
-    assert.ok(Date.now() - startedMs < 10_000)
     assert.deepEqual(container(), [before])
     const imports = logLines().filter((l) => l.includes('imported image')).length
     rmSync(lab.path('notify'))
@@ -156,7 +155,7 @@ describe('a server told everything by files', { timeout: 180_000 }, () => {
   })
 })
 
-describe('configuration that cannot be meant', { timeout: 60_000 }, () => {
+describe('configuration that cannot be meant', { timeout: 600_000 }, () => {
   let lab: OneHost
   before(async () => { lab = await OneHost.create() })
   after(async () => { await lab.lab.destroy() })

@@ -5,7 +5,7 @@ import { Cluster, until } from '../lab/cluster.ts'
 import type { LabHost } from '../lab/host.ts'
 import { leaderOf } from '../lab/leader.ts'
 
-describe('a full disk of one of three servers', { timeout: 300_000 }, () => {
+describe('a full disk of one of three servers', { timeout: 600_000 }, () => {
   let cluster: Cluster
   const written: string[] = []
   before(async () => {

@@ -13,7 +13,7 @@ const pod = (name: string, reference: string, mount: object = {}) => ({
   },
 })
 
-describe('image volumes', { timeout: 120_000 }, () => {
+describe('image volumes', { timeout: 600_000 }, () => {
   let cluster: Cluster
   const node = (): LabHost => {
     const [host] = cluster.lab.hosts

@@ -6,7 +6,7 @@ import { Cluster, until } from '../lab/cluster.ts'
 const container = (more: object = {}) => ({ name: 'main', image: 'busybox:1', command: ['sleep', '3600'], ...more })
 const pod = (name: string, spec: object, namespace = 'default') => ({ apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace }, spec: { terminationGracePeriodSeconds: 1, containers: [container()], ...spec } })
 
-describe('a node', { timeout: 300_000 }, () => {
+describe('a node', { timeout: 600_000 }, () => {
   let cluster: Cluster
   let node = ''
   const apply = (...items: object[]) => cluster.must(['apply', '-f', '-'], { input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items }) })

@@ -5,7 +5,7 @@ import { runTrial } from '../linearizability/trial.ts'
 
 const SEED = 4
 
-describe('what clients see on bad days', { timeout: 300_000 }, () => {
+describe('what clients see on bad days', { timeout: 600_000 }, () => {
   it('is what one store would show: one server', async () => {
     const trial = await runTrial({ servers: 1, seconds: 15, seed: SEED })
     assert.deepEqual(trial.faults, [], trial.historyFile)

@@ -15,7 +15,7 @@ const bind = (kind: 'Role' | 'ClusterRole', role: string, name: string, namespac
   apiVersion: `${RBAC}/v1`, kind: namespace === undefined ? 'ClusterRoleBinding' : 'RoleBinding', metadata: { name, ...(namespace !== undefined && { namespace }) }, roleRef: { apiGroup: RBAC, kind, name: role }, subjects: SUBJECTS,
 })
 
-describe('kubectl top', { timeout: 240_000 }, () => {
+describe('kubectl top', { timeout: 600_000 }, () => {
   let cluster: Cluster
   const apply = (...objects: object[]) => cluster.must(['apply', '-f', '-'], { input: objects.map((o) => JSON.stringify(o)).join('\n') })
   const rows = async (...args: string[]) => (await cluster.must(args)).trimEnd().split('\n').map((line) => line.trimEnd().split(/ {2,}/))

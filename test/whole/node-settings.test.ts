@@ -13,7 +13,7 @@ const MI = 2 ** 20
 const FOR_PODS = 256 * MI
 const RESERVED = Math.floor(totalmem() / 1024) * 1024 - FOR_PODS
 
-describe('what a node keeps for itself', { timeout: 120_000 }, () => {
+describe('what a node keeps for itself', { timeout: 600_000 }, () => {
   let cluster: Cluster
   const node = (): LabHost => {
     const [host] = cluster.lab.hosts

@@ -19,7 +19,7 @@ async function onItsWayDown(host: LabHost): Promise<void> {
   await host.must(['sh', '-c', `mkdir -p /run/systemd && mount --bind ${run} /run/systemd`])
 }
 
-describe('a node', { timeout: 240_000 }, () => {
+describe('a node', { timeout: 600_000 }, () => {
   let cluster: Cluster
   let node: LabHost
   before(async () => {

@@ -13,7 +13,7 @@ const SKIFF = process.env['SKIFF_BINARY'] ?? join(import.meta.dirname, '../../di
 /** Tolerates a lost node this long, where the default is 300 s. */
 const TOLERATION_SECONDS = 2
 
-describe('nodes', { timeout: 400_000 }, () => {
+describe('nodes', { timeout: 600_000 }, () => {
   let cluster: Cluster
   let h1: LabHost
   let h2: LabHost

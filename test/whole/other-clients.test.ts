@@ -37,7 +37,7 @@ describe('other clients', () => {
   })
   after(() => cluster?.destroy())
 
-  test('@kubernetes/client-node finds everything it expects', { timeout: 120_000 }, async () => {
+  test('@kubernetes/client-node finds everything it expects', { timeout: 600_000 }, async () => {
     const { code, stdout, stderr } = await cluster.server.run(
       ['env', '-u', 'NODE_TEST_CONTEXT', `KUBECONFIG=${cluster.server.kubeconfig}`, `POD=${pod}`, process.execPath, '--test', '--test-isolation=none', '--test-reporter=spec', join(import.meta.dirname, 'client-node.inside.ts')],
       { timeoutMs: 110_000 },

@@ -5,7 +5,7 @@ import { Cluster, until } from '../lab/cluster.ts'
 import type { LabHost } from '../lab/host.ts'
 import { leaderOf } from '../lab/leader.ts'
 
-describe('a leader that cannot be reached', { timeout: 300_000 }, () => {
+describe('a leader that cannot be reached', { timeout: 600_000 }, () => {
   let cluster: Cluster
   const written: string[] = []
   before(async () => { cluster = await Cluster.create({ hosts: 3, servers: 3, serverFlags: ['--disable-agent', '--disable-snapshots'], waitForNodes: false }) })

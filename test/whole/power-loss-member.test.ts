@@ -8,7 +8,7 @@ import { resetThenReopen } from '../power-loss/reopen.ts'
 const missing = straceMissing()
 const SEED = 5
 
-describe('a power cut of one of three servers', { timeout: 300_000, ...(missing !== undefined && { skip: missing }) }, () => {
+describe('a power cut of one of three servers', { timeout: 600_000, ...(missing !== undefined && { skip: missing }) }, () => {
   let member: MemberRecording
   before(async () => { member = await MemberRecording.make({ writers: 6, writes: 60, seed: SEED }) })
   after(() => member?.[Symbol.asyncDispose]())

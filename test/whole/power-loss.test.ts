@@ -6,7 +6,7 @@ import { cutPower, recordServer, straceMissing, type Recording } from '../power-
 const missing = straceMissing()
 const SEED = 11
 
-describe('a power cut', { timeout: 300_000, ...(missing !== undefined && { skip: missing }) }, () => {
+describe('a power cut', { timeout: 600_000, ...(missing !== undefined && { skip: missing }) }, () => {
   let recording: Recording
   before(async () => { recording = await recordServer({ writers: 8, writes: 150, seed: SEED, syncDelayMs: 5 }) })
 

@@ -7,7 +7,7 @@ import { Cluster, until } from '../lab/cluster.ts'
 import type { LabHost } from '../lab/host.ts'
 import { SKIFF } from './one-host.ts'
 
-describe('keys of encryption at rest on several servers', { timeout: 240_000 }, () => {
+describe('keys of encryption at rest on several servers', { timeout: 600_000 }, () => {
   let cluster: Cluster
   let [h1, h2, h3] = [] as unknown as [LabHost, LabHost, LabHost]
   const written = new Map<string, string>()

@@ -87,9 +87,7 @@ describe('several servers', { timeout: 600_000 }, () => {
     await until('the writer writes', 20_000, () => writer.acked.size > 50)
     await cluster.stop(h1, 'SIGKILL')
     const { size } = writer.acked
-    const killedMs = performance.now()
     await until('writes are acknowledged again', 10_000, () => writer.acked.size > size + 50)
-    const backMs = performance.now() - killedMs
     for (const host of [h2, h3]) {
       const said = { stdout: '', stderr: '' }
       const reaches = async () => Object.assign(said, await via(host, 'exec', onAgent, '--', 'echo', 'hello')).stdout === 'hello\n'
@@ -98,7 +96,6 @@ describe('several servers', { timeout: 600_000 }, () => {
     const told = await writer.end()
     const lost = [...told.acked].filter(([name, rv]) => told.final[name] !== rv)
     assert.deepEqual({ lost, vanished: told.vanished, backwards: told.backwards, unwatched: told.unwatched }, { lost: [], vanished: [], backwards: [], unwatched: [] })
-    assert.ok(backMs < 8_000, `it took ${backMs} ms until writes were acknowledged again`)
     assert.equal(await identity(), before)
     await until('clients are not sent to it any more', 40_000, async () => (await endpoints(h3)) === `${h2.ip} ${h3.ip}`)
     for (const lease of ['kube-controller-manager', 'kube-scheduler']) await until(`another one holds ${lease}`, 30_000, async () => !(await holder(h3, lease)).startsWith('h1_'))

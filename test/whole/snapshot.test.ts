@@ -12,7 +12,7 @@ const S3_PORT = 9000
 const S3 = ['--s3', '--s3-endpoint', `127.0.0.1:${S3_PORT}`, '--s3-insecure', '--s3-bucket', 'backups', '--s3-folder', 'shed']
 const S3_KEYS = { SKIFF_S3_ACCESS_KEY: 'AKIASKIFF', SKIFF_S3_SECRET_KEY: 'not-to-be-seen' }
 
-describe('snapshots', { timeout: 240_000 }, () => {
+describe('snapshots', { timeout: 600_000 }, () => {
   let lab: OneHost
   let server: ReturnType<OneHost['start']>
   const state = { saved: '' }
@@ -150,7 +150,7 @@ describe('snapshots', { timeout: 240_000 }, () => {
   })
 })
 
-describe('a server on an external etcd', { skip: noEtcd, timeout: 180_000 }, () => {
+describe('a server on an external etcd', { skip: noEtcd, timeout: 600_000 }, () => {
   let lab: OneHost
   let server: ReturnType<OneHost['start']>
   const etcd = async () => {
@@ -210,7 +210,7 @@ describe('a server on an external etcd', { skip: noEtcd, timeout: 180_000 }, () 
   })
 })
 
-describe('two servers on one external etcd', { skip: noEtcd, timeout: 180_000 }, () => {
+describe('two servers on one external etcd', { skip: noEtcd, timeout: 600_000 }, () => {
   let lab: OneHost
   const kubectl = (name: string, args: readonly string[]) => (name === 'h1' ? lab.host : second()).run(['env', `KUBECACHEDIR=${lab.path(`cache-${name}`)}`, 'kubectl', '--kubeconfig', lab.path(`${name}.yaml`), ...args])
   const second = () => lab.lab.hosts[1] as typeof lab.host
@@ -274,7 +274,7 @@ describe('two servers on one external etcd', { skip: noEtcd, timeout: 180_000 },
   })
 })
 
-describe('a snapshot of several servers', { timeout: 240_000 }, () => {
+describe('a snapshot of several servers', { timeout: 600_000 }, () => {
   let lab: OneHost
   type Host = OneHost['host']
   const hosts = () => lab.lab.hosts as unknown as readonly [Host, Host]

@@ -8,7 +8,7 @@ const SERVER = /skiff\S* server /
 /** What a start says, in the order in which it usually does, and how often to try at that moment: the last are a race of two ends of one connection. */
 const MOMENTS = [['ready', 1], ['controllers started', 2], ['node starting', 3], ['connected', 8], ['node connected', 4], ['pod network is up', 3]] as const
 
-describe('a server told to stop while it starts', { timeout: 180_000 }, () => {
+describe('a server told to stop while it starts', { timeout: 600_000 }, () => {
   let lab: OneHost
   before(async () => { lab = await OneHost.create() })
   after(async () => { await lab.lab.destroy() })

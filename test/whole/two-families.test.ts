@@ -6,7 +6,7 @@ import { openShop, runningPods } from './shop.ts'
 
 const NETWORKS = ['--cluster-cidr', '10.42.0.0/16,fd42::/56', '--service-cidr', '10.43.0.0/16,fd43::/112']
 
-describe('a cluster of two families', { timeout: 240_000 }, () => {
+describe('a cluster of two families', { timeout: 600_000 }, () => {
   let cluster: Cluster
   let pod: string
   const must = (...args: string[]) => cluster.must(args)

@@ -9,7 +9,7 @@ import { assertOneLine, OneHost, SKIFF } from './one-host.ts'
 
 const VERBS = ['server', 'agent', 'kubectl', 'token', 'secrets-encrypt', 'members', 'images', 'snapshot', 'check', 'uninstall', 'completion', 'version']
 
-describe('verbs that need no cluster', { timeout: 120_000 }, () => {
+describe('verbs that need no cluster', { timeout: 600_000 }, () => {
   let lab: OneHost
   before(async () => { lab = await OneHost.create() })
   after(async () => { await lab.lab.destroy() })
@@ -77,7 +77,7 @@ describe('verbs that need no cluster', { timeout: 120_000 }, () => {
   })
 })
 
-describe('verbs in a cluster', { timeout: 240_000 }, () => {
+describe('verbs in a cluster', { timeout: 600_000 }, () => {
   let cluster: Cluster
   before(async () => { cluster = await Cluster.create({ hosts: 1 }) })
   after(async () => { await cluster.destroy() })

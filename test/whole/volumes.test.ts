@@ -23,7 +23,7 @@ const pod = (name: string, claimName: string, command: string, spec: object = {}
 const rootDir = (host: LabHost) => join(host.dir, 'kubelet')
 const LOOP = spawnSync('losetup', ['-f']).status === 0 ? false : 'no loop devices here'
 
-describe('volumes that outlive pods', { timeout: 240_000 }, () => {
+describe('volumes that outlive pods', { timeout: 600_000 }, () => {
   let cluster: Cluster
   let driver: ChildProcess | undefined
   const node = (): LabHost => {

@@ -9,7 +9,7 @@ const READY = { readinessProbe: { exec: { command: ['true'] }, periodSeconds: 1 
 const template = (app: string, script: string, more: object = {}, of: object = {}) => ({ metadata: { labels: { app } }, spec: { terminationGracePeriodSeconds: 0, containers: [container(script, of)], ...more } })
 const job = (name: string, script: string, spec: object = {}) => ({ apiVersion: 'batch/v1', kind: 'Job', metadata: { name }, spec: { ...spec, template: template(name, script, { restartPolicy: 'Never' }) } })
 
-describe('workloads', { timeout: 300_000 }, () => {
+describe('workloads', { timeout: 600_000 }, () => {
   let cluster: Cluster
   const must = (...args: string[]) => cluster.must(args)
   const get = (...args: string[]) => must('get', ...args)

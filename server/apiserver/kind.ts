@@ -65,6 +65,8 @@ export interface KindStrategy<T extends KubeObject> {
   graceSecondsOnDelete?(object: T, requested: number | undefined): number
   /** Who names no propagation policy keeps the dependents (core/v1 ReplicationControllers, batch/v1 Jobs, for compatibility); `warning`: what that one is told. */
   orphansByDefault?: { warning?: string }
+  /** Nothing depends on it (Events): no propagation policy holds it. */
+  hasNoDependents?: true
   /** What the object says of itself from the moment it is marked for deletion (a namespace: phase Terminating). Changed in place. */
   prepareDelete?(object: T): void
   /** Finalizers that deletion itself adds are generic; kinds with their own (Namespace: spec.finalizers) say whether one may be removed now. */

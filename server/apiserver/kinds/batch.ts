@@ -36,10 +36,11 @@ export const jobStrategy: KindStrategy<Job> = {
     if (!spec || spec.manualSelector === true) return
     const meta = ((spec.template ??= {}).metadata ??= {})
     const labels = { ...meta.labels }
-    for (const key of JOB_NAME_LABELS) labels[key] = job.metadata?.name ?? ''
-    for (const key of JOB_UID_LABELS) labels[key] = job.metadata?.uid ?? ''
+    // What is there already is for the validation to judge.
+    for (const key of JOB_NAME_LABELS) labels[key] ??= job.metadata?.name ?? ''
+    for (const key of JOB_UID_LABELS) labels[key] ??= job.metadata?.uid ?? ''
     meta.labels = labels
-    spec.selector = { matchLabels: { 'batch.kubernetes.io/controller-uid': job.metadata?.uid ?? '' } }
+    spec.selector = { ...spec.selector, matchLabels: { 'batch.kubernetes.io/controller-uid': job.metadata?.uid ?? '', ...spec.selector?.matchLabels } }
     if (Object.keys(job.metadata?.labels ?? {}).length === 0) (job.metadata ??= {}).labels = { ...labels }
   },
   prepareUpdate: keepStatus,
@@ -139,17 +140,20 @@ function resourcesAside(containers: readonly Container[], old: readonly Containe
 function validateJob(job: Job): FieldError[] {
   const { selector, template, manualSelector } = job.spec ?? {}
   const labels = template?.metadata?.labels ?? {}
-  const out = validateJobSpec('spec', job.spec)
+  const out: FieldError[] = []
   if (manualSelector !== true && selector) {
     const expected = { 'controller-uid': job.metadata?.uid, 'job-name': job.metadata?.name, 'batch.kubernetes.io/controller-uid': job.metadata?.uid, 'batch.kubernetes.io/job-name': job.metadata?.name }
     for (const [key, value = ''] of Object.entries(expected)) {
       if (labels[key] === undefined) out.push(required(`spec.template.metadata.labels[${key}]`, `must be '${value}'`))
-      else if (labels[key] !== value) out.push(invalid(`spec.template.metadata.labels[${key}]`, labels[key], `must be '${value}'`))
+      else if (labels[key] !== value) out.push(invalid(`spec.template.metadata.labels[${key}]`, labels, `must be '${value}'`))
     }
-    if (!selects(selector, labels)) out.push(invalid('spec.selector', selector, '`selector` not auto-generated'))
+    if (isReadable(selector) && !selects(selector, expected as Record<string, string>)) out.push(invalid('spec.selector', selector, '`selector` not auto-generated'))
   }
-  return [...out, ...validateIndexedName(job)]
+  return [...out, ...validateJobSpec('spec', job.spec), ...validateIndexedName(job)]
 }
+
+/** Whether it can be said what it selects. */
+const isReadable = (selector: LabelSelector): boolean => checkLabelSelector('', selector).length === 0
 
 function validateJobSpec(at: string, spec: JobSpec | undefined, inCronJob = false): FieldError[] {
   if (!spec) return [required(at)]
@@ -159,7 +163,7 @@ function validateJobSpec(at: string, spec: JobSpec | undefined, inCronJob = fals
   if (!inCronJob && spec.selector) out.push(...checkLabelSelector(`${at}.selector`, spec.selector))
   if (!inCronJob && !spec.selector) out.push(required(`${at}.selector`))
   const labels = spec.template?.metadata?.labels
-  if (!inCronJob && spec.selector && !selects(spec.selector, labels)) out.push(invalid(`${at}.template.metadata.labels`, labels, '`selector` does not match template `labels`'))
+  if (!inCronJob && (!spec.selector || (isReadable(spec.selector) && !selects(spec.selector, labels)))) out.push(invalid(`${at}.template.metadata.labels`, labels ?? null, '`selector` does not match template `labels`'))
   if (inCronJob && spec.manualSelector) out.push(notSupported(`${at}.manualSelector`, true, ['nil', 'false']))
   out.push(...validatePodTemplate(`${at}.template`, spec.template))
   const policy = spec.template?.spec?.restartPolicy

@@ -15,6 +15,7 @@ export const EVENT_TTL_SECONDS = 3600
 
 export const eventStrategy: KindStrategy<CoreV1Event> = {
   generation: false,
+  hasNoDependents: true,
 
   defaults(event) {
     // Both are plain structs upstream and always written.
@@ -104,6 +105,7 @@ export function eventFromStored(stored: CoreV1Event): EventsV1Event {
 /** The strategy of the view: everything is done on the stored form. */
 export const eventsV1Strategy: KindStrategy<EventsV1Event> = {
   generation: false,
+  hasNoDependents: true,
   validate: (view) => {
     const event = eventToStored(view)
     const unset = (field: string, isSet: boolean): FieldError[] => (isSet ? [invalid(field, '', 'needs to be unset')] : [])

@@ -155,7 +155,7 @@ function validateTraffic(spec: ServiceSpec): FieldError[] {
   const out: FieldError[] = []
   if (external) out.push(...oneOf('spec.externalTrafficPolicy', spec.externalTrafficPolicy, ['Cluster', 'Local'], 'required'))
   else if (spec.externalTrafficPolicy) out.push(invalid('spec.externalTrafficPolicy', spec.externalTrafficPolicy, 'may only be set for externally-accessible services'))
-  if (spec.type !== 'ExternalName') out.push(...oneOf('spec.internalTrafficPolicy', spec.internalTrafficPolicy ?? '', ['Cluster', 'Local'], 'given'))
+  if (spec.type !== 'ExternalName' || spec.internalTrafficPolicy !== undefined) out.push(...oneOf('spec.internalTrafficPolicy', spec.internalTrafficPolicy ?? '', ['Cluster', 'Local'], 'given'))
   if (spec.trafficDistribution !== undefined) out.push(...oneOf('spec.trafficDistribution', spec.trafficDistribution, ['PreferClose', 'PreferSameZone', 'PreferSameNode'], 'given'))
   // Upstream gives one out before it looks, here it comes after.
   if (spec.healthCheckNodePort && needsHealthCheck(spec)) out.push(...checkPortNumber(spec.healthCheckNodePort).map((m) => invalid('spec.healthCheckNodePort', spec.healthCheckNodePort, m)))

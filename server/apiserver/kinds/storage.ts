@@ -54,7 +54,7 @@ export const persistentVolumeStrategy: KindStrategy<PersistentVolume> = {
     const out = validateVolume(volume)
     if (old.spec?.volumeAttributesClassName !== undefined && volume.spec?.volumeAttributesClassName === undefined) out.push(forbidden('spec.volumeAttributesClassName', 'update from non-nil value to nil is forbidden'))
     if (!semanticEqual(sourceOf(volume, old), sourceOf(old, old))) out.push(forbidden('spec.persistentvolumesource', 'spec.persistentvolumesource is immutable after creation'))
-    return [...out, ...immutable('volumeMode', volume.spec?.volumeMode, old.spec?.volumeMode), ...(old.spec?.nodeAffinity ? immutable('nodeAffinity', volume.spec?.nodeAffinity, old.spec.nodeAffinity) : [])]
+    return [...out, ...immutable('volumeMode', volume.spec?.volumeMode, old.spec?.volumeMode), ...(!old.spec?.nodeAffinity || semanticEqual(volume.spec?.nodeAffinity, old.spec.nodeAffinity) ? [] : [invalid('nodeAffinity', volume.spec?.nodeAffinity ?? null, 'field is immutable, except for updating from beta label to GA')])]
   },
   warnings: volumeWarnings,
   columns: [

@@ -206,10 +206,11 @@ function withoutDirectives(value: unknown): unknown {
     return kept
   }
   if (!isObject(value)) return value
-  if (value[PATCH] === 'delete') return undefined
+  // A directive is for what is there: where it is not, nothing of it is left, whatever else is said.
+  if (Object.hasOwn(value, PATCH)) return undefined
   const kept: Json = {}
   for (const key of Object.keys(value)) {
-    if (value[key] === null || key === PATCH || key === RETAIN_KEYS || key.startsWith(SET_ORDER) || key.startsWith(DELETE_FROM)) continue
+    if (value[key] === null || key === RETAIN_KEYS || key.startsWith(SET_ORDER) || key.startsWith(DELETE_FROM)) continue
     const plain = withoutDirectives(value[key])
     if (plain !== undefined) setOwn(kept, key, plain)
   }

@@ -84,8 +84,9 @@ function raiseGeneration(object: Full): void {
 function setPropagation(row: KindRow, object: Full, { policy }: DeletionOptions): boolean {
   const meta = object.metadata
   const before = meta.finalizers ?? []
-  const foreground = policy === undefined ? before.includes(FOREGROUND) : policy === 'Foreground'
-  const orphan = policy === undefined ? before.includes(ORPHAN) || (!foreground && row.strategy.orphansByDefault !== undefined) : policy === 'Orphan'
+  const mayHold = row.strategy.hasNoDependents !== true
+  const foreground = mayHold && (policy === undefined ? before.includes(FOREGROUND) : policy === 'Foreground')
+  const orphan = mayHold && (policy === undefined ? before.includes(ORPHAN) || (!foreground && row.strategy.orphansByDefault !== undefined) : policy === 'Orphan')
   const after = before.filter((f) => f !== ORPHAN && f !== FOREGROUND)
   if (orphan) after.push(ORPHAN)
   if (foreground) after.push(FOREGROUND)

@@ -9,7 +9,7 @@ import type { ContainerRuntime } from './runtime.ts'
 export interface ExternalRuntime extends ContainerRuntime { info(): Promise<Record<string, string>> }
 
 export * from './runtime.ts'
-export { isAppArmorEnabled, isSelinuxEnabled } from './lsm.ts'
+export { isAppArmorEnabled, isSeccompEnabled, isSelinuxEnabled } from './lsm.ts'
 export { diskUsage, type DiskUsage } from './runc/container-stats.ts'
 export type { EmbeddedRuntimeOptions, PtyProcess, SpawnPty } from './runc/runtime-options.ts'
 export type { RegistriesConfig } from './runc/registries-config.ts'

@@ -9,6 +9,11 @@ export function isAppArmorEnabled(): boolean {
   return existsSync('/sys/kernel/security/apparmor') && readOr('/sys/module/apparmor/parameters/enabled', 'N').startsWith('Y')
 }
 
+/** Kernels for boards may be built without. */
+export function isSeccompEnabled(): boolean {
+  return existsSync('/proc/sys/kernel/seccomp/actions_avail')
+}
+
 export function isSelinuxEnabled(): boolean {
   return existsSync('/sys/fs/selinux/enforce')
 }

@@ -1,7 +1,7 @@
 /** All that looks after the pods of a node, put together: workers and what they work with (images, volumes, probes, cgroups). What is about the node itself is the kubelet's. */
 import type { Node, Pod, Service, Stored } from '#api/types/index.ts'
 import { asError } from '#base/errors.ts'
-import { isAppArmorEnabled } from '#cri/index.ts'
+import { isAppArmorEnabled, isSeccompEnabled } from '#cri/index.ts'
 import { decideAdmission } from './admission.ts'
 import { createPodCgroups } from './cgroups/pod-cgroups.ts'
 import { createCredentialProviders } from './credential-providers/credential-providers.ts'
@@ -72,7 +72,10 @@ export interface PodAssembly {
 }
 
 export async function assemblePods(options: KubeletOptions, { signal, paths, store, devices, refusal, kept, services, allocatable, node, drivers, onPreemption, onStatus, podCounts, onLook, onVolumeUse }: PodAssembly) {
-  const { client, runtime, config, clock, random, log, events, rootDir, nodeName } = options
+  const { client, runtime, clock, random, log, events, rootDir, nodeName } = options
+  // Who asks for a profile is told that the kernel has none; who asks for nothing runs.
+  const config = { ...options.config, seccompDefault: options.config.seccompDefault && isSeccompEnabled() }
+  if (config.seccompDefault !== options.config.seccompDefault) log.info('this kernel has no seccomp: containers that ask for no profile run without')
   const { runtimeName } = await runtime.version()
   // One that cannot say now what it can do refuses what it cannot itself.
   const features = await runtime.status().catch(() => undefined)

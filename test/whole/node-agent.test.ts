@@ -44,12 +44,24 @@ describe('a node agent', { timeout: 300_000 }, () => {
       return t.skip('this kernel cannot: the pod is refused')
     }
     await ready('own')
-    const lines = (await must('logs', 'own')).trim().split('\n').map((l) => l.trim().replace(/\s+/g, ' '))
+    // Ready is a container that was started: it may have said nothing yet.
+    let lines: string[] = []
+    await until('it has told all', 30_000, async () => (lines = (await must('logs', 'own')).trim().split('\n').map((l) => l.trim().replace(/\s+/g, ' '))).length >= 5)
     strictEqual(lines[0], '0')
     match(lines[1] ?? '', /^0 [1-9]\d* 65536$/)
     ok(Number(lines[2]) > 100)
     deepStrictEqual(lines.slice(3), ['0', '0'])
     await must('delete', 'pod', 'own')
+  })
+
+  test('a container that asks for nothing has the runtime\'s seccomp profile; who asks for none, and who is privileged, has none', async () => {
+    const says = (more: object) => container('grep ^Seccomp: /proc/self/status; sleep 100000', more)
+    await run('filtered', { containers: [says({ name: 'plain' }), says({ name: 'open', securityContext: { seccompProfile: { type: 'Unconfined' } } }), says({ name: 'mighty', securityContext: { privileged: true } })] })
+    for (const [name, mode] of [['plain', '2'], ['open', '0'], ['mighty', '0']] as const) {
+      await until(`${name} has told`, 30_000, async () => (await cluster.kubectl(['logs', 'filtered', '-c', name])).stdout !== '')
+      strictEqual(await must('logs', 'filtered', '-c', name), `Seccomp:\t${mode}\n`)
+    }
+    await must('delete', 'pod', 'filtered')
   })
 
   test('a file makes a static pod, shown by a mirror that cannot be deleted away; without the file it ends', async () => {

@@ -39,3 +39,12 @@ test('a map that is to be replaced and is not there is left out', () => {
   deepStrictEqual(patched({ data: { $patch: 'replace', a: 'b' } }), { ok: true, value: { metadata: {} } })
   deepStrictEqual(patched({ data: { a: 'b' } }), { ok: true, value: { metadata: {}, data: { a: 'b' } } })
 })
+
+test('parts of a byte are warned of where they are asked for, not where a volume has them', async () => {
+  const { call } = cluster()
+  const volume = { metadata: { name: 'v' }, spec: { capacity: { storage: '1.5' }, accessModes: ['ReadWriteOnce'], hostPath: { path: '/x' } } }
+  const claim = { metadata: { name: 'c' }, spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1.5' } } } }
+  const warned = async (path: string, object: object) => { const { status, headers } = await call('POST', path, object); return [status, headers['warning']] }
+  deepStrictEqual(await warned('/api/v1/persistentvolumes', volume), [201, undefined])
+  deepStrictEqual(await warned('/api/v1/namespaces/default/persistentvolumeclaims', claim), [201, '299 - "spec.resources.requests[storage]: fractional byte value \\"1500m\\" is invalid, must be an integer"'])
+})

@@ -107,7 +107,7 @@ function repeated(at: string, what: 'ip' | 'name', values: readonly string[]): s
 }
 
 /** Of an amount of bytes. */
-export function storageAmountWarnings(at: string, value: string | undefined): string[] {
+function storageAmountWarnings(at: string, value: string | undefined): string[] {
   // Thousandths of a byte were meant by nobody.
   return value !== undefined && parseQuantity(value).nano % 1_000_000_000n !== 0n ? [`${at}: fractional byte value ${JSON.stringify(value)} is invalid, must be an integer`] : []
 }

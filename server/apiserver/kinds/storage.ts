@@ -12,7 +12,7 @@ import { validateNodeSelector } from './pod-spec-validation.ts'
 import { alignDataSources, positiveQuantity, validateAccessModes, validateClaimChange, validateClaimSpec, validateClaimStatus, VOLUME_MODES } from './claim-validation.ts'
 import { nodeLabelWarnings, nodeTermWarnings } from './label-warnings.ts'
 import { defaultVolumeSource } from './pod-defaults.ts'
-import { claimWarnings, deprecatedVolumeWarnings, storageAmountWarnings } from './pod-warnings.ts'
+import { claimWarnings, deprecatedVolumeWarnings } from './pod-warnings.ts'
 import { validateCsiDriverName } from './csi-driver-name.ts'
 import { validateParameters } from './storage-capacity.ts'
 import { semanticEqual } from './semantic-equal.ts'
@@ -86,7 +86,6 @@ function volumeWarnings(volume: PersistentVolume): string[] {
     ...(volume.metadata?.annotations?.[MOUNT_OPTIONS_ANNOTATION] === undefined ? [] : [`metadata.annotations[${MOUNT_OPTIONS_ANNOTATION}]: deprecated since v1.31; use "mountOptions" attribute instead`]),
     ...(spec.persistentVolumeReclaimPolicy === 'Recycle' ? ['spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.'] : []),
     ...deprecatedVolumeWarnings('spec', spec),
-    ...storageAmountWarnings('spec.capacity[storage]', spec.capacity?.['storage']),
   ]
 }
 

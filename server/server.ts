@@ -69,6 +69,7 @@ import { createScheduler } from './scheduler/scheduler.ts'
 import { StartProgress } from './start-progress.ts'
 import { openServiceAllocator } from './service-allocations.ts'
 import type { Store } from './store/store.ts'
+import { untilAnswered } from './until-answered.ts'
 
 export interface ServerDeps {
   clock: Clock
@@ -124,12 +125,14 @@ export async function startServer(config: ServerConfig, deps: ServerDeps, signal
     const membership = data.member ? createMembership({ ...data.member, config, door, deps }) : data.shared && createSharedStoreMembership({ config, deps })
     if (membership) opened.answer = (request) => membership.answer(request)
     await membership?.whenStoreAnswers(data.store, cancelled)
-    if (data.member) await assertSameCluster(data.store, config.cluster)
+    const answered = <T>(step: () => Promise<T>) => untilAnswered(step, { ...deps, signal: cancelled })
+    if (data.member) await answered(() => assertSameCluster(data.store, config.cluster))
     const { encryption } = deps
-    const sealing = encryption && 'kind' in encryption
-      ? await openOwnEncryption(data.store, encryption, { ...deps, wrapping: wrappingKey(door.pki.authorities.server.key), hasOthers: membership !== undefined })
-      : await openEncryption(data.store, encryption, deps)
-    const running = await startOnStore(config, deps, sealing, door, membership)
+    const sealing = await answered<Encryption | OwnEncryption>(() => (encryption && 'kind' in encryption
+      ? openOwnEncryption(data.store, encryption, { ...deps, wrapping: wrappingKey(door.pki.authorities.server.key), hasOthers: membership !== undefined })
+      : openEncryption(data.store, encryption, deps)))
+    const services = await answered(() => openServiceAllocator(sealing.store, { ...config.cluster, ...deps }))
+    const running = await startOnStore(config, deps, { encryption: sealing, services }, door, membership)
     return membership || !data.failed ? running : { ...running, failed: data.failed }
   } catch (error) {
     joining.abort()
@@ -139,7 +142,9 @@ export async function startServer(config: ServerConfig, deps: ServerDeps, signal
   }
 }
 
-async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: Encryption | OwnEncryption, door: Door, membership: Membership | undefined): Promise<RunningServer> {
+interface OpenedParts { encryption: Encryption | OwnEncryption; services: Awaited<ReturnType<typeof openServiceAllocator>> }
+
+async function startOnStore(config: ServerConfig, deps: ServerDeps, { encryption, services }: OpenedParts, door: Door, membership: Membership | undefined): Promise<RunningServer> {
   const { store } = encryption
   const { clock, random, log } = deps
   const { pki, hub } = door
@@ -166,7 +171,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
   const progress = { isSynced: false, hooks: new StartProgress() }
   const api: ApiServer = createApiServer({
     store, clock, random, log,
-    rows: withAllocators(rows, { services: await openServiceAllocator(store, { serviceCidr: config.cluster.serviceCidr, clusterDns: config.cluster.clusterDns, random, log }) }),
+    rows: withAllocators(rows, { services }),
     admission: chooseAdmission({ clock, random, choice: config.admission }, [nodePasswordPlugin, createEscalationPlugin(rbac, authorizer)]),
     isPluginOn: (name) => isOn(name, config.admission), ...(config.admission.config.webhookIdentities && { webhookIdentities: config.admission.config.webhookIdentities }),
     authenticator, authorizer, nodeConnector: hub, frontProxy: () => pki.frontProxy, requestHeaders: config.requestHeaders.headers,
@@ -194,20 +199,21 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, encryption: 
     throw error
   }
   const begun = Promise.withResolvers<void>()
+  const answered = <T>(step: () => Promise<T>) => untilAnswered(step, { clock, random, log, signal: stop.signal })
   const begin = async () => {
     await informers.start(stop.signal)
     progress.isSynced = true
     progress.hooks.done('start-apiserver-admission-initializer', 'generic-apiserver-start-informers', 'storage-readiness', 'start-service-ip-repair-controllers')
-    await ensureBootstrap(client, { serviceCidr: config.cluster.serviceCidr, addresses: membership ? undefined : [config.advertiseAddress], port: config.port })
-    await membership?.enroll(client, stop.signal)
+    await answered(() => ensureBootstrap(client, { serviceCidr: config.cluster.serviceCidr, addresses: membership ? undefined : [config.advertiseAddress], port: config.port }))
+    if (membership) await answered(() => membership.enroll(client, stop.signal))
     progress.hooks.done('start-system-namespaces-controller', 'bootstrap-controller', 'scheduling/bootstrap-system-priority-classes')
-    await reconcileDefaultPolicy(client, stop.signal)
+    await answered(() => reconcileDefaultPolicy(client, stop.signal))
     progress.hooks.done('rbac/bootstrap-roles')
-    await flowController?.run(stop.signal)
+    if (flowController) await answered(() => flowController.run(stop.signal))
     progress.hooks.done('priority-and-fairness-config-producer', 'priority-and-fairness-config-consumer')
-    await trackLegacyTokens(client, clock)
-    await publishClusterConfig(client, config.cluster, pki.authorities.kubeletServing.certPem)
-    await publishAuthenticationConfig(client, { clientCa: door.clientCa(), requestHeaderCa: door.frontProxyCa(), requestHeaders: config.requestHeaders.headers })
+    await answered(() => trackLegacyTokens(client, clock))
+    await answered(() => publishClusterConfig(client, config.cluster, pki.authorities.kubeletServing.certPem))
+    await answered(() => publishAuthenticationConfig(client, { clientCa: door.clientCa(), requestHeaderCa: door.frontProxyCa(), requestHeaders: config.requestHeaders.headers }))
     if (config.nodeName !== undefined) keepControlPlaneLabel(config.nodeName, { client, informers, log })
     progress.hooks.done('start-cluster-authentication-info-controller')
   }

@@ -21,7 +21,7 @@ export async function followRecords(onRecord: (record: string) => void, signal: 
   while (!signal.aborted) await readToBreak(onRecord, signal)
 }
 
-/** Resolves where lines were overwritten before they were read: the next begins with what is still there. */
+/** Resolves where lines were overwritten before they were read: what was said meanwhile is missed. */
 function readToBreak(onRecord: (record: string) => void, signal: AbortSignal): Promise<void> {
   const fd = openSync(PATH, constants.O_RDONLY | constants.O_NONBLOCK)
   return new Promise((resolve, reject) => {

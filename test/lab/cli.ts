@@ -11,6 +11,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { spawnSync } from 'node:child_process'
 import { Cluster } from './cluster.ts'
 import { Lab, readLabState } from './lab.ts'
+import { kill } from './host.ts'
 
 const STATE = process.env['SKIFF_LAB_STATE'] ?? '/run/skiff-lab.json'
 const [verb, ...rest] = process.argv.slice(2)
@@ -51,7 +52,7 @@ switch (verb) {
     process.exitCode = on('h1', ['kubectl', ...rest])
     break
   case 'kill':
-    for (const p of host(rest[0]).processes().filter((p) => /skiff (server|agent) /.test(p.command))) process.kill(p.pid, 'SIGKILL')
+    for (const p of host(rest[0]).processes().filter((p) => /skiff (server|agent) /.test(p.command))) kill(p.pid)
     break
   case 'start':
     Cluster.open(opened()).start(host(rest[0]))

@@ -6,6 +6,7 @@ import { registryWithTestImages } from '../images/test-images.ts'
 import type { LabHost, RunOptions } from './host.ts'
 import { Lab } from './lab.ts'
 import { Program, Terminal } from './program.ts'
+import { kill } from './host.ts'
 
 /** SKIFF_BINARY: another build than dist/skiff. */
 const BINARY = process.env['SKIFF_BINARY'] ?? join(import.meta.dirname, '../../dist/skiff')
@@ -118,7 +119,7 @@ export class Cluster {
   async stop(host: LabHost, signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     const child = this.#running.get(host.name)
     const skiff = () => host.processes().filter((p) => / (server|agent) .*--data-dir/.test(p.command) && !p.command.startsWith('nsenter'))
-    for (const { pid } of skiff()) process.kill(pid, signal)
+    for (const { pid } of skiff()) kill(pid, signal)
     await until(`skiff on ${host.name} ends after ${signal}`, 15_000, () => skiff().length === 0)
     // Gone from /proc is a moment before this process is told.
     if (child) await until(`skiff on ${host.name} has told how it ended`, 5_000, () => child.exitCode !== null || child.signalCode !== null)

@@ -5,6 +5,7 @@
 import { execFile, execFileSync, spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
 import { mkdirSync, openSync, closeSync, readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { hasCode } from '#base/errors.ts'
 
 export interface HostState { name: string; ip: string; holderPid: number; dir: string; cgroupRoot: string }
 export interface RunOptions { input?: string | Buffer; timeoutMs?: number; env?: Record<string, string> }
@@ -164,11 +165,12 @@ export function hold(unshareFlags: readonly string[]): number {
   throw new Error('unshare did not come up: this machine lets nobody make namespaces')
 }
 
-export function kill(pid: number): void {
+/** To a process that was found a moment ago: one that was about to become another program, or to end, may be gone. */
+export function kill(pid: number, signal: NodeJS.Signals = 'SIGKILL'): void {
   try {
-    process.kill(pid, 'SIGKILL')
-  } catch {
-    // Already gone, which is what was asked for.
+    process.kill(pid, signal)
+  } catch (error) {
+    if (!hasCode(error, 'ESRCH')) throw error
   }
 }
 

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Random } from '#base/random.ts'
 import type { Cluster } from '../lab/cluster.ts'
+import { kill } from '../lab/host.ts'
 import type { LabHost } from '../lab/host.ts'
 import { leaderOf } from '../lab/leader.ts'
 
@@ -25,9 +26,9 @@ async function killed(cluster: Cluster, hosts: readonly LabHost[], random: Rando
 
 async function paused(hosts: readonly LabHost[], ms: number): Promise<void> {
   const pids = hosts.flatMap(serverPids)
-  for (const pid of pids) process.kill(pid, 'SIGSTOP')
+  for (const pid of pids) kill(pid, 'SIGSTOP')
   await sleep(ms)
-  for (const pid of pids) process.kill(pid, 'SIGCONT')
+  for (const pid of pids) kill(pid, 'SIGCONT')
 }
 
 /** Every host ends on its side of the cut; clients reach all of them. */

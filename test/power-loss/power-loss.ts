@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process'
 import { asError } from '#base/errors.ts'
 import { seededRandom, type Random } from '#base/random.ts'
 import { until } from '../lab/cluster.ts'
+import { kill } from '../lab/host.ts'
 import { OneHost } from '../whole/one-host.ts'
 import { Disk, LOSSES, type Loss } from './disk.ts'
 import { faultsOf, type Write } from './expectation.ts'
@@ -46,7 +47,7 @@ export async function recordServer(options: { writers: number; writes: number; s
     const args: WriterOptions = { server: `https://${host.ip}:6443`, kubeconfig: one.path('data.yaml'), out, ...options }
     await host.must([process.execPath, join(import.meta.dirname, 'writer.ts'), JSON.stringify(args)], { timeoutMs: 300_000 })
     // Once quietly: how it ends is written, too.
-    for (const pid of one.pids(/^\S*skiff\S* server /)) process.kill(pid, 'SIGTERM')
+    for (const pid of one.pids(/^\S*skiff\S* server /)) kill(pid, 'SIGTERM')
     await until('the server ends', STRACED_MS_MAX, () => child.exitCode !== null || child.signalCode !== null)
     return { events: await readTrace(trace, one.path('data/server/db')), writes: JSON.parse(readFileSync(out, 'utf8')) as Write[] }
   } finally {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { testAuthority, testCertificate } from '#server/apiserver/webhook-client/https-server.test-support.ts'
 import { until } from '../lab/cluster.ts'
+import { kill } from '../lab/host.ts'
 import { OneHost } from './one-host.ts'
 
 const WEBHOOK = join(import.meta.dirname, 'conversion-webhook.ts')
@@ -146,7 +147,7 @@ describe('custom resources', { timeout: 600_000 }, () => {
     assert.equal(await kubectl('get', 'crd', 'doors.doors.example.com', '-o', 'jsonpath={.status.storedVersions}'), '["v1","v2"]')
     await kubectl('label', 'doors.v2.doors.example.com', 'a', 'touched=yes')
     assert.deepEqual([await specs('v1'), await specs('v2')], [[{ hostPort: 'h:1' }, { hostPort: 'k:2' }], [{ host: 'h', port: '1' }, { host: 'k', port: '2' }]])
-    for (const pid of lab.pids(/conversion-webhook/)) process.kill(pid, 'SIGKILL')
+    for (const pid of lab.pids(/conversion-webhook/)) kill(pid)
     await kubectl('label', 'doors.v2.doors.example.com', 'a', 'again=yes')
     const { stderr } = await lab.kubectl(['get', '--raw', '/apis/doors.example.com/v1/namespaces/default/doors/a'])
     assert.match(stderr, /conversion webhook for doors\.example\.com\/v2, Kind=Door failed: Post "https:\/\/[\d.]+:8444\/\?timeout=30s": dial tcp/)
@@ -171,7 +172,7 @@ describe('custom resources', { timeout: 600_000 }, () => {
 
   it('are served as soon as a server that was killed is ready again', async () => {
     await must(['create'], certificate('stays'))
-    for (const pid of lab.pids(/skiff\S* server/)) process.kill(pid, 'SIGKILL')
+    for (const pid of lab.pids(/skiff\S* server/)) kill(pid)
     await until('the server is gone', 10_000, () => lab.pids(/skiff\S* server/).length === 0)
     await serve()
     assert.equal(await kubectl('get', 'certs', '-o', 'name'), 'certificate.cert.example.com/stays\n')

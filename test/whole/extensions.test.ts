@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { testAuthority, testCertificate } from '#server/apiserver/webhook-client/https-server.test-support.ts'
 import { until } from '../lab/cluster.ts'
+import { kill } from '../lab/host.ts'
 import { OneHost } from './one-host.ts'
 
 const PROGRAM = join(import.meta.dirname, 'extension-server.ts')
@@ -89,7 +90,7 @@ describe('extensions', { timeout: 600_000 }, () => {
   it('a server that is gone is told as such, and is back when it is back', async () => {
     program.kill('SIGKILL')
     const pids = lab.pids(/extension-server/)
-    for (const pid of pids) process.kill(pid, 'SIGKILL')
+    for (const pid of pids) kill(pid)
     await kubectl('patch', 'service', 'api', '-n', 'wardle', '-p', '{"metadata":{"labels":{"touched":"yes"}}}')
     await kubectl('wait', '--for=condition=Available=false', 'apiservice/v1alpha1.wardle.example.com', '--timeout=20s')
     assert.match(await kubectl('get', 'apiservice', 'v1alpha1.wardle.example.com', '--no-headers'), /False \(FailedDiscoveryCheck\)/)
@@ -119,7 +120,7 @@ describe('extensions', { timeout: 600_000 }, () => {
     assert.equal(await refused('create', 'configmap', 'bad', '--from-literal=deny=1'), 'error: failed to create configmap: admission webhook "v.wardle.example.com" denied the request: this may not be')
     await kubectl('-n', 'wardle', 'create', 'configmap', 'elsewhere', '--from-literal=deny=1')
     assert.match(await kubectl('get', 'validatingwebhookconfiguration', 'v', '--no-headers'), /^v +1 +\S+$/)
-    for (const pid of lab.pids(/extension-server/)) process.kill(pid, 'SIGKILL')
+    for (const pid of lab.pids(/extension-server/)) kill(pid)
     assert.equal(await refused('create', 'configmap', 'late'), `error: failed to create configmap: Internal error occurred: failed calling webhook "m.wardle.example.com": failed to call webhook: Post "https://hooks.wardle.svc:443/webhook/mutate?timeout=10s": dial tcp ${lab.host.ip}:${PORT}: connect: connection refused`)
     await kubectl('delete', 'mutatingwebhookconfiguration', 'm')
     await kubectl('delete', 'validatingwebhookconfiguration', 'v')

@@ -185,11 +185,15 @@ describe('the network of three hosts', { timeout: 600_000 }, () => {
     const ip = await ipOf('rolled')
     const stop = new AbortController()
     const tally = { done: 0, failed: [] as string[], seen: new Set<string>() }
-    const clients = [one[0] as PodPlace, one[1] as PodPlace, hosts[2] as LabHost].map(async (from) => {
-      while (!stop.signal.aborted) {
+    const places = [one[0] as PodPlace, one[1] as PodPlace, hosts[2] as LabHost]
+    // Each node hears of the endpoints in its own time.
+    for (const from of places) await until(`the Service answers ${from.name}`, 10_000, async () => (await ask(cluster, from, [{ http: `http://${ip}/` }]))[0]?.got !== undefined)
+    const clients = places.map(async (from) => {
+      for (let asked = 0; !stop.signal.aborted;) {
         for (const outcome of await ask(cluster, from, Array.from({ length: 100 }, () => ({ http: `http://${ip}/` })))) {
           tally.done++
-          if (outcome.got === undefined) tally.failed.push(`from ${from.name}: ${outcome.failed ?? ''}`)
+          asked++
+          if (outcome.got === undefined) tally.failed.push(`from ${from.name}, its request ${asked}: ${outcome.failed ?? ''}`)
           else tally.seen.add(outcome.got)
         }
       }

@@ -4,6 +4,7 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { Cluster, until } from '../lab/cluster.ts'
+import { kill } from '../lab/host.ts'
 import type { LabHost } from '../lab/host.ts'
 import type { Road } from './net-peer.ts'
 import { apply, echoManifest, gotten, podsOf, service, type PodPlace } from './three-hosts.ts'
@@ -105,7 +106,7 @@ describe('nodes', { timeout: 600_000 }, () => {
     await cluster.stop(h3, 'SIGKILL')
     cluster.start(h3)
     const [pid = 0] = running(h3, 'sleep 5003')
-    process.kill(pid, 'SIGKILL')
+    kill(pid)
     await until('the container runs again without a server', 30_000, () => running(h3, 'sleep 5003').some((p) => p !== pid))
     await servedBy(h3, ['h1', 'h2', 'h3'], before)
     cluster.start(h1)

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ChildProcess } from 'node:child_process'
 import { until } from '../lab/cluster.ts'
+import { kill } from '../lab/host.ts'
 import type { LabHost, Output } from '../lab/host.ts'
 import { Lab } from '../lab/lab.ts'
 
@@ -66,7 +67,7 @@ export class OneHost {
 
   /** Ends it politely and tells the exit code. */
   async stop(child: ChildProcess, pattern: RegExp): Promise<number | null> {
-    for (const pid of this.pids(pattern)) process.kill(pid, 'SIGTERM')
+    for (const pid of this.pids(pattern)) kill(pid, 'SIGTERM')
     await until('skiff ends after SIGTERM', 12_000, () => child.exitCode !== null || child.signalCode !== null)
     return child.exitCode
   }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { Cluster, until } from '../lab/cluster.ts'
+import { kill } from '../lab/host.ts'
 import type { LabHost } from '../lab/host.ts'
 import { leaderOf } from '../lab/leader.ts'
 
@@ -55,12 +56,12 @@ describe('a leader that cannot be reached', { timeout: 600_000 }, () => {
     const leader = await leaderOf(cluster)
     const [first] = others(leader) as [LabHost]
     const pids = leader.processes().filter((p) => / server /.test(p.command) && !p.command.startsWith('nsenter')).map((p) => p.pid)
-    for (const pid of pids) process.kill(pid, 'SIGSTOP')
+    for (const pid of pids) kill(pid, 'SIGSTOP')
     let tries = 0
     try {
       await until('the others take writes', 30_000, async () => (await create(first, `paused-during-${++tries}`)).code === 0)
     } finally {
-      for (const pid of pids) process.kill(pid, 'SIGCONT')
+      for (const pid of pids) kill(pid, 'SIGCONT')
     }
     // Asked at once: it may refuse, and may wait, but must not say that what the others stored is not there.
     const { code, stdout, stderr } = await leader.run(['kubectl', '--kubeconfig', leader.kubeconfig, '--request-timeout', '20s', 'get', 'configmap', `paused-during-${tries}`, '-o', 'name'])

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { noEtcd } from '#server/store/etcd/etcd.test-support.ts'
 import { until } from '../lab/cluster.ts'
+import { kill } from '../lab/host.ts'
 import { assertOneLine, OneHost, SKIFF } from './one-host.ts'
 
 const SERVER = /skiff\S* server /
@@ -133,7 +134,7 @@ describe('snapshots', { timeout: 600_000 }, () => {
     await until('the older one went', 20_000, () => !timed().includes(first))
     assert.ok(local().filter((n) => n.startsWith('timed-h1-')).length <= 3)
     assert.match(await kubectl(['get', 'events', '-A', '--field-selector', 'reason=SnapshotSaved']), /Snapshot timed-h1-\d+ saved to file:/)
-    for (const process_ of lab.host.processes().filter((p) => p.command.includes('s3-server.ts'))) process.kill(process_.pid, 'SIGKILL')
+    for (const process_ of lab.host.processes().filter((p) => p.command.includes('s3-server.ts'))) kill(process_.pid)
     await until('the failure is told', 30_000, async () => /could not be stored elsewhere; it is in the directory: the S3 storage 127\.0\.0\.1:9000 cannot be reached/.test(await kubectl(['get', 'events', '-A', '--field-selector', 'reason=SnapshotFailed'])))
     assert.ok(!lab.host.log('server-schedule').includes('not-to-be-seen'))
     assert.equal(await lab.stop(server, SERVER), 0)
@@ -173,7 +174,7 @@ describe('a server on an external etcd', { skip: noEtcd, timeout: 600_000 }, () 
   })
 
   it('says 503 while etcd is away, and goes on when it is back', async () => {
-    for (const p of lab.host.processes().filter((q) => q.command.startsWith('etcd ') || q.command.includes('/etcd '))) process.kill(p.pid, 'SIGKILL')
+    for (const p of lab.host.processes().filter((q) => q.command.startsWith('etcd ') || q.command.includes('/etcd '))) kill(p.pid)
     await until('it is not ready', 30_000, async () => (await lab.kubectl(['get', '--raw', '/readyz', '--request-timeout', '25s'], { timeoutMs: 40_000 })).code !== 0)
     await etcd()
     await until('it works again', 40_000, async () => (await lab.kubectl(['create', 'configmap', 'after', '--from-literal=a=b'])).code === 0)
@@ -266,7 +267,7 @@ describe('two servers on one external etcd', { skip: noEtcd, timeout: 600_000 },
   })
 
   it('when one is killed the other one takes over, and clients are told', async () => {
-    for (const p of lab.host.processes().filter((q) => SERVER.test(q.command))) process.kill(p.pid, 'SIGKILL')
+    for (const p of lab.host.processes().filter((q) => SERVER.test(q.command))) kill(p.pid)
     await until('its address goes', 40_000, async () => (await addresses('h2')) === second().ip)
     await until('its work is taken over', 40_000, async () => (await holder('h2', 'kube-controller-manager')) === 'h2')
     await must('h2', ['scale', 'deployment', 'web', '--replicas=4'])
@@ -290,7 +291,7 @@ describe('a snapshot of several servers', { timeout: 600_000 }, () => {
     await until(`${host.name} is ready`, 60_000, async () => existsSync(host.kubeconfig) && (await kubectl(host, ['get', '--raw', '/readyz'])).stdout === 'ok')
   }
   const killAll = () => {
-    for (const host of hosts()) for (const p of host.processes().filter((q) => SERVER.test(q.command))) process.kill(p.pid, 'SIGKILL')
+    for (const host of hosts()) for (const p of host.processes().filter((q) => SERVER.test(q.command))) kill(p.pid)
   }
   before(async () => {
     lab = await OneHost.create()

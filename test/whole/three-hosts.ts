@@ -25,10 +25,10 @@ export function echoManifest(options: { name?: string; replicas?: number; pod?: 
           containers: [
             {
               name: 'web', image: 'busybox:1', command: ['sh', '-c', 'mkdir /www; hostname > /www/index.html; exec httpd -f -p 8080 -h /www'], ports: [{ name: 'http', containerPort: 8080 }],
-              readinessProbe: { exec: { command: ['sh', '-c', 'test -e /www/index.html -a ! -e /tmp/unready'] }, periodSeconds: 1, failureThreshold: 1 },
+              readinessProbe: { exec: { command: ['sh', '-c', 'test -e /www/index.html -a ! -e /tmp/unready'] }, periodSeconds: 1, timeoutSeconds: 10, failureThreshold: 1 },
               ...(preStopSeconds !== undefined && { lifecycle: { preStop: { sleep: { seconds: preStopSeconds } } } }),
             },
-            { name: 'peer', image: 'busybox:1', command: PEER_IN_POD('serve', '9000'), volumeMounts: [{ name: 'host', mountPath: '/host' }], readinessProbe: { tcpSocket: { port: 9000 }, periodSeconds: 1 } },
+            { name: 'peer', image: 'busybox:1', command: PEER_IN_POD('serve', '9000'), volumeMounts: [{ name: 'host', mountPath: '/host' }], readinessProbe: { tcpSocket: { port: 9000 }, periodSeconds: 1, timeoutSeconds: 10 } },
           ],
           volumes: [{ name: 'host', hostPath: { path: '/' } }],
           ...pod,

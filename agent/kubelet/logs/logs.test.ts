@@ -8,6 +8,7 @@ import { gunzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import type { LogOptions } from '../streams.ts'
 import { criTimeNano, parseCriLine } from './cri-log.ts'
+import { createLogFilter } from './log-filter.ts'
 import { readLogs } from './read-logs.ts'
 import { rotateLog } from './rotate-logs.ts'
 import { tailOffset } from './tail-file.ts'
@@ -113,6 +114,64 @@ test('the tail begins where the naive way finds it', async (t) => {
     const whole = text.split(/(?<=\n)/)
     assert.equal(text.slice(from), count === 0 ? '' : whole.slice(-count).join(''))
   }), { numRuns: 60 })
+})
+
+test('what is shown of a log is what the naive way shows, wherever its blocks end', async () => {
+  const part = fc.oneof(fc.string({ maxLength: 90, unit: 'grapheme' }).map((text) => text.replaceAll('\n', ' ')), fc.constant('x'.repeat(300)))
+  const second = fc.integer({ min: 10, max: 59 })
+  const record = fc.oneof(
+    { weight: 8, arbitrary: fc.tuple(second, fc.constantFrom('stdout', 'stderr'), fc.constantFrom('F', 'P', 'F:x', 'P:'), part).map(([s, stream, tags, text]) => `2026-01-01T00:00:${s}.5Z ${stream} ${tags} ${text}`) },
+    { weight: 1, arbitrary: fc.constantFrom('', ' ', 'half a li', 'x stdin F a', 'x stdout Q a', 'x stdout Fx a', 'x stdout F', 'x stdout P', ' stderr F no time', 'x stdoutF F a', 'x stdouts F a') },
+  )
+  const options: fc.Arbitrary<LogOptions> = fc.record({
+    timestamps: fc.boolean(), stream: fc.constantFrom('All' as const, 'Stdout' as const, 'Stderr' as const),
+    limitBytes: fc.integer({ min: 1, max: 400 }), tailLines: fc.integer({ min: 1, max: 8 }), sinceTime: second.map((s) => `2026-01-01T00:00:${s}Z`),
+  }, { requiredKeys: [] })
+  await fc.assert(fc.asyncProperty(fc.array(record, { maxLength: 12 }), options, fc.infiniteStream(fc.integer({ min: 1, max: 120 })), (records, opt, sizes) => {
+    const log = Buffer.from(records.map((r) => `${r}\n`).join(''))
+    const filter = createLogFilter(opt, NOW)
+    const shown: Buffer[] = []
+    let rest = Buffer.alloc(0)
+    let isEnough = false
+    for (let at = 0; at < log.length && !isEnough;) {
+      const { value: size } = sizes.next() as { value: number }
+      // Whatever lies behind the block's end is none of its.
+      const block = Buffer.concat([rest, log.subarray(at, at + size), Buffer.from('2026-01-01T00:00:59Z stdout F of another time\n')])
+      const end = rest.length + Math.min(size, log.length - at)
+      const { bytes, consumed, isEnough: enough } = filter(block, end)
+      shown.push(block.subarray(0, bytes))
+      rest = block.subarray(consumed, end)
+      at += size
+      isEnough = enough
+    }
+    assert.equal(Buffer.concat(shown).toString('latin1'), naivelyShown(log, opt).toString('latin1'))
+    return Promise.resolve()
+  }), { numRuns: 600 })
+})
+
+function naivelyShown(log: Buffer, { timestamps, stream, limitBytes, tailLines, sinceTime }: LogOptions): Buffer {
+  const out: Buffer[] = []
+  let isFresh = true
+  let at = 0
+  for (let n = 0; n < (tailLines ?? Infinity) && at < log.length; n++) {
+    const end = log.indexOf('\n', at)
+    const line = parseCriLine(log.subarray(at, end))
+    at = end + 1
+    if (!line || (stream !== undefined && stream !== 'All' && stream.toLowerCase() !== line.stream)) continue
+    if (sinceTime !== undefined && (criTimeNano(line.time) ?? 0n) < (criTimeNano(sinceTime) ?? 0n)) continue
+    if (timestamps && isFresh) out.push(Buffer.from(`${line.time} `))
+    isFresh = !line.partial
+    out.push(line.text, ...(line.partial ? [] : [Buffer.from('\n')]))
+  }
+  return Buffer.concat(out).subarray(0, limitBytes)
+}
+
+test('a record longer than the blocks that are read is shown whole, and what comes after it', async (t) => {
+  const w = world(t)
+  const long = Array.from({ length: 40_000 }, (_, n) => String(n)).join(' ')
+  writeFileSync(w.path, `2026-01-01T00:00:01Z stdout F before\n2026-01-01T00:00:01Z stdout F ${long}\n2026-01-01T00:00:02Z stdout F after\n`)
+  await w.read({})
+  assert.equal(w.text(), `before\n${long}\nafter\n`)
 })
 
 test('records are read as CRI writes them', () => {

@@ -2,13 +2,14 @@
 import { watch, type FSWatcher } from 'node:fs'
 import { open, readdir, stat, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { CodedError, hasCode } from '#base/errors.ts'
+import { hasCode } from '#base/errors.ts'
 import type { LogOptions, LogSink } from '../streams.ts'
-import { criTimeNano, parseCriLine } from './cri-log.ts'
+import { createLogFilter } from './log-filter.ts'
 import { tailOffset } from './tail-file.ts'
 
 const READ_BYTES = 64 * 1024
-const NEWLINE = Buffer.from('\n')
+
+type Filter = ReturnType<typeof createLogFilter>
 
 export interface ReadLogsInput {
   path: string
@@ -24,7 +25,7 @@ export interface ReadLogsInput {
 
 export async function readLogs(input: ReadLogsInput): Promise<void> {
   const { options, signal } = input
-  const filter = createFilter(input)
+  const filter = createLogFilter(options, input.nowMs)
   let current = await openLog(input.path)
   if (!current) {
     if (!options.follow) return
@@ -55,87 +56,34 @@ export async function readLogs(input: ReadLogsInput): Promise<void> {
         offset = 0
       }
     }
-    await filter.flush()
   } finally {
     await current.close()
   }
 }
 
-interface Filter {
-  /** False: the limit of bytes or lines is reached. */
-  record(line: Buffer): Promise<boolean>
-  flush(): Promise<void>
-}
-
-function createFilter({ options, nowMs, sink }: ReadLogsInput): Filter {
-  const since = sinceNano(options, nowMs)
-  const stream = options.stream === 'Stdout' ? 'stdout' : options.stream === 'Stderr' ? 'stderr' : undefined
-  let left = options.limitBytes ?? Infinity
-  // As upstream: a log that grows while its tail is read gives no more lines than were asked for.
-  let linesLeft = options.follow ? Infinity : (options.tailLines ?? Infinity)
-  let fresh = true
-  let pending: Buffer[] = []
-  let pendingBytes = 0
-  const flush = async () => {
-    if (pendingBytes === 0) return
-    const out = Buffer.concat(pending, pendingBytes)
-    pending = []
-    pendingBytes = 0
-    await sink.write(out)
-  }
-  const put = (chunk: Buffer): boolean => {
-    const cut = chunk.length > left ? chunk.subarray(0, left) : chunk
-    left -= cut.length
-    pending.push(cut)
-    pendingBytes += cut.length
-    return left > 0
-  }
-  return {
-    flush,
-    async record(line) {
-      linesLeft -= 1
-      const parsed = parseCriLine(line)
-      if (!parsed || (stream !== undefined && parsed.stream !== stream)) return linesLeft > 0
-      if (since !== undefined && (criTimeNano(parsed.time) ?? 0n) < since) return linesLeft > 0
-      const stamp = options.timestamps && fresh ? Buffer.from(`${parsed.time} `) : undefined
-      fresh = !parsed.partial
-      const more = put(Buffer.concat([...(stamp ? [stamp] : []), parsed.text, ...(parsed.partial ? [] : [NEWLINE])]))
-      if (!more || pendingBytes >= READ_BYTES) await flush()
-      return more && linesLeft > 0
-    },
-  }
-}
-
-function sinceNano({ sinceTime, sinceSeconds }: LogOptions, nowMs: number): bigint | undefined {
-  if (sinceTime !== undefined) {
-    const nano = criTimeNano(sinceTime)
-    if (nano === undefined) throw new CodedError('LOGS_INVALID', `sinceTime ${JSON.stringify(sinceTime)} is not an RFC 3339 time`)
-    return nano
-  }
-  return sinceSeconds === undefined ? undefined : BigInt(Math.floor(nowMs - sinceSeconds * 1000)) * 1_000_000n
-}
-
-/** Reads to the file's present end; half a line at the end is left for the next time. */
-async function pump(file: FileHandle, from: number, filter: Filter, { signal }: ReadLogsInput): Promise<{ nextOffset: number; done: boolean }> {
+/** Reads to the file's present end; half a record at the end is left for the next time. */
+async function pump(file: FileHandle, from: number, filter: Filter, { signal, sink }: ReadLogsInput): Promise<{ nextOffset: number; done: boolean }> {
   let offset = from
-  let rest = Buffer.alloc(0)
-  const block = Buffer.allocUnsafe(READ_BYTES)
+  let block = Buffer.allocUnsafeSlow(READ_BYTES)
+  /** Of a record whose end was not read yet, at the block's beginning. */
+  let rest = 0
   for (;;) {
     signal.throwIfAborted()
-    const { bytesRead } = await file.read(block, 0, READ_BYTES, offset + rest.length)
-    if (bytesRead === 0) break
-    const data = Buffer.concat([rest, block.subarray(0, bytesRead)])
-    let at = 0
-    for (let end = data.indexOf(0x0a); end >= 0; end = data.indexOf(0x0a, at)) {
-      const more = await filter.record(data.subarray(at, end))
-      at = end + 1
-      if (!more) return { nextOffset: offset + at, done: true }
-    }
-    offset += at
-    rest = Buffer.from(data.subarray(at))
+    const { bytesRead } = await file.read(block, rest, block.length - rest, offset + rest)
+    if (bytesRead === 0) return { nextOffset: offset, done: false }
+    const end = rest + bytesRead
+    const { bytes, consumed, isEnough } = filter(block, end)
+    offset += consumed
+    rest = end - consumed
+    const full = block
+    // A few bytes need not keep a whole block until they are sent; one that is sent as it is is not ours any more. A record may be longer than any block.
+    const isSent = bytes > READ_BYTES / 4
+    if (isSent || consumed === 0) block = Buffer.allocUnsafeSlow(rest + READ_BYTES)
+    const shown = isSent ? full.subarray(0, bytes) : Buffer.from(full.subarray(0, bytes))
+    full.copy(block, 0, consumed, end)
+    if (bytes > 0) await sink.write(shown)
+    if (isEnough) return { nextOffset: offset, done: true }
   }
-  await filter.flush()
-  return { nextOffset: offset, done: false }
 }
 
 /** Where the last `lines` records begin. Fewer in this file than asked: all of it (a rotated file's lines are not fetched, as upstream). */

@@ -1,0 +1,43 @@
+/** A client that takes whatever a server answers: codes, bodies, warnings. */
+import { Agent, request } from 'node:https'
+import { readKubeconfig } from '../bench/inside/api.ts'
+import type { Answer } from './exchange.ts'
+
+export interface Client { ask(method: string, path: string, how?: { body?: string; type?: string; headers?: Record<string, string> }): Promise<Answer>; close(): void }
+
+const ANSWER_MS_MAX = 60_000
+
+export function openClient(kubeconfig: string, connections: number): Client {
+  const { server, tls } = readKubeconfig(kubeconfig)
+  const { hostname, port } = new URL(server)
+  const agent = new Agent({ keepAlive: true, maxSockets: connections, ...tls })
+  return {
+    ask: (method, path, { body, type = 'application/json', headers } = {}) => new Promise((resolve, reject) => {
+      const sent = body === undefined ? undefined : Buffer.from(body)
+      const req = request({
+        agent, hostname, port, method, path, timeout: ANSWER_MS_MAX,
+        headers: { accept: 'application/json', 'user-agent': 'oracle/1', ...(sent && { 'content-type': type, 'content-length': sent.length }), ...headers },
+      }, (res) => {
+        const chunks: Buffer[] = []
+        res.on('data', (chunk: Buffer) => chunks.push(chunk))
+        res.on('error', reject)
+        res.on('end', () => {
+          const warnings = res.headers['warning'] as string | string[] | undefined
+          resolve({ status: res.statusCode ?? 0, body: parsed(Buffer.concat(chunks).toString()), warnings: warnings === undefined ? [] : [warnings].flat() })
+        })
+      })
+      req.on('timeout', () => req.destroy(new Error(`${method} ${path}: no answer within ${ANSWER_MS_MAX / 1000} s`)))
+      req.on('error', reject)
+      req.end(sent)
+    }),
+    close: () => agent.destroy(),
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}

@@ -1,0 +1,33 @@
+/** What is asked of both servers: cases, which are sequences of requests about one object, and what a server answers. */
+
+export type Json = Record<string, unknown>
+
+export interface Step {
+  /** How it is asked, for the groups of the report: `merge patch`, `apply --force`, `PUT`. */
+  form: string
+  method: string
+  path: string
+  type?: string
+  headers?: Record<string, string>
+  /** JSON unless it is a text. A function is given what the server answered last about the object: a client that reads, changes and writes. */
+  body?: unknown
+  /** Makes the world that the case is about: must succeed. */
+  isSetUp?: true
+}
+
+export type FromLast = (last: Json) => unknown
+
+export interface Case {
+  family: string
+  /** `apps/v1 deployments` */
+  kind: string
+  steps: readonly Step[]
+  /** What to delete at the end, whatever the answers were. */
+  object: string
+}
+
+/** `body`: parsed where it is JSON. */
+export interface Answer { status: number; body: unknown; warnings: readonly string[] }
+
+export const clone = <T>(value: T): T => (value === undefined ? value : JSON.parse(JSON.stringify(value)) as T)
+export const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)

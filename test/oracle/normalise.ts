@@ -1,0 +1,49 @@
+/** Takes out of an answer what two servers cannot have in common: identities, revisions, times, what was chosen by chance. Pure. */
+import { isObject, type Answer, type Json } from './exchange.ts'
+
+/** Of these only whether they are there is compared. */
+const OPAQUE = new Set(['uid', 'resourceVersion', 'creationTimestamp', 'deletionTimestamp', 'nodePort', 'healthCheckNodePort', 'lastTransitionTime'])
+const UID = /\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g
+const SERVICE_IP = /\b10\.43\.\d+\.\d+\b/g
+const CLOCK = /\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z\b/g
+/** Times that requests name stay as they are. */
+const SENT_TIME = '2026-01-01T'
+
+export function normalised({ status, body, warnings }: Answer): Json {
+  const clean = value(body)
+  return { status, ...(warnings.length > 0 && { warnings: [...warnings].map(text).toSorted() }), body: isObject(clean) && clean['kind'] === 'Status' ? sortedCauses(clean) : clean }
+}
+
+function value(of: unknown, key?: string): unknown {
+  if (Array.isArray(of)) return of.map((v) => value(v))
+  if (isObject(of)) {
+    const isEntry = 'fieldsV1' in of
+    // They are ordered by the second in which they were written, which may be another one there.
+    const owners = of['managedFields']
+    if (Array.isArray(owners)) return value({ ...of, managedFields: undefined, owners: owners.toSorted((a, b) => (ownerOf(a) < ownerOf(b) ? -1 : 1)) })
+    return Object.fromEntries(Object.entries(of).filter(([, v]) => v !== null && v !== undefined).map(([k, v]) => [k, isEntry && k === 'time' ? '<time>' : value(v, k)]))
+  }
+  if (key !== undefined && OPAQUE.has(key) && (typeof of === 'string' || typeof of === 'number')) return `<${key}>`
+  return typeof of === 'string' ? text(of) : of
+}
+
+function ownerOf(entry: unknown): string {
+  const { operation, manager, apiVersion, subresource } = entry as Json
+  return JSON.stringify([operation, manager, apiVersion, subresource])
+}
+
+function text(of: string): string {
+  return of.replace(UID, '<uid>').replace(SERVICE_IP, '<service ip>').replace(CLOCK, (time) => (time.startsWith(SENT_TIME) ? time : '<time>'))
+    .replace(/\bX509SHA256=[0-9a-f]+/g, '<certificate>').replace(/\b0x[0-9a-f]{6,}\b/g, '<address>')
+}
+
+/** Go walks maps in any order: what several causes say is compared, not which is told first. */
+function sortedCauses(status: Json): Json {
+  const details = status['details'] as Json | undefined
+  const causes = details?.['causes']
+  if (!Array.isArray(causes) || causes.length < 2) return status
+  const message = String(status['message'])
+  const at = message.indexOf(': [')
+  const sorted = at < 0 || !message.endsWith(']') ? message : `${message.slice(0, at)}: [${message.slice(at + 3, -1).split(', ').toSorted().join(', ')}]`
+  return { ...status, message: sorted, details: { ...details, causes: causes.toSorted((a, b) => JSON.stringify(a).localeCompare(JSON.stringify(b))) } }
+}

@@ -2,7 +2,7 @@
 import type { CelField, CelObjectType } from './type.ts'
 import { DYN, STRING } from './type.ts'
 import type { CelValue } from './value.ts'
-import { CelList, CelMap, StructValue } from './value.ts'
+import { CelList, CelMap, Optional, StructValue } from './value.ts'
 
 const OPERATION_FIELDS: ReadonlyMap<string, CelField> = new Map((['op', 'path', 'from', 'value'] as const).map((jsonName) => [jsonName, { jsonName, type: jsonName === 'value' ? DYN : STRING }]))
 
@@ -30,4 +30,16 @@ function misplaced(value: CelValue, path: string): string[] {
   if (value instanceof CelList) return Array.from(value, (item) => misplaced(item, path)).flat()
   if (value instanceof CelMap) return Array.from(value.keys(), (key) => misplaced(value.find(key) ?? null, path)).flat()
   return []
+}
+
+/** Where CEL's own null stands first: a field that is set to `optional.none()` is not it. */
+export function nullPath(value: CelValue): readonly (string | number)[] | undefined {
+  if (value === null) return []
+  if (value instanceof Optional) return value.value === undefined ? undefined : nullPath(value.value)
+  const within = value instanceof CelList ? Array.from(value, (item, i) => [i, item] as const) : value instanceof CelMap ? Array.from(value.keys(), (key) => [String(key as string), value.find(key) ?? null] as const) : []
+  for (const [step, item] of within) {
+    const rest = nullPath(item)
+    if (rest) return [step, ...rest]
+  }
+  return undefined
 }

@@ -24,7 +24,7 @@ export async function startKubeApiserver(host: LabHost, apiserver: string): Prom
   const tokens = generateKeyPairSync('rsa', { modulusLength: 2048 })
   writeFileSync(join(dir, 'clients.crt'), certificate)
   writeFileSync(join(dir, 'tokens.key'), tokens.privateKey.export({ type: 'pkcs1', format: 'pem' }), { mode: 0o600 })
-  host.start('kube-apiserver', [
+  const child = host.start('kube-apiserver', [
     apiserver, `--etcd-servers=http://${etcd?.host}:${etcd?.port}`, `--bind-address=${host.ip}`, `--advertise-address=${host.ip}`, `--secure-port=${PORT}`, `--cert-dir=${join(dir, 'serving')}`, '--service-cluster-ip-range=10.43.0.0/16',
     '--endpoint-reconciler-type=none', '--service-account-issuer=https://kubernetes.default.svc', `--service-account-key-file=${join(dir, 'tokens.key')}`, `--service-account-signing-key-file=${join(dir, 'tokens.key')}`,
     `--client-ca-file=${join(dir, 'clients.crt')}`, '--authorization-mode=Node,RBAC', '--disable-admission-plugins=ServiceAccount',
@@ -32,7 +32,7 @@ export async function startKubeApiserver(host: LabHost, apiserver: string): Prom
   const kubeconfig = join(dir, 'kubeconfig')
   const base64 = (pem: string | Buffer) => Buffer.from(pem).toString('base64')
   await until('kube-apiserver is ready', 120_000, async () => {
-    if (host.processes().every((p) => !p.command.includes('--etcd-servers='))) throw new Error(`kube-apiserver ended: ${host.log('kube-apiserver').slice(-2_000)}`)
+    if (child.exitCode !== null || child.signalCode !== null) throw new Error(`kube-apiserver ended: ${host.log('kube-apiserver').slice(-2_000)}`)
     const ready = await host.run(['curl', '-sk', '--max-time', '5', `https://${host.ip}:${PORT}/readyz`])
     return ready.stdout === 'ok'
   })

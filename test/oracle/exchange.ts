@@ -22,7 +22,7 @@ export interface Case {
   /** `apps/v1 deployments` */
   kind: string
   steps: readonly Step[]
-  /** What to delete at the end, whatever the answers were. */
+  /** What to delete at the end, whatever the answers were; empty: nothing. */
   object: string
 }
 

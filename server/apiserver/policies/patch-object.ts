@@ -26,7 +26,8 @@ export function applyConfiguration(cel: Cel, value: CelValue, { row, model, obje
   const config = { ...(json.value as Json), ...names }
   if (model === undefined) return { ok: false, message: `error applying patch: the schema of ${names.kind} is not known` }
   const schema = typesOf(row)
-  const problem = typeProblem(config, model, schema)
+  const nullAt = cel.nullPath(value)
+  const problem = typeProblem(config, model, schema) ?? (nullAt && nullProblem(nullAt, { kind: 'ref', model }, schema))
   if (problem !== undefined) return { ok: false, message: `error applying patch: failed to convert patch object to typed object: ${problem}` }
   const atomics = findAtomics(config, { kind: 'ref', model }, schema, '')
   if (atomics.length > 0) return { ok: false, message: `error applying patch: invalid ApplyConfiguration: may not mutate atomic arrays, maps or structs: ${atomics.join(', ')}` }
@@ -40,29 +41,16 @@ function typeProblem(config: Json, model: string, schema: SchemaSet): string | u
     if (error instanceof PatchError) return error.message
     throw error
   }
-  return nullProblem(config, { kind: 'ref', model }, schema, '')
+  return undefined
 }
 
 /** CEL's null is no null of JSON to upstream's types, and so of none of them. */
-function nullProblem(value: unknown, type: FieldType | undefined, schema: SchemaSet, path: string): string | undefined {
-  if (value === null) {
-    const wanted = type?.kind === 'list' ? 'list' : type?.kind === 'ref' || type?.kind === 'map' ? 'map' : 'any scalar'
-    return `${path}: expected ${wanted}, got &{NULL_VALUE}`
-  }
-  if (Array.isArray(value)) {
-    for (const [i, item] of value.entries()) {
-      const problem = nullProblem(item, type?.kind === 'list' ? type.items : undefined, schema, `${path}[${i}]`)
-      if (problem !== undefined) return problem
-    }
-    return undefined
-  }
-  if (!isObject(value)) return undefined
+function nullProblem(path: readonly (string | number)[], type: FieldType | undefined, schema: SchemaSet, told = ''): string {
+  const [step, ...rest] = path
+  if (step === undefined) return `${told}: expected ${type?.kind === 'list' ? 'list' : type?.kind === 'ref' || type?.kind === 'map' ? 'map' : 'any scalar'}, got &{NULL_VALUE}`
+  if (typeof step === 'number') return nullProblem(rest, type?.kind === 'list' ? type.items : undefined, schema, `${told}[${step}]`)
   const model = type?.kind === 'ref' ? schema.model(type.model) : undefined
-  for (const key of Object.keys(value)) {
-    const problem = nullProblem(value[key], type?.kind === 'map' ? type.values : model && fieldType(model, key), schema, `${path}.${key}`)
-    if (problem !== undefined) return problem
-  }
-  return undefined
+  return nullProblem(rest, type?.kind === 'map' ? type.values : model && fieldType(model, step), schema, `${told}.${step}`)
 }
 
 /** As plain JSON, which nothing else holds on to, where there is such a form. */

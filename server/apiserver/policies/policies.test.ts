@@ -165,6 +165,13 @@ test('a JSON patch changes the object; a failed test leaves it', async () => {
   assert.deepStrictEqual([made.status, made.json['metadata']?.['annotations'], made.json['data']], [201, { 'x.io/a': 'b', 'y.io/b': 'added' }, { k: 'v!' }])
 })
 
+test('a scalar that is set to an optional value without one is taken away, a map stays', async () => {
+  const h = await server()
+  await mutating(h, 'p', { failurePolicy: 'Fail', reinvocationPolicy: 'Never', mutations: [apply('Object{data: optional.none(), immutable: optional.none(), metadata: Object.metadata{labels: {"a": "b"}}}')] })
+  const made = await h.call('POST', CM, { ...configMap('a'), immutable: true })
+  assert.deepStrictEqual([made.status, made.json['data'], made.json['immutable'], made.json['metadata']?.['labels']], [201, { k: 'v' }, undefined, { a: 'b' }])
+})
+
 test('what a mutation gets wrong is told', async () => {
   const h = await server()
   const cases = [

@@ -284,11 +284,25 @@ describe('what tells of the node', () => {
     const wanted: [string, number, string][] = [
       ['/healthz', 200, 'ok'], ['/pods', 200, list([])], ['/runningpods/', 200, list([{ metadata: { name: 'r' } }])], ['/configz', 200, '{"kubeletconfig":{}}'],
       ['/stats/summary', 200, '{"onlyCpuAndMemory":false}'], ['/stats/summary?only_cpu_and_memory=true', 200, '{"onlyCpuAndMemory":true}'],
-      ['/metrics', 200, 'kubelet_up 1\n'], ['/metrics/resource', 200, 'resource_up 1\n'], ['/metrics/cadvisor', 200, 'cadvisor_up 1\n'], ['/metrics/probes', 200, 'probes_up 1\n'],
+      ['/metrics/resource', 200, 'resource_up 1\n'], ['/metrics/cadvisor', 200, 'cadvisor_up 1\n'], ['/metrics/probes', 200, 'probes_up 1\n'],
       ['/metrics/other', 404, '404 page not found\n'], ['/stats/other', 404, '404: Page Not Found'], ['/stats', 404, '404: Page Not Found'], ['/', 404, '404 page not found\n'], ['/nothing', 404, '404 page not found\n'],
       ['/containerLogs/ns/p', 404, '404: Page Not Found'], ['/pods/x', 404, '404: Page Not Found'], ['/pods/', 200, list([])], ['/run/ns/p/c', 405, '405: Method Not Allowed'],
     ]
     for (const [path, status, body] of wanted) assert.deepEqual([path, await get(port, path)], [path, { status, body }])
+  })
+
+  it('requests are counted and timed by path and method beside the node\'s own figures; what clients make up is one of each', async () => {
+    const port = await listening({ pods: () => [] })
+    for (const path of ['/pods', '/pods', '/metrics/probes', '/made/up', '/made/otherwise', '/containerLogs/ns/p']) await get(port, path)
+    const { body } = await get(port, '/metrics')
+    const labels = (path: string) => `{long_running="false",method="GET",path="${path}",server_type="readwrite"}`
+    const lines = body.split('\n')
+    assert.deepEqual(lines.filter((l) => /^kubelet_(up|http_requests_total)/.test(l)), [
+      'kubelet_up 1', `kubelet_http_requests_total${labels('pods')} 2`, `kubelet_http_requests_total${labels('metrics/probes')} 1`, `kubelet_http_requests_total${labels('other')} 2`,
+      `kubelet_http_requests_total${labels('containerLogs')} 1`, `kubelet_http_requests_total${labels('metrics')} 1`,
+    ])
+    assert.deepEqual(lines.filter((l) => l.startsWith('kubelet_http_requests_duration_seconds_count')), ['pods', 'metrics/probes', 'other', 'containerLogs'].map((path, i) => `kubelet_http_requests_duration_seconds_count${labels(path)} ${[2, 1, 2, 1][i] ?? 0}`))
+    assert.deepEqual(lines.filter((l) => l.startsWith('kubelet_http_inflight_requests{') && !l.endsWith(' 0')), [`kubelet_http_inflight_requests${labels('metrics')} 1`])
   })
 
   it('a method that a path does not have is refused with those it has', async () => {

@@ -12,6 +12,7 @@ import type { Log } from '#base/log.ts'
 import { createUpgrades, type StreamTarget } from '#cri/index.ts'
 import type { ContainerName, NodeFigures, PodStreams } from '../kubelet/streams.ts'
 import { createHealth } from './health.ts'
+import { createRequestFigures } from './request-figures.ts'
 import { refusedRoute, segmentsOf } from './kubelet-routes.ts'
 import { sendSystemLog } from './system-logs.ts'
 import { badRequest, containerName, parseLogOptions, parseStreamRequest, type StreamRequest } from './stream-request.ts'
@@ -53,6 +54,7 @@ export function createKubeletHandlers(options: KubeletServerOptions): KubeletHan
   const log = options.log.with('kubelet-api')
   const serveUpgrade = createUpgrades({ clock, log })
   const health = createHealth(() => figures.health())
+  const requests = createRequestFigures(clock)
   return {
     request: (request, response) => { serve(request, response).catch((error: unknown) => refuse(response, error)) },
     upgrade: (request, socket, head) => { upgrade(request, socket, head).catch((error: unknown) => refuseUpgrade(socket, statusCode(error), asError(error).message)) },
@@ -61,6 +63,7 @@ export function createKubeletHandlers(options: KubeletServerOptions): KubeletHan
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://kubelet')
     const segments = segmentsOf(url.pathname)
+    response.on('close', requests.begin(request.method ?? '', segments))
     const none = refusedRoute(request.method ?? '', segments)
     if (none) {
       if (none.allow !== undefined) response.setHeader('allow', none.allow)
@@ -89,7 +92,7 @@ export function createKubeletHandlers(options: KubeletServerOptions): KubeletHan
         }
         const page = (['resource', 'cadvisor', 'probes'] as const).find((name) => name === first) ?? 'kubelet'
         response.setHeader('content-type', 'text/plain; version=0.0.4; charset=utf-8')
-        response.end(first === 'slis' ? health.metrics() : await figures.metrics(page))
+        response.end(first === 'slis' ? health.metrics() : (await figures.metrics(page)) + (page === 'kubelet' ? requests.metrics() : ''))
         return
       }
       case 'logs':
@@ -157,7 +160,9 @@ export function createKubeletHandlers(options: KubeletServerOptions): KubeletHan
 
   async function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://kubelet')
-    const none = refusedRoute(request.method ?? '', segmentsOf(url.pathname))
+    const segments = segmentsOf(url.pathname)
+    socket.on('close', requests.begin(request.method ?? '', segments))
+    const none = refusedRoute(request.method ?? '', segments)
     if (none) return refuseUpgrade(socket, none.status, none.text)
     const parsed = parseStreamRequest(url)
     if (!parsed) throw badRequest('this path has no streams')

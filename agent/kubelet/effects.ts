@@ -67,7 +67,7 @@ export interface EffectDeps {
   /** Writes what is to outlive the agent. */
   keep(memory: PodMemory): Promise<void>
   /** The API was told. */
-  onStatus?(before: PodStatus, after: PodStatus): void
+  onStatus?(before: PodStatus, after: PodStatus, memory: PodMemory): void
   /** The pod is gone for good: its worker and disk record end. */
   forget(memory: PodMemory): Promise<void>
 }
@@ -381,7 +381,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       // Gone, or replaced by a successor: refused, and the informer will say so before long.
       const answer = await client.patch<Pod>(PODS, podName, namespace, 'application/strategic-merge-patch+json', patch, { subresource: 'status' })
       memory.written = { sent: status, answer: answer.status ?? {}, resourceVersion: answer.metadata.resourceVersion }
-      deps.onStatus?.(before, status)
+      deps.onStatus?.(before, status, memory)
     },
 
     async tearDown() {

@@ -18,9 +18,17 @@ export interface ImagePuller {
   ensure(request: { pod: Stored<Pod>; image: string; policy: string | undefined; secrets: readonly Secret[]; event: ContainerEvent }, signal: AbortSignal): Promise<Image>
 }
 
-export interface ImagePullerDeps { runtime: ContainerRuntime; access: Pick<ImageAccess, 'mayUse' | 'pulling'>; providers?: CredentialProviders | undefined; clock: Clock; log: Log; maxParallelPulls: number }
+export interface ImagePullerDeps { runtime: ContainerRuntime; access: Pick<ImageAccess, 'mayUse' | 'pulling'>; providers?: CredentialProviders | undefined; clock: Clock; log: Log; maxParallelPulls: number; pulls?: PullWatch }
 
-export function createImagePuller({ runtime, access, providers, clock, log, maxParallelPulls }: ImagePullerDeps): ImagePuller {
+/** Told of the pulls that the registry is asked for. */
+export interface PullWatch {
+  /** What it returns is called once it has ended. */
+  begins(podUid: string): () => void
+  /** `tookMs`: with the wait for others. */
+  done(sizeBytes: number, tookMs: number): void
+}
+
+export function createImagePuller({ runtime, access, providers, clock, log, maxParallelPulls, pulls }: ImagePullerDeps): ImagePuller {
   const slots = createSemaphore(maxParallelPulls)
   return {
     async ensure({ pod, image, secrets, event, ...wanted }, signal) {
@@ -48,10 +56,12 @@ export function createImagePuller({ runtime, access, providers, clock, log, maxP
       event('Normal', 'Pulling', `Pulling image "${image}"`)
       const release = await slots.take(signal)
       const startedMs = clock.monotonicMs()
+      const ended = pulls?.begins(pod.metadata.uid)
       try {
         const all = [...credentials.map(({ auth, secret }) => ({ auth, source: secret })), ...(await provided()).map(({ auth, account }) => ({ auth, source: account }))]
         const pulled = await access.pulling(image, () => pull(image, all, signal))
         const nowMs = clock.monotonicMs()
+        pulls?.done(pulled.sizeBytes, nowMs - askedMs)
         event('Normal', 'Pulled', `Successfully pulled image "${image}" in ${goDuration(nowMs - startedMs)} (${goDuration(nowMs - askedMs)} including waiting). Image size: ${pulled.sizeBytes} bytes.`)
         return pulled
       } catch (error) {
@@ -61,6 +71,7 @@ export function createImagePuller({ runtime, access, providers, clock, log, maxP
         log.warn('image pull failed', { image, pod: `${pod.metadata.namespace ?? ''}/${pod.metadata.name}`, error: asError(error) })
         throw new StartError('ErrImagePull', message, { cause: error })
       } finally {
+        ended?.()
         release()
       }
     },

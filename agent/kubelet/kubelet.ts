@@ -16,6 +16,7 @@ import { rotateLog } from './logs/rotate-logs.ts'
 import { readHostPressure } from './node/host-facts.ts'
 import { runNodeLease } from './node/node-lease.ts'
 import { createNodeReporter } from './node/node-reporter.ts'
+import { createNodeStartup } from './node/node-startup.ts'
 import { createBoardWatch } from './node/board/board-watch.ts'
 import { checkReservations, nodeAllocatable, podsLimits } from './node/allocatable.ts'
 import { nodeCapacity } from './node/node-status.ts'
@@ -28,7 +29,7 @@ import { createLoopHealth } from './loop-health.ts'
 import { openPodStore } from './pod-store.ts'
 import { createPodStreams } from './pod-streams.ts'
 import type { PodWorkers } from './pod-worker.ts'
-import { preemptionMetrics } from './stats/metrics-text.ts'
+import { preemptionMetrics, type MetricFamily } from './stats/metrics-text.ts'
 import { createPodResources, noPodResourcesCounts, podResourcesMetrics } from './pod-resources/pod-resources.ts'
 import type { Prober } from './probes/prober.ts'
 import { withAllocation } from './resize.ts'
@@ -39,7 +40,10 @@ import { createStaticPods } from './static/static-pods.ts'
 import { createShutdownManager, NODE_NOT_READY, NOT_ADMITTED, SHUTDOWN } from './shutdown/shutdown-manager.ts'
 import { readKernelLog } from './node/kernel-log.ts'
 import { watchSystemOom } from './node/system-oom.ts'
+import { createKubeletDurations } from './stats/kubelet-durations.ts'
 import { createPodCounts, type CountedPod } from './stats/pod-counts.ts'
+import { createPodStartup } from './stats/pod-startup.ts'
+import { createRuntimeOperations } from './stats/runtime-operations.ts'
 import { createTerminationCounts } from './stats/termination-counts.ts'
 import { createStatsSource } from './stats/stats-source.ts'
 import type { NodeFigures, PodStreams } from './streams.ts'
@@ -76,7 +80,9 @@ const GARBAGE_LOOK_MS = 300_000
 /** The first list of Services comes within milliseconds of the first pod; a start waits this long for it before it fails. */
 const SERVICES_WAIT_MS = 5_000
 
-export function createKubelet(options: KubeletOptions): Kubelet {
+export function createKubelet(given: KubeletOptions): Kubelet {
+  const operations = createRuntimeOperations(given.clock)
+  const options = { ...given, runtime: operations.counted(given.runtime) }
   const { nodeName, client, informers, runtime, dataDir, rootDir, config, clock, random, events } = options
   const log = options.log.with('kubelet')
   const paths = podPaths(rootDir, config.podLogsDir)
@@ -87,7 +93,8 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   const drivers = createCsiDrivers({ nodeName, client, rootDir, clock, log })
   const inUse: { read?: Promise<readonly string[]> | undefined } = {}
   const board = createBoardWatch({ root: options.boardRoot ?? '/', dataDir, told: () => nodes.get(nodeName)?.status?.conditions ?? [], clock, log })
-  const reporter = createNodeReporter({ nodeName, volumesInUse: () => (inUse.read ??= volumesInUse(paths)), devices: () => devices?.capacity() ?? new Map(), signs: () => board.look(), observed: () => nodes.get(nodeName), client, runtime, config, facts: options.hostFacts, pressure, events, clock, log, servedPort: options.servedPort ?? (() => config.kubeletPort), underPressure: () => eviction.conditions, notReady: () => (shutdown.isShuttingDown ? [NODE_NOT_READY] : []) })
+  const nodeStartup = createNodeStartup({ bootMs: options.hostFacts.bootMs, startedMs: clock.nowMs(), clock })
+  const reporter = createNodeReporter({ nodeName, startup: nodeStartup, volumesInUse: () => (inUse.read ??= volumesInUse(paths)), devices: () => devices?.capacity() ?? new Map(), signs: () => board.look(), observed: () => nodes.get(nodeName), client, runtime, config, facts: options.hostFacts, pressure, events, clock, log, servedPort: options.servedPort ?? (() => config.kubeletPort), underPressure: () => eviction.conditions, notReady: () => (shutdown.isShuttingDown ? [NODE_NOT_READY] : []) })
   let workers: PodWorkers | undefined
   let prober: Prober | undefined
   let cgroups: PodCgroups | undefined
@@ -105,10 +112,16 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   const preemptions = new Map<string, number>()
   const terminations = createTerminationCounts()
   const podCounts = createPodCounts()
+  const durations = createKubeletDurations(clock)
+  const startup = createPodStartup(clock)
   const health = createLoopHealth(RESYNC_MS, clock)
   const volumeUsage: { of?: (podUid: string, volume: string) => Promise<VolumeFigures | undefined> } = {}
   const stats = createStatsSource({ volumeUsage: (uid, volume) => volumeUsage.of?.(uid, volume) ?? Promise.resolve(undefined), log, runtime, pods: () => streams.pods(), nodeName, rootDir, paths, facts: options.hostFacts, pressure, clock })
-  const figures = createNodeFigures({ stats, runtime, probes: () => prober?.counts() ?? [], counters: () => [...eviction.counters(), ...garbage.counters(), ...board.metrics(), ...podResourcesMetrics(resourceCalls), preemptionMetrics(preemptions), ...terminations.metrics(), ...shutdown.metrics(), ...(imageAccess?.metrics() ?? []), ...podCounts.metrics(countedPods(), cgroups?.version)], health: () => health.checks(), nodeName, config, facts: options.hostFacts, clock, log })
+  const counters = (): MetricFamily[] => [
+    ...eviction.counters(), ...garbage.counters(), ...board.metrics(), ...podResourcesMetrics(resourceCalls), preemptionMetrics(preemptions), ...terminations.metrics(), ...shutdown.metrics(), ...(imageAccess?.metrics() ?? []),
+    ...podCounts.metrics(countedPods(), cgroups?.version), ...durations.metrics(), ...nodeStartup.metrics(), ...startup.metrics(), ...operations.metrics(),
+  ]
+  const figures = createNodeFigures({ stats, runtime, probes: () => prober?.counts() ?? [], probeDurations: () => (prober ? [prober.durations()] : []), counters, health: () => health.checks(), nodeName, config, facts: options.hostFacts, clock, log })
 
   const aboutNode = (reason: string, message: string, type: 'Normal' | 'Warning' = 'Warning') => {
     const node = nodes.get(nodeName)
@@ -198,7 +211,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
       const kept = new Map((await store.loadPods()).map((record) => [record.pod.metadata.uid, record]))
       const running = await assemblePods({ ...options, log }, { signal, paths, store, devices: manager, refusal: (pod) => (shutdown.isShuttingDown ? NOT_ADMITTED : eviction.refusal(pod)), kept: (uid) => kept.get(uid), services: knownServices, allocatable: async () => nodeAllocatable(await capacity(), config), node: () => nodes.get(nodeName), drivers,
         onPreemption: (resource) => preemptions.set(resource, (preemptions.get(resource) ?? 0) + 1),
-        onStatus: (before, after) => terminations.note(before, after), podCounts, onLook: () => shutdown.look(),
+        onStatus: (before, after) => terminations.note(before, after), podCounts, durations, startup, onLook: () => shutdown.look(),
         onVolumeUse() {
           inUse.read = undefined
           reporter.poke()

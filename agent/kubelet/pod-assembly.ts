@@ -25,7 +25,9 @@ import { createRunProbe } from './probes/run-probe.ts'
 import { pendingResize as pendingResizeOf } from './resize.ts'
 import { observePod } from './runtime-view.ts'
 import { isStaticPod } from './static/manifest.ts'
+import type { KubeletDurations } from './stats/kubelet-durations.ts'
 import type { PodCounts } from './stats/pod-counts.ts'
+import type { PodStartup } from './stats/pod-startup.ts'
 import type { TerminationCounts } from './stats/termination-counts.ts'
 import { podEnd } from './termination.ts'
 import { terminationMessage } from './termination-message.ts'
@@ -65,13 +67,15 @@ export interface PodAssembly {
   onPreemption: (resource: string) => void
   onStatus: TerminationCounts['note']
   podCounts: PodCounts
+  durations: KubeletDurations
+  startup: PodStartup
   /** A pod was looked at, after whatever has changed about it. */
   onLook: () => void
   /** A volume that the cluster attached is used from now on, or no more. */
   onVolumeUse: () => void
 }
 
-export async function assemblePods(options: KubeletOptions, { signal, paths, store, devices, refusal, kept, services, allocatable, node, drivers, onPreemption, onStatus, podCounts, onLook, onVolumeUse }: PodAssembly) {
+export async function assemblePods(options: KubeletOptions, { signal, paths, store, devices, refusal, kept, services, allocatable, node, drivers, onPreemption, onStatus, podCounts, durations, startup, onLook, onVolumeUse }: PodAssembly) {
   const { client, runtime, clock, random, log, events, rootDir, nodeName } = options
   // Who asks for a profile is told that the kernel has none; who asks for nothing runs.
   const config = { ...options.config, seccompDefault: options.config.seccompDefault && isSeccompEnabled() }
@@ -82,7 +86,7 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
   const hasStrictGroups = features?.supplementalGroupsPolicy ?? true
   const hasAppArmor = isAppArmorEnabled()
   const canRecursiveReadOnly = features?.handlers.find((h) => h.name === '')?.recursiveReadOnlyMounts ?? false
-  const cgroups = options.cgroups ?? (await createPodCgroups({ root: config.cgroupRoot, pidsLimit: config.podPidsLimit, clock, log, ...(options.cgroupLayout && { layout: options.cgroupLayout }) }))
+  const cgroups = durations.timedCgroups(options.cgroups ?? (await createPodCgroups({ root: config.cgroupRoot, pidsLimit: config.podPidsLimit, clock, log, ...(options.cgroupLayout && { layout: options.cgroupLayout }) })))
   const objects = createObjectSource(client, { clock, random, log, store })
   const tokens = createTokens(client, { clock, log, store })
   const nodeAllocated = await allocatable()
@@ -94,7 +98,7 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
   const persistent = createPersistentVolumes({ objects, mounter, paths, csi, local, growth, node })
   const volumes = createPodVolumes({ paths, mounter, objects, tokens, persistent, clock, random, field: (pod) => field(pod) })
   const imageAccess = await openImageAccess({ runtime, config, rootDir, clock, log })
-  const images = createImagePuller({ runtime, access: imageAccess, providers: config.credentialProviders && createCredentialProviders(config.credentialProviders, { clock, log, accounts: createServiceAccounts(client, clock), signal }), clock, log, maxParallelPulls: config.maxParallelPulls })
+  const images = createImagePuller({ runtime, access: imageAccess, providers: config.credentialProviders && createCredentialProviders(config.credentialProviders, { clock, log, accounts: createServiceAccounts(client, clock), signal }), clock, log, maxParallelPulls: config.maxParallelPulls, pulls: { begins: (uid) => startup.pulling(uid), done: (sizeBytes, tookMs) => durations.pulled(sizeBytes, tookMs) } })
   const userRanges = createUserRanges(paths, config.maxPods)
   const hooks = createHookRunner({ runtime, clock })
   const prober = createProber({ clock, random, log, run: createRunProbe({ runtime, clock }), onChange: (uid) => workers.wake(uid) })
@@ -150,6 +154,7 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
   const onView = (memory: PodMemory, view: PodView) => {
     const ending = podEnd(view, clock.nowMs()) !== undefined
     if (!ending && memory.prepared && memory.cancelRefresh === undefined) armRefresh(memory)
+    startup.looked(view)
     onLook()
   }
 
@@ -175,6 +180,11 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
     },
     onView,
     kept,
+    onPass: (kind, tookMs, waitedMs) => durations.pass(kind, tookMs, waitedMs),
+    onObserved({ pod }, isNew) {
+      if (isNew) durations.newPod(pod.spec?.containers.length ?? 0)
+      startup.observed(pod)
+    },
     onSpec(memory) {
       keep(memory).catch((error: unknown) => log.error('cannot keep the pod on disk: it will not be known after a restart while the server is away', { pod: memory.pod.metadata.name, error: asError(error) }))
     },
@@ -190,18 +200,23 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
       return { reason: admission.reason, message: `Pod was rejected: ${admission.message}` }
     },
     onMetadata: refresh,
-    effects: (memory, view) => podCounts.counted(podEffects({
+    effects: (memory, view) => durations.timed(podCounts.counted(podEffects({
       runtime, client, events, clock, log, config, rootDir, paths, cgroups, volumes, devices, objects, images, hooks, userRanges, services, nodeHostname: options.hostFacts.hostname,
-      machine: { memoryBytes: options.hostFacts.memoryBytes }, field, pendingResize, keep, onStatus,
+      machine: { memoryBytes: options.hostFacts.memoryBytes }, field, pendingResize, keep,
+      onStatus(before, after, { firstSeenMs }) {
+        onStatus(before, after)
+        startup.told(before, after, firstSeenMs)
+      },
       async forget(m) {
         prober.forget(m.uid)
+        startup.forget(m.uid)
         objects.release(m.uid)
         await store.removePod(m.uid)
         workers.drop(m.uid)
         onLook()
         if (isStaticPod(m.pod)) forgotten.tell()
       },
-    }, memory, view), memory),
+    }, memory, view), memory), memory),
   })
 
   /** What failed for want of something may succeed now. */

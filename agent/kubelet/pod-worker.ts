@@ -12,6 +12,7 @@ import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import { applyAction, type Effects } from '#base/reconcile/action.ts'
 import { createLoop } from '#base/reconcile/loop.ts'
+import type { PassKind } from './stats/kubelet-durations.ts'
 import { nextFailure } from './lane-backoff.ts'
 import { laneOf, type PodAction } from './pod-action.ts'
 import { decidePodActions } from './pod-actions.ts'
@@ -54,6 +55,10 @@ export interface PodWorkersDeps {
   admit?(pod: Stored<Pod>, others: readonly Stored<Pod>[]): { reason: string; message: string } | undefined
   /** Labels or annotations changed: files of the downward API follow. */
   onMetadata?(memory: PodMemory): void
+  /** The API (or the disk) told of this pod again. */
+  onObserved?(memory: PodMemory, isNew: boolean): void
+  /** A look at a pod is over, with what could be done at once. `waitedMs`: of the first one, since the pod was seen. */
+  onPass?(kind: PassKind, tookMs: number, waitedMs: number | undefined): void
   /** A pod was seen for the first time, or its spec or deletion changed: for the disk. */
   onSpec?(memory: PodMemory): void
 }
@@ -71,6 +76,9 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
   const log = deps.log.with('pods')
   const pods = new Map<string, PodMemory>()
   let stopping: AbortSignal | undefined
+  /** Looks under way, and what changed before the next one. */
+  const passes = new Map<string, { kind: PassKind; beganMs: number; waitedMs: number | undefined }>()
+  const nextPass = new Map<string, PassKind>()
 
   const settle = (memory: PodMemory, lane: string, action: PodAction, error: unknown, cancelled: boolean) => {
     const beganMs = memory.inFlight.get(lane)?.sinceMs ?? 0
@@ -132,12 +140,20 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
     async observe(uid) {
       const memory = pods.get(uid)
       if (!memory) return undefined
+      const kind = nextPass.get(uid) ?? 'sync'
+      nextPass.delete(uid)
+      passes.set(uid, { kind: memory.tornDown ? 'terminated' : memory.endingSinceMs === undefined ? kind : 'kill', beganMs: clock.monotonicMs(), waitedMs: kind === 'create' ? clock.nowMs() - memory.firstSeenMs : undefined })
       const view = await deps.observe(memory)
       deps.onView?.(memory, view)
       // What settled while the runtime was asked shows in the next look; what began cannot have.
       return view
     },
     decide: decidePodActions,
+    onPass(uid) {
+      const pass = passes.get(uid)
+      passes.delete(uid)
+      if (pass) deps.onPass?.(pass.kind, clock.monotonicMs() - pass.beganMs, pass.waitedMs)
+    },
     effects(view, uid) {
       const memory = pods.get(uid)
       const effects = memory ? deps.effects(memory, view) : undefined
@@ -163,7 +179,11 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
       memory.pod = pod
       memory.removed = false
       pods.set(uid, memory)
-      if (changed) deps.onSpec?.(memory)
+      if (changed) {
+        nextPass.set(uid, known ? nextPass.get(uid) ?? 'update' : 'create')
+        deps.onSpec?.(memory)
+      }
+      deps.onObserved?.(memory, !known)
       if (relabelled) deps.onMetadata?.(memory)
       loop.queue.add(uid)
     },
@@ -191,6 +211,7 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
     drop(uid) {
       pods.get(uid)?.cancelRefresh?.()
       pods.delete(uid)
+      nextPass.delete(uid)
       loop.queue.cancelAfter(uid)
       loop.queue.forget(uid)
     },

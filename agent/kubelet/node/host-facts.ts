@@ -13,6 +13,8 @@ export interface HostFacts {
   machineId: string
   systemUuid: string
   bootId: string
+  /** When the machine was started, by its wall clock; undefined: not known. */
+  bootMs?: number
   kernelVersion: string
   osImage: string
   swapBytes: number
@@ -24,6 +26,7 @@ export interface HostPressure { memoryAvailableBytes: number; fsBytes: number; f
 export async function readHostFacts(): Promise<HostFacts> {
   const { hostname, release, cpus, arch } = await import('node:os')
   const meminfo = await read('/proc/meminfo')
+  const bootSeconds = /^btime (\d+)$/m.exec(await read('/proc/stat'))?.[1]
   return {
     hostname: hostname().toLowerCase(),
     cpuCount: cpus().length,
@@ -33,6 +36,7 @@ export async function readHostFacts(): Promise<HostFacts> {
     machineId: (await read('/etc/machine-id')).trim(),
     systemUuid: (await read('/sys/class/dmi/id/product_uuid')).trim().toLowerCase(),
     bootId: (await read('/proc/sys/kernel/random/boot_id')).trim(),
+    ...(bootSeconds !== undefined && { bootMs: Number(bootSeconds) * 1000 }),
     kernelVersion: release(),
     osImage: osImage(await read('/etc/os-release')),
     swapBytes: meminfoBytes(meminfo, 'SwapTotal'),

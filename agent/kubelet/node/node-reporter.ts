@@ -11,6 +11,7 @@ import type { HostFacts, HostPressure } from './host-facts.ts'
 import type { PressureCondition } from '../eviction/thresholds.ts'
 import type { Sign } from './board/signs.ts'
 import { conditionEvents, schedulableEvent, startEvents, type NodeEvent } from './node-events.ts'
+import type { NodeStartup } from './node-startup.ts'
 import { newNode, nodeLabels, nodeStatus, nodeStatusDiffers, type NodeInput } from './node-status.ts'
 
 export interface NodeReporterDeps {
@@ -33,6 +34,7 @@ export interface NodeReporterDeps {
   underPressure(): ReadonlySet<PressureCondition>
   /** Besides the runtime's reasons. */
   notReady(): readonly string[]
+  startup: Pick<NodeStartup, 'registers' | 'isRegistered' | 'isReady'>
   clock: Clock
   log: Log
 }
@@ -70,8 +72,10 @@ export function createNodeReporter(deps: NodeReporterDeps): NodeReporter {
 
   const register = async (signal: AbortSignal): Promise<void> => {
     const wanted = newNode(await input())
+    deps.startup.registers()
     try {
       node = await client.create<Node>(NODES, wanted, { signal })
+      deps.startup.isRegistered()
       log.info('node registered', { node: nodeName })
       tell(conditionEvents(nodeName, {}, node.status ?? {}), node)
     } catch (error) {
@@ -102,6 +106,7 @@ export function createNodeReporter(deps: NodeReporterDeps): NodeReporter {
     if (reported && !isDoubted && !nodeStatusDiffers(before, status) && clock.monotonicMs() - reportedMs < REPORT_MS) return
     node = await client.patch<Node>(NODES, nodeName, undefined, 'application/strategic-merge-patch+json', { status: statusChange(before, status) }, { subresource: 'status', signal })
     tell(conditionEvents(nodeName, before, status), node)
+    if (status.conditions?.some((c) => c.type === 'Ready' && c.status === 'True')) deps.startup.isReady()
     reported = status
     reportedMs = clock.monotonicMs()
   }

@@ -6,7 +6,8 @@ import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import type { ContainerEvent } from '../image-puller.ts'
 import { allContainers, isStarting, newest, readySandbox, type ContainerProbes, type ContainerView, type PodView, type ProbeKind, type ProbeResult } from '../view.ts'
-import type { ProbeCount } from '../stats/metrics-text.ts'
+import { createDistribution, DEFAULT_BOUNDS, type Distribution } from '../stats/histogram.ts'
+import type { MetricFamily, ProbeCount } from '../stats/metrics-text.ts'
 import { firstProbeAtMs, initialProbeState, nextProbeState, probePeriodMs, type ProbeState } from './probe-state.ts'
 import type { RunProbe } from './run-probe.ts'
 import { createTimerWheel } from './timer-wheel.ts'
@@ -18,6 +19,8 @@ export interface Prober {
   forget(podUid: string): void
   /** Of the probes that run now, since each began. */
   counts(): ProbeCount[]
+  /** Of the same. */
+  durations(): MetricFamily
   close(): void
 }
 
@@ -37,6 +40,8 @@ interface Worker {
   paused: boolean
   pod: { name: string; namespace: string }
   counts: { successful: number; failed: number; unknown: number }
+  /** Of those that found something out. */
+  durations: Distribution
 }
 
 const KINDS: readonly ProbeKind[] = ['startup', 'liveness', 'readiness']
@@ -67,6 +72,8 @@ export function createProber(deps: ProberDeps): Prober {
       const { result, output } = await deps.run({ probe, container: w.container, containerId: w.containerId, podIp: w.podIp }, asking.signal)
       if (workers.get(w.key) !== w || w.paused) return
       tell(w, result, output)
+      // As upstream: how long a refusal took is not counted.
+      if (result !== 'failure') w.durations.observe((clock.monotonicMs() - beganMs) / 1000)
       w.counts[result === 'failure' ? 'failed' : result === 'error' ? 'unknown' : 'successful']++
       // What could not be asked says nothing about the container.
       if (result !== 'error') {
@@ -84,7 +91,7 @@ export function createProber(deps: ProberDeps): Prober {
   }
 
   const tell = (w: Worker, result: string, output: string) => {
-    const name = w.kind.charAt(0).toUpperCase() + w.kind.slice(1)
+    const name = kindName(w.kind)
     if (result === 'failure') w.event('Warning', 'Unhealthy', `${name} probe failed: ${output}`)
     else if (result === 'error') w.event('Warning', 'Unhealthy', `${name} probe errored and resulted in unknown state: ${output}`)
     else if (result === 'warning') w.event('Warning', 'ProbeWarning', `${name} probe warning: ${output}`)
@@ -110,7 +117,7 @@ export function createProber(deps: ProberDeps): Prober {
       return key
     }
     if (!probe) return undefined
-    const w: Worker = { key, podUid, kind, containerId: c.id, container, podIp, paused, event: event(container.name, type), asking: undefined, pod: { name: view.pod.metadata.name, namespace: view.pod.metadata.namespace ?? '' }, counts: { successful: 0, failed: 0, unknown: 0 }, state: initialProbeState(kind, knownResult(view, kind, c)) }
+    const w: Worker = { key, podUid, kind, containerId: c.id, container, podIp, paused, event: event(container.name, type), asking: undefined, pod: { name: view.pod.metadata.name, namespace: view.pod.metadata.namespace ?? '' }, counts: { successful: 0, failed: 0, unknown: 0 }, durations: createDistribution(DEFAULT_BOUNDS), state: initialProbeState(kind, knownResult(view, kind, c)) }
     workers.set(key, w)
     const pod = byPod.get(podUid) ?? new Map<string, Worker>()
     byPod.set(podUid, pod.set(key, w))
@@ -144,12 +151,18 @@ export function createProber(deps: ProberDeps): Prober {
     counts: () => [...workers.values()].flatMap((w) => (['successful', 'failed', 'unknown'] as const).filter((result) => w.counts[result] > 0).map((result) => ({
       namespace: w.pod.namespace, pod: w.pod.name, podUid: w.podUid, container: w.container.name, kind: w.kind, result, count: w.counts[result],
     }))),
+    durations: () => ({
+      name: 'prober_probe_duration_seconds', help: '[ALPHA] Duration in seconds for a probe response.', type: 'histogram',
+      samples: [...workers.values()].filter((w) => w.counts.successful + w.counts.unknown > 0).flatMap((w) => w.durations.samples({ container: w.container.name, namespace: w.pod.namespace, pod: w.pod.name, probe_type: kindName(w.kind) })),
+    }),
     close() {
       for (const w of workers.values()) stop(w)
       wheel.close()
     },
   }
 }
+
+const kindName = (kind: ProbeKind): string => kind.charAt(0).toUpperCase() + kind.slice(1)
 
 function probeOf(container: Container, kind: ProbeKind) {
   return kind === 'startup' ? container.startupProbe : kind === 'liveness' ? container.livenessProbe : container.readinessProbe

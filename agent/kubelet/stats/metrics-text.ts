@@ -2,18 +2,20 @@
 import type { MetricDescriptor, PodSandboxMetrics } from '#cri/index.ts'
 import { podTotals, type ContainerSample, type FsSample, type NodeSample, type PodSample } from './summary.ts'
 
-export interface MetricSample { labels?: Readonly<Record<string, string>>; value: number; atMs?: number }
-export interface MetricFamily { name: string; help: string; type: 'counter' | 'gauge'; samples: readonly MetricSample[] }
+/** `suffix`: of the family's name, for the parts of a histogram. */
+export interface MetricSample { suffix?: string; labels?: Readonly<Record<string, string>>; value: number; atMs?: number }
+export interface MetricFamily { name: string; help: string; type: 'counter' | 'gauge' | 'histogram'; samples: readonly MetricSample[] }
 
 export function metricsText(families: readonly MetricFamily[]): string {
   return families.filter((f) => f.samples.length > 0).map(({ name, help, type, samples }) => [
     `# HELP ${name} ${help}`, `# TYPE ${name} ${type}`,
-    ...samples.map(({ labels = {}, value, atMs }) => `${name}${labelText(labels)} ${value}${atMs === undefined ? '' : ` ${Math.round(atMs)}`}`), '',
+    ...samples.map(({ suffix = '', labels = {}, value, atMs }) => `${name}${suffix}${labelText(labels)} ${value}${atMs === undefined ? '' : ` ${Math.round(atMs)}`}`), '',
   ].join('\n')).join('')
 }
 
+/** By name; a bucket's bound comes last, as client_golang writes it. */
 function labelText(labels: Readonly<Record<string, string>>): string {
-  const parts = Object.entries(labels).toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, value]) => `${name}="${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`)
+  const parts = Object.entries(labels).toSorted(([a], [b]) => (b === 'le' || (a !== 'le' && a < b) ? -1 : 1)).map(([name, value]) => `${name}="${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`)
   return parts.length === 0 ? '' : `{${parts.join(',')}}`
 }
 

@@ -15,6 +15,7 @@ export interface NodeFiguresDeps {
   stats: StatsSource
   runtime: Pick<ContainerRuntime, 'listContainers' | 'listPodSandbox' | 'listMetricDescriptors' | 'listPodSandboxMetrics'>
   probes(): ProbeCount[]
+  probeDurations(): MetricFamily[]
   /** Counters that others keep: evictions, garbage collection. */
   counters: () => MetricFamily[]
   health: () => readonly HealthCheck[]
@@ -35,7 +36,7 @@ export function createNodeFigures(deps: NodeFiguresDeps): NodeFigures {
     async metrics(page) {
       switch (page) {
         case 'kubelet': return (await kubeletMetrics(deps)) + volumeMetrics(await stats.claimedVolumes())
-        case 'probes': return probeMetrics(deps.probes())
+        case 'probes': return metricsText(deps.probeDurations()) + probeMetrics(deps.probes())
         case 'cadvisor': {
           const [measured, descriptors, pods] = await Promise.all([stats.measure(), runtime.listMetricDescriptors(), runtime.listPodSandboxMetrics()])
           return cadvisorMetrics({ ...measured, machine: facts, counted: { descriptors, pods } })

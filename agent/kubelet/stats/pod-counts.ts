@@ -5,6 +5,7 @@ import type { Effects } from '#base/reconcile/action.ts'
 import type { ContainerType, PodAction } from '../pod-action.ts'
 import { StartError } from '../start-error.ts'
 import { isStaticPod } from '../static/manifest.ts'
+import { createCounter } from './counter.ts'
 import type { MetricFamily } from './metrics-text.ts'
 
 export interface CountedPod { pod: Pod; isActive: boolean; hasMirror: boolean }
@@ -88,18 +89,5 @@ export function createPodCounts(): PodCounts {
         counter('started_user_namespaced_pods_total', 'Cumulative number of pods with user namespaces started. This metric will only be collected on Linux.', [{ value: ownUsers }]),
       ]
     },
-  }
-}
-
-function createCounter(): { add(labels: Readonly<Record<string, string>>): void; samples(): MetricFamily['samples'] } {
-  const counts = new Map<string, { labels: Readonly<Record<string, string>>; value: number }>()
-  return {
-    add(labels) {
-      const key = Object.values(labels).join(' ')
-      const known = counts.get(key)
-      if (known) known.value++
-      else counts.set(key, { labels, value: 1 })
-    },
-    samples: () => [...counts.values()],
   }
 }

@@ -25,6 +25,7 @@ function codeOf(error: GrpcError, kind: CallKind): string {
   }
 }
 
+/** Also of what contractError made of it. */
 export function isUnimplemented(error: unknown): boolean {
-  return hasCode(error, `GRPC_${GRPC.unimplemented}`)
+  return hasCode(error, `GRPC_${GRPC.unimplemented}`) || (error instanceof CodedError && hasCode(error.cause, `GRPC_${GRPC.unimplemented}`))
 }

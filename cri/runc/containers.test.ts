@@ -330,6 +330,27 @@ describe('containers by runc and conmon', { skip: missing }, () => {
     assert.equal((await runtime.containerStatus(running.id)).exitCode, 137)
   })
 
+  test('a command whose time is over before runc has begun it is not begun behind anybody\'s back, and one whose agent is gone is ended by the next', async () => {
+    const { id } = await start('exec sleep 4718')
+    const commands = async () => (await runtime.execSync(id, ['ps', '-o', 'args'], 30)).stdout.toString().split('\n').filter((args) => args.startsWith('sleep '))
+    const slow = join(m.root, 'slow-runc')
+    // The arguments of a command are in its file.
+    writeFileSync(slow, `#!/bin/sh\nfor word; do case "$word" in *.json) grep -q 4719 "$word" && sleep 1000;; esac; done\nexec ${m.options.ociRuntime ?? 'runc'} "$@"\n`)
+    chmodSync(slow, 0o755)
+    await runtime.close()
+    runtime = await m.open({ ociRuntimePath: slow })
+    await assert.rejects(runtime.execSync(id, ['sleep', '4719'], 1), { code: 'CRI_TIMEOUT' })
+    const session = await runtime.exec({ containerId: id, cmd: ['sleep', '4720'], tty: false, stdin: false })
+    await eventually(async () => (await commands()).includes('sleep 4720'))
+    assert.deepEqual(await commands(), ['sleep 4718', 'sleep 4720'])
+    const done = session.done.catch(() => {})
+    await runtime.close()
+    runtime = await m.open()
+    await done
+    assert.deepEqual(await commands(), ['sleep 4718'])
+    await runtime.stopContainer(id, 0)
+  })
+
   test('the exit code is the program\'s own, however closely it is watched while it ends', async () => {
     const config = pod()
     const sandboxId = await runtime.runPodSandbox(config)

@@ -1,6 +1,6 @@
 /** The embedded runtime: sandboxes, containers and images put together behind the contract. */
 import { readFileSync } from 'node:fs'
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
@@ -12,6 +12,7 @@ import type {
 import { openAttach, reopenLog } from './attach-session.ts'
 import { ContainerService } from './container-service.ts'
 import { execSync, openExec } from './exec-session.ts'
+import { endLeftExecs } from './exec-end.ts'
 import type { ExecParts } from './exec-session.ts'
 import { EmbeddedImageService } from './image-service.ts'
 import { hostFeatures } from './features.ts'
@@ -71,8 +72,7 @@ export class EmbeddedRuntime implements ContainerRuntime {
     await this.#images.open()
     await this.#sandboxes.open()
     await this.#containers.open()
-    // Of exec sessions that ended with the agent; they may hold secrets.
-    await rm(join(this.#paths.stateDir, 'exec'), { recursive: true, force: true })
+    await endLeftExecs(join(this.#paths.stateDir, 'exec'), this.#options.clock)
   }
 
   async close(): Promise<void> {

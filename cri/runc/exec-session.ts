@@ -3,13 +3,15 @@
  * its own failures on the command's stderr: that stream is held back until the command is known to run.
  */
 import { spawn } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough, Readable, Writable } from 'node:stream'
 import type { Clock } from '#base/clock.ts'
-import { CodedError, hasCode } from '#base/errors.ts'
+import { CodedError } from '#base/errors.ts'
 import type { ExecRequest, IoSession } from '../runtime.ts'
+import { endExec } from './exec-end.ts'
+import { identify } from './process-identity.ts'
 import { cleanWords } from './oci-runtime.ts'
 import type { OciRuntime } from './oci-runtime.ts'
 import type { OciProcess, OciSpec } from './oci-spec.ts'
@@ -30,9 +32,6 @@ export interface ExecParts {
 
 const OUTPUT_BYTES_MAX = 1 << 20
 const HOLD_MS = 3
-const PID_FILE_MS_MAX = 5000
-/** For runc to see that its command has ended: on a machine that has no processor to spare, too. */
-const REAP_MS_MAX = 10_000
 const COLUMNS = 80
 const ROWS = 24
 
@@ -50,7 +49,7 @@ export async function execSync(parts: ExecParts, request: Pick<ExecRequest, 'con
       let timedOut = false
       const cancel = timeoutSeconds > 0 ? parts.clock.after(timeoutSeconds * 1000, () => {
         timedOut = true
-        endCommand(parts.clock, prepared.pidFile, () => child.exitCode !== null, () => child.kill('SIGKILL'))
+        endProgram(child.pid, parts.clock).catch(reject)
       }) : () => {}
       child.stdout.on('data', (chunk: Buffer) => stdout.add(chunk))
       child.stderr.on('data', (chunk: Buffer) => stderr.add(chunk))
@@ -95,7 +94,9 @@ function pipeSession(parts: ExecParts, request: ExecRequest, prepared: Prepared)
   })
   // The command may end without reading its input.
   child.stdin?.on('error', () => {})
+  let fail: (error: unknown) => void = () => {}
   const done = releasedAfter(prepared, new Promise<number>((resolve, reject) => {
+    fail = reject
     child.on('error', (error) => reject(new CodedError('CRI_FAILED', `failed to exec in container: ${error.message}`, { cause: error })))
     child.on('close', (code) => {
       cancelHold()
@@ -115,7 +116,7 @@ function pipeSession(parts: ExecParts, request: ExecRequest, prepared: Prepared)
   return {
     stdin: child.stdin ?? undefined, stdout: child.stdout ?? Readable.from([]), stderr, resize: () => {}, done,
     close() {
-      endCommand(parts.clock, prepared.pidFile, () => child.exitCode !== null, () => child.kill('SIGKILL'))
+      endProgram(child.pid, parts.clock).catch(fail)
     },
   }
 }
@@ -127,7 +128,7 @@ function terminalSession(parts: ExecParts, request: ExecRequest, prepared: Prepa
   const stdout = new Readable({ read: () => pty.resume(), highWaterMark: 64 * 1024 })
   let failure = ''
   let started = false
-  let ended = false
+  let fail: (error: unknown) => void = () => {}
   pty.onData((data) => {
     const chunk = typeof data === 'string' ? Buffer.from(data) : data
     started ||= existsSync(prepared.pidFile)
@@ -136,8 +137,8 @@ function terminalSession(parts: ExecParts, request: ExecRequest, prepared: Prepa
     if (!stdout.push(chunk)) pty.pause()
   })
   const done = releasedAfter(prepared, new Promise<number>((resolve, reject) => {
+    fail = reject
     pty.onExit(({ exitCode, signal }) => {
-      ended = true
       stdout.push(null)
       if (existsSync(prepared.pidFile)) resolve(signal ? 128 + signal : exitCode)
       else reject(startFailure(parts, failure))
@@ -156,7 +157,7 @@ function terminalSession(parts: ExecParts, request: ExecRequest, prepared: Prepa
       if (width > 0 && height > 0) pty.resize(width, height)
     },
     close() {
-      endCommand(parts.clock, prepared.pidFile, () => ended, () => pty.kill('SIGKILL'))
+      endProgram(pty.pid, parts.clock).catch(fail)
     },
   }
 }
@@ -178,8 +179,8 @@ async function prepare(parts: ExecParts, request: ExecRequest): Promise<Prepared
   // TERM only where the container itself has none.
   if (request.tty && !command.env.some((entry) => entry.startsWith('TERM='))) command.env = [...command.env, 'TERM=xterm']
   await mkdir(parts.directory, { recursive: true, mode: 0o700 })
-  const specFile = join(parts.directory, `${parts.execId}.json`)
-  const pidFile = join(parts.directory, `${parts.execId}.pid`)
+  const specFile = join(parts.directory, `${request.containerId}.${parts.execId}.json`)
+  const pidFile = join(parts.directory, `${request.containerId}.${parts.execId}.pid`)
   // By file, not argument: the environment may hold secrets.
   await writeFile(specFile, JSON.stringify(command), { mode: 0o600 })
   return {
@@ -195,37 +196,8 @@ function startFailure(parts: ExecParts, words: string): CodedError {
   return new CodedError('CRI_FAILED', `failed to exec in container: failed to start exec "${parts.execId}": OCI runtime exec failed: ${cleanWords(words)}: unknown`)
 }
 
-/**
- * Kills the command; the runc that waits for it takes note of its end and ends, too, or is killed after a while: killed at once, it would leave the
- * command for the machine's init to reap. runc writes the pid a moment after the command runs: killed before that, it would leave behind a command that nobody knows.
- */
-function endCommand(clock: Clock, pidFile: string, hasEnded: () => boolean, killRunc: () => void): void {
-  const giveUpMs = clock.monotonicMs() + PID_FILE_MS_MAX
-  const attempt = () => {
-    if (hasEnded()) return
-    if (killGroup(pidFile)) clock.after(REAP_MS_MAX, () => { if (!hasEnded()) killRunc() })
-    else if (clock.monotonicMs() < giveUpMs) clock.after(HOLD_MS, attempt)
-    else killRunc()
-  }
-  attempt()
-}
-
-/** The command leads a session and process group of its own. False while its pid is not known. */
-function killGroup(pidFile: string): boolean {
-  let pid: number
-  try {
-    pid = Number(readFileSync(pidFile, 'utf8'))
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return false
-    throw error
-  }
-  if (pid <= 1) return false
-  for (const target of [-pid, pid]) {
-    try {
-      process.kill(target, 'SIGKILL')
-    } catch (error) {
-      if (!hasCode(error, 'ESRCH')) throw error
-    }
-  }
-  return true
+/** Of the runc that was begun with it; a pid that has ended by now is nobody's. */
+async function endProgram(pid: number | undefined, clock: Clock): Promise<void> {
+  const runc = pid === undefined ? undefined : identify(pid)
+  if (runc) await endExec(runc, clock)
 }

@@ -41,7 +41,8 @@ export async function clearContainerRemains(options: { id: string; cgroupPath: s
   await rm(join(ociRoot, id), { recursive: true, force: true })
 }
 
-function processesNaming(ids: readonly string[]): number[] {
+/** In their arguments, or as their sandbox. */
+export function processesNaming(ids: readonly string[]): number[] {
   return readdirSync('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid).filter((name) => {
     const [command, variables] = [read(`/proc/${name}/cmdline`), read(`/proc/${name}/environ`)]
     return ids.some((id) => command.includes(id) || variables.includes(`${SANDBOX_VARIABLE}=${id}`))

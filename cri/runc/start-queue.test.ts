@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { FakeClock } from '#base/clock-fake.ts'
-import { StartQueue } from './start-queue.ts'
+import { CONTAINERS_IN_A_ROW_MAX, StartQueue } from './start-queue.ts'
 
 /** Starts that end when they are told to; `begun` names those that were let in. */
 function starts(limit: number) {
@@ -62,4 +63,60 @@ test('a start that hangs holds the others up for five seconds, and gives its tur
   await settle()
   end('b')
   assert.deepEqual(await Promise.all(others), ['a', 'b'])
+})
+
+test('a sandbox has its turn though starts of containers never stop', async () => {
+  const { begun, start, end } = starts(1)
+  let containers = 0
+  const restart = () => { void start('container', `c${++containers}`) }
+  restart()
+  for (let i = 0; i < 3; i++) restart()
+  void start('sandbox', 's1')
+  void start('sandbox', 's2')
+  await settle()
+  for (let turn = 0; turn < 3 * CONTAINERS_IN_A_ROW_MAX; turn++) {
+    restart()
+    end(begun.at(-1) ?? '')
+    await settle()
+  }
+  assert.deepEqual(begun.flatMap((name, i) => (name.startsWith('s') ? [i] : [])), [CONTAINERS_IN_A_ROW_MAX + 1, 2 * (CONTAINERS_IN_A_ROW_MAX + 1)])
+})
+
+test('whatever comes and ends when: never more than are let at once, none idles while one waits, each kind in its order, containers first, and no sandbox is passed by more than so often', async () => {
+  const step = fc.oneof({ weight: 3, arbitrary: fc.constant('container' as const) }, { weight: 2, arbitrary: fc.constant('sandbox' as const) }, { weight: 5, arbitrary: fc.nat(7) })
+  await fc.assert(fc.asyncProperty(fc.integer({ min: 1, max: 3 }), fc.array(step, { maxLength: 80 }), async (limit, steps) => {
+    const { begun, start, end } = starts(limit)
+    const asked: string[] = []
+    const ended = new Set<string>()
+    const waiting = (kind: string) => asked.filter((name) => name.startsWith(kind) && !begun.includes(name))
+    let passedBy = 0
+    for (const one of steps) {
+      const [sandboxes, containers, before] = [waiting('sandbox'), waiting('container'), begun.length]
+      if (typeof one === 'string') {
+        asked.push(`${one}-${asked.length}`)
+        void start(one, asked.at(-1) ?? '')
+      } else {
+        const running = begun.filter((name) => !ended.has(name))
+        const name = running[one % Math.max(1, running.length)]
+        if (name === undefined) continue
+        ended.add(name)
+        end(name)
+      }
+      await settle()
+      const running = begun.filter((name) => !ended.has(name)).length
+      assert.equal(running, Math.min(limit, asked.length - ended.size))
+      for (const name of begun.slice(before)) {
+        if (typeof one === 'string') continue
+        if (name.startsWith('sandbox')) {
+          assert.ok(containers.length === 0 || passedBy === CONTAINERS_IN_A_ROW_MAX, 'containers come first')
+          assert.equal(name, sandboxes[0])
+          passedBy = 0
+        } else {
+          assert.equal(name, containers[0])
+          passedBy = sandboxes.length > 0 ? passedBy + 1 : 0
+          assert.ok(passedBy <= CONTAINERS_IN_A_ROW_MAX)
+        }
+      }
+    }
+  }), { numRuns: 300 })
 })

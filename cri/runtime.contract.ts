@@ -299,7 +299,8 @@ export function runtimeContract(name: string, open: () => Promise<RuntimeHarness
       const pod = (await h.runtime.listPodSandboxMetrics()).find((p) => p.podSandboxId === sandboxId)
       const told = pod?.containerMetrics.find((c) => c.containerId === id)?.metrics ?? []
       // An older runtime behind a socket has none at all.
-      if (descriptors.size > 0) assert.ok(told.some((m) => m.name === 'container_memory_rss'))
+      if (descriptors.size > 0) assert.equal(told.find((m) => m.name === 'container_memory_rss')?.type, 'gauge')
+      for (const m of told) if (m.name === 'container_cpu_usage_seconds_total') assert.equal(m.type, 'counter')
       for (const m of [...pod?.metrics ?? [], ...told]) assert.equal(m.labelValues.length, descriptors.get(m.name)?.labelKeys.length, m.name)
       const stats = await h.runtime.containerStats(id)
       assert.equal(stats.containerId, id)

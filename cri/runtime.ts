@@ -223,8 +223,9 @@ export interface ContainerStats {
 }
 
 /** Metrics for monitoring, as CRI words them: the labels' names are those of the descriptor with the same name. */
-export interface MetricDescriptor { name: string; help: string; type: 'counter' | 'gauge'; labelKeys: readonly string[] }
-export interface MetricSample { name: string; atMs: number; value: number; labelValues: readonly string[] }
+export interface MetricDescriptor { name: string; help: string; labelKeys: readonly string[] }
+/** `atMs` 0: gathered just now. */
+export interface MetricSample { name: string; type: 'counter' | 'gauge'; atMs: number; value: number; labelValues: readonly string[] }
 export interface PodSandboxMetrics { podSandboxId: string; metrics: readonly MetricSample[]; containerMetrics: readonly { containerId: string; metrics: readonly MetricSample[] }[] }
 
 /** What one handler's sandboxes can do; `name` '' is the default one. */

@@ -1,7 +1,7 @@
 /** CRI's messages as the contract's types. Pure. */
 import type { Read } from '#base/protobuf/message.ts'
 import type { ContainerStats, ContainerStatus, Image, LinuxResources, PodSandboxMetrics, SandboxStatus } from '../runtime.ts'
-import { CONTAINER_STATES, nameOf, SANDBOX_STATES, signalNameOf } from '../wire/enums.ts'
+import { CONTAINER_STATES, METRIC_TYPES, nameOf, SANDBOX_STATES, signalNameOf } from '../wire/enums.ts'
 import type * as m from '../wire/messages.ts'
 
 const NANOS_PER_MS = 1e6
@@ -63,6 +63,6 @@ export function containerStatsOf(stats: Read<typeof m.ContainerStats>, pids: num
 }
 
 export function podSandboxMetricsOf({ podSandboxId, metrics, containerMetrics }: Read<typeof m.ListPodSandboxMetrics>['podMetrics'][number]): PodSandboxMetrics {
-  const samples = (told: typeof metrics) => told.map(({ name, timestamp, value, labelValues }) => ({ name, atMs: millis(timestamp), value: value?.value ?? 0, labelValues }))
+  const samples = (told: typeof metrics) => told.map(({ name, metricType, timestamp, value, labelValues }) => ({ name, type: metricType === METRIC_TYPES.gauge ? 'gauge' as const : 'counter' as const, atMs: millis(timestamp), value: value?.value ?? 0, labelValues }))
   return { podSandboxId, metrics: samples(metrics), containerMetrics: containerMetrics.map((c) => ({ containerId: c.containerId, metrics: samples(c.metrics) })) }
 }

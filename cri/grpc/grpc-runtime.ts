@@ -239,8 +239,7 @@ export class GrpcRuntime implements ContainerRuntime {
   }
 
   async listMetricDescriptors(): Promise<readonly MetricDescriptor[]> {
-    // Which of them only grow CRI says with each value, not here; nobody but the one who scrapes needs it.
-    return (await this.#ifImplemented(this.#call(CALLS.listMetricDescriptors, {})))?.descriptors.map(({ name, help, labelKeys }) => ({ name, help, labelKeys, type: name.endsWith('_total') ? 'counter' : 'gauge' })) ?? []
+    return (await this.#ifImplemented(this.#call(CALLS.listMetricDescriptors, {})))?.descriptors ?? []
   }
 
   async listPodSandboxMetrics(): Promise<PodSandboxMetrics[]> {

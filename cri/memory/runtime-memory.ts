@@ -346,14 +346,14 @@ export function createMemoryRuntime(options: MemoryRuntimeOptions): MemoryRuntim
     },
     async listMetricDescriptors() {
       await enter('listMetricDescriptors')
-      return [{ name: 'container_memory_rss', help: 'Size of RSS in bytes.', type: 'gauge', labelKeys: ['container', 'pod'] }]
+      return [{ name: 'container_memory_rss', help: 'Size of RSS in bytes.', labelKeys: ['container', 'pod'] }]
     },
     async listPodSandboxMetrics() {
       await enter('listPodSandboxMetrics')
       return [...sandboxes.values()].filter((s) => s.status.state === 'ready').map(({ status: sandbox }) => ({
         podSandboxId: sandbox.id, metrics: [],
         containerMetrics: [...containers.values()].filter((c) => c.status.sandboxId === sandbox.id && c.status.state === 'running').map((c) => ({
-          containerId: c.status.id, metrics: [{ name: 'container_memory_rss', atMs: clock.nowMs(), value: statsOf(c, clock).memoryRssBytes, labelValues: [c.status.metadata.name, sandbox.metadata.name] }],
+          containerId: c.status.id, metrics: [{ name: 'container_memory_rss', type: 'gauge', atMs: clock.nowMs(), value: statsOf(c, clock).memoryRssBytes, labelValues: [c.status.metadata.name, sandbox.metadata.name] }],
         })),
       }))
     },

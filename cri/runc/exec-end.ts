@@ -57,7 +57,7 @@ async function endAtOnce(runc: ProcessIdentity, clock: Clock): Promise<void> {
   const giveUpMs = clock.monotonicMs() + HEED_MS_MAX
   signalProcess(runc, 'SIGSTOP')
   while (isAlive(runc) && clock.monotonicMs() < giveUpMs) {
-    const isStopped = statOf(runc.pid)?.state === 'T'
+    const isStopped = tasksOf(runc.pid).every((task) => statOf(task)?.state === 'T')
     const children = childrenOf(runc.pid)
     if (isStopped && children.length === 0) break
     for (const child of children) kill(child)
@@ -65,6 +65,16 @@ async function endAtOnce(runc: ProcessIdentity, clock: Clock): Promise<void> {
   }
   signalProcess(runc, 'SIGKILL')
   while (isAlive(runc) && clock.monotonicMs() < giveUpMs) await clock.sleep(LOOK_MS)
+}
+
+/** Its threads, each of which may start something: as directories below /proc. */
+function tasksOf(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).map((task) => `${pid}/task/${task}`)
+  } catch (error) {
+    if (hasCode(error, 'ENOENT') || hasCode(error, 'ESRCH')) return []
+    throw error
+  }
 }
 
 /** Zombies are no children: whoever is one has ended. */
@@ -95,7 +105,7 @@ function hasStartedBy(pid: number, atMs: number, clock: Clock): boolean {
   return found !== undefined && clock.nowMs() - uptimeMs + Number(found.startTicks) * TICK_MS <= atMs + TICK_MS * 100
 }
 
-function statOf(pid: number): { state: string; parent: number } | undefined {
+function statOf(pid: number | string): { state: string; parent: number } | undefined {
   const stat = read(`/proc/${pid}/stat`)
   // The name in parentheses may hold anything, spaces and parentheses too.
   const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')

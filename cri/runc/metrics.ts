@@ -6,13 +6,13 @@ export interface CountedContainer { status: ContainerStatus; cgroupPath: string;
 export interface InterfaceCounters { name: string; receivedBytes: number; receivedPackets: number; receiveErrors: number; receiveDropped: number; sentBytes: number; sentPackets: number; sendErrors: number; sendDropped: number }
 
 type Values = readonly { value: number; labels: readonly string[] }[]
-interface Metric<T> { name: string; type: MetricDescriptor['type']; help: string; /** Besides those of all. */ labels: readonly string[]; of: (counted: T) => Values }
+interface Metric<T> { name: string; type: MetricSample['type']; help: string; /** Besides those of all. */ labels: readonly string[]; of: (counted: T) => Values }
 
 const LABELS = ['container', 'id', 'image', 'name', 'namespace', 'pod'] as const
 
 const gauge = <T>(name: string, help: string, of: (counted: T) => number): Metric<T> => ({ name, type: 'gauge', help, labels: [], of: (counted) => [{ value: of(counted), labels: [] }] })
 const counter = <T>(name: string, help: string, of: (counted: T) => number): Metric<T> => ({ ...gauge(name, help, of), type: 'counter' })
-const labelled = <T>(type: MetricDescriptor['type'], name: string, help: string, labels: readonly string[], of: (counted: T) => Values): Metric<T> => ({ name, type, help, labels, of })
+const labelled = <T>(type: MetricSample['type'], name: string, help: string, labels: readonly string[], of: (counted: T) => Values): Metric<T> => ({ name, type, help, labels, of })
 
 type C = CountedContainer
 const onDevice = (of: (c: C) => number) => (c: C): Values => [{ value: of(c), labels: [c.fs.device] }]
@@ -89,7 +89,7 @@ const POD_METRICS: readonly Metric<readonly InterfaceCounters[]>[] = [
   network('transmit_packets', 'Cumulative count of packets transmitted', (i) => i.sentPackets),
 ]
 
-export const METRIC_DESCRIPTORS: readonly MetricDescriptor[] = [...CONTAINER_METRICS, ...POD_METRICS].map(({ name, help, type, labels }) => ({ name, help, type, labelKeys: [...LABELS, ...labels] }))
+export const METRIC_DESCRIPTORS: readonly MetricDescriptor[] = [...CONTAINER_METRICS, ...POD_METRICS].map(({ name, help, labels }) => ({ name, help, labelKeys: [...LABELS, ...labels] }))
 
 export function containerMetrics(counted: CountedContainer, sandbox: SandboxStatus): MetricSample[] {
   const { status, cgroupPath, stats } = counted
@@ -101,7 +101,7 @@ export function podMetrics(interfaces: readonly InterfaceCounters[], sandbox: Sa
 }
 
 function samples<T>(metrics: readonly Metric<T>[], counted: T, own: readonly string[], atMs: number): MetricSample[] {
-  return metrics.flatMap(({ name, of }) => of(counted).map(({ value, labels }) => ({ name, atMs, value, labelValues: [...own, ...labels] })))
+  return metrics.flatMap(({ name, type, of }) => of(counted).map(({ value, labels }) => ({ name, type, atMs, value, labelValues: [...own, ...labels] })))
 }
 
 /** Of `/proc/net/dev`; loopback is nobody's traffic. */

@@ -153,7 +153,7 @@ export async function serveRuntime(runtime: ContainerRuntime, options: ServeRunt
   })
   answer(CALLS.listPodSandboxStats, async ({ filter }) => ({ stats: await sandboxStats((s) => s.id.startsWith(filter?.id ?? '') && carries(s.labels, filter?.labelSelector)) }))
   answer(CALLS.listMetricDescriptors, async () => descriptorsMessage(await runtime.listMetricDescriptors()))
-  answer(CALLS.listPodSandboxMetrics, async () => podMetricsMessage(await runtime.listPodSandboxMetrics(), await runtime.listMetricDescriptors()))
+  answer(CALLS.listPodSandboxMetrics, async () => podMetricsMessage(await runtime.listPodSandboxMetrics()))
 
   server.streaming(CALLS.getContainerEvents, (_, send, signal) => new Promise((resolve) => {
     // One after the other: what an event tells is read after it happened.

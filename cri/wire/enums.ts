@@ -29,3 +29,5 @@ export function namespaceMessage(n: NamespaceOptions) {
 
 /** Unknown numbers of a newer protocol become `fallback`. */
 export const nameOf = <T>(names: readonly T[], number: number, fallback: T): T => names[number] ?? fallback
+/** Of a metric's value. */
+export const METRIC_TYPES = { counter: 0, gauge: 1 } as const

@@ -84,10 +84,11 @@ export function cadvisorMetrics({ node, pods, machine, counted }: CadvisorInput)
 
 function countedFamilies({ descriptors, pods }: CadvisorInput['counted']): MetricFamily[] {
   const samples = Map.groupBy(pods.flatMap((p) => [...p.metrics, ...p.containerMetrics.flatMap((c) => c.metrics)]), (sample) => sample.name)
-  return descriptors.flatMap(({ name, help, type, labelKeys }) => {
+  return descriptors.flatMap(({ name, help, labelKeys }) => {
     const found = samples.get(name)
-    if (!found) return []
-    return [{ name, help, type, samples: found.map(({ value, atMs, labelValues }) => ({ value, atMs, labels: Object.fromEntries(labelKeys.map((key, i) => [key, labelValues[i] ?? ''])) })) }]
+    const type = found?.[0]?.type
+    if (!type) return []
+    return [{ name, help, type, samples: found.map(({ value, atMs, labelValues }) => ({ value, ...(atMs > 0 && { atMs }), labels: Object.fromEntries(labelKeys.map((key, i) => [key, labelValues[i] ?? ''])) })) }]
   })
 }
 

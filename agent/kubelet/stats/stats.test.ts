@@ -84,12 +84,13 @@ test('figures of the machine are read off /proc', async () => {
 test('/metrics/cadvisor has the runtime\'s own metrics beside the node\'s; of a runtime that has none what is measured here', () => {
   const lines = (counted: Parameters<typeof cadvisorMetrics>[0]['counted'], name: string) => cadvisorMetrics({ node, pods: [pod], machine: { cpuCount: 2, memoryBytes: 4 }, counted }).split('\n').filter((line) => line.startsWith(`${name}{`))
   const ofNode = `container_memory_rss{container="",id="/",image="",name="",namespace="",pod=""} 500 ${AT}`
-  const sample = { name: 'container_memory_rss', atMs: AT, value: 9, labelValues: ['a', 'web'] }
+  const sample = { name: 'container_memory_rss', type: 'gauge' as const, atMs: AT, value: 9, labelValues: ['a', 'web'] }
   const counted = {
-    descriptors: [{ name: 'container_memory_rss', help: 'h', type: 'gauge' as const, labelKeys: ['container', 'pod'] }, { name: 'container_threads', help: 'h', type: 'gauge' as const, labelKeys: ['container', 'pod'] }],
-    pods: [{ podSandboxId: 's', metrics: [], containerMetrics: [{ containerId: 'id-a', metrics: [sample, { ...sample, name: 'container_threads', value: 3 }] }] }],
+    descriptors: [{ name: 'container_memory_rss', help: 'h', labelKeys: ['container', 'pod'] }, { name: 'container_threads', help: 'h', labelKeys: ['container', 'pod'] }],
+    pods: [{ podSandboxId: 's', metrics: [], containerMetrics: [{ containerId: 'id-a', metrics: [sample, { ...sample, name: 'container_threads', type: 'counter' as const, atMs: 0, value: 3 }] }] }],
   }
   assert.deepStrictEqual(lines(counted, 'container_memory_rss'), [ofNode, `container_memory_rss{container="a",pod="web"} 9 ${AT}`])
-  assert.deepStrictEqual(lines(counted, 'container_threads'), [`container_threads{container="a",pod="web"} 3 ${AT}`])
+  assert.deepStrictEqual(lines(counted, 'container_threads'), ['container_threads{container="a",pod="web"} 3'], 'it was gathered just now')
+  assert.match(cadvisorMetrics({ node, pods: [pod], machine: { cpuCount: 2, memoryBytes: 4 }, counted }), /^# TYPE container_threads counter$/m)
   assert.deepStrictEqual(lines({ descriptors: [], pods: [] }, 'container_memory_rss').map((line) => line.replace(/.*container="(\w*)".* (\d+) \d+$/, '$1 $2')), [' 500', 'a 100', 'b 100'])
 })

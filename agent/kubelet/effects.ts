@@ -35,6 +35,7 @@ import { StartError } from './start-error.ts'
 import { statusPatch } from './status-patch.ts'
 import { GRACE_SECONDS_MIN } from './termination.ts'
 import type { UserRanges } from './user-ranges.ts'
+import { networkProblem } from './runtime-problems.ts'
 import { allContainers, type ContainerView, type PendingResize, type PodView } from './view.ts'
 import { volumeImages } from './volumes/image-volumes.ts'
 import type { PodVolumes } from './volumes/pod-volumes.ts'
@@ -235,7 +236,9 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
           runtimeHandler: await runtimeHandler(), ...(users && { users }),
         }))
       } catch (error) {
-        podEvent('Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${asError(error).message}`)
+        const problem = pod.spec?.hostNetwork ? undefined : await networkProblem(runtime)
+        if (problem !== undefined) podEvent('Warning', 'NetworkNotReady', `network is not ready: ${problem}`)
+        else podEvent('Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${asError(error).message}`)
         throw error
       }
     },
@@ -310,7 +313,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       }
       // Cut short: the next pass kills with less grace.
       if (signal.aborted) return
-      await unlessAborted(signal, runtime.stopContainer(action.id, Math.max(GRACE_SECONDS_MIN, grace)))
+      await toldOf('KillContainer', action.name, unlessAborted(signal, runtime.stopContainer(action.id, Math.max(GRACE_SECONDS_MIN, grace))))
     },
 
     removeContainer: async ({ id }) => {
@@ -320,7 +323,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       if (status.logPath.startsWith(`${paths.logDirectory(pod)}/`)) await removeLogs(status.logPath)
       await unlinkLog(status)
     },
-    stopSandbox: ({ id }) => runtime.stopPodSandbox(id),
+    stopSandbox: ({ id }) => toldOf('KillPodSandbox', uid, runtime.stopPodSandbox(id)),
     async removeSandbox({ id }) {
       await runtime.removePodSandbox(id)
       for (const c of view.containers) if (c.sandboxId === id) await unlinkLog(c)
@@ -409,6 +412,15 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       await removePodDirs()
       await deps.forget(memory)
     },
+  }
+
+  async function toldOf(what: 'KillContainer' | 'KillPodSandbox', name: string, work: Promise<void>): Promise<void> {
+    try {
+      await work
+    } catch (error) {
+      podEvent('Warning', 'FailedKillPod', `error killing pod: failed to "${what}" for "${name}" with ${what}Error: ${JSON.stringify(asError(error).message)}`)
+      throw error
+    }
   }
 
   async function create(container: Container, containerSpec: Parameters<ContainerRuntime['createContainer']>[1], action: Extract<PodAction, { kind: 'startContainer' }>): Promise<string> {

@@ -180,6 +180,7 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
     },
     onView,
     kept,
+    onBlind: ({ pod }, error) => events.event(asReference(pod), 'Warning', 'FailedSync', `error determining status: ${error.message}`),
     onPass: (kind, tookMs, waitedMs) => durations.pass(kind, tookMs, waitedMs),
     onObserved({ pod }, isNew) {
       if (isNew) durations.newPod(pod.spec?.containers.length ?? 0)

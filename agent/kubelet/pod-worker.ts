@@ -57,6 +57,8 @@ export interface PodWorkersDeps {
   onMetadata?(memory: PodMemory): void
   /** The API (or the disk) told of this pod again. */
   onObserved?(memory: PodMemory, isNew: boolean): void
+  /** Nothing could be found out about a pod: the runtime does not answer, say. */
+  onBlind?(memory: PodMemory, error: Error): void
   /** A look at a pod is over, with what could be done at once. `waitedMs`: of the first one, since the pod was seen. */
   onPass?(kind: PassKind, tookMs: number, waitedMs: number | undefined): void
   /** A pod was seen for the first time, or its spec or deletion changed: for the disk. */
@@ -149,9 +151,11 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
       return view
     },
     decide: decidePodActions,
-    onPass(uid) {
+    onPass(uid, { decision, error }) {
       const pass = passes.get(uid)
       passes.delete(uid)
+      const memory = pods.get(uid)
+      if (memory && error && !decision && !stopping?.aborted) deps.onBlind?.(memory, error)
       if (pass) deps.onPass?.(pass.kind, clock.monotonicMs() - pass.beganMs, pass.waitedMs)
     },
     effects(view, uid) {

@@ -29,6 +29,9 @@ export interface GarbageCollectorDeps {
   log: Log
 }
 
+/** Of what failed, in one Event. */
+const TOLD_MAX = 10
+
 export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageCollector {
   const { runtime, config, clock } = deps
   const log = deps.log.with('garbage')
@@ -76,15 +79,22 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
       }
     },
     async freeDisk() {
-      const containers = await runtime.listContainers({ state: 'exited' })
+      const failures: string[] = []
+      const containers = await runtime.listContainers({ state: 'exited' }).catch((error: unknown) => {
+        failures.push(asError(error).message)
+        return []
+      })
       for (const c of containers.filter((x) => !deps.isLive(x.sandboxId))) {
         try {
           await runtime.removeContainer(c.id)
           freedContainers++
         } catch (error) {
           log.warn('a dead container cannot be removed', { container: c.id, error: asError(error) })
+          failures.push(asError(error).message)
         }
       }
+      // As Go prints several errors.
+      if (failures.length > 0) deps.tell('ContainerGCFailed', failures.length === 1 ? failures.join() : `[${[...new Set(failures)].slice(0, TOLD_MAX).join(', ')}]`)
       await removeAll(removableImages({ ...await look(), minimumAgeMs: 0 }), 'space')
     },
     counters: () => [

@@ -67,7 +67,22 @@ test('for want of disk dead containers of pods that are gone are removed, and th
   })
   await garbage.freeDisk()
   assert.deepStrictEqual(done.splice(0), ['container dead', 'image a'])
+  assert.deepStrictEqual(await failing('busy'), ['ContainerGCFailed: busy'])
+  assert.deepStrictEqual(await failing('busy', 'gone'), ['ContainerGCFailed: [busy, gone]'])
   await garbage.collect()
   assert.deepStrictEqual(done, ['FreeDiskSpaceFailed: Failed to garbage collect required amount of images. Attempted to free 100 bytes, but only found 0 bytes eligible to free.'])
   assert.deepStrictEqual(garbage.counters().map((c) => c.samples.map((s) => s.value)), [[1], [1]])
 })
+
+/** What is told when dead containers cannot be removed, each for one of these reasons. */
+async function failing(...reasons: string[]): Promise<string[]> {
+  const told: string[] = []
+  await createGarbageCollector({
+    runtime: {
+      listImages: async () => [], listContainers: async () => reasons.map((id) => ({ id, sandboxId: 's', imageId: 'a', annotations: {}, state: 'exited' })) as unknown as ContainerStatus[],
+      imageFsInfo: async () => ({ mountpoint: '/i', usedBytes: 0, inodesUsed: 0 }), removeContainer: async (id) => { throw new Error(id) }, removeImage: async () => {},
+    },
+    config: { imageGcHighPercent: 85, imageGcLowPercent: 80, imageGcMinimumAgeMs: 0, imageGcMaximumAgeMs: 0 }, disk: async () => ({ capacityBytes: 1, availableBytes: 1 }), isLive: () => false, tell: (reason, message) => told.push(`${reason}: ${message}`), clock: new FakeClock(), log: silentLog,
+  }).freeDisk()
+  return told
+}

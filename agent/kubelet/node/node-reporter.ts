@@ -12,6 +12,7 @@ import type { PressureCondition } from '../eviction/thresholds.ts'
 import type { Sign } from './board/signs.ts'
 import { conditionEvents, schedulableEvent, startEvents, type NodeEvent } from './node-events.ts'
 import type { NodeStartup } from './node-startup.ts'
+import { conditionProblems } from '../runtime-problems.ts'
 import { newNode, nodeLabels, nodeStatus, nodeStatusDiffers, type NodeInput } from './node-status.ts'
 
 export interface NodeReporterDeps {
@@ -157,10 +158,7 @@ export function createNodeReporter(deps: NodeReporterDeps): NodeReporter {
 async function runtimeState(runtime: ContainerRuntime): Promise<Pick<RuntimeStatus, 'handlers' | 'supplementalGroupsPolicy'> & { notReady: string[] }> {
   try {
     const { conditions, handlers, supplementalGroupsPolicy } = await runtime.status()
-    const notReady = conditions.filter((c) => !c.status).map((c) => (c.type === 'NetworkReady'
-      ? `container runtime network not ready: NetworkReady=false reason:${c.reason} message:${c.message}`
-      : `container runtime not ready: RuntimeReady=false reason:${c.reason} message:${c.message}`))
-    return { notReady, handlers, supplementalGroupsPolicy }
+    return { notReady: conditionProblems(conditions), handlers, supplementalGroupsPolicy }
   } catch (error) {
     return { notReady: [`container runtime status check may not have completed yet: ${asError(error).message}`], handlers: [], supplementalGroupsPolicy: false }
   }

@@ -13,6 +13,8 @@ const DISK = process.env['SKIFF_GUEST_DISK'] ?? ''
 const TESTS = ['embedded-runtime', 'containers', 'streams', 'crash'].map((name) => `cri/runc/${name}.test.ts`)
 /** Of one of them, on this emulator. */
 const TESTS_MS_MAX = 900_000
+/** What is for kernels and mounts of another sort than the guest's. */
+const NOT_HERE = [/no id-mapped mounts of tmpfs/, /the root mount is shared here/, /this kernel has AppArmor/]
 
 /** With all they depend on. */
 function packages(names: readonly string[], found = new Set<string>()): Set<string> {
@@ -42,9 +44,11 @@ describe('the embedded runtime on cgroup version 2', { skip: DISK === '' && 'run
 
   for (const file of TESTS) {
     for (const runtime of ['runc', 'crun']) {
-      it(`${file} passes with ${runtime}, nothing skipped`, async () => {
+      it(`${file} passes with ${runtime}, nothing skipped that this kernel can do`, async () => {
         const { stdout, stderr } = await guest.run(`cd /opt/skiff && SKIFF_TEST_OCI_RUNTIME=${runtime} node scripts/run-tests.ts --whole ${file}`, TESTS_MS_MAX)
-        assert.match(stdout, /^[1-9]\d* passed, 0 failed, 0 skipped$/m, stdout + stderr)
+        assert.match(stdout, /^[1-9]\d* passed, 0 failed, \d+ skipped$/m, stdout + stderr)
+        const skipped = stdout.split('\n').filter((line) => line.startsWith('skipped: '))
+        assert.deepEqual(skipped.filter((line) => !NOT_HERE.some((reason) => reason.test(line))), [])
       })
     }
   }

@@ -111,14 +111,15 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
     const podIps = pod.spec?.hostNetwork ? view.node.hostIps : (sandbox?.ips ?? [])
     const env = await envFor(container, podIps)
     const values = new Map(env.map((e) => [e.key, e.value]))
-    const expand = (text: string): string | undefined => {
-      let complete = true
+    const expand = (text: string) => {
+      const missing = new Set<string>()
       const out = expandReferences(text, (n) => {
         const value = values.get(n)
-        if (value === undefined) complete = false
+        // As upstream: a value of no length names no directory.
+        if (!value) missing.add(n)
         return value
       })
-      return complete ? out : undefined
+      return missing.size > 0 ? { missing: [...missing].toSorted() } : { text: out }
     }
     const mounts = await volumes.mounts(pod, container, { expand, canRecursiveReadOnly: (await handlerFeatures())?.recursiveReadOnlyMounts ?? false, volumeImages: mounted })
     const granted = await deps.devices.forContainer(pod, container)

@@ -374,3 +374,22 @@ test('static pods run without the API, are shown in it by mirrors, come back whe
   await w.run(1_000)
   assert.deepStrictEqual([await w.runtime.listPodSandbox(), readdirSync(join(w.dir, 'agent/known-pods'))], [[], []])
 })
+
+test('a sub path may name variables of its container, one without a value is told; mounts spread as far as they may', async (t) => {
+  const w = await startNodeWorld(t)
+  const mounted = (expr: string) => ({
+    volumes: [{ name: 'v', emptyDir: {} }],
+    containers: [{
+      name: 'app', image: 'busybox:1', env: [{ name: 'WHO', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }, { name: 'EMPTY', value: '' }], securityContext: { privileged: true },
+      volumeMounts: [{ name: 'v', mountPath: '/own', subPathExpr: expr }, { name: 'v', mountPath: '/in', mountPropagation: 'HostToContainer' as const }, { name: 'v', mountPath: '/both', mountPropagation: 'Bidirectional' as const }],
+    }],
+  })
+  const { uid } = w.create(pod('named', mounted('logs/$(WHO)'))).metadata
+  await w.until('it runs', () => w.pod('named')?.status?.phase === 'Running')
+  const mounts = w.runtime.control.configOf(w.runtime.control.running('app')[0]?.id ?? '').mounts.filter((m) => ['/own', '/in', '/both'].includes(m.containerPath))
+  assert.deepEqual(mounts.map((m) => `${m.containerPath} ${m.propagation}`), ['/own private', '/in hostToContainer', '/both bidirectional'])
+  assert.equal(existsSync(join(w.dir, 'agent/pods', uid, 'volumes/kubernetes.io~empty-dir/v/logs/named')), true)
+  w.create(pod('nameless', mounted('$(WHO)/$(NOT_THERE)/$(EMPTY)')))
+  await w.until('it waits', () => w.pod('nameless')?.status?.containerStatuses?.[0]?.state?.waiting?.reason === 'CreateContainerConfigError')
+  assert.equal(w.pod('nameless')?.status?.containerStatuses?.[0]?.state?.waiting?.message, 'missing value for EMPTY, NOT_THERE')
+})

@@ -39,6 +39,7 @@ import { systemMounter } from './volumes/mounter.ts'
 import { createDisks } from './volumes/disks.ts'
 import { createLocalVolumes } from './volumes/local-volumes.ts'
 import { createPersistentVolumes } from './volumes/persistent-volumes.ts'
+import { createOwnershipWatch } from './volumes/ownership.ts'
 import { VolumeError } from './volumes/volume-error.ts'
 import { createVolumeGrowth } from './volumes/volume-growth.ts'
 import { createPodVolumes } from './volumes/pod-volumes.ts'
@@ -92,8 +93,9 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
   const nodeAllocated = await allocatable()
   const field = (pod: Stored<Pod>, podIps: readonly string[] = []): FieldContext => ({ pod, nodeName, hostIps: [config.nodeIp], podIps, allocatable: nodeAllocated })
   const mounter = options.mounter ?? systemMounter
-  const csi = createCsiVolumes({ drivers, client, objects, tokens, mounter, paths, nodeName, rootDir, clock, onUse: onVolumeUse })
-  const local = createLocalVolumes({ mounter, disks: createDisks(mounter), paths, rootDir })
+  const ownership = createOwnershipWatch({ clock, tell: (pod, message) => events.event(asReference(pod), 'Warning', 'VolumePermissionChangeInProgress', message) })
+  const csi = createCsiVolumes({ ownership, drivers, client, objects, tokens, mounter, paths, nodeName, rootDir, clock, onUse: onVolumeUse })
+  const local = createLocalVolumes({ ownership, mounter, disks: createDisks(mounter), paths, rootDir })
   const growth = createVolumeGrowth({ csi, client, events, clock, nodeName })
   const persistent = createPersistentVolumes({ objects, mounter, paths, csi, local, growth, node })
   const volumes = createPodVolumes({ paths, mounter, objects, tokens, persistent, clock, random, field: (pod) => field(pod) })

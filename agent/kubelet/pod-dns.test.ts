@@ -36,6 +36,6 @@ test('what does not fit is left out, and said', () => {
 
 test('the hosts file names the pod and its aliases', () => {
   assert.equal(hostsFile({ podIps: ['10.42.0.2'], hostname: 'h', fqdn: 'h.sub.default.svc.cluster.local', aliases: [{ ip: '1.2.3.4', hostnames: ['a', 'b'] }], nodeHosts: undefined }),
-    '# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nfe00::\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n10.42.0.2\th.sub.default.svc.cluster.local\th\n\n# Entries added by HostAliases.\n1.2.3.4\ta\tb\n')
+    '# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n10.42.0.2\th.sub.default.svc.cluster.local\th\n\n# Entries added by HostAliases.\n1.2.3.4\ta\tb\n')
   assert.equal(hostsFile({ podIps: [], hostname: 'n', fqdn: '', aliases: [], nodeHosts: '127.0.0.1\tlocalhost\n' }), '# Kubernetes-managed hosts file (host network).\n127.0.0.1\tlocalhost\n')
 })

@@ -12,7 +12,7 @@ import { entriesOf } from './csi/notes.ts'
 import { isBlockDevice, type Disks } from './disks.ts'
 import type { Located } from './located.ts'
 import type { Mounter } from './mounter.ts'
-import { setOwnership } from './ownership.ts'
+import { setOwnership, type OwnershipWatch } from './ownership.ts'
 
 export interface LocalVolumes {
   setUp(pod: Stored<Pod>, pv: Stored<PersistentVolume>, readonly: boolean): Promise<Located>
@@ -22,7 +22,7 @@ export interface LocalVolumes {
 
 const PLUGIN = 'kubernetes.io~local-volume'
 
-export function createLocalVolumes({ mounter, disks, paths, rootDir }: { mounter: Mounter; disks: Disks; paths: PodPaths; rootDir: string }): LocalVolumes {
+export function createLocalVolumes({ mounter, disks, paths, rootDir, ownership }: { mounter: Mounter; disks: Disks; paths: PodPaths; rootDir: string; ownership?: OwnershipWatch }): LocalVolumes {
   const diskMounts = join(rootDir, 'plugins', 'kubernetes.io', 'local-volume', 'mounts')
   /** By volume: it is mounted for the first pod and unmounted after the last. */
   const lock = new KeyedLock()
@@ -57,7 +57,7 @@ export function createLocalVolumes({ mounter, disks, paths, rootDir }: { mounter
         const source = await directoryOf(pv, path, readonly)
         if (!(await mounter.below(target)).includes(target)) await mounter.bind(source, target)
         const gid = pod.spec?.securityContext?.fsGroup
-        if (gid !== undefined && !readonly) await setOwnership(target, { gid, readonly: false, policy: pod.spec?.securityContext?.fsGroupChangePolicy === 'OnRootMismatch' ? 'OnRootMismatch' : 'Always' })
+        if (gid !== undefined && !readonly) await setOwnership(target, { gid, readonly: false, policy: pod.spec?.securityContext?.fsGroupChangePolicy === 'OnRootMismatch' ? 'OnRootMismatch' : 'Always' }, ownership?.begins(pod, target))
         return { path: target, readonly, mayRelabel: true }
       })
     },

@@ -69,7 +69,7 @@ test('what no container names is not there; an ephemeral container that is the f
   await volumes.refresh(unused)
   assert.throws(() => look('token'), { code: 'ENOENT' })
   const debug = aContainer('debug', { volumeMounts: [{ name: 'v', mountPath: '/v' }] })
-  const [mount] = await volumes.mounts({ ...unused, spec: { ...unused.spec, ephemeralContainers: [debug] } }, debug, { expand: (text) => text, canRecursiveReadOnly: false, volumeImages: new Map() })
+  const [mount] = await volumes.mounts({ ...unused, spec: { ...unused.spec, ephemeralContainers: [debug] } }, debug, { expand: (text) => ({ text }), canRecursiveReadOnly: false, volumeImages: new Map() })
   assert.deepEqual([mount?.containerPath, look('token')], ['/v', 'first 0:0 644'])
   given.token = 'second'
   await volumes.refresh(unused)

@@ -26,8 +26,8 @@ import type { Tokens } from './tokens.ts'
 import { VolumeError, volumeFailures, type FailedVolume } from './volume-error.ts'
 
 export interface MountWorld {
-  /** Resolves subPathExpr; undefined: a variable is missing. */
-  expand: (text: string) => string | undefined
+  /** Resolves subPathExpr, or names the variables that have no value. */
+  expand: (text: string) => { text: string } | { missing: readonly string[] }
   /** What the pod's runtime handler can do. */
   canRecursiveReadOnly: boolean
   /** Image volumes by name: the ids of their images, which are here. */
@@ -156,8 +156,9 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
     // An ephemeral container may be the first to want it.
     if (!ready.get(pod.metadata.uid)?.has(volume.name)) await setUpAll(pod, [volume])
     const recursive = isRecursiveReadOnly(mount, canRecursiveReadOnly)
-    const subPath = mount.subPathExpr ? expand(mount.subPathExpr) : (mount.subPath ?? '')
-    if (subPath === undefined) throw new CodedError('VOLUME_INVALID', `missing value for subPathExpr ${mount.subPathExpr ?? ''}`)
+    const expanded = mount.subPathExpr ? expand(mount.subPathExpr) : { text: mount.subPath ?? '' }
+    if ('missing' in expanded) throw new CodedError('VOLUME_INVALID', `missing value for ${expanded.missing.join(', ')}`)
+    const subPath = expanded.text
     const containerPath = mount.mountPath.startsWith('/') ? mount.mountPath : `/${mount.mountPath}`
     if (volume.image) return imageMount(volume, containerPath, subPath, volumeImages)
     const { path: dir, readonly, mayRelabel = false } = await locate(pod, volume)

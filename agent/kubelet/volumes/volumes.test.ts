@@ -5,11 +5,12 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import fc from 'fast-check'
 import type { Volume } from '#api/types/index.ts'
+import { FakeClock } from '#base/clock-fake.ts'
 import { aPod } from '../testing/builders.ts'
 import { writeAtomically } from './atomic-writer.ts'
 import { checkHostPath } from './host-path.ts'
 import { systemMounter } from './mounter.ts'
-import { setOwnership } from './ownership.ts'
+import { createOwnershipWatch, setOwnership } from './ownership.ts'
 import { volumePayload, type FilePayload } from './payload.ts'
 import { bindSubpath, readInside, unbindSubpath } from './subpath.ts'
 
@@ -111,6 +112,31 @@ test('fsGroup owns everything, group may write where the volume can be written',
   symlinkSync('/etc/passwd', join(d, 'link'))
   await setOwnership(d, { gid: 4321, readonly: false, policy: 'Always' })
   assert.deepStrictEqual([statSync(d).gid, statSync(d).mode & 0o2070, statSync(join(d, 'sub/f')).gid, statSync(join(d, 'sub/f')).mode & 0o777, statSync('/etc/passwd').gid], [4321, 0o2070, 4321, 0o660, 0])
+})
+
+test('a volume that takes long to be given to its group is told of, and how far it is; one that is right already is not', needsRoot, async (t) => {
+  const clock = new FakeClock()
+  const told: string[] = []
+  const watch = createOwnershipWatch({ clock, tell: (pod, message) => told.push(`${pod.metadata.name}: ${message}`) })
+  const pod = aPod()
+  const d = dir(t)
+  const volume = join(d, pod.metadata.uid, 'volumes/local/v')
+  mkdirSync(volume, { recursive: true })
+  for (let i = 0; i < 9; i++) writeFileSync(join(volume, String(i)), '')
+  const slow = watch.begins(pod, volume)
+  await clock.advance(29_999)
+  assert.deepEqual(told, [])
+  await clock.advance(1)
+  // Its end comes later.
+  await setOwnership(volume, { gid: 4321, readonly: false, policy: 'OnRootMismatch' }, { ...slow, ends: () => {} })
+  await clock.advance(60_000)
+  slow.ends()
+  await clock.advance(600_000)
+  const what = `web: Setting volume ownership for ${pod.metadata.uid}/volumes/local/v`
+  assert.deepEqual(told.map((line) => line.replace(/ - https:.*/, '')), [`${what} is taking longer than expected, consider using OnRootMismatch`, `${what}, processed 10 files.`])
+  await setOwnership(volume, { gid: 4321, readonly: false, policy: 'OnRootMismatch' }, watch.begins(pod, volume))
+  await clock.advance(600_000)
+  assert.equal(told.length, 2)
 })
 
 test('a file of a volume is read where links inside it lead, and nothing outside it, nothing that is no file, nothing too large', async (t) => {

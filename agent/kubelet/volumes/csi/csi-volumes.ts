@@ -14,7 +14,7 @@ import type { ObjectSource } from '../../objects.ts'
 import type { PodPaths } from '../../pod-paths.ts'
 import { isBlockDevice } from '../disks.ts'
 import type { Mounter } from '../mounter.ts'
-import { setOwnership } from '../ownership.ts'
+import { setOwnership, type OwnershipWatch } from '../ownership.ts'
 import type { Tokens } from '../tokens.ts'
 import { inStep } from '../volume-error.ts'
 import { CAPABILITY, NODE_EXPAND, NODE_PUBLISH, NODE_STAGE, NODE_STATS, NODE_UNPUBLISH, NODE_UNSTAGE, type VolumeUsage } from './calls.ts'
@@ -48,6 +48,7 @@ export interface CsiVolumesDeps {
   nodeName: string
   rootDir: string
   clock: Clock
+  ownership?: OwnershipWatch
   /** What the node says of volumes in use may be another now. */
   onUse: () => void
 }
@@ -158,7 +159,7 @@ export function createCsiVolumes(deps: CsiVolumesDeps): CsiVolumes {
     }, { timeoutMs: CALL_MS })
     if (volume.isBlock && !(await isBlockDevice(target))) throw new CodedError('CSI_DRIVER', `the CSI driver ${volume.driver} published volume ${volume.handle} at ${target}, which is no block device`)
     if (fsGroup !== undefined && !driver.capabilities.has(CAPABILITY.volumeMountGroup) && wantsOwnership(volume, about)) {
-      await setOwnership(target, { gid: fsGroup, readonly: false, policy: pod.spec?.securityContext?.fsGroupChangePolicy === 'OnRootMismatch' ? 'OnRootMismatch' : 'Always' })
+      await setOwnership(target, { gid: fsGroup, readonly: false, policy: pod.spec?.securityContext?.fsGroupChangePolicy === 'OnRootMismatch' ? 'OnRootMismatch' : 'Always' }, deps.ownership?.begins(pod, target))
     }
     return target
   })

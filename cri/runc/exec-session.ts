@@ -11,7 +11,7 @@ import type { Clock } from '#base/clock.ts'
 import { CodedError } from '#base/errors.ts'
 import type { ExecRequest, IoSession } from '../runtime.ts'
 import { endExec } from './exec-end.ts'
-import { identify } from './process-identity.ts'
+import { identify, type ProcessIdentity } from './process-identity.ts'
 import { cleanWords } from './oci-runtime.ts'
 import type { OciRuntime } from './oci-runtime.ts'
 import type { OciProcess, OciSpec } from './oci-spec.ts'
@@ -44,12 +44,13 @@ export async function execSync(parts: ExecParts, request: Pick<ExecRequest, 'con
     return await new Promise((resolve, reject) => {
       const [program = '', ...args] = prepared.argv
       const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: SEARCH_PATH } })
+      const runc = identityOf(child.pid)
       const stdout = new BoundedOutput(OUTPUT_BYTES_MAX)
       const stderr = new BoundedOutput(OUTPUT_BYTES_MAX)
       let timedOut = false
       const cancel = timeoutSeconds > 0 ? parts.clock.after(timeoutSeconds * 1000, () => {
         timedOut = true
-        endProgram(child.pid, parts.clock).catch(reject)
+        endProgram(runc, parts.clock).catch(reject)
       }) : () => {}
       child.stdout.on('data', (chunk: Buffer) => stdout.add(chunk))
       child.stderr.on('data', (chunk: Buffer) => stderr.add(chunk))
@@ -74,6 +75,7 @@ export async function openExec(parts: ExecParts, request: ExecRequest): Promise<
 function pipeSession(parts: ExecParts, request: ExecRequest, prepared: Prepared): IoSession {
   const [program = '', ...args] = prepared.argv
   const child = spawn(program, args, { stdio: [request.stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'], env: { PATH: SEARCH_PATH } })
+  const runc = identityOf(child.pid)
   const stderr = new PassThrough()
   const held: Buffer[] = []
   let started = false
@@ -116,7 +118,7 @@ function pipeSession(parts: ExecParts, request: ExecRequest, prepared: Prepared)
   return {
     stdin: child.stdin ?? undefined, stdout: child.stdout ?? Readable.from([]), stderr, resize: () => {}, done,
     close() {
-      endProgram(child.pid, parts.clock).catch(fail)
+      endProgram(runc, parts.clock).catch(fail)
     },
   }
 }
@@ -125,6 +127,7 @@ function terminalSession(parts: ExecParts, request: ExecRequest, prepared: Prepa
   if (!parts.loadPty) throw new CodedError('CRI_FAILED', 'exec with a terminal needs a pty library and none was given to the runtime')
   const [program = '', ...args] = prepared.argv
   const pty = parts.loadPty()(program, args, { name: 'xterm', cols: COLUMNS, rows: ROWS, cwd: '/', env: { PATH: SEARCH_PATH, TERM: 'xterm' }, encoding: null })
+  const runc = identityOf(pty.pid)
   const stdout = new Readable({ read: () => pty.resume(), highWaterMark: 64 * 1024 })
   let failure = ''
   let started = false
@@ -157,7 +160,7 @@ function terminalSession(parts: ExecParts, request: ExecRequest, prepared: Prepa
       if (width > 0 && height > 0) pty.resize(width, height)
     },
     close() {
-      endProgram(pty.pid, parts.clock).catch(fail)
+      endProgram(runc, parts.clock).catch(fail)
     },
   }
 }
@@ -196,8 +199,9 @@ function startFailure(parts: ExecParts, words: string): CodedError {
   return new CodedError('CRI_FAILED', `failed to exec in container: failed to start exec "${parts.execId}": OCI runtime exec failed: ${cleanWords(words)}: unknown`)
 }
 
-/** Of the runc that was begun with it; a pid that has ended by now is nobody's. */
-async function endProgram(pid: number | undefined, clock: Clock): Promise<void> {
-  const runc = pid === undefined ? undefined : identify(pid)
+/** Taken as it begins: a session may be closed long after its end, when its number is another process's. Undefined: it could not be begun, or has ended. */
+const identityOf = (pid: number | undefined): ProcessIdentity | undefined => (pid === undefined ? undefined : identify(pid))
+
+async function endProgram(runc: ProcessIdentity | undefined, clock: Clock): Promise<void> {
   if (runc) await endExec(runc, clock)
 }

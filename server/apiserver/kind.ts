@@ -45,7 +45,7 @@ export interface KindStrategy<T extends KubeObject> {
   specIsOwnerless?: true
   /** True when a change between old and object must raise metadata.generation. Default: any change outside metadata and status; false: the kind has no generation. */
   generation?: false | ((object: T, old: T) => boolean)
-  /** Metadata is checked too: registry.ts adds `kinds/object-meta.ts` to every strategy's validate and validateUpdate. */
+  /** Metadata is checked too: registry.ts adds `kinds/object-meta.ts` to every strategy's validate, validateUpdate and validateStatusUpdate. */
   validate?(object: T, ctx: KindContext): FieldError[]
   validateUpdate?(object: T, old: T, ctx: KindContext): FieldError[]
   validateStatusUpdate?(object: T, old: T, ctx: KindContext): FieldError[]
@@ -73,8 +73,8 @@ export interface KindStrategy<T extends KubeObject> {
   mayRemove?(object: T): boolean
   /** `metadata.name` rule. Default: dns1123 subdomain. */
   nameRule?: 'dns-label' | 'dns-subdomain' | 'path-segment' | 'dns-1035-label'
-  /** Names of finalizers without a slash are any qualified names, not only the standard ones. */
-  finalizers?: 'plain'
+  /** Where names of finalizers without a slash are any qualified names, not only the standard ones: everywhere, or in `/status`. */
+  finalizers?: 'plain' | 'plain in status'
 }
 
 /**

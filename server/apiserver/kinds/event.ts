@@ -14,6 +14,7 @@ import { column, since, wide } from './table-columns.ts'
 export const EVENT_TTL_SECONDS = 3600
 
 export const eventStrategy: KindStrategy<CoreV1Event> = {
+  finalizers: 'plain',
   generation: false,
   hasNoDependents: true,
 

@@ -15,7 +15,7 @@ test('owners are told of without their number, and what is missing of them is in
   ])
 })
 
-test('finalizers have qualified names when an object is made, and a slash or a standard name ever after; a few groups want neither', async () => {
+test('finalizers have qualified names with a slash, or a standard name, of which two exclude each other; a few groups want no slash', async () => {
   const c = cluster()
   const plain = (finalizers: string[]) => ({ metadata: { name: 'a', finalizers } })
   deepStrictEqual(causes(await c.call('POST', CM, plain(['a b/c', 'plain']))), [
@@ -23,10 +23,51 @@ test('finalizers have qualified names when an object is made, and a slash or a s
     'metadata.finalizers[1]: Invalid value: "plain": name is neither a standard finalizer name nor is it fully qualified',
   ])
   await c.create(CM, plain(['orphan']))
-  deepStrictEqual((await c.call('PATCH', `${CM}/a`, plain(['a b/c', 'orphan', 'foregroundDeletion']), MERGE)).status, 200)
+  deepStrictEqual(causes(await c.call('PATCH', `${CM}/a`, plain(['a_b/c', 'orphan', 'foregroundDeletion']), MERGE)).map((cause) => cause.slice(0, 85)), [
+    'metadata.finalizers: Invalid value: "a_b/c": prefix part a lowercase RFC 1123 subdoma', 'metadata.finalizers: Invalid value: ["a_b/c","orphan","foregroundDeletion"]: finalize',
+  ])
   deepStrictEqual(causes(await c.call('PATCH', `${CM}/a`, plain(['plain']), MERGE)), ['metadata.finalizers[0]: Invalid value: "plain": name is neither a standard finalizer name nor is it fully qualified'])
   deepStrictEqual((await c.call('POST', MAC, plain(['plain']))).status, 201)
   deepStrictEqual(causes(await c.call('POST', '/api/v1/namespaces', { metadata: { name: 'n' }, spec: { finalizers: ['odd'] } })), ['spec.finalizers: Invalid value: "odd": name is neither a standard finalizer name nor is it fully qualified'])
+})
+
+test('an update, through /status as well, is held to the rules of metadata', async () => {
+  const c = cluster()
+  await c.create(`${NS}/services`, { metadata: { name: 'a' }, spec: { ports: [{ port: 80 }] } })
+  const refused: readonly (readonly [change: object, cause: RegExp])[] = [
+    [{ generateName: 'a/b' }, /^metadata\.generateName: Invalid value: "a\/b": may not contain '\/'$/],
+    [{ finalizers: ['b'] }, /^metadata\.finalizers\[0\]: Invalid value: "b": name is neither a standard finalizer name nor is it fully qualified$/],
+    [{ deletionGracePeriodSeconds: 0 }, /^metadata\.deletionGracePeriodSeconds: Invalid value: 0: field is immutable$/],
+    [{ deletionTimestamp: '2026-01-01T00:00:00Z' }, /^metadata\.deletionTimestamp: Invalid value: "2026-01-01T00:00:00Z": field is immutable$/],
+    [{ labels: { 'a b': 'c' } }, /^metadata\.labels: Invalid value: "a b": name part must consist of/],
+    [{ annotations: { 'a b': 'c' } }, /^metadata\.annotations: Invalid value: "a b": name part must consist of/],
+    [{ ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: 'p' }] }, /^metadata\.ownerReferences\.uid: Invalid value: "": must not be empty$/],
+  ]
+  for (const path of [`${NS}/services/a`, `${NS}/services/a/status`]) {
+    for (const [metadata, cause] of refused) {
+      const told = causes(await c.call('PATCH', path, { metadata }, MERGE))
+      deepStrictEqual([path, metadata, told.length, cause.test(told[0] ?? '')], [path, metadata, 1, true], told.join())
+    }
+    const taken = await c.call('PATCH', path, { metadata: { selfLink: '/x' } }, MERGE)
+    deepStrictEqual([taken.status, taken.json['metadata']?.['selfLink']], [200, undefined])
+  }
+})
+
+test('names of finalizers need no slash in budgets, and in the status of a CronJob', async () => {
+  const c = cluster()
+  const budgets = '/apis/policy/v1/namespaces/default/poddisruptionbudgets'
+  const cronJobs = '/apis/batch/v1/namespaces/default/cronjobs'
+  await c.create(budgets, { metadata: { name: 'a' }, spec: { minAvailable: 1 } })
+  await c.create(cronJobs, { metadata: { name: 'a' }, spec: { schedule: '* * * * *', jobTemplate: { spec: { template: { spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'i' }] } } } } } })
+  const codes = async (path: string) => (await c.call('PATCH', path, { metadata: { finalizers: ['b'] } }, MERGE)).status
+  deepStrictEqual([(await c.call('POST', budgets, { metadata: { name: 'b', finalizers: ['b'] }, spec: { minAvailable: 1 } })).status, await codes(`${budgets}/a`), await codes(`${budgets}/a/status`), await codes(`${cronJobs}/a`), await codes(`${cronJobs}/a/status`)], [201, 200, 200, 422, 200])
+})
+
+test('a pod is not made to end by its status', async () => {
+  const c = cluster()
+  await c.create(`${NS}/pods`, { metadata: { name: 'a' }, spec: { containers: [{ name: 'c', image: 'i' }] } })
+  const changed = await c.call('PATCH', `${NS}/pods/a/status`, { metadata: { deletionTimestamp: '2026-01-01T00:00:00Z' } }, MERGE)
+  deepStrictEqual([changed.status, changed.json['metadata']?.['deletionTimestamp']], [200, undefined])
 })
 
 const REVISED: readonly (readonly [path: string, object: Record<string, unknown>])[] = [

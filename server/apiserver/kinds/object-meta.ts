@@ -3,7 +3,7 @@ import type { KubeObject, ObjectMeta } from '#api/types/index.ts'
 import { checkDns1035Label, checkDnsLabel, checkDnsSubdomain, checkPathSegment, checkQualifiedName, maskTrailingDash } from '#api/types/index.ts'
 import { type FieldError, forbidden, invalid, required, tooLong } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
-import { checkLabels, immutable, named } from './check.ts'
+import { checkLabels, FIELD_IMMUTABLE, immutable, named } from './check.ts'
 
 export type NameRule = NonNullable<KindStrategy<KubeObject>['nameRule']>
 
@@ -30,7 +30,7 @@ export function validateMeta(meta: ObjectMeta, rules: MetaRules): FieldError[] {
   return [...out, ...validateCommon(meta), ...validateFinalizers(meta.finalizers ?? []), ...(rules.finalizers === 'plain' ? [] : standardFinalizers(meta.finalizers ?? []))]
 }
 
-/** What finalizers are called is looked at when they are new to the cluster; of an update, only that they are qualified. */
+/** The same for every update, of whatever part: a name that is to be generated is none any more, so that it need only fit into a path. */
 export function validateMetaUpdate(meta: ObjectMeta, old: ObjectMeta, finalizers?: 'plain'): FieldError[] {
   const out: FieldError[] = []
   if (old.deletionTimestamp) {
@@ -38,8 +38,11 @@ export function validateMetaUpdate(meta: ObjectMeta, old: ObjectMeta, finalizers
     if (added.length > 0) out.push(forbidden('metadata.finalizers', `no new finalizers can be added if the object is being deleted, found new finalizers []string{${added.map((f) => JSON.stringify(f)).join(', ')}}`))
   }
   if (!meta.resourceVersion) out.push(invalid('metadata.resourceVersion', meta.resourceVersion ?? '', 'must be specified for an update'))
-  for (const key of ['name', 'namespace', 'uid', 'creationTimestamp', 'deletionTimestamp', 'deletionGracePeriodSeconds'] as const) out.push(...immutable(`metadata.${key}`, meta[key], old[key]))
-  return [...out, ...validateCommon(meta), ...(finalizers === 'plain' ? [] : standardFinalizers(meta.finalizers ?? []))]
+  for (const key of ['name', 'namespace', 'uid', 'creationTimestamp', 'deletionTimestamp'] as const) out.push(...immutable(`metadata.${key}`, meta[key], old[key]))
+  // No grace is not the same as none of 0 seconds.
+  if (meta.deletionGracePeriodSeconds !== old.deletionGracePeriodSeconds) out.push(invalid('metadata.deletionGracePeriodSeconds', meta.deletionGracePeriodSeconds, FIELD_IMMUTABLE))
+  if (meta.generateName) out.push(...named('metadata.generateName', meta.generateName, checkPathSegment))
+  return [...out, ...validateCommon(meta), ...validateFinalizers(meta.finalizers ?? []), ...(finalizers === 'plain' ? [] : standardFinalizers(meta.finalizers ?? []))]
 }
 
 function validateCommon(meta: ObjectMeta): FieldError[] {

@@ -37,6 +37,7 @@ export const podStrategy: KindStrategy<Pod> = {
     const meta = (pod.metadata ??= {})
     if (old.metadata?.ownerReferences) meta.ownerReferences = cloneJson(old.metadata.ownerReferences)
     else delete meta.ownerReferences
+    if (!old.metadata?.deletionTimestamp) delete meta.deletionTimestamp
     pod.status = { ...pod.status, qosClass: pod.status?.qosClass || (old.status?.qosClass ?? computeQosClass(pod.spec)) }
     keepObservedGeneration(pod.status, old.status ?? {})
   },

@@ -51,6 +51,7 @@ function systemClassProblem(name: string, { value, globalDefault }: PriorityClas
 }
 
 export const runtimeClassStrategy: KindStrategy<RuntimeClass> = {
+  finalizers: 'plain',
   requiresRevision: true,
   generation: false,
   validate: validateRuntimeClass,

@@ -68,7 +68,8 @@ const PLAIN_FINALIZERS: ReadonlySet<string> = new Set(['admissionregistration.k8
 /** What Go's types give every object, and metadata, checked first, as upstream orders its complaints. */
 function withCommonRules(ref: ResourceRef, model: string, strategy: KindStrategy<KubeObject>): KindStrategy<KubeObject> {
   const finalizers = strategy.finalizers ?? (PLAIN_FINALIZERS.has(ref.group) ? 'plain' : undefined)
-  const rules: MetaRules = { namespaced: ref.namespaced, nameRule: strategy.nameRule ?? 'dns-subdomain', ...(finalizers && { finalizers }) }
+  const rules: MetaRules = { namespaced: ref.namespaced, nameRule: strategy.nameRule ?? 'dns-subdomain', ...(finalizers === 'plain' && { finalizers }) }
+  const metaOfStatus = (object: KubeObject, old: KubeObject) => (strategy.statusKeepsMetadata === true ? [] : validateMetaUpdate(object.metadata ?? {}, old.metadata ?? {}, finalizers && 'plain'))
   return {
     ...strategy,
     defaults(object: KubeObject) {
@@ -80,7 +81,8 @@ function withCommonRules(ref: ResourceRef, model: string, strategy: KindStrategy
       fillRequired(model, object)
     },
     validate: (object: KubeObject, ctx: KindContext) => [...validateMeta(object.metadata ?? {}, rules), ...(strategy.validate?.(object, ctx) ?? [])],
-    validateUpdate: (object: KubeObject, old: KubeObject, ctx: KindContext) => [...validateMetaUpdate(object.metadata ?? {}, old.metadata ?? {}, finalizers), ...(strategy.validateUpdate?.(object, old, ctx) ?? [])],
+    validateUpdate: (object: KubeObject, old: KubeObject, ctx: KindContext) => [...validateMetaUpdate(object.metadata ?? {}, old.metadata ?? {}, rules.finalizers), ...(strategy.validateUpdate?.(object, old, ctx) ?? [])],
+    validateStatusUpdate: (object: KubeObject, old: KubeObject, ctx: KindContext) => [...metaOfStatus(object, old), ...(strategy.validateStatusUpdate?.(object, old, ctx) ?? [])],
   }
 }
 

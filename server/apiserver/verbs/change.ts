@@ -87,6 +87,7 @@ async function tryChange(call: Call, wanted: Change, key: string, kv: KeyValue):
     admitAs?.take(seen.object, object)
   }
   dropRepeatedOwners(call, object.metadata, true)
+  delete object.metadata.selfLink
   prepare(call, object, old, wanted)
   if (wanted.part === 'main' || wanted.part === 'status') assertUpdatable(call, object, old, wanted.part)
   else refuseAny(call, object, wanted.rules?.validate(object, old))

@@ -69,8 +69,9 @@ function duplicateKeys(text: string, parse: (source: string) => unknown): string
 
 /** The parser's complaint of a text in which there is nothing; go-yaml takes that for null. */
 const EMPTY = 'expected a document, but the input is empty'
+const MISPLACED = 'mapping values are not allowed in this context'
 /** What go-yaml says of the same. */
-const GO_WORDS: Readonly<Record<string, string>> = { 'unexpected end of the stream within a flow collection': 'did not find expected node content', 'null byte is not allowed in input': 'control characters are not allowed' }
+const GO_WORDS: Readonly<Record<string, string>> = { 'unexpected end of the stream within a flow collection': 'did not find expected node content', 'null byte is not allowed in input': 'control characters are not allowed', 'bad indentation of a mapping entry': MISPLACED }
 
 function yamlMessage(error: YAMLException): string {
   const said: unknown = (error as { reason?: unknown }).reason
@@ -78,7 +79,8 @@ function yamlMessage(error: YAMLException): string {
   // It reads characters before lines.
   if (reason === 'control characters are not allowed') return reason
   const mark = (error as { mark?: { line?: unknown } }).mark
-  const line = typeof mark?.line === 'number' ? `line ${mark.line + 1}: ` : ''
+  // Its scanner tells no first line.
+  const line = typeof mark?.line === 'number' && !(mark.line === 0 && reason === MISPLACED) ? `line ${mark.line + 1}: ` : ''
   return `${line}${typeof reason === 'string' ? reason : error.message}`
 }
 

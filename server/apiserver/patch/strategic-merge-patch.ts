@@ -116,6 +116,7 @@ function mergeOrderedLists(merged: Json, patch: Json, shape: Shape): void {
     const list = !current ? change && (withoutDirectives(change) as unknown[]) : change ? mergeListField(current, change, field, { isDeleteList: false, schema: shape.schema }) : current
     if (!list) continue
     assertElements(list, mergeKey)
+    assertKeys(order, mergeKey)
     const { present, absent } = splitByPresence(list, order, mergeKey)
     setOwn(merged, key, orderElements({ patched: present, serverOnly: absent, patchOrder: order, serverOrder: current ?? [], mergeKey }))
   }
@@ -154,7 +155,7 @@ function mergeMaps(current: readonly Json[], change: readonly Json[], list: (Fie
   const mergeKey = list?.patchMergeKey
   if (mergeKey === undefined) throw new PatchError(422, 'cannot merge lists without merge key')
   const keyOf = (item: Json): unknown => {
-    if (!Object.hasOwn(item, mergeKey)) throw new PatchError(422, `map: ${goText(item)} does not contain declared merge key: ${mergeKey}`)
+    if (!Object.hasOwn(item, mergeKey)) throw keyMissing(item, mergeKey)
     return item[mergeKey]
   }
   let base = [...current]
@@ -189,11 +190,22 @@ function mergeMaps(current: readonly Json[], change: readonly Json[], list: (Fie
   return orderElements({ patched: present, serverOnly: absent, patchOrder: set, serverOrder: base, mergeKey })
 }
 
+/** What puts elements in order names them. */
+function assertKeys(order: readonly unknown[], mergeKey: string | undefined): void {
+  const nameless = mergeKey === undefined ? undefined : order.find((item) => isObject(item) && !Object.hasOwn(item, mergeKey))
+  if (nameless !== undefined) throw keyMissing(nameless as Json, mergeKey ?? '')
+}
+
+const keyMissing = (item: Json, mergeKey: string): PatchError => new PatchError(422, `map: ${goText(item)} does not contain declared merge key: ${mergeKey}`)
+
 function assertElements(list: readonly unknown[], mergeKey: string | undefined): void {
   if (mergeKey !== undefined && !list.every(isObject)) throw new PatchError(422, `list element types are not identical: a map with the merge key ${mergeKey} is expected`)
 }
 
-/** What is left of a part of the patch that meets nothing: nulls and directives go. Undefined: the part deletes itself. */
+/**
+ * What is left of a part of the patch that meets nothing: nulls go. Undefined: the part deletes itself. The other directives
+ * stay, as in upstream, for the decoder to tell of as fields that nobody knows.
+ */
 function withoutDirectives(value: unknown): unknown {
   if (Array.isArray(value)) {
     const kept: unknown[] = []
@@ -210,7 +222,7 @@ function withoutDirectives(value: unknown): unknown {
   if (Object.hasOwn(value, PATCH)) return undefined
   const kept: Json = {}
   for (const key of Object.keys(value)) {
-    if (value[key] === null || key === RETAIN_KEYS || key.startsWith(SET_ORDER) || key.startsWith(DELETE_FROM)) continue
+    if (value[key] === null) continue
     const plain = withoutDirectives(value[key])
     if (plain !== undefined) setOwn(kept, key, plain)
   }

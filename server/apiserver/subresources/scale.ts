@@ -63,8 +63,9 @@ export async function scale(call: Call): Promise<ApiResponse> {
 function applyScale(call: Call): Promise<ApiResponse> {
   const { specPath } = pathsOf(call)
   const options = parseApplyOptions(call)
-  const config = parseConfig(call, SCALE)
+  let parsed: Full | undefined
   return set(call, (old) => {
+    const config = (parsed ??= parseConfig(call, SCALE))
     const shown = scaleOf(call, old)
     const live = { ...shown, metadata: { ...shown.metadata, managedFields: fieldsOfScale(old.metadata.managedFields, specPath) } } as KubeObject
     const result = apply({

@@ -13,6 +13,7 @@ import { change, type Change } from './change.ts'
 import { insert } from './create.ts'
 import { parseWriteOptions, type WriteOptions } from './options.ts'
 import { readKey, type Full } from './stored.ts'
+import { assertRevision } from './validity.ts'
 
 const ATTEMPTS = 5
 
@@ -20,7 +21,7 @@ export async function applyPatch(call: Call): Promise<ApiResponse> {
   const options = parseApplyOptions(call)
   const config = parseConfig(call)
   for (let attempt = 1; ; attempt++) {
-    if (await readKey(call.parts, call.row, call.info.namespace, call.info.name)) return change(call, changeTo(call, config, options))
+    if (await readKey(call.parts, call.row, call.info.namespace, call.info.name)) return change(call, changeTo(call, () => config, options))
     try {
       return await applyNew(call, config, options)
     } catch (error) {
@@ -30,15 +31,19 @@ export async function applyPatch(call: Call): Promise<ApiResponse> {
   }
 }
 
-/** For subresources, whose object must be there. */
+/** For subresources, whose object must be there: what is sent is looked at once it is. */
 export function applyChange(call: Call): Change {
-  return changeTo(call, parseConfig(call), parseApplyOptions(call))
+  const options = parseApplyOptions(call)
+  let config: Full | undefined
+  return changeTo(call, () => (config ??= parseConfig(call)), options)
 }
 
-function changeTo(call: Call, config: Full, options: WriteOptions): Change {
+function changeTo(call: Call, configOf: () => Full, options: WriteOptions): Change {
   return {
     next(old) {
+      const config = configOf()
       const object = applied(call, config, options, old)
+      assertRevision(call, object)
       if (!config.metadata.resourceVersion) object.metadata.resourceVersion = ''
       return object
     },
@@ -50,6 +55,8 @@ async function applyNew(call: Call, config: Full, options: WriteOptions): Promis
   if (config.metadata.uid) throw conflict(call.row.ref, call.info.name, `uid mismatch: the provided object specified uid ${config.metadata.uid}, and no existing object was found`)
   const object = applied(call, config, options, undefined)
   assertAddress(call, object)
+  // Which state was meant does not matter where there is none.
+  delete object.metadata.resourceVersion
   return insert(call, object, options, 'Apply')
 }
 

@@ -30,6 +30,8 @@ export async function insert(call: Call, object: Full, options: WriteOptions, ho
   const { row, info } = call
   const meta = object.metadata
   if (row.custom?.isTerminating) throw forbidden(row.ref, meta.name ?? '', 'create not allowed while custom resource definition is terminating')
+  // What ends objects is not for creations to say: nobody owns it.
+  for (const key of ['deletionTimestamp', 'deletionGracePeriodSeconds', 'selfLink'] as const) delete meta[key]
   row.strategy.defaults?.(object)
   dropRepeatedOwners(call, meta, false)
   if (how === 'Update') ownFields(call, undefined, object, options)
@@ -45,7 +47,7 @@ export async function insert(call: Call, object: Full, options: WriteOptions, ho
   for (const text of row.strategy.warnings?.(object) ?? []) call.warn(text)
   await admit(call, 'validate', { ...admission, name: meta.name ?? '' })
   // Upstream's storage says so, which is asked last: policies are heard before, a dry run never gets there.
-  if (meta.resourceVersion && !options.dryRun) throw unexplained('resourceVersion should not be set on objects to be created')
+  if (meta.resourceVersion && meta.resourceVersion !== '0' && !options.dryRun) throw unexplained('resourceVersion should not be set on objects to be created')
   // Without what the allocator fills in, for another attempt.
   const bare = row.allocator && cloneJson(object)
   let wanted = object
@@ -78,9 +80,6 @@ function generatedName(call: Call, prefix: string): string {
 /** What the system alone fills in. */
 function freshMeta(call: Call, object: Full): void {
   const meta = object.metadata
-  delete meta.deletionTimestamp
-  delete meta.deletionGracePeriodSeconds
-  delete meta.selfLink
   meta.uid = uuid(call.parts.random)
   meta.creationTimestamp = timestamp(call.parts.clock.nowMs())
   if (call.row.strategy.generation === false) delete meta.generation

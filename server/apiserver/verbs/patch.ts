@@ -17,6 +17,7 @@ import type { Call } from './call.ts'
 import { change, type Change } from './change.ts'
 import { parseWriteOptions, type WriteOptions } from './options.ts'
 import type { Full } from './stored.ts'
+import { assertRevision } from './validity.ts'
 
 const JSON_PATCH = 'application/json-patch+json'
 const MERGE_PATCH = 'application/merge-patch+json'
@@ -86,12 +87,25 @@ const DOUBTFUL_MAX = 100
 
 function patched(call: Call, old: Full, patch: PatchBody, options: WriteOptions): Full {
   const body = patch.value
-  const object = decoded(call, patchedJson(call, old as unknown as Json, body, call.row.model), patch, targetOf(call), options) as Full
+  const json = patchedJson(call, old as unknown as Json, body, call.row.model)
+  assertVersioned(call, json, patch, options)
+  const object = decoded(call, json, patch, targetOf(call), options) as Full
   object.metadata ??= {}
   assertAddress(call, object)
+  assertRevision(call, object)
   // What the patch did not name is what was read: no precondition follows from it.
   if (object.metadata.resourceVersion === old.metadata.resourceVersion && !namesRevision(body)) object.metadata.resourceVersion = ''
   return object
+}
+
+/** What says of no version what it is, upstream reads as its own internal form, of which it then knows neither name nor fields. */
+function assertVersioned(call: Call, json: Json, patch: PatchBody, { fieldValidation }: WriteOptions): void {
+  const { apiVersion } = json
+  if (typeOf(call) === STRATEGIC || call.row.custom || (apiVersion !== undefined && apiVersion !== null && apiVersion !== '')) return
+  const fields = Object.keys(json).filter((key) => key !== 'apiVersion' && key !== 'kind').toSorted().map((key) => `unknown field ${JSON.stringify(key)}`)
+  if (fieldValidation === 'Strict') throw unfitting(call, patch, `strict decoding error: ${[...patch.doubtful, ...fields].join(', ')}`)
+  if (fieldValidation !== 'Ignore') for (const text of [...patch.doubtful, ...fields]) call.warn(text)
+  throw badRequest(`the name of the object (${call.info.name} based on URL) was undeterminable: name must be provided`)
 }
 
 /** A patch that carries a resourceVersion is meant for that state only. */

@@ -16,7 +16,8 @@ export function assertUpdatable(call: Call, object: Full, old: Full, part: 'main
 
 /** Kinds whose PUTs must say which state they are meant for. */
 export function assertRevision(call: Call, object: Full): void {
-  if (!call.row.strategy.requiresRevision || object.metadata.resourceVersion) return
+  const { resourceVersion } = object.metadata
+  if (!call.row.strategy.requiresRevision || (resourceVersion && resourceVersion !== '0')) return
   const { group, resource } = call.row.ref
   // Said of the resource, before its kind has a say.
   throw invalid({ group, kind: resource }, object.metadata.name ?? '', [invalidField('metadata.resourceVersion', 0, 'must be specified for an update')])

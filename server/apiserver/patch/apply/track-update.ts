@@ -35,7 +35,7 @@ export function trackUpdate(write: TrackUpdate): void {
   const meta = (next.metadata ??= {})
   const given = write.subresource === '' ? meta.managedFields : undefined
   const kept = live?.metadata?.managedFields
-  if (asksForReset(given)) return setManagedFields(meta, undefined)
+  if (live && asksForReset(given)) return setManagedFields(meta, undefined)
 
   // An object whose managedFields were dropped stays untracked until somebody applies.
   const owners = (given && given.length > 0 && given !== kept && !equalJson(given, kept) ? parseManagedFields(given) : undefined)

@@ -48,7 +48,7 @@ export const deploymentStrategy: KindStrategy<Deployment> = {
       else delete deployment.metadata.labels
     }
   },
-  generation: (deployment, old) => !semanticEqual(deployment.spec, old.spec) || !semanticEqual(deployment.metadata?.annotations, old.metadata?.annotations),
+  generation: (deployment, old) => !semanticEqual(deployment.spec, old.spec) || !semanticEqual(deployment.metadata?.annotations, old.metadata?.annotations, 'annotations'),
   validate: validateDeployment,
   validateUpdate: (deployment, old) => [...validateDeployment(deployment), ...immutable('spec.selector', deployment.spec?.selector, old.spec?.selector)],
   validateStatusUpdate: (deployment, old) => validateCounts(deployment.status, ['replicas', 'updatedReplicas', 'readyReplicas', 'availableReplicas', 'unavailableReplicas', 'terminatingReplicas'], old.status),

@@ -28,20 +28,22 @@ export const jobStrategy: KindStrategy<Job> = {
     const spec = (job.spec ??= { template: {} })
     defaultJobSpec(spec)
     const labels = spec.template.metadata?.labels
-    if (labels && Object.keys(job.metadata?.labels ?? {}).length === 0) (job.metadata ??= {}).labels = { ...labels }
+    // One and the same, as in upstream: what is added to the template's at creation is the Job's, too.
+    if (labels && Object.keys(job.metadata?.labels ?? {}).length === 0) (job.metadata ??= {}).labels = labels
   },
   prepareCreate(job) {
     job.status = {}
     const spec = job.spec
     if (!spec || spec.manualSelector === true) return
     const meta = ((spec.template ??= {}).metadata ??= {})
-    const labels = { ...meta.labels }
+    const [given, sent] = [job.metadata?.labels, meta.labels]
+    const labels = { ...sent }
     // What is there already is for the validation to judge.
     for (const key of JOB_NAME_LABELS) labels[key] ??= job.metadata?.name ?? ''
     for (const key of JOB_UID_LABELS) labels[key] ??= job.metadata?.uid ?? ''
     meta.labels = labels
     spec.selector = { ...spec.selector, matchLabels: { 'batch.kubernetes.io/controller-uid': job.metadata?.uid ?? '', ...spec.selector?.matchLabels } }
-    if (Object.keys(job.metadata?.labels ?? {}).length === 0) (job.metadata ??= {}).labels = { ...labels }
+    if (Object.keys(given ?? {}).length === 0 || given === sent) (job.metadata ??= {}).labels = { ...labels }
   },
   prepareUpdate: keepStatus,
   generation: (job, old) => !semanticEqual(job.spec, old.spec),
@@ -200,6 +202,7 @@ function durationText(job: Job, nowMs: number): string {
 }
 
 export const cronJobStrategy: KindStrategy<CronJob> = {
+  finalizers: 'plain in status',
   defaults(cron) {
     const spec = (cron.spec ??= { schedule: '', jobTemplate: {} })
     setDefault(spec, 'concurrencyPolicy', 'Allow')

@@ -25,7 +25,7 @@ export function oneOf(field: string, value: string | undefined, allowed: readonl
   return allowed.includes(value) ? [] : [notSupported(field, value, allowed)]
 }
 
-export const immutable = (field: string, value: unknown, old: unknown): FieldError[] => (semanticEqual(value, old) ? [] : [invalid(field, value, FIELD_IMMUTABLE)])
+export const immutable = (field: string, value: unknown, old: unknown): FieldError[] => (semanticEqual(value, old, field.slice(field.lastIndexOf('.') + 1)) ? [] : [invalid(field, value, FIELD_IMMUTABLE)])
 
 export function checkLabels(field: string, labels: Readonly<Record<string, string>> | undefined): FieldError[] {
   return Object.entries(labels ?? {}).flatMap(([key, value]) => [...named(field, key, checkQualifiedName), ...named(field, value, checkLabelValue)])

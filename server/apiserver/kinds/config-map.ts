@@ -25,8 +25,8 @@ export const configMapStrategy: KindStrategy<ConfigMap> = {
     const out: FieldError[] = []
     if (old.immutable) {
       if (!map.immutable) out.push(forbidden('immutable', 'field is immutable when `immutable` is set'))
-      if (!semanticEqual(map.data, old.data)) out.push(forbidden('data', 'field is immutable when `immutable` is set'))
-      if (!semanticEqual(map.binaryData, old.binaryData)) out.push(forbidden('binaryData', 'field is immutable when `immutable` is set'))
+      if (!semanticEqual(map.data, old.data, 'data')) out.push(forbidden('data', 'field is immutable when `immutable` is set'))
+      if (!semanticEqual(map.binaryData, old.binaryData, 'binaryData')) out.push(forbidden('binaryData', 'field is immutable when `immutable` is set'))
     }
     return [...out, ...(configMapStrategy.validate?.(map, ctx) ?? [])]
   },

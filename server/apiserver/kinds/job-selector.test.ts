@@ -25,6 +25,27 @@ test('a selector of one\'s own needs manualSelector, and labels of one\'s own ar
   deepStrictEqual(await made({ selector: {} }, { a: 'b' }), ['201 '])
 })
 
+test('a Job without labels has those of its pods, one with labels keeps its own', async () => {
+  const { call } = cluster()
+  const made = async (labels: object | undefined, ofPods: object) => {
+    const { json } = await call('POST', JOBS, { metadata: { name: 'j', ...(labels && { labels }) }, spec: { template: { metadata: { labels: ofPods }, spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'i' }] } } } })
+    await call('DELETE', `${JOBS}/j?propagationPolicy=Background`)
+    return Object.keys(json['metadata']?.['labels'] ?? {}).toSorted()
+  }
+  const generated = ['batch.kubernetes.io/controller-uid', 'batch.kubernetes.io/job-name', 'controller-uid', 'job-name']
+  deepStrictEqual(await made(undefined, { a: 'b' }), ['a', ...generated])
+  deepStrictEqual(await made(undefined, {}), generated)
+  deepStrictEqual(await made({ c: 'd' }, { a: 'b' }), ['c'])
+})
+
+test('what is immutable is not given a key with nothing in it', async () => {
+  const { call } = cluster()
+  const maps = '/api/v1/namespaces/default/configmaps'
+  await call('POST', maps, { metadata: { name: 'm' }, data: { a: 'b' }, immutable: true })
+  const changed = await call('PATCH', `${maps}/m`, { data: { c: '' } }, { 'content-type': 'application/merge-patch+json' })
+  deepStrictEqual(causes(changed), ['data: Forbidden: field is immutable when `immutable` is set'])
+})
+
 test('nothing depends on an Event: it goes at once, whatever the policy', async () => {
   const { call } = cluster()
   for (const policy of ['Orphan', 'Foreground', 'Background']) {

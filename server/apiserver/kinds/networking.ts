@@ -144,7 +144,7 @@ export const ingressClassStrategy: KindStrategy<IngressClass> = {
     if (c.spec?.parameters) c.spec.parameters.scope ??= 'Cluster'
   },
   validate: validateIngressClass,
-  validateUpdate: (c, old) => [...immutable('spec.controller', c.spec?.controller, old.spec?.controller), ...validateIngressClass(c)],
+  validateUpdate: (c, old) => [...immutable('spec.controller', c.spec?.controller ?? '', old.spec?.controller), ...validateIngressClass(c)],
   columns: [
     { ...nameColumn<IngressClass>(), value: (o) => `${o.metadata?.name ?? ''}${o.metadata?.annotations?.[DEFAULT_CLASS_ANNOTATION] === 'true' ? ' (default)' : ''}` },
     column('Controller', 'Controller that is responsible for handling this class', (o) => o.spec?.controller ?? ''),

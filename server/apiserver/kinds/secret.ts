@@ -32,7 +32,7 @@ export const secretStrategy: KindStrategy<Secret> = {
     const out = immutable('type', secret.type, old.type)
     if (old.immutable) {
       if (!secret.immutable) out.push(forbidden('immutable', 'field is immutable when `immutable` is set'))
-      if (!semanticEqual(secret.data, old.data)) out.push(forbidden('data', 'field is immutable when `immutable` is set'))
+      if (!semanticEqual(secret.data, old.data, 'data')) out.push(forbidden('data', 'field is immutable when `immutable` is set'))
     }
     return [...out, ...validateSecret(secret)]
   },

@@ -11,10 +11,14 @@ const POINTERS: ReadonlySet<string> = new Set([
   'setHostnameAsFQDN', 'shareProcessNamespace', 'started', 'suspend', 'terminationGracePeriodSeconds', 'timeoutSeconds', 'tolerationSeconds', 'ttlSecondsAfterFinished', 'value',
 ])
 
+/** Maps of anybody's keys: one with an empty value is there. */
+const MAPS: ReadonlySet<string> = new Set(['annotations', 'binaryData', 'data', 'labels', 'matchLabels', 'nodeSelector', 'parameters', 'volumeAttributes'])
+
 export function semanticEqual(a: unknown, b: unknown, key = ''): boolean {
   if (a === b) return true
   if (isEmpty(a, key) && isEmpty(b, key)) return true
   if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((item, i) => semanticEqual(item, b[i]))
+  if (isObject(a) && isObject(b) && MAPS.has(key) && !sameKeys(a, b)) return false
   if (isObject(a) && isObject(b)) return [...new Set([...Object.keys(a), ...Object.keys(b)])].every((k) => semanticEqual(a[k], b[k], k))
   return false
 }
@@ -29,6 +33,8 @@ export function differingPaths(a: unknown, b: unknown, max: number, path = ''): 
   }
   return [path]
 }
+
+const sameKeys = (a: object, b: object): boolean => Object.keys(a).length === Object.keys(b).length && Object.keys(a).every((key) => Object.hasOwn(b, key))
 
 function isEmpty(value: unknown, key: string): boolean {
   if (value === undefined || value === null) return true

@@ -16,7 +16,7 @@ export const serviceCidrStrategy: KindStrategy<ServiceCIDR> = {
   prepareUpdate: keepStatus,
   generation: false,
   validate: (cidr) => validateCidrs(cidr.spec?.cidrs ?? []),
-  validateUpdate: (cidr, old) => validateCidrsUpdate(cidr.spec?.cidrs ?? [], old.spec?.cidrs ?? []),
+  validateUpdate: (cidr, old) => validateCidrsUpdate(cidr.spec?.cidrs, old.spec?.cidrs ?? []),
   columns: [
     nameColumn(),
     column('CIDRs', 'CIDRs defines the IP blocks in CIDR notation (e.g. "192.168.0.0/24" or "2001:db8::/64") from which to assign service cluster IPs. Max of two CIDRs is allowed, one of each IP family. This field is immutable.', (o) => (o.spec?.cidrs ?? []).join(',')),
@@ -42,8 +42,9 @@ function validateCidr(at: string, cidr: string): FieldError[] {
 }
 
 /** A second family may be added; nothing else changes. */
-function validateCidrsUpdate(cidrs: readonly string[], old: readonly string[]): FieldError[] {
-  if (cidrs.length !== old.length && !(old.length === 1 && cidrs.length === 2)) return [invalid(AT, cidrs, FIELD_IMMUTABLE)]
+function validateCidrsUpdate(given: readonly string[] | undefined, old: readonly string[]): FieldError[] {
+  const cidrs = given ?? []
+  if (cidrs.length !== old.length && !(old.length === 1 && cidrs.length === 2)) return [invalid(AT, given ?? null, FIELD_IMMUTABLE)]
   const changed = old.flatMap((cidr, i) => (cidrs[i] === cidr ? [] : [invalid(`${AT}[${i}]`, cidrs[i], FIELD_IMMUTABLE)]))
   return cidrs.length === old.length ? changed : [...changed, ...validateCidrs(cidrs)]
 }

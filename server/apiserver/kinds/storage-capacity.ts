@@ -34,7 +34,7 @@ export const volumeAttributesClassStrategy: KindStrategy<VolumeAttributesClass> 
   validate: validateAttributes,
   validateUpdate: (attributes, old) => [
     ...(attributes.driverName === old.driverName ? [] : [forbidden('driverName', 'updates to driverName are forbidden.')]),
-    ...(semanticEqual(attributes.parameters, old.parameters) ? [] : [forbidden('parameters', 'updates to parameters are forbidden.')]),
+    ...(semanticEqual(attributes.parameters, old.parameters, 'parameters') ? [] : [forbidden('parameters', 'updates to parameters are forbidden.')]),
     ...validateAttributes(attributes),
   ],
   columns: [nameColumn(), column('DriverName', 'Name of the CSI driver This field is immutable.', (o) => o.driverName), ageColumn()],

@@ -18,7 +18,7 @@ export async function startKubeApiserver(host: LabHost, apiserver: string): Prom
   mkdirSync(dir, { recursive: true })
   const validity = { notBeforeMs: Date.now() - DAY_MS, notAfterMs: Date.now() + DAY_MS }
   const key = await generateKey()
-  const subject = { commonName: 'admin', organizations: ['system:masters'] }
+  const subject = { commonName: 'system:admin', organizations: ['system:masters'] }
   // It signs itself: kube-apiserver only wants it among the authorities of clients.
   const certificate = certificatePem(createCertificate({ subject, ...validity, isCa: true, keyUsages: ['certSign', 'digitalSignature'], extendedKeyUsages: ['clientAuth'] }, { key }, { selfSigned: key }, systemRandom))
   const tokens = generateKeyPairSync('rsa', { modulusLength: 2048 })

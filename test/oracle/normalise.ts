@@ -21,11 +21,14 @@ function value(of: unknown, key?: string): unknown {
     // They are ordered by the second in which they were written, which may be another one there.
     const owners = of['managedFields']
     if (Array.isArray(owners)) return value({ ...of, managedFields: undefined, owners: owners.toSorted((a, b) => (ownerOf(a) < ownerOf(b) ? -1 : 1)) })
-    return Object.fromEntries(Object.entries(of).filter(([, v]) => v !== null && v !== undefined).map(([k, v]) => [k, isEntry && k === 'time' ? '<time>' : value(v, k)]))
+    return Object.fromEntries(Object.entries(of).filter(([, v]) => !isNothing(v)).map(([k, v]) => [k, isEntry && k === 'time' ? '<time>' : value(v, k)]))
   }
   if (key !== undefined && OPAQUE.has(key) && (typeof of === 'string' || typeof of === 'number')) return `<${key}>`
   return typeof of === 'string' ? text(of) : of
 }
+
+/** Lists that nobody filled are null there and absent here, or the other way round. */
+const isNothing = (of: unknown): boolean => of === null || of === undefined || (Array.isArray(of) && of.length === 0)
 
 function ownerOf(entry: unknown): string {
   const { operation, manager, apiVersion, subresource } = entry as Json
@@ -34,7 +37,9 @@ function ownerOf(entry: unknown): string {
 
 function text(of: string): string {
   return of.replace(UID, '<uid>').replace(SERVICE_IP, '<service ip>').replace(CLOCK, (time) => (time.startsWith(SENT_TIME) ? time : '<time>'))
-    .replace(/\bX509SHA256=[0-9a-f]+/g, '<certificate>').replace(/\b0x[0-9a-f]{6,}\b/g, '<address>')
+    
+    // Where a build has its sources.
+    .replace(/(in scheme )"[^"]*"/g, '$1"…"').replace(/(in scheme )\\"[^"]*\\"/g, '$1\\"…\\"').replace(/\bX509SHA256=[0-9a-f]+/g, '<certificate>').replace(/\b0x[0-9a-f]{6,}\b/g, '<address>')
 }
 
 /** Go walks maps in any order: what several causes say is compared, not which is told first. */

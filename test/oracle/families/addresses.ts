@@ -17,10 +17,15 @@ export const addresses: Family = function* ({ seeds, next }) {
     const object = seed.object(next())
     const item = `${seed.collection}/there`
     const absent = `${seed.collection}/absent`
+    // An apply makes what is not there.
+    const named = (path: string, body: unknown, name: string): { path: string; body: unknown } => ({ path: path.replace('/absent', `/${name}`), body: JSON.parse((JSON.stringify(body) ?? 'null').replaceAll('"absent"', JSON.stringify(name))) as unknown })
     yield* METHODS.flatMap((method) => [...(method === 'DELETE' ? [] : [seed.collection]), absent, `${absent}/status`, `${absent}/scale`, `${absent}/nope`, `${seed.collection}/Bad_Name`].map((path) => alone(seed, { form: `${method} where nothing is`, method, path, ...(method === 'PATCH' && { type: 'application/merge-patch+json' }), ...(method !== 'GET' && method !== 'DELETE' && { body: method === 'POST' ? { ...object, metadata: { name: 'Bad_Name' } } : { ...object, metadata: { name: 'absent' } } }) })))
     for (const path of [absent, `${absent}/status`, `${absent}/scale`]) {
       for (const body of ['', '{', 'null', '[]', {}, { kind: 'X', apiVersion: 'v1' }, { ...object, metadata: { name: 'other' } }, { ...object, metadata: { name: 'absent', uid: 'x' } }, { ...object, metadata: { name: 'absent', resourceVersion: '5' } }, { ...object, metadata: 'x' }, { ...object, metadata: { name: 'absent', namespace: 'other' } }, { ...object, unknown: 1, metadata: { name: 'absent', managedFields: [] } }]) {
-        for (const query of ['?fieldManager=a', '', '?fieldManager=a&fieldValidation=Strict', '?fieldManager=a&force=maybe']) yield alone(seed, { form: 'apply where nothing is', method: 'PATCH', path: path + query, type: APPLY, body }, absent)
+        for (const query of ['?fieldManager=a', '', '?fieldManager=a&fieldValidation=Strict', '?fieldManager=a&force=maybe']) {
+          const made = named(path, body, `absent${next()}`)
+          yield alone(seed, { form: 'apply where nothing is', method: 'PATCH', path: made.path + query, type: APPLY, body: made.body }, made.path.replace(/\/(status|scale)$/, ''))
+        }
       }
     }
     for (const accept of ACCEPTS) for (const path of [seed.collection, item, absent]) yield reading(seed, accept, path, seed.object(next()))

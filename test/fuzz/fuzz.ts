@@ -29,8 +29,8 @@ const WAIT_MS_MAX = 120_000
 const SERVER_CODES: ReadonlySet<number> = new Set([501, 502, 503, 504])
 const CORPUS_MAX = 60
 const LEARNED_BYTES_MAX = 20_000
-/** 500s that upstream gives on purpose: /scale of a custom resource that has no replicas. */
-const AS_UPSTREAM = /the spec replicas field .* does not exist/
+/** 500s that upstream gives on purpose: /scale of a custom resource that has no replicas, creations that name a revision. */
+const AS_UPSTREAM = /the spec replicas field .* does not exist|resourceVersion should not be set on objects to be created/
 /** What is written here makes the server ask others, whose failures are 500s by design. */
 const ASKS_OTHERS: ReadonlySet<string> = new Set(['mutatingwebhookconfigurations', 'validatingwebhookconfigurations', 'apiservices', 'mutatingadmissionpolicybindings', 'validatingadmissionpolicybindings'])
 

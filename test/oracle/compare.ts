@@ -23,7 +23,7 @@ export async function play(of: Case, servers: Servers): Promise<Played> {
       const difference = firstDifference(a, b)
       if (difference && isRace(of.kind, difference, [ours.status, theirs.status])) return { asked }
       if (difference) {
-        const known = KNOWN.find(({ matches }) => matches({ step, difference, ours: a, theirs: b }))
+        const known = KNOWN.find(({ matches }) => matches({ step, sent: sent ?? '', difference, ours: a, theirs: b }))
         return { asked, finding: { case: of, step, difference, ours, theirs, sent, ...(known && { known: known.line }) } }
       }
       if (step.isSetUp && theirs.status >= 300) return { asked, refused: `${of.kind}: ${JSON.stringify(theirs.body).slice(0, 400).replace(/\d+/g, '#')}` }
@@ -37,9 +37,12 @@ export async function play(of: Case, servers: Servers): Promise<Played> {
   }
 }
 
-const ask = (client: Client, step: Step, last: Json): Promise<Answer> => client.ask(step.method, step.path, { ...(step.body !== undefined && { body: bodyOf(step, last) }), ...(step.type !== undefined && { type: step.type }), ...(step.headers && { headers: step.headers }) })
+const ask = (client: Client, step: Step, last: Json): Promise<Answer> => client.ask(step.method, step.path, { ...withBody(bodyOf(step, last)), ...(step.type !== undefined && { type: step.type }), ...(step.headers && { headers: step.headers }) })
 
-function bodyOf({ body }: Step, last: Json): string {
+const withBody = (body: string | undefined): { body?: string } => (body === undefined ? {} : { body })
+
+function bodyOf({ body }: Step, last: Json): string | undefined {
+  if (body === undefined) return undefined
   const value = typeof body === 'function' ? (body as FromLast)(last) : body
   return typeof value === 'string' ? value : JSON.stringify(value)
 }

@@ -5,7 +5,8 @@ import type { Json, Step } from './exchange.ts'
 export interface Known {
   /** Begins a line of the table in server/DIVERGENCE.md. */
   line: string
-  matches: (seen: { step: Step; difference: Difference; ours: Json; theirs: Json }) => boolean
+  /** `sent`: the body as it went to upstream. */
+  matches: (seen: { step: Step; sent: string; difference: Difference; ours: Json; theirs: Json }) => boolean
 }
 
 /** A server writes their status by itself, at a moment of its own. */
@@ -28,8 +29,8 @@ export const KNOWN: readonly Known[] = [
   { line: 'a PUT whose resourceVersion is no number', matches: ({ ours, theirs }) => ours['status'] === 400 && theirs['status'] === 500 && messageOf(theirs).startsWith('strconv.ParseUint') },
   { line: 'nothing in `Accept` that the path has at all', matches: ({ step, ours, theirs }) => step.headers?.['accept'] !== undefined && (ours['status'] === 406) === (theirs['status'] === 406 && !step.headers['accept'].startsWith('application/*')) },
   { line: '`metadata.generation` of a new object of a kind that has none', matches: ({ step, difference }) => step.method === 'POST' && difference.path === 'body.metadata.generation' && difference.ours === undefined },
-  { line: 'a new `metadata.generateName` in an update', matches: ({ step, difference, ours }) => step.method !== 'POST' && JSON.stringify(step.body ?? '').includes('generateName') && /^(status|body\.message|body\.details)/.test(difference.path) && ours['status'] !== 500 },
-  { line: '`metadata.generateName` and `deletionGracePeriodSeconds` sent to a `/status`', matches: ({ step, difference, ours }) => step.path.includes('/status') && ours['status'] === 200 && /generateName|deletionGracePeriodSeconds/.test(difference.path + JSON.stringify(step.body ?? '')) },
+  { line: 'a new `metadata.generateName` in an update', matches: ({ step, sent, difference, ours }) => step.method !== 'POST' && sent.includes('generateName') && /^(status|body\.message|body\.details)/.test(difference.path) && ours['status'] !== 500 },
+  { line: '`metadata.generateName` and `deletionGracePeriodSeconds` sent to a `/status`', matches: ({ step, sent, difference, ours }) => step.path.includes('/status') && ours['status'] === 200 && /generateName|deletionGracePeriodSeconds/.test(difference.path + sent) },
   { line: 'an unknown path, too many requests', matches: ({ ours, theirs }) => ours['status'] === theirs['status'] && theirs['body'] === '404 page not found\n' },
   { line: 'a strategic merge patch that cannot be applied', matches: ({ step, ours, theirs }) => step.form.startsWith('strategic') && theirs['status'] === 500 && (ours['status'] === 422 || ours['status'] === 400) },
   { line: 'an applied configuration that is not of its type', matches: ({ step, ours, theirs }) => step.form.startsWith('apply') && theirs['status'] === 500 && ours['status'] === 400 },

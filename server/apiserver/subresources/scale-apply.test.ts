@@ -34,3 +34,14 @@ test('who applies the same number shares it, and another kind or state is refuse
   assert.equal((await applyTo(h, `${PATH}/d/scale`, 'force=1', scaleTo(3))).status, 422)
   assert.equal((await applyTo(h, `${PATH}/none/scale`, 'fieldManager=n', { ...scaleTo(3), metadata: { name: 'none' } })).status, 404)
 })
+
+test('who scales owns the replicas, without a time, until there are none', async () => {
+  const h = harness()
+  await h.call('POST', `${PATH}?fieldManager=maker`, DEPLOYMENT)
+  const owners = async (replicas: number) => {
+    await h.call('PATCH', `${PATH}/d/scale?fieldManager=one`, { spec: { replicas } }, { 'content-type': 'application/merge-patch+json' })
+    return items((await h.call('GET', `${PATH}/d`)).json['metadata']?.['managedFields']).map((e) => [String(e['manager']), e['time'] !== undefined, e['fieldsV1']?.['f:spec']?.['f:replicas'] !== undefined])
+  }
+  assert.deepEqual(await owners(3), [['one', false, true], ['maker', true, false]])
+  assert.deepEqual(await owners(0), [['maker', true, false]])
+})

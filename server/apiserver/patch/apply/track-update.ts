@@ -7,7 +7,7 @@ import type { KubeObject, ObjectMeta } from '#api/types/index.ts'
 import { zeroOf } from '../../decode/zero-value.ts'
 import type { Json } from '../result.ts'
 import { compareObjects, equalJson } from './compare.ts'
-import { difference, intersection, isEmptySet, union, type FieldSet } from './field-set.ts'
+import { difference, emptySet, intersection, isEmptySet, union, type FieldSet } from './field-set.ts'
 import { asksForReset, capUpdateManagers, formatManagedFields, ownable, ownerId, parseManagedFields, type Owner, type Owners } from './managed-fields.ts'
 
 export interface TrackUpdate {
@@ -28,6 +28,8 @@ export interface TrackUpdate {
   /** /status writes no metadata. Default false. */
   statusKeepsMetadata?: boolean | 'labels'
   specIsOwnerless?: boolean
+  /** A Scale of no replicas says nothing of them: they are nobody's then. Default false. */
+  scalesToNothing?: boolean
 }
 
 export function trackUpdate(write: TrackUpdate): void {
@@ -45,13 +47,15 @@ export function trackUpdate(write: TrackUpdate): void {
   setManagedFields(meta, kept)
   const changes = compareObjects((live ?? zeroOf({ kind: 'ref', model: write.model }, write.schema)) as Json, next as Json, write.model, write.schema)
   const endpoint = { subresource: write.subresource, hasStatus: write.hasStatus ?? true, statusKeepsMetadata: write.statusKeepsMetadata ?? false, specIsOwnerless: write.specIsOwnerless ?? false }
-  const taken = ownable(union(changes.added, changes.modified), endpoint)
-  const removed = ownable(changes.removed, endpoint)
+  const changed = ownable(union(changes.added, changes.modified), endpoint)
+  const taken = write.scalesToNothing ? emptySet() : changed
+  const removed = write.scalesToNothing ? changed : ownable(changes.removed, endpoint)
   if (!owners && isEmptySet(taken) && isEmptySet(removed)) return setManagedFields(meta, kept)
 
   const all = owners ?? parseManagedFields(kept) ?? new Map<string, Owner>()
   disown(all, taken, removed)
-  if (!isEmptySet(taken)) addUpdate(all, { manager: write.manager, operation: 'Update', apiVersion: write.apiVersion, subresource: write.subresource, time: timeText(write.nowMs), set: taken })
+  // What came by way of a Scale has no time, as in upstream, and so comes first.
+  if (!isEmptySet(taken)) addUpdate(all, { manager: write.manager, operation: 'Update', apiVersion: write.apiVersion, subresource: write.subresource, time: write.subresource === 'scale' ? '' : timeText(write.nowMs), set: taken })
   capUpdateManagers(all)
   setManagedFields(meta, formatManagedFields(all))
 }

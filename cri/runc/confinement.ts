@@ -21,7 +21,8 @@ export async function confine(config: ContainerConfig, sandboxId: string, clock:
 
 async function loadDefaultProfile(clock: Clock): Promise<void> {
   if (readProfiles().has(DEFAULT_PROFILE)) return
-  await run(['apparmor_parser', '-Kr', '/dev/stdin'], `the AppArmor profile ${DEFAULT_PROFILE} cannot be loaded (apparmor_parser is of the package apparmor)`, { clock, input: DEFAULT_RULES })
+  // Without a name it reads its input. /dev/stdin is none it could open: Node's pipes are sockets.
+  await run(['apparmor_parser', '-Kr'], `the AppArmor profile ${DEFAULT_PROFILE} cannot be loaded (apparmor_parser is of the package apparmor)`, { clock, input: DEFAULT_RULES })
 }
 
 async function run(argv: readonly string[], problem: string, options: CommandOptions): Promise<void> {

@@ -266,8 +266,7 @@ export class ContainerService {
       const config: ContainerConfig = { ...record.config, linux: { ...record.config.linux, resources: merged } }
       const oci = ociResources(merged, { cgroupVersion: this.cgroups.version, hasSwapLimit: this.cgroups.hasSwapLimit })
       if (record.state === 'running') {
-        const result = await this.#parts.oci.runWithInput(id, JSON.stringify(oci), 'update', '--resources', '-', id)
-        if (result.exitCode !== 0) throw new CodedError('CRI_FAILED', `failed to update resources of container "${id}": ${result.stderr.toString().trim()}`)
+        await this.#parts.oci.update(id, oci)
       } else {
         const path = this.#parts.paths.container(id).config
         const spec = JSON.parse(await readFile(path, 'utf8')) as { linux: { resources: Record<string, unknown> } }

@@ -296,11 +296,11 @@ describe('containers by runc and conmon', { skip: missing }, () => {
     assert.equal((await runtime.containerStatus(polite.id)).exitCode, 7)
   })
 
-  test('a program that does not exist is told as upstream tells it', async () => {
+  test('a program that does not exist is told in the words of runc or crun, as upstream tells it', async () => {
     const config = pod()
     const sandboxId = await runtime.runPodSandbox(config)
     const id = await runtime.createContainer(sandboxId, testContainer(image, 'main', { command: ['no-such-program'] }), config)
-    await assert.rejects(runtime.startContainer(id), /OCI runtime create failed: .*exec: "no-such-program": executable file not found in \$PATH: unknown/)
+    await assert.rejects(runtime.startContainer(id), /OCI runtime create failed: .*(?:exec: "no-such-program": executable file not found in \$PATH|executable file `no-such-program` not found in \$PATH: No such file or directory): unknown/)
     assert.deepEqual((await runtime.containerStatus(id)).exitCode, 128)
   })
 

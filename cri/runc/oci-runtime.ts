@@ -1,7 +1,7 @@
 /** runc or crun by its command line, and conmon, which stays with each container. */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { Clock } from '#base/clock.ts'
 import { CodedError, asError } from '#base/errors.ts'
@@ -147,9 +147,16 @@ export class OciRuntime {
     return runCommand(this.argv(id, ...args), { clock: this.#clock, timeoutMs: CREATE_MS_MAX })
   }
 
-  /** As `run`, with text on stdin. */
-  runWithInput(id: string, input: string, ...args: string[]): Promise<CommandResult> {
-    return runCommand(this.argv(id, ...args), { clock: this.#clock, timeoutMs: CREATE_MS_MAX, input })
+  /** Of a running container; `resources` as in its spec. By a file: crun opens /dev/stdin by its name, which a program's socket does not let it. */
+  async update(id: string, resources: object): Promise<void> {
+    const path = join(this.#paths.container(id).bundle, 'resources.json')
+    try {
+      await writeFile(path, JSON.stringify(resources), { mode: 0o600 })
+      const result = await this.run(id, 'update', '--resources', path, id)
+      if (result.exitCode !== 0) throw new CodedError('CRI_FAILED', `failed to update resources of container "${id}": ${result.stderr.toString().trim()}`)
+    } finally {
+      await rm(path, { force: true })
+    }
   }
 }
 

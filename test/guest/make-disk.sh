@@ -10,7 +10,7 @@ new=$out.new
 rm -rf --one-file-system "$new"
 mkdir -p "$new"
 trap 'rm -rf --one-file-system "$new"' EXIT
-packages=systemd-sysv,udev,dbus,linux-image-cloud-$arch,runc,crun,conmon,nftables,iproute2,busybox,kmod,util-linux,mount,ca-certificates,libatomic1,libstdc++6,procps
+packages=systemd-sysv,udev,dbus,linux-image-cloud-$arch,runc,crun,conmon,apparmor,nftables,iproute2,busybox,kmod,util-linux,mount,ca-certificates,libatomic1,libstdc++6,procps
 mmdebstrap --quiet --arch="$arch" --variant=minbase --include="$packages" bookworm "$new/root" || fail "mmdebstrap could not make a Debian root: its words are above"
 
 cp "$new"/root/boot/vmlinuz-* "$new/vmlinuz"

@@ -172,6 +172,17 @@ describe('skiff on a machine of its own', { skip: DISK === '' && 'run scripts/gu
         await guest.must('umount /tmp/tree/below')
       })
 
+      it('containers are confined by the default profile of AppArmor, one that asks for none is not', async () => {
+        const container = (more: object) => ({ securityContext: { capabilities: { add: ['SYS_ADMIN'] }, ...more } })
+        await apply(pod({ name: 'confined', container: container({}) }), pod({ name: 'free', container: container({ appArmorProfile: { type: 'Unconfined' } }) }))
+        await untilReady('confined', 'free')
+        const profile = async (name: string) => (await guest.mustKubectl(['exec', name, '--', 'cat', '/proc/self/attr/current'])).trim()
+        const mounts = async (name: string) => (await guest.kubectl(['exec', name, '--', 'sh', '-c', 'mkdir -p /there && mount -t tmpfs tmpfs /there'])).code === 0
+        assert.deepStrictEqual([await profile('confined'), await mounts('confined')], ['skiff-default (enforce)', false])
+        assert.deepStrictEqual([await profile('free'), await mounts('free')], ['unconfined', true])
+        await deletePods('confined', 'free')
+      })
+
       it('logs, exec with exit codes, exec at a terminal and attach work', async () => {
         await apply(pod({ name: 'talker', pod: { restartPolicy: 'Never' }, container: { stdin: true, stdinOnce: true, command: ['sh', '-c', 'echo ready; while read line; do echo "got $line"; done; echo bye'] } }))
         await untilReady('talker')

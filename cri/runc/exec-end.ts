@@ -4,7 +4,7 @@
  * note of their end and ends, too, so that the command is reaped. One that does not is stopped, so that it starts nothing more, and killed last.
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { readdir, readFile, rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '#base/clock.ts'
 import { hasCode } from '#base/errors.ts'
@@ -44,13 +44,23 @@ export async function endLeftExecs(directory: string, clock: Clock): Promise<voi
     await Promise.all(left.map((runc) => endAtOnce(runc, clock)))
     // Their runc was killed with the agent, or before: the command is nobody's child that is known.
     for (const name of names.filter((n) => n.endsWith('.pid'))) {
-      const path = join(directory, name)
-      const pid = Number(await readFile(path, 'utf8'))
-      if (pid > 1 && isOf(pid, name.split('.')[0] ?? '') && hasStartedBy(pid, statSync(path).mtimeMs, clock)) kill(pid)
+      const noted = notedIn(join(directory, name))
+      if (noted && isOf(noted.pid, name.split('.')[0] ?? '') && hasStartedBy(noted.pid, noted.atMs, clock)) kill(noted.pid)
     }
   }
   // They may hold secrets.
   await rm(directory, { recursive: true, force: true })
+}
+
+/** A command's pid, and when runc wrote it; undefined: it has not, or whoever began it has just cleared up after it. */
+function notedIn(path: string): { pid: number; atMs: number } | undefined {
+  try {
+    const [pid, atMs] = [Number(readFileSync(path, 'utf8')), statSync(path).mtimeMs]
+    return pid > 1 ? { pid, atMs } : undefined
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined
+    throw error
+  }
 }
 
 async function endAtOnce(runc: ProcessIdentity, clock: Clock): Promise<void> {

@@ -33,7 +33,10 @@ async function run(argv: readonly string[], problem: string, options: CommandOpt
   }
 }
 
-/** What containers' default profiles have in common: all but the kernel's own switches, mounts and other programs' memory. */
+/**
+ * What containers' default profiles have in common: all but the kernel's own switches, mounts and other programs' memory. Some distributions
+ * give runc and crun profiles of their own, from which containers then take signals, too, as from containerd 1.6.34 on.
+ */
 const DEFAULT_RULES = `#include <tunables/global>
 profile ${DEFAULT_PROFILE} flags=(attach_disconnected,mediate_deleted) {
   #include <abstractions/base>
@@ -42,6 +45,8 @@ profile ${DEFAULT_PROFILE} flags=(attach_disconnected,mediate_deleted) {
   file,
   umount,
   signal (receive) peer=unconfined,
+  signal (receive) peer=runc,
+  signal (receive) peer=crun,
   signal (send,receive) peer=${DEFAULT_PROFILE},
   deny @{PROC}/* w,
   deny @{PROC}/{[^1-9],[^1-9][^0-9],[^1-9s][^0-9y][^0-9s],[^1-9][^0-9][^0-9][^0-9]*}/** w,

@@ -34,8 +34,8 @@ async function run(argv: readonly string[], problem: string, options: CommandOpt
 }
 
 /**
- * What containers' default profiles have in common: all but the kernel's own switches, mounts and other programs' memory. Some distributions
- * give runc and crun profiles of their own, from which containers then take signals, too, as from containerd 1.6.34 on.
+ * What containers' default profiles have in common: all but the kernel's own switches, mounts and other programs' memory. Since AppArmor 4.0
+ * runc and crun may have profiles of their own (Ubuntu's have), from which containers have to take signals, too (containerd's pull request 10123).
  */
 const DEFAULT_RULES = `#include <tunables/global>
 profile ${DEFAULT_PROFILE} flags=(attach_disconnected,mediate_deleted) {

@@ -17,7 +17,7 @@ import { becomeFollower, emptyOut, heardOfLeader, noteMembership, resetElectionT
 import type { RaftState } from './state.ts'
 import { continueTransfer, onTransfer, tickTransferOfLeadership } from './transfer.ts'
 import { NOBODY } from './types.ts'
-import type { AppendMessage, Entry, LogBase, LogIndex, LogReader, Message, Persist, RaftEvent, RaftOptions, RaftStatus, Ready, Recovered, SnapshotMessage, Term } from './types.ts'
+import type { AppendMessage, Entry, FollowerStatus, LogBase, LogIndex, LogReader, Message, Persist, RaftEvent, RaftOptions, RaftStatus, Ready, Recovered, SnapshotMessage, Term } from './types.ts'
 
 /** Defaults for servers on one site with slow flash; tickMs times electionTicks is the time a lost leader is noticed in. */
 export const defaultRaftOptions: Omit<RaftOptions, 'id'> = {
@@ -91,6 +91,8 @@ export class Raft {
 
   status(): RaftStatus {
     const s = this.#s
+    const followers: FollowerStatus[] = []
+    if (s.leading) for (const f of s.leading.followers.values()) followers.push({ member: f.member, state: f.state, match: f.match, next: f.next, inFlight: f.inFlight, active: isActive(s, f) })
     return {
       id: s.options.id,
       role: s.role,
@@ -106,7 +108,7 @@ export class Raft {
       configurationIndex: s.log.configurationIndex,
       removed: s.removed,
       transferee: s.leading?.transferee ?? NOBODY,
-      followers: Array.from(s.leading?.followers.values() ?? [], (f) => ({ member: f.member, state: f.state, match: f.match, next: f.next, inFlight: f.inFlight, active: isActive(s, f) })),
+      followers,
     }
   }
 
@@ -134,8 +136,8 @@ export class Raft {
     lead(s)
     const persist = takePersist(s)
     const committed = takeCommitted(s)
-    const out = { ...s.out }
-    Object.assign(s.out, emptyOut())
+    const { out } = s
+    s.out = emptyOut()
     const now = this.#summary()
     const last = this.#last
     const changed = now.role !== last.role || now.leader !== last.leader || now.term !== last.term || now.configurationIndex !== last.configurationIndex || now.base !== last.base || now.removed !== last.removed

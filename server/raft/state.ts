@@ -47,7 +47,7 @@ export interface RaftState {
   incoming: Incoming | undefined
   readonly asked: Asked
   readonly writes: Writes
-  readonly out: Out
+  out: Out
 }
 
 /** What only a leader has. */

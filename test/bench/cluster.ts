@@ -14,6 +14,7 @@ import { percentile, type Figure, type Measurement } from './figure.ts'
 import { askOnSwitch } from './inside.ts'
 import type { Writes } from './inside/writes.ts'
 import { usageOf } from './process-usage.ts'
+import { startStoreMembers } from './store-members.ts'
 
 const SERVERS = 3
 const IN_FLIGHT = 32
@@ -21,6 +22,9 @@ const IN_FLIGHT = 32
 const VALUE_BYTES = 1_200
 /** What each server and each member of etcd gets of a processor while writes are measured: as if each had a machine of its own. */
 const CPU_SHARE = 0.4
+const MEMBER_PORT = 7000
+/** Memory's limits of the binary (scripts/build.ts). */
+const SERVER_FLAGS = ['--max-semi-space-size=4', '--heap-growing-percent=50']
 const KILLS = { quick: 8, full: 50 }
 /** Starting up is not resting: what it wrote goes to disk within a minute. */
 const SETTLE_MS = 120_000
@@ -59,9 +63,9 @@ function writesAt(lab: Cluster, hosts: readonly LabHost[], name: string, count: 
   return onShares(lab, (pids) => askOnSwitch<Writes>(lab.lab, 'writes', { kubeconfig, servers: hosts.map(url), name, count, inFlight: IN_FLIGHT, pids }))
 }
 
-/** What runs on a host has its share together. */
-async function onShares<T>(lab: Cluster, work: (pids: number[]) => Promise<T>): Promise<T> {
-  const pids = lab.lab.hosts.map((host) => [...skiffPids(host), ...etcdPids(host)])
+/** What of a cluster runs on a host has its share together. */
+async function onShares<T>(lab: Cluster, work: (pids: number[]) => Promise<T>, pidsOf = (host: LabHost): number[] => [...skiffPids(host), ...etcdPids(host)]): Promise<T> {
+  const pids = lab.lab.hosts.map(pidsOf)
   const shares = lab.lab.hosts.map((host, i) => limitCpu(host.name, pids[i] ?? [], CPU_SHARE))
   try {
     return await work(pids.flat())
@@ -83,6 +87,7 @@ async function writesOfThree(count: number, one: Writes, kills: number): Promise
     const atAll = await writesAt(lab, lab.servers, 'all', count)
     const failoverMs = await killLeaders(lab, kills)
     for (const host of lab.servers) await lab.stop(host)
+    const puts = await putsOfOurs(lab, count)
     const etcd = await writesOnEtcd(lab, count)
     const best = Math.max(atLeader.all.perSecond, atAll.all.perSecond)
     return {
@@ -91,9 +96,11 @@ async function writesOfThree(count: number, one: Writes, kills: number): Promise
         rate('three servers: create ConfigMap at 32, at the leader', atLeader.all, undefined, undefined, latencyOf(atLeader)),
         rate('three servers: create ConfigMap at 32, at all', atAll.all, undefined, undefined, latencyOf(atAll)),
         { name: 'three servers, of one server\'s writes', value: (best / one.all.perSecond) * 100, unit: '%', better: 'higher', budget: 60, note: `each host has ${CPU_SHARE * 100} % of a processor` },
+        rate('our store with three members: bare put of 1.2 kB at 32, at the leader', puts.all, undefined, undefined, `${latencyOf(puts)}, asked in the member's process`),
         ...(etcd ? [
           rate('a server on etcd with three members: the same', etcd.api.all, undefined, undefined, latencyOf(etcd.api)),
           rate('etcd with three members: bare put of 1.2 kB at 32', etcd.puts.all, undefined, undefined, latencyOf(etcd.puts)),
+          { name: 'our store\'s bare puts, of etcd\'s', value: (puts.all.perSecond / etcd.puts.all.perSecond) * 100, unit: '%', better: 'higher', budget: 100, note: 'ours without a trip over the network: nobody but the API server in the same process asks it' } as const,
           { name: 'three servers, of a server on etcd\'s writes', value: (best / etcd.api.all.perSecond) * 100, unit: '%', better: 'higher', budget: 100, note: 'the same API server, the same objects, --datastore-endpoint' } as const,
         ] : []),
       ],
@@ -101,6 +108,19 @@ async function writesOfThree(count: number, one: Writes, kills: number): Promise
   } finally {
     await lab.destroy()
   }
+}
+
+/** The store alone, without an API server over it: what etcd's bare puts are to be compared with. */
+async function putsOfOurs(lab: Cluster, count: number): Promise<Writes> {
+  const members = await startStoreMembers(lab.servers.map((host) => ({
+    ip: host.ip, port: MEMBER_PORT, directory: join(host.dir, 'store-member'), flags: SERVER_FLAGS,
+    start: (command) => host.spawn(command, { stdio: ['pipe', 'pipe', 'inherit'] }),
+  })))
+  const pids = members.map((m) => m.pid)
+  const pidsOf = (host: LabHost) => host.processes().filter((p) => pids.includes(p.pid)).map((p) => p.pid)
+  const writes = await onShares(lab, () => members[0]?.puts({ count, inFlight: IN_FLIGHT, valueBytes: VALUE_BYTES, pids }) ?? Promise.reject(new Error('the store has no member')), pidsOf)
+  await Promise.all(members.map((m) => m.end()))
+  return writes
 }
 
 /** Debian's etcd on the same hosts, asked as its own benchmark does, and by the same API server. */

@@ -3,60 +3,32 @@
  * a process each, TLS over loopback: ours, asked of the leader and of a follower in their own processes (where the API server is), beside
  * Debian's etcd, asked over the network as its own benchmark does. Rates depend on what else the machine does; CPU is of all three members.
  */
-import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs, promisify } from 'node:util'
-import { systemRandom } from '#base/random.ts'
-import { certificatePem, createCertificate, generateKey, NO_ALT_NAMES, parseCertificate, privateKeyPem } from '#base/x509/index.ts'
-import { memberName, MEMBERS_ORGANIZATION } from '#server/replication/transport/member-name.ts'
-import type { MemberCredentials } from '#server/replication/transport/tls.ts'
 import { until } from '../lab/cluster.ts'
 import { ETCD_MISSING } from './etcd.ts'
 import { percentile } from './figure.ts'
 import { insideCommand } from './inside.ts'
-import type { PutsQuestion, StoreMemberArguments } from './inside/store-member.ts'
+import type { PutsQuestion } from './inside/store-member.ts'
 import type { Writes } from './inside/writes.ts'
 import { usageOf } from './process-usage.ts'
+import { startStoreMembers, type StoreMember } from './store-members.ts'
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { profile: { type: 'string' } } })
-const puts: PutsQuestion = { count: Number(positionals[0] ?? 20_000), inFlight: 32, valueBytes: 1_200 }
+const puts: PutsQuestion = { count: Number(positionals[0] ?? 20_000), inFlight: 32, valueBytes: 1_200, pids: [] }
 const MEMBERS = [1, 2, 3]
-const DAY_MS = 86_400_000
 const root = mkdtempSync(join(process.env['BENCH_DIR'] ?? tmpdir(), 'raw-puts-'))
-
-async function credentials(): Promise<MemberCredentials[]> {
-  const validity = { notBeforeMs: Date.now() - DAY_MS, notAfterMs: Date.now() + DAY_MS }
-  const caKey = await generateKey()
-  const ca = createCertificate({ subject: { commonName: 'bench-ca', organizations: [] }, ...validity, isCa: true, keyUsages: ['certSign', 'digitalSignature'] }, { key: caKey }, { selfSigned: caKey }, systemRandom)
-  return Promise.all(MEMBERS.map(async (id) => {
-    const key = await generateKey()
-    const certificate = createCertificate({
-      subject: { commonName: memberName(id), organizations: [MEMBERS_ORGANIZATION] }, ...validity,
-      keyUsages: ['digitalSignature'], extendedKeyUsages: ['serverAuth', 'clientAuth'], altNames: { ...NO_ALT_NAMES, dnsNames: [memberName(id)] },
-    }, { key }, { certificate: parseCertificate(ca), key: caKey }, systemRandom)
-    return { ca: certificatePem(ca), cert: certificatePem(certificate), key: privateKeyPem(key) }
-  }))
-}
 
 async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(Array.from({ length: count }, () => new Promise<ReturnType<typeof createServer>>((resolve) => { const s = createServer().listen(0, '127.0.0.1', () => resolve(s)) })))
   const ports = servers.map((s) => (s.address() as AddressInfo).port)
   await Promise.all(servers.map((s) => new Promise((resolve) => s.close(resolve))))
   return ports
-}
-
-function asker(child: ChildProcess) {
-  const waiting: ((line: string) => void)[] = []
-  if (child.stdout) createInterface({ input: child.stdout }).on('line', (line) => waiting.shift()?.(line))
-  return <T>(question: string): Promise<T> => new Promise((resolve) => {
-    waiting.push((line) => resolve(JSON.parse(line) as T))
-    child.stdin?.write(`${question}\n`)
-  })
 }
 
 function tell(name: string, { all, latencyMs }: Writes, cpuSeconds: number): void {
@@ -71,28 +43,17 @@ async function measured(name: string, pids: readonly number[], work: () => Promi
 }
 
 async function ours(): Promise<void> {
-  const [ports, all] = [await freePorts(3), await credentials()]
-  const addresses = Object.fromEntries(MEMBERS.map((id, i) => [String(id), `127.0.0.1:${ports[i] ?? 0}`]))
-  const members = MEMBERS.map((id, i) => {
-    const [file = '', ...args] = insideCommand('store-member', { id, port: ports[i] ?? 0, directory: join(root, `member-${id}`), addresses, credentials: all[i] as MemberCredentials } satisfies StoreMemberArguments)
-    const flags = ['--max-semi-space-size=1', ...(values.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${values.profile}`, `--cpu-prof-name=member-${id}.cpuprofile`])]
-    const child = spawn(file, [...flags, ...args], { stdio: ['pipe', 'pipe', 'inherit'] })
-    return { child, ask: asker(child), pid: child.pid ?? 0 }
-  })
-  let leader: typeof members[0] | undefined
-  await until('a member leads and is followed', 30_000, async () => {
-    for (const member of members) {
-      const { leads, isFollowed } = await member.ask<{ leads: boolean; isFollowed: boolean }>('status')
-      if (leads && isFollowed) leader = member
-    }
-    return leader !== undefined
-  })
+  const ports = await freePorts(MEMBERS.length)
+  const members = await startStoreMembers(MEMBERS.map((id, i) => ({
+    ip: '127.0.0.1', port: ports[i] ?? 0, directory: join(root, `member-${id}`),
+    flags: ['--max-semi-space-size=1', ...(values.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${values.profile}`, `--cpu-prof-name=member-${id}.cpuprofile`])],
+    start: ([file = '', ...args]) => spawn(file, args, { stdio: ['pipe', 'pipe', 'inherit'] }),
+  })))
   const pids = members.map((m) => m.pid)
-  const ask = (member: typeof members[0] | undefined) => () => member?.ask<Writes>(JSON.stringify(puts)) ?? Promise.reject(new Error('no leader'))
-  await measured('ours, asked of the leader', pids, ask(leader))
-  await measured('ours, asked of a follower', pids, ask(members.find((m) => m !== leader)))
-  for (const { child } of members) child.stdin?.end()
-  await until('the members end', 30_000, () => members.every((m) => m.child.exitCode !== null))
+  const [leader, follower] = members as [StoreMember, StoreMember]
+  await measured('ours, asked of the leader', pids, () => leader.puts(puts))
+  await measured('ours, asked of a follower', pids, () => follower.puts(puts))
+  for (const member of members) await member.end()
 }
 
 async function etcd(): Promise<void> {
@@ -113,7 +74,7 @@ async function etcd(): Promise<void> {
       return leader > 0
     })
     await sleep(500)
-    const [file = '', ...args] = insideCommand('etcd-puts', { members: [{ host: '127.0.0.1', port: leader }], pids: [], ...puts })
+    const [file = '', ...args] = insideCommand('etcd-puts', { members: [{ host: '127.0.0.1', port: leader }], ...puts })
     await measured('etcd, asked of the leader', members.map((m) => m.pid ?? 0), async () => {
       const { stdout } = await promisify(execFile)(file, args, { maxBuffer: 1 << 24 })
       return JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') as Writes

@@ -1,6 +1,6 @@
 /**
  * A member of a replicated store in a process of its own, over the real transport. Each line of its stdin is a question:
- * `status` is answered by `{"leads", "isFollowed"}`, `{"count", "inFlight", "valueBytes"}` by so many puts made here, as
+ * `status` is answered by `{"leads", "isFollowed"}`, `{"count", "inFlight", "valueBytes", "pids"}` by so many puts made here, as
  * Writes. Ends with its stdin.
  */
 import { createServer } from 'node:tls'
@@ -20,19 +20,20 @@ import { levelOpener } from '#server/store/open-level.ts'
 import { answer, parseArguments, rateOf } from './api.ts'
 import type { Writes } from './writes.ts'
 
-export interface StoreMemberArguments { id: number; port: number; directory: string; addresses: Record<string, string>; credentials: MemberCredentials }
-export interface PutsQuestion { count: number; inFlight: number; valueBytes: number }
+export interface StoreMemberArguments { id: number; ip: string; port: number; directory: string; addresses: Record<string, string>; credentials: MemberCredentials }
+/** `pids`: whose CPU is counted. */
+export interface PutsQuestion { count: number; inFlight: number; valueBytes: number; pids: number[] }
 
 /** As many objects as a board has: some are made, most are changed. */
 const KEYS = 5_000
 
-const { id, port, directory, addresses, credentials } = parseArguments<StoreMemberArguments>()
+const { id, ip, port, directory, addresses, credentials } = parseArguments<StoreMemberArguments>()
 const transport = createTlsPeerTransport({ id, credentials: () => credentials, clock: systemClock, random: systemRandom, log: silentLog })
 const { ca, cert, key } = credentials
 createServer({ ca, cert, key, requestCert: true, rejectUnauthorized: false, ALPNProtocols: [RAFT_ALPN], SNICallback: (name, done) => done(null, transport.contextOf(name)) }, (socket) => {
   socket.on('error', () => { /* the transport hears of it, too */ })
   transport.acceptTls(socket)
-}).listen(port, '127.0.0.1')
+}).listen(port, ip)
 
 const opened: { node?: ReplicaNode } = {}
 const store = await openReplicatedStore({
@@ -55,7 +56,7 @@ async function reply(line: string): Promise<void> {
     answer({ leads: status?.role === 'leader', isFollowed: status?.followers.every((f) => f.active && f.state === 'replicate') ?? false })
     return
   }
-  const { count, inFlight, valueBytes } = JSON.parse(line) as PutsQuestion
+  const { count, inFlight, valueBytes, pids } = JSON.parse(line) as PutsQuestion
   const value = Buffer.alloc(valueBytes, 'x')
   const latencyMs: number[] = []
   const put = async (n: number): Promise<void> => {
@@ -66,6 +67,6 @@ async function reply(line: string): Promise<void> {
   }
   await rateOf([], inFlight * 16, inFlight, put)
   latencyMs.length = 0
-  const all = await rateOf([], count, inFlight, put)
+  const all = await rateOf(pids, count, inFlight, put)
   answer({ all, latencyMs } satisfies Writes)
 }

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { simulate, traceOf } from './simulate.ts'
 
 /** `scripts/simulate-raft.sh SEEDS FIRST` goes on from here. */
-const SEEDS = 1000
+const SEEDS = 2500
 
 describe('Raft in simulated worlds', () => {
   it(`keeps its promises in each of ${SEEDS} seeded worlds, and works again when all has healed`, () => {

@@ -55,6 +55,7 @@ import { startControllers } from './controllers/index.ts'
 import { assertSameCluster } from './assert-same-cluster.ts'
 import type { ElectionOptions } from './cluster/leader-election.ts'
 import { createMembership, type Membership } from './cluster/membership.ts'
+import { forgetServers } from './cluster/servers.ts'
 import { createSharedStoreMembership } from './cluster/shared-store-membership.ts'
 import type { Attach, OpenedStore } from './cluster/open-own-store.ts'
 import { openDoor, type Door } from './door.ts'
@@ -205,7 +206,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, { encryption
     progress.isSynced = true
     progress.hooks.done('start-apiserver-admission-initializer', 'generic-apiserver-start-informers', 'storage-readiness', 'start-service-ip-repair-controllers')
     await answered(() => ensureBootstrap(client, { serviceCidr: config.cluster.serviceCidr, addresses: membership ? undefined : [config.advertiseAddress], port: config.port }))
-    if (membership) await answered(() => membership.enroll(client, stop.signal))
+    await answered(() => (membership ? membership.enroll(client, stop.signal) : forgetServers(client)))
     progress.hooks.done('start-system-namespaces-controller', 'bootstrap-controller', 'scheduling/bootstrap-system-priority-classes')
     await answered(() => reconcileDefaultPolicy(client, stop.signal))
     progress.hooks.done('rbac/bootstrap-roles')

@@ -77,3 +77,12 @@ export async function readServers(client: Client, signal?: AbortSignal): Promise
     throw error
   }
 }
+
+/** Of a server that is alone: those of a snapshot of several are none of its cluster. */
+export async function forgetServers(client: Client): Promise<void> {
+  try {
+    await client.delete(CONFIG_MAPS, SERVERS_NAME, SERVERS_NAMESPACE)
+  } catch (error) {
+    if (!isReason(error, 'NotFound')) throw error
+  }
+}

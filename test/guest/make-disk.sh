@@ -11,6 +11,8 @@ rm -rf --one-file-system "$new"
 mkdir -p "$new"
 trap 'rm -rf --one-file-system "$new"' EXIT
 packages=systemd-sysv,udev,dbus,linux-image-cloud-$arch,runc,crun,conmon,apparmor,nftables,iproute2,busybox,kmod,util-linux,mount,ca-certificates,libatomic1,libstdc++6,procps
+# A file server for volumes; where each package is set up by emulated programs, it is not worth its minutes.
+[ "$arch" != amd64 ] || packages+=,nfs-kernel-server
 mmdebstrap --quiet --arch="$arch" --variant=minbase --include="$packages" bookworm "$new/root" || fail "mmdebstrap could not make a Debian root: its words are above"
 
 cp "$new"/root/boot/vmlinuz-* "$new/vmlinuz"
@@ -31,7 +33,8 @@ printf '%s\n' '[Unit]' 'Description=Runs what the test on the host asks for' '[S
 ln -sf /etc/systemd/system/guest-commands.service etc/systemd/system/multi-user.target.wants/guest-commands.service
 ln -sf /lib/systemd/system/systemd-networkd.service etc/systemd/system/multi-user.target.wants/systemd-networkd.service
 ln -sf /lib/systemd/system/systemd-networkd-wait-online.service etc/systemd/system/network-online.target.wants/systemd-networkd-wait-online.service
-# What only costs the emulated processor time.
+# What only costs the emulated processor time; the file server is started by the test that wants it.
+rm -f etc/systemd/system/*.wants/{nfs,rpc}*
 for unit in apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer e2scrub_reap.service systemd-timesyncd.service getty@tty1.service; do ln -sf /dev/null "etc/systemd/system/$unit"; done
 cd - >/dev/null
 mke2fs -q -t ext4 -d "$new/root" "$new/disk.ext4" 4G

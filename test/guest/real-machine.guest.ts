@@ -265,6 +265,47 @@ describe('skiff on a machine of its own', { skip: DISK === '' && 'run scripts/gu
     })
   })
 
+  describe('volumes of a file server', () => {
+    const nfs = { server: '127.0.0.1', path: '/srv/share' }
+    const mounted = { volumeMounts: [{ name: 'share', mountPath: '/share' }] }
+    const mounts = async () => (await guest.must('grep " nfs4 " /proc/mounts || true')).split('\n').filter(Boolean)
+
+    before(async () => { await guest.must('mkdir -p /srv/share && echo "/srv/share 127.0.0.1(rw,no_root_squash,no_subtree_check)" > /etc/exports && systemctl start nfs-server', 120_000) })
+    after(async () => { await guest.must('systemctl stop nfs-server && rm -r /srv/share /etc/exports', 120_000) })
+
+    it('a pod\'s own and a PersistentVolume\'s are the same files, each mounted by its options', async () => {
+      await apply(
+        JSON.stringify({ apiVersion: 'v1', kind: 'PersistentVolume', metadata: { name: 'share' }, spec: { capacity: { storage: '1Gi' }, accessModes: ['ReadOnlyMany'], storageClassName: '', mountOptions: ['nfsvers=4.1'], nfs: { ...nfs, readOnly: true } } }),
+        JSON.stringify({ apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: { name: 'share' }, spec: { accessModes: ['ReadOnlyMany'], storageClassName: '', volumeName: 'share', resources: { requests: { storage: '1Gi' } } } }),
+        pod({ name: 'writer', pod: { volumes: [{ name: 'share', nfs }] }, container: mounted }),
+        pod({ name: 'reader', pod: { volumes: [{ name: 'share', persistentVolumeClaim: { claimName: 'share' } }] }, container: mounted }),
+      )
+      await untilReady('writer', 'reader')
+      await guest.mustKubectl(['exec', 'writer', '--', 'sh', '-c', 'echo written > /share/note'])
+      assert.equal(await guest.mustKubectl(['exec', 'reader', '--', 'cat', '/share/note']), 'written')
+      assert.match((await guest.kubectl(['exec', 'reader', '--', 'touch', '/share/note'])).stderr, /Read-only file system/)
+      const uid = async (name: string) => (await seen(name)).metadata.uid
+      const [ofWriter, ofReader] = [await uid('writer'), await uid('reader')]
+      const of = async (podUid: string, name: string) => (await mounts()).find((line) => line.includes(`/${podUid}/volumes/kubernetes.io~nfs/${name} `)) ?? ''
+      assert.match(await of(ofWriter, 'share'), /^127\.0\.0\.1:\/srv\/share .* nfs4 rw,.*vers=4\.2/)
+      assert.match(await of(ofReader, 'share'), /^127\.0\.0\.1:\/srv\/share .* nfs4 ro,.*vers=4\.1/)
+    })
+
+    it('what the server does not have keeps the pod waiting, and is told in the server\'s words', async () => {
+      await apply(pod({ name: 'nowhere', pod: { volumes: [{ name: 'share', nfs: { ...nfs, path: '/srv/none' } }] }, container: mounted }))
+      const events = () => guest.mustKubectl(['get', 'events', '--field-selector', 'involvedObject.name=nowhere,reason=FailedMount', '-o', 'jsonpath={.items[*].message}'])
+      await untilSo('the failure is told', async () => /MountVolume\.SetUp failed for volume "share".*No such file or directory/s.test(await events()))
+      assert.equal((await seen('nowhere')).status.phase, 'Pending')
+    })
+
+    it('are unmounted with their pods, and their files stay', async () => {
+      await deletePods()
+      await untilSo('nothing is mounted', async () => (await mounts()).length === 0, 30_000)
+      assert.equal(await guest.must('cat /srv/share/note'), 'written')
+      await guest.mustKubectl(['delete', 'pvc,pv', '--all', '--wait=false'])
+    })
+  })
+
   describe('the network, with modules that load for real', () => {
     it('pods reach each other, a Service by address and by name, and names outside are refused rather than hung on', async () => {
       await apply(

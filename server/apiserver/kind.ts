@@ -39,8 +39,10 @@ export interface KindStrategy<T extends KubeObject> {
   prepareUpdate?(object: T, old: T, ctx: KindContext): void
   /** For `/status`: carries over everything but status and metadata (and what else upstream lets it change). Default: all but those two from old. */
   prepareStatusUpdate?(object: T, old: T, ctx: KindContext): void
-  /** Upstream's ResetObjectMetaForStatus: `/status` changes nothing in metadata. Without it labels, annotations, finalizers and owners may be written there; 'labels': all but labels. */
-  statusKeepsMetadata?: true | 'labels'
+  /** Upstream's ResetObjectMetaForStatus: `/status` changes nothing in metadata. Without it labels, annotations, finalizers and owners may be written there. */
+  statusKeepsMetadata?: true
+  /** What a write to a subresource leaves as it is although the object sent has it: paths by subresource. Who sends it owns it no more than `spec` in `/status`. */
+  resetThrough?: Readonly<Partial<Record<string, readonly string[]>>>
   /** Nobody owns the spec: it is the server's from the moment it is there (CertificateSigningRequest). */
   specIsOwnerless?: true
   /** True when a change between old and object must raise metadata.generation. Default: any change outside metadata and status; false: the kind has no generation. */
@@ -73,6 +75,8 @@ export interface KindStrategy<T extends KubeObject> {
   mayRemove?(object: T): boolean
   /** `metadata.name` rule. Default: dns1123 subdomain. */
   nameRule?: 'dns-label' | 'dns-subdomain' | 'path-segment' | 'dns-1035-label'
+  /** `metadata.generateName` need only fit into a path: what is made of it is held to the rule. Default: it is held to the same one. */
+  generateNameRule?: 'path-segment'
   /** Where names of finalizers without a slash are any qualified names, not only the standard ones: everywhere, or in `/status`. */
   finalizers?: 'plain' | 'plain in status'
 }

@@ -12,7 +12,7 @@ const PORT = 7443
 const DAY_MS = 86_400_000
 
 /** Resolves with the admin's kubeconfig when it is ready. */
-export async function startKubeApiserver(host: LabHost, apiserver: string): Promise<string> {
+export async function startKubeApiserver(host: LabHost, apiserver: string, flags: readonly string[] = []): Promise<string> {
   const [etcd] = await startEtcd([host])
   const dir = join(host.dir, 'upstream')
   mkdirSync(dir, { recursive: true })
@@ -26,8 +26,8 @@ export async function startKubeApiserver(host: LabHost, apiserver: string): Prom
   writeFileSync(join(dir, 'tokens.key'), tokens.privateKey.export({ type: 'pkcs1', format: 'pem' }), { mode: 0o600 })
   const child = host.start('kube-apiserver', [
     apiserver, `--etcd-servers=http://${etcd?.host}:${etcd?.port}`, `--bind-address=${host.ip}`, `--advertise-address=${host.ip}`, `--secure-port=${PORT}`, `--cert-dir=${join(dir, 'serving')}`, '--service-cluster-ip-range=10.43.0.0/16',
-    '--endpoint-reconciler-type=none', '--service-account-issuer=https://kubernetes.default.svc', `--service-account-key-file=${join(dir, 'tokens.key')}`, `--service-account-signing-key-file=${join(dir, 'tokens.key')}`,
-    `--client-ca-file=${join(dir, 'clients.crt')}`, '--authorization-mode=Node,RBAC', '--disable-admission-plugins=ServiceAccount',
+    '--endpoint-reconciler-type=none', '--service-account-issuer=https://kubernetes.default.svc.cluster.local', `--service-account-key-file=${join(dir, 'tokens.key')}`, `--service-account-signing-key-file=${join(dir, 'tokens.key')}`,
+    `--client-ca-file=${join(dir, 'clients.crt')}`, '--authorization-mode=Node,RBAC', '--disable-admission-plugins=ServiceAccount', ...flags,
   ])
   const kubeconfig = join(dir, 'kubeconfig')
   const base64 = (pem: string | Buffer) => Buffer.from(pem).toString('base64')

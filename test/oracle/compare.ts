@@ -1,17 +1,18 @@
-/** Plays a case on both servers, step by step, to the first answer that differs. */
+/** Plays a case on both servers, step by step, to the first answer that differs; what only reads differs for itself. */
 import type { Client } from './client.ts'
 import { firstDifference } from './differ.ts'
 import { isObject, type Answer, type Case, type FromLast, type Json, type Step } from './exchange.ts'
-import { isRace, KNOWN } from './known.ts'
+import { cannotTell, isRace, KNOWN } from './known.ts'
 import { normalised } from './normalise.ts'
 import type { Finding } from './report.ts'
 
 export interface Servers { ours: Client; theirs: Client }
 
-export interface Played { asked: number; finding?: Finding; /** Both refused what the case begins with. */ refused?: string }
+export interface Played { asked: number; findings: readonly Finding[]; /** Both refused what the case begins with. */ refused?: string }
 
 export async function play(of: Case, servers: Servers): Promise<Played> {
   const last: Record<keyof Servers, Json> = { ours: {}, theirs: {} }
+  const findings: Finding[] = []
   let asked = 0
   try {
     for (const step of of.steps) {
@@ -21,23 +22,37 @@ export async function play(of: Case, servers: Servers): Promise<Played> {
       // What is said of a server itself is its own.
       const [a, b] = step.form.endsWith('code alone') ? [{ status: ours.status }, { status: theirs.status }] : [normalised(ours), normalised(theirs)]
       const difference = firstDifference(a, b)
-      if (difference && isRace(of.kind, difference, [ours.status, theirs.status])) return { asked }
+      if (difference && isRace(of.kind, difference, [ours.status, theirs.status])) break
+      if (difference && step.method === 'GET' && cannotTell(theirs)) continue
       if (difference) {
-        const known = KNOWN.find(({ matches }) => matches({ step, sent: sent ?? '', difference, ours: a, theirs: b }))
-        return { asked, finding: { case: of, step, difference, ours, theirs, sent, ...(known && { known: known.line }) } }
+        const path = pathOf(step, last.theirs)
+        const known = KNOWN.find(({ matches }) => matches({ of, step: { ...step, path }, sent: sent ?? '', difference, ours: a, theirs: b }))
+        findings.push({ case: of, step: { ...step, path }, difference, ours, theirs, sent, ...(known && { known: known.line }) })
+        // After a change that went otherwise there is another world.
+        if (step.method !== 'GET' || step.isSetUp) break
       }
-      if (step.isSetUp && theirs.status >= 300) return { asked, refused: `${of.kind}: ${JSON.stringify(theirs.body).slice(0, 400).replace(/\d+/g, '#')}` }
+      if (step.isSetUp && theirs.status >= 300) return { asked, findings, refused: `${of.kind}: ${JSON.stringify(theirs.body).slice(0, 400).replace(/\d+/g, '#')}` }
       // Parts of an object answer with what they are about; of a scale or a refusal nothing is made.
-      if (theirs.status < 300) Object.assign(last, { ours: kept(last.ours, ours), theirs: kept(last.theirs, theirs) })
+      if (theirs.status < 300 && !step.isAside) Object.assign(last, { ours: kept(last.ours, ours), theirs: kept(last.theirs, theirs) })
     }
-    return { asked }
+    return { asked, findings }
   } finally {
-    const gone = { body: JSON.stringify({ kind: 'DeleteOptions', apiVersion: 'v1', gracePeriodSeconds: 0 }) }
-    if (of.object !== '') await Promise.all([servers.ours.ask('DELETE', of.object, gone), servers.theirs.ask('DELETE', of.object, gone)])
+    for (const path of [of.object, ...of.others ?? []]) if (path !== '') await Promise.all(Object.values(servers).map((client) => removed(client as Client, path)))
   }
 }
 
-const ask = (client: Client, step: Step, last: Json): Promise<Answer> => client.ask(step.method, step.path, { ...withBody(bodyOf(step, last)), ...(step.type !== undefined && { type: step.type }), ...(step.headers && { headers: step.headers }) })
+const GONE = { body: JSON.stringify({ kind: 'DeleteOptions', apiVersion: 'v1', gracePeriodSeconds: 0 }) }
+const WITHOUT_FINALIZERS = { body: JSON.stringify({ metadata: { finalizers: null } }), type: 'application/merge-patch+json' }
+
+/** Also what waits for somebody who is not there. */
+async function removed(client: Client, path: string): Promise<void> {
+  const { status, body } = await client.ask('DELETE', path, GONE)
+  if (status < 300 && isObject(body) && isObject(body['metadata']) && body['metadata']['deletionTimestamp'] !== undefined) await client.ask('PATCH', path, WITHOUT_FINALIZERS)
+}
+
+const ask = (client: Client, step: Step, last: Json): Promise<Answer> => client.ask(step.method, pathOf(step, last), { ...withBody(bodyOf(step, last)), ...(step.type !== undefined && { type: step.type }), ...(step.headers && { headers: step.headers }) })
+
+const pathOf = ({ path }: Step, last: Json): string => (typeof path === 'function' ? path(last) : path)
 
 const withBody = (body: string | undefined): { body?: string } => (body === undefined ? {} : { body })
 

@@ -1,5 +1,5 @@
 /** Made-up changes of an object by the schema of its kind: one field set, changed or taken away. Pure. */
-import { builtinSchema, type FieldType, type ScalarType } from '#api/schema/index.ts'
+import type { FieldType, ScalarType, SchemaSet } from '#api/schema/index.ts'
 import { valuesByField } from '#server/apiserver/openapi/enums.ts'
 import type { Chance } from '../fuzz/chance.ts'
 import { clone, isObject, type Json } from './exchange.ts'
@@ -35,15 +35,18 @@ const WRONG: readonly unknown[] = ['text', 5, true, [], {}, ['a'], { a: 'b' }, n
 /** Values of enumerations by definition and field, as the API documents tell them. */
 const enumerated = valuesByField()
 
+/** Whose objects are changed. */
+export interface Typed { model: string; types: SchemaSet }
+
 /** One change somewhere in `object`; below `within` where it is given (`status`). */
-export function editOf(chance: Chance, model: string, object: Json, within?: string): Edit {
+export function editOf(chance: Chance, { model, types }: Typed, object: Json, within?: string): Edit {
   const path: Segment[] = []
   let type: FieldType | undefined = { kind: 'ref', model }
   let at: unknown = object
   let ofEnum: readonly string[] | undefined
   for (let first = within; ;) {
     if (type?.kind === 'ref') {
-      const found = builtinSchema.model(type.model)
+      const found = types.model(type.model)
       const fields = Object.keys(found?.fields ?? {}).filter((f) => path.length > 0 || f !== 'status' || first === 'status')
       if (!found || fields.length === 0) break
       const there = isObject(at) ? fields.filter((f) => Object.hasOwn(at as Json, f)) : []
@@ -71,32 +74,32 @@ export function editOf(chance: Chance, model: string, object: Json, within?: str
   }
   if (chance.oneIn(6) && path.length > 1) return { path, value: undefined }
   if (chance.oneIn(8)) return { path, value: clone(chance.pick(WRONG)) }
-  return { path, value: ofEnum && type?.kind === 'scalar' && !chance.oneIn(5) ? chance.pick(ofEnum) : changed(chance, type, at) }
+  return { path, value: ofEnum && type?.kind === 'scalar' && !chance.oneIn(5) ? chance.pick(ofEnum) : changed(chance, types, type, at) }
 }
 
-function changed(chance: Chance, type: FieldType | undefined, old: unknown): unknown {
+function changed(chance: Chance, types: SchemaSet, type: FieldType | undefined, old: unknown): unknown {
   if (type?.kind === 'list' && Array.isArray(old) && !chance.oneIn(4)) {
     const items = clone(old) as unknown[]
     switch (chance.int(4)) {
       case 0: return items.toReversed()
       case 1: return items.slice(1)
       case 2: return [...items, clone(items[0])]
-      default: return [...items, valueOf(chance, type.items, 0)]
+      default: return [...items, valueOf(chance, types, type.items, 0)]
     }
   }
-  return valueOf(chance, type, 0)
+  return valueOf(chance, types, type, 0)
 }
 
-function valueOf(chance: Chance, type: FieldType | undefined, depth: number): unknown {
+function valueOf(chance: Chance, types: SchemaSet, type: FieldType | undefined, depth: number): unknown {
   switch (type?.kind) {
     case 'scalar': return SCALARS[type.scalar](chance)
-    case 'list': return Array.from({ length: depth > DEPTH_MAX ? 0 : 1 + chance.int(2) }, () => valueOf(chance, type.items, depth + 1))
-    case 'map': return { [chance.pick(['k', 'a.b/c', 'cpu'])]: valueOf(chance, type.values, depth + 1) }
+    case 'list': return Array.from({ length: depth > DEPTH_MAX ? 0 : 1 + chance.int(2) }, () => valueOf(chance, types, type.items, depth + 1))
+    case 'map': return { [chance.pick(['k', 'a.b/c', 'cpu'])]: valueOf(chance, types, type.values, depth + 1) }
     case 'ref': {
-      const { definition = '', fields = {} } = builtinSchema.model(type.model) ?? {}
+      const { definition = '', fields = {} } = types.model(type.model) ?? {}
       return Object.fromEntries(Object.entries(fields).filter(([, f]) => depth <= DEPTH_MAX && (f.required || chance.oneIn(depth === 0 ? 3 : 6))).map(([name, f]) => {
         const values = enumerated.get(`${definition.replace('io.k8s.api.', '')}.${name}`)
-        return [name, values && f.type.kind === 'scalar' ? chance.pick(values) : valueOf(chance, f.type, depth + 1)]
+        return [name, values && f.type.kind === 'scalar' ? chance.pick(values) : valueOf(chance, types, f.type, depth + 1)]
       }))
     }
     default: return chance.pick(['x', 1, { a: 1 }])

@@ -6,14 +6,20 @@ export interface Step {
   /** How it is asked, for the groups of the report: `merge patch`, `apply --force`, `PUT`. */
   form: string
   method: string
-  path: string
+  /** A function is given what the server answered last: a page that goes on, a watch from a revision. */
+  path: string | ((last: Json) => string)
   type?: string
   headers?: Record<string, string>
   /** JSON unless it is a text. A function is given what the server answered last about the object: a client that reads, changes and writes. */
   body?: unknown
   /** Makes the world that the case is about: must succeed. */
   isSetUp?: true
+  /** What follows is not made of its answer, but of the one before. */
+  isAside?: true
 }
+
+/** As it went to upstream. */
+export type Asked = Step & { path: string }
 
 export type FromLast = (last: Json) => unknown
 
@@ -24,6 +30,8 @@ export interface Case {
   steps: readonly Step[]
   /** What to delete at the end, whatever the answers were; empty: nothing. */
   object: string
+  /** What is deleted as well: definitions and objects that the case needs. */
+  others?: readonly string[]
 }
 
 /** `body`: parsed where it is JSON. */

@@ -1,12 +1,12 @@
 /** Departures that are meant: what they look like in an answer, and the line of server/DIVERGENCE.md that says why. */
 import type { Difference } from './differ.ts'
-import type { Json, Step } from './exchange.ts'
+import type { Answer, Asked, Case, Json } from './exchange.ts'
 
 export interface Known {
   /** Begins a line of the table in server/DIVERGENCE.md. */
   line: string
   /** `sent`: the body as it went to upstream. */
-  matches: (seen: { step: Step; sent: string; difference: Difference; ours: Json; theirs: Json }) => boolean
+  matches: (seen: { of: Case; step: Asked; sent: string; difference: Difference; ours: Json; theirs: Json }) => boolean
 }
 
 /** A server writes their status by itself, at a moment of its own. */
@@ -17,10 +17,15 @@ export function isRace(kind: string, { path }: Difference, codes: readonly numbe
   return SELF_WRITTEN.has(kind.split(' ').at(-1) ?? '') && (/^body\.(status|metadata\.owners)/.test(path) || codes.includes(409))
 }
 
+/** An etcd of before 3.4.25 does not tell how far it is: an upstream beside it cannot begin a watch at what is newest. */
+export const cannotTell = (theirs: Answer): boolean => /"message":"(Timeout: Too large resource version: \d+, current: \d+|a watch stream was requested by the client but the required storage feature RequestWatchProgress is disabled)"/.test(JSON.stringify(theirs.body))
+
 const messageOf = (answer: Json): string => ((answer['body'] as { message?: string } | undefined)?.message ?? '')
 
 /** What was wrong, after what was shown. */
-const tail = (message: string): string => /.*[}\]…]": (.*)$/s.exec(message)?.[1] ?? message
+const tail = (message: string): string => inAnyOrder(/.*[}\]…]": (.*)$/s.exec(message)?.[1] ?? message)
+/** Several fields that are unknown. */
+const inAnyOrder = (message: string): string => (message.startsWith('strict decoding error: ') ? message.slice('strict decoding error: '.length).split(', ').toSorted().join(', ') : message)
 /** Shown objects begin with `{"` and are as deep as they are. */
 const withoutObjects = (message: string): string => message.replace(/(Invalid|Unsupported) value: [[{].*[\]}]: /g, '$1 value: {}: ')
 const distinct = (answer: Json): string => JSON.stringify([...new Set(((answer['body'] as { details?: { causes?: unknown[] } }).details?.causes ?? []).map((cause) => JSON.stringify(cause)))].toSorted())
@@ -28,6 +33,21 @@ const distinct = (answer: Json): string => JSON.stringify([...new Set(((answer['
 export const KNOWN: readonly Known[] = [
   { line: 'a PUT whose resourceVersion is no number', matches: ({ ours, theirs }) => ours['status'] === 400 && theirs['status'] === 500 && messageOf(theirs).startsWith('strconv.ParseUint') },
   { line: 'nothing in `Accept` that the path has at all', matches: ({ step, ours, theirs }) => step.headers?.['accept'] !== undefined && (ours['status'] === 406) === (theirs['status'] === 406 && !step.headers['accept'].startsWith('application/*')) },
+  { line: '`Accept` at `/version`', matches: ({ step }) => /^GET, Accept: .*, code alone$/.test(step.form) },
+  { line: 'a method that a path would not have', matches: ({ ours, theirs }) => ours['status'] === 405 && theirs['status'] === 404 },
+  { line: 'a Binding without a target', matches: ({ step, ours, theirs }) => /\/bindings?$/.test(step.path) && ours['status'] === 400 && theirs['status'] === 500 },
+  { line: 'a watch from a revision that is no number', matches: ({ step, ours, theirs }) => step.path.includes('watch=') && step.path.includes('resourceVersion=') && ours['status'] === 400 && theirs['status'] === 500 },
+  { line: 'who owns replicas that came by way of a Scale', matches: ({ of, difference, ours, theirs }) => of.steps.some(({ form }) => form.endsWith(' of /scale')) && difference.path.startsWith('body.metadata.owners') && ours['status'] === theirs['status'] && JSON.stringify(ours).includes('f:replicas') },
+  { line: 'answers to TokenRequests', matches: ({ step, difference }) => step.path.includes('/token') && difference.path === 'body.metadata.owners' && difference.ours === undefined },
+  { line: 'complaints about the body of a deletion', matches: ({ step, ours, theirs }) => step.method === 'DELETE' && ours['status'] === 400 && theirs['status'] === 400 && !step.path.includes('continue=') },
+  { line: '`continue` of a list', matches: ({ step, ours, theirs }) => /[?&]continue=/.test(step.path) && messageOf(ours).startsWith('invalid continue token: continue key is not valid: ') && (messageOf(theirs).startsWith('invalid continue token: ') || theirs['status'] === 200) },
+  { line: 'a version that is no longer served', matches: ({ ours, theirs }) => ours['status'] === 400 && theirs['status'] === 400 && messageOf(ours).includes('is registered for version') && /^the API version in the data .* does not match the expected/.test(messageOf(theirs)) },
+  { line: 'a patch that leaves a custom resource without its apiVersion', matches: ({ step, ours, theirs }) => step.path.includes('/apis/oracle.example.com/') && theirs['status'] === 500 && ours['status'] === 400 && messageOf(theirs).includes("Object 'apiVersion' is missing") },
+  { line: 'a custom resource of another kind', matches: ({ step, ours, theirs }) => step.path.includes('/apis/oracle.example.com/') && theirs['status'] === 422 && ours['status'] === 400 },
+  { line: 'a key that is sent twice within the value of a JSON patch', matches: ({ step, sent, ours, theirs }) => step.form.startsWith('JSON patch') && sent.includes('"a":"1","a":"2"') && JSON.stringify(theirs).includes('duplicate field') && JSON.stringify(ours).includes('json patch duplicate field') },
+  { line: 'a map that is sent twice', matches: ({ sent, ours, theirs }) => sent.includes('"labels":{"z":"1"},"labels":{"z":"2"},"labels":{') && ours['status'] === theirs['status'] },
+  { line: 'fields and versions of features that are off', matches: ({ sent, ours, theirs }) => sent.includes('ignoreStoreReadErrorWithClusterBreakingPotential') && messageOf(ours).includes('cannot be set together with') && theirs['status'] === 200 },
+  { line: 'an Eviction that is refused for its deleteOptions', matches: ({ step, difference }) => step.form === 'GET after /eviction' && difference.path === 'body.status.conditions' && difference.ours === undefined },
   { line: '`metadata.generation` of a new object of a kind that has none', matches: ({ step, difference }) => step.method === 'POST' && difference.path === 'body.metadata.generation' && difference.ours === undefined },
   { line: 'a new `metadata.generateName` in an update', matches: ({ step, sent, difference, ours }) => step.method !== 'POST' && sent.includes('generateName') && /^(status|body\.message|body\.details)/.test(difference.path) && ours['status'] !== 500 },
   { line: '`metadata.generateName` and `deletionGracePeriodSeconds` sent to a `/status`', matches: ({ step, sent, difference, ours }) => step.path.includes('/status') && ours['status'] === 200 && /generateName|deletionGracePeriodSeconds/.test(difference.path + sent) },

@@ -24,7 +24,8 @@ if (stray !== undefined) throw new Error(`--family ${stray}: there are ${Object.
 const cluster = await Cluster.create({ hosts: 1, serverFlags: ['--disable-agent', '--disable', 'controllers,scheduler', '--disable-admission-plugins', 'ServiceAccount'], waitForNodes: false })
 try {
   const host = cluster.server
-  const theirs = await startKubeApiserver(host, program)
+  // As many kinds as are served here.
+  const theirs = await startKubeApiserver(host, program, ['--runtime-config=api/all=true'])
   const args: RunArguments = { ours: host.kubeconfig, theirs, seed: Number(values.seed), count: Number(values.count), families: values.family, kinds: values.kind, byKind: values['by-kind'], ...(values.out !== undefined && { out: values.out }) }
   const running = host.spawn([process.execPath, join(import.meta.dirname, 'run.ts'), JSON.stringify(args)], { stdio: 'inherit' })
   const [code] = await once(running, 'exit') as [number | null]

@@ -2,16 +2,30 @@
 import { isObject, type Answer, type Json } from './exchange.ts'
 
 /** Of these only whether they are there is compared. */
-const OPAQUE = new Set(['uid', 'resourceVersion', 'creationTimestamp', 'deletionTimestamp', 'nodePort', 'healthCheckNodePort', 'lastTransitionTime'])
+const OPAQUE = new Set(['uid', 'continue', 'resourceVersion', 'creationTimestamp', 'deletionTimestamp', 'nodePort', 'healthCheckNodePort', 'lastTransitionTime'])
 const UID = /\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g
 const SERVICE_IP = /\b10\.43\.\d+\.\d+\b/g
 const CLOCK = /\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z\b/g
+/** What a refusal says of a revision that it found. */
+const REVISION = /(ResourceVersion in record \(|current: |resource version: |to continue: )\d+/g
+const TOKEN = /\beyJ[\w-]+\.(eyJ[\w-]+)\.[\w-]+/g
 /** Times that requests name stay as they are. */
 const SENT_TIME = '2026-01-01T'
 
 export function normalised({ status, body, warnings }: Answer): Json {
   const clean = value(body)
-  return { status, ...(warnings.length > 0 && { warnings: [...warnings].map(text).toSorted() }), body: isObject(clean) && clean['kind'] === 'Status' ? sortedCauses(clean) : clean }
+  return { status, ...(warnings.length > 0 && { warnings: warnings.flatMap((warning) => text(warning).split(/, (?=299 - )/)).toSorted() }), body: isObject(clean) ? sorted(clean) : clean }
+}
+
+function sorted(answer: Json): Json {
+  if (answer['kind'] === 'Status') return sortedCauses(answer)
+  return answer['kind'] === 'SelfSubjectRulesReview' ? sortedRules(answer) : answer
+}
+
+/** Informers tell of roles in any order. */
+function sortedRules(review: Json): Json {
+  const status = review['status'] as Record<string, unknown>
+  return { ...review, status: Object.fromEntries(Object.entries(status).map(([key, rules]) => [key, Array.isArray(rules) ? rules.toSorted((a, b) => JSON.stringify(a).localeCompare(JSON.stringify(b))) : rules])) }
 }
 
 function value(of: unknown, key?: string): unknown {
@@ -36,10 +50,16 @@ function ownerOf(entry: unknown): string {
 }
 
 function text(of: string): string {
-  return of.replace(UID, '<uid>').replace(SERVICE_IP, '<service ip>').replace(CLOCK, (time) => (time.startsWith(SENT_TIME) ? time : '<time>'))
+  return of.replace(TOKEN, claims).replace(UID, '<uid>').replace(REVISION, '$1<revision>').replace(SERVICE_IP, '<service ip>').replace(CLOCK, (time) => (time.startsWith(SENT_TIME) ? time : '<time>'))
     
     // Where a build has its sources.
     .replace(/(in scheme )"[^"]*"/g, '$1"…"').replace(/(in scheme )\\"[^"]*\\"/g, '$1\\"…\\"').replace(/\bX509SHA256=[0-9a-f]+/g, '<certificate>').replace(/\b0x[0-9a-f]{6,}\b/g, '<address>')
+}
+
+/** What a token says but when it was made and its own identity. */
+function claims(_token: string, payload: string): string {
+  const { exp = 0, iat = 0, nbf: _nbf, jti: _jti, ...said } = JSON.parse(Buffer.from(payload, 'base64url').toString()) as { exp?: number; iat?: number; nbf?: number; jti?: string }
+  return JSON.stringify({ ...said, seconds: exp - iat }, (_, of: unknown) => (isObject(of) ? Object.fromEntries(Object.entries(of).filter(([key]) => key !== 'warnafter').toSorted(([a], [b]) => (a < b ? -1 : 1))) : of))
 }
 
 /** Go walks maps in any order: what several causes say is compared, not which is told first. */

@@ -1,8 +1,8 @@
 /** Gathers differing answers by what they have in common, and prints each group with a count and one example. Pure. */
 import type { Difference } from './differ.ts'
-import type { Answer, Case, Step } from './exchange.ts'
+import type { Answer, Asked, Case } from './exchange.ts'
 
-export interface Finding { case: Case; step: Step; difference: Difference; ours: Answer; theirs: Answer; sent: unknown; known?: string }
+export interface Finding { case: Case; step: Asked; difference: Difference; ours: Answer; theirs: Answer; sent: unknown; known?: string }
 
 export interface Group { key: string; count: number; example: Finding }
 

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { Chance } from '../fuzz/chance.ts'
 import { openClient } from './client.ts'
 import { play } from './compare.ts'
+import { DEFINITIONS } from './definitions.ts'
 import type { Case } from './exchange.ts'
 import { FAMILIES } from './families/index.ts'
 import { grouped, printGroup, type Finding } from './report.ts'
@@ -11,7 +12,7 @@ import { LIMITED_NAMESPACE, SEEDS } from './seeds.ts'
 export interface RunArguments { ours: string; theirs: string; seed: number; count: number; families: string[]; kinds: string[]; byKind: boolean; out?: string }
 
 const IN_FLIGHT = 6
-const SETTLED_MS = 2_000
+const SETTLED_MS = 6_000
 
 const { ours, theirs, seed, count, families, kinds, byKind, out } = JSON.parse(process.argv[2] ?? '') as RunArguments
 const servers = { ours: openClient(ours, IN_FLIGHT), theirs: openClient(theirs, IN_FLIGHT) }
@@ -25,7 +26,13 @@ function* allCases(): Iterable<Case> {
 }
 
 for (const client of Object.values(servers)) await client.ask('POST', '/api/v1/namespaces', { body: JSON.stringify({ metadata: { name: LIMITED_NAMESPACE } }) })
-// Informers of admission have seen the namespace.
+for (const definition of DEFINITIONS) {
+  for (const client of Object.values(servers)) {
+    const { status, body } = await client.ask('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', { body: JSON.stringify(definition) })
+    if (status !== 201 && status !== 409) throw new Error(`a definition is refused: ${JSON.stringify(body)}`)
+  }
+}
+// Informers of admission have seen the namespace, the definitions are served.
 await new Promise((resolve) => setTimeout(resolve, SETTLED_MS))
 
 const findings: Finding[] = []
@@ -38,7 +45,7 @@ await Promise.all(Array.from({ length: IN_FLIGHT }, async () => {
     const played = await play(next.value, servers)
     cases++
     requests += played.asked
-    if (played.finding) findings.push(played.finding)
+    findings.push(...played.findings)
     if (played.refused !== undefined) refused.set(played.refused, (refused.get(played.refused) ?? 0) + 1)
   }
 }))

@@ -1,7 +1,9 @@
-/** An object of each built-in kind that both servers take as it is; what the families of requests begin with. */
+/** An object of each built-in kind, and of custom ones, that both servers take as it is; what the families of requests begin with. */
+import { builtinSchema, type SchemaSet } from '#api/schema/index.ts'
 import { apiVersionOf } from '#api/types/index.ts'
 import { rows } from '#server/apiserver/registry.ts'
 import { KINDS } from '../conformance/kinds.ts'
+import { CUSTOM_KINDS, CUSTOM_ROOT } from './definitions.ts'
 import { clone, type Json } from './exchange.ts'
 import { RICH } from './rich-objects.ts'
 
@@ -15,6 +17,7 @@ export interface Seed {
   /** `apps/v1 deployments` */
   kind: string
   model: string
+  types: SchemaSet
   collection: string
   subresources: readonly string[]
   /** A merge patch that `/status` takes. */
@@ -26,13 +29,13 @@ export interface Seed {
 /** Numbers that kinds write into an octet of an address. */
 const OCTET = 250
 
-export const SEEDS: readonly Seed[] = [...KINDS, ...RICH].map(({ root, resource, object, name, each, status }) => {
+const BUILT_IN: readonly Seed[] = [...KINDS, ...RICH].map(({ root, resource, object, name, each, status }) => {
   const row = rows.find(({ ref }) => ref.resource === resource && (ref.group === '' ? `/api/${ref.version}` : `/apis/${ref.group}/${ref.version}`) === root)
   if (!row) throw new Error(`${root}/${resource} is no built-in kind`)
   const { ref, model, subresources } = row
   const collection = ref.namespaced ? `${root}/namespaces/${LIMITING.has(resource) ? LIMITED_NAMESPACE : NAMESPACE}/${resource}` : `${root}/${resource}`
   return {
-    kind: `${apiVersionOf(ref)} ${resource}`, model, collection, subresources, status: status?.patch,
+    kind: `${apiVersionOf(ref)} ${resource}`, model, types: builtinSchema, collection, subresources, status: status?.patch,
     object: (n) => {
       const made: Json = clone({ ...object, ...each?.(resource === 'servicecidrs' ? 1 + (n % OCTET) : n) })
       const metadata = made['metadata'] as Json | undefined
@@ -41,3 +44,15 @@ export const SEEDS: readonly Seed[] = [...KINDS, ...RICH].map(({ root, resource,
     },
   }
 })
+
+const CUSTOM: readonly Seed[] = CUSTOM_KINDS.map(({ version, resource, kind, namespaced, subresources, object, status, model, types }) => {
+  const root = `${CUSTOM_ROOT}/${version}`
+  const apiVersion = root.slice('/apis/'.length)
+  return {
+    kind: `${apiVersion} ${resource}`, model, types, subresources, status,
+    collection: namespaced ? `${root}/namespaces/${NAMESPACE}/${resource}` : `${root}/${resource}`,
+    object: (n) => ({ apiVersion, kind, ...clone(object), metadata: { ...object['metadata'] as Json | undefined, name: `o${n}` } }),
+  }
+})
+
+export const SEEDS: readonly Seed[] = [...BUILT_IN, ...CUSTOM]

@@ -5,6 +5,21 @@ import { items } from '../app.test-support.ts'
 import { causes, conditionsOf, cronTab, cronTabs, define, DEFINITIONS, MERGE, server, TABS, until, version } from './crd.test-support.ts'
 
 suite('custom resources', () => {
+  test('a patch may not make something else of one, and an empty list of managedFields says nothing', async () => {
+    const h = server()
+    await define(h, cronTabs())
+    await h.call('POST', TABS, cronTab('a', { cronSpec: '* * * * *' }))
+    const told = async (patch: object) => { const { status, json } = await h.call('PATCH', `${TABS}/a`, patch, MERGE); return [status, json['message']] }
+    assert.deepEqual(await told({ kind: 'Other' }), [422, 'Other.stable.example.com "a" is invalid: kind: Invalid value: "Other": must be CronTab'])
+    assert.deepEqual(await told({ apiVersion: 'x/v1', kind: 'Other' }), [422, 'Other.x "a" is invalid: [kind: Invalid value: "Other": must be CronTab, apiVersion: Invalid value: "x/v1": must be stable.example.com/v1]'])
+    assert.deepEqual(await told({ apiVersion: null }), [400, "Object 'apiVersion' is missing in 'object has no apiVersion field'"])
+    assert.match(String((await told({ kind: null }))[1]), /Object 'Kind' is missing in /)
+    const other = await h.call('PUT', `${TABS}/a`, { ...cronTab('a', { cronSpec: '* * * * *' }), apiVersion: 'x/v1' })
+    assert.deepEqual([other.status, other.json['message']], [400, 'the API version in the data (x/v1) does not match the expected API version (stable.example.com/v1)'])
+    const owners = async (managedFields: object[]) => items((await h.call('PATCH', `${TABS}/a`, { metadata: { managedFields } }, MERGE)).json['metadata']?.['managedFields']).length
+    assert.deepEqual([await owners([]), await owners([{}])], [1, 0])
+  })
+
   test('a definition is established, its objects are created, read, listed, changed, watched and deleted', async () => {
     const h = server()
     const crd = await define(h, cronTabs())

@@ -48,9 +48,11 @@ function validateApiService(service: APIService): FieldError[] {
   const spec: Partial<NonNullable<APIService['spec']>> = service.spec ?? {}
   const { group = '', version = '', groupPriorityMinimum = 0, versionPriority = 0, service: backend, caBundle = '', insecureSkipTLSVerify = false } = spec
   const out: FieldError[] = []
-  const name = service.metadata?.name ?? ''
   const wanted = `${version}.${group}`
-  if (name !== '' && checkPathSegment(name).length === 0 && name !== wanted) out.push(invalid('metadata.name', name, `must be \`spec.version+"."+spec.group\`: ${JSON.stringify(wanted)}`))
+  for (const key of ['generateName', 'name'] as const) {
+    const name = service.metadata?.[key] ?? ''
+    if (name !== '' && checkPathSegment(name).length === 0 && name !== wanted) out.push(invalid(`metadata.${key}`, name, `must be \`spec.version+"."+spec.group\`: ${JSON.stringify(wanted)}`))
+  }
   if (group === '' && version !== 'v1') out.push(required('spec.group', 'only v1 may have an empty group and it better be legacy kube'))
   if (group !== '') out.push(...named('spec.group', group, checkDnsSubdomain))
   out.push(...named('spec.version', version, checkDns1035Label))

@@ -39,7 +39,7 @@ export const deploymentStrategy: KindStrategy<Deployment> = {
   },
   prepareCreate: (deployment) => { deployment.status = {} },
   prepareUpdate: keepStatus,
-  statusKeepsMetadata: 'labels',
+  resetThrough: { status: ['metadata.labels'] },
   // Annotations may change with the status: that is how the controller writes the revision.
   prepareStatusUpdate(deployment, old) {
     keepSpec(deployment, old)
@@ -135,6 +135,7 @@ function validateReplicaSet(set: ReplicaSet): FieldError[] {
 }
 
 export const replicationControllerStrategy: KindStrategy<ReplicationController> = {
+  generateNameRule: 'path-segment',
   orphansByDefault: {},
   defaults(rc) {
     const spec = (rc.spec ??= {})

@@ -23,6 +23,7 @@ const USAGES: ReadonlySet<string> = new Set([
 
 export const certificateSigningRequestStrategy: KindStrategy<CertificateSigningRequest> = {
   specIsOwnerless: true,
+  resetThrough: { status: ['status.conditions'], approval: ['status.certificate'] },
   nameRule: 'path-segment',
   generation: false,
 

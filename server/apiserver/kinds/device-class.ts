@@ -13,6 +13,7 @@ const EXPRESSION_BYTES_MAX = 10 * 1024
 const PARAMETERS_BYTES_MAX = 10 * 1024
 
 export const deviceClassStrategy: KindStrategy<DeviceClass> = {
+  generateNameRule: 'path-segment',
   generation: (deviceClass, old) => !semanticEqual(deviceClass.spec, old.spec),
   validate: validateClass,
   validateUpdate: validateClass,

@@ -15,6 +15,7 @@ export const EVENT_TTL_SECONDS = 3600
 
 export const eventStrategy: KindStrategy<CoreV1Event> = {
   finalizers: 'plain',
+  nameRule: 'path-segment',
   generation: false,
   hasNoDependents: true,
 

@@ -257,3 +257,26 @@ test('pods: keys of spreading become part of its selector; generations that a wr
   const { status } = (await write({ observedGeneration: null, conditions: [{ type: 'Ready', status: 'False' }] })).json as unknown as { status: { observedGeneration: number; conditions: { observedGeneration: number }[] } }
   deepStrictEqual([status.observedGeneration, status.conditions[0]?.observedGeneration], [1, 1])
 })
+
+test('names of budgets and Events need only fit into a path; what is put before a generated name is held to the rule of its kind', async () => {
+  const c = cluster()
+  const budgets = '/apis/policy/v1/namespaces/default/poddisruptionbudgets'
+  deepStrictEqual((await c.call('POST', budgets, { metadata: { name: 'Bad_Name' }, spec: { minAvailable: 1, selector: {} } })).status, 201)
+  deepStrictEqual((await c.call('POST', `${NS}/events`, { metadata: { name: 'Bad_Name' }, involvedObject: { namespace: 'default' } })).status, 201)
+  const classes = '/apis/resource.k8s.io/v1/deviceclasses'
+  const wrong = async (path: string, metadata: object, rest: object) => causes(await c.call('POST', path, { metadata, ...rest })).map((cause) => cause.slice(0, 70))
+  deepStrictEqual((await c.call('POST', classes, { metadata: { name: 'a', generateName: 'Bad_' }, spec: {} })).status, 201)
+  deepStrictEqual(await wrong(classes, { name: 'b', generateName: 'a/b%' }, { spec: {} }), ['metadata.generateName: Invalid value: "a/b%": may not contain \'/\'', 'metadata.generateName: Invalid value: "a/b%": may not contain \'%\''])
+  deepStrictEqual(await wrong(classes, { name: 'Bad_Name' }, { spec: {} }), ['metadata.name: Invalid value: "Bad_Name": a lowercase RFC 1123 subdoma'])
+  deepStrictEqual(await wrong('/apis/networking.k8s.io/v1/ipaddresses', { name: '10.9.8.7', generateName: 'ok-' }, { spec: { parentRef: { resource: 'services', namespace: 'default', name: 'a' } } }), ['metadata.generateName: Invalid value: "ok-": must be a valid IP addres'])
+})
+
+test('a PUT that means another object is told the key as the storage has it; a uid sent to a status that keeps its metadata is not looked at', async () => {
+  const c = cluster()
+  await c.create(CM, { metadata: { name: 'a' } })
+  const { json } = await c.call('PUT', `${CM}/a`, { metadata: { name: 'a', uid: 'x' } })
+  deepStrictEqual(/Key: ([^,]*),/.exec(String(json['message']))?.[1], '/registry/configmaps/default/a')
+  const schemas = '/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas'
+  await c.create(schemas, { metadata: { name: 'f' }, spec: { priorityLevelConfiguration: { name: 'exempt' } } })
+  deepStrictEqual((await c.call('PATCH', `${schemas}/f/status`, { metadata: { uid: 'x' } }, MERGE)).status, 200)
+})

@@ -18,12 +18,13 @@ const NAME_RULES: Record<NameRule, (name: string) => string[]> = {
 }
 
 /** `finalizers` 'plain': names without a slash are any qualified names (the kinds that upstream checks by apimachinery alone). */
-export interface MetaRules { namespaced: boolean; nameRule: NameRule; finalizers?: 'plain' }
+export interface MetaRules { namespaced: boolean; nameRule: NameRule; generateNameRule?: 'path-segment'; finalizers?: 'plain' }
 
 export function validateMeta(meta: ObjectMeta, rules: MetaRules): FieldError[] {
   const check = NAME_RULES[rules.nameRule]
   const out: FieldError[] = []
-  if (meta.generateName) out.push(...check(rules.nameRule === 'path-segment' ? meta.generateName : maskTrailingDash(meta.generateName)).map((m) => invalid('metadata.generateName', meta.generateName, m)))
+  const prefixRule = rules.generateNameRule ?? rules.nameRule
+  if (meta.generateName) out.push(...named('metadata.generateName', meta.generateName, (text) => NAME_RULES[prefixRule](prefixRule === 'path-segment' ? text : maskTrailingDash(text))))
   out.push(...(meta.name ? named('metadata.name', meta.name, check) : [required('metadata.name', 'name or generateName is required')]))
   if (!rules.namespaced) out.push(...(meta.namespace ? [forbidden('metadata.namespace', 'not allowed on this type')] : []))
   else out.push(...(meta.namespace ? named('metadata.namespace', meta.namespace, checkDnsLabel) : [required('metadata.namespace')]))

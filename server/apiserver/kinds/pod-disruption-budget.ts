@@ -9,6 +9,7 @@ import { semanticEqual } from './semantic-equal.ts'
 import { ageColumn, column, count, nameColumn } from './table-columns.ts'
 
 export const podDisruptionBudgetStrategy: KindStrategy<PodDisruptionBudget> = {
+  nameRule: 'path-segment',
   finalizers: 'plain',
   requiresRevision: true,
   prepareCreate: (budget) => { budget.status = { currentHealthy: 0, desiredHealthy: 0, disruptionsAllowed: 0, expectedPods: 0 } },

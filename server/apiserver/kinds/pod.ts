@@ -15,6 +15,7 @@ import { hostnameWarnings, podWarnings } from './pod-warnings.ts'
 import { semanticEqual } from './semantic-equal.ts'
 
 export const podStrategy: KindStrategy<Pod> = {
+  resetThrough: { status: ['metadata.deletionTimestamp', 'metadata.ownerReferences'] },
   defaults: defaultPod,
 
   prepareCreate(pod, ctx) {

@@ -52,7 +52,7 @@ function validateCidrsUpdate(given: readonly string[] | undefined, old: readonly
 export const ipAddressStrategy: KindStrategy<IPAddress> = {
   generation: false,
   nameRule: 'path-segment',
-  validate: (address) => [...validateIpName(address.metadata?.name ?? ''), ...validateParent(address)],
+  validate: (address) => [...validateIpName('metadata.generateName', address.metadata?.generateName ?? ''), ...validateIpName('metadata.name', address.metadata?.name ?? ''), ...validateParent(address)],
   validateUpdate: (address, old) => [...validateParent(address), ...immutable('spec.parentRef', address.spec?.parentRef, old.spec?.parentRef)],
   columns: [
     nameColumn(),
@@ -65,12 +65,12 @@ function parentText(address: IPAddress): string {
   return [parent.resource ? `${parent.resource}${parent.group ? `.${parent.group}` : ''}` : '', parent.namespace, parent.name].filter((t) => t).join('/') || '<none>'
 }
 
-function validateIpName(name: string): FieldError[] {
+function validateIpName(at: string, name: string): FieldError[] {
   if (name === '') return []
-  const wrong = validIp('metadata.name', name)
+  const wrong = validIp(at, name)
   if (wrong.length > 0) return wrong
   const canonical = canonicalIp(name)
-  return canonical === name ? [] : [invalid('metadata.name', name, `must be in canonical form (${JSON.stringify(canonical)})`)]
+  return canonical === name ? [] : [invalid(at, name, `must be in canonical form (${JSON.stringify(canonical)})`)]
 }
 
 function validateParent(address: IPAddress): FieldError[] {

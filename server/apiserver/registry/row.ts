@@ -68,7 +68,7 @@ const PLAIN_FINALIZERS: ReadonlySet<string> = new Set(['admissionregistration.k8
 /** What Go's types give every object, and metadata, checked first, as upstream orders its complaints. */
 function withCommonRules(ref: ResourceRef, model: string, strategy: KindStrategy<KubeObject>): KindStrategy<KubeObject> {
   const finalizers = strategy.finalizers ?? (PLAIN_FINALIZERS.has(ref.group) ? 'plain' : undefined)
-  const rules: MetaRules = { namespaced: ref.namespaced, nameRule: strategy.nameRule ?? 'dns-subdomain', ...(finalizers === 'plain' && { finalizers }) }
+  const rules: MetaRules = { namespaced: ref.namespaced, nameRule: strategy.nameRule ?? 'dns-subdomain', ...(strategy.generateNameRule && { generateNameRule: strategy.generateNameRule }), ...(finalizers === 'plain' && { finalizers }) }
   const metaOfStatus = (object: KubeObject, old: KubeObject) => (strategy.statusKeepsMetadata === true ? [] : validateMetaUpdate(object.metadata ?? {}, old.metadata ?? {}, finalizers && 'plain'))
   return {
     ...strategy,

@@ -87,3 +87,10 @@ test('a review has no table: who accepts nothing else gets 406, YAML is answered
   const table = 'application/json;as=Table;v=v1;g=meta.k8s.io'
   deepStrictEqual([await ask(table), await ask(`${table}, application/json`), await ask('application/yaml')], [[406, 'application/json'], [201, 'application/json'], [201, 'application/yaml']])
 })
+
+test('a review is in no namespace, and who asks for itself is answered with nothing of what was sent', async () => {
+  const { review } = reviewer({ allowed: true, reason: '' })
+  deepStrictEqual(await review('subjectaccessreviews', { user: 'jane', resourceAttributes: pods }, { namespace: 'x' }), { allowed: true })
+  const { json } = await harness().call('POST', '/apis/authentication.k8s.io/v1/selfsubjectreviews', { metadata: { name: 'n', namespace: 'x', labels: { a: 'b' } }, status: { userInfo: { username: 'z' } } })
+  deepStrictEqual([Object.keys(json['metadata'] ?? {}), json['status']?.['userInfo']?.['username']], [['creationTimestamp'], 'admin'])
+})

@@ -115,6 +115,8 @@ export async function readReview<T extends KubeObject>(call: Call): Promise<T> {
   const options = parseWriteOptions(call, 'CreateOptions')
   const review = readBody<T>(call, { model: call.row.model, expect: call.row.ref, validation: options.fieldValidation })
   review.metadata ??= {}
+  // As with everything that is in no namespace.
+  if (!call.row.ref.namespaced) delete review.metadata.namespace
   ownFields(call, undefined, review as Full, options)
   await admitFully(call, { operation: 'CREATE', name: review.metadata.name ?? '', object: review, old: undefined, options: admissionOptions(call, 'CreateOptions'), dryRun: options.dryRun })
   return review

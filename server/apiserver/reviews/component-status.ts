@@ -34,7 +34,7 @@ export async function componentStatuses(call: Call): Promise<ApiResponse> {
   const all = [status('scheduler', undefined), status('controller-manager', undefined), status('etcd-0', store)]
   if (call.verb === 'list') return renderMade(call, all, format)
   const one = all.find((o) => o.metadata?.name === call.info.name)
-  if (!one) throw notFound(call.row.ref, call.info.name)
+  if (!one) throw notFound({ ...call.row.ref, resource: 'componentstatus' }, call.info.name)
   return renderMade(call, one, format)
 }
 

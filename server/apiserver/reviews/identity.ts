@@ -26,9 +26,8 @@ export async function reviewToken(call: Call, authenticator: Authenticator): Pro
 
 export async function reviewSelf(call: Call): Promise<ApiResponse> {
   const review = await readReview<KubeObject & { status?: unknown }>(call)
-  review.metadata = { ...review.metadata, creationTimestamp: timestamp(call.parts.clock.nowMs()) }
-  review.status = { userInfo: userInfo(call.user) }
-  return jsonResponse(review, 201)
+  // Upstream answers with a new object: nothing of what was sent is in it.
+  return jsonResponse({ kind: review.kind, apiVersion: review.apiVersion, metadata: { creationTimestamp: timestamp(call.parts.clock.nowMs()) }, status: { userInfo: userInfo(call.user) } }, 201)
 }
 
 function userInfo(user: UserInfo): Record<string, unknown> {

@@ -42,6 +42,26 @@ describe('pods/binding', () => {
   })
 })
 
+describe('a pod that is deleted at once', () => {
+  test('is seen to be going before it is gone, and says so in the answer', async () => {
+    const { call, watch } = await withPod()
+    const seen = await watch(`${PODS}?watch=true`)
+    deepStrictEqual(await seen.next(1), ['ADDED p'])
+    const { json } = await call('DELETE', `${PODS}/p`, { gracePeriodSeconds: 0 })
+    deepStrictEqual(await seen.next(2), ['MODIFIED p', 'DELETED p'])
+    const said = ({ metadata }: typeof json) => [typeof metadata?.['deletionTimestamp'], metadata?.['deletionGracePeriodSeconds'], metadata?.['generation']]
+    deepStrictEqual([said(json), ...seen.events.slice(1).map((event) => said(event['object'] as unknown as typeof json))], [['string', 0, 2], ['string', 0, 2], ['string', 0, 2]])
+    seen.stop()
+  })
+
+  test('who sends owners or a time of deletion to its status owns neither', async () => {
+    const { call, read } = await withPod()
+    await call('PATCH', `${PODS}/p/status`, { metadata: { deletionTimestamp: '2026-01-01T00:00:00Z', ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: 'o', uid: 'u' }] }, status: { message: 'm' } }, MERGE)
+    const { metadata } = await read(`${PODS}/p`)
+    deepStrictEqual(metadata.managedFields.filter(({ subresource }) => subresource === 'status').map(({ fieldsV1 }) => fieldsV1), [{ 'f:status': { 'f:message': {} } }])
+  })
+})
+
 describe('pods/eviction', () => {
   async function guarded(status: object, ready = 'True') {
     const c = await withPod({ nodeName: 'n1' })

@@ -71,7 +71,7 @@ async function tryChange(call: Call, wanted: Change, key: string, kv: KeyValue):
   const { row, info } = call
   const old = decodeHeld(row, kv)
   const object = await wanted.next(cloneJson(old))
-  const pinned = assertSameObject(call, object, old)
+  const pinned = assertSameObject(call, object, old, wanted.part)
   carryMeta(object.metadata, old.metadata)
   object.metadata.resourceVersion = old.metadata.resourceVersion ?? ''
   row.strategy.defaults?.(object)
@@ -111,21 +111,23 @@ async function tryChange(call: Call, wanted: Change, key: string, kv: KeyValue):
   }
 }
 
-/** `stored`: '' for none. */
-export const anotherObject = (call: Call, uid: string, stored: string): StatusError => preconditionFailed(call, 'UID', uid, stored)
+/** A write that means another object than is there. */
+export const anotherObject = (call: Call, uid: string): StatusError => preconditionFailed(call, 'UID', uid, '')
 
-export function preconditionFailed({ row, info }: Call, of: 'UID' | 'ResourceVersion', wanted: string, stored: string): StatusError {
-  const key = upstreamKey(row.ref, row.custom !== undefined, info.namespace, info.name)
+/** `root`: of the keys, where upstream's storage finds out and not its registry. */
+export function preconditionFailed({ row, info }: Call, of: 'UID' | 'ResourceVersion', wanted: string, stored: string, root = ''): StatusError {
+  const key = root + upstreamKey(row.ref, row.custom !== undefined, info.namespace, info.name)
   return conflict(row.ref, info.name, `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: ${of} in precondition: ${wanted}, ${of} in object meta: ${stored}`)
 }
 
 /** Whether the caller pinned a resourceVersion. Throws when the object is not the one stored. */
-function assertSameObject(call: Call, object: Full, old: Full): boolean {
+function assertSameObject(call: Call, object: Full, old: Full, part: Change['part']): boolean {
   const { row, info } = call
   const meta = object.metadata
   // A patch says what is to become of what is there, a PUT which one it means.
+  if (call.verb === 'patch' && part === 'status' && row.strategy.statusKeepsMetadata) meta.uid = old.metadata.uid ?? ''
   if (meta.uid && meta.uid !== old.metadata.uid && call.verb === 'patch') throw invalid(row.ref, info.name, [invalidField('metadata.uid', meta.uid, 'field is immutable')])
-  if (meta.uid && meta.uid !== old.metadata.uid) throw anotherObject(call, meta.uid, old.metadata.uid ?? '')
+  if (meta.uid && meta.uid !== old.metadata.uid) throw preconditionFailed(call, 'UID', meta.uid, old.metadata.uid ?? '', '/registry')
   const given = meta.resourceVersion ?? ''
   if (given === '' || given === '0') return false
   if (!/^\d{1,16}$/.test(given)) throw badRequest(`metadata.resourceVersion: Invalid value: ${JSON.stringify(given)}: strconv.ParseUint: parsing ${JSON.stringify(given)}: invalid syntax`)

@@ -40,15 +40,18 @@ export async function deleteVerb(call: Call): Promise<ApiResponse> {
 /** From the body when there is one, otherwise from the query. */
 export function parseDeleteOptions(call: Call): DeletionOptions {
   const { query } = call
-  const body: DeleteOptionsBody = call.body && call.body.length > 0
+  const hasBody = call.body !== undefined && call.body.length > 0
+  const body: Omit<DeleteOptionsBody, keyof KubeObject> = hasBody
     ? readBody<DeleteOptionsBody>(call, { model: 'DeleteOptions', expect: { group: '', version: 'v1', kind: 'DeleteOptions' }, validation: 'Ignore', alsoAs: ['meta.k8s.io/v1', 'meta.k8s.io/__internal'] })
     : {
         ...(query.integer('gracePeriodSeconds') !== undefined && { gracePeriodSeconds: query.integer('gracePeriodSeconds') as number }),
         ...(query.text('propagationPolicy') !== '' && { propagationPolicy: query.text('propagationPolicy') }),
         ...(query.has('orphanDependents') && { orphanDependents: query.flag('orphanDependents') }),
         ...(query.flag(IGNORE_READ_ERROR) && { [IGNORE_READ_ERROR]: true }),
+        preconditions: { ...(query.text('uid') !== '' && { uid: query.text('uid') }), ...(query.text('resourceVersion') !== '' && { resourceVersion: query.text('resourceVersion') }) },
+        dryRun: query.all('dryRun'),
       }
-  return deletionOptions(body, [...(body.dryRun ?? []), ...query.all('dryRun')].filter((v) => v !== ''))
+  return deletionOptions(body, [...(body.dryRun ?? []), ...(hasBody ? query.all('dryRun').filter((v) => v !== '') : [])])
 }
 
 /** What is asked for, or upstream's refusal of it. */
@@ -59,7 +62,7 @@ export function deletionOptions(body: Omit<DeleteOptionsBody, keyof KubeObject>,
   if (policy !== undefined && policy !== 'Background' && policy !== 'Foreground' && policy !== 'Orphan') errors.push(notSupported('propagationPolicy', policy, ['Foreground', 'Background', 'Orphan', 'nil']))
   if (dryRuns.some((value) => value !== 'All')) errors.push(notSupported('dryRun', dryRuns, ['All']))
   if (body.ignoreStoreReadErrorWithClusterBreakingPotential === true) {
-    const others = { dryRun: dryRuns.length > 0, propagationPolicy: policy !== undefined, orphanDependents: body.orphanDependents !== undefined, gracePeriodSeconds: body.gracePeriodSeconds !== undefined, preconditions: body.preconditions !== undefined }
+    const others = { dryRun: dryRuns.length > 0, propagationPolicy: policy !== undefined, orphanDependents: body.orphanDependents !== undefined, gracePeriodSeconds: body.gracePeriodSeconds !== undefined, preconditions: Object.keys(body.preconditions ?? {}).length > 0 }
     for (const [name, isSet] of Object.entries(others)) if (isSet) errors.push(invalidField(IGNORE_READ_ERROR, true, `cannot be set together with .${name}`))
   }
   if (errors.length > 0) throw invalid({ group: 'meta.k8s.io', kind: 'DeleteOptions' }, '', errors)
@@ -122,8 +125,24 @@ async function tryDelete(call: Call, kv: KeyValue, old: Full, options: DeletionO
     const written = await put(call, kv.key, decision.object, kv, options.dryRun)
     return written.ok ? { object: decision.object, value: written.value, revision: written.revision, gone: false } : { current: written.current }
   }
+  if (decision.marked && !options.dryRun) return markAndRemove(call, kv, decision.marked)
   const gone = await remove(call, kv, old, options.dryRun)
   return gone.ok ? { object: old, value: kv.value, revision: gone.revision, gone: true } : { current: gone.current }
+}
+
+/** Watchers see that it goes before it is gone, and in what is gone they see it, too. */
+async function markAndRemove(call: Call, kv: KeyValue, marked: Full): Promise<Deleted | { current: KeyValue | undefined }> {
+  const written = await put(call, kv.key, marked, kv, false)
+  if (!written.ok) return { current: written.current }
+  const over = { ...kv, value: written.value, modRevision: written.revision }
+  for (let held = over, attempt = 1; ; attempt++) {
+    const gone = await remove(call, held, marked, false)
+    if (gone.ok) return { object: marked, value: held.value, revision: gone.revision, gone: true }
+    // Somebody else has ended it.
+    if (!gone.current) return { object: marked, value: held.value, revision: held.modRevision, gone: true }
+    if (attempt === ATTEMPTS) throw conflict(call.row.ref, call.info.name)
+    held = gone.current
+  }
 }
 
 export function assertPreconditions(call: Call, old: Full, { preconditions }: DeletionOptions): void {

@@ -18,7 +18,7 @@ export type Deletion =
   | { kind: 'keep' }
   /** Write this: it is going, but grace or finalizers hold it. */
   | { kind: 'mark'; object: Full }
-  | { kind: 'remove' }
+  | { kind: 'remove'; /** As it goes: only there where the request has made it go, which watchers are told first. */ marked?: Full }
 
 const ORPHAN = 'orphan'
 const FOREGROUND = 'foregroundDeletion'
@@ -38,7 +38,10 @@ export function decideDeletion(row: KindRow, object: Full, options: DeletionOpti
     else if (!finalizersChanged) return { kind: 'keep' }
     return { kind: 'mark', object }
   }
-  if (grace === 'graceful') return (meta.deletionGracePeriodSeconds ?? 0) > 0 || !canGo(row, object) ? { kind: 'mark', object } : { kind: 'remove' }
+  if (grace === 'graceful') {
+    if ((meta.deletionGracePeriodSeconds ?? 0) > 0 || !canGo(row, object)) return { kind: 'mark', object }
+    return { kind: 'remove', ...(!wasDeleting && { marked: object }) }
+  }
   if (canGo(row, object)) return { kind: 'remove' }
   if (wasDeleting && !finalizersChanged) return { kind: 'keep' }
   if (!wasDeleting) markDeleting(row, object, nowMs)

@@ -48,13 +48,24 @@ export async function gather(call: Call, selection: Selection, options: ListOpti
   if (!isCurrent) return gatherFromStore(call, cache, selection, options, prefix, after)
   const revision = options.match === 'exact' && options.revision !== undefined ? options.revision : cache.revision()
   const found = fromCache(cache, call, selection, after)
-  const matching = selection.matches ? found.filter(selection.matches) : found
-  if (options.limit === 0 || matching.length <= options.limit) return { entries: matching, revision, continue: '', remaining: undefined }
-  const entries = matching.slice(0, options.limit)
+  if (options.limit === 0) return { entries: selection.matches ? found.filter(selection.matches) : found, revision, continue: '', remaining: undefined }
+  const { entries, rest } = pageOf(found, options.limit, selection.matches)
+  if (rest === 0) return { entries, revision, continue: '', remaining: undefined }
   return {
-    entries, revision, remaining: selection.matches ? undefined : matching.length - entries.length,
+    entries, revision, remaining: selection.matches ? undefined : rest,
     continue: encodeContinue({ revision, after: (entries.at(-1)?.key ?? prefix).slice(prefix.length) }),
   }
+}
+
+/** `rest`: how many come after the page, whether they match or not: whoever reads on finds out. */
+function pageOf(found: readonly Entry[], limit: number, matches: Selection['matches']): { entries: Entry[]; rest: number } {
+  const entries: Entry[] = []
+  let at = 0
+  for (; at < found.length && entries.length < limit; at++) {
+    const entry = found[at] as Entry
+    if (!matches || matches(entry)) entries.push(entry)
+  }
+  return { entries, rest: found.length - at }
 }
 
 function fromCache(cache: KindCache, call: Call, selection: Selection, after: string | undefined): Entry[] {

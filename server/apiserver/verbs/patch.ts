@@ -1,7 +1,7 @@
 /** PATCH: JSON patch, merge patch, strategic merge patch and server-side apply. */
 import type { ApiResponse } from '#api/client/transport.ts'
 import { builtinSchema, type SchemaSet } from '#api/schema/index.ts'
-import type { KubeObject } from '#api/types/index.ts'
+import { apiVersionOf, type KubeObject } from '#api/types/index.ts'
 import { decodeValue, duplicateFields, parseBody, patchedKindError, type DecodeOptions } from '../decode/index.ts'
 import { applyJsonPatch, JSON_PATCH_OPERATIONS_MAX } from '../patch/json-patch.ts'
 import { applyMergePatch } from '../patch/merge-patch.ts'
@@ -89,6 +89,7 @@ function patched(call: Call, old: Full, patch: PatchBody, options: WriteOptions)
   const body = patch.value
   const json = patchedJson(call, old as unknown as Json, body, call.row.model)
   assertVersioned(call, json, patch, options)
+  if (call.row.custom) assertCustomKind(call, json, patch)
   const object = decoded(call, json, patch, targetOf(call), options) as Full
   object.metadata ??= {}
   assertAddress(call, object)
@@ -106,6 +107,18 @@ function assertVersioned(call: Call, json: Json, patch: PatchBody, { fieldValida
   if (fieldValidation === 'Strict') throw unfitting(call, patch, `strict decoding error: ${[...patch.doubtful, ...fields].join(', ')}`)
   if (fieldValidation !== 'Ignore') for (const text of [...patch.doubtful, ...fields]) call.warn(text)
   throw badRequest(`the name of the object (${call.info.name} based on URL) was undeterminable: name must be provided`)
+}
+
+/** A custom resource says in itself what it is: a patch may not say otherwise. */
+function assertCustomKind(call: Call, json: Json, patch: PatchBody): void {
+  const { ref } = call.row
+  const { apiVersion, kind } = json
+  if (kind === undefined || kind === null || kind === '') throw unfitting(call, patch, `Object 'Kind' is missing in '${JSON.stringify(json)}'`)
+  if (apiVersion === undefined || apiVersion === null || apiVersion === '') throw badRequest("Object 'apiVersion' is missing in 'object has no apiVersion field'")
+  // What is no text is the decoder's to complain about.
+  if (typeof kind !== 'string' || typeof apiVersion !== 'string') return
+  const errors = [...(kind === ref.kind ? [] : [invalidField('kind', kind, `must be ${ref.kind}`)]), ...(apiVersion === apiVersionOf(ref) ? [] : [invalidField('apiVersion', apiVersion.replace(/^\//, ''), `must be ${apiVersionOf(ref)}`)])]
+  if (errors.length > 0) throw invalid({ group: apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : '', kind }, call.info.name, errors)
 }
 
 /** A patch that carries a resourceVersion is meant for that state only. */

@@ -23,7 +23,7 @@ export async function update(call: Call): Promise<ApiResponse> {
   const object = readObject(call, options.fieldValidation)
   if (CREATE_ON_UPDATE.has(`${row.ref.group}/${row.ref.resource}`) && !(await readKey(parts, row, info.namespace, info.name))) {
     // Whoever means an object that is gone is told so; of which revision it was does not matter.
-    if (object.metadata.uid) throw anotherObject(call, object.metadata.uid, '')
+    if (object.metadata.uid) throw anotherObject(call, object.metadata.uid)
     delete object.metadata.resourceVersion
     return insert(call, object, options, 'Update')
   }

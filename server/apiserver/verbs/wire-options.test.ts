@@ -15,6 +15,27 @@ describe('options of deletions', () => {
     assert.equal((await call('DELETE', `${CM}/a`, { preconditions: { uid, resourceVersion: revision } })).status, 200)
   })
 
+  test('without a body, uid and resourceVersion in the query are preconditions, and dryRun is looked at as it is', async () => {
+    const { call } = harness()
+    const { json } = await call('POST', CM, configMap('a'))
+    const [uid, revision] = [String(json['metadata']?.['uid']), String(json['metadata']?.['resourceVersion'])]
+    assert.match(told(await call('DELETE', `${CM}/a?uid=x`)), /^409 .*the UID in the precondition \(x\) does not match/)
+    assert.match(told(await call('DELETE', `${CM}/a?uid=${uid}&resourceVersion=1`)), /^409 .*the ResourceVersion in the precondition \(1\) does not match/)
+    assert.match(told(await call('DELETE', `${CM}?resourceVersion=0`)), /^409 .*the ResourceVersion in the precondition \(0\) does not match/)
+    assert.equal(told(await call('DELETE', `${CM}/a?dryRun=`)), '422 DeleteOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: [""]: supported values: "All"')
+    assert.equal((await call('GET', `${CM}/a`)).status, 200)
+    assert.equal((await call('DELETE', `${CM}/a?uid=${uid}&resourceVersion=${revision}`)).status, 200)
+  })
+
+  test('a page that a selector leaves short of what is there goes on, to a page of nothing', async () => {
+    const { call } = harness()
+    for (const name of ['a', 'b', 'c']) await call('POST', CM, configMap(name, { metadata: { name, labels: { odd: String(name !== 'c') } } }))
+    const first = await call('GET', `${CM}?limit=2&labelSelector=odd%3Dtrue`)
+    assert.deepEqual([items(first.json['items']).length, first.json['metadata']?.['remainingItemCount']], [2, undefined])
+    const rest = await call('GET', `${CM}?limit=2&labelSelector=odd%3Dtrue&continue=${encodeURIComponent(String(first.json['metadata']?.['continue']))}`)
+    assert.deepEqual([items(rest.json['items']).length, rest.json['metadata']?.['continue']], [0, undefined])
+  })
+
   test('what does not go together is 422', async () => {
     const { call } = harness()
     await call('POST', CM, configMap('a'))

@@ -36,7 +36,7 @@ export interface WatcherOptions {
 
 /** Upstream's period is about a minute as well. */
 export const BOOKMARK_MS = 55_000
-/** The last bookmark goes out this long before the end. */
+/** The last bookmark goes out this long before the end; of a watch that is no longer than that, none does. */
 const LAST_BOOKMARK_MS = 2_000
 /** Pieces are joined up to this size: one write per turn, not one per event. */
 const BATCH_BYTES = 64 * 1024
@@ -85,7 +85,7 @@ export class Watcher implements Follower, BodyStream {
     this.#cancels.push(clock.after(timeoutMs, () => this.#end()))
     if (bookmarks) {
       this.#scheduleBookmark()
-      this.#cancels.push(clock.after(Math.max(0, timeoutMs - LAST_BOOKMARK_MS), () => this.#bookmark()))
+      if (timeoutMs > LAST_BOOKMARK_MS) this.#cancels.push(clock.after(timeoutMs - LAST_BOOKMARK_MS, () => this.#bookmark()))
     }
     sink.onDrain(() => {
       this.#parked = false

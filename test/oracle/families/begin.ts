@@ -35,3 +35,13 @@ export function change(form: Form, path: string, object: Json, edit: Edit, manag
     case 'apply': case 'apply --force': return patch(form, { ...applied(object, edit), apiVersion: object['apiVersion'], kind: object['kind'], metadata: { ...(applied(object, edit)['metadata'] as Json | undefined), name: (object['metadata'] as Json)['name'] } })
   }
 }
+
+export interface World { steps: readonly Step[]; /** The namespace: goes at the end. */ object: string; collection: string }
+
+/** A namespace of its own with objects in it, for what asks about all of them. */
+export function world(n: number | string, resource: string, objects: readonly Json[], root = '/api/v1'): World {
+  const name = `oracle-${String(n).replace('.', '-')}`
+  const collection = `${root}/namespaces/${name}/${resource}`
+  const namespace: Step = { form: 'POST', method: 'POST', path: '/api/v1/namespaces', body: { metadata: { name } }, isSetUp: true }
+  return { object: `/api/v1/namespaces/${name}`, collection, steps: [namespace, ...objects.map((body): Step => ({ form: 'POST', method: 'POST', path: collection, body, isSetUp: true }))] }
+}

@@ -19,7 +19,7 @@ export const managers: Family = function* ({ chance, seeds, count, next }) {
         else if (chance.oneIn(6) && seed.subresources.includes('scale')) steps.push(scaled(path, manager, chance.int(4)))
         else {
           const form = chance.pick(FORMS)
-          steps.push(change(form, path, object, editOf(chance, seed.model, object), form.startsWith('apply') ? manager : 'writer'))
+          steps.push(change(form, path, object, editOf(chance, seed, object), form.startsWith('apply') ? manager : 'writer'))
         }
       }
       yield { family: 'managers', kind: seed.kind, object: path, steps } satisfies Case

@@ -7,7 +7,7 @@ export const patches: Family = function* ({ chance, seeds, count, next }) {
     for (let i = 0; i < count; i++) {
       const object = seed.object(next())
       const path = `${seed.collection}/${object.metadata.name}`
-      const edit = editOf(chance, seed.model, object)
+      const edit = editOf(chance, seed, object)
       yield { family: 'patches', kind: seed.kind, object: path, steps: [creation(seed, object), change(FORMS[i % FORMS.length] ?? 'PUT', path, object, edit)] }
     }
   }

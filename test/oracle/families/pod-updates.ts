@@ -29,7 +29,7 @@ export const podUpdates: Family = function* ({ chance, seeds, count, next }) {
       for (let i = 0; i < count; i++) {
         const object = phase === 'gated' ? gated(seed, next()) : seed.object(next())
         const path = `${seed.collection}/${object.metadata.name}`
-        yield { family: `pod updates, ${phase}`, kind: seed.kind, object: path, steps: [creation(seed, object), ...steps(path), change(FORMS[i % FORMS.length] ?? 'PUT', path, object, editOf(chance, seed.model, object))] }
+        yield { family: `pod updates, ${phase}`, kind: seed.kind, object: path, steps: [creation(seed, object), ...steps(path), change(FORMS[i % FORMS.length] ?? 'PUT', path, object, editOf(chance, seed, object))] }
       }
     }
   }

@@ -13,7 +13,7 @@ export const statuses: Family = function* ({ chance, seeds, count, next }) {
       const path = `${at}/status`
       const known: Json = { ...object, ...(isObject(seed.status?.['status']) && { status: seed.status['status'] }) }
       const first = { form: 'merge patch of /status', method: 'PATCH', path, type: 'application/merge-patch+json', body: seed.status ?? {} }
-      const edit = chance.oneIn(SPEC_ONCE_IN) ? editOf(chance, seed.model, object) : editOf(chance, seed.model, known, 'status')
+      const edit = chance.oneIn(SPEC_ONCE_IN) ? editOf(chance, seed, object) : editOf(chance, seed, known, 'status')
       yield { family: 'statuses', kind: seed.kind, object: at, steps: [creation(seed, object), ...(seed.status ? [first] : []), change(FORMS[i % FORMS.length] ?? 'PUT', path, known, edit)] }
     }
   }

@@ -33,7 +33,9 @@ export interface ApplyRequest {
   /** See TrackUpdate. Default true. */
   hasStatus?: boolean
   /** See TrackUpdate. Default false. */
-  statusKeepsMetadata?: boolean | 'labels'
+  statusKeepsMetadata?: boolean
+  /** Paths that a write to this subresource leaves as they are. Default: none. */
+  reset?: readonly string[]
   specIsOwnerless?: boolean
   /** In place of the walk along the model: custom resources, which keep empty maps and lists. */
   conform?: ((value: unknown) => Conformed) | undefined
@@ -74,7 +76,7 @@ function decideApply(request: ApplyRequest): Applied {
   if (config.metadata?.managedFields) return badRequest('metadata.managedFields must be nil')
 
   assertTyped(config, model, schema)
-  const endpoint = { subresource, hasStatus: request.hasStatus ?? true, statusKeepsMetadata: request.statusKeepsMetadata ?? false, specIsOwnerless: request.specIsOwnerless ?? false }
+  const endpoint = { subresource, hasStatus: request.hasStatus ?? true, statusKeepsMetadata: request.statusKeepsMetadata ?? false, reset: request.reset ?? [], specIsOwnerless: request.specIsOwnerless ?? false }
   const owners = ownersBefore(request, endpoint)
   const configured = toFieldSet(config, model, schema)
   const self: Owner = { manager: request.manager, operation: 'Apply', apiVersion: request.apiVersion, subresource, time: '', set: ownable(configured, endpoint) }

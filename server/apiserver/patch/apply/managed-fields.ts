@@ -95,14 +95,20 @@ const UNOWNED: FieldSet = (() => {
 const STATUS: FieldSet = (() => { const set = emptySet(); insertPath(set, ['f:status']); return set })()
 const SPEC: FieldSet = (() => { const set = emptySet(); insertPath(set, ['f:spec']); return set })()
 const METADATA: FieldSet = (() => { const set = emptySet(); insertPath(set, ['f:metadata']); return set })()
-const LABELS: FieldSet = (() => { const set = emptySet(); insertPath(set, ['f:metadata', 'f:labels']); return set })()
+/** `a.b` */
+const setOf = (paths: readonly string[]): FieldSet => {
+  const set = emptySet()
+  for (const path of paths) insertPath(set, path.split('.').map((name) => `f:${name}`))
+  return set
+}
 
 /** What is written to: see TrackUpdate. */
-export interface Endpoint { subresource: string; hasStatus: boolean; statusKeepsMetadata: boolean | 'labels'; /** Nobody's, wherever it is written. */ specIsOwnerless?: boolean }
+export interface Endpoint { subresource: string; hasStatus: boolean; statusKeepsMetadata: boolean; /** Paths that a write here leaves as they are. */ reset: readonly string[]; /** Nobody's, wherever it is written. */ specIsOwnerless?: boolean }
 
 /** Drops what nobody owns, and what this endpoint does not write although the object sent has it. */
 export function ownable(set: FieldSet, endpoint: Endpoint): FieldSet {
-  const owned = recursiveDifference(endpoint.specIsOwnerless ? recursiveDifference(set, SPEC) : set, UNOWNED)
+  const sent = endpoint.specIsOwnerless ? recursiveDifference(set, SPEC) : set
+  const owned = recursiveDifference(endpoint.reset.length > 0 ? recursiveDifference(sent, setOf(endpoint.reset)) : sent, UNOWNED)
   // `metadata` itself is no field of anybody's. Its node was made just now.
   const metadata = owned.children.get('f:metadata')
   if (metadata?.own) metadata.own = false
@@ -110,6 +116,5 @@ export function ownable(set: FieldSet, endpoint: Endpoint): FieldSet {
   if (endpoint.subresource === '') return recursiveDifference(owned, STATUS)
   if (endpoint.subresource !== 'status') return owned
   const written = recursiveDifference(owned, SPEC)
-  if (endpoint.statusKeepsMetadata === 'labels') return recursiveDifference(written, LABELS)
   return endpoint.statusKeepsMetadata ? recursiveDifference(written, METADATA) : written
 }

@@ -26,7 +26,9 @@ export interface TrackUpdate {
   /** The kind has /status: then the main endpoint owns no status, and /status no spec. Default true. */
   hasStatus?: boolean
   /** /status writes no metadata. Default false. */
-  statusKeepsMetadata?: boolean | 'labels'
+  statusKeepsMetadata?: boolean
+  /** Paths that a write to this subresource leaves as they are. Default: none. */
+  reset?: readonly string[]
   specIsOwnerless?: boolean
   /** A Scale of no replicas says nothing of them: they are nobody's then. Default false. */
   scalesToNothing?: boolean
@@ -37,7 +39,8 @@ export function trackUpdate(write: TrackUpdate): void {
   const meta = (next.metadata ??= {})
   const given = write.subresource === '' ? meta.managedFields : undefined
   const kept = live?.metadata?.managedFields
-  if (live && asksForReset(given)) return setManagedFields(meta, undefined)
+  // In a custom resource, an empty list says nothing.
+  if (live && asksForReset(given) && !(given?.length === 0 && write.schema.model(write.model)?.isCustom)) return setManagedFields(meta, undefined)
 
   // An object whose managedFields were dropped stays untracked until somebody applies.
   const owners = (given && given.length > 0 && given !== kept && !equalJson(given, kept) ? parseManagedFields(given) : undefined)
@@ -46,7 +49,7 @@ export function trackUpdate(write: TrackUpdate): void {
   // Nobody owns these themselves: as they were, they are not looked into.
   setManagedFields(meta, kept)
   const changes = compareObjects((live ?? zeroOf({ kind: 'ref', model: write.model }, write.schema)) as Json, next as Json, write.model, write.schema)
-  const endpoint = { subresource: write.subresource, hasStatus: write.hasStatus ?? true, statusKeepsMetadata: write.statusKeepsMetadata ?? false, specIsOwnerless: write.specIsOwnerless ?? false }
+  const endpoint = { subresource: write.subresource, hasStatus: write.hasStatus ?? true, statusKeepsMetadata: write.statusKeepsMetadata ?? false, reset: write.reset ?? [], specIsOwnerless: write.specIsOwnerless ?? false }
   const changed = ownable(union(changes.added, changes.modified), endpoint)
   const taken = write.scalesToNothing ? emptySet() : changed
   const removed = write.scalesToNothing ? changed : ownable(changes.removed, endpoint)

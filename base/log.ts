@@ -55,10 +55,19 @@ function plain(fields: LogFields): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).filter(([, v]) => v !== undefined).map(([k, v]) => [k, v instanceof Error ? describe(v) : v]))
 }
 
+/** With what was underneath, as far as it is not said already. */
 function describe(error: Error): string {
-  const code = (error as { code?: unknown }).code
-  const cause = error.cause instanceof Error ? ` (${describe(error.cause)})` : ''
-  return `${typeof code === 'string' ? `${code}: ` : ''}${error.message}${cause}`
+  const told = [labelled(error)]
+  for (let { cause } = error; cause instanceof Error; { cause } = cause) {
+    const { message } = cause
+    if (!told.some((text) => text.includes(message.trim()))) told.push(labelled(cause))
+  }
+  return told.reduceRight((inner, outer) => `${outer} (${inner})`)
+}
+
+function labelled(error: Error): string {
+  const { code } = error as { code?: unknown }
+  return `${typeof code === 'string' ? `${code}: ` : ''}${error.message}`
 }
 
 function quote(value: unknown): string {

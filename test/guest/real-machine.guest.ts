@@ -294,7 +294,7 @@ describe('skiff on a machine of its own', { skip: DISK === '' && 'run scripts/gu
     it('what the server does not have keeps the pod waiting, and is told in the server\'s words', async () => {
       await apply(pod({ name: 'nowhere', pod: { volumes: [{ name: 'share', nfs: { ...nfs, path: '/srv/none' } }] }, container: mounted }))
       const events = () => guest.mustKubectl(['get', 'events', '--field-selector', 'involvedObject.name=nowhere,reason=FailedMount', '-o', 'jsonpath={.items[*].message}'])
-      await untilSo('the failure is told', async () => /MountVolume\.SetUp failed for volume "share".*No such file or directory/s.test(await events()))
+      await untilSo('the failure is told', async () => /MountVolume\.SetUp failed for volume "share" : mount failed: exit status 32\nMounting command: mount\nMounting arguments: -t nfs 127\.0\.0\.1:\/srv\/none \S+\nOutput: mount\.nfs: .*(access denied by server|No such file or directory)/.test(await events()))
       assert.equal((await seen('nowhere')).status.phase, 'Pending')
     })
 

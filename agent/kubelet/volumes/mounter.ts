@@ -1,8 +1,11 @@
 /** The few mounts volumes need. Each call is idempotent; the kernel's mount table is the only memory. */
 import { mkdir, readFile } from 'node:fs/promises'
-import { hasCode } from '#base/errors.ts'
+import { CodedError, hasCode } from '#base/errors.ts'
 import { detachMount, mountFileSystem } from '#base/mounts.ts'
-import { runCommand } from '../run-command.ts'
+import { runCommand, type CommandFailure } from '../run-command.ts'
+
+/** mount.nfs tries a server that does not answer for two minutes and then says why it could not (nfs(5), `retry`). */
+const MOUNT_MS_MAX = 150_000
 
 export interface Mounter {
   /** Makes the directory and mounts a tmpfs there unless one is mounted. */
@@ -35,7 +38,12 @@ export const systemMounter: Mounter = {
   },
   async mount(type, source, target, options) {
     if ((await mountPoints(target)).includes(target)) return
-    await runCommand('mount', ['-t', type, ...(options.length > 0 ? ['-o', options.join(',')] : []), source, target])
+    const args = ['-t', type, ...(options.length > 0 ? ['-o', options.join(',')] : []), source, target]
+    try {
+      await runCommand('mount', args, { timeoutMs: MOUNT_MS_MAX })
+    } catch (error) {
+      throw hasCode(error, 'COMMAND_FAILED') ? mountFailure(error as CodedError, args) : error
+    }
   },
   async unmount(path) {
     // The same path may carry several mounts, one over the other. What hangs (a file server that is away) must hang a program, not a thread of ours.
@@ -47,6 +55,12 @@ export const systemMounter: Mounter = {
   async below(path) {
     return (await mountPoints(path)).toReversed()
   },
+}
+
+/** As mount-utils words it (doMount). */
+function mountFailure(error: CodedError, args: readonly string[]): CodedError {
+  const { how, output } = error.details as unknown as CommandFailure
+  return new CodedError('MOUNT_FAILED', `mount failed: ${how}\nMounting command: mount\nMounting arguments: ${args.join(' ')}\nOutput: ${output}\n`, { cause: error })
 }
 
 /** At or below `path`, in the order they were mounted. */

@@ -56,6 +56,7 @@ import { createSubresources } from './subresources/handlers.ts'
 import type { IssueToken } from './subresources/token.ts'
 import { createServerClient } from './server-client.ts'
 import { cacheOf, scopeOf, type Parts } from './verbs/call.ts'
+import { ListAges } from './verbs/list-ages.ts'
 import { KindCaches } from './watch/kind-cache.ts'
 import { createUpgradeRequests } from './upgrade-requests.ts'
 import { createWebhookClient } from './webhook-client/index.ts'
@@ -181,7 +182,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const transportFor = (user: UserInfo): Transport => ({ request: (request) => handle({ ...request, peer: { user } }) })
   const client = createServerClient(store, rows, transportFor({ name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] }), (row) => cacheOf(parts, row))
   const parts: Parts = {
-    store, caches, clock, random, log, rows, admission: options.admission, authorizer, client, metrics,
+    store, caches, listAges: new ListAges(), clock, random, log, rows, admission: options.admission, authorizer, client, metrics,
     ...(options.minWatchTimeoutMs !== undefined && { minWatchTimeoutMs: options.minWatchTimeoutMs }),
     webhooks: createWebhookClient({ client, connector: options.nodeConnector, clock, random }),
   }

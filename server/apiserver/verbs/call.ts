@@ -19,10 +19,12 @@ import type { KeyScope } from '../storage/keys.ts'
 import type { WebhookClient } from '../webhook-client/index.ts'
 import type { KindCaches, KindCache } from '../watch/kind-cache.ts'
 import { selectableFields } from '../watch/selection.ts'
+import type { ListAges } from './list-ages.ts'
 
 export interface Parts {
   store: Store
   caches: KindCaches
+  listAges: ListAges
   clock: Clock
   random: Random
   log: Log

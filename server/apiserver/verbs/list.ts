@@ -15,8 +15,8 @@ import { listMeta, type Listed } from '../table/listed.ts'
 import { renderList } from '../table/render.ts'
 import type { Entry, KindCache } from '../watch/kind-cache.ts'
 import type { Selection } from '../watch/selection.ts'
-import { cacheOf, namesOf, scopeOf, type Call } from './call.ts'
-import { encodeContinue, INCONSISTENT } from './continue-token.ts'
+import { cacheOf, namesOf, scopeOf, type Call, type Parts } from './call.ts'
+import { encodeContinue, INCONSISTENT, type ContinueToken } from './continue-token.ts'
 import { parseListOptions, selectionOf, waitForRevision, type ListOptions } from './list-options.ts'
 import { joinEntries, wholeList } from './list-bytes.ts'
 import { watch } from './watch.ts'
@@ -37,6 +37,7 @@ export async function list(call: Call): Promise<ApiResponse> {
 }
 
 export async function gather(call: Call, selection: Selection, options: ListOptions): Promise<Listed> {
+  if (options.token || options.limit > 0) assertYoung(call.parts, options)
   // "0" is any state; an exact one, or one that is here already, needs no newer one. All else is what was acknowledged last, whoever wrote it.
   if (options.revision === undefined) await call.parts.store.catchUp()
   const cache = await cacheOf(call.parts, call.row)
@@ -56,6 +57,16 @@ export async function gather(call: Call, selection: Selection, options: ListOpti
     continue: encodeContinue({ revision, after: (entries.at(-1)?.key ?? prefix).slice(prefix.length) }),
   }
 }
+
+/** Throws a 410 where the state that a token is of is too old. */
+function assertYoung({ listAges, store, clock }: Parts, { token, revision }: ListOptions): void {
+  const nowMs = clock.monotonicMs()
+  if (token && revision !== undefined && listAges.isOver(nowMs, revision)) throw continueExpired(token)
+  listAges.note(nowMs, store.revision())
+}
+
+/** With a token that goes on from the same key at the newest state. */
+const continueExpired = (token: ContinueToken): StatusError => new StatusError({ ...expired(EXPIRED_CONTINUE).body, continue: encodeContinue({ revision: INCONSISTENT, after: token.after }) })
 
 /** `rest`: how many come after the page, whether they match or not: whoever reads on finds out. */
 function pageOf(found: readonly Entry[], limit: number, matches: Selection['matches']): { entries: Entry[]; rest: number } {
@@ -101,7 +112,7 @@ async function storePage(call: Call, cache: KindCache, options: ListOptions, pre
     if (hasCode(error, 'STORE_FUTURE_REVISION')) throw futureRevision(revision, call.parts.store.revision())
     if (!hasCode(error, 'STORE_COMPACTED')) throw error
     if (!options.token) throw tooOld(revision, call.parts.store.compactRevision())
-    throw new StatusError({ ...expired(EXPIRED_CONTINUE).body, continue: encodeContinue({ revision: INCONSISTENT, after: options.token.after }) })
+    throw continueExpired(options.token)
   }
 }
 

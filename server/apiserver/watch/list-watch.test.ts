@@ -73,6 +73,24 @@ describe('listing', () => {
     assert.deepEqual([on.status, names(on)], [200, ['c02', 'c04', 'c05']])
   })
 
+  test('a continue token is good for five minutes, whether anything of its kind changed or not; the one in the 410 goes on', async () => {
+    const { call, clock } = await filled(6)
+    const token = (answer: Answer) => String(answer.json['metadata']?.['continue'])
+    const first = await call('GET', `${CM}?limit=2`)
+    const page = () => call('GET', `${CM}?limit=2&continue=${token(first)}`)
+    await call('POST', PODS.replace('pods', 'serviceaccounts'), { metadata: { name: 'other' } })
+    await clock.advance(60_000)
+    assert.deepEqual(names(await page()), ['c02', 'c03'])
+    await clock.advance(4 * 60_000)
+    assert.deepEqual(names(await page()), ['c02', 'c03'])
+    await clock.advance(60_000)
+    const gone = await page()
+    assert.deepEqual([gone.status, gone.json['reason']], [410, 'Expired'])
+    const on = await call('GET', `${CM}?limit=2&continue=${token(gone)}`)
+    assert.deepEqual(names(on), ['c02', 'c03'])
+    assert.deepEqual(names(await call('GET', `${CM}?limit=2&continue=${token(on)}`)), ['c04', 'c05'])
+  })
+
   test('resourceVersion: exact, not older, any, future', async () => {
     const { call, store, clock } = await filled(3)
     const then = store.revision()

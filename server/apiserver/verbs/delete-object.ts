@@ -138,8 +138,8 @@ async function markAndRemove(call: Call, kv: KeyValue, marked: Full): Promise<De
   for (let held = over, attempt = 1; ; attempt++) {
     const gone = await remove(call, held, marked, false)
     if (gone.ok) return { object: marked, value: held.value, revision: gone.revision, gone: true }
-    // Somebody else has ended it.
-    if (!gone.current) return { object: marked, value: held.value, revision: held.modRevision, gone: true }
+    // Somebody else has ended it; what is there now under its name is another one.
+    if (gone.current?.createRevision !== kv.createRevision) return { object: marked, value: held.value, revision: held.modRevision, gone: true }
     if (attempt === ATTEMPTS) throw conflict(call.row.ref, call.info.name)
     held = gone.current
   }

@@ -32,6 +32,7 @@ describe('CEL', () => {
   })
 
   it('draws errors as upstream does', () => {
+    assert.match(evaluate('') as string, /^ERROR: <input>:1:0: Syntax error: mismatched input '<EOF>' expecting [^\n]*$/)
     assert.equal(evaluate('foo + 1'), "ERROR: <input>:1:1: undeclared reference to 'foo' (in container '')\n | foo + 1\n | ^")
     assert.equal(evaluate("1 + 'a'"), "ERROR: <input>:1:3: found no matching overload for '_+_' applied to '(int, string)'\n | 1 + 'a'\n | ..^")
   })

@@ -29,6 +29,8 @@ export function formatIssues(source: string, issues: readonly Issue[]): string {
 
 function formatIssue({ at, message }: Issue, lines: readonly string[], starts: readonly number[]): string {
   if (at < 0) return `ERROR: <input>:-1:0: ${message}`
+  // There is no first letter, and no line to show.
+  if (lines.length === 1 && lines[0] === '') return `ERROR: <input>:1:0: ${message}`
   let row = starts.length - 1
   while (row > 0 && (starts[row] as number) > at) row--
   const text = lines[row] as string

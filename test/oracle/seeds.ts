@@ -4,6 +4,7 @@ import { apiVersionOf } from '#api/types/index.ts'
 import { rows } from '#server/apiserver/registry.ts'
 import { KINDS } from '../conformance/kinds.ts'
 import { CUSTOM_KINDS, CUSTOM_ROOT } from './definitions.ts'
+import { EARLY_KINDS } from './early-kinds.ts'
 import { clone, type Json } from './exchange.ts'
 import { RICH } from './rich-objects.ts'
 
@@ -29,7 +30,7 @@ export interface Seed {
 /** Numbers that kinds write into an octet of an address. */
 const OCTET = 250
 
-const BUILT_IN: readonly Seed[] = [...KINDS, ...RICH].map(({ root, resource, object, name, each, status }) => {
+const BUILT_IN: readonly Seed[] = [...KINDS, ...RICH, ...EARLY_KINDS].map(({ root, resource, object, name, each, status }) => {
   const row = rows.find(({ ref }) => ref.resource === resource && (ref.group === '' ? `/api/${ref.version}` : `/apis/${ref.group}/${ref.version}`) === root)
   if (!row) throw new Error(`${root}/${resource} is no built-in kind`)
   const { ref, model, subresources } = row

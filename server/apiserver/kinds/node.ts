@@ -86,8 +86,8 @@ function validateCidrs({ spec }: Node): FieldError[] {
   const at = 'spec.podCIDRs'
   const out = cidrs.flatMap((cidr, i) => validCidr(`${at}[${i}]`, cidr))
   if (cidrs.length < 2) return out
-  const bad = cidrs.find((cidr) => !isCidr(cidr))
-  if (bad !== undefined) out.push({ type: 'InternalError', field: at, message: `Internal error: invalid PodCIDRs. failed to check with dual stack with error:invalid CIDR address: ${bad}` })
+  const bad = cidrs.findIndex((cidr) => !isCidr(cidr))
+  if (bad >= 0) out.push({ type: 'InternalError', field: at, message: `Internal error: invalid PodCIDRs. failed to check with dual stack with error:invalid CIDR[${bad}]: <nil> (invalid CIDR address: ${cidrs[bad]})` })
   const families = new Set(cidrs.filter(isCidr).map((cidr) => familyOf(cidr.split('/')[0] ?? '')))
   if (families.size < 2 || cidrs.length > 2) out.push(invalid(at, cidrs, 'may specify no more than one CIDR for each IP family'))
   return out

@@ -280,3 +280,23 @@ test('a PUT that means another object is told the key as the storage has it; a u
   await c.create(schemas, { metadata: { name: 'f' }, spec: { priorityLevelConfiguration: { name: 'exempt' } } })
   deepStrictEqual((await c.call('PATCH', `${schemas}/f/status`, { metadata: { uid: 'x' } }, MERGE)).status, 200)
 })
+
+test('a patch that names another uid is told all else that is wrong with it, too', async () => {
+  const c = cluster()
+  await c.create(CM, { metadata: { name: 'a' } })
+  deepStrictEqual(causes(await c.call('PATCH', `${CM}/a`, { metadata: { uid: 'x' }, data: { 'a b': 'c' } }, MERGE)).map((cause) => cause.slice(0, 40)), ['metadata.uid: Invalid value: "x": field ', 'data[a b]: Invalid value: "a b": a valid'])
+})
+
+test('a list that is always written and empty is nobody\'s where nobody is known before the first apply', async () => {
+  const c = cluster()
+  const nodes = '/apis/storage.k8s.io/v1/csinodes'
+  await c.create(nodes, { metadata: { name: 'a' }, spec: { drivers: [] } })
+  await c.call('PATCH', `${nodes}/a`, { metadata: { managedFields: [{}] } }, MERGE)
+  const { json } = await c.call('PATCH', `${nodes}/a?fieldManager=m`, { apiVersion: 'storage.k8s.io/v1', kind: 'CSINode', metadata: { name: 'a', labels: { l: 'v' } } }, { 'content-type': 'application/apply-patch+yaml' })
+  deepStrictEqual(items<{ manager: string; fieldsV1: object }>(json['metadata']?.['managedFields']).map(({ manager, fieldsV1 }) => [manager, fieldsV1]), [['m', { 'f:metadata': { 'f:labels': { 'f:l': {} } } }]])
+})
+
+test('ranges of a node that are none are told with their place', async () => {
+  const made = await cluster().call('POST', '/api/v1/nodes', { metadata: { name: 'n' }, spec: { podCIDRs: ['10.1.0.0/24', 'x'] } })
+  deepStrictEqual(causes(made).find((cause) => cause.includes('dual stack')), 'spec.podCIDRs: Internal error: invalid PodCIDRs. failed to check with dual stack with error:invalid CIDR[1]: <nil> (invalid CIDR address: x)')
+})

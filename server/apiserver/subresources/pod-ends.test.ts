@@ -54,6 +54,12 @@ describe('a pod that is deleted at once', () => {
     seen.stop()
   })
 
+  test('in a dry run, is shown as it would go, and stays', async () => {
+    const { call, read } = await withPod()
+    const { json } = await call('DELETE', `${PODS}/p?dryRun=All`)
+    deepStrictEqual([typeof json['metadata']?.['deletionTimestamp'], json['metadata']?.['deletionGracePeriodSeconds'], 'deletionTimestamp' in (await read(`${PODS}/p`)).metadata], ['string', 0, false])
+  })
+
   test('who sends owners or a time of deletion to its status owns neither', async () => {
     const { call, read } = await withPod()
     await call('PATCH', `${PODS}/p/status`, { metadata: { deletionTimestamp: '2026-01-01T00:00:00Z', ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: 'o', uid: 'u' }] }, status: { message: 'm' } }, MERGE)

@@ -71,7 +71,7 @@ async function tryChange(call: Call, wanted: Change, key: string, kv: KeyValue):
   const { row, info } = call
   const old = decodeHeld(row, kv)
   const object = await wanted.next(cloneJson(old))
-  const pinned = assertSameObject(call, object, old, wanted.part)
+  const pinned = assertSameObject(call, object, old, wanted)
   carryMeta(object.metadata, old.metadata)
   object.metadata.resourceVersion = old.metadata.resourceVersion ?? ''
   row.strategy.defaults?.(object)
@@ -121,13 +121,13 @@ export function preconditionFailed({ row, info }: Call, of: 'UID' | 'ResourceVer
 }
 
 /** Whether the caller pinned a resourceVersion. Throws when the object is not the one stored. */
-function assertSameObject(call: Call, object: Full, old: Full, part: Change['part']): boolean {
+function assertSameObject(call: Call, object: Full, old: Full, { part }: Change): boolean {
   const { row, info } = call
   const meta = object.metadata
-  // A patch says what is to become of what is there, a PUT which one it means.
+  // A patch says what is to become of what is there, which the rules of metadata are about where the part has them; a PUT says which one it means.
   if (call.verb === 'patch' && part === 'status' && row.strategy.statusKeepsMetadata) meta.uid = old.metadata.uid ?? ''
-  if (meta.uid && meta.uid !== old.metadata.uid && call.verb === 'patch') throw invalid(row.ref, info.name, [invalidField('metadata.uid', meta.uid, 'field is immutable')])
-  if (meta.uid && meta.uid !== old.metadata.uid) throw preconditionFailed(call, 'UID', meta.uid, old.metadata.uid ?? '', '/registry')
+  if (call.verb === 'patch' && (part === 'spec' || part === 'raw') && meta.uid && meta.uid !== old.metadata.uid) throw invalid(row.ref, info.name, [invalidField('metadata.uid', meta.uid, 'field is immutable')])
+  if (call.verb !== 'patch' && meta.uid && meta.uid !== old.metadata.uid) throw preconditionFailed(call, 'UID', meta.uid, old.metadata.uid ?? '', '/registry')
   const given = meta.resourceVersion ?? ''
   if (given === '' || given === '0') return false
   if (!/^\d{1,16}$/.test(given)) throw badRequest(`metadata.resourceVersion: Invalid value: ${JSON.stringify(given)}: strconv.ParseUint: parsing ${JSON.stringify(given)}: invalid syntax`)

@@ -84,7 +84,8 @@ export async function deleteOne(call: Call, options: DeletionOptions): Promise<A
   warnOfOrphans(call, options)
   const done = await deleteObject(call, options)
   if (done.gone && !RETURNS_OBJECT.has(`${call.row.ref.group}/${call.row.ref.resource}`)) return jsonResponse(successStatus(call.row.ref, call.info.name, done.object.metadata.uid))
-  return storedResponse(call.row, done.value, done.revision)
+  // Upstream says so of nothing else that is on its way.
+  return storedResponse(call.row, done.value, done.revision, !done.gone && options.orphanDependents === false ? 202 : 200)
 }
 
 export function warnOfOrphans(call: Call, { policy }: DeletionOptions): void {
@@ -125,15 +126,16 @@ async function tryDelete(call: Call, kv: KeyValue, old: Full, options: DeletionO
     const written = await put(call, kv.key, decision.object, kv, options.dryRun)
     return written.ok ? { object: decision.object, value: written.value, revision: written.revision, gone: false } : { current: written.current }
   }
-  if (decision.marked && !options.dryRun) return markAndRemove(call, kv, decision.marked)
+  if (decision.marked) return markAndRemove(call, kv, decision.marked, options.dryRun)
   const gone = await remove(call, kv, old, options.dryRun)
   return gone.ok ? { object: old, value: kv.value, revision: gone.revision, gone: true } : { current: gone.current }
 }
 
 /** Watchers see that it goes before it is gone, and in what is gone they see it, too. */
-async function markAndRemove(call: Call, kv: KeyValue, marked: Full): Promise<Deleted | { current: KeyValue | undefined }> {
-  const written = await put(call, kv.key, marked, kv, false)
+async function markAndRemove(call: Call, kv: KeyValue, marked: Full, dryRun: boolean): Promise<Deleted | { current: KeyValue | undefined }> {
+  const written = await put(call, kv.key, marked, kv, dryRun)
   if (!written.ok) return { current: written.current }
+  if (dryRun) return { object: marked, value: written.value, revision: written.revision, gone: true }
   const over = { ...kv, value: written.value, modRevision: written.revision }
   for (let held = over, attempt = 1; ; attempt++) {
     const gone = await remove(call, held, marked, false)

@@ -27,6 +27,12 @@ describe('options of deletions', () => {
     assert.equal((await call('DELETE', `${CM}/a?uid=${uid}&resourceVersion=${revision}`)).status, 200)
   })
 
+  test('what is on its way is 202 for who asked for its dependents by orphanDependents, and 200 for all others', async () => {
+    const { call } = harness()
+    for (const name of ['a', 'b']) await call('POST', CM, configMap(name, { metadata: { name, finalizers: ['example.com/f'] } }))
+    assert.deepEqual([(await call('DELETE', `${CM}/a`, { orphanDependents: false })).status, (await call('DELETE', `${CM}/b`, { propagationPolicy: 'Background' })).status], [202, 200])
+  })
+
   test('a page that a selector leaves short of what is there goes on, to a page of nothing', async () => {
     const { call } = harness()
     for (const name of ['a', 'b', 'c']) await call('POST', CM, configMap(name, { metadata: { name, labels: { odd: String(name !== 'c') } } }))

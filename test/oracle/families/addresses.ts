@@ -19,7 +19,13 @@ export const addresses: Family = function* ({ seeds, next }) {
     const absent = `${seed.collection}/absent`
     // An apply makes what is not there.
     const named = (path: string, body: unknown, name: string): { path: string; body: unknown } => ({ path: path.replace('/absent', `/${name}`), body: JSON.parse((JSON.stringify(body) ?? 'null').replaceAll('"absent"', JSON.stringify(name))) as unknown })
-    yield* METHODS.flatMap((method) => [...(method === 'DELETE' ? [] : [seed.collection]), absent, `${absent}/status`, `${absent}/scale`, `${absent}/nope`, `${seed.collection}/Bad_Name`].map((path) => alone(seed, { form: `${method} where nothing is`, method, path, ...(method === 'PATCH' && { type: 'application/merge-patch+json' }), ...(method !== 'GET' && method !== 'DELETE' && { body: method === 'POST' ? { ...object, metadata: { name: 'Bad_Name' } } : { ...object, metadata: { name: 'absent' } } }) })))
+    for (const method of METHODS) {
+      // Who lists sees what other cases make; what a POST makes, where such names are allowed, goes again.
+      for (const path of [...(method === 'DELETE' ? [] : [method === 'GET' ? `${seed.collection}?labelSelector=nobody` : seed.collection]), absent, `${absent}/status`, `${absent}/scale`, `${absent}/nope`, `${seed.collection}/Bad_Name`]) {
+        const made = `Bad_${next()}`
+        yield alone(seed, { form: `${method} where nothing is`, method, path, ...(method === 'PATCH' && { type: 'application/merge-patch+json' }), ...(method !== 'GET' && method !== 'DELETE' && { body: { ...object, metadata: { name: method === 'POST' ? made : 'absent' } } }) }, method === 'POST' ? `${seed.collection}/${made}` : '')
+      }
+    }
     for (const path of [absent, `${absent}/status`, `${absent}/scale`]) {
       for (const body of ['', '{', 'null', '[]', {}, { kind: 'X', apiVersion: 'v1' }, { ...object, metadata: { name: 'other' } }, { ...object, metadata: { name: 'absent', uid: 'x' } }, { ...object, metadata: { name: 'absent', resourceVersion: '5' } }, { ...object, metadata: 'x' }, { ...object, metadata: { name: 'absent', namespace: 'other' } }, { ...object, unknown: 1, metadata: { name: 'absent', managedFields: [] } }]) {
         for (const query of ['?fieldManager=a', '', '?fieldManager=a&fieldValidation=Strict', '?fieldManager=a&force=maybe']) {

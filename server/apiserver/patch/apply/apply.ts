@@ -131,9 +131,16 @@ function ownersBefore(request: ApplyRequest, endpoint: Endpoint): Owners {
   const { live, schema, model } = request
   const owners = parseManagedFields(live?.metadata?.managedFields) ?? new Map<string, Owner>()
   if (!live || owners.size > 0) return owners
-  const all = compareObjects(zeroObject(model, schema), live as Json, model, schema)
+  const all = compareObjects(zeroObject(model, schema), (request.conform ? live : withoutEmptyLists(live)) as Json, model, schema)
   const owner: Owner = { manager: BEFORE_FIRST_APPLY, operation: 'Update', apiVersion: request.apiVersion, subresource: endpoint.subresource, time: timeText(request.nowMs), set: ownable(union(all.added, all.modified), endpoint) }
   return isEmptySet(owner.set) ? owners : new Map([[ownerId(owner), owner]])
+}
+
+/** As a built-in kind is stored: a list without items is none. */
+function withoutEmptyLists(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutEmptyLists)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).filter(([, v]) => !(Array.isArray(v) && v.length === 0)).map(([key, v]) => [key, withoutEmptyLists(v)]))
 }
 
 /** Removes what the applier owned and no longer applies, and nobody else owns. */

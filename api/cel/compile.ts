@@ -50,6 +50,8 @@ export function compile(expression: string, options: CompileOptions): Compilatio
 
 function resultProblem(actual: CelType, wanted: readonly CelType[]): string | undefined {
   if (wanted.some((t) => t.kind === 'any' || (isDyn(t) ? isDyn(actual) : sameType(t, actual)))) return undefined
-  if (wanted.length === 1) return `must evaluate to ${formatType(wanted[0] as CelType)} but got ${formatType(actual)}`
-  return `must evaluate to one of [${wanted.map(formatType).join(' ')}] but got ${formatType(actual)}`
+  // Here upstream prints a type as it is called, not as it is written.
+  const named = (type: CelType): string => (type.kind === 'null' ? 'null_type' : formatType(type))
+  if (wanted.length === 1) return `must evaluate to ${named(wanted[0] as CelType)} but got ${named(actual)}`
+  return `must evaluate to one of [${wanted.map(named).join(' ')}] but got ${named(actual)}`
 }

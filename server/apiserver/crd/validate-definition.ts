@@ -77,6 +77,8 @@ function validateVersions({ versions, preserveUnknownFields }: Spec, old: Spec |
     if (!schema && (!oldLacksSchema || (version.served && !preserveUnknownFields))) out.push(required(`${at}.schema.openAPIV3Schema`, oldLacksSchema ? 'because otherwise all fields are pruned' : ''))
     const wrong = checkDns1035Label(version.name ?? '')
     if (wrong.length > 0) out.push(invalid(`${at}.name`, version.name ?? '', wrong.join(',')))
+    // The first one was once the only one, and is held to its rule still.
+    if (wrong.length > 0 && i === 0 && version.name) out.push(invalid('spec.version', version.name, wrong.join(',')))
     out.push(...deprecationErrors(version).map((message) => invalid(`${at}.deprecationWarning`, version.deprecationWarning ?? null, message)))
     const first = i === 0
     const own = (key: keyof typeof common, shared: string, single: string): string | undefined => (common[key] ? (first ? shared : undefined) : `${at}.${single}`)

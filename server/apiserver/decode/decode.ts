@@ -220,7 +220,7 @@ function checkKind(value: Record<string, unknown>, model: ModelSchema, expect: {
     return bad(`${cannot}converting (${other.definition.split('.').slice(-2).join('.')}) to (${internalPackageOf(expect.group)}.${expect.kind}): unknown conversion`)
   }
   // Of a custom resource any version may be told.
-  if (model.isCustom && givenKind === expect.kind) return bad(`the API version in the data (${givenVersion}) does not match the expected API version (${apiVersionOf(expect)})`)
+  if (model.isCustom && givenKind === expect.kind) return bad(`the API version in the data (${givenVersion.replace(/^\//, '')}) does not match the expected API version (${apiVersionOf(expect)})`)
   return bad(`${cannot}no kind ${JSON.stringify(given.kind)} is registered for version ${JSON.stringify(given.group === '' ? given.version : givenVersion)} in scheme "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"`)
 }
 

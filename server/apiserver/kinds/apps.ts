@@ -101,7 +101,7 @@ export function validateCounts(status: object | undefined, keys: readonly string
   const counts = (status ?? {}) as Readonly<Record<string, number | undefined>>
   const collisions = (old as { collisionCount?: number }).collisionCount
   const out = [...keys, 'observedGeneration', 'collisionCount'].flatMap((key) => nonNegative(`status.${key}`, counts[key]))
-  for (const key of keys) if (OF_REPLICAS.has(key) && (counts[key] ?? 0) > (counts['replicas'] ?? 0)) out.push(invalid(`status.${key}`, counts[key], 'cannot be greater than status.replicas'))
+  for (const key of keys) if (OF_REPLICAS.has(key) && (counts[key] ?? 0) > (counts['replicas'] ?? 0)) out.push(invalid(`status.${key}`, counts[key] ?? 0, 'cannot be greater than status.replicas'))
   if ((counts['availableReplicas'] ?? 0) > (counts['readyReplicas'] ?? 0)) out.push(invalid('status.availableReplicas', counts['availableReplicas'], `cannot be greater than ${ready}`))
   if (collisions !== undefined && (counts['collisionCount'] ?? -1) < collisions) out.push(invalid('status.collisionCount', counts['collisionCount'] ?? 0, 'cannot be decremented'))
   return out

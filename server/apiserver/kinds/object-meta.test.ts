@@ -300,3 +300,16 @@ test('ranges of a node that are none are told with their place', async () => {
   const made = await cluster().call('POST', '/api/v1/nodes', { metadata: { name: 'n' }, spec: { podCIDRs: ['10.1.0.0/24', 'x'] } })
   deepStrictEqual(causes(made).find((cause) => cause.includes('dual stack')), 'spec.podCIDRs: Internal error: invalid PodCIDRs. failed to check with dual stack with error:invalid CIDR[1]: <nil> (invalid CIDR address: x)')
 })
+
+test('counts of a status that nobody told are shown as 0 in complaints', async () => {
+  const c = cluster()
+  const deployments = '/apis/apps/v1/namespaces/default/deployments'
+  await c.create(deployments, { metadata: { name: 'a' }, spec: { selector: { matchLabels: { a: 'b' } }, template: { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'c', image: 'i' }] } } } })
+  deepStrictEqual(causes(await c.call('PATCH', `${deployments}/a/status`, { status: { replicas: -1 } }, MERGE)).at(-1), 'status.availableReplicas: Invalid value: 0: cannot be greater than status.replicas')
+})
+
+test('the value of an audit annotation is text or null, in the name that upstream has for it', async () => {
+  const matches = { resourceRules: [{ apiGroups: ['apps'], apiVersions: ['v1'], operations: ['CREATE'], resources: ['deployments'] }] }
+  const made = await cluster().call('POST', '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies', { metadata: { name: 'a' }, spec: { matchConstraints: matches, auditAnnotations: [{ key: 'k', valueExpression: '1' }] } })
+  deepStrictEqual(causes(made), ['spec.auditAnnotations[0].valueExpression: Invalid value: "1": must evaluate to one of [string null_type] but got int'])
+})

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { builtinSchema as schema, type SchemaSet } from '#api/schema/index.ts'
 import type { KubeObject } from '#api/types/index.ts'
-import { canonicalText, decodeObject, encodeCanonical, type Decoded, type Strictness } from './index.ts'
+import { canonicalText, decodeObject, encodeCanonical, printCanonical, type Decoded, type Strictness } from './index.ts'
 import { explainJson, measureJson } from './json-scan.ts'
 import { printYaml } from './print-yaml.ts'
 import { parseYaml } from './yaml.ts'
@@ -167,6 +167,19 @@ test('the stored form does not depend on the order of keys', () => {
     assert.equal(canonicalText(object, { schema, model: 'ConfigMap' }), canonicalText(shuffled(object, true) as object, { schema, model: 'ConfigMap' }))
     assert.deepStrictEqual(JSON.parse(canonicalText(object, { schema, model: 'Foo' })), JSON.parse(JSON.stringify({ metadata: { name: 'x', labels }, data })))
   }))
+})
+
+test('what is put in order and printed as a whole is what is printed member by member', () => {
+  const key = fc.oneof(fc.constantFrom('name', 'labels', 'annotations', 'spec', 'containers', 'env', 'value', 'resources', 'limits', 'cpu', 'replicas', 'status', 'template', 'strategy', 'type', 'managedFields', 'fieldsV1', '0', '10', '2', '-', '__proto__', 'toJSON'), fc.string())
+  const leaf = fc.oneof(fc.string(), fc.integer(), fc.boolean(), fc.constantFrom(null, undefined, '', 0, false))
+  const { tree } = fc.letrec((of) => ({ tree: fc.oneof({ maxDepth: 5 }, leaf, fc.array(of('tree'), { maxLength: 3 }), fc.dictionary(key, of('tree'), { maxKeys: 4 })) }))
+  const object = (spec: object, metadata: object) => ({ kind: 'X', apiVersion: 'v1', metadata: { resourceVersion: '1', ...metadata }, spec }) as object
+  fc.assert(fc.property(fc.dictionary(key, tree), fc.dictionary(key, tree), fc.constantFrom('Foo', 'Deployment', 'Pod', 'ConfigMap'), (spec, metadata, model) => {
+    const before = JSON.stringify([spec, metadata])
+    const text = (print: () => string) => { try { return print() } catch { return 'of the wrong shape' } }
+    assert.equal(text(() => canonicalText(object(spec, metadata), { schema, model })), text(() => printCanonical(object(spec, metadata), schema.model(model), schema)))
+    assert.equal(JSON.stringify([spec, metadata]), before)
+  }), { numRuns: 2_000 })
 })
 
 test('the measure agrees with a naive count, and the explanation accepts what JSON.parse accepts', () => {

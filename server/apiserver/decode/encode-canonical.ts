@@ -3,10 +3,13 @@
  * on the way out), keys in alphabetical order at every level but `metadata` first, so that equal objects have equal
  * bytes. Undefined and null members, empty optional maps and lists and zeros that say nothing are left out, and zeros that Go always writes are
  * written (see zero-value.ts).
+ *
+ * The object is put in order, of which most parts are already as they are to be, and goes through JSON.stringify as a whole.
  */
 import type { FieldSchema, FieldType, ModelSchema, SchemaSet } from '#api/schema/schema.ts'
 import type { KubeObject } from '#api/types/index.ts'
 import { isSorted } from './is-sorted.ts'
+import { printCanonical } from './print-canonical.ts'
 import { isZeroScalar, zeroOf } from './zero-value.ts'
 
 export interface EncodeOptions {
@@ -24,85 +27,106 @@ export function encodeCanonical(object: KubeObject, options: EncodeOptions): Buf
 
 export function canonicalText(object: KubeObject, { schema, model: name }: EncodeOptions): string {
   const model = schema.model(name)
-  const { metadata = {}, ...rest } = object as Json
-  let text = `{"metadata":${struct(metadata as Json, schema.model('ObjectMeta'), schema, 'resourceVersion')}`
-  for (const key of keysOf(rest, model)) {
-    if (key === 'kind' || key === 'apiVersion' || key === 'metadata') continue
-    const encoded = member(key, rest[key], model?.fields[key], schema)
-    if (encoded !== '') text += `,${encoded}`
-  }
-  return `${text}}`
+  const { metadata = {}, kind: _kind, apiVersion: _version, ...rest } = object as Json
+  const { resourceVersion: _revision, ...meta } = metadata as Json
+  const order = new Order(schema)
+  const ordered: Json = { metadata: undefined, ...order.struct(rest, model) }
+  ordered['metadata'] = order.struct(meta, schema.model('ObjectMeta'))
+  return order.isPossible ? JSON.stringify(ordered) : printCanonical(object, model, schema)
 }
 
-/** The same where only metadata has a model: every other member stays as it is, null and empty ones too, in order of its keys. */
-export function canonicalFreeText(object: KubeObject, schema: SchemaSet): string {
-  const { metadata = {}, ...rest } = object as Json
-  let text = `{"metadata":${struct(metadata as Json, schema.model('ObjectMeta'), schema, 'resourceVersion')}`
-  for (const key of Object.keys(rest).toSorted(byCode)) {
-    if (key !== 'kind' && key !== 'apiVersion' && rest[key] !== undefined) text += `,${JSON.stringify(key)}:${free(rest[key])}`
+/** Each method returns what it is given where that is in order, else a copy that shares what is. */
+class Order {
+  readonly #schema: SchemaSet
+  /** False: some key keeps a place of its own in every object. */
+  isPossible = true
+
+  constructor(schema: SchemaSet) {
+    this.#schema = schema
   }
-  return `${text}}`
+
+  struct(object: Json, model: ModelSchema | undefined): Json {
+    const given = Object.keys(object)
+    const keys = withWritten(given, object, model)
+    let ordered: Json | undefined = keys === given ? undefined : {}
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i] as string
+      const value = object[key]
+      const shown = this.#member(value, model?.fields[key])
+      if (ordered === undefined && shown !== value) ordered = this.#copy(object, keys, i)
+      if (ordered !== undefined && shown !== undefined) this.#set(ordered, key, shown)
+    }
+    return ordered ?? object
+  }
+
+  /** Undefined: left out. */
+  #member(given: unknown, field: FieldSchema | undefined): unknown {
+    const value = given ?? (field?.zero === 'written' ? zeroOf(field.type, this.#schema) : undefined)
+    if (value === undefined || value === null || (field?.zero === 'omitted' && isZeroScalar(value))) return undefined
+    if (field && !field.required && field.zero !== 'null') {
+      if (field.type.kind === 'list' && (value as unknown[]).length === 0) return undefined
+      if (field.type.kind === 'map' && isEmpty(value)) return undefined
+    }
+    return this.#value(value, field?.type)
+  }
+
+  #value(value: unknown, type: FieldType | undefined): unknown {
+    if (typeof value !== 'object' || value === null || type?.kind === 'any') return value
+    if (Array.isArray(value)) return this.#list(value, type?.kind === 'list' ? type.items : undefined)
+    if (type?.kind === 'map') return this.#map(value as Json, type.values)
+    return this.struct(value as Json, type?.kind === 'ref' ? this.#schema.model(type.model) : undefined)
+  }
+
+  #list(list: readonly unknown[], items: FieldType | undefined): readonly unknown[] {
+    let ordered: unknown[] | undefined
+    for (let i = 0; i < list.length; i++) {
+      const shown = this.#value(list[i], items)
+      if (shown !== list[i]) ordered ??= list.slice()
+      if (ordered) ordered[i] = shown
+    }
+    return ordered ?? list
+  }
+
+  #map(object: Json, values: FieldType): Json {
+    const given = Object.keys(object)
+    const keys = isSorted(given) ? given : given.toSorted(byCode)
+    let ordered: Json | undefined = keys === given ? undefined : {}
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i] as string
+      const value = object[key]
+      const shown = this.#value(value, values)
+      if (ordered === undefined && shown !== value) ordered = this.#copy(object, keys, i)
+      if (ordered !== undefined) this.#set(ordered, key, shown)
+    }
+    return ordered ?? object
+  }
+
+  /** The first `count` members. */
+  #copy(object: Json, keys: readonly string[], count: number): Json {
+    const copy: Json = {}
+    for (let i = 0; i < count; i++) this.#set(copy, keys[i] as string, object[keys[i] as string])
+    return copy
+  }
+
+  #set(object: Json, key: string, value: unknown): void {
+    // Indexes come before all other keys, by their value; this one sets the prototype.
+    if (INDEX.test(key) || key === '__proto__') this.isPossible = false
+    object[key] = value
+  }
 }
 
-function free(value: unknown): string {
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
-  if (Array.isArray(value)) return `[${value.map(free).join(',')}]`
-  const object = value as Json
-  const keys = Object.keys(object)
-  if (!isSorted(keys)) keys.sort(byCode)
-  let text = ''
-  for (const key of keys) if (object[key] !== undefined) text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${free(object[key])}`
-  return `{${text}}`
+const INDEX = /^\d+$/
+
+/** In order, with those that are written though nobody has set them; `given` itself where that is so. */
+function withWritten(given: string[], object: Json, model: ModelSchema | undefined): string[] {
+  let keys = given
+  for (const name of model?.written ?? []) if (object[name] === undefined && !Object.hasOwn(object, name)) keys = [...keys, name]
+  return isSorted(keys) ? keys : keys.toSorted(byCode)
+}
+
+function isEmpty(map: object): boolean {
+  for (const key in map) if (Object.hasOwn(map, key)) return false
+  return true
 }
 
 const byCode = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
-
-function struct(object: Json, model: ModelSchema | undefined, schema: SchemaSet, without?: string): string {
-  let text = ''
-  for (const key of keysOf(object, model)) {
-    if (key === without) continue
-    const encoded = member(key, object[key], model?.fields[key], schema)
-    if (encoded !== '') text += text === '' ? encoded : `,${encoded}`
-  }
-  return `{${text}}`
-}
-
-/** In order, with those that are written though nobody has set them. */
-function keysOf(object: Json, model: ModelSchema | undefined): string[] {
-  const keys = Object.keys(object)
-  for (const name of model?.written ?? []) if (object[name] === undefined && !Object.hasOwn(object, name)) keys.push(name)
-  return isSorted(keys) ? keys : keys.sort(byCode)
-}
-
-/** `"key":value`, or '' for what is left out. */
-function member(key: string, given: unknown, field: FieldSchema | undefined, schema: SchemaSet): string {
-  const value = given ?? (field?.zero === 'written' ? zeroOf(field.type, schema) : undefined)
-  if (value === undefined || value === null || (field?.zero === 'omitted' && isZeroScalar(value))) return ''
-  if (field && !field.required && field.zero !== 'null') {
-    if (field.type.kind === 'list' && (value as unknown[]).length === 0) return ''
-    if (field.type.kind === 'map' && Object.keys(value).length === 0) return ''
-  }
-  return `${JSON.stringify(key)}:${encode(value, field?.type, schema)}`
-}
-
-function encode(value: unknown, type: FieldType | undefined, schema: SchemaSet): string {
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
-  if (type?.kind === 'any') return JSON.stringify(value)
-  if (Array.isArray(value)) {
-    const items = type?.kind === 'list' ? type.items : undefined
-    let text = ''
-    for (const item of value as unknown[]) text += `${text === '' ? '' : ','}${encode(item, items, schema)}`
-    return `[${text}]`
-  }
-  if (type?.kind === 'map') return map(value as Json, type.values, schema)
-  return struct(value as Json, type?.kind === 'ref' ? schema.model(type.model) : undefined, schema)
-}
-
-function map(object: Json, values: FieldType, schema: SchemaSet): string {
-  let text = ''
-  for (const key of Object.keys(object).toSorted(byCode)) {
-    const value = object[key]
-    if (value !== undefined) text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${encode(value, values, schema)}`
-  }
-  return `{${text}}`
-}

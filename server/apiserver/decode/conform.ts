@@ -307,7 +307,7 @@ export function countKeys(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0
   let count = 0
   if (Array.isArray(value)) for (const item of value) count += countKeys(item)
-  else for (const key of Object.keys(value)) count += 1 + countKeys((value as Json)[key])
+  else for (const key in value) count += 1 + countKeys((value as Json)[key])
   return count
 }
 

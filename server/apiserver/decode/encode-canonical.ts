@@ -89,7 +89,7 @@ class Order {
 
   #map(object: Json, values: FieldType): Json {
     const given = Object.keys(object)
-    const keys = isSorted(given) ? given : given.toSorted(byCode)
+    const keys = isSorted(given) ? given : given.toSorted()
     let ordered: Json | undefined = keys === given ? undefined : {}
     for (let i = 0; i < keys.length; i++) {
       const key = keys[i] as string
@@ -121,12 +121,10 @@ const INDEX = /^\d+$/
 function withWritten(given: string[], object: Json, model: ModelSchema | undefined): string[] {
   let keys = given
   for (const name of model?.written ?? []) if (object[name] === undefined && !Object.hasOwn(object, name)) keys = [...keys, name]
-  return isSorted(keys) ? keys : keys.toSorted(byCode)
+  return isSorted(keys) ? keys : keys.toSorted()
 }
 
 function isEmpty(map: object): boolean {
   for (const key in map) if (Object.hasOwn(map, key)) return false
   return true
 }
-
-const byCode = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

@@ -16,12 +16,18 @@ const MAPS: ReadonlySet<string> = new Set(['annotations', 'binaryData', 'data', 
 
 export function semanticEqual(a: unknown, b: unknown, key = ''): boolean {
   if (a === b) return true
-  if (isEmpty(a, key) && isEmpty(b, key)) return true
   if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((item, i) => semanticEqual(item, b[i]))
-  if (isObject(a) && isObject(b) && MAPS.has(key) && !sameKeys(a, b)) return false
-  if (isObject(a) && isObject(b)) return [...new Set([...Object.keys(a), ...Object.keys(b)])].every((k) => semanticEqual(a[k], b[k], k))
-  return false
+  if (isObject(a) && isObject(b)) return !(MAPS.has(key) && !sameKeys(a, b)) && sameMembers(a, b)
+  return isEmpty(a, key) && isEmpty(b, key)
 }
+
+function sameMembers(a: Json, b: Json): boolean {
+  for (const k in a) if (!semanticEqual(a[k], b[k], k)) return false
+  for (const k in b) if (!Object.hasOwn(a, k) && !semanticEqual(undefined, b[k], k)) return false
+  return true
+}
+
+type Json = Record<string, unknown>
 
 /** The paths at which two objects differ, for messages; at most `max` of them. */
 export function differingPaths(a: unknown, b: unknown, max: number, path = ''): string[] {
@@ -43,6 +49,6 @@ function isEmpty(value: unknown, key: string): boolean {
   return (value === false || value === '' || value === 0) && !POINTERS.has(key)
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

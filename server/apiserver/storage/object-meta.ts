@@ -19,7 +19,14 @@ export function specChanged(object: KubeObject, old: KubeObject): boolean {
   return !equalJson(rest(object), rest(old))
 }
 
-/** RFC 3339 in whole seconds, as metav1.Time is printed. */
+/** RFC 3339 in whole seconds, as metav1.Time is printed. Each write asks twice, and nearly always for the second that was asked for last. */
 export function timestamp(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`
+  const second = Math.floor(ms / 1000)
+  if (second !== printed.second) {
+    printed.text = `${new Date(second * 1000).toISOString().slice(0, 19)}Z`
+    printed.second = second
+  }
+  return printed.text
 }
+
+const printed = { second: Number.NaN, text: '' }

@@ -6,16 +6,16 @@ import type { FieldType, SchemaSet } from '#api/schema/schema.ts'
 import type { KubeObject } from '#api/types/index.ts'
 import { conformObject, type Conformed } from '../../decode/conform.ts'
 import { zeroOf } from '../../decode/zero-value.ts'
+import { timestamp } from '../../storage/object-meta.ts'
 import { isObject, PatchError, type Json } from '../result.ts'
 import { withAtomicNulls } from './atomic-nulls.ts'
 import { compareObjects, equalJson } from './compare.ts'
 import { conflictStatus, type Conflict, type ConflictCause } from './conflicts.ts'
 import { difference, emptySet, intersection, isEmptySet, union, type FieldSet } from './field-set.ts'
-import { formatManagedFields, ownable, ownerId, parseManagedFields, type Owner, type Owners, type Endpoint } from './managed-fields.ts'
+import { disown, formatManagedFields, ownable, ownerId, parseManagedFields, type Owner, type Owners, type Endpoint } from './managed-fields.ts'
 import { mergeTyped } from './merge-typed.ts'
 import { extractItems, removeItems, withNamedFields } from './remove-items.ts'
 import { toFieldSet } from './to-field-set.ts'
-import { disown, timeText } from './track-update.ts'
 import { assertTyped } from './validate-typed.ts'
 
 export interface ApplyRequest {
@@ -103,7 +103,7 @@ function decideApply(request: ApplyRequest): Applied {
   disown(withSelf, taken, removed, selfId)
   // Who changes nothing gets no new time, and the first time none at all.
   const isSame = live !== undefined && equalJson(base, merged)
-  if (withSelf.has(selfId)) withSelf.set(selfId, { ...self, time: isSame ? (last?.time ?? '') : timeText(request.nowMs) })
+  if (withSelf.has(selfId)) withSelf.set(selfId, { ...self, time: isSame ? (last?.time ?? '') : timestamp(request.nowMs) })
   const typed = typedObject(merged, request)
   if (!typed.ok) return badRequest(`failed to convert new object (${describe(request)}) to proper version: ${request.conform ? '' : `unable to convert unstructured object to ${kindText(request)}: `}${typed.message}`)
   const { object } = typed
@@ -132,7 +132,7 @@ function ownersBefore(request: ApplyRequest, endpoint: Endpoint): Owners {
   const owners = parseManagedFields(live?.metadata?.managedFields) ?? new Map<string, Owner>()
   if (!live || owners.size > 0) return owners
   const all = compareObjects(zeroObject(model, schema), (request.conform ? live : withoutEmptyLists(live)) as Json, model, schema)
-  const owner: Owner = { manager: BEFORE_FIRST_APPLY, operation: 'Update', apiVersion: request.apiVersion, subresource: endpoint.subresource, time: timeText(request.nowMs), set: ownable(union(all.added, all.modified), endpoint) }
+  const owner: Owner = { manager: BEFORE_FIRST_APPLY, operation: 'Update', apiVersion: request.apiVersion, subresource: endpoint.subresource, time: timestamp(request.nowMs), set: ownable(union(all.added, all.modified), endpoint) }
   return isEmptySet(owner.set) ? owners : new Map([[ownerId(owner), owner]])
 }
 

@@ -28,7 +28,8 @@ class Comparer {
   value(given: unknown, wanted: unknown, type: FieldType | undefined): void {
     if (given === wanted) return
     const shape = shapeOf(type, this.#schema)
-    const [before, after] = shape.kind === 'struct' ? [withNulls(given, shape.model), withNulls(wanted, shape.model)] : [given, wanted]
+    const before = shape.kind === 'struct' ? withNulls(given, shape.model) : given
+    const after = shape.kind === 'struct' ? withNulls(wanted, shape.model) : wanted
     // Null and nothing are empty lists and maps, but which of them it is counts where both are empty.
     if (isBare(before) && isBare(after)) return this.#leaf(before, after)
     if (shape.kind === 'list' && isListLike(before) && isListLike(after)) return this.#list(before ?? [], after ?? [], shape.list)
@@ -46,10 +47,10 @@ class Comparer {
   }
 
   #members(before: Json, after: Json, types: ModelSchema | FieldType): void {
-    for (const key of Object.keys(before)) {
+    for (const key in before) {
       if (before[key] !== undefined) this.#member(key, before[key], getOwn(after, key), types)
     }
-    for (const key of Object.keys(after)) {
+    for (const key in after) {
       if (after[key] !== undefined && getOwn(before, key) === undefined) this.#member(key, undefined, after[key], types)
     }
   }
@@ -88,7 +89,8 @@ class Comparer {
 
   #item(element: string, before: unknown[] | undefined, after: unknown[] | undefined, list: ListType): void {
     this.#path.push(element)
-    const [was, is] = [before?.length ?? 0, after?.length ?? 0]
+    const was = before?.length ?? 0
+    const is = after?.length ?? 0
     if (was > 1 && is > 1) {
       // Items of one key are compared together, as a leaf.
       if (!equalJson(before, after)) this.modified.insert(this.#path)
@@ -145,7 +147,7 @@ export function equalJson(a: unknown, b: unknown): boolean {
   if (a === b) return true
   if (Array.isArray(a) || Array.isArray(b)) return Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((item, i) => equalJson(item, b[i]))
   if (!isObject(a) || !isObject(b)) return false
-  for (const key of Object.keys(a)) if (!equalJson(a[key], getOwn(b, key))) return false
-  for (const key of Object.keys(b)) if (b[key] !== undefined && getOwn(a, key) === undefined) return false
+  for (const key in a) if (!equalJson(a[key], getOwn(b, key))) return false
+  for (const key in b) if (b[key] !== undefined && getOwn(a, key) === undefined) return false
   return true
 }

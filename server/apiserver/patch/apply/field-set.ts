@@ -138,8 +138,10 @@ export function pathsOf(set: FieldSet): string[][] {
   return paths
 }
 
-function sortedElements(set: FieldSet): string[] {
-  const elements = [...set.children.keys()]
+const sortedElements = (set: FieldSet): string[] => inOrder([...set.children.keys()])
+
+/** Changes `elements`, or returns others. */
+function inOrder(elements: string[]): string[] {
   if (elements.length < 2) return elements
   if (!goByText(elements)) return elements.map(sortable).sort(compareElements).map(({ element }) => element)
   return isSorted(elements) ? elements : elements.sort()
@@ -202,6 +204,40 @@ export function toFieldsV1(set: FieldSet): FieldsV1 {
   }
   return fields
 }
+
+/** Whether some member of the set is a member of what `fields` says. */
+export function hasAny(fields: FieldsV1, set: FieldSet): boolean {
+  if (set.own && isMember(fields)) return true
+  for (const [element, child] of set.children) if (Object.hasOwn(fields, element) && hasAny(fields[element] as FieldsV1, child)) return true
+  return false
+}
+
+/** With the members of the set; what has them all is returned as it is. Parts are shared, nothing is changed. */
+export function withMembers(fields: FieldsV1, set: FieldSet): FieldsV1 {
+  const added: FieldsV1 = {}
+  let isMore = false
+  if (set.own && !isMember(fields)) {
+    added['.'] = NO_FIELDS
+    isMore = true
+  }
+  for (const [element, child] of set.children) {
+    const known = Object.hasOwn(fields, element) ? fields[element] : undefined
+    const now = known ? withMembers(known, child) : toFieldsV1(child)
+    if (now === known) continue
+    added[element] = now
+    isMore = true
+  }
+  if (!isMore) return fields
+  // One without any members below says with nothing that it is a member itself.
+  const all: FieldsV1 = isMember(fields) ? { ...fields, ...added, '.': NO_FIELDS } : { ...fields, ...added }
+  const { '.': own, ...below } = all
+  const sorted: FieldsV1 = own ? { '.': own } : {}
+  for (const element of inOrder(Object.keys(below))) sorted[element] = below[element] as FieldsV1
+  return sorted
+}
+
+/** The place itself, not only some below it. */
+const isMember = (fields: FieldsV1): boolean => Object.hasOwn(fields, '.') || Object.keys(fields).length === 0
 
 /** Undefined for what is no FieldsV1. `depth` bounds the recursion. */
 export function parseFieldsV1(fields: unknown, depth = 200): FieldSet | undefined {

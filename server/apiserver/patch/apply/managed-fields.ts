@@ -3,7 +3,7 @@
  * manager, operation, subresource, and for updates the API version.
  */
 import type { ManagedFieldsEntry } from '#api/types/index.ts'
-import { isEmptySet, parseFieldsV1, recursiveDifference, emptySet, insertPath, toFieldsV1, union, type FieldSet } from './field-set.ts'
+import { difference, intersection, isEmptySet, parseFieldsV1, recursiveDifference, emptySet, insertPath, toFieldsV1, union, type FieldSet, type FieldsV1 } from './field-set.ts'
 
 export interface Owner {
   manager: string
@@ -41,6 +41,17 @@ export function parseManagedFields(entries: readonly ManagedFieldsEntry[] | unde
   return owners
 }
 
+/** Takes fields away from all owners. Changes `owners`. */
+export function disown(owners: Owners, taken: FieldSet, removed: FieldSet, except?: string): void {
+  for (const [id, owner] of owners) {
+    if (id === except) continue
+    const lost = intersection(owner.set, taken)
+    const set = difference(isEmptySet(lost) ? owner.set : difference(owner.set, lost), removed)
+    if (isEmptySet(set)) owners.delete(id)
+    else owners.set(id, { ...owner, set })
+  }
+}
+
 /** An empty list, or a single empty entry, asks for managedFields to be dropped altogether. */
 export function asksForReset(entries: readonly ManagedFieldsEntry[] | undefined): boolean {
   return entries?.length === 0 || (entries?.length === 1 && Object.keys(entries[0] ?? {}).length === 0)
@@ -48,21 +59,18 @@ export function asksForReset(entries: readonly ManagedFieldsEntry[] | undefined)
 
 /** Entries that own nothing are left out; order as upstream's. */
 export function formatManagedFields(owners: Owners): ManagedFieldsEntry[] {
-  return [...owners.values()]
-    .filter((owner) => !isEmptySet(owner.set))
-    .toSorted((a, b) => compare(a.operation, b.operation) || compare(a.time, b.time) || compare(a.manager, b.manager) || compare(a.apiVersion, b.apiVersion) || compare(a.subresource, b.subresource))
-    .map((owner) => ({
-      manager: owner.manager,
-      operation: owner.operation,
-      apiVersion: owner.apiVersion,
-      ...(owner.time !== '' && { time: owner.time }),
-      fieldsType: 'FieldsV1',
-      fieldsV1: toFieldsV1(owner.set),
-      ...(owner.subresource !== '' && { subresource: owner.subresource }),
-    }))
+  return [...owners.values()].filter((owner) => !isEmptySet(owner.set)).map((owner) => entryOf(owner, toFieldsV1(owner.set))).sort(compareEntries)
 }
 
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+export function entryOf({ manager, operation, apiVersion, time, subresource }: Omit<Owner, 'set'>, fieldsV1: FieldsV1): ManagedFieldsEntry {
+  return { apiVersion, fieldsType: 'FieldsV1', fieldsV1, manager, operation, ...(subresource !== '' && { subresource }), ...(time !== '' && { time }) }
+}
+
+export function compareEntries(a: ManagedFieldsEntry, b: ManagedFieldsEntry): number {
+  return compare(a.operation, b.operation) || compare(a.time, b.time) || compare(a.manager, b.manager) || compare(a.apiVersion, b.apiVersion) || compare(a.subresource, b.subresource)
+}
+
+const compare = (a = '', b = ''): number => (a < b ? -1 : a > b ? 1 : 0)
 
 /** Changes `owners`. */
 export function capUpdateManagers(owners: Owners): void {

@@ -5,10 +5,12 @@
 import type { SchemaSet } from '#api/schema/schema.ts'
 import type { KubeObject, ObjectMeta } from '#api/types/index.ts'
 import { zeroOf } from '../../decode/zero-value.ts'
+import { timestamp } from '../../storage/object-meta.ts'
 import type { Json } from '../result.ts'
 import { compareObjects, equalJson } from './compare.ts'
-import { difference, emptySet, intersection, isEmptySet, union, type FieldSet } from './field-set.ts'
-import { asksForReset, capUpdateManagers, formatManagedFields, ownable, ownerId, parseManagedFields, type Owner, type Owners } from './managed-fields.ts'
+import { emptySet, isEmptySet, union } from './field-set.ts'
+import { asksForReset, capUpdateManagers, disown, formatManagedFields, ownable, ownerId, parseManagedFields, type Owner, type Owners } from './managed-fields.ts'
+import { canUpdateEntries, updateEntries } from './update-entries.ts'
 
 export interface TrackUpdate {
   /** What is stored; undefined on creation. Not changed. */
@@ -55,10 +57,12 @@ export function trackUpdate(write: TrackUpdate): void {
   const removed = write.scalesToNothing ? changed : ownable(changes.removed, endpoint)
   if (!owners && isEmptySet(taken) && isEmptySet(removed)) return setManagedFields(meta, kept)
 
+  // What came by way of a Scale has no time, as in upstream, and so comes first.
+  const self: Owner | undefined = isEmptySet(taken) ? undefined : { manager: write.manager, operation: 'Update', apiVersion: write.apiVersion, subresource: write.subresource, time: write.subresource === 'scale' ? '' : timestamp(write.nowMs), set: taken }
+  if (!owners && kept && canUpdateEntries(kept)) return setManagedFields(meta, updateEntries(kept, taken, removed, self))
   const all = owners ?? parseManagedFields(kept) ?? new Map<string, Owner>()
   disown(all, taken, removed)
-  // What came by way of a Scale has no time, as in upstream, and so comes first.
-  if (!isEmptySet(taken)) addUpdate(all, { manager: write.manager, operation: 'Update', apiVersion: write.apiVersion, subresource: write.subresource, time: write.subresource === 'scale' ? '' : timeText(write.nowMs), set: taken })
+  if (self) addUpdate(all, self)
   capUpdateManagers(all)
   setManagedFields(meta, formatManagedFields(all))
 }
@@ -70,24 +74,10 @@ function addUpdate(owners: Owners, owner: Owner): void {
   owners.set(id, before ? { ...owner, set: union(owner.set, before.set) } : owner)
 }
 
-/** Takes fields away from all owners. Changes `owners`. */
-export function disown(owners: Owners, taken: FieldSet, removed: FieldSet, except?: string): void {
-  for (const [id, owner] of owners) {
-    if (id === except) continue
-    const lost = intersection(owner.set, taken)
-    const set = difference(isEmptySet(lost) ? owner.set : difference(owner.set, lost), removed)
-    if (isEmptySet(set)) owners.delete(id)
-    else owners.set(id, { ...owner, set })
-  }
-}
-
 function setManagedFields(meta: ObjectMeta, entries: ObjectMeta['managedFields']): void {
   if (entries && entries.length > 0) meta.managedFields = entries
   else delete meta.managedFields
 }
-
-/** Whole seconds, UTC. */
-export const timeText = (nowMs: number): string => `${new Date(nowMs).toISOString().slice(0, 19)}Z`
 
 /** What upstream calls a writer that gave no fieldManager: its user agent up to the first slash, at most 128 characters. */
 export function managerName(fieldManager: string | undefined, userAgent: string | undefined): string {

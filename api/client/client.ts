@@ -23,6 +23,8 @@ export interface WatchParams extends ListParams {
   timeoutSeconds?: number
   allowWatchBookmarks?: boolean
   sendInitialEvents?: boolean
+  /** Objects come without managedFields: those take long to parse. */
+  withoutManagedFields?: boolean
 }
 
 export interface ListResult<T extends KubeObject> {

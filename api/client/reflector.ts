@@ -84,6 +84,7 @@ export async function runReflector<T extends KubeObject>(options: ReflectorOptio
     const stream = client.watch<T>(ref, {
       ...select,
       allowWatchBookmarks: true,
+      withoutManagedFields: true,
       ...(from === undefined ? { sendInitialEvents: true, resourceVersionMatch: 'NotOlderThan' } : { resourceVersion: from }),
     }, during)
     for await (const event of stream) {

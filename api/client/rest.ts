@@ -3,6 +3,7 @@ import { CodedError } from '#base/errors.ts'
 import type { KubeObject, ResourceRef, Stored } from '../types/index.ts'
 import { apiVersionOf } from '../types/index.ts'
 import { collect, lines } from './body.ts'
+import { cutManagedFields } from './cut-managed-fields.ts'
 import { ApiError, type Client, type ListParams, type ListResult, type WatchEvent, type WatchParams, type WriteOptions } from './client.ts'
 import { queryString, resourcePath } from './path.ts'
 import type { ApiRequest, ApiResponse, Transport } from './transport.ts'
@@ -47,7 +48,7 @@ export function createClient(transport: Transport, options: ClientOptions): Clie
     },
 
     async *watch<T extends KubeObject>(ref: ResourceRef, params: WatchParams, signal: AbortSignal): AsyncGenerator<WatchEvent<T>, void> {
-      const { timeoutSeconds, allowWatchBookmarks, sendInitialEvents } = params
+      const { timeoutSeconds, allowWatchBookmarks, sendInitialEvents, withoutManagedFields } = params
       const query = queryString({ watch: true, ...listQuery(params), timeoutSeconds, allowWatchBookmarks, sendInitialEvents })
       const accept = params.metadataOnly ? PARTIAL('PartialObjectMetadata') : JSON_TYPE
       // Ends the request also when the reader just stops reading.
@@ -60,7 +61,8 @@ export function createClient(transport: Transport, options: ClientOptions): Clie
         const response = await send('GET', path, { signal: reading.signal, accept })
         for await (const line of lines(response.body, reading.signal)) {
           if (signal.aborted) return
-          const event = parseBody(line, 'WATCH', path) as WatchEvent<T>
+          const text = line.toString()
+          const event = parseText(withoutManagedFields ? cutManagedFields(text) : text, 'WATCH', path) as WatchEvent<T>
           if (event.type === 'ADDED' || event.type === 'MODIFIED' || event.type === 'DELETED') nameKind(ref, event.object)
           yield event
         }
@@ -109,9 +111,12 @@ function nameKind<T extends KubeObject>(ref: ResourceRef, object: Stored<T>): St
 }
 
 function parseBody(bytes: Buffer, method: string, path: string): unknown {
-  if (bytes.length === 0) return undefined
+  return bytes.length === 0 ? undefined : parseText(bytes.toString(), method, path)
+}
+
+function parseText(text: string, method: string, path: string): unknown {
   try {
-    return JSON.parse(bytes.toString('utf8'))
+    return JSON.parse(text)
   } catch (cause) {
     throw new CodedError('BAD_ANSWER', `the API server's answer to ${method} ${path} is not JSON`, { cause })
   }

@@ -21,10 +21,20 @@ export interface Admission {
   as?: GroupVersionKind & { model: string | undefined }
 }
 
+/** Made for each phase of each write: most have nobody who remembers anything. */
+class Round implements Reinvocation {
+  isSecond = false
+  again = false
+  #memory: Map<string, unknown> | undefined
+
+  get memory(): Map<string, unknown> { return (this.#memory ??= new Map()) }
+  request(): void { this.again = true }
+}
+
 export async function admit(call: Call, phase: 'mutate' | 'validate', admission: Admission): Promise<void> {
   const { as, ...given } = admission
   const { group, version, kind } = as ?? call.row.ref
-  const round: Reinvocation & { again: boolean; isSecond: boolean } = { isSecond: false, again: false, memory: new Map(), request() { round.again = true } }
+  const round = new Round()
   const request: AdmissionRequest = {
     ...given, verb: call.verb, ref: call.row.ref, kind: { group, version, kind }, subresource: call.info.subresource, namespace: call.info.namespace, user: call.user, reinvocation: round,
   }

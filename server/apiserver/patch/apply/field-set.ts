@@ -94,10 +94,17 @@ export function difference(a: FieldSet, b: FieldSet): FieldSet {
 /** Members of a that are neither members of b nor below one. */
 export function recursiveDifference(a: FieldSet, b: FieldSet): FieldSet {
   if (b.own) return emptySet()
+  if (isApart(a, b)) return a
   return build(a.own, a, (element, child) => {
     const other = b.children.get(element)
     return other ? recursiveDifference(child, other) : child
   })
+}
+
+/** No element of b begins a path of a. */
+function isApart(a: FieldSet, b: FieldSet): boolean {
+  for (const element of b.children.keys()) if (a.children.has(element)) return false
+  return true
 }
 
 export function intersection(a: FieldSet, b: FieldSet): FieldSet {

@@ -74,6 +74,7 @@ const compare = (a = '', b = ''): number => (a < b ? -1 : a > b ? 1 : 0)
 
 /** Changes `owners`. */
 export function capUpdateManagers(owners: Owners): void {
+  if (owners.size <= UPDATE_MANAGERS_MAX) return
   const updaters = [...owners].filter(([, owner]) => owner.operation === 'Update').toSorted(([idA, a], [idB, b]) => compare(a.time, b.time) || compare(idA, idB))
   let count = updaters.length
   const firstOfVersion = new Map<string, string>()
@@ -117,12 +118,12 @@ export interface Endpoint { subresource: string; hasStatus: boolean; statusKeeps
 export function ownable(set: FieldSet, endpoint: Endpoint): FieldSet {
   const sent = endpoint.specIsOwnerless ? recursiveDifference(set, SPEC) : set
   const owned = recursiveDifference(endpoint.reset.length > 0 ? recursiveDifference(sent, setOf(endpoint.reset)) : sent, UNOWNED)
-  // `metadata` itself is no field of anybody's. Its node was made just now.
+  // `metadata` itself is no field of anybody's.
   const metadata = owned.children.get('f:metadata')
-  if (metadata?.own) metadata.own = false
-  if (!endpoint.hasStatus) return owned
-  if (endpoint.subresource === '') return recursiveDifference(owned, STATUS)
-  if (endpoint.subresource !== 'status') return owned
-  const written = recursiveDifference(owned, SPEC)
+  const fields = metadata?.own ? { own: owned.own, children: new Map(owned.children).set('f:metadata', { own: false, children: metadata.children }) } : owned
+  if (!endpoint.hasStatus) return fields
+  if (endpoint.subresource === '') return recursiveDifference(fields, STATUS)
+  if (endpoint.subresource !== 'status') return fields
+  const written = recursiveDifference(fields, SPEC)
   return endpoint.statusKeepsMetadata ? recursiveDifference(written, METADATA) : written
 }

@@ -57,8 +57,9 @@ class Comparer {
 
   #member(key: string, before: unknown, after: unknown, types: ModelSchema | FieldType): void {
     if (before === after) return
-    this.#path.push(`f:${key}`)
-    this.value(before, after, 'fields' in types ? fieldType(types, key) : types)
+    const isField = 'fields' in types
+    this.#path.push(isField ? fieldElement(key) : `f:${key}`)
+    this.value(before, after, isField ? fieldType(types, key) : types)
     this.#presence(before, after)
     this.#up()
   }
@@ -124,11 +125,25 @@ class Comparer {
   }
 }
 
+/** Of fields, not of keys that anybody makes up: there are few names, and a text that was looked up before is looked up faster. */
+function fieldElement(name: string): string {
+  let element = elements.get(name)
+  if (element === undefined) {
+    element = `f:${name}`
+    if (elements.size < ELEMENTS_MAX) elements.set(name, element)
+  }
+  return element
+}
+
+const elements = new Map<string, string>()
+/** All built-in kinds have three thousand. */
+const ELEMENTS_MAX = 4096
+
 const NO_ITEMS: ReadonlyMap<string, unknown[]> = new Map()
 
 /** With what Go writes as null. */
 function withNulls(object: unknown, { nulls }: ModelSchema): unknown {
-  if (nulls.length === 0 || !isObject(object)) return object
+  if (nulls.length === 0 || !isObject(object) || nulls.every((name) => object[name] !== undefined)) return object
   const missing = nulls.filter((name) => object[name] === undefined)
   return missing.length === 0 ? object : { ...object, ...Object.fromEntries(missing.map((name) => [name, null])) }
 }

@@ -9,8 +9,6 @@ need_npm_packages
 need_generated
 [ -n "${SKIFF_BINARY:-}" ] || need_binary
 
-cache=$PWD/node_modules/.cache/skiff-containerd
-need_unpacked bookworm containerd '^containerd$' containerd
-export SKIFF_TEST_CONTAINERD=$cache/containerd/usr/bin
+need_containerd
 [ $# -gt 0 ] || set -- cri/grpc/containerd.test.ts test/whole/external-runtime.test.ts
 exec node scripts/run-tests.ts --whole "$@"

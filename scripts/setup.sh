@@ -68,9 +68,16 @@ need_unpacked() {
   [ -n "$names" ] || fail "$mirror $suite does not have $*"
   # shellcheck disable=SC2086  # Names have no spaces.
   (cd "$folder/.apt" && apt-get "${apt[@]}" download $names >/dev/null) || fail "apt-get could not download the packages of $*"
-  local deb; for deb in "$folder"/.apt/*.deb; do dpkg -x "$deb" "$folder"; done
+  local deb; for deb in "$folder"/.apt/*.deb; do dpkg -x "$deb" "$folder" || fail "$deb cannot be unpacked"; done
   rm -rf "$folder/.apt"
   touch "$folder/.done"
+}
+
+# need_containerd: Debian bookworm's containerd where the tests look for it, unpacked, not installed.
+need_containerd() {
+  local cache=$PWD/node_modules/.cache/skiff-containerd
+  need_unpacked bookworm containerd '^containerd$' containerd
+  export SKIFF_TEST_CONTAINERD=$cache/containerd/usr/bin
 }
 
 # need_source: Debian bookworm's source of Kubernetes 1.20 in $source, a path where Go looks for it. SKIFF_DEBIAN_MIRROR as above.

@@ -7,6 +7,10 @@ need_node
 need_packages runc:runc conmon:conmon nft:nftables ip:iproute2 nsenter:util-linux busybox:busybox docker-registry:docker-registry openssl:openssl python3:python3 make:make g++:g++ strip:binutils faketime:faketime strace:strace kubectl:kubernetes-client etcd:etcd-server
 need_npm_packages
 need_generated
+# Where Debian's packages cannot be had, the tests on containerd are skipped and say so.
+if [ -z "${SKIFF_TEST_CONTAINERD:-}" ] && ! command -v containerd >/dev/null; then
+  if (need_containerd); then need_containerd; else say "the tests on containerd are skipped"; fi
+fi
 
 say "==> type check"
 tsc -p .

@@ -49,7 +49,7 @@ export async function runSession(kind: 'exec' | 'attach', open: () => Promise<Io
 
 /** With back-pressure; a command that no longer reads its input does not end the session. */
 function connect(from: Readable, to: Writable): void {
-  to.on('error', () => from.resume())
+  to.on('error', () => from.resume()).on('close', () => from.resume())
   from.pipe(to)
 }
 

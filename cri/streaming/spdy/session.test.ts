@@ -70,6 +70,45 @@ describe('SPDY/3.1', () => {
     assert.equal(second.destroyed, false)
   })
 
+  for (const what of ['has ended', 'is given up'] as const) {
+    it(`goes on though a stream ${what} that its reader was too slow for`, { timeout: 60_000 }, async () => {
+      const slow = Promise.withResolvers<SpdyStream>()
+      const { client } = sessions((stream) => {
+        if (stream.headers['n'] === '1') slow.resolve(stream)
+        else void text(stream).then((said) => stream.end(said))
+      })
+      const writer = await client.open({ n: '1' })
+      writer.on('error', () => {})
+      writer.write(Buffer.alloc(300_000))
+      if (what === 'has ended') writer.end()
+      const reader = await slow.promise
+      while (reader.readableLength < 300_000) await new Promise((resolve) => setImmediate(resolve))
+      const other = await client.open({ n: '2' })
+      other.end('hello')
+      if (what === 'is given up') reader.destroy()
+      assert.equal(await text(other), 'hello')
+    })
+  }
+
+  for (const what of ['ends the connection', 'resets the stream'] as const) {
+    it(`lets a client read what the server had said to its end before it ${what}`, { timeout: 60_000 }, async () => {
+      const over = Promise.withResolvers<void>()
+      const [a, b] = pair()
+      const server = new SpdySession(b, {
+        onStream: (stream) => stream.end('x'.repeat(100_000), () => {
+          if (what === 'resets the stream') stream.destroy()
+          server.close()
+        }),
+        onClose: () => {},
+      })
+      const client = new SpdySession(a, { onStream: () => {}, onClose: () => over.resolve(), isClient: true })
+      const stream = await client.open({})
+      await over.promise
+      assert.equal((await text(stream)).length, 100_000)
+      assert.equal(stream.destroyed, true)
+    })
+  }
+
   it('closes with all its streams, once, when the connection ends', async () => {
     const { client, closed, connection } = sessions(() => {})
     const stream = await client.open({})

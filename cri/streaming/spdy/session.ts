@@ -19,6 +19,8 @@ export class SpdyStream extends Duplex {
   readonly headers: SpdyHeaders
   readonly #session: SpdySession
   #peerEnded = false
+  /** The peer wants to hear no more of it. */
+  #isLost = false
 
   constructor(session: SpdySession, id: number, headers: SpdyHeaders) {
     super({ allowHalfOpen: true })
@@ -28,7 +30,7 @@ export class SpdyStream extends Duplex {
   }
 
   override _read(): void {
-    this.#session.resume()
+    this.#session.taken(this)
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
@@ -40,18 +42,25 @@ export class SpdyStream extends Duplex {
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this.#session.forget(this, !(this.#peerEnded && this.writableFinished))
+    this.#session.forget(this, !this.#isLost && !(this.#peerEnded && this.writableFinished))
     callback(error)
   }
 
-  /** From the session: data or the end from the peer. False: enough for now. */
+  /** From the session: data or the end from the peer. False: enough for now. After the end nothing more can come, so nothing is held up. */
   receive(data: Buffer, fin: boolean): boolean {
-    const more = data.length === 0 || this.push(data)
+    const more = data.length === 0 ? this.readableLength < this.readableHighWaterMark : this.push(data)
     if (fin && !this.#peerEnded) {
       this.#peerEnded = true
       this.push(null)
     }
-    return more
+    return more || this.#peerEnded
+  }
+
+  /** From the session: the peer gave it up, or the connection is over. What a server had said to its end before can still be read. */
+  lose(error: Error | undefined, isClient: boolean): void {
+    this.#isLost = true
+    if (isClient && this.#peerEnded && !this.readableEnded) this.once('end', () => this.destroy())
+    else this.destroy(error)
   }
 }
 
@@ -70,6 +79,8 @@ export class SpdySession {
   readonly #parser = new FrameParser()
   readonly #headers = new HeaderCodec()
   readonly #streams = new Map<number, SpdyStream>()
+  /** Those whose reader is slow: SPDY without windows has nothing finer than to hold up the whole connection. */
+  readonly #full = new Set<SpdyStream>()
   #nextId: number
   /** Frames are worked through one after the other: unpacking headers is asynchronous. */
   #incoming: Promise<void> = Promise.resolve()
@@ -83,7 +94,7 @@ export class SpdySession {
     connection.on('data', (chunk: Buffer) => this.#receive(chunk))
     // What arrived before the end is still being worked through.
     connection.on('end', () => { this.#incoming = this.#incoming.then(() => this.close()) })
-    connection.on('error', (error) => this.close(error))
+    connection.on('error', (error) => { this.#incoming = this.#incoming.then(() => this.close(error)) })
     connection.on('close', () => { this.#incoming = this.#incoming.then(() => this.close()) })
   }
 
@@ -102,8 +113,9 @@ export class SpdySession {
   close(error?: Error): void {
     if (this.#closed) return
     this.#closed = true
-    for (const stream of this.#streams.values()) stream.destroy(error)
+    for (const stream of this.#streams.values()) stream.lose(error, this.#options.isClient ?? false)
     this.#streams.clear()
+    this.#full.clear()
     this.#headers.close()
     if (!this.#connection.destroyed) this.#connection.end()
     this.#options.onClose(error)
@@ -128,11 +140,13 @@ export class SpdySession {
   forget(stream: SpdyStream, abrupt: boolean): void {
     if (this.#streams.get(stream.id) !== stream) return
     this.#streams.delete(stream.id)
+    this.taken(stream)
     if (abrupt && !this.#closed) this.#connection.write(controlFrame(RST_STREAM, 0, words(stream.id, RST_CANCEL)))
   }
 
-  resume(): void {
-    this.#connection.resume()
+  /** From streams: more is wanted, or nothing ever again. */
+  taken(stream: SpdyStream): void {
+    if (this.#full.delete(stream) && this.#full.size === 0) this.#connection.resume()
   }
 
   #receive(chunk: Buffer): void {
@@ -149,9 +163,11 @@ export class SpdySession {
 
   async #accept(frame: Frame): Promise<void> {
     if (frame.kind === 'data') {
-      const more = this.#streams.get(frame.streamId)?.receive(frame.data, frame.fin) ?? true
-      // One slow stream holds up the connection: SPDY without windows has nothing finer.
-      if (!more) this.#connection.pause()
+      const stream = this.#streams.get(frame.streamId)
+      if (!stream) return
+      if (stream.receive(frame.data, frame.fin)) return this.taken(stream)
+      this.#full.add(stream)
+      this.#connection.pause()
       return
     }
     switch (frame.type) {
@@ -162,7 +178,7 @@ export class SpdySession {
         await this.#headers.decompress(frame.body.subarray(4))
         return
       case RST_STREAM:
-        this.#streams.get(frame.body.readUInt32BE(0))?.destroy()
+        this.#streams.get(frame.body.readUInt32BE(0))?.lose(undefined, this.#options.isClient ?? false)
         return
       case PING:
         this.#connection.write(controlFrame(PING, 0, frame.body))

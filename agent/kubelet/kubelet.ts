@@ -7,7 +7,7 @@ import type { Log } from '#base/log.ts'
 import type { PodCgroups } from './cgroups/pod-cgroups.ts'
 import { runBoardDevices } from './devices/board-devices.ts'
 import { openDeviceManager, type DeviceManager } from './devices/device-manager.ts'
-import { createDevicePlugins } from './devices/plugins.ts'
+import { createDevicePlugins, type DevicePlugins } from './devices/plugins.ts'
 import { asReference } from './effects.ts'
 import type { ImageAccess } from './image-access/image-access.ts'
 import { followPods } from './follow-pods.ts'
@@ -15,6 +15,7 @@ import { linkDirectory, removeDeadLinks } from './logs/container-links.ts'
 import { rotateLog } from './logs/rotate-logs.ts'
 import { readHostPressure } from './node/host-facts.ts'
 import { runNodeLease } from './node/node-lease.ts'
+import { memoryVolumesMaySwap } from './node/memory-volumes.ts'
 import { createNodeReporter } from './node/node-reporter.ts'
 import { createNodeStartup } from './node/node-startup.ts'
 import { createBoardWatch } from './node/board/board-watch.ts'
@@ -94,12 +95,13 @@ export function createKubelet(given: KubeletOptions): Kubelet {
   const inUse: { read?: Promise<readonly string[]> | undefined } = {}
   const board = createBoardWatch({ root: options.boardRoot ?? '/', dataDir, told: () => nodes.get(nodeName)?.status?.conditions ?? [], clock, log })
   const nodeStartup = createNodeStartup({ bootMs: options.hostFacts.bootMs, startedMs: clock.nowMs(), clock })
-  const reporter = createNodeReporter({ nodeName, startup: nodeStartup, volumesInUse: () => (inUse.read ??= volumesInUse(paths)), devices: () => devices?.capacity() ?? new Map(), signs: () => board.look(), observed: () => nodes.get(nodeName), client, runtime, config, facts: options.hostFacts, pressure, events, clock, log, servedPort: options.servedPort ?? (() => config.kubeletPort), underPressure: () => eviction.conditions, notReady: () => (shutdown.isShuttingDown ? [NODE_NOT_READY] : []) })
+  const reporter = createNodeReporter({ nodeName, startup: nodeStartup, memoryVolumesMaySwap: () => memoryVolumesMaySwap(options.hostFacts, rootDir), volumesInUse: () => (inUse.read ??= volumesInUse(paths)), devices: () => devices?.capacity() ?? new Map(), signs: () => board.look(), observed: () => nodes.get(nodeName), client, runtime, config, facts: options.hostFacts, pressure, events, clock, log, servedPort: options.servedPort ?? (() => config.kubeletPort), underPressure: () => eviction.conditions, notReady: () => (shutdown.isShuttingDown ? [NODE_NOT_READY] : []) })
   let workers: PodWorkers | undefined
   let prober: Prober | undefined
   let cgroups: PodCgroups | undefined
   let imageAccess: ImageAccess | undefined
   let devices: DeviceManager | undefined
+  let plugins: DevicePlugins | undefined
 
   const needed = (): PodWorkers => {
     if (!workers) throw new Error('bug: the kubelet has not been started')
@@ -118,7 +120,7 @@ export function createKubelet(given: KubeletOptions): Kubelet {
   const volumeUsage: { of?: (podUid: string, volume: string) => Promise<VolumeFigures | undefined> } = {}
   const stats = createStatsSource({ volumeUsage: (uid, volume) => volumeUsage.of?.(uid, volume) ?? Promise.resolve(undefined), log, runtime, pods: () => streams.pods(), nodeName, rootDir, paths, facts: options.hostFacts, pressure, clock })
   const counters = (): MetricFamily[] => [
-    ...eviction.counters(), ...garbage.counters(), ...board.metrics(), ...podResourcesMetrics(resourceCalls), preemptionMetrics(preemptions), ...terminations.metrics(), ...shutdown.metrics(), ...(imageAccess?.metrics() ?? []),
+    ...eviction.counters(), ...garbage.counters(), ...board.metrics(), ...podResourcesMetrics(resourceCalls), preemptionMetrics(preemptions), ...terminations.metrics(), ...shutdown.metrics(), ...(imageAccess?.metrics() ?? []), ...(devices?.metrics() ?? []), ...(plugins?.metrics() ?? []),
     ...podCounts.metrics(countedPods(), cgroups?.version), ...durations.metrics(), ...nodeStartup.metrics(), ...startup.metrics(), ...operations.metrics(),
   ]
   const figures = createNodeFigures({ stats, runtime, probes: () => prober?.counts() ?? [], probeDurations: () => (prober ? [prober.durations()] : []), counters, health: () => health.checks(), nodeName, config, facts: options.hostFacts, clock, log })
@@ -205,8 +207,9 @@ export function createKubelet(given: KubeletOptions): Kubelet {
         live: () => (pods.hasSynced() ? new Set(workers?.list().filter((m) => !m.tornDown).map((m) => m.uid)) : undefined),
       })
       devices = manager
-      const plugins = createDevicePlugins({ directory: deviceDirectory, manager, clock, log })
-      health.add('device-plugin', () => plugins.problem())
+      const registrations = createDevicePlugins({ directory: deviceDirectory, manager, clock, log })
+      plugins = registrations
+      health.add('device-plugin', () => registrations.problem())
       health.passed()
       const kept = new Map((await store.loadPods()).map((record) => [record.pod.metadata.uid, record]))
       const running = await assemblePods({ ...options, log }, { signal, paths, store, devices: manager, refusal: (pod) => (shutdown.isShuttingDown ? NOT_ADMITTED : eviction.refusal(pod)), kept: (uid) => kept.get(uid), services: knownServices, allocatable: async () => nodeAllocatable(await capacity(), config), node: () => nodes.get(nodeName), drivers,
@@ -246,7 +249,7 @@ export function createKubelet(given: KubeletOptions): Kubelet {
           stop.reconciled,
           reporter.run(signal),
           drivers.run(signal),
-          plugins.run(signal),
+          registrations.run(signal),
           createPodResources({
             rootDir, devices: manager, clock, log, podByName: (namespace, name) => streams.pods().find((p) => p.metadata.name === name && p.metadata.namespace === namespace),
             activePods: () => needed().list().filter((m) => !m.rejected && !m.tornDown && !isTerminalPhase(m.pod.status?.phase)).map((m) => m.pod),

@@ -8,8 +8,11 @@ import { test, type TestContext } from 'node:test'
 import { systemClock } from '#base/clock.ts'
 import { missingForContainers } from '#test/images/runtime-machine.ts'
 import { joinCgroup, readCgroupLayout, removeCgroup } from './cgroups.ts'
-import { endExec, endLeftExecs } from './exec-end.ts'
+import { childrenOf, endExec, endLeftExecs } from './exec-end.ts'
 import { identify } from './process-identity.ts'
+
+/** Waits in its own process, which keeps its arguments: a program that a shell started would outlive it. */
+const WAITS = 'exec tail -f -- /dev/null "$0" "$@"'
 
 /** A program in the place of runc, and what it has started: whatever carries the mark in its arguments. */
 function world(t: TestContext) {
@@ -51,6 +54,16 @@ const alive = (child: { pid: number }) => {
   return found
 }
 
+test('children are the same, told by the kernel or looked for among all processes; one that has ended is none', async (t) => {
+  const w = world(t)
+  const runc = await w.runc('sleep 100000 & sleep 100000 & (exit 0) & sleep 100000; exit 0')
+  const ended = once(runc, 'exit')
+  await w.until(() => childrenOf(runc.pid, false).length === 3)
+  assert.deepEqual(new Set(childrenOf(runc.pid)), new Set(childrenOf(runc.pid, false)))
+  for (const pid of childrenOf(runc.pid)) process.kill(pid, 'SIGKILL')
+  await ended
+})
+
 test('a command that runs is killed, and its runc ends by itself with it', async (t) => {
   const w = world(t)
   const runc = await w.runc('setsid sh -c "sleep 100000; :" "$0-command" & wait $!; exit 7')
@@ -85,7 +98,7 @@ test('after a restart commands of former sessions end with their runc, and what 
   const name = `c1.${w.mark}`
   writeFileSync(join(directory, `${name}.json`), '{}')
   const runc = await w.runc('setsid sh -c "sleep 100000; :" "$0-command" & wait $!', '--process', join(directory, `${name}.json`))
-  const other = await w.runc('sleep 100000', '--process', join(directory, 'c1.another.json'))
+  const other = await w.runc(WAITS, '--process', join(directory, 'c1.another.json'))
   await w.until(() => w.marked().length === 3)
   const ended = once(runc, 'exit')
   await endLeftExecs(directory, systemClock)
@@ -99,7 +112,7 @@ test('a command whose runc is gone is known by its pid, its container and its ag
   t.after(() => removeCgroup(`/skiff-${w.mark}`, layout))
   const directory = join(w.directory, 'exec')
   mkdirSync(directory)
-  const [command, outside] = [await w.runc('sleep 100000'), await w.runc('sleep 100001')]
+  const [command, outside] = [await w.runc(WAITS), await w.runc(WAITS)]
   joinCgroup(`/skiff-${w.mark}/${container}`, command.pid, layout)
   writeFileSync(join(directory, `${container}.e1.pid`), String(command.pid))
   writeFileSync(join(directory, `${container}.e2.pid`), String(outside.pid))

@@ -3,7 +3,7 @@
  * started it and not told. Until it waits for it, everything it starts is its child: its children are killed for as long as there are any. It takes
  * note of their end and ends, too, so that the command is reaped. One that does not is stopped, so that it starts nothing more, and killed last.
  */
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '#base/clock.ts'
@@ -88,8 +88,10 @@ function tasksOf(pid: number): string[] {
 }
 
 /** Zombies are no children: whoever is one has ended. */
-function childrenOf(pid: number): number[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((other) => {
+export function childrenOf(pid: number, listed = existsSync('/proc/thread-self/children')): number[] {
+  // Each thread's own; kernels without CONFIG_PROC_CHILDREN do not tell. The list may leave one out while others end, never the only one: whoever asks looks again.
+  const pids = listed ? tasksOf(pid).flatMap((task) => read(`/proc/${task}/children`).split(' ')) : readdirSync('/proc')
+  return pids.filter((name) => /^\d+$/.test(name)).map(Number).filter((other) => {
     const stat = statOf(other)
     return stat?.parent === pid && stat.state !== 'Z' && stat.state !== 'X'
   })

@@ -56,6 +56,8 @@ export async function execOverSpdy(url: string, options: { stdin: boolean; tty: 
   const stderr = options.tty ? undefined : await opened(session, { streamtype: 'stderr' })
   const resize = options.tty ? await opened(session, { streamtype: 'resize' }) : undefined
   for (const stream of [error, stdin, stdout, stderr, resize]) stream?.on('error', () => { /* the session's end tells */ })
+  // Nothing is sent on these. Said at once: at their end the server may be gone, and a write that fails would take what is still to be read with it.
+  for (const stream of [error, stdout, stderr]) stream?.end()
   // Nothing comes back on these; reading them lets their end be noticed.
   stdin?.resume()
   resize?.resume()

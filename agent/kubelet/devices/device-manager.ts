@@ -4,6 +4,8 @@ import type { Clock } from '#base/clock.ts'
 import { asError, CodedError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import { choose, reusable, settle, wishesOf, type PodDevices, type Wish } from './allocation.ts'
+import { createHistogram, DEFAULT_BOUNDS } from '../stats/histogram.ts'
+import type { MetricFamily } from '../stats/metrics-text.ts'
 import { changedDevices } from './health.ts'
 import { readCheckpoint, writeCheckpoint, type Checkpoint, type PodGrants } from './checkpoint.ts'
 import { NO_GRANT, type Device, type DeviceGrant, type DeviceSource } from './source.ts'
@@ -25,6 +27,7 @@ export interface DeviceManager {
   devices(): ReadonlyMap<string, readonly Device[]>
   /** By container. */
   given(podUid: string): PodDevices
+  metrics(): MetricFamily[]
 }
 
 export interface DeviceManagerDeps {
@@ -50,6 +53,8 @@ export async function openDeviceManager({ directory, live, onCapacity, onHealth,
   // What was there before this life is still to come: nothing of it can be had until it has.
   const known = new Map<string, Known>(Object.entries(kept.resources).map(([resource, count]) => [resource, { source: undefined, devices: Array.from({ length: count }, () => ({ id: '', healthy: false })), cancelForget: undefined }]))
   const state: { turn: Promise<unknown>; written: string } = { turn: Promise.resolve(), written: JSON.stringify(kept) }
+
+  const allocations = createHistogram({ name: 'kubelet_device_plugin_alloc_duration_seconds', help: '[ALPHA] Duration in seconds to serve a device plugin Allocation request. Broken down by resource name.', bounds: DEFAULT_BOUNDS, labels: ['resource_name'] })
 
   const forgetLater = (resource: string, entry: Known) => {
     entry.cancelForget?.()
@@ -104,7 +109,8 @@ export async function openDeviceManager({ directory, live, onCapacity, onHealth,
     const mayChoose = choice.available.length > wish.count && choice.must.length < wish.count
     const preferred = mayChoose ? await entry.source.preferred?.({ available: choice.available, must: choice.must, size: wish.count }) ?? [] : []
     const ids = settle(wish, choice, preferred)
-    const grant = await entry.source.allocate(ids)
+    const beganMs = clock.monotonicMs()
+    const grant = await entry.source.allocate(ids).finally(() => allocations.observe((clock.monotonicMs() - beganMs) / 1000, { resource_name: resource }))
     log.info('devices are given', { pod: uid, container, resource, devices: ids.join(',') })
     return {
       devices: { ...own.devices, [container]: { ...own.devices[container], [resource]: ids } },
@@ -171,6 +177,7 @@ export async function openDeviceManager({ directory, live, onCapacity, onHealth,
     capacity: () => new Map([...known].map(([resource, { devices }]) => [resource, { capacity: devices.length, allocatable: devices.filter((d) => d.healthy).length }])),
     devices: () => new Map([...known].map(([resource, { devices }]) => [resource, devices.filter((d) => d.id !== '')])),
     given: (uid) => pods.get(uid)?.devices ?? {},
+    metrics: () => [allocations.family()],
   }
 }
 

@@ -9,16 +9,17 @@ import { FakeClock } from '#base/clock-fake.ts'
 import { systemClock } from '#base/clock.ts'
 import { silentLog } from '#base/log.ts'
 import { aContainer, aPod } from '../testing/builders.ts'
+import type { MetricFamily } from '../stats/metrics-text.ts'
 import { openDeviceManager, type DeviceManager } from './device-manager.ts'
 import { deviceStatuses } from './health.ts'
-import { createDevicePlugins, isExtendedResource } from './plugins.ts'
+import { createDevicePlugins, isExtendedResource, type DevicePlugins } from './plugins.ts'
 import { NO_GRANT, type DeviceSource } from './source.ts'
 import { startTestPlugin, type TestPlugin, type TestPluginOptions } from './testing/plugin.ts'
 
 const RADIO = 'example.com/radio'
 const podOf = (uid: string, count: number): Stored<Pod> => aPod({ containers: [aContainer('app', { resources: { limits: { [RADIO]: String(count) } } })] }, { uid, name: uid })
 
-interface Node { directory: string; /** Pods whose devices changed their health, as told. */ ill: string[]; manager: DeviceManager; until(what: string, holds: () => boolean): Promise<void>; plugin(more?: Partial<TestPluginOptions>): Promise<TestPlugin>; restart(): Promise<void> }
+interface Node { directory: string; /** Pods whose devices changed their health, as told. */ ill: string[]; manager: DeviceManager; until(what: string, holds: () => boolean): Promise<void>; plugin(more?: Partial<TestPluginOptions>): Promise<TestPlugin>; restart(): Promise<void>; metrics(): MetricFamily[] }
 
 async function node(t: TestContext, live: () => ReadonlySet<string> | undefined = () => undefined): Promise<Node> {
   const directory = mkdtempSync(join(tmpdir(), 'devices-'))
@@ -26,15 +27,17 @@ async function node(t: TestContext, live: () => ReadonlySet<string> | undefined 
   const plugins = new Set<TestPlugin>()
   let stop = new AbortController()
   let running: Promise<void>
+  let registered: DevicePlugins
   const begin = async () => {
     stop = new AbortController()
     const manager = await openDeviceManager({ directory, live, onCapacity: () => { for (const tell of changes) tell() }, onHealth: (uids) => { for (const uid of uids) self.ill.push(uid) }, clock: systemClock, log: silentLog })
-    running = createDevicePlugins({ directory, manager, clock: systemClock, log: silentLog }).run(stop.signal)
+    registered = createDevicePlugins({ directory, manager, clock: systemClock, log: silentLog })
+    running = registered.run(stop.signal)
     await waitFor(() => existsSync(join(directory, 'kubelet.sock')))
     return manager
   }
   const self: Node = {
-    directory, ill: [], manager: await begin(),
+    directory, ill: [], manager: await begin(), metrics: () => [...self.manager.metrics(), ...registered.metrics()],
     async until(what, holds) {
       let cancel = () => {}
       await new Promise<void>((resolve, reject) => {
@@ -88,6 +91,9 @@ test('a plugin registers, tells its devices and their health; each pod is given 
   await n.manager.release('one')
   await n.manager.allocate(podOf('two', 2))
   assert.deepStrictEqual(ids(n, 'two'), ['a', 'c'])
+  // The refused one was never asked of the plugin.
+  const counts = n.metrics().flatMap(({ name, samples }) => samples.filter(({ suffix }) => suffix === undefined || suffix === '_count').map(({ labels, value }) => [name, labels, value]))
+  assert.deepStrictEqual(counts, [['kubelet_device_plugin_alloc_duration_seconds', { resource_name: RADIO }, 2], ['kubelet_device_plugin_registration_total', { resource_name: RADIO }, 1]])
 })
 
 test('a pod is looked at again when its devices fall ill, get well or lose their plugin, and nobody else\'s; how they are is told by container', async (t) => {

@@ -10,6 +10,8 @@ import { GrpcClient } from '#base/grpc/grpc-client.ts'
 import { GrpcServer } from '#base/grpc/grpc-server.ts'
 import { GRPC, GrpcError } from '#base/grpc/grpc-status.ts'
 import type { Log } from '#base/log.ts'
+import { SERIES_MAX } from '../stats/histogram.ts'
+import type { MetricFamily } from '../stats/metrics-text.ts'
 import { ALLOCATE, HEALTHY, LIST_AND_WATCH, OPTIONS, PREFERRED, PRE_START, REGISTER, VERSION, type ContainerGrant } from './calls.ts'
 import type { DeviceManager } from './device-manager.ts'
 import { NO_GRANT, type DeviceGrant, type DeviceSource } from './source.ts'
@@ -19,6 +21,7 @@ export interface DevicePlugins {
   run(signal: AbortSignal): Promise<void>
   /** Why plugins cannot register, if so. */
   problem(): string | undefined
+  metrics(): MetricFamily[]
 }
 
 export interface DevicePluginsDeps { directory: string; manager: Pick<DeviceManager, 'update' | 'gone'>; clock: Clock; log: Log }
@@ -32,6 +35,7 @@ const PRE_START_MS = 30_000
 
 export function createDevicePlugins({ directory, manager, clock, log }: DevicePluginsDeps): DevicePlugins {
   const state: { problem: string | undefined } = { problem: undefined }
+  const registrations = new Map<string, number>()
   const running = new Map<string, { stop: AbortController; over: Promise<void> }>()
 
   /** Its devices, for as long as it tells of them. */
@@ -62,11 +66,19 @@ export function createDevicePlugins({ directory, manager, clock, log }: DevicePl
     running.set(resourceName, { stop, over })
   }
 
+  const count = (name: string) => {
+    // Whoever may reach the socket chooses the names.
+    const resource = registrations.has(name) || registrations.size < SERIES_MAX ? name : 'other'
+    registrations.set(resource, (registrations.get(resource) ?? 0) + 1)
+  }
+
   return {
     problem: () => state.problem,
+    metrics: () => [{ name: 'kubelet_device_plugin_registration_total', help: '[ALPHA] Cumulative number of device plugin registrations. Broken down by resource name.', type: 'counter', samples: [...registrations].map(([resource_name, value]) => ({ labels: { resource_name }, value })) }],
     async run(signal) {
       const server = new GrpcServer({ clock, log })
       server.unary(REGISTER, async (request) => {
+        count(request.resourceName)
         await register(request)
         return {}
       })

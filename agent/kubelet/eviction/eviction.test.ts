@@ -182,8 +182,10 @@ test('for want of disk, garbage goes before pods do; one pod at a time', async (
   const manager = createEvictionManager({
     thresholds: config({ evictionHard: { 'nodefs.available': '10%' } }), maxPodGraceSeconds: 0, transitionMs: 300_000, clock, log: silentLog, tell: (reason) => done.push(reason), onConditions: () => done.push('conditions'),
     observe: async () => ({ 'nodefs.available': { available: free, capacity: 100 } }), pods: () => pods, measure: async () => [sampleOf([{ rootfsUsedBytes: 50 }], { uid: 'big' }), sampleOf([{ rootfsUsedBytes: 5 }], { uid: 'small' })],
-    freeDisk: async () => { done.push('freeDisk'); free += garbage; garbage = 0 }, evict: ({ pod }) => { done.push(`evict ${pod.metadata.name}`) },
+    freeDisk: async () => { done.push('freeDisk'); await clock.advance(2_000); free += garbage; garbage = 0 }, evict: ({ pod }) => { done.push(`evict ${pod.metadata.name}`) },
   })
+  const age = (suffix: string) => manager.counters()[1]?.samples.find((s) => s.suffix === suffix)
+  assert.deepStrictEqual(age('_count'), undefined)
   await manager.look()
   assert.deepStrictEqual(done.splice(0), ['conditions', 'EvictionThresholdMet', 'freeDisk', 'evict big'])
   pods.shift()
@@ -192,4 +194,6 @@ test('for want of disk, garbage goes before pods do; one pod at a time', async (
   assert.deepStrictEqual(done.splice(0), ['EvictionThresholdMet', 'freeDisk'])
   await manager.look()
   assert.deepStrictEqual([done, [...manager.conditions], manager.refusal(podOf('new'))?.reason, manager.counters()[0]?.samples], [[], ['DiskPressure'], 'Evicted', [{ labels: { eviction_signal: 'nodefs.available' }, value: 1 }]])
+  // Freeing disk took two seconds; the second time that was enough, and nobody was ranked.
+  assert.deepStrictEqual([manager.counters()[1]?.name, age('_sum'), age('_count')], ['kubelet_eviction_stats_age_seconds', { suffix: '_sum', labels: { eviction_signal: 'nodefs.available' }, value: 2 }, { suffix: '_count', labels: { eviction_signal: 'nodefs.available' }, value: 1 }])
 })

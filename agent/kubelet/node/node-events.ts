@@ -5,9 +5,11 @@ import { BOARD_CONDITIONS } from './board/signs.ts'
 export interface NodeEvent { type: 'Normal' | 'Warning'; reason: string; message: string }
 
 /** At the start of every agent; `bootId` is this boot's. */
-export function startEvents(nodeName: string, known: Node | undefined, bootId: string): NodeEvent[] {
+export function startEvents(nodeName: string, known: Node | undefined, { bootId, memoryVolumesMaySwap }: { bootId: string; memoryVolumesMaySwap: boolean }): NodeEvent[] {
   const knownBootId = known?.status?.nodeInfo?.bootID
-  const events: NodeEvent[] = [{ type: 'Normal', reason: 'Starting', message: 'Starting kubelet.' }]
+  const events: NodeEvent[] = []
+  if (memoryVolumesMaySwap) events.push({ type: 'Warning', reason: 'PossibleMemoryBackedVolumesOnDisk', message: 'The tmpfs noswap option is not supported. Memory-backed volumes (e.g. secrets, emptyDirs, etc.) might be swapped to disk and should no longer be considered secure.' })
+  events.push({ type: 'Normal', reason: 'Starting', message: 'Starting kubelet.' })
   // A Node that was made a moment ago has no boot before this one.
   if (knownBootId !== undefined && knownBootId !== '' && knownBootId !== bootId) events.push({ type: 'Warning', reason: 'Rebooted', message: `Node ${nodeName} has been rebooted, boot id: ${bootId}` })
   events.push({ type: 'Normal', reason: 'NodeAllocatableEnforced', message: 'Updated Node Allocatable limit across pods' })

@@ -35,6 +35,7 @@ export interface NodeReporterDeps {
   underPressure(): ReadonlySet<PressureCondition>
   /** Besides the runtime's reasons. */
   notReady(): readonly string[]
+  memoryVolumesMaySwap(): Promise<boolean>
   startup: Pick<NodeStartup, 'registers' | 'isRegistered' | 'isReady'>
   clock: Clock
   log: Log
@@ -83,7 +84,7 @@ export function createNodeReporter(deps: NodeReporterDeps): NodeReporter {
       if (!isReason(error, 'AlreadyExists')) throw error
       node = await adopt(await client.get<Node>(NODES, nodeName, undefined, signal), signal)
     }
-    if (!isStarted) tell(startEvents(nodeName, node, deps.facts.bootId), node)
+    if (!isStarted) tell(startEvents(nodeName, node, { bootId: deps.facts.bootId, memoryVolumesMaySwap: await deps.memoryVolumesMaySwap() }), node)
     isStarted = true
     reported = undefined
     reportedMs = -Infinity

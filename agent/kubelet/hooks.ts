@@ -1,6 +1,6 @@
 /** postStart and preStop handlers: exec, httpGet, tcpSocket (deprecated, fails as upstream), sleep. */
 import type { Clock } from '#base/clock.ts'
-import { asError, CodedError } from '#base/errors.ts'
+import { asError, CodedError, hasCode } from '#base/errors.ts'
 import type { Container, LifecycleHandler } from '#api/types/index.ts'
 import type { RuntimeService } from '#cri/index.ts'
 import { createHttpGet, HTTP_TO_HTTPS, httpTarget, targetUrl, type HttpGet } from './probes/http-request.ts'
@@ -32,9 +32,11 @@ export function createHookRunner({ runtime, clock, httpGet: get = createHttpGet(
         const target = httpTarget(handler.httpGet, host, port, 'kube-lifecycle/1.36')
         try {
           await get(target, timeoutSeconds * 1000, signal).catch(async (error: unknown) => {
+            // It was told: what it says to that is nobody's concern.
+            if (hasCode(error, 'PROBE_UNREAD') && !signal.aborted) return
             if (target.scheme !== 'https' || !asError(error).message.endsWith(HTTP_TO_HTTPS)) throw error
             const { authorization: _, ...headers } = target.headers
-            await get({ ...target, scheme: 'http', headers }, timeoutSeconds * 1000, signal).catch(() => { throw error }) // The first failure is the one to be told.
+            await get({ ...target, scheme: 'http', headers }, timeoutSeconds * 1000, signal).catch((second: unknown) => { if (!hasCode(second, 'PROBE_UNREAD')) throw error }) // The first failure is the one to be told.
             onFallback?.(new URL(targetUrl(target)).host)
           })
         } catch (error) {

@@ -1,38 +1,48 @@
 /** grpc.health.v1.Health/Check over cleartext HTTP/2: the one message each way is written by hand. */
-import { CodedError } from '#base/errors.ts'
+import type { IncomingHttpHeaders } from 'node:http2'
+import { GRPC } from '#base/grpc/grpc-status.ts'
 
 const STATUS_NAMES = ['UNKNOWN', 'SERVING', 'NOT_SERVING', 'SERVICE_UNKNOWN']
 const BODY_BYTES_MAX = 4_096
 
 export interface GrpcTarget { host: string; port: number; service: string }
 
-/** The serving status by name. Rejects when no answer could be had; the code is upstream's wording's. */
-export async function grpcHealth({ host, port, service }: GrpcTarget, signal: AbortSignal): Promise<string> {
+/** `connected`: the server spoke HTTP/2. `status`: of serving, by name, when the call succeeded; else its code and message. */
+export interface GrpcHealth { connected: boolean; status?: string; code?: number; message?: string }
+
+/** Rejects only when aborted. */
+export async function grpcHealth({ host, port, service }: GrpcTarget, signal: AbortSignal): Promise<GrpcHealth> {
   const { connect } = await import('node:http2')
   signal.throwIfAborted()
   const session = connect(`http://${host.includes(':') ? `[${host}]` : host}:${port}`)
+  let connected = false
+  session.once('remoteSettings', () => { connected = true })
   try {
-    return await new Promise<string>((resolve, reject) => {
-      const onAbort = () => reject(new CodedError('PROBE_TIMEOUT', 'context deadline exceeded'))
-      signal.addEventListener('abort', onAbort, { once: true })
-      session.on('error', reject)
+    return await new Promise<GrpcHealth>((resolve) => {
+      const timedOut = () => resolve({ connected, code: GRPC.deadlineExceeded, message: 'context deadline exceeded' })
+      signal.addEventListener('abort', timedOut, { once: true })
+      const failed = (error: Error) => resolve({ connected, code: GRPC.unavailable, message: error.message })
+      session.on('error', failed)
       const stream = session.request({ ':method': 'POST', ':path': '/grpc.health.v1.Health/Check', 'content-type': 'application/grpc', te: 'trailers', 'user-agent': 'kube-probe/1.36' })
       const chunks: Buffer[] = []
       let size = 0
-      let code = ''
-      stream.on('response', (headers) => { code = String(headers['grpc-status'] ?? code) })
-      stream.on('trailers', (headers) => { code = String(headers['grpc-status'] ?? code) })
+      let outcome: { code?: number; message: string } = { message: '' }
+      const note = (headers: IncomingHttpHeaders) => {
+        const code = headers['grpc-status']
+        if (code !== undefined) outcome = { code: Number(code), message: percentDecoded([headers['grpc-message'] ?? ''].flat()[0] ?? '') }
+      }
+      stream.on('response', note)
+      stream.on('trailers', note)
       stream.on('data', (chunk: Buffer) => {
         size += chunk.length
         if (size <= BODY_BYTES_MAX) chunks.push(chunk)
         else stream.destroy()
       })
-      stream.on('error', reject)
+      stream.on('error', failed)
       stream.on('end', () => {
-        signal.removeEventListener('abort', onAbort)
-        if (code === '12') reject(new CodedError('PROBE_FAILED', 'this server does not implement the grpc health protocol (grpc.health.v1.Health): Unimplemented'))
-        else if (code !== '0') reject(new CodedError('PROBE_FAILED', `service health check failed with gRPC status ${code || 'none'}`))
-        else resolve(STATUS_NAMES[statusOf(Buffer.concat(chunks))] ?? 'UNKNOWN')
+        signal.removeEventListener('abort', timedOut)
+        if (outcome.code === GRPC.ok) resolve({ connected: true, status: STATUS_NAMES[statusOf(Buffer.concat(chunks))] ?? 'UNKNOWN' })
+        else resolve({ connected: true, code: outcome.code ?? GRPC.internal, message: outcome.code === undefined ? 'server closed the stream without sending trailers' : outcome.message })
       })
       stream.end(requestMessage(service))
     })
@@ -40,6 +50,18 @@ export async function grpcHealth({ host, port, service }: GrpcTarget, signal: Ab
     session.destroy()
   }
 }
+
+function percentDecoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text // It was not encoded.
+  }
+}
+
+/** As grpc-go names them. */
+const CODE_NAMES = ['OK', 'Canceled', 'Unknown', 'InvalidArgument', 'DeadlineExceeded', 'NotFound', 'AlreadyExists', 'PermissionDenied', 'ResourceExhausted', 'FailedPrecondition', 'Aborted', 'OutOfRange', 'Unimplemented', 'Internal', 'Unavailable', 'DataLoss', 'Unauthenticated']
+export const grpcCodeName = (code: number): string => CODE_NAMES[code] ?? `Code(${code})`
 
 /** Length-prefixed HealthCheckRequest{service = 1}. */
 export function requestMessage(service: string): Buffer {

@@ -1,25 +1,35 @@
 /** GET for probes and hooks: straight from the node to a pod, no proxy, certificates unchecked, answer cut at 10 KiB (upstream's limits). */
 import type { Agent, IncomingMessage, request as httpRequest, RequestOptions } from 'node:http'
 import type { Clock } from '#base/clock.ts'
-import { asError, CodedError } from '#base/errors.ts'
+import { asError, CodedError, hasCode } from '#base/errors.ts'
 import type { HTTPGetAction } from '#api/types/index.ts'
 import { createDeadline, type Deadline } from './deadline.ts'
 
 const BODY_BYTES_MAX = 10 * 1024
-const REDIRECTS_MAX = 10
+const REQUESTS_MAX = 10
 
-export interface HttpTarget { scheme: 'http' | 'https'; host: string; port: number; path: string; headers: Record<string, string> }
-export interface HttpAnswer { status: number; body: string; /** It pointed at another host, where we do not follow. */ redirectedAway: boolean }
+/** Headers by their names in small letters; one that is given several times is sent so. */
+export interface HttpTarget { scheme: 'http' | 'https'; host: string; port: number; path: string; headers: Record<string, string | string[]> }
+export interface HttpAnswer { status: number; body: string }
 
 export function httpTarget(action: HTTPGetAction, host: string, port: number, userAgent: string): HttpTarget {
-  const headers: Record<string, string> = {}
-  for (const { name, value } of action.httpHeaders ?? []) headers[name.toLowerCase()] = value
+  const headers: Record<string, string | string[]> = {}
+  for (const { name, value } of action.httpHeaders ?? []) {
+    const key = name.toLowerCase()
+    const before = headers[key]
+    headers[key] = before === undefined ? value : key === 'host' ? before : [before, value].flat()
+  }
   headers['user-agent'] ??= userAgent
   headers.accept ??= '*/*'
   // An empty value means: not at all.
   for (const name of ['user-agent', 'accept']) if (headers[name] === '') delete headers[name]
-  const path = action.path ?? '/'
-  return { scheme: action.scheme === 'HTTPS' ? 'https' : 'http', host: action.host || host, port, path: path.startsWith('/') ? path : `/${path}`, headers }
+  return { scheme: action.scheme === 'HTTPS' ? 'https' : 'http', host: action.host || host, port, path: requestPath(action.path ?? '/'), headers }
+}
+
+/** As Go sends it: from the root, without a fragment, what no URL may hold escaped. */
+function requestPath(path: string): string {
+  const sent = path.replace(/#.*$/s, '').replace(/[^!-~]+/g, encodeURIComponent)
+  return sent.startsWith('/') ? sent : `/${sent}`
 }
 
 export function targetUrl(t: HttpTarget): string {
@@ -47,17 +57,19 @@ export function createHttpGet(clock: Pick<Clock, 'after'>): HttpGet {
 async function follow(target: HttpTarget, deadline: Deadline, dialers: Dialers): Promise<HttpAnswer> {
   let at = target
   for (let hop = 0; ; hop++) {
-    let answer: { status: number; body: string; location: string | undefined }
+    let answer: Answer
     try {
       answer = await once(at, deadline.signal, (dialers[at.scheme] ??= await dialerOf(at.scheme)))
     } catch (error) {
+      if (hasCode(error, 'PROBE_UNREAD')) throw error
       if (deadline.expired) throw new CodedError('PROBE_TIMEOUT', `Get "${targetUrl(at)}": context deadline exceeded (Client.Timeout exceeded while awaiting headers)`, { cause: error })
       throw new CodedError('PROBE_FAILED', `Get "${targetUrl(at)}": ${dialMessage(error, at)}`, { cause: error })
     }
-    if (answer.status < 300 || answer.status >= 400 || answer.location === undefined) return { ...answer, redirectedAway: false }
+    // Those that Go follows, to the same host; any other is the answer.
+    if (![301, 302, 303, 307, 308].includes(answer.status) || answer.location === undefined) return answer
     const next = new URL(answer.location, targetUrl(at))
-    if (next.hostname.replace(/^\[|\]$/g, '') !== at.host) return { ...answer, redirectedAway: true }
-    if (hop >= REDIRECTS_MAX) throw new CodedError('PROBE_FAILED', `Get "${next.href}": stopped after ${REDIRECTS_MAX} redirects`)
+    if (next.hostname.replace(/^\[|\]$/g, '') !== at.host) return answer
+    if (hop + 1 >= REQUESTS_MAX) throw new CodedError('PROBE_FAILED', `Get "${answer.location}": stopped after ${REQUESTS_MAX} redirects`)
     const scheme = next.protocol === 'https:' ? 'https' : 'http'
     at = { ...at, scheme, port: next.port === '' ? (scheme === 'https' ? 443 : 80) : Number(next.port), path: next.pathname + next.search }
   }
@@ -68,14 +80,19 @@ async function dialerOf(scheme: HttpTarget['scheme']): Promise<Dialer> {
   return { request, agent: new AgentOf({ keepAlive: false, ...(scheme === 'https' && { maxCachedSessions: 0 }) }) }
 }
 
-async function once(t: HttpTarget, signal: AbortSignal, { request, agent }: Dialer): Promise<{ status: number; body: string; location: string | undefined }> {
+interface Answer extends HttpAnswer { location: string | undefined }
+
+/** Rejects with PROBE_UNREAD when the answer's body does not come to its end. */
+async function once(t: HttpTarget, signal: AbortSignal, { request, agent }: Dialer): Promise<Answer> {
   const options: RequestOptions & { rejectUnauthorized?: boolean } = {
     host: t.host, port: t.port, path: t.path, method: 'GET', headers: { connection: 'close', ...t.headers }, agent,
     ...(t.scheme === 'https' && { rejectUnauthorized: false }),
   }
   return new Promise((resolve, reject) => {
     signal.throwIfAborted()
+    let isAnswered = false
     const req = request(options, (res: IncomingMessage) => {
+      isAnswered = true
       const chunks: Buffer[] = []
       let size = 0
       const finish = () => {
@@ -88,9 +105,10 @@ async function once(t: HttpTarget, signal: AbortSignal, { request, agent }: Dial
         if (size >= BODY_BYTES_MAX) finish()
       })
       res.on('end', finish)
-      res.on('error', reject)
+      res.on('error', unread)
     })
-    req.on('error', reject)
+    const unread = (error: Error) => reject(new CodedError('PROBE_UNREAD', signal.aborted ? 'context deadline exceeded (Client.Timeout or context cancellation while reading body)' : hasCode(error, 'ECONNRESET') ? 'unexpected EOF' : error.message, { cause: error }))
+    req.on('error', (error) => { if (isAnswered) unread(error); else reject(error) })
     // Not by the option: Node watches each stream to its end for that, which costs as much as the request.
     const abort = () => { req.destroy(asError(signal.reason)) }
     signal.addEventListener('abort', abort, { once: true })

@@ -69,9 +69,9 @@ export function createProber(deps: ProberDeps): Prober {
     w.asking = asking
     const beganMs = clock.monotonicMs()
     try {
-      const { result, output } = await deps.run({ probe, container: w.container, containerId: w.containerId, podIp: w.podIp }, asking.signal)
+      const { result, output, state = 'unknown' } = await deps.run({ probe, container: w.container, containerId: w.containerId, podIp: w.podIp }, asking.signal)
       if (workers.get(w.key) !== w || w.paused) return
-      tell(w, result, output)
+      tell(w, result, output, state)
       // As upstream: how long a refusal took is not counted.
       if (result !== 'failure') w.durations.observe((clock.monotonicMs() - beganMs) / 1000)
       w.counts[result === 'failure' ? 'failed' : result === 'error' ? 'unknown' : 'successful']++
@@ -90,10 +90,10 @@ export function createProber(deps: ProberDeps): Prober {
     }
   }
 
-  const tell = (w: Worker, result: string, output: string) => {
+  const tell = (w: Worker, result: string, output: string, state: string) => {
     const name = kindName(w.kind)
     if (result === 'failure') w.event('Warning', 'Unhealthy', `${name} probe failed: ${output}`)
-    else if (result === 'error') w.event('Warning', 'Unhealthy', `${name} probe errored and resulted in unknown state: ${output}`)
+    else if (result === 'error') w.event('Warning', 'Unhealthy', `${name} probe errored and resulted in ${state} state: ${output}`)
     else if (result === 'warning') w.event('Warning', 'ProbeWarning', `${name} probe warning: ${output}`)
   }
 

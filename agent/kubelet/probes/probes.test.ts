@@ -53,7 +53,7 @@ test('one timer serves all moments, in their order', async () => {
 
 const runtime = (exec: () => Promise<{ exitCode: number; stdout: Buffer; stderr: Buffer }>) => ({ execSync: exec })
 const none = runtime(() => Promise.reject(new Error('no exec here')))
-const ask = (probe: Probe, exec = none) => createRunProbe({ runtime: exec, clock: systemClock })({ probe, container: aContainer('app', { ports: [{ name: 'web', containerPort: 1 }] }), containerId: 'c', podIp: '127.0.0.1' }, new AbortController().signal)
+const ask = (probe: Probe, exec: Parameters<typeof createRunProbe>[0]['runtime'] = none) => createRunProbe({ runtime: exec, clock: systemClock })({ probe, container: aContainer('app', { env: [{ name: 'WHERE', value: '/health' }, { name: 'SECRET', valueFrom: { secretKeyRef: { name: 's', key: 'k' } } }], ports: [{ name: 'web', containerPort: 1 }] }), containerId: 'c', podIp: '127.0.0.1' }, new AbortController().signal)
 
 async function listen(t: TestContext, server: Server): Promise<number> {
   await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve) })
@@ -70,11 +70,31 @@ test('exec probes go by the exit code; what could not be asked is no verdict', a
   assert.deepStrictEqual(await ask(probe), { result: 'error', output: 'rpc error: no exec here' })
 })
 
+test('a probe\'s command may name variables that are written out in its container', async () => {
+  const asked: string[][] = []
+  const exec = { execSync: async (_: string, cmd: readonly string[]) => { asked.push([...cmd]); return { exitCode: 0, stdout: Buffer.alloc(0), stderr: Buffer.alloc(0) } } }
+  await ask({ exec: { command: ['get', '$(WHERE)/$(SECRET)', '$$(WHERE)', '$(NONE)', '$WHERE'] } }, exec)
+  assert.deepStrictEqual(asked, [['get', '/health/', '$(WHERE)', '$(NONE)', '$WHERE']])
+})
+
+test('a probe that cannot be made is tried three times before that is told', async () => {
+  let tries = 0
+  const failsUntil = (last: number) => runtime(() => (++tries < last ? Promise.reject(new Error('busy')) : Promise.resolve({ exitCode: 0, stdout: Buffer.from('ok'), stderr: Buffer.alloc(0) })))
+  assert.deepStrictEqual([await ask({ exec: { command: ['x'] } }, failsUntil(3)), tries], [{ result: 'success', output: 'ok' }, 3])
+  tries = 0
+  assert.deepStrictEqual([await ask({ exec: { command: ['x'] } }, failsUntil(4)), tries], [{ result: 'error', output: 'rpc error: busy' }, 3])
+})
+
 test('HTTP probes go by the status, follow redirects at home, and name what went wrong', async (t) => {
   const seen: unknown[] = []
   const port = await listen(t, createHttpServer((req, res) => {
     seen.push([req.url, req.headers['user-agent'], req.headers.accept, req.headers['x-a']])
-    if (req.url === '/moved') res.writeHead(302, { location: '/ok' }).end()
+    if (req.url?.startsWith('/turn')) res.writeHead(307, { location: `/turn${Number(req.url.slice(5)) + 1}` }).end()
+    else if (req.url === '/nowhere') res.writeHead(303).end('where')
+    else if (req.url === '/choices') res.writeHead(300, { location: '/ok' }).end('some')
+    else if (req.url === '/half') res.writeHead(200, { 'content-length': '10' }).write('half')
+    else if (req.url === '/cut') { res.writeHead(200, { 'content-length': '10' }).write('cut'); setImmediate(() => res.destroy()) }
+    else if (req.url === '/moved') res.writeHead(302, { location: '/ok' }).end()
     else if (req.url === '/away') res.writeHead(302, { location: 'http://other.example/' }).end('bye')
     else if (req.url === '/hang') return
     else if (req.url === '/long') res.writeHead(200).end(Buffer.alloc(100_000, 'x'))
@@ -84,7 +104,14 @@ test('HTTP probes go by the status, follow redirects at home, and name what went
   assert.deepStrictEqual((await get('/moved', { httpHeaders: [{ name: 'X-A', value: '1' }] })).result, 'success')
   assert.deepStrictEqual(seen[0], ['/moved', 'kube-probe/1.36', '*/*', '1'])
   assert.deepStrictEqual(await get('/bad'), { result: 'failure', output: 'HTTP probe failed with statuscode: 503' })
-  assert.deepStrictEqual((await get('/away')).result, 'warning')
+  assert.deepStrictEqual([await get('/away'), await get('/nowhere'), await get('/choices')], ['bye', 'where', 'some'].map((body) => ({ result: 'warning', output: `Probe terminated redirects, Response body: ${body}` })))
+  seen.splice(0)
+  assert.deepStrictEqual([await get('/turn1'), seen.length], [{ result: 'failure', output: 'Get "/turn11": stopped after 10 redirects' }, 10])
+  // Upstream's: neither well nor ill.
+  assert.deepStrictEqual([await get('/half'), await get('/cut')], ['context deadline exceeded (Client.Timeout or context cancellation while reading body)', 'unexpected EOF'].map((output) => ({ result: 'error', output, state: 'failure' })))
+  seen.splice(0)
+  await get('ä b?c=d#e', { httpHeaders: [{ name: 'X-A', value: '1' }, { name: 'x-a', value: '2' }] })
+  assert.deepStrictEqual(seen, [['/%C3%A4%20b?c=d', 'kube-probe/1.36', '*/*', '1, 2']])
   assert.equal((await get('/long')).output.length <= 10_240, true)
   assert.deepStrictEqual(await get('/hang'), { result: 'failure', output: `Get "http://127.0.0.1:${port}/hang": context deadline exceeded (Client.Timeout exceeded while awaiting headers)` })
 })
@@ -99,7 +126,8 @@ test('nobody listening is a failure in Go\'s words; a port that is none is no ve
   await new Promise<void>((resolve) => { free.close(() => resolve()) })
   assert.deepStrictEqual(await ask({ tcpSocket: { port: closed } }), { result: 'failure', output: `dial tcp 127.0.0.1:${closed}: connect: connection refused` })
   assert.deepStrictEqual(await ask({ httpGet: { port: closed } }), { result: 'failure', output: `Get "http://127.0.0.1:${closed}/": dial tcp 127.0.0.1:${closed}: connect: connection refused` })
-  assert.deepStrictEqual(await ask({ tcpSocket: { port: 'nope' } }), { result: 'error', output: 'invalid port number: nope' })
+  assert.deepStrictEqual(await ask({ tcpSocket: { port: 'nope' } }), { result: 'error', output: 'strconv.Atoi: parsing "nope": invalid syntax' })
+  assert.deepStrictEqual([(await ask({ tcpSocket: { port: '70000' } })).output, (await ask({ tcpSocket: { port: String(port) } })).result], ['invalid port number: 70000', 'success'])
 })
 
 test('gRPC health is asked by name and answered by status', async (t) => {
@@ -112,12 +140,19 @@ test('gRPC health is asked by name and answered by status', async (t) => {
       const name = Buffer.concat(chunks).subarray(7).toString()
       asked.push(name)
       stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true })
-      stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': name === 'unknown' ? '5' : '0' }))
+      const [status, words] = name === 'unknown' ? ['5', 'unknown service'] : name === 'older' ? ['12', 'unknown%20service grpc.health.v1.Health'] : ['0', '']
+      if (name === 'hang') return
+      stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': status, 'grpc-message': words }))
       stream.end(Buffer.from([0, 0, 0, 0, 2, 8, name === 'down' ? 2 : 1]))
     })
   })
   const port = await listen(t, server)
   const health = (service?: string) => ask({ timeoutSeconds: 1, grpc: { port, ...(service !== undefined && { service }) } })
-  assert.deepStrictEqual([await health(), await health('down'), (await health('unknown')).result], [{ result: 'success', output: 'service healthy' }, { result: 'failure', output: 'service unhealthy (responded with "NOT_SERVING")' }, 'failure'])
-  assert.deepStrictEqual(asked, ['', 'down', 'unknown'])
+  assert.deepStrictEqual([await health(), await health('down'), await health('unknown'), await health('older'), await health('hang')], [
+    { result: 'success', output: 'service healthy' },
+    ...['service unhealthy (responded with "NOT_SERVING")', 'error: health rpc probe failed: rpc error: code = NotFound desc = unknown service', 'error: this server does not implement the grpc health protocol (grpc.health.v1.Health): unknown service grpc.health.v1.Health', 'timeout: health rpc did not complete within 1s'].map((output) => ({ result: 'failure', output })),
+  ])
+  assert.deepStrictEqual(asked, ['', 'down', 'unknown', 'older', 'hang'])
+  const silent = await listen(t, createTcpServer((socket) => socket.resume()))
+  assert.deepStrictEqual(await ask({ timeoutSeconds: 1, grpc: { port: silent } }), { result: 'failure', output: `timeout: failed to connect service "127.0.0.1:${silent}" within 1s: context deadline exceeded` })
 })

@@ -292,26 +292,14 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       return Promise.resolve()
     },
 
+    async beginStop(action, signal) {
+      await beginStop({ ...action, because: 'stopping', preStop: true }, signal)
+      // Cut short: it begins again with less grace.
+      if (!signal.aborted) memory.stopBegun.add(action.id)
+    },
+
     async killContainer(action, signal) {
-      const spec = allContainers(pod).find((c) => c.spec.name === action.name)
-      const event: ContainerEvent = (type, reason, message) => deps.events.event(asReference(pod, fieldPath(spec?.type ?? 'app', action.name)), type, reason, message)
-      event('Normal', 'Killing', killMessage(action.name, action.because))
-      let grace = action.graceSeconds
-      const preStop = action.preStop ? spec?.spec.lifecycle?.preStop : undefined
-      if (spec && preStop && grace > 0) {
-        const startedMs = clock.monotonicMs()
-        const limit = new AbortController()
-        const cancel = clock.after(grace * 1000, () => limit.abort(new Error('the grace period is over')))
-        try {
-          await hooks.run({ handler: preStop, container: spec.spec, containerId: action.id, podIp: view.sandboxes[0]?.ips[0] ?? view.node.hostIps[0], timeoutSeconds: grace, onFallback }, AbortSignal.any([signal, limit.signal]))
-        } catch (error) {
-          if (!limit.signal.aborted && !signal.aborted) event('Warning', 'FailedPreStopHook', 'PreStopHook failed')
-          deps.log.info('preStop hook did not succeed', { pod: `${namespace}/${podName}`, container: action.name, error: asError(error) })
-        } finally {
-          cancel()
-        }
-        grace = Math.ceil(grace - (clock.monotonicMs() - startedMs) / 1000)
-      }
+      const grace = action.begun ? action.graceSeconds : await beginStop(action, signal)
       // Cut short: the next pass kills with less grace.
       if (signal.aborted) return
       await toldOf('KillContainer', action.name, unlessAborted(signal, runtime.stopContainer(action.id, Math.max(GRACE_SECONDS_MIN, grace))))
@@ -435,6 +423,27 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
     } catch (error) {
       throw new StartError('CreateContainerError', asError(error).message, { cause: error })
     }
+  }
+
+  /** The Event and the preStop hook; what is left of the grace after it. */
+  async function beginStop(action: Pick<Extract<PodAction, { kind: 'killContainer' }>, 'id' | 'name' | 'graceSeconds' | 'because' | 'preStop'>, signal: AbortSignal): Promise<number> {
+    const spec = allContainers(pod).find((c) => c.spec.name === action.name)
+    const event: ContainerEvent = (type, reason, message) => deps.events.event(asReference(pod, fieldPath(spec?.type ?? 'app', action.name)), type, reason, message)
+    event('Normal', 'Killing', killMessage(action.name, action.because))
+    const preStop = action.preStop ? spec?.spec.lifecycle?.preStop : undefined
+    if (!spec || !preStop || action.graceSeconds <= 0) return action.graceSeconds
+    const startedMs = clock.monotonicMs()
+    const limit = new AbortController()
+    const cancel = clock.after(action.graceSeconds * 1000, () => limit.abort(new Error('the grace period is over')))
+    try {
+      await hooks.run({ handler: preStop, container: spec.spec, containerId: action.id, podIp: view.sandboxes[0]?.ips[0] ?? view.node.hostIps[0], timeoutSeconds: action.graceSeconds, onFallback }, AbortSignal.any([signal, limit.signal]))
+    } catch (error) {
+      if (!limit.signal.aborted && !signal.aborted) event('Warning', 'FailedPreStopHook', 'PreStopHook failed')
+      deps.log.info('preStop hook did not succeed', { pod: `${namespace}/${podName}`, container: action.name, error: asError(error) })
+    } finally {
+      cancel()
+    }
+    return Math.ceil(action.graceSeconds - (clock.monotonicMs() - startedMs) / 1000)
   }
 
   async function linkLog(container: string, attempt: number, id: string): Promise<void> {

@@ -138,9 +138,12 @@ test('init containers run in order, a sidecar stays and outlives the app at the 
   assert.deepStrictEqual(order, ['one', 'side', 'two', 'app'])
   assert.deepStrictEqual(w.pod('init')?.status?.initContainerStatuses?.map((s) => [s.name, s.ready, s.started, Object.keys(s.state ?? {})]), [['one', true, false, ['terminated']], ['side', true, true, ['running']], ['two', true, false, ['terminated']]])
   w.events.length = 0
+  const ended: string[] = []
+  const unsubscribe = w.runtime.events((e) => { if (e.kind === 'containerStopped') ended.push(w.runtime.control.configOf(e.containerId).metadata.name) })
   w.api.deletePod(PODS, 'default/init')
   await w.until('gone', () => w.pod('init') === undefined)
-  assert.deepStrictEqual(w.events.map((e) => e.message), ['Stopping container app', 'Stopping container side'])
+  unsubscribe()
+  assert.deepStrictEqual([ended, new Set(w.events.map((e) => e.message))], [['app', 'side'], new Set(['Stopping container app', 'Stopping container side'])])
 })
 
 test('a pod that is not to be restarted succeeds or fails by its exit codes and gives up its sandbox and volumes', async (t) => {
@@ -283,6 +286,22 @@ test('a preStop hook takes its time out of the grace, a postStart hook holds the
   await w.until('stopped', () => w.runtime.control.running().length === 0)
   const tookMs = w.clock.nowMs() - beganMs
   assert.ok(tookMs >= 5_000 && tookMs < 6_000, `took ${tookMs} ms`)
+})
+
+test('preStop hooks of sidecars run beside those of the app, once; the sidecars stay until it has ended', async (t) => {
+  const w = await startNodeWorld(t)
+  const waits = (seconds: number) => ({ preStop: { sleep: { seconds } } })
+  w.create(pod('beside', { terminationGracePeriodSeconds: 30, initContainers: [{ name: 'side', image: 'busybox:1', restartPolicy: 'Always', lifecycle: waits(8) }], containers: [{ name: 'app', image: 'busybox:1', lifecycle: waits(12) }] }))
+  await w.until('running', () => w.runtime.control.running().length === 2)
+  await w.until('told', () => w.pod('beside')?.status?.phase === 'Running')
+  w.events.length = 0
+  const beganMs = w.clock.nowMs()
+  const ended: [string, number][] = []
+  const unsubscribe = w.runtime.events((e) => { if (e.kind === 'containerStopped') ended.push([w.runtime.control.configOf(e.containerId).metadata.name, Math.floor((w.clock.nowMs() - beganMs) / 1000)]) })
+  w.api.deletePod(PODS, 'default/beside')
+  await w.until('stopped', () => w.runtime.control.running().length === 0)
+  unsubscribe()
+  assert.deepStrictEqual([ended, w.events.map((e) => e.message).toSorted((x, y) => (x < y ? -1 : 1))], [[['app', 12], ['side', 12]], ['Stopping container app', 'Stopping container side']])
 })
 
 test('a name that is too long for the kernel is said, and the pod waits', async (t) => {

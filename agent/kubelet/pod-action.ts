@@ -16,7 +16,9 @@ export type PodAction =
   /** Ends an unfinished start, its pull or hook: the pod is to end. */
   | { kind: 'cancel'; lane: string }
   /** preStop hook, then the stop signal, then SIGKILL: all within `graceSeconds`. */
-  | { kind: 'killContainer'; id: string; name: string; graceSeconds: number; because: KillReason; preStop: boolean }
+  | { kind: 'killContainer'; id: string; name: string; graceSeconds: number; because: KillReason; preStop: boolean; /** By `beginStop`, its hook included. */ begun?: true }
+  /** Of a sidecar that has to wait for its turn: the preStop hook alone, which waits for nobody (KEP-753). */
+  | { kind: 'beginStop'; id: string; name: string; graceSeconds: number }
   /** What the spec asks for fits: it is this pod's from now on. */
   | { kind: 'allocate' }
   /** Makes the cgroups of the pod and of its containers what is allocated. */
@@ -41,7 +43,7 @@ export type PodAction =
 export function laneOf(action: PodAction): string {
   switch (action.kind) {
     case 'startContainer': return `start:${action.name}`
-    case 'killContainer': return `kill:${action.id}`
+    case 'killContainer': case 'beginStop': return `kill:${action.id}`
     case 'removeContainer': return `remove:${action.id}`
     case 'stopSandbox': return `sandbox:${action.id}`
     case 'removeSandbox': return `sandbox:${action.id}`

@@ -15,6 +15,7 @@ function decide(more: Partial<PodView>, nowMs = NOW): { actions: PodAction[]; wa
   return { actions: actions.filter((a) => a.kind !== 'reportStatus'), ...(wakeAtMs !== undefined && { wakeInMs: wakeAtMs - nowMs }) }
 }
 const start = (name: string, attempt = 0, more: object = {}) => ({ kind: 'startContainer', name, type: 'app', sandboxId: SANDBOX, attempt, backoffSeconds: 0, ...more })
+const begin = (name: string, graceSeconds = 30) => ({ kind: 'beginStop', id: `${name}-0`, name, graceSeconds })
 const kill = (name: string, graceSeconds: number, because: string, more: object = {}) => ({ kind: 'killContainer', id: `${name}-0`, name, graceSeconds, because, preStop: true, ...more })
 
 const two = aPod({ containers: [aContainer('a'), aContainer('b')] })
@@ -67,7 +68,13 @@ const table: [string, Partial<PodView>, { actions: unknown[]; wakeInMs?: number 
   ['a kill under way is not repeated', { pod: deleted(), endingSinceMs: NOW, containers: [running('app')], inFlight: [{ lane: 'kill:app-0', action: kill('app', 30, 'stopping') as PodAction, sinceMs: NOW }] }, { actions: [] }],
   ['but cut short when a second delete gives less', { pod: deleted({}, { deletionGracePeriodSeconds: 1 }), endingSinceMs: NOW, containers: [running('app')], inFlight: [{ lane: 'kill:app-0', action: kill('app', 30, 'stopping') as PodAction, sinceMs: NOW }] }, { actions: [{ kind: 'cancel', lane: 'kill:app-0' }] }],
   ['a start under way is called off', { pod: deleted(), endingSinceMs: NOW, inFlight: [{ lane: 'start:app', action: start('app') as PodAction, sinceMs: NOW }] }, { actions: [{ kind: 'cancel', lane: 'start:app' }] }],
-  ['sidecars stop after the app, the last first', { pod: deleted(withSidecars), endingSinceMs: NOW, containers: [exited('app', 0), running('s1'), running('s2')] }, { actions: [kill('s2', 30, 'stopping')] }],
+  ['sidecars stop after the app, the last first', { pod: deleted(withSidecars), endingSinceMs: NOW, containers: [exited('app', 0), running('s1'), running('s2')] }, { actions: [begin('s1'), kill('s2', 30, 'stopping')], wakeInMs: 30_000 }],
+  ['their preStop hooks wait for nobody', { pod: deleted(withSidecars), endingSinceMs: NOW, containers: [running('app'), running('s1'), running('s2')] }, { actions: [kill('app', 30, 'stopping'), begin('s1'), begin('s2')], wakeInMs: 30_000 }],
+  ['and run once', { pod: deleted(withSidecars), endingSinceMs: NOW - 10_000, containers: [running('app'), running('s1'), running('s2')], stopBegun: new Set(['s1-0', 's2-0']) }, { actions: [kill('app', 20, 'stopping')], wakeInMs: 20_000 }],
+  ['a sidecar whose hook has run is stopped in its turn', { pod: deleted(withSidecars), endingSinceMs: NOW - 10_000, containers: [exited('app', 0), running('s1'), running('s2')], stopBegun: new Set(['s1-0', 's2-0']) }, { actions: [kill('s2', 20, 'stopping', { begun: true })], wakeInMs: 20_000 }],
+  ['and waits for its own hook, whoever has ended', { pod: deleted(withSidecars), endingSinceMs: NOW, containers: [exited('app', 0), running('s1')], inFlight: [{ lane: 'kill:s1-0', action: begin('s1') as PodAction, sinceMs: NOW }] }, { actions: [] }],
+  ['when the grace is over no sidecar waits any more', { pod: deleted(withSidecars), endingSinceMs: NOW - 30_000, containers: [running('app'), running('s1'), running('s2')], stopBegun: new Set(['s1-0', 's2-0']) }, { actions: [kill('app', 2, 'stopping'), kill('s1', 2, 'stopping', { begun: true }), kill('s2', 2, 'stopping', { begun: true })] }],
+  ['nor for init containers or ephemeral ones', { pod: deleted({ ...withSidecars, ephemeralContainers: [{ name: 'debug', image: 'busybox:1' }] }), endingSinceMs: NOW, containers: [exited('app', 0), running('debug'), running('i'), running('s2')] }, { actions: [kill('debug', 30, 'stopping'), kill('i', 30, 'stopping'), kill('s2', 30, 'stopping')] }],
   ['then the sandbox stops', { pod: deleted(), endingSinceMs: NOW, containers: [exited('app', 0)] }, { actions: [{ kind: 'stopSandbox', id: SANDBOX }] }],
   ['then volumes and cgroup go', { pod: deleted(), endingSinceMs: NOW, sandboxes: [aSandbox({ state: 'notready' })], containers: [exited('app', 0)] }, { actions: [{ kind: 'tearDown' }] }],
   ['nothing is removed before the last status has been told', { pod: deleted(), endingSinceMs: NOW, tornDown: true, sandboxes: [aSandbox({ state: 'notready' })], containers: [exited('app', 0)] }, { actions: [] }],
@@ -78,7 +85,7 @@ const table: [string, Partial<PodView>, { actions: unknown[]; wakeInMs?: number 
   ['and then it is forgotten', { pod: deleted(), removed: true, endingSinceMs: NOW, tornDown: true, sandboxes: [] }, { actions: [{ kind: 'forget' }] }],
   ['a pod within its deadline is looked at when it ends', { pod: aPod({ activeDeadlineSeconds: 60 }), containers: [running('app')] }, { actions: [], wakeInMs: 60_000 }],
   ['after it everything stops', { pod: aPod({ activeDeadlineSeconds: 60 }), containers: [running('app')] }, { actions: [{ kind: 'reportDeadline', mark: 'its deadline' }, kill('app', 30, 'stopping')] }, NOW + 60_000],
-  ['a finished pod ends its sidecars', { pod: aPod({ ...withSidecars, restartPolicy: 'Never' }), containers: [exited('app', 0), exited('i', 0), running('s1'), running('s2')] }, { actions: [kill('s2', 30, 'stopping')] }],
+  ['a finished pod ends its sidecars', { pod: aPod({ ...withSidecars, restartPolicy: 'Never' }), containers: [exited('app', 0), exited('i', 0), running('s1'), running('s2')] }, { actions: [begin('s1'), kill('s2', 30, 'stopping')], wakeInMs: 30_000 }],
   ['an init container that failed for good ends the pod', { pod: aPod({ initContainers: [aContainer('i')], restartPolicy: 'Never' }), containers: [exited('i', 1)] }, { actions: [{ kind: 'stopSandbox', id: SANDBOX }] }],
   ['a pod the API calls Failed is never started again', { reported: { phase: 'Failed' }, tornDown: true, sandboxes: [] }, { actions: [] }],
   ['an ephemeral container starts beside the rest, once', { pod: aPod({ ephemeralContainers: [{ name: 'debug', image: 'busybox:1' }] }), containers: [running('app')] }, { actions: [start('debug', 0, { type: 'ephemeral' })] }],

@@ -327,18 +327,30 @@ function endingActions(plan: Plan, end: PodEnd): void {
   else if (!view.finished) plan.add({ kind: 'finishDeletion' }, 'nothing of it is left on this node')
 }
 
-/** App and init containers at once, then sidecars from the last to the first. True while something runs. */
+/**
+ * All at once but sidecars, which wait for the app's containers and for the sidecars after them, as long as there is time; their preStop hooks do
+ * not. True while something runs.
+ */
 function killRunning(plan: Plan, end: PodEnd): boolean {
   const { view } = plan
   const running = view.containers.filter((c) => c.state === 'running' || c.state === 'unknown')
   if (running.length === 0) return false
   const sidecars = initContainers(view.pod).filter((c) => c.type === 'sidecar').map((c) => c.spec.name)
-  const first = running.filter((c) => !sidecars.includes(c.metadata.name))
-  const last = sidecars.toReversed().map((name) => running.find((c) => c.metadata.name === name)).find((c) => c !== undefined)
+  const apps = new Set(appContainers(view.pod).map((c) => c.spec.name))
+  const appRuns = running.some((c) => apps.has(c.metadata.name))
+  const last = sidecars.findLast((name) => running.some((c) => c.metadata.name === name))
+  const overMs = end.sinceMs + end.graceSeconds * 1000
+  const waits = (name: string) => sidecars.includes(name) && plan.nowMs < overMs && (appRuns || name !== last)
   const graceSeconds = remainingGraceSeconds(end, plan.nowMs)
-  for (const c of first.length > 0 ? first : last ? [last] : []) {
+  for (const c of running) {
+    const { name } = c.metadata
+    const begun = view.stopBegun.has(c.id)
     if (shortens(view, c.id, graceSeconds, plan.nowMs)) plan.add({ kind: 'cancel', lane: `kill:${c.id}` }, 'its grace was cut short')
-    else kill(plan, c, 'stopping', graceSeconds)
+    else if (!waits(name)) plan.add({ kind: 'killContainer', id: c.id, name, graceSeconds, because: 'stopping', preStop: true, ...(begun && { begun }) }, `container ${name} is to stop (stopping)`)
+    else {
+      if (!begun) plan.add({ kind: 'beginStop', id: c.id, name, graceSeconds }, `container ${name} is to stop in its turn`)
+      plan.wakeAt(overMs)
+    }
   }
   return true
 }
@@ -346,7 +358,7 @@ function killRunning(plan: Plan, end: PodEnd): boolean {
 /** A kill is under way that would last clearly longer than is allowed now: a second delete gave less time. */
 function shortens(view: PodView, id: string, graceSeconds: number, nowMs: number): boolean {
   const running = view.inFlight.find((f) => f.lane === `kill:${id}`)
-  if (running?.action.kind !== 'killContainer') return false
+  if (running?.action.kind !== 'killContainer' && running?.action.kind !== 'beginStop') return false
   return running.sinceMs + running.action.graceSeconds * 1000 > nowMs + graceSeconds * 1000 + 1_000
 }
 

@@ -163,7 +163,7 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
       const effects = memory ? deps.effects(memory, view) : undefined
       const run = (action: PodAction) => (memory && effects ? launch(memory, effects, action) : Promise.resolve())
       return {
-        preparePod: run, createSandbox: run, startContainer: run, cancel: run, killContainer: run, removeContainer: run, stopSandbox: run, removeSandbox: run,
+        preparePod: run, createSandbox: run, startContainer: run, cancel: run, beginStop: run, killContainer: run, removeContainer: run, stopSandbox: run, removeSandbox: run,
         allocate: run, resize: run, reportResize: run, reportBackOff: run, reportDeadline: run, reportStatus: run, tearDown: run, finishDeletion: run, forget: run,
       }
     },

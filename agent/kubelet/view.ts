@@ -90,6 +90,8 @@ export interface PodView {
   inFlight: readonly InFlight[]
   /** Containers (by id) and failing starts (by lane) whose back-off has been told in an Event. */
   backOffReported: ReadonlySet<string>
+  /** Sidecars (by id) whose preStop hook has run; they wait for their turn to be stopped. */
+  stopBegun: ReadonlySet<string>
   /** The newest status the API has from anyone. */
   reported: PodStatus
   node: { hostIps: readonly string[]; runtimeName: string; memoryBytes: number; canRecursiveReadOnly: boolean }

@@ -22,8 +22,10 @@ export const addresses: Family = function* ({ seeds, next }) {
     for (const method of METHODS) {
       // Who lists sees what other cases make; what a POST makes, where such names are allowed, goes again.
       for (const path of [...(method === 'DELETE' ? [] : [method === 'GET' ? `${seed.collection}?labelSelector=nobody` : seed.collection]), absent, `${absent}/status`, `${absent}/scale`, `${absent}/nope`, `${seed.collection}/Bad_Name`]) {
-        const made = `Bad_${next()}`
-        yield alone(seed, { form: `${method} where nothing is`, method, path, ...(method === 'PATCH' && { type: 'application/merge-patch+json' }), ...(method !== 'GET' && method !== 'DELETE' && { body: { ...object, metadata: { name: method === 'POST' ? made : 'absent' } } }) }, method === 'POST' ? `${seed.collection}/${made}` : '')
+        const n = next()
+        // A PUT makes what may be made so.
+        const made = method === 'POST' ? `Bad_${n}` : `absent${n}`
+        yield alone(seed, { form: `${method} where nothing is`, method, path: path.replace('/absent', `/absent${n}`), ...(method === 'PATCH' && { type: 'application/merge-patch+json' }), ...(method !== 'GET' && method !== 'DELETE' && { body: { ...object, metadata: { name: made } } }) }, method === 'POST' || method === 'PUT' ? `${seed.collection}/${made}` : '')
       }
     }
     for (const path of [absent, `${absent}/status`, `${absent}/scale`]) {

@@ -12,6 +12,8 @@ export function assertCreatable(call: Call, object: Full): void {
 export function assertUpdatable(call: Call, object: Full, old: Full, part: 'main' | 'status'): void {
   const { strategy } = call.row
   refuseAny(call, object, part === 'status' ? strategy.validateStatusUpdate?.(object, old, contextOf(call)) : strategy.validateUpdate?.(object, old, contextOf(call)))
+  // Whatever its kind has rules for: an object stays the one it is.
+  if (object.metadata.uid !== old.metadata.uid) throw invalid(call.row.ref, call.info.name, [invalidField('metadata.uid', object.metadata.uid, 'field is immutable')])
 }
 
 /** Kinds whose PUTs must say which state they are meant for. */

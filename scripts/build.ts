@@ -12,6 +12,8 @@ const root = join(import.meta.dirname, '..')
 const dist = process.argv[3] === undefined ? join(root, 'dist') : resolve(process.argv[3])
 const arch = process.argv[2] ?? process.arch
 const version = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version
+/** Node of the other architecture: npm brings only this machine's. */
+const otherNode = join(root, `node_modules/.cache/node-linux-${arch}-${process.versions.node}`)
 
 /**
  * Measured on the API server under load: a larger young generation and no --optimize-for-size take two thirds of the CPU
@@ -90,7 +92,7 @@ function glibcAddon(directory: string): string {
 /** node-pty comes as source: for another architecture it is compiled here, with the flags of its binding.gyp. */
 function crossCompiledPty(): string {
   const output = join(dist, `pty-${arch}.node`)
-  const include = [`node-linux-${arch}/include/node`, 'node-addon-api'].map((path) => `-I${join(root, 'node_modules', path)}`)
+  const include = [join(otherNode, 'include/node'), join(root, 'node_modules/node-addon-api')].map((path) => `-I${path}`)
   try {
     execFileSync('aarch64-linux-gnu-g++', ['-shared', '-fPIC', '-O2', '-s', '-std=c++20', '-DNAPI_CPP_EXCEPTIONS', ...include, join(root, 'node_modules/node-pty/src/unix/pty.cc'), '-o', output, '-lutil'], { stdio: ['ignore', 'inherit', 'inherit'] })
   } catch (error) {
@@ -99,8 +101,8 @@ function crossCompiledPty(): string {
   return output
 }
 
-const node = arch === process.arch ? process.execPath : join(root, `node_modules/node-linux-${arch}/bin/node`)
-if (!existsSync(node)) throw new Error(`no Node for ${arch}: npm install --force node-linux-${arch} brings it`)
+const node = arch === process.arch ? process.execPath : join(otherNode, 'bin/node')
+if (!existsSync(node)) throw new Error(`no Node for ${arch} in ${otherNode}: scripts/guest-test.sh --${arch} puts it there`)
 const output = join(dist, `skiff-linux-${arch}`)
 const config = join(dist, 'sea-config.json')
 writeFileSync(config, JSON.stringify({

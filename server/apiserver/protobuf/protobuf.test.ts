@@ -9,7 +9,7 @@ import { protobufFields } from '#api/schema/protobuf-fields.ts'
 import type { KubeObject } from '#api/types/index.ts'
 import { decodeObject } from '../decode/index.ts'
 import { objectOf } from './arbitrary.test-support.ts'
-import { decodeMessage, encodeProtobuf, encodeProtobufList, encodeWatchFrame, hasProtobuf, parseEnvelope, PROTOBUF_TYPE, protobufModelOf } from './index.ts'
+import { aroundProtobufList, decodeMessage, encodeListItem, encodeProtobuf, encodeWatchFrame, hasProtobuf, parseEnvelope, PROTOBUF_TYPE, protobufModelOf } from './index.ts'
 import { parseNumbers } from './message-plan.ts'
 import { WireReader, WireWriter } from '#base/protobuf/wire.ts'
 
@@ -271,15 +271,10 @@ describe('what goes out', () => {
     assert.equal(bytes.toString('hex'), hex(`6b387300 0a0f 0a02 7631 1209 ${Buffer.from('Namespace').toString('hex')} 120b 0a09 0a016e 4204 08011000 1a00 2200`).toString('hex'))
   })
 
-  it('of a list asks for one item at a time, the last first', () => {
-    const asked: number[] = []
-    const item = (i: number): KubeObject => {
-      asked.push(i)
-      return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: `c${i}` } }
-    }
-    const bytes = encodeProtobufList({ apiVersion: 'v1', kind: 'ConfigMapList', metadata: { resourceVersion: '7' }, size: 3, item }, 'ConfigMap')
-    assert.deepStrictEqual(asked, [2, 1, 0])
-    assert.deepStrictEqual(decoded(bytes), { apiVersion: 'v1', kind: 'ConfigMapList', metadata: { resourceVersion: '7' }, items: [0, 1, 2].map((i) => ({ metadata: { name: `c${i}` } })) })
+  it('of a list is put together of its items, each made by itself', () => {
+    const items = [0, 1, 2].map((i) => encodeListItem({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: `c${i}` } }, 'ConfigMap'))
+    const { head, tail } = aroundProtobufList({ apiVersion: 'v1', kind: 'ConfigMapList', metadata: { resourceVersion: '7' } }, Buffer.concat(items).length)
+    assert.deepStrictEqual(decoded(Buffer.concat([head, ...items, tail])), { apiVersion: 'v1', kind: 'ConfigMapList', metadata: { resourceVersion: '7' }, items: [0, 1, 2].map((i) => ({ metadata: { name: `c${i}` } })) })
   })
 
   it('in a watch has its length in front', () => {

@@ -38,24 +38,16 @@ export function decodeStored(value: Buffer, of: { kind: string; apiVersion: stri
 /** `{"kind":"Pod","apiVersion":"v1","metadata":{`: what stands before the resourceVersion in a single object. */
 export const objectStart = (of: { kind: string; apiVersion: string }): string => `{"kind":${JSON.stringify(of.kind)},"apiVersion":${JSON.stringify(of.apiVersion)},"metadata":{`
 
+/** What stands before the stored bytes from STORED_START_BYTES on; `start` ends in the metadata. */
+export const revisedHead = (start: string, revision: number): string => `${start}"resourceVersion":"${revision}",`
+
 /** The whole single object, in two parts: a new head and the store's own bytes. Revision 0: never stored (dry run). */
 export function spliceObject(start: string, value: Buffer, revision: number): Buffer[] {
-  return [Buffer.from(revision === 0 ? start : `${start}"resourceVersion":"${revision}",`), value.subarray(STORED_START_BYTES)]
+  return [Buffer.from(revision === 0 ? start : revisedHead(start, revision)), value.subarray(STORED_START_BYTES)]
 }
 
 /** How list items begin: without kind and apiVersion, as upstream's lists have them; those of custom resources (`of`) with both. */
 export const itemStart = (of?: { kind: string; apiVersion: string }): string => (of ? `{"apiVersion":${JSON.stringify(of.apiVersion)},"kind":${JSON.stringify(of.kind)},"metadata":{` : STORED_START)
-
-/** One list item: resourceVersion spliced in. Its length: `itemBytes`. */
-export const itemHead = (revision: number, start = STORED_START): string => `${start}"resourceVersion":"${revision}",`
-
-/** Writes the list item into `target` at `at`; returns where it ends. */
-export function writeItem(target: Buffer, at: number, head: string, value: Buffer): number {
-  const tailAt = at + target.write(head, at, 'latin1')
-  return tailAt + value.copy(target, tailAt, STORED_START_BYTES)
-}
-
-export const itemBytes = (head: string, value: Buffer): number => head.length + value.length - STORED_START_BYTES
 
 /**
  * Where the `metadata` object ends (exclusive) in bytes that begin with `{"metadata":{`, so that it can be cut out without

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { harness } from '../app.test-support.ts'
-import { decodeStored, encodeStored, itemBytes, itemHead, metadataEnd, spliceObject, objectStart, STORED_START_BYTES, writeItem } from './bytes.ts'
+import { decodeStored, encodeStored, metadataEnd, spliceObject, objectStart, STORED_START_BYTES } from './bytes.ts'
+import { storedItems } from '../table/list-form.ts'
+import { joinEntries } from '../verbs/list-bytes.ts'
 import { equalJson } from './equal.ts'
 import { prefixOf, splitStorageKey, storageKey } from './keys.ts'
 import { SWEEP_MS } from './expiry.ts'
@@ -21,10 +23,7 @@ describe('objects as bytes', () => {
     fc.assert(fc.property(object, fc.nat(), (o, n) => {
       const value = encodeStored(o, 'ConfigMap')
       const spliced = JSON.parse(Buffer.concat(spliceObject(objectStart(OF), value, n + 1)).toString()) as object
-      const head = itemHead(n + 1)
-      const written = Buffer.alloc(itemBytes(head, value))
-      assert.equal(writeItem(written, 0, head, value), written.length)
-      const item = JSON.parse(written.toString()) as object
+      const item = JSON.parse(Buffer.concat(joinEntries([{ value, revision: n + 1 }], storedItems())).toString()) as object
       const decoded = decodeStored(value, OF, n + 1)
       assert.deepEqual(spliced, decoded)
       assert.deepEqual({ ...OF, ...item }, decoded)

@@ -7,14 +7,14 @@ import type { ObjectFormat } from '../http/negotiate.ts'
 import { ACCEPTED } from '../http/negotiate.ts'
 import { listKindOf } from '../kind.ts'
 import { jsonResponse } from '../http/response.ts'
-import { badRequest, notAcceptable } from '../http/status.ts'
-import { encodeProtobuf, encodeProtobufList, PROTOBUF_TYPE, PROTOBUF_WATCH_TYPE, protobufModelOf } from '../protobuf/index.ts'
+import { notAcceptable } from '../http/status.ts'
+import { encodeProtobuf, PROTOBUF_TYPE, PROTOBUF_WATCH_TYPE, protobufModelOf } from '../protobuf/index.ts'
 import { namesOf, type Call } from '../verbs/call.ts'
-import { storedNames, viewed, type Full } from '../verbs/stored.ts'
-import { bookmarkObject, convertingEncoder, metadataEncoder, parseEntry, plainEncoder, protobufEncoder, type Encoder, type WatchForm } from '../watch/encoder.ts'
+import { shown, storedNames, viewed, type Full } from '../verbs/stored.ts'
+import { bookmarkObject, convertingEncoder, metadataEncoder, plainEncoder, protobufEncoder, type Encoder, type WatchForm } from '../watch/encoder.ts'
 import type { Entry } from '../watch/kind-cache.ts'
 import { listMeta, type Listed } from './listed.ts'
-import { type IncludeObject, partialMetadata, shapeOf, table, tableRow } from './table.ts'
+import { type IncludeObject, parseIncludeObject, partialMetadata, shapeOf, table, tableRow } from './table.ts'
 
 /** A single object's JSON answer, in another form where one is asked for. Whole objects as protobuf are made of it further out, with all others. */
 export async function renderObject(call: Call, response: ApiResponse, format: ObjectFormat): Promise<ApiResponse> {
@@ -55,35 +55,27 @@ export function renderMade(call: Call, made: KubeObject | readonly KubeObject[],
 
 const isList = (made: KubeObject | readonly KubeObject[]): made is readonly KubeObject[] => Array.isArray(made)
 
-export function renderList(call: Call, listed: Listed, format: ObjectFormat): ApiResponse {
-  const of = namesOf(call.row)
+/** A list in YAML: printed whole. All others: see list-form.ts. */
+export function renderYamlList(call: Call, listed: Listed, format: ObjectFormat): ApiResponse {
+  const { row } = call
+  const of = namesOf(row)
   const metadata = listMeta(listed)
   switch (format.as) {
-    case 'object':
-      if (format.encoding === 'protobuf') {
-        const { entries } = listed
-        const items = { size: entries.length, item: (i: number) => shown(call, entries[i] as Entry) }
-        return protobufAnswer(encodeProtobufList({ kind: `${of.kind}List`, apiVersion: of.apiVersion, metadata, ...items }, call.row.model))
-      }
-      return printed({ kind: listKindOf(call.row), apiVersion: of.apiVersion, metadata: listMeta(listed, call.row.custom !== undefined), items: listed.entries.map((e) => listItem(call, e)) }, format, 200)
-    case 'PartialObjectMetadataList':
-      return printed({ kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${format.metaVersion}`, metadata, items: listed.entries.map((e) => partialMetadata(shown(call, e), format.metaVersion)) }, format, 200)
+    case 'object': return printed({ kind: listKindOf(row), apiVersion: of.apiVersion, metadata: listMeta(listed, row.custom !== undefined), items: listed.entries.map((e) => listItem(call, e)) }, format, 200)
+    case 'PartialObjectMetadataList': return printed({ kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${format.metaVersion}`, metadata, items: listed.entries.map((e) => partialMetadata(shown(row, e), format.metaVersion)) }, format, 200)
     case 'PartialObjectMetadata': throw notAcceptable(ACCEPTED)
     case 'Table': {
-      const shape = shapeOf(call.row)
+      const shape = shapeOf(row)
       const include = includeObject(call)
       const nowMs = call.parts.clock.nowMs()
-      return printed(table(shape.columns, format.metaVersion, metadata, listed.entries.map((e) => tableRow(shape, shown(call, e), include, format.metaVersion, nowMs))), format, 200)
+      return printed(table(shape.columns, format.metaVersion, metadata, listed.entries.map((e) => tableRow(shape, shown(row, e), include, format.metaVersion, nowMs))), format, 200)
     }
   }
 }
 
-/** An entry as the requested row shows it. */
-const shown = (call: Call, entry: Entry): KubeObject => viewed(call.row, parseEntry(entry, storedNames(call.row)) as Full)
-
-function listItem(call: Call, entry: Entry): unknown {
-  const { kind, apiVersion, ...item } = shown(call, entry)
-  return call.row.custom ? { apiVersion, kind, ...item } : item
+function listItem({ row }: Call, entry: Entry): unknown {
+  const { kind, apiVersion, ...item } = shown(row, entry)
+  return row.custom ? { apiVersion, kind, ...item } : item
 }
 
 /** What a watch sends in the accepted form. */
@@ -132,12 +124,7 @@ function tableForm(call: Call, { metaVersion }: ObjectFormat): WatchForm {
   }
 }
 
-function includeObject(call: Call): IncludeObject {
-  const text = call.query.text('includeObject')
-  if (text === '' || text === 'Metadata') return 'Metadata'
-  if (text === 'None' || text === 'Object') return text
-  throw badRequest(`Unable to convert to Table as requested: includeObject: Invalid value: ${JSON.stringify(text)}: must be 'Metadata', 'Object', 'None', or empty`)
-}
+const includeObject = (call: Call): IncludeObject => parseIncludeObject(call.query.text('includeObject'))
 
 function printed(value: unknown, format: ObjectFormat, status: number): ApiResponse {
   if (format.encoding === 'json') return jsonResponse(value, status)

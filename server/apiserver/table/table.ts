@@ -1,9 +1,17 @@
 /** Server-side tables (meta.k8s.io/v1 Table): what `kubectl get` prints. Pure. */
 import type { KubeObject } from '#api/types/index.ts'
 import { createdAtColumn, nameColumn } from '../kinds/table-columns.ts'
+import { badRequest } from '../http/status.ts'
 import type { Column, KindRow, RowCondition } from '../kind.ts'
 
 export type IncludeObject = 'None' | 'Metadata' | 'Object'
+
+/** The query's `includeObject`. Throws 400. */
+export function parseIncludeObject(text: string): IncludeObject {
+  if (text === '' || text === 'Metadata') return 'Metadata'
+  if (text === 'None' || text === 'Object') return text
+  throw badRequest(`Unable to convert to Table as requested: includeObject: Invalid value: ${JSON.stringify(text)}: must be 'Metadata', 'Object', 'None', or empty`)
+}
 
 export interface TableRow { cells: unknown[]; conditions?: readonly RowCondition[]; object?: unknown }
 

@@ -2,11 +2,13 @@
 import type { ApiResponse } from '#api/client/transport.ts'
 import { negotiateObject } from '../http/negotiate.ts'
 import { StatusError } from '../http/status.ts'
-import { renderList } from '../table/render.ts'
+import { listFormOf } from '../table/list-form.ts'
+import { renderYamlList } from '../table/render.ts'
 import type { Entry } from '../watch/kind-cache.ts'
 import type { Call } from './call.ts'
 import { deleteObject, parseDeleteOptions, warnOfOrphans } from './delete-object.ts'
 import { gather } from './list.ts'
+import { joinEntries, printList } from './list-bytes.ts'
 import { parseListOptions, selectionOf } from './list-options.ts'
 
 /** Deletions in flight at a time: their store writes share syncs. */
@@ -35,5 +37,8 @@ export async function deleteCollection(call: Call): Promise<ApiResponse> {
       }
     }
   }))
-  return renderList(call, { ...listed, entries: gone.filter((entry) => entry !== undefined), ...(selection.shard !== '' && { shard: selection.shard }) }, format)
+  const answer = { ...listed, entries: gone.filter((entry) => entry !== undefined), ...(selection.shard !== '' && { shard: selection.shard }) }
+  if (format.encoding === 'yaml') return renderYamlList(call, answer, format)
+  const form = listFormOf(call, answer, format)
+  return printList(form, joinEntries(answer.entries, form.items))
 }

@@ -3,12 +3,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { FakeClock } from '#base/clock-fake.ts'
+import { storedItems } from '../table/list-form.ts'
 import type { Entry, KindCache } from '../watch/kind-cache.ts'
 import { joinEntries, piecesOf, wholeList } from './list-bytes.ts'
 
 interface Plan { name: string; size: number; revision: number }
 
 const plan = fc.record({ name: fc.string({ minLength: 1 }), size: fc.constantFrom(1, 1000, 100_000, 300_000), revision: fc.integer({ min: 1, max: 2 ** 40 }) })
+const form = storedItems()
 const stored = ({ name, size, revision }: Plan) => ({ revision, value: Buffer.from(JSON.stringify({ metadata: { name }, data: 'x'.repeat(size) })) })
 /** As an item says it, worked out the slow way. */
 const printed = ({ revision, value }: { revision: number; value: Buffer }) => {
@@ -20,7 +22,7 @@ const listOf = (items: readonly { revision: number; value: Buffer }[]): string =
 test('chunks hold every item once, in order, with commas between and its own resourceVersion', () => {
   fc.assert(fc.property(fc.array(plan, { maxLength: 12 }), (plans) => {
     const entries = plans.map(stored)
-    assert.equal(Buffer.concat(joinEntries(entries)).toString(), listOf(entries))
+    assert.equal(Buffer.concat(joinEntries(entries, form)).toString(), listOf(entries))
   }), { numRuns: 50 })
 })
 
@@ -28,10 +30,10 @@ test('pieces taken over from the list before say what pieces made anew would say
   const edit = fc.record({ at: fc.nat({ max: 40 }), remove: fc.nat({ max: 3 }), insert: fc.array(plan, { maxLength: 3 }) })
   fc.assert(fc.property(fc.array(plan, { maxLength: 20 }), fc.array(edit, { maxLength: 8 }), (plans, edits) => {
     const entries = plans.map(stored)
-    let pieces = piecesOf(entries, [])
+    let pieces = piecesOf(entries, [], form)
     for (const { at, remove, insert } of edits) {
       entries.splice(Math.min(at, entries.length), remove, ...insert.map(stored))
-      pieces = piecesOf(entries, pieces)
+      pieces = piecesOf(entries, pieces, form)
       assert.equal(Buffer.concat(pieces.map(({ bytes }) => bytes)).toString(), entries.map((e) => `${printed(e)},`).join(''))
     }
   }), { numRuns: 25 })
@@ -39,14 +41,14 @@ test('pieces taken over from the list before say what pieces made anew would say
 
 test('a change copies what is beside it again, and nothing else, however many there are', () => {
   const entries = Array.from({ length: 2_000 }, (_, i) => stored({ name: `pod-${i}`, size: 5_000, revision: i + 1 }))
-  let pieces = piecesOf(entries, [])
+  let pieces = piecesOf(entries, [], form)
   for (let round = 0; round < 300; round++) {
     const at = (round * 977) % entries.length
     if (round % 3 === 0) entries[at] = stored({ name: `pod-${at}`, size: 5_000, revision: 10_000 + round })
     else if (round % 3 === 1) entries.splice(at, 1)
     else entries.push(stored({ name: `pod-z${round}`, size: 5_000, revision: 10_000 + round }))
     const former = new Set(pieces)
-    pieces = piecesOf(entries, pieces)
+    pieces = piecesOf(entries, pieces, form)
     const copied = pieces.filter((piece) => !former.has(piece)).reduce((n, { bytes }) => n + bytes.length, 0)
     assert.ok(copied <= 1024 * 1024, `round ${round} copied ${copied} bytes`)
   }
@@ -57,7 +59,7 @@ test('a list is shared while nothing changes, and let go of when nobody asked fo
   const clock = new FakeClock()
   const entries = [stored({ name: 'a', size: 1, revision: 1 })] as unknown as Entry[]
   const cache = { changes: 1 } as KindCache
-  const list = () => wholeList({ clock }, cache, '', entries)[0]
+  const list = () => wholeList({ clock }, cache, '', entries, form)[0]
   const first = list()
   await clock.advance(1_500)
   assert.equal(list(), first)

@@ -2,7 +2,8 @@
  * Items as few large buffers: many small writes are what makes a list slow. A list of everything is kept for a while, and
  * the next one, after changes, takes from it what they left alone: who lists again copies little and leaves little behind.
  */
-import { itemBytes, itemHead, itemStart, writeItem } from '../storage/bytes.ts'
+import type { ApiResponse } from '#api/client/transport.ts'
+import type { Item, ItemForm, ListForm, Part } from '../table/list-form.ts'
 import type { Entry, KindCache } from '../watch/kind-cache.ts'
 import type { Parts } from './call.ts'
 
@@ -13,27 +14,30 @@ const REUSED_BYTES_MIN = CHUNK_BYTES / 2
 /** A list's buffers are kept until nobody asked for it for so long. */
 const KEEP_MS = 2_000
 
-type Item = Pick<Entry, 'value' | 'revision'>
-
 interface Piece {
   readonly items: readonly Item[]
-  /** Each item with a comma after it. */
+  /** Each item with the separator after it. */
   readonly bytes: Buffer
 }
 
-/** The entries' list items with commas between them. */
-export function joinEntries(entries: readonly Item[], start = itemStart()): Buffer[] {
-  return chunksOf(piecesOf(entries, [], start))
+export function printList(form: ListForm, items: readonly Buffer[]): ApiResponse {
+  const { head, tail } = form.around(items.reduce((bytes, chunk) => bytes + chunk.length, 0))
+  return { status: 200, headers: { 'content-type': form.contentType }, body: [head, ...items, tail] }
+}
+
+/** The entries in the form. */
+export function joinEntries<T extends Item>(entries: readonly T[], form: ItemForm<T>): Buffer[] {
+  return chunksOf(piecesOf(entries, [], form), form)
 }
 
 /** An entry never changes: a piece of `former` that begins with the same one, and goes on with the same ones, is taken as it is. */
-export function piecesOf(entries: readonly Item[], former: readonly Piece[], start = itemStart()): Piece[] {
+export function piecesOf<T extends Item>(entries: readonly T[], former: readonly Piece[], form: ItemForm<T>): Piece[] {
   const known = new Map<Item | undefined, Piece>()
   for (const piece of former) if (piece.bytes.length >= REUSED_BYTES_MIN) known.set(piece.items[0], piece)
   const pieces: Piece[] = []
   for (let at = 0; at < entries.length;) {
     const same = known.get(entries[at])
-    const piece = same && stands(same, entries, at) ? same : gathered(entries, at, known, start)
+    const piece = same && stands(same, entries, at) ? same : gathered(entries, at, known, form)
     pieces.push(piece)
     at += piece.items.length
   }
@@ -46,44 +50,37 @@ function stands({ items }: Piece, entries: readonly Item[], at: number): boolean
 }
 
 /** From `at` until it is large enough, or where a known piece begins. */
-function gathered(entries: readonly Item[], at: number, known: ReadonlyMap<Item | undefined, Piece>, start: string): Piece {
-  const heads: string[] = []
+function gathered<T extends Item>(entries: readonly T[], at: number, known: ReadonlyMap<Item | undefined, Piece>, form: ItemForm<T>): Piece {
+  const parts: Part[] = []
   let size = 0
   let end = at
   do {
-    const { value, revision } = entries[end] as Item
-    const head = itemHead(revision, start)
-    const bytes = itemBytes(head, value) + 1
-    if (size > 0 && size + bytes > CHUNK_BYTES) break
-    heads.push(head)
-    size += bytes
+    const item = form.parts(entries[end] as T)
+    parts.push(...item, form.separator)
+    size += form.separator.length
+    for (const part of item) size += part.length
     end++
-  } while (end < entries.length && !known.has(entries[end]))
-  const items = entries.slice(at, end)
+  } while (end < entries.length && size < CHUNK_BYTES && !known.has(entries[end]))
   const bytes = Buffer.allocUnsafeSlow(size)
   let to = 0
-  for (let i = 0; i < items.length; i++) {
-    to = writeItem(bytes, to, heads[i] as string, (items[i] as Item).value)
-    bytes[to++] = COMMA
-  }
-  return { items, bytes }
+  for (const part of parts) to += typeof part === 'string' ? bytes.write(part, to, 'latin1') : part.copy(bytes, to)
+  return { items: entries.slice(at, end), bytes }
 }
 
-const COMMA = 0x2c
-
-/** No comma after the last one. */
-function chunksOf(pieces: readonly Piece[]): Buffer[] {
-  return pieces.map(({ bytes }, i) => (i === pieces.length - 1 ? bytes.subarray(0, -1) : bytes))
+/** No separator after the last one. */
+function chunksOf(pieces: readonly Piece[], { separator }: { readonly separator: string }): Buffer[] {
+  return pieces.map(({ bytes }, i) => (i === pieces.length - 1 ? bytes.subarray(0, bytes.length - separator.length) : bytes))
 }
 
 interface Kept { changes: number; pieces: readonly Piece[]; chunks: readonly Buffer[]; isWanted: boolean }
 
-/** Per cache, and per namespace and how items begin, what was gathered last. */
+/** Per cache, and per form and namespace, what was gathered last. */
 const keptLists = new WeakMap<KindCache, Map<string, Kept>>()
 
 /** As joinEntries for all of a namespace ('': of everything), shared while nothing changes. */
-export function wholeList(parts: Pick<Parts, 'clock'>, cache: KindCache, namespace: string, entries: readonly Entry[], start = itemStart()): readonly Buffer[] {
-  const key = start + namespace
+export function wholeList(parts: Pick<Parts, 'clock'>, cache: KindCache, namespace: string, entries: readonly Entry[], form: ItemForm<Entry>): readonly Buffer[] {
+  if (form.key === undefined) return joinEntries(entries, form)
+  const key = `${form.key} ${namespace}`
   const lists = keptLists.get(cache) ?? new Map<string, Kept>()
   keptLists.set(cache, lists)
   const kept = lists.get(key)
@@ -91,8 +88,8 @@ export function wholeList(parts: Pick<Parts, 'clock'>, cache: KindCache, namespa
     kept.isWanted = true
     return kept.chunks
   }
-  const pieces = piecesOf(entries, kept?.pieces ?? [], start)
-  const made: Kept = { changes: cache.changes, pieces, chunks: chunksOf(pieces), isWanted: true }
+  const pieces = piecesOf(entries, kept?.pieces ?? [], form)
+  const made: Kept = { changes: cache.changes, pieces, chunks: chunksOf(pieces, form), isWanted: true }
   if (kept) Object.assign(kept, made)
   else {
     lists.set(key, made)

@@ -4,21 +4,18 @@
  */
 import type { ApiResponse } from '#api/client/transport.ts'
 import { hasCode } from '#base/errors.ts'
-import { apiVersionOf } from '#api/types/index.ts'
 import { negotiateObject } from '../http/negotiate.ts'
 import { expired, futureRevision, StatusError, tooOld } from '../http/status.ts'
-import { JSON_TYPE } from '../http/response.ts'
-import { listKindOf } from '../kind.ts'
-import { itemStart } from '../storage/bytes.ts'
 import { prefixOf, storageKey } from '../storage/keys.ts'
-import { listMeta, type Listed } from '../table/listed.ts'
-import { renderList } from '../table/render.ts'
+import type { Listed } from '../table/listed.ts'
+import { listFormOf } from '../table/list-form.ts'
+import { renderYamlList } from '../table/render.ts'
 import type { Entry, KindCache } from '../watch/kind-cache.ts'
 import type { Selection } from '../watch/selection.ts'
-import { cacheOf, namesOf, scopeOf, type Call, type Parts } from './call.ts'
+import { cacheOf, scopeOf, type Call, type Parts } from './call.ts'
 import { encodeContinue, INCONSISTENT, type ContinueToken } from './continue-token.ts'
 import { parseListOptions, selectionOf, waitForRevision, type ListOptions } from './list-options.ts'
-import { joinEntries, wholeList } from './list-bytes.ts'
+import { joinEntries, printList, wholeList } from './list-bytes.ts'
 import { watch } from './watch.ts'
 
 const EXPIRED_CONTINUE = 'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.'
@@ -33,7 +30,11 @@ export async function list(call: Call): Promise<ApiResponse> {
   const options = parseListOptions(call)
   const found = await gather(call, selection, options)
   const listed = selection.shard === '' ? found : { ...found, shard: selection.shard }
-  return format.as === 'object' && format.encoding === 'json' && !row.storedAs ? printList(call, selection, options, listed) : renderList(call, listed, format)
+  if (format.encoding === 'yaml') return renderYamlList(call, listed, format)
+  const form = listFormOf(call, listed, format)
+  const cache = await cacheOf(call.parts, row)
+  const isWhole = !selection.matches && !options.token && listed.continue === '' && listed.entries.length > 0 && listed.revision === cache.revision()
+  return printList(form, isWhole ? wholeList(call.parts, cache, selection.namespace, listed.entries, form.items) : joinEntries(listed.entries, form.items))
 }
 
 export async function gather(call: Call, selection: Selection, options: ListOptions): Promise<Listed> {
@@ -114,20 +115,4 @@ async function storePage(call: Call, cache: KindCache, options: ListOptions, pre
     if (!options.token) throw tooOld(revision, call.parts.store.compactRevision())
     throw continueExpired(options.token)
   }
-}
-
-async function printList(call: Call, selection: Selection, options: ListOptions, listed: Listed): Promise<ApiResponse> {
-  const head = Buffer.from(`${listHead(call, listed)},"items":[`)
-  const cache = await cacheOf(call.parts, call.row)
-  const isWhole = !selection.matches && !options.token && listed.continue === '' && listed.entries.length > 0 && listed.revision === cache.revision()
-  const start = itemStart(call.row.custom && namesOf(call.row))
-  const items = isWhole ? wholeList(call.parts, cache, selection.namespace, listed.entries, start) : joinEntries(listed.entries, start)
-  return { status: 200, headers: { 'content-type': JSON_TYPE }, body: [head, ...items, LIST_END] }
-}
-
-const LIST_END = Buffer.from(']}\n')
-
-/** `{"kind":"PodList","apiVersion":"v1","metadata":{...}` without the closing brace. */
-function listHead(call: Call, listed: Listed): string {
-  return JSON.stringify({ kind: listKindOf(call.row), apiVersion: apiVersionOf(call.row.ref), metadata: listMeta(listed, call.row.custom !== undefined) }).slice(0, -1)
 }

@@ -56,6 +56,9 @@ export function viewed(row: KindRow, stored: Full): Full {
   return row.storedAs ? { metadata: stored.metadata, ...row.storedAs.fromStored(stored), ...namesOf(row) } : stored
 }
 
+/** An entry of the watch cache as the row shows it; a fresh copy. */
+export const shown = (row: KindRow, entry: Entry): Full => viewed(row, decodeStored(entry.value, storedNames(row), entry.revision))
+
 export type Written =
   | { ok: true; revision: Revision; value: Buffer }
   /** Someone else was faster; `current` is what is there now. */

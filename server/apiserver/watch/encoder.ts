@@ -2,7 +2,7 @@
 import type { KubeObject } from '#api/types/index.ts'
 import { JSON_TYPE } from '../http/response.ts'
 import { encodeProtobuf, encodeWatchFrame, PROTOBUF_WATCH_TYPE, protobufModelOf } from '../protobuf/index.ts'
-import { metadataEnd, objectStart, STORED_START_BYTES } from '../storage/bytes.ts'
+import { metadataEnd, objectStart, revisedHead, STORED_START_BYTES } from '../storage/bytes.ts'
 import type { CacheEvent, Entry } from './kind-cache.ts'
 
 /** How events stand in the stream. */
@@ -34,7 +34,7 @@ export function plainEncoder(of: { kind: string; apiVersion: string }): Encoder 
   const start = objectStart(of)
   return {
     key: `plain ${of.apiVersion}`, framing: jsonFraming,
-    object: (entry, revision) => [Buffer.from(`${start}"resourceVersion":"${revision}",`), entry.value.subarray(STORED_START_BYTES)],
+    object: (entry, revision) => [Buffer.from(revisedHead(start, revision)), entry.value.subarray(STORED_START_BYTES)],
   }
 }
 
@@ -43,7 +43,7 @@ export function metadataEncoder(metaVersion: string): Encoder {
   const start = objectStart({ kind: 'PartialObjectMetadata', apiVersion: metaVersion })
   return {
     key: `metadata ${metaVersion}`, framing: jsonFraming,
-    object: (entry, revision) => [Buffer.from(`${start}"resourceVersion":"${revision}",`), entry.value.subarray(STORED_START_BYTES, metadataEnd(entry.value)), CLOSE],
+    object: (entry, revision) => [Buffer.from(revisedHead(start, revision)), entry.value.subarray(STORED_START_BYTES, metadataEnd(entry.value)), CLOSE],
   }
 }
 

@@ -10,7 +10,7 @@ export interface ExternalRuntime extends ContainerRuntime { info(): Promise<Reco
 
 export * from './runtime.ts'
 export { isAppArmorEnabled, isSeccompEnabled, isSelinuxEnabled } from './lsm.ts'
-export { diskUsage, type DiskUsage } from './runc/container-stats.ts'
+export { diskUsage, type DiskUsage } from './runc/disk-usage.ts'
 export type { EmbeddedRuntimeOptions, PtyProcess, SpawnPty } from './runc/runtime-options.ts'
 export type { RegistriesConfig } from './runc/registries-config.ts'
 export { parseRegistries } from './runc/parse-registries.ts'

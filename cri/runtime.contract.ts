@@ -318,6 +318,10 @@ export function runtimeContract(name: string, open: () => Promise<RuntimeHarness
       const stats = await h.runtime.containerStats(id)
       assert.equal(stats.containerId, id)
       assert.ok(stats.pids >= 1 && stats.atMs > 0)
+      assert.ok(stats.swap === undefined || stats.swap.usageBytes >= 0)
+      // An older runtime behind a socket does not tell.
+      const network = (await h.runtime.listSandboxNetworks()).find((n) => n.podSandboxId === sandboxId)
+      assert.ok(network === undefined || network.interfaces.some((i) => i.name !== 'lo'))
       assert.ok((await h.runtime.listContainerStats()).some((s) => s.containerId === id))
       await assert.rejects(h.runtime.containerStats('0'.repeat(64)), { code: 'CRI_NOT_FOUND' })
     })

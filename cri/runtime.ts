@@ -8,6 +8,7 @@
  * `CRI_TIMEOUT`, `CRI_IMAGE_NOT_FOUND`, `CRI_PULL_FAILED`, `CRI_FAILED`. Stops and removals of what is not there succeed.
  */
 import type { Readable, Writable } from 'node:stream'
+import type { CgroupUsage } from '#base/cgroup-usage.ts'
 
 export type SandboxState = 'ready' | 'notready'
 export type ContainerState = 'created' | 'running' | 'exited' | 'unknown'
@@ -211,16 +212,17 @@ export interface IoSession {
   close(): void
 }
 
-export interface ContainerStats {
+export interface ContainerStats extends CgroupUsage {
   containerId: string
   atMs: number
-  cpuUsageCoreNanoSeconds: number
-  memoryWorkingSetBytes: number
-  memoryUsageBytes: number
-  memoryRssBytes: number
   writableLayerUsedBytes: number
-  pids: number
+  /** Undefined: the runtime does not tell. */
+  writableLayerInodesUsed?: number
 }
+
+/** Of a pod's network namespace; none of one that is the host's. `name`: as the pod sees it. */
+export interface InterfaceUsage { name: string; rxBytes: number; rxErrors: number; txBytes: number; txErrors: number }
+export interface SandboxNetwork { podSandboxId: string; interfaces: readonly InterfaceUsage[] }
 
 /** Metrics for monitoring, as CRI words them: the labels' names are those of the descriptor with the same name. */
 export interface MetricDescriptor { name: string; help: string; labelKeys: readonly string[] }
@@ -266,6 +268,8 @@ export interface RuntimeService {
   portForward(sandboxId: string, port: number): Promise<import('node:stream').Duplex>
   containerStats(id: string): Promise<ContainerStats>
   listContainerStats(): Promise<ContainerStats[]>
+  /** Traffic of ready sandboxes; those without a network of their own are left out. Empty: the runtime does not tell. */
+  listSandboxNetworks(): Promise<SandboxNetwork[]>
   /** Empty: the runtime has no metrics. */
   listMetricDescriptors(): Promise<readonly MetricDescriptor[]>
   /** Of ready sandboxes and their running containers. Costs more than stats: for whoever scrapes. */

@@ -16,7 +16,7 @@ function machine({ limit, used, podUsed }: { limit: number; used: number; podUse
     updateContainerResources: (id: string, resources: object) => Promise.resolve(note([id, resources])),
   }
   const cgroups = {
-    version: 2 as const, grow: () => Promise.resolve(note('grow')), ensure: () => Promise.resolve(note('ensure')).then(() => ''), memoryWorkingSet: () => Promise.resolve(podUsed), holdPods: () => Promise.resolve(), podsMemory: () => Promise.resolve(undefined),
+    version: 2 as const, grow: () => Promise.resolve(note('grow')), ensure: () => Promise.resolve(note('ensure')).then(() => ''), memoryWorkingSet: () => Promise.resolve(podUsed), usage: () => Promise.resolve(undefined), podsUsage: () => Promise.resolve(undefined), holdPods: () => Promise.resolve(), podsMemory: () => Promise.resolve(undefined),
     remove: () => Promise.resolve(), list: () => Promise.resolve([]),
   }
   return { deps: { runtime, cgroups }, calls }

@@ -118,7 +118,7 @@ export function createKubelet(given: KubeletOptions): Kubelet {
   const startup = createPodStartup(clock)
   const health = createLoopHealth(RESYNC_MS, clock)
   const volumeUsage: { of?: (podUid: string, volume: string) => Promise<VolumeFigures | undefined> } = {}
-  const stats = createStatsSource({ volumeUsage: (uid, volume) => volumeUsage.of?.(uid, volume) ?? Promise.resolve(undefined), log, runtime, pods: () => streams.pods(), nodeName, rootDir, paths, facts: options.hostFacts, pressure, clock })
+  const stats = createStatsSource({ podUsage: async (pod) => cgroups?.usage(pod), podsUsage: async () => cgroups?.podsUsage(), volumeUsage: (uid, volume) => volumeUsage.of?.(uid, volume) ?? Promise.resolve(undefined), log, runtime, pods: () => streams.pods(), nodeName, rootDir, paths, facts: options.hostFacts, pressure, clock })
   const counters = (): MetricFamily[] => [
     ...eviction.counters(), ...garbage.counters(), ...board.metrics(), ...podResourcesMetrics(resourceCalls), preemptionMetrics(preemptions), ...terminations.metrics(), ...shutdown.metrics(), ...(imageAccess?.metrics() ?? []), ...(devices?.metrics() ?? []), ...(plugins?.metrics() ?? []),
     ...podCounts.metrics(countedPods(), cgroups?.version), ...durations.metrics(), ...nodeStartup.metrics(), ...startup.metrics(), ...operations.metrics(),

@@ -1,6 +1,6 @@
 /** CRI's messages as the contract's types. Pure. */
 import type { Read } from '#base/protobuf/message.ts'
-import type { ContainerStats, ContainerStatus, Image, LinuxResources, PodSandboxMetrics, SandboxStatus } from '../runtime.ts'
+import type { ContainerStats, ContainerStatus, Image, InterfaceUsage, LinuxResources, PodSandboxMetrics, SandboxNetwork, SandboxStatus } from '../runtime.ts'
 import { CONTAINER_STATES, METRIC_TYPES, nameOf, SANDBOX_STATES, signalNameOf } from '../wire/enums.ts'
 import type * as m from '../wire/messages.ts'
 
@@ -50,7 +50,8 @@ export function imageOf(image: Read<typeof m.Image>): Image {
 
 /** `pids` is not CRI's to tell of a container: the client counts. */
 export function containerStatsOf(stats: Read<typeof m.ContainerStats>, pids: number): ContainerStats {
-  const { attributes, cpu, memory, writableLayer } = stats
+  const { attributes, cpu, memory, writableLayer, swap } = stats
+  const told = <K extends string>(name: K, amount: { value: number } | undefined) => (amount ? { [name]: amount.value } as Record<K, number> : {})
   return {
     containerId: attributes?.id ?? '', pids,
     atMs: millis(Math.max(cpu?.timestamp ?? 0, memory?.timestamp ?? 0)),
@@ -59,7 +60,18 @@ export function containerStatsOf(stats: Read<typeof m.ContainerStats>, pids: num
     memoryUsageBytes: memory?.usageBytes?.value ?? 0,
     memoryRssBytes: memory?.rssBytes?.value ?? 0,
     writableLayerUsedBytes: writableLayer?.usedBytes?.value ?? 0,
+    ...told('writableLayerInodesUsed', writableLayer?.inodesUsed), ...told('memoryAvailableBytes', memory?.availableBytes), ...told('pageFaults', memory?.pageFaults), ...told('majorPageFaults', memory?.majorPageFaults),
+    ...(swap && { swap: { usageBytes: swap.swapUsageBytes?.value ?? 0, ...told('availableBytes', swap.swapAvailableBytes) } }),
   }
+}
+
+/** Undefined: it has none of its own, or nothing is told. */
+export function sandboxNetworkOf({ attributes, linux }: Read<typeof m.PodSandboxStats>): SandboxNetwork | undefined {
+  const { defaultInterface, interfaces = [] } = linux?.network ?? {}
+  // Some list it among the others, too.
+  const all = [...(defaultInterface ? [defaultInterface] : []), ...interfaces.filter((i) => i.name !== defaultInterface?.name)]
+  if (!attributes || all.length === 0) return undefined
+  return { podSandboxId: attributes.id, interfaces: all.map(({ name, rxBytes, rxErrors, txBytes, txErrors }): InterfaceUsage => ({ name, rxBytes: rxBytes?.value ?? 0, rxErrors: rxErrors?.value ?? 0, txBytes: txBytes?.value ?? 0, txErrors: txErrors?.value ?? 0 })) }
 }
 
 export function podSandboxMetricsOf({ podSandboxId, metrics, containerMetrics }: Read<typeof m.ListPodSandboxMetrics>['podMetrics'][number]): PodSandboxMetrics {

@@ -6,7 +6,7 @@ import { KeyedLock } from '#base/keyed-lock.ts'
 import type { Log } from '#base/log.ts'
 import type { Read } from '#base/protobuf/message.ts'
 import type {
-  ContainerConfig, ContainerRuntime, ContainerState, ContainerStats, ContainerStatus, ExecRequest, ExportableImage, Image, IoSession, LinuxResources, MetricDescriptor, PodNetwork, PodSandboxConfig, PodSandboxMetrics, RuntimeEvent, SandboxState, SandboxStatus,
+  ContainerConfig, ContainerRuntime, ContainerState, ContainerStats, ContainerStatus, ExecRequest, ExportableImage, Image, IoSession, LinuxResources, MetricDescriptor, PodNetwork, PodSandboxConfig, PodSandboxMetrics, RuntimeEvent, SandboxState, SandboxStatus, SandboxNetwork,
 } from '../runtime.ts'
 import { readCgroupLayout } from '../runc/cgroups.ts'
 import { execOverSpdy, portForwardOverSpdy } from '../streaming/spdy-client.ts'
@@ -15,7 +15,7 @@ import type { Call } from '#base/grpc/call.ts'
 import { GrpcClient, type CallOptions } from '#base/grpc/grpc-client.ts'
 import type * as m from '../wire/messages.ts'
 import { CALLS, OWN_CALLS } from '../wire/services.ts'
-import { containerStatsOf, containerStatusOf, imageOf, podSandboxMetricsOf, sandboxStatusOf } from './answers.ts'
+import { containerStatsOf, containerStatusOf, imageOf, podSandboxMetricsOf, sandboxNetworkOf, sandboxStatusOf } from './answers.ts'
 import { contractError, isUnimplemented, type CallKind } from './errors.ts'
 import { LifeEvents } from './life-events.ts'
 import { checkMountsImages } from './mounts-images.ts'
@@ -236,6 +236,11 @@ export class GrpcRuntime implements ContainerRuntime {
 
   async listContainerStats(): Promise<ContainerStats[]> {
     return Promise.all((await this.#call(CALLS.listContainerStats, {})).stats.map((stats) => this.#statsOf(stats)))
+  }
+
+  async listSandboxNetworks(): Promise<SandboxNetwork[]> {
+    const told = await this.#ifImplemented(this.#call(CALLS.listPodSandboxStats, {}))
+    return (told?.stats ?? []).flatMap((stats) => sandboxNetworkOf(stats) ?? [])
   }
 
   async listMetricDescriptors(): Promise<readonly MetricDescriptor[]> {

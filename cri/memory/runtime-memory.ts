@@ -344,6 +344,10 @@ export function createMemoryRuntime(options: MemoryRuntimeOptions): MemoryRuntim
       await enter('listContainerStats')
       return [...containers.values()].filter((c) => c.status.state === 'running').map((c) => statsOf(c, clock))
     },
+    async listSandboxNetworks() {
+      await enter('listSandboxNetworks')
+      return [...sandboxes.values()].filter((s) => s.status.state === 'ready' && s.status.netnsPath !== undefined).map(({ status }) => ({ podSandboxId: status.id, interfaces: [{ name: 'eth0', rxBytes: 1_000, rxErrors: 0, txBytes: 2_000, txErrors: 0 }] }))
+    },
     async listMetricDescriptors() {
       await enter('listMetricDescriptors')
       return [{ name: 'container_memory_rss', help: 'Size of RSS in bytes.', labelKeys: ['container', 'pod'] }]

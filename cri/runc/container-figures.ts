@@ -1,11 +1,12 @@
 /** What containers use: asked for often (stats), or by whoever scrapes metrics. */
 import { stat, statfs } from 'node:fs/promises'
+import { readCgroupUsage } from '#base/cgroup-usage.ts'
 import type { Clock } from '#base/clock.ts'
 import type { ContainerStats } from '../runtime.ts'
 import type { CgroupLayout } from './cgroups.ts'
 import { readContainerCounters } from './container-counters.ts'
-import { diskUsage, readCgroupUsage } from './container-stats.ts'
 import { deviceOf } from './device-number.ts'
+import { diskUsage, type DiskUsage } from './disk-usage.ts'
 import type { CountedContainer } from './metrics.ts'
 import type { ContainerRecord } from './records.ts'
 import type { RuntimePaths } from './runtime-paths.ts'
@@ -18,7 +19,7 @@ type Measured = Pick<ContainerRecord, 'id' | 'cgroupPath'>
 export class ContainerFigures {
   readonly #paths: RuntimePaths
   readonly #clock: Clock
-  readonly #diskUsage = new Map<string, { bytes: Promise<number>; atMs: number }>()
+  readonly #diskUsage = new Map<string, { usage: Promise<DiskUsage>; atMs: number }>()
 
   constructor(paths: RuntimePaths, clock: Clock) {
     this.#paths = paths
@@ -27,8 +28,8 @@ export class ContainerFigures {
 
   async stats({ id, cgroupPath }: Measured, cgroups: CgroupLayout): Promise<ContainerStats> {
     const atMs = this.#clock.nowMs()
-    const [writableLayerUsedBytes, usage] = await Promise.all([this.#writableBytes(id, atMs), readCgroupUsage(cgroupPath, cgroups)])
-    return { containerId: id, atMs, ...usage, writableLayerUsedBytes }
+    const [written, usage] = await Promise.all([this.#writableLayer(id, atMs), readCgroupUsage(cgroupPath, { version: cgroups.version, root: (controller) => cgroups.controllers.get(controller) })])
+    return { containerId: id, atMs, ...usage, writableLayerUsedBytes: written.bytes, writableLayerInodesUsed: written.inodes }
   }
 
   async counted(record: Measured, cgroups: CgroupLayout): Promise<Pick<CountedContainer, 'stats' | 'counters' | 'fs'>> {
@@ -42,11 +43,11 @@ export class ContainerFigures {
   forget(id: string): void { this.#diskUsage.delete(id) }
 
   /** Noted at once, so that nothing is kept of a container that is forgotten meanwhile, and who asks at the same time waits for the same walk. */
-  #writableBytes(id: string, atMs: number): Promise<number> {
+  #writableLayer(id: string, atMs: number): Promise<DiskUsage> {
     const known = this.#diskUsage.get(id)
-    if (known && Math.abs(atMs - known.atMs) < DISK_USAGE_MAX_AGE_MS) return known.bytes
-    const walk = { atMs, bytes: diskUsage(this.#paths.container(id).upper).then(({ bytes }) => bytes) }
+    if (known && Math.abs(atMs - known.atMs) < DISK_USAGE_MAX_AGE_MS) return known.usage
+    const walk = { atMs, usage: diskUsage(this.#paths.container(id).upper) }
     this.#diskUsage.set(id, walk)
-    return walk.bytes
+    return walk.usage
   }
 }

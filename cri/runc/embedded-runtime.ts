@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream'
 import { CodedError, asError, hasCode } from '#base/errors.ts'
 import { inNetworkNamespace } from '#base/network-namespace.ts'
 import type {
-  ContainerConfig, ContainerRuntime, ContainerState, ContainerStats, ContainerStatus, ExecRequest, Image, IoSession, LinuxResources, MetricDescriptor, PodSandboxConfig, PodSandboxMetrics, RuntimeEvent, SandboxState, SandboxStatus,
+  ContainerConfig, ContainerRuntime, ContainerState, ContainerStats, ContainerStatus, ExecRequest, Image, IoSession, LinuxResources, MetricDescriptor, PodSandboxConfig, PodSandboxMetrics, RuntimeEvent, SandboxNetwork, SandboxState, SandboxStatus,
 } from '../runtime.ts'
 import { openAttach, reopenLog } from './attach-session.ts'
 import { ContainerService } from './container-service.ts'
@@ -165,6 +165,13 @@ export class EmbeddedRuntime implements ContainerRuntime {
       throw error
     }))
     return (await Promise.all(stats)).filter((s) => s !== undefined)
+  }
+
+  listSandboxNetworks(): Promise<SandboxNetwork[]> {
+    const networks = this.#sandboxes.list({ state: 'ready' }).map(({ id, netnsPath }) => ({
+      podSandboxId: id, interfaces: interfacesIn(netnsPath).map((i) => ({ name: i.name, rxBytes: i.receivedBytes, rxErrors: i.receiveErrors, txBytes: i.sentBytes, txErrors: i.sendErrors })),
+    }))
+    return Promise.resolve(networks.filter(({ interfaces }) => interfaces.length > 0))
   }
 
   listMetricDescriptors(): Promise<readonly MetricDescriptor[]> { return Promise.resolve(METRIC_DESCRIPTORS) }

@@ -1,6 +1,6 @@
 /** The contract's types as CRI's messages. Pure. */
 import type { Written } from '#base/protobuf/message.ts'
-import type { ContainerStats, ContainerStatus, Image, LinuxResources, SandboxStatus } from '../runtime.ts'
+import type { ContainerStats, ContainerStatus, Image, InterfaceUsage, LinuxResources, SandboxStatus } from '../runtime.ts'
 import { CONTAINER_STATES, namespaceMessage, PROPAGATIONS, SANDBOX_STATES, signalNumberOf } from '../wire/enums.ts'
 import type * as m from '../wire/messages.ts'
 
@@ -50,17 +50,21 @@ export function imageMessage(i: Image): Written<typeof m.Image> {
 
 export function statsMessage(s: ContainerStats, container: ContainerStatus, mountpoint: string): Written<typeof m.ContainerStats> {
   const timestamp = nanos(s.atMs)
-  const bytes = (value: number) => ({ value })
+  const told = (value: number | undefined) => (value === undefined ? undefined : { value })
   return {
     attributes: { id: s.containerId, metadata: container.metadata, labels: container.labels, annotations: container.annotations },
-    cpu: { timestamp, usageCoreNanoSeconds: bytes(s.cpuUsageCoreNanoSeconds) },
-    memory: { timestamp, workingSetBytes: bytes(s.memoryWorkingSetBytes), usageBytes: bytes(s.memoryUsageBytes), rssBytes: bytes(s.memoryRssBytes) },
-    writableLayer: { timestamp, fsId: { mountpoint }, usedBytes: bytes(s.writableLayerUsedBytes) },
+    cpu: { timestamp, usageCoreNanoSeconds: told(s.cpuUsageCoreNanoSeconds) },
+    memory: {
+      timestamp, workingSetBytes: told(s.memoryWorkingSetBytes), availableBytes: told(s.memoryAvailableBytes), usageBytes: told(s.memoryUsageBytes), rssBytes: told(s.memoryRssBytes),
+      pageFaults: told(s.pageFaults), majorPageFaults: told(s.majorPageFaults),
+    },
+    writableLayer: { timestamp, fsId: { mountpoint }, usedBytes: told(s.writableLayerUsedBytes), inodesUsed: told(s.writableLayerInodesUsed) },
+    ...(s.swap && { swap: { timestamp, swapAvailableBytes: told(s.swap.availableBytes), swapUsageBytes: told(s.swap.usageBytes) } }),
   }
 }
 
-/** Of all its containers. */
-export function sandboxStatsMessage(s: SandboxStatus, containers: readonly { stats: ContainerStats; status: ContainerStatus }[], mountpoint: string, nowMs: number): Written<typeof m.PodSandboxStats> {
+/** Of all its containers; `interfaces`: none of a pod that is on the host's network. */
+export function sandboxStatsMessage(s: SandboxStatus, { containers, interfaces, mountpoint, nowMs }: { containers: readonly { stats: ContainerStats; status: ContainerStatus }[]; interfaces: readonly InterfaceUsage[]; mountpoint: string; nowMs: number }): Written<typeof m.PodSandboxStats> {
   const timestamp = nanos(nowMs)
   const sum = (of: (stats: ContainerStats) => number) => ({ value: containers.reduce((total, { stats }) => total + of(stats), 0) })
   return {
@@ -68,8 +72,15 @@ export function sandboxStatsMessage(s: SandboxStatus, containers: readonly { sta
     linux: {
       cpu: { timestamp, usageCoreNanoSeconds: sum((c) => c.cpuUsageCoreNanoSeconds) },
       memory: { timestamp, workingSetBytes: sum((c) => c.memoryWorkingSetBytes), usageBytes: sum((c) => c.memoryUsageBytes), rssBytes: sum((c) => c.memoryRssBytes) },
+      ...(interfaces.length > 0 && { network: networkMessage(interfaces, timestamp) }),
       process: { timestamp, processCount: sum((c) => c.pids) },
       containers: containers.map(({ stats, status }) => statsMessage(stats, status, mountpoint)),
     },
   }
+}
+
+/** As containerd tells it: the pod's own interface first, then the others. */
+function networkMessage([first, ...others]: readonly InterfaceUsage[], timestamp: number) {
+  const told = ({ name, rxBytes, rxErrors, txBytes, txErrors }: InterfaceUsage) => ({ name, rxBytes: { value: rxBytes }, rxErrors: { value: rxErrors }, txBytes: { value: txBytes }, txErrors: { value: txErrors } })
+  return { timestamp, ...(first && { defaultInterface: told(first) }), interfaces: others.map(told) }
 }

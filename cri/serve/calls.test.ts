@@ -85,6 +85,7 @@ describe('CRI served', () => {
     const { podSandboxId, containerId } = await start('counted')
     const { stats } = await ask(CALLS.podSandboxStats, { podSandboxId })
     assert.deepEqual([stats?.attributes?.metadata?.name, stats?.linux?.containers.map((c) => c.attributes?.id)], ['counted', [containerId]])
+    assert.deepEqual([stats?.linux?.network?.defaultInterface?.name, stats?.linux?.network?.defaultInterface?.txBytes?.value, stats?.linux?.network?.interfaces], ['eth0', 2_000, []])
     const { descriptors } = await ask(CALLS.listMetricDescriptors, {})
     assert.deepEqual(descriptors, [{ name: 'container_memory_rss', help: 'Size of RSS in bytes.', labelKeys: ['container', 'pod'] }])
     const pod = (await ask(CALLS.listPodSandboxMetrics, {})).podMetrics.find((p) => p.podSandboxId === podSandboxId)

@@ -142,8 +142,9 @@ export async function serveRuntime(runtime: ContainerRuntime, options: ServeRunt
     }
   })
   const sandboxStats = async (wanted: (sandbox: SandboxStatus) => boolean) => {
-    const [sandboxes, found, mount] = await Promise.all([runtime.listPodSandbox({ state: 'ready' }), runningStats(), mountpoint()])
-    return sandboxes.filter(wanted).map((s) => sandboxStatsMessage(s, found.filter((c) => c.status.sandboxId === s.id), mount, clock.nowMs()))
+    const [sandboxes, found, networks, mount] = await Promise.all([runtime.listPodSandbox({ state: 'ready' }), runningStats(), runtime.listSandboxNetworks(), mountpoint()])
+    const interfacesOf = new Map(networks.map((n) => [n.podSandboxId, n.interfaces]))
+    return sandboxes.filter(wanted).map((s) => sandboxStatsMessage(s, { containers: found.filter((c) => c.status.sandboxId === s.id), interfaces: interfacesOf.get(s.id) ?? [], mountpoint: mount, nowMs: clock.nowMs() }))
   }
   answer(CALLS.podSandboxStats, async (request) => {
     const id = (await runtime.podSandboxStatus(await sandboxId(request.podSandboxId))).id

@@ -103,8 +103,10 @@ const MemoryUsage = message({
   timestamp: int(1), workingSetBytes: one(2, UInt64Value), availableBytes: one(3, UInt64Value), usageBytes: one(4, UInt64Value), rssBytes: one(5, UInt64Value), pageFaults: one(6, UInt64Value), majorPageFaults: one(7, UInt64Value),
 })
 const FilesystemUsage = message({ timestamp: int(1), fsId: one(2, message({ mountpoint: string(1) })), usedBytes: one(3, UInt64Value), inodesUsed: one(4, UInt64Value) })
+const SwapUsage = message({ timestamp: int(1), swapAvailableBytes: one(2, UInt64Value), swapUsageBytes: one(3, UInt64Value) })
 export const ContainerStats = message({
   attributes: one(1, message({ id: string(1), metadata: one(2, ContainerMetadata), labels: map(3), annotations: map(4) })), cpu: one(2, CpuUsage), memory: one(3, MemoryUsage), writableLayer: one(4, FilesystemUsage),
+  swap: one(5, SwapUsage),
 })
 export const ContainerStatsResponse = message({ stats: one(1, ContainerStats) })
 export const ListContainerStats = { request: message({ filter: one(1, message({ id: string(1), podSandboxId: string(2), labelSelector: map(3) })) }), response: message({ stats: list(1, ContainerStats) }) }

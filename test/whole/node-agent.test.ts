@@ -102,8 +102,13 @@ describe('a node agent', { timeout: 300_000 }, () => {
     match((await ask('/metrics/resource', ...allowed)).body, /^node_memory_working_set_bytes \d+ \d+$/m)
     match((await ask('/metrics/cadvisor', ...allowed)).body, /^container_memory_working_set_bytes\{container="c",.*pod="sized"\} \d+ \d+$/m)
     strictEqual((await ask('/pods', ...allowed)).status, '403')
-    const summary = JSON.parse((await ask('/stats/summary', ...allowed)).body) as { node: { nodeName: string }; pods: { podRef: { name: string }; memory: { workingSetBytes: number } }[] }
-    deepStrictEqual([summary.node.nodeName, summary.pods.some((p) => p.podRef.name === 'sized' && p.memory.workingSetBytes > 0)], ['h1', true])
+    const summary = JSON.parse((await ask('/stats/summary', ...allowed)).body) as {
+      node: { nodeName: string; swap?: { swapUsageBytes: number }; systemContainers: { name: string; memory: { workingSetBytes: number } }[] }
+      pods: { podRef: { name: string }; memory: { workingSetBytes: number }; network?: { name: string; rxBytes: number }; volume: { name: string; usedBytes: number }[] }[]
+    }
+    const sized = summary.pods.find((p) => p.podRef.name === 'sized')
+    deepStrictEqual([summary.node.nodeName, (sized?.memory.workingSetBytes ?? 0) > 0, sized?.network?.name, sized?.volume.map((v) => [/^kube-api-access-/.test(v.name), v.usedBytes > 0])], ['h1', true, 'eth0', [[true, true]]])
+    deepStrictEqual([(summary.node.swap?.swapUsageBytes ?? -1) >= 0, summary.node.systemContainers.filter((s) => s.memory.workingSetBytes > 0).map((s) => s.name)], [true, ['kubelet', 'pods']])
     ok(readFileSync(join(server.dataDir, 'agent/tls/serving-kubelet.pem'), 'utf8').includes('CERTIFICATE'))
   })
 

@@ -1,6 +1,7 @@
 /** The agent's part of the cgroup tree: `<root>/kubepods[/<qos>]/pod<uid>`, with the pod's own limits. Containers below are the runtime's. */
-import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises'
+import { access, mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { readCgroupUsage, type CgroupUsage } from '#base/cgroup-usage.ts'
 import type { Clock } from '#base/clock.ts'
 import { asError, CodedError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
@@ -20,6 +21,10 @@ export interface PodCgroups {
   memoryWorkingSet(pod: Pod): Promise<number | undefined>
   /** Holds all pods together to so much (upstream's node allocatable); what is undefined is not limited. Throws CGROUP_FAILED where the kernel will not have it. */
   holdPods(limits: { cpuMilli: number; memoryBytes?: number; pids?: number }): Promise<void>
+  /** All that it uses: what its containers do, and have done before they ended. Undefined: it has no cgroup. */
+  usage(pod: Pod): Promise<CgroupUsage | undefined>
+  /** Of all pods together. */
+  podsUsage(): Promise<CgroupUsage | undefined>
   /** Of all pods together; undefined where nothing limits them. */
   podsMemory(): Promise<{ limitBytes: number; workingSetBytes: number } | undefined>
   /** Succeeds when there is nothing left, whatever class the pod was in. */
@@ -114,6 +119,10 @@ export async function createPodCgroups(options: PodCgroupsOptions): Promise<PodC
       throw error
     }
   }
+  const usage = async (path: string): Promise<CgroupUsage | undefined> => {
+    const isThere = await access(join(trees[0] ?? '', path)).then(() => true, () => false) // Whatever is wrong with it: nothing can be read there.
+    return isThere ? readCgroupUsage(path, { version: layout.version, root: (controller) => layout.roots.get(layout.version === 2 ? '' : controller) }) : undefined
+  }
   let podsLimitBytes: number | undefined
 
   /** Of the pods that have a cgroup, by uid. */
@@ -175,6 +184,8 @@ export async function createPodCgroups(options: PodCgroupsOptions): Promise<PodC
       await set(podCgroupPath(root, pod), podCgroupLimits(pod), true)
     },
     memoryWorkingSet: (pod) => workingSet(podCgroupPath(root, pod)),
+    usage: (pod) => usage(podCgroupPath(root, pod)),
+    podsUsage: () => usage(`${root}/kubepods`),
     async holdPods({ cpuMilli, memoryBytes, pids }) {
       const path = `${root}/kubepods`
       await makeGroup(path)

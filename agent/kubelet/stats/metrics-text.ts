@@ -23,6 +23,12 @@ const seconds = (nanos: number): number => nanos / 1e9
 const each = (pods: readonly PodSample[], sample: (c: ContainerSample, labels: Record<string, string>, pod: PodSample) => MetricSample): MetricSample[] =>
   pods.flatMap((p) => p.containers.map((c) => sample(c, { container: c.name, namespace: p.namespace, pod: p.name }, p)))
 
+/** Of those of which it is told. */
+const ofMemory = (pods: readonly PodSample[], amount: (c: ContainerSample) => number | undefined): MetricSample[] =>
+  pods.flatMap((p) => p.containers.flatMap((c) => told(amount(c), { container: c.name, namespace: p.namespace, pod: p.name }, c.memory.atMs)))
+const told = (value: number | undefined, labels: Record<string, string>, atMs: number): MetricSample[] => (value === undefined ? [] : [{ labels, value, atMs }])
+const swapLimit = ({ swap }: ContainerSample): number | undefined => (swap?.availableBytes === undefined ? undefined : swap.availableBytes + swap.usageBytes)
+
 /** `/metrics/resource`: what metrics-server reads. Undefined: nothing could be measured. */
 export function resourceMetrics(measured: { node: NodeSample; pods: readonly PodSample[] } | undefined): string {
   if (!measured) return metricsText([{ name: 'resource_scrape_error', help: '[STABLE] 1 if there was an error while getting container metrics, 0 otherwise', type: 'gauge', samples: [{ value: 1 }] }])
@@ -34,11 +40,15 @@ export function resourceMetrics(measured: { node: NodeSample; pods: readonly Pod
   return metricsText([
     { name: 'container_cpu_usage_seconds_total', help: '[STABLE] Cumulative cpu time consumed by the container in core-seconds', type: 'counter', samples: each(pods, (c, labels) => ({ labels, value: seconds(c.cpu.coreNanoSeconds), atMs: c.cpu.atMs })) },
     { name: 'container_memory_working_set_bytes', help: '[STABLE] Current working set of the container in bytes', type: 'gauge', samples: each(pods, (c, labels) => ({ labels, value: c.memory.workingSetBytes, atMs: c.memory.atMs })) },
+    { name: 'container_swap_limit_bytes', help: '[ALPHA] Current amount of the container swap limit in bytes. Reported only on non-windows systems', type: 'gauge', samples: ofMemory(pods, swapLimit) },
+    { name: 'container_swap_usage_bytes', help: '[ALPHA] Current amount of the container swap usage in bytes. Reported only on non-windows systems', type: 'gauge', samples: ofMemory(pods, (c) => c.swap?.usageBytes) },
     { name: 'container_start_time_seconds', help: '[STABLE] Start time of the container since unix epoch in seconds', type: 'gauge', samples: each(pods, (c, labels) => ({ labels, value: c.startedAtMs / 1000 })) },
     { name: 'node_cpu_usage_seconds_total', help: '[STABLE] Cumulative cpu time consumed by the node in core-seconds', type: 'counter', samples: [{ value: seconds(node.cpu.coreNanoSeconds), atMs: node.cpu.atMs }] },
     { name: 'node_memory_working_set_bytes', help: '[STABLE] Current working set of the node in bytes', type: 'gauge', samples: [{ value: node.memory.workingSetBytes, atMs: node.memory.atMs }] },
+    { name: 'node_swap_usage_bytes', help: '[ALPHA] Current swap usage of the node in bytes. Reported only on non-windows systems', type: 'gauge', samples: told(node.swap?.usageBytes, {}, node.memory.atMs) },
     { name: 'pod_cpu_usage_seconds_total', help: '[STABLE] Cumulative cpu time consumed by the pod in core-seconds', type: 'counter', samples: totals.map((t) => ({ labels: t.labels, value: seconds(t.cpu.coreNanoSeconds), atMs: t.cpu.atMs })) },
     { name: 'pod_memory_working_set_bytes', help: '[STABLE] Current working set of the pod in bytes', type: 'gauge', samples: totals.map((t) => ({ labels: t.labels, value: t.memory.workingSetBytes, atMs: t.memory.atMs })) },
+    { name: 'pod_swap_usage_bytes', help: '[ALPHA] Current amount of the pod swap usage in bytes. Reported only on non-windows systems', type: 'gauge', samples: totals.flatMap((t) => told(t.swap?.usageBytes, t.labels, t.memory.atMs)) },
     { name: 'resource_scrape_error', help: '[STABLE] 1 if there was an error while getting container metrics, 0 otherwise', type: 'gauge', samples: [{ value: 0 }] },
   ])
 }

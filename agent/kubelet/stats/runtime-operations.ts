@@ -9,7 +9,7 @@ import type { MetricFamily } from './metrics-text.ts'
 const OPERATIONS: Readonly<Partial<Record<keyof ContainerRuntime, string>>> = {
   version: 'version', status: 'status', runPodSandbox: 'run_podsandbox', stopPodSandbox: 'stop_podsandbox', removePodSandbox: 'remove_podsandbox', podSandboxStatus: 'podsandbox_status', listPodSandbox: 'list_podsandbox',
   createContainer: 'create_container', startContainer: 'start_container', stopContainer: 'stop_container', removeContainer: 'remove_container', listContainers: 'list_containers', containerStatus: 'container_status', updateContainerResources: 'update_container',
-  reopenContainerLog: 'reopen_container_log', execSync: 'exec_sync', exec: 'exec', attach: 'attach', portForward: 'port_forward', containerStats: 'container_stats', listContainerStats: 'list_container_stats',
+  reopenContainerLog: 'reopen_container_log', execSync: 'exec_sync', exec: 'exec', attach: 'attach', portForward: 'port_forward', containerStats: 'container_stats', listContainerStats: 'list_container_stats', listSandboxNetworks: 'list_podsandbox_stats',
   listMetricDescriptors: 'list_metric_descriptors', listPodSandboxMetrics: 'list_podsandbox_metrics', listImages: 'list_images', imageStatus: 'image_status', pullImage: 'pull_image', removeImage: 'remove_image', imageFsInfo: 'image_fs_info',
 }
 

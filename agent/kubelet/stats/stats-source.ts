@@ -1,17 +1,19 @@
 /** Measures node, pods and containers when somebody asks; nothing is sampled meanwhile. Disk usage of volumes and logs is counted at most once a minute. */
 import { dirname } from 'node:path'
-import type { Pod, Stored } from '#api/types/index.ts'
+import type { Pod, Stored, Volume } from '#api/types/index.ts'
+import type { CgroupUsage } from '#base/cgroup-usage.ts'
 import type { Clock } from '#base/clock.ts'
 import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
-import { diskUsage, type ContainerRuntime, type ContainerStats, type ContainerStatus, type DiskUsage } from '#cri/index.ts'
+import { diskUsage, type ContainerRuntime, type ContainerStats, type ContainerStatus, type DiskUsage, type InterfaceUsage } from '#cri/index.ts'
 import { CONTAINER_NAME_LABEL, POD_UID_LABEL } from '../labels.ts'
 import type { HostFacts, HostPressure } from '../node/host-facts.ts'
 import type { PodPaths } from '../pod-paths.ts'
+import { payloadPlugin } from '../volumes/payload.ts'
 import type { VolumeFigures } from '../volumes/persistent-volumes.ts'
-import { readFs, readHostUsage } from './host-usage.ts'
+import { ownUsage, readFs, readHostUsage } from './host-usage.ts'
 import { createCpuRates } from './rates.ts'
-import type { ContainerSample, FsSample, NodeSample, PodSample, VolumeSample } from './summary.ts'
+import type { ContainerSample, FsSample, NodeSample, PodSample, SystemSample, UsageSample, VolumeSample } from './summary.ts'
 
 export interface Measured { node: NodeSample; pods: PodSample[] }
 
@@ -25,7 +27,7 @@ export interface StatsSource {
 export interface ClaimedSample { namespace: string; claim: string; fs: FsSample }
 
 export interface StatsDeps {
-  runtime: Pick<ContainerRuntime, 'listContainerStats' | 'listContainers' | 'imageFsInfo'>
+  runtime: Pick<ContainerRuntime, 'listContainerStats' | 'listContainers' | 'listPodSandbox' | 'listSandboxNetworks' | 'imageFsInfo'>
   pods(): readonly Stored<Pod>[]
   nodeName: string
   rootDir: string
@@ -34,6 +36,9 @@ export interface StatsDeps {
   pressure(): Promise<HostPressure>
   clock: Clock
   log: Log
+  /** Of a pod's own cgroup, and of that of all pods; undefined: there is none. */
+  podUsage(pod: Pod): Promise<CgroupUsage | undefined>
+  podsUsage(): Promise<CgroupUsage | undefined>
   /** Of a volume that is no emptyDir. */
   volumeUsage(podUid: string, volume: string): Promise<VolumeFigures | undefined>
 }
@@ -86,19 +91,47 @@ export function createStatsSource(deps: StatsDeps): StatsSource {
     const { metadata, spec } = pod
     const out: VolumeSample[] = []
     for (const volume of spec?.volumes ?? []) {
-      if (!volume.emptyDir) continue
-      const { bytes, inodes } = await usageOf(paths.volume(metadata.uid, 'kubernetes.io~empty-dir', volume.name))
-      out.push({ name: volume.name, usedBytes: bytes, inodesUsed: inodes, isEphemeral: volume.emptyDir.medium !== 'Memory' })
+      const plugin = volume.emptyDir ? 'kubernetes.io~empty-dir' : payloadPlugin(volume)
+      if (plugin === undefined) continue
+      const { bytes, inodes } = await usageOf(paths.volume(metadata.uid, plugin, volume.name))
+      out.push({ name: volume.name, usedBytes: bytes, inodesUsed: inodes, isEphemeral: isOnDisk(volume) })
     }
     return [...out, ...(await claimedOf(pod))]
   }
 
-  const containerOf = async (s: ContainerStats, c: ContainerStatus, onlyCpuAndMemory: boolean): Promise<ContainerSample> => ({
-    name: c.labels[CONTAINER_NAME_LABEL] ?? c.metadata.name, id: c.id, image: c.imageRef, startedAtMs: c.startedAtMs, pids: s.pids,
-    cpu: { atMs: s.atMs, coreNanoSeconds: s.cpuUsageCoreNanoSeconds, nanoCores: rates.rate(c.id, s.cpuUsageCoreNanoSeconds, s.atMs) },
-    memory: { atMs: s.atMs, usageBytes: s.memoryUsageBytes, workingSetBytes: s.memoryWorkingSetBytes, rssBytes: s.memoryRssBytes },
-    rootfsUsedBytes: s.writableLayerUsedBytes, logsUsedBytes: onlyCpuAndMemory ? 0 : (await usageOf(dirname(c.logPath))).bytes,
+  /** `id`: by which its rate of use is kept. */
+  const sampleOf = (id: string, s: CgroupUsage, atMs: number): UsageSample => ({
+    cpu: { atMs, coreNanoSeconds: s.cpuUsageCoreNanoSeconds, nanoCores: rates.rate(id, s.cpuUsageCoreNanoSeconds, atMs), ...(s.pressure?.cpu && { pressure: s.pressure.cpu }) },
+    memory: {
+      atMs, usageBytes: s.memoryUsageBytes, workingSetBytes: s.memoryWorkingSetBytes, rssBytes: s.memoryRssBytes, ...(s.memoryAvailableBytes !== undefined && { availableBytes: s.memoryAvailableBytes }),
+      ...(s.pageFaults !== undefined && { pageFaults: s.pageFaults }), ...(s.majorPageFaults !== undefined && { majorPageFaults: s.majorPageFaults }), ...(s.pressure?.memory && { pressure: s.pressure.memory }),
+    },
+    ...(s.swap && { swap: s.swap }), ...(s.pressure?.io && { ioPressure: s.pressure.io }),
   })
+
+  const containerOf = async (s: ContainerStats, c: ContainerStatus, onlyCpuAndMemory: boolean): Promise<ContainerSample> => {
+    const logs = onlyCpuAndMemory ? { bytes: 0, inodes: 0 } : await usageOf(dirname(c.logPath))
+    return {
+      name: c.labels[CONTAINER_NAME_LABEL] ?? c.metadata.name, id: c.id, image: c.imageRef, startedAtMs: c.startedAtMs, pids: s.pids, ...sampleOf(c.id, s, s.atMs),
+      rootfsUsedBytes: s.writableLayerUsedBytes, ...(s.writableLayerInodesUsed !== undefined && { rootfsInodesUsed: s.writableLayerInodesUsed }), logsUsedBytes: logs.bytes, logsInodesUsed: logs.inodes,
+    }
+  }
+
+  /** By pod; none of those that are on the node's network. */
+  const networks = async (): Promise<ReadonlyMap<string, readonly InterfaceUsage[]>> => {
+    const [sandboxes, told] = await Promise.all([runtime.listPodSandbox({ state: 'ready' }), runtime.listSandboxNetworks()])
+    const uids = new Map(sandboxes.map((s) => [s.id, s.metadata.uid]))
+    return new Map(told.flatMap(({ podSandboxId, interfaces }) => { const uid = uids.get(podSandboxId); return uid === undefined ? [] : [[uid, interfaces]] }))
+  }
+
+  const systemContainers = async (atMs: number): Promise<SystemSample[]> => {
+    const own = ownUsage()
+    const pods = await deps.podsUsage()
+    return [
+      { name: 'kubelet', startedAtMs: own.startedAtMs, ...sampleOf('kubelet', own, atMs) },
+      ...(pods ? [{ name: 'pods', startedAtMs: own.startedAtMs, ...sampleOf('pods', pods, atMs) }] : []),
+    ]
+  }
 
   const node = async (): Promise<NodeSample> => {
     const [usage, pressure, images] = [await readHostUsage(), await deps.pressure(), await runtime.imageFsInfo()]
@@ -106,8 +139,9 @@ export function createStatsSource(deps: StatsDeps): StatsSource {
     const fs = await readFs(deps.rootDir, atMs)
     return {
       name: deps.nodeName, bootedAtMs: usage.bootedAtMs, interfaces: usage.interfaces, pids: pressure.pids, pidsMax: pressure.pidsMax,
-      cpu: { atMs, coreNanoSeconds: usage.cpuCoreNanoSeconds, nanoCores: rates.rate('/', usage.cpuCoreNanoSeconds, atMs) },
-      memory: { atMs, ...usage.memory },
+      cpu: { atMs, coreNanoSeconds: usage.cpuCoreNanoSeconds, nanoCores: rates.rate('/', usage.cpuCoreNanoSeconds, atMs), ...(usage.pressure?.cpu && { pressure: usage.pressure.cpu }) },
+      memory: { atMs, ...usage.memory, ...(usage.pressure?.memory && { pressure: usage.pressure.memory }) },
+      swap: usage.swap, ...(usage.pressure?.io && { ioPressure: usage.pressure.io }), systemContainers: await systemContainers(atMs),
       fs, imageFs: images.mountpoint === '' ? fs : await readFs(images.mountpoint, atMs).catch(() => fs), // Another runtime's path may not be seen from here.
       imagesUsedBytes: images.usedBytes,
     }
@@ -133,17 +167,26 @@ export function createStatsSource(deps: StatsDeps): StatsSource {
         samples.set(uid, [...(samples.get(uid) ?? []), await containerOf(s, c, onlyCpuAndMemory)])
       }
       const measured = await node()
-      rates.keepOnly(new Set([...byId.keys(), '/']))
+      const interfaces = onlyCpuAndMemory ? new Map<string, readonly InterfaceUsage[]>() : await networks()
       const pods: PodSample[] = []
       for (const pod of deps.pods()) {
         const { name, namespace = '', uid } = pod.metadata
         const own = samples.get(uid)
         if (!own) continue
-        pods.push({ name, namespace, uid, startedAtMs: Date.parse(pod.status?.startTime ?? pod.metadata.creationTimestamp), containers: own, volumes: onlyCpuAndMemory ? [] : await volumesOf(pod) })
+        const usage = await deps.podUsage(pod)
+        const network = interfaces.get(uid)
+        pods.push({
+          name, namespace, uid, startedAtMs: Date.parse(pod.status?.startTime ?? pod.metadata.creationTimestamp), containers: own, volumes: onlyCpuAndMemory ? [] : await volumesOf(pod),
+          ...(usage && { own: sampleOf(uid, usage, measured.cpu.atMs) }), ...(network && { interfaces: network }),
+        })
       }
+      rates.keepOnly(new Set([...byId.keys(), ...pods.map((p) => p.uid), '/', 'kubelet', 'pods']))
       for (const [path, { atMs }] of counted) if (clock.monotonicMs() - atMs > 2 * DISK_MS) counted.delete(path)
       for (const [id, { atMs }] of asked) if (clock.monotonicMs() - atMs > 2 * DISK_MS) asked.delete(id)
       return { node: measured, pods }
     },
   }
 }
+
+/** Counts as ephemeral storage: what is in memory does not, nor what is a projection of the API, but for ConfigMaps, which are on the disk. */
+const isOnDisk = ({ emptyDir, configMap }: Volume): boolean => (emptyDir ? (emptyDir.medium ?? '') === '' : configMap !== undefined)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseInterfaces, parseMemory, parseStat, readFs, readHostUsage } from './host-usage.ts'
+import { ownUsage, parseFaults, parseInterfaces, parseMemory, parseStat, parseSwap, readFs, readHostUsage } from './host-usage.ts'
 import { cadvisorMetrics, metricsText, probeMetrics, resourceMetrics } from './metrics-text.ts'
 import { createCpuRates } from './rates.ts'
 import { ephemeralBytes, podTotals, summaryOf, type ContainerSample, type NodeSample, type PodSample } from './summary.ts'
@@ -17,7 +17,7 @@ const pod: PodSample = {
 const fs = { atMs: AT, capacityBytes: 1_000, availableBytes: 400, usedBytes: 600, inodes: 100, inodesFree: 90, inodesUsed: 10 }
 const node: NodeSample = {
   name: 'n1', bootedAtMs: AT - 3_600_000, cpu: { atMs: AT, coreNanoSeconds: 9_000_000_000, nanoCores: undefined }, memory: { atMs: AT, usageBytes: 900, workingSetBytes: 700, rssBytes: 500, availableBytes: 300 },
-  fs, imageFs: fs, imagesUsedBytes: 77, interfaces: [{ name: 'eth0', rxBytes: 1, rxErrors: 0, txBytes: 2, txErrors: 0 }], pids: 12, pidsMax: 100,
+  fs, imageFs: fs, imagesUsedBytes: 77, interfaces: [{ name: 'eth0', rxBytes: 1, rxErrors: 0, txBytes: 2, txErrors: 0 }], pids: 12, pidsMax: 100, systemContainers: [],
 }
 
 test('/stats/summary has upstream\'s fields; with only_cpu_and_memory nothing else', () => {
@@ -34,10 +34,40 @@ test('/stats/summary has upstream\'s fields; with only_cpu_and_memory nothing el
     pods: [{
       podRef: { name: 'web', namespace: 'shop', uid: 'u1' }, startTime: '2025-12-31T23:58:59Z', cpu: { time, usageNanoCores: 7, usageCoreNanoSeconds: 2_500_000_000 }, memory,
       containers: [{ name: 'a', startTime, cpu: { time, usageNanoCores: 7, usageCoreNanoSeconds: 2_500_000_000 }, memory, rootfs: usage(10), logs: usage(5) }],
-      volume: [{ ...usage(1_000), inodesUsed: 3, name: 'data' }, { ...usage(50), inodesUsed: 1, name: 'ram' }], 'ephemeral-storage': usage(1_015), process_stats: { process_count: 2 },
+      volume: [{ ...usage(1_000), inodesUsed: 3, name: 'data' }, { ...usage(50), inodesUsed: 1, name: 'ram' }], 'ephemeral-storage': { ...usage(1_015), inodesUsed: 3 }, process_stats: { process_count: 2 },
     }],
   })
   assert.deepStrictEqual(Object.keys((summaryOf(node, [pod], true) as { pods: object[] }).pods[0] ?? {}), ['podRef', 'startTime', 'containers', 'cpu', 'memory'])
+})
+
+test('swap, pressure, page faults and what is left of a limit are told of whom they are known', () => {
+  const time = '2026-01-01T00:00:00Z'
+  const stall = (total: number) => ({ full: { total, avg10: 0, avg60: 0, avg300: 0 }, some: { total: 2 * total, avg10: 1.5, avg60: 0, avg300: 0 } })
+  const counted = { cpu: { atMs: AT, coreNanoSeconds: 1, nanoCores: 7, pressure: stall(1) }, memory: { atMs: AT, usageBytes: 300, workingSetBytes: 200, rssBytes: 100, availableBytes: 50, pageFaults: 9, majorPageFaults: 2, pressure: stall(3) }, swap: { usageBytes: 4, availableBytes: 6 }, ioPressure: stall(5) }
+  const shown = { cpu: { time, usageNanoCores: 7, usageCoreNanoSeconds: 1, psi: stall(1) }, memory: { time, availableBytes: 50, usageBytes: 300, workingSetBytes: 200, rssBytes: 100, pageFaults: 9, majorPageFaults: 2, psi: stall(3) }, io: { time, psi: stall(5) }, swap: { time, swapAvailableBytes: 6, swapUsageBytes: 4 } }
+  const startTime = '2025-12-31T23:59:00Z'
+  const world = { ...node, ...counted, systemContainers: [{ name: 'pods', startedAtMs: AT - 60_000, ...counted }] }
+  const told = (onlyCpuAndMemory: boolean) => summaryOf(world, [{ ...pod, containers: [container('a', { ...counted, rootfsInodesUsed: 4, logsInodesUsed: 5 })] }], onlyCpuAndMemory) as { node: Record<string, unknown>; pods: Record<string, unknown>[] }
+  const { node: n, pods: [p] } = told(false)
+  assert.partialDeepStrictEqual(n, { ...shown, systemContainers: [{ name: 'pods', startTime, ...shown }] })
+  assert.partialDeepStrictEqual(p, {
+    containers: [{ name: 'a', startTime, ...shown, rootfs: { inodesUsed: 4, inodes: 100 }, logs: { inodesUsed: 5, inodes: 100 } }],
+    // Where one container's pressure is not the pod's, the pod's own cgroup tells it.
+    cpu: { time, usageNanoCores: 7, usageCoreNanoSeconds: 1 }, swap: { time, swapAvailableBytes: 6, swapUsageBytes: 4 }, memory: { time, usageBytes: 300, workingSetBytes: 200, rssBytes: 100, pageFaults: 9, majorPageFaults: 2 }, 'ephemeral-storage': { inodesUsed: 12 },
+  })
+  assert.deepStrictEqual(told(true).pods.map((each) => each['containers']), [[{ name: 'a', startTime, cpu: shown.cpu, memory: shown.memory, swap: shown.swap }]])
+  const own = summaryOf(node, [{ ...pod, own: counted, interfaces: node.interfaces }]) as { pods: Record<string, unknown>[] }
+  assert.partialDeepStrictEqual(own.pods[0], { ...shown, network: { time, name: 'eth0', rxBytes: 1, interfaces: [{ name: 'eth0', rxBytes: 1, rxErrors: 0, txBytes: 2, txErrors: 0 }] } })
+})
+
+test('/metrics/resource tells of swap where it is counted, of its limit where there is one', () => {
+  const swapping = container('a', { swap: { usageBytes: 4, availableBytes: 6 } })
+  const lines = (swap: boolean) => resourceMetrics({ node: { ...node, ...(swap && { swap: { usageBytes: 9 } }) }, pods: [{ ...pod, containers: swap ? [swapping, container('b', { swap: { usageBytes: 1 } })] : pod.containers }] }).split('\n').filter((l) => /^\w+_swap_/.test(l))
+  assert.deepStrictEqual(lines(true), [
+    `container_swap_limit_bytes{container="a",namespace="shop",pod="web"} 10 ${AT}`, `container_swap_usage_bytes{container="a",namespace="shop",pod="web"} 4 ${AT}`, `container_swap_usage_bytes{container="b",namespace="shop",pod="web"} 1 ${AT}`,
+    `node_swap_usage_bytes 9 ${AT}`, `pod_swap_usage_bytes{namespace="shop",pod="web"} 5 ${AT}`,
+  ])
+  assert.deepStrictEqual(lines(false), [])
 })
 
 test('a pod is the sum of its containers; only volumes on disk are ephemeral storage', () => {
@@ -75,6 +105,9 @@ test('figures of the machine are read off /proc', async () => {
   assert.deepStrictEqual(parseMemory('MemTotal: 1000 kB\nMemFree: 200 kB\nMemAvailable: 600 kB\nAnonPages: 150 kB\n'), { usageBytes: 800 * 1024, workingSetBytes: 400 * 1024, rssBytes: 150 * 1024, availableBytes: 600 * 1024 })
   const dev = 'Inter-| Receive | Transmit\n face |bytes packets\n  lo: 1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0\nbr0: 5 1 6 0 0 0 0 0 7 1 8 0 0 0 0 0\n  eth0: 1 1 2 0 0 0 0 0 3 1 4 0 0 0 0 0\nveth12: 1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n'
   assert.deepStrictEqual(parseInterfaces(dev).map((i) => Object.values(i)), [['eth0', 1, 2, 3, 4], ['br0', 5, 6, 7, 8]])
+  assert.deepStrictEqual([parseSwap('SwapTotal: 10 kB\nSwapFree: 4 kB\n'), parseSwap('')], [{ usageBytes: 6 * 1024, availableBytes: 4 * 1024 }, { usageBytes: 0, availableBytes: 0 }])
+  assert.deepStrictEqual([parseFaults('pgfault 12\npgmajfault 3\n'), parseFaults('')], [{ pageFaults: 12, majorPageFaults: 3 }, {}])
+  assert.ok(ownUsage().memoryRssBytes > 0 && ownUsage().cpuUsageCoreNanoSeconds > 0)
   const usage = await readHostUsage()
   assert.ok(usage.cpuCoreNanoSeconds > 0 && usage.bootedAtMs > 0 && usage.memory.availableBytes > 0)
   const here = await readFs('/', AT)

@@ -22,7 +22,7 @@ import { createBoardWatch } from './node/board/board-watch.ts'
 import { checkReservations, nodeAllocatable, podsLimits } from './node/allocatable.ts'
 import { nodeCapacity } from './node/node-status.ts'
 import { createEvictionManager } from './eviction/eviction-manager.ts'
-import { observeSignals } from './eviction/observe-signals.ts'
+import { hasDedicatedImageFs, observeSignals } from './eviction/observe-signals.ts'
 import { parseThresholds } from './eviction/thresholds.ts'
 import { createGarbageCollector } from './garbage/garbage-collector.ts'
 import { podPaths } from './pod-paths.ts'
@@ -153,6 +153,8 @@ export function createKubelet(given: KubeletOptions): Kubelet {
     runtime, config, clock, log, tell: aboutNode, disk: (path) => readFs(path === '' ? rootDir : path, clock.nowMs()),
     isLive: (sandboxId) => (workers?.list() ?? []).some((m) => !m.tornDown && m.sandboxIds.has(sandboxId)),
   })
+  /** Found out once: it does not change while an agent runs. */
+  const imageFs: { isDedicated?: boolean } = {}
   const eviction = createEvictionManager({
     thresholds: parseThresholds(config), maxPodGraceSeconds: config.evictionMaxPodGraceSeconds, transitionMs: config.evictionTransitionMs, clock, log, tell: aboutNode,
     observe: () => observeSignals({ pressure, runtime, rootDir, memoryBytes: options.hostFacts.memoryBytes, podsMemory: async () => cgroups?.podsMemory(), clock }),
@@ -160,10 +162,12 @@ export function createKubelet(given: KubeletOptions): Kubelet {
     measure: async () => (await stats.measure()).pods,
     freeDisk: () => garbage.freeDisk(),
     onConditions: () => reporter.poke(),
-    evict({ pod, graceSeconds, message, annotations }) {
+    hasImageFs: async () => (imageFs.isDedicated ??= await hasDedicatedImageFs({ runtime, rootDir })),
+    hasEnded: (uid) => workers?.get(uid)?.tornDown ?? true,
+    evict({ pod, graceSeconds, message, signal, annotations }) {
       const memory = workers?.get(pod.metadata.uid)
       if (!memory) return
-      memory.rejected = { reason: 'Evicted', message, eviction: { graceSeconds, sinceMs: clock.nowMs() } }
+      memory.rejected = { reason: 'Evicted', message, eviction: { graceSeconds, sinceMs: clock.nowMs(), ...(signal.endsWith('.limit') && { condition: false }) } }
       events.event(asReference(pod), 'Warning', 'Evicted', message, annotations)
       workers?.wake(memory.uid)
     },

@@ -82,9 +82,10 @@ function ready(view: PodView, containers: Verdict): Verdict {
   return messages.length === 0 ? { status: 'True' } : { status: 'False', reason: 'ReadinessGatesNotReady', message: messages.join(', ') }
 }
 
-/** KEP-3329: a pod that this node ended, not its own failure. */
+/** KEP-3329: a pod that this node ended, not its own failure; one beyond its own limits of storage failed itself. */
 function evictionVerdict({ rejected }: PodView): [string, Verdict][] {
-  return rejected?.eviction ? [['DisruptionTarget', { status: 'True', reason: 'TerminationByKubelet', message: rejected.eviction.condition ?? rejected.message }]] : []
+  if (!rejected?.eviction || rejected.eviction.condition === false) return []
+  return [['DisruptionTarget', { status: 'True', reason: 'TerminationByKubelet', message: rejected.eviction.condition ?? rejected.message }]]
 }
 
 function resizeVerdicts(view: PodView, { ending }: ConditionInput): [string, Verdict][] {

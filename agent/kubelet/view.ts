@@ -51,7 +51,7 @@ export interface Rejection {
   reason: string
   message: string
   /** Set when it ran: by which it is to end, and since when (wall time). */
-  eviction?: { graceSeconds: number; sinceMs: number; /** What its DisruptionTarget condition says; default: the message. */ condition?: string }
+  eviction?: { graceSeconds: number; sinceMs: number; /** What its DisruptionTarget condition says; default: the message. False: it has none, for it was its own doing. */ condition?: string | false }
 }
 
 export interface PodView {

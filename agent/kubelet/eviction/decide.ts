@@ -2,8 +2,8 @@
  * The eviction manager: what a look at the node's resources leads to. Pure; upstream's pkg/kubelet/eviction in its order: thresholds met,
  * conditions told (and kept told for a while), pods over limits of their own, then what costs nobody a pod, then one pod.
  */
-import { podQosClass } from '#api/types/pods.ts'
-import { fromValue, parseQuantity, quantityValue } from '#api/types/quantity.ts'
+import { podLimits, podQosClass } from '#api/types/pods.ts'
+import { parseQuantity, quantityValue } from '#api/types/quantity.ts'
 import type { Pod, Stored, Toleration } from '#api/types/index.ts'
 import { ephemeralBytes, type PodSample } from '../stats/summary.ts'
 import { isCritical, memoryOf, rankForEviction, type PodUsage } from './rank.ts'
@@ -53,14 +53,16 @@ export function decidePressure({ thresholds, observations, memory, nowMs, transi
   }
 }
 
-export interface Eviction { pod: Stored<Pod>; graceSeconds: number; message: string; signal: Signal | 'ephemeral-storage limit'; /** Of its Event: who used what of the resource that was short. */ annotations?: Readonly<Record<string, string>> }
+/** As metrics name them. */
+export type LimitSignal = 'emptydirfs.limit' | 'ephemeralpodfs.limit' | 'ephemeralcontainerfs.limit'
+export interface Eviction { pod: Stored<Pod>; graceSeconds: number; message: string; signal: Signal | LimitSignal; /** Of its Event: who used what of the resource that was short. */ annotations?: Readonly<Record<string, string>> }
 
 /** A hard threshold leaves a pod this long. */
 const IMMEDIATE_GRACE_SECONDS = 1
 
 /** Whom to evict for the threshold; undefined: nobody may be. */
-export function decideVictim(threshold: Threshold, pods: readonly PodUsage[], { observations, maxPodGraceSeconds }: Pick<EvictionView, 'observations' | 'maxPodGraceSeconds'>): Eviction | undefined {
-  const victim = rankForEviction(pods, threshold.signal).find(({ pod }) => !isCritical(pod))
+export function decideVictim(threshold: Threshold, pods: readonly PodUsage[], { observations, maxPodGraceSeconds, hasImageFs }: Pick<EvictionView, 'observations' | 'maxPodGraceSeconds'> & { hasImageFs: boolean }): Eviction | undefined {
+  const victim = rankForEviction(pods, threshold.signal, hasImageFs).find(({ pod }) => !isCritical(pod))
   if (!victim) return undefined
   const own = victim.pod.spec?.terminationGracePeriodSeconds ?? 30
   return {
@@ -99,11 +101,11 @@ function pressureWords({ signal, limit }: Threshold, { pod, sample }: PodUsage, 
 const kibi = (bytes: number): string => (bytes === 0 ? '0' : `${Math.ceil(bytes / 1024)}Ki`)
 const available = (signal: Signal, amount: number): string => (isMemorySignal(signal) || signal.endsWith('fs.available') ? kibi(amount) : String(Math.round(amount)))
 
-/** Pods that use more of the node's disk than they said they would: those go whatever is free. */
-export function decideOverLimit(pods: readonly PodUsage[]): Eviction[] {
+/** Pods that use more of the node's disk than they said they would: those go whatever is free. `hasImageFs`: what containers write is not on the node's disk. */
+export function decideOverLimit(pods: readonly PodUsage[], hasImageFs: boolean): Eviction[] {
   return pods.flatMap(({ pod, sample }) => {
-    const message = sample && overLimit(pod, sample)
-    return message === undefined ? [] : [{ pod, graceSeconds: IMMEDIATE_GRACE_SECONDS, message, signal: 'ephemeral-storage limit' as const }]
+    const over = sample && !isCritical(pod) ? overLimit(pod, sample, hasImageFs) : undefined
+    return over ? [{ pod, graceSeconds: IMMEDIATE_GRACE_SECONDS, ...over }] : []
   })
 }
 
@@ -112,21 +114,21 @@ export function hasStorageLimit({ spec }: Pod): boolean {
   return (spec?.volumes ?? []).some((v) => v.emptyDir?.sizeLimit !== undefined) || [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])].some((c) => c.resources?.limits?.['ephemeral-storage'] !== undefined)
 }
 
-function overLimit(pod: Pod, sample: PodSample): string | undefined {
+function overLimit(pod: Pod, sample: PodSample, hasImageFs: boolean): { signal: LimitSignal; message: string } | undefined {
   for (const { name, emptyDir } of pod.spec?.volumes ?? []) {
     const limit = emptyDir?.sizeLimit
     const used = sample.volumes.find((v) => v.name === name)?.usedBytes ?? 0
     // A limit of nothing is no limit, as upstream's.
-    if (limit !== undefined && parseQuantity(limit).nano > 0n && used > quantityValue(limit)) return `Usage of EmptyDir volume "${name}" exceeds the limit "${limit}". `
+    if (limit !== undefined && parseQuantity(limit).nano > 0n && used > quantityValue(limit)) return { signal: 'emptydirfs.limit', message: `Usage of EmptyDir volume "${name}" exceeds the limit "${limit}". ` }
   }
-  const containers = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? []).filter((c) => c.restartPolicy === 'Always')]
-  const limits = containers.map((c) => c.resources?.limits?.['ephemeral-storage'])
-  const total = limits.reduce((sum, limit) => sum + quantityValue(limit), 0)
-  if (limits.length > 0 && limits.every((limit) => limit !== undefined) && ephemeralBytes(sample) > total) return `Pod ephemeral local storage usage exceeds the total limit of containers ${fromValue(total, 'BinarySI')}. `
-  for (const [i, c] of containers.entries()) {
-    const limit = limits[i]
-    const own = sample.containers.find((x) => x.name === c.name)
-    if (limit !== undefined && own && own.rootfsUsedBytes + own.logsUsedBytes > quantityValue(limit)) return `Container ${c.name} exceeded its local ephemeral storage limit "${limit}". `
+  // As upstream's: containers without a limit share that of the others.
+  const total = podLimits(pod)['ephemeral-storage']
+  if (total !== undefined && ephemeralBytes(sample) > quantityValue(total)) return { signal: 'ephemeralpodfs.limit', message: `Pod ephemeral local storage usage exceeds the total limit of containers ${total}. ` }
+  for (const { name, logsUsedBytes, rootfsUsedBytes } of sample.containers) {
+    const limit = pod.spec?.containers.find((c) => c.name === name)?.resources?.limits?.['ephemeral-storage']
+    if (limit !== undefined && parseQuantity(limit).nano > 0n && logsUsedBytes + (hasImageFs ? 0 : rootfsUsedBytes) > quantityValue(limit)) {
+      return { signal: 'ephemeralcontainerfs.limit', message: `Container ${name} exceeded its local ephemeral storage limit "${limit}". ` }
+    }
   }
   return undefined
 }

@@ -24,10 +24,14 @@ export interface EvictionManagerDeps {
   /** Upstream's evictionPressureTransitionPeriod. */
   transitionMs: number
   observe: () => Promise<Observations>
+  /** Images and what containers write are on a file system of their own. */
+  hasImageFs: () => Promise<boolean>
   /** Of pods that run and have not been asked to end. */
   pods: () => readonly Stored<Pod>[]
   measure: () => Promise<readonly PodSample[]>
   evict: (eviction: Eviction) => void
+  /** Nothing of it runs or is mounted any more. */
+  hasEnded: (uid: string) => boolean
   /** Before a pod is taken for want of disk. */
   freeDisk: () => Promise<void>
   onConditions: () => void
@@ -37,11 +41,17 @@ export interface EvictionManagerDeps {
   log: Log
 }
 
+/** Upstream's: a pod has one and a half times its grace to be killed, ten seconds at least, and then so long until its volumes are gone; no other is evicted meanwhile. */
+const KILL_MS_MIN = 10_000
+const CLEANUP_MS = 30_000
+
 export function createEvictionManager(deps: EvictionManagerDeps): EvictionManager {
   const { thresholds, maxPodGraceSeconds, transitionMs, clock } = deps
   const log = deps.log.with('eviction')
   let state: EvictionState = { memory: NO_EVICTION_MEMORY, conditions: new Set(), reclaim: undefined }
   const counts = new Map<string, number>()
+  /** Evicted pods, until when they are waited for: what they free shows only then. */
+  const ending = new Map<string, number>()
   const ages = createHistogram({ name: 'kubelet_eviction_stats_age_seconds', help: '[ALPHA] Time between when stats are collected, and when pod is evicted based on those stats by eviction signal', bounds: DEFAULT_BOUNDS, labels: ['eviction_signal'] })
 
   const evict = (eviction: Eviction) => {
@@ -49,6 +59,12 @@ export function createEvictionManager(deps: EvictionManagerDeps): EvictionManage
     counts.set(signal, (counts.get(signal) ?? 0) + 1)
     log.warn('a pod is evicted', { pod: `${pod.metadata.namespace ?? ''}/${pod.metadata.name}`, signal, message: message.trim() })
     deps.evict(eviction)
+    ending.set(pod.metadata.uid, clock.monotonicMs() + Math.max(KILL_MS_MIN, eviction.graceSeconds * 1_500) + CLEANUP_MS)
+  }
+
+  const mayEvict = (): boolean => {
+    for (const [uid, untilMs] of ending) if (deps.hasEnded(uid) || clock.monotonicMs() >= untilMs) ending.delete(uid)
+    return ending.size === 0
   }
 
   const withUsage = async (pods: readonly Stored<Pod>[]) => {
@@ -56,15 +72,17 @@ export function createEvictionManager(deps: EvictionManagerDeps): EvictionManage
     return pods.map((pod) => ({ pod, sample: samples.get(pod.metadata.uid) }))
   }
 
-  const takeFor = async (threshold: Threshold, seenMs: number): Promise<void> => {
+  const takeFor = async (threshold: Threshold, observations: Observations, seenMs: number): Promise<void> => {
+    const hasImageFs = await deps.hasImageFs()
     deps.tell('EvictionThresholdMet', `Attempting to reclaim ${isMemorySignal(threshold.signal) ? 'memory' : threshold.signal.startsWith('pid') ? 'pids' : threshold.signal.endsWith('inodesFree') ? 'inodes' : 'ephemeral-storage'}`)
-    if (threshold.signal.includes('fs.')) {
+    // Where images are elsewhere, removing them does not help the node's disk.
+    if (threshold.signal.startsWith('imagefs') || (threshold.signal.startsWith('nodefs') && !hasImageFs)) {
       await deps.freeDisk()
       if (thresholdsMet([threshold], await deps.observe(), true).length === 0) return
     }
     const pods = await withUsage(deps.pods())
     for (const signal of new Set(state.memory.met.map((t) => t.signal))) ages.observe((clock.monotonicMs() - seenMs) / 1000, { eviction_signal: signal })
-    const eviction = decideVictim(threshold, pods, { observations: await deps.observe(), maxPodGraceSeconds })
+    const eviction = decideVictim(threshold, pods, { observations, maxPodGraceSeconds, hasImageFs })
     if (eviction) evict(eviction)
     else log.warn('nothing is left that may be evicted', { signal: threshold.signal })
   }
@@ -75,14 +93,16 @@ export function createEvictionManager(deps: EvictionManagerDeps): EvictionManage
       try {
         const before = [...state.conditions].toSorted().join()
         const seenMs = clock.monotonicMs()
-        state = decidePressure({ thresholds, observations: await deps.observe(), memory: state.memory, nowMs: clock.monotonicMs(), transitionMs, maxPodGraceSeconds })
+        const observations = await deps.observe()
+        state = decidePressure({ thresholds, observations, memory: state.memory, nowMs: clock.monotonicMs(), transitionMs, maxPodGraceSeconds })
         if ([...state.conditions].toSorted().join() !== before) deps.onConditions()
+        if (!mayEvict()) return
         const pods = deps.pods()
         const limited = pods.filter(hasStorageLimit)
-        const over = limited.length > 0 ? decideOverLimit(await withUsage(limited)) : []
+        const over = limited.length > 0 ? decideOverLimit(await withUsage(limited), await deps.hasImageFs()) : []
         for (const eviction of over) evict(eviction)
         // What those free shows in the next look; one pod at a time otherwise, for the same reason.
-        if (over.length === 0 && state.reclaim) await takeFor(state.reclaim, seenMs)
+        if (over.length === 0 && state.reclaim) await takeFor(state.reclaim, observations, seenMs)
       } catch (error) {
         log.warn('the node\'s resources cannot be looked at', { error: asError(error) })
       }

@@ -6,10 +6,10 @@ import { silentLog } from '#base/log.ts'
 import { KUBELET_DEFAULTS } from '../config.ts'
 import type { ContainerSample, PodSample } from '../stats/summary.ts'
 import { aContainer, aPod } from '../testing/builders.ts'
-import { decideOverLimit, decidePressure, decideVictim, hasStorageLimit, NO_EVICTION_MEMORY, pressureRefusal, type EvictionMemory } from './decide.ts'
+import { decideOverLimit, decidePressure, decideVictim, hasStorageLimit, NO_EVICTION_MEMORY, pressureRefusal, type EvictionMemory, type LimitSignal } from './decide.ts'
 import { createEvictionManager } from './eviction-manager.ts'
 import { rankForEviction, type PodUsage } from './rank.ts'
-import { durationMs, parseThresholds, thresholdsMet, type Observations, type PressureCondition, type Threshold } from './thresholds.ts'
+import { durationMs, parseThresholds, thresholdsMet, type Observations, type PressureCondition, type Signal, type Threshold } from './thresholds.ts'
 
 const MI = 2 ** 20
 const GI = 2 ** 30
@@ -27,7 +27,10 @@ test('upstream\'s defaults are read; what means nothing is refused with the name
   for (const [wrong, says] of [
     [{ evictionHard: { 'memory.free': '1Gi' } }, /unknown eviction signal "memory\.free"/], [{ evictionHard: { 'memory.available': 'much' } }, /"much" is neither an amount/], [{ evictionHard: { 'memory.available': '120%' } }, /neither/], [{ evictionHard: { 'memory.available': '-1' } }, /neither/],
     [{ evictionSoft: { 'memory.available': '1Gi' } }, /grace period must be specified/], [{ evictionSoft: { 'memory.available': '1Gi' }, evictionSoftGracePeriod: { 'memory.available': 'soon' } }, /"soon" is not a duration/],
+    [{ evictionHard: { 'memory.available': '0' } }, /eviction threshold memory\.available must be positive: 0/], [{ evictionHard: { 'containerfs.available': '0' } }, /must be positive/],
+    [{ evictionHard: { 'memory.available': '1Gi' }, evictionMinimumReclaim: { 'memory.available': '0%' } }, /eviction percentage minimum reclaim memory\.available must be positive: 0%/],
   ] as const) assert.throws(() => config(wrong), says)
+  assert.deepStrictEqual(config({ evictionHard: { 'containerfs.available': '10%', 'pid.available': '5%' }, evictionSoft: { 'containerfs.inodesFree': '5%' }, evictionSoftGracePeriod: { 'containerfs.inodesFree': '1s' } }).map((t) => t.signal), ['pid.available'], 'of what containers write the images\' thresholds hold, as upstream\'s')
   assert.deepStrictEqual(['30s', '1h', '1m30s', '500ms', '1.5h'].map(durationMs), [30_000, 3_600_000, 90_000, 500, 5_400_000])
 })
 
@@ -63,7 +66,7 @@ test('what all pods together may have runs short like the node\'s own memory, fo
   assert.deepStrictEqual([pods(99 * MI), pods(100 * MI), memory(2 * GI)].map((o) => [[...look(o).conditions], look(o).reclaim?.signal]), [[['MemoryPressure'], 'allocatableMemory.available'], [[], undefined], [[], undefined]])
   const short = thresholds[1]
   assert.ok(short)
-  const eviction = decideVictim(short, [{ pod: podOf('big'), sample: sampleOf([{ memory: { atMs: 0, usageBytes: 0, workingSetBytes: 2_000 * MI, rssBytes: 0 } }], { uid: 'big' }) }], { observations: pods(50 * MI), maxPodGraceSeconds: 0 })
+  const eviction = decideVictim(short, [{ pod: podOf('big'), sample: sampleOf([{ memory: { atMs: 0, usageBytes: 0, workingSetBytes: 2_000 * MI, rssBytes: 0 } }], { uid: 'big' }) }], { observations: pods(50 * MI), maxPodGraceSeconds: 0, hasImageFs: false })
   assert.deepStrictEqual([eviction?.signal, eviction?.message.split('.')[0], eviction?.message.includes('Threshold quantity: 100Mi, available: 51200Ki')], ['allocatableMemory.available', 'The node was low on resource: memory', true])
 })
 
@@ -108,7 +111,7 @@ test('for memory: those over their request first, then by priority, then by how 
     { pod: podOf('best-effort'), sample: sampleOf([working(250)]) },
     { pod: podOf('closer-to-it', asking({ memory: '110Mi' })), sample: sampleOf([working(100)]) },
     { pod: podOf('unmeasured', {}, { priority: 7 }), sample: undefined },
-  ], 'memory.available')), ['unmeasured', 'over-much', 'best-effort', 'over-a-little', 'important', 'closer-to-it', 'within'])
+  ], 'memory.available', false)), ['unmeasured', 'over-much', 'best-effort', 'over-a-little', 'important', 'closer-to-it', 'within'])
 })
 
 test('for disk by what they use of it, for processes by how many they have, both after priority', () => {
@@ -116,15 +119,35 @@ test('for disk by what they use of it, for processes by how many they have, both
   const pods = [
     { pod: podOf('a'), sample: disk(10, 0, 1) }, { pod: podOf('b'), sample: disk(0, 5, 9) }, { pod: podOf('c', asking({ 'ephemeral-storage': '1Gi' })), sample: disk(100, 100, 5) }, { pod: podOf('d', {}, { priority: -5 }), sample: disk(1, 0, 2) },
   ]
-  assert.deepStrictEqual([names(rankForEviction(pods, 'nodefs.available')), names(rankForEviction(pods, 'imagefs.available')), names(rankForEviction(pods, 'nodefs.inodesFree'))], [['d', 'b', 'a', 'c'], ['d', 'b', 'a', 'c'], ['d', 'b', 'c', 'a']])
+  assert.deepStrictEqual([names(rankForEviction(pods, 'nodefs.available', false)), names(rankForEviction(pods, 'imagefs.available', false)), names(rankForEviction(pods, 'nodefs.inodesFree', false))], [['d', 'b', 'a', 'c'], ['d', 'b', 'a', 'c'], ['d', 'b', 'c', 'a']])
   const busy = [{ pod: podOf('few'), sample: sampleOf([{ pids: 3 }]) }, { pod: podOf('many'), sample: sampleOf([{ pids: 2 }, { pids: 9 }]) }, { pod: podOf('vip', {}, { priority: 1 }), sample: sampleOf([{ pids: 99 }]) }]
-  assert.deepStrictEqual(names(rankForEviction(busy, 'pid.available')), ['many', 'few', 'vip'])
+  assert.deepStrictEqual(names(rankForEviction(busy, 'pid.available', false)), ['many', 'few', 'vip'])
+})
+
+test('for disk by how far they are over what they asked for; where images are on a disk of their own, writable layers count there and all else on the node\'s', () => {
+  const on = (name: string, more: { layer?: number; logs?: number; volume?: number; asks?: string }) => ({
+    pod: podOf(name, asking({ 'ephemeral-storage': more.asks ?? '0' })),
+    sample: sampleOf([{ rootfsUsedBytes: more.layer ?? 0, rootfsInodesUsed: more.layer ?? 0, logsUsedBytes: more.logs ?? 0, logsInodesUsed: more.logs ?? 0 }], { volumes: [{ name: 'v', usedBytes: more.volume ?? 0, inodesUsed: more.volume ?? 0, isEphemeral: true }] }),
+  })
+  const pods = [on('modest', { layer: 900, asks: '800' }), on('writer', { layer: 300 }), on('logger', { logs: 200 }), on('hoarder', { volume: 250 })]
+  const ranked = (signal: Signal, hasImageFs: boolean) => names(rankForEviction(pods, signal, hasImageFs))
+  assert.deepStrictEqual([ranked('nodefs.available', false), ranked('nodefs.available', true), ranked('imagefs.available', true)], [
+    ['writer', 'hoarder', 'logger', 'modest'], ['hoarder', 'logger', 'writer', 'modest'], ['writer', 'modest', 'logger', 'hoarder'],
+  ])
+  assert.deepStrictEqual([ranked('nodefs.inodesFree', false), ranked('nodefs.inodesFree', true), ranked('imagefs.inodesFree', true)], [
+    ['modest', 'writer', 'hoarder', 'logger'], ['hoarder', 'logger', 'modest', 'writer'], ['modest', 'writer', 'logger', 'hoarder'],
+  ])
+})
+
+test('for memory a pod is what its cgroup uses, where that is known', () => {
+  const own = { cpu: { atMs: 0, coreNanoSeconds: 0, nanoCores: 0 }, memory: { atMs: 0, usageBytes: 0, workingSetBytes: 500 * MI, rssBytes: 0 } }
+  assert.deepStrictEqual(names(rankForEviction([{ pod: podOf('a'), sample: sampleOf([working(400)]) }, { pod: podOf('fills-a-volume-in-memory'), sample: sampleOf([working(1)], { own }) }], 'memory.available', false)), ['fills-a-volume-in-memory', 'a'])
 })
 
 test('the victim is told upstream\'s sentence; critical and static pods are never taken', () => {
   const [hard] = HARD
   assert.ok(hard)
-  const input = { observations: memory(50 * MI), maxPodGraceSeconds: 60 }
+  const input = { observations: memory(50 * MI), maxPodGraceSeconds: 60, hasImageFs: false }
   const critical = { pod: podOf('critical', {}, { priority: 2_000_000_000 }), sample: sampleOf([working(3_000)]) }
   const fixed = { pod: aPod({}, { name: 'fixed', annotations: { 'kubernetes.io/config.source': 'file' } }), sample: sampleOf([working(2_000)]) }
   const victim = { pod: podOf('victim', asking({ memory: '64Mi' }), { priority: 5 }), sample: sampleOf([working(100), working(0)]) }
@@ -143,22 +166,31 @@ test('the victim is told upstream\'s sentence; critical and static pods are neve
 
 const storage = (limit: string): Partial<Container> => ({ resources: { limits: { 'ephemeral-storage': limit } } })
 const volume = (usedBytes: number, isEphemeral = true) => ({ volumes: [{ name: 'data', usedBytes, inodesUsed: 1, isEphemeral }] })
-const limits: [string, Stored<Pod>, PodSample, string | undefined][] = [
+const limits: [string, Stored<Pod>, PodSample, string | undefined, LimitSignal?][] = [
   ['an emptyDir within its limit', podOf('p', {}, { volumes: [{ name: 'data', emptyDir: { sizeLimit: '1Mi' } }] }), sampleOf([{}], volume(MI)), undefined],
-  ['an emptyDir beyond it', podOf('p', {}, { volumes: [{ name: 'data', emptyDir: { sizeLimit: '1Mi' } }] }), sampleOf([{}], volume(MI + 1)), 'Usage of EmptyDir volume "data" exceeds the limit "1Mi". '],
-  ['one in memory, too', podOf('p', {}, { volumes: [{ name: 'data', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } }] }), sampleOf([{}], volume(2 * MI, false)), 'Usage of EmptyDir volume "data" exceeds the limit "1Mi". '],
+  ['an emptyDir beyond it', podOf('p', {}, { volumes: [{ name: 'data', emptyDir: { sizeLimit: '1Mi' } }] }), sampleOf([{}], volume(MI + 1)), 'Usage of EmptyDir volume "data" exceeds the limit "1Mi". ', 'emptydirfs.limit'],
+  ['one in memory, too', podOf('p', {}, { volumes: [{ name: 'data', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } }] }), sampleOf([{}], volume(2 * MI, false)), 'Usage of EmptyDir volume "data" exceeds the limit "1Mi". ', 'emptydirfs.limit'],
   ['a limit of 0 is none', podOf('p', {}, { volumes: [{ name: 'data', emptyDir: { sizeLimit: '0' } }] }), sampleOf([{}], volume(2 * MI)), undefined],
-  ['a pod whose containers all have limits, beyond them together with its volumes', podOf('p', storage('1Mi')), sampleOf([{ rootfsUsedBytes: 600 * 1024 }], volume(600 * 1024)), 'Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. '],
+  ['a pod whose containers all have limits, beyond them together with its volumes', podOf('p', storage('1Mi')), sampleOf([{ rootfsUsedBytes: 600 * 1024 }], volume(600 * 1024)), 'Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. ', 'ephemeralpodfs.limit'],
+  ['a container without a limit shares that of the others', aPod({ containers: [aContainer('app', storage('1Mi')), aContainer('c1')] }), sampleOf([{}, { logsUsedBytes: MI + 1 }]), 'Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. ', 'ephemeralpodfs.limit'],
+  ['a critical pod is never taken', podOf('p', storage('1Mi'), { priority: 2_000_000_000 }), sampleOf([{ rootfsUsedBytes: 9 * MI }]), undefined],
   ['a volume in memory does not count', podOf('p', storage('1Mi')), sampleOf([{ rootfsUsedBytes: 600 * 1024 }], volume(600 * 1024, false)), undefined],
-  ['a container beyond its own, by what it wrote and logged', aPod({ containers: [aContainer('app', storage('1Mi')), aContainer('c1')] }), sampleOf([{ rootfsUsedBytes: MI, logsUsedBytes: 1 }, {}]), 'Container app exceeded its local ephemeral storage limit "1Mi". '],
+  ['a container beyond its own, by what it wrote and logged', aPod({ containers: [aContainer('app', storage('1Mi')), aContainer('c1', storage('1Mi'))] }), sampleOf([{ rootfsUsedBytes: MI, logsUsedBytes: 1 }, {}]), 'Container app exceeded its local ephemeral storage limit "1Mi". ', 'ephemeralcontainerfs.limit'],
+  ['a container\'s limit of 0 is none', aPod({ containers: [aContainer('app', storage('0')), aContainer('c1', storage('1Mi'))] }), sampleOf([{ rootfsUsedBytes: MI }, {}]), undefined],
   ['no limits, no eviction', podOf('p'), sampleOf([{ rootfsUsedBytes: 9 * GI }], volume(9 * GI)), undefined],
 ]
-for (const [name, pod, sample, message] of limits) {
+for (const [name, pod, sample, message, signal] of limits) {
   test(`local storage: ${name}`, () => {
-    assert.deepStrictEqual(decideOverLimit([{ pod, sample }]), message === undefined ? [] : [{ pod, graceSeconds: 1, signal: 'ephemeral-storage limit', message }])
+    assert.deepStrictEqual(decideOverLimit([{ pod, sample }], false), message === undefined ? [] : [{ pod, graceSeconds: 1, signal, message }])
     assert.equal(hasStorageLimit(pod), name !== 'no limits, no eviction')
   })
 }
+
+test('local storage: where images are on a disk of their own a container\'s limit is for its logs, its pod\'s for all', () => {
+  const pod = aPod({ containers: [aContainer('app', storage('1Mi')), aContainer('c1', storage('9Mi'))] })
+  const over = (sample: PodSample) => decideOverLimit([{ pod, sample }], true).map((e) => e.signal)
+  assert.deepStrictEqual([over(sampleOf([{ rootfsUsedBytes: 2 * MI }, {}])), over(sampleOf([{ logsUsedBytes: 2 * MI }, {}])), over(sampleOf([{ rootfsUsedBytes: 11 * MI }, {}]))], [[], ['ephemeralcontainerfs.limit'], ['ephemeralpodfs.limit']])
+})
 
 test('a node under pressure takes no new pods but critical ones, and while only memory is short those that asked for some', () => {
   const burstable = podOf('b', asking({ memory: '1Mi' }))
@@ -182,12 +214,13 @@ test('for want of disk, garbage goes before pods do; one pod at a time', async (
   const manager = createEvictionManager({
     thresholds: config({ evictionHard: { 'nodefs.available': '10%' } }), maxPodGraceSeconds: 0, transitionMs: 300_000, clock, log: silentLog, tell: (reason) => done.push(reason), onConditions: () => done.push('conditions'),
     observe: async () => ({ 'nodefs.available': { available: free, capacity: 100 } }), pods: () => pods, measure: async () => [sampleOf([{ rootfsUsedBytes: 50 }], { uid: 'big' }), sampleOf([{ rootfsUsedBytes: 5 }], { uid: 'small' })],
-    freeDisk: async () => { done.push('freeDisk'); await clock.advance(2_000); free += garbage; garbage = 0 }, evict: ({ pod }) => { done.push(`evict ${pod.metadata.name}`) },
+    freeDisk: async () => { done.push('freeDisk'); await clock.advance(2_000); free += garbage; garbage = 0 }, evict: ({ pod, message }) => { done.push(`evict ${pod.metadata.name}`, message.split('. ', 2).join('. ')) },
+    hasImageFs: () => Promise.resolve(false), hasEnded: () => true,
   })
   const age = (suffix: string) => manager.counters()[1]?.samples.find((s) => s.suffix === suffix)
   assert.deepStrictEqual(age('_count'), undefined)
   await manager.look()
-  assert.deepStrictEqual(done.splice(0), ['conditions', 'EvictionThresholdMet', 'freeDisk', 'evict big'])
+  assert.deepStrictEqual(done.splice(0), ['conditions', 'EvictionThresholdMet', 'freeDisk', 'evict big', 'The node was low on resource: ephemeral-storage. Threshold quantity: 10, available: 1Ki'], 'what is told is what it was decided by')
   pods.shift()
   garbage = 10
   await manager.look()
@@ -196,4 +229,41 @@ test('for want of disk, garbage goes before pods do; one pod at a time', async (
   assert.deepStrictEqual([done, [...manager.conditions], manager.refusal(podOf('new'))?.reason, manager.counters()[0]?.samples], [[], ['DiskPressure'], 'Evicted', [{ labels: { eviction_signal: 'nodefs.available' }, value: 1 }]])
   // Freeing disk took two seconds; the second time that was enough, and nobody was ranked.
   assert.deepStrictEqual([manager.counters()[1]?.name, age('_sum'), age('_count')], ['kubelet_eviction_stats_age_seconds', { suffix: '_sum', labels: { eviction_signal: 'nodefs.available' }, value: 2 }, { suffix: '_count', labels: { eviction_signal: 'nodefs.available' }, value: 1 }])
+})
+
+test('nobody else is evicted before those who are have ended, or had the time for it; what is short is told all the same', async () => {
+  const clock = new FakeClock()
+  const done: string[] = []
+  const ended = new Set<string>()
+  let pids = 1
+  const pods = ['first', 'second', 'third'].map((name) => podOf(name))
+  const manager = createEvictionManager({
+    thresholds: config({ evictionSoft: { 'pid.available': '10%' }, evictionSoftGracePeriod: { 'pid.available': '0s' }, evictionHard: {} }).map((t) => ({ ...t, graceMs: 1 })), maxPodGraceSeconds: 20, transitionMs: 1, clock, log: silentLog, tell: () => {}, onConditions: () => done.push('conditions'),
+    observe: async () => ({ 'pid.available': { available: pids, capacity: 100 } }), pods: () => pods, measure: async () => [], freeDisk: () => assert.fail('processes are no matter of disk'), hasImageFs: () => Promise.resolve(false),
+    hasEnded: (uid) => ended.has(uid), evict: ({ pod }) => { done.push(pod.metadata.name); pods.splice(pods.indexOf(pod), 1) },
+  })
+  const look = async (afterMs: number) => {
+    await clock.advance(afterMs)
+    await manager.look()
+    return done.splice(0)
+  }
+  assert.deepStrictEqual([await look(0), await look(10_000), await look(10_000), await look(10_000)], [['conditions'], ['first'], [], []])
+  pids = 50
+  assert.deepStrictEqual([await look(1_000), [...manager.conditions]], [['conditions'], []])
+  pids = 1
+  ended.add('first')
+  assert.deepStrictEqual([await look(1_000), await look(1_000)], [['conditions'], ['second']])
+  // Twenty seconds of grace: thirty to be killed, thirty for its volumes.
+  assert.deepStrictEqual([await look(59_000), await look(1_000)], [[], ['third']])
+})
+
+test('where images are on a disk of their own, removing them does not help the node\'s: a pod goes at once', async () => {
+  const done: string[] = []
+  const short = (signal: Signal) => createEvictionManager({
+    thresholds: config({ evictionHard: { [signal]: '10%' } }), maxPodGraceSeconds: 0, transitionMs: 300_000, clock: new FakeClock(), log: silentLog, tell: () => {}, onConditions: () => {},
+    observe: async () => ({ [signal]: { available: 5, capacity: 100 } }), pods: () => [podOf('p')], measure: async () => [], freeDisk: async () => { done.push(`freeDisk for ${signal}`) }, hasImageFs: () => Promise.resolve(true), hasEnded: () => true, evict: () => { done.push(`evict for ${signal}`) },
+  })
+  await short('nodefs.available').look()
+  await short('imagefs.available').look()
+  assert.deepStrictEqual(done, ['evict for nodefs.available', 'freeDisk for imagefs.available', 'evict for imagefs.available'])
 })

@@ -1,4 +1,5 @@
 /** What is left of the node's resources, by signal: a few reads of /proc and two of file systems. */
+import { stat } from 'node:fs/promises'
 import type { Clock } from '#base/clock.ts'
 import type { ContainerRuntime } from '#cri/index.ts'
 import type { HostPressure } from '../node/host-facts.ts'
@@ -34,4 +35,12 @@ export async function observeSignals({ pressure, runtime, rootDir, memoryBytes, 
     'imagefs.inodesFree': imagefs.inodes,
     ...(Number.isFinite(p.pidsMax) && { 'pid.available': { available: p.pidsMax - p.pids, capacity: p.pidsMax } }),
   }
+}
+
+/** Images and what containers write are on another device than the node's own files (upstream's HasDedicatedImageFs). Not where it cannot be seen. */
+export async function hasDedicatedImageFs({ runtime, rootDir }: Pick<SignalSources, 'runtime' | 'rootDir'>): Promise<boolean> {
+  const { mountpoint } = await runtime.imageFsInfo()
+  if (mountpoint === '' || mountpoint === rootDir) return false
+  const [images, own] = await Promise.all([mountpoint, rootDir].map((path) => stat(path).then(({ dev }) => dev, () => undefined))) // Another runtime's path may not be seen from here.
+  return images !== undefined && own !== undefined && images !== own
 }

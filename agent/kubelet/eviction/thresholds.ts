@@ -32,6 +32,12 @@ export const SIGNAL_FACTS: Readonly<Record<Signal, { condition: PressureConditio
   'pid.available': { condition: 'PIDPressure', resource: 'pids' },
 }
 
+/**
+ * Of what containers write: as upstream has it no more than the images' file system, or the node's where that is the same; said in a configuration it is
+ * checked and passed over.
+ */
+const IMPLIED_SIGNALS: readonly string[] = ['containerfs.available', 'containerfs.inodesFree']
+
 export const isMemorySignal = (signal: Signal): boolean => SIGNAL_FACTS[signal].condition === 'MemoryPressure'
 
 export type EvictionConfig = Pick<KubeletConfig, 'evictionHard' | 'evictionSoft' | 'evictionSoftGracePeriod' | 'evictionMinimumReclaim'> & Partial<Pick<KubeletConfig, 'enforcePods'>>
@@ -41,17 +47,22 @@ export type EvictionConfig = Pick<KubeletConfig, 'evictionHard' | 'evictionSoft'
  * to what is allocatable, a hard threshold of the node's memory is one of theirs, too, as upstream's.
  */
 export function parseThresholds({ evictionHard, evictionSoft, evictionSoftGracePeriod, evictionMinimumReclaim, enforcePods = false }: EvictionConfig): Threshold[] {
-  const threshold = (name: string, value: string, graceMs: number): Threshold => {
+  const threshold = (name: string, value: string, graceMs: number): Threshold[] => {
     const signal = SIGNALS.find((s) => s === name)
-    if (!signal) throw new UsageError(`unknown eviction signal ${JSON.stringify(name)}: there are ${SIGNALS.join(', ')}`)
-    return { signal, limit: amountOf(signal, value), minReclaim: amountOf(signal, evictionMinimumReclaim[name] ?? '0'), graceMs }
+    if (!signal && !IMPLIED_SIGNALS.includes(name)) throw new UsageError(`unknown eviction signal ${JSON.stringify(name)}: there are ${SIGNALS.join(', ')}`)
+    // They switch a threshold off, as upstream.
+    if (value === '0%' || value === '100%') return []
+    const [limit, reclaim] = [amountOf(name, value), evictionMinimumReclaim[name]]
+    if ('amount' in limit && limit.amount === 0) throw new UsageError(`eviction threshold ${name} must be positive: ${value}`)
+    const minReclaim = amountOf(name, reclaim ?? '0')
+    if ('part' in minReclaim && minReclaim.part === 0) throw new UsageError(`eviction percentage minimum reclaim ${name} must be positive: ${reclaim ?? ''}`)
+    return signal ? [{ signal, limit, minReclaim, graceMs }] : []
   }
-  // 0% and 100% switch a threshold off, as upstream.
-  const hard = Object.entries(evictionHard).filter(([, value]) => value !== '0%' && value !== '100%').map(([name, value]) => threshold(name, value, 0))
+  const hard = Object.entries(evictionHard).flatMap(([name, value]) => threshold(name, value, 0))
   return [
     ...hard,
     ...(enforcePods ? hard.filter((t) => t.signal === 'memory.available').map((t): Threshold => ({ ...t, signal: 'allocatableMemory.available' })) : []),
-    ...Object.entries(evictionSoft).map(([name, value]) => {
+    ...Object.entries(evictionSoft).flatMap(([name, value]) => {
       const grace = evictionSoftGracePeriod[name]
       if (grace === undefined) throw new UsageError(`grace period must be specified for the soft eviction threshold ${name}`)
       return threshold(name, value, durationMs(grace))

@@ -11,7 +11,7 @@ import { decideImageGc, nextImageUses, removableImages, type ImageUse } from './
 export interface GarbageCollector {
   /** One look. Failures are told, not thrown. */
   collect(): Promise<void>
-  /** Dead containers that no pod needs, then every image that nobody uses, whatever its age. */
+  /** Dead containers that no pod needs, then every image that nobody uses, but for those that came just now and may be about to be. */
   freeDisk(): Promise<void>
   counters(): MetricFamily[]
 }
@@ -37,6 +37,7 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
   const log = deps.log.with('garbage')
   let uses: ReadonlyMap<string, ImageUse> = new Map()
   const removed = { space: 0, age: 0 }
+  let hasFailed = false
   let freedContainers = 0
 
   const look = async () => {
@@ -62,21 +63,31 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
     return bytes
   }
 
+  /** What went wrong, told already where it has an Event of its own; undefined: nothing. */
+  const collectImages = async (): Promise<string | undefined> => {
+    const told = (reason: string, message: string): string => {
+      deps.tell(reason, message)
+      return message
+    }
+    const { mountpoint } = await runtime.imageFsInfo()
+    const disk = await deps.disk(mountpoint)
+    if (disk.capacityBytes === 0) return told('InvalidDiskCapacity', 'invalid capacity 0 on image filesystem')
+    const { tooOld, remove, neededBytes, usedPercent } = decideImageGc({
+      ...await look(), disk, highPercent: config.imageGcHighPercent, lowPercent: config.imageGcLowPercent, minimumAgeMs: config.imageGcMinimumAgeMs, maximumAgeMs: config.imageGcMaximumAgeMs,
+    })
+    const freed = await removeAll(tooOld, 'age') + await removeAll(remove, 'space')
+    return freed < neededBytes ? told('FreeDiskSpaceFailed', insufficient(usedPercent, disk.capacityBytes, freed)) : undefined
+  }
+
   return {
     async collect() {
-      try {
-        const { mountpoint } = await runtime.imageFsInfo()
-        const disk = await deps.disk(mountpoint)
-        if (disk.capacityBytes === 0) return deps.tell('InvalidDiskCapacity', 'invalid capacity 0 on image filesystem')
-        const { tooOld, remove, neededBytes } = decideImageGc({
-          ...await look(), disk, highPercent: config.imageGcHighPercent, lowPercent: config.imageGcLowPercent, minimumAgeMs: config.imageGcMinimumAgeMs, maximumAgeMs: config.imageGcMaximumAgeMs,
-        })
-        const freed = await removeAll(tooOld, 'age') + await removeAll(remove, 'space')
-        if (freed < neededBytes) deps.tell('FreeDiskSpaceFailed', `Failed to garbage collect required amount of images. Attempted to free ${neededBytes} bytes, but only found ${freed} bytes eligible to free.`)
-      } catch (error) {
-        log.warn('images cannot be looked at', { error: asError(error) })
-        deps.tell('ImageGCFailed', asError(error).message)
-      }
+      // Switched off, as upstream's.
+      if (config.imageGcHighPercent === 100 && config.imageGcMaximumAgeMs === 0) return
+      const problem = await collectImages().catch((error: unknown) => asError(error).message)
+      if (problem !== undefined) log.warn('images cannot be collected', { problem })
+      // The first failure may be one of a machine that is just starting.
+      if (problem !== undefined && hasFailed) deps.tell('ImageGCFailed', problem)
+      hasFailed = problem !== undefined
     },
     async freeDisk() {
       const failures: string[] = []
@@ -95,11 +106,21 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
       }
       // As Go prints several errors.
       if (failures.length > 0) deps.tell('ContainerGCFailed', failures.length === 1 ? failures.join() : `[${[...new Set(failures)].slice(0, TOLD_MAX).join(', ')}]`)
-      await removeAll(removableImages({ ...await look(), minimumAgeMs: 0 }), 'space')
+      await removeAll(removableImages({ ...await look(), minimumAgeMs: config.imageGcMinimumAgeMs }), 'space')
     },
     counters: () => [
       { name: 'kubelet_container_garbage_collected_total', help: '[ALPHA] Total number of dead containers removed because the disk was short.', type: 'counter', samples: freedContainers > 0 ? [{ value: freedContainers }] : [] },
       { name: 'kubelet_image_garbage_collected_total', help: '[ALPHA] Total number of images garbage collected by the kubelet, whether through disk usage or image age.', type: 'counter', samples: (['space', 'age'] as const).filter((reason) => removed[reason] > 0).map((reason) => ({ labels: { reason }, value: removed[reason] })) },
     ],
   }
+}
+
+const insufficient = (usedPercent: number, capacityBytes: number, freedBytes: number): string =>
+  `Insufficient free disk space on the node's image filesystem (${usedPercent}% of ${sizeText(capacityBytes)} used). Failed to free sufficient space by deleting unused images (freed ${freedBytes} bytes). Investigate disk usage, as it could be used by active images, logs, volumes, or other data.`
+
+const UNITS = ['KiB', 'MiB', 'GiB', 'TiB']
+
+export function sizeText(bytes: number): string {
+  const power = Math.min(UNITS.length, Math.floor(Math.log2(Math.max(1, bytes)) / 10))
+  return power === 0 ? `${bytes} B` : `${(bytes / 1024 ** power).toFixed(1)} ${UNITS[power - 1] ?? ''}`
 }

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { FakeClock } from '#base/clock-fake.ts'
 import { silentLog } from '#base/log.ts'
 import type { ContainerStatus, Image } from '#cri/index.ts'
-import { createGarbageCollector } from './garbage-collector.ts'
+import { createGarbageCollector, sizeText } from './garbage-collector.ts'
 import { decideImageGc, nextImageUses, removableImages, type ImageGcView, type ImageUse } from './image-gc.ts'
 
 const image = (id: string, sizeBytes = 10, pinned = false): Image => ({ id, repoTags: [`${id}:1`], repoDigests: [], sizeBytes, pinned })
@@ -37,7 +37,31 @@ test('what nobody has used for longer than the maximum age goes with a half empt
   assert.deepStrictEqual([full.tooOld.map((i) => i.id), full.remove.map((i) => i.id), full.neededBytes], [['c'], ['b'], 70])
 })
 
-test('for want of disk what came just now goes, too', () => assert.deepStrictEqual(removableImages({ images: all, inUse: new Set(['a']), uses: new Map(), nowMs: NOW, minimumAgeMs: 0 }).map((i) => i.id), ['b', 'c', 'd']))
+test('what was never seen before came just now', () => assert.deepStrictEqual([0, 1].map((minimumAgeMs) => removableImages({ images: all, inUse: new Set(['a']), uses: new Map(), nowMs: NOW, minimumAgeMs }).map((i) => i.id)), [['b', 'c', 'd'], []]))
+
+test('sizes are told as upstream tells them', () => assert.deepStrictEqual([0, 1_023, 1_024, 1_536 * 1_024, 5.25 * 2 ** 30, 2 ** 50].map(sizeText), ['0 B', '1023 B', '1.0 KiB', '1.5 MiB', '5.3 GiB', '1024.0 TiB']))
+
+test('a collection that fails is told of from the second time in a row; with a high threshold of 100 there is none', async () => {
+  const told: string[] = []
+  let problem: string | undefined = 'not yet'
+  const collector = (imageGcHighPercent: number) => createGarbageCollector({
+    runtime: { listImages: async () => [], listContainers: async () => [], imageFsInfo: () => (problem === undefined ? Promise.resolve({ mountpoint: '/i', usedBytes: 0, inodesUsed: 0 }) : Promise.reject(new Error(problem))), removeContainer: async () => {}, removeImage: async () => {} },
+    config: { imageGcHighPercent, imageGcLowPercent: 80, imageGcMinimumAgeMs: 0, imageGcMaximumAgeMs: 0 }, disk: async () => ({ capacityBytes: 1_000, availableBytes: 1_000 }), isLive: () => false, tell: (reason, message) => told.push(`${reason}: ${message}`), clock: new FakeClock(), log: silentLog,
+  })
+  const garbage = collector(85)
+  const after: number[] = []
+  for (const next of ['not yet', 'still not', undefined, 'again', 'and again']) {
+    problem = next
+    await garbage.collect()
+    after.push(told.length)
+  }
+  assert.deepStrictEqual([told, after], [['ImageGCFailed: still not', 'ImageGCFailed: and again'], [0, 1, 1, 1, 2]])
+  problem = 'never'
+  const off = collector(100)
+  await off.collect()
+  await off.collect()
+  assert.equal(told.length, 2)
+})
 
 test('an image in use was used now; one that went is forgotten', () => {
   const next = nextImageUses({ images: [image('a'), image('b')], inUse: new Set(['a']), uses: uses({ b: [5, 7], x: [1, 1] }), nowMs: NOW })
@@ -54,23 +78,28 @@ test('never more than is needed, never what is in use or pinned (any images)', (
   }))
 })
 
-test('for want of disk dead containers of pods that are gone are removed, and then their images; what could not be freed is told', async () => {
+test('for want of disk dead containers of pods that are gone are removed, and then their images, but for those that came just now; what could not be freed is told', async () => {
+  const clock = new FakeClock()
   const done: string[] = []
+  let images = ['a', 'b', 'c', 'v'].map((id) => image(id))
   let containers = [{ id: 'dead', sandboxId: 's1', imageId: 'a', annotations: {}, state: 'exited' }, { id: 'kept', sandboxId: 's2', imageId: 'b', annotations: { 'skiff.io/image-volumes': '{"data":"v"}' }, state: 'exited' }] as unknown as ContainerStatus[]
   const garbage = createGarbageCollector({
     runtime: {
-      listImages: async () => [image('a'), image('b'), image('c'), image('v')], listContainers: async () => containers, imageFsInfo: async () => ({ mountpoint: '/i', usedBytes: 0, inodesUsed: 0 }),
+      listImages: async () => images, listContainers: async () => containers, imageFsInfo: async () => ({ mountpoint: '/i', usedBytes: 0, inodesUsed: 0 }),
       removeContainer: async (id) => { done.push(`container ${id}`); containers = containers.filter((c) => c.id !== id) },
-      removeImage: async (id) => { if (id === 'c') throw new Error('busy'); done.push(`image ${id}`) },
+      removeImage: async (id) => { if (id === 'c') throw new Error('busy'); done.push(`image ${id}`); images = images.filter((i) => i.id !== id) },
     },
-    config: { imageGcHighPercent: 85, imageGcLowPercent: 80, imageGcMinimumAgeMs: 120_000, imageGcMaximumAgeMs: 0 }, disk: async () => ({ capacityBytes: 1_000, availableBytes: 100 }), isLive: (id) => id === 's2', tell: (reason, message) => done.push(`${reason}: ${message}`), clock: new FakeClock(), log: silentLog,
+    config: { imageGcHighPercent: 85, imageGcLowPercent: 80, imageGcMinimumAgeMs: 120_000, imageGcMaximumAgeMs: 0 }, disk: async () => ({ capacityBytes: 1_000, availableBytes: 100 }), isLive: (id) => id === 's2', tell: (reason, message) => done.push(`${reason}: ${message}`), clock, log: silentLog,
   })
   await garbage.freeDisk()
-  assert.deepStrictEqual(done.splice(0), ['container dead', 'image a'])
+  assert.deepStrictEqual(done.splice(0), ['container dead'])
+  await clock.advance(120_000)
+  await garbage.freeDisk()
+  assert.deepStrictEqual(done.splice(0), ['image a'])
   assert.deepStrictEqual(await failing('busy'), ['ContainerGCFailed: busy'])
   assert.deepStrictEqual(await failing('busy', 'gone'), ['ContainerGCFailed: [busy, gone]'])
   await garbage.collect()
-  assert.deepStrictEqual(done, ['FreeDiskSpaceFailed: Failed to garbage collect required amount of images. Attempted to free 100 bytes, but only found 0 bytes eligible to free.'])
+  assert.deepStrictEqual(done, ['FreeDiskSpaceFailed: Insufficient free disk space on the node\'s image filesystem (90% of 1000 B used). Failed to free sufficient space by deleting unused images (freed 0 bytes). Investigate disk usage, as it could be used by active images, logs, volumes, or other data.'])
   assert.deepStrictEqual(garbage.counters().map((c) => c.samples.map((s) => s.value)), [[1], [1]])
 })
 

@@ -27,6 +27,8 @@ export interface ImageGcDecision {
   remove: Image[]
   /** What would have to be freed; more than `remove` frees: an Event says so. */
   neededBytes: number
+  /** Of the disk, before. */
+  usedPercent: number
 }
 
 export function decideImageGc(view: ImageGcView): ImageGcDecision {
@@ -34,7 +36,7 @@ export function decideImageGc(view: ImageGcView): ImageGcDecision {
   const usedPercent = capacityBytes > 0 ? 100 - Math.floor((availableBytes * 100) / capacityBytes) : 0
   const removable = removableImages(view)
   const tooOld = view.maximumAgeMs > 0 ? removable.filter((image) => isTooOld(view, image)) : []
-  if (usedPercent < view.highPercent) return { tooOld, remove: [], neededBytes: 0 }
+  if (usedPercent < view.highPercent) return { tooOld, remove: [], neededBytes: 0, usedPercent }
   const neededBytes = Math.max(0, Math.floor((capacityBytes * (100 - view.lowPercent)) / 100) - availableBytes)
   const remove: Image[] = []
   let freed = tooOld.reduce((sum, image) => sum + image.sizeBytes, 0)
@@ -44,7 +46,7 @@ export function decideImageGc(view: ImageGcView): ImageGcDecision {
     remove.push(image)
     freed += image.sizeBytes
   }
-  return { tooOld, remove, neededBytes }
+  return { tooOld, remove, neededBytes, usedPercent }
 }
 
 function isTooOld({ uses, nowMs, maximumAgeMs }: ImageGcView, image: Image): boolean {
@@ -52,7 +54,7 @@ function isTooOld({ uses, nowMs, maximumAgeMs }: ImageGcView, image: Image): boo
   return use !== undefined && nowMs - Math.max(use.detectedMs, use.usedMs) > maximumAgeMs
 }
 
-/** Oldest use first, then the oldest. With a minimum age of 0 any age will do: the disk is short now. */
+/** Oldest use first, then the oldest. */
 export function removableImages({ images, inUse, uses, nowMs, minimumAgeMs }: Pick<ImageGcView, 'images' | 'inUse' | 'uses' | 'nowMs' | 'minimumAgeMs'>): Image[] {
   const use = (image: Image): ImageUse => uses.get(image.id) ?? { detectedMs: nowMs, usedMs: 0 }
   return images

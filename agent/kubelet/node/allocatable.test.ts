@@ -8,10 +8,10 @@ const capacity = { cpu: '4', memory: '4Gi', 'ephemeral-storage': '100Gi', pods: 
 const config = (more: Partial<Reservations> = {}): Reservations => ({ systemReserved: {}, kubeReserved: {}, evictionHard: {}, ...more })
 
 test('allocatable is what is left of the reservations of both, and of the hard thresholds of memory and disk, never less than nothing', () => {
-  assert.deepStrictEqual(nodeAllocatable(capacity, config()), { ...capacity, cpu: '4' })
+  assert.deepStrictEqual(nodeAllocatable(capacity, config()), { ...capacity, memory: '4032Mi' }, 'pages that are set aside are no ordinary memory')
   assert.deepStrictEqual(
     nodeAllocatable(capacity, config({ systemReserved: { cpu: '200m', memory: '256Mi', 'hugepages-2Mi': '2Mi' }, kubeReserved: { cpu: '300m', memory: '256Mi', 'ephemeral-storage': '1Gi', pid: '500' }, evictionHard: { 'memory.available': '12.5%', 'nodefs.available': '10%', 'imagefs.available': '50%', 'pid.available': '5%' } })),
-    { cpu: '3500m', memory: '3Gi', 'ephemeral-storage': '89Gi', pods: '110', 'hugepages-2Mi': '62Mi' },
+    { cpu: '3500m', memory: '3008Mi', 'ephemeral-storage': '89Gi', pods: '110', 'hugepages-2Mi': '62Mi' },
   )
   assert.equal(nodeAllocatable(capacity, config({ systemReserved: { cpu: '5' } })).cpu, '0')
 })

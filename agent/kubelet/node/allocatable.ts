@@ -10,9 +10,11 @@ export type Reservations = Pick<KubeletConfig, 'systemReserved' | 'kubeReserved'
 /** For the node's status, the scheduler's measure. */
 export function nodeAllocatable(capacity: Amounts, config: Reservations): Record<string, string> {
   const kept = keptFree(capacity, config)
+  // Pages that are set aside cannot be had as ordinary memory.
+  const huge = Object.entries(capacity).flatMap(([name, total]) => (name.startsWith('hugepages-') ? [total] : []))
   return Object.fromEntries(Object.entries(capacity).map(([name, total]) => {
     let left = parseQuantity(total)
-    for (const less of [reserved(config, name), kept[name]]) if (less !== undefined) left = subtractQuantity(left, parseQuantity(less))
+    for (const less of [reserved(config, name), kept[name], ...(name === 'memory' ? huge : [])]) if (less !== undefined) left = subtractQuantity(left, parseQuantity(less))
     return [name, formatQuantity(left.nano > 0n ? left : { ...left, nano: 0n })]
   }))
 }

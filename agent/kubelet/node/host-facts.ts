@@ -44,12 +44,17 @@ export async function readHostFacts(): Promise<HostFacts> {
 }
 
 export async function readHostPressure(rootDir: string): Promise<HostPressure> {
-  const [meminfo, fs, loadavg, pidMax] = [await read('/proc/meminfo'), await statfs(rootDir), await read('/proc/loadavg'), await read('/proc/sys/kernel/pid_max')]
+  const [meminfo, fs, loadavg, ...limits] = [await read('/proc/meminfo'), await statfs(rootDir), await read('/proc/loadavg'), await read('/proc/sys/kernel/pid_max'), await read('/proc/sys/kernel/threads-max')]
   return {
     memoryAvailableBytes: meminfoBytes(meminfo, 'MemAvailable'),
     fsBytes: fs.blocks * fs.bsize, fsAvailableBytes: fs.bavail * fs.bsize, fsInodes: fs.files, fsInodesFree: fs.ffree,
-    pids: Number(/\/(\d+)/.exec(loadavg)?.[1] ?? 0), pidsMax: Number(pidMax) || Infinity,
+    pids: Number(/\/(\d+)/.exec(loadavg)?.[1] ?? 0), pidsMax: tasksMax(limits),
   }
+}
+
+/** The lowest of the kernel's limits: on a small board there may be fewer threads than numbers for them. */
+export function tasksMax(limits: readonly string[]): number {
+  return Math.min(...limits.map((text) => Number(text) || Infinity))
 }
 
 export function meminfoBytes(meminfo: string, name: string): number {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { KUBELET_DEFAULTS } from '../config.ts'
-import { goArch, meminfoBytes, osImage, readHostFacts, readHostPressure } from './host-facts.ts'
+import { goArch, meminfoBytes, osImage, readHostFacts, readHostPressure, tasksMax } from './host-facts.ts'
 import { newNode, nodeStatus, nodeStatusDiffers, type NodeInput } from './node-status.ts'
 
 const GI = 2 ** 30
@@ -75,6 +75,7 @@ test('time alone is no news; the biggest 50 images are told', () => {
 test('this machine has facts', async () => {
   const facts = await readHostFacts()
   assert.ok(facts.cpuCount > 0 && facts.memoryBytes > 2 ** 20 && facts.bootId.length === 36 && facts.kernelVersion !== '')
+  assert.deepStrictEqual([tasksMax(['32768\n', '7000\n']), tasksMax(['', '7000\n']), tasksMax(['', ''])], [7_000, 7_000, Infinity])
   const now = await readHostPressure('/')
   assert.ok(now.fsBytes > 0 && now.memoryAvailableBytes > 0 && now.pids > 0 && now.pidsMax > now.pids)
   assert.deepStrictEqual([meminfoBytes('MemTotal:  10 kB\nMemFree: 1 kB\n', 'MemTotal'), osImage('NAME="x"\nPRETTY_NAME="Debian GNU/Linux 12"\n'), osImage(''), goArch('x64'), goArch('arm64')], [10_240, 'Debian GNU/Linux 12', 'Linux', 'amd64', 'arm64'])

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import type { Container, Service } from '#api/types/index.ts'
 import { containerEnv, serviceEnv, type EnvInput } from './env.ts'
 import { expandReferences } from './env-expand.ts'
-import { formatMap } from './field-ref.ts'
+import { formatMap, resourceFieldValue } from './field-ref.ts'
 import { aContainer, aPod } from './testing/builders.ts'
 
 const pod = aPod({ serviceAccountName: 'builder', containers: [aContainer('app', { resources: { limits: { cpu: '1500m' }, requests: { memory: '64Mi' } } })] }, { labels: { b: '2', a: 'x"y' }, annotations: { note: 'n' } })
@@ -70,3 +70,17 @@ test('text without a dollar sign is left as it is', () => {
 })
 
 test('labels in a file are sorted, one a line, quoted as Go does', () => assert.equal(formatMap(pod.metadata.labels), 'a="x\\"y"\nb="2"'))
+
+test('what nobody sees of an annotation is written as its code, letters of all tongues are not', () => {
+  assert.equal(formatMap({ a: 'é\u00a0\u0001\t\u200b日本\u{e0001}😀' }), 'a="é\\u00a0\\x01\\t\\u200b日本\\U000e0001😀"')
+})
+
+test('a limit that is not set is the pod\'s, else the node\'s; hugepages and init containers that others ask about have none', () => {
+  const limited = aPod({ resources: { limits: { cpu: '2', memory: '1Gi' } }, containers: [aContainer('app', { resources: { limits: { cpu: '0' } } })], initContainers: [aContainer('first')] })
+  const ctx = { pod: limited, nodeName: 'n1', hostIps: [], podIps: [], allocatable: { cpu: '4', memory: '4Gi', 'ephemeral-storage': '8Gi', 'hugepages-2Mi': '4Mi' } }
+  const [app] = limited.spec?.containers ?? []
+  const [first] = limited.spec?.initContainers ?? []
+  const of = (resource: string, containerName?: string, own?: Container) => resourceFieldValue({ resource, ...(containerName !== undefined && { containerName }) }, ctx, own)
+  assert.deepStrictEqual([of('limits.cpu', undefined, app), of('limits.memory', 'app'), of('limits.ephemeral-storage', 'app'), of('limits.hugepages-2Mi', 'app')], ['2', '1073741824', '8589934592', '0'])
+  assert.deepStrictEqual([of('limits.cpu', undefined, first), of('limits.cpu', 'first'), of('limits.cpu', 'none'), of('requests.cpu', 'app')], ['2', '0', undefined, '0'])
+})

@@ -60,7 +60,7 @@ function valueOf(entry: EnvVar, input: EnvInput, lookup: (name: string) => strin
     return value === undefined ? { ok: false, message: `unsupported fieldPath: ${from.fieldRef.fieldPath}` } : { ok: true, value }
   }
   if (from.resourceFieldRef) {
-    const value = resourceFieldValue(from.resourceFieldRef, input.field, input.container.name)
+    const value = resourceFieldValue(from.resourceFieldRef, input.field, input.container)
     return value === undefined ? { ok: false, message: `unsupported container resource : ${from.resourceFieldRef.resource}` } : { ok: true, value }
   }
   if (from.configMapKeyRef) {

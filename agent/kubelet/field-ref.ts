@@ -1,5 +1,5 @@
 /** Values of the downward API: fieldRef and resourceFieldRef (upstream's pkg/fieldpath and resource helpers). Pure. */
-import type { ObjectFieldSelector, Pod, ResourceFieldSelector } from '#api/types/index.ts'
+import type { Container, ObjectFieldSelector, Pod, ResourceFieldSelector } from '#api/types/index.ts'
 import { quantityMilli, quantityValue } from '#api/types/quantity.ts'
 
 export interface FieldContext {
@@ -7,7 +7,7 @@ export interface FieldContext {
   nodeName: string
   hostIps: readonly string[]
   podIps: readonly string[]
-  /** Stands in for a limit that is not set. */
+  /** Stands in for a limit that neither the container nor the pod sets. */
   allocatable: Readonly<Record<string, string>>
 }
 
@@ -37,24 +37,43 @@ export function formatMap(map: Readonly<Record<string, string>> = {}): string {
   return Object.entries(map).toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => `${key}=${goQuote(value)}`).join('\n')
 }
 
-/** strconv.Quote for text. */
+/** strconv.Quote for text: what nobody sees is written as its code. */
 function goQuote(text: string): string {
   const escapes: Record<string, string> = { '\n': '\\n', '\t': '\\t', '\r': '\\r', '"': '\\"', '\\': '\\\\', '\u0007': '\\a', '\b': '\\b', '\f': '\\f', '\v': '\\v' }
-  // oxlint-disable-next-line no-control-regex -- control characters are what is to be escaped
-  return `"${text.replace(/[\u0000-\u001f"\\\u007f]/g, (c) => escapes[c] ?? `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`)}"`
+  const code = (c: string) => {
+    const point = c.codePointAt(0) ?? 0
+    const hex = (digits: number) => point.toString(16).padStart(digits, '0')
+    return point < 0x80 ? `\\x${hex(2)}` : point < 0x10000 ? `\\u${hex(4)}` : `\\U${hex(8)}`
+  }
+  return `"${text.replace(/["\\]|[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu, (c) => escapes[c] ?? code(c))}"`
 }
 
-/** Undefined: there is no such container or resource. */
-export function resourceFieldValue(ref: ResourceFieldSelector, ctx: FieldContext, ownContainer?: string): string | undefined {
-  const name = ref.containerName ?? ownContainer
-  const container = [...(ctx.pod.spec?.containers ?? []), ...(ctx.pod.spec?.initContainers ?? [])].find((c) => c.name === name)
+/** Of these alone a limit that nobody set has a value: hugepages are never given to more than ask for them. */
+const DEFAULTED_LIMITS = ['cpu', 'memory', 'ephemeral-storage']
+/** A pod as a whole may have limits of these (KEP-2837). */
+const POD_LEVEL_LIMITS = ['cpu', 'memory']
+
+/** Undefined: there is no such container or resource. `own`: whose environment it is for. */
+export function resourceFieldValue(ref: ResourceFieldSelector, ctx: FieldContext, own?: Container): string | undefined {
+  const { containers = [], initContainers = [] } = ctx.pod.spec ?? {}
+  const container = ref.containerName ? [...containers, ...initContainers].find((c) => c.name === ref.containerName) : own
   const [which, resource] = splitResource(ref.resource)
   if (!container || (which !== 'limits' && which !== 'requests') || resource === undefined) return undefined
-  const given = container.resources?.[which]?.[resource] ?? (which === 'limits' ? ctx.allocatable[resource] : undefined) ?? '0'
+  // Upstream fills in limits of those that are asked about themselves, and of app containers.
+  const mayDefault = which === 'limits' && (container === own || containers.includes(container))
+  const given = maybeSet(container.resources?.[which]?.[resource]) ?? (mayDefault ? defaultLimit(resource, ctx) : undefined) ?? '0'
   const divisor = ref.divisor === undefined || quantityMilli(ref.divisor) === 0 ? '1' : ref.divisor
   if (resource === 'cpu') return String(Math.ceil(quantityMilli(given) / quantityMilli(divisor)))
   return String(Math.ceil(quantityValue(given) / quantityValue(divisor)))
 }
+
+function defaultLimit(resource: string, { pod, allocatable }: FieldContext): string | undefined {
+  const ofNode = allocatable[resource]
+  if (ofNode === undefined || !DEFAULTED_LIMITS.includes(resource)) return undefined
+  return (POD_LEVEL_LIMITS.includes(resource) ? maybeSet(pod.spec?.resources?.limits?.[resource]) : undefined) ?? ofNode
+}
+
+const maybeSet = (quantity: string | undefined): string | undefined => (quantityMilli(quantity) === 0 ? undefined : quantity)
 
 function splitResource(text: string): [string, string | undefined] {
   const at = text.indexOf('.')

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { seededRandom } from '#base/random.ts'
 import { podPaths } from './pod-paths.ts'
 import { createUserRanges } from './user-ranges.ts'
 
@@ -12,19 +13,29 @@ function world(t: TestContext, count = 3) {
   const paths = podPaths(dir, dir)
   const pod = (uid: string) => mkdirSync(paths.pod(uid), { recursive: true })
   for (const uid of ['a', 'b', 'c', 'd']) pod(uid)
-  return { paths, pod, open: () => createUserRanges(paths, count) }
+  return { paths, pod, open: () => createUserRanges(paths, count, seededRandom(1)) }
 }
 
 test('each pod has users of its own, the same after a restart; those of a pod that is gone are free', async (t) => {
   const { paths, open } = world(t)
   const ranges = open()
   const first = await Promise.all(['a', 'b', 'c'].map((uid) => ranges.of(uid)))
-  assert.deepStrictEqual(first, [1, 2, 3].map((i) => ({ hostId: i * 65_536, length: 65_536 })))
+  assert.deepStrictEqual(first.toSorted((a, b) => a.hostId - b.hostId), [1, 2, 3].map((i) => ({ hostId: i * 65_536, length: 65_536 })))
   const again = open()
   assert.deepStrictEqual(await again.of('b'), first[1])
   await assert.rejects(again.of('d'), { code: 'USER_RANGES_USED_UP', message: 'could not find an empty slot to allocate a user namespace' })
   rmSync(paths.pod('b'), { recursive: true })
   assert.deepStrictEqual(await again.of('d'), first[1])
+})
+
+test('which users a pod gets is chance, so that pods of two nodes hardly have the same', async (t) => {
+  const { paths } = world(t)
+  const given = new Set<number>()
+  for (let seed = 0; seed < 20; seed++) {
+    given.add((await createUserRanges(paths, 110, seededRandom(seed)).of('a')).hostId)
+    rmSync(join(paths.pod('a'), 'userns'))
+  }
+  assert.ok(given.size > 10, `${given.size} ranges in 20 tries`)
 })
 
 test('while a file makes no sense nobody is given what its pod may have', async (t) => {

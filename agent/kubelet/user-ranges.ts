@@ -6,6 +6,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeFileAtomic } from '#base/atomic-file.ts'
 import { CodedError, hasCode } from '#base/errors.ts'
+import type { Random } from '#base/random.ts'
 import type { IdRange } from '#cri/index.ts'
 import type { PodPaths } from './pod-paths.ts'
 
@@ -18,8 +19,11 @@ export interface UserRanges {
 export const RANGE_LENGTH = 65_536
 const FILE = 'userns'
 
-/** `count`: how many pods may have users of their own at a time. The first range is the host's own. */
-export function createUserRanges(paths: Pick<PodPaths, 'podsDir' | 'pod'>, count: number): UserRanges {
+/**
+ * `count`: how many pods may have users of their own at a time. The first range is the host's own. Which of the free ones is chance, as
+ * upstream has it: pods of two nodes that share a file system are to have different users, too.
+ */
+export function createUserRanges(paths: Pick<PodPaths, 'podsDir' | 'pod'>, count: number, random: Random): UserRanges {
   /** One at a time: two that look for a free one must not find the same. */
   let turn: Promise<unknown> = Promise.resolve()
 
@@ -46,8 +50,9 @@ export function createUserRanges(paths: Pick<PodPaths, 'podsDir' | 'pod'>, count
       const range = await given(uid)
       if (range) taken.add(range.hostId)
     }
-    for (let i = 1; i <= count; i++) {
-      const hostId = i * RANGE_LENGTH
+    const first = Math.floor(random.next() * count)
+    for (let i = 0; i < count; i++) {
+      const hostId = (((first + i) % count) + 1) * RANGE_LENGTH
       if (taken.has(hostId)) continue
       const mapping = [{ hostId, containerId: 0, length: RANGE_LENGTH }]
       await writeFileAtomic(join(paths.pod(podUid), FILE), JSON.stringify({ uidMappings: mapping, gidMappings: mapping }))

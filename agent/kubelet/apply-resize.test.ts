@@ -16,7 +16,7 @@ function machine({ limit, used, podUsed }: { limit: number; used: number; podUse
     updateContainerResources: (id: string, resources: object) => Promise.resolve(note([id, resources])),
   }
   const cgroups = {
-    version: 2 as const, grow: () => Promise.resolve(note('grow')), ensure: () => Promise.resolve(note('ensure')).then(() => ''), memoryWorkingSet: () => Promise.resolve(podUsed), usage: () => Promise.resolve(undefined), podsUsage: () => Promise.resolve(undefined), holdPods: () => Promise.resolve(), podsMemory: () => Promise.resolve(undefined),
+    version: 2 as const, grow: () => Promise.resolve(note('grow')).then(() => ''), ensure: () => Promise.resolve(note('ensure')).then(() => ''), memoryWorkingSet: () => Promise.resolve(podUsed), usage: () => Promise.resolve(undefined), podsUsage: () => Promise.resolve(undefined), holdPods: () => Promise.resolve(), podsMemory: () => Promise.resolve(undefined),
     remove: () => Promise.resolve(), list: () => Promise.resolve([]),
   }
   return { deps: { runtime, cgroups }, calls }
@@ -33,7 +33,10 @@ test('a limit below what is used is refused before anything is touched', async (
   await assert.rejects(applyResize(deps, pod, [{ id: 'c1', name: 'app', resources: { memoryLimitBytes: 64 * MI } }]), { message: 'cannot decrease memory limits: attempting to set container "app" memory limit (67108864) below current usage (73400320)' })
   const whole = machine({ limit: 128 * MI, used: 1, podUsed: 70 * MI })
   await assert.rejects(applyResize(whole.deps, pod, []), { message: 'cannot decrease memory limits: attempting to set pod memory limit (67108864) below current usage (73400320)' })
-  assert.deepStrictEqual([calls, whole.calls], [[], []])
+  const both = machine({ limit: 128 * MI, used: 65 * MI, podUsed: 70 * MI })
+  await assert.rejects(applyResize(both.deps, pod, [{ id: 'c1', name: 'app', resources: { memoryLimitBytes: 64 * MI } }]),
+    { message: 'cannot decrease memory limits: [attempting to set pod memory limit (67108864) below current usage (73400320), attempting to set container "app" memory limit (67108864) below current usage (68157440)]' })
+  assert.deepStrictEqual([calls, whole.calls, both.calls], [[], [], []])
 })
 
 test('a limit that rises is not measured against what is used', async () => {

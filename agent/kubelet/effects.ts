@@ -192,6 +192,9 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
     throw new CodedError('USERNS_UNSUPPORTED', `runtime handler ${JSON.stringify((await runtimeHandler()) || 'default')} does not support user namespaces`)
   }
 
+  /** While a resize is under way some containers may have more than the pod will: it shrinks once they have. */
+  const podCgroup = () => (view.resizing === undefined ? cgroups.ensure(pod) : cgroups.grow(pod))
+
   const ownUsers = () => (pod.spec?.hostUsers === false ? deps.userRanges.of(uid) : Promise.resolve(undefined))
 
   return {
@@ -232,7 +235,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
         const resolvConf = await readFile(config.resolvConf, 'utf8').catch(() => '')
         for (const problem of dnsProblems({ pod, clusterDns: config.clusterDns, clusterDomain: config.clusterDomain, resolvConf })) podEvent('Warning', 'DNSConfigForming', problem)
         await runtime.runPodSandbox(sandboxConfig({
-          pod, attempt, cgroupParent: await cgroups.ensure(pod), paths, clusterDns: config.clusterDns, clusterDomain: config.clusterDomain,
+          pod, attempt, cgroupParent: await podCgroup(), paths, clusterDns: config.clusterDns, clusterDomain: config.clusterDomain,
           resolvConf, nodeHostname: deps.nodeHostname,
           runtimeHandler: await runtimeHandler(), ...(users && { users }),
         }))
@@ -417,7 +420,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
     const users = await ownUsers()
     try {
       return await runtime.createContainer(action.sandboxId, containerSpec, sandboxConfig({
-        pod, attempt: sandbox?.metadata.attempt ?? 0, cgroupParent: await cgroups.ensure(pod), paths, clusterDns: config.clusterDns, clusterDomain: config.clusterDomain,
+        pod, attempt: sandbox?.metadata.attempt ?? 0, cgroupParent: await podCgroup(), paths, clusterDns: config.clusterDns, clusterDomain: config.clusterDomain,
         resolvConf: await readFile(config.resolvConf, 'utf8').catch(() => ''), nodeHostname: deps.nodeHostname, ...(users && { users }),
       }))
     } catch (error) {

@@ -280,7 +280,7 @@ export function createKubelet(given: KubeletOptions): Kubelet {
   }
 }
 
-const emptyWorkers: PodWorkers = { upsert: () => {}, remove: () => {}, wake: () => {}, wakeAll: () => {}, setMirror: () => {}, get: () => undefined, list: () => [], holding: () => [], drop: () => {}, run: () => Promise.resolve() }
+const emptyWorkers: PodWorkers = { upsert: () => {}, remove: () => {}, wake: () => {}, wakeAll: () => {}, setMirror: () => {}, get: () => undefined, list: () => [], holding: () => [], waiting: () => [], drop: () => {}, run: () => Promise.resolve() }
 
 async function rotateAll({ runtime, config, clock }: KubeletOptions, workers: PodWorkers, log: Log): Promise<void> {
   if (workers.list().length === 0) return

@@ -258,8 +258,10 @@ function resizeActions(plan: Plan): void {
     if (reason === 'Deferred') plan.wakeAt(plan.nowMs + RESIZE_RETRY_MS)
   }
   const differ = containerResizes(view)
-  for (const { id, name } of differ.filter((c) => c.restart)) plan.add({ kind: 'killContainer', id, name, graceSeconds: restartGraceSeconds(view, undefined), because: 'resize', preStop: true }, `container ${name} is to be restarted with other resources`)
-  const inPlace = differ.filter((c) => !c.restart)
+  const restarting = differ.filter((c) => c.restart)
+  for (const { id, name } of restarting) plan.add({ kind: 'killContainer', id, name, graceSeconds: restartGraceSeconds(view, undefined), because: 'resize', preStop: true }, `container ${name} is to be restarted with other resources`)
+  // The pod's cgroup cannot shrink below what they have.
+  const inPlace = restarting.length > 0 ? [] : differ
   const failure = view.failures.get('resize')
   if (failure && view.resizing !== undefined) {
     const mark = `resize-error:${view.resizing}:${failure.message}`

@@ -22,7 +22,8 @@ import type { PodRecord, PodStore } from './pod-store.ts'
 import { createPodWorkers, type PodWorkers } from './pod-worker.ts'
 import { createProber } from './probes/prober.ts'
 import { createRunProbe } from './probes/run-probe.ts'
-import { pendingResize as pendingResizeOf } from './resize.ts'
+import { withAllocation } from './resize.ts'
+import { resizeInTurn } from './resize-order.ts'
 import { observePod } from './runtime-view.ts'
 import { isStaticPod } from './static/manifest.ts'
 import type { KubeletDurations } from './stats/kubelet-durations.ts'
@@ -161,7 +162,7 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
   }
 
   const keep = ({ pod, endingSinceMs, allocation, resizing }: PodMemory) => store.savePod({ pod, allocation, ...(endingSinceMs !== undefined && { endingSinceMs }), ...(resizing !== undefined && { resizing }) })
-  const pendingResize = ({ uid, pod }: PodMemory) => pendingResizeOf({ pod, others: workers.holding(uid), allocatable: nodeAllocated })
+  const pendingResize = ({ uid, pod, allocation }: PodMemory) => resizeInTurn({ self: { asked: pod, allocated: withAllocation(pod, allocation) }, others: workers.holding(uid), waiting: workers.waiting(uid), allocatable: nodeAllocated })
 
   const workers: PodWorkers = createPodWorkers({
     clock, random, log,

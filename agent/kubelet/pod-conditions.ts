@@ -5,12 +5,13 @@ import { isResizing } from './resize.ts'
 import { time } from './time.ts'
 import { appContainers, initContainers, isOutdated, isStarted, newest, readySandbox, type PodView } from './view.ts'
 
-export interface ConditionInput { init: ContainerStatus[]; app: ContainerStatus[]; phase: string; nowMs: number; /** It is to end. */ ending: boolean }
+export interface ConditionInput { init: ContainerStatus[]; app: ContainerStatus[]; phase: string; nowMs: number; /** It is to end. */ ending: boolean; /** ... and nothing of it runs any more. */ stopped: boolean }
 
 /** Gone when there is nothing to say. */
 const RESIZE_CONDITIONS = ['PodResizePending', 'PodResizeInProgress']
 
-type Verdict = { status: 'True' | 'False'; reason?: string; message?: string }
+/** `generation`: the one it is about, where that is not the pod's present one. */
+type Verdict = { status: 'True' | 'False'; reason?: string; message?: string; generation?: number | undefined }
 
 /** All five in upstream's order, then those that others wrote, untouched. */
 export function podConditions(view: PodView, input: ConditionInput): PodCondition[] {
@@ -29,12 +30,13 @@ export function podConditions(view: PodView, input: ConditionInput): PodConditio
   return [...own, ...before.filter((c) => !verdicts.some(([type]) => type === c.type) && !RESIZE_CONDITIONS.includes(c.type))]
 }
 
-function condition(view: PodView, before: PodCondition | undefined, type: string, verdict: Verdict, nowMs: number): PodCondition {
-  const { generation } = view.pod.metadata
+function condition(view: PodView, before: PodCondition | undefined, type: string, { generation = view.pod.metadata.generation, ...verdict }: Verdict, nowMs: number): PodCondition {
+  // Those of a resize are there or not, so what changes is why.
+  const isSame = before?.status === verdict.status && (!RESIZE_CONDITIONS.includes(type) || before.reason === verdict.reason)
   return {
     type,
     ...verdict,
-    lastTransitionTime: before?.status === verdict.status && before.lastTransitionTime !== undefined ? before.lastTransitionTime : time(nowMs),
+    lastTransitionTime: isSame && before.lastTransitionTime !== undefined ? before.lastTransitionTime : time(nowMs),
     ...(generation !== undefined && { observedGeneration: generation }),
   }
 }
@@ -88,13 +90,14 @@ function evictionVerdict({ rejected }: PodView): [string, Verdict][] {
   return [['DisruptionTarget', { status: 'True', reason: 'TerminationByKubelet', message: rejected.eviction.condition ?? rejected.message }]]
 }
 
-function resizeVerdicts(view: PodView, { ending }: ConditionInput): [string, Verdict][] {
+function resizeVerdicts(view: PodView, { ending, stopped }: ConditionInput): [string, Verdict][] {
+  if (stopped) return []
   const pending = view.resize?.pending
   const failure = view.failures.get('resize')
   return [
     ...(pending ? [['PodResizePending', { status: 'True', ...pending }] satisfies [string, Verdict]] : []),
-    // About to be allocated: whoever sees its generation observed is not to think it done.
-    ...(isResizing(view) || (!ending && view.resize && !pending) ? [['PodResizeInProgress', { status: 'True', ...(failure && { reason: 'Error', message: failure.message }) }] satisfies [string, Verdict]] : []),
+    // About to be allocated: whoever sees its generation observed is not to think it done. Later generations that ask for no other resources do not touch it.
+    ...(isResizing(view) || (!ending && view.resize && !pending) ? [['PodResizeInProgress', { status: 'True', ...(failure && { reason: 'Error', message: failure.message }), generation: view.resize && !pending ? view.resize.spec.metadata.generation : view.resizing }] satisfies [string, Verdict]] : []),
   ]
 }
 

@@ -38,7 +38,7 @@ export function podStatus(view: PodView, ctx: DecideContext): PodStatus {
     ...(told?.reason !== undefined && { reason: told.reason }),
     ...(told?.message !== undefined && { message: told.message }),
     ...podResources(view),
-    conditions: podConditions(view, { init, app, phase: phase ?? 'Pending', nowMs: ctx.nowMs, ending: all.ending }),
+    conditions: podConditions(view, { init, app, phase: phase ?? 'Pending', nowMs: ctx.nowMs, ending: all.ending, stopped }),
     startTime: time(startTimeMs(view)),
     qosClass: podQosClass(pod),
     ...(hostIps[0] !== undefined && { hostIP: hostIps[0], hostIPs: hostIps.map((ip) => ({ ip })) }),

@@ -19,6 +19,7 @@ import { decidePodActions } from './pod-actions.ts'
 import { createPodMemory, type PodMemory } from './pod-memory.ts'
 import type { PodRecord } from './pod-store.ts'
 import { isAllocated, withAllocation } from './resize.ts'
+import type { WaitingResize } from './resize-order.ts'
 import { StartError } from './start-error.ts'
 import { isTerminalPhase, type PodView } from './view.ts'
 
@@ -36,6 +37,8 @@ export interface PodWorkers {
   list(): PodMemory[]
   /** Pods, with what is allocated to them, that take their share of the node; but not this one. */
   holding(but: string): Stored<Pod>[]
+  /** Those whose spec asks for other resources than they have and that could be given them now; but not this one. */
+  waiting(but: string): WaitingResize[]
   drop(uid: string): void
   /** Resolves once the signal has aborted and what was under way has been let go; containers keep running. */
   run(signal: AbortSignal): Promise<void>
@@ -106,6 +109,11 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
   /** The other pods whose share of the node is taken. */
   const holding = (but: string) => [...pods.values()].filter((m) => m.uid !== but && !m.rejected && !m.tornDown && !isTerminalPhase(m.pod.status?.phase)).map((m) => withAllocation(m.pod, m.allocation))
 
+  const waiting = (but: string): WaitingResize[] => {
+    const able = [...pods.values()].filter((m) => m.uid !== but && !m.rejected && !m.removed && m.prepared && m.endingSinceMs === undefined && !isTerminalPhase(m.pod.status?.phase) && !isAllocated(m.pod, m.allocation))
+    return able.map((m) => ({ asked: m.pod, allocated: withAllocation(m.pod, m.allocation) }))
+  }
+
   /** There is more room than there was: those who wait for it ask again. */
   const wakePending = () => {
     for (const { uid, pod, allocation } of pods.values()) if (!isAllocated(pod, allocation)) loop.queue.add(uid)
@@ -125,7 +133,12 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
   /** Starts the action in its lane and returns; what is quick by nature is awaited. */
   const launch = async (memory: PodMemory, effects: Effects<PodAction>, action: PodAction): Promise<void> => {
     const lane = laneOf(action)
-    if (lane === 'now') return applyAction(effects, action, new AbortController().signal)
+    if (lane === 'now') {
+      await applyAction(effects, action, new AbortController().signal)
+      // What they changed in memory nobody else will tell of.
+      if (action.kind === 'allocate' || action.kind === 'reportResize') loop.queue.add(memory.uid)
+      return
+    }
     if (memory.inFlight.has(lane)) return
     const abort = new AbortController()
     const { promise: settled, resolve } = Promise.withResolvers<void>()
@@ -180,6 +193,7 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
       // A shorter grace counts from now, as upstream's worker counts it.
       if (deletionTimestamp !== undefined && (memory.endingSinceMs === undefined || (known && known.pod.metadata.deletionGracePeriodSeconds !== pod.metadata.deletionGracePeriodSeconds))) memory.endingSinceMs = clock.nowMs()
       const relabelled = known && !isDeepStrictEqual([known.pod.metadata.labels, known.pod.metadata.annotations], [pod.metadata.labels, pod.metadata.annotations])
+      const waited = changed && known && !isAllocated(known.pod, known.allocation)
       memory.pod = pod
       memory.removed = false
       pods.set(uid, memory)
@@ -189,6 +203,8 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
       }
       deps.onObserved?.(memory, !known)
       if (relabelled) deps.onMetadata?.(memory)
+      // What it held back for itself may be others' now.
+      if (waited) wakePending()
       loop.queue.add(uid)
     },
     remove(uid) {
@@ -212,6 +228,7 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
     get: (uid) => pods.get(uid),
     list: () => [...pods.values()],
     holding,
+    waiting,
     drop(uid) {
       pods.get(uid)?.cancelRefresh?.()
       pods.delete(uid)

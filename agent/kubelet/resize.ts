@@ -6,7 +6,6 @@
  *     `-- PodResizePending (Deferred, Infeasible)   `-- PodResizeInProgress until they agree
  */
 import type { Container, Pod, ResourceRequirements, Stored } from '#api/types/index.ts'
-import { podRequests } from '#api/types/pods.ts'
 import { fromValue, quantityMilli, quantityValue } from '#api/types/quantity.ts'
 import type { LinuxResources } from '#cri/index.ts'
 import { outOfResources } from './admission.ts'
@@ -65,14 +64,9 @@ function sameAmount(name: 'cpu' | 'memory', a: string | undefined, b: string | u
 
 export interface ResizeInput { pod: Pod; /** The other pods here, as allocated. */ others: readonly Pod[]; allocatable: Readonly<Record<string, string>> }
 
-/** Undefined: what its spec asks for may be allocated. */
+/** Undefined: what its spec asks for may be allocated. More than the whole node has is refused by the API server (PodResize admission). */
 export function pendingResize({ pod, others, allocatable }: ResizeInput): PendingResize | undefined {
   if (isStaticPod(pod)) return { reason: 'Infeasible', message: 'In-place resize of static-pods is not supported' }
-  const asked = podRequests(pod)
-  for (const [name, value] of [['memory', quantityValue], ['cpu', quantityMilli]] as const) {
-    const [requested, capacity] = [value(asked[name]), value(allocatable[name])]
-    if (allocatable[name] !== undefined && requested > capacity) return { reason: 'Infeasible', message: `Node didn't have enough capacity: ${name}, requested: ${requested}, capacity: ${capacity}` }
-  }
   const short = outOfResources({ pod, others, allocatable })
   return short && { reason: 'Deferred', message: short.message }
 }

@@ -15,8 +15,8 @@ export interface PodCgroups {
   readonly version: CgroupLayout['version']
   /** Makes it what it should be; returns its path below each controller's root. */
   ensure(pod: Pod): Promise<string>
-  /** Before its containers grow: its limits rise to what they should be, none falls. */
-  grow(pod: Pod): Promise<void>
+  /** Before its containers grow, or while some of them have more than they should: its limits rise to what they should be, none falls. Returns its path. */
+  grow(pod: Pod): Promise<string>
   /** Bytes that its containers use together, less the page cache that can be dropped; undefined where there is no memory controller. */
   memoryWorkingSet(pod: Pod): Promise<number | undefined>
   /** Holds all pods together to so much (upstream's node allocatable); what is undefined is not limited. Throws CGROUP_FAILED where the kernel will not have it. */
@@ -181,7 +181,9 @@ export async function createPodCgroups(options: PodCgroupsOptions): Promise<PodC
       return path
     },
     async grow(pod) {
-      await set(podCgroupPath(root, pod), podCgroupLimits(pod), true)
+      const path = podCgroupPath(root, pod)
+      await set(path, podCgroupLimits(pod), true)
+      return path
     },
     memoryWorkingSet: (pod) => workingSet(podCgroupPath(root, pod)),
     usage: (pod) => usage(podCgroupPath(root, pod)),

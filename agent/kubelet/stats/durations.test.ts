@@ -82,7 +82,7 @@ test('a status is being told from its first try, resizes are timed by whether th
   await effects.reportStatus(status, signal)
   await effects.reportStatus(status, signal)
   await assert.rejects(async () => effects.resize({ kind: 'resize', containers: [] }, signal))
-  const cgroups = durations.timedCgroups({ ensure: () => Promise.resolve('/p'), grow: () => Promise.resolve(), remove: () => Promise.resolve() } as unknown as PodCgroups)
+  const cgroups = durations.timedCgroups({ ensure: () => Promise.resolve('/p'), grow: () => Promise.resolve('/p'), remove: () => Promise.resolve() } as unknown as PodCgroups)
   const one = aPod()
   for (let i = 0; i < 2; i++) await cgroups.ensure(one)
   await cgroups.grow(one)

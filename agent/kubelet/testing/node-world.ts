@@ -79,7 +79,7 @@ export function createNodeWorld(options: { config?: Partial<KubeletConfig>; log?
         cgroups: {
           version: 2,
     ensure: (pod) => { cgroups.add(pod.metadata?.uid ?? ''); return Promise.resolve(`/kubepods/pod${pod.metadata?.uid ?? ''}`) },
-          grow: () => Promise.resolve(), memoryWorkingSet: () => Promise.resolve(undefined), usage: () => Promise.resolve(undefined), podsUsage: () => Promise.resolve(undefined), holdPods: () => Promise.resolve(), podsMemory: () => Promise.resolve(undefined),
+          grow: (pod) => Promise.resolve(`/kubepods/pod${pod.metadata?.uid ?? ''}`), memoryWorkingSet: () => Promise.resolve(undefined), usage: () => Promise.resolve(undefined), podsUsage: () => Promise.resolve(undefined), holdPods: () => Promise.resolve(), podsMemory: () => Promise.resolve(undefined),
           remove: (uid) => { cgroups.delete(uid); return Promise.resolve() },
           list: () => Promise.resolve([...cgroups]),
         },

@@ -2,7 +2,7 @@
 import type { ContainerState, ContainerStateTerminated, ContainerStatus, VolumeMountStatus } from '#api/types/index.ts'
 import type { DecideContext } from '#base/reconcile/action.ts'
 import { containerHash } from './labels.ts'
-import { podText, PULL_ERROR_SHOWN_MS } from './messages.ts'
+import { LOST_REASON, podText, PULL_ERROR_SHOWN_MS } from './messages.ts'
 import { actualRequirements } from './resize.ts'
 import { nextRestart, restartsAfter } from './restart.ts'
 import { RESTARTING_ALL, RESTARTING_ALL_MESSAGE } from './restart-all.ts'
@@ -35,22 +35,23 @@ function containerStatus(input: StatusInput, c: SpecContainer): ContainerStatus 
   const devices = c.type === 'app' ? view.devices.get(spec.name) ?? before?.allocatedResourcesStatus ?? [] : []
   const common = {
     name: spec.name,
-    ...(resources && { resources }),
-    ...(spec.resources?.requests && { allocatedResources: spec.resources.requests }),
     ...(devices.length > 0 && { allocatedResourcesStatus: [...devices] }),
     ...volumeMounts(c, view.node.canRecursiveReadOnly, current?.volumeImageRefs),
   }
   if (!current) {
-    const lost = lostState(input, before) ?? doneBefore(view, c)
+    const lost = lostState(input, c, before) ?? doneBefore(view, c)
     return {
       ...common,
+      // One that has never been made has none.
+      ...(lost?.state.terminated && before?.resources && { resources: before.resources }),
+      ...(lost?.state.terminated && before?.allocatedResources && { allocatedResources: before.allocatedResources }),
       image: before?.containerID ? before.image : (spec.image ?? ''),
       imageID: before?.containerID ? before.imageID : '',
       ready: lost?.state.terminated?.reason === 'Completed',
       ...(isProbed && { started: false }),
       restartCount: lost?.restartCount ?? before?.restartCount ?? 0,
       state: lost?.state ?? waiting(input, c, undefined),
-      lastState: lost?.lastState ?? {},
+      lastState: lost?.lastState ?? before?.lastState ?? {},
       ...(before?.containerID !== undefined && { containerID: before.containerID }),
     }
   }
@@ -62,6 +63,8 @@ function containerStatus(input: StatusInput, c: SpecContainer): ContainerStatus 
   const done = c.type === 'init' && state.terminated?.exitCode === 0
   return {
     ...common,
+    ...(resources && { resources }),
+    ...(spec.resources?.requests && { allocatedResources: spec.resources.requests }),
     image: current.imageRef || (spec.image ?? ''),
     imageID: current.imageDigestRef,
     containerID: containerId(view, current),
@@ -70,7 +73,7 @@ function containerStatus(input: StatusInput, c: SpecContainer): ContainerStatus 
     restartCount: current.restartCount,
     ...(current.user && { user: { linux: current.user } }),
     state,
-    lastState: last?.state === 'exited' ? { terminated: isOutdated(view, last) ? { ...terminated(view, last), reason: RESTARTING_ALL, message: RESTARTING_ALL_MESSAGE } : terminated(view, last) } : {},
+    lastState: last?.state === 'exited' ? { terminated: isOutdated(view, last) ? { ...terminated(view, last), reason: RESTARTING_ALL, message: RESTARTING_ALL_MESSAGE } : terminated(view, last) } : last ? {} : lastTold(before, containerId(view, current)),
   }
 }
 
@@ -132,12 +135,19 @@ function waiting(input: StatusInput, c: SpecContainer, given: LaneFailure | unde
   return { waiting: { reason: hasInit ? 'PodInitializing' : 'ContainerCreating' } }
 }
 
+/** What the API knows of the container before this one, which the runtime has lost. */
+function lastTold(before: ContainerStatus | undefined, id: string): ContainerState {
+  return before?.containerID !== id && before?.state?.terminated ? { terminated: before.state.terminated } : (before?.lastState ?? {})
+}
+
 /** The API knows of a container that the runtime has lost. */
-function lostState(input: StatusInput, before: ContainerStatus | undefined): { state: ContainerState; lastState: ContainerState; restartCount: number } | undefined {
+function lostState(input: StatusInput, c: SpecContainer, before: ContainerStatus | undefined): { state: ContainerState; lastState: ContainerState; restartCount: number } | undefined {
   if (!before?.containerID) return undefined
   if (before.state?.terminated) return { state: before.state, lastState: before.lastState ?? {}, restartCount: before.restartCount }
   if (input.stopped || input.ending) return { ...unknown(before), restartCount: before.restartCount }
-  return undefined
+  if (!before.state?.running || before.lastState?.terminated) return undefined
+  // It ran, so it is neither new nor is its pod Pending again; the attempt that takes its place is counted already.
+  return { state: waiting(input, c, undefined), lastState: { terminated: LOST }, restartCount: before.restartCount + 1 }
 }
 
 /** An init container that is known to nobody any more, in a pod whose app containers are there: it must have ended well. */
@@ -147,8 +157,10 @@ function doneBefore(view: PodView, { spec, type }: SpecContainer): { state: Cont
   return { state: { terminated: { exitCode: 0, reason: 'Completed', message } }, lastState: {}, restartCount: 0 }
 }
 
+const LOST: ContainerStateTerminated = { exitCode: 137, reason: LOST_REASON, message: 'The container could not be located when the pod was deleted.  The container used to be Running' }
+
 function unknown(before: ContainerStatus): { state: ContainerState; lastState: ContainerState } {
-  return { state: { terminated: { exitCode: 137, reason: 'ContainerStatusUnknown', message: 'The container could not be located when the pod was deleted.  The container used to be Running' } }, lastState: before.lastState ?? {} }
+  return { state: { terminated: LOST }, lastState: before.lastState ?? {} }
 }
 
 function terminated(view: PodView, c: ContainerView): ContainerStateTerminated {

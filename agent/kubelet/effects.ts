@@ -22,7 +22,7 @@ import { hostsFile } from './hosts-file.ts'
 import type { ContainerEvent, ImagePuller } from './image-puller.ts'
 import type { ObjectSource } from './objects.ts'
 import { linkContainerLog } from './logs/container-links.ts'
-import type { PodAction } from './pod-action.ts'
+import type { KillReason, PodAction } from './pod-action.ts'
 import { DEADLINE_MESSAGE } from './messages.ts'
 import { dnsProblems, podNames } from './pod-dns.ts'
 import type { PodMemory } from './pod-memory.ts'
@@ -129,7 +129,8 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
     await writeFile(terminationLog, '', { flag: 'a' })
     await chmod(terminationLog, TERMINATION_LOG_MODE)
     const target = action.type === 'ephemeral' ? pod.spec?.ephemeralContainers?.find((c) => c.name === container.name)?.targetContainerName : undefined
-    const targetId = target === undefined || target === '' ? undefined : view.containers.find((c) => c.metadata.name === target && c.state === 'running')?.id
+    const targetId = target === undefined || target === '' ? undefined : view.containers.find((c) => c.metadata.name === target)?.id
+    if (target && targetId === undefined) throw new StartError('CreateContainerConfigError', `unable to find target container ${target}`)
     const users = await ownUsers()
     return containerConfig({
       pod, container, image, mounts: [...granted.mounts.map(deviceMount), ...mounts], devices, volumeImages: mounted, annotations: granted.annotations,
@@ -432,7 +433,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
   async function beginStop(action: Pick<Extract<PodAction, { kind: 'killContainer' }>, 'id' | 'name' | 'graceSeconds' | 'because' | 'preStop'>, signal: AbortSignal): Promise<number> {
     const spec = allContainers(pod).find((c) => c.spec.name === action.name)
     const event: ContainerEvent = (type, reason, message) => deps.events.event(asReference(pod, fieldPath(spec?.type ?? 'app', action.name)), type, reason, message)
-    event('Normal', 'Killing', killMessage(action.name, action.because))
+    event('Normal', 'Killing', killMessage(action.name, action.because, { isSidecar: spec?.type === 'sidecar', isStartedAgain: (spec?.spec.restartPolicy ?? pod.spec?.restartPolicy) !== 'Never' }))
     const preStop = action.preStop ? spec?.spec.lifecycle?.preStop : undefined
     if (!spec || !preStop || action.graceSeconds <= 0) return action.graceSeconds
     const startedMs = clock.monotonicMs()
@@ -464,11 +465,13 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
   }
 }
 
-export function killMessage(name: string, because: Extract<PodAction, { kind: 'killContainer' }>['because']): string {
+/** `isStartedAgain`: by its policy; its rules are about how it ends, which nobody knows yet. */
+export function killMessage(name: string, because: KillReason, { isSidecar, isStartedAgain }: { isSidecar: boolean; isStartedAgain: boolean }): string {
+  const about = (what: string, isRestarted = isStartedAgain) => (isSidecar ? `Init container ${name} ${what}` : `Container ${name} ${what}${isRestarted ? ', will be restarted' : ''}`)
   switch (because) {
-    case 'liveness': return `Container ${name} failed liveness probe, will be restarted`
-    case 'startup': return `Container ${name} failed startup probe, will be restarted`
-    case 'definition': return `Container ${name} definition changed, will be restarted`
+    case 'liveness': return about('failed liveness probe')
+    case 'startup': return about('failed startup probe')
+    case 'definition': return about('definition changed', true)
     case 'resize': return `Container ${name} resize requires restart`
     case 'restartAll': return 'killing'
     case 'stopping': case 'sandbox': return `Stopping container ${name}`

@@ -274,6 +274,15 @@ test('a failing liveness probe restarts its container only; the startup probe ho
   assert.ok(messages.includes('Killing: Container app failed liveness probe, will be restarted'))
 })
 
+test('an ephemeral container that is to look into another says so when there is none', async (t) => {
+  const w = await startNodeWorld(t)
+  w.create(pod('debugged', { ephemeralContainers: [{ name: 'debug', image: 'busybox:1', imagePullPolicy: 'IfNotPresent', targetContainerName: 'gone' }, { name: 'other', image: 'busybox:1', imagePullPolicy: 'IfNotPresent', targetContainerName: 'app' }] }))
+  const of = (name: string) => w.pod('debugged')?.status?.ephemeralContainerStatuses?.find((s) => s.name === name)?.state
+  await w.until('both are told', () => of('debug')?.waiting?.reason === 'CreateContainerConfigError' && of('other')?.running !== undefined)
+  assert.equal(of('debug')?.waiting?.message, 'unable to find target container gone')
+  assert.ok(w.events.some((e) => e.about === 'spec.ephemeralContainers{debug}' && e.message === 'Error: unable to find target container gone'))
+})
+
 test('a preStop hook takes its time out of the grace, a postStart hook holds the status back', async (t) => {
   const w = await startNodeWorld(t)
   w.create(pod('hooks', { terminationGracePeriodSeconds: 20, containers: [{ name: 'app', image: 'busybox:1', lifecycle: { postStart: { sleep: { seconds: 3 } }, preStop: { sleep: { seconds: 5 } } } }] }))

@@ -10,4 +10,7 @@ export function podText({ pod }: { pod: Stored<Pod> }): string {
   return `${name}_${namespace ?? ''}(${uid})`
 }
 
+/** Of a container that the runtime knows no more. */
+export const LOST_REASON = 'ContainerStatusUnknown'
+
 export const DEADLINE_MESSAGE = 'Pod was active on the node longer than the specified deadline'

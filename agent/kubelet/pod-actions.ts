@@ -7,7 +7,7 @@ import type { DecideContext, Decision } from '#base/reconcile/action.ts'
 import { replacementsEndMs } from './container-status.ts'
 import { containerHash } from './labels.ts'
 import { laneOf, type KillReason, type PodAction } from './pod-action.ts'
-import { podText, PULL_ERROR_SHOWN_MS } from './messages.ts'
+import { LOST_REASON, podText, PULL_ERROR_SHOWN_MS } from './messages.ts'
 import { podStatus } from './pod-status.ts'
 import { sameStatus } from './status-patch.ts'
 import { containerResizes, resizeMessage } from './resize.ts'
@@ -227,6 +227,8 @@ function pullBackOff(plan: Plan, c: SpecContainer, failure: LaneFailure): void {
 function lostAttempts(view: PodView, name: string): number {
   const known = [...(view.reported.containerStatuses ?? []), ...(view.reported.initContainerStatuses ?? [])].find((s) => s.name === name)
   if (!known) return 0
+  // Its status counts the one that is to come.
+  if (known.state?.waiting && known.lastState?.terminated?.reason === LOST_REASON) return known.restartCount
   return known.containerID || known.lastState?.terminated ? known.restartCount + 1 : known.restartCount
 }
 
@@ -236,9 +238,12 @@ function restartUnhealthy(plan: Plan, sandboxId: string): void {
     const c = newest(view, spec.name, sandboxId)
     if (c?.state !== 'running') continue
     const probes = view.probes.get(c.id)
-    if (probes?.startup === 'failure') kill(plan, c, 'startup', restartGraceSeconds(view, spec.startupProbe))
+    const hasStartupFailed = probes?.startup === 'failure'
+    // In upstream's order: a sidecar that does not start is not looked at further.
+    if (type === 'sidecar' && hasStartupFailed) kill(plan, c, 'startup', restartGraceSeconds(view, spec.startupProbe))
+    else if (c.hash !== '' && c.hash !== containerHash(spec) && !isStarting(view, spec.name)) kill(plan, c, 'definition', restartGraceSeconds(view, undefined))
     else if (probes?.liveness === 'failure') kill(plan, c, 'liveness', restartGraceSeconds(view, spec.livenessProbe))
-    else if (c.hash !== '' && c.hash !== containerHash(spec) && !isStarting(view, spec.name)) kill(plan, c, 'definition', restartGraceSeconds(view, undefined), type !== 'init')
+    else if (hasStartupFailed) kill(plan, c, 'startup', restartGraceSeconds(view, spec.startupProbe))
   }
 }
 

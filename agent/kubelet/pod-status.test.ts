@@ -97,6 +97,23 @@ const table: [string, unknown, unknown][] = [
 ]
 for (const [name, actual, expected] of table) test(name, () => assert.deepStrictEqual(actual, expected))
 
+test('a container has resources once it has been made; one that the runtime has lost ran, is counted again, and how it ended stays unknown', () => {
+  const pod = aPod({ containers: [aContainer('app', { resources: { requests: { cpu: '1' } } })] })
+  const of = (more: Partial<PodView>) => { const s = state({ pod, ...more }); return [s?.resources, s?.restartCount, s?.state, s?.lastState] }
+  const lost = { terminated: { exitCode: 137, reason: 'ContainerStatusUnknown', message: 'The container could not be located when the pod was deleted.  The container used to be Running' } }
+  const waiting = { waiting: { reason: 'ContainerCreating' } }
+  const told = (s: object) => ({ reported: { containerStatuses: [{ name: 'app', image: 'i', imageID: 'i', ready: true, containerID: 'memory://old', ...s } as never] } })
+  const startedAt = '2026-01-01T00:00:00Z'
+  assert.deepStrictEqual([
+    of({}), of({ containers: [running('app', { resources: {} })] }).slice(0, 2), of(told({ restartCount: 2, state: { running: { startedAt } } })), of(told({ restartCount: 3, state: waiting, lastState: lost })),
+    of({ ...told({ restartCount: 3, state: waiting, lastState: lost }), containers: [running('app', { restartCount: 3 })] }).slice(1), of({ ...told({ restartCount: 2, state: { terminated: { exitCode: 1 } } }), containers: [running('app', { restartCount: 3 })] }).at(-1),
+  ], [
+    [undefined, 0, waiting, {}], [{ requests: { cpu: '1' } }, 0], [undefined, 3, waiting, lost], [undefined, 3, waiting, lost],
+    [3, { running: { startedAt } }, lost], { terminated: { exitCode: 1 } },
+  ])
+  assert.deepStrictEqual([phase({ pod, ...told({ restartCount: 2, state: { running: { startedAt } } }) }), phase({ pod })], ['Running', 'Pending'])
+})
+
 test('a condition changes its time only with its status', () => {
   const first = status({ containers: [running('app')] })
   const later = podStatus(aView({ containers: [running('app')], reported: first }), { nowMs: NOW + 60_000, random: seededRandom(1) })

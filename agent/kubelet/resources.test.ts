@@ -51,6 +51,7 @@ const security: [string, unknown, unknown][] = [
   ['root is refused where it must not be', secure(aPod({ securityContext: { runAsNonRoot: true } }), {}), 'container has runAsNonRoot and image will run as root (pod: "web_default(u1)", container: app)'],
   ['also when asked for', secure(aPod({ securityContext: { runAsNonRoot: true, runAsUser: 0 } }), {}), 'container\'s runAsUser breaks non-root policy (pod: "web_default(u1)", container: app)'],
   ['and a name cannot be judged', secure(aPod({ securityContext: { runAsNonRoot: true } }), {}, { username: 'www' }), 'container has runAsNonRoot and image has non-numeric user (www), cannot verify user is non-root (pod: "web_default(u1)", container: app)'],
+  ['nor is a number that nobody can have', secure(aPod({ securityContext: { runAsNonRoot: true } }), {}, { uid: 3_000_000_000 }), 'container has runAsNonRoot and image has an invalid user id (3000000000). (Must be 1-(2147483647)): must be between 0 and 2147483647, inclusive (pod: "web_default(u1)", container: app)'],
   ['another user will do', secure(aPod({ securityContext: { runAsNonRoot: true } }), {}, { uid: 9 }), { ...plain, runAsUser: 9 }],
 ]
 for (const [name, actual, expected] of security) test(name, () => assert.deepStrictEqual(actual, expected))

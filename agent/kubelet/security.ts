@@ -18,6 +18,9 @@ export interface SecurityInput {
   extraGroups?: readonly number[]
 }
 
+/** The largest id that the kernel lets anyone have. */
+const USER_ID_MAX = 2 ** 31 - 1
+
 export function containerSecurity(input: SecurityInput): SecurityResult {
   const { pod, container, image } = input
   const podContext = pod.spec?.securityContext ?? {}
@@ -30,6 +33,7 @@ export function containerSecurity(input: SecurityInput): SecurityResult {
     if (runAsUser === undefined) {
       if (image.uid === undefined && image.username) return { ok: false, message: `container has runAsNonRoot and image has non-numeric user (${image.username}), cannot verify user is non-root ${where}` }
       if (image.uid === undefined || image.uid === 0) return { ok: false, message: `container has runAsNonRoot and image will run as root ${where}` }
+      if (image.uid > USER_ID_MAX) return { ok: false, message: `container has runAsNonRoot and image has an invalid user id (${image.uid}). (Must be 1-(${USER_ID_MAX})): must be between 0 and ${USER_ID_MAX}, inclusive ${where}` }
     }
   }
   const privileged = own.privileged ?? false

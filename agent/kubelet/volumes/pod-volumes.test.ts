@@ -9,10 +9,16 @@ import { systemRandom } from '#base/random.ts'
 import { podPaths } from '../pod-paths.ts'
 import { aContainer, aPod } from '../testing/builders.ts'
 import { systemMounter } from './mounter.ts'
-import { createPodVolumes } from './pod-volumes.ts'
+import { createPodVolumes, memoryVolumeSize } from './pod-volumes.ts'
 
 const needsRoot = process.getuid?.() === 0 ? {} : { skip: 'mounting and changing owners need root' }
 const never = () => Promise.reject(new Error('nobody is asked for this'))
+
+test('a volume in memory holds what its pod may use at most: its own limit, else the pod\'s where each container has one, else what all pods have', () => {
+  const of = (limits: (string | undefined)[], sizeLimit?: string) => memoryVolumeSize(aPod({ containers: limits.map((memory, i) => aContainer(`c${i}`, { resources: { requests: { memory: '1Mi' }, ...(memory !== undefined && { limits: { memory } }) } })) }), { name: 'v', emptyDir: { medium: 'Memory', ...(sizeLimit !== undefined && { sizeLimit }) } }, '1Gi').sizeBytes
+  const MI = 2 ** 20
+  assert.deepStrictEqual([of([undefined]), of(['64Mi', undefined]), of(['64Mi', '32Mi']), of(['64Mi'], '8Mi'), of(['64Mi'], '2Gi'), of(['4Gi'], '2Gi')], [1024, 1024, 96, 8, 64, 1024].map((n) => n * MI))
+})
 
 /** A pod with a token and a ConfigMap in one volume; `token` is what the next setUp or refresh gets. */
 function world(t: TestContext, securityContext: PodSecurityContext, containers = [aContainer('app')]) {

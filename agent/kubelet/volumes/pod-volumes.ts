@@ -2,7 +2,6 @@
 import { chmod, lstat, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ApiError } from '#api/client/client.ts'
-import { podLimits } from '#api/types/pods.ts'
 import { quantityValue } from '#api/types/quantity.ts'
 import type { ConfigMap, Container, Pod, Secret, Stored, Volume, VolumeMount } from '#api/types/index.ts'
 import type { Clock } from '#base/clock.ts'
@@ -12,6 +11,7 @@ import { isSelinuxEnabled, type ContainerConfig, type Mount } from '#cri/index.t
 import type { FieldContext } from '../field-ref.ts'
 import type { ObjectSource } from '../objects.ts'
 import type { PodPaths } from '../pod-paths.ts'
+import { podCgroupLimits } from '../resources.ts'
 import { isWritten, writeAtomically } from './atomic-writer.ts'
 import { isNamed } from './claims.ts'
 import { checkHostPath } from './host-path.ts'
@@ -97,7 +97,7 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
     if (volume.emptyDir) {
       const dir = paths.volume(uid, 'kubernetes.io~empty-dir', volume.name)
       await mkdir(dir, { recursive: true, mode: 0o777 })
-      if (volume.emptyDir.medium === 'Memory') await mounter.tmpfs(dir, tmpfsOptions(pod, volume))
+      if (volume.emptyDir.medium === 'Memory') await mounter.tmpfs(dir, { mode: 0o1777, ...memoryVolumeSize(pod, volume, deps.field(pod).allocatable.memory) })
       else await chmod(dir, 0o777)
       await own(dir, pod, false)
       return
@@ -239,9 +239,10 @@ export function isRecursiveReadOnly(mount: VolumeMount, can: boolean): boolean {
   return false
 }
 
-function tmpfsOptions(pod: Pod, volume: Volume): { mode: number; sizeBytes?: number } {
-  const limits = [quantityValue(volume.emptyDir?.sizeLimit), quantityValue(podLimits(pod).memory)].filter((n) => n > 0)
-  return { mode: 0o1777, ...(limits.length > 0 && { sizeBytes: Math.min(...limits) }) }
+/** What the pod may use at most, whatever of that is least: its own limit where it has one as a whole, else all that pods have. */
+export function memoryVolumeSize(pod: Pod, volume: Volume, allocatable: string | undefined): { sizeBytes?: number } {
+  const limits = [quantityValue(volume.emptyDir?.sizeLimit), podCgroupLimits(pod).memoryLimitBytes ?? 0, quantityValue(allocatable)].filter((n) => n > 0)
+  return limits.length > 0 ? { sizeBytes: Math.min(...limits) } : {}
 }
 
 /** The one user that all containers run as, when the spec says so for each. */

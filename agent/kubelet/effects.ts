@@ -22,8 +22,8 @@ import { hostsFile } from './hosts-file.ts'
 import type { ContainerEvent, ImagePuller } from './image-puller.ts'
 import type { ObjectSource } from './objects.ts'
 import { linkContainerLog } from './logs/container-links.ts'
-import type { KillReason, PodAction } from './pod-action.ts'
-import { DEADLINE_MESSAGE } from './messages.ts'
+import type { PodAction } from './pod-action.ts'
+import { DEADLINE_MESSAGE, killMessage } from './messages.ts'
 import { dnsProblems, podNames } from './pod-dns.ts'
 import type { PodMemory } from './pod-memory.ts'
 import { containerLogPath, type PodPaths } from './pod-paths.ts'
@@ -462,19 +462,6 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
   async function removePodDirs(): Promise<void> {
     await rm(paths.pod(uid), { recursive: true, force: true })
     await rm(paths.logDirectory(pod), { recursive: true, force: true })
-  }
-}
-
-/** `isStartedAgain`: by its policy; its rules are about how it ends, which nobody knows yet. */
-export function killMessage(name: string, because: KillReason, { isSidecar, isStartedAgain }: { isSidecar: boolean; isStartedAgain: boolean }): string {
-  const about = (what: string, isRestarted = isStartedAgain) => (isSidecar ? `Init container ${name} ${what}` : `Container ${name} ${what}${isRestarted ? ', will be restarted' : ''}`)
-  switch (because) {
-    case 'liveness': return about('failed liveness probe')
-    case 'startup': return about('failed startup probe')
-    case 'definition': return about('definition changed', true)
-    case 'resize': return `Container ${name} resize requires restart`
-    case 'restartAll': return 'killing'
-    case 'stopping': case 'sandbox': return `Stopping container ${name}`
   }
 }
 

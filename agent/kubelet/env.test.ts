@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import type { Container, Service } from '#api/types/index.ts'
 import { containerEnv, serviceEnv, type EnvInput } from './env.ts'
 import { expandReferences } from './env-expand.ts'
-import { formatMap, resourceFieldValue } from './field-ref.ts'
+import { fileResourceValue, formatMap, resourceFieldValue } from './field-ref.ts'
 import { aContainer, aPod } from './testing/builders.ts'
 
 const pod = aPod({ serviceAccountName: 'builder', containers: [aContainer('app', { resources: { limits: { cpu: '1500m' }, requests: { memory: '64Mi' } } })] }, { labels: { b: '2', a: 'x"y' }, annotations: { note: 'n' } })
@@ -80,7 +80,9 @@ test('a limit that is not set is the pod\'s, else the node\'s; hugepages and ini
   const ctx = { pod: limited, nodeName: 'n1', hostIps: [], podIps: [], allocatable: { cpu: '4', memory: '4Gi', 'ephemeral-storage': '8Gi', 'hugepages-2Mi': '4Mi' } }
   const [app] = limited.spec?.containers ?? []
   const [first] = limited.spec?.initContainers ?? []
-  const of = (resource: string, containerName?: string, own?: Container) => resourceFieldValue({ resource, ...(containerName !== undefined && { containerName }) }, ctx, own)
+  const of = (resource: string, containerName?: string, own: Container = aContainer('other')) => resourceFieldValue({ resource, ...(containerName !== undefined && { containerName }) }, ctx, own)
   assert.deepStrictEqual([of('limits.cpu', undefined, app), of('limits.memory', 'app'), of('limits.ephemeral-storage', 'app'), of('limits.hugepages-2Mi', 'app')], ['2', '1073741824', '8589934592', '0'])
   assert.deepStrictEqual([of('limits.cpu', undefined, first), of('limits.cpu', 'first'), of('limits.cpu', 'none'), of('requests.cpu', 'app')], ['2', '0', undefined, '0'])
+  const inFile = (resource: string, containerName: string) => fileResourceValue({ resource, containerName }, ctx)
+  assert.deepStrictEqual([inFile('limits.cpu', 'app'), inFile('limits.cpu', 'first'), inFile('limits.hugepages-2Mi', 'app'), inFile('limits.cpu', 'none')], ['4', '4', '0', undefined])
 })

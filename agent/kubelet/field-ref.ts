@@ -7,7 +7,7 @@ export interface FieldContext {
   nodeName: string
   hostIps: readonly string[]
   podIps: readonly string[]
-  /** Stands in for a limit that neither the container nor the pod sets. */
+  /** Stands in for a limit that is not set. */
   allocatable: Readonly<Record<string, string>>
 }
 
@@ -53,24 +53,34 @@ const DEFAULTED_LIMITS = ['cpu', 'memory', 'ephemeral-storage']
 /** A pod as a whole may have limits of these (KEP-2837). */
 const POD_LEVEL_LIMITS = ['cpu', 'memory']
 
-/** Undefined: there is no such container or resource. `own`: whose environment it is for. */
-export function resourceFieldValue(ref: ResourceFieldSelector, ctx: FieldContext, own?: Container): string | undefined {
-  const { containers = [], initContainers = [] } = ctx.pod.spec ?? {}
-  const container = ref.containerName ? [...containers, ...initContainers].find((c) => c.name === ref.containerName) : own
+/** For the environment of `own`. Undefined: there is no such container or resource. */
+export function resourceFieldValue(ref: ResourceFieldSelector, ctx: FieldContext, own: Container): string | undefined {
+  const container = ref.containerName ? named(ref.containerName, ctx.pod) : own
+  // Upstream fills in limits of those that ask about themselves, and of app containers: the pod's where it has one, else the node's.
+  const mayDefault = container === own || (ctx.pod.spec?.containers ?? []).some((c) => c === container)
+  return container && resourceValue(ref, container, (resource) => (mayDefault ? ofPod(resource, ctx.pod, ctx.allocatable[resource]) : undefined))
+}
+
+/** For a file, which says whose resource it is to tell. There the pod's own limits are not asked for. */
+export function fileResourceValue(ref: ResourceFieldSelector, ctx: FieldContext): string | undefined {
+  const container = named(ref.containerName, ctx.pod)
+  return container && resourceValue(ref, container, (resource) => ctx.allocatable[resource])
+}
+
+const named = (name: string | undefined, { spec }: Pod): Container | undefined => [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])].find((c) => c.name === name)
+
+function resourceValue(ref: ResourceFieldSelector, container: Container, limitOf: (resource: string) => string | undefined): string | undefined {
   const [which, resource] = splitResource(ref.resource)
-  if (!container || (which !== 'limits' && which !== 'requests') || resource === undefined) return undefined
-  // Upstream fills in limits of those that are asked about themselves, and of app containers.
-  const mayDefault = which === 'limits' && (container === own || containers.includes(container))
-  const given = maybeSet(container.resources?.[which]?.[resource]) ?? (mayDefault ? defaultLimit(resource, ctx) : undefined) ?? '0'
+  if ((which !== 'limits' && which !== 'requests') || resource === undefined) return undefined
+  const given = maybeSet(container.resources?.[which]?.[resource]) ?? (which === 'limits' && DEFAULTED_LIMITS.includes(resource) ? limitOf(resource) : undefined) ?? '0'
   const divisor = ref.divisor === undefined || quantityMilli(ref.divisor) === 0 ? '1' : ref.divisor
   if (resource === 'cpu') return String(Math.ceil(quantityMilli(given) / quantityMilli(divisor)))
   return String(Math.ceil(quantityValue(given) / quantityValue(divisor)))
 }
 
-function defaultLimit(resource: string, { pod, allocatable }: FieldContext): string | undefined {
-  const ofNode = allocatable[resource]
-  if (ofNode === undefined || !DEFAULTED_LIMITS.includes(resource)) return undefined
-  return (POD_LEVEL_LIMITS.includes(resource) ? maybeSet(pod.spec?.resources?.limits?.[resource]) : undefined) ?? ofNode
+function ofPod(resource: string, { spec }: Pod, ofNode: string | undefined): string | undefined {
+  if (ofNode === undefined || !POD_LEVEL_LIMITS.includes(resource)) return ofNode
+  return maybeSet(spec?.resources?.limits?.[resource]) ?? ofNode
 }
 
 const maybeSet = (quantity: string | undefined): string | undefined => (quantityMilli(quantity) === 0 ? undefined : quantity)

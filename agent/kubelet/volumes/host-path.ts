@@ -15,7 +15,7 @@ export async function checkHostPath({ path, type = '' }: HostPathVolumeSource): 
     return
   }
   if (!info && type === 'FileOrCreate') {
-    if (!(await maybeStat(dirname(path)))) throw new CodedError('VOLUME_INVALID', `hostPath type check failed: ${dirname(path)} does not exist`)
+    if (!(await maybeStat(dirname(path)))) throw new CodedError('VOLUME_INVALID', `open ${path}: no such file or directory`)
     await (await open(path, 'a', 0o644)).close()
     return
   }

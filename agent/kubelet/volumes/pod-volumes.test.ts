@@ -82,6 +82,26 @@ test('what no container names is not there; an ephemeral container that is the f
   assert.equal(look('token'), 'second 0:0 644')
 })
 
+test('what is wrong with a mount is said in upstream\'s words, and nothing of what is where on the machine; a subpath of files that is not there is made', needsRoot, async (t) => {
+  const { pod, volumes } = world(t, {})
+  await volumes.setUp(pod)
+  const of = async (more: object) => {
+    const container = aContainer('app', { volumeMounts: [{ name: 'v', mountPath: '/v', ...more }] })
+    try {
+      const [mount] = await volumes.mounts(pod, container, { expand: (text) => ({ text }), canRecursiveReadOnly: false, volumeImages: new Map() })
+      return statSync(mount?.hostPath ?? '').isDirectory()
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
+  assert.deepStrictEqual([
+    await of({ name: 'none' }), await of({ subPathExpr: '/etc' }), await of({ subPath: 'a/../b' }), await of({ subPath: 'a/b' }), await of({ readOnly: true, recursiveReadOnly: 'Enabled' }), await of({ subPath: 'none' }), await of({ subPath: 'a' }),
+  ], [
+    'cannot find volume "none" to mount into container "app"', 'error SubPath `/etc` must not be an absolute path', 'unable to provision SubPath `a/../b`: must not contain \'..\'',
+    'failed to prepare subPath for volumeMount "v" of container "app"', 'failed to resolve recursive read-only mode: volume "v" requested recursive read-only mode, but it is not supported by the runtime', true, false,
+  ])
+})
+
 test('a renewed token belongs to the group as well, whatever fsGroupChangePolicy says', needsRoot, async (t) => {
   const { pod, volumes, given, look } = world(t, { fsGroup: 10_000, fsGroupChangePolicy: 'OnRootMismatch' })
   await volumes.setUp(pod)

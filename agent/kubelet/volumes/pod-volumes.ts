@@ -3,7 +3,7 @@ import { chmod, lstat, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ApiError } from '#api/client/client.ts'
 import { quantityValue } from '#api/types/quantity.ts'
-import type { ConfigMap, Container, Pod, Secret, Stored, Volume, VolumeMount } from '#api/types/index.ts'
+import type { ConfigMap, Container, Pod, Secret, ServiceAccountTokenProjection, Stored, Volume, VolumeMount } from '#api/types/index.ts'
 import type { Clock } from '#base/clock.ts'
 import { CodedError, hasCode } from '#base/errors.ts'
 import { nameSuffix, type Random } from '#base/random.ts'
@@ -19,9 +19,9 @@ import { imageMount } from './image-volumes.ts'
 import type { Located } from './located.ts'
 import type { Mounter } from './mounter.ts'
 import { setOwnership } from './ownership.ts'
-import { payloadPlugin, referencedObjects, volumePayload } from './payload.ts'
+import { payloadPlugin, referencedObjects, volumePayload, type TokenResult } from './payload.ts'
 import type { PersistentVolumes } from './persistent-volumes.ts'
-import { bindSubpath, readInside, unbindSubpath } from './subpath.ts'
+import { bindSubpath, readInside, unbindSubpath, type SubpathRequest } from './subpath.ts'
 import type { Tokens } from './tokens.ts'
 import { VolumeError, volumeFailures, type FailedVolume } from './volume-error.ts'
 
@@ -117,6 +117,16 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
     }
   }
 
+  const tokenFor = async (pod: Stored<Pod>, projection: ServiceAccountTokenProjection): Promise<TokenResult> => {
+    try {
+      return { ok: true, token: await tokens.get(pod, projection) }
+    } catch (error) {
+      // With the server away nothing is wrong with the volume.
+      if (!(error instanceof ApiError)) throw error
+      return { ok: false, message: `failed to fetch token: ${error.message}` }
+    }
+  }
+
   const writePayload = async (pod: Stored<Pod>, volume: Volume, dir: string): Promise<void> => {
     const { uid, namespace = '' } = pod.metadata
     const refs = referencedObjects([volume])
@@ -124,8 +134,8 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
     const secrets = new Map<string, Secret | undefined>()
     for (const name of refs.configMaps) configMaps.set(name, await objects.configMap(uid, namespace, name))
     for (const name of refs.secrets) secrets.set(name, await objects.secret(uid, namespace, name))
-    const tokenOf = new Map<unknown, string>()
-    for (const { serviceAccountToken } of volume.projected?.sources ?? []) if (serviceAccountToken) tokenOf.set(serviceAccountToken, await tokens.get(pod, serviceAccountToken))
+    const tokenOf = new Map<unknown, TokenResult>()
+    for (const { serviceAccountToken } of volume.projected?.sources ?? []) if (serviceAccountToken) tokenOf.set(serviceAccountToken, await tokenFor(pod, serviceAccountToken))
     const result = volumePayload(volume, {
       configMap: (name) => configMaps.get(name), secret: (name) => secrets.get(name), token: (projection) => tokenOf.get(projection),
       field: deps.field(pod), fsGroup: pod.spec?.securityContext?.fsGroup, sameRunAsUser: sameRunAsUser(pod),
@@ -150,20 +160,30 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
     return found
   }
 
+  /** What is wrong with it is the log's: a message could tell of the machine's files. */
+  const bindSubpathOf = async (mount: VolumeMount, container: Container, request: SubpathRequest): Promise<string> => {
+    try {
+      return await bindSubpath(mounter, request)
+    } catch (error) {
+      const what = hasCode(error, 'SUBPATH_NOT_MADE') ? 'create subPath directory' : 'prepare subPath'
+      throw new CodedError('VOLUME_INVALID', `failed to ${what} for volumeMount "${mount.name}" of container "${container.name}"`, { cause: error })
+    }
+  }
+
   const mountOne = async (pod: Stored<Pod>, container: Container, mount: VolumeMount, index: number, { expand, canRecursiveReadOnly, volumeImages }: MountWorld): Promise<Mount> => {
     const volume = pod.spec?.volumes?.find((v) => v.name === mount.name)
-    if (!volume) throw new CodedError('VOLUME_INVALID', `volume "${mount.name}" of container "${container.name}" is not in the pod`)
+    if (!volume) throw new CodedError('VOLUME_INVALID', `cannot find volume "${mount.name}" to mount into container "${container.name}"`)
     // An ephemeral container may be the first to want it.
     if (!ready.get(pod.metadata.uid)?.has(volume.name)) await setUpAll(pod, [volume])
     const recursive = isRecursiveReadOnly(mount, canRecursiveReadOnly)
     const expanded = mount.subPathExpr ? expand(mount.subPathExpr) : { text: mount.subPath ?? '' }
     if ('missing' in expanded) throw new CodedError('VOLUME_INVALID', `missing value for ${expanded.missing.join(', ')}`)
-    const subPath = expanded.text
+    const subPath = checkedSubPath(expanded.text)
     const containerPath = mount.mountPath.startsWith('/') ? mount.mountPath : `/${mount.mountPath}`
     if (volume.image) return imageMount(volume, containerPath, subPath, volumeImages)
     const { path: dir, readonly, mayRelabel = false } = await locate(pod, volume)
     if (volume.hostPath?.type === undefined || volume.hostPath.type === '') await ensureExists(volume, dir)
-    const hostPath = subPath === '' ? dir : await bindSubpath(mounter, { volumeDir: dir, subPath, target: paths.subpath(pod.metadata.uid, volume.name, container.name, index), readonly: payloadPlugin(volume) !== undefined })
+    const hostPath = subPath === '' ? dir : await bindSubpathOf(mount, container, { volumeDir: dir, subPath, target: paths.subpath(pod.metadata.uid, volume.name, container.name, index) })
     return {
       containerPath,
       hostPath,
@@ -231,11 +251,17 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
   }
 }
 
+function checkedSubPath(subPath: string): string {
+  if (subPath.startsWith('/')) throw new CodedError('VOLUME_INVALID', `error SubPath \`${subPath}\` must not be an absolute path`)
+  if (subPath.split('/').includes('..')) throw new CodedError('VOLUME_INVALID', `unable to provision SubPath \`${subPath}\`: must not contain '..'`)
+  return subPath
+}
+
 /** KEP-3857: Enabled is refused where it cannot be had, IfPossible is not. */
 export function isRecursiveReadOnly(mount: VolumeMount, can: boolean): boolean {
   if (mount.recursiveReadOnly === undefined || mount.recursiveReadOnly === 'Disabled' || !mount.readOnly) return false
   if (can) return true
-  if (mount.recursiveReadOnly === 'Enabled') throw new CodedError('VOLUME_INVALID', `volume "${mount.name}" requested recursive read-only mode, but it is not supported by the runtime`)
+  if (mount.recursiveReadOnly === 'Enabled') throw new CodedError('VOLUME_INVALID', `failed to resolve recursive read-only mode: volume "${mount.name}" requested recursive read-only mode, but it is not supported by the runtime`)
   return false
 }
 
@@ -248,7 +274,7 @@ export function memoryVolumeSize(pod: Pod, volume: Volume, allocatable: string |
 /** The one user that all containers run as, when the spec says so for each. */
 function sameRunAsUser(pod: Pod): number | undefined {
   const own = pod.spec?.securityContext?.runAsUser
-  const users = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].map((c) => c.securityContext?.runAsUser ?? own)
+  const users = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? []), ...(pod.spec?.ephemeralContainers ?? [])].map((c) => c.securityContext?.runAsUser ?? own)
   return users.every((u) => u === users[0]) ? users[0] : undefined
 }
 

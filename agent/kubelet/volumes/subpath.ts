@@ -12,7 +12,8 @@ import type { Mounter } from './mounter.ts'
 /** Linux's O_PATH, the same on x86-64 and arm64; node has no name for it. A handle to the thing without opening it: FIFOs and sockets too. */
 const O_PATH = 0o10000000
 
-export interface SubpathRequest { volumeDir: string; subPath: string; target: string; /** Missing directories are made with the mode of the volume's own. */ readonly: boolean }
+/** What is missing of the path is made, as directories with the mode of the volume's own. */
+export interface SubpathRequest { volumeDir: string; subPath: string; target: string }
 
 /** Returns `target`, bound to the subpath. Idempotent: what was bound there before is replaced. */
 export async function bindSubpath(mounter: Mounter, request: SubpathRequest): Promise<string> {
@@ -21,7 +22,7 @@ export async function bindSubpath(mounter: Mounter, request: SubpathRequest): Pr
   if (subPath.startsWith('/') || parts.includes('..')) throw new CodedError('VOLUME_INVALID', `subPath ${JSON.stringify(subPath)} must be relative and must not contain '..'`)
   const root = await realpath(volumeDir)
   const wanted = await resolveInside(root, parts)
-  const handle = await openBelow(root, wanted, !request.readonly)
+  const handle = await openBelow(root, wanted, true)
   try {
     const info = await handle.stat()
     await unbindSubpath(mounter, target)
@@ -112,11 +113,19 @@ async function openOrMake(path: string, mode: number | undefined): Promise<FileH
     return await open(path, O_PATH | constants.O_NOFOLLOW)
   } catch (error) {
     if (!hasCode(error, 'ENOENT')) throw error
-    if (mode === undefined) throw new CodedError('VOLUME_INVALID', `subPath ${path.slice(path.lastIndexOf('/') + 1)} does not exist in a read-only volume`, { cause: error })
-    await mkdir(path, { mode: mode & 0o777 })
+    if (mode === undefined) throw new CodedError('VOLUME_INVALID', `subPath ${path.slice(path.lastIndexOf('/') + 1)} does not exist`, { cause: error })
+    await makeDirectory(path, mode)
     const made = await open(path, O_PATH | constants.O_NOFOLLOW)
     // The umask has taken bits away; whoever may write to the volume may write here. By what was opened, whatever has the name now.
     if ((await made.stat()).isDirectory()) await chmod(`/proc/self/fd/${made.fd}`, mode)
     return made
+  }
+}
+
+async function makeDirectory(path: string, mode: number): Promise<void> {
+  try {
+    await mkdir(path, { mode: mode & 0o777 })
+  } catch (error) {
+    throw new CodedError('SUBPATH_NOT_MADE', `subPath ${path.slice(path.lastIndexOf('/') + 1)} cannot be made`, { cause: error })
   }
 }

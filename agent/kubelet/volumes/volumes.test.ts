@@ -63,7 +63,7 @@ test('a path that leads out is refused', async (t) => {
 const sources = {
   configMap: (n: string) => (n === 'c' ? { data: { a: '1', b: '2' }, binaryData: { bin: Buffer.from([0, 255]).toString('base64') } } : undefined),
   secret: (n: string) => (n === 's' ? { data: { k: Buffer.from('v').toString('base64') } } : undefined),
-  token: () => 'jwt', fsGroup: undefined, sameRunAsUser: undefined,
+  token: ({ path }: { path: string }) => (path === 'refused' ? { ok: false as const, message: 'failed to fetch token: no' } : { ok: true as const, token: 'jwt' }), fsGroup: undefined, sameRunAsUser: undefined,
   field: { pod: aPod({}, { labels: { x: 'y' } }), nodeName: 'n', hostIps: [], podIps: [], allocatable: {} },
 }
 const contents = (volume: Omit<Volume, 'name'>) => {
@@ -77,6 +77,8 @@ const table: [string, Omit<Volume, 'name'>, unknown][] = [
   ['a Secret too', { secret: { secretName: 's', items: [{ key: 'none', path: 'p' }] } }, 'references non-existent secret key: none'],
   ['a missing object is named', { secret: { secretName: 'none' } }, 'secret "none" not found'],
   ['unless it may be missing', { secret: { secretName: 'none', optional: true } }, {}],
+  ['all that is wrong with a projection is told, the same once', { projected: { sources: [{ secret: { name: 'none' } }, { serviceAccountToken: { path: 'refused' } }, { configMap: { name: 'none' } }, { secret: { name: 'none' } }, { downwardAPI: { items: [{ path: 'a', fieldRef: { fieldPath: 'status.phase' } }, { path: 'b', resourceFieldRef: { containerName: 'x', resource: 'limits.cpu' } }, { path: 'c', resourceFieldRef: { containerName: 'app', resource: 'limits' } }] } }] } },
+    '[secret "none" not found, failed to fetch token: no, configmap "none" not found, unsupported fieldPath: status.phase, container x not found, unsupported container resource : limits]'],
   ['projected sources share one directory', { projected: { sources: [{ secret: { name: 's' } }, { configMap: { name: 'c', items: [{ key: 'a', path: 'a' }] } }, { serviceAccountToken: { path: 'token' } }, { downwardAPI: { items: [{ path: 'labels', fieldRef: { fieldPath: 'metadata.labels' } }] } }] } }, { k: '644 v', a: '644 1', token: '644 jwt', labels: '644 x="y"' }],
 ]
 for (const [name, volume, expected] of table) test(name, () => assert.deepStrictEqual(contents(volume), expected))
@@ -92,6 +94,7 @@ test('a hostPath is what its type says, or refused', async (t) => {
   await assert.rejects(checkHostPath({ path: join(d, 'file'), type: 'Directory' }), { message: `hostPath type check failed: ${join(d, 'file')} is not a directory` })
   await assert.rejects(checkHostPath({ path: join(d, 'none'), type: 'Socket' }), { message: `hostPath type check failed: ${join(d, 'none')} is not a socket file` })
   await assert.rejects(checkHostPath({ path: '/a/../b' }), { code: 'VOLUME_INVALID' })
+  await assert.rejects(checkHostPath({ path: join(d, 'none/file'), type: 'FileOrCreate' }), { message: `open ${join(d, 'none/file')}: no such file or directory` })
 })
 
 test('a tmpfs is mounted once, has its size and mode, and is gone after unmounting', needsRoot, async (t) => {
@@ -159,14 +162,14 @@ test('a subpath shows that part of the volume and no other, follows links that s
   mkdirSync(volume)
   await writeAtomically(volume, payload({ 'app.conf': 'x=1' }), 's1')
   const target = join(d, 'subpaths/0')
-  await bindSubpath(systemMounter, { volumeDir: volume, subPath: 'app.conf', target, readonly: true })
+  await bindSubpath(systemMounter, { volumeDir: volume, subPath: 'app.conf', target })
   assert.equal(readFileSync(target, 'utf8'), 'x=1')
-  await bindSubpath(systemMounter, { volumeDir: volume, subPath: 'made/for/you', target: join(d, 'subpaths/1'), readonly: false })
+  await bindSubpath(systemMounter, { volumeDir: volume, subPath: 'made/for/you', target: join(d, 'subpaths/1') })
   writeFileSync(join(d, 'subpaths/1/f'), 'y')
   assert.equal(readFileSync(join(volume, 'made/for/you/f'), 'utf8'), 'y')
   // Whatever the umask: who may write to the volume may write there, and what is made there is the group's.
   chmodSync(volume, 0o2777)
-  await bindSubpath(systemMounter, { volumeDir: volume, subPath: 'open/to/all', target: join(d, 'subpaths/2'), readonly: false })
+  await bindSubpath(systemMounter, { volumeDir: volume, subPath: 'open/to/all', target: join(d, 'subpaths/2') })
   assert.deepEqual(['open', 'open/to', 'open/to/all'].map((path) => statSync(join(volume, path)).mode & 0o7777), [0o2777, 0o2777, 0o2777])
   await unbindSubpath(systemMounter, target)
   await unbindSubpath(systemMounter, target)
@@ -179,7 +182,7 @@ test('a subpath that leads out of its volume is refused', needsRoot, async (t) =
   symlinkSync('/etc', join(d, 'volume/out'))
   symlinkSync('../..', join(d, 'volume/up'))
   for (const subPath of ['out', 'out/passwd', 'up', '../x', '/etc', 'a/../../x']) {
-    await assert.rejects(bindSubpath(systemMounter, { volumeDir: join(d, 'volume'), subPath, target: join(d, 't'), readonly: false }), { code: 'VOLUME_INVALID' }, subPath)
+    await assert.rejects(bindSubpath(systemMounter, { volumeDir: join(d, 'volume'), subPath, target: join(d, 't') }), { code: 'VOLUME_INVALID' }, subPath)
   }
   assert.deepStrictEqual(await systemMounter.below(d), [])
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { killMessage } from './effects.ts'
+import { killMessage } from './messages.ts'
 
 test('why a container is killed, in upstream\'s words: with what follows where that is certain, sidecars by another name', () => {
   const of = (because: Parameters<typeof killMessage>[1]) => [[false, true], [false, false], [true, true]].map(([isSidecar = false, isStartedAgain = false]) => killMessage('c', because, { isSidecar, isStartedAgain }))

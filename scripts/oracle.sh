@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Asks skiff and the kube-apiserver of release 1.36 that SKIFF_KUBE_APISERVER names the same, and prints what they answer differently, in groups with an example each. As root, by hand.
-#   scripts/oracle.sh [--seed N] [--count N] [--family NAME]... [--kind TEXT]... [--by-kind] [--out FILE]      default: seed 1, 12 changes of each object, all families (test/oracle/families); FILE: each as a line of JSON
+#   scripts/oracle.sh [--seed N] [--count N] [--family NAME]... [--kind TEXT]... [--by-kind] [--out FILE]      default: seed 1, 12 changes of each object, all families (test/oracle/families); FILE: each as a line of JSON, known ones, too
 set -euo pipefail
 . "$(dirname "$0")/setup.sh"
 [ "$(id -u)" = 0 ] || fail "run this as root: the lab makes network namespaces"

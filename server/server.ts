@@ -188,8 +188,8 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, { encryption
     extraHandlers: {
       [SNAPSHOT_PATH]: { handle: snapshotEndpoint(snapshotSource, log) },
       ...keysEndpoints('rotate' in encryption ? encryption : undefined),
-      '/.well-known/openid-configuration': { handle: () => jsonAnswer(serviceAccounts.openIdConfiguration()) },
-      '/openid/v1/jwks': { handle: () => jsonAnswer(serviceAccounts.jwks()) },
+      '/.well-known/openid-configuration': { handle: () => issuerDocument(serviceAccounts.openIdConfiguration()) },
+      '/openid/v1/jwks': { handle: () => issuerDocument(serviceAccounts.jwks(), 'application/jwk-set+json') },
     },
   })
   door.api.use(api)
@@ -325,6 +325,7 @@ function versionInfo() {
   }
 }
 
-function jsonAnswer(value: unknown) {
-  return { status: 200, headers: { 'content-type': 'application/json' }, body: Buffer.from(JSON.stringify(value)) }
+/** Who verifies tokens may keep it for a while. */
+function issuerDocument(value: unknown, type = 'application/json') {
+  return { status: 200, headers: { 'content-type': type, 'cache-control': 'public, max-age=3600' }, body: Buffer.from(JSON.stringify(value)) }
 }

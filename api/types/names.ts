@@ -58,6 +58,13 @@ export function checkDnsSubdomain(value: string): string[] {
   return [...out, regexMessage("a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character", SUBDOMAIN_FMT, 'example.com')]
 }
 
+/** Upstream's `k8s-long-name-caseless`. */
+export function checkDnsSubdomainOfAnyCase(value: string): string[] {
+  const out = utf8Length(value) > DNS_SUBDOMAIN_LENGTH_MAX ? [tooLongChars(DNS_SUBDOMAIN_LENGTH_MAX)] : []
+  if (SUBDOMAIN.test(value.toLowerCase())) return out
+  return [...out, regexMessage("an RFC 1123 subdomain must consist of alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character", SUBDOMAIN_FMT, 'Example.com')]
+}
+
 /** Search paths of resolvers: names inside may have underscores. */
 export function checkDnsSubdomainWithUnderscore(value: string): string[] {
   const out = utf8Length(value) > DNS_SUBDOMAIN_LENGTH_MAX ? [tooLongChars(DNS_SUBDOMAIN_LENGTH_MAX)] : []

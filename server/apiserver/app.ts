@@ -216,7 +216,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     }, request, exchange)
     const isBounded = info !== undefined && !isLongRunning(info, query)
     const wanted = isBounded && query.has('timeout') ? query.duration('timeout') : undefined
-    const answered = wanted === 'invalid' ? statusResponse(badRequest('invalid timeout specified in the request URL').body)
+    const answered = wanted && 'problem' in wanted ? statusResponse(badRequest(`invalid timeout specified in the request URL - ${wanted.problem}`).body)
       : await (isBounded ? deadlines.within(serve, () => statusResponse(timedOut().body), wanted?.ms) : serve())
     // What is proxied is somebody else's answer.
     const isOurs = info?.kind !== 'resource' || info.subresource !== 'proxy'

@@ -78,6 +78,10 @@ describe('bad input is the right 4xx, never a 500', () => {
     assert.equal(await at('POST', '/api/v1/configmaps'), '405 MethodNotAllowed')
     assert.equal(await at('BREW', CM), '405 MethodNotAllowed')
     assert.equal(await at('POST', '/version'), '405 MethodNotAllowed')
+    // What is not there has no methods.
+    assert.equal(await at('POST', '/nope'), '404 NotFound')
+    assert.equal(await at('PUT', '/apis/apps/v9/deployments'), '404 NotFound')
+    assert.equal(await at('POST', '/api/v1/namespaces/default/bindings/a'), '404 NotFound')
     assert.equal(await at('GET', `${CM}/a`, { accept: 'text/html' }), '406 NotAcceptable')
     assert.equal(await at('GET', CM, { accept: 'application/json;as=Table;v=v9;g=meta.k8s.io' }), '406 NotAcceptable')
     assert.deepEqual(logged, [])

@@ -2,12 +2,13 @@
  * What the generic verbs need to know of one kind. A kind is one row in `registry.ts` and one file in `kinds/` with
  * its KindStrategy; everything here is pure: time, randomness and lookups come in through the context.
  */
-import type { KubeObject, ResourceRef, UserInfo } from '#api/types/index.ts'
+import type { KubeObject, ObjectMeta, ResourceRef, UserInfo } from '#api/types/index.ts'
 import type { SchemaSet } from '#api/schema/schema.ts'
 import type { Random } from '#base/random.ts'
 import type { Conformed } from './decode/conform.ts'
 import type { Compare, Durability, Op } from '#server/store/store.ts'
 import type { FieldError } from './field-error.ts'
+import type { FieldSet } from './patch/apply/field-set.ts'
 
 export interface KindContext {
   nowMs: number
@@ -39,10 +40,10 @@ export interface KindStrategy<T extends KubeObject> {
   prepareUpdate?(object: T, old: T, ctx: KindContext): void
   /** For `/status`: carries over everything but status and metadata (and what else upstream lets it change). Default: all but those two from old. */
   prepareStatusUpdate?(object: T, old: T, ctx: KindContext): void
-  /** Upstream's ResetObjectMetaForStatus: `/status` changes nothing in metadata. Without it labels, annotations, finalizers and owners may be written there. */
-  statusKeepsMetadata?: true
-  /** What a write to a subresource leaves as it is although the object sent has it: paths by subresource. Who sends it owns it no more than `spec` in `/status`. */
-  resetThrough?: Readonly<Partial<Record<string, readonly string[]>>>
+  /** What `/status` leaves as it is in metadata: `true` all of it, else these fields, and what is sent of others is held to their rules. Without it labels, annotations, finalizers and owners may be written there. */
+  statusKeepsMetadata?: true | readonly (keyof ObjectMeta)[]
+  /** What a write to a subresource leaves as it is although the object sent has it: by subresource. Who sends it owns it no more than `spec` in `/status`. */
+  resetThrough?: Readonly<Partial<Record<string, FieldSet>>>
   /** Nobody owns the spec: it is the server's from the moment it is there (CertificateSigningRequest). */
   specIsOwnerless?: true
   /** True when a change between old and object must raise metadata.generation. Default: any change outside metadata and status; false: the kind has no generation. */
@@ -74,7 +75,7 @@ export interface KindStrategy<T extends KubeObject> {
   /** Finalizers that deletion itself adds are generic; kinds with their own (Namespace: spec.finalizers) say whether one may be removed now. */
   mayRemove?(object: T): boolean
   /** `metadata.name` rule. Default: dns1123 subdomain. */
-  nameRule?: 'dns-label' | 'dns-subdomain' | 'path-segment' | 'dns-1035-label'
+  nameRule?: 'dns-label' | 'dns-subdomain' | 'path-segment' | 'dns-1035-label' | 'config-key' | 'ip-address'
   /** `metadata.generateName` need only fit into a path: what is made of it is held to the rule. Default: it is held to the same one. */
   generateNameRule?: 'path-segment'
   /** Where names of finalizers without a slash are any qualified names, not only the standard ones: everywhere, or in `/status`. */

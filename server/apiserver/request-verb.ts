@@ -2,31 +2,30 @@
 import type { ApiRequest } from '#api/client/transport.ts'
 import { splitTarget, type Query } from './http/query.ts'
 import type { PathInfo, ResourceInfo } from './http/request-info.ts'
-import { methodNotAllowed } from './http/status.ts'
 import type { ProxiedOnly, VerbName } from './verbs/call.ts'
 
 /** What upstream lets run long, besides watches: no limit of time, no seat. */
 export const LONG_RUNNING: ReadonlySet<string> = new Set(['log', 'proxy', 'exec', 'attach', 'portforward'])
 
-/** Throws 405. */
+/** As it is classified and authorized, whether there is such a thing or not: `''` for methods that are no verb. */
 export function verbOf(method: string, info: ResourceInfo, watches: boolean): VerbName | ProxiedOnly {
   const isOne = info.name !== ''
   switch (method) {
     case 'GET': case 'HEAD':
       if (info.watchPath) return 'watch'
       return isOne ? 'get' : watches ? 'watch' : 'list'
-    case 'POST':
-      if (isOne && info.subresource === '') throw methodNotAllowed()
-      return 'create'
-    case 'PUT': case 'PATCH':
-      if (!isOne) throw methodNotAllowed()
-      return method === 'PUT' ? 'update' : 'patch'
+    case 'POST': return 'create'
+    case 'PUT': return 'update'
+    case 'PATCH': return 'patch'
     case 'DELETE': return isOne ? 'delete' : 'deletecollection'
-    case 'OPTIONS':
-      if (info.subresource !== 'proxy') throw methodNotAllowed()
-      return ''
-    default: throw methodNotAllowed()
+    default: return ''
   }
+}
+
+/** What is one object is not created, what are many are not replaced. */
+export function fitsMethod(verb: VerbName | ProxiedOnly, { name, subresource }: ResourceInfo): boolean {
+  if (verb === '') return subresource === 'proxy'
+  return verb === 'create' ? name === '' || subresource !== '' : (verb !== 'update' && verb !== 'patch') || name !== ''
 }
 
 /** Everything that is not bounded by --request-timeout. */
@@ -45,11 +44,6 @@ export function reportedVerb({ method, headers }: Pick<ApiRequest, 'method' | 'h
 
 /** As authorized, or as asked for where that is nothing that could be. */
 export function auditVerb({ method, path }: Pick<ApiRequest, 'method' | 'path'>, info: ResourceInfo | PathInfo): string {
-  if (info.kind === 'path') return method.toLowerCase()
-  try {
-    return verbOf(method, info, splitTarget(path).query.flag('watch'))
-  } catch {
-    // It is refused with 405 a moment later.
-    return method.toLowerCase()
-  }
+  const verb = info.kind === 'path' ? '' : verbOf(method, info, splitTarget(path).query.flag('watch'))
+  return verb === '' ? method.toLowerCase() : verb
 }

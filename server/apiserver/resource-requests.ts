@@ -10,7 +10,7 @@ import { methodNotAllowed, noSuchResource } from './http/status.ts'
 import type { KindRow } from './kind.ts'
 import { authorizeResource } from './middleware/authorize.ts'
 import type { LoadGate } from './middleware/load-gate.ts'
-import { LONG_RUNNING } from './request-verb.ts'
+import { fitsMethod, LONG_RUNNING } from './request-verb.ts'
 import { servesVerb } from './rows.ts'
 import type { Subresources } from './subresources/handlers.ts'
 import type { Call, Parts, Verb } from './verbs/call.ts'
@@ -63,6 +63,9 @@ export function createResourceRequests({ parts, authorizer, gate, aggregation, c
     if (!custom.isReady) await custom.ready
     const row = parts.rows.find(info.group, info.version, info.resource)
     if (!row || (info.namespace !== '' && !row.ref.namespaced)) throw noSuchResource()
+    // What is only asked or made has no name to be got by.
+    if (info.name !== '' && info.subresource === '' && !servesVerb(row, 'get')) throw noSuchResource()
+    if (!fitsMethod(verb, info)) throw methodNotAllowed()
     return {
       parts, row, info, verb, method: request.method, query, rawQuery, headers: request.headers, body: request.body, user, signal: request.signal,
       warn: (text) => warnings.add(text),
@@ -84,8 +87,6 @@ export function createResourceRequests({ parts, authorizer, gate, aggregation, c
     }
     const review = reviews(row)
     if (review) {
-      // What is only asked has no name to be got by.
-      if (info.name !== '' && !servesVerb(row, 'get')) throw noSuchResource()
       if (!servesVerb(row, verb)) throw methodNotAllowed()
       return review(call)
     }

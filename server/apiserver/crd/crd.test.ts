@@ -20,6 +20,28 @@ suite('custom resources', () => {
     assert.deepEqual([await owners([]), await owners([{}])], [1, 0])
   })
 
+  test('an object says of itself what it is', async () => {
+    const h = server()
+    await define(h, cronTabs())
+    const { apiVersion, kind, ...bare } = cronTab('a', { cronSpec: '* * * * *' }) as unknown as Record<string, unknown>
+    const told = async (sent: object) => { const { status, json } = await h.call('POST', TABS, sent); return [status, json['message']] }
+    const version = (named: string) => [400, `the API version in the data (${named}) does not match the expected API version (stable.example.com/v1)`]
+    assert.deepEqual(await told({ kind, ...bare }), version(''))
+    assert.deepEqual(await told({ apiVersion: '', kind: 'Other', ...bare }), version(''))
+    assert.deepEqual(await told({ apiVersion: 'x/v1', kind: 'Other', ...bare }), version('x/v1'))
+    const [status, message] = await told({ apiVersion, ...bare })
+    assert.equal(status, 400)
+    assert.match(String(message), /^the object provided is unrecognized \(must be of type CronTab\): Object 'Kind' is missing in '\{"apiVersion":"stable.example.com\/v1","metadata":/)
+    assert.deepEqual(await told({ apiVersion, kind, ...bare }), [201, undefined])
+  })
+
+  test('what is applied of metadata is of its type, too', async () => {
+    const h = server()
+    await define(h, cronTabs())
+    const { status, json } = await h.call('PATCH', `${TABS}/a?fieldManager=m`, { ...cronTab('a', { cronSpec: '* * * * *' }), metadata: { name: 'a', finalizers: [null] } }, { 'content-type': 'application/apply-patch+yaml' })
+    assert.deepEqual([status, json['message']], [400, "failed to create typed patch object (/a; stable.example.com/v1, Kind=CronTab): .metadata.finalizers: element 0: associative list without keys has an element that's an explicit null"])
+  })
+
   test('a definition is established, its objects are created, read, listed, changed, watched and deleted', async () => {
     const h = server()
     const crd = await define(h, cronTabs())

@@ -23,6 +23,8 @@ class PathError extends Error {}
 
 const run = (steps: readonly Step[], values: readonly unknown[]): unknown[] => steps.reduce<readonly unknown[]>((found, step) => step(found), values) as unknown[]
 
+const NAME_BEGINS = /^[\p{L}\p{Nd}_+\-'" ]/u
+
 /** Paths nested in filters, deeper than anybody writes. */
 const DEPTH_MAX = 20
 
@@ -55,7 +57,8 @@ class PathParser {
       return this.#text[this.#at] === '[' || this.#at >= this.#text.length ? (values) => [...values] : this.#name()
     }
     if (rest[0] === '[') return this.#bracket()
-    if (this.#at === 0 || (this.#at === 1 && /^[$@]/.test(this.#text))) return this.#name()
+    const isFirst = this.#at === 0 || (this.#at === 1 && /^[$@]/.test(this.#text))
+    if (isFirst && NAME_BEGINS.test(rest)) return this.#name()
     throw new PathError(`unrecognized character in action: U+${(rest.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')} '${rest[0] ?? ''}'`)
   }
 

@@ -24,7 +24,7 @@ const SELECTABLE_MAX = 8
 export function validateDefinition(definition: CustomResourceDefinition): FieldError[] {
   const { metadata, spec } = definition
   const wanted = `${spec.names?.plural ?? ''}.${spec.group ?? ''}`
-  const misnamed = metadata?.name && metadata.name !== wanted ? [invalid('metadata.name', metadata.name, 'must be spec.names.plural+"."+spec.group')] : []
+  const misnamed = (['generateName', 'name'] as const).flatMap((key) => (metadata?.[key] && metadata[key] !== wanted ? [invalid(`metadata.${key}`, metadata[key], 'must be spec.names.plural+"."+spec.group')] : []))
   return [...misnamed, ...validateSpec(spec, undefined, false), ...validateStored(definition), ...validateApproval(definition, undefined), ...validatePreserve(spec, undefined)]
 }
 

@@ -67,6 +67,7 @@ export function decodeObject<T extends KubeObject = KubeObject>(bytes: Buffer, c
     const kind = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value
     return bad(`the object provided is unrecognized (must be of type ${expect.kind}): couldn't get version/kind; json parse error: json: cannot unmarshal ${kind} into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" } (${summarize(bytes)})`)
   }
+  if (model.isCustom && (value['kind'] ?? '') === '' && !/\/.*\//.test(String(value['apiVersion']))) return bad(withoutKind(YAML_TYPES.has(mediaTypeOf(contentType)) ? Buffer.from(JSON.stringify(value)) : bytes, expect.kind))
   const wrongKind = checkKind(value, model, expect, options)
   if (wrongKind) return wrongKind.message.includes(NOT_A_VERSION) ? bad(`${wrongKind.message} (${summarize(bytes)})`) : wrongKind
   return conformParsed<T>(value, expect, options, handling(expect), parsed, bytes)
@@ -193,6 +194,12 @@ export function patchedKindError(value: Record<string, unknown>, options: Decode
   return model && expect && checkKind(value, model, expect, options, true)?.message
 }
 
+/** Characters of a body that a complaint shows. */
+const SHOWN_MAX = 1024
+
+/** A custom resource says what it is. */
+const withoutKind = (bytes: Buffer, kind: string): string => `the object provided is unrecognized (must be of type ${kind}): Object 'Kind' is missing in '${bytes.subarray(0, SHOWN_MAX).toString()}' (${summarize(bytes)})`
+
 const NOT_A_VERSION = 'unexpected GroupVersion string'
 
 /** `bare`: only what is wrong, not of what. */
@@ -204,11 +211,13 @@ function checkKind(value: Record<string, unknown>, model: ModelSchema, expect: {
       return bad(`${unrecognized}couldn't get version/kind; json parse error: json: cannot unmarshal ${Array.isArray(given) ? 'array' : typeof given === 'boolean' ? 'bool' : typeof given} into Go struct field .${name} of type string`)
     }
   }
-  const givenVersion = (apiVersion as string | undefined) || apiVersionOf(expect)
+  const isTold = model.isCustom && !bare
+  const givenVersion = (apiVersion as string | undefined) || (isTold ? '' : apiVersionOf(expect))
   const givenKind = (kind as string | undefined) || expect.kind
   if (givenKind === expect.kind && (givenVersion === apiVersionOf(expect) || alsoAs.includes(givenVersion))) return undefined
   const slash = givenVersion.indexOf('/')
   if (slash !== givenVersion.lastIndexOf('/')) return bad(`${unrecognized}${NOT_A_VERSION}: ${givenVersion}`)
+  if (isTold && givenVersion !== apiVersionOf(expect)) return bad(`the API version in the data (${givenVersion.replace(/^\//, '')}) does not match the expected API version (${apiVersionOf(expect)})`)
   const given = { group: slash < 0 ? '' : givenVersion.slice(0, slash), version: givenVersion.slice(slash + 1), kind: givenKind }
   const isThat = (k: { group: string; version: string; kind: string }) => k.group === given.group && k.version === given.version && k.kind === given.kind
   // DeleteOptions and the like are known in every group version.
@@ -219,8 +228,6 @@ function checkKind(value: Record<string, unknown>, model: ModelSchema, expect: {
     if (givenKind === expect.kind) return bad(`the API version in the data (${givenVersion}) does not match the expected API version (${apiVersionOf(expect)})`)
     return bad(`${cannot}converting (${other.definition.split('.').slice(-2).join('.')}) to (${internalPackageOf(expect.group)}.${expect.kind}): unknown conversion`)
   }
-  // Of a custom resource any version may be told.
-  if (model.isCustom && givenKind === expect.kind) return bad(`the API version in the data (${givenVersion.replace(/^\//, '')}) does not match the expected API version (${apiVersionOf(expect)})`)
   return bad(`${cannot}no kind ${JSON.stringify(given.kind)} is registered for version ${JSON.stringify(given.group === '' ? given.version : givenVersion)} in scheme "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"`)
 }
 

@@ -42,11 +42,14 @@ export interface PathParts {
 /** Anyone may ask these, authorization aside. */
 export const OPEN_PATHS: ReadonlySet<string> = new Set(['/livez', '/readyz', '/healthz', '/version', '/version/'])
 
+/** What the cases below begin with. */
+const OWN_PATHS: ReadonlySet<string> = new Set(['', 'api', 'apis', 'version', 'livez', 'readyz', 'healthz', 'metrics', 'openapi'])
+
 export async function servePath(parts: PathParts, request: PathRequest): Promise<ApiResponse> {
   const [first = '', second, third, ...more] = request.info.segments
   const extra = findExtra(parts.extra, request.info.path)
   if (extra) return extra(request)
-  if (request.method !== 'GET' && request.method !== 'HEAD') throw methodNotAllowed()
+  if (request.method !== 'GET' && request.method !== 'HEAD') throw OWN_PATHS.has(first) ? methodNotAllowed() : noSuchResource()
   switch (first) {
     case '': return jsonResponse({ paths: rootPaths(parts) })
     case 'api':

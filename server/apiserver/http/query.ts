@@ -21,24 +21,44 @@ export class Query {
     return this.#params.has(name) ? this.flag(name) : undefined
   }
 
-  /** As Go's time.ParseDuration: `5s`, `1m30s`, `250ms`; undefined when absent. */
-  duration(name: string): { ms: number } | 'invalid' | undefined {
+  /** As Go's time.ParseDuration: `5s`, `1m30s`, `250ms`, or what it says of others; undefined when absent. */
+  duration(name: string): { ms: number } | { problem: string } | undefined {
     const value = this.#params.get(name)
-    if (value === null || value === '') return undefined
-    if (value === '0') return { ms: 0 }
-    if (!/^\+?(?:\d{1,15}(?:\.\d{0,15})?(?:ns|us|µs|ms|s|m|h))+$/.test(value)) return 'invalid'
-    return { ms: [...value.matchAll(/([\d.]+)(ns|us|\u00b5s|ms|s|m|h)/g)].reduce((sum, [, n, unit]) => sum + Number(n) * (UNIT_MS[unit ?? ''] ?? 0), 0) }
+    return value === null || value === '' ? undefined : parseDuration(value)
   }
 
   integer(name: string): number | undefined {
     const value = this.#params.get(name)
     if (value === null || value === '') return undefined
-    if (!/^[+-]?\d{1,19}$/.test(value)) throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`)
+    const problem = !/^[+-]?\d{1,64}$/.test(value) ? 'invalid syntax' : BigInt.asIntN(64, BigInt(value)) !== BigInt(value) ? 'value out of range' : undefined
+    if (problem !== undefined) throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(value)}: ${problem}`)
     return Number(value)
   }
 }
 
 const UNIT_MS: Readonly<Record<string, number>> = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
+
+/** Longer texts are no durations. */
+const DURATION_CHARS_MAX = 64
+
+function parseDuration(text: string): { ms: number } | { problem: string } {
+  const sign = /^[+-]/.exec(text)?.[0] ?? ''
+  const shown = JSON.stringify(text)
+  let rest = text.slice(sign.length)
+  if (rest === '0') return { ms: 0 }
+  if (rest === '' || text.length > DURATION_CHARS_MAX) return { problem: `time: invalid duration ${shown}` }
+  let ms = 0
+  while (rest !== '') {
+    const [all = '', number = '', unit = ''] = /^(\d+\.?\d*|\.\d+)([^\d.]*)/.exec(rest) ?? []
+    if (number === '') return { problem: `time: invalid duration ${shown}` }
+    if (unit === '') return { problem: `time: missing unit in duration ${shown}` }
+    const unitMs = UNIT_MS[unit]
+    if (unitMs === undefined) return { problem: `time: unknown unit ${JSON.stringify(unit)} in duration ${shown}` }
+    ms += Number(number) * unitMs
+    rest = rest.slice(all.length)
+  }
+  return { ms: sign === '-' ? -ms : ms }
+}
 
 const EMPTY = new Query('')
 

@@ -125,9 +125,10 @@ export const unavailable = (message: string, retryAfterSeconds?: number): Status
   code: 503, reason: 'ServiceUnavailable', message, ...(retryAfterSeconds !== undefined && { details: { retryAfterSeconds } }),
 })
 
-export const futureRevision = (asked: number, current: number): StatusError => new StatusError({
+/** `isExact`: nobody waits for it to come. */
+export const futureRevision = (asked: number, current: number, isExact = false): StatusError => new StatusError({
   code: 504, reason: 'Timeout', message: `Timeout: Too large resource version: ${asked}, current: ${current}`,
-  details: { causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }], retryAfterSeconds: 1 },
+  details: { causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }], ...(!isExact && { retryAfterSeconds: 1 }) },
 })
 
 /** It may or may not have been done, as after upstream's timeouts of etcd. */

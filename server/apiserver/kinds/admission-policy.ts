@@ -2,9 +2,10 @@
 import type { AuditAnnotation, LabelSelector, MatchResources, Mutation, MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ParamRef, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, Validation, Variable } from '#api/types/index.ts'
 import { checkDnsSubdomain, checkQualifiedName } from '#api/types/index.ts'
 import { duplicate, type FieldError, invalid, notSupported, required } from '../field-error.ts'
+import { parseJsonPath } from '../crd/json-path.ts'
 import type { KindStrategy } from '../kind.ts'
 import { defaultMatchResources, FAILURE_POLICIES, REINVOCATION_POLICIES, validateMatchConditions, validateMatchResources, validateParamKind, validateParamRef } from './admission-rules.ts'
-import { keepStatus } from './carry.ts'
+import { keepStatus, RESET_FOR_STATUS } from './carry.ts'
 import { named, oneOf, requiredName } from './check.ts'
 import { validateConditions } from './conditions.ts'
 import { semanticEqual } from './semantic-equal.ts'
@@ -23,7 +24,7 @@ type PolicySpec = NonNullable<ValidatingAdmissionPolicy['spec']> | NonNullable<M
 
 export const validatingAdmissionPolicyStrategy: KindStrategy<ValidatingAdmissionPolicy> = {
   requiresRevision: true,
-  statusKeepsMetadata: true,
+  statusKeepsMetadata: RESET_FOR_STATUS,
   defaults(policy) {
     const spec = (policy.spec ??= {})
     spec.failurePolicy ??= 'Fail'
@@ -37,7 +38,7 @@ export const validatingAdmissionPolicyStrategy: KindStrategy<ValidatingAdmission
   validateStatusUpdate: ({ status }) => [
     ...(status?.typeChecking?.expressionWarnings ?? []).flatMap(({ fieldRef, warning }, i) => {
       const at = `status.typeChecking.expressionWarnings[${i}]`
-      return [...(warning ? [] : [required(`${at}.warning`)]), ...(fieldRef?.trim() ? [] : [required(`${at}.fieldRef`)])]
+      return [...(warning ? [] : [required(`${at}.warning`)]), ...checkFieldRef(`${at}.fieldRef`, fieldRef?.trim() ?? '')]
     }),
     ...validateConditions('status.conditions', status?.conditions),
   ],
@@ -47,6 +48,12 @@ export const validatingAdmissionPolicyStrategy: KindStrategy<ValidatingAdmission
     column('ParamKind', 'ParamKind specifies the kind of resources used to parameterize this policy', (o) => paramKindText(o.spec)),
     ageColumn(),
   ],
+}
+
+function checkFieldRef(at: string, path: string): FieldError[] {
+  if (path === '') return [required(at)]
+  const parsed = parseJsonPath(path)
+  return parsed.ok ? [] : [invalid(at, path, `invalid JSONPath: ${parsed.message}`)]
 }
 
 export const mutatingAdmissionPolicyStrategy: KindStrategy<MutatingAdmissionPolicy> = {

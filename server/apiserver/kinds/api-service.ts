@@ -12,7 +12,7 @@ const VERSION_PRIORITY_MAX = 1000
 
 export const apiServiceStrategy: KindStrategy<APIService> = {
   requiresRevision: true,
-  statusKeepsMetadata: true,
+  statusKeepsMetadata: ['labels', 'annotations', 'finalizers', 'ownerReferences'],
   nameRule: 'path-segment',
   generation: false,
   defaults(service) {

@@ -3,6 +3,7 @@ import type { DaemonSet, Deployment, DeploymentStrategy, PodTemplateSpec, Replic
 import { checkPercent, describeLabelSelector } from '#api/types/index.ts'
 import { type FieldError, forbidden, invalid, notSupported, required } from '../field-error.ts'
 import type { Column, KindStrategy } from '../kind.ts'
+import { fieldSetOf } from '../patch/apply/managed-fields.ts'
 import { keepSpec, keepStatus } from './carry.ts'
 import { immutable, intOrPercent, nonNegative, setDefault } from './check.ts'
 import { defaultPodTemplate } from './pod-defaults.ts'
@@ -39,7 +40,7 @@ export const deploymentStrategy: KindStrategy<Deployment> = {
   },
   prepareCreate: (deployment) => { deployment.status = {} },
   prepareUpdate: keepStatus,
-  resetThrough: { status: ['metadata.labels'] },
+  resetThrough: { status: fieldSetOf('metadata.labels') },
   // Annotations may change with the status: that is how the controller writes the revision.
   prepareStatusUpdate(deployment, old) {
     keepSpec(deployment, old)

@@ -1,5 +1,5 @@
 /** Jobs and CronJobs. */
-import type { Affinity, Container, CronJob, Job, JobSpec, LabelSelector, PodTemplateSpec } from '#api/types/index.ts'
+import type { Affinity, Container, CronJob, Job, JobSpec, LabelSelector, PodSpec } from '#api/types/index.ts'
 import { compileLabelSelector, describeLabelSelector } from '#api/types/index.ts'
 import { type FieldError, invalid, notSupported, required } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
@@ -19,6 +19,7 @@ const INT32_MAX = 2 ** 31 - 1
 /** Old and new names of the labels that tie pods to their Job. */
 const JOB_NAME_LABELS = ['job-name', 'batch.kubernetes.io/job-name']
 const JOB_UID_LABELS = ['controller-uid', 'batch.kubernetes.io/controller-uid']
+const PREFIXED_LABELS = ['batch.kubernetes.io/controller-uid', 'batch.kubernetes.io/job-name']
 /** A CronJob's name plus `-` and ten digits must be a Job's name. */
 const CRON_NAME_LENGTH_MAX = 52
 
@@ -47,18 +48,17 @@ export const jobStrategy: KindStrategy<Job> = {
   },
   prepareUpdate: keepStatus,
   generation: (job, old) => !semanticEqual(job.spec, old.spec),
-  validate: validateJob,
+  validate: (job) => validateJob(job),
   validateUpdate(job, old) {
     const [spec, before] = [job.spec, old.spec]
     // Whatever ran of it is gone (KEP-2926, KEP-5440).
     const isIdle = before?.suspend === true && (old.status?.active ?? 0) === 0 && (old.status?.startTime === undefined || has(old, 'Suspended'))
-    const frozenTemplate = isIdle ? schedulingAside(spec?.template, before.template) : spec?.template
-    const templateAt = isIdle ? 'spec.template.spec' : 'spec.template'
+    const placed = isIdle ? schedulingAside(spec?.template.spec, before.template.spec) : undefined
     return [
-      ...validateJobSpec('spec', spec),
+      ...validateJob(job, old),
       ...completionsChange(spec, before),
       ...immutable('spec.selector', spec?.selector, before?.selector),
-      ...(semanticEqual(frozenTemplate, before?.template) ? [] : [invalid(templateAt, isIdle ? spec?.template.spec : spec?.template, FIELD_IMMUTABLE)]),
+      ...(!isIdle ? immutable('spec.template', spec?.template, before?.template) : semanticEqual(placed, before.template.spec) ? [] : [invalid('spec.template.spec', spec?.template.spec, FIELD_IMMUTABLE)]),
       ...immutable('spec.completionMode', spec?.completionMode, before?.completionMode),
       ...immutable('spec.podFailurePolicy', spec?.podFailurePolicy, before?.podFailurePolicy),
       ...immutable('spec.backoffLimitPerIndex', spec?.backoffLimitPerIndex, before?.backoffLimitPerIndex),
@@ -107,17 +107,16 @@ function defaultFailurePolicy(spec: JobSpec): void {
   for (const rule of spec.podFailurePolicy?.rules ?? []) for (const pattern of rule.onPodConditions ?? []) pattern.status ||= 'True'
 }
 
-/** A Job of which nothing runs may be told anew where to run, and with what. */
-function schedulingAside(template: PodTemplateSpec | undefined, old: PodTemplateSpec): PodTemplateSpec | undefined {
-  if (!template?.spec || !old.spec) return template
-  const { nodeSelector: _n, affinity: _a, tolerations: _t, schedulingGates: _s, ...rest } = template.spec
-  const { nodeSelector, affinity, tolerations, schedulingGates } = old.spec
-  const placed = affinityAside(template.spec.affinity, affinity)
+/** A Job of which nothing runs may be told anew where to run, and with what; of the template's metadata nothing is asked. */
+function schedulingAside(spec: PodSpec | undefined, old: PodSpec | undefined): PodSpec | undefined {
+  if (!spec || !old) return spec
+  const { nodeSelector: _n, affinity: _a, tolerations: _t, schedulingGates: _s, ...rest } = spec
+  const { nodeSelector, affinity, tolerations, schedulingGates } = old
+  const placed = affinityAside(spec.affinity, affinity)
   const kept = { ...(nodeSelector && { nodeSelector }), ...(placed && { affinity: placed }), ...(tolerations && { tolerations }), ...(schedulingGates && { schedulingGates }) }
-  const { labels, annotations } = old.metadata ?? {}
-  const containers = resourcesAside(rest.containers, old.spec.containers)
-  const initContainers = rest.initContainers && resourcesAside(rest.initContainers, old.spec.initContainers ?? [])
-  return { ...template, metadata: { ...template.metadata, ...(labels && { labels }), ...(annotations && { annotations }) }, spec: { ...rest, ...kept, containers, ...(initContainers && { initContainers }) } }
+  const containers = resourcesAside(rest.containers, old.containers)
+  const initContainers = rest.initContainers && resourcesAside(rest.initContainers, old.initContainers ?? [])
+  return { ...rest, ...kept, containers, ...(initContainers && { initContainers }) }
 }
 
 /** Of affinity, that to nodes may change; nothing at all is the same as nothing but that. */
@@ -139,17 +138,21 @@ function resourcesAside(containers: readonly Container[], old: readonly Containe
   })
 }
 
-function validateJob(job: Job): FieldError[] {
+/** Jobs from before the labels with a prefix need not have them. */
+function validateJob(job: Job, old?: Job): FieldError[] {
   const { selector, template, manualSelector } = job.spec ?? {}
+  const before = old?.spec?.template.metadata?.labels
+  const hasPrefixed = old === undefined || PREFIXED_LABELS.every((key) => before?.[key] !== undefined)
   const labels = template?.metadata?.labels ?? {}
   const out: FieldError[] = []
   if (manualSelector !== true && selector) {
-    const expected = { 'controller-uid': job.metadata?.uid, 'job-name': job.metadata?.name, 'batch.kubernetes.io/controller-uid': job.metadata?.uid, 'batch.kubernetes.io/job-name': job.metadata?.name }
-    for (const [key, value = ''] of Object.entries(expected)) {
+    const { uid = '', name = '' } = job.metadata ?? {}
+    const expected: Record<string, string> = { 'controller-uid': uid, 'job-name': name, ...(hasPrefixed && { 'batch.kubernetes.io/controller-uid': uid, 'batch.kubernetes.io/job-name': name }) }
+    for (const [key, value] of Object.entries(expected)) {
       if (labels[key] === undefined) out.push(required(`spec.template.metadata.labels[${key}]`, `must be '${value}'`))
       else if (labels[key] !== value) out.push(invalid(`spec.template.metadata.labels[${key}]`, labels, `must be '${value}'`))
     }
-    if (isReadable(selector) && !selects(selector, expected as Record<string, string>)) out.push(invalid('spec.selector', selector, '`selector` not auto-generated'))
+    if (isReadable(selector) && !selects(selector, expected)) out.push(invalid('spec.selector', selector, '`selector` not auto-generated'))
   }
   return [...out, ...validateJobSpec('spec', job.spec), ...validateIndexedName(job)]
 }

@@ -1,5 +1,5 @@
 /** What an update of the main resource keeps from what is stored. */
-import type { KubeObject } from '#api/types/index.ts'
+import type { KubeObject, ObjectMeta } from '#api/types/index.ts'
 import { cloneJson } from '../storage/clone.ts'
 
 type WithStatus = KubeObject & { status?: unknown }
@@ -9,6 +9,9 @@ export function keepStatus(object: WithStatus, old: WithStatus): void {
   if (old.status === undefined) delete object.status
   else object.status = cloneJson(old.status)
 }
+
+/** What upstream's ResetObjectMetaForStatus puts back, for `statusKeepsMetadata`. */
+export const RESET_FOR_STATUS: readonly (keyof ObjectMeta)[] = ['deletionTimestamp', 'selfLink', 'labels', 'annotations', 'finalizers', 'ownerReferences']
 
 type WithSpec = KubeObject & { spec?: unknown }
 

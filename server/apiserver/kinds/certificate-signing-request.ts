@@ -5,6 +5,7 @@ import { parseRequest, publicKeyFromSpki } from '#base/x509/index.ts'
 import type { CertificateSigningRequest, CertificateSigningRequestCondition } from '#api/types/index.ts'
 import { type FieldError, forbidden, invalid, required } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
+import { fieldSetOf } from '../patch/apply/managed-fields.ts'
 import { cloneJson } from '../storage/clone.ts'
 import { oneOf } from './check.ts'
 import { validateSignerName } from './signer-name.ts'
@@ -23,7 +24,7 @@ const USAGES: ReadonlySet<string> = new Set([
 
 export const certificateSigningRequestStrategy: KindStrategy<CertificateSigningRequest> = {
   specIsOwnerless: true,
-  resetThrough: { status: ['status.conditions'], approval: ['status.certificate'] },
+  resetThrough: { status: fieldSetOf('status.conditions'), approval: fieldSetOf('status.certificate') },
   nameRule: 'path-segment',
   generation: false,
 

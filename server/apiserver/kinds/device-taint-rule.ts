@@ -1,9 +1,10 @@
 /** DeviceTaintRule and ResourcePoolStatusRequest (resource.k8s.io). */
 import type { V1alpha3ResourcePoolStatusRequest as ResourcePoolStatusRequest, V1beta2DeviceTaintRule as DeviceTaintRule } from '#api/types/index.ts'
-import { type FieldError, invalid, required, tooMany } from '../field-error.ts'
+import { checkDnsSubdomain, checkDnsSubdomainOfAnyCase } from '#api/types/index.ts'
+import { type FieldError, invalid, required, tooLong, tooMany } from '../field-error.ts'
 import type { Column, KindStrategy } from '../kind.ts'
-import { keepStatus } from './carry.ts'
-import { immutable } from './check.ts'
+import { keepStatus, RESET_FOR_STATUS } from './carry.ts'
+import { immutable, named, requiredName } from './check.ts'
 import { validateConditions } from './conditions.ts'
 import { stampTaints, validateDevice, validateDriver, validatePool, validateTaint } from './device-names.ts'
 import { semanticEqual } from './semantic-equal.ts'
@@ -13,9 +14,10 @@ const RULE_CONDITIONS_MAX = 8
 const REQUEST_CONDITIONS_MAX = 10
 const POOLS_MAX = 1000
 const LIMIT = 100
+const POOL_ERROR_BYTES_MAX = 256
 
 export const deviceTaintRuleStrategy: KindStrategy<DeviceTaintRule> = {
-  statusKeepsMetadata: true,
+  statusKeepsMetadata: RESET_FOR_STATUS,
   prepareCreate(rule, ctx) {
     rule.status = {}
     if (rule.spec?.taint) stampTaints([rule.spec.taint], ctx.nowMs)
@@ -62,7 +64,7 @@ const summed = (name: string, description: string, of: (pool: Pool) => number): 
 
 export const resourcePoolStatusRequestStrategy: KindStrategy<ResourcePoolStatusRequest> = {
   requiresRevision: true,
-  statusKeepsMetadata: true,
+  statusKeepsMetadata: RESET_FOR_STATUS,
   generation: false,
   defaults(request) {
     if (request.spec) request.spec.limit ??= LIMIT
@@ -71,7 +73,7 @@ export const resourcePoolStatusRequestStrategy: KindStrategy<ResourcePoolStatusR
   prepareUpdate: keepStatus,
   validate(request) {
     const { driver, poolName, limit }: Partial<ResourcePoolStatusRequest['spec']> = request.spec ?? {}
-    const out = [...validateDriver('spec.driver', driver), ...(poolName === undefined ? [] : validatePool('spec.poolName', poolName))]
+    const out = [...validatePoolDriver('spec.driver', driver), ...(poolName === undefined ? [] : validatePool('spec.poolName', poolName))]
     if (limit !== undefined && limit < 1) out.push(invalid('spec.limit', limit, 'must be greater than or equal to 1'))
     if (limit !== undefined && limit > POOLS_MAX) out.push(invalid('spec.limit', limit, `must be less than or equal to ${POOLS_MAX}`))
     return out
@@ -85,7 +87,7 @@ export const resourcePoolStatusRequestStrategy: KindStrategy<ResourcePoolStatusR
     if (poolCount === undefined) out.push(required('status.poolCount'))
     else if (poolCount < 0) out.push(invalid('status.poolCount', poolCount, 'must be greater than or equal to 0'))
     if (pools.length > POOLS_MAX) return [...out, tooMany('status.pools', pools.length, POOLS_MAX)]
-    return [...out, ...pools.flatMap((pool, i) => [...validateDriver(`status.pools[${i}].driver`, pool.driver), ...validatePool(`status.pools[${i}].poolName`, pool.poolName)])]
+    return [...out, ...pools.flatMap((pool, i) => [...validatePoolDriver(`status.pools[${i}].driver`, pool.driver), ...validatePool(`status.pools[${i}].poolName`, pool.poolName), ...validatePoolState(`status.pools[${i}]`, pool)])]
   },
   columns: [
     nameColumn(),
@@ -99,6 +101,20 @@ export const resourcePoolStatusRequestStrategy: KindStrategy<ResourcePoolStatusR
     column('Status', 'Processing status.', progressText),
     column('Completed', 'Time since the observation completed.', (o, nowMs) => (ending(o)?.type === 'Complete' ? since(ending(o)?.lastTransitionTime, nowMs) : '<none>')),
   ],
+}
+
+/** Of either case. */
+const validatePoolDriver = (at: string, name: string | undefined): FieldError[] => requiredName(at, name, checkDnsSubdomainOfAnyCase)
+
+const COUNTS = ['totalDevices', 'allocatedDevices', 'availableDevices', 'unavailableDevices'] as const
+
+function validatePoolState(at: string, pool: Pool): FieldError[] {
+  const atLeast = (key: 'generation' | 'resourceSliceCount' | typeof COUNTS[number], least: number): FieldError[] => ((pool[key] ?? least) < least ? [invalid(`${at}.${key}`, pool[key], `must be greater than or equal to ${least}`)] : [])
+  return [
+    ...(pool.generation ? atLeast('generation', 0) : [required(`${at}.generation`)]), ...atLeast('resourceSliceCount', 1), ...COUNTS.flatMap((key) => atLeast(key, 0)),
+    ...(pool.nodeName === undefined ? [] : named(`${at}.nodeName`, pool.nodeName, checkDnsSubdomain)),
+    ...(Buffer.byteLength(pool.validationError ?? '') > POOL_ERROR_BYTES_MAX ? [tooLong(`${at}.validationError`, POOL_ERROR_BYTES_MAX)] : []),
+  ]
 }
 
 function progressText(request: ResourcePoolStatusRequest): string {

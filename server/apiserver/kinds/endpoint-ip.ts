@@ -18,10 +18,22 @@ const isMapped = (ip: string): boolean => MAPPED.test(canonicalIp(ip) ?? '')
 /** `old`: what the field held before, which may stay. */
 export function validIp(at: string, ip: string | undefined, old: readonly (string | undefined)[] = []): FieldError[] {
   const text = ip ?? ''
-  if (old.includes(text)) return []
-  if (!isLegacyIp(text)) return [invalid(at, text, NO_IP)]
-  if (!isIpAddress(text)) return [invalid(at, text, 'must not have leading 0s')]
-  return isMapped(text) ? [invalid(at, text, 'must not be an IPv4-mapped IPv6 address')] : []
+  const problem = old.includes(text) ? undefined : ipProblem(text)
+  return problem === undefined ? [] : [invalid(at, text, problem)]
+}
+
+function ipProblem(text: string): string | undefined {
+  if (!isLegacyIp(text)) return NO_IP
+  if (!isIpAddress(text)) return 'must not have leading 0s'
+  return isMapped(text) ? 'must not be an IPv4-mapped IPv6 address' : undefined
+}
+
+/** Where nothing old is about: written in one way only. */
+export function checkIpName(name: string): string[] {
+  const problem = ipProblem(name)
+  if (problem !== undefined) return [problem]
+  const canonical = canonicalIp(name)
+  return canonical === name ? [] : [`must be in canonical form (${JSON.stringify(canonical)})`]
 }
 
 export function validCidr(at: string, cidr: string, old: readonly string[] = []): FieldError[] {
@@ -40,7 +52,8 @@ export function validateFamilyIps(at: string, list: readonly { ip?: string }[], 
   const out = list.flatMap(({ ip }, i) => validIp(`${at}[${i}]`, ip, before))
   const ips = list.map(({ ip }) => ip ?? '')
   if (list.length < 2) return out
-  if (!ips.every(isLegacyIp)) out.push({ type: 'InternalError', field: at, message: `Internal error: failed to check for dual stack with error:invalid IP address: ${ips.find((ip) => !isLegacyIp(ip)) ?? ''}` })
+  const bad = ips.findIndex((ip) => !isLegacyIp(ip))
+  if (bad >= 0) out.push({ type: 'InternalError', field: at, message: `Internal error: failed to check for dual stack with error:invalid IP[${bad}]: ${ips[bad]}` })
   if (list.length > 2 || new Set(ips.filter(isLegacyIp).map((ip) => familyOf(withoutLeadingZeros(ip)))).size < 2) out.push(invalid(at, list, 'may specify no more than one IP for each IP family'))
   for (const [i, entry] of list.entries()) if (ips.indexOf(entry.ip ?? '') < i) out.push(duplicate(`${at}[${i}]`, entry))
   return out

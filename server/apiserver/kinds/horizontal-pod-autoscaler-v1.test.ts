@@ -25,7 +25,7 @@ const CURRENT: V2MetricStatus[] = [
   { type: 'Pods', pods: { metric: { name: 'rps' }, current: { averageValue: '90' } } },
   { type: 'Object', object: { describedObject: TARGET, metric: { name: 'hits' }, current: { value: '1k' } } },
   { type: 'External', external: { metric: { name: 'queue' }, current: { value: '20', averageValue: '2' } } },
-  { type: 'Resource', resource: { name: 'cpu', current: { averageUtilization: 33 } } },
+  { type: 'Resource', resource: { name: 'cpu', current: { averageUtilization: 33, averageValue: '66m' } } },
 ]
 
 function everything(): V2HorizontalPodAutoscaler {

@@ -74,9 +74,10 @@ export function autoscalerToStored(view: HorizontalPodAutoscaler): V2HorizontalP
 }
 
 function carriedStatus(status: V2HorizontalPodAutoscalerStatus | undefined): Record<string, string | undefined> {
-  const others = (status?.currentMetrics ?? []).filter((m) => !isCpuNow(m))
+  const { currentMetrics = [] } = status ?? {}
   return {
-    [CURRENT]: others.length > 0 ? JSON.stringify(others.map(oldStatus)) : undefined,
+    // That of the processors, too: version 1 has no field for its raw value.
+    [CURRENT]: currentMetrics.length > 0 ? JSON.stringify(currentMetrics.map(oldStatus)) : undefined,
     [CONDITIONS]: status?.conditions && status.conditions.length > 0 ? JSON.stringify(status.conditions) : undefined,
   }
 }
@@ -88,8 +89,9 @@ function statusFromStored(status: V2HorizontalPodAutoscalerStatus): HorizontalPo
 
 function statusToStored(status: HorizontalPodAutoscalerStatus, carried: Readonly<Record<string, string>>): V2HorizontalPodAutoscalerStatus {
   const { observedGeneration, lastScaleTime, currentReplicas, desiredReplicas, currentCPUUtilizationPercentage: percent } = status
-  const others = parsed<OldMetricStatus[]>(carried[CURRENT], Array.isArray)?.map(newStatus) ?? []
-  const currentMetrics: V2MetricStatus[] = percent === undefined ? others : [...others, { type: 'Resource', resource: { name: 'cpu', current: { averageUtilization: percent } } }]
+  const cpu: V2MetricStatus[] = percent === undefined ? [] : [{ type: 'Resource', resource: { name: 'cpu', current: { averageUtilization: percent } } }]
+  // The annotation says more than the field.
+  const currentMetrics = parsed<OldMetricStatus[]>(carried[CURRENT], Array.isArray)?.map(newStatus) ?? cpu
   const conditions = parsed<V2HorizontalPodAutoscalerCondition[]>(carried[CONDITIONS], Array.isArray)
   return given({ observedGeneration, lastScaleTime, currentReplicas, desiredReplicas, currentMetrics: currentMetrics.length > 0 ? currentMetrics : undefined, conditions })
 }

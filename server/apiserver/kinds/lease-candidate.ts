@@ -15,6 +15,7 @@ const SEMVER = new RegExp(`^${NUMBER}\\.${NUMBER}\\.${NUMBER}(-[0-9A-Za-z-.]+)?(
 export const leaseCandidateStrategy: KindStrategy<LeaseCandidate> = {
   requiresRevision: true,
   generation: false,
+  nameRule: 'config-key',
   validate: validateCandidate,
   validateUpdate: (candidate, old) => [...validateCandidate(candidate), ...immutable('spec.leaseName', candidate.spec?.leaseName, old.spec?.leaseName)],
   columns: [

@@ -37,7 +37,6 @@ export const namespaceStrategy: KindStrategy<Namespace> = {
 
   prepareStatusUpdate(namespace, old) {
     if (old.spec) namespace.spec = cloneJson(old.spec)
-    if (namespace.metadata?.deletionTimestamp && namespace.status) namespace.status.phase = 'Terminating'
   },
 
   prepareDelete(namespace) {

@@ -24,6 +24,7 @@ export const nodeStrategy: KindStrategy<Node> = {
 
   defaults(node) {
     if (node.status?.capacity && !node.status.allocatable) node.status.allocatable = { ...node.status.capacity }
+    alignCidrs(node)
   },
   prepareCreate(node) {
     node.spec ??= {}
@@ -31,12 +32,10 @@ export const nodeStrategy: KindStrategy<Node> = {
     // Of configuration that the kubelet no longer takes from the API.
     delete node.spec.configSource
     delete node.status.config
-    alignCidrs(node)
   },
   prepareUpdate(node, old) {
     keepStatus(node, old)
     node.spec ??= {}
-    alignCidrs(node)
   },
   prepareStatusUpdate: keepSpec,
 

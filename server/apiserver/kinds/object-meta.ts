@@ -1,9 +1,10 @@
 /** Validation of metadata, the same for every kind (apimachinery `api/validation`). registry.ts puts it before each kind's own checks. */
 import type { KubeObject, ObjectMeta } from '#api/types/index.ts'
-import { checkDns1035Label, checkDnsLabel, checkDnsSubdomain, checkPathSegment, checkQualifiedName, maskTrailingDash } from '#api/types/index.ts'
+import { checkConfigKey, checkDns1035Label, checkDnsLabel, checkDnsSubdomain, checkPathSegment, checkQualifiedName, maskTrailingDash } from '#api/types/index.ts'
 import { type FieldError, forbidden, invalid, required, tooLong } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { checkLabels, FIELD_IMMUTABLE, immutable, named } from './check.ts'
+import { checkIpName } from './endpoint-ip.ts'
 
 export type NameRule = NonNullable<KindStrategy<KubeObject>['nameRule']>
 
@@ -15,7 +16,12 @@ const NAME_RULES: Record<NameRule, (name: string) => string[]> = {
   'dns-subdomain': checkDnsSubdomain,
   'dns-1035-label': checkDns1035Label,
   'path-segment': checkPathSegment,
+  'config-key': checkConfigKey,
+  'ip-address': checkIpName,
 }
+
+/** Of these, what a name begins with may end in a dash. */
+const PREFIX_RULES: ReadonlySet<NameRule> = new Set<NameRule>(['dns-label', 'dns-subdomain', 'dns-1035-label'])
 
 /** `finalizers` 'plain': names without a slash are any qualified names (the kinds that upstream checks by apimachinery alone). */
 export interface MetaRules { namespaced: boolean; nameRule: NameRule; generateNameRule?: 'path-segment'; finalizers?: 'plain' }
@@ -24,7 +30,7 @@ export function validateMeta(meta: ObjectMeta, rules: MetaRules): FieldError[] {
   const check = NAME_RULES[rules.nameRule]
   const out: FieldError[] = []
   const prefixRule = rules.generateNameRule ?? rules.nameRule
-  if (meta.generateName) out.push(...named('metadata.generateName', meta.generateName, (text) => NAME_RULES[prefixRule](prefixRule === 'path-segment' ? text : maskTrailingDash(text))))
+  if (meta.generateName) out.push(...named('metadata.generateName', meta.generateName, (text) => NAME_RULES[prefixRule](PREFIX_RULES.has(prefixRule) ? maskTrailingDash(text) : text)))
   out.push(...(meta.name ? named('metadata.name', meta.name, check) : [required('metadata.name', 'name or generateName is required')]))
   if (!rules.namespaced) out.push(...(meta.namespace ? [forbidden('metadata.namespace', 'not allowed on this type')] : []))
   else out.push(...(meta.namespace ? named('metadata.namespace', meta.namespace, checkDnsLabel) : [required('metadata.namespace')]))

@@ -4,7 +4,7 @@ import { checkDnsSubdomain } from '#api/types/index.ts'
 import { type FieldError, forbidden, invalid, required, tooLong } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { cloneJson } from '../storage/clone.ts'
-import { keepSpec, keepStatus } from './carry.ts'
+import { keepSpec, keepStatus, RESET_FOR_STATUS } from './carry.ts'
 import { immutable, named } from './check.ts'
 import { validateConditions } from './conditions.ts'
 import { validatePodCertificateKey } from './pod-certificate-key.ts'
@@ -21,7 +21,7 @@ const DECISIONS = ['Issued', 'Denied', 'Failed']
 
 export const podCertificateRequestStrategy: KindStrategy<PodCertificateRequest> = {
   requiresRevision: true,
-  statusKeepsMetadata: true,
+  statusKeepsMetadata: RESET_FOR_STATUS,
   generation: false,
   defaults(request) {
     if (request.spec) request.spec.maxExpirationSeconds ??= EXPIRATION_SECONDS

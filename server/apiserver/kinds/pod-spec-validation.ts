@@ -1,7 +1,7 @@
 /** Validation of a pod's spec, of a pod or of a template (upstream `ValidatePodSpec`). Containers and volumes have their own files. */
 import type { Affinity, LabelSelector, NodeSelector, NodeSelectorRequirement, ObjectMeta, PodAffinityTerm, PodDNSConfig, PodSchedulingGate, PodSecurityContext, PodSpec, Toleration, TopologySpreadConstraint } from '#api/types/index.ts'
 import { checkDnsLabel, checkDnsSubdomain, checkDnsSubdomainWithUnderscore, checkLabelValue, checkQualifiedName, rangeMessage } from '#api/types/index.ts'
-import { duplicate, type FieldError, forbidden, invalid, notFound, required, tooLong } from '../field-error.ts'
+import { duplicate, type FieldError, forbidden, invalid, notFound, notSupported, required, tooLong } from '../field-error.ts'
 import { checkLabels, checkLabelSelector, named, oneOf, positive } from './check.ts'
 import { validateContainers } from './container-validation.ts'
 import { containersOf } from './containers-of.ts'
@@ -142,7 +142,8 @@ export function validateTolerations(at: string, tolerations: readonly Toleration
       const problems = checkLabelValue(t.value ?? '')
       if (problems.length > 0) out.push(invalid(`${here}.operator`, t.value, problems.join(';')))
     } else {
-      out.push(...oneOf(`${here}.operator`, t.operator, ['Equal', 'Exists']))
+      // Numbers are compared behind a gate (TaintTolerationComparisonOperators), which is off: who asks for it is told of it.
+      out.push(notSupported(`${here}.operator`, t.operator, ['Equal', 'Exists', ...(t.operator === 'Lt' || t.operator === 'Gt' ? ['Lt', 'Gt'] : [])]))
     }
     return [...out, ...oneOf(`${here}.effect`, t.effect, TAINT_EFFECTS)]
   })

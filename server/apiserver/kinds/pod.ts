@@ -3,6 +3,7 @@ import type { LabelSelector, Pod, PodSpec, PodStatus } from '#api/types/index.ts
 import { computeQosClass, isPodTerminal } from '#api/types/index.ts'
 import { forbidden } from '../field-error.ts'
 import type { KindContext, KindStrategy } from '../kind.ts'
+import { fieldSetOf } from '../patch/apply/managed-fields.ts'
 import { cloneJson } from '../storage/clone.ts'
 import { keepStatus } from './carry.ts'
 import { validatePodAnnotationChanges, validatePodAnnotations, validateProfileAnnotations } from './pod-annotation-validation.ts'
@@ -15,7 +16,7 @@ import { hostnameWarnings, podWarnings } from './pod-warnings.ts'
 import { semanticEqual } from './semantic-equal.ts'
 
 export const podStrategy: KindStrategy<Pod> = {
-  resetThrough: { status: ['metadata.deletionTimestamp', 'metadata.ownerReferences'] },
+  resetThrough: { status: fieldSetOf('metadata.deletionTimestamp', 'metadata.ownerReferences') },
   defaults: defaultPod,
 
   prepareCreate(pod, ctx) {

@@ -3,7 +3,7 @@ import type { AllocatedDeviceStatus, AllocationResult, DeviceClaim, DeviceConstr
 import { checkDnsLabel } from '#api/types/index.ts'
 import { type FieldError, forbidden, invalid, notSupported, required, tooLong, tooMany } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
-import { keepSpec, keepStatus } from './carry.ts'
+import { keepSpec, keepStatus, RESET_FOR_STATUS } from './carry.ts'
 import { immutable, named } from './check.ts'
 import { validateConditions } from './conditions.ts'
 import { DEVICE_CONFIGS_MAX, validateClassName, validateConfiguration, validateSelectors } from './device-class.ts'
@@ -29,7 +29,7 @@ const MODES = ['All', 'ExactCount']
 type RequestNames = ReadonlyMap<string, ReadonlySet<string>>
 
 export const resourceClaimStrategy: KindStrategy<ResourceClaim> = {
-  statusKeepsMetadata: true,
+  statusKeepsMetadata: RESET_FOR_STATUS,
   generation: false,
   defaults(claim) {
     defaultDevices(claim.spec?.devices)

@@ -67,7 +67,7 @@ export function strategyOfView<V extends KubeObject, S extends KubeObject>(store
     ...(stored.validateUpdate && { validateUpdate: (view: V, old: V, ctx: KindContext) => stored.validateUpdate?.(toStored(view), toStored(old), ctx) ?? [] }),
     ...(stored.validateStatusUpdate && { validateStatusUpdate: (view: V, old: V, ctx: KindContext) => stored.validateStatusUpdate?.(toStored(view), toStored(old), ctx) ?? [] }),
     ...(generation === false && { generation }),
-    ...(stored.statusKeepsMetadata && { statusKeepsMetadata: true }),
+    ...(stored.statusKeepsMetadata && { statusKeepsMetadata: stored.statusKeepsMetadata }),
     ...(typeof generation === 'function' && { generation: (view: V, old: V) => generation(toStored(view), toStored(old)) }),
     ...(columns && { columns: columns.map((c) => ({ ...c, value: (view: V, nowMs: number) => c.value(toStored(view), nowMs) })) }),
     ...(selectableFields && { selectableFields: Object.fromEntries(Object.entries(selectableFields).map(([name, read]) => [name, (view: V) => read(toStored(view))])) }),

@@ -4,14 +4,14 @@ import type { IPAddress, ServiceCIDR } from '#api/types/index.ts'
 import { checkDnsSubdomain, checkPathSegment } from '#api/types/index.ts'
 import { type FieldError, invalid, required } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
-import { keepStatus } from './carry.ts'
+import { keepStatus, RESET_FOR_STATUS } from './carry.ts'
 import { FIELD_IMMUTABLE, immutable, named } from './check.ts'
-import { validCidr, validIp } from './endpoint-ip.ts'
-import { canonicalCidr, canonicalIp } from './ip.ts'
+import { validCidr } from './endpoint-ip.ts'
+import { canonicalCidr } from './ip.ts'
 import { ageColumn, column, nameColumn } from './table-columns.ts'
 
 export const serviceCidrStrategy: KindStrategy<ServiceCIDR> = {
-  statusKeepsMetadata: true,
+  statusKeepsMetadata: RESET_FOR_STATUS,
   prepareCreate: (cidr) => { cidr.status = {} },
   prepareUpdate: keepStatus,
   generation: false,
@@ -51,8 +51,8 @@ function validateCidrsUpdate(given: readonly string[] | undefined, old: readonly
 
 export const ipAddressStrategy: KindStrategy<IPAddress> = {
   generation: false,
-  nameRule: 'path-segment',
-  validate: (address) => [...validateIpName('metadata.generateName', address.metadata?.generateName ?? ''), ...validateIpName('metadata.name', address.metadata?.name ?? ''), ...validateParent(address)],
+  nameRule: 'ip-address',
+  validate: validateParent,
   validateUpdate: (address, old) => [...validateParent(address), ...immutable('spec.parentRef', address.spec?.parentRef, old.spec?.parentRef)],
   columns: [
     nameColumn(),
@@ -63,14 +63,6 @@ export const ipAddressStrategy: KindStrategy<IPAddress> = {
 function parentText(address: IPAddress): string {
   const parent: Partial<NonNullable<IPAddress['spec']>['parentRef']> = address.spec?.parentRef ?? {}
   return [parent.resource ? `${parent.resource}${parent.group ? `.${parent.group}` : ''}` : '', parent.namespace, parent.name].filter((t) => t).join('/') || '<none>'
-}
-
-function validateIpName(at: string, name: string): FieldError[] {
-  if (name === '') return []
-  const wrong = validIp(at, name)
-  if (wrong.length > 0) return wrong
-  const canonical = canonicalIp(name)
-  return canonical === name ? [] : [invalid(at, name, `must be in canonical form (${JSON.stringify(canonical)})`)]
 }
 
 function validateParent(address: IPAddress): FieldError[] {

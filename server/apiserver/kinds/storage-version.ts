@@ -3,14 +3,14 @@ import type { V1alpha1StorageVersion as StorageVersion, V1beta1StorageVersionMig
 import { checkDns1035Label, checkDnsSubdomain } from '#api/types/index.ts'
 import { type FieldError, invalid, required } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
-import { keepStatus } from './carry.ts'
+import { keepStatus, RESET_FOR_STATUS } from './carry.ts'
 import { immutable } from './check.ts'
 import { validateConditions } from './conditions.ts'
 import { ageColumn, column, listWithMore, nameColumn } from './table-columns.ts'
 
 export const storageVersionStrategy: KindStrategy<StorageVersion> = {
   requiresRevision: true,
-  statusKeepsMetadata: true,
+  statusKeepsMetadata: RESET_FOR_STATUS,
   nameRule: 'path-segment',
   generation: false,
   prepareCreate: (version) => { version.status = {} },
@@ -53,7 +53,7 @@ const MIGRATION_STATES = ['Running', 'Succeeded', 'Failed']
 export const storageVersionMigrationStrategy: KindStrategy<StorageVersionMigration> = {
   generation: false,
   requiresRevision: true,
-  statusKeepsMetadata: true,
+  statusKeepsMetadata: RESET_FOR_STATUS,
   prepareCreate: (migration) => { migration.status = {} },
   prepareUpdate: keepStatus,
   validate: validateMigration,

@@ -5,7 +5,7 @@ import { checkDnsSubdomain, checkQualifiedName } from '#api/types/index.ts'
 import { duplicate, type FieldError, forbidden, invalid, notSupported, required, tooLong } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
 import { cloneJson } from '../storage/clone.ts'
-import { keepStatus } from './carry.ts'
+import { keepStatus, RESET_FOR_STATUS } from './carry.ts'
 import { immutable, named, nonNegative, oneOf, quantity, requiredName, setDefault } from './check.ts'
 import { isEmpty, persistentVolumeSources, validateSources } from './volume-plugin-validation.ts'
 import { validateNodeSelector } from './pod-spec-validation.ts'
@@ -328,7 +328,7 @@ export const csiDriverStrategy: KindStrategy<CSIDriver> = {
 
 export const volumeAttachmentStrategy: KindStrategy<VolumeAttachment> = {
   requiresRevision: true,
-  statusKeepsMetadata: true,
+  statusKeepsMetadata: RESET_FOR_STATUS,
   generation: false,
   prepareCreate: (attachment) => { attachment.status = { attached: false } },
   prepareUpdate: keepStatus,

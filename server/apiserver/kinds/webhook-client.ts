@@ -28,8 +28,9 @@ export function validateWebhookUrl(at: string, text: string): FieldError[] {
 
 export function validateWebhookService(at: string, service: WebhookService): FieldError[] {
   const out: FieldError[] = []
-  if (!service.name) out.push(required(`${at}.name`))
-  if (!service.namespace) out.push(required(`${at}.namespace`))
+  // Upstream hands them over in each other's place, and so names the one that is there.
+  if (!service.namespace) out.push(required(`${at}.name`))
+  if (!service.name) out.push(required(`${at}.namespace`))
   const port = service.port ?? 0
   const wrong = checkPortNumber(port)
   if (wrong.length > 0) out.push(invalid(`${at}.port`, port, `port is not valid: ${wrong.join(',')}`))

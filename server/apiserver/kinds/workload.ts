@@ -3,7 +3,7 @@ import type { V1alpha2PodGroup as PodGroup, V1alpha2PodGroupResourceClaim, V1alp
 import { checkDnsLabel, checkDnsSubdomain, checkPathSegment } from '#api/types/index.ts'
 import { duplicate, type FieldError, invalid, notSupported, required, tooMany } from '../field-error.ts'
 import type { KindStrategy } from '../kind.ts'
-import { keepStatus } from './carry.ts'
+import { keepStatus, RESET_FOR_STATUS } from './carry.ts'
 import { immutable, named, requiredName } from './check.ts'
 import { validateConditions } from './conditions.ts'
 import { ageColumn, column, nameColumn } from './table-columns.ts'
@@ -27,7 +27,7 @@ export const workloadStrategy: KindStrategy<Workload> = {
 }
 
 export const podGroupStrategy: KindStrategy<PodGroup> = {
-  statusKeepsMetadata: true,
+  statusKeepsMetadata: RESET_FOR_STATUS,
   prepareCreate: (group) => { group.status = {} },
   prepareUpdate: keepStatus,
   generation: false,

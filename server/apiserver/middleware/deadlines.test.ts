@@ -53,9 +53,11 @@ describe('--request-timeout', () => {
     const answer = h.call('POST', `${PATH}?timeout=1.5s`, { metadata: { name: 'a' } })
     await h.clock.advance(1_500)
     assert.equal((await answer).status, 504)
-    const refused = await h.call('GET', `${PATH}?timeout=soon`)
-    assert.deepEqual([refused.status, refused.json['message']], [400, 'invalid timeout specified in the request URL'])
-    assert.equal((await h.call('GET', `${PATH}?timeout=0`)).status, 200)
+    for (const [text, problem] of [['soon', 'invalid duration "soon"'], ['5', 'missing unit in duration "5"'], ['1h5x', 'unknown unit "x" in duration "1h5x"'], ['-', 'invalid duration "-"'], ['.s', 'invalid duration ".s"']] as const) {
+      const refused = await h.call('GET', `${PATH}?timeout=${text}`)
+      assert.deepEqual([refused.status, refused.json['message']], [400, `invalid timeout specified in the request URL - time: ${problem}`])
+    }
+    for (const text of ['0', '-1s', '1h1m.5s']) assert.equal((await h.call('GET', `${PATH}?timeout=${text}`)).status, 200, text)
     h.api.close()
   })
 })

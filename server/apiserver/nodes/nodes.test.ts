@@ -115,7 +115,21 @@ describe('what runs on nodes', () => {
     const got = await ask(s, 'GET', `${PODS}/p/log?container=c&tailLines=5&timestamps=true`)
     assert.deepEqual([got.status, got.headers['content-type'], got.text], [200, 'text/plain', 'GET /containerLogs/default/p/c?timestamps=true&tailLines=5 '])
     assert.deepEqual([seen.at(-1)?.headers['authorization'], seen.at(-1)?.headers['cookie']], [undefined, undefined])
-    assert.deepEqual([(await ask(s, 'GET', `${PODS}/new/log`)).text], [''])
+    const unscheduled = await ask(s, 'GET', `${PODS}/new/log`)
+    assert.deepEqual([unscheduled.status, unscheduled.headers['content-type'], unscheduled.text], [204, undefined, ''])
+  })
+
+  test('an exec that takes no connection over is told so, once all else is as it should be', async () => {
+    const message = async (method: string, path: string): Promise<unknown> => {
+      const { status, text } = await ask(s, method, path)
+      return `${status} ${(JSON.parse(text) as { message: string }).message}`
+    }
+    assert.equal(await message('POST', `${PODS}/p/exec?command=ls&stdout=true`), '400 Upgrade request required')
+    assert.equal(await message('GET', `${PODS}/p/portforward`), '400 Upgrade request required')
+    assert.equal(await message('POST', `${PODS}/p/exec?command=ls`), '400 you must specify at least 1 of stdin, stdout, stderr')
+    assert.equal(await message('POST', `${PODS}/new/attach?stdout=true`), '400 pod new does not have a host assigned')
+    assert.equal(await message('GET', `${PODS}/nope/exec?command=ls`), '404 pods "nope" not found')
+    assert.equal(await message('PUT', `${PODS}/p/exec?command=ls`), '405 the server does not allow this method on the requested resource')
   })
 
   test('logs come over WebSocket, too, after an empty message: binary, or in base64', async () => {

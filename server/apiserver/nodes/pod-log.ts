@@ -2,7 +2,7 @@
 import type { ApiResponse } from '#api/client/transport.ts'
 import { collect } from '#api/client/body.ts'
 import type { Pod } from '#api/types/index.ts'
-import { invalid as invalidField, forbidden as forbiddenField, type FieldError } from '../field-error.ts'
+import { invalid as invalidField, forbidden as forbiddenField, notSupported, type FieldError } from '../field-error.ts'
 import { badRequest, invalid, StatusError } from '../http/status.ts'
 import { readHeld, type Full } from '../verbs/stored.ts'
 import type { Call } from '../verbs/call.ts'
@@ -11,6 +11,7 @@ import { relayResponse } from './relay.ts'
 import { containerOf } from './pod-container.ts'
 
 const FLAGS = ['follow', 'previous', 'timestamps'] as const
+const STREAMS = ['All', 'Stderr', 'Stdout']
 const KUBELET_ERROR_BYTES_MAX = 64 * 1024
 
 export async function podLog(call: Call, kubelet: KubeletClient): Promise<ApiResponse> {
@@ -19,8 +20,8 @@ export async function podLog(call: Call, kubelet: KubeletClient): Promise<ApiRes
   const options = parseLogOptions(call)
   const container = containerOf(pod, query.text('container'), 'log')
   const node = pod.spec?.nodeName
-  // Not scheduled yet: there is nothing to show, and upstream says so with an empty log.
-  if (!node) return { status: 200, headers: { 'content-type': 'text/plain' }, body: Buffer.alloc(0) }
+  // Not scheduled yet: there is nothing to show.
+  if (!node) return { status: 204, headers: {}, body: Buffer.alloc(0) }
   const path = `/containerLogs/${info.namespace}/${info.name}/${container}${options.size > 0 ? `?${options.toString()}` : ''}`
   const answer = await kubelet.request({ node, method: 'GET', path, headers: { accept: '*/*' }, signal: call.signal })
   const response = relayResponse(answer, call.signal)
@@ -51,6 +52,8 @@ function parseLogOptions(call: Call): URLSearchParams {
   if (since !== undefined && since < 1) errors.push(invalidField('sinceSeconds', since, 'must be greater than 0'))
   if (since !== undefined && sinceTime !== '') errors.push(forbiddenField('[]', 'at most one of `sinceTime` or `sinceSeconds` may be specified'))
   if (sinceTime !== '' && Number.isNaN(Date.parse(sinceTime))) throw badRequest(`parsing time ${JSON.stringify(sinceTime)} as "2006-01-02T15:04:05Z07:00": cannot parse ${JSON.stringify(sinceTime)} as "2006"`)
+  if (stream !== '' && !STREAMS.includes(stream)) errors.push(notSupported('stream', stream, STREAMS))
+  if (stream !== '' && stream !== 'All' && tail !== undefined) errors.push(forbiddenField('[]', '`tailLines` and specific `stream` are mutually exclusive for now'))
   if (errors.length > 0) throw invalid({ group: '', kind: 'PodLogOptions' }, call.info.name, errors)
   for (const [name, value] of [['tailLines', tail], ['limitBytes', limit], ['sinceSeconds', since]] as const) if (value !== undefined) out.set(name, String(value))
   if (sinceTime !== '') out.set('sinceTime', sinceTime)

@@ -37,6 +37,12 @@ export async function upgradeCall(call: Call, client: Duplex, head: Buffer, kube
   join(client, upstream)
 }
 
+/** Of a request that takes no connection over: whatever else is wrong with it is told first. */
+export async function refuseUnlessUpgraded(call: Call): Promise<never> {
+  await destinationOf(call)
+  throw badRequest('Upgrade request required')
+}
+
 async function destinationOf(call: Call): Promise<Destination> {
   const { info } = call
   if (info.subresource === 'proxy') {

@@ -3,9 +3,9 @@ import { isObject } from './result.ts'
 
 export const sameElement = (a: unknown, b: unknown, mergeKey: string | undefined): boolean => identity(a, mergeKey) === identity(b, mergeKey)
 
-/** What tells elements apart: the merge key's value, or the scalar itself. */
+/** What tells elements apart: the merge key's value, of which null is as good as none, or the scalar itself. */
 function identity(item: unknown, mergeKey: string | undefined): unknown {
-  return mergeKey !== undefined && isObject(item) ? item[mergeKey] : item
+  return mergeKey !== undefined && isObject(item) ? item[mergeKey] ?? undefined : item
 }
 
 export function splitByPresence(list: readonly unknown[], inList: readonly unknown[], mergeKey: string | undefined): { present: unknown[]; absent: unknown[] } {

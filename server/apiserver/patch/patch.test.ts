@@ -87,6 +87,10 @@ test('strategic: containers merge by name, those of the patch in its order, the 
   )
 })
 
+test('strategic: an element whose key is null is the patch\'s own', () => {
+  assert.deepStrictEqual(strategic(pod({ containers: [{ name: 'a' }] }), { spec: { containers: [{ name: null }] } }), pod({ containers: [{}, { name: 'a' }] }))
+})
+
 test('strategic: $setElementOrder decides the order, the server\'s own stay where they were', () => {
   assert.deepStrictEqual(
     strategic(pod({ containers: [{ name: 'a' }, { name: 'sidecar' }, { name: 'b' }] }), { spec: { '$setElementOrder/containers': [{ name: 'b' }, { name: 'a' }], containers: [{ name: 'b', image: 'x' }] } }),

@@ -5,6 +5,7 @@ import { equalJson } from './equal.ts'
 /** Takes over from `old` what an update may leave out or may never set. Changes `meta`. */
 export function carryMeta(meta: ObjectMeta, old: ObjectMeta): void {
   meta.uid ||= old.uid ?? ''
+  if (!meta.namespace && old.namespace !== undefined) meta.namespace = old.namespace
   if (old.creationTimestamp) meta.creationTimestamp = old.creationTimestamp
   if (old.generation === undefined) delete meta.generation
   else meta.generation = old.generation

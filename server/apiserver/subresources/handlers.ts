@@ -3,6 +3,7 @@ import type { ApiResponse } from '#api/client/transport.ts'
 import { methodNotAllowed, noSuchResource } from '../http/status.ts'
 import { podLog } from '../nodes/pod-log.ts'
 import { proxy } from '../nodes/proxy.ts'
+import { refuseUnlessUpgraded, UPGRADES } from '../nodes/upgrade.ts'
 import type { KubeletClient } from '../nodes/kubelet-client.ts'
 import type { Call, Verb } from '../verbs/call.ts'
 import { binding } from './binding.ts'
@@ -27,6 +28,7 @@ export function createSubresources({ kubelet, issueToken }: SubresourceParts): S
     'pods/ephemeralcontainers': { verbs: ['get', 'update', 'patch'], run: ephemeralContainers },
     'pods/resize': { verbs: ['get', 'update', 'patch'], run: resize },
     'pods/log': { verbs: ['get'], run: (call) => podLog(call, kubelet) },
+    ...Object.fromEntries([...UPGRADES].map((what) => [`pods/${what}`, { verbs: ['get', 'create'], run: refuseUnlessUpgraded }])),
     ...Object.fromEntries(['pods', 'services', 'nodes'].map((resource) => [`${resource}/proxy`, { verbs: PROXY_VERBS, run: (call: Call) => proxy(call, kubelet) }])),
     'namespaces/finalize': { verbs: ['update'], run: finalizeNamespace },
     'certificatesigningrequests/approval': { verbs: ['get', 'update', 'patch'], run: approval },

@@ -64,7 +64,7 @@ function applied(call: Call, config: Full, options: WriteOptions, live: Full | u
   const { row, info, parts } = call
   const result = apply({
     live, config, manager: options.givenManager, force: options.force ?? false, subresource: info.subresource, apiVersion: apiVersionOf(row.ref),
-    nowMs: parts.clock.nowMs(), schema: typesOf(row), model: row.model, hasStatus: row.subresources.includes('status'), statusKeepsMetadata: row.strategy.statusKeepsMetadata ?? false, reset: row.strategy.resetThrough?.[info.subresource] ?? [], specIsOwnerless: row.strategy.specIsOwnerless ?? false, conform: row.custom && ((value) => row.custom?.conform(value, true) as Conformed),
+    nowMs: parts.clock.nowMs(), schema: typesOf(row), model: row.model, hasStatus: row.subresources.includes('status'), statusKeepsMetadata: row.strategy.statusKeepsMetadata !== undefined, reset: row.strategy.resetThrough?.[info.subresource], specIsOwnerless: row.strategy.specIsOwnerless ?? false, conform: row.custom && ((value) => row.custom?.conform(value, true) as Conformed),
   })
   if (result.ok) {
     // The result shares parts with live and config; what follows changes it in place.

@@ -40,7 +40,7 @@ export function assertAddress(call: Call, object: Full, isConfiguration = false)
     if (meta.namespace && meta.namespace !== info.namespace) throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
     // Who applies none owns none, and messages do not name it.
     if (!isConfiguration) meta.namespace = info.namespace
-  } else {
+  } else if (!isConfiguration || typeof meta.namespace === 'string') {
     delete meta.namespace
   }
   if (info.name === '') return

@@ -6,6 +6,7 @@
 import type { ApiResponse } from '#api/client/transport.ts'
 import type { KubeObject } from '#api/types/index.ts'
 import type { KeyValue } from '#server/store/store.ts'
+import type { KindRow } from '../kind.ts'
 import { invalid as invalidField, type FieldError } from '../field-error.ts'
 import { badRequest, conflict, invalid, notFound, type StatusError } from '../http/status.ts'
 import { cloneJson } from '../storage/clone.ts'
@@ -75,7 +76,7 @@ async function tryChange(call: Call, wanted: Change, key: string, kv: KeyValue):
   carryMeta(object.metadata, old.metadata)
   object.metadata.resourceVersion = old.metadata.resourceVersion ?? ''
   row.strategy.defaults?.(object)
-  if (wanted.part === 'status' && row.strategy.statusKeepsMetadata === true) keepMetadata(object, old)
+  if (wanted.part === 'status') keepStatusMetadata(row, object, old)
   if (call.verb === 'update') dropRepeatedOwners(call, object.metadata, false)
   if (wanted.fields === 'update') ownFields(call, old, object, wanted.options)
   const admission = { operation: 'UPDATE', name: info.name, options: admissionOptions(call, 'UpdateOptions'), dryRun: wanted.options.dryRun } as const
@@ -125,7 +126,7 @@ function assertSameObject(call: Call, object: Full, old: Full, { part }: Change)
   const { row, info } = call
   const meta = object.metadata
   // A patch says what is to become of what is there, which the rules of metadata are about where the part has them; a PUT says which one it means.
-  if (call.verb === 'patch' && part === 'status' && row.strategy.statusKeepsMetadata) meta.uid = old.metadata.uid ?? ''
+  if (call.verb === 'patch' && part === 'status' && row.strategy.statusKeepsMetadata === true) meta.uid = old.metadata.uid ?? ''
   if (call.verb === 'patch' && (part === 'spec' || part === 'raw') && meta.uid && meta.uid !== old.metadata.uid) throw invalid(row.ref, info.name, [invalidField('metadata.uid', meta.uid, 'field is immutable')])
   if (call.verb !== 'patch' && meta.uid && meta.uid !== old.metadata.uid) throw preconditionFailed(call, 'UID', meta.uid, old.metadata.uid ?? '', '/registry')
   const given = meta.resourceVersion ?? ''
@@ -136,10 +137,11 @@ function assertSameObject(call: Call, object: Full, old: Full, { part }: Change)
 }
 
 function prepare(call: Call, object: Full, old: Full, { part, rules }: Change): void {
-  const { strategy } = call.row
+  const { row } = call
+  const { strategy } = row
   rules?.prepare(object, old)
   if (part === 'status') {
-    if (strategy.statusKeepsMetadata === true) keepMetadata(object, old)
+    keepStatusMetadata(row, object, old)
     if (strategy.prepareStatusUpdate) strategy.prepareStatusUpdate(object, old, contextOf(call))
     else keepAllButStatus(object, old)
   } else if (part === 'main') {
@@ -158,6 +160,16 @@ function keepAllButStatus(object: Full, old: Full): void {
   Object.assign(fields, old, { metadata })
   if (status === undefined) delete fields['status']
   else fields['status'] = status
+}
+
+function keepStatusMetadata({ strategy: { statusKeepsMetadata } }: KindRow, object: Full, old: Full): void {
+  if (statusKeepsMetadata === undefined) return
+  if (statusKeepsMetadata === true) return keepMetadata(object, old)
+  const [meta, before] = [object.metadata as Record<string, unknown>, old.metadata as Record<string, unknown>]
+  for (const field of statusKeepsMetadata) {
+    if (before[field] === undefined) delete meta[field]
+    else meta[field] = before[field]
+  }
 }
 
 /** All of metadata but managedFields, which tell of the status. */

@@ -67,13 +67,13 @@ export function parseRevision(text: string): number | undefined {
 }
 
 /** Throws 504 when the revision does not come. */
-export async function waitForRevision(call: Call, revision: number): Promise<void> {
+export async function waitForRevision(call: Call, revision: number, isExact = false): Promise<void> {
   const { store, clock } = call.parts
   const until = clock.monotonicMs() + FRESH_WAIT_MS
   // Another server may have it already.
   await store.catchUp()
   while (store.revision() < revision) {
-    if (clock.monotonicMs() >= until) throw futureRevision(revision, store.revision())
+    if (clock.monotonicMs() >= until) throw futureRevision(revision, store.revision(), isExact)
     await clock.sleep(100, call.signal)
   }
 }

@@ -42,7 +42,7 @@ export async function gather(call: Call, selection: Selection, options: ListOpti
   // "0" is any state; an exact one, or one that is here already, needs no newer one. All else is what was acknowledged last, whoever wrote it.
   if (options.revision === undefined) await call.parts.store.catchUp()
   const cache = await cacheOf(call.parts, call.row)
-  if (options.revision !== undefined && options.revision > cache.revision()) await waitForRevision(call, options.revision)
+  if (options.revision !== undefined && options.revision > cache.revision()) await waitForRevision(call, options.revision, options.match === 'exact')
   const prefix = prefixOf(scopeOf(call.row), selection.namespace)
   const after = options.token && prefix + options.token.after
   // Nothing of the kind changed since: the present state is the one asked for.
@@ -110,7 +110,7 @@ async function storePage(call: Call, cache: KindCache, options: ListOptions, pre
   try {
     return await cache.page({ prefix, revision, limit: STORE_PAGE, ...(after !== undefined && { after }) })
   } catch (error) {
-    if (hasCode(error, 'STORE_FUTURE_REVISION')) throw futureRevision(revision, call.parts.store.revision())
+    if (hasCode(error, 'STORE_FUTURE_REVISION')) throw futureRevision(revision, call.parts.store.revision(), true)
     if (!hasCode(error, 'STORE_COMPACTED')) throw error
     if (!options.token) throw tooOld(revision, call.parts.store.compactRevision())
     throw continueExpired(options.token)

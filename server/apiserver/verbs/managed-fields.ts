@@ -17,7 +17,7 @@ export function ownFields(call: Call, old: Full | undefined, object: Full, optio
   const { row, info, parts } = call
   trackUpdate({
     live: old, next: object, manager: options.fieldManager, subresource: info.subresource, apiVersion: apiVersionOf(row.ref),
-    nowMs: parts.clock.nowMs(), schema: typesOf(row), model: row.model, hasStatus: row.subresources.includes('status'), statusKeepsMetadata: row.strategy.statusKeepsMetadata ?? false, reset: row.strategy.resetThrough?.[info.subresource] ?? [],
+    nowMs: parts.clock.nowMs(), schema: typesOf(row), model: row.model, hasStatus: row.subresources.includes('status'), statusKeepsMetadata: row.strategy.statusKeepsMetadata !== undefined, reset: row.strategy.resetThrough?.[info.subresource],
     specIsOwnerless: row.strategy.specIsOwnerless ?? false, scalesToNothing: row.scale !== undefined && info.subresource === 'scale' && readPath(object, row.scale.specPath) === 0,
   })
 }

@@ -108,3 +108,31 @@ test('a pod\'s status has one class of service, addresses of one mind and number
     'status.containerStatuses[0].user.linux.supplementalGroups[1]: Invalid value: -1: must be between 0 and 2147483647, inclusive',
   ])
 })
+
+test("a /status that puts metadata back holds what it does not put back to metadata's rules", async () => {
+  const cidrs = '/apis/networking.k8s.io/v1/servicecidrs'
+  const c = cluster()
+  await c.create(cidrs, { metadata: { name: 'a', labels: { a: 'b' } }, spec: { cidrs: ['10.8.0.0/24'] } })
+  const patched = (metadata: object): ReturnType<typeof c.call> => c.call('PATCH', `${cidrs}/a/status`, { metadata }, MERGE)
+  deepStrictEqual(causes(await patched({ uid: 'x' })), ['metadata.uid: Invalid value: "x": field is immutable'])
+  deepStrictEqual(causes(await patched({ deletionGracePeriodSeconds: 5 })), ['metadata.deletionGracePeriodSeconds: Invalid value: 5: field is immutable'])
+  deepStrictEqual(causes(await patched({ generateName: 'a/b' })), ['metadata.generateName: Invalid value: "a/b": may not contain \'/\''])
+  const { status, json } = await patched({ labels: null, annotations: { a: 'b' }, finalizers: ['a.b/c'], deletionTimestamp: '2026-01-01T00:00:00Z', generateName: 'a-' })
+  const { metadata } = json as unknown as { metadata: Record<string, unknown> }
+  deepStrictEqual([status, metadata['labels'], metadata['annotations'], metadata['finalizers'], metadata['deletionTimestamp'], metadata['generateName']], [200, { a: 'b' }, undefined, undefined, undefined, 'a-'])
+})
+
+test("an APIService's /status puts all back but when it goes", async () => {
+  const services = '/apis/apiregistration.k8s.io/v1/apiservices'
+  const c = cluster()
+  await c.create(services, { metadata: { name: 'v1.example.com' }, spec: { group: 'example.com', version: 'v1', groupPriorityMinimum: 10, versionPriority: 10, service: { namespace: 'default', name: 's' } } })
+  deepStrictEqual(causes(await c.call('PATCH', `${services}/v1.example.com/status`, { metadata: { deletionTimestamp: '2026-01-01T00:00:00Z', labels: { a: 'b' } } }, MERGE)), ['metadata.deletionTimestamp: Invalid value: "2026-01-01T00:00:00Z": field is immutable'])
+})
+
+test("a node's podCIDR decides over its podCIDRs before it is said who wrote them", async () => {
+  const c = cluster()
+  await c.create('/api/v1/nodes', { metadata: { name: 'n' }, spec: { podCIDR: '10.42.7.0/24' } })
+  const { json } = await c.call('PATCH', '/api/v1/nodes/n?fieldManager=other', { spec: { podCIDRs: ['10.42.8.0/24'] } }, MERGE)
+  const { metadata, spec } = json as unknown as { metadata: { managedFields: { manager: string }[] }; spec: { podCIDRs: string[] } }
+  deepStrictEqual([spec.podCIDRs, metadata.managedFields.some(({ manager }) => manager === 'other')], [['10.42.7.0/24'], false])
+})

@@ -1,7 +1,6 @@
 /** What a list may be asked: how much of it, of which moment, how it goes on. */
 import type { Case, Json, Step } from '../exchange.ts'
-import { world } from './begin.ts'
-import type { Family } from './begin.ts'
+import { world, type Family, type World } from './begin.ts'
 
 const ITEMS = 5
 const CONFIG_MAPS = 'configmaps'
@@ -19,15 +18,17 @@ const OTHERS = [
 const ACCEPTS = ['application/json;as=Table;v=v1;g=meta.k8s.io', 'application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io', 'application/json;as=Table;v=v1beta1;g=meta.k8s.io']
 
 export const lists: Family = function* ({ next }) {
-  const { steps, object, collection } = world(next(), CONFIG_MAPS, Array.from({ length: ITEMS }, (_, i) => ({ metadata: { name: `i${i}`, labels: { parity: i % 2 ? 'odd' : 'even' } }, data: { i: String(i) } })))
-  const list: Step = { form: 'GET', method: 'GET', path: collection }
-  const of = (kind: string, asked: readonly Step[]): Case => ({ family: 'lists', kind, object, steps: [...steps, list, ...asked] })
+  const begun = () => world(next(), CONFIG_MAPS, Array.from({ length: ITEMS }, (_, i) => ({ metadata: { name: `i${i}`, labels: { parity: i % 2 ? 'odd' : 'even' } }, data: { i: String(i) } })))
+  const of = (kind: string, { steps, object, collection }: World, asked: readonly Step[]): Case => ({ family: 'lists', kind, object, steps: [...steps, { form: 'GET', method: 'GET', path: collection }, ...asked] })
+  const one = begun()
+  const { collection } = one
   const asking: Step[] = []
   for (const limit of LIMITS) for (const revision of REVISIONS) for (const match of MATCHES) asking.push({ form: 'GET of a list', method: 'GET', path: (last) => `${collection}?${[limit, revision(last), match].filter((part) => part !== '').join('&')}` })
   for (const query of OTHERS) asking.push({ form: 'GET of a list', method: 'GET', path: `${collection}?${query}` })
   for (const headers of ACCEPTS.map((accept) => ({ accept }))) for (const query of ['limit=2', 'includeObject=Metadata', 'includeObject=Object', 'includeObject=None', 'includeObject=Nope', 'limit=2&includeObject=None']) asking.push({ form: 'GET of a list, formed', method: 'GET', path: `${collection}?${query}`, headers })
-  yield of('v1 configmaps', asking.map((step) => ({ ...step, isAside: true })))
-  yield { ...of('v1 configmaps, of all namespaces', [{ form: 'GET of all namespaces', method: 'GET', path: `/api/v1/${CONFIG_MAPS}?labelSelector=nobody` }, { form: 'GET of all namespaces', method: 'GET', path: `/api/v1/${CONFIG_MAPS}?fieldSelector=metadata.namespace%3D${object.split('/').at(-1)},metadata.name%3Di1` }]), object: '' }
+  yield of('v1 configmaps', one, asking.map((step) => ({ ...step, isAside: true })))
+  const other = begun()
+  yield of('v1 configmaps, of all namespaces', other, ['labelSelector=nobody', `fieldSelector=metadata.namespace%3D${other.object.split('/').at(-1)},metadata.name%3Di1`].map((query) => ({ form: 'GET of all namespaces', method: 'GET', path: `/api/v1/${CONFIG_MAPS}?${query}` })))
   yield* pages(next())
 }
 

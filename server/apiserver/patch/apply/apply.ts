@@ -34,8 +34,8 @@ export interface ApplyRequest {
   hasStatus?: boolean
   /** See TrackUpdate. Default false. */
   statusKeepsMetadata?: boolean
-  /** Paths that a write to this subresource leaves as they are. Default: none. */
-  reset?: readonly string[]
+  /** What a write to this subresource leaves as it is. Default: nothing. */
+  reset?: FieldSet | undefined
   specIsOwnerless?: boolean
   /** In place of the walk along the model: custom resources, which keep empty maps and lists. */
   conform?: ((value: unknown) => Conformed) | undefined
@@ -67,6 +67,8 @@ const badRequest = (message: string): Applied => ({ ok: false, code: 400, reason
 function decideApply(request: ApplyRequest): Applied {
   const { live, schema, model, subresource } = request
   const config = structuredClone(request.config) as KubeObject & Json
+  // Before what is nobody's is left out.
+  assertTyped(config, model, schema)
   if (request.conform) {
     const conformed = request.conform(config)
     if (!conformed.ok) throw new PatchError(400, conformed.message)
@@ -75,8 +77,7 @@ function decideApply(request: ApplyRequest): Applied {
   }
   if (config.metadata?.managedFields) return badRequest('metadata.managedFields must be nil')
 
-  assertTyped(config, model, schema)
-  const endpoint = { subresource, hasStatus: request.hasStatus ?? true, statusKeepsMetadata: request.statusKeepsMetadata ?? false, reset: request.reset ?? [], specIsOwnerless: request.specIsOwnerless ?? false }
+  const endpoint = { subresource, hasStatus: request.hasStatus ?? true, statusKeepsMetadata: request.statusKeepsMetadata ?? false, reset: request.reset, specIsOwnerless: request.specIsOwnerless ?? false }
   const owners = ownersBefore(request, endpoint)
   const configured = toFieldSet(config, model, schema)
   const self: Owner = { manager: request.manager, operation: 'Apply', apiVersion: request.apiVersion, subresource, time: '', set: ownable(configured, endpoint) }

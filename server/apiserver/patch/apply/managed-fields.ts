@@ -104,20 +104,20 @@ const UNOWNED: FieldSet = (() => {
 const STATUS: FieldSet = (() => { const set = emptySet(); insertPath(set, ['f:status']); return set })()
 const SPEC: FieldSet = (() => { const set = emptySet(); insertPath(set, ['f:spec']); return set })()
 const METADATA: FieldSet = (() => { const set = emptySet(); insertPath(set, ['f:metadata']); return set })()
-/** `a.b` */
-const setOf = (paths: readonly string[]): FieldSet => {
+/** Of what is called `a.b`. */
+export function fieldSetOf(...paths: readonly string[]): FieldSet {
   const set = emptySet()
   for (const path of paths) insertPath(set, path.split('.').map((name) => `f:${name}`))
   return set
 }
 
 /** What is written to: see TrackUpdate. */
-export interface Endpoint { subresource: string; hasStatus: boolean; statusKeepsMetadata: boolean; /** Paths that a write here leaves as they are. */ reset: readonly string[]; /** Nobody's, wherever it is written. */ specIsOwnerless?: boolean }
+export interface Endpoint { subresource: string; hasStatus: boolean; statusKeepsMetadata: boolean; /** What a write here leaves as it is. */ reset?: FieldSet | undefined; /** Nobody's, wherever it is written. */ specIsOwnerless?: boolean }
 
 /** Drops what nobody owns, and what this endpoint does not write although the object sent has it. */
 export function ownable(set: FieldSet, endpoint: Endpoint): FieldSet {
   const sent = endpoint.specIsOwnerless ? recursiveDifference(set, SPEC) : set
-  const owned = recursiveDifference(endpoint.reset.length > 0 ? recursiveDifference(sent, setOf(endpoint.reset)) : sent, UNOWNED)
+  const owned = recursiveDifference(endpoint.reset ? recursiveDifference(sent, endpoint.reset) : sent, UNOWNED)
   // `metadata` itself is no field of anybody's.
   const metadata = owned.children.get('f:metadata')
   const fields = metadata?.own ? { own: owned.own, children: new Map(owned.children).set('f:metadata', { own: false, children: metadata.children }) } : owned

@@ -8,7 +8,7 @@ import { zeroOf } from '../../decode/zero-value.ts'
 import { timestamp } from '../../storage/object-meta.ts'
 import type { Json } from '../result.ts'
 import { compareObjects, equalJson } from './compare.ts'
-import { emptySet, isEmptySet, union } from './field-set.ts'
+import { emptySet, isEmptySet, union, type FieldSet } from './field-set.ts'
 import { asksForReset, capUpdateManagers, disown, formatManagedFields, ownable, ownerId, parseManagedFields, type Owner, type Owners } from './managed-fields.ts'
 import { canUpdateEntries, updateEntries } from './update-entries.ts'
 
@@ -29,8 +29,8 @@ export interface TrackUpdate {
   hasStatus?: boolean
   /** /status writes no metadata. Default false. */
   statusKeepsMetadata?: boolean
-  /** Paths that a write to this subresource leaves as they are. Default: none. */
-  reset?: readonly string[]
+  /** What a write to this subresource leaves as it is. Default: nothing. */
+  reset?: FieldSet | undefined
   specIsOwnerless?: boolean
   /** A Scale of no replicas says nothing of them: they are nobody's then. Default false. */
   scalesToNothing?: boolean
@@ -51,7 +51,7 @@ export function trackUpdate(write: TrackUpdate): void {
   // Nobody owns these themselves: as they were, they are not looked into.
   setManagedFields(meta, kept)
   const changes = compareObjects((live ?? zeroOf({ kind: 'ref', model: write.model }, write.schema)) as Json, next as Json, write.model, write.schema)
-  const endpoint = { subresource: write.subresource, hasStatus: write.hasStatus ?? true, statusKeepsMetadata: write.statusKeepsMetadata ?? false, reset: write.reset ?? [], specIsOwnerless: write.specIsOwnerless ?? false }
+  const endpoint = { subresource: write.subresource, hasStatus: write.hasStatus ?? true, statusKeepsMetadata: write.statusKeepsMetadata ?? false, reset: write.reset, specIsOwnerless: write.specIsOwnerless ?? false }
   const changed = ownable(union(changes.added, changes.modified), endpoint)
   const taken = write.scalesToNothing ? emptySet() : changed
   const removed = write.scalesToNothing ? changed : ownable(changes.removed, endpoint)

@@ -141,6 +141,8 @@ export class WireReader {
 }
 
 const FIRST_BYTES = 1024
+/** A writer that is used again keeps its room up to here. */
+const KEPT_BYTES_MAX = 64 * 1024
 
 /** Written from the last byte to the first. */
 export class WireWriter {
@@ -156,6 +158,12 @@ export class WireWriter {
   /** The caller's own copy. */
   finish(): Buffer {
     return Buffer.from(this.#bytes.subarray(this.#at))
+  }
+
+  /** Forgets what was written, whole or not: a writer for many messages. */
+  restart(): void {
+    if (this.#bytes.length > KEPT_BYTES_MAX) this.#bytes = Buffer.allocUnsafe(FIRST_BYTES)
+    this.#at = this.#bytes.length
   }
 
   tag(number: number, wire: WireType): void {
@@ -188,6 +196,13 @@ export class WireWriter {
     this.#reserve(size)
     this.#bytes.write(text, this.#at)
     this.#varint(size, 0)
+  }
+
+  /** A part of other bytes, with its length. */
+  slice(source: Buffer, start: number, end: number): void {
+    this.#reserve(end - start)
+    source.copy(this.#bytes, this.#at, start, end)
+    this.#varint(end - start, 0)
   }
 
   /** With their length. */

@@ -1,7 +1,6 @@
 /** Answers in protobuf for clients that would rather have it. */
 import { isBodyStream, type ApiResponse } from '#api/client/transport.ts'
-import type { KubeObject } from '#api/types/index.ts'
-import { encodeProtobuf, PROTOBUF_TYPE, protobufModelOf } from '../protobuf/index.ts'
+import { PROTOBUF_TYPE, transcodeProtobuf } from '../protobuf/index.ts'
 import { prefersProtobuf } from './negotiate.ts'
 import { isPacked, JSON_TYPE } from './response.ts'
 
@@ -11,8 +10,6 @@ export function protobufResponse(response: ApiResponse, accept: string | undefin
   const bytes = Buffer.isBuffer(response.body) ? response.body : Buffer.concat(response.body)
   // The answer to a HEAD has none.
   if (bytes.length === 0) return response
-  const object = JSON.parse(bytes.toString()) as KubeObject
-  const model = protobufModelOf(object)
-  if (model === undefined) return response
-  return { ...response, headers: { ...response.headers, 'content-type': PROTOBUF_TYPE }, body: encodeProtobuf(object, model) }
+  const body = transcodeProtobuf(bytes)
+  return body === undefined ? response : { ...response, headers: { ...response.headers, 'content-type': PROTOBUF_TYPE }, body }
 }

@@ -1,5 +1,6 @@
 /** What the parts of this codec have in common: how a value crosses the wire, and what a message is made of. */
 import type { WireReader, WireType, WireWriter } from '#base/protobuf/wire.ts'
+import type { JsonTape } from './json-tape.ts'
 
 export interface ValueCodec {
   wire: WireType
@@ -10,6 +11,11 @@ export interface ValueCodec {
   read(reader: WireReader, before: unknown): unknown
   /** Writes one value, with its length where it has one; the tag is the caller's. `value` is what JSON would hold. */
   write(writer: WireWriter, value: unknown): void
+  /**
+   * Writes what `write` would for the value at the node, straight from its text. False, and nothing written: it is not what this
+   * knows. Left out where values are few.
+   */
+  transcode?(writer: WireWriter, tape: JsonTape, node: number): boolean
   /** Scalars only: what a Go field holds that nobody has set. */
   zero?: unknown
 }
@@ -24,4 +30,7 @@ export interface MessagePlan {
   name: string
   /** By number; has holes. */
   byNumber: readonly (FieldPlan | undefined)[]
+  /** By keyHash; those of inline messages are in these. */
+  byKey: ReadonlyMap<number, { key: Uint8Array; field: FieldPlan }>
+  inlines: readonly FieldPlan[]
 }

@@ -40,6 +40,14 @@ const rawJson: ValueCodec = {
     writer.tag(1, 2)
     writer.length(before)
   },
+  // Compact text is what JSON.stringify would make of it.
+  transcode: (writer, tape, node) => {
+    const before = writer.size
+    writer.slice(tape.bytes, tape.start(node), tape.end(node))
+    writer.tag(1, 2)
+    writer.length(before)
+    return true
+  },
 }
 
 function parseJson(raw: Buffer): unknown {

@@ -4,8 +4,10 @@ import { protobufFields } from '#api/schema/protobuf-fields.ts'
 import { apiVersionOf, type KubeObject } from '#api/types/index.ts'
 import type { MessagePlan } from './codec.ts'
 import { writeEnvelopeEnd, writeEnvelopeStart } from './envelope.ts'
+import { JsonTape } from './json-tape.ts'
 import { createPlans } from './message-plan.ts'
 import { readMessage, writeMessage } from './message.ts'
+import { transcodeMessage } from './transcode.ts'
 import { WireError, WireReader, WireWriter } from '#base/protobuf/wire.ts'
 
 export { parseEnvelope, type Envelope, type ParsedEnvelope } from './envelope.ts'
@@ -17,6 +19,9 @@ export const PROTOBUF_WATCH_TYPE = `${PROTOBUF_TYPE};stream=watch`
 type Json = Record<string, unknown>
 
 export type DecodedMessage = { ok: true; value: Json } | { ok: false; message: string }
+
+/** As most objects are. */
+const SCRATCH_BYTES = 64 * 1024
 
 const plans = createPlans(builtinSchema, protobufFields)
 /** `apiVersion Kind` to model; filled when first asked. */
@@ -47,11 +52,46 @@ export function encodeProtobuf(object: KubeObject, model: string): Buffer {
   return writer.finish()
 }
 
-/** An object as an item of a list: the list's field with its length. `model`: its name in api/schema. */
-export function encodeListItem(object: object, model: string): Buffer {
-  const writer = new WireWriter()
-  writeField(writer, 2, mustPlan(model), object)
-  return writer.finish()
+/** The same of an object's JSON, kind and apiVersion in it, without making the object. Undefined: its kind has no form on the wire. */
+export function transcodeProtobuf(json: Buffer): Buffer | undefined {
+  const whole = jsonTape.read(json)
+  const of = { apiVersion: textOf(whole, 'apiVersion'), kind: textOf(whole, 'kind') }
+  const model = protobufModelOf(of)
+  if (model === undefined) return undefined
+  jsonWriter.restart()
+  writeEnvelopeEnd(jsonWriter)
+  const before = jsonWriter.size
+  transcodeMessage(jsonWriter, mustPlan(model), jsonTape, whole)
+  writeEnvelopeStart(jsonWriter, { apiVersion: of.apiVersion ?? '', kind: of.kind ?? '' }, jsonWriter.size - before)
+  return jsonWriter.finish()
+}
+
+function textOf(object: number, member: string): string | undefined {
+  const node = jsonTape.member(object, member)
+  return node === undefined ? undefined : (jsonTape.parse(node) as string)
+}
+
+/** One each for all: they are done with when a message is. */
+const jsonTape = new JsonTape()
+const jsonWriter = new WireWriter()
+const scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
+
+/** Text has one byte a character (Latin-1). The bytes are void with the next call. */
+function joined(parts: readonly (string | Buffer)[]): Buffer {
+  const size = parts.reduce((bytes, part) => bytes + part.length, 0)
+  const bytes = size <= SCRATCH_BYTES ? scratch.subarray(0, size) : Buffer.allocUnsafe(size)
+  let at = 0
+  for (const part of parts) at += typeof part === 'string' ? bytes.write(part, at, 'latin1') : part.copy(bytes, at)
+  return bytes
+}
+
+/** An object's JSON, in parts, as an item of a list: the list's field with its length. `model`: its name in api/schema. */
+export function transcodeListItem(json: readonly (string | Buffer)[], model: string): Buffer {
+  jsonWriter.restart()
+  transcodeMessage(jsonWriter, mustPlan(model), jsonTape, jsonTape.read(joined(json)))
+  jsonWriter.length(0)
+  jsonWriter.tag(2, 2)
+  return jsonWriter.finish()
 }
 
 /** What stands around items that are `itemsBytes` long together: the envelope, and the list's metadata, which are first in it. */
@@ -59,16 +99,11 @@ export function aroundProtobufList(list: { apiVersion: string; kind: string; met
   const tail = new WireWriter()
   writeEnvelopeEnd(tail)
   const head = new WireWriter()
-  writeField(head, 1, mustPlan('ListMeta'), list.metadata)
+  writeMessage(head, mustPlan('ListMeta'), list.metadata as Json)
+  head.length(0)
+  head.tag(1, 2)
   writeEnvelopeStart(head, list, head.size + itemsBytes)
   return { head: head.finish(), tail: tail.finish() }
-}
-
-function writeField(writer: WireWriter, number: number, plan: MessagePlan, value: object): void {
-  const before = writer.size
-  writeMessage(writer, plan, value as Json)
-  writer.length(before)
-  writer.tag(number, 2)
 }
 
 /** One event of a watch: its length in four bytes, then `{type=1, object=2 {raw=1}}` with the object in its own envelope. */
@@ -95,7 +130,7 @@ function mustPlan(model: string): MessagePlan {
 const PARTIAL = /^PartialObjectMetadata(?:List)?$/
 
 /** The schema's name of a kind that has a form on the wire; undefined for every other. Core discovery leaves its apiVersion out. */
-export function protobufModelOf({ apiVersion = 'v1', kind }: { apiVersion?: string; kind?: string }): string | undefined {
+export function protobufModelOf({ apiVersion = 'v1', kind }: { apiVersion?: string | undefined; kind?: string | undefined }): string | undefined {
   if (kind === undefined) return undefined
   if (PARTIAL.test(kind) && apiVersion.startsWith('meta.k8s.io/')) return kind
   if (modelNames.size === 0) {

@@ -5,7 +5,8 @@
 import { kindOf, type FieldType, type SchemaSet } from '#api/schema/index.ts'
 import type { FieldPlan, MessagePlan, ValueCodec } from './codec.ts'
 import { freeFormCodec } from './free-form.ts'
-import { messageCodec } from './message.ts'
+import { keyHash } from './json-tape.ts'
+import { messageCodec } from './message-codec.ts'
 import { SCALAR_CODECS, wrappedStrings } from './scalars.ts'
 
 export interface NumberedField { key: string; path: readonly number[]; keepZero: boolean; wrapped: boolean }
@@ -72,7 +73,14 @@ function planOf(name: string, fields: readonly NumberedField[], codec: (key: str
     else byNumber[number] = { kind: 'field', number, key, keepZero, ...(wrapped ? { shape: 'one', codec: wrappedStrings } : codec(key)) }
   }
   for (const [number, inner] of inline) byNumber[number] = { kind: 'inline', number, plan: planOf(name, inner, codec) }
-  return { name, byNumber }
+  return { name, byNumber, byKey: byKey(name, byNumber), inlines: byNumber.filter((field) => field?.kind === 'inline') }
+}
+
+function byKey(name: string, fields: readonly (FieldPlan | undefined)[]): MessagePlan['byKey'] {
+  const found: [number, { key: Uint8Array; field: FieldPlan }][] = fields.flatMap((field) => (field?.kind === 'field' ? [[keyHash(field.key), { key: Buffer.from(field.key), field }]] : []))
+  const map = new Map(found)
+  if (map.size !== found.length) throw new Error(`bug: two keys of ${name} have one hash`)
+  return map
 }
 
 interface FieldShape { shape: 'one' | 'list' | 'map'; codec: ValueCodec }

@@ -90,7 +90,7 @@ export function writeMessage(writer: WireWriter, plan: MessagePlan, object: Json
   }
 }
 
-function writeField(writer: WireWriter, { number, shape, codec }: Field, value: unknown): void {
+export function writeField(writer: WireWriter, { number, shape, codec }: Field, value: unknown): void {
   switch (shape) {
     case 'one':
       codec.write(writer, value)
@@ -103,7 +103,7 @@ function writeField(writer: WireWriter, { number, shape, codec }: Field, value: 
       }
       return
     case 'map':
-      for (const key of Object.keys(value as Json).toSorted().reverse()) {
+      for (const key of Object.keys(value as Json).toSorted(byBytes).reverse()) {
         const before = writer.size
         codec.write(writer, (value as Json)[key])
         writer.tag(2, codec.wire)
@@ -115,20 +115,16 @@ function writeField(writer: WireWriter, { number, shape, codec }: Field, value: 
   }
 }
 
-/** A message as a field of another. `plan` is asked for when one is met: types may contain themselves. */
-export function messageCodec(plan: () => MessagePlan): ValueCodec {
-  return {
-    wire: 2,
-    read: (reader, before) => {
-      const outer = reader.open()
-      const value = readMessage(reader, plan(), (before ?? {}) as Json)
-      reader.close(outer)
-      return value
-    },
-    write: (writer, value) => {
-      const before = writer.size
-      writeMessage(writer, plan(), value as Json)
-      writer.length(before)
-    },
+/** As Go sorts texts: by their UTF-8, which puts what lies beyond 16 bits last. */
+export function byBytes(a: string, b: string): number {
+  const size = Math.min(a.length, b.length)
+  for (let i = 0; i < size; i++) {
+    const [x, y] = [a.charCodeAt(i), b.charCodeAt(i)]
+    if (x !== y) return x >= SURROGATES && y >= SURROGATES ? afterSurrogates(x) - afterSurrogates(y) : x - y
   }
+  return a.length - b.length
 }
+
+const SURROGATES = 0xd800
+const SURROGATES_END = 0xe000
+const afterSurrogates = (unit: number): number => (unit < SURROGATES_END ? unit + 0x10000 : unit)

@@ -9,11 +9,28 @@ import { protobufFields } from '#api/schema/protobuf-fields.ts'
 import type { KubeObject } from '#api/types/index.ts'
 import { decodeObject } from '../decode/index.ts'
 import { objectOf } from './arbitrary.test-support.ts'
-import { aroundProtobufList, decodeMessage, encodeListItem, encodeProtobuf, encodeWatchFrame, hasProtobuf, parseEnvelope, PROTOBUF_TYPE, protobufModelOf } from './index.ts'
+import { aroundProtobufList, decodeMessage, encodeProtobuf, encodeWatchFrame, hasProtobuf, parseEnvelope, PROTOBUF_TYPE, protobufModelOf, transcodeListItem, transcodeProtobuf } from './index.ts'
 import { parseNumbers } from './message-plan.ts'
 import { WireReader, WireWriter } from '#base/protobuf/wire.ts'
 
 const DEPTH = 500
+
+/** The other way to the same bytes: from text. */
+function transcoded(object: KubeObject): Buffer {
+  const bytes = transcodeProtobuf(Buffer.from(JSON.stringify(object)))
+  assert.ok(bytes)
+  return bytes
+}
+
+/** Undefined: what is no JSON, or no object of a kind. */
+function bytesOrNone(text: string): Buffer | undefined {
+  try {
+    return transcodeProtobuf(Buffer.from(text))
+  } catch (error) {
+    assert.ok(error instanceof SyntaxError, String(error))
+    return undefined
+  }
+}
 
 function unwrap(bytes: Buffer): { apiVersion: string; kind: string; raw: Buffer } {
   const parsed = parseEnvelope(bytes)
@@ -124,6 +141,7 @@ describe('any object', () => {
       fc.assert(fc.property(objectOf(model), (fields) => {
         const object = { ...fields, ...named(model) } as KubeObject
         assert.deepStrictEqual(decoded(encodeProtobuf(object, model)), object)
+        assert.deepStrictEqual(decoded(transcoded(object)), object)
       }), { numRuns: 4 })
     }
   })
@@ -133,8 +151,33 @@ describe('any object', () => {
       fc.assert(fc.property(objectOf(model), (fields) => {
         const object = { ...fields, ...named(model) } as KubeObject
         assert.deepStrictEqual(decoded(encodeProtobuf(object, model)), object)
+        assert.deepStrictEqual(decoded(transcoded(object)), object)
       }), { numRuns: 60 })
     }
+  })
+
+  it('has the same bytes when it is made from JSON text as when it is made from the object, whatever the order of members', () => {
+    for (const model of ['Pod', 'Node', 'CustomResourceDefinition', 'CertificateSigningRequest', 'V2HorizontalPodAutoscaler']) {
+      fc.assert(fc.property(objectOf(model), (fields) => {
+        const object = { ...fields, ...named(model) } as KubeObject
+        const backwards = Object.fromEntries(Object.entries(object).toReversed()) as KubeObject
+        for (const one of [object, backwards]) assert.equal(transcoded(one).toString('hex'), encodeProtobuf(object, model).toString('hex'))
+      }), { numRuns: 60 })
+    }
+  })
+
+  it('is made from JSON text with space in it, and not from what is no JSON', () => {
+    fc.assert(fc.property(objectOf('Pod'), fc.nat(), fc.constantFrom('', '{', '}', ',', '"', ':', '[', ']', 'x'), (fields, at, spoil) => {
+      const object = { ...fields, ...named('Pod') } as KubeObject
+      assert.deepStrictEqual(decoded(transcodeProtobuf(Buffer.from(`\n${JSON.stringify(object, undefined, 2)}\n`)) as Buffer), object)
+      const text = JSON.stringify(object)
+      const half = text.slice(0, at % text.length) + spoil
+      if (half !== text) assert.equal(bytesOrNone(half), undefined)
+    }), { numRuns: 200 })
+  })
+
+  it('of a kind that has no form on the wire is not made', () => {
+    for (const text of ['{}', '{"kind":"Widget","apiVersion":"example.com/v1"}', '{"kind":"Table","apiVersion":"meta.k8s.io/v1"}']) assert.equal(transcodeProtobuf(Buffer.from(text)), undefined)
   })
 
   it('is decoded or refused, never thrown at, when its bytes are spoiled', () => {
@@ -272,7 +315,7 @@ describe('what goes out', () => {
   })
 
   it('of a list is put together of its items, each made by itself', () => {
-    const items = [0, 1, 2].map((i) => encodeListItem({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: `c${i}` } }, 'ConfigMap'))
+    const items = [0, 1, 2].map((i) => transcodeListItem(['{"metadata":', Buffer.from(`{"name":"c${i}"}`), '}'], 'ConfigMap'))
     const { head, tail } = aroundProtobufList({ apiVersion: 'v1', kind: 'ConfigMapList', metadata: { resourceVersion: '7' } }, Buffer.concat(items).length)
     assert.deepStrictEqual(decoded(Buffer.concat([head, ...items, tail])), { apiVersion: 'v1', kind: 'ConfigMapList', metadata: { resourceVersion: '7' }, items: [0, 1, 2].map((i) => ({ metadata: { name: `c${i}` } })) })
   })

@@ -2,18 +2,47 @@
 import type { ScalarType } from '#api/schema/index.ts'
 import type { ValueCodec } from './codec.ts'
 import { WireError, type WireReader, type WireWriter } from '#base/protobuf/wire.ts'
+import { KIND, type JsonTape } from './json-tape.ts'
 
 const string: ValueCodec = {
   wire: 2, zero: '',
   read: (reader) => reader.string(),
   write: (writer, value) => writer.string(value as string),
+  transcode: (writer, tape, node) => {
+    if (tape.kind(node) !== KIND.text) return false
+    writer.slice(tape.bytes, tape.start(node) + 1, tape.end(node) - 1)
+    return true
+  },
 }
 
 const int32: ValueCodec = {
   wire: 0, zero: 0,
   read: (reader) => reader.int32(),
   write: (writer, value) => writer.int(value as number),
+  transcode: (writer, tape, node) => {
+    const value = smallInteger(tape, node)
+    if (value < 0) return false
+    writer.int(value)
+    return true
+  },
 }
+
+/** -1: anything but a few digits. */
+function smallInteger(tape: JsonTape, node: number): number {
+  const end = tape.end(node)
+  let value = 0
+  let at = tape.start(node)
+  if (tape.kind(node) !== KIND.number || end - at > SMALL_DIGITS) return -1
+  for (; at < end; at++) {
+    const digit = (tape.bytes[at] as number) - ZERO
+    if (digit < 0 || digit > 9) return -1
+    value = value * 10 + digit
+  }
+  return value
+}
+
+const SMALL_DIGITS = 9
+const ZERO = 0x30
 
 const int64: ValueCodec = { ...int32, read: (reader) => reader.int64() }
 
@@ -21,6 +50,10 @@ const boolean: ValueCodec = {
   wire: 0, zero: false,
   read: (reader) => reader.bool(),
   write: (writer, value) => writer.bool(value as boolean),
+  transcode: (writer, tape, node) => {
+    writer.bool(tape.kind(node) === KIND.true)
+    return true
+  },
 }
 
 const double: ValueCodec = {
@@ -79,8 +112,33 @@ function time(micro: boolean): ValueCodec {
       writer.tag(1, 0)
       writer.length(before)
     },
+    transcode: (writer, tape, node) => {
+      const seconds = micro ? -1 : wholeSeconds(tape, node)
+      if (seconds < 0) return false
+      const before = writer.size
+      writer.int(0)
+      writer.tag(2, 0)
+      writer.int(seconds)
+      writer.tag(1, 0)
+      writer.length(before)
+      return true
+    },
   }
 }
+
+/** Of `"2026-11-22T10:00:00Z"`, since 1970; -1: any other form, or before. That there is such a day was seen when it was stored. */
+function wholeSeconds(tape: JsonTape, node: number): number {
+  const { bytes } = tape
+  const at = tape.start(node) + 1
+  if (tape.end(node) - at !== TIME_BYTES + 1 || bytes[at + TIME_BYTES - 1] !== ZULU) return -1
+  const two = (from: number): number => ((bytes[at + from] as number) - ZERO) * 10 + (bytes[at + from + 1] as number) - ZERO
+  const year = two(0) * 100 + two(2)
+  // Date.UTC takes the years before 100 for those of a later century.
+  return year < 1970 ? -1 : Date.UTC(year, two(5) - 1, two(8), two(11), two(14), two(17)) / 1000
+}
+
+const TIME_BYTES = 20
+const ZULU = 0x5a
 
 /** `{string=1}`. */
 const quantity: ValueCodec = {
@@ -101,6 +159,13 @@ const quantity: ValueCodec = {
     writer.string(String(value))
     writer.tag(1, 2)
     writer.length(before)
+  },
+  transcode: (writer, tape, node) => {
+    const before = writer.size
+    if (string.transcode?.(writer, tape, node) !== true) return false
+    writer.tag(1, 2)
+    writer.length(before)
+    return true
   },
 }
 

@@ -1,20 +1,20 @@
 /**
  * How a list stands in the form that its client accepts: what each item is made of, and what stands around all of them.
- * Objects and their metadata are cut out of the stored bytes; what has to look inside (tables, protobuf, kinds that are views)
+ * Objects and their metadata are cut out of the stored bytes, in protobuf, too; what has to look inside (tables, kinds that are views)
  * parses one item at a time and keeps none.
  */
 import type { KubeObject } from '#api/types/index.ts'
 import { ACCEPTED, type ObjectFormat } from '../http/negotiate.ts'
 import { JSON_TYPE } from '../http/response.ts'
 import { notAcceptable } from '../http/status.ts'
-import { listKindOf } from '../kind.ts'
-import { aroundProtobufList, encodeListItem, PROTOBUF_TYPE } from '../protobuf/index.ts'
+import { listKindOf, type KindRow } from '../kind.ts'
+import { aroundProtobufList, transcodeListItem, PROTOBUF_TYPE } from '../protobuf/index.ts'
 import { itemStart, metadataEnd, objectStart, revisedHead, STORED_START_BYTES } from '../storage/bytes.ts'
 import { namesOf, type Call } from '../verbs/call.ts'
 import { shown } from '../verbs/stored.ts'
 import type { Entry } from '../watch/kind-cache.ts'
 import { listMeta, type Listed } from './listed.ts'
-import { parseIncludeObject, partialMetadata, shapeOf, table, tableRow } from './table.ts'
+import { parseIncludeObject, shapeOf, table, tableRow } from './table.ts'
 
 /** What a list is made of: an object as stored. */
 export type Item = Pick<Entry, 'value' | 'revision'>
@@ -88,7 +88,7 @@ function jsonTable(call: Call, listed: Listed, format: ObjectFormat): ListForm {
   const shape = shapeOf(row)
   const include = parseIncludeObject(call.query.text('includeObject'))
   const nowMs = call.parts.clock.nowMs()
-  const objectParts = include === 'None' ? () => ['null'] : include === 'Metadata' ? metadataParts(metaVersionOf(format)) : wholeParts(call)
+  const objectParts = include === 'None' ? () => ['null'] : include === 'Metadata' ? metadataParts(metaVersionOf(format)) : wholeParts(call.row)
   const { rows: _rows, ...head } = table(shape.columns, format.metaVersion, listMeta(listed), [])
   return jsonList(head, 'rows', {
     // Ages go on.
@@ -100,7 +100,7 @@ function jsonTable(call: Call, listed: Listed, format: ObjectFormat): ListForm {
   })
 }
 
-function wholeParts({ row }: Call): (entry: Entry) => Part[] {
+function wholeParts(row: KindRow): (entry: Entry) => Part[] {
   if (row.storedAs) return (entry) => [printed(shown(row, entry))]
   const start = objectStart(namesOf(row))
   return ({ value, revision }) => [revisedHead(start, revision), value.subarray(STORED_START_BYTES)]
@@ -108,18 +108,17 @@ function wholeParts({ row }: Call): (entry: Entry) => Part[] {
 
 function protobufObjects({ row }: Call, listed: Listed): ListForm {
   const { kind, apiVersion } = namesOf(row)
-  return protobufList({ kind: `${kind}List`, apiVersion, metadata: listMeta(listed) }, { key: `protobuf ${apiVersion}`, separator: '', parts: (entry) => [encodeListItem(shown(row, entry), row.model)] })
+  const parts = wholeParts(row)
+  return protobufList({ kind: `${kind}List`, apiVersion, metadata: listMeta(listed) }, { key: `protobuf ${apiVersion}`, separator: '', parts: (entry) => [transcodeListItem(parts(entry), row.model)] })
 }
 
 function protobufMetadata(listed: Listed, format: ObjectFormat): ListForm {
   const apiVersion = metaVersionOf(format)
+  const parts = metadataParts(apiVersion)
   return protobufList({ kind: 'PartialObjectMetadataList', apiVersion, metadata: listMeta(listed) }, {
-    key: `protobuf metadata ${apiVersion}`, separator: '',
-    parts: ({ value, revision }) => [encodeListItem(partialMetadata({ metadata: { ...parsedMetadata(value), resourceVersion: String(revision) } }, format.metaVersion), 'PartialObjectMetadata')],
+    key: `protobuf metadata ${apiVersion}`, separator: '', parts: (item) => [transcodeListItem(parts(item), 'PartialObjectMetadata')],
   })
 }
-
-const parsedMetadata = (value: Buffer): object => JSON.parse(value.toString('utf8', STORED_START_BYTES - 1, metadataEnd(value))) as object
 
 function protobufList(list: { kind: string; apiVersion: string; metadata: object }, items: ItemForm<Entry>): ListForm {
   return { contentType: PROTOBUF_TYPE, items, around: (bytes) => aroundProtobufList(list, bytes) }

@@ -82,17 +82,14 @@ function listItem({ row }: Call, entry: Entry): unknown {
 export function watchFormOf(call: Call, format: ObjectFormat): WatchForm {
   const of = namesOf(call.row)
   if (format.encoding === 'yaml') throw notAcceptable(['application/json;stream=watch', PROTOBUF_WATCH_TYPE])
-  const encoder = format.encoding === 'protobuf' ? protobufEncoder : convertingEncoder
+  const encoded = (json: Encoder): Encoder => (format.encoding === 'protobuf' ? protobufEncoder(json) : json)
   const metaVersion = `meta.k8s.io/${format.metaVersion}`
   const stored = storedNames(call.row)
   const view = (object: KubeObject): KubeObject => viewed(call.row, object as Full)
   const formOf = (objects: Encoder, named: { kind: string; apiVersion: string }): WatchForm => ({ objects, first: objects, bookmark: (revision, end) => bookmarkObject(named, revision, end, () => blueprintOf(call, format)) })
   switch (format.as) {
-    case 'object': return formOf(call.row.storedAs || format.encoding === 'protobuf' ? encoder(`view ${of.apiVersion}`, stored, view) : plainEncoder(of), of)
-    case 'PartialObjectMetadata': {
-      const objects = format.encoding === 'json' ? metadataEncoder(metaVersion) : encoder(`partial ${metaVersion} ${of.apiVersion}`, stored, (object) => partialMetadata(object, format.metaVersion))
-      return formOf(objects, { kind: 'PartialObjectMetadata', apiVersion: metaVersion })
-    }
+    case 'object': return formOf(encoded(call.row.storedAs ? convertingEncoder(`view ${of.apiVersion}`, stored, view) : plainEncoder(of)), of)
+    case 'PartialObjectMetadata': return formOf(encoded(metadataEncoder(metaVersion)), { kind: 'PartialObjectMetadata', apiVersion: metaVersion })
     case 'PartialObjectMetadataList': throw notAcceptable(ACCEPTED)
     case 'Table': return tableForm(call, format)
   }

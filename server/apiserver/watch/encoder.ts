@@ -1,7 +1,7 @@
 /** Forms in which entries go out. Each has a key, under which an event's bytes are shared by all watchers that want that form. */
 import type { KubeObject } from '#api/types/index.ts'
 import { JSON_TYPE } from '../http/response.ts'
-import { encodeProtobuf, encodeWatchFrame, PROTOBUF_WATCH_TYPE, protobufModelOf } from '../protobuf/index.ts'
+import { encodeProtobuf, encodeWatchFrame, PROTOBUF_WATCH_TYPE, protobufModelOf, transcodeProtobuf } from '../protobuf/index.ts'
 import { metadataEnd, objectStart, revisedHead, STORED_START_BYTES } from '../storage/bytes.ts'
 import type { CacheEvent, Entry } from './kind-cache.ts'
 
@@ -54,9 +54,16 @@ export function convertingEncoder(key: string, of: { kind: string; apiVersion: s
   return { key, framing: jsonFraming, object: (entry, revision) => [Buffer.from(JSON.stringify(convert(parseEntry(entry, of, revision))))] }
 }
 
-/** The same in protobuf. `convert` returns an object of a kind that has that form. */
-export function protobufEncoder(key: string, of: { kind: string; apiVersion: string }, convert: (object: KubeObject) => KubeObject): Encoder {
-  return { key: `protobuf ${key}`, framing: protobufFraming, object: (entry, revision) => [encodeObject(convert(parseEntry(entry, of, revision)))] }
+/** What another form says in JSON, in protobuf: its objects are of a kind that has that form. */
+export function protobufEncoder(json: Encoder): Encoder {
+  return {
+    key: `protobuf ${json.key}`, framing: protobufFraming,
+    object(entry, revision) {
+      const bytes = transcodeProtobuf(Buffer.concat(json.object(entry, revision)))
+      if (bytes === undefined) throw new Error(`bug: the form "${json.key}" has none in protobuf`)
+      return [bytes]
+    },
+  }
 }
 
 /** A fresh object; the caller may change it. */

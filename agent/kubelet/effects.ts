@@ -33,7 +33,7 @@ import { applyResize } from './apply-resize.ts'
 import { isStaticPod } from './static/manifest.ts'
 import { StartError } from './start-error.ts'
 import { statusPatch } from './status-patch.ts'
-import { GRACE_SECONDS_MIN } from './termination.ts'
+import { GRACE_SECONDS_MIN, restartGraceSeconds } from './termination.ts'
 import type { UserRanges } from './user-ranges.ts'
 import { networkProblem } from './runtime-problems.ts'
 import { allContainers, type ContainerView, type PendingResize, type PodView } from './view.ts'
@@ -285,8 +285,9 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       } catch (error) {
         if (signal.aborted) throw error
         event('Warning', 'FailedPostStartHook', 'PostStartHook failed')
-        event('Normal', 'Killing', 'FailedPostStartHook')
-        await runtime.stopContainer(id, pod.spec?.terminationGracePeriodSeconds ?? 30)
+        const grace = await beginStop({ id, name: container.name, graceSeconds: restartGraceSeconds(view, undefined), because: 'postStart', preStop: true }, signal)
+        signal.throwIfAborted()
+        await runtime.stopContainer(id, Math.max(GRACE_SECONDS_MIN, grace))
         throw new StartError('PostStartHookError', asError(error).message, { cause: error })
       }
     },

@@ -297,6 +297,17 @@ test('a preStop hook takes its time out of the grace, a postStart hook holds the
   assert.ok(tookMs >= 5_000 && tookMs < 6_000, `took ${tookMs} ms`)
 })
 
+test('a container whose postStart hook fails has its preStop hook run before it is stopped, and is told of', async (t) => {
+  const w = await startNodeWorld(t)
+  const asked: string[] = []
+  w.runtime.control.addImage('hooked:1', { program: { exec: (cmd) => { asked.push(cmd.join(' ')); return { exitCode: cmd[0] === 'begin' ? 1 : 0 } } } })
+  const exec = (command: string) => ({ exec: { command: [command] } })
+  w.create(pod('unlucky', { restartPolicy: 'Never', containers: [{ name: 'app', image: 'hooked:1', imagePullPolicy: 'IfNotPresent', lifecycle: { postStart: exec('begin'), preStop: exec('end') } }] }))
+  await w.until('ended', () => w.pod('unlucky')?.status?.phase === 'Failed')
+  assert.deepStrictEqual(asked, ['begin', 'end'])
+  assert.deepStrictEqual(w.events.filter((e) => e.about === 'spec.containers{app}').map((e) => `${e.reason}: ${e.message}`).slice(-2), ['FailedPostStartHook: PostStartHook failed', 'Killing: FailedPostStartHook'])
+})
+
 test('preStop hooks of sidecars run beside those of the app, once; the sidecars stay until it has ended', async (t) => {
   const w = await startNodeWorld(t)
   const waits = (seconds: number) => ({ preStop: { sleep: { seconds } } })

@@ -25,6 +25,7 @@ export function killMessage(name: string, because: KillReason, { isSidecar, isSt
     case 'definition': return about('definition changed', true)
     case 'resize': return `Container ${name} resize requires restart`
     case 'restartAll': return 'killing'
+    case 'postStart': return 'FailedPostStartHook'
     case 'stopping': case 'sandbox': return `Stopping container ${name}`
   }
 }

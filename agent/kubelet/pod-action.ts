@@ -5,7 +5,7 @@ import type { LinuxResources } from '#cri/index.ts'
 /** Which of a pod's lists a container is in; a sidecar is an init container that restarts always (KEP-753). */
 export type ContainerType = 'init' | 'sidecar' | 'app' | 'ephemeral'
 
-export type KillReason = 'stopping' | 'liveness' | 'startup' | 'definition' | 'sandbox' | 'resize' | 'restartAll'
+export type KillReason = 'stopping' | 'liveness' | 'startup' | 'definition' | 'sandbox' | 'resize' | 'restartAll' | 'postStart'
 
 export type PodAction =
   /** Directories, cgroup, volumes, hosts file. */

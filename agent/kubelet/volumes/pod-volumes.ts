@@ -15,6 +15,7 @@ import { podCgroupLimits } from '../resources.ts'
 import { isWritten, writeAtomically } from './atomic-writer.ts'
 import { isNamed } from './claims.ts'
 import { checkHostPath } from './host-path.ts'
+import { isHugePages, pageSize } from './huge-pages.ts'
 import { imageMount } from './image-volumes.ts'
 import type { Located } from './located.ts'
 import type { Mounter } from './mounter.ts'
@@ -99,6 +100,7 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
       await mkdir(dir, { recursive: true, mode: 0o777 })
       if (volume.emptyDir.medium === 'Memory') await mounter.tmpfs(dir, { mode: 0o1777, ...memoryVolumeSize(pod, volume, deps.field(pod).allocatable.memory) })
       else await chmod(dir, 0o777)
+      if (isHugePages(volume.emptyDir.medium)) await mounter.mount('hugetlbfs', 'nodev', dir, [`pagesize=${pageSize(volume.emptyDir.medium, pod)}`])
       await own(dir, pod, false)
       return
     }

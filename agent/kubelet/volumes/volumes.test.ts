@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -104,6 +105,15 @@ test('a tmpfs is mounted once, has its size and mode, and is gone after unmounti
   assert.deepStrictEqual([await systemMounter.below(d), statSync(d).mode & 0o7777], [[d], 0o1777])
   assert.throws(() => writeFileSync(join(d, 'big'), Buffer.alloc(2_000_000)), { code: 'ENOSPC' })
   await systemMounter.unmount(d)
+  await systemMounter.unmount(d)
+  assert.deepStrictEqual(await systemMounter.below(d), [])
+})
+
+test('a file system of large pages is mounted where the kernel has it', existsSync('/sys/kernel/mm/hugepages/hugepages-2048kB') ? needsRoot : { skip: 'this kernel has no pages of 2 MiB' }, async (t) => {
+  const d = dir(t)
+  await systemMounter.mount('hugetlbfs', 'nodev', d, ['pagesize=2Mi'])
+  const { type, bsize } = await statfs(d)
+  assert.deepStrictEqual([type, bsize], [0x958458f6, 2 ** 21])
   await systemMounter.unmount(d)
   assert.deepStrictEqual(await systemMounter.below(d), [])
 })

@@ -258,8 +258,9 @@ function resizeActions(plan: Plan): void {
   if (resize?.pending) {
     const { reason, message } = resize.pending
     const generation = resize.spec.metadata.generation ?? 0
-    const mark = `resize:${generation}:${reason}:${message}`
-    if (!view.backOffReported.has(mark) && !hasCondition(view, 'PodResizePending', message)) plan.add({ kind: 'reportResize', of: reason, mark, message: resizeMessage(reason, resize.spec, generation, message) }, 'what its spec asks for cannot be had')
+    // What is used meanwhile changes the message, but is no news.
+    const mark = `resize:${generation}:${reason}`
+    if (!view.backOffReported.has(mark) && !isPendingTold(view, reason, generation)) plan.add({ kind: 'reportResize', of: reason, mark, message: resizeMessage(reason, resize.spec, generation, message) }, 'what its spec asks for cannot be had')
     if (reason === 'Deferred') plan.wakeAt(plan.nowMs + RESIZE_RETRY_MS)
   }
   const differ = containerResizes(view)
@@ -288,7 +289,7 @@ function resizeActions(plan: Plan): void {
   else plan.add({ kind: 'reportResize', of: 'completed', mark: `resized:${view.resizing}`, message: resizeMessage('completed', view.pod, view.resizing) }, 'it has the resources it was given')
 }
 
-const hasCondition = ({ reported }: PodView, type: string, message: string): boolean => reported.conditions?.some((c) => c.type === type && c.message === message) ?? false
+const isPendingTold = ({ reported }: PodView, reason: string, generation: number): boolean => reported.conditions?.some((c) => c.type === 'PodResizePending' && c.reason === reason && c.observedGeneration === generation) ?? false
 
 function kill(plan: Plan, c: ContainerView, because: KillReason, graceSeconds: number, preStop = true): void {
   plan.add({ kind: 'killContainer', id: c.id, name: c.metadata.name, graceSeconds, because, preStop }, `container ${c.metadata.name} is to stop (${because})`)

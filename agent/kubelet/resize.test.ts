@@ -29,8 +29,9 @@ const pending = { reason: 'Deferred', message: 'no room' } as const
 const decisions: [string, Partial<PodView>, { actions: unknown[]; wakeInMs?: number }][] = [
   ['what its spec asks for is allocated when it fits', { containers: [running('app', { resources: bare(small) })], pod: small, resize: { spec: big, pending: undefined } }, { actions: [{ kind: 'allocate' }] }],
   ['what does not fit is told once and tried again', { containers: [running('app', { resources: bare(small) })], pod: small, resize: { spec: big, pending } },
-    { actions: [{ kind: 'reportResize', of: 'Deferred', mark: 'resize:2:Deferred:no room', message: resizeMessage('Deferred', big, 2, 'no room') }], wakeInMs: 180_000 }],
-  ['what was told before a restart of the agent is not told again', { containers: [running('app', { resources: bare(small) })], pod: small, resize: { spec: big, pending: { ...pending, reason: 'Infeasible' } }, reported: { conditions: [{ type: 'PodResizePending', status: 'True', message: 'no room' }] } }, { actions: [] }],
+    { actions: [{ kind: 'reportResize', of: 'Deferred', mark: 'resize:2:Deferred', message: resizeMessage('Deferred', big, 2, 'no room') }], wakeInMs: 180_000 }],
+  ['what was told before a restart of the agent is not told again', { containers: [running('app', { resources: bare(small) })], pod: small, resize: { spec: big, pending: { ...pending, reason: 'Infeasible' } }, reported: { conditions: [{ type: 'PodResizePending', status: 'True', reason: 'Infeasible', observedGeneration: 2, message: 'no room' }] } }, { actions: [] }],
+  ['nor what differs in how much others use', { containers: [running('app', { resources: bare(small) })], pod: small, resize: { spec: big, pending: { ...pending, message: 'less room' } }, backOffReported: new Set(['resize:2:Deferred']) }, { actions: [], wakeInMs: 180_000 }],
   ['cgroups follow what is allocated', { containers: [running('app', { resources: bare(small) })], pod: big, resizing: 2, resized: false },
     { actions: [inPlace({ cpuShares: 204, cpuQuota: 20_000, cpuPeriod: 100_000, memoryLimitBytes: 128 * MI })] }],
   ['so they do when an agent was killed between', { containers: [running('app', { resources: bare(small) })], pod: big }, { actions: [inPlace({ cpuShares: 204, cpuQuota: 20_000, cpuPeriod: 100_000, memoryLimitBytes: 128 * MI })] }],

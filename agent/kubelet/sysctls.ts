@@ -1,16 +1,17 @@
 /** Which kernel settings a pod may have on this node: upstream's pkg/kubelet/sysctl. Pure. */
 import type { Pod } from '#api/types/index.ts'
 
-type Kernel = 'ipc' | 'net'
+/** As messages name them. */
+type Kernel = 'IPC' | 'Net'
 
 /** Isolated between pods, and without harm to the node. */
 const SAFE: ReadonlyMap<string, Kernel> = new Map<string, Kernel>([
-  ['kernel.shm_rmid_forced', 'ipc'],
+  ['kernel.shm_rmid_forced', 'IPC'],
   ...['ip_local_port_range', 'tcp_syncookies', 'ping_group_range', 'ip_unprivileged_port_start', 'ip_local_reserved_ports', 'tcp_keepalive_time', 'tcp_fin_timeout', 'tcp_keepalive_intvl', 'tcp_keepalive_probes', 'tcp_rmem', 'tcp_wmem']
-    .map((name): [string, Kernel] => [`net.ipv4.${name}`, 'net']),
+    .map((name): [string, Kernel] => [`net.ipv4.${name}`, 'Net']),
 ])
 /** What the kernel keeps apart; an allowed name must be among it. */
-const NAMESPACED: readonly [pattern: RegExp, kernel: Kernel][] = [[/^kernel\.(?:sem$|shm|msg)/, 'ipc'], [/^fs\.mqueue\./, 'ipc'], [/^net\./, 'net']]
+const NAMESPACED: readonly [pattern: RegExp, kernel: Kernel][] = [[/^kernel\.(?:sem$|shm|msg)/, 'IPC'], [/^fs\.mqueue\./, 'IPC'], [/^net\./, 'Net']]
 
 /** Undefined: all may be set. `allowed`: names, or beginnings that end in `*`, which whoever runs the node lets pods set, too. */
 export function forbiddenSysctl(pod: Pod, allowed: readonly string[]): string | undefined {
@@ -19,7 +20,7 @@ export function forbiddenSysctl(pod: Pod, allowed: readonly string[]): string | 
     const dotted = dottedSysctl(name)
     const kernel = SAFE.get(dotted) ?? (allowed.some((pattern) => matches(dottedSysctl(pattern), dotted)) ? kernelOf(dotted) : undefined)
     if (kernel === undefined) return `${JSON.stringify(dotted)} not allowlisted`
-    if (kernel === 'net' ? hostNetwork : hostIPC) return `${JSON.stringify(dotted)} not allowed with host ${kernel} enabled`
+    if (kernel === 'Net' ? hostNetwork : hostIPC) return `${JSON.stringify(dotted)} not allowed with host ${kernel} enabled`
   }
   return undefined
 }

@@ -2,27 +2,26 @@
 import type { ContainerStatus } from '#api/types/index.ts'
 import { restartsAfter } from './restart.ts'
 import { RESTARTING_ALL } from './restart-all.ts'
-import { initContainers, isStarted, newest, type PodView } from './view.ts'
+import { appContainers, initContainers, isStarted, newest, type PodView } from './view.ts'
 
 export function podPhase(view: PodView, statuses: { init: ContainerStatus[]; app: ContainerStatus[] }, stopped: boolean): string {
   const { pod } = view
-  let initPending = 0
-  let sidecarsPending = 0
+  let pending = 0
+  const sidecars = { waiting: 0, starting: 0 }
+  const count = { waiting: 0, running: 0, stopped: 0, succeeded: 0 }
   for (const [i, c] of initContainers(pod).entries()) {
     const s = statuses.init[i]
     if (c.type === 'sidecar') {
-      const running = s?.state?.running !== undefined
-      if (running ? !isStarted(view, c.spec, newest(view, c.spec.name)) : !s?.state?.terminated && !s?.lastState?.terminated) sidecarsPending++
+      if (s?.state?.running) {
+        if (!isStarted(view, c.spec, newest(view, c.spec.name))) sidecars.starting++
+      } else if (!s?.state?.terminated && !s?.lastState?.terminated) sidecars.waiting++
       continue
     }
     const ended = s?.state?.terminated ?? (s?.state?.waiting ? s.lastState?.terminated : undefined)
-    if (!ended) initPending++
-    else if (ended.exitCode !== 0) {
-      if (stopped || (ended.reason !== RESTARTING_ALL && !restartsAfter(pod, c.spec, 'init', ended.exitCode))) return 'Failed'
-      initPending++
-    }
+    // Whatever has run before: after a reboot they run again.
+    if (!ended) pending++
+    else if (ended.exitCode !== 0 && (stopped || (ended.reason !== RESTARTING_ALL && !restartsAfter(pod, c.spec, 'init', ended.exitCode)))) return 'Failed'
   }
-  const count = { waiting: 0, running: 0, stopped: 0, succeeded: 0 }
   for (const s of statuses.app) {
     if (s.state?.running) count.running++
     else if (s.state?.terminated) {
@@ -32,9 +31,8 @@ export function podPhase(view: PodView, statuses: { init: ContainerStatus[]; app
     else count.waiting++
   }
   if (stopped) return count.waiting === 0 && count.succeeded === statuses.app.length ? 'Succeeded' : 'Failed'
-  const initialised = statuses.app.some((s) => s.state?.running !== undefined || s.state?.terminated !== undefined || s.lastState?.terminated !== undefined)
-  if (initPending > 0 && !initialised) return 'Pending'
-  if (sidecarsPending > 0 && !initialised) return 'Pending'
-  if (count.waiting > 0) return 'Pending'
+  const [sandbox] = view.sandboxes
+  const hasBegun = sandbox !== undefined && appContainers(pod).some((c) => newest(view, c.spec.name, sandbox.id))
+  if (pending > 0 || count.waiting > 0 || sidecars.waiting > 0 || (sidecars.starting > 0 && !hasBegun)) return 'Pending'
   return 'Running'
 }

@@ -27,6 +27,11 @@ const gone = { sandboxes: [aSandbox({ state: 'notready' as const })] }
 const table: [string, unknown, unknown][] = [
   ['Pending until all app containers have started', [phase({ sandboxes: [] }), phase({ containers: [running('app', { state: 'created' })] }), phase({ containers: [running('app')] })], ['Pending', 'Pending', 'Running']],
   ['one of two is Pending still', phase({ pod: aPod({ containers: [aContainer('app'), aContainer('b')] }), containers: [running('app')] }), 'Pending'],
+  ['so it is again while init containers run again in another sandbox, and until sidecars there have started', [
+    phase({ pod: aPod({ initContainers: [aContainer('i')] }), containers: [running('i', { sandboxId: 'new', restartCount: 1 }), exited('app', 137), exited('i', 0)], sandboxes: [aSandbox({ id: 'new' }), aSandbox({ state: 'notready' })] }),
+    phase({ pod: aPod({ initContainers: [aContainer('s', { restartPolicy: 'Always', startupProbe: {} })] }), containers: [running('s', { sandboxId: 'new', restartCount: 1 }), exited('app', 137), exited('s', 0)], sandboxes: [aSandbox({ id: 'new' }), aSandbox({ state: 'notready' })] }),
+    phase({ pod: aPod({ initContainers: [aContainer('s', { restartPolicy: 'Always', startupProbe: {} })] }), containers: [running('s', { restartCount: 1 }), exited('app', 137), exited('s', 0)] }),
+  ], ['Pending', 'Pending', 'Running']],
   ['a crash loop is Running', phase({ containers: [exited('app', 1, { restartCount: 1, backoffSeconds: 10 })] }), 'Running'],
   ['all done well is Succeeded, one failure Failed, with nothing running', [phase({ pod: never(), containers: [exited('app', 0)], ...gone }), phase({ pod: never(), containers: [exited('app', 2)], ...gone })], ['Succeeded', 'Failed']],
   ['OnFailure that failed is Running', phase({ pod: aPod({ restartPolicy: 'OnFailure' }), containers: [exited('app', 2)] }), 'Running'],

@@ -77,7 +77,7 @@ test('status: while it goes on, and after', () => {
   assert.deepStrictEqual([during.phase, during.restarting, during.ready, during.a?.state, during.a?.lastState, during.a?.restartCount, during.i?.state, during.i?.lastState],
     ['Running', ['True', 'RestartAllContainersStarted', 'container exited with restart policy rule'], [false, true, false, true], waiting, { terminated: ended(42, 'a-0') }, 0, waiting, { terminated: ended(0, 'i-0') }])
   const again = view(1, [now('i'), exited('a', 42), exited('b', 137), exited('s', 137), exited('i', 0)], { reported })
-  assert.deepStrictEqual([told(again).phase, told(again).restarting, told(again).i?.restartCount, podStatus(again, ctx()).conditions?.find((c) => c.type === 'Initialized')?.status], ['Running', ['False', undefined, undefined], 1, 'True'])
+  assert.deepStrictEqual([told(again).phase, told(again).restarting, told(again).i?.restartCount, podStatus(again, ctx()).conditions?.find((c) => c.type === 'Initialized')?.status], ['Pending', ['False', undefined, undefined], 1, 'True'])
   const after = told(view(1, [exited('i', 0, { restartCount: 1, round: 1 }), now('s'), now('a'), now('b'), exited('a', 42), exited('b', 137), exited('s', 137), exited('i', 0)], { reported }))
   assert.deepStrictEqual([after.phase, after.restarting, after.ready, after.a?.state, after.a?.lastState, after.a?.restartCount, after.i?.state?.terminated?.reason, after.i?.lastState],
     ['Running', ['False', undefined, undefined], [true, true, true, true], { running: { startedAt: '2026-01-01T00:00:00Z' } }, { terminated: ended(42, 'a-0') }, 1, 'Completed', { terminated: ended(0, 'i-0') }])

@@ -33,3 +33,9 @@ test('what is free is for those whose turn comes first, unless it is not enough 
   // 3 are too few for the first, who asks for 2 beside 1.5, but not for the second.
   assert.deepStrictEqual([turn(first, [second], '3')?.reason, turn(second, [first], '3')], ['Deferred', undefined])
 })
+
+test('what those ahead will give back is not there before they have', () => {
+  const [giver, taker] = [waiting('giver', { cpu: '500m', has: '2' }), waiting('taker', { cpu: '3' })]
+  const turn = (allocated: WaitingResize['allocated'], ahead: WaitingResize[]) => resizeInTurn({ self: taker, others: [allocated], waiting: ahead, allocatable })?.reason
+  assert.deepStrictEqual([turn(giver.allocated, [giver]), turn(giver.asked, [])], ['Deferred', undefined])
+})

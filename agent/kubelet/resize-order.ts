@@ -24,14 +24,17 @@ export function compareResizes(a: WaitingResize, b: WaitingResize): number {
     || compareTimes(pendingSinceMs(a), pendingSinceMs(b))
 }
 
-/** Undefined: its turn has come, and what its spec asks for may be allocated. What is free for those ahead of it is theirs. */
+/**
+ * Undefined: its turn has come, and what its spec asks for may be allocated. What is free for those ahead of it is theirs; what they will
+ * give back is nobody's before they have.
+ */
 export function resizeInTurn({ self, others, waiting, allocatable }: TurnInput): PendingResize | undefined {
   let held = others
   for (const { asked } of waiting.filter((w) => compareResizes(w, self) < 0).toSorted(compareResizes)) {
     const rest = held.filter((p) => p.metadata.uid !== asked.metadata.uid)
     if (!pendingResize({ pod: asked, others: [...rest, self.allocated], allocatable })) held = [...rest, asked]
   }
-  return pendingResize({ pod: self.asked, others: held, allocatable })
+  return pendingResize({ pod: self.asked, others, allocatable }) ?? pendingResize({ pod: self.asked, others: held, allocatable })
 }
 
 function asksForMore({ asked, allocated }: WaitingResize): boolean {

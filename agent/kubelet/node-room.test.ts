@@ -47,6 +47,22 @@ test('a resize that does not fit waits for another pod to go; an agent killed me
   assert.deepStrictEqual(w.reasons().filter((r) => r.startsWith('Resize')), ['ResizeDeferred', 'ResizeStarted', 'ResizeCompleted'])
 })
 
+test('a pod that was taken from the API at once keeps nothing from others, whoever waits for room', async (t) => {
+  const w = await startNodeWorld(t)
+  const asking = (cpu: string) => [{ name: 'app', image: 'slow:1', imagePullPolicy: 'IfNotPresent', resources: { requests: { cpu } } }]
+  w.runtime.control.addImage('slow:1', { program: { onTerm: 'ignore' } })
+  w.create(pod('first', { containers: asking('2') }))
+  const { metadata, spec } = w.create(pod('waiting', { containers: asking('1') }))
+  await w.until('both run', () => w.pod('first')?.status?.phase === 'Running' && w.pod('waiting')?.status?.phase === 'Running')
+  w.api.put(PODS, { ...w.pod('waiting'), metadata: { ...metadata, generation: 2 }, spec: { ...spec, containers: asking('2500m') } } as never)
+  await w.until('deferred', () => w.reasons().includes('ResizeDeferred'))
+  w.api.remove(PODS, 'default/first')
+  await w.until('resized', () => w.reasons().includes('ResizeCompleted'), 1_000)
+  w.create(pod('second', { containers: asking('1500m') }))
+  await w.until('it runs', () => w.pod('second')?.status?.phase === 'Running', 1_000)
+  assert.equal(w.runtime.control.running().length, 3, 'what is left of the first one has its time')
+})
+
 test('a critical pod that finds no room makes some: who goes for it ends in its own time, Failed, and says why', async (t) => {
   const w = await startNodeWorld(t)
   const asking = (cpu: string) => [{ name: 'app', image: 'busybox:1', resources: { requests: { cpu } } }]

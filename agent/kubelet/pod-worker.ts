@@ -106,8 +106,8 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
     if (!stopping?.aborted) loop.queue.add(memory.uid)
   }
 
-  /** The other pods whose share of the node is taken. */
-  const holding = (but: string) => [...pods.values()].filter((m) => m.uid !== but && !m.rejected && !m.tornDown && !isTerminalPhase(m.pod.status?.phase)).map((m) => withAllocation(m.pod, m.allocation))
+  /** The other pods whose share of the node is taken. Who took a pod from the API without waiting for its end may send another at once, as upstream. */
+  const holding = (but: string) => [...pods.values()].filter((m) => m.uid !== but && !m.rejected && !m.removed && !m.tornDown && !isTerminalPhase(m.pod.status?.phase)).map((m) => withAllocation(m.pod, m.allocation))
 
   const waiting = (but: string): WaitingResize[] => {
     const able = [...pods.values()].filter((m) => m.uid !== but && !m.rejected && !m.removed && m.prepared && m.endingSinceMs === undefined && !isTerminalPhase(m.pod.status?.phase) && !isAllocated(m.pod, m.allocation))
@@ -213,6 +213,7 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
       memory.removed = true
       memory.endingSinceMs ??= clock.nowMs()
       loop.queue.add(uid)
+      wakePending()
     },
     setMirror(uid, mirror) {
       const memory = pods.get(uid)

@@ -29,6 +29,7 @@ import { createDns } from './dns/dns.ts'
 import { readClientCa } from './http/client-ca.ts'
 import { createKubeletAuth } from './http/kubelet-auth.ts'
 import { createKubeletHandlers, createKubeletServer } from './http/kubelet-server.ts'
+import { createRestFigures } from './http/rest-figures.ts'
 import { serveSecureKubelet } from './http/secure-kubelet-server.ts'
 import { API_SERVER_NAME } from '#api/join/probe.ts'
 import { joinCluster } from './join/join.ts'
@@ -98,7 +99,9 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
   const dataDir = join(config.dataDir, 'agent')
   const identity = await joinCluster({ servers: config.servers, token: config.token, nodeName, dataDir: config.dataDir, clock, random, log, signal })
   const servers = await openServerList({ configured: config.servers, dataDir, log })
-  const transport = createTlsTransport({ servers: () => servers.current(), movesOn: true, ca: () => identity.serverCa, clientCertificate: () => identity.client(), serverName: API_SERVER_NAME, clock })
+  const requests = createRestFigures(clock)
+  const connection = createTlsTransport({ servers: () => servers.current(), movesOn: true, ca: () => identity.serverCa, clientCertificate: () => identity.client(), serverName: API_SERVER_NAME, clock })
+  const transport = requests.counted(connection, () => hostOf(connection.current() ?? servers.current()[0] ?? ''))
   const client: Client = createClient(transport, { userAgent: `kubelet/${GIT_VERSION} (linux/${process.arch}) skiff` })
   const cluster = ipv4Part(await readClusterConfig(client, dataDir, { clock, log }, signal))
   const connectivity = createConnectivity(clock)
@@ -134,7 +137,7 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
       cgroupRoot: config.cgroupRoot, version: GIT_VERSION, kubeletPort: KUBELET_PORT, staticPodPath: join(dataDir, 'pod-manifests'),
     },
   })
-  const handlers = createKubeletHandlers({ streams: kubelet, figures: kubelet.figures, clock, log })
+  const handlers = createKubeletHandlers({ streams: kubelet, figures: kubelet.figures, counted: () => [...requests.metrics(), ...identity.metrics()], clock, log })
   const kubeletServer = createKubeletServer(handlers)
   const accept = (stream: Duplex, authority: string): boolean => {
     if (authority === 'kubelet') {
@@ -220,6 +223,8 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
     }, alive)
   }
 }
+
+const hostOf = (url: string): string => url.replace(/^https:\/\//, '').replace(/\/.*$/, '')
 
 /** A connection for the API server's proxy: only to pods of this node. */
 function dialPod(stream: Duplex, authority: string, isOwnPod: (ip: string) => boolean): boolean {

@@ -11,6 +11,7 @@ import { asError, CodedError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import { createUpgrades, type StreamTarget } from '#cri/index.ts'
 import type { ContainerName, NodeFigures, PodStreams } from '../kubelet/streams.ts'
+import { metricsText, type MetricFamily } from '../kubelet/stats/metrics-text.ts'
 import { createHealth } from './health.ts'
 import { createRequestFigures } from './request-figures.ts'
 import { refusedRoute, segmentsOf } from './kubelet-routes.ts'
@@ -20,6 +21,8 @@ import { badRequest, containerName, parseLogOptions, parseStreamRequest, type St
 export interface KubeletServerOptions {
   streams: PodStreams
   figures: NodeFigures
+  /** Counted by others of this program, on `/metrics`, too. */
+  counted?: () => MetricFamily[]
   /** Default /var/log: what `/logs/` shows. */
   systemLogDir?: string
   clock: Clock
@@ -92,7 +95,7 @@ export function createKubeletHandlers(options: KubeletServerOptions): KubeletHan
         }
         const page = (['resource', 'cadvisor', 'probes'] as const).find((name) => name === first) ?? 'kubelet'
         response.setHeader('content-type', 'text/plain; version=0.0.4; charset=utf-8')
-        response.end(first === 'slis' ? health.metrics() : (await figures.metrics(page)) + (page === 'kubelet' ? requests.metrics() : ''))
+        response.end(first === 'slis' ? health.metrics() : (await figures.metrics(page)) + (page === 'kubelet' ? requests.metrics() + metricsText(options.counted?.() ?? []) : ''))
         return
       }
       case 'logs':

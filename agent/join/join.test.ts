@@ -176,6 +176,8 @@ test('both certificates are renewed at two thirds of their life while running', 
   const identity = await agent({ clock })
   objects.put(NODES, { metadata: { name: 'a' }, status: { addresses: [{ type: 'Hostname', address: 'a' }] } })
   const before = identity.client().cert
+  const figure = (name: string) => identity.metrics().find((f) => f.name === `kubelet_${name}`)?.samples.find((s) => s.suffix === undefined || s.suffix === '_count')?.value
+  assert.deepStrictEqual([figure('certificate_manager_server_ttl_seconds'), figure('certificate_manager_server_rotation_seconds'), Math.round((figure('certificate_manager_client_ttl_seconds') ?? 0) / 86_400)], [Infinity, 0, 365])
   const renewed = new Promise<void>((resolve) => {
     let count = 0
     identity.onChange(() => { if (++count === 3) resolve() })
@@ -185,6 +187,9 @@ test('both certificates are renewed at two thirds of their life while running', 
   await renewed
   assert.notEqual(identity.client().cert, before)
   assert.ok(seen.users.includes('system:node:a'))
+  assert.deepStrictEqual([figure('certificate_manager_server_rotation_seconds'), figure('certificate_manager_client_expiration_renew_errors'), figure('server_expiration_renew_errors')], [1, 0, 0])
+  // The signer's clock has not jumped.
+  assert.deepStrictEqual(['client', 'server'].map((which) => Math.round((figure(`certificate_manager_${which}_ttl_seconds`) ?? 0) / 86_400)), [365 - 244, 365 - 244])
   stop.abort()
   await running
 })

@@ -14,6 +14,8 @@ import { CodedError, UsageError, asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import { fingerprint, type AltNames, type Certificate } from '#base/x509/index.ts'
+import { createHistogram } from '../kubelet/stats/histogram.ts'
+import type { MetricFamily } from '../kubelet/stats/metrics-text.ts'
 import { createIdentityFiles, type IdentityFiles, type NodeCertificate } from './identity-files.ts'
 import { LIFE_SECONDS, requestCertificate } from './request-certificate.ts'
 
@@ -38,6 +40,8 @@ export interface NodeIdentity {
   readonly client: () => { cert: string; key: string }
   /** Undefined until `maintain` got one. */
   readonly serving: () => { cert: string; key: string } | undefined
+  /** How long both are good for, and what went wrong with getting others, under the kubelet's names. */
+  metrics(): MetricFamily[]
   /** Called after either was replaced. Returns the unsubscribe. */
   onChange(listener: () => void): () => void
   /**
@@ -50,6 +54,8 @@ export interface NodeIdentity {
 const RETRY = { baseMs: 1_000, maxMs: 30_000, jitter: 0.3 }
 /** How often a taken name is tried again. */
 const REFUSED_RETRY_MS = 30_000
+/** From a minute to four years. */
+const ROTATION_BOUNDS = [60, 3_600, 14_400, 86_400, 604_800, 2_592_000, 7_776_000, 15_552_000, 31_104_000, 124_416_000]
 const RENEWAL_LOOK_MS = 3_600_000
 /** While the node has no names and no serving certificate. */
 const NAMES_LOOK_MS = 2_000
@@ -126,9 +132,19 @@ function createIdentity(state: IdentityState): NodeIdentity {
   const listeners = new Set<() => void>()
   const current = { client: state.client, serving: state.serving }
 
+  const errors = { client: 0, serving: 0 }
+  const rotations = createHistogram({ name: 'kubelet_certificate_manager_server_rotation_seconds', help: '[ALPHA] Histogram of the number of seconds the previous certificate lived before being rotated.', bounds: ROTATION_BOUNDS })
+
   const renew = async (which: 'client' | 'serving', client: Client, altNames: AltNames, signal: AbortSignal) => {
-    const { key, certPem } = await requestCertificate(client, { which, nodeName, altNames }, clock, signal)
-    current[which] = await files.writeCertificate(which, key, certPem)
+    const before = current[which]
+    try {
+      const { key, certPem } = await requestCertificate(client, { which, nodeName, altNames }, clock, signal)
+      current[which] = await files.writeCertificate(which, key, certPem)
+    } catch (error) {
+      if (!signal.aborted) errors[which]++
+      throw error
+    }
+    if (which === 'serving' && before) rotations.observe((clock.nowMs() - before.parsed.notAfterMs + lifeMs(before.parsed)) / 1000)
     log.info(`got a ${which} certificate`, { until: new Date(current[which]?.parsed.notAfterMs ?? 0).toISOString() })
     for (const listener of listeners) listener()
   }
@@ -139,6 +155,18 @@ function createIdentity(state: IdentityState): NodeIdentity {
     serverCa: state.ca,
     client: () => ({ cert: current.client.cert, key: current.client.key }),
     serving: () => current.serving && { cert: current.serving.cert, key: current.serving.key },
+    metrics() {
+      const ttl = (name: string, help: string, certificate: NodeCertificate | undefined): MetricFamily => ({ name: `kubelet_certificate_manager_${name}_ttl_seconds`, help: `[ALPHA] ${help}`, type: 'gauge', samples: [{ value: certificate ? Math.trunc((certificate.parsed.notAfterMs - clock.nowMs()) / 1000) : Infinity }] })
+      const failed = (name: string, value: number): MetricFamily => ({ name: `kubelet_${name}`, help: '[ALPHA] Counter of certificate renewal errors.', type: 'counter', samples: [{ value }] })
+      const until = 'The value is in seconds until certificate expiry (negative if already expired).'
+      return [
+        failed('certificate_manager_client_expiration_renew_errors', errors.client),
+        ttl('client', `Gauge of the TTL (time-to-live) of the Kubelet's client certificate. ${until} If client certificate is invalid or unused, the value will be +INF.`, current.client),
+        rotations.family(),
+        ttl('server', `Gauge of the shortest TTL (time-to-live) of the Kubelet's serving certificate. ${until} If serving certificate is invalid or unused, the value will be +INF.`, current.serving),
+        failed('server_expiration_renew_errors', errors.serving),
+      ]
+    },
     onChange(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)
@@ -169,9 +197,10 @@ function createIdentity(state: IdentityState): NodeIdentity {
 
 /** Node certificates are back-dated to their CA's beginning: what is left of the requested life counts. */
 export function renewAtMs(certificate: Certificate): number {
-  const lifeMs = Math.min(LIFE_SECONDS * 1000, certificate.notAfterMs - certificate.notBeforeMs)
-  return certificate.notAfterMs - lifeMs / 3
+  return certificate.notAfterMs - lifeMs(certificate) / 3
 }
+
+const lifeMs = ({ notAfterMs, notBeforeMs }: Certificate): number => Math.min(LIFE_SECONDS * 1000, notAfterMs - notBeforeMs)
 
 /** Names that went away do not matter; a new one does. */
 export function isServingDue(certificate: Certificate | undefined, names: Pick<AltNames, 'dnsNames' | 'ipAddresses'>, nowMs: number): boolean {

@@ -70,9 +70,9 @@ function shortages({ pod, others, allocatable }: Pick<AdmissionInput, 'pod' | 'o
   const short: Short[] = []
   const pods = Number(allocatable.pods ?? Infinity)
   if (others.length + 1 > pods) short.push({ resource: 'pods', requested: 1, used: others.length, capacity: pods })
-  for (const resource of Object.keys(podRequests(pod))) {
-    // What the node does not count (ephemeral storage of an unknown disk, extended resources) it cannot refuse.
-    const total = allocatable[resource]
+  for (const resource of Object.keys(podRequests(pod)).toSorted((a, b) => rank(a) - rank(b))) {
+    // What the node does not count (ephemeral storage of an unknown disk, extended resources) it cannot refuse; but it knows all its huge pages.
+    const total = allocatable[resource] ?? (resource.startsWith('hugepages-') ? '0' : undefined)
     if (total === undefined) continue
     const requested = requestOf(pod, resource)
     const used = others.reduce((sum, p) => sum + requestOf(p, resource), 0)
@@ -81,6 +81,10 @@ function shortages({ pod, others, allocatable }: Pick<AdmissionInput, 'pod' | 'o
   }
   return short
 }
+
+/** In the scheduler's order: of what is short the first is told. */
+const RANKED = ['cpu', 'memory', 'ephemeral-storage']
+const rank = (resource: string): number => (RANKED.includes(resource) ? RANKED.indexOf(resource) : RANKED.length)
 
 /** The scheduler's rules that hold for whoever binds pods, in upstream's order; of taints only NoExecute matters here. */
 function unfit({ pod, others, node }: AdmissionInput): Refusal | undefined {

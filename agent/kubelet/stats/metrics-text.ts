@@ -9,7 +9,7 @@ export interface MetricFamily { name: string; help: string; type: 'counter' | 'g
 export function metricsText(families: readonly MetricFamily[]): string {
   return families.filter((f) => f.samples.length > 0).map(({ name, help, type, samples }) => [
     `# HELP ${name} ${help}`, `# TYPE ${name} ${type}`,
-    ...samples.map(({ suffix = '', labels = {}, value, atMs }) => `${name}${suffix}${labelText(labels)} ${value}${atMs === undefined ? '' : ` ${Math.round(atMs)}`}`), '',
+    ...samples.map(({ suffix = '', labels = {}, value, atMs }) => `${name}${suffix}${labelText(labels)} ${value === Infinity ? '+Inf' : value}${atMs === undefined ? '' : ` ${Math.round(atMs)}`}`), '',
   ].join('\n')).join('')
 }
 

@@ -36,7 +36,7 @@ export function createNodeFigures(deps: NodeFiguresDeps): NodeFigures {
     async metrics(page) {
       switch (page) {
         case 'kubelet': return (await kubeletMetrics(deps)) + volumeMetrics(await stats.claimedVolumes())
-        case 'probes': return metricsText(deps.probeDurations()) + probeMetrics(deps.probes())
+        case 'probes': return metricsText([processStart()]) + metricsText(deps.probeDurations()) + probeMetrics(deps.probes())
         case 'cadvisor': {
           const [measured, descriptors, pods] = await Promise.all([stats.measure(), runtime.listMetricDescriptors(), runtime.listPodSandboxMetrics()])
           return cadvisorMetrics({ ...measured, machine: facts, counted: { descriptors, pods } })
@@ -67,10 +67,12 @@ async function kubeletMetrics({ runtime, nodeName, counters, config }: NodeFigur
     gauge('kubernetes_build_info', '[BETA] A metric with a constant \'1\' value labeled by major, minor, git version, git commit, git tree state, build date, Go version, and compiler from which Kubernetes was built, and platform on which it is running.', { labels: { git_version: config.version }, value: 1 }),
     { name: 'process_cpu_seconds_total', help: 'Total user and system CPU time spent in seconds.', type: 'counter', samples: [{ value: (user + system) / 1e6 }] },
     gauge('process_resident_memory_bytes', 'Resident memory size in bytes.', { value: rss }),
-    gauge('process_start_time_seconds', 'Start time of the process since unix epoch in seconds.', { value: Math.round(performance.timeOrigin / 1000) }),
+    processStart(),
     ...counters(),
   ])
 }
+
+const processStart = (): MetricFamily => ({ name: 'process_start_time_seconds', help: 'Start time of the process since unix epoch in seconds.', type: 'gauge', samples: [{ value: Math.round(performance.timeOrigin / 1000) }] })
 
 /** kubelet.config.k8s.io/v1beta1, as far as it means something here. */
 function kubeletConfiguration(config: KubeletConfig): object {

@@ -89,6 +89,7 @@ test('/metrics/resource is what metrics-server reads', () => {
 })
 
 test('labels are escaped, and families without samples left out', () => {
+  assert.match(metricsText([{ name: 'a', help: 'h', type: 'gauge', samples: [{ value: Infinity }] }]), /^a \+Inf$/m)
   assert.equal(metricsText([{ name: 'a', help: 'h', type: 'gauge', samples: [{ labels: { z: 'x"\\\n', a: '1' }, value: 1 }] }, { name: 'b', help: 'h', type: 'gauge', samples: [] }]), '# HELP a h\n# TYPE a gauge\na{a="1",z="x\\"\\\\\\n"} 1\n')
   assert.match(probeMetrics([{ namespace: 'n', pod: 'p', podUid: 'u', container: 'c', kind: 'liveness', result: 'failed', count: 3 }]), /^prober_probe_total\{container="c",namespace="n",pod="p",pod_uid="u",probe_type="Liveness",result="failed"\} 3$/m)
 })

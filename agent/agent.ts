@@ -60,6 +60,8 @@ export interface AgentConfig {
   /** `--container-runtime-endpoint`: another runtime's CRI socket. Undefined: the embedded one. */
   runtimeEndpoint: string | undefined
   cgroupRoot: string
+  /** All flags as they hold, without secrets: whoever may read the kubelet's configuration sees them. */
+  flags: Readonly<Record<string, string>>
   /** The kubelet's own flags. */
   kubelet: Partial<KubeletConfig>
   /** `--flash-profile` */
@@ -137,7 +139,7 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
       cgroupRoot: config.cgroupRoot, version: GIT_VERSION, kubeletPort: KUBELET_PORT, staticPodPath: join(dataDir, 'pod-manifests'),
     },
   })
-  const handlers = createKubeletHandlers({ streams: kubelet, figures: kubelet.figures, counted: () => [...requests.metrics(), ...identity.metrics()], clock, log })
+  const handlers = createKubeletHandlers({ streams: kubelet, figures: kubelet.figures, counted: () => [...requests.metrics(), ...identity.metrics()], about: { flags: config.flags, version: GIT_VERSION, startTimeSeconds: Math.round(performance.timeOrigin / 1000), random }, clock, log })
   const kubeletServer = createKubeletServer(handlers)
   const accept = (stream: Duplex, authority: string): boolean => {
     if (authority === 'kubelet') {

@@ -11,12 +11,12 @@ const ROUTES: Readonly<Record<string, Routes>> = {
   run: { methods: ['POST'], segments: [3, 4] }, exec: { methods: STREAM, segments: [3, 4] }, attach: { methods: STREAM, segments: [3, 4] }, portForward: { methods: STREAM, segments: [2, 3] },
 }
 /** Served whatever the method is, and nothing below them. */
-const PLAIN: ReadonlySet<string> = new Set(['/healthz', '/configz', '/metrics', '/metrics/cadvisor', '/metrics/probes', '/metrics/resource', '/metrics/slis'])
+export const PLAIN_PATHS: ReadonlySet<string> = new Set(['/healthz', '/configz', '/statusz', '/flagz', '/metrics', '/metrics/cadvisor', '/metrics/probes', '/metrics/resource', '/metrics/slis'])
 
 /** `segments`: of the path, decoded. Undefined: it is served. */
 export function refusedRoute(method: string, segments: readonly string[]): NoRoute | undefined {
   const [first = '', ...rest] = segments
-  if (PLAIN.has(`/${segments.join('/')}`) || (first === 'healthz' && rest.length === 1)) return undefined
+  if (PLAIN_PATHS.has(`/${segments.join('/')}`) || (first === 'healthz' && rest.length === 1)) return undefined
   // Of any depth: they are files.
   if (first === 'logs') return method === 'GET' ? undefined : notAllowed(READ)
   const routes = Object.hasOwn(ROUTES, first) ? ROUTES[first] : undefined

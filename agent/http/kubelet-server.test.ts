@@ -11,6 +11,7 @@ import { WebSocket } from 'ws'
 import { systemClock } from '#base/clock.ts'
 import { CodedError } from '#base/errors.ts'
 import { silentLog } from '#base/log.ts'
+import { seededRandom } from '#base/random.ts'
 import { createKubeletHandlers, createKubeletServer } from './kubelet-server.ts'
 import type { IoSession, TerminalSize } from '#cri/index.ts'
 import type { NodeFigures, PodStreams } from '../kubelet/streams.ts'
@@ -44,7 +45,7 @@ const figures: NodeFigures = { summary: async (onlyCpuAndMemory) => ({ onlyCpuAn
 
 async function listening(streams: Partial<PodStreams>, systemLogDir = '/nonexistent'): Promise<number> {
   const fail = () => { throw new Error('not expected') }
-  const server: Server = createKubeletServer(createKubeletHandlers({ streams: { pod: fail, pods: () => [], containerIdFor: async () => 'id', readLogs: fail, exec: fail, attach: fail, portForward: fail, runningContainer: async () => 'id', runningSandbox: async () => 'sandbox', runningPods: async () => [], ...streams }, figures, systemLogDir, clock: systemClock, log: silentLog }))
+  const server: Server = createKubeletServer(createKubeletHandlers({ streams: { pod: fail, pods: () => [], containerIdFor: async () => 'id', readLogs: fail, exec: fail, attach: fail, portForward: fail, runningContainer: async () => 'id', runningSandbox: async () => 'sandbox', runningPods: async () => [], ...streams }, figures, systemLogDir, about: { flags: { 'node-name': 'n1', token: 'CLASSIFIED' }, version: 'v1.36.0+skiff', startTimeSeconds: 1_000_000_000, random: seededRandom(1) }, clock: systemClock, log: silentLog }))
   servers.push({ close: () => { server.close(); server.closeAllConnections() } })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return (server.address() as AddressInfo).port
@@ -318,6 +319,23 @@ describe('what tells of the node', () => {
   it('a pod in a list does not say what it is', async () => {
     const port = await listening({ pods: () => [{ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'a', uid: 'u', resourceVersion: '1', creationTimestamp: '' } }] })
     assert.deepEqual((JSON.parse((await get(port, '/pods')).body) as { items: object[] }).items, [{ metadata: { name: 'a', uid: 'u', resourceVersion: '1', creationTimestamp: '' } }])
+  })
+
+  it('tells of itself at /statusz and /flagz, as text for people and as objects for who asks for a version', async () => {
+    const port = await listening({})
+    const ask = async (path: string, accept?: string) => {
+      const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers: accept === undefined ? {} : { accept } })
+      return { status: response.status, type: response.headers.get('content-type'), warning: response.headers.get('warning'), body: await response.text() }
+    }
+    const text = await ask('/statusz')
+    assert.deepEqual([text.status, text.type], [200, 'text/plain; charset=utf-8'])
+    assert.match(text.body, /^\nkubelet statusz\nWarning: This endpoint is not meant to be machine parseable[^]*\nStarted.* Sun Sep {2}9 01:46:40 UTC 2001\n[^]*\nPaths.* \/configz \/flagz \/healthz \/metrics \/statusz\n$/)
+    const flagz = await ask('/flagz', 'application/json;v=v1beta1;g=config.k8s.io;as=Flagz')
+    assert.deepEqual([flagz.type, JSON.parse(flagz.body)], ['application/json', { kind: 'Flagz', apiVersion: 'config.k8s.io/v1beta1', metadata: { name: 'kubelet' }, flags: { 'node-name': 'n1', token: 'CLASSIFIED' } }])
+    const old = await ask('/flagz', 'application/yaml;v=v1alpha1;g=config.k8s.io;as=Flagz')
+    assert.deepEqual([old.type, old.warning, old.body], ['application/yaml', '299 - "This version of the flagz endpoint is deprecated. Please use a newer version."', 'apiVersion: config.k8s.io/v1alpha1\nflags:\n  node-name: n1\n  token: CLASSIFIED\nkind: Flagz\nmetadata:\n  name: kubelet\n'])
+    const refused = await ask('/statusz', 'application/json')
+    assert.deepEqual([refused.status, (JSON.parse(refused.body) as { message: string }).message], [406, 'only the following media types are accepted: application/json, application/yaml, text/plain'])
   })
 
   it('health: each check by its name, all of them by request or when one fails, and what came of them as metrics', async (t) => {

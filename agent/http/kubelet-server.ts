@@ -1,6 +1,6 @@
 /**
  * The kubelet's HTTP API on upstream's paths: /pods, /runningpods, /stats/summary, /metrics (and resource, cadvisor, probes), /configz,
- * /healthz (and each check), /metrics/slis, /logs, /containerLogs, /exec, /attach, /run, /portForward. The same handlers serve connections of the tunnel
+ * /healthz (and each check), /metrics/slis, /statusz, /flagz, /logs, /containerLogs, /exec, /attach, /run, /portForward. The same handlers serve connections of the tunnel
  * (`agent/tunnel/`), which only the API server speaks through, and those of the port (`secure-kubelet-server.ts`), which prove who they are.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
@@ -13,6 +13,7 @@ import { createUpgrades, type StreamTarget } from '#cri/index.ts'
 import type { ContainerName, NodeFigures, PodStreams } from '../kubelet/streams.ts'
 import { metricsText, type MetricFamily } from '../kubelet/stats/metrics-text.ts'
 import { createHealth } from './health.ts'
+import { sendZpage, type KubeletAbout } from './kubelet-zpages.ts'
 import { createRequestFigures } from './request-figures.ts'
 import { refusedRoute, segmentsOf } from './kubelet-routes.ts'
 import { sendSystemLog } from './system-logs.ts'
@@ -21,6 +22,8 @@ import { badRequest, containerName, parseLogOptions, parseStreamRequest, type St
 export interface KubeletServerOptions {
   streams: PodStreams
   figures: NodeFigures
+  /** What `/statusz` and `/flagz` tell. */
+  about: KubeletAbout
   /** Counted by others of this program, on `/metrics`, too. */
   counted?: () => MetricFamily[]
   /** Default /var/log: what `/logs/` shows. */
@@ -84,6 +87,9 @@ export function createKubeletHandlers(options: KubeletServerOptions): KubeletHan
         return sendJson(response, podList(streams.pods()))
       case 'runningpods':
         return sendJson(response, podList(await streams.runningPods()))
+      case 'statusz':
+      case 'flagz':
+        return sendZpage(verb, options.about, clock, request, response)
       case 'configz':
         return sendJson(response, figures.configz())
       case 'stats':

@@ -10,7 +10,7 @@ export interface RequestFigures {
   metrics(): string
 }
 
-const PATHS = new Set(['healthz', 'pods', 'stats', 'metrics', 'metrics/cadvisor', 'metrics/probes', 'metrics/resource', 'metrics/slis', 'run', 'exec', 'attach', 'portForward', 'containerLogs', 'configz', 'runningpods', 'logs'])
+const PATHS = new Set(['healthz', 'pods', 'stats', 'metrics', 'metrics/cadvisor', 'metrics/probes', 'metrics/resource', 'metrics/slis', 'run', 'exec', 'attach', 'portForward', 'containerLogs', 'configz', 'runningpods', 'logs', 'statusz', 'flagz'])
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'TRACE', 'OPTIONS', 'CONNECT'])
 /** Upstream's list; its `portforward` is no path. */
 const LONG_RUNNING = new Set(['exec', 'attach'])

@@ -4,6 +4,7 @@
  */
 import type { Duplex } from 'node:stream'
 import type { ApiResponse, Transport } from '#api/client/transport.ts'
+import { flagz, statusz, type ComponentState } from '#api/http/zpages.ts'
 import { apiVersionOf, type UserInfo } from '#api/types/index.ts'
 import type { Clock } from '#base/clock.ts'
 import type { Log } from '#base/log.ts'
@@ -17,7 +18,7 @@ import type { Backend } from './aggregation/api-services.ts'
 import type { Auditor } from './audit/auditor.ts'
 import type { Authenticator, Authorizer } from './auth.ts'
 import { profilingHandlers } from './debugging/profiling.ts'
-import { flagz, statusz, zpageResponse, type ServerState } from './debugging/zpages.ts'
+import { zpageResponse } from './debugging/zpages.ts'
 import { OPEN_PATHS, rootPaths, servePath, type PathHandler, type PathParts, type PathRequest, type VersionInfo } from './discovery/paths.ts'
 import { HealthHistory, type HealthCheck } from './discovery/health.ts'
 import { beginExchange, type Exchange, type PeerRequest } from './exchange.ts'
@@ -175,7 +176,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     extra: Object.fromEntries(Object.entries(extra).map(([path, { handle }]) => [path, handle])),
   }
 
-  const serverState = (): ServerState => ({
+  const serverState = (): ComponentState => ({
     startTimeSeconds: options.processUsage().startTimeSeconds, nowMs: clock.nowMs(), goVersion: options.version.goVersion, binaryVersion: options.version.gitVersion.replace(/^v/, ''),
     emulationVersion: `${options.version.major}.${options.version.minor}`, paths: rootPaths(paths),
   })

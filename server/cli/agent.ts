@@ -20,7 +20,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   if (positionals.length > 0) throw new UsageError(`skiff agent takes no argument ${JSON.stringify(positionals[0])}; skiff agent --help lists the flags`)
   const server = text(values, 'server')
   if (server === undefined) throw new UsageError('--server is needed: skiff agent --server https://HOST:6443 --token TOKEN')
-  const config = agentConfig(values, [server.replace(/\/$/, '')], text(values, 'token'))
+  const config = agentConfig(values, AGENT_FLAGS, [server.replace(/\/$/, '')], text(values, 'token'))
   assertFitForPods(config.ociRuntime)
   const log = logFor(values)
   failLoudly(log)

@@ -9,7 +9,7 @@ import { parseProviderConfig } from '#agent/kubelet/credential-providers/provide
 import type { OverlayKind } from '#cni/index.ts'
 import { parseRegistries, type RegistriesConfig } from '#cri/index.ts'
 import { readYamlMapping } from './config-file.ts'
-import type { FlagValues } from './flags.ts'
+import { flagTexts, type Flag, type FlagValues } from './flags.ts'
 import { defaultNodeIp, hostName } from './host.ts'
 import { nodeName as checkNodeName } from './flag-checks.ts'
 import { kubeletSettings } from './kubelet-flags.ts'
@@ -24,14 +24,14 @@ export const text = (values: FlagValues, name: string): string | undefined => {
 
 export const list = (values: FlagValues, name: string): readonly string[] => (values[name] as readonly string[] | undefined) ?? []
 
-export function agentConfig(values: FlagValues, servers: readonly string[], token: string | undefined): AgentConfig {
+export function agentConfig(values: FlagValues, flags: readonly Flag[], servers: readonly string[], token: string | undefined): AgentConfig {
   const runtimeEndpoint = parseEndpoint(text(values, 'container-runtime-endpoint'))
   const registries = readRegistries()
   const nodeName = text(values, 'node-name') ?? hostName()
   const problem = checkNodeName(nodeName)
   if (problem) throw new UsageError(`--node-name: ${problem}; the host name cannot be used, pass another`)
   return {
-    servers, token, nodeName,
+    servers, token, nodeName, flags: flagTexts(flags, values),
     dataDir: text(values, 'data-dir') ?? '/var/lib/skiff',
     rootDir: rootDirOf(values),
     stateDir: text(values, 'state-dir') ?? '/run/skiff',

@@ -48,7 +48,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const config = serverConfig(values)
   const withAgent = values['disable-agent'] !== true
   // Looked at before anything is started, so that a mistake costs nothing.
-  const node = withAgent ? agentConfig(values, [`https://${config.localHost}:${config.port}`], undefined) : undefined
+  const node = withAgent ? agentConfig(values, SERVER_FLAGS, [`https://${config.localHost}:${config.port}`], undefined) : undefined
   if (node) assertFitForPods(node.ociRuntime)
   const log = logFor(values)
   if (values['cluster-reset'] === true) {

@@ -1,5 +1,6 @@
 import { deepStrictEqual, match, rejects, strictEqual } from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { flagz, statusz } from '#api/http/zpages.ts'
 import { FakeClock } from '#base/clock-fake.ts'
 import { systemClock } from '#base/clock.ts'
 import { WireReader } from '#base/protobuf/wire.ts'
@@ -7,7 +8,7 @@ import { seededRandom } from '#base/random.ts'
 import { harness } from '../app.test-support.ts'
 import { encodeProfile, type Frame } from './pprof.ts'
 import { cpuSamples, memorySamples, profileMemory } from './v8-profiler.ts'
-import { flagz, statusz, zpageResponse } from './zpages.ts'
+import { zpageResponse } from './zpages.ts'
 
 const page = statusz({ startTimeSeconds: 1_000_000_000, nowMs: 1_000_003_725_999, goVersion: 'node26', binaryVersion: '1.36.0', emulationVersion: '1.36', paths: ['/api', '/apis/apps', '/', '/livez', '/livez/ping', '/readyz', '/openapi/v2', '/.well-known/x', '/version'] })
 const asked = (accept: string | undefined, of = page) => {

@@ -1,8 +1,9 @@
 /** Paths that are no resources: discovery, version, health, metrics, OpenAPI. */
 import { createHash } from 'node:crypto'
 import type { ApiResponse } from '#api/client/transport.ts'
+import { parseAccept } from '#api/http/media-types.ts'
 import type { UserInfo } from '#api/types/index.ts'
-import { ACCEPTED, parseAccept } from '../http/negotiate.ts'
+import { ACCEPTED } from '../http/negotiate.ts'
 import { PROTOBUF_TYPE } from '../protobuf/index.ts'
 import type { Query } from '../http/query.ts'
 import type { PathInfo } from '../http/request-info.ts'

@@ -132,7 +132,7 @@ export function createKubelet(given: KubeletOptions): Kubelet {
   const activePods = () => (workers?.list() ?? []).filter((m) => !m.rejected && !m.tornDown && m.endingSinceMs === undefined && !isTerminalPhase(m.pod.status?.phase))
   const countedPods = (): CountedPod[] => {
     const active = new Set(activePods())
-    return (workers?.list() ?? []).map((m) => ({ pod: m.pod, isActive: active.has(m), hasMirror: m.mirror !== undefined }))
+    return (workers?.list() ?? []).map((m) => ({ pod: m.pod, isActive: active.has(m), hasMirror: m.mirror !== undefined, conditions: reportedStatus(m).conditions ?? [] }))
   }
   const shutdown = createShutdownManager({
     periods: config.shutdownPeriods, directory: rootDir, clock, log, onChange: () => reporter.poke(), tell: (reason, message) => aboutNode(reason, message, 'Normal'),

@@ -6,6 +6,7 @@ import type { ContainerRuntime } from '#cri/index.ts'
 import type { KubeletConfig } from '../config.ts'
 import { goDuration } from '../image-puller.ts'
 import type { HostFacts } from '../node/host-facts.ts'
+import { CRITICAL_PRIORITY, totalSeconds } from '../shutdown/periods.ts'
 import type { HealthCheck, NodeFigures } from '../streams.ts'
 import { cadvisorMetrics, metricsText, probeMetrics, resourceMetrics, volumeMetrics, type MetricFamily, type ProbeCount } from './metrics-text.ts'
 import type { StatsSource } from './stats-source.ts'
@@ -75,7 +76,7 @@ async function kubeletMetrics({ runtime, nodeName, counters, config }: NodeFigur
 const processStart = (): MetricFamily => ({ name: 'process_start_time_seconds', help: 'Start time of the process since unix epoch in seconds.', type: 'gauge', samples: [{ value: Math.round(performance.timeOrigin / 1000) }] })
 
 /** kubelet.config.k8s.io/v1beta1, as far as it means something here. */
-function kubeletConfiguration(config: KubeletConfig): object {
+export function kubeletConfiguration(config: KubeletConfig): object {
   return {
     enableServer: config.kubeletPort !== 0, port: config.kubeletPort, staticPodPath: config.staticPodPath,
     authentication: { x509: {}, webhook: { enabled: true, cacheTTL: '2m0s' }, anonymous: { enabled: false } },
@@ -86,6 +87,17 @@ function kubeletConfiguration(config: KubeletConfig): object {
     evictionHard: { ...config.evictionHard }, evictionSoft: { ...config.evictionSoft }, evictionSoftGracePeriod: { ...config.evictionSoftGracePeriod }, evictionPressureTransitionPeriod: goDuration(config.evictionTransitionMs), evictionMaxPodGracePeriod: config.evictionMaxPodGraceSeconds,
     evictionMinimumReclaim: { ...config.evictionMinimumReclaim }, containerLogMaxSize: `${config.containerLogMaxBytes / 2 ** 20}Mi`, containerLogMaxFiles: config.containerLogMaxFiles, systemReserved: { ...config.systemReserved }, kubeReserved: { ...config.kubeReserved },
     enforceNodeAllocatable: [config.enforcePods ? 'pods' : 'none'],
-    allowedUnsafeSysctls: [...config.allowedUnsafeSysctls], failSwapOn: false, enableDebuggingHandlers: true, enableSystemLogHandler: true,
+    allowedUnsafeSysctls: [...config.allowedUnsafeSysctls], failSwapOn: false, enableDebuggingHandlers: true, enableSystemLogHandler: true, enableSystemLogQuery: false, enableProfilingHandler: false, enableDebugFlagsHandler: false,
+    seccompDefault: config.seccompDefault, podLogsDir: config.podLogsDir, containerLogMonitorInterval: '10s', volumeStatsAggPeriod: '1m0s', nodeStatusMaxImages: 50, registerNode: true, registerWithTaints: config.nodeTaints.map((taint) => ({ ...taint })), localStorageCapacityIsolation: true,
+    imagePullCredentialsVerificationPolicy: config.imageVerification, ...(config.imageVerificationAllowlist.length > 0 && { preloadedImagesVerificationAllowlist: [...config.imageVerificationAllowlist] }), ...shutdownConfiguration(config),
   }
+}
+
+/** As it was given: all and the critical ones' part of it, or by priority. */
+function shutdownConfiguration({ shutdownPeriods }: KubeletConfig): object {
+  const [all, critical] = shutdownPeriods
+  if (!all) return { shutdownGracePeriod: '0s', shutdownGracePeriodCriticalPods: '0s' }
+  const isPair = shutdownPeriods.length === 2 && all.priority === 0 && critical?.priority === CRITICAL_PRIORITY
+  if (isPair) return { shutdownGracePeriod: goDuration(totalSeconds(shutdownPeriods) * 1000), shutdownGracePeriodCriticalPods: goDuration(critical.seconds * 1000) }
+  return { shutdownGracePeriod: '0s', shutdownGracePeriodCriticalPods: '0s', shutdownGracePeriodByPodPriority: shutdownPeriods.map(({ priority, seconds }) => ({ priority, shutdownGracePeriodSeconds: seconds })) }
 }

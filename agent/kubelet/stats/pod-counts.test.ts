@@ -52,8 +52,16 @@ test('refusals are counted by reasons that are few; pods by whether they are sta
   assert.deepEqual(read(counts).filter((line) => line.includes('admission')), ['kubelet_admission_rejections_total{reason="OutOfcpu"} 2', 'kubelet_admission_rejections_total{reason="OutOfExtendedResources"} 1', 'kubelet_admission_rejections_total{reason="Other"} 1'])
   const fixed = aPod({}, { annotations: { 'kubernetes.io/config.source': 'file' } })
   const helped = aPod({ ephemeralContainers: [{ name: 'debug', image: 'i' }] })
-  const text = metricsText(counts.metrics([{ pod: fixed, isActive: true, hasMirror: true }, { pod: helped, isActive: false, hasMirror: false }], 2))
+  const text = metricsText(counts.metrics([{ pod: fixed, isActive: true, hasMirror: true, conditions: [] }, { pod: helped, isActive: false, hasMirror: false, conditions: [] }], 2))
   assert.deepEqual(text.split('\n').filter((line) => /^kubelet_(active|desired|mirror|managed|cgroup)/.test(line)), [
     'kubelet_active_pods{static=""} 0', 'kubelet_active_pods{static="true"} 1', 'kubelet_cgroup_version 2', 'kubelet_desired_pods{static=""} 1', 'kubelet_desired_pods{static="true"} 1', 'kubelet_managed_ephemeral_containers 1', 'kubelet_mirror_pods 1',
   ])
+})
+
+test('resizes are counted while they wait, by why they do, and while they are made', () => {
+  const counted = (...conditions: [type: string, reason?: string][]) => ({ pod: aPod(), isActive: true, hasMirror: false, conditions: conditions.map(([type, reason]) => ({ type, status: 'True', ...(reason !== undefined && { reason }) })) })
+  const pods = [counted(['Ready']), counted(['PodResizePending', 'Deferred']), counted(['PodResizePending', 'Infeasible'], ['PodResizeInProgress']), counted(['PodResizePending', 'Deferred'], ['PodResizeInProgress', 'Error'])]
+  const lines = (of: typeof pods) => metricsText(createPodCounts().metrics(of, 2)).split('\n').filter((line) => /^kubelet_pod_.*resizes/.test(line))
+  assert.deepEqual(lines(pods), ['kubelet_pod_in_progress_resizes 2', 'kubelet_pod_pending_resizes{reason="deferred"} 2', 'kubelet_pod_pending_resizes{reason="infeasible"} 1'])
+  assert.deepEqual(lines([]), ['kubelet_pod_in_progress_resizes 0'])
 })

@@ -1,5 +1,5 @@
 /** How many pods the node has, starts and refuses, under the kubelet's names: counted as upstream does, each try to make a sandbox or a container once. */
-import type { Pod } from '#api/types/index.ts'
+import type { Pod, PodCondition } from '#api/types/index.ts'
 import { asError } from '#base/errors.ts'
 import type { Effects } from '#base/reconcile/action.ts'
 import type { ContainerType, PodAction } from '../pod-action.ts'
@@ -8,7 +8,8 @@ import { isStaticPod } from '../static/manifest.ts'
 import { createCounter } from './counter.ts'
 import type { MetricFamily } from './metrics-text.ts'
 
-export interface CountedPod { pod: Pod; isActive: boolean; hasMirror: boolean }
+/** `conditions`: as the API was told last. */
+export interface CountedPod { pod: Pod; isActive: boolean; hasMirror: boolean; conditions: readonly PodCondition[] }
 
 export interface PodCounts {
   /** The same effects, counted. `pod`: stands for one life of it. */
@@ -81,6 +82,8 @@ export function createPodCounts(): PodCounts {
         gauge('desired_pods', 'The number of pods the kubelet is being instructed to run. static is true if the pod is not from the apiserver.', byKind(() => true)),
         gauge('managed_ephemeral_containers', 'Current number of ephemeral containers in pods managed by this kubelet.', [{ value: pods.reduce((sum, { pod }) => sum + (pod.spec?.ephemeralContainers?.length ?? 0), 0) }]),
         gauge('mirror_pods', 'The number of mirror pods the kubelet will try to create (one per admitted static pod)', [{ value: pods.filter((p) => p.hasMirror).length }]),
+        gauge('pod_in_progress_resizes', 'Number of in-progress resizes for pods.', [{ value: pods.filter((p) => p.conditions.some((c) => c.type === 'PodResizeInProgress')).length }]),
+        gauge('pod_pending_resizes', 'Number of pending resizes for pods.', [...Map.groupBy(pods.flatMap((p) => p.conditions.find((c) => c.type === 'PodResizePending')?.reason?.toLowerCase() ?? []), (reason) => reason)].map(([reason, of]) => ({ labels: { reason }, value: of.length }))),
         counter('started_containers_errors_total', 'Cumulative number of errors when starting containers', containerErrors.samples()),
         counter('started_containers_total', 'Cumulative number of containers started', containers.samples()),
         counter('started_pods_errors_total', 'Cumulative number of errors when starting pods', [{ value: startErrors }]),

@@ -143,7 +143,7 @@ export function createStatsSource(deps: StatsDeps): StatsSource {
       memory: { atMs, ...usage.memory, ...(usage.pressure?.memory && { pressure: usage.pressure.memory }) },
       swap: usage.swap, ...(usage.pressure?.io && { ioPressure: usage.pressure.io }), systemContainers: await systemContainers(atMs),
       fs, imageFs: images.mountpoint === '' ? fs : await readFs(images.mountpoint, atMs).catch(() => fs), // Another runtime's path may not be seen from here.
-      imagesUsedBytes: images.usedBytes,
+      imagesUsedBytes: images.usedBytes, ...(images.inodesUsed > 0 && { imagesInodesUsed: images.inodesUsed }),
     }
   }
 

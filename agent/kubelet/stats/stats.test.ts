@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { KUBELET_DEFAULTS } from '../config.ts'
+import { periodsOf } from '../shutdown/periods.ts'
 import { ownUsage, parseFaults, parseInterfaces, parseMemory, parseStat, parseSwap, readFs, readHostUsage } from './host-usage.ts'
 import { cadvisorMetrics, metricsText, probeMetrics, resourceMetrics } from './metrics-text.ts'
+import { kubeletConfiguration } from './node-figures.ts'
 import { createCpuRates } from './rates.ts'
 import { ephemeralBytes, podTotals, summaryOf, type ContainerSample, type NodeSample, type PodSample } from './summary.ts'
 
@@ -127,4 +130,14 @@ test('/metrics/cadvisor has the runtime\'s own metrics beside the node\'s; of a 
   assert.deepStrictEqual(lines(counted, 'container_threads'), ['container_threads{container="a",pod="web"} 3'], 'it was gathered just now')
   assert.match(cadvisorMetrics({ node, pods: [pod], machine: { cpuCount: 2, memoryBytes: 4 }, counted }), /^# TYPE container_threads counter$/m)
   assert.deepStrictEqual(lines({ descriptors: [], pods: [] }, 'container_memory_rss').map((line) => line.replace(/.*container="(\w*)".* (\d+) \d+$/, '$1 $2')), [' 500', 'a 100', 'b 100'])
+})
+
+test('the configuration that is told has the graces of a shutdown as they were given', () => {
+  const graces = (shutdownPeriods: ReturnType<typeof periodsOf>) => {
+    const told = kubeletConfiguration({ ...KUBELET_DEFAULTS, nodeIp: '10.0.0.1', shutdownPeriods }) as Record<string, unknown>
+    return ['', 'CriticalPods', 'ByPodPriority'].map((which) => told[`shutdownGracePeriod${which}`])
+  }
+  assert.deepStrictEqual([graces([]), graces(periodsOf(90, 30)), graces([{ priority: 0, seconds: 20 }, { priority: 1_000, seconds: 10 }])], [
+    ['0s', '0s', undefined], ['1m30s', '30s', undefined], ['0s', '0s', [{ priority: 0, shutdownGracePeriodSeconds: 20 }, { priority: 1_000, shutdownGracePeriodSeconds: 10 }]],
+  ])
 })

@@ -54,6 +54,8 @@ export interface NodeSample extends UsageSample {
   /** Undefined: as `fs`. */
   imageFs: FsSample
   imagesUsedBytes: number
+  /** Undefined: the runtime does not count them. */
+  imagesInodesUsed?: number
   interfaces: readonly InterfaceSample[]
   pids: number
   pidsMax: number
@@ -70,7 +72,7 @@ export function summaryOf(node: NodeSample, pods: readonly PodSample[], onlyCpuA
       ...(!onlyCpuAndMemory && {
         ...network(interfaces, node.cpu.atMs),
         fs: fsStats(fs, fs.usedBytes),
-        runtime: { imageFs: fsStats(imageFs, node.imagesUsedBytes), containerFs: fsStats(imageFs, pods.reduce((sum, p) => sum + p.containers.reduce((of, c) => of + c.rootfsUsedBytes, 0), 0)) },
+        runtime: { imageFs: fsStats(imageFs, node.imagesUsedBytes, node.imagesInodesUsed), containerFs: fsStats(imageFs, pods.reduce((sum, p) => sum + p.containers.reduce((of, c) => of + c.rootfsUsedBytes, 0), 0)) },
         rlimit: { time: time(node.cpu.atMs), maxpid: node.pidsMax, curproc: node.pids },
       }),
     },

@@ -10,6 +10,9 @@ import { cpuShares, podCgroupLimits, podCgroupPath } from '../resources.ts'
 import { parseCgroupLayout, type CgroupLayout } from './layout.ts'
 import { cgroupSettings, type GroupLimits } from './settings.ts'
 
+/** `path`: of its cgroup, below each controller's root. */
+export interface PodUsage extends CgroupUsage { path: string }
+
 export interface PodCgroups {
   /** Of the machine's trees. */
   readonly version: CgroupLayout['version']
@@ -22,7 +25,7 @@ export interface PodCgroups {
   /** Holds all pods together to so much (upstream's node allocatable); what is undefined is not limited. Throws CGROUP_FAILED where the kernel will not have it. */
   holdPods(limits: { cpuMilli: number; memoryBytes?: number; pids?: number }): Promise<void>
   /** All that it uses: what its containers do, and have done before they ended. Undefined: it has no cgroup. */
-  usage(pod: Pod): Promise<CgroupUsage | undefined>
+  usage(pod: Pod): Promise<PodUsage | undefined>
   /** Of all pods together. */
   podsUsage(): Promise<CgroupUsage | undefined>
   /** Of all pods together; undefined where nothing limits them. */
@@ -186,7 +189,11 @@ export async function createPodCgroups(options: PodCgroupsOptions): Promise<PodC
       return path
     },
     memoryWorkingSet: (pod) => workingSet(podCgroupPath(root, pod)),
-    usage: (pod) => usage(podCgroupPath(root, pod)),
+    async usage(pod) {
+      const path = podCgroupPath(root, pod)
+      const used = await usage(path)
+      return used && { path, ...used }
+    },
     podsUsage: () => usage(`${root}/kubepods`),
     async holdPods({ cpuMilli, memoryBytes, pids }) {
       const path = `${root}/kubepods`

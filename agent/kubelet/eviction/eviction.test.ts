@@ -140,7 +140,7 @@ test('for disk by how far they are over what they asked for; where images are on
 })
 
 test('for memory a pod is what its cgroup uses, where that is known', () => {
-  const own = { cpu: { atMs: 0, coreNanoSeconds: 0, nanoCores: 0 }, memory: { atMs: 0, usageBytes: 0, workingSetBytes: 500 * MI, rssBytes: 0 } }
+  const own = { path: '/p', cpu: { atMs: 0, coreNanoSeconds: 0, nanoCores: 0 }, memory: { atMs: 0, usageBytes: 0, workingSetBytes: 500 * MI, rssBytes: 0 } }
   assert.deepStrictEqual(names(rankForEviction([{ pod: podOf('a'), sample: sampleOf([working(400)]) }, { pod: podOf('fills-a-volume-in-memory'), sample: sampleOf([working(1)], { own }) }], 'memory.available', false)), ['fills-a-volume-in-memory', 'a'])
 })
 

@@ -5,6 +5,8 @@ import { asError } from '#base/errors.ts'
 export interface HostFacts {
   hostname: string
   cpuCount: number
+  /** What they are made of: of machines whose kernel does not tell (ARM), as many cores as processors on one socket. */
+  cpuTopology: CpuTopology
   memoryBytes: number
   /** By page size as resources name it: `2Mi`. */
   hugepageBytes: Readonly<Record<string, number>>
@@ -20,6 +22,8 @@ export interface HostFacts {
   swapBytes: number
 }
 
+export interface CpuTopology { cores: number; sockets: number }
+
 /** Asked at each status: space left, memory and process ids free. */
 export interface HostPressure { memoryAvailableBytes: number; fsBytes: number; fsAvailableBytes: number; fsInodes: number; fsInodesFree: number; pids: number; pidsMax: number }
 
@@ -30,6 +34,7 @@ export async function readHostFacts(): Promise<HostFacts> {
   return {
     hostname: hostname().toLowerCase(),
     cpuCount: cpus().length,
+    cpuTopology: parseTopology(await read('/proc/cpuinfo'), cpus().length),
     memoryBytes: meminfoBytes(meminfo, 'MemTotal'),
     hugepageBytes: await hugepages(),
     architecture: goArch(arch()),
@@ -55,6 +60,13 @@ export async function readHostPressure(rootDir: string): Promise<HostPressure> {
 /** The lowest of the kernel's limits: on a small board there may be fewer threads than numbers for them. */
 export function tasksMax(limits: readonly string[]): number {
   return Math.min(...limits.map((text) => Number(text) || Infinity))
+}
+
+/** Of /proc/cpuinfo: each processor says of which core of which socket it is. */
+export function parseTopology(cpuinfo: string, processors: number): CpuTopology {
+  const sockets = [...cpuinfo.matchAll(/^physical id\s*: (\d+)$/gm)].map(([, id]) => id ?? '')
+  const cores = [...cpuinfo.matchAll(/^core id\s*: (\d+)$/gm)].map(([, id], i) => `${sockets[i] ?? ''}/${id ?? ''}`)
+  return { cores: new Set(cores).size || processors, sockets: new Set(sockets).size || 1 }
 }
 
 export function meminfoBytes(meminfo: string, name: string): number {

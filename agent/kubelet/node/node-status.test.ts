@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { KUBELET_DEFAULTS } from '../config.ts'
-import { goArch, meminfoBytes, osImage, readHostFacts, readHostPressure, tasksMax } from './host-facts.ts'
+import { goArch, meminfoBytes, osImage, readHostFacts, parseTopology, readHostPressure, tasksMax } from './host-facts.ts'
 import { newNode, nodeStatus, nodeStatusDiffers, type NodeInput } from './node-status.ts'
 
 const GI = 2 ** 30
 const input = (more: Partial<NodeInput> = {}): NodeInput => ({
   nodeName: 'n1', config: { ...KUBELET_DEFAULTS, nodeIp: '10.0.0.1', nodeLabels: { rack: '7' }, nodeTaints: [{ key: 'gpu', effect: 'NoSchedule' }], systemReserved: { cpu: '200m', memory: '256Mi' } },
-  facts: { hostname: 'n1', cpuCount: 4, memoryBytes: 4 * GI, hugepageBytes: { '2Mi': 0 }, architecture: 'arm64', machineId: 'm', systemUuid: '', bootId: 'b', kernelVersion: '6.6', osImage: 'Debian', swapBytes: 0 },
+  facts: { hostname: 'n1', cpuCount: 4, cpuTopology: { cores: 4, sockets: 1 }, memoryBytes: 4 * GI, hugepageBytes: { '2Mi': 0 }, architecture: 'arm64', machineId: 'm', systemUuid: '', bootId: 'b', kernelVersion: '6.6', osImage: 'Debian', swapBytes: 0 },
   pressure: { memoryAvailableBytes: 2 * GI, fsBytes: 100 * GI, fsAvailableBytes: 50 * GI, fsInodes: 1_000, fsInodesFree: 900, pids: 100, pidsMax: 32_768 },
   runtime: { name: 'skiff-runc', version: '1.1.5', handlers: [], supplementalGroupsPolicy: true }, underPressure: new Set(), notReady: [], images: [], volumesInUse: [], devices: new Map(), signs: [], before: undefined, advertised: undefined, nowMs: Date.UTC(2026, 0, 1), ...more,
 })
@@ -76,6 +76,8 @@ test('this machine has facts', async () => {
   const facts = await readHostFacts()
   assert.ok(facts.cpuCount > 0 && facts.memoryBytes > 2 ** 20 && facts.bootId.length === 36 && facts.kernelVersion !== '')
   assert.deepStrictEqual([tasksMax(['32768\n', '7000\n']), tasksMax(['', '7000\n']), tasksMax(['', ''])], [7_000, 7_000, Infinity])
+  const processor = (socket: number, core: number) => `physical id\t: ${socket}\ncore id\t\t: ${core}\n\n`
+  assert.deepStrictEqual([parseTopology([processor(0, 0), processor(0, 0), processor(0, 1), processor(1, 0)].join(''), 4), parseTopology('BogoMIPS\t: 108.00\n', 4)], [{ cores: 3, sockets: 2 }, { cores: 4, sockets: 1 }])
   const now = await readHostPressure('/')
   assert.ok(now.fsBytes > 0 && now.memoryAvailableBytes > 0 && now.pids > 0 && now.pidsMax > now.pids)
   assert.deepStrictEqual([meminfoBytes('MemTotal:  10 kB\nMemFree: 1 kB\n', 'MemTotal'), osImage('NAME="x"\nPRETTY_NAME="Debian GNU/Linux 12"\n'), osImage(''), goArch('x64'), goArch('arm64')], [10_240, 'Debian GNU/Linux 12', 'Linux', 'amd64', 'arm64'])

@@ -1,6 +1,7 @@
 /** The Prometheus text format, and the kubelet's pages of it under upstream's names. Pure. */
 import type { MetricDescriptor, PodSandboxMetrics } from '#cri/index.ts'
-import { podTotals, type ContainerSample, type FsSample, type NodeSample, type PodSample } from './summary.ts'
+import type { HostFacts } from '../node/host-facts.ts'
+import { podTotals, type ContainerSample, type FsSample, type NodeSample, type PodSample, type UsageSample } from './summary.ts'
 
 /** `suffix`: of the family's name, for the parts of a histogram. */
 export interface MetricSample { suffix?: string; labels?: Readonly<Record<string, string>>; value: number; atMs?: number }
@@ -56,38 +57,50 @@ export function resourceMetrics(measured: { node: NodeSample; pods: readonly Pod
 export interface CadvisorInput {
   node: NodeSample
   pods: readonly PodSample[]
-  machine: { cpuCount: number; memoryBytes: number }
+  machine: Pick<HostFacts, 'cpuCount' | 'cpuTopology' | 'memoryBytes' | 'swapBytes' | 'bootId' | 'machineId' | 'systemUuid' | 'kernelVersion' | 'osImage'>
   /** What the runtime counts itself, by the same names. */
   counted: { descriptors: readonly MetricDescriptor[]; pods: readonly PodSandboxMetrics[] }
 }
 
-/** `/metrics/cadvisor`: what the runtime counts, or where it counts nothing what is measured here, under cAdvisor's names; the node is `id="/"`. */
+/**
+ * `/metrics/cadvisor`: what the runtime counts, or where it counts nothing what is measured here, under cAdvisor's names; the node is `id="/"`, a pod's own cgroup
+ * has no container.
+ */
 export function cadvisorMetrics({ node, pods, machine, counted }: CadvisorInput): string {
   const root = (value: number, more: Record<string, string> = {}): MetricSample => ({ labels: { container: '', id: '/', image: '', name: '', namespace: '', pod: '', ...more }, value, atMs: node.cpu.atMs })
   const of = (value: (c: ContainerSample) => number, more: Record<string, string> = {}) => each(pods, (c, labels, pod) => ({ labels: { ...labels, id: `/kubepods/pod${pod.uid}/${c.id}`, image: c.image, name: c.id, ...more }, value: value(c), atMs: c.cpu.atMs }))
+  const ofPods = (value: (p: UsageSample) => number | undefined, more: Record<string, string> = {}) => pods.flatMap(({ namespace, name, own }) => (own ? told(value(own), { container: '', id: own.path, image: '', name: '', namespace, pod: name, ...more }, own.cpu.atMs) : []))
   const family = (name: string, type: MetricFamily['type'], help: string, samples: readonly MetricSample[]): MetricFamily => ({ name, help, type, samples })
+  const ofMachine = (name: string, help: string, value: number) => family(`machine_${name}`, 'gauge', help, [{ labels: { boot_id: machine.bootId, machine_id: machine.machineId, system_uuid: machine.systemUuid }, value }])
   const net = (value: (i: NodeSample['interfaces'][number]) => number) => node.interfaces.map((i) => root(value(i), { interface: i.name }))
   const measured = [
-    family('cadvisor_version_info', 'gauge', 'A metric with a constant \'1\' value labeled by kernel version, OS version, docker version, cadvisor version & cadvisor revision.', [{ value: 1 }]),
-    family('container_cpu_usage_seconds_total', 'counter', 'Cumulative cpu time consumed in seconds.', [root(seconds(node.cpu.coreNanoSeconds), { cpu: 'total' }), ...of((c) => seconds(c.cpu.coreNanoSeconds), { cpu: 'total' })]),
+    family('cadvisor_version_info', 'gauge', 'A metric with a constant \'1\' value labeled by kernel version, OS version, docker version, cadvisor version & cadvisor revision.', [{ labels: { cadvisorRevision: '', cadvisorVersion: '', dockerVersion: '', kernelVersion: machine.kernelVersion, osVersion: machine.osImage }, value: 1 }]),
+    family('container_cpu_usage_seconds_total', 'counter', 'Cumulative cpu time consumed in seconds.', [root(seconds(node.cpu.coreNanoSeconds), { cpu: 'total' }), ...ofPods((p) => seconds(p.cpu.coreNanoSeconds), { cpu: 'total' }), ...of((c) => seconds(c.cpu.coreNanoSeconds), { cpu: 'total' })]),
     family('container_fs_usage_bytes', 'gauge', 'Number of bytes that are consumed by the container on this filesystem.', of((c) => c.rootfsUsedBytes)),
     family('container_last_seen', 'gauge', 'Last time a container was seen by the exporter', [root(Math.floor(node.cpu.atMs / 1000)), ...of((c) => Math.floor(c.cpu.atMs / 1000))]),
-    family('container_memory_rss', 'gauge', 'Size of RSS in bytes.', [root(node.memory.rssBytes), ...of((c) => c.memory.rssBytes)]),
-    family('container_memory_usage_bytes', 'gauge', 'Current memory usage in bytes, including all memory regardless of when it was accessed', [root(node.memory.usageBytes), ...of((c) => c.memory.usageBytes)]),
-    family('container_memory_working_set_bytes', 'gauge', 'Current working set in bytes.', [root(node.memory.workingSetBytes), ...of((c) => c.memory.workingSetBytes)]),
+    family('container_memory_rss', 'gauge', 'Size of RSS in bytes.', [root(node.memory.rssBytes), ...ofPods((p) => p.memory.rssBytes), ...of((c) => c.memory.rssBytes)]),
+    family('container_memory_swap', 'gauge', 'Container swap usage in bytes.', [...(node.swap ? [root(node.swap.usageBytes)] : []), ...ofPods((p) => p.swap?.usageBytes), ...of((c) => c.swap?.usageBytes ?? 0)]),
+    family('container_memory_usage_bytes', 'gauge', 'Current memory usage in bytes, including all memory regardless of when it was accessed', [root(node.memory.usageBytes), ...ofPods((p) => p.memory.usageBytes), ...of((c) => c.memory.usageBytes)]),
+    family('container_memory_working_set_bytes', 'gauge', 'Current working set in bytes.', [root(node.memory.workingSetBytes), ...ofPods((p) => p.memory.workingSetBytes), ...of((c) => c.memory.workingSetBytes)]),
     family('container_network_receive_bytes_total', 'counter', 'Cumulative count of bytes received', net((i) => i.rxBytes)),
     family('container_network_receive_errors_total', 'counter', 'Cumulative count of errors encountered while receiving', net((i) => i.rxErrors)),
     family('container_network_transmit_bytes_total', 'counter', 'Cumulative count of bytes transmitted', net((i) => i.txBytes)),
     family('container_network_transmit_errors_total', 'counter', 'Cumulative count of errors encountered while transmitting', net((i) => i.txErrors)),
     family('container_processes', 'gauge', 'Number of processes running inside the container.', of((c) => c.pids)),
     family('container_start_time_seconds', 'gauge', 'Start time of the container since unix epoch in seconds.', [root(node.bootedAtMs / 1000), ...of((c) => c.startedAtMs / 1000)]),
-    family('machine_cpu_cores', 'gauge', 'Number of logical CPU cores.', [{ value: machine.cpuCount }]),
-    family('machine_memory_bytes', 'gauge', 'Amount of memory installed on the machine.', [{ value: machine.memoryBytes }]),
+    family('container_scrape_error', 'gauge', '1 if there was an error while getting container metrics, 0 otherwise', [{ value: 0 }]),
+    ofMachine('cpu_cores', 'Number of logical CPU cores.', machine.cpuCount),
+    ofMachine('cpu_physical_cores', 'Number of physical CPU cores.', machine.cpuTopology.cores),
+    ofMachine('cpu_sockets', 'Number of CPU sockets.', machine.cpuTopology.sockets),
+    ofMachine('memory_bytes', 'Amount of memory installed on the machine.', machine.memoryBytes),
+    family('machine_scrape_error', 'gauge', '1 if there was an error while getting machine metrics, 0 otherwise.', [{ value: 0 }]),
+    ofMachine('swap_bytes', 'Amount of swap memory available on the machine.', machine.swapBytes),
   ]
   const families = new Map(measured.map((f) => [f.name, f]))
-  for (const told of countedFamilies(counted)) {
-    const ofNode = families.get(told.name)?.samples.filter((s) => s.labels?.['id'] === '/') ?? []
-    families.set(told.name, { ...told, samples: [...ofNode, ...told.samples] })
+  for (const each of countedFamilies(counted)) {
+    // What is of no container only this agent measures.
+    const ofOthers = families.get(each.name)?.samples.filter((s) => s.labels?.['container'] === '') ?? []
+    families.set(each.name, { ...each, samples: [...ofOthers, ...each.samples] })
   }
   return metricsText([...families.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1)))
 }

@@ -6,6 +6,7 @@ import type { Clock } from '#base/clock.ts'
 import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import { diskUsage, type ContainerRuntime, type ContainerStats, type ContainerStatus, type DiskUsage, type InterfaceUsage } from '#cri/index.ts'
+import type { PodUsage } from '../cgroups/pod-cgroups.ts'
 import { CONTAINER_NAME_LABEL, POD_UID_LABEL } from '../labels.ts'
 import type { HostFacts, HostPressure } from '../node/host-facts.ts'
 import type { PodPaths } from '../pod-paths.ts'
@@ -37,7 +38,7 @@ export interface StatsDeps {
   clock: Clock
   log: Log
   /** Of a pod's own cgroup, and of that of all pods; undefined: there is none. */
-  podUsage(pod: Pod): Promise<CgroupUsage | undefined>
+  podUsage(pod: Pod): Promise<PodUsage | undefined>
   podsUsage(): Promise<CgroupUsage | undefined>
   /** Of a volume that is no emptyDir. */
   volumeUsage(podUid: string, volume: string): Promise<VolumeFigures | undefined>
@@ -177,7 +178,7 @@ export function createStatsSource(deps: StatsDeps): StatsSource {
         const network = interfaces.get(uid)
         pods.push({
           name, namespace, uid, startedAtMs: Date.parse(pod.status?.startTime ?? pod.metadata.creationTimestamp), containers: own, volumes: onlyCpuAndMemory ? [] : await volumesOf(pod),
-          ...(usage && { own: sampleOf(uid, usage, measured.cpu.atMs) }), ...(network && { interfaces: network }),
+          ...(usage && { own: { path: usage.path, ...sampleOf(uid, usage, measured.cpu.atMs) } }), ...(network && { interfaces: network }),
         })
       }
       rates.keepOnly(new Set([...byId.keys(), ...pods.map((p) => p.uid), '/', 'kubelet', 'pods']))

@@ -59,7 +59,7 @@ test('swap, pressure, page faults and what is left of a limit are told of whom t
     cpu: { time, usageNanoCores: 7, usageCoreNanoSeconds: 1 }, swap: { time, swapAvailableBytes: 6, swapUsageBytes: 4 }, memory: { time, usageBytes: 300, workingSetBytes: 200, rssBytes: 100, pageFaults: 9, majorPageFaults: 2 }, 'ephemeral-storage': { inodesUsed: 12 },
   })
   assert.deepStrictEqual(told(true).pods.map((each) => each['containers']), [[{ name: 'a', startTime, cpu: shown.cpu, memory: shown.memory, swap: shown.swap }]])
-  const own = summaryOf(node, [{ ...pod, own: counted, interfaces: node.interfaces }]) as { pods: Record<string, unknown>[] }
+  const own = summaryOf(node, [{ ...pod, own: { path: '/p', ...counted }, interfaces: node.interfaces }]) as { pods: Record<string, unknown>[] }
   assert.partialDeepStrictEqual(own.pods[0], { ...shown, network: { time, name: 'eth0', rxBytes: 1, interfaces: [{ name: 'eth0', rxBytes: 1, rxErrors: 0, txBytes: 2, txErrors: 0 }] } })
 })
 
@@ -118,8 +118,10 @@ test('figures of the machine are read off /proc', async () => {
   assert.ok(here.capacityBytes >= here.usedBytes && here.inodes >= here.inodesUsed)
 })
 
+const machine = { cpuCount: 2, cpuTopology: { cores: 1, sockets: 1 }, memoryBytes: 4, swapBytes: 0, bootId: 'b', machineId: 'm', systemUuid: 's', kernelVersion: '6.1', osImage: 'Debian' }
+
 test('/metrics/cadvisor has the runtime\'s own metrics beside the node\'s; of a runtime that has none what is measured here', () => {
-  const lines = (counted: Parameters<typeof cadvisorMetrics>[0]['counted'], name: string) => cadvisorMetrics({ node, pods: [pod], machine: { cpuCount: 2, memoryBytes: 4 }, counted }).split('\n').filter((line) => line.startsWith(`${name}{`))
+  const lines = (counted: Parameters<typeof cadvisorMetrics>[0]['counted'], name: string) => cadvisorMetrics({ node, pods: [pod], machine, counted }).split('\n').filter((line) => line.startsWith(`${name}{`))
   const ofNode = `container_memory_rss{container="",id="/",image="",name="",namespace="",pod=""} 500 ${AT}`
   const sample = { name: 'container_memory_rss', type: 'gauge' as const, atMs: AT, value: 9, labelValues: ['a', 'web'] }
   const counted = {
@@ -128,8 +130,25 @@ test('/metrics/cadvisor has the runtime\'s own metrics beside the node\'s; of a 
   }
   assert.deepStrictEqual(lines(counted, 'container_memory_rss'), [ofNode, `container_memory_rss{container="a",pod="web"} 9 ${AT}`])
   assert.deepStrictEqual(lines(counted, 'container_threads'), ['container_threads{container="a",pod="web"} 3'], 'it was gathered just now')
-  assert.match(cadvisorMetrics({ node, pods: [pod], machine: { cpuCount: 2, memoryBytes: 4 }, counted }), /^# TYPE container_threads counter$/m)
+  assert.match(cadvisorMetrics({ node, pods: [pod], machine, counted }), /^# TYPE container_threads counter$/m)
   assert.deepStrictEqual(lines({ descriptors: [], pods: [] }, 'container_memory_rss').map((line) => line.replace(/.*container="(\w*)".* (\d+) \d+$/, '$1 $2')), [' 500', 'a 100', 'b 100'])
+})
+
+test('/metrics/cadvisor tells of pods by their own cgroup, and of the machine with its names', () => {
+  const own = { path: '/kubepods/podu1', cpu: { atMs: AT, coreNanoSeconds: 4_000_000_000, nanoCores: 7 }, memory: { atMs: AT, usageBytes: 3, workingSetBytes: 2, rssBytes: 1 }, swap: { usageBytes: 9 } }
+  const sample = { name: 'container_memory_swap', type: 'gauge' as const, atMs: AT, value: 5, labelValues: ['a', 'web'] }
+  const counted = { descriptors: [{ name: 'container_memory_swap', help: 'h', labelKeys: ['container', 'pod'] }], pods: [{ podSandboxId: 's', metrics: [], containerMetrics: [{ containerId: 'id-a', metrics: [sample] }] }] }
+  const lines = cadvisorMetrics({ node, pods: [{ ...pod, own }], machine, counted }).split('\n')
+  const ofPod = 'container="",id="/kubepods/podu1",image="",name="",namespace="shop",pod="web"'
+  assert.deepStrictEqual(lines.filter((line) => line.includes('id="/kubepods/podu1"')), [
+    `container_cpu_usage_seconds_total{container="",cpu="total",id="/kubepods/podu1",image="",name="",namespace="shop",pod="web"} 4 ${AT}`, `container_memory_rss{${ofPod}} 1 ${AT}`, `container_memory_swap{${ofPod}} 9 ${AT}`,
+    `container_memory_usage_bytes{${ofPod}} 3 ${AT}`, `container_memory_working_set_bytes{${ofPod}} 2 ${AT}`,
+  ])
+  assert.ok(lines.includes(`container_memory_swap{container="a",pod="web"} 5 ${AT}`))
+  assert.deepStrictEqual(lines.filter((line) => line.startsWith('machine_') || line.startsWith('cadvisor_version')), [
+    'cadvisor_version_info{cadvisorRevision="",cadvisorVersion="",dockerVersion="",kernelVersion="6.1",osVersion="Debian"} 1', 'machine_cpu_cores{boot_id="b",machine_id="m",system_uuid="s"} 2', 'machine_cpu_physical_cores{boot_id="b",machine_id="m",system_uuid="s"} 1',
+    'machine_cpu_sockets{boot_id="b",machine_id="m",system_uuid="s"} 1', 'machine_memory_bytes{boot_id="b",machine_id="m",system_uuid="s"} 4', 'machine_scrape_error 0', 'machine_swap_bytes{boot_id="b",machine_id="m",system_uuid="s"} 0',
+  ])
 })
 
 test('the configuration that is told has the graces of a shutdown as they were given', () => {

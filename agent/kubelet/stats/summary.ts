@@ -40,7 +40,7 @@ export interface PodSample {
   containers: readonly ContainerSample[]
   volumes: readonly VolumeSample[]
   /** Of its own cgroup, with what has ended; undefined: it is the sum of its containers. */
-  own?: UsageSample
+  own?: UsageSample & { /** Of its cgroup. */ path: string }
   /** Of its network; undefined: it is the node's, or nothing is told. */
   interfaces?: readonly InterfaceSample[]
 }

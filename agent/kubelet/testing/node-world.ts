@@ -83,7 +83,7 @@ export function createNodeWorld(options: { config?: Partial<KubeletConfig>; log?
           remove: (uid) => { cgroups.delete(uid); return Promise.resolve() },
           list: () => Promise.resolve([...cgroups]),
         },
-        hostFacts: { hostname: NODE, cpuCount: 4, memoryBytes: 4 * 2 ** 30, hugepageBytes: {}, architecture: 'amd64', machineId: 'm', systemUuid: 's', bootId: 'b', kernelVersion: '6.1', osImage: 'Debian', swapBytes: 0 },
+        hostFacts: { hostname: NODE, cpuCount: 4, cpuTopology: { cores: 4, sockets: 1 }, memoryBytes: 4 * 2 ** 30, hugepageBytes: {}, architecture: 'amd64', machineId: 'm', systemUuid: 's', bootId: 'b', kernelVersion: '6.1', osImage: 'Debian', swapBytes: 0 },
         hostPressure: () => Promise.resolve({ ...host }),
       })
       const done = kubelet.start(stop.signal)

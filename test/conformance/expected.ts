@@ -39,7 +39,6 @@ const OF_1_36: readonly Expected[] = [
   { name: 'Mount propagation should propagate mounts within defined scopes', reason: 'looks for a process called kubelet' },
   { name: '[Feature:NetworkPolicy]', reason: 'policies are not enforced (DIVERGENCE.md); those that forbid nothing pass', sometimes: true },
   { name: 'PersistentVolumes-expansion loopback local block volume', reason: 'file systems of local volumes do not grow (DIVERGENCE.md)' },
-  { name: 'HostUsers metrics should report count of started and failed user namespaced pods', reason: 'a node counts no pods with users of their own (DIVERGENCE.md: metrics)' },
   { name: 'KubeProxy should set TCP CLOSE_WAIT timeout', reason: 'wants an image of iptables and kube-proxy\'s own settings of conntrack' },
   { name: 'DynamicProvisioner External should let an external dynamic provisioner', reason: 'its image (nfs-provisioner) is not to be had here' },
   { name: 'RuntimeClass should run a Pod requesting a RuntimeClass with', reason: 'wants the handler test-handler set up on the nodes before; the embedded runtime has its own only' },

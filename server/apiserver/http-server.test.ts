@@ -25,7 +25,7 @@ function ask(s: Served, method: string, path: string, options: { body?: unknown;
       res.on('error', reject)
       res.on('end', () => {
         const bytes = Buffer.concat(chunks)
-        resolve({ status: res.statusCode ?? 0, headers: res.headers, bytes, json: bytes[0] === 0x7b ? (JSON.parse(bytes.toString()) as Got['json']) : {} })
+        resolve({ status: res.statusCode ?? 0, headers: res.headers, bytes, json: bytes[0] === 0x7b && !path.includes('watch=') ? (JSON.parse(bytes.toString()) as Got['json']) : {} })
       })
     })
     req.on('error', reject)
@@ -143,6 +143,23 @@ describe('over TLS', () => {
     assert.equal(headers['transfer-encoding'], 'chunked')
     const lines = bytes.toString().trim().split('\n').map((l) => JSON.parse(l) as { type: string; object: { metadata: { name: string } } })
     assert.deepEqual(lines.map((l) => [l.type, l.object.metadata.name]), [['ADDED', 'w']])
+  })
+
+  test('a watch that begins with much of what is there has each object once, before and after a change, and tells its size', async () => {
+    const named = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, i) => `c${String(from + i).padStart(2, '0')}`)
+    const path = '/api/v1/namespaces/much/configmaps'
+    const seen = async (): Promise<string[]> => {
+      const { bytes } = await ask(s, 'GET', `${path}?watch=1&timeoutSeconds=1`)
+      return bytes.toString().trim().split('\n').map((line) => JSON.parse(line) as { type: string; object: { kind: string; metadata: { name: string; resourceVersion: string } } })
+        .map(({ type, object }) => (object.kind === 'ConfigMap' && Number(object.metadata.resourceVersion) > 0 ? `${type} ${object.metadata.name}` : '?'))
+    }
+    for (const name of named(0, 40)) await ask(s, 'POST', path, { body: configMap(name, { data: { x: 'y'.repeat(20_000) } }) })
+    assert.deepEqual(await seen(), named(0, 40).map((name) => `ADDED ${name}`))
+    await ask(s, 'DELETE', `${path}/c00`)
+    const told = async (): Promise<number> => Number(/^apiserver_watch_events_total\{[^}]*resource="configmaps"[^}]*\} (\d+)$/m.exec((await ask(s, 'GET', '/metrics')).bytes.toString())?.[1] ?? 0)
+    const before = await told()
+    assert.deepEqual(await seen(), named(1, 40).map((name) => `ADDED ${name}`))
+    assert.equal(await told() - before, 39)
   })
 
   test('a watch pipelined behind another request loses nothing', async () => {

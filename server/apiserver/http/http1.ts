@@ -1,5 +1,6 @@
 /** HTTP/1.1 requests to the handler and back. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { isBodyStream, type ApiResponse, type BodySink } from '#api/client/transport.ts'
 import type { Clock } from '#base/clock.ts'
 import type { ServedApi } from './served-api.ts'
@@ -114,13 +115,24 @@ function framed(chunk: Buffer): Buffer {
 }
 
 const CRLF = Buffer.from('\r\n')
+/** What is larger is not copied for its frame. */
+const FRAMED_BYTES_MAX = 64 * 1024
+
+function writeAround(socket: Socket, chunk: Buffer): boolean {
+  socket.cork()
+  socket.write(`${chunk.length.toString(16)}\r\n`)
+  socket.write(chunk)
+  const hasRoom = socket.write(CRLF)
+  socket.uncork()
+  return hasRoom
+}
 
 function chunkedSink(res: ServerResponse): BodySink {
   const { socket } = res
   // Not its turn yet: an earlier request on the connection is still being answered. Node holds it back and frames it.
   if (!socket) return plainSink(res)
   return {
-    write: (chunk) => socket.destroyed || chunk.length === 0 || socket.write(framed(chunk)),
+    write: (chunk) => socket.destroyed || chunk.length === 0 || (chunk.length > FRAMED_BYTES_MAX ? writeAround(socket, chunk) : socket.write(framed(chunk))),
     onDrain(fn) {
       socket.on('drain', fn)
       res.on('close', () => socket.off('drain', fn))

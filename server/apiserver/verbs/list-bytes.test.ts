@@ -35,6 +35,7 @@ test('pieces taken over from the list before say what pieces made anew would say
       entries.splice(Math.min(at, entries.length), remove, ...insert.map(stored))
       pieces = piecesOf(entries, pieces, form)
       assert.equal(Buffer.concat(pieces.map(({ bytes }) => bytes)).toString(), entries.map((e) => `${printed(e)},`).join(''))
+      assert.deepEqual(pieces.flatMap(({ sizes }) => sizes), entries.map((e) => Buffer.byteLength(printed(e)) + 1))
     }
   }), { numRuns: 25 })
 })

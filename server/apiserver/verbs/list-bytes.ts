@@ -14,10 +14,12 @@ const REUSED_BYTES_MIN = CHUNK_BYTES / 2
 /** A list's buffers are kept until nobody asked for it for so long. */
 const KEEP_MS = 2_000
 
-interface Piece {
+export interface Piece {
   readonly items: readonly Item[]
   /** Each item with the separator after it. */
   readonly bytes: Buffer
+  /** How many of the bytes are each item's. */
+  readonly sizes: readonly number[]
 }
 
 export function printList(form: ListForm, items: readonly Buffer[]): ApiResponse {
@@ -52,19 +54,22 @@ function stands({ items }: Piece, entries: readonly Item[], at: number): boolean
 /** From `at` until it is large enough, or where a known piece begins. */
 function gathered<T extends Item>(entries: readonly T[], at: number, known: ReadonlyMap<Item | undefined, Piece>, form: ItemForm<T>): Piece {
   const parts: Part[] = []
+  const sizes: number[] = []
   let size = 0
   let end = at
   do {
+    const before = size
     const item = form.parts(entries[end] as T)
     parts.push(...item, form.separator)
     size += form.separator.length
     for (const part of item) size += part.length
+    sizes.push(size - before)
     end++
   } while (end < entries.length && size < CHUNK_BYTES && !known.has(entries[end]))
   const bytes = Buffer.allocUnsafeSlow(size)
   let to = 0
   for (const part of parts) to += typeof part === 'string' ? bytes.write(part, to, 'latin1') : part.copy(bytes, to)
-  return { items: entries.slice(at, end), bytes }
+  return { items: entries.slice(at, end), bytes, sizes }
 }
 
 /** No separator after the last one. */
@@ -79,23 +84,28 @@ const keptLists = new WeakMap<KindCache, Map<string, Kept>>()
 
 /** As joinEntries for all of a namespace ('': of everything), shared while nothing changes. */
 export function wholeList(parts: Pick<Parts, 'clock'>, cache: KindCache, namespace: string, entries: readonly Entry[], form: ItemForm<Entry>): readonly Buffer[] {
-  if (form.key === undefined) return joinEntries(entries, form)
-  const key = `${form.key} ${namespace}`
+  return form.key === undefined ? joinEntries(entries, form) : keptList(parts, cache, `${form.key} ${namespace}`, entries, form).chunks
+}
+
+/** The same in pieces, for a form that has a key. */
+export function wholePieces(parts: Pick<Parts, 'clock'>, cache: KindCache, namespace: string, entries: readonly Entry[], form: ItemForm<Entry> & { readonly key: string }): readonly Piece[] {
+  return keptList(parts, cache, `${form.key} ${namespace}`, entries, form).pieces
+}
+
+function keptList(parts: Pick<Parts, 'clock'>, cache: KindCache, key: string, entries: readonly Entry[], form: ItemForm<Entry>): Kept {
   const lists = keptLists.get(cache) ?? new Map<string, Kept>()
   keptLists.set(cache, lists)
   const kept = lists.get(key)
   if (kept?.changes === cache.changes) {
     kept.isWanted = true
-    return kept.chunks
+    return kept
   }
   const pieces = piecesOf(entries, kept?.pieces ?? [], form)
   const made: Kept = { changes: cache.changes, pieces, chunks: chunksOf(pieces, form), isWanted: true }
-  if (kept) Object.assign(kept, made)
-  else {
-    lists.set(key, made)
-    keep(parts, lists, key, made)
-  }
-  return made.chunks
+  if (kept) return Object.assign(kept, made)
+  lists.set(key, made)
+  keep(parts, lists, key, made)
+  return made
 }
 
 function keep(parts: Pick<Parts, 'clock'>, lists: Map<string, Kept>, key: string, kept: Kept): void {

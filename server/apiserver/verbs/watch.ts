@@ -4,12 +4,14 @@ import { hasCode } from '#base/errors.ts'
 import { forbidden as forbiddenField, notSupported, type FieldError } from '../field-error.ts'
 import { negotiateObject } from '../http/negotiate.ts'
 import { invalid, statusObject, tooOld } from '../http/status.ts'
+import type { ItemForm } from '../table/list-form.ts'
 import { watchFormOf } from '../table/render.ts'
-import type { Framing } from '../watch/encoder.ts'
-import type { Backlog, KindCache } from '../watch/kind-cache.ts'
+import type { Framing, WatchForm } from '../watch/encoder.ts'
+import type { Backlog, Entry, KindCache } from '../watch/kind-cache.ts'
 import { entryFilter } from '../watch/selection.ts'
 import { Watcher } from '../watch/watcher.ts'
 import { cacheOf, type Call } from './call.ts'
+import { wholePieces } from './list-bytes.ts'
 import { parseRevision, selectionOf, waitForRevision } from './list-options.ts'
 
 /** Without timeoutSeconds a watch lives half an hour to an hour, spread so that they do not all return at once. */
@@ -33,9 +35,12 @@ export async function watch(call: Call): Promise<ApiResponse> {
   const { framing } = form.objects
   const start = startOf(cache, revision, initialEvents)
   if ('tooOld' in start) return errorStream(tooOld(start.tooOld, parts.store.compactRevision()), framing)
+  const present = start.snapshot ? cache.list(selection.namespace) : []
+  const inPieces = !selection.matches && isLasting(form) && present.length > 0
   const watcher = new Watcher({
     cache, clock: parts.clock, form, matches,
-    initial: start.snapshot ? (selection.matches ? cache.list(selection.namespace).filter(selection.matches) : cache.list(selection.namespace)) : [],
+    initial: inPieces ? [] : selection.matches ? present.filter(selection.matches) : present,
+    initialPieces: inPieces ? wholePieces(parts, cache, selection.namespace, present, addedItems(form)) : [],
     initialEndRevision: initialEvents === true && query.flag('allowWatchBookmarks') ? cache.revision() : undefined,
     backlog: start.backlog, position: start.position, afterRevision: start.snapshot ? 0 : (revision ?? 0),
     bookmarks: query.flag('allowWatchBookmarks'),
@@ -44,6 +49,14 @@ export async function watch(call: Call): Promise<ApiResponse> {
   })
   return { status: 200, headers: { 'content-type': framing.contentType, 'cache-control': 'no-cache, private' }, body: watcher }
 }
+
+/** A table's first event is not as the others, and its ages go on. */
+const isLasting = (form: WatchForm): boolean => form.first === form.objects
+
+/** Each object as the event that says it is there. */
+const addedItems = ({ objects }: WatchForm): ItemForm<Entry> & { key: string } => ({
+  key: `ADDED ${objects.key}`, separator: '', parts: (entry) => [objects.framing.event('ADDED', objects.object(entry, entry.revision))],
+})
 
 type Start =
   | { snapshot: boolean; backlog: Backlog | undefined; position: number }

@@ -20,6 +20,8 @@ export interface WatcherOptions {
   matches: (entry: Entry) => boolean
   /** ADDED events to begin with. */
   initial: readonly Entry[]
+  /** The same as bytes, which many that begin alike share. */
+  initialPieces: readonly EventPiece[]
   /** The initial events are of this revision; their end is marked by a bookmark when set. */
   initialEndRevision: number | undefined
   /** From the store's history: what happened between the client's revision and `position`, or the first part of it. Undefined: the ring has all. */
@@ -34,6 +36,12 @@ export interface WatcherOptions {
   sent?: (bytes: number) => void
 }
 
+/** Several events in a row. */
+export interface EventPiece {
+  readonly bytes: Buffer
+  readonly sizes: readonly number[]
+}
+
 /** Upstream's period is about a minute as well. */
 export const BOOKMARK_MS = 55_000
 /** The last bookmark goes out this long before the end; of a watch that is no longer than that, none does. */
@@ -42,10 +50,12 @@ const LAST_BOOKMARK_MS = 2_000
 const BATCH_BYTES = 64 * 1024
 
 export class Watcher implements Follower, BodyStream {
-  readonly #options: Omit<WatcherOptions, 'initial' | 'backlog'>
+  readonly #options: Omit<WatcherOptions, 'initial' | 'initialPieces' | 'backlog'>
   #position: number
   /** Let go of as soon as they are sent: a watch lives long. */
   #initial: readonly Entry[]
+  #pieces: readonly EventPiece[]
+  #pieceAt = 0
   #backlog: Backlog | undefined
   /** Until the next part of it is here. */
   #isReading = false
@@ -61,10 +71,11 @@ export class Watcher implements Follower, BodyStream {
   #ended = false
   #cancels: (() => void)[] = []
 
-  constructor({ initial, backlog, ...options }: WatcherOptions) {
+  constructor({ initial, initialPieces, backlog, ...options }: WatcherOptions) {
     this.#options = options
     this.#position = options.position
     this.#initial = initial
+    this.#pieces = initialPieces
     this.#backlog = backlog
     this.#until = options.cache.revision()
     this.#initialEndDue = options.initialEndRevision !== undefined
@@ -137,6 +148,8 @@ export class Watcher implements Follower, BodyStream {
 
   /** The next bytes to send; undefined when there is nothing more for now. */
   #batch(): Buffer | undefined {
+    const piece = this.#piece()
+    if (piece) return piece
     const pieces: Buffer[] = []
     let bytes = 0
     while (bytes < BATCH_BYTES) {
@@ -147,6 +160,15 @@ export class Watcher implements Follower, BodyStream {
       this.#options.sent?.(piece.length)
     }
     return pieces.length > 1 ? Buffer.concat(pieces, bytes) : pieces[0]
+  }
+
+  #piece(): Buffer | undefined {
+    const piece = this.#pieces[this.#pieceAt]
+    if (!piece) return undefined
+    if (++this.#pieceAt === this.#pieces.length) this.#pieces = []
+    this.#isFirst = false
+    for (const size of piece.sizes) this.#options.sent?.(size)
+    return piece.bytes
   }
 
   #next(): Buffer | undefined {

@@ -9,8 +9,8 @@ import { usageOf } from '../process-usage.ts'
 export interface Api {
   /** The answer parsed; throws for a status of 300 and more. */
   ask<T>(method: string, path: string, body?: object, type?: string): Promise<T>
-  /** The answer's bytes counted as they come, not kept; `coding` is what is accepted for them, as `gzip`. */
-  count(path: string, coding?: string): Promise<number>
+  /** The answer's bytes counted as they come, not kept. `headers`: other than those that ask for plain JSON. */
+  count(path: string, headers?: Readonly<Record<string, string>>): Promise<number>
   stream(path: string): Promise<IncomingMessage>
   close(): void
 }
@@ -50,11 +50,11 @@ export function openApi(kubeconfig: string, connectionsMax: number, server?: str
   const agent = new Agent({ keepAlive: true, maxSockets: connectionsMax, ...tls })
   const streams = new Agent({ keepAlive: false, ...tls })
 
-  const send = (method: string, path: string, how: { body?: object | undefined; type?: string | undefined; coding?: string | undefined; agent: Agent }): Promise<IncomingMessage> => new Promise((resolve, reject) => {
+  const send = (method: string, path: string, how: { body?: object | undefined; type?: string | undefined; headers?: Readonly<Record<string, string>> | undefined; agent: Agent }): Promise<IncomingMessage> => new Promise((resolve, reject) => {
     const bytes = how.body === undefined ? undefined : Buffer.from(JSON.stringify(how.body))
     const req = request({
       agent: how.agent, hostname, port, method, path,
-      headers: { accept: 'application/json', ...(bytes && { 'content-type': how.type ?? 'application/json', 'content-length': bytes.length }), ...(how.coding !== undefined && { 'accept-encoding': how.coding }) },
+      headers: { accept: 'application/json', ...(bytes && { 'content-type': how.type ?? 'application/json', 'content-length': bytes.length }), ...how.headers },
     }, resolve)
     req.on('error', reject)
     req.end(bytes)
@@ -80,8 +80,8 @@ export function openApi(kubeconfig: string, connectionsMax: number, server?: str
       if ((res.statusCode ?? 500) >= 300) refuse(method, path, res.statusCode, text)
       return JSON.parse(text) as T
     },
-    async count(path, coding) {
-      const res = await send('GET', path, { agent, coding })
+    async count(path, headers) {
+      const res = await send('GET', path, { agent, headers })
       const { bytes } = await read(res, false)
       if ((res.statusCode ?? 500) >= 300) refuse('GET', path, res.statusCode, '')
       return bytes

@@ -29,21 +29,46 @@ export function printList(form: ListForm, items: readonly Buffer[]): ApiResponse
 
 /** The entries in the form. */
 export function joinEntries<T extends Item>(entries: readonly T[], form: ItemForm<T>): Buffer[] {
-  return chunksOf(piecesOf(entries, [], form), form)
+  return chunksOf(new Pieces(entries, [], form).all(), form)
 }
 
-/** An entry never changes: a piece of `former` that begins with the same one, and goes on with the same ones, is taken as it is. */
-export function piecesOf<T extends Item>(entries: readonly T[], former: readonly Piece[], form: ItemForm<T>): Piece[] {
-  const known = new Map<Item | undefined, Piece>()
-  for (const piece of former) if (piece.bytes.length >= REUSED_BYTES_MIN) known.set(piece.items[0], piece)
-  const pieces: Piece[] = []
-  for (let at = 0; at < entries.length;) {
-    const same = known.get(entries[at])
-    const piece = same && stands(same, entries, at) ? same : gathered(entries, at, known, form)
-    pieces.push(piece)
-    at += piece.items.length
+/** A list's pieces, each made when somebody first wants it: a long list in a form that costs much holds up nobody for all of it. */
+export class Pieces<T extends Item = Item> {
+  readonly #entries: readonly T[]
+  readonly #form: ItemForm<T>
+  /** Those of a former list, by the item they begin with. */
+  readonly #known = new Map<Item | undefined, Piece>()
+  readonly #made: Piece[] = []
+  #entriesAt = 0
+
+  constructor(entries: readonly T[], former: readonly Piece[], form: ItemForm<T>) {
+    this.#entries = entries
+    this.#form = form
+    for (const piece of former) if (piece.bytes.length >= REUSED_BYTES_MIN) this.#known.set(piece.items[0], piece)
   }
-  return pieces
+
+  /** Those made so far. */
+  get made(): readonly Piece[] { return this.#made }
+
+  /** Undefined: there are no more. Asked for in order, or again. */
+  at(index: number): Piece | undefined {
+    while (this.#made.length <= index && this.#entriesAt < this.#entries.length) this.#make()
+    return this.#made[index]
+  }
+
+  all(): readonly Piece[] {
+    while (this.#entriesAt < this.#entries.length) this.#make()
+    return this.#made
+  }
+
+  /** An entry never changes: a known piece that begins with the same one, and goes on with the same ones, is taken as it is. */
+  #make(): void {
+    const same = this.#known.get(this.#entries[this.#entriesAt])
+    const piece = same && stands(same, this.#entries, this.#entriesAt) ? same : gathered(this.#entries, this.#entriesAt, this.#known, this.#form)
+    this.#made.push(piece)
+    this.#entriesAt += piece.items.length
+    if (this.#entriesAt === this.#entries.length) this.#known.clear()
+  }
 }
 
 function stands({ items }: Piece, entries: readonly Item[], at: number): boolean {
@@ -77,18 +102,20 @@ function chunksOf(pieces: readonly Piece[], { separator }: { readonly separator:
   return pieces.map(({ bytes }, i) => (i === pieces.length - 1 ? bytes.subarray(0, bytes.length - separator.length) : bytes))
 }
 
-interface Kept { changes: number; pieces: readonly Piece[]; chunks: readonly Buffer[]; isWanted: boolean }
+interface Kept { changes: number; pieces: Pieces<Entry>; /** Once a whole list was asked for. */ chunks: readonly Buffer[] | undefined; isWanted: boolean }
 
 /** Per cache, and per form and namespace, what was gathered last. */
 const keptLists = new WeakMap<KindCache, Map<string, Kept>>()
 
 /** As joinEntries for all of a namespace ('': of everything), shared while nothing changes. */
 export function wholeList(parts: Pick<Parts, 'clock'>, cache: KindCache, namespace: string, entries: readonly Entry[], form: ItemForm<Entry>): readonly Buffer[] {
-  return form.key === undefined ? joinEntries(entries, form) : keptList(parts, cache, `${form.key} ${namespace}`, entries, form).chunks
+  if (form.key === undefined) return joinEntries(entries, form)
+  const kept = keptList(parts, cache, `${form.key} ${namespace}`, entries, form)
+  return (kept.chunks ??= chunksOf(kept.pieces.all(), form))
 }
 
-/** The same in pieces, for a form that has a key. */
-export function wholePieces(parts: Pick<Parts, 'clock'>, cache: KindCache, namespace: string, entries: readonly Entry[], form: ItemForm<Entry> & { readonly key: string }): readonly Piece[] {
+/** The same piece by piece, for a form that has a key. */
+export function wholePieces(parts: Pick<Parts, 'clock'>, cache: KindCache, namespace: string, entries: readonly Entry[], form: ItemForm<Entry> & { readonly key: string }): Pieces<Entry> {
   return keptList(parts, cache, `${form.key} ${namespace}`, entries, form).pieces
 }
 
@@ -100,8 +127,7 @@ function keptList(parts: Pick<Parts, 'clock'>, cache: KindCache, key: string, en
     kept.isWanted = true
     return kept
   }
-  const pieces = piecesOf(entries, kept?.pieces ?? [], form)
-  const made: Kept = { changes: cache.changes, pieces, chunks: chunksOf(pieces, form), isWanted: true }
+  const made: Kept = { changes: cache.changes, pieces: new Pieces(entries, kept?.pieces.made ?? [], form), chunks: undefined, isWanted: true }
   if (kept) return Object.assign(kept, made)
   lists.set(key, made)
   keep(parts, lists, key, made)

@@ -40,7 +40,7 @@ export async function watch(call: Call): Promise<ApiResponse> {
   const watcher = new Watcher({
     cache, clock: parts.clock, form, matches,
     initial: inPieces ? [] : selection.matches ? present.filter(selection.matches) : present,
-    initialPieces: inPieces ? wholePieces(parts, cache, selection.namespace, present, addedItems(form)) : [],
+    initialPieces: inPieces ? wholePieces(parts, cache, selection.namespace, present, addedItems(form)) : undefined,
     initialEndRevision: initialEvents === true && query.flag('allowWatchBookmarks') ? cache.revision() : undefined,
     backlog: start.backlog, position: start.position, afterRevision: start.snapshot ? 0 : (revision ?? 0),
     bookmarks: query.flag('allowWatchBookmarks'),

@@ -21,7 +21,7 @@ export interface WatcherOptions {
   /** ADDED events to begin with. */
   initial: readonly Entry[]
   /** The same as bytes, which many that begin alike share. */
-  initialPieces: readonly EventPiece[]
+  initialPieces: EventPieces | undefined
   /** The initial events are of this revision; their end is marked by a bookmark when set. */
   initialEndRevision: number | undefined
   /** From the store's history: what happened between the client's revision and `position`, or the first part of it. Undefined: the ring has all. */
@@ -42,6 +42,11 @@ export interface EventPiece {
   readonly sizes: readonly number[]
 }
 
+export interface EventPieces {
+  /** Undefined: there are no more. */
+  at(index: number): EventPiece | undefined
+}
+
 /** Upstream's period is about a minute as well. */
 export const BOOKMARK_MS = 55_000
 /** The last bookmark goes out this long before the end; of a watch that is no longer than that, none does. */
@@ -54,7 +59,7 @@ export class Watcher implements Follower, BodyStream {
   #position: number
   /** Let go of as soon as they are sent: a watch lives long. */
   #initial: readonly Entry[]
-  #pieces: readonly EventPiece[]
+  #pieces: EventPieces | undefined
   #pieceAt = 0
   #backlog: Backlog | undefined
   /** Until the next part of it is here. */
@@ -163,9 +168,11 @@ export class Watcher implements Follower, BodyStream {
   }
 
   #piece(): Buffer | undefined {
-    const piece = this.#pieces[this.#pieceAt]
-    if (!piece) return undefined
-    if (++this.#pieceAt === this.#pieces.length) this.#pieces = []
+    const piece = this.#pieces?.at(this.#pieceAt++)
+    if (!piece) {
+      this.#pieces = undefined
+      return undefined
+    }
     this.#isFirst = false
     for (const size of piece.sizes) this.#options.sent?.(size)
     return piece.bytes

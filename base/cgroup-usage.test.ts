@@ -18,9 +18,9 @@ function cgroup(t: TestContext, version: 1 | 2, files: Record<string, string>): 
   return { version, root: of }
 }
 
-const V2 = { 'cpu/cpu.stat': 'usage_usec 3000\n', 'memory/memory.current': '1000\n', 'memory/memory.stat': 'anon 600\ninactive_file 300\npgfault 7\npgmajfault 2\n', 'pids/pids.current': '5\n' }
-const USED_V2 = { cpuUsageCoreNanoSeconds: 3_000_000, memoryUsageBytes: 1_000, memoryWorkingSetBytes: 700, memoryRssBytes: 600, pageFaults: 7, majorPageFaults: 2, pids: 5 }
-const V1 = { 'cpuacct/cpuacct.usage': '3000000\n', 'memory/memory.usage_in_bytes': '1000\n', 'memory/memory.stat': 'total_rss 600\ntotal_inactive_file 300\ntotal_swap 64\ntotal_pgfault 7\ntotal_pgmajfault 2\n', 'pids/pids.current': '5\n' }
+const V2 = { 'cpu/cpu.stat': 'usage_usec 3000\n', 'memory/memory.current': '1000\n', 'memory/memory.stat': 'anon 600\ninactive_file 300\npgfault 7\npgmajfault 2\n', 'pids/pids.current': '5\n', 'pids/cgroup.procs': '12\n13\n' }
+const USED_V2 = { cpuUsageCoreNanoSeconds: 3_000_000, memoryUsageBytes: 1_000, memoryWorkingSetBytes: 700, memoryRssBytes: 600, pageFaults: 7, majorPageFaults: 2, pids: 5, processes: 2 }
+const V1 = { 'cpuacct/cpuacct.usage': '3000000\n', 'memory/memory.usage_in_bytes': '1000\n', 'memory/memory.stat': 'total_rss 600\ntotal_inactive_file 300\ntotal_swap 64\ntotal_pgfault 7\ntotal_pgmajfault 2\n', 'pids/pids.current': '5\n', 'pids/cgroup.procs': '12\n13\n' }
 const NO_LIMIT_V1 = '9223372036854771712\n'
 
 const cases: readonly [name: string, version: 1 | 2, files: Record<string, string>, usage: object][] = [

@@ -22,7 +22,10 @@ export interface CgroupUsage {
   swap?: SwapUsage
   /** Version 2 counts it, where the kernel was built with it. */
   pressure?: Pressures
+  /** Tasks, which the kernel limits: each thread of a process is one. */
   pids: number
+  /** Of this cgroup itself; undefined: not told. */
+  processes?: number
 }
 export interface SwapUsage { usageBytes: number; availableBytes?: number }
 export interface Pressures { cpu?: PressureStall; memory?: PressureStall; io?: PressureStall }
@@ -45,8 +48,8 @@ export async function readCgroupUsage(path: string, { version, root }: CgroupRoo
 type Read = (controller: string, file: string) => Promise<string>
 
 async function readUnified(read: Read): Promise<CgroupUsage> {
-  const [cpu, usage, stat, limit, swap, swapLimit, pids, ...pressure] = await Promise.all([
-    read('cpu', 'cpu.stat'), read('memory', 'memory.current'), read('memory', 'memory.stat'), read('memory', 'memory.max'), read('memory', 'memory.swap.current'), read('memory', 'memory.swap.max'), read('pids', 'pids.current'),
+  const [cpu, usage, stat, limit, swap, swapLimit, pids, procs, ...pressure] = await Promise.all([
+    read('cpu', 'cpu.stat'), read('memory', 'memory.current'), read('memory', 'memory.stat'), read('memory', 'memory.max'), read('memory', 'memory.swap.current'), read('memory', 'memory.swap.max'), read('pids', 'pids.current'), read('pids', 'cgroup.procs'),
     read('cpu', 'cpu.pressure'), read('memory', 'memory.pressure'), read('io', 'io.pressure'),
   ])
   return {
@@ -54,13 +57,13 @@ async function readUnified(read: Read): Promise<CgroupUsage> {
     ...memoryOf({ usage, limit: limited(limit), stat, names: { inactive: 'inactive_file', rss: 'anon', faults: 'pgfault', majorFaults: 'pgmajfault' } }),
     ...(swap !== '' && { swap: swapOf(number(swap), limited(swapLimit)) }),
     ...pressuresOf(pressure),
-    pids: number(pids),
+    pids: number(pids), ...processesOf(procs),
   }
 }
 
 async function readVersion1(read: Read): Promise<CgroupUsage> {
-  const [cpu, usage, stat, limitText, bothText, pids] = await Promise.all([
-    read('cpuacct', 'cpuacct.usage'), read('memory', 'memory.usage_in_bytes'), read('memory', 'memory.stat'), read('memory', 'memory.limit_in_bytes'), read('memory', 'memory.memsw.limit_in_bytes'), read('pids', 'pids.current'),
+  const [cpu, usage, stat, limitText, bothText, pids, procs] = await Promise.all([
+    read('cpuacct', 'cpuacct.usage'), read('memory', 'memory.usage_in_bytes'), read('memory', 'memory.stat'), read('memory', 'memory.limit_in_bytes'), read('memory', 'memory.memsw.limit_in_bytes'), read('pids', 'pids.current'), read('pids', 'cgroup.procs'),
   ])
   const [limit, both] = [limited(limitText), limited(bothText)]
   // Told to count swap, the kernel has both files; version 1 limits memory and swap together.
@@ -69,9 +72,11 @@ async function readVersion1(read: Read): Promise<CgroupUsage> {
     cpuUsageCoreNanoSeconds: number(cpu),
     ...memoryOf({ usage, limit, stat, names: { inactive: 'total_inactive_file', rss: 'total_rss', faults: 'total_pgfault', majorFaults: 'total_pgmajfault' } }),
     ...(swap && { swap }),
-    pids: number(pids),
+    pids: number(pids), ...processesOf(procs),
   }
 }
+
+const processesOf = (procs: string): { processes?: number } => (procs === '' ? {} : { processes: procs.trimEnd().split('\n').length })
 
 interface MemoryFiles { usage: string; limit: number | undefined; stat: string; names: { inactive: string; rss: string; faults: string; majorFaults: string } }
 

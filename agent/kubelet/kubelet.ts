@@ -159,7 +159,7 @@ export function createKubelet(given: KubeletOptions): Kubelet {
     thresholds: parseThresholds(config), maxPodGraceSeconds: config.evictionMaxPodGraceSeconds, transitionMs: config.evictionTransitionMs, clock, log, tell: aboutNode,
     observe: () => observeSignals({ pressure, runtime, rootDir, memoryBytes: options.hostFacts.memoryBytes, podsMemory: async () => cgroups?.podsMemory(), clock }),
     pods: () => activePods().map((m) => withAllocation(m.pod, m.allocation)),
-    measure: async () => (await stats.measure()).pods,
+    measure: async () => (await stats.measure({ withNetworks: false })).pods,
     freeDisk: () => garbage.freeDisk(),
     onConditions: () => reporter.poke(),
     hasImageFs: async () => (imageFs.isDedicated ??= await hasDedicatedImageFs({ runtime, rootDir })),

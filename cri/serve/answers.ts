@@ -73,7 +73,7 @@ export function sandboxStatsMessage(s: SandboxStatus, { containers, interfaces, 
       cpu: { timestamp, usageCoreNanoSeconds: sum((c) => c.cpuUsageCoreNanoSeconds) },
       memory: { timestamp, workingSetBytes: sum((c) => c.memoryWorkingSetBytes), usageBytes: sum((c) => c.memoryUsageBytes), rssBytes: sum((c) => c.memoryRssBytes) },
       ...(interfaces.length > 0 && { network: networkMessage(interfaces, timestamp) }),
-      process: { timestamp, processCount: sum((c) => c.pids) },
+      process: { timestamp, processCount: sum((c) => c.processes ?? c.pids) },
       containers: containers.map(({ stats, status }) => statsMessage(stats, status, mountpoint)),
     },
   }

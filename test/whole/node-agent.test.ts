@@ -106,6 +106,7 @@ describe('a node agent', { timeout: 300_000 }, () => {
       node: { nodeName: string; swap?: { swapUsageBytes: number }; systemContainers: { name: string; memory: { workingSetBytes: number } }[] }
       pods: { podRef: { name: string }; memory: { workingSetBytes: number }; network?: { name: string; rxBytes: number }; volume: { name: string; usedBytes: number }[] }[]
     }
+    match((await ask('/metrics', ...allowed)).body, /^kubelet_container_log_filesystem_used_bytes\{container="c",namespace="default",pod="sized",uid="[-0-9a-f]+"\} \d+$/m)
     const sized = summary.pods.find((p) => p.podRef.name === 'sized')
     deepStrictEqual([summary.node.nodeName, (sized?.memory.workingSetBytes ?? 0) > 0, sized?.network?.name, sized?.volume.map((v) => [/^kube-api-access-/.test(v.name), v.usedBytes > 0])], ['h1', true, 'eth0', [[true, true]]])
     deepStrictEqual([(summary.node.swap?.swapUsageBytes ?? -1) >= 0, summary.node.systemContainers.filter((s) => s.memory.workingSetBytes > 0).map((s) => s.name)], [true, ['kubelet', 'pods']])

@@ -1,7 +1,7 @@
 /** The Prometheus text format, and the kubelet's pages of it under upstream's names. Pure. */
 import type { MetricDescriptor, PodSandboxMetrics } from '#cri/index.ts'
 import type { HostFacts } from '../node/host-facts.ts'
-import { podTotals, type ContainerSample, type FsSample, type NodeSample, type PodSample, type UsageSample } from './summary.ts'
+import { podTotals, processesOf, type ContainerSample, type FsSample, type NodeSample, type PodSample, type UsageSample } from './summary.ts'
 
 /** `suffix`: of the family's name, for the parts of a histogram. */
 export interface MetricSample { suffix?: string; labels?: Readonly<Record<string, string>>; value: number; atMs?: number }
@@ -86,7 +86,7 @@ export function cadvisorMetrics({ node, pods, machine, counted }: CadvisorInput)
     family('container_network_receive_errors_total', 'counter', 'Cumulative count of errors encountered while receiving', net((i) => i.rxErrors)),
     family('container_network_transmit_bytes_total', 'counter', 'Cumulative count of bytes transmitted', net((i) => i.txBytes)),
     family('container_network_transmit_errors_total', 'counter', 'Cumulative count of errors encountered while transmitting', net((i) => i.txErrors)),
-    family('container_processes', 'gauge', 'Number of processes running inside the container.', of((c) => c.pids)),
+    family('container_processes', 'gauge', 'Number of processes running inside the container.', of(processesOf)),
     family('container_start_time_seconds', 'gauge', 'Start time of the container since unix epoch in seconds.', [root(node.bootedAtMs / 1000), ...of((c) => c.startedAtMs / 1000)]),
     family('container_scrape_error', 'gauge', '1 if there was an error while getting container metrics, 0 otherwise', [{ value: 0 }]),
     ofMachine('cpu_cores', 'Number of logical CPU cores.', machine.cpuCount),
@@ -113,6 +113,11 @@ function countedFamilies({ descriptors, pods }: CadvisorInput['counted']): Metri
     if (!type) return []
     return [{ name, help, type, samples: found.map(({ value, atMs, labelValues }) => ({ value, ...(atMs > 0 && { atMs }), labels: Object.fromEntries(labelKeys.map((key, i) => [key, labelValues[i] ?? ''])) })) }]
   })
+}
+
+/** Of `/metrics`. */
+export function logMetrics(logs: readonly { uid: string; namespace: string; pod: string; container: string; bytes: number }[]): string {
+  return metricsText([{ name: 'kubelet_container_log_filesystem_used_bytes', help: '[ALPHA] Bytes used by the container\'s logs on the filesystem.', type: 'gauge', samples: logs.map(({ bytes, ...labels }) => ({ labels, value: bytes })) }])
 }
 
 /** Of `/metrics`: how full the volumes of claims are. */

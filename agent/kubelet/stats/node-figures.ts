@@ -8,7 +8,7 @@ import { goDuration } from '../image-puller.ts'
 import type { HostFacts } from '../node/host-facts.ts'
 import { CRITICAL_PRIORITY, totalSeconds } from '../shutdown/periods.ts'
 import type { HealthCheck, NodeFigures } from '../streams.ts'
-import { cadvisorMetrics, metricsText, probeMetrics, resourceMetrics, volumeMetrics, type MetricFamily, type ProbeCount } from './metrics-text.ts'
+import { cadvisorMetrics, logMetrics, metricsText, probeMetrics, resourceMetrics, volumeMetrics, type MetricFamily, type ProbeCount } from './metrics-text.ts'
 import type { StatsSource } from './stats-source.ts'
 import { summaryOf } from './summary.ts'
 
@@ -36,10 +36,10 @@ export function createNodeFigures(deps: NodeFiguresDeps): NodeFigures {
     },
     async metrics(page) {
       switch (page) {
-        case 'kubelet': return (await kubeletMetrics(deps)) + volumeMetrics(await stats.claimedVolumes())
+        case 'kubelet': return (await kubeletMetrics(deps)) + logMetrics(await stats.logs()) + volumeMetrics(await stats.claimedVolumes())
         case 'probes': return metricsText([processStart()]) + metricsText(deps.probeDurations()) + probeMetrics(deps.probes())
         case 'cadvisor': {
-          const [measured, descriptors, pods] = await Promise.all([stats.measure(), runtime.listMetricDescriptors(), runtime.listPodSandboxMetrics()])
+          const [measured, descriptors, pods] = await Promise.all([stats.measure({ withNetworks: false }), runtime.listMetricDescriptors(), runtime.listPodSandboxMetrics()])
           return cadvisorMetrics({ ...measured, machine: facts, counted: { descriptors, pods } })
         }
         case 'resource':

@@ -19,12 +19,15 @@ import type { ContainerSample, FsSample, NodeSample, PodSample, SystemSample, Us
 export interface Measured { node: NodeSample; pods: PodSample[] }
 
 export interface StatsSource {
-  /** `onlyCpuAndMemory`: no disk is looked at. */
-  measure(options?: { onlyCpuAndMemory?: boolean }): Promise<Measured>
+  /** `onlyCpuAndMemory`: no disk is looked at. `withNetworks` false: nor is any pod's network, which another runtime takes its time for. */
+  measure(options?: { onlyCpuAndMemory?: boolean; withNetworks?: boolean }): Promise<Measured>
   /** Of claims, each once. */
   claimedVolumes(): Promise<ClaimedSample[]>
+  /** Of running containers. */
+  logs(): Promise<LogSample[]>
 }
 
+export interface LogSample { uid: string; namespace: string; pod: string; container: string; bytes: number }
 export interface ClaimedSample { namespace: string; claim: string; fs: FsSample }
 
 export interface StatsDeps {
@@ -113,7 +116,7 @@ export function createStatsSource(deps: StatsDeps): StatsSource {
   const containerOf = async (s: ContainerStats, c: ContainerStatus, onlyCpuAndMemory: boolean): Promise<ContainerSample> => {
     const logs = onlyCpuAndMemory ? { bytes: 0, inodes: 0 } : await usageOf(dirname(c.logPath))
     return {
-      name: c.labels[CONTAINER_NAME_LABEL] ?? c.metadata.name, id: c.id, image: c.imageRef, startedAtMs: c.startedAtMs, pids: s.pids, ...sampleOf(c.id, s, s.atMs),
+      name: c.labels[CONTAINER_NAME_LABEL] ?? c.metadata.name, id: c.id, image: c.imageRef, startedAtMs: c.startedAtMs, pids: s.pids, ...(s.processes !== undefined && { processes: s.processes }), ...sampleOf(c.id, s, s.atMs),
       rootfsUsedBytes: s.writableLayerUsedBytes, ...(s.writableLayerInodesUsed !== undefined && { rootfsInodesUsed: s.writableLayerInodesUsed }), logsUsedBytes: logs.bytes, logsInodesUsed: logs.inodes,
     }
   }
@@ -157,7 +160,16 @@ export function createStatsSource(deps: StatsDeps): StatsSource {
       }
       return [...found.values()]
     },
-    async measure({ onlyCpuAndMemory = false } = {}) {
+    async logs() {
+      const pods = new Map(deps.pods().map((pod) => [pod.metadata.uid, pod.metadata]))
+      const out: LogSample[] = []
+      for (const c of await runtime.listContainers({ state: 'running' })) {
+        const pod = pods.get(c.labels[POD_UID_LABEL] ?? '')
+        if (pod) out.push({ uid: pod.uid, namespace: pod.namespace ?? '', pod: pod.name, container: c.labels[CONTAINER_NAME_LABEL] ?? c.metadata.name, bytes: (await usageOf(dirname(c.logPath))).bytes })
+      }
+      return out
+    },
+    async measure({ onlyCpuAndMemory = false, withNetworks = !onlyCpuAndMemory } = {}) {
       const [stats, containers] = await Promise.all([runtime.listContainerStats(), runtime.listContainers({ state: 'running' })])
       const byId = new Map(containers.map((c) => [c.id, c]))
       const samples = new Map<string, ContainerSample[]>()
@@ -168,7 +180,7 @@ export function createStatsSource(deps: StatsDeps): StatsSource {
         samples.set(uid, [...(samples.get(uid) ?? []), await containerOf(s, c, onlyCpuAndMemory)])
       }
       const measured = await node()
-      const interfaces = onlyCpuAndMemory ? new Map<string, readonly InterfaceUsage[]>() : await networks()
+      const interfaces = withNetworks ? await networks() : new Map<string, readonly InterfaceUsage[]>()
       const pods: PodSample[] = []
       for (const pod of deps.pods()) {
         const { name, namespace = '', uid } = pod.metadata

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { KUBELET_DEFAULTS } from '../config.ts'
 import { periodsOf } from '../shutdown/periods.ts'
 import { ownUsage, parseFaults, parseInterfaces, parseMemory, parseStat, parseSwap, readFs, readHostUsage } from './host-usage.ts'
-import { cadvisorMetrics, metricsText, probeMetrics, resourceMetrics } from './metrics-text.ts'
+import { cadvisorMetrics, logMetrics, metricsText, probeMetrics, resourceMetrics } from './metrics-text.ts'
 import { kubeletConfiguration } from './node-figures.ts'
 import { createCpuRates } from './rates.ts'
 import { ephemeralBytes, podTotals, summaryOf, type ContainerSample, type NodeSample, type PodSample } from './summary.ts'
@@ -59,6 +59,8 @@ test('swap, pressure, page faults and what is left of a limit are told of whom t
     cpu: { time, usageNanoCores: 7, usageCoreNanoSeconds: 1 }, swap: { time, swapAvailableBytes: 6, swapUsageBytes: 4 }, memory: { time, usageBytes: 300, workingSetBytes: 200, rssBytes: 100, pageFaults: 9, majorPageFaults: 2 }, 'ephemeral-storage': { inodesUsed: 12 },
   })
   assert.deepStrictEqual(told(true).pods.map((each) => each['containers']), [[{ name: 'a', startTime, cpu: shown.cpu, memory: shown.memory, swap: shown.swap }]])
+  const busy = summaryOf(node, [{ ...pod, containers: [container('a', { pids: 40, processes: 3 }), container('b')] }]) as { pods: Record<string, unknown>[] }
+  assert.deepStrictEqual(busy.pods[0]?.['process_stats'], { process_count: 5 }, 'threads are no processes')
   const own = summaryOf(node, [{ ...pod, own: { path: '/p', ...counted }, interfaces: node.interfaces }]) as { pods: Record<string, unknown>[] }
   assert.partialDeepStrictEqual(own.pods[0], { ...shown, network: { time, name: 'eth0', rxBytes: 1, interfaces: [{ name: 'eth0', rxBytes: 1, rxErrors: 0, txBytes: 2, txErrors: 0 }] } })
 })
@@ -94,6 +96,7 @@ test('/metrics/resource is what metrics-server reads', () => {
 test('labels are escaped, and families without samples left out', () => {
   assert.match(metricsText([{ name: 'a', help: 'h', type: 'gauge', samples: [{ value: Infinity }] }]), /^a \+Inf$/m)
   assert.equal(metricsText([{ name: 'a', help: 'h', type: 'gauge', samples: [{ labels: { z: 'x"\\\n', a: '1' }, value: 1 }] }, { name: 'b', help: 'h', type: 'gauge', samples: [] }]), '# HELP a h\n# TYPE a gauge\na{a="1",z="x\\"\\\\\\n"} 1\n')
+  assert.match(logMetrics([{ uid: 'u', namespace: 'n', pod: 'p', container: 'c', bytes: 7 }]), /^kubelet_container_log_filesystem_used_bytes\{container="c",namespace="n",pod="p",uid="u"\} 7$/m)
   assert.match(probeMetrics([{ namespace: 'n', pod: 'p', podUid: 'u', container: 'c', kind: 'liveness', result: 'failed', count: 3 }]), /^prober_probe_total\{container="c",namespace="n",pod="p",pod_uid="u",probe_type="Liveness",result="failed"\} 3$/m)
 })
 

@@ -17,7 +17,10 @@ export interface ContainerSample extends UsageSample {
   rootfsInodesUsed?: number
   logsUsedBytes: number
   logsInodesUsed?: number
+  /** Tasks. */
   pids: number
+  /** Undefined: the runtime does not tell. */
+  processes?: number
   image: string
   id: string
 }
@@ -94,10 +97,13 @@ function podStats(pod: PodSample, { fs, imageFs }: NodeSample, onlyCpuAndMemory:
       ...network(pod.interfaces ?? [], total?.cpu.atMs ?? fs.atMs),
       ...(pod.volumes.length > 0 && { volume: pod.volumes.map((v) => ({ ...fsStats(v.fs ?? fs, v.usedBytes, v.inodesUsed), name: v.name, ...(v.claim !== undefined && { pvcRef: { name: v.claim, namespace: pod.namespace } }) })) }),
       'ephemeral-storage': fsStats(fs, ephemeralBytes(pod), ephemeralInodes(pod)),
-      process_stats: { process_count: pod.containers.reduce((sum, c) => sum + c.pids, 0) },
+      process_stats: { process_count: pod.containers.reduce((sum, c) => sum + processesOf(c), 0) },
     }),
   }
 }
+
+/** Its tasks where nobody tells of processes. */
+export const processesOf = ({ processes, pids }: ContainerSample): number => processes ?? pids
 
 /** What counts against limits of ephemeral storage: writable layers, logs, and volumes on the node's disk. */
 export function ephemeralBytes(pod: PodSample): number {

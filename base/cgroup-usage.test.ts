@@ -24,18 +24,18 @@ const V1 = { 'cpuacct/cpuacct.usage': '3000000\n', 'memory/memory.usage_in_bytes
 const NO_LIMIT_V1 = '9223372036854771712\n'
 
 const cases: readonly [name: string, version: 1 | 2, files: Record<string, string>, usage: object][] = [
-  ['version 2 without swap in the kernel', 2, { ...V2, 'memory/memory.max': 'max\n' }, USED_V2],
+  ['version 2 without swap in the kernel: none is used', 2, { ...V2, 'memory/memory.max': 'max\n' }, { ...USED_V2, swap: { usageBytes: 0 } }],
   ['version 2 with limits: what is left of them', 2, { ...V2, 'memory/memory.max': '1500\n', 'memory/memory.swap.current': '64\n', 'memory/memory.swap.max': '100\n' }, { ...USED_V2, memoryAvailableBytes: 800, swap: { usageBytes: 64, availableBytes: 36 } }],
   ['version 2, swap without a limit', 2, { ...V2, 'memory/memory.swap.current': '64\n', 'memory/memory.swap.max': 'max\n' }, { ...USED_V2, swap: { usageBytes: 64 } }],
   ['version 2, no swap allowed, and a limit that was lowered below what is used', 2, { ...V2, 'memory/memory.max': '500\n', 'memory/memory.swap.current': '0\n', 'memory/memory.swap.max': '0\n' }, { ...USED_V2, memoryAvailableBytes: 0, swap: { usageBytes: 0, availableBytes: 0 } }],
   ['version 2 with pressure; an old kernel tells of CPU only how long some waited', 2, { ...V2, 'cpu/cpu.pressure': 'some avg10=1.50 avg60=0.25 avg300=0.00 total=2500\n', 'io/io.pressure': 'some avg10=0.00 avg60=0.00 avg300=0.00 total=4\nfull avg10=0.00 avg60=0.00 avg300=9.00 total=3\n' }, {
-    ...USED_V2,
+    ...USED_V2, swap: { usageBytes: 0 },
     pressure: {
       cpu: { full: { total: 0, avg10: 0, avg60: 0, avg300: 0 }, some: { total: 2_500, avg10: 1.5, avg60: 0.25, avg300: 0 } },
       io: { full: { total: 3, avg10: 0, avg60: 0, avg300: 9 }, some: { total: 4, avg10: 0, avg60: 0, avg300: 0 } },
     },
   }],
-  ['version 1 of a kernel that does not count swap', 1, { ...V1, 'memory/memory.limit_in_bytes': NO_LIMIT_V1 }, USED_V2],
+  ['version 1 of a kernel that does not count swap: none is used', 1, { ...V1, 'memory/memory.stat': V1['memory/memory.stat'].replace('total_swap 64\n', ''), 'memory/memory.limit_in_bytes': NO_LIMIT_V1 }, { ...USED_V2, swap: { usageBytes: 0 } }],
   ['version 1, the largest number is no limit', 1, { ...V1, 'memory/memory.limit_in_bytes': NO_LIMIT_V1, 'memory/memory.memsw.limit_in_bytes': NO_LIMIT_V1 }, { ...USED_V2, swap: { usageBytes: 64 } }],
   ['version 1 limits memory and swap together: what is above the limit of memory is swap', 1, { ...V1, 'memory/memory.limit_in_bytes': '1500\n', 'memory/memory.memsw.limit_in_bytes': '1600\n' }, { ...USED_V2, memoryAvailableBytes: 800, swap: { usageBytes: 64, availableBytes: 36 } }],
   ['a cgroup that is gone', 2, {}, { cpuUsageCoreNanoSeconds: 0, memoryUsageBytes: 0, memoryWorkingSetBytes: 0, memoryRssBytes: 0, pids: 0 }],

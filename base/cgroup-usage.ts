@@ -18,7 +18,7 @@ export interface CgroupUsage {
   memoryAvailableBytes?: number
   pageFaults?: number
   majorPageFaults?: number
-  /** Undefined: not counted here. `availableBytes` undefined: no limit. */
+  /** Undefined: memory is not counted here. As cAdvisor says it, none is used where the kernel does not count it. `availableBytes` undefined: no limit. */
   swap?: SwapUsage
   /** Version 2 counts it, where the kernel was built with it. */
   pressure?: Pressures
@@ -55,7 +55,7 @@ async function readUnified(read: Read): Promise<CgroupUsage> {
   return {
     cpuUsageCoreNanoSeconds: field(cpu, 'usage_usec') * 1000,
     ...memoryOf({ usage, limit: limited(limit), stat, names: { inactive: 'inactive_file', rss: 'anon', faults: 'pgfault', majorFaults: 'pgmajfault' } }),
-    ...(swap !== '' && { swap: swapOf(number(swap), limited(swapLimit)) }),
+    ...(stat !== '' && { swap: swapOf(number(swap), limited(swapLimit)) }),
     ...pressuresOf(pressure),
     pids: number(pids), ...processesOf(procs),
   }
@@ -66,12 +66,12 @@ async function readVersion1(read: Read): Promise<CgroupUsage> {
     read('cpuacct', 'cpuacct.usage'), read('memory', 'memory.usage_in_bytes'), read('memory', 'memory.stat'), read('memory', 'memory.limit_in_bytes'), read('memory', 'memory.memsw.limit_in_bytes'), read('pids', 'pids.current'), read('pids', 'cgroup.procs'),
   ])
   const [limit, both] = [limited(limitText), limited(bothText)]
-  // Told to count swap, the kernel has both files; version 1 limits memory and swap together.
-  const swap = bothText === '' ? undefined : swapOf(field(stat, 'total_swap'), both === undefined ? undefined : both - (limit ?? both))
+  // Version 1 limits memory and swap together.
+  const swapLimit = both === undefined ? undefined : both - (limit ?? both)
   return {
     cpuUsageCoreNanoSeconds: number(cpu),
     ...memoryOf({ usage, limit, stat, names: { inactive: 'total_inactive_file', rss: 'total_rss', faults: 'total_pgfault', majorFaults: 'total_pgmajfault' } }),
-    ...(swap && { swap }),
+    ...(stat !== '' && { swap: swapOf(field(stat, 'total_swap'), swapLimit) }),
     pids: number(pids), ...processesOf(procs),
   }
 }

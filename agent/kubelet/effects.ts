@@ -97,12 +97,14 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
 
   const secretsFor = async (): Promise<Secret[]> => {
     const found: Secret[] = []
+    const missing: string[] = []
     for (const { name } of pod.spec?.imagePullSecrets ?? []) {
       if (!name) continue
       const secret = await deps.objects.secret(uid, namespace, name)
       if (secret) found.push(secret)
-      else podEvent('Warning', 'FailedToRetrieveImagePullSecret', `Unable to retrieve some image pull secrets (${name}); attempting to pull the image may not succeed.`)
+      else missing.push(name)
     }
+    if (missing.length > 0) podEvent('Warning', 'FailedToRetrieveImagePullSecret', `Unable to retrieve some image pull secrets (${missing.join(', ')}); attempting to pull the image may not succeed.`)
     return found
   }
 
@@ -273,7 +275,10 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
         await linkLog(container.name, action.attempt, id)
       } catch (error) {
         if (!signal.aborted && error instanceof StartError) {
-          event('Warning', 'Failed', error.reason.startsWith('ErrImage') || error.reason === 'InvalidImageName' || error.reason === 'ImageInspectError' ? `Error: ${error.reason}` : `Error: ${error.message}`)
+          const isAboutImage = error.reason.startsWith('ErrImage') || error.reason === 'InvalidImageName' || error.reason === 'ImageInspectError'
+          // By its name: the next attempt fails with the same words.
+          const what = isAboutImage ? error.reason : id === undefined ? error.message : error.message.replaceAll(id, container.name)
+          event('Warning', 'Failed', `Error: ${what}`)
         }
         throw error
       }

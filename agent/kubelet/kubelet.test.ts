@@ -274,6 +274,18 @@ test('a failing liveness probe restarts its container only; the startup probe ho
   assert.ok(messages.includes('Killing: Container app failed liveness probe, will be restarted'))
 })
 
+test('pull secrets that are missing are told of together, a container that does not start by its name: each attempt in the same words', async (t) => {
+  const w = await startNodeWorld(t)
+  w.runtime.control.addImage('broken:1', { program: { startError: 'no such file' } })
+  w.create(pod('broken', { imagePullSecrets: [{ name: 'one' }, {}, { name: 'two' }], containers: [{ name: 'app', image: 'broken:1', imagePullPolicy: 'IfNotPresent' }] }))
+  await w.until('tried twice', () => (state(w, 'broken')?.restartCount ?? 0) > 0)
+  assert.deepStrictEqual([...new Set(w.events.filter((e) => e.type === 'Warning').map((e) => `${e.about} ${e.reason}: ${e.message}`))].slice(0, 2), [
+    'broken FailedToRetrieveImagePullSecret: Unable to retrieve some image pull secrets (one, two); attempting to pull the image may not succeed.',
+    'spec.containers{app} Failed: Error: failed to start container "app": no such file',
+  ])
+  assert.equal(new Set(w.events.filter((e) => e.reason === 'Failed').map((e) => e.message)).size, 1)
+})
+
 test('an ephemeral container that is to look into another says so when there is none', async (t) => {
   const w = await startNodeWorld(t)
   w.create(pod('debugged', { ephemeralContainers: [{ name: 'debug', image: 'busybox:1', imagePullPolicy: 'IfNotPresent', targetContainerName: 'gone' }, { name: 'other', image: 'busybox:1', imagePullPolicy: 'IfNotPresent', targetContainerName: 'app' }] }))

@@ -255,7 +255,7 @@ export function createMemoryRuntime(options: MemoryRuntimeOptions): MemoryRuntim
       if (c.program.startError !== undefined) {
         exitContainer(c, 128, 'StartError')
         c.status.message = c.program.startError
-        throw new CodedError('CRI_FAILED', c.program.startError)
+        throw new CodedError('CRI_FAILED', `failed to start container "${id}": ${c.program.startError}`)
       }
       if (options.writeLogs !== false) {
         mkdirSync(dirname(c.status.logPath), { recursive: true })

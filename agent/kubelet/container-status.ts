@@ -69,7 +69,7 @@ function containerStatus(input: StatusInput, c: SpecContainer): ContainerStatus 
     imageID: current.imageDigestRef,
     containerID: containerId(view, current),
     ready: done || (replaced && before?.ready === true) || (c.type !== 'init' && isProbed && state.running !== undefined && isReady(view, spec, current)),
-    ...(isProbed && { started: c.type !== 'init' && (replaced ? before?.started === true : state.running !== undefined && isStarted(view, spec, current)) }),
+    ...(isProbed && { started: replaced ? before?.started === true : state.running !== undefined && isStarted(view, spec, current) }),
     restartCount: current.restartCount,
     ...(current.user && { user: { linux: current.user } }),
     state,

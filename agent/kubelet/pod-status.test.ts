@@ -41,6 +41,7 @@ const table: [string, unknown, unknown][] = [
   ['a deleted pod ends Failed or Succeeded by its codes', [phase({ pod: aPod({}, { deletionTimestamp: 'x' }), containers: [exited('app', 137)], ...gone }), phase({ pod: aPod({}, { deletionTimestamp: 'x' }), containers: [exited('app', 0)], ...gone })], ['Failed', 'Succeeded']],
 
   ['waiting is ContainerCreating, with init containers PodInitializing', [state({})?.state, state({ pod: aPod({ initContainers: [aContainer('i')] }) })?.state], [{ waiting: { reason: 'ContainerCreating' } }, { waiting: { reason: 'PodInitializing' } }]],
+  ['an init container has started while it runs, and is ready once it has ended well', [running('i'), exited('i', 0), exited('i', 1)].map((c) => status({ pod: aPod({ initContainers: [aContainer('i')] }), containers: [c] }).initContainerStatuses?.map((s) => [s.started, s.ready])), [[[true, false]], [[false, true]], [[false, false]]]],
   ['a failed start says why', state(startFailed('CreateContainerConfigError', 'secret "x" not found'))?.state, { waiting: { reason: 'CreateContainerConfigError', message: 'secret "x" not found' } }],
   ['a failed pull is ErrImagePull at first', state(startFailed('ErrImagePull', 'no'))?.state, { waiting: { reason: 'ErrImagePull', message: 'no' } }],
   ['then ImagePullBackOff', state(startFailed('ErrImagePull', 'no'), NOW + 3_000)?.state, { waiting: { reason: 'ImagePullBackOff', message: 'Back-off pulling image "busybox:1": ErrImagePull: no' } }],

@@ -4,7 +4,7 @@ import type { DecideContext } from '#base/reconcile/action.ts'
 import { containerHash } from './labels.ts'
 import { LOST_REASON, podText, PULL_ERROR_SHOWN_MS } from './messages.ts'
 import { actualRequirements } from './resize.ts'
-import { nextRestart, restartsAfter } from './restart.ts'
+import { nextRestart, startsAgain } from './restart.ts'
 import { RESTARTING_ALL, RESTARTING_ALL_MESSAGE } from './restart-all.ts'
 import { time } from './time.ts'
 import { appContainers, isOutdated, isReady, isStarted, isStarting, newest, type ContainerView, type LaneFailure, type PodView, type SpecContainer } from './view.ts'
@@ -83,7 +83,7 @@ const REPLACED_SHOWN_MS = 1_000
 /** 0: it is not one that another is to take the place of, or that other one cannot start. */
 function replacedUntilMs({ view, ending }: Pick<StatusInput, 'view' | 'ending'>, { spec, type }: SpecContainer, current: ContainerView): number {
   if (ending || type === 'ephemeral' || type === 'init' || current.state !== 'exited' || current.hash === '' || current.hash === containerHash(spec)) return 0
-  if (!restartsAfter(view.pod, spec, type, current.exitCode)) return 0
+  if (!startsAgain(view, spec, type, current)) return 0
   const failure = view.failures.get(`start:${spec.name}`)
   return failure && failure.atMs >= current.finishedAtMs ? 0 : current.finishedAtMs + REPLACED_SHOWN_MS
 }
@@ -114,7 +114,7 @@ function stateOf(input: StatusInput, c: SpecContainer, current: ContainerView): 
   const startFailure = view.failures.get(`start:${c.spec.name}`)
   if (!input.ending && isOutdated(view, current)) return startFailure ? waiting(input, c, startFailure) : { waiting: { reason: RESTARTING_ALL, message: RESTARTING_ALL_MESSAGE } }
   const ended: ContainerState = { terminated: terminated(view, current) }
-  if (input.ending || !restartsAfter(view.pod, c.spec, c.type, current.exitCode)) return ended
+  if (input.ending || !startsAgain(view, c.spec, c.type, current)) return ended
   if (isStarting(view, c.spec.name)) return ended
   if (nextRestart(current, c.spec).notBeforeMs > ctx.nowMs) {
     return { waiting: { reason: 'CrashLoopBackOff', message: `back-off ${duration(current.backoffSeconds)} restarting failed container=${c.spec.name} pod=${podText(view)}` } }

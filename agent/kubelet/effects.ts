@@ -22,6 +22,7 @@ import { hostsFile } from './hosts-file.ts'
 import type { ContainerEvent, ImagePuller } from './image-puller.ts'
 import type { ObjectSource } from './objects.ts'
 import { linkContainerLog } from './logs/container-links.ts'
+import { removeLogs } from './logs/remove-logs.ts'
 import type { PodAction } from './pod-action.ts'
 import { DEADLINE_MESSAGE, killMessage } from './messages.ts'
 import { dnsProblems, podNames } from './pod-dns.ts'
@@ -32,6 +33,7 @@ import { allocationOf, resizeMessage } from './resize.ts'
 import { applyResize } from './apply-resize.ts'
 import { isStaticPod } from './static/manifest.ts'
 import { StartError } from './start-error.ts'
+import { isReplaced, mayRestart } from './restart.ts'
 import { statusPatch } from './status-patch.ts'
 import { GRACE_SECONDS_MIN, restartGraceSeconds } from './termination.ts'
 import type { UserRanges } from './user-ranges.ts'
@@ -82,6 +84,8 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
   const { pod } = view
   const { uid, namespace = '', name: podName } = pod.metadata
   const podEvent = (type: 'Normal' | 'Warning', reason: string, message: string) => deps.events.event(asReference(pod), type, reason, message)
+
+  const containerOf = (name: string) => allContainers(pod).find((c) => c.spec.name === name)
 
   const onFallback = (host: string): void => podEvent('Warning', 'LifecycleHTTPFallback', `request to HTTPS lifecycle hook ${host} got HTTP response, retry with HTTP succeeded`)
 
@@ -251,7 +255,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
     },
 
     async startContainer(action, signal) {
-      const spec = allContainers(pod).find((c) => c.spec.name === action.name)
+      const spec = containerOf(action.name)
       if (!spec) return
       const container = spec.spec
       const event: ContainerEvent = (type, reason, message) => deps.events.event(asReference(pod, fieldPath(action.type, container.name)), type, reason, message)
@@ -309,6 +313,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
     },
 
     async killContainer(action, signal) {
+      if (isReplaced(pod, containerOf(action.name)?.spec, action.because)) memory.replacing.add(action.id)
       const grace = action.begun ? action.graceSeconds : await beginStop(action, signal)
       // Cut short: the next pass kills with less grace.
       if (signal.aborted) return
@@ -357,7 +362,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
     },
 
     reportBackOff({ name, of, mark, message }) {
-      const type = allContainers(pod).find((c) => c.spec.name === name)?.type ?? 'app'
+      const type = containerOf(name)?.type ?? 'app'
       const about = asReference(pod, fieldPath(type, name))
       deps.events.event(about, of === 'pull' ? 'Normal' : 'Warning', 'BackOff', message)
       if (of === 'pull') deps.events.event(about, 'Warning', 'Failed', 'Error: ImagePullBackOff')
@@ -437,9 +442,9 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
 
   /** The Event and the preStop hook; what is left of the grace after it. */
   async function beginStop(action: Pick<Extract<PodAction, { kind: 'killContainer' }>, 'id' | 'name' | 'graceSeconds' | 'because' | 'preStop'>, signal: AbortSignal): Promise<number> {
-    const spec = allContainers(pod).find((c) => c.spec.name === action.name)
+    const spec = containerOf(action.name)
     const event: ContainerEvent = (type, reason, message) => deps.events.event(asReference(pod, fieldPath(spec?.type ?? 'app', action.name)), type, reason, message)
-    event('Normal', 'Killing', killMessage(action.name, action.because, { isSidecar: spec?.type === 'sidecar', isStartedAgain: (spec?.spec.restartPolicy ?? pod.spec?.restartPolicy) !== 'Never' }))
+    event('Normal', 'Killing', killMessage(action.name, action.because, { isSidecar: spec?.type === 'sidecar', isStartedAgain: mayRestart(pod, spec?.spec) }))
     const preStop = action.preStop ? spec?.spec.lifecycle?.preStop : undefined
     if (!spec || !preStop || action.graceSeconds <= 0) return action.graceSeconds
     const startedMs = clock.monotonicMs()
@@ -484,16 +489,4 @@ export function fieldPath(type: string, name: string): string {
 export function asReference(pod: Stored<Pod>, path?: string): ObjectReference {
   const { name, namespace, uid, resourceVersion } = pod.metadata
   return { apiVersion: 'v1', kind: 'Pod', name, uid, resourceVersion, ...(namespace !== undefined && { namespace }), ...(path !== undefined && { fieldPath: path }) }
-}
-
-/** A log and what rotation made of it: `0.log`, `0.log.20261121-031500`, `….gz`. */
-async function removeLogs(logPath: string): Promise<void> {
-  const { readdir } = await import('node:fs/promises')
-  const dir = dirname(logPath)
-  const base = logPath.slice(dir.length + 1)
-  try {
-    for (const name of await readdir(dir)) if (name === base || name.startsWith(`${base}.`)) await rm(join(dir, name), { force: true })
-  } catch (error) {
-    if (!hasCode(error, 'ENOENT')) throw error
-  }
 }

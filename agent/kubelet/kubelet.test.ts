@@ -286,6 +286,23 @@ test('pull secrets that are missing are told of together, a container that does 
   assert.equal(new Set(w.events.filter((e) => e.reason === 'Failed').map((e) => e.message)).size, 1)
 })
 
+test('a container that is stopped to be started again is, whatever its policy makes of its end', async (t) => {
+  const w = await startNodeWorld(t)
+  // It ends well when it is told to.
+  const program = { onTerm: { afterMs: 10, exitCode: 0 }, exec: () => ({ exitCode: 1 }) }
+  for (const image of ['gentle:1', 'gentle:2']) w.runtime.control.addImage(image, { program })
+  const container = (image: string) => ({ name: 'app', image, imagePullPolicy: 'IfNotPresent' })
+  w.create(pod('probed', { restartPolicy: 'OnFailure', containers: [{ ...container('gentle:1'), livenessProbe: { exec: { command: ['x'] }, periodSeconds: 1, failureThreshold: 1 } }] }))
+  w.create(pod('given-up', { restartPolicy: 'Never', containers: [{ ...container('gentle:1'), livenessProbe: { exec: { command: ['x'] }, periodSeconds: 1, failureThreshold: 1 } }] }))
+  w.create(pod('updated', { restartPolicy: 'Never', containers: [container('gentle:1')] }))
+  await w.until('it runs, the others were probed', () => w.pod('updated')?.status?.phase === 'Running' && state(w, 'probed')?.restartCount === 1 && w.pod('given-up')?.status?.phase === 'Succeeded')
+  const { metadata, spec, status } = w.pod('updated') ?? {}
+  w.api.put(PODS, { metadata: { ...metadata, generation: 2 }, spec: { ...spec, containers: [container('gentle:2')] }, status } as never)
+  await w.until('it runs the other image', () => state(w, 'updated')?.restartCount === 1 && state(w, 'updated')?.state?.running !== undefined)
+  assert.deepStrictEqual([state(w, 'updated')?.image, w.pod('updated')?.status?.phase, w.pod('probed')?.status?.phase], ['docker.io/library/gentle:2', 'Running', 'Running'])
+  assert.deepStrictEqual([...new Set(w.events.filter((e) => e.reason === 'Killing').map((e) => e.message))].toSorted(), ['Container app definition changed, will be restarted', 'Container app failed liveness probe', 'Container app failed liveness probe, will be restarted'])
+})
+
 test('an ephemeral container that is to look into another says so when there is none', async (t) => {
   const w = await startNodeWorld(t)
   w.create(pod('debugged', { ephemeralContainers: [{ name: 'debug', image: 'busybox:1', imagePullPolicy: 'IfNotPresent', targetContainerName: 'gone' }, { name: 'other', image: 'busybox:1', imagePullPolicy: 'IfNotPresent', targetContainerName: 'app' }] }))

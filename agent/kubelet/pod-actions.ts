@@ -11,7 +11,7 @@ import { LOST_REASON, podText, PULL_ERROR_SHOWN_MS } from './messages.ts'
 import { podStatus } from './pod-status.ts'
 import { sameStatus } from './status-patch.ts'
 import { containerResizes, resizeMessage } from './resize.ts'
-import { nextRestart, restartsAfter } from './restart.ts'
+import { nextRestart, startsAgain } from './restart.ts'
 import { endsRound } from './restart-all.ts'
 import { deadlineOf, GRACE_SECONDS_MIN, podEnd, remainingGraceSeconds, restartGraceSeconds, type PodEnd } from './termination.ts'
 import {
@@ -108,7 +108,7 @@ function sandboxActions(plan: Plan): void {
   const { view } = plan
   const wanted = appContainers(view.pod).some(({ spec, type }) => {
     const c = newest(view, spec.name)
-    return !c || c.state !== 'exited' || isOutdated(view, c) || restartsAfter(view.pod, spec, type, c.exitCode)
+    return !c || c.state !== 'exited' || isOutdated(view, c) || startsAgain(view, spec, type, c)
   })
   if (!wanted) return
   const running = view.containers.filter((c) => c.state === 'running' || c.state === 'unknown')
@@ -174,7 +174,7 @@ function appActions(plan: Plan, sandboxId: string): void {
     const found = newest(view, c.spec.name)
     if (found?.state === 'running' && found.sandboxId === sandboxId) continue
     if (found && !isOutdated(view, found) && endsRound(c.spec, found)) continue
-    if (found?.state === 'exited' && !isOutdated(view, found) && !restartsAfter(view.pod, c.spec, 'app', found.exitCode)) continue
+    if (found?.state === 'exited' && !isOutdated(view, found) && !startsAgain(view, c.spec, 'app', found)) continue
     if (start(plan, c, sandboxId)) return
   }
 }
@@ -281,7 +281,7 @@ function resizeActions(plan: Plan): void {
   const settled = [...initContainers(view.pod).filter((c) => c.type === 'sidecar'), ...appContainers(view.pod)].every(({ spec, type }) => {
     const c = newest(view, spec.name)
     if (isStarting(view, spec.name) || (c && isInFlight(view, `kill:${c.id}`))) return false
-    return c?.state === 'running' || (c?.state === 'exited' && (!restartsAfter(view.pod, spec, type, c.exitCode) || nextRestart(c, spec).notBeforeMs > plan.nowMs))
+    return c?.state === 'running' || (c?.state === 'exited' && (!startsAgain(view, spec, type, c) || nextRestart(c, spec).notBeforeMs > plan.nowMs))
   })
   if (!settled) return
   // Only the pod's own cgroup was left: it is made to fit first.

@@ -34,6 +34,8 @@ export interface PodMemory {
   readonly backOffReported: Set<string>
   /** Containers (by id) whose stop has begun. Lost: it begins again. */
   readonly stopBegun: Set<string>
+  /** Containers (by id) that are stopped to be started again. Lost: what their policy says of their end decides, as upstream. */
+  readonly replacing: Set<string>
   /** By container id; read again from disk when lost. */
   readonly terminationMessages: Map<string, string>
   /** What we last wrote and what the API made of it: until the API's status changes again, ours is what it has. Lost: one needless patch at most. */
@@ -53,6 +55,6 @@ export interface PodMemory {
 export function createPodMemory(pod: Stored<Pod>, nowMs: number, kept: { endingSinceMs?: number; allocation?: Allocation; resizing?: number } = {}): PodMemory {
   return {
     uid: pod.metadata.uid, pod, allocation: kept.allocation ?? allocationOf(pod), resizing: kept.resizing, resized: undefined, removed: false, mirror: undefined, endingSinceMs: kept.endingSinceMs, firstSeenMs: nowMs, prepared: false, tornDown: false, failures: new Map(), inFlight: new Map(), laneRuns: new Map(), wantedChangedMs: -Infinity, backOffReported: new Set(),
-    stopBegun: new Set(), terminationMessages: new Map(), written: undefined, finished: false, rejected: undefined, sandboxIds: new Set(), cancelRefresh: undefined, refreshing: Promise.resolve(),
+    stopBegun: new Set(), replacing: new Set(), terminationMessages: new Map(), written: undefined, finished: false, rejected: undefined, sandboxIds: new Set(), cancelRefresh: undefined, refreshing: Promise.resolve(),
   }
 }

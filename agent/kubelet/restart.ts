@@ -1,7 +1,8 @@
 /** Whether and when a container that ended is started again. Pure: the crash loop's memory is on the container itself. */
 import type { Container, ContainerRestartRule, Pod } from '#api/types/index.ts'
 import { crashLoopKey } from './labels.ts'
-import type { ContainerType, ContainerView } from './view.ts'
+import type { KillReason } from './pod-action.ts'
+import type { ContainerType, ContainerView, PodView } from './view.ts'
 
 /** Upstream's crash loop: 10 s, doubling to 5 min, forgotten after a run of 10 min. */
 export const BACKOFF_INITIAL_SECONDS = 10
@@ -22,6 +23,18 @@ export function nextRestart(dead: Pick<ContainerView, 'backoffSeconds' | 'crashL
   if (dead.backoffSeconds <= 0 || ranLong || isAnother) return { notBeforeMs: 0, backoffSeconds: BACKOFF_INITIAL_SECONDS }
   return { notBeforeMs: dead.finishedAtMs + dead.backoffSeconds * 1000, backoffSeconds: Math.min(BACKOFF_MAX_SECONDS, dead.backoffSeconds * 2) }
 }
+
+/** It has ended, and another attempt follows. */
+export function startsAgain({ pod, replacing }: Pick<PodView, 'pod' | 'replacing'>, container: Container, type: ContainerType, dead: Pick<ContainerView, 'id' | 'exitCode'>): boolean {
+  return replacing.has(dead.id) || restartsAfter(pod, container, type, dead.exitCode)
+}
+
+/** A running container that is stopped for this: whether another attempt follows, whatever it exits with. Its rules are about exits of its own. */
+export function isReplaced(pod: Pod, container: Container | undefined, because: KillReason): boolean {
+  return because === 'definition' || because === 'resize' || ((because === 'liveness' || because === 'startup') && mayRestart(pod, container))
+}
+
+export const mayRestart = ({ spec }: Pod, container: Container | undefined): boolean => (container?.restartPolicy ?? spec?.restartPolicy) !== 'Never'
 
 /** After an exit with this code, by the pod's policy, the container's own (KEP-753, KEP-5307) and its rules. */
 export function restartsAfter(pod: Pod, container: Container, type: ContainerType, exitCode: number): boolean {

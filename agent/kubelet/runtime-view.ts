@@ -55,6 +55,7 @@ export async function observePod(memory: PodMemory, sources: ViewSources): Promi
     inFlight,
     backOffReported: new Set(memory.backOffReported),
     stopBegun: new Set(memory.stopBegun),
+    replacing: new Set(memory.replacing),
     reported: reportedStatus(memory),
     node: { hostIps: sources.hostIps(), runtimeName: sources.runtimeName, memoryBytes: sources.memoryBytes, canRecursiveReadOnly: sources.canRecursiveReadOnly },
     rejected: memory.rejected,
@@ -92,5 +93,5 @@ function isOlder(a: string, b: string): boolean {
 
 function forgetGone(memory: PodMemory, statuses: readonly ContainerStatus[]): void {
   const ids = new Set(statuses.map((s) => s.id))
-  for (const known of [memory.terminationMessages, memory.stopBegun]) for (const id of known.keys()) if (!ids.has(id)) known.delete(id)
+  for (const known of [memory.terminationMessages, memory.stopBegun, memory.replacing]) for (const id of known.keys()) if (!ids.has(id)) known.delete(id)
 }

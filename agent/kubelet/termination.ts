@@ -1,6 +1,6 @@
 /** Whether a pod is to end, why, since when and in what time. Pure. */
 import type { Probe } from '#api/types/index.ts'
-import { restartsAfter } from './restart.ts'
+import { restartsAfter, startsAgain } from './restart.ts'
 import { appContainers, initContainers, isInFlight, isOutdated, isTerminalPhase, newest, readySandbox, type PodView } from './view.ts'
 
 export interface PodEnd {
@@ -63,7 +63,7 @@ export function restartGraceSeconds(view: PodView, probe: Probe | undefined): nu
 export function hasFinished(view: PodView): boolean {
   return initHasFailed(view) || appContainers(view.pod).every(({ spec, type }) => {
     const c = newest(view, spec.name)
-    return c?.state === 'exited' && !isOutdated(view, c) && !isInFlight(view, `start:${spec.name}`) && !restartsAfter(view.pod, spec, type, c.exitCode)
+    return c?.state === 'exited' && !isOutdated(view, c) && !isInFlight(view, `start:${spec.name}`) && !startsAgain(view, spec, type, c)
   })
 }
 

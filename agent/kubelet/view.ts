@@ -92,6 +92,8 @@ export interface PodView {
   backOffReported: ReadonlySet<string>
   /** Sidecars (by id) whose preStop hook has run; they wait for their turn to be stopped. */
   stopBegun: ReadonlySet<string>
+  /** Containers (by id) that this agent stops to start them again: they are, however they end. */
+  replacing: ReadonlySet<string>
   /** The newest status the API has from anyone. */
   reported: PodStatus
   node: { hostIps: readonly string[]; runtimeName: string; memoryBytes: number; canRecursiveReadOnly: boolean }

@@ -18,7 +18,7 @@ const INT_MAX = (1n << 63n) - 1n
 const RELATIONS: ReadonlySet<TokenKind> = new Set(['<', '<=', '>', '>=', '==', '!=', 'in'])
 const RESERVED: ReadonlySet<string> = new Set(['as', 'break', 'const', 'continue', 'else', 'for', 'function', 'if', 'import', 'let', 'loop', 'package', 'namespace', 'return', 'var', 'void', 'while'])
 const STARTS_OF_EXPRESSION = "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"
-const AFTER_EXPRESSION = "{<EOF>, '==', '!=', 'in', '<', '<=', '>=', '>', '&&', '||', '[', '.', '-', '?', '+', '*', '/', '%'}"
+const EXPRESSION_BEGINS: ReadonlySet<TokenKind> = new Set<TokenKind>(['(', '[', '{', '.', '-', '!', 'true', 'false', 'null', 'int', 'uint', 'double', 'string', 'bytes', 'ident'])
 
 /** Throws SyntaxIssue. */
 export function parse(source: string, macros: MacroSet): Expr {
@@ -47,6 +47,8 @@ class Parser {
   readonly #copies = new CopyBudget()
   #next = 0
   #depth = 0
+  /** Brackets that are not closed yet. */
+  #open = 0
 
   constructor(tokens: readonly Token[], macros: MacroSet) {
     this.#tokens = tokens
@@ -56,7 +58,7 @@ class Parser {
   whole(): Expr {
     const e = this.#expr()
     const rest = this.#peek()
-    if (rest.kind !== 'end') throw new SyntaxIssue(rest.at, `Syntax error: mismatched input '${rest.text}' expecting ${AFTER_EXPRESSION}`)
+    if (rest.kind !== 'end') throw this.#unwanted(rest, this.#peek(1).kind === 'end', '<EOF>')
     return e
   }
 
@@ -73,7 +75,24 @@ class Parser {
   #expect(kind: TokenKind, named = `'${kind}'`): Token {
     const token = this.#peek()
     if (token.kind === kind) return this.#take()
-    throw new SyntaxIssue(token.at, `Syntax error: mismatched input '${token.text}' expecting ${named}`)
+    throw this.#isAllButClosed(kind) ? this.#missing(kind, token) : this.#unwanted(token, this.#peek(1).kind === kind, named)
+  }
+
+  /** `fits`: without it, all would be well so far. As ANTLR tells it. */
+  #unwanted({ at, text }: Token, fits: boolean, wanted: string): SyntaxIssue {
+    return new SyntaxIssue(at, `Syntax error: ${fits ? 'extraneous' : 'mismatched'} input '${text}' expecting ${wanted}`)
+  }
+
+  #missing(kind: string, { at, text }: Token): SyntaxIssue { return new SyntaxIssue(at, `Syntax error: missing '${kind}' at '${text}'`) }
+
+  #isAllButClosed(close: TokenKind): boolean { return (close === ')' || close === ']') && this.#open === 1 && this.#peek().kind === 'end' }
+
+  /** Between brackets, the first of which has been taken. */
+  #within<T>(read: () => T): T {
+    this.#open++
+    const result = read()
+    this.#open--
+    return result
   }
 
   #deeper<T>(read: () => T): T {
@@ -152,6 +171,8 @@ class Parser {
       const dot = this.#accept('.')
       if (dot) {
         const optional = this.#accept('?')
+        const next = this.#peek()
+        if (!optional && next.kind !== 'ident') throw new SyntaxIssue(next.at, `Syntax error: no viable alternative at input '.${next.kind === 'end' ? '' : next.text}'`)
         const name = this.#expect('ident', 'IDENTIFIER')
         const open = optional ? undefined : this.#accept('(')
         if (open) e = this.#call(open.at, name.text, e)
@@ -162,8 +183,11 @@ class Parser {
       const bracket = this.#accept('[')
       if (!bracket) return e
       const optional = this.#accept('?')
-      const index = this.#expr()
-      this.#expect(']')
+      const index = this.#within(() => {
+        const e = this.#expr()
+        this.#expect(']')
+        return e
+      })
       e = call(bracket.at, optional ? '_[?_]' : '_[_]', e, index)
     }
   }
@@ -174,6 +198,10 @@ class Parser {
   }
 
   #commaSeparated<T>(close: ')' | ']' | '}', read: () => T, trailingComma: boolean): T[] {
+    return this.#within(() => this.#separated(close, read, trailingComma))
+  }
+
+  #separated<T>(close: ')' | ']' | '}', read: () => T, trailingComma: boolean): T[] {
     const items: T[] = []
     if (this.#accept(close)) return items
     if (trailingComma && this.#peek().kind === ',' && this.#peek(1).kind === close) {
@@ -184,8 +212,9 @@ class Parser {
       items.push(read())
       if (this.#accept(close)) return items
       const token = this.#peek()
-      if (!this.#accept(',')) throw new SyntaxIssue(token.at, `Syntax error: mismatched input '${token.text}' expecting {'${close}', ','}`)
+      if (!this.#accept(',')) throw this.#isAllButClosed(close) ? this.#missing(close, token) : this.#unwanted(token, this.#peek(1).kind === close, close === ')' ? "')'" : `{'${close}', ','}`)
       if (trailingComma && this.#accept(close)) return items
+      if (trailingComma && this.#isAllButClosed(close)) throw this.#missing(close, this.#peek())
     }
   }
 
@@ -194,9 +223,11 @@ class Parser {
     const { at } = token
     switch (token.kind) {
       case '(': {
-        const e = this.#expr()
-        this.#expect(')')
-        return e
+        return this.#within(() => {
+          const e = this.#expr()
+          this.#expect(')')
+          return e
+        })
       }
       case '[': {
         const optional = new Set<number>()
@@ -227,7 +258,7 @@ class Parser {
       default:
     }
     this.#next--
-    throw new SyntaxIssue(at, `Syntax error: mismatched input '${token.text}' expecting ${STARTS_OF_EXPRESSION}`)
+    throw this.#unwanted(token, EXPRESSION_BEGINS.has(this.#peek(1).kind), STARTS_OF_EXPRESSION)
   }
 
   #mapEntry(): { at: number; key: Expr; value: Expr; optional: boolean } {

@@ -82,6 +82,13 @@ describe('bad input is the right 4xx, never a 500', () => {
     assert.equal(await at('POST', '/nope'), '404 NotFound')
     assert.equal(await at('PUT', '/apis/apps/v9/deployments'), '404 NotFound')
     assert.equal(await at('POST', '/api/v1/namespaces/default/bindings/a'), '404 NotFound')
+    assert.equal(await at('GET', '/api/v1/bindings'), '404 NotFound')
+    assert.equal(await at('POST', '/api/v2'), '404 NotFound')
+    assert.equal(await at('POST', '/apis/apps'), '405 MethodNotAllowed')
+    assert.equal(await at('OPTIONS', `${CM}/a/nope`), '404 NotFound')
+    // A parameter with a semicolon is none.
+    assert.equal((await call('GET', `${CM}?limit=x;watch=1`)).status, 200)
+    assert.equal(await at('GET', `${CM}?limit=99999999999999999999`), '400 BadRequest')
     assert.equal(await at('GET', `${CM}/a`, { accept: 'text/html' }), '406 NotAcceptable')
     assert.equal(await at('GET', CM, { accept: 'application/json;as=Table;v=v9;g=meta.k8s.io' }), '406 NotAcceptable')
     assert.deepEqual(logged, [])
@@ -140,6 +147,9 @@ describe('who may', () => {
     assert.equal(await message('GET', '/api/v1/nodes/n/proxy/x'), 'nodes "n" is forbidden: User "weak" cannot get resource "nodes/proxy" in API group "" at the cluster scope')
     assert.equal(await message('OPTIONS', '/api/v1/nodes/n/proxy/x'), 'nodes "n" is forbidden: User "weak" cannot  resource "nodes/proxy" in API group "" at the cluster scope')
     assert.equal(await message('GET', '/metrics'), 'forbidden: User "weak" cannot get path "/metrics"')
+    // Before it is told that there is no such method.
+    assert.equal(await message('PUT', CM), 'configmaps is forbidden: User "weak" cannot update resource "configmaps" in API group "" in the namespace "default"')
+    assert.equal(await message('PROPFIND', CM), 'configmaps is forbidden: User "weak" cannot  resource "configmaps" in API group "" in the namespace "default"')
   })
 
   test('a list by name is authorized for that name, with its selector', async () => {

@@ -63,8 +63,10 @@ export function createResourceRequests({ parts, authorizer, gate, aggregation, c
     if (!custom.isReady) await custom.ready
     const row = parts.rows.find(info.group, info.version, info.resource)
     if (!row || (info.namespace !== '' && !row.ref.namespaced)) throw noSuchResource()
-    // What is only asked or made has no name to be got by.
+    // What is only asked or made has no list of all namespaces, and no name to be got by.
+    if (row.ref.namespaced && info.namespace === '' && info.name === '' && verb !== 'create' && !servesVerb(row, 'list')) throw noSuchResource()
     if (info.name !== '' && info.subresource === '' && !servesVerb(row, 'get')) throw noSuchResource()
+    if (info.subresource !== '' && !row.subresources.includes(info.subresource)) throw noSuchResource()
     if (!fitsMethod(verb, info)) throw methodNotAllowed()
     return {
       parts, row, info, verb, method: request.method, query, rawQuery, headers: request.headers, body: request.body, user, signal: request.signal,

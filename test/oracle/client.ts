@@ -1,5 +1,7 @@
 /** A client that takes whatever a server answers: codes, bodies, warnings. */
+import type { IncomingHttpHeaders } from 'node:http'
 import { Agent, request } from 'node:https'
+import { gunzipSync } from 'node:zlib'
 import { readKubeconfig } from '../bench/inside/api.ts'
 import type { Answer } from './exchange.ts'
 
@@ -23,12 +25,14 @@ export function openClient(kubeconfig: string, connections: number): Client {
         res.on('error', reject)
         res.on('end', () => {
           const warnings = res.headers['warning'] as string | string[] | undefined
-          resolve({ status: res.statusCode ?? 0, body: parsed(Buffer.concat(chunks).toString(), path), warnings: warnings === undefined ? [] : [warnings].flat() })
+          const sentBack = Buffer.concat(chunks)
+          const body = res.headers['content-encoding'] === 'gzip' && sentBack.length > 0 ? gunzipSync(sentBack) : sentBack
+          resolve({ status: res.statusCode ?? 0, body: parsed(body.toString(), path), warnings: warnings === undefined ? [] : [warnings].flat(), headers: compared(res.headers) })
         })
       })
       req.on('timeout', () => {
         // An answer of its own kind: the other server's is another one, or it has none either.
-        resolve({ status: 0, body: `no answer within ${ANSWER_MS_MAX / 1000} s`, warnings: [] })
+        resolve({ status: 0, body: `no answer within ${ANSWER_MS_MAX / 1000} s`, warnings: [], headers: {} })
         req.destroy()
       })
       req.on('error', reject)
@@ -36,6 +40,15 @@ export function openClient(kubeconfig: string, connections: number): Client {
     }),
     close: () => agent.destroy(),
   }
+}
+
+const COMPARED = ['content-type', 'content-encoding', 'vary', 'cache-control', 'retry-after', 'www-authenticate', 'allow', 'location']
+/** Of these only whether they are there is compared. */
+const THERE = ['audit-id', 'x-kubernetes-pf-flowschema-uid', 'x-kubernetes-pf-prioritylevel-uid']
+
+function compared(headers: IncomingHttpHeaders): Record<string, string> {
+  const pairs = [...COMPARED.map((name) => [name, headers[name]]), ...THERE.map((name) => [name, headers[name] === undefined ? undefined : 'there'])]
+  return Object.fromEntries(pairs.filter(([, value]) => value !== undefined)) as Record<string, string>
 }
 
 /** A watch answers with a list of its events. */

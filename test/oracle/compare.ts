@@ -49,7 +49,9 @@ const CAUGHT_UP_MS = 500
 async function askBoth(servers: Servers, step: Step, last: Record<keyof Servers, Json>): Promise<{ ours: Answer; theirs: Answer; a: Json; b: Json; difference: Difference | undefined }> {
   const [ours, theirs] = await Promise.all([ask(servers.ours, step, last.ours), ask(servers.theirs, step, last.theirs)])
   // What is said of a server itself is its own.
-  const [a, b] = step.form.endsWith('code alone') ? [{ status: ours.status }, { status: theirs.status }] : [normalised(ours), normalised(theirs)]
+  const [a, b] = [ours, theirs].map((answer): Json => ({
+    ...(/\balone$/.test(step.form) ? { status: answer.status } : normalised(answer)), ...(step.withHeaders && { headers: answer.headers }),
+  })) as [Json, Json]
   return { ours, theirs, a, b, difference: firstDifference(a, b) }
 }
 

@@ -14,6 +14,8 @@ export interface Step {
   body?: unknown
   /** Makes the world that the case is about: must succeed. */
   isSetUp?: true
+  /** What the answer says of itself in its headers is compared, too. */
+  withHeaders?: true
   /** What follows is not made of its answer, but of the one before. */
   isAside?: true
 }
@@ -34,8 +36,8 @@ export interface Case {
   others?: readonly string[]
 }
 
-/** `body`: parsed where it is JSON. */
-export interface Answer { status: number; body: unknown; warnings: readonly string[] }
+/** `body`: parsed where it is JSON. `headers`: those that are compared where a step asks for it. */
+export interface Answer { status: number; body: unknown; warnings: readonly string[]; headers?: Readonly<Record<string, string>> }
 
 export const clone = <T>(value: T): T => (value === undefined ? value : JSON.parse(JSON.stringify(value)) as T)
 export const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -50,7 +50,11 @@ export async function servePath(parts: PathParts, request: PathRequest): Promise
   const [first = '', second, third, ...more] = request.info.segments
   const extra = findExtra(parts.extra, request.info.path)
   if (extra) return extra(request)
-  if (request.method !== 'GET' && request.method !== 'HEAD') throw OWN_PATHS.has(first) ? methodNotAllowed() : noSuchResource()
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    // Of group versions that are not there, too.
+    if (first === 'api' || first === 'apis') await servePath(parts, { ...request, method: 'GET' })
+    throw OWN_PATHS.has(first) ? methodNotAllowed() : noSuchResource()
+  }
   switch (first) {
     case '': return jsonResponse({ paths: rootPaths(parts) })
     case 'api':
@@ -62,7 +66,7 @@ export async function servePath(parts: PathParts, request: PathRequest): Promise
       return found(third === undefined ? apiGroup(parts.groups(), second) : apiResourceList(parts.rows, second, third))
     case 'version': return second === undefined ? jsonResponse(parts.version) : refuse()
     case 'livez': case 'readyz': case 'healthz': return health(first, second && [second, third, ...more].filter((s) => s !== undefined).join('/'), { checks: parts.checks, isStopping: parts.isStopping(), history: parts.healthHistory, log: parts.healthLog }, request.query)
-    case 'metrics': return second !== undefined && second !== 'slis' ? refuse() : { status: 200, headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }, body: second === 'slis' ? await slis(parts) : parts.metrics() }
+    case 'metrics': return second !== undefined && second !== 'slis' ? refuse() : { status: 200, headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores' }, body: second === 'slis' ? await slis(parts) : parts.metrics() }
     case 'openapi': return parts.openapi(request)
     default: return refuse()
   }

@@ -4,7 +4,7 @@ import { badRequest } from './status.ts'
 export class Query {
   readonly #params: URLSearchParams
   constructor(text: string) {
-    this.#params = new URLSearchParams(text)
+    this.#params = new URLSearchParams(text.includes(';') ? withoutSemicolons(text) : text)
   }
 
   text(name: string): string { return this.#params.get(name) ?? '' }
@@ -37,6 +37,9 @@ export class Query {
 }
 
 const UNIT_MS: Readonly<Record<string, number>> = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
+
+/** Go drops what has one, instead of guessing what it separates. */
+const withoutSemicolons = (text: string): string => text.split('&').filter((pair) => !pair.includes(';')).join('&')
 
 /** Longer texts are no durations. */
 const DURATION_CHARS_MAX = 64

@@ -22,7 +22,7 @@ export const admitProxy = (call: Call): Promise<ProxyOptions> => admitted(call, 
 
 export function admitPortForward(call: Call): Promise<PortForwardOptions> {
   const ports = call.query.all('ports').flatMap((text) => text.split(',')).filter((text) => text !== '').map((text) => {
-    if (!/^[+-]?\d{1,10}$/.test(text)) throw badRequest(`unable to decode query parameter ports: strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`)
+    if (!/^[+-]?\d{1,10}$/.test(text)) throw badRequest(`cannot convert to []int32: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`)
     return Number(text)
   })
   return admitted(call, 'PodPortForwardOptions', { ...(ports.length > 0 && { ports }) })

@@ -53,21 +53,25 @@ async function destinationOf(call: Call): Promise<Destination> {
   if (call.row.ref.resource !== 'pods' || !UPGRADES.has(info.subresource)) throw noSuchResource()
   const pathFor = await admittedPath(call)
   const pod = (await readHeld(call)).object as Full & Pod
+  const pathIn = pathFor(pod)
   const node = pod.spec?.nodeName
   if (!node) throw badRequest(`pod ${info.name} does not have a host assigned`)
-  return { node, path: pathFor(pod) }
+  return { node, path: pathIn() }
 }
 
-/** Upstream's kubelet paths and parameter names, once admission has let the connection through. */
-async function admittedPath(call: Call): Promise<(pod: Full & Pod) => string> {
+/** Upstream's kubelet paths and parameter names, once admission has let the connection through. What is wrong with the container is told before its pod is looked for a host, all else after. */
+async function admittedPath(call: Call): Promise<(pod: Full & Pod) => () => string> {
   const { info } = call
   if (info.subresource === 'portforward') {
     const { ports = [] } = await admitPortForward(call)
-    return () => withQuery(`/portForward/${info.namespace}/${info.name}`, new URLSearchParams(ports.map((port) => ['port', String(port)])))
+    return () => () => withQuery(`/portForward/${info.namespace}/${info.name}`, new URLSearchParams(ports.map((port) => ['port', String(port)])))
   }
   const what = info.subresource === 'exec' ? 'exec' : 'attach'
   const options = what === 'exec' ? await admitExec(call) : await admitAttach(call)
-  return (pod) => withQuery(`/${what}/${info.namespace}/${info.name}/${containerOf(pod, options.container ?? '', what)}`, streamQuery(options, what))
+  return (pod) => {
+    const container = containerOf(pod, options.container ?? '', what)
+    return () => withQuery(`/${what}/${info.namespace}/${info.name}/${container}`, streamQuery(options, what))
+  }
 }
 
 function streamQuery(options: StreamOptions, what: 'exec' | 'attach'): URLSearchParams {

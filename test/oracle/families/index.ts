@@ -9,8 +9,9 @@ import { managers } from './managers.ts'
 import { metadata } from './metadata.ts'
 import { patches } from './patches.ts'
 import { podUpdates } from './pod-updates.ts'
+import { requests } from './requests.ts'
 import { reviews } from './reviews.ts'
 import { statuses } from './statuses.ts'
 import { watches } from './watches.ts'
 
-export const FAMILIES: Readonly<Record<string, Family>> = { patches, malformed, statuses, 'pod-updates': podUpdates, managers, metadata, addresses, lists, watches, deletions, 'dry-runs': dryRuns, reviews }
+export const FAMILIES: Readonly<Record<string, Family>> = { patches, malformed, statuses, 'pod-updates': podUpdates, managers, metadata, addresses, lists, watches, deletions, 'dry-runs': dryRuns, reviews, requests }

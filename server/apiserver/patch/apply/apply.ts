@@ -67,6 +67,7 @@ const badRequest = (message: string): Applied => ({ ok: false, code: 400, reason
 function decideApply(request: ApplyRequest): Applied {
   const { live, schema, model, subresource } = request
   const config = structuredClone(request.config) as KubeObject & Json
+  if (config.metadata?.managedFields) return badRequest('metadata.managedFields must be nil')
   // Before what is nobody's is left out.
   assertTyped(config, model, schema)
   if (request.conform) {
@@ -75,8 +76,6 @@ function decideApply(request: ApplyRequest): Applied {
     const unknown = conformed.problems[0]
     if (unknown) throw new PatchError(400, `.${unknown.path}: field not declared in schema`)
   }
-  if (config.metadata?.managedFields) return badRequest('metadata.managedFields must be nil')
-
   const endpoint = { subresource, hasStatus: request.hasStatus ?? true, statusKeepsMetadata: request.statusKeepsMetadata ?? false, reset: request.reset, specIsOwnerless: request.specIsOwnerless ?? false }
   const owners = ownersBefore(request, endpoint)
   const configured = toFieldSet(config, model, schema)

@@ -14,7 +14,7 @@ const SELF_WRITTEN = new Set(['apiservices', 'customresourcedefinitions', 'flows
 
 /** Not a difference, but a race: asked again, it may be none. */
 export function isRace(kind: string, { path }: Difference, codes: readonly number[]): boolean {
-  return SELF_WRITTEN.has(kind.split(' ').at(-1) ?? '') && (/^body\.(status|metadata\.owners)/.test(path) || codes.includes(409))
+  return SELF_WRITTEN.has(kind.split(' ').at(-1) ?? '') && (/(^body|\.object)\.(status|metadata\.owners)/.test(path) || codes.includes(409))
 }
 
 /** An etcd of before 3.4.25 does not tell how far it is: an upstream beside it cannot begin a watch at what is newest. */
@@ -40,6 +40,8 @@ export const KNOWN: readonly Known[] = [
   { line: 'a PUT whose resourceVersion is no number', matches: ({ ours, theirs }) => ours['status'] === 400 && theirs['status'] === 500 && messageOf(theirs).startsWith('strconv.ParseUint') },
   { line: 'nothing in `Accept` that the path has at all', matches: ({ step, difference, ours, theirs }) => theirs['status'] === 406 && (ours['status'] === 406 ? difference.path.startsWith('body') && /^(406: Not Acceptable|you requested )/.test(messageOf(theirs)) : /application\/\*|;q=0\b/.test(step.headers?.['accept'] ?? '')) },
   { line: 'refusals of bodies that are too large', matches: ({ difference, ours, theirs }) => ours['status'] === 413 && theirs['status'] === 413 && difference.path.startsWith('headers.') },
+  { line: 'annotations that stand for fields of another version', matches: ({ of, difference, ours }) => / (daemonsets|horizontalpodautoscalers)$/.test(of.kind) && difference.path.endsWith('.annotations') && difference.theirs === undefined && /deprecated\.daemonset|autoscaling\.alpha/.test(JSON.stringify(ours)) },
+  { line: 'the row of an IPAddress', matches: ({ of, difference }) => of.kind.endsWith(' ipaddresses') && difference.path.endsWith('.cells[2]') && difference.ours === undefined },
   { line: '`/openapi/v3/...`', matches: ({ step, difference }) => step.path.startsWith('/openapi/v3/') && difference.path === 'headers.vary' },
   { line: 'what nodes may read beyond', matches: ({ step, ours, theirs }) => step.method === 'GET' && step.headers?.['impersonate-user']?.startsWith('system:node:') === true && ours['status'] !== 403 && theirs['status'] === 403 },
   { line: 'an element of a list by key that lacks its key', matches: ({ of, difference, ours, theirs }) => of.kind === 'v1 serviceaccounts' && ((difference.path === 'body.metadata.owners' && difference.theirs === undefined && JSON.stringify(of.steps).includes('/secrets/0/name')) || (ours['status'] === 200 && theirs['status'] === 500 && messageOf(theirs).includes('omits all key fields'))) },

@@ -3,6 +3,9 @@ import { isObject, type Answer, type Json } from './exchange.ts'
 
 /** Of these only whether they are there is compared. */
 const OPAQUE = new Set(['uid', 'continue', 'resourceVersion', 'creationTimestamp', 'deletionTimestamp', 'nodePort', 'healthCheckNodePort', 'lastTransitionTime'])
+/** How old an object is, in a table. */
+const AGE = /^(\d+[smhd])+$/
+const NODE_PORT = /:3[0-2]\d{3}\//g
 const UID = /\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g
 const SERVICE_IP = /\b10\.43\.\d+\.\d+\b/g
 const CLOCK = /\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z\b/g
@@ -34,14 +37,16 @@ function sortedRules(review: Json): Json {
 }
 
 function value(of: unknown, key?: string): unknown {
-  if (Array.isArray(of)) return of.map((v) => value(v))
+  if (Array.isArray(of)) return of.map((v) => value(v, key === 'cells' ? 'cell' : key === 'columnDefinitions' ? 'column' : undefined))
   if (isObject(of)) {
+    if (key === 'column') return value({ ...of, description: undefined })
     const isEntry = 'fieldsV1' in of
     // They are ordered by the second in which they were written, which may be another one there.
     const owners = of['managedFields']
     if (Array.isArray(owners)) return value({ ...of, managedFields: undefined, owners: owners.toSorted((a, b) => (ownerOf(a) < ownerOf(b) ? -1 : 1)) })
     return Object.fromEntries(Object.entries(of).filter(([, v]) => !isNothing(v)).map(([k, v]) => [k, isEntry && k === 'time' ? '<time>' : value(v, k)]))
   }
+  if (key === 'cell' && typeof of === 'string' && AGE.test(of)) return '<age>'
   if (key !== undefined && OPAQUE.has(key) && (typeof of === 'string' || typeof of === 'number')) return `<${key}>`
   return typeof of === 'string' ? text(of) : of
 }
@@ -55,7 +60,7 @@ function ownerOf(entry: unknown): string {
 }
 
 function text(of: string): string {
-  return of.replace(TOKEN, claims).replace(UID, '<uid>').replace(REVISION, '$1<revision>').replace(SERVICE_IP, '<service ip>').replace(CLOCK, (time) => (time.startsWith(SENT_TIME) ? time : '<time>'))
+  return of.replace(TOKEN, claims).replace(UID, '<uid>').replace(REVISION, '$1<revision>').replace(SERVICE_IP, '<service ip>').replace(NODE_PORT, ':<node port>/').replace(CLOCK, (time) => (time.startsWith(SENT_TIME) ? time : '<time>'))
     
     // Where a build has its sources.
     .replace(/(in scheme )"[^"]*"/g, '$1"…"').replace(/(in scheme )\\"[^"]*\\"/g, '$1\\"…\\"').replace(/\bX509SHA256=[0-9a-f]+/g, '<certificate>').replace(/\b0x[0-9a-f]{6,}\b/g, '<address>')

@@ -12,6 +12,7 @@ import { podUpdates } from './pod-updates.ts'
 import { requests } from './requests.ts'
 import { reviews } from './reviews.ts'
 import { statuses } from './statuses.ts'
+import { tables } from './tables.ts'
 import { watches } from './watches.ts'
 
-export const FAMILIES: Readonly<Record<string, Family>> = { patches, malformed, statuses, 'pod-updates': podUpdates, managers, metadata, addresses, lists, watches, deletions, 'dry-runs': dryRuns, reviews, requests }
+export const FAMILIES: Readonly<Record<string, Family>> = { patches, malformed, statuses, 'pod-updates': podUpdates, managers, metadata, addresses, lists, watches, deletions, 'dry-runs': dryRuns, reviews, requests, tables }

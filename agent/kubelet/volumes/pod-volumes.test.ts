@@ -102,6 +102,12 @@ test('what is wrong with a mount is said in upstream\'s words, and nothing of wh
   ])
 })
 
+test('volumes of Git repositories are off, as upstream since 1.33, and say so', async (t) => {
+  const { pod, volumes } = world(t, {})
+  const cloned = { ...pod, spec: { ...pod.spec, containers: pod.spec?.containers ?? [], volumes: [{ name: 'v', gitRepo: { repository: 'https://git.invalid/x' } }] } }
+  await assert.rejects(volumes.setUp(cloned), { code: 'VOLUME_FAILED', message: 'MountVolume.SetUp failed for volume "v" : git-repo volume plugin has been disabled' })
+})
+
 test('a renewed token belongs to the group as well, whatever fsGroupChangePolicy says', needsRoot, async (t) => {
   const { pod, volumes, given, look } = world(t, { fsGroup: 10_000, fsGroupChangePolicy: 'OnRootMismatch' })
   await volumes.setUp(pod)

@@ -105,6 +105,7 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
       return
     }
     if (await persistent.setUp(pod, volume)) return
+    if (volume.gitRepo) throw new CodedError('VOLUME_UNSUPPORTED', 'git-repo volume plugin has been disabled')
     const plugin = payloadPlugin(volume)
     if (plugin === undefined) throw new CodedError('VOLUME_UNSUPPORTED', `no volume plugin matched: ${volumeType(volume)} volumes are not supported on this node`)
     const dir = paths.volume(uid, plugin, volume.name)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { NODES, PODS, type Node } from '#api/types/index.ts'
 import { pod, startNodeWorld, type NodeWorld } from './testing/node-world.ts'
@@ -45,6 +45,18 @@ test('a resize that does not fit waits for another pod to go; an agent killed me
   await w.run(500)
   assert.deepStrictEqual([told(), await container(), w.pod('one')?.status?.containerStatuses?.[0]?.resources, state(w, 'one')?.restartCount], [[], [[3072, 300_000]], { requests: { cpu: '3' }, limits: { cpu: '3' } }, 0])
   assert.deepStrictEqual(w.reasons().filter((r) => r.startsWith('Resize')), ['ResizeDeferred', 'ResizeStarted', 'ResizeCompleted'])
+})
+
+test('files of the downward API tell of the resources that a pod asks for now', async (t) => {
+  const w = await startNodeWorld(t)
+  const asking = (cpu: string) => [{ name: 'app', image: 'busybox:1', imagePullPolicy: 'IfNotPresent', resources: { limits: { cpu } }, volumeMounts: [{ name: 'v', mountPath: '/v' }] }]
+  const { metadata, spec } = w.create(pod('told', { containers: asking('1'), volumes: [{ name: 'v', downwardAPI: { defaultMode: 0o644, items: [{ path: 'cpu', resourceFieldRef: { containerName: 'app', resource: 'limits.cpu', divisor: '1m' } }] } }] }))
+  const file = () => readFileSync(join(w.dir, 'agent/pods', metadata.uid, 'volumes/kubernetes.io~downward-api/v/cpu'), 'utf8')
+  await w.until('running', () => w.pod('told')?.status?.phase === 'Running')
+  assert.equal(file(), '1000')
+  w.api.put(PODS, { ...w.pod('told'), metadata: { ...metadata, generation: 2 }, spec: { ...spec, containers: asking('1500m') } } as never)
+  await w.until('resized', () => w.reasons().includes('ResizeCompleted'))
+  assert.equal(file(), '1500')
 })
 
 test('a pod that was taken from the API at once keeps nothing from others, whoever waits for room', async (t) => {

@@ -56,7 +56,7 @@ export interface PodWorkersDeps {
   kept?(uid: string): PodRecord | undefined
   /** Asked once of a pod that has not been seen or started: why this node cannot take it. */
   admit?(pod: Stored<Pod>, others: readonly Stored<Pod>[]): { reason: string; message: string } | undefined
-  /** Labels or annotations changed: files of the downward API follow. */
+  /** Labels, annotations or what its spec asks for changed: files of the downward API follow. */
   onMetadata?(memory: PodMemory): void
   /** The API (or the disk) told of this pod again. */
   onObserved?(memory: PodMemory, isNew: boolean): void
@@ -192,6 +192,7 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
         || known.pod.metadata.deletionGracePeriodSeconds !== pod.metadata.deletionGracePeriodSeconds
       // A shorter grace counts from now, as upstream's worker counts it.
       if (deletionTimestamp !== undefined && (memory.endingSinceMs === undefined || (known && known.pod.metadata.deletionGracePeriodSeconds !== pod.metadata.deletionGracePeriodSeconds))) memory.endingSinceMs = clock.nowMs()
+      const respecified = known && known.pod.metadata.generation !== generation
       const relabelled = known && !isDeepStrictEqual([known.pod.metadata.labels, known.pod.metadata.annotations], [pod.metadata.labels, pod.metadata.annotations])
       const waited = changed && known && !isAllocated(known.pod, known.allocation)
       memory.pod = pod
@@ -202,7 +203,7 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
         deps.onSpec?.(memory)
       }
       deps.onObserved?.(memory, !known)
-      if (relabelled) deps.onMetadata?.(memory)
+      if (relabelled || respecified) deps.onMetadata?.(memory)
       // What it held back for itself may be others' now.
       if (waited) wakePending()
       loop.queue.add(uid)

@@ -2,6 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { Agent, request } from 'node:https'
 import { gunzipSync } from 'node:zlib'
+import { load } from 'js-yaml'
 import { readKubeconfig } from '../bench/inside/api.ts'
 import type { Answer } from './exchange.ts'
 
@@ -27,7 +28,7 @@ export function openClient(kubeconfig: string, connections: number): Client {
           const warnings = res.headers['warning'] as string | string[] | undefined
           const sentBack = Buffer.concat(chunks)
           const body = res.headers['content-encoding'] === 'gzip' && sentBack.length > 0 ? gunzipSync(sentBack) : sentBack
-          resolve({ status: res.statusCode ?? 0, body: parsed(body.toString(), path), warnings: warnings === undefined ? [] : [warnings].flat(), headers: compared(res.headers) })
+          resolve({ status: res.statusCode ?? 0, body: parsed(body.toString(), path, res.headers['content-type'] === 'application/yaml'), warnings: warnings === undefined ? [] : [warnings].flat(), headers: compared(res.headers) })
         })
       })
       req.on('timeout', () => {
@@ -54,8 +55,10 @@ function compared(headers: IncomingHttpHeaders): Record<string, string> {
 /** A watch answers with a list of its events. */
 const isWatch = (path: string): boolean => /[?&]watch=(?!false|0)/.test(path)
 
-function parsed(text: string, path: string): unknown {
+/** How YAML is quoted and folded says nothing. */
+function parsed(text: string, path: string, isYaml: boolean): unknown {
   try {
+    if (isYaml) return load(text)
     return isWatch(path) && text.includes('"object":') ? text.trimEnd().split('\n').map((line) => JSON.parse(line) as unknown) : JSON.parse(text)
   } catch {
     return text

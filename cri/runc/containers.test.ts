@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { ContainerConfig, ContainerRuntime, LinuxResources, PodSandboxConfig, SecurityContext } from '../runtime.ts'
 import { testContainer, testPod, until } from '../runtime.contract.ts'
@@ -370,6 +370,18 @@ describe('containers by runc and conmon', { skip: missing }, () => {
     await runtime.stopContainer(id, 1)
     const status = await runtime.containerStatus(id)
     assert.deepEqual([status.state, status.exitCode > 0], ['exited', true])
+  })
+
+  test('a mount that a killed runc left in its own directory of a container does not keep the container', async () => {
+    for (const end of ['removed while it runs', 'removed after it ended']) {
+      const { id } = await start('sleep 1000')
+      const copy = join(m.options.stateDir ?? '', 'oci', id, 'runc.a1B2c3')
+      writeFileSync(copy, '')
+      await mustRun(['mount', '--bind', '/bin/true', copy], { clock: systemClock, timeoutMs: 30_000 })
+      if (end === 'removed after it ended') await runtime.stopContainer(id, 0)
+      await runtime.removeContainer(id)
+      assert.deepEqual([end, existsSync(dirname(copy)), mountsLeft(m.root).filter((path) => path.includes(id))], [end, false, []])
+    }
   })
 
   test('after all pods are removed no mount, namespace, record or writable layer is left', async () => {

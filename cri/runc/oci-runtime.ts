@@ -5,6 +5,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { Clock } from '#base/clock.ts'
 import { CodedError, asError } from '#base/errors.ts'
+import { unmountBelow } from './namespace-pins.ts'
 import { SEARCH_PATH, mustRun, runCommand } from './run-command.ts'
 import type { CommandResult } from './run-command.ts'
 import { identify, isAlive } from './process-identity.ts'
@@ -136,11 +137,22 @@ export class OciRuntime {
 
   /** By its own program, which knows what else it may hold: after its process has gone, or with `force` before. Succeeds when there is none. */
   async delete(id: string, force = false): Promise<void> {
-    if (!existsSync(join(this.#paths.ociRoot, id))) return
-    const result = await this.run(id, 'delete', ...(force ? ['--force'] : []), id)
-    if (result.exitCode !== 0 && !/does not exist|not found/.test(result.stderr.toString())) {
-      throw new CodedError('CRI_FAILED', `OCI runtime delete failed: ${cleanWords(result.stderr.toString())}`)
-    }
+    const directory = join(this.#paths.ociRoot, id)
+    if (!existsSync(directory)) return
+    const failure = await this.#delete(id, force)
+    if (!existsSync(directory)) return
+    // A runc that is killed while it makes the copy of itself that it runs in a container leaves the mount of it there. The next
+    // one takes the state away, stumbles over the mount, and knows nothing of the container from then on.
+    await unmountBelow([directory], this.#clock)
+    const last = failure && await this.#delete(id, force)
+    if (last) throw last
+    await rm(directory, { recursive: true, force: true })
+  }
+
+  async #delete(id: string, force: boolean): Promise<CodedError | undefined> {
+    const { exitCode, stderr } = await this.run(id, 'delete', ...(force ? ['--force'] : []), id)
+    const words = stderr.toString()
+    return exitCode === 0 || /does not exist|not found/.test(words) ? undefined : new CodedError('CRI_FAILED', `OCI runtime delete failed: ${cleanWords(words)}`)
   }
 
   run(id: string, ...args: string[]): Promise<CommandResult> {

@@ -150,6 +150,19 @@ describe('skiff on a machine of its own', { skip: DISK === '' && 'run scripts/gu
           [{ 'memory.min': String(64 * MIB), 'memory.low': String(16 * MIB) }, { 'cpu.weight': '4', 'memory.low': String(16 * MIB) }, { 'cpu.weight': '1' }])
       })
 
+      it('statistics tell of the node, of pods and of containers what version 2 counts: swap and pressure, too', async () => {
+        const node = (await guest.mustKubectl(['get', 'nodes', '-o', 'jsonpath={.items[0].metadata.name}'])).trim()
+        interface Told { cpu: { usageCoreNanoSeconds: number; psi?: object }; memory: { workingSetBytes: number; availableBytes?: number; pageFaults: number; psi?: object }; swap?: { swapUsageBytes: number } }
+        const { node: machine, pods } = JSON.parse(await guest.mustKubectl(['get', '--raw', `/api/v1/nodes/${node}/proxy/stats/summary`])) as { node: Told; pods: (Told & { podRef: { name: string }; containers: Told[] })[] }
+        const guaranteed = pods.find((p) => p.podRef.name === 'guaranteed')
+        assert.ok(guaranteed?.containers[0])
+        for (const told of [machine, guaranteed, guaranteed.containers[0]]) {
+          assert.ok(told.cpu.usageCoreNanoSeconds > 0 && told.memory.workingSetBytes > 0 && told.memory.pageFaults > 0, JSON.stringify(told))
+          assert.deepStrictEqual([typeof told.swap?.swapUsageBytes, typeof told.cpu.psi, typeof told.memory.psi], ['number', 'object', 'object'])
+        }
+        assert.equal(guaranteed.memory.workingSetBytes + (guaranteed.memory.availableBytes ?? 0), 64 * MIB)
+      })
+
       it('a container over its memory limit is OOMKilled, all of it', async () => {
         // The shell that started the hungry one dies with it: else the pod would succeed.
         await apply(pod({ name: 'hungry', pod: { restartPolicy: 'Never' }, container: { command: ['sh', '-c', 'tail -c 300m /dev/zero; echo survived'], resources: { limits: { memory: '32Mi' } } } }))

@@ -45,7 +45,7 @@ export async function apiFigures({ host, kubeconfig, pids, quick }: { host: LabH
     rate('API: LIST 2,000 pods', lists.all, UPSTREAM.listsPerSecond, 10, `, ${(lists.bytes / 1e6).toFixed(1)} MB`),
     rate('API: LIST 2,000 pods, gzip', lists.gzipped, undefined, undefined),
     rate('API: LIST 2,000 pods, protobuf', lists.inProtobuf, undefined, undefined),
-    rate('API: WatchList of 2,000 pods', lists.watched, undefined, undefined),
+    ...(lists.watched ? [rate('API: WatchList of 2,000 pods', lists.watched, undefined, undefined)] : []),
     rate('API: LIST 10% by label', lists.byLabel, UPSTREAM.listsByLabelPerSecond, undefined),
     rate('API: watch events to 50 watchers', fanOut, UPSTREAM.fanOutEventsPerSecond, 5),
     { name: 'API load: CPU seconds of the server', value: after.cpuSeconds - before.cpuSeconds, unit: 's', better: 'lower' },

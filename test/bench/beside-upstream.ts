@@ -24,13 +24,13 @@ try {
   const kubeconfig = await startKubeApiserver(host, program)
   const pids = [...etcdPids(host), ...host.processes().filter((p) => p.command.includes('--etcd-servers=')).map((p) => p.pid)]
   const theirs = await apiFigures({ host, kubeconfig, pids, quick: values.quick })
-  for (const [i, figure] of ours.entries()) console.log(line(figure, theirs[i]))
+  for (const figure of ours) console.log(line(figure, theirs.find(({ name }) => name === figure.name)))
 } finally {
   await cluster.destroy()
 }
 
 function line(ours: Figure, theirs: Figure | undefined): string {
-  if (!theirs) return ours.name
+  if (!theirs) return `${ours.name.padEnd(40)} upstream does not do it`
   const times = ours.better === 'higher' ? ours.value / theirs.value : theirs.value / ours.value
   const shown = ({ value, unit, note }: Figure) => `${value.toPrecision(4)} ${unit}${note === undefined ? '' : ` (${note})`}`
   return `${ours.name.padEnd(40)} ${shown(ours).padEnd(36)} upstream ${shown(theirs).padEnd(36)} ${times.toFixed(1)} times better`

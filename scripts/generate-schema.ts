@@ -106,6 +106,7 @@ const clean = (doc: string | undefined) => (doc ?? '').replaceAll("\\'", "'").re
 const DESCRIBED_BY_TYPE = new Set(['IntOrString', 'V1MicroTime'])
 
 function describe(model: string, field: string, description: string, type: string, refs: readonly string[]): string {
+  if (FIELD_DOCS[`${model}.${field}`] === '') return ''
   if (DESCRIBED_BY_TYPE.has(type)) return FIELD_DOCS[`${model}.${field}`] ?? FIELD_DOCS[field] ?? description
   if (description !== '' || refs.length === 0) return description
   return refs[0] === 'V1ListMeta' ? LIST_METADATA_DOC : (FIELD_DOCS[`${model}.${field}`] ?? FIELD_DOCS[field] ?? '')

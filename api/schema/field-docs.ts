@@ -1,10 +1,13 @@
 /**
  * What fields that hold another type are for: the dependency drops the description of a field whose type is a model.
- * Looked up by `Model.field`, then by `field`; read by scripts/generate-schema.ts only. Shown by `kubectl explain`.
+ * Looked up by `Model.field`, then by `field`; an empty one of a model says that upstream has none either. Read by scripts/generate-schema.ts only. Shown by `kubectl explain`.
  */
 const CONVENTIONS = 'https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md'
 const volume = (what: string): string => `${what} mounted on the host machine and exposed to the pod.`
 const SECRET_REF = 'Reference to the secret that holds the credentials for this operation. Optional: empty if none is needed.'
+const CAPACITY = 'How much is needed of each capacity. Of one that is not named, what its requestPolicy has for default, or all of it. Devices that several claims may have take as much as is asked for, others are taken whole if they have that much.'
+const PARENT = 'The object that the address belongs to. Required.'
+const inVersionsOfDevices = (docs: Readonly<Record<string, string>>): Record<string, string> => Object.fromEntries(Object.entries(docs).flatMap(([field, text]) => ['', 'V1beta1', 'V1beta2'].map((version) => [version + field, text])))
 
 export const FIELD_DOCS: Readonly<Record<string, string>> = {
   metadata: `Standard object's metadata. More info: ${CONVENTIONS}#metadata`,
@@ -92,6 +95,48 @@ export const FIELD_DOCS: Readonly<Record<string, string>> = {
   // Events, RBAC, the rest.
   involvedObject: 'The object that this event is about.', regarding: 'The object this Event is about. In most cases it is the object the reporting controller implements.', related: 'Optional secondary object for more complex actions.', series: 'Data about the Event series this event represents or nil if it is a singleton Event.', source: 'The component reporting this event. Should be a short machine understandable string.', deprecatedSource: 'The deprecated field assuring backward compatibility with core.v1 Event type.',
   roleRef: 'RoleRef can reference a Role in the current namespace or a ClusterRole in the global namespace. If it cannot be resolved, the Authorizer must return an error. Immutable.', aggregationRule: "Describes how to build the Rules for this ClusterRole. If set, the Rules are controller managed and direct changes to Rules will be stomped by the controller.", scheduling: 'Scheduling constraints to ensure that pods running with this RuntimeClass are scheduled to nodes that support it.', scopeSelector: 'A collection of filters like scopes that must match each object tracked by a quota, expressed using ScopeSelectorOperator in combination with possible values.',
+
+  // Admission.
+  matchConstraints: 'The resources that this policy is for. A request has to match all that is said here, and none of the policies and bindings of admission itself ever does. Required.',
+  matchResources: "Which of the requests that match the policy's constraints this binding is about. If unset, all of them.",
+  paramKind: 'The kind of the objects that hold parameters for this policy. If absent, there are none, and expressions do not know params. If there is no such kind, failurePolicy says what happens.',
+  paramRef: "The object with this binding's parameters: of the policy's paramKind. If it is not there, failurePolicy says what happens.",
+  objectSelector: 'Which objects this is about, by their labels: one of the object as it was and as it will be has to match. What has no labels matches an empty selector only. People who make objects choose their labels, so this excludes nobody who does not want to be. Default: all objects.',
+  applyConfiguration: 'An expression whose outcome is applied to the object as server-side apply does it.', jsonPatch: 'An expression whose outcome is a JSON patch of the object.',
+  typeChecking: 'What checking the types in all expressions has found. If it is there, the check is done.', clientConfig: 'How to reach the webhook. Required.',
+  'WebhookConversion.clientConfig': 'How to reach the webhook, if strategy is `Webhook`.',
+
+  // Who may do what.
+  'SelfSubjectReviewStatus.userInfo': 'The user who makes this request.', boundObjectRef: 'The object that the token is bound to: it is valid for as long as that exists. Whoever does not ask this API server learns of the end late: a short expirationSeconds keeps that time short.',
+  'ResourceAttributes.fieldSelector': 'Restricts the access to what these fields select. It never adds any.', nonResourceAttributes: 'What is asked about a request for something that is no resource.', resourceAttributes: 'What is asked about a request for a resource.',
+
+  // Priority and fairness.
+  distinguisherMethod: 'What tells the flows of requests that match this schema apart. If unset, they are one flow.', priorityLevelConfiguration: 'The priority level of requests that match. If there is no such level, the schema is ignored and its status says so. Required.',
+  queuing: 'How requests wait. Only if `type` is `"Queue"`.', limitResponse: 'What happens to a request that cannot be executed right now.', exempt: 'How an exempt level behaves. Only if `type` is `"Exempt"`; if empty, its defaults apply.',
+  limited: 'How a limited level behaves. If and only if `type` is `"Limited"`.', 'FlowcontrolV1Subject.group': 'Matches users by a group of theirs.', 'FlowcontrolV1Subject.serviceAccount': 'Matches service accounts.',
+
+  // Devices.
+  networkData: 'What is known of the device as one of the network.', opaque: "Parameters that only the device's driver understands.", exactly: 'One request, to be satisfied as it is. Either this or firstAvailable.', cel: 'An expression that selects devices.',
+  validRange: 'The range that a requested amount has to be in, and default, too. What is out of it is not allocated. An amount between two steps is rounded up.', requestPolicy: 'How much of this capacity a claim takes, where several claims may have the device. If unset, as much as it asks for, and all of it if it asks for none.',
+  allocation: 'What was allocated, once it was.', pool: 'The pool that this slice is a part of.', basic: 'A device, by its attributes and capacities.', taint: 'The taint that matching devices get.',
+  deviceSelector: 'The devices that get the taint: all criteria have to match. An empty selector matches all devices, none at all matches none.',
+  ...inVersionsOfDevices({
+    'AllocationResult.devices': 'The devices that were allocated.', 'AllocationResult.nodeSelector': 'Where what was allocated can be used. If unset, everywhere.', 'ResourceClaimSpec.devices': 'Which devices are asked for.',
+    'Device.nodeSelector': 'The nodes that have the device, in one term. Only if perDeviceNodeSelection is set; one of nodeName, nodeSelector and allNodes.', 'BasicDevice.nodeSelector': 'The nodes that have the device, in one term. Only if perDeviceNodeSelection is set; one of nodeName, nodeSelector and allNodes.',
+    'ResourceSliceSpec.nodeSelector': 'The nodes that can use the devices of the pool, in one term. One of nodeName, nodeSelector, allNodes and perDeviceNodeSelection.',
+    'DeviceRequest.capacity': CAPACITY, 'DeviceSubRequest.capacity': CAPACITY, 'ExactDeviceRequest.capacity': CAPACITY,
+  }),
+
+  // Definitions, and what all kinds have.
+  'CustomResourceConversion.webhook': 'How the webhook for conversions is called. Required if `strategy` is `"Webhook"`.', conversion: 'How objects are converted from one version to another.', 'CustomResourceDefinitionSpec.names': 'The names of the resource and its kind.',
+  acceptedNames: 'The names that are served, which may be others than those of the spec.', 'CustomResourceDefinitionVersion.schema': 'What objects of this version are validated by, pruned and defaulted to.', 'CustomResourceDefinitionVersion.subresources': 'Which subresources this version has.',
+  'CustomResourceSubresources.scale': 'Whether there is a `/scale`, which answers a Scale of `autoscaling/v1`.', openAPIV3Schema: 'The schema that objects are validated by and pruned to.',
+  'Eviction.deleteOptions': 'Options of the deletion.', preconditions: 'What has to be so for the deletion to be carried out; if it is not, the answer is 409 Conflict.', preferredVersion: 'The version that the server prefers, which is likely the one it stores.',
+  shardInfo: 'Set if the list is one shard of the collection: with the selector of the request, by which shards can be told apart and put together. Such a list is not the collection.', 'Status.details': 'More about the reason. What there is depends on it.',
+  active: 'The configuration that the node uses: the assigned one, or the last known good one if that failed.', assigned: 'The configuration that the node is to use, as it has stored it.', lastKnownGood: 'The configuration that the node goes back to if the assigned one fails.',
+  'IPAddressSpec.parentRef': PARENT, 'V1beta1IPAddressSpec.parentRef': PARENT, nodeTopology: 'The nodes that can use the storage that the capacity is of. If unset, none; if empty, all. Immutable.',
+  // Told of the type alone.
+  ...Object.fromEntries(['CertificateSigningRequest.metadata', 'CertificateSigningRequestList.metadata', 'IngressRule.http', ...['additionalItems', 'additionalProperties', 'example', 'items'].map((field) => `JSONSchemaProps.${field}`)].map((field) => [field, ''])),
 }
 
 /** Lists' metadata is ListMeta. */

@@ -387,6 +387,7 @@ Validation expression
 ValidationRule rule
 Variable expression name
 Volume name
+VersionInfo buildDate compiler gitCommit gitTreeState gitVersion goVersion major minor platform
 VolumeAttachment spec status
 VolumeAttachmentSpec attacher nodeName source
 VolumeAttachmentStatus attached
@@ -395,6 +396,7 @@ VolumeDevice devicePath name
 VolumeMount mountPath name
 VolumeMountStatus mountPath name
 VsphereVirtualDiskVolumeSource volumePath
+WatchEvent type
 WeightedPodAffinityTerm podAffinityTerm weight`
 
 /** The same for lists, maps, times and pointers, which Go writes as null: skiff does not, but managedFields tell of them. */

@@ -1,6 +1,7 @@
 /** Plays a case on both servers, step by step, to the first answer that differs; what only reads differs for itself. */
 import type { Client } from './client.ts'
 import { firstDifference, type Difference } from './differ.ts'
+import { allDifferences, comparableDocument } from './documents.ts'
 import { isObject, type Answer, type Case, type FromLast, type Json, type Step } from './exchange.ts'
 import { cannotTell, isRace, KNOWN } from './known.ts'
 import { normalised } from './normalise.ts'
@@ -17,23 +18,23 @@ export async function play(of: Case, servers: Servers): Promise<Played> {
   try {
     for (const step of of.steps) {
       const sent = bodyOf(step, last.theirs)
-      let { ours, theirs, a, b, difference } = await askBoth(servers, step, last)
+      let { ours, theirs, a, b, differences } = await askBoth(servers, step, last)
       asked++
       // A cache that was behind has caught up by then.
-      if (difference && step.method === 'GET' && !step.isSetUp) {
+      if (differences.length > 0 && step.method === 'GET' && !step.isSetUp) {
         await new Promise((resolve) => setTimeout(resolve, CAUGHT_UP_MS))
-        ;({ ours, theirs, a, b, difference } = await askBoth(servers, step, last))
+        ;({ ours, theirs, a, b, differences } = await askBoth(servers, step, last))
         asked++
       }
-      if (difference && isRace(of.kind, difference, [ours.status, theirs.status])) break
-      if (difference && step.method === 'GET' && cannotTell(theirs)) continue
-      if (difference) {
-        const path = pathOf(step, last.theirs)
+      if (differences.some((difference) => isRace(of.kind, difference, [ours.status, theirs.status]))) break
+      if (differences.length > 0 && step.method === 'GET' && cannotTell(theirs)) continue
+      const path = pathOf(step, last.theirs)
+      for (const difference of differences) {
         const known = KNOWN.find(({ matches }) => matches({ of, step: { ...step, path }, sent: sent ?? '', difference, ours: a, theirs: b }))
         findings.push({ case: of, step: { ...step, path }, difference, ours, theirs, sent, ...(known && { known: known.line }) })
-        // After a change that went otherwise there is another world.
-        if (step.method !== 'GET' || step.isSetUp) break
       }
+      // After a change that went otherwise there is another world.
+      if (differences.length > 0 && (step.method !== 'GET' || step.isSetUp)) break
       if (step.isSetUp && theirs.status >= 300) return { asked, findings, refused: `${of.kind}: ${JSON.stringify(theirs.body).slice(0, 400).replace(/\d+/g, '#')}` }
       // Parts of an object answer with what they are about; of a scale or a refusal nothing is made.
       if (theirs.status < 300 && !step.isAside) Object.assign(last, { ours: kept(last.ours, ours), theirs: kept(last.theirs, theirs) })
@@ -46,13 +47,18 @@ export async function play(of: Case, servers: Servers): Promise<Played> {
 
 const CAUGHT_UP_MS = 500
 
-async function askBoth(servers: Servers, step: Step, last: Record<keyof Servers, Json>): Promise<{ ours: Answer; theirs: Answer; a: Json; b: Json; difference: Difference | undefined }> {
+async function askBoth(servers: Servers, step: Step, last: Record<keyof Servers, Json>): Promise<{ ours: Answer; theirs: Answer; a: Json; b: Json; differences: readonly Difference[] }> {
   const [ours, theirs] = await Promise.all([ask(servers.ours, step, last.ours), ask(servers.theirs, step, last.theirs)])
+  if (step.isDocument) {
+    const [a, b] = [ours, theirs].map(({ status, body }): Json => ({ status, body: comparableDocument(body) })) as [Json, Json]
+    return { ours, theirs, a, b, differences: a['status'] === b['status'] ? allDifferences(a, b) : [{ path: 'status', ours: a['status'], theirs: b['status'] }] }
+  }
   // What is said of a server itself is its own.
   const [a, b] = [ours, theirs].map((answer): Json => ({
     ...(/\balone$/.test(step.form) ? { status: answer.status } : normalised(answer)), ...(step.withHeaders && { headers: answer.headers }),
   })) as [Json, Json]
-  return { ours, theirs, a, b, difference: firstDifference(a, b) }
+  const difference = firstDifference(a, b)
+  return { ours, theirs, a, b, differences: difference ? [difference] : [] }
 }
 
 const GONE = { body: JSON.stringify({ kind: 'DeleteOptions', apiVersion: 'v1', gracePeriodSeconds: 0 }) }

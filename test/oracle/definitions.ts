@@ -92,4 +92,6 @@ export const CUSTOM_KINDS: readonly CustomKind[] = [
   { version: 'v1beta1', resource: 'widgets', kind: 'Widget', namespaced: true, subresources: ['status'], object: widget, status: widgetStatus, ...typed('v1beta1', 'Widget', schema) },
   { version: 'v1', resource: 'gauges', kind: 'Gauge', namespaced: false, subresources: [], object: { value: 1, other: { a: ['b'] } }, ...typed('v1', 'Gauge', loose) },
 ]
+/** Those with a document of their own. */
+export const CUSTOM_VERSIONS: readonly (readonly [group: string, version: string])[] = ['v1', 'v1beta1', 'v1alpha1'].map((version) => [GROUP, version])
 export const CUSTOM_ROOT = `/apis/${GROUP}`

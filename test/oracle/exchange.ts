@@ -16,6 +16,8 @@ export interface Step {
   isSetUp?: true
   /** What the answer says of itself in its headers is compared, too. */
   withHeaders?: true
+  /** An OpenAPI document: each place that differs is told. */
+  isDocument?: true
   /** What follows is not made of its answer, but of the one before. */
   isAside?: true
 }

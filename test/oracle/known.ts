@@ -22,6 +22,9 @@ export const cannotTell = (theirs: Answer): boolean => /"message":"(Timeout: Too
 
 const messageOf = (answer: Json): string => ((answer['body'] as { message?: string } | undefined)?.message ?? '')
 
+/** Paths and definitions of group versions that upstream serves with a feature gate only. */
+const OF_GATES = /certificates(\.k8s\.io)?[./]v1(alpha|beta)1|scheduling(\.k8s\.io)?[./]v1alpha2|storagemigration|meta\.v1\.GroupResource$/
+
 /** What was wrong, after what was shown. */
 const STRICT = 'strict decoding error: '
 function tail(message: string): string {
@@ -71,6 +74,8 @@ export const KNOWN: readonly Known[] = [
   { line: 'a key that is sent twice within the value of a JSON patch', matches: ({ step, sent, ours, theirs }) => step.form.startsWith('JSON patch') && sent.includes('"a":"1","a":"2"') && JSON.stringify(theirs).includes('duplicate field') && JSON.stringify(ours).includes('json patch duplicate field') },
   { line: 'a map that is sent twice', matches: ({ sent, ours, theirs }) => sent.includes('"labels":{"z":"1"},"labels":{"z":"2"},"labels":{') && ours['status'] === theirs['status'] },
   { line: 'fields and versions of features that are off', matches: ({ sent, ours, theirs }) => sent.includes('ignoreStoreReadErrorWithClusterBreakingPotential') && messageOf(ours).includes('cannot be set together with') && theirs['status'] === 200 },
+  { line: 'fields and versions of features that are off', matches: ({ step, difference }) => step.isDocument === true && (difference.path === 'status' ? difference.theirs === 404 && OF_GATES.test(step.path) : difference.theirs === undefined && OF_GATES.test(difference.path)) },
+  { line: '`x-kubernetes-list-type` of an APIService', matches: ({ step, difference }) => step.isDocument === true && difference.ours === undefined && /allocatedResourceStatuses\.x-kubernetes-map-type$|caBundle\.x-kubernetes-list-type$/.test(difference.path) },
   { line: 'an Eviction that is refused for its deleteOptions', matches: ({ step, difference }) => step.form === 'GET after /eviction' && difference.path === 'body.status.conditions' && difference.ours === undefined },
   { line: '`metadata.generation` of a new object of a kind that has none', matches: ({ step, difference }) => step.method === 'POST' && difference.path === 'body.metadata.generation' && difference.ours === undefined },
   { line: 'a new `metadata.generateName` in an update', matches: ({ step, sent, difference, ours }) => step.method !== 'POST' && sent.includes('generateName') && /^(status|body\.message|body\.details)/.test(difference.path) && ours['status'] !== 500 },

@@ -5,6 +5,7 @@ import { describe, it } from 'node:test'
 import { builtinSchema } from '#api/schema/index.ts'
 import { Chance } from '../fuzz/chance.ts'
 import { firstDifference } from './differ.ts'
+import { allDifferences, comparableDocument, placeIn } from './documents.ts'
 import type { Segment } from './edits.ts'
 import { FAMILIES } from './families/index.ts'
 import { applied, edited, jsonPatch, mergePatch, strategicPatch } from './forms.ts'
@@ -28,6 +29,31 @@ describe('the first difference of two answers', () => {
   it('is the whole of what one of them lacks, in lists, too', () => {
     assert.deepEqual(firstDifference({ l: [1, { a: 1 }] }, { l: [1] }), { path: 'l[1]', ours: { a: 1 }, theirs: undefined })
     assert.deepEqual(firstDifference({ l: [] }, { l: {} }), { path: 'l', ours: [], theirs: {} })
+  })
+})
+
+describe('an OpenAPI document', () => {
+  const differences = (ours: object, theirs: object) => allDifferences(comparableDocument(ours), comparableDocument(theirs))
+
+  it('is the same in other words and another order, whether parameters stand once or with each operation', () => {
+    const path = (parameters: object[], description: string) => ({ paths: { '/a': { get: { description, tags: ['a', 'b'], parameters } } } })
+    const [first, second] = [{ name: 'a', in: 'query', description: 'x' }, { name: 'a', in: 'path' }]
+    assert.deepEqual(differences(path([first, second], 'ours'), { ...path([second, { $ref: '#/parameters/a-1' }], 'theirs'), parameters: { 'a-1': first } }), [])
+  })
+
+  it('differs in each place that does, a missing description among them, a property of that name, too', () => {
+    const schema = (properties: object) => ({ definitions: { A: { required: ['b', 'a'], properties } } })
+    assert.deepEqual(differences(schema({ a: { description: 'x', default: 1 }, description: { type: 'string' } }), schema({ a: { default: 2 }, description: { type: 'object' }, c: {} })), [
+      { path: 'definitions.A.properties.a.default', ours: 1, theirs: 2 },
+      { path: 'definitions.A.properties.a.description', ours: '…', theirs: undefined },
+      { path: 'definitions.A.properties.c', ours: undefined, theirs: {} },
+      { path: 'definitions.A.properties.description.type', ours: 'string', theirs: 'object' },
+    ])
+  })
+
+  it('tells of the same place in many definitions as one', () => {
+    assert.equal(placeIn('body.components.schemas.io.k8s.api.core.v1.Pod.properties.spec.default'), 'body.components.schemas.….properties.….default')
+    assert.equal(placeIn('body.paths./apis/a.example.com/v1/b/{name}.get.responses.200'), 'body.paths.….get.responses.200')
   })
 })
 

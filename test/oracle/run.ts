@@ -8,6 +8,7 @@ import type { Case } from './exchange.ts'
 import { FAMILIES } from './families/index.ts'
 import { grouped, printGroup, type Finding } from './report.ts'
 import { LIMITED_NAMESPACE, SEEDS } from './seeds.ts'
+import { SHAPES } from './shapes.ts'
 
 export interface RunArguments { ours: string; theirs: string; seed: number; count: number; families: string[]; kinds: string[]; byKind: boolean; out?: string }
 
@@ -26,7 +27,7 @@ function* allCases(): Iterable<Case> {
 }
 
 for (const client of Object.values(servers)) await client.ask('POST', '/api/v1/namespaces', { body: JSON.stringify({ metadata: { name: LIMITED_NAMESPACE } }) })
-for (const definition of DEFINITIONS) {
+for (const definition of [...DEFINITIONS, ...SHAPES]) {
   for (const client of Object.values(servers)) {
     const { status, body } = await client.ask('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', { body: JSON.stringify(definition) })
     if (status !== 201 && status !== 409) throw new Error(`a definition is refused: ${JSON.stringify(body)}`)
@@ -57,4 +58,4 @@ for (const group of groups) console.log(`${printGroup(group)}\n`)
 for (const [what, times] of refused) console.log(`refused by both, ${times} x: ${what}`)
 for (const [line, times] of Object.entries(Object.groupBy(findings.filter((f) => f.known !== undefined), ({ known = '' }) => known)).map(([l, f]) => [l, f?.length] as const)) console.log(`known, ${times} x: ${line}`)
 console.log(`${requests} requests in ${cases} cases, seed ${seed}: ${unknown.length} answers differ in ${groups.length} ways, ${findings.length - unknown.length} as server/DIVERGENCE.md says`)
-if (out !== undefined) writeFileSync(out, findings.map(({ case: of, step, difference, sent, ours: a, theirs: b, known }) => JSON.stringify({ ...(known !== undefined && { known }), family: of.family, kind: of.kind, form: step.form, path: step.path, difference, sent, ours: a, theirs: b })).join('\n'))
+if (out !== undefined) writeFileSync(out, findings.map(({ case: of, step, difference, sent, ours: a, theirs: b, known }) => JSON.stringify({ ...(known !== undefined && { known }), family: of.family, kind: of.kind, form: step.form, path: step.path, difference, sent, ...(!step.isDocument && { ours: a, theirs: b }) })).join('\n'))

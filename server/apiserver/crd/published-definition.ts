@@ -64,7 +64,7 @@ const sorted = (properties: Json): Json => Object.fromEntries(Object.entries(pro
 
 /** What OpenAPI version 2, or kubectl reading it, cannot take is left out (apiextensions `ToStructuralOpenAPIV2`). */
 function reduceToV2(out: Json, schema: JSONSchemaProps): void {
-  for (const key of JUNCTORS) delete out[key]
+  for (const key of [...JUNCTORS, 'default']) delete out[key]
   if (schema.nullable) for (const key of ['type', 'nullable', 'items', 'properties']) delete out[key]
   if (schema['x-kubernetes-preserve-unknown-fields']) {
     delete out['items']

@@ -41,6 +41,9 @@ export function wellKnownDefinition(name: string, dialect: Dialect): Definition 
   }
 }
 
+/** Groups whose types are not client-go's, by which upstream makes the documents of custom resources. */
+const NOT_IN_CLIENTS_SCHEME: ReadonlySet<string> = new Set(['admission.k8s.io', 'apiextensions.k8s.io', 'apiregistration.k8s.io', 'imagepolicy.k8s.io'])
+
 /** Collects the definitions reachable from the models asked for. */
 export class DefinitionSet {
   readonly #schema: SchemaSet
@@ -52,9 +55,12 @@ export class DefinitionSet {
   /** Of custom resources, by the names of the kind's definition and of its list's. */
   readonly #custom = new Map<string, KindRow>()
 
-  /** `of`: the group version that a document of version 3 is of. What belongs to all of them is told as its own and the core's. */
-  constructor(schema: SchemaSet, docs: ReadonlyMap<string, ModelDocs>, dialect: Dialect, rows: readonly KindRow[] = [], of?: { group: string; version: string }) {
-    this.#isTold = ({ group, version }) => !of || (group === '' && version === 'v1') || (group === of.group && version === of.version)
+  /** `of`: the group version that a document of version 3 is of. What belongs to all of them is told as its own and the core's; in documents of custom resources as everybody's whom clients' scheme knows. */
+  constructor(schema: SchemaSet, docs: ReadonlyMap<string, ModelDocs>, dialect: Dialect, rows: readonly KindRow[] = [], of?: { group: string; version: string } | 'custom') {
+    this.#isTold = ({ group, version }) => {
+      if (of === 'custom') return !NOT_IN_CLIENTS_SCHEME.has(group)
+      return !of || (group === '' && version === 'v1') || (group === of.group && version === of.version)
+    }
     for (const row of rows) if (row.custom) this.#custom.set(row.model, row).set(listModelOf(row), row)
     this.#schema = schema
     this.#docs = docs

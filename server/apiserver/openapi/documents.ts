@@ -1,6 +1,7 @@
 /** Whole OpenAPI documents: one of version 3 for each group version, one of version 2 for all. Pure. */
 import type { SchemaSet } from '#api/schema/schema.ts'
 import type { KindRow } from '../kind.ts'
+import { customOperationsOf } from './custom-operations.ts'
 import { DefinitionSet, PATCH_DEFINITION, type Definition } from './definitions.ts'
 import { groupPath, groupTag, operationsOf, type Operation } from './operations.ts'
 import type { Parameter } from './parameters.ts'
@@ -11,13 +12,21 @@ const PRODUCES: Readonly<Record<Operation['produces'], readonly string[]>> = {
   list: [...OBJECT_TYPES, 'application/json;stream=watch'],
   any: ['*/*'],
   text: ['text/plain', ...OBJECT_TYPES],
-  discovery: OBJECT_TYPES,
   json: ['application/json'],
   keys: ['application/jwk-set+json'],
 }
 const PROTOBUF = 'application/vnd.kubernetes.protobuf'
-const PROTOBUF_PRODUCES: Readonly<Partial<Record<Operation['produces'], readonly string[]>>> = { object: [PROTOBUF], list: [PROTOBUF, `${PROTOBUF};stream=watch`] }
+const PROTOBUF_PRODUCES: Readonly<Partial<Record<Operation['produces'], readonly string[]>>> = { object: [PROTOBUF], text: [PROTOBUF], list: [PROTOBUF, `${PROTOBUF};stream=watch`] }
 const typesOf = ({ produces, protobuf }: Operation): string[] => [...PRODUCES[produces], ...((protobuf && PROTOBUF_PRODUCES[produces]) ?? [])].toSorted()
+function consumedBy({ consumes, protobuf, body }: Operation): readonly string[] {
+  if (body?.of === 'patch') return patchTypes(body)
+  switch (consumes) {
+    case 'any': return ['*/*']
+    case 'object': return protobuf ? [...OBJECT_TYPES, PROTOBUF] : OBJECT_TYPES
+    case 'json': return ['application/json']
+    case 'nothing': return []
+  }
+}
 const PATCH_TYPES = ['application/json-patch+json', 'application/merge-patch+json', 'application/strategic-merge-patch+json', 'application/apply-patch+yaml']
 const patchTypes = (body: { strategic: boolean }): string[] => PATCH_TYPES.filter((type) => body.strategic || !type.includes('strategic'))
 const CODES: Readonly<Record<number, string>> = { 200: 'OK', 201: 'Created', 202: 'Accepted' }
@@ -36,17 +45,22 @@ export function groupVersionsOf(rows: readonly KindRow[]): Map<string, GroupVers
   return new Map(rows.map(({ ref }): [string, GroupVersion] => [groupPath(ref.group, ref.version), { group: ref.group, version: ref.version }]))
 }
 
-export function documentV3(input: DocumentInput, of: GroupVersion): unknown {
-  const { group, version } = of
-  return printV3(input, operationsOf(group, version, input.rows.filter(({ ref }) => ref.group === group && ref.version === version)), of)
+function allOperationsOf(rows: readonly KindRow[], { group, version }: GroupVersion): Operation[] {
+  const own = rows.filter(({ ref }) => ref.group === group && ref.version === version)
+  return [...operationsOf(group, version, own), ...customOperationsOf(group, version, own)]
 }
 
-/** A document of some operations; `of`: those of a group version. */
+export function documentV3(input: DocumentInput, of: GroupVersion): unknown {
+  return printV3(input, allOperationsOf(input.rows, of), of)
+}
+
+/** A document of some operations; `of`: those of a group version. What is of custom resources alone is a document of its own making, with every group version there is. */
 export function printV3({ schema, rows, gitVersion }: DocumentInput, operations: readonly Operation[], of: GroupVersion = { group: '', version: 'v1' }): unknown {
-  const definitions = new DefinitionSet(schema, schema.docs(), 'v3', rows, of)
-  const paths = pathsOf(operations, (operation) => ({
+  const isCustom = operations.every(({ protobuf, kind }) => !protobuf && kind !== undefined)
+  const definitions = new DefinitionSet(schema, schema.docs(), 'v3', rows, isCustom ? 'custom' : of)
+  const paths = pathsOf(operations, (operation, own) => ({
     ...common(operation),
-    ...(operation.parameters.length > 0 && { parameters: byName(operation.parameters).map(parameterV3) }),
+    ...whereAny('parameters', own.map(parameterV3)),
     ...bodyV3(operation, definitions),
     responses: responses(operation, (ok) => {
       const schemaOf = operation.answer === 'string' ? { type: 'string' } : definitions.refToModel(operation.answer.model)
@@ -54,35 +68,41 @@ export function printV3({ schema, rows, gitVersion }: DocumentInput, operations:
     }),
   }), parameterV3)
   const schemas = definitions.all()
-  return { openapi: '3.0.0', info: { title: 'Kubernetes', version: gitVersion }, paths, components: { ...(Object.keys(schemas).length > 0 && { schemas }), securitySchemes: BEARER } }
+  const info = isCustom ? { title: 'Kubernetes CRD Swagger', version: 'v0.1.0' } : infoOf(gitVersion)
+  return { openapi: '3.0.0', info, paths, components: { ...(Object.keys(schemas).length > 0 && { schemas }), ...(!isCustom && { securitySchemes: BEARER }) } }
 }
 
 export function documentV2({ schema, rows, gitVersion }: DocumentInput): unknown {
   const definitions = new DefinitionSet(schema, schema.docs(), 'v2', rows)
-  const operations = [...groupVersionsOf(rows).values()].flatMap(({ group, version }) => operationsOf(group, version, rows.filter(({ ref }) => ref.group === group && ref.version === version)))
-  const paths = pathsOf([...operations, ...groupOperations(rows)], (operation) => ({
+  const operations = [...groupVersionsOf(rows).values()].flatMap((of) => allOperationsOf(rows, of))
+  const paths = pathsOf([...operations, ...groupOperations(rows)], (operation, own) => ({
     ...common(operation),
-    consumes: operation.body?.of === 'patch' ? patchTypes(operation.body) : operation.produces === 'discovery' ? OBJECT_TYPES : operation.produces === 'json' || operation.produces === 'keys' ? ['application/json'] : ['*/*'],
+    ...whereAny('consumes', consumedBy(operation)),
     produces: typesOf(operation),
     schemes: ['https'],
-    parameters: [...bodyV2(operation, definitions), ...operation.parameters.map(parameterV2)],
+    ...whereAny('parameters', [...bodyV2(operation, definitions), ...own.map(parameterV2)]),
     responses: responses(operation, (description) => ({ description, schema: operation.answer === 'string' ? { type: 'string' } : definitions.refToModel(operation.answer.model) })),
   }), parameterV2)
-  return { swagger: '2.0', info: { title: 'Kubernetes', version: gitVersion }, paths, definitions: definitions.all(), securityDefinitions: BEARER, security: [{ BearerToken: [] }] }
+  return { swagger: '2.0', info: infoOf(gitVersion), paths, definitions: definitions.all(), securityDefinitions: BEARER, security: [{ BearerToken: [] }] }
 }
+
+const whereAny = (key: string, list: readonly unknown[]): Definition => (list.length > 0 ? { [key]: list } : {})
+
+/** The version as upstream tells it: `1.36`. */
+const infoOf = (gitVersion: string): Definition => ({ title: 'Kubernetes', version: /^v?(\d+\.\d+)/.exec(gitVersion)?.[1] ?? gitVersion })
 
 /** `/api/`, `/apis/`, `/apis/apps/`, `/version/`. Groups of custom resources alone have none. */
 function groupOperations(rows: readonly KindRow[]): Operation[] {
-  const get = (path: string, id: string, description: string, tag: string, model: string): Operation => ({ path, method: 'get', id, description, tag, parameters: [], pathParameters: [], answer: { model }, codes: [200], produces: 'discovery' })
+  const get = (path: string, id: string, description: string, tag: string, model: string): Operation => ({ path, method: 'get', id, description, tag, parameters: [], answer: { model }, codes: [200], consumes: 'object', produces: 'object', protobuf: true })
   const groups = [...new Set(rows.filter(({ custom }) => !custom).map(({ ref }) => ref.group))].filter((group) => group !== '')
   const capital = (text: string) => text.slice(0, 1).toUpperCase() + text.slice(1)
   return [
     get('/api/', 'getCoreAPIVersions', 'get available API versions', 'core', 'APIVersions'),
     get('/apis/', 'getAPIVersions', 'get available API versions', 'apis', 'APIGroupList'),
     ...groups.map((group) => get(`/apis/${group}/`, `get${capital(groupTag(group))}APIGroup`, 'get information of a group', groupTag(group), 'APIGroup')),
-    { ...get('/.well-known/openid-configuration/', 'getServiceAccountIssuerOpenIDConfiguration', "get service account issuer OpenID configuration, also known as the 'OIDC discovery doc'", 'WellKnown', ''), answer: 'string', produces: 'json' },
-    { ...get('/openid/v1/jwks/', 'getServiceAccountIssuerOpenIDKeyset', 'get service account issuer OpenID JSON Web Key Set (contains public token verification keys)', 'openid', ''), answer: 'string', produces: 'keys' },
-    { ...get('/version/', 'getCodeVersion', 'get the version information for this server', 'version', 'VersionInfo'), produces: 'json' },
+    { ...get('/.well-known/openid-configuration/', 'getServiceAccountIssuerOpenIDConfiguration', "get service account issuer OpenID configuration, also known as the 'OIDC discovery doc'", 'WellKnown', ''), answer: 'string', consumes: 'nothing', produces: 'json' },
+    { ...get('/openid/v1/jwks/', 'getServiceAccountIssuerOpenIDKeyset', 'get service account issuer OpenID JSON Web Key Set (contains public token verification keys)', 'openid', ''), answer: 'string', consumes: 'nothing', produces: 'keys' },
+    { ...get('/version/', 'getCodeVersion', 'get the version information for this server', 'version', 'VersionInfo'), consumes: 'json', produces: 'json' },
   ]
 }
 
@@ -96,14 +116,15 @@ function common(operation: Operation): Definition {
   }
 }
 
-function pathsOf(operations: readonly Operation[], render: (operation: Operation) => Definition, parameter: (p: Parameter) => Definition): Record<string, Definition> {
-  const paths = new Map<string, Definition>()
-  for (const operation of operations) {
-    const item = paths.get(operation.path) ?? (operation.pathParameters.length > 0 ? { parameters: byName(operation.pathParameters).map(parameter) } : {})
-    item[operation.method] = render(operation)
-    paths.set(operation.path, item)
-  }
-  return Object.fromEntries([...paths].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+/** `render` is given an operation and what parameters it has beside those of its path, by name. */
+function pathsOf(operations: readonly Operation[], render: (operation: Operation, own: readonly Parameter[]) => Definition, parameter: (p: Parameter) => Definition): Record<string, Definition> {
+  const paths = Object.entries(Object.groupBy(operations, ({ path }) => path)).map(([path, ofPath = []]): [string, Definition] => {
+    const isShared = (p: Parameter): boolean => ofPath.every(({ parameters }) => parameters.some((other) => other.name === p.name && other.in === p.in))
+    const shared = byName(ofPath[0]?.parameters.filter(isShared) ?? [])
+    const methods = ofPath.map((operation) => [operation.method, render(operation, byName(operation.parameters.filter((p) => !isShared(p))))])
+    return [path, { ...whereAny('parameters', shared.map(parameter)), ...Object.fromEntries(methods) as Definition }]
+  })
+  return Object.fromEntries(paths.toSorted(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 function responses(operation: Operation, ok: (description: string) => Definition): Definition {
@@ -115,10 +136,11 @@ function bodySchema(body: NonNullable<Operation['body']>, definitions: Definitio
   return body.of === 'patch' ? definitions.refTo(PATCH_DEFINITION) : definitions.refToModel('DeleteOptions')
 }
 
-function bodyV3({ body }: Operation, definitions: DefinitionSet): Definition {
+function bodyV3(operation: Operation, definitions: DefinitionSet): Definition {
+  const { body } = operation
   if (!body) return {}
   const schema = bodySchema(body, definitions)
-  const types = body.of === 'patch' ? patchTypes(body) : ['*/*']
+  const types = consumedBy(operation)
   return { requestBody: { content: Object.fromEntries(types.map((type) => [type, { schema }])), ...(body.of !== 'deleteOptions' && { required: true }) } }
 }
 

@@ -114,6 +114,33 @@ test('in version 3 what belongs to every group version is told as the document\'
   assert.deepStrictEqual(list.parameters.map((p) => p.name), ['allowWatchBookmarks', 'continue', 'fieldSelector', 'labelSelector', 'limit', 'pretty', 'resourceVersion', 'resourceVersionMatch', 'sendInitialEvents', 'shardSelector', 'timeoutSeconds', 'watch'])
 })
 
+test('parameters that all operations of a path have are told of the path, where there is only one operation all of them', () => {
+  const listed = documentV3({ schema, rows: rows.filter(({ model }) => model === 'Node').map((row) => ({ ...row, verbs: ['list'] })), gitVersion }, { group: '', version: 'v1' }) as Doc
+  const named = (path: string, { paths } = core) => {
+    const { parameters, ...methods } = paths[path] as unknown as Record<string, { parameters?: { name: string }[] }> & { parameters?: { name: string }[] }
+    return [parameters?.map((p) => p.name), Object.fromEntries(Object.entries(methods).map(([method, o]) => [method, o.parameters?.map((p) => p.name)]))]
+  }
+  assert.deepStrictEqual(named('/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token'), [['dryRun', 'fieldManager', 'fieldValidation', 'name', 'namespace', 'pretty'], { post: undefined }])
+  assert.deepStrictEqual(named('/api/v1/nodes', listed), [['allowWatchBookmarks', 'continue', 'fieldSelector', 'labelSelector', 'limit', 'pretty', 'resourceVersion', 'resourceVersionMatch', 'sendInitialEvents', 'shardSelector', 'timeoutSeconds', 'watch'], { get: undefined }])
+  assert.deepStrictEqual(named('/api/v1/namespaces/{name}/status'), [['name', 'pretty'], { get: undefined, put: ['dryRun', 'fieldManager', 'fieldValidation'], patch: ['dryRun', 'fieldManager', 'fieldValidation', 'force'] }])
+})
+
+test('what tells of kinds with Go types is told as protobuf, too; the version of a document is that of the API', () => {
+  const v2 = documentV2({ schema, rows, gitVersion }) as { info: object; paths: Record<string, { get: { consumes?: string[]; produces: string[] } }> }
+  const types = (path: string) => [v2.paths[path]?.get.consumes, v2.paths[path]?.get.produces]
+  const all = ['application/json', 'application/vnd.kubernetes.protobuf', 'application/yaml']
+  assert.deepStrictEqual([types('/apis/apps/v1/').map((list) => list?.toSorted()), types('/api/v1/namespaces/{namespace}/pods/{name}/log')[1], types('/openid/v1/jwks/'), types('/version/')], [[all, all], [...all, 'text/plain'], [undefined, ['application/jwk-set+json']], [['application/json'], ['application/json']]])
+  assert.deepStrictEqual(v2.info, { title: 'Kubernetes', version: '1.36' })
+})
+
+test('what upstream says nothing about is not described, and what it always writes has a default', () => {
+  const property = (name: string, field: string) => (core.components.schemas[name] as { properties: Record<string, object> } | undefined)?.properties[field]
+  assert.deepStrictEqual(Object.keys(property('io.k8s.apimachinery.pkg.apis.meta.v1.Status', 'details') ?? {}), ['description', 'allOf'])
+  assert.equal((property('io.k8s.apimachinery.pkg.apis.meta.v1.WatchEvent', 'type') as { default?: unknown }).default, '')
+  const certificates = documentV3({ schema, rows, gitVersion }, { group: 'certificates.k8s.io', version: 'v1' }) as Doc
+  assert.deepStrictEqual((certificates.components.schemas['io.k8s.api.certificates.v1.CertificateSigningRequest'] as { properties: object } | undefined)?.properties['metadata' as never], { default: {}, allOf: [{ $ref: '#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta' }] })
+})
+
 test('schemas say how lists merge, and stand beside references by allOf', () => {
   const properties = (name: string) => core.components.schemas[`io.k8s.api.core.v1.${name}`]?.['properties'] as Record<string, Record<string, unknown>>
   const { description: _, ...ports } = properties('Container')['ports'] ?? {}

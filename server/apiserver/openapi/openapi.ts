@@ -35,7 +35,7 @@ export type OpenApi = (request: OpenApiRequest) => ApiResponse | undefined
 /** Gzipped documents kept: an explain or an apply asks for one or two. About 100 KB each. */
 const KEPT_MAX = 3
 /** Raised when the documents change though their inputs do not. */
-const FORMAT = 3
+const FORMAT = 4
 
 type Form = 'json' | 'protobuf'
 

@@ -7,6 +7,7 @@ import { lists } from './lists.ts'
 import { malformed } from './malformed.ts'
 import { managers } from './managers.ts'
 import { metadata } from './metadata.ts'
+import { openapi } from './openapi.ts'
 import { patches } from './patches.ts'
 import { podUpdates } from './pod-updates.ts'
 import { requests } from './requests.ts'
@@ -15,4 +16,4 @@ import { statuses } from './statuses.ts'
 import { tables } from './tables.ts'
 import { watches } from './watches.ts'
 
-export const FAMILIES: Readonly<Record<string, Family>> = { patches, malformed, statuses, 'pod-updates': podUpdates, managers, metadata, addresses, lists, watches, deletions, 'dry-runs': dryRuns, reviews, requests, tables }
+export const FAMILIES: Readonly<Record<string, Family>> = { patches, malformed, statuses, 'pod-updates': podUpdates, managers, metadata, addresses, lists, watches, deletions, 'dry-runs': dryRuns, reviews, requests, tables, openapi }

@@ -99,3 +99,10 @@ test('booleans that may be false, bounds, defaults and references survive; unkno
   const get = encoded.message(8).entry(2, '/x').message(2)
   assert.deepStrictEqual([get.messages(8).map((p) => p.numbers), get.messages(8)[0]?.message(2).texts(1), get.message(9).entry(1, 'default').message(2).texts(1)], [[[2], [1]], ['#/parameters/p'], ['#/responses/r']])
 })
+
+test('parameters that stand once for all, as in documents of other servers, are there and referred to', () => {
+  const merged = new Fields(encodeOpenApiV2({ swagger: '2.0', paths: { '/a': { parameters: [{ $ref: '#/parameters/pretty-1' }] } }, parameters: { 'pretty-1': { name: 'pretty', in: 'query', type: 'string' } } }))
+  const pretty = merged.message(10).entry(1, 'pretty-1').message(2).message(3)
+  assert.deepStrictEqual([pretty.texts(2), pretty.texts(4), pretty.texts(6)], [['query'], ['pretty'], ['string']])
+  assert.deepStrictEqual(merged.message(8).entry(2, '/a').message(9).message(2).texts(1), ['#/parameters/pretty-1'])
+})

@@ -146,7 +146,7 @@ const apiKey = message(() => ({ type: [1, string], name: [2, string], in: [3, st
 const info = message(() => ({ title: [1, string], version: [2, string], description: [3, string] }), 7)
 const document = message(() => ({
   swagger: [1, string], info: [2, one(info)], host: [3, string], basePath: [4, string], schemes: [5, strings], consumes: [6, strings], produces: [7, strings], paths: [8, one(map(one(pathItem), 2))],
-  definitions: [9, one(map(one(schema)))], security: [12, security], securityDefinitions: [13, one(map(one(wrapped(2, one(apiKey)))))],
+  definitions: [9, one(map(one(schema)))], parameters: [10, one(map(one(parameter)))], security: [12, security], securityDefinitions: [13, one(map(one(wrapped(2, one(apiKey)))))],
 }), 16)
 
 /** The bytes of a swagger 2.0 document: what JSON says of it, about half the size. */

@@ -49,6 +49,7 @@ import { createTerminationCounts } from './stats/termination-counts.ts'
 import { createStatsSource } from './stats/stats-source.ts'
 import type { NodeFigures, PodStreams } from './streams.ts'
 import { every, pause } from './turns.ts'
+import { sooner } from './termination.ts'
 import { isTerminalPhase } from './view.ts'
 import { createCsiDrivers } from './volumes/csi/drivers.ts'
 import { volumesInUse } from './volumes/csi/notes.ts'
@@ -136,11 +137,12 @@ export function createKubelet(given: KubeletOptions): Kubelet {
   }
   const shutdown = createShutdownManager({
     periods: config.shutdownPeriods, directory: rootDir, clock, log, onChange: () => reporter.poke(), tell: (reason, message) => aboutNode(reason, message, 'Normal'),
-    pods: () => activePods().map((m) => m.pod),
+    // Those on their way out, too: they are waited for, and get no more time than the others.
+    pods: () => (workers?.list() ?? []).filter((m) => (!m.rejected || m.rejected.eviction) && !m.tornDown && !isTerminalPhase(m.pod.status?.phase)).map((m) => m.pod),
     end({ metadata: { uid } }, graceSeconds) {
       const memory = workers?.get(uid)
-      if (!memory || memory.rejected) return
-      memory.rejected = { ...SHUTDOWN, eviction: { graceSeconds, sinceMs: clock.nowMs() } }
+      if (!memory) return
+      memory.rejected = { ...SHUTDOWN, eviction: sooner({ graceSeconds, sinceMs: clock.nowMs() }, memory.rejected?.eviction) }
       workers?.wake(uid)
     },
     hasEnded: (uid) => workers?.get(uid)?.tornDown ?? true,
@@ -260,7 +262,7 @@ export function createKubelet(given: KubeletOptions): Kubelet {
           }, resourceCalls).run(signal),
           watchSystemOom({ kernelLog: options.kernelLog ?? readKernelLog, tell: (message) => aboutNode('SystemOOM', message), log }, signal),
           runBoardDevices({ rules: config.boardDevices, manager, clock, log }, signal),
-          runNodeLease(client, nodeName, { clock, log, ...(options.connectivity && { connectivity: options.connectivity }), onReconnect: () => { reporter.poke(); running.catchUp() } }, signal),
+          runNodeLease(client, nodeName, { clock, random, log, ...(options.connectivity && { connectivity: options.connectivity }), onReconnect: () => { reporter.poke(); running.catchUp() } }, signal),
           every('look at all pods', RESYNC_MS, { clock, log }, signal, () => { health.passed(); needed().wakeAll(); return Promise.resolve() }),
           every('look after volumes of drivers', VOLUME_LOOK_MS, { clock, log }, signal, () => { running.lookAfterVolumes(); return Promise.resolve() }),
           every('look for pressure', EVICTION_LOOK_MS, { clock, log }, signal, () => eviction.look()),

@@ -22,7 +22,7 @@ export function podStatus(view: PodView, ctx: DecideContext): PodStatus {
   const { init, app } = stopped ? endedStatuses(view, seen) : seen
   const ephemeral = containerStatuses(all, ephemeralContainers(pod))
 
-  const failure = end?.why === 'deadline' ? { reason: 'DeadlineExceeded', message: DEADLINE_MESSAGE } : end?.why === 'rejected' ? view.rejected : undefined
+  const failure = end?.why === 'deadline' ? { reason: 'DeadlineExceeded', message: DEADLINE_MESSAGE } : view.rejected
   let phase = isTerminalPhase(reported.phase) ? reported.phase : failure ? 'Failed' : podPhase(view, { init, app }, stopped)
   // Terminal only once nothing runs any more: whoever sees Succeeded may reuse what the pod held.
   if (isTerminalPhase(phase) && !isTerminalPhase(reported.phase) && running) phase = reported.phase ?? 'Pending'

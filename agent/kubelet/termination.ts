@@ -18,11 +18,9 @@ export function podEnd(view: PodView, nowMs: number): PodEnd | undefined {
   const { metadata, spec } = view.pod
   const ownGrace = spec?.terminationGracePeriodSeconds ?? GRACE_SECONDS_DEFAULT
   if (metadata.deletionTimestamp !== undefined || view.removed) {
-    return {
-      why: view.removed ? 'removed' : 'deleted',
-      sinceMs: view.endingSinceMs ?? nowMs,
-      graceSeconds: Math.max(1, isForced(view) ? 0 : (metadata.deletionGracePeriodSeconds ?? ownGrace)),
-    }
+    const deletion = { sinceMs: view.endingSinceMs ?? nowMs, graceSeconds: Math.max(1, isForced(view) ? 0 : (metadata.deletionGracePeriodSeconds ?? ownGrace)) }
+    // Whoever asks first: the node may have less time than the API gave.
+    return { why: view.removed ? 'removed' : 'deleted', ...sooner(deletion, view.rejected?.eviction) }
   }
   if (view.rejected) return { why: 'rejected', sinceMs: view.rejected.eviction?.sinceMs ?? view.endingSinceMs ?? nowMs, graceSeconds: view.rejected.eviction?.graceSeconds ?? ownGrace }
   if (isTerminalPhase(view.reported.phase)) return { why: 'finished', sinceMs: lastFinishedMs(view, nowMs), graceSeconds: ownGrace }
@@ -30,6 +28,12 @@ export function podEnd(view: PodView, nowMs: number): PodEnd | undefined {
   if (deadlineMs !== undefined && nowMs >= deadlineMs) return { why: 'deadline', sinceMs: deadlineMs, graceSeconds: ownGrace }
   if (hasFinished(view)) return { why: 'finished', sinceMs: lastFinishedMs(view, nowMs), graceSeconds: ownGrace }
   return undefined
+}
+
+/** A grace that has begun can only be cut short. */
+export function sooner<E extends { sinceMs: number; graceSeconds: number }>(one: E, other: { sinceMs: number; graceSeconds: number } | undefined): E {
+  const overMs = ({ sinceMs, graceSeconds }: { sinceMs: number; graceSeconds: number }) => sinceMs + graceSeconds * 1000
+  return other && overMs(other) < overMs(one) ? { ...one, sinceMs: other.sinceMs, graceSeconds: other.graceSeconds } : one
 }
 
 /** It was on its way out and then taken from the API: someone would not wait. */

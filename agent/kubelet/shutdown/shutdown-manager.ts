@@ -35,7 +35,7 @@ export interface ShutdownManagerDeps {
   periods: readonly ShutdownPeriod[]
   /** Holds `graceful_node_shutdown_state`. */
   directory: string
-  /** Pods that have not ended and are not asked to. */
+  /** Pods that have not ended, those that are about to as well. */
   pods(): readonly Stored<Pod>[]
   end(pod: Stored<Pod>, graceSeconds: number): void
   /** Nothing of it runs or is mounted any more. */

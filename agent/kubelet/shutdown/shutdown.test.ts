@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { FakeClock } from '#base/clock-fake.ts'
 import { silentLog } from '#base/log.ts'
-import { NODES, type Node, type Pod } from '#api/types/index.ts'
+import { NODES, PODS, type Node, type Pod } from '#api/types/index.ts'
 import { pod, startNodeWorld } from '../testing/node-world.ts'
 import { aPod } from '../testing/builders.ts'
 import { CRITICAL_PRIORITY, periodsOf, shutdownGraceSeconds, shutdownGroups, totalSeconds } from './periods.ts'
@@ -69,6 +69,26 @@ test('on the way down pods end by priority, the node is not ready and takes no m
   const metrics = await w.kubelet().figures.metrics('kubelet')
   assert.match(metrics, new RegExp(`^kubelet_graceful_shutdown_start_time_seconds ${Date.parse(state.startTime) / 1_000}$`, 'm'))
   assert.match(metrics, new RegExp(`^kubelet_graceful_shutdown_end_time_seconds ${Date.parse(state.endTime) / 1_000}$`, 'm'))
+})
+
+test('a pod that is being deleted already is waited for, gets no more time than the others, and is told to have ended for it', async (t) => {
+  const w = await startNodeWorld(t, { config: { shutdownPeriods: [{ priority: 0, seconds: 20 }] } })
+  w.runtime.control.addImage('stubborn:1', { program: { onTerm: 'ignore' } })
+  w.create(pod('leaves', { containers: [{ name: 'app', image: 'stubborn:1', imagePullPolicy: 'IfNotPresent' }], terminationGracePeriodSeconds: 3_600 }))
+  await w.until('it runs', () => w.pod('leaves')?.status?.phase === 'Running')
+  w.api.deletePod(PODS, 'default/leaves')
+  await w.run(5_000)
+  const begunMs = w.clock.nowMs()
+  let isDown = false
+  const down = w.kubelet().shutDown().then(() => { isDown = true })
+  await w.until('all is down', () => isDown)
+  await down
+  const tookMs = w.clock.nowMs() - begunMs
+  assert.ok(tookMs >= 19_000 && tookMs < 24_000, String(tookMs))
+  const told = w.api.patches.flatMap(({ path, patch }) => (path === 'pods/leaves/status' ? [(patch as Pod).status ?? {}] : []))
+  assert.deepEqual(told.flatMap(({ phase, reason, message }) => (phase === 'Failed' ? [[reason, message]] : [])), [['Terminated', 'Pod was terminated in response to imminent node shutdown.']])
+  assert.ok(told.some(({ conditions }) => conditions?.some((c) => c.type === 'DisruptionTarget' && c.reason === 'TerminationByKubelet')))
+  assert.equal(w.pod('leaves'), undefined)
 })
 
 test('without periods nothing ends, and nothing is said', async (t) => {

@@ -1,5 +1,5 @@
 /** gRPC's status codes (grpc.github.io, `statuscodes`) and the framing that client and server share. */
-import { CodedError } from '../errors.ts'
+import { asError, CodedError } from '../errors.ts'
 
 export const GRPC = {
   ok: 0, cancelled: 1, unknown: 2, invalidArgument: 3, deadlineExceeded: 4, notFound: 5, alreadyExists: 6, resourceExhausted: 8, failedPrecondition: 9, outOfRange: 11, unimplemented: 12, internal: 13, unavailable: 14,
@@ -17,6 +17,13 @@ export class GrpcError extends CodedError {
     this.wasSent = options.wasSent ?? true
   }
 }
+
+/** As grpc-go names them. */
+const CODE_NAMES = ['OK', 'Canceled', 'Unknown', 'InvalidArgument', 'DeadlineExceeded', 'NotFound', 'AlreadyExists', 'PermissionDenied', 'ResourceExhausted', 'FailedPrecondition', 'Aborted', 'OutOfRange', 'Unimplemented', 'Internal', 'Unavailable', 'DataLoss', 'Unauthenticated']
+export const grpcCodeName = (code: number): string => CODE_NAMES[code] ?? `Code(${code})`
+
+/** As grpc-go's errors read, for messages that people and tools know from there. */
+export const goRpcError = (error: unknown): string => (error instanceof GrpcError ? `rpc error: code = ${grpcCodeName(error.status)} desc = ${error.message}` : asError(error).message)
 
 /** As kubelet and containerd: 16 MiB. */
 export const MESSAGE_BYTES_MAX = 16 * 1024 * 1024

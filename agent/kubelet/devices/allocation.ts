@@ -47,11 +47,13 @@ export type Choice = { ok: true; must: string[]; available: string[] } | { ok: f
 /** `taken`: by other pods, and by others of this one. */
 export function choose(wish: Wish, { devices, taken, reuse }: { devices: readonly Device[]; taken: ReadonlySet<string>; reuse: readonly string[] }): Choice {
   const healthy = new Set(devices.filter((d) => d.healthy).map((d) => d.id))
+  // By upstream's words people find out that it is the plugin they have to look at.
+  if (healthy.size === 0) return { ok: false, message: `no healthy devices present; cannot allocate unhealthy devices ${wish.resource}` }
   const again = reuse.filter((id) => healthy.has(id)).slice(0, wish.count)
   const free = [...healthy].filter((id) => !taken.has(id) && !reuse.includes(id)).toSorted()
-  const available = [...reuse.filter((id) => healthy.has(id)), ...free]
-  if (available.length < wish.count) return { ok: false, message: `requested number of devices unavailable for ${wish.resource}. Requested: ${wish.count}, Available: ${available.length}` }
-  return { ok: true, must: again, available }
+  const needed = wish.count - again.length
+  if (free.length < needed) return { ok: false, message: `requested number of devices unavailable for ${wish.resource}. Requested: ${needed}, Available: ${free.length}` }
+  return { ok: true, must: again, available: [...again, ...free] }
 }
 
 /** What must be, what the plugin would rather, then what comes first; never more than asked, never what is not free. */

@@ -11,6 +11,8 @@ import { readCheckpoint, writeCheckpoint, type Checkpoint, type PodGrants } from
 import { NO_GRANT, type Device, type DeviceGrant, type DeviceSource } from './source.ts'
 
 export interface DeviceManager {
+  /** It has taken the place of whoever had this resource, and will tell its devices; until then there are those that there were. */
+  connected(source: DeviceSource): void
   /** All devices that a source has now; the newest source of a resource counts. */
   update(source: DeviceSource, devices: readonly Device[]): void
   /** Its plugin is gone: nothing of it is given out; forgotten after five minutes, unless another comes. */
@@ -21,6 +23,8 @@ export interface DeviceManager {
   forContainer(pod: Stored<Pod>, container: Container): Promise<DeviceGrant>
   /** The pod has ended. */
   release(podUid: string): Promise<void>
+  /** It is made of devices here: `allocate` decides about it. */
+  manages(resource: string): boolean
   /** For the node's status, by resource. */
   capacity(): ReadonlyMap<string, { capacity: number; allocatable: number }>
   /** All that are told now, by resource; not those of a plugin that has not come back yet. */
@@ -44,14 +48,23 @@ export interface DeviceManagerDeps {
 
 /** Upstream's endpointStopGracePeriod. */
 const FORGET_MS = 300_000
+const PRE_START_FAILED = 'device plugin PreStartContainer rpc failed with err'
 
-interface Known { source: DeviceSource | undefined; devices: readonly Device[]; cancelForget: (() => void) | undefined }
+interface Known {
+  source: DeviceSource | undefined
+  /** The last one wants to be asked before a container starts. */
+  mustPreStart: boolean
+  devices: readonly Device[]
+  cancelForget: (() => void) | undefined
+  /** It has not come back for so long that this is no resource of devices any more, but for those who have some. */
+  forgotten: boolean
+}
 
 export async function openDeviceManager({ directory, live, onCapacity, onHealth, clock, log }: DeviceManagerDeps): Promise<DeviceManager> {
   const kept = await readCheckpoint(directory, log)
   const pods = new Map<string, PodGrants>(Object.entries(kept.pods))
   // What was there before this life is still to come: nothing of it can be had until it has.
-  const known = new Map<string, Known>(Object.entries(kept.resources).map(([resource, count]) => [resource, { source: undefined, devices: Array.from({ length: count }, () => ({ id: '', healthy: false })), cancelForget: undefined }]))
+  const known = new Map<string, Known>(Object.entries(kept.resources).map(([resource, count]) => [resource, { source: undefined, mustPreStart: false, forgotten: false, devices: Array.from({ length: count }, () => ({ id: '', healthy: false })), cancelForget: undefined }]))
   const state: { turn: Promise<unknown>; written: string } = { turn: Promise.resolve(), written: JSON.stringify(kept) }
 
   const allocations = createHistogram({ name: 'kubelet_device_plugin_alloc_duration_seconds', help: '[ALPHA] Duration in seconds to serve a device plugin Allocation request. Broken down by resource name.', bounds: DEFAULT_BOUNDS, labels: ['resource_name'] })
@@ -60,6 +73,7 @@ export async function openDeviceManager({ directory, live, onCapacity, onHealth,
     entry.cancelForget?.()
     entry.cancelForget = clock.after(FORGET_MS, () => {
       entry.devices = []
+      entry.forgotten = true
       log.warn('a device plugin has not come back: its devices are no longer told', { resource })
       onCapacity()
     })
@@ -100,17 +114,20 @@ export async function openDeviceManager({ directory, live, onCapacity, onHealth,
   const give = async (wish: Wish, uid: string, own: PodGrants): Promise<PodGrants> => {
     const { container, resource } = wish
     const entry = known.get(resource)
-    if (!entry?.source) throw new CodedError('DEVICES_UNAVAILABLE', `can't allocate unregistered device ${resource}`)
+    if (!entry || entry.forgotten) throw new CodedError('DEVICES_UNAVAILABLE', `cannot allocate unregistered device ${resource}`)
     const reuse = reusable(wish, own.devices)
     const taken = takenBy((other) => other !== uid, resource)
     for (const of of Object.values(own.devices)) for (const id of of[resource] ?? []) taken.add(id)
     const choice = choose(wish, { devices: entry.devices, taken, reuse })
     if (!choice.ok) throw new CodedError('DEVICES_UNAVAILABLE', choice.message)
-    const mayChoose = choice.available.length > wish.count && choice.must.length < wish.count
-    const preferred = mayChoose ? await entry.source.preferred?.({ available: choice.available, must: choice.must, size: wish.count }) ?? [] : []
+    // What is healthy has a source.
+    const { source } = entry
+    if (!source) throw new CodedError('DEVICES_UNAVAILABLE', `endpoint ${resource} has been stopped`)
+    const mayChoose = choice.must.length < wish.count
+    const preferred = mayChoose ? await source.preferred?.({ available: choice.available, must: choice.must, size: wish.count }) ?? [] : []
     const ids = settle(wish, choice, preferred)
     const beganMs = clock.monotonicMs()
-    const grant = await entry.source.allocate(ids).finally(() => allocations.observe((clock.monotonicMs() - beganMs) / 1000, { resource_name: resource }))
+    const grant = await source.allocate(ids).finally(() => allocations.observe((clock.monotonicMs() - beganMs) / 1000, { resource_name: resource }))
     log.info('devices are given', { pod: uid, container, resource, devices: ids.join(',') })
     return {
       devices: { ...own.devices, [container]: { ...own.devices[container], [resource]: ids } },
@@ -118,9 +135,12 @@ export async function openDeviceManager({ directory, live, onCapacity, onHealth,
     }
   }
 
+  const isGiven = (resource: string): boolean => [...pods.values()].some(({ devices }) => Object.values(devices).some((of) => of[resource] !== undefined))
+  const manages = (resource: string): boolean => known.get(resource)?.forgotten === false || isGiven(resource)
+
   const allocate = (pod: Stored<Pod>): Promise<void> => {
     const { uid } = pod.metadata
-    const wishes = () => wishesOf(pod, (resource) => known.has(resource)).filter(({ container, resource }) => pods.get(uid)?.devices[container]?.[resource] === undefined)
+    const wishes = () => wishesOf(pod, manages).filter(({ container, resource }) => pods.get(uid)?.devices[container]?.[resource] === undefined)
     if (wishes().length === 0) return Promise.resolve()
     return inTurn(async () => {
       const here = live()
@@ -136,11 +156,16 @@ export async function openDeviceManager({ directory, live, onCapacity, onHealth,
     })
   }
 
+  const take = (source: DeviceSource, devices: readonly Device[]): void => {
+    known.get(source.resource)?.cancelForget?.()
+    known.set(source.resource, { source, mustPreStart: source.preStart !== undefined, devices, cancelForget: undefined, forgotten: false })
+  }
+
   return {
+    connected: (source) => take(source, known.get(source.resource)?.devices ?? []),
     update(source, devices) {
       const before = known.get(source.resource)
-      before?.cancelForget?.()
-      known.set(source.resource, { source, devices, cancelForget: undefined })
+      take(source, devices)
       if (before?.devices.length !== devices.length) keepLater()
       onCapacity()
       tellOfHealth(source.resource, before?.devices ?? [], devices)
@@ -162,8 +187,9 @@ export async function openDeviceManager({ directory, live, onCapacity, onHealth,
       const devices = own?.devices[container.name]
       if (!devices) return NO_GRANT
       for (const [resource, ids] of Object.entries(devices)) {
-        const source = known.get(resource)?.source
-        await source?.preStart?.(ids)
+        const entry = known.get(resource)
+        if (entry && !entry.source && entry.mustPreStart) throw new CodedError('DEVICES_UNAVAILABLE', `${PRE_START_FAILED}: endpoint ${resource} has been stopped`)
+        await entry?.source?.preStart?.(ids).catch((error: unknown) => { throw new CodedError('DEVICES_UNAVAILABLE', `${PRE_START_FAILED}: ${asError(error).message}`, { cause: error }) })
       }
       return merge(Object.values(own.grants[container.name] ?? {}))
     },
@@ -174,6 +200,7 @@ export async function openDeviceManager({ directory, live, onCapacity, onHealth,
         await keep()
       })
     },
+    manages,
     capacity: () => new Map([...known].map(([resource, { devices }]) => [resource, { capacity: devices.length, allocatable: devices.filter((d) => d.healthy).length }])),
     devices: () => new Map([...known].map(([resource, { devices }]) => [resource, devices.filter((d) => d.id !== '')])),
     given: (uid) => pods.get(uid)?.devices ?? {},

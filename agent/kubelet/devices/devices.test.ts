@@ -7,9 +7,12 @@ import { test, type TestContext } from 'node:test'
 import type { Pod, Stored } from '#api/types/index.ts'
 import { FakeClock } from '#base/clock-fake.ts'
 import { systemClock } from '#base/clock.ts'
+import { GrpcClient } from '#base/grpc/grpc-client.ts'
 import { silentLog } from '#base/log.ts'
 import { aContainer, aPod } from '../testing/builders.ts'
 import type { MetricFamily } from '../stats/metrics-text.ts'
+import { choose } from './allocation.ts'
+import { REGISTER } from './calls.ts'
 import { openDeviceManager, type DeviceManager } from './device-manager.ts'
 import { deviceStatuses } from './health.ts'
 import { createDevicePlugins, isExtendedResource, type DevicePlugins } from './plugins.ts'
@@ -133,13 +136,18 @@ test('the plugin says which it would rather give, and is asked before each start
   const plugin = await n.plugin({ prefers: (available, size) => [...available].toReversed().slice(0, size), wantsPreStart: true })
   await n.until('devices', () => count(n)?.[1] === 3)
   plugin.failNext('allocate', 'no antenna')
-  await assert.rejects(n.manager.allocate(podOf('p', 1)), { message: 'Allocate failed due to no antenna, which is unexpected' })
+  await assert.rejects(n.manager.allocate(podOf('p', 1)), { message: 'Allocate failed due to rpc error: code = Unknown desc = no antenna, which is unexpected' })
   assert.equal(ids(n, 'p'), undefined, 'nothing is kept of it')
+  plugin.failNext('prefer', 'no idea')
+  await assert.rejects(n.manager.allocate(podOf('p', 1)), { message: 'Allocate failed due to device plugin GetPreferredAllocation rpc failed with err: rpc error: code = Unknown desc = no idea, which is unexpected' })
   await n.manager.forContainer(podOf('p', 1), aContainer('app'))
   await n.manager.forContainer(podOf('p', 1), aContainer('app'))
-  assert.deepStrictEqual(plugin.calls, ['prefer a,b,c', 'allocate c', 'prefer a,b,c', 'allocate c', 'prestart c', 'prestart c'])
+  assert.deepStrictEqual(plugin.calls, ['prefer a,b,c', 'allocate c', 'prefer a,b,c', 'prefer a,b,c', 'allocate c', 'prestart c', 'prestart c'])
   plugin.failNext('prestart', 'still warm')
-  await assert.rejects(n.manager.forContainer(podOf('p', 1), aContainer('app')), { message: /still warm/ })
+  await assert.rejects(n.manager.forContainer(podOf('p', 1), aContainer('app')), { code: 'DEVICES_UNAVAILABLE', message: 'device plugin PreStartContainer rpc failed with err: rpc error: code = Unknown desc = still warm' })
+  await plugin.stop()
+  await n.until('the plugin is gone', () => count(n)?.[1] === 0)
+  await assert.rejects(n.manager.forContainer(podOf('p', 1), aContainer('app')), { message: 'device plugin PreStartContainer rpc failed with err: endpoint example.com/radio has been stopped' })
 })
 
 test('after a restart of the agent those who have devices keep them, and nobody is given any until the plugin is back', async (t) => {
@@ -150,7 +158,7 @@ test('after a restart of the agent those who have devices keep them, and nobody 
   await n.restart()
   assert.deepStrictEqual([count(n), ids(n, 'one')], [[3, 0], ['a']])
   assert.deepStrictEqual((await n.manager.forContainer(podOf('one', 1), aContainer('app'))).envs, { RADIOS: 'a' })
-  await assert.rejects(n.manager.allocate(podOf('two', 1)), { message: 'Allocate failed due to can\'t allocate unregistered device example.com/radio, which is unexpected' })
+  await assert.rejects(n.manager.allocate(podOf('two', 1)), { message: 'Allocate failed due to no healthy devices present; cannot allocate unhealthy devices example.com/radio, which is unexpected' })
   assert.equal(existsSync(join(n.directory, 'example.com-radio.sock')), false, 'by this plugins notice that they have to register again')
   await plugin.stop()
   await n.plugin()
@@ -190,6 +198,70 @@ test('a plugin that goes takes its devices along: at once they cannot be allocat
   manager.gone(again)
   await clock.advance(300_000)
   assert.deepStrictEqual(told(), { capacity: 0, allocatable: 0 })
+  assert.equal(manager.manages(RADIO), false)
+})
+
+test('devices that are forgotten while somebody has one are refused to others, and his stays', async (t) => {
+  const clock = new FakeClock()
+  const directory = mkdtempSync(join(tmpdir(), 'devices-'))
+  t.after(() => rmSync(directory, { recursive: true, force: true }))
+  const manager = await openDeviceManager({ directory, live: () => undefined, onCapacity: () => {}, onHealth: () => {}, clock, log: silentLog })
+  const source: DeviceSource = { resource: RADIO, allocate: () => Promise.resolve({ ...NO_GRANT, envs: { A: '1' } }) }
+  manager.update(source, [{ id: 'a', healthy: true }])
+  await manager.allocate(podOf('one', 1))
+  manager.gone(source)
+  await clock.advance(300_000)
+  assert.equal(manager.manages(RADIO), true)
+  assert.deepStrictEqual((await manager.forContainer(podOf('one', 1), aContainer('app'))).envs, { A: '1' })
+  await assert.rejects(manager.allocate(podOf('two', 1)), { message: 'Allocate failed due to cannot allocate unregistered device example.com/radio, which is unexpected' })
+})
+
+test('of what init containers leave only the rest is asked for, and told of where it is not there', () => {
+  const wish = { container: 'app', resource: RADIO, count: 3, reuses: ['setup'] }
+  const devices = ['a', 'b', 'c'].map((id) => ({ id, healthy: true }))
+  assert.deepStrictEqual(choose(wish, { devices, taken: new Set(['c']), reuse: ['a'] }), { ok: false, message: 'requested number of devices unavailable for example.com/radio. Requested: 2, Available: 1' })
+  assert.deepStrictEqual(choose(wish, { devices, taken: new Set(), reuse: ['a'] }), { ok: true, must: ['a'], available: ['a', 'b', 'c'] })
+  assert.deepStrictEqual(choose(wish, { devices: devices.map((d) => ({ ...d, healthy: false })), taken: new Set(), reuse: ['a'] }), { ok: false, message: 'no healthy devices present; cannot allocate unhealthy devices example.com/radio' })
+})
+
+test('a plugin that cannot say what it wants is told so and is not used; one that cannot say what it has leaves a resource of which there is none', async (t) => {
+  const n = await node(t)
+  const plugin = await startTestPlugin({ directory: n.directory, resource: RADIO, devices: ['a'], grant: () => ({}), clock: systemClock, log: silentLog })
+  t.after(() => plugin.stop())
+  plugin.failNext('options', 'not today')
+  await assert.rejects(plugin.register(), { message: 'failed to get device plugin options: rpc error: code = Unknown desc = not today' })
+  assert.deepStrictEqual([count(n), n.manager.manages(RADIO)], [undefined, false])
+  plugin.failNext('list', 'nor this')
+  await plugin.register()
+  await n.until('it is known', () => count(n)?.join() === '0,0')
+})
+
+test('a plugin that registers before it serves is waited for', async (t) => {
+  const n = await node(t)
+  const kubelet = new GrpcClient({ endpoint: { socketPath: join(n.directory, 'kubelet.sock') }, peer: 'the kubelet', clock: systemClock })
+  const registering = kubelet.unary(REGISTER, { version: 'v1beta1', endpoint: 'example.com-radio.sock', resourceName: RADIO }, { timeoutMs: 60_000 })
+  const plugin = await startTestPlugin({ directory: n.directory, resource: RADIO, devices: ['a'], grant: () => ({}), clock: systemClock, log: silentLog })
+  t.after(() => plugin.stop())
+  await registering
+  kubelet.close()
+  await n.until('its device', () => count(n)?.join() === '1,1')
+})
+
+test('a plugin that registers anew takes its own place: its devices do not fall ill in between', async (t) => {
+  const n = await node(t)
+  const plugin = await n.plugin()
+  await n.until('three devices', () => count(n)?.join() === '3,3')
+  await n.manager.allocate(podOf('one', 1))
+  const seen: string[] = []
+  const watching = n.until('five devices', () => {
+    seen.push(String(count(n)))
+    return count(n)?.join() === '5,5'
+  })
+  plugin.tell(['a', 'b', 'c', 'd', 'e'])
+  await plugin.register()
+  await watching
+  assert.deepStrictEqual([n.ill, seen.filter((s) => !['3,3', '5,5'].includes(s))], [[], []])
+  await n.manager.allocate(podOf('two', 4))
 })
 
 test('what several plugins give a container is put together', async (t) => {
@@ -211,7 +283,7 @@ test('registrations that cannot be are refused; a damaged record of what was giv
   const plugin = await n.plugin()
   const refusal = (more: object) => plugin.register(more).then(() => 'taken', (error: unknown) => (error as Error).message)
   assert.deepStrictEqual([await refusal({ version: 'v1alpha1' }), await refusal({ resourceName: 'cpu' }), await refusal({ endpoint: '../x.sock' })], [
-    'requested API version "v1alpha1" is not supported by kubelet. Supported version is "v1beta1"', 'the ResourceName "cpu" is invalid', 'the endpoint "../x.sock" is not the name of a socket beside kubelet.sock',
+    'requested API version "v1alpha1" is not supported by kubelet. Supported version is ["v1beta1"]', 'the ResourceName "cpu" is invalid', 'the endpoint "../x.sock" is not the name of a socket beside kubelet.sock',
   ])
   assert.deepStrictEqual(['example.com/a', 'kubernetes.io/a', 'x.kubernetes.io/a', 'requests.example.com/a', 'a', 'example.com/a/b', 'example.com/'].map(isExtendedResource), [true, false, false, false, false, false, false])
   await n.until('devices', () => count(n)?.[1] === 3)

@@ -8,7 +8,7 @@ import type { Clock } from '#base/clock.ts'
 import { asError, CodedError } from '#base/errors.ts'
 import { GrpcClient } from '#base/grpc/grpc-client.ts'
 import { GrpcServer } from '#base/grpc/grpc-server.ts'
-import { GRPC, GrpcError } from '#base/grpc/grpc-status.ts'
+import { goRpcError, GRPC, GrpcError } from '#base/grpc/grpc-status.ts'
 import type { Log } from '#base/log.ts'
 import { SERIES_MAX } from '../stats/histogram.ts'
 import type { MetricFamily } from '../stats/metrics-text.ts'
@@ -24,46 +24,68 @@ export interface DevicePlugins {
   metrics(): MetricFamily[]
 }
 
-export interface DevicePluginsDeps { directory: string; manager: Pick<DeviceManager, 'update' | 'gone'>; clock: Clock; log: Log }
+export interface DevicePluginsDeps { directory: string; manager: Pick<DeviceManager, 'connected' | 'update' | 'gone'>; clock: Clock; log: Log }
 
 const SOCKET = 'kubelet.sock'
 const CALL_MS = 10_000
+const DIAL_WAIT_MS_MIN = 100
 /** Upstream's KubeletAllocateTimeout is without end; a plugin that hangs must not hold up all pods for ever. */
 const ALLOCATE_MS = 60_000
 /** Upstream's KubeletPreStartContainerRPCTimeoutInSecs. */
 const PRE_START_MS = 30_000
 
 export function createDevicePlugins({ directory, manager, clock, log }: DevicePluginsDeps): DevicePlugins {
-  const state: { problem: string | undefined } = { problem: undefined }
+  const state: { problem: string | undefined; isOver: boolean } = { problem: undefined, isOver: false }
   const registrations = new Map<string, number>()
-  const running = new Map<string, { stop: AbortController; over: Promise<void> }>()
+  const running = new Map<string, { stop: AbortController; over: Promise<unknown> }>()
 
   /** Its devices, for as long as it tells of them. */
-  const follow = async (resource: string, endpoint: string, signal: AbortSignal): Promise<void> => {
-    const client = new GrpcClient({ endpoint: { socketPath: join(directory, endpoint) }, peer: `the device plugin of ${resource}`, clock })
-    const found: { source?: DeviceSource } = {}
+  const follow = async (source: DeviceSource, client: GrpcClient, signal: AbortSignal): Promise<void> => {
+    const { resource } = source
     try {
-      const source = await openSource(resource, client, log)
-      found.source = source
-      log.info('a device plugin has registered', { resource, endpoint })
       await client.stream(LIST_AND_WATCH, {}, ({ devices }) => manager.update(source, devices.map(({ id, health, topology }) => ({ id, healthy: health === HEALTHY, ...(topology && topology.nodes.length > 0 && { numaNodes: topology.nodes.map((n) => n.id) }) }))), { signal })
     } catch (error) {
       if (!signal.aborted) log.warn('a device plugin is gone', { resource, error: asError(error) })
     } finally {
-      if (found.source) manager.gone(found.source)
+      manager.gone(source)
       client.close()
     }
   }
 
-  const register = async ({ version, endpoint, resourceName }: { version: string; endpoint: string; resourceName: string }): Promise<void> => {
-    if (version !== VERSION) throw new GrpcError(GRPC.unknown, `requested API version ${JSON.stringify(version)} is not supported by kubelet. Supported version is ${JSON.stringify(VERSION)}`)
-    if (!isExtendedResource(resourceName)) throw new GrpcError(GRPC.unknown, `the ResourceName ${JSON.stringify(resourceName)} is invalid`)
+  /** It may be about to serve. */
+  const options = async (client: GrpcClient): Promise<PluginOptions> => {
+    const untilMs = clock.monotonicMs() + CALL_MS
+    for (let waitMs = DIAL_WAIT_MS_MIN; ; waitMs *= 2) {
+      try {
+        return await client.unary(OPTIONS, {}, { timeoutMs: CALL_MS })
+      } catch (error) {
+        const isThere = !(error instanceof GrpcError) || error.wasSent
+        if (!isThere && clock.monotonicMs() + waitMs < untilMs) await clock.sleep(waitMs)
+        else throw new GrpcError(GRPC.unknown, isThere ? `failed to get device plugin options: ${goRpcError(error)}` : `failed to dial device plugin: ${asError(error).message}`)
+      }
+    }
+  }
+
+  const register = async ({ version, endpoint, resourceName: resource }: { version: string; endpoint: string; resourceName: string }): Promise<void> => {
+    if (version !== VERSION) throw new GrpcError(GRPC.unknown, `requested API version ${JSON.stringify(version)} is not supported by kubelet. Supported version is [${JSON.stringify(VERSION)}]`)
+    if (!isExtendedResource(resource)) throw new GrpcError(GRPC.unknown, `the ResourceName ${JSON.stringify(resource)} is invalid`)
     if (endpoint === '' || basename(endpoint) !== endpoint) throw new GrpcError(GRPC.unknown, `the endpoint ${JSON.stringify(endpoint)} is not the name of a socket beside ${SOCKET}`)
-    const before = running.get(resourceName)
-    before?.stop.abort()
-    const stop = new AbortController()
-    const over = (before?.over ?? Promise.resolve()).then(() => follow(resourceName, endpoint, stop.signal))
-    running.set(resourceName, { stop, over })
+    const client = new GrpcClient({ endpoint: { socketPath: join(directory, endpoint) }, peer: `the device plugin of ${resource}`, clock })
+    try {
+      const source = sourceOf(resource, client, await options(client), log)
+      if (state.isOver) throw new GrpcError(GRPC.unavailable, 'the agent stops')
+      const before = running.get(resource)
+      // First its successor: nobody is to see the devices fall ill in between.
+      manager.connected(source)
+      before?.stop.abort()
+      const stop = new AbortController()
+      running.set(resource, { stop, over: Promise.all([before?.over, follow(source, client, stop.signal)]) })
+      log.info('a device plugin has registered', { resource, endpoint })
+    } catch (error) {
+      client.close()
+      log.warn('a device plugin cannot register', { resource, endpoint, error: asError(error) })
+      throw error
+    }
   }
 
   const count = (name: string) => {
@@ -94,6 +116,7 @@ export function createDevicePlugins({ directory, manager, clock, log }: DevicePl
         return
       }
       await new Promise<void>((resolve) => { if (signal.aborted) resolve(); else signal.addEventListener('abort', () => resolve(), { once: true }) })
+      state.isOver = true
       for (const { stop } of running.values()) stop.abort()
       await Promise.all([...running.values()].map(({ over }) => over))
       await server.close()
@@ -101,12 +124,16 @@ export function createDevicePlugins({ directory, manager, clock, log }: DevicePl
   }
 }
 
-async function openSource(resource: string, client: GrpcClient, log: Log): Promise<DeviceSource> {
-  const { preStartRequired, getPreferredAllocationAvailable } = await client.unary(OPTIONS, {}, { timeoutMs: CALL_MS })
+interface PluginOptions { preStartRequired: boolean; getPreferredAllocationAvailable: boolean }
+
+/** What it refuses is told as Go tells it. */
+const asked = <T>(answer: Promise<T>, what = ''): Promise<T> => answer.catch((error: unknown) => { throw new CodedError('DEVICES_UNAVAILABLE', `${what}${goRpcError(error)}`, { cause: error }) })
+
+function sourceOf(resource: string, client: GrpcClient, { preStartRequired, getPreferredAllocationAvailable }: PluginOptions, log: Log): DeviceSource {
   return {
     resource,
     async allocate(ids) {
-      const { containerResponses } = await client.unary(ALLOCATE, { containerRequests: [{ devicesIds: ids }] }, { timeoutMs: ALLOCATE_MS })
+      const { containerResponses } = await asked(client.unary(ALLOCATE, { containerRequests: [{ devicesIds: ids }] }, { timeoutMs: ALLOCATE_MS }))
       const [answer] = containerResponses
       if (!answer) throw new CodedError('DEVICES_UNAVAILABLE', `no containers return in allocation response ${JSON.stringify(containerResponses)}`)
       if (answer.cdiDevices.length > 0) log.warn('this runtime has no container device interface: names of CDI devices are passed over', { resource, names: answer.cdiDevices.map((d) => d.name).join(',') })
@@ -114,13 +141,14 @@ async function openSource(resource: string, client: GrpcClient, log: Log): Promi
     },
     ...(getPreferredAllocationAvailable && {
       async preferred({ available, must, size }: { available: readonly string[]; must: readonly string[]; size: number }) {
-        const { containerResponses } = await client.unary(PREFERRED, { containerRequests: [{ availableDeviceIds: available, mustIncludeDeviceIds: must, allocationSize: size }] }, { timeoutMs: CALL_MS })
+        const request = { containerRequests: [{ availableDeviceIds: available, mustIncludeDeviceIds: must, allocationSize: size }] }
+        const { containerResponses } = await asked(client.unary(PREFERRED, request, { timeoutMs: CALL_MS }), 'device plugin GetPreferredAllocation rpc failed with err: ')
         return containerResponses[0]?.deviceIds ?? []
       },
     }),
     ...(preStartRequired && {
       async preStart(ids: readonly string[]) {
-        await client.unary(PRE_START, { devicesIds: ids }, { timeoutMs: PRE_START_MS })
+        await asked(client.unary(PRE_START, { devicesIds: ids }, { timeoutMs: PRE_START_MS }))
       },
     }),
   }

@@ -59,10 +59,6 @@ function percentDecoded(text: string): string {
   }
 }
 
-/** As grpc-go names them. */
-const CODE_NAMES = ['OK', 'Canceled', 'Unknown', 'InvalidArgument', 'DeadlineExceeded', 'NotFound', 'AlreadyExists', 'PermissionDenied', 'ResourceExhausted', 'FailedPrecondition', 'Aborted', 'OutOfRange', 'Unimplemented', 'Internal', 'Unavailable', 'DataLoss', 'Unauthenticated']
-export const grpcCodeName = (code: number): string => CODE_NAMES[code] ?? `Code(${code})`
-
 /** Length-prefixed HealthCheckRequest{service = 1}. */
 export function requestMessage(service: string): Buffer {
   const name = Buffer.from(service)

@@ -42,13 +42,20 @@ export async function startTestPlugin({ directory, resource, grant, prefers, num
   const state = { devices: options.devices, listeners: new Set<() => void>() }
   const noted = (method: string, ids: readonly string[]) => {
     calls.push(`${method} ${ids.join(',')}`)
+    mayFail(method)
+  }
+  const mayFail = (method: string) => {
     const failure = failures.get(method)
     failures.delete(method)
     if (failure !== undefined) throw new GrpcError(GRPC.unknown, failure)
   }
   const server = new GrpcServer({ clock, log })
-  server.unary(OPTIONS, () => Promise.resolve({ preStartRequired: wantsPreStart, getPreferredAllocationAvailable: prefers !== undefined }))
+  server.unary(OPTIONS, async () => {
+    mayFail('options')
+    return { preStartRequired: wantsPreStart, getPreferredAllocationAvailable: prefers !== undefined }
+  })
   server.streaming(LIST_AND_WATCH, async (_, send, signal) => {
+    mayFail('list')
     const device = (id: string) => ({ id, ...(numaNodes[id] && { topology: { nodes: numaNodes[id].map((node) => ({ id: node })) } }) })
     const say = () => send({ devices: state.devices.map((id) => ({ ...device(id.replace('!', '')), health: id.startsWith('!') ? 'Unhealthy' : 'Healthy' })) })
     state.listeners.add(say)

@@ -11,6 +11,8 @@ const sets = (name: string) => aPod({ securityContext: { sysctls: [{ name, value
 const opens = (hostPort: number, more: object = {}) => aPod({ containers: [aContainer('a', { ports: [{ containerPort: 80, hostPort, ...more }] })] })
 const node = { metadata: { name: 'n', labels: { disk: 'hdd' } }, spec: { taints: [{ key: 'gone', effect: 'NoExecute' }, { key: 'other', effect: 'NoSchedule' }] } }
 
+const dongles: Node = { metadata: { name: 'n' }, status: { allocatable: { cpu: '1m', 'example.com/dongle': '2' } } }
+
 const critical = (requests: Record<string, string>, more: object = {}) => aPod({ priority: 2_000_000_000, containers: [aContainer('a', { resources: { requests } })], ...more })
 
 /** Undefined: it may come in, and nobody has to go for it. */
@@ -28,6 +30,8 @@ const table: [string, Omit<AdmissionInput, 'node' | 'allowedSysctls'> & { node?:
   ['who asks for nothing of what is full comes in', { pod: aPod(), others: [asks({ cpu: '2' })], allocatable }, undefined],
   ['huge pages of a size that the machine has not', { pod: asks({ 'hugepages-1Gi': '1Gi' }), others: [], allocatable }, { reason: 'OutOfhugepages-1Gi', message: "Node didn't have enough resource: hugepages-1Gi, requested: 1073741824, used: 0, capacity: 0" }],
   ['what the node does not count is not refused', { pod: asks({ 'example.com/gpu': '1' }), others: [], allocatable }, undefined],
+  ['what people say the node has, and is taken', { pod: asks({ 'example.com/dongle': '2' }), others: [asks({ 'example.com/dongle': '1' })], allocatable, node: dongles }, { reason: 'OutOfexample.com/dongle', message: "Node didn't have enough resource: example.com/dongle, requested: 2, used: 1, capacity: 2" }],
+  ['what a plugin has is for it to say', { pod: asks({ 'example.com/dongle': '3' }), others: [], allocatable, node: dongles, isDevice: (resource) => resource === 'example.com/dongle' }, undefined],
   ['a host port that is taken', { pod: opens(80), others: [opens(80)], allocatable }, { reason: 'NodePorts', message: "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports" }],
   ['the same host port of another protocol or address is free', { pod: opens(80), others: [opens(80, { protocol: 'UDP' }), opens(81)], allocatable }, undefined],
   ['0.0.0.0 is every address', { pod: opens(80, { hostIP: '10.0.0.1' }), others: [opens(80)], allocatable }, { reason: 'NodePorts', message: "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports" }],

@@ -20,6 +20,8 @@ export interface AdmissionInput {
   hasAppArmor?: boolean
   /** The runtime keeps an image's groups out where it is told to. Default true. */
   hasStrictGroups?: boolean
+  /** Resources that are devices of plugins: whoever gives them out decides about them. Default: none. */
+  isDevice?: (resource: string) => boolean
   /** Besides the safe ones; see sysctls.ts. */
   allowedSysctls: readonly string[]
 }
@@ -64,15 +66,20 @@ export function outOfResources(input: Pick<AdmissionInput, 'pod' | 'others' | 'a
   return first && outOf(first)
 }
 
+/** What people said that the node has, and that is nobody's device. */
+function countedByNode({ node, isDevice }: Pick<AdmissionInput, 'isDevice'> & { node?: Node | undefined }, resource: string): string | undefined {
+  return resource.includes('/') && !isDevice?.(resource) ? node?.status?.allocatable?.[resource] : undefined
+}
+
 interface Short { resource: string; requested: number; used: number; capacity: number }
 
-function shortages({ pod, others, allocatable }: Pick<AdmissionInput, 'pod' | 'others' | 'allocatable'>): Short[] {
+function shortages({ pod, others, allocatable, ...more }: Pick<AdmissionInput, 'pod' | 'others' | 'allocatable' | 'isDevice'> & { node?: Node | undefined }): Short[] {
   const short: Short[] = []
   const pods = Number(allocatable.pods ?? Infinity)
   if (others.length + 1 > pods) short.push({ resource: 'pods', requested: 1, used: others.length, capacity: pods })
   for (const resource of Object.keys(podRequests(pod)).toSorted((a, b) => rank(a) - rank(b))) {
-    // What the node does not count (ephemeral storage of an unknown disk, extended resources) it cannot refuse; but it knows all its huge pages.
-    const total = allocatable[resource] ?? (resource.startsWith('hugepages-') ? '0' : undefined)
+    // What nobody counts (ephemeral storage of an unknown disk, extended resources that the node does not have) it cannot refuse; but it knows all its huge pages.
+    const total = allocatable[resource] ?? (resource.startsWith('hugepages-') ? '0' : countedByNode(more, resource))
     if (total === undefined) continue
     const requested = requestOf(pod, resource)
     const used = others.reduce((sum, p) => sum + requestOf(p, resource), 0)

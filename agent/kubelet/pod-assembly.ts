@@ -194,7 +194,7 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
     },
     admit(pod, others) {
       const refused = refusal(pod)
-      const admission = refused ? { ok: false as const, ...refused } : decideAdmission({ pod, others, allocatable: nodeAllocated, node: node(), hasStrictGroups, hasAppArmor, allowedSysctls: config.allowedUnsafeSysctls })
+      const admission = refused ? { ok: false as const, ...refused } : decideAdmission({ pod, others, allocatable: nodeAllocated, node: node(), isDevice: (resource) => devices.manages(resource), hasStrictGroups, hasAppArmor, allowedSysctls: config.allowedUnsafeSysctls })
       if (admission.ok) {
         for (const victim of admission.preempt) preempt(victim, admission.resource ?? '')
         return undefined

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Pod } from '#api/types/index.ts'
 import type { Effects } from '#base/reconcile/action.ts'
 import type { ContainerType, PodAction } from '../pod-action.ts'
 import { StartError } from '../start-error.ts'
 import { aPod } from '../testing/builders.ts'
+import type { Rejection } from '../view.ts'
 import { metricsText } from './metrics-text.ts'
 import { createPodCounts } from './pod-counts.ts'
 
@@ -44,6 +46,14 @@ test('what was given up because the pod goes has not failed', async () => {
   await assert.rejects(async () => counts.counted(effects(fails('RunContainerError'), fails('RunContainerError')), { pod: aPod({ hostUsers: false }) }).createSandbox(sandbox, gone))
   await assert.rejects(async () => counts.counted(effects(fails('RunContainerError'), fails('RunContainerError')), { pod: aPod() }).startContainer(container('app'), gone))
   assert.deepEqual(read(counts).filter((line) => line.includes('errors')), ['kubelet_started_pods_errors_total 0', 'kubelet_started_user_namespaced_pods_errors_total 0'])
+})
+
+test('a pod whose devices cannot be had counts as refused, one that is evicted meanwhile does not', async () => {
+  const counts = createPodCounts()
+  const memory: { pod: Pod; rejected?: Rejection } = { pod: aPod() }
+  const prepare = (rejected: Rejection | undefined) => counts.counted({ preparePod: async () => { if (rejected) memory.rejected = rejected } } as unknown as Effects<PodAction>, memory).preparePod({ kind: 'preparePod' }, signal)
+  for (const rejected of [undefined, { reason: 'Evicted', message: 'm', eviction: { graceSeconds: 1, sinceMs: 0 } }, { reason: 'UnexpectedAdmissionError', message: 'm' }]) await prepare(rejected)
+  assert.deepEqual(read(counts).filter((line) => line.includes('admission')), ['kubelet_admission_rejections_total{reason="UnexpectedAdmissionError"} 1'])
 })
 
 test('refusals are counted by reasons that are few; pods by whether they are static and active', () => {

@@ -5,6 +5,7 @@ import type { Effects } from '#base/reconcile/action.ts'
 import type { ContainerType, PodAction } from '../pod-action.ts'
 import { StartError } from '../start-error.ts'
 import { isStaticPod } from '../static/manifest.ts'
+import type { Rejection } from '../view.ts'
 import { createCounter } from './counter.ts'
 import type { MetricFamily } from './metrics-text.ts'
 
@@ -13,7 +14,7 @@ export interface CountedPod { pod: Pod; isActive: boolean; hasMirror: boolean; c
 
 export interface PodCounts {
   /** The same effects, counted. `pod`: stands for one life of it. */
-  counted(effects: Effects<PodAction>, memory: { pod: Pod }): Effects<PodAction>
+  counted(effects: Effects<PodAction>, memory: { pod: Pod; rejected?: Rejection | undefined }): Effects<PodAction>
   rejected(reason: string): void
   metrics(pods: readonly CountedPod[], cgroupVersion: number | undefined): MetricFamily[]
 }
@@ -36,9 +37,15 @@ export function createPodCounts(): PodCounts {
   const failed = (memory: object): void => {
     if (fresh.delete(memory)) ownUsersErrors++
   }
+  const refused = (reason: string): void => rejections.add({ reason: REASONS.has(reason) ? reason : reason.startsWith('OutOf') ? 'OutOfExtendedResources' : 'Other' })
   return {
     counted: (effects, memory) => ({
       ...effects,
+      async preparePod(action, signal) {
+        await effects.preparePod(action, signal)
+        // For want of devices: the last step of upstream's admission.
+        if (memory.rejected && !memory.rejected.eviction) refused(memory.rejected.reason)
+      },
       async createSandbox(action, signal) {
         started++
         if (memory.pod.spec?.hostUsers === false) {
@@ -70,7 +77,7 @@ export function createPodCounts(): PodCounts {
         }
       },
     }),
-    rejected: (reason) => rejections.add({ reason: REASONS.has(reason) ? reason : reason.startsWith('OutOf') ? 'OutOfExtendedResources' : 'Other' }),
+    rejected: refused,
     metrics(pods, cgroupVersion) {
       const counter = (name: string, help: string, samples: MetricFamily['samples']): MetricFamily => ({ name: `kubelet_${name}`, help: `[ALPHA] ${help}`, type: 'counter', samples })
       const gauge = (name: string, help: string, samples: MetricFamily['samples']): MetricFamily => ({ name: `kubelet_${name}`, help: `[ALPHA] ${help}`, type: 'gauge', samples })

@@ -9,7 +9,6 @@ import { runBoardDevices } from './devices/board-devices.ts'
 import { openDeviceManager, type DeviceManager } from './devices/device-manager.ts'
 import { createDevicePlugins, type DevicePlugins } from './devices/plugins.ts'
 import { asReference } from './effects.ts'
-import type { ImageAccess } from './image-access/image-access.ts'
 import { followPods } from './follow-pods.ts'
 import { linkDirectory, removeDeadLinks } from './logs/container-links.ts'
 import { rotateLog } from './logs/rotate-logs.ts'
@@ -100,7 +99,7 @@ export function createKubelet(given: KubeletOptions): Kubelet {
   let workers: PodWorkers | undefined
   let prober: Prober | undefined
   let cgroups: PodCgroups | undefined
-  let imageAccess: ImageAccess | undefined
+  const pulls: { metrics?: () => MetricFamily[] } = {}
   let devices: DeviceManager | undefined
   let plugins: DevicePlugins | undefined
 
@@ -121,7 +120,7 @@ export function createKubelet(given: KubeletOptions): Kubelet {
   const volumeUsage: { of?: (podUid: string, volume: string) => Promise<VolumeFigures | undefined> } = {}
   const stats = createStatsSource({ podUsage: async (pod) => cgroups?.usage(pod), podsUsage: async () => cgroups?.podsUsage(), volumeUsage: (uid, volume) => volumeUsage.of?.(uid, volume) ?? Promise.resolve(undefined), log, runtime, pods: () => streams.pods(), nodeName, rootDir, paths, facts: options.hostFacts, pressure, clock })
   const counters = (): MetricFamily[] => [
-    ...eviction.counters(), ...garbage.counters(), ...board.metrics(), ...podResourcesMetrics(resourceCalls), preemptionMetrics(preemptions), ...terminations.metrics(), ...shutdown.metrics(), ...(imageAccess?.metrics() ?? []), ...(devices?.metrics() ?? []), ...(plugins?.metrics() ?? []),
+    ...eviction.counters(), ...garbage.counters(), ...board.metrics(), ...podResourcesMetrics(resourceCalls), preemptionMetrics(preemptions), ...terminations.metrics(), ...shutdown.metrics(), ...(pulls.metrics?.() ?? []), ...(devices?.metrics() ?? []), ...(plugins?.metrics() ?? []),
     ...podCounts.metrics(countedPods(), cgroups?.version), ...durations.metrics(), ...nodeStartup.metrics(), ...startup.metrics(), ...operations.metrics(),
   ]
   const figures = createNodeFigures({ stats, runtime, probes: () => prober?.counts() ?? [], probeDurations: () => (prober ? [prober.durations()] : []), counters, health: () => health.checks(), nodeName, config, facts: options.hostFacts, clock, log })
@@ -230,7 +229,7 @@ export function createKubelet(given: KubeletOptions): Kubelet {
       volumeUsage.of = running.volumeUsage
       prober = running.prober
       cgroups = running.cgroups
-      imageAccess = running.imageAccess
+      pulls.metrics = running.pullMetrics
       await holdPods(running.cgroups)
       // Before the informer is compared with: what it does not have was deleted while this agent was away.
       for (const { pod } of kept.values()) if (pods.get(`${pod.metadata.namespace ?? ''}/${pod.metadata.name}`)?.metadata.uid !== pod.metadata.uid) workers.upsert(pod)

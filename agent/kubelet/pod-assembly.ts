@@ -101,7 +101,8 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
   const persistent = createPersistentVolumes({ objects, mounter, paths, csi, local, growth, node })
   const volumes = createPodVolumes({ paths, mounter, objects, tokens, persistent, clock, random, field: (pod) => field(pod) })
   const imageAccess = await openImageAccess({ runtime, config, rootDir, clock, log })
-  const images = createImagePuller({ runtime, access: imageAccess, providers: config.credentialProviders && createCredentialProviders(config.credentialProviders, { clock, log, accounts: createServiceAccounts(client, clock), signal }), clock, log, maxParallelPulls: config.maxParallelPulls, pulls: { begins: (uid) => startup.pulling(uid), done: (sizeBytes, tookMs) => durations.pulled(sizeBytes, tookMs) } })
+  const credentialProviders = config.credentialProviders && createCredentialProviders(config.credentialProviders, { clock, log, accounts: createServiceAccounts(client, clock), signal })
+  const images = createImagePuller({ runtime, access: imageAccess, providers: credentialProviders, clock, log, maxParallelPulls: config.maxParallelPulls, pulls: { begins: (uid) => startup.pulling(uid), done: (sizeBytes, tookMs) => durations.pulled(sizeBytes, tookMs) } })
   const userRanges = createUserRanges(paths, config.maxPods, random)
   const hooks = createHookRunner({ runtime, clock })
   const prober = createProber({ clock, random, log, run: createRunProbe({ runtime, clock }), onChange: (uid) => workers.wake(uid) })
@@ -235,6 +236,7 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
     prober,
     cgroups,
     imageAccess,
+    pullMetrics: () => [...imageAccess.metrics(), ...(credentialProviders?.metrics() ?? [])],
     /** A static pod has ended for good. */
     onForget(listener: () => void) {
       forgotten.tell = listener

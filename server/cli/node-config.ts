@@ -13,6 +13,7 @@ import { flagTexts, type Flag, type FlagValues } from './flags.ts'
 import { defaultNodeIp, hostName } from './host.ts'
 import { nodeName as checkNodeName } from './flag-checks.ts'
 import { kubeletSettings } from './kubelet-flags.ts'
+import { readProviderFiles } from './provider-files.ts'
 import { rootDirOf } from './root-dir.ts'
 
 const REGISTRIES_FILE = '/etc/skiff/registries.yaml'
@@ -70,12 +71,12 @@ function credentialProviders(values: FlagValues): KubeletConfig['credentialProvi
   if (path === undefined && binDir === undefined) return undefined
   if (path === undefined) throw new UsageError('--image-credential-provider-bin-dir: pass --image-credential-provider-config, too')
   if (binDir === undefined) throw new UsageError('--image-credential-provider-config: pass --image-credential-provider-bin-dir, too')
-  const file = readYamlMapping(path, { optional: false, what: 'the configuration of credential providers' })
   const environment = Object.fromEntries(Object.entries(process.env).flatMap(([name, value]) => (value === undefined || name.startsWith('SKIFF_') ? [] : [[name, value]])))
+  const { files, hash: configHash } = readProviderFiles(path)
   try {
-    const providers = parseProviderConfig(file)
+    const providers = parseProviderConfig(...files)
     for (const { name } of providers) accessSync(join(binDir, name), constants.X_OK)
-    return { providers, binDir: resolve(binDir), environment }
+    return { providers, binDir: resolve(binDir), environment, configHash }
   } catch (error) {
     throw new UsageError(`--image-credential-provider-config ${path}: ${asError(error).message}`, { cause: error })
   }

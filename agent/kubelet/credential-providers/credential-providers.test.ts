@@ -6,6 +6,7 @@ import { test, type TestContext } from 'node:test'
 import type { Pod, Stored } from '#api/types/index.ts'
 import { FakeClock } from '#base/clock-fake.ts'
 import { createLog } from '#base/log.ts'
+import { metricsText } from '../stats/metrics-text.ts'
 import { createCredentialProviders, parseAnswer } from './credential-providers.ts'
 import { parseProviderConfig } from './provider-config.ts'
 import type { ServiceAccounts } from './service-accounts.ts'
@@ -19,6 +20,11 @@ test('a configuration is read as the kubelet\'s', () => {
   assert.deepEqual(parseProviderConfig(file(one({ args: ['get'], env: [{ name: 'A', value: 'b' }] }))), [{ name: 'helper', matchImages: ['*.reg.example'], defaultCacheMs: 600_000, apiVersion: V1, args: ['get'], env: { A: 'b' } }])
 })
 
+test('several files are one configuration', () => {
+  assert.deepEqual(parseProviderConfig(file(one()), file(), file(one({ name: 'other' }))).map(({ name }) => name), ['helper', 'other'])
+  assert.throws(() => parseProviderConfig(file(one()), file(one())), /duplicate provider name "helper"/)
+})
+
 const TOKEN = { serviceAccountTokenAudience: 'reg.example', cacheType: 'ServiceAccount', requireServiceAccount: true }
 
 test('tokens of service accounts are configured as the kubelet\'s', () => {
@@ -28,7 +34,10 @@ test('tokens of service accounts are configured as the kubelet\'s', () => {
 
 const refused: [string, unknown, RegExp][] = [
   ['another kind', { kind: 'Pod' }, /wrong Kind/], ['another version', { ...file(one()), apiVersion: 'v1' }, /apiVersion "v1" is none of/], ['none', file(), /at least 1 item in plugins/],
-  ['a path for a name', file(one({ name: '../x' })), /provider name cannot contain '\/'/], ['a name twice', file(one(), one()), /Duplicate value: "helper"/], ['no images', file(one({ matchImages: [] })), /at least 1 item in matchImages/],
+  ['a path for a name', file(one({ name: '../x' })), /provider name cannot contain '\/'/], ['a name twice', file(one(), one()), /duplicate provider name "helper" found in configuration file\(s\)/], ['no images', file(one({ matchImages: [] })), /at least 1 item in matchImages/],
+  ['a slip of the pen', { ...file(one()), provider: [] }, /strict decoding error: unknown field "provider"/], ['one further in', file(one(), one({ name: 'b', matchImage: [] })), /unknown field "providers\[1\]\.matchImage"/],
+  ['one in what it says of tokens', file(one({ tokenAttributes: { ...TOKEN, audience: 'x' } })), /unknown field "providers\.tokenAttributes\.audience"/],
+  ['images that are none', file(one({ matchImages: ['a b'] })), /Invalid value: "a b": match image is invalid/], ['less than no time', file(one({ defaultCacheDuration: '-1s' })), /must be greater than or equal to 0/],
   ['no cache duration', file(one({ defaultCacheDuration: undefined })), /defaultCacheDuration: Required value/], ['a bad one', file(one({ defaultCacheDuration: 'soon' })), /"soon" is not a duration/],
   ['another protocol', file(one({ apiVersion: 'v2' })), /Unsupported value: "v2"/], ['tokens without an audience', file(one({ tokenAttributes: { requireServiceAccount: true, cacheType: 'Token' } })), /serviceAccountTokenAudience: Required value/],
   ['tokens that may or may not be needed', file(one({ tokenAttributes: { ...TOKEN, requireServiceAccount: undefined } })), /requireServiceAccount: Required value/],
@@ -61,9 +70,9 @@ function machine(t: TestContext, script: string, token?: CredentialProvider['tok
     token: (pod, uid, audience) => Promise.resolve(`${pod.metadata.name} ${uid} ${audience} ${++tokens}`),
   }
   const life = new AbortController()
-  const providers = createCredentialProviders({ providers: [provider], binDir, environment: { PATH: '/usr/bin:/bin' } }, { clock, accounts, signal: life.signal, log: createLog({ format: 'text', level: 'debug', nowMs: () => 0, write: (line) => lines.push(line) }) })
+  const providers = createCredentialProviders({ providers: [provider], binDir, environment: { PATH: '/usr/bin:/bin' }, configHash: 'sha256:abc' }, { clock, accounts, signal: life.signal, log: createLog({ format: 'text', level: 'debug', nowMs: () => 0, write: (line) => lines.push(line) }) })
   const asked = () => readFileSync(join(binDir, 'asked'), 'utf8').trimEnd().split('\n').filter((l) => l !== '')
-  return { binDir, clock, lines, life, asked, known, as: (image: string, pod: Stored<Pod>) => providers.credentialsFor(image, pod), ask: async (image: string) => (await providers.credentialsFor(image, podOf('p', ''))).map((c) => c.auth) }
+  return { binDir, clock, lines, life, asked, known, metrics: () => metricsText(providers.metrics()), as: (image: string, pod: Stored<Pod>) => providers.credentialsFor(image, pod), ask: async (image: string) => (await providers.credentialsFor(image, podOf('p', ''))).map((c) => c.auth) }
 }
 
 const answering = (more: object) => `echo '${JSON.stringify({ kind: 'CredentialProviderResponse', apiVersion: V1, ...more })}'`
@@ -101,7 +110,7 @@ test('pods that start together ask once; an answer for no time is not kept', asy
 const FAILURES: [string, string, string][] = [
   ['fails', 'echo no such account >&2; exit 3', 'no such account'], ['answers no JSON', 'echo secret', 'provider helper answered what is no JSON'],
   ['fails without a word', 'exit 3', 'exit status 3'], ['dies', 'kill -9 $$', 'killed by SIGKILL'], ['answers more than anybody reads', 'head -c 2000000 /dev/zero | tr "\\0" x', 'it answered with more than 1048576 bytes'],
-  ['answers something else', 'echo \'{"kind":"Secret"}\'', 'did not answer with a CredentialProviderResponse'], ['does not say for what', answering({ auth }), 'did not return a valid cacheKeyType'],
+  ['answers something else', 'echo \'{"kind":"Secret"}\'', 'did not answer with a CredentialProviderResponse'], ['says more than there is to say', answering({ cacheKeyType: 'Image', auth: { 'a.reg.example': { username: 'u', password: 'secret', email: 'x' } } }), 'error decoding credential provider plugin response from stdout'], ['does not say for what', answering({ auth }), 'did not return a valid cacheKeyType'],
 ]
 for (const [what, script, says] of FAILURES) {
   test(`a provider that ${what} is logged without what it knows, and there are no credentials of it`, async (t) => {
@@ -127,6 +136,16 @@ test('a provider that hangs does not outlive the agent', async (t) => {
   assert.match(lines[0] ?? '', /the agent stops/)
   const isThere = (): boolean => { try { return process.kill(Number(written()), 0) } catch { return false } }
   while (isThere()) await new Promise((resolve) => setImmediate(resolve))
+})
+
+test('runs are timed and failures counted, by program; the configuration is told by its hash', async (t) => {
+  const { ask, metrics, binDir } = machine(t, `[ -e "$0.fails" ] && exit 1; ${answering({ cacheKeyType: 'Image', cacheDuration: '0s', auth })}`)
+  await ask('a.reg.example/x')
+  writeFileSync(join(binDir, 'helper.fails'), '')
+  await ask('a.reg.example/x')
+  assert.deepEqual(metrics().split('\n').filter((line) => /^[^#].*(_info|_count|_total)/.test(line)), [
+    'kubelet_credential_provider_config_info{hash="sha256:abc"} 1', 'kubelet_credential_provider_plugin_duration_count{plugin_name="helper"} 2', 'kubelet_credential_provider_plugin_errors_total{plugin_name="helper"} 1',
+  ])
 })
 
 const attributes: NonNullable<CredentialProvider['token']> = { audience: 'aud', cacheType: 'ServiceAccount', requireServiceAccount: true, requiredAnnotations: ['role'], optionalAnnotations: ['note'] }
@@ -166,6 +185,13 @@ for (const [cacheType, times] of KEPT_BY) {
     assert.equal(asked().length, times)
   })
 }
+
+test('pods of one account that start together are asked for apart, each with its own token', async (t) => {
+  const { as, asked, known } = machine(t, answering({ cacheKeyType: 'Registry', auth }), attributes)
+  known['ns/web'] = { uid: 'u1', annotations: { role: 'reader' } }
+  await Promise.all([as(IMAGE, podOf('a', 'web')), as(IMAGE, podOf('b', 'web'))])
+  assert.equal(asked().length, 2)
+})
 
 test('a token that comes back as the password is taken only where answers are kept by the token', async (t) => {
   const echo = `echo '{"kind":"CredentialProviderResponse","apiVersion":"${V1}","cacheKeyType":"Global","auth":{"*.reg.example":{"username":"t","password":"a u1 aud 1"}}}'`

@@ -12,6 +12,9 @@ import { asError, CodedError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { RegistryAuth } from '#cri/index.ts'
 import type { PullServiceAccount } from '../image-access/access.ts'
+import { createCounter } from '../stats/counter.ts'
+import { createHistogram, DEFAULT_BOUNDS } from '../stats/histogram.ts'
+import type { MetricFamily } from '../stats/metrics-text.ts'
 import { fitsImage, wholeRepository } from '../pull-secrets.ts'
 import { ms } from './provider-config.ts'
 import type { ServiceAccounts } from './service-accounts.ts'
@@ -20,6 +23,7 @@ import type { CredentialProvider, CredentialProviderSettings } from './settings.
 export interface CredentialProviders {
   /** Those that fit the image, the most specific first. Never rejects. */
   credentialsFor(image: string, pod: Stored<Pod>): Promise<ProvidedCredential[]>
+  metrics(): MetricFamily[]
 }
 
 /** `account`: in whose name they were given; undefined: they are the node's. */
@@ -40,11 +44,13 @@ const KEPT_MAX = 256
 /** `signal`: of the agent's life; programs that still run then are killed. */
 export interface CredentialProvidersDeps { clock: Clock; log: Log; accounts: ServiceAccounts; signal: AbortSignal }
 
-export function createCredentialProviders({ providers, binDir, environment }: CredentialProviderSettings, deps: CredentialProvidersDeps): CredentialProviders {
+export function createCredentialProviders({ providers, binDir, environment, configHash }: CredentialProviderSettings, deps: CredentialProvidersDeps): CredentialProviders {
   const { clock, accounts, signal } = deps
   const log = deps.log.with('credential-providers')
   const kept = new Map<string, { answer: Answer; untilMs: number }>()
-  const asking = new Map<string, Promise<Answer>>()
+  const asking = new Map<string, Promise<string>>()
+  const errors = createCounter()
+  const durations = createHistogram({ name: 'kubelet_credential_provider_plugin_duration', help: '[ALPHA] Duration of execution in seconds for credential provider plugin', bounds: DEFAULT_BOUNDS, labels: ['plugin_name'] })
 
   /** 'nobody': it is asked without. Undefined: the pod is not its business. */
   const askerOf = async ({ name, token: attributes }: CredentialProvider, image: string, pod: Stored<Pod>): Promise<Asker | 'nobody' | undefined> => {
@@ -64,6 +70,14 @@ export function createCredentialProviders({ providers, binDir, environment }: Cr
     return { account: { uid: found.uid, namespace, name: accountName }, token, annotations, key }
   }
 
+  const timed = (plugin_name: string, run: Promise<string>): Promise<string> => {
+    const beganMs = clock.monotonicMs()
+    return run.catch((error: unknown) => {
+      errors.add({ plugin_name })
+      throw error
+    }).finally(() => durations.observe((clock.monotonicMs() - beganMs) / 1_000, { plugin_name }))
+  }
+
   const ask = async (provider: CredentialProvider, image: string, asker: Asker | undefined): Promise<Answer> => {
     const registry = image.slice(0, image.indexOf('/'))
     const whose = asker ? ` for ${asker.key}` : ''
@@ -73,12 +87,11 @@ export function createCredentialProviders({ providers, binDir, environment }: Cr
       if (found && found.untilMs > clock.monotonicMs()) return found.answer
       kept.delete(key)
     }
-    // Pods that start together ask once.
-    const joined = asking.get(keys.Image)
-    if (joined) return joined
-    const run = execProvider(provider, image, asker, { binDir, environment, signal }).finally(() => asking.delete(keys.Image))
-    asking.set(keys.Image, run)
-    const answer = await run
+    // Pods that start together ask once; with tokens, those of the same one.
+    const flight = `${keys.Image} ${asker?.token ?? ''}`
+    const run = asking.get(flight) ?? timed(provider.name, execProvider(provider, image, asker, { binDir, environment, signal })).finally(() => asking.delete(flight))
+    asking.set(flight, run)
+    const answer = parseAnswer(await run, provider)
     // What is the token itself must not be kept longer than the token.
     if (asker && provider.token?.cacheType !== 'Token' && answer.auth.some(({ auth }) => auth.password === asker.token)) {
       throw new CodedError('CREDENTIAL_PROVIDER_FAILED', 'credential provider plugin returned the service account token as the password which is not allowed when service account cache type is not set to \'Token\'')
@@ -93,6 +106,11 @@ export function createCredentialProviders({ providers, binDir, environment }: Cr
   }
 
   return {
+    metrics: () => [
+      { name: 'kubelet_credential_provider_config_info', help: '[ALPHA] Information about the last applied credential provider configuration with hash as label', type: 'gauge', samples: [{ labels: { hash: configHash }, value: 1 }] },
+      durations.family(),
+      { name: 'kubelet_credential_provider_plugin_errors_total', help: '[ALPHA] Number of errors from credential provider plugin', type: 'counter', samples: errors.samples() },
+    ],
     async credentialsFor(image, pod) {
       const whole = wholeRepository(image)
       const found: { pattern: string; credential: ProvidedCredential }[] = []
@@ -111,17 +129,13 @@ export function createCredentialProviders({ providers, binDir, environment }: Cr
   }
 }
 
-/** Rejects with what it said on standard error, never with what it answered. */
-function execProvider(provider: CredentialProvider, image: string, asker: Asker | undefined, { binDir, environment, signal }: Omit<CredentialProviderSettings, 'providers'> & { signal: AbortSignal }): Promise<Answer> {
+/** What it answers. Rejects with what it said on standard error, never with what it answered. */
+function execProvider(provider: CredentialProvider, image: string, asker: Asker | undefined, { binDir, environment, signal }: Pick<CredentialProviderSettings, 'binDir' | 'environment'> & { signal: AbortSignal }): Promise<string> {
   const { name, args, env, apiVersion } = provider
   return new Promise((resolve, reject) => {
     const child = execFile(join(binDir, name), [...args], { signal, timeout: TIMEOUT_MS, killSignal: 'SIGKILL', maxBuffer: OUTPUT_BYTES_MAX, env: { ...environment, ...env } }, (error, stdout, stderr) => {
-      if (error) return reject(new CodedError('CREDENTIAL_PROVIDER_FAILED', `error execing credential provider plugin ${name} for image ${image}: ${stderr.trim().slice(0, STDERR_LENGTH_MAX) || howItFailed(error)}`))
-      try {
-        resolve(parseAnswer(stdout, provider))
-      } catch (problem) {
-        reject(asError(problem))
-      }
+      if (error) reject(new CodedError('CREDENTIAL_PROVIDER_FAILED', `error execing credential provider plugin ${name} for image ${image}: ${stderr.trim().slice(0, STDERR_LENGTH_MAX) || howItFailed(error)}`))
+      else resolve(stdout)
     })
     child.stdin?.on('error', () => {}) // It did not read what it was asked: its answer counts.
     child.stdin?.end(JSON.stringify({ kind: 'CredentialProviderRequest', apiVersion, image, ...(asker && { serviceAccountToken: asker.token, ...(Object.keys(asker.annotations).length > 0 && { serviceAccountAnnotations: asker.annotations }) }) }))
@@ -146,6 +160,11 @@ export function parseAnswer(text: string, { name, apiVersion, defaultCacheMs }: 
   }
   const answer = value as { kind?: unknown; apiVersion?: unknown; cacheKeyType?: unknown; cacheDuration?: unknown; auth?: unknown } | null
   if (answer?.kind !== 'CredentialProviderResponse' || answer.apiVersion !== apiVersion) throw new CodedError('CREDENTIAL_PROVIDER_FAILED', `provider ${name} did not answer with a CredentialProviderResponse of ${apiVersion}`)
+  const known = ['kind', 'apiVersion', 'cacheKeyType', 'cacheDuration', 'auth']
+  const auths = Object.values((answer.auth ?? {}) as Record<string, object | null>)
+  if (Object.keys(answer).some((key) => !known.includes(key)) || auths.some((auth) => Object.keys(auth ?? {}).some((key) => key !== 'username' && key !== 'password'))) {
+    throw new CodedError('CREDENTIAL_PROVIDER_FAILED', 'error decoding credential provider plugin response from stdout')
+  }
   const { cacheKeyType } = answer
   if (cacheKeyType !== 'Image' && cacheKeyType !== 'Registry' && cacheKeyType !== 'Global') throw new CodedError('CREDENTIAL_PROVIDER_FAILED', `credential provider plugin did not return a valid cacheKeyType: ${String(cacheKeyType)}`)
   return {

@@ -7,16 +7,31 @@ const KINDS = ['v1', 'v1beta1', 'v1alpha1'].map((v) => `kubelet.config.k8s.io/${
 const REQUESTS = ['v1', 'v1beta1', 'v1alpha1'].map((v) => `credentialprovider.kubelet.k8s.io/${v}`)
 const QUALIFIED_NAME = /^(?:(?=.{1,253}\/)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*\/)?[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$/
 
-/** `file` as parsed YAML. Throws UsageError in upstream's words. */
-export function parseProviderConfig(file: unknown): CredentialProvider[] {
-  const { kind, apiVersion, providers } = asObject(file, 'the file')
+/** Each file as parsed YAML, in the order of their names; together they are one configuration. Throws UsageError in upstream's words. */
+export function parseProviderConfig(...files: unknown[]): CredentialProvider[] {
+  const providers = files.flatMap(providersOf)
+  if (providers.length === 0) throw new UsageError('providers: Required value: at least 1 item in plugins is required')
+  const twice = providers.find(({ name }, i) => providers.findIndex((p) => p.name === name) !== i)
+  if (twice) throw new UsageError(`duplicate provider name ${JSON.stringify(twice.name)} found in configuration file(s)`)
+  return providers
+}
+
+function providersOf(file: unknown): CredentialProvider[] {
+  const { kind, apiVersion, providers = [] } = asObject(file, 'the file')
   if (kind !== 'CredentialProviderConfig') throw new UsageError(`failed to decode ${JSON.stringify(kind ?? '')} (wrong Kind), it must be CredentialProviderConfig`)
   if (!KINDS.includes(String(apiVersion))) throw new UsageError(`apiVersion ${JSON.stringify(apiVersion ?? '')} is none of ${KINDS.join(', ')}`)
-  if (!Array.isArray(providers) || providers.length === 0) throw new UsageError('providers: Required value: at least 1 item in plugins is required')
-  const parsed = providers.map(parseProvider)
-  const twice = parsed.find(({ name }, i) => parsed.findIndex((p) => p.name === name) !== i)
-  if (twice) throw new UsageError(`providers.name: Duplicate value: ${JSON.stringify(twice.name)}`)
-  return parsed
+  refuseUnknown(file, '', ['kind', 'apiVersion', 'providers'])
+  if (!Array.isArray(providers)) throw new UsageError('providers: it must be a list')
+  return providers.map((item, i) => {
+    refuseUnknown(item, `providers[${i}].`, ['name', 'matchImages', 'defaultCacheDuration', 'apiVersion', 'args', 'env', 'tokenAttributes'])
+    return parseProvider(item)
+  })
+}
+
+/** A slip of the pen must not go unseen: who may pull what hangs on it. */
+function refuseUnknown(item: unknown, at: string, known: readonly string[]): void {
+  const unknown = Object.keys(asObject(item, at.replace(/\.$/, '') || 'the file')).filter((key) => !known.includes(key))
+  if (unknown.length > 0) throw new UsageError(`strict decoding error: ${unknown.map((key) => `unknown field ${JSON.stringify(at + key)}`).join(', ')}`)
 }
 
 function parseProvider(item: unknown): CredentialProvider {
@@ -25,7 +40,9 @@ function parseProvider(item: unknown): CredentialProvider {
   const wrong = name.includes('/') ? "cannot contain '/'" : name.includes(' ') ? 'cannot contain spaces' : name === '.' || name === '..' ? `cannot be '${name}'` : undefined
   if (wrong !== undefined) throw new UsageError(`providers.name: Invalid value: ${JSON.stringify(name)}: provider name ${wrong}`)
   if (!isTexts(matchImages) || matchImages.length === 0) throw new UsageError('providers.matchImages: Required value: at least 1 item in matchImages is required')
+  for (const image of matchImages) if (!URL.canParse(`https://${image.replaceAll('*', 'x')}`)) throw new UsageError(`providers.matchImages: Invalid value: ${JSON.stringify(image)}: match image is invalid`)
   if (typeof defaultCacheDuration !== 'string') throw new UsageError('providers.defaultCacheDuration: Required value')
+  if (defaultCacheDuration.startsWith('-')) throw new UsageError(`providers.defaultCacheDuration: Invalid value: ${JSON.stringify(defaultCacheDuration)}: must be greater than or equal to 0`)
   if (!REQUESTS.includes(String(apiVersion))) throw new UsageError(`providers.apiVersion: Unsupported value: ${JSON.stringify(apiVersion ?? '')}: supported values: ${REQUESTS.map((v) => JSON.stringify(v)).join(', ')}`)
   if (!isTexts(args)) throw new UsageError('providers.args: it must be a list of texts')
   if (!Array.isArray(env)) throw new UsageError('providers.env: it must be a list of names and values')
@@ -38,6 +55,7 @@ function parseProvider(item: unknown): CredentialProvider {
 
 function parseTokenAttributes(item: unknown, apiVersion: string): TokenAttributes {
   const at = 'providers.tokenAttributes'
+  refuseUnknown(item, `${at}.`, ['serviceAccountTokenAudience', 'cacheType', 'requireServiceAccount', 'requiredServiceAccountAnnotationKeys', 'optionalServiceAccountAnnotationKeys'])
   const { serviceAccountTokenAudience: audience, cacheType, requireServiceAccount, requiredServiceAccountAnnotationKeys, optionalServiceAccountAnnotationKeys } = asObject(item, at)
   if (typeof audience !== 'string' || audience === '') throw new UsageError(`${at}.serviceAccountTokenAudience: Required value`)
   if (typeof requireServiceAccount !== 'boolean') throw new UsageError(`${at}.requireServiceAccount: Required value`)

@@ -26,6 +26,8 @@ export interface TokenAttributes {
 
 export interface CredentialProviderSettings {
   providers: readonly CredentialProvider[]
+  /** `sha256:` and hex, of the files that they are configured by: by it people see which nodes have which configuration. */
+  configHash: string
   /** Absolute. */
   binDir: string
   /** What programs get besides their own variables. */

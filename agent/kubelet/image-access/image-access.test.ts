@@ -128,6 +128,7 @@ test('an image pulled with a secret is there for pods that have it, also after a
 test('an image that an account\'s token pulled is there for pods of that account, without the registry; others have to convince it', async (t) => {
   const { start, registry } = node(t)
   const providers: CredentialProviders = {
+    metrics: () => [],
     credentialsFor: (_, pod) => Promise.resolve([{ auth: { password: pod.spec?.serviceAccountName === 'web' ? 'right' : 'wrong' }, account: { uid: `uid-${pod.spec?.serviceAccountName}`, namespace: 'ns', name: pod.spec?.serviceAccountName ?? '' } }]),
   }
   assert.deepEqual(await (await start(providers)).asksAs('web'), ['Pulling', 'Pulled'])

@@ -51,6 +51,8 @@ export interface KubeletConfig {
   imageVerification: VerificationPolicy
   /** Programs that tell credentials for registries (upstream's imageCredentialProviderConfig); undefined: none. */
   credentialProviders: CredentialProviderSettings | undefined
+  /** Docker's config files with credentials for registries that all pods of this node may use, in the order in which they are looked for. */
+  dockerConfigFiles: readonly string[]
   /** For NeverVerifyAllowlistedImages. */
   imageVerificationAllowlist: readonly string[]
   /** Upstream's words: signal to quantity or percentage, e.g. `memory.available` to `100Mi`. */
@@ -73,7 +75,7 @@ export interface KubeletConfig {
 export const KUBELET_DEFAULTS = {
   clusterDns: [], clusterDomain: 'cluster.local', nodeLabels: {}, nodeTaints: [], maxPods: 110, cgroupRoot: '', systemReserved: {}, kubeReserved: {}, enforcePods: true, podPidsLimit: -1, podLogsDir: '/var/log/pods',
   kubeletPort: 10250, version: 'v1.36.0+skiff', resolvConf: '/etc/resolv.conf', maxParallelPulls: 3, containerLogMaxBytes: 10 * 1024 * 1024, containerLogMaxFiles: 5, allowedUnsafeSysctls: [], seccompDefault: true,
-  staticPodPath: '', imageGcHighPercent: 85, imageGcLowPercent: 80, imageGcMinimumAgeMs: 120_000, imageGcMaximumAgeMs: 0, imageVerification: 'NeverVerifyPreloadedImages', imageVerificationAllowlist: [], credentialProviders: undefined,
+  staticPodPath: '', imageGcHighPercent: 85, imageGcLowPercent: 80, imageGcMinimumAgeMs: 120_000, imageGcMaximumAgeMs: 0, imageVerification: 'NeverVerifyPreloadedImages', imageVerificationAllowlist: [], credentialProviders: undefined, dockerConfigFiles: [],
   evictionHard: { 'imagefs.available': '15%', 'imagefs.inodesFree': '5%', 'memory.available': '100Mi', 'nodefs.available': '10%', 'nodefs.inodesFree': '5%', 'pid.available': '5%' }, evictionSoft: {}, evictionSoftGracePeriod: {},
   evictionMinimumReclaim: {}, evictionMaxPodGraceSeconds: 0, evictionTransitionMs: 300_000, shutdownPeriods: [], boardDevices: [],
 } as const satisfies Omit<KubeletConfig, 'nodeIp'>

@@ -6,6 +6,7 @@ import { LOST_REASON, podText, PULL_ERROR_SHOWN_MS } from './messages.ts'
 import { actualRequirements } from './resize.ts'
 import { nextRestart, startsAgain } from './restart.ts'
 import { RESTARTING_ALL, RESTARTING_ALL_MESSAGE } from './restart-all.ts'
+import { isPullFailure } from './start-error.ts'
 import { time } from './time.ts'
 import { appContainers, isOutdated, isReady, isStarted, isStarting, newest, type ContainerView, type LaneFailure, type PodView, type SpecContainer } from './view.ts'
 
@@ -126,8 +127,8 @@ function waiting(input: StatusInput, c: SpecContainer, given: LaneFailure | unde
   const { view, ctx } = input
   const failure = given ?? (isStarting(view, c.spec.name) && newest(view, c.spec.name)?.state === 'running' ? undefined : view.failures.get(`start:${c.spec.name}`))
   if (failure) {
-    if (failure.reason === 'ErrImagePull' && ctx.nowMs >= failure.atMs + PULL_ERROR_SHOWN_MS && ctx.nowMs < failure.retryAtMs && !isStarting(view, c.spec.name)) {
-      return { waiting: { reason: 'ImagePullBackOff', message: `Back-off pulling image "${failure.image ?? c.spec.image ?? ''}": ErrImagePull: ${failure.message}` } }
+    if (isPullFailure(failure.reason) && ctx.nowMs >= failure.atMs + PULL_ERROR_SHOWN_MS && ctx.nowMs < failure.retryAtMs && !isStarting(view, c.spec.name)) {
+      return { waiting: { reason: 'ImagePullBackOff', message: `Back-off pulling image "${failure.image ?? c.spec.image ?? ''}": ${failure.reason}: ${failure.message}` } }
     }
     return { waiting: { reason: failure.reason, message: failure.message } }
   }

@@ -1,6 +1,7 @@
 /** How long a failed lane rests, by what failed. Pure. */
 import { backoffMs, type BackoffPolicy } from '#base/backoff.ts'
 import type { Random } from '#base/random.ts'
+import { isPullFailure } from './start-error.ts'
 import type { LaneFailure } from './view.ts'
 
 /** Upstream's image pull back-off. */
@@ -21,7 +22,7 @@ export function nextFailure(before: LaneFailure | undefined, failed: { lane: str
 function policyOf({ lane, reason }: { lane: string; reason: string }): BackoffPolicy {
   if (lane === 'status' || lane === 'deletion') return STATUS
   if (lane === 'volumes') return VOLUME
-  if (reason === 'ErrImagePull' || reason === 'InvalidImageName' || reason === 'ErrImageNeverPull' || reason === 'ImageInspectError') return PULL
+  if (isPullFailure(reason) || reason === 'InvalidImageName' || reason === 'ErrImageNeverPull' || reason === 'ImageInspectError') return PULL
   if (lane.startsWith('start:')) return CONFIG
   return OTHER
 }

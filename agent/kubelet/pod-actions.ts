@@ -13,6 +13,7 @@ import { sameStatus } from './status-patch.ts'
 import { containerResizes, resizeMessage } from './resize.ts'
 import { nextRestart, startsAgain } from './restart.ts'
 import { endsRound } from './restart-all.ts'
+import { isPullFailure } from './start-error.ts'
 import { deadlineOf, GRACE_SECONDS_MIN, podEnd, remainingGraceSeconds, restartGraceSeconds, type PodEnd } from './termination.ts'
 import {
   allContainers, appContainers, ephemeralContainers, initContainers, isInFlight, isOutdated, isStarted, isStarting, isTerminalPhase, newest, readySandbox,
@@ -216,7 +217,7 @@ function start(plan: Plan, c: SpecContainer, sandboxId: string): boolean {
 }
 
 function pullBackOff(plan: Plan, c: SpecContainer, failure: LaneFailure): void {
-  if (failure.reason !== 'ErrImagePull') return
+  if (!isPullFailure(failure.reason)) return
   const mark = `pull:${c.spec.name}:${failure.atMs}`
   if (plan.view.backOffReported.has(mark)) return
   if (plan.nowMs < failure.atMs + PULL_ERROR_SHOWN_MS) return plan.wakeAt(failure.atMs + PULL_ERROR_SHOWN_MS)

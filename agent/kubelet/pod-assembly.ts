@@ -20,6 +20,7 @@ import type { PodMemory } from './pod-memory.ts'
 import { PREEMPTED } from './preemption.ts'
 import type { PodRecord, PodStore } from './pod-store.ts'
 import { createPodWorkers, type PodWorkers } from './pod-worker.ts'
+import { createNodeCredentials } from './node-credentials.ts'
 import { createProber } from './probes/prober.ts'
 import { createRunProbe } from './probes/run-probe.ts'
 import { withAllocation } from './resize.ts'
@@ -102,7 +103,7 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
   const volumes = createPodVolumes({ paths, mounter, objects, tokens, persistent, clock, random, field: (pod) => field(pod) })
   const imageAccess = await openImageAccess({ runtime, config, rootDir, clock, log })
   const credentialProviders = config.credentialProviders && createCredentialProviders(config.credentialProviders, { clock, log, accounts: createServiceAccounts(client, clock), signal })
-  const images = createImagePuller({ runtime, access: imageAccess, providers: credentialProviders, clock, log, maxParallelPulls: config.maxParallelPulls, pulls: { begins: (uid) => startup.pulling(uid), done: (sizeBytes, tookMs) => durations.pulled(sizeBytes, tookMs) } })
+  const images = createImagePuller({ runtime, access: imageAccess, providers: credentialProviders, node: createNodeCredentials({ files: config.dockerConfigFiles, clock, log }), clock, log, maxParallelPulls: config.maxParallelPulls, pulls: { begins: (uid) => startup.pulling(uid), done: (sizeBytes, tookMs) => durations.pulled(sizeBytes, tookMs) } })
   const userRanges = createUserRanges(paths, config.maxPods, random)
   const hooks = createHookRunner({ runtime, clock })
   const prober = createProber({ clock, random, log, run: createRunProbe({ runtime, clock }), onChange: (uid) => workers.wake(uid) })
@@ -236,7 +237,7 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
     prober,
     cgroups,
     imageAccess,
-    pullMetrics: () => [...imageAccess.metrics(), ...(credentialProviders?.metrics() ?? [])],
+    pullMetrics: () => [...imageAccess.metrics(), ...images.metrics(), ...(credentialProviders?.metrics() ?? [])],
     /** A static pod has ended for good. */
     onForget(listener: () => void) {
       forgotten.tell = listener

@@ -18,20 +18,35 @@ export function imageCredentials(image: string, secrets: readonly Secret[]): Ima
 }
 
 function entriesOf(secret: Secret): Entry[] {
-  const file = secret.data?.['.dockerconfigjson'] ?? secret.data?.['.dockercfg']
+  const [json, old] = [secret.data?.['.dockerconfigjson'], secret.data?.['.dockercfg']]
+  const file = json ?? old
   if (file === undefined) return []
+  // Not JSON: the API server refuses such secrets, so it is one of an older version.
+  const entries = parseDockerConfig(Buffer.from(file, 'base64').toString('utf8'), json === undefined ? 'old' : 'new') ?? []
+  return entries.map(({ pattern: of, auth }) => ({ pattern: of, auth, secret: sourceOf(secret, auth) }))
+}
+
+/** What a docker config file says of registries: `new` is config.json, `old` .dockercfg. Undefined: it is none. */
+export function parseDockerConfig(text: string, form: 'new' | 'old'): { pattern: string; auth: RegistryAuth }[] | undefined {
   let parsed: unknown
   try {
-    parsed = JSON.parse(Buffer.from(file, 'base64').toString('utf8'))
+    parsed = JSON.parse(text)
   } catch {
-    return [] // Not JSON: the API server refuses such secrets, so it is one of an older version.
+    return undefined
   }
-  const auths = secret.data?.['.dockerconfigjson'] === undefined ? parsed : (parsed as { auths?: unknown } | null)?.auths
+  if (typeof parsed !== 'object' || parsed === null) return undefined
+  const auths = form === 'old' ? parsed : (parsed as { auths?: unknown }).auths
   if (typeof auths !== 'object' || auths === null) return []
   return Object.entries(auths).flatMap(([registry, value]) => {
     const auth = authOf(value)
-    return auth ? [{ pattern: pattern(registry), auth, secret: sourceOf(secret, auth) }] : []
+    return auth ? [{ pattern: pattern(registry), auth }] : []
   })
+}
+
+/** Of such entries those that fit the image, most specific first. */
+export function fittingAuths(image: string, entries: readonly { pattern: string; auth: RegistryAuth }[]): RegistryAuth[] {
+  const target = splitImage(image)
+  return entries.filter((e) => fits(e.pattern, target)).toSorted((a, b) => b.pattern.length - a.pattern.length).map(({ auth }) => auth)
 }
 
 function sourceOf({ metadata }: Secret, { username, password, identityToken, registryToken }: RegistryAuth): PullSecret {
@@ -57,8 +72,10 @@ function authOf(value: unknown): RegistryAuth | undefined {
 
 /** `https://index.docker.io/v1/` -> `docker.io`; scheme and API version go. */
 function pattern(registry: string): string {
-  const bare = registry.replace(/^https?:\/\//, '').replace(/\/v[12]\/?$/, '').replace(/\/$/, '')
-  return bare.replace(/^(index|registry-1)\.docker\.io/, 'docker.io')
+  const bare = registry.replace(/^https?:\/\//, '')
+  const at = bare.indexOf('/')
+  const [host, path] = at < 0 ? [bare, ''] : [bare.slice(0, at), bare.slice(at).replace(/^\/v[12]\//, '/')]
+  return (path === '/' ? host : host + path).replace(/^(index|registry-1)\.docker\.io/, 'docker.io')
 }
 
 function splitImage(image: string): { host: string; path: string } {
@@ -84,10 +101,35 @@ function fits(entry: string, { host, path }: { host: string; path: string }): bo
   const labels = wantedHost.split('.')
   const actual = host.split('.')
   if (labels.length !== actual.length || !labels.every((l, i) => glob(l, actual[i] ?? ''))) return false
-  return wantedPath === '' || path === wantedPath || path.startsWith(`${wantedPath}/`) || path.startsWith(`${wantedPath}:`) || path.startsWith(`${wantedPath}@`)
+  // A beginning, not a directory: `reg.example/team-` is for all of these teams, as upstream.
+  return path.startsWith(wantedPath)
 }
 
+/** Go's filepath.Match within one part of a name: any text, any letter, one of a class; what is no class fits nothing. In steps, not by a RegExp: people write these, and no pattern may take for ever. */
 function glob(label: string, text: string): boolean {
-  if (!label.includes('*')) return label === text
-  return new RegExp(`^${label.split('*').map((p) => p.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('.*')}$`).test(text)
+  const terms = label.match(/\*|\?|\[\^?[^\]^[\\]+\]|[^*?[\\]/g) ?? []
+  if (terms.join('') !== label) return false
+  let [term, at, star, mark] = [0, 0, -1, 0]
+  while (at < text.length) {
+    const wanted = terms[term]
+    if (wanted === '*') {
+      star = term++
+      mark = at
+    } else if (wanted !== undefined && fitsLetter(wanted, text[at] ?? '')) {
+      term++
+      at++
+    } else if (star >= 0) {
+      // The last star takes one more.
+      term = star + 1
+      at = ++mark
+    } else return false
+  }
+  return terms.slice(term).every((rest) => rest === '*')
+}
+
+function fitsLetter(term: string, letter: string): boolean {
+  if (term.length === 1) return term === '?' || term === letter
+  const isNegated = term.startsWith('[^')
+  const ranges = term.slice(isNegated ? 2 : 1, -1).match(/.-.|./g) ?? []
+  return isNegated !== ranges.some((range) => letter >= (range[0] ?? '') && letter <= (range[2] ?? range[0] ?? ''))
 }

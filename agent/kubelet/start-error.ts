@@ -1,8 +1,14 @@
 /** Why a container could not be started: `reason` is what the API shows as its waiting reason. */
 import { CodedError } from '#base/errors.ts'
 
+/** What the registry, or the image it sent, is to blame for: these are told of as ImagePullBackOff between two tries. */
+export const PULL_FAILURES = ['ErrImagePull', 'RegistryUnavailable', 'SignatureValidationFailed'] as const
+export type PullFailure = (typeof PULL_FAILURES)[number]
+export const isPullFailure = (reason: string): reason is PullFailure => (PULL_FAILURES as readonly string[]).includes(reason)
+
 export type StartReason =
-  | 'ErrImagePull' | 'ErrImageNeverPull' | 'InvalidImageName' | 'ImageInspectError'
+  | PullFailure
+  | 'ErrImageNeverPull' | 'InvalidImageName' | 'ImageInspectError'
   | 'CreateContainerConfigError' | 'CreateContainerError' | 'RunContainerError' | 'PostStartHookError'
 
 export class StartError extends CodedError {

@@ -1,5 +1,6 @@
 /** Flags of a node to the agent's configuration. */
 import { accessSync, constants } from 'node:fs'
+import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Taint } from '#api/types/index.ts'
 import { asError, UsageError } from '#base/errors.ts'
@@ -43,7 +44,7 @@ export function agentConfig(values: FlagValues, flags: readonly Flag[], servers:
     runtimeEndpoint,
     ociRuntime: text(values, 'oci-runtime') as 'runc' | 'crun',
     cgroupRoot: text(values, 'cgroup-root') ?? '',
-    kubelet: { ...kubeletSettings(values), credentialProviders: credentialProviders(values) },
+    kubelet: { ...kubeletSettings(values), credentialProviders: credentialProviders(values), dockerConfigFiles: dockerConfigFiles(rootDirOf(values)) },
     flashProfile: text(values, 'flash-profile') as 'normal' | 'gentle',
     registries: Object.keys(registries).length === 0 ? undefined : registries,
   }
@@ -63,6 +64,12 @@ function readRegistries(): RegistriesConfig {
   } catch (error) {
     throw new UsageError(`the registries file ${REGISTRIES_FILE}: ${asError(error).message}`, { cause: error })
   }
+}
+
+/** Where a kubelet looks: below --root-dir, where it runs, at home, at the root; the older form last. */
+function dockerConfigFiles(rootDir: string): string[] {
+  const [home, here] = [homedir(), process.cwd()]
+  return [...[rootDir, here, join(home, '.docker'), '/.docker'].map((dir) => join(dir, 'config.json')), ...[rootDir, here, home, '/'].map((dir) => join(dir, '.dockercfg'))]
 }
 
 /** Programs get this process's variables, but none of skiff's own: those may hold tokens. */

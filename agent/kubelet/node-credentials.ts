@@ -1,0 +1,56 @@
+/** Credentials that the machine itself has for registries: docker's config files, where a kubelet looks for them. They are for all of its pods. */
+import { open } from 'node:fs/promises'
+import { basename } from 'node:path'
+import type { Clock } from '#base/clock.ts'
+import { asError, hasCode } from '#base/errors.ts'
+import type { Log } from '#base/log.ts'
+import type { RegistryAuth } from '#cri/index.ts'
+import { fittingAuths, parseDockerConfig } from './pull-secrets.ts'
+
+export interface NodeCredentials {
+  /** Most specific first. Never rejects. */
+  credentialsFor(image: string): Promise<RegistryAuth[]>
+}
+
+type Entries = NonNullable<ReturnType<typeof parseDockerConfig>>
+
+/** Upstream's: so long a file that changes is not looked at again. */
+const KEPT_MS = 300_000
+/** Upstream's maxReadLength. */
+const FILE_BYTES_MAX = 10 * 1024 * 1024
+
+/** `files`: the first that is there and holds what it should counts; one by the name of `.dockercfg` is of the older form. */
+export function createNodeCredentials({ files, clock, log }: { files: readonly string[]; clock: Clock; log: Log }): NodeCredentials {
+  let kept: { entries: Promise<Entries>; untilMs: number } | undefined
+
+  const read = async (): Promise<Entries> => {
+    for (const path of files) {
+      try {
+        const entries = parseDockerConfig(await readBounded(path), basename(path) === '.dockercfg' ? 'old' : 'new')
+        if (entries) return entries
+        log.warn('a file of credentials for registries is no JSON and is passed over', { file: path })
+      } catch (error) {
+        if (!hasCode(error, 'ENOENT') && !hasCode(error, 'ENOTDIR')) log.warn('a file of credentials for registries cannot be read and is passed over', { file: path, error: asError(error) })
+      }
+    }
+    return []
+  }
+
+  return {
+    async credentialsFor(image) {
+      if (!kept || kept.untilMs <= clock.monotonicMs()) kept = { entries: read(), untilMs: clock.monotonicMs() + KEPT_MS }
+      return fittingAuths(image, await kept.entries)
+    },
+  }
+}
+
+async function readBounded(path: string): Promise<string> {
+  const file = await open(path, 'r')
+  try {
+    const { size } = await file.stat()
+    if (size > FILE_BYTES_MAX) throw new Error(`it has ${size} bytes, more than ${FILE_BYTES_MAX}`)
+    return await file.readFile('utf8')
+  } finally {
+    await file.close()
+  }
+}

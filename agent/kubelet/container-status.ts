@@ -72,6 +72,8 @@ function containerStatus(input: StatusInput, c: SpecContainer): ContainerStatus 
     ready: done || (replaced && before?.ready === true) || (c.type !== 'init' && isProbed && state.running !== undefined && isReady(view, spec, current)),
     ...(isProbed && { started: replaced ? before?.started === true : state.running !== undefined && isStarted(view, spec, current) }),
     restartCount: current.restartCount,
+    // The gate for it is off in upstream: where nobody chose a signal nothing is told of it, as there.
+    ...(spec.lifecycle?.stopSignal !== undefined && current.stopSignal !== undefined && { stopSignal: current.stopSignal }),
     ...(current.user && { user: { linux: current.user } }),
     state,
     lastState: last?.state === 'exited' ? { terminated: isOutdated(view, last) ? { ...terminated(view, last), reason: RESTARTING_ALL, message: RESTARTING_ALL_MESSAGE } : terminated(view, last) } : last ? {} : lastTold(before, containerId(view, current)),

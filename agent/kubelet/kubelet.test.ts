@@ -20,7 +20,7 @@ test('a pod whose image is present runs, says so, and is gone soon after its del
   const { conditions, ...status } = w.pod('web')?.status ?? {}
   assert.deepStrictEqual(conditions?.map((c) => [c.type, c.status]), [['PodReadyToStartContainers', 'True'], ['Initialized', 'True'], ['Ready', 'True'], ['ContainersReady', 'True'], ['PodScheduled', 'True']])
   assert.deepStrictEqual(status, {
-    phase: 'Running', observedGeneration: 1, startTime: '2026-01-01T00:00:00Z', qosClass: 'BestEffort', hostIP: '192.168.7.1', hostIPs: [{ ip: '192.168.7.1' }], podIP: '10.42.0.2', podIPs: [{ ip: '10.42.0.2' }],
+    phase: 'Running', observedGeneration: 1, startTime: '2026-01-01T00:00:00Z', qosClass: 'BestEffort', resources: {}, hostIP: '192.168.7.1', hostIPs: [{ ip: '192.168.7.1' }], podIP: '10.42.0.2', podIPs: [{ ip: '10.42.0.2' }],
     containerStatuses: [{
       name: 'app', image: 'docker.io/library/busybox:1', imageID: `docker.io/library/busybox@${container.imageId}`, containerID: `memory://${container.id}`, ready: true, started: true, restartCount: 0, lastState: {},
       state: { running: { startedAt: '2026-01-01T00:00:00Z' } },

@@ -1,5 +1,5 @@
 /** The report on one pod, as upstream's kubelet writes it. Pure: equal views give equal reports. */
-import type { ContainerStatus, PodStatus } from '#api/types/index.ts'
+import type { ContainerStatus, PodStatus, ResourceRequirements } from '#api/types/index.ts'
 import { podLimits, podQosClass, podRequests } from '#api/types/pods.ts'
 import type { DecideContext } from '#base/reconcile/action.ts'
 import { containerStatuses } from './container-status.ts'
@@ -37,7 +37,7 @@ export function podStatus(view: PodView, ctx: DecideContext): PodStatus {
     ...(pod.metadata.generation !== undefined && { observedGeneration: pod.metadata.generation }),
     ...(told?.reason !== undefined && { reason: told.reason }),
     ...(told?.message !== undefined && { message: told.message }),
-    ...podResources(view),
+    ...podResources(view, phase),
     conditions: podConditions(view, { init, app, phase: phase ?? 'Pending', nowMs: ctx.nowMs, ending: all.ending, stopped }),
     startTime: time(startTimeMs(view)),
     qosClass: podQosClass(pod),
@@ -50,17 +50,27 @@ export function podStatus(view: PodView, ctx: DecideContext): PodStatus {
   }
 }
 
-/** Of the pod as a whole (KEP-5419): what is allocated, and what its cgroup has. */
-function podResources({ pod, podBefore }: PodView): Pick<PodStatus, 'resources' | 'allocatedResources'> {
+/** Of the pod as a whole (KEP-5419): what is allocated; once it runs, CPU and memory as its cgroup has them, and of the rest only what the pod asks for itself. */
+function podResources({ pod, podBefore }: PodView, phase: string | undefined): Pick<PodStatus, 'resources' | 'allocatedResources'> {
   const own = pod.spec?.resources
-  if (own) return { resources: podBefore ?? own, ...(own.requests && { allocatedResources: own.requests }) }
   const requests = podRequests(pod)
-  if (Object.keys(requests).length === 0) return {}
+  const allocated = Object.keys(requests).length > 0 ? { allocatedResources: requests } : {}
+  if (phase !== 'Running') return { resources: filled({ requests, limits: podLimits(pod) }), ...allocated }
+  if (podBefore) return { resources: podBefore, ...allocated }
   const { cpuQuota, memoryLimitBytes } = podCgroupLimits(pod)
-  const { cpu, memory } = podLimits(pod)
-  const limits = { ...(cpuQuota !== undefined && cpu !== undefined && { cpu }), ...(memoryLimitBytes !== undefined && memory !== undefined && { memory }) }
-  return { resources: { requests, ...(Object.keys(limits).length > 0 && { limits }) }, allocatedResources: requests }
+  const limits = podLimits(pod)
+  return {
+    resources: filled({
+      requests: { ...own?.requests, ...cpuAndMemory(requests, true, true) },
+      limits: { ...own?.limits, ...cpuAndMemory(limits, cpuQuota !== undefined, memoryLimitBytes !== undefined) },
+    }),
+    ...allocated,
+  }
 }
+
+const cpuAndMemory = ({ cpu, memory }: Readonly<Record<string, string>>, withCpu: boolean, withMemory: boolean): Record<string, string> => ({ ...(withCpu && cpu !== undefined && { cpu }), ...(withMemory && memory !== undefined && { memory }) })
+
+const filled = (all: Required<Pick<ResourceRequirements, 'requests' | 'limits'>>): ResourceRequirements => Object.fromEntries(Object.entries(all).filter(([, amounts]) => Object.keys(amounts).length > 0))
 
 const byName = (a: ContainerStatus, b: ContainerStatus): number => (a.name < b.name ? -1 : 1)
 

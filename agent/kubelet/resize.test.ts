@@ -101,12 +101,18 @@ test('a status says what the pod as a whole is allocated and has: its own, until
     return [has, allocatedResources]
   }
   const own = (cpu: string) => aPod({ resources: { requests: { cpu } } })
+  const runs = { containers: [running('app')] }
+  const partly = aPod({ containers: [sized('app', '100m', '64Mi'), aContainer('b', { resources: { requests: { cpu: '50m', 'ephemeral-storage': '1Gi' }, limits: { cpu: '1' } } })] })
+  const asked = { cpu: '150m', memory: '64Mi', 'ephemeral-storage': '1Gi' }
   assert.deepStrictEqual([
-    whole({ pod: own('2') }), whole({ pod: own('2'), podBefore: { requests: { cpu: '1' } } }), whole({ pod: small }), whole({}),
-    whole({ pod: aPod({ containers: [sized('a', '100m', '64Mi'), aContainer('b', { resources: { requests: { cpu: '50m' }, limits: { cpu: '1' } } })] }) }),
+    whole({ pod: own('2'), ...runs }), whole({ pod: own('2'), podBefore: { requests: { cpu: '1' } }, ...runs }), whole({ pod: small, ...runs }), whole(runs), whole({}),
+    whole({ pod: partly }), whole({ pod: partly, containers: [running('app'), running('b')] }),
+    whole({ pod: aPod({ resources: { limits: { cpu: '1' } }, containers: [sized('app', '100m', '64Mi')] }), ...runs }),
   ], [
-    [{ requests: { cpu: '2' } }, { cpu: '2' }], [{ requests: { cpu: '1' } }, { cpu: '2' }], [resources('100m', '64Mi'), { cpu: '100m', memory: '64Mi' }], [undefined, undefined],
-    [{ requests: { cpu: '150m', memory: '64Mi' }, limits: { cpu: '1100m' } }, { cpu: '150m', memory: '64Mi' }],
+    [{ requests: { cpu: '2' } }, { cpu: '2' }], [{ requests: { cpu: '1' } }, { cpu: '2' }], [resources('100m', '64Mi'), { cpu: '100m', memory: '64Mi' }], [{}, undefined], [{}, undefined],
+    // Before it runs all that is asked for; then what its cgroup has, which has no limit of memory if one container has none.
+    [{ requests: asked, limits: { cpu: '1100m', memory: '64Mi' } }, asked], [{ requests: { cpu: '150m', memory: '64Mi' }, limits: { cpu: '1100m' } }, asked],
+    [{ requests: { cpu: '100m', memory: '64Mi' }, limits: { cpu: '1', memory: '64Mi' } }, { cpu: '100m', memory: '64Mi' }],
   ])
   assert.deepStrictEqual(allocationOf(own('2'), { requests: { cpu: '1' } }), { pod: { requests: { cpu: '2' } }, podBefore: { requests: { cpu: '1' } }, containers: { app: {} } })
 })

@@ -16,9 +16,15 @@ const MAPS: ReadonlySet<string> = new Set(['annotations', 'binaryData', 'data', 
 
 export function semanticEqual(a: unknown, b: unknown, key = ''): boolean {
   if (a === b) return true
-  if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((item, i) => semanticEqual(item, b[i]))
+  if (Array.isArray(a) && Array.isArray(b)) return sameItems(a, b)
   if (isObject(a) && isObject(b)) return !(MAPS.has(key) && !sameKeys(a, b)) && sameMembers(a, b)
   return isEmpty(a, key) && isEmpty(b, key)
+}
+
+function sameItems(a: readonly unknown[], b: readonly unknown[]): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (!semanticEqual(a[i], b[i])) return false
+  return true
 }
 
 function sameMembers(a: Json, b: Json): boolean {

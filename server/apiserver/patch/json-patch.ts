@@ -16,9 +16,10 @@ const REJECTED = 'the server rejected our request due to an error in our request
 interface Held { document: unknown }
 type Fail = (why: string) => never
 
+/** What it makes shares nothing with the original and the patch. */
 export function applyJsonPatch(original: Json, patch: unknown): Patched {
   return refusing(() => {
-    if (patch === null) return original
+    if (patch === null) return structuredCloneJson(original) as Json
     if (!Array.isArray(patch)) throw new PatchError(400, `error decoding patch: json: cannot unmarshal ${jsonKindOf(patch)} into Go value of type []handlers.jsonPatchOp`)
     if (patch.length > JSON_PATCH_OPERATIONS_MAX) throw new PatchError(413, `Request entity too large: The allowed maximum operations in a JSON patch is ${JSON_PATCH_OPERATIONS_MAX}, got ${patch.length}`)
     const wrong: unknown = patch.find((operation) => operation !== null && !isObject(operation))

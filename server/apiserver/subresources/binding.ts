@@ -27,7 +27,7 @@ async function post(call: Call, meant: boolean): Promise<ApiResponse> {
   const errors = check(wanted)
   if (errors.length > 0) throw invalid(BINDING, wanted.metadata?.name ?? '', errors)
   await admitFully(call, { operation: 'CREATE', name: call.info.name, object: wanted, old: undefined, options: admissionOptions(call, 'CreateOptions'), dryRun: options.dryRun, as: { ...BINDING, model: 'Binding' } })
-  await changeObject(call, { next: (old) => bind(call, old as Full & Pod, wanted), part: 'raw', fields: 'apply', options, attempts: ATTEMPTS })
+  await changeObject(call, { next: (_held, copy) => bind(call, copy() as Full & Pod, wanted), part: 'raw', fields: 'apply', options, attempts: ATTEMPTS })
   return jsonResponse({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }, 201)
 }
 

@@ -64,7 +64,8 @@ async function markAndDelete(call: Call, pod: Full & Pod, options: WriteOptions,
 /** KEP-3329: the pod says why it goes, for the Job it belongs to. Answers the pod as it is then. */
 async function mark(call: Call, options: WriteOptions, deletion: DeletionOptions): Promise<Full> {
   const done = await changeObject({ ...call, info: { ...call.info, subresource: 'status' } }, {
-    next(old) {
+    next(_held, copy) {
+      const old = copy()
       // What is there now may be another pod of that name, or not the one the caller means.
       assertPreconditions(call, old, deletion)
       old.metadata.resourceVersion = ''
@@ -117,7 +118,8 @@ async function take(call: Call, budget: Budget, pod: Full, options: WriteOptions
   if (!row) return
   const onBudget: Call = { ...call, row, info: { ...call.info, group: 'policy', resource: row.ref.resource, subresource: 'status', name: budget.metadata.name ?? '' } }
   await changeObject(onBudget, {
-    next(old) {
+    next(_held, copy) {
+      const old = copy()
       const now = timestamp(call.parts.clock.nowMs())
       const status = allowingStatus(old as Budget)
       status.disruptionsAllowed = (status.disruptionsAllowed ?? 0) - 1

@@ -84,7 +84,8 @@ function applyScale(call: Call): Promise<ApiResponse> {
 async function set(call: Call, wanted: (old: Full) => Scale & KubeObject, options: WriteOptions, fields: 'update' | 'apply' = 'update'): Promise<ApiResponse> {
   const { specPath } = pathsOf(call)
   const done = await changeObject(call, {
-    next(old) {
+    next(_held, copy) {
+      const old = copy()
       const asked = wanted(old)
       const name = asked.metadata?.name ?? ''
       if (name !== '' && name !== call.info.name) throw badRequest(`the name of the object (${name}) does not match the name on the URL (${call.info.name})`)

@@ -17,7 +17,7 @@ export async function status(call: Call): Promise<ApiResponse> {
     case 'update': {
       const options = parseWriteOptions(call, 'UpdateOptions')
       const object = readObject(call, options.fieldValidation)
-      return change(call, { next: replacement(call, object), part: 'status', fields: 'update', options, attempts: ATTEMPTS })
+      return change(call, { next: replacement(call, object, options), part: 'status', fields: 'update', options, attempts: ATTEMPTS })
     }
     case 'patch': return change(call, { ...patchChange(call), part: 'status' })
     default: throw methodNotAllowed()

@@ -6,7 +6,6 @@ import { required } from '../field-error.ts'
 import { badRequest, conflict, invalid, StatusError } from '../http/status.ts'
 import { apply, type Applied } from '../patch/apply/apply.ts'
 import { isObject, jsonKindOf } from '../patch/result.ts'
-import { cloneJson } from '../storage/clone.ts'
 import { assertAddress, refusedBody } from './body.ts'
 import { typesOf, type Call } from './call.ts'
 import { change, type Change } from './change.ts'
@@ -67,8 +66,7 @@ function applied(call: Call, config: Full, options: WriteOptions, live: Full | u
     nowMs: parts.clock.nowMs(), schema: typesOf(row), model: row.model, hasStatus: row.subresources.includes('status'), statusKeepsMetadata: row.strategy.statusKeepsMetadata !== undefined, reset: row.strategy.resetThrough?.[info.subresource], specIsOwnerless: row.strategy.specIsOwnerless ?? false, conform: row.custom && ((value) => row.custom?.conform(value, true) as Conformed),
   })
   if (result.ok) {
-    // The result shares parts with live and config; what follows changes it in place.
-    const object = cloneJson(result.object) as Full
+    const object = result.object as Full
     object.metadata ??= {}
     return object
   }

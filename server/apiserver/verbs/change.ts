@@ -23,8 +23,8 @@ import { decodeHeld, put, readStored, remove, storedResponse, valueOf, type Full
 import { assertUpdatable, refuseAny } from './validity.ts'
 
 export interface Change {
-  /** The object as wanted, from what is there (a fresh copy that may be changed and returned). */
-  next(old: Full): Full | Promise<Full>
+  /** The object as wanted, from what is there: `old` is not to be changed, and shares nothing with what is returned; of `copy`, which makes a fresh one, both may be. */
+  next(old: Full, copy: () => Full): Full | Promise<Full>
   /**
    * Which rules hold. `raw`: the caller has admitted, prepared and validated by itself; `spec`: those of `rules`.
    */
@@ -71,7 +71,7 @@ type Tried = { ok: true; changed: Changed } | { ok: false; pinned: boolean; curr
 async function tryChange(call: Call, wanted: Change, key: string, kv: KeyValue): Promise<Tried> {
   const { row, info } = call
   const old = decodeHeld(row, kv)
-  const object = await wanted.next(cloneJson(old))
+  const object = await wanted.next(old, () => cloneJson(old))
   const pinned = assertSameObject(call, object, old, wanted)
   carryMeta(object.metadata, old.metadata)
   object.metadata.resourceVersion = old.metadata.resourceVersion ?? ''

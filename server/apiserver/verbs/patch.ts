@@ -39,13 +39,13 @@ export function patchChange(call: Call): Change {
   if (typeOf(call) === APPLY) return applyChange(call)
   const options = parsePatchOptions(call)
   const body = parsePatchBody(call)
-  return { next: (old) => patched(call, old, body, options), part: 'main', fields: 'update', options, attempts: PATCH_ATTEMPTS }
+  return { next: (old, copy) => patched(call, old, copy, body, options), part: 'main', fields: 'update', options, attempts: PATCH_ATTEMPTS }
 }
 
 /** Patches any value of a known model, as /scale needs. */
 export function patchValue(call: Call, value: KubeObject, model: string, expect: { group: string; version: string; kind: string }, options: WriteOptions): KubeObject {
   const body = parsePatchBody(call)
-  return decoded(call, patchedJson(call, value as Json, body.value, model), body, { schema: builtinSchema, model, expect }, options)
+  return decoded(call, patchedJson(call, value as Json, () => cloneJson(value) as Json, body.value, model), body, { schema: builtinSchema, model, expect }, options)
 }
 
 export function typeOf(call: Call): string {
@@ -85,9 +85,9 @@ function doubtfulOperations(bytes: Buffer, parsed: Parameters<typeof duplicateFi
 /** As many as upstream's strict decoder reports. */
 const DOUBTFUL_MAX = 100
 
-function patched(call: Call, old: Full, patch: PatchBody, options: WriteOptions): Full {
+function patched(call: Call, old: Full, copy: () => Full, patch: PatchBody, options: WriteOptions): Full {
   const body = patch.value
-  const json = patchedJson(call, old as unknown as Json, body, call.row.model)
+  const json = patchedJson(call, old as unknown as Json, copy as () => unknown as () => Json, body, call.row.model)
   assertVersioned(call, json, patch, options)
   if (call.row.custom) assertCustomKind(call, json, patch)
   const object = decoded(call, json, patch, targetOf(call), options) as Full
@@ -128,17 +128,18 @@ function namesRevision(body: unknown): boolean {
   return metadata?.resourceVersion !== undefined && metadata.resourceVersion !== null
 }
 
-function patchedJson(call: Call, value: Json, body: unknown, model: string): Json {
-  const result = patchOf(typeOf(call), value, body, model)
+/** Shares nothing with `value` and `body`: it is changed in place from here on. */
+function patchedJson(call: Call, value: Json, copy: () => Json, body: unknown, model: string): Json {
+  const result = patchOf(typeOf(call), value, copy, body, model)
   if (!result.ok) throw new StatusError({ code: result.code, reason: result.reason, message: result.message, ...(result.code === 422 && { details: {} }) })
   return result.value
 }
 
-function patchOf(type: string, value: Json, body: unknown, model: string): Patched {
+function patchOf(type: string, value: Json, copy: () => Json, body: unknown, model: string): Patched {
   switch (type) {
     case JSON_PATCH: return applyJsonPatch(value, body)
-    case MERGE_PATCH: return applyMergePatch(value, body)
-    default: return applyStrategicMergePatch(value, body, { schema: builtinSchema, model })
+    case MERGE_PATCH: return applyMergePatch(copy(), cloneJson(body))
+    default: return applyStrategicMergePatch(copy(), cloneJson(body), { schema: builtinSchema, model })
   }
 }
 
@@ -151,8 +152,7 @@ function targetOf({ row: { ref, model, custom } }: Call): Target {
 function decoded(call: Call, value: Json, patch: PatchBody, target: Target, { fieldValidation }: WriteOptions): KubeObject {
   const wrongKind = typeOf(call) === STRATEGIC || target.conform ? undefined : patchedKindError(value, target)
   if (wrongKind !== undefined) throw unfitting(call, patch, wrongKind)
-  // The result shares parts with the old object and the patch; from here on it is changed in place.
-  const result = decodeValue(cloneJson(value), { ...target, strictness: fieldValidation === 'Ignore' ? 'Ignore' : 'Warn', words: typeOf(call) === STRATEGIC ? 'converter' : 'decoder' })
+  const result = decodeValue(value, { ...target, strictness: fieldValidation === 'Ignore' ? 'Ignore' : 'Warn', words: typeOf(call) === STRATEGIC ? 'converter' : 'decoder' })
   if (!result.ok) throw unfitting(call, patch, result.message)
   if (fieldValidation === 'Ignore') return result.object
   const problems = [...patch.doubtful, ...result.problems.map(({ message }) => message)]

@@ -1,12 +1,11 @@
 /** PUT: the whole object, at the resourceVersion it names, or whatever is there when it names none. */
 import type { ApiResponse } from '#api/client/transport.ts'
-import { cloneJson } from '../storage/clone.ts'
 import { readObject } from './body.ts'
 import { readKey, type Full } from './stored.ts'
 import type { Call } from './call.ts'
 import { anotherObject, change } from './change.ts'
 import { insert } from './create.ts'
-import { parseWriteOptions } from './options.ts'
+import { parseWriteOptions, type WriteOptions } from './options.ts'
 import { assertRevision } from './validity.ts'
 
 /** Writers without a resourceVersion that meet at one object: each gets its turn. */
@@ -27,13 +26,17 @@ export async function update(call: Call): Promise<ApiResponse> {
     delete object.metadata.resourceVersion
     return insert(call, object, options, 'Update')
   }
-  return change(call, { next: replacement(call, object), part: 'main', fields: 'update', options, attempts: UNCONDITIONAL_ATTEMPTS })
+  return change(call, { next: replacement(call, object, options), part: 'main', fields: 'update', options, attempts: UNCONDITIONAL_ATTEMPTS })
 }
 
 /** What is not there is not found, whatever revision is named or not: that is asked for once there is something to replace. */
-export function replacement(call: Call, object: Full): () => Full {
+export function replacement(call: Call, object: Full, { fieldValidation }: WriteOptions): () => Full {
+  let unused: Full | undefined = object
   return () => {
-    assertRevision(call, object)
-    return cloneJson(object)
+    // The first attempt has changed what was read: another one, which few need, reads it again.
+    const wanted = unused ?? readObject(call, fieldValidation)
+    unused = undefined
+    assertRevision(call, wanted)
+    return wanted
   }
 }

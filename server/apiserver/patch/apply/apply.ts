@@ -6,6 +6,7 @@ import type { FieldType, SchemaSet } from '#api/schema/schema.ts'
 import type { KubeObject } from '#api/types/index.ts'
 import { conformObject, type Conformed } from '../../decode/conform.ts'
 import { zeroOf } from '../../decode/zero-value.ts'
+import { cloneJson } from '../../storage/clone.ts'
 import { timestamp } from '../../storage/object-meta.ts'
 import { isObject, PatchError, type Json } from '../result.ts'
 import { withAtomicNulls } from './atomic-nulls.ts'
@@ -42,7 +43,7 @@ export interface ApplyRequest {
 }
 
 export type Applied =
-  /** `changed` false: nothing differs from live, managedFields included. The object is still to be defaulted and validated. */
+  /** `changed` false: nothing differs from live, managedFields included. The object is still to be defaulted and validated, and shares nothing with live and config that may be changed. */
   | { ok: true; object: KubeObject; changed: boolean }
   | { ok: false; code: 400; reason: 'BadRequest'; message: string }
   | { ok: false; code: 409; reason: 'Conflict'; message: string; causes: ConflictCause[] }
@@ -66,7 +67,7 @@ const badRequest = (message: string): Applied => ({ ok: false, code: 400, reason
 
 function decideApply(request: ApplyRequest): Applied {
   const { live, schema, model, subresource } = request
-  const config = structuredClone(request.config) as KubeObject & Json
+  const config = cloneJson(request.config) as KubeObject & Json
   if (config.metadata?.managedFields) return badRequest('metadata.managedFields must be nil')
   // Before what is nobody's is left out.
   assertTyped(config, model, schema)
@@ -116,8 +117,9 @@ const zeroObject = (model: string, schema: SchemaSet): Json => zeroOf({ kind: 'r
 
 /** What is merged as its type holds it: without empties and zeros that say nothing, with canonical texts. Custom resources have no other form. */
 function typedObject(merged: Json, { conform, schema, model }: ApplyRequest): { ok: true; object: Json } | { ok: false; message: string } {
-  if (conform) return { ok: true, object: merged }
-  const object = structuredClone(merged)
+  // It shares parts with what is stored and with the configuration.
+  const object = cloneJson(merged)
+  if (conform) return { ok: true, object }
   const conformed = conformObject(object, { schema, model, words: 'converter' })
   return conformed.ok ? { ok: true, object } : conformed
 }

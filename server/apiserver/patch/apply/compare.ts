@@ -78,10 +78,12 @@ class Comparer {
   }
 
   #list(before: readonly unknown[], after: readonly unknown[], list: ListType): void {
+    // Most are as they were, which is cheaper to see than what their items are called.
+    if (equalJson(before, after)) return
     const old = this.#index(before, list)
     const now = this.#index(after, list)
     if (!old || !now) {
-      if (!equalJson(before, after)) this.modified.insert(this.#path)
+      this.modified.insert(this.#path)
       return
     }
     for (const [element, items] of old) this.#item(element, items, now.get(element), list)
@@ -126,7 +128,7 @@ class Comparer {
 }
 
 /** Of fields, not of keys that anybody makes up: there are few names, and a text that was looked up before is looked up faster. */
-function fieldElement(name: string): string {
+export function fieldElement(name: string): string {
   let element = elements.get(name)
   if (element === undefined) {
     element = `f:${name}`
@@ -142,15 +144,15 @@ const ELEMENTS_MAX = 4096
 const NO_ITEMS: ReadonlyMap<string, unknown[]> = new Map()
 
 /** With what Go writes as null. */
-function withNulls(object: unknown, { nulls }: ModelSchema): unknown {
+export function withNulls(object: unknown, { nulls }: ModelSchema): unknown {
   if (nulls.length === 0 || !isObject(object) || nulls.every((name) => object[name] !== undefined)) return object
   const missing = nulls.filter((name) => object[name] === undefined)
   return missing.length === 0 ? object : { ...object, ...Object.fromEntries(missing.map((name) => [name, null])) }
 }
 
-const isMapLike = (value: unknown): value is Json | undefined | null => value === undefined || value === null || isObject(value)
-const isListLike = (value: unknown): value is unknown[] | undefined | null => value === undefined || value === null || Array.isArray(value)
-const isBare = (value: unknown): boolean => value === undefined || value === null || (typeof value === 'object' && isEmpty(value))
+export const isMapLike = (value: unknown): value is Json | undefined | null => value === undefined || value === null || isObject(value)
+export const isListLike = (value: unknown): value is unknown[] | undefined | null => value === undefined || value === null || Array.isArray(value)
+export const isBare = (value: unknown): boolean => value === undefined || value === null || (typeof value === 'object' && isEmpty(value))
 
 function isEmpty(value: object): boolean {
   for (const _ in value) return false
@@ -160,9 +162,15 @@ function isEmpty(value: object): boolean {
 /** Equality of JSON values; a member that is undefined counts as absent. */
 export function equalJson(a: unknown, b: unknown): boolean {
   if (a === b) return true
-  if (Array.isArray(a) || Array.isArray(b)) return Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((item, i) => equalJson(item, b[i]))
+  if (Array.isArray(a) || Array.isArray(b)) return Array.isArray(a) && Array.isArray(b) && equalItems(a, b)
   if (!isObject(a) || !isObject(b)) return false
   for (const key in a) if (!equalJson(a[key], getOwn(b, key))) return false
   for (const key in b) if (b[key] !== undefined && getOwn(a, key) === undefined) return false
+  return true
+}
+
+function equalItems(a: readonly unknown[], b: readonly unknown[]): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (!equalJson(a[i], b[i])) return false
   return true
 }

@@ -148,7 +148,7 @@ export function pathsOf(set: FieldSet): string[][] {
 const sortedElements = (set: FieldSet): string[] => inOrder([...set.children.keys()])
 
 /** Changes `elements`, or returns others. */
-function inOrder(elements: string[]): string[] {
+export function inOrder(elements: string[]): string[] {
   if (elements.length < 2) return elements
   if (!goByText(elements)) return elements.map(sortable).sort(compareElements).map(({ element }) => element)
   return isSorted(elements) ? elements : elements.sort()
@@ -199,7 +199,7 @@ function compareScalars(a: unknown, b: unknown): number {
 
 export type FieldsV1 = { [element: string]: FieldsV1 }
 
-const NO_FIELDS: FieldsV1 = Object.freeze({})
+export const NO_FIELDS: FieldsV1 = Object.freeze({})
 
 export function toFieldsV1(set: FieldSet): FieldsV1 {
   if (set.children.size === 0) return NO_FIELDS

@@ -95,10 +95,14 @@ export function capUpdateManagers(owners: Owners): void {
   }
 }
 
+/** What nobody owns, of an object and of its metadata. */
+export const UNOWNED_NAMES: ReadonlySet<string> = new Set(['apiVersion', 'kind'])
+export const UNOWNED_METADATA: ReadonlySet<string> = new Set(['name', 'namespace', 'creationTimestamp', 'selfLink', 'uid', 'clusterName', 'generation', 'managedFields', 'resourceVersion'])
+
 const UNOWNED: FieldSet = (() => {
   const set = emptySet()
-  for (const name of ['apiVersion', 'kind']) insertPath(set, [`f:${name}`])
-  for (const name of ['name', 'namespace', 'creationTimestamp', 'selfLink', 'uid', 'clusterName', 'generation', 'managedFields', 'resourceVersion']) insertPath(set, ['f:metadata', `f:${name}`])
+  for (const name of UNOWNED_NAMES) insertPath(set, [`f:${name}`])
+  for (const name of UNOWNED_METADATA) insertPath(set, ['f:metadata', `f:${name}`])
   return set
 })()
 const STATUS: FieldSet = (() => { const set = emptySet(); insertPath(set, ['f:status']); return set })()

@@ -8,8 +8,9 @@ import { zeroOf } from '../../decode/zero-value.ts'
 import { timestamp } from '../../storage/object-meta.ts'
 import type { Json } from '../result.ts'
 import { compareObjects, equalJson } from './compare.ts'
+import { createdFields } from './created-fields.ts'
 import { emptySet, isEmptySet, union, type FieldSet } from './field-set.ts'
-import { asksForReset, capUpdateManagers, disown, formatManagedFields, ownable, ownerId, parseManagedFields, type Owner, type Owners } from './managed-fields.ts'
+import { asksForReset, capUpdateManagers, disown, entryOf, formatManagedFields, ownable, ownerId, parseManagedFields, type Owner, type Owners } from './managed-fields.ts'
 import { canUpdateEntries, updateEntries } from './update-entries.ts'
 
 export interface TrackUpdate {
@@ -50,6 +51,10 @@ export function trackUpdate(write: TrackUpdate): void {
 
   // Nobody owns these themselves: as they were, they are not looked into.
   setManagedFields(meta, kept)
+  if (!live && !owners && isOrdinary(write)) {
+    const fields = createdFields(next as Json, { schema: write.schema, model: write.model, hasStatus: write.hasStatus ?? true })
+    return setManagedFields(meta, fields && [entryOf({ ...writerOf(write), time: timestamp(write.nowMs) }, fields)])
+  }
   const changes = compareObjects((live ?? zeroOf({ kind: 'ref', model: write.model }, write.schema)) as Json, next as Json, write.model, write.schema)
   const endpoint = { subresource: write.subresource, hasStatus: write.hasStatus ?? true, statusKeepsMetadata: write.statusKeepsMetadata ?? false, reset: write.reset, specIsOwnerless: write.specIsOwnerless ?? false }
   const changed = ownable(union(changes.added, changes.modified), endpoint)
@@ -58,13 +63,20 @@ export function trackUpdate(write: TrackUpdate): void {
   if (!owners && isEmptySet(taken) && isEmptySet(removed)) return setManagedFields(meta, kept)
 
   // What came by way of a Scale has no time, as in upstream, and so comes first.
-  const self: Owner | undefined = isEmptySet(taken) ? undefined : { manager: write.manager, operation: 'Update', apiVersion: write.apiVersion, subresource: write.subresource, time: write.subresource === 'scale' ? '' : timestamp(write.nowMs), set: taken }
+  const self: Owner | undefined = isEmptySet(taken) ? undefined : { ...writerOf(write), time: write.subresource === 'scale' ? '' : timestamp(write.nowMs), set: taken }
   if (!owners && kept && canUpdateEntries(kept)) return setManagedFields(meta, updateEntries(kept, taken, removed, self))
   const all = owners ?? parseManagedFields(kept) ?? new Map<string, Owner>()
   disown(all, taken, removed)
   if (self) addUpdate(all, self)
   capUpdateManagers(all)
   setManagedFields(meta, formatManagedFields(all))
+}
+
+const writerOf = ({ manager, apiVersion, subresource }: TrackUpdate): Omit<Owner, 'set' | 'time'> => ({ manager, operation: 'Update', apiVersion, subresource })
+
+/** The object is written as a whole, of fields that are owned each by itself, and all of it but the status is its writer's. */
+function isOrdinary({ schema, model, subresource, reset, specIsOwnerless, scalesToNothing }: TrackUpdate): boolean {
+  return subresource === '' && !reset && specIsOwnerless !== true && scalesToNothing !== true && schema.model(model)?.structType === 'granular'
 }
 
 /** A manager that wrote before keeps what it had and gets the time of this write. */

@@ -73,6 +73,7 @@ function parseModel(line: string, types: Map<string, FieldType>): ModelSchema {
     model,
     definition: `${atomic ? pkg.slice(0, -1) : pkg}.${kindName}`,
     fields,
+    names: Object.keys(fields).sort(),
     written,
     nulls,
     structType: atomic ? 'atomic' : 'granular',

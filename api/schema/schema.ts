@@ -37,6 +37,8 @@ export interface ModelSchema {
   fields: Readonly<Record<string, FieldSchema>>
   /** `atomic`: server-side apply owns the struct as a whole (e.g. ObjectReference, LabelSelector). */
   structType: 'granular' | 'atomic'
+  /** Names of all fields, in order. */
+  names: readonly string[]
   /** Names of the fields whose zero is `written`. */
   written: readonly string[]
   /** Names of the fields whose zero is `null`. */

@@ -181,7 +181,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     emulationVersion: `${options.version.major}.${options.version.minor}`, paths: rootPaths(paths),
   })
   const transportFor = (user: UserInfo): Transport => ({ request: (request) => handle({ ...request, peer: { user } }) })
-  const client = createServerClient(store, rows, transportFor({ name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] }), (row) => cacheOf(parts, row))
+  const client = createServerClient(store, rows, transportFor({ name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] }), { cacheOf: (row) => cacheOf(parts, row), readyCache: (row) => caches.ready(scopeOf(row), row.custom?.form) })
   const parts: Parts = {
     store, caches, listAges: new ListAges(), clock, random, log, rows, admission: options.admission, authorizer, client, metrics,
     ...(options.minWatchTimeoutMs !== undefined && { minWatchTimeoutMs: options.minWatchTimeoutMs }),

@@ -15,16 +15,19 @@ export const limitRanger: AdmissionPlugin = {
     return !isFor(request, '', 'pods') || request.operation !== 'CREATE' || request.subresource !== '' ? undefined : fillDefaults(request, api)
   },
 
-  async validate(request, api) {
+  validate(request, api) {
     const problemsOf = checkFor(request)
     // What is going may be changed to let it go.
-    if (!problemsOf || request.old?.metadata?.deletionTimestamp !== undefined) return undefined
-    for (const range of await ranges(request, api)) {
-      const problems = [...new Set((range.spec?.limits ?? []).flatMap(problemsOf))]
-      if (problems.length > 0) return refuse(problems.length === 1 ? (problems[0] ?? '') : `[${problems.join(', ')}]`)
-    }
-    return undefined
+    return !problemsOf || request.old?.metadata?.deletionTimestamp !== undefined ? undefined : checkBounds(request, api, problemsOf)
   },
+}
+
+async function checkBounds(request: AdmissionRequest, api: AdmissionApi, problemsOf: (item: LimitRangeItem) => string[]): Promise<Refusal | undefined> {
+  for (const range of await ranges(request, api)) {
+    const problems = [...new Set((range.spec?.limits ?? []).flatMap(problemsOf))]
+    if (problems.length > 0) return refuse(problems.length === 1 ? (problems[0] ?? '') : `[${problems.join(', ')}]`)
+  }
+  return undefined
 }
 
 async function fillDefaults(request: AdmissionRequest, api: AdmissionApi): Promise<Refusal | undefined> {

@@ -9,22 +9,25 @@ import { isFor, refuse } from './refuse.ts'
 
 export const ownerReferencesPermissionEnforcement: AdmissionPlugin = {
   name: 'OwnerReferencesPermissionEnforcement',
-  async validate(request, api) {
+  validate(request, api) {
     if (request.operation !== 'CREATE' && request.operation !== 'UPDATE') return undefined
     if (isFor(request, '', 'pods') && request.subresource === 'status') return undefined
     const [after, before] = [ownersOf(request.object), ownersOf(request.old)]
-    if (semanticEqual(after, before)) return undefined
-    if (request.operation === 'UPDATE') {
-      const { ref, subresource, namespace, name, user } = request
-      const { allowed, reason } = await api.authorizer.authorize({ user, verb: 'delete', resource: { group: ref.group, version: ref.version, resource: ref.resource, subresource, namespace, name } })
-      if (!allowed) return refuse(`cannot set an ownerRef on a resource you can't delete: ${reason}, <nil>`)
-    }
-    for (const owner of after.filter((o) => o.blockOwnerDeletion === true && !before.some((b) => b.uid === o.uid && b.blockOwnerDeletion === true))) {
-      const refusal = await mayBlock(owner, request, api)
-      if (refusal) return refusal
-    }
-    return undefined
+    return semanticEqual(after, before) ? undefined : checkOwners(request, api, after, before)
   },
+}
+
+async function checkOwners(request: AdmissionRequest, api: AdmissionApi, after: readonly OwnerReference[], before: readonly OwnerReference[]): Promise<Refusal | undefined> {
+  if (request.operation === 'UPDATE') {
+    const { ref, subresource, namespace, name, user } = request
+    const { allowed, reason } = await api.authorizer.authorize({ user, verb: 'delete', resource: { group: ref.group, version: ref.version, resource: ref.resource, subresource, namespace, name } })
+    if (!allowed) return refuse(`cannot set an ownerRef on a resource you can't delete: ${reason}, <nil>`)
+  }
+  for (const owner of after.filter((o) => o.blockOwnerDeletion === true && !before.some((b) => b.uid === o.uid && b.blockOwnerDeletion === true))) {
+    const refusal = await mayBlock(owner, request, api)
+    if (refusal) return refusal
+  }
+  return undefined
 }
 
 const ownersOf = (object: KubeObject | undefined): OwnerReference[] => object?.metadata?.ownerReferences ?? []

@@ -4,7 +4,7 @@ import { MIRROR_POD, SERVICE_ACCOUNTS } from '#api/types/index.ts'
 import { isReason } from '#api/client/client.ts'
 import type { Clock } from '#base/clock.ts'
 import { nameSuffix, type Random } from '#base/random.ts'
-import type { AdmissionApi, AdmissionPlugin, AdmissionRequest } from '../admission.ts'
+import type { AdmissionApi, AdmissionPlugin, AdmissionRequest, Refusal } from '../admission.ts'
 import { cloneJson } from '../storage/clone.ts'
 import { podReferences } from './pod-references.ts'
 import { isFor, refuse } from './refuse.ts'
@@ -26,32 +26,38 @@ export function serviceAccountPlugin(parts: ServiceAccountParts): AdmissionPlugi
   return {
     name: 'ServiceAccount',
 
-    async mutate(request, api) {
-      if (!isPodCreate(request) || isMirror(request)) return undefined
-      const pod = request.object as Pod
-      const spec = (pod.spec ??= { containers: [] })
-      spec.serviceAccountName ||= 'default'
-      spec.serviceAccount = spec.serviceAccountName
-      const account = await findAccount(api, request.namespace, spec.serviceAccountName, parts.clock)
-      if (!account) return missing(request.namespace, spec.serviceAccountName)
-      if (spec.automountServiceAccountToken ?? account.automountServiceAccountToken ?? true) mountToken(spec, parts.random)
-      if ((spec.imagePullSecrets ?? []).length === 0 && (account.imagePullSecrets ?? []).length > 0) spec.imagePullSecrets = cloneJson(account.imagePullSecrets ?? [])
-      return undefined
+    mutate(request, api) {
+      return !isPodCreate(request) || isMirror(request) ? undefined : giveAccount(request, api, parts)
     },
 
-    async validate(request, api) {
+    validate(request, api) {
       const addsContainers = isFor(request, '', 'pods') && request.operation === 'UPDATE' && request.subresource === 'ephemeralcontainers'
-      if (!isPodCreate(request) && !addsContainers) return undefined
-      const pod = request.object as Pod
-      if (isPodCreate(request) && isMirror(request)) return validateMirror(pod.spec)
-      const name = pod.spec?.serviceAccountName ?? ''
-      if (name === '') return addsContainers && isMirror(request) ? undefined : refuse(`no service account specified for pod ${request.namespace}/${pod.metadata?.name ?? ''}`)
-      const account = await findAccount(api, request.namespace, name, undefined)
-      if (!account) return missing(request.namespace, name)
-      const problem = mountableProblem(account, pod.spec, addsContainers ? 'added' : 'all')
-      return problem === undefined ? undefined : refuse(problem)
+      return isPodCreate(request) || addsContainers ? checkAccount(request, api, addsContainers) : undefined
     },
   }
+}
+
+async function giveAccount(request: AdmissionRequest, api: AdmissionApi, parts: ServiceAccountParts): Promise<Refusal | undefined> {
+  const pod = request.object as Pod
+  const spec = (pod.spec ??= { containers: [] })
+  spec.serviceAccountName ||= 'default'
+  spec.serviceAccount = spec.serviceAccountName
+  const account = await findAccount(api, request.namespace, spec.serviceAccountName, parts.clock)
+  if (!account) return missing(request.namespace, spec.serviceAccountName)
+  if (spec.automountServiceAccountToken ?? account.automountServiceAccountToken ?? true) mountToken(spec, parts.random)
+  if ((spec.imagePullSecrets ?? []).length === 0 && (account.imagePullSecrets ?? []).length > 0) spec.imagePullSecrets = cloneJson(account.imagePullSecrets ?? [])
+  return undefined
+}
+
+async function checkAccount(request: AdmissionRequest, api: AdmissionApi, addsContainers: boolean): Promise<Refusal | undefined> {
+  const pod = request.object as Pod
+  if (isPodCreate(request) && isMirror(request)) return validateMirror(pod.spec)
+  const name = pod.spec?.serviceAccountName ?? ''
+  if (name === '') return addsContainers && isMirror(request) ? undefined : refuse(`no service account specified for pod ${request.namespace}/${pod.metadata?.name ?? ''}`)
+  const account = await findAccount(api, request.namespace, name, undefined)
+  if (!account) return missing(request.namespace, name)
+  const problem = mountableProblem(account, pod.spec, addsContainers ? 'added' : 'all')
+  return problem === undefined ? undefined : refuse(problem)
 }
 
 const isPodCreate = (request: AdmissionRequest): boolean => isFor(request, '', 'pods') && request.operation === 'CREATE' && request.subresource === ''

@@ -182,6 +182,25 @@ test('what is put in order and printed as a whole is what is printed member by m
   }), { numRuns: 2_000 })
 })
 
+test('a pod is printed the same in whatever order its fields come, nested as deep as they are', () => {
+  const some = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined })
+  const container = fc.record({
+    name: fc.string(), image: some(fc.string()), tty: some(fc.boolean()), env: some(fc.array(fc.record({ name: fc.string(), value: some(fc.string()) }), { maxLength: 2 })), resources: some(fc.record({ limits: some(fc.dictionary(fc.string(), fc.string(), { maxKeys: 2 })) })),
+    ports: some(fc.array(fc.record({ containerPort: fc.nat(), protocol: some(fc.string()) }), { maxLength: 2 })), odd: some(fc.string()),
+  })
+  const pod = fc.record({ metadata: fc.record({ name: fc.string(), uid: some(fc.string()), labels: some(fc.dictionary(fc.string(), fc.string())) }), spec: some(fc.record({ restartPolicy: some(fc.string()), containers: some(fc.array(container, { maxLength: 2 })), hostNetwork: some(fc.boolean()) })), status: some(fc.record({ phase: some(fc.string()) })) })
+  const shuffled = (value: unknown, g: fc.GeneratorValue): unknown => {
+    if (Array.isArray(value)) return value.map((item) => shuffled(item, g))
+    if (typeof value !== 'object' || value === null) return value
+    return Object.fromEntries(g(fc.shuffledSubarray, Object.entries(value), { minLength: Object.keys(value).length }).map(([key, member]: [string, unknown]) => [key, shuffled(member, g)]))
+  }
+  fc.assert(fc.property(pod, fc.gen(), (object, g) => {
+    const mixed = shuffled(object, g) as object
+    const expected = printCanonical(object as object, schema.model('Pod'), schema)
+    assert.deepStrictEqual([canonicalText(object as object, { schema, model: 'Pod' }), canonicalText(mixed, { schema, model: 'Pod' })], [expected, expected])
+  }), { numRuns: 500 })
+})
+
 test('the measure agrees with a naive count, and the explanation accepts what JSON.parse accepts', () => {
   const count = (v: unknown): { keys: number; depth: number } => {
     if (typeof v !== 'object' || v === null) return { keys: 0, depth: 0 }
@@ -214,7 +233,7 @@ test('what is neither JSON nor YAML is 415 with the formats the kind has', () =>
   const refused = (model: string) => refusal(decode('x', model, 'Warn', 'application/cbor'))
   assert.equal(refused('ConfigMap'), '415 the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf')
   // The model stands for a custom resource: it has no form on the wire.
-  const custom: SchemaSet = { ...schema, model: () => ({ model: 'com.example.v1.Shirt', definition: 'com.example.v1.Shirt', fields: {}, written: [], nulls: [], structType: 'granular', groupVersionKinds: [] }) }
+  const custom: SchemaSet = { ...schema, model: () => ({ model: 'com.example.v1.Shirt', definition: 'com.example.v1.Shirt', fields: {}, names: [], written: [], nulls: [], structType: 'granular', groupVersionKinds: [] }) }
   assert.equal(refusal(decodeObject(Buffer.from('x'), 'application/cbor', { schema: custom, model: 'com.example.v1.Shirt' })), '415 the body of the request was in an unknown format - accepted media types include: application/json, application/yaml')
 })
 

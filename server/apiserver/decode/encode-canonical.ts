@@ -46,6 +46,24 @@ class Order {
   }
 
   struct(object: Json, model: ModelSchema | undefined): Json {
+    return (model && !isWhole(object, model) ? this.#byModel(object, model) : undefined) ?? this.#byKeys(object, model)
+  }
+
+  /** Of what clients send most is out of order: the model knows the order, and a sort of each struct of each write costs more. Undefined: it does not know some member. */
+  #byModel(object: Json, model: ModelSchema): Json | undefined {
+    const ordered: Json = {}
+    let known = 0
+    for (const key of model.names) {
+      const value = object[key]
+      if (value !== undefined) known++
+      const shown = this.#member(value, model.fields[key])
+      if (shown !== undefined) ordered[key] = shown
+    }
+    for (const key in object) if (object[key] !== undefined) known--
+    return known === 0 ? ordered : undefined
+  }
+
+  #byKeys(object: Json, model: ModelSchema | undefined): Json {
     const given = Object.keys(object)
     const keys = withWritten(given, object, model)
     let ordered: Json | undefined = keys === given ? undefined : {}
@@ -116,6 +134,17 @@ class Order {
 }
 
 const INDEX = /^\d+$/
+
+/** Its keys are in order, and all that are written are among them. */
+function isWhole(object: Json, model: ModelSchema): boolean {
+  let last = ''
+  for (const key in object) {
+    if (key < last) return false
+    last = key
+  }
+  for (const name of model.written) if (object[name] === undefined) return false
+  return true
+}
 
 /** In order, with those that are written though nobody has set them; `given` itself where that is so. */
 function withWritten(given: string[], object: Json, model: ModelSchema | undefined): string[] {

@@ -11,6 +11,14 @@ test('integers that cannot be held are told of, those that can and texts are not
   ], [['9007199254740993 is kept as 9007199254740992: integers beyond 2^53 are rounded'], [], [], [], ['9223372036854775807 is kept as 9223372036854775808: integers beyond 2^53 are rounded'], [], []])
 })
 
+test('such a number is found wherever in the body it stands', () => {
+  for (let before = 0; before < 40; before++) {
+    const text = `{"${'k'.repeat(before)}":9007199254740993,"b":123456789012345}`
+    assert.equal(roundedIntegers(Buffer.from(text)).length, 1, text)
+  }
+  assert.deepStrictEqual(roundedIntegers(Buffer.from('[9007199254740993]')), roundedIntegers(Buffer.from('9007199254740993')))
+})
+
 test('whoever writes such a number is warned, by a body or a patch', async () => {
   const c = cluster()
   const path = '/apis/batch/v1/namespaces/default/cronjobs'

@@ -44,7 +44,7 @@ export async function admit(call: Call, phase: 'mutate' | 'validate', admission:
     replace: (value) => replace(call, request, as, value),
   }
   await runAll(call, phase, request, api)
-  if (phase === 'validate' || !round.again) return
+  if (!round.again || phase === 'validate') return
   round.isSecond = true
   await runAll(call, phase, request, api)
 }

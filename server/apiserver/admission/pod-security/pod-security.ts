@@ -58,7 +58,7 @@ export function podSecurity({ clock, config = DEFAULT_POD_SECURITY }: { clock: C
     return judge(read, pod.metadata, pod.spec, request, api)
   }
 
-  async function checkTemplate(request: AdmissionRequest, api: AdmissionApi, templateOf: (object: Templated) => PodTemplateSpec | undefined): Promise<void> {
+  async function checkTemplate(request: AdmissionRequest, api: AdmissionApi, templateOf: (object: Templated) => PodTemplateSpec | undefined): Promise<undefined> {
     if (request.subresource !== '' || isExempt(request, api)) return
     const read = policyOf(await labelsOf(request, api, metrics), defaults)
     if (read.errors.length === 0 && read.policy.warn.level === 'privileged' && read.policy.audit.level === 'privileged') return
@@ -101,7 +101,7 @@ export function podSecurity({ clock, config = DEFAULT_POD_SECURITY }: { clock: C
     return undefined
   }
 
-  async function checkNamespace(request: AdmissionRequest, api: AdmissionApi): Promise<void> {
+  async function checkNamespace(request: AdmissionRequest, api: AdmissionApi): Promise<undefined> {
     if (request.subresource !== '') return
     const namespace = request.object as Namespace
     const name = namespace.metadata?.name ?? ''
@@ -147,13 +147,12 @@ export function podSecurity({ clock, config = DEFAULT_POD_SECURITY }: { clock: C
   return {
     name: 'PodSecurity',
     metrics: metrics.all,
-    async validate(request, api) {
+    validate(request, api) {
       if (request.operation !== 'CREATE' && request.operation !== 'UPDATE') return undefined
       if (isFor(request, '', 'pods')) return checkPod(request, api)
-      if (isFor(request, '', 'namespaces')) await checkNamespace(request, api)
+      if (isFor(request, '', 'namespaces')) return checkNamespace(request, api)
       const templateOf = TEMPLATES.get(`${request.ref.group}/${request.ref.resource}`)
-      if (templateOf) await checkTemplate(request, api, templateOf)
-      return undefined
+      return templateOf && checkTemplate(request, api, templateOf)
     },
   }
 }

@@ -78,26 +78,30 @@ export function resourceQuota({ clock, limited = [] }: { clock: Clock; limited?:
     await chargeAll((await quotasOf(namespace, api)).filter((quota) => failed.has(quota.metadata.name)), charged, api, attempts - 1)
   }
 
+  async function charge(request: AdmissionRequest, api: AdmissionApi, evaluator: Evaluator): Promise<Refusal | undefined> {
+    const { namespace } = request
+    if (limited.length === 0 && (await quotasOf(namespace, api)).length === 0) return undefined
+    return new Promise((done, fail) => {
+      const waiter = { request, evaluator, done, fail }
+      const queue = waiting.get(namespace)
+      if (queue) {
+        queue.push(waiter)
+        return
+      }
+      waiting.set(namespace, [waiter])
+      // Never rejects: failures are the waiters'.
+      void serve(namespace, api)
+    })
+  }
+
   return {
     name: 'ResourceQuota',
-    async validate(request, api) {
+    validate(request, api) {
       const { namespace, ref } = request
       if (namespace === '' || IGNORED.has(`${ref.group}/${ref.resource}`)) return undefined
       if ((request.operation !== 'CREATE' && request.operation !== 'UPDATE') || (ref.group === '' && ref.resource === 'namespaces')) return undefined
       const evaluator = evaluatorOf(ref.group, ref.resource)
-      if (!evaluator.handles(request)) return undefined
-      if (limited.length === 0 && (await quotasOf(namespace, api)).length === 0) return undefined
-      return new Promise((done, fail) => {
-        const waiter = { request, evaluator, done, fail }
-        const queue = waiting.get(namespace)
-        if (queue) {
-          queue.push(waiter)
-          return
-        }
-        waiting.set(namespace, [waiter])
-        // Never rejects: failures are the waiters'.
-        void serve(namespace, api)
-      })
+      return evaluator.handles(request) ? charge(request, api, evaluator) : undefined
     },
   }
 }

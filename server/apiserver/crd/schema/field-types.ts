@@ -50,7 +50,7 @@ export function createCustomTypes(name: string, gvk: GroupVersionKind, root: Sch
     }
     if (node.embedded || path === name) Object.assign(fields, { apiVersion: STRING, kind: STRING, metadata: METADATA })
     return {
-      model: path, definition: path, fields, written: [], nulls: [], structType: node.mapType === 'atomic' ? 'atomic' : 'granular', groupVersionKinds: path === name ? [gvk] : [],
+      model: path, definition: path, fields, names: Object.keys(fields).sort(), written: [], nulls: [], structType: node.mapType === 'atomic' ? 'atomic' : 'granular', groupVersionKinds: path === name ? [gvk] : [],
       isCustom: true, ...(node.preserve && { rest: DEDUCED }),
     }
   }

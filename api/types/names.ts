@@ -120,10 +120,14 @@ export function checkConfigKey(value: string): string[] {
   return [...out, ...checkNoParentDir(value)]
 }
 
+const ENV_NAME = /^[\x20-\x3c\x3e-\x7e]+$/
+
 /** Since v1.34 any printable ASCII but `=`. */
+export const isEnvName = (value: string): boolean => ENV_NAME.test(value)
+
 export function checkEnvName(value: string): string[] {
   if (value === '') return ['environment variable name must be non-empty']
-  return /^[\x20-\x3c\x3e-\x7e]+$/.test(value) ? [] : ["a valid environment variable name must consist only of printable ASCII characters other than '='"]
+  return isEnvName(value) ? [] : ["a valid environment variable name must consist only of printable ASCII characters other than '='"]
 }
 
 /** The stricter rule of old, still used for what must be usable in a shell. */

@@ -45,7 +45,13 @@ type Watcher = WatchOptions & { listener: WatchListener; isClosed: boolean }
 /** Asked for each watch at each write: nearly always none of them, or all. */
 function below(prefix: string, events: readonly WatchEvent[]): readonly WatchEvent[] {
   let count = 0
-  for (let i = 0; i < events.length; i++) if ((events[i] as WatchEvent).key.startsWith(prefix)) count++
+  const last = prefix.length - 1
+  const end = prefix.charCodeAt(last)
+  for (let i = 0; i < events.length; i++) {
+    const { key } = events[i] as WatchEvent
+    // Where a prefix ends, most keys have another character than its slash: that is seen without a call.
+    if (last < 0 || (key.charCodeAt(last) === end && key.startsWith(prefix))) count++
+  }
   if (count === 0) return NONE
   return count === events.length ? events : events.filter(({ key }) => key.startsWith(prefix))
 }

@@ -1,6 +1,6 @@
 /** Validation of containers, wherever they stand (upstream `validateContainers` and what it calls). */
 import type { Container, ContainerPort, ContainerResizePolicy, EnvFromSource, EnvVar, EphemeralContainer, LifecycleHandler, PodSpec, Probe, Volume, VolumeMount } from '#api/types/index.ts'
-import { checkConfigKey, checkDnsLabel, checkDnsSubdomain, checkEnvName, checkHttpHeaderName, checkPortName, checkPortNumber, maskTrailingDash } from '#api/types/index.ts'
+import { checkConfigKey, checkDnsLabel, checkDnsSubdomain, checkEnvName, isEnvName, checkHttpHeaderName, checkPortName, checkPortNumber, maskTrailingDash } from '#api/types/index.ts'
 import { duplicate, type FieldError, forbidden, invalid, notFound, required } from '../field-error.ts'
 import { named, nonNegative, oneOf, portOrName, requiredName } from './check.ts'
 import { ENV_FIELDS, validateFieldRef, validateResourceFieldRef } from './field-ref-validation.ts'
@@ -64,7 +64,7 @@ function validateContainer(at: string, c: Container, kind: Role, scope: Containe
     ...oneOf(`${at}.terminationMessagePolicy`, c.terminationMessagePolicy, ['File', 'FallbackToLogsOnError'], 'required'),
     ...oneOf(`${at}.imagePullPolicy`, c.imagePullPolicy, ['Always', 'IfNotPresent', 'Never'], 'required'),
     ...validatePorts(`${at}.ports`, c.ports ?? []),
-    ...(c.env ?? []).flatMap((e, i) => validateEnv(`${at}.env[${i}]`, e)),
+    ...validateVariables(`${at}.env`, c.env ?? []),
     ...(c.envFrom ?? []).flatMap((e, i) => validateEnvFrom(`${at}.envFrom`, i, e)),
     ...validateMounts(`${at}.volumeMounts`, c, scope.volumes),
     ...validateDevices(`${at}.volumeDevices`, c, scope.volumes),
@@ -145,6 +145,17 @@ function hostPortConflicts(at: string, containers: readonly Container[], indexed
 }
 
 const ENV_SOURCES = ['fieldRef', 'resourceFieldRef', 'configMapKeyRef', 'secretKeyRef', 'fileKeyRef'] as const
+
+/** Nearly all are a name and a value: of those that are well named there is nothing to say, and so not where they stand. */
+function validateVariables(at: string, env: readonly EnvVar[]): FieldError[] {
+  const out: FieldError[] = []
+  for (let i = 0; i < env.length; i++) {
+    const variable = env[i] as EnvVar
+    if (!variable.valueFrom && variable.name && isEnvName(variable.name)) continue
+    out.push(...validateEnv(`${at}[${i}]`, variable))
+  }
+  return out
+}
 
 function validateEnv(at: string, env: EnvVar): FieldError[] {
   const out = env.name ? named(`${at}.name`, env.name, checkEnvName) : [required(`${at}.name`)]

@@ -117,13 +117,15 @@ const fractionWarnings = (at: string, resources: Readonly<Record<string, string>
 /** A value made of the one before it is meant; any other repetition hides it. */
 function envWarnings(at: string, { env = [] }: Container): string[] {
   const seen = new Set<string>()
-  return env.flatMap((item, i) => {
-    const again = seen.has(item.name)
-    seen.add(item.name)
-    const reference = `$(${item.name})`
-    const builds = !item.valueFrom && item.value !== reference && (item.value ?? '').includes(reference)
-    return again && !builds ? [`${at}[${i}]: hides previous definition of ${JSON.stringify(item.name)}, which may be dropped when using apply`] : []
-  })
+  const out: string[] = []
+  for (const [i, { name, value = '', valueFrom }] of env.entries()) {
+    if (seen.has(name)) {
+      const reference = `$(${name})`
+      const builds = !valueFrom && value !== reference && value.includes(reference)
+      if (!builds) out.push(`${at}[${i}]: hides previous definition of ${JSON.stringify(name)}, which may be dropped when using apply`)
+    } else seen.add(name)
+  }
+  return out
 }
 
 /** More than an answer's header holds. */

@@ -13,7 +13,7 @@ import { MemoryStore } from '#server/store/store-memory.ts'
 const OF = { kind: 'ConfigMap', apiVersion: 'v1' }
 
 describe('objects as bytes', () => {
-  const text = fc.string({ unit: fc.constantFrom('a', '"', '\\', '{', '}', '[', ',', ':', 'é', '\u2028', '😀', '\n') })
+  const text = fc.string({ unit: fc.constantFrom('a', '"', '\\', '{', '}', '[', ',', ':', 'é', '\u2028', '😀', '\n'), maxLength: 120, size: 'max' })
   const object = fc.record({
     metadata: fc.record({ name: fc.constant('x'), annotations: fc.dictionary(text.filter((k) => k !== '' && k !== '__proto__'), text, { minKeys: 1, maxKeys: 4 }) }),
     data: fc.dictionary(text.filter((k) => k !== '__proto__'), text, { minKeys: 1, maxKeys: 4 }),

@@ -423,6 +423,7 @@ test('static pods run without the API, are shown in it by mirrors, come back whe
   const running = () => w.runtime.control.running('app').map((c) => c.id)
   await w.until('it runs without the API', () => running().length === 1)
   const [first] = running()
+  await w.until('the node itself tells how it is', () => w.kubelet().pods()[0]?.status?.phase === 'Running')
   w.api.down(false)
   await w.until('a mirror shows it', () => w.pod('fixed-node-1')?.status?.phase === 'Running', 120_000)
   const mirror = w.pod('fixed-node-1')

@@ -6,6 +6,8 @@ import type { ContainerRuntime, ContainerStatus } from '#cri/index.ts'
 import { CONTAINER_NAME_LABEL, RESTART_COUNT_ANNOTATION } from './labels.ts'
 import { readLogs } from './logs/read-logs.ts'
 import type { PodWorkers } from './pod-worker.ts'
+import { reportedStatus } from './runtime-view.ts'
+import { isStaticPod } from './static/manifest.ts'
 import type { ContainerName, PodName, PodStreams } from './streams.ts'
 
 export function createPodStreams({ workers, runtime, clock }: { workers: PodWorkers; runtime: ContainerRuntime; clock: Clock }): PodStreams {
@@ -51,7 +53,8 @@ export function createPodStreams({ workers, runtime, clock }: { workers: PodWork
 
   return {
     pod,
-    pods: () => workers.list().map((m) => m.pod),
+    // No informer tells of a static pod: what there is to say of it is what was found out here.
+    pods: () => workers.list().map((m) => (isStaticPod(m.pod) ? { ...m.pod, status: reportedStatus(m) } : m.pod)),
     containerIdFor: async (name, options) => (await find(name, options?.previous ?? false)).id,
     async readLogs(name, options, sink, signal) {
       const container = await find(name, options.previous ?? false)

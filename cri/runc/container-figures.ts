@@ -3,6 +3,7 @@ import { stat, statfs } from 'node:fs/promises'
 import { readCgroupUsage } from '#base/cgroup-usage.ts'
 import type { Clock } from '#base/clock.ts'
 import type { ContainerStats } from '../runtime.ts'
+import { blockDeviceName } from './block-device.ts'
 import type { CgroupLayout } from './cgroups.ts'
 import { readContainerCounters } from './container-counters.ts'
 import { deviceOf } from './device-number.ts'
@@ -32,11 +33,12 @@ export class ContainerFigures {
     return { containerId: id, atMs, ...usage, writableLayerUsedBytes: written.bytes, writableLayerInodesUsed: written.inodes }
   }
 
-  async counted(record: Measured, cgroups: CgroupLayout): Promise<Pick<CountedContainer, 'stats' | 'counters' | 'fs'>> {
+  async counted(record: Measured, cgroups: CgroupLayout): Promise<Pick<CountedContainer, 'stats' | 'counters' | 'io' | 'fs'>> {
     const { upper } = this.#paths.container(record.id)
     const [stats, counters, fs, { dev }] = await Promise.all([this.stats(record, cgroups), readContainerCounters(record.cgroupPath, cgroups), statfs(upper), stat(upper, { bigint: true })])
     const { major, minor } = deviceOf(dev)
-    return { stats, counters, fs: { device: `${major}:${minor}`, bytes: fs.blocks * fs.bsize, inodes: fs.files, inodesFree: fs.ffree } }
+    const io = await Promise.all(counters.io.map(async (each) => ({ ...each, device: await blockDeviceName(each.major, each.minor) })))
+    return { stats, counters, io, fs: { device: await blockDeviceName(major, minor), bytes: fs.blocks * fs.bsize } }
   }
 
   /** The container is gone. */

@@ -1,8 +1,16 @@
 /** What the kernel counts of containers and their pods, by cAdvisor's names, which CRI took over (KEP-2371). Pure. */
 import type { ContainerStats, ContainerStatus, MetricDescriptor, MetricSample, SandboxStatus } from '../runtime.ts'
-import type { ContainerCounters, Pressure } from './container-counters.ts'
+import type { ContainerCounters, DeviceIo, Pressure } from './container-counters.ts'
 
-export interface CountedContainer { status: ContainerStatus; cgroupPath: string; stats: ContainerStats; counters: ContainerCounters; fs: { device: string; bytes: number; inodes: number; inodesFree: number } }
+export interface CountedContainer {
+  status: ContainerStatus
+  cgroupPath: string
+  stats: ContainerStats
+  counters: ContainerCounters
+  /** As counted, with the names of the devices. */
+  io: readonly (DeviceIo & { device: string })[]
+  fs: { device: string; bytes: number }
+}
 export interface InterfaceCounters { name: string; receivedBytes: number; receivedPackets: number; receiveErrors: number; receiveDropped: number; sentBytes: number; sentPackets: number; sendErrors: number; sendDropped: number }
 
 type Values = readonly { value: number; labels: readonly string[] }[]
@@ -16,14 +24,16 @@ const labelled = <T>(type: MetricSample['type'], name: string, help: string, lab
 
 type C = CountedContainer
 const onDevice = (of: (c: C) => number) => (c: C): Values => [{ value: of(c), labels: [c.fs.device] }]
-const byDevice = (of: (io: ContainerCounters['io'][number]) => number) => ({ counters }: C): Values => counters.io.map((io) => ({ value: of(io), labels: [`${io.major}:${io.minor}`] }))
+/** A counter that has not begun is 0, as that of cAdvisor, which tells of the file system beside the cgroup. */
+const byDevice = (of: (io: DeviceIo) => number) => ({ io, fs }: C): Values =>
+  (io.length === 0 ? [{ value: 0, labels: [fs.device] }] : io.map((each) => ({ value: of(each), labels: [each.device] })))
 const pressed = (resource: 'cpu' | 'memory' | 'io', how: keyof Pressure) => ({ counters }: C): Values => (counters.pressure ? [{ value: counters.pressure[resource][how], labels: [] }] : [])
 
 const PRESSURE_WORDS = { cpu: 'CPU', io: 'IO', memory: 'memory' } as const
 
 const CONTAINER_METRICS: readonly Metric<C>[] = [
-  labelled('counter', 'container_blkio_device_usage_total', 'Blkio Device bytes usage', ['device', 'major', 'minor', 'operation'], ({ counters }) => counters.io.flatMap(({ major, minor, readBytes, writtenBytes }) => [
-    { value: readBytes, labels: [`${major}:${minor}`, major, minor, 'Read'] }, { value: writtenBytes, labels: [`${major}:${minor}`, major, minor, 'Write'] },
+  labelled('counter', 'container_blkio_device_usage_total', 'Blkio Device bytes usage', ['device', 'major', 'minor', 'operation'], ({ io }) => io.flatMap(({ device, major, minor, readBytes, writtenBytes }) => [
+    { value: readBytes, labels: [device, major, minor, 'Read'] }, { value: writtenBytes, labels: [device, major, minor, 'Write'] },
   ])),
   counter('container_cpu_cfs_periods_total', 'Number of elapsed enforcement period intervals.', (c) => c.counters.cpu.periods),
   counter('container_cpu_cfs_throttled_periods_total', 'Number of throttled period intervals.', (c) => c.counters.cpu.throttledPeriods),
@@ -32,8 +42,8 @@ const CONTAINER_METRICS: readonly Metric<C>[] = [
   labelled('counter', 'container_cpu_usage_seconds_total', 'Cumulative cpu time consumed in seconds.', ['cpu'], (c) => [{ value: c.stats.cpuUsageCoreNanoSeconds / 1e9, labels: ['total'] }]),
   counter('container_cpu_user_seconds_total', 'Cumulative user cpu time consumed in seconds.', (c) => c.counters.cpu.userSeconds),
   gauge('container_file_descriptors', 'Number of open file descriptors for the container.', (c) => c.counters.tasks.files),
-  labelled('gauge', 'container_fs_inodes_free', 'Number of available Inodes', ['device'], onDevice((c) => c.fs.inodesFree)),
-  labelled('gauge', 'container_fs_inodes_total', 'Number of Inodes', ['device'], onDevice((c) => c.fs.inodes)),
+  // Those that it uses, as cAdvisor has it of containers.
+  labelled('gauge', 'container_fs_inodes_total', 'Number of Inodes', ['device'], onDevice((c) => c.stats.writableLayerInodesUsed ?? 0)),
   labelled('gauge', 'container_fs_limit_bytes', 'Number of bytes that can be consumed by the container on this filesystem.', ['device'], onDevice((c) => c.fs.bytes)),
   labelled('counter', 'container_fs_reads_bytes_total', 'Cumulative count of bytes read', ['device'], byDevice((io) => io.readBytes)),
   labelled('counter', 'container_fs_reads_total', 'Cumulative count of reads completed', ['device'], byDevice((io) => io.reads)),

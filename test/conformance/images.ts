@@ -73,13 +73,15 @@ function images(pause: BuiltImage): Image[] {
   ]
   const nginx = [
     ...tree(join(cache, 'nginx')), ...directories('etc/nginx', 'var/log', 'var/log/nginx', 'var/lib', 'var/lib/nginx', 'run', 'usr/share', 'usr/share/nginx', 'usr/share/nginx/html'),
-    { name: 'etc/nginx/nginx.conf', content: NGINX }, { name: 'usr/share/nginx/html/index.html', content: '<h1>Welcome to nginx!</h1>\n' },
+    { name: 'var/run', type: 'symlink' as const, linkname: '/run' }, { name: 'etc/nginx/nginx.conf', content: NGINX }, { name: 'usr/share/nginx/html/index.html', content: '<h1>Welcome to nginx!</h1>\n' },
   ]
   // Tests of block volumes want more of dd than busybox has, whose ash takes its own before any other.
   const dd: LayerFile = { name: 'bin/dd', mode: 0o755, content: readFileSync(join(cache, 'coreutils/bin/dd')) }
+  // Tests of nodes ask for the time as `nmeter -d0 %3t`, which Debian's busybox lacks, as its date lacks fractions of a second.
+  const nmeter: LayerFile[] = [{ name: 'bin/date-of-coreutils', mode: 0o755, content: readFileSync(join(cache, 'coreutils/bin/date')) }, script('bin/nmeter', 'exec date-of-coreutils -u +%H:%M:%S.%3N')]
   return [
     // The suite wants variables like `data-1` to pass through `sh -c env`, which Debian's ash drops, and otherwise ash's own words.
-    { names: e2e('busybox:1.37.0-1'), spec: { layers: [base, tools, [dd, { name: 'bin/sh', mode: 0o755, content: '#!/bin/bash\n[ "$*" != "-c env" ] || exec busybox env\n[[ "$*" != *oflag=nocache* ]] || exec -a /bin/sh bash "$@"\nexec -a /bin/sh busybox "$@"\n' }]], config: { Cmd: ['sh'] } } },
+    { names: e2e('busybox:1.37.0-1'), spec: { layers: [base, tools, [dd, ...nmeter, { name: 'bin/sh', mode: 0o755, content: '#!/bin/bash\n[ "$*" != "-c env" ] || exec busybox env\n[[ "$*" != *oflag=nocache* ]] || exec -a /bin/sh bash "$@"\nexec -a /bin/sh busybox "$@"\n' }]], config: { Cmd: ['sh'] } } },
     ...['1.28', '1.29'].map((tag): Image => ({ names: [`library/busybox:${tag}`], spec: { layers: [base], config: { Cmd: ['sh'], Labels: { version: tag } } } })),
     { names: ['library/busybox:1', 'library/busybox:latest'], spec: { layers: [base], config: { Cmd: ['sh'] } } },
     { names: ['2.21', '2.20', '2.6', '2.53', '2.55', '2.63.0'].flatMap((tag) => e2e(`agnhost:${tag}`)), spec: { layers: [base, tools, agnhost], config: asAgnhost } },

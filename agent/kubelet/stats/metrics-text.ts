@@ -1,6 +1,7 @@
 /** The Prometheus text format, and the kubelet's pages of it under upstream's names. Pure. */
 import type { MetricDescriptor, PodSandboxMetrics } from '#cri/index.ts'
 import type { HostFacts } from '../node/host-facts.ts'
+import { SECTOR_BYTES, type DiskCounters, type HostDisk } from './host-disks.ts'
 import { podTotals, processesOf, type ContainerSample, type FsSample, type NodeSample, type PodSample, type UsageSample } from './summary.ts'
 
 /** `suffix`: of the family's name, for the parts of a histogram. */
@@ -57,6 +58,7 @@ export function resourceMetrics(measured: { node: NodeSample; pods: readonly Pod
 export interface CadvisorInput {
   node: NodeSample
   pods: readonly PodSample[]
+  disks: readonly HostDisk[]
   machine: Pick<HostFacts, 'cpuCount' | 'cpuTopology' | 'memoryBytes' | 'swapBytes' | 'bootId' | 'machineId' | 'systemUuid' | 'kernelVersion' | 'osImage'>
   /** What the runtime counts itself, by the same names. */
   counted: { descriptors: readonly MetricDescriptor[]; pods: readonly PodSandboxMetrics[] }
@@ -66,17 +68,37 @@ export interface CadvisorInput {
  * `/metrics/cadvisor`: what the runtime counts, or where it counts nothing what is measured here, under cAdvisor's names; the node is `id="/"`, a pod's own cgroup
  * has no container.
  */
-export function cadvisorMetrics({ node, pods, machine, counted }: CadvisorInput): string {
+export function cadvisorMetrics({ node, pods, disks, machine, counted }: CadvisorInput): string {
   const root = (value: number, more: Record<string, string> = {}): MetricSample => ({ labels: { container: '', id: '/', image: '', name: '', namespace: '', pod: '', ...more }, value, atMs: node.cpu.atMs })
   const of = (value: (c: ContainerSample) => number, more: Record<string, string> = {}) => each(pods, (c, labels, pod) => ({ labels: { ...labels, id: `/kubepods/pod${pod.uid}/${c.id}`, image: c.image, name: c.id, ...more }, value: value(c), atMs: c.cpu.atMs }))
   const ofPods = (value: (p: UsageSample) => number | undefined, more: Record<string, string> = {}) => pods.flatMap(({ namespace, name, own }) => (own ? told(value(own), { container: '', id: own.path, image: '', name: '', namespace, pod: name, ...more }, own.cpu.atMs) : []))
   const family = (name: string, type: MetricFamily['type'], help: string, samples: readonly MetricSample[]): MetricFamily => ({ name, help, type, samples })
   const ofMachine = (name: string, help: string, value: number) => family(`machine_${name}`, 'gauge', help, [{ labels: { boot_id: machine.bootId, machine_id: machine.machineId, system_uuid: machine.systemUuid }, value }])
   const net = (value: (i: NodeSample['interfaces'][number]) => number) => node.interfaces.map((i) => root(value(i), { interface: i.name }))
+  const onDisks = (value: (d: HostDisk) => number) => disks.map((d) => root(value(d), { device: d.device }))
+  const counts = (value: (c: DiskCounters) => number) => disks.flatMap((d) => (d.counters ? [root(value(d.counters), { device: d.device })] : []))
   const measured = [
     family('cadvisor_version_info', 'gauge', 'A metric with a constant \'1\' value labeled by kernel version, OS version, docker version, cadvisor version & cadvisor revision.', [{ labels: { cadvisorRevision: '', cadvisorVersion: '', dockerVersion: '', kernelVersion: machine.kernelVersion, osVersion: machine.osImage }, value: 1 }]),
     family('container_cpu_usage_seconds_total', 'counter', 'Cumulative cpu time consumed in seconds.', [root(seconds(node.cpu.coreNanoSeconds), { cpu: 'total' }), ...ofPods((p) => seconds(p.cpu.coreNanoSeconds), { cpu: 'total' }), ...of((c) => seconds(c.cpu.coreNanoSeconds), { cpu: 'total' })]),
-    family('container_fs_usage_bytes', 'gauge', 'Number of bytes that are consumed by the container on this filesystem.', of((c) => c.rootfsUsedBytes)),
+    family('container_blkio_device_usage_total', 'counter', 'Blkio Device bytes usage', disks.flatMap(({ device, major, minor, counters }) => (counters
+      ? [root(counters.sectorsRead * SECTOR_BYTES, { device, major, minor, operation: 'Read' }), root(counters.sectorsWritten * SECTOR_BYTES, { device, major, minor, operation: 'Write' })] : []))),
+    family('container_fs_inodes_free', 'gauge', 'Number of available Inodes', onDisks((d) => d.inodesFree)),
+    family('container_fs_inodes_total', 'gauge', 'Number of Inodes', onDisks((d) => d.inodes)),
+    family('container_fs_io_current', 'gauge', 'Number of I/Os currently in progress', counts((c) => c.inProgress)),
+    family('container_fs_io_time_seconds_total', 'counter', 'Cumulative count of seconds spent doing I/Os', counts((c) => c.busyMs / 1000)),
+    family('container_fs_io_time_weighted_seconds_total', 'counter', 'Cumulative weighted I/O time in seconds', counts((c) => c.weightedMs / 1000)),
+    family('container_fs_limit_bytes', 'gauge', 'Number of bytes that can be consumed by the container on this filesystem.', onDisks((d) => d.bytes)),
+    family('container_fs_read_seconds_total', 'counter', 'Cumulative count of seconds spent reading', counts((c) => c.readMs / 1000)),
+    family('container_fs_reads_bytes_total', 'counter', 'Cumulative count of bytes read', counts((c) => c.sectorsRead * SECTOR_BYTES)),
+    family('container_fs_reads_merged_total', 'counter', 'Cumulative count of reads merged', counts((c) => c.readsMerged)),
+    family('container_fs_reads_total', 'counter', 'Cumulative count of reads completed', counts((c) => c.reads)),
+    family('container_fs_sector_reads_total', 'counter', 'Cumulative count of sector reads completed', counts((c) => c.sectorsRead)),
+    family('container_fs_sector_writes_total', 'counter', 'Cumulative count of sector writes completed', counts((c) => c.sectorsWritten)),
+    family('container_fs_usage_bytes', 'gauge', 'Number of bytes that are consumed by the container on this filesystem.', [...onDisks((d) => d.usedBytes), ...of((c) => c.rootfsUsedBytes)]),
+    family('container_fs_write_seconds_total', 'counter', 'Cumulative count of seconds spent writing', counts((c) => c.writeMs / 1000)),
+    family('container_fs_writes_bytes_total', 'counter', 'Cumulative count of bytes written', counts((c) => c.sectorsWritten * SECTOR_BYTES)),
+    family('container_fs_writes_merged_total', 'counter', 'Cumulative count of writes merged', counts((c) => c.writesMerged)),
+    family('container_fs_writes_total', 'counter', 'Cumulative count of writes completed', counts((c) => c.writes)),
     family('container_last_seen', 'gauge', 'Last time a container was seen by the exporter', [root(Math.floor(node.cpu.atMs / 1000)), ...of((c) => Math.floor(c.cpu.atMs / 1000))]),
     family('container_memory_rss', 'gauge', 'Size of RSS in bytes.', [root(node.memory.rssBytes), ...ofPods((p) => p.memory.rssBytes), ...of((c) => c.memory.rssBytes)]),
     family('container_memory_swap', 'gauge', 'Container swap usage in bytes.', [...(node.swap ? [root(node.swap.usageBytes)] : []), ...ofPods((p) => p.swap?.usageBytes), ...of((c) => c.swap?.usageBytes ?? 0)]),

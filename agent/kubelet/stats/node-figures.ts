@@ -8,6 +8,7 @@ import { goDuration } from '../image-puller.ts'
 import type { HostFacts } from '../node/host-facts.ts'
 import { CRITICAL_PRIORITY, totalSeconds } from '../shutdown/periods.ts'
 import type { HealthCheck, NodeFigures } from '../streams.ts'
+import { readHostDisks } from './host-disks.ts'
 import { cadvisorMetrics, logMetrics, metricsText, probeMetrics, resourceMetrics, volumeMetrics, type MetricFamily, type ProbeCount } from './metrics-text.ts'
 import type { StatsSource } from './stats-source.ts'
 import { summaryOf } from './summary.ts'
@@ -39,8 +40,8 @@ export function createNodeFigures(deps: NodeFiguresDeps): NodeFigures {
         case 'kubelet': return (await kubeletMetrics(deps)) + logMetrics(await stats.logs()) + volumeMetrics(await stats.claimedVolumes())
         case 'probes': return metricsText([processStart()]) + metricsText(deps.probeDurations()) + probeMetrics(deps.probes())
         case 'cadvisor': {
-          const [measured, descriptors, pods] = await Promise.all([stats.measure({ withNetworks: false }), runtime.listMetricDescriptors(), runtime.listPodSandboxMetrics()])
-          return cadvisorMetrics({ ...measured, machine: facts, counted: { descriptors, pods } })
+          const [measured, disks, descriptors, pods] = await Promise.all([stats.measure({ withNetworks: false }), readHostDisks(), runtime.listMetricDescriptors(), runtime.listPodSandboxMetrics()])
+          return cadvisorMetrics({ ...measured, disks, machine: facts, counted: { descriptors, pods } })
         }
         case 'resource':
           try {

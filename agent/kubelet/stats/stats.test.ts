@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { KUBELET_DEFAULTS } from '../config.ts'
 import { periodsOf } from '../shutdown/periods.ts'
+import { parseDiskStats, parseMountedDevices, readHostDisks } from './host-disks.ts'
 import { ownUsage, parseFaults, parseInterfaces, parseMemory, parseStat, parseSwap, readFs, readHostUsage } from './host-usage.ts'
 import { cadvisorMetrics, logMetrics, metricsText, probeMetrics, resourceMetrics } from './metrics-text.ts'
 import { kubeletConfiguration } from './node-figures.ts'
@@ -124,7 +125,7 @@ test('figures of the machine are read off /proc', async () => {
 const machine = { cpuCount: 2, cpuTopology: { cores: 1, sockets: 1 }, memoryBytes: 4, swapBytes: 0, bootId: 'b', machineId: 'm', systemUuid: 's', kernelVersion: '6.1', osImage: 'Debian' }
 
 test('/metrics/cadvisor has the runtime\'s own metrics beside the node\'s; of a runtime that has none what is measured here', () => {
-  const lines = (counted: Parameters<typeof cadvisorMetrics>[0]['counted'], name: string) => cadvisorMetrics({ node, pods: [pod], machine, counted }).split('\n').filter((line) => line.startsWith(`${name}{`))
+  const lines = (counted: Parameters<typeof cadvisorMetrics>[0]['counted'], name: string) => cadvisorMetrics({ node, pods: [pod], disks: [], machine, counted }).split('\n').filter((line) => line.startsWith(`${name}{`))
   const ofNode = `container_memory_rss{container="",id="/",image="",name="",namespace="",pod=""} 500 ${AT}`
   const sample = { name: 'container_memory_rss', type: 'gauge' as const, atMs: AT, value: 9, labelValues: ['a', 'web'] }
   const counted = {
@@ -133,7 +134,7 @@ test('/metrics/cadvisor has the runtime\'s own metrics beside the node\'s; of a 
   }
   assert.deepStrictEqual(lines(counted, 'container_memory_rss'), [ofNode, `container_memory_rss{container="a",pod="web"} 9 ${AT}`])
   assert.deepStrictEqual(lines(counted, 'container_threads'), ['container_threads{container="a",pod="web"} 3'], 'it was gathered just now')
-  assert.match(cadvisorMetrics({ node, pods: [pod], machine, counted }), /^# TYPE container_threads counter$/m)
+  assert.match(cadvisorMetrics({ node, pods: [pod], disks: [], machine, counted }), /^# TYPE container_threads counter$/m)
   assert.deepStrictEqual(lines({ descriptors: [], pods: [] }, 'container_memory_rss').map((line) => line.replace(/.*container="(\w*)".* (\d+) \d+$/, '$1 $2')), [' 500', 'a 100', 'b 100'])
 })
 
@@ -141,7 +142,7 @@ test('/metrics/cadvisor tells of pods by their own cgroup, and of the machine wi
   const own = { path: '/kubepods/podu1', cpu: { atMs: AT, coreNanoSeconds: 4_000_000_000, nanoCores: 7 }, memory: { atMs: AT, usageBytes: 3, workingSetBytes: 2, rssBytes: 1 }, swap: { usageBytes: 9 } }
   const sample = { name: 'container_memory_swap', type: 'gauge' as const, atMs: AT, value: 5, labelValues: ['a', 'web'] }
   const counted = { descriptors: [{ name: 'container_memory_swap', help: 'h', labelKeys: ['container', 'pod'] }], pods: [{ podSandboxId: 's', metrics: [], containerMetrics: [{ containerId: 'id-a', metrics: [sample] }] }] }
-  const lines = cadvisorMetrics({ node, pods: [{ ...pod, own }], machine, counted }).split('\n')
+  const lines = cadvisorMetrics({ node, pods: [{ ...pod, own }], disks: [], machine, counted }).split('\n')
   const ofPod = 'container="",id="/kubepods/podu1",image="",name="",namespace="shop",pod="web"'
   assert.deepStrictEqual(lines.filter((line) => line.includes('id="/kubepods/podu1"')), [
     `container_cpu_usage_seconds_total{container="",cpu="total",id="/kubepods/podu1",image="",name="",namespace="shop",pod="web"} 4 ${AT}`, `container_memory_rss{${ofPod}} 1 ${AT}`, `container_memory_swap{${ofPod}} 9 ${AT}`,
@@ -152,6 +153,22 @@ test('/metrics/cadvisor tells of pods by their own cgroup, and of the machine wi
     'cadvisor_version_info{cadvisorRevision="",cadvisorVersion="",dockerVersion="",kernelVersion="6.1",osVersion="Debian"} 1', 'machine_cpu_cores{boot_id="b",machine_id="m",system_uuid="s"} 2', 'machine_cpu_physical_cores{boot_id="b",machine_id="m",system_uuid="s"} 1',
     'machine_cpu_sockets{boot_id="b",machine_id="m",system_uuid="s"} 1', 'machine_memory_bytes{boot_id="b",machine_id="m",system_uuid="s"} 4', 'machine_scrape_error 0', 'machine_swap_bytes{boot_id="b",machine_id="m",system_uuid="s"} 0',
   ])
+})
+
+test('/metrics/cadvisor tells of the machine\'s disks: how full each is, and what went to and fro', async () => {
+  const mountinfo = '24 1 179:2 / / rw - ext4 /dev/mmcblk0p2 rw\n25 24 179:1 / /boot\\040fw rw - vfat /dev/mmcblk0p1 rw\n26 24 179:2 /var /srv rw - ext4 /dev/mmcblk0p2 rw\n27 24 0:5 / /proc rw - proc proc rw\n'
+  assert.deepStrictEqual(parseMountedDevices(mountinfo), [{ device: '/dev/mmcblk0p2', major: '179', minor: '2', mountPoint: '/' }, { device: '/dev/mmcblk0p1', major: '179', minor: '1', mountPoint: '/boot fw' }])
+  const counters = parseDiskStats(' 179       2 mmcblk0p2 10 1 20 3000 40 5 60 7000 8 9000 10000 0 0 0 0 0 0\n 1 0 ram0 0 0\n').get('179:2')
+  const card = { device: '/dev/mmcblk0p2', major: '179', minor: '2', bytes: 1000, usedBytes: 600, inodes: 50, inodesFree: 20 }
+  const lines = (disks: Parameters<typeof cadvisorMetrics>[0]['disks']) => cadvisorMetrics({ node, pods: [], disks, machine, counted: { descriptors: [], pods: [] } }).split('\n').filter((line) => /^container_(fs|blkio)/.test(line)).map((line) => line.replace(/\{.*device="([^"]*)".*?(operation="\w+")?.*\} (\S+) \d+$/, ' $1 $3'))
+  assert.deepStrictEqual(lines([{ ...card, counters }]), [
+    'container_blkio_device_usage_total /dev/mmcblk0p2 10240', 'container_blkio_device_usage_total /dev/mmcblk0p2 30720', 'container_fs_inodes_free /dev/mmcblk0p2 20', 'container_fs_inodes_total /dev/mmcblk0p2 50', 'container_fs_io_current /dev/mmcblk0p2 8',
+    'container_fs_io_time_seconds_total /dev/mmcblk0p2 9', 'container_fs_io_time_weighted_seconds_total /dev/mmcblk0p2 10', 'container_fs_limit_bytes /dev/mmcblk0p2 1000', 'container_fs_read_seconds_total /dev/mmcblk0p2 3', 'container_fs_reads_bytes_total /dev/mmcblk0p2 10240',
+    'container_fs_reads_merged_total /dev/mmcblk0p2 1', 'container_fs_reads_total /dev/mmcblk0p2 10', 'container_fs_sector_reads_total /dev/mmcblk0p2 20', 'container_fs_sector_writes_total /dev/mmcblk0p2 60', 'container_fs_usage_bytes /dev/mmcblk0p2 600',
+    'container_fs_write_seconds_total /dev/mmcblk0p2 7', 'container_fs_writes_bytes_total /dev/mmcblk0p2 30720', 'container_fs_writes_merged_total /dev/mmcblk0p2 5', 'container_fs_writes_total /dev/mmcblk0p2 40',
+  ])
+  assert.strictEqual(lines([{ ...card, counters: undefined }]).length, 4, 'of what is not counted, only how full it is')
+  for (const disk of await readHostDisks()) assert.ok(disk.device.startsWith('/dev/') && disk.bytes >= disk.usedBytes)
 })
 
 test('the configuration that is told has the graces of a shutdown as they were given', () => {

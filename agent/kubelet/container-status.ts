@@ -4,7 +4,7 @@ import type { DecideContext } from '#base/reconcile/action.ts'
 import { containerHash } from './labels.ts'
 import { LOST_REASON, podText, PULL_ERROR_SHOWN_MS } from './messages.ts'
 import { actualRequirements } from './resize.ts'
-import { nextRestart, startsAgain } from './restart.ts'
+import { nextRestart, restartsAfter, startsAgain } from './restart.ts'
 import { RESTARTING_ALL, RESTARTING_ALL_MESSAGE } from './restart-all.ts'
 import { isPullFailure } from './start-error.ts'
 import { time } from './time.ts'
@@ -58,7 +58,7 @@ function containerStatus(input: StatusInput, c: SpecContainer): ContainerStatus 
   }
   const previous = view.containers.find((x) => x.metadata.name === spec.name && x.restartCount < current.restartCount)
   // As it was, while another takes its place: upstream's worker tells nothing in between either.
-  const replaced = replacedUntilMs(input, c, current) > input.ctx.nowMs
+  const replaced = replacedUntilMs(input, c, current, input.ctx.nowMs) > input.ctx.nowMs
   const state = replaced ? { running: { startedAt: time(current.startedAtMs) } } : stateOf(input, c, current)
   const last = state.waiting && current.state === 'exited' ? current : previous
   const done = c.type === 'init' && state.terminated?.exitCode === 0
@@ -83,20 +83,27 @@ function containerStatus(input: StatusInput, c: SpecContainer): ContainerStatus 
 /** How long a container that ended because its definition changed is told of as before: upstream looks at containers once a second. */
 const REPLACED_SHOWN_MS = 1_000
 
-/** 0: it is not one that another is to take the place of, or that other one cannot start. */
-function replacedUntilMs({ view, ending }: Pick<StatusInput, 'view' | 'ending'>, { spec, type }: SpecContainer, current: ContainerView): number {
-  if (ending || type === 'ephemeral' || type === 'init' || current.state !== 'exited' || current.hash === '' || current.hash === containerHash(spec)) return 0
-  if (!startsAgain(view, spec, type, current)) return 0
+/** 0: it is not one that another is to take the place of now, or that other one cannot start. Infinity: until it runs. */
+function replacedUntilMs({ view, ending }: Pick<StatusInput, 'view' | 'ending'>, { spec, type }: SpecContainer, current: ContainerView, nowMs: number): number {
+  if (ending || type === 'ephemeral' || type === 'init' || current.state !== 'exited') return 0
+  const isAnother = current.hash !== '' && current.hash !== containerHash(spec)
+  if (!(isAnother || view.replacing.has(current.id)) || !startsAgain(view, spec, type, current)) return 0
   const failure = view.failures.get(`start:${spec.name}`)
-  return failure && failure.atMs >= current.finishedAtMs ? 0 : current.finishedAtMs + REPLACED_SHOWN_MS
+  if ((failure && failure.atMs >= current.finishedAtMs) || nextRestart(current, spec).notBeforeMs > nowMs) return 0
+  return isFinal(view, { spec, type }, current) ? Infinity : current.finishedAtMs + REPLACED_SHOWN_MS
+}
+
+/** Told as ended it would have to stay so: the API takes nothing else after an end that the pod's policy leaves as it is (upstream's ValidateContainerStateTransition). */
+function isFinal(view: PodView, { spec, type }: Pick<SpecContainer, 'spec' | 'type'>, current: ContainerView): boolean {
+  return !restartsAfter(view.pod, spec, type, current.exitCode)
 }
 
 /** When the statuses of these have to be looked at again because of what takes a container's place; undefined: nothing does. */
 export function replacementsEndMs(view: PodView, ending: boolean, containers: readonly SpecContainer[], nowMs: number): number | undefined {
   const ends = containers.map((c) => {
     const current = shown(view, c.spec.name)
-    return current ? replacedUntilMs({ view, ending }, c, current) : 0
-  }).filter((ms) => ms > nowMs)
+    return current ? replacedUntilMs({ view, ending }, c, current, nowMs) : 0
+  }).filter((ms) => ms > nowMs && ms !== Infinity)
   return ends.length === 0 ? undefined : Math.min(...ends)
 }
 
@@ -118,11 +125,12 @@ function stateOf(input: StatusInput, c: SpecContainer, current: ContainerView): 
   if (!input.ending && isOutdated(view, current)) return startFailure ? waiting(input, c, startFailure) : { waiting: { reason: RESTARTING_ALL, message: RESTARTING_ALL_MESSAGE } }
   const ended: ContainerState = { terminated: terminated(view, current) }
   if (input.ending || !startsAgain(view, c.spec, c.type, current)) return ended
-  if (isStarting(view, c.spec.name)) return ended
+  const meanwhile = isFinal(view, c, current) ? waiting(input, c, startFailure) : ended
+  if (isStarting(view, c.spec.name)) return meanwhile
   if (nextRestart(current, c.spec).notBeforeMs > ctx.nowMs) {
     return { waiting: { reason: 'CrashLoopBackOff', message: `back-off ${duration(current.backoffSeconds)} restarting failed container=${c.spec.name} pod=${podText(view)}` } }
   }
-  return startFailure && startFailure.atMs >= current.finishedAtMs ? waiting(input, c, startFailure) : ended
+  return startFailure && startFailure.atMs >= current.finishedAtMs ? waiting(input, c, startFailure) : meanwhile
 }
 
 function waiting(input: StatusInput, c: SpecContainer, given: LaneFailure | undefined): ContainerState {

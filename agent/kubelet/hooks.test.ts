@@ -28,6 +28,15 @@ test('a command that fails says what it was and what it said', async () => {
   await assert.rejects(run({ exec: { command: ['sh', '-c', 'x'] } }, {}, { runtime: exits(3) }), { message: 'Exec lifecycle hook (["sh","-c","x"]) for Container "app" failed - error: command \'sh -c x\' exited with 3: out err, message: "out err"' })
 })
 
+test('a command that nobody waits for any more is left to its container\'s end', async () => {
+  const [waits, asked] = [new AbortController(), Promise.withResolvers<number>()]
+  const runtime: HookDeps['runtime'] = { execSync: (_id, _cmd, timeoutSeconds) => { asked.resolve(timeoutSeconds); return new Promise(() => {}) } }
+  const hook = run({ exec: { command: ['sleep', '1000'] } }, {}, { runtime }, waits.signal)
+  assert.strictEqual(await asked.promise, 0, 'the runtime does not end it')
+  waits.abort(new Error('the grace period is over'))
+  await assert.rejects(hook, { message: 'the grace period is over' })
+})
+
 test('a request is done once it is answered, whatever the answer', async (t) => {
   const { port, asked } = await server(t)
   await run({ httpGet: { port, path: '/hook', httpHeaders: [{ name: 'X-A', value: 'b' }] } })

@@ -20,7 +20,8 @@ export function createHookRunner({ runtime, clock, httpGet: get = createHttpGet(
     async run({ handler, container, containerId, podIp, timeoutSeconds, onFallback }, signal) {
       if (handler.exec) {
         const command = handler.exec.command ?? []
-        const { exitCode, stdout, stderr } = await raceAbort(runtime.execSync(containerId, command, timeoutSeconds), signal)
+        // Without a limit, as upstream: what is not waited for any more goes on until it or its container ends.
+        const { exitCode, stdout, stderr } = await raceAbort(runtime.execSync(containerId, command, 0), signal)
         if (exitCode !== 0) {
           const output = Buffer.concat([stdout, stderr]).toString('utf8').slice(0, 1_024)
           throw new CodedError('HOOK_FAILED', `Exec lifecycle hook (${JSON.stringify(command)}) for Container "${container.name}" failed - error: command '${command.join(' ')}' exited with ${exitCode}: ${output}, message: ${JSON.stringify(output)}`)

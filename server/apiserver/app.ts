@@ -257,8 +257,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     const { query } = splitTarget(request.path)
     // Who speaks for another is classified as that one, wherever it asks.
     const isOpen = !asksToImpersonate(request.headers) && isOpenPath(info, extra) && (authenticator.mayBeAnonymous?.(info.path) ?? true)
-    // Wrong credentials are refused wherever they are shown; what is served beside the API has its own.
-    const user = isOpen && (!OPEN_PATHS.has(info.path) || request.headers['authorization'] === undefined) ? ANYONE : await identify(request, exchange, info)
+    // Wrong credentials are refused wherever they are shown, and events say who it was; what is served beside the API has its own.
+    const user = isOpen && (!OPEN_PATHS.has(info.path) || (!auditor && request.headers['authorization'] === undefined)) ? ANYONE : await identify(request, exchange, info)
     const entered = isLongRunning(info, query) ? () => {} : gate.enter({ user, verb: request.method.toLowerCase(), path: info.path, info: undefined, query, signal: request.signal }, exchange.answerHeaders)
     const leave = entered instanceof Promise ? await entered : entered
     try {

@@ -42,8 +42,7 @@ export function reportedVerb({ method, headers }: Pick<ApiRequest, 'method' | 'h
   return method === 'PATCH' && (headers['content-type'] ?? '').startsWith('application/apply-patch') ? 'APPLY' : method
 }
 
-/** As authorized, or as asked for where that is nothing that could be. */
+/** As authorized: of resources, `''` where that is nothing that could be. */
 export function auditVerb({ method, path }: Pick<ApiRequest, 'method' | 'path'>, info: ResourceInfo | PathInfo): string {
-  const verb = info.kind === 'path' ? '' : verbOf(method, info, splitTarget(path).query.flag('watch'))
-  return verb === '' ? method.toLowerCase() : verb
+  return info.kind === 'path' ? method.toLowerCase() : verbOf(method, info, splitTarget(path).query.flag('watch'))
 }

@@ -131,6 +131,25 @@ describe('events', () => {
     assert.deepEqual(h.take()[0]?.responseStatus, { metadata: {}, status: 'Failure', message: 'configmaps "none" not found', reason: 'NotFound', details: { name: 'none', kind: 'configmaps' }, code: 404 })
   })
 
+  it('of who may not ask the body is not read', async () => {
+    const h = audited({ level: 'Request', omitStages: ['RequestReceived'] })
+    assert.equal((await h.call('POST', CMS, { metadata: { name: 'a' } }, ALICE)).status, 403)
+    assert.deepEqual(h.take().map((e) => [e.impersonatedUser?.username, e.requestObject]), [['alice', undefined]])
+  })
+
+  it('health checks and the version are noted with who asked', async () => {
+    const h = audited({ level: 'Metadata', omitStages: ['RequestReceived'] })
+    for (const path of ['/healthz', '/version']) await h.call('GET', path)
+    assert.deepEqual(h.take().map((e) => [e.requestURI, e.verb, e.user.username, e.responseStatus?.['code']]), [['/healthz', 'get', 'admin', 200], ['/version', 'get', 'admin', 200]])
+  })
+
+  it('a method that is no verb has none', async () => {
+    const h = audited({ level: 'Metadata', omitStages: ['RequestReceived'] })
+    await h.call('OPTIONS', CMS)
+    await h.call('OPTIONS', '/metrics')
+    assert.deepEqual(h.take().map((e) => e.verb), ['', 'options'])
+  })
+
   it('wrong credentials are noted without a user', async () => {
     const h = audited({ level: 'Metadata' })
     await h.call('GET', CMS, undefined, { authorization: 'Bearer wrong' })
@@ -160,6 +179,18 @@ describe('events', () => {
       const { 'authorization.k8s.io/decision': _d, 'authorization.k8s.io/reason': _r, ...rest } = events.at(-1)?.annotations ?? {}
       assert.deepEqual(rest, expected)
     }
+  })
+
+  it('a token that is given out is told by its id, never by itself', async () => {
+    const events: AuditEvent[] = []
+    const h = harness({
+      issueToken: async () => ({ ok: true, token: 'secret', id: 'id-1', expirationTimestamp: '2026-01-01T01:00:00Z', audiences: [], expirationSeconds: 3600 }),
+      auditor: createAuditor({ policy: policyOf({ rules: [{ level: 'Metadata' }] }), backends: [{ write: (e) => events.push(e) > 0, close: async () => {} }], clock: new FakeClock() }),
+    })
+    await h.call('POST', '/api/v1/namespaces/default/serviceaccounts', { metadata: { name: 's' } })
+    assert.equal((await h.call('POST', '/api/v1/namespaces/default/serviceaccounts/s/token', { spec: { audiences: ['x'] } })).status, 201)
+    assert.equal(events.at(-1)?.annotations?.['authentication.kubernetes.io/issued-credential-id'], 'JTI=id-1')
+    assert.equal(JSON.stringify(events).includes('secret'), false)
   })
 
   it('a body that nests too deep is refused and not printed', async () => {

@@ -36,15 +36,15 @@ export function createTrail({ decision, event: begun, body, nowMs, write }: Trai
   const event: AuditEvent = { ...begun, stage: 'RequestReceived', stageTimestamp: '' }
   const { level, omitStages, omitManagedFields } = decision
   const annotations = new Map<string, string>()
-  const state = { isRequestRead: false }
+  const state = { isRequestRead: false, isAllowed: false }
 
   const emit = (stage: AuditStage): void => {
     if (omitStages.has(stage)) return
     write({ ...event, stage, stageTimestamp: microTime(nowMs()), ...(annotations.size > 0 && { annotations: Object.fromEntries([...annotations].sort(([a], [b]) => (a < b ? -1 : 1))) }) })
   }
-  /** What no verb has read by then (patches, options) is kept as it was sent. */
+  /** What no verb has read by then (patches, options) is kept as it was sent. Of who may not ask nothing is read. */
   const readRequest = (): void => {
-    if (state.isRequestRead || !atLeast(level, 'Request') || !body.bytes) return
+    if (state.isRequestRead || !state.isAllowed || !atLeast(level, 'Request') || !body.bytes) return
     state.isRequestRead = true
     event.requestObject = without(bodyValue(body.bytes, body.contentType), omitManagedFields)
   }
@@ -66,6 +66,7 @@ export function createTrail({ decision, event: begun, body, nowMs, write }: Trai
       if (constraint !== undefined) event.authenticationMetadata = { impersonationConstraint: constraint }
     },
     authorized({ allowed, reason }) {
+      state.isAllowed = allowed
       annotate('authorization.k8s.io/decision', allowed ? 'allow' : 'forbid')
       annotate('authorization.k8s.io/reason', reason)
     },

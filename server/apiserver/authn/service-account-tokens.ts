@@ -46,7 +46,7 @@ export interface TokenRequestInput {
 }
 
 export type IssueResult =
-  | { ok: true; token: string; expirationTimestamp: string; audiences: readonly string[]; expirationSeconds: number; warning?: string }
+  | { ok: true; token: string; id: string; expirationTimestamp: string; audiences: readonly string[]; expirationSeconds: number; warning?: string }
   /** For a Status: `code` 400, 404, 409 or 422. */
   | { ok: false; code: number; reason: string; message: string; details?: StatusDetails }
 
@@ -125,14 +125,15 @@ export function createServiceAccountTokens(options: TokenOptions): ServiceAccoun
       const audiences = input.audiences.length > 0 ? input.audiences : apiAudiences
       const now = nowSeconds()
       const extended = extendsExpiration && seconds === WARN_ONLY_SECONDS && bound.claims['pod'] !== undefined && audiences.every((a) => apiAudiences.includes(a))
+      const id = uuid(random)
       const token = signJwt({
-        aud: audiences, exp: now + (extended ? EXTENDED_SECONDS : seconds), iat: now, iss: issuer, jti: uuid(random),
+        aud: audiences, exp: now + (extended ? EXTENDED_SECONDS : seconds), iat: now, iss: issuer, jti: id,
         'kubernetes.io': {
           namespace: input.namespace, ...bound.claims, serviceaccount: { name: account.metadata.name, uid: account.metadata.uid }, ...(extended && { warnafter: now + seconds }),
         },
         nbf: now, sub: userName(input.namespace, input.serviceAccount),
       }, keys[0] as SigningKey)
-      return { ok: true, token, expirationTimestamp: new Date((now + seconds) * 1000).toISOString().replace(/\.\d+Z$/, 'Z'), audiences, expirationSeconds: seconds, ...(seconds < wanted && { warning: `requested expiration of ${wanted} seconds shortened to ${seconds} seconds` }) }
+      return { ok: true, token, id, expirationTimestamp: new Date((now + seconds) * 1000).toISOString().replace(/\.\d+Z$/, 'Z'), audiences, expirationSeconds: seconds, ...(seconds < wanted && { warning: `requested expiration of ${wanted} seconds shortened to ${seconds} seconds` }) }
     },
 
     issueLegacyToken: ({ namespace, serviceAccount, uid, secret }) => signJwt({

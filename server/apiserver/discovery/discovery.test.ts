@@ -50,6 +50,13 @@ describe('discovery', () => {
     assert.deepEqual([(await call('GET', '/readyz')).status, (await call('GET', '/livez')).status], [500, 200])
   })
 
+  test('what lists the paths answers to /index.html, too; checks have no path that ends in a slash', async () => {
+    const { call } = harness()
+    const root = await call('GET', '/')
+    assert.deepEqual([(await call('GET', '/index.html')).json, (root.json['paths'] as unknown as string[]).includes('/apis/')], [root.json, true])
+    assert.deepEqual([(await call('GET', '/readyz/')).status, (await call('GET', '/livez/')).status, (await call('GET', '/version/')).status], [404, 404, 200])
+  })
+
   test('metrics carry upstream\'s names', async () => {
     const { call } = harness()
     await call('GET', CM)

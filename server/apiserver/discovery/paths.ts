@@ -44,7 +44,7 @@ export interface PathParts {
 export const OPEN_PATHS: ReadonlySet<string> = new Set(['/livez', '/readyz', '/healthz', '/version', '/version/'])
 
 /** What the cases below begin with. */
-const OWN_PATHS: ReadonlySet<string> = new Set(['', 'api', 'apis', 'version', 'livez', 'readyz', 'healthz', 'metrics', 'openapi'])
+const OWN_PATHS: ReadonlySet<string> = new Set(['', 'index.html', 'api', 'apis', 'version', 'livez', 'readyz', 'healthz', 'metrics', 'openapi'])
 
 export async function servePath(parts: PathParts, request: PathRequest): Promise<ApiResponse> {
   const [first = '', second, third, ...more] = request.info.segments
@@ -57,6 +57,7 @@ export async function servePath(parts: PathParts, request: PathRequest): Promise
   }
   switch (first) {
     case '': return jsonResponse({ paths: rootPaths(parts) })
+    case 'index.html': return second === undefined ? jsonResponse({ paths: rootPaths(parts) }) : refuse()
     case 'api':
       if (second === undefined) return discoveryDocument(parts, true, request, () => apiVersions(parts.rows, parts.serverAddress))
       return third === undefined ? found(apiResourceList(parts.rows, '', second)) : refuse()
@@ -65,7 +66,9 @@ export async function servePath(parts: PathParts, request: PathRequest): Promise
       if (more.length > 0) return refuse()
       return found(third === undefined ? apiGroup(parts.groups(), second) : apiResourceList(parts.rows, second, third))
     case 'version': return second === undefined ? jsonResponse(parts.version) : refuse()
-    case 'livez': case 'readyz': case 'healthz': return health(first, second && [second, third, ...more].filter((s) => s !== undefined).join('/'), { checks: parts.checks, isStopping: parts.isStopping(), history: parts.healthHistory, log: parts.healthLog }, request.query)
+    case 'livez': case 'readyz': case 'healthz':
+      if (request.info.path.endsWith('/')) return refuse()
+      return health(first, second && [second, third, ...more].filter((s) => s !== undefined).join('/'), { checks: parts.checks, isStopping: parts.isStopping(), history: parts.healthHistory, log: parts.healthLog }, request.query)
     case 'metrics': return second !== undefined && second !== 'slis' ? refuse() : { status: 200, headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores' }, body: second === 'slis' ? await slis(parts) : parts.metrics() }
     case 'openapi': return parts.openapi(request)
     default: return refuse()
@@ -128,6 +131,6 @@ const UNLISTED = ['/debug/', '/db/', '/skiff/']
 export function rootPaths({ rows, groups, checks, extra }: PathParts): string[] {
   const all = [...rows.versions('').map((v) => `/api/${v.version}`), ...groups().flatMap(({ name, versions }) => [`/apis/${name}`, ...versions.map((v) => `/apis/${v.groupVersion}`)])]
   const probes = (['healthz', 'livez', 'readyz'] as const).flatMap((p) => [`/${p}`, ...checksOf(p, { checks, isStopping: false }).map((c) => `/${p}/${c.name}`)])
-  return ['/api', '/apis', ...all, ...probes, '/metrics', '/metrics/slis', '/openapi/v2', '/openapi/v3', '/version', ...Object.keys(extra).filter((path) => !UNLISTED.some((prefix) => path.startsWith(prefix)))].sort()
+  return ['/api', '/apis', '/apis/', ...all, ...probes, '/metrics', '/metrics/slis', '/openapi/v2', '/openapi/v3', '/openapi/v3/', '/version', ...Object.keys(extra).filter((path) => !UNLISTED.some((prefix) => path.startsWith(prefix)))].sort()
 }
 

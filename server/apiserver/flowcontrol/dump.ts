@@ -28,16 +28,15 @@ export function dumpHandlers(flowControl: FlowControl): Record<string, { handle:
 type Cells = (string | number | boolean)[]
 
 function levelRows(flowControl: FlowControl): Cells[] {
-  return flowControl.levels.map(({ name, quiescing, queueSet, outcomes }) => {
-    const counts = [outcomes.dispatched, outcomes.rejected, outcomes.timedOut, outcomes.cancelled]
-    if (!queueSet) return [name, '<none>', '<none>', '<none>', '<none>', '<none>', ...counts.map(() => '<none>')]
-    return [name, queueSet.queues.filter((q) => q.waiting.length > 0).length, queueSet.isIdle, quiescing, queueSet.waiting, queueSet.executing, ...counts]
+  return flowControl.levels.map(({ name, quiescing, queueSet, outcomes, executing }) => {
+    const active = queueSet?.queues.filter((q) => q.waiting.length > 0).length ?? 0
+    return [name, active, queueSet?.isIdle ?? executing === 0, quiescing, queueSet?.waiting ?? 0, executing, outcomes.dispatched, outcomes.rejected, outcomes.timedOut, outcomes.cancelled]
   })
 }
 
 function queueRows(flowControl: FlowControl): Cells[] {
   return flowControl.levels.flatMap(({ name, queueSet }) => {
-    if (!queueSet) return [[name, ...QUEUE_COLUMNS.slice(1).map(() => '<none>')]]
+    if (!queueSet) return []
     const used = new Map(queueSet.queues.map((q) => [q.index, q]))
     return Array.from({ length: queueSet.queueCount }, (_, index) => {
       const queue = used.get(index)

@@ -83,6 +83,20 @@ describe('a level that is full', () => {
     return { flow, clock, enter }
   }
   const leave = (turn: Turn) => { if (turn.ok) turn.leave() }
+  it('without any share is a jail: requests wait until their time is over', async () => {
+    const { clock, flow } = one()
+    flow.configure([schema('all', 'jail', 10, 'system:authenticated')], [level('jail', 0, 1)])
+    const enter = () => flow.enter({ ...resource('get', 'pods'), user: user('alice') }, () => 1, new AbortController().signal)
+    const [first, second] = [enter(), enter()]
+    assert.ok(first instanceof Promise && !(second instanceof Promise))
+    assert.deepEqual(!second.ok && second.why, 'queue-full')
+    const seats = () => flow.metrics().flatMap((metric) => [...metric.lines()]).find((line) => line.startsWith('apiserver_flowcontrol_current_inqueue_seats{flow_schema="all",priority_level="jail"}'))
+    assert.equal(seats()?.split(' ')[1], '1')
+    await clock.advance(15_000)
+    const turn = await first
+    assert.deepEqual([!turn.ok && turn.why, seats()?.split(' ')[1]], ['time-out', '0'])
+  })
+
   it('has requests wait in line, in order, and refuses what finds the line full', async () => {
     const { enter, flow } = one(2)
     const first = enter()
@@ -153,6 +167,9 @@ describe('over the API', () => {
     assert.equal((await h.call('GET', path)).status, 200)
     assert.match((await h.call('GET', '/debug/api_priority_and_fairness/dump_priority_levels')).text, /^small, +0, +false, +false, +0, +1, +1, +1, +0, +0$/m)
     assert.match((await h.call('GET', '/metrics')).text, /^apiserver_flowcontrol_rejected_requests_total\{flow_schema="all",priority_level="small",reason="concurrency-limit"\} 1$/m)
+    // Who asks is exempt, and runs.
+    assert.match((await h.call('GET', '/debug/api_priority_and_fairness/dump_priority_levels')).text, /^exempt, +0, +false, +false, +0, +1, +\d+, +0, +0, +0$/m)
+    assert.doesNotMatch((await h.call('GET', '/debug/api_priority_and_fairness/dump_queues')).text, /exempt/)
     gate.resolve(undefined)
     assert.equal((await held).status, 201)
     assert.equal((await h.call('GET', path, undefined, weak)).status, 200)

@@ -8,7 +8,7 @@ import type { Clock } from '#base/clock.ts'
 import type { Log } from '#base/log.ts'
 import { compileSchema, inMatchingOrder, type CompiledSchema, type RequestDigest } from './classify.ts'
 import { MANDATORY_FLOW_SCHEMAS, MANDATORY_PRIORITY_LEVELS } from './default-objects.ts'
-import { flowLabels, FlowMetrics, type LevelFigures } from './flow-metrics.ts'
+import { flowLabels, FlowMetrics, levelLabels, type LevelFigures } from './flow-metrics.ts'
 import { QueueSet, type QueuedRequest, type QueueSetConfig } from './queue-set.ts'
 import { RetryAfter } from './retry-after.ts'
 import { DemandMeter, lendSeats, shareSeats, type LevelSeats } from './seats.ts'
@@ -141,13 +141,19 @@ export class FlowControl {
   }
 
   /** All that is waiting or running, for the dumps. */
-  get levels(): readonly Readonly<Pick<Level, 'name' | 'quiescing' | 'queueSet' | 'outcomes'>>[] { return [...this.#levels.values()].sort((a, b) => (a.name < b.name ? -1 : 1)) }
+  get levels(): readonly Readonly<Pick<Level, 'name' | 'quiescing' | 'queueSet' | 'outcomes'> & { executing: number }>[] {
+    const flows = [...this.#flows.values()]
+    const executing = ({ name, queueSet }: Level): number => queueSet?.executing ?? flows.reduce((sum, flow) => (flow.labels.endsWith(`,${levelLabels(name)}`) ? sum + flow.executing : sum), 0)
+    return [...this.#levels.values()].sort((a, b) => (a.name < b.name ? -1 : 1)).map((level) => ({ ...level, executing: executing(level) }))
+  }
 
   metrics(): Metric[] {
     const figures: LevelFigures[] = [...this.#levels.values()].map((l) => ({
       name: l.name, limits: { ...l.seats, current: l.queueSet?.limit ?? l.seats.nominal }, demand: l.demand, currentR: l.queueSet?.virtualTime ?? 0,
     }))
-    return this.#metrics.all(figures, [...this.#flows.values()])
+    const waitingSeats = new Map<Flow, number>()
+    for (const { queueSet } of this.#levels.values()) for (const { waiting } of queueSet?.queues ?? []) for (const { seats, of: { flow } } of waiting) waitingSeats.set(flow, (waitingSeats.get(flow) ?? 0) + seats)
+    return this.#metrics.all(figures, [...this.#flows.values()].map((flow) => ({ ...flow, waitingSeats: waitingSeats.get(flow) ?? 0 })))
   }
 
   close(): void {
@@ -298,5 +304,6 @@ function queuesOf({ spec }: PriorityLevelConfiguration): QueueSetConfig | undefi
   if (spec?.type === 'Exempt') return undefined
   const response = spec?.limited?.limitResponse
   const { queues = 64, handSize = 8, queueLengthLimit = 50 } = response?.queuing ?? {}
-  return response?.type === 'Queue' ? { queues, handSize, queueLengthLimit } : { queues: 0, handSize: 0, queueLengthLimit: 0 }
+  const isJail = spec?.limited?.nominalConcurrencyShares === 0
+  return response?.type === 'Queue' ? { queues, handSize, queueLengthLimit, isJail } : { queues: 0, handSize: 0, queueLengthLimit: 0 }
 }

@@ -16,7 +16,7 @@ export interface LevelFigures {
   currentR: number
 }
 
-export interface FlowFigures { labels: string; waiting: number; executing: number; seats: number }
+export interface FlowFigures { labels: string; waiting: number; waitingSeats: number; executing: number; seats: number }
 
 export class FlowMetrics {
   readonly rejected = metric('rejected_requests_total', 'counter', 'Number of requests rejected by API Priority and Fairness subsystem')
@@ -24,7 +24,7 @@ export class FlowMetrics {
   readonly queueLength = metric('request_queue_length_after_enqueue', 'histogram', 'Length of queue in the API Priority and Fairness subsystem, as seen by each request after it is enqueued', [0, 10, 25, 50, 100, 250, 500, 1000])
   readonly waited = metric('request_wait_duration_seconds', 'histogram', 'Length of time a request spent waiting in its queue', SECONDS_BOUNDS)
   readonly executed = metric('request_execution_seconds', 'histogram', 'Duration of initial stage (for a WATCH) or any (for a non-WATCH) stage of request execution in the API Priority and Fairness subsystem', SECONDS_BOUNDS)
-  readonly estimatedSeats = metric('work_estimated_seats', 'histogram', 'Number of estimated seats (maximum of initial and final seats) associated with requests in API Priority and Fairness', [1, 2, 4, 10, 20, 50, 100])
+  readonly estimatedSeats = metric('work_estimated_seats', 'histogram', 'Number of estimated seats (maximum of initial and final seats) associated with requests in API Priority and Fairness', [1, 2, 4, 8, 16, 32, 64, 100])
   readonly noAccommodation = metric('request_dispatch_no_accommodation_total', 'counter', 'Number of times a dispatch attempt resulted in a non accommodation due to lack of available seats')
 
   all(levels: readonly LevelFigures[], flows: readonly FlowFigures[]): Metric[] {
@@ -57,6 +57,7 @@ function flowGauges(flows: readonly FlowFigures[]): Metric[] {
   }
   return [
     gauge('current_inqueue_requests', 'Number of requests currently pending in queues of the API Priority and Fairness subsystem', (f) => f.waiting),
+    gauge('current_inqueue_seats', 'Number of seats currently pending in queues of the API Priority and Fairness subsystem', (f) => f.waitingSeats),
     gauge('current_executing_requests', 'Number of requests in initial (for a WATCH) or any (for a non-WATCH) execution stage in the API Priority and Fairness subsystem', (f) => f.executing),
     gauge('current_executing_seats', 'Concurrency (number of seats) occupied by the currently executing (initial stage for a WATCH, any stage otherwise) requests in the API Priority and Fairness subsystem', (f) => f.seats),
   ]

@@ -111,6 +111,15 @@ describe('a queue set', () => {
     assert.equal(wide.kind === 'waiting' && wide.request.state, 'executing')
   })
 
+  it('a jail holds who queues there until it borrows a seat; where all seats were lent, one at a time goes on', () => {
+    const jail = new QueueSet<Job>({ queues: 1, handSize: 1, queueLengthLimit: 1, isJail: true }, 0, 0)
+    assert.equal(jail.arrive({ flow: 'a', id: 1 }, 'a', 1, 0).kind, 'waiting')
+    assert.deepEqual(jail.arrive({ flow: 'a', id: 2 }, 'a', 1, 0), { kind: 'refused', why: 'queue-full' })
+    assert.deepEqual(jail.setLimit(1, 10).map((request) => request.of.id), [1])
+    const lent = new QueueSet<Job>({ queues: 1, handSize: 1, queueLengthLimit: 1 }, 0, 0)
+    assert.deepEqual([1, 2].map((id) => lent.arrive({ flow: 'a', id }, 'a', 1, 0).kind), ['executing', 'waiting'])
+  })
+
   it('without queues what finds no seat is refused at once', () => {
     const set = new QueueSet<Job>({ queues: 0, handSize: 0, queueLengthLimit: 0 }, 1, 0)
     assert.equal(set.arrive({ flow: 'a', id: 1 }, 'a', 1, 0).kind, 'executing')

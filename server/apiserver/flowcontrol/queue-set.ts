@@ -18,6 +18,8 @@ export interface QueueSetConfig {
   queues: number
   handSize: number
   queueLengthLimit: number
+  /** No seats of its own: who queues here stays until seats are borrowed or its time is over. */
+  isJail?: boolean
 }
 
 /** What a request is taken to need until it is done, in seconds; corrected when it is. Upstream's figure. */
@@ -152,7 +154,8 @@ export class QueueSet<T> {
 
   #hasSeats(seats: number): boolean {
     // What is wider than the whole level runs alone, also where all seats have been lent: nobody waits for ever.
-    return this.#seatsInUse + seats <= this.#limit || (seats > this.#limit && this.#seatsInUse === 0)
+    if (this.#seatsInUse + seats <= this.#limit) return true
+    return seats > this.#limit && this.#seatsInUse === 0 && !(this.#limit === 0 && this.#config.isJail)
   }
 
   #advance(nowMs: number): void {

@@ -37,8 +37,8 @@ function gaugeMetrics(gauges: Gauges): Metric[] {
   inFlight.set('request_kind="readOnly"', gauges.readOnlyInFlight)
   inFlight.set('request_kind="mutating"', gauges.mutatingInFlight)
   const watches = new Metric('apiserver_longrunning_requests', 'gauge', 'Gauge of all active long-running apiserver requests broken out by verb, group, version, resource, scope and component. Not all requests are tracked this way.')
-  const objects = new Metric('apiserver_storage_objects', 'gauge', '[DEPRECATED, consider using apiserver_resource_objects instead] Number of stored objects at the time of last check split by kind.')
-  const resources = new Metric('apiserver_resource_objects', 'gauge', 'Number of stored objects at the time of last check split by kind.')
+  const objects = new Metric('apiserver_storage_objects', 'gauge', '[DEPRECATED, consider using apiserver_resource_objects instead] Number of stored objects at the time of last check split by kind. In case of a fetching error, the value will be -1.')
+  const resources = new Metric('apiserver_resource_objects', 'gauge', 'Number of stored objects at the time of last check split by kind. In case of a fetching error, the value will be -1.')
   for (const { group, resource, version, watches: count, objects: stored } of gauges.kinds) {
     watches.set(`component="apiserver",group="${quoteLabel(group)}",resource="${quoteLabel(resource)}",scope="",subresource="",verb="WATCH",version="${quoteLabel(version)}"`, count)
     objects.set(`resource="${quoteLabel(group === '' ? resource : `${resource}.${group}`)}"`, stored)

@@ -58,7 +58,7 @@ export class Metric {
   *#histogram({ labels, buckets, value, count }: Series): Generator<string> {
     const prefix = labels === '' ? '' : `${labels},`
     let upTo = 0
-    for (const [i, bound] of this.#bounds.entries()) yield `${this.name}_bucket{${prefix}le="${bound}"} ${(upTo += buckets?.[i] ?? 0)}`
+    for (const [i, bound] of this.#bounds.entries()) yield `${this.name}_bucket{${prefix}le="${printBound(bound)}"} ${(upTo += buckets?.[i] ?? 0)}`
     yield `${this.name}_bucket{${prefix}le="+Inf"} ${count}`
     yield `${this.name}_sum${braces(labels)} ${value}`
     yield `${this.name}_count${braces(labels)} ${count}`
@@ -71,6 +71,9 @@ export class Metric {
     return series
   }
 }
+
+/** As Go prints it: a bound is a label, and labels are compared as texts. */
+const printBound = (bound: number): string => (Math.abs(bound) < 1e6 ? String(bound) : bound.toExponential().replace(/e\+(\d)$/, 'e+0$1'))
 
 const braces = (labels: string): string => (labels === '' ? '' : `{${labels}}`)
 

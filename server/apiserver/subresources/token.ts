@@ -21,7 +21,7 @@ export interface TokenIssue {
 
 /** Refusals come back as Status parts. */
 export type IssueToken = (input: TokenIssue) => Promise<
-  | { ok: true; token: string; expirationTimestamp: string; audiences: readonly string[]; expirationSeconds: number; warning?: string }
+  | { ok: true; token: string; /** By which the audit log tells tokens apart. */ id: string; expirationTimestamp: string; audiences: readonly string[]; expirationSeconds: number; warning?: string }
   | { ok: false; code: number; reason: string; message: string; details?: StatusDetails }>
 
 const TOKEN_REQUEST = { group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' }
@@ -38,6 +38,7 @@ export async function token(call: Call, issue: IssueToken): Promise<ApiResponse>
   const { audiences, expirationSeconds, boundObjectRef } = request.spec ?? { audiences: [] }
   const issued = await issue({ namespace: call.info.namespace, serviceAccount: call.info.name, audiences: audiences ?? [], expirationSeconds, boundObjectRef })
   if (!issued.ok) throw new StatusError({ code: issued.code, reason: issued.reason, message: issued.message, ...(issued.details && { details: issued.details }) })
+  call.annotate('authentication.kubernetes.io/issued-credential-id', `JTI=${issued.id}`)
   if (issued.warning !== undefined) call.warn(issued.warning)
   return jsonResponse({
     kind: 'TokenRequest', apiVersion: 'authentication.k8s.io/v1',

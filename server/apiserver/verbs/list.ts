@@ -5,7 +5,7 @@
 import type { ApiResponse } from '#api/client/transport.ts'
 import { hasCode } from '#base/errors.ts'
 import { negotiateObject } from '../http/negotiate.ts'
-import { expired, futureRevision, StatusError, tooOld } from '../http/status.ts'
+import { expired, futureRevision, StatusError } from '../http/status.ts'
 import { prefixOf, storageKey } from '../storage/keys.ts'
 import type { Listed } from '../table/listed.ts'
 import { listFormOf } from '../table/list-form.ts'
@@ -19,6 +19,7 @@ import { joinEntries, printList, wholeList } from './list-bytes.ts'
 import { watch } from './watch.ts'
 
 const EXPIRED_CONTINUE = 'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.'
+const EXPIRED_LIST = 'The resourceVersion for the provided list is too old.'
 /** Keys read from the store at a time when a selector leaves some out. */
 const STORE_PAGE = 500
 
@@ -112,7 +113,7 @@ async function storePage(call: Call, cache: KindCache, options: ListOptions, pre
   } catch (error) {
     if (hasCode(error, 'STORE_FUTURE_REVISION')) throw futureRevision(revision, call.parts.store.revision(), true)
     if (!hasCode(error, 'STORE_COMPACTED')) throw error
-    if (!options.token) throw tooOld(revision, call.parts.store.compactRevision())
+    if (!options.token) throw expired(EXPIRED_LIST)
     throw continueExpired(options.token)
   }
 }

@@ -348,7 +348,7 @@ describe('subresources', () => {
     const { call } = harness({
       issueToken: async (input) => {
         asked.push(input)
-        return input.audiences.length > 0 ? { ok: true, token: 't', expirationTimestamp: '2026-01-01T01:00:00Z', audiences: input.audiences, expirationSeconds: 3600 } : { ok: false, code: 422, reason: 'Invalid', message: 'no' }
+        return input.audiences.length > 0 ? { ok: true, token: 't', id: 'i', expirationTimestamp: '2026-01-01T01:00:00Z', audiences: input.audiences, expirationSeconds: 3600 } : { ok: false, code: 422, reason: 'Invalid', message: 'no' }
       },
     })
     const path = '/api/v1/namespaces/default/serviceaccounts'

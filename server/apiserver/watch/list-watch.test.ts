@@ -104,7 +104,7 @@ describe('listing', () => {
     assert.deepEqual([answer.status, answer.json['reason'], answer.json['details']?.['causes']], [504, 'Timeout', [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }]])
     await store.compact(store.revision())
     const old = await call('GET', `${CM}?resourceVersion=2&resourceVersionMatch=Exact`)
-    assert.deepEqual([old.status, old.json['reason']], [410, 'Expired'])
+    assert.deepEqual([old.status, old.json['reason'], old.json['message']], [410, 'Expired', 'The resourceVersion for the provided list is too old.'])
   })
 
   test('wrong list options are 422 or 400 in upstream\'s words', async () => {

@@ -97,7 +97,7 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
   const mounter = options.mounter ?? systemMounter
   const ownership = createOwnershipWatch({ clock, tell: (pod, message) => events.event(asReference(pod), 'Warning', 'VolumePermissionChangeInProgress', message) })
   const csi = createCsiVolumes({ ownership, drivers, client, objects, tokens, mounter, paths, nodeName, rootDir, clock, onUse: onVolumeUse })
-  const local = createLocalVolumes({ ownership, mounter, disks: createDisks(mounter), paths, rootDir })
+  const local = createLocalVolumes({ ownership, mounter, disks: createDisks(mounter), paths, rootDir, tell: (pod, message) => events.event(asReference(pod), 'Warning', 'AlreadyMountedVolume', message) })
   const growth = createVolumeGrowth({ csi, client, events, clock, nodeName })
   const persistent = createPersistentVolumes({ objects, mounter, paths, csi, local, growth, node })
   const volumes = createPodVolumes({ paths, mounter, objects, tokens, persistent, clock, random, field: (pod) => field(pod) })

@@ -9,6 +9,9 @@ export interface PodPaths {
   volumes(uid: string): string
   /** `plugin` as upstream escapes it: `kubernetes.io~secret`. */
   volume(uid: string, plugin: string, name: string): string
+  /** What a plugin notes about a volume. */
+  plugin(uid: string, plugin: string, name: string): string
+  plugins(uid: string): string
   subpath(uid: string, volume: string, container: string, index: number): string
   etcHosts(uid: string): string
   terminationLog(uid: string, container: string, attempt: number): string
@@ -25,6 +28,8 @@ export function podPaths(rootDir: string, podLogsDir: string): PodPaths {
     pod,
     volumes: (uid) => join(pod(uid), 'volumes'),
     volume: (uid, plugin, name) => join(pod(uid), 'volumes', plugin, name),
+    plugin: (uid, plugin, name) => join(pod(uid), 'plugins', plugin, name),
+    plugins: (uid) => join(pod(uid), 'plugins'),
     subpath: (uid, volume, container, index) => join(pod(uid), 'volume-subpaths', volume, container, String(index)),
     etcHosts: (uid) => join(pod(uid), 'etc-hosts'),
     terminationLog: (uid, container, attempt) => join(pod(uid), 'containers', container, String(attempt)),

@@ -3,7 +3,7 @@
  * timestamped directory, `..data` a symlink to it swapped by rename, each visible name a symlink through `..data`.
  */
 import { chmod, chown, lstat, mkdir, readdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, posix } from 'node:path'
 import { CodedError, hasCode } from '#base/errors.ts'
 import type { Payload } from './payload.ts'
 
@@ -13,8 +13,9 @@ const NEW_DATA_LINK = '..data_tmp'
 const SAME = -1
 
 /** Returns whether anything changed. `stamp` names the new directory: a time, and something no other write has. `prepare` is done with the written files before anybody sees them. */
-export async function writeAtomically(dir: string, payload: Payload, stamp: string, prepare?: () => Promise<void>): Promise<boolean> {
-  for (const path of payload.keys()) checkPath(path)
+export async function writeAtomically(dir: string, wanted: Payload, stamp: string, prepare?: () => Promise<void>): Promise<boolean> {
+  for (const path of wanted.keys()) checkPath(path)
+  const payload: Payload = new Map([...wanted].map(([path, file]) => [posix.normalize(path).replace(/\/$/, ''), file]))
   const current = await maybeReadlink(join(dir, DATA_LINK))
   if (current !== undefined && (await holds(join(dir, current), payload))) {
     await linkNames(dir, payload)
@@ -45,11 +46,25 @@ export async function isWritten(dir: string): Promise<boolean> {
   return (await maybeReadlink(join(dir, DATA_LINK))) !== undefined
 }
 
+/** Upstream's maxPathLength and maxFileNameLength. */
+const PATH_BYTES_MAX = 4096
+const NAME_BYTES_MAX = 255
+
 function checkPath(path: string): void {
+  const problem = pathProblem(path)
+  if (problem !== undefined) throw new CodedError('VOLUME_INVALID', `invalid path: ${problem}`)
+}
+
+function pathProblem(path: string): string | undefined {
   const parts = path.split('/')
-  if (path === '' || path.startsWith('/') || parts.includes('..') || (parts[0] ?? '').startsWith('..')) {
-    throw new CodedError('VOLUME_INVALID', `invalid path: ${JSON.stringify(path)} must be relative, without '..' and not start with '..'`)
-  }
+  if (path === '') return 'must not be empty: ""'
+  if (path.startsWith('/')) return `must be relative path: ${path}`
+  if (Buffer.byteLength(path) > PATH_BYTES_MAX) return `must be less than or equal to ${PATH_BYTES_MAX} characters`
+  if (parts.includes('..')) return `must not contain '..': ${path}`
+  if (parts.some((part) => Buffer.byteLength(part) > NAME_BYTES_MAX)) return `filenames must be less than or equal to ${NAME_BYTES_MAX} characters`
+  // Behind a dot, too: what begins so is this writer's.
+  if (posix.normalize(path).startsWith('..')) return `must not start with '..': ${path}`
+  return undefined
 }
 
 async function holds(dir: string, payload: Payload): Promise<boolean> {
@@ -83,7 +98,8 @@ const topNames = (payload: Payload): Set<string> => new Set([...payload.keys()].
 async function linkNames(dir: string, payload: Payload): Promise<void> {
   for (const name of topNames(payload)) {
     const link = join(dir, name)
-    if ((await maybeReadlink(link)) !== undefined) continue
+    // Another volume may be mounted there: its directory stays.
+    if (await isTaken(link)) continue
     await symlink(`${DATA_LINK}/${name}`, link)
   }
 }
@@ -94,6 +110,16 @@ async function removeStale(dir: string, fresh: string, payload: Payload): Promis
     if (entry.name === DATA_LINK || entry.name === fresh) continue
     const old = entry.name.startsWith('..') || (entry.isSymbolicLink() && !wanted.has(entry.name))
     if (old) await rm(join(dir, entry.name), { recursive: true, force: true })
+  }
+}
+
+async function isTaken(path: string): Promise<boolean> {
+  try {
+    await lstat(path)
+    return true
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return false
+    throw error
   }
 }
 

@@ -22,7 +22,17 @@ export interface LocalVolumes {
 
 const PLUGIN = 'kubernetes.io~local-volume'
 
-export function createLocalVolumes({ mounter, disks, paths, rootDir, ownership }: { mounter: Mounter; disks: Disks; paths: PodPaths; rootDir: string; ownership?: OwnershipWatch }): LocalVolumes {
+export interface LocalVolumesDeps {
+  mounter: Mounter
+  disks: Disks
+  paths: PodPaths
+  rootDir: string
+  ownership?: OwnershipWatch
+  /** Warns its pod of a volume that another one has already. */
+  tell: (pod: Stored<Pod>, message: string) => void
+}
+
+export function createLocalVolumes({ mounter, disks, paths, rootDir, ownership, tell }: LocalVolumesDeps): LocalVolumes {
   const diskMounts = join(rootDir, 'plugins', 'kubernetes.io', 'local-volume', 'mounts')
   /** By volume: it is mounted for the first pod and unmounted after the last. */
   const lock = new KeyedLock()
@@ -55,9 +65,17 @@ export function createLocalVolumes({ mounter, disks, paths, rootDir, ownership }
         // The pod's directory first: it is what says that the disk is used.
         await mkdir(target, { recursive: true, mode: 0o750 })
         const source = await directoryOf(pv, path, readonly)
-        if (!(await mounter.below(target)).includes(target)) await mounter.bind(source, target)
+        // What the pod has had before a restart of the agent stays as its containers made it.
+        if ((await mounter.below(target)).includes(target)) return { path: target, readonly, mayRelabel: true }
         const gid = pod.spec?.securityContext?.fsGroup
-        if (gid !== undefined && !readonly) await setOwnership(target, { gid, readonly: false, policy: pod.spec?.securityContext?.fsGroupChangePolicy === 'OnRootMismatch' ? 'OnRootMismatch' : 'Always' }, ownership?.begins(pod, target))
+        if (gid !== undefined && await isMounted(name)) {
+          // Those who have it already keep it as it is.
+          const { gid: present } = await stat(source)
+          if (present !== gid) tell(pod, `The requested fsGroup is ${gid}, but the volume ${name} has GID ${present}. The volume may not be shareable.`)
+        } else if (gid !== undefined && !readonly) {
+          await setOwnership(source, { gid, readonly: false, policy: pod.spec?.securityContext?.fsGroupChangePolicy === 'OnRootMismatch' ? 'OnRootMismatch' : 'Always' }, ownership?.begins(pod, target))
+        }
+        await mounter.bind(source, target)
         return { path: target, readonly, mayRelabel: true }
       })
     },
@@ -72,6 +90,15 @@ export function createLocalVolumes({ mounter, disks, paths, rootDir, ownership }
         })
       }
     },
+  }
+
+  /** By any pod. */
+  async function isMounted(name: string): Promise<boolean> {
+    for (const uid of await entriesOf(paths.podsDir)) {
+      const target = paths.volume(uid, PLUGIN, name)
+      if ((await mounter.below(target)).includes(target)) return true
+    }
+    return false
   }
 
   async function isUsed(name: string, exceptUid: string): Promise<boolean> {

@@ -9,7 +9,8 @@ import { systemRandom } from '#base/random.ts'
 import { podPaths } from '../pod-paths.ts'
 import { aContainer, aPod } from '../testing/builders.ts'
 import { systemMounter } from './mounter.ts'
-import { createPodVolumes, memoryVolumeSize } from './pod-volumes.ts'
+import { memoryVolumeSize } from './empty-dir.ts'
+import { createPodVolumes } from './pod-volumes.ts'
 
 const needsRoot = process.getuid?.() === 0 ? {} : { skip: 'mounting and changing owners need root' }
 const never = () => Promise.reject(new Error('nobody is asked for this'))

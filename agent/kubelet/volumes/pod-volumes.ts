@@ -1,8 +1,7 @@
 /** All volumes of a pod: set up before its containers, refreshed while it runs, torn down after. Idempotent throughout. */
-import { chmod, lstat, mkdir, rm } from 'node:fs/promises'
+import { lstat, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ApiError } from '#api/client/client.ts'
-import { quantityValue } from '#api/types/quantity.ts'
 import type { ConfigMap, Container, Pod, Secret, ServiceAccountTokenProjection, Stored, Volume, VolumeMount } from '#api/types/index.ts'
 import type { Clock } from '#base/clock.ts'
 import { CodedError, hasCode } from '#base/errors.ts'
@@ -11,14 +10,14 @@ import { isSelinuxEnabled, type ContainerConfig, type Mount } from '#cri/index.t
 import type { FieldContext } from '../field-ref.ts'
 import type { ObjectSource } from '../objects.ts'
 import type { PodPaths } from '../pod-paths.ts'
-import { podCgroupLimits } from '../resources.ts'
 import { isWritten, writeAtomically } from './atomic-writer.ts'
 import { isNamed } from './claims.ts'
+import { EMPTY_DIR, setUpEmptyDir } from './empty-dir.ts'
 import { checkHostPath } from './host-path.ts'
-import { isHugePages, pageSize } from './huge-pages.ts'
 import { imageMount } from './image-volumes.ts'
 import type { Located } from './located.ts'
 import type { Mounter } from './mounter.ts'
+import { makeNestedMountPoints } from './nested-mounts.ts'
 import { setOwnership } from './ownership.ts'
 import { payloadPlugin, referencedObjects, volumePayload, type TokenResult } from './payload.ts'
 import type { PersistentVolumes } from './persistent-volumes.ts'
@@ -95,15 +94,7 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
     if (volume.hostPath) return checkHostPath(volume.hostPath)
     // The runtime mounts it, for each container that wants it.
     if (volume.image) return
-    if (volume.emptyDir) {
-      const dir = paths.volume(uid, 'kubernetes.io~empty-dir', volume.name)
-      await mkdir(dir, { recursive: true, mode: 0o777 })
-      if (volume.emptyDir.medium === 'Memory') await mounter.tmpfs(dir, { mode: 0o1777, ...memoryVolumeSize(pod, volume, deps.field(pod).allocatable.memory) })
-      else await chmod(dir, 0o777)
-      if (isHugePages(volume.emptyDir.medium)) await mounter.mount('hugetlbfs', 'nodev', dir, [`pagesize=${pageSize(volume.emptyDir.medium, pod)}`])
-      await own(dir, pod, false)
-      return
-    }
+    if (volume.emptyDir) return setUpEmptyDir({ paths, mounter }, { pod, volume, allocatableMemory: deps.field(pod).allocatable.memory, own: (dir) => own(dir, pod, false) })
     if (await persistent.setUp(pod, volume)) return
     if (volume.gitRepo) throw new CodedError('VOLUME_UNSUPPORTED', 'git-repo volume plugin has been disabled')
     const plugin = payloadPlugin(volume)
@@ -144,6 +135,7 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
       field: deps.field(pod), fsGroup: pod.spec?.securityContext?.fsGroup, sameRunAsUser: sameRunAsUser(pod),
     })
     if (!result.ok) throw new CodedError('VOLUME_PAYLOAD', result.message)
+    await makeNestedMountPoints(dir, volume.name, pod)
     const stamp = `${new Date(clock.nowMs()).toISOString().replace(/[-:TZ]/g, '_').slice(0, 19)}.${nameSuffix(random, 10)}`
     await writeAtomically(dir, result.payload, stamp, () => own(dir, pod, true))
   }
@@ -156,7 +148,7 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
 
   const locate = async (pod: Stored<Pod>, volume: Volume): Promise<Located> => {
     if (volume.hostPath) return { path: volume.hostPath.path, readonly: false }
-    const plugin = volume.emptyDir ? 'kubernetes.io~empty-dir' : payloadPlugin(volume)
+    const plugin = volume.emptyDir ? EMPTY_DIR : payloadPlugin(volume)
     if (plugin !== undefined) return { path: paths.volume(pod.metadata.uid, plugin, volume.name), readonly: !volume.emptyDir, mayRelabel: true }
     const found = await persistent.locate(pod, volume)
     if (!found) throw new CodedError('VOLUME_INVALID', `volume "${volume.name}" is nowhere`)
@@ -185,6 +177,8 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
     const containerPath = mount.mountPath.startsWith('/') ? mount.mountPath : `/${mount.mountPath}`
     if (volume.image) return imageMount(volume, containerPath, subPath, volumeImages)
     const { path: dir, readonly, mayRelabel = false } = await locate(pod, volume)
+    // An ephemeral container may mount more than was known of when the volume was filled.
+    if (payloadPlugin(volume) !== undefined) await makeNestedMountPoints(dir, volume.name, pod)
     if (volume.hostPath?.type === undefined || volume.hostPath.type === '') await ensureExists(volume, dir)
     const hostPath = subPath === '' ? dir : await bindSubpathOf(mount, container, { volumeDir: dir, subPath, target: paths.subpath(pod.metadata.uid, volume.name, container.name, index) })
     return {
@@ -250,6 +244,7 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
       if (left.length > 0) throw new CodedError('VOLUME_BUSY', `${left[0] ?? dir} is still mounted`)
       await rm(join(dir, 'volume-subpaths'), { recursive: true, force: true })
       await rm(paths.volumes(uid), { recursive: true, force: true })
+      await rm(paths.plugins(uid), { recursive: true, force: true })
     },
   }
 }
@@ -266,12 +261,6 @@ export function isRecursiveReadOnly(mount: VolumeMount, can: boolean): boolean {
   if (can) return true
   if (mount.recursiveReadOnly === 'Enabled') throw new CodedError('VOLUME_INVALID', `failed to resolve recursive read-only mode: volume "${mount.name}" requested recursive read-only mode, but it is not supported by the runtime`)
   return false
-}
-
-/** What the pod may use at most, whatever of that is least: its own limit where it has one as a whole, else all that pods have. */
-export function memoryVolumeSize(pod: Pod, volume: Volume, allocatable: string | undefined): { sizeBytes?: number } {
-  const limits = [quantityValue(volume.emptyDir?.sizeLimit), podCgroupLimits(pod).memoryLimitBytes ?? 0, quantityValue(allocatable)].filter((n) => n > 0)
-  return limits.length > 0 ? { sizeBytes: Math.min(...limits) } : {}
 }
 
 /** The one user that all containers run as, when the spec says so for each. */

@@ -61,6 +61,27 @@ test('a path that leads out is refused', async (t) => {
   for (const path of ['/a', '../a', 'a/../b', '..data/x', '']) await assert.rejects(writeAtomically(dir(t), payload({ [path]: 'x' }), 's'), { code: 'VOLUME_INVALID' }, path)
 })
 
+test('paths are taken as what they mean, and refused in the words of upstream', async (t) => {
+  const d = dir(t)
+  await writeAtomically(d, payload({ './a': '1', 'b//c/': '2' }), 's1')
+  assert.deepStrictEqual([readdirSync(d).sort(), readFileSync(join(d, 'a'), 'utf8'), readFileSync(join(d, 'b/c'), 'utf8')], [['..data', '..s1', 'a', 'b'], '1', '2'])
+  assert.equal(await writeAtomically(d, payload({ './a': '1', 'b//c/': '2' }), 's2'), false)
+  const long = 'x'.repeat(256)
+  const table: [string, string][] = [
+    ['', 'must not be empty: ""'], ['/a', 'must be relative path: /a'], [`${'a/'.repeat(2048)}b`, 'must be less than or equal to 4096 characters'], ['a/../b', 'must not contain \'..\': a/../b'],
+    [`a/${long}`, 'filenames must be less than or equal to 255 characters'], ['..a/b', 'must not start with \'..\': ..a/b'], ['./..data', 'must not start with \'..\': ./..data'],
+  ]
+  for (const [path, problem] of table) await assert.rejects(writeAtomically(d, payload({ [path]: 'x' }), 's3'), { message: `invalid path: ${problem}` })
+})
+
+test('a directory that another volume is mounted on stays, whatever is written beside it', async (t) => {
+  const d = dir(t)
+  mkdirSync(join(d, 'sub'))
+  await writeAtomically(d, payload({ a: '1', 'sub/x': '2' }), 's1')
+  await writeAtomically(d, payload({ b: '1' }), 's2')
+  assert.deepStrictEqual([readdirSync(d).sort(), lstatSync(join(d, 'sub')).isDirectory()], [['..data', '..s2', 'b', 'sub'], true])
+})
+
 const sources = {
   configMap: (n: string) => (n === 'c' ? { data: { a: '1', b: '2' }, binaryData: { bin: Buffer.from([0, 255]).toString('base64') } } : undefined),
   secret: (n: string) => (n === 's' ? { data: { k: Buffer.from('v').toString('base64') } } : undefined),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
@@ -56,7 +56,7 @@ async function machine(t: TestContext, about: Partial<CSIDriver['spec']> = {}) {
     const csi = createCsiVolumes({ drivers, client: api.client, objects, tokens: { get: (_, { audience }) => Promise.resolve(tokenFor(audience ?? '', ++tokens.count)), nextRefreshMs: () => undefined, release: () => {} }, mounter: systemMounter, paths, nodeName: NODE, rootDir: dir, clock: systemClock, onUse: () => uses.push(1) })
     return createPersistentVolumes({
       objects, mounter: systemMounter, paths, node: () => api.get<Node>(NODES, NODE), csi,
-      local: createLocalVolumes({ mounter: systemMounter, disks: createDisks(systemMounter), paths, rootDir: dir }),
+      local: createLocalVolumes({ mounter: systemMounter, disks: createDisks(systemMounter), paths, rootDir: dir, tell: (of, message) => { events.push([of.metadata.name, 'AlreadyMountedVolume', message]) } }),
       growth: createVolumeGrowth({ csi, client: api.client, clock: systemClock, nodeName: NODE, events: { event: (of, _, reason, message) => { events.push([of.kind ?? '', reason, message]) }, flush: () => Promise.resolve(), close: () => {} } }),
     })
   }
@@ -320,7 +320,11 @@ describe('claims', { skip: process.getuid?.() === 0 ? false : 'mounting needs ro
     const volumes = m.volumes()
     const one = await volumes.setUp(pod('p1', volume, { securityContext: { fsGroup: 4711 } }), volume)
     writeFileSync(join(one?.path ?? '', 'file'), 'on the disk')
-    const two = await volumes.setUp(pod('p2', volume), volume)
+    const two = await volumes.setUp(pod('p2', volume, { securityContext: { fsGroup: 4712 } }), volume)
+    assert.deepStrictEqual(m.events, [['p2', 'AlreadyMountedVolume', 'The requested fsGroup is 4712, but the volume pv-disk has GID 4711. The volume may not be shareable.']])
+    chmodSync(join(one?.path ?? '', 'file'), 0o600)
+    await m.volumes().setUp(pod('p1', volume, { securityContext: { fsGroup: 4711 } }), volume)
+    assert.equal(statSync(join(one?.path ?? '', 'file')).mode & 0o777, 0o600, 'a restart of the agent leaves files as their containers made them')
     assert.deepStrictEqual([readFileSync(join(two?.path ?? '', 'file'), 'utf8'), statSync(one?.path ?? '').gid, (await runCommand('blkid', ['-p', '-s', 'TYPE', '-o', 'value', disk])).trim()], ['on the disk', 4711, 'ext4'])
     const mounted = join(m.dir, 'plugins/kubernetes.io/local-volume/mounts/pv-disk')
     await volumes.tearDown('p1')

@@ -46,6 +46,7 @@ import { createPodStartup } from './stats/pod-startup.ts'
 import { createRuntimeOperations } from './stats/runtime-operations.ts'
 import { createTerminationCounts } from './stats/termination-counts.ts'
 import { createStatsSource } from './stats/stats-source.ts'
+import { createStorageOperations, type VolumeCounts } from './stats/storage-operations.ts'
 import type { NodeFigures, PodStreams } from './streams.ts'
 import { every, pause } from './turns.ts'
 import { sooner } from './termination.ts'
@@ -91,7 +92,8 @@ export function createKubelet(given: KubeletOptions): Kubelet {
   const services = informers.of<Service>(SERVICES)
   const pressure = options.hostPressure ?? (() => readHostPressure(rootDir))
   const nodes = informers.of<Node>(NODES)
-  const drivers = createCsiDrivers({ nodeName, client, rootDir, clock, log })
+  const storage = createStorageOperations(clock)
+  const drivers = createCsiDrivers({ nodeName, client, rootDir, clock, log, operations: storage })
   const inUse: { read?: Promise<readonly string[]> | undefined } = {}
   const board = createBoardWatch({ root: options.boardRoot ?? '/', dataDir, told: () => nodes.get(nodeName)?.status?.conditions ?? [], clock, log })
   const nodeStartup = createNodeStartup({ bootMs: options.hostFacts.bootMs, startedMs: clock.nowMs(), clock })
@@ -117,11 +119,11 @@ export function createKubelet(given: KubeletOptions): Kubelet {
   const durations = createKubeletDurations(clock)
   const startup = createPodStartup(clock)
   const health = createLoopHealth(RESYNC_MS, clock)
-  const volumeUsage: { of?: (podUid: string, volume: string) => Promise<VolumeFigures | undefined> } = {}
+  const volumeUsage: { of?: (podUid: string, volume: string) => Promise<VolumeFigures | undefined>; counts?: () => VolumeCounts } = {}
   const stats = createStatsSource({ podUsage: async (pod) => cgroups?.usage(pod), podsUsage: async () => cgroups?.podsUsage(), volumeUsage: (uid, volume) => volumeUsage.of?.(uid, volume) ?? Promise.resolve(undefined), log, runtime, pods: () => streams.pods(), nodeName, rootDir, paths, facts: options.hostFacts, pressure, clock })
   const counters = (): MetricFamily[] => [
     ...eviction.counters(), ...garbage.counters(), ...board.metrics(), ...podResourcesMetrics(resourceCalls), preemptionMetrics(preemptions), ...terminations.metrics(), ...shutdown.metrics(), ...(pulls.metrics?.() ?? []), ...(devices?.metrics() ?? []), ...(plugins?.metrics() ?? []),
-    ...podCounts.metrics(countedPods(), cgroups?.version), ...durations.metrics(), ...nodeStartup.metrics(), ...startup.metrics(), ...operations.metrics(),
+    ...podCounts.metrics(countedPods(), cgroups?.version), ...durations.metrics(), ...nodeStartup.metrics(), ...startup.metrics(), ...operations.metrics(), ...storage.metrics(volumeUsage.counts?.() ?? { desired: [], actual: [] }),
   ]
   const figures = createNodeFigures({ stats, runtime, probes: () => prober?.counts() ?? [], probeDurations: () => (prober ? [prober.durations()] : []), counters, health: () => health.checks(), nodeName, config, facts: options.hostFacts, clock, log })
 
@@ -219,7 +221,7 @@ export function createKubelet(given: KubeletOptions): Kubelet {
       const kept = new Map((await store.loadPods()).map((record) => [record.pod.metadata.uid, record]))
       const running = await assemblePods({ ...options, log }, { signal, paths, store, devices: manager, refusal: (pod) => (shutdown.isShuttingDown ? NOT_ADMITTED : eviction.refusal(pod)), kept: (uid) => kept.get(uid), services: knownServices, allocatable: async () => nodeAllocatable(await capacity(), config), node: () => nodes.get(nodeName), drivers,
         onPreemption: (resource) => preemptions.set(resource, (preemptions.get(resource) ?? 0) + 1),
-        onStatus: (before, after) => terminations.note(before, after), podCounts, durations, startup, onLook: () => shutdown.look(),
+        onStatus: (before, after) => terminations.note(before, after), podCounts, durations, startup, storage, onLook: () => shutdown.look(),
         onVolumeUse() {
           inUse.read = undefined
           reporter.poke()
@@ -227,6 +229,7 @@ export function createKubelet(given: KubeletOptions): Kubelet {
       })
       workers = running.workers
       volumeUsage.of = running.volumeUsage
+      volumeUsage.counts = running.volumeCounts
       prober = running.prober
       cgroups = running.cgroups
       pulls.metrics = running.pullMetrics

@@ -30,6 +30,7 @@ import { isStaticPod } from './static/manifest.ts'
 import type { KubeletDurations } from './stats/kubelet-durations.ts'
 import type { PodCounts } from './stats/pod-counts.ts'
 import type { PodStartup } from './stats/pod-startup.ts'
+import type { StorageOperations } from './stats/storage-operations.ts'
 import type { TerminationCounts } from './stats/termination-counts.ts'
 import { podEnd } from './termination.ts'
 import { terminationMessage } from './termination-message.ts'
@@ -72,13 +73,14 @@ export interface PodAssembly {
   podCounts: PodCounts
   durations: KubeletDurations
   startup: PodStartup
+  storage: StorageOperations
   /** A pod was looked at, after whatever has changed about it. */
   onLook: () => void
   /** A volume that the cluster attached is used from now on, or no more. */
   onVolumeUse: () => void
 }
 
-export async function assemblePods(options: KubeletOptions, { signal, paths, store, devices, refusal, kept, services, allocatable, node, drivers, onPreemption, onStatus, podCounts, durations, startup, onLook, onVolumeUse }: PodAssembly) {
+export async function assemblePods(options: KubeletOptions, { signal, paths, store, devices, refusal, kept, services, allocatable, node, drivers, onPreemption, onStatus, podCounts, durations, startup, storage, onLook, onVolumeUse }: PodAssembly) {
   const { client, runtime, clock, random, log, events, rootDir, nodeName } = options
   // Who asks for a profile is told that the kernel has none; who asks for nothing runs.
   const config = { ...options.config, seccompDefault: options.config.seccompDefault && isSeccompEnabled() }
@@ -96,11 +98,11 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
   const field = (pod: Stored<Pod>, podIps: readonly string[] = []): FieldContext => ({ pod, nodeName, hostIps: [config.nodeIp], podIps, allocatable: nodeAllocated })
   const mounter = options.mounter ?? systemMounter
   const ownership = createOwnershipWatch({ clock, tell: (pod, message) => events.event(asReference(pod), 'Warning', 'VolumePermissionChangeInProgress', message) })
-  const csi = createCsiVolumes({ ownership, drivers, client, objects, tokens, mounter, paths, nodeName, rootDir, clock, onUse: onVolumeUse })
-  const local = createLocalVolumes({ ownership, mounter, disks: createDisks(mounter), paths, rootDir, tell: (pod, message) => events.event(asReference(pod), 'Warning', 'AlreadyMountedVolume', message) })
-  const growth = createVolumeGrowth({ csi, client, events, clock, nodeName })
-  const persistent = createPersistentVolumes({ objects, mounter, paths, csi, local, growth, node })
-  const volumes = createPodVolumes({ paths, mounter, objects, tokens, persistent, clock, random, field: (pod) => field(pod) })
+  const csi = createCsiVolumes({ ownership, operations: storage, drivers, client, objects, tokens, mounter, paths, nodeName, rootDir, clock, onUse: onVolumeUse })
+  const local = createLocalVolumes({ ownership, operations: storage, mounter, disks: createDisks(mounter), paths, rootDir, tell: (pod, message) => events.event(asReference(pod), 'Warning', 'AlreadyMountedVolume', message) })
+  const growth = createVolumeGrowth({ client, events, clock, nodeName })
+  const persistent = createPersistentVolumes({ objects, mounter, paths, csi, local, growth, node, operations: storage })
+  const volumes = createPodVolumes({ paths, mounter, objects, tokens, persistent, clock, random, operations: storage, field: (pod) => field(pod) })
   const imageAccess = await openImageAccess({ runtime, config, rootDir, clock, log })
   const credentialProviders = config.credentialProviders && createCredentialProviders(config.credentialProviders, { clock, log, accounts: createServiceAccounts(client, clock), signal })
   const images = createImagePuller({ runtime, access: imageAccess, providers: credentialProviders, node: createNodeCredentials({ files: config.dockerConfigFiles, clock, log }), clock, log, maxParallelPulls: config.maxParallelPulls, pulls: { begins: (uid) => startup.pulling(uid), done: (sizeBytes, tookMs) => durations.pulled(sizeBytes, tookMs) } })
@@ -252,6 +254,7 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
     retryAll() {
       for (const memory of workers.list()) retry(memory)
     },
+    volumeCounts: () => volumes.counts(),
     volumeUsage: (uid: string, volume: string) => persistent.usage(uid, volume),
     /** Drivers that want told again, claims that have grown. */
     lookAfterVolumes() {

@@ -87,6 +87,32 @@ describe('volumes that outlive pods', { timeout: 600_000 }, () => {
     assert.equal(readFileSync(join(node().dir, 'storage/handle-1/file'), 'utf8'), 'kept\n')
   })
 
+  it('of the pod alone: mounted one below the other, and a restart of the agent changes nothing that containers made of them', async () => {
+    await apply({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'settings' }, data: { 'app.conf': 'x=1' } }, {
+      apiVersion: 'v1', kind: 'Pod', metadata: { name: 'nested' },
+      spec: {
+        nodeName: node().name, terminationGracePeriodSeconds: 1, securityContext: { fsGroup: 4711 },
+        containers: [{ name: 'main', image: 'busybox:1', command: ['sh', '-c', 'trap "exit 0" TERM; sleep 3600 & wait $!'], volumeMounts: [{ name: 'settings', mountPath: '/etc/app' }, { name: 'run', mountPath: '/etc/app/run' }, { name: 'memory', mountPath: '/memory' }] }],
+        volumes: [{ name: 'settings', configMap: { name: 'settings' } }, { name: 'run', emptyDir: {} }, { name: 'memory', emptyDir: { medium: 'Memory' } }],
+      },
+    })
+    await cluster.must(['wait', '--for=condition=Ready', '--timeout=60s', 'pod/nested'], { timeoutMs: 70_000 })
+    await inPod('nested', 'sh', '-c', 'for d in /etc/app/run /memory; do echo secret > $d/key; chmod 600 $d/key; chmod 700 $d; done')
+    const told = () => inPod('nested', 'stat', '-c', '%n %a %g', '/etc/app/run', '/etc/app/run/key', '/memory', '/memory/key')
+    // Files are of the group by the directories' bit.
+    const made = ['/etc/app/run 700 4711', '/etc/app/run/key 600 4711', '/memory 700 4711', '/memory/key 600 4711'].join('\n')
+    assert.deepStrictEqual([await inPod('nested', 'cat', '/etc/app/app.conf'), await told()], ['x=1', made])
+    const figures = async () => cluster.must(['get', '--raw', `/api/v1/nodes/${node().name}/proxy/metrics`])
+    assert.match(await figures(), /^volume_manager_total_volumes\{plugin_name="kubernetes.io\/empty-dir",state="actual_state_of_world"\} 2$/m)
+    await cluster.stop(node(), 'SIGKILL')
+    cluster.start(node())
+    await cluster.waitForNodes()
+    await until('the next life has looked after the volumes', 60_000, async () => /^volume_manager_total_volumes\{plugin_name="kubernetes.io\/empty-dir",state="actual_state_of_world"\} 2$/m.test((await cluster.kubectl(['get', '--raw', `/api/v1/nodes/${node().name}/proxy/metrics`])).stdout))
+    assert.equal(await told(), made)
+    await cluster.must(['delete', 'pod', 'nested', '--timeout=60s'], { timeoutMs: 70_000 })
+    assert.match(await figures(), /^storage_operation_duration_seconds_count\{migrated="false",operation_name="volume_unmount",status="success",volume_plugin="kubernetes.io\/empty-dir"\} 2$/m)
+  })
+
   it('grow while they are used: the node makes the file system larger, and tells how full it is', async () => {
     const mebi = 1024 * 1024
     await apply(

@@ -4,7 +4,7 @@ import type { Pod } from '#api/types/index.ts'
 import type { Effects } from '#base/reconcile/action.ts'
 import type { ContainerType, PodAction } from '../pod-action.ts'
 import { StartError } from '../start-error.ts'
-import { aPod } from '../testing/builders.ts'
+import { aContainer, aPod } from '../testing/builders.ts'
 import type { Rejection } from '../view.ts'
 import { metricsText } from './metrics-text.ts'
 import { createPodCounts } from './pod-counts.ts'
@@ -74,4 +74,19 @@ test('resizes are counted while they wait, by why they do, and while they are ma
   const lines = (of: typeof pods) => metricsText(createPodCounts().metrics(of, 2)).split('\n').filter((line) => /^kubelet_pod_.*resizes/.test(line))
   assert.deepEqual(lines(pods), ['kubelet_pod_in_progress_resizes 2', 'kubelet_pod_pending_resizes{reason="deferred"} 2', 'kubelet_pod_pending_resizes{reason="infeasible"} 1'])
   assert.deepEqual(lines([]), ['kubelet_pod_in_progress_resizes 0'])
+})
+
+test('image volumes are counted as upstream counts them: asked for once their images are here, and mounted unless the runtime says that this failed', async () => {
+  const counts = createPodCounts()
+  const memory = { pod: aPod({ volumes: [{ name: 'data', image: { reference: 'registry.local/data:1' } }, { name: 'tmp', emptyDir: {} }], containers: [aContainer('app', { volumeMounts: [{ name: 'data', mountPath: '/a' }, { name: 'data', mountPath: '/b' }, { name: 'tmp', mountPath: '/tmp' }] })] }) }
+  const start = (error?: StartError) => counts.counted(effects(works, () => (error ? Promise.reject(error) : Promise.resolve())), memory).startContainer(container('app'), signal).catch(() => { /* it was to fail */ })
+  const values = () => ['requested_total', 'mounted_succeed_total', 'mounted_errors_total'].map((name) => counts.metrics([], 2).find((family) => family.name === `kubelet_image_volume_${name}`)?.samples[0]?.value)
+  assert.deepEqual(values(), [0, 0, 0])
+  await start(new StartError('ErrImagePull', 'not found', { image: 'registry.local/data:1' }))
+  assert.deepEqual(values(), [0, 0, 0])
+  await start(new StartError('CreateContainerError', 'ImageVolumeMountFailed: sub path "none" does not exist'))
+  assert.deepEqual(values(), [1, 0, 2])
+  await start()
+  await start(new StartError('RunContainerError', 'no such command'))
+  assert.deepEqual(values(), [3, 4, 2])
 })

@@ -29,6 +29,7 @@ const TYPES: Readonly<Record<ContainerType, string>> = { app: 'container', init:
 
 export function createPodCounts(): PodCounts {
   let [started, startErrors, ownUsers, ownUsersErrors] = [0, 0, 0, 0]
+  const imageVolumes = { requested: 0, mounted: 0, failed: 0 }
   const containers = createCounter()
   const containerErrors = createCounter()
   const rejections = createCounter()
@@ -38,6 +39,15 @@ export function createPodCounts(): PodCounts {
     if (fresh.delete(memory)) ownUsersErrors++
   }
   const refused = (reason: string): void => rejections.add({ reason: REASONS.has(reason) ? reason : reason.startsWith('OutOf') ? 'OutOfExtendedResources' : 'Other' })
+  /** As upstream counts: a volume whose image cannot be had was not asked for yet, one of a container that fails for another reason was mounted. */
+  const countImageVolumes = ({ spec }: Pod, container: string, error: unknown): void => {
+    const images = new Map(spec?.volumes?.flatMap((v) => (v.image ? [[v.name, v.image.reference]] : [])))
+    const mounts = [...(spec?.initContainers ?? []), ...(spec?.containers ?? []), ...(spec?.ephemeralContainers ?? [])].find((c) => c.name === container)?.volumeMounts?.filter((m) => images.has(m.name)) ?? []
+    if (error instanceof StartError && error.image !== undefined && [...images.values()].includes(error.image)) return
+    imageVolumes.requested += new Set(mounts.map((m) => m.name)).size
+    if (error instanceof StartError && error.reason === 'CreateContainerError' && error.message.startsWith('ImageVolumeMountFailed')) imageVolumes.failed += mounts.length
+    else imageVolumes.mounted += mounts.length
+  }
   return {
     counted: (effects, memory) => ({
       ...effects,
@@ -68,7 +78,9 @@ export function createPodCounts(): PodCounts {
         containers.add({ container_type: type })
         try {
           await effects.startContainer(action, signal)
+          countImageVolumes(memory.pod, action.name, undefined)
         } catch (error) {
+          if (!signal.aborted) countImageVolumes(memory.pod, action.name, error)
           if (!signal.aborted) {
             containerErrors.add({ code: error instanceof StartError ? error.reason : asError(error).name, container_type: type })
             failed(memory)
@@ -81,12 +93,16 @@ export function createPodCounts(): PodCounts {
     metrics(pods, cgroupVersion) {
       const counter = (name: string, help: string, samples: MetricFamily['samples']): MetricFamily => ({ name: `kubelet_${name}`, help: `[ALPHA] ${help}`, type: 'counter', samples })
       const gauge = (name: string, help: string, samples: MetricFamily['samples']): MetricFamily => ({ name: `kubelet_${name}`, help: `[ALPHA] ${help}`, type: 'gauge', samples })
+      const beta = (name: string, help: string, value: number): MetricFamily => ({ name: `kubelet_${name}`, help: `[BETA] ${help}`, type: 'counter', samples: [{ value }] })
       const byKind = (counts: (pod: CountedPod) => boolean): MetricFamily['samples'] => ['', 'true'].map((label) => ({ labels: { static: label }, value: pods.filter((p) => counts(p) && isStaticPod(p.pod) === (label === 'true')).length }))
       return [
         gauge('active_pods', 'The number of pods the kubelet considers active and which are being considered when admitting new pods. static is true if the pod is not from the apiserver.', byKind((p) => p.isActive)),
         counter('admission_rejections_total', 'Cumulative number pod admission rejections by the Kubelet.', rejections.samples()),
         gauge('cgroup_version', 'cgroup version on the hosts.', cgroupVersion === undefined ? [] : [{ value: cgroupVersion }]),
         gauge('desired_pods', 'The number of pods the kubelet is being instructed to run. static is true if the pod is not from the apiserver.', byKind(() => true)),
+        beta('image_volume_mounted_errors_total', 'Number of failed image volume mounts.', imageVolumes.failed),
+        beta('image_volume_mounted_succeed_total', 'Number of successful image volume mounts.', imageVolumes.mounted),
+        beta('image_volume_requested_total', 'Number of requested image volumes.', imageVolumes.requested),
         gauge('managed_ephemeral_containers', 'Current number of ephemeral containers in pods managed by this kubelet.', [{ value: pods.reduce((sum, { pod }) => sum + (pod.spec?.ephemeralContainers?.length ?? 0), 0) }]),
         gauge('mirror_pods', 'The number of mirror pods the kubelet will try to create (one per admitted static pod)', [{ value: pods.filter((p) => p.hasMirror).length }]),
         gauge('pod_in_progress_resizes', 'Number of in-progress resizes for pods.', [{ value: pods.filter((p) => p.conditions.some((c) => c.type === 'PodResizeInProgress')).length }]),

@@ -1,7 +1,7 @@
 /** File systems on this node's block devices: found, made where there is none, mounted, unmounted (upstream's SafeFormatAndMount). */
 import { mkdir, rmdir, stat } from 'node:fs/promises'
 import { CodedError, hasCode } from '#base/errors.ts'
-import { runCommand } from '../run-command.ts'
+import { runCommand, type CommandFailure } from '../run-command.ts'
 import type { Mounter } from './mounter.ts'
 
 export interface DiskMount {
@@ -18,6 +18,8 @@ export interface DiskMount {
 export interface Disks {
   /** Mounts the device's file system, unless one is mounted at the target; never formats what is not blank. */
   mount(wanted: DiskMount): Promise<void>
+  /** Makes the file system, which is mounted at the target, as large as its device; a blank device has none (upstream's ResizeFs). */
+  grow(device: string, target: string): Promise<void>
   /** And removes the directory; succeeds when neither is there. */
   unmount(target: string): Promise<void>
 }
@@ -46,7 +48,20 @@ export function createDisks(mounter: Mounter): Disks {
       const type = fsType || found || DEFAULT_FS
       if (found === undefined) await format(device, type)
       else if (mayWrite) await check(device)
-      await mounter.mount(type, device, target, [...new Set(['defaults', ...options])])
+      await mounter.mount(type, device, target, [...options, 'defaults'])
+    },
+    async grow(device, target) {
+      const found = await contentOf(device)
+      if (found === undefined) return
+      const command = growCommand(found, device, target)
+      if (!command) throw new CodedError('VOLUME_RESIZE', `ResizeFS.Resize - resize of format ${found} is not supported for device ${device} mounted at ${target}`)
+      try {
+        await runCommand(command.file, command.args, { timeoutMs: FORMAT_MS })
+      } catch (error) {
+        if (!hasCode(error, 'COMMAND_FAILED')) throw error
+        const { how, output } = (error as CodedError).details as unknown as CommandFailure
+        throw new CodedError('VOLUME_RESIZE', `resize of device ${command.about} failed: ${how}. ${command.file} output: ${output}`, { cause: error })
+      }
     },
     async unmount(target) {
       await mounter.unmount(target)
@@ -55,6 +70,16 @@ export function createDisks(mounter: Mounter): Disks {
         if (!hasCode(error, 'ENOENT')) throw error
       })
     },
+  }
+}
+
+/** While it is mounted. Undefined: it cannot be done. */
+function growCommand(type: string, device: string, target: string): { file: string; args: string[]; about: string } | undefined {
+  switch (type) {
+    case 'ext3': case 'ext4': return { file: 'resize2fs', args: [device], about: device }
+    case 'xfs': return { file: 'xfs_growfs', args: ['-d', target], about: target }
+    case 'btrfs': return { file: 'btrfs', args: ['filesystem', 'resize', 'max', target], about: target }
+    default: return undefined
   }
 }
 

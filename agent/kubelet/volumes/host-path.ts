@@ -5,8 +5,10 @@ import { CodedError, hasCode } from '#base/errors.ts'
 import type { HostPathVolumeSource } from '#api/types/index.ts'
 import type { Stats } from 'node:fs'
 
+const TYPES: ReadonlySet<string> = new Set(['Directory', 'DirectoryOrCreate', 'File', 'FileOrCreate', 'Socket', 'CharDevice', 'BlockDevice'])
+
 export async function checkHostPath({ path, type = '' }: HostPathVolumeSource): Promise<void> {
-  if (path.split('/').includes('..')) throw new CodedError('VOLUME_INVALID', `hostPath ${path} must not contain '..'`)
+  if (path.split('/').includes('..')) throw new CodedError('VOLUME_INVALID', `invalid HostPath \`${path}\`: must not contain '..'`)
   if (type === '') return
   const info = await maybeStat(path)
   if (!info && type === 'DirectoryOrCreate') {
@@ -19,6 +21,7 @@ export async function checkHostPath({ path, type = '' }: HostPathVolumeSource): 
     await (await open(path, 'a', 0o644)).close()
     return
   }
+  if (!TYPES.has(type)) throw new CodedError('VOLUME_INVALID', `${type} is an invalid volume type`)
   const problem = mismatch(type, info)
   if (problem !== undefined) throw new CodedError('VOLUME_INVALID', `hostPath type check failed: ${path} ${problem}`)
 }
@@ -30,7 +33,7 @@ function mismatch(type: string, info: Stats | undefined): string | undefined {
     case 'Socket': return info?.isSocket() ? undefined : 'is not a socket file'
     case 'CharDevice': return info?.isCharacterDevice() ? undefined : 'is not a character device'
     case 'BlockDevice': return info?.isBlockDevice() ? undefined : 'is not a block device'
-    default: return `has unknown type ${type}`
+    default: return undefined
   }
 }
 

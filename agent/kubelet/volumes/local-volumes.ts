@@ -8,14 +8,18 @@ import type { PersistentVolume, Pod, Stored } from '#api/types/index.ts'
 import { asError, CodedError, hasCode } from '#base/errors.ts'
 import { KeyedLock } from '#base/keyed-lock.ts'
 import type { PodPaths } from '../pod-paths.ts'
+import type { StorageOperations } from '../stats/storage-operations.ts'
 import { entriesOf } from './csi/notes.ts'
 import { isBlockDevice, type Disks } from './disks.ts'
 import type { Located } from './located.ts'
+import { mountOptions } from './mount-options.ts'
 import type { Mounter } from './mounter.ts'
 import { setOwnership, type OwnershipWatch } from './ownership.ts'
 
 export interface LocalVolumes {
   setUp(pod: Stored<Pod>, pv: Stored<PersistentVolume>, readonly: boolean): Promise<Located>
+  /** Makes the file system on a disk as large as the disk; of anything else there is nothing to make. */
+  expand(pod: Stored<Pod>, pv: Stored<PersistentVolume>): Promise<void>
   /** What the pod has mounted; a disk that no other pod uses is unmounted. */
   tearDown(podUid: string): Promise<void>
 }
@@ -30,9 +34,10 @@ export interface LocalVolumesDeps {
   ownership?: OwnershipWatch
   /** Warns its pod of a volume that another one has already. */
   tell: (pod: Stored<Pod>, message: string) => void
+  operations: Pick<StorageOperations, 'timed'>
 }
 
-export function createLocalVolumes({ mounter, disks, paths, rootDir, ownership, tell }: LocalVolumesDeps): LocalVolumes {
+export function createLocalVolumes({ mounter, disks, paths, rootDir, ownership, tell, operations }: LocalVolumesDeps): LocalVolumes {
   const diskMounts = join(rootDir, 'plugins', 'kubernetes.io', 'local-volume', 'mounts')
   /** By volume: it is mounted for the first pod and unmounted after the last. */
   const lock = new KeyedLock()
@@ -44,7 +49,7 @@ export function createLocalVolumes({ mounter, disks, paths, rootDir, ownership, 
     const target = join(diskMounts, pv.metadata.name)
     const fsType = pv.spec?.local?.fsType ?? ''
     try {
-      await disks.mount({ device: path, target, fsType, mayWrite: !readonly, options: pv.spec?.mountOptions ?? [] })
+      await disks.mount({ device: path, target, fsType, mayWrite: !readonly, options: mountOptions(pv) })
     } catch (error) {
       throw new CodedError('VOLUME_MOUNT', `local: failed to mount device ${path} at ${target} (fstype: ${fsType}), error ${asError(error).message}`, { cause: error })
     }
@@ -79,17 +84,25 @@ export function createLocalVolumes({ mounter, disks, paths, rootDir, ownership, 
         return { path: target, readonly, mayRelabel: true }
       })
     },
+    expand: (pod, pv) => lock.run(pv.metadata.name, async () => {
+      const path = pv.spec?.local?.path ?? ''
+      if (pv.spec?.volumeMode !== 'Block' && (await existing(path)).isBlockDevice()) await disks.grow(path, paths.volume(pod.metadata.uid, PLUGIN, pv.metadata.name))
+    }),
     async tearDown(uid) {
       for (const name of await entriesOf(join(paths.volumes(uid), PLUGIN))) {
         await lock.run(name, async () => {
-          const target = paths.volume(uid, PLUGIN, name)
-          await mounter.unmount(target)
-          if ((await mounter.below(target)).length > 0) throw new CodedError('VOLUME_BUSY', `${target} is still mounted`)
-          if (!(await isUsed(name, uid))) await disks.unmount(join(diskMounts, name))
-          await rmdir(target)
+          await operations.timed('kubernetes.io/local-volume', 'volume_unmount', () => unmountOne(uid, name))
         })
       }
     },
+  }
+
+  async function unmountOne(uid: string, name: string): Promise<void> {
+    const target = paths.volume(uid, PLUGIN, name)
+    await mounter.unmount(target)
+    if ((await mounter.below(target)).length > 0) throw new CodedError('VOLUME_BUSY', `${target} is still mounted`)
+    if (!(await isUsed(name, uid))) await disks.unmount(join(diskMounts, name))
+    await rmdir(target)
   }
 
   /** By any pod. */

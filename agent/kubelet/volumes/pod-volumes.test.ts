@@ -7,6 +7,7 @@ import type { PodSecurityContext } from '#api/types/index.ts'
 import { systemClock } from '#base/clock.ts'
 import { systemRandom } from '#base/random.ts'
 import { podPaths } from '../pod-paths.ts'
+import { createStorageOperations } from '../stats/storage-operations.ts'
 import { aContainer, aPod } from '../testing/builders.ts'
 import { systemMounter } from './mounter.ts'
 import { memoryVolumeSize } from './empty-dir.ts'
@@ -38,7 +39,8 @@ function world(t: TestContext, securityContext: PodSecurityContext, containers =
     paths, mounter: systemMounter, clock: systemClock, random: systemRandom,
     objects: { configMap: () => Promise.resolve({ data: { a: '1' } }), secret: never, runtimeClass: never, read: never, release() { /* nothing is kept */ }, onChange: () => () => { /* nothing changes */ }, close() { /* nothing is open */ } },
     tokens: { get: () => Promise.resolve(given.token), nextRefreshMs: () => undefined, release() { /* nothing is kept */ } },
-    persistent: { setUp: () => Promise.resolve(undefined), locate: never, refresh: () => Promise.resolve(), usage: never, tearDown: never },
+    persistent: { setUp: () => Promise.resolve(undefined), locate: never, refresh: () => Promise.resolve(), usage: never, plugin: () => undefined, tearDown: never },
+    operations: createStorageOperations(systemClock),
     field: () => ({ pod, nodeName: 'n', hostIps: [], podIps: [], allocatable: {} }),
   })
   const look = (name: string): string => {
@@ -101,6 +103,23 @@ test('what is wrong with a mount is said in upstream\'s words, and nothing of wh
     'cannot find volume "none" to mount into container "app"', 'error SubPath `/etc` must not be an absolute path', 'unable to provision SubPath `a/../b`: must not contain \'..\'',
     'failed to prepare subPath for volumeMount "v" of container "app"', 'failed to resolve recursive read-only mode: volume "v" requested recursive read-only mode, but it is not supported by the runtime', true, false,
   ])
+})
+
+test('what is mounted below a volume that the agent fills has a directory there, for an ephemeral container, too', needsRoot, async (t) => {
+  const { pod, volumes, look } = world(t, { fsGroup: 10_000 }, [aContainer('app')])
+  const mounts = [{ name: 'v', mountPath: '/v' }, { name: 'w', mountPath: '/v/run/x' }]
+  await volumes.setUp({ ...pod, spec: { ...pod.spec, containers: [aContainer('app', { volumeMounts: mounts.slice(0, 1) }), aContainer('other', { volumeMounts: mounts })] } })
+  assert.equal(look('token'), 'first 0:10000 640')
+  const debug = aContainer('debug', { volumeMounts: [{ name: 'v', mountPath: '/v' }, { name: 'w', mountPath: '/v/later' }] })
+  const [mount] = await volumes.mounts({ ...pod, spec: { ...pod.spec, containers: [], ephemeralContainers: [debug] } }, { ...debug, volumeMounts: mounts.slice(0, 1) }, { expand: (text) => ({ text }), canRecursiveReadOnly: false, volumeImages: new Map() })
+  assert.deepEqual(['run', 'run/x', 'later'].map((name) => statSync(join(mount?.hostPath ?? '', name)).isDirectory()), [true, true, true])
+})
+
+test('volumes are counted by plugin while their pod has them: those that are wanted, and those that are there', needsRoot, async (t) => {
+  const { pod, volumes } = world(t, {})
+  const both = { ...pod, spec: { ...pod.spec, containers: [aContainer('app', { volumeMounts: ['v', 'p', 'e'].map((name) => ({ name, mountPath: `/${name}` })) })], volumes: [...pod.spec?.volumes ?? [], { name: 'p', hostPath: { path: '/none', type: 'Directory' } }, { name: 'e', emptyDir: {} }] } }
+  await assert.rejects(volumes.setUp(both), { message: 'MountVolume.SetUp failed for volume "p" : hostPath type check failed: /none is not a directory' })
+  assert.deepEqual(volumes.counts(), { desired: ['kubernetes.io/projected', 'kubernetes.io/host-path', 'kubernetes.io/empty-dir'], actual: ['kubernetes.io/projected', 'kubernetes.io/empty-dir'] })
 })
 
 test('volumes of Git repositories are off, as upstream since 1.33, and say so', async (t) => {

@@ -10,8 +10,10 @@ import { isSelinuxEnabled, type ContainerConfig, type Mount } from '#cri/index.t
 import type { FieldContext } from '../field-ref.ts'
 import type { ObjectSource } from '../objects.ts'
 import type { PodPaths } from '../pod-paths.ts'
+import type { StorageOperations, VolumeCounts } from '../stats/storage-operations.ts'
 import { isWritten, writeAtomically } from './atomic-writer.ts'
 import { isNamed } from './claims.ts'
+import { entriesOf } from './csi/notes.ts'
 import { EMPTY_DIR, setUpEmptyDir } from './empty-dir.ts'
 import { checkHostPath } from './host-path.ts'
 import { imageMount } from './image-volumes.ts'
@@ -21,6 +23,7 @@ import { makeNestedMountPoints } from './nested-mounts.ts'
 import { setOwnership } from './ownership.ts'
 import { payloadPlugin, referencedObjects, volumePayload, type TokenResult } from './payload.ts'
 import type { PersistentVolumes } from './persistent-volumes.ts'
+import { pluginOfDirectory, podVolumePlugin } from './plugin-names.ts'
 import { bindSubpath, readInside, unbindSubpath, type SubpathRequest } from './subpath.ts'
 import type { Tokens } from './tokens.ts'
 import { VolumeError, volumeFailures, type FailedVolume } from './volume-error.ts'
@@ -48,6 +51,8 @@ export interface PodVolumes {
   /** A file in a volume that some container of the pod mounts, and where it is; undefined text: it is of no use. Throws for another volume. */
   readFile(pod: Stored<Pod>, volume: string, path: string): Promise<{ path: string; text: string | undefined }>
   tearDown(podUid: string): Promise<void>
+  /** Of all pods; a claim counts once it is known what it is. */
+  counts(): VolumeCounts
 }
 
 /** Files of variables: all of a container's environment must fit into a few megabytes. */
@@ -63,24 +68,33 @@ export interface PodVolumesDeps {
   persistent: PersistentVolumes
   clock: Clock
   random: Random
+  operations: Pick<StorageOperations, 'timed' | 'mounted'>
   field(pod: Stored<Pod>): FieldContext
 }
 
 export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
-  const { paths, mounter, objects, tokens, persistent, clock, random } = deps
+  const { paths, mounter, objects, tokens, persistent, clock, random, operations } = deps
   const hasSelinux = isSelinuxEnabled()
   /** By pod: volumes that were set up in this life. */
   const ready = new Map<string, Set<string>>()
+  /** By pod: what it is to have, and since when it has waited for it. */
+  const wanted = new Map<string, { volumes: Map<string, Volume>; sinceMs: number }>()
 
   const isUsed = (pod: Pod, volume: Volume): boolean => isNamed(pod, volume, 'volumeMounts') || isNamed(pod, volume, 'volumeDevices')
 
   const setUpAll = async (pod: Stored<Pod>, volumes: readonly Volume[]): Promise<void> => {
     const done = ready.get(pod.metadata.uid) ?? new Set()
     ready.set(pod.metadata.uid, done)
+    const wants = wanted.get(pod.metadata.uid) ?? { volumes: new Map<string, Volume>(), sinceMs: clock.monotonicMs() }
+    wanted.set(pod.metadata.uid, wants)
+    for (const volume of volumes) wants.volumes.set(volume.name, volume)
     const failed: FailedVolume[] = []
     for (const volume of volumes) {
+      const plugin = podVolumePlugin(volume)
+      const work = () => setUpOne(pod, volume)
       try {
-        await setUpOne(pod, volume)
+        await (plugin === undefined ? work() : operations.timed(plugin, 'volume_mount', work))
+        if (!done.has(volume.name)) operations.mounted(pluginOf(pod.metadata.uid, volume) ?? '', clock.monotonicMs() - wants.sinceMs)
         done.add(volume.name)
       } catch (error) {
         failed.push({ volume: volume.name, isDevice: isNamed(pod, volume, 'volumeDevices'), error })
@@ -88,6 +102,8 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
     }
     if (failed.length > 0) throw new VolumeError(volumeFailures(failed), { cause: failed[0]?.error })
   }
+
+  const pluginOf = (uid: string, volume: Volume): string | undefined => podVolumePlugin(volume) ?? persistent.plugin(uid, volume.name)
 
   const setUpOne = async (pod: Stored<Pod>, volume: Volume): Promise<void> => {
     const { uid } = pod.metadata
@@ -191,7 +207,22 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
     }
   }
 
+  /** Never below a mount that is still there. */
+  const remove = async (dir: string): Promise<void> => {
+    for (const point of await mounter.below(dir)) await mounter.unmount(point)
+    const [left] = await mounter.below(dir)
+    if (left !== undefined) throw new CodedError('VOLUME_BUSY', `${left} is still mounted`)
+    await rm(dir, { recursive: true, force: true })
+  }
+
   return {
+    counts() {
+      const all = [...wanted].flatMap(([uid, { volumes }]) => [...volumes.values()].flatMap((volume) => {
+        const plugin = pluginOf(uid, volume)
+        return plugin === undefined ? [] : [{ plugin, isActual: ready.get(uid)?.has(volume.name) ?? false }]
+      }))
+      return { desired: all.map(({ plugin }) => plugin), actual: all.filter(({ isActual }) => isActual).map(({ plugin }) => plugin) }
+    },
     async setUp(pod) {
       await setUpAll(pod, pod.spec?.volumes?.filter((volume) => isUsed(pod, volume)) ?? [])
     },
@@ -201,7 +232,7 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
         const plugin = payloadPlugin(volume)
         if (plugin === undefined || !ready.get(pod.metadata.uid)?.has(volume.name)) continue
         try {
-          await writePayload(pod, volume, paths.volume(pod.metadata.uid, plugin, volume.name))
+          await operations.timed(pluginOfDirectory(plugin), 'volume_mount', () => writePayload(pod, volume, paths.volume(pod.metadata.uid, plugin, volume.name)))
         } catch (error) {
           failed.push({ volume: volume.name, isDevice: false, error })
         }
@@ -218,9 +249,10 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
     async devices(pod, container) {
       const devices: Device[] = []
       for (const { name, devicePath } of container.volumeDevices ?? []) {
+        if (!devicePath.startsWith('/')) throw new CodedError('VOLUME_INVALID', `error DevicePath \`${devicePath}\` must be an absolute path`)
         const volume = pod.spec?.volumes?.find((v) => v.name === name)
         const found = volume && (await locate(pod, volume))
-        if (!found?.isDevice) throw new CodedError('VOLUME_INVALID', `volume "${name}" of container "${container.name}" is no block device`)
+        if (!found?.isDevice) throw new CodedError('VOLUME_INVALID', `cannot find volume "${name}" to pass into container "${container.name}"`)
         devices.push({ containerPath: devicePath, hostPath: found.path, permissions: found.readonly ? 'r' : 'mrw' })
       }
       return devices
@@ -235,11 +267,14 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
       objects.release(uid)
       tokens.release(uid)
       ready.delete(uid)
+      wanted.delete(uid)
       const dir = paths.pod(uid)
       // Subpaths first: they are bound on top of volumes. Never delete below a mount that is still there.
       for (const point of await mounter.below(dir)) if (point.includes('/volume-subpaths/')) await unbindSubpath(mounter, point)
       await persistent.tearDown(uid)
-      for (const point of await mounter.below(dir)) await mounter.unmount(point)
+      for (const plugin of await entriesOf(paths.volumes(uid))) {
+        for (const name of await entriesOf(join(paths.volumes(uid), plugin))) await operations.timed(pluginOfDirectory(plugin), 'volume_unmount', () => remove(join(paths.volumes(uid), plugin, name)))
+      }
       const left = await mounter.below(dir)
       if (left.length > 0) throw new CodedError('VOLUME_BUSY', `${left[0] ?? dir} is still mounted`)
       await rm(join(dir, 'volume-subpaths'), { recursive: true, force: true })

@@ -2,7 +2,9 @@
 import { asError, CodedError } from '#base/errors.ts'
 
 /** On a volume's way into a pod; those of devices have names of their own. */
-export type VolumeStep = 'WaitForAttach' | 'MountDevice' | 'SetUp' | 'SetUpDevice' | 'MapPodDevice' | 'NodeAffinity check'
+export type VolumeStep = 'WaitForAttach' | 'MountDevice' | 'SetUp' | 'SetUpDevice' | 'MapPodDevice' | 'NodeAffinity check' | 'Setup' | 'MarkVolumeAsMounted'
+/** What has grown is made larger in these. */
+const EXPANDING: ReadonlySet<VolumeStep> = new Set<VolumeStep>(['Setup', 'MarkVolumeAsMounted'])
 
 /** Code and message are the cause's. `specName`: the PersistentVolume's where there is one. */
 export class VolumeStepError extends CodedError {
@@ -42,8 +44,8 @@ export interface FailedVolume { volume: string; isDevice: boolean; error: unknow
 export function volumeFailures(failed: readonly FailedVolume[]): VolumeFailure[] {
   const claims = failed.filter(({ error }) => error instanceof CodedError && error.code === 'VOLUME_CLAIM')
   const others = failed.filter((f) => !claims.includes(f)).map(({ volume, isDevice, error }): VolumeFailure => {
-    const { step, specName } = error instanceof VolumeStepError ? error : { step: isDevice ? 'MapPodDevice' : 'SetUp', specName: volume }
-    return { reason: isDevice ? 'FailedMapVolume' : 'FailedMount', message: `${isDevice ? 'MapVolume' : 'MountVolume'}.${step} failed for volume "${specName}" : ${asError(error).message}` }
+    const { step, specName }: Pick<VolumeStepError, 'step' | 'specName'> = error instanceof VolumeStepError ? error : { step: isDevice ? 'MapPodDevice' : 'SetUp', specName: volume }
+    return { reason: isDevice ? 'FailedMapVolume' : 'FailedMount', message: `${isDevice ? 'MapVolume' : 'MountVolume'}.${step} failed${EXPANDING.has(step) ? ' while expanding volume' : ''} for volume "${specName}" : ${asError(error).message}` }
   })
   if (claims.length === 0) return others
   const names = (list: readonly FailedVolume[]) => `[${list.map((f) => f.volume).toSorted().join(' ')}]`

@@ -115,7 +115,8 @@ test('a hostPath is what its type says, or refused', async (t) => {
   await checkHostPath({ path: '/dev/null', type: 'CharDevice' })
   await assert.rejects(checkHostPath({ path: join(d, 'file'), type: 'Directory' }), { message: `hostPath type check failed: ${join(d, 'file')} is not a directory` })
   await assert.rejects(checkHostPath({ path: join(d, 'none'), type: 'Socket' }), { message: `hostPath type check failed: ${join(d, 'none')} is not a socket file` })
-  await assert.rejects(checkHostPath({ path: '/a/../b' }), { code: 'VOLUME_INVALID' })
+  await assert.rejects(checkHostPath({ path: '/a/../b' }), { message: 'invalid HostPath `/a/../b`: must not contain \'..\'' })
+  await assert.rejects(checkHostPath({ path: '/a', type: 'Tape' }), { message: 'Tape is an invalid volume type' })
   await assert.rejects(checkHostPath({ path: join(d, 'none/file'), type: 'FileOrCreate' }), { message: `open ${join(d, 'none/file')}: no such file or directory` })
 })
 

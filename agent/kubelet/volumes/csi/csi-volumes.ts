@@ -9,14 +9,17 @@ import { isReason, type Client } from '#api/client/client.ts'
 import { CSI_DRIVERS, SECRETS, VOLUME_ATTACHMENTS, type CSIDriver, type Pod, type Secret, type SecretReference, type Stored, type VolumeAttachment } from '#api/types/index.ts'
 import type { Clock } from '#base/clock.ts'
 import { CodedError, hasCode } from '#base/errors.ts'
+import { GrpcError } from '#base/grpc/grpc-status.ts'
 import { KeyedLock } from '#base/keyed-lock.ts'
 import type { ObjectSource } from '../../objects.ts'
 import type { PodPaths } from '../../pod-paths.ts'
+import type { StorageOperations } from '../../stats/storage-operations.ts'
 import { isBlockDevice } from '../disks.ts'
 import type { Mounter } from '../mounter.ts'
 import { setOwnership, type OwnershipWatch } from '../ownership.ts'
 import type { Tokens } from '../tokens.ts'
 import { inStep } from '../volume-error.ts'
+import { INFEASIBLE } from '../volume-growth.ts'
 import { CAPABILITY, NODE_EXPAND, NODE_PUBLISH, NODE_STAGE, NODE_STATS, NODE_UNPUBLISH, NODE_UNSTAGE, type VolumeUsage } from './calls.ts'
 import type { CsiDriver, CsiDrivers } from './drivers.ts'
 import { entriesOf, NOTE, podCsiDirectory, publishedNotes, readNote, writeNote, type Note } from './notes.ts'
@@ -49,6 +52,7 @@ export interface CsiVolumesDeps {
   rootDir: string
   clock: Clock
   ownership?: OwnershipWatch
+  operations: Pick<StorageOperations, 'timed'>
   /** What the node says of volumes in use may be another now. */
   onUse: () => void
 }
@@ -62,15 +66,17 @@ const ATTACH_MS_MAX = 10_000
 const ATTACH_LOOK_MS = 250
 
 export function createCsiVolumes(deps: CsiVolumesDeps): CsiVolumes {
-  const { drivers, client, objects, tokens, mounter, paths, nodeName, clock } = deps
+  const { drivers, client, objects, tokens, mounter, paths, nodeName, clock, operations } = deps
   const places = createPlaces(deps.rootDir, paths)
   /** Whether something is staged, published or undone is decided by one at a time per volume. */
   const lock = new KeyedLock()
 
-  const secretsOf = async (uid: string, ref: SecretReference | undefined): Promise<Record<string, string>> => {
+  /** `what`: the words for a failure, before the secret's own name. */
+  const secretsOf = async (uid: string, ref: SecretReference | undefined, what: (of: string) => string): Promise<Record<string, string>> => {
     if (!ref?.name) return {}
-    const secret = await objects.read<Secret>(SECRETS, uid, ref.namespace ?? '', ref.name)
-    if (!secret) throw new CodedError('CSI_SECRET', `kubernetes.io/csi: failed to get secret [${ref.namespace ?? ''}/${ref.name}]: secrets "${ref.name}" not found`)
+    const { name, namespace = '' } = ref
+    const secret = await objects.read<Secret>(SECRETS, uid, namespace, name)
+    if (!secret) throw new CodedError('CSI_SECRET', `${what(`${namespace}/${name}`)}: kubernetes.io/csi: failed to find the secret ${name} in the namespace ${namespace} with error: secrets "${name}" not found`)
     return Object.fromEntries(Object.entries(secret.data ?? {}).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]))
   }
 
@@ -86,7 +92,7 @@ export function createCsiVolumes(deps: CsiVolumesDeps): CsiVolumes {
       }
       if (attachment?.status?.attached) return attachment.status.attachmentMetadata ?? {}
       const problem = attachment?.status?.attachError?.message
-      if (problem !== undefined) throw new CodedError('CSI_ATTACH', `rpc error: attach of volume ${volume.specName} failed: ${problem}`)
+      if (problem !== undefined) throw new CodedError('CSI_ATTACH', problem)
       if (waitedMs >= ATTACH_MS_MAX) throw new CodedError('CSI_ATTACH', `timed out waiting for external-attacher of ${volume.driver} CSI driver to attach volume ${volume.handle}`)
       await clock.sleep(ATTACH_LOOK_MS)
     }
@@ -122,8 +128,8 @@ export function createCsiVolumes(deps: CsiVolumesDeps): CsiVolumes {
     const { target, notes } = places.staged(volume)
     await mkdir(target, { recursive: true, mode: 0o750 })
     await writeNote(notes, { driverName: volume.driver, volumeHandle: volume.handle, ...(volume.isBlock && { specVolID: volume.specName, volumeMode: 'Block' }) })
-    const secrets = await secretsOf(uid, volume.stageSecret)
-    await driver.client.unary(NODE_STAGE, { volumeId: volume.handle, publishContext, stagingTargetPath: target, volumeCapability: capabilityOf(volume, driver.capabilities, fsGroup), secrets, volumeContext: volume.attributes }, { timeoutMs: CALL_MS })
+    const secrets = await secretsOf(uid, volume.stageSecret, (of) => (volume.isBlock ? `kubernetes.io/csi: failed to get NodeStageSecretRef ${of}` : `fetching NodeStageSecretRef ${of} failed`))
+    await driver.call(NODE_STAGE, { volumeId: volume.handle, publishContext, stagingTargetPath: target, volumeCapability: capabilityOf(volume, driver.capabilities, fsGroup), secrets, volumeContext: volume.attributes }, CALL_MS)
     return target
   }
 
@@ -153,10 +159,10 @@ export function createCsiVolumes(deps: CsiVolumesDeps): CsiVolumes {
     const staged = await inStep(volume.isBlock ? 'SetUpDevice' : 'MountDevice', specName, () => stage(uid, volume, driver, publishContext, fsGroup))
     const podTokens = await tokenContext(pod, about)
     const volumeContext = { ...volume.attributes, ...(about?.spec.podInfoOnMount && podInfo(volume, pod)), ...(!about?.spec.serviceAccountTokenInSecrets && podTokens) }
-    await driver.client.unary(NODE_PUBLISH, {
+    await driver.call(NODE_PUBLISH, {
       volumeId: volume.handle, publishContext, stagingTargetPath: staged, targetPath: target, volumeCapability: capabilityOf(volume, driver.capabilities, fsGroup), readonly: volume.readonly,
-      secrets: { ...(await secretsOf(uid, volume.publishSecret)), ...(about?.spec.serviceAccountTokenInSecrets && podTokens) }, volumeContext,
-    }, { timeoutMs: CALL_MS })
+      secrets: { ...(await secretsOf(uid, volume.publishSecret, (of) => (volume.isBlock ? `kubernetes.io/csi: blockMapper.publishVolumeForBlock failed to get NodePublishSecretRef ${of}` : `fetching NodePublishSecretRef ${of} failed`))), ...(about?.spec.serviceAccountTokenInSecrets && podTokens) }, volumeContext,
+    }, CALL_MS)
     if (volume.isBlock && !(await isBlockDevice(target))) throw new CodedError('CSI_DRIVER', `the CSI driver ${volume.driver} published volume ${volume.handle} at ${target}, which is no block device`)
     if (fsGroup !== undefined && !driver.capabilities.has(CAPABILITY.volumeMountGroup) && wantsOwnership(volume, about)) {
       await setOwnership(target, { gid: fsGroup, readonly: false, policy: pod.spec?.securityContext?.fsGroupChangePolicy === 'OnRootMismatch' ? 'OnRootMismatch' : 'Always' }, deps.ownership?.begins(pod, target))
@@ -182,7 +188,7 @@ export function createCsiVolumes(deps: CsiVolumesDeps): CsiVolumes {
   const unpublish = async (uid: string, found: Note): Promise<void> => {
     const place = places.published(uid, placedBy(found))
     const driver = registered(found.driverName, 'Unmounter.TearDownAt failed to get CSI client')
-    await driver.client.unary(NODE_UNPUBLISH, { volumeId: found.volumeHandle, targetPath: place.target }, { timeoutMs: CALL_MS })
+    await driver.call(NODE_UNPUBLISH, { volumeId: found.volumeHandle, targetPath: place.target }, CALL_MS)
     await removePlace(place, `${found.driverName} unpublished`)
     await unstageUnused(uid, found)
     await forget(place)
@@ -193,7 +199,7 @@ export function createCsiVolumes(deps: CsiVolumesDeps): CsiVolumes {
     const place = places.staged(placedBy(found))
     if (!(await readNote(place.notes))) return
     const driver = registered(found.driverName, 'attacher.UnmountDevice failed to create newCsiDriverClient')
-    await driver.client.unary(NODE_UNSTAGE, { volumeId: found.volumeHandle, stagingTargetPath: place.target }, { timeoutMs: CALL_MS })
+    await driver.call(NODE_UNSTAGE, { volumeId: found.volumeHandle, stagingTargetPath: place.target }, CALL_MS)
     await removePlace(place, `${found.driverName} unstaged`)
     await forget(place)
   }
@@ -220,7 +226,7 @@ export function createCsiVolumes(deps: CsiVolumesDeps): CsiVolumes {
           continue
         }
         await lock.run(uniqueName({ driver: found.driverName, handle: found.volumeHandle }), async () => {
-          await unpublish(uid, found)
+          await operations.timed(`kubernetes.io/csi:${found.driverName}`, 'volume_unmount', () => unpublish(uid, found))
         })
         released = true
       }
@@ -230,14 +236,20 @@ export function createCsiVolumes(deps: CsiVolumesDeps): CsiVolumes {
     expand: (pod, volume, sizeBytes) => lock.run(uniqueName(volume), async () => {
       const { uid } = pod.metadata
       const driver = registered(volume.driver, 'Expander.NodeExpand failed to get CSI client')
-      await driver.client.unary(NODE_EXPAND, {
-        ...pathsOf(uid, volume, driver), capacityRange: { requiredBytes: sizeBytes }, volumeCapability: capabilityOf(volume, driver.capabilities, pod.spec?.securityContext?.fsGroup), secrets: await secretsOf(uid, volume.expandSecret),
-      }, { timeoutMs: CALL_MS })
+      const request = {
+        ...pathsOf(uid, volume, driver), capacityRange: { requiredBytes: sizeBytes }, volumeCapability: capabilityOf(volume, driver.capabilities, pod.spec?.securityContext?.fsGroup), secrets: await secretsOf(uid, volume.expandSecret, (of) => `expander.NodeExpand failed to get NodeExpandSecretRef ${of}`),
+      }
+      try {
+        await driver.call(NODE_EXPAND, request, CALL_MS)
+      } catch (error) {
+        if (!(error instanceof GrpcError)) throw error
+        throw new CodedError(error.code, `Expander.NodeExpand failed to expand the volume ${INFEASIBLE.has(error.code) ? '' : ': '}${error.message}`, { cause: error })
+      }
     }),
     async usage(uid, volume) {
       const driver = drivers.get(volume.driver)
       if (!driver?.capabilities.has(CAPABILITY.getStats)) return undefined
-      return driver.client.unary(NODE_STATS, pathsOf(uid, volume, driver), { timeoutMs: STATS_MS })
+      return driver.call(NODE_STATS, pathsOf(uid, volume, driver), STATS_MS)
     },
   }
 }

@@ -14,6 +14,7 @@ import { podPaths } from '../../pod-paths.ts'
 import { createApiMemory } from '../../testing/api-memory.ts'
 import { aPod } from '../../testing/builders.ts'
 import { runCommand } from '../../run-command.ts'
+import { createStorageOperations } from '../../stats/storage-operations.ts'
 import { createDisks } from '../disks.ts'
 import { createLocalVolumes } from '../local-volumes.ts'
 import { systemMounter } from '../mounter.ts'
@@ -44,7 +45,8 @@ async function machine(t: TestContext, about: Partial<CSIDriver['spec']> = {}) {
   api.put(CSI_DRIVERS, { apiVersion: 'storage.k8s.io/v1', kind: 'CSIDriver', metadata: { name: DRIVER }, spec: { attachRequired: false, ...about } } as KubeObject)
   const paths = podPaths(dir, join(dir, 'logs'))
   const stop = new AbortController()
-  const drivers = createCsiDrivers({ nodeName: NODE, client: api.client, rootDir: dir, clock: systemClock, log: silentLog })
+  const operations = createStorageOperations(systemClock)
+  const drivers = createCsiDrivers({ nodeName: NODE, client: api.client, rootDir: dir, clock: systemClock, log: silentLog, operations })
   const running = drivers.run(stop.signal)
   const started: HostPathDriver[] = []
   const objects = createObjectSource(api.client, { clock: systemClock, random: systemRandom, log: silentLog })
@@ -53,11 +55,11 @@ async function machine(t: TestContext, about: Partial<CSIDriver['spec']> = {}) {
   const tokens = { count: 0 }
   /** As after a restart of the agent: nothing is remembered. */
   const volumes = () => {
-    const csi = createCsiVolumes({ drivers, client: api.client, objects, tokens: { get: (_, { audience }) => Promise.resolve(tokenFor(audience ?? '', ++tokens.count)), nextRefreshMs: () => undefined, release: () => {} }, mounter: systemMounter, paths, nodeName: NODE, rootDir: dir, clock: systemClock, onUse: () => uses.push(1) })
+    const csi = createCsiVolumes({ drivers, client: api.client, objects, tokens: { get: (_, { audience }) => Promise.resolve(tokenFor(audience ?? '', ++tokens.count)), nextRefreshMs: () => undefined, release: () => {} }, mounter: systemMounter, paths, nodeName: NODE, rootDir: dir, clock: systemClock, operations, onUse: () => uses.push(1) })
     return createPersistentVolumes({
-      objects, mounter: systemMounter, paths, node: () => api.get<Node>(NODES, NODE), csi,
-      local: createLocalVolumes({ mounter: systemMounter, disks: createDisks(systemMounter), paths, rootDir: dir, tell: (of, message) => { events.push([of.metadata.name, 'AlreadyMountedVolume', message]) } }),
-      growth: createVolumeGrowth({ csi, client: api.client, clock: systemClock, nodeName: NODE, events: { event: (of, _, reason, message) => { events.push([of.kind ?? '', reason, message]) }, flush: () => Promise.resolve(), close: () => {} } }),
+      objects, mounter: systemMounter, paths, node: () => api.get<Node>(NODES, NODE), csi, operations,
+      local: createLocalVolumes({ mounter: systemMounter, disks: createDisks(systemMounter), paths, rootDir: dir, operations, tell: (of, message) => { events.push([of.metadata.name, 'AlreadyMountedVolume', message]) } }),
+      growth: createVolumeGrowth({ client: api.client, clock: systemClock, nodeName: NODE, events: { event: (of, _, reason, message) => { events.push([of.kind ?? '', reason, message]) }, flush: () => Promise.resolve(), close: () => {} } }),
     })
   }
   t.after(async () => {
@@ -71,7 +73,7 @@ async function machine(t: TestContext, about: Partial<CSIDriver['spec']> = {}) {
     rmSync(dir, { recursive: true, force: true })
   })
   return {
-    dir, api, paths, drivers, volumes, uses, events,
+    dir, api, paths, drivers, volumes, uses, events, operations,
     async driver(...can: HostPathDriverOptions['can'] & object) {
       const driver = await startHostPathDriver({ name: DRIVER, nodeId: `id-of-${NODE}`, kubeletDir: dir, storageDir: join(dir, 'storage'), topology: { 'topology.test/node': NODE }, can, clock: systemClock, log: silentLog })
       started.push(driver)
@@ -88,6 +90,9 @@ async function machine(t: TestContext, about: Partial<CSIDriver['spec']> = {}) {
 
 /** Why there are no loop devices. */
 const LOOP = spawnSync('losetup', ['-f']).status === 0 ? false : 'no loop devices here'
+const CAP_SYS_RESOURCE = 24n
+/** Root without this capability may not resize an ext4 that is mounted. */
+const MAY_RESIZE = (BigInt(`0x${/^CapEff:\s*(\w+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0'}`) >> CAP_SYS_RESOURCE & 1n) === 1n
 /** A blank disk of 16 MiB. */
 async function loopDevice(t: TestContext): Promise<string> {
   const dir = mkdtempSync(join(tmpdir(), 'disk-'))
@@ -199,7 +204,7 @@ describe('CSI volumes', { skip: process.getuid?.() === 0 ? false : 'mounting nee
       a: 'b', 'csi.storage.k8s.io/pod.name': 'p1', 'csi.storage.k8s.io/pod.namespace': 'default', 'csi.storage.k8s.io/pod.uid': 'p1', 'csi.storage.k8s.io/serviceAccount.name': 'default', 'csi.storage.k8s.io/ephemeral': 'true',
     }])
     const claimed = m.claimed('other', csi('v2'))
-    await assert.rejects(volumes.setUp(pod('p2', claimed), claimed), /volume mode "Persistent" not supported by driver/)
+    await assert.rejects(volumes.setUp(pod('p2', claimed), claimed), { message: `kubernetes.io/csi: mounter.SetupAt failed to check volume lifecycle mode: volume mode "Persistent" not supported by driver ${DRIVER} (only supports ["Ephemeral"])` })
   })
 
   it('of mode Block is a device at upstream\'s place, and all of it goes with the last pod', { skip: LOOP }, async (t) => {
@@ -259,13 +264,24 @@ describe('CSI volumes', { skip: process.getuid?.() === 0 ? false : 'mounting nee
     const status = () => m.api.get<PersistentVolumeClaim>(PERSISTENT_VOLUME_CLAIMS, 'default/stiff')?.status
     const volumes = m.volumes()
     driver.failNext('expand', 'the disk is busy')
-    await assert.rejects(volumes.setUp(pod('p1', volume), volume), { code: 'VOLUME_EXPAND', message: 'Expander.NodeExpand failed to expand the volume : the disk is busy' })
-    assert.deepStrictEqual([status()?.allocatedResourceStatuses, status()?.conditions?.map((c) => [c.type, c.message])], [{ storage: 'NodeResizeInProgress' }, [['NodeResizeError', 'failed to expand pvc with Expander.NodeExpand failed to expand the volume : the disk is busy']]])
+    const why = 'Expander.NodeExpand failed to expand the volume : rpc error: code = Internal desc = the disk is busy'
+    await assert.rejects(volumes.setUp(pod('p1', volume), volume), { code: 'VOLUME_EXPAND', step: 'Setup', specName: 'pv-stiff', message: why })
+    assert.deepStrictEqual([status()?.allocatedResourceStatuses, status()?.conditions?.map((c) => [c.type, c.message])], [{ storage: 'NodeResizeInProgress' }, [['NodeResizeError', `failed to expand pvc with ${why}`]]])
     driver.failNext('expand', 'too large', GRPC.outOfRange)
     await volumes.setUp(pod('p1', volume), volume)
     assert.deepStrictEqual([status()?.capacity, status()?.allocatedResourceStatuses, status()?.conditions?.length], [{ storage: '1Gi' }, { storage: 'NodeResizeInfeasible' }, 1])
     await volumes.refresh(pod('p1', volume))
-    assert.deepStrictEqual([methods(driver).filter((each) => each === 'expand').length, m.events.map(([, reason]) => reason)], [2, ['VolumeResizeFailed', 'VolumeResizeFailed']])
+    assert.deepStrictEqual([methods(driver).filter((each) => each === 'expand').length, m.events.map(([, reason]) => reason)], [2, []], 'what is wrong while it is mounted is told with the mount')
+    const used = m.claimed('used', { ...spec, csi: { driver: DRIVER, volumeHandle: 'g3' }, capacity: { storage: '1Gi' } }, { status: { phase: 'Bound', capacity: { storage: '1Gi' } } })
+    await volumes.setUp(pod('p2', used), used)
+    const pending = { status: { phase: 'Bound', capacity: { storage: '1Gi' }, allocatedResourceStatuses: { storage: 'NodeResizePending' }, allocatedResources: { storage: '2Gi' } } }
+    m.claimed('used', { ...spec, csi: { driver: DRIVER, volumeHandle: 'g3' } }, pending)
+    driver.failNext('expand', 'the disk is busy')
+    await volumes.refresh(pod('p2', used))
+    driver.failNext('expand', 'not while it is in use', GRPC.failedPrecondition)
+    await volumes.refresh(pod('p2', used))
+    await volumes.refresh(pod('p2', used))
+    assert.deepStrictEqual([methods(driver).filter((each) => each === 'expand').length, m.events], [4, [['Pod', 'VolumeResizeFailed', `NodeExpandVolume.NodeExpandVolume failed for volume "pv-used" : ${why}`]]], 'and not tried again while it is in use')
   })
 
   it('are published again where the driver wants that, with new tokens: in the context, or among the secrets', async (t) => {
@@ -284,6 +300,43 @@ describe('CSI volumes', { skip: process.getuid?.() === 0 ? false : 'mounting nee
       await driver.stop()
       await until('it is gone', () => m.drivers.get(DRIVER) === undefined)
     }
+  })
+
+  it('of access mode ReadWriteOncePod is one pod\'s at a time, after a restart of the agent, too', async (t) => {
+    const m = await machine(t)
+    await m.driver()
+    const volume = m.claimed('alone', { ...csi('v1'), accessModes: ['ReadWriteOncePod'] })
+    await m.volumes().setUp(pod('p1', volume), volume)
+    const volumes = m.volumes()
+    await volumes.setUp(pod('p1', volume), volume)
+    await assert.rejects(volumes.setUp(pod('p2', volume), volume), { step: 'SetUp', specName: 'pv-alone', message: 'volume uses the ReadWriteOncePod access mode and is already in use by another pod' })
+    await volumes.tearDown('p1')
+    assert.ok(await volumes.setUp(pod('p2', volume), volume))
+  })
+
+  it('that a driver fails with are told in grpc-go\'s words, secrets that are not there in upstream\'s; operations and calls are counted', async (t) => {
+    const m = await machine(t)
+    const driver = await m.driver()
+    const secret = { name: 'key', namespace: 'default' }
+    const volumes = m.volumes()
+    const missing = (ref: string) => ({ message: `fetching ${ref} default/key failed: kubernetes.io/csi: failed to find the secret key in the namespace default with error: secrets "key" not found` })
+    const staged = m.claimed('staged', { csi: { driver: DRIVER, volumeHandle: 'v1', nodeStageSecretRef: secret } })
+    await assert.rejects(volumes.setUp(pod('p1', staged), staged), missing('NodeStageSecretRef'))
+    const published = m.claimed('published', { csi: { driver: DRIVER, volumeHandle: 'v2', nodePublishSecretRef: secret } })
+    await assert.rejects(volumes.setUp(pod('p1', published), published), missing('NodePublishSecretRef'))
+    const plain = m.claimed('plain', csi('v3'))
+    driver.failNext('publish', 'the disk is busy')
+    await assert.rejects(volumes.setUp(pod('p2', plain), plain), { step: 'SetUp', message: 'rpc error: code = Internal desc = the disk is busy' })
+    await volumes.setUp(pod('p2', plain), plain)
+    await volumes.tearDown('p2')
+    const counts = m.operations.metrics({ desired: ['a', 'a'], actual: ['a'] }).map(({ name, samples }) => [name, samples.filter(({ suffix }) => suffix === undefined || suffix === '_count').map(({ labels, value }) => [...Object.values(labels ?? {}), value].join(' '))])
+    const plugin = `kubernetes.io/csi:${DRIVER}`
+    assert.deepStrictEqual(counts, [
+      ['csi_operations_seconds', [['GetInfo', 'OK', 1], ['GetCapabilities', 'OK', 1], ['StageVolume', 'OK', 3], ['PublishVolume', 'Internal', 1], ['PublishVolume', 'OK', 1], ['UnpublishVolume', 'OK', 1], ['UnstageVolume', 'OK', 1]].map(([method, code, n]) => `${DRIVER} /csi.v1.Node/Node${method} ${code} false ${n}`)],
+      ['storage_operation_duration_seconds', [`${plugin} volume_mount fail-unknown false 3`, `${plugin} volume_mount success false 1`, `${plugin} volume_unmount success false 1`]],
+      ['volume_manager_total_volumes', ['a actual_state_of_world 1', 'a desired_state_of_world 2']],
+      ['volume_operation_total_seconds', []],
+    ])
   })
 
   it('gives files to the pod\'s group where the CSIDriver says so', async (t) => {
@@ -335,6 +388,37 @@ describe('claims', { skip: process.getuid?.() === 0 ? false : 'mounting needs ro
     assert.equal(readFileSync(join(three?.path ?? '', 'file'), 'utf8'), 'on the disk')
   })
 
+  it('of a local disk that has grown have a file system as large, and say so; of a directory there is nothing to be made larger', { skip: LOOP }, async (t) => {
+    const m = await machine(t)
+    const MI = 2 ** 20
+    const disk = await loopDevice(t)
+    const status = (more: object = {}) => ({ status: { phase: 'Bound', capacity: { storage: '16Mi' }, ...more } })
+    const pending = status({ allocatedResourceStatuses: { storage: 'NodeResizePending' }, allocatedResources: { storage: '48Mi' } })
+    const on = (storage: string): PersistentVolumeSpec => ({ local: { path: disk, fsType: 'ext4' }, capacity: { storage } })
+    const volume = m.claimed('disk', on('16Mi'), status())
+    const volumes = m.volumes()
+    await volumes.setUp(pod('p1', volume), volume)
+    const before = (await volumes.usage('p1', 'data'))?.capacityBytes ?? 0
+    truncateSync((await runCommand('losetup', ['-n', '-O', 'BACK-FILE', disk])).trim(), 48 * MI)
+    await runCommand('losetup', ['-c', disk])
+    m.claimed('disk', on('48Mi'), pending)
+    await volumes.refresh(pod('p1', volume))
+    const after = (await volumes.usage('p1', 'data'))?.capacityBytes ?? 0
+    const told = (name: string) => m.api.get<PersistentVolumeClaim>(PERSISTENT_VOLUME_CLAIMS, `default/${name}`)?.status
+    if (MAY_RESIZE) {
+      assert.ok(before < 16 * MI && after > 40 * MI, `${before} ${after}`)
+      assert.deepStrictEqual([told('disk')?.capacity, told('disk')?.allocatedResourceStatuses, m.events.map(([, reason]) => reason)], [{ storage: '48Mi' }, {}, ['FileSystemResizeSuccessful', 'FileSystemResizeSuccessful']])
+    } else {
+      const why = `resize of device ${disk} failed: exit status 1. resize2fs output: `
+      assert.deepStrictEqual([after, told('disk')?.capacity, told('disk')?.allocatedResourceStatuses], [before, { storage: '16Mi' }, { storage: 'NodeResizeInProgress' }])
+      assert.ok(m.events.length === 1 && m.events[0]?.[2].startsWith(`NodeExpandVolume.NodeExpandVolume failed for volume "pv-disk" : ${why}`), JSON.stringify(m.events))
+      assert.ok(told('disk')?.conditions?.[0]?.message?.startsWith(`failed to expand pvc with ${why}`))
+    }
+    const directory = m.claimed('directory', { local: { path: m.dir }, capacity: { storage: '48Mi' } }, pending)
+    await volumes.setUp(pod('p2', directory), directory)
+    assert.deepStrictEqual(told('directory')?.capacity, { storage: '48Mi' })
+  })
+
   it('a disk that holds something else, or is blank and read-only, is left alone', { skip: LOOP }, async (t) => {
     const m = await machine(t)
     const volumes = m.volumes()
@@ -383,19 +467,26 @@ describe('claims', { skip: process.getuid?.() === 0 ? false : 'mounting needs ro
 })
 
 it('a claim grows on the node when its turn has come, and only then', () => {
-  const decide = (pv: string | undefined, claim: string | undefined, more: { state?: string; known?: string; readonly?: boolean } = {}) => decideGrowth({
+  const decide = (pv: string | undefined, claim: string | undefined, more: { state?: string; allocated?: string; known?: string; readonly?: boolean; modes?: string[]; notes?: Record<string, string> } = {}) => decideGrowth({
     pv: { metadata: { name: 'v' }, spec: { ...(pv && { capacity: { storage: pv } }) } } as never,
-    claim: { metadata: { name: 'c' }, status: { ...(claim && { capacity: { storage: claim } }), ...(more.state && { allocatedResourceStatuses: { storage: more.state } }) } } as never,
-    volume: persistentCsiVolume({ metadata: { name: 'v' }, spec: csi('h') } as never, more.readonly ?? false),
+    claim: {
+      metadata: { name: 'c', annotations: more.notes }, spec: { accessModes: more.modes },
+      status: { ...(claim && { capacity: { storage: claim } }), ...(more.state && { allocatedResourceStatuses: { storage: more.state } }), ...(more.allocated && { allocatedResources: { storage: more.allocated } }) },
+    } as never,
+    readonly: more.readonly ?? false,
   }, more.known)
-  const expand = (isTold = false) => ({ kind: 'expand', size: '2Gi', isTold })
+  const expand = (isTold = false, isLegacy = true) => ({ kind: 'expand', size: '2Gi', isTold, isLegacy })
   const none = { kind: 'none' }
+  const done = { kind: 'none', done: '2Gi' }
+  const shared = { known: '1Gi', allocated: '2Gi', modes: ['ReadWriteMany'] }
   const table: [unknown, unknown][] = [
-    [decide('2Gi', '1Gi'), expand()], [decide('2Gi', '1Gi', { state: 'NodeResizePending' }), expand()], [decide('2Gi', '1Gi', { state: 'NodeResizeInProgress' }), expand()],
+    [decide('2Gi', '1Gi'), expand()], [decide('2Gi', '1Gi', { state: 'NodeResizePending' }), expand(false, false)], [decide('3Gi', '1Gi', { state: 'NodeResizeInProgress', allocated: '2Gi' }), expand(false, false)], [decide('2Gi', '1Gi', { allocated: '2Gi' }), none],
     [decide('2Gi', '1Gi', { state: 'ControllerResizeInProgress' }), none], [decide('2Gi', '1Gi', { state: 'NodeResizeInfeasible' }), none], [decide('2Gi', '1Gi', { readonly: true }), { kind: 'readOnly' }],
     [decide('2Gi', '2048Mi'), none], [decide('1Gi', '2Gi'), none], [decide(undefined, '1Gi'), none], [decide('2Gi', undefined), none],
     // Another node has told it already, this one has not done it yet.
     [decide('2Gi', '2Gi', { known: '1Gi' }), expand(true)], [decide('2Gi', '2Gi', { known: '2Gi' }), none],
+    // Only of a volume that several nodes have at once each has to, unless the resizer says that none does.
+    [decide('2Gi', '2Gi', shared), expand(true, false)], [decide('2Gi', '2Gi', { ...shared, modes: ['ReadWriteOnce'] }), done], [decide('2Gi', '2Gi', { ...shared, notes: { 'volume.kubernetes.io/node-expansion-not-required': 'true' } }), done],
   ]
   for (const [is, wanted] of table) assert.deepStrictEqual(is, wanted)
 })

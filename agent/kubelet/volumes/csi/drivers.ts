@@ -7,17 +7,21 @@ import { mkdir, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createDirectoryWatch } from '#base/directory-watch.ts'
 import { GrpcClient } from '#base/grpc/grpc-client.ts'
+import type { Call } from '#base/grpc/call.ts'
+import { goRpcError, GrpcError } from '#base/grpc/grpc-status.ts'
 import { asError, CodedError } from '#base/errors.ts'
 import { isReason, type Client } from '#api/client/client.ts'
 import { CSI_NODES, NODES, type CSINode, type Node, type Stored } from '#api/types/index.ts'
 import type { Clock } from '#base/clock.ts'
 import type { Log } from '#base/log.ts'
+import type { StorageOperations } from '../../stats/storage-operations.ts'
 import { NODE_GET_CAPABILITIES, NODE_GET_INFO, REGISTRATION_GET_INFO, REGISTRATION_NOTIFY, type NodeInfo } from './calls.ts'
 
 export interface CsiDriver {
   readonly name: string
-  readonly client: GrpcClient
   readonly capabilities: ReadonlySet<number>
+  /** Rejects with a GrpcError, worded as grpc-go words it. */
+  call<Request, Response, Asked, Answered>(method: Call<Request, Response, Asked, Answered>, request: Asked, timeoutMs: number): Promise<Response>
 }
 
 export interface CsiDrivers {
@@ -36,15 +40,16 @@ export interface CsiDriversDeps {
   rootDir: string
   clock: Clock
   log: Log
+  operations: Pick<StorageOperations, 'timedCall'>
 }
 
-interface Registered extends CsiDriver { readonly info: NodeInfo }
+interface Registered extends CsiDriver { info: NodeInfo; close(): void }
 
 const CALL_MS = 10_000
 const RETRY_MS = 5_000
 const NODE_ID_ANNOTATION = 'csi.volume.kubernetes.io/nodeid'
 
-export function createCsiDrivers({ nodeName, client, rootDir, clock, log }: CsiDriversDeps): CsiDrivers {
+export function createCsiDrivers({ nodeName, client, rootDir, clock, log, operations }: CsiDriversDeps): CsiDrivers {
   const directory = join(rootDir, 'plugins_registry')
   const bySocket = new Map<string, Registered>()
   const refused = new Set<string>()
@@ -58,7 +63,7 @@ export function createCsiDrivers({ nodeName, client, rootDir, clock, log }: CsiD
     for (const [path, driver] of bySocket) {
       if (found.includes(path) || signal.aborted) continue
       bySocket.delete(path)
-      driver.client.close()
+      driver.close()
       log.info('a CSI driver is gone', { driver: driver.name })
       isIncomplete = !(await attempt(`take ${driver.name} out of the cluster's CSINode`, () => publish(signal))) || isIncomplete
       for (const listener of listeners) listener()
@@ -101,7 +106,7 @@ export function createCsiDrivers({ nodeName, client, rootDir, clock, log }: CsiD
         await publish(signal)
       } catch (error) {
         bySocket.delete(path)
-        driver.client.close()
+        driver.close()
         await registration.unary(REGISTRATION_NOTIFY, { pluginRegistered: false, error: `RegisterPlugin error -- ${asError(error).message}` }, { timeoutMs: CALL_MS, signal }).catch(() => { /* the first error counts */ })
         throw error
       }
@@ -115,11 +120,12 @@ export function createCsiDrivers({ nodeName, client, rootDir, clock, log }: CsiD
 
   const meet = async (name: string, socketPath: string, signal: AbortSignal): Promise<Registered> => {
     const driver = new GrpcClient({ endpoint: { socketPath }, peer: `the CSI driver ${name}`, clock })
+    const call: CsiDriver['call'] = (method, request, timeoutMs) => operations.timedCall(name, method.path, () => driver.unary(method, request, { timeoutMs, signal }).catch((error: unknown) => { throw asGrpcGo(error) }))
     try {
-      const info = await driver.unary(NODE_GET_INFO, {}, { timeoutMs: CALL_MS, signal })
+      const info = await call(NODE_GET_INFO, {}, CALL_MS)
       if (info.nodeId === '') throw new CodedError('CSI_DRIVER', `the CSI driver ${name} names no node id`)
-      const { capabilities } = await driver.unary(NODE_GET_CAPABILITIES, {}, { timeoutMs: CALL_MS, signal })
-      return { name, client: driver, info, capabilities: new Set(capabilities.map((c) => c.rpc?.type ?? 0)) }
+      const { capabilities } = await call(NODE_GET_CAPABILITIES, {}, CALL_MS)
+      return { name, call, info, capabilities: new Set(capabilities.map((c) => c.rpc?.type ?? 0)), close: () => driver.close() }
     } catch (error) {
       driver.close()
       throw error
@@ -167,9 +173,13 @@ export function createCsiDrivers({ nodeName, client, rootDir, clock, log }: CsiD
       watch.close()
       state.cancelRetry?.()
       await state.looking
-      for (const { client: driver } of bySocket.values()) driver.close()
+      for (const driver of bySocket.values()) driver.close()
     },
   }
+}
+
+function asGrpcGo(error: unknown): unknown {
+  return error instanceof GrpcError ? new GrpcError(error.status, goRpcError(error), { cause: error, wasSent: error.wasSent }) : error
 }
 
 async function sockets(directory: string): Promise<string[]> {

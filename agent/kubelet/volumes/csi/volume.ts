@@ -88,10 +88,11 @@ export function podInfo(volume: CsiVolume, pod: Stored<Pod>): Record<string, str
   }
 }
 
-/** Why the driver cannot be used for this volume. */
+/** Why the driver cannot be used for this volume, as upstream's mounter says it. */
 export function lifecycleProblem(volume: CsiVolume, driver: CSIDriver | undefined): string | undefined {
   const modes = driver?.spec.volumeLifecycleModes ?? ['Persistent']
   const wanted = volume.isEphemeral ? 'Ephemeral' : 'Persistent'
   if (modes.includes(wanted)) return undefined
-  return `kubernetes.io/csi: mounter.SetUpAt failed: volume mode "${wanted}" not supported by driver ${volume.driver} (only supports ${JSON.stringify(modes)})`
+  const why = driver ? `only supports [${modes.map((mode) => JSON.stringify(mode)).join(' ')}]` : 'no CSIDriver object'
+  return `kubernetes.io/csi: mounter.SetupAt failed to check volume lifecycle mode: volume mode "${wanted}" not supported by driver ${volume.driver} (${why})`
 }

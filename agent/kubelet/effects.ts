@@ -214,19 +214,21 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
         // Containers running as anyone reach their own files below.
         await chmod(paths.pod(uid), 0o755)
       })
+      // Upstream's admission, which is over by now: the pod fails before anything of it has begun.
+      const reject = (reason: string, message: string): void => {
+        podEvent('Warning', reason, message)
+        memory.rejected = { reason, message: `Pod was rejected: ${message}` }
+      }
       try {
         await deps.devices.allocate(pod)
       } catch (error) {
         if (!hasCode(error, 'DEVICES_UNAVAILABLE')) throw error
-        // Upstream's admission, which is over by now: the pod fails before anything of it has begun.
-        const { message } = asError(error)
-        podEvent('Warning', 'UnexpectedAdmissionError', message)
-        memory.rejected = { reason: 'UnexpectedAdmissionError', message: `Pod was rejected: ${message}` }
-        return
+        return reject('UnexpectedAdmissionError', asError(error).message)
       }
       try {
         await volumes.setUp(pod)
       } catch (error) {
+        if (hasCode(error, 'VOLUME_LIMIT')) return reject('VolumeAttachmentLimitExceeded', asError(error).message)
         if (error instanceof VolumeError) for (const { reason, message } of error.failures) podEvent('Warning', reason, message)
         throw error
       }

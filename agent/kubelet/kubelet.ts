@@ -93,7 +93,7 @@ export function createKubelet(given: KubeletOptions): Kubelet {
   const pressure = options.hostPressure ?? (() => readHostPressure(rootDir))
   const nodes = informers.of<Node>(NODES)
   const storage = createStorageOperations(clock)
-  const drivers = createCsiDrivers({ nodeName, client, rootDir, clock, log, operations: storage })
+  const drivers = createCsiDrivers({ nodeName, client, rootDir, clock, random, log, operations: storage })
   const inUse: { read?: Promise<readonly string[]> | undefined } = {}
   const board = createBoardWatch({ root: options.boardRoot ?? '/', dataDir, told: () => nodes.get(nodeName)?.status?.conditions ?? [], clock, log })
   const nodeStartup = createNodeStartup({ bootMs: options.hostFacts.bootMs, startedMs: clock.nowMs(), clock })

@@ -53,7 +53,7 @@ export function createPodCounts(): PodCounts {
       ...effects,
       async preparePod(action, signal) {
         await effects.preparePod(action, signal)
-        // For want of devices: the last step of upstream's admission.
+        // For want of devices or of room for volumes.
         if (memory.rejected && !memory.rejected.eviction) refused(memory.rejected.reason)
       },
       async createSandbox(action, signal) {

@@ -26,7 +26,7 @@ import type { PersistentVolumes } from './persistent-volumes.ts'
 import { pluginOfDirectory, podVolumePlugin } from './plugin-names.ts'
 import { bindSubpath, readInside, unbindSubpath, type SubpathRequest } from './subpath.ts'
 import type { Tokens } from './tokens.ts'
-import { VolumeError, volumeFailures, type FailedVolume } from './volume-error.ts'
+import { attachLimitProblem, VolumeError, volumeFailures, type FailedVolume } from './volume-error.ts'
 
 export interface MountWorld {
   /** Resolves subPathExpr, or names the variables that have no value. */
@@ -38,7 +38,7 @@ export interface MountWorld {
 }
 
 export interface PodVolumes {
-  /** Those that containers name. Throws a VolumeError that tells of all that cannot be made. */
+  /** Those that containers name. Throws a VolumeError that tells of all that cannot be made, or VOLUME_LIMIT: the node has as many as it can have. */
   setUp(pod: Stored<Pod>): Promise<void>
   /** Brings the files of payload volumes up to date: called when an object or the pod changed, or a token falls due. */
   refresh(pod: Stored<Pod>): Promise<void>
@@ -77,29 +77,32 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
   const hasSelinux = isSelinuxEnabled()
   /** By pod: volumes that were set up in this life. */
   const ready = new Map<string, Set<string>>()
-  /** By pod: what it is to have, and since when it has waited for it. */
-  const wanted = new Map<string, { volumes: Map<string, Volume>; sinceMs: number }>()
+  /** By pod, by volume: what it is to have, and since when it has waited for it. */
+  const wanted = new Map<string, Map<string, { volume: Volume; sinceMs: number }>>()
 
   const isUsed = (pod: Pod, volume: Volume): boolean => isNamed(pod, volume, 'volumeMounts') || isNamed(pod, volume, 'volumeDevices')
 
   const setUpAll = async (pod: Stored<Pod>, volumes: readonly Volume[]): Promise<void> => {
     const done = ready.get(pod.metadata.uid) ?? new Set()
     ready.set(pod.metadata.uid, done)
-    const wants = wanted.get(pod.metadata.uid) ?? { volumes: new Map<string, Volume>(), sinceMs: clock.monotonicMs() }
+    const wants = wanted.get(pod.metadata.uid) ?? new Map<string, { volume: Volume; sinceMs: number }>()
     wanted.set(pod.metadata.uid, wants)
-    for (const volume of volumes) wants.volumes.set(volume.name, volume)
-    const failed: FailedVolume[] = []
+    const waitedMs = ({ name }: Volume): number => clock.monotonicMs() - (wants.get(name)?.sinceMs ?? 0)
+    for (const volume of volumes) if (!wants.has(volume.name)) wants.set(volume.name, { volume, sinceMs: clock.monotonicMs() })
+    const failed: (FailedVolume & { waitedMs: number })[] = []
     for (const volume of volumes) {
       const plugin = podVolumePlugin(volume)
       const work = () => setUpOne(pod, volume)
       try {
         await (plugin === undefined ? work() : operations.timed(plugin, 'volume_mount', work))
-        if (!done.has(volume.name)) operations.mounted(pluginOf(pod.metadata.uid, volume) ?? '', clock.monotonicMs() - wants.sinceMs)
+        if (!done.has(volume.name)) operations.mounted(pluginOf(pod.metadata.uid, volume) ?? '', waitedMs(volume))
         done.add(volume.name)
       } catch (error) {
-        failed.push({ volume: volume.name, isDevice: isNamed(pod, volume, 'volumeDevices'), error })
+        failed.push({ volume: volume.name, isDevice: isNamed(pod, volume, 'volumeDevices'), error, waitedMs: waitedMs(volume) })
       }
     }
+    const limit = attachLimitProblem(failed)
+    if (limit !== undefined) throw new CodedError('VOLUME_LIMIT', limit)
     if (failed.length > 0) throw new VolumeError(volumeFailures(failed), { cause: failed[0]?.error })
   }
 
@@ -217,7 +220,7 @@ export function createPodVolumes(deps: PodVolumesDeps): PodVolumes {
 
   return {
     counts() {
-      const all = [...wanted].flatMap(([uid, { volumes }]) => [...volumes.values()].flatMap((volume) => {
+      const all = [...wanted].flatMap(([uid, volumes]) => [...volumes.values()].flatMap(({ volume }) => {
         const plugin = pluginOf(uid, volume)
         return plugin === undefined ? [] : [{ plugin, isActual: ready.get(uid)?.has(volume.name) ?? false }]
       }))

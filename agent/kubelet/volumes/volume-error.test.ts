@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CodedError } from '#base/errors.ts'
-import { inStep, VolumeError, volumeFailures, VolumeStepError, type FailedVolume } from './volume-error.ts'
+import { ATTACH_LIMIT, attachLimitProblem, inStep, VolumeError, volumeFailures, VolumeStepError, type FailedVolume } from './volume-error.ts'
 
 const failed = (volume: string, error: Error, isDevice = false): FailedVolume => ({ volume, isDevice, error })
 const claim = (message: string) => new CodedError('VOLUME_CLAIM', message)
@@ -27,4 +27,11 @@ test('an inner step that failed is not renamed by an outer one, and keeps code a
 
 test('an error about several volumes says all of it', () => {
   assert.equal(new VolumeError(volumeFailures([failed('a', new Error('one')), failed('b', new Error('two'))])).message, 'MountVolume.SetUp failed for volume "a" : one; MountVolume.SetUp failed for volume "b" : two')
+})
+
+test('a pod that has waited for a volume that its node cannot attach is refused in upstream\'s words, not before, and not for another reason', () => {
+  const full = (volume: string, waitedMs: number, code = ATTACH_LIMIT) => ({ ...failed(volume, new VolumeStepError('WaitForAttach', `pv-${volume}`, new CodedError(code, 'full'))), waitedMs })
+  const other = { ...failed('b', new Error('configmap "x" not found')), waitedMs: 200_000 }
+  assert.deepStrictEqual([attachLimitProblem([]), attachLimitProblem([full('a', 122_999), other]), attachLimitProblem([full('a', 200_000, 'CSI_ATTACH'), other])], [undefined, undefined, undefined])
+  assert.equal(attachLimitProblem([full('c', 123_000), other, full('a', 0)]), 'Node has reached its volume attachment limit, rejecting pod. unmounted volumes=[a b c], unattached volumes=[a c], failed to process volumes=[]: context deadline exceeded')
 })

@@ -38,6 +38,21 @@ export class VolumeError extends CodedError {
   }
 }
 
+/** Code of a volume that is not attached since its node has as many as it can have. */
+export const ATTACH_LIMIT = 'CSI_ATTACH_LIMIT'
+/** So long pods wait for their volumes before they are taken to be too many: upstream's podAttachAndMountTimeout. */
+const ATTACH_LIMIT_MS = 123_000
+
+/** Why the node cannot have such a pod; undefined: it may yet. `waitedMs`: for the volume. */
+export function attachLimitProblem(failed: readonly (FailedVolume & { waitedMs: number })[]): string | undefined {
+  if (!failed.some(({ error, waitedMs }) => error instanceof CodedError && error.code === ATTACH_LIMIT && waitedMs >= ATTACH_LIMIT_MS)) return undefined
+  const unattached = failed.filter(({ error }) => error instanceof VolumeStepError && error.step === 'WaitForAttach')
+  return `Node has reached its volume attachment limit, rejecting pod. unmounted volumes=${namesOf(failed)}, unattached volumes=${namesOf(unattached)}, failed to process volumes=[]: context deadline exceeded`
+}
+
+/** As Go prints them. */
+const namesOf = (list: readonly FailedVolume[]): string => `[${list.map((f) => f.volume).toSorted().join(' ')}]`
+
 export interface FailedVolume { volume: string; isDevice: boolean; error: unknown }
 
 /** Claims that are not what they should be are told together: nothing could be tried with their volumes. */
@@ -48,6 +63,5 @@ export function volumeFailures(failed: readonly FailedVolume[]): VolumeFailure[]
     return { reason: isDevice ? 'FailedMapVolume' : 'FailedMount', message: `${isDevice ? 'MapVolume' : 'MountVolume'}.${step} failed${EXPANDING.has(step) ? ' while expanding volume' : ''} for volume "${specName}" : ${asError(error).message}` }
   })
   if (claims.length === 0) return others
-  const names = (list: readonly FailedVolume[]) => `[${list.map((f) => f.volume).toSorted().join(' ')}]`
-  return [...others, { reason: 'FailedMount', message: `Unable to attach or mount volumes: unmounted volumes=${names(failed)}, unattached volumes=[], failed to process volumes=${names(claims)}: ${claims.map((f) => asError(f.error).message).join('; ')}` }]
+  return [...others, { reason: 'FailedMount', message: `Unable to attach or mount volumes: unmounted volumes=${namesOf(failed)}, unattached volumes=[], failed to process volumes=${namesOf(claims)}: ${claims.map((f) => asError(f.error).message).join('; ')}` }]
 }

@@ -9,7 +9,7 @@ import { isReason, type Client } from '#api/client/client.ts'
 import { CSI_DRIVERS, SECRETS, VOLUME_ATTACHMENTS, type CSIDriver, type Pod, type Secret, type SecretReference, type Stored, type VolumeAttachment } from '#api/types/index.ts'
 import type { Clock } from '#base/clock.ts'
 import { CodedError, hasCode } from '#base/errors.ts'
-import { GrpcError } from '#base/grpc/grpc-status.ts'
+import { GRPC, GrpcError } from '#base/grpc/grpc-status.ts'
 import { KeyedLock } from '#base/keyed-lock.ts'
 import type { ObjectSource } from '../../objects.ts'
 import type { PodPaths } from '../../pod-paths.ts'
@@ -18,7 +18,7 @@ import { isBlockDevice } from '../disks.ts'
 import type { Mounter } from '../mounter.ts'
 import { setOwnership, type OwnershipWatch } from '../ownership.ts'
 import type { Tokens } from '../tokens.ts'
-import { inStep } from '../volume-error.ts'
+import { ATTACH_LIMIT, inStep } from '../volume-error.ts'
 import { INFEASIBLE } from '../volume-growth.ts'
 import { CAPABILITY, NODE_EXPAND, NODE_PUBLISH, NODE_STAGE, NODE_STATS, NODE_UNPUBLISH, NODE_UNSTAGE, type VolumeUsage } from './calls.ts'
 import type { CsiDriver, CsiDrivers } from './drivers.ts'
@@ -81,7 +81,7 @@ export function createCsiVolumes(deps: CsiVolumesDeps): CsiVolumes {
   }
 
   /** Resolves with what the attacher says the node needs to know. */
-  const attached = async (volume: CsiVolume): Promise<Readonly<Record<string, string>>> => {
+  const attached = async (volume: CsiVolume, about: CSIDriver | undefined): Promise<Readonly<Record<string, string>>> => {
     const name = attachmentName(volume, nodeName)
     for (let waitedMs = 0; ; waitedMs += ATTACH_LOOK_MS) {
       let attachment: Stored<VolumeAttachment> | undefined
@@ -92,6 +92,11 @@ export function createCsiVolumes(deps: CsiVolumesDeps): CsiVolumes {
       }
       if (attachment?.status?.attached) return attachment.status.attachmentMetadata ?? {}
       const problem = attachment?.status?.attachError?.message
+      if (attachment?.status?.attachError?.errorCode === GRPC.resourceExhausted && (about?.spec.nodeAllocatableUpdatePeriodSeconds ?? 0) > 0) {
+        // The scheduler is to know of it before it sends the next one.
+        await drivers.update(volume.driver).catch(() => { /* it is asked again in a while */ })
+        throw new CodedError(ATTACH_LIMIT, problem ?? 'no more volumes can be attached to this node')
+      }
       if (problem !== undefined) throw new CodedError('CSI_ATTACH', problem)
       if (waitedMs >= ATTACH_MS_MAX) throw new CodedError('CSI_ATTACH', `timed out waiting for external-attacher of ${volume.driver} CSI driver to attach volume ${volume.handle}`)
       await clock.sleep(ATTACH_LOOK_MS)
@@ -146,7 +151,7 @@ export function createCsiVolumes(deps: CsiVolumesDeps): CsiVolumes {
     const { specName } = volume
     const driver = await stepOfDriver(volume)
     const needsAttach = !volume.isEphemeral && (about?.spec.attachRequired ?? true)
-    const publishContext = needsAttach ? await inStep('WaitForAttach', specName, () => attached(volume)) : {}
+    const publishContext = needsAttach ? await inStep('WaitForAttach', specName, () => attached(volume, about)) : {}
     const { target, notes } = places.published(uid, volume)
     // A device is a file that the driver makes, a directory, too; what it is in is ours.
     for (const directory of [notes, dirname(target)]) await mkdir(directory, { recursive: true, mode: 0o750 })

@@ -46,7 +46,7 @@ async function machine(t: TestContext, about: Partial<CSIDriver['spec']> = {}) {
   const paths = podPaths(dir, join(dir, 'logs'))
   const stop = new AbortController()
   const operations = createStorageOperations(systemClock)
-  const drivers = createCsiDrivers({ nodeName: NODE, client: api.client, rootDir: dir, clock: systemClock, log: silentLog, operations })
+  const drivers = createCsiDrivers({ nodeName: NODE, client: api.client, rootDir: dir, clock: systemClock, random: systemRandom, log: silentLog, operations })
   const running = drivers.run(stop.signal)
   const started: HostPathDriver[] = []
   const objects = createObjectSource(api.client, { clock: systemClock, random: systemRandom, log: silentLog })
@@ -125,6 +125,33 @@ describe('CSI volumes', { skip: process.getuid?.() === 0 ? false : 'mounting nee
     await driver.stop()
     await until('it is taken out', () => drivers()?.length === 0)
     assert.equal(m.drivers.get(DRIVER), undefined)
+  })
+
+  it('a driver whose CSIDriver says so is asked now and then how many volumes it can attach, and the cluster is told of what has changed', async (t) => {
+    const m = await machine(t)
+    const driver = await m.driver()
+    const count = () => m.api.get<CSINode>(CSI_NODES, NODE)?.spec.drivers[0]?.allocatable?.count
+    const about = (nodeAllocatableUpdatePeriodSeconds?: number) => m.api.put(CSI_DRIVERS, { apiVersion: 'storage.k8s.io/v1', kind: 'CSIDriver', metadata: { name: DRIVER }, spec: { attachRequired: false, ...(nodeAllocatableUpdatePeriodSeconds !== undefined && { nodeAllocatableUpdatePeriodSeconds }) } } as KubeObject)
+    driver.holds(5)
+    await m.drivers.update(DRIVER)
+    await m.drivers.update('another')
+    assert.equal(count(), 5)
+    driver.holds(3)
+    about(0.01)
+    await until('it is told of', () => count() === 3)
+    driver.holds(4)
+    await until('and again', () => count() === 4)
+  })
+
+  it('a volume that its node cannot attach any more is one of too many, once its pod has waited; what there is room for is told at once', async (t) => {
+    const m = await machine(t, { attachRequired: true, nodeAllocatableUpdatePeriodSeconds: 3600 })
+    const driver = await m.driver()
+    driver.holds(1)
+    const volume = m.claimed('far', csi('disk-7'))
+    const name = attachmentName({ ...persistentCsiVolume({ metadata: { name: 'x' }, spec: csi('disk-7') } as never, false) }, NODE)
+    m.api.put(VOLUME_ATTACHMENTS, { apiVersion: 'storage.k8s.io/v1', kind: 'VolumeAttachment', metadata: { name }, spec: { attacher: DRIVER, nodeName: NODE, source: { persistentVolumeName: 'pv-far' } }, status: { attached: false, attachError: { message: 'rpc error: code = ResourceExhausted desc = full', errorCode: GRPC.resourceExhausted } } } as KubeObject)
+    await assert.rejects(m.volumes().setUp(pod('p1', volume), volume), { step: 'WaitForAttach', code: 'CSI_ATTACH_LIMIT', message: 'rpc error: code = ResourceExhausted desc = full' })
+    assert.deepStrictEqual(m.api.get<CSINode>(CSI_NODES, NODE)?.spec.drivers[0]?.allocatable, { count: 1 })
   })
 
   it('is staged once, published to each pod, and unstaged after the last; what was written stays', async (t) => {

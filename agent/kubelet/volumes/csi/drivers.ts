@@ -5,6 +5,7 @@
  */
 import { mkdir, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { createDirectoryWatch } from '#base/directory-watch.ts'
 import { GrpcClient } from '#base/grpc/grpc-client.ts'
 import type { Call } from '#base/grpc/call.ts'
@@ -14,8 +15,10 @@ import { isReason, type Client } from '#api/client/client.ts'
 import { CSI_NODES, NODES, type CSINode, type Node, type Stored } from '#api/types/index.ts'
 import type { Clock } from '#base/clock.ts'
 import type { Log } from '#base/log.ts'
+import type { Random } from '#base/random.ts'
 import type { StorageOperations } from '../../stats/storage-operations.ts'
 import { NODE_GET_CAPABILITIES, NODE_GET_INFO, REGISTRATION_GET_INFO, REGISTRATION_NOTIFY, type NodeInfo } from './calls.ts'
+import { createLimitUpdates } from './limit-updates.ts'
 
 export interface CsiDriver {
   readonly name: string
@@ -27,6 +30,8 @@ export interface CsiDriver {
 export interface CsiDrivers {
   /** Undefined: none of this name is registered. */
   get(name: string): CsiDriver | undefined
+  /** Asks the driver anew what it can, and tells the cluster: how many volumes it attaches here may have changed. */
+  update(name: string): Promise<void>
   /** Watches for sockets until aborted; never rejects. */
   run(signal: AbortSignal): Promise<void>
   /** Something registered or went: what waited for it may go on. Returns the unsubscribe. */
@@ -39,6 +44,7 @@ export interface CsiDriversDeps {
   /** Of the agent; drivers' sockets are below it. */
   rootDir: string
   clock: Clock
+  random: Random
   log: Log
   operations: Pick<StorageOperations, 'timedCall'>
 }
@@ -49,12 +55,16 @@ const CALL_MS = 10_000
 const RETRY_MS = 5_000
 const NODE_ID_ANNOTATION = 'csi.volume.kubernetes.io/nodeid'
 
-export function createCsiDrivers({ nodeName, client, rootDir, clock, log, operations }: CsiDriversDeps): CsiDrivers {
+export function createCsiDrivers({ nodeName, client, rootDir, clock, random, log, operations }: CsiDriversDeps): CsiDrivers {
   const directory = join(rootDir, 'plugins_registry')
   const bySocket = new Map<string, Registered>()
   const refused = new Set<string>()
   const listeners = new Set<() => void>()
-  const state: { looking: Promise<void>; cancelRetry?: (() => void) | undefined } = { looking: Promise.resolve() }
+  const state: { looking: Promise<void>; cancelRetry?: (() => void) | undefined; signal: AbortSignal } = { looking: Promise.resolve(), signal: new AbortController().signal }
+  const changed = (): void => {
+    limits.follow([...bySocket.values()].map(({ name }) => name))
+    for (const listener of listeners) listener()
+  }
 
   const look = async (signal: AbortSignal): Promise<void> => {
     const found = await sockets(directory)
@@ -66,7 +76,7 @@ export function createCsiDrivers({ nodeName, client, rootDir, clock, log, operat
       driver.close()
       log.info('a CSI driver is gone', { driver: driver.name })
       isIncomplete = !(await attempt(`take ${driver.name} out of the cluster's CSINode`, () => publish(signal))) || isIncomplete
-      for (const listener of listeners) listener()
+      changed()
     }
     for (const path of found) {
       if (bySocket.has(path) || refused.has(path) || signal.aborted) continue
@@ -112,7 +122,7 @@ export function createCsiDrivers({ nodeName, client, rootDir, clock, log, operat
       }
       await registration.unary(REGISTRATION_NOTIFY, { pluginRegistered: true }, { timeoutMs: CALL_MS, signal })
       log.info('a CSI driver has registered', { driver: driver.name, nodeId: driver.info.nodeId })
-      for (const listener of listeners) listener()
+      changed()
     } finally {
       registration.close()
     }
@@ -158,19 +168,44 @@ export function createCsiDrivers({ nodeName, client, rootDir, clock, log, operat
     }
   }
 
+  /** After what is under way: the cluster is told by one at a time. */
+  const update = (name: string): Promise<void> => {
+    const done = state.looking.then(async () => {
+      const driver = [...bySocket.values()].find((each) => each.name === name)
+      if (!driver || state.signal.aborted) return
+      const info = await driver.call(NODE_GET_INFO, {}, CALL_MS)
+      if (isDeepStrictEqual(info, driver.info)) return
+      const before = driver.info
+      driver.info = info
+      try {
+        await publish(state.signal)
+      } catch (error) {
+        // It is told with the next look.
+        driver.info = before
+        throw error
+      }
+    })
+    state.looking = done.catch(() => { /* who asked for it is told */ })
+    return done
+  }
+  const limits = createLimitUpdates({ client, clock, random, log, update })
+
   return {
+    update,
     get: (name) => [...bySocket.values()].find((driver) => driver.name === name),
     onChange(listener) {
       listeners.add(listener)
       return () => { listeners.delete(listener) }
     },
     async run(signal) {
+      state.signal = signal
       await mkdir(directory, { recursive: true, mode: 0o750 })
       const watch = createDirectoryWatch({ clock, quietMs: 100, quietMsMax: 1_000, onQuiet: () => lookSoon(signal) })
       watch.watch([directory])
       lookSoon(signal)
       await new Promise<void>((resolve) => { if (signal.aborted) resolve(); else signal.addEventListener('abort', () => resolve(), { once: true }) })
       watch.close()
+      limits.close()
       state.cancelRetry?.()
       await state.looking
       for (const driver of bySocket.values()) driver.close()

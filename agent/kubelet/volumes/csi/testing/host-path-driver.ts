@@ -34,6 +34,8 @@ export interface HostPathDriver {
   readonly told: string[]
   /** The next call of this method fails with this. */
   failNext(method: string, message: string, code?: number): void
+  /** How many volumes it can attach here, from now on. */
+  holds(volumes: number): void
   stop(): Promise<void>
 }
 
@@ -41,6 +43,7 @@ export async function startHostPathDriver({ name, nodeId, kubeletDir, storageDir
   const calls: HostPathDriver['calls'] = []
   const told: string[] = []
   const failures = new Map<string, GrpcError>()
+  const limit = { volumes: 8 }
   const noted = (method: string, request: object) => {
     calls.push({ method, request: { ...request } })
     const failure = failures.get(method)
@@ -75,7 +78,7 @@ export async function startHostPathDriver({ name, nodeId, kubeletDir, storageDir
   const DISK_BYTES = 16 * 1024 * 1024
 
   const node = new GrpcServer({ clock, log })
-  node.unary(NODE_GET_INFO, async () => ({ nodeId, maxVolumesPerNode: 8, ...(topology && { accessibleTopology: { segments: topology } }) }))
+  node.unary(NODE_GET_INFO, async () => ({ nodeId, maxVolumesPerNode: limit.volumes, ...(topology && { accessibleTopology: { segments: topology } }) }))
   node.unary(NODE_GET_CAPABILITIES, async () => ({ capabilities: (['stageUnstage', ...can] as const).map((each) => ({ rpc: { type: CAPABILITY[each] } })) }))
   node.unary(NODE_STAGE, async (request) => {
     noted('stage', request)
@@ -141,6 +144,7 @@ export async function startHostPathDriver({ name, nodeId, kubeletDir, storageDir
 
   return {
     calls, told,
+    holds: (volumes) => { limit.volumes = volumes },
     failNext: (method, message, code = GRPC.internal) => { failures.set(method, new GrpcError(code, message)) },
     async stop() {
       await registration.close()

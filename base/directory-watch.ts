@@ -13,6 +13,8 @@ export interface DirectoryWatchOptions {
   /** Also while something keeps changing, it is told at least this often. */
   quietMsMax: number
   onQuiet: () => void
+  /** At once: an entry of this name came, went, or took another's place. Where nothing can be watched it is not told. */
+  onEntry?: (name: string) => void
 }
 
 export interface DirectoryWatch {
@@ -24,7 +26,7 @@ export interface DirectoryWatch {
 /** Between looks while a directory cannot be watched. */
 const POLL_MS = 10_000
 
-export function createDirectoryWatch({ clock, quietMs, quietMsMax, onQuiet }: DirectoryWatchOptions): DirectoryWatch {
+export function createDirectoryWatch({ clock, quietMs, quietMsMax, onQuiet, onEntry }: DirectoryWatchOptions): DirectoryWatch {
   const watchers = new Map<string, FSWatcher>()
   const state: { isClosed: boolean; cancel?: (() => void) | undefined; sinceMs?: number | undefined; cancelPoll?: (() => void) | undefined } = { isClosed: false }
 
@@ -69,7 +71,10 @@ export function createDirectoryWatch({ clock, quietMs, quietMsMax, onQuiet }: Di
           poll()
           continue
         }
-        watcher.on('change', changed)
+        watcher.on('change', (what, name) => {
+          if (what === 'rename' && typeof name === 'string') onEntry?.(name)
+          changed()
+        })
         watcher.on('error', () => lose(path))
         watchers.set(path, watcher)
       }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CONFIG_MAPS, LEASES, NODES, PODS, RUNTIME_CLASSES, SECRETS, type Lease, type Node } from '#api/types/index.ts'
@@ -435,8 +435,18 @@ test('static pods run without the API, are shown in it by mirrors, come back whe
   w.api.remove(PODS, 'default/fixed-node-1')
   await w.until('it is shown again', () => { const now = w.pod('fixed-node-1'); return now !== undefined && now.metadata.uid !== mirror?.metadata.uid && now.status?.phase === 'Running' })
   assert.deepStrictEqual(running(), [first])
+  const again = w.pod('fixed-node-1')?.metadata.uid
+  rmSync(join(dir, 'fixed.json'))
+  writeFileSync(join(dir, 'fixed.json'), manifest('sleep 1000000'))
+  await w.until('a file that was away, however shortly, begins it anew', () => running().length === 1 && running()[0] !== first, 120_000)
+  await w.until('and its restart is counted', () => w.pod('fixed-node-1')?.status?.containerStatuses?.[0]?.restartCount === 1, 120_000)
+  const [second] = running()
+  writeFileSync(join(dir, 'saved'), manifest('sleep 1000000'))
+  renameSync(join(dir, 'saved'), join(dir, 'fixed.json'))
+  await w.run(30_000)
+  assert.deepStrictEqual([running(), w.pod('fixed-node-1')?.metadata.uid], [[second], again], 'the same saved over it changes nothing')
   writeFileSync(join(dir, 'fixed.json'), manifest('sleep 2000000'))
-  await w.until('the changed one runs', () => running().length === 1 && running()[0] !== first, 120_000)
+  await w.until('the changed one runs', () => running().length === 1 && running()[0] !== second, 120_000)
   await w.until('and is shown', () => w.pod('fixed-node-1')?.status?.containerStatuses?.[0]?.containerID === `memory://${running()[0]}`, 120_000)
   rmSync(join(dir, 'fixed.json'))
   await w.until('nothing is left of it', () => running().length === 0 && w.pod('fixed-node-1') === undefined, 120_000)

@@ -22,7 +22,8 @@ export function readCgroupLayout(table: readonly MountEntry[] = readMountTable()
   const controllers = new Map<string, string>()
   for (const entry of table) {
     if (entry.fsType !== 'cgroup') continue
-    for (const option of entry.options) if (V1_CONTROLLERS.includes(option)) controllers.set(option, entry.path)
+    // The first: another mount of it, made later, may show a part only.
+    for (const option of entry.options) if (V1_CONTROLLERS.includes(option) && !controllers.has(option)) controllers.set(option, entry.path)
   }
   if (controllers.size > 0) {
     const memory = controllers.get('memory')

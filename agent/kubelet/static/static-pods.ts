@@ -11,7 +11,7 @@ import { createDirectoryWatch } from '#base/directory-watch.ts'
 import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { PodWorkers } from '../pod-worker.ts'
-import { decideStatic, type StaticAction } from './decide.ts'
+import { decideStatic, goesOnAs, type StaticAction } from './decide.ts'
 import { isMirrorPod, isStaticPod, mirrorOf, staticPod } from './manifest.ts'
 
 export interface StaticPodsDeps {
@@ -40,6 +40,8 @@ const QUIET_MS_MAX = 5_000
 const LOOK_MS = 20_000
 const FILE_BYTES_MAX = 1024 * 1024
 const FILES_MAX = 500
+/** It went and came again. To be renamed over is one change, which leaves a pod of the same manifest alone, as upstream. */
+const CHANGES_OF_REPLACED = 2
 
 export function createStaticPods(deps: StaticPodsDeps): StaticPods {
   const { directory, nodeName, client, workers, pods, clock } = deps
@@ -47,11 +49,17 @@ export function createStaticPods(deps: StaticPodsDeps): StaticPods {
   const told = new Map<string, string>()
   /** By uid: what a file said when it was first read, so that a new reading changes nothing. */
   const seen = new Map<string, Stored<Pod>>()
+  /** By file: how often it came, went or was put in another's place since the last look. */
+  const entries = new Map<string, number>()
   let wake: AbortController | undefined
   let poked = false
 
+  const replaced = new Set<string>()
+
   const readWanted = async (): Promise<Stored<Pod>[]> => {
     const wanted = new Map<string, Stored<Pod>>()
+    const changes = new Map(entries)
+    entries.clear()
     const names = (await readdir(directory)).filter((n) => /\.(ya?ml|json)$/.test(n) && !n.startsWith('.')).toSorted().slice(0, FILES_MAX)
     for (const fileName of names) {
       try {
@@ -63,7 +71,9 @@ export function createStaticPods(deps: StaticPodsDeps): StaticPods {
         const pod = staticPod({ document: load(await readFile(path, 'utf8')), fileName, nodeName, nowMs: clock.nowMs() })
         const key = `${pod.metadata.namespace ?? ''}/${pod.metadata.name}`
         if (wanted.has(key)) throw new Error(`another file has a pod of the name ${key}`)
-        wanted.set(key, seen.get(pod.metadata.uid) ?? pod)
+        const known = seen.get(pod.metadata.uid)
+        if (known && (changes.get(fileName) ?? 0) >= CHANGES_OF_REPLACED) replaced.add(pod.metadata.uid)
+        wanted.set(key, known ?? pod)
         told.delete(fileName)
       } catch (error) {
         const message = asError(error).message
@@ -73,12 +83,18 @@ export function createStaticPods(deps: StaticPodsDeps): StaticPods {
     }
     seen.clear()
     for (const pod of wanted.values()) seen.set(pod.metadata.uid, pod)
+    for (const uid of replaced) if (!seen.has(uid)) replaced.delete(uid)
     return [...wanted.values()]
   }
 
   const apply = async (action: StaticAction, signal: AbortSignal): Promise<void> => {
     switch (action.kind) {
-      case 'start': return workers.upsert(action.pod)
+      case 'start': {
+        const { uid } = action.pod.metadata
+        workers.upsert(action.pod)
+        if (replaced.delete(uid)) workers.setMirror(uid, pods.list().find((p) => isMirrorPod(p) && goesOnAs(p, action.pod)))
+        return
+      }
       case 'stop': return workers.remove(action.uid)
       case 'createMirror': {
         const node = deps.node()
@@ -106,7 +122,7 @@ export function createStaticPods(deps: StaticPodsDeps): StaticPods {
     const known = workers.list().filter((m) => isStaticPod(m.pod)).map((m) => ({ pod: m.pod, ending: m.removed }))
     const mirrors = pods.list().filter(isMirrorPod)
     for (const { pod } of known) workers.setMirror(pod.metadata.uid, mirrors.find((m) => m.metadata.name === pod.metadata.name && m.metadata.namespace === pod.metadata.namespace && m.metadata.deletionTimestamp === undefined))
-    for (const action of decideStatic({ wanted, known, mirrors, isSynced: pods.hasSynced() })) {
+    for (const action of decideStatic({ wanted, replaced, known, mirrors, isSynced: pods.hasSynced() })) {
       try {
         await apply(action, signal)
         if (action.kind === 'start' || action.kind === 'createMirror') poked = true
@@ -124,7 +140,7 @@ export function createStaticPods(deps: StaticPodsDeps): StaticPods {
     async run(signal) {
       if (directory === '') return
       await mkdir(directory, { recursive: true, mode: 0o700 }).catch((error: unknown) => log.warn('no directory for static pods', { error: asError(error) }))
-      const watch = createDirectoryWatch({ clock, quietMs: QUIET_MS, quietMsMax: QUIET_MS_MAX, onQuiet: () => this.poke() })
+      const watch = createDirectoryWatch({ clock, quietMs: QUIET_MS, quietMsMax: QUIET_MS_MAX, onQuiet: () => this.poke(), onEntry: (name) => entries.set(name, Math.min(CHANGES_OF_REPLACED, (entries.get(name) ?? 0) + 1)) })
       watch.watch([directory])
       try {
         while (!signal.aborted) {

@@ -56,6 +56,9 @@ const table: [string, Partial<StaticView>, unknown[]][] = [
   ['a changed file ends the pod of before first', { wanted: [changed], known: [known(pod)], mirrors: [mirror(pod)] }, [{ kind: 'stop', uid: pod.metadata.uid }]],
   ['and starts the new one when that has ended', { wanted: [changed], known: [known(pod, true)], mirrors: [mirror(pod)] }, []],
   ['whose mirror replaces the old', { wanted: [changed], known: [known(changed)], mirrors: [mirror(pod)] }, [{ kind: 'deleteMirror', mirror: mirror(pod) }]],
+  ['a file that went and came again ends its pod, though it is the same', { wanted: [pod], replaced: new Set([pod.metadata.uid]), known: [known(pod)], mirrors: [mirror(pod)] }, [{ kind: 'stop', uid: pod.metadata.uid }]],
+  ['which begins anew when it has ended; its mirror stays', { wanted: [pod], replaced: new Set([pod.metadata.uid]), mirrors: [mirror(pod)] }, [{ kind: 'start', pod }]],
+  ['unless that tells of its end', { wanted: [pod], replaced: new Set([pod.metadata.uid]), mirrors: [{ ...mirror(pod), status: { phase: 'Succeeded' } }] }, [{ kind: 'start', pod }, { kind: 'deleteMirror', mirror: { ...mirror(pod), status: { phase: 'Succeeded' } } }]],
   ['a mirror that somebody deletes is let go, to be made again', { wanted: [pod], known: [known(pod)], mirrors: [mirror(pod, { deletionTimestamp: '2026-01-01T00:00:00Z' })] }, [{ kind: 'deleteMirror', mirror: mirror(pod, { deletionTimestamp: '2026-01-01T00:00:00Z' }) }]],
 ]
-for (const [name, view, expected] of table) test(name, () => assert.deepStrictEqual(decideStatic({ wanted: [], known: [], mirrors: [], isSynced: true, ...view }), expected))
+for (const [name, view, expected] of table) test(name, () => assert.deepStrictEqual(decideStatic({ wanted: [], replaced: new Set(), known: [], mirrors: [], isSynced: true, ...view }), expected))

@@ -1,6 +1,6 @@
 /**
  * The ConfigMaps, Secrets and RuntimeClasses that pods here refer to, and no others: one watch by name each (the Node authorizer allows
- * nothing wider), started at first use and ended with its last pod. What was read stays readable while the server is away.
+ * nothing wider), started at first use and ended with its last pod, or once it is immutable. What was read stays readable while the server is away.
  */
 import { createInformer } from '#api/client/informer.ts'
 import { isReason, type Client, type Informer } from '#api/client/client.ts'
@@ -29,6 +29,9 @@ export interface ObjectStore {
   remove(kind: string, namespace: string, name: string): Promise<void>
 }
 
+/** A ConfigMap or Secret that cannot change any more (KEP-1412). */
+const isImmutable = (object: KubeObject & { immutable?: boolean }): boolean => object.immutable === true
+
 /** `saved`: the resourceVersion of what is on disk. */
 interface Copy { ref: ResourceRef; namespace: string; name: string; users: Set<string>; saved: string | undefined }
 interface Entry extends Copy { informer: Informer<KubeObject>; stop: AbortController }
@@ -51,6 +54,8 @@ export function createObjectSource(client: Client, deps: { clock: Clock; random:
     standalone.informer.onChange((before, after) => {
       if (before?.metadata.resourceVersion === after?.metadata.resourceVersion) return
       if (after) keep(entry, ref, namespace, name, after)
+      // As upstream's: it stays what it is for as long as pods here have it. Once it is shown: nobody asks for it again.
+      if (after && isImmutable(after)) void standalone.informer.synced.then(() => stop.abort())
       for (const uid of entry.users) for (const l of listeners) l(uid)
     })
     entries.set(id, entry)

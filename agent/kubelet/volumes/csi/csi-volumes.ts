@@ -70,6 +70,8 @@ export function createCsiVolumes(deps: CsiVolumesDeps): CsiVolumes {
   const places = createPlaces(deps.rootDir, paths)
   /** Whether something is staged, published or undone is decided by one at a time per volume. */
   const lock = new KeyedLock()
+  /** Volumes that were staged in this life, once for all pods; what an earlier life staged is staged again, which drivers have to bear. */
+  const staged = new Set<string>()
 
   /** `what`: the words for a failure, before the secret's own name. */
   const secretsOf = async (uid: string, ref: SecretReference | undefined, what: (of: string) => string): Promise<Record<string, string>> => {
@@ -131,10 +133,12 @@ export function createCsiVolumes(deps: CsiVolumesDeps): CsiVolumes {
   const stage = async (uid: string, volume: CsiVolume, driver: CsiDriver, publishContext: Readonly<Record<string, string>>, fsGroup: number | undefined): Promise<string> => {
     if (volume.isEphemeral || !driver.capabilities.has(CAPABILITY.stageUnstage)) return ''
     const { target, notes } = places.staged(volume)
+    if (staged.has(uniqueName(volume))) return target
     await mkdir(target, { recursive: true, mode: 0o750 })
     await writeNote(notes, { driverName: volume.driver, volumeHandle: volume.handle, ...(volume.isBlock && { specVolID: volume.specName, volumeMode: 'Block' }) })
     const secrets = await secretsOf(uid, volume.stageSecret, (of) => (volume.isBlock ? `kubernetes.io/csi: failed to get NodeStageSecretRef ${of}` : `fetching NodeStageSecretRef ${of} failed`))
     await driver.call(NODE_STAGE, { volumeId: volume.handle, publishContext, stagingTargetPath: target, volumeCapability: capabilityOf(volume, driver.capabilities, fsGroup), secrets, volumeContext: volume.attributes }, CALL_MS)
+    staged.add(uniqueName(volume))
     return target
   }
 
@@ -161,11 +165,11 @@ export function createCsiVolumes(deps: CsiVolumesDeps): CsiVolumes {
     })
     if (needsAttach) deps.onUse()
     const fsGroup = pod.spec?.securityContext?.fsGroup
-    const staged = await inStep(volume.isBlock ? 'SetUpDevice' : 'MountDevice', specName, () => stage(uid, volume, driver, publishContext, fsGroup))
+    const stagedAt = await inStep(volume.isBlock ? 'SetUpDevice' : 'MountDevice', specName, () => stage(uid, volume, driver, publishContext, fsGroup))
     const podTokens = await tokenContext(pod, about)
     const volumeContext = { ...volume.attributes, ...(about?.spec.podInfoOnMount && podInfo(volume, pod)), ...(!about?.spec.serviceAccountTokenInSecrets && podTokens) }
     await driver.call(NODE_PUBLISH, {
-      volumeId: volume.handle, publishContext, stagingTargetPath: staged, targetPath: target, volumeCapability: capabilityOf(volume, driver.capabilities, fsGroup), readonly: volume.readonly,
+      volumeId: volume.handle, publishContext, stagingTargetPath: stagedAt, targetPath: target, volumeCapability: capabilityOf(volume, driver.capabilities, fsGroup), readonly: volume.readonly,
       secrets: { ...(await secretsOf(uid, volume.publishSecret, (of) => (volume.isBlock ? `kubernetes.io/csi: blockMapper.publishVolumeForBlock failed to get NodePublishSecretRef ${of}` : `fetching NodePublishSecretRef ${of} failed`))), ...(about?.spec.serviceAccountTokenInSecrets && podTokens) }, volumeContext,
     }, CALL_MS)
     if (volume.isBlock && !(await isBlockDevice(target))) throw new CodedError('CSI_DRIVER', `the CSI driver ${volume.driver} published volume ${volume.handle} at ${target}, which is no block device`)
@@ -203,6 +207,7 @@ export function createCsiVolumes(deps: CsiVolumesDeps): CsiVolumes {
     if ((await publishedNotes(paths, { except: uid })).some((n) => n.driverName === found.driverName && n.volumeHandle === found.volumeHandle)) return
     const place = places.staged(placedBy(found))
     if (!(await readNote(place.notes))) return
+    staged.delete(uniqueName({ driver: found.driverName, handle: found.volumeHandle }))
     const driver = registered(found.driverName, 'attacher.UnmountDevice failed to create newCsiDriverClient')
     await driver.call(NODE_UNSTAGE, { volumeId: found.volumeHandle, stagingTargetPath: place.target }, CALL_MS)
     await removePlace(place, `${found.driverName} unstaged`)

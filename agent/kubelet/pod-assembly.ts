@@ -97,7 +97,7 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
   const nodeAllocated = await allocatable()
   const field = (pod: Stored<Pod>, podIps: readonly string[] = []): FieldContext => ({ pod, nodeName, hostIps: [config.nodeIp], podIps, allocatable: nodeAllocated })
   const mounter = options.mounter ?? systemMounter
-  const ownership = createOwnershipWatch({ clock, tell: (pod, message) => events.event(asReference(pod), 'Warning', 'VolumePermissionChangeInProgress', message) })
+  const ownership = createOwnershipWatch({ clock, log, tell: (pod, message) => events.event(asReference(pod), 'Warning', 'VolumePermissionChangeInProgress', message) })
   const csi = createCsiVolumes({ ownership, operations: storage, drivers, client, objects, tokens, mounter, paths, nodeName, rootDir, clock, onUse: onVolumeUse })
   const local = createLocalVolumes({ ownership, operations: storage, mounter, disks: createDisks(mounter), paths, rootDir, tell: (pod, message) => events.event(asReference(pod), 'Warning', 'AlreadyMountedVolume', message) })
   const growth = createVolumeGrowth({ client, events, clock, nodeName })

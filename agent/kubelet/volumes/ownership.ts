@@ -3,6 +3,8 @@ import { chmod, lchown, lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Pod, Stored } from '#api/types/index.ts'
 import type { Clock } from '#base/clock.ts'
+import { asError } from '#base/errors.ts'
+import type { Log } from '#base/log.ts'
 
 const SETGID = 0o2000
 
@@ -10,19 +12,25 @@ export interface Ownership { gid: number; readonly: boolean; /** OnRootMismatch 
 
 /** A volume with many files, on a slow disk: its pod is told of it. */
 export interface OwnershipWatch { begins(pod: Stored<Pod>, dir: string): OwnershipProgress }
-export interface OwnershipProgress { oneMore(): void; ends(): void }
+export interface OwnershipProgress {
+  oneMore(): void
+  /** It cannot be given away: a server squashes root, a file is immutable. The others are, and the pod begins, as upstream. */
+  failed(path: string, error: unknown): void
+  ends(): void
+}
 
 /** Upstream's firstEventReportDuration and progressReportDuration. */
 const SLOW_MS = 30_000
 const PROGRESS_MS = 60_000
 const POLICY_URL = 'https://kubernetes.io/docs/tasks/configure-pod-container/security-context/#configure-volume-permission-and-ownership-change-policy-for-pods'
 
-export function createOwnershipWatch({ clock, tell }: { clock: Clock; tell: (pod: Stored<Pod>, message: string) => void }): OwnershipWatch {
+export function createOwnershipWatch({ clock, log, tell }: { clock: Clock; log: Log; tell: (pod: Stored<Pod>, message: string) => void }): OwnershipWatch {
   return {
     begins(pod, dir) {
       const at = dir.indexOf(pod.metadata.uid)
       const what = `Setting volume ownership for ${at < 0 ? dir : dir.slice(at)}`
       let files = 0
+      let failures = 0
       const progress = () => {
         tell(pod, `${what}, processed ${files} files.`)
         cancel = clock.after(PROGRESS_MS, progress)
@@ -31,7 +39,17 @@ export function createOwnershipWatch({ clock, tell }: { clock: Clock; tell: (pod
         tell(pod, `${what} is taking longer than expected, consider using OnRootMismatch - ${POLICY_URL}`)
         cancel = clock.after(PROGRESS_MS, progress)
       })
-      return { oneMore: () => { files++ }, ends: () => cancel() }
+      return {
+        oneMore: () => { files++ },
+        failed(path, error) {
+          // One stands for all.
+          if (failures++ === 0) log.warn('a file of a volume cannot be given to the group of its pod', { pod: pod.metadata.name, path, error: asError(error) })
+        },
+        ends() {
+          cancel()
+          if (failures > 1) log.warn('files of a volume could not be given to the group of its pod', { pod: pod.metadata.name, dir, files: failures })
+        },
+      }
     },
   }
 }
@@ -55,8 +73,17 @@ async function walk(path: string, ownership: Ownership, progress: OwnershipProgr
   const info = await lstat(path)
   if (info.isDirectory()) for (const name of await readdir(path)) await walk(join(path, name), ownership, progress)
   progress?.oneMore()
-  await lchown(path, info.uid, ownership.gid)
-  if (info.isSymbolicLink()) return
   const mask = (ownership.readonly ? 0o440 : 0o660) | (info.isDirectory() ? 0o110 | SETGID : 0)
-  await chmod(path, (info.mode & 0o7777) | mask)
+  await attempt(path, progress, () => lchown(path, info.uid, ownership.gid))
+  if (!info.isSymbolicLink()) await attempt(path, progress, () => chmod(path, (info.mode & 0o7777) | mask))
+}
+
+/** What nobody watches is the agent's own, where nothing may fail. */
+async function attempt(path: string, progress: OwnershipProgress | undefined, work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    if (!progress) throw error
+    progress.failed(path, error)
+  }
 }

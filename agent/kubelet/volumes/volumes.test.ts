@@ -7,6 +7,8 @@ import { test, type TestContext } from 'node:test'
 import fc from 'fast-check'
 import type { Volume } from '#api/types/index.ts'
 import { FakeClock } from '#base/clock-fake.ts'
+import { createLog, silentLog } from '#base/log.ts'
+import { runCommand } from '../run-command.ts'
 import { aPod } from '../testing/builders.ts'
 import { writeAtomically } from './atomic-writer.ts'
 import { checkHostPath } from './host-path.ts'
@@ -152,7 +154,7 @@ test('fsGroup owns everything, group may write where the volume can be written',
 test('a volume that takes long to be given to its group is told of, and how far it is; one that is right already is not', needsRoot, async (t) => {
   const clock = new FakeClock()
   const told: string[] = []
-  const watch = createOwnershipWatch({ clock, tell: (pod, message) => told.push(`${pod.metadata.name}: ${message}`) })
+  const watch = createOwnershipWatch({ clock, log: silentLog, tell: (pod, message) => told.push(`${pod.metadata.name}: ${message}`) })
   const pod = aPod()
   const d = dir(t)
   const volume = join(d, pod.metadata.uid, 'volumes/local/v')
@@ -172,6 +174,21 @@ test('a volume that takes long to be given to its group is told of, and how far 
   await setOwnership(volume, { gid: 4321, readonly: false, policy: 'OnRootMismatch' }, watch.begins(pod, volume))
   await clock.advance(600_000)
   assert.equal(told.length, 2)
+})
+
+test('a volume whose files cannot be given away is its pod\'s all the same, as upstream; the log says so once', needsRoot, async (t) => {
+  const d = dir(t)
+  const volume = join(d, 'volume')
+  mkdirSync(volume)
+  for (const name of ['a', 'b']) writeFileSync(join(volume, name), '')
+  await systemMounter.bind(volume, volume)
+  await runCommand('mount', ['-o', 'remount,bind,ro', volume])
+  const lines: string[] = []
+  const log = createLog({ level: 'info', format: 'text', nowMs: () => 0, write: (line) => { lines.push(line) } })
+  const watch = createOwnershipWatch({ clock: new FakeClock(), log, tell: () => {} })
+  await setOwnership(volume, { gid: 4321, readonly: false, policy: 'Always' }, watch.begins(aPod(), volume))
+  assert.deepEqual([statSync(join(volume, 'a')).gid, lines.map((line) => /file of a volume cannot|files of a volume could not/.exec(line)?.[0])], [0, ['file of a volume cannot', 'files of a volume could not']])
+  await assert.rejects(setOwnership(volume, { gid: 4321, readonly: false, policy: 'Always' }), { code: 'EROFS' })
 })
 
 test('a file of a volume is read where links inside it lead, and nothing outside it, nothing that is no file, nothing too large', async (t) => {

@@ -157,7 +157,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const subresources = createSubresources({ kubelet, issueToken: options.issueToken })
   const reviews = reviewOf(authenticator, authorizer)
   const refusalOf = createRefusals({ log, panic: () => metrics.panic() })
-  const identify = createIdentify({ authenticator, authorizer, requestHeaders: options.requestHeaders, auditor, log })
+  const identify = createIdentify({ authenticator, authorizer, requestHeaders: options.requestHeaders, auditor, certificateShown: (expiresMs) => metrics.certificateShown((expiresMs - clock.nowMs()) / 1000), log })
   const begin = (request: PeerRequest) => beginExchange(request, random, auditor ? clock.nowMs() : 0)
   const state = { isStopping: false }
   const extra = {

@@ -9,6 +9,8 @@ export interface PeerCertificate {
   uids?: readonly string[]
   /** SHA-256 of the certificate, in hex. */
   fingerprint?: string
+  /** Until when it is good. */
+  expiresMs?: number
 }
 
 export interface Credentials {

@@ -43,6 +43,9 @@ describe('over TLS', () => {
     assert.equal((await ask(s, 'POST', CM, { body: configMap('one'), agent })).status, 201)
     const got = await ask(s, 'GET', `${CM}/one`, { agent })
     assert.deepEqual([got.status, got.json['data'], got.headers['content-type'], Number(got.headers['content-length'])], [200, { k: 'v' }, 'application/json', got.bytes.length])
+    const told = (await ask(s, 'GET', '/metrics', { agent })).bytes.toString()
+    const remaining = (line: string) => Number(new RegExp(`^apiserver_client_certificate_expiration_seconds_${line} (\\d+)$`, 'm').exec(told)?.[1])
+    assert.deepEqual([remaining('count') >= 3, remaining('bucket\\{le="0"\\}')], [true, 0])
     agent.destroy()
   })
 

@@ -1,5 +1,5 @@
 /** The store as the flags ask for it: this server's own, that of a cluster which others may join, or one that it joins. */
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseServerUrl } from '#api/join/probe.ts'
 import { UsageError } from '#base/errors.ts'
@@ -50,6 +50,17 @@ export async function resetCluster(values: FlagValues, config: ServerConfig, dep
     servers > 1 ? `The cluster of ${servers} servers is one of this server alone now.` : 'The cluster is one of this server alone.',
     'Start skiff server without --cluster-reset now. Other servers join it anew with --server and --token, after their <data-dir>/server/db was moved away;', 'until then they must stay stopped.', '',
   ].join('\n'))
+}
+
+/** What the embedded store's files take on the disk; for metrics. */
+export function storeUsage(config: ServerConfig): { storeBytes?: number } {
+  const directory = databaseOf(config)
+  try {
+    return { storeBytes: readdirSync(directory).reduce((sum, name) => sum + (statSync(join(directory, name), { throwIfNoEntry: false })?.size ?? 0), 0) }
+  } catch {
+    // Not made yet: the figure is left out.
+    return {}
+  }
 }
 
 const databaseOf = (config: ServerConfig): string => join(config.dataDir, 'server', 'db')

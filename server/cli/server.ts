@@ -26,7 +26,7 @@ import { authorizationOf } from './authorization.ts'
 import { encryptionOptions } from './encryption.ts'
 import { keepMemorySmall } from './memory.ts'
 import { agentConfig, list, text } from './node-config.ts'
-import { getClusterKeys, joinedServer, resetCluster, storeOpener } from './own-data.ts'
+import { getClusterKeys, joinedServer, resetCluster, storeOpener, storeUsage } from './own-data.ts'
 import { assertFitForPods } from './preflight.ts'
 import { requestHeadersOf } from './request-headers.ts'
 import { serviceAccountKeys } from './service-account-keys.ts'
@@ -67,7 +67,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const encryption = encryptionOptions(values, config.dataDir, { clock, random })
   const hasStarted = keepMemorySmall({ clock, log, signal })
   const starting = startServer(config, {
-    clock, random, log, processUsage,
+    clock, random, log, processUsage: () => ({ ...processUsage(), ...(!elsewhere && storeUsage(config)) }),
     encryption,
     auditor, authentication, authorization,
     openStore: elsewhere ? async () => ({ store: elsewhere, shared: true }) : storeOpener(values, config, { clock, random, log }),

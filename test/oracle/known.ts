@@ -36,6 +36,12 @@ function tail(message: string): string {
 const withoutObjects = (message: string): string => message.replace(/(Invalid|Unsupported) value: ([[{].*[\]}]|null): /g, '$1 value: {}: ')
 const distinct = (answer: Json): string => JSON.stringify([...new Set(((answer['body'] as { details?: { causes?: unknown[] } }).details?.causes ?? []).map((cause) => JSON.stringify(cause)))].toSorted())
 
+const causesOf = (answer: Json): { field: string; message: string }[] => (answer['body'] as { details?: { causes?: { field: string; message: string }[] } } | undefined)?.details?.causes ?? []
+/** Without what upstream's parser finds after the first thing that is wrong in an expression, and words for what is shown. */
+const firstErrors = (answer: Json): string => JSON.stringify(causesOf(answer).map(({ field, message }) => `${field}: ${withoutObjects(message).replace(/(Syntax error: [^]*?)\nERROR: <input>[^]*$/, '$1')}`))
+const isRefused = (...answers: readonly Json[]): boolean => answers.every(({ status }) => status === 422)
+const withoutAdmin = (answer: Json): string => JSON.stringify(causesOf(answer).filter(({ field }) => !field.endsWith('.adminAccess')))
+
 /** Without what holds of a definition once it is established, which takes upstream a while; an empty list of versions is shown in two ways. */
 const unestablished = (answer: Json): string => JSON.stringify((((answer['body'] as { details?: { causes?: { field: string; message: string }[] } }).details?.causes ?? [])).filter(({ field, message }) => !(/^spec\.(scope|names\.kind)$/.test(field) && message.endsWith('field is immutable'))).map(({ field, message }) => `${field}: ${message.replace(/ value: (null|\[\]):/, ' value: <none>:')}`).toSorted())
 
@@ -86,6 +92,8 @@ export const KNOWN: readonly Known[] = [
   { line: 'a JSON or merge patch whose outcome is not of the kind', matches: ({ ours, theirs }) => ours['status'] === theirs['status'] && messageOf(theirs).startsWith(' "" is invalid: patch: Invalid value: ') && tail(messageOf(ours)) === tail(messageOf(theirs)) },
   { line: 'complaints of values of a wrong type', matches: ({ ours, theirs }) => ours['status'] === theirs['status'] && /cannot unmarshal|json: |Go struct field|of type v1|unmarshalerDecoder|cannot convert \w+ to v\d/.test(messageOf(theirs)) },
   { line: 'complaints that the spec of a claim', matches: ({ ours, theirs }) => ours['status'] === 422 && theirs['status'] === 422 && messageOf(theirs).includes('\n@@ ') && messageOf(ours).endsWith(']') === messageOf(theirs).endsWith(']') },
+  { line: 'syntax errors of CEL', matches: ({ ours, theirs }) => isRefused(ours, theirs) && messageOf(theirs).split('Syntax error: ').length > 2 && firstErrors(ours) === firstErrors(theirs) },
+  { line: 'errors of expressions in an object that has other errors', matches: ({ ours, theirs }) => isRefused(ours, theirs) && causesOf(theirs).some(({ field }) => field.endsWith('.adminAccess')) && causesOf(ours).length > 0 && JSON.stringify(causesOf(ours)) === withoutAdmin(theirs) },
   { line: 'objects in complaints', matches: ({ difference, ours, theirs }) => ours['status'] === 422 && theirs['status'] === 422 && /^body\.(message|details)/.test(difference.path) && messageOf(ours) !== messageOf(theirs) && withoutObjects(messageOf(ours)) === withoutObjects(messageOf(theirs)) },
   { line: "the same complaint of an update's metadata and of the kind's own rules", matches: ({ ours, theirs }) => ours['status'] === 422 && theirs['status'] === 422 && distinct(ours) === distinct(theirs) },
 ]

@@ -141,6 +141,17 @@ describe('the report', () => {
     }
   })
 
+  it('takes what upstream finds after the first syntax error, and in a namespace, for known, and nothing besides', () => {
+    const refusal = (...causes: [field: string, message: string][]) => ({ status: 422, body: { message: `x is invalid: ${causes.map((cause) => cause.join(': ')).join(', ')}`, details: { causes: causes.map(([field, message]) => ({ field, message })) } } })
+    const lines = (ours: object, theirs: object) => KNOWN.filter(({ matches }) => matches({ of: { family: '', kind: '', steps: [], object: '' }, step: { form: 'POST', method: 'POST', path: '/' }, sent: '', difference: { path: 'body.message', ours: 1, theirs: 2 }, ours: ours as never, theirs: theirs as never })).map(({ line }) => line)
+    const [first, second] = ["compilation failed: ERROR: <input>:1:1: Syntax error: mismatched input '*'\n | *\n | ^", "\nERROR: <input>:1:2: Syntax error: mismatched input '<EOF>'\n | *\n | .^"]
+    assert.deepEqual(lines(refusal(['a', first]), refusal(['a', first + second])), ['syntax errors of CEL'])
+    assert.deepEqual(lines(refusal(['a', first.replace('1:1', '1:3')]), refusal(['a', first + second])), [])
+    const [admin, other] = [['spec.devices.requests[0].adminAccess', 'Forbidden'], ['spec.x', 'Required value']] as [string, string][]
+    assert.deepEqual(lines(refusal(other as never), refusal(admin as never, other as never)), ['errors of expressions in an object that has other errors'])
+    assert.deepEqual(lines(refusal(), refusal(admin as never)), [])
+  })
+
   it('does not take a complaint for known because its words are the same', () => {
     const refused = (field: string) => ({ status: 422, body: { message: 'Pod "o1" is invalid: spec.x: Required value', details: { causes: [{ field, message: 'Required value' }] } } })
     const step = { form: 'PUT', method: 'PUT', path: '/x' }

@@ -19,9 +19,14 @@ export function peerOf(socket: TLSSocket, { clientCa, frontProxyCa }: { clientCa
     remoteAddress, ...proxy,
     certificate: {
       commonName: first(subject.CN), organizations: all(subject.O), ...(uids.length > 0 && { uids }),
-      fingerprint: ((shown as TlsCertificate).fingerprint256 ?? '').replaceAll(':', '').toLowerCase(),
+      ...expiryOf(shown as TlsCertificate), fingerprint: ((shown as TlsCertificate).fingerprint256 ?? '').replaceAll(':', '').toLowerCase(),
     },
   }
+}
+
+function expiryOf({ valid_to: text }: TlsCertificate): { expiresMs?: number } {
+  const expiresMs = Date.parse(text)
+  return Number.isNaN(expiresMs) ? {} : { expiresMs }
 }
 
 /** Whether the verified chain ends in one of these authorities. */

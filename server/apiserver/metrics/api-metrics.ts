@@ -9,6 +9,9 @@ export interface KindGauges { group: string; resource: string; version: string; 
 
 export interface Gauges { readOnlyInFlight: number; mutatingInFlight: number; kinds: readonly KindGauges[]; revision: number }
 
+/** None, 30 minutes, 1, 2, 6, 12 hours, 1, 2, 4 days, a week, a month, 3, 6 months, a year. */
+const CERTIFICATE_BOUNDS = [0, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400, 172_800, 345_600, 604_800, 2_592_000, 7_776_000, 15_552_000, 31_104_000]
+
 export class ApiMetrics {
   readonly requests = new RequestMetrics()
   readonly watches = new WatchMetrics()
@@ -17,7 +20,12 @@ export class ApiMetrics {
 
   readonly #deprecated = new Metric('apiserver_requested_deprecated_apis', 'gauge', 'Gauge of deprecated APIs that have been requested, broken out by API group, version, resource, subresource, and removed_release.')
 
+  readonly #certificates = new Metric('apiserver_client_certificate_expiration_seconds', 'histogram', 'Distribution of the remaining lifetime on the certificate used to authenticate a request.', CERTIFICATE_BOUNDS)
+
   panic(): void { this.requests.panic() }
+
+  /** A request with a client's certificate: for how long it is still good. Alerts ask for it. */
+  certificateShown(remainingSeconds: number): void { this.#certificates.observe('', remainingSeconds) }
 
   /** Somebody still asks for what a later release of upstream will not have (`1.39`; '' where none is named). */
   deprecated({ group, version, resource }: { group: string; version: string; resource: string }, subresource: string, removedRelease: string): void {
@@ -28,7 +36,7 @@ export class ApiMetrics {
   register(metric: Metric): void { this.#extra.push(metric) }
 
   print(gauges: Gauges, usage: ProcessUsage, more: readonly Metric[] = []): Buffer {
-    return printMetrics([...this.requests.all(), ...this.watches.all(), ...this.admission.all(), this.#deprecated, ...gaugeMetrics(gauges), ...processMetrics(usage), ...this.#extra, ...more])
+    return printMetrics([...this.requests.all(), ...this.watches.all(), ...this.admission.all(), this.#deprecated, this.#certificates, ...gaugeMetrics(gauges), ...processMetrics(usage), ...this.#extra, ...more])
   }
 }
 
@@ -64,6 +72,14 @@ export interface ProcessUsage {
   virtualBytes?: number
   openFiles?: number
   maxFiles?: number
+  /** Of the embedded store, on the disk. */
+  storeBytes?: number
+}
+
+function storageSize(bytes: number): Metric {
+  const metric = new Metric('apiserver_storage_size_bytes', 'gauge', 'Size of the storage database file physically allocated in bytes.')
+  metric.set('storage_cluster_id="embedded"', bytes)
+  return metric
 }
 
 function processMetrics(usage: ProcessUsage): Metric[] {
@@ -78,6 +94,7 @@ function processMetrics(usage: ProcessUsage): Metric[] {
     gauge('process_start_time_seconds', 'Start time of the process since unix epoch in seconds.', usage.startTimeSeconds),
     ...(usage.virtualBytes === undefined ? [] : [gauge('process_virtual_memory_bytes', 'Virtual memory size in bytes.', usage.virtualBytes)]),
     ...(usage.openFiles === undefined ? [] : [gauge('process_open_fds', 'Number of open file descriptors.', usage.openFiles)]),
+    ...(usage.storeBytes === undefined ? [] : [storageSize(usage.storeBytes)]),
     ...(usage.maxFiles === undefined ? [] : [gauge('process_max_fds', 'Maximum number of open file descriptors.', usage.maxFiles)]),
   ]
 }

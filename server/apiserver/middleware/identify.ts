@@ -17,17 +17,21 @@ export interface IdentifyOptions {
   authorizer: Authorizer
   requestHeaders: RequestHeaders | undefined
   auditor: Auditor | undefined
+  /** Told of each request with a client's certificate. */
+  certificateShown: (expiresMs: number) => void
   log: Log
 }
 
 /** Throws 401, and 403 for who may not speak for another. */
 export type Identify = (request: PeerRequest, exchange: Exchange, info: ResourceInfo | PathInfo) => Promise<UserInfo>
 
-export function createIdentify({ authenticator, authorizer, requestHeaders, auditor, log }: IdentifyOptions): Identify {
+export function createIdentify({ authenticator, authorizer, requestHeaders, auditor, certificateShown, log }: IdentifyOptions): Identify {
   const impersonator = createImpersonator(authorizer)
   return async (request, exchange, info) => {
     const { headers, peer } = request
     const noted = () => ({ request, auditId: exchange.auditId, receivedMs: exchange.receivedMs, verb: auditVerb(request, info), info: info.kind === 'resource' ? namedBySelector(request, info) : undefined, path: splitTarget(request.path).path })
+    const expiresMs = 'user' in peer ? undefined : peer.certificate?.expiresMs
+    if (expiresMs !== undefined) certificateShown(expiresMs)
     let user: UserInfo
     try {
       user = await authenticate(peer, headers, splitTarget(request.path).path, { authenticator, requestHeaders, log })

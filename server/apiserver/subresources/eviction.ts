@@ -10,7 +10,7 @@ import { parseEntry } from '../watch/encoder.ts'
 import { admitFully } from '../verbs/admit.ts'
 import { readBody } from '../verbs/body.ts'
 import { cacheOf, namesOf, type Call } from '../verbs/call.ts'
-import { changeObject } from '../verbs/change.ts'
+import { changedObject, changeObject } from '../verbs/change.ts'
 import { assertPreconditions, deleteObject, deletionOptions } from '../verbs/delete-object.ts'
 import type { DeletionOptions } from '../verbs/deletion.ts'
 import { admissionOptions, parseWriteOptions, type WriteOptions } from '../verbs/options.ts'
@@ -78,7 +78,7 @@ async function mark(call: Call, options: WriteOptions, deletion: DeletionOptions
     },
     part: 'raw', fields: 'apply', options, attempts: ATTEMPTS,
   })
-  return { ...done.object, metadata: { ...done.object.metadata, resourceVersion: String(done.revision) } }
+  return changedObject(call, done)
 }
 
 /** What the body says of the deletion; a dry run may be asked for there, or in the query, or alike in both. */

@@ -14,7 +14,7 @@ import { fieldsOfScale, fieldsOfScaled } from '../patch/apply/scale-fields.ts'
 import { table, tableRow } from '../table/table.ts'
 import { readBody } from '../verbs/body.ts'
 import type { Call } from '../verbs/call.ts'
-import { changeObject } from '../verbs/change.ts'
+import { changedObject, changeObject } from '../verbs/change.ts'
 import { parseWriteOptions, type WriteOptions } from '../verbs/options.ts'
 import { parseApplyOptions, parseConfig, refusedApply } from '../verbs/apply.ts'
 import { APPLY, patchValue, typeOf } from '../verbs/patch.ts'
@@ -105,8 +105,7 @@ async function set(call: Call, wanted: (old: Full) => Scale & KubeObject, option
       take: (form, object) => writePath(object, specPath, (form as Scale).spec?.replicas ?? 0),
     },
   })
-  const { object, revision } = done
-  return jsonResponse(scaleOf(call, { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } }))
+  return jsonResponse(scaleOf(call, changedObject(call, done)))
 }
 
 function scaleOf(call: Call, object: Full): Scale {

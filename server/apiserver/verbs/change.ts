@@ -6,7 +6,7 @@
 import type { ApiResponse } from '#api/client/transport.ts'
 import type { KubeObject } from '#api/types/index.ts'
 import type { KeyValue } from '#server/store/store.ts'
-import type { KindRow } from '../kind.ts'
+import type { KindRow, Reservation } from '../kind.ts'
 import { invalid as invalidField, type FieldError } from '../field-error.ts'
 import { badRequest, conflict, invalid, notFound, type StatusError } from '../http/status.ts'
 import { cloneJson } from '../storage/clone.ts'
@@ -19,7 +19,7 @@ import { ownFields, sameButTimes } from './managed-fields.ts'
 import { admissionOptions, type WriteOptions } from './options.ts'
 import { dropRepeatedOwners } from './owner-references.ts'
 import { reserve } from './reserve.ts'
-import { decodeHeld, put, readStored, remove, storedResponse, valueOf, type Full } from './stored.ts'
+import { decodeHeld, put, readStored, remove, storedResponse, valueOf, type Full, type Written } from './stored.ts'
 import { assertUpdatable, refuseAny } from './validity.ts'
 
 export interface Change {
@@ -46,7 +46,11 @@ export interface Rules {
   validate(object: Full, old: Full): FieldError[]
 }
 
-export interface Changed { object: Full; value: Buffer; revision: number; deleted: boolean }
+/** Not the object itself: nobody should hold it while it is being written (see `settle`), and few want it then. */
+export interface Changed { value: Buffer; revision: number; deleted: boolean }
+
+/** A fresh copy, as it is now. */
+export const changedObject = (call: Call, { value, revision }: Changed): Full => decodeHeld(call.row, { value, modRevision: revision })
 
 export async function change(call: Call, wanted: Change): Promise<ApiResponse> {
   const done = await changeObject(call, wanted)
@@ -97,16 +101,28 @@ async function tryChange(call: Call, wanted: Change, key: string, kv: KeyValue):
   if (isDone(object, old) && (row.strategy.mayRemove?.(object) ?? true)) {
     const gone = await remove(call, kv, object, wanted.options.dryRun)
     // Who writes is told what was written, though that ended it.
-    return gone.ok ? { ok: true, changed: { object, value: valueOf(row, object), revision: gone.revision, deleted: true } } : { ok: false, pinned, current: gone.current }
+    return gone.ok ? { ok: true, changed: { value: valueOf(row, object), revision: gone.revision, deleted: true } } : { ok: false, pinned, current: gone.current }
   }
-  if (!kv.stale && isUnchanged(object, old)) return { ok: true, changed: { object: old, value: kv.value, revision: kv.modRevision, deleted: false } }
+  if (!kv.stale && isUnchanged(object, old)) return { ok: true, changed: { value: kv.value, revision: kv.modRevision, deleted: false } }
   const reservation = wanted.part === 'main' ? reserve(call, object, old, wanted.options.dryRun) : undefined
+  let writing: Promise<Written>
   try {
-    const written = await put(call, key, object, kv, wanted.options.dryRun, reservation?.also)
+    writing = put(call, key, object, kv, wanted.options.dryRun, reservation?.also)
+  } catch (error) {
+    reservation?.rollback()
+    throw error
+  }
+  return settle(row, writing, pinned, reservation)
+}
+
+/** Waits for the disk, with many others: what each holds meanwhile is what the garbage collector moves about, so it holds no object. */
+async function settle(row: KindRow, writing: Promise<Written>, pinned: boolean, reservation: Reservation | undefined): Promise<Tried> {
+  try {
+    const written = await writing
     if (!written.ok && written.lost !== undefined) row.allocator?.lost?.(written.lost)
     if (!written.ok) return { ok: false, pinned, current: written.current }
     reservation?.commit()
-    return { ok: true, changed: { object, value: written.value, revision: written.revision, deleted: false } }
+    return { ok: true, changed: { value: written.value, revision: written.revision, deleted: false } }
   } finally {
     reservation?.rollback()
   }

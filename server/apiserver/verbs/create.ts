@@ -1,7 +1,9 @@
 /** POST on a collection. */
 import type { ApiResponse } from '#api/client/transport.ts'
 import { nameSuffix, uuid } from '#base/random.ts'
-import { alreadyExists, forbidden, generateNameClash, unexplained } from '../http/status.ts'
+import type { KeyValue } from '#server/store/store.ts'
+import { alreadyExists, forbidden, generateNameClash, unexplained, type StatusError } from '../http/status.ts'
+import type { KindRow } from '../kind.ts'
 import { cloneJson } from '../storage/clone.ts'
 import { storageKey } from '../storage/keys.ts'
 import { timestamp } from '../storage/object-meta.ts'
@@ -12,7 +14,7 @@ import { ownFields } from './managed-fields.ts'
 import { admissionOptions, parseWriteOptions, type WriteOptions } from './options.ts'
 import { dropRepeatedOwners } from './owner-references.ts'
 import { reserve } from './reserve.ts'
-import { decodeHeld, put, storedResponse, type Full } from './stored.ts'
+import { decodeHeld, put, storedResponse, type Full, type Written } from './stored.ts'
 import { assertCreatable } from './validity.ts'
 
 /** Attempts at a free generated name; upstream's number. */
@@ -48,6 +50,7 @@ export async function insert(call: Call, object: Full, options: WriteOptions, ho
   await admit(call, 'validate', { ...admission, name: meta.name ?? '' })
   // Upstream's storage says so, which is asked last: policies are heard before, a dry run never gets there.
   if (meta.resourceVersion && meta.resourceVersion !== '0' && !options.dryRun) throw unexplained('resourceVersion should not be set on objects to be created')
+  if (!row.allocator && !generates) return settle(call, meta.name ?? '', put(call, storageKey(scopeOf(row), info.namespace, meta.name ?? ''), object, undefined, options.dryRun))
   // Without what the allocator fills in, for another attempt.
   const bare = row.allocator && cloneJson(object)
   let wanted = object
@@ -61,7 +64,7 @@ export async function insert(call: Call, object: Full, options: WriteOptions, ho
         return storedResponse(row, written.value, written.revision, 201)
       }
       if (written.lost !== undefined) row.allocator?.lost?.(written.lost)
-      else if (!generates) throw alreadyExists(row.ref, name, written.current !== undefined && decodeHeld(row, written.current).metadata.deletionTimestamp !== undefined)
+      else if (!generates) throw existsAlready(row, name, written.current)
       if (attempt === GENERATE_ATTEMPTS) throw generateNameClash(row.ref, name)
       reservation.rollback()
       if (bare) wanted = cloneJson(bare)
@@ -71,6 +74,17 @@ export async function insert(call: Call, object: Full, options: WriteOptions, ho
   } finally {
     reservation.rollback()
   }
+}
+
+/** Waits for the disk, as that of change.ts without the object: there is no other attempt. */
+async function settle({ row }: Call, name: string, writing: Promise<Written>): Promise<ApiResponse> {
+  const written = await writing
+  if (!written.ok) throw existsAlready(row, name, written.current)
+  return storedResponse(row, written.value, written.revision, 201)
+}
+
+function existsAlready(row: KindRow, name: string, current: KeyValue | undefined): StatusError {
+  return alreadyExists(row.ref, name, current !== undefined && decodeHeld(row, current).metadata.deletionTimestamp !== undefined)
 }
 
 function generatedName(call: Call, prefix: string): string {

@@ -44,7 +44,7 @@ export async function readHeld(call: Call): Promise<Held> {
   return { kv, object: decodeHeld(call.row, kv) }
 }
 
-export function decodeHeld(row: KindRow, kv: KeyValue): Full {
+export function decodeHeld(row: KindRow, kv: Pick<KeyValue, 'value' | 'modRevision'>): Full {
   return viewed(row, decodeStored(kv.value, storedNames(row), kv.modRevision))
 }
 
@@ -69,16 +69,22 @@ export function valueOf({ storedAs, model, custom }: KindRow, object: Full): Buf
   return custom ? encodeFree(object) : storedAs ? encodeStored({ metadata: object.metadata, ...storedAs.toStored(object) }, storedAs.model) : encodeStored(object, model)
 }
 
-/** Puts `object`, asserting what is there (undefined: nothing). A dry run looks, but does not write. */
-export async function put(call: Call, key: string, object: Full, over: KeyValue | undefined, dryRun: boolean, also?: Reservation['also']): Promise<Written> {
-  const { custom } = call.row
+/** Puts `object`, asserting what is there (undefined: nothing). A dry run looks, but does not write. What is returned holds the object no longer. */
+export function put(call: Call, key: string, object: Full, over: KeyValue | undefined, dryRun: boolean, also?: Reservation['also']): Promise<Written> {
   const value = valueOf(call.row, object)
-  if (dryRun) {
-    const current = await readStored(call.parts, call.row, key)
-    return current?.modRevision === over?.modRevision ? { ok: true, revision: over?.modRevision ?? 0, value } : { ok: false, current }
-  }
+  if (dryRun) return putDry(call, key, value, over)
+  return putValue(call, key, value, over, call.row.durability?.(object, () => over && decodeHeld(call.row, over)), also)
+}
+
+async function putDry(call: Call, key: string, value: Buffer, over: KeyValue | undefined): Promise<Written> {
+  const current = await readStored(call.parts, call.row, key)
+  return current?.modRevision === over?.modRevision ? { ok: true, revision: over?.modRevision ?? 0, value } : { ok: false, current }
+}
+
+async function putValue(call: Call, key: string, value: Buffer, over: KeyValue | undefined, durability: Durability | undefined, also: Reservation['also']): Promise<Written> {
+  const { custom } = call.row
   const stored = custom ? await custom.form.write(value) : value
-  const result = await commit(call, key, { kind: 'put', key, value: stored }, over?.modRevision ?? 0, call.row.durability?.(object, () => over && decodeHeld(call.row, over)), also)
+  const result = await commit(call, key, { kind: 'put', key, value: stored }, over?.modRevision ?? 0, durability, also)
   if (!result.ok) return result
   // Another version's own defaults show in the answer, too: it is what a read would be.
   const [shown = value] = custom ? await custom.form.read([stored]) : [value]

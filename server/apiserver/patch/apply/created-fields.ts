@@ -43,35 +43,33 @@ class Creator {
 
   /** It is nobody's itself, and much of it is the system's. */
   metadata(before: unknown, after: unknown, type: FieldType | undefined): FieldsV1 | undefined {
-    const fields = this.#below(before, after, type, UNOWNED_METADATA)
+    const fields = this.#fields(before, after, type, false, UNOWNED_METADATA)
     return fields === NO_FIELDS ? undefined : fields
   }
 
   /** Of what is there after, and perhaps was before. Undefined: nothing of it is owned. */
   member(before: unknown, after: unknown, type: FieldType | undefined): FieldsV1 | undefined {
-    if (before === after) return undefined
-    const below = this.#below(before, after, type)
-    return before === undefined ? owned(below) : below
+    return before === after ? undefined : this.#fields(before, after, type, before === undefined)
   }
 
-  /** NO_FIELDS: the place itself, and nothing below it. Undefined: neither. */
-  #below(given: unknown, wanted: unknown, type: FieldType | undefined, except?: ReadonlySet<string>): FieldsV1 | undefined {
+  /** `own`: the place itself is among them. */
+  #fields(given: unknown, wanted: unknown, type: FieldType | undefined, own: boolean, except?: ReadonlySet<string>): FieldsV1 | undefined {
     const shape = shapeOf(type, this.#schema)
-    if (shape.kind === 'leaf') return changed(given, wanted)
+    if (shape.kind === 'leaf') return place(own || isChanged(given, wanted))
     const before = shape.kind === 'struct' ? withNulls(given, shape.model) : given
     const after = shape.kind === 'struct' ? withNulls(wanted, shape.model) : wanted
-    if (isBare(before) && isBare(after)) return changed(before, after)
-    if (shape.kind === 'list') return isListLike(before) && isListLike(after) ? this.#list(after ?? [], shape.list) : changed(before, after)
+    if (isBare(before) && isBare(after)) return place(own || isChanged(before, after))
+    if (shape.kind === 'list') return isListLike(before) && isListLike(after) ? this.#list(after ?? [], shape.list, own) : place(own || isChanged(before, after))
     const types = shape.kind === 'struct' ? shape.model : shape.values
-    if (isMapLike(before) && isMapLike(after)) return this.#members(before ?? {}, after ?? {}, types, except)
+    if (isMapLike(before) && isMapLike(after)) return this.#members(before ?? {}, after ?? {}, types, own, except)
+    const isOwn = own || isChanged(before, after)
     // Of no declared type, and no object before: its members have come.
-    const below = shape.kind === 'map' && isObject(after) ? this.#members({}, after, types, except) : undefined
-    return changed(before, after) ? owned(below) : below
+    return shape.kind === 'map' && isObject(after) ? this.#members({}, after, types, isOwn, except) : place(isOwn)
   }
 
-  #members(before: Json, after: Json, types: ModelSchema | FieldType, except?: ReadonlySet<string>): FieldsV1 | undefined {
+  #members(before: Json, after: Json, types: ModelSchema | FieldType, own: boolean, except?: ReadonlySet<string>): FieldsV1 | undefined {
     const isField = 'fields' in types
-    const fields: FieldsV1 = {}
+    const fields: FieldsV1 = own ? { '.': NO_FIELDS } : {}
     let count = 0
     for (const key of sortedKeys(after)) {
       const value = after[key]
@@ -81,33 +79,34 @@ class Creator {
       fields[isField ? fieldElement(key) : `f:${key}`] = member
       count++
     }
-    return count === 0 ? undefined : fields
+    return count === 0 ? place(own) : fields
   }
 
   /** No zero value has items. */
-  #list(after: readonly unknown[], list: ListType): FieldsV1 {
-    const items = new Map<string, FieldsV1>()
+  #list(after: readonly unknown[], list: ListType, own: boolean): FieldsV1 {
+    const fields: FieldsV1 = own ? { '.': NO_FIELDS } : {}
+    const elements: string[] = []
     for (const item of after) {
       const element = elementOf(item, list, this.#schema)
       // One without a name: the list is owned as a whole.
       if (element === undefined) return NO_FIELDS
       // Items of one name are, too, each as a whole.
-      items.set(element, items.has(element) ? NO_FIELDS : (this.member(undefined, item, list.items) ?? NO_FIELDS))
+      const isAgain = Object.hasOwn(fields, element)
+      fields[element] = isAgain ? NO_FIELDS : (this.member(undefined, item, list.items) ?? NO_FIELDS)
+      if (!isAgain) elements.push(element)
     }
-    const fields: FieldsV1 = {}
-    for (const element of inOrder([...items.keys()])) fields[element] = items.get(element) as FieldsV1
-    return fields
+    const ordered = inOrder([...elements])
+    if (ordered.every((element, i) => element === elements[i])) return fields
+    const sorted: FieldsV1 = own ? { '.': NO_FIELDS } : {}
+    for (const element of ordered) sorted[element] = fields[element] as FieldsV1
+    return sorted
   }
 }
 
-/** With the place itself. */
-function owned(below: FieldsV1 | undefined): FieldsV1 {
-  return below === undefined || below === NO_FIELDS ? NO_FIELDS : { '.': NO_FIELDS, ...below }
-}
+/** What says that a place itself is owned, and nothing below it. Undefined: not even that. */
+const place = (own: boolean): FieldsV1 | undefined => (own ? NO_FIELDS : undefined)
 
-function changed(before: unknown, after: unknown): FieldsV1 | undefined {
-  return before !== undefined && after !== undefined && !equalJson(before, after) ? NO_FIELDS : undefined
-}
+const isChanged = (before: unknown, after: unknown): boolean => before !== undefined && after !== undefined && !equalJson(before, after)
 
 function sortedKeys(object: Json): string[] {
   const keys = Object.keys(object)

@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import type { PodSecurityContext } from '#api/types/index.ts'
-import { systemClock } from '#base/clock.ts'
+import { FakeClock } from '#base/clock-fake.ts'
+import { systemClock, type Clock } from '#base/clock.ts'
+import { CodedError } from '#base/errors.ts'
 import { systemRandom } from '#base/random.ts'
 import { podPaths } from '../pod-paths.ts'
 import { createStorageOperations } from '../stats/storage-operations.ts'
@@ -12,6 +14,7 @@ import { aContainer, aPod } from '../testing/builders.ts'
 import { systemMounter } from './mounter.ts'
 import { memoryVolumeSize } from './empty-dir.ts'
 import { createPodVolumes } from './pod-volumes.ts'
+import { ATTACH_LIMIT, VolumeStepError } from './volume-error.ts'
 
 const needsRoot = process.getuid?.() === 0 ? {} : { skip: 'mounting and changing owners need root' }
 const never = () => Promise.reject(new Error('nobody is asked for this'))
@@ -23,7 +26,7 @@ test('a volume in memory holds what its pod may use at most: its own limit, else
 })
 
 /** A pod with a token and a ConfigMap in one volume; `token` is what the next setUp or refresh gets. */
-function world(t: TestContext, securityContext: PodSecurityContext, containers = [aContainer('app')]) {
+function world(t: TestContext, securityContext: PodSecurityContext, containers = [aContainer('app')], { clock = systemClock, claim = () => Promise.resolve(undefined) }: { clock?: Clock; claim?: () => Promise<undefined> } = {}) {
   const dir = mkdtempSync(join(tmpdir(), 'pod-volumes-'))
   t.after(async () => {
     for (const point of await systemMounter.below(dir)) await systemMounter.unmount(point)
@@ -36,10 +39,10 @@ function world(t: TestContext, securityContext: PodSecurityContext, containers =
     volumes: [{ name: 'v', projected: { sources: [{ serviceAccountToken: { path: 'token' } }, { configMap: { name: 'c' } }] } }],
   })
   const volumes = createPodVolumes({
-    paths, mounter: systemMounter, clock: systemClock, random: systemRandom,
+    paths, mounter: systemMounter, clock, random: systemRandom,
     objects: { configMap: () => Promise.resolve({ data: { a: '1' } }), secret: never, runtimeClass: never, read: never, release() { /* nothing is kept */ }, onChange: () => () => { /* nothing changes */ }, close() { /* nothing is open */ } },
     tokens: { get: () => Promise.resolve(given.token), nextRefreshMs: () => undefined, release() { /* nothing is kept */ } },
-    persistent: { setUp: () => Promise.resolve(undefined), locate: never, refresh: () => Promise.resolve(), usage: never, plugin: () => undefined, tearDown: never },
+    persistent: { setUp: claim, locate: never, refresh: () => Promise.resolve(), usage: never, plugin: () => undefined, tearDown: never },
     operations: createStorageOperations(systemClock),
     field: () => ({ pod, nodeName: 'n', hostIps: [], podIps: [], allocatable: {} }),
   })
@@ -120,6 +123,18 @@ test('volumes are counted by plugin while their pod has them: those that are wan
   const both = { ...pod, spec: { ...pod.spec, containers: [aContainer('app', { volumeMounts: ['v', 'p', 'e'].map((name) => ({ name, mountPath: `/${name}` })) })], volumes: [...pod.spec?.volumes ?? [], { name: 'p', hostPath: { path: '/none', type: 'Directory' } }, { name: 'e', emptyDir: {} }] } }
   await assert.rejects(volumes.setUp(both), { message: 'MountVolume.SetUp failed for volume "p" : hostPath type check failed: /none is not a directory' })
   assert.deepEqual(volumes.counts(), { desired: ['kubernetes.io/projected', 'kubernetes.io/host-path', 'kubernetes.io/empty-dir'], actual: ['kubernetes.io/projected', 'kubernetes.io/empty-dir'] })
+})
+
+test('a pod waits two minutes for what its node can attach no more, and is told what it waits for; then it is one that the node cannot have', async (t) => {
+  const clock = new FakeClock()
+  const { pod, volumes } = world(t, {}, [aContainer('app')], { clock, claim: () => Promise.reject(new VolumeStepError('WaitForAttach', 'pv', new CodedError(ATTACH_LIMIT, 'full'))) })
+  const far = { ...pod, spec: { ...pod.spec, containers: pod.spec?.containers ?? [], volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'c' } }] } }
+  const waits = { code: 'VOLUME_FAILED', message: 'MountVolume.WaitForAttach failed for volume "pv" : full' }
+  await assert.rejects(volumes.setUp(far), waits)
+  await clock.advance(122_999)
+  await assert.rejects(volumes.setUp(far), waits)
+  await clock.advance(1)
+  await assert.rejects(volumes.setUp(far), { code: 'VOLUME_LIMIT', message: 'Node has reached its volume attachment limit, rejecting pod. unmounted volumes=[v], unattached volumes=[v], failed to process volumes=[]: context deadline exceeded' })
 })
 
 test('volumes of Git repositories are off, as upstream since 1.33, and say so', async (t) => {

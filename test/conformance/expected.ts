@@ -38,7 +38,6 @@ const OF_1_36: readonly Expected[] = [
   { name: 'PrivilegedPod [NodeConformance] should enable privileged commands', reason: 'makes a link of type dummy: needs a kernel that has them' },
   { name: 'Mount propagation should propagate mounts within defined scopes', reason: 'looks for a process called kubelet' },
   { name: '[Feature:NetworkPolicy]', reason: 'policies are not enforced (DIVERGENCE.md); those that forbid nothing pass', sometimes: true },
-  { name: 'PersistentVolumes-expansion loopback local block volume', reason: 'resizes an ext4 that is mounted: needs root with CAP_SYS_RESOURCE', sometimes: true },
   { name: 'KubeProxy should set TCP CLOSE_WAIT timeout', reason: 'wants an image of iptables and kube-proxy\'s own settings of conntrack' },
   { name: 'DynamicProvisioner External should let an external dynamic provisioner', reason: 'its image (nfs-provisioner) is not to be had here' },
   { name: 'RuntimeClass should run a Pod requesting a RuntimeClass with', reason: 'wants the handler test-handler set up on the nodes before; the embedded runtime has its own only' },

@@ -27,7 +27,7 @@ import { parseRequestInfo, type PathInfo, type ResourceInfo } from './http/reque
 import { prefersPretty, prefersYaml } from './http/negotiate.ts'
 import { protobufResponse } from './http/protobuf-response.ts'
 import { isReadByPeople, prettyResponse, statusResponse, yamlResponse } from './http/response.ts'
-import { badRequest, timedOut } from './http/status.ts'
+import { badRequest, noSuchResource, timedOut } from './http/status.ts'
 import type { KindRow } from './kind.ts'
 import { ApiMetrics, buildInfo, type ProcessUsage } from './metrics/api-metrics.ts'
 import type { Metric } from './metrics/metrics.ts'
@@ -267,6 +267,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       // Health, for one, must not wait for the store.
       if (!aggregation.isReady && (info.segments[0] === 'apis' || info.segments[0] === 'openapi')) await aggregation.ready
       const backend = elsewhere(info)
+      // What a server that is not there would say of itself, nobody has.
+      if (backend && !backend.isAvailable && info.segments[0] === 'openapi') throw noSuchResource()
       const response = backend ? await aggregation.proxy(backend, request, user) : await servePath(paths, asked)
       return request.method === 'HEAD' ? { ...response, body: Buffer.alloc(0) } : response
     } finally {

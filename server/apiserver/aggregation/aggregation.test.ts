@@ -174,6 +174,7 @@ test('what is not there yet, or no longer, is told by its condition and 503', as
   assert.equal(String((await s.condition('EndpointsNotFound'))['message']), 'cannot find endpointslices for service/api in "wardle"')
   const refused = await s.h.call('GET', FLUNDERS)
   assert.deepStrictEqual([refused.status, refused.text], [503, 'service unavailable\n'])
+  assert.equal((await s.h.call('GET', '/openapi/v3/apis/wardle.example.com/v1alpha1')).status, 404)
   await endpoints(s)
   await s.condition('Passed')
   assert.match((await s.h.call('GET', '/metrics')).text, /^aggregator_unavailable_apiservice\{name="v1alpha1.wardle.example.com"\} 0$/m)

@@ -167,7 +167,7 @@ describe('OCI spec', () => {
   test('an OOM score is never below what may be set; memory without swap', () => {
     const { linux } = testContainer('i', 'c')
     const spec = specOf({ linux: { ...linux, resources: { oomScoreAdj: -999, memoryLimitBytes: 1000, cpuShares: 2, unified: { 'memory.min': '5' } } } }, { oomScoreAdjMin: 0 })
-    assert.equal(spec.process.oomScoreAdj, 0)
+    assert.deepEqual([spec.process.oomScoreAdj, specOf().process.oomScoreAdj, specOf({ linux: { ...linux, resources: { oomScoreAdj: -997 } } }).process.oomScoreAdj], [0, 0, -997])
     assert.deepEqual(spec.linux.resources, { devices: [{ allow: false, access: 'rwm' }], cpu: { shares: 2 }, memory: { limit: 1000, swap: 1000 }, unified: { 'memory.swap.max': '0', 'memory.min': '5' } })
   })
   test('mounts of the container replace the sandbox\'s, shallow ones come first', () => {

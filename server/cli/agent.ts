@@ -2,7 +2,7 @@
 import { runAgent } from '#agent/agent.ts'
 import { UsageError } from '#base/errors.ts'
 import { readYamlMapping } from './config-file.ts'
-import { clock, failLoudly, isMachineGoingDown, loadPty, logFor, logFormat, notifyReady, notifyStatus, random, selfCommand, stopSignal, stopTakes } from './environment.ts'
+import { clock, failLoudly, isMachineGoingDown, loadPty, logFor, logFormat, notifyReady, notifyStatus, random, selfCommand, setOomScore, stopSignal, stopTakes } from './environment.ts'
 import { parseFlags } from './flags.ts'
 import { keepMemorySmall } from './memory.ts'
 import { agentConfig, text } from './node-config.ts'
@@ -24,6 +24,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   assertFitForPods(config.ociRuntime)
   const log = logFor(values)
   failLoudly(log)
+  setOomScore(Number(values['oom-score-adj']), log)
   const signal = stopSignal(log)
   const hasStarted = keepMemorySmall({ clock, log, signal })
   notifyStatus(`joining ${config.servers.join(', ')}`, log)

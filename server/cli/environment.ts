@@ -1,6 +1,6 @@
 /** The adapters that verbs which keep running share: log, clock, randomness, signals, readiness, how to start oneself. */
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { isSea } from 'node:sea'
 import { systemClock } from '#base/clock.ts'
@@ -95,6 +95,18 @@ function notify(state: string, log: Log): void {
     notifySystemd(socket, state)
   } catch (error) {
     log.warn('systemd could not be told how skiff is', { error: asError(error) })
+  }
+}
+
+/**
+ * Whom the kernel ends when memory runs out: pods, before the one that looks after them. What is started from here inherits it, but for containers,
+ * each of which has its own. Without CAP_SYS_RESOURCE it cannot be lowered, and stays what it is.
+ */
+export function setOomScore(score: number, log: Log, path = '/proc/self/oom_score_adj'): void {
+  try {
+    writeFileSync(path, String(score))
+  } catch (error) {
+    log.warn('when memory runs out the kernel may end skiff before pods: it may not set its own OOM score', { score, error: asError(error) })
   }
 }
 

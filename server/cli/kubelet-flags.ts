@@ -10,12 +10,14 @@ import { atLeastOne, oneOf, sysctls } from './flag-checks.ts'
 import type { Flag, FlagValues } from './flags.ts'
 
 export type KubeletSettings = Pick<KubeletConfig,
-  | 'maxPods' | 'seccompDefault' | 'podPidsLimit' | 'allowedUnsafeSysctls' | 'systemReserved' | 'kubeReserved' | 'enforcePods' | 'imageGcHighPercent' | 'imageGcLowPercent' | 'imageGcMinimumAgeMs' | 'imageGcMaximumAgeMs'
+  | 'maxPods' | 'seccompDefault' | 'podPidsLimit' | 'oomScoreAdj' | 'allowedUnsafeSysctls' | 'systemReserved' | 'kubeReserved' | 'enforcePods' | 'imageGcHighPercent' | 'imageGcLowPercent' | 'imageGcMinimumAgeMs' | 'imageGcMaximumAgeMs'
   | 'evictionHard' | 'evictionSoft' | 'evictionSoftGracePeriod' | 'evictionMinimumReclaim' | 'evictionMaxPodGraceSeconds' | 'evictionTransitionMs' | 'shutdownPeriods' | 'boardDevices' | 'imageVerification' | 'imageVerificationAllowlist'>
 
 const RESERVABLE = ['cpu', 'memory', 'ephemeral-storage', 'pid']
 
 const percent = (v: string): string | undefined => (Number(v) <= 100 ? undefined : `${v} is not a percentage (0 to 100)`)
+/** Upstream's words. */
+const oomScore = (v: string): string | undefined => (/^-?\d{1,4}$/.test(v) && Math.abs(Number(v)) <= 1_000 ? undefined : `${v} must be between -1000 and 1000, inclusive`)
 const pids = (v: string): string | undefined => (/^(-1|[1-9]\d{0,9})$/.test(v) ? undefined : `${JSON.stringify(v)} is neither a number of processes nor -1`)
 const pair = (separator: string, example: string) => (v: string): string | undefined => (v.indexOf(separator) > 0 && v.length > v.indexOf(separator) + 1 ? undefined : `${JSON.stringify(v)} is not of the form ${example}`)
 const threshold = pair('<', 'memory.available<100Mi')
@@ -72,6 +74,7 @@ function reservation(v: string): string | undefined {
 export const KUBELET_FLAGS: readonly Flag[] = [
   { name: 'max-pods', kind: 'number', value: 'N', default: KUBELET_DEFAULTS.maxPods, help: 'pods this node takes at most', check: atLeastOne },
   { name: 'pod-max-pids', kind: 'string', value: 'N', default: String(KUBELET_DEFAULTS.podPidsLimit), help: 'processes a pod may have; -1 for any number', check: pids },
+  { name: 'oom-score-adj', kind: 'string', value: 'SCORE', default: String(KUBELET_DEFAULTS.oomScoreAdj), help: 'of skiff itself when memory runs out, -1000 to 1000: what has less is spared longer', check: oomScore },
   { name: 'allowed-unsafe-sysctls', kind: 'list', value: 'NAMES', help: 'kernel settings of their own that pods may have besides the safe ones; a name may end in *', check: sysctls },
   { name: 'seccomp-default', kind: 'boolean', default: KUBELET_DEFAULTS.seccompDefault, help: 'containers that ask for no seccomp profile get the runtime\'s default one; =false: none, as kubelets do it' },
   { name: 'kube-reserved', kind: 'list', value: 'RESOURCE=AMOUNT', help: 'kept from pods for skiff, e.g. cpu=200m,memory=256Mi,ephemeral-storage=1Gi,pid=500', check: reservation },
@@ -103,7 +106,7 @@ export function kubeletSettings(values: FlagValues): KubeletSettings {
   const mapping = (name: string, separator: string) => Object.fromEntries(items(name).map((item) => split(item, separator)))
   const ms = (name: string): number => (values[name] === '0' ? 0 : durationMs(String(values[name])))
   const settings: KubeletSettings = {
-    maxPods: Number(values['max-pods']), seccompDefault: values['seccomp-default'] === true, podPidsLimit: Number(values['pod-max-pids']), allowedUnsafeSysctls: items('allowed-unsafe-sysctls'),
+    maxPods: Number(values['max-pods']), seccompDefault: values['seccomp-default'] === true, podPidsLimit: Number(values['pod-max-pids']), oomScoreAdj: Number(values['oom-score-adj']), allowedUnsafeSysctls: items('allowed-unsafe-sysctls'),
     kubeReserved: mapping('kube-reserved', '='), systemReserved: mapping('system-reserved', '='), enforcePods: values['enforce-node-allocatable'] === 'pods',
     evictionHard: items('eviction-hard').length === 0 ? KUBELET_DEFAULTS.evictionHard : mapping('eviction-hard', '<'),
     evictionSoft: mapping('eviction-soft', '<'), evictionSoftGracePeriod: mapping('eviction-soft-grace-period', '='), evictionMinimumReclaim: mapping('eviction-minimum-reclaim', '='),

@@ -84,7 +84,7 @@ export function kubeletConfiguration(config: KubeletConfig): object {
     authorization: { mode: 'Webhook', webhook: { cacheAuthorizedTTL: '5m0s', cacheUnauthorizedTTL: '30s' } },
     clusterDomain: config.clusterDomain, clusterDNS: [...config.clusterDns], nodeStatusUpdateFrequency: '10s', nodeStatusReportFrequency: '5m0s', nodeLeaseDurationSeconds: 40,
     imageMinimumGCAge: goDuration(config.imageGcMinimumAgeMs), imageMaximumGCAge: goDuration(config.imageGcMaximumAgeMs), imageGCHighThresholdPercent: config.imageGcHighPercent, imageGCLowThresholdPercent: config.imageGcLowPercent, cgroupRoot: config.cgroupRoot === '' ? '/' : config.cgroupRoot, cgroupsPerQOS: true, cgroupDriver: 'cgroupfs',
-    maxPods: config.maxPods, podPidsLimit: config.podPidsLimit, resolvConf: config.resolvConf, cpuCFSQuota: true, serializeImagePulls: false, maxParallelImagePulls: config.maxParallelPulls,
+    maxPods: config.maxPods, podPidsLimit: config.podPidsLimit, oomScoreAdj: config.oomScoreAdj, resolvConf: config.resolvConf, cpuCFSQuota: true, serializeImagePulls: false, maxParallelImagePulls: config.maxParallelPulls,
     evictionHard: { ...config.evictionHard }, evictionSoft: { ...config.evictionSoft }, evictionSoftGracePeriod: { ...config.evictionSoftGracePeriod }, evictionPressureTransitionPeriod: goDuration(config.evictionTransitionMs), evictionMaxPodGracePeriod: config.evictionMaxPodGraceSeconds,
     evictionMinimumReclaim: { ...config.evictionMinimumReclaim }, containerLogMaxSize: `${config.containerLogMaxBytes / 2 ** 20}Mi`, containerLogMaxFiles: config.containerLogMaxFiles, systemReserved: { ...config.systemReserved }, kubeReserved: { ...config.kubeReserved },
     enforceNodeAllocatable: [config.enforcePods ? 'pods' : 'none'],

@@ -53,6 +53,8 @@ export interface NodeReporter {
 const LOOK_MS = 10_000
 /** Upstream's nodeStatusReportFrequency. */
 const REPORT_MS = 300_000
+/** Upstream's kubelet keeps these while it runs; the others are set when it starts. */
+const MACHINE_LABELS = ['kubernetes.io/os', 'kubernetes.io/arch']
 /** Doubled with each failure up to LOOK_MS: a node may be without its server for days. */
 const RETRY_MS = 2_000
 
@@ -97,9 +99,18 @@ export function createNodeReporter(deps: NodeReporterDeps): NodeReporter {
     return client.patch<Node>(NODES, nodeName, undefined, 'application/merge-patch+json', { metadata: { labels: Object.fromEntries(labels) } }, { signal })
   }
 
+  /** Who put another system or processor there would send pods here that cannot run. */
+  const keepKindOfMachine = async (observed: Stored<Node> | undefined, signal: AbortSignal): Promise<void> => {
+    if (!observed) return
+    const labels = nodeLabels(nodeName, deps.facts, config)
+    const wrong = MACHINE_LABELS.filter((key) => observed.metadata.labels?.[key] !== labels[key])
+    if (wrong.length > 0) await client.patch<Node>(NODES, nodeName, undefined, 'application/merge-patch+json', { metadata: { labels: Object.fromEntries(wrong.map((key) => [key, labels[key]])) } }, { signal })
+  }
+
   const report = async (signal: AbortSignal): Promise<void> => {
     if (!node) return
     const observed = deps.observed()
+    await keepKindOfMachine(observed, signal)
     // While we could not be heard the cluster wrote that nothing is known of us: that is what changes now.
     const isDoubted = reportedMs > -Infinity && observed?.status?.conditions?.some((c) => c.status === 'Unknown') === true
     if (isDoubted) reported = observed?.status

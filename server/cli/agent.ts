@@ -2,7 +2,7 @@
 import { runAgent } from '#agent/agent.ts'
 import { UsageError } from '#base/errors.ts'
 import { readYamlMapping } from './config-file.ts'
-import { clock, failLoudly, isMachineGoingDown, loadPty, logFor, logFormat, notifyReady, notifyStatus, random, selfCommand, setOomScore, stopSignal, stopTakes } from './environment.ts'
+import { clock, failLoudly, isMachineGoingDown, loadPty, logFor, logFormat, notifyReady, notifyStatus, random, selfCommand, setOomScore, stopSignal, stopTakes, watched } from './environment.ts'
 import { parseFlags } from './flags.ts'
 import { keepMemorySmall } from './memory.ts'
 import { agentConfig, text } from './node-config.ts'
@@ -26,6 +26,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   failLoudly(log)
   setOomScore(Number(values['oom-score-adj']), log)
   const signal = stopSignal(log)
+  watched(log, signal)
   const hasStarted = keepMemorySmall({ clock, log, signal })
   notifyStatus(`joining ${config.servers.join(', ')}`, log)
   await runAgent(config, { clock, random, log, unpackCommand: selfCommand('unpack-layer'), cniCommand: selfCommand('cni'), loadPty, isMachineGoingDown, takesTime: (seconds) => stopTakes(seconds, log), onStarted: () => { notifyReady(log); hasStarted() } }, signal).catch((error: unknown) => {

@@ -12,6 +12,7 @@ import { exitFormat } from './exit-line.ts'
 import { SYSTEM_PATH } from './find-program.ts'
 import type { FlagValues } from './flags.ts'
 import { notifySystemd } from './notify-systemd.ts'
+import { keepWatchdog, watchdogPeriodMs } from './watchdog.ts'
 
 export const clock = systemClock
 export const random = systemRandom
@@ -83,6 +84,11 @@ export function selfCommand(verb: string): string[] {
 }
 
 export const notifyReady = (log: Log): void => notify('READY=1\nSTATUS=', log)
+
+/** From the start, if the unit asks for it. Throws UsageError. */
+export function watched(log: Log, signal: AbortSignal): void {
+  keepWatchdog(watchdogPeriodMs(process.env, process.pid), { clock, signal, tell: () => notify('WATCHDOG=1', log) })
+}
 
 /** What `systemctl status` shows while it takes its time. */
 export const notifyStatus = (status: string, log: Log): void => notify(`STATUS=${status}`, log)

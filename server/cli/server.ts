@@ -14,7 +14,7 @@ import { putSharedKeys, takeSharedKeys } from '../snapshot/shared-keys.ts'
 import type { Store } from '../store/store.ts'
 import { admissionChoice } from './admission.ts'
 import { readYamlMapping } from './config-file.ts'
-import { clock, failLoudly, isMachineGoingDown, loadPty, logFor, logFormat, notifyReady, random, selfCommand, setOomScore, stopSignal, stopTakes } from './environment.ts'
+import { clock, failLoudly, isMachineGoingDown, loadPty, logFor, logFormat, notifyReady, random, selfCommand, setOomScore, stopSignal, stopTakes, watched } from './environment.ts'
 import { datastoreOf, openDatastore } from './datastore.ts'
 import { durationSeconds } from './flag-checks.ts'
 import { flagTexts, parseFlags, type FlagValues } from './flags.ts'
@@ -61,6 +61,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   failLoudly(log)
   setOomScore(Number(values['oom-score-adj']), log)
   const signal = stopSignal(log)
+  watched(log, signal)
   if ((await finishRestore(config.dataDir)) === 'finished') log.info('a restore that was cut off is finished now')
   const elsewhere = datastore && (await openDatastore(datastore, log))
   if (elsewhere) await takeSharedKeys(elsewhere, config.dataDir, config.token === undefined ? undefined : parseToken(config.token).secret)

@@ -150,6 +150,16 @@ describe('skiff on a machine of its own', { skip: DISK === '' && 'run scripts/gu
           [{ 'memory.min': String(64 * MIB), 'memory.low': String(16 * MIB) }, { 'cpu.weight': '4', 'memory.low': String(16 * MIB) }, { 'cpu.weight': '1' }])
       })
 
+      it('when memory runs out the kernel takes pods by their class, and last what looks after them; commands in a pod are its own', async () => {
+        const scores = async (name: string) => (await guest.mustKubectl(['exec', name, '--', 'cat', '/proc/1/oom_score_adj', '/proc/self/oom_score_adj'])).split('\n')
+        assert.deepStrictEqual([await scores('guaranteed'), await scores('besteffort')], [['-997', '-997'], ['1000', '1000']])
+        const [burstable = '', command] = await scores('burstable')
+        assert.ok(Number(burstable) > 900 && Number(burstable) < 1_000 && command === burstable, `${burstable} ${command ?? ''}`)
+        assert.equal(await guest.must('cat /proc/$(systemctl show --property MainPID --value skiff)/oom_score_adj'), '-999')
+        const monitors = (await guest.must('for pid in $(pidof conmon); do cat /proc/$pid/oom_score_adj; done')).split('\n')
+        assert.ok(monitors.length >= 3 && monitors.every((score) => Number(score) <= -999), monitors.join(' '))
+      })
+
       it('statistics tell of the node, of pods and of containers what version 2 counts: swap and pressure, too', async () => {
         const node = (await guest.mustKubectl(['get', 'nodes', '-o', 'jsonpath={.items[0].metadata.name}'])).trim()
         interface Told { cpu: { usageCoreNanoSeconds: number; psi?: object }; memory: { workingSetBytes: number; availableBytes?: number; pageFaults: number; psi?: object }; swap?: { swapUsageBytes: number } }

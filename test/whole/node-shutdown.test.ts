@@ -23,7 +23,7 @@ describe('a node', { timeout: 600_000 }, () => {
   let cluster: Cluster
   let node: LabHost
   before(async () => {
-    cluster = await Cluster.create({ hosts: 2, agentFlags: ['--shutdown-grace-period', '20s', '--shutdown-grace-period-critical-pods', '5s'] })
+    cluster = await Cluster.create({ hosts: 2, agentFlags: ['--shutdown-grace-period', '9s', '--shutdown-grace-period-critical-pods', '3s'] })
     node = cluster.lab.hosts[1] as LabHost
   })
   after(async () => { await cluster.destroy() })
@@ -68,8 +68,15 @@ describe('a node', { timeout: 600_000 }, () => {
     const command = ['sh', '-c', 'trap "sleep 2; echo in order; exit 0" TERM; echo up; while :; do sleep 1000 & wait $!; done']
     await cluster.must(['apply', '-f', '-'], { input: JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'web' }, spec: { nodeName: node.name, containers: [{ name: 'main', image: 'busybox:1', command }] } }) })
     await until('it says up', 60_000, async () => (await cluster.kubectl(['logs', 'web'])).stdout === 'up\n')
+    // Would take ten minutes; only the finalizer keeps it in sight.
+    await cluster.must(['apply', '-f', '-'], { input: JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'leaves', finalizers: ['example.com/stays'] }, spec: { nodeName: node.name, terminationGracePeriodSeconds: 600, containers: [{ name: 'main', image: 'busybox:1', command: ['sh', '-c', 'trap "" TERM; echo up; while :; do sleep 1000; done'] }] } }) })
+    await until('the other one, too', 60_000, async () => (await cluster.kubectl(['logs', 'leaves'])).stdout === 'up\n')
+    await cluster.must(['delete', 'pod', 'leaves', '--wait=false'])
     await onItsWayDown(node)
     assert.equal(await cluster.stop(node), 0, node.log('skiff'))
+    const left = JSON.parse(await cluster.must(['get', 'pod', 'leaves', '-o', 'json'])) as { status: { phase: string; reason: string; containerStatuses: { state: { terminated?: { exitCode: number } } }[] } }
+    assert.deepEqual([left.status.phase, left.status.reason, left.status.containerStatuses[0]?.state.terminated?.exitCode], ['Failed', 'Terminated', 137])
+    await cluster.must(['patch', 'pod', 'leaves', '--type=merge', '-p', '{"metadata":{"finalizers":null}}'])
     const pod = JSON.parse(await cluster.must(['get', 'pod', 'web', '-o', 'json'])) as { status: { phase: string; reason: string; message: string; conditions: { type: string; reason?: string }[]; containerStatuses: { state: { terminated?: { exitCode: number } } }[] } }
     const { phase, reason, message, conditions, containerStatuses } = pod.status
     assert.deepEqual([phase, reason, message], ['Failed', 'Terminated', 'Pod was terminated in response to imminent node shutdown.'])

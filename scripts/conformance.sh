@@ -3,6 +3,7 @@
 #   scripts/conformance.sh [--kubernetes DIR] [--focus REGEX] [--skip REGEX] [--nodes HOSTS] [--servers N] [--procs N] [--lab FILE] [--out DIR]      default focus: \[Conformance\]
 #   scripts/conformance.sh --up [--nodes HOSTS] [--servers N] [--lab FILE]     only starts a lab with the images; then --lab FILE runs against it, and SKIFF_LAB_STATE=FILE scripts/lab.sh reaches it
 # --kubernetes DIR: the suite of this source tree of Kubernetes (1.36, with its vendor directory), compiled by Go 1.26 of Debian sid; with it kubectl and the images of the same version.
+# --node: with --kubernetes, its suite for nodes (test/e2e_node) on a cluster of one host; tests that start a kubelet anew are left out.
 # --servers N: the first N hosts are servers of one cluster, and the suite asks one that follows (give it again with --lab).
 # Prints what passed, failed and did not run; ends with 1 if a test failed that test/conformance/expected.ts does not have, or passed that it has.
 # The first time takes half an hour: Go's compiler and the suite are compiled in node_modules/.cache/skiff-conformance (SKIFF_CONFORMANCE_CACHE=DIR: elsewhere), 4 GB.
@@ -19,11 +20,13 @@ need_generated
 cache=${SKIFF_CONFORMANCE_CACHE:-$PWD/node_modules/.cache/skiff-conformance}
 source=$cache/gopath/src/k8s.io/kubernetes
 suite=$cache
-newer=''; passed_on=()
+newer=''; node=''; passed_on=()
 while [ $# -gt 0 ]; do case $1 in
   --kubernetes) [ -e "${2:-}/test/e2e/e2e_test.go" ] || fail "--kubernetes wants a source tree of Kubernetes: ${2:-nothing} is none"; newer=$(realpath "$2"); shift 2 ;;
+  --node) node=1; passed_on+=("$1"); shift ;;
   *) passed_on+=("$1"); shift ;;
 esac; done
+[ -z "$node" ] || [ -n "$newer" ] || fail "--node wants --kubernetes DIR: the suite of 1.20 for nodes starts a kubelet of its own"
 if [ -n "$newer" ]; then
   source=$newer
   version=$(cd "$source/CHANGELOG" && printf '%s\n' CHANGELOG-1.*.md | sort -V | tail -n 1); version=${version#CHANGELOG-}
@@ -61,6 +64,7 @@ need_unpacked bookworm etcd '^(etcd-server|lib.*)$' etcd-server
 
 if [ -n "$newer" ]; then
   compiled e2e.test ./test/e2e test
+  [ -z "$node" ] || compiled e2e_node.test ./test/e2e_node test
   compiled ginkgo ./vendor/github.com/onsi/ginkgo/v2/ginkgo
   compiled kubectl ./cmd/kubectl
   compiled sample-apiserver ./staging/src/k8s.io/sample-apiserver

@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { describe } from 'node:test'
 import { systemClock } from '#base/clock.ts'
 import { silentLog } from '#base/log.ts'
@@ -10,6 +10,7 @@ import { buildBusyboxImage } from '#test/images/build-image.ts'
 import { CONTAINERD_MISSING, findContainerd, startContainerd } from '#test/images/containerd.ts'
 import { pushImage, startRegistry } from '#test/images/registry.ts'
 import { missingForContainers } from '#test/images/runtime-machine.ts'
+import { removeCgroups } from '#test/lab/sweep.ts'
 import { busyboxStreams, runtimeContract } from '../runtime.contract.ts'
 
 const missing = await missingForContainers() || (await findContainerd() === undefined && CONTAINERD_MISSING)
@@ -30,9 +31,10 @@ describe("Debian's containerd", { skip: missing }, () => {
     for (const dir of [cniBinDir, cniConfDir]) mkdirSync(dir)
     for (const file of cniFiles({ confDir: cniConfDir, binDir: cniBinDir, socket: '/nowhere', pluginCommand: ['false'] })) writeFileSync(file.path, file.path.endsWith('skiff-cni') ? ANSWERS : file.content, { mode: file.mode })
     const containerd = await startContainerd({ dir: join(root, 'containerd'), sandboxImage: ownImageRef, cniBinDir, cniConfDir })
+    const cgroupParent = `/${basename(root)}`
     const runtime = await connectRuntime({ endpoint: `unix://${containerd.socket}`, clock: systemClock, log: silentLog })
     return {
-      runtime, imageRef, missingImageRef: `${registry.host}/busybox:none`, ownImageRef, logDirectory: join(root, 'logs'), cgroupParent: `/${root.split('/').at(-1)}`,
+      runtime, imageRef, missingImageRef: `${registry.host}/busybox:none`, ownImageRef, logDirectory: join(root, 'logs'), cgroupParent,
       runsOn: ['sh', '-c', 'trap "exit 0" TERM; while :; do sleep 0.1; done'], exitsWith: (code) => ['sh', '-c', `exit ${code}`], notStartable: ['/no/such/program'],
       prints: (text, code) => ['sh', '-c', `printf %s '${text}'; exit ${code}`], streams: busyboxStreams,
       async close() {
@@ -40,6 +42,7 @@ describe("Debian's containerd", { skip: missing }, () => {
         await runtime.close()
         await containerd.stop()
         await registry.stop()
+        await removeCgroups(cgroupParent)
         rmSync(root, { recursive: true, force: true })
       },
     }

@@ -10,13 +10,15 @@ import { Cluster } from '../lab/cluster.ts'
 import { Lab, readLabState } from '../lab/lab.ts'
 import { EXPECTED } from './expected.ts'
 import { runNewSuite } from './new-suite.ts'
+import { runNodeSuite } from './node-suite.ts'
 import { runOldSuite } from './old-suite.ts'
 import type { Outcome, SuiteRun } from './suite.ts'
 
+// --node: the suite for nodes, of tests that do not want to be alone.
 const { values } = parseArgs({
   options: {
-    focus: { type: 'string', default: String.raw`\[Conformance\]` }, skip: { type: 'string' }, nodes: { type: 'string', default: '2' }, servers: { type: 'string', default: '1' }, procs: { type: 'string', default: '3' },
-    lab: { type: 'string' }, out: { type: 'string' }, up: { type: 'boolean', default: false }, suite: { type: 'string' }, source: { type: 'string' },
+    focus: { type: 'string' }, skip: { type: 'string' }, nodes: { type: 'string', default: '2' }, servers: { type: 'string', default: '1' }, procs: { type: 'string', default: '3' },
+    lab: { type: 'string' }, out: { type: 'string' }, up: { type: 'boolean', default: false }, suite: { type: 'string' }, source: { type: 'string' }, node: { type: 'boolean', default: false },
   },
 })
 const cache = process.env['SKIFF_CONFORMANCE_CACHE']
@@ -29,7 +31,7 @@ const kubectl = join(programs, values.suite === undefined ? 'kubectl/usr/bin/kub
 
 const running = values.lab === undefined ? undefined : readLabState(values.lab)
 const servers = Number(values.servers)
-const cluster = running ? Cluster.open(Lab.open(running), { servers }) : await Cluster.create({ hosts: Math.max(Number(values.nodes), servers), servers, registryDir: join(programs, 'registry/data'), mirrored: ['k8s.gcr.io', 'registry.k8s.io', 'gcr.io'] })
+const cluster = running ? Cluster.open(Lab.open(running), { servers }) : await Cluster.create({ hosts: values.node ? 1 : Math.max(Number(values.nodes), servers), servers, registryDir: join(programs, 'registry/data'), mirrored: ['k8s.gcr.io', 'registry.k8s.io', 'gcr.io'] })
 if (values.up) {
   if (values.lab === undefined) throw new Error('--up wants --lab FILE, where the state of the lab is kept')
   writeFileSync(values.lab, JSON.stringify(cluster.lab.state), { mode: 0o600 })
@@ -45,9 +47,9 @@ try {
   writeFileSync(kubeconfig, readFileSync(asked.kubeconfig, 'utf8').replace('//127.0.0.1:', `//${asked.ip}:`), { mode: 0o600 })
   const run: SuiteRun = {
     host: asked, kubeconfig, programs, source, kubectl, nodes: cluster.lab.hosts.length, out, procs: Number(values.procs),
-    focus: values.focus, skip: [String.raw`\[Disruptive\]`, ...values.skip === undefined ? [] : [values.skip]].join('|'),
+    focus: values.focus ?? (values.node ? '.*' : String.raw`\[Conformance\]`), skip: [String.raw`\[Disruptive\]`, ...values.node ? [String.raw`\[Serial\]`] : [], ...values.skip === undefined ? [] : [values.skip]].join('|'),
   }
-  process.exitCode = report(await (values.suite === undefined ? runOldSuite(run) : runNewSuite(run)))
+  process.exitCode = report(await (values.node ? runNodeSuite(run) : values.suite === undefined ? runOldSuite(run) : runNewSuite(run)))
 } finally {
   if (!running) await cluster.destroy()
 }

@@ -17,12 +17,12 @@ export async function runNewSuite(run: SuiteRun): Promise<Outcome> {
     join(run.programs, 'bin/ginkgo'), 'run', `--procs=${run.procs}`, '--no-color', '--timeout=24h', `--focus=${run.focus}`, `--skip=${run.skip}`, join(run.programs, 'bin/e2e.test'), '--', ...aboutTheCluster(run), '--report-complete-ginkgo',
   ])
   if (!existsSync(file)) return { passed: [], failed: [], unrun: [], broken: [`the suite did not end in order (${code}): see ${join(run.out, 'log')}`] }
-  return verdicts(JSON.parse(readFileSync(file, 'utf8')) as Report[])
+  return ginkgoVerdicts(readFileSync(file, 'utf8'))
 }
 
 /** What focus and skip left out has the state `skipped` and no part in this; nor has what a test skipped by itself. */
-function verdicts(reports: readonly Report[]): Outcome {
-  const specs = reports.flatMap((report) => report.SpecReports ?? []).filter((spec) => spec.LeafNodeType === 'It')
+export function ginkgoVerdicts(report: string): Outcome {
+  const specs = (JSON.parse(report) as Report[]).flatMap((each) => each.SpecReports ?? []).filter((spec) => spec.LeafNodeType === 'It')
   const named = (states: readonly string[]) => specs.filter((spec) => states.includes(spec.State)).map((spec) => [...spec.ContainerHierarchyTexts ?? [], spec.LeafNodeText].join(' ')).toSorted()
   return { passed: named(['passed']), failed: named(['failed', 'panicked', 'timedout', 'aborted', 'interrupted']), unrun: [], broken: [] }
 }

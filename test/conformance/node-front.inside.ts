@@ -1,0 +1,57 @@
+/**
+ * What upstream's suite for nodes finds on a machine of its own and a skiff node does not have: the read-only port 10255, health on
+ * 10248, and an API server whose word on /configz names them. `node node-front.inside.ts JSON`, on the node's host.
+ */
+import { readFileSync } from 'node:fs'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { Agent, createServer as createTlsServer, request } from 'node:https'
+import type { Duplex } from 'node:stream'
+import { connect } from 'node:tls'
+
+export interface Front { readonly ip: string; readonly token: string; readonly key: string; readonly certificate: string; /** In front of the API server. */ readonly port: number }
+
+const READ_ONLY_PORT = 10_255
+const HEALTH_PORT = 10_248
+const NODE_PORT = 10_250
+const API_PORT = 6_443
+const CONFIGZ = /^\/api\/v1\/nodes\/[^/]+\/proxy\/configz$/
+
+const { ip, token, key, certificate, port } = JSON.parse(process.argv[2] ?? '{}') as Front
+const agent = new Agent({ keepAlive: true, rejectUnauthorized: false })
+
+function pass(from: IncomingMessage, to: ServerResponse, toPort: number): void {
+  const headers = { ...from.headers, authorization: from.headers.authorization ?? `Bearer ${token}` }
+  // The suite asks whether the node is well with HEAD, which a kubelet's own health port answers.
+  const asked = request({ agent, host: ip, port: toPort, method: from.method === 'HEAD' ? 'GET' : from.method, path: from.url, headers }, (answer) => {
+    if (CONFIGZ.test(from.url ?? '')) return void tellPorts(answer, to)
+    to.writeHead(answer.statusCode ?? 502, answer.headers)
+    return answer.pipe(to)
+  })
+  asked.on('error', () => { to.destroy() })
+  to.on('close', () => { asked.destroy() })
+  from.pipe(asked)
+}
+
+async function tellPorts(answer: IncomingMessage, to: ServerResponse): Promise<void> {
+  const chunks: Buffer[] = []
+  for await (const chunk of answer) chunks.push(chunk as Buffer)
+  const { kubeletconfig } = JSON.parse(Buffer.concat(chunks).toString()) as { kubeletconfig: object }
+  to.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ kubeletconfig: { ...kubeletconfig, address: '127.0.0.1', readOnlyPort: READ_ONLY_PORT } }))
+}
+
+/** exec, attach and port-forward: the connection itself is handed on. */
+function passUpgrade(from: IncomingMessage, socket: Duplex, head: Buffer): void {
+  const server = connect({ host: ip, port: API_PORT, rejectUnauthorized: false }, () => {
+    const lines = from.rawHeaders.flatMap((name, i, all) => (i % 2 === 0 ? [`${name}: ${all[i + 1] ?? ''}`] : []))
+    server.write(`${from.method ?? 'GET'} ${from.url ?? '/'} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`)
+    server.write(head)
+    server.pipe(socket).pipe(server)
+  })
+  for (const [one, other] of [[server, socket], [socket, server]] as const) {
+    one.on('error', () => { other.destroy() })
+    one.on('close', () => { other.destroy() })
+  }
+}
+
+for (const plain of [READ_ONLY_PORT, HEALTH_PORT]) createServer((from, to) => pass(from, to, NODE_PORT)).listen(plain, '127.0.0.1')
+createTlsServer({ key: readFileSync(key), cert: readFileSync(certificate) }, (from, to) => pass(from, to, API_PORT)).on('upgrade', passUpgrade).listen(port, '127.0.0.1', () => console.log('ready'))

@@ -93,7 +93,7 @@ test('each sample has as many label values as its descriptor has names', async (
   const status = { id: 'c', sandboxId: 's', metadata: { name: 'main', attempt: 0 }, state: 'running' as const, createdAtMs: 0, startedAtMs: 5_000, finishedAtMs: 0, exitCode: 0, reason: '', message: '', imageId: 'i', imageRef: 'docker.io/library/busybox:1', labels: {}, annotations: {}, logPath: '' }
   const stats = { containerId: 'c', atMs: 7_500, cpuUsageCoreNanoSeconds: 1_500_000_000, memoryWorkingSetBytes: 1, memoryUsageBytes: 2, memoryRssBytes: 3, writableLayerUsedBytes: 4, writableLayerInodesUsed: 3, pids: 1 }
   const interfaces = parseNetDev('Inter-|   Receive   |  Transmit\n face |bytes packets\n    lo: 9 9 0 0 0 0 0 0 9 9 0 0 0 0 0 0\n  eth0: 1 2 3 4 0 0 0 0 5 6 7 8 0 0 0 0\n')
-  const counted = { status, cgroupPath: '/kubepods/c', stats, counters, io: counters.io.map((io) => ({ ...io, device: '/dev/sda' })), fs: { device: '/dev/sda1', bytes: 100 } }
+  const counted = { status, cgroupPath: '/kubepods/c', stats, counters, io: counters.io.map((io) => ({ ...io, device: '/dev/sda' })), fs: { device: '/dev/sda1', major: '8', minor: '1', bytes: 100 } }
   const samples = [...containerMetrics(counted, sandbox), ...podMetrics(interfaces, sandbox, '/kubepods', 7_500)]
   const descriptors = new Map(METRIC_DESCRIPTORS.map((d) => [d.name, d]))
   for (const { name, labelValues } of samples) assert.equal(labelValues.length, descriptors.get(name)?.labelKeys.length, name)
@@ -101,7 +101,7 @@ test('each sample has as many label values as its descriptor has names', async (
   const shown = (name: string) => samples.filter((s) => s.name === name).map(({ value, labelValues }) => [value, ...labelValues])
   assert.deepEqual(shown('container_cpu_usage_seconds_total'), [[1.5, 'main', '/kubepods/c', 'docker.io/library/busybox:1', 'c', 'shop', 'web', 'total']])
   assert.deepEqual(shown('container_fs_reads_bytes_total'), [[10, 'main', '/kubepods/c', 'docker.io/library/busybox:1', 'c', 'shop', 'web', '/dev/sda']])
-  const idle = containerMetrics({ ...counted, io: [] }, sandbox).filter(({ name }) => name === 'container_fs_reads_bytes_total')
-  assert.deepEqual(idle.map(({ value, labelValues }) => [value, labelValues.at(-1)]), [[0, '/dev/sda1']], 'a counter that has not begun')
+  const idle = containerMetrics({ ...counted, io: [] }, sandbox).filter(({ name }) => name === 'container_fs_reads_bytes_total' || name === 'container_blkio_device_usage_total')
+  assert.deepEqual(idle.map(({ value, labelValues }) => [value, ...labelValues.slice(6)]), [[0, '/dev/sda1', '8', '1', 'Read'], [0, '/dev/sda1', '8', '1', 'Write'], [0, '/dev/sda1']], 'a counter that has not begun')
   assert.deepEqual(shown('container_network_transmit_packets_dropped_total'), [[8, '', '/kubepods', '', 's', 'shop', 'web', 'eth0']])
 })

@@ -38,7 +38,7 @@ export class ContainerFigures {
     const [stats, counters, fs, { dev }] = await Promise.all([this.stats(record, cgroups), readContainerCounters(record.cgroupPath, cgroups), statfs(upper), stat(upper, { bigint: true })])
     const { major, minor } = deviceOf(dev)
     const io = await Promise.all(counters.io.map(async (each) => ({ ...each, device: await blockDeviceName(each.major, each.minor) })))
-    return { stats, counters, io, fs: { device: await blockDeviceName(major, minor), bytes: fs.blocks * fs.bsize } }
+    return { stats, counters, io, fs: { device: await blockDeviceName(major, minor), major: String(major), minor: String(minor), bytes: fs.blocks * fs.bsize } }
   }
 
   /** The container is gone. */

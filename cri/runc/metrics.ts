@@ -9,7 +9,7 @@ export interface CountedContainer {
   counters: ContainerCounters
   /** As counted, with the names of the devices. */
   io: readonly (DeviceIo & { device: string })[]
-  fs: { device: string; bytes: number }
+  fs: { device: string; major: string; minor: string; bytes: number }
 }
 export interface InterfaceCounters { name: string; receivedBytes: number; receivedPackets: number; receiveErrors: number; receiveDropped: number; sentBytes: number; sentPackets: number; sendErrors: number; sendDropped: number }
 
@@ -25,14 +25,14 @@ const labelled = <T>(type: MetricSample['type'], name: string, help: string, lab
 type C = CountedContainer
 const onDevice = (of: (c: C) => number) => (c: C): Values => [{ value: of(c), labels: [c.fs.device] }]
 /** A counter that has not begun is 0, as that of cAdvisor, which tells of the file system beside the cgroup. */
-const byDevice = (of: (io: DeviceIo) => number) => ({ io, fs }: C): Values =>
-  (io.length === 0 ? [{ value: 0, labels: [fs.device] }] : io.map((each) => ({ value: of(each), labels: [each.device] })))
+const begun = ({ io, fs }: C): C['io'] => (io.length > 0 ? io : [{ device: fs.device, major: fs.major, minor: fs.minor, reads: 0, writes: 0, readBytes: 0, writtenBytes: 0 }])
+const byDevice = (of: (io: DeviceIo) => number) => (c: C): Values => begun(c).map((io) => ({ value: of(io), labels: [io.device] }))
 const pressed = (resource: 'cpu' | 'memory' | 'io', how: keyof Pressure) => ({ counters }: C): Values => (counters.pressure ? [{ value: counters.pressure[resource][how], labels: [] }] : [])
 
 const PRESSURE_WORDS = { cpu: 'CPU', io: 'IO', memory: 'memory' } as const
 
 const CONTAINER_METRICS: readonly Metric<C>[] = [
-  labelled('counter', 'container_blkio_device_usage_total', 'Blkio Device bytes usage', ['device', 'major', 'minor', 'operation'], ({ io }) => io.flatMap(({ device, major, minor, readBytes, writtenBytes }) => [
+  labelled('counter', 'container_blkio_device_usage_total', 'Blkio Device bytes usage', ['device', 'major', 'minor', 'operation'], (c) => begun(c).flatMap(({ device, major, minor, readBytes, writtenBytes }) => [
     { value: readBytes, labels: [device, major, minor, 'Read'] }, { value: writtenBytes, labels: [device, major, minor, 'Write'] },
   ])),
   counter('container_cpu_cfs_periods_total', 'Number of elapsed enforcement period intervals.', (c) => c.counters.cpu.periods),

@@ -47,6 +47,7 @@ const OF_1_36: readonly Expected[] = [
   { name: '[sig-node] [DRA] control plane', reason: NO_IMAGES },
   // Of the suite for nodes.
   { name: 'ImageID [Feature:ImageID] should be set to the manifest digest', reason: 'pulls by the digest of upstream\'s own image' },
+  { name: 'Summary API [NodeConformance] when querying /stats/summary should report', reason: 'wants pressure of each cgroup (v2), a runtime in a process of its own, an API server that gives pods no tokens, and a machine with fewer than 10^9 page faults' },
   { name: 'Kubelet PodOverhead handling', reason: 'wants the handler test-handler set up on the node before; the embedded runtime has its own only' },
   { name: 'should not continue running liveness probes for restartable init containers and restart them while in preStop', reason: 'a kubelet waits for the preStop hook of a container that is to be restarted before it looks at the pod again; here sidecars are looked after meanwhile, as the test\'s own comments (KEP-4438) want it one day' },
 ]

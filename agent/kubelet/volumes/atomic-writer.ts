@@ -5,6 +5,7 @@
 import { chmod, chown, lstat, mkdir, readdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, posix } from 'node:path'
 import { CodedError, hasCode } from '#base/errors.ts'
+import { pathExists } from '#base/path-exists.ts'
 import type { Payload } from './payload.ts'
 
 const DATA_LINK = '..data'
@@ -99,7 +100,7 @@ async function linkNames(dir: string, payload: Payload): Promise<void> {
   for (const name of topNames(payload)) {
     const link = join(dir, name)
     // Another volume may be mounted there: its directory stays.
-    if (await isTaken(link)) continue
+    if (await pathExists(link)) continue
     await symlink(`${DATA_LINK}/${name}`, link)
   }
 }
@@ -110,16 +111,6 @@ async function removeStale(dir: string, fresh: string, payload: Payload): Promis
     if (entry.name === DATA_LINK || entry.name === fresh) continue
     const old = entry.name.startsWith('..') || (entry.isSymbolicLink() && !wanted.has(entry.name))
     if (old) await rm(join(dir, entry.name), { recursive: true, force: true })
-  }
-}
-
-async function isTaken(path: string): Promise<boolean> {
-  try {
-    await lstat(path)
-    return true
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return false
-    throw error
   }
 }
 

@@ -2,11 +2,12 @@
  * emptyDir volumes: a directory of the pod's own, on disk, in memory or of large pages. Each is made once: what containers have written since is
  * theirs, with its owners and modes, and a restart of the agent changes nothing of it. That it was made is noted where upstream's kubelet does.
  */
-import { chmod, mkdir, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Pod, Stored, Volume } from '#api/types/index.ts'
 import { quantityValue } from '#api/types/quantity.ts'
-import { CodedError, hasCode } from '#base/errors.ts'
+import { CodedError } from '#base/errors.ts'
+import { pathExists } from '#base/path-exists.ts'
 import type { PodPaths } from '../pod-paths.ts'
 import { podCgroupLimits } from '../resources.ts'
 import { isHugePages, pageSize } from './huge-pages.ts'
@@ -32,8 +33,8 @@ export async function setUpEmptyDir({ paths, mounter }: { paths: PodPaths; mount
   const dir = paths.volume(uid, EMPTY_DIR, volume.name)
   const ready = join(paths.plugin(uid, EMPTY_DIR, volume.name), READY)
   // What was in memory is not there any more after a reboot.
-  const isThere = medium === '' ? await exists(dir) : (await mounter.below(dir)).includes(dir)
-  if (isThere && await exists(ready)) return
+  const isThere = medium === '' ? await pathExists(dir) : (await mounter.below(dir)).includes(dir)
+  if (isThere && await pathExists(ready)) return
   await rm(ready, { force: true })
   await mkdir(dir, { recursive: true, mode: 0o777 })
   if (isMemory) await mounter.tmpfs(dir, { mode: 0o1777, ...memoryVolumeSize(pod, volume, allocatableMemory) })
@@ -49,14 +50,4 @@ export async function setUpEmptyDir({ paths, mounter }: { paths: PodPaths; mount
 export function memoryVolumeSize(pod: Pod, volume: Volume, allocatable: string | undefined): { sizeBytes?: number } {
   const limits = [quantityValue(volume.emptyDir?.sizeLimit), podCgroupLimits(pod).memoryLimitBytes ?? 0, quantityValue(allocatable)].filter((n) => n > 0)
   return limits.length > 0 ? { sizeBytes: Math.min(...limits) } : {}
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path)
-    return true
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return false
-    throw error
-  }
 }

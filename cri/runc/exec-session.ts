@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { PassThrough, Readable, Writable } from 'node:stream'
 import type { Clock } from '#base/clock.ts'
 import { CodedError } from '#base/errors.ts'
@@ -187,12 +187,19 @@ async function prepare(parts: ExecParts, request: ExecRequest): Promise<Prepared
   // By file, not argument: the environment may hold secrets.
   await writeFile(specFile, JSON.stringify(command), { mode: 0o600 })
   return {
-    argv: parts.oci.argv(request.containerId, 'exec', ...(request.tty ? ['--tty'] : []), '--process', specFile, '--pid-file', pidFile, request.containerId), pidFile,
+    argv: withOomScore(command.oomScoreAdj, parts.oci.argv(request.containerId, 'exec', ...(request.tty ? ['--tty'] : []), '--process', specFile, '--pid-file', pidFile, request.containerId)), pidFile,
     async release() {
       await rm(specFile, { force: true })
       await rm(pidFile, { force: true })
     },
   }
+}
+
+const SCORED = '{ echo "$1" > /proc/self/oom_score_adj; } 2>/dev/null; shift; exec "$@"'
+
+/** crun leaves a command the OOM score that it was started with itself, which is this program's: it takes the container's first. runc does so by itself. */
+export function withOomScore(score: number | undefined, argv: readonly string[]): string[] {
+  return score !== undefined && basename(argv[0] ?? '') === 'crun' ? ['/bin/sh', '-c', SCORED, 'sh', String(score), ...argv] : [...argv]
 }
 
 function startFailure(parts: ExecParts, words: string): CodedError {

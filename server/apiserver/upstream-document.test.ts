@@ -42,12 +42,12 @@ function operations(document: Document): Map<string, Operation> {
 
 const missing = <T>(wanted: ReadonlyMap<string, T>, there: ReadonlyMap<string, unknown>): string[] => [...wanted.keys()].filter((key) => !there.has(key)).sort()
 
-/** A definition without prose and order: what clients decide by. */
+/** A definition without prose and order: what clients decide by. Enumerations are prose in the document that is published; servers tell them (scripts/oracle.sh --family openapi). */
 function shape({ properties, required, description: _d, ...rest }: Definition): unknown {
   const bare = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(bare)
     if (typeof value !== 'object' || value === null) return value
-    return Object.fromEntries(Object.entries(value).filter(([key, v]) => key !== 'description' || typeof v !== 'string').sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, v]) => [key, bare(v)]))
+    return Object.fromEntries(Object.entries(value).filter(([key, v]) => (key !== 'description' || typeof v !== 'string') && (key !== 'enum' || !Array.isArray(v))).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, v]) => [key, bare(v)]))
   }
   return bare({ ...rest, ...(properties && { properties }), ...(required && { required: required.toSorted() }) })
 }

@@ -24,12 +24,12 @@ export async function run(argv: readonly string[]): Promise<number> {
   assertFitForPods(config.ociRuntime)
   const log = logFor(values)
   failLoudly(log)
-  setOomScore(Number(values['oom-score-adj']), log)
+  const tellOomScore = setOomScore(Number(values['oom-score-adj']), log)
   const signal = stopSignal(log)
   watched(log, signal)
   const hasStarted = keepMemorySmall({ clock, log, signal })
   notifyStatus(`joining ${config.servers.join(', ')}`, log)
-  await runAgent(config, { clock, random, log, unpackCommand: selfCommand('unpack-layer'), cniCommand: selfCommand('cni'), loadPty, isMachineGoingDown, takesTime: (seconds) => stopTakes(seconds, log), onStarted: () => { notifyReady(log); hasStarted() } }, signal).catch((error: unknown) => {
+  await runAgent(config, { clock, random, log, unpackCommand: selfCommand('unpack-layer'), cniCommand: selfCommand('cni'), loadPty, isMachineGoingDown, takesTime: (seconds) => stopTakes(seconds, log), onStarted: () => { notifyReady(log); tellOomScore(); hasStarted() } }, signal).catch((error: unknown) => {
     if (!signal.aborted) throw error
   })
   log.info('stopped; containers keep running')

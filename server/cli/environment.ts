@@ -106,13 +106,15 @@ function notify(state: string, log: Log): void {
 
 /**
  * Whom the kernel ends when memory runs out: pods, before the one that looks after them. What is started from here inherits it, but for containers,
- * each of which has its own. Without CAP_SYS_RESOURCE it cannot be lowered, and stays what it is.
+ * each of which has its own. Without CAP_SYS_RESOURCE it cannot be lowered, and stays what it is: what is returned tells so, once skiff has
+ * started; a start that fails has one thing to say.
  */
-export function setOomScore(score: number, log: Log, path = '/proc/self/oom_score_adj'): void {
+export function setOomScore(score: number, log: Log, path = '/proc/self/oom_score_adj'): () => void {
   try {
     writeFileSync(path, String(score))
+    return () => {}
   } catch (error) {
-    log.warn('when memory runs out the kernel may end skiff before pods: it may not set its own OOM score', { score, error: asError(error) })
+    return () => log.warn('when memory runs out the kernel may end skiff before pods: it may not set its own OOM score', { score, error: asError(error) })
   }
 }
 

@@ -59,7 +59,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const authentication = await authenticationOf(values, config.serviceAccounts.issuers, { clock, random, log })
   const authorization = await authorizationOf(values, { clock, random, log })
   failLoudly(log)
-  setOomScore(Number(values['oom-score-adj']), log)
+  const tellOomScore = setOomScore(Number(values['oom-score-adj']), log)
   const signal = stopSignal(log)
   watched(log, signal)
   if ((await finishRestore(config.dataDir)) === 'finished') log.info('a restore that was cut off is finished now')
@@ -97,7 +97,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     })
   }
   const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
-  server.ready.then(() => { notifyReady(log); hasStarted() }, () => { /* logged by the server */ })
+  server.ready.then(() => { notifyReady(log); tellOomScore(); hasStarted() }, () => { /* logged by the server */ })
   let failure: unknown
   if (!signal.aborted) await Promise.race([stopped, server.failed, server.ready.then(() => stopped), ...(agent ? [agent] : [])]).catch((error: unknown) => { failure = error })
   if (signal.aborted) await agentEnded()

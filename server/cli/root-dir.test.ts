@@ -25,6 +25,8 @@ test('uninstalling removes the files of its own pods and plugins, and leaves tho
   make('kubelet/pods/11111111-aaaa/volumes/file')
   make('kubelet/plugins/kubernetes.io/csi/driver/file')
   make('kubelet/device-plugins/kubelet.sock')
+  make('kubelet/pod-resources/kubelet.sock')
+  make('kubelet/image_manager/pulled/sha256-1')
   make('kubelet/pods/22222222-bbbb/volumes/file')
   assert.deepEqual(podUids(where), ['11111111-aaaa'])
   assert.equal(removePodFiles(where, podUids(where)), false)

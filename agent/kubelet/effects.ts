@@ -76,7 +76,7 @@ export interface EffectDeps {
 }
 
 const TERMINATION_LOG_MODE = 0o666
-/** A hook that has not ended by then has failed; upstream gives postStart no limit, so a day. */
+/** A request or a sleep of a hook that has not ended by then has failed; upstream gives postStart no limit, so a day. Commands have none. */
 const POST_START_SECONDS_MAX = 86_400
 
 export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): Effects<PodAction> {

@@ -23,7 +23,7 @@ function world(t: TestContext) {
   const told: string[] = []
   const waiting = new Set<() => void>()
   const tell = (message: string) => { told.push(message); for (const wake of waiting) wake() }
-  const log: Log = { ...silentLog, info: tell, error: tell, with: () => log }
+  const log: Log = { ...silentLog, info: tell, warn: tell, error: tell, with: () => log }
   const deps = { clock: systemClock, random: systemRandom, log }
   t.after(() => rmSync(dir, { recursive: true }))
   const flags = (...argv: string[]) => parseFlags('server', SERVER_FLAGS, { argv, env: {}, readConfig: () => ({}) }).values
@@ -41,6 +41,18 @@ function world(t: TestContext) {
 }
 
 const config = (rest: string) => `apiVersion: apiserver.config.k8s.io/v1\nkind: AuthenticationConfiguration\n${rest}\n`
+
+test('nobody is anonymous where everybody may do everything, unless a configuration file says otherwise', async (t) => {
+  const w = world(t)
+  assert.deepStrictEqual((await w.authentication('--authorization-mode', 'RBAC')).anonymous(), { enabled: true, paths: [] })
+  assert.deepStrictEqual(w.told, [])
+  assert.deepStrictEqual((await w.authentication('--authorization-mode', 'RBAC,AlwaysAllow')).anonymous(), { enabled: false, paths: [] })
+  assert.deepStrictEqual(w.told, ['AnonymousAuth is not allowed with the AlwaysAllow authorizer. Resetting AnonymousAuth to false. You should use a different authorizer'])
+  const path = w.write('a.yaml', config('anonymous: {enabled: true, conditions: [{path: /livez}]}'))
+  const authentication = await w.authentication('--authorization-mode', 'AlwaysAllow', '--authentication-config', path)
+  t.after(() => authentication.close())
+  assert.deepStrictEqual(authentication.anonymous(), { enabled: true, paths: ['/livez'] })
+})
 
 test('a changed authentication configuration is taken over; a broken one is not', async (t) => {
   const w = world(t)

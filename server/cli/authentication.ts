@@ -34,7 +34,10 @@ const OIDC = ['oidc-issuer-url', 'oidc-client-id', 'oidc-username-claim', 'oidc-
 /** Throws UsageError for flags and files that make no sense. `ownIssuers`: of service accounts. */
 export async function authenticationOf(values: FlagValues, ownIssuers: readonly string[], deps: Deps): Promise<Authentication> {
   const tokens = text(values, 'token-auth-file')
-  const enabled = values['anonymous-auth'] !== false
+  // Who may do anything has to be somebody.
+  const everybodyMay = list(values, 'authorization-mode').includes('AlwaysAllow')
+  const enabled = values['anonymous-auth'] !== false && !everybodyMay
+  if (everybodyMay && values['anonymous-auth'] !== false) deps.log.warn('AnonymousAuth is not allowed with the AlwaysAllow authorizer. Resetting AnonymousAuth to false. You should use a different authorizer')
   const path = text(values, CONFIG)
   const oidc = OIDC.filter((flag) => (Array.isArray(values[flag]) ? values[flag].length > 0 : text(values, flag) !== undefined))
   if (path !== undefined && oidc.length > 0) throw new UsageError(`--${CONFIG}: authentication-config file and oidc-* flags are mutually exclusive: leave out --${oidc[0]}`)

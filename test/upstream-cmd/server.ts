@@ -51,9 +51,11 @@ export class CmdServer {
 
   async #untilReady(): Promise<void> {
     const until = performance.now() + READY_MS_MAX
+    const tls = join(this.dir, 'data/server/tls')
     while (this.#child.exitCode === null) {
       try {
-        if (execFileSync('curl', ['-skf', `https://127.0.0.1:${this.port}/readyz`], { encoding: 'utf8' }) === 'ok') return
+        // By the admin's certificate: with --authorization-mode AlwaysAllow nobody is anonymous.
+        if (execFileSync('curl', ['-skf', '--cert', join(tls, 'client-admin.crt'), '--key', join(tls, 'client-admin.key'), `https://127.0.0.1:${this.port}/readyz`], { encoding: 'utf8' }) === 'ok') return
       } catch (error) {
         if (performance.now() > until) throw new Error(`the server is not ready after ${READY_MS_MAX / 1000} s: see ${this.dir}/server.log`, { cause: error })
       }

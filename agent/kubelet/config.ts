@@ -34,7 +34,9 @@ export interface KubeletConfig {
   resolvConf: string
   /** Pulls at one time; the rest wait their turn. */
   maxParallelPulls: number
-  containerLogMaxBytes: number
+  /** A quantity: a log that has grown so large is rotated; less than nothing: never. */
+  containerLogMaxSize: string
+  /** With the present one; at least two. */
   containerLogMaxFiles: number
   /** Names, or beginnings that end in `*`. */
   allowedUnsafeSysctls: readonly string[]
@@ -76,7 +78,7 @@ export interface KubeletConfig {
 
 export const KUBELET_DEFAULTS = {
   clusterDns: [], clusterDomain: 'cluster.local', nodeLabels: {}, nodeTaints: [], maxPods: 110, cgroupRoot: '', systemReserved: {}, kubeReserved: {}, enforcePods: true, podPidsLimit: -1, oomScoreAdj: -999, podLogsDir: '/var/log/pods',
-  kubeletPort: 10250, version: 'v1.36.0+skiff', resolvConf: '/etc/resolv.conf', maxParallelPulls: 3, containerLogMaxBytes: 10 * 1024 * 1024, containerLogMaxFiles: 5, allowedUnsafeSysctls: [], seccompDefault: true,
+  kubeletPort: 10250, version: 'v1.36.0+skiff', resolvConf: '/etc/resolv.conf', maxParallelPulls: 3, containerLogMaxSize: '10Mi', containerLogMaxFiles: 5, allowedUnsafeSysctls: [], seccompDefault: true,
   staticPodPath: '', imageGcHighPercent: 85, imageGcLowPercent: 80, imageGcMinimumAgeMs: 120_000, imageGcMaximumAgeMs: 0, imageVerification: 'NeverVerifyPreloadedImages', imageVerificationAllowlist: [], credentialProviders: undefined, dockerConfigFiles: [],
   evictionHard: { 'imagefs.available': '15%', 'imagefs.inodesFree': '5%', 'memory.available': '100Mi', 'nodefs.available': '10%', 'nodefs.inodesFree': '5%', 'pid.available': '5%' }, evictionSoft: {}, evictionSoftGracePeriod: {},
   evictionMinimumReclaim: {}, evictionMaxPodGraceSeconds: 0, evictionTransitionMs: 300_000, shutdownPeriods: [], boardDevices: [],

@@ -1,6 +1,7 @@
 /** The kubelet, put together: pods of this node from the API (or the disk, while it is away) to containers, and back as status. */
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { quantityValue } from '#api/types/quantity.ts'
 import { NODES, type Node, PODS, SERVICES, type Pod, type PodStatus, type Service } from '#api/types/index.ts'
 import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
@@ -287,10 +288,11 @@ export function createKubelet(given: KubeletOptions): Kubelet {
 const emptyWorkers: PodWorkers = { upsert: () => {}, remove: () => {}, wake: () => {}, wakeAll: () => {}, setMirror: () => {}, get: () => undefined, list: () => [], holding: () => [], waiting: () => [], drop: () => {}, run: () => Promise.resolve() }
 
 async function rotateAll({ runtime, config, clock }: KubeletOptions, workers: PodWorkers, log: Log): Promise<void> {
-  if (workers.list().length === 0) return
+  const maxBytes = quantityValue(config.containerLogMaxSize)
+  if (maxBytes < 0 || workers.list().length === 0) return
   for (const c of await runtime.listContainers({ state: 'running' })) {
     try {
-      await rotateLog(c.logPath, { maxBytes: config.containerLogMaxBytes, maxFiles: config.containerLogMaxFiles, nowMs: clock.nowMs(), reopen: () => runtime.reopenContainerLog(c.id) })
+      await rotateLog(c.logPath, { maxBytes, maxFiles: config.containerLogMaxFiles, nowMs: clock.nowMs(), reopen: () => runtime.reopenContainerLog(c.id) })
     } catch (error) {
       log.warn('cannot rotate a container log', { container: c.id, path: c.logPath, error: asError(error) })
     }

@@ -10,7 +10,7 @@ import { atLeastOne, oneOf, sysctls } from './flag-checks.ts'
 import type { Flag, FlagValues } from './flags.ts'
 
 export type KubeletSettings = Pick<KubeletConfig,
-  | 'maxPods' | 'seccompDefault' | 'podPidsLimit' | 'oomScoreAdj' | 'allowedUnsafeSysctls' | 'systemReserved' | 'kubeReserved' | 'enforcePods' | 'imageGcHighPercent' | 'imageGcLowPercent' | 'imageGcMinimumAgeMs' | 'imageGcMaximumAgeMs'
+  | 'maxPods' | 'seccompDefault' | 'podPidsLimit' | 'oomScoreAdj' | 'allowedUnsafeSysctls' | 'containerLogMaxSize' | 'containerLogMaxFiles' | 'systemReserved' | 'kubeReserved' | 'enforcePods' | 'imageGcHighPercent' | 'imageGcLowPercent' | 'imageGcMinimumAgeMs' | 'imageGcMaximumAgeMs'
   | 'evictionHard' | 'evictionSoft' | 'evictionSoftGracePeriod' | 'evictionMinimumReclaim' | 'evictionMaxPodGraceSeconds' | 'evictionTransitionMs' | 'shutdownPeriods' | 'boardDevices' | 'imageVerification' | 'imageVerificationAllowlist'>
 
 const RESERVABLE = ['cpu', 'memory', 'ephemeral-storage', 'pid']
@@ -19,8 +19,19 @@ const percent = (v: string): string | undefined => (Number(v) <= 100 ? undefined
 /** Upstream's words. */
 const oomScore = (v: string): string | undefined => (/^-?\d{1,4}$/.test(v) && Math.abs(Number(v)) <= 1_000 ? undefined : `${v} must be between -1000 and 1000, inclusive`)
 const pids = (v: string): string | undefined => (/^(-1|[1-9]\d{0,9})$/.test(v) ? undefined : `${JSON.stringify(v)} is neither a number of processes nor -1`)
+/** Upstream's words. */
+const twoOrMore = (v: string): string | undefined => (Number(v) > 1 ? undefined : `${v} must be greater than 1`)
 const pair = (separator: string, example: string) => (v: string): string | undefined => (v.indexOf(separator) > 0 && v.length > v.indexOf(separator) + 1 ? undefined : `${JSON.stringify(v)} is not of the form ${example}`)
 const threshold = pair('<', 'memory.available<100Mi')
+
+function amount(v: string): string | undefined {
+  try {
+    parseQuantity(v)
+    return undefined
+  } catch {
+    return `${JSON.stringify(v)} is no amount such as 10Mi`
+  }
+}
 
 function goDuration(v: string): string | undefined {
   try {
@@ -77,6 +88,8 @@ export const KUBELET_FLAGS: readonly Flag[] = [
   { name: 'oom-score-adj', kind: 'string', value: 'SCORE', default: String(KUBELET_DEFAULTS.oomScoreAdj), help: 'of skiff itself when memory runs out, -1000 to 1000: what has less is spared longer', check: oomScore },
   { name: 'allowed-unsafe-sysctls', kind: 'list', value: 'NAMES', help: 'kernel settings of their own that pods may have besides the safe ones; a name may end in *', check: sysctls },
   { name: 'seccomp-default', kind: 'boolean', default: KUBELET_DEFAULTS.seccompDefault, help: 'containers that ask for no seccomp profile get the runtime\'s default one; =false: none, as kubelets do it' },
+  { name: 'container-log-max-size', kind: 'string', value: 'SIZE', default: KUBELET_DEFAULTS.containerLogMaxSize, help: 'a container\'s log that has grown so large is rotated; -1: never', check: amount },
+  { name: 'container-log-max-files', kind: 'number', value: 'N', default: KUBELET_DEFAULTS.containerLogMaxFiles, help: 'logs that are kept of a container, with the present one; 2 or more', check: twoOrMore },
   { name: 'kube-reserved', kind: 'list', value: 'RESOURCE=AMOUNT', help: 'kept from pods for skiff, e.g. cpu=200m,memory=256Mi,ephemeral-storage=1Gi,pid=500', check: reservation },
   { name: 'system-reserved', kind: 'list', value: 'RESOURCE=AMOUNT', help: 'kept from pods for the rest of the machine', check: reservation },
   { name: 'enforce-node-allocatable', kind: 'string', value: 'pods|none', default: 'pods', help: 'whether the kernel holds all pods together to what is not reserved', check: oneOf('pods', 'none') },
@@ -107,6 +120,7 @@ export function kubeletSettings(values: FlagValues): KubeletSettings {
   const ms = (name: string): number => (values[name] === '0' ? 0 : durationMs(String(values[name])))
   const settings: KubeletSettings = {
     maxPods: Number(values['max-pods']), seccompDefault: values['seccomp-default'] === true, podPidsLimit: Number(values['pod-max-pids']), oomScoreAdj: Number(values['oom-score-adj']), allowedUnsafeSysctls: items('allowed-unsafe-sysctls'),
+    containerLogMaxSize: String(values['container-log-max-size']), containerLogMaxFiles: Number(values['container-log-max-files']),
     kubeReserved: mapping('kube-reserved', '='), systemReserved: mapping('system-reserved', '='), enforcePods: values['enforce-node-allocatable'] === 'pods',
     evictionHard: items('eviction-hard').length === 0 ? KUBELET_DEFAULTS.evictionHard : mapping('eviction-hard', '<'),
     evictionSoft: mapping('eviction-soft', '<'), evictionSoftGracePeriod: mapping('eviction-soft-grace-period', '='), evictionMinimumReclaim: mapping('eviction-minimum-reclaim', '='),

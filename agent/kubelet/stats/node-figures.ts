@@ -79,6 +79,7 @@ const processStart = (): MetricFamily => ({ name: 'process_start_time_seconds', 
 /** kubelet.config.k8s.io/v1beta1, as far as it means something here. */
 export function kubeletConfiguration(config: KubeletConfig): object {
   return {
+    kind: 'KubeletConfiguration', apiVersion: 'kubelet.config.k8s.io/v1beta1',
     enableServer: config.kubeletPort !== 0, port: config.kubeletPort, staticPodPath: config.staticPodPath,
     authentication: { x509: {}, webhook: { enabled: true, cacheTTL: '2m0s' }, anonymous: { enabled: false } },
     authorization: { mode: 'Webhook', webhook: { cacheAuthorizedTTL: '5m0s', cacheUnauthorizedTTL: '30s' } },
@@ -86,7 +87,7 @@ export function kubeletConfiguration(config: KubeletConfig): object {
     imageMinimumGCAge: goDuration(config.imageGcMinimumAgeMs), imageMaximumGCAge: goDuration(config.imageGcMaximumAgeMs), imageGCHighThresholdPercent: config.imageGcHighPercent, imageGCLowThresholdPercent: config.imageGcLowPercent, cgroupRoot: config.cgroupRoot === '' ? '/' : config.cgroupRoot, cgroupsPerQOS: true, cgroupDriver: 'cgroupfs',
     maxPods: config.maxPods, podPidsLimit: config.podPidsLimit, oomScoreAdj: config.oomScoreAdj, resolvConf: config.resolvConf, cpuCFSQuota: true, serializeImagePulls: false, maxParallelImagePulls: config.maxParallelPulls,
     evictionHard: { ...config.evictionHard }, evictionSoft: { ...config.evictionSoft }, evictionSoftGracePeriod: { ...config.evictionSoftGracePeriod }, evictionPressureTransitionPeriod: goDuration(config.evictionTransitionMs), evictionMaxPodGracePeriod: config.evictionMaxPodGraceSeconds,
-    evictionMinimumReclaim: { ...config.evictionMinimumReclaim }, containerLogMaxSize: `${config.containerLogMaxBytes / 2 ** 20}Mi`, containerLogMaxFiles: config.containerLogMaxFiles, systemReserved: { ...config.systemReserved }, kubeReserved: { ...config.kubeReserved },
+    evictionMinimumReclaim: { ...config.evictionMinimumReclaim }, containerLogMaxSize: config.containerLogMaxSize, containerLogMaxFiles: config.containerLogMaxFiles, systemReserved: { ...config.systemReserved }, kubeReserved: { ...config.kubeReserved },
     enforceNodeAllocatable: [config.enforcePods ? 'pods' : 'none'],
     allowedUnsafeSysctls: [...config.allowedUnsafeSysctls], failSwapOn: false, enableDebuggingHandlers: true, enableSystemLogHandler: true, enableSystemLogQuery: false, enableProfilingHandler: false, enableDebugFlagsHandler: false,
     seccompDefault: config.seccompDefault, podLogsDir: config.podLogsDir, containerLogMonitorInterval: '10s', volumeStatsAggPeriod: '1m0s', nodeStatusMaxImages: 50, registerNode: true, registerWithTaints: config.nodeTaints.map((taint) => ({ ...taint })), localStorageCapacityIsolation: true,

@@ -171,6 +171,11 @@ test('/metrics/cadvisor tells of the machine\'s disks: how full each is, and wha
   for (const disk of await readHostDisks()) assert.ok(disk.device.startsWith('/dev/') && disk.bytes >= disk.usedBytes)
 })
 
+test('the configuration that is told says what it is, as clients that read it into a type of theirs want it', () => {
+  const { kind, apiVersion, containerLogMaxSize, containerLogMaxFiles } = kubeletConfiguration({ ...KUBELET_DEFAULTS, nodeIp: '10.0.0.1' }) as Record<string, unknown>
+  assert.deepStrictEqual([kind, apiVersion, containerLogMaxSize, containerLogMaxFiles], ['KubeletConfiguration', 'kubelet.config.k8s.io/v1beta1', '10Mi', 5])
+})
+
 test('the configuration that is told has the graces of a shutdown as they were given', () => {
   const graces = (shutdownPeriods: ReturnType<typeof periodsOf>) => {
     const told = kubeletConfiguration({ ...KUBELET_DEFAULTS, nodeIp: '10.0.0.1', shutdownPeriods }) as Record<string, unknown>

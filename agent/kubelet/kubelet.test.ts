@@ -89,7 +89,7 @@ test('devices of a plugin: counted in the node, given to the container with what
   await w.until('what it had is the next one\'s', () => w.pod('three')?.status?.phase === 'Running')
   await w.stopAgent()
   await w.startAgent()
-  await w.until('the node waits for the plugin', () => figures().join() === '1,0')
+  await w.until('the node waits for the plugin', () => figures().join() === '0,0')
   assert.deepStrictEqual([w.pod('three')?.status?.phase, w.runtime.control.running('app').length], ['Running', 1])
 })
 

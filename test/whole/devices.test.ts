@@ -1,7 +1,7 @@
 /** Devices for pods on a real node: of a plugin over gRPC, and of the agent's own rules; seen, used and denied inside real containers. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
@@ -30,6 +30,7 @@ describe('devices', { timeout: 600_000 }, () => {
     return host
   }
   const directory = () => join(node().dataDir, 'agent', 'device-plugins')
+  const madeAtNs = () => statSync(join(directory(), 'kubelet.sock'), { bigint: true, throwIfNoEntry: false })?.ctimeNs
   const startPlugin = async () => {
     plugin = await startTestPlugin({
       directory: directory(), resource: 'example.com/radio', devices: ['r0', '!r1'], clock: systemClock, log: silentLog,
@@ -81,9 +82,13 @@ describe('devices', { timeout: 600_000 }, () => {
 
   it('stay whose they are through kill -9 of the agent; the plugin comes back, and what the pod leaves goes to the next', async () => {
     await cluster.stop(node(), 'SIGKILL')
+    const left = madeAtNs()
     cluster.start(node())
     await cluster.waitForNodes()
-    await until('plugins are asked to register again', 20_000, async () => !existsSync(join(directory(), 'example.com-radio.sock')) && (await told('example.com/radio')) === '2,0')
+    // The socket of before is there until the new one is: nobody answers at it.
+    await until('plugins are asked to register again', 20_000, () => madeAtNs() !== left && madeAtNs() !== undefined)
+    assert.equal(existsSync(join(directory(), 'example.com-radio.sock')), false)
+    await until('the node has none until they have', 20_000, async () => (await told('example.com/radio')) === '0,0')
     await plugin?.stop()
     await startPlugin()
     await until('the node tells them again', 20_000, async () => (await told('example.com/radio')) === '2,1')

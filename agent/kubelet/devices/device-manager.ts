@@ -63,8 +63,8 @@ interface Known {
 export async function openDeviceManager({ directory, live, onCapacity, onHealth, clock, log }: DeviceManagerDeps): Promise<DeviceManager> {
   const kept = await readCheckpoint(directory, log)
   const pods = new Map<string, PodGrants>(Object.entries(kept.pods))
-  // What was there before this life is still to come: nothing of it can be had until it has.
-  const known = new Map<string, Known>(Object.entries(kept.resources).map(([resource, count]) => [resource, { source: undefined, mustPreStart: false, forgotten: false, devices: Array.from({ length: count }, () => ({ id: '', healthy: false })), cancelForget: undefined }]))
+  // What was there before this life is still to come: as upstream the node has none of it until it has.
+  const known = new Map<string, Known>(Object.keys(kept.resources).map((resource) => [resource, { source: undefined, mustPreStart: false, forgotten: false, devices: [], cancelForget: undefined }]))
   const state: { turn: Promise<unknown>; written: string } = { turn: Promise.resolve(), written: JSON.stringify(kept) }
 
   const allocations = createHistogram({ name: 'kubelet_device_plugin_alloc_duration_seconds', help: '[ALPHA] Duration in seconds to serve a device plugin Allocation request. Broken down by resource name.', bounds: DEFAULT_BOUNDS, labels: ['resource_name'] })
@@ -75,6 +75,7 @@ export async function openDeviceManager({ directory, live, onCapacity, onHealth,
       entry.devices = []
       entry.forgotten = true
       log.warn('a device plugin has not come back: its devices are no longer told', { resource })
+      keepLater()
       onCapacity()
     })
   }
@@ -88,7 +89,7 @@ export async function openDeviceManager({ directory, live, onCapacity, onHealth,
   }
 
   const keep = async (): Promise<void> => {
-    const resources = Object.fromEntries([...known].filter(([, { devices }]) => devices.length > 0).map(([resource, { devices }]) => [resource, devices.length]))
+    const resources = Object.fromEntries([...known].filter(([, { forgotten }]) => !forgotten).map(([resource, { devices }]) => [resource, devices.length]))
     const checkpoint: Checkpoint = { pods: Object.fromEntries(pods), resources }
     const text = JSON.stringify(checkpoint)
     if (text === state.written) return
@@ -202,7 +203,7 @@ export async function openDeviceManager({ directory, live, onCapacity, onHealth,
     },
     manages,
     capacity: () => new Map([...known].map(([resource, { devices }]) => [resource, { capacity: devices.length, allocatable: devices.filter((d) => d.healthy).length }])),
-    devices: () => new Map([...known].map(([resource, { devices }]) => [resource, devices.filter((d) => d.id !== '')])),
+    devices: () => new Map([...known].map(([resource, { devices }]) => [resource, devices])),
     given: (uid) => pods.get(uid)?.devices ?? {},
     metrics: () => [allocations.family()],
   }

@@ -37,7 +37,7 @@ const PRE_START_MS = 30_000
 export function createDevicePlugins({ directory, manager, clock, log }: DevicePluginsDeps): DevicePlugins {
   const state: { problem: string | undefined; isOver: boolean } = { problem: undefined, isOver: false }
   const registrations = new Map<string, number>()
-  const running = new Map<string, { stop: AbortController; over: Promise<unknown> }>()
+  const running = new Map<string, { stop: AbortController; over: Promise<void> }>()
 
   /** Its devices, for as long as it tells of them. */
   const follow = async (source: DeviceSource, client: GrpcClient, signal: AbortSignal): Promise<void> => {
@@ -79,7 +79,7 @@ export function createDevicePlugins({ directory, manager, clock, log }: DevicePl
       manager.connected(source)
       before?.stop.abort()
       const stop = new AbortController()
-      running.set(resource, { stop, over: Promise.all([before?.over, follow(source, client, stop.signal)]) })
+      running.set(resource, { stop, over: Promise.all([before?.over, follow(source, client, stop.signal)]).then(() => {}) })
       log.info('a device plugin has registered', { resource, endpoint })
     } catch (error) {
       client.close()

@@ -20,10 +20,10 @@ const b64 = (value: unknown) => Buffer.from(typeof value === 'string' ? value : 
 const secret = (auths: object): Secret => ({ data: { '.dockerconfigjson': b64({ auths }) } })
 
 test('credentials fit by registry, path and wildcard, the most specific first', () => {
-  const secrets = [secret({ 'https://index.docker.io/v1/': { auth: b64('hub:pw:with:colons') }, 'reg.example': { username: 'all', password: 'p' }, 'reg.example/team': { username: 'team', password: 'p' }, '*.wild.example': { registrytoken: 't' } }), { data: { '.dockercfg': b64({ 'old.example': { username: 'o', password: 'p' } }) } }, { data: { '.dockerconfigjson': b64('not json') } }]
+  const secrets = [secret({ 'https://index.docker.io/v1/': { auth: b64('hub:pw:with:colons') }, 'reg.example': { username: 'all', password: 'p' }, 'reg.example/team': { username: 'team', password: 'p' }, '*.wild.example': { registrytoken: 't' }, '[a-r]eg.other': { username: 'class', password: 'p' }, 'reg.other': { username: 'name', password: 'p' } }), { data: { '.dockercfg': b64({ 'old.example': { username: 'o', password: 'p' } }) } }, { data: { '.dockerconfigjson': b64('not json') } }]
   const users = (image: string) => imageCredentials(image, secrets).map(({ auth }) => auth.username ?? auth.registryToken)
-  assert.deepStrictEqual([users('busybox'), users('docker.io/a/b:1'), users('reg.example/team/app'), users('reg.example/other'), users('a.wild.example/x'), users('a.b.wild.example/x'), users('old.example/x'), users('reg.example:5000/x')],
-    [['hub'], ['hub'], ['team', 'all'], ['all'], ['t'], [], ['o'], []])
+  assert.deepStrictEqual([users('busybox'), users('docker.io/a/b:1'), users('reg.example/team/app'), users('reg.example/other'), users('a.wild.example/x'), users('a.b.wild.example/x'), users('old.example/x'), users('reg.example:5000/x'), users('reg.other/x')],
+    [['hub'], ['hub'], ['team', 'all'], ['all'], ['t'], [], ['o'], [], ['name', 'class']])
   assert.equal(imageCredentials('busybox', secrets)[0]?.auth.password, 'pw:with:colons')
 })
 

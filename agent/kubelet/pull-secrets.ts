@@ -13,7 +13,7 @@ export function imageCredentials(image: string, secrets: readonly Secret[]): Ima
   const target = splitImage(image)
   return secrets.flatMap(entriesOf)
     .filter((e) => fits(e.pattern, target))
-    .toSorted((a, b) => b.pattern.length - a.pattern.length)
+    .toSorted(bySpecificity)
     .map(({ auth, secret }) => ({ auth, secret }))
 }
 
@@ -39,14 +39,14 @@ export function parseDockerConfig(text: string, form: 'new' | 'old'): { pattern:
   if (typeof auths !== 'object' || auths === null) return []
   return Object.entries(auths).flatMap(([registry, value]) => {
     const auth = authOf(value)
-    return auth ? [{ pattern: pattern(registry), auth }] : []
+    return auth ? [{ pattern: registryPattern(registry), auth }] : []
   })
 }
 
 /** Of such entries those that fit the image, most specific first. */
 export function fittingAuths(image: string, entries: readonly { pattern: string; auth: RegistryAuth }[]): RegistryAuth[] {
   const target = splitImage(image)
-  return entries.filter((e) => fits(e.pattern, target)).toSorted((a, b) => b.pattern.length - a.pattern.length).map(({ auth }) => auth)
+  return entries.filter((e) => fits(e.pattern, target)).toSorted(bySpecificity).map(({ auth }) => auth)
 }
 
 function sourceOf({ metadata }: Secret, { username, password, identityToken, registryToken }: RegistryAuth): PullSecret {
@@ -70,8 +70,11 @@ function authOf(value: unknown): RegistryAuth | undefined {
   return Object.keys(out).length > 0 ? out : undefined
 }
 
+/** Upstream's order: the names backwards, so that a path comes before its host, and a letter before a star. */
+export const bySpecificity = (a: { pattern: string }, b: { pattern: string }): number => (a.pattern < b.pattern ? 1 : a.pattern > b.pattern ? -1 : 0)
+
 /** `https://index.docker.io/v1/` -> `docker.io`; scheme and API version go. */
-function pattern(registry: string): string {
+export function registryPattern(registry: string): string {
   const bare = registry.replace(/^https?:\/\//, '')
   const at = bare.indexOf('/')
   const [host, path] = at < 0 ? [bare, ''] : [bare.slice(0, at), bare.slice(at).replace(/^\/v[12]\//, '/')]
@@ -86,7 +89,7 @@ function splitImage(image: string): { host: string; path: string } {
 }
 
 /** `reg.example/team`, `*.example`: as registries are named in secrets. */
-export const fitsImage = (registry: string, image: string): boolean => fits(pattern(registry), splitImage(image))
+export const fitsImage = (registry: string, image: string): boolean => fits(registryPattern(registry), splitImage(image))
 
 /** With its registry, without tag and digest: `docker.io/library/busybox`. */
 export function wholeRepository(image: string): string {

@@ -15,7 +15,7 @@ import type { PullServiceAccount } from '../image-access/access.ts'
 import { createCounter } from '../stats/counter.ts'
 import { createHistogram, DEFAULT_BOUNDS } from '../stats/histogram.ts'
 import type { MetricFamily } from '../stats/metrics-text.ts'
-import { fitsImage, wholeRepository } from '../pull-secrets.ts'
+import { bySpecificity, fitsImage, registryPattern, wholeRepository } from '../pull-secrets.ts'
 import { ms } from './provider-config.ts'
 import type { ServiceAccounts } from './service-accounts.ts'
 import type { CredentialProvider, CredentialProviderSettings } from './settings.ts'
@@ -119,12 +119,12 @@ export function createCredentialProviders({ providers, binDir, environment, conf
           const asker = await askerOf(provider, whole, pod)
           if (asker === undefined) continue
           const { auth: all } = await ask(provider, whole, asker === 'nobody' ? undefined : asker)
-          for (const { pattern, auth } of all) if (fitsImage(pattern, image)) found.push({ pattern, credential: { auth, account: asker === 'nobody' ? undefined : asker.account } })
+          for (const { pattern, auth } of all) if (fitsImage(pattern, image)) found.push({ pattern: registryPattern(pattern), credential: { auth, account: asker === 'nobody' ? undefined : asker.account } })
         } catch (error) {
           log.error('a credential provider does not tell credentials: see that it runs on this machine', { provider: provider.name, image: whole, ...(provider.token && { pod: `${pod.metadata.namespace ?? ''}/${pod.metadata.name}`, serviceAccount: pod.spec?.serviceAccountName ?? '' }), error: asError(error) })
         }
       }
-      return found.toSorted((a, b) => b.pattern.length - a.pattern.length).map(({ credential }) => credential)
+      return found.toSorted(bySpecificity).map(({ credential }) => credential)
     },
   }
 }

@@ -9,6 +9,7 @@
 # The first time takes half an hour: Go's compiler and the suite are compiled in node_modules/.cache/skiff-conformance (SKIFF_CONFORMANCE_CACHE=DIR: elsewhere), 4 GB.
 set -euo pipefail
 . "$(dirname "$0")/setup.sh"
+. "$(dirname "$0")/newer-kubernetes.sh"
 [ "$(id -u)" = 0 ] || fail "run this as root: the lab makes network namespaces"
 [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ] || fail "the images are made of Debian's packages for amd64: run this on such a machine"
 need_node
@@ -27,31 +28,21 @@ while [ $# -gt 0 ]; do case $1 in
   *) passed_on+=("$1"); shift ;;
 esac; done
 [ -z "$node" ] || [ -n "$newer" ] || fail "--node wants --kubernetes DIR: the suite of 1.20 for nodes starts a kubelet of its own"
-if [ -n "$newer" ]; then
-  source=$newer
-  version=$(cd "$source/CHANGELOG" && printf '%s\n' CHANGELOG-1.*.md | sort -V | tail -n 1); version=${version#CHANGELOG-}
-  suite=$cache/${version%.md}
-fi
 mkdir -p "$suite/bin"
+[ -z "$newer" ] || newer_kubernetes "$newer"
 
 # compiled NAME PACKAGE [test]: suite/bin/NAME.
 compiled() {
+  if [ -n "$newer" ]; then compiled_newer "$@"; return; fi
   [ ! -e "$suite/bin/$1" ] || return 0
   say "==> compiling $2"
-  local how=(build) go=$cache/go119/usr/lib/go-1.19 settings=(GOPATH="$cache/gopath" GOCACHE="$cache/gocache" GO111MODULE=off GOFLAGS='')
-  if [ -n "$newer" ]; then
-    go=$cache/go126/usr/lib/go-1.26 settings=(GOPATH="$cache/none" GOCACHE="$cache/gocache-1.26" GOFLAGS=-mod=vendor GOPROXY=off)
-    [ "${3:-}" != test ] || how=(test -vet=off -ldflags=-s -c)
-  else
-    [ "${3:-}" != test ] || how=(test -vet=off -overlay "$cache/edits/overlay.json" -c)
-  fi
-  (cd "$source" && env GOROOT="$go" GOTOOLCHAIN=local CGO_ENABLED=0 "${settings[@]}" nice -n 10 "$go/bin/go" "${how[@]}" -o "$suite/bin/$1.new" "$2") || fail "$2 does not compile: see above"
+  local how=(build) go=$cache/go119/usr/lib/go-1.19
+  [ "${3:-}" != test ] || how=(test -vet=off -overlay "$cache/edits/overlay.json" -c)
+  (cd "$source" && env GOROOT="$go" GOPATH="$cache/gopath" GOCACHE="$cache/gocache" GO111MODULE=off GOFLAGS='' GOTOOLCHAIN=local CGO_ENABLED=0 nice -n 10 "$go/bin/go" "${how[@]}" -o "$suite/bin/$1.new" "$2") || fail "$2 does not compile: see above"
   mv "$suite/bin/$1.new" "$suite/bin/$1"
 }
 
-if [ -n "$newer" ]; then
-  [ -e "$cache/go126/usr/lib/go-1.26/bin/go" ] || need_unpacked sid go126 '^golang-1.26-(go|src)$' golang-1.26-go
-else
+if [ -z "$newer" ]; then
   need_source
   [ -e "$cache/go119/usr/lib/go-1.19/bin/go" ] || need_unpacked bookworm go119 '^golang-1.19-(go|src)$' golang-1.19-go
 fi

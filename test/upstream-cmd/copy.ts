@@ -1,7 +1,7 @@
 /** A copy of what the suites need of upstream's source, with the edits made. */
 import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { EDITS } from './edits.ts'
+import type { Release } from './release.ts'
 
 const FOLDERS = ['hack/lib', 'hack/testdata', 'test/cmd', 'test/fixtures', 'test/e2e/testing-manifests', 'third_party/forked/shell2junit']
 
@@ -15,18 +15,21 @@ const INLINE = [
 /** Instead of ending at a failure. The trap is the function's own: what it calls fails as a whole. */
 const GO_ON = `set +o errexit; set +o errtrace; trap 'note_failure $LINENO "$BASH_COMMAND"' ERR`
 
-/** Makes `to` anew from `source`, for a kubectl of this minor version. */
-export function copySource(source: string, to: string, kubectlMinor: number): void {
+/** What follows may fail, upstream, too. */
+const LET_FAIL = 'set +o errexit; trap - ERR'
+
+/** Makes `to` anew from `source`, which is of `release`, for a kubectl of this minor version. */
+export function copySource(source: string, to: string, release: Release, kubectlMinor: number): void {
   rmSync(to, { recursive: true, force: true })
   for (const folder of FOLDERS) cpSync(join(source, folder), join(to, folder), { recursive: true })
   mkdirSync(join(to, 'tmp'))
-  for (const edit of EDITS) {
+  for (const edit of release.edits) {
     if (edit.kubectl && !edit.kubectl(kubectlMinor)) continue
     for (const file of edit.files) {
       const path = join(to, file)
       const before = readFileSync(path, 'utf8')
       const after = typeof edit.to === 'string' ? before.replaceAll(edit.from, edit.to) : before.replaceAll(edit.from, edit.to)
-      if (after === before) throw new Error(`${file}: nothing to edit for "${edit.reason}": is the source another version than 1.20?`)
+      if (after === before) throw new Error(`${file}: nothing to edit for "${edit.reason}": is the source another release than ${release.name}?`)
       // Else the report would name other lines than upstream's.
       if (file.endsWith('.sh') && after.split('\n').length !== before.split('\n').length) throw new Error(`${file}: "${edit.reason}" makes ${after.split('\n').length - before.split('\n').length} more lines`)
       writeFileSync(path, after)
@@ -37,8 +40,8 @@ export function copySource(source: string, to: string, kubectlMinor: number): vo
   for (const name of readdirSync(join(to, 'test/cmd')).filter((n) => n.endsWith('.sh') && n !== 'legacy-script.sh')) {
     const path = join(to, 'test/cmd', name)
     writeFileSync(path, readFileSync(path, 'utf8')
-      .replaceAll(/^( *)set -o errexit$/gm, (_, indent: string) => indent + GO_ON)
-      .replaceAll(/^( *)set -e pipefail.*$/gm, '$1true')
+      .replaceAll(/^( *)set (?:-o errexit|-e pipefail.*)$/gm, (_, indent: string) => indent + GO_ON)
+      .replaceAll(/^( *)set \+(?:o errexit|e pipefail.*)$/gm, (_, indent: string) => indent + LET_FAIL)
       .replaceAll(/(^|\|\| ) *exit 1 *$/gm, '$1false'))
   }
 }
@@ -55,6 +58,6 @@ function inlineSuite(script: string, name: string, from: string, until: string):
   const lines = script.split('\n')
   const start = lines.findIndex((l) => l.trim() === from)
   const end = lines.findIndex((l, i) => i > start && l.trim().replace(/^#+ *$/, '') === until)
-  if (start < 0 || end < 0) throw new Error(`legacy-script.sh: no lines from "${from}" to "${until}": is the source another version than 1.20?`)
+  if (start < 0 || end < 0) throw new Error(`legacy-script.sh: no lines from "${from}" to "${until}": is the source of another release?`)
   return [...lines.slice(0, start).map(() => ''), `run_${name}_tests() { ${GO_ON}`, ...lines.slice(start + 1, end), '}', ''].join('\n')
 }

@@ -1,17 +1,17 @@
 /**
- * Runs upstream's kubectl integration suites (test/cmd of Kubernetes 1.20) against skiff: each suite against a server of its
+ * Runs upstream's kubectl integration suites (test/cmd) against skiff: each suite against a server of its
  * own, with each kubectl. Prints a table and ends with 1 if a line failed that expected.ts does not have, or did not fail that it has.
- * `node test/upstream-cmd/main.ts --source DIR --kubectl PATH... [--binary PATH] [--out DIR] [--jobs N] [--keep] [SUITE...]`
+ * `node test/upstream-cmd/main.ts --release 1.20|1.36 --source DIR --kubectl PATH... [--binary PATH] [--out DIR] [--jobs N] [--keep] [SUITE...]`
  * Logs stay in `--out` (default: a new folder in /tmp); with `--keep` the copies of the source and the servers' data, too.
  */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { copySource, suiteNames } from './copy.ts'
-import { EXPECTED } from './expected.ts'
+import { releaseNamed } from './releases.ts'
 import { CmdServer } from './server.ts'
 
 /** Longest time for one suite: kubectl_apply takes four minutes with 1.20, which prunes by trial and error. */
@@ -20,10 +20,11 @@ const SUITE_MS_MAX = 600_000
 const root = join(import.meta.dirname, '../..')
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { source: { type: 'string' }, kubectl: { type: 'string', multiple: true }, binary: { type: 'string', default: join(root, 'dist/skiff') }, out: { type: 'string' }, jobs: { type: 'string', default: '2' }, keep: { type: 'boolean', default: false } },
+  options: { source: { type: 'string' }, release: { type: 'string' }, kubectl: { type: 'string', multiple: true }, binary: { type: 'string', default: join(root, 'dist/skiff') }, out: { type: 'string' }, jobs: { type: 'string', default: '2' }, keep: { type: 'boolean', default: false } },
 })
-if (!values.source || !values.kubectl) throw new Error('--source DIR and --kubectl PATH are needed: scripts/upstream-cmd-test.sh has them')
+if (!values.source || !values.release || !values.kubectl) throw new Error('--source DIR, its --release and --kubectl PATH are needed: scripts/upstream-cmd-test.sh has them')
 const source = resolve(values.source)
+const release = releaseNamed(values.release)
 const binary = resolve(values.binary)
 const out = resolve(values.out ?? mkdtempSync(join(tmpdir(), 'skiff-upstream-cmd-')))
 
@@ -47,7 +48,10 @@ async function runSuite(kubectl: string, minor: number, suite: string): Promise<
   rmSync(dir, { recursive: true, force: true })
   mkdirSync(join(dir, 'bin'), { recursive: true })
   symlinkSync(kubectl, join(dir, 'bin/kubectl'))
-  copySource(source, join(dir, 'source'), minor)
+  // The plugin that Debian does not have.
+  const convert = join(dirname(kubectl), 'kubectl-convert')
+  if (existsSync(convert)) symlinkSync(convert, join(dir, 'bin/kubectl-convert'))
+  copySource(source, join(dir, 'source'), release, minor)
   const started = performance.now()
   const failures = join(dir, 'failures')
   writeFileSync(failures, '')
@@ -74,7 +78,7 @@ async function runSuite(kubectl: string, minor: number, suite: string): Promise<
     if (!values.keep) for (const name of ['source', 'data', 'junit', 'bin']) rmSync(join(dir, name), { recursive: true, force: true })
   }
   const failed = [...new Set(readFileSync(failures, 'utf8').split('\n').map((l) => l.split(' ')[0] ?? '').filter((l) => l !== ''))]
-  const those = EXPECTED.filter((e) => e.suite === suite && (e.kubectl === undefined || e.kubectl(minor)))
+  const those = release.expected.filter((e) => e.suite === suite && (e.kubectl === undefined || e.kubectl(minor)))
   const expected = those.flatMap((e) => e.at)
   const sure = those.filter((e) => !e.sometimes).flatMap((e) => e.at)
   return { kubectl: minor, suite, seconds: Math.round((performance.now() - started) / 1000), failed, broken, unexpected: failed.filter((at) => !expected.includes(at)), missing: sure.filter((at) => !failed.includes(at)) }
@@ -85,7 +89,7 @@ function flags(): string[] {
   return [
     '--service-cidr', '10.0.0.0/24', '--service-account-issuer', 'https://kubernetes.default.svc', '--authorization-mode', 'RBAC,AlwaysAllow', '--enable-admission-plugins', 'LimitRanger,ResourceQuota',
     '--disable-admission-plugins', 'ServiceAccount,DefaultStorageClass,DefaultTolerationSeconds,MutatingAdmissionWebhook,ValidatingAdmissionWebhook,StorageObjectInUseProtection',
-    '--client-ca-file', join(source, 'hack/testdata/ca.crt'), '--token-auth-file', join(source, 'hack/testdata/auth-tokens.csv'),
+    '--client-ca-file', join(source, release.clientCa), '--token-auth-file', join(source, 'hack/testdata/auth-tokens.csv'),
   ]
 }
 
@@ -121,7 +125,7 @@ function report(): number {
     }).join('')}`)
   }
   const bad = results.filter((r) => r.unexpected.length + r.missing.length > 0 || r.broken !== undefined)
-  console.log(`\n${results.length - bad.length} of ${results.length} as expected; (n): lines that fail with a reason in test/upstream-cmd/expected.ts; logs are in ${out}`)
+  console.log(`\n${results.length - bad.length} of ${results.length} as expected; (n): lines that fail with a reason in test/upstream-cmd/release-${release.name}/expected.ts; logs are in ${out}`)
   if (existsSync(out)) for (const r of bad) console.log(line(r))
   return bad.length > 0 || results.length === 0 ? 1 : 0
 }

@@ -2,13 +2,15 @@
 # suite.sh NAME: upstream's run_NAME_tests against the server at 127.0.0.1:SECURE_API_PORT, in the root of a prepared copy of the source (see copy.ts). kubectl is in KUBECTL_DIR.
 # A failing command does not end the function, as it does upstream: it is noted in FAILURES (`file:line command`), and the next one runs.
 set -o errexit -o nounset -o pipefail
-# The plugins' suite puts relative folders into PATH, which programs made with Go 1.19 and later look at only if told to.
-export TERM=dumb LANG=C ALLOW_SKEW=true GODEBUG=execerrdot=0
+# Upstream's library of 1.36 ends where the terminal has no colours. The plugins' suite puts relative folders into PATH, which programs made with Go 1.19 and later look at only if told to.
+export TERM=xterm LANG=C ALLOW_SKEW=true GODEBUG=execerrdot=0
 # shellcheck disable=SC2034  # Upstream's files read it.
 KUBE_ROOT=$PWD
 source hack/lib/init.sh
 source hack/lib/test.sh
+# Where the scripts of 1.20 look for kubectl, and those of 1.36.
 KUBE_OUTPUT_HOSTBIN=$KUBECTL_DIR
+THIS_PLATFORM_BIN=$KUBECTL_DIR
 source test/cmd/legacy-script.sh
 for inline in test/cmd/inline-*.sh; do source "$inline"; done
 

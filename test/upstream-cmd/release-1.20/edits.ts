@@ -2,14 +2,7 @@
  * What is changed in upstream's scripts of 1.20 before they run: what asks for API versions that 1.36 does not have, and
  * texts that kubectl itself has changed since. Nothing is changed to suit skiff.
  */
-export interface Edit {
-  readonly files: readonly string[]
-  readonly from: string | RegExp
-  readonly to: string | ((found: string) => string)
-  readonly reason: string
-  /** For which minor versions of kubectl; default: all. */
-  readonly kubectl?: (minor: number) => boolean
-}
+import type { Edit } from '../release.ts'
 
 const ANY_SCHEMA = '"schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}'
 const DEFINITIONS = ['test/cmd/apply.sh', 'test/cmd/crd.sh']

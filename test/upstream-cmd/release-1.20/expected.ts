@@ -2,24 +2,13 @@
  * Lines of upstream's scripts of 1.20 that fail against skiff and would against any server of 1.36, or with any kubectl
  * of that version, each with its reason; and the few that are skiff's own, whose reasons server/DIVERGENCE.md has, too.
  */
-export interface Expected {
-  readonly suite: string
-  /** `file.sh:line` of 1.20.2. */
-  readonly at: readonly string[]
-  readonly reason: string
-  /** With which minor versions of kubectl; default: all. */
-  readonly kubectl?: (minor: number) => boolean
-  /** It fails now and then. */
-  readonly sometimes?: boolean
-}
+import { lines, type Expected } from '../release.ts'
 
 const OLD = (minor: number): boolean => minor < 21
 const NEW = (minor: number): boolean => minor >= 28
-const lines = (file: string, ...numbers: number[]): string[] => numbers.map((n) => `${file}.sh:${n}`)
 
 export const EXPECTED: readonly Expected[] = [
   // kubectl's.
-  { suite: 'kubectl_version', at: lines('version', 41), reason: 'greps for what is not there; upstream itself turns errexit off around it' },
   { suite: 'kubectl_version', at: lines('version', 49, 50, 55, 59, 60, 61, 62), kubectl: NEW, reason: 'version prints another text and has no --short since 1.28' },
   { suite: 'recursive_resources', at: lines('generic-resources', 272, 275, 286), reason: 'convert is a plugin, which Debian does not have' },
   { suite: 'template_output', at: lines('template-output', 66, 67), reason: 'convert is a plugin, which Debian does not have' },

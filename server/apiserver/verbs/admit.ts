@@ -4,7 +4,7 @@ import type { KubeObject } from '#api/types/index.ts'
 import type { AdmissionApi, AdmissionRequest, GroupVersionKind, Refusal, Reinvocation } from '../admission.ts'
 import { decodeValue } from '../decode/index.ts'
 import { forbidden, qualified, StatusError } from '../http/status.ts'
-import { parseManagedFields } from '../patch/apply/managed-fields.ts'
+import { managedFieldsProblem } from '../patch/apply/managed-fields.ts'
 import { cloneJson } from '../storage/clone.ts'
 import { equalJson } from '../storage/equal.ts'
 import { typesOf, type Call } from './call.ts'
@@ -106,10 +106,11 @@ function replace(call: Call, { kind, object }: AdmissionRequest, as: Admission['
 
 /** Who does not know managedFields may spoil them; the object is not refused for that (fieldmanager's validating admission controller). */
 function keepManagedFields(call: Call, { metadata: wanted = {} }: KubeObject, { metadata: before }: KubeObject): void {
-  if (equalJson(wanted.managedFields, before?.managedFields) || parseManagedFields(wanted.managedFields)) return
+  const problem = equalJson(wanted.managedFields, before?.managedFields) ? undefined : managedFieldsProblem(wanted.managedFields)
+  if (problem === undefined) return
   if (before?.managedFields) wanted.managedFields = before.managedFields
   else delete wanted.managedFields
-  call.warn('.metadata.managedFields was in an invalid state after admission; this could be caused by an outdated mutating admission controller; please fix your requests: an entry cannot be decoded')
+  call.warn(`.metadata.managedFields was in an invalid state after admission; this could be caused by an outdated mutating admission controller; please fix your requests: ${problem}`)
 }
 
 /** Verbs hold on to the object and its metadata: both stay the same things with other contents. */

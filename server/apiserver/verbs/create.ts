@@ -4,6 +4,7 @@ import { nameSuffix, uuid } from '#base/random.ts'
 import type { KeyValue } from '#server/store/store.ts'
 import { alreadyExists, forbidden, generateNameClash, unexplained, type StatusError } from '../http/status.ts'
 import type { KindRow } from '../kind.ts'
+import { authorizeResource } from '../middleware/authorize.ts'
 import { cloneJson } from '../storage/clone.ts'
 import { storageKey } from '../storage/keys.ts'
 import { timestamp } from '../storage/object-meta.ts'
@@ -47,6 +48,8 @@ export async function insert(call: Call, object: Full, options: WriteOptions, ho
   row.strategy.prepareCreate?.(object, contextOf(call))
   assertCreatable(call, object)
   for (const text of row.strategy.warnings?.(object) ?? []) call.warn(text)
+  // Who may change what is there may not make what is not.
+  if (call.verb !== 'create') await authorizeResource(call.parts.authorizer, call.user, 'create', info)
   await admit(call, 'validate', { ...admission, name: meta.name ?? '' })
   // Upstream's storage says so, which is asked last: policies are heard before, a dry run never gets there.
   if (meta.resourceVersion && meta.resourceVersion !== '0' && !options.dryRun) throw unexplained('resourceVersion should not be set on objects to be created')

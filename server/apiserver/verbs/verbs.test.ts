@@ -360,3 +360,32 @@ describe('subresources', () => {
     assert.equal(asked.length, 2)
   })
 })
+
+test('who may change what is there, but make nothing, makes nothing by changing what is not there', async () => {
+  const asked: string[] = []
+  const may = { create: false }
+  const h = harness({
+    authorizer: {
+      authorize: async ({ verb, resource }) => {
+        asked.push(`${verb} ${resource?.resource ?? ''}/${resource?.name ?? ''}`)
+        return { allowed: verb !== 'create' || may.create, reason: '' }
+      },
+      rulesFor: async () => ({ resourceRules: [], nonResourceRules: [], incomplete: false }),
+    },
+  })
+  const event = { metadata: { name: 'e', namespace: 'default' }, involvedObject: { namespace: 'default' }, reason: 'r', type: 'Normal' }
+  const requests = [
+    () => h.call('PATCH', '/api/v1/namespaces/default/configmaps/a?fieldManager=m', { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' } }, { 'content-type': 'application/apply-patch+yaml' }),
+    () => h.call('PUT', '/api/v1/namespaces/default/events/e', event),
+  ]
+  const refused = await Promise.all(requests.map((request) => request()))
+  assert.deepStrictEqual(refused.map(({ status, json }) => [status, String(json['message'])]), [
+    [403, 'configmaps "a" is forbidden: User "admin" cannot create resource "configmaps" in API group "" in the namespace "default"'],
+    [403, 'events "e" is forbidden: User "admin" cannot create resource "events" in API group "" in the namespace "default"'],
+  ])
+  may.create = true
+  assert.deepStrictEqual((await Promise.all(requests.map((request) => request()))).map(({ status }) => status), [201, 201])
+  may.create = false
+  asked.length = 0
+  assert.deepStrictEqual([(await requests[0]?.())?.status, asked], [200, ['patch configmaps/a']], 'nobody is asked about what is there')
+})

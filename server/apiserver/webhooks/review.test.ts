@@ -23,11 +23,13 @@ test('what is wrong with an answer is told in upstream\'s words', () => {
     [review(undefined), 'webhook response was absent'],
     [review({ uid: 'other' }), 'expected response.uid="u", got "other"'],
     [review({ uid: 'u' }, 'admission.k8s.io/v1beta1'), 'expected webhook response of admission.k8s.io/v1, Kind=AdmissionReview, got admission.k8s.io/v1beta1, Kind=AdmissionReview'],
+    [{ response: { uid: 'u' } }, 'expected webhook response of admission.k8s.io/v1, Kind=AdmissionReview, got /, Kind='],
     [review({ uid: 'u', patch: 'W10=', patchType: '' }), 'webhook returned invalid response.patchType of ""'],
     [review({ uid: 'u', patch: 'W10=', patchType: 'JSONPatch' }), 'fine'],
   ]
   assert.deepStrictEqual(table.map(([value]) => message(value)), table.map(([, text]) => text))
   assert.equal(message(review({ uid: 'other', patchType: 'x' }, 'admission.k8s.io/v1beta1'), { ...v1, version: 'v1beta1' }), 'fine', 'v1beta1 never looked closely')
+  assert.equal(message({ response: { allowed: true } }, { ...v1, version: 'v1beta1' }), 'fine', 'an answer of v1beta1 need not say what it is')
 })
 
 test('a refusal has a code of its kind, whatever the webhook gave', () => {

@@ -41,13 +41,14 @@ export function parseReview(value: unknown, expected: { uid: string; version: 'v
   const refuse = (message: string) => ({ ok: false, message }) as const
   if (!isRecord(value)) return refuse('the answer is no object')
   const { apiVersion, kind } = value as KubeObject
-  if (kind !== 'AdmissionReview' || (apiVersion !== `${GROUP}/v1` && apiVersion !== `${GROUP}/v1beta1`)) return refuse(`expected webhook response of ${GROUP}/${expected.version}, Kind=AdmissionReview, got ${gvkText(apiVersion, kind)}`)
+  // What does not say what it is, is taken for what was asked for: answers of v1beta1 never had to.
+  if (![undefined, '', 'AdmissionReview'].includes(kind) || ![undefined, '', `${GROUP}/v1`, `${GROUP}/v1beta1`].includes(apiVersion)) return refuse(`expected webhook response of ${GROUP}/${expected.version}, Kind=AdmissionReview, got ${gvkText(apiVersion, kind)}`)
   const response = value['response'] as ResponseJson | null | undefined
   if (!isRecord(response)) return refuse('webhook response was absent')
   const patch = typeof response.patch === 'string' && response.patch !== '' ? Buffer.from(response.patch, 'base64').toString() : undefined
   if (expected.version === 'v1') {
     if (response.uid !== expected.uid) return refuse(`expected response.uid=${JSON.stringify(expected.uid)}, got ${JSON.stringify(typeof response.uid === 'string' ? response.uid : '')}`)
-    if (apiVersion !== `${GROUP}/v1`) return refuse(`expected webhook response of ${GROUP}/v1, Kind=AdmissionReview, got ${gvkText(apiVersion, kind)}`)
+    if (kind !== 'AdmissionReview' || apiVersion !== `${GROUP}/v1`) return refuse(`expected webhook response of ${GROUP}/v1, Kind=AdmissionReview, got ${gvkText(apiVersion, kind)}`)
     const { patchType } = response
     const hasType = patchType !== undefined && patchType !== null
     if (expected.mutating) {

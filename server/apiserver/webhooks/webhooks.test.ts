@@ -177,6 +177,17 @@ test('managedFields that a webhook spoiled are as before, with a warning', async
   assert.match(headers['warning'] ?? '', /managedFields was in an invalid state after admission/)
 })
 
+test('an entry of managedFields that lacks what each must have is spoiled, too, and told in upstream\'s words', async () => {
+  for (const [path, words] of [['apiVersion', 'apiVersion must not be empty'], ['fieldsType', 'missing fieldsType in managed fields entry 0'], ['operation', 'operation must be `Apply` or `Update`']] as const) {
+    const s = await stage(() => patchOf({ op: 'remove', path: `/metadata/managedFields/0/${path}` }))
+    await register(s, MUTATING, 'm', {})
+    const { json, headers } = await s.h.call('POST', CM, configMap('a'))
+    const [entry] = items<Loose>(json['metadata']?.['managedFields'])
+    assert.deepStrictEqual([entry?.['apiVersion'], entry?.['fieldsType'], entry?.['operation']], ['v1', 'FieldsV1', 'Update'])
+    assert.ok((headers['warning'] ?? '').includes(`please fix your requests: ${words}`))
+  }
+})
+
 test('webhooks are told who asks, where the server has been given something to say', async () => {
   const asked: [string, number][] = []
   const identity = { bearer: 'secret' }

@@ -26,17 +26,30 @@ export function ownerId(owner: Pick<Owner, 'manager' | 'operation' | 'apiVersion
   return JSON.stringify([owner.manager, owner.operation, owner.operation === 'Apply' ? '' : owner.apiVersion, owner.subresource])
 }
 
-/** Undefined when some entry is malformed: upstream then falls back to the live object's. */
+/** Undefined when some entry is malformed: upstream then falls back to the live object's. Of entries of one owner the last one counts. */
 export function parseManagedFields(entries: readonly ManagedFieldsEntry[] | undefined): Owners | undefined {
+  const parsed = readManagedFields(entries)
+  return typeof parsed === 'string' ? undefined : parsed
+}
+
+/** What is wrong with the entries, in upstream's words; undefined: nothing. */
+export function managedFieldsProblem(entries: readonly ManagedFieldsEntry[] | undefined): string | undefined {
+  const parsed = readManagedFields(entries)
+  return typeof parsed === 'string' ? parsed : undefined
+}
+
+function readManagedFields(entries: readonly ManagedFieldsEntry[] | undefined): Owners | string {
   const owners: Owners = new Map()
-  for (const entry of entries ?? []) {
-    const { manager = '', operation, apiVersion = '', subresource = '', time = '' } = entry
-    if (operation !== 'Apply' && operation !== 'Update') return undefined
+  for (const [i, entry] of (entries ?? []).entries()) {
+    const { manager = '', operation, apiVersion = '', subresource = '', time = '', fieldsType = '' } = entry
+    if (operation !== 'Apply' && operation !== 'Update') return 'operation must be `Apply` or `Update`'
+    if (apiVersion === '') return 'apiVersion must not be empty'
+    if (fieldsType === '') return `missing fieldsType in managed fields entry ${i}`
+    if (fieldsType !== 'FieldsV1') return `invalid fieldsType ${JSON.stringify(fieldsType)} in managed fields entry ${i}`
     const set = parseFieldsV1(entry.fieldsV1 ?? {})
-    if (!set) return undefined
+    if (!set) return `error decoding versioned set of managed fields entry ${i}`
     const owner: Owner = { manager, operation, apiVersion, subresource, time, set }
-    const known = owners.get(ownerId(owner))
-    owners.set(ownerId(owner), known ? { ...owner, set: union(known.set, set) } : owner)
+    owners.set(ownerId(owner), owner)
   }
   return owners
 }

@@ -78,6 +78,12 @@ test('[{}] and [] drop managedFields and they stay dropped; a broken list does n
   }
 })
 
+test('of several entries of one owner that a writer sends, the last one counts', () => {
+  const live = write({ next: deployment({ replicas: 1 }) })
+  const entry = (name: string) => ({ manager: 'x', operation: 'Apply' as const, apiVersion: 'apps/v1', fieldsType: 'FieldsV1' as const, time: T0, fieldsV1: { 'f:spec': { [`f:${name}`]: {} } } })
+  assert.deepStrictEqual(fields(write({ live, next: deployment({ replicas: 1 }, { managedFields: [entry('replicas'), entry('paused')] }) })), [['x', '', T0, { 'f:spec': { 'f:paused': {} } }]])
+})
+
 test('the eleventh updater sends the two oldest into ancient-changes', () => {
   let live: KubeObject = write({ next: deployment({}, { labels: { l0: '' } }), manager: 'm0' })
   for (let i = 1; i <= 11; i++) {

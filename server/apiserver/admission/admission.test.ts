@@ -162,6 +162,31 @@ test('a node\'s agent changes its own things only', async () => {
   deepStrictEqual(got, table.map(([, wanted]) => wanted))
 })
 
+test('what is missing between a pod and the audience that its node wants a token for is told, and no right makes up for it', async () => {
+  const CLAIM: KubeObject & { spec: object } = { metadata: { name: 'c' }, spec: { volumeName: 'pv' } }
+  const VOLUME: KubeObject & { spec: object } = { metadata: { name: 'pv' }, spec: { csi: { driver: 'd.example.com' } } }
+  const ask = async (volume: object, there: Readonly<Record<string, KubeObject>>): Promise<string | undefined> => {
+    const pod: Pod = { metadata: { name: 'p', namespace: 'default', uid: 'u' }, spec: { containers: [], nodeName: 'n', serviceAccountName: 'sa', volumes: [{ name: 'v', ...volume }] } }
+    const get = (ref: { resource: string }) => (ref.resource === 'pods' ? Promise.resolve(pod) : there[ref.resource] ? Promise.resolve(there[ref.resource]) : Promise.reject(new ApiError({ code: 404, reason: 'NotFound', message: 'gone' })))
+    const api: AdmissionApi = { ...admissionApi({ get } as unknown as Client), authorizer: { authorize: async () => ({ allowed: true, reason: '' }), rulesFor: async () => ({ resourceRules: [], nonResourceRules: [], incomplete: false }) } }
+    const object = { spec: { audiences: ['a'], boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name: 'p', uid: 'u' } } } as KubeObject
+    return (await nodeRestriction.mutate?.(request({ user: { name: 'system:node:n', groups: ['system:nodes'] }, ref: SERVICE_ACCOUNTS, subresource: 'token', name: 'sa', object }), api))?.message
+  }
+  const claimed = { persistentVolumeClaim: { claimName: 'c' } }
+  deepStrictEqual([
+    await ask({ csi: { driver: 'd.example.com' } }, {}),
+    await ask(claimed, {}),
+    await ask(claimed, { persistentvolumeclaims: CLAIM }),
+    await ask(claimed, { persistentvolumeclaims: { ...CLAIM, spec: {} } as KubeObject }),
+    await ask(claimed, { persistentvolumeclaims: CLAIM, persistentvolumes: VOLUME }),
+    await ask(claimed, { persistentvolumeclaims: CLAIM, persistentvolumes: VOLUME, csidrivers: { spec: { tokenRequests: [{ audience: 'a' }] } } as KubeObject }),
+    await ask({ emptyDir: {} }, {}),
+  ], [
+    'error validating audience "a": csidriver.storage.k8s.io "d.example.com" not found', 'error validating audience "a": persistentvolumeclaim "c" not found', 'error validating audience "a": persistentvolume "pv" not found', 'error validating audience "a": persistentvolume "" not found',
+    'error validating audience "a": csidriver.storage.k8s.io "d.example.com" not found', undefined, undefined,
+  ])
+})
+
 test('nobody gets a client certificate of system:masters', async () => {
   const ask = async (organizations: string[], signerName = 'kubernetes.io/kube-apiserver-client') => {
     const pem = createRequest({ commonName: 'x', organizations }, NO_ALT_NAMES, await generateKey())

@@ -129,6 +129,8 @@ export interface ContainerConfig {
   env: { key: string; value: string }[]
   mounts: Mount[]
   devices: { containerPath: string; hostPath: string; permissions: string }[]
+  /** Devices that their vendors described (CDI), by qualified name: `vendor.com/class=device`. */
+  cdiDevices?: readonly string[]
   labels: Record<string, string>
   annotations: Record<string, string>
   /** Relative to the sandbox's logDirectory: `<container>/<attempt>.log`. */

@@ -23,6 +23,7 @@ export interface ContainerConfigInput {
   devices: ContainerConfig['devices']
   /** Of device plugins. */
   annotations?: Readonly<Record<string, string>>
+  cdiDevices?: readonly string[]
   /** Of image volumes, by name: the ids of their images. */
   volumeImages?: ReadonlyMap<string, string>
   /** Managed by the agent: undefined when the pod keeps its own. */
@@ -60,6 +61,7 @@ export function containerConfig(input: ContainerConfigInput): ContainerConfig {
     stdin: container.stdin ?? false,
     stdinOnce: container.stdinOnce ?? false,
     tty: container.tty ?? false,
+    ...(input.cdiDevices && input.cdiDevices.length > 0 && { cdiDevices: input.cdiDevices }),
     ...(container.lifecycle?.stopSignal !== undefined && { stopSignal: container.lifecycle.stopSignal }),
     linux: {
       resources: containerResources(pod, container, input.machine),

@@ -139,7 +139,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
     if (target && targetId === undefined) throw new StartError('CreateContainerConfigError', `unable to find target container ${target}`)
     const users = await ownUsers()
     return containerConfig({
-      pod, container, image, mounts: [...granted.mounts.map(deviceMount), ...mounts], devices, volumeImages: mounted, annotations: granted.annotations,
+      pod, container, image, mounts: [...granted.mounts.map(deviceMount), ...mounts], devices, volumeImages: mounted, annotations: granted.annotations, ...(granted.cdiDevices && { cdiDevices: granted.cdiDevices }),
       // What the container says itself counts.
       env: [...Object.entries(granted.envs).filter(([key]) => !values.has(key)).map(([key, value]) => ({ key, value })), ...env],
       attempt: action.attempt, backoffSeconds: action.backoffSeconds, round: action.round ?? 0, terminationLog, machine: deps.machine, seccompDir: join(deps.rootDir, 'seccomp'), seccompDefault: config.seccompDefault,

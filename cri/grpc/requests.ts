@@ -26,6 +26,7 @@ export function containerMessage(config: ContainerConfig, cgroups: CgroupVersion
     envs: config.env,
     mounts: config.mounts.map(({ idMapped, image, ...mount }) => ({ ...mount, ...(image !== undefined && { image: { image } }), propagation: PROPAGATIONS.indexOf(mount.propagation), ...(idMapped && linux.namespaces.users && { uidMappings: idMappings(linux.namespaces.users), gidMappings: idMappings(linux.namespaces.users) }) })),
     stopSignal: signalNumberOf(config.stopSignal),
+    cdiDevices: (config.cdiDevices ?? []).map((name) => ({ name })),
     linux: { resources: resourcesMessage(linux.resources, cgroups), securityContext: securityMessage(linux.security, linux.namespaces) },
   }
 }

@@ -15,6 +15,7 @@ import { checkResources, readCgroupLayout } from './cgroups.ts'
 import type { CgroupLayout } from './cgroups.ts'
 import { confine } from './confinement.ts'
 import { ContainerFigures } from './container-figures.ts'
+import { CDI_DIRS, cdiEdits, wantedCdiDevices } from './cdi/cdi-devices.ts'
 import { allHostDevices, requestedDevices } from './devices.ts'
 import { ExitWatch } from './exit-watch.ts'
 import type { EmbeddedImageService } from './image-service.ts'
@@ -397,6 +398,7 @@ export class ContainerService {
       },
       files: { resolvConf: files.resolvConf, hostname: hostNetwork ? '/etc/hostname' : files.hostname, shm: hostIpc ? '/dev/shm' : files.shm },
       devices: security.privileged ? allHostDevices() : requestedDevices(config.devices),
+      edits: await cdiEdits(wantedCdiDevices(config), this.#parts.options.cdiDirs ?? CDI_DIRS),
       confinement: await confine(config, sandbox.id, this.#parts.options.clock),
       ...(security.seccomp.profile === 'Localhost' && !security.privileged && { seccompProfile: await readSeccomp(security.seccomp.path) }),
       arch: process.arch,

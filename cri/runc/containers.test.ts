@@ -21,7 +21,7 @@ describe('containers by runc and conmon', { skip: missing }, () => {
   let pods = 0
   before(async () => {
     m = await testMachine()
-    runtime = await m.open()
+    runtime = await m.open({ cdiDirs: [join(m.root, 'cdi')] })
     image = (await runtime.pullImage(m.imageRef, {})).id
   })
   after(() => m?.close())
@@ -55,6 +55,24 @@ describe('containers by runc and conmon', { skip: missing }, () => {
     for (const line of raw) assert.match(line, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}(?:Z|[+-]\d\d:\d\d) (?:stdout|stderr) [FP] /)
     assert.deepEqual(raw.map((line) => line.split(' ').slice(1).join(' ')).sort(), ['stderr F err', 'stdout F out', 'stdout P part'].sort())
     assert.equal(statSync(log).mode & 0o777, 0o640)
+  })
+
+  test('a container gets what comes with a device that its vendor described, and is not made without', async () => {
+    const [dir, note] = [join(m.root, 'cdi'), join(m.root, 'hook-ran')]
+    mkdirSync(dir, { recursive: true })
+    writeFileSync(join(m.root, 'library'), 'of the vendor')
+    writeFileSync(join(dir, 'radio.json'), JSON.stringify({
+      cdiVersion: '1.0.0', kind: 'vendor.com/radio', containerEdits: { mounts: [{ hostPath: join(m.root, 'library'), containerPath: '/opt/library', options: ['ro', 'rbind', 'rprivate'] }] },
+      devices: [{ name: '0', containerEdits: { env: ['RADIO=0'], deviceNodes: [{ path: '/dev/radio', hostPath: '/dev/null', permissions: 'rw' }], additionalGids: [4242], hooks: [{ hookName: 'createRuntime', path: '/bin/sh', args: ['sh', '-c', `cat > ${note}`], env: ['PATH=/usr/bin:/bin'] }] } }],
+    }))
+    const shown = await output('echo $RADIO; echo "$(cat /opt/library)"; echo x > /dev/radio && test -c /dev/radio && echo written; id -G | grep -o 4242', { cdiDevices: ['vendor.com/radio=0'] })
+    assert.deepEqual(shown, { exitCode: 0, lines: ['0', 'of the vendor', 'written', '4242'] })
+    assert.match(readFileSync(note, 'utf8'), /"status":\s*"creat/)
+    const config = pod()
+    const sandboxId = await runtime.runPodSandbox(config)
+    await assert.rejects(runtime.createContainer(sandboxId, testContainer(image, 'main', { cdiDevices: ['vendor.com/radio=1'] }), config), { message: /unresolvable CDI devices vendor\.com\/radio=1/ })
+    assert.deepEqual(await runtime.listContainers({ sandboxId }), [])
+    await runtime.removePodSandbox(sandboxId)
   })
 
   test('a log that was renamed away is opened anew', async () => {

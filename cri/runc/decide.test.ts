@@ -12,6 +12,7 @@ import { KeyedLock } from '#base/keyed-lock.ts'
 import { choosePlatform, hostPlatform, parseImageConfig, parseManifest } from './manifest.ts'
 import type { IndexEntry } from './manifest.ts'
 import { mountOf, mountsBelow, parseMountTable } from './mount-table.ts'
+import { NO_EDITS } from './cdi/cdi-edits.ts'
 import { buildOciSpec } from './oci-spec.ts'
 import type { SpecFacts } from './oci-spec.ts'
 import { formatReference, parseReference } from './reference.ts'
@@ -156,7 +157,7 @@ describe('OCI spec', () => {
   const facts = (overrides: Partial<SpecFacts> = {}): SpecFacts => ({
     rootfs: '/r', image: { env: ['A=image', 'PATH=/bin'], entrypoint: ['entry'], cmd: ['cmd'], workingDir: '/work' }, user: { uid: 1, gid: 2, additionalGids: [2], home: '/home/u' }, ownCapabilities: ['CHOWN'],
     oomScoreAdjMin: -1000, cgroupVersion: 2, hasSwapLimit: true, cgroupsPath: '/kubepods/x', namespacePaths: { network: '/n', ipc: '/i', uts: '/u', pid: undefined, user: undefined },
-    files: { resolvConf: '/resolv', hostname: '/hostname', shm: '/shm' }, devices: [], confinement: {}, arch: 'x64', ...overrides,
+    files: { resolvConf: '/resolv', hostname: '/hostname', shm: '/shm' }, devices: [], edits: NO_EDITS, confinement: {}, arch: 'x64', ...overrides,
   })
   const specOf = (overrides: Parameters<typeof testContainer>[2] = {}, f: Partial<SpecFacts> = {}) => buildOciSpec(testContainer('i', 'c', overrides), pod, facts(f))
   test('command and args follow Kubernetes\' table', () => {
@@ -175,6 +176,22 @@ describe('OCI spec', () => {
     const spec = specOf({ mounts: [mount('/a/b/c'), mount('/a'), mount('/etc/resolv.conf'), mount('/dev/shm')] })
     assert.deepEqual(spec.mounts.filter((m) => m.type === 'bind').map((m) => [m.destination, m.source]), [['/etc/hostname', '/hostname'], ['/a', '/host/a'], ['/etc/resolv.conf', '/host/etc/resolv.conf'], ['/dev/shm', '/host/dev/shm'], ['/a/b/c', '/host/a/b/c']])
     assert.equal(spec.linux.rootfsPropagation, 'rslave')
+  })
+  test('what described devices want has the last word; a device is its container\'s user\'s unless it says otherwise', () => {
+    const mount = (containerPath: string) => ({ containerPath, hostPath: `/host${containerPath}`, readonly: true, propagation: 'private' as const })
+    const node = { type: 'c' as const, major: 1, minor: 2, fileMode: 0o666, access: 'rw' }
+    const bind = (destination: string) => ({ destination, type: '', source: `/cdi${destination}`, options: ['bind'] })
+    const spec = specOf({ mounts: [mount('/a/b/c'), mount('/lib/x')], env: [{ key: 'E', value: 'mine' }] }, {
+      devices: [{ ...node, path: '/dev/x', minor: 9, uid: 0, gid: 0 }, { ...node, path: '/dev/y', uid: 0, gid: 0 }],
+      edits: { env: ['E=cdi'], devices: [{ ...node, path: '/dev/x' }, { ...node, path: '/dev/z', uid: 0, gid: 7 }, { ...node, type: 'p', path: '/run/p' }], mounts: [bind('/lib/x'), bind('/a'), bind('/etc/hostname')], hooks: { createRuntime: [{ path: '/hook' }] }, additionalGids: [2, 44], intelRdt: { closID: 'x' } },
+    })
+    assert.ok(spec.process.env.includes('E=cdi') && !spec.process.env.includes('E=mine'))
+    assert.deepEqual(spec.process.user.additionalGids, [2, 44])
+    assert.deepEqual((spec.linux['devices'] as { path: string; minor: number; uid: number; gid: number }[]).map((d) => [d.path, d.minor, d.uid, d.gid]), [['/dev/y', 2, 0, 0], ['/dev/x', 2, 1, 2], ['/dev/z', 2, 0, 7], ['/run/p', 2, 1, 2]])
+    assert.equal((spec.linux['resources'] as { devices: unknown[] }).devices.length, 4)
+    assert.deepEqual(spec.mounts.filter((m) => m.type === 'bind' || m.type === '').map((m) => [m.destination, m.source]), [['/dev/shm', '/shm'], ['/etc/resolv.conf', '/resolv'], ['/a', '/cdi/a'], ['/lib/x', '/cdi/lib/x'], ['/etc/hostname', '/cdi/etc/hostname'], ['/a/b/c', '/host/a/b/c']])
+    assert.deepEqual([spec.hooks, spec.linux['intelRdt']], [{ createRuntime: [{ path: '/hook' }] }, { closID: 'x' }])
+    assert.deepEqual([specOf().hooks, specOf().linux['intelRdt']], [undefined, undefined])
   })
   test('namespaces: joined by path, the host\'s left out, one of its own for cgroups on version 2', () => {
     const { linux } = testContainer('i', 'c')

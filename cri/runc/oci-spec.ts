@@ -24,14 +24,27 @@ export interface OciProcess {
   selinuxLabel?: string
   oomScoreAdj?: number
 }
-export interface OciDevice { path: string; type: 'c' | 'b'; major: number; minor: number; fileMode: number; uid: number; gid: number; access: string }
+export interface OciHook { path: string; args?: string[]; env?: string[]; timeout?: number }
+export interface OciDevice { path: string; type: 'c' | 'b' | 'u' | 'p'; major: number; minor: number; fileMode: number; uid: number; gid: number; access: string }
 export interface OciSpec {
   ociVersion: string
   process: OciProcess
   root: { path: string; readonly: boolean }
   hostname?: string
   mounts: OciMount[]
+  hooks?: Record<string, readonly OciHook[]>
   linux: Record<string, unknown>
+}
+
+/** Additions of others than the container's configuration. A device that says nothing of its owner is the container's user's. */
+export interface ContainerEdits {
+  readonly env: readonly string[]
+  readonly devices: readonly (Omit<OciDevice, 'uid' | 'gid'> & Partial<Pick<OciDevice, 'uid' | 'gid'>>)[]
+  readonly mounts: readonly OciMount[]
+  /** By the moment at which they run. */
+  readonly hooks: Readonly<Record<string, readonly OciHook[]>>
+  readonly additionalGids: readonly number[]
+  readonly intelRdt: Readonly<Record<string, string | boolean>> | undefined
 }
 
 export interface SpecFacts {
@@ -49,6 +62,8 @@ export interface SpecFacts {
   /** Bind mounted where the container does not mount something itself. */
   files: { resolvConf: string; hostname: string | undefined; shm: string }
   devices: readonly OciDevice[]
+  /** What comes with devices that their vendors described. */
+  edits: ContainerEdits
   confinement: Confinement
   /** A profile file's content, for Localhost. */
   seccompProfile?: unknown
@@ -65,11 +80,12 @@ export function buildOciSpec(config: ContainerConfig, sandbox: PodSandboxConfig,
   const propagations = new Set(config.mounts.map((mount) => mount.propagation))
   const seccomp = seccompOf(config, capabilities, facts)
   const { appArmor, selinux } = facts.confinement
+  const devices = devicesOf(facts)
   return {
     ociVersion: '1.0.2',
     process: {
       terminal: config.tty,
-      user: { uid: facts.user.uid, gid: facts.user.gid, additionalGids: facts.user.additionalGids },
+      user: { uid: facts.user.uid, gid: facts.user.gid, additionalGids: [...new Set([...facts.user.additionalGids, ...facts.edits.additionalGids])] },
       args: argsOf(config, facts.image),
       env: envOf(config, sandbox, facts),
       cwd: config.workingDir || facts.image.workingDir || '/',
@@ -82,15 +98,17 @@ export function buildOciSpec(config: ContainerConfig, sandbox: PodSandboxConfig,
     },
     root: { path: facts.rootfs, readonly: security.readonlyRootfs },
     mounts: mountsOf(config, facts),
+    ...(Object.keys(facts.edits.hooks).length > 0 && { hooks: facts.edits.hooks }),
     linux: {
       cgroupsPath: facts.cgroupsPath,
       namespaces: namespacesOf(config, facts),
       ...idMappings(config, facts),
-      resources: { devices: deviceRules(config, facts), ...ociResources(resources, facts) },
-      devices: facts.devices.map(({ path, type, major, minor, fileMode, uid, gid }) => ({ path, type, major, minor, fileMode, uid, gid })),
+      resources: { devices: deviceRules(config, devices), ...ociResources(resources, facts) },
+      devices: devices.map(({ path, type, major, minor, fileMode, uid, gid }) => ({ path, type, major, minor, fileMode, uid, gid })),
       ...(!security.privileged && { maskedPaths: security.maskedPaths ?? MASKED_PATHS, readonlyPaths: security.readonlyPaths ?? READONLY_PATHS }),
       ...(selinux && { mountLabel: selinux.mount }),
       ...(seccomp !== undefined && { seccomp }),
+      ...(facts.edits.intelRdt && { intelRdt: facts.edits.intelRdt }),
       ...(propagations.has('bidirectional') ? { rootfsPropagation: 'rshared' } : propagations.has('hostToContainer') && { rootfsPropagation: 'rslave' }),
     },
   }
@@ -136,6 +154,7 @@ function envOf(config: ContainerConfig, sandbox: PodSandboxConfig, facts: SpecFa
   facts.image.env.forEach(add)
   for (const { key, value } of config.env) env.set(key, `${key}=${value}`)
   if (!env.has('HOME')) add(`HOME=${facts.user.home || '/'}`)
+  facts.edits.env.forEach(add)
   return [...env.values()]
 }
 
@@ -160,7 +179,13 @@ function idMappings(config: ContainerConfig, { namespacePaths }: SpecFacts): Rec
 function mountsOf(config: ContainerConfig, facts: SpecFacts): OciMount[] {
   const { privileged } = config.linux.security
   const ro = privileged ? 'rw' : 'ro'
-  const wanted = new Set(config.mounts.map((mount) => mount.containerPath.replace(/(?<=.)\/+$/, '')))
+  const pathOf = (path: string): string => path.replace(/(?<=.)\/+$/, '')
+  const edited = new Set(facts.edits.mounts.map(({ destination }) => pathOf(destination)))
+  const wanted = new Set([...config.mounts.map((mount) => pathOf(mount.containerPath)), ...edited])
+  const own = config.mounts.filter((mount) => !edited.has(pathOf(mount.containerPath))).map((mount): OciMount => ({
+    destination: mount.containerPath, type: 'bind', source: mount.hostPath,
+    options: ['rbind', { private: 'rprivate', hostToContainer: 'rslave', bidirectional: 'rshared' }[mount.propagation], mount.recursiveReadOnly ? 'rro' : mount.readonly || mount.image !== undefined ? 'ro' : 'rw', ...(mount.image === undefined ? [] : ['nosuid', 'nodev'])],
+  }))
   const bind = (destination: string, source: string | undefined, options: string[]): OciMount[] => (
     source === undefined || wanted.has(destination) ? [] : [{ destination, type: 'bind', source, options: ['rbind', 'rprivate', ...options] }])
   const files = config.linux.security.readonlyRootfs ? 'ro' : 'rw'
@@ -175,17 +200,20 @@ function mountsOf(config: ContainerConfig, facts: SpecFacts): OciMount[] {
     ...bind('/etc/resolv.conf', facts.files.resolvConf, [files]),
     ...bind('/etc/hostname', facts.files.hostname, [files]),
     // Shallow paths first, so that none hides another; the order given decides among equals.
-    ...config.mounts.map((mount, i) => ({ mount, i, depth: mount.containerPath.split('/').filter(Boolean).length })).sort((a, b) => a.depth - b.depth || a.i - b.i).map(({ mount }): OciMount => ({
-      destination: mount.containerPath, type: 'bind', source: mount.hostPath,
-      options: ['rbind', { private: 'rprivate', hostToContainer: 'rslave', bidirectional: 'rshared' }[mount.propagation], mount.recursiveReadOnly ? 'rro' : mount.readonly || mount.image !== undefined ? 'ro' : 'rw', ...(mount.image === undefined ? [] : ['nosuid', 'nodev'])],
-    })),
+    ...[...own, ...facts.edits.mounts].map((mount, i) => ({ mount, i, depth: mount.destination.split('/').filter(Boolean).length })).sort((a, b) => a.depth - b.depth || a.i - b.i).map(({ mount }) => mount),
   ]
 }
 
-function deviceRules(config: ContainerConfig, facts: SpecFacts): Record<string, unknown>[] {
+/** Those that are described have the last word on their paths; who says nothing of an owner means the container's user. */
+function devicesOf({ devices, edits, user }: SpecFacts): OciDevice[] {
+  const edited = new Set(edits.devices.map(({ path }) => path))
+  return [...devices.filter(({ path }) => !edited.has(path)), ...edits.devices.map((device) => ({ ...device, uid: device.uid ?? user.uid, gid: device.gid ?? user.gid }))]
+}
+
+function deviceRules(config: ContainerConfig, devices: readonly OciDevice[]): Record<string, unknown>[] {
   if (config.linux.security.privileged) return [{ allow: true, access: 'rwm' }]
   // runc adds null, zero, pts and their like itself.
-  return [{ allow: false, access: 'rwm' }, ...facts.devices.map(({ type, major, minor, access }) => ({ allow: true, type, major, minor, access }))]
+  return [{ allow: false, access: 'rwm' }, ...devices.filter(({ type }) => type === 'b' || type === 'c').map(({ type, major, minor, access }) => ({ allow: true, type, major, minor, access }))]
 }
 
 function seccompOf(config: ContainerConfig, capabilities: readonly string[], facts: SpecFacts): unknown {

@@ -43,6 +43,8 @@ export interface EmbeddedRuntimeOptions {
   pullStallMs?: number
   /** Of one unpacked layer. Default 32 GiB. */
   layerBytesMax?: number
+  /** Where vendors describe devices (CDI). Default: /etc/cdi and /var/run/cdi. */
+  cdiDirs?: readonly string[]
   /** Image layers may hold any device node. Default false. */
   allowLayerDevices?: boolean
 }

@@ -184,7 +184,7 @@ describe('CRI served', () => {
     const { podSandboxId } = await start('plain')
     const create = (config: Written<typeof m.ContainerConfig>) => ask(CALLS.createContainer, { podSandboxId, sandboxConfig: pod('plain'), config: { metadata: { name: 'more', attempt: 0 }, image: { image: IMAGE }, ...config } })
     for (const [config, says] of [
-      [{ mounts: [{ containerPath: '/a', hostPath: '/b', recursiveReadOnly: true }] }, /recursive read-only/], [{ cdiDevices: [{ name: 'vendor.com/gpu=0' }] }, /container device interface/],
+      [{ mounts: [{ containerPath: '/a', hostPath: '/b', recursiveReadOnly: true }] }, /recursive read-only/],
       [{ linux: { resources: { memoryLimitInBytes: 5, memorySwapLimitInBytes: 9 } } }, /no swap/], [{ linux: { securityContext: { capabilities: { addAmbientCapabilities: ['CHOWN'] } } } }, /ambient capabilities \(CHOWN\)/], [{ mounts: [{ containerPath: '/a', hostPath: '/b', readonly: true, propagation: 1, recursiveReadOnly: true }] }, /private propagation/],
       [{ linux: { securityContext: { namespaceOptions: { usernsOptions: { mode: 0 } } } } }, /needs its mappings/], [{ mounts: [{ containerPath: '/a', hostPath: '/b', uidMappings: [{ hostId: 1, containerId: 5, length: 9 }] }] }, /one range from 0/], [{ linux: { securityContext: { runAsGroup: { value: 1 } } } }, /runAsGroup/],
     ] as const) await assert.rejects(create(config), (error: Error & { code?: string }) => error.code === 'GRPC_3' && says.test(error.message))

@@ -31,13 +31,13 @@ function cgroupPath(parent: string): string {
 export function containerConfigOf(config: Read<typeof m.ContainerConfig> | undefined, imageId: string, volumeImages: ReadonlyMap<string, string>): ContainerConfig {
   if (!config?.metadata) throw invalid('the container config must include metadata')
   const { metadata, command, args, workingDir, devices, labels, annotations, logPath, stdin, stdinOnce, tty, linux } = config
-  if (config.cdiDevices.length > 0) throw invalid(`CDI device ${config.cdiDevices[0]?.name ?? ''}: this runtime has no container device interface`)
   const stopSignal = signalNameOf(config.stopSignal)
   return {
     metadata, command, args, workingDir, devices, labels, annotations, logPath, stdin, stdinOnce, tty, image: imageId,
     env: config.envs,
     mounts: config.mounts.map((mount) => mountOf(mount, volumeImages)),
     ...(stopSignal !== undefined && { stopSignal }),
+    ...(config.cdiDevices.length > 0 && { cdiDevices: config.cdiDevices.map(({ name }) => name) }),
     linux: { resources: resourcesOf(linux?.resources), security: securityOf(linux?.securityContext), namespaces: namespacesOf(linux?.securityContext?.namespaceOptions) },
   }
 }

@@ -1,7 +1,7 @@
 /** Devices for pods on a real node: of a plugin over gRPC, and of the agent's own rules; seen, used and denied inside real containers. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { existsSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
@@ -15,6 +15,9 @@ import type { LabHost } from '../lab/host.ts'
 
 /** A node of /dev/fuse's device, which anybody may open and no container may by default: of ours, so that it can be unplugged. */
 const DICE = `/dev/skiff-dice-${process.pid}`
+
+/** What its vendor says of the radio: a file among the machine's own. */
+const CDI = { directory: '/var/run/cdi', file: `/var/run/cdi/skiff-test-${process.pid}.json`, device: `skiff-test.example/radio=r${process.pid}` }
 
 const pod = (name: string, resource: string, more: object = {}) => ({
   apiVersion: 'v1', kind: 'Pod', metadata: { name },
@@ -34,7 +37,7 @@ describe('devices', { timeout: 600_000 }, () => {
   const startPlugin = async () => {
     plugin = await startTestPlugin({
       directory: directory(), resource: 'example.com/radio', devices: ['r0', '!r1'], clock: systemClock, log: silentLog,
-      grant: (ids) => ({ envs: { RADIOS: ids.join(' ') }, devices: [{ containerPath: '/dev/radio', hostPath: DICE, permissions: 'r' }] }),
+      grant: (ids) => ({ envs: { RADIOS: ids.join(' ') }, devices: [{ containerPath: '/dev/radio', hostPath: DICE, permissions: 'r' }], cdiDevices: [{ name: CDI.device }] }),
     })
     await plugin.register()
   }
@@ -48,10 +51,13 @@ describe('devices', { timeout: 600_000 }, () => {
 
   before(async () => {
     execFileSync('mknod', ['-m', '666', DICE, 'c', '10', '229'])
+    mkdirSync(CDI.directory, { recursive: true })
+    writeFileSync(CDI.file, JSON.stringify({ cdiVersion: '0.6.0', kind: CDI.device.split('=')[0], devices: [{ name: CDI.device.split('=')[1], containerEdits: { env: ['ANTENNA=long'] } }] }))
     cluster = await Cluster.create({ hosts: 1, serverFlags: ['--device', `example.com/dice=${DICE.slice(0, -1)}*:2`] })
   })
   after(async () => {
     rmSync(DICE, { force: true })
+    rmSync(CDI.file, { force: true })
     await plugin?.stop()
     await cluster.destroy()
   })
@@ -61,7 +67,7 @@ describe('devices', { timeout: 600_000 }, () => {
     await until('the node tells them', 20_000, async () => (await told('example.com/radio')) === '2,1')
     await apply(pod('listener', 'example.com/radio'))
     await ready('listener')
-    assert.deepStrictEqual([await inPod('listener', 'echo $RADIOS'), await inPod('listener', ': < /dev/radio; echo $?')], ['r0', '0'])
+    assert.deepStrictEqual([await inPod('listener', 'echo $RADIOS $ANTENNA'), await inPod('listener', ': < /dev/radio; echo $?')], ['r0 long', '0'])
     assert.match(await inPod('listener', '(: >> /dev/radio)'), /Operation not permitted/)
     const healthOf = async (name: string) => await cluster.must(['get', 'pod', name, '-o', 'jsonpath={.status.containerStatuses[0].allocatedResourcesStatus}'])
     const health = (of: string) => [{ name: 'example.com/radio', resources: [{ health: of, resourceID: 'r0' }] }]

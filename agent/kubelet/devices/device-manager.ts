@@ -212,8 +212,10 @@ export async function openDeviceManager({ directory, live, onCapacity, onHealth,
 /** Of several resources; where two say different things of one path, the first counts, as upstream. */
 function merge(grants: readonly DeviceGrant[]): DeviceGrant {
   const byPath = <T extends { containerPath: string }>(all: readonly T[]): T[] => [...new Map(all.toReversed().map((one) => [one.containerPath, one])).values()].toReversed()
+  const cdiDevices = [...new Set(grants.flatMap((g) => g.cdiDevices ?? []))]
   return {
     envs: Object.assign({}, ...grants.toReversed().map((g) => g.envs)) as Record<string, string>, annotations: Object.assign({}, ...grants.toReversed().map((g) => g.annotations)) as Record<string, string>,
     mounts: byPath(grants.flatMap((g) => g.mounts)), devices: byPath(grants.flatMap((g) => g.devices)),
+    ...(cdiDevices.length > 0 && { cdiDevices }),
   }
 }

@@ -268,12 +268,12 @@ test('what several plugins give a container is put together', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'devices-'))
   t.after(() => rmSync(directory, { recursive: true, force: true }))
   const manager = await openDeviceManager({ directory, live: () => undefined, onCapacity: () => {}, onHealth: () => {}, clock: systemClock, log: silentLog })
-  const source = (resource: string, host: string): DeviceSource => ({ resource, allocate: () => Promise.resolve({ envs: { SAME: resource, [host]: '1' }, mounts: [{ containerPath: '/lib/x', hostPath: host, readOnly: true }], devices: [{ containerPath: '/dev/same', hostPath: host, permissions: 'r' }], annotations: { by: resource } }) })
+  const source = (resource: string, host: string): DeviceSource => ({ resource, allocate: () => Promise.resolve({ envs: { SAME: resource, [host]: '1' }, mounts: [{ containerPath: '/lib/x', hostPath: host, readOnly: true }], devices: [{ containerPath: '/dev/same', hostPath: host, permissions: 'r' }], annotations: { by: resource }, cdiDevices: ['v/c=same', `v/c=${host.slice(1)}`] }) })
   manager.update(source('example.com/a', '/a'), [{ id: '1', healthy: true }])
   manager.update(source('example.com/b', '/b'), [{ id: '1', healthy: true }])
   const pod = aPod({ containers: [aContainer('app', { resources: { limits: { 'example.com/a': '1', 'example.com/b': '1' } } })] })
   assert.deepStrictEqual(await manager.forContainer(pod, aContainer('app')), {
-    envs: { SAME: 'example.com/a', '/a': '1', '/b': '1' }, mounts: [{ containerPath: '/lib/x', hostPath: '/a', readOnly: true }], devices: [{ containerPath: '/dev/same', hostPath: '/a', permissions: 'r' }], annotations: { by: 'example.com/a' },
+    envs: { SAME: 'example.com/a', '/a': '1', '/b': '1' }, mounts: [{ containerPath: '/lib/x', hostPath: '/a', readOnly: true }], devices: [{ containerPath: '/dev/same', hostPath: '/a', permissions: 'r' }], annotations: { by: 'example.com/a' }, cdiDevices: ['v/c=same', 'v/c=a', 'v/c=b'],
   })
   assert.deepStrictEqual(await manager.forContainer(pod, aContainer('other')), NO_GRANT)
 })

@@ -72,7 +72,7 @@ export function createDevicePlugins({ directory, manager, clock, log }: DevicePl
     if (endpoint === '' || basename(endpoint) !== endpoint) throw new GrpcError(GRPC.unknown, `the endpoint ${JSON.stringify(endpoint)} is not the name of a socket beside ${SOCKET}`)
     const client = new GrpcClient({ endpoint: { socketPath: join(directory, endpoint) }, peer: `the device plugin of ${resource}`, clock })
     try {
-      const source = sourceOf(resource, client, await options(client), log)
+      const source = sourceOf(resource, client, await options(client))
       if (state.isOver) throw new GrpcError(GRPC.unavailable, 'the agent stops')
       const before = running.get(resource)
       // First its successor: nobody is to see the devices fall ill in between.
@@ -129,14 +129,13 @@ interface PluginOptions { preStartRequired: boolean; getPreferredAllocationAvail
 /** What it refuses is told as Go tells it. */
 const asked = <T>(answer: Promise<T>, what = ''): Promise<T> => answer.catch((error: unknown) => { throw new CodedError('DEVICES_UNAVAILABLE', `${what}${goRpcError(error)}`, { cause: error }) })
 
-function sourceOf(resource: string, client: GrpcClient, { preStartRequired, getPreferredAllocationAvailable }: PluginOptions, log: Log): DeviceSource {
+function sourceOf(resource: string, client: GrpcClient, { preStartRequired, getPreferredAllocationAvailable }: PluginOptions): DeviceSource {
   return {
     resource,
     async allocate(ids) {
       const { containerResponses } = await asked(client.unary(ALLOCATE, { containerRequests: [{ devicesIds: ids }] }, { timeoutMs: ALLOCATE_MS }))
       const [answer] = containerResponses
       if (!answer) throw new CodedError('DEVICES_UNAVAILABLE', `no containers return in allocation response ${JSON.stringify(containerResponses)}`)
-      if (answer.cdiDevices.length > 0) log.warn('this runtime has no container device interface: names of CDI devices are passed over', { resource, names: answer.cdiDevices.map((d) => d.name).join(',') })
       return grantOf(answer)
     },
     ...(getPreferredAllocationAvailable && {
@@ -154,8 +153,11 @@ function sourceOf(resource: string, client: GrpcClient, { preStartRequired, getP
   }
 }
 
-function grantOf({ envs, mounts, devices, annotations }: ContainerGrant): DeviceGrant {
-  return { ...NO_GRANT, envs, annotations, mounts, devices: devices.map((d) => ({ ...d, permissions: d.permissions === '' ? 'mrw' : d.permissions })) }
+function grantOf({ envs, mounts, devices, annotations, cdiDevices }: ContainerGrant): DeviceGrant {
+  return {
+    ...NO_GRANT, envs, annotations, mounts, devices: devices.map((d) => ({ ...d, permissions: d.permissions === '' ? 'mrw' : d.permissions })),
+    ...(cdiDevices.length > 0 && { cdiDevices: cdiDevices.map(({ name }) => name) }),
+  }
 }
 
 /** Upstream's IsExtendedResourceName. */

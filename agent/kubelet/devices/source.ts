@@ -9,6 +9,8 @@ export interface DeviceGrant {
   mounts: readonly { containerPath: string; hostPath: string; readOnly: boolean }[]
   devices: readonly { containerPath: string; hostPath: string; permissions: string }[]
   annotations: Readonly<Record<string, string>>
+  /** Qualified names of devices that their vendor described to the runtime (CDI). */
+  cdiDevices?: readonly string[]
 }
 
 export const NO_GRANT: DeviceGrant = { envs: {}, mounts: [], devices: [], annotations: {} }

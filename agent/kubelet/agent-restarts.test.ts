@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { CONFIG_MAPS, PODS } from '#api/types/index.ts'
-import { pod, startNodeWorld, type NodeWorld } from './testing/node-world.ts'
+import { createNodeWorld, pod, startNodeWorld, type NodeWorld } from './testing/node-world.ts'
 
 const state = (w: NodeWorld, name: string, container = 'app') => w.pod(name)?.status?.containerStatuses?.find((c) => c.name === container)
 
@@ -19,6 +21,30 @@ test('killing and restarting the agent starts nothing again and changes no statu
   assert.deepStrictEqual(w.pod('stay')?.status, before)
   assert.deepStrictEqual(w.api.patches.slice(patches).filter((p) => p.path.startsWith('pods/')), [])
   assert.equal(w.runtime.control.started.length, 1)
+})
+
+test('what was told of a static pod holds through a restart, too, though its mirror is known only once the server is reached', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'manifests-'))
+  t.after(() => rmSync(dir, { recursive: true, force: true }))
+  const probe = { exec: { command: ['true'] }, periodSeconds: 60, timeoutSeconds: 3_600 }
+  writeFileSync(join(dir, 'fixed.json'), JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'fixed' }, spec: { containers: [{ name: 'app', image: 'probed:1', imagePullPolicy: 'IfNotPresent', startupProbe: probe, readinessProbe: { ...probe, failureThreshold: 5 } }] } }))
+  const w = createNodeWorld({ config: { staticPodPath: dir } })
+  t.after(() => w.end())
+  let answers = true
+  w.runtime.control.addImage('probed:1', { program: { exec: () => ({ exitCode: 0, ...(!answers && { takesMs: 3_600_000 }) }) } })
+  await w.startAgent()
+  await w.until('a mirror tells that it is ready', () => state(w, 'fixed-node-1')?.ready === true, 200_000)
+  const before = w.pod('fixed-node-1')?.status
+  await w.stopAgent()
+  w.api.down(true)
+  // Nothing is found out about it before its mirror is.
+  answers = false
+  await w.startAgent()
+  await w.run(2_000)
+  w.api.down(false)
+  const patches = w.api.patches.length
+  await w.run(40_000)
+  assert.deepStrictEqual([w.pod('fixed-node-1')?.status, w.api.patches.slice(patches).filter((p) => p.path.startsWith('pods/'))], [before, []])
 })
 
 test('without the server an agent that restarts knows its pods, restarts what fails and catches up later', async (t) => {

@@ -97,6 +97,13 @@ export function createProber(deps: ProberDeps): Prober {
     else if (result === 'warning') w.event('Warning', 'ProbeWarning', `${name} probe warning: ${output}`)
   }
 
+  /** What the API was told is known late where a static pod's mirror is: it holds as long as the container has not been asked in this life. */
+  const takeUpKnown = (w: Worker, view: PodView, c: ContainerView): void => {
+    if (w.state.result === 'success' || w.counts.successful + w.counts.failed > 0 || knownResult(view, w.kind, c) !== 'success') return
+    w.state = initialProbeState(w.kind, 'success')
+    if (w.kind === 'startup') wheel.cancel(w.key)
+  }
+
   const begin = (view: PodView, kind: ProbeKind, container: Container, c: ContainerView, type: string, event: (container: string, type: string) => ContainerEvent) => {
     const podUid = view.pod.metadata.uid
     const key = `${podUid}/${container.name}/${kind}/${c.id}`
@@ -107,6 +114,7 @@ export function createProber(deps: ProberDeps): Prober {
     const found = workers.get(key)
     if (found) {
       Object.assign(found, { podIp, container })
+      takeUpKnown(found, view, c)
       if (found.paused && !paused) {
         found.paused = false
         if (probe) schedule(found, 0)

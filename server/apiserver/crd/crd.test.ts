@@ -120,6 +120,15 @@ suite('custom resources', () => {
     plain.api.close()
   })
 
+  test('a custom resource of the cluster is scaled by a patch, too', async () => {
+    const h = server()
+    await define(h, cronTabs({ spec: { scope: 'Cluster' }, version: { subresources: { scale: { specReplicasPath: '.spec.replicas', statusReplicasPath: '.status.replicas' } } } }))
+    await h.call('POST', '/apis/stable.example.com/v1/crontabs', cronTab('a', { cronSpec: '* * * * *', replicas: 3 }))
+    const { status, json } = await h.call('PATCH', '/apis/stable.example.com/v1/crontabs/a/scale', { metadata: { annotations: { a: 'b' } }, spec: { replicas: 5 } }, MERGE)
+    assert.deepEqual([status, json['spec'], 'namespace' in (json['metadata'] ?? {})], [200, { replicas: 5 }, false])
+    h.api.close()
+  })
+
   test('scale reads and writes the paths the version names', async () => {
     const h = server()
     await define(h, cronTabs({ version: { subresources: { status: {}, scale: { specReplicasPath: '.spec.replicas', statusReplicasPath: '.status.replicas', labelSelectorPath: '.status.labelSelector' } } } }))

@@ -158,6 +158,16 @@ test('of the Secrets that a service account names, only the names are kept', asy
   deepStrictEqual(made.json['secrets'], [{ name: 's' }])
 })
 
+test('the annotation that binds an account to its secrets is warned of where it is new', async () => {
+  const c = cluster()
+  const annotated = (more: object = {}) => ({ metadata: { name: 'a', annotations: { 'kubernetes.io/enforce-mountable-secrets': 'true', ...more } } })
+  const warned = async (method: string, path: string, body: object): Promise<string | undefined> => (await c.call(method, path, body)).headers['warning']
+  const text = '299 - "metadata.annotations[kubernetes.io/enforce-mountable-secrets]: deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets"'
+  deepStrictEqual([
+    await warned('POST', `${NS}/serviceaccounts`, annotated()), await warned('PUT', `${NS}/serviceaccounts/a`, annotated({ b: 'c' })), await warned('PUT', `${NS}/serviceaccounts/a`, { metadata: { name: 'a' } }), await warned('PUT', `${NS}/serviceaccounts/a`, annotated()),
+  ], [text, undefined, undefined, text])
+})
+
 test('a PUT that may create: of which revision it was does not matter, but not in place of an object that is gone', async () => {
   const c = cluster()
   const path = '/apis/coordination.k8s.io/v1/namespaces/default/leases/a'

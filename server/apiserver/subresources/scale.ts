@@ -110,11 +110,11 @@ async function set(call: Call, wanted: (old: Full) => Scale & KubeObject, option
 
 function scaleOf(call: Call, object: Full): Scale {
   const { specPath, statusPath, selectorPath } = pathsOf(call)
-  const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata as Required<ObjectMeta>
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata as Required<Omit<ObjectMeta, 'namespace'>> & Pick<ObjectMeta, 'namespace'>
   const replicas = readPath(object, specPath)
   if (replicas === undefined && call.row.custom) throw internal(`the spec replicas field ${JSON.stringify(specPath)} does not exist`)
   return {
-    kind: 'Scale', apiVersion: 'autoscaling/v1', metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
+    kind: 'Scale', apiVersion: 'autoscaling/v1', metadata: { name, ...(namespace !== undefined && { namespace }), uid, resourceVersion, creationTimestamp },
     spec: typeof replicas === 'number' && replicas !== 0 ? { replicas } : {},
     status: { replicas: Number(readPath(object, statusPath) ?? 0), ...(selectorPath !== '' && selectorText(readPath(object, selectorPath))) },
   }

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { admissionRequest } from '../admission.test-support.ts'
 import { parseReview, rejection } from './review.ts'
-import { matchesRule, namespaceLabels } from './rules.ts'
+import { isExempt, isExemptFromPolicies, matchesRule, namespaceLabels } from './rules.ts'
 
 const v1 = { uid: 'u', version: 'v1', mutating: true } as const
 const review = (response: unknown, apiVersion = 'admission.k8s.io/v1') => ({ kind: 'AdmissionReview', apiVersion, response })
@@ -36,6 +36,15 @@ test('a refusal has a code of its kind, whatever the webhook gave', () => {
   assert.deepStrictEqual([rejection('n', { code: 200, message: 'm' }), rejection('n', { code: 599, reason: 'R' }), rejection('n', { code: 1e9 }), rejection('n')].map(({ code, reason, message }) => [code, reason, message]), [
     [400, '', 'admission webhook "n" denied the request: m'], [599, 'R', 'admission webhook "n" denied the request: R'], [400, '', 'admission webhook "n" denied the request without explanation'], [400, '', 'admission webhook "n" denied the request without explanation'],
   ])
+})
+
+test('webhooks do not judge what admits; policies judge webhooks, but neither policies nor what is asked and not kept', () => {
+  const judged = (exempt: typeof isExempt) => ['MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration', 'ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding', 'MutatingAdmissionPolicy', 'MutatingAdmissionPolicyBinding'].filter((kind) => !exempt(admissionRequest({
+    ref: { group: 'admissionregistration.k8s.io', version: 'v1', resource: `${kind.toLowerCase()}s`, kind, namespaced: false }, kind: { group: 'admissionregistration.k8s.io', version: 'v1', kind },
+  })))
+  assert.deepStrictEqual([judged(isExempt), judged(isExemptFromPolicies)], [[], ['MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration']])
+  const review = admissionRequest({ ref: { group: 'authorization.k8s.io', version: 'v1', resource: 'subjectaccessreviews', kind: 'SubjectAccessReview', namespaced: false } })
+  assert.deepStrictEqual([isExempt(review), isExemptFromPolicies(review)], [false, true])
 })
 
 test('rules: groups, versions, resources, subresources and scope', () => {

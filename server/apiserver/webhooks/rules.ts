@@ -77,7 +77,10 @@ const REVIEWS: ReadonlySet<string> = new Set([
   'authorization.k8s.io/selfsubjectaccessreviews', 'authorization.k8s.io/selfsubjectrulesreviews', 'authorization.k8s.io/subjectaccessreviews',
 ])
 
-export const isExemptFromPolicies = (request: AdmissionRequest): boolean => isExempt(request) || REVIEWS.has(`${request.ref.group}/${request.ref.resource}`)
+/** Configurations of webhooks are judged by policies, unlike by webhooks. */
+const POLICIES: ReadonlySet<string> = new Set([...EXEMPT].filter((kind) => !kind.endsWith('WebhookConfiguration')))
+
+export const isExemptFromPolicies = ({ kind, ref }: AdmissionRequest): boolean => (kind.group === 'admissionregistration.k8s.io' && POLICIES.has(kind.kind)) || REVIEWS.has(`${ref.group}/${ref.resource}`)
 
 /** A bad webhook or policy must not be able to keep people from mending it. */
 export const isExempt = ({ kind }: AdmissionRequest): boolean => kind.group === 'admissionregistration.k8s.io' && EXEMPT.has(kind.kind)

@@ -57,6 +57,8 @@ export interface AgentConfig {
   nodeTaints: readonly Taint[]
   overlay: OverlayKind
   ociRuntime: 'runc' | 'crun'
+  /** What RuntimeClasses may name besides it, each with its program. */
+  runtimeHandlers: ReadonlyMap<string, string>
   /** `--container-runtime-endpoint`: another runtime's CRI socket. Undefined: the embedded one. */
   runtimeEndpoint: string | undefined
   cgroupRoot: string
@@ -119,7 +121,7 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
   const runtime = config.runtimeEndpoint !== undefined ? await openExternalRuntime(config.runtimeEndpoint, {
     stateDir: config.stateDir, network: nodeNetwork.podNetwork, pluginCommand: deps.cniCommand, clock, log,
   }, signal) : await createEmbeddedRuntime({
-    dataDir, stateDir: config.stateDir, network: nodeNetwork.podNetwork, clock, random, log, selfCommand: deps.unpackCommand, ociRuntime: config.ociRuntime,
+    dataDir, stateDir: config.stateDir, network: nodeNetwork.podNetwork, clock, random, log, selfCommand: deps.unpackCommand, ociRuntime: config.ociRuntime, handlers: config.runtimeHandlers,
     loadPty: deps.loadPty, ...(config.registries && { registries: config.registries }),
   })
   // For crictl and whoever else speaks CRI; another runtime serves its own.

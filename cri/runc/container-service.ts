@@ -28,6 +28,7 @@ import { unmountBelow } from './namespace-pins.ts'
 import { buildOciSpec, ociResources } from './oci-spec.ts'
 import type { SpecFacts } from './oci-spec.ts'
 import type { OciRuntime } from './oci-runtime.ts'
+import type { OciRuntimes } from './oci-runtimes.ts'
 import { bootId, identify, isAlive, signalProcess } from './process-identity.ts'
 import { RecordStore } from './records.ts'
 import type { ContainerRecord, SandboxRecord } from './records.ts'
@@ -41,7 +42,7 @@ import { lookUpUser } from './user-lookup.ts'
 export interface ContainerServiceParts {
   options: EmbeddedRuntimeOptions
   paths: RuntimePaths
-  oci: OciRuntime
+  oci: OciRuntimes
   sandboxes: SandboxService
   images: EmbeddedImageService
   starts: StartQueue
@@ -97,6 +98,12 @@ export class ContainerService {
   }
 
   find(id: string): ContainerRecord | undefined { return this.#records.get(id) }
+
+  /** That of its sandbox. */
+  ociOf(id: string): OciRuntime {
+    const { oci, sandboxes } = this.#parts
+    return oci.of(sandboxes.find(this.#records.get(id)?.sandboxId ?? '')?.config.runtimeHandler ?? '')
+  }
 
   record(id: string): ContainerRecord {
     const record = this.#records.get(id)
@@ -178,7 +185,8 @@ export class ContainerService {
   start(id: string): Promise<void> {
     return this.#lock.run(id, async () => {
       const record = this.record(id)
-      const { oci, paths, options, starts, emit } = this.#parts
+      const { paths, options, starts, emit } = this.#parts
+      const oci = this.ociOf(id)
       if (record.state !== 'created') throw new CodedError('CRI_FAILED', `container "${id}" is in ${stateName(record.state)} state: only created containers can be started`)
       const own = paths.container(id)
       await writeFile(own.starting, '')
@@ -204,8 +212,8 @@ export class ContainerService {
   }
 
   async #failStart(record: ContainerRecord, error: Error): Promise<void> {
-    const { oci, options, emit } = this.#parts
-    await oci.delete(record.id, true).catch((failure: unknown) => options.log.warn('cannot remove what a failed start left', { container: record.id, error: asError(failure) }))
+    const { options, emit } = this.#parts
+    await this.ociOf(record.id).delete(record.id, true).catch((failure: unknown) => options.log.warn('cannot remove what a failed start left', { container: record.id, error: asError(failure) }))
     await this.#exits.forget(record.id)
     await this.#records.put({ ...record, state: 'exited', finishedAtMs: options.clock.nowMs(), exitCode: START_ERROR_EXIT_CODE, reason: 'StartError', message: error.message })
     this.#wake(record.id)
@@ -267,7 +275,7 @@ export class ContainerService {
       const config: ContainerConfig = { ...record.config, linux: { ...record.config.linux, resources: merged } }
       const oci = ociResources(merged, { cgroupVersion: this.cgroups.version, hasSwapLimit: this.cgroups.hasSwapLimit })
       if (record.state === 'running') {
-        await this.#parts.oci.update(id, oci)
+        await this.ociOf(id).update(id, oci)
       } else {
         const path = this.#parts.paths.container(id).config
         const spec = JSON.parse(await readFile(path, 'utf8')) as { linux: { resources: Record<string, unknown> } }
@@ -331,7 +339,8 @@ export class ContainerService {
   }
 
   async #readopt(id: string): Promise<void> {
-    const { oci, paths, options } = this.#parts
+    const { paths, options } = this.#parts
+    const oci = this.ociOf(id)
     let record = this.record(id)
     const own = paths.container(id)
     const startCut = await readFile(own.starting).then(() => true, () => false)
@@ -363,10 +372,10 @@ export class ContainerService {
 
   /** Everything a container holds of the machine. Repeatable. */
   async #clear(id: string): Promise<void> {
-    const { oci, paths } = this.#parts
+    const { paths } = this.#parts
     const own = paths.container(id)
     const known = await readdir(join(paths.ociRoot, id)).then(() => true, () => false)
-    if (known) await oci.delete(id, true)
+    if (known) await this.ociOf(id).delete(id, true)
     await unmountBelow([own.bundle], this.#parts.options.clock)
     await rm(own.bundle, { recursive: true, force: true })
     await rm(own.writable, { recursive: true, force: true })

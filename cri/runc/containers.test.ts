@@ -75,6 +75,27 @@ describe('containers by runc and conmon', { skip: missing }, () => {
     await runtime.removePodSandbox(sandboxId)
   })
 
+  test('a sandbox may name what its containers are run by, of what is set up; they live on when it is set up no longer', async () => {
+    const [program, note] = [join(m.root, 'own-runc'), join(m.root, 'asked')]
+    writeFileSync(program, `#!/bin/sh\necho "$@" >> ${note}\nexec runc "$@"\n`, { mode: 0o755 })
+    const asked = () => readFileSync(note, 'utf8').split('\n').map((line) => line.replace(/^--root=?\s*\S+ /, '').split(' ')[0]).filter(Boolean)
+    await runtime.close()
+    runtime = await m.open({ handlers: new Map([['own', program]]) })
+    assert.deepEqual((await runtime.status()).handlers.map(({ name }) => name), ['', 'runc', 'own'])
+    await assert.rejects(runtime.runPodSandbox(pod({ runtimeHandler: 'other' })), { code: 'CRI_INVALID', message: /no runtime for "other" is configured/ })
+    const { id, sandboxId, log } = await start('echo here; sleep 100', {}, { runtimeHandler: 'own' })
+    assert.deepEqual(await output('echo there'), { exitCode: 0, lines: ['there'] })
+    assert.equal(asked().filter((word) => word === 'create').length, 1)
+    await until(runtime, () => Promise.resolve(logLines(log)), (lines) => lines.includes('here'))
+    await runtime.execSync(id, ['true'], 5)
+    assert.ok(asked().includes('exec'))
+    await runtime.close()
+    runtime = await m.open({ cdiDirs: [join(m.root, 'cdi')] })
+    assert.equal((await runtime.containerStatus(id)).state, 'running')
+    await runtime.removePodSandbox(sandboxId)
+    assert.ok(!asked().includes('delete'))
+  })
+
   test('a log that was renamed away is opened anew', async () => {
     const { id, log } = await start('trap "echo after" USR1; echo before; while :; do sleep 0.05; done')
     await eventually(() => logLines(log).includes('before'))

@@ -18,7 +18,7 @@ import { EmbeddedImageService } from './image-service.ts'
 import { hostFeatures } from './features.ts'
 import { containerMetrics, METRIC_DESCRIPTORS, parseNetDev, podMetrics, type InterfaceCounters } from './metrics.ts'
 import { checkNative } from './native.ts'
-import { OciRuntime } from './oci-runtime.ts'
+import { OciRuntimes } from './oci-runtimes.ts'
 import { connectInSandbox } from './port-forward.ts'
 import type { EmbeddedRuntimeOptions } from './runtime-options.ts'
 import { runtimePaths } from './runtime-paths.ts'
@@ -45,7 +45,7 @@ function interfacesIn(netnsPath: string | undefined): InterfaceCounters[] {
 export class EmbeddedRuntime implements ContainerRuntime {
   readonly #options: EmbeddedRuntimeOptions
   readonly #paths: RuntimePaths
-  readonly #oci: OciRuntime
+  readonly #oci: OciRuntimes
   readonly #sandboxes: SandboxService
   readonly #containers: ContainerService
   readonly #images: EmbeddedImageService
@@ -55,8 +55,7 @@ export class EmbeddedRuntime implements ContainerRuntime {
   constructor(options: EmbeddedRuntimeOptions) {
     this.#options = options
     this.#paths = runtimePaths(options.dataDir, options.stateDir ?? DEFAULT_STATE_DIR)
-    const program = options.ociRuntimePath ?? options.ociRuntime ?? 'runc'
-    this.#oci = new OciRuntime({ kind: options.ociRuntime ?? 'runc', program, conmon: options.conmonPath ?? 'conmon', paths: this.#paths, clock: options.clock })
+    this.#oci = new OciRuntimes(options, this.#paths)
     const emit = (event: RuntimeEvent) => this.#emit(event)
     const starts = new StartQueue(STARTS_PER_PROCESSOR * availableParallelism(), options.clock)
     this.#sandboxes = new SandboxService(options, this.#paths, starts, emit)
@@ -81,7 +80,7 @@ export class EmbeddedRuntime implements ContainerRuntime {
   }
 
   async version(): Promise<{ runtimeName: string; runtimeVersion: string; runtimeApiVersion: string }> {
-    return { runtimeName: 'skiff', runtimeVersion: await this.#oci.version(), runtimeApiVersion: 'v1' }
+    return { runtimeName: 'skiff', runtimeVersion: await this.#oci.default.version(), runtimeApiVersion: 'v1' }
   }
 
   async status(): ReturnType<ContainerRuntime['status']> {
@@ -92,21 +91,24 @@ export class EmbeddedRuntime implements ContainerRuntime {
         { type: 'RuntimeReady', status: problem === undefined, reason: problem === undefined ? '' : 'RuntimeNotReady', message: problem ?? '' },
         { type: 'NetworkReady', status: network === undefined, reason: network === undefined ? '' : 'NetworkPluginNotReady', message: network ?? '' },
       ],
-      handlers: [{ name: '', ...this.#features }, { name: this.#options.ociRuntime ?? 'runc', ...this.#features }],
+      handlers: this.#oci.names().map((name) => ({ name, ...this.#features })),
       supplementalGroupsPolicy: true,
     }
   }
 
   async #problem(): Promise<string | undefined> {
     try {
-      await this.#oci.check()
+      await this.#oci.default.check()
       return undefined
     } catch (error) {
       return asError(error).message
     }
   }
 
-  runPodSandbox(config: PodSandboxConfig): Promise<string> { return this.#sandboxes.run(config) }
+  async runPodSandbox(config: PodSandboxConfig): Promise<string> {
+    this.#oci.assertKnown(config.runtimeHandler ?? '')
+    return this.#sandboxes.run(config)
+  }
 
   async stopPodSandbox(id: string): Promise<void> {
     await Promise.all(this.#containers.list({ sandboxId: id }).map((container) => this.#containers.stop(container.id, 0)))
@@ -208,7 +210,7 @@ export class EmbeddedRuntime implements ContainerRuntime {
 
   #execParts(containerId: string): ExecParts {
     return {
-      oci: this.#oci, clock: this.#options.clock, configPath: this.#paths.container(containerId).config, directory: join(this.#paths.stateDir, 'exec'),
+      oci: this.#containers.ociOf(containerId), clock: this.#options.clock, configPath: this.#paths.container(containerId).config, directory: join(this.#paths.stateDir, 'exec'),
       execId: this.#options.random.bytes(32).toString('hex'), loadPty: this.#options.loadPty,
     }
   }

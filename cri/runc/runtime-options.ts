@@ -31,6 +31,8 @@ export interface EmbeddedRuntimeOptions {
   selfCommand: readonly string[]
   /** Default `runc`. */
   ociRuntime?: 'runc' | 'crun'
+  /** Further handlers that sandboxes may name, each with its program: runc or crun by name or path. */
+  handlers?: ReadonlyMap<string, string>
   /** Program paths, where they are not found by name. */
   ociRuntimePath?: string
   conmonPath?: string

@@ -66,9 +66,6 @@ export class SandboxService {
 
   run(config: PodSandboxConfig): Promise<string> {
     const { uid, attempt } = config.metadata
-    const handler = config.runtimeHandler ?? ''
-    // Its own name is the default's, as containerd's runc is.
-    if (handler !== '' && handler !== (this.#options.ociRuntime ?? 'runc')) return Promise.reject(new CodedError('CRI_INVALID', `failed to get sandbox runtime: no runtime for ${JSON.stringify(handler)} is configured`))
     return this.#lock.run(`pod ${uid} ${attempt}`, async () => {
       const existing = this.#records.all().find((r) => r.config.metadata.uid === uid && r.config.metadata.attempt === attempt && r.state === 'ready')
       if (existing && this.#stands(existing)) return existing.id

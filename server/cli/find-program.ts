@@ -6,8 +6,9 @@ import { hasCode } from '#base/errors.ts'
 /** Daemons are often started without sbin: what skiff itself starts is looked for here (the same in `cri` and `cni`). */
 export const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
-/** Undefined when no directory of the search path has it. */
+/** Undefined when no directory of the search path has it. A path is where it says. */
 export function findProgram(name: string, searchPath: string = SYSTEM_PATH): string | undefined {
+  if (name.includes('/')) return isExecutable(name) ? name : undefined
   return searchPath.split(':').filter((d) => d !== '').map((d) => join(d, name)).find(isExecutable)
 }
 

@@ -24,6 +24,9 @@ export const oneOf = (...allowed: string[]) => (v: string): string | undefined =
 
 export const nodeName = (v: string): string | undefined => (/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(v) ? undefined : `${JSON.stringify(v)} is not a node name: lower-case letters, digits, - and .`)
 
+/** A RuntimeClass's handler is a DNS label; a program is found by name, or where its path says. */
+export const runtimeHandler = (v: string): string | undefined => (/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?=(runc|crun|\/[^\0]+)$/.test(v) ? undefined : `${JSON.stringify(v)} is not NAME=runc, NAME=crun or NAME=/path/of/one`)
+
 export const octalMode = (v: string): string | undefined => (/^0?[0-7]{3}$/.test(v) ? undefined : `${JSON.stringify(v)} is not a file mode such as 0600`)
 
 const NAME = /^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/

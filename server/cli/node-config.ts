@@ -43,11 +43,17 @@ export function agentConfig(values: FlagValues, flags: readonly Flag[], servers:
     overlay: text(values, 'overlay') as OverlayKind,
     runtimeEndpoint,
     ociRuntime: text(values, 'oci-runtime') as 'runc' | 'crun',
+    runtimeHandlers: runtimeHandlersOf(values),
     cgroupRoot: text(values, 'cgroup-root') ?? '',
     kubelet: { ...kubeletSettings(values), credentialProviders: credentialProviders(values), dockerConfigFiles: dockerConfigFiles(rootDirOf(values)) },
     flashProfile: text(values, 'flash-profile') as 'normal' | 'gentle',
     registries: Object.keys(registries).length === 0 ? undefined : registries,
   }
+}
+
+/** By name, its program. */
+export function runtimeHandlersOf(values: FlagValues): ReadonlyMap<string, string> {
+  return new Map(list(values, 'runtime-handler').map((entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]))
 }
 
 /** A path, or `unix://` and a path, as upstream's kubelet takes it. */

@@ -1,5 +1,5 @@
 /** The flags of every verb: users, scripts and tests rely on these names and defaults. */
-import { atLeastOne, cgroup, cidrs, directory, domain, duration, etcdEndpoints, etcdPrefix, goawayChance, hostOrIp, ip, label, nodeName, octalMode, oneOf, port, positiveDuration, s3Endpoint, snapshotPrefix, taint, url } from './flag-checks.ts'
+import { atLeastOne, cgroup, cidrs, directory, domain, duration, etcdEndpoints, etcdPrefix, goawayChance, hostOrIp, ip, label, nodeName, octalMode, oneOf, port, positiveDuration, runtimeHandler, s3Endpoint, snapshotPrefix, taint, url } from './flag-checks.ts'
 import type { Flag } from './flags.ts'
 import { KUBELET_FLAGS } from './kubelet-flags.ts'
 
@@ -22,6 +22,7 @@ const NODE: readonly Flag[] = [
   { name: 'overlay', kind: 'string', value: 'vxlan|host-gw|none', default: 'vxlan', help: 'how pods on different nodes reach each other', check: oneOf('vxlan', 'host-gw', 'none') },
   { name: 'container-runtime-endpoint', kind: 'string', value: 'SOCKET', default: '', help: 'CRI socket of another runtime (default: the embedded one)' },
   { name: 'oci-runtime', kind: 'string', value: 'runc|crun', default: 'runc', help: 'OCI runtime of the embedded runtime', check: oneOf('runc', 'crun') },
+  { name: 'runtime-handler', kind: 'list', value: 'NAME=PROGRAM', help: 'what a RuntimeClass may name besides that one: NAME=crun, or the path of a runc or crun; may be repeated', check: runtimeHandler },
   { name: 'state-dir', kind: 'string', value: 'DIR', default: '/run/skiff', help: 'runtime state that need not survive a reboot' },
   { name: 'root-dir', kind: 'string', value: 'DIR', default: '', help: 'pods\' files and plugins\' sockets (default: /var/lib/kubelet; with another --data-dir, <data-dir>/agent)', check: directory },
   { name: 'cgroup-root', kind: 'string', value: 'PATH', default: '', help: 'cgroup below which pods are put, e.g. /lab1', check: cgroup },
@@ -202,7 +203,7 @@ export const TOKEN_FLAGS: readonly Flag[] = [
 const named = (...names: string[]) => names.map((name) => [...SERVER_FLAGS, ...AGENT_FLAGS].find((f) => f.name === name)).filter((f) => f !== undefined)
 
 export const CHECK_FLAGS: readonly Flag[] = [
-  ...named('config', 'data-dir', 'oci-runtime', 'flash-profile'),
+  ...named('config', 'data-dir', 'oci-runtime', 'runtime-handler', 'flash-profile'),
   { name: 'json', kind: 'boolean', default: false, help: 'print JSON' },
 ]
 

@@ -29,7 +29,6 @@ const OF_1_20: readonly Expected[] = [
   { name: '[sig-storage] PersistentVolumes-local', reason: 'writes to the node through the mount namespace of its first process: the hosts of a lab have none of their own' },
   { name: 'Mount propagation should propagate mounts to the host', reason: 'wants / to be a shared mount, as systemd makes it, in the mount namespace of the node\'s first process: the hosts of a lab have none' },
   { name: 'should provide Internet connection for containers', reason: 'a lab has no way to the internet' },
-  ...['a configured handler', 'scheduling without taints', 'scheduling with taints'].map((what) => ({ name: `should run a Pod requesting a RuntimeClass with ${what}`, reason: 'wants the handler test-handler set up on the nodes before; the embedded runtime has its own only' })),
 ]
 
 const NO_IMAGES = 'its images (CSI drivers and their sidecars) are not to be had here'
@@ -40,7 +39,6 @@ const OF_1_36: readonly Expected[] = [
   { name: '[Feature:NetworkPolicy]', reason: 'policies are not enforced (DIVERGENCE.md); those that forbid nothing pass', sometimes: true },
   { name: 'KubeProxy should set TCP CLOSE_WAIT timeout', reason: 'wants an image of iptables and kube-proxy\'s own settings of conntrack' },
   { name: 'DynamicProvisioner External should let an external dynamic provisioner', reason: 'its image (nfs-provisioner) is not to be had here' },
-  { name: 'RuntimeClass should run a Pod requesting a RuntimeClass with', reason: 'wants the handler test-handler set up on the nodes before; the embedded runtime has its own only' },
   ...['should sign the new added bootstrap tokens', 'should delete the signed bootstrap tokens from clusterInfo'].map((what) => ({ name: `[Feature:BootstrapTokens] ${what}`, reason: 'wants the ConfigMap cluster-info that kubeadm makes' })),
   { name: 'Pod InPlace Resize Container guaranteed qos - 1 container with resize policy', reason: 'reads the oom_score_adj of a container that was restarted: where root has no CAP_SYS_RESOURCE it cannot be below the agent\'s own', sometimes: true },
   { name: 'MutableCSINodeAllocatableCount', reason: NO_IMAGES },
@@ -48,7 +46,6 @@ const OF_1_36: readonly Expected[] = [
   // Of the suite for nodes.
   { name: 'ImageID [Feature:ImageID] should be set to the manifest digest', reason: 'pulls by the digest of upstream\'s own image' },
   { name: 'Summary API [NodeConformance] when querying /stats/summary should report', reason: 'wants pressure of each cgroup (v2), a runtime in a process of its own, an API server that gives pods no tokens, and a machine with fewer than 10^9 page faults' },
-  { name: 'Kubelet PodOverhead handling', reason: 'wants the handler test-handler set up on the node before; the embedded runtime has its own only' },
   { name: 'should not continue running liveness probes for restartable init containers and restart them while in preStop', reason: 'a kubelet waits for the preStop hook of a container that is to be restarted before it looks at the pod again; here sidecars are looked after meanwhile, as the test\'s own comments (KEP-4438) want it one day' },
 ]
 

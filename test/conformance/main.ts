@@ -29,9 +29,11 @@ const programs = values.suite ?? cache
 const source = values.source ?? join(cache, 'gopath/src/k8s.io/kubernetes')
 const kubectl = join(programs, values.suite === undefined ? 'kubectl/usr/bin/kubectl' : 'bin/kubectl')
 
+/** What the suites' RuntimeClasses name. */
+const handler = ['--runtime-handler', 'test-handler=runc']
 const running = values.lab === undefined ? undefined : readLabState(values.lab)
 const servers = Number(values.servers)
-const cluster = running ? Cluster.open(Lab.open(running), { servers }) : await Cluster.create({ hosts: values.node ? 1 : Math.max(Number(values.nodes), servers), servers, registryDir: join(programs, 'registry/data'), mirrored: ['k8s.gcr.io', 'registry.k8s.io', 'gcr.io'] })
+const cluster = running ? Cluster.open(Lab.open(running), { servers }) : await Cluster.create({ hosts: values.node ? 1 : Math.max(Number(values.nodes), servers), servers, registryDir: join(programs, 'registry/data'), mirrored: ['k8s.gcr.io', 'registry.k8s.io', 'gcr.io'], serverFlags: handler, agentFlags: handler })
 if (values.up) {
   if (values.lab === undefined) throw new Error('--up wants --lab FILE, where the state of the lab is kept')
   writeFileSync(values.lab, JSON.stringify(cluster.lab.state), { mode: 0o600 })

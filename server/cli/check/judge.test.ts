@@ -5,7 +5,7 @@ import type { MachineView } from './view.ts'
 
 const fit: MachineView = {
   isRoot: true,
-  ociRuntime: 'runc',
+  ociRuntime: 'runc', runtimeHandlers: new Map(),
   programs: Object.fromEntries([...requiredPrograms('runc'), 'modprobe'].map((p) => [p, `/usr/sbin/${p}`])),
   cgroups: { version: 2, hybrid: false, controllers: ['cpu', 'memory', 'pids'] },
   probes: { namespaces: undefined, overlayfs: undefined, bridge: undefined, veth: undefined, vxlan: undefined, nftables: undefined },
@@ -32,6 +32,7 @@ describe('what a machine lacks', () => {
     ['a program', { programs: { ...fit.programs, nft: undefined } }, ['missing nft             not installed: apt-get install nftables']],
     ['modprobe, which all may be well without', { programs: { ...fit.programs, modprobe: undefined } }, ['warn    modprobe        not installed, so kernel modules must be loaded some other way: apt-get install kmod']],
     ['crun where it was asked for, not runc', { ociRuntime: 'crun', programs: { ...fit.programs, runc: undefined } }, ['missing crun            not installed: apt-get install crun']],
+    ['the program of a handler', { runtimeHandlers: new Map([['small', 'crun'], ['own', '/opt/runc']]), programs: { ...fit.programs, crun: '/usr/bin/crun' } }, ['missing handler own     there is no /opt/runc: install it, or leave --runtime-handler own out']],
     ['the memory cgroup of a Raspberry Pi', { cgroups: { version: 2, hybrid: false, controllers: ['cpu', 'pids'] } }, ['missing memory cgroup   the kernel has it switched off, so limits of memory cannot be kept: add "cgroup_enable=memory cgroup_memory=1" to the kernel command line (Raspberry Pi: /boot/firmware/cmdline.txt, on its one line) and reboot']],
     ['all cgroups', { cgroups: undefined }, ['missing cgroups         not mounted: mount -t cgroup2 none /sys/fs/cgroup (systemd does it at boot)']],
     ['pids cgroup', { cgroups: { version: 1, hybrid: true, controllers: ['cpu', 'memory'] } }, ['warn    pids cgroup     the kernel lacks it (CONFIG_CGROUP_PIDS): a fork bomb in one pod reaches all']],

@@ -49,13 +49,17 @@ function judgeRoot({ isRoot }: MachineView): Finding {
   return isRoot ? ok('root', 'yes') : missing('root', 'pods need namespaces, mounts and cgroups: run skiff as root')
 }
 
-function judgePrograms({ programs, ociRuntime }: MachineView): Finding[] {
+function judgePrograms({ programs, ociRuntime, runtimeHandlers }: MachineView): Finding[] {
   const needed = requiredPrograms(ociRuntime).map((name) => {
     const path = programs[name]
     return path === undefined ? missing(name, `not installed: apt-get install ${PACKAGES[name] ?? name}`) : ok(name, path)
   })
   const modprobe = programs['modprobe'] === undefined ? [warn('modprobe', 'not installed, so kernel modules must be loaded some other way: apt-get install kmod')] : []
-  return [...needed, ...modprobe]
+  const handlers = [...runtimeHandlers].map(([name, program]) => {
+    const path = programs[program]
+    return path === undefined ? missing(`handler ${name}`, `there is no ${program}: install it, or leave --runtime-handler ${name} out`) : ok(`handler ${name}`, path)
+  })
+  return [...needed, ...handlers, ...modprobe]
 }
 
 function judgeCgroups({ cgroups }: MachineView): Finding[] {

@@ -15,8 +15,8 @@ import type { MachineView } from './view.ts'
 /** The first time modules are loaded, all at once, from what may be a slow card. */
 const PROBE_MS_MAX = 60_000
 
-export async function observeMachine(options: { dataDir: string; ociRuntime: 'runc' | 'crun'; flashProfile: 'normal' | 'gentle'; nowMs: number }): Promise<MachineView> {
-  const { ociRuntime, nowMs } = options
+export async function observeMachine(options: { dataDir: string; ociRuntime: 'runc' | 'crun'; runtimeHandlers: ReadonlyMap<string, string>; flashProfile: 'normal' | 'gentle'; nowMs: number }): Promise<MachineView> {
+  const { ociRuntime, runtimeHandlers, nowMs } = options
   const dataDir = observeDataDir(resolve(options.dataDir))
   const inNetwork = (script: string) => probe(['unshare', '-n', 'sh', '-ec', script])
   const [namespaces, overlayfs, bridge, veth, vxlan, nftables] = await Promise.all([
@@ -30,8 +30,8 @@ export async function observeMachine(options: { dataDir: string; ociRuntime: 'ru
   ])
   return {
     isRoot: process.getuid?.() === 0,
-    ociRuntime,
-    programs: Object.fromEntries([...requiredPrograms(ociRuntime), 'modprobe'].map((name) => [name, findProgram(name)])),
+    ociRuntime, runtimeHandlers,
+    programs: Object.fromEntries([...requiredPrograms(ociRuntime), ...runtimeHandlers.values(), 'modprobe'].map((name) => [name, findProgram(name)])),
     cgroups: observeCgroups(),
     probes: { namespaces, overlayfs, bridge, veth, vxlan, nftables },
     nowMs,

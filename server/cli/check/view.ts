@@ -4,6 +4,7 @@ import type { Sign } from '#agent/kubelet/node/board/signs.ts'
 export interface MachineView {
   isRoot: boolean
   ociRuntime: 'runc' | 'crun'
+  runtimeHandlers: ReadonlyMap<string, string>
   /** Path of each program that was looked for; undefined when it is not there. */
   programs: Readonly<Record<string, string | undefined>>
   /** `undefined`: no cgroup file system is mounted. */

@@ -3,7 +3,8 @@
 #   scripts/conformance.sh [--kubernetes DIR] [--focus REGEX] [--skip REGEX] [--nodes HOSTS] [--servers N] [--procs N] [--lab FILE] [--out DIR]      default focus: \[Conformance\]
 #   scripts/conformance.sh --up [--nodes HOSTS] [--servers N] [--lab FILE]     only starts a lab with the images; then --lab FILE runs against it, and SKIFF_LAB_STATE=FILE scripts/lab.sh reaches it
 # --kubernetes DIR: the suite of this source tree of Kubernetes (1.36, with its vendor directory), compiled by Go 1.26 of Debian sid; with it kubectl and the images of the same version.
-# --node: with --kubernetes, its suite for nodes (test/e2e_node) on a cluster of one host; tests that start a kubelet anew are left out.
+# --node: with --kubernetes, its suite for nodes (test/e2e_node) on a cluster of one host; but for tests that want to be alone.
+# --node --serial: those, which also start the node anew and with another configuration, on a node beside its server; hours.
 # --servers N: the first N hosts are servers of one cluster, and the suite asks one that follows (give it again with --lab).
 # Prints what passed, failed and did not run; ends with 1 if a test failed that test/conformance/expected.ts does not have, or passed that it has.
 # The first time takes half an hour: Go's compiler and the suite are compiled in node_modules/.cache/skiff-conformance (SKIFF_CONFORMANCE_CACHE=DIR: elsewhere), 4 GB.
@@ -13,7 +14,7 @@ set -euo pipefail
 [ "$(id -u)" = 0 ] || fail "run this as root: the lab makes network namespaces"
 [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ] || fail "the images are made of Debian's packages for amd64: run this on such a machine"
 need_node
-need_packages runc:runc conmon:conmon nft:nftables ip:iproute2 nsenter:util-linux busybox:busybox docker-registry:docker-registry kubectl:kubernetes-client gcc:gcc dpkg-source:dpkg-dev
+need_packages runc:runc conmon:conmon curl:curl nft:nftables ip:iproute2 nsenter:util-linux busybox:busybox docker-registry:docker-registry kubectl:kubernetes-client gcc:gcc dpkg-source:dpkg-dev
 need_npm_packages
 need_generated
 [ -n "${SKIFF_BINARY:-}" ] || need_binary
@@ -21,13 +22,15 @@ need_generated
 cache=${SKIFF_CONFORMANCE_CACHE:-$PWD/node_modules/.cache/skiff-conformance}
 source=$cache/gopath/src/k8s.io/kubernetes
 suite=$cache
-newer=''; node=''; passed_on=()
+newer=''; node=''; serial=''; passed_on=()
 while [ $# -gt 0 ]; do case $1 in
   --kubernetes) [ -e "${2:-}/test/e2e/e2e_test.go" ] || fail "--kubernetes wants a source tree of Kubernetes: ${2:-nothing} is none"; newer=$(realpath "$2"); shift 2 ;;
   --node) node=1; passed_on+=("$1"); shift ;;
+  --serial) serial=1; passed_on+=("$1"); shift ;;
   *) passed_on+=("$1"); shift ;;
 esac; done
 [ -z "$node" ] || [ -n "$newer" ] || fail "--node wants --kubernetes DIR: the suite of 1.20 for nodes starts a kubelet of its own"
+[ -z "$serial" ] || [ -n "$node" ] || fail "--serial is for --node"
 mkdir -p "$suite/bin"
 [ -z "$newer" ] || newer_kubernetes "$newer"
 
@@ -59,6 +62,7 @@ if [ -n "$newer" ]; then
   compiled ginkgo ./vendor/github.com/onsi/ginkgo/v2/ginkgo
   compiled kubectl ./cmd/kubectl
   compiled sample-apiserver ./staging/src/k8s.io/sample-apiserver
+  compiled sample-device-plugin ./test/images/sample-device-plugin
 else
   need_unpacked bookworm kubectl '^kubernetes-client$' kubernetes-client
   if [ ! -e "$source/test/e2e/generated/bindata.go" ]; then

@@ -47,6 +47,25 @@ const OF_1_36: readonly Expected[] = [
   { name: 'ImageID [Feature:ImageID] should be set to the manifest digest', reason: 'pulls by the digest of upstream\'s own image' },
   { name: 'Summary API [NodeConformance] when querying /stats/summary should report', reason: 'wants pressure of each cgroup (v2), a runtime in a process of its own, an API server that gives pods no tokens, and a machine with fewer than 10^9 page faults' },
   { name: 'should not continue running liveness probes for restartable init containers and restart them while in preStop', reason: 'a kubelet waits for the preStop hook of a container that is to be restarted before it looks at the pod again; here sidecars are looked after meanwhile, as the test\'s own comments (KEP-4438) want it one day' },
+  // Of those that start the node anew.
+  { name: 'Kubelet Endpoints [NodeConformance] [Serial] when config is updated should be reflected in /configz', reason: 'sets fileCheckFrequency, which is not a setting here: directories are watched' },
+  { name: 'Device Plugin [Serial] [Feature:DevicePlugin] DevicePlugin [Serial] [Disruptive] can make a CDI device accessible in a container', reason: 'the runtime has no CDI devices (DIVERGENCE.md)' },
+  { name: 'StaticPod [Serial] when the static pod has init container should be ready after init container is removed', reason: 'a kubelet that starts knows nothing of its static pods, and says so; here their mirrors do (DIVERGENCE.md)' },
+]
+
+/** Of the tests that start a node anew: what they are about is not there, so they are not run, at a minute each. */
+export const WITHOUT: readonly Pick<Expected, 'name' | 'reason'>[] = [
+  ...['CPUManager', 'MemoryManager', 'TopologyManager'].map((feature) => ({ name: `[Feature:${feature}]`, reason: 'managers of CPUs, memory and topology: no policies (DIVERGENCE.md)' })),
+  { name: '[Feature:DynamicResourceAllocation]', reason: 'resource claims are not prepared on nodes (DIVERGENCE.md)' },
+  ...['[Feature:Eviction]', 'EvictionPodLevelResources', 'EvictionOrderingPodLevelResources'].map((name) => ({ name, reason: 'reads nodes that have no taints: a node under pressure has one where a cluster\'s controllers run' })),
+  { name: '[Feature:CriProxy]', reason: 'puts itself between a kubelet and its runtime, which here are one program' },
+  { name: '[Feature:NodeProblemDetector]', reason: 'its image is not to be had here' },
+  { name: '[Feature:LockContention]', reason: 'a flag of the kubelet\'s own (--exit-on-lock-contention)' },
+  { name: '[Feature:StandaloneMode]', reason: 'a kubelet without an API server' },
+  { name: '[Feature:KubeletConfigDropInDir]', reason: 'nodes are configured by flags (DIVERGENCE.md)' },
+  { name: 'and the container runtime is temporarily down during pod termination', reason: 'stops the runtime by systemd\'s D-Bus' },
+  { name: 'even if it temporarily failed termination due to volume failing to unmount', reason: 'its image (an NFS server) is not to be had here' },
+  { name: '[Benchmark]', reason: 'measures by cadvisor, whose image is not to be had here' },
 ]
 
 export const EXPECTED: { readonly '1.20': readonly Expected[]; readonly '1.36': readonly Expected[] } = { '1.20': OF_1_20, '1.36': OF_1_36 }

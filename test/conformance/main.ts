@@ -8,17 +8,17 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Cluster } from '../lab/cluster.ts'
 import { Lab, readLabState } from '../lab/lab.ts'
-import { EXPECTED } from './expected.ts'
+import { EXPECTED, WITHOUT } from './expected.ts'
 import { runNewSuite } from './new-suite.ts'
 import { runNodeSuite } from './node-suite.ts'
 import { runOldSuite } from './old-suite.ts'
 import type { Outcome, SuiteRun } from './suite.ts'
 
-// --node: the suite for nodes, of tests that do not want to be alone.
+// --node: the suite for nodes, of tests that do not want to be alone; with --serial those that do, and that start the node anew.
 const { values } = parseArgs({
   options: {
     focus: { type: 'string' }, skip: { type: 'string' }, nodes: { type: 'string', default: '2' }, servers: { type: 'string', default: '1' }, procs: { type: 'string', default: '3' },
-    lab: { type: 'string' }, out: { type: 'string' }, up: { type: 'boolean', default: false }, suite: { type: 'string' }, source: { type: 'string' }, node: { type: 'boolean', default: false },
+    lab: { type: 'string' }, out: { type: 'string' }, up: { type: 'boolean', default: false }, suite: { type: 'string' }, source: { type: 'string' }, node: { type: 'boolean', default: false }, serial: { type: 'boolean', default: false },
   },
 })
 const cache = process.env['SKIFF_CONFORMANCE_CACHE']
@@ -33,7 +33,9 @@ const kubectl = join(programs, values.suite === undefined ? 'kubectl/usr/bin/kub
 const handler = ['--runtime-handler', 'test-handler=runc']
 const running = values.lab === undefined ? undefined : readLabState(values.lab)
 const servers = Number(values.servers)
-const cluster = running ? Cluster.open(Lab.open(running), { servers }) : await Cluster.create({ hosts: values.node ? 1 : Math.max(Number(values.nodes), servers), servers, registryDir: join(programs, 'registry/data'), mirrored: ['k8s.gcr.io', 'registry.k8s.io', 'gcr.io'], serverFlags: handler, agentFlags: handler })
+// A node that is started anew must not take the API server along.
+const flags = { serverFlags: values.serial ? ['--disable-agent', ...handler] : handler, agentFlags: handler }
+const cluster = running ? Cluster.open(Lab.open(running), { servers, ...flags }) : await Cluster.create({ hosts: values.serial ? 2 : values.node ? 1 : Math.max(Number(values.nodes), servers), servers, ...flags, registryDir: join(programs, 'registry/data'), mirrored: ['k8s.gcr.io', 'registry.k8s.io', 'gcr.io'] })
 if (values.up) {
   if (values.lab === undefined) throw new Error('--up wants --lab FILE, where the state of the lab is kept')
   writeFileSync(values.lab, JSON.stringify(cluster.lab.state), { mode: 0o600 })
@@ -45,13 +47,16 @@ try {
   mkdirSync(out, { recursive: true })
   const leader = servers > 1 ? await cluster.leader() : undefined
   const asked = cluster.servers.findLast((server) => server !== leader) ?? cluster.server
+  const [node = asked] = values.node ? cluster.nodes : []
   // Not by loopback, which clients do not ask proxies for.
   writeFileSync(kubeconfig, readFileSync(asked.kubeconfig, 'utf8').replace('//127.0.0.1:', `//${asked.ip}:`), { mode: 0o600 })
+  // Upstream's own word for them.
+  const alone = String.raw`\[Serial\]`
   const run: SuiteRun = {
-    host: asked, kubeconfig, programs, source, kubectl, nodes: cluster.lab.hosts.length, out, procs: Number(values.procs),
-    focus: values.focus ?? (values.node ? '.*' : String.raw`\[Conformance\]`), skip: [String.raw`\[Disruptive\]`, ...values.node ? [String.raw`\[Serial\]`] : [], ...values.skip === undefined ? [] : [values.skip]].join('|'),
+    host: node, kubeconfig, programs, source, kubectl, nodes: cluster.nodes.length, out, procs: values.serial ? 1 : Number(values.procs),
+    focus: values.focus ?? (values.serial ? alone : values.node ? '.*' : String.raw`\[Conformance\]`), skip: [...values.serial ? [] : [String.raw`\[Disruptive\]`], ...values.serial ? WITHOUT.map(({ name }) => name.replace(/[[\]]/g, String.raw`\$&`)) : values.node ? [alone] : [], ...values.skip === undefined ? [] : [values.skip]].join('|'),
   }
-  process.exitCode = report(await (values.node ? runNodeSuite(run) : values.suite === undefined ? runOldSuite(run) : runNewSuite(run)))
+  process.exitCode = report(await (values.node ? runNodeSuite(run, cluster) : values.suite === undefined ? runOldSuite(run) : runNewSuite(run)))
 } finally {
   if (!running) await cluster.destroy()
 }

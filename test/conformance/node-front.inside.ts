@@ -8,7 +8,7 @@ import { Agent, createServer as createTlsServer, request } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { connect } from 'node:tls'
 
-export interface Front { readonly ip: string; readonly token: string; readonly key: string; readonly certificate: string; /** In front of the API server. */ readonly port: number }
+export interface Front { /** Of the node. */ readonly ip: string; readonly apiServer: string; readonly token: string; readonly key: string; readonly certificate: string; /** In front of the API server. */ readonly port: number }
 
 const READ_ONLY_PORT = 10_255
 const HEALTH_PORT = 10_248
@@ -16,13 +16,13 @@ const NODE_PORT = 10_250
 const API_PORT = 6_443
 const CONFIGZ = /^\/api\/v1\/nodes\/[^/]+\/proxy\/configz$/
 
-const { ip, token, key, certificate, port } = JSON.parse(process.argv[2] ?? '{}') as Front
+const { ip, apiServer, token, key, certificate, port } = JSON.parse(process.argv[2] ?? '{}') as Front
 const agent = new Agent({ keepAlive: true, rejectUnauthorized: false })
 
-function pass(from: IncomingMessage, to: ServerResponse, toPort: number): void {
+function pass(from: IncomingMessage, to: ServerResponse, host: string, toPort: number): void {
   const headers = { ...from.headers, authorization: from.headers.authorization ?? `Bearer ${token}` }
   // The suite asks whether the node is well with HEAD, which a kubelet's own health port answers.
-  const asked = request({ agent, host: ip, port: toPort, method: from.method === 'HEAD' ? 'GET' : from.method, path: from.url, headers }, (answer) => {
+  const asked = request({ agent, host, port: toPort, method: from.method === 'HEAD' ? 'GET' : from.method, path: from.url, headers }, (answer) => {
     if (CONFIGZ.test(from.url ?? '')) return void tellPorts(answer, to)
     to.writeHead(answer.statusCode ?? 502, answer.headers)
     return answer.pipe(to)
@@ -41,7 +41,7 @@ async function tellPorts(answer: IncomingMessage, to: ServerResponse): Promise<v
 
 /** exec, attach and port-forward: the connection itself is handed on. */
 function passUpgrade(from: IncomingMessage, socket: Duplex, head: Buffer): void {
-  const server = connect({ host: ip, port: API_PORT, rejectUnauthorized: false }, () => {
+  const server = connect({ host: apiServer, port: API_PORT, rejectUnauthorized: false }, () => {
     const lines = from.rawHeaders.flatMap((name, i, all) => (i % 2 === 0 ? [`${name}: ${all[i + 1] ?? ''}`] : []))
     server.write(`${from.method ?? 'GET'} ${from.url ?? '/'} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`)
     server.write(head)
@@ -53,5 +53,5 @@ function passUpgrade(from: IncomingMessage, socket: Duplex, head: Buffer): void 
   }
 }
 
-for (const plain of [READ_ONLY_PORT, HEALTH_PORT]) createServer((from, to) => pass(from, to, NODE_PORT)).listen(plain, '127.0.0.1')
-createTlsServer({ key: readFileSync(key), cert: readFileSync(certificate) }, (from, to) => pass(from, to, API_PORT)).on('upgrade', passUpgrade).listen(port, '127.0.0.1', () => console.log('ready'))
+for (const plain of [READ_ONLY_PORT, HEALTH_PORT]) createServer((from, to) => pass(from, to, ip, NODE_PORT)).listen(plain, '127.0.0.1')
+createTlsServer({ key: readFileSync(key), cert: readFileSync(certificate) }, (from, to) => pass(from, to, apiServer, API_PORT)).on('upgrade', passUpgrade).listen(port, '127.0.0.1', () => console.log('ready'))

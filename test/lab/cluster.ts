@@ -57,7 +57,7 @@ export class Cluster {
     return cluster
   }
 
-  static open(lab: Lab, options: Pick<ClusterOptions, 'servers'> = {}): Cluster {
+  static open(lab: Lab, options: Pick<ClusterOptions, 'servers' | 'serverFlags' | 'agentFlags'> = {}): Cluster {
     return new Cluster(lab, { ...options, hosts: lab.hosts.length })
   }
 
@@ -75,6 +75,11 @@ export class Cluster {
   /** The first hosts, which run servers. */
   get servers(): LabHost[] {
     return this.lab.hosts.slice(0, this.#options.servers ?? 1)
+  }
+
+  /** The hosts that run pods. */
+  get nodes(): LabHost[] {
+    return this.#options.serverFlags?.includes('--disable-agent') ? this.lab.hosts.slice(this.servers.length) : this.lab.hosts
   }
 
   /** The server that leads: any other one that is asked to take in a member, one that is there already, names it. */
@@ -101,8 +106,8 @@ export class Cluster {
   }
 
   /** Starts skiff on a host, as server on the first ones, as agent elsewhere. */
-  start(host: LabHost): ChildProcess {
-    const node = ['--data-dir', host.dataDir, '--state-dir', host.stateDir, '--node-name', host.name, '--node-ip', host.ip, '--cgroup-root', host.cgroupRoot, '--log-format', 'text', ...(this.#hostFlags.get(host.name) ?? [])]
+  start(host: LabHost, flags: readonly string[] = []): ChildProcess {
+    const node = ['--data-dir', host.dataDir, '--state-dir', host.stateDir, '--node-name', host.name, '--node-ip', host.ip, '--cgroup-root', host.cgroupRoot, '--log-format', 'text', ...(this.#hostFlags.get(host.name) ?? []), ...flags]
     const child = host.start('skiff', [BINARY, ...this.#verbOf(host), ...node])
     this.#running.set(host.name, child)
     return child
@@ -115,12 +120,16 @@ export class Cluster {
     return ['server', '--write-kubeconfig', host.kubeconfig, '--advertise-address', host.ip, ...together, ...(this.#options.serverFlags ?? [])]
   }
 
+  /** Whether skiff runs on a host. */
+  runs(host: LabHost): boolean {
+    return skiffOn(host).length > 0
+  }
+
   /** Sends a signal to skiff on a host and waits for its end; containers stay. */
   async stop(host: LabHost, signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     const child = this.#running.get(host.name)
-    const skiff = () => host.processes().filter((p) => / (server|agent) .*--data-dir/.test(p.command) && !p.command.startsWith('nsenter'))
-    for (const { pid } of skiff()) kill(pid, signal)
-    await until(`skiff on ${host.name} ends after ${signal}`, 15_000, () => skiff().length === 0)
+    for (const { pid } of skiffOn(host)) kill(pid, signal)
+    await until(`skiff on ${host.name} ends after ${signal}`, 15_000, () => !this.runs(host))
     // Gone from /proc is a moment before this process is told.
     if (child) await until(`skiff on ${host.name} has told how it ended`, 5_000, () => child.exitCode !== null || child.signalCode !== null)
     this.#running.delete(host.name)
@@ -161,7 +170,7 @@ export class Cluster {
     await until('all nodes are Ready and take pods', 60_000, async () => {
       const { stdout } = await this.kubectl(['get', 'nodes', '-o', 'jsonpath={range .items[*]}{.status.conditions[?(@.type=="Ready")].status} {.spec.taints[*].key}{"\\n"}{end}'])
       // One that was cordoned is as its test wants it.
-      return stdout.split('\n').filter((l) => l.startsWith('True') && !/node\.kubernetes\.io\/(?!unschedulable)/.test(l)).length === this.lab.hosts.length
+      return stdout.split('\n').filter((l) => l.startsWith('True') && !/node\.kubernetes\.io\/(?!unschedulable)/.test(l)).length === this.nodes.length
     })
   }
 
@@ -169,6 +178,8 @@ export class Cluster {
     return this.lab.destroy(options)
   }
 }
+
+const skiffOn = (host: LabHost) => host.processes().filter((p) => / (server|agent) .*--data-dir/.test(p.command) && !p.command.startsWith('nsenter'))
 
 /** A machine that has other things to do may be so many times slower; who waits longer than that waits for what never comes. */
 const PATIENCE = 3

@@ -232,11 +232,13 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     return response
   }
 
-  /** In protobuf or indented, for who wants it so. */
+  /** In YAML, in protobuf or indented, for who wants it so. */
   function shapedAs(answered: ApiResponse, request: PeerRequest, query: Query, exchange: Exchange): ApiResponse {
     const { headers } = request
     try {
-      const formed = answered.status >= 400 && prefersYaml(headers['accept']) ? yamlResponse(answered) : protobufResponse(answered, headers['accept'])
+      // Beside the API nothing but refusals has that form.
+      const isYaml = (answered.status >= 400 || request.path.startsWith('/api')) && prefersYaml(headers['accept'])
+      const formed = isYaml ? yamlResponse(answered) : protobufResponse(answered, headers['accept'])
       const isPretty = query.text('pretty') === '' ? isReadByPeople(headers['user-agent']) || prefersPretty(headers['accept']) : query.flag('pretty')
       return isPretty ? prettyResponse(formed) : formed
     } catch (error) {

@@ -106,6 +106,14 @@ const WRONG: [string, string, string][] = [
 ]
 for (const [model, body, message] of WRONG) test(`refused: ${message.slice(-90)}`, () => assert.equal(refusal(decode(body, model)), `400 ${message}`))
 
+const objectOf = (d: ReturnType<typeof decode>): unknown => (d.ok ? d.object : undefined)
+
+test('a version that says that its group has no name is the one without a group', () => {
+  const { apiVersion } = objectOf(decode('{"kind":"ConfigMap","apiVersion":"/v1"}', 'ConfigMap')) as { apiVersion?: string }
+  assert.equal(apiVersion, 'v1')
+  assert.equal(decode('{"kind":"Deployment","apiVersion":"/v1"}', 'Deployment').ok, false)
+})
+
 test('DeleteOptions are taken in any group version', () => {
   assert.equal(decode('{"kind":"DeleteOptions","apiVersion":"policy/v1","gracePeriodSeconds":0}', 'DeleteOptions').ok, true)
 })

@@ -212,7 +212,8 @@ function checkKind(value: Record<string, unknown>, model: ModelSchema, expect: {
     }
   }
   const isTold = model.isCustom && !bare
-  const givenVersion = (apiVersion as string | undefined) || (isTold ? '' : apiVersionOf(expect))
+  // `/v1` is a version of the group without a name, too.
+  const givenVersion = (apiVersion as string | undefined)?.replace(/^\/(?=[^/]+$)/, '') || (isTold ? '' : apiVersionOf(expect))
   const givenKind = (kind as string | undefined) || expect.kind
   if (givenKind === expect.kind && (givenVersion === apiVersionOf(expect) || alsoAs.includes(givenVersion))) return undefined
   const slash = givenVersion.indexOf('/')

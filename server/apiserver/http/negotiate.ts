@@ -52,6 +52,8 @@ function formatOf(media: MediaType): ObjectFormat | undefined {
   const encoding = encodingOf(media.type)
   if (!encoding) return undefined
   const as = media.params['as']
+  // A group or version of nothing is no form.
+  if (as === undefined && (media.params['g'] !== undefined || media.params['v'] !== undefined)) return undefined
   if (as === undefined) return encoding === 'json' ? PLAIN_JSON : { ...PLAIN_JSON, encoding }
   const version = media.params['v']
   if (media.params['g'] !== 'meta.k8s.io' || (version !== 'v1' && version !== 'v1beta1')) return undefined

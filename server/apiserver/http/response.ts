@@ -22,7 +22,7 @@ export function statusResponse(body: StatusBody): ApiResponse {
   return response
 }
 
-/** A refusal for who asked for YAML. */
+/** JSON for who asked for YAML: refusals, and what is made for one answer. Streams stay as they are. */
 export function yamlResponse(response: ApiResponse): ApiResponse {
   if (response.headers['content-type'] !== JSON_TYPE || isBodyStream(response.body) || isPacked(response)) return response
   const bytes = Buffer.isBuffer(response.body) ? response.body : Buffer.concat(response.body)

@@ -52,7 +52,7 @@ export async function insert(call: Call, object: Full, options: WriteOptions, ho
   if (call.verb !== 'create') await authorizeResource(call.parts.authorizer, call.user, 'create', info)
   await admit(call, 'validate', { ...admission, name: meta.name ?? '' })
   // Upstream's storage says so, which is asked last: policies are heard before, a dry run never gets there.
-  if (meta.resourceVersion && meta.resourceVersion !== '0' && !options.dryRun) throw unexplained('resourceVersion should not be set on objects to be created')
+  if (/^0*[1-9]\d*$/.test(meta.resourceVersion ?? '') && !options.dryRun) throw unexplained('resourceVersion should not be set on objects to be created')
   if (!row.allocator && !generates) return settle(call, meta.name ?? '', put(call, storageKey(scopeOf(row), info.namespace, meta.name ?? ''), object, undefined, options.dryRun))
   // Without what the allocator fills in, for another attempt.
   const bare = row.allocator && cloneJson(object)

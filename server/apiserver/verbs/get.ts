@@ -9,6 +9,7 @@ import { entryResponse, readKey, storedResponse } from './stored.ts'
 
 export async function get(call: Call): Promise<ApiResponse> {
   const format = negotiateObject(call.headers['accept'], call.row.model)
+  if (call.query.flag('export')) throw badRequest('the export parameter, deprecated since v1.14, is no longer supported')
   const wanted = call.query.text('resourceVersion')
   if (wanted !== '' && !/^\d{1,16}$/.test(wanted)) throw badRequest(`resourceVersion: Invalid value: ${JSON.stringify(wanted)}: strconv.ParseUint: parsing ${JSON.stringify(wanted)}: invalid syntax`)
   // "0" is any state that is at hand.

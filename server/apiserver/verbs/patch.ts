@@ -79,7 +79,8 @@ const OPERATION_FIELDS: ReadonlySet<string> = new Set(['op', 'path', 'from', 'va
 function doubtfulOperations(bytes: Buffer, parsed: Parameters<typeof duplicateFields>[1]): string[] {
   const operations = Array.isArray(parsed.value) ? parsed.value.slice(0, JSON_PATCH_OPERATIONS_MAX) : []
   const unknown = operations.flatMap((op: unknown, i) => (typeof op === 'object' && op !== null ? Object.keys(op).filter((key) => !OPERATION_FIELDS.has(key)).map((key) => `unknown field "[${i}].${key}"`) : []))
-  return [...duplicateFields(bytes, parsed), ...unknown].slice(0, DOUBTFUL_MAX).map((text) => `json patch ${text}`)
+  const operationOf = (text: string): number => Number(/\[(\d+)\]/.exec(text)?.[1] ?? 0)
+  return [...duplicateFields(bytes, parsed), ...unknown].toSorted((a, b) => operationOf(a) - operationOf(b)).slice(0, DOUBTFUL_MAX).map((text) => `json patch ${text}`)
 }
 
 /** As many as upstream's strict decoder reports. */

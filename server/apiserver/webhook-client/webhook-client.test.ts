@@ -110,6 +110,9 @@ test('answers that are no answers', async () => {
     return failure(webhooks(), { url: `https://127.0.0.1:${s.port}`, caBundle: s.caBundle })
   }
   assert.equal(await of(say(404, 'x')), 'the server could not find the requested resource')
+  assert.equal(await of(say(422, 'x')), 'the server rejected our request due to an error in our request')
+  assert.equal(await of(say(401, 'x')), 'the server has asked for the client to provide credentials')
+  assert.equal(await of(say(406, '')), 'the server was unable to respond with a content type that the client supports')
   assert.equal(await of(say(500, 'went wrong\n')), 'an error on the server ("went wrong") has prevented the request from succeeding')
   assert.equal(await of(say(403, JSON.stringify({ kind: 'Status', message: 'not you' }))), 'not you')
   assert.match(await of(say(200, 'hello')), /json parse error/)

@@ -153,12 +153,16 @@ function parseAnswer(status: number, body: Buffer): unknown {
 /** apimachinery `NewGenericServerResponse`. */
 function wordedStatus(status: number, text: string): string {
   switch (status) {
-    case 401: return text === '' ? 'Unauthorized' : text
+    case 400: return 'the server rejected our request for an unknown reason'
+    case 401: return 'the server has asked for the client to provide credentials'
     case 403: return text === '' ? 'unknown' : text
     case 404: return 'the server could not find the requested resource'
     case 405: return 'the server does not allow this method on the requested resource'
+    case 406: return text === '' ? 'the server was unable to respond with a content type that the client supports' : text
     case 409: return 'the server reported a conflict'
     case 413: return 'Request entity too large'
+    case 415: return text === '' ? 'unknown' : text
+    case 422: return 'the server rejected our request due to an error in our request'
     case 429: return 'the server has received too many requests and has asked us to try again later'
     case 503: return 'the server is currently unable to handle the request'
     case 504: return 'the server was unable to return a response in the time allotted, but may still be processing the request'

@@ -14,8 +14,19 @@ export class Correlation {
     this.#node = node
   }
 
-  /** Nothing changed here or below. */
-  get isUnchanged(): boolean { return (this.#equal ??= equalJson(this.value, this.old)) }
+  /** Nothing changed here or below: items of lists of type map may have changed places, and what the schema does not know counts as changed. */
+  get isUnchanged(): boolean { return (this.#equal ??= this.#isEqual()) }
+
+  #isEqual(): boolean {
+    const { value, old } = this
+    if (Array.isArray(value) && Array.isArray(old)) {
+      if (this.#node.listType !== 'map') return equalJson(value, old)
+      return value.length === old.length && value.every((_, i) => this.index(i)?.isUnchanged ?? false)
+    }
+    if (!isJsonObject(value) || !isJsonObject(old)) return equalJson(value, old)
+    const names = Object.keys(value)
+    return names.length === Object.keys(old).length && names.every((name) => this.key(name)?.isUnchanged ?? false)
+  }
 
   /** Undefined: an old value cannot be told. */
   key(name: string): Correlation | undefined {

@@ -95,6 +95,18 @@ suite('values against a schema', () => {
     assert.deepEqual(update({ spec: { b: 1, plain: list(9, 1) } }, { spec: { b: 1, plain: list(9) } }), ['spec.plain[0].size: Invalid value: 9: spec.plain[0].size in body should be less than or equal to 5'], 'items of atomic lists have no past')
   })
 
+  test('a keyed list whose items only changed places is as it was; what the schema does not know is taken for a change', () => {
+    const item = object({ name: { type: 'string' }, size: { type: 'integer' } })
+    const node = compileSchema(object({ keyed: { type: 'array', maxItems: 1, 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'], items: item }, plain: { type: 'array', maxItems: 1, items: item }, loose: { type: 'object', maxProperties: 1, 'x-kubernetes-preserve-unknown-fields': true } }))
+    const update = (value: unknown, old: unknown): string[] => text(validateValue(value, node, { correlation: new Correlation(value, old, node) }))
+    const [a, b] = [{ name: 'a', size: 1 }, { name: 'b', size: 2 }]
+    assert.deepEqual(update({ keyed: [a, b] }, { keyed: [b, a] }), [])
+    assert.deepEqual(update({ keyed: [a, { ...b, size: 3 }] }, { keyed: [b, a] }), ['keyed: Too many: 2: must have at most 1 item'])
+    assert.deepEqual(update({ plain: [a, b] }, { plain: [a, b] }), [])
+    assert.deepEqual(update({ plain: [a, b] }, { plain: [b, a] }), ['plain: Too many: 2: must have at most 1 item'])
+    assert.equal(update({ loose: { x: 1, y: 2 } }, { loose: { x: 1, y: 2 } }).length, 1)
+  })
+
   test('members of sets and items of keyed lists are there once', () => {
     const node = compileSchema(object({
       set: { type: 'array', 'x-kubernetes-list-type': 'set', items: { type: 'string' } },

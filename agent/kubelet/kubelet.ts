@@ -52,6 +52,7 @@ import type { NodeFigures, PodStreams } from './streams.ts'
 import { every, pause } from './turns.ts'
 import { sooner } from './termination.ts'
 import { isTerminalPhase } from './view.ts'
+import { createPluginWatcher } from './plugins/plugin-watcher.ts'
 import { createCsiDrivers } from './volumes/csi/drivers.ts'
 import { volumesInUse } from './volumes/csi/notes.ts'
 import type { VolumeFigures } from './volumes/persistent-volumes.ts'
@@ -94,7 +95,7 @@ export function createKubelet(given: KubeletOptions): Kubelet {
   const pressure = options.hostPressure ?? (() => readHostPressure(rootDir))
   const nodes = informers.of<Node>(NODES)
   const storage = createStorageOperations(clock)
-  const drivers = createCsiDrivers({ nodeName, client, rootDir, clock, random, log, operations: storage })
+  const drivers = createCsiDrivers({ nodeName, client, clock, random, log, operations: storage })
   const inUse: { read?: Promise<readonly string[]> | undefined } = {}
   const board = createBoardWatch({ root: options.boardRoot ?? '/', dataDir, told: () => nodes.get(nodeName)?.status?.conditions ?? [], clock, log })
   const nodeStartup = createNodeStartup({ bootMs: options.hostFacts.bootMs, startedMs: clock.nowMs(), clock })
@@ -259,6 +260,7 @@ export function createKubelet(given: KubeletOptions): Kubelet {
           reporter.run(signal),
           drivers.run(signal),
           registrations.run(signal),
+          createPluginWatcher({ directory: join(rootDir, 'plugins_registry'), handlers: new Map([['CSIPlugin', drivers.handler], ['DevicePlugin', registrations.handler]]), clock, log }).run(signal),
           createPodResources({
             rootDir, devices: manager, clock, log, podByName: (namespace, name) => streams.pods().find((p) => p.metadata.name === name && p.metadata.namespace === namespace),
             activePods: () => needed().list().filter((m) => !m.rejected && !m.tornDown && !isTerminalPhase(m.pod.status?.phase)).map((m) => m.pod),

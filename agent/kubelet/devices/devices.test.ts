@@ -15,6 +15,8 @@ import { choose } from './allocation.ts'
 import { REGISTER } from './calls.ts'
 import { openDeviceManager, type DeviceManager } from './device-manager.ts'
 import { deviceStatuses } from './health.ts'
+import { createPluginWatcher, type PluginHandler } from '../plugins/plugin-watcher.ts'
+import { showPlugin } from '../plugins/testing/registration.ts'
 import { createDevicePlugins, isExtendedResource, type DevicePlugins } from './plugins.ts'
 import { NO_GRANT, type DeviceSource } from './source.ts'
 import { startTestPlugin, type TestPlugin, type TestPluginOptions } from './testing/plugin.ts'
@@ -22,7 +24,7 @@ import { startTestPlugin, type TestPlugin, type TestPluginOptions } from './test
 const RADIO = 'example.com/radio'
 const podOf = (uid: string, count: number): Stored<Pod> => aPod({ containers: [aContainer('app', { resources: { limits: { [RADIO]: String(count) } } })] }, { uid, name: uid })
 
-interface Node { directory: string; /** Pods whose devices changed their health, as told. */ ill: string[]; manager: DeviceManager; until(what: string, holds: () => boolean): Promise<void>; plugin(more?: Partial<TestPluginOptions>): Promise<TestPlugin>; restart(): Promise<void>; metrics(): MetricFamily[] }
+interface Node { directory: string; /** Pods whose devices changed their health, as told. */ ill: string[]; manager: DeviceManager; until(what: string, holds: () => boolean): Promise<void>; plugin(more?: Partial<TestPluginOptions>): Promise<TestPlugin>; restart(): Promise<void>; metrics(): MetricFamily[]; handler(): PluginHandler }
 
 async function node(t: TestContext, live: () => ReadonlySet<string> | undefined = () => undefined): Promise<Node> {
   const directory = mkdtempSync(join(tmpdir(), 'devices-'))
@@ -40,7 +42,7 @@ async function node(t: TestContext, live: () => ReadonlySet<string> | undefined 
     return manager
   }
   const self: Node = {
-    directory, ill: [], manager: await begin(), metrics: () => [...self.manager.metrics(), ...registered.metrics()],
+    directory, ill: [], manager: await begin(), handler: () => registered.handler, metrics: () => [...self.manager.metrics(), ...registered.metrics()],
     async until(what, holds) {
       let cancel = () => {}
       await new Promise<void>((resolve, reject) => {
@@ -262,6 +264,34 @@ test('a plugin that registers anew takes its own place: its devices do not fall 
   await watching
   assert.deepStrictEqual([n.ill, seen.filter((s) => !['3,3', '5,5'].includes(s))], [[], []])
   await n.manager.allocate(podOf('two', 4))
+})
+
+test('a plugin that shows a socket among the others is as good as one that registers', async (t) => {
+  const n = await node(t)
+  const registry = mkdtempSync(join(tmpdir(), 'plugins-'))
+  t.after(() => rmSync(registry, { recursive: true, force: true }))
+  const stop = new AbortController()
+  const watching = createPluginWatcher({ directory: registry, handlers: new Map([['DevicePlugin', n.handler()]]), clock: systemClock, log: silentLog }).run(stop.signal)
+  const show = (name: string, supportedVersions = ['v1beta1']) => showPlugin(join(registry, `${name.replaceAll('/', '-')}.sock`), { type: 'DevicePlugin', name, endpoint: join(n.directory, 'example.com-radio.sock'), supportedVersions }, { clock: systemClock, log: silentLog, onTold: () => tell() })
+  let tell = () => {}
+  const plugin = await startTestPlugin({ directory: n.directory, resource: RADIO, devices: ['a', 'b'], grant: () => ({}), clock: systemClock, log: silentLog })
+  t.after(() => plugin.stop())
+  const shown = await show(RADIO)
+  await n.until('its devices are there', () => n.manager.capacity().get(RADIO)?.allocatable === 2)
+  await n.manager.allocate(podOf('one', 1))
+  const bothTold = new Promise<void>((resolve) => { tell = () => { if (old.told.length + own.told.length === 2) resolve() } })
+  const old = await show('example.com/old', ['v1alpha1'])
+  const own = await show('cpu')
+  await bothTold
+  assert.deepStrictEqual([old.told, own.told], [
+    ['RegisterPlugin error -- plugin validation failed with err: manager version, v1beta1, is not among plugin supported versions [v1alpha1]'],
+    ['RegisterPlugin error -- plugin validation failed with err: invalid name of device plugin socket: the ResourceName "cpu" is invalid'],
+  ])
+  await shown.stop()
+  await n.until('its devices are gone with its socket', () => n.manager.capacity().get(RADIO)?.allocatable === 0)
+  stop.abort()
+  await watching
+  for (const one of [old, own]) await one.stop()
 })
 
 test('what several plugins give a container is put together', async (t) => {

@@ -1,6 +1,6 @@
 /**
- * Device plugins over gRPC (v1beta1): they register at `kubelet.sock` and serve a socket beside it. As upstream, sockets of before are
- * removed at the start and `kubelet.sock` is made anew: by either plugins notice that they have to register again.
+ * Device plugins over gRPC (v1beta1): they register at `kubelet.sock` and serve a socket beside it, or show one in `plugins_registry`. As
+ * upstream, sockets of before are removed at the start and `kubelet.sock` is made anew: by either plugins notice that they have to register again.
  */
 import { chmod, mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -11,6 +11,7 @@ import { GrpcServer } from '#base/grpc/grpc-server.ts'
 import { goRpcError, GRPC, GrpcError } from '#base/grpc/grpc-status.ts'
 import type { Log } from '#base/log.ts'
 import { SERIES_MAX } from '../stats/histogram.ts'
+import type { PluginHandler } from '../plugins/plugin-watcher.ts'
 import type { MetricFamily } from '../stats/metrics-text.ts'
 import { ALLOCATE, HEALTHY, LIST_AND_WATCH, OPTIONS, PREFERRED, PRE_START, REGISTER, VERSION, type ContainerGrant } from './calls.ts'
 import type { DeviceManager } from './device-manager.ts'
@@ -19,6 +20,8 @@ import { NO_GRANT, type DeviceGrant, type DeviceSource } from './source.ts'
 export interface DevicePlugins {
   /** Serves registrations until aborted. Never rejects: where the socket cannot be made there are no plugins, and it is said. */
   run(signal: AbortSignal): Promise<void>
+  /** Takes those that show a socket (`DevicePlugin`). */
+  readonly handler: PluginHandler
   /** Why plugins cannot register, if so. */
   problem(): string | undefined
   metrics(): MetricFamily[]
@@ -37,7 +40,7 @@ const PRE_START_MS = 30_000
 export function createDevicePlugins({ directory, manager, clock, log }: DevicePluginsDeps): DevicePlugins {
   const state: { problem: string | undefined; isOver: boolean } = { problem: undefined, isOver: false }
   const registrations = new Map<string, number>()
-  const running = new Map<string, { stop: AbortController; over: Promise<void> }>()
+  const running = new Map<string, { stop: AbortController; over: Promise<void>; socketPath: string }>()
 
   /** Its devices, for as long as it tells of them. */
   const follow = async (source: DeviceSource, client: GrpcClient, signal: AbortSignal): Promise<void> => {
@@ -70,7 +73,11 @@ export function createDevicePlugins({ directory, manager, clock, log }: DevicePl
     if (version !== VERSION) throw new GrpcError(GRPC.unknown, `requested API version ${JSON.stringify(version)} is not supported by kubelet. Supported version is [${JSON.stringify(VERSION)}]`)
     if (!isExtendedResource(resource)) throw new GrpcError(GRPC.unknown, `the ResourceName ${JSON.stringify(resource)} is invalid`)
     if (endpoint === '' || basename(endpoint) !== endpoint) throw new GrpcError(GRPC.unknown, `the endpoint ${JSON.stringify(endpoint)} is not the name of a socket beside ${SOCKET}`)
-    const client = new GrpcClient({ endpoint: { socketPath: join(directory, endpoint) }, peer: `the device plugin of ${resource}`, clock })
+    await connect(resource, join(directory, endpoint))
+  }
+
+  const connect = async (resource: string, socketPath: string): Promise<void> => {
+    const client = new GrpcClient({ endpoint: { socketPath }, peer: `the device plugin of ${resource}`, clock })
     try {
       const source = sourceOf(resource, client, await options(client))
       if (state.isOver) throw new GrpcError(GRPC.unavailable, 'the agent stops')
@@ -79,11 +86,11 @@ export function createDevicePlugins({ directory, manager, clock, log }: DevicePl
       manager.connected(source)
       before?.stop.abort()
       const stop = new AbortController()
-      running.set(resource, { stop, over: Promise.all([before?.over, follow(source, client, stop.signal)]).then(() => {}) })
-      log.info('a device plugin has registered', { resource, endpoint })
+      running.set(resource, { stop, socketPath, over: Promise.all([before?.over, follow(source, client, stop.signal)]).then(() => {}) })
+      log.info('a device plugin has registered', { resource, socketPath })
     } catch (error) {
       client.close()
-      log.warn('a device plugin cannot register', { resource, endpoint, error: asError(error) })
+      log.warn('a device plugin cannot register', { resource, socketPath, error: asError(error) })
       throw error
     }
   }
@@ -95,6 +102,19 @@ export function createDevicePlugins({ directory, manager, clock, log }: DevicePl
   }
 
   return {
+    handler: {
+      validate: ({ name, supportedVersions }) => (!supportedVersions.includes(VERSION) ? `manager version, ${VERSION}, is not among plugin supported versions [${supportedVersions.join(' ')}]`
+        : !isExtendedResource(name) ? `invalid name of device plugin socket: the ResourceName ${JSON.stringify(name)} is invalid` : undefined),
+      register({ name, endpoint }) {
+        count(name)
+        return connect(name, endpoint)
+      },
+      deregister({ name, endpoint }) {
+        // Of the resource there may be another plugin by now.
+        if (running.get(name)?.socketPath === endpoint) running.get(name)?.stop.abort()
+        return Promise.resolve()
+      },
+    },
     problem: () => state.problem,
     metrics: () => [{ name: 'kubelet_device_plugin_registration_total', help: '[ALPHA] Cumulative number of device plugin registrations. Broken down by resource name.', type: 'counter', samples: [...registrations].map(([resource_name, value]) => ({ labels: { resource_name }, value })) }],
     async run(signal) {

@@ -39,8 +39,3 @@ export const UNIT = { bytes: 1, inodes: 2 } as const
 
 /** NodeServiceCapability.RPC.Type */
 export const CAPABILITY = { stageUnstage: 1, getStats: 2, expand: 3, condition: 4, singleNodeMultiWriter: 5, volumeMountGroup: 6 } as const
-
-const REGISTRATION = 'pluginregistration.Registration'
-
-export const REGISTRATION_GET_INFO = call(REGISTRATION, 'GetInfo', empty, message({ type: string(1), name: string(2), endpoint: string(3), supportedVersions: strings(4) }))
-export const REGISTRATION_NOTIFY = call(REGISTRATION, 'NotifyRegistrationStatus', message({ pluginRegistered: bool(1), error: string(2) }), empty)

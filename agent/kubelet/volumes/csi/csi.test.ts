@@ -21,6 +21,7 @@ import { systemMounter } from '../mounter.ts'
 import { createVolumeGrowth, decideGrowth } from '../volume-growth.ts'
 import { createPersistentVolumes } from '../persistent-volumes.ts'
 import { createCsiVolumes } from './csi-volumes.ts'
+import { createPluginWatcher } from '../../plugins/plugin-watcher.ts'
 import { createCsiDrivers } from './drivers.ts'
 import { volumesInUse } from './notes.ts'
 import { startHostPathDriver, type HostPathDriver, type HostPathDriverOptions } from './testing/host-path-driver.ts'
@@ -46,8 +47,9 @@ async function machine(t: TestContext, about: Partial<CSIDriver['spec']> = {}) {
   const paths = podPaths(dir, join(dir, 'logs'))
   const stop = new AbortController()
   const operations = createStorageOperations(systemClock)
-  const drivers = createCsiDrivers({ nodeName: NODE, client: api.client, rootDir: dir, clock: systemClock, random: systemRandom, log: silentLog, operations })
-  const running = drivers.run(stop.signal)
+  const drivers = createCsiDrivers({ nodeName: NODE, client: api.client, clock: systemClock, random: systemRandom, log: silentLog, operations })
+  const watcher = createPluginWatcher({ directory: join(dir, 'plugins_registry'), handlers: new Map([['CSIPlugin', drivers.handler]]), clock: systemClock, log: silentLog })
+  const running = Promise.all([drivers.run(stop.signal), watcher.run(stop.signal)])
   const started: HostPathDriver[] = []
   const objects = createObjectSource(api.client, { clock: systemClock, random: systemRandom, log: silentLog })
   const uses: number[] = []

@@ -1,23 +1,20 @@
 /**
- * The CSI drivers of this node: found by their sockets in `plugins_registry` (the kubelet's plugin watcher), asked who
- * they are, and published in CSINode, the Node's annotation and its topology labels, as upstream's
+ * The CSI drivers of this node: who registers (see plugins/) is asked what it can, and published in CSINode, the Node's annotation and its topology labels, as upstream's
  * pkg/volume/csi/nodeinfomanager does.
  */
-import { mkdir, readdir, stat } from 'node:fs/promises'
-import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { createDirectoryWatch } from '#base/directory-watch.ts'
 import { GrpcClient } from '#base/grpc/grpc-client.ts'
 import type { Call } from '#base/grpc/call.ts'
 import { goRpcError, GrpcError } from '#base/grpc/grpc-status.ts'
-import { asError, CodedError } from '#base/errors.ts'
+import { CodedError } from '#base/errors.ts'
 import { isReason, type Client } from '#api/client/client.ts'
 import { CSI_NODES, NODES, type CSINode, type Node, type Stored } from '#api/types/index.ts'
 import type { Clock } from '#base/clock.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
+import type { Plugin, PluginHandler } from '../../plugins/plugin-watcher.ts'
 import type { StorageOperations } from '../../stats/storage-operations.ts'
-import { NODE_GET_CAPABILITIES, NODE_GET_INFO, REGISTRATION_GET_INFO, REGISTRATION_NOTIFY, type NodeInfo } from './calls.ts'
+import { NODE_GET_CAPABILITIES, NODE_GET_INFO, type NodeInfo } from './calls.ts'
 import { createLimitUpdates } from './limit-updates.ts'
 
 export interface CsiDriver {
@@ -32,7 +29,9 @@ export interface CsiDrivers {
   get(name: string): CsiDriver | undefined
   /** Asks the driver anew what it can, and tells the cluster: how many volumes it attaches here may have changed. */
   update(name: string): Promise<void>
-  /** Watches for sockets until aborted; never rejects. */
+  /** Takes those that register (`CSIPlugin`). */
+  readonly handler: PluginHandler
+  /** Until aborted; never rejects. */
   run(signal: AbortSignal): Promise<void>
   /** Something registered or went: what waited for it may go on. Returns the unsubscribe. */
   onChange(listener: () => void): () => void
@@ -41,8 +40,6 @@ export interface CsiDrivers {
 export interface CsiDriversDeps {
   nodeName: string
   client: Client
-  /** Of the agent; drivers' sockets are below it. */
-  rootDir: string
   clock: Clock
   random: Random
   log: Log
@@ -52,80 +49,50 @@ export interface CsiDriversDeps {
 interface Registered extends CsiDriver { info: NodeInfo; close(): void }
 
 const CALL_MS = 10_000
-const RETRY_MS = 5_000
 const NODE_ID_ANNOTATION = 'csi.volume.kubernetes.io/nodeid'
 
-export function createCsiDrivers({ nodeName, client, rootDir, clock, random, log, operations }: CsiDriversDeps): CsiDrivers {
-  const directory = join(rootDir, 'plugins_registry')
-  const bySocket = new Map<string, Registered>()
-  const refused = new Set<string>()
+export function createCsiDrivers({ nodeName, client, clock, random, log, operations }: CsiDriversDeps): CsiDrivers {
+  const byEndpoint = new Map<string, Registered>()
   const listeners = new Set<() => void>()
-  const state: { looking: Promise<void>; cancelRetry?: (() => void) | undefined; signal: AbortSignal } = { looking: Promise.resolve(), signal: new AbortController().signal }
+  const state: { last: Promise<void>; signal: AbortSignal } = { last: Promise.resolve(), signal: new AbortController().signal }
   const changed = (): void => {
-    limits.follow([...bySocket.values()].map(({ name }) => name))
+    limits.follow([...byEndpoint.values()].map(({ name }) => name))
     for (const listener of listeners) listener()
   }
 
-  const look = async (signal: AbortSignal): Promise<void> => {
-    const found = await sockets(directory)
-    for (const path of refused) if (!found.includes(path)) refused.delete(path)
-    let isIncomplete = false
-    for (const [path, driver] of bySocket) {
-      if (found.includes(path) || signal.aborted) continue
-      bySocket.delete(path)
+  /** One after the other: the cluster is told by one at a time. */
+  const inTurn = (work: () => Promise<void>): Promise<void> => {
+    const done = state.last.then(work)
+    state.last = done.catch(() => { /* who asked for it is told */ })
+    return done
+  }
+
+  const register = async ({ name, endpoint }: Plugin, signal: AbortSignal): Promise<void> => {
+    const driver = await meet(name, endpoint, signal)
+    const before = byEndpoint.get(endpoint)
+    byEndpoint.set(endpoint, driver)
+    try {
+      await publish(signal)
+    } catch (error) {
+      if (before) byEndpoint.set(endpoint, before)
+      else byEndpoint.delete(endpoint)
+      driver.close()
+      throw error
+    }
+    before?.close()
+    log.info('a CSI driver has registered', { driver: driver.name, nodeId: driver.info.nodeId })
+    changed()
+  }
+
+  const deregister = async ({ endpoint }: Plugin, signal: AbortSignal): Promise<void> => {
+    const driver = byEndpoint.get(endpoint)
+    if (driver) {
+      byEndpoint.delete(endpoint)
       driver.close()
       log.info('a CSI driver is gone', { driver: driver.name })
-      isIncomplete = !(await attempt(`take ${driver.name} out of the cluster's CSINode`, () => publish(signal))) || isIncomplete
       changed()
     }
-    for (const path of found) {
-      if (bySocket.has(path) || refused.has(path) || signal.aborted) continue
-      isIncomplete = !(await attempt(`register the plugin at ${path}`, () => register(path, signal))) || isIncomplete
-    }
-    state.cancelRetry?.()
-    state.cancelRetry = isIncomplete && !signal.aborted ? clock.after(RETRY_MS, () => lookSoon(signal)) : undefined
-  }
-  const lookSoon = (signal: AbortSignal) => { state.looking = state.looking.then(() => look(signal)).catch((error: unknown) => log.warn('cannot look for plugins', { error: asError(error) })) }
-
-  const attempt = async (what: string, work: () => Promise<void>): Promise<boolean> => {
-    try {
-      await work()
-      return true
-    } catch (error) {
-      log.warn(`cannot ${what}, will try again`, { error: asError(error) })
-      return false
-    }
-  }
-
-  const register = async (path: string, signal: AbortSignal): Promise<void> => {
-    const registration = new GrpcClient({ endpoint: { socketPath: path }, peer: 'the plugin', clock })
-    try {
-      const plugin = await registration.unary(REGISTRATION_GET_INFO, {}, { timeoutMs: CALL_MS, signal })
-      const problem = plugin.type !== 'CSIPlugin' ? `no handler registered for plugin type: ${plugin.type} at socket ${path}`
-        : !plugin.supportedVersions.some((version) => /^v?1\.\d+/.test(version)) ? `failed to validate CSI driver with name ${plugin.name}: no supported version among ${plugin.supportedVersions.join(', ')}`
-          : undefined
-      if (problem !== undefined) {
-        refused.add(path)
-        log.warn('a plugin is not taken', { problem })
-        await registration.unary(REGISTRATION_NOTIFY, { pluginRegistered: false, error: problem }, { timeoutMs: CALL_MS, signal })
-        return
-      }
-      const driver = await meet(plugin.name, plugin.endpoint === '' ? path : plugin.endpoint, signal)
-      bySocket.set(path, driver)
-      try {
-        await publish(signal)
-      } catch (error) {
-        bySocket.delete(path)
-        driver.close()
-        await registration.unary(REGISTRATION_NOTIFY, { pluginRegistered: false, error: `RegisterPlugin error -- ${asError(error).message}` }, { timeoutMs: CALL_MS, signal }).catch(() => { /* the first error counts */ })
-        throw error
-      }
-      await registration.unary(REGISTRATION_NOTIFY, { pluginRegistered: true }, { timeoutMs: CALL_MS, signal })
-      log.info('a CSI driver has registered', { driver: driver.name, nodeId: driver.info.nodeId })
-      changed()
-    } finally {
-      registration.close()
-    }
+    await publish(signal)
   }
 
   const meet = async (name: string, socketPath: string, signal: AbortSignal): Promise<Registered> => {
@@ -144,7 +111,7 @@ export function createCsiDrivers({ nodeName, client, rootDir, clock, random, log
 
   /** What is registered is what the cluster is told, whatever it was told before. */
   const publish = async (signal: AbortSignal): Promise<void> => {
-    const drivers = [...bySocket.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    const drivers = [...byEndpoint.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1))
     const node = await client.get<Node>(NODES, nodeName, undefined, signal)
     const annotations = { [NODE_ID_ANNOTATION]: drivers.length === 0 ? null : JSON.stringify(Object.fromEntries(drivers.map((d) => [d.name, d.info.nodeId]))) }
     const labels = Object.assign({}, ...drivers.map((d) => d.info.accessibleTopology?.segments ?? {})) as Record<string, string>
@@ -168,61 +135,45 @@ export function createCsiDrivers({ nodeName, client, rootDir, clock, random, log
     }
   }
 
-  /** After what is under way: the cluster is told by one at a time. */
-  const update = (name: string): Promise<void> => {
-    const done = state.looking.then(async () => {
-      const driver = [...bySocket.values()].find((each) => each.name === name)
-      if (!driver || state.signal.aborted) return
-      const info = await driver.call(NODE_GET_INFO, {}, CALL_MS)
-      if (isDeepStrictEqual(info, driver.info)) return
-      const before = driver.info
-      driver.info = info
-      try {
-        await publish(state.signal)
-      } catch (error) {
-        // It is told with the next look.
-        driver.info = before
-        throw error
-      }
-    })
-    state.looking = done.catch(() => { /* who asked for it is told */ })
-    return done
-  }
+  const update = (name: string): Promise<void> => inTurn(async () => {
+    const driver = [...byEndpoint.values()].find((each) => each.name === name)
+    if (!driver || state.signal.aborted) return
+    const info = await driver.call(NODE_GET_INFO, {}, CALL_MS)
+    if (isDeepStrictEqual(info, driver.info)) return
+    const before = driver.info
+    driver.info = info
+    try {
+      await publish(state.signal)
+    } catch (error) {
+      // It is told with the next look.
+      driver.info = before
+      throw error
+    }
+  })
   const limits = createLimitUpdates({ client, clock, random, log, update })
 
   return {
     update,
-    get: (name) => [...bySocket.values()].find((driver) => driver.name === name),
+    get: (name) => [...byEndpoint.values()].find((driver) => driver.name === name),
     onChange(listener) {
       listeners.add(listener)
       return () => { listeners.delete(listener) }
     },
+    handler: {
+      validate: ({ name, supportedVersions }) => (supportedVersions.some((version) => /^v?1\.\d+/.test(version)) ? undefined : `failed to validate CSI driver with name ${name}: no supported version among ${supportedVersions.join(', ')}`),
+      register: (plugin, signal) => inTurn(() => register(plugin, signal)),
+      deregister: (plugin, signal) => inTurn(() => deregister(plugin, signal)),
+    },
     async run(signal) {
       state.signal = signal
-      await mkdir(directory, { recursive: true, mode: 0o750 })
-      const watch = createDirectoryWatch({ clock, quietMs: 100, quietMsMax: 1_000, onQuiet: () => lookSoon(signal) })
-      watch.watch([directory])
-      lookSoon(signal)
       await new Promise<void>((resolve) => { if (signal.aborted) resolve(); else signal.addEventListener('abort', () => resolve(), { once: true }) })
-      watch.close()
       limits.close()
-      state.cancelRetry?.()
-      await state.looking
-      for (const driver of bySocket.values()) driver.close()
+      await state.last
+      for (const driver of byEndpoint.values()) driver.close()
     },
   }
 }
 
 function asGrpcGo(error: unknown): unknown {
   return error instanceof GrpcError ? new GrpcError(error.status, goRpcError(error), { cause: error, wasSent: error.wasSent }) : error
-}
-
-async function sockets(directory: string): Promise<string[]> {
-  const found: string[] = []
-  for (const entry of await readdir(directory)) {
-    const path = join(directory, entry)
-    const info = await stat(path).catch(() => undefined)
-    if (info?.isSocket() && !entry.startsWith('.')) found.push(path)
-  }
-  return found.toSorted()
 }

@@ -12,7 +12,8 @@ import { GrpcServer } from '#base/grpc/grpc-server.ts'
 import type { Log } from '#base/log.ts'
 import { runCommand } from '../../../run-command.ts'
 import { systemMounter } from '../../mounter.ts'
-import { CAPABILITY, NODE_EXPAND, NODE_GET_CAPABILITIES, NODE_GET_INFO, NODE_PUBLISH, NODE_STAGE, NODE_STATS, NODE_UNPUBLISH, NODE_UNSTAGE, REGISTRATION_GET_INFO, REGISTRATION_NOTIFY, UNIT } from '../calls.ts'
+import { CAPABILITY, NODE_EXPAND, NODE_GET_CAPABILITIES, NODE_GET_INFO, NODE_PUBLISH, NODE_STAGE, NODE_STATS, NODE_UNPUBLISH, NODE_UNSTAGE, UNIT } from '../calls.ts'
+import { showPlugin } from '../../../plugins/testing/registration.ts'
 
 export interface HostPathDriverOptions {
   name: string
@@ -41,7 +42,6 @@ export interface HostPathDriver {
 
 export async function startHostPathDriver({ name, nodeId, kubeletDir, storageDir, topology, can = [], clock, log }: HostPathDriverOptions): Promise<HostPathDriver> {
   const calls: HostPathDriver['calls'] = []
-  const told: string[] = []
   const failures = new Map<string, GrpcError>()
   const limit = { volumes: 8 }
   const noted = (method: string, request: object) => {
@@ -134,22 +134,15 @@ export async function startHostPathDriver({ name, nodeId, kubeletDir, storageDir
   })
   await node.listen(socketPath)
 
-  const registration = new GrpcServer({ clock, log })
-  registration.unary(REGISTRATION_GET_INFO, async () => ({ type: 'CSIPlugin', name, endpoint: socketPath, supportedVersions: ['1.0.0'] }))
-  registration.unary(REGISTRATION_NOTIFY, async ({ error }) => {
-    told.push(error)
-    return {}
-  })
-  await registration.listen(registryPath)
+  const registration = await showPlugin(registryPath, { type: 'CSIPlugin', name, endpoint: socketPath, supportedVersions: ['1.0.0'] }, { clock, log })
 
   return {
-    calls, told,
+    calls, told: registration.told,
     holds: (volumes) => { limit.volumes = volumes },
     failNext: (method, message, code = GRPC.internal) => { failures.set(method, new GrpcError(code, message)) },
     async stop() {
-      await registration.close()
+      await registration.stop()
       await node.close()
-      await rm(registryPath, { force: true })
     },
   }
 }

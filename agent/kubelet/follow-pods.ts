@@ -9,7 +9,7 @@ import type { ContainerRuntime } from '#cri/index.ts'
 import { orphanPod } from './orphan-pod.ts'
 import type { PodStore } from './pod-store.ts'
 import type { PodWorkers } from './pod-worker.ts'
-import { isMirrorPod, isStaticPod } from './static/manifest.ts'
+import { fromApi, isMirrorPod, isStaticPod } from './static/manifest.ts'
 import { pause } from './turns.ts'
 
 const RECONCILE_RETRY_MS = 2_000
@@ -24,7 +24,7 @@ export function followPods({ onMirror, workers, pods, store, runtime, clock, log
     const shown = after ?? before
     if (shown && isMirrorPod(shown as Pod)) return onMirror()
     if (before && before.metadata.uid !== after?.metadata.uid) workers.remove(before.metadata.uid)
-    if (after) workers.upsert(after as Stored<Pod>)
+    if (after) workers.upsert(fromApi(after as Stored<Pod>))
   })
 
   const offRuntime = runtime.events((event) => {

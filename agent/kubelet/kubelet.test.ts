@@ -93,6 +93,21 @@ test('devices of a plugin: counted in the node, given to the container with what
   assert.deepStrictEqual([w.pod('three')?.status?.phase, w.runtime.control.running('app').length], ['Running', 1])
 })
 
+test('a pod of the API that calls itself static is none: it is told of, and nobody goes for it', async (t) => {
+  const w = await startNodeWorld(t, { config: { maxPods: 1 } })
+  w.create(pod('first'))
+  await w.until('running', () => w.pod('first')?.status?.phase === 'Running')
+  const claims = pod('second')
+  w.create({ ...claims, metadata: { ...claims.metadata, annotations: { 'kubernetes.io/config.source': 'file' } } })
+  await w.until('refused as any other', () => w.pod('second')?.status?.reason === 'OutOfpods')
+  w.api.deletePod(PODS, 'default/second')
+  w.api.deletePod(PODS, 'default/first')
+  await w.until('there is room', () => w.pod('first') === undefined && w.pod('second') === undefined)
+  const again = pod('third')
+  w.create({ ...again, metadata: { ...again.metadata, annotations: { 'kubernetes.io/config.source': 'file' } } })
+  await w.until('it is told of', () => w.pod('third')?.status?.phase === 'Running')
+})
+
 test('an image that cannot be pulled is ErrImagePull, then ImagePullBackOff, and runs once it can be', async (t) => {
   const w = await startNodeWorld(t)
   w.create(pod('pull', { containers: [{ name: 'app', image: 'registry.local/app:2', imagePullPolicy: 'Always' }] }))

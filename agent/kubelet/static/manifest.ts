@@ -39,6 +39,12 @@ export function isStaticPod({ metadata }: Pod): boolean {
   return metadata?.annotations?.[CONFIG_SOURCE] === 'file'
 }
 
+/** Where a pod is from is the node's to say, as upstream: one of the API that calls itself static would be spared and make others go. */
+export function fromApi(pod: Stored<Pod>): Stored<Pod> {
+  const source = pod.metadata.annotations?.[CONFIG_SOURCE]
+  return source === undefined || source === 'api' ? pod : { ...pod, metadata: { ...pod.metadata, annotations: { ...pod.metadata.annotations, [CONFIG_SOURCE]: 'api' } } }
+}
+
 export function isMirrorPod({ metadata }: Pod): boolean {
   return metadata?.annotations?.[MIRROR_POD] !== undefined
 }

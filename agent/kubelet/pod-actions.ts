@@ -139,19 +139,22 @@ function killOutdated(plan: Plan): boolean {
 /** In order, each to its end; sidecars stay. True when app containers may run. */
 function initActions(plan: Plan, sandboxId: string): boolean {
   const { view } = plan
-  const initialised = isInitialised(view, sandboxId)
-  for (const c of initContainers(view.pod)) {
+  const all = initContainers(view.pod)
+  const last = isInitialised(view, sandboxId) ? all.length : all.findLastIndex(({ spec }) => newest(view, spec.name, sandboxId) !== undefined)
+  for (const [i, c] of all.entries()) {
     const found = newest(view, c.spec.name, sandboxId)
+    // One that comes later has begun, so this one has had its turn: the runtime may have lost it since.
+    const hadTurn = i < last
     if (c.type === 'sidecar') {
       if (found?.state !== 'running') {
         start(plan, c, sandboxId)
-        if (!initialised) return false
-      } else if (!initialised && !isStarted(view, c.spec, found)) {
+        if (!hadTurn) return false
+      } else if (!hadTurn && !isStarted(view, c.spec, found)) {
         return false
       }
       continue
     }
-    if (initialised || (found?.state === 'exited' && found.exitCode === 0)) continue
+    if (hadTurn || (found?.state === 'exited' && found.exitCode === 0)) continue
     if (found?.state === 'running') return false
     start(plan, c, sandboxId)
     return false

@@ -70,7 +70,7 @@ import { createScheduler } from './scheduler/scheduler.ts'
 import { StartProgress } from './start-progress.ts'
 import { openServiceAllocator } from './service-allocations.ts'
 import type { Store } from './store/store.ts'
-import { untilAnswered } from './until-answered.ts'
+import { unlessRefused, untilAnswered } from './until-answered.ts'
 
 export interface ServerDeps {
   clock: Clock
@@ -201,20 +201,21 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, { encryption
   }
   const begun = Promise.withResolvers<void>()
   const answered = <T>(step: () => Promise<T>) => untilAnswered(step, { clock, random, log, signal: stop.signal })
+  const kept = (step: () => Promise<unknown>) => unlessRefused(step, { clock, random, log, signal: stop.signal })
   const begin = async () => {
     await informers.start(stop.signal)
     progress.isSynced = true
     progress.hooks.done('start-apiserver-admission-initializer', 'generic-apiserver-start-informers', 'storage-readiness', 'start-service-ip-repair-controllers')
-    await answered(() => ensureBootstrap(client, { serviceCidr: config.cluster.serviceCidr, addresses: membership ? undefined : [config.advertiseAddress], port: config.port }))
-    await answered(() => (membership ? membership.enroll(client, stop.signal) : forgetServers(client)))
+    await kept(() => ensureBootstrap(client, { serviceCidr: config.cluster.serviceCidr, addresses: membership ? undefined : [config.advertiseAddress], port: config.port }))
+    await kept(() => (membership ? membership.enroll(client, stop.signal) : forgetServers(client)))
     progress.hooks.done('start-system-namespaces-controller', 'bootstrap-controller', 'scheduling/bootstrap-system-priority-classes')
-    await answered(() => reconcileDefaultPolicy(client, stop.signal))
+    await kept(() => reconcileDefaultPolicy(client, stop.signal))
     progress.hooks.done('rbac/bootstrap-roles')
     if (flowController) await answered(() => flowController.run(stop.signal))
     progress.hooks.done('priority-and-fairness-config-producer', 'priority-and-fairness-config-consumer')
-    await answered(() => trackLegacyTokens(client, clock))
-    await answered(() => publishClusterConfig(client, config.cluster, pki.authorities.kubeletServing.certPem))
-    await answered(() => publishAuthenticationConfig(client, { clientCa: door.clientCa(), requestHeaderCa: door.frontProxyCa(), requestHeaders: config.requestHeaders.headers }))
+    await kept(() => trackLegacyTokens(client, clock))
+    await kept(() => publishClusterConfig(client, config.cluster, pki.authorities.kubeletServing.certPem))
+    await kept(() => publishAuthenticationConfig(client, { clientCa: door.clientCa(), requestHeaderCa: door.frontProxyCa(), requestHeaders: config.requestHeaders.headers }))
     if (config.nodeName !== undefined) keepControlPlaneLabel(config.nodeName, { client, informers, log })
     progress.hooks.done('start-cluster-authentication-info-controller')
   }

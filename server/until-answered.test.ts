@@ -5,7 +5,7 @@ import { FakeClock } from '#base/clock-fake.ts'
 import { CodedError } from '#base/errors.ts'
 import { createLog } from '#base/log.ts'
 import { seededRandom } from '#base/random.ts'
-import { untilAnswered } from './until-answered.ts'
+import { unlessRefused, untilAnswered } from './until-answered.ts'
 
 function world(failures: Error[]) {
   const clock = new FakeClock()
@@ -46,4 +46,26 @@ test('a server that is stopped meanwhile is told what it waited for', async () =
   stop.abort()
   await ended
   assert.ok(asked.times <= 2)
+})
+
+test('what the API refuses at the start is tried again while the server starts; a bug ends the start all the same', async () => {
+  const clock = new FakeClock()
+  const told: string[] = []
+  const stop = new AbortController()
+  const deps = { clock, random: seededRandom(1), signal: stop.signal, log: createLog({ format: 'text', level: 'info', nowMs: () => 0, write: (line) => told.push(line) }) }
+  const refusal = new ApiError({ code: 500, reason: 'InternalError', message: 'failed calling webhook "a.b.c"' })
+  const failures: Error[] = [refusal, refusal, noLeader, refusal]
+  let done = 0
+  await unlessRefused(async () => {
+    const failure = failures.shift()
+    if (failure) throw failure
+    done++
+    return Promise.resolve()
+  }, deps)
+  assert.deepEqual([done, told.length], [0, 1])
+  assert.match(told[0] ?? '', /ERROR .*is refused: it starts without that.*failed calling webhook/)
+  for (let i = 0; i < 20; i++) await clock.advance(5_000)
+  assert.deepEqual([done, failures.length], [1, 0])
+  assert.match(told.at(-1) ?? '', /INFO .*admitted now/)
+  await assert.rejects(unlessRefused(() => Promise.reject(new Error('a bug')), deps), /a bug/)
 })

@@ -65,7 +65,11 @@ export const WITHOUT: readonly Pick<Expected, 'name' | 'reason'>[] = [
   { name: '[Feature:KubeletConfigDropInDir]', reason: 'nodes are configured by flags (DIVERGENCE.md)' },
   { name: 'and the container runtime is temporarily down during pod termination', reason: 'stops the runtime by systemd\'s D-Bus' },
   { name: 'even if it temporarily failed termination due to volume failing to unmount', reason: 'its image (an NFS server) is not to be had here' },
-  { name: '[Benchmark]', reason: 'measures by cadvisor, whose image is not to be had here' },
+  { name: '[Feature:GracefulNodeShutdown]', reason: 'plays a machine that goes down by systemd\'s D-Bus' },
+  { name: 'Kubelet Pods API', reason: 'an API of the kubelet\'s for pods (alpha), which is not there' },
+  { name: 'Node Performance Testing', reason: 'its images (workloads) are not to be had here' },
+  { name: 'ImageGarbageCollect', reason: 'pulls all of the suite\'s images afterwards, one of them by its digest' },
+  ...['Density [Serial]', 'Resource-usage'].map((name) => ({ name, reason: 'measures by cadvisor, whose image is not to be had here' })),
 ]
 
 export const EXPECTED: { readonly '1.20': readonly Expected[]; readonly '1.36': readonly Expected[] } = { '1.20': OF_1_20, '1.36': OF_1_36 }

@@ -23,7 +23,7 @@ function pass(from: IncomingMessage, to: ServerResponse, host: string, toPort: n
   const headers = { ...from.headers, authorization: from.headers.authorization ?? `Bearer ${token}` }
   // The suite asks whether the node is well with HEAD, which a kubelet's own health port answers.
   const asked = request({ agent, host, port: toPort, method: from.method === 'HEAD' ? 'GET' : from.method, path: from.url, headers }, (answer) => {
-    if (CONFIGZ.test(from.url ?? '')) return void tellPorts(answer, to)
+    if (answer.statusCode === 200 && CONFIGZ.test(from.url ?? '')) return void tellPorts(answer, to)
     to.writeHead(answer.statusCode ?? 502, answer.headers)
     return answer.pipe(to)
   })

@@ -42,6 +42,7 @@ export const serviceStrategy: KindStrategy<Service> = {
     service.status = { loadBalancer: {} }
     const spec = (service.spec ??= {})
     if (spec.clusterIP && !spec.clusterIPs?.length) spec.clusterIPs = [spec.clusterIP]
+    dropInternalPolicy(spec)
   },
 
   prepareUpdate(service, old) {
@@ -55,6 +56,7 @@ export const serviceStrategy: KindStrategy<Service> = {
       delete spec.ipFamilies
       delete spec.ipFamilyPolicy
     }
+    dropInternalPolicy(spec)
   },
 
   prepareStatusUpdate: keepSpec,
@@ -97,13 +99,21 @@ function carryAllocated(spec: ServiceSpec, old: ServiceSpec): void {
   if (needsHealthCheckPort(old) && needsHealthCheckPort(spec) && !spec.healthCheckNodePort && old.healthCheckNodePort) spec.healthCheckNodePort = old.healthCheckNodePort
 }
 
+const mayHaveNodePort = ({ type }: ServiceSpec): boolean => type === 'NodePort' || type === 'LoadBalancer'
+
+/** Nothing is sent to a name by this cluster; what cannot be is left to be complained of. */
+function dropInternalPolicy(spec: ServiceSpec): void {
+  if (spec.type === 'ExternalName' && (spec.internalTrafficPolicy === 'Cluster' || spec.internalTrafficPolicy === 'Local')) delete spec.internalTrafficPolicy
+}
+
 /** A change of type takes with it what only the old type had, unless the writer changed it in the same breath. */
 function dropTypeDependent(spec: ServiceSpec, old: ServiceSpec): void {
-  if (needsClusterIp(old) && !needsClusterIp(spec) && spec.clusterIP === old.clusterIP && semanticEqual(spec.clusterIPs, old.clusterIPs)) {
+  if (needsClusterIp(old) && !needsClusterIp(spec) && spec.clusterIP === old.clusterIP && (!spec.clusterIPs?.length || semanticEqual(spec.clusterIPs, old.clusterIPs))) {
     delete spec.clusterIP
     delete spec.clusterIPs
   }
-  if (needsNodePort(old) && !needsNodePort(spec) && sameNodePorts(spec, old)) for (const port of spec.ports ?? []) delete port.nodePort
+  // Ports that were given out stay when no more are to be: who wants to be rid of them says so.
+  if (mayHaveNodePort(old) && !mayHaveNodePort(spec) && sameNodePorts(spec, old)) for (const port of spec.ports ?? []) delete port.nodePort
   if (needsHealthCheckPort(old) && !needsHealthCheckPort(spec) && spec.healthCheckNodePort === old.healthCheckNodePort) delete spec.healthCheckNodePort
   if (old.type === 'LoadBalancer' && spec.type !== 'LoadBalancer') {
     if (spec.allocateLoadBalancerNodePorts === old.allocateLoadBalancerNodePorts) delete spec.allocateLoadBalancerNodePorts

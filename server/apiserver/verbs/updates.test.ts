@@ -136,3 +136,18 @@ test("a node's podCIDR decides over its podCIDRs before it is said who wrote the
   const { metadata, spec } = json as unknown as { metadata: { managedFields: { manager: string }[] }; spec: { podCIDRs: string[] } }
   deepStrictEqual([spec.podCIDRs, metadata.managedFields.some(({ manager }) => manager === 'other')], [['10.42.7.0/24'], false])
 })
+
+test('node ports of a load balancer that is to get no more stay, but for those that are taken away; a name has no policy of this cluster', async () => {
+  const { c } = await withMap()
+  type Spec = { ports?: { port: number; nodePort?: number }[]; internalTrafficPolicy?: string; clusterIP?: string }
+  const specOf = ({ json }: { json: unknown }): Spec => (json as { spec: Spec }).spec
+  const ports = [{ name: 'a', port: 80 }, { name: 'b', port: 81 }]
+  const [a, b] = (specOf(await c.call('POST', SERVICES, { metadata: { name: 'l' }, spec: { type: 'LoadBalancer', ports } })).ports ?? []).map((port) => port.nodePort)
+  const numbers = async (nodePorts: readonly (number | undefined)[]) => specOf(await c.call('PUT', `${SERVICES}/l`, { metadata: { name: 'l' }, spec: { type: 'LoadBalancer', allocateLoadBalancerNodePorts: false, ports: ports.map((port, i) => ({ ...port, nodePort: nodePorts[i] })) } })).ports?.map((port) => port.nodePort)
+  deepStrictEqual([typeof a, await numbers([a, b]), await numbers([undefined, b])], ['number', [a, b], [undefined, b]])
+  const named = specOf(await c.call('POST', SERVICES, { metadata: { name: 'n' }, spec: { type: 'ExternalName', externalName: 'a.b', internalTrafficPolicy: 'Cluster' } }))
+  deepStrictEqual('internalTrafficPolicy' in named, false)
+  await c.call('POST', SERVICES, { metadata: { name: 'h' }, spec: { clusterIP: 'None', ports: [{ port: 80 }] } })
+  const renamed = await c.call('PUT', `${SERVICES}/h`, { metadata: { name: 'h' }, spec: { type: 'ExternalName', externalName: 'a.b', clusterIP: 'None', ports: [{ port: 80 }] } })
+  deepStrictEqual([renamed.status, specOf(renamed).clusterIP], [200, undefined])
+})

@@ -77,7 +77,7 @@ export function harness(over: Partial<ApiServerOptions> = {}): Harness {
     log: createLog({ format: 'text', level: 'info', nowMs: () => clock.nowMs(), write: (line) => logged.push(line) }),
     authenticator: { authenticate: async ({ bearer }) => (bearer === undefined ? { ok: false, why: 'none' } : bearer === 'good' ? { ok: true, user: ADMIN } : bearer === 'weak' ? { ok: true, user: { name: 'weak', groups: ['system:authenticated'] } } : { ok: false, why: 'invalid', because: 'test' }) },
     authorizer: {
-      authorize: async ({ user }) => ({ allowed: user.groups.includes('system:masters'), reason: '' }),
+      authorize: async ({ user, verb }) => ({ allowed: user.groups.includes('system:masters') || (user.groups.includes('readers') && verb === 'get'), reason: '' }),
       rulesFor: async () => ({ resourceRules: [], nonResourceRules: [], incomplete: false }),
     },
     version: { major: '1', minor: '36', gitVersion: 'v1.36.0+skiff', gitCommit: '', gitTreeState: '', buildDate: '', goVersion: '', compiler: '', platform: 'linux/amd64' },

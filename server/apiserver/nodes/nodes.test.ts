@@ -201,6 +201,17 @@ describe('what runs on nodes', () => {
     assert.deepEqual(refusals, ['HTTP/1.1 404 NotFound', 'HTTP/1.1 400 BadRequest', 'HTTP/1.1 503 ServiceUnavailable', 'HTTP/1.1 403 Forbidden'])
   })
 
+  test('who may get a connection, but make none, gets none by a WebSocket\'s GET', async () => {
+    const reader = await s.client('joe', ['readers'])
+    const answers: string[] = []
+    for (const path of ['exec?command=a&stdout=1', 'attach?stdout=1', 'portforward?ports=80']) {
+      const { socket, answer } = await upgrade(s, 'GET', `${PODS}/p/${path}`, { upgrade: 'websocket' }, reader)
+      answers.push(answer.split('\r\n')[0] ?? '')
+      socket.destroy()
+    }
+    assert.deepEqual(answers, ['HTTP/1.1 403 Forbidden', 'HTTP/1.1 403 Forbidden', 'HTTP/1.1 403 Forbidden'])
+  })
+
   test('links in what a pod answers lead back through the proxy; what is asked without a slash is sent to where it has one', async () => {
     const at = `${PODS}/p:8080/proxy`
     const host = `127.0.0.1:${s.port}`

@@ -6,6 +6,7 @@
 import type { Duplex } from 'node:stream'
 import type { Pod } from '#api/types/index.ts'
 import { badRequest, noSuchResource } from '../http/status.ts'
+import { authorizeResource } from '../middleware/authorize.ts'
 import type { Call } from '../verbs/call.ts'
 import { readHeld, type Full } from '../verbs/stored.ts'
 import { admitAttach, admitExec, admitPortForward, admitProxy, type StreamOptions } from './connect-options.ts'
@@ -62,6 +63,8 @@ async function destinationOf(call: Call): Promise<Destination> {
 /** Upstream's kubelet paths and parameter names, once admission has let the connection through. What is wrong with the container is told before its pod is looked for a host, all else after. */
 async function admittedPath(call: Call): Promise<(pod: Full & Pod) => () => string> {
   const { info } = call
+  // WebSockets begin with a GET: who may only look may not do.
+  if (call.verb !== 'create') await authorizeResource(call.parts.authorizer, call.user, 'create', info)
   if (info.subresource === 'portforward') {
     const { ports = [] } = await admitPortForward(call)
     return () => () => withQuery(`/portForward/${info.namespace}/${info.name}`, new URLSearchParams(ports.map((port) => ['port', String(port)])))

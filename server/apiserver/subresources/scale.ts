@@ -14,14 +14,13 @@ import { fieldsOfScale, fieldsOfScaled } from '../patch/apply/scale-fields.ts'
 import { table, tableRow } from '../table/table.ts'
 import { readBody } from '../verbs/body.ts'
 import type { Call } from '../verbs/call.ts'
-import { changedObject, changeObject } from '../verbs/change.ts'
+import { changedObject, changeObject, UNCONDITIONAL_ATTEMPTS } from '../verbs/change.ts'
 import { parseWriteOptions, type WriteOptions } from '../verbs/options.ts'
 import { parseApplyOptions, parseConfig, refusedApply } from '../verbs/apply.ts'
 import { APPLY, patchValue, typeOf } from '../verbs/patch.ts'
 import { readHeld, type Full } from '../verbs/stored.ts'
 
 const SCALE = { group: 'autoscaling', version: 'v1', kind: 'Scale' }
-const ATTEMPTS = 64
 
 /** `kubectl get --subresource=scale`. */
 const COLUMNS: readonly Column<KubeObject>[] = [
@@ -98,7 +97,7 @@ async function set(call: Call, wanted: (old: Full) => Scale & KubeObject, option
       if (asked.metadata?.uid) meta.uid = asked.metadata.uid
       return old
     },
-    part: 'main', fields, options, attempts: ATTEMPTS,
+    part: 'main', fields, options, attempts: UNCONDITIONAL_ATTEMPTS,
     admitAs: {
       kind: { ...SCALE, model: 'Scale' },
       of: (object) => scaleOf(call, object) as KubeObject,

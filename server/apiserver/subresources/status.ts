@@ -2,14 +2,13 @@
 import type { ApiResponse } from '#api/client/transport.ts'
 import { readObject } from '../verbs/body.ts'
 import type { Call } from '../verbs/call.ts'
-import { change } from '../verbs/change.ts'
+import { change, UNCONDITIONAL_ATTEMPTS } from '../verbs/change.ts'
 import { get } from '../verbs/get.ts'
 import { parseWriteOptions } from '../verbs/options.ts'
 import { patchChange } from '../verbs/patch.ts'
 import { replacement } from '../verbs/update.ts'
 import { methodNotAllowed } from '../http/status.ts'
 
-const ATTEMPTS = 64
 
 export async function status(call: Call): Promise<ApiResponse> {
   switch (call.verb) {
@@ -17,7 +16,7 @@ export async function status(call: Call): Promise<ApiResponse> {
     case 'update': {
       const options = parseWriteOptions(call, 'UpdateOptions')
       const object = readObject(call, options.fieldValidation)
-      return change(call, { next: replacement(call, object, options), part: 'status', fields: 'update', options, attempts: ATTEMPTS })
+      return change(call, { next: replacement(call, object, options), part: 'status', fields: 'update', options, attempts: UNCONDITIONAL_ATTEMPTS })
     }
     case 'patch': return change(call, { ...patchChange(call), part: 'status' })
     default: throw methodNotAllowed()

@@ -8,12 +8,13 @@ import { apply, type Applied } from '../patch/apply/apply.ts'
 import { isObject, jsonKindOf } from '../patch/result.ts'
 import { assertAddress, refusedBody } from './body.ts'
 import { typesOf, type Call } from './call.ts'
-import { change, type Change } from './change.ts'
+import { change, UNCONDITIONAL_ATTEMPTS, type Change } from './change.ts'
 import { insert } from './create.ts'
 import { parseWriteOptions, type WriteOptions } from './options.ts'
 import { readKey, type Full } from './stored.ts'
 import { assertRevision } from './validity.ts'
 
+/** Of an object that somebody makes, and somebody else takes away again, meanwhile. */
 const ATTEMPTS = 5
 
 export async function applyPatch(call: Call): Promise<ApiResponse> {
@@ -46,7 +47,7 @@ function changeTo(call: Call, configOf: () => Full, options: WriteOptions): Chan
       if (!config.metadata.resourceVersion) object.metadata.resourceVersion = ''
       return object
     },
-    part: 'main', fields: 'apply', options, attempts: ATTEMPTS,
+    part: 'main', fields: 'apply', options, attempts: UNCONDITIONAL_ATTEMPTS,
   }
 }
 

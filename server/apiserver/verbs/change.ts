@@ -34,11 +34,14 @@ export interface Change {
   /** `apply`: managedFields are already in what `next` returns. */
   fields: 'update' | 'apply'
   options: WriteOptions
-  /** Run again on a conflict when the caller named no resourceVersion; upstream retries patches 5 times. */
+  /** Run again on a conflict when the caller named no resourceVersion. */
   attempts: number
   /** What admission sees in the object's place, where a subresource has a form of its own (Scale). `take` carries what mutators made of it back. */
   admitAs?: { kind: NonNullable<Admission['as']>; of(object: Full): KubeObject; take(form: KubeObject, object: Full): void }
 }
+
+/** Writers without a resourceVersion that meet at one object: each gets its turn, as in upstream's storage. One of them goes on with each attempt, so there are never as many. */
+export const UNCONDITIONAL_ATTEMPTS = 1_000
 
 export interface Rules {
   /** Takes back what may not be changed this way. */
@@ -65,7 +68,7 @@ export async function changeObject(call: Call, wanted: Change): Promise<Changed>
     if (!kv) throw notFound(row.ref, info.name)
     const tried: Tried = await tryChange(call, wanted, key, kv)
     if (tried.ok) return tried.changed
-    if (tried.pinned || attempt >= wanted.attempts) throw conflict(row.ref, info.name)
+    if (tried.pinned || attempt >= wanted.attempts || call.signal.aborted) throw conflict(row.ref, info.name)
     kv = tried.current ?? (await readStored(parts, row, key))
   }
 }

@@ -14,7 +14,7 @@ import { cloneJson } from '../storage/clone.ts'
 import { assertAddress, refusedBody } from './body.ts'
 import { applyPatch, applyChange } from './apply.ts'
 import type { Call } from './call.ts'
-import { change, type Change } from './change.ts'
+import { change, UNCONDITIONAL_ATTEMPTS, type Change } from './change.ts'
 import { parseWriteOptions, type WriteOptions } from './options.ts'
 import type { Full } from './stored.ts'
 import { assertRevision } from './validity.ts'
@@ -27,9 +27,6 @@ const TYPES = [JSON_PATCH, MERGE_PATCH, STRATEGIC, APPLY]
 /** Custom resources say nothing of patch strategies. */
 const CUSTOM_TYPES = [JSON_PATCH, MERGE_PATCH, APPLY]
 
-/** Upstream retries a patch that meets other writers this often. */
-export const PATCH_ATTEMPTS = 5
-
 export async function patch(call: Call): Promise<ApiResponse> {
   return typeOf(call) === APPLY ? applyPatch(call) : change(call, patchChange(call))
 }
@@ -39,7 +36,7 @@ export function patchChange(call: Call): Change {
   if (typeOf(call) === APPLY) return applyChange(call)
   const options = parsePatchOptions(call)
   const body = parsePatchBody(call)
-  return { next: (old, copy) => patched(call, old, copy, body, options), part: 'main', fields: 'update', options, attempts: PATCH_ATTEMPTS }
+  return { next: (old, copy) => patched(call, old, copy, body, options), part: 'main', fields: 'update', options, attempts: UNCONDITIONAL_ATTEMPTS }
 }
 
 /** Patches any value of a known model, as /scale needs. */

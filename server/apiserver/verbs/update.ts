@@ -3,13 +3,11 @@ import type { ApiResponse } from '#api/client/transport.ts'
 import { readObject } from './body.ts'
 import { readKey, type Full } from './stored.ts'
 import type { Call } from './call.ts'
-import { anotherObject, change } from './change.ts'
+import { anotherObject, change, UNCONDITIONAL_ATTEMPTS } from './change.ts'
 import { insert } from './create.ts'
 import { parseWriteOptions, type WriteOptions } from './options.ts'
 import { assertRevision } from './validity.ts'
 
-/** Writers without a resourceVersion that meet at one object: each gets its turn. */
-const UNCONDITIONAL_ATTEMPTS = 64
 /** Kinds that a PUT may create (upstream's AllowCreateOnUpdate). */
 const CREATE_ON_UPDATE: ReadonlySet<string> = new Set([
   '/endpoints', '/events', '/limitranges', '/services', 'coordination.k8s.io/leases', 'coordination.k8s.io/leasecandidates', 'events.k8s.io/events',

@@ -151,3 +151,11 @@ test('node ports of a load balancer that is to get no more stay, but for those t
   const renamed = await c.call('PUT', `${SERVICES}/h`, { metadata: { name: 'h' }, spec: { type: 'ExternalName', externalName: 'a.b', clusterIP: 'None', ports: [{ port: 80 }] } })
   deepStrictEqual([renamed.status, specOf(renamed).clusterIP], [200, undefined])
 })
+
+test('patches without a revision that meet at one object all come through', async () => {
+  const { c } = await withMap()
+  const names = Array.from({ length: 100 }, (_, i) => `k${i}`)
+  const patched = await Promise.all(names.map((name, i) => c.call('PATCH', `${MAPS}/a${i % 2 === 0 ? '' : `?fieldManager=m${i}`}`, i % 2 === 0 ? { data: { [name]: 'v' } } : { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' }, data: { [name]: 'v' } }, i % 2 === 0 ? MERGE : APPLY)))
+  deepStrictEqual(patched.map(({ status }) => status), names.map(() => 200))
+  deepStrictEqual(Object.keys((await c.call('GET', `${MAPS}/a`)).json['data'] ?? {}).length, 101)
+})

@@ -31,6 +31,7 @@ import { containerLogPath, type PodPaths } from './pod-paths.ts'
 import { sandboxConfig } from './sandbox-config.ts'
 import { allocationOf, resizeMessage } from './resize.ts'
 import { applyResize } from './apply-resize.ts'
+import type { MachineMemory } from './resources.ts'
 import { isStaticPod } from './static/manifest.ts'
 import { StartError } from './start-error.ts'
 import { isReplaced, mayRestart } from './restart.ts'
@@ -61,7 +62,7 @@ export interface EffectDeps {
   hooks: HookRunner
   userRanges: UserRanges
   nodeHostname: string
-  machine: { memoryBytes: number }
+  machine: MachineMemory
   /** Waits a little for the first list. Undefined: not known yet. */
   services(): Promise<readonly Service[] | undefined>
   field(pod: Stored<Pod>, podIps: readonly string[]): FieldContext

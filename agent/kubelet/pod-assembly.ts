@@ -23,6 +23,7 @@ import { createPodWorkers, type PodWorkers } from './pod-worker.ts'
 import { createNodeCredentials } from './node-credentials.ts'
 import { createProber } from './probes/prober.ts'
 import { createRunProbe } from './probes/run-probe.ts'
+import type { MachineMemory } from './resources.ts'
 import { withAllocation } from './resize.ts'
 import { resizeInTurn } from './resize-order.ts'
 import { observePod } from './runtime-view.ts'
@@ -165,6 +166,8 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
     onLook()
   }
 
+  // Version 1 cannot say how much a container may swap without saying how much memory it may have.
+  const machine: MachineMemory = { memoryBytes: options.hostFacts.memoryBytes, podSwapBytes: config.memorySwapBehavior === 'LimitedSwap' && cgroups.version === 2 ? options.hostFacts.swapBytes : 0 }
   const keep = ({ pod, endingSinceMs, allocation, resizing }: PodMemory) => store.savePod({ pod, allocation, ...(endingSinceMs !== undefined && { endingSinceMs }), ...(resizing !== undefined && { resizing }) })
   const pendingResize = ({ uid, pod, allocation }: PodMemory) => resizeInTurn({ self: { asked: pod, allocated: withAllocation(pod, allocation) }, others: workers.holding(uid), waiting: workers.waiting(uid), allocatable: nodeAllocated })
 
@@ -172,7 +175,7 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
     clock, random, log,
     async observe(memory) {
       const view = await observePod(memory, {
-        runtime, runtimeName, hostIps: () => [config.nodeIp], memoryBytes: options.hostFacts.memoryBytes, canRecursiveReadOnly, pendingResize, probesOf: (uid) => prober.of(uid), devicesOf: (uid) => deviceStatuses(devices.given(uid), () => devices.devices()), imageDigestRef,
+        runtime, runtimeName, hostIps: () => [config.nodeIp], machine, canRecursiveReadOnly, pendingResize, probesOf: (uid) => prober.of(uid), devicesOf: (uid) => deviceStatuses(devices.given(uid), () => devices.devices()), imageDigestRef,
         async terminationMessage(m, container) {
           const known = m.terminationMessages.get(container.id)
           if (known !== undefined) return known
@@ -210,7 +213,7 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
     onMetadata: refresh,
     effects: (memory, view) => durations.timed(podCounts.counted(podEffects({
       runtime, client, events, clock, log, config, rootDir, paths, cgroups, volumes, devices, objects, images, hooks, userRanges, services, nodeHostname: options.hostFacts.hostname,
-      machine: { memoryBytes: options.hostFacts.memoryBytes }, field, pendingResize, keep,
+      machine, field, pendingResize, keep,
       onStatus(before, after, { firstSeenMs }) {
         onStatus(before, after)
         startup.told(before, after, firstSeenMs)

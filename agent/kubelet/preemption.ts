@@ -2,7 +2,7 @@
 import { podPriority, podQosClass, podRequests } from '#api/types/pods.ts'
 import { quantityMilli, quantityValue } from '#api/types/quantity.ts'
 import type { Pod } from '#api/types/index.ts'
-import { isCritical } from './eviction/rank.ts'
+import { isCritical } from './critical.ts'
 
 /** `amount`: how much is missing; thousandths of CPU, bytes, pods. */
 export interface Shortage { resource: string; amount: number }

@@ -81,7 +81,7 @@ export function containerResizes(view: PodView): ContainerResize[] {
   return allContainers(view.pod).flatMap(({ spec, type }) => {
     const c = type === 'ephemeral' ? undefined : newest(view, spec.name)
     if (c?.state !== 'running' || !c.resources) return []
-    const allocated = containerResources(view.pod, spec, { memoryBytes: view.node.memoryBytes })
+    const allocated = containerResources(view.pod, spec, view.node)
     const inCgroup = resizedResources(c.resources, allocated)
     const asked = c.annotations[MEMORY_REQUEST_ANNOTATION]
     const askedElse = asked !== undefined && quantityValue(asked) !== quantityValue(spec.resources?.requests?.memory)
@@ -119,7 +119,7 @@ export function isResizing(view: PodView): boolean {
 export function actualRequirements(view: PodView, spec: Container, c: ContainerView | undefined): ResourceRequirements | undefined {
   const allocated = spec.resources
   if (c?.state !== 'running' || !c.resources || !allocated) return allocated
-  const changed = changedResources(c.resources, containerResources(view.pod, spec, { memoryBytes: view.node.memoryBytes }))
+  const changed = changedResources(c.resources, containerResources(view.pod, spec, view.node))
   if (changed.length === 0) return allocated
   const { cpuShares, cpuQuota, cpuPeriod, memoryLimitBytes } = c.resources
   const isCpu = changed.includes('cpu')

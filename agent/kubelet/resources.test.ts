@@ -11,9 +11,16 @@ const first = (pod: Pod) => pod.spec?.containers[0] ?? aContainer('none')
 const guaranteed = with_({ requests: { cpu: '500m', memory: '1Gi' }, limits: { cpu: '500m', memory: '1Gi' } })
 const burstable = with_({ requests: { cpu: '100m', memory: '1Gi' }, limits: { cpu: '2' } }, undefined)
 
+const swapOf = (pod: Pod, podSwapBytes: number) => containerResources(pod, first(pod), { memoryBytes: 4 * GI, podSwapBytes }).unified?.['memory.swap.max']
+
 const table: [string, unknown, unknown][] = [
   ['limits become quota and bytes, requests shares', containerResources(guaranteed, first(guaranteed), { memoryBytes: 4 * GI }), { cpuShares: 512, cpuQuota: 50_000, cpuPeriod: 100_000, memoryLimitBytes: GI, oomScoreAdj: -997, unified: { 'memory.oom.group': '1', 'memory.min': String(GI) } }],
   ['what a burstable container asks for is left to it while others have more', containerResources(burstable, first(burstable), { memoryBytes: 4 * GI }).unified, { 'memory.oom.group': '1', 'memory.low': String(GI) }],
+  ['of swap that pods may have, a burstable container that may have more memory than it asks for gets its part', swapOf(burstable, GI), String(GI / 4)],
+  ['no others do: who asks for nothing, or for what it is limited to, is guaranteed, or what the node cannot do without', [
+    swapOf(burstable, 0), swapOf(with_({ requests: { cpu: '1' } }), GI), swapOf(with_({ requests: { memory: '1Gi' }, limits: { memory: '1Gi' } }, undefined), GI), swapOf(guaranteed, GI), swapOf(with_(undefined), GI),
+    swapOf({ ...burstable, spec: { ...burstable.spec, containers: burstable.spec?.containers ?? [], priority: 2_000_000_000 } }, GI), swapOf({ ...burstable, metadata: { ...burstable.metadata, annotations: { 'kubernetes.io/config.source': 'file' } } }, GI),
+  ], Array.from({ length: 7 }, () => undefined)],
   ['a pod that asks for nothing has the least', containerResources(with_(undefined), aContainer('c0'), { memoryBytes: 4 * GI }), { cpuShares: 2, oomScoreAdj: 1000, unified: { 'memory.oom.group': '1' } }],
   ['a quarter of the memory asked for lowers the score by 250', oomScoreAdj(burstable, first(burstable), 4 * GI), 750],
   ['burstable stays between 3 and 999', [oomScoreAdj(burstable, aContainer('x', { resources: { requests: { memory: '8Gi' } } }), 4 * GI), oomScoreAdj(burstable, aContainer('x'), 4 * GI)], [3, 999]],

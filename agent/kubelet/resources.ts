@@ -3,6 +3,7 @@ import type { Container, Pod } from '#api/types/index.ts'
 import { podLimits, podQosClass, podRequests } from '#api/types/pods.ts'
 import { quantityMilli, quantityValue } from '#api/types/quantity.ts'
 import type { LinuxResources } from '#cri/index.ts'
+import { isCritical } from './critical.ts'
 
 export const CPU_PERIOD_US = 100_000
 const SHARES_MIN = 2
@@ -17,7 +18,10 @@ export function cpuQuota(milli: number): number {
   return Math.max(QUOTA_US_MIN, Math.floor((milli * CPU_PERIOD_US) / 1000))
 }
 
-export function containerResources(pod: Pod, container: Container, machine: { memoryBytes: number }): LinuxResources {
+/** `podSwapBytes`: swap that containers may have their part of; default none. */
+export interface MachineMemory { memoryBytes: number; podSwapBytes?: number }
+
+export function containerResources(pod: Pod, container: Container, machine: MachineMemory): LinuxResources {
   const { requests = {}, limits = {} } = container.resources ?? {}
   // Pod-level limits bound each container that has none (KEP-2837).
   const bound = pod.spec?.resources?.limits
@@ -32,7 +36,7 @@ export function containerResources(pod: Pod, container: Container, machine: { me
     ...(hugepages.length > 0 && { hugepageLimits: Object.fromEntries(hugepages) as Record<string, number> }),
     oomScoreAdj: oomScoreAdj(pod, container, machine.memoryBytes),
     // Where the kernel has it (version 2), a container is killed whole: no half of it lives on unseen.
-    unified: { 'memory.oom.group': '1', ...protectionFile(podQosClass(pod), quantityValue(requests.memory ?? limits.memory)) },
+    unified: { 'memory.oom.group': '1', ...protectionFile(podQosClass(pod), quantityValue(requests.memory ?? limits.memory)), ...swapFile(pod, container, machine) },
   }
 }
 
@@ -74,6 +78,13 @@ function burstableScore(requestBytes: number, capacityBytes: number): number {
 function protectionFile(qos: string, requestBytes: number): Record<string, string> {
   if (requestBytes === 0 || qos === 'BestEffort') return {}
   return { [qos === 'Guaranteed' ? 'memory.min' : 'memory.low']: String(requestBytes) }
+}
+
+/** Of the machine's swap as much as of its memory, for containers of burstable pods that ask for memory and may have more (KEP-2400, LimitedSwap). */
+function swapFile(pod: Pod, { resources }: Container, { memoryBytes, podSwapBytes = 0 }: MachineMemory): Record<string, string> {
+  const requested = quantityValue(resources?.requests?.memory)
+  if (podSwapBytes === 0 || podQosClass(pod) !== 'Burstable' || requested === quantityValue(resources?.limits?.memory) || isCritical(pod)) return {}
+  return { 'memory.swap.max': String(Math.floor((requested / memoryBytes) * podSwapBytes)) }
 }
 
 export interface PodCgroupLimits {

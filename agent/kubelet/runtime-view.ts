@@ -4,6 +4,7 @@ import type { PodStatus, ResourceStatus } from '#api/types/index.ts'
 import type { ContainerRuntime, ContainerStatus } from '#cri/index.ts'
 import { BACKOFF_ANNOTATION, CRASH_LOOP_ANNOTATION, HASH_ANNOTATION, imageVolumesOf, RESTART_COUNT_ANNOTATION, ROUND_ANNOTATION } from './labels.ts'
 import type { PodMemory } from './pod-memory.ts'
+import type { MachineMemory } from './resources.ts'
 import { podRound } from './restart-all.ts'
 import { isAllocated, withAllocation } from './resize.ts'
 import type { ContainerProbes, ContainerView, PendingResize, PodView } from './view.ts'
@@ -12,7 +13,7 @@ export interface ViewSources {
   runtime: ContainerRuntime
   runtimeName: string
   hostIps: () => readonly string[]
-  memoryBytes: number
+  machine: MachineMemory
   canRecursiveReadOnly: boolean
   /** Why the resources that its spec asks for cannot be allocated now; undefined: they can. */
   pendingResize(memory: PodMemory): PendingResize | undefined
@@ -57,7 +58,7 @@ export async function observePod(memory: PodMemory, sources: ViewSources): Promi
     stopBegun: new Set(memory.stopBegun),
     replacing: new Set(memory.replacing),
     reported: reportedStatus(memory),
-    node: { hostIps: sources.hostIps(), runtimeName: sources.runtimeName, memoryBytes: sources.memoryBytes, canRecursiveReadOnly: sources.canRecursiveReadOnly },
+    node: { hostIps: sources.hostIps(), runtimeName: sources.runtimeName, ...sources.machine, canRecursiveReadOnly: sources.canRecursiveReadOnly },
     rejected: memory.rejected,
   }
 }

@@ -96,7 +96,7 @@ export interface PodView {
   replacing: ReadonlySet<string>
   /** The newest status the API has from anyone. */
   reported: PodStatus
-  node: { hostIps: readonly string[]; runtimeName: string; memoryBytes: number; canRecursiveReadOnly: boolean }
+  node: { hostIps: readonly string[]; runtimeName: string; memoryBytes: number; podSwapBytes?: number; canRecursiveReadOnly: boolean }
   /** Set when the node itself refuses or evicts it: it is failed with this and never started. */
   rejected: Rejection | undefined
 }

@@ -171,6 +171,13 @@ describe('OCI spec', () => {
     assert.deepEqual([spec.process.oomScoreAdj, specOf().process.oomScoreAdj, specOf({ linux: { ...linux, resources: { oomScoreAdj: -997 } } }).process.oomScoreAdj], [0, 0, -997])
     assert.deepEqual(spec.linux.resources, { devices: [{ allow: false, access: 'rwm' }], cpu: { shares: 2 }, memory: { limit: 1000, swap: 1000 }, unified: { 'memory.swap.max': '0', 'memory.min': '5' } })
   })
+  test('swap beyond memory is as much as the resources say, where they can', () => {
+    const { linux } = testContainer('i', 'c')
+    const resources = { memoryLimitBytes: 1000, unified: { 'memory.swap.max': '7' } }
+    const of = (f: Partial<SpecFacts>) => { const { memory, unified } = specOf({ linux: { ...linux, resources } }, f).linux['resources'] as Record<string, unknown>; return { memory, unified } }
+    assert.deepEqual(of({}), { memory: { limit: 1000 }, unified: { 'memory.swap.max': '7' } })
+    assert.deepEqual(of({ cgroupVersion: 1 }), { memory: { limit: 1000, swap: 1000 }, unified: undefined })
+  })
   test('mounts of the container replace the sandbox\'s, shallow ones come first', () => {
     const mount = (containerPath: string) => ({ containerPath, hostPath: `/host${containerPath}`, readonly: true, propagation: 'hostToContainer' as const })
     const spec = specOf({ mounts: [mount('/a/b/c'), mount('/a'), mount('/etc/resolv.conf'), mount('/dev/shm')] })

@@ -115,17 +115,18 @@ export function buildOciSpec(config: ContainerConfig, sandbox: PodSandboxConfig,
 }
 
 /**
- * Also what `runc update` takes. No swap beyond memory, as the kubelet wants it by default: on version 1 only a limit of memory
- * can say so, on version 2 containers without one get none either.
+ * Also what `runc update` takes. No swap beyond memory, as the kubelet wants it by default, unless the resources say how much: on
+ * version 1 only a limit of memory can say so, on version 2 containers without one get none either.
  */
 export function ociResources(resources: LinuxResources, facts: Pick<SpecFacts, 'cgroupVersion' | 'hasSwapLimit'>): Record<string, unknown> {
   const { cpuShares, cpuQuota, cpuPeriod, cpusetCpus, cpusetMems, memoryLimitBytes, pidsLimit, hugepageLimits } = resources
+  const saysSwap = facts.cgroupVersion === 2 && resources.unified?.['memory.swap.max'] !== undefined
   const unified = facts.cgroupVersion === 2 ? { ...(facts.hasSwapLimit && { 'memory.swap.max': '0' }), ...resources.unified } : {}
   return {
     ...((cpuShares || cpuQuota || cpuPeriod || cpusetCpus || cpusetMems) && {
       cpu: { ...(cpuShares && { shares: cpuShares }), ...(cpuQuota && { quota: cpuQuota }), ...(cpuPeriod && { period: cpuPeriod }), ...(cpusetCpus && { cpus: cpusetCpus }), ...(cpusetMems && { mems: cpusetMems }) },
     }),
-    ...(memoryLimitBytes && { memory: { limit: memoryLimitBytes, ...(facts.hasSwapLimit && { swap: memoryLimitBytes }) } }),
+    ...(memoryLimitBytes && { memory: { limit: memoryLimitBytes, ...(facts.hasSwapLimit && !saysSwap && { swap: memoryLimitBytes }) } }),
     ...(pidsLimit && pidsLimit > 0 && { pids: { limit: pidsLimit } }),
     ...(hugepageLimits && { hugepageLimits: Object.entries(hugepageLimits).map(([pageSize, limit]) => ({ pageSize, limit })) }),
     ...(Object.keys(unified).length > 0 && { unified }),

@@ -286,6 +286,39 @@ describe('skiff on a machine of its own', { skip: DISK === '' && 'run scripts/gu
         assert.equal(await guest.must('ls /run/skiff/oci'), '')
       }
     })
+
+    it('a RuntimeClass chooses crun for its pods alone', async () => {
+      await installUnit('--oci-runtime runc --runtime-handler small=crun')
+      await guest.must('systemctl restart skiff', 300_000)
+      await untilUp()
+      await guest.mustKubectl(['apply', '-f', '-'], { input: JSON.stringify({ apiVersion: 'node.k8s.io/v1', kind: 'RuntimeClass', metadata: { name: 'small' }, handler: 'small' }) })
+      await apply(pod({ name: 'usual' }), pod({ name: 'chosen', pod: { runtimeClassName: 'small' } }))
+      await untilReady('usual', 'chosen')
+      // What each keeps of its own: runc a state.json, crun a status.
+      const kept = async (name: string) => (await guest.must(`ls /run/skiff/oci/${containerId(await seen(name))}`)).split('\n').filter((file) => ['state.json', 'status'].includes(file))
+      assert.deepStrictEqual([await kept('usual'), await kept('chosen')], [['state.json'], ['status']])
+      await untilExec('chosen')
+      await deletePods('usual', 'chosen')
+      await untilSo('nothing of them is left', async () => (await guest.must('ls /run/skiff/oci')) === '', 30_000)
+    })
+
+    it('where pods may swap, burstable ones get as much of it as of the memory', async () => {
+      await guest.must('dd if=/dev/zero of=/swapfile bs=1M count=64 status=none && chmod 600 /swapfile && mkswap -q /swapfile && swapon /swapfile', 120_000)
+      await installUnit('--memory-swap-behavior LimitedSwap')
+      await guest.must('systemctl restart skiff', 300_000)
+      await untilUp()
+      const half = { requests: { memory: '16Mi' }, limits: { memory: '32Mi' } }
+      const whole = { requests: { cpu: '10m', memory: '32Mi' }, limits: { cpu: '10m', memory: '32Mi' } }
+      await apply(pod({ name: 'swaps', container: { resources: half } }), pod({ name: 'stays', container: { resources: whole } }))
+      await untilReady('swaps', 'stays')
+      const [memory = 0, swap = 0] = (await guest.must("awk '/^MemTotal|^SwapTotal/ { print $2 * 1024 }' /proc/meminfo")).split('\n').map(Number)
+      const part = Math.floor((16 * MIB / memory) * swap)
+      const limit = async (name: string) => Number(await guest.mustKubectl(['exec', name, '--', 'cat', '/sys/fs/cgroup/memory.swap.max']))
+      // The kernel counts in pages.
+      assert.deepStrictEqual([await limit('swaps'), await limit('stays')], [part - part % 4096, 0])
+      await deletePods('swaps', 'stays')
+      await guest.must('swapoff /swapfile && rm /swapfile', 120_000)
+    })
   })
 
   describe('volumes of a file server', () => {

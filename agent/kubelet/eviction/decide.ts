@@ -6,7 +6,8 @@ import { podLimits, podQosClass } from '#api/types/pods.ts'
 import { parseQuantity, quantityValue } from '#api/types/quantity.ts'
 import type { Pod, Stored, Toleration } from '#api/types/index.ts'
 import { ephemeralBytes, type PodSample } from '../stats/summary.ts'
-import { isCritical, memoryOf, rankForEviction, type PodUsage } from './rank.ts'
+import { isCritical } from '../critical.ts'
+import { memoryOf, rankForEviction, type PodUsage } from './rank.ts'
 import { amountIn, amountText, isMemorySignal, SIGNAL_FACTS, thresholdsMet, type Observations, type PressureCondition, type Signal, type Threshold } from './thresholds.ts'
 
 /** Between looks; lost with the agent, which costs a grace period or a transition period. */

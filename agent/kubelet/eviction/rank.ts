@@ -7,14 +7,6 @@ import type { Signal } from './thresholds.ts'
 
 export interface PodUsage { pod: Stored<Pod>; /** Undefined: nothing is known of what it uses. */ sample: PodSample | undefined }
 
-/** Static pods and those of the system's priorities are never evicted for pressure. */
-const SYSTEM_CRITICAL_PRIORITY = 2_000_000_000
-
-export function isCritical({ metadata, spec }: Pod): boolean {
-  const source = metadata?.annotations?.['kubernetes.io/config.source']
-  return (source !== undefined && source !== 'api') || (spec?.priority ?? 0) >= SYSTEM_CRITICAL_PRIORITY
-}
-
 /** Best candidate first. `hasImageFs`: images and what containers write are on a file system of their own. */
 export function rankForEviction(pods: readonly PodUsage[], signal: Signal, hasImageFs: boolean): PodUsage[] {
   const keys = pods.map((p) => ({ p, key: keyOf(p, signal, hasImageFs) }))

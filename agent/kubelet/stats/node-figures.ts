@@ -89,7 +89,7 @@ export function kubeletConfiguration(config: KubeletConfig): object {
     evictionHard: { ...config.evictionHard }, evictionSoft: { ...config.evictionSoft }, evictionSoftGracePeriod: { ...config.evictionSoftGracePeriod }, evictionPressureTransitionPeriod: goDuration(config.evictionTransitionMs), evictionMaxPodGracePeriod: config.evictionMaxPodGraceSeconds,
     evictionMinimumReclaim: { ...config.evictionMinimumReclaim }, containerLogMaxSize: config.containerLogMaxSize, containerLogMaxFiles: config.containerLogMaxFiles, systemReserved: { ...config.systemReserved }, kubeReserved: { ...config.kubeReserved },
     enforceNodeAllocatable: [config.enforcePods ? 'pods' : 'none'],
-    allowedUnsafeSysctls: [...config.allowedUnsafeSysctls], failSwapOn: false, enableDebuggingHandlers: true, enableSystemLogHandler: true, enableSystemLogQuery: false, enableProfilingHandler: false, enableDebugFlagsHandler: false,
+    allowedUnsafeSysctls: [...config.allowedUnsafeSysctls], failSwapOn: false, memorySwap: { swapBehavior: config.memorySwapBehavior }, enableDebuggingHandlers: true, enableSystemLogHandler: true, enableSystemLogQuery: false, enableProfilingHandler: false, enableDebugFlagsHandler: false,
     seccompDefault: config.seccompDefault, podLogsDir: config.podLogsDir, containerLogMonitorInterval: '10s', volumeStatsAggPeriod: '1m0s', nodeStatusMaxImages: 50, registerNode: true, registerWithTaints: config.nodeTaints.map((taint) => ({ ...taint })), localStorageCapacityIsolation: true,
     imagePullCredentialsVerificationPolicy: config.imageVerification, ...(config.imageVerificationAllowlist.length > 0 && { preloadedImagesVerificationAllowlist: [...config.imageVerificationAllowlist] }), ...shutdownConfiguration(config),
   }

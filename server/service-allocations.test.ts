@@ -25,7 +25,7 @@ test('a Service and the object of its address come and go together, and an updat
   const ip = await ipOf(h, 'a')
   deepStrictEqual(await addresses(h), [`${ip} default/a`])
   const stored = (await h.call('GET', `${N}/ipaddresses/${ip}`)).json
-  deepStrictEqual([stored['metadata']?.['labels'], stored['kind']], [{ 'ipaddress.kubernetes.io/ip-family': 'IPv4', 'ipaddress.kubernetes.io/managed-by': 'ipallocator.k8s.io' }, 'IPAddress'])
+  deepStrictEqual([stored['metadata']?.['generation'], stored['metadata']?.['labels'], stored['kind']], [undefined, { 'ipaddress.kubernetes.io/ip-family': 'IPv4', 'ipaddress.kubernetes.io/managed-by': 'ipallocator.k8s.io' }, 'IPAddress'])
   const merge = { 'content-type': 'application/merge-patch+json' }
   deepStrictEqual((await h.call('PATCH', `${SERVICES}/a`, { spec: { type: 'ExternalName', externalName: 'x.y', clusterIP: '', clusterIPs: null } }, merge)).status, 200)
   deepStrictEqual(await addresses(h), [])

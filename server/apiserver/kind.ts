@@ -54,6 +54,8 @@ export interface KindStrategy<T extends KubeObject> {
   validateStatusUpdate?(object: T, old: T, ctx: KindContext): FieldError[]
   /** Warnings for the client (`Warning: 299`), e.g. deprecated fields. `old`: what an update changes. */
   warnings?(object: T, old?: T): string[]
+  /** Warnings of a creation that only what was sent can tell: asked before `prepareCreate`. */
+  warningsAsSent?(object: T): string[]
   /** A PUT names the resourceVersion it is meant for (upstream: no AllowUnconditionalUpdate). */
   requiresRevision?: boolean
   /** Without the leading Name column and the trailing Age, which the default has: undefined means just those two. All columns when given. */

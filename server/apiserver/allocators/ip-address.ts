@@ -22,5 +22,5 @@ export function addressOf(ip: string, service: Service): IPAddress {
 
 export function encodeAddress(ip: string, service: Service, { nowMs, random }: KindContext): Buffer {
   const address = addressOf(ip, service)
-  return encodeStored({ ...address, metadata: { ...address.metadata, uid: uuid(random), creationTimestamp: timestamp(nowMs), generation: 1 } }, 'IPAddress')
+  return encodeStored({ ...address, metadata: { ...address.metadata, uid: uuid(random), creationTimestamp: timestamp(nowMs) } }, 'IPAddress')
 }

@@ -1,7 +1,7 @@
 /** Conversion between versions: nothing but the apiVersion, or a webhook. */
 import { apiVersionOf, type KubeObject } from '#api/types/index.ts'
 import { asError } from '#base/errors.ts'
-import { internal } from '../http/status.ts'
+import { unexplained } from '../http/status.ts'
 import type { ClientConfig, WebhookClient } from '../webhook-client/index.ts'
 import type { Definition } from './definition.ts'
 import { equalJson } from '../storage/equal.ts'
@@ -12,7 +12,7 @@ type Convertible = KubeObject & Json
 
 export type Converter =
   | { strategy: 'None' }
-  /** Throws a 500 with upstream's words. */
+  /** Throws a 500 with upstream's words, and no reason, as there. */
   | { strategy: 'Webhook'; convert(objects: readonly { from: string; object: Convertible }[], version: string): Promise<Convertible[]> }
 
 /** Upstream's webhook client gives a conversion this long. */
@@ -30,7 +30,7 @@ export function createConverter({ conversion, group, names }: Pick<Definition, '
     async convert(objects, version) {
       const apiVersion = apiVersionOf({ group, version })
       const of = `${group}/${objects[0]?.from ?? ''}, Kind=${names.kind}`
-      if (reviewVersion === undefined) throw internal('no supported conversion review versions')
+      if (reviewVersion === undefined) throw unexplained('no supported conversion review versions')
       const uid = parts.uid()
       const sent = objects.map(({ from, object }) => withTypeMeta(object, { apiVersion: apiVersionOf({ group, version: from }), kind: names.kind }))
       const review = { kind: 'ConversionReview', apiVersion: `apiextensions.k8s.io/${reviewVersion}`, request: { uid, desiredAPIVersion: apiVersion, objects: sent }, response: { uid: '', convertedObjects: null, result: { metadata: {} } } }
@@ -38,14 +38,14 @@ export function createConverter({ conversion, group, names }: Pick<Definition, '
       try {
         answer = await parts.webhooks().call({ config, body: Buffer.from(JSON.stringify(review)), timeoutMs: TIMEOUT_MS, tellTimeout: true, signal: new AbortController().signal })
       } catch (error) {
-        throw internal(`conversion webhook for ${of} failed: ${asError(error).message}`)
+        throw unexplained(`conversion webhook for ${of} failed: ${asError(error).message}`)
       }
       const read = readAnswer(answer, { uid, reviewVersion })
-      if (!read.ok) throw internal(`conversion webhook for ${of} failed: ${read.message}`)
-      if (read.objects.length !== sent.length) throw internal(`conversion webhook for ${of} returned ${read.objects.length} objects, expected ${sent.length}`)
+      if (!read.ok) throw unexplained(`conversion webhook for ${of} failed: ${read.message}`)
+      if (read.objects.length !== sent.length) throw unexplained(`conversion webhook for ${of} returned ${read.objects.length} objects, expected ${sent.length}`)
       return read.objects.map((converted, i) => {
         const checked = restore(sent[i] as Convertible, converted, { apiVersion, group, version })
-        if (typeof checked === 'string') throw internal(`conversion webhook for ${of} returned ${checked}`)
+        if (typeof checked === 'string') throw unexplained(`conversion webhook for ${of} returned ${checked}`)
         return checked
       })
     },

@@ -134,9 +134,11 @@ suite('versions of custom resources', () => {
       await h.call('POST', TABS, cronTab('a', { hostPort: 'h:1' }))
       for (const path of [`${V2}/a`, V2]) {
         const answer: { status: number; json: Loose } = await h.call('GET', path)
-        assert.equal(answer.status, 500, path)
-        assert.ok(String(answer.json['message']).includes(message), `${String(answer.json['message'])}\n${message}`)
+        assert.deepEqual([answer.status, answer.json['reason'], answer.json['details']], [500, undefined, undefined], path)
+        assert.ok(String(answer.json['message']).startsWith(message), `${String(answer.json['message'])}\n${message}`)
       }
+      const dry = await h.call('POST', `${V2}?dryRun=All`, { ...cronTab('a2', { host: 'h', port: '1' }), apiVersion: 'stable.example.com/v2' })
+      assert.deepEqual([dry.status, String(dry.json['message']).startsWith('conversion webhook for stable.example.com/v2, Kind=CronTab ')], [500, true], 'a dry run asks as well')
       h.api.close()
       await hook.close()
     }

@@ -73,6 +73,14 @@ test('a claim keeps what it asked for until it is bound, and does not shrink', a
   deepStrictEqual(causes(await call('PUT', `${path}/a`, sized('3Gi'))), ['200 '])
 })
 
+test('the two networks of a ServiceCIDR are of two families, which is told of those that are wrong otherwise, too', async () => {
+  const of = (...cidrs: string[]): Promise<string[]> => refused('/apis/networking.k8s.io/v1', 'servicecidrs', { spec: { cidrs } }, '')
+  const families = (text: string) => `spec.cidrs: Invalid value: ${text}: may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64`
+  deepStrictEqual(await of('10.0.0.0/24', '10.1.0.0/24'), [families('["10.0.0.0/24","10.1.0.0/24"]')])
+  deepStrictEqual(await of('10.0.0.1/24', '10.1.0.0/24'), ['spec.cidrs[0]: Invalid value: "10.0.0.1/24": must not have bits set beyond the prefix length', families('["10.0.0.1/24","10.1.0.0/24"]')])
+  deepStrictEqual(await of('x', 'y'), ['x', 'y'].map((text, i) => `spec.cidrs[${i}]: Invalid value: "${text}": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)`))
+})
+
 test('a Service\'s addresses, ranges and families, and what a load balancer reports', async () => {
   deepStrictEqual(await refused('/api/v1', 'services', { spec: { type: 'LoadBalancer', externalIPs: ['127.0.0.1'], loadBalancerSourceRanges: [' 10.0.0.0/8 ', '10.0.0.1'], ports: [{ port: 80 }] } }), [
     'spec.externalIPs[0]: Invalid value: "127.0.0.1": may not be in the loopback range (127.0.0.0/8, ::1/128)', 'spec.LoadBalancerSourceRanges[1]: Invalid value: "10.0.0.1": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)',

@@ -1,13 +1,13 @@
 /** Annotations of pods and templates that upstream gives a meaning: mirror pods, deletion cost, and the profiles that became fields (`ValidatePodSpecificAnnotations`). */
 import type { Container, ObjectMeta, Pod, PodSpec } from '#api/types/index.ts'
 import { type FieldError, forbidden, invalid } from '../field-error.ts'
+import { APP_ARMOR_ANNOTATION } from './app-armor-annotation.ts'
 import { descendingPath } from './path-validation.ts'
 
 const MIRROR = 'kubernetes.io/config.mirror'
 const DELETION_COST = 'controller.kubernetes.io/pod-deletion-cost'
 const SECCOMP_POD = 'seccomp.security.alpha.kubernetes.io/pod'
 const SECCOMP_CONTAINER = 'container.seccomp.security.alpha.kubernetes.io/'
-const APP_ARMOR = 'container.apparmor.security.beta.kubernetes.io/'
 const LOCAL = 'localhost/'
 const INT32 = 2 ** 31
 
@@ -21,8 +21,8 @@ export function validatePodAnnotations(meta: ObjectMeta, spec: PodSpec, at = 'me
   if (cost !== undefined && !isInt32(cost)) out.push(invalid(`${here}[${DELETION_COST}]`, cost, 'must be a 32bit integer'))
   for (const [key, profile] of Object.entries(annotations)) if (key === SECCOMP_POD || key.startsWith(SECCOMP_CONTAINER)) out.push(...seccompText(`${here}.${key}`, profile))
   for (const [key, profile] of Object.entries(annotations)) {
-    if (!key.startsWith(APP_ARMOR)) continue
-    const name = key.slice(APP_ARMOR.length)
+    if (!key.startsWith(APP_ARMOR_ANNOTATION)) continue
+    const name = key.slice(APP_ARMOR_ANNOTATION.length)
     if (!containersOf(spec, '').some(([, c]) => c.name === name)) out.push(invalid(`${here}[${key}]`, name, 'container not found'))
     if (profile !== '' && profile !== 'runtime/default' && profile !== 'unconfined' && !profile.startsWith(LOCAL)) out.push(invalid(`${here}[${key}]`, profile, `invalid AppArmor profile name: ${JSON.stringify(profile)}`))
   }
@@ -51,7 +51,7 @@ export function validateProfileAnnotations(meta: ObjectMeta, spec: PodSpec, at =
   return [
     ...matches(`${at}.securityContext.seccompProfile`, 'seccomp', spec.securityContext?.seccompProfile, of(SECCOMP_POD)),
     ...containersOf(spec, at).flatMap(([here, c]) => matches(`${here}.securityContext.seccompProfile`, 'seccomp', c.securityContext?.seccompProfile, of(`${SECCOMP_CONTAINER}${c.name}`))),
-    ...containersOf(spec, at).flatMap(([here, c]) => (windows ? [] : matches(`${here}.securityContext.appArmorProfile`, 'apparmor', c.securityContext?.appArmorProfile ?? spec.securityContext?.appArmorProfile, of(`${APP_ARMOR}${c.name}`)))),
+    ...containersOf(spec, at).flatMap(([here, c]) => (windows ? [] : matches(`${here}.securityContext.appArmorProfile`, 'apparmor', c.securityContext?.appArmorProfile ?? spec.securityContext?.appArmorProfile, of(`${APP_ARMOR_ANNOTATION}${c.name}`)))),
   ]
 }
 
@@ -71,7 +71,7 @@ function matches(at: string, what: 'seccomp' | 'apparmor', profile: Profile | un
 /** Of an update: who is a mirror pod stays one, and AppArmor was decided at creation. */
 export function validatePodAnnotationChanges(pod: Pod, old: Pod): FieldError[] {
   const [after, before] = [pod.metadata?.annotations ?? {}, old.metadata?.annotations ?? {}]
-  const fixed = (key: string): string | undefined => (key === MIRROR ? 'mirror pod annotation' : key.startsWith(APP_ARMOR) ? 'AppArmor annotations' : undefined)
+  const fixed = (key: string): string | undefined => (key === MIRROR ? 'mirror pod annotation' : key.startsWith(APP_ARMOR_ANNOTATION) ? 'AppArmor annotations' : undefined)
   const out: FieldError[] = []
   for (const [key, value] of Object.entries(before)) if (fixed(key) && (!Object.hasOwn(after, key) || after[key] !== value)) out.push(forbidden(`metadata.annotations[${key}]`, `may not remove or update ${fixed(key) ?? ''}`))
   for (const key of Object.keys(after)) if (fixed(key) && !Object.hasOwn(before, key)) out.push(forbidden(`metadata.annotations[${key}]`, `may not add ${fixed(key) ?? ''}`))

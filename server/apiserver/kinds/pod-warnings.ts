@@ -1,6 +1,7 @@
 /** What upstream warns of in pods and their templates (`pkg/api/pod/warnings.go`): accepted, and yet not what was meant. */
 import type { Container, ContainerPort, ObjectMeta, PodAffinityTerm, PodSpec, PodTemplateSpec, Volume } from '#api/types/index.ts'
 import { checkDnsLabel, parseQuantity } from '#api/types/index.ts'
+import { APP_ARMOR_ANNOTATION, APP_ARMOR_WARNING } from './app-armor-annotation.ts'
 import { ipWarnings } from './ip-warnings.ts'
 import { nodeLabelWarnings, nodeSelectorWarnings, nodeTermWarnings } from './label-warnings.ts'
 import { semanticEqual } from './semantic-equal.ts'
@@ -13,7 +14,6 @@ const DEPRECATED_ANNOTATIONS: Readonly<Record<string, string>> = {
 }
 const SECCOMP_POD = 'seccomp.security.alpha.kubernetes.io/pod'
 const SECCOMP_CONTAINER = 'container.seccomp.security.alpha.kubernetes.io/'
-const APPARMOR_CONTAINER = 'container.apparmor.security.beta.kubernetes.io/'
 const SECCOMP_TEXT = 'non-functional in v1.27+; use the "seccompProfile" field instead'
 
 const DEPRECATED_VOLUMES = {
@@ -53,7 +53,7 @@ export function podWarnings(at: string, spec: PodSpec, meta: ObjectMeta): string
     ...(spec.securityContext?.seccompProfile ? [] : annotation(SECCOMP_POD, SECCOMP_TEXT)),
     ...containers.flatMap(([here, c]) => [
       ...(c.securityContext?.seccompProfile ? [] : annotation(SECCOMP_CONTAINER + c.name, SECCOMP_TEXT)),
-      ...(at === '' || spec.securityContext?.appArmorProfile || c.securityContext?.appArmorProfile ? [] : annotation(APPARMOR_CONTAINER + c.name, 'deprecated since v1.30; use the "appArmorProfile" field instead')),
+      ...(at === '' || spec.securityContext?.appArmorProfile || c.securityContext?.appArmorProfile ? [] : annotation(APP_ARMOR_ANNOTATION + c.name, APP_ARMOR_WARNING)),
       ...fractionWarnings(`${here}.resources.limits`, c.resources?.limits),
       ...fractionWarnings(`${here}.resources.requests`, c.resources?.requests),
       ...envWarnings(`${here}.env`, c),

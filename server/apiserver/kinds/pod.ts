@@ -5,6 +5,7 @@ import { forbidden } from '../field-error.ts'
 import type { KindContext, KindStrategy } from '../kind.ts'
 import { fieldSetOf } from '../patch/apply/managed-fields.ts'
 import { cloneJson } from '../storage/clone.ts'
+import { appArmorWarnings, applyAppArmorAnnotations } from './app-armor-annotation.ts'
 import { keepStatus } from './carry.ts'
 import { validatePodAnnotationChanges, validatePodAnnotations, validateProfileAnnotations } from './pod-annotation-validation.ts'
 import { podColumns, podRowConditions } from './pod-columns.ts'
@@ -27,6 +28,7 @@ export const podStrategy: KindStrategy<Pod> = {
       pod.status.conditions = [{ type: 'PodScheduled', status: 'False', reason: 'SchedulingGated', message: 'Scheduling is blocked due to non-empty scheduling gates', lastTransitionTime: timeText(ctx) }]
     }
     applySpreadKeys(pod, spec)
+    applyAppArmorAnnotations(pod)
   },
 
   prepareUpdate(pod, old) {
@@ -58,6 +60,8 @@ export const podStrategy: KindStrategy<Pod> = {
   validateUpdate: (pod, old) => [...validatePodAnnotationChanges(pod, old), ...validatePodUpdate(pod.metadata ?? {}, specOf(pod), specOf(old))],
 
   validateStatusUpdate: (pod, old) => [...validatePodAnnotationChanges(pod, old), ...validatePodStatus(pod, old)],
+
+  warningsAsSent: appArmorWarnings,
 
   warnings: (pod, old) => [
     ...(old ? [] : hostnameWarnings(pod.metadata?.name, false)),

@@ -1,5 +1,5 @@
 /** ServiceCIDR and IPAddress: the networks of cluster IPs and who has which address (KEP-1880). */
-import { isIPv6 } from 'node:net'
+import { isIP } from 'node:net'
 import type { IPAddress, ServiceCIDR } from '#api/types/index.ts'
 import { checkDnsSubdomain, checkPathSegment } from '#api/types/index.ts'
 import { type FieldError, invalid, required } from '../field-error.ts'
@@ -30,9 +30,12 @@ function validateCidrs(cidrs: readonly string[]): FieldError[] {
   if (cidrs.length === 0) return [required(AT, 'at least one CIDR required')]
   if (cidrs.length > 2) return [invalid(AT, cidrs, 'may only hold up to 2 values')]
   const out = cidrs.flatMap((cidr, i) => validateCidr(`${AT}[${i}]`, cidr))
-  if (cidrs.length === 2 && out.length === 0 && isIPv6(cidrs[0]?.split('/')[0] ?? '') === isIPv6(cidrs[1]?.split('/')[0] ?? '')) out.push(invalid(AT, cidrs, 'may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64'))
+  if (cidrs.length === 2 && familyOfCidr(cidrs[0]) !== 0 && familyOfCidr(cidrs[0]) === familyOfCidr(cidrs[1])) out.push(invalid(AT, cidrs, 'may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64'))
   return out
 }
+
+/** 0: of none. */
+const familyOfCidr = (cidr: string | undefined): number => isIP(cidr?.split('/')[0] ?? '')
 
 function validateCidr(at: string, cidr: string): FieldError[] {
   const wrong = validCidr(at, cidr)

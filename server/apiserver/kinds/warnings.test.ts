@@ -43,6 +43,23 @@ test('files of a volume that hide each other, ports of one name and addresses th
   ])
 })
 
+test('an annotation that says a container\'s AppArmor profile becomes its field, with a warning, unless the field or the pod says it already', async () => {
+  const key = (name: string) => `container.apparmor.security.beta.kubernetes.io/${name}`
+  const text = (name: string) => `metadata.annotations[${key(name)}]: deprecated since v1.30; use the "appArmorProfile" field instead`
+  const of = async (spec: Record<string, unknown>, profiles: Record<string, string>, ...names: string[]) => {
+    const annotations = Object.fromEntries(Object.entries(profiles).map(([name, profile]) => [key(name), profile]))
+    const answer = await cluster().call('POST', PODS, pod({ annotations }, { ...spec, containers: names.map((name) => ({ name, image: 'i', ...(name === 'own' && { securityContext: { appArmorProfile: { type: 'Unconfined' } } }) })) }))
+    const { containers } = (answer.json as unknown as { spec: { containers: { securityContext?: { appArmorProfile?: unknown } }[] } }).spec
+    return { status: answer.status, warnings: warned(answer.headers), profiles: containers.map((c) => c.securityContext?.appArmorProfile) }
+  }
+  deepStrictEqual(await of({}, { a: 'unconfined', b: 'runtime/default', c: 'localhost/mine', own: 'unconfined', e: '' }, 'a', 'b', 'c', 'own', 'e', 'f'), {
+    status: 201, warnings: [text('a'), text('b'), text('c'), text('e')],
+    profiles: [{ type: 'Unconfined' }, { type: 'RuntimeDefault' }, { type: 'Localhost', localhostProfile: 'mine' }, { type: 'Unconfined' }, undefined, undefined],
+  })
+  deepStrictEqual(await of({ securityContext: { appArmorProfile: { type: 'RuntimeDefault' } } }, { a: 'runtime/default' }, 'a'), { status: 201, warnings: [], profiles: [undefined] })
+  deepStrictEqual(await of({ os: { name: 'windows' } }, { a: 'unconfined' }, 'a'), { status: 201, warnings: [], profiles: [undefined] })
+})
+
 test('templates are warned of where they stand, and again only when they change', async () => {
   const c = cluster()
   const spec = { selector: { matchLabels: { app: 'a' } }, template: template({}, { nodeSelector: { 'beta.kubernetes.io/os': 'linux' } }) }

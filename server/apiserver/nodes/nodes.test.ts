@@ -146,6 +146,15 @@ describe('what runs on nodes', () => {
     assert.equal(answer.statusCode, 400)
   })
 
+  test('a proxy request to what is no name is told with what it should have named', async () => {
+    const message = async (path: string) => {
+      const { status, text } = await ask(s, 'GET', path)
+      return `${status} ${(JSON.parse(text) as { message: string }).message}`
+    }
+    assert.equal(await message(`${PODS}/a:b:c:d/proxy/`), '400 invalid pod request "a:b:c:d"')
+    assert.equal(await message('/api/v1/nodes/a:b:c:d/proxy/'), '400 invalid node request "a:b:c:d"')
+  })
+
   test('wrong log requests are told before or by the kubelet', async () => {
     const message = async (path: string) => {
       const { status, text } = await ask(s, 'GET', path)
@@ -154,6 +163,7 @@ describe('what runs on nodes', () => {
     assert.equal(await message(`${PODS}/two/log`), '400 a container name must be specified for pod two, choose one of: [a b]')
     assert.equal(await message(`${PODS}/p/log?container=nope`), '400 container nope is not valid for pod p')
     assert.match(await message(`${PODS}/p/log?tailLines=-1`), /^422 /)
+    assert.equal(await message(`${PODS}/gone/log?limitBytes=0`), '422 PodLogOptions "gone" is invalid: limitBytes: Invalid value: 0: must be greater than 0')
     assert.equal(await message(`${PODS}/p/log?previous=true`), '400 previous terminated container "c" in pod "p" not found')
     assert.match(await message(`${PODS}/far/log`), /^503 no connection to node "n2": its agent is not connected to this server/)
   })

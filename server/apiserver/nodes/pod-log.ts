@@ -16,8 +16,9 @@ const KUBELET_ERROR_BYTES_MAX = 64 * 1024
 
 export async function podLog(call: Call, kubelet: KubeletClient): Promise<ApiResponse> {
   const { query, info } = call
-  const pod = (await readHeld(call)).object as Full & Pod
+  // Options first, as upstream: what is wrong with them is told of a pod that is not there, too.
   const options = parseLogOptions(call)
+  const pod = (await readHeld(call)).object as Full & Pod
   const container = containerOf(pod, query.text('container'), 'log')
   const node = pod.spec?.nodeName
   // Not scheduled yet: there is nothing to show.

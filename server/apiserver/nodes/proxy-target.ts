@@ -14,21 +14,22 @@ export interface ProxyTarget {
 
 export async function proxyTarget(call: Call): Promise<ProxyTarget> {
   switch (call.row.ref.resource) {
-    case 'nodes': return { node: await existing(call, parseTarget(call.info.name).name, (o) => o.metadata.name ?? ''), authority: undefined, tls: false }
+    case 'nodes': return { node: await existing(call, parseTarget(call).name, (o) => o.metadata.name ?? ''), authority: undefined, tls: false }
     case 'pods': return podTarget(call)
     default: return serviceTarget(call)
   }
 }
 
 /** `[scheme:]name[:port]`. */
-export function parseTarget(text: string): { scheme: string; name: string; port: string } {
+function parseTarget({ row, info: { name: text } }: Call): { scheme: string; name: string; port: string } {
+  const refusal = (): Error => badRequest(`invalid ${row.ref.kind.toLowerCase()} request ${JSON.stringify(text)}`)
   const parts = text.split(':')
   const [first = '', second = '', third = ''] = parts
   if (parts.length === 3) {
-    if (first !== '' && first !== 'http' && first !== 'https') throw badRequest(`invalid proxy request ${JSON.stringify(text)}`)
+    if (first !== '' && first !== 'http' && first !== 'https') throw refusal()
     return { scheme: first, name: second, port: third }
   }
-  if (parts.length > 3) throw badRequest(`invalid proxy request ${JSON.stringify(text)}`)
+  if (parts.length > 3) throw refusal()
   return { scheme: '', name: first, port: second }
 }
 
@@ -39,7 +40,7 @@ async function existing<R>(call: Call, name: string, read: (object: Full) => R):
 }
 
 async function podTarget(call: Call): Promise<ProxyTarget> {
-  const { scheme, name, port } = parseTarget(call.info.name)
+  const { scheme, name, port } = parseTarget(call)
   const pod = (await existing(call, name, (o) => o)) as Full & Pod
   const ip = pod.status?.podIP
   if (!ip || !pod.spec?.nodeName) throw badRequest('address not allowed')
@@ -50,7 +51,7 @@ async function podTarget(call: Call): Promise<ProxyTarget> {
 }
 
 async function serviceTarget(call: Call): Promise<ProxyTarget> {
-  const { scheme, name, port } = parseTarget(call.info.name)
+  const { scheme, name, port } = parseTarget(call)
   const service = (await existing(call, name, (o) => o)) as Full & Service
   const ports = service.spec?.ports ?? []
   const wanted = port === '' ? (ports.length === 1 ? ports[0] : undefined) : ports.find((p) => p.name === port || String(p.port) === port)

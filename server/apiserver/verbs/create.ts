@@ -45,6 +45,7 @@ export async function insert(call: Call, object: Full, options: WriteOptions, ho
   const generates = !meta.name && !!meta.generateName
   if (generates) meta.name = generatedName(call, meta.generateName ?? '')
   freshMeta(call, object)
+  for (const text of row.strategy.warningsAsSent?.(object) ?? []) call.warn(text)
   row.strategy.prepareCreate?.(object, contextOf(call))
   assertCreatable(call, object)
   for (const text of row.strategy.warnings?.(object) ?? []) call.warn(text)

@@ -7,7 +7,7 @@ import { insufficientStorage, notFound, StatusError, outcomeUnknown, unavailable
 import { JSON_TYPE, jsonResponse } from '../http/response.ts'
 import { decodeStored, encodeFree, encodeStored, objectStart, spliceObject } from '../storage/bytes.ts'
 import { storageKey } from '../storage/keys.ts'
-import type { KindRow, Reservation } from '../kind.ts'
+import type { KindRow, Reservation, StoredForm } from '../kind.ts'
 import type { Entry } from '../watch/kind-cache.ts'
 import { namesOf, scopeOf, type Call, type Parts } from './call.ts'
 
@@ -78,7 +78,10 @@ export function put(call: Call, key: string, object: Full, over: KeyValue | unde
 
 async function putDry(call: Call, key: string, value: Buffer, over: KeyValue | undefined): Promise<Written> {
   const current = await readStored(call.parts, call.row, key)
-  return current?.modRevision === over?.modRevision ? { ok: true, revision: over?.modRevision ?? 0, value } : { ok: false, current }
+  if (current?.modRevision !== over?.modRevision) return { ok: false, current }
+  // There and back again, as if it were written: a conversion webhook that fails does so now.
+  const { custom } = call.row
+  return { ok: true, revision: over?.modRevision ?? 0, value: custom ? await readBack(custom.form, await custom.form.write(value), value) : value }
 }
 
 async function putValue(call: Call, key: string, value: Buffer, over: KeyValue | undefined, durability: Durability | undefined, also: Reservation['also']): Promise<Written> {
@@ -86,9 +89,13 @@ async function putValue(call: Call, key: string, value: Buffer, over: KeyValue |
   const stored = custom ? await custom.form.write(value) : value
   const result = await commit(call, key, { kind: 'put', key, value: stored }, over?.modRevision ?? 0, durability, also)
   if (!result.ok) return result
-  // Another version's own defaults show in the answer, too: it is what a read would be.
-  const [shown = value] = custom ? await custom.form.read([stored]) : [value]
-  return { ok: true, revision: result.revision, value: shown }
+  return { ok: true, revision: result.revision, value: custom ? await readBack(custom.form, stored, value) : value }
+}
+
+/** Another version's own defaults show in the answer, too: it is what a read would be. */
+async function readBack(form: StoredForm, stored: Buffer, value: Buffer): Promise<Buffer> {
+  const [shown = value] = await form.read([stored])
+  return shown
 }
 
 /** Removes what `over` is. */

@@ -71,6 +71,22 @@ test('namespaces choose nodes and tolerations of their pods', async () => {
   equal(await message(c, PODS, pod({ name: 'x' }, { tolerations: [{ key: 'prod', operator: 'Exists' }] })), 'pods "x" is forbidden: pod tolerations (possibly merged with namespace default tolerations) conflict with its namespace whitelist')
 })
 
+test('a namespace\'s tolerations are merged into its pods\': what another one covers goes, nothing conflicts, and the whitelist holds for all', async () => {
+  const c = await started({ enabled: ['PodTolerationRestriction'], disabled: ['DefaultTolerationSeconds'] })
+  const annotate = (annotations: Record<string, string>) => c.call('PATCH', NS, { metadata: { annotations } }, MERGE)
+  const merged = async (tolerations: unknown, container = {}) => (await c.call('POST', `${PODS}?dryRun=All`, pod({ name: 'x' }, { tolerations }, container))).json['spec']?.['tolerations'] as unknown
+  await annotate({ 'scheduler.alpha.kubernetes.io/defaultTolerations': '[{"key":"a","operator":"Exists"},{"key":"b","operator":"Equal","value":"1","effect":"NoExecute","tolerationSeconds":9}]' })
+  const [anyA, b9] = [{ key: 'a', operator: 'Exists' }, { key: 'b', operator: 'Equal', value: '1', effect: 'NoExecute', tolerationSeconds: 9 }]
+  deepStrictEqual(await merged([{ key: 'a', operator: 'Exists', effect: 'NoSchedule' }]), [anyA, b9])
+  deepStrictEqual(await merged([{ ...b9, tolerationSeconds: 20 }, anyA]), [{ ...b9, tolerationSeconds: 20 }, anyA])
+  deepStrictEqual(await merged([{ operator: 'Exists' }]), [{ operator: 'Exists' }])
+  const memory = { key: 'node.kubernetes.io/memory-pressure', operator: 'Exists', effect: 'NoSchedule' }
+  deepStrictEqual(await merged([], { resources: { requests: { cpu: '1' } } }), [anyA, b9, memory])
+  await annotate({ 'scheduler.alpha.kubernetes.io/tolerationsWhitelist': JSON.stringify([anyA, b9]) })
+  equal((await c.call('POST', `${PODS}?dryRun=All`, pod({ name: 'x' }))).status, 201)
+  equal(await message(c, PODS, pod({ name: 'x' }, {}, { resources: { requests: { cpu: '1' } } })), 'pods "x" is forbidden: pod tolerations (possibly merged with namespace default tolerations) conflict with its namespace whitelist')
+})
+
 test('claims grow only when bound and of a class that can', async () => {
   const c = await started()
   await c.create('/apis/storage.k8s.io/v1/storageclasses', { metadata: { name: 'grows' }, provisioner: 'x', allowVolumeExpansion: true })

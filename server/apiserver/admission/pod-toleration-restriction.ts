@@ -16,17 +16,15 @@ export const podTolerationRestriction: AdmissionPlugin = {
   async mutate(request, api) {
     const pod = podOf(request)
     if (!pod?.spec) return undefined
+    const extra: Toleration[] = []
     if (request.operation === 'CREATE') {
       const defaults = await listed(request, DEFAULTS, api)
       if ('refusal' in defaults) return defaults.refusal
-      const own = pod.spec.tolerations ?? []
-      const clash = defaults.tolerations?.find((d) => own.some((t) => isSameTaint(t, d) && !semanticEqual(t, d)))
-      if (clash) return refuse('namespace tolerations and pod tolerations conflict')
-      const added = (defaults.tolerations ?? []).filter((d) => !own.some((t) => semanticEqual(t, d)))
-      if (added.length > 0) pod.spec.tolerations = [...own, ...added]
+      extra.push(...(defaults.tolerations ?? []))
     }
     // Who asked for something may stay on a node that is short of memory.
-    if (podQosClass(pod) !== 'BestEffort' && !pod.spec.tolerations?.some((t) => covers(t, MEMORY_PRESSURE))) (pod.spec.tolerations ??= []).push({ ...MEMORY_PRESSURE })
+    if (podQosClass(pod) !== 'BestEffort') extra.push(MEMORY_PRESSURE)
+    if (extra.length > 0) pod.spec.tolerations = withoutRedundant([...(pod.spec.tolerations ?? []), ...extra])
     return undefined
   },
   async validate(request, api) {
@@ -36,8 +34,7 @@ export const podTolerationRestriction: AdmissionPlugin = {
     const whitelist = await listed(request, WHITELIST, api)
     if ('refusal' in whitelist) return whitelist.refusal
     const allowed = whitelist.tolerations
-    const isMemoryPressure = (t: Toleration): boolean => podQosClass(pod as Pod) !== 'BestEffort' && semanticEqual(t, MEMORY_PRESSURE)
-    if (!allowed || allowed.length === 0 || own.every((t) => isMemoryPressure(t) || allowed.some((w) => covers(w, t)))) return undefined
+    if (!allowed || allowed.length === 0 || own.every((t) => allowed.some((w) => covers(w, t)))) return undefined
     return refuse('pod tolerations (possibly merged with namespace default tolerations) conflict with its namespace whitelist')
   },
 }
@@ -58,11 +55,20 @@ async function listed(request: AdmissionRequest, annotation: string, api: Admiss
   return { refusal: refuse(`the annotation ${annotation} of namespace ${request.namespace} is not a JSON list of tolerations`) }
 }
 
-const isSameTaint = (a: Toleration, b: Toleration): boolean => (a.key ?? '') === (b.key ?? '') && (a.effect ?? '') === (b.effect ?? '') && (a.operator ?? 'Equal') === (b.operator ?? 'Equal') && (a.value ?? '') === (b.value ?? '')
+/** Without those that another one covers; of equal ones the first stays. */
+function withoutRedundant(all: readonly Toleration[]): Toleration[] {
+  const kept: Toleration[] = []
+  for (const [i, t] of all.entries()) {
+    if (!kept.some((k) => covers(k, t)) && !all.slice(i + 1).some((later) => !semanticEqual(later, t) && covers(later, t))) kept.push({ ...t })
+  }
+  return kept
+}
 
 /** Whatever `b` tolerates, `a` does. */
 function covers(a: Toleration, b: Toleration): boolean {
-  if (a.key && (a.key !== b.key || (a.operator !== 'Exists' && (a.value ?? '') !== (b.value ?? '')))) return false
+  if (semanticEqual(a, b)) return true
+  if ((a.key ?? '') !== (b.key ?? '') && (a.key || a.operator !== 'Exists')) return false
   if (a.effect && a.effect !== b.effect) return false
-  return a.effect !== 'NoExecute' || a.tolerationSeconds === undefined || (b.tolerationSeconds !== undefined && b.tolerationSeconds <= a.tolerationSeconds)
+  if (a.effect === 'NoExecute' && a.tolerationSeconds !== undefined && (b.tolerationSeconds === undefined || b.tolerationSeconds > a.tolerationSeconds)) return false
+  return a.operator === 'Exists' || ((a.operator ?? 'Equal') === 'Equal' && (b.operator ?? 'Equal') === 'Equal' && (a.value ?? '') === (b.value ?? ''))
 }

@@ -169,7 +169,7 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
   // Version 1 cannot say how much a container may swap without saying how much memory it may have.
   const machine: MachineMemory = { memoryBytes: options.hostFacts.memoryBytes, podSwapBytes: config.memorySwapBehavior === 'LimitedSwap' && cgroups.version === 2 ? options.hostFacts.swapBytes : 0 }
   const keep = ({ pod, endingSinceMs, allocation, resizing }: PodMemory) => store.savePod({ pod, allocation, ...(endingSinceMs !== undefined && { endingSinceMs }), ...(resizing !== undefined && { resizing }) })
-  const pendingResize = ({ uid, pod, allocation }: PodMemory) => resizeInTurn({ self: { asked: pod, allocated: withAllocation(pod, allocation) }, others: workers.holding(uid), waiting: workers.waiting(uid), allocatable: nodeAllocated })
+  const pendingResize = ({ uid, pod, allocation }: PodMemory) => resizeInTurn({ self: { asked: pod, allocated: withAllocation(pod, allocation) }, others: workers.holding(uid), waiting: workers.waiting(uid), allocatable: nodeAllocated, machine })
 
   const workers: PodWorkers = createPodWorkers({
     clock, random, log,

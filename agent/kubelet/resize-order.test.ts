@@ -22,12 +22,13 @@ test('those that ask for no more come first, then by priority, guaranteed pods b
 })
 
 const allocatable = { cpu: '4', memory: '1Gi', pods: '10' }
+const machine = { memoryBytes: 2 ** 30 }
 const [first, second] = [waiting('first', { priority: 10 }), waiting('second', { cpu: '1500m' })]
 const held = [first.allocated, second.allocated, aPod({ containers: asks('500m') }, { uid: 'idle' })]
 const others = (w: WaitingResize) => held.filter((p) => p.metadata.uid !== w.asked.metadata.uid)
 
 test('what is free is for those whose turn comes first, unless it is not enough for them', () => {
-  const turn = (self: WaitingResize, ahead: WaitingResize[], room = '4') => resizeInTurn({ self, others: others(self), waiting: ahead, allocatable: { ...allocatable, cpu: room } })
+  const turn = (self: WaitingResize, ahead: WaitingResize[], room = '4') => resizeInTurn({ self, others: others(self), waiting: ahead, allocatable: { ...allocatable, cpu: room }, machine })
   const short = { reason: 'Deferred', message: 'Node didn\'t have enough resource: cpu, requested: 1500, used: 2500, capacity: 3500' }
   assert.deepStrictEqual([turn(first, [second]), turn(second, [first]), turn(second, [first], '3500m'), turn(second, [], '3500m'), turn(first, [second], '3500m')], [undefined, undefined, short, undefined, undefined])
   // 3 are too few for the first, who asks for 2 beside 1.5, but not for the second.
@@ -36,6 +37,20 @@ test('what is free is for those whose turn comes first, unless it is not enough 
 
 test('what those ahead will give back is not there before they have', () => {
   const [giver, taker] = [waiting('giver', { cpu: '500m', has: '2' }), waiting('taker', { cpu: '3' })]
-  const turn = (allocated: WaitingResize['allocated'], ahead: WaitingResize[]) => resizeInTurn({ self: taker, others: [allocated], waiting: ahead, allocatable })?.reason
+  const turn = (allocated: WaitingResize['allocated'], ahead: WaitingResize[]) => resizeInTurn({ self: taker, others: [allocated], waiting: ahead, allocatable, machine })?.reason
   assert.deepStrictEqual([turn(giver.allocated, [giver]), turn(giver.asked, [])], ['Deferred', undefined])
+})
+
+test('what would change how much a running container may swap cannot be, and is in nobody\'s way', () => {
+  const swaps = { ...machine, podSwapBytes: 2 ** 30 }
+  const of = (memory: string, more: object = {}) => aPod({ containers: [aContainer('app', { resources: { requests: { cpu: '1', memory } }, ...more })] }, { uid: 'app' })
+  const turn = (asked: WaitingResize['asked'], allocated: WaitingResize['allocated'], on = swaps) => resizeInTurn({ self: { asked, allocated }, others: [], waiting: [], allocatable, machine: on })
+  const infeasible = { reason: 'Infeasible', message: 'In-place resize of containers with swap is not supported.' }
+  assert.deepStrictEqual([turn(of('20Mi'), of('10Mi')), turn(of('20Mi'), of('10Mi'), { ...machine, podSwapBytes: 0 })], [infeasible, undefined])
+  const restarts = { resizePolicy: [{ resourceName: 'memory', restartPolicy: 'RestartContainer' }] }
+  assert.deepStrictEqual([turn(of('20Mi', restarts), of('10Mi', restarts)), turn(of('10Mi'), of('10Mi'))], [undefined, undefined])
+  const wish = waiting('wish', { priority: 10 })
+  const impossible = { asked: { ...wish.asked, spec: { ...wish.asked.spec, containers: of('1000Mi').spec?.containers ?? [] } }, allocated: { ...wish.allocated, spec: { ...wish.allocated.spec, containers: of('10Mi').spec?.containers ?? [] } } }
+  const other = waiting('other', { cpu: '3', has: '1' })
+  assert.equal(resizeInTurn({ self: other, others: [impossible.allocated], waiting: [impossible], allocatable, machine: swaps }), undefined)
 })

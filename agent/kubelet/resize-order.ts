@@ -2,7 +2,8 @@
 import type { Pod, Stored } from '#api/types/index.ts'
 import { podPriority, podQosClass, podRequests } from '#api/types/pods.ts'
 import { quantityMilli, quantityValue } from '#api/types/quantity.ts'
-import { pendingResize } from './resize.ts'
+import { pendingResize, resizesSwap } from './resize.ts'
+import type { MachineMemory } from './resources.ts'
 import type { PendingResize } from './view.ts'
 
 export interface WaitingResize { /** With what its spec asks for. */ asked: Stored<Pod>; /** With what it has. */ allocated: Stored<Pod> }
@@ -14,6 +15,7 @@ export interface TurnInput {
   /** Those of them that wait for a resize, too. */
   waiting: readonly WaitingResize[]
   allocatable: Readonly<Record<string, string>>
+  machine: MachineMemory
 }
 
 /** Below 0: the first one's turn comes first. 0: whoever asks first. */
@@ -28,9 +30,10 @@ export function compareResizes(a: WaitingResize, b: WaitingResize): number {
  * Undefined: its turn has come, and what its spec asks for may be allocated. What is free for those ahead of it is theirs; what they will
  * give back is nobody's before they have.
  */
-export function resizeInTurn({ self, others, waiting, allocatable }: TurnInput): PendingResize | undefined {
+export function resizeInTurn({ self, others, waiting, allocatable, machine }: TurnInput): PendingResize | undefined {
+  if (resizesSwap(self.asked, self.allocated, machine)) return { reason: 'Infeasible', message: 'In-place resize of containers with swap is not supported.' }
   let held = others
-  for (const { asked } of waiting.filter((w) => compareResizes(w, self) < 0).toSorted(compareResizes)) {
+  for (const { asked } of waiting.filter((w) => compareResizes(w, self) < 0 && !resizesSwap(w.asked, w.allocated, machine)).toSorted(compareResizes)) {
     const rest = held.filter((p) => p.metadata.uid !== asked.metadata.uid)
     if (!pendingResize({ pod: asked, others: [...rest, self.allocated], allocatable })) held = [...rest, asked]
   }

@@ -10,7 +10,7 @@ import { fromValue, quantityMilli, quantityValue } from '#api/types/quantity.ts'
 import type { LinuxResources } from '#cri/index.ts'
 import { outOfResources } from './admission.ts'
 import { MEMORY_REQUEST_ANNOTATION } from './labels.ts'
-import { containerResources } from './resources.ts'
+import { containerResources, type MachineMemory } from './resources.ts'
 import { allContainers, newest, type ContainerView, type PendingResize, type PodView } from './view.ts'
 
 /** What the pod was admitted or last resized with; kept on disk with the pod. */
@@ -69,6 +69,18 @@ export function pendingResize({ pod, others, allocatable }: ResizeInput): Pendin
   if (isStaticPod(pod)) return { reason: 'Infeasible', message: 'In-place resize of static-pods is not supported' }
   const short = outOfResources({ pod, others, allocatable })
   return short && { reason: 'Deferred', message: short.message }
+}
+
+/** Whether it would change how much a container may swap while it runs (upstream's disallowResizeForSwappableContainers). */
+export function resizesSwap(asked: Pod, allocated: Pod, machine: MachineMemory): boolean {
+  const before = new Map(resizableContainers(allocated).map((c) => [c.name, c]))
+  const swaps = (pod: Pod, container: Container): boolean => containerResources(pod, container, machine).unified?.['memory.swap.max'] !== undefined
+  return resizableContainers(asked).some((container) => {
+    const was = before.get(container.name)
+    if (!was || sameAmount('memory', container.resources?.requests?.memory, was.resources?.requests?.memory)) return false
+    const restarts = was.resizePolicy?.some((p) => p.resourceName === 'memory' && p.restartPolicy === 'RestartContainer') ?? false
+    return !restarts && (swaps(asked, container) || swaps(allocated, was))
+  })
 }
 
 const isStaticPod = ({ metadata }: Pod): boolean => ![undefined, 'api'].includes(metadata?.annotations?.['kubernetes.io/config.source'])

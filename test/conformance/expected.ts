@@ -50,6 +50,7 @@ const OF_1_36: readonly Expected[] = [
   // Of those that start the node anew.
   { name: 'Kubelet Endpoints [NodeConformance] [Serial] when config is updated should be reflected in /configz', reason: 'sets fileCheckFrequency, which is not a setting here: directories are watched' },
   { name: 'Device Plugin [Serial] [Feature:DevicePlugin] DevicePlugin [Serial] [Disruptive] can make a CDI device accessible in a container', reason: 'the runtime has no CDI devices (DIVERGENCE.md)' },
+  { name: 'OOMKiller for pod using more memory than node allocatable', reason: 'asks for a terabyte at once, which the kernel grants with vm.overcommit_memory=1 alone, which a kubelet sets (DIVERGENCE.md)' },
   { name: 'StaticPod [Serial] when the static pod has init container should be ready after init container is removed', reason: 'a kubelet that starts knows nothing of its static pods, and says so; here their mirrors do (DIVERGENCE.md)' },
 ]
 
@@ -58,6 +59,7 @@ export const WITHOUT: readonly Pick<Expected, 'name' | 'reason'>[] = [
   ...['CPUManager', 'MemoryManager', 'TopologyManager'].map((feature) => ({ name: `[Feature:${feature}]`, reason: 'managers of CPUs, memory and topology: no policies (DIVERGENCE.md)' })),
   { name: '[Feature:DynamicResourceAllocation]', reason: 'resource claims are not prepared on nodes (DIVERGENCE.md)' },
   ...['[Feature:Eviction]', 'EvictionPodLevelResources', 'EvictionOrderingPodLevelResources'].map((name) => ({ name, reason: 'reads nodes that have no taints: a node under pressure has one where a cluster\'s controllers run' })),
+  ...['[Feature:HugePages]', 'Pod Level HugePages Resources'].map((name) => ({ name, reason: 'sets huge pages aside on the machine, which is not the lab\'s alone; and runc finds no limit of them where cgroups are hybrid' })),
   { name: '[Feature:CriProxy]', reason: 'puts itself between a kubelet and its runtime, which here are one program' },
   { name: '[Feature:NodeProblemDetector]', reason: 'its image is not to be had here' },
   { name: '[Feature:LockContention]', reason: 'a flag of the kubelet\'s own (--exit-on-lock-contention)' },

@@ -50,6 +50,7 @@ const OF_1_36: readonly Expected[] = [
   // Of those that start the node anew.
   { name: 'Kubelet Endpoints [NodeConformance] [Serial] when config is updated should be reflected in /configz', reason: 'sets fileCheckFrequency, which is not a setting here: directories are watched' },
   { name: 'Device Plugin [Serial] [Feature:DevicePlugin] DevicePlugin [Serial] [Disruptive] can make a CDI device accessible in a container', reason: 'the runtime has no CDI devices (DIVERGENCE.md)' },
+  { name: 'CriticalPod [Serial] [Disruptive] [Feature:CriticalPod] when we need to admit a critical pod', reason: 'wants a pod that went for another to have succeeded, where its containers ended with 0: here it has failed, with the reason (DIVERGENCE.md)' },
   { name: 'OOMKiller for pod using more memory than node allocatable', reason: 'asks for a terabyte at once, which the kernel grants with vm.overcommit_memory=1 alone, which a kubelet sets (DIVERGENCE.md)' },
   { name: 'StaticPod [Serial] when the static pod has init container should be ready after init container is removed', reason: 'a kubelet that starts knows nothing of its static pods, and says so; here their mirrors do (DIVERGENCE.md)' },
 ]

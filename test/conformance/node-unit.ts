@@ -7,9 +7,10 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage } from 'node:http'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { load } from 'js-yaml'
-import type { Cluster } from '../lab/cluster.ts'
+import { until, type Cluster } from '../lab/cluster.ts'
 import type { LabHost } from '../lab/host.ts'
 import { flagsOf, type KubeletConfiguration } from './kubelet-flags.ts'
 import type { Alone } from './node-runtime.inside.ts'
@@ -66,6 +67,8 @@ export async function startUnit({ cluster, host, bin, configFile, pidFile, log, 
       // What does not start with these settings would not start again either.
       if (signal !== null) void inTurn(async () => { await start(); return '' })
     })
+    // As a unit of Type=notify: whoever has started it may ask its runtime at once.
+    await until(`skiff runs on ${host.name}, or has ended`, 30_000, async () => child.exitCode !== null || child.signalCode !== null || await answers(join(host.dataDir, 'agent/cri.sock')))
   }
   const stop = async (): Promise<void> => {
     state.child = undefined
@@ -116,6 +119,18 @@ export async function startUnit({ cluster, host, bin, configFile, pidFile, log, 
       cluster.start(host)
       return ''
     })
+  }
+}
+
+async function answers(socketPath: string): Promise<boolean> {
+  const socket = connect(socketPath)
+  try {
+    await once(socket, 'connect')
+    return true
+  } catch {
+    return false // Not there yet, or left by one that was killed.
+  } finally {
+    socket.destroy()
   }
 }
 

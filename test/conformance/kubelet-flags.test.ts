@@ -15,10 +15,10 @@ test('what a node tells of its configuration becomes flags by which it is config
 })
 
 test('what is changed in it is changed, and what skiff has no flag for is told', () => {
-  const changed = { ...told, evictionHard: { 'memory.available': '70%' }, evictionSoft: { 'memory.available': '80%' }, evictionSoftGracePeriod: { 'memory.available': '1m30s' }, podPidsLimit: 1024, seccompDefault: false, containerLogMaxSize: '40Ki', shutdownGracePeriodByPodPriority: [{ priority: 0, shutdownGracePeriodSeconds: 5 }], fileCheckFrequency: '30s', memorySwap: {}, syncFrequency: '0s' }
-  const { evictionHard, evictionSoft, evictionSoftGracePeriod, podPidsLimit, seccompDefault, containerLogMaxSize, shutdownPeriods } = settingsOf(changed)
-  assert.deepStrictEqual({ evictionHard, evictionSoft, evictionSoftGracePeriod, podPidsLimit, seccompDefault, containerLogMaxSize, shutdownPeriods }, {
-    evictionHard: { 'memory.available': '70%' }, evictionSoft: { 'memory.available': '80%' }, evictionSoftGracePeriod: { 'memory.available': '1m30s' }, podPidsLimit: 1024, seccompDefault: false, containerLogMaxSize: '40Ki', shutdownPeriods: [{ priority: 0, seconds: 5 }],
+  const changed = { ...told, evictionHard: { 'memory.available': '70%' }, evictionSoft: { 'memory.available': '80%' }, evictionSoftGracePeriod: { 'memory.available': '1m30s' }, podPidsLimit: 1024, seccompDefault: false, containerLogMaxSize: '40Ki', shutdownGracePeriodByPodPriority: [{ priority: 0, shutdownGracePeriodSeconds: 5 }], fileCheckFrequency: '30s', memorySwap: { swapBehavior: 'LimitedSwap' }, syncFrequency: '0s' }
+  const { evictionHard, evictionSoft, evictionSoftGracePeriod, podPidsLimit, seccompDefault, memorySwapBehavior, containerLogMaxSize, shutdownPeriods } = settingsOf(changed)
+  assert.deepStrictEqual({ evictionHard, evictionSoft, evictionSoftGracePeriod, podPidsLimit, seccompDefault, memorySwapBehavior, containerLogMaxSize, shutdownPeriods }, {
+    evictionHard: { 'memory.available': '70%' }, evictionSoft: { 'memory.available': '80%' }, evictionSoftGracePeriod: { 'memory.available': '1m30s' }, podPidsLimit: 1024, seccompDefault: false, memorySwapBehavior: 'LimitedSwap', containerLogMaxSize: '40Ki', shutdownPeriods: [{ priority: 0, seconds: 5 }],
   })
   assert.deepStrictEqual(flagsOf(changed, told).without, ['fileCheckFrequency'])
 })

@@ -21,6 +21,7 @@ const FLAGS: Readonly<Record<string, ToFlags>> = {
   evictionMaxPodGracePeriod: plain('eviction-max-pod-grace-period'), evictionPressureTransitionPeriod: plain('eviction-pressure-transition-period'),
   imageGCHighThresholdPercent: plain('image-gc-high-threshold'), imageGCLowThresholdPercent: plain('image-gc-low-threshold'), imageMinimumGCAge: plain('minimum-image-ttl-duration'), imageMaximumGCAge: plain('image-maximum-gc-age'),
   imagePullCredentialsVerificationPolicy: plain('image-pull-credentials-verification-policy'), preloadedImagesVerificationAllowlist: list('preloaded-images-verification-allowlist'),
+  memorySwap: (value) => ((value as { swapBehavior?: string }).swapBehavior ? plain('memory-swap-behavior')((value as { swapBehavior: string }).swapBehavior) : []),
   containerLogMaxSize: plain('container-log-max-size'), containerLogMaxFiles: plain('container-log-max-files'),
   shutdownGracePeriod: plain('shutdown-grace-period'), shutdownGracePeriodCriticalPods: plain('shutdown-grace-period-critical-pods'),
   shutdownGracePeriodByPodPriority: (value) => list('shutdown-grace-period-by-pod-priority')((value as { priority: number; shutdownGracePeriodSeconds: number }[]).map((one) => `${one.priority}=${one.shutdownGracePeriodSeconds}s`)),

@@ -218,6 +218,8 @@ test('a token kept in a Secret is good while the Secret holds it and the account
   await say()
   put(token, { 'kubernetes.io/legacy-token-invalid-since': '2026-11-20' })
   results.push(await say())
+  put(token, { 'kubernetes.io/legacy-token-invalid-since': '', 'kubernetes.io/legacy-token-last-used': '2026-11-20' })
+  assert.equal((await noting.verify(token)).ok, true, 'the label was emptied')
   const former = noting.issueLegacyToken({ namespace: 'ns', serviceAccount: 'default', uid: 'former', secret: 's' })
   put(former)
   const verdict = await noting.verify(former)

@@ -230,7 +230,7 @@ async function verifyLegacy(token: string, claims: JwtClaims, lookup: Lookup): P
   if (namespace === '' || secretName === '' || name === '' || uid === '') return refuse(`the token lacks ${namespace === '' ? 'namespace' : secretName === '' ? 'secret name' : name === '' ? 'service account name' : 'service account uid'}`)
   if (claims['sub'] !== userName(namespace, name)) return refuse('the claims are not those of a service account')
   const secret = await lookup.get<Secret>(SECRETS, secretName, namespace)
-  if (!secret || secret.metadata.deletionTimestamp !== undefined || secret.metadata.labels?.[INVALID_SINCE_LABEL] !== undefined) return refuse('service account token has been invalidated')
+  if (!secret || secret.metadata.deletionTimestamp !== undefined || (secret.metadata.labels?.[INVALID_SINCE_LABEL] ?? '') !== '') return refuse('service account token has been invalidated')
   if (!isSecretEqual(Buffer.from(secret.data?.['token'] ?? '', 'base64').toString(), token)) return refuse("service account token does not match server's copy")
   const account = await lookup.get<ServiceAccount>(SERVICE_ACCOUNTS, name, namespace)
   if (!account || account.metadata.deletionTimestamp !== undefined) return refuse(`service account ${namespace}/${name} has been deleted`)

@@ -1,0 +1,75 @@
+/** Upstream's integration tests that fail against skiff, or are not run, each with its reason; what is skiff's own is told in server/DIVERGENCE.md, too. */
+
+export interface Entry {
+  /** As folders.ts has it, without test/integration/. */
+  readonly folder: string
+  /** Whole names, those of subtests with their parents' before a slash. */
+  readonly tests: RegExp
+  readonly reason: string
+}
+
+/** Not run: they would wait for what cannot come, or end the program with all other tests. */
+export const LEFT_OUT: readonly { readonly folder: string; readonly tests: readonly string[]; readonly reason: string }[] = [
+  { folder: 'apiextensions', tests: ['TestEtcdStorage', 'TestInvalidObjectMetaInStorage', 'TestPruningFromStorage'], reason: 'they look into etcd, or put something into it' },
+  { folder: 'apiserver', tests: ['TestListOptions', 'TestHealthHandler', 'TestWatchCacheUpdatedByEtcd'], reason: 'they have an etcd of their own' },
+  { folder: 'apiserver', tests: ['TestOpenShiftValidateWhiteListedSecretTypeMutationUpdateAllowed'], reason: 'not upstream\'s: a distribution\'s' },
+  { folder: 'apimachinery', tests: ['TestReflectorWatchListFallback'], reason: 'it has an etcd of its own' },
+  { folder: 'auth', tests: ['TestRBACContextContamination'], reason: 'it asks upstream\'s own authorizer, in its own process' },
+]
+
+const ETCD = 'it looks into etcd'
+const AHEAD = 'served without a gate, though alpha or beta: the test has no data for it'
+const METRICS = 'a metric that skiff does not have'
+const WITHIN = 'the test\'s own part of the server is asked over a webhook here, which does not tell its errors'
+const HEALTH = '`/healthz` and `/version` are for everybody; HEAD is answered like GET'
+const NETWORKS = 'which families of addresses there are is fixed when the cluster is made'
+const ORDER = 'several unknown fields are told as the body has them, not by name'
+
+export const EXPECTED: readonly Entry[] = [
+  { folder: 'apiextensions', tests: /^Test(?:PreserveInt|Patch)$/, reason: 'integers over 2^53 are rounded' },
+  { folder: 'apiextensions', tests: /^TestForProperValidationErrors$/, reason: 'a custom resource of another kind than its URL\'s is refused in the words for built-in kinds' },
+  { folder: 'apiextensions', tests: /^TestCustomResourceDefaultingOfMetaFields$/, reason: ETCD },
+  { folder: 'apiextensions', tests: /^TestFieldSelectorOpenAPI\/OpenAPIv2$/, reason: 'extensions travel as JSON in the protobuf form of the document, which is YAML, too; the test compares texts' },
+
+  { folder: 'apiextensions/conversion', tests: /\/nontrivial-converter-v1(?:beta1)?\/check-[356]\/|^TestWebhookConversion_WhitespaceCABundleEtcdBypass$/, reason: ETCD },
+  { folder: 'apiextensions/conversion', tests: /\/empty-response-v1(?:beta1)?\/check-0\/(?:list|deletecollection)$/, reason: 'a webhook is asked once for a list: another number is missing' },
+
+  { folder: 'apimachinery', tests: /^TestCheckFieldItemsInEmptyList$/, reason: 'the list of componentstatuses has some' },
+
+  { folder: 'apiserver', tests: /^TestFieldValidation\/(?:Post|Put)(?:CRD|CRDSchemaless)?\/.*(?:strict|warn|no)-validation/, reason: ORDER },
+  { folder: 'apiserver', tests: /^TestTransform\/v1(?:beta1)?_verify_columns_on_CRDs_in_yaml$/, reason: 'the refusal of a watch in YAML is not in the form that the client reads' },
+  { folder: 'apiserver', tests: /^TestCustomResourceValidators\/CRD_writes_MUST_fail_for_a_non-structural_schema_containing_x-kubernetes-validations$/, reason: ETCD },
+  { folder: 'apiserver', tests: /^TestCustomResourceValidatorsWithSchemaConversion$/, reason: 'rules below a schema that is none are not compiled, instead of refused with each object' },
+  { folder: 'apiserver', tests: /^TestHealthHandlerLoopbackServingCertificate$/, reason: 'there is no connection of the server to itself whose certificate could end' },
+  { folder: 'apiserver', tests: /^TestShardedListFeatureGateDisabled$/, reason: 'shardSelector is served without a gate' },
+  { folder: 'apiserver', tests: /^TestRequestObjectConvertibleToUnstructured$/, reason: 'JSON that is none, in protobuf, gets 400; upstream ends the stream' },
+
+  { folder: 'apiserver/admissionwebhook', tests: /^TestWebhookTimeoutWith(?:out)?WatchCache\//, reason: 'webhooks are told their own time-out, not what is left of the request\'s' },
+  { folder: 'apiserver/admissionwebhook', tests: /^TestWebhookLoadBalance\//, reason: 'webhooks are asked over HTTP/1.1; their Service is found in the cluster, not by the test\'s resolver' },
+
+  { folder: 'apiserver/apply', tests: /^Test(?:Create|Update|Patch)VeryLargeObject$/, reason: 'objects may be larger than etcd\'s requests (1.5 MiB)' },
+  { folder: 'apiserver/apply', tests: /^Test(?:ApplyResetFields|FieldsWipingConsistency|ApplyStatus)\/(?:resource\.k8s\.io\/v1alpha3|resource\.k8s\.io\/v1beta2,_Resource=devicetaintrules|storagemigration\.k8s\.io\/v1beta1|certificates\.k8s\.io\/v1beta1,_Resource=podcertificaterequests|scheduling\.k8s\.io\/v1alpha2)/, reason: AHEAD },
+
+  { folder: 'apiserver/cel', tests: /^TestPolicyAdmission\/.*\/deletecollection$/, reason: 'each object of a deletecollection is shown with its name' },
+  { folder: 'apiserver/cel', tests: /^TestPolicyAdmission\/\.v1\.bindings\/create$/, reason: 'a Binding is shown as `pods/binding`' },
+  { folder: 'apiserver/cel', tests: /^TestMutatingAdmissionPolicy_Slow\/v1(?:beta1)?\/mutate_status_subresource$/, reason: 'times that nobody set are absent, not null' },
+  { folder: 'apiserver/cel', tests: /^TestAuthorizationDecisionCaching$/, reason: 'a webhook without TLS is refused' },
+
+  { folder: 'auth', tests: /^Test(?:Local)?SubjectAccessReview$/, reason: WITHIN },
+  { folder: 'auth', tests: /^Test(?:AuthModeAlwaysAllow|AuthModeAlwaysDeny|ImpersonateIsForbidden|AuthorizationAttributeDetermination)$/, reason: HEALTH },
+  { folder: 'auth', tests: /^TestGetsSelfAttributes\//, reason: 'the test\'s own authenticator is asked over a webhook here, whose users are authenticated ones' },
+  { folder: 'auth', tests: /^TestDiscoveryUpgradeBootstrapping$/, reason: 'it is about bindings of clusters of before 1.14, of which skiff has none' },
+  { folder: 'auth', tests: /^TestConstrainedImpersonation\//, reason: 'metrics cannot be set back (`DELETE /metrics`)' },
+  { folder: 'auth', tests: /^TestSloppySANCertificates$/, reason: 'it looks for the files of the server\'s certificate' },
+  { folder: 'auth', tests: /^Test(?:MultiWebhookAuthzConfig|PodSecurity)$/, reason: METRICS },
+  { folder: 'auth', tests: /^TestNodeRestrictionServiceAccountAudience\/intree_/, reason: 'there are no volumes of clouds to be taken for CSI\'s' },
+  { folder: 'auth', tests: /^TestAuthnToKAS\/KAS_without_UID_config$/, reason: '`X-Remote-Uid` is believed of a front proxy, too, unless `--requestheader-uid-headers` names another' },
+  { folder: 'auth', tests: /^TestResourceClaimGranularStatusAuthorization\/fails_when_updating_both_allocation_and_devices_but_missing_binding_permission$/, reason: 'rights to parts of a claim\'s status are looked at once the rest is right' },
+
+  { folder: 'certificates', tests: /^TestCSRDuration$/, reason: METRICS },
+  { folder: 'certificates', tests: /^TestController_AutoApproval\/should_auto-approve_CSR_that_has_kube-apiserver-client-kubelet_signerName_and_matches_requirements_despite_missing_username_if_nodeclient_permissions_are_granted$/, reason: 'who asks for a node\'s certificate proves the node\'s name' },
+  { folder: 'clustertrustbundles', tests: /^TestClusterTrustBundlesPublisherController/, reason: 'this controller, off by default, has no rights here' },
+  { folder: 'dualstack', tests: /^Test(?:UpgradeServicePreferTo|DowngradeServicePreferFrom)DualStack$/, reason: NETWORKS },
+  { folder: 'servicecidr', tests: /^TestValidationAdmissionPolicyServiceCIDR$/, reason: NETWORKS },
+  { folder: 'serviceaccount', tests: /^TestLegacyServiceAccountTokenTracking\/auto_created_legacy_token$/, reason: 'uses of old tokens are told by labels of their Secrets, not by warnings' },
+]

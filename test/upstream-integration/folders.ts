@@ -1,0 +1,13 @@
+/** Which packages of upstream's integration tests are run: those that need an API server and nothing else. */
+
+/** What is prefixed to a folder that does not say it itself. */
+export const INTEGRATION = 'test/integration'
+export const DEFINITIONS = 'staging/src/k8s.io/apiextensions-apiserver/test/integration'
+
+export const FOLDERS: readonly string[] = [
+  DEFINITIONS, `${DEFINITIONS}/conversion`,
+  ...[
+    'apimachinery', 'apiserver', 'apiserver/admissionwebhook', 'apiserver/apply', 'apiserver/cel', 'auth', 'certificates', 'clustertrustbundles', 'configmap', 'defaulttolerationseconds', 'dryrun', 'dualstack', 'evictions', 'namespace', 'node', 'pods',
+    'secrets', 'service', 'serviceaccount', 'servicecidr', 'storageclasses',
+  ].map((folder) => `${INTEGRATION}/${folder}`),
+]

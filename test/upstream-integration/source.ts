@@ -1,0 +1,65 @@
+/** Upstream's sources with a skiff server in place of the API servers that its integration tests start in their own process. */
+import { readdirSync, readFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+
+const overlay = join(import.meta.dirname, 'overlay')
+const EXTENSIONS = 'staging/src/k8s.io/apiextensions-apiserver'
+
+/** Which files stand where, by their names in `overlay/`. */
+const PLACES: Readonly<Record<string, string>> = {
+  'server.go': `${EXTENSIONS}/test/integration/skiff/server.go`,
+  'flags.go': `${EXTENSIONS}/test/integration/skiff/flags.go`,
+  'definitions-storage.go': `${EXTENSIONS}/test/integration/storage/skiff.go`,
+  'apiextensions-testing.go': `${EXTENSIONS}/pkg/cmd/server/testing/testserver.go`,
+  'apiserver-testing.go': 'cmd/kube-apiserver/app/testing/testserver.go',
+  'framework-server.go': 'test/integration/framework/test_server.go',
+  'framework-parts.go': 'test/integration/framework/parts.go',
+  'framework-etcd.go': 'test/integration/framework/etcd.go',
+}
+
+interface Edit { readonly file: string; readonly from: string; readonly to: string; readonly reason: string }
+
+const EDITS: readonly Edit[] = [
+  { file: `${EXTENSIONS}/test/integration/storage/objectreader.go`, from: 'c, err := clientv3.New(cfg)', to: 'c, err := newNoEtcd(cfg)', reason: 'there is no etcd; a test that asks it fails' },
+  {
+    file: `${EXTENSIONS}/test/integration/storage/objectreader.go`, from: 'timeout time.Duration, updateObjFn func()) error {\n', to: 'timeout time.Duration, updateObjFn func()) error {\n\tif s.etcdClient.KV == clientv3.KV(noEtcd{}) {\n\t\tupdateObjFn()\n\t\treturn nil\n\t}\n',
+    reason: 'nobody can look into etcd for the version; skiff writes the new one as soon as its definition says so',
+  },
+  {
+    file: `${EXTENSIONS}/test/integration/fixtures/server.go`, from: '(func(), clientset.Interface, dynamic.Interface, *clientv3.Client, string, error) {\n',
+    to: '(func(), clientset.Interface, dynamic.Interface, *clientv3.Client, string, error) {\n\tservertesting.WithEtcd(t)\n', reason: 'there is no etcd to give',
+  },
+  {
+    file: 'test/utils/audit.go', from: 'expectations := newAuditEventTracker(expected)\n\n\tscanner := bufio.NewScanner(stream)', to: 'expectations := newAuditEventTracker(expected)\n\n\ttime.Sleep(1500 * time.Millisecond)\n\tscanner := bufio.NewScanner(stream)',
+    reason: 'skiff gathers events for a second before it writes them',
+  },
+  { file: 'test/utils/audit.go', from: '\t"strings"\n', to: '\t"strings"\n\t"time"\n', reason: 'as before' },
+  { file: 'test/integration/auth/rbac_test.go', from: 'opts.Authorization.Modes = []string{"AlwaysDeny"}', to: 'opts.Authorization.Modes = []string{"RBAC"}', reason: 'skiff\'s RBAC is to decide' },
+  {
+    file: 'test/integration/auth/rbac_test.go', from: 'func newRBACAuthorizer(t *testing.T, config *controlplane.Config) (authorizer.Authorizer, func()) {\n',
+    to: 'func newRBACAuthorizer(t *testing.T, config *controlplane.Config) (authorizer.Authorizer, func()) {\n\tif config.ControlPlane.Generic != nil {\n\t\treturn config.ControlPlane.Generic.Authorization.Authorizer, func() {}\n\t}\n',
+    reason: 'as before: not upstream\'s, which reads etcd',
+  },
+]
+
+/** Writes what `go test -overlay` takes into `dir`. Returns the file, and text that is another one when anything of it is. */
+export function writeOverlay(source: string, dir: string): { file: string; text: string } {
+  mkdirSync(dir, { recursive: true })
+  const missing = readdirSync(overlay).filter((name) => PLACES[name] === undefined)
+  if (missing.length > 0) throw new Error(`source.ts does not say where ${missing.join(', ')} belongs`)
+  const replaced = Object.entries(PLACES).map(([name, place]): [string, string] => [join(source, place), join(overlay, name)])
+  const texts = new Map<string, string>()
+  for (const { file, from, to } of EDITS) {
+    const text = texts.get(file) ?? readFileSync(join(source, file), 'utf8')
+    if (!text.includes(from)) throw new Error(`${file} does not have: ${from}`)
+    texts.set(file, text.replaceAll(from, to))
+  }
+  for (const [i, [file, text]] of [...texts].entries()) {
+    const changed = join(dir, `${i}-${basename(file)}`)
+    writeFileSync(changed, text)
+    replaced.push([join(source, file), changed])
+  }
+  const file = join(dir, 'overlay.json')
+  writeFileSync(file, JSON.stringify({ Replace: Object.fromEntries(replaced) }))
+  return { file, text: [source, ...replaced.map(([, path]) => readFileSync(path, 'utf8'))].join('\n') }
+}

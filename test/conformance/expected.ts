@@ -51,6 +51,10 @@ const OF_1_36: readonly Expected[] = [
   { name: 'Kubelet Endpoints [NodeConformance] [Serial] when config is updated should be reflected in /configz', reason: 'sets fileCheckFrequency, which is not a setting here: directories are watched' },
   { name: 'Device Plugin [Serial] [Feature:DevicePlugin] DevicePlugin [Serial] [Disruptive] can make a CDI device accessible in a container', reason: 'the runtime has no CDI devices (DIVERGENCE.md)' },
   { name: 'CriticalPod [Serial] [Disruptive] [Feature:CriticalPod] when we need to admit a critical pod', reason: 'wants a pod that went for another to have succeeded, where its containers ended with 0: here it has failed, with the reason (DIVERGENCE.md)' },
+  { name: 'Does not keep device plugin assignments across node reboots if fails admission', reason: 'pods keep their devices through a restart (DIVERGENCE.md)' },
+  { name: 'Container Manager Misc [Serial] Validate OOM score adjustments', reason: 'reads the scores of a kubelet and a runtime that root without CAP_SYS_RESOURCE cannot set' },
+  { name: 'user namespaces kubeconfig tests', reason: 'sets userNamespaces.idsPerPod, which is not a setting here' },
+  { name: 'with a critical pod - should avoid swap', reason: 'reads files of version 2 of cgroups' },
   { name: 'OOMKiller for pod using more memory than node allocatable', reason: 'asks for a terabyte at once, which the kernel grants with vm.overcommit_memory=1 alone, which a kubelet sets (DIVERGENCE.md)' },
   { name: 'StaticPod [Serial] when the static pod has init container should be ready after init container is removed', reason: 'a kubelet that starts knows nothing of its static pods, and says so; here their mirrors do (DIVERGENCE.md)' },
 ]

@@ -226,9 +226,10 @@ test('a token kept in a Secret is good while the Secret holds it and the account
   results.push(verdict.ok ? verdict.user : verdict.because)
   assert.deepStrictEqual(results, [
     'service account token has been invalidated', "service account token does not match server's copy", { name: 'system:serviceaccount:ns:default', uid: 'sa-uid', groups: SA_GROUPS },
-    'service account token has been invalidated', 'service account UID (sa-uid) does not match claim (former)',
+    "the token in secret ns/s for service account ns/default has been marked invalid. Use tokens from the TokenRequest API or manually created secret-based tokens, or remove the 'kubernetes.io/legacy-token-invalid-since' label from the secret to temporarily allow use of this token",
+    'service account UID (sa-uid) does not match claim (former)',
   ])
-  assert.deepStrictEqual(used, ['s 2026-11-20'])
+  assert.deepStrictEqual(used, ['s 2026-11-20', 's 2026-11-20'], 'of who has the right token, valid or not')
   const stranger = await tokens.verify(token)
   assert.deepStrictEqual(stranger, { ok: false, because: 'the signature is of no key known here' })
 })

@@ -150,9 +150,10 @@ export function createServiceAccountTokens(options: TokenOptions): ServiceAccoun
         const audiences = wanted.filter((a) => apiAudiences.includes(a))
         if (audiences.length === 0) return { ok: false, because: `token audiences ${quoted(apiAudiences)} is invalid for the target audiences ${quoted(wanted)}` }
         const verdict = await verifyLegacy(token, checked.claims, lookup)
-        if (!verdict.ok) return verdict
+        // Whoever still tries a token that was marked invalid is to be found, too.
         const date = new Date(clock.nowMs()).toISOString().slice(0, 10)
-        if (verdict.secret.metadata.labels?.[LAST_USED_LABEL] !== date) options.noteLegacyUse?.(verdict.secret, date)
+        if (verdict.secret && verdict.secret.metadata.labels?.[LAST_USED_LABEL] !== date) options.noteLegacyUse?.(verdict.secret, date)
+        if (!verdict.ok) return { ok: false, because: verdict.because }
         return { ok: true, user: verdict.user, audiences }
       }
       if (said && !issuers.includes(String(said['iss']))) return { ok: false, because: 'issued by somebody else', isForeign: true }
@@ -223,18 +224,21 @@ export const LAST_USED_LABEL = 'kubernetes.io/legacy-token-last-used'
 const INVALID_SINCE_LABEL = 'kubernetes.io/legacy-token-invalid-since'
 
 /** A token that lives in a Secret is good as long as the Secret holds it and the account is the same. */
-async function verifyLegacy(token: string, claims: JwtClaims, lookup: Lookup): Promise<{ ok: true; user: UserInfo; secret: Stored<Secret> } | { ok: false; because: string }> {
+async function verifyLegacy(token: string, claims: JwtClaims, lookup: Lookup): Promise<{ ok: true; user: UserInfo; secret: Stored<Secret> } | { ok: false; because: string; secret?: Stored<Secret> }> {
   const claim = (name: string): string => { const value = claims[`kubernetes.io/serviceaccount/${name}`]; return typeof value === 'string' ? value : '' }
   const [namespace, name, uid, secretName] = [claim('namespace'), claim('service-account.name'), claim('service-account.uid'), claim('secret.name')]
   const refuse = (because: string) => ({ ok: false as const, because })
   if (namespace === '' || secretName === '' || name === '' || uid === '') return refuse(`the token lacks ${namespace === '' ? 'namespace' : secretName === '' ? 'secret name' : name === '' ? 'service account name' : 'service account uid'}`)
   if (claims['sub'] !== userName(namespace, name)) return refuse('the claims are not those of a service account')
   const secret = await lookup.get<Secret>(SECRETS, secretName, namespace)
-  if (!secret || secret.metadata.deletionTimestamp !== undefined || (secret.metadata.labels?.[INVALID_SINCE_LABEL] ?? '') !== '') return refuse('service account token has been invalidated')
+  if (!secret || secret.metadata.deletionTimestamp !== undefined) return refuse('service account token has been invalidated')
   if (!isSecretEqual(Buffer.from(secret.data?.['token'] ?? '', 'base64').toString(), token)) return refuse("service account token does not match server's copy")
   const account = await lookup.get<ServiceAccount>(SERVICE_ACCOUNTS, name, namespace)
   if (!account || account.metadata.deletionTimestamp !== undefined) return refuse(`service account ${namespace}/${name} has been deleted`)
   if (account.metadata.uid !== uid) return refuse(`service account UID (${account.metadata.uid}) does not match claim (${uid})`)
+  if ((secret.metadata.labels?.[INVALID_SINCE_LABEL] ?? '') !== '') {
+    return { ...refuse(`the token in secret ${namespace}/${secretName} for service account ${namespace}/${name} has been marked invalid. Use tokens from the TokenRequest API or manually created secret-based tokens, or remove the '${INVALID_SINCE_LABEL}' label from the secret to temporarily allow use of this token`), secret }
+  }
   return { ok: true, secret, user: { name: userName(namespace, name), uid, groups: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`, 'system:authenticated'] } }
 }
 

@@ -34,7 +34,7 @@ export interface ServerConfig {
   clientCa: string
   /** Proxies that speak for users; `ca`: PEM of further authorities, '': none. */
   requestHeaders: { ca: string; headers: RequestHeaders }
-  serviceAccounts: { /** The first signs. */ issuers: readonly string[]; apiAudiences: readonly string[]; expirationSecondsMax: number | undefined; extendsExpiration: boolean; /** From files; undefined: skiff's own key signs. */ keys: { signs: SigningKey | undefined; verifies: readonly SigningKey[] } }
+  serviceAccounts: { /** The first signs. */ issuers: readonly string[]; jwksUri: string | undefined; apiAudiences: readonly string[]; expirationSecondsMax: number | undefined; extendsExpiration: boolean; /** From files; undefined: skiff's own key signs. */ keys: { signs: SigningKey | undefined; verifies: readonly SigningKey[] } }
   /** What people call this server: `--node-name`, or the host's. */
   serverName: string
   /** Name of the Node on this machine; undefined: it has none. */

@@ -7,7 +7,7 @@ import { assertSameCluster } from '../assert-same-cluster.ts'
 import { MemoryStore } from '../store/store-memory.ts'
 import { clusterAddresses, reachableAt } from './cluster-addresses.ts'
 import { exitCodeOf, exitFormat, exitLine } from './exit-line.ts'
-import { atLeastOne, cgroup, cidrs, domain, hostOrIp, label, nodeName, octalMode, port, runtimeHandler, taint, url } from './flag-checks.ts'
+import { atLeastOne, cgroup, cidrs, domain, hostOrIp, httpsUri, label, nodeName, octalMode, port, runtimeHandler, taint, url } from './flag-checks.ts'
 import { AGENT_FLAGS, SERVER_FLAGS } from './verb-flags.ts'
 
 describe('the contract\'s flags', () => {
@@ -24,6 +24,7 @@ describe('checks of values', () => {
   for (const [what, check, good, bad] of [
     ['label', label, ['role=db', 'a=', 'example.com/role=x', 'node.kubernetes.io/x=1', 'topology.kubernetes.io/zone=a', 'kubelet.kubernetes.io/y=z'], ['role', 'a=b=c', '=x', 'a b=c', 'a=b c', '-a=b', 'A.COM/x=1', 'node-role.kubernetes.io/worker=true', 'x.k8s.io/y=1', `a=${'x'.repeat(64)}`]],
     ['taint', taint, ['a=b:NoSchedule', 'a:NoExecute', 'example.com/a=:PreferNoSchedule'], ['a=b', 'a=b:Never', ':NoSchedule', 'a b=c:NoSchedule', 'a=b=c:NoSchedule']],
+    ['httpsUri', httpsUri, ['https://keys.example/jwks'], ['http://keys.example/jwks', 'keys.example', '']],
     ['runtimeHandler', runtimeHandler, ['small=crun', 'a-1=runc', 'own=/opt/my runc'], ['crun', '=crun', 'Small=crun', 'a.b=crun', 'a=kata', 'a=bin/runc', 'a=']],
     ['domain', domain, ['cluster.local', 'k8s'], ['', 'a..b', '-a', 'a_b', 'A.b', '.']],
     ['hostOrIp', hostOrIp, ['a.example.com', '*.example.com', '10.0.0.1', 'fd00::1', 'Board'], ['a b', 'https://a', '*.*', '']],

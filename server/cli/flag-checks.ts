@@ -24,6 +24,12 @@ export const oneOf = (...allowed: string[]) => (v: string): string | undefined =
 
 export const nodeName = (v: string): string | undefined => (/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(v) ? undefined : `${JSON.stringify(v)} is not a node name: lower-case letters, digits, - and .`)
 
+/** Upstream's words. */
+export function httpsUri(v: string): string | undefined {
+  const parsed = URL.parse(v)
+  return parsed?.protocol === 'https:' ? undefined : `service-account-jwks-uri requires https scheme, parsed as: ${v}`
+}
+
 /** A RuntimeClass's handler is a DNS label; a program is found by name, or where its path says. */
 export const runtimeHandler = (v: string): string | undefined => (/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?=(runc|crun|\/[^\0]+)$/.test(v) ? undefined : `${JSON.stringify(v)} is not NAME=runc, NAME=crun or NAME=/path/of/one`)
 

@@ -175,7 +175,7 @@ function serviceAccountConfig(values: FlagValues): ServerConfig['serviceAccounts
   const expirationSecondsMax = seconds(values, 'service-account-max-token-expiration')
   if (expirationSecondsMax !== 0 && (expirationSecondsMax < 3_600 || expirationSecondsMax > 2 ** 32)) throw new UsageError('--service-account-max-token-expiration: the service-account-max-token-expiration must be between 1 hour and 2^32 seconds')
   const audiences = list(values, 'api-audiences')
-  return { issuers, apiAudiences: audiences.length > 0 ? audiences : issuers, expirationSecondsMax: expirationSecondsMax || undefined, extendsExpiration: values['service-account-extend-token-expiration'] !== false, keys: serviceAccountKeys(values) }
+  return { issuers, jwksUri: text(values, 'service-account-jwks-uri'), apiAudiences: audiences.length > 0 ? audiences : issuers, expirationSecondsMax: expirationSecondsMax || undefined, extendsExpiration: values['service-account-extend-token-expiration'] !== false, keys: serviceAccountKeys(values) }
 }
 
 const seconds = (values: FlagValues, flag: string): number => durationSeconds(text(values, flag) ?? '') ?? 0

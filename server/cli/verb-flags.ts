@@ -1,5 +1,5 @@
 /** The flags of every verb: users, scripts and tests rely on these names and defaults. */
-import { atLeastOne, cgroup, cidrs, directory, domain, duration, etcdEndpoints, etcdPrefix, goawayChance, hostOrIp, ip, label, nodeName, octalMode, oneOf, port, positiveDuration, runtimeHandler, s3Endpoint, snapshotPrefix, taint, url } from './flag-checks.ts'
+import { atLeastOne, cgroup, cidrs, directory, domain, duration, etcdEndpoints, etcdPrefix, goawayChance, hostOrIp, httpsUri, ip, label, nodeName, octalMode, oneOf, port, positiveDuration, runtimeHandler, s3Endpoint, snapshotPrefix, taint, url } from './flag-checks.ts'
 import type { Flag } from './flags.ts'
 import { KUBELET_FLAGS } from './kubelet-flags.ts'
 
@@ -101,6 +101,7 @@ const AUTHENTICATION: readonly Flag[] = [
   { name: 'service-account-key-file', kind: 'list', value: 'FILE', help: 'keys, public or private, whose service account tokens are taken, besides the signing one; may be repeated' },
   { name: 'service-account-signing-key-file', kind: 'string', value: 'FILE', help: 'private key that signs service account tokens (default: one that skiff makes)' },
   { name: 'api-audiences', kind: 'list', value: 'NAMES', help: 'whom service account tokens must be meant for (default: the issuer)' },
+  { name: 'service-account-jwks-uri', kind: 'string', value: 'URL', help: 'where the discovery document of the issuer says that the keys are (default: below the issuer)', check: httpsUri },
   { name: 'service-account-issuer', kind: 'list', value: 'URL', help: 'issuer of service account tokens; of several the first signs, all are taken' },
   { name: 'service-account-max-token-expiration', kind: 'string', value: 'DURATION', default: '0', help: 'longest life of a service account token, 1h or more; 0 for any', check: duration },
   { name: 'service-account-extend-token-expiration', kind: 'boolean', default: true, help: 'let the tokens of pods live a year, for clients that never read them again' },

@@ -240,6 +240,7 @@ test('issuers of before are still believed, lives are bounded, and extension can
   const ask = (from: ReturnType<typeof make>, expirationSeconds: number) => from.issueToken({ namespace: 'ns', serviceAccount: 'default', audiences: [], expirationSeconds, boundObjectRef: POD_REF })
   const old = await ask(make({}), 3607)
   const now = make({ issuer: 'https://new', formerIssuers: [ISSUER], apiAudiences: ['https://new', ISSUER], expirationSecondsMax: 7200, extendsExpiration: false })
+  assert.equal((make({ jwksUri: 'https://keys.example/jwks' }).openIdConfiguration() as { jwks_uri: string }).jwks_uri, 'https://keys.example/jwks')
   const [long, injected] = [await ask(now, 90_000), await ask(now, 3607)]
   assert.ok(old.ok && long.ok && injected.ok)
   const claims = (token: string) => JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { exp: number; iat: number; iss: string }

@@ -20,6 +20,8 @@ export interface TokenOptions {
   issuer: string
   /** Issuers of before, whose tokens are still taken. */
   formerIssuers?: readonly string[]
+  /** `--service-account-jwks-uri`: where the discovery document says that the keys are. Default: below the issuer. */
+  jwksUri?: string | undefined
   /** Audiences of the API itself; default: the issuer. A token must carry one of them to be let in. */
   apiAudiences?: readonly string[]
   /** `--service-account-max-token-expiration`: longer ones are cut. Default: none. */
@@ -171,7 +173,7 @@ export function createServiceAccountTokens(options: TokenOptions): ServiceAccoun
     },
 
     openIdConfiguration: () => ({
-      issuer, jwks_uri: `${issuer}/openid/v1/jwks`, response_types_supported: ['id_token'], subject_types_supported: ['public'], id_token_signing_alg_values_supported: [...new Set(keys.map(({ key }) => algorithmOf(key)?.alg))],
+      issuer, jwks_uri: options.jwksUri ?? `${issuer}/openid/v1/jwks`, response_types_supported: ['id_token'], subject_types_supported: ['public'], id_token_signing_alg_values_supported: [...new Set(keys.map(({ key }) => algorithmOf(key)?.alg))],
     }),
 
     jwks: () => ({

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	typed "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/pager"
 )
 
@@ -25,14 +26,30 @@ func nineMaps(ctx context.Context, w *world, label string) metav1.ListOptions {
 	return metav1.ListOptions{LabelSelector: "nine=" + label, Limit: 4}
 }
 
-// Writes more than the server keeps for reads of older states.
+// Writes more than the server keeps for reads of older states: ten thousand changes it promises, and what has room in its memory.
 func forget(ctx context.Context, w *world) {
 	maps := w.typed.CoreV1().ConfigMaps(w.namespace)
-	name := get(maps.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{GenerateName: "churn-"}}, metav1.CreateOptions{})).Name
-	for i := range 24 {
-		get(maps.Patch(ctx, name, types.MergePatchType, []byte(fmt.Sprintf(`{"data":{"big":%q}}`, strings.Repeat(string(rune('a'+i)), 900_000))), metav1.PatchOptions{}))
+	const writers, writes = 16, 650
+	failures := make(chan error, writers)
+	for range writers {
+		go func() { failures <- churn(ctx, maps, writes) }()
 	}
-	must(maps.Delete(ctx, name, metav1.DeleteOptions{}))
+	for range writers {
+		must(<-failures)
+	}
+}
+
+func churn(ctx context.Context, maps typed.ConfigMapInterface, writes int) error {
+	made, err := maps.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{GenerateName: "churn-"}}, metav1.CreateOptions{})
+	if err != nil {
+		return err
+	}
+	for i := range writes {
+		if _, err := maps.Patch(ctx, made.Name, types.MergePatchType, []byte(fmt.Sprintf(`{"data":{"n":"%d","big":%q}}`, i, strings.Repeat("x", 1_000))), metav1.PatchOptions{}); err != nil {
+			return err
+		}
+	}
+	return maps.Delete(ctx, made.Name, metav1.DeleteOptions{})
 }
 
 func namesOf(list *corev1.ConfigMapList) string {

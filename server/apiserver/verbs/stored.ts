@@ -3,7 +3,7 @@ import type { ApiResponse } from '#api/client/transport.ts'
 import { apiVersionOf, type KubeObject, type ObjectMeta } from '#api/types/index.ts'
 import { CodedError } from '#base/errors.ts'
 import type { Durability, KeyValue, Op, Revision } from '#server/store/store.ts'
-import { insufficientStorage, notFound, StatusError, outcomeUnknown, unavailable, internal } from '../http/status.ts'
+import { insufficientStorage, internal, notFound, outcomeUnknown, StatusError, unavailable, unexplained } from '../http/status.ts'
 import { JSON_TYPE, jsonResponse } from '../http/response.ts'
 import { decodeStored, encodeFree, encodeStored, objectStart, spliceObject } from '../storage/bytes.ts'
 import { storageKey } from '../storage/keys.ts'
@@ -69,9 +69,13 @@ export function valueOf({ storedAs, model, custom }: KindRow, object: Full): Buf
   return custom ? encodeFree(object) : storedAs ? encodeStored({ metadata: object.metadata, ...storedAs.toStored(object) }, storedAs.model) : encodeStored(object, model)
 }
 
+/** What one request may carry: many patches could make an object of any size. */
+const OBJECT_BYTES_MAX = 3 * 1024 * 1024
+
 /** Puts `object`, asserting what is there (undefined: nothing). A dry run looks, but does not write. What is returned holds the object no longer. */
 export function put(call: Call, key: string, object: Full, over: KeyValue | undefined, dryRun: boolean, also?: Reservation['also']): Promise<Written> {
   const value = valueOf(call.row, object)
+  if (value.length > OBJECT_BYTES_MAX) throw unexplained(`etcdserver: request is too large: ${call.row.ref.kind} ${object.metadata.name ?? ''} would have ${value.length} bytes, the limit is ${OBJECT_BYTES_MAX}`)
   if (dryRun) return putDry(call, key, value, over)
   return putValue(call, key, value, over, call.row.durability?.(object, () => over && decodeHeld(call.row, over)), also)
 }

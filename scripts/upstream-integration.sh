@@ -6,6 +6,7 @@
 # The first time takes an hour more: the tests are compiled in node_modules/.cache/skiff-conformance (SKIFF_CONFORMANCE_CACHE=DIR: elsewhere), 8 GB.
 set -euo pipefail
 . "$(dirname "$0")/setup.sh"
+. "$(dirname "$0")/newer-kubernetes.sh"
 [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ] || fail "Go is taken from Debian's packages for amd64: run this on such a machine"
 need_node
 need_npm_packages
@@ -19,5 +20,5 @@ esac; done
 [ -n "$source" ] || fail "say where the source of Kubernetes is with --kubernetes DIR"
 cache=${SKIFF_CONFORMANCE_CACHE:-$PWD/node_modules/.cache/skiff-conformance}
 mkdir -p "$cache"
-[ -e "$cache/go126/usr/lib/go-1.26/bin/go" ] || need_unpacked sid go126 '^golang-1.26-(go|src)$' golang-1.26-go
+newer_kubernetes "$source"
 exec node test/upstream-integration/main.ts --source "$source" --go "$cache/go126/usr/lib/go-1.26" --cache "$cache" --binary "${SKIFF_BINARY:-dist/skiff}" "${passed_on[@]}"

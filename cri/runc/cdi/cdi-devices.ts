@@ -81,12 +81,15 @@ async function readDescriptions(dirs: readonly string[]): Promise<{ devices: Map
 }
 
 async function filesIn(dir: string): Promise<string[]> {
+  let names: string[]
   try {
-    return (await readdir(dir)).filter((name) => /\.(json|yaml)$/.test(name)).toSorted().slice(0, FILES_MAX).map((name) => join(dir, name))
+    names = (await readdir(dir)).filter((name) => /\.(json|yaml)$/.test(name)).toSorted()
   } catch (error) {
     if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return []
     throw failed(`${dir} cannot be read: ${asError(error).message}`)
   }
+  if (names.length > FILES_MAX) throw failed(`${dir} holds ${names.length} descriptions, more than ${FILES_MAX}: remove those of devices that are gone`)
+  return names.map((name) => join(dir, name))
 }
 
 async function readSpec(path: string): Promise<CdiSpec> {

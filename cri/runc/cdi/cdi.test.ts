@@ -124,6 +124,12 @@ describe('directories of descriptions', () => {
     await assert.rejects(w.edits('vendor.com/radio=b'), (error: Error) => /half\.json: .*JSON/.test(error.message) && /large\.json: larger than 1048576 bytes/.test(error.message))
   })
 
+  test('more files than a machine can have devices are refused, not passed over', async (t) => {
+    const w = world(t)
+    for (let i = 0; i <= 1_000; i++) w.write(0, `${i}.json`, says('one'))
+    await assert.rejects(w.edits('vendor.com/radio=a'), { code: 'CRI_FAILED', message: /etc holds 1001 descriptions, more than 1000: remove/ })
+  })
+
   test('what is everybody\'s comes once, before what is the device\'s', async (t) => {
     const w = world(t)
     w.write(0, 'a.json', spec({ containerEdits: { env: ['ALL=1'] }, devices: ['a', 'b'].map((name) => ({ name, containerEdits: { env: [`RADIO=${name}`], deviceNodes: [{ path: '/dev/null' }] } })) }))

@@ -22,6 +22,8 @@ export interface KubeletConfig {
   enforcePods: boolean
   /** Of this program itself, -1000 to 1000: what the kernel spares longest when memory runs out. Applied by whoever starts it. */
   oomScoreAdj: number
+  /** Settings of the kernel that are not as wanted keep the agent from starting, in place of being put right. Applied by whoever starts it. */
+  protectKernelDefaults: boolean
   /** Whether containers may swap (upstream's memorySwap.swapBehavior): not at all, or their part where they ask for memory. */
   memorySwapBehavior: 'NoSwap' | 'LimitedSwap'
   /** Default -1: no limit per pod. */
@@ -79,7 +81,7 @@ export interface KubeletConfig {
 }
 
 export const KUBELET_DEFAULTS = {
-  clusterDns: [], clusterDomain: 'cluster.local', nodeLabels: {}, nodeTaints: [], maxPods: 110, cgroupRoot: '', systemReserved: {}, kubeReserved: {}, enforcePods: true, podPidsLimit: -1, memorySwapBehavior: 'NoSwap', oomScoreAdj: -999, podLogsDir: '/var/log/pods',
+  clusterDns: [], clusterDomain: 'cluster.local', nodeLabels: {}, nodeTaints: [], maxPods: 110, cgroupRoot: '', systemReserved: {}, kubeReserved: {}, enforcePods: true, podPidsLimit: -1, memorySwapBehavior: 'NoSwap', oomScoreAdj: -999, protectKernelDefaults: false, podLogsDir: '/var/log/pods',
   kubeletPort: 10250, version: 'v1.36.0+skiff', resolvConf: '/etc/resolv.conf', maxParallelPulls: 3, containerLogMaxSize: '10Mi', containerLogMaxFiles: 5, allowedUnsafeSysctls: [], seccompDefault: true,
   staticPodPath: '', imageGcHighPercent: 85, imageGcLowPercent: 80, imageGcMinimumAgeMs: 120_000, imageGcMaximumAgeMs: 0, imageVerification: 'NeverVerifyPreloadedImages', imageVerificationAllowlist: [], credentialProviders: undefined, dockerConfigFiles: [],
   evictionHard: { 'imagefs.available': '15%', 'imagefs.inodesFree': '5%', 'memory.available': '100Mi', 'nodefs.available': '10%', 'nodefs.inodesFree': '5%', 'pid.available': '5%' }, evictionSoft: {}, evictionSoftGracePeriod: {},

@@ -6,7 +6,7 @@ import { clock, failLoudly, isMachineGoingDown, loadPty, logFor, logFormat, noti
 import { parseFlags } from './flags.ts'
 import { keepMemorySmall } from './memory.ts'
 import { agentConfig, text } from './node-config.ts'
-import { assertFitForPods } from './preflight.ts'
+import { assertFitForPods, settleKernel } from './preflight.ts'
 import { AGENT_FLAGS } from './verb-flags.ts'
 import { asksForHelp, helpOf } from './verbs.ts'
 
@@ -24,6 +24,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   assertFitForPods(config.ociRuntime)
   const log = logFor(values)
   failLoudly(log)
+  settleKernel(values['protect-kernel-defaults'] === true, log)
   const tellOomScore = setOomScore(Number(values['oom-score-adj']), log)
   const signal = stopSignal(log)
   watched(log, signal)

@@ -17,7 +17,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const { values, positionals } = parseFlags('check', CHECK_FLAGS, { argv, env: process.env, readConfig: readOwnFlags(CHECK_FLAGS) })
   if (positionals.length > 0) throw new UsageError(`skiff check takes no argument ${JSON.stringify(positionals[0])}`)
   const findings = judgeMachine(await observeMachine({
-    dataDir: text(values, 'data-dir') ?? '/var/lib/skiff', ociRuntime: text(values, 'oci-runtime') as 'runc' | 'crun', runtimeHandlers: runtimeHandlersOf(values), flashProfile: text(values, 'flash-profile') as 'normal' | 'gentle', nowMs: clock.nowMs(),
+    dataDir: text(values, 'data-dir') ?? '/var/lib/skiff', ociRuntime: text(values, 'oci-runtime') as 'runc' | 'crun', runtimeHandlers: runtimeHandlersOf(values), flashProfile: text(values, 'flash-profile') as 'normal' | 'gentle', protectKernelDefaults: values['protect-kernel-defaults'] === true, nowMs: clock.nowMs(),
   }))
   process.stdout.write(values['json'] === true ? `${JSON.stringify(findings)}\n` : `${findings.map(findingLine).join('\n')}\n`)
   return hasMissing(findings) ? 1 : 0

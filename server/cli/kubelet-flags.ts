@@ -10,7 +10,7 @@ import { atLeastOne, oneOf, sysctls } from './flag-checks.ts'
 import type { Flag, FlagValues } from './flags.ts'
 
 export type KubeletSettings = Pick<KubeletConfig,
-  | 'maxPods' | 'memorySwapBehavior' | 'seccompDefault' | 'podPidsLimit' | 'oomScoreAdj' | 'allowedUnsafeSysctls' | 'containerLogMaxSize' | 'containerLogMaxFiles' | 'systemReserved' | 'kubeReserved' | 'enforcePods' | 'imageGcHighPercent' | 'imageGcLowPercent' | 'imageGcMinimumAgeMs' | 'imageGcMaximumAgeMs'
+  | 'maxPods' | 'memorySwapBehavior' | 'seccompDefault' | 'podPidsLimit' | 'oomScoreAdj' | 'protectKernelDefaults' | 'allowedUnsafeSysctls' | 'containerLogMaxSize' | 'containerLogMaxFiles' | 'systemReserved' | 'kubeReserved' | 'enforcePods' | 'imageGcHighPercent' | 'imageGcLowPercent' | 'imageGcMinimumAgeMs' | 'imageGcMaximumAgeMs'
   | 'evictionHard' | 'evictionSoft' | 'evictionSoftGracePeriod' | 'evictionMinimumReclaim' | 'evictionMaxPodGraceSeconds' | 'evictionTransitionMs' | 'shutdownPeriods' | 'boardDevices' | 'imageVerification' | 'imageVerificationAllowlist'>
 
 const RESERVABLE = ['cpu', 'memory', 'ephemeral-storage', 'pid']
@@ -87,6 +87,7 @@ export const KUBELET_FLAGS: readonly Flag[] = [
   { name: 'pod-max-pids', kind: 'string', value: 'N', default: String(KUBELET_DEFAULTS.podPidsLimit), help: 'processes a pod may have; -1 for any number', check: pids },
   { name: 'memory-swap-behavior', kind: 'string', value: 'NoSwap|LimitedSwap', default: KUBELET_DEFAULTS.memorySwapBehavior, help: 'LimitedSwap: on a machine with swap, containers of burstable pods get as much of it as of its memory (cgroup version 2)', check: oneOf('NoSwap', 'LimitedSwap') },
   { name: 'oom-score-adj', kind: 'string', value: 'SCORE', default: String(KUBELET_DEFAULTS.oomScoreAdj), help: 'of skiff itself when memory runs out, -1000 to 1000: what has less is spared longer', check: oomScore },
+  { name: 'protect-kernel-defaults', kind: 'boolean', default: KUBELET_DEFAULTS.protectKernelDefaults, help: 'do not start where settings of the kernel are not as a node wants them; without it they are made so' },
   { name: 'allowed-unsafe-sysctls', kind: 'list', value: 'NAMES', help: 'kernel settings of their own that pods may have besides the safe ones; a name may end in *', check: sysctls },
   { name: 'seccomp-default', kind: 'boolean', default: KUBELET_DEFAULTS.seccompDefault, help: 'containers that ask for no seccomp profile get the runtime\'s default one; =false: none, as kubelets do it' },
   { name: 'container-log-max-size', kind: 'string', value: 'SIZE', default: KUBELET_DEFAULTS.containerLogMaxSize, help: 'a container\'s log that has grown so large is rotated; -1: never', check: amount },
@@ -120,7 +121,7 @@ export function kubeletSettings(values: FlagValues): KubeletSettings {
   const mapping = (name: string, separator: string) => Object.fromEntries(items(name).map((item) => split(item, separator)))
   const ms = (name: string): number => (values[name] === '0' ? 0 : durationMs(String(values[name])))
   const settings: KubeletSettings = {
-    maxPods: Number(values['max-pods']), memorySwapBehavior: values['memory-swap-behavior'] as 'NoSwap' | 'LimitedSwap', seccompDefault: values['seccomp-default'] === true, podPidsLimit: Number(values['pod-max-pids']), oomScoreAdj: Number(values['oom-score-adj']), allowedUnsafeSysctls: items('allowed-unsafe-sysctls'),
+    maxPods: Number(values['max-pods']), memorySwapBehavior: values['memory-swap-behavior'] as 'NoSwap' | 'LimitedSwap', seccompDefault: values['seccomp-default'] === true, podPidsLimit: Number(values['pod-max-pids']), oomScoreAdj: Number(values['oom-score-adj']), protectKernelDefaults: values['protect-kernel-defaults'] === true, allowedUnsafeSysctls: items('allowed-unsafe-sysctls'),
     containerLogMaxSize: String(values['container-log-max-size']), containerLogMaxFiles: Number(values['container-log-max-files']),
     kubeReserved: mapping('kube-reserved', '='), systemReserved: mapping('system-reserved', '='), enforcePods: values['enforce-node-allocatable'] === 'pods',
     evictionHard: items('eviction-hard').length === 0 ? KUBELET_DEFAULTS.evictionHard : mapping('eviction-hard', '<'),

@@ -27,7 +27,7 @@ import { encryptionOptions } from './encryption.ts'
 import { keepMemorySmall } from './memory.ts'
 import { agentConfig, list, text } from './node-config.ts'
 import { getClusterKeys, joinedServer, resetCluster, storeOpener, storeUsage } from './own-data.ts'
-import { assertFitForPods } from './preflight.ts'
+import { assertFitForPods, settleKernel } from './preflight.ts'
 import { requestHeadersOf } from './request-headers.ts'
 import { serviceAccountKeys } from './service-account-keys.ts'
 import { scheduledSnapshots } from './snapshot-config.ts'
@@ -55,6 +55,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     await resetCluster(values, config, { clock, random, log })
     return 0
   }
+  if (node) settleKernel(values['protect-kernel-defaults'] === true, log)
   const auditor = auditorOf(values, { clock, log })
   const authentication = await authenticationOf(values, config.serviceAccounts.issuers, { clock, random, log })
   const authorization = await authorizationOf(values, { clock, random, log })

@@ -204,7 +204,7 @@ export const TOKEN_FLAGS: readonly Flag[] = [
 const named = (...names: string[]) => names.map((name) => [...SERVER_FLAGS, ...AGENT_FLAGS].find((f) => f.name === name)).filter((f) => f !== undefined)
 
 export const CHECK_FLAGS: readonly Flag[] = [
-  ...named('config', 'data-dir', 'oci-runtime', 'runtime-handler', 'flash-profile'),
+  ...named('config', 'data-dir', 'oci-runtime', 'runtime-handler', 'flash-profile', 'protect-kernel-defaults'),
   { name: 'json', kind: 'boolean', default: false, help: 'print JSON' },
 ]
 

@@ -15,7 +15,7 @@ const mapping = (flag: string, separator: string): ToFlags => (value) => {
 const list = (flag: string): ToFlags => (value) => ((value as string[]).length === 0 ? [] : [`--${flag}=${(value as string[]).join(',')}`])
 
 const FLAGS: Readonly<Record<string, ToFlags>> = {
-  maxPods: plain('max-pods'), podPidsLimit: plain('pod-max-pids'), oomScoreAdj: plain('oom-score-adj'), seccompDefault: plain('seccomp-default'),
+  maxPods: plain('max-pods'), podPidsLimit: plain('pod-max-pids'), oomScoreAdj: plain('oom-score-adj'), protectKernelDefaults: plain('protect-kernel-defaults'), seccompDefault: plain('seccomp-default'),
   allowedUnsafeSysctls: list('allowed-unsafe-sysctls'), systemReserved: mapping('system-reserved', '='), kubeReserved: mapping('kube-reserved', '='), enforceNodeAllocatable: list('enforce-node-allocatable'),
   evictionHard: mapping('eviction-hard', '<'), evictionSoft: mapping('eviction-soft', '<'), evictionSoftGracePeriod: mapping('eviction-soft-grace-period', '='), evictionMinimumReclaim: mapping('eviction-minimum-reclaim', '='),
   evictionMaxPodGracePeriod: plain('eviction-max-pod-grace-period'), evictionPressureTransitionPeriod: plain('eviction-pressure-transition-period'),

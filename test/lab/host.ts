@@ -3,8 +3,9 @@
  * host" is started inside them with nsenter (not `ip netns exec`, which remounts /sys and hides cgroup v1).
  */
 import { execFile, execFileSync, spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
-import { mkdirSync, openSync, closeSync, readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { KERNEL_SETTINGS } from '#agent/kubelet/node/kernel-settings.ts'
 import { hasCode } from '#base/errors.ts'
 
 export interface HostState { name: string; ip: string; holderPid: number; dir: string; cgroupRoot: string }
@@ -142,6 +143,14 @@ export function createHost(options: { name: string; ip: string; prefix: number; 
   inHost('mount', '--bind', join(dir, 'log-containers'), '/var/log/containers')
   inHost('mount', '--bind', join(dir, 'hosts'), '/etc/hosts')
   inHost('mount', '--bind', join(dir, 'resolv.conf'), '/etc/resolv.conf')
+  // A node makes settings of the kernel as it wants them: those of the machine that the lab is on are its owner's.
+  for (const name of KERNEL_SETTINGS.filter((s) => existsSync(join('/proc/sys', s)))) {
+    const own = join(dir, 'proc-sys', name)
+    mkdirSync(dirname(own), { recursive: true })
+    // Not copied as a file: /proc says that each is empty.
+    writeFileSync(own, readFileSync(join('/proc/sys', name)))
+    inHost('mount', '--bind', own, join('/proc/sys', name))
+  }
   // As systemd makes it, after all of the above: what is mounted in a container that asks for it is mounted on the host.
   inHost('mount', '--make-rshared', '/')
   // Who enters the namespaces of the first process, as tests of volumes do, is on this host. Nobody with users of their own

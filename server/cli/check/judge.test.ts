@@ -14,9 +14,11 @@ const fit: MachineView = {
   dataDir: { path: '/var/lib/skiff', existing: '/var/lib', problem: undefined, freeBytes: 10 * 1024 ** 3, freeInodes: 1e6, card: undefined },
   flashProfile: 'normal',
   memoryBytes: 1 << 30,
+  kernelSettings: { differing: [], canBeSet: true, areProtected: false },
   inotify: { instances: 128, watches: 8_192 },
   signs: [{ type: 'UnderVoltage', on: false, reason: 'VoltageIsSufficient', message: 'fine', fine: true }],
 }
+const otherwise = [{ name: 'vm/overcommit_memory', wanted: 1, actual: 0 }, { name: 'kernel/panic', wanted: 10, actual: 0 }]
 /** The lines that are not ok. */
 const trouble = (change: Partial<MachineView>) => judgeMachine({ ...fit, ...change }).filter((f) => f.level !== 'ok').map((f) => findingLine(f))
 
@@ -44,8 +46,14 @@ describe('what a machine lacks', () => {
     ['all space', { dataDir: { ...fit.dataDir, freeBytes: 1 << 20 } }, ['missing disk            1 MiB free in /var/lib, too little to run on: make room, or pass --data-dir on another disk']],
     ['inodes', { dataDir: { ...fit.dataDir, freeInodes: 3 } }, ['missing disk            3 inodes free in /var/lib, too little to run on: make room, or pass --data-dir on another disk']],
     ['memory', { memoryBytes: 256 << 20 }, ['warn    memory          256 MiB: enough for skiff agent, little for skiff server with pods']],
+    ['settings of the kernel that it cannot change', { kernelSettings: { differing: otherwise, canBeSet: false, areProtected: false } }, ['warn    kernel settings not as a node wants them, and skiff cannot change them from here: on the machine itself, sysctl -w vm.overcommit_memory=1 kernel.panic=10, and put it into /etc/sysctl.d/']],
+    ['settings of the kernel that it may not change', { kernelSettings: { differing: otherwise, canBeSet: true, areProtected: true } }, ['missing kernel settings invalid kernel flag: vm/overcommit_memory, expected value: 1, actual value: 0; invalid kernel flag: kernel/panic, expected value: 10, actual value: 0, and --protect-kernel-defaults keeps skiff from starting so: sysctl -w vm.overcommit_memory=1 kernel.panic=10, and put it into /etc/sysctl.d/']],
     ['inotify', { inotify: { instances: 8, watches: 8_192 } }, ['warn    inotify         8 instances, 8192 watches, so programs that watch files may fail: sysctl -w fs.inotify.max_user_instances=128, and put it into /etc/sysctl.d/']],
   ]
+  it('says which settings of the kernel it changes itself', () => {
+    assert.deepStrictEqual(judgeMachine({ ...fit, kernelSettings: { differing: otherwise, canBeSet: true, areProtected: false } }).filter((f) => f.what === 'kernel settings').map(findingLine), ['ok      kernel settings skiff sets vm.overcommit_memory=1 kernel.panic=10 when it starts'])
+  })
+
   it('says which profile a card has, and that there is a gentler one', () => {
     const flash = (flashProfile: MachineView['flashProfile'], card: string | undefined) => judgeMachine({ ...fit, flashProfile, dataDir: { ...fit.dataDir, card } }).filter((f) => f.what === 'flash').map(findingLine)
     assert.deepStrictEqual([flash('normal', undefined), flash('normal', 'mmcblk0p2'), flash('gentle', 'mmcblk0p2')], [

@@ -1,5 +1,6 @@
 /** Facts about a machine to findings: what is there, what would be better, what must be mended. Pure. */
 import { CLOCK_MS_MIN } from '#agent/kubelet/node/board/board-watch.ts'
+import { differenceOf, sysctlOf } from '#agent/kubelet/node/kernel-settings.ts'
 import type { Sign } from '#agent/kubelet/node/board/signs.ts'
 import type { Finding, MachineView } from './view.ts'
 
@@ -30,7 +31,7 @@ export function packagesOf(programs: readonly string[]): string[] {
 }
 
 export function judgeMachine(view: MachineView): Finding[] {
-  return [judgeRoot(view), ...judgePrograms(view), ...judgeCgroups(view), ...judgeProbes(view), judgeClock(view), ...judgeDataDir(view), ...judgeCard(view), judgeMemory(view), judgeInotify(view), ...judgeBoard(view)]
+  return [judgeRoot(view), ...judgePrograms(view), ...judgeCgroups(view), ...judgeProbes(view), judgeClock(view), ...judgeDataDir(view), ...judgeCard(view), judgeMemory(view), judgeKernelSettings(view), judgeInotify(view), ...judgeBoard(view)]
 }
 
 export function hasMissing(findings: readonly Finding[]): boolean {
@@ -124,6 +125,15 @@ const SIGN_NAMES: Readonly<Record<Sign['type'], string>> = { UnderVoltage: 'volt
 /** The node's own conditions, before there is a node. A wrong clock and a disk that cannot be written have lines of their own. */
 function judgeBoard({ signs }: MachineView): Finding[] {
   return signs.filter((s) => s.type !== 'ReadonlyFilesystem' && s.reason !== 'ClockIsBeforeBuild').map((s) => (s.fine ? ok : warn)(SIGN_NAMES[s.type], s.message))
+}
+
+function judgeKernelSettings({ kernelSettings: { differing, canBeSet, areProtected } }: MachineView): Finding {
+  const what = 'kernel settings'
+  const settings = differing.map(sysctlOf).join(' ')
+  if (differing.length === 0) return ok(what, 'as a node wants them')
+  const mend = `sysctl -w ${settings}, and put it into /etc/sysctl.d/`
+  if (areProtected) return missing(what, `${differing.map(differenceOf).join('; ')}, and --protect-kernel-defaults keeps skiff from starting so: ${mend}`)
+  return canBeSet ? ok(what, `skiff sets ${settings} when it starts`) : warn(what, `not as a node wants them, and skiff cannot change them from here: on the machine itself, ${mend}`)
 }
 
 function judgeInotify({ inotify: { instances, watches } }: MachineView): Finding {

@@ -1,6 +1,6 @@
 /** Looks at this machine. What can be tried is tried, in namespaces and directories that are gone afterwards. */
 import { execFile } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs'
 import { totalmem } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { asError, hasCode } from '#base/errors.ts'
@@ -8,6 +8,7 @@ import { parseCgroupLayout } from '#agent/kubelet/cgroups/layout.ts'
 import { CLOCK_MS_MIN } from '#agent/kubelet/node/board/board-watch.ts'
 import { openBoardReader } from '#agent/kubelet/node/board/facts.ts'
 import { decideSigns, type Sign } from '#agent/kubelet/node/board/signs.ts'
+import { differingKernelSettings } from '#agent/kubelet/node/kernel-settings.ts'
 import { findProgram, SYSTEM_PATH } from '../find-program.ts'
 import { requiredPrograms } from './judge.ts'
 import type { MachineView } from './view.ts'
@@ -15,7 +16,7 @@ import type { MachineView } from './view.ts'
 /** The first time modules are loaded, all at once, from what may be a slow card. */
 const PROBE_MS_MAX = 60_000
 
-export async function observeMachine(options: { dataDir: string; ociRuntime: 'runc' | 'crun'; runtimeHandlers: ReadonlyMap<string, string>; flashProfile: 'normal' | 'gentle'; nowMs: number }): Promise<MachineView> {
+export async function observeMachine(options: { dataDir: string; ociRuntime: 'runc' | 'crun'; runtimeHandlers: ReadonlyMap<string, string>; flashProfile: 'normal' | 'gentle'; protectKernelDefaults: boolean; nowMs: number }): Promise<MachineView> {
   const { ociRuntime, runtimeHandlers, nowMs } = options
   const dataDir = observeDataDir(resolve(options.dataDir))
   const inNetwork = (script: string) => probe(['unshare', '-n', 'sh', '-ec', script])
@@ -40,6 +41,7 @@ export async function observeMachine(options: { dataDir: string; ociRuntime: 'ru
     flashProfile: options.flashProfile,
     memoryBytes: totalmem(),
     signs: await observeBoard(dataDir.existing, nowMs),
+    kernelSettings: observeKernelSettings(options.protectKernelDefaults),
     inotify: { instances: numberIn('/proc/sys/fs/inotify/max_user_instances'), watches: numberIn('/proc/sys/fs/inotify/max_user_watches') },
   }
 }
@@ -102,6 +104,21 @@ function writeProblem(directory: string): string | undefined {
     return undefined
   } catch (error) {
     return asError(error).message.split(',')[0]
+  }
+}
+
+function observeKernelSettings(areProtected: boolean): MachineView['kernelSettings'] {
+  const differing = differingKernelSettings()
+  return { differing, canBeSet: differing.every(({ name }) => canWrite(`/proc/sys/${name}`)), areProtected }
+}
+
+function canWrite(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK)
+    return true
+  } catch {
+    // Not there, read-only, or not ours: the same to who would set it.
+    return false
   }
 }
 

@@ -1,4 +1,5 @@
 /** What `skiff check` looked at: plain facts, so that judging them is pure. */
+import type { KernelSetting } from '#agent/kubelet/node/kernel-settings.ts'
 import type { Sign } from '#agent/kubelet/node/board/signs.ts'
 
 export interface MachineView {
@@ -16,6 +17,8 @@ export interface MachineView {
   dataDir: { path: string; /** The nearest directory that exists. */ existing: string; problem: string | undefined; freeBytes: number; freeInodes: number; /** `mmcblk0p2`; undefined: it is on no SD card or eMMC. */ card: string | undefined }
   flashProfile: 'normal' | 'gentle'
   memoryBytes: number
+  /** Settings of the kernel that are not as a node wants them. */
+  kernelSettings: { differing: readonly KernelSetting[]; /** It would set them at its start. */ canBeSet: boolean; areProtected: boolean }
   inotify: { instances: number; watches: number }
   /** What the board tells of itself. */
   signs: readonly Sign[]

@@ -21,7 +21,7 @@ export interface ContainerConfigInput {
   /** Those of its volumes. */
   mounts: readonly Mount[]
   devices: ContainerConfig['devices']
-  /** Of device plugins. */
+  /** Of device plugins; `cdiDevices` of its claims, too. */
   annotations?: Readonly<Record<string, string>>
   cdiDevices?: readonly string[]
   /** Of image volumes, by name: the ids of their images. */

@@ -3,7 +3,7 @@ import { mkdir, rm, writeFile, chmod, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { EventRecorder } from '#api/client/event-recorder.ts'
 import { isReason, type Client } from '#api/client/client.ts'
-import { PODS, type ConfigMap, type Container, type ObjectReference, type Pod, type PodStatus, type Secret, type Service, type Stored } from '#api/types/index.ts'
+import { PODS, RESOURCE_CLAIMS, type ConfigMap, type Container, type ObjectReference, type Pod, type PodStatus, type ResourceV1ResourceClaim, type Secret, type Service, type Stored } from '#api/types/index.ts'
 import { unlessAborted } from '#base/abort.ts'
 import type { Clock } from '#base/clock.ts'
 import { asError, CodedError, hasCode } from '#base/errors.ts'
@@ -16,6 +16,7 @@ import { containerConfig } from './container-config.ts'
 import { containerEnv } from './env.ts'
 import { expandReferences } from './env-expand.ts'
 import type { DeviceManager } from './devices/device-manager.ts'
+import type { ClaimManager } from './dra/claim-manager.ts'
 import type { FieldContext } from './field-ref.ts'
 import type { HookRunner } from './hooks.ts'
 import { hostsFile } from './hosts-file.ts'
@@ -57,6 +58,7 @@ export interface EffectDeps {
   cgroups: PodCgroups
   volumes: PodVolumes
   devices: DeviceManager
+  claims: ClaimManager
   objects: ObjectSource
   images: ImagePuller
   hooks: HookRunner
@@ -130,6 +132,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
     }
     const mounts = await volumes.mounts(pod, container, { expand, canRecursiveReadOnly: (await handlerFeatures())?.recursiveReadOnlyMounts ?? false, volumeImages: mounted })
     const granted = await deps.devices.forContainer(pod, container)
+    const cdiDevices = [...new Set([...deps.claims.forContainer(pod, container), ...(granted.cdiDevices ?? [])])]
     const devices = [...granted.devices, ...(await volumes.devices(pod, container))]
     const terminationLog = paths.terminationLog(uid, container.name, action.attempt)
     await mkdir(dirname(terminationLog), { recursive: true, mode: 0o755 })
@@ -140,7 +143,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
     if (target && targetId === undefined) throw new StartError('CreateContainerConfigError', `unable to find target container ${target}`)
     const users = await ownUsers()
     return containerConfig({
-      pod, container, image, mounts: [...granted.mounts.map(deviceMount), ...mounts], devices, volumeImages: mounted, annotations: granted.annotations, ...(granted.cdiDevices && { cdiDevices: granted.cdiDevices }),
+      pod, container, image, mounts: [...granted.mounts.map(deviceMount), ...mounts], devices, volumeImages: mounted, annotations: granted.annotations, cdiDevices,
       // What the container says itself counts.
       env: [...Object.entries(granted.envs).filter(([key]) => !values.has(key)).map(([key, value]) => ({ key, value })), ...env],
       attempt: action.attempt, backoffSeconds: action.backoffSeconds, round: action.round ?? 0, terminationLog, machine: deps.machine, seccompDir: join(deps.rootDir, 'seccomp'), seccompDefault: config.seccompDefault,
@@ -205,8 +208,18 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
 
   const ownUsers = () => (pod.spec?.hostUsers === false ? deps.userRanges.of(uid) : Promise.resolve(undefined))
 
+  const prepareClaims = async (signal: AbortSignal): Promise<void> => {
+    try {
+      await deps.claims.prepare(pod, (name) => deps.objects.read<ResourceV1ResourceClaim>(RESOURCE_CLAIMS, uid, namespace, name) as Promise<Stored<ResourceV1ResourceClaim> | undefined>, signal)
+    } catch (error) {
+      if (signal.aborted) throw error
+      podEvent('Warning', 'FailedPrepareDynamicResources', `Failed to prepare dynamic resources: ${asError(error).message}`)
+      throw error
+    }
+  }
+
   return {
-    async preparePod() {
+    async preparePod(_action, signal) {
       await told('FailedCreatePodContainer', 'unable to ensure pod container exists', () => cgroups.ensure(pod))
       await told('Failed', 'error making pod data directories', async () => {
         for (const dir of [paths.pod(uid), paths.volumes(uid)]) await mkdir(dir, { recursive: true, mode: 0o750 })
@@ -233,12 +246,16 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
         if (error instanceof VolumeError) for (const { reason, message } of error.failures) podEvent('Warning', reason, message)
         throw error
       }
+      // It runs, and what was known of its claims is lost.
+      if (view.sandboxes.length > 0 && !deps.claims.holdsAll(pod)) await prepareClaims(signal)
       memory.prepared = true
     },
 
-    async createSandbox({ attempt }) {
+    async createSandbox({ attempt }, signal) {
       const first = view.sandboxes.length === 0
       if (!first) podEvent('Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.')
+      await prepareClaims(signal)
+      signal.throwIfAborted()
       try {
         await checkUserNamespace()
         const users = await ownUsers()
@@ -399,6 +416,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       memory.cancelRefresh = undefined
       memory.prepared = false
       await memory.refreshing
+      await deps.claims.unprepare(uid)
       await volumes.tearDown(uid)
       await deps.devices.release(uid)
       await cgroups.remove(uid)

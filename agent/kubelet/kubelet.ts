@@ -9,6 +9,8 @@ import type { PodCgroups } from './cgroups/pod-cgroups.ts'
 import { runBoardDevices } from './devices/board-devices.ts'
 import { openDeviceManager, type DeviceManager } from './devices/device-manager.ts'
 import { createDevicePlugins, type DevicePlugins } from './devices/plugins.ts'
+import { openClaimManager, type ClaimManager } from './dra/claim-manager.ts'
+import { createDraDrivers } from './dra/drivers.ts'
 import { asReference } from './effects.ts'
 import { followPods } from './follow-pods.ts'
 import { linkDirectory, removeDeadLinks } from './logs/container-links.ts'
@@ -77,6 +79,8 @@ const RESYNC_MS = 300_000
 const LOG_LOOK_MS = 10_000
 /** As often as upstream's kubelet syncs a pod. */
 const VOLUME_LOOK_MS = 60_000
+/** Upstream's defaultReconcilePeriod of its manager of claims. */
+const CLAIMS_LOOK_MS = 60_000
 /** Upstream's monitoringInterval of the eviction manager. */
 const EVICTION_LOOK_MS = 10_000
 /** Upstream's ImageGCPeriod. */
@@ -96,6 +100,7 @@ export function createKubelet(given: KubeletOptions): Kubelet {
   const nodes = informers.of<Node>(NODES)
   const storage = createStorageOperations(clock)
   const drivers = createCsiDrivers({ nodeName, client, clock, random, log, operations: storage })
+  const draDrivers = createDraDrivers({ nodeName, client, clock, random, log })
   const inUse: { read?: Promise<readonly string[]> | undefined } = {}
   const board = createBoardWatch({ root: options.boardRoot ?? '/', dataDir, told: () => nodes.get(nodeName)?.status?.conditions ?? [], clock, log })
   const nodeStartup = createNodeStartup({ bootMs: options.hostFacts.bootMs, startedMs: clock.nowMs(), clock })
@@ -105,6 +110,7 @@ export function createKubelet(given: KubeletOptions): Kubelet {
   let cgroups: PodCgroups | undefined
   const pulls: { metrics?: () => MetricFamily[] } = {}
   let devices: DeviceManager | undefined
+  let claims: ClaimManager | undefined
   let plugins: DevicePlugins | undefined
 
   const needed = (): PodWorkers => {
@@ -124,7 +130,7 @@ export function createKubelet(given: KubeletOptions): Kubelet {
   const volumeUsage: { of?: (podUid: string, volume: string) => Promise<VolumeFigures | undefined>; counts?: () => VolumeCounts } = {}
   const stats = createStatsSource({ podUsage: async (pod) => cgroups?.usage(pod), podsUsage: async () => cgroups?.podsUsage(), volumeUsage: (uid, volume) => volumeUsage.of?.(uid, volume) ?? Promise.resolve(undefined), log, runtime, pods: () => streams.pods(), nodeName, rootDir, paths, facts: options.hostFacts, pressure, clock })
   const counters = (): MetricFamily[] => [
-    ...eviction.counters(), ...garbage.counters(), ...board.metrics(), ...podResourcesMetrics(resourceCalls), preemptionMetrics(preemptions), ...terminations.metrics(), ...shutdown.metrics(), ...(pulls.metrics?.() ?? []), ...(devices?.metrics() ?? []), ...(plugins?.metrics() ?? []),
+    ...eviction.counters(), ...garbage.counters(), ...board.metrics(), ...podResourcesMetrics(resourceCalls), preemptionMetrics(preemptions), ...terminations.metrics(), ...shutdown.metrics(), ...(pulls.metrics?.() ?? []), ...(devices?.metrics() ?? []), ...(plugins?.metrics() ?? []), ...draDrivers.metrics(), ...(claims?.metrics() ?? []),
     ...podCounts.metrics(countedPods(), cgroups?.version), ...durations.metrics(), ...nodeStartup.metrics(), ...startup.metrics(), ...operations.metrics(), ...storage.metrics(volumeUsage.counts?.() ?? { desired: [], actual: [] }),
   ]
   const figures = createNodeFigures({ stats, runtime, probes: () => prober?.counts() ?? [], probeDurations: () => (prober ? [prober.durations()] : []), counters, health: () => health.checks(), nodeName, config, facts: options.hostFacts, clock, log })
@@ -220,8 +226,10 @@ export function createKubelet(given: KubeletOptions): Kubelet {
       plugins = registrations
       health.add('device-plugin', () => registrations.problem())
       health.passed()
+      const claimManager = await openClaimManager({ directory: rootDir, drivers: draDrivers, clock, log, onHealth: (uids) => { for (const uid of uids) workers?.wake(uid) } })
+      claims = claimManager
       const kept = new Map((await store.loadPods()).map((record) => [record.pod.metadata.uid, record]))
-      const running = await assemblePods({ ...options, log }, { signal, paths, store, devices: manager, refusal: (pod) => (shutdown.isShuttingDown ? NOT_ADMITTED : eviction.refusal(pod)), kept: (uid) => kept.get(uid), services: knownServices, allocatable: async () => nodeAllocatable(await capacity(), config), node: () => nodes.get(nodeName), drivers,
+      const running = await assemblePods({ ...options, log }, { signal, paths, store, devices: manager, claims: claimManager, refusal: (pod) => (shutdown.isShuttingDown ? NOT_ADMITTED : eviction.refusal(pod)), kept: (uid) => kept.get(uid), services: knownServices, allocatable: async () => nodeAllocatable(await capacity(), config), node: () => nodes.get(nodeName), drivers,
         onPreemption: (resource) => preemptions.set(resource, (preemptions.get(resource) ?? 0) + 1),
         onStatus: (before, after) => terminations.note(before, after), podCounts, durations, startup, storage, onLook: () => shutdown.look(),
         onVolumeUse() {
@@ -249,6 +257,7 @@ export function createKubelet(given: KubeletOptions): Kubelet {
       const stop = followPods({ onMirror: () => statics.poke(), workers: needed(), pods, store, runtime, clock, log, signal })
       const offObjects = running.onObjectChange()
       const offDrivers = drivers.onChange(() => running.retryAll())
+      const offDraDrivers = draDrivers.onChange(() => running.retryAll())
       void services.synced.then(() => {
         if (!signal.aborted) running.retryAll()
       })
@@ -259,10 +268,11 @@ export function createKubelet(given: KubeletOptions): Kubelet {
           stop.reconciled,
           reporter.run(signal),
           drivers.run(signal),
+          draDrivers.run(signal),
           registrations.run(signal),
-          createPluginWatcher({ directory: join(rootDir, 'plugins_registry'), handlers: new Map([['CSIPlugin', drivers.handler], ['DevicePlugin', registrations.handler]]), clock, log }).run(signal),
+          createPluginWatcher({ directory: join(rootDir, 'plugins_registry'), handlers: new Map([['CSIPlugin', drivers.handler], ['DevicePlugin', registrations.handler], ['DRAPlugin', draDrivers.handler]]), clock, log }).run(signal),
           createPodResources({
-            rootDir, devices: manager, clock, log, podByName: (namespace, name) => streams.pods().find((p) => p.metadata.name === name && p.metadata.namespace === namespace),
+            rootDir, devices: manager, claims: claimManager, clock, log, podByName: (namespace, name) => streams.pods().find((p) => p.metadata.name === name && p.metadata.namespace === namespace),
             activePods: () => needed().list().filter((m) => !m.rejected && !m.tornDown && !isTerminalPhase(m.pod.status?.phase)).map((m) => m.pod),
           }, resourceCalls).run(signal),
           watchSystemOom({ kernelLog: options.kernelLog ?? readKernelLog, tell: (message) => aboutNode('SystemOOM', message), log }, signal),
@@ -270,6 +280,7 @@ export function createKubelet(given: KubeletOptions): Kubelet {
           runNodeLease(client, nodeName, { clock, random, log, ...(options.connectivity && { connectivity: options.connectivity }), onReconnect: () => { reporter.poke(); running.catchUp() } }, signal),
           every('look at all pods', RESYNC_MS, { clock, log }, signal, () => { health.passed(); needed().wakeAll(); return Promise.resolve() }),
           every('look after volumes of drivers', VOLUME_LOOK_MS, { clock, log }, signal, () => { running.lookAfterVolumes(); return Promise.resolve() }),
+          every('look after claims of pods that are gone', CLAIMS_LOOK_MS, { clock, log }, signal, async () => { if (pods.hasSynced()) await claimManager.reconcile(new Set(needed().list().filter((m) => !m.tornDown).map((m) => m.uid))) }),
           every('look for pressure', EVICTION_LOOK_MS, { clock, log }, signal, () => eviction.look()),
           every('collect garbage', GARBAGE_LOOK_MS, { clock, log }, signal, async () => {
             await garbage.collect()
@@ -281,6 +292,8 @@ export function createKubelet(given: KubeletOptions): Kubelet {
         stop.off()
         offObjects()
         offDrivers()
+        offDraDrivers()
+        claimManager.close()
         running.close()
       }
     },

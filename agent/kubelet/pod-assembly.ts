@@ -8,6 +8,7 @@ import { createCredentialProviders } from './credential-providers/credential-pro
 import { createServiceAccounts } from './credential-providers/service-accounts.ts'
 import type { DeviceManager } from './devices/device-manager.ts'
 import { deviceStatuses } from './devices/health.ts'
+import type { ClaimManager } from './dra/claim-manager.ts'
 import { asReference, fieldPath, podEffects } from './effects.ts'
 import type { FieldContext } from './field-ref.ts'
 import { createHookRunner } from './hooks.ts'
@@ -60,6 +61,7 @@ export interface PodAssembly {
   paths: ReturnType<typeof podPaths>
   store: PodStore
   devices: DeviceManager
+  claims: ClaimManager
   /** Why a node that is short of something, or shuts down, takes no such pod. */
   refusal: (pod: Pod) => { reason: string; message: string } | undefined
   /** As found on disk at the start. */
@@ -81,7 +83,7 @@ export interface PodAssembly {
   onVolumeUse: () => void
 }
 
-export async function assemblePods(options: KubeletOptions, { signal, paths, store, devices, refusal, kept, services, allocatable, node, drivers, onPreemption, onStatus, podCounts, durations, startup, storage, onLook, onVolumeUse }: PodAssembly) {
+export async function assemblePods(options: KubeletOptions, { signal, paths, store, devices, claims, refusal, kept, services, allocatable, node, drivers, onPreemption, onStatus, podCounts, durations, startup, storage, onLook, onVolumeUse }: PodAssembly) {
   const { client, runtime, clock, random, log, events, rootDir, nodeName } = options
   // Who asks for a profile is told that the kernel has none; who asks for nothing runs.
   const config = { ...options.config, seccompDefault: options.config.seccompDefault && isSeccompEnabled() }
@@ -175,7 +177,7 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
     clock, random, log,
     async observe(memory) {
       const view = await observePod(memory, {
-        runtime, runtimeName, hostIps: () => [config.nodeIp], machine, canRecursiveReadOnly, pendingResize, probesOf: (uid) => prober.of(uid), devicesOf: (uid) => deviceStatuses(devices.given(uid), () => devices.devices()), imageDigestRef,
+        runtime, runtimeName, hostIps: () => [config.nodeIp], machine, canRecursiveReadOnly, pendingResize, probesOf: (uid) => prober.of(uid), devicesOf: ({ uid, pod }) => joined(deviceStatuses(devices.given(uid), () => devices.devices()), claims.statuses(pod)), holdsClaims: (uid) => claims.holds(uid), imageDigestRef,
         async terminationMessage(m, container) {
           const known = m.terminationMessages.get(container.id)
           if (known !== undefined) return known
@@ -212,7 +214,7 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
     },
     onMetadata: refresh,
     effects: (memory, view) => durations.timed(podCounts.counted(podEffects({
-      runtime, client, events, clock, log, config, rootDir, paths, cgroups, volumes, devices, objects, images, hooks, userRanges, services, nodeHostname: options.hostFacts.hostname,
+      runtime, client, events, clock, log, config, rootDir, paths, cgroups, volumes, devices, claims, objects, images, hooks, userRanges, services, nodeHostname: options.hostFacts.hostname,
       machine, field, pendingResize, keep,
       onStatus(before, after, { firstSeenMs }) {
         onStatus(before, after)
@@ -233,7 +235,7 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
   /** What failed for want of something may succeed now. */
   const retry = (memory: PodMemory) => {
     memory.wantedChangedMs = clock.nowMs()
-    for (const [lane, failure] of memory.failures) if (failure.reason === 'CreateContainerConfigError' || failure.reason === 'FailedMount') memory.failures.delete(lane)
+    for (const [lane, failure] of memory.failures) if (failure.reason === 'CreateContainerConfigError' || failure.reason === 'FailedMount' || failure.reason === 'FailedPrepareDynamicResources') memory.failures.delete(lane)
     workers.wake(memory.uid)
   }
 
@@ -276,3 +278,5 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
     },
   }
 }
+
+const joined = <T>(a: ReadonlyMap<string, readonly T[]>, b: ReadonlyMap<string, readonly T[]>): ReadonlyMap<string, readonly T[]> => (b.size === 0 ? a : new Map([...a.keys(), ...b.keys()].map((key) => [key, [...(a.get(key) ?? []), ...(b.get(key) ?? [])]])))

@@ -107,6 +107,7 @@ const table: [string, unknown, unknown][] = [
   ['no sandbox, no PodReadyToStartContainers', [condition('PodReadyToStartContainers', { sandboxes: [] })[0], condition('PodReadyToStartContainers', {})[0]], ['False', 'True']],
   ['a deadline is told', [status({ pod: aPod({ activeDeadlineSeconds: 1 }), firstSeenMs: NOW - 2_000, ...gone })].map((s) => [s.phase, s.reason, s.message]), [['Failed', 'DeadlineExceeded', 'Pod was active on the node longer than the specified deadline']]],
   ['on the host\'s network the addresses are the node\'s', [status({ pod: aPod({ hostNetwork: true }), sandboxes: [aSandbox({ ips: [] })] })].map((s) => [s.podIP, s.hostIP]), [['192.168.7.1', '192.168.7.1']]],
+  ['a pod that holds claims has not ended before they are given back', [true, false].map((holdsClaims) => status({ pod: never(), containers: [exited('app', 0)], ...gone, holdsClaims, reported: { phase: 'Running' } }).phase), ['Running', 'Succeeded']],
   ['what others wrote stays', [status({ reported: { nominatedNodeName: 'n', conditions: [{ type: 'their/own', status: 'True' }] } })].map((s) => [s.nominatedNodeName, s.conditions?.at(-1)]), [['n', { type: 'their/own', status: 'True' }]]],
 ]
 for (const [name, actual, expected] of table) test(name, () => assert.deepStrictEqual(actual, expected))

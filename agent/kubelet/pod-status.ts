@@ -25,7 +25,7 @@ export function podStatus(view: PodView, ctx: DecideContext): PodStatus {
   const failure = end?.why === 'deadline' ? { reason: 'DeadlineExceeded', message: DEADLINE_MESSAGE } : view.rejected
   let phase = isTerminalPhase(reported.phase) ? reported.phase : failure ? 'Failed' : podPhase(view, { init, app }, stopped)
   // Terminal only once nothing runs any more: whoever sees Succeeded may reuse what the pod held.
-  if (isTerminalPhase(phase) && !isTerminalPhase(reported.phase) && running) phase = reported.phase ?? 'Pending'
+  if (isTerminalPhase(phase) && !isTerminalPhase(reported.phase) && (running || view.holdsClaims)) phase = reported.phase ?? 'Pending'
 
   const told = isTerminalPhase(phase) ? (failure ?? (isTerminalPhase(reported.phase) ? reported : undefined)) : undefined
   const hostIps = view.node.hostIps

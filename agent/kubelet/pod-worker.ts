@@ -93,10 +93,10 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
       restIfSpinning(memory, lane, action)
       if (action.kind === 'tearDown' || action.kind === 'resize') wakePending()
     } else if (!cancelled && !stopping?.aborted) {
-      const reason = error instanceof StartError ? error.reason : hasCode(error, 'VOLUME_FAILED') ? 'FailedMount' : action.kind
+      const reason = error instanceof StartError ? error.reason : hasCode(error, 'VOLUME_FAILED') ? 'FailedMount' : hasCode(error, 'CLAIMS_UNPREPARED') ? 'FailedPrepareDynamicResources' : action.kind
       const failure = nextFailure(memory.failures.get(lane), { lane, reason, message: asError(error).message, ...(error instanceof StartError && { image: error.image }) }, { nowMs: clock.nowMs(), random })
       // It failed for want of something that came while it ran, so nobody will say so again.
-      const overtaken = (reason === 'CreateContainerConfigError' || reason === 'FailedMount') && memory.wantedChangedMs >= beganMs
+      const overtaken = (reason === 'CreateContainerConfigError' || reason === 'FailedMount' || reason === 'FailedPrepareDynamicResources') && memory.wantedChangedMs >= beganMs
       memory.failures.set(lane, overtaken ? { ...failure, retryAtMs: failure.atMs + OVERTAKEN_RETRY_MS } : failure)
       if (overtaken) memory.wantedChangedMs = -Infinity
       // A status refused because the pod is gone, or unsent because the server is away, is part of life.

@@ -18,7 +18,8 @@ export interface ViewSources {
   /** Why the resources that its spec asks for cannot be allocated now; undefined: they can. */
   pendingResize(memory: PodMemory): PendingResize | undefined
   probesOf(podUid: string): ReadonlyMap<string, ContainerProbes>
-  devicesOf(podUid: string): ReadonlyMap<string, readonly ResourceStatus[]>
+  devicesOf(memory: PodMemory): ReadonlyMap<string, readonly ResourceStatus[]>
+  holdsClaims(podUid: string): boolean
   /** `docker.io/library/busybox@sha256:...` of an image id; the id itself when the registry's digest is not known. */
   imageDigestRef(imageId: string): Promise<string>
   /** Of a container that has ended: its message file or last log lines. */
@@ -48,8 +49,9 @@ export async function observePod(memory: PodMemory, sources: ViewSources): Promi
     containers,
     round: podRound(memory.pod, containers, memory.failures),
     probes: sources.probesOf(memory.uid),
-    devices: sources.devicesOf(memory.uid),
+    devices: sources.devicesOf(memory),
     prepared: memory.prepared,
+    holdsClaims: sources.holdsClaims(memory.uid),
     tornDown: memory.tornDown,
     finished: memory.finished,
     failures: new Map(memory.failures),

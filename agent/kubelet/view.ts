@@ -82,6 +82,8 @@ export interface PodView {
   round: number
   /** Directories, cgroup and volumes are there (checked since this agent started). */
   prepared: boolean
+  /** Something is prepared for it by drivers of resources: until that is undone it has not ended. */
+  holdsClaims: boolean
   /** Volumes are unmounted and the cgroup is gone. */
   tornDown: boolean
   /** The API has been told that nothing is left of it here. */

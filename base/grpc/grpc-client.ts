@@ -112,6 +112,12 @@ export class GrpcClient {
     return { send: (message) => { if (!stream.destroyed && !stream.writableEnded) stream.write(frame(encode(call.request, message))) }, end: () => { stream.end() }, cancel, over }
   }
 
+  /** Makes the connection now, unless there is one; calls use the same. Rejects with GrpcError. */
+  async connect(): Promise<{ readonly ended: Promise<void> }> {
+    const session = await this.#connected()
+    return { ended: new Promise((resolve) => { session.once('close', () => resolve()) }) }
+  }
+
   close(): void {
     this.#isClosed = true
     this.#session?.then((session) => session.destroy(), () => { /* it never came to be */ })

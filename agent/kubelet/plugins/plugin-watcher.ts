@@ -15,6 +15,8 @@ export interface Plugin {
   readonly name: string
   /** The socket at which it serves. */
   readonly endpoint: string
+  /** The socket by which it registers. */
+  readonly registeredAt: string
   readonly supportedVersions: readonly string[]
 }
 
@@ -35,7 +37,7 @@ export interface PluginWatcher {
 
 export interface PluginWatcherDeps {
   directory: string
-  /** By type: `CSIPlugin`, `DevicePlugin`. */
+  /** By type: `CSIPlugin`, `DevicePlugin`, `DRAPlugin`. */
   handlers: ReadonlyMap<string, PluginHandler>
   clock: Clock
   log: Log
@@ -84,7 +86,7 @@ export function createPluginWatcher({ directory, handlers, clock, log }: PluginW
     const tell = (problem: string) => registration.unary(REGISTRATION_NOTIFY, { pluginRegistered: problem === '', error: problem }, { timeoutMs: CALL_MS, signal })
     try {
       const { type, name, endpoint, supportedVersions } = await registration.unary(REGISTRATION_GET_INFO, {}, { timeoutMs: CALL_MS, signal })
-      const plugin: Plugin = { name, endpoint: endpoint === '' ? path : endpoint, supportedVersions }
+      const plugin: Plugin = { name, endpoint: endpoint === '' ? path : endpoint, registeredAt: path, supportedVersions }
       const handler = handlers.get(type)
       const wrong = handler?.validate(plugin)
       const problem = !handler ? `RegisterPlugin error -- no handler registered for plugin type: ${type} at socket ${path}` : wrong === undefined ? undefined : `RegisterPlugin error -- plugin validation failed with err: ${wrong}`

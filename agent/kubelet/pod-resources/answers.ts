@@ -1,6 +1,7 @@
 /** Which containers have which devices, as pkg/kubelet/apis/podresources words it. Pure. */
 import type { Container, Pod } from '#api/types/index.ts'
 import type { PodDevices } from '../devices/allocation.ts'
+import type { ClaimedResource } from '../dra/claims.ts'
 import type { Device } from '../devices/source.ts'
 import type { ContainerDevices, PodResources } from './calls.ts'
 
@@ -8,9 +9,9 @@ import type { ContainerDevices, PodResources } from './calls.ts'
 export type KnownDevices = ReadonlyMap<string, readonly Device[]>
 
 /** Sidecars and app containers: what other init containers had is over with them. */
-export function resourcesOfPod(pod: Pod, given: PodDevices, known: KnownDevices): PodResources {
+export function resourcesOfPod(pod: Pod, given: PodDevices, known: KnownDevices, claimed: (container: Container) => readonly ClaimedResource[] = () => []): PodResources {
   const containers: Container[] = [...(pod.spec?.initContainers ?? []).filter((c) => c.restartPolicy === 'Always'), ...(pod.spec?.containers ?? [])]
-  return { name: pod.metadata?.name, namespace: pod.metadata?.namespace, containers: containers.map(({ name }) => ({ name, devices: Object.entries(given[name] ?? {}).flatMap(([resource, ids]) => ids.flatMap((id) => placed(resource, id, known))) })) }
+  return { name: pod.metadata?.name, namespace: pod.metadata?.namespace, containers: containers.map((container) => ({ name: container.name, devices: Object.entries(given[container.name] ?? {}).flatMap(([resource, ids]) => ids.flatMap((id) => placed(resource, id, known))), dynamicResources: claimed(container) })) }
 }
 
 /** The first version: without sidecars. */

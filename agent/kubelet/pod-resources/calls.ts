@@ -1,4 +1,4 @@
-/** What monitors of devices ask the kubelet: k8s.io/kubelet/pkg/apis/podresources, `v1` and `v1alpha1`. CPUs and memory are given to nobody alone here, claims have no devices: those lists stay empty. */
+/** What monitors of devices ask the kubelet: k8s.io/kubelet/pkg/apis/podresources, `v1` and `v1alpha1`. CPUs and memory are given to nobody alone here: those lists stay empty. */
 import type { Call } from '#base/grpc/call.ts'
 import { int, ints, list, message, one, string, strings, type Message, type Written } from '#base/protobuf/message.ts'
 

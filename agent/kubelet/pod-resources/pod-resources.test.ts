@@ -23,13 +23,16 @@ const pod: Stored<Pod> = aPod({ initContainers: [aContainer('setup'), aContainer
 const given: PodDevices = { setup: { [RADIO]: ['a'] }, sidecar: { [RADIO]: ['a'] }, app: { [RADIO]: ['b', 'gone'], 'example.com/dice': ['1'] } }
 const known = new Map<string, readonly Device[]>([[RADIO, [{ id: 'a', healthy: true }, { id: 'b', healthy: true, numaNodes: [0, 1] }, { id: 'c', healthy: false }]], ['example.com/dice', [{ id: '1', healthy: true }]]])
 
+const CLAIMED = { claimName: 'lamp', claimNamespace: 'default', claimResources: [{ cdiDevices: [{ name: 'example.com/lamp=red' }], driverName: 'lamps.example.com', poolName: 'node-1', deviceName: 'red', shareId: '' }] }
+const claimed = (_: Stored<Pod>, { name }: { name: string }) => (name === 'app' ? [CLAIMED] : [])
+
 async function serve(t: TestContext, clock = systemClock) {
   const rootDir = mkdtempSync(join(tmpdir(), 'resources-'))
   const stop = new AbortController()
   const counts = noPodResourcesCounts()
   const devices = { devices: () => known, given: (uid: string) => (uid === 'u1' ? given : {}) }
   const ended = aPod({}, { name: 'ended', uid: 'u2' })
-  const running = createPodResources({ rootDir, activePods: () => [pod], podByName: (namespace, name) => [pod, ended].find((p) => p.metadata.name === name && p.metadata.namespace === namespace), devices, clock, log: silentLog }, counts).run(stop.signal)
+  const running = createPodResources({ rootDir, activePods: () => [pod], podByName: (namespace, name) => [pod, ended].find((p) => p.metadata.name === name && p.metadata.namespace === namespace), devices, claims: { resourcesOf: claimed }, clock, log: silentLog }, counts).run(stop.signal)
   const socketPath = join(rootDir, 'pod-resources', 'kubelet.sock')
   const isThere = () => statSync(socketPath, { throwIfNoEntry: false })?.isSocket() === true
   for (let i = 0; i < 12_000 && !isThere(); i++) await systemClock.sleep(5)
@@ -44,11 +47,11 @@ async function serve(t: TestContext, clock = systemClock) {
 }
 
 const device = (resourceName: string, id: string, ...nodes: number[]) => ({ resourceName, deviceIds: [id], topology: nodes.length === 0 ? undefined : { nodes: nodes.map((node) => ({ id: node })) } })
-const container = (name: string, ...devices: ReturnType<typeof device>[]) => ({ name, devices, cpuIds: [], memory: [], dynamicResources: [] })
+const container = (name: string, ...devices: ReturnType<typeof device>[]) => ({ name, devices, cpuIds: [], memory: [], dynamicResources: name === 'app' ? [CLAIMED] : [] })
 const APP = [device(RADIO, 'b', 0), device(RADIO, 'b', 1), device(RADIO, 'gone'), device('example.com/dice', '1')]
 const WEB = { name: 'web', namespace: 'default', containers: [container('sidecar', device(RADIO, 'a')), container('app', ...APP), container('none')] }
 
-test('sidecars and app containers of pods that have not ended are listed with their devices, one entry for each NUMA node of each', async (t) => {
+test('sidecars and app containers of pods that have not ended are listed with their devices, one entry for each NUMA node of each, and the devices of their claims', async (t) => {
   const { client } = await serve(t)
   assert.deepStrictEqual(await client.unary(LIST, {}, CALL), { podResources: [WEB] })
   const [alpha] = (await client.unary(LIST_ALPHA, {}, CALL)).podResources
@@ -87,6 +90,6 @@ test('more than ten calls at once, or a hundred a second, are refused', async (t
 test('where there can be no socket the node runs all the same', async () => {
   const rootDir = mkdtempSync(join(tmpdir(), 'resources-'))
   writeFileSync(join(rootDir, 'pod-resources'), '')
-  await createPodResources({ rootDir, activePods: () => [], podByName: () => undefined, devices: { devices: () => new Map(), given: () => ({}) }, clock: systemClock, log: silentLog }, noPodResourcesCounts()).run(new AbortController().signal)
+  await createPodResources({ rootDir, activePods: () => [], podByName: () => undefined, devices: { devices: () => new Map(), given: () => ({}) }, claims: { resourcesOf: () => [] }, clock: systemClock, log: silentLog }, noPodResourcesCounts()).run(new AbortController().signal)
   rmSync(rootDir, { recursive: true, force: true })
 })

@@ -8,6 +8,7 @@ import { GrpcServer } from '#base/grpc/grpc-server.ts'
 import { GRPC, GrpcError } from '#base/grpc/grpc-status.ts'
 import type { Log } from '#base/log.ts'
 import type { DeviceManager } from '../devices/device-manager.ts'
+import type { ClaimManager } from '../dra/claim-manager.ts'
 import type { MetricFamily } from '../stats/metrics-text.ts'
 import { allocatableDevices, resourcesOfPod, resourcesOfPodAlpha } from './answers.ts'
 import { ALLOCATABLE, GET, LIST, LIST_ALPHA } from './calls.ts'
@@ -19,6 +20,7 @@ export interface PodResourcesDeps {
   /** Of this node, ended or not. */
   podByName: (namespace: string, name: string) => Stored<Pod> | undefined
   devices: Pick<DeviceManager, 'devices' | 'given'>
+  claims: Pick<ClaimManager, 'resourcesOf'>
   clock: Clock
   log: Log
 }
@@ -38,14 +40,14 @@ export const noPodResourcesCounts = (): PodResourcesCounts => ({ requests: new M
 const CALLS_PER_SECOND = 100
 const CALLS_AT_ONCE = 10
 
-export function createPodResources({ rootDir, activePods, podByName, devices, clock, log }: PodResourcesDeps, counts: PodResourcesCounts): PodResourcesService {
+export function createPodResources({ rootDir, activePods, podByName, devices, claims, clock, log }: PodResourcesDeps, counts: PodResourcesCounts): PodResourcesService {
   const mayCall = tokenBucket(clock)
   const counted = (version: string, method?: Method): void => {
     if (!mayCall()) throw new GrpcError(GRPC.resourceExhausted, 'rejected by rate limit')
     counts.requests.set(version, (counts.requests.get(version) ?? 0) + 1)
     if (method) counts.methods.set(method, (counts.methods.get(method) ?? 0) + 1)
   }
-  const resources = (pod: Stored<Pod>) => resourcesOfPod(pod, devices.given(pod.metadata.uid), devices.devices())
+  const resources = (pod: Stored<Pod>) => resourcesOfPod(pod, devices.given(pod.metadata.uid), devices.devices(), (container) => claims.resourcesOf(pod, container))
 
   return {
     async run(signal) {

@@ -11,7 +11,7 @@ import type { Removal } from './removal.ts'
 type Where = Pick<Removal, 'dataDir' | 'rootDir'>
 
 /** Mounts of volumes for the whole node, sockets for plugins and monitors, and who may use which image: a kubelet that finds no record asks anew. */
-const PLUGIN_ENTRIES = ['plugins/kubernetes.io/csi', 'plugins/kubernetes.io/local-volume', 'device-plugins/kubelet.sock', 'device-plugins/kubelet_internal_checkpoint', 'pod-resources/kubelet.sock', 'image_manager']
+const PLUGIN_ENTRIES = ['plugins/kubernetes.io/csi', 'plugins/kubernetes.io/local-volume', 'device-plugins/kubelet.sock', 'device-plugins/kubelet_internal_checkpoint', 'device-plugins/skiff_checkpoint', 'pod-resources/kubelet.sock', 'image_manager', 'dra_manager_state', 'dra_manager_state.damaged']
 /** Removed where nothing is left in them, innermost first. */
 const DIRECTORIES = ['pods', 'plugins/kubernetes.io', 'plugins', 'plugins_registry', 'device-plugins', 'pod-resources', '']
 

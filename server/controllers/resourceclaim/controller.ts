@@ -1,6 +1,6 @@
 /** Wires the resource claim controller: one queue for pods, one for claims. */
 import { isReason } from '#api/client/client.ts'
-import { PODS, keyOf, type Pod, type ResourceClaimTemplate, type ResourceRef, type ResourceV1ResourceClaim, type Stored } from '#api/types/index.ts'
+import { PODS, RESOURCE_CLAIMS, keyOf, type Pod, type ResourceClaimTemplate, type ResourceRef, type ResourceV1ResourceClaim, type Stored } from '#api/types/index.ts'
 import { asError } from '#base/errors.ts'
 import type { Effects } from '#base/reconcile/action.ts'
 import { createLoop } from '#base/reconcile/loop.ts'
@@ -9,13 +9,12 @@ import { BY_CONTROLLER, byController, controllerOf } from '../ownership.ts'
 import { createRecentWrites } from '../recent-writes.ts'
 import { claimFrom, decideClaim, decidePodClaims, type ClaimAction, type ClaimView, type PodView } from './decide.ts'
 
-const CLAIMS: ResourceRef = { group: 'resource.k8s.io', version: 'v1', resource: 'resourceclaims', kind: 'ResourceClaim', namespaced: true }
 const TEMPLATES: ResourceRef = { group: 'resource.k8s.io', version: 'v1', resource: 'resourceclaimtemplates', kind: 'ResourceClaimTemplate', namespaced: true }
 
 export const resourceClaimController: ControllerFactory = (deps) => {
   const { client, informers, clock } = deps
   const pods = informers.of<Pod>(PODS)
-  const claims = informers.of<ResourceV1ResourceClaim>(CLAIMS, { indexes: { [BY_CONTROLLER]: byController } })
+  const claims = informers.of<ResourceV1ResourceClaim>(RESOURCE_CLAIMS, { indexes: { [BY_CONTROLLER]: byController } })
   const recent = createRecentWrites<ResourceV1ResourceClaim>(claims, clock)
   const recorder = recorderFor('resource_claim', deps)
 
@@ -24,7 +23,7 @@ export const resourceClaimController: ControllerFactory = (deps) => {
       if (!pod) return
       try {
         const template = await client.get<ResourceClaimTemplate>(TEMPLATES, podClaim.resourceClaimTemplateName ?? '', pod.metadata.namespace, signal)
-        recent.created(key, await client.create<ResourceV1ResourceClaim>(CLAIMS, claimFrom(pod, podClaim, template), { signal }))
+        recent.created(key, await client.create<ResourceV1ResourceClaim>(RESOURCE_CLAIMS, claimFrom(pod, podClaim, template), { signal }))
         podLoop.queue.add(key)
       } catch (error) {
         if (isNamespaceTerminating(error)) return
@@ -37,13 +36,13 @@ export const resourceClaimController: ControllerFactory = (deps) => {
       if (pod) await unlessGone(client.patch(PODS, pod.metadata.name, pod.metadata.namespace, 'application/strategic-merge-patch+json', { metadata: { uid: pod.metadata.uid }, status: { resourceClaimStatuses: statuses } }, { subresource: 'status', signal }))
     },
     async writeClaimStatus({ claim, status }, signal) {
-      await unlessGone(client.update<ResourceV1ResourceClaim>(CLAIMS, { ...claim, status }, { subresource: 'status', signal }))
+      await unlessGone(client.update<ResourceV1ResourceClaim>(RESOURCE_CLAIMS, { ...claim, status }, { subresource: 'status', signal }))
     },
     async unprotectClaim({ claim, finalizers }, signal) {
-      await unlessGone(client.update<ResourceV1ResourceClaim>(CLAIMS, { ...claim, metadata: { ...claim.metadata, finalizers } }, { signal }))
+      await unlessGone(client.update<ResourceV1ResourceClaim>(RESOURCE_CLAIMS, { ...claim, metadata: { ...claim.metadata, finalizers } }, { signal }))
     },
     async deleteClaim({ claim }, signal) {
-      await unlessGone(client.delete(CLAIMS, claim.metadata.name, claim.metadata.namespace, { preconditions: { uid: claim.metadata.uid }, signal }))
+      await unlessGone(client.delete(RESOURCE_CLAIMS, claim.metadata.name, claim.metadata.namespace, { preconditions: { uid: claim.metadata.uid }, signal }))
     },
   })
 

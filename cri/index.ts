@@ -10,6 +10,7 @@ export interface ExternalRuntime extends ContainerRuntime { info(): Promise<Reco
 
 export * from './runtime.ts'
 export { isAppArmorEnabled, isSeccompEnabled, isSelinuxEnabled } from './lsm.ts'
+export { callError } from './rpc-status.ts'
 export { diskUsage, type DiskUsage } from './runc/disk-usage.ts'
 export type { EmbeddedRuntimeOptions, PtyProcess, SpawnPty } from './runc/runtime-options.ts'
 export type { RegistriesConfig } from './runc/registries-config.ts'

@@ -9,7 +9,7 @@ import type { Clock } from '#base/clock.ts'
 import { asError, CodedError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Effects } from '#base/reconcile/action.ts'
-import type { ContainerRuntime, Image, Mount } from '#cri/index.ts'
+import { callError, type ContainerRuntime, type Image, type Mount } from '#cri/index.ts'
 import type { PodCgroups } from './cgroups/pod-cgroups.ts'
 import type { KubeletConfig } from './config.ts'
 import { containerConfig } from './container-config.ts'
@@ -25,7 +25,7 @@ import type { ObjectSource } from './objects.ts'
 import { linkContainerLog } from './logs/container-links.ts'
 import { removeLogs } from './logs/remove-logs.ts'
 import type { PodAction } from './pod-action.ts'
-import { DEADLINE_MESSAGE, killMessage } from './messages.ts'
+import { DEADLINE_MESSAGE, killMessage, podText } from './messages.ts'
 import { dnsProblems, podNames } from './pod-dns.ts'
 import type { PodMemory } from './pod-memory.ts'
 import { containerLogPath, type PodPaths } from './pod-paths.ts'
@@ -261,11 +261,12 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
         const users = await ownUsers()
         const resolvConf = await readFile(config.resolvConf, 'utf8').catch(() => '')
         for (const problem of dnsProblems({ pod, clusterDns: config.clusterDns, clusterDomain: config.clusterDomain, resolvConf })) podEvent('Warning', 'DNSConfigForming', problem)
-        await runtime.runPodSandbox(sandboxConfig({
+        const wanted = sandboxConfig({
           pod, attempt, cgroupParent: await podCgroup(), paths, clusterDns: config.clusterDns, clusterDomain: config.clusterDomain,
           resolvConf, nodeHostname: deps.nodeHostname,
           runtimeHandler: await runtimeHandler(), ...(users && { users }),
-        }))
+        })
+        await runtime.runPodSandbox(wanted).catch((error: unknown) => { throw new CodedError(error instanceof CodedError ? error.code : 'SANDBOX_FAILED', callError(error), { cause: error }) })
       } catch (error) {
         const problem = pod.spec?.hostNetwork ? undefined : await networkProblem(runtime)
         if (problem !== undefined) podEvent('Warning', 'NetworkNotReady', `network is not ready: ${problem}`)
@@ -310,7 +311,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       if (!hook) return
       try {
         const [sandbox] = view.sandboxes
-        await hooks.run({ handler: hook, container, containerId: id, podIp: sandbox?.ips[0] ?? view.node.hostIps[0], timeoutSeconds: POST_START_SECONDS_MAX, onFallback }, signal)
+        await hooks.run({ handler: hook, container, pod: podText({ pod }), containerId: id, podIp: sandbox?.ips[0] ?? view.node.hostIps[0], timeoutSeconds: POST_START_SECONDS_MAX, onFallback }, signal)
       } catch (error) {
         if (signal.aborted) throw error
         event('Warning', 'FailedPostStartHook', 'PostStartHook failed')
@@ -472,7 +473,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
     const limit = new AbortController()
     const cancel = clock.after(action.graceSeconds * 1000, () => limit.abort(new Error('the grace period is over')))
     try {
-      await hooks.run({ handler: preStop, container: spec.spec, containerId: action.id, podIp: view.sandboxes[0]?.ips[0] ?? view.node.hostIps[0], timeoutSeconds: action.graceSeconds, onFallback }, AbortSignal.any([signal, limit.signal]))
+      await hooks.run({ handler: preStop, container: spec.spec, pod: podText({ pod }), containerId: action.id, podIp: view.sandboxes[0]?.ips[0] ?? view.node.hostIps[0], timeoutSeconds: action.graceSeconds, onFallback }, AbortSignal.any([signal, limit.signal]))
     } catch (error) {
       if (!limit.signal.aborted && !signal.aborted) event('Warning', 'FailedPreStopHook', 'PreStopHook failed')
       deps.log.info('preStop hook did not succeed', { pod: `${namespace}/${podName}`, container: action.name, error: asError(error) })

@@ -5,6 +5,7 @@ import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import type { LifecycleHandler } from '#api/types/index.ts'
+import { CodedError } from '#base/errors.ts'
 import { FakeClock } from '#base/clock-fake.ts'
 import { systemClock } from '#base/clock.ts'
 import { createHookRunner, type HookDeps, type HookRequest } from './hooks.ts'
@@ -12,7 +13,7 @@ import { aContainer } from './testing/builders.ts'
 
 const exits = (exitCode: number): HookDeps['runtime'] => ({ execSync: () => Promise.resolve({ exitCode, stdout: Buffer.from('out '), stderr: Buffer.from('err') }) })
 const run = (handler: LifecycleHandler, more: Partial<HookRequest> = {}, deps: Partial<HookDeps> = {}, signal = new AbortController().signal) =>
-  createHookRunner({ runtime: exits(0), clock: systemClock, ...deps }).run({ handler, container: aContainer('app', { ports: [{ name: 'web', containerPort: 80 }] }), containerId: 'id', podIp: '127.0.0.1', timeoutSeconds: 5, ...more }, signal)
+  createHookRunner({ runtime: exits(0), clock: systemClock, ...deps }).run({ handler, container: aContainer('app', { ports: [{ name: 'web', containerPort: 80 }] }), pod: 'p_default(u)', containerId: 'id', podIp: '127.0.0.1', timeoutSeconds: 5, ...more }, signal)
 
 async function server(t: TestContext): Promise<{ port: number; asked: IncomingHttpHeaders[] }> {
   const asked: IncomingHttpHeaders[] = []
@@ -25,7 +26,9 @@ async function server(t: TestContext): Promise<{ port: number; asked: IncomingHt
 
 test('a command that fails says what it was and what it said', async () => {
   await run({ exec: { command: ['true'] } })
-  await assert.rejects(run({ exec: { command: ['sh', '-c', 'x'] } }, {}, { runtime: exits(3) }), { message: 'Exec lifecycle hook (["sh","-c","x"]) for Container "app" failed - error: command \'sh -c x\' exited with 3: out err, message: "out err"' })
+  await assert.rejects(run({ exec: { command: ['sh', '-c', 'x'] } }, {}, { runtime: exits(3) }), { message: 'Exec lifecycle hook ([sh -c x]) for Container "app" in Pod "p_default(u)" failed - error: command \'sh -c x\' exited with 3: err, message: "out err"' })
+  const cannot: HookDeps['runtime'] = { execSync: () => Promise.reject(new CodedError('CRI_FAILED', 'no such program')) }
+  await assert.rejects(run({ exec: { command: ['x'] } }, {}, { runtime: cannot }), { message: 'Exec lifecycle hook ([x]) for Container "app" in Pod "p_default(u)" failed - error: rpc error: code = Unknown desc = no such program, message: ""' })
 })
 
 test('a command that nobody waits for any more is left to its container\'s end', async () => {
@@ -44,8 +47,8 @@ test('a request is done once it is answered, whatever the answer', async (t) => 
 })
 
 test('nobody who answers is said', async () => {
-  await assert.rejects(run({ httpGet: { port: 1 } }), { message: 'HTTP lifecycle hook (/) for Container "app" failed - error: Get "http://127.0.0.1:1/": dial tcp 127.0.0.1:1: connect: connection refused' })
-  await assert.rejects(run({ httpGet: { port: 'web' } }, { podIp: undefined }), { message: 'failed to find networking container: the pod has no address' })
+  await assert.rejects(run({ httpGet: { port: 1 } }), { message: 'HTTP lifecycle hook (/) for Container "app" in Pod "p_default(u)" failed - error: Get "http://127.0.0.1:1/": dial tcp 127.0.0.1:1: connect: connection refused' })
+  await assert.rejects(run({ httpGet: { port: 'web' } }, { podIp: undefined }), { message: 'HTTP lifecycle hook (/) for Container "app" in Pod "p_default(u)" failed - error: failed to find networking container: the pod has no address' })
 })
 
 test('who asks for HTTPS and is answered in HTTP asks again without what was secret, and it is told', async (t) => {
@@ -72,4 +75,4 @@ test('a sleep lasts as long as it may, and ends with its container\'s', async ()
   await assert.rejects(cut, { message: 'over' })
 })
 
-test('a handler of no kind that is known is refused', () => assert.rejects(run({}), { message: 'invalid handler: {}' }))
+test('a handler of no kind that is known is refused', () => assert.rejects(run({}), { message: 'Cannot run handler: invalid handler: {}' }))

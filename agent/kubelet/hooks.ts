@@ -2,34 +2,40 @@
 import type { Clock } from '#base/clock.ts'
 import { asError, CodedError, hasCode } from '#base/errors.ts'
 import type { Container, LifecycleHandler } from '#api/types/index.ts'
-import type { RuntimeService } from '#cri/index.ts'
+import { callError, type RuntimeService } from '#cri/index.ts'
 import { createHttpGet, HTTP_TO_HTTPS, httpTarget, targetUrl, type HttpGet } from './probes/http-request.ts'
 import { portNumber } from './probes/port.ts'
+
+/** Of what a command says, in a message. */
+const OUTPUT_CHARS_MAX = 1_024
 
 export interface HookRunner {
   /** Rejects with what went wrong, worded for an Event; ends early when aborted. */
   run(request: HookRequest, signal: AbortSignal): Promise<void>
 }
 
-export interface HookRequest { handler: LifecycleHandler; container: Container; containerId: string; podIp: string | undefined; timeoutSeconds: number; /** It asked for HTTPS and was content with HTTP (`host:port`). */ onFallback?: (host: string) => void }
+export interface HookRequest { handler: LifecycleHandler; container: Container; /** `web_default(uid)` */ pod: string; containerId: string; podIp: string | undefined; timeoutSeconds: number; /** It asked for HTTPS and was content with HTTP (`host:port`). */ onFallback?: (host: string) => void }
 
 export interface HookDeps { runtime: Pick<RuntimeService, 'execSync'>; clock: Clock; httpGet?: HttpGet }
 
 export function createHookRunner({ runtime, clock, httpGet: get = createHttpGet(clock) }: HookDeps): HookRunner {
   return {
-    async run({ handler, container, containerId, podIp, timeoutSeconds, onFallback }, signal) {
+    async run({ handler, container, pod, containerId, podIp, timeoutSeconds, onFallback }, signal) {
+      const failed = (hook: string, why: string, cause?: unknown) => new CodedError('HOOK_FAILED', `${hook} for Container "${container.name}" in Pod "${pod}" failed - error: ${why}`, { cause })
       if (handler.exec) {
         const command = handler.exec.command ?? []
         // Without a limit, as upstream: what is not waited for any more goes on until it or its container ends.
-        const { exitCode, stdout, stderr } = await raceAbort(runtime.execSync(containerId, command, 0), signal)
-        if (exitCode !== 0) {
-          const output = Buffer.concat([stdout, stderr]).toString('utf8').slice(0, 1_024)
-          throw new CodedError('HOOK_FAILED', `Exec lifecycle hook (${JSON.stringify(command)}) for Container "${container.name}" failed - error: command '${command.join(' ')}' exited with ${exitCode}: ${output}, message: ${JSON.stringify(output)}`)
-        }
+        const hook = `Exec lifecycle hook ([${command.join(' ')}])`
+        const { exitCode, stdout, stderr } = await raceAbort(runtime.execSync(containerId, command, 0), signal).catch((error: unknown) => {
+          if (signal.aborted) throw error
+          throw failed(hook, `${callError(error)}, message: ""`, error)
+        })
+        const said = (...parts: Buffer[]) => Buffer.concat(parts).toString('utf8').slice(0, OUTPUT_CHARS_MAX)
+        if (exitCode !== 0) throw failed(hook, `command '${command.join(' ')}' exited with ${exitCode}: ${said(stderr)}, message: ${JSON.stringify(said(stdout, stderr))}`)
       } else if (handler.httpGet) {
         const port = portNumber(handler.httpGet.port, container)
         const host = handler.httpGet.host || podIp
-        if (host === undefined) throw new CodedError('HOOK_FAILED', `failed to find networking container: the pod has no address`)
+        if (host === undefined) throw failed(`HTTP lifecycle hook (${handler.httpGet.path ?? '/'})`, 'failed to find networking container: the pod has no address')
         const target = httpTarget(handler.httpGet, host, port, 'kube-lifecycle/1.36')
         try {
           await get(target, timeoutSeconds * 1000, signal).catch(async (error: unknown) => {
@@ -41,12 +47,13 @@ export function createHookRunner({ runtime, clock, httpGet: get = createHttpGet(
             onFallback?.(new URL(targetUrl(target)).host)
           })
         } catch (error) {
-          throw new CodedError('HOOK_FAILED', `HTTP lifecycle hook (${handler.httpGet.path ?? '/'}) for Container "${container.name}" failed - error: ${asError(error).message}`, { cause: error })
+          if (signal.aborted) throw error
+          throw failed(`HTTP lifecycle hook (${handler.httpGet.path ?? '/'})`, asError(error).message, error)
         }
       } else if (handler.sleep) {
         await clock.sleep(Math.min(handler.sleep.seconds, timeoutSeconds) * 1000, signal)
       } else {
-        throw new CodedError('HOOK_FAILED', `invalid handler: ${JSON.stringify(handler)}`)
+        throw new CodedError('HOOK_FAILED', `Cannot run handler: invalid handler: ${JSON.stringify(handler)}`)
       }
     },
   }

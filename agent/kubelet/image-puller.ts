@@ -42,7 +42,7 @@ export function createImagePuller({ runtime, access, providers, node, clock, log
       const counted = (present_locally: boolean | 'unknown', pull_required: boolean | 'unknown') => requests.add({ pull_policy: policy.toLowerCase(), present_locally: String(present_locally), pull_required: String(pull_required) })
       if (!isImageName(image)) {
         counted('unknown', 'unknown')
-        const message = `Failed to apply default image tag "${image}": couldn't parse image name "${image}": invalid reference format`
+        const message = `Failed to apply default image tag "${image}": couldn't parse image name "${image}": ${referenceProblem(image)}`
         event('Warning', 'InspectFailed', message)
         throw new StartError('InvalidImageName', message)
       }
@@ -147,6 +147,19 @@ function defaultPolicy(image: string): string {
 export function isImageName(image: string): boolean {
   if (image.length === 0 || image.length > 4_096) return false
   return /^(?:(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\])(?::\d+)?\/)?[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*(?::\w[\w.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?$/.test(image)
+}
+
+/** The distribution library's words for what is no image name. */
+function referenceProblem(image: string): string {
+  if (isImageName(image.toLowerCase())) {
+    const parts = image.replace(/@.*$/, '').split('/')
+    const first = parts[0] ?? ''
+    const hasHost = parts.length > 1 && (/[.:]/.test(first) || first === 'localhost' || first !== first.toLowerCase())
+    const remote = (hasHost ? parts.slice(1) : parts).join('/').replace(/:[^:]*$/, '')
+    const repository = hasHost || remote.includes('/') ? remote : `library/${remote}`
+    if (repository !== repository.toLowerCase()) return `invalid reference format: repository name (${repository}) must be lowercase`
+  }
+  return 'invalid reference format'
 }
 
 /** As Go prints a duration cut to milliseconds: 850ms, 1.2s, 1m2.5s. */

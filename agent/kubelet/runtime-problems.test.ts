@@ -20,7 +20,7 @@ test('a pod that waits for the network is told so; one that does without is not,
   w.runtime.control.fail('runPodSandbox', new Error('no address'), 1)
   w.create(pod('fails'))
   await w.until('it runs', () => w.pod('fails')?.status?.phase === 'Running')
-  assert.deepEqual([told(w.events, 'NetworkNotReady').length, told(w.events, 'FailedCreatePodSandBox')], [1, ['Warning Failed to create pod sandbox: no room', 'Warning Failed to create pod sandbox: no address']])
+  assert.deepEqual([told(w.events, 'NetworkNotReady').length, told(w.events, 'FailedCreatePodSandBox')], [1, ['Warning Failed to create pod sandbox: rpc error: code = Unknown desc = no room', 'Warning Failed to create pod sandbox: rpc error: code = Unknown desc = no address']])
 })
 
 test('a pod that cannot be ended is told so, and ends when it can', async (t) => {

@@ -4,6 +4,7 @@ import { asError, CodedError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import type { Written } from '#base/protobuf/message.ts'
+import { grpcError } from '../rpc-status.ts'
 import type { ContainerRuntime, ContainerStats, ContainerStatus, RuntimeEvent, SandboxStatus } from '../runtime.ts'
 import { CGROUPFS, CONTAINER_STATES, EVENT_TYPES, SANDBOX_STATES } from '../wire/enums.ts'
 import type { Call } from '#base/grpc/call.ts'
@@ -238,13 +239,4 @@ async function eventMessage(runtime: ContainerRuntime, event: RuntimeEvent, nowM
     containerId: 'containerId' in event ? event.containerId : event.sandboxId, containerEventType: EVENT_TYPES.indexOf(type), createdAt: nanos(nowMs),
     ...(sandbox && { podSandboxStatus: sandboxMessage(sandbox) }), containersStatuses: containers.map((c) => containerMessage(c, undefined)),
   }
-}
-
-const STATUS_OF: Readonly<Record<string, number>> = {
-  CRI_NOT_FOUND: GRPC.notFound, CRI_IMAGE_NOT_FOUND: GRPC.notFound, CRI_INVALID: GRPC.invalidArgument, CRI_EXISTS: GRPC.alreadyExists, CRI_TIMEOUT: GRPC.deadlineExceeded,
-}
-
-function grpcError(error: unknown): GrpcError {
-  if (error instanceof GrpcError) return error
-  return new GrpcError(error instanceof CodedError ? STATUS_OF[error.code] ?? GRPC.unknown : GRPC.internal, asError(error).message, { cause: error })
 }

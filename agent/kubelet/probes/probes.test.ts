@@ -67,7 +67,7 @@ test('exec probes go by the exit code; what could not be asked is no verdict', a
   assert.deepStrictEqual(await ask(probe, said(0)), { result: 'success', output: 'out err' })
   assert.deepStrictEqual(await ask(probe, said(1)), { result: 'failure', output: 'out err' })
   assert.deepStrictEqual(await ask(probe, runtime(() => Promise.reject(new CodedError('CRI_TIMEOUT', 'x')))), { result: 'failure', output: 'command timed out: "check it" timed out after 2s' })
-  assert.deepStrictEqual(await ask(probe), { result: 'error', output: 'rpc error: no exec here' })
+  assert.deepStrictEqual(await ask(probe), { result: 'error', output: 'rpc error: code = Unknown desc = no exec here' })
 })
 
 test('a probe\'s command may name variables that are written out in its container', async () => {
@@ -82,7 +82,7 @@ test('a probe that cannot be made is tried three times before that is told', asy
   const failsUntil = (last: number) => runtime(() => (++tries < last ? Promise.reject(new Error('busy')) : Promise.resolve({ exitCode: 0, stdout: Buffer.from('ok'), stderr: Buffer.alloc(0) })))
   assert.deepStrictEqual([await ask({ exec: { command: ['x'] } }, failsUntil(3)), tries], [{ result: 'success', output: 'ok' }, 3])
   tries = 0
-  assert.deepStrictEqual([await ask({ exec: { command: ['x'] } }, failsUntil(4)), tries], [{ result: 'error', output: 'rpc error: busy' }, 3])
+  assert.deepStrictEqual([await ask({ exec: { command: ['x'] } }, failsUntil(4)), tries], [{ result: 'error', output: 'rpc error: code = Unknown desc = busy' }, 3])
 })
 
 test('HTTP probes go by the status, follow redirects at home, and name what went wrong', async (t) => {

@@ -3,7 +3,7 @@ import type { Clock } from '#base/clock.ts'
 import { asError, hasCode } from '#base/errors.ts'
 import { GRPC, grpcCodeName } from '#base/grpc/grpc-status.ts'
 import type { Container, Probe } from '#api/types/index.ts'
-import type { RuntimeService } from '#cri/index.ts'
+import { callError, type RuntimeService } from '#cri/index.ts'
 import { createDeadline } from './deadline.ts'
 import { expandReferences } from '../env-expand.ts'
 import { goDuration } from '../image-puller.ts'
@@ -37,7 +37,7 @@ export function createRunProbe({ runtime, clock, httpGet = createHttpGet(clock) 
       return { result: exitCode === 0 ? 'success' : 'failure', output }
     } catch (error) {
       if (hasCode(error, 'CRI_TIMEOUT')) return { result: 'failure', output: `command timed out: ${JSON.stringify(command.join(' '))} timed out after ${seconds}s` }
-      return { result: 'error', output: `rpc error: ${asError(error).message}` }
+      return { result: 'error', output: callError(error) }
     }
   }
 

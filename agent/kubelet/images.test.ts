@@ -64,9 +64,13 @@ test('the policy decides: present, absent, always, never, and names that are non
   await assert.rejects(p.ensure('nowhere:1', 'Never'), { reason: 'ErrImageNeverPull', message: 'Container image "nowhere:1" is not present with pull policy of Never' })
   await assert.rejects(p.ensure('Not A Name', 'Always'), { reason: 'InvalidImageName', message: 'Failed to apply default image tag "Not A Name": couldn\'t parse image name "Not A Name": invalid reference format' })
   assert.deepStrictEqual(p.told, ['Pulled', 'Pulling', 'Pulled', 'Pulling', 'Failed', 'ErrImageNeverPull', 'InspectFailed'])
-  for (const [name, repository] of [['Busybox:1', 'library/Busybox'], ['reg.io:5000/Team/app', 'Team/app'], ['a/B', 'a/B']] as const) await assert.rejects(p.ensure(name, 'Always'), { reason: 'InvalidImageName', message: `Failed to apply default image tag "${name}": couldn't parse image name "${name}": invalid reference format: repository name (${repository}) must be lowercase` })
   const counted = (policy: string, there: string, pull: string, times = 1) => `kubelet_image_manager_ensure_image_requests_total{present_locally="${there}",pull_policy="${policy}",pull_required="${pull}"} ${times}`
   assert.deepStrictEqual(p.metrics().toSorted(), [counted('ifnotpresent', 'false', 'true'), counted('never', 'false', 'unknown'), counted('ifnotpresent', 'true', 'false'), counted('always', 'unknown', 'true'), counted('always', 'unknown', 'unknown')])
+})
+
+test('a name in capitals is told by its repository, as the distribution library tells it', async () => {
+  const p = puller()
+  for (const [name, repository] of [['Busybox:1', 'library/Busybox'], ['reg.io:5000/Team/app', 'Team/app'], ['a/B', 'a/B']] as const) await assert.rejects(p.ensure(name, 'Always'), { reason: 'InvalidImageName', message: `Failed to apply default image tag "${name}": couldn't parse image name "${name}": invalid reference format: repository name (${repository}) must be lowercase` })
 })
 
 test('the machine\'s own credentials come after the pod\'s; what each was told is told, each once; errors that CRI names are named', async (t) => {

@@ -66,6 +66,8 @@ export interface AgentConfig {
   flags: Readonly<Record<string, string>>
   /** The kubelet's own flags. */
   kubelet: Partial<KubeletConfig>
+  /** Where cluster DNS finds whom to ask for other names; undefined: this machine's own file. */
+  dnsResolvConf: string | undefined
   /** `--flash-profile` */
   flashProfile: FlashProfile
   registries: RegistriesConfig | undefined
@@ -184,7 +186,7 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
       work.push(createProxy({ informers, nodeName, nodeIps: [config.nodeIp], clusterCidr: cluster.clusterCidr, serviceCidr: cluster.serviceCidr, log, clock, health: PROXY_HEALTH, isNodeEligible, tell: (about, reason, message) => events.event(about, 'Warning', reason, message) }).start(alive))
     }
     if (!cluster.disabled.includes('dns')) {
-      work.push(createDns({ informers, clusterDomain: cluster.clusterDomain, listenAddresses: [cluster.clusterDns], ownedCidrs: [cluster.clusterCidr, cluster.serviceCidr], log, clock, random }).start(alive))
+      work.push(createDns({ informers, clusterDomain: cluster.clusterDomain, listenAddresses: [cluster.clusterDns], ownedCidrs: [cluster.clusterCidr, cluster.serviceCidr], ...(config.dnsResolvConf !== undefined && { resolvConfPath: config.dnsResolvConf }), log, clock, random }).start(alive))
     }
     await informers.start(alive)
     await Promise.all(work)

@@ -2,6 +2,7 @@
 import type { Taint } from '#api/types/index.ts'
 import type { BoardRule } from './devices/board-rules.ts'
 import type { CredentialProviderSettings } from './credential-providers/settings.ts'
+import { BACKOFF_MAX_SECONDS } from './restart.ts'
 import type { VerificationPolicy } from './image-access/access.ts'
 import type { ShutdownPeriod } from './shutdown/periods.ts'
 
@@ -13,6 +14,8 @@ export interface KubeletConfig {
   nodeLabels: Readonly<Record<string, string>>
   nodeTaints: readonly Taint[]
   maxPods: number
+  /** No more than so many for each processor either; 0: however many. */
+  podsPerCore: number
   /** Above `/kubepods`: '' or e.g. `/skiff-lab/h1` where several agents share a machine. */
   cgroupRoot: string
   /** Kept from pods: capacity minus these is allocatable. Resources as pods name them, and `pid`. */
@@ -26,6 +29,8 @@ export interface KubeletConfig {
   protectKernelDefaults: boolean
   /** Whether containers may swap (upstream's memorySwap.swapBehavior): not at all, or their part where they ask for memory. */
   memorySwapBehavior: 'NoSwap' | 'LimitedSwap'
+  /** On cgroup version 2: memory that runs out in a container ends one of its processes, not all. */
+  singleProcessOomKill: boolean
   /** Default -1: no limit per pod. */
   podPidsLimit: number
   /** `/var/log/pods`. */
@@ -42,6 +47,10 @@ export interface KubeletConfig {
   containerLogMaxSize: string
   /** With the present one; at least two. */
   containerLogMaxFiles: number
+  /** How often their sizes are looked at. */
+  containerLogMonitorMs: number
+  /** Longest wait for the next attempt of a container that keeps failing. */
+  restartSecondsMax: number
   /** Names, or beginnings that end in `*`. */
   allowedUnsafeSysctls: readonly string[]
   /** Containers that ask for no seccomp profile get the runtime's default one. */
@@ -81,8 +90,8 @@ export interface KubeletConfig {
 }
 
 export const KUBELET_DEFAULTS = {
-  clusterDns: [], clusterDomain: 'cluster.local', nodeLabels: {}, nodeTaints: [], maxPods: 110, cgroupRoot: '', systemReserved: {}, kubeReserved: {}, enforcePods: true, podPidsLimit: -1, memorySwapBehavior: 'NoSwap', oomScoreAdj: -999, protectKernelDefaults: false, podLogsDir: '/var/log/pods',
-  kubeletPort: 10250, version: 'v1.36.0+skiff', resolvConf: '/etc/resolv.conf', maxParallelPulls: 3, containerLogMaxSize: '10Mi', containerLogMaxFiles: 5, allowedUnsafeSysctls: [], seccompDefault: true,
+  clusterDns: [], clusterDomain: 'cluster.local', nodeLabels: {}, nodeTaints: [], maxPods: 110, podsPerCore: 0, singleProcessOomKill: false, restartSecondsMax: BACKOFF_MAX_SECONDS, cgroupRoot: '', systemReserved: {}, kubeReserved: {}, enforcePods: true, podPidsLimit: -1, memorySwapBehavior: 'NoSwap', oomScoreAdj: -999, protectKernelDefaults: false, podLogsDir: '/var/log/pods',
+  kubeletPort: 10250, version: 'v1.36.0+skiff', resolvConf: '/etc/resolv.conf', maxParallelPulls: 3, containerLogMaxSize: '10Mi', containerLogMaxFiles: 5, containerLogMonitorMs: 10_000, allowedUnsafeSysctls: [], seccompDefault: true,
   staticPodPath: '', imageGcHighPercent: 85, imageGcLowPercent: 80, imageGcMinimumAgeMs: 120_000, imageGcMaximumAgeMs: 0, imageVerification: 'NeverVerifyPreloadedImages', imageVerificationAllowlist: [], credentialProviders: undefined, dockerConfigFiles: [],
   evictionHard: { 'imagefs.available': '15%', 'imagefs.inodesFree': '5%', 'memory.available': '100Mi', 'nodefs.available': '10%', 'nodefs.inodesFree': '5%', 'pid.available': '5%' }, evictionSoft: {}, evictionSoftGracePeriod: {},
   evictionMinimumReclaim: {}, evictionMaxPodGraceSeconds: 0, evictionTransitionMs: 300_000, shutdownPeriods: [], boardDevices: [],

@@ -4,7 +4,7 @@ import type { DecideContext } from '#base/reconcile/action.ts'
 import { containerHash } from './labels.ts'
 import { LOST_REASON, podText, PULL_ERROR_SHOWN_MS } from './messages.ts'
 import { actualRequirements } from './resize.ts'
-import { nextRestart, restartsAfter, startsAgain } from './restart.ts'
+import { nextRestart, restartsAfter, startsAgain, waitSeconds } from './restart.ts'
 import { RESTARTING_ALL, RESTARTING_ALL_MESSAGE } from './restart-all.ts'
 import { isPullFailure } from './start-error.ts'
 import { time } from './time.ts'
@@ -89,7 +89,7 @@ function replacedUntilMs({ view, ending }: Pick<StatusInput, 'view' | 'ending'>,
   const isAnother = current.hash !== '' && current.hash !== containerHash(spec)
   if (!(isAnother || view.replacing.has(current.id)) || !startsAgain(view, spec, type, current)) return 0
   const failure = view.failures.get(`start:${spec.name}`)
-  if ((failure && failure.atMs >= current.finishedAtMs) || nextRestart(current, spec).notBeforeMs > nowMs) return 0
+  if ((failure && failure.atMs >= current.finishedAtMs) || nextRestart(current, spec, view.node.restartSecondsMax).notBeforeMs > nowMs) return 0
   return isFinal(view, { spec, type }, current) ? Infinity : current.finishedAtMs + REPLACED_SHOWN_MS
 }
 
@@ -127,8 +127,8 @@ function stateOf(input: StatusInput, c: SpecContainer, current: ContainerView): 
   if (input.ending || !startsAgain(view, c.spec, c.type, current)) return ended
   const meanwhile = isFinal(view, c, current) ? waiting(input, c, startFailure) : ended
   if (isStarting(view, c.spec.name)) return meanwhile
-  if (nextRestart(current, c.spec).notBeforeMs > ctx.nowMs) {
-    return { waiting: { reason: 'CrashLoopBackOff', message: `back-off ${duration(current.backoffSeconds)} restarting failed container=${c.spec.name} pod=${podText(view)}` } }
+  if (nextRestart(current, c.spec, view.node.restartSecondsMax).notBeforeMs > ctx.nowMs) {
+    return { waiting: { reason: 'CrashLoopBackOff', message: `back-off ${duration(waitSeconds(current, view.node.restartSecondsMax))} restarting failed container=${c.spec.name} pod=${podText(view)}` } }
   }
   return startFailure && startFailure.atMs >= current.finishedAtMs ? waiting(input, c, startFailure) : meanwhile
 }

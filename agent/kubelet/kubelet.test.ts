@@ -57,6 +57,17 @@ test('a crashing container is restarted at once, then after 10 s, then after 20 
   assert.equal(state(w, 'crash')?.restartCount, 3)
 })
 
+test('a crashing container waits no longer than the node lets it, also what an earlier life of the agent gave it to wait', async (t) => {
+  const w = await startNodeWorld(t, { config: { restartSecondsMax: 4 } })
+  w.create(pod('crash', { containers: [{ name: 'app', image: 'busybox:1', command: ['sh', '-c', 'sleep 1; exit 3'] }] }))
+  await w.until('first back-off', () => state(w, 'crash')?.state?.waiting?.reason === 'CrashLoopBackOff')
+  const { uid } = w.pod('crash')?.metadata ?? {}
+  assert.equal(state(w, 'crash')?.state?.waiting?.message, `back-off 4s restarting failed container=app pod=crash_default(${uid})`)
+  const before = w.runtime.control.started.length
+  await w.run(20_000)
+  assert.equal(w.runtime.control.started.length, before + 4)
+})
+
 test('devices of a plugin: counted in the node, given to the container with what belongs to them; a pod for which none is left fails, and says why', async (t) => {
   const w = await startNodeWorld(t)
   const directory = join(w.dir, 'agent', 'device-plugins')

@@ -75,8 +75,6 @@ export interface Kubelet extends PodStreams {
 
 /** All pods are looked at this often even if nothing was heard: events of a runtime are hints. */
 const RESYNC_MS = 300_000
-/** Upstream's containerLogMonitorInterval. */
-const LOG_LOOK_MS = 10_000
 /** As often as upstream's kubelet syncs a pod. */
 const VOLUME_LOOK_MS = 60_000
 /** Upstream's defaultReconcilePeriod of its manager of claims. */
@@ -286,7 +284,7 @@ export function createKubelet(given: KubeletOptions): Kubelet {
             await garbage.collect()
             await running.imageAccess.prune()
           }),
-          every('rotate container logs', LOG_LOOK_MS, { clock, log }, signal, () => rotateAll(options, needed(), log)),
+          every('rotate container logs', config.containerLogMonitorMs, { clock, log }, signal, () => rotateAll(options, needed(), log)),
         ])
       } finally {
         stop.off()

@@ -208,7 +208,7 @@ function start(plan: Plan, c: SpecContainer, sandboxId: string): boolean {
     // It ended with its sandbox, not by itself: a new sandbox starts everything at once.
     return plan.add({ ...begin, attempt: last.restartCount + 1, backoffSeconds: last.backoffSeconds }, `container ${name} is new in this ${isOutdated(view, last) ? 'round' : 'sandbox'}`)
   }
-  const next = nextRestart(last, c.spec)
+  const next = nextRestart(last, c.spec, view.node.restartSecondsMax)
   if (next.notBeforeMs > nowMs) {
     plan.wakeAt(next.notBeforeMs)
     if (!view.backOffReported.has(last.id)) {
@@ -285,7 +285,7 @@ function resizeActions(plan: Plan): void {
   const settled = [...initContainers(view.pod).filter((c) => c.type === 'sidecar'), ...appContainers(view.pod)].every(({ spec, type }) => {
     const c = newest(view, spec.name)
     if (isStarting(view, spec.name) || (c && isInFlight(view, `kill:${c.id}`))) return false
-    return c?.state === 'running' || (c?.state === 'exited' && (!startsAgain(view, spec, type, c) || nextRestart(c, spec).notBeforeMs > plan.nowMs))
+    return c?.state === 'running' || (c?.state === 'exited' && (!startsAgain(view, spec, type, c) || nextRestart(c, spec, view.node.restartSecondsMax).notBeforeMs > plan.nowMs))
   })
   if (!settled) return
   // Only the pod's own cgroup was left: it is made to fit first.

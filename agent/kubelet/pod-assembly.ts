@@ -169,7 +169,7 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
   }
 
   // Version 1 cannot say how much a container may swap without saying how much memory it may have.
-  const machine: MachineMemory = { memoryBytes: options.hostFacts.memoryBytes, podSwapBytes: config.memorySwapBehavior === 'LimitedSwap' && cgroups.version === 2 ? options.hostFacts.swapBytes : 0 }
+  const machine: MachineMemory = { singleProcessOomKill: config.singleProcessOomKill, memoryBytes: options.hostFacts.memoryBytes, podSwapBytes: config.memorySwapBehavior === 'LimitedSwap' && cgroups.version === 2 ? options.hostFacts.swapBytes : 0 }
   const keep = ({ pod, endingSinceMs, allocation, resizing }: PodMemory) => store.savePod({ pod, allocation, ...(endingSinceMs !== undefined && { endingSinceMs }), ...(resizing !== undefined && { resizing }) })
   const pendingResize = ({ uid, pod, allocation }: PodMemory) => resizeInTurn({ self: { asked: pod, allocated: withAllocation(pod, allocation) }, others: workers.holding(uid), waiting: workers.waiting(uid), allocatable: nodeAllocated, machine })
 
@@ -177,7 +177,7 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
     clock, random, log,
     async observe(memory) {
       const view = await observePod(memory, {
-        runtime, runtimeName, hostIps: () => [config.nodeIp], machine, canRecursiveReadOnly, pendingResize, probesOf: (uid) => prober.of(uid), devicesOf: ({ uid, pod }) => joined(deviceStatuses(devices.given(uid), () => devices.devices()), claims.statuses(pod)), holdsClaims: (uid) => claims.holds(uid), imageDigestRef,
+        runtime, runtimeName, hostIps: () => [config.nodeIp], machine, canRecursiveReadOnly, restartSecondsMax: config.restartSecondsMax, pendingResize, probesOf: (uid) => prober.of(uid), devicesOf: ({ uid, pod }) => joined(deviceStatuses(devices.given(uid), () => devices.devices()), claims.statuses(pod)), holdsClaims: (uid) => claims.holds(uid), imageDigestRef,
         async terminationMessage(m, container) {
           const known = m.terminationMessages.get(container.id)
           if (known !== undefined) return known

@@ -18,8 +18,8 @@ export function cpuQuota(milli: number): number {
   return Math.max(QUOTA_US_MIN, Math.floor((milli * CPU_PERIOD_US) / 1000))
 }
 
-/** `podSwapBytes`: swap that containers may have their part of; default none. */
-export interface MachineMemory { memoryBytes: number; podSwapBytes?: number }
+/** `podSwapBytes`: swap that containers may have their part of; default none. `singleProcessOomKill`: the kernel ends one process of a container that has too much, not all. */
+export interface MachineMemory { memoryBytes: number; podSwapBytes?: number; singleProcessOomKill?: boolean }
 
 export function containerResources(pod: Pod, container: Container, machine: MachineMemory): LinuxResources {
   const { requests = {}, limits = {} } = container.resources ?? {}
@@ -36,7 +36,7 @@ export function containerResources(pod: Pod, container: Container, machine: Mach
     ...(hugepages.length > 0 && { hugepageLimits: Object.fromEntries(hugepages) as Record<string, number> }),
     oomScoreAdj: oomScoreAdj(pod, container, machine.memoryBytes),
     // Where the kernel has it (version 2), a container is killed whole: no half of it lives on unseen.
-    unified: { 'memory.oom.group': '1', ...protectionFile(podQosClass(pod), quantityValue(requests.memory ?? limits.memory)), ...swapFile(pod, container, machine) },
+    unified: { ...(!machine.singleProcessOomKill && { 'memory.oom.group': '1' }), ...protectionFile(podQosClass(pod), quantityValue(requests.memory ?? limits.memory)), ...swapFile(pod, container, machine) },
   }
 }
 

@@ -4,7 +4,7 @@ import { crashLoopKey } from './labels.ts'
 import type { KillReason } from './pod-action.ts'
 import type { ContainerType, ContainerView, PodView } from './view.ts'
 
-/** Upstream's crash loop: 10 s, doubling to 5 min, forgotten after a run of 10 min. */
+/** Upstream's crash loop: 10 s, doubling to 5 min (or crashLoopBackOff.maxContainerRestartPeriod), forgotten after a run of 10 min. */
 export const BACKOFF_INITIAL_SECONDS = 10
 export const BACKOFF_MAX_SECONDS = 300
 export const BACKOFF_RESET_SECONDS = 600
@@ -17,12 +17,16 @@ export interface NextRestart {
 }
 
 /** The first restart is immediate, also the first with another image or other resources; each further one waits for what the attempt before it was given. */
-export function nextRestart(dead: Pick<ContainerView, 'backoffSeconds' | 'crashLoopKey' | 'createdAtMs' | 'finishedAtMs'>, spec: Pick<Container, 'image' | 'resources'>): NextRestart {
+export function nextRestart(dead: Pick<ContainerView, 'backoffSeconds' | 'crashLoopKey' | 'createdAtMs' | 'finishedAtMs'>, spec: Pick<Container, 'image' | 'resources'>, secondsMax: number): NextRestart {
   const ranLong = dead.finishedAtMs - dead.createdAtMs > BACKOFF_RESET_SECONDS * 1000
   const isAnother = dead.crashLoopKey !== '' && dead.crashLoopKey !== crashLoopKey(spec)
-  if (dead.backoffSeconds <= 0 || ranLong || isAnother) return { notBeforeMs: 0, backoffSeconds: BACKOFF_INITIAL_SECONDS }
-  return { notBeforeMs: dead.finishedAtMs + dead.backoffSeconds * 1000, backoffSeconds: Math.min(BACKOFF_MAX_SECONDS, dead.backoffSeconds * 2) }
+  if (dead.backoffSeconds <= 0 || ranLong || isAnother) return { notBeforeMs: 0, backoffSeconds: Math.min(BACKOFF_INITIAL_SECONDS, secondsMax) }
+  const seconds = waitSeconds(dead, secondsMax)
+  return { notBeforeMs: dead.finishedAtMs + seconds * 1000, backoffSeconds: Math.min(secondsMax, seconds * 2) }
 }
+
+/** The longest wait may have become shorter since the attempt was given its own. */
+export const waitSeconds = ({ backoffSeconds }: Pick<ContainerView, 'backoffSeconds'>, secondsMax: number): number => Math.min(backoffSeconds, secondsMax)
 
 /** It has ended, and another attempt follows. */
 export function startsAgain({ pod, replacing }: Pick<PodView, 'pod' | 'replacing'>, container: Container, type: ContainerType, dead: Pick<ContainerView, 'id' | 'exitCode'>): boolean {

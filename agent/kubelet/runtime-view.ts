@@ -15,6 +15,7 @@ export interface ViewSources {
   hostIps: () => readonly string[]
   machine: MachineMemory
   canRecursiveReadOnly: boolean
+  restartSecondsMax: number
   /** Why the resources that its spec asks for cannot be allocated now; undefined: they can. */
   pendingResize(memory: PodMemory): PendingResize | undefined
   probesOf(podUid: string): ReadonlyMap<string, ContainerProbes>
@@ -60,7 +61,7 @@ export async function observePod(memory: PodMemory, sources: ViewSources): Promi
     stopBegun: new Set(memory.stopBegun),
     replacing: new Set(memory.replacing),
     reported: reportedStatus(memory),
-    node: { hostIps: sources.hostIps(), runtimeName: sources.runtimeName, ...sources.machine, canRecursiveReadOnly: sources.canRecursiveReadOnly },
+    node: { hostIps: sources.hostIps(), runtimeName: sources.runtimeName, ...sources.machine, canRecursiveReadOnly: sources.canRecursiveReadOnly, restartSecondsMax: sources.restartSecondsMax },
     rejected: memory.rejected,
   }
 }

@@ -98,7 +98,7 @@ export interface PodView {
   replacing: ReadonlySet<string>
   /** The newest status the API has from anyone. */
   reported: PodStatus
-  node: { hostIps: readonly string[]; runtimeName: string; memoryBytes: number; podSwapBytes?: number; canRecursiveReadOnly: boolean }
+  node: { hostIps: readonly string[]; runtimeName: string; memoryBytes: number; podSwapBytes?: number; canRecursiveReadOnly: boolean; /** Of a container that keeps failing: longest wait for its next attempt. */ restartSecondsMax: number }
   /** Set when the node itself refuses or evicts it: it is failed with this and never started. */
   rejected: Rejection | undefined
 }

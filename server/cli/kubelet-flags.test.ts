@@ -23,11 +23,11 @@ test('each is taken in upstream\'s form, on the command line and in the config f
   const argv = [
     '--eviction-hard', 'memory.available<200Mi,nodefs.available<5%', '--eviction-soft=memory.available<500Mi', '--eviction-soft-grace-period=memory.available=1m30s', '--eviction-minimum-reclaim', 'nodefs.available=1Gi', '--eviction-max-pod-grace-period=30',
     '--eviction-pressure-transition-period=1m', '--image-gc-high-threshold=70', '--image-gc-low-threshold=60', '--minimum-image-ttl-duration=30s', '--image-maximum-gc-age=48h', '--kube-reserved=cpu=100m,memory=256Mi', '--system-reserved', 'memory=128Mi', '--system-reserved', 'pid=200',
-    '--device', 'gpio:4', '--device=example.com/radio=/dev/ttyUSB*', '--enforce-node-allocatable=none', '--max-pods=30', '--pod-max-pids=1000', '--memory-swap-behavior=LimitedSwap', '--oom-score-adj=-500', '--protect-kernel-defaults', '--seccomp-default=false', '--container-log-max-size=1Mi', '--container-log-max-files=2',
+    '--device', 'gpio:4', '--device=example.com/radio=/dev/ttyUSB*', '--enforce-node-allocatable=none', '--max-pods=30', '--pod-max-pids=1000', '--memory-swap-behavior=LimitedSwap', '--oom-score-adj=-500', '--protect-kernel-defaults', '--pods-per-core=8', '--single-process-oom-kill', '--max-container-restart-period=30s', '--max-parallel-image-pulls=1', '--resolv-conf=/dev/null', '--container-log-monitor-interval=3s', '--seccomp-default=false', '--container-log-max-size=1Mi', '--container-log-max-files=2',
     '--shutdown-grace-period-by-pod-priority', '0=20s,1000=10s', '--image-pull-credentials-verification-policy=NeverVerifyAllowlistedImages', '--preloaded-images-verification-allowlist=reg.example:5000/a,reg.example/*',
   ]
   const expected = {
-    maxPods: 30, memorySwapBehavior: 'LimitedSwap', seccompDefault: false, podPidsLimit: 1_000, oomScoreAdj: -500, protectKernelDefaults: true, allowedUnsafeSysctls: [], containerLogMaxSize: '1Mi', containerLogMaxFiles: 2, kubeReserved: { cpu: '100m', memory: '256Mi' }, systemReserved: { memory: '128Mi', pid: '200' }, enforcePods: false,
+    maxPods: 30, podsPerCore: 8, singleProcessOomKill: true, restartSecondsMax: 30, maxParallelPulls: 1, containerLogMonitorMs: 3_000, memorySwapBehavior: 'LimitedSwap', seccompDefault: false, podPidsLimit: 1_000, oomScoreAdj: -500, protectKernelDefaults: true, allowedUnsafeSysctls: [], containerLogMaxSize: '1Mi', containerLogMaxFiles: 2, kubeReserved: { cpu: '100m', memory: '256Mi' }, systemReserved: { memory: '128Mi', pid: '200' }, enforcePods: false,
     evictionHard: { 'memory.available': '200Mi', 'nodefs.available': '5%' }, evictionSoft: { 'memory.available': '500Mi' }, evictionSoftGracePeriod: { 'memory.available': '1m30s' }, evictionMinimumReclaim: { 'nodefs.available': '1Gi' }, evictionMaxPodGraceSeconds: 30,
     evictionTransitionMs: 60_000, shutdownPeriods: [{ priority: 0, seconds: 20 }, { priority: 1_000, seconds: 10 }], imageGcHighPercent: 70, imageGcLowPercent: 60, imageGcMinimumAgeMs: 30_000, imageGcMaximumAgeMs: 172_800_000, imageVerification: 'NeverVerifyAllowlistedImages', imageVerificationAllowlist: ['reg.example:5000/a', 'reg.example/*'],
     boardDevices: [{ resource: 'skiff.io/gpio', patterns: ['/dev/gpiochip*'], together: true, shares: 4 }, { resource: 'example.com/radio', patterns: ['/dev/ttyUSB*'], together: false, shares: 1 }],
@@ -36,11 +36,16 @@ test('each is taken in upstream\'s form, on the command line and in the config f
   const file = {
     'eviction-hard': ['memory.available<200Mi', 'nodefs.available<5%'], 'eviction-soft': 'memory.available<500Mi', 'eviction-soft-grace-period': 'memory.available=1m30s', 'eviction-minimum-reclaim': ['nodefs.available=1Gi'], 'eviction-max-pod-grace-period': 30,
     'eviction-pressure-transition-period': '1m', 'image-gc-high-threshold': 70, 'image-gc-low-threshold': 60, 'minimum-image-ttl-duration': '30s', 'image-maximum-gc-age': '48h', 'kube-reserved': ['cpu=100m', 'memory=256Mi'], 'system-reserved': ['memory=128Mi', 'pid=200'],
-    device: ['gpio:4', 'example.com/radio=/dev/ttyUSB*'], 'enforce-node-allocatable': 'none', 'max-pods': 30, 'pod-max-pids': 1_000, 'memory-swap-behavior': 'LimitedSwap', 'oom-score-adj': -500, 'protect-kernel-defaults': true, 'seccomp-default': false, 'container-log-max-size': '1Mi', 'container-log-max-files': 2, 'shutdown-grace-period-by-pod-priority': ['0=20s', '1000=10s'],
+    device: ['gpio:4', 'example.com/radio=/dev/ttyUSB*'], 'enforce-node-allocatable': 'none', 'max-pods': 30, 'pod-max-pids': 1_000, 'memory-swap-behavior': 'LimitedSwap', 'oom-score-adj': -500, 'protect-kernel-defaults': true, 'pods-per-core': 8, 'single-process-oom-kill': true, 'max-container-restart-period': '30s', 'max-parallel-image-pulls': 1, 'resolv-conf': '/dev/null', 'container-log-monitor-interval': '3s', 'seccomp-default': false, 'container-log-max-size': '1Mi', 'container-log-max-files': 2, 'shutdown-grace-period-by-pod-priority': ['0=20s', '1000=10s'],
     'image-pull-credentials-verification-policy': 'NeverVerifyAllowlistedImages', 'preloaded-images-verification-allowlist': ['reg.example:5000/a', 'reg.example/*'],
   }
   const flags = [...KUBELET_FLAGS, { name: 'config', kind: 'string' as const, help: '' }]
   assert.deepStrictEqual(kubeletSettings(parseFlags('agent', flags, { argv: [], env: {}, readConfig: () => file }).values), expected)
+})
+
+test('thresholds that are given replace all, or with --merge-default-eviction-settings those of the same signal', () => {
+  assert.deepStrictEqual(settings('--eviction-hard', 'memory.available<1Gi').evictionHard, { 'memory.available': '1Gi' })
+  assert.deepStrictEqual(settings('--eviction-hard', 'memory.available<1Gi', '--merge-default-eviction-settings').evictionHard, { ...KUBELET_DEFAULTS.evictionHard, 'memory.available': '1Gi' })
 })
 
 const refused: [string[], RegExp][] = [
@@ -52,6 +57,10 @@ const refused: [string[], RegExp][] = [
   [['--eviction-minimum-reclaim', 'memory.available=-1'], /^--eviction-minimum-reclaim: /],
   [['--eviction-pressure-transition-period', '5'], /^--eviction-pressure-transition-period: "5" is not a duration such as 1m30s$/],
   [['--container-log-max-size', 'big'], /^--container-log-max-size: "big" is no amount such as 10Mi$/],
+  [['--container-log-monitor-interval', '2s'], /^--container-log-monitor-interval: 2s must be a positive time duration greater than or equal to 3s$/],
+  [['--max-container-restart-period', '6m'], /^--max-container-restart-period: 6m must be between 1s and 300s$/],
+  [['--max-container-restart-period', '0'], /^--max-container-restart-period: 0 must be between 1s and 300s$/],
+  [['--resolv-conf', '/no/such'], /^--resolv-conf: ENOENT: /],
   [['--container-log-max-files', '1'], /^--container-log-max-files: 1 must be greater than 1$/],
   [['--image-gc-high-threshold', '101'], /^--image-gc-high-threshold: 101 is not a percentage/],
   [['--image-gc-low-threshold', '85'], /^--image-gc-low-threshold: 85 must be less than --image-gc-high-threshold 85$/],

@@ -1,8 +1,10 @@
 /** The kubelet's own flags of a node: names, forms and defaults are upstream's kubelet's. */
+import { accessSync, constants } from 'node:fs'
 import { KUBELET_DEFAULTS, type KubeletConfig } from '#agent/kubelet/config.ts'
 import { durationMs, parseThresholds, type EvictionConfig } from '#agent/kubelet/eviction/thresholds.ts'
 import { parseBoardRule } from '#agent/kubelet/devices/board-rules.ts'
 import { VERIFICATION_POLICIES, type VerificationPolicy } from '#agent/kubelet/image-access/access.ts'
+import { BACKOFF_MAX_SECONDS } from '#agent/kubelet/restart.ts'
 import { periodsOf } from '#agent/kubelet/shutdown/periods.ts'
 import { parseQuantity } from '#api/types/quantity.ts'
 import { asError, UsageError } from '#base/errors.ts'
@@ -10,7 +12,7 @@ import { atLeastOne, oneOf, sysctls } from './flag-checks.ts'
 import type { Flag, FlagValues } from './flags.ts'
 
 export type KubeletSettings = Pick<KubeletConfig,
-  | 'maxPods' | 'memorySwapBehavior' | 'seccompDefault' | 'podPidsLimit' | 'oomScoreAdj' | 'protectKernelDefaults' | 'allowedUnsafeSysctls' | 'containerLogMaxSize' | 'containerLogMaxFiles' | 'systemReserved' | 'kubeReserved' | 'enforcePods' | 'imageGcHighPercent' | 'imageGcLowPercent' | 'imageGcMinimumAgeMs' | 'imageGcMaximumAgeMs'
+  | 'maxPods' | 'podsPerCore' | 'singleProcessOomKill' | 'restartSecondsMax' | 'maxParallelPulls' | 'containerLogMonitorMs' | 'memorySwapBehavior' | 'seccompDefault' | 'podPidsLimit' | 'oomScoreAdj' | 'protectKernelDefaults' | 'allowedUnsafeSysctls' | 'containerLogMaxSize' | 'containerLogMaxFiles' | 'systemReserved' | 'kubeReserved' | 'enforcePods' | 'imageGcHighPercent' | 'imageGcLowPercent' | 'imageGcMinimumAgeMs' | 'imageGcMaximumAgeMs'
   | 'evictionHard' | 'evictionSoft' | 'evictionSoftGracePeriod' | 'evictionMinimumReclaim' | 'evictionMaxPodGraceSeconds' | 'evictionTransitionMs' | 'shutdownPeriods' | 'boardDevices' | 'imageVerification' | 'imageVerificationAllowlist'>
 
 const RESERVABLE = ['cpu', 'memory', 'ephemeral-storage', 'pid']
@@ -57,6 +59,25 @@ function wholeSeconds(v: string): string | undefined {
   return ms > 0 && ms < 1_000 ? `${v} must be either zero or otherwise >= 1 sec` : undefined
 }
 
+/** Upstream's bounds. */
+function restartPeriod(v: string): string | undefined {
+  return goDuration(v) ?? (v === '0' || durationMs(v) < 1_000 || durationMs(v) > BACKOFF_MAX_SECONDS * 1000 ? `${v} must be between 1s and ${BACKOFF_MAX_SECONDS}s` : undefined)
+}
+
+/** Upstream's least. */
+function logInterval(v: string): string | undefined {
+  return goDuration(v) ?? (v === '0' || durationMs(v) < 3_000 ? `${v} must be a positive time duration greater than or equal to 3s` : undefined)
+}
+
+function readable(v: string): string | undefined {
+  try {
+    accessSync(v, constants.R_OK)
+    return undefined
+  } catch (error) {
+    return asError(error).message
+  }
+}
+
 function priorityPeriod(v: string): string | undefined {
   const [priority, period] = split(v, '=')
   if (!/^-?\d{1,10}$/.test(priority)) return `${JSON.stringify(v)} is not of the form 1000=10s`
@@ -84,18 +105,25 @@ function reservation(v: string): string | undefined {
 
 export const KUBELET_FLAGS: readonly Flag[] = [
   { name: 'max-pods', kind: 'number', value: 'N', default: KUBELET_DEFAULTS.maxPods, help: 'pods this node takes at most', check: atLeastOne },
+  { name: 'pods-per-core', kind: 'number', value: 'N', default: KUBELET_DEFAULTS.podsPerCore, help: 'nor more than so many for each processor; 0: however many' },
   { name: 'pod-max-pids', kind: 'string', value: 'N', default: String(KUBELET_DEFAULTS.podPidsLimit), help: 'processes a pod may have; -1 for any number', check: pids },
   { name: 'memory-swap-behavior', kind: 'string', value: 'NoSwap|LimitedSwap', default: KUBELET_DEFAULTS.memorySwapBehavior, help: 'LimitedSwap: on a machine with swap, containers of burstable pods get as much of it as of its memory (cgroup version 2)', check: oneOf('NoSwap', 'LimitedSwap') },
   { name: 'oom-score-adj', kind: 'string', value: 'SCORE', default: String(KUBELET_DEFAULTS.oomScoreAdj), help: 'of skiff itself when memory runs out, -1000 to 1000: what has less is spared longer', check: oomScore },
   { name: 'protect-kernel-defaults', kind: 'boolean', default: KUBELET_DEFAULTS.protectKernelDefaults, help: 'do not start where settings of the kernel are not as a node wants them; without it they are made so' },
+  { name: 'single-process-oom-kill', kind: 'boolean', default: KUBELET_DEFAULTS.singleProcessOomKill, help: 'a container that has too much memory loses one process, not all (cgroup version 2)' },
+  { name: 'max-container-restart-period', kind: 'string', value: 'DURATION', default: '5m0s', help: 'longest wait for the next attempt of a container that keeps failing, 1s to 5m (a kubelet\'s crashLoopBackOff.maxContainerRestartPeriod)', check: restartPeriod },
+  { name: 'resolv-conf', kind: 'string', value: 'PATH', help: 'the resolver configuration of pods that do not want cluster DNS, and where cluster DNS sends what is not the cluster\'s (default: /etc/resolv.conf; for pods that of systemd-resolved where it names this machine alone)', check: readable },
+  { name: 'max-parallel-image-pulls', kind: 'number', value: 'N', default: KUBELET_DEFAULTS.maxParallelPulls, help: 'images pulled at one time; 1: one after the other', check: atLeastOne },
   { name: 'allowed-unsafe-sysctls', kind: 'list', value: 'NAMES', help: 'kernel settings of their own that pods may have besides the safe ones; a name may end in *', check: sysctls },
   { name: 'seccomp-default', kind: 'boolean', default: KUBELET_DEFAULTS.seccompDefault, help: 'containers that ask for no seccomp profile get the runtime\'s default one; =false: none, as kubelets do it' },
   { name: 'container-log-max-size', kind: 'string', value: 'SIZE', default: KUBELET_DEFAULTS.containerLogMaxSize, help: 'a container\'s log that has grown so large is rotated; -1: never', check: amount },
   { name: 'container-log-max-files', kind: 'number', value: 'N', default: KUBELET_DEFAULTS.containerLogMaxFiles, help: 'logs that are kept of a container, with the present one; 2 or more', check: twoOrMore },
+  { name: 'container-log-monitor-interval', kind: 'string', value: 'DURATION', default: '10s', help: 'how often the sizes of logs are looked at; 3s or more', check: logInterval },
   { name: 'kube-reserved', kind: 'list', value: 'RESOURCE=AMOUNT', help: 'kept from pods for skiff, e.g. cpu=200m,memory=256Mi,ephemeral-storage=1Gi,pid=500', check: reservation },
   { name: 'system-reserved', kind: 'list', value: 'RESOURCE=AMOUNT', help: 'kept from pods for the rest of the machine', check: reservation },
   { name: 'enforce-node-allocatable', kind: 'string', value: 'pods|none', default: 'pods', help: 'whether the kernel holds all pods together to what is not reserved', check: oneOf('pods', 'none') },
   { name: 'eviction-hard', kind: 'list', value: 'SIGNAL<AMOUNT', help: `less left than this, and pods are evicted at once; given, it replaces all of ${Object.entries(KUBELET_DEFAULTS.evictionHard).map((t) => t.join('<')).join(',')}`, check: threshold },
+  { name: 'merge-default-eviction-settings', kind: 'boolean', default: false, help: 'signals that --eviction-hard does not name keep their defaults' },
   { name: 'eviction-soft', kind: 'list', value: 'SIGNAL<AMOUNT', help: 'the same, with a grace period', check: threshold },
   { name: 'eviction-soft-grace-period', kind: 'list', value: 'SIGNAL=DURATION', help: 'how long a soft threshold must be met, e.g. memory.available=1m30s', check: pair('=', 'memory.available=1m30s') },
   { name: 'eviction-minimum-reclaim', kind: 'list', value: 'SIGNAL=AMOUNT', help: 'how much more than the threshold an eviction is to free, e.g. nodefs.available=500Mi', check: pair('=', 'nodefs.available=500Mi') },
@@ -121,10 +149,10 @@ export function kubeletSettings(values: FlagValues): KubeletSettings {
   const mapping = (name: string, separator: string) => Object.fromEntries(items(name).map((item) => split(item, separator)))
   const ms = (name: string): number => (values[name] === '0' ? 0 : durationMs(String(values[name])))
   const settings: KubeletSettings = {
-    maxPods: Number(values['max-pods']), memorySwapBehavior: values['memory-swap-behavior'] as 'NoSwap' | 'LimitedSwap', seccompDefault: values['seccomp-default'] === true, podPidsLimit: Number(values['pod-max-pids']), oomScoreAdj: Number(values['oom-score-adj']), protectKernelDefaults: values['protect-kernel-defaults'] === true, allowedUnsafeSysctls: items('allowed-unsafe-sysctls'),
-    containerLogMaxSize: String(values['container-log-max-size']), containerLogMaxFiles: Number(values['container-log-max-files']),
+    maxPods: Number(values['max-pods']), podsPerCore: Number(values['pods-per-core']), singleProcessOomKill: values['single-process-oom-kill'] === true, restartSecondsMax: ms('max-container-restart-period') / 1000, maxParallelPulls: Number(values['max-parallel-image-pulls']), memorySwapBehavior: values['memory-swap-behavior'] as 'NoSwap' | 'LimitedSwap', seccompDefault: values['seccomp-default'] === true, podPidsLimit: Number(values['pod-max-pids']), oomScoreAdj: Number(values['oom-score-adj']), protectKernelDefaults: values['protect-kernel-defaults'] === true, allowedUnsafeSysctls: items('allowed-unsafe-sysctls'),
+    containerLogMaxSize: String(values['container-log-max-size']), containerLogMaxFiles: Number(values['container-log-max-files']), containerLogMonitorMs: ms('container-log-monitor-interval'),
     kubeReserved: mapping('kube-reserved', '='), systemReserved: mapping('system-reserved', '='), enforcePods: values['enforce-node-allocatable'] === 'pods',
-    evictionHard: items('eviction-hard').length === 0 ? KUBELET_DEFAULTS.evictionHard : mapping('eviction-hard', '<'),
+    evictionHard: items('eviction-hard').length === 0 ? KUBELET_DEFAULTS.evictionHard : { ...(values['merge-default-eviction-settings'] === true && KUBELET_DEFAULTS.evictionHard), ...mapping('eviction-hard', '<') },
     evictionSoft: mapping('eviction-soft', '<'), evictionSoftGracePeriod: mapping('eviction-soft-grace-period', '='), evictionMinimumReclaim: mapping('eviction-minimum-reclaim', '='),
     evictionMaxPodGraceSeconds: Number(values['eviction-max-pod-grace-period']), evictionTransitionMs: ms('eviction-pressure-transition-period'),
     imageGcHighPercent: Number(values['image-gc-high-threshold']), imageGcLowPercent: Number(values['image-gc-low-threshold']),

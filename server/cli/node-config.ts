@@ -15,6 +15,7 @@ import { defaultNodeIp, hostName } from './host.ts'
 import { nodeName as checkNodeName } from './flag-checks.ts'
 import { kubeletSettings } from './kubelet-flags.ts'
 import { readProviderFiles } from './provider-files.ts'
+import { resolvConfFor } from './resolv-conf.ts'
 import { rootDirOf } from './root-dir.ts'
 
 const REGISTRIES_FILE = '/etc/skiff/registries.yaml'
@@ -45,7 +46,8 @@ export function agentConfig(values: FlagValues, flags: readonly Flag[], servers:
     ociRuntime: text(values, 'oci-runtime') as 'runc' | 'crun',
     runtimeHandlers: runtimeHandlersOf(values),
     cgroupRoot: text(values, 'cgroup-root') ?? '',
-    kubelet: { ...kubeletSettings(values), credentialProviders: credentialProviders(values), dockerConfigFiles: dockerConfigFiles(rootDirOf(values)) },
+    kubelet: { ...kubeletSettings(values), resolvConf: resolvConfFor(text(values, 'resolv-conf')), credentialProviders: credentialProviders(values), dockerConfigFiles: dockerConfigFiles(rootDirOf(values)) },
+    dnsResolvConf: text(values, 'resolv-conf'),
     flashProfile: text(values, 'flash-profile') as 'normal' | 'gentle',
     registries: Object.keys(registries).length === 0 ? undefined : registries,
   }

@@ -15,14 +15,17 @@ const mapping = (flag: string, separator: string): ToFlags => (value) => {
 const list = (flag: string): ToFlags => (value) => ((value as string[]).length === 0 ? [] : [`--${flag}=${(value as string[]).join(',')}`])
 
 const FLAGS: Readonly<Record<string, ToFlags>> = {
-  maxPods: plain('max-pods'), podPidsLimit: plain('pod-max-pids'), oomScoreAdj: plain('oom-score-adj'), protectKernelDefaults: plain('protect-kernel-defaults'), seccompDefault: plain('seccomp-default'),
+  maxPods: plain('max-pods'), podPidsLimit: plain('pod-max-pids'), oomScoreAdj: plain('oom-score-adj'), protectKernelDefaults: plain('protect-kernel-defaults'),
+  podsPerCore: plain('pods-per-core'), singleProcessOOMKill: plain('single-process-oom-kill'), resolvConf: plain('resolv-conf'), mergeDefaultEvictionSettings: plain('merge-default-eviction-settings'),
+  serializeImagePulls: (value) => (value === true ? ['--max-parallel-image-pulls=1'] : []), maxParallelImagePulls: plain('max-parallel-image-pulls'),
+  crashLoopBackOff: (value) => ((value as { maxContainerRestartPeriod?: string }).maxContainerRestartPeriod ? plain('max-container-restart-period')((value as { maxContainerRestartPeriod: string }).maxContainerRestartPeriod) : []), seccompDefault: plain('seccomp-default'),
   allowedUnsafeSysctls: list('allowed-unsafe-sysctls'), systemReserved: mapping('system-reserved', '='), kubeReserved: mapping('kube-reserved', '='), enforceNodeAllocatable: list('enforce-node-allocatable'),
   evictionHard: mapping('eviction-hard', '<'), evictionSoft: mapping('eviction-soft', '<'), evictionSoftGracePeriod: mapping('eviction-soft-grace-period', '='), evictionMinimumReclaim: mapping('eviction-minimum-reclaim', '='),
   evictionMaxPodGracePeriod: plain('eviction-max-pod-grace-period'), evictionPressureTransitionPeriod: plain('eviction-pressure-transition-period'),
   imageGCHighThresholdPercent: plain('image-gc-high-threshold'), imageGCLowThresholdPercent: plain('image-gc-low-threshold'), imageMinimumGCAge: plain('minimum-image-ttl-duration'), imageMaximumGCAge: plain('image-maximum-gc-age'),
   imagePullCredentialsVerificationPolicy: plain('image-pull-credentials-verification-policy'), preloadedImagesVerificationAllowlist: list('preloaded-images-verification-allowlist'),
   memorySwap: (value) => ((value as { swapBehavior?: string }).swapBehavior ? plain('memory-swap-behavior')((value as { swapBehavior: string }).swapBehavior) : []),
-  containerLogMaxSize: plain('container-log-max-size'), containerLogMaxFiles: plain('container-log-max-files'),
+  containerLogMaxSize: plain('container-log-max-size'), containerLogMaxFiles: plain('container-log-max-files'), containerLogMonitorInterval: plain('container-log-monitor-interval'),
   shutdownGracePeriod: plain('shutdown-grace-period'), shutdownGracePeriodCriticalPods: plain('shutdown-grace-period-critical-pods'),
   shutdownGracePeriodByPodPriority: (value) => list('shutdown-grace-period-by-pod-priority')((value as { priority: number; shutdownGracePeriodSeconds: number }[]).map((one) => `${one.priority}=${one.shutdownGracePeriodSeconds}s`)),
 }

@@ -33,6 +33,11 @@ test('allocatable is capacity less what is reserved and kept free', () => {
   assert.deepStrictEqual(allocatable, { cpu: '3800m', 'ephemeral-storage': '90Gi', 'hugepages-2Mi': '0', memory: '3740Mi', pods: '110' })
 })
 
+test('a node takes no more pods than so many for each processor, and no more than it takes at all', () => {
+  const pods = (podsPerCore: number) => nodeStatus(input({ config: { ...input().config, podsPerCore } })).capacity?.['pods']
+  assert.deepStrictEqual([pods(0), pods(10), pods(50)], ['110', '40', '110'])
+})
+
 test('extended resources that others advertise stay, and are allocatable whole', () => {
   const { capacity, allocatable } = nodeStatus(input({ advertised: { cpu: '99', 'example.com/dongle': '4', 'kubernetes.io/batch-cpu': '1', 'hugepages-1Gi': '0' } }))
   assert.deepStrictEqual([capacity, allocatable], [

@@ -88,7 +88,7 @@ export function nodeCapacity({ facts, pressure, config }: Pick<NodeInput, 'facts
     'ephemeral-storage': `${Math.floor(pressure.fsBytes / 1024)}Ki`,
     ...Object.fromEntries(Object.entries(facts.hugepageBytes).map(([size, bytes]) => [`hugepages-${size}`, bytes === 0 ? '0' : `${Math.floor(bytes / 1024)}Ki`])),
     memory: `${Math.floor(facts.memoryBytes / 1024)}Ki`,
-    pods: String(config.maxPods),
+    pods: String(config.podsPerCore > 0 ? Math.min(config.maxPods, config.podsPerCore * facts.cpuCount) : config.maxPods),
   }
 }
 

@@ -36,6 +36,6 @@ export function exited(name: string, exitCode: number, more: Partial<ContainerVi
 export function aView(more: Partial<PodView> = {}): PodView {
   return {
     pod: aPod(), resize: undefined, resizing: undefined, podBefore: undefined, resized: true, removed: false, endingSinceMs: undefined, firstSeenMs: NOW, sandboxes: [aSandbox()], containers: [], probes: new Map(), devices: new Map(), round: 0, prepared: true, holdsClaims: false, tornDown: false, finished: false, failures: new Map(), inFlight: [],
-    backOffReported: new Set(), stopBegun: new Set(), replacing: new Set(), reported: {}, node: { hostIps: ['192.168.7.1'], runtimeName: 'memory', memoryBytes: 4 * 2 ** 30, canRecursiveReadOnly: true }, rejected: undefined, ...more,
+    backOffReported: new Set(), stopBegun: new Set(), replacing: new Set(), reported: {}, node: { hostIps: ['192.168.7.1'], runtimeName: 'memory', memoryBytes: 4 * 2 ** 30, canRecursiveReadOnly: true, restartSecondsMax: 300 }, rejected: undefined, ...more,
   }
 }

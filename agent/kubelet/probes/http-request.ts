@@ -86,6 +86,8 @@ interface Answer extends HttpAnswer { location: string | undefined }
 async function once(t: HttpTarget, signal: AbortSignal, { request, agent }: Dialer): Promise<Answer> {
   const options: RequestOptions & { rejectUnauthorized?: boolean } = {
     host: t.host, port: t.port, path: t.path, method: 'GET', headers: { connection: 'close', ...t.headers }, agent,
+    // As Go reads answers: lines that end without CR, as shell scripts write them, are lines. There is one answer on a connection, so none can be smuggled.
+    insecureHTTPParser: true,
     ...(t.scheme === 'https' && { rejectUnauthorized: false }),
   }
   return new Promise((resolve, reject) => {
@@ -132,6 +134,6 @@ export function dialMessage(error: unknown, { host, port }: { host: string; port
     case 'ECONNRESET': return 'read: connection reset by peer'
     case 'EPROTO': case 'ERR_SSL_WRONG_VERSION_NUMBER': case 'ERR_SSL_PACKET_LENGTH_TOO_LONG': return HTTP_TO_HTTPS
     case 'ENOTFOUND': return `dial tcp: lookup ${host}: no such host`
-    default: return message ?? 'failed'
+    default: return code?.startsWith('HPE_') ? `net/http: HTTP/1.x transport connection broken: malformed HTTP response: ${(message ?? '').replace(/^Parse Error: /, '')}` : message ?? 'failed'
   }
 }

@@ -85,6 +85,19 @@ test('a probe that cannot be made is tried three times before that is told', asy
   assert.deepStrictEqual([await ask({ exec: { command: ['x'] } }, failsUntil(4)), tries], [{ result: 'error', output: 'rpc error: code = Unknown desc = busy' }, 3])
 })
 
+test('HTTP probes read what Go reads: answers of shell scripts, too', async (t) => {
+  const asked = async (answer: string) => {
+    const server = createTcpServer((socket) => { socket.on('error', () => {}); socket.once('data', () => socket.end(answer)) })
+    const port = await listen(t, server)
+    return ask({ httpGet: { port } })
+  }
+  for (const answer of ['HTTP/1.1 200 OK\n\nok', 'HTTP/1.1 200\n\nok', 'HTTP/1.0 200 \r\nA: b\n\nok', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n']) assert.deepStrictEqual(await asked(answer), { result: 'success', output: 'ok' }, answer)
+  assert.deepStrictEqual(await asked('HTTP/1.1 503\n\nbroken'), { result: 'failure', output: 'HTTP probe failed with statuscode: 503' })
+  const { result, output } = await asked('200 OK\n')
+  assert.equal(result, 'failure')
+  assert.match(output, /^Get "http:\/\/127\.0\.0\.1:\d+\/": net\/http: HTTP\/1\.x transport connection broken: malformed HTTP response: /)
+})
+
 test('HTTP probes go by the status, follow redirects at home, and name what went wrong', async (t) => {
   const seen: unknown[] = []
   const port = await listen(t, createHttpServer((req, res) => {

@@ -168,7 +168,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, { encryption
   const authorizer = createAuthorizer(() => deps.authorization?.authorizers().map((one) => (typeof one === 'string' ? links[one] : one)) ?? defaultChain)
   feedNodeGraph(graph, informers, { volumes: true })
   const flowControl = config.load.priorityAndFairness ? new FlowControl({ clock, log, serverSeats: config.load.requestsInFlight + config.load.mutatingInFlight, waitMsMax: config.load.requestTimeoutMs / 4 }) : undefined
-  const flowController = flowControl && createFlowControlController({ client, informers, flowControl, clock, log })
+  const flowController = flowControl && createFlowControlController({ client, informers, flowControl, clock, random, log })
   const progress = { isSynced: false, hooks: new StartProgress() }
   const api: ApiServer = createApiServer({
     store, clock, random, log,

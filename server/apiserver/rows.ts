@@ -46,7 +46,7 @@ export class Rows {
   groups(): Iterable<[string, readonly GroupVersion[]]> { return this.#current().groups }
   versions(group: string): readonly GroupVersion[] { return this.#current().groups.get(group) ?? [] }
 
-  /** Rows of one definition, in place of those it had; none: it is gone. Where a built-in kind has the path, that one is served. */
+  /** Rows of one definition, in place of those it had; none: it is gone. A group version that has built-in kinds has no others. */
   put(owner: string, rows: readonly KindRow[]): void {
     if (rows.length > 0) this.#custom.set(owner, rows)
     else if (!this.#custom.delete(owner)) return
@@ -64,8 +64,8 @@ export class Rows {
 function index(builtin: readonly KindRow[], custom: ReadonlyMap<string, readonly KindRow[]>): State {
   const byPath = new Map<string, Map<string, Map<string, KindRow>>>()
   for (const row of builtin) enter(byPath, row)
-  const own = new Set(builtin.map(pathOf))
-  const more = [...custom].toSorted(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, rows]) => rows).filter((row) => !own.has(pathOf(row)))
+  const own = new Set(builtin.map(({ ref }) => apiVersionOf(ref)))
+  const more = [...custom].toSorted(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, rows]) => rows).filter((row) => !own.has(apiVersionOf(row.ref)))
   for (const row of more) enter(byPath, row)
   const groups = new Map<string, GroupVersion[]>()
   for (const row of builtin) place(groups, row)
@@ -77,8 +77,6 @@ function index(builtin: readonly KindRow[], custom: ReadonlyMap<string, readonly
   }
   return { all: [...builtin, ...more], byPath, groups }
 }
-
-const pathOf = ({ ref }: KindRow): string => `${ref.group}/${ref.version}/${ref.resource}`
 
 function enter(byPath: Map<string, Map<string, Map<string, KindRow>>>, row: KindRow): void {
   const { group, version, resource } = row.ref

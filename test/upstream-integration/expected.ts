@@ -55,6 +55,8 @@ export const EXPECTED: readonly Entry[] = [
   { folder: 'apiserver/cel', tests: /^TestMutatingAdmissionPolicy_Slow\/v1(?:beta1)?\/mutate_status_subresource$/, reason: 'times that nobody set are absent, not null' },
   { folder: 'apiserver/cel', tests: /^TestAuthorizationDecisionCaching$/, reason: 'a webhook without TLS is refused' },
 
+  { folder: 'apiserver/flowcontrol', tests: /^TestConcurrencyIsolation$/, reason: METRICS },
+
   { folder: 'auth', tests: /^Test(?:Local)?SubjectAccessReview$/, reason: WITHIN },
   { folder: 'auth', tests: /^Test(?:AuthModeAlwaysAllow|AuthModeAlwaysDeny|ImpersonateIsForbidden|AuthorizationAttributeDetermination)$/, reason: HEALTH },
   { folder: 'auth', tests: /^TestGetsSelfAttributes\//, reason: 'the test\'s own authenticator is asked over a webhook here, whose users are authenticated ones' },

@@ -15,7 +15,7 @@ import type { Backend } from './api-services.ts'
 import { remoteHeaders } from './backend-client.ts'
 import { rankGroups } from './priorities.ts'
 import { decideRegistration } from './registration.ts'
-import { parseResourceList } from './remote-discovery.ts'
+import { isAggregated, parseResourceList } from './remote-discovery.ts'
 
 const SERVICES = '/apis/apiregistration.k8s.io/v1/apiservices'
 const open: { close(): unknown }[] = []
@@ -97,6 +97,19 @@ async function endpoints(s: Stage): Promise<void> {
   assert.equal(made.status, 201, made.text)
 }
 
+const AGGREGATED = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList'
+
+/** What the aggregated discovery says of the group version of these tests once it is so fresh. */
+async function discovered(s: Stage, freshness: 'Current' | 'Stale'): Promise<Loose> {
+  const deadline = systemClock.monotonicMs() + 10_000
+  for (;; await systemClock.sleep(2)) {
+    const group = items<Loose>((await s.h.call('GET', '/apis', undefined, { accept: AGGREGATED })).json['items']).at(-1) as Loose
+    const [version] = items<{ freshness: string }>(group['versions'])
+    if (version?.freshness === freshness) return group
+    assert.ok(systemClock.monotonicMs() < deadline, `not ${freshness}: ${JSON.stringify(group)}`)
+  }
+}
+
 const FLUNDERS = '/apis/wardle.example.com/v1alpha1/namespaces/default/flunders'
 
 test('this server registers its own group versions, each available, and leaves others\' alone', async () => {
@@ -121,7 +134,7 @@ test('a request for a group version of another server goes there, for its user, 
   assert.deepStrictEqual({ ...(await s.condition('Passed')), lastTransitionTime: '' }, { type: 'Available', status: 'True', reason: 'Passed', message: 'all checks passed', lastTransitionTime: '' })
   const made = await s.h.call('POST', `${FLUNDERS}?fieldManager=x`, { metadata: { name: 'a' } }, { 'x-remote-user': 'root', 'x-remote-group': 'system:masters', cookie: 'c=d' })
   assert.deepStrictEqual([made.status, made.json['made']], [201, { metadata: { name: 'a' } }])
-  const seen = s.backend.received.at(-1)
+  const seen = s.backend.received.findLast(({ method }) => method === 'POST')
   assert.deepStrictEqual([seen?.method, seen?.path, seen?.headers['x-remote-user'], seen?.headers['x-remote-group'], seen?.headers.authorization, seen?.headers.cookie, seen?.headers.host], [
     'POST', `${FLUNDERS}?fieldManager=x`, 'admin', 'system:masters, system:authenticated', undefined, undefined, 'api.wardle.svc:443',
   ])
@@ -142,15 +155,63 @@ test('discovery is one: in order of priority, with what the other server says it
   assert.deepStrictEqual([groups[0], groups.at(-1), groups.indexOf('apps') < groups.indexOf('batch')], ['apiregistration.k8s.io', 'wardle.example.com', true])
   assert.deepStrictEqual((await s.h.call('GET', '/apis/wardle.example.com')).json, { kind: 'APIGroup', apiVersion: 'v1', name: 'wardle.example.com', versions: [{ groupVersion: 'wardle.example.com/v1alpha1', version: 'v1alpha1' }], preferredVersion: { groupVersion: 'wardle.example.com/v1alpha1', version: 'v1alpha1' } })
   assert.deepStrictEqual((await s.h.call('GET', '/apis/wardle.example.com/v1alpha1')).json, RESOURCES)
-  const aggregated = await s.h.call('GET', '/apis', undefined, { accept: 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList' })
   const responseKind = { group: 'wardle.example.com', version: 'v1alpha1', kind: 'Flunder' }
-  assert.deepStrictEqual(items<Loose>(aggregated.json['items']).at(-1), {
+  assert.deepStrictEqual(await discovered(s, 'Current'), {
     metadata: { name: 'wardle.example.com' },
     versions: [{ version: 'v1alpha1', freshness: 'Current', resources: [{ resource: 'flunders', responseKind, scope: 'Namespaced', singularResource: 'flunder', verbs: ['get', 'list', 'watch'], shortNames: ['fl'], subresources: [{ subresource: 'status', responseKind, verbs: ['get'] }] }] }],
   })
   const index = (await s.h.call('GET', '/openapi/v3')).json['paths'] as Loose
   assert.deepStrictEqual([index['apis/wardle.example.com/v1alpha1'], index['apis/other/v1'], index['apis/apps/v1'] !== undefined], [{ serverRelativeURL: '/openapi/v3/apis/wardle.example.com/v1alpha1?hash=ABC' }, undefined, true])
   assert.deepStrictEqual((await s.h.call('GET', '/openapi/v3/apis/wardle.example.com/v1alpha1?hash=ABC')).json['info'], { title: 'wardle' })
+})
+
+test('apiregistration.k8s.io is the first group, whatever priority another one has', async () => {
+  const s = await stage()
+  await s.register({ groupPriorityMinimum: 20_000 })
+  const groups = items<Loose>((await s.h.call('GET', '/apis')).json['groups']).map((g) => String(g['name']))
+  const aggregated = items<Loose>((await s.h.call('GET', '/apis', undefined, { accept: AGGREGATED })).json['items']).map((g) => String((g['metadata'] as Loose)['name']))
+  assert.deepStrictEqual([groups.slice(0, 3), aggregated], [['apiregistration.k8s.io', 'wardle.example.com', 'apps'], groups])
+})
+
+test('a server with aggregated discovery is asked for that alone, and for nothing by what only upstream would not send', async () => {
+  const document = { kind: 'APIGroupDiscoveryList', apiVersion: 'apidiscovery.k8s.io/v2', items: [
+    { metadata: { name: 'wardle.example.com' }, versions: [{ version: 'v1alpha1', resources: [{ resource: 'flunders', verbs: ['get'], categories: ['all'], subresources: [{ subresource: 'x', verbs: [] }] }] }, { version: 'v2', resources: [] }] },
+  ] }
+  const s = await stage(({ path, headers }, res) => {
+    const isProbe = path === '/apis/wardle.example.com/v1alpha1'
+    if (isProbe ? headers.accept !== undefined : path !== '/apis') return res.writeHead(406).end()
+    if (isProbe) return res.end('no list')
+    if (headers['if-none-match'] === '"1"') return res.writeHead(304).end()
+    res.writeHead(200, { 'content-type': AGGREGATED, etag: '"1"' }).end(JSON.stringify(document))
+  })
+  await endpoints(s)
+  await s.register()
+  const none = { group: '', version: '', kind: '' }
+  const group = { metadata: { name: 'wardle.example.com' }, versions: [{ version: 'v1alpha1', freshness: 'Current', resources: [{ resource: 'flunders', responseKind: none, scope: '', singularResource: '', verbs: ['get'], categories: ['all'], subresources: [{ subresource: 'x', responseKind: none, verbs: [] }] }] }] }
+  assert.deepStrictEqual(await discovered(s, 'Current'), group)
+  const asked = s.backend.received.find(({ path }) => path === '/apis')?.headers
+  assert.deepStrictEqual([asked?.accept, asked?.['x-remote-user'], asked?.['x-remote-group']], [`${AGGREGATED},${AGGREGATED.replace('v=v2', 'v=v2beta1')}`, 'system:kube-aggregator', 'system:masters'])
+  // Each change of an APIService has it asked again.
+  await s.h.call('PATCH', `${SERVICES}/v1alpha1.wardle.example.com`, { metadata: { labels: { a: 'b' } } }, { 'content-type': 'application/merge-patch+json' })
+  const deadline = systemClock.monotonicMs() + 10_000
+  while (!s.backend.received.some(({ headers }) => headers['if-none-match'] === '"1"')) {
+    assert.ok(systemClock.monotonicMs() < deadline)
+    await systemClock.sleep(2)
+  }
+  assert.deepStrictEqual(await discovered(s, 'Current'), group)
+})
+
+test('a server that cannot tell what it serves yet is available, and asked again', async () => {
+  let refusals = 2
+  const s = await stage(({ path }, res) => {
+    if (path === '/apis' && refusals > 0) { refusals--; return res.writeHead(503).end() }
+    flunders({ path, method: 'GET', body: '', headers: {}, peer: undefined }, res)
+  })
+  await endpoints(s)
+  await s.register()
+  await s.condition('Passed')
+  assert.deepStrictEqual((await discovered(s, 'Stale'))['versions'], [{ version: 'v1alpha1', freshness: 'Stale' }])
+  assert.equal(items(items<Loose>((await discovered(s, 'Current'))['versions'])[0]?.['resources']).length, 1)
 })
 
 test('OpenAPI v2 has what the other server says of its group versions, and no more', async () => {
@@ -184,9 +245,7 @@ test('what is not there yet, or no longer, is told by its condition and 503', as
   assert.deepStrictEqual([cut.status, cut.text], [503, 'error trying to reach service: EOF\n'])
   await s.h.call('DELETE', '/api/v1/namespaces/wardle/services/api')
   assert.equal(String((await s.condition('ServiceNotFound'))['message']), 'service/api in "wardle" is not present')
-  const aggregated = await s.h.call('GET', '/apis', undefined, { accept: 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList' })
-  const [version] = items<Loose>(items<Loose>(aggregated.json['items']).at(-1)?.['versions'])
-  assert.deepStrictEqual([version?.['freshness'], items(version?.['resources']).length], ['Stale', 1], 'what it served is remembered')
+  assert.deepStrictEqual((await discovered(s, 'Stale'))['versions'], [{ version: 'v1alpha1', freshness: 'Stale' }])
   await s.h.call('DELETE', `${SERVICES}/v1alpha1.wardle.example.com`)
   assert.equal((await s.h.call('GET', FLUNDERS)).status, 404)
 })
@@ -338,6 +397,11 @@ test('what can be told of a service without asking it', () => {
   const at = (verdict: typeof PASSED, status?: APIService['status']) => nextStatus({ ...(status && { status }) }, verdict, 0)
   const passed = at(PASSED)
   assert.deepStrictEqual([passed?.conditions?.[0]?.lastTransitionTime, at(PASSED, passed), at({ ...PASSED, message: 'other' }, { conditions: [{ type: 'Available', status: 'True', lastTransitionTime: '2020-01-01T00:00:00Z' }] })?.conditions?.[0]?.lastTransitionTime], ['1970-01-01T00:00:00Z', undefined, '2020-01-01T00:00:00Z'])
+})
+
+test('an aggregated document is known by its content type', () => {
+  const types = [AGGREGATED, 'application/json; as=APIGroupDiscoveryList; v="v2beta1"; g=apidiscovery.k8s.io; charset=utf-8', 'application/json', AGGREGATED.replace('v=v2', 'v=v3'), AGGREGATED.replace('application/json', 'application/yaml'), undefined]
+  assert.deepStrictEqual(types.map(isAggregated), [true, true, false, false, false, false])
 })
 
 test('headers for another server and answers of it', () => {

@@ -10,9 +10,10 @@ import { cacheOf, type Parts } from '../verbs/call.ts'
 import { createDialer } from '../webhook-client/index.ts'
 import type { NodeConnector } from '../nodes/connector.ts'
 import { API_SERVICES, ApiServices, type Backend } from './api-services.ts'
-import { runAvailability, type Discovered } from './availability-loop.ts'
+import { runAvailability } from './availability-loop.ts'
 import { createBackendClient, type ClientCertificate } from './backend-client.ts'
 import { coalesced } from './coalesced.ts'
+import { runDiscovery, type Discovered } from './discovery-loop.ts'
 import { mergeDiscovery, mergeGroups, type GroupDiscovery, type GroupJson } from './merged-discovery.ts'
 import type { RankedVersion } from './priorities.ts'
 import { proxyRequest, proxyUpgrade } from './proxy.ts'
@@ -117,9 +118,10 @@ export function createAggregation(parts: Parts, { connector, frontProxy, isIdent
       }, { clock, random, signal, onError: (error) => { if (!signal.aborted) log.warn('the APIServices of this server could not be brought up to date; it is tried again', { error }) } })
       rows.onChange(register)
       register()
-      await runAvailability({
-        apiServices, backends, client, clock, random, log, cacheOf: (kind) => (kind === 'services' ? openCache('', kind) : openCache('discovery.k8s.io', kind)),
-      }, discovered, signal)
+      await Promise.all([
+        runAvailability({ apiServices, backends, client, clock, random, log, cacheOf: (kind) => (kind === 'services' ? openCache('', kind) : openCache('discovery.k8s.io', kind)) }, signal),
+        runDiscovery({ apiServices, backends, clock, random, log }, discovered, signal),
+      ])
     },
     close() {
       state.isClosed = true

@@ -20,6 +20,9 @@ export interface Backend extends RankedVersion {
   apiService: Stored<APIService>
 }
 
+/** Where it tells what it serves. */
+export const pathOf = ({ group, version }: Backend): string => (group === '' ? `/api/${version}` : `/apis/${group}/${version}`)
+
 const NAMES = { kind: API_SERVICES.kind, apiVersion: 'apiregistration.k8s.io/v1' }
 const DEFAULT_PORT = 443
 

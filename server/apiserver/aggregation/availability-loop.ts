@@ -1,7 +1,7 @@
 /**
  * Keeps the Available condition of APIServices that are served elsewhere. Looks when the APIService, its Service or its
- * endpoints change and every 30 s, as upstream: the network may fail without anybody writing that down. The same request that
- * shows the server answers brings what it serves, for discovery. With no such APIServices nothing runs.
+ * endpoints change and every 30 s, as upstream: the network may fail without anybody writing that down. With no such
+ * APIServices nothing runs.
  */
 import { isReason, type Client } from '#api/client/client.ts'
 import { ENDPOINT_SLICES, SERVICES, type APIService, type EndpointSlice, type Service } from '#api/types/index.ts'
@@ -12,11 +12,10 @@ import type { Decision, Effects } from '#base/reconcile/action.ts'
 import { createLoop } from '#base/reconcile/loop.ts'
 import type { KindCache } from '../watch/kind-cache.ts'
 import { SERVICE_NAME_LABEL } from '../webhook-client/index.ts'
-import { API_SERVICES, type ApiServices, type Backend } from './api-services.ts'
+import { API_SERVICES, pathOf, type ApiServices, type Backend } from './api-services.ts'
 import { decideReachable, failedDiscovery, nextStatus, PASSED, type Verdict } from './availability.ts'
-import { askText, urlOf, type BackendClient } from './backend-client.ts'
+import { askWhetherThere, urlOf, type BackendClient } from './backend-client.ts'
 import { followChanges } from './follow-changes.ts'
-import { parseResourceList, type VersionDiscovery } from './remote-discovery.ts'
 
 export interface AvailabilityDeps {
   apiServices: ApiServices
@@ -37,10 +36,7 @@ const PROBES = 3
 interface View { backend: Backend; verdict: Verdict; failures: number }
 type Action = { kind: 'writeStatus'; status: NonNullable<APIService['status']> }
 
-/** What each extension API server said last, by the APIService's name. */
-export type Discovered = Map<string, VersionDiscovery>
-
-export async function runAvailability(deps: AvailabilityDeps, discovered: Discovered, signal: AbortSignal): Promise<void> {
+export async function runAvailability(deps: AvailabilityDeps, signal: AbortSignal): Promise<void> {
   const { apiServices, clock, random, client } = deps
   const failures = new Map<string, number>()
   const loop = createLoop<View, Action>({
@@ -49,10 +45,9 @@ export async function runAvailability(deps: AvailabilityDeps, discovered: Discov
       const backend = apiServices.backends().get(name)
       if (!backend) {
         failures.delete(name)
-        discovered.delete(name)
         return undefined
       }
-      const verdict = await look(deps, backend, discovered, stop)
+      const verdict = await look(deps, backend, stop)
       const count = verdict.reason === 'FailedDiscoveryCheck' ? (failures.get(name) ?? 0) + 1 : 0
       failures.set(name, count)
       return { backend, verdict, failures: count }
@@ -88,34 +83,23 @@ export async function runAvailability(deps: AvailabilityDeps, discovered: Discov
   }
 }
 
-async function look(deps: AvailabilityDeps, backend: Backend, discovered: Discovered, signal: AbortSignal): Promise<Verdict> {
+async function look(deps: AvailabilityDeps, backend: Backend, signal: AbortSignal): Promise<Verdict> {
   const { namespace, name } = backend.service
   const service = await deps.client.get<Service>(SERVICES, name, namespace).catch((error: unknown) => {
     if (isReason(error, 'NotFound')) return undefined
     throw error
   })
   const { items } = service ? await deps.client.list<EndpointSlice>(ENDPOINT_SLICES, { namespace, labelSelector: `${SERVICE_NAME_LABEL}=${name}` }) : { items: [] }
-  const verdict = decideReachable(backend, service, items) ?? (await probe(deps, backend, discovered, signal))
-  if (verdict !== PASSED) setStale(discovered, backend)
-  return verdict
+  return decideReachable(backend, service, items) ?? (await probe(deps, backend, signal))
 }
 
-function setStale(discovered: Discovered, { name, version }: Backend): void {
-  discovered.set(name, { version, resources: discovered.get(name)?.resources ?? [], freshness: 'Stale' })
-}
-
-async function probe({ backends, clock }: AvailabilityDeps, backend: Backend, discovered: Discovered, signal: AbortSignal): Promise<Verdict> {
-  const path = backend.group === '' ? `/api/${backend.version}` : `/apis/${backend.group}/${backend.version}`
+async function probe({ backends, clock }: AvailabilityDeps, backend: Backend, signal: AbortSignal): Promise<Verdict> {
+  const path = pathOf(backend)
   let failure = ''
   for (let attempt = 0; attempt < PROBES && !signal.aborted; attempt++) {
     // It brings no secret, and whoever owns the network can at most spoil the condition: nothing is verified, as upstream.
-    const asked = await askText(backends, { ...backend, insecure: true }, path, clock, signal)
-    if (asked.ok) {
-      const resources = parseResourceList(asked.text, backend.group, backend.version)
-      if (resources) discovered.set(backend.name, { version: backend.version, resources, freshness: 'Current' })
-      else setStale(discovered, backend)
-      return PASSED
-    }
+    const asked = await askWhetherThere({ client: backends, clock, signal }, { ...backend, insecure: true }, path)
+    if (asked.ok) return PASSED
     failure = asked.message
   }
   return failedDiscovery(`failing or missing response from ${urlOf(backend, path)}: ${failure}`)

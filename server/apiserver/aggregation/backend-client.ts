@@ -68,36 +68,61 @@ function escapeKey(key: string): string {
   }).join('')
 }
 
-/** As upstream's aggregator asks for itself. */
-const AGGREGATOR: UserInfo = { name: 'system:kube-aggregator', groups: ['system:masters'] }
+/** As upstream's aggregator asks for itself: whether a server answers, and what all it serves. */
+export const AGGREGATOR: UserInfo = { name: 'system:kube-aggregator', groups: ['system:masters'] }
+/** As it asks a server that has no aggregated discovery for one group version. */
+export const DISCOVERING_AGGREGATOR: UserInfo = { name: 'system:kube-aggregator', groups: [] }
+/** As it asks for API documents. */
+const DOCUMENTING_AGGREGATOR: UserInfo = { name: 'system:aggregator', groups: [] }
 const ASK_MS_MAX = 5_000
 const ANSWER_BYTES_MAX = 4 * 1024 * 1024
 
 export const urlOf = (backend: Backend, path: string): string => `https://${hostOf(backend)}:${backend.service.port}${path}`
 
-/** A GET by the aggregator itself. The message says what is wrong, without the URL first. */
-export async function askText(client: BackendClient, backend: Backend, path: string, clock: Clock, signal: AbortSignal): Promise<{ ok: true; text: string } | { ok: false; message: string }> {
-  const url = urlOf(backend, path)
+export interface Question { path: string; headers?: Readonly<Record<string, string>>; user: UserInfo }
+/** The message says what is wrong, without the URL first. */
+export type Asked<T> = { ok: true; answer: T } | { ok: false; message: string }
+export interface Answer { status: number; headers: IncomingMessage['headers']; text: string }
+export interface Asking { client: BackendClient; clock: Clock; signal: AbortSignal }
+
+/** A GET by the aggregator itself, whatever comes back. */
+export function ask(asking: Asking, backend: Backend, question: Question): Promise<Asked<Answer>> {
+  return within(asking, backend, question, async (answer) => ({ status: statusOf(answer), headers: answer.headers, text: await readText(answer) }))
+}
+
+/** Whether it answers at all; what it says is not looked at. No `Accept`: some take only what upstream sends. */
+export async function askWhetherThere(asking: Asking, backend: Backend, path: string): Promise<Asked<undefined>> {
+  const asked = await within(asking, backend, { path, user: AGGREGATOR }, async (answer) => {
+    // To its end, so that the connection can be kept; what fails from here on changes nothing.
+    await readText(answer).catch(() => undefined)
+    return statusOf(answer)
+  })
+  if (!asked.ok) return asked
+  return isGood(asked.answer) ? { ok: true, answer: undefined } : { ok: false, message: `bad status from ${urlOf(backend, path)}: ${asked.answer}` }
+}
+
+export async function askJson(asking: Asking, backend: Backend, path: string): Promise<Asked<unknown>> {
+  const asked = await ask(asking, backend, { path, headers: { accept: 'application/json' }, user: DOCUMENTING_AGGREGATOR })
+  if (!asked.ok) return asked
+  if (!isGood(asked.answer.status)) return { ok: false, message: `bad status from ${urlOf(backend, path)}: ${asked.answer.status}` }
+  const answer = parseBoundedJson(Buffer.from(asked.answer.text))
+  return answer === undefined ? { ok: false, message: `no JSON from ${urlOf(backend, path)}` } : { ok: true, answer }
+}
+
+const statusOf = (answer: IncomingMessage): number => answer.statusCode ?? 0
+const isGood = (status: number): boolean => status >= 200 && status < 300
+
+async function within<T>({ client, clock, signal }: Asking, backend: Backend, { path, headers = {}, user }: Question, read: (answer: IncomingMessage) => Promise<T>): Promise<Asked<T>> {
   const limit = new AbortController()
   const cancel = clock.after(ASK_MS_MAX, () => limit.abort())
   try {
-    const answer = await client.request(backend, { method: 'GET', path, headers: { accept: 'application/json' }, user: AGGREGATOR, signal: AbortSignal.any([signal, limit.signal]) })
-    const status = answer.statusCode ?? 0
-    const text = await readText(answer)
-    return status >= 200 && status < 300 ? { ok: true, text } : { ok: false, message: `bad status from ${url}: ${status}` }
+    return { ok: true, answer: await read(await client.request(backend, { method: 'GET', path, headers, user, signal: AbortSignal.any([signal, limit.signal]) })) }
   } catch (error) {
     const because = limit.signal.aborted ? 'context deadline exceeded (Client.Timeout exceeded while awaiting headers)' : asError(error).message
-    return { ok: false, message: `Get ${JSON.stringify(url)}: ${because}` }
+    return { ok: false, message: `Get ${JSON.stringify(urlOf(backend, path))}: ${because}` }
   } finally {
     cancel()
   }
-}
-
-export async function askJson(...args: Parameters<typeof askText>): Promise<{ ok: true; value: unknown } | { ok: false; message: string }> {
-  const asked = await askText(...args)
-  if (!asked.ok) return asked
-  const value = parseBoundedJson(Buffer.from(asked.text))
-  return value === undefined ? { ok: false, message: `no JSON from ${urlOf(args[1], args[2])}` } : { ok: true, value }
 }
 
 async function readText(answer: IncomingMessage): Promise<string> {

@@ -20,7 +20,7 @@ export function mergeDiscovery(local: readonly RankedVersion[], items: readonly 
     metadata: { name: group },
     versions: versions.flatMap(({ version }) => {
       const name = `${version}.${group}`
-      const shown = backends.has(name) ? (discovered.get(name) ?? { version, resources: [], freshness: 'Stale' as const }) : own.get(name)
+      const shown = backends.has(name) ? (discovered.get(name) ?? { version, freshness: 'Stale' as const }) : own.get(name)
       return shown ? [shown] : []
     }),
   }))

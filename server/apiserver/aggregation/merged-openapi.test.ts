@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { frontProxyUser } from '../middleware/front-proxy.ts'
 import { addSubset, subsetOf } from './merged-openapi.ts'
-import { parseResourceList } from './remote-discovery.ts'
+import { parseGroupDiscoveryList, parseResourceList } from './remote-discovery.ts'
 
 const ref = (name: string) => ({ $ref: `#/definitions/${name}` })
 
@@ -30,6 +30,7 @@ test('nothing that another server sends is too strange', () => {
     const subset = subsetOf({ paths: { '/apis/g/v1/x': value }, definitions: value, parameters: value }, 'g', 'v1')
     if (subset) addSubset({ definitions: {} }, subset)
     parseResourceList(JSON.stringify({ kind: 'APIResourceList', resources: value }), 'g', 'v1')
+    for (const items of [value, [{ metadata: value, versions: value }], [{ metadata: { name: 'g' }, versions: [{ version: 'v1', resources: value }, { resources: [{ subresources: value }] }] }]]) parseGroupDiscoveryList(JSON.stringify({ kind: 'APIGroupDiscoveryList', items }))
     frontProxyUser({ ...headers, 'x-remote-user': 'a', 'x-remote-extra-%zz': 'b' })
   }), { numRuns: 500 })
 })

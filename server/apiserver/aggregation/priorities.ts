@@ -6,7 +6,8 @@ export interface Priority { group: number; version: number }
 /** A group's versions from the one that is preferred on. */
 const GROUPS: Readonly<Record<string, { group: number; versions: Readonly<Record<string, number>> }>> = {
   '': { group: 18_000, versions: { v1: 1 } },
-  'apiregistration.k8s.io': { group: 18_000, versions: {} },
+  // Before every other one: no APIService may have more than 20,000.
+  'apiregistration.k8s.io': { group: 20_001, versions: {} },
   apps: { group: 17_800, versions: {} },
   'events.k8s.io': { group: 17_750, versions: { v1beta1: 5 } },
   'authentication.k8s.io': { group: 17_700, versions: {} },

@@ -26,14 +26,14 @@ const KEPT_MS = 60_000
 
 export function createRemoteOpenApi(backends: () => ReadonlyMap<string, Backend>, client: BackendClient, clock: Clock): RemoteOpenApi {
   const v3 = createKept<Index['paths']>(clock, async (backend, signal) => {
-    const asked = await askJson(client, backend, '/openapi/v3', clock, signal)
-    return asked.ok ? ((asked.value as Partial<Index> | null)?.paths ?? {}) : undefined
+    const asked = await askJson({ client, clock, signal }, backend, '/openapi/v3')
+    return asked.ok ? ((asked.answer as Partial<Index> | null)?.paths ?? {}) : undefined
   })
   // As text: it lies about for long and is seldom used.
   const v2 = createKept<{ text: string; id: string }>(clock, async (backend, signal) => {
-    const asked = await askJson(client, backend, '/openapi/v2', clock, signal)
+    const asked = await askJson({ client, clock, signal }, backend, '/openapi/v2')
     if (!asked.ok) return undefined
-    const text = JSON.stringify(subsetOf(asked.value, backend.group, backend.version) ?? {})
+    const text = JSON.stringify(subsetOf(asked.answer, backend.group, backend.version) ?? {})
     return { text, id: createHash('sha256').update(text).digest('base64') }
   })
   const available = (): Backend[] => [...backends().values()].filter((backend) => backend.isAvailable)

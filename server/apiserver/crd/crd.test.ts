@@ -269,6 +269,16 @@ suite('custom resources', () => {
     h.api.close()
   })
 
+  test('a group version that has built-in kinds has no others; the definition\'s other versions are served', async () => {
+    const h = server()
+    const versions = [version('v1', { storage: true }), version('vfake')]
+    await define(h, cronTabs({ spec: { group: 'storage.k8s.io' }, versions, metadata: { name: 'crontabs.storage.k8s.io', annotations: { 'api-approved.kubernetes.io': 'https://github.com/kubernetes/kubernetes/pull/1' } } }))
+    const names = async (path: string) => items<{ name: string }>((await h.call('GET', path)).json['resources']).map((r) => r.name)
+    assert.deepEqual([await names('/apis/storage.k8s.io/vfake'), (await names('/apis/storage.k8s.io/v1')).includes('crontabs'), (await names('/apis/storage.k8s.io/v1')).includes('csidrivers')], [['crontabs'], false, true])
+    assert.deepEqual([(await h.call('GET', '/apis/storage.k8s.io/v1/namespaces/default/crontabs')).status, (await h.call('GET', '/apis/storage.k8s.io/vfake/namespaces/default/crontabs')).status, (await h.call('GET', '/apis/storage.k8s.io/v1/csidrivers')).status], [404, 200, 200])
+    h.api.close()
+  })
+
   test('a changed definition sends watchers away; what is stored is shown by the new schema', async () => {
     const h = server()
     await define(h, cronTabs())

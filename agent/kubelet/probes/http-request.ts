@@ -7,6 +7,8 @@ import { createDeadline, type Deadline } from './deadline.ts'
 
 const BODY_BYTES_MAX = 10 * 1024
 const REQUESTS_MAX = 10
+/** Of an answer. Go takes 10 MiB; Node's own 16 KiB is less than some applications say. */
+const HEADERS_BYTES_MAX = 1024 * 1024
 
 /** Headers by their names in small letters; one that is given several times is sent so. */
 export interface HttpTarget { scheme: 'http' | 'https'; host: string; port: number; path: string; headers: Record<string, string | string[]> }
@@ -14,8 +16,10 @@ export interface HttpAnswer { status: number; body: string }
 
 export function httpTarget(action: HTTPGetAction, host: string, port: number, userAgent: string): HttpTarget {
   const headers: Record<string, string | string[]> = {}
-  for (const { name, value } of action.httpHeaders ?? []) {
+  for (const { name, value: text } of action.httpHeaders ?? []) {
     const key = name.toLowerCase()
+    // Node writes each character as one byte: so that UTF-8 goes out, as from Go.
+    const value = Buffer.from(text, 'utf8').toString('latin1')
     const before = headers[key]
     headers[key] = before === undefined ? value : key === 'host' ? before : [before, value].flat()
   }
@@ -87,7 +91,7 @@ async function once(t: HttpTarget, signal: AbortSignal, { request, agent }: Dial
   const options: RequestOptions & { rejectUnauthorized?: boolean } = {
     host: t.host, port: t.port, path: t.path, method: 'GET', headers: { connection: 'close', ...t.headers }, agent,
     // As Go reads answers: lines that end without CR, as shell scripts write them, are lines. There is one answer on a connection, so none can be smuggled.
-    insecureHTTPParser: true,
+    insecureHTTPParser: true, maxHeaderSize: HEADERS_BYTES_MAX,
     ...(t.scheme === 'https' && { rejectUnauthorized: false }),
   }
   return new Promise((resolve, reject) => {

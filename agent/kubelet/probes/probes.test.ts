@@ -92,10 +92,17 @@ test('HTTP probes read what Go reads: answers of shell scripts, too', async (t) 
     return ask({ httpGet: { port } })
   }
   for (const answer of ['HTTP/1.1 200 OK\n\nok', 'HTTP/1.1 200\n\nok', 'HTTP/1.0 200 \r\nA: b\n\nok', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n']) assert.deepStrictEqual(await asked(answer), { result: 'success', output: 'ok' }, answer)
+  assert.deepStrictEqual(await asked(`HTTP/1.1 200 OK\r\nX: ${'x'.repeat(100_000)}\r\nContent-Length: 2\r\n\r\nok`), { result: 'success', output: 'ok' })
   assert.deepStrictEqual(await asked('HTTP/1.1 503\n\nbroken'), { result: 'failure', output: 'HTTP probe failed with statuscode: 503' })
   const { result, output } = await asked('200 OK\n')
   assert.equal(result, 'failure')
   assert.match(output, /^Get "http:\/\/127\.0\.0\.1:\d+\/": net\/http: HTTP\/1\.x transport connection broken: malformed HTTP response: /)
+})
+
+test('an HTTP probe\'s headers go out as UTF-8', async (t) => {
+  const seen: string[] = []
+  const port = await listen(t, createTcpServer((socket) => { socket.on('error', () => {}); socket.once('data', (head) => { seen.push(...head.toString('utf8').split('\r\n').filter((line) => /^x-/i.test(line))); socket.end('HTTP/1.1 200 OK\r\n\r\n') }) }))
+  assert.deepStrictEqual([await ask({ httpGet: { port, httpHeaders: [{ name: 'X-One', value: '\u2713 f\u00fcr' }, { name: 'x-one', value: 'b' }] } }), seen], [{ result: 'success', output: '' }, ['x-one: \u2713 f\u00fcr', 'x-one: b']])
 })
 
 test('HTTP probes go by the status, follow redirects at home, and name what went wrong', async (t) => {

@@ -201,21 +201,21 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, { encryption
   }
   const begun = Promise.withResolvers<void>()
   const answered = <T>(step: () => Promise<T>) => untilAnswered(step, { clock, random, log, signal: stop.signal })
-  const kept = (step: () => Promise<unknown>) => unlessRefused(step, { clock, random, log, signal: stop.signal })
+  const kept = (what: string, step: () => Promise<unknown>) => unlessRefused(what, step, { clock, random, log, signal: stop.signal })
   const begin = async () => {
     await informers.start(stop.signal)
     progress.isSynced = true
     progress.hooks.done('start-apiserver-admission-initializer', 'generic-apiserver-start-informers', 'storage-readiness', 'start-service-ip-repair-controllers')
-    await kept(() => ensureBootstrap(client, { serviceCidr: config.cluster.serviceCidr, addresses: membership ? undefined : [config.advertiseAddress], port: config.port }))
-    await kept(() => (membership ? membership.enroll(client, stop.signal) : forgetServers(client)))
+    await kept('namespaces, priority classes and the Service kubernetes', () => ensureBootstrap(client, { serviceCidr: config.cluster.serviceCidr, addresses: membership ? undefined : [config.advertiseAddress], port: config.port }))
+    await kept('the list of servers', () => (membership ? membership.enroll(client, stop.signal) : forgetServers(client)))
     progress.hooks.done('start-system-namespaces-controller', 'bootstrap-controller', 'scheduling/bootstrap-system-priority-classes')
-    await kept(() => reconcileDefaultPolicy(client, stop.signal))
+    await kept('default roles and their bindings', () => reconcileDefaultPolicy(client, stop.signal))
     progress.hooks.done('rbac/bootstrap-roles')
     if (flowController) await answered(() => flowController.run(stop.signal))
     progress.hooks.done('priority-and-fairness-config-producer', 'priority-and-fairness-config-consumer')
-    await kept(() => trackLegacyTokens(client, clock))
-    await kept(() => publishClusterConfig(client, config.cluster, pki.authorities.kubeletServing.certPem))
-    await kept(() => publishAuthenticationConfig(client, { clientCa: door.clientCa(), requestHeaderCa: door.frontProxyCa(), requestHeaders: config.requestHeaders.headers }))
+    await kept('since when uses of old tokens are noted', () => trackLegacyTokens(client, clock))
+    await kept('what agents read of the cluster', () => publishClusterConfig(client, config.cluster, pki.authorities.kubeletServing.certPem))
+    await kept('what extension API servers read', () => publishAuthenticationConfig(client, { clientCa: door.clientCa(), requestHeaderCa: door.frontProxyCa(), requestHeaders: config.requestHeaders.headers }))
     if (config.nodeName !== undefined) keepControlPlaneLabel(config.nodeName, { client, informers, log })
     progress.hooks.done('start-cluster-authentication-info-controller')
   }

@@ -56,16 +56,16 @@ test('what the API refuses at the start is tried again while the server starts; 
   const refusal = new ApiError({ code: 500, reason: 'InternalError', message: 'failed calling webhook "a.b.c"' })
   const failures: Error[] = [refusal, refusal, noLeader, refusal]
   let done = 0
-  await unlessRefused(async () => {
+  await unlessRefused('roles', async () => {
     const failure = failures.shift()
     if (failure) throw failure
     done++
     return Promise.resolve()
   }, deps)
   assert.deepEqual([done, told.length], [0, 1])
-  assert.match(told[0] ?? '', /ERROR .*is refused: it starts without that.*failed calling webhook/)
+  assert.match(told[0] ?? '', /ERROR .*is refused: it starts without that.*roles.*failed calling webhook/)
   for (let i = 0; i < 20; i++) await clock.advance(5_000)
   assert.deepEqual([done, failures.length], [1, 0])
   assert.match(told.at(-1) ?? '', /INFO .*admitted now/)
-  await assert.rejects(unlessRefused(() => Promise.reject(new Error('a bug')), deps), /a bug/)
+  await assert.rejects(unlessRefused('roles', () => Promise.reject(new Error('a bug')), deps), /a bug/)
 })

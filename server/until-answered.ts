@@ -36,10 +36,10 @@ function passes(error: unknown): boolean {
 const REFUSED: BackoffPolicy = { baseMs: 1_000, maxMs: 60_000, jitter: 0.5 }
 
 /**
- * The same for what a server can serve without: what the API refuses (a webhook that cannot be called, a policy) is told, and tried again
+ * The same for what a server can serve without: what the API refuses (a webhook that cannot be called, a policy) is told with what it is, and tried again
  * until it is admitted while the server starts. Whoever is to mend what refuses it needs that server.
  */
-export async function unlessRefused(step: () => Promise<unknown>, deps: UntilAnsweredDeps): Promise<void> {
+export async function unlessRefused(what: string, step: () => Promise<unknown>, deps: UntilAnsweredDeps): Promise<void> {
   const { clock, random, log, signal } = deps
   const isRefused = (error: unknown): boolean => error instanceof ApiError && !signal.aborted
   const again = async (): Promise<void> => {
@@ -47,7 +47,7 @@ export async function unlessRefused(step: () => Promise<unknown>, deps: UntilAns
       await unlessAborted(signal, clock.sleep(backoffMs(REFUSED, failures, random)))
       try {
         await untilAnswered(step, deps)
-        return log.info('what was refused at the start is admitted now')
+        return log.info('what was refused at the start is admitted now', { what })
       } catch (error) {
         if (!isRefused(error)) throw error
       }
@@ -57,9 +57,9 @@ export async function unlessRefused(step: () => Promise<unknown>, deps: UntilAns
     await untilAnswered(step, deps)
   } catch (error) {
     if (!isRefused(error)) throw error
-    log.error('what a server keeps right at its start is refused: it starts without that, and tries again', { error: asError(error) })
+    log.error('what a server keeps right at its start is refused: it starts without that, and tries again', { what, error: asError(error) })
     again().catch((failure: unknown) => {
-      if (!signal.aborted) log.error('what was refused at the start could not be tried again', { error: asError(failure) })
+      if (!signal.aborted) log.error('what was refused at the start could not be tried again', { what, error: asError(failure) })
     })
   }
 }

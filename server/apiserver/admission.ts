@@ -77,6 +77,8 @@ export interface AdmissionApi {
   rows: Rows
   /** Aborted when the caller is gone. */
   signal: AbortSignal
+  /** Monotonic: nobody waits for the answer any longer. */
+  dueMs?: number | undefined
   /** A `Warning: 299` for the client. */
   warn(text: string): void
   /** An annotation of the audit event, from `level` on. The first value of a key stays. */

@@ -217,6 +217,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     }, request, exchange)
     const isBounded = info !== undefined && !isLongRunning(info, query)
     const wanted = isBounded && query.has('timeout') ? query.duration('timeout') : undefined
+    if (isBounded) exchange.dueMs = startMs + deadlines.limitMs(wanted && 'ms' in wanted ? wanted.ms : undefined)
     const answered = wanted && 'problem' in wanted ? statusResponse(badRequest(`invalid timeout specified in the request URL - ${wanted.problem}`).body)
       : await (isBounded ? deadlines.within(serve, () => statusResponse(timedOut().body), wanted?.ms) : serve())
     // What is proxied is somebody else's answer.

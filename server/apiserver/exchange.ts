@@ -18,6 +18,8 @@ export type PeerRequest = ApiRequest & { peer: Peer }
 export interface Exchange {
   auditId: string
   receivedMs: number
+  /** Monotonic: what takes longer answers nobody. Undefined: it may take as long as it takes. */
+  dueMs: number | undefined
   warnings: Warnings
   answerHeaders: Record<string, string>
   /** From authentication on, where the audit policy wants it. */
@@ -36,7 +38,7 @@ const AUDIT_ID_LENGTH_MAX = 64
 /** `receivedMs`: only audit events tell it. */
 export function beginExchange({ headers }: PeerRequest, random: Random, receivedMs: number): Exchange {
   const given = headers['audit-id']
-  return { auditId: given ? given.slice(0, AUDIT_ID_LENGTH_MAX) : uuid(random), receivedMs, warnings: new Warnings(), answerHeaders: {}, trail: undefined }
+  return { auditId: given ? given.slice(0, AUDIT_ID_LENGTH_MAX) : uuid(random), receivedMs, dueMs: undefined, warnings: new Warnings(), answerHeaders: {}, trail: undefined }
 }
 
 export function askedFor(request: PeerRequest, info: ResourceInfo): Asked {

@@ -69,7 +69,7 @@ export function createResourceRequests({ parts, authorizer, gate, aggregation, c
     if (info.subresource !== '' && !row.subresources.includes(info.subresource)) throw noSuchResource()
     if (!fitsMethod(verb, info)) throw methodNotAllowed()
     return {
-      parts, row, info, verb, method: request.method, query, rawQuery, headers: request.headers, body: request.body, user, signal: request.signal,
+      parts, row, info, verb, method: request.method, query, rawQuery, headers: request.headers, body: request.body, user, signal: request.signal, dueMs: exchange.dueMs,
       warn: (text) => warnings.add(text),
       annotate: (key, value, level = 'Metadata') => trail?.annotate(key, value, level),
       ...(trail && { noteObject: trail.requestObject }),

@@ -19,7 +19,9 @@ export function requestHeadersOf(values: FlagValues): { ca: string; headers: Req
     const given = list(values, HEADERS[key]).map((name) => name.trim().toLowerCase())
     const wrong = given.find((name) => !/^[a-z0-9!#$&'*+.^_`|~-]+$/.test(name))
     if (wrong !== undefined) throw new UsageError(`--${HEADERS[key]}: ${JSON.stringify(wrong)} is not the name of a header`)
-    return given.length > 0 ? given : REQUEST_HEADERS[key]
+    if (given.length > 0) return given
+    // No proxy is believed about uids unless that is asked for.
+    return key === 'uidHeaders' ? [] : REQUEST_HEADERS[key]
   }
   return { ca, headers: { allowedNames: list(values, NAMES), userHeaders: of('userHeaders'), uidHeaders: of('uidHeaders'), groupHeaders: of('groupHeaders'), extraPrefixes: of('extraPrefixes') } }
 }

@@ -95,7 +95,7 @@ const AUTHENTICATION: readonly Flag[] = [
   { name: 'requestheader-client-ca-file', kind: 'string', value: 'FILE', help: 'authority of proxies that authenticate users and say in headers who they are' },
   { name: 'requestheader-allowed-names', kind: 'list', value: 'NAMES', help: 'common names of their certificates (default: any that the authority signed)' },
   { name: 'requestheader-username-headers', kind: 'list', value: 'NAMES', help: 'headers with the user (default X-Remote-User)' },
-  { name: 'requestheader-uid-headers', kind: 'list', value: 'NAMES', help: 'headers with the uid (default X-Remote-Uid)' },
+  { name: 'requestheader-uid-headers', kind: 'list', value: 'NAMES', help: 'headers with the uid (default: none)' },
   { name: 'requestheader-group-headers', kind: 'list', value: 'NAMES', help: 'headers with groups (default X-Remote-Group)' },
   { name: 'requestheader-extra-headers-prefix', kind: 'list', value: 'PREFIXES', help: 'what headers with anything else begin with (default X-Remote-Extra-)' },
   { name: 'service-account-key-file', kind: 'list', value: 'FILE', help: 'keys, public or private, whose service account tokens are taken, besides the signing one; may be repeated' },

@@ -23,6 +23,7 @@ const METRICS = 'a metric that skiff does not have'
 const WITHIN = 'the test\'s own part of the server is asked over a webhook here, which does not tell its errors'
 const HEALTH = '`/healthz` and `/version` are for everybody; HEAD is answered like GET'
 const NETWORKS = 'which families of addresses there are is fixed when the cluster is made'
+const TUNNEL = 'the server reaches nodes by their own tunnels; the test\'s kubelet is an address to be dialed'
 const ORDER = 'several unknown fields are told as the body has them, not by name'
 
 export const EXPECTED: readonly Entry[] = [
@@ -44,7 +45,6 @@ export const EXPECTED: readonly Entry[] = [
   { folder: 'apiserver', tests: /^TestShardedListFeatureGateDisabled$/, reason: 'shardSelector is served without a gate' },
   { folder: 'apiserver', tests: /^TestRequestObjectConvertibleToUnstructured$/, reason: 'JSON that is none, in protobuf, gets 400; upstream ends the stream' },
 
-  { folder: 'apiserver/admissionwebhook', tests: /^TestWebhookTimeoutWith(?:out)?WatchCache\//, reason: 'webhooks are told their own time-out, not what is left of the request\'s' },
   { folder: 'apiserver/admissionwebhook', tests: /^TestWebhookLoadBalance\//, reason: 'webhooks are asked over HTTP/1.1; their Service is found in the cluster, not by the test\'s resolver' },
 
   { folder: 'apiserver/apply', tests: /^Test(?:Create|Update|Patch)VeryLargeObject$/, reason: 'objects may be larger than etcd\'s requests (1.5 MiB)' },
@@ -57,6 +57,9 @@ export const EXPECTED: readonly Entry[] = [
 
   { folder: 'apiserver/flowcontrol', tests: /^TestConcurrencyIsolation$/, reason: METRICS },
 
+  { folder: 'apiserver/podlogs', tests: /^Test(?:InsecurePodLogs|PodLogsKubeletClientCertReload)$/, reason: TUNNEL },
+  { folder: 'apiserver/portforward', tests: /^TestPortforward$/, reason: TUNNEL },
+
   { folder: 'auth', tests: /^Test(?:Local)?SubjectAccessReview$/, reason: WITHIN },
   { folder: 'auth', tests: /^Test(?:AuthModeAlwaysAllow|AuthModeAlwaysDeny|ImpersonateIsForbidden|AuthorizationAttributeDetermination)$/, reason: HEALTH },
   { folder: 'auth', tests: /^TestGetsSelfAttributes\//, reason: 'the test\'s own authenticator is asked over a webhook here, whose users are authenticated ones' },
@@ -65,7 +68,6 @@ export const EXPECTED: readonly Entry[] = [
   { folder: 'auth', tests: /^TestSloppySANCertificates$/, reason: 'it looks for the files of the server\'s certificate' },
   { folder: 'auth', tests: /^Test(?:MultiWebhookAuthzConfig|PodSecurity)$/, reason: METRICS },
   { folder: 'auth', tests: /^TestNodeRestrictionServiceAccountAudience\/intree_/, reason: 'there are no volumes of clouds to be taken for CSI\'s' },
-  { folder: 'auth', tests: /^TestAuthnToKAS\/KAS_without_UID_config$/, reason: '`X-Remote-Uid` is believed of a front proxy, too, unless `--requestheader-uid-headers` names another' },
   { folder: 'auth', tests: /^TestResourceClaimGranularStatusAuthorization\/fails_when_updating_both_allocation_and_devices_but_missing_binding_permission$/, reason: 'rights to parts of a claim\'s status are looked at once the rest is right' },
 
   { folder: 'certificates', tests: /^TestCSRDuration$/, reason: METRICS },

@@ -7,7 +7,7 @@ export const DEFINITIONS = 'staging/src/k8s.io/apiextensions-apiserver/test/inte
 export const FOLDERS: readonly string[] = [
   DEFINITIONS, `${DEFINITIONS}/conversion`,
   ...[
-    'apimachinery', 'apiserver', 'apiserver/admissionwebhook', 'apiserver/apply', 'apiserver/cel', 'apiserver/discovery', 'apiserver/flowcontrol', 'auth', 'certificates', 'clustertrustbundles', 'configmap', 'defaulttolerationseconds', 'dryrun', 'dualstack', 'evictions', 'namespace', 'node', 'pods',
+    'apimachinery', 'apiserver', 'apiserver/admissionwebhook', 'apiserver/anonymous', 'apiserver/apply', 'apiserver/cel', 'apiserver/discovery', 'apiserver/flowcontrol', 'apiserver/podlogs', 'apiserver/portforward', 'auth', 'certificates', 'clustertrustbundles', 'configmap', 'defaulttolerationseconds', 'dryrun', 'dualstack', 'evictions', 'namespace', 'node', 'pods',
     'secrets', 'service', 'serviceaccount', 'servicecidr', 'storageclasses',
   ].map((folder) => `${INTEGRATION}/${folder}`),
 ]

@@ -18,6 +18,9 @@ export class Deadlines {
     this.#timeoutMs = timeoutMs
   }
 
+  /** What a request gets whose caller wants `wantedMs`; 0: no wish. */
+  limitMs(wantedMs = 0): number { return wantedMs > 0 ? Math.min(wantedMs, this.#timeoutMs) : this.#timeoutMs }
+
   /**
    * `late` instead, when it takes too long; what it still does then goes on unseen. `run` must not reject. `wantedMs`: the
    * caller's own, shorter limit.

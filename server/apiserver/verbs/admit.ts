@@ -39,7 +39,7 @@ export async function admit(call: Call, phase: 'mutate' | 'validate', admission:
     ...given, verb: call.verb, ref: call.row.ref, kind: { group, version, kind }, subresource: call.info.subresource, namespace: call.info.namespace, user: call.user, reinvocation: round,
   }
   const api: AdmissionApi = {
-    client: call.parts.client, authorizer: call.parts.authorizer, rows: call.parts.rows, signal: call.signal,
+    client: call.parts.client, authorizer: call.parts.authorizer, rows: call.parts.rows, signal: call.signal, dueMs: call.dueMs,
     warn: (text) => call.warn(text), annotate: (key, value, level) => call.annotate(key, value, level),
     replace: (value) => replace(call, request, as, value),
   }

@@ -54,6 +54,8 @@ export interface Call {
   body: Buffer | undefined
   user: UserInfo
   signal: AbortSignal
+  /** Monotonic; undefined: no limit. */
+  dueMs?: number | undefined
   /** Sent as a `Warning` header; repeats are dropped. */
   warn(text: string): void
   /** For the audit event; the first value of a key stays. */

@@ -42,7 +42,7 @@ async function call(caller: HookCaller, invocation: Invocation, own: KindRow, re
   let value: unknown
   try {
     const identity = caller.identities?.(...placeOf(hook.client))
-    value = await caller.webhooks.call({ config: hook.client, ...(identity && { identity }), body: reviewRequest(invocation, own, request, uid), timeoutMs: hook.timeoutMs, tellTimeout: true, signal: api.signal })
+    value = await caller.webhooks.call({ config: hook.client, ...(identity && { identity }), body: reviewRequest(invocation, own, request, uid), timeoutMs: timeoutMs(hook.timeoutMs, api.dueMs, caller.clock.monotonicMs()), tellTimeout: true, signal: api.signal })
   } catch (error) {
     return failed(`failed to call webhook: ${asError(error).message}`)
   }
@@ -55,6 +55,9 @@ async function call(caller: HookCaller, invocation: Invocation, own: KindRow, re
   const patch = answer.patch === undefined ? [] : parseBoundedJson(Buffer.from(answer.patch))
   return Array.isArray(patch) ? { kind: 'allowed', answer, patch: patch as unknown[] } : failed('received undecodable patch in webhook response: it is no JSON list of operations')
 }
+
+/** Its own, or what is left of the request's. */
+const timeoutMs = (ownMs: number, dueMs: number | undefined, nowMs: number): number => (dueMs === undefined ? ownMs : Math.max(0, Math.min(ownMs, dueMs - nowMs)))
 
 function placeOf(config: ClientConfig): [host: string, port: number] {
   const { target: { host, port } } = targetOf(config)

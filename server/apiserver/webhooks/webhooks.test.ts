@@ -210,6 +210,14 @@ test('a webhook that fails refuses or is passed over, as its failurePolicy says'
   assert.equal(message(await s.h.call('POST', CM, configMap('b'))), '500 Internal error occurred: failed calling webhook "h0.far.io": failed to call webhook: Post "https://far.nowhere.svc:443/?timeout=10s": service "far" not found')
 })
 
+test('a webhook is told its own time, or what is left of the request\'s', async () => {
+  const s = await stage(() => undefined)
+  await register(s, VALIDATING, 'a', { failurePolicy: 'Ignore' }, { failurePolicy: 'Ignore', timeoutSeconds: 2 })
+  for (const query of ['', '?timeout=5s', '?timeout=1s']) assert.equal((await s.h.call('POST', `${CM}${query}`, configMap(`a${query.length}${query.slice(9, 10)}`))).status, 201)
+  const told = s.server.received.map(({ path }) => path.replace(/^.*\?/, ''))
+  assert.deepStrictEqual(told.sort(), ['timeout=10s', 'timeout=1s', 'timeout=1s', 'timeout=2s', 'timeout=2s', 'timeout=5s'])
+})
+
 test('answers that break the contract are failures', async () => {
   const results: string[] = []
   const deep = Buffer.from(`[{"op":"add","path":"/data/x","value":${'['.repeat(100_000)}${']'.repeat(100_000)}}]`).toString('base64')

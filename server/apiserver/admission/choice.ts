@@ -9,6 +9,7 @@ import { parseImagePolicy, type ImagePolicyConfig } from './image-policy-webhook
 import { PLUGIN_NAMES } from './order.ts'
 import type { NodeSelectorConfig } from './pod-node-selector.ts'
 import { parsePodSecurityConfig, type PodSecurityConfig } from './pod-security/configuration.ts'
+import { parseTolerationConfig, type TolerationConfig } from './pod-toleration-restriction.ts'
 import { parseLimitedResources, type LimitedResource } from './resource-quota/configuration.ts'
 
 export interface AdmissionChoice {
@@ -22,6 +23,7 @@ export interface AdmissionConfig {
   limitedResources?: readonly LimitedResource[]
   eventLimits?: readonly EventLimit[]
   nodeSelectors?: NodeSelectorConfig
+  tolerations?: TolerationConfig
   /** By flags. */
   tolerationSeconds?: TolerationSeconds
   imagePolicy?: ImagePolicyConfig
@@ -114,6 +116,12 @@ function take(config: AdmissionConfig, name: string, own: unknown, files: Config
       const selectors = (own as { podNodeSelectorPluginConfig?: unknown }).podNodeSelectorPluginConfig
       if (typeof selectors !== 'object' || selectors === null || Object.values(selectors).some((value) => typeof value !== 'string')) return 'podNodeSelectorPluginConfig: must be a mapping of namespaces to selectors'
       config.nodeSelectors = selectors as NodeSelectorConfig
+      return undefined
+    }
+    case 'PodTolerationRestriction': {
+      const parsed = parseTolerationConfig(own)
+      if (!parsed.ok) return parsed.message
+      config.tolerations = parsed.config
       return undefined
     }
     case 'ImagePolicyWebhook': {

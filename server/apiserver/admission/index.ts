@@ -60,7 +60,7 @@ function allPlugins(parts: AdmissionParts, { config }: AdmissionChoice): Admissi
     ...(config.imagePolicy ? [imagePolicyWebhook(config.imagePolicy, parts)] : []),
     podSecurity({ clock, ...(config.podSecurity && { config: config.podSecurity }) }),
     podNodeSelector(config.nodeSelectors),
-    priority, defaultTolerationSeconds(config.tolerationSeconds), podTolerationRestriction,
+    priority, defaultTolerationSeconds(config.tolerationSeconds), podTolerationRestriction(config.tolerations),
     eventRateLimit(config.eventLimits ?? [], clock),
     extendedResourceToleration, defaultStorageClass, storageObjectInUseProtection, ownerReferencesPermissionEnforcement, persistentVolumeClaimResize, runtimeClass,
     certificateApproval, certificateSigning, clusterTrustBundleAttest, certificateSubjectRestriction, defaultIngressClass, denyServiceExternalIps, podTopologyLabels, nodeDeclaredFeatures, podResize, deviceClaims, deviceClaimStatus,

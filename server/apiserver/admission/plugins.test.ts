@@ -87,6 +87,26 @@ test('a namespace\'s tolerations are merged into its pods\': what another one co
   equal(await message(c, PODS, pod({ name: 'x' }, {}, { resources: { requests: { cpu: '1' } } })), 'pods "x" is forbidden: pod tolerations (possibly merged with namespace default tolerations) conflict with its namespace whitelist')
 })
 
+test('tolerations for pods of namespaces that do not say come from the configuration', async () => {
+  const of = (own: object) => parseAdmissionConfig({ apiVersion: 'apiserver.config.k8s.io/v1', kind: 'AdmissionConfiguration', plugins: [{ name: 'PodTolerationRestriction', configuration: own }] }, NO_FILES)
+  const head = { apiVersion: 'podtolerationrestriction.admission.k8s.io/v1alpha1', kind: 'Configuration' }
+  const [a, b] = [{ key: 'a', operator: 'Exists' }, { key: 'b', operator: 'Exists' }]
+  const parsed = of({ ...head, default: [a], whitelist: [a] })
+  ok(parsed.ok)
+  deepStrictEqual([of({}), of({ ...head, Default: [] }), of({ ...head, default: [{ key: 1 }] }), of({ ...head, whitelist: [{ operator: 'Equal' }] })].map((r) => (r.ok ? '' : r.message)), [
+    'plugin PodTolerationRestriction: no kind "" is registered for version "": expected Configuration of podtolerationrestriction.admission.k8s.io/v1alpha1', 'plugin PodTolerationRestriction: unknown field "Default"',
+    'plugin PodTolerationRestriction: default, whitelist: must be lists of tolerations', 'plugin PodTolerationRestriction: invalid config: podtolerationrestriction.whitelist[0].operator: Invalid value: "Equal": operator must be Exists when `key` is empty, which means "match all values and all keys"',
+  ])
+  const c = await started({ enabled: ['PodTolerationRestriction'], disabled: ['DefaultTolerationSeconds'], config: parsed.config })
+  const annotate = (annotations: Record<string, string>) => c.call('PATCH', NS, { metadata: { annotations } }, MERGE)
+  const merged = async (tolerations: unknown[] = []) => (await c.call('POST', `${PODS}?dryRun=All`, pod({ name: 'x' }, { tolerations }))).json['spec']?.['tolerations'] as unknown
+  deepStrictEqual(await merged(), [a])
+  equal(await message(c, PODS, pod({ name: 'x' }, { tolerations: [b] })), 'pods "x" is forbidden: pod tolerations (possibly merged with namespace default tolerations) conflict with its cluster whitelist')
+  // An empty word is one, too.
+  await annotate({ 'scheduler.alpha.kubernetes.io/defaultTolerations': '', 'scheduler.alpha.kubernetes.io/tolerationsWhitelist': '' })
+  deepStrictEqual(await merged([b]), [b])
+})
+
 test('claims grow only when bound and of a class that can', async () => {
   const c = await started()
   await c.create('/apis/storage.k8s.io/v1/storageclasses', { metadata: { name: 'grows' }, provisioner: 'x', allowVolumeExpansion: true })

@@ -156,5 +156,7 @@ const OPTIONALS: readonly (readonly [string, Macro])[] = [
 
 /** What Kubernetes 1.36 has. */
 export const KUBERNETES_MACROS: MacroSet = new Map([...STANDARD, ...TWO_VARIABLES, ...OPTIONALS, ['.sortBy/2', sortBy] as const])
+/** ... and, for selectors of devices, `cel.bind`. */
+export const DEVICE_MACROS: MacroSet = new Map([...KUBERNETES_MACROS, ['.bind/3', celBind] as const])
 /** With what the CEL specification has beyond it. */
-export const ALL_MACROS: MacroSet = new Map([...KUBERNETES_MACROS, ['.bind/3', celBind] as const])
+export const ALL_MACROS: MacroSet = DEVICE_MACROS

@@ -59,6 +59,8 @@ export abstract class CelMap {
   /** Undefined: no such key. Throws for what can be no key. */
   abstract find(key: CelValue): CelValue | undefined
   abstract keys(): Iterable<CelValue>
+  /** What `in` asks. */
+  has(key: CelValue): boolean { return this.find(key) !== undefined }
   /** `find` for what is written `map.field`. */
   field(name: string): CelValue | undefined { return this.find(name) }
   hasField(name: string): boolean { return this.field(name) !== undefined }

@@ -37,6 +37,7 @@ export const STORAGE_CLASSES = r('storage.k8s.io', 'v1', 'storageclasses', 'Stor
 export const CSI_NODES = r('storage.k8s.io', 'v1', 'csinodes', 'CSINode', false)
 export const CSI_DRIVERS = r('storage.k8s.io', 'v1', 'csidrivers', 'CSIDriver', false)
 export const CSI_STORAGE_CAPACITIES = r('storage.k8s.io', 'v1', 'csistoragecapacities', 'CSIStorageCapacity')
+export const DEVICE_CLASSES = r('resource.k8s.io', 'v1', 'deviceclasses', 'DeviceClass', false)
 export const RESOURCE_CLAIMS = r('resource.k8s.io', 'v1', 'resourceclaims', 'ResourceClaim')
 export const RESOURCE_SLICES = r('resource.k8s.io', 'v1', 'resourceslices', 'ResourceSlice', false)
 export const VOLUME_ATTACHMENTS = r('storage.k8s.io', 'v1', 'volumeattachments', 'VolumeAttachment', false)

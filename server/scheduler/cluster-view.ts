@@ -5,6 +5,7 @@
 import { keyOf, type Node, type Pod, type Stored } from '#api/types/index.ts'
 import { isPodTerminal, podPriority } from '#api/types/pods.ts'
 import { nodeInfo, podInfo, type NodeInfo, type PodInfo, type Snapshot } from './node-info.ts'
+import type { DeviceLookup } from './dynamic-resources/device-lookup.ts'
 import type { VolumeLookup } from './volumes/volume-lookup.ts'
 
 export interface ClusterView {
@@ -22,8 +23,8 @@ export interface ClusterView {
   nominatedTo(nodeName: string): readonly PodInfo[]
 }
 
-export function createClusterView(namespaceLabels: Snapshot['namespaceLabels'], volumes?: VolumeLookup): ClusterView {
-  const around = { namespaceLabels, ...(volumes && { volumes }) }
+export function createClusterView(namespaceLabels: Snapshot['namespaceLabels'], volumes?: VolumeLookup, devices?: DeviceLookup): ClusterView {
+  const around = { namespaceLabels, ...(volumes && { volumes }), ...(devices && { devices }) }
   const nodes = new Map<string, Stored<Node>>()
   /** Pods by node: also of nodes not known (yet). */
   const placed = new Map<string, Map<string, PodInfo>>()

@@ -5,6 +5,7 @@
 import type { Node, Pod, Stored } from '#api/types/index.ts'
 import { hostPortsOf, podRequests, type HostPort } from '#api/types/pods.ts'
 import { quantityMilli, quantityValue } from '#api/types/quantity.ts'
+import type { DeviceLookup } from './dynamic-resources/device-lookup.ts'
 import type { VolumeLookup } from './volumes/volume-lookup.ts'
 
 /** cpu in thousandths of a core, everything else in units (bytes, pieces). */
@@ -35,8 +36,10 @@ export interface Snapshot {
   nodes: readonly NodeInfo[]
   /** Labels of namespaces, for namespaceSelector terms. */
   namespaceLabels: (namespace: string) => Readonly<Record<string, string>>
-  /** Undefined: claims do not matter. */
+  /** Undefined: claims of volumes do not matter. */
   volumes?: VolumeLookup
+  /** Undefined: claims of devices do not matter. */
+  devices?: DeviceLookup
 }
 
 /** Upstream's `schedutil.DefaultMilliCPURequest` and `DefaultMemoryRequest`. */

@@ -3,6 +3,7 @@
  * The tables below are the scheduler's configuration: adding a rule is one file and one line here.
  */
 import type { Random } from '#base/random.ts'
+import { dynamicResources } from './filters/dynamic-resources.ts'
 import { interPodAffinity } from './filters/inter-pod-affinity.ts'
 import { nodeAffinity } from './filters/node-affinity.ts'
 import { nodeDeclaredFeatures } from './filters/node-declared-features.ts'
@@ -27,7 +28,7 @@ import { podTopologySpreadScore } from './scores/pod-topology-spread.ts'
 import { taintTolerationScore } from './scores/taint-toleration.ts'
 
 /** In upstream's order: the first filter that refuses a node gives the reason. */
-export const FILTERS: readonly FilterRule[] = [nodeUnschedulable, nodeName, taintToleration, nodeAffinity, nodePorts, nodeResourcesFit, volumeRestrictions, nodeVolumeLimits, volumeBinding, volumeZone, podTopologySpread, interPodAffinity, nodeDeclaredFeatures]
+export const FILTERS: readonly FilterRule[] = [nodeUnschedulable, nodeName, taintToleration, nodeAffinity, nodePorts, nodeResourcesFit, volumeRestrictions, nodeVolumeLimits, volumeBinding, volumeZone, podTopologySpread, interPodAffinity, dynamicResources, nodeDeclaredFeatures]
 
 export const SCORES: readonly ScoreRule[] = [taintTolerationScore, nodeAffinityScore, podTopologySpreadScore, interPodAffinityScore, leastAllocated, balancedAllocation, imageLocality]
 

@@ -2,6 +2,7 @@
  * The scheduler's edge: watches pods and nodes, asks `schedule`, binds. Placements are assumed at once and bound
  * concurrently; a failed binding is forgotten and tried again. Events, conditions and messages are upstream's.
  */
+import { isDeepStrictEqual } from 'node:util'
 import type { EventRecorder } from '#api/client/event-recorder.ts'
 import { isReason, type Client, type Informers } from '#api/client/client.ts'
 import { compareQuantity, keyOf, NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS, splitKey, type Binding, type Namespace, type Node, type Pod, type PodDisruptionBudget, type Stored } from '#api/types/index.ts'
@@ -12,7 +13,8 @@ import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import { createClusterView } from './cluster-view.ts'
-import { podInfo, type PodInfo } from './node-info.ts'
+import { createClaimBinder, type PromisedClaims } from './dynamic-resources/claim-binder.ts'
+import { podInfo, type NodeInfo, type PodInfo } from './node-info.ts'
 import { decidePreemption, PREEMPTED } from './preempt.ts'
 import { schedule, unschedulableMessage } from './schedule.ts'
 import { createSchedulingQueue, type QueuedPod } from './scheduling-queue.ts'
@@ -43,13 +45,14 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   const namespaces = options.informers.of<Namespace>(NAMESPACES)
   const budgets = options.informers.of<PodDisruptionBudget>(POD_DISRUPTION_BUDGETS)
   const volumes = createVolumeBinder(options)
+  const claims = createClaimBinder(options)
 
   return {
     async run(signal) {
       const stopped = aborted(signal)
-      await Promise.race([Promise.all([pods.synced, nodes.synced, namespaces.synced, budgets.synced, volumes.synced]), stopped])
+      await Promise.race([Promise.all([pods.synced, nodes.synced, namespaces.synced, budgets.synced, volumes.synced, claims.synced]), stopped])
       if (signal.aborted) return
-      const view = createClusterView((name) => namespaces.get(name)?.metadata.labels ?? {}, volumes.lookup)
+      const view = createClusterView((name) => namespaces.get(name)?.metadata.labels ?? {}, volumes.lookup, claims.lookup)
       const binding = new Set<Promise<void>>()
       let wakeUp: () => void = () => {}
       const queue = createSchedulingQueue(clock, () => wakeUp())
@@ -61,7 +64,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
           if (isGated(after)) queue.remove(key)
           else if (!before || !queue.has(key) || before.metadata.generation !== after.metadata.generation) queue.add(queued(after, clock))
         } else queue.remove(key)
-        if (freesRoom(before, after)) queue.wake()
+        if (freesRoom(before, after) || hasClaimsMade(before, after)) queue.wake()
       }
       const unsubscribe = [
         nodes.onChange((before, after) => {
@@ -70,6 +73,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         }),
         pods.onChange(onPod),
         volumes.onChange(() => queue.wake()),
+        claims.onChange(() => queue.wake()),
       ]
 
       while (!signal.aborted) {
@@ -82,6 +86,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         }
         const pod = pods.get(next.key)
         if (!pod || !isOurs(pod) || isGated(pod)) continue
+        if (pod.spec?.resourceClaims?.length) await claims.ready()
         const info = podInfo(pod)
         const snapshot = view.snapshot(info)
         const result = schedule(snapshot, info, random)
@@ -92,13 +97,13 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
           const outdone = preemption.ok ? view.nominatedTo(preemption.node).filter((p) => podPriority(p.pod) < podPriority(pod)) : []
           if (preemption.ok) view.nominate(info, preemption.node)
           const failed = failScheduling(info, message, preemption.ok ? preemption.node : undefined)
-            .then(() => (preemption.ok ? makeRoom(info, preemption.node, preemption.victims, outdone) : undefined))
+            .then(() => (preemption.ok ? makeRoom(info, preemption.node, preemption.victims, outdone) : release(info, snapshot.nodes)))
             .finally(() => void binding.delete(failed))
           binding.add(failed)
           continue
         }
         const node = snapshot.nodes.find((n) => n.name === result.node)
-        const promised = node && volumes.assume(pod, node)
+        const promised = { volumes: node && volumes.assume(pod, node), claims: node && claims.assume(pod, node) }
         view.assume(info, result.node)
         const bound = bindOrRetry(next, info, result.node, promised).finally(() => void binding.delete(bound))
         binding.add(bound)
@@ -107,14 +112,16 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       queue.close()
       await Promise.allSettled(binding)
 
-      async function bindOrRetry(next: QueuedPod, info: PodInfo, nodeName: string, promised: NodeVolumes | undefined): Promise<void> {
+      async function bindOrRetry(next: QueuedPod, info: PodInfo, nodeName: string, promised: Promised): Promise<void> {
         try {
-          if (promised) await volumes.bind(promised, nodeName, signal)
+          if (promised.claims) await claims.bind(promised.claims, signal)
+          if (promised.volumes) await volumes.bind(promised.volumes, nodeName, signal)
           await bind(info, nodeName)
           queue.forget(next.key)
         } catch (error) {
           view.forget(next.key)
-          if (promised) volumes.forget(promised)
+          if (promised.volumes) volumes.forget(promised.volumes)
+          if (promised.claims) await forgetClaims(promised.claims)
           if (signal.aborted || isReason(error, 'NotFound') || !pods.get(next.key)) return
           log.warn('binding failed', { pod: next.key, error: asError(error) })
           events.event(info.pod, 'Warning', 'FailedScheduling', `binding rejected: ${asError(error).message}`)
@@ -122,6 +129,22 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         }
       }
     },
+  }
+
+  async function forgetClaims(promised: PromisedClaims): Promise<void> {
+    try {
+      await claims.forget(promised)
+    } catch (error) {
+      if (!isReason(error, 'NotFound')) log.warn('a claim is kept for a pod that was not placed', { pod: keyOf(promised.pod), error: asError(error) })
+    }
+  }
+
+  async function release({ pod }: PodInfo, nodes: readonly NodeInfo[]): Promise<void> {
+    try {
+      if (await claims.release(pod, nodes)) log.debug('a claim gives its devices back: its pod cannot go there', { pod: keyOf(pod) })
+    } catch (error) {
+      if (!isReason(error, 'NotFound', 'Conflict')) log.warn('a claim could not be deallocated', { pod: keyOf(pod), error: asError(error) })
+    }
   }
 
   async function bind({ key, pod }: PodInfo, nodeName: string): Promise<void> {
@@ -184,6 +207,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   }
 }
 
+/** What a pod was promised on its node. */
+interface Promised { volumes: NodeVolumes | undefined; claims: PromisedClaims | undefined }
+
 /** Of which generation a condition tells (KEP-5067). */
 function observed({ metadata }: Stored<Pod>): { observedGeneration?: number } {
   return metadata.generation === undefined ? {} : { observedGeneration: metadata.generation }
@@ -204,6 +230,11 @@ function freesRoom(before: Stored<Pod> | undefined, after: Stored<Pod> | undefin
   if (before?.spec?.nodeName && (!after || (isPodTerminal(after) && !isPodTerminal(before)))) return true
   if (!after?.spec?.nodeName) return false
   return !before?.spec?.nodeName || JSON.stringify(before.metadata.labels) !== JSON.stringify(after.metadata.labels) || holdsLess(before, after)
+}
+
+/** Claims of its templates are there now. */
+function hasClaimsMade(before: Stored<Pod> | undefined, after: Stored<Pod> | undefined): boolean {
+  return after !== undefined && !after.spec?.nodeName && !isDeepStrictEqual(before?.status?.resourceClaimStatuses, after.status?.resourceClaimStatuses)
 }
 
 /** It was resized: told by its spec, and by its node when that is done. */

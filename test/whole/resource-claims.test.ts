@@ -1,4 +1,4 @@
-/** Resource claims (DRA) on a real node: a driver over gRPC prepares them, its devices (CDI) are seen inside real containers, and all is given back. Claims are allocated by hand. */
+/** Resource claims (DRA) on a real node: a driver over gRPC prepares them, its devices (CDI) are seen inside real containers, and all is given back. But for one test, claims are allocated by hand. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -46,7 +46,7 @@ describe('resource claims', { timeout: 600_000 }, () => {
     await allocate(name)
   }
   const pod = (name: string, containers: object[], resourceClaim: object = { resourceClaimName: name }, more: object = {}) => apply({ apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec: { nodeName: node().name, terminationGracePeriodSeconds: 1, resourceClaims: [{ name: 'lamp', ...resourceClaim }], containers, ...more } })
-  const slice = (driverName: string) => apply({ apiVersion: 'resource.k8s.io/v1', kind: 'ResourceSlice', metadata: { name: driverName }, spec: { driver: driverName, nodeName: node().name, pool: { name: node().name, generation: 1, resourceSliceCount: 1 }, devices: [{ name: 'red' }] } })
+  const slice = (driverName: string, ...devices: string[]) => apply({ apiVersion: 'resource.k8s.io/v1', kind: 'ResourceSlice', metadata: { name: driverName }, spec: { driver: driverName, nodeName: node().name, pool: { name: node().name, generation: 1, resourceSliceCount: 1 }, devices: devices.map((name) => ({ name })) } })
 
   before(async () => {
     execFileSync('mknod', ['-m', '666', NODE, 'c', '10', '229'])
@@ -137,8 +137,27 @@ describe('resource claims', { timeout: 600_000 }, () => {
     assert.match(driver.calls.join(), /^prepare default\/short-lamp-\w+ \S+,unprepare default\/short-lamp-\w+ \S+$/)
   })
 
+  it('the scheduler gives a claim devices that its driver tells of; another waits until they are given back', async () => {
+    driver.calls.length = 0
+    // What was allocated by hand is taken back by hand.
+    await cluster.must(['delete', 'resourceclaims', '--all', '--timeout=60s'], { timeoutMs: 70_000 })
+    await slice(DRIVER, ...COLOURS)
+    for (const name of ['first', 'second']) {
+      await apply({ apiVersion: 'resource.k8s.io/v1', kind: 'ResourceClaim', metadata: { name }, spec: claimSpec })
+      await apply({ apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec: { terminationGracePeriodSeconds: 1, resourceClaims: [{ name: 'lamp', resourceClaimName: name }], containers: [container('main', 'sleep 3600', undefined)] } })
+      if (name === 'first') await ready(name)
+    }
+    assert.equal(await inPod('first', 'main', 'echo $LAMP_RED $LAMP_BLUE'), 'on on')
+    await until('the second is told why it waits', 20_000, async () => (await get('pod', 'second', '-o', 'jsonpath={.status.conditions[?(@.type=="PodScheduled")].message}')).startsWith('0/1 nodes are available: 1 cannot allocate all claims.'))
+    await cluster.must(['delete', 'pod', 'first', '--timeout=60s'], { timeoutMs: 70_000 })
+    await ready('second')
+    assert.deepStrictEqual(calls(), ['prepare default/first', 'unprepare default/first', 'prepare default/second'])
+    await cluster.must(['delete', 'pod', 'second', '--timeout=60s'], { timeoutMs: 70_000 })
+    await cluster.must(['delete', 'resourceslice', DRIVER])
+  })
+
   it('what the cluster was told of the devices of a driver that is not here is deleted when the agent starts', async () => {
-    await slice('gone.skiff-test.example')
+    await slice('gone.skiff-test.example', 'red')
     await cluster.stop(node(), 'SIGKILL')
     cluster.start(node())
     await cluster.waitForNodes()

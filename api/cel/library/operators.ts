@@ -109,7 +109,7 @@ export const OPERATORS: readonly Declaration[] = [
   ['equals', '_==_(A, A): bool', equal],
   ['not_equals', '_!=_(A, A): bool', (a: CelValue, b: CelValue) => !equal(a, b)],
   ['in_list', '@in(A, list<A>): bool', (item: CelValue, container: CelList) => contains(container, item)],
-  ['in_map', '@in(A, map<A, B>): bool', (key: CelValue, container: CelMap) => isKey(key) && container.find(key) !== undefined],
+  ['in_map', '@in(A, map<A, B>): bool', (key: CelValue, container: CelMap) => isKey(key) && container.has(key)],
   ['logical_not', '!_(bool): bool', (v: boolean) => !v],
   ['logical_and', '_&&_(bool, bool): bool', planned],
   ['logical_or', '_||_(bool, bool): bool', planned],

@@ -27,7 +27,7 @@ function parse(text: string): ReturnType<typeof tryParseQuantity> {
 
 const NOT_A_QUANTITY = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 
-function quantity(text: string): QuantityValue {
+export function quantity(text: string): QuantityValue {
   const parsed = parse(text)
   if (!parsed.ok) throw new EvalError(parsed.message)
   return new QuantityValue(parsed.quantity)
@@ -135,7 +135,7 @@ function parseSemver(text: string, normalize: boolean): SemverValue | string {
   return new SemverValue([major, minor, patch], prerelease)
 }
 
-function semver(text: string, normalize: boolean): SemverValue {
+export function semver(text: string, normalize: boolean): SemverValue {
   const parsed = parseSemver(text, normalize)
   if (typeof parsed === 'string') throw new EvalError(parsed)
   return parsed

@@ -11,7 +11,6 @@ import { invalid } from '../http/status.ts'
 type Cel = typeof import('#api/cel/index.ts')
 
 const ADMIN_LABEL = 'resource.kubernetes.io/admin-access'
-const QUANTITY = 'kubernetes.Quantity'
 
 interface Selectors { at: string; selectors: readonly DeviceSelector[] | undefined }
 
@@ -73,9 +72,7 @@ function selectorsOf({ ref, object, operation }: AdmissionRequest, requests: Ret
 }
 
 function expressionErrors(cel: Cel, at: string, expression: string): FieldError[] {
-  const domains = <T extends Parameters<Cel['map']>[1]>(values: T) => cel.map(cel.STRING, cel.map(cel.STRING, values))
-  const device = cel.object('kubernetes.DRADevice', { driver: cel.STRING, attributes: domains(cel.DYN), capacity: domains(cel.opaque(QUANTITY)), allowMultipleAllocations: cel.BOOL })
-  const made = cel.compile(expression, { variables: { device }, resultTypes: [cel.BOOL, cel.DYN] })
+  const made = cel.compileSelector(expression)
   if (made.ok) return []
   const got = made.kind === 'result' ? /but got (.+)$/.exec(made.error)?.[1] : undefined
   return [invalidField(at, expression, got !== undefined ? `must evaluate to bool or the unknown type, not ${got}` : `${made.kind === 'program' ? 'program instantiation' : 'compilation'} failed: ${made.error}`)]

@@ -1,0 +1,164 @@
+/** Which devices claims are given: tables over what drivers tell, and laws under generated pools. */
+import assert from 'node:assert/strict'
+import { before, test } from 'node:test'
+import type { AllocationResult, Device, DeviceClaim, DeviceClass, DeviceRequest, ResourceSlice, ResourceSliceSpec, Stored } from '#api/types/index.ts'
+import { seededRandom } from '#base/random.ts'
+import { node, pod, snapshot } from '../build.test-support.ts'
+import { schedule, unschedulableMessage } from '../schedule.ts'
+import { allocate } from './allocate.ts'
+import type { Claim, DeviceLookup } from './device-lookup.ts'
+import { poolsOf } from './pools.ts'
+import { loadSelectors, type SelectorEngine } from './selectors.ts'
+
+const DRIVER = 'gpu.example.com'
+let selectors: SelectorEngine
+before(async () => { selectors = await loadSelectors() })
+
+const meta = (name: string) => ({ name, namespace: 'default', uid: `uid-${name}`, resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' })
+const slice = (name: string, devices: readonly Device[], { nodeName, ...more }: Partial<ResourceSliceSpec> = { nodeName: 'n1' }): Stored<ResourceSlice> => ({ metadata: meta(name), spec: { driver: DRIVER, pool: { name: 'p', generation: 1, resourceSliceCount: 1 }, devices: [...devices], ...(nodeName !== undefined && { nodeName }), ...more } })
+const gpu = (name: string, more: Partial<Device> = {}): Device => ({ name, ...more })
+const claimOf = (name: string, devices: DeviceClaim, status: Claim['status'] = {}): Claim => ({ metadata: meta(name), spec: { devices }, status })
+const exactly = (name: string, more: Partial<NonNullable<DeviceRequest['exactly']>> = {}): DeviceRequest => ({ name, exactly: { deviceClassName: 'any', allocationMode: 'ExactCount', count: 1, ...more } })
+const cel = (expression: string) => [{ cel: { expression } }]
+const attributes = (of: Record<string, string | number | boolean>): Partial<Device> => ({ attributes: Object.fromEntries(Object.entries(of).map(([name, value]) => [name, typeof value === 'string' ? { string: value } : typeof value === 'number' ? { int: value } : { bool: value }])) })
+const CLASSES: Record<string, DeviceClass['spec']> = {
+  any: {}, red: { selectors: cel(`device.attributes["${DRIVER}"].colour == "red"`) }, tuned: { config: [{ opaque: { driver: DRIVER, parameters: { speed: 1 } } }] }, broken: { selectors: cel('device.driver +') }, absent: { selectors: cel('device.attributes["x"].y == 1') },
+}
+const lookup = (): Pick<DeviceLookup, 'deviceClass' | 'selectors'> => ({ selectors, deviceClass: (name) => (name in CLASSES ? { metadata: meta(name), spec: CLASSES[name] ?? {} } : undefined) })
+
+function found(slices: readonly Stored<ResourceSlice>[], claims: readonly Claim[], { inUse = [], on = 'n1', labels = {} }: { inUse?: readonly string[]; on?: string; labels?: Record<string, string> } = {}) {
+  return allocate({ node: node(on, { labels }).node, claims, pools: poolsOf(slices), inUse: new Set(inUse.map((d) => `${DRIVER}/p/${d}`)), lookup: lookup() })
+}
+/** `request: device`, claim by claim; or why not. */
+function given(...asked: Parameters<typeof found>): string {
+  const allocation = found(...asked)
+  return allocation.ok ? allocation.results.map((r) => (r.devices?.results ?? []).map(({ request, device, adminAccess }) => `${request}: ${device}${adminAccess ? '!' : ''}`).join(', ')).join(' | ') : allocation.message
+}
+const one = (...requests: DeviceRequest[]) => [claimOf('c', { requests })]
+const AB = [slice('s', [gpu('a', attributes({ colour: 'blue', slot: 1 })), gpu('b', attributes({ colour: 'red', slot: 1 })), gpu('c', attributes({ colour: 'red', slot: 2 }))])]
+const NONE = 'cannot allocate all claims'
+const taint = (effect: string) => ({ taints: [{ key: 'hot', value: 'yes', effect }] })
+const counters = (amount: string) => ({ consumesCounters: [{ counterSet: 'chip', counters: { memory: { value: amount } } }] })
+const PARTS = [slice('sets', [], { nodeName: 'n1', pool: { name: 'p', generation: 1, resourceSliceCount: 2 }, sharedCounters: [{ name: 'chip', counters: { memory: { value: '40Gi' } } }] }), slice('parts', [gpu('whole', counters('40Gi')), gpu('half1', counters('20Gi')), gpu('half2', counters('20Gi'))], { nodeName: 'n1', pool: { name: 'p', generation: 1, resourceSliceCount: 2 } })]
+
+const table: [string, () => string, string][] = [
+  ['the first that is free', () => given(AB, one(exactly('r')), { inUse: ['a'] }), 'r: b'],
+  ['none where all are in use', () => given(AB, one(exactly('r')), { inUse: ['a', 'b', 'c'] }), NONE],
+  ['as many as are asked for', () => given(AB, one(exactly('r', { count: 2 }))), 'r: a, r: b'],
+  ['not more than there are', () => given(AB, one(exactly('r', { count: 4 }))), NONE],
+  ['those of the class alone', () => given(AB, one(exactly('r', { deviceClassName: 'red' }))), 'r: b'],
+  ['those that are selected', () => given(AB, one(exactly('r', { selectors: cel(`device.attributes["${DRIVER}"].slot == 2`) }))), 'r: c'],
+  ['no device twice, for several requests and claims', () => given(AB, [claimOf('c', { requests: [exactly('x'), exactly('y')] }), claimOf('d', { requests: [exactly('z')] })]), 'x: a, y: b | z: c'],
+  ['another choice where the first leaves none for those who come later', () => given(AB, one(exactly('x'), exactly('y', { selectors: cel(`device.attributes["${DRIVER}"].colour == "blue"`) }))), 'x: b, y: a'],
+  ['all that match', () => given(AB, one(exactly('r', { deviceClassName: 'red', allocationMode: 'All' }))), 'r: b, r: c'],
+  ['all, or none where one of them is in use', () => given(AB, one(exactly('r', { deviceClassName: 'red', allocationMode: 'All' })), { inUse: ['c'] }), NONE],
+  ['none where all of nothing are asked for', () => given([slice('s', [])], one(exactly('r', { allocationMode: 'All' }))), NONE],
+  ['an administrator sees what others have', () => given(AB, one(exactly('r', { adminAccess: true, allocationMode: 'All' })), { inUse: ['a', 'b'] }), 'r: a!, r: b!, r: c!'],
+  ['the first alternative that can be had', () => given(AB, one({ name: 'r', firstAvailable: [{ name: 'five', deviceClassName: 'any', allocationMode: 'ExactCount', count: 5 }, { name: 'red', deviceClassName: 'red', allocationMode: 'ExactCount', count: 1 }] })), 'r/red: b'],
+  ['those that agree in an attribute', () => given(AB, [claimOf('c', { requests: [exactly('x', { count: 2 })], constraints: [{ matchAttribute: `${DRIVER}/colour` }] })]), 'x: b, x: c'],
+  ['those that agree, of the requests that are named', () => given(AB, [claimOf('c', { requests: [exactly('x'), exactly('y'), exactly('z')], constraints: [{ requests: ['x', 'y'], matchAttribute: `${DRIVER}/colour` }] })]), 'x: b, y: c, z: a'],
+  ['those that differ in an attribute', () => given(AB, [claimOf('c', { requests: [exactly('x', { count: 2 })], constraints: [{ distinctAttribute: `${DRIVER}/slot` }] })]), 'x: a, x: c'],
+  ['none that does not have the attribute', () => given([slice('s', [gpu('a')])], [claimOf('c', { requests: [exactly('x')], constraints: [{ matchAttribute: `${DRIVER}/colour` }] })]), NONE],
+  ['an attribute of a number is none of a text', () => given([slice('s', [gpu('a', attributes({ v: 1 })), gpu('b', attributes({ v: '1' }))])], [claimOf('c', { requests: [exactly('x', { count: 2 })], constraints: [{ matchAttribute: `${DRIVER}/v` }] })]), NONE],
+  ['none that is tainted', () => given([slice('s', [gpu('a', taint('NoSchedule')), gpu('b', taint('NoExecute')), gpu('c', taint('None'))])], one(exactly('r'))), 'r: c'],
+  ['one whose taint is tolerated', () => given([slice('s', [gpu('a', taint('NoSchedule'))])], one(exactly('r', { tolerations: [{ key: 'hot', operator: 'Exists' }] }))), 'r: a'],
+  ['not one whose taint has another value', () => given([slice('s', [gpu('a', taint('NoSchedule'))])], one(exactly('r', { tolerations: [{ key: 'hot', operator: 'Equal', value: 'no' }] }))), NONE],
+  ['parts of a whole, as long as their sum fits', () => given(PARTS, one(exactly('r', { count: 2 }))), 'r: half1, r: half2'],
+  ['no part of what is in use as a whole', () => given(PARTS, one(exactly('r')), { inUse: ['whole'] }), NONE],
+  ['not the whole where a part is in use', () => given(PARTS, one(exactly('r')), { inUse: ['half1'] }), 'r: half2'],
+  ['of the latest generation alone', () => given([...AB, slice('t', [gpu('new')], { nodeName: 'n1', pool: { name: 'p', generation: 2, resourceSliceCount: 1 } })], one(exactly('r'))), 'r: new'],
+  ['of no pool that is not all there', () => given([slice('s', [gpu('a')], { nodeName: 'n1', pool: { name: 'p', generation: 1, resourceSliceCount: 2 } })], one(exactly('r'))), NONE],
+  ['not all of a pool that is not all there', () => given([slice('s', [gpu('a')], { nodeName: 'n1', pool: { name: 'p', generation: 1, resourceSliceCount: 2 } })], one(exactly('r', { allocationMode: 'All' }))), `claim default/c, request r: asks for all devices, but resource pool ${DRIVER}/p is currently being updated`],
+  ['of no pool that names a device twice', () => given([slice('s', [gpu('a'), gpu('a')])], one(exactly('r'))), 'invalid resource pools were encountered'],
+  ['of no pool whose devices take of what nobody has', () => given([slice('s', [gpu('a', counters('1'))])], one(exactly('r'))), 'invalid resource pools were encountered'],
+  ['not of another node', () => given(AB, one(exactly('r')), { on: 'n2' }), NONE],
+  ['of a network that the node reaches', () => given([slice('s', [gpu('a')], { nodeSelector: { nodeSelectorTerms: [{ matchExpressions: [{ key: 'rack', operator: 'In', values: ['7'] }] }] } })], one(exactly('r')), { on: 'n2', labels: { rack: '7' } }), 'r: a'],
+  ['of those in a slice, the node\'s', () => given([slice('s', [gpu('a', { nodeName: 'n2' }), gpu('b', { allNodes: true })], { perDeviceNodeSelection: true })], one(exactly('r'))), 'r: b'],
+  ['no share of a device, and none that is to be waited for', () => given([slice('s', [gpu('a', { allowMultipleAllocations: true }), gpu('b', { bindingConditions: ['x'] })])], one(exactly('r'))), NONE],
+  ['a selector that is wrong is told', () => given(AB, one(exactly('r', { deviceClassName: 'absent' }))), 'class absent: selector #0: CEL runtime error: no such key: y'],
+  ['more than a claim can have is told', () => given(AB, one(exactly('r', { count: 33 }))), 'claim default/c: number of requested devices 33 exceeds the claim limit of 32'],
+]
+for (const [what, actual, expected] of table) test(what, () => assert.equal(actual(), expected))
+
+test('a selector that cannot be compiled is told with the compiler\'s words', () => {
+  assert.match(given(AB, one(exactly('r', { deviceClassName: 'broken' }))), /^class broken: selector #0: CEL compile error: ERROR: <input>:1:16: Syntax error/)
+})
+
+test('a search that grows out of hand is given up', () => {
+  const many = Array.from({ length: 60 }, (_, i) => gpu(`d${i}`, attributes({ n: i })))
+  const claim = claimOf('c', { requests: [exactly('x', { count: 16 }), exactly('y', { selectors: cel('false') })] })
+  assert.equal(given([slice('s', many)], [claim]), 'node n1: timed out trying to allocate devices')
+})
+
+test('an allocation says which devices, by which settings, and where', () => {
+  const opaque = (speed: number) => ({ opaque: { driver: DRIVER, parameters: { speed } } })
+  const claim = claimOf('c', {
+    requests: [exactly('x', { deviceClassName: 'tuned', tolerations: [{ key: 'hot', operator: 'Exists' }] }), exactly('y', { deviceClassName: 'tuned' }), { name: 'z', firstAvailable: [{ name: 'none', deviceClassName: 'any', selectors: cel('false') }, { name: 'some', deviceClassName: 'any' }] }],
+    config: [opaque(2), { ...opaque(3), requests: ['z/some'] }, { ...opaque(4), requests: ['z/none'] }, { ...opaque(5), requests: ['y'] }],
+  })
+  const allocation = found([slice('s', [gpu('a'), gpu('b'), gpu('c')])], [claim])
+  const result = (request: string, device: string) => ({ request, driver: DRIVER, pool: 'p', device })
+  const expected: AllocationResult = {
+    devices: {
+      results: [{ ...result('x', 'a'), tolerations: [{ key: 'hot', operator: 'Exists' }] }, result('y', 'b'), result('z/some', 'c')],
+      config: [{ source: 'FromClass', requests: ['x', 'y'], ...opaque(1) }, { source: 'FromClaim', ...opaque(2) }, { source: 'FromClaim', requests: ['z/some'], ...opaque(3) }, { source: 'FromClaim', requests: ['y'], ...opaque(5) }],
+    },
+    nodeSelector: { nodeSelectorTerms: [{ matchFields: [{ key: 'metadata.name', operator: 'In', values: ['n1'] }] }] },
+  }
+  assert.deepEqual(allocation, { ok: true, results: [expected] })
+})
+
+test('of devices that nodes share, all of which must be reached, the nodes are those that reach all', () => {
+  const reached = (key: string) => ({ nodeSelector: { nodeSelectorTerms: [{ matchExpressions: [{ key, operator: 'Exists' }] }] } })
+  const slices = [slice('s', [gpu('a')], { ...reached('one'), pool: { name: 'p', generation: 1, resourceSliceCount: 1 } }), slice('t', [gpu('b')], { ...reached('two'), pool: { name: 'q', generation: 1, resourceSliceCount: 1 } })]
+  const allocation = found(slices, one(exactly('r', { count: 2 })), { labels: { one: '', two: '' } })
+  assert.deepEqual(allocation.ok && allocation.results[0]?.nodeSelector, { nodeSelectorTerms: [{ matchExpressions: [{ key: 'one', operator: 'Exists' }, { key: 'two', operator: 'Exists' }] }] })
+})
+
+test('whatever is asked: no device is given twice, none that is in use, and a search that a plain one would win is not lost', () => {
+  const random = seededRandom(7)
+  const upTo = (n: number) => Math.floor(random.next() * n)
+  for (let round = 0; round < 300; round++) {
+    const devices = Array.from({ length: 1 + upTo(6) }, (_, i) => gpu(`d${i}`, attributes({ colour: upTo(2) === 0 ? 'red' : 'blue' })))
+    const inUse = devices.map((d) => d.name).filter(() => upTo(3) === 0)
+    const requests = Array.from({ length: 1 + upTo(3) }, (_, i) => exactly(`r${i}`, { count: 1 + upTo(2), deviceClassName: upTo(2) === 0 ? 'red' : 'any' }))
+    const allocation = found([slice('s', devices)], one(...requests), { inUse })
+    const free = devices.filter((d) => !inUse.includes(d.name))
+    const [red, all] = [free.filter((d) => d.attributes?.['colour']?.string === 'red').length, free.length]
+    const [asksRed, asks] = [requests.filter((r) => r.exactly?.deviceClassName === 'red'), requests].map((of) => of.reduce((sum, r) => sum + (r.exactly?.count ?? 0), 0))
+    assert.equal(allocation.ok, red >= (asksRed ?? 0) && all >= (asks ?? 0), JSON.stringify({ devices, inUse, requests }))
+    if (!allocation.ok) continue
+    const ids = (allocation.results[0]?.devices?.results ?? []).map((r) => r.device)
+    assert.deepEqual([new Set(ids).size, ids.length, ids.some((id) => inUse.includes(id))], [ids.length, asks, false])
+  }
+})
+
+test('a pod goes where its claims can have devices, or have them; else it is told why not', () => {
+  const asks = claimOf('c', { requests: [exactly('r', { deviceClassName: 'red' })] })
+  const place = (claims: readonly Claim[], more: { pending?: string; claim?: object } = {}) => {
+    const devices: DeviceLookup = {
+      ...lookup(), claim: (_, name) => claims.find((c) => c.metadata.name === name), claims: () => claims, slices: () => [slice('s', [gpu('a', attributes({ colour: 'red' }))], { nodeName: 'n2' })],
+      pending: () => new Map(more.pending === undefined ? [] : [[more.pending, { devices: { results: [{ request: 'r', driver: DRIVER, pool: 'p', device: 'a' }] } }]]),
+    }
+    const wanted = pod('p', { spec: { resourceClaims: [{ name: 'gpu', resourceClaimName: 'c', ...more.claim }] } })
+    const result = schedule({ ...snapshot(node('n1'), node('n2')), devices }, wanted, seededRandom(1))
+    return result.ok ? result.node : unschedulableMessage(result)
+  }
+  const nowhere = (why: string) => `0/2 nodes are available: ${why}.`
+  const has = (more: object): Claim => ({ ...asks, status: { allocation: { devices: { results: [{ request: 'r', driver: DRIVER, pool: 'p', device: 'a' }] }, ...more } } })
+  const on = (name: string) => ({ nodeSelector: { nodeSelectorTerms: [{ matchFields: [{ key: 'metadata.name', operator: 'In', values: [name] }] }] } })
+  const rows: [string, string, string][] = [
+    ['where a device is free', place([asks]), 'n2'],
+    ['nowhere while another has it', place([asks, { ...has({}), metadata: meta('other') }]), nowhere(`2 ${NONE}`)],
+    ['nowhere while another is about to get it', place([asks, claimOf('other', {})], { pending: 'uid-other' }), nowhere(`2 ${NONE}`)],
+    ['where its device is', place([has(on('n1'))]), 'n1'],
+    ['nowhere else', place([has(on('n3'))]), nowhere('2 resourceclaim not available on the node')],
+    ['anywhere with a device that is everywhere', place([has({})]).replace(/n[12]/, 'n'), 'n'],
+    ['not before it has a claim', place([]), nowhere('resourceclaim.resource.k8s.io "c" not found')],
+    ['nor before it was made', place([asks], { claim: { resourceClaimName: undefined, resourceClaimTemplateName: 't' } }), nowhere('pod "default/p": ResourceClaim not created yet')],
+    ['not with one that goes', place([{ ...asks, metadata: { ...asks.metadata, deletionTimestamp: 'now' } }]), nowhere('resourceclaim "c" is being deleted')],
+    ['not while another pod is getting devices for it', place([asks], { pending: 'uid-c' }), nowhere('resource claim default/c is in the process of being allocated')],
+    ['not without the class', place([claimOf('c', { requests: [exactly('r', { deviceClassName: 'gone' })] })]), nowhere('request r: device class gone does not exist')],
+  ]
+  for (const [what, actual, expected] of rows) assert.equal(actual, expected, what)
+})

@@ -1,0 +1,51 @@
+/** The claims of a pod that is to be placed: which have devices already, which are to get some, and why it has to wait. Pure. */
+import type { DeviceRequest, Pod, Stored } from '#api/types/index.ts'
+import type { Claim, DeviceLookup } from './device-lookup.ts'
+
+/** `problem`: upstream's words. */
+export type PodClaims = { allocated: readonly Claim[]; waiting: readonly Claim[] } | { problem: string }
+
+/** Undefined: it has none. */
+export function podClaims(pod: Stored<Pod>, lookup: DeviceLookup): PodClaims | undefined {
+  const names = namesOf(pod)
+  if (names === undefined) return undefined
+  if ('problem' in names) return names
+  const found: Claim[] = []
+  for (const { name, isOwn } of names.names) {
+    const claim = lookup.claim(pod.metadata.namespace ?? '', name)
+    if (!claim) return { problem: `resourceclaim.resource.k8s.io "${name}" not found` }
+    if (claim.metadata.deletionTimestamp !== undefined) return { problem: `resourceclaim "${name}" is being deleted` }
+    if (isOwn && claim.metadata.ownerReferences?.find((o) => o.controller)?.uid !== pod.metadata.uid) return { problem: `ResourceClaim ${claim.metadata.namespace ?? ''}/${name} was not created for Pod ${pod.metadata.namespace ?? ''}/${pod.metadata.name} (Pod is not owner)` }
+    found.push(claim)
+  }
+  const isAllocated = ({ status }: Claim): boolean => status?.allocation !== undefined
+  const waiting = found.filter((claim) => !isAllocated(claim))
+  for (const claim of waiting) {
+    if (lookup.pending().has(claim.metadata.uid)) return { problem: `resource claim ${claim.metadata.namespace ?? ''}/${claim.metadata.name} is in the process of being allocated` }
+    for (const request of claim.spec.devices?.requests ?? []) {
+      const missing = missingClass(request, lookup)
+      if (missing !== undefined) return { problem: missing }
+    }
+  }
+  return { allocated: found.filter(isAllocated), waiting }
+}
+
+function missingClass(request: DeviceRequest, lookup: DeviceLookup): string | undefined {
+  const asked = request.exactly ? [{ name: request.name, deviceClassName: request.exactly.deviceClassName }] : (request.firstAvailable ?? []).map((sub) => ({ name: `${request.name}/${sub.name}`, deviceClassName: sub.deviceClassName }))
+  const missing = asked.find(({ deviceClassName }) => !lookup.deviceClass(deviceClassName))
+  return missing && `request ${missing.name}: device class ${missing.deviceClassName} does not exist`
+}
+
+function namesOf(pod: Stored<Pod>): { names: { name: string; isOwn: boolean }[] } | { problem: string } | undefined {
+  const entries = pod.spec?.resourceClaims ?? []
+  if (entries.length === 0) return undefined
+  const names: { name: string; isOwn: boolean }[] = []
+  for (const { name, resourceClaimName, resourceClaimTemplateName } of entries) {
+    const made = pod.status?.resourceClaimStatuses?.find((s) => s.name === name)
+    if (resourceClaimName !== undefined) names.push({ name: resourceClaimName, isOwn: false })
+    else if (resourceClaimTemplateName !== undefined && !made) return { problem: `pod "${pod.metadata.namespace ?? ''}/${pod.metadata.name}": ResourceClaim not created yet` }
+    // Said to need none, where it has no name.
+    else if (made?.resourceClaimName !== undefined) names.push({ name: made.resourceClaimName, isOwn: true })
+  }
+  return { names: names.filter(({ name }, i) => names.findIndex((n) => n.name === name) === i) }
+}

@@ -53,7 +53,7 @@ export async function openDoor(config: ServerConfig, deps: DoorDeps, signal: Abo
   const frontProxyCa = () => [pki.authorities.requestHeader.certPem, config.requestHeaders.ca].filter((pem) => pem !== '').join('\n')
   const tls = () => ({ cert: pki.serving.certPem, key: pki.serving.keyPem, clientCa: clientCa(), frontProxyCa: frontProxyCa() })
   const http = await createHttpServer({
-    api, tls: tls(), clock, random, log,
+    api, tls: tls(), tlsChoice: config.tls, clock, random, log,
     protocols: { [TUNNEL_ALPN]: (socket) => hub.accept(socket), ...(transport && { [RAFT_ALPN]: (socket) => transport.acceptTls(socket) }) },
     ...(transport && { otherNames: { contextOf: (name) => transport.contextOf(name), protocol: RAFT_ALPN } }),
     limits: { bodyTimeoutMs: config.load.requestTimeoutMs, streamsPerConnectionMax: config.load.http2StreamsMax, goawayChance: config.load.goawayChance },

@@ -2,6 +2,7 @@
 import type { Client } from '#api/client/client.ts'
 import type { ClusterConfig } from '#api/cluster-config.ts'
 import type { AdmissionChoice } from './apiserver/admission/choice.ts'
+import type { TlsChoice } from './apiserver/http-server.ts'
 import type { RequestHeaders } from './apiserver/middleware/front-proxy.ts'
 import type { SigningKey } from './apiserver/pki/service-account-keys.ts'
 import type { ScheduledSnapshots } from './snapshot/scheduled-snapshots.ts'
@@ -33,6 +34,8 @@ export interface ServerConfig {
   /** PEM of further authorities whose client certificates make users; '': none. */
   clientCa: string
   /** Proxies that speak for users; `ca`: PEM of further authorities, '': none. */
+  /** Of the API port. */
+  tls: TlsChoice
   requestHeaders: { ca: string; headers: RequestHeaders }
   serviceAccounts: { /** The first signs. */ issuers: readonly string[]; jwksUri: string | undefined; apiAudiences: readonly string[]; expirationSecondsMax: number | undefined; extendsExpiration: boolean; /** From files; undefined: skiff's own key signs. */ keys: { signs: SigningKey | undefined; verifies: readonly SigningKey[] } }
   /** What people call this server: `--node-name`, or the host's. */

@@ -5,7 +5,7 @@ import { silentLog, type Log } from '#base/log.ts'
 import { systemRandom } from '#base/random.ts'
 import { harness, type Harness } from './app.test-support.ts'
 import type { ApiServerOptions } from './app.ts'
-import { createHttpServer, type HttpLimits, type HttpServer } from './http-server.ts'
+import { createHttpServer, type HttpLimits, type HttpServer, type TlsChoice } from './http-server.ts'
 import { createTunnelHub, TUNNEL_ALPN, type TunnelHub } from './nodes/tunnel-hub.ts'
 
 export interface Credential { cert: string; key: string }
@@ -17,6 +17,7 @@ export interface Served extends Harness {
   ca: string
   admin: Credential
   /** A client certificate signed by the server's CA, by a stranger, or by the CA of the front proxy. */
+  serving: Credential
   client: (commonName: string, organizations: readonly string[], from?: 'own' | 'stranger' | 'proxy') => Promise<Credential>
 }
 
@@ -34,7 +35,7 @@ async function leaf(issuer: Issuer, commonName: string, organizations: readonly 
   return { cert: certificatePem(der), key: privateKeyPem(key) }
 }
 
-export async function served(over: Partial<ApiServerOptions> = {}, limits: Partial<HttpLimits> = {}, more: { port?: number; log?: Log; agentsBackMs?: number } = {}): Promise<Served> {
+export async function served(over: Partial<ApiServerOptions> = {}, limits: Partial<HttpLimits> = {}, more: { port?: number; log?: Log; agentsBackMs?: number; tlsChoice?: TlsChoice } = {}): Promise<Served> {
   const [own, stranger, proxy] = await Promise.all([authority(), authority(), authority()])
   const hub = createTunnelHub({ clock: systemClock, log: silentLog, ...(more.agentsBackMs !== undefined && { agentsBackMs: more.agentsBackMs }) })
   const h = harness({
@@ -44,10 +45,10 @@ export async function served(over: Partial<ApiServerOptions> = {}, limits: Parti
   })
   const serving = await leaf(own, 'server', [], 'serverAuth', { ...NO_ALT_NAMES, ipAddresses: ['127.0.0.1'] })
   const ca = certificatePem(own.certificate.der)
-  const http = await createHttpServer({ api: h.api, tls: { ...serving, clientCa: ca, frontProxyCa: certificatePem(proxy.certificate.der) }, clock: systemClock, random: systemRandom, log: more.log ?? silentLog, protocols: { [TUNNEL_ALPN]: (socket) => hub.accept(socket) }, limits })
+  const http = await createHttpServer({ api: h.api, tls: { ...serving, clientCa: ca, frontProxyCa: certificatePem(proxy.certificate.der) }, clock: systemClock, random: systemRandom, log: more.log ?? silentLog, protocols: { [TUNNEL_ALPN]: (socket) => hub.accept(socket) }, limits, ...(more.tlsChoice && { tlsChoice: more.tlsChoice }) })
   const port = await http.listen(more.port ?? 0, '127.0.0.1')
   return {
-    ...h, http, hub, port, ca, admin: await leaf(own, 'admin', ['system:masters'], 'clientAuth'),
+    ...h, http, hub, port, ca, serving, admin: await leaf(own, 'admin', ['system:masters'], 'clientAuth'),
     client: (commonName, organizations, from = 'own') => leaf({ own, stranger, proxy }[from], commonName, organizations, 'clientAuth'),
   }
 }

@@ -243,3 +243,31 @@ for (const [what, leave] of [['waits', () => {}], ['has half closed', (socket: S
     assert.deepEqual(warnings, [])
   })
 }
+
+/** What a client that offers this gets; `none`: no connection. */
+function spoken(s: Served, options: tls.ConnectionOptions): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = tls.connect({ host: '127.0.0.1', port: s.port, ca: s.ca, ALPNProtocols: ['http/1.1'], ...options }, () => {
+      resolve(`${String(socket.getProtocol())} ${socket.getCipher().standardName}`)
+      socket.destroy()
+    })
+    socket.on('error', () => resolve('none'))
+  })
+}
+
+test('versions and cipher suites of TLS, and key exchanges, are those that are chosen, with new certificates, too', async () => {
+  const [older, newer] = [{ maxVersion: 'TLSv1.2' }, { minVersion: 'TLSv1.3', ciphers: 'TLS_AES_256_GCM_SHA384' }] as const
+  const chosen = async (s: Served) => Promise.all([
+    spoken(s, older), spoken(s, { ...older, ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256' }), spoken(s, newer), spoken(s, { ...newer, ecdhCurve: 'X25519' }),
+  ])
+  const suite = 'TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384'
+  const strict = await served({}, {}, { tlsChoice: { ciphers: 'TLS_AES_256_GCM_SHA384:ECDHE-ECDSA-AES256-GCM-SHA384', ecdhCurve: 'P-256' } })
+  const expected = [`TLSv1.2 ${suite}`, 'none', 'TLSv1.3 TLS_AES_256_GCM_SHA384', 'none']
+  assert.deepEqual(await chosen(strict), expected)
+  strict.http.updateTls({ cert: strict.serving.cert, key: strict.serving.key, clientCa: strict.ca })
+  assert.deepEqual(await chosen(strict), expected)
+  await strict.http.close()
+  const newest = await served({}, {}, { tlsChoice: { minVersion: 'TLSv1.3' } })
+  assert.deepEqual((await chosen(newest)).map((said) => said.split(' ')[0]), ['none', 'none', 'TLSv1.3', 'TLSv1.3'])
+  await newest.http.close()
+})

@@ -26,9 +26,13 @@ export interface TlsMaterial {
   frontProxyCa?: string
 }
 
+/** What is left out is up to OpenSSL, from version 1.2 on. */
+export interface TlsChoice { minVersion?: 'TLSv1.2' | 'TLSv1.3'; /** OpenSSL's names with colons between. */ ciphers?: string; ecdhCurve?: string }
+
 export interface HttpServerOptions {
   api: ServedApi
   tls: TlsMaterial
+  tlsChoice?: TlsChoice
   clock: Clock
   random: Random
   log: Log
@@ -150,9 +154,9 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   }
 
   const server: TlsServer = createTls({
-    ...secureOptions(options.tls), requestCert: true, rejectUnauthorized: false, ALPNProtocols: ['h2', 'http/1.1', ...Object.keys(protocols)],
+    ...secureOptions(options.tls, options.tlsChoice), requestCert: true, rejectUnauthorized: false, ALPNProtocols: ['h2', 'http/1.1', ...Object.keys(protocols)],
     ...(otherNames && { SNICallback: (name: string, done: (error: Error | null, context?: SecureContext) => void) => done(null, otherNames.contextOf(name)) }),
-    handshakeTimeout: limits.handshakeTimeoutMs, allowHalfOpen: true, noDelay: true, minVersion: 'TLSv1.2',
+    handshakeTimeout: limits.handshakeTimeoutMs, allowHalfOpen: true, noDelay: true,
   })
   server.maxConnections = limits.connectionsMax
   server.on('tlsClientError', (error, socket: TLSSocket) => {
@@ -212,12 +216,12 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
 
   return {
     listen: (port, host) => listen(server, port, host, log),
-    updateTls: (tls) => server.setSecureContext(secureOptions(tls)),
+    updateTls: (tls) => server.setSecureContext(secureOptions(tls, options.tlsChoice)),
     close: () => (state.closing ??= shutDown()),
   }
 }
 
-const secureOptions = ({ cert, key, clientCa, frontProxyCa }: TlsMaterial) => ({ cert, key, ca: frontProxyCa === undefined ? [clientCa] : [clientCa, frontProxyCa] })
+const secureOptions = ({ cert, key, clientCa, frontProxyCa }: TlsMaterial, choice: TlsChoice = {}) => ({ minVersion: 'TLSv1.2' as const, ...choice, cert, key, ca: frontProxyCa === undefined ? [clientCa] : [clientCa, frontProxyCa] })
 
 const addressOf = (socket: Socket): string => `${socket.remoteAddress} ${socket.remotePort}`
 

@@ -29,6 +29,7 @@ import { agentConfig, list, text } from './node-config.ts'
 import { getClusterKeys, joinedServer, resetCluster, storeOpener, storeUsage } from './own-data.ts'
 import { assertFitForPods, settleKernel } from './preflight.ts'
 import { requestHeadersOf } from './request-headers.ts'
+import { tlsChoiceOf } from './tls-flags.ts'
 import { serviceAccountKeys } from './service-account-keys.ts'
 import { scheduledSnapshots } from './snapshot-config.ts'
 import { SERVER_FLAGS } from './verb-flags.ts'
@@ -164,7 +165,7 @@ function serverConfig(values: FlagValues): ServerConfig {
     flags: flagTexts(SERVER_FLAGS, values),
     profiling: values['profiling'] !== false,
     clientCa: furtherClientCa(values),
-    requestHeaders: requestHeadersOf(values),
+    requestHeaders: requestHeadersOf(values), tls: tlsChoiceOf(values),
     serviceAccounts: serviceAccountConfig(values),
     disabled: new Set((['controllers', 'scheduler'] as const).filter((d) => disabled.has(d))),
   }

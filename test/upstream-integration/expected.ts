@@ -45,6 +45,7 @@ export const EXPECTED: readonly Entry[] = [
   { folder: 'apiserver', tests: /^TestShardedListFeatureGateDisabled$/, reason: 'shardSelector is served without a gate' },
   { folder: 'apiserver', tests: /^TestRequestObjectConvertibleToUnstructured$/, reason: 'JSON that is none, in protobuf, gets 400; upstream ends the stream' },
 
+  { folder: 'apiserver/admissionwebhook', tests: /^TestWebhookTimeoutWith(?:out)?WatchCache\/timed_out_client_requests_skip_later_mutating_webhooks/, reason: 'the Status of a request that took too long is told as JSON, not as text' },
   { folder: 'apiserver/admissionwebhook', tests: /^TestWebhookLoadBalance\//, reason: 'webhooks are asked over HTTP/1.1; their Service is found in the cluster, not by the test\'s resolver' },
 
   { folder: 'apiserver/apply', tests: /^Test(?:Create|Update|Patch)VeryLargeObject$/, reason: 'objects may be larger than etcd\'s requests (1.5 MiB)' },
@@ -74,6 +75,7 @@ export const EXPECTED: readonly Entry[] = [
   { folder: 'certificates', tests: /^TestController_AutoApproval\/should_auto-approve_CSR_that_has_kube-apiserver-client-kubelet_signerName_and_matches_requirements_despite_missing_username_if_nodeclient_permissions_are_granted$/, reason: 'who asks for a node\'s certificate proves the node\'s name' },
   { folder: 'clustertrustbundles', tests: /^TestClusterTrustBundlesPublisherController/, reason: 'this controller, off by default, has no rights here' },
   { folder: 'dualstack', tests: /^Test(?:UpgradeServicePreferTo|DowngradeServicePreferFrom)DualStack$/, reason: NETWORKS },
+  { folder: 'tls', tests: /^TestAPICiphers$/, reason: 'its client takes a certificate of RSA only; the server\'s is of ECDSA' },
   { folder: 'servicecidr', tests: /^TestValidationAdmissionPolicyServiceCIDR$/, reason: NETWORKS },
   { folder: 'serviceaccount', tests: /^TestLegacyServiceAccountTokenTracking\/auto_created_legacy_token$/, reason: 'uses of old tokens are told by labels of their Secrets, not by warnings' },
 ]

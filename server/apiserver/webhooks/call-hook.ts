@@ -3,7 +3,7 @@ import type { Clock } from '#base/clock.ts'
 import { asError } from '#base/errors.ts'
 import { uuid, type Random } from '#base/random.ts'
 import type { AdmissionApi, AdmissionRequest } from '../admission.ts'
-import { badRequest, StatusError } from '../http/status.ts'
+import { badRequest, outcomeUnknown, StatusError } from '../http/status.ts'
 import type { KindRow } from '../kind.ts'
 import { parseBoundedJson, targetOf, type ClientConfig, type WebhookClient, type WebhookIdentities } from '../webhook-client/index.ts'
 import type { Invocation } from './request-fields.ts'
@@ -20,14 +20,20 @@ export type Outcome =
 
 export interface HookCaller { webhooks: WebhookClient; random: Random; clock: Clock; metrics: WebhookMetrics; /** Who this server is to webhooks; undefined: nobody in particular. */ identities?: WebhookIdentities | undefined }
 
+const LATE = 'request did not complete within requested timeout'
+const isLate = ({ dueMs }: AdmissionApi, nowMs: number): boolean => dueMs !== undefined && dueMs <= nowMs
+
 const HARMLESS: ReadonlySet<string> = new Set(['None', 'NoneOnDryRun'])
 
+/** Throws when the request has run out of time: it must not go on without a webhook for that, whatever its failurePolicy. */
 export async function callHook(caller: HookCaller, invocation: Invocation, own: KindRow, request: AdmissionRequest, api: AdmissionApi, mutating: boolean): Promise<Outcome> {
   const startMs = caller.clock.monotonicMs()
+  if (isLate(api, startMs)) throw outcomeUnknown(LATE)
   const outcome = await call(caller, invocation, own, request, api, mutating)
   const { name, failsOpen } = invocation.hook
   const code = outcome.kind === 'rejected' ? outcome.error.body.code : outcome.kind === 'failed' ? 500 : 200
   caller.metrics.called(name, mutating ? 'admit' : 'validating', request.operation, { kind: outcome.kind, failsOpen, code }, (caller.clock.monotonicMs() - startMs) / 1000)
+  if (outcome.kind === 'failed' && failsOpen && isLate(api, caller.clock.monotonicMs())) throw outcomeUnknown(LATE)
   return outcome
 }
 
@@ -57,7 +63,7 @@ async function call(caller: HookCaller, invocation: Invocation, own: KindRow, re
 }
 
 /** Its own, or what is left of the request's. */
-const timeoutMs = (ownMs: number, dueMs: number | undefined, nowMs: number): number => (dueMs === undefined ? ownMs : Math.max(0, Math.min(ownMs, dueMs - nowMs)))
+const timeoutMs = (ownMs: number, dueMs: number | undefined, nowMs: number): number => (dueMs === undefined ? ownMs : Math.min(ownMs, dueMs - nowMs))
 
 function placeOf(config: ClientConfig): [host: string, port: number] {
   const { target: { host, port } } = targetOf(config)

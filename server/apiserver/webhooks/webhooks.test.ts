@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { after, test } from 'node:test'
 import { systemClock } from '#base/clock.ts'
 import { harness, items, type Harness, type Loose } from '../app.test-support.ts'
@@ -216,6 +217,22 @@ test('a webhook is told its own time, or what is left of the request\'s', async 
   for (const query of ['', '?timeout=5s', '?timeout=1s']) assert.equal((await s.h.call('POST', `${CM}${query}`, configMap(`a${query.length}${query.slice(9, 10)}`))).status, 201)
   const told = s.server.received.map(({ path }) => path.replace(/^.*\?/, ''))
   assert.deepStrictEqual(told.sort(), ['timeout=10s', 'timeout=1s', 'timeout=1s', 'timeout=2s', 'timeout=2s', 'timeout=5s'])
+})
+
+test('a request that runs out of time does not go on without its webhooks, whatever their failurePolicy', async () => {
+  const s = await stage()
+  await register(s, MUTATING, 'slow', { failurePolicy: 'Ignore' }, { failurePolicy: 'Ignore' })
+  const asked: string[] = []
+  const givenUp = Promise.withResolvers<void>()
+  s.server.server.removeAllListeners('request').on('request', ({ url = '' }: IncomingMessage, res: ServerResponse) => {
+    asked.push(url)
+    res.on('close', () => givenUp.resolve())
+  })
+  const refused = await s.h.call('POST', `${CM}?timeout=200ms`, configMap('late'))
+  assert.deepStrictEqual([refused.status, refused.json['reason']], [504, 'Timeout'])
+  await givenUp.promise
+  await s.h.call('DELETE', `${MUTATING}/slow`)
+  assert.deepStrictEqual([asked, (await s.h.call('GET', `${CM}/late`)).status], [['/slow0?timeout=1s'], 404])
 })
 
 test('answers that break the contract are failures', async () => {

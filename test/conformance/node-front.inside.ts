@@ -1,12 +1,14 @@
 /**
  * What upstream's suite for nodes finds on a machine of its own and a skiff node does not have: the read-only port 10255, health on
- * 10248, and an API server whose word on /configz names them. `node node-front.inside.ts JSON`, on the node's host.
+ * 10248, and an API server whose word on /configz names them, and in whose cluster no controller taints nodes under pressure.
+ * `node node-front.inside.ts JSON`, on the node's host.
  */
 import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { Agent, createServer as createTlsServer, request } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { connect } from 'node:tls'
+import { createGunzip } from 'node:zlib'
 
 export interface Front { /** Of the node. */ readonly ip: string; readonly apiServer: string; readonly token: string; readonly key: string; readonly certificate: string; /** In front of the API server. */ readonly port: number }
 
@@ -14,6 +16,8 @@ const READ_ONLY_PORT = 10_255
 const HEALTH_PORT = 10_248
 const NODE_PORT = 10_250
 const API_PORT = 6_443
+const NODES = /^\/api\/v1\/nodes(\?|$)/
+const PRESSURE = /^node\.kubernetes\.io\/(memory|disk|pid)-pressure$/
 const CONFIGZ = /^\/api\/v1\/nodes\/[^/]+\/proxy\/configz$/
 
 const { ip, apiServer, token, key, certificate, port } = JSON.parse(process.argv[2] ?? '{}') as Front
@@ -24,6 +28,7 @@ function pass(from: IncomingMessage, to: ServerResponse, host: string, toPort: n
   // The suite asks whether the node is well with HEAD, which a kubelet's own health port answers.
   const asked = request({ agent, host, port: toPort, method: from.method === 'HEAD' ? 'GET' : from.method, path: from.url, headers }, (answer) => {
     if (answer.statusCode === 200 && CONFIGZ.test(from.url ?? '')) return void tellPorts(answer, to)
+    if (answer.statusCode === 200 && NODES.test(from.url ?? '') && !/[?&]watch=/.test(from.url ?? '')) return void tellNodes(answer, to)
     to.writeHead(answer.statusCode ?? 502, answer.headers)
     return answer.pipe(to)
   })
@@ -32,10 +37,22 @@ function pass(from: IncomingMessage, to: ServerResponse, host: string, toPort: n
   from.pipe(asked)
 }
 
-async function tellPorts(answer: IncomingMessage, to: ServerResponse): Promise<void> {
+async function textOf(answer: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = []
-  for await (const chunk of answer) chunks.push(chunk as Buffer)
-  const { kubeletconfig } = JSON.parse(Buffer.concat(chunks).toString()) as { kubeletconfig: object }
+  const plain = answer.headers['content-encoding'] === 'gzip' ? answer.pipe(createGunzip()) : answer
+  for await (const chunk of plain) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks).toString()
+}
+
+/** Tests of evictions ask for nodes that pods may be put on: where the suite starts the API server, nobody looks at conditions. */
+async function tellNodes(answer: IncomingMessage, to: ServerResponse): Promise<void> {
+  const list = JSON.parse(await textOf(answer)) as { items: { spec: { taints?: { key: string }[] } }[] }
+  for (const { spec } of list.items) if (spec.taints) spec.taints = spec.taints.filter(({ key }) => !PRESSURE.test(key))
+  to.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(list))
+}
+
+async function tellPorts(answer: IncomingMessage, to: ServerResponse): Promise<void> {
+  const { kubeletconfig } = JSON.parse(await textOf(answer)) as { kubeletconfig: object }
   to.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ kubeletconfig: { ...kubeletconfig, address: '127.0.0.1', readOnlyPort: READ_ONLY_PORT } }))
 }
 

@@ -29,6 +29,7 @@ import { createDns } from './dns/dns.ts'
 import { readClientCa } from './http/client-ca.ts'
 import { createKubeletAuth } from './http/kubelet-auth.ts'
 import { createKubeletHandlers, createKubeletServer } from './http/kubelet-server.ts'
+import { followPortFiles } from './http/port-files.ts'
 import { createRestFigures } from './http/rest-figures.ts'
 import { serveSecureKubelet } from './http/secure-kubelet-server.ts'
 import { API_SERVER_NAME } from '#api/join/probe.ts'
@@ -222,13 +223,22 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
 
   /** For metrics-server, Prometheus and whoever else comes to the node's own port. */
   async function serveKubelet(): Promise<void> {
-    const clientCa = await readClientCa(client, dataDir, { clock, log }, alive)
-    await serveSecureKubelet({ handlers, port: KUBELET_PORT, clientCa, identity, authorize: createKubeletAuth({ client, nodeName, clock, log }), log }, (port) => {
-      servedPort = port
-      kubelet.pokeNode()
-    }, alive)
+    const { tlsCertFile = '', tlsPrivateKeyFile = '', clientCaFile = '' } = config.kubelet
+    const files = followPortFiles({ cert: tlsCertFile, key: tlsPrivateKeyFile, clientCa: clientCaFile }, { clock, log })
+    try {
+      const clusterCa = clientCaFile === '' ? await readClientCa(client, dataDir, { clock, log }, alive) : undefined
+      const pair = { serving: () => files.serving() ?? identity.serving(), onChange: (listener: () => void) => bothOff(files.onChange(listener), identity.onChange(listener)) }
+      await serveSecureKubelet({ handlers, port: KUBELET_PORT, clientCa: () => files.clientCa() ?? clusterCa, identity: pair, authorize: createKubeletAuth({ client, nodeName, clock, log }), log }, (port) => {
+        servedPort = port
+        kubelet.pokeNode()
+      }, alive)
+    } finally {
+      files.close()
+    }
   }
 }
+
+const bothOff = (...offs: (() => void)[]) => (): void => { for (const off of offs) off() }
 
 const hostOf = (url: string): string => url.replace(/^https:\/\//, '').replace(/\/.*$/, '')
 

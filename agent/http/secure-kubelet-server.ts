@@ -13,8 +13,8 @@ import { HEADERS_BYTES_MAX, refuseUpgrade, type KubeletHandlers } from './kubele
 export interface SecureKubeletServerOptions {
   handlers: KubeletHandlers
   port: number
-  /** Of client certificates, PEM; undefined: none are believed. */
-  clientCa: string | undefined
+  /** Of client certificates, PEM; undefined: none are believed. It may be another when the identity has changed, not none any more. */
+  clientCa: () => string | undefined
   identity: { serving(): { cert: string; key: string } | undefined; onChange(listener: () => void): () => void }
   authorize: (request: IncomingMessage) => Promise<KubeletVerdict>
   log: Log
@@ -31,8 +31,11 @@ export async function serveSecureKubelet(options: SecureKubeletServerOptions, on
   const log = options.log.with('kubelet-api')
   const first = await firstCertificate(identity, signal)
   if (!first) return
-  const context = (pair: { cert: string; key: string }) => ({ ...pair, ...(clientCa !== undefined && { ca: clientCa }) })
-  const server = createServer({ ...context(first), requestCert: clientCa !== undefined, rejectUnauthorized: false, minVersion: 'TLSv1.2', maxHeaderSize: HEADERS_BYTES_MAX }, (request, response) => {
+  const context = (pair: { cert: string; key: string }) => {
+    const ca = clientCa()
+    return { ...pair, ...(ca !== undefined && { ca }) }
+  }
+  const server = createServer({ ...context(first), requestCert: clientCa() !== undefined, rejectUnauthorized: false, minVersion: 'TLSv1.2', maxHeaderSize: HEADERS_BYTES_MAX }, (request, response) => {
     void authorize(request).then((verdict) => (verdict.ok ? handlers.request(request, response) : refuse(response, verdict)))
   })
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {

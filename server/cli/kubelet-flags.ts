@@ -12,7 +12,7 @@ import { atLeastOne, oneOf, sysctls } from './flag-checks.ts'
 import type { Flag, FlagValues } from './flags.ts'
 
 export type KubeletSettings = Pick<KubeletConfig,
-  | 'maxPods' | 'podsPerCore' | 'singleProcessOomKill' | 'restartSecondsMax' | 'maxParallelPulls' | 'containerLogMonitorMs' | 'memorySwapBehavior' | 'seccompDefault' | 'podPidsLimit' | 'oomScoreAdj' | 'protectKernelDefaults' | 'allowedUnsafeSysctls' | 'containerLogMaxSize' | 'containerLogMaxFiles' | 'systemReserved' | 'kubeReserved' | 'enforcePods' | 'imageGcHighPercent' | 'imageGcLowPercent' | 'imageGcMinimumAgeMs' | 'imageGcMaximumAgeMs'
+  | 'maxPods' | 'podsPerCore' | 'singleProcessOomKill' | 'restartSecondsMax' | 'maxParallelPulls' | 'containerLogMonitorMs' | 'tlsCertFile' | 'tlsPrivateKeyFile' | 'clientCaFile' | 'memorySwapBehavior' | 'seccompDefault' | 'podPidsLimit' | 'oomScoreAdj' | 'protectKernelDefaults' | 'allowedUnsafeSysctls' | 'containerLogMaxSize' | 'containerLogMaxFiles' | 'systemReserved' | 'kubeReserved' | 'enforcePods' | 'imageGcHighPercent' | 'imageGcLowPercent' | 'imageGcMinimumAgeMs' | 'imageGcMaximumAgeMs'
   | 'evictionHard' | 'evictionSoft' | 'evictionSoftGracePeriod' | 'evictionMinimumReclaim' | 'evictionMaxPodGraceSeconds' | 'evictionTransitionMs' | 'shutdownPeriods' | 'boardDevices' | 'imageVerification' | 'imageVerificationAllowlist'>
 
 const RESERVABLE = ['cpu', 'memory', 'ephemeral-storage', 'pid']
@@ -119,6 +119,9 @@ export const KUBELET_FLAGS: readonly Flag[] = [
   { name: 'container-log-max-size', kind: 'string', value: 'SIZE', default: KUBELET_DEFAULTS.containerLogMaxSize, help: 'a container\'s log that has grown so large is rotated; -1: never', check: amount },
   { name: 'container-log-max-files', kind: 'number', value: 'N', default: KUBELET_DEFAULTS.containerLogMaxFiles, help: 'logs that are kept of a container, with the present one; 2 or more', check: twoOrMore },
   { name: 'container-log-monitor-interval', kind: 'string', value: 'DURATION', default: '10s', help: 'how often the sizes of logs are looked at; 3s or more', check: logInterval },
+  { name: 'kubelet-tls-cert-file', kind: 'string', value: 'FILE', help: 'certificate of the node\'s port 10250 (default: one of the cluster\'s); changes are followed', check: readable },
+  { name: 'kubelet-tls-private-key-file', kind: 'string', value: 'FILE', help: 'its key', check: readable },
+  { name: 'kubelet-client-ca-file', kind: 'string', value: 'FILE', help: 'authority of client certificates there (default: the cluster\'s); changes are followed', check: readable },
   { name: 'kube-reserved', kind: 'list', value: 'RESOURCE=AMOUNT', help: 'kept from pods for skiff, e.g. cpu=200m,memory=256Mi,ephemeral-storage=1Gi,pid=500', check: reservation },
   { name: 'system-reserved', kind: 'list', value: 'RESOURCE=AMOUNT', help: 'kept from pods for the rest of the machine', check: reservation },
   { name: 'enforce-node-allocatable', kind: 'string', value: 'pods|none', default: 'pods', help: 'whether the kernel holds all pods together to what is not reserved', check: oneOf('pods', 'none') },
@@ -160,6 +163,7 @@ export function kubeletSettings(values: FlagValues): KubeletSettings {
     imageVerification: values['image-pull-credentials-verification-policy'] as VerificationPolicy, imageVerificationAllowlist: items('preloaded-images-verification-allowlist'),
     shutdownPeriods: shutdownPeriods(ms('shutdown-grace-period'), ms('shutdown-grace-period-critical-pods'), items('shutdown-grace-period-by-pod-priority')),
     boardDevices: items('device').map(parseBoardRule),
+    tlsCertFile: String(values['kubelet-tls-cert-file'] ?? ''), tlsPrivateKeyFile: String(values['kubelet-tls-private-key-file'] ?? ''), clientCaFile: String(values['kubelet-client-ca-file'] ?? ''),
   }
   checkTogether(settings)
   return settings
@@ -176,6 +180,8 @@ function shutdownPeriods(allMs: number, criticalMs: number, byPriority: readonly
 }
 
 function checkTogether(s: KubeletSettings): void {
+  if (s.tlsCertFile !== '' && s.tlsPrivateKeyFile === '') throw new UsageError('--kubelet-tls-cert-file: pass --kubelet-tls-private-key-file, too')
+  if (s.tlsCertFile === '' && s.tlsPrivateKeyFile !== '') throw new UsageError('--kubelet-tls-private-key-file: pass --kubelet-tls-cert-file, too')
   const twice = s.boardDevices.find((rule, i) => s.boardDevices.findIndex((r) => r.resource === rule.resource) !== i)
   if (twice) throw new UsageError(`--device: ${twice.resource} is named twice: join its patterns by +`)
   if (s.imageVerificationAllowlist.length > 0 && s.imageVerification !== 'NeverVerifyAllowlistedImages') throw new UsageError('--preloaded-images-verification-allowlist: is only for --image-pull-credentials-verification-policy NeverVerifyAllowlistedImages')

@@ -62,6 +62,7 @@ const OF_1_36: readonly Expected[] = [
 /** Of the tests that start a node anew: what they are about is not there, so they are not run, at a minute each. */
 export const WITHOUT: readonly Pick<Expected, 'name' | 'reason'>[] = [
   ...['CPUManager', 'MemoryManager', 'TopologyManager'].map((feature) => ({ name: `[Feature:${feature}]`, reason: 'managers of CPUs, memory and topology: no policies (DIVERGENCE.md)' })),
+  ...['ImageGCNoEviction', 'ImageGCTerminatedPodsContainersCleanup', 'MemoryAllocatableEviction', 'LocalStorageEviction', 'LocalStorageSoftEviction', 'LocalStorageCapacityIsolationEviction', 'PriorityMemoryEvictionOrdering', 'PriorityLocalStorageEvictionOrdering', 'PriorityPidEvictionOrdering', 'EvictionPodLevelResources', 'EvictionOrderingPodLevelResources'].map((name) => ({ name, reason: 'a quarter of an hour each, with what all of the machine has: not tried yet since the suite is told of no taints of pressure (node-front.inside.ts)' })),
   ...['[Feature:HugePages]', 'Pod Level HugePages Resources'].map((name) => ({ name, reason: 'sets huge pages aside on the machine, which is not the lab\'s alone; and runc finds no limit of them where cgroups are hybrid' })),
   { name: '[Feature:CriProxy]', reason: 'puts itself between a kubelet and its runtime, which here are one program' },
   { name: '[Feature:NodeProblemDetector]', reason: 'its image is not to be had here' },

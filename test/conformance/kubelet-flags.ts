@@ -26,6 +26,8 @@ const FLAGS: Readonly<Record<string, ToFlags>> = {
   imagePullCredentialsVerificationPolicy: plain('image-pull-credentials-verification-policy'), preloadedImagesVerificationAllowlist: list('preloaded-images-verification-allowlist'),
   memorySwap: (value) => ((value as { swapBehavior?: string }).swapBehavior ? plain('memory-swap-behavior')((value as { swapBehavior: string }).swapBehavior) : []),
   containerLogMaxSize: plain('container-log-max-size'), containerLogMaxFiles: plain('container-log-max-files'), containerLogMonitorInterval: plain('container-log-monitor-interval'),
+  tlsCertFile: plain('kubelet-tls-cert-file'), tlsPrivateKeyFile: plain('kubelet-tls-private-key-file'),
+  authentication: (value) => { const file = (value as { x509?: { clientCAFile?: string } }).x509?.clientCAFile; return file ? plain('kubelet-client-ca-file')(file) : [] },
   shutdownGracePeriod: plain('shutdown-grace-period'), shutdownGracePeriodCriticalPods: plain('shutdown-grace-period-critical-pods'),
   shutdownGracePeriodByPodPriority: (value) => list('shutdown-grace-period-by-pod-priority')((value as { priority: number; shutdownGracePeriodSeconds: number }[]).map((one) => `${one.priority}=${one.shutdownGracePeriodSeconds}s`)),
 }

@@ -24,11 +24,12 @@ const { ip, apiServer, token, key, certificate, port } = JSON.parse(process.argv
 const agent = new Agent({ keepAlive: true, rejectUnauthorized: false })
 
 function pass(from: IncomingMessage, to: ServerResponse, host: string, toPort: number): void {
-  const headers = { ...from.headers, authorization: from.headers.authorization ?? `Bearer ${token}` }
+  const isNodes = from.method === 'GET' && NODES.test(from.url ?? '') && !/[?&]watch=/.test(from.url ?? '')
+  const headers = { ...from.headers, ...(isNodes && { accept: 'application/json' }), authorization: from.headers.authorization ?? `Bearer ${token}` }
   // The suite asks whether the node is well with HEAD, which a kubelet's own health port answers.
   const asked = request({ agent, host, port: toPort, method: from.method === 'HEAD' ? 'GET' : from.method, path: from.url, headers }, (answer) => {
     if (answer.statusCode === 200 && CONFIGZ.test(from.url ?? '')) return void tellPorts(answer, to)
-    if (answer.statusCode === 200 && NODES.test(from.url ?? '') && !/[?&]watch=/.test(from.url ?? '')) return void tellNodes(answer, to)
+    if (answer.statusCode === 200 && isNodes) return void tellNodes(answer, to)
     to.writeHead(answer.statusCode ?? 502, answer.headers)
     return answer.pipe(to)
   })

@@ -81,7 +81,8 @@ export function kubeletConfiguration(config: KubeletConfig): object {
   return {
     kind: 'KubeletConfiguration', apiVersion: 'kubelet.config.k8s.io/v1beta1',
     enableServer: config.kubeletPort !== 0, port: config.kubeletPort, staticPodPath: config.staticPodPath,
-    authentication: { x509: {}, webhook: { enabled: true, cacheTTL: '2m0s' }, anonymous: { enabled: false } },
+    ...(config.tlsCertFile !== '' && { tlsCertFile: config.tlsCertFile, tlsPrivateKeyFile: config.tlsPrivateKeyFile }),
+    authentication: { x509: config.clientCaFile === '' ? {} : { clientCAFile: config.clientCaFile }, webhook: { enabled: true, cacheTTL: '2m0s' }, anonymous: { enabled: false } },
     authorization: { mode: 'Webhook', webhook: { cacheAuthorizedTTL: '5m0s', cacheUnauthorizedTTL: '30s' } },
     clusterDomain: config.clusterDomain, clusterDNS: [...config.clusterDns], nodeStatusUpdateFrequency: '10s', nodeStatusReportFrequency: '5m0s', nodeLeaseDurationSeconds: 40,
     imageMinimumGCAge: goDuration(config.imageGcMinimumAgeMs), imageMaximumGCAge: goDuration(config.imageGcMaximumAgeMs), imageGCHighThresholdPercent: config.imageGcHighPercent, imageGCLowThresholdPercent: config.imageGcLowPercent, cgroupRoot: config.cgroupRoot === '' ? '/' : config.cgroupRoot, cgroupsPerQOS: true, cgroupDriver: 'cgroupfs',

@@ -44,3 +44,17 @@ test('a resize that is done is no longer said to be in progress, though nothing 
   stop.abort()
   await done
 })
+
+test('what is kept on disk has the names of claims that were made for a pod, which its status alone says', () => {
+  const kept: unknown[] = []
+  const workers = createPodWorkers({
+    clock: new FakeClock(NOW), random: seededRandom(1), log: silentLog, observe: () => Promise.resolve(aView()), effects: () => ({}) as Effects<PodAction>,
+    onSpec: ({ pod }) => kept.push(pod.status?.resourceClaimStatuses),
+  })
+  const named = [{ name: 'lamp', resourceClaimName: 'web-lamp-x' }]
+  workers.upsert(aPod())
+  workers.upsert({ ...aPod(), status: { phase: 'Pending' } })
+  workers.upsert({ ...aPod(), status: { phase: 'Pending', resourceClaimStatuses: named } })
+  workers.upsert({ ...aPod(), status: { phase: 'Running', resourceClaimStatuses: structuredClone(named) } })
+  assert.deepEqual(kept, [undefined, named])
+})

@@ -64,7 +64,7 @@ export interface PodWorkersDeps {
   onBlind?(memory: PodMemory, error: Error): void
   /** A look at a pod is over, with what could be done at once. `waitedMs`: of the first one, since the pod was seen. */
   onPass?(kind: PassKind, tookMs: number, waitedMs: number | undefined): void
-  /** A pod was seen for the first time, or its spec or deletion changed: for the disk. */
+  /** A pod was seen for the first time, or its spec, its deletion or the names of its claims changed: for the disk. */
   onSpec?(memory: PodMemory): void
 }
 
@@ -195,13 +195,13 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
       const respecified = known && known.pod.metadata.generation !== generation
       const relabelled = known && !isDeepStrictEqual([known.pod.metadata.labels, known.pod.metadata.annotations], [pod.metadata.labels, pod.metadata.annotations])
       const waited = changed && known && !isAllocated(known.pod, known.allocation)
+      // Who those made for it are, only its status says.
+      const isRenamed = known && !isDeepStrictEqual(claimNames(known.pod), claimNames(pod))
       memory.pod = pod
       memory.removed = false
       pods.set(uid, memory)
-      if (changed) {
-        nextPass.set(uid, known ? nextPass.get(uid) ?? 'update' : 'create')
-        deps.onSpec?.(memory)
-      }
+      if (changed) nextPass.set(uid, known ? nextPass.get(uid) ?? 'update' : 'create')
+      if (changed || isRenamed) deps.onSpec?.(memory)
       deps.onObserved?.(memory, !known)
       if (relabelled || respecified) deps.onMetadata?.(memory)
       // What it held back for itself may be others' now.
@@ -248,6 +248,8 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
     },
   }
 }
+
+const claimNames = ({ status }: Pod) => [status?.resourceClaimStatuses, status?.extendedResourceClaimStatus]
 
 function nameOf({ pod }: PodMemory): string {
   return `${pod.metadata.namespace ?? ''}/${pod.metadata.name}`

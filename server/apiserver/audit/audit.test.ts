@@ -37,7 +37,7 @@ describe('the policy', () => {
     [{ verbs: ['list'] }, []], [{ verbs: ['get'] }, ['pod', 'log', 'health']],
     [{ namespaces: ['shop'] }, ['pod', 'log']], [{ namespaces: [''] }, []],
     [{ nonResourceURLs: ['/healthz'] }, ['health']], [{ nonResourceURLs: ['/health*'] }, ['health']], [{ nonResourceURLs: ['*'] }, ['health']], [{ nonResourceURLs: ['/metrics'] }, []],
-    [{ resources: [{ group: 'apps' }] }, []], [{ resources: [{ group: '' }] }, ['pod', 'log']],
+    [{ resources: [{ group: 'apps' }] }, []], [{ resources: [{ group: '' }] }, ['pod', 'log']], [{ resources: [{ group: '*', resources: ['pods'] }] }, ['pod']], [{ resources: [{ group: '*', resources: ['deployments'] }] }, []],
     [{ resources: [{ resources: ['pods'] }] }, ['pod']], [{ resources: [{ resources: ['pods/log'] }] }, ['log']], [{ resources: [{ resources: ['pods/*'] }] }, ['pod', 'log']], [{ resources: [{ resources: ['*/log'] }] }, ['log']], [{ resources: [{ resources: ['*'] }] }, ['pod', 'log']],
     [{ resources: [{ resources: ['pods'], resourceNames: ['web'] }] }, ['pod']], [{ resources: [{ resources: ['pods'], resourceNames: ['db'] }] }, []],
     [{ users: ['alice'], verbs: ['get'], namespaces: ['shop'], resources: [{ resources: ['pods'] }] }, ['pod']],

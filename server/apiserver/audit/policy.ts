@@ -55,7 +55,7 @@ function matches(rule: PolicyRule, { user, verb, resource, path }: AuditedReques
 }
 
 function matchesResource(rule: NonNullable<PolicyRule['resources']>[number], { group, resource, subresource, name }: NonNullable<AuditedRequest['resource']>): boolean {
-  if ((rule.group ?? '') !== group) return false
+  if (rule.group !== '*' && (rule.group ?? '') !== group) return false
   const names = rule.resources ?? []
   if (names.length === 0) return true
   if ((rule.resourceNames ?? []).length > 0 && !(rule.resourceNames ?? []).includes(name)) return false
@@ -102,7 +102,7 @@ function ruleProblem(rule: unknown, at: string): string | undefined {
 function resourceProblem(resource: unknown, at: string): string | undefined {
   if (!isMapping(resource)) return `${at}: must be a mapping`
   const { group = '', resources = [], resourceNames = [] } = resource
-  if (typeof group !== 'string' || !/^(?:[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?$/.test(group)) return `${at}.group: Invalid value: ${JSON.stringify(group)}: must be the name of an API group, such as apps`
+  if (typeof group !== 'string' || !/^(?:\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?$/.test(group)) return `${at}.group: Invalid value: ${JSON.stringify(group)}: must be the name of an API group, such as apps`
   if (!isTexts(resources) || !isTexts(resourceNames)) return `${at}: resources and resourceNames must be lists of texts`
   return resourceNames.length > 0 && resources.length === 0 ? `${at}.resourceNames: Invalid value: ${JSON.stringify(resourceNames)}: using resourceNames requires at least one resource` : undefined
 }

@@ -66,10 +66,10 @@ async function jwtOf(path: string | undefined, values: FlagValues, ownIssuers: r
   closers.push(() => pool.close())
   const jwt = createJwtAuthenticator({ pool, clock: deps.clock, issuers: state.config.issuers, cel })
   if (path !== undefined) {
-    closers.push(followFile(resolve(path), () => {
+    closers.push(followFile(resolve(path), async (signal) => {
       const config = read()
+      await jwt.replace(config.issuers, cel, signal)
       state.config = config
-      jwt.replace(config.issuers, cel)
     }, deps))
   }
   return jwt

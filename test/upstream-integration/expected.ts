@@ -58,6 +58,8 @@ export const EXPECTED: readonly Entry[] = [
 
   { folder: 'apiserver/flowcontrol', tests: /^TestConcurrencyIsolation$/, reason: METRICS },
 
+  { folder: 'apiserver/oidc', tests: /^TestStructuredAuthenticationConfig(?:CEL\/egress_proxy_is_ok|Reload\/old_to_new_config_with_egress)$/, reason: 'no egress selectors' },
+  { folder: 'apiserver/oidc', tests: /^Test(?:StructuredAuthenticationConfigReload\/old_(?:valid|empty|invalid)_|MultipleJWTAuthenticators$|JWKSMetricsCleanupOnIssuerRemoval$)/, reason: METRICS },
   { folder: 'apiserver/podlogs', tests: /^Test(?:InsecurePodLogs|PodLogsKubeletClientCertReload)$/, reason: TUNNEL },
   { folder: 'apiserver/portforward', tests: /^TestPortforward$/, reason: TUNNEL },
 
@@ -74,6 +76,11 @@ export const EXPECTED: readonly Entry[] = [
   { folder: 'certificates', tests: /^TestCSRDuration$/, reason: METRICS },
   { folder: 'certificates', tests: /^TestController_AutoApproval\/should_auto-approve_CSR_that_has_kube-apiserver-client-kubelet_signerName_and_matches_requirements_despite_missing_username_if_nodeclient_permissions_are_granted$/, reason: 'who asks for a node\'s certificate proves the node\'s name' },
   { folder: 'clustertrustbundles', tests: /^TestClusterTrustBundlesPublisherController/, reason: 'this controller, off by default, has no rights here' },
+  { folder: 'client', tests: /^TestClient$/, reason: 'it compares `/version` with that of its own program' },
+  { folder: 'controlplane', tests: /^Test(?:CreateLeaseOnStart|LeaseGarbageCollection\/)/, reason: 'no Leases of identity' },
+  { folder: 'controlplane', tests: /^TestGenericControlplaneStartUp$/, reason: 'it starts another program of upstream\'s' },
+  { folder: 'controlplane', tests: /^TestObjectSizeResponses\/[12]_MB_(?:labels|finalizers)$/, reason: 'objects may be larger than etcd\'s requests (1.5 MiB)' },
+  { folder: 'podcertificaterequests', tests: /^Test(?:CleanerController|NodeRestriction\/node1_can_create_PCR_for_pod_on_node1|NodeAuthorization|NodeAuthorizerNamespaceNameConfusion)$/, reason: 'nodes have no rights to these requests, as upstream without a gate' },
   { folder: 'dualstack', tests: /^Test(?:UpgradeServicePreferTo|DowngradeServicePreferFrom)DualStack$/, reason: NETWORKS },
   { folder: 'tls', tests: /^TestAPICiphers$/, reason: 'its client takes a certificate of RSA only; the server\'s is of ECDSA' },
   { folder: 'servicecidr', tests: /^TestValidationAdmissionPolicyServiceCIDR$/, reason: NETWORKS },

@@ -13,14 +13,18 @@ import { createIssuerKeys, fetchBytes, type IssuerKeys } from './issuer-keys.ts'
 export interface JwtAuthenticator {
   /** `none`: issued by somebody nobody here knows. */
   authenticate(token: string): Promise<Authentication>
-  /** From now on these issuers; keys of those that stay as they are, are kept. */
-  replace(issuers: readonly JwtIssuerConfig[], cel: CelTools): void
+  /** These issuers, once all of them have told their keys; those of issuers that stay as they are, are kept. Rejects when one has not within a minute: those before stay. */
+  replace(issuers: readonly JwtIssuerConfig[], cel: CelTools, signal: AbortSignal): Promise<void>
 }
 
 export interface JwtAuthenticatorOptions { pool: HttpsPool; clock: Clock; issuers: readonly JwtIssuerConfig[]; cel: CelTools }
 
 /** go-oidc's: clocks of issuers may be ahead by so much. */
 const NOT_BEFORE_LEEWAY_SECONDS = 300
+
+/** Upstream's, for a changed configuration. */
+const ANSWERED_MS_MAX = 60_000
+const ASK_AGAIN_MS = 10_000
 
 /** Issuers of claims that tokens of one issuer refer to: more are not remembered. */
 const CLAIM_ISSUERS_MAX = 16
@@ -33,20 +37,21 @@ interface Issuer {
 }
 
 export function createJwtAuthenticator({ pool, clock, ...initial }: JwtAuthenticatorOptions): JwtAuthenticator {
-  const state: { byUrl: ReadonlyMap<string, Issuer>; cel: CelTools } = { byUrl: new Map(), cel: initial.cel }
-  const replace = (issuers: readonly JwtIssuerConfig[], cel: CelTools): void => {
-    const before = state.byUrl
-    state.byUrl = new Map(issuers.map((config) => {
-      const old = before.get(config.url)
-      const isSame = old?.config.discoveryUrl === config.discoveryUrl && old?.config.ca === config.ca
-      return [config.url, { config, ...(old && isSame ? { keys: old.keys, claimKeys: old.claimKeys } : { keys: createIssuerKeys(config, pool, clock), claimKeys: new Map<string, IssuerKeys>() }) }]
-    }))
-    state.cel = cel
-  }
-  replace(initial.issuers, initial.cel)
+  const made = (issuers: readonly JwtIssuerConfig[], before: ReadonlyMap<string, Issuer>): ReadonlyMap<string, Issuer> => new Map(issuers.map((config) => {
+    const old = before.get(config.url)
+    const isSame = old?.config.discoveryUrl === config.discoveryUrl && old?.config.ca === config.ca
+    return [config.url, { config, ...(old && isSame ? { keys: old.keys, claimKeys: old.claimKeys } : { keys: createIssuerKeys(config, pool, clock), claimKeys: new Map<string, IssuerKeys>() }) }]
+  }))
+  const state: { byUrl: ReadonlyMap<string, Issuer>; cel: CelTools } = { byUrl: made(initial.issuers, new Map()), cel: initial.cel }
 
   return {
-    replace,
+    async replace(issuers, cel, signal) {
+      const byUrl = made(issuers, state.byUrl)
+      const untilMs = clock.monotonicMs() + ANSWERED_MS_MAX
+      await Promise.all([...byUrl.values()].map(({ keys }) => answered(keys, untilMs, clock, signal)))
+      state.byUrl = byUrl
+      state.cel = cel
+    },
     async authenticate(token) {
       const url = unverifiedClaims(token)?.['iss']
       const issuer = typeof url === 'string' ? state.byUrl.get(url) : undefined
@@ -69,6 +74,18 @@ export function createJwtAuthenticator({ pool, clock, ...initial }: JwtAuthentic
       const mapped = userOfClaims(claims, issuer.config, state.cel)
       return mapped.ok ? { ok: true, user: mapped.user } : refuse(mapped.because)
     },
+  }
+}
+
+async function answered(keys: IssuerKeys, untilMs: number, clock: Clock, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    try {
+      await keys.current()
+      return
+    } catch (error) {
+      if (clock.monotonicMs() + ASK_AGAIN_MS > untilMs) throw error
+      await clock.sleep(ASK_AGAIN_MS, signal)
+    }
   }
 }
 

@@ -3,6 +3,7 @@ import { after, test } from 'node:test'
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK } from 'jose'
 import type { Client } from '#api/client/client.ts'
 import { FakeClock } from '#base/clock-fake.ts'
+import { systemClock } from '#base/clock.ts'
 import { systemRandom } from '#base/random.ts'
 import type { Authentication } from '../../auth.ts'
 import { createDialer, createHttpsPool } from '../../webhook-client/index.ts'
@@ -168,8 +169,33 @@ test('a discovery document may be elsewhere, and issuers can be replaced', async
   const { jwt } = authenticator([{ ...config, url: 'https://public.example', discoveryUrl: `${real.url}/.well-known/openid-configuration` }])
   const token = await real.sign({ iss: 'https://public.example' })
   assert.equal(because(await jwt.authenticate(token)), 'OK')
-  jwt.replace([], cel)
+  await jwt.replace([], cel, new AbortController().signal)
   assert.equal(because(await jwt.authenticate(token)), 'none')
+})
+
+test('issuers that do not tell their keys within a minute take nobody else\'s place', async () => {
+  const one = await key('one')
+  const real = await issuer([one])
+  const [config] = issuersOf([real.entry()])
+  assert.ok(config)
+  const { jwt, clock } = authenticator([config])
+  const token = await real.sign({})
+  const before = because(await jwt.authenticate(token))
+  let outcome = ''
+  void jwt.replace([{ ...config, discoveryUrl: 'https://127.0.0.1:1/none' }], cel, new AbortController().signal).then(() => { outcome = 'taken' }, (error: unknown) => { outcome = String((error as Error).message) })
+  const deadline = systemClock.monotonicMs() + 10_000
+  while (outcome === '') {
+    assert.ok(systemClock.monotonicMs() < deadline)
+    await systemClock.sleep(2)
+    if (clock.pending > 0) await clock.advance(10_000)
+  }
+  assert.match(outcome, /^Get "https:\/\/127\.0\.0\.1:1\/none": /)
+  assert.deepStrictEqual([before, because(await jwt.authenticate(token))], ['OK', 'OK'])
+  // A server that ends does not wait.
+  const stop = new AbortController()
+  const waiting = jwt.replace([{ ...config, discoveryUrl: 'https://127.0.0.1:1/none' }], cel, stop.signal)
+  stop.abort()
+  await assert.rejects(waiting)
 })
 
 test('a configuration that is wrong is refused in upstream\'s words', () => {

@@ -7,7 +7,7 @@ export const DEFINITIONS = 'staging/src/k8s.io/apiextensions-apiserver/test/inte
 export const FOLDERS: readonly string[] = [
   DEFINITIONS, `${DEFINITIONS}/conversion`,
   ...[
-    'apimachinery', 'apiserver', 'apiserver/admissionwebhook', 'apiserver/anonymous', 'apiserver/apply', 'apiserver/cel', 'apiserver/discovery', 'apiserver/flowcontrol', 'apiserver/oidc',
+    'apimachinery', 'apimachinery/apply', 'apiserver', 'apiserver/admissionwebhook', 'apiserver/anonymous', 'apiserver/apply', 'apiserver/cel', 'apiserver/certreload', 'apiserver/discovery', 'apiserver/flowcontrol', 'apiserver/oidc',
     'apiserver/openapi', 'apiserver/podlogs', 'apiserver/portforward', 'auth', 'certificates', 'client', 'clustertrustbundles', 'configmap', 'controlplane', 'controlplane/audit', 'defaulttolerationseconds',
     'dryrun', 'dualstack', 'endpoints', 'events', 'evictions', 'namespace', 'network', 'node', 'podcertificaterequests', 'pods', 'pvc', 'quota', 'scale', 'secrets', 'service', 'serviceaccount', 'servicecidr', 'storageclasses',
     'tls', 'volume',

@@ -9,7 +9,7 @@ export const FOLDERS: readonly string[] = [
   ...[
     'apimachinery', 'apimachinery/apply', 'apiserver', 'apiserver/admissionwebhook', 'apiserver/anonymous', 'apiserver/apply', 'apiserver/cel', 'apiserver/certreload', 'apiserver/discovery', 'apiserver/flowcontrol', 'apiserver/oidc',
     'apiserver/openapi', 'apiserver/podlogs', 'apiserver/portforward', 'auth', 'certificates', 'client', 'clustertrustbundles', 'configmap', 'controlplane', 'controlplane/audit', 'defaulttolerationseconds',
-    'dryrun', 'dualstack', 'endpoints', 'events', 'evictions', 'namespace', 'network', 'node', 'podcertificaterequests', 'pods', 'pvc', 'quota', 'scale', 'secrets', 'service', 'serviceaccount', 'servicecidr', 'storageclasses',
-    'tls', 'volume',
+    'dryrun', 'dualstack', 'endpoints', 'endpointslice', 'events', 'evictions', 'namespace', 'network', 'node', 'podcertificaterequests', 'pods', 'pvc', 'quota', 'scale', 'secrets', 'service', 'serviceaccount', 'servicecidr', 'serving', 'storageclasses',
+    'tls', 'ttlcontroller', 'volume',
   ].map((folder) => `${INTEGRATION}/${folder}`),
 ]

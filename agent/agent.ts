@@ -29,6 +29,7 @@ import { createDns } from './dns/dns.ts'
 import { readClientCa } from './http/client-ca.ts'
 import { createKubeletAuth } from './http/kubelet-auth.ts'
 import { createKubeletHandlers, createKubeletServer } from './http/kubelet-server.ts'
+import { serveHealthPort } from './http/health-port.ts'
 import { followPortFiles } from './http/port-files.ts'
 import { createRestFigures } from './http/rest-figures.ts'
 import { serveSecureKubelet } from './http/secure-kubelet-server.ts'
@@ -194,6 +195,8 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
   }
 
   log.info('node starting', { node: nodeName, ip: config.nodeIp })
+  const { healthzPort = KUBELET_DEFAULTS.healthzPort } = config.kubelet
+  if (healthzPort > 0) serveHealthPort({ host: '127.0.0.1', port: healthzPort }, log, alive)
   const images = createImageDirectory({ runtime, dataDir, clock, log })
   try {
     // Before any pod asks for one of them: on an airgapped node it could only fail.

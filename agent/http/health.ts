@@ -12,7 +12,8 @@ export interface Health {
   reset(): void
 }
 
-export function createHealth(checks: () => readonly HealthCheck[]): Health {
+/** `always`: names of checks that say no more than that somebody answers. */
+export function createHealth(checks: () => readonly HealthCheck[], always: readonly string[] = ['ping', 'log']): Health {
   const results = new Map<string, { isWell: boolean; success: number; error: number }>()
   const note = ({ name, problem }: HealthCheck): void => {
     const { success = 0, error = 0 } = results.get(name) ?? {}
@@ -21,7 +22,7 @@ export function createHealth(checks: () => readonly HealthCheck[]): Health {
   }
   return {
     page(below, query) {
-      const all = [{ name: 'ping', problem: undefined }, { name: 'log', problem: undefined }, ...checks()]
+      const all = [...always.map((name): HealthCheck => ({ name, problem: undefined })), ...checks()]
       if (below !== undefined) {
         const check = all.find(({ name }) => name === below)
         return check && (check.problem === undefined ? { status: 200, text: 'ok' } : { status: 500, text: `internal server error: ${check.problem}\n` })

@@ -37,6 +37,8 @@ export interface KubeletConfig {
   podLogsDir: string
   /** The kubelet API's port as the node tells it; 0: it has none. */
   kubeletPort: number
+  /** Of 127.0.0.1, where this machine may ask whether the agent is well; 0: nowhere. */
+  healthzPort: number
   /** What the port is served with, and whose client certificates are believed there; '': the cluster's. */
   tlsCertFile: string
   tlsPrivateKeyFile: string
@@ -95,7 +97,7 @@ export interface KubeletConfig {
 
 export const KUBELET_DEFAULTS = {
   clusterDns: [], clusterDomain: 'cluster.local', nodeLabels: {}, nodeTaints: [], maxPods: 110, podsPerCore: 0, singleProcessOomKill: false, restartSecondsMax: BACKOFF_MAX_SECONDS, cgroupRoot: '', systemReserved: {}, kubeReserved: {}, enforcePods: true, podPidsLimit: -1, memorySwapBehavior: 'NoSwap', oomScoreAdj: -999, protectKernelDefaults: false, podLogsDir: '/var/log/pods',
-  kubeletPort: 10250, tlsCertFile: '', tlsPrivateKeyFile: '', clientCaFile: '', version: 'v1.36.0+skiff', resolvConf: '/etc/resolv.conf', maxParallelPulls: 3, containerLogMaxSize: '10Mi', containerLogMaxFiles: 5, containerLogMonitorMs: 10_000, allowedUnsafeSysctls: [], seccompDefault: true,
+  kubeletPort: 10250, healthzPort: 10248, tlsCertFile: '', tlsPrivateKeyFile: '', clientCaFile: '', version: 'v1.36.0+skiff', resolvConf: '/etc/resolv.conf', maxParallelPulls: 3, containerLogMaxSize: '10Mi', containerLogMaxFiles: 5, containerLogMonitorMs: 10_000, allowedUnsafeSysctls: [], seccompDefault: true,
   staticPodPath: '', imageGcHighPercent: 85, imageGcLowPercent: 80, imageGcMinimumAgeMs: 120_000, imageGcMaximumAgeMs: 0, imageVerification: 'NeverVerifyPreloadedImages', imageVerificationAllowlist: [], credentialProviders: undefined, dockerConfigFiles: [],
   evictionHard: { 'imagefs.available': '15%', 'imagefs.inodesFree': '5%', 'memory.available': '100Mi', 'nodefs.available': '10%', 'nodefs.inodesFree': '5%', 'pid.available': '5%' }, evictionSoft: {}, evictionSoftGracePeriod: {},
   evictionMinimumReclaim: {}, evictionMaxPodGraceSeconds: 0, evictionTransitionMs: 300_000, shutdownPeriods: [], boardDevices: [],

@@ -6,7 +6,7 @@ import type { Server, ServerResponse } from 'node:http'
 import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { EndpointSlice, Service, Stored } from '#api/types/index.ts'
-import { createWordsServer } from './proxy-health.ts'
+import { createWordsServer } from '../http/words-server.ts'
 
 export interface HealthCheck {
   readonly port: number

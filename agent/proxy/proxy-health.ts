@@ -1,14 +1,10 @@
 /** Whether the kernel's rules are as the API has them, told as kube-proxy tells it (upstream's pkg/proxy/healthcheck). */
-import { createServer, type RequestListener, type Server } from 'node:http'
 import type { Clock } from '#base/clock.ts'
-import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
+import { createWordsServer, serveWords, type Address } from '../http/words-server.ts'
 
 /** A change that has waited so long for its rules: upstream's two sync periods. */
 const LATE_MS = 60_000
-/** No more than who asks for health needs: short questions. */
-const REQUEST_MS_MAX = 5_000
-const CONNECTIONS_MAX = 64
 
 export class ProxyHealth {
   readonly #clock: Clock
@@ -54,32 +50,17 @@ export class ProxyHealth {
   }
 }
 
-/** A server of a few words to whoever asks. Not listening yet. */
-export function createWordsServer(answer: RequestListener): Server {
-  const server = createServer({ requestTimeout: REQUEST_MS_MAX, headersTimeout: REQUEST_MS_MAX }, (request, response) => {
-    request.resume()
-    answer(request, response)
-  })
-  server.maxConnections = CONNECTIONS_MAX
-  return server
-}
-
 export interface HealthAddresses {
   /** Where load balancers ask: `/healthz` and `/livez`. kube-proxy: 0.0.0.0:10256. */
-  readonly health: { readonly host: string; readonly port: number }
+  readonly health: Address
   /** `/proxyMode`, `/metrics`, `/healthz`, for this machine. kube-proxy: 127.0.0.1:10249. */
-  readonly local: { readonly host: string; readonly port: number }
+  readonly local: Address
 }
 
 /** Until the signal aborts. An address that is taken is logged: Services work without. */
 export function serveProxyHealth(health: ProxyHealth, addresses: HealthAddresses, { isNodeEligible, log }: { isNodeEligible: () => boolean; log: Log }, signal: AbortSignal): void {
-  const open = (server: Server, { host, port }: HealthAddresses['health']): void => {
-    server.on('error', (error) => log.warn('the health of the Service proxy cannot be served there', { host, port, error: asError(error) }))
-    server.listen(port, host)
-    signal.addEventListener('abort', () => {
-      server.close()
-      server.closeAllConnections()
-    }, { once: true })
+  const open = (server: ReturnType<typeof createWordsServer>, address: Address): void => {
+    serveWords(server, address, (error) => log.warn('the health of the Service proxy cannot be served there', { ...address, error }), signal)
   }
   open(createWordsServer(({ url }, response) => {
     const report = url === '/healthz' ? health.report(isNodeEligible()) : url === '/livez' ? health.report() : undefined

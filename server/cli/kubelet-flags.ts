@@ -12,7 +12,7 @@ import { atLeastOne, oneOf, sysctls } from './flag-checks.ts'
 import type { Flag, FlagValues } from './flags.ts'
 
 export type KubeletSettings = Pick<KubeletConfig,
-  | 'maxPods' | 'podsPerCore' | 'singleProcessOomKill' | 'restartSecondsMax' | 'maxParallelPulls' | 'containerLogMonitorMs' | 'tlsCertFile' | 'tlsPrivateKeyFile' | 'clientCaFile' | 'memorySwapBehavior' | 'seccompDefault' | 'podPidsLimit' | 'oomScoreAdj' | 'protectKernelDefaults' | 'allowedUnsafeSysctls' | 'containerLogMaxSize' | 'containerLogMaxFiles' | 'systemReserved' | 'kubeReserved' | 'enforcePods' | 'imageGcHighPercent' | 'imageGcLowPercent' | 'imageGcMinimumAgeMs' | 'imageGcMaximumAgeMs'
+  | 'maxPods' | 'podsPerCore' | 'singleProcessOomKill' | 'restartSecondsMax' | 'maxParallelPulls' | 'containerLogMonitorMs' | 'healthzPort' | 'tlsCertFile' | 'tlsPrivateKeyFile' | 'clientCaFile' | 'memorySwapBehavior' | 'seccompDefault' | 'podPidsLimit' | 'oomScoreAdj' | 'protectKernelDefaults' | 'allowedUnsafeSysctls' | 'containerLogMaxSize' | 'containerLogMaxFiles' | 'systemReserved' | 'kubeReserved' | 'enforcePods' | 'imageGcHighPercent' | 'imageGcLowPercent' | 'imageGcMinimumAgeMs' | 'imageGcMaximumAgeMs'
   | 'evictionHard' | 'evictionSoft' | 'evictionSoftGracePeriod' | 'evictionMinimumReclaim' | 'evictionMaxPodGraceSeconds' | 'evictionTransitionMs' | 'shutdownPeriods' | 'boardDevices' | 'imageVerification' | 'imageVerificationAllowlist'>
 
 const RESERVABLE = ['cpu', 'memory', 'ephemeral-storage', 'pid']
@@ -69,6 +69,8 @@ function logInterval(v: string): string | undefined {
   return goDuration(v) ?? (v === '0' || durationMs(v) < 3_000 ? `${v} must be a positive time duration greater than or equal to 3s` : undefined)
 }
 
+const healthPort = (v: string): string | undefined => (Number(v) <= 65_535 ? undefined : `must be a valid port between 0 and 65535, inclusive, got ${v}`)
+
 function readable(v: string): string | undefined {
   try {
     accessSync(v, constants.R_OK)
@@ -119,6 +121,7 @@ export const KUBELET_FLAGS: readonly Flag[] = [
   { name: 'container-log-max-size', kind: 'string', value: 'SIZE', default: KUBELET_DEFAULTS.containerLogMaxSize, help: 'a container\'s log that has grown so large is rotated; -1: never', check: amount },
   { name: 'container-log-max-files', kind: 'number', value: 'N', default: KUBELET_DEFAULTS.containerLogMaxFiles, help: 'logs that are kept of a container, with the present one; 2 or more', check: twoOrMore },
   { name: 'container-log-monitor-interval', kind: 'string', value: 'DURATION', default: '10s', help: 'how often the sizes of logs are looked at; 3s or more', check: logInterval },
+  { name: 'healthz-port', kind: 'number', value: 'PORT', default: KUBELET_DEFAULTS.healthzPort, help: 'of 127.0.0.1, where /healthz says whether the agent answers; 0: nowhere', check: healthPort },
   { name: 'kubelet-tls-cert-file', kind: 'string', value: 'FILE', help: 'certificate of the node\'s port 10250 (default: one of the cluster\'s); changes are followed', check: readable },
   { name: 'kubelet-tls-private-key-file', kind: 'string', value: 'FILE', help: 'its key', check: readable },
   { name: 'kubelet-client-ca-file', kind: 'string', value: 'FILE', help: 'authority of client certificates there (default: the cluster\'s); changes are followed', check: readable },
@@ -163,7 +166,7 @@ export function kubeletSettings(values: FlagValues): KubeletSettings {
     imageVerification: values['image-pull-credentials-verification-policy'] as VerificationPolicy, imageVerificationAllowlist: items('preloaded-images-verification-allowlist'),
     shutdownPeriods: shutdownPeriods(ms('shutdown-grace-period'), ms('shutdown-grace-period-critical-pods'), items('shutdown-grace-period-by-pod-priority')),
     boardDevices: items('device').map(parseBoardRule),
-    tlsCertFile: String(values['kubelet-tls-cert-file'] ?? ''), tlsPrivateKeyFile: String(values['kubelet-tls-private-key-file'] ?? ''), clientCaFile: String(values['kubelet-client-ca-file'] ?? ''),
+    healthzPort: Number(values['healthz-port']), tlsCertFile: String(values['kubelet-tls-cert-file'] ?? ''), tlsPrivateKeyFile: String(values['kubelet-tls-private-key-file'] ?? ''), clientCaFile: String(values['kubelet-client-ca-file'] ?? ''),
   }
   checkTogether(settings)
   return settings

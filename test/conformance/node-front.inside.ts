@@ -1,6 +1,6 @@
 /**
- * What upstream's suite for nodes finds on a machine of its own and a skiff node does not have: the read-only port 10255, health on
- * 10248, and an API server whose word on /configz names them, and in whose cluster no controller taints nodes under pressure.
+ * What upstream's suite for nodes finds on a machine of its own and a skiff node does not have: the read-only port 10255,
+ * and an API server whose word on /configz names them, and in whose cluster no controller taints nodes under pressure.
  * `node node-front.inside.ts JSON`, on the node's host.
  */
 import { readFileSync } from 'node:fs'
@@ -13,7 +13,6 @@ import { createGunzip } from 'node:zlib'
 export interface Front { /** Of the node. */ readonly ip: string; readonly apiServer: string; readonly token: string; readonly key: string; readonly certificate: string; /** In front of the API server. */ readonly port: number }
 
 const READ_ONLY_PORT = 10_255
-const HEALTH_PORT = 10_248
 const NODE_PORT = 10_250
 const API_PORT = 6_443
 const NODES = /^\/api\/v1\/nodes(\?|$)/
@@ -26,7 +25,7 @@ const agent = new Agent({ keepAlive: true, rejectUnauthorized: false })
 function pass(from: IncomingMessage, to: ServerResponse, host: string, toPort: number): void {
   const isNodes = from.method === 'GET' && NODES.test(from.url ?? '') && !/[?&]watch=/.test(from.url ?? '')
   const headers = { ...from.headers, ...(isNodes && { accept: 'application/json' }), authorization: from.headers.authorization ?? `Bearer ${token}` }
-  // The suite asks whether the node is well with HEAD, which a kubelet's own health port answers.
+  // The suite asks with HEAD whether the node is well.
   const asked = request({ agent, host, port: toPort, method: from.method === 'HEAD' ? 'GET' : from.method, path: from.url, headers }, (answer) => {
     if (answer.statusCode === 200 && CONFIGZ.test(from.url ?? '')) return void tellPorts(answer, to)
     if (answer.statusCode === 200 && isNodes) return void tellNodes(answer, to)
@@ -71,5 +70,5 @@ function passUpgrade(from: IncomingMessage, socket: Duplex, head: Buffer): void 
   }
 }
 
-for (const plain of [READ_ONLY_PORT, HEALTH_PORT]) createServer((from, to) => pass(from, to, ip, NODE_PORT)).listen(plain, '127.0.0.1')
+createServer((from, to) => pass(from, to, ip, NODE_PORT)).listen(READ_ONLY_PORT, '127.0.0.1')
 createTlsServer({ key: readFileSync(key), cert: readFileSync(certificate) }, (from, to) => pass(from, to, apiServer, API_PORT)).on('upgrade', passUpgrade).listen(port, '127.0.0.1', () => console.log('ready'))

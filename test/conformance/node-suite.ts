@@ -84,7 +84,7 @@ async function startFront(host: LabHost, server: LabHost, token: string): Promis
   const front: Front = { ip: host.ip, apiServer: server.ip, token, key: join(tls, 'serving-kube-apiserver.key'), certificate: join(tls, 'serving-kube-apiserver.crt'), port: FRONT_PORT }
   const child = host.spawn([process.execPath, join(import.meta.dirname, 'node-front.inside.ts'), JSON.stringify(front)], { stdio: ['ignore', 'pipe', 'inherit'] })
   const started = await Promise.race([once(child.stdout as NodeJS.ReadableStream, 'data').then(() => true), once(child, 'exit').then(() => false)])
-  if (!started) throw new Error('what stands in for the read-only port does not start: are 10248, 10255 and 10260 free on the host?')
+  if (!started) throw new Error('what stands in for the read-only port does not start: are 10255 and 10260 free on the host?')
   return async () => {
     child.kill()
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')

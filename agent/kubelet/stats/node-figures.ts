@@ -80,7 +80,7 @@ const processStart = (): MetricFamily => ({ name: 'process_start_time_seconds', 
 export function kubeletConfiguration(config: KubeletConfig): object {
   return {
     kind: 'KubeletConfiguration', apiVersion: 'kubelet.config.k8s.io/v1beta1',
-    enableServer: config.kubeletPort !== 0, port: config.kubeletPort, staticPodPath: config.staticPodPath,
+    enableServer: config.kubeletPort !== 0, port: config.kubeletPort, healthzPort: config.healthzPort, healthzBindAddress: '127.0.0.1', staticPodPath: config.staticPodPath,
     ...(config.tlsCertFile !== '' && { tlsCertFile: config.tlsCertFile, tlsPrivateKeyFile: config.tlsPrivateKeyFile }),
     authentication: { x509: config.clientCaFile === '' ? {} : { clientCAFile: config.clientCaFile }, webhook: { enabled: true, cacheTTL: '2m0s' }, anonymous: { enabled: false } },
     authorization: { mode: 'Webhook', webhook: { cacheAuthorizedTTL: '5m0s', cacheUnauthorizedTTL: '30s' } },

@@ -33,7 +33,15 @@ export interface Door {
   close(): Promise<void>
 }
 
-export interface DoorDeps { clock: Clock; random: Random; log: Log }
+/** Whose client certificates make users, and whose proxies speak for users: PEM, '' for none. */
+export interface ClientAuthorities {
+  clients(): string
+  proxies(): string
+  onChange(listener: () => void): () => void
+  close(): void
+}
+
+export interface DoorDeps { clock: Clock; random: Random; log: Log; /** Beside the cluster's own. */ clientAuthorities?: ClientAuthorities }
 
 const CLOCK_LOOK_MS = 5_000
 /** Agents look for their server again after at most so long. */
@@ -41,7 +49,7 @@ const AGENTS_BACK_MS = 10_000
 
 /** `member`: this server may have others beside it. `answer`: what servers ask of each other, see `lateApi`. */
 export async function openDoor(config: ServerConfig, deps: DoorDeps, signal: AbortSignal, member: MemberRecord | undefined, answer: (request: PeerRequest) => Promise<ApiResponse> | undefined): Promise<Door> {
-  const { clock, random, log } = deps
+  const { clock, random, log, clientAuthorities } = deps
   const pki = await openPkiWhenTimeIsRight({
     dataDir: config.dataDir, clock, random, log, names: config.names, clusterDomain: config.cluster.clusterDomain, serviceIp: config.kubernetesServiceIp, token: config.token, agentToken: config.agentToken,
     ...(member && { member: { name: memberName(member.id), organization: MEMBERS_ORGANIZATION } }),
@@ -49,8 +57,8 @@ export async function openDoor(config: ServerConfig, deps: DoorDeps, signal: Abo
   const hub = createTunnelHub({ clock, log, agentsBackMs: AGENTS_BACK_MS })
   const api = lateApi(answer)
   const transport = member && createTlsPeerTransport({ id: member.id, credentials: () => ({ ca: pki.authorities.server.certPem, cert: pki.member?.certPem ?? '', key: pki.member?.keyPem ?? '' }), clock, random, log })
-  const clientCa = () => [pki.authorities.client.certPem, config.clientCa].filter((pem) => pem !== '').join('\n')
-  const frontProxyCa = () => [pki.authorities.requestHeader.certPem, config.requestHeaders.ca].filter((pem) => pem !== '').join('\n')
+  const clientCa = () => joined(pki.authorities.client.certPem, clientAuthorities?.clients())
+  const frontProxyCa = () => joined(pki.authorities.requestHeader.certPem, clientAuthorities?.proxies())
   const tls = () => ({ cert: pki.serving.certPem, key: pki.serving.keyPem, clientCa: clientCa(), frontProxyCa: frontProxyCa() })
   const http = await createHttpServer({
     api, tls: tls(), tlsChoice: config.tls, clock, random, log,
@@ -62,6 +70,7 @@ export async function openDoor(config: ServerConfig, deps: DoorDeps, signal: Abo
     http.updateTls(tls())
     kubeconfig().catch((error: unknown) => log.error(asError(error).message))
   })
+  clientAuthorities?.onChange(() => http.updateTls(tls()))
   const state: { listening?: Promise<void>; closing?: Promise<void> } = {}
 
   async function kubeconfig(): Promise<void> {
@@ -88,6 +97,8 @@ export async function openDoor(config: ServerConfig, deps: DoorDeps, signal: Abo
     hub.close()
   }
 }
+
+const joined = (own: string, further = ''): string => (further === '' ? own : `${own}\n${further}`)
 
 /** A board without a clock battery starts in the past: wait for the time instead of failing for ever. */
 async function openPkiWhenTimeIsRight(options: PkiOptions, signal: AbortSignal): Promise<Pki> {

@@ -31,12 +31,10 @@ export interface ServerConfig {
   flags: Readonly<Record<string, string>>
   /** --profiling: /debug/pprof */
   profiling: boolean
-  /** PEM of further authorities whose client certificates make users; '': none. */
-  clientCa: string
-  /** Proxies that speak for users; `ca`: PEM of further authorities, '': none. */
   /** Of the API port. */
   tls: TlsChoice
-  requestHeaders: { ca: string; headers: RequestHeaders }
+  /** Of proxies that speak for users. */
+  requestHeaders: RequestHeaders
   serviceAccounts: { /** The first signs. */ issuers: readonly string[]; jwksUri: string | undefined; apiAudiences: readonly string[]; expirationSecondsMax: number | undefined; extendsExpiration: boolean; /** From files; undefined: skiff's own key signs. */ keys: { signs: SigningKey | undefined; verifies: readonly SigningKey[] } }
   /** What people call this server: `--node-name`, or the host's. */
   serverName: string

@@ -58,7 +58,7 @@ import { createMembership, type Membership } from './cluster/membership.ts'
 import { forgetServers } from './cluster/servers.ts'
 import { createSharedStoreMembership } from './cluster/shared-store-membership.ts'
 import type { Attach, OpenedStore } from './cluster/open-own-store.ts'
-import { openDoor, type Door } from './door.ts'
+import { openDoor, type ClientAuthorities, type Door } from './door.ts'
 import type { ServerConfig, SnapshotConfig } from './server-config.ts'
 import { leanOf } from './lean-pod.ts'
 import { publishClusterConfig } from './publish-cluster-config.ts'
@@ -83,6 +83,8 @@ export interface ServerDeps {
   auditor?: Auditor | undefined
   /** Who is believed beside the cluster's own. Closed with the server. */
   authentication?: Pick<AuthenticatorOptions, 'staticTokens' | 'jwt' | 'anonymous' | 'tokenWebhook'> & { close(): void }
+  /** Beside the cluster's own. Closed with the server. */
+  clientAuthorities?: ClientAuthorities
   /** Undefined: Node, then RBAC. Closed with the server. */
   authorization?: { authorizers: () => readonly (AuthorizerType | AuthorizerLink)[]; close(): void }
   processUsage: () => ProcessUsage
@@ -175,7 +177,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, { encryption
     rows: withAllocators(rows, { services }),
     admission: chooseAdmission({ clock, random, choice: config.admission }, [nodePasswordPlugin, createEscalationPlugin(rbac, authorizer)]),
     isPluginOn: (name) => isOn(name, config.admission), ...(config.admission.config.webhookIdentities && { webhookIdentities: config.admission.config.webhookIdentities }),
-    authenticator, authorizer, nodeConnector: hub, frontProxy: () => pki.frontProxy, requestHeaders: config.requestHeaders.headers,
+    authenticator, authorizer, nodeConnector: hub, frontProxy: () => pki.frontProxy, requestHeaders: config.requestHeaders,
     issueToken: (input) => serviceAccounts.issueToken(input),
     version: versionInfo(),
     serverAddress: `${config.advertiseAddress}:${config.port}`,
@@ -202,6 +204,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, { encryption
   const begun = Promise.withResolvers<void>()
   const answered = <T>(step: () => Promise<T>) => untilAnswered(step, { clock, random, log, signal: stop.signal })
   const kept = (what: string, step: () => Promise<unknown>) => unlessRefused(what, step, { clock, random, log, signal: stop.signal })
+  const publishAuthorities = () => kept('what extension API servers read', () => publishAuthenticationConfig(client, { clientCa: door.clientCa(), requestHeaderCa: door.frontProxyCa(), requestHeaders: config.requestHeaders }))
   const begin = async () => {
     await informers.start(stop.signal)
     progress.isSynced = true
@@ -215,7 +218,8 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, { encryption
     progress.hooks.done('priority-and-fairness-config-producer', 'priority-and-fairness-config-consumer')
     await kept('since when uses of old tokens are noted', () => trackLegacyTokens(client, clock))
     await kept('what agents read of the cluster', () => publishClusterConfig(client, config.cluster, pki.authorities.kubeletServing.certPem))
-    await kept('what extension API servers read', () => publishAuthenticationConfig(client, { clientCa: door.clientCa(), requestHeaderCa: door.frontProxyCa(), requestHeaders: config.requestHeaders.headers }))
+    await publishAuthorities()
+    deps.clientAuthorities?.onChange(() => void publishAuthorities().catch((error: unknown) => { if (!stop.signal.aborted) log.error('extension API servers do not hear of changed authorities of clients', { error: asError(error) }) }))
     if (config.nodeName !== undefined) keepControlPlaneLabel(config.nodeName, { client, informers, log })
     progress.hooks.done('start-cluster-authentication-info-controller')
   }
@@ -296,6 +300,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, { encryption
     api.close()
     encryption.close()
     deps.authentication?.close()
+    deps.clientAuthorities?.close()
     deps.authorization?.close()
     await deps.auditor?.close()
     await store.close()

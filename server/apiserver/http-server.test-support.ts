@@ -15,6 +15,9 @@ export interface Served extends Harness {
   hub: TunnelHub
   port: number
   ca: string
+  /** Of the stranger: not believed unless that is changed. */
+  strangerCa: string
+  proxyCa: string
   admin: Credential
   /** A client certificate signed by the server's CA, by a stranger, or by the CA of the front proxy. */
   serving: Credential
@@ -44,11 +47,11 @@ export async function served(over: Partial<ApiServerOptions> = {}, limits: Parti
     ...over,
   })
   const serving = await leaf(own, 'server', [], 'serverAuth', { ...NO_ALT_NAMES, ipAddresses: ['127.0.0.1'] })
-  const ca = certificatePem(own.certificate.der)
-  const http = await createHttpServer({ api: h.api, tls: { ...serving, clientCa: ca, frontProxyCa: certificatePem(proxy.certificate.der) }, clock: systemClock, random: systemRandom, log: more.log ?? silentLog, protocols: { [TUNNEL_ALPN]: (socket) => hub.accept(socket) }, limits, ...(more.tlsChoice && { tlsChoice: more.tlsChoice }) })
+  const [ca, strangerCa, proxyCa] = [own, stranger, proxy].map((issuer) => certificatePem(issuer.certificate.der)) as [string, string, string]
+  const http = await createHttpServer({ api: h.api, tls: { ...serving, clientCa: ca, frontProxyCa: proxyCa }, clock: systemClock, random: systemRandom, log: more.log ?? silentLog, protocols: { [TUNNEL_ALPN]: (socket) => hub.accept(socket) }, limits, ...(more.tlsChoice && { tlsChoice: more.tlsChoice }) })
   const port = await http.listen(more.port ?? 0, '127.0.0.1')
   return {
-    ...h, http, hub, port, ca, serving, admin: await leaf(own, 'admin', ['system:masters'], 'clientAuth'),
+    ...h, http, hub, port, ca, strangerCa, proxyCa, serving, admin: await leaf(own, 'admin', ['system:masters'], 'clientAuth'),
     client: (commonName, organizations, from = 'own') => leaf({ own, stranger, proxy }[from], commonName, organizations, 'clientAuth'),
   }
 }

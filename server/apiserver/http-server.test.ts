@@ -271,3 +271,38 @@ test('versions and cipher suites of TLS, and key exchanges, are those that are c
   assert.deepEqual((await chosen(newest)).map((said) => said.split(' ')[0]), ['none', 'none', 'TLSv1.3', 'TLSv1.3'])
   await newest.http.close()
 })
+
+/** A connection that is kept; `status`: of an answer on it. */
+async function held(s: Served, as: Credential): Promise<{ ended: Promise<unknown>; status: () => Promise<string>; socket: tls.TLSSocket }> {
+  const socket = tls.connect({ host: '127.0.0.1', port: s.port, ca: s.ca, ALPNProtocols: ['http/1.1'], ...as })
+  const ended = new Promise((resolve) => socket.on('close', resolve))
+  socket.on('error', () => { /* it is the end that is looked for */ })
+  await once(socket, 'secureConnect')
+  const status = async () => {
+    socket.write(`GET ${CM} HTTP/1.1\r\nhost: x\r\n\r\n`)
+    const [data] = await once(socket, 'data') as [Buffer]
+    return data.toString().split(' ')[1] ?? ''
+  }
+  return { ended, status, socket }
+}
+
+test('with other authorities of clients, connections end whose certificates are judged otherwise by them; the others go on', async (t) => {
+  const s = await served()
+  t.after(() => s.http.close())
+  const material = (clientCa: string) => ({ ...s.serving, clientCa, frontProxyCa: s.proxyCa })
+  const visitor = await s.client('visitor', ['system:masters'], 'stranger')
+  const [own, refused, proxy] = [await held(s, s.admin), await held(s, visitor), await held(s, await s.client('front', [], 'proxy'))]
+  t.after(() => { own.socket.destroy(); proxy.socket.destroy() })
+  assert.deepEqual([await own.status(), await refused.status()], ['200', '401'])
+  s.http.updateTls(material(`${s.ca}\n${s.strangerCa}`))
+  await refused.ended
+  const believed = await held(s, visitor)
+  assert.equal(await believed.status(), '200')
+  s.http.updateTls(material(s.ca))
+  await believed.ended
+  assert.equal((await ask(s, 'GET', CM, { as: visitor })).status, 401)
+  assert.equal(await own.status(), '200')
+  assert.equal(proxy.socket.closed, false)
+  s.http.updateTls(material(s.strangerCa))
+  await own.ended
+})

@@ -13,7 +13,7 @@ import type { Random } from '#base/random.ts'
 import type { ServedApi } from './http/served-api.ts'
 import { flatHeaders, serveHttp1 } from './http/http1.ts'
 import { serveHttp2 } from './http/http2.ts'
-import { peerOf } from './http/peer.ts'
+import { isJudgedAlike, peerOf } from './http/peer.ts'
 import { BodyRoom } from './http/send.ts'
 
 export interface TlsMaterial {
@@ -80,7 +80,7 @@ const CLOSING_MS = 5_000
 export interface HttpServer {
   /** Resolves with the port bound. Rejects with `PORT_IN_USE` or `CANNOT_LISTEN`, which name the address. */
   listen(port: number, host: string): Promise<number>
-  /** New certificates for connections from now on. */
+  /** New certificates for connections from now on. Where other authorities of clients are believed now, connections end whose certificate is judged otherwise by them. */
   updateTls(tls: TlsMaterial): void
   /** No new connections, /readyz fails, watches end, what is in flight is finished or cut after closeTimeoutMs. Twice is fine. */
   close(): Promise<void>
@@ -96,18 +96,18 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   /** Accepted, by the address of the client: TLS tells of them only when the handshake is done, or never. */
   const handshaking = new Map<string, Socket>()
   const sessions = new Set<ServerHttp2Session>()
-  const state: { closing: Promise<void> | undefined; lastClosed?: () => void } = { closing: undefined }
+  const state: { tls: TlsMaterial; closing: Promise<void> | undefined; lastClosed?: () => void } = { tls: options.tls, closing: undefined }
 
   const http1: Http1Server = createHttp1({
     maxHeaderSize: limits.headersBytesMax, headersTimeout: Math.min(limits.headersTimeoutMs, limits.bodyTimeoutMs), requestTimeout: limits.bodyTimeoutMs, keepAliveTimeout: limits.idleTimeoutMs, connectionsCheckingInterval: Math.min(5_000, limits.headersTimeoutMs),
     shouldUpgradeCallback: (req) => api.mayUpgrade(req.url ?? '/', req.headers.upgrade),
   })
   const http1Options = { api, bodyBytesMax: limits.bodyBytesMax, room, clock, isStopping: () => state.closing !== undefined }
-  http1.on('request', (req, res) => void serveHttp1(http1Options, peerOfConnection(req.socket as TLSSocket, options.tls), req, res))
+  http1.on('request', (req, res) => void serveHttp1(http1Options, peerOfConnection(req.socket as TLSSocket, state.tls), req, res))
   http1.on('upgrade', (req, socket, head) => {
     const gone = new AbortController()
     socket.on('close', () => gone.abort())
-    void api.upgrade({ method: req.method ?? 'GET', path: req.url ?? '/', headers: flatHeaders(req), signal: gone.signal, peer: peerOfConnection(req.socket as TLSSocket, options.tls) }, socket, head)
+    void api.upgrade({ method: req.method ?? 'GET', path: req.url ?? '/', headers: flatHeaders(req), signal: gone.signal, peer: peerOfConnection(req.socket as TLSSocket, state.tls) }, socket, head)
   })
   // It never listens itself; this is what starts its checks of slow headers and bodies.
   http1.emit('listening')
@@ -149,7 +149,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     })
     // Half-open is for upgraded HTTP/1.1; here an end is the end.
     socket.on('end', () => session.destroy())
-    serveHttp2({ api, clock, bodyBytesMax: limits.bodyBytesMax, bodyTimeoutMs: limits.bodyTimeoutMs, room, sendsAway }, session, peerOfConnection(socket, options.tls))
+    serveHttp2({ api, clock, bodyBytesMax: limits.bodyBytesMax, bodyTimeoutMs: limits.bodyTimeoutMs, room, sendsAway }, session, peerOfConnection(socket, state.tls))
     if (state.closing) session.close()
   }
 
@@ -178,7 +178,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     })
     socket.on('error', (error) => log.debug('a connection failed', { error }))
     const protocol = socket.alpnProtocol || 'http/1.1'
-    const peer = peerOfConnection(socket, options.tls)
+    const peer = peerOfConnection(socket, state.tls)
     const other = Object.hasOwn(protocols, protocol) ? protocols[protocol] : undefined
     // A front proxy speaks for users of the API, never for nodes.
     if (otherNames && protocol !== otherNames.protocol && socket.servername && otherNames.contextOf(socket.servername)) socket.destroy()
@@ -216,7 +216,14 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
 
   return {
     listen: (port, host) => listen(server, port, host, log),
-    updateTls: (tls) => server.setSecureContext(secureOptions(tls, options.tlsChoice)),
+    updateTls(tls) {
+      const before = state.tls
+      state.tls = tls
+      server.setSecureContext(secureOptions(tls, options.tlsChoice))
+      if (before.clientCa === tls.clientCa && before.frontProxyCa === tls.frontProxyCa) return
+      // They come again, and are judged anew.
+      for (const socket of open) if (!isJudgedAlike(socket, tls)) socket.destroy()
+    },
     close: () => (state.closing ??= shutDown()),
   }
 }

@@ -11,7 +11,8 @@ import { toPem } from '#base/x509/index.ts'
 import { createServiceAccountTokens } from '../apiserver/authn/service-account-tokens.ts'
 import { REQUEST_HEADERS } from '../apiserver/middleware/front-proxy.ts'
 import type { SigningKey } from '../apiserver/pki/service-account-keys.ts'
-import { authenticationOf, furtherClientCa } from './authentication.ts'
+import { authenticationOf } from './authentication.ts'
+import { followClientAuthorities } from './client-authorities.ts'
 import { authorizationOf } from './authorization.ts'
 import { parseFlags } from './flags.ts'
 import { requestHeadersOf } from './request-headers.ts'
@@ -28,7 +29,7 @@ function world(t: TestContext) {
   t.after(() => rmSync(dir, { recursive: true }))
   const flags = (...argv: string[]) => parseFlags('server', SERVER_FLAGS, { argv, env: {}, readConfig: () => ({}) }).values
   return {
-    dir, told, flags,
+    dir, told, flags, deps,
     write(name: string, text: string) { writeFileSync(join(dir, name), text); return join(dir, name) },
     authentication: (...argv: string[]) => authenticationOf(flags(...argv), ['https://own'], deps),
     authorization: (...argv: string[]) => authorizationOf(flags(...argv), deps),
@@ -95,7 +96,7 @@ test('flags that make no sense together, or name files that make none, are one l
     await no(w.authentication('--authentication-config', path, '--oidc-client-id', 'x')), await no(w.authentication('--oidc-client-id', 'x')), await no(w.authentication('--oidc-client-id', 'x', '--oidc-issuer-url', 'http://x')),
     await no(w.authentication('--oidc-client-id', 'x', '--oidc-issuer-url', 'https://x', '--oidc-signing-algs', 'HS256')), await no(w.authentication('--token-auth-file', short)), await no(w.authentication('--token-auth-file', '/gone')),
     await no(w.authorization('--authorization-mode', 'ABAC')), await no(w.authorization('--authorization-mode', 'Webhook')), await no(w.authorization('--authorization-webhook-config-file', path)), await no(w.authorization('--authorization-config', path, '--authorization-mode', 'RBAC')), await no(w.authorization('--authorization-config', path)),
-    await no(Promise.resolve().then(() => furtherClientCa(w.flags('--client-ca-file', path)))),
+    await no(Promise.resolve().then(() => followClientAuthorities(w.flags('--client-ca-file', path), w.deps))),
   ], [
     '--authentication-config: authentication-config file and oidc-* flags are mutually exclusive: leave out --oidc-client-id', '--oidc-issuer-url: oidc-issuer-url and oidc-client-id must be specified together when any oidc-* flags are specified',
     '--oidc-issuer-url: jwt[0].issuer.url: Invalid value: "http://x": URL scheme must be https', '--oidc-signing-algs: oidc: unsupported signing alg: "HS256": use one of RS256, RS384, RS512, ES256, ES384, ES512, PS256, PS384, PS512',
@@ -105,6 +106,24 @@ test('flags that make no sense together, or name files that make none, are one l
     '--authorization-config: DIR/a.yaml: expected AuthorizationConfiguration of apiserver.config.k8s.io/v1, got "AuthenticationConfiguration" of "apiserver.config.k8s.io/v1"',
     '--client-ca-file: DIR/a.yaml holds no certificate: it must be PEM',
   ])
+})
+
+test('changed authorities of clients are told once they are in force; a file without a certificate is not', async (t) => {
+  const w = world(t)
+  const [first, second] = ['x', 'y'].map((der) => toPem('CERTIFICATE', Buffer.from(der)))
+  const authorities = followClientAuthorities(w.flags('--client-ca-file', w.write('ca.pem', first ?? '')), w.deps)
+  t.after(() => authorities.close())
+  const heard: string[] = []
+  authorities.onChange(() => heard.push(authorities.clients()))
+  assert.deepStrictEqual([authorities.clients(), authorities.proxies()], [first, ''])
+  let next = w.next()
+  w.write('ca.pem', 'none')
+  assert.equal(await next, 'a changed configuration file is not used; the one before it stays in force')
+  assert.equal(authorities.clients(), first)
+  next = w.next()
+  w.write('ca.pem', second ?? '')
+  assert.equal(await next, 'a changed configuration file is in force')
+  assert.deepStrictEqual([heard, authorities.clients()], [[second], second])
 })
 
 test('static tokens are users with groups', async (t) => {
@@ -139,9 +158,9 @@ test('authenticating proxies: their authority, names and headers', (t) => {
   const of = (...argv: string[]) => requestHeadersOf(w.flags(...argv))
   const pem = toPem('CERTIFICATE', Buffer.from('x'))
   const ca = w.write('proxy.pem', pem)
-  assert.deepStrictEqual(of(), { ca: '', headers: REQUEST_HEADERS })
-  assert.deepStrictEqual(of('--requestheader-client-ca-file', ca), { ca: pem, headers: { ...REQUEST_HEADERS, allowedNames: [], uidHeaders: [] } })
-  assert.deepStrictEqual(of('--requestheader-client-ca-file', ca, '--requestheader-allowed-names', 'a,b', '--requestheader-username-headers', 'X-User', '--requestheader-extra-headers-prefix', 'X-More-').headers, { ...REQUEST_HEADERS, allowedNames: ['a', 'b'], userHeaders: ['x-user'], uidHeaders: [], extraPrefixes: ['x-more-'] })
+  assert.deepStrictEqual(of(), REQUEST_HEADERS)
+  assert.deepStrictEqual(of('--requestheader-client-ca-file', ca), { ...REQUEST_HEADERS, allowedNames: [], uidHeaders: [] })
+  assert.deepStrictEqual(of('--requestheader-client-ca-file', ca, '--requestheader-allowed-names', 'a,b', '--requestheader-username-headers', 'X-User', '--requestheader-extra-headers-prefix', 'X-More-'), { ...REQUEST_HEADERS, allowedNames: ['a', 'b'], userHeaders: ['x-user'], uidHeaders: [], extraPrefixes: ['x-more-'] })
   assert.throws(() => of('--requestheader-allowed-names', 'a'), { code: 'USAGE', message: /^--requestheader-allowed-names: no proxy is believed without an authority/ })
   assert.throws(() => of('--requestheader-client-ca-file', ca, '--requestheader-group-headers', 'a b'), { code: 'USAGE', message: /^--requestheader-group-headers: "a b" is not the name of a header$/ })
 })

@@ -117,9 +117,6 @@ function tokenWebhookOf(values: FlagValues, closers: (() => void)[], deps: Deps)
   })
 }
 
-/** PEM of further authorities whose certificates make users; '' where the flag is not given. */
-export const furtherClientCa = (values: FlagValues): string => certificatesFile(values, 'client-ca-file')
-
 /** PEM of the certificates in the file that a flag names; '' where it is not given. */
 export function certificatesFile(values: FlagValues, flag: string): string {
   const path = text(values, flag)

@@ -21,7 +21,8 @@ import { flagTexts, parseFlags, type FlagValues } from './flags.ts'
 import { clusterAddresses, reachableAt } from './cluster-addresses.ts'
 import { defaultNodeIp, hostName } from './host.ts'
 import { auditorOf } from './audit.ts'
-import { authenticationOf, furtherClientCa } from './authentication.ts'
+import { authenticationOf } from './authentication.ts'
+import { followClientAuthorities } from './client-authorities.ts'
 import { authorizationOf } from './authorization.ts'
 import { encryptionOptions } from './encryption.ts'
 import { keepMemorySmall } from './memory.ts'
@@ -59,6 +60,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   if (node) settleKernel(values['protect-kernel-defaults'] === true, log)
   const auditor = auditorOf(values, { clock, log })
   const authentication = await authenticationOf(values, config.serviceAccounts.issuers, { clock, random, log })
+  const clientAuthorities = followClientAuthorities(values, { clock, log })
   const authorization = await authorizationOf(values, { clock, random, log })
   failLoudly(log)
   const tellOomScore = setOomScore(Number(values['oom-score-adj']), log)
@@ -73,7 +75,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const starting = startServer(config, {
     clock, random, log, processUsage: () => ({ ...processUsage(), ...(!elsewhere && storeUsage(config)) }),
     encryption,
-    auditor, authentication, authorization,
+    auditor, authentication, clientAuthorities, authorization,
     openStore: elsewhere ? async () => ({ store: elsewhere, shared: true }) : storeOpener(values, config, { clock, random, log }),
   }, signal)
   // The agent joins like any other; before the default policy is written it would be refused. One that has joined does not
@@ -164,7 +166,6 @@ function serverConfig(values: FlagValues): ServerConfig {
     admission: admissionChoice(values),
     flags: flagTexts(SERVER_FLAGS, values),
     profiling: values['profiling'] !== false,
-    clientCa: furtherClientCa(values),
     requestHeaders: requestHeadersOf(values), tls: tlsChoiceOf(values),
     serviceAccounts: serviceAccountConfig(values),
     disabled: new Set((['controllers', 'scheduler'] as const).filter((d) => disabled.has(d))),

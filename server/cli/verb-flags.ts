@@ -77,7 +77,7 @@ const AUDIT: readonly Flag[] = [
 /** Who is believed; names and defaults are kube-apiserver's. */
 const AUTHENTICATION: readonly Flag[] = [
   { name: 'anonymous-auth', kind: 'boolean', default: true, help: 'let requests without credentials in as system:anonymous, who may do next to nothing' },
-  { name: 'client-ca-file', kind: 'string', value: 'FILE', help: 'further authorities whose client certificates make users' },
+  { name: 'client-ca-file', kind: 'string', value: 'FILE', help: 'further authorities whose client certificates make users; changes are followed' },
   { name: 'token-auth-file', kind: 'string', value: 'FILE', help: 'static bearer tokens: CSV of token, user, uid, "group1,group2"' },
   { name: 'authentication-config', kind: 'string', value: 'FILE', help: 'AuthenticationConfiguration: issuers whose JWTs are believed; changes are followed' },
   { name: 'oidc-issuer-url', kind: 'string', value: 'URL', help: 'OpenID Connect issuer whose ID tokens are believed' },

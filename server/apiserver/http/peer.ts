@@ -24,6 +24,12 @@ export function peerOf(socket: TLSSocket, { clientCa, frontProxyCa }: { clientCa
   }
 }
 
+/** Whether its certificate, if it showed one, was believed and still would be. */
+export function isJudgedAlike(socket: TLSSocket, { clientCa, frontProxyCa = '' }: { clientCa: string; frontProxyCa?: string }): boolean {
+  if (!(socket.getPeerCertificate() as Partial<TlsCertificate>).subject) return true
+  return socket.authorized && isRootedIn(socket, `${clientCa}\n${frontProxyCa}`)
+}
+
 function expiryOf({ valid_to: text }: TlsCertificate): { expiresMs?: number } {
   const expiresMs = Date.parse(text)
   return Number.isNaN(expiresMs) ? {} : { expiresMs }

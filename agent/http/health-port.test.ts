@@ -5,17 +5,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { createLog } from '#base/log.ts'
+import { freePort } from '../proxy/testing/asking.ts'
 import { serveHealthPort } from './health-port.ts'
-
-/** One that is free: it was ours a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 test('this machine is told that the agent answers, as a kubelet tells it on 10248', async (t) => {
   const port = await freePort()

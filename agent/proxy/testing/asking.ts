@@ -1,4 +1,4 @@
-/** Ports and questions for tests of what the proxy serves over HTTP. Only tests import this. */
+/** Ports and questions for tests of what a node serves over HTTP. Only tests import this. */
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 

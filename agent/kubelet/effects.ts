@@ -3,30 +3,28 @@ import { mkdir, rm, writeFile, chmod, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { EventRecorder } from '#api/client/event-recorder.ts'
 import { isReason, type Client } from '#api/client/client.ts'
-import { PODS, RESOURCE_CLAIMS, type ConfigMap, type Container, type ObjectReference, type Pod, type PodStatus, type ResourceV1ResourceClaim, type Secret, type Service, type Stored } from '#api/types/index.ts'
+import { PODS, type ConfigMap, type Container, type ObjectReference, type Pod, type PodStatus, type Secret, type Service, type Stored } from '#api/types/index.ts'
 import { unlessAborted } from '#base/abort.ts'
 import type { Clock } from '#base/clock.ts'
 import { asError, CodedError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Effects } from '#base/reconcile/action.ts'
-import { callError, type ContainerRuntime, type Image, type Mount } from '#cri/index.ts'
+import { callError, type ContainerRuntime, type Image } from '#cri/index.ts'
 import type { PodCgroups } from './cgroups/pod-cgroups.ts'
 import type { KubeletConfig } from './config.ts'
 import { containerConfig } from './container-config.ts'
 import { containerEnv } from './env.ts'
 import { expandReferences } from './env-expand.ts'
-import type { DeviceManager } from './devices/device-manager.ts'
-import type { ClaimManager } from './dra/claim-manager.ts'
 import type { FieldContext } from './field-ref.ts'
 import type { HookRunner } from './hooks.ts'
 import { hostsFile } from './hosts-file.ts'
 import type { ContainerEvent, ImagePuller } from './image-puller.ts'
-import type { ObjectSource } from './objects.ts'
 import { linkContainerLog } from './logs/container-links.ts'
 import { removeLogs } from './logs/remove-logs.ts'
 import type { PodAction } from './pod-action.ts'
 import { DEADLINE_MESSAGE, killMessage, podText } from './messages.ts'
 import { dnsProblems, podNames } from './pod-dns.ts'
+import { podHardware, type HardwareDeps } from './pod-hardware.ts'
 import type { PodMemory } from './pod-memory.ts'
 import { containerLogPath, type PodPaths } from './pod-paths.ts'
 import { sandboxConfig } from './sandbox-config.ts'
@@ -46,7 +44,7 @@ import type { PodVolumes } from './volumes/pod-volumes.ts'
 import { VolumeError } from './volumes/volume-error.ts'
 import { reportedStatus } from './runtime-view.ts'
 
-export interface EffectDeps {
+export interface EffectDeps extends HardwareDeps {
   runtime: ContainerRuntime
   client: Client
   events: EventRecorder
@@ -57,9 +55,6 @@ export interface EffectDeps {
   paths: PodPaths
   cgroups: PodCgroups
   volumes: PodVolumes
-  devices: DeviceManager
-  claims: ClaimManager
-  objects: ObjectSource
   images: ImagePuller
   hooks: HookRunner
   userRanges: UserRanges
@@ -87,6 +82,8 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
   const { pod } = view
   const { uid, namespace = '', name: podName } = pod.metadata
   const podEvent = (type: 'Normal' | 'Warning', reason: string, message: string) => deps.events.event(asReference(pod), type, reason, message)
+
+  const hardware = podHardware(deps, pod, podEvent)
 
   const containerOf = (name: string) => allContainers(pod).find((c) => c.spec.name === name)
 
@@ -131,8 +128,7 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
       return missing.size > 0 ? { missing: [...missing].toSorted() } : { text: out }
     }
     const mounts = await volumes.mounts(pod, container, { expand, canRecursiveReadOnly: (await handlerFeatures())?.recursiveReadOnlyMounts ?? false, volumeImages: mounted })
-    const granted = await deps.devices.forContainer(pod, container)
-    const cdiDevices = [...new Set([...deps.claims.forContainer(pod, container), ...(granted.cdiDevices ?? [])])]
+    const granted = await hardware.forContainer(container)
     const devices = [...granted.devices, ...(await volumes.devices(pod, container))]
     const terminationLog = paths.terminationLog(uid, container.name, action.attempt)
     await mkdir(dirname(terminationLog), { recursive: true, mode: 0o755 })
@@ -143,9 +139,9 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
     if (target && targetId === undefined) throw new StartError('CreateContainerConfigError', `unable to find target container ${target}`)
     const users = await ownUsers()
     return containerConfig({
-      pod, container, image, mounts: [...granted.mounts.map(deviceMount), ...mounts], devices, volumeImages: mounted, annotations: granted.annotations, cdiDevices,
+      pod, container, image, mounts: [...granted.mounts, ...mounts], devices, volumeImages: mounted, annotations: granted.annotations, cdiDevices: granted.cdiDevices,
       // What the container says itself counts.
-      env: [...Object.entries(granted.envs).filter(([key]) => !values.has(key)).map(([key, value]) => ({ key, value })), ...env],
+      env: [...granted.env.filter(({ key }) => !values.has(key)), ...env],
       attempt: action.attempt, backoffSeconds: action.backoffSeconds, round: action.round ?? 0, terminationLog, machine: deps.machine, seccompDir: join(deps.rootDir, 'seccomp'), seccompDefault: config.seccompDefault,
       etcHosts: await writeEtcHosts(podIps), ...(targetId !== undefined && { targetId }), ...(users && { users }),
     })
@@ -208,16 +204,6 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
 
   const ownUsers = () => (pod.spec?.hostUsers === false ? deps.userRanges.of(uid) : Promise.resolve(undefined))
 
-  const prepareClaims = async (signal: AbortSignal): Promise<void> => {
-    try {
-      await deps.claims.prepare(pod, (name) => deps.objects.read<ResourceV1ResourceClaim>(RESOURCE_CLAIMS, uid, namespace, name) as Promise<Stored<ResourceV1ResourceClaim> | undefined>, signal)
-    } catch (error) {
-      if (signal.aborted) throw error
-      podEvent('Warning', 'FailedPrepareDynamicResources', `Failed to prepare dynamic resources: ${asError(error).message}`)
-      throw error
-    }
-  }
-
   return {
     async preparePod(_action, signal) {
       await told('FailedCreatePodContainer', 'unable to ensure pod container exists', () => cgroups.ensure(pod))
@@ -233,12 +219,8 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
         podEvent('Warning', reason, message)
         memory.rejected = { reason, message: `Pod was rejected: ${message}` }
       }
-      try {
-        await deps.devices.allocate(pod)
-      } catch (error) {
-        if (!hasCode(error, 'DEVICES_UNAVAILABLE')) throw error
-        return reject('UnexpectedAdmissionError', asError(error).message)
-      }
+      const unavailable = await hardware.allocate()
+      if (unavailable !== undefined) return reject('UnexpectedAdmissionError', unavailable)
       try {
         await volumes.setUp(pod)
       } catch (error) {
@@ -247,14 +229,14 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
         throw error
       }
       // It runs, and what was known of its claims is lost.
-      if (view.sandboxes.length > 0 && !deps.claims.holdsAll(pod)) await prepareClaims(signal)
+      if (view.sandboxes.length > 0 && !deps.claims.holdsAll(pod)) await hardware.prepareClaims(signal)
       memory.prepared = true
     },
 
     async createSandbox({ attempt }, signal) {
       const first = view.sandboxes.length === 0
       if (!first) podEvent('Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.')
-      await prepareClaims(signal)
+      await hardware.prepareClaims(signal)
       signal.throwIfAborted()
       try {
         await checkUserNamespace()
@@ -496,11 +478,6 @@ export function podEffects(deps: EffectDeps, memory: PodMemory, view: PodView): 
     await rm(paths.pod(uid), { recursive: true, force: true })
     await rm(paths.logDirectory(pod), { recursive: true, force: true })
   }
-}
-
-/** As a device plugin wants it. */
-function deviceMount({ containerPath, hostPath, readOnly }: { containerPath: string; hostPath: string; readOnly: boolean }): Mount {
-  return { containerPath, hostPath, readonly: readOnly, propagation: 'private' }
 }
 
 /** Events about one container say which: `spec.containers{app}`. */

@@ -30,7 +30,7 @@ import { agentConfig, list, text } from './node-config.ts'
 import { getClusterKeys, joinedServer, resetCluster, storeOpener, storeUsage } from './own-data.ts'
 import { assertFitForPods, settleKernel } from './preflight.ts'
 import { requestHeadersOf } from './request-headers.ts'
-import { tlsChoiceOf } from './tls-flags.ts'
+import { knowsAes, tlsChoiceOf } from './tls-flags.ts'
 import { serviceAccountKeys } from './service-account-keys.ts'
 import { scheduledSnapshots } from './snapshot-config.ts'
 import { SERVER_FLAGS } from './verb-flags.ts'
@@ -166,7 +166,7 @@ function serverConfig(values: FlagValues): ServerConfig {
     admission: admissionChoice(values),
     flags: flagTexts(SERVER_FLAGS, values),
     profiling: values['profiling'] !== false,
-    requestHeaders: requestHeadersOf(values), tls: tlsChoiceOf(values),
+    requestHeaders: requestHeadersOf(values), tls: tlsChoiceOf(values, knowsAes(readFileSync('/proc/cpuinfo', 'utf8'))),
     serviceAccounts: serviceAccountConfig(values),
     disabled: new Set((['controllers', 'scheduler'] as const).filter((d) => disabled.has(d))),
   }

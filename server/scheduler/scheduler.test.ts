@@ -1,32 +1,14 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { createEventRecorder } from '#api/client/event-recorder.ts'
-import { createInformers } from '#api/client/informer.ts'
-import { NODES, PODS, type KubeObject, type Node, type Pod } from '#api/types/index.ts'
-import { silentLog } from '#base/log.ts'
-import { seededRandom } from '#base/random.ts'
-import { startCluster } from '#server/controllers/cluster.test-support.ts'
-import { createScheduler } from './scheduler.ts'
+import { PODS, type KubeObject, type Pod } from '#api/types/index.ts'
+import { startScheduling } from './scheduler.test-support.ts'
 
 const MERGE = 'application/merge-patch+json'
 
 it('a pod finds its node once another there holds less: when its node says so, not when it is asked', { timeout: 180_000 }, async (t) => {
-  const cluster = await startCluster()
-  const { client, clock } = cluster
-  const stop = new AbortController()
-  const random = seededRandom(5)
-  const informers = createInformers(client, { clock, random, log: silentLog })
-  const events = createEventRecorder(client, { component: 'default-scheduler', clock, random, log: silentLog })
-  const running = createScheduler({ client, informers, events, clock, random, log: silentLog }).run(stop.signal)
-  await informers.start(stop.signal)
-  t.after(async () => {
-    stop.abort()
-    await running
-    events.close()
-    await cluster[Symbol.asyncDispose]()
-  })
-  await client.create<Node>(NODES, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' } })
-  await client.patch(NODES, 'n1', undefined, MERGE, { status: { allocatable: { cpu: '4', memory: '8Gi', pods: '110' }, conditions: [{ type: 'Ready', status: 'True' }] } }, { subresource: 'status' })
+  const cluster = await startScheduling(t)
+  const { client } = cluster
+  await cluster.addBareNode('n1')
   const pod = (name: string, cpu: string) => client.create(PODS, { apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace: 'default' }, spec: { containers: [{ name: 'c', image: 'i', resources: { requests: { cpu } } }] } } as KubeObject)
   const get = (name: string) => client.get<Pod>(PODS, name, 'default')
   const scheduled = async (name: string) => (await get(name)).status?.conditions?.find((c) => c.type === 'PodScheduled')

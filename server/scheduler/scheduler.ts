@@ -14,6 +14,7 @@ import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import { createClusterView } from './cluster-view.ts'
 import { createClaimBinder, type PromisedClaims } from './dynamic-resources/claim-binder.ts'
+import type { SelectorEngine } from './dynamic-resources/selectors.ts'
 import { podInfo, type NodeInfo, type PodInfo } from './node-info.ts'
 import { decidePreemption, PREEMPTED } from './preempt.ts'
 import { schedule, unschedulableMessage } from './schedule.ts'
@@ -30,6 +31,8 @@ export interface SchedulerOptions {
   clock: Clock
   random: Random
   log: Log
+  /** Loads what answers for selectors of devices. */
+  selectors?: () => Promise<SelectorEngine>
 }
 
 export interface Scheduler {
@@ -84,9 +87,10 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
           await Promise.race([promise, stopped])
           continue
         }
+        if (pods.get(next.key)?.spec?.resourceClaims?.length) await claims.ready()
+        // Not before: it may be gone by then, or placed.
         const pod = pods.get(next.key)
         if (!pod || !isOurs(pod) || isGated(pod)) continue
-        if (pod.spec?.resourceClaims?.length) await claims.ready()
         const info = podInfo(pod)
         const snapshot = view.snapshot(info)
         const result = schedule(snapshot, info, random)

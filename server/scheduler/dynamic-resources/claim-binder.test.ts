@@ -1,44 +1,30 @@
 /** Claims on their way through the real API, controllers and scheduler; nodes are only objects. */
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
-import { createEventRecorder } from '#api/client/event-recorder.ts'
-import { createInformers } from '#api/client/informer.ts'
-import { DEVICE_CLASSES, NODES, PODS, RESOURCE_CLAIMS, RESOURCE_SLICES, type DeviceClass, type Node, type Pod, type ResourceSlice, type ResourceV1ResourceClaim, type Stored } from '#api/types/index.ts'
-import { silentLog } from '#base/log.ts'
-import { seededRandom } from '#base/random.ts'
-import { startCluster } from '#server/controllers/cluster.test-support.ts'
-import { createScheduler } from '../scheduler.ts'
+import { DEVICE_CLASSES, PODS, RESOURCE_CLAIMS, RESOURCE_SLICES, type DeviceClass, type KubeObject, type Pod, type ResourceSlice, type ResourceV1ResourceClaim, type Stored } from '#api/types/index.ts'
+import { node, pod } from '../build.test-support.ts'
+import { startScheduling } from '../scheduler.test-support.ts'
+import { createClaimBinder } from './claim-binder.ts'
+import { loadSelectors, type SelectorEngine } from './selectors.ts'
 
 const DRIVER = 'lamps.example.com'
 
-async function start(t: TestContext) {
-  const cluster = await startCluster()
-  const stop = new AbortController()
-  const random = seededRandom(3)
-  const informers = createInformers(cluster.client, { clock: cluster.clock, random, log: silentLog })
-  const events = createEventRecorder(cluster.client, { component: 'default-scheduler', clock: cluster.clock, random, log: silentLog })
+async function start(t: TestContext, more: Parameters<typeof startScheduling>[1] = {}) {
   // The placement of these is refused, once each.
   const refused = new Set<string>()
-  const client: typeof cluster.client = {
-    ...cluster.client,
-    create: (ref, object, options) => (options?.subresource === 'binding' && refused.delete(object.metadata?.name ?? '') ? Promise.reject(new Error('no such luck')) : cluster.client.create(ref, object, options)),
-  }
-  const running = createScheduler({ client, informers, events, clock: cluster.clock, random, log: silentLog }).run(stop.signal)
-  await informers.start(stop.signal)
-  t.after(async () => {
-    stop.abort()
-    await running
-    events.close()
-    await cluster[Symbol.asyncDispose]()
-  })
+  const written: string[] = []
+  const cluster = await startScheduling(t, { ...more, clientOf: (client) => ({
+    ...client,
+    create: (ref, object, options) => (options?.subresource === 'binding' && refused.delete(object.metadata?.name ?? '') ? Promise.reject(new Error('no such luck')) : client.create(ref, object, options)),
+    update: (ref, object, options) => { written.push(object.metadata?.name ?? ''); return client.update(ref, object, options) },
+  }) })
   await cluster.client.create<DeviceClass>(DEVICE_CLASSES, { apiVersion: 'resource.k8s.io/v1', kind: 'DeviceClass', metadata: { name: 'lamps' }, spec: { selectors: [{ cel: { expression: `device.driver == "${DRIVER}"` } }] } })
   const get = (name: string) => cluster.client.get<ResourceV1ResourceClaim>(RESOURCE_CLAIMS, name, 'default')
   return {
-    cluster, refused, get,
+    cluster, refused, written, get,
     pod: (name: string) => cluster.client.get<Pod>(PODS, name, 'default'),
     async node(name: string, ...devices: string[]) {
-      const made = await cluster.client.create<Node>(NODES, { apiVersion: 'v1', kind: 'Node', metadata: { name, labels: { 'kubernetes.io/hostname': name } } })
-      await cluster.client.patch(NODES, made.metadata.name, undefined, 'application/merge-patch+json', { status: { allocatable: { cpu: '4', memory: '8Gi', pods: '110' }, conditions: [{ type: 'Ready', status: 'True', lastHeartbeatTime: new Date().toISOString(), lastTransitionTime: new Date().toISOString() }] } }, { subresource: 'status' })
+      await cluster.addBareNode(name)
       await cluster.client.create<ResourceSlice>(RESOURCE_SLICES, { apiVersion: 'resource.k8s.io/v1', kind: 'ResourceSlice', metadata: { name }, spec: { driver: DRIVER, nodeName: name, pool: { name, generation: 1, resourceSliceCount: 1 }, devices: devices.map((device) => ({ name: device })) } })
     },
     claim: (name: string) => cluster.client.create<ResourceV1ResourceClaim>(RESOURCE_CLAIMS, { apiVersion: 'resource.k8s.io/v1', kind: 'ResourceClaim', metadata: { name, namespace: 'default' }, spec: { devices: { requests: [{ name: 'r', exactly: { deviceClassName: 'lamps' } }] } } }),
@@ -97,5 +83,61 @@ describe('claims of pods that are placed', { timeout: 180_000 }, () => {
     await w.run('after', 'one', { nodeSelector: { 'kubernetes.io/hostname': 'n2' } })
     await w.cluster.until('it is placed', async () => assert.equal(nodeOf(await w.pod('after')), 'n2'))
     assert.equal(await w.has('one'), 'n2/blue for after')
+  })
+
+  it('are left alone when their pod went while selectors were loaded', async (t) => {
+    const loads = Promise.withResolvers<void>()
+    const goesOn = Promise.withResolvers<SelectorEngine>()
+    const w = await start(t, { selectors: () => { loads.resolve(); return goesOn.promise } })
+    await w.node('n1', 'red')
+    for (const name of ['one', 'two']) await w.claim(name)
+    await w.run('plain', '', { resourceClaims: [] })
+    await w.cluster.until('the scheduler knows the node', async () => assert.equal(nodeOf(await w.pod('plain')), 'n1'))
+    await w.run('gone', 'one')
+    await loads.promise
+    await w.cluster.client.delete(PODS, 'gone', 'default', { gracePeriodSeconds: 0 })
+    await w.run('next', 'two')
+    const known = w.cluster.informers.of<Pod>(PODS)
+    await w.cluster.until('the scheduler has heard of both', () => Promise.resolve(assert.deepEqual(known.list().map((p) => p.metadata.name).toSorted(), ['next', 'plain'])))
+    goesOn.resolve(await loadSelectors())
+    await w.cluster.until('the next is placed', async () => assert.equal(nodeOf(await w.pod('next')), 'n1'))
+    assert.deepEqual(w.written.filter((name) => name === 'one'), [])
+  })
+})
+
+describe('devices that a pod was promised', () => {
+  it('stay so after its claim was written, whatever becomes of the pod, until the claim is seen to have them', async () => {
+    const meta = (name: string, resourceVersion = '1') => ({ name, namespace: 'default', uid: `uid-${name}`, resourceVersion, creationTimestamp: '2026-01-01T00:00:00Z', finalizers: ['resource.kubernetes.io/delete-protection'] })
+    const claim = (name: string): Stored<ResourceV1ResourceClaim> => ({ metadata: meta(name), spec: { devices: { requests: [{ name: 'r', exactly: { deviceClassName: 'any' } }] } } })
+    const slice: Stored<ResourceSlice> = { metadata: meta('s'), spec: { driver: DRIVER, nodeName: 'n1', pool: { name: 'p', generation: 1, resourceSliceCount: 1 }, devices: [{ name: 'red' }, { name: 'blue' }] } }
+    const held = new Map<string, Stored<KubeObject>[]>([[RESOURCE_CLAIMS.resource, [claim('one'), claim('two')]], [DEVICE_CLASSES.resource, [{ metadata: meta('any'), spec: {} } as Stored<KubeObject>]], [RESOURCE_SLICES.resource, [slice]]])
+    const listeners = new Map<string, (before: unknown, after: unknown) => void>()
+    const informers = { of: ({ resource }: { resource: string }) => ({ synced: Promise.resolve(), list: () => held.get(resource) ?? [], get: (key: string) => held.get(resource)?.find((o) => key.endsWith(o.metadata.name)), onChange: (listener: never) => { listeners.set(resource, listener); return () => {} } }) } as never
+    let version = 1
+    const stored = new Map(['one', 'two'].map((name) => [name, claim(name)]))
+    const client = {
+      get: (_: unknown, name: string) => Promise.resolve(stored.get(name)),
+      update(_: unknown, object: Stored<ResourceV1ResourceClaim>) {
+        if (object.metadata.name === 'two') return Promise.reject(new Error('no such luck'))
+        const now = { ...object, metadata: { ...object.metadata, resourceVersion: String(++version) } }
+        stored.set('one', now)
+        return Promise.resolve(now)
+      },
+    } as never
+    const binder = createClaimBinder({ client, informers, clock: { nowMs: () => 0 } as never })
+    binder.onChange(() => {})
+    await binder.ready()
+    const promised = binder.assume(pod('p', { spec: { resourceClaims: ['one', 'two'].map((name) => ({ name, resourceClaimName: name })) } }).pod, node('n1'))
+    assert.ok(promised)
+    assert.deepEqual([...binder.lookup.pending().keys()], ['uid-one', 'uid-two'])
+    await assert.rejects(binder.bind(promised, new AbortController().signal), /no such luck/)
+    await binder.forget(promised)
+    assert.deepEqual([...binder.lookup.pending().keys()], ['uid-one'])
+    // News of a change before the write, then of one after it.
+    const saw = listeners.get(RESOURCE_CLAIMS.resource)
+    saw?.(claim('one'), { ...claim('one'), metadata: meta('one', '1') })
+    assert.equal(binder.lookup.pending().size, 1)
+    saw?.(claim('one'), stored.get('one'))
+    assert.equal(binder.lookup.pending().size, 0)
   })
 })

@@ -11,12 +11,15 @@ import type { NodeInfo } from '../node-info.ts'
 import { allocate } from './allocate.ts'
 import type { Claim, DeviceLookup } from './device-lookup.ts'
 import { devicesInUse } from './in-use.ts'
+import { PendingAllocations } from './pending-allocations.ts'
 import { podClaims } from './pod-claims.ts'
 import { poolsOf } from './pools.ts'
 import { loadSelectors, type SelectorEngine } from './selectors.ts'
 
 /** Of one pod: the claims that are to be kept for it; `allocation`: what is to be given to one that has nothing. */
 export interface PromisedClaims { readonly pod: Stored<Pod>; readonly claims: readonly { readonly claim: Claim; readonly allocation: AllocationResult | undefined }[] }
+
+export interface ClaimBinderOptions { client: Client; informers: Informers; clock: Clock; /** Loads what answers for selectors, once it is needed. */ selectors?: () => Promise<SelectorEngine> }
 
 export interface ClaimBinder {
   /** Resolves when what is known of claims and devices is complete. */
@@ -40,16 +43,16 @@ const FINALIZER = 'resource.kubernetes.io/delete-protection'
 /** Others write the same claim: of drivers' words, say. */
 const CONFLICTS_MAX = 5
 
-export function createClaimBinder({ client, informers, clock }: { client: Client; informers: Informers; clock: Clock }): ClaimBinder {
+export function createClaimBinder({ client, informers, clock, selectors = loadSelectors }: ClaimBinderOptions): ClaimBinder {
   const claims = informers.of<ResourceV1ResourceClaim>(RESOURCE_CLAIMS)
   const classes = informers.of<DeviceClass>(DEVICE_CLASSES)
   const slices = informers.of<ResourceSlice>(RESOURCE_SLICES)
-  const pending = new Map<string, AllocationResult>()
+  const pending = new PendingAllocations()
   const engine: { selectors?: SelectorEngine } = {}
   const lookup: DeviceLookup = {
     claim: (namespace, name) => claims.get(`${namespace}/${name}`),
     claims: () => claims.list(),
-    pending: () => pending,
+    pending: () => pending.all,
     deviceClass: (name) => classes.get(name),
     slices: () => slices.list(),
     get selectors() {
@@ -59,18 +62,17 @@ export function createClaimBinder({ client, informers, clock }: { client: Client
   }
 
   /** The claim as it is now, changed until nobody came in between. `change` undefined: there is nothing to do. */
-  const write = async (claim: Claim, change: (now: Claim) => Promise<ResourceClaimStatus | undefined>, signal?: AbortSignal): Promise<void> => {
+  const write = async (claim: Claim, change: (now: Claim) => Promise<ResourceClaimStatus | undefined>, signal?: AbortSignal): Promise<Claim> => {
     for (let conflicts = 0; ; conflicts++) {
       let now = await client.get<ResourceV1ResourceClaim>(RESOURCE_CLAIMS, claim.metadata.name, claim.metadata.namespace, signal)
       if (now.metadata.uid !== claim.metadata.uid) throw new CodedError('CLAIM_GONE', `claim ${keyOf(claim)} got deleted in the meantime`)
       try {
         const status = await change(now)
-        if (!status) return
+        if (!status) return now
         // Before it has anything to lose.
         const { finalizers = [] } = now.metadata
         if (status.allocation && !finalizers.includes(FINALIZER)) now = await client.update<ResourceV1ResourceClaim>(RESOURCE_CLAIMS, { ...now, metadata: { ...now.metadata, finalizers: [...finalizers, FINALIZER] } }, signal ? { signal } : {})
-        await client.update<ResourceV1ResourceClaim>(RESOURCE_CLAIMS, { ...now, status }, { subresource: 'status', ...(signal && { signal }) })
-        return
+        return await client.update<ResourceV1ResourceClaim>(RESOURCE_CLAIMS, { ...now, status }, { subresource: 'status', ...(signal && { signal }) })
       } catch (error) {
         if (!isReason(error, 'Conflict') || conflicts >= CONFLICTS_MAX) throw error
       }
@@ -91,7 +93,7 @@ export function createClaimBinder({ client, informers, clock }: { client: Client
     synced: Promise.all([claims.synced, classes.synced, slices.synced]),
     lookup,
     async ready() {
-      engine.selectors ??= await loadSelectors()
+      engine.selectors ??= await selectors()
     },
     assume(pod, { node }) {
       const wanted = podClaims(pod, lookup)
@@ -100,16 +102,19 @@ export function createClaimBinder({ client, informers, clock }: { client: Client
       assert(found.ok, 'devices that were there a moment ago are not')
       for (const [i, { metadata }] of wanted.waiting.entries()) {
         const allocation = found.results[i]
-        if (allocation) pending.set(metadata.uid, allocation)
+        if (allocation) pending.promise(metadata.uid, allocation)
       }
       return { pod, claims: [...wanted.allocated.map((claim) => ({ claim, allocation: undefined })), ...wanted.waiting.map((claim, i) => ({ claim, allocation: found.results[i] }))] }
     },
     async bind(promised, signal) {
-      for (const { claim, allocation } of promised.claims) await write(claim, keep(promised.pod, allocation), signal)
+      for (const { claim, allocation } of promised.claims) {
+        const written = await write(claim, keep(promised.pod, allocation), signal)
+        if (allocation) pending.wrote(written, claims.get(keyOf(claim)))
+      }
     },
     async forget({ pod, claims: promised }) {
       for (const { claim, allocation } of promised) {
-        if (allocation) pending.delete(claim.metadata.uid)
+        if (allocation) pending.forget(claim.metadata.uid)
         await write(claim, (now) => {
           const reservedFor = (now.status?.reservedFor ?? []).filter((r) => r.uid !== pod.metadata.uid)
           return Promise.resolve(reservedFor.length === (now.status?.reservedFor ?? []).length ? undefined : { ...now.status, reservedFor })
@@ -130,8 +135,8 @@ export function createClaimBinder({ client, informers, clock }: { client: Client
     onChange(listener) {
       const offs = [
         claims.onChange((before, after) => {
-          // It says so itself from now on, or is no more.
-          if (!after || after.status?.allocation) pending.delete((after ?? before)?.metadata.uid ?? '')
+          if (before && before.metadata.uid !== after?.metadata.uid) pending.saw(before.metadata.uid, undefined)
+          if (after) pending.saw(after.metadata.uid, after)
           listener()
         }),
         classes.onChange(() => listener()),

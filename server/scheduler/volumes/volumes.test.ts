@@ -1,14 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
-import { createEventRecorder } from '#api/client/event-recorder.ts'
-import { createInformers } from '#api/client/informer.ts'
-import { EVENTS, NODES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS, STORAGE_CLASSES, type CoreV1Event, type KubeObject, type Node, type PersistentVolume, type PersistentVolumeClaim, type Pod, type Stored, type Volume } from '#api/types/index.ts'
+import { EVENTS, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS, STORAGE_CLASSES, type CoreV1Event, type KubeObject, type PersistentVolume, type PersistentVolumeClaim, type Pod, type Stored, type Volume } from '#api/types/index.ts'
 import { seededRandom } from '#base/random.ts'
-import { silentLog } from '#base/log.ts'
-import { startCluster, type TestCluster } from '#server/controllers/cluster.test-support.ts'
+import type { TestCluster } from '#server/controllers/cluster.test-support.ts'
 import { node, pod, snapshot } from '../build.test-support.ts'
 import { schedule, unschedulableMessage } from '../schedule.ts'
-import { createScheduler } from '../scheduler.ts'
+import { startScheduling } from '../scheduler.test-support.ts'
 import type { VolumeLookup } from './volume-lookup.ts'
 
 const claimOf = (name: string, spec: object = {}, more: { annotations?: Record<string, string>; phase?: string; deletionTimestamp?: string } = {}) =>
@@ -74,25 +71,9 @@ describe('claims decide where a pod can go', () => {
   for (const [what, is, wanted] of table) it(what, () => assert.ok(wanted === 'n1 or n2' ? is === 'n1' || is === 'n2' : is === wanted, `${is}, not ${wanted}`))
 })
 
-/** The real API, controllers and scheduler; nodes that are only objects. */
 async function start(t: TestContext): Promise<TestCluster> {
-  const cluster = await startCluster()
-  const stop = new AbortController()
-  const random = seededRandom(3)
-  const informers = createInformers(cluster.client, { clock: cluster.clock, random, log: silentLog })
-  const events = createEventRecorder(cluster.client, { component: 'default-scheduler', clock: cluster.clock, random, log: silentLog })
-  const running = createScheduler({ client: cluster.client, informers, events, clock: cluster.clock, random, log: silentLog }).run(stop.signal)
-  await informers.start(stop.signal)
-  t.after(async () => {
-    stop.abort()
-    await running
-    events.close()
-    await cluster[Symbol.asyncDispose]()
-  })
-  for (const name of ['n1', 'n2']) {
-    const made = await cluster.client.create<Node>(NODES, { apiVersion: 'v1', kind: 'Node', metadata: { name, labels: { 'kubernetes.io/hostname': name } } })
-    await cluster.client.patch(NODES, made.metadata.name, undefined, 'application/merge-patch+json', { status: { allocatable: { cpu: '4', memory: '8Gi', pods: '110' }, conditions: [{ type: 'Ready', status: 'True', lastHeartbeatTime: new Date().toISOString(), lastTransitionTime: new Date().toISOString() }] } }, { subresource: 'status' })
-  }
+  const cluster = await startScheduling(t)
+  for (const name of ['n1', 'n2']) await cluster.addBareNode(name)
   return cluster
 }
 const create = (cluster: TestCluster, ...objects: KubeObject[]) => Promise.all(objects.map((o) => cluster.client.create(o.kind === 'Pod' ? PODS : o.kind === 'StorageClass' ? STORAGE_CLASSES : o.kind === 'PersistentVolume' ? PERSISTENT_VOLUMES : PERSISTENT_VOLUME_CLAIMS, o)))

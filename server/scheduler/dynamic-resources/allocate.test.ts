@@ -1,12 +1,14 @@
 /** Which devices claims are given: tables over what drivers tell, and laws under generated pools. */
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
-import type { AllocationResult, Device, DeviceClaim, DeviceClass, DeviceRequest, ResourceSlice, ResourceSliceSpec, Stored } from '#api/types/index.ts'
+import type { AllocationResult, CapacityRequestPolicy, Device, DeviceClaim, DeviceClass, DeviceRequest, ResourceSlice, ResourceSliceSpec, Stored } from '#api/types/index.ts'
+import { parseQuantity } from '#api/types/quantity.ts'
 import { seededRandom } from '#base/random.ts'
 import { node, pod, snapshot } from '../build.test-support.ts'
 import { schedule, unschedulableMessage } from '../schedule.ts'
 import { allocate } from './allocate.ts'
 import type { Claim, DeviceLookup } from './device-lookup.ts'
+import { devicesInUse } from './in-use.ts'
 import { poolsOf } from './pools.ts'
 import { loadSelectors, type SelectorEngine } from './selectors.ts'
 
@@ -26,13 +28,13 @@ const CLASSES: Record<string, DeviceClass['spec']> = {
 }
 const lookup = (): Pick<DeviceLookup, 'deviceClass' | 'selectors'> => ({ selectors, deviceClass: (name) => (name in CLASSES ? { metadata: meta(name), spec: CLASSES[name] ?? {} } : undefined) })
 
-function found(slices: readonly Stored<ResourceSlice>[], claims: readonly Claim[], { inUse = [], on = 'n1', labels = {} }: { inUse?: readonly string[]; on?: string; labels?: Record<string, string> } = {}) {
-  return allocate({ node: node(on, { labels }).node, claims, pools: poolsOf(slices), inUse: new Set(inUse.map((d) => `${DRIVER}/p/${d}`)), lookup: lookup() })
+function found(slices: readonly Stored<ResourceSlice>[], claims: readonly Claim[], { inUse = [], shares = {}, on = 'n1', labels = {} }: { inUse?: readonly string[]; shares?: Record<string, Record<string, string>>; on?: string; labels?: Record<string, string> } = {}) {
+  return allocate({ node: node(on, { labels }).node, claims, pools: poolsOf(slices), inUse: { whole: new Set(inUse.map((d) => `${DRIVER}/p/${d}`)), shares: new Map(Object.entries(shares).map(([d, used]) => [`${DRIVER}/p/${d}`, new Map(Object.entries(used).map(([name, amount]) => [name, parseQuantity(amount).nano]))])) }, lookup: lookup(), newShareId: () => 'share' })
 }
 /** `request: device`, claim by claim; or why not. */
 function given(...asked: Parameters<typeof found>): string {
   const allocation = found(...asked)
-  return allocation.ok ? allocation.results.map((r) => (r.devices?.results ?? []).map(({ request, device, adminAccess }) => `${request}: ${device}${adminAccess ? '!' : ''}`).join(', ')).join(' | ') : allocation.message
+  return allocation.ok ? allocation.results.map((r) => (r.devices?.results ?? []).map(({ request, device, adminAccess, consumedCapacity }) => `${request}: ${device}${adminAccess ? '!' : ''}${consumedCapacity ? ` ${Object.entries(consumedCapacity).map(([name, amount]) => `${name}=${amount}`).join(' ')}` : ''}`).join(', ')).join(' | ') : allocation.message
 }
 const one = (...requests: DeviceRequest[]) => [claimOf('c', { requests })]
 const AB = [slice('s', [gpu('a', attributes({ colour: 'blue', slot: 1 })), gpu('b', attributes({ colour: 'red', slot: 1 })), gpu('c', attributes({ colour: 'red', slot: 2 }))])]
@@ -40,6 +42,12 @@ const NONE = 'cannot allocate all claims'
 const taint = (effect: string) => ({ taints: [{ key: 'hot', value: 'yes', effect }] })
 const counters = (amount: string) => ({ consumesCounters: [{ counterSet: 'chip', counters: { memory: { value: amount } } }] })
 const PARTS = [slice('sets', [], { nodeName: 'n1', pool: { name: 'p', generation: 1, resourceSliceCount: 2 }, sharedCounters: [{ name: 'chip', counters: { memory: { value: '40Gi' } } }] }), slice('parts', [gpu('whole', counters('40Gi')), gpu('half1', counters('20Gi')), gpu('half2', counters('20Gi'))], { nodeName: 'n1', pool: { name: 'p', generation: 1, resourceSliceCount: 2 } })]
+
+const shared = (name: string, requestPolicy?: CapacityRequestPolicy, value = '40Gi'): Device => gpu(name, { allowMultipleAllocations: true, capacity: { memory: { value, ...(requestPolicy && { requestPolicy }) } } })
+const share = (name: string, memory: string, more: Partial<NonNullable<DeviceRequest['exactly']>> = {}) => exactly(name, { capacity: { requests: { memory } }, ...more })
+const SHARED = [slice('s', [shared('a')])]
+const [SETS] = PARTS
+const SHARED_PARTS = [...(SETS ? [SETS] : []), slice('parts', [{ ...shared('a'), ...counters('20Gi') }, gpu('half', counters('20Gi'))], { nodeName: 'n1', pool: { name: 'p', generation: 1, resourceSliceCount: 2 } })]
 
 const table: [string, () => string, string][] = [
   ['the first that is free', () => given(AB, one(exactly('r')), { inUse: ['a'] }), 'r: b'],
@@ -74,7 +82,29 @@ const table: [string, () => string, string][] = [
   ['not of another node', () => given(AB, one(exactly('r')), { on: 'n2' }), NONE],
   ['of a network that the node reaches', () => given([slice('s', [gpu('a')], { nodeSelector: { nodeSelectorTerms: [{ matchExpressions: [{ key: 'rack', operator: 'In', values: ['7'] }] }] } })], one(exactly('r')), { on: 'n2', labels: { rack: '7' } }), 'r: a'],
   ['of those in a slice, the node\'s', () => given([slice('s', [gpu('a', { nodeName: 'n2' }), gpu('b', { allNodes: true })], { perDeviceNodeSelection: true })], one(exactly('r'))), 'r: b'],
-  ['no share of a device, and none that is to be waited for', () => given([slice('s', [gpu('a', { allowMultipleAllocations: true }), gpu('b', { bindingConditions: ['x'] })])], one(exactly('r'))), NONE],
+  ['none that is to be waited for', () => given([slice('s', [gpu('b', { bindingConditions: ['x'] })])], one(exactly('r'))), NONE],
+  ['shares of one device, as much as each asks for', () => given(SHARED, [claimOf('c', { requests: [share('x', '10Gi'), share('y', '20Gi')] }), claimOf('d', { requests: [share('z', '10Gi')] })]), 'x: a memory=10Gi, y: a memory=20Gi | z: a memory=10Gi'],
+  ['no share of what others have', () => given(SHARED, one(share('r', '20Gi')), { shares: { a: { memory: '30Gi' } } }), NONE],
+  ['a share of what others left', () => given(SHARED, one(share('r', '10Gi')), { shares: { a: { memory: '30Gi' } } }), 'r: a memory=10Gi'],
+  ['shares of several devices for one request, none twice', () => given([slice('s', [shared('a'), shared('b')])], one(share('r', '10Gi', { count: 2 }))), 'r: a memory=10Gi, r: b memory=10Gi'],
+  ['another choice where a share leaves too little', () => given([slice('s', [shared('a'), shared('b', {}, '20Gi')])], one(share('x', '10Gi'), share('y', '40Gi'))), 'x: b memory=10Gi, y: a memory=40Gi'],
+  ['all of it for who does not say how much', () => given(SHARED, one(exactly('r'))), 'r: a memory=40Gi'],
+  ['what the device gives who does not say how much', () => given([slice('s', [shared('a', { default: '5Gi' })])], one(exactly('r'))), 'r: a memory=5Gi'],
+  ['no share of what it does not have', () => given(SHARED, one(exactly('r', { capacity: { requests: { cores: '1' } } }))), NONE],
+  ['no share of what somebody has as a whole', () => given(SHARED, one(share('r', '1Gi')), { inUse: ['a'] }), NONE],
+  ['not as a whole what somebody has a share of', () => given([slice('s', [gpu('a')])], one(exactly('r')), { shares: { a: {} } }), NONE],
+  ['at least the least share', () => given([slice('s', [shared('a', { default: '8Gi', validRange: { min: '8Gi' } })])], one(share('r', '1Gi'))), 'r: a memory=8Gi'],
+  ['not more than the largest share', () => given([slice('s', [shared('a', { default: '8Gi', validRange: { min: '8Gi', max: '16Gi' } })])], one(share('r', '17Gi'))), NONE],
+  ['a share in whole steps', () => given([slice('s', [shared('a', { default: '8Gi', validRange: { min: '8Gi', step: '4Gi' } })])], one(share('r', '9Gi'))), 'r: a memory=12Gi'],
+  ['the next larger of the shares that there are', () => given([slice('s', [shared('a', { default: '4Gi', validValues: ['4Gi', '16Gi'] })])], one(share('r', '5Gi'))), 'r: a memory=16Gi'],
+  ['none that is larger than all of them', () => given([slice('s', [shared('a', { default: '4Gi', validValues: ['4Gi', '16Gi'] })])], one(share('r', '17Gi'))), NONE],
+  ['as a whole what is as large as is asked for', () => given([slice('s', [gpu('a', { capacity: { memory: { value: '10Gi' } } }), gpu('b', { capacity: { memory: { value: '40Gi' } } })])], one(share('r', '20Gi'))), 'r: b'],
+  ['all that have so much left', () => given([slice('s', [shared('a'), shared('b')])], one(share('r', '20Gi', { allocationMode: 'All' })), { shares: { a: { memory: '30Gi' } } }), 'r: b memory=20Gi'],
+  ['shares of devices that differ', () => given([slice('s', [shared('a'), shared('b')].map((device, i) => ({ ...device, ...attributes({ slot: i }) })))], [claimOf('c', { requests: [share('x', '1Gi'), share('y', '1Gi')], constraints: [{ distinctAttribute: `${DRIVER}/slot` }] })]), 'x: a memory=1Gi, y: b memory=1Gi'],
+  ['of counters, what all shares of a device take once', () => given(SHARED_PARTS, one(share('x', '10Gi'), share('y', '10Gi'), exactly('z', { selectors: cel('!device.allowMultipleAllocations') }))), 'x: a memory=10Gi, y: a memory=10Gi, z: half'],
+  ['of counters, what is taken already by shares', () => given(SHARED_PARTS, one(exactly('w', { selectors: cel('!device.allowMultipleAllocations') }), share('x', '10Gi')), { shares: { a: { memory: '10Gi' } } }), 'w: half, x: a memory=10Gi'],
+  ['of counters, as much as is left after a choice that was given up', () => given(SHARED_PARTS, one({ name: 'r', firstAvailable: [{ name: 'two', deviceClassName: 'any', allocationMode: 'ExactCount', count: 2, capacity: { requests: { memory: '30Gi' } } }, { name: 'half', deviceClassName: 'any', selectors: cel('!device.allowMultipleAllocations') }] }, share('x', '40Gi'))), 'r/half: half, x: a memory=40Gi'],
+  ['an administrator a share of what others have', () => given(SHARED, one(exactly('r', { adminAccess: true })), { inUse: ['a'] }), 'r: a! memory=40Gi'],
   ['a selector that is wrong is told', () => given(AB, one(exactly('r', { deviceClassName: 'absent' }))), 'class absent: selector #0: CEL runtime error: no such key: y'],
   ['more than a claim can have is told', () => given(AB, one(exactly('r', { count: 33 }))), 'claim default/c: number of requested devices 33 exceeds the claim limit of 32'],
 ]
@@ -106,6 +136,19 @@ test('an allocation says which devices, by which settings, and where', () => {
     nodeSelector: { nodeSelectorTerms: [{ matchFields: [{ key: 'metadata.name', operator: 'In', values: ['n1'] }] }] },
   }
   assert.deepEqual(allocation, { ok: true, results: [expected] })
+})
+
+test('what was given out as shares is in use as such, written or not; each has a name of its own', () => {
+  const claims: Claim[] = []
+  const pending = new Map<string, AllocationResult>()
+  for (let i = 0; i < 5; i++) {
+    const claim = claimOf(`c${i}`, { requests: [share('r', '10Gi')] })
+    const found = allocate({ node: node('n1').node, claims: [claim], pools: poolsOf(SHARED), inUse: devicesInUse({ claims: () => claims, pending: () => pending }), lookup: lookup(), newShareId: () => `share-${i}` })
+    const [allocation] = found.ok ? found.results : []
+    assert.deepEqual(allocation?.devices?.results, i === 4 ? undefined : [{ request: 'r', driver: DRIVER, pool: 'p', device: 'a', shareID: `share-${i}`, consumedCapacity: { memory: '10Gi' } }])
+    if (allocation && i % 2 === 0) pending.set(claim.metadata.uid, allocation)
+    claims.push(i % 2 === 0 || !allocation ? claim : { ...claim, status: { allocation } })
+  }
 })
 
 test('of devices that nodes share, all of which must be reached, the nodes are those that reach all', () => {

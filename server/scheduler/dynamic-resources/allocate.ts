@@ -5,6 +5,8 @@
 import { keyOf, type AllocationResult, type Device, type DeviceAttribute, type DeviceConstraint, type DeviceRequest, type DeviceTaint, type DeviceToleration, type Node, type Stored } from '#api/types/index.ts'
 import { allocationOf, type Choice } from './allocation-result.ts'
 import type { Claim, DeviceLookup } from './device-lookup.ts'
+import { consumptionBy, isLeft, isShared, type Consumption } from './capacity.ts'
+import { addTo, type DevicesInUse } from './in-use.ts'
 import { concerns, consumption, devicesOn, type Pool, type PoolDevice } from './pools.ts'
 import { waysOf, type Wanted } from './requests.ts'
 
@@ -15,8 +17,9 @@ export interface AllocationInput {
   node: Stored<Node>
   claims: readonly Claim[]
   pools: readonly Pool[]
-  /** Devices that claims have already, by their ids. */
-  inUse: ReadonlySet<string>
+  /** What claims have already. */
+  inUse: DevicesInUse
+  newShareId: () => string
   lookup: Pick<DeviceLookup, 'deviceClass' | 'selectors'>
 }
 
@@ -31,7 +34,7 @@ class Hopeless extends Error {}
 export function allocate(input: AllocationInput): Allocation {
   try {
     const search = new Search(input)
-    if (search.run()) return { ok: true, results: input.claims.map((claim, i) => allocationOf(claim, search.choices[i] ?? [], search.selected(i))) }
+    if (search.run()) return { ok: true, results: input.claims.map((claim, i) => allocationOf(claim, search.choices[i] ?? [], search.selected(i), input.newShareId)) }
     return { ok: false, message: search.pools.some((pool) => pool.problem === 'invalid') ? 'invalid resource pools were encountered' : 'cannot allocate all claims' }
   } catch (error) {
     if (error instanceof Hopeless) return { ok: false, message: error.message }
@@ -52,6 +55,10 @@ class Search {
   readonly #taken: (Wanted | undefined)[][]
   readonly #matches = new Map<Wanted, Map<string, boolean>>()
   readonly #all = new Map<Wanted, readonly PoolDevice[]>()
+  /** Of shares that were given out, and of those chosen so far, how much they take of their device. */
+  readonly #used: Map<string, Map<string, bigint>>
+  /** Of each way and device, what a share would take. */
+  readonly #consumption = new Map<Wanted, Map<string, Consumption | undefined>>()
   /** Shared counters that are left, by pool. */
   readonly #left = new Map<Pool, Map<string, bigint>>()
   #steps = 0
@@ -61,6 +68,7 @@ class Search {
     this.pools = input.pools.filter((pool) => concerns(pool, input.node))
     for (const pool of this.pools) for (const { id } of pool.devices) this.#poolOf.set(id, pool)
     this.#devices = this.pools.filter((pool) => pool.problem === undefined).flatMap((pool) => devicesOn(pool, input.node))
+    this.#used = new Map([...input.inUse.shares].map(([id, used]) => [id, new Map(used)]))
     this.choices = input.claims.map(() => [])
     this.#taken = input.claims.map(() => [])
     this.#ways = input.claims.map((claim) => (claim.spec.devices?.requests ?? []).map((request: DeviceRequest) => waysOf(request, input.lookup.deviceClass)))
@@ -121,15 +129,31 @@ class Search {
     for (const { name, problem } of this.pools) {
       if (problem !== undefined) throw new Hopeless(`claim ${this.#named(claim)}, request ${way.name}: asks for all devices, but resource pool ${name} is currently ${problem === 'incomplete' ? 'being updated' : 'invalid'}`)
     }
-    const all = this.#devices.filter((device) => this.#fits(claim, way, device))
+    // Those that have nothing left are not among all that there are.
+    const all = this.#devices.filter((device) => this.#fits(claim, way, device) && this.#hasLeft(way, device))
     this.#all.set(way, all)
     return all
   }
 
   /** An administrator may look at what others have, but not twice by one claim. */
-  #isFree(claim: number, { adminAccess }: Wanted, { id }: PoolDevice): boolean {
+  #isFree(claim: number, { adminAccess }: Wanted, { id, device }: PoolDevice): boolean {
+    const { whole, shares } = this.#input.inUse
+    if (isShared(device)) return adminAccess || !whole.has(id)
     if (adminAccess) return !this.choices[claim]?.some((c) => c.device.id === id)
-    return !this.#input.inUse.has(id) && !this.choices.some((of) => of.some((c) => c.device.id === id))
+    return !whole.has(id) && !shares.has(id) && !this.choices.some((of) => of.some((c) => c.device.id === id))
+  }
+
+  #consumptionBy(way: Wanted, { id, device }: PoolDevice): Consumption | undefined {
+    const known = this.#consumption.get(way) ?? new Map<string, Consumption | undefined>()
+    this.#consumption.set(way, known)
+    if (!known.has(id)) known.set(id, consumptionBy(way.capacity, device))
+    return known.get(id)
+  }
+
+  /** One that is given as a whole must be as large as is asked for, too. */
+  #hasLeft(way: Wanted, device: PoolDevice): boolean {
+    const consumption = this.#consumptionBy(way, device)
+    return consumption !== undefined && isLeft(consumption, device.device, this.#used.get(device.id) ?? new Map<string, bigint>())
   }
 
   /** By what the class and the request say of it. */
@@ -138,7 +162,7 @@ class Search {
     this.#matches.set(way, known)
     const before = known.get(device.id)
     if (before !== undefined) return before
-    const fits = isWhole(device.device) && !way.wantsCapacity
+    const fits = !isWaitedFor(device.device)
       && this.#selected(`class ${way.className}`, way.deviceClass?.spec.selectors ?? [], device) && this.#selected(`claim ${this.#named(claim)}`, way.selectors, device)
     known.set(device.id, fits)
     return fits
@@ -153,17 +177,26 @@ class Search {
   }
 
   #take(claim: number, way: Wanted, device: PoolDevice): boolean {
-    if (isTainted(device.device, way.tolerations)) return false
+    if (isTainted(device.device, way.tolerations) || !this.#hasLeft(way, device)) return false
     const chosen = this.choices[claim] ?? []
     if (!(this.#input.claims[claim]?.spec.devices?.constraints ?? []).every((constraint) => satisfies(constraint, way, device, chosen))) return false
-    if (!this.#count(device, -1n)) return false
-    chosen.push({ way, device })
+    const share = isShared(device.device) ? this.#consumptionBy(way, device) : undefined
+    // What shares take together, the first of them took.
+    const counts = !share || !this.#used.has(device.id)
+    if (counts && !this.#count(device, -1n)) return false
+    const used = this.#used.get(device.id)
+    if (share) this.#used.set(device.id, addTo(used ?? new Map<string, bigint>(), amountsOf(share)))
+    chosen.push({ way, device, share, counts })
     return true
   }
 
   #giveBack(claim: number): void {
     const last = this.choices[claim]?.pop()
-    if (last) this.#count(last.device, 1n)
+    if (!last) return
+    const { device, share, counts } = last
+    if (counts) this.#count(device, 1n)
+    if (share && counts) this.#used.delete(device.id)
+    else if (share) addTo(this.#used.get(device.id) ?? new Map<string, bigint>(), amountsOf(share), -1n)
   }
 
   /** False: there is not enough left, and nothing was taken. */
@@ -179,14 +212,17 @@ class Search {
 
   #leftOf(pool: Pool): Map<string, bigint> {
     const left = new Map(pool.counters)
-    for (const { id, device } of pool.devices) if (this.#input.inUse.has(id)) for (const [key, amount] of consumption(device)) left.set(key, (left.get(key) ?? 0n) - amount)
+    const { whole, shares } = this.#input.inUse
+    for (const { id, device } of pool.devices) if (whole.has(id) || shares.has(id)) for (const [key, amount] of consumption(device)) left.set(key, (left.get(key) ?? 0n) - amount)
     this.#left.set(pool, left)
     return left
   }
 }
 
-/** Shares of devices, and devices that are to be waited for, are not given out. */
-const isWhole = ({ allowMultipleAllocations, bindingConditions }: Device): boolean => !allowMultipleAllocations && (bindingConditions?.length ?? 0) === 0
+const amountsOf = (share: Consumption): [string, bigint][] => [...share].map(([name, { nano }]) => [name, nano])
+
+/** Devices that are to be made ready first are not given out. */
+const isWaitedFor = ({ bindingConditions }: Device): boolean => (bindingConditions?.length ?? 0) > 0
 
 const isTainted = ({ taints = [] }: Device, tolerations: readonly DeviceToleration[]): boolean => taints.some((taint) => (taint.effect === 'NoSchedule' || taint.effect === 'NoExecute') && !tolerations.some((toleration) => tolerates(toleration, taint)))
 

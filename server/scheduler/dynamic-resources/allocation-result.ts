@@ -1,18 +1,28 @@
 /** What was chosen for a claim, as its status has it. Pure. */
 import { isDeepStrictEqual } from 'node:util'
 import type { AllocationResult, DeviceAllocationConfiguration, NodeSelector, NodeSelectorRequirement } from '#api/types/index.ts'
+import { formatQuantity } from '#api/types/quantity.ts'
+import type { Consumption } from './capacity.ts'
 import type { Claim } from './device-lookup.ts'
 import { placeOf, type PoolDevice } from './pools.ts'
 import type { Wanted } from './requests.ts'
 
-export interface Choice { readonly way: Wanted; readonly device: PoolDevice }
+export interface Choice {
+  readonly way: Wanted
+  readonly device: PoolDevice
+  /** Undefined: it is given as a whole. */
+  readonly share: Consumption | undefined
+  /** Of the counters that devices of its pool share it takes its part. */
+  readonly counts: boolean
+}
 
-/** `selected`: of each request, the way in which it is met. */
-export function allocationOf(claim: Claim, choices: readonly Choice[], selected: readonly Wanted[]): AllocationResult {
+/** `selected`: of each request, the way in which it is met. `newShareId`: each share has one of its own. */
+export function allocationOf(claim: Claim, choices: readonly Choice[], selected: readonly Wanted[], newShareId: () => string): AllocationResult {
   const config = configurationOf(claim, selected)
   const nodeSelector = nodesOf(choices)
-  const results = choices.map(({ way, device: { driver, pool, device } }) => ({
+  const results = choices.map(({ way, device: { driver, pool, device }, share }) => ({
     request: way.name, driver, pool, device: device.name, ...(way.adminAccess && { adminAccess: true }), ...(way.tolerations.length > 0 && { tolerations: [...way.tolerations] }),
+    ...(share && { shareID: newShareId() }), ...(share && share.size > 0 && { consumedCapacity: Object.fromEntries([...share].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, amount]) => [name, formatQuantity(amount)])) }),
   }))
   return { devices: { results, ...(config.length > 0 && { config }) }, ...(nodeSelector && { nodeSelector }) }
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { DEVICE_CLASSES, PODS, RESOURCE_CLAIMS, RESOURCE_SLICES, type DeviceClass, type KubeObject, type Pod, type ResourceSlice, type ResourceV1ResourceClaim, type Stored } from '#api/types/index.ts'
+import { seededRandom } from '#base/random.ts'
 import { node, pod } from '../build.test-support.ts'
 import { startScheduling } from '../scheduler.test-support.ts'
 import { createClaimBinder } from './claim-binder.ts'
@@ -124,7 +125,7 @@ describe('devices that a pod was promised', () => {
         return Promise.resolve(now)
       },
     } as never
-    const binder = createClaimBinder({ client, informers, clock: { nowMs: () => 0 } as never })
+    const binder = createClaimBinder({ client, informers, clock: { nowMs: () => 0 } as never, random: seededRandom(1) })
     binder.onChange(() => {})
     await binder.ready()
     const promised = binder.assume(pod('p', { spec: { resourceClaims: ['one', 'two'].map((name) => ({ name, resourceClaimName: name })) } }).pod, node('n1'))

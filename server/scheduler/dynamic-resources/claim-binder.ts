@@ -7,6 +7,7 @@ import { DEVICE_CLASSES, keyOf, RESOURCE_CLAIMS, RESOURCE_SLICES, type Allocatio
 import { matchesNodeSelector } from '#api/types/node-selector.ts'
 import type { Clock } from '#base/clock.ts'
 import { assert, CodedError } from '#base/errors.ts'
+import { uuid, type Random } from '#base/random.ts'
 import type { NodeInfo } from '../node-info.ts'
 import { allocate } from './allocate.ts'
 import type { Claim, DeviceLookup } from './device-lookup.ts'
@@ -19,7 +20,7 @@ import { loadSelectors, type SelectorEngine } from './selectors.ts'
 /** Of one pod: the claims that are to be kept for it; `allocation`: what is to be given to one that has nothing. */
 export interface PromisedClaims { readonly pod: Stored<Pod>; readonly claims: readonly { readonly claim: Claim; readonly allocation: AllocationResult | undefined }[] }
 
-export interface ClaimBinderOptions { client: Client; informers: Informers; clock: Clock; /** Loads what answers for selectors, once it is needed. */ selectors?: () => Promise<SelectorEngine> }
+export interface ClaimBinderOptions { client: Client; informers: Informers; clock: Clock; random: Random; /** Loads what answers for selectors, once it is needed. */ selectors?: () => Promise<SelectorEngine> }
 
 export interface ClaimBinder {
   /** Resolves when what is known of claims and devices is complete. */
@@ -43,7 +44,7 @@ const FINALIZER = 'resource.kubernetes.io/delete-protection'
 /** Others write the same claim: of drivers' words, say. */
 const CONFLICTS_MAX = 5
 
-export function createClaimBinder({ client, informers, clock, selectors = loadSelectors }: ClaimBinderOptions): ClaimBinder {
+export function createClaimBinder({ client, informers, clock, random, selectors = loadSelectors }: ClaimBinderOptions): ClaimBinder {
   const claims = informers.of<ResourceV1ResourceClaim>(RESOURCE_CLAIMS)
   const classes = informers.of<DeviceClass>(DEVICE_CLASSES)
   const slices = informers.of<ResourceSlice>(RESOURCE_SLICES)
@@ -98,7 +99,7 @@ export function createClaimBinder({ client, informers, clock, selectors = loadSe
     assume(pod, { node }) {
       const wanted = podClaims(pod, lookup)
       if (!wanted || 'problem' in wanted) return undefined
-      const found = allocate({ node, claims: wanted.waiting, pools: poolsOf(lookup.slices()), inUse: devicesInUse(lookup), lookup })
+      const found = allocate({ node, claims: wanted.waiting, pools: poolsOf(lookup.slices()), inUse: devicesInUse(lookup), lookup, newShareId: () => uuid(random) })
       assert(found.ok, 'devices that were there a moment ago are not')
       for (const [i, { metadata }] of wanted.waiting.entries()) {
         const allocation = found.results[i]

@@ -13,8 +13,8 @@ export interface Wanted {
   readonly selectors: readonly DeviceSelector[]
   readonly tolerations: readonly DeviceToleration[]
   readonly deviceClass: Stored<DeviceClass> | undefined
-  /** It asks for a share of a device's capacity. */
-  readonly wantsCapacity: boolean
+  /** How much of which of a device's capacities is asked for. */
+  readonly capacity: Readonly<Record<string, string>> | undefined
 }
 
 /** In the order in which they are tried. */
@@ -22,7 +22,7 @@ export function waysOf(request: DeviceRequest, classOf: (name: string) => Stored
   const { name, exactly, firstAvailable = [] } = request
   const wanted = (as: string, asked: NonNullable<DeviceRequest['exactly']>): Wanted => ({
     name: as, request: name, className: asked.deviceClassName, count: asked.allocationMode === 'All' ? undefined : asked.count ?? 1, adminAccess: asked.adminAccess ?? false,
-    selectors: asked.selectors ?? [], tolerations: asked.tolerations ?? [], deviceClass: classOf(asked.deviceClassName), wantsCapacity: asked.capacity !== undefined,
+    selectors: asked.selectors ?? [], tolerations: asked.tolerations ?? [], deviceClass: classOf(asked.deviceClassName), capacity: asked.capacity?.requests,
   })
   return exactly ? [wanted(name, exactly)] : firstAvailable.map((sub) => wanted(`${name}/${sub.name}`, sub))
 }

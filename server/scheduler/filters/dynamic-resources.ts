@@ -21,7 +21,7 @@ export const dynamicResources: FilterRule = {
     return ({ node }) => {
       if (!selectors.every((selector) => matchesNodeSelector(selector, node))) return [{ reason: 'resourceclaim not available on the node', unresolvable: true }]
       if (wanted.waiting.length === 0) return FITS
-      const found = allocate({ node, claims: wanted.waiting, pools, inUse, lookup })
+      const found = allocate({ node, claims: wanted.waiting, pools, inUse, lookup, newShareId: () => '' })
       return found.ok ? FITS : [{ reason: found.message, unresolvable: true }]
     }
   },

@@ -1,0 +1,68 @@
+/** Devices that the scheduler gives out in the less plain ways, to real containers on a real node; their driver speaks gRPC. */
+import assert from 'node:assert/strict'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { systemClock } from '#base/clock.ts'
+import { silentLog } from '#base/log.ts'
+import { startTestDriver, type TestDriver } from '#agent/kubelet/dra/testing/driver.ts'
+import { Cluster, until } from '../lab/cluster.ts'
+import type { LabHost } from '../lab/host.ts'
+
+const DRIVER = 'tunes.skiff-test.example'
+const VENDOR = `skiff-test.example/tune${process.pid}`
+const CDI = { directory: '/var/run/cdi', file: `/var/run/cdi/skiff-tune-${process.pid}.json` }
+
+describe('devices that are given out', { timeout: 600_000 }, () => {
+  let cluster: Cluster
+  let driver: TestDriver
+  const node = (): LabHost => {
+    const [host] = cluster.lab.hosts
+    if (!host) throw new Error('the lab has no host')
+    return host
+  }
+  const apply = (object: object) => cluster.must(['create', '-f', '-'], { input: JSON.stringify(object) })
+  const get = (...what: string[]) => cluster.must(['get', ...what])
+  const ready = (...names: string[]) => cluster.must(['wait', '--for=condition=Ready', '--timeout=60s', ...names.map((name) => `pod/${name}`)], { timeoutMs: 70_000 })
+  const remove = (...names: string[]) => cluster.must(['delete', 'pod', '--timeout=60s', ...names], { timeoutMs: 70_000 })
+  const tune = async (name: string) => (await cluster.kubectl(['exec', name, '--', 'sh', '-c', 'echo $TUNE'])).stdout.trim()
+  const whyNot = (name: string) => get('pod', name, '-o', 'jsonpath={.status.conditions[?(@.type=="PodScheduled")].message}')
+  const resource = (kind: string, name: string, spec: object) => ({ apiVersion: 'resource.k8s.io/v1', kind, metadata: { name }, spec })
+  /** What the driver tells of its devices. */
+  const tell = (...devices: object[]) => apply(resource('ResourceSlice', 'tunes', { driver: DRIVER, nodeName: node().name, pool: { name: node().name, generation: 1, resourceSliceCount: 1 }, devices }))
+  const pod = (name: string, container: object, more: object = {}) => apply({ apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec: { terminationGracePeriodSeconds: 1, containers: [{ name: 'main', image: 'busybox:1', command: ['sleep', '3600'], ...container }], ...more } })
+  /** Of a claim of its own name. */
+  const user = (name: string, claimName = name, more: object = {}) => pod(name, { resources: { claims: [{ name: 'tune' }] } }, { resourceClaims: [{ name: 'tune', resourceClaimName: claimName }], ...more })
+
+  before(async () => {
+    mkdirSync(CDI.directory, { recursive: true })
+    writeFileSync(CDI.file, JSON.stringify({ cdiVersion: '0.6.0', kind: VENDOR, devices: [{ name: 'box', containerEdits: { env: ['TUNE=played'] } }] }))
+    cluster = await Cluster.create({ hosts: 1 })
+    await apply(resource('DeviceClass', 'tunes', { selectors: [{ cel: { expression: `device.driver == "${DRIVER}"` } }] }))
+    driver = await startTestDriver({ rootDir: join(node().dataDir, 'agent'), driver: DRIVER, devices: () => [{ pool: node().name, device: 'box', cdi: [`${VENDOR}=box`] }], clock: systemClock, log: silentLog })
+    await until('the driver is registered', 20_000, () => Promise.resolve(driver.told.length === 1))
+  })
+  after(async () => {
+    rmSync(CDI.file, { force: true })
+    await driver.stop()
+    await cluster.destroy()
+  })
+
+  it('pods share a device by its capacity; who finds too little left waits until some is given back', async () => {
+    await tell({ name: 'box', allowMultipleAllocations: true, capacity: { voices: { value: '8', requestPolicy: { default: '2', validRange: { min: '2', step: '2' } } } } })
+    for (const [name, voices] of [['one', '3'], ['two', '4'], ['three', '2']] as const) {
+      await apply(resource('ResourceClaim', name, { devices: { requests: [{ name: 'r', exactly: { deviceClassName: 'tunes', capacity: { requests: { voices } } } }] } }))
+      if (name === 'three') await ready('one', 'two')
+      await user(name)
+    }
+    assert.deepStrictEqual(await Promise.all(['one', 'two'].map(tune)), ['played', 'played'])
+    const results = await Promise.all(['one', 'two'].map(async (name) => (JSON.parse(await get('resourceclaim', name, '-o', 'json')) as { status: { allocation: { devices: { results: { device: string; shareID: string; consumedCapacity: object }[] } } } }).status.allocation.devices.results[0]))
+    assert.deepStrictEqual(results.map((r) => [r?.device, r?.consumedCapacity]), [['box', { voices: '4' }], ['box', { voices: '4' }]])
+    assert.equal(new Set(results.map((r) => r?.shareID)).size, 2)
+    await until('the third is told why it waits', 20_000, async () => (await whyNot('three')).startsWith('0/1 nodes are available: 1 cannot allocate all claims.'))
+    await remove('one')
+    await ready('three')
+    await remove('two', 'three')
+    await cluster.must(['delete', 'resourceslice', 'tunes'])
+  })
+})

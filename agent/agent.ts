@@ -226,12 +226,12 @@ export async function runAgent(config: AgentConfig, deps: AgentDeps, signal: Abo
 
   /** For metrics-server, Prometheus and whoever else comes to the node's own port. */
   async function serveKubelet(): Promise<void> {
-    const { tlsCertFile = '', tlsPrivateKeyFile = '', clientCaFile = '' } = config.kubelet
+    const { tlsCertFile = '', tlsPrivateKeyFile = '', clientCaFile = '', tlsMinVersion = KUBELET_DEFAULTS.tlsMinVersion, tlsCipherSuites = KUBELET_DEFAULTS.tlsCipherSuites } = config.kubelet
     const files = followPortFiles({ cert: tlsCertFile, key: tlsPrivateKeyFile, clientCa: clientCaFile }, { clock, log })
     try {
       const clusterCa = clientCaFile === '' ? await readClientCa(client, dataDir, { clock, log }, alive) : undefined
       const pair = { serving: () => files.serving() ?? identity.serving(), onChange: (listener: () => void) => bothOff(files.onChange(listener), identity.onChange(listener)) }
-      await serveSecureKubelet({ handlers, port: KUBELET_PORT, clientCa: () => files.clientCa() ?? clusterCa, identity: pair, authorize: createKubeletAuth({ client, nodeName, clock, log }), log }, (port) => {
+      await serveSecureKubelet({ handlers, port: KUBELET_PORT, clientCa: () => files.clientCa() ?? clusterCa, identity: pair, tls: { tlsMinVersion, tlsCipherSuites }, authorize: createKubeletAuth({ client, nodeName, clock, log }), log }, (port) => {
         servedPort = port
         kubelet.pokeNode()
       }, alive)

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { connect } from 'node:tls'
+import { connect, type ConnectionOptions } from 'node:tls'
 import { systemClock } from '#base/clock.ts'
 import { createLog } from '#base/log.ts'
 import { seededRandom } from '#base/random.ts'
@@ -31,9 +31,9 @@ async function filesOf(t: TestContext) {
 }
 
 /** The name in the certificate that is served. */
-function served(port: number): Promise<string | undefined> {
+function served(port: number, options: Pick<ConnectionOptions, 'maxVersion' | 'ciphers'> = {}): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false }, () => { resolve(String(socket.getPeerCertificate().subject.CN)); socket.destroy() })
+    const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...options }, () => { resolve(String(socket.getPeerCertificate().subject.CN)); socket.destroy() })
     socket.on('error', reject)
   })
 }
@@ -42,10 +42,11 @@ test('the port is served with the pair that the files have, and with the next on
   const { cert, key, put } = await filesOf(t)
   const files = followPortFiles({ cert, key, clientCa: cert }, { clock: systemClock, log })
   const [stop, listening] = [new AbortController(), Promise.withResolvers<number>()]
-  const ended = serveSecureKubelet({ handlers: { request: () => {}, upgrade: () => {} } as never, port: 0, clientCa: () => files.clientCa(), identity: files, authorize: () => Promise.reject(new Error('nobody asks')), log }, listening.resolve, stop.signal)
+  const ended = serveSecureKubelet({ handlers: { request: () => {}, upgrade: () => {} } as never, port: 0, clientCa: () => files.clientCa(), identity: files, tls: { tlsMinVersion: 'VersionTLS13', tlsCipherSuites: [] }, authorize: () => Promise.reject(new Error('nobody asks')), log }, listening.resolve, stop.signal)
   t.after(async () => { files.close(); stop.abort(); await ended })
   const port = await listening.promise
   assert.equal(await served(port), 'first')
+  await assert.rejects(served(port, { maxVersion: 'TLSv1.2' }), { code: 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION' })
   const changed = new Promise<void>((resolve) => { files.onChange(resolve) })
   const second = await pairOf('second')
   put(second)

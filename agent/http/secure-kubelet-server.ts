@@ -7,6 +7,8 @@ import { createServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
+import { opensslCiphers } from '#base/tls-suites.ts'
+import type { KubeletConfig } from '../kubelet/config.ts'
 import type { KubeletVerdict } from './kubelet-auth.ts'
 import { HEADERS_BYTES_MAX, refuseUpgrade, type KubeletHandlers } from './kubelet-server.ts'
 
@@ -16,6 +18,8 @@ export interface SecureKubeletServerOptions {
   /** Of client certificates, PEM; undefined: none are believed. It may be another when the identity has changed, not none any more. */
   clientCa: () => string | undefined
   identity: { serving(): { cert: string; key: string } | undefined; onChange(listener: () => void): () => void }
+  /** What TLS it speaks, by upstream's names; no suites: all that are good. */
+  tls: Pick<KubeletConfig, 'tlsMinVersion' | 'tlsCipherSuites'>
   authorize: (request: IncomingMessage) => Promise<KubeletVerdict>
   log: Log
 }
@@ -27,15 +31,16 @@ const CONNECTIONS_MAX = 1_000
 
 /** Resolves when the signal aborts. `onListening` is told the port once it is served. */
 export async function serveSecureKubelet(options: SecureKubeletServerOptions, onListening: (port: number) => void, signal: AbortSignal): Promise<void> {
-  const { handlers, identity, clientCa, authorize, port } = options
+  const { handlers, identity, clientCa, authorize, port, tls } = options
   const log = options.log.with('kubelet-api')
   const first = await firstCertificate(identity, signal)
   if (!first) return
+  const choice = { minVersion: tls.tlsMinVersion === 'VersionTLS13' ? 'TLSv1.3' as const : 'TLSv1.2' as const, ...(tls.tlsCipherSuites.length > 0 && { ciphers: opensslCiphers(tls.tlsCipherSuites) }) }
   const context = (pair: { cert: string; key: string }) => {
     const ca = clientCa()
-    return { ...pair, ...(ca !== undefined && { ca }) }
+    return { ...pair, ...choice, ...(ca !== undefined && { ca }) }
   }
-  const server = createServer({ ...context(first), requestCert: clientCa() !== undefined, rejectUnauthorized: false, minVersion: 'TLSv1.2', maxHeaderSize: HEADERS_BYTES_MAX }, (request, response) => {
+  const server = createServer({ ...context(first), requestCert: clientCa() !== undefined, rejectUnauthorized: false, maxHeaderSize: HEADERS_BYTES_MAX }, (request, response) => {
     void authorize(request).then((verdict) => (verdict.ok ? handlers.request(request, response) : refuse(response, verdict)))
   })
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {

@@ -2,9 +2,11 @@
 import type { Taint } from '#api/types/index.ts'
 import type { BoardRule } from './devices/board-rules.ts'
 import type { CredentialProviderSettings } from './credential-providers/settings.ts'
+import { CPU_PERIOD_US } from './resources.ts'
 import { BACKOFF_MAX_SECONDS } from './restart.ts'
 import type { VerificationPolicy } from './image-access/access.ts'
 import type { ShutdownPeriod } from './shutdown/periods.ts'
+import { RANGE_UNIT } from './user-ranges.ts'
 
 export interface KubeletConfig {
   /** Empty: pods get the node's resolv.conf only. */
@@ -31,6 +33,19 @@ export interface KubeletConfig {
   memorySwapBehavior: 'NoSwap' | 'LimitedSwap'
   /** On cgroup version 2: memory that runs out in a container ends one of its processes, not all. */
   singleProcessOomKill: boolean
+  /** In which CPU limits are counted (upstream's cpuCFSQuotaPeriod); 0: they are not held (cpuCFSQuota: false). */
+  cpuPeriodUs: number
+  /** Users that a pod with users of its own has (upstream's userNamespaces.idsPerPod). */
+  usersPerPod: number
+  /** Images that the node tells of, the largest first; -1: all. */
+  statusImagesMax: number
+  /** How often the node's conditions are looked at, which costs a few reads of /proc; and told where they are as they were (upstream's nodeStatusUpdateFrequency, nodeStatusReportFrequency). */
+  statusLookMs: number
+  statusReportMs: number
+  /** Otherwise somebody else makes the Node. */
+  registersNode: boolean
+  /** What the machine is called where it comes from, told when the node registers; '': nothing. */
+  providerId: string
   /** Default -1: no limit per pod. */
   podPidsLimit: number
   /** `/var/log/pods`. */
@@ -43,6 +58,9 @@ export interface KubeletConfig {
   tlsCertFile: string
   tlsPrivateKeyFile: string
   clientCaFile: string
+  /** What TLS it speaks, by upstream's names; no suites: all that are good. */
+  tlsMinVersion: 'VersionTLS12' | 'VersionTLS13'
+  tlsCipherSuites: readonly string[]
   /** `v1.36.0+skiff...`: nodeInfo.kubeletVersion. */
   version: string
   /** The file the node itself resolves by. */
@@ -96,6 +114,7 @@ export interface KubeletConfig {
 }
 
 export const KUBELET_DEFAULTS = {
+  cpuPeriodUs: CPU_PERIOD_US, usersPerPod: RANGE_UNIT, statusImagesMax: 50, statusLookMs: 10_000, statusReportMs: 300_000, registersNode: true, providerId: '', tlsMinVersion: 'VersionTLS12', tlsCipherSuites: [],
   clusterDns: [], clusterDomain: 'cluster.local', nodeLabels: {}, nodeTaints: [], maxPods: 110, podsPerCore: 0, singleProcessOomKill: false, restartSecondsMax: BACKOFF_MAX_SECONDS, cgroupRoot: '', systemReserved: {}, kubeReserved: {}, enforcePods: true, podPidsLimit: -1, memorySwapBehavior: 'NoSwap', oomScoreAdj: -999, protectKernelDefaults: false, podLogsDir: '/var/log/pods',
   kubeletPort: 10250, healthzPort: 10248, tlsCertFile: '', tlsPrivateKeyFile: '', clientCaFile: '', version: 'v1.36.0+skiff', resolvConf: '/etc/resolv.conf', maxParallelPulls: 3, containerLogMaxSize: '10Mi', containerLogMaxFiles: 5, containerLogMonitorMs: 10_000, allowedUnsafeSysctls: [], seccompDefault: true,
   staticPodPath: '', imageGcHighPercent: 85, imageGcLowPercent: 80, imageGcMinimumAgeMs: 120_000, imageGcMaximumAgeMs: 0, imageVerification: 'NeverVerifyPreloadedImages', imageVerificationAllowlist: [], credentialProviders: undefined, dockerConfigFiles: [],

@@ -4,7 +4,7 @@ import type { ContainerConfig, IdRange, Image, Mount } from '#cri/index.ts'
 import { expandReferences } from './env-expand.ts'
 import { containerAnnotations, containerLabels } from './labels.ts'
 import { containerLogPath } from './pod-paths.ts'
-import { containerResources, type MachineMemory } from './resources.ts'
+import { containerResources, type NodeResources } from './resources.ts'
 import { podNamespaces } from './sandbox-config.ts'
 import { containerSecurity } from './security.ts'
 import { StartError } from './start-error.ts'
@@ -29,7 +29,7 @@ export interface ContainerConfigInput {
   /** Managed by the agent: undefined when the pod keeps its own. */
   etcHosts: string | undefined
   terminationLog: string
-  machine: MachineMemory
+  machine: NodeResources
   seccompDir: string
   seccompDefault: boolean
   /** The container whose processes an ephemeral container looks into. */

@@ -30,7 +30,7 @@ import { containerLogPath, type PodPaths } from './pod-paths.ts'
 import { sandboxConfig } from './sandbox-config.ts'
 import { allocationOf, resizeMessage } from './resize.ts'
 import { applyResize } from './apply-resize.ts'
-import type { MachineMemory } from './resources.ts'
+import type { NodeResources } from './resources.ts'
 import { isStaticPod } from './static/manifest.ts'
 import { StartError } from './start-error.ts'
 import { isReplaced, mayRestart } from './restart.ts'
@@ -59,7 +59,7 @@ export interface EffectDeps extends HardwareDeps {
   hooks: HookRunner
   userRanges: UserRanges
   nodeHostname: string
-  machine: MachineMemory
+  machine: NodeResources
   /** Waits a little for the first list. Undefined: not known yet. */
   services(): Promise<readonly Service[] | undefined>
   field(pod: Stored<Pod>, podIps: readonly string[]): FieldContext

@@ -400,6 +400,21 @@ test('a pod past its deadline is stopped and Failed with DeadlineExceeded', asyn
   assert.equal(w.runtime.control.started.length, 1)
 })
 
+test('a node that is not to register waits for its Node, keeps what it says, and tells its status as often as it should', async (t) => {
+  const w = await startNodeWorld(t, { config: { registersNode: false, statusReportMs: 60_000, nodeLabels: { rack: '7' } } })
+  const node = () => w.api.get<Node>(NODES, 'node-1')
+  await w.run(30_000)
+  assert.equal(node(), undefined)
+  w.api.put(NODES, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'node-1', uid: 'given', labels: { owner: 'me' } } } as never)
+  await w.until('ready', () => node()?.status?.conditions?.find((c) => c.type === 'Ready')?.status === 'True')
+  assert.deepStrictEqual([node()?.metadata.uid, node()?.metadata.labels?.['rack'], node()?.metadata.labels?.['owner'], w.api.calls.filter((c) => c === 'create nodes')], ['given', undefined, 'me', []])
+  await w.run(5_000)
+  const writes = () => w.api.calls.filter((c) => c.startsWith('patch nodes')).length
+  const before = writes()
+  await w.run(125_000)
+  assert.equal(writes() - before, 2)
+})
+
 test('the node registers itself, is Ready, renews its lease every 10 s and says why when it is not', async (t) => {
   const w = await startNodeWorld(t)
   const node = () => w.api.get<Node>(NODES, 'node-1')

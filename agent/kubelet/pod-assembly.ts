@@ -24,7 +24,7 @@ import { createPodWorkers, type PodWorkers } from './pod-worker.ts'
 import { createNodeCredentials } from './node-credentials.ts'
 import { createProber } from './probes/prober.ts'
 import { createRunProbe } from './probes/run-probe.ts'
-import type { MachineMemory } from './resources.ts'
+import type { NodeResources } from './resources.ts'
 import { withAllocation } from './resize.ts'
 import { resizeInTurn } from './resize-order.ts'
 import { observePod } from './runtime-view.ts'
@@ -94,7 +94,7 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
   const hasStrictGroups = features?.supplementalGroupsPolicy ?? true
   const hasAppArmor = isAppArmorEnabled()
   const canRecursiveReadOnly = features?.handlers.find((h) => h.name === '')?.recursiveReadOnlyMounts ?? false
-  const cgroups = durations.timedCgroups(options.cgroups ?? (await createPodCgroups({ root: config.cgroupRoot, pidsLimit: config.podPidsLimit, clock, log, ...(options.cgroupLayout && { layout: options.cgroupLayout }) })))
+  const cgroups = durations.timedCgroups(options.cgroups ?? (await createPodCgroups({ root: config.cgroupRoot, pidsLimit: config.podPidsLimit, cpuPeriodUs: config.cpuPeriodUs, clock, log, ...(options.cgroupLayout && { layout: options.cgroupLayout }) })))
   const objects = createObjectSource(client, { clock, random, log, store })
   const tokens = createTokens(client, { clock, log, store })
   const nodeAllocated = await allocatable()
@@ -109,7 +109,7 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
   const imageAccess = await openImageAccess({ runtime, config, rootDir, clock, log })
   const credentialProviders = config.credentialProviders && createCredentialProviders(config.credentialProviders, { clock, log, accounts: createServiceAccounts(client, clock), signal })
   const images = createImagePuller({ runtime, access: imageAccess, providers: credentialProviders, node: createNodeCredentials({ files: config.dockerConfigFiles, clock, log }), clock, log, maxParallelPulls: config.maxParallelPulls, pulls: { begins: (uid) => startup.pulling(uid), done: (sizeBytes, tookMs) => durations.pulled(sizeBytes, tookMs) } })
-  const userRanges = createUserRanges(paths, config.maxPods, random)
+  const userRanges = createUserRanges(paths, { count: config.maxPods, length: config.usersPerPod }, random)
   const hooks = createHookRunner({ runtime, clock })
   const prober = createProber({ clock, random, log, run: createRunProbe({ runtime, clock }), onChange: (uid) => workers.wake(uid) })
 
@@ -169,7 +169,7 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
   }
 
   // Version 1 cannot say how much a container may swap without saying how much memory it may have.
-  const machine: MachineMemory = { singleProcessOomKill: config.singleProcessOomKill, memoryBytes: options.hostFacts.memoryBytes, podSwapBytes: config.memorySwapBehavior === 'LimitedSwap' && cgroups.version === 2 ? options.hostFacts.swapBytes : 0 }
+  const machine: NodeResources = { cpuPeriodUs: config.cpuPeriodUs, singleProcessOomKill: config.singleProcessOomKill, memoryBytes: options.hostFacts.memoryBytes, podSwapBytes: config.memorySwapBehavior === 'LimitedSwap' && cgroups.version === 2 ? options.hostFacts.swapBytes : 0 }
   const keep = ({ pod, endingSinceMs, allocation, resizing }: PodMemory) => store.savePod({ pod, allocation, ...(endingSinceMs !== undefined && { endingSinceMs }), ...(resizing !== undefined && { resizing }) })
   const pendingResize = ({ uid, pod, allocation }: PodMemory) => resizeInTurn({ self: { asked: pod, allocated: withAllocation(pod, allocation) }, others: workers.holding(uid), waiting: workers.waiting(uid), allocatable: nodeAllocated, machine })
 

@@ -3,7 +3,7 @@ import type { Pod, Stored } from '#api/types/index.ts'
 import { podPriority, podQosClass, podRequests } from '#api/types/pods.ts'
 import { quantityMilli, quantityValue } from '#api/types/quantity.ts'
 import { pendingResize, resizesSwap } from './resize.ts'
-import type { MachineMemory } from './resources.ts'
+import type { NodeResources } from './resources.ts'
 import type { PendingResize } from './view.ts'
 
 export interface WaitingResize { /** With what its spec asks for. */ asked: Stored<Pod>; /** With what it has. */ allocated: Stored<Pod> }
@@ -15,7 +15,7 @@ export interface TurnInput {
   /** Those of them that wait for a resize, too. */
   waiting: readonly WaitingResize[]
   allocatable: Readonly<Record<string, string>>
-  machine: MachineMemory
+  machine: NodeResources
 }
 
 /** Below 0: the first one's turn comes first. 0: whoever asks first. */

@@ -10,7 +10,7 @@ import { fromValue, quantityMilli, quantityValue } from '#api/types/quantity.ts'
 import type { LinuxResources } from '#cri/index.ts'
 import { outOfResources } from './admission.ts'
 import { MEMORY_REQUEST_ANNOTATION } from './labels.ts'
-import { containerResources, type MachineMemory } from './resources.ts'
+import { containerResources, type NodeResources } from './resources.ts'
 import { allContainers, newest, type ContainerView, type PendingResize, type PodView } from './view.ts'
 
 /** What the pod was admitted or last resized with; kept on disk with the pod. */
@@ -72,7 +72,7 @@ export function pendingResize({ pod, others, allocatable }: ResizeInput): Pendin
 }
 
 /** Whether it would change how much a container may swap while it runs (upstream's disallowResizeForSwappableContainers). */
-export function resizesSwap(asked: Pod, allocated: Pod, machine: MachineMemory): boolean {
+export function resizesSwap(asked: Pod, allocated: Pod, machine: NodeResources): boolean {
   const before = new Map(resizableContainers(allocated).map((c) => [c.name, c]))
   const swaps = (pod: Pod, container: Container): boolean => containerResources(pod, container, machine).unified?.['memory.swap.max'] !== undefined
   return resizableContainers(asked).some((container) => {

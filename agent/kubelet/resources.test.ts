@@ -15,6 +15,8 @@ const swapOf = (pod: Pod, podSwapBytes: number) => containerResources(pod, first
 
 const table: [string, unknown, unknown][] = [
   ['limits become quota and bytes, requests shares', containerResources(guaranteed, first(guaranteed), { memoryBytes: 4 * GI }), { cpuShares: 512, cpuQuota: 50_000, cpuPeriod: 100_000, memoryLimitBytes: GI, oomScoreAdj: -997, unified: { 'memory.oom.group': '1', 'memory.min': String(GI) } }],
+  ['a limit of CPU is counted in the period that the node has, 1 ms at least', [containerResources(guaranteed, first(guaranteed), { memoryBytes: 4 * GI, cpuPeriodUs: 10_000 }), podCgroupLimits(guaranteed, 10_000), containerResources(guaranteed, first(guaranteed), { memoryBytes: 4 * GI, cpuPeriodUs: 1_000 })].map(({ cpuQuota, ...rest }) => [cpuQuota, 'cpuPeriod' in rest ? rest.cpuPeriod : undefined]), [[5_000, 10_000], [5_000, undefined], [1_000, 1_000]]],
+  ['where limits of CPU are not held there is no quota', [containerResources(guaranteed, first(guaranteed), { memoryBytes: 4 * GI, cpuPeriodUs: 0 }), podCgroupLimits(guaranteed, 0)].map((r) => [r.cpuShares, r.cpuQuota]), [[512, undefined], [512, undefined]]],
   ['what a burstable container asks for is left to it while others have more', containerResources(burstable, first(burstable), { memoryBytes: 4 * GI }).unified, { 'memory.oom.group': '1', 'memory.low': String(GI) }],
   ['of swap that pods may have, a burstable container that may have more memory than it asks for gets its part', swapOf(burstable, GI), String(GI / 4)],
   ['no others do: who asks for nothing, or for what it is limited to, is guaranteed, or what the node cannot do without', [

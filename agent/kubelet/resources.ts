@@ -14,24 +14,33 @@ export function cpuShares(milli: number): number {
   return milli === 0 ? SHARES_MIN : Math.min(SHARES_MAX, Math.max(SHARES_MIN, Math.floor((milli * 1024) / 1000)))
 }
 
-export function cpuQuota(milli: number): number {
-  return Math.max(QUOTA_US_MIN, Math.floor((milli * CPU_PERIOD_US) / 1000))
+export function cpuQuota(milli: number, periodUs = CPU_PERIOD_US): number {
+  return Math.max(QUOTA_US_MIN, Math.floor((milli * periodUs) / 1000))
 }
 
-/** `podSwapBytes`: swap that containers may have their part of; default none. `singleProcessOomKill`: the kernel ends one process of a container that has too much, not all. */
-export interface MachineMemory { memoryBytes: number; podSwapBytes?: number; singleProcessOomKill?: boolean }
+/** What of the machine and of its settings containers' limits are made with. */
+export interface NodeResources {
+  memoryBytes: number
+  /** Swap that containers may have their part of; default none. */
+  podSwapBytes?: number
+  /** The kernel ends one process of a container that has too much, not all. */
+  singleProcessOomKill?: boolean
+  /** In which a CPU limit is counted; 0: limits of CPU are not held. */
+  cpuPeriodUs?: number
+}
 
-export function containerResources(pod: Pod, container: Container, machine: MachineMemory): LinuxResources {
+export function containerResources(pod: Pod, container: Container, machine: NodeResources): LinuxResources {
   const { requests = {}, limits = {} } = container.resources ?? {}
   // Pod-level limits bound each container that has none (KEP-2837).
   const bound = pod.spec?.resources?.limits
+  const { cpuPeriodUs = CPU_PERIOD_US } = machine
   const requestMilli = quantityMilli(requests.cpu ?? limits.cpu)
   const limitMilli = quantityMilli(limits.cpu ?? bound?.cpu)
   const memory = quantityValue(limits.memory ?? bound?.memory)
   const hugepages = Object.entries(limits).filter(([name]) => name.startsWith('hugepages-')).map(([name, value]) => [hugepageSize(name), quantityValue(value)])
   return {
     cpuShares: cpuShares(requestMilli),
-    ...(limitMilli > 0 && { cpuQuota: cpuQuota(limitMilli), cpuPeriod: CPU_PERIOD_US }),
+    ...(limitMilli > 0 && cpuPeriodUs > 0 && { cpuQuota: cpuQuota(limitMilli, cpuPeriodUs), cpuPeriod: cpuPeriodUs }),
     ...(memory > 0 && { memoryLimitBytes: memory }),
     ...(hugepages.length > 0 && { hugepageLimits: Object.fromEntries(hugepages) as Record<string, number> }),
     oomScoreAdj: oomScoreAdj(pod, container, machine.memoryBytes),
@@ -81,7 +90,7 @@ function protectionFile(qos: string, requestBytes: number): Record<string, strin
 }
 
 /** Of the machine's swap as much as of its memory, for containers of burstable pods that ask for memory and may have more (KEP-2400, LimitedSwap). */
-function swapFile(pod: Pod, { resources }: Container, { memoryBytes, podSwapBytes = 0 }: MachineMemory): Record<string, string> {
+function swapFile(pod: Pod, { resources }: Container, { memoryBytes, podSwapBytes = 0 }: NodeResources): Record<string, string> {
   const requested = quantityValue(resources?.requests?.memory)
   if (podSwapBytes === 0 || podQosClass(pod) !== 'Burstable' || requested === quantityValue(resources?.limits?.memory) || isCritical(pod)) return {}
   return { 'memory.swap.max': String(Math.floor((requested / memoryBytes) * podSwapBytes)) }
@@ -96,8 +105,8 @@ export interface PodCgroupLimits {
   memoryLowBytes?: number
 }
 
-/** The pod's own cgroup: a limit only where every container has one (upstream's ResourceConfigForPod). */
-export function podCgroupLimits(pod: Pod): PodCgroupLimits {
+/** The pod's own cgroup: a limit only where every container has one (upstream's ResourceConfigForPod). `cpuPeriodUs`: as of containers. */
+export function podCgroupLimits(pod: Pod, cpuPeriodUs = CPU_PERIOD_US): PodCgroupLimits {
   const requests = podRequests(pod)
   const limits = podLimits(pod)
   const containers = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])]
@@ -108,7 +117,7 @@ export function podCgroupLimits(pod: Pod): PodCgroupLimits {
   const asked = quantityValue(requests.memory)
   return {
     cpuShares: qos === 'BestEffort' ? SHARES_MIN : cpuShares(quantityMilli(requests.cpu)),
-    ...(qos !== 'BestEffort' && all('cpu') && cpu > 0 && { cpuQuota: cpuQuota(cpu) }),
+    ...(qos !== 'BestEffort' && all('cpu') && cpu > 0 && cpuPeriodUs > 0 && { cpuQuota: cpuQuota(cpu, cpuPeriodUs) }),
     ...(qos !== 'BestEffort' && all('memory') && memory > 0 && { memoryLimitBytes: memory }),
     ...(qos !== 'BestEffort' && asked > 0 && { [qos === 'Guaranteed' ? 'memoryMinBytes' : 'memoryLowBytes']: asked }),
   }

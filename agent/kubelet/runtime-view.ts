@@ -4,7 +4,7 @@ import type { PodStatus, ResourceStatus } from '#api/types/index.ts'
 import type { ContainerRuntime, ContainerStatus } from '#cri/index.ts'
 import { BACKOFF_ANNOTATION, CRASH_LOOP_ANNOTATION, HASH_ANNOTATION, imageVolumesOf, RESTART_COUNT_ANNOTATION, ROUND_ANNOTATION } from './labels.ts'
 import type { PodMemory } from './pod-memory.ts'
-import type { MachineMemory } from './resources.ts'
+import type { NodeResources } from './resources.ts'
 import { podRound } from './restart-all.ts'
 import { isAllocated, withAllocation } from './resize.ts'
 import type { ContainerProbes, ContainerView, PendingResize, PodView } from './view.ts'
@@ -13,7 +13,7 @@ export interface ViewSources {
   runtime: ContainerRuntime
   runtimeName: string
   hostIps: () => readonly string[]
-  machine: MachineMemory
+  machine: NodeResources
   canRecursiveReadOnly: boolean
   restartSecondsMax: number
   /** Why the resources that its spec asks for cannot be allocated now; undefined: they can. */

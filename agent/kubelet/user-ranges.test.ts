@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { seededRandom } from '#base/random.ts'
 import { podPaths } from './pod-paths.ts'
-import { createUserRanges } from './user-ranges.ts'
+import { createUserRanges, RANGE_UNIT } from './user-ranges.ts'
 
 function world(t: TestContext, count = 3) {
   const dir = mkdtempSync(join(tmpdir(), 'ranges-'))
@@ -13,7 +13,7 @@ function world(t: TestContext, count = 3) {
   const paths = podPaths(dir, dir)
   const pod = (uid: string) => mkdirSync(paths.pod(uid), { recursive: true })
   for (const uid of ['a', 'b', 'c', 'd']) pod(uid)
-  return { paths, pod, open: () => createUserRanges(paths, count, seededRandom(1)) }
+  return { paths, pod, open: (length = RANGE_UNIT) => createUserRanges(paths, { count, length }, seededRandom(1)) }
 }
 
 test('each pod has users of its own, the same after a restart; those of a pod that is gone are free', async (t) => {
@@ -32,10 +32,22 @@ test('which users a pod gets is chance, so that pods of two nodes hardly have th
   const { paths } = world(t)
   const given = new Set<number>()
   for (let seed = 0; seed < 20; seed++) {
-    given.add((await createUserRanges(paths, 110, seededRandom(seed)).of('a')).hostId)
+    given.add((await createUserRanges(paths, { count: 110, length: RANGE_UNIT }, seededRandom(seed)).of('a')).hostId)
     rmSync(join(paths.pod('a'), 'userns'))
   }
   assert.ok(given.size > 10, `${given.size} ranges in 20 tries`)
+})
+
+test('with more users for each, pods that are here keep theirs, and new ones get none of those', async (t) => {
+  const { open } = world(t)
+  const before = await open().of('a')
+  const wider = open(3 * RANGE_UNIT)
+  assert.deepStrictEqual(await wider.of('a'), before)
+  const given = await Promise.all(['b', 'c'].map((uid) => wider.of(uid)))
+  // Of 3, 6 and 9 units: what 'a' has of the first ones is not given.
+  const free = [3, 6, 9].map((unit) => unit * RANGE_UNIT).filter((hostId) => !(before.hostId >= hostId && before.hostId < hostId + 3 * RANGE_UNIT))
+  for (const { hostId, length } of given) assert.ok(length === 3 * RANGE_UNIT && free.includes(hostId), `${hostId} of ${free.join(', ')}`)
+  assert.notStrictEqual(given[0]?.hostId, given[1]?.hostId)
 })
 
 test('while a file makes no sense nobody is given what its pod may have', async (t) => {

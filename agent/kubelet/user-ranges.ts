@@ -1,5 +1,5 @@
 /**
- * Which ids of the host a pod's own users are (KEP-127): 65,536 each, no two pods the same, kept in the pod's directory so that a
+ * Which ids of the host a pod's own users are (KEP-127): as many each, no two pods the same, kept in the pod's directory so that a
  * restart of the agent, or of the machine, changes nothing. They are free again when that directory goes.
  */
 import { readdir, readFile } from 'node:fs/promises'
@@ -15,15 +15,16 @@ export interface UserRanges {
   of(podUid: string): Promise<IdRange>
 }
 
-/** Upstream's: enough for every image, and a power of two. */
-export const RANGE_LENGTH = 65_536
+/** What ranges are made of. */
+export const RANGE_UNIT = 65_536
 const FILE = 'userns'
 
 /**
- * `count`: how many pods may have users of their own at a time. The first range is the host's own. Which of the free ones is chance, as
+ * `count`: how many pods may have users of their own at a time; `length`: how many each, a multiple of RANGE_UNIT. Pods that are here keep what they were given
+ * when that was another. The first range is the host's own. Which of the free ones is chance, as
  * upstream has it: pods of two nodes that share a file system are to have different users, too.
  */
-export function createUserRanges(paths: Pick<PodPaths, 'podsDir' | 'pod'>, count: number, random: Random): UserRanges {
+export function createUserRanges(paths: Pick<PodPaths, 'podsDir' | 'pod'>, { count, length }: { count: number; length: number }, random: Random): UserRanges {
   /** One at a time: two that look for a free one must not find the same. */
   let turn: Promise<unknown> = Promise.resolve()
 
@@ -44,19 +45,19 @@ export function createUserRanges(paths: Pick<PodPaths, 'podsDir' | 'pod'>, count
   const give = async (podUid: string): Promise<IdRange> => {
     const own = await given(podUid)
     if (own) return own
-    const taken = new Set<number>()
+    const taken: IdRange[] = []
     for (const uid of await readdir(paths.podsDir)) {
       // Of one whose file is damaged nobody knows what it holds: none is given that it might have.
       const range = await given(uid)
-      if (range) taken.add(range.hostId)
+      if (range) taken.push(range)
     }
     const first = Math.floor(random.next() * count)
     for (let i = 0; i < count; i++) {
-      const hostId = (((first + i) % count) + 1) * RANGE_LENGTH
-      if (taken.has(hostId)) continue
-      const mapping = [{ hostId, containerId: 0, length: RANGE_LENGTH }]
+      const hostId = (((first + i) % count) + 1) * length
+      if (taken.some((other) => hostId < other.hostId + other.length && other.hostId < hostId + length)) continue
+      const mapping = [{ hostId, containerId: 0, length }]
       await writeFileAtomic(join(paths.pod(podUid), FILE), JSON.stringify({ uidMappings: mapping, gidMappings: mapping }))
-      return { hostId, length: RANGE_LENGTH }
+      return { hostId, length }
     }
     throw new CodedError('USER_RANGES_USED_UP', 'could not find an empty slot to allocate a user namespace')
   }
@@ -70,11 +71,13 @@ export function createUserRanges(paths: Pick<PodPaths, 'podsDir' | 'pod'>, count
   }
 }
 
+const isUnits = (value: unknown): value is number => typeof value === 'number' && value > 0 && value % RANGE_UNIT === 0
+
 function parseRange(text: string): IdRange | undefined {
   try {
     const { uidMappings } = JSON.parse(text) as { uidMappings?: { hostId?: unknown; length?: unknown }[] }
     const [first] = uidMappings ?? []
-    return typeof first?.hostId === 'number' && first.length === RANGE_LENGTH && first.hostId > 0 && first.hostId % RANGE_LENGTH === 0 ? { hostId: first.hostId, length: RANGE_LENGTH } : undefined
+    return isUnits(first?.hostId) && isUnits(first?.length) ? { hostId: first.hostId, length: first.length } : undefined
   } catch {
     return undefined // A write cut short: the caller says so.
   }

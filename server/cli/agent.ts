@@ -1,11 +1,10 @@
 /** `skiff agent`. */
 import { runAgent } from '#agent/agent.ts'
 import { UsageError } from '#base/errors.ts'
-import { readYamlMapping } from './config-file.ts'
 import { clock, failLoudly, isMachineGoingDown, loadPty, logFor, logFormat, notifyReady, notifyStatus, random, selfCommand, setOomScore, stopSignal, stopTakes, watched } from './environment.ts'
-import { parseFlags } from './flags.ts'
 import { keepMemorySmall } from './memory.ts'
 import { agentConfig, text } from './node-config.ts'
+import { parseNodeFlags } from './node-flags.ts'
 import { assertFitForPods, settleKernel } from './preflight.ts'
 import { AGENT_FLAGS } from './verb-flags.ts'
 import { asksForHelp, helpOf } from './verbs.ts'
@@ -15,7 +14,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     process.stdout.write(helpOf('agent'))
     return 0
   }
-  const { values, positionals } = parseFlags('agent', AGENT_FLAGS, { argv, env: process.env, readConfig: (path, isDefault) => readYamlMapping(path, { optional: isDefault, what: 'the config file' }) })
+  const { values, positionals } = await parseNodeFlags('agent', AGENT_FLAGS, { argv, env: process.env })
   logFormat(values)
   if (positionals.length > 0) throw new UsageError(`skiff agent takes no argument ${JSON.stringify(positionals[0])}; skiff agent --help lists the flags`)
   const server = text(values, 'server')

@@ -46,7 +46,7 @@ export function parseFlags(verb: string, flags: readonly Flag[], sources: FlagSo
   const values: Record<string, string | number | boolean | readonly string[] | undefined> = {}
   for (const flag of flags) {
     const raw = given.values[flag.name] ?? sources.env[variableOf(flag.name)] ?? config[flag.name]
-    values[flag.name] = raw === undefined ? (flag.kind === 'list' ? [] : flag.default) : convert(flag, raw)
+    values[flag.name] = raw === undefined ? (flag.kind === 'list' ? [] : flag.default) : convertFlag(flag, raw)
   }
   return { values, positionals: given.positionals }
 }
@@ -81,7 +81,8 @@ function parseArgv(verb: string, flags: readonly Flag[], argv: readonly string[]
   return { values, positionals }
 }
 
-function convert(flag: Flag, raw: unknown): string | number | boolean | readonly string[] {
+/** Throws UsageError that names the flag. */
+export function convertFlag(flag: Flag, raw: unknown): string | number | boolean | readonly string[] {
   const wrong = (what: string) => new UsageError(`--${flag.name}: ${what}`)
   if (flag.kind === 'list') {
     const items = (Array.isArray(raw) ? raw : [raw]).flatMap((v) => scalar(flag, v).split(',')).map((v) => v.trim()).filter((v) => v !== '')

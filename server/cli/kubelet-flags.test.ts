@@ -24,9 +24,11 @@ test('each is taken in upstream\'s form, on the command line and in the config f
     '--eviction-hard', 'memory.available<200Mi,nodefs.available<5%', '--eviction-soft=memory.available<500Mi', '--eviction-soft-grace-period=memory.available=1m30s', '--eviction-minimum-reclaim', 'nodefs.available=1Gi', '--eviction-max-pod-grace-period=30',
     '--eviction-pressure-transition-period=1m', '--image-gc-high-threshold=70', '--image-gc-low-threshold=60', '--minimum-image-ttl-duration=30s', '--image-maximum-gc-age=48h', '--kube-reserved=cpu=100m,memory=256Mi', '--system-reserved', 'memory=128Mi', '--system-reserved', 'pid=200',
     '--device', 'gpio:4', '--device=example.com/radio=/dev/ttyUSB*', '--enforce-node-allocatable=none', '--max-pods=30', '--pod-max-pids=1000', '--memory-swap-behavior=LimitedSwap', '--oom-score-adj=-500', '--protect-kernel-defaults', '--pods-per-core=8', '--single-process-oom-kill', '--max-container-restart-period=30s', '--max-parallel-image-pulls=1', '--resolv-conf=/dev/null', '--healthz-port=0', '--kubelet-tls-cert-file=/dev/null', '--kubelet-tls-private-key-file=/dev/zero', '--kubelet-client-ca-file=/dev/null', '--container-log-monitor-interval=3s', '--seccomp-default=false', '--container-log-max-size=1Mi', '--container-log-max-files=2',
-    '--shutdown-grace-period-by-pod-priority', '0=20s,1000=10s', '--image-pull-credentials-verification-policy=NeverVerifyAllowlistedImages', '--preloaded-images-verification-allowlist=reg.example:5000/a,reg.example/*',
+    '--shutdown-grace-period-by-pod-priority', '0=20s,1000=10s', '--cpu-cfs-quota-period=10ms', '--user-namespaces-ids-per-pod=131072', '--register-node=false', '--provider-id=rack://7', '--node-status-update-frequency=20s', '--node-status-report-frequency=1m', '--node-status-max-images=-1', '--kubelet-tls-min-version=VersionTLS13', '--kubelet-tls-cipher-suites=TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256',
+    '--image-pull-credentials-verification-policy=NeverVerifyAllowlistedImages', '--preloaded-images-verification-allowlist=reg.example:5000/a,reg.example/*',
   ]
   const expected = {
+    cpuPeriodUs: 10_000, usersPerPod: 131_072, registersNode: false, providerId: 'rack://7', statusLookMs: 20_000, statusReportMs: 60_000, statusImagesMax: -1, tlsMinVersion: 'VersionTLS13', tlsCipherSuites: ['TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256'],
     maxPods: 30, podsPerCore: 8, singleProcessOomKill: true, restartSecondsMax: 30, maxParallelPulls: 1, containerLogMonitorMs: 3_000, healthzPort: 0, tlsCertFile: '/dev/null', tlsPrivateKeyFile: '/dev/zero', clientCaFile: '/dev/null', memorySwapBehavior: 'LimitedSwap', seccompDefault: false, podPidsLimit: 1_000, oomScoreAdj: -500, protectKernelDefaults: true, allowedUnsafeSysctls: [], containerLogMaxSize: '1Mi', containerLogMaxFiles: 2, kubeReserved: { cpu: '100m', memory: '256Mi' }, systemReserved: { memory: '128Mi', pid: '200' }, enforcePods: false,
     evictionHard: { 'memory.available': '200Mi', 'nodefs.available': '5%' }, evictionSoft: { 'memory.available': '500Mi' }, evictionSoftGracePeriod: { 'memory.available': '1m30s' }, evictionMinimumReclaim: { 'nodefs.available': '1Gi' }, evictionMaxPodGraceSeconds: 30,
     evictionTransitionMs: 60_000, shutdownPeriods: [{ priority: 0, seconds: 20 }, { priority: 1_000, seconds: 10 }], imageGcHighPercent: 70, imageGcLowPercent: 60, imageGcMinimumAgeMs: 30_000, imageGcMaximumAgeMs: 172_800_000, imageVerification: 'NeverVerifyAllowlistedImages', imageVerificationAllowlist: ['reg.example:5000/a', 'reg.example/*'],
@@ -36,6 +38,7 @@ test('each is taken in upstream\'s form, on the command line and in the config f
   const file = {
     'eviction-hard': ['memory.available<200Mi', 'nodefs.available<5%'], 'eviction-soft': 'memory.available<500Mi', 'eviction-soft-grace-period': 'memory.available=1m30s', 'eviction-minimum-reclaim': ['nodefs.available=1Gi'], 'eviction-max-pod-grace-period': 30,
     'eviction-pressure-transition-period': '1m', 'image-gc-high-threshold': 70, 'image-gc-low-threshold': 60, 'minimum-image-ttl-duration': '30s', 'image-maximum-gc-age': '48h', 'kube-reserved': ['cpu=100m', 'memory=256Mi'], 'system-reserved': ['memory=128Mi', 'pid=200'],
+    'cpu-cfs-quota-period': '10ms', 'user-namespaces-ids-per-pod': 131_072, 'register-node': false, 'provider-id': 'rack://7', 'node-status-update-frequency': '20s', 'node-status-report-frequency': '1m', 'node-status-max-images': -1, 'kubelet-tls-min-version': 'VersionTLS13', 'kubelet-tls-cipher-suites': 'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256',
     device: ['gpio:4', 'example.com/radio=/dev/ttyUSB*'], 'enforce-node-allocatable': 'none', 'max-pods': 30, 'pod-max-pids': 1_000, 'memory-swap-behavior': 'LimitedSwap', 'oom-score-adj': -500, 'protect-kernel-defaults': true, 'pods-per-core': 8, 'single-process-oom-kill': true, 'max-container-restart-period': '30s', 'max-parallel-image-pulls': 1, 'resolv-conf': '/dev/null', 'healthz-port': 0, 'kubelet-tls-cert-file': '/dev/null', 'kubelet-tls-private-key-file': '/dev/zero', 'kubelet-client-ca-file': '/dev/null', 'container-log-monitor-interval': '3s', 'seccomp-default': false, 'container-log-max-size': '1Mi', 'container-log-max-files': 2, 'shutdown-grace-period-by-pod-priority': ['0=20s', '1000=10s'],
     'image-pull-credentials-verification-policy': 'NeverVerifyAllowlistedImages', 'preloaded-images-verification-allowlist': ['reg.example:5000/a', 'reg.example/*'],
   }
@@ -46,6 +49,10 @@ test('each is taken in upstream\'s form, on the command line and in the config f
 test('thresholds that are given replace all, or with --merge-default-eviction-settings those of the same signal', () => {
   assert.deepStrictEqual(settings('--eviction-hard', 'memory.available<1Gi').evictionHard, { 'memory.available': '1Gi' })
   assert.deepStrictEqual(settings('--eviction-hard', 'memory.available<1Gi', '--merge-default-eviction-settings').evictionHard, { ...KUBELET_DEFAULTS.evictionHard, 'memory.available': '1Gi' })
+})
+
+test('limits of CPU that are not held have no period', () => {
+  assert.deepStrictEqual(settings('--cpu-cfs-quota=false', '--cpu-cfs-quota-period=10ms').cpuPeriodUs, 0)
 })
 
 const refused: [string[], RegExp][] = [
@@ -60,6 +67,15 @@ const refused: [string[], RegExp][] = [
   [['--container-log-monitor-interval', '2s'], /^--container-log-monitor-interval: 2s must be a positive time duration greater than or equal to 3s$/],
   [['--max-container-restart-period', '6m'], /^--max-container-restart-period: 6m must be between 1s and 300s$/],
   [['--max-container-restart-period', '0'], /^--max-container-restart-period: 0 must be between 1s and 300s$/],
+  [['--cpu-cfs-quota-period', '2s'], /^--cpu-cfs-quota-period: 2s must be between 1ms and 1sec, inclusive$/],
+  [['--user-namespaces-ids-per-pod', '65535'], /^--user-namespaces-ids-per-pod: must not be less than 65536$/],
+  [['--user-namespaces-ids-per-pod', '65537'], /^--user-namespaces-ids-per-pod: must be a multiple of 65536$/],
+  [['--user-namespaces-ids-per-pod', '4294967296'], /^--user-namespaces-ids-per-pod: must not be more than 4294967295$/],
+  [['--user-namespaces-ids-per-pod', '131072', '--max-pods', '32768'], /^--user-namespaces-ids-per-pod: user assigned IDs are not enough to support 32768 pods: /],
+  [['--node-status-max-images', '-2'], /^--node-status-max-images: -2 must be -1 or greater$/],
+  [['--node-status-update-frequency', '0'], /^--node-status-update-frequency: 0 must be 1s or more$/],
+  [['--kubelet-tls-min-version', 'VersionTLS10'], /^--kubelet-tls-min-version: "VersionTLS10" is none of VersionTLS12, VersionTLS13$/],
+  [['--kubelet-tls-cipher-suites', 'TLS_NONE'], /^--kubelet-tls-cipher-suites: Cipher suite TLS_NONE not supported or doesn't exist$/],
   [['--healthz-port', '65536'], /^--healthz-port: must be a valid port between 0 and 65535, inclusive, got 65536$/],
   [['--kubelet-tls-cert-file', '/dev/null'], /^--kubelet-tls-cert-file: pass --kubelet-tls-private-key-file, too$/],
   [['--kubelet-tls-private-key-file', '/dev/null'], /^--kubelet-tls-private-key-file: pass --kubelet-tls-cert-file, too$/],

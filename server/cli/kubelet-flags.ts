@@ -6,13 +6,15 @@ import { parseBoardRule } from '#agent/kubelet/devices/board-rules.ts'
 import { VERIFICATION_POLICIES, type VerificationPolicy } from '#agent/kubelet/image-access/access.ts'
 import { BACKOFF_MAX_SECONDS } from '#agent/kubelet/restart.ts'
 import { periodsOf } from '#agent/kubelet/shutdown/periods.ts'
+import { RANGE_UNIT } from '#agent/kubelet/user-ranges.ts'
 import { parseQuantity } from '#api/types/quantity.ts'
 import { asError, UsageError } from '#base/errors.ts'
+import { suiteProblem } from '#base/tls-suites.ts'
 import { atLeastOne, oneOf, sysctls } from './flag-checks.ts'
 import type { Flag, FlagValues } from './flags.ts'
 
 export type KubeletSettings = Pick<KubeletConfig,
-  | 'maxPods' | 'podsPerCore' | 'singleProcessOomKill' | 'restartSecondsMax' | 'maxParallelPulls' | 'containerLogMonitorMs' | 'healthzPort' | 'tlsCertFile' | 'tlsPrivateKeyFile' | 'clientCaFile' | 'memorySwapBehavior' | 'seccompDefault' | 'podPidsLimit' | 'oomScoreAdj' | 'protectKernelDefaults' | 'allowedUnsafeSysctls' | 'containerLogMaxSize' | 'containerLogMaxFiles' | 'systemReserved' | 'kubeReserved' | 'enforcePods' | 'imageGcHighPercent' | 'imageGcLowPercent' | 'imageGcMinimumAgeMs' | 'imageGcMaximumAgeMs'
+  | 'cpuPeriodUs' | 'usersPerPod' | 'statusImagesMax' | 'statusLookMs' | 'statusReportMs' | 'registersNode' | 'providerId' | 'tlsMinVersion' | 'tlsCipherSuites' | 'maxPods' | 'podsPerCore' | 'singleProcessOomKill' | 'restartSecondsMax' | 'maxParallelPulls' | 'containerLogMonitorMs' | 'healthzPort' | 'tlsCertFile' | 'tlsPrivateKeyFile' | 'clientCaFile' | 'memorySwapBehavior' | 'seccompDefault' | 'podPidsLimit' | 'oomScoreAdj' | 'protectKernelDefaults' | 'allowedUnsafeSysctls' | 'containerLogMaxSize' | 'containerLogMaxFiles' | 'systemReserved' | 'kubeReserved' | 'enforcePods' | 'imageGcHighPercent' | 'imageGcLowPercent' | 'imageGcMinimumAgeMs' | 'imageGcMaximumAgeMs'
   | 'evictionHard' | 'evictionSoft' | 'evictionSoftGracePeriod' | 'evictionMinimumReclaim' | 'evictionMaxPodGraceSeconds' | 'evictionTransitionMs' | 'shutdownPeriods' | 'boardDevices' | 'imageVerification' | 'imageVerificationAllowlist'>
 
 const RESERVABLE = ['cpu', 'memory', 'ephemeral-storage', 'pid']
@@ -62,6 +64,27 @@ function wholeSeconds(v: string): string | undefined {
 /** Upstream's bounds. */
 function restartPeriod(v: string): string | undefined {
   return goDuration(v) ?? (v === '0' || durationMs(v) < 1_000 || durationMs(v) > BACKOFF_MAX_SECONDS * 1000 ? `${v} must be between 1s and ${BACKOFF_MAX_SECONDS}s` : undefined)
+}
+
+/** Upstream's bounds, and words. */
+function quotaPeriod(v: string): string | undefined {
+  return goDuration(v) ?? (v === '0' || durationMs(v) < 1 || durationMs(v) > 1_000 ? `${v} must be between 1ms and 1sec, inclusive` : undefined)
+}
+
+/** Uids are numbers of 32 bits. */
+const ID_MAX = 2 ** 32 - 1
+
+/** Upstream's words. */
+function idsPerPod(v: string): string | undefined {
+  if (Number(v) < RANGE_UNIT) return `must not be less than ${RANGE_UNIT}`
+  if (Number(v) % RANGE_UNIT !== 0) return `must be a multiple of ${RANGE_UNIT}`
+  return Number(v) > ID_MAX ? `must not be more than ${ID_MAX}` : undefined
+}
+
+const imagesMax = (v: string): string | undefined => (/^(-1|\d{1,9})$/.test(v) ? undefined : `${v} must be -1 or greater`)
+
+function oneSecondOrMore(v: string): string | undefined {
+  return goDuration(v) ?? (v === '0' || durationMs(v) < 1_000 ? `${v} must be 1s or more` : undefined)
 }
 
 /** Upstream's least. */
@@ -116,15 +139,25 @@ export const KUBELET_FLAGS: readonly Flag[] = [
   { name: 'max-container-restart-period', kind: 'string', value: 'DURATION', default: '5m0s', help: 'longest wait for the next attempt of a container that keeps failing, 1s to 5m (a kubelet\'s crashLoopBackOff.maxContainerRestartPeriod)', check: restartPeriod },
   { name: 'resolv-conf', kind: 'string', value: 'PATH', help: 'the resolver configuration of pods that do not want cluster DNS, and where cluster DNS sends what is not the cluster\'s (default: /etc/resolv.conf; for pods that of systemd-resolved where it names this machine alone)', check: readable },
   { name: 'max-parallel-image-pulls', kind: 'number', value: 'N', default: KUBELET_DEFAULTS.maxParallelPulls, help: 'images pulled at one time; 1: one after the other', check: atLeastOne },
+  { name: 'cpu-cfs-quota', kind: 'boolean', default: true, help: 'containers are held to their limits of CPU; =false: they are not' },
+  { name: 'cpu-cfs-quota-period', kind: 'string', value: 'DURATION', default: '100ms', help: 'what these are counted in, 1ms to 1s: shorter ones stop busy containers for a shorter time, and more often', check: quotaPeriod },
+  { name: 'user-namespaces-ids-per-pod', kind: 'number', value: 'N', default: KUBELET_DEFAULTS.usersPerPod, help: `users of pods with users of their own (hostUsers: false), a multiple of ${RANGE_UNIT} (a kubelet's userNamespaces.idsPerPod)`, check: idsPerPod },
   { name: 'allowed-unsafe-sysctls', kind: 'list', value: 'NAMES', help: 'kernel settings of their own that pods may have besides the safe ones; a name may end in *', check: sysctls },
   { name: 'seccomp-default', kind: 'boolean', default: KUBELET_DEFAULTS.seccompDefault, help: 'containers that ask for no seccomp profile get the runtime\'s default one; =false: none, as kubelets do it' },
   { name: 'container-log-max-size', kind: 'string', value: 'SIZE', default: KUBELET_DEFAULTS.containerLogMaxSize, help: 'a container\'s log that has grown so large is rotated; -1: never', check: amount },
   { name: 'container-log-max-files', kind: 'number', value: 'N', default: KUBELET_DEFAULTS.containerLogMaxFiles, help: 'logs that are kept of a container, with the present one; 2 or more', check: twoOrMore },
   { name: 'container-log-monitor-interval', kind: 'string', value: 'DURATION', default: '10s', help: 'how often the sizes of logs are looked at; 3s or more', check: logInterval },
   { name: 'healthz-port', kind: 'number', value: 'PORT', default: KUBELET_DEFAULTS.healthzPort, help: 'of 127.0.0.1, where /healthz says whether the agent answers; 0: nowhere', check: healthPort },
+  { name: 'register-node', kind: 'boolean', default: KUBELET_DEFAULTS.registersNode, help: '=false: the Node is made by somebody else, and kept up to date once it is there' },
+  { name: 'provider-id', kind: 'string', value: 'ID', default: KUBELET_DEFAULTS.providerId, help: 'what this machine is called where it comes from, told when the node registers (spec.providerID)' },
+  { name: 'node-status-update-frequency', kind: 'string', value: 'DURATION', default: '10s', help: 'how often conditions and figures of the node are looked at; 1s or more', check: oneSecondOrMore },
+  { name: 'node-status-report-frequency', kind: 'string', value: 'DURATION', default: '5m0s', help: 'how often its status is written where nothing has changed (a kubelet\'s nodeStatusReportFrequency)', check: oneSecondOrMore },
+  { name: 'node-status-max-images', kind: 'string', value: 'N', default: String(KUBELET_DEFAULTS.statusImagesMax), help: 'images that the node\'s status names, the largest first; -1 for all', check: imagesMax },
   { name: 'kubelet-tls-cert-file', kind: 'string', value: 'FILE', help: 'certificate of the node\'s port 10250 (default: one of the cluster\'s); changes are followed', check: readable },
   { name: 'kubelet-tls-private-key-file', kind: 'string', value: 'FILE', help: 'its key', check: readable },
   { name: 'kubelet-client-ca-file', kind: 'string', value: 'FILE', help: 'authority of client certificates there (default: the cluster\'s); changes are followed', check: readable },
+  { name: 'kubelet-tls-min-version', kind: 'string', value: 'VERSION', default: KUBELET_DEFAULTS.tlsMinVersion, help: 'oldest version of TLS there: VersionTLS12 or VersionTLS13', check: oneOf('VersionTLS12', 'VersionTLS13') },
+  { name: 'kubelet-tls-cipher-suites', kind: 'list', value: 'NAMES', help: 'cipher suites of TLS 1.2 there, by their IANA names (default: all that are good)', check: suiteProblem },
   { name: 'kube-reserved', kind: 'list', value: 'RESOURCE=AMOUNT', help: 'kept from pods for skiff, e.g. cpu=200m,memory=256Mi,ephemeral-storage=1Gi,pid=500', check: reservation },
   { name: 'system-reserved', kind: 'list', value: 'RESOURCE=AMOUNT', help: 'kept from pods for the rest of the machine', check: reservation },
   { name: 'enforce-node-allocatable', kind: 'string', value: 'pods|none', default: 'pods', help: 'whether the kernel holds all pods together to what is not reserved', check: oneOf('pods', 'none') },
@@ -166,6 +199,9 @@ export function kubeletSettings(values: FlagValues): KubeletSettings {
     imageVerification: values['image-pull-credentials-verification-policy'] as VerificationPolicy, imageVerificationAllowlist: items('preloaded-images-verification-allowlist'),
     shutdownPeriods: shutdownPeriods(ms('shutdown-grace-period'), ms('shutdown-grace-period-critical-pods'), items('shutdown-grace-period-by-pod-priority')),
     boardDevices: items('device').map(parseBoardRule),
+    cpuPeriodUs: values['cpu-cfs-quota'] === true ? ms('cpu-cfs-quota-period') * 1000 : 0, usersPerPod: Number(values['user-namespaces-ids-per-pod']),
+    registersNode: values['register-node'] === true, providerId: String(values['provider-id'] ?? ''), statusLookMs: ms('node-status-update-frequency'), statusReportMs: ms('node-status-report-frequency'), statusImagesMax: Number(values['node-status-max-images']),
+    tlsMinVersion: values['kubelet-tls-min-version'] as KubeletSettings['tlsMinVersion'], tlsCipherSuites: items('kubelet-tls-cipher-suites'),
     healthzPort: Number(values['healthz-port']), tlsCertFile: String(values['kubelet-tls-cert-file'] ?? ''), tlsPrivateKeyFile: String(values['kubelet-tls-private-key-file'] ?? ''), clientCaFile: String(values['kubelet-client-ca-file'] ?? ''),
   }
   checkTogether(settings)
@@ -183,6 +219,7 @@ function shutdownPeriods(allMs: number, criticalMs: number, byPriority: readonly
 }
 
 function checkTogether(s: KubeletSettings): void {
+  if ((s.maxPods + 1) * s.usersPerPod > ID_MAX + 1) throw new UsageError(`--user-namespaces-ids-per-pod: user assigned IDs are not enough to support ${s.maxPods} pods: pass less, or a lower --max-pods`)
   if (s.tlsCertFile !== '' && s.tlsPrivateKeyFile === '') throw new UsageError('--kubelet-tls-cert-file: pass --kubelet-tls-private-key-file, too')
   if (s.tlsCertFile === '' && s.tlsPrivateKeyFile !== '') throw new UsageError('--kubelet-tls-private-key-file: pass --kubelet-tls-cert-file, too')
   const twice = s.boardDevices.find((rule, i) => s.boardDevices.findIndex((r) => r.resource === rule.resource) !== i)

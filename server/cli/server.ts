@@ -13,11 +13,10 @@ import { finishRestore } from '../snapshot/restore.ts'
 import { putSharedKeys, takeSharedKeys } from '../snapshot/shared-keys.ts'
 import type { Store } from '../store/store.ts'
 import { admissionChoice } from './admission.ts'
-import { readYamlMapping } from './config-file.ts'
 import { clock, failLoudly, isMachineGoingDown, loadPty, logFor, logFormat, notifyReady, random, selfCommand, setOomScore, stopSignal, stopTakes, watched } from './environment.ts'
 import { datastoreOf, openDatastore } from './datastore.ts'
 import { durationSeconds } from './flag-checks.ts'
-import { flagTexts, parseFlags, type FlagValues } from './flags.ts'
+import { flagTexts, type FlagValues } from './flags.ts'
 import { clusterAddresses, reachableAt } from './cluster-addresses.ts'
 import { defaultNodeIp, hostName } from './host.ts'
 import { auditorOf } from './audit.ts'
@@ -27,6 +26,7 @@ import { authorizationOf } from './authorization.ts'
 import { encryptionOptions } from './encryption.ts'
 import { keepMemorySmall } from './memory.ts'
 import { agentConfig, list, text } from './node-config.ts'
+import { parseNodeFlags } from './node-flags.ts'
 import { getClusterKeys, joinedServer, resetCluster, storeOpener, storeUsage } from './own-data.ts'
 import { assertFitForPods, settleKernel } from './preflight.ts'
 import { requestHeadersOf } from './request-headers.ts'
@@ -41,7 +41,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     process.stdout.write(helpOf('server'))
     return 0
   }
-  const { values, positionals } = parseFlags('server', SERVER_FLAGS, { argv, env: process.env, readConfig: (path, isDefault) => readYamlMapping(path, { optional: isDefault, what: 'the config file' }) })
+  const { values, positionals } = await parseNodeFlags('server', SERVER_FLAGS, { argv, env: process.env })
   logFormat(values)
   if (positionals.length > 0) throw new UsageError(`skiff server takes no argument ${JSON.stringify(positionals[0])}; skiff server --help lists the flags`)
   const datastore = datastoreOf(values)

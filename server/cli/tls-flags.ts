@@ -1,19 +1,12 @@
 /** What the API port speaks of TLS (`--tls-min-version`, `--tls-cipher-suites`, `--tls-curve-preferences`): kube-apiserver's names and words, as OpenSSL knows them. Pure. */
 import { DEFAULT_CIPHERS } from 'node:tls'
 import { UsageError } from '#base/errors.ts'
+import { opensslCiphers } from '#base/tls-suites.ts'
 import type { TlsChoice } from '../apiserver/http-server.ts'
 import type { FlagValues } from './flags.ts'
 import { list } from './node-config.ts'
 
 const VERSIONS: Readonly<Record<string, NonNullable<TlsChoice['minVersion']>>> = { VersionTLS12: 'TLSv1.2', VersionTLS13: 'TLSv1.3' }
-
-/** Version 1.3 chooses among these by itself, as Go's: naming them changes nothing. */
-const OF_1_3 = ['TLS_AES_128_GCM_SHA256', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_256_GCM_SHA384']
-const KEY_EXCHANGES: Readonly<Record<string, string>> = { TLS_ECDHE_ECDSA_WITH_: 'ECDHE-ECDSA-', TLS_ECDHE_RSA_WITH_: 'ECDHE-RSA-', TLS_RSA_WITH_: '' }
-const REST: Readonly<Record<string, string>> = {
-  AES_128_GCM_SHA256: 'AES128-GCM-SHA256', AES_256_GCM_SHA384: 'AES256-GCM-SHA384', CHACHA20_POLY1305_SHA256: 'CHACHA20-POLY1305', CHACHA20_POLY1305: 'CHACHA20-POLY1305',
-  AES_128_CBC_SHA: 'AES128-SHA', AES_256_CBC_SHA: 'AES256-SHA', AES_128_CBC_SHA256: 'AES128-SHA256',
-}
 
 /** Go's numbers, the best first: their order in the flag says nothing. */
 const GROUPS: readonly (readonly [id: number, name: string])[] = [[4588, 'X25519MLKEM768'], [4587, 'SecP256r1MLKEM768'], [4589, 'SecP384r1MLKEM1024'], [29, 'X25519'], [23, 'P-256'], [24, 'P-384'], [25, 'P-521']]
@@ -29,19 +22,9 @@ export function knowsAes(cpuinfo: string): boolean {
 /** The server's order holds, as with Go's: where it is without AES (`hasAes` false), ChaCha20 before it. */
 export function tlsChoiceOf(values: FlagValues, hasAes: boolean): TlsChoice {
   const [minVersion, suites, groups] = [VERSIONS[String(values['tls-min-version'] ?? '')], list(values, 'tls-cipher-suites'), list(values, 'tls-curve-preferences')]
-  const chosen = suites.length > 0 ? ciphersOf(suites) : undefined
+  const chosen = suites.length > 0 ? opensslCiphers(suites) : undefined
   const ciphers = hasAes ? chosen : chosen === undefined ? [...CHACHA, DEFAULT_CIPHERS].join(':') : chaChaFirst(chosen)
   return { ...(minVersion && { minVersion }), ...(ciphers !== undefined && { ciphers }), ...(groups.length > 0 && { ecdhCurve: groupsOf(groups) }) }
-}
-
-function ciphersOf(suites: readonly string[]): string {
-  const older = suites.filter((name) => !OF_1_3.includes(name)).map((name) => {
-    const [prefix = '', exchange] = Object.entries(KEY_EXCHANGES).find(([one]) => name.startsWith(one)) ?? []
-    const rest = REST[name.slice(prefix.length)]
-    if (exchange === undefined || rest === undefined || (exchange === '' && rest.startsWith('CHACHA'))) throw new UsageError(`--tls-cipher-suites: Cipher suite ${name} not supported or doesn't exist`)
-    return `${exchange}${rest}`
-  })
-  return [...OF_1_3, ...new Set(older)].join(':')
 }
 
 function chaChaFirst(ciphers: string): string {

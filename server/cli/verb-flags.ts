@@ -1,4 +1,5 @@
 /** The flags of every verb: users, scripts and tests rely on these names and defaults. */
+import { suiteProblem } from '#base/tls-suites.ts'
 import { atLeastOne, cgroup, cidrs, directory, domain, duration, etcdEndpoints, etcdPrefix, goawayChance, hostOrIp, httpsUri, ip, label, nodeName, octalMode, oneOf, port, positiveDuration, runtimeHandler, s3Endpoint, snapshotPrefix, taint, url } from './flag-checks.ts'
 import type { Flag } from './flags.ts'
 import { KUBELET_FLAGS } from './kubelet-flags.ts'
@@ -26,6 +27,7 @@ const NODE: readonly Flag[] = [
   { name: 'state-dir', kind: 'string', value: 'DIR', default: '/run/skiff', help: 'runtime state that need not survive a reboot' },
   { name: 'root-dir', kind: 'string', value: 'DIR', default: '', help: 'pods\' files and plugins\' sockets (default: /var/lib/kubelet; with another --data-dir, <data-dir>/agent)', check: directory },
   { name: 'cgroup-root', kind: 'string', value: 'PATH', default: '', help: 'cgroup below which pods are put, e.g. /lab1', check: cgroup },
+  { name: 'kubelet-config', kind: 'string', value: 'FILE', help: 'a KubeletConfiguration (kubelet.config.k8s.io/v1beta1) to take settings from that neither a flag nor the config file names' },
   ...KUBELET_FLAGS,
 ]
 
@@ -172,7 +174,7 @@ export const SERVER_FLAGS: readonly Flag[] = [
   { name: 'disable', kind: 'list', value: 'NAME', help: 'parts not to start: dns, proxy, scheduler, controllers', check: oneOf('dns', 'proxy', 'scheduler', 'controllers') },
   { name: 'disable-agent', kind: 'boolean', default: false, help: 'run no pods on this machine' },
   { name: 'tls-min-version', kind: 'string', value: 'VERSION', default: 'VersionTLS12', help: 'oldest version of TLS on the API port: VersionTLS12 or VersionTLS13', check: oneOf('VersionTLS12', 'VersionTLS13') },
-  { name: 'tls-cipher-suites', kind: 'list', value: 'NAMES', help: 'cipher suites of TLS 1.2 there, by their IANA names (default: all that are good)' },
+  { name: 'tls-cipher-suites', kind: 'list', value: 'NAMES', help: 'cipher suites of TLS 1.2 there, by their IANA names (default: all that are good)', check: suiteProblem },
   { name: 'tls-curve-preferences', kind: 'list', value: 'NUMBERS', help: 'key exchanges there, by their IANA numbers: 4588, 29, 23, ... (default: all that are good)' },
   { name: 'tls-san', kind: 'list', value: 'NAME|IP', help: 'further names and addresses for the serving certificate', check: hostOrIp },
   { name: 'write-kubeconfig', kind: 'string', value: 'PATH', default: '/etc/skiff/skiff.yaml', help: 'admin kubeconfig to write' },

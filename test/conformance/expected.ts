@@ -53,7 +53,6 @@ const OF_1_36: readonly Expected[] = [
   { name: 'CriticalPod [Serial] [Disruptive] [Feature:CriticalPod] when we need to admit a critical pod', reason: 'wants a pod that went for another to have succeeded, where its containers ended with 0: here it has failed, with the reason (DIVERGENCE.md)' },
   { name: 'Does not keep device plugin assignments across node reboots if fails admission', reason: 'pods keep their devices through a restart (DIVERGENCE.md)' },
   { name: 'Container Manager Misc [Serial] Validate OOM score adjustments', reason: 'reads the scores of a kubelet and a runtime that root without CAP_SYS_RESOURCE cannot set' },
-  { name: 'user namespaces kubeconfig tests', reason: 'sets userNamespaces.idsPerPod, which is not a setting here' },
   { name: 'Ensure Credential Pulled Images', reason: 'fails after the test that pulls the same image with a credential of the node\'s own: from then on it is there for all, as upstream', sometimes: true },
   { name: 'with a critical pod - should avoid swap', reason: 'reads files of version 2 of cgroups' },
   { name: 'OOMKiller for pod using more memory than node allocatable', reason: 'asks for a terabyte at once, which the kernel grants with vm.overcommit_memory=1 alone: hosts of a lab have settings of their own, of which the kernel knows nothing' },

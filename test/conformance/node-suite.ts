@@ -8,7 +8,6 @@ import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync
 import { join } from 'node:path'
 import type { Cluster } from '../lab/cluster.ts'
 import type { LabHost } from '../lab/host.ts'
-import type { KubeletConfiguration } from './kubelet-flags.ts'
 import type { Front } from './node-front.inside.ts'
 import { ginkgoVerdicts } from './new-suite.ts'
 import { startUnit } from './node-unit.ts'
@@ -39,7 +38,7 @@ export async function runNodeSuite(run: SuiteRun, cluster: Cluster): Promise<Out
     symlinkSync(join(run.programs, 'bin/e2e_node.test'), program)
     writeFileSync(join(bin, 'sudo'), '#!/bin/sh\nexec "$@"\n', { mode: 0o755 })
     const pidFile = join(out, 'skiff.pid')
-    if (host !== server) ends.push(await startUnit({ cluster, host, bin, configFile: join(work, 'kubelet-config'), pidFile, log: join(out, 'systemctl.log'), before: await configurationOf(cluster, host) }))
+    if (host !== server) ends.push(await startUnit({ cluster, host, bin, configFile: join(work, 'kubelet-config'), pidFile, log: join(out, 'systemctl.log') }))
     const code = await logged(run, 'log', [
       'env', '-C', out, `PATH=${bin}:${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`, join(run.programs, 'bin/ginkgo'), 'run', `--procs=${run.procs}`, '--no-color', '--timeout=24h', '--focus-file=test/e2e_node/', `--focus=${run.focus}`, `--skip=${run.skip}`, program, '--',
       `--host=https://127.0.0.1:${FRONT_PORT}`, `--bearer-token=${token}`, '--start-services=false', '--stop-services=false', '--prepull-images=false', `--system-spec-file=${system}`, `--container-runtime-endpoint=unix://${join(host.dataDir, 'agent/cri.sock')}`, `--node-name=${host.name}`,
@@ -50,12 +49,6 @@ export async function runNodeSuite(run: SuiteRun, cluster: Cluster): Promise<Out
   } finally {
     for (const end of ends.toReversed()) await end()
   }
-}
-
-/** As the node tells it. */
-async function configurationOf(cluster: Cluster, host: LabHost): Promise<KubeletConfiguration> {
-  const { kubeletconfig } = JSON.parse(await cluster.must(['get', '--raw', `/api/v1/nodes/${host.name}/proxy/configz`])) as { kubeletconfig: KubeletConfiguration }
-  return kubeletconfig
 }
 
 /** The suite knows tokens alone. */

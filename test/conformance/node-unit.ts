@@ -29,12 +29,10 @@ export interface UnitOptions {
   pidFile: string
   /** What was asked, and which settings skiff has no flag for. */
   log: string
-  /** As the node told its configuration at first. */
-  before: KubeletConfiguration
 }
 
 /** Resolves to the function that ends it, with which skiff runs as it did before. */
-export async function startUnit({ cluster, host, bin, configFile, pidFile, log, before }: UnitOptions): Promise<() => Promise<void>> {
+export async function startUnit({ cluster, host, bin, configFile, pidFile, log }: UnitOptions): Promise<() => Promise<void>> {
   const note = (line: string) => appendFileSync(log, `${line}\n`)
   const state: { turn: Promise<string>; child: ChildProcess | undefined; runtime: ChildProcess | undefined } = { turn: Promise.resolve(''), child: undefined, runtime: undefined }
 
@@ -56,7 +54,7 @@ export async function startUnit({ cluster, host, bin, configFile, pidFile, log, 
   const start = async (): Promise<void> => {
     if (cluster.runs(host)) return
     await endRuntime()
-    const { flags, without } = flagsOf(existsSync(configFile) ? load(readFileSync(configFile, 'utf8')) as KubeletConfiguration : {}, before)
+    const { flags, without } = flagsOf(existsSync(configFile) ? load(readFileSync(configFile, 'utf8')) as KubeletConfiguration : {})
     note(`  starts: ${flags.join(' ')}${without.length > 0 ? `; there is no flag for ${without.join(', ')}` : ''}`)
     const child = cluster.start(host, flags)
     state.child = child

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { systemClock } from '#base/clock.ts'
 import { silentLog } from '#base/log.ts'
@@ -81,6 +81,27 @@ test('a node whose pods cannot be held together runs them all the same', canMake
   assert.equal(await cgroups.podsMemory(), undefined)
   await cgroups.remove('u1')
   for (const at of new Set(layout?.roots.values())) for (const dir of ['/kubepods/burstable', '/kubepods', '']) rmdirSync(`${at}${root}${dir}`)
+})
+
+test('a quota follows a period that is another after a restart, above containers that have theirs still', canMake() ? {} : { skip: 'cgroups cannot be made here' }, async () => {
+  const pod = aPod({ containers: [aContainer('a', { resources: { limits: { cpu: '500m', memory: '64Mi' } } })] })
+  const cpu = (path: string, file: string) => `${layout?.roots.get(layout.version === 2 ? '' : 'cpu') ?? ''}${path}/${file}`
+  const quota = (path: string) => (layout?.version === 2 ? readFileSync(cpu(path, 'cpu.max'), 'utf8') : `${readFileSync(cpu(path, 'cpu.cfs_quota_us'), 'utf8').trim()} ${readFileSync(cpu(path, 'cpu.cfs_period_us'), 'utf8')}`).trim()
+  const open = (cpuPeriodUs: number) => createPodCgroups({ root, pidsLimit: -1, cpuPeriodUs, clock: systemClock, log: silentLog })
+  const path = await (await open(50_000)).ensure(pod)
+  mkdirSync(cpu(path, 'container'))
+  if (layout?.version !== 2) {
+    writeFileSync(cpu(`${path}/container`, 'cpu.cfs_period_us'), '50000')
+    writeFileSync(cpu(`${path}/container`, 'cpu.cfs_quota_us'), '25000')
+  }
+  const seen = [quota(path)]
+  for (const period of [100_000, 10_000, 0]) {
+    await (await open(period)).ensure(pod)
+    seen.push(quota(path))
+  }
+  await (await open(100_000)).remove('u1')
+  for (const at of new Set(layout?.roots.values())) for (const dir of ['/kubepods/burstable', '/kubepods', '']) rmdirSync(`${at}${root}${dir}`)
+  assert.deepStrictEqual(seen, ['25000 50000', '50000 100000', '5000 10000', layout?.version === 2 ? 'max 100000' : '-1 100000'])
 })
 
 test('a pod\'s cgroup is made with its limits, found again, and removed with what is in it', canMake() ? {} : { skip: 'cgroups cannot be made here' }, async () => {

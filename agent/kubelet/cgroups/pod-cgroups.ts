@@ -1,12 +1,12 @@
 /** The agent's part of the cgroup tree: `<root>/kubepods[/<qos>]/pod<uid>`, with the pod's own limits. Containers below are the runtime's. */
 import { access, mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { readCgroupUsage, type CgroupUsage } from '#base/cgroup-usage.ts'
 import type { Clock } from '#base/clock.ts'
 import { asError, CodedError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Pod } from '#api/types/index.ts'
-import { cpuShares, podCgroupLimits, podCgroupPath } from '../resources.ts'
+import { CPU_PERIOD_US, cpuShares, podCgroupLimits, podCgroupPath } from '../resources.ts'
 import { parseCgroupLayout, type CgroupLayout } from './layout.ts'
 import { cgroupSettings, type GroupLimits } from './settings.ts'
 
@@ -36,8 +36,11 @@ export interface PodCgroups {
   list(): Promise<string[]>
 }
 
-export interface PodCgroupsOptions { root: string; pidsLimit: number; clock: Clock; log: Log; layout?: CgroupLayout }
+/** `cpuPeriodUs`: in which a CPU limit is counted, 0: none is held; default 100 ms. */
+export interface PodCgroupsOptions { root: string; pidsLimit: number; cpuPeriodUs?: number; clock: Clock; log: Log; layout?: CgroupLayout }
 
+/** Of version 1; version 2 has quota and period in one file. */
+const PERIOD_FILE = 'cpu.cfs_period_us'
 const CLASSES = ['', '/burstable', '/besteffort']
 /** What the kernel takes at least, and best-effort pods get together (upstream's qosContainerManager). */
 const SHARES_MIN = 2
@@ -46,7 +49,7 @@ const REMOVE_TRIES = 20
 const REMOVE_RETRY_MS = 25
 
 export async function createPodCgroups(options: PodCgroupsOptions): Promise<PodCgroups> {
-  const { root, clock, log } = options
+  const { root, clock, log, cpuPeriodUs = CPU_PERIOD_US } = options
   const layout = options.layout ?? parseCgroupLayout(await readFile('/proc/self/mountinfo', 'utf8'))
   if (!layout) throw new CodedError('CGROUP_MISSING', 'no cgroup file system is mounted: mount cgroup2 at /sys/fs/cgroup')
   const made = new Set<string>()
@@ -92,10 +95,15 @@ export async function createPodCgroups(options: PodCgroupsOptions): Promise<PodC
   }
 
   const set = async (path: string, limits: GroupLimits, growOnly = false): Promise<void> => {
-    for (const { controller, file, value } of cgroupSettings(layout, limits)) {
+    for (const { controller, file, value } of cgroupSettings(layout, limits, cpuPeriodUs || CPU_PERIOD_US)) {
       const full = join(layout.roots.get(layout.version === 2 ? '' : controller) ?? '', path, file)
       try {
         if (growOnly && !isMore(value, await readFile(full, 'utf8'))) continue
+        if (file === PERIOD_FILE) {
+          if ((await readFile(full, 'utf8')).trim() === value) continue
+          // With the quota of another period it could be less than what is below has: it is set next.
+          await writeFile(join(dirname(full), 'cpu.cfs_quota_us'), '-1')
+        }
         await writeFile(full, value)
       } catch (error) {
         if (hasCode(error, 'ENOENT')) {
@@ -177,7 +185,7 @@ export async function createPodCgroups(options: PodCgroupsOptions): Promise<PodC
         written.clear()
       }
       await makeGroup(path)
-      const limits = podCgroupLimits(pod)
+      const limits = podCgroupLimits(pod, cpuPeriodUs)
       await set(path, { ...limits, ...(options.pidsLimit > 0 && { pidsLimit: options.pidsLimit }) })
       held.set(pod.metadata?.uid ?? '', { qos: CLASSES.findLast((c) => path.startsWith(`${root}/kubepods${c}/`)) ?? '', limits })
       await trySetClasses()
@@ -185,7 +193,7 @@ export async function createPodCgroups(options: PodCgroupsOptions): Promise<PodC
     },
     async grow(pod) {
       const path = podCgroupPath(root, pod)
-      await set(path, podCgroupLimits(pod), true)
+      await set(path, podCgroupLimits(pod, cpuPeriodUs), true)
       return path
     },
     memoryWorkingSet: (pod) => workingSet(podCgroupPath(root, pod)),

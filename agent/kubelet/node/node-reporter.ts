@@ -1,4 +1,4 @@
-/** Registers this node and keeps its status true: written when it says something new, and every 5 minutes. */
+/** Registers this node and keeps its status true: written when it says something new, and every so often (5 minutes). */
 import { isReason, type Client } from '#api/client/client.ts'
 import type { EventRecorder } from '#api/client/event-recorder.ts'
 import { NODES, type Node, type NodeStatus, type Stored } from '#api/types/index.ts'
@@ -49,13 +49,9 @@ export interface NodeReporter {
   readonly node: Stored<Node> | undefined
 }
 
-/** Conditions are looked at this often (upstream's nodeStatusUpdateFrequency); it costs a few reads of /proc. */
-const LOOK_MS = 10_000
-/** Upstream's nodeStatusReportFrequency. */
-const REPORT_MS = 300_000
 /** Upstream's kubelet keeps these while it runs; the others are set when it starts. */
 const MACHINE_LABELS = ['kubernetes.io/os', 'kubernetes.io/arch']
-/** Doubled with each failure up to LOOK_MS: a node may be without its server for days. */
+/** Doubled with each failure up to the time between two looks: a node may be without its server for days. */
 const RETRY_MS = 2_000
 
 export function createNodeReporter(deps: NodeReporterDeps): NodeReporter {
@@ -75,6 +71,15 @@ export function createNodeReporter(deps: NodeReporterDeps): NodeReporter {
   }
 
   const register = async (signal: AbortSignal): Promise<void> => {
+    if (config.registersNode) await createOrAdopt(signal)
+    else node = await client.get<Node>(NODES, nodeName, undefined, signal)
+    if (!isStarted && node) tell(startEvents(nodeName, node, { bootId: deps.facts.bootId, memoryVolumesMaySwap: await deps.memoryVolumesMaySwap() }), node)
+    isStarted = true
+    reported = undefined
+    reportedMs = -Infinity
+  }
+
+  const createOrAdopt = async (signal: AbortSignal): Promise<void> => {
     const wanted = newNode(await input())
     deps.startup.registers()
     try {
@@ -86,10 +91,6 @@ export function createNodeReporter(deps: NodeReporterDeps): NodeReporter {
       if (!isReason(error, 'AlreadyExists')) throw error
       node = await adopt(await client.get<Node>(NODES, nodeName, undefined, signal), signal)
     }
-    if (!isStarted) tell(startEvents(nodeName, node, { bootId: deps.facts.bootId, memoryVolumesMaySwap: await deps.memoryVolumesMaySwap() }), node)
-    isStarted = true
-    reported = undefined
-    reportedMs = -Infinity
   }
 
   /** Our own Node from before: labels that are ours are brought up to date, all else is left alone. */
@@ -116,7 +117,7 @@ export function createNodeReporter(deps: NodeReporterDeps): NodeReporter {
     if (isDoubted) reported = observed?.status
     const before = reported ?? node.status ?? {}
     const status = nodeStatus(await input())
-    if (reported && !isDoubted && !nodeStatusDiffers(before, status) && clock.monotonicMs() - reportedMs < REPORT_MS) return
+    if (reported && !isDoubted && !nodeStatusDiffers(before, status) && clock.monotonicMs() - reportedMs < config.statusReportMs) return
     node = await client.patch<Node>(NODES, nodeName, undefined, 'application/strategic-merge-patch+json', { status: statusChange(before, status) }, { subresource: 'status', signal })
     tell(conditionEvents(nodeName, before, status), node)
     if (status.conditions?.some((c) => c.type === 'Ready' && c.status === 'True')) deps.startup.isReady()
@@ -159,7 +160,7 @@ export function createNodeReporter(deps: NodeReporterDeps): NodeReporter {
         }
         if (poked) continue
         wake = new AbortController()
-        await clock.sleep(failures > 0 ? Math.min(LOOK_MS, RETRY_MS * 2 ** Math.min(failures - 1, 10)) : LOOK_MS, AbortSignal.any([signal, wake.signal])).catch(() => {}) // Woken or ended: the loop's condition tells which.
+        await clock.sleep(failures > 0 ? Math.min(config.statusLookMs, RETRY_MS * 2 ** Math.min(failures - 1, 10)) : config.statusLookMs, AbortSignal.any([signal, wake.signal])).catch(() => {}) // Woken or ended: the loop's condition tells which.
         wake = undefined
       }
     },

@@ -68,13 +68,19 @@ test('a new node carries its labels and taints, and the not-ready taint while it
   ])
 })
 
-test('time alone is no news; the biggest 50 images are told', () => {
+test('a new node says what its machine is called where it comes from, if it was told', () => {
+  assert.deepStrictEqual([newNode(input()).spec?.providerID, newNode(input({ config: { ...input().config, providerId: 'rack://7' } })).spec?.providerID], [undefined, 'rack://7'])
+})
+
+test('time alone is no news; the biggest 50 images are told, or as many as is said', () => {
   const first = nodeStatus(input())
   assert.equal(nodeStatusDiffers(first, nodeStatus(input({ nowMs: Date.UTC(2026, 0, 2), before: first }))), false)
   assert.equal(nodeStatusDiffers(first, nodeStatus(input({ notReady: ['x'] }))), true)
   const images = Array.from({ length: 60 }, (_, i) => ({ id: `${i}`, repoTags: [`t:${i}`], repoDigests: [`t@sha256:${i}`], sizeBytes: i, pinned: false }))
   const told = nodeStatus(input({ images })).images ?? []
   assert.deepStrictEqual([told.length, told[0]], [50, { names: ['t@sha256:59', 't:59'], sizeBytes: 59 }])
+  const lengths = [-1, 0, 7].map((statusImagesMax) => nodeStatus(input({ images, config: { ...input().config, statusImagesMax } })).images?.length)
+  assert.deepStrictEqual(lengths, [60, 0, 7])
 })
 
 test('this machine has facts', async () => {

@@ -33,8 +33,7 @@ export interface NodeInput {
 
 /** What servers ask of a node before they count on it (KEP-5328), by name. Of 1.36's list it has not the others. */
 const DECLARED_FEATURES = ['ExtendWebSocketsToKubelet', 'InPlacePodLevelResourcesVerticalScaling', 'InPlacePodVerticalScalingInitContainers', 'RestartAllContainersOnContainerExits']
-/** Upstream's nodeStatusMaxImages and names per image. */
-const IMAGES_MAX = 50
+/** Upstream's. */
 const NAMES_PER_IMAGE_MAX = 5
 
 export function nodeLabels(nodeName: string, facts: HostFacts, config: KubeletConfig): Record<string, string> {
@@ -51,7 +50,7 @@ export function newNode(input: NodeInput): Node {
   return {
     apiVersion: 'v1', kind: 'Node',
     metadata: { name: input.nodeName, labels: nodeLabels(input.nodeName, input.facts, input.config), annotations: { 'volumes.kubernetes.io/controller-managed-attach-detach': 'true' } },
-    spec: { taints: [...input.config.nodeTaints, ...(input.notReady.length > 0 ? [notReady] : [])] },
+    spec: { ...(input.config.providerId !== '' && { providerID: input.config.providerId }), taints: [...input.config.nodeTaints, ...(input.notReady.length > 0 ? [notReady] : [])] },
     status: nodeStatus(input),
   }
 }
@@ -74,7 +73,7 @@ export function nodeStatus(input: NodeInput): NodeStatus {
       architecture: facts.architecture, bootID: facts.bootId, containerRuntimeVersion: `${runtime.name}://${runtime.version}`, kernelVersion: facts.kernelVersion, kubeProxyVersion: '', kubeletVersion: config.version,
       machineID: facts.machineId, operatingSystem: 'linux', osImage: facts.osImage, systemUUID: facts.systemUuid, ...(facts.swapBytes > 0 && { swap: { capacity: facts.swapBytes } }),
     },
-    images: nodeImages(input.images),
+    images: nodeImages(input.images, config.statusImagesMax),
     ...((input.volumesInUse.length > 0 || (input.before?.volumesInUse ?? []).length > 0) && { volumesInUse: [...input.volumesInUse] }),
     declaredFeatures: [...DECLARED_FEATURES],
     features: { supplementalGroupsPolicy: runtime.supplementalGroupsPolicy },
@@ -123,8 +122,9 @@ function condition({ before, nowMs }: NodeInput, type: string, on: boolean, reas
   return { type, status, reason, message, lastHeartbeatTime: time(nowMs), lastTransitionTime: old?.status === status && old.lastTransitionTime !== undefined ? old.lastTransitionTime : time(nowMs) }
 }
 
-function nodeImages(images: readonly Image[]): ContainerImage[] {
-  return images.toSorted((a, b) => b.sizeBytes - a.sizeBytes).slice(0, IMAGES_MAX)
+/** `max` -1: all. */
+function nodeImages(images: readonly Image[], max: number): ContainerImage[] {
+  return images.toSorted((a, b) => b.sizeBytes - a.sizeBytes).slice(0, max < 0 ? images.length : max)
     .map((i) => ({ names: [...i.repoDigests, ...i.repoTags].slice(0, NAMES_PER_IMAGE_MAX), sizeBytes: i.sizeBytes }))
 }
 

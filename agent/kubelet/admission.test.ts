@@ -13,6 +13,9 @@ const node = { metadata: { name: 'n', labels: { disk: 'hdd' } }, spec: { taints:
 
 const dongles: Node = { metadata: { name: 'n' }, status: { allocatable: { cpu: '1m', 'example.com/dongle': '2' } } }
 
+const noDongles: Node = { metadata: { name: 'n' }, status: { allocatable: { 'example.com/dongle': '0' } } }
+const byClaim = (count: string) => ({ ...asks({ 'example.com/dongle': count }), status: { extendedResourceClaimStatus: { resourceClaimName: 'c', requestMappings: [{ containerName: 'a', resourceName: 'example.com/dongle', requestName: 'container-0-request-0' }] } } })
+
 const critical = (requests: Record<string, string>, more: object = {}) => aPod({ priority: 2_000_000_000, containers: [aContainer('a', { resources: { requests } })], ...more })
 
 /** Undefined: it may come in, and nobody has to go for it. */
@@ -31,6 +34,9 @@ const table: [string, Omit<AdmissionInput, 'node' | 'allowedSysctls'> & { node?:
   ['huge pages of a size that the machine has not', { pod: asks({ 'hugepages-1Gi': '1Gi' }), others: [], allocatable }, { reason: 'OutOfhugepages-1Gi', message: "Node didn't have enough resource: hugepages-1Gi, requested: 1073741824, used: 0, capacity: 0" }],
   ['what the node does not count is not refused', { pod: asks({ 'example.com/gpu': '1' }), others: [], allocatable }, undefined],
   ['what people say the node has, and is taken', { pod: asks({ 'example.com/dongle': '2' }), others: [asks({ 'example.com/dongle': '1' })], allocatable, node: dongles }, { reason: 'OutOfexample.com/dongle', message: "Node didn't have enough resource: example.com/dongle, requested: 2, used: 1, capacity: 2" }],
+  ['what a claim has for it is not the node\'s', { pod: byClaim('1'), others: [], allocatable, node: noDongles }, undefined],
+  ['what claims have for others is not taken from the node', { pod: asks({ 'example.com/dongle': '2' }), others: [byClaim('1')], allocatable, node: dongles }, undefined],
+  ['what nobody has for it', { pod: asks({ 'example.com/dongle': '1' }), others: [], allocatable, node: noDongles }, { reason: 'OutOfexample.com/dongle', message: "Node didn't have enough resource: example.com/dongle, requested: 1, used: 0, capacity: 0" }],
   ['what a plugin has is for it to say', { pod: asks({ 'example.com/dongle': '3' }), others: [], allocatable, node: dongles, isDevice: (resource) => resource === 'example.com/dongle' }, undefined],
   ['a host port that is taken', { pod: opens(80), others: [opens(80)], allocatable }, { reason: 'NodePorts', message: "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports" }],
   ['the same host port of another protocol or address is free', { pod: opens(80), others: [opens(80, { protocol: 'UDP' }), opens(81)], allocatable }, undefined],

@@ -73,16 +73,20 @@ function countedByNode({ node, isDevice }: Pick<AdmissionInput, 'isDevice'> & { 
 
 interface Short { resource: string; requested: number; used: number; capacity: number }
 
+/** Resources of containers that a claim meets, for want of the node's own (DRAExtendedResource). */
+const metByClaim = ({ status }: Pod): ReadonlySet<string> => new Set(status?.extendedResourceClaimStatus?.requestMappings.map((m) => m.resourceName))
+
 function shortages({ pod, others, allocatable, ...more }: Pick<AdmissionInput, 'pod' | 'others' | 'allocatable' | 'isDevice'> & { node?: Node | undefined }): Short[] {
   const short: Short[] = []
   const pods = Number(allocatable.pods ?? Infinity)
   if (others.length + 1 > pods) short.push({ resource: 'pods', requested: 1, used: others.length, capacity: pods })
+  const claimed = metByClaim(pod)
   for (const resource of Object.keys(podRequests(pod)).toSorted((a, b) => rank(a) - rank(b))) {
     // What nobody counts (ephemeral storage of an unknown disk, extended resources that the node does not have) it cannot refuse; but it knows all its huge pages.
     const total = allocatable[resource] ?? (resource.startsWith('hugepages-') ? '0' : countedByNode(more, resource))
-    if (total === undefined) continue
+    if (total === undefined || claimed.has(resource)) continue
     const requested = requestOf(pod, resource)
-    const used = others.reduce((sum, p) => sum + requestOf(p, resource), 0)
+    const used = others.reduce((sum, p) => sum + (metByClaim(p).has(resource) ? 0 : requestOf(p, resource)), 0)
     const capacity = (resource === 'cpu' ? quantityMilli : quantityValue)(total)
     if (requested > 0 && used + requested > capacity) short.push({ resource, requested, used, capacity })
   }

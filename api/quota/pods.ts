@@ -13,7 +13,9 @@ const NAMES: ReadonlySet<string> = new Set([COUNT, 'pods', ...COMPUTE, ...COMPUT
 const MUST_BE_SAID: readonly string[] = ['cpu', 'memory', 'requests.cpu', 'requests.memory', 'limits.cpu', 'limits.memory']
 
 const isNative = (name: string): boolean => !name.includes('/') || name.includes('kubernetes.io/')
-const isExtended = (name: string): boolean => !isNative(name) && !name.startsWith(REQUESTS)
+/** Each class of devices is a resource, too. */
+const BY_CLASS = 'deviceclass.resource.kubernetes.io/'
+const isExtended = (name: string): boolean => name.startsWith(BY_CLASS) || (!isNative(name) && !name.startsWith(REQUESTS))
 
 export const podEvaluator: Evaluator = {
   handles({ operation, subresource, object, old }) {
@@ -21,7 +23,7 @@ export const podEvaluator: Evaluator = {
     if (operation !== 'UPDATE') return false
     return subresource === 'resize' || (subresource === '' && changesScope(old as Pod | undefined, object as Pod | undefined))
   },
-  matchingResources: (names) => names.filter((name) => NAMES.has(name) || name.startsWith(HUGE_PAGES) || name.startsWith(`${REQUESTS}${HUGE_PAGES}`) || (name.startsWith(REQUESTS) && !isNative(name))),
+  matchingResources: (names) => names.filter((name) => NAMES.has(name) || name.startsWith(HUGE_PAGES) || name.startsWith(`${REQUESTS}${HUGE_PAGES}`) || (name.startsWith(REQUESTS) && !isNative(name)) || name.startsWith(`${REQUESTS}${BY_CLASS}`)),
   usage(object, nowMs) {
     const pod = object as Pod
     if (!isCharged(pod, nowMs)) return { [COUNT]: '1' }

@@ -13,10 +13,10 @@ const pods = evaluatorOf('', 'pods')
 const pod = (spec: object, status: object = {}, metadata: object = {}) => of({ metadata, spec: { containers: [], ...spec }, status })
 
 test('a pod is charged for what it asks, hugepages and devices by their request, until it ends or hangs in its deletion', () => {
-  const asking = { containers: [{ name: 'c', image: 'i', resources: { requests: { cpu: '500m', memory: '1Gi', 'hugepages-2Mi': '4Mi', 'example.com/gpu': '2' }, limits: { cpu: '1', 'ephemeral-storage': '1Gi' } } }] }
+  const asking = { containers: [{ name: 'c', image: 'i', resources: { requests: { cpu: '500m', memory: '1Gi', 'hugepages-2Mi': '4Mi', 'example.com/gpu': '2', 'deviceclass.resource.kubernetes.io/gpus': '1' }, limits: { cpu: '1', 'ephemeral-storage': '1Gi' } } }] }
   assert.deepStrictEqual(pods.usage(pod(asking), NOW), {
     'count/pods': '1', pods: '1', cpu: '500m', 'requests.cpu': '500m', 'limits.cpu': '1', memory: '1Gi', 'requests.memory': '1Gi', 'limits.ephemeral-storage': '1Gi',
-    'hugepages-2Mi': '4Mi', 'requests.hugepages-2Mi': '4Mi', 'requests.example.com/gpu': '2',
+    'hugepages-2Mi': '4Mi', 'requests.hugepages-2Mi': '4Mi', 'requests.example.com/gpu': '2', 'requests.deviceclass.resource.kubernetes.io/gpus': '1',
   })
   const ended = { 'count/pods': '1' }
   const going = (deletionTimestamp: string) => pods.usage(pod(asking, {}, { deletionTimestamp, deletionGracePeriodSeconds: 30 }), NOW)
@@ -34,10 +34,10 @@ test('a pod is looked at when it is made or resized, and when a deadline takes i
 })
 
 test('names are matched by kind, prefix and suffix', () => {
-  const names = ['pods', 'requests.example.com/gpu', 'hugepages-1Gi', 'requests.hugepages-1Gi', 'limits.memory', 'count/pods', 'services', 'gold.storageclass.storage.k8s.io/requests.storage', 'requests.storage', 'count/persistentvolumeclaims', 'count/things.example.com', 'secrets']
+  const names = ['pods', 'requests.example.com/gpu', 'requests.deviceclass.resource.kubernetes.io/gpus', 'hugepages-1Gi', 'requests.hugepages-1Gi', 'limits.memory', 'count/pods', 'services', 'gold.storageclass.storage.k8s.io/requests.storage', 'requests.storage', 'count/persistentvolumeclaims', 'count/things.example.com', 'secrets']
   const matched = (group: string, resource: string) => evaluatorOf(group, resource).matchingResources(names)
   assert.deepStrictEqual([matched('', 'pods'), matched('', 'services'), matched('', 'persistentvolumeclaims'), matched('example.com', 'things'), matched('', 'secrets')], [
-    ['pods', 'requests.example.com/gpu', 'hugepages-1Gi', 'requests.hugepages-1Gi', 'limits.memory', 'count/pods'], ['services'],
+    ['pods', 'requests.example.com/gpu', 'requests.deviceclass.resource.kubernetes.io/gpus', 'hugepages-1Gi', 'requests.hugepages-1Gi', 'limits.memory', 'count/pods'], ['services'],
     ['gold.storageclass.storage.k8s.io/requests.storage', 'requests.storage', 'count/persistentvolumeclaims'], ['count/things.example.com'], ['secrets'],
   ])
   assert.deepStrictEqual([countedBy('count/things.example.com'), countedBy('count/pods'), countedBy('configmaps'), countedBy('requests.cpu')], [{ group: 'example.com', resource: 'things' }, { group: '', resource: 'pods' }, { group: '', resource: 'configmaps' }, undefined])

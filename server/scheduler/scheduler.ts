@@ -87,7 +87,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
           await Promise.race([promise, stopped])
           continue
         }
-        if (pods.get(next.key)?.spec?.resourceClaims?.length) await claims.ready()
+        const queuedPod = pods.get(next.key)
+        if (queuedPod && claims.concerns(queuedPod)) await claims.ready()
         // Not before: it may be gone by then, or placed.
         const pod = pods.get(next.key)
         if (!pod || !isOurs(pod) || isGated(pod)) continue
@@ -107,7 +108,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
           continue
         }
         const node = snapshot.nodes.find((n) => n.name === result.node)
-        const promised = { volumes: node && volumes.assume(pod, node), claims: node && claims.assume(pod, node) }
+        const promised = { volumes: node && volumes.assume(pod, node), claims: node && claims.assume(info, node) }
         view.assume(info, result.node)
         const bound = bindOrRetry(next, info, result.node, promised).finally(() => void binding.delete(bound))
         binding.add(bound)
@@ -139,15 +140,15 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     try {
       await claims.forget(promised)
     } catch (error) {
-      if (!isReason(error, 'NotFound')) log.warn('a claim is kept for a pod that was not placed', { pod: keyOf(promised.pod), error: asError(error) })
+      log.warn('a claim is kept for a pod that was not placed', { pod: keyOf(promised.pod), error: asError(error) })
     }
   }
 
-  async function release({ pod }: PodInfo, nodes: readonly NodeInfo[]): Promise<void> {
+  async function release(info: PodInfo, nodes: readonly NodeInfo[]): Promise<void> {
     try {
-      if (await claims.release(pod, nodes)) log.debug('a claim gives its devices back: its pod cannot go there', { pod: keyOf(pod) })
+      if (await claims.release(info, nodes)) log.debug('a claim gives its devices back: its pod cannot go there', { pod: info.key })
     } catch (error) {
-      if (!isReason(error, 'NotFound', 'Conflict')) log.warn('a claim could not be deallocated', { pod: keyOf(pod), error: asError(error) })
+      if (!isReason(error, 'NotFound', 'Conflict')) log.warn('a claim could not be deallocated', { pod: info.key, error: asError(error) })
     }
   }
 

@@ -1,6 +1,6 @@
 /** What a pod's status may say (upstream `ValidatePodStatusUpdate`). */
-import type { Container, ContainerStatus, Pod, PodSpec } from '#api/types/index.ts'
-import { checkDnsSubdomain, checkQualifiedName } from '#api/types/index.ts'
+import type { Container, ContainerStatus, Pod, PodExtendedResourceClaimStatus, PodSpec } from '#api/types/index.ts'
+import { checkDnsLabel, checkDnsSubdomain, checkQualifiedName } from '#api/types/index.ts'
 import { mayRestartAll } from '#api/types/pods.ts'
 import { duplicate, type FieldError, forbidden, invalid, notSupported, required, tooLong } from '../field-error.ts'
 import { immutable, named } from './check.ts'
@@ -31,6 +31,7 @@ export function validatePodStatus(pod: Pod, old: Pod): FieldError[] {
   out.push(
     ...staysEnded('ephemeralContainerStatuses', status.ephemeralContainerStatuses, before.ephemeralContainerStatuses, 'Never', new Set()),
     ...claimStatuses(pod),
+    ...extendedClaimStatus(pod.status?.extendedResourceClaimStatus, spec),
   )
   // Addresses that were stored are not looked at again.
   if (!semanticEqual(status.podIPs, before.podIPs)) out.push(...validateFamilyIps('status.podIPs', status.podIPs ?? [], before.podIPs ?? []))
@@ -111,4 +112,24 @@ function claimStatuses(pod: Pod): FieldError[] {
     seen.add(name)
     return resourceClaimName === undefined ? out : [...out, ...named(at, resourceClaimName, checkDnsSubdomain)]
   })
+}
+
+/** Which of its containers' extended resources are met by which request of the claim that was made for them. */
+function extendedClaimStatus(status: Partial<PodExtendedResourceClaimStatus> | undefined, { initContainers = [], containers }: PodSpec): FieldError[] {
+  if (!status) return []
+  const at = 'status.extendedResourceClaimStatus'
+  const { requestMappings: mappings = [], resourceClaimName = '' } = status
+  const out = mappings.length === 0 ? [required(`${at}.requestMappings`, 'at least one request mapping is required')] : []
+  const seen = new Set<string>()
+  for (const [i, { containerName, resourceName, requestName }] of mappings.entries()) {
+    const one = `${at}.requestMappings[${i}]`
+    const container = [...initContainers, ...containers].findLast((c) => c.name === containerName)
+    if (!container) out.push(invalid(`${one}.containerName`, containerName, 'must match the name of an entry in spec.initContainers.name or spec.containers.name'))
+    else if (container.resources?.requests?.[resourceName] === undefined) out.push(invalid(`${one}.resourceName`, resourceName, 'must match the extended resource name of an entry in spec.initContainers.resources.requests or spec.containers.resources.requests'))
+    out.push(...named(`${at}.requestName`, requestName, checkDnsLabel))
+    const key = JSON.stringify([containerName, resourceName, requestName])
+    if (seen.has(key)) out.push(duplicate(`${one}.containerName`, containerName), duplicate(`${one}.resourceName`, resourceName), duplicate(`${one}.requestName`, requestName))
+    seen.add(key)
+  }
+  return resourceClaimName === '' ? [...out, required(`${at}.resourceClaimName`, '')] : [...out, ...named(`${at}.resourceClaimName`, resourceClaimName, checkDnsSubdomain)]
 }

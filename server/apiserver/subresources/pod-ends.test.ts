@@ -174,3 +174,17 @@ describe('pods/resize', () => {
     deepStrictEqual(await resized(container(asking({ cpu: '2' })), { ...container(asking({ cpu: '1' })), os: { name: 'windows' } }), ['[]: Forbidden: windows pods cannot be resized'])
   })
 })
+
+test('a claim for extended resources is told with containers that ask for them, each once', async () => {
+  const { call } = await withPod({ containers: [{ name: 'c', image: 'i', resources: { limits: { 'example.com/gpu': '1' } } }] })
+  const told = (extendedResourceClaimStatus: object) => call('PATCH', `${PODS}/p/status`, { status: { extendedResourceClaimStatus } }, MERGE)
+  const at = 'status.extendedResourceClaimStatus'
+  const mapping = { containerName: 'c', resourceName: 'example.com/gpu', requestName: 'container-0-request-0' }
+  deepStrictEqual(causes(await told({ resourceClaimName: 'A', requestMappings: [mapping, mapping, { ...mapping, containerName: 'd' }, { ...mapping, resourceName: 'cpu' }] })).map((cause) => cause.slice(0, 90)), [
+    `${at}.requestMappings[1].containerName: Duplicate value: "c"`, `${at}.requestMappings[1].resourceName: Duplicate value: "example.com/gpu"`, `${at}.requestMappings[1].requestName: Duplicate value: "container-0-request-0"`,
+    `${at}.requestMappings[2].containerName: Invalid value: "d": must match the name of an entry in spec.initContainers.name or spec.containers.name`,
+    `${at}.requestMappings[3].resourceName: Invalid value: "cpu": must match the extended resource name of an entry in spec.initContainers.resources.requests or spec.containers.resources.requests`,
+    `${at}.resourceClaimName: Invalid value: "A": a lowercase RFC 1123 subdomain must consist of`,
+  ].map((cause) => cause.slice(0, 90)))
+  deepStrictEqual((await told({ resourceClaimName: 'a', requestMappings: [mapping] })).status, 200)
+})

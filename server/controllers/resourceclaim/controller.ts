@@ -69,10 +69,11 @@ export const resourceClaimController: ControllerFactory = (deps) => {
     isOrdinary,
   }, deps)
 
-  const namesOf = (pod: Stored<Pod>): string[] => [...(pod.spec?.resourceClaims ?? []), ...(pod.status?.resourceClaimStatuses ?? [])].flatMap((c) => c.resourceClaimName ?? [])
+  /** With the one that the scheduler made for its extended resources. */
+  const namesOf = ({ spec, status }: Stored<Pod>): string[] => [...(spec?.resourceClaims ?? []), ...(status?.resourceClaimStatuses ?? []), ...(status?.extendedResourceClaimStatus ? [status.extendedResourceClaimStatus] : [])].flatMap((c) => c.resourceClaimName ?? [])
   pods.onChange((before, after) => {
     const pod = after ?? before
-    if (!pod || (pod.spec?.resourceClaims ?? []).length === 0) return
+    if (!pod || ((pod.spec?.resourceClaims ?? []).length === 0 && !pod.status?.extendedResourceClaimStatus)) return
     if (after) podLoop.queue.add(keyOf(after))
     for (const name of namesOf(pod)) claimLoop.queue.add(`${pod.metadata.namespace ?? ''}/${name}`)
   })

@@ -26,7 +26,7 @@ const attributes = (of: Record<string, string | number | boolean>): Partial<Devi
 const CLASSES: Record<string, DeviceClass['spec']> = {
   any: {}, red: { selectors: cel(`device.attributes["${DRIVER}"].colour == "red"`) }, tuned: { config: [{ opaque: { driver: DRIVER, parameters: { speed: 1 } } }] }, broken: { selectors: cel('device.driver +') }, absent: { selectors: cel('device.attributes["x"].y == 1') },
 }
-const lookup = (): Pick<DeviceLookup, 'deviceClass' | 'selectors'> => ({ selectors, deviceClass: (name) => (name in CLASSES ? { metadata: meta(name), spec: CLASSES[name] ?? {} } : undefined) })
+const lookup = (): Pick<DeviceLookup, 'deviceClass' | 'deviceClasses' | 'selectors'> => ({ selectors, deviceClass: (name) => (name in CLASSES ? { metadata: meta(name), spec: CLASSES[name] ?? {} } : undefined), deviceClasses: () => Object.entries(CLASSES).map(([name, spec]) => ({ metadata: meta(name), spec })) })
 
 function found(slices: readonly Stored<ResourceSlice>[], claims: readonly Claim[], { inUse = [], shares = {}, on = 'n1', labels = {} }: { inUse?: readonly string[]; shares?: Record<string, Record<string, string>>; on?: string; labels?: Record<string, string> } = {}) {
   return allocate({ node: node(on, { labels }).node, claims, pools: poolsOf(slices), inUse: { whole: new Set(inUse.map((d) => `${DRIVER}/p/${d}`)), shares: new Map(Object.entries(shares).map(([d, used]) => [`${DRIVER}/p/${d}`, new Map(Object.entries(used).map(([name, amount]) => [name, parseQuantity(amount).nano]))])) }, lookup: lookup(), newShareId: () => 'share' })

@@ -86,6 +86,29 @@ describe('claims of pods that are placed', { timeout: 180_000 }, () => {
     assert.equal(await w.has('one'), 'n2/blue for after')
   })
 
+  it('are made for extended resources that a class has, and told to the pod; taken away when it could not be placed, and when it has ended', async (t) => {
+    const w = await start(t)
+    await w.cluster.client.create<DeviceClass>(DEVICE_CLASSES, { apiVersion: 'resource.k8s.io/v1', kind: 'DeviceClass', metadata: { name: 'bulbs' }, spec: { extendedResourceName: 'example.com/bulb' } })
+    await w.node('n1', 'red', 'blue')
+    const claims = async () => (await w.cluster.client.list<ResourceV1ResourceClaim>(RESOURCE_CLAIMS, { namespace: 'default' })).items
+    const asks = (name: string, count: string) => w.run(name, '', { resourceClaims: [], containers: [{ name: 'c', image: 'i', resources: { limits: { 'example.com/bulb': count } } }] })
+    w.refused.add('p')
+    await asks('p', '2')
+    await w.cluster.until('it is placed after all', async () => assert.equal(nodeOf(await w.pod('p')), 'n1'))
+    const [made, ...others] = await claims()
+    assert.ok(made)
+    assert.deepEqual([others, w.refused.size, made.metadata.annotations, made.metadata.ownerReferences?.map((o) => o.name), made.spec.devices?.requests, made.status?.reservedFor?.map((r) => r.name)], [
+      [], 0, { 'resource.kubernetes.io/extended-resource-claim': 'true' }, ['p'], [{ name: 'container-0-request-0', exactly: { deviceClassName: 'bulbs', allocationMode: 'ExactCount', count: 2 } }], ['p'],
+    ])
+    assert.match(made.metadata.name, /^p-extended-resources-\w+$/)
+    assert.deepEqual((await w.pod('p')).status?.extendedResourceClaimStatus, { resourceClaimName: made.metadata.name, requestMappings: [{ containerName: 'c', resourceName: 'example.com/bulb', requestName: 'container-0-request-0' }] })
+    await asks('q', '1')
+    await w.cluster.until('another waits', async () => assert.match((await w.pod('q')).status?.conditions?.find((c) => c.type === 'PodScheduled')?.message ?? '', /^0\/1 nodes are available: 1 cannot allocate all claims\./))
+    await w.cluster.client.patch(PODS, 'p', 'default', 'application/merge-patch+json', { status: { phase: 'Succeeded' } }, { subresource: 'status' })
+    await w.cluster.until('it is placed', async () => assert.equal(nodeOf(await w.pod('q')), 'n1'))
+    await w.cluster.until('only its claim is left', async () => assert.deepEqual((await claims()).map((c) => c.metadata.ownerReferences?.[0]?.name), ['q']))
+  })
+
   it('are left alone when their pod went while selectors were loaded', async (t) => {
     const loads = Promise.withResolvers<void>()
     const goesOn = Promise.withResolvers<SelectorEngine>()
@@ -128,7 +151,7 @@ describe('devices that a pod was promised', () => {
     const binder = createClaimBinder({ client, informers, clock: { nowMs: () => 0 } as never, random: seededRandom(1) })
     binder.onChange(() => {})
     await binder.ready()
-    const promised = binder.assume(pod('p', { spec: { resourceClaims: ['one', 'two'].map((name) => ({ name, resourceClaimName: name })) } }).pod, node('n1'))
+    const promised = binder.assume(pod('p', { spec: { resourceClaims: ['one', 'two'].map((name) => ({ name, resourceClaimName: name })) } }), node('n1'))
     assert.ok(promised)
     assert.deepEqual([...binder.lookup.pending().keys()], ['uid-one', 'uid-two'])
     await assert.rejects(binder.bind(promised, new AbortController().signal), /no such luck/)

@@ -3,14 +3,15 @@
  * else is given them; then the claims say which they are, and for whom they are kept.
  */
 import { isReason, type Client, type Informers } from '#api/client/client.ts'
-import { DEVICE_CLASSES, keyOf, RESOURCE_CLAIMS, RESOURCE_SLICES, type AllocationResult, type DeviceClass, type Pod, type ResourceClaimStatus, type ResourceSlice, type ResourceV1ResourceClaim, type Stored } from '#api/types/index.ts'
+import { DEVICE_CLASSES, keyOf, PODS, RESOURCE_CLAIMS, RESOURCE_SLICES, type AllocationResult, type ContainerExtendedResourceRequest, type DeviceClass, type Pod, type ResourceClaimStatus, type ResourceSlice, type ResourceV1ResourceClaim, type Stored } from '#api/types/index.ts'
 import { matchesNodeSelector } from '#api/types/node-selector.ts'
 import type { Clock } from '#base/clock.ts'
 import { assert, CodedError } from '#base/errors.ts'
 import { uuid, type Random } from '#base/random.ts'
-import type { NodeInfo } from '../node-info.ts'
+import { podInfo, type NodeInfo, type PodInfo } from '../node-info.ts'
 import { allocate } from './allocate.ts'
 import type { Claim, DeviceLookup } from './device-lookup.ts'
+import { claimToMake, extendedClaim, extendedResources } from './extended-resources.ts'
 import { devicesInUse } from './in-use.ts'
 import { PendingAllocations } from './pending-allocations.ts'
 import { podClaims } from './pod-claims.ts'
@@ -18,7 +19,21 @@ import { poolsOf } from './pools.ts'
 import { loadSelectors, type SelectorEngine } from './selectors.ts'
 
 /** Of one pod: the claims that are to be kept for it; `allocation`: what is to be given to one that has nothing. */
-export interface PromisedClaims { readonly pod: Stored<Pod>; readonly claims: readonly { readonly claim: Claim; readonly allocation: AllocationResult | undefined }[] }
+export interface PromisedClaims {
+  readonly pod: Stored<Pod>
+  readonly claims: readonly { readonly claim: Claim; readonly allocation: AllocationResult | undefined }[]
+  readonly extended: PromisedExtended | undefined
+}
+
+/** The claim for its extended resources. */
+interface PromisedExtended {
+  /** As it is to be made. */
+  readonly claim: Claim
+  readonly allocation: AllocationResult
+  readonly mappings: readonly ContainerExtendedResourceRequest[]
+  /** Once it is there. */
+  made: Claim | undefined
+}
 
 export interface ClaimBinderOptions { client: Client; informers: Informers; clock: Clock; random: Random; /** Loads what answers for selectors, once it is needed. */ selectors?: () => Promise<SelectorEngine> }
 
@@ -26,16 +41,17 @@ export interface ClaimBinder {
   /** Resolves when what is known of claims and devices is complete. */
   readonly synced: Promise<unknown>
   readonly lookup: DeviceLookup
-  /** Resolves when rules may ask about pods that have claims. */
+  /** Whether rules ask about this pod what they cannot be told before `ready`. */
+  concerns(pod: Stored<Pod>): boolean
   ready(): Promise<void>
   /** Undefined: the pod has no claims. Until it is bound or forgotten nobody else is given these devices. */
-  assume(pod: Stored<Pod>, node: NodeInfo): PromisedClaims | undefined
+  assume(pod: PodInfo, node: NodeInfo): PromisedClaims | undefined
   /** Resolves when the claims say so. */
   bind(promised: PromisedClaims, signal: AbortSignal): Promise<void>
   /** It could not be bound: what was written is taken back, as far as others may want it. */
   forget(promised: PromisedClaims): Promise<void>
-  /** A claim that has its devices where the pod cannot go, and that nobody else uses, gives them back (upstream's PostFilter). True: one did. */
-  release(pod: Stored<Pod>, nodes: readonly NodeInfo[]): Promise<boolean>
+  /** A claim that has its devices where the pod cannot go, and that nobody else uses, gives them back; one that was made for it in vain goes (upstream's PostFilter). True: one did. */
+  release(pod: PodInfo, nodes: readonly NodeInfo[]): Promise<boolean>
   /** Something changed that may let a pod be placed. Returns the unsubscribe. */
   onChange(listener: () => void): () => void
 }
@@ -55,6 +71,7 @@ export function createClaimBinder({ client, informers, clock, random, selectors 
     claims: () => claims.list(),
     pending: () => pending.all,
     deviceClass: (name) => classes.get(name),
+    deviceClasses: () => classes.list(),
     slices: () => slices.list(),
     get selectors() {
       assert(engine.selectors, 'selectors are asked for before they are there')
@@ -90,46 +107,95 @@ export function createClaimBinder({ client, informers, clock, random, selectors 
     return Promise.resolve({ ...now.status, allocation: given, reservedFor: [...(now.status?.reservedFor ?? []), { resource: 'pods', name, uid }] })
   }
 
+  /** The claim is made, given its devices, and the pod told which of its requests are met by what. */
+  const make = async (pod: Stored<Pod>, extended: PromisedExtended, signal: AbortSignal): Promise<void> => {
+    const { spec, metadata: { name: _, uid, resourceVersion: _v, creationTimestamp: _t, ...metadata } } = extended.claim
+    const made = await client.create<ResourceV1ResourceClaim>(RESOURCE_CLAIMS, { apiVersion: 'resource.k8s.io/v1', kind: 'ResourceClaim', metadata, spec }, { signal })
+    extended.made = made
+    pending.promise(made.metadata.uid, extended.allocation)
+    pending.forget(uid)
+    pending.wrote(await write(made, keep(pod, extended.allocation), signal), claims.get(keyOf(made)))
+    await client.patch(PODS, pod.metadata.name, pod.metadata.namespace, 'application/strategic-merge-patch+json', {
+      metadata: { uid: pod.metadata.uid }, status: { extendedResourceClaimStatus: { requestMappings: extended.mappings, resourceClaimName: made.metadata.name } },
+    }, { subresource: 'status', signal })
+  }
+
+  /** What was made for a pod that did not get there. Its devices are nobody's once it is gone, whether that is heard of or not. */
+  const remove = async (claim: Claim): Promise<void> => {
+    const { name, namespace, uid } = claim.metadata
+    try {
+      for (let conflicts = 0; ; conflicts++) {
+        try {
+          const now = await client.get<ResourceV1ResourceClaim>(RESOURCE_CLAIMS, name, namespace)
+          if (now.metadata.uid !== uid) break
+          if (now.metadata.finalizers?.includes(FINALIZER)) await client.update<ResourceV1ResourceClaim>(RESOURCE_CLAIMS, { ...now, metadata: { ...now.metadata, finalizers: now.metadata.finalizers.filter((f) => f !== FINALIZER) } })
+          await client.delete(RESOURCE_CLAIMS, name, namespace, { preconditions: { uid } })
+          break
+        } catch (error) {
+          if (!isReason(error, 'Conflict') || conflicts >= CONFLICTS_MAX) throw error
+        }
+      }
+    } catch (error) {
+      if (!isReason(error, 'NotFound')) throw error
+    }
+    pending.saw(uid, undefined)
+  }
+
   return {
     synced: Promise.all([claims.synced, classes.synced, slices.synced]),
     lookup,
+    concerns: (pod) => (pod.spec?.resourceClaims ?? []).length > 0 || (mayBeExtended(pod) && extendedResources(podInfo(pod), lookup) !== undefined),
     async ready() {
       engine.selectors ??= await selectors()
     },
-    assume(pod, { node }) {
-      const wanted = podClaims(pod, lookup)
+    assume(info, node) {
+      const wanted = podClaims(info, lookup)
       if (!wanted || 'problem' in wanted) return undefined
-      const found = allocate({ node, claims: wanted.waiting, pools: poolsOf(lookup.slices()), inUse: devicesInUse(lookup), lookup, newShareId: () => uuid(random) })
+      const { pod } = info
+      const asked = wanted.extended && extendedClaim(pod, node, wanted.extended)
+      const toMake = asked && claimToMake(pod, asked.spec, uuid(random))
+      const waiting = toMake ? [...wanted.waiting, toMake] : wanted.waiting
+      const found = allocate({ node: node.node, claims: waiting, pools: poolsOf(lookup.slices()), inUse: devicesInUse(lookup), lookup, newShareId: () => uuid(random) })
       assert(found.ok, 'devices that were there a moment ago are not')
-      for (const [i, { metadata }] of wanted.waiting.entries()) {
+      for (const [i, { metadata }] of waiting.entries()) {
         const allocation = found.results[i]
         if (allocation) pending.promise(metadata.uid, allocation)
       }
-      return { pod, claims: [...wanted.allocated.map((claim) => ({ claim, allocation: undefined })), ...wanted.waiting.map((claim, i) => ({ claim, allocation: found.results[i] }))] }
+      const last = found.results[wanted.waiting.length]
+      return {
+        pod, claims: [...wanted.allocated.map((claim) => ({ claim, allocation: undefined })), ...wanted.waiting.map((claim, i) => ({ claim, allocation: found.results[i] }))],
+        extended: asked && toMake && last && { claim: toMake, allocation: last, mappings: asked.mappings, made: undefined },
+      }
     },
     async bind(promised, signal) {
       for (const { claim, allocation } of promised.claims) {
         const written = await write(claim, keep(promised.pod, allocation), signal)
         if (allocation) pending.wrote(written, claims.get(keyOf(claim)))
       }
+      if (promised.extended) await make(promised.pod, promised.extended, signal)
     },
-    async forget({ pod, claims: promised }) {
-      for (const { claim, allocation } of promised) {
-        if (allocation) pending.forget(claim.metadata.uid)
-        await write(claim, (now) => {
-          const reservedFor = (now.status?.reservedFor ?? []).filter((r) => r.uid !== pod.metadata.uid)
-          return Promise.resolve(reservedFor.length === (now.status?.reservedFor ?? []).length ? undefined : { ...now.status, reservedFor })
-        })
+    async forget({ pod, claims: promised, extended }) {
+      // What was not written is free again, whatever becomes of the writes below.
+      for (const { claim, allocation } of promised) if (allocation) pending.forget(claim.metadata.uid)
+      for (const claim of [extended?.claim, extended?.made]) if (claim) pending.forget(claim.metadata.uid)
+      const unreserve = (now: Claim): Promise<ResourceClaimStatus | undefined> => {
+        const reservedFor = (now.status?.reservedFor ?? []).filter((r) => r.uid !== pod.metadata.uid)
+        return Promise.resolve(reservedFor.length === (now.status?.reservedFor ?? []).length ? undefined : { ...now.status, reservedFor })
       }
+      const undone = await Promise.allSettled([...promised.map(({ claim }) => write(claim, unreserve)), ...(extended?.made ? [remove(extended.made)] : [])])
+      for (const each of undone) if (each.status === 'rejected' && !isReason(each.reason, 'NotFound')) throw each.reason
     },
-    async release(pod, nodes) {
-      const wanted = podClaims(pod, lookup)
+    async release(info, nodes) {
+      const wanted = podClaims(info, lookup)
       if (!wanted || 'problem' in wanted) return false
+      const { pod } = info
       const stranded = wanted.allocated.find(({ status }) => {
         const selector = status?.allocation?.nodeSelector
         return selector && nodes.some(({ node }) => !matchesNodeSelector(selector, node)) && (status.reservedFor ?? []).every((r) => r.uid === pod.metadata.uid)
       })
-      if (!stranded) return false
+      const leftover = wanted.extended?.leftover
+      if (!stranded && leftover) await remove(leftover)
+      if (!stranded) return leftover !== undefined
       await write(stranded, (now) => Promise.resolve((now.status?.reservedFor ?? []).every((r) => r.uid === pod.metadata.uid) && now.status?.allocation ? {} : undefined))
       return true
     },
@@ -147,3 +213,5 @@ export function createClaimBinder({ client, informers, clock, random, selectors 
     },
   }
 }
+
+const mayBeExtended = ({ spec }: Stored<Pod>): boolean => [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])].some(({ resources }) => Object.keys(resources?.requests ?? {}).some((name) => name.includes('/')))

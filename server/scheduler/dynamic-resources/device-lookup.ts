@@ -10,6 +10,7 @@ export interface DeviceLookup {
   /** What a claim is about to be given: decided, but not written yet. By uid. */
   pending(): ReadonlyMap<string, AllocationResult>
   deviceClass(name: string): Stored<DeviceClass> | undefined
+  deviceClasses(): readonly Stored<DeviceClass>[]
   slices(): readonly Stored<ResourceSlice>[]
   readonly selectors: SelectorEngine
 }

@@ -1,13 +1,23 @@
 /** The claims of a pod that is to be placed: which have devices already, which are to get some, and why it has to wait. Pure. */
 import type { DeviceRequest, Pod, Stored } from '#api/types/index.ts'
+import type { PodInfo } from '../node-info.ts'
 import type { Claim, DeviceLookup } from './device-lookup.ts'
+import { extendedResources, type ExtendedResources } from './extended-resources.ts'
+
+/** Upstream's ResourceClaimReservedForMaxSize. */
+const CONSUMERS_MAX = 256
+
+/** What it asks for beside; nodes without it need a claim that is made for it. */
+interface WithExtended { readonly extended: ExtendedResources | undefined }
 
 /** `problem`: upstream's words. */
-export type PodClaims = { allocated: readonly Claim[]; waiting: readonly Claim[] } | { problem: string }
+export type PodClaims = (WithExtended & { allocated: readonly Claim[]; waiting: readonly Claim[] }) | { problem: string }
 
 /** Undefined: it has none. */
-export function podClaims(pod: Stored<Pod>, lookup: DeviceLookup): PodClaims | undefined {
-  const names = namesOf(pod)
+export function podClaims(info: Pick<PodInfo, 'pod' | 'requests'>, lookup: DeviceLookup): PodClaims | undefined {
+  const { pod } = info
+  const extended = extendedResources(info, lookup)
+  const names = namesOf(pod) ?? (extended && { names: [] })
   if (names === undefined) return undefined
   if ('problem' in names) return names
   const found: Claim[] = []
@@ -19,6 +29,7 @@ export function podClaims(pod: Stored<Pod>, lookup: DeviceLookup): PodClaims | u
     found.push(claim)
   }
   const isAllocated = ({ status }: Claim): boolean => status?.allocation !== undefined
+  if (found.some(({ status }) => status?.allocation && (status.reservedFor ?? []).length >= CONSUMERS_MAX && !status.reservedFor?.some((r) => r.uid === pod.metadata.uid))) return { problem: 'resourceclaim in use' }
   const waiting = found.filter((claim) => !isAllocated(claim))
   for (const claim of waiting) {
     if (lookup.pending().has(claim.metadata.uid)) return { problem: `resource claim ${claim.metadata.namespace ?? ''}/${claim.metadata.name} is in the process of being allocated` }
@@ -27,7 +38,7 @@ export function podClaims(pod: Stored<Pod>, lookup: DeviceLookup): PodClaims | u
       if (missing !== undefined) return { problem: missing }
     }
   }
-  return { allocated: found.filter(isAllocated), waiting }
+  return { allocated: found.filter(isAllocated), waiting, extended }
 }
 
 function missingClass(request: DeviceRequest, lookup: DeviceLookup): string | undefined {

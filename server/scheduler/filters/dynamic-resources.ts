@@ -1,6 +1,7 @@
-/** Resource claims: devices that they have must be usable on the node, those that they ask for must be free there. */
+/** Resource claims: devices that they have must be usable on the node, those that they ask for must be free there; so must those of extended resources that the node does not have itself. */
 import { matchesNodeSelector } from '#api/types/node-selector.ts'
 import { allocate } from '../dynamic-resources/allocate.ts'
+import { claimToMake, extendedClaim } from '../dynamic-resources/extended-resources.ts'
 import { devicesInUse } from '../dynamic-resources/in-use.ts'
 import { podClaims } from '../dynamic-resources/pod-claims.ts'
 import { poolsOf } from '../dynamic-resources/pools.ts'
@@ -8,20 +9,26 @@ import { FITS, type FilterRule } from '../rule.ts'
 
 export const dynamicResources: FilterRule = {
   name: 'DynamicResources',
-  prepare: ({ pod }, { devices: lookup }) => {
-    const wanted = lookup && podClaims(pod, lookup)
+  prepare: (info, { devices: lookup }) => {
+    const wanted = lookup && podClaims(info, lookup)
     if (!lookup || !wanted) return undefined
     if ('problem' in wanted) {
       const unfit = [{ reason: wanted.problem, unresolvable: true, ofPod: true }]
       return () => unfit
     }
+    const { extended } = wanted
+    // It is taken away first (PostFilter).
+    if (extended?.leftover) return () => [{ reason: 'cannot schedule extended resource claim', unresolvable: true }]
     const selectors = wanted.allocated.flatMap((claim) => claim.status?.allocation?.nodeSelector ?? [])
     const inUse = devicesInUse(lookup)
     const pools = poolsOf(lookup.slices())
-    return ({ node }) => {
+    return (on) => {
+      const { node } = on
       if (!selectors.every((selector) => matchesNodeSelector(selector, node))) return [{ reason: 'resourceclaim not available on the node', unresolvable: true }]
-      if (wanted.waiting.length === 0) return FITS
-      const found = allocate({ node, claims: wanted.waiting, pools, inUse, lookup, newShareId: () => '' })
+      const made = extended && extendedClaim(info.pod, on, extended)
+      const claims = made ? [...wanted.waiting, claimToMake(info.pod, made.spec, '')] : wanted.waiting
+      if (claims.length === 0) return FITS
+      const found = allocate({ node, claims, pools, inUse, lookup, newShareId: () => '' })
       return found.ok ? FITS : [{ reason: found.message, unresolvable: true }]
     }
   },

@@ -5,6 +5,7 @@ import { bootstrapSignerController } from './bootstrap-signer/controller.ts'
 import { cronJobController } from './cronjob/controller.ts'
 import { daemonSetController } from './daemonset/controller.ts'
 import { deploymentController } from './deployment/controller.ts'
+import { deviceTaintEvictionController } from './device-taint-eviction/controller.ts'
 import { disruptionController } from './disruption/controller.ts'
 import { endpointSliceMirroringController } from './endpointslice-mirroring/controller.ts'
 import { endpointSliceController } from './endpointslice/controller.ts'
@@ -60,6 +61,7 @@ export const CONTROLLERS: readonly ControllerFactory[] = [
   nodeLifecycleController,
   ttlController,
   taintEvictionController,
+  deviceTaintEvictionController,
   disruptionController,
   podGcController,
   resourceQuotaController,

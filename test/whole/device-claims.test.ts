@@ -84,4 +84,22 @@ describe('devices that are given out', { timeout: 600_000 }, () => {
     await cluster.must(['delete', 'resourceslice', 'tunes'])
     await cluster.must(['delete', 'deviceclass', 'bulbs'])
   })
+  it('a device that its driver taints loses the pod that uses it, but not one that tolerates it', async () => {
+    await tell({ name: 'box' }, { name: 'other' })
+    const tolerations = [{ key: 'hot', operator: 'Exists', effect: 'NoExecute' }]
+    for (const [name, more] of [['leaves', {}], ['stays', { tolerations }]] as const) {
+      await apply(resource('ResourceClaim', name, { devices: { requests: [{ name: 'r', exactly: { deviceClassName: 'tunes', ...more } }] } }))
+      await user(name)
+    }
+    await ready('leaves', 'stays')
+    driver.calls.length = 0
+    await cluster.must(['patch', 'resourceslice', 'tunes', '--type=merge', '-p', JSON.stringify({ spec: { devices: ['box', 'other'].map((name) => ({ name, taints: [{ key: 'hot', effect: 'NoExecute' }] })) } })])
+    await cluster.must(['wait', '--for=delete', '--timeout=60s', 'pod/leaves'], { timeoutMs: 70_000 })
+    assert.deepStrictEqual(driver.calls.map((call) => call.split(' ').slice(0, 2).join(' ')), ['unprepare default/leaves'])
+    assert.match(await get('events', '--field-selector', 'involvedObject.name=leaves,reason=DeviceTaintManagerEviction', '-o', 'jsonpath={.items[*].message}'), /^Marking for deletion/)
+    assert.equal(await get('pod', 'stays', '-o', 'jsonpath={.status.phase} {.metadata.deletionTimestamp}'), 'Running ')
+    await remove('stays')
+    await cluster.must(['delete', 'resourceslice', 'tunes'])
+    await cluster.must(['delete', 'resourceclaims', 'leaves', 'stays'])
+  })
 })

@@ -10,8 +10,9 @@ import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import type { PeerRequest } from './apiserver/app.ts'
 import { createHttpServer } from './apiserver/http-server.ts'
+import { certificateChoice, type OwnersCertificates } from './apiserver/http/certificate-choice.ts'
 import { createTunnelHub, TUNNEL_ALPN, type TunnelHub } from './apiserver/nodes/tunnel-hub.ts'
-import { openPki, type Pki, type PkiOptions } from './apiserver/pki/pki.ts'
+import { clusterNames, openPki, type Pki, type PkiOptions } from './apiserver/pki/pki.ts'
 import { lateApi, type LateApi } from './cluster/late-api.ts'
 import type { MemberRecord } from './cluster/member-record.ts'
 import { memberName, MEMBERS_ORGANIZATION, RAFT_ALPN } from './replication/transport/member-name.ts'
@@ -41,7 +42,14 @@ export interface ClientAuthorities {
   close(): void
 }
 
-export interface DoorDeps { clock: Clock; random: Random; log: Log; /** Beside the cluster's own. */ clientAuthorities?: ClientAuthorities }
+/** Certificates of the owner's, beside the cluster's own. */
+export interface ServingCertificates {
+  current(): OwnersCertificates
+  onChange(listener: () => void): () => void
+  close(): void
+}
+
+export interface DoorDeps { clock: Clock; random: Random; log: Log; /** Beside the cluster's own. */ clientAuthorities?: ClientAuthorities; servingCertificates?: ServingCertificates | undefined }
 
 const CLOCK_LOOK_MS = 5_000
 /** Agents look for their server again after at most so long. */
@@ -49,7 +57,7 @@ const AGENTS_BACK_MS = 10_000
 
 /** `member`: this server may have others beside it. `answer`: what servers ask of each other, see `lateApi`. */
 export async function openDoor(config: ServerConfig, deps: DoorDeps, signal: AbortSignal, member: MemberRecord | undefined, answer: (request: PeerRequest) => Promise<ApiResponse> | undefined): Promise<Door> {
-  const { clock, random, log, clientAuthorities } = deps
+  const { clock, random, log, clientAuthorities, servingCertificates } = deps
   const pki = await openPkiWhenTimeIsRight({
     dataDir: config.dataDir, clock, random, log, names: config.names, clusterDomain: config.cluster.clusterDomain, serviceIp: config.kubernetesServiceIp, token: config.token, agentToken: config.agentToken,
     ...(member && { member: { name: memberName(member.id), organization: MEMBERS_ORGANIZATION } }),
@@ -59,7 +67,11 @@ export async function openDoor(config: ServerConfig, deps: DoorDeps, signal: Abo
   const transport = member && createTlsPeerTransport({ id: member.id, credentials: () => ({ ca: pki.authorities.server.certPem, cert: pki.member?.certPem ?? '', key: pki.member?.keyPem ?? '' }), clock, random, log })
   const clientCa = () => joined(pki.authorities.client.certPem, clientAuthorities?.clients())
   const frontProxyCa = () => joined(pki.authorities.requestHeader.certPem, clientAuthorities?.proxies())
-  const tls = () => ({ cert: pki.serving.certPem, key: pki.serving.keyPem, clientCa: clientCa(), frontProxyCa: frontProxyCa() })
+  const reserved = new Set(clusterNames(config.cluster.clusterDomain))
+  const tls = () => ({
+    cert: pki.serving.certPem, key: pki.serving.keyPem, clientCa: clientCa(), frontProxyCa: frontProxyCa(),
+    ...(servingCertificates && { choose: certificateChoice(pki.serving.certPem, reserved, servingCertificates.current()) }),
+  })
   const http = await createHttpServer({
     api, tls: tls(), tlsChoice: config.tls, clock, random, log,
     protocols: { [TUNNEL_ALPN]: (socket) => hub.accept(socket), ...(transport && { [RAFT_ALPN]: (socket) => transport.acceptTls(socket) }) },
@@ -71,6 +83,7 @@ export async function openDoor(config: ServerConfig, deps: DoorDeps, signal: Abo
     kubeconfig().catch((error: unknown) => log.error(asError(error).message))
   })
   clientAuthorities?.onChange(() => http.updateTls(tls()))
+  servingCertificates?.onChange(() => http.updateTls(tls()))
   const state: { listening?: Promise<void>; closing?: Promise<void> } = {}
 
   async function kubeconfig(): Promise<void> {

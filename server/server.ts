@@ -58,7 +58,7 @@ import { createMembership, type Membership } from './cluster/membership.ts'
 import { forgetServers } from './cluster/servers.ts'
 import { createSharedStoreMembership } from './cluster/shared-store-membership.ts'
 import type { Attach, OpenedStore } from './cluster/open-own-store.ts'
-import { openDoor, type ClientAuthorities, type Door } from './door.ts'
+import { openDoor, type ClientAuthorities, type Door, type ServingCertificates } from './door.ts'
 import type { ServerConfig, SnapshotConfig } from './server-config.ts'
 import { leanOf } from './lean-pod.ts'
 import { publishClusterConfig } from './publish-cluster-config.ts'
@@ -85,6 +85,8 @@ export interface ServerDeps {
   authentication?: Pick<AuthenticatorOptions, 'staticTokens' | 'jwt' | 'anonymous' | 'tokenWebhook'> & { close(): void }
   /** Beside the cluster's own. Closed with the server. */
   clientAuthorities?: ClientAuthorities
+  /** Beside the cluster's own. Closed with the server. */
+  servingCertificates?: ServingCertificates | undefined
   /** Undefined: Node, then RBAC. Closed with the server. */
   authorization?: { authorizers: () => readonly (AuthorizerType | AuthorizerLink)[]; close(): void }
   processUsage: () => ProcessUsage
@@ -301,6 +303,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, { encryption
     encryption.close()
     deps.authentication?.close()
     deps.clientAuthorities?.close()
+    deps.servingCertificates?.close()
     deps.authorization?.close()
     await deps.auditor?.close()
     await store.close()

@@ -6,6 +6,7 @@ import { systemRandom } from '#base/random.ts'
 import { harness, type Harness } from './app.test-support.ts'
 import type { ApiServerOptions } from './app.ts'
 import { createHttpServer, type HttpLimits, type HttpServer, type TlsChoice } from './http-server.ts'
+import type { ChooseCertificate } from './http/certificate-choice.ts'
 import { createTunnelHub, TUNNEL_ALPN, type TunnelHub } from './nodes/tunnel-hub.ts'
 
 export interface Credential { cert: string; key: string }
@@ -22,6 +23,8 @@ export interface Served extends Harness {
   /** A client certificate signed by the server's CA, by a stranger, or by the CA of the front proxy. */
   serving: Credential
   client: (commonName: string, organizations: readonly string[], from?: 'own' | 'stranger' | 'proxy') => Promise<Credential>
+  /** A server's certificate for these names, signed by the stranger. */
+  other: (...dnsNames: readonly string[]) => Promise<Credential>
 }
 
 const DAY_MS = 86_400_000
@@ -38,7 +41,7 @@ async function leaf(issuer: Issuer, commonName: string, organizations: readonly 
   return { cert: certificatePem(der), key: privateKeyPem(key) }
 }
 
-export async function served(over: Partial<ApiServerOptions> = {}, limits: Partial<HttpLimits> = {}, more: { port?: number; log?: Log; agentsBackMs?: number; tlsChoice?: TlsChoice } = {}): Promise<Served> {
+export async function served(over: Partial<ApiServerOptions> = {}, limits: Partial<HttpLimits> = {}, more: { port?: number; log?: Log; agentsBackMs?: number; tlsChoice?: TlsChoice; choose?: ChooseCertificate } = {}): Promise<Served> {
   const [own, stranger, proxy] = await Promise.all([authority(), authority(), authority()])
   const hub = createTunnelHub({ clock: systemClock, log: silentLog, ...(more.agentsBackMs !== undefined && { agentsBackMs: more.agentsBackMs }) })
   const h = harness({
@@ -48,10 +51,11 @@ export async function served(over: Partial<ApiServerOptions> = {}, limits: Parti
   })
   const serving = await leaf(own, 'server', [], 'serverAuth', { ...NO_ALT_NAMES, ipAddresses: ['127.0.0.1'] })
   const [ca, strangerCa, proxyCa] = [own, stranger, proxy].map((issuer) => certificatePem(issuer.certificate.der)) as [string, string, string]
-  const http = await createHttpServer({ api: h.api, tls: { ...serving, clientCa: ca, frontProxyCa: proxyCa }, clock: systemClock, random: systemRandom, log: more.log ?? silentLog, protocols: { [TUNNEL_ALPN]: (socket) => hub.accept(socket) }, limits, ...(more.tlsChoice && { tlsChoice: more.tlsChoice }) })
+  const http = await createHttpServer({ api: h.api, tls: { ...serving, clientCa: ca, frontProxyCa: proxyCa, ...(more.choose && { choose: more.choose }) }, clock: systemClock, random: systemRandom, log: more.log ?? silentLog, protocols: { [TUNNEL_ALPN]: (socket) => hub.accept(socket) }, limits, ...(more.tlsChoice && { tlsChoice: more.tlsChoice }) })
   const port = await http.listen(more.port ?? 0, '127.0.0.1')
   return {
     ...h, http, hub, port, ca, strangerCa, proxyCa, serving, admin: await leaf(own, 'admin', ['system:masters'], 'clientAuth'),
+    other: (...dnsNames) => leaf(stranger, dnsNames[0] ?? '', [], 'serverAuth', { ...NO_ALT_NAMES, dnsNames }),
     client: (commonName, organizations, from = 'own') => leaf({ own, stranger, proxy }[from], commonName, organizations, 'clientAuth'),
   }
 }

@@ -306,3 +306,29 @@ test('with other authorities of clients, connections end whose certificates are 
   s.http.updateTls(material(s.strangerCa))
   await own.ended
 })
+
+/** Who is shown, and what a client with a certificate of its own gets: also when it comes back with its session. */
+async function called(s: Served, servername: string, ca: string, session?: Buffer): Promise<{ shown: unknown; status: string | undefined; session: Buffer | undefined; isReused: boolean }> {
+  const socket = tls.connect({ host: '127.0.0.1', port: s.port, ca, ...s.admin, servername, session, ALPNProtocols: ['http/1.1'], maxVersion: 'TLSv1.2' })
+  const ticket = session ? Promise.resolve([undefined]) : once(socket, 'session') as Promise<[Buffer]>
+  await once(socket, 'secureConnect')
+  socket.write(`GET ${CM} HTTP/1.1\r\nhost: x\r\n\r\n`)
+  const [[given], [data]] = await Promise.all([ticket, once(socket, 'data') as Promise<[Buffer]>])
+  const answer = { shown: socket.getPeerCertificate().subject?.CN, status: data.toString().split(' ')[1], session: given, isReused: socket.isSessionReused() }
+  socket.destroy()
+  return answer
+}
+
+test('by the name that is asked for another certificate is shown; clients are known under each, also in resumed sessions and when it has changed', async (t) => {
+  const pairs: { other?: Credential } = {}
+  const s = await served({}, {}, { choose: (name) => (name === 'kube.example.org' ? pairs.other : undefined) })
+  t.after(() => s.http.close())
+  pairs.other = await s.other('kube.example.org')
+  const [first, own] = [await called(s, 'kube.example.org', s.strangerCa), await called(s, '', s.ca)]
+  assert.deepEqual([first.shown, first.status, own.shown, own.status], ['kube.example.org', '200', 'server', '200'])
+  const again = await called(s, 'kube.example.org', s.strangerCa, first.session)
+  assert.deepEqual([again.isReused, again.status], [true, '200'])
+  const next = await s.other('next', 'kube.example.org')
+  s.http.updateTls({ ...s.serving, clientCa: s.ca, choose: () => next })
+  assert.equal((await called(s, 'kube.example.org', s.strangerCa)).shown, 'next')
+})

@@ -11,6 +11,7 @@ import { CodedError, asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import type { ServedApi } from './http/served-api.ts'
+import type { CertificatePair, ChooseCertificate } from './http/certificate-choice.ts'
 import { flatHeaders, serveHttp1 } from './http/http1.ts'
 import { serveHttp2 } from './http/http2.ts'
 import { isJudgedAlike, peerOf } from './http/peer.ts'
@@ -24,6 +25,8 @@ export interface TlsMaterial {
   clientCa: string
   /** PEM of the CA of authenticating proxies, which may speak for others. */
   frontProxyCa?: string
+  /** Other certificates by the name that a client asks for. Whether there are any is settled at the start. */
+  choose?: ChooseCertificate
 }
 
 /** What is left out is up to OpenSSL, from version 1.2 on. */
@@ -87,7 +90,7 @@ export interface HttpServer {
 }
 
 export async function createHttpServer(options: HttpServerOptions): Promise<HttpServer> {
-  const [{ createServer: createTls }, { createServer: createHttp1 }, { performServerHandshake }] = await Promise.all([import('node:tls'), import('node:http'), import('node:http2')])
+  const [{ createSecureContext, createServer: createTls }, { createServer: createHttp1 }, { performServerHandshake }] = await Promise.all([import('node:tls'), import('node:http'), import('node:http2')])
   const limits = { ...HTTP_LIMITS, ...options.limits }
   const { api, clock, random, otherNames, protocols = {} } = options
   const room = new BodyRoom(limits.bodyRoomBytes)
@@ -96,6 +99,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   /** Accepted, by the address of the client: TLS tells of them only when the handshake is done, or never. */
   const handshaking = new Map<string, Socket>()
   const sessions = new Set<ServerHttp2Session>()
+  const contexts = new Map<CertificatePair, SecureContext>()
   const state: { tls: TlsMaterial; closing: Promise<void> | undefined; lastClosed?: () => void } = { tls: options.tls, closing: undefined }
 
   const http1: Http1Server = createHttp1({
@@ -153,9 +157,18 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     if (state.closing) session.close()
   }
 
+  const contextOf = (name: string): SecureContext | undefined => {
+    const other = otherNames?.contextOf(name)
+    const pair = other ? undefined : state.tls.choose?.(name)
+    if (!pair) return other
+    const known = contexts.get(pair) ?? createSecureContext(secureOptions({ ...state.tls, ...pair }, options.tlsChoice))
+    contexts.set(pair, known)
+    return known
+  }
+
   const server: TlsServer = createTls({
     ...secureOptions(options.tls, options.tlsChoice), requestCert: true, rejectUnauthorized: false, ALPNProtocols: ['h2', 'http/1.1', ...Object.keys(protocols)],
-    ...(otherNames && { SNICallback: (name: string, done: (error: Error | null, context?: SecureContext) => void) => done(null, otherNames.contextOf(name)) }),
+    ...((otherNames ?? options.tls.choose) && { SNICallback: (name: string, done: (error: Error | null, context?: SecureContext) => void) => done(null, contextOf(name)) }),
     handshakeTimeout: limits.handshakeTimeoutMs, allowHalfOpen: true, noDelay: true,
   })
   server.maxConnections = limits.connectionsMax
@@ -219,6 +232,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     updateTls(tls) {
       const before = state.tls
       state.tls = tls
+      contexts.clear()
       server.setSecureContext(secureOptions(tls, options.tlsChoice))
       if (before.clientCa === tls.clientCa && before.frontProxyCa === tls.frontProxyCa) return
       // They come again, and are judged anew.
@@ -228,7 +242,10 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   }
 }
 
-const secureOptions = ({ cert, key, clientCa, frontProxyCa }: TlsMaterial, choice: TlsChoice = {}) => ({ minVersion: 'TLSv1.2' as const, ...choice, cert, key, ca: frontProxyCa === undefined ? [clientCa] : [clientCa, frontProxyCa] })
+/** Sessions are resumed under any of the certificates; OpenSSL takes none up that has no such name. */
+const SESSIONS = 'skiff'
+
+const secureOptions = ({ cert, key, clientCa, frontProxyCa }: TlsMaterial, choice: TlsChoice = {}) => ({ minVersion: 'TLSv1.2' as const, ...choice, sessionIdContext: SESSIONS, cert, key, ca: frontProxyCa === undefined ? [clientCa] : [clientCa, frontProxyCa] })
 
 const addressOf = (socket: Socket): string => `${socket.remoteAddress} ${socket.remotePort}`
 

@@ -10,6 +10,8 @@ export interface Flag {
   /** Without dashes; the same in config files (k3s's names where the meaning is the same). */
   name: string
   kind: 'string' | 'boolean' | 'number' | 'list'
+  /** Of a list: commas are part of an item; the flag is repeated instead. */
+  hasCommas?: boolean
   /** For help: `PATH`, `URL`. */
   value?: string
   default?: string | number | boolean
@@ -85,7 +87,7 @@ function parseArgv(verb: string, flags: readonly Flag[], argv: readonly string[]
 export function convertFlag(flag: Flag, raw: unknown): string | number | boolean | readonly string[] {
   const wrong = (what: string) => new UsageError(`--${flag.name}: ${what}`)
   if (flag.kind === 'list') {
-    const items = (Array.isArray(raw) ? raw : [raw]).flatMap((v) => scalar(flag, v).split(',')).map((v) => v.trim()).filter((v) => v !== '')
+    const items = (Array.isArray(raw) ? raw : [raw]).flatMap((v) => (flag.hasCommas ? [scalar(flag, v)] : scalar(flag, v).split(','))).map((v) => v.trim()).filter((v) => v !== '')
     for (const item of items) refuse(flag, item)
     return items
   }

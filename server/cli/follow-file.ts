@@ -8,8 +8,13 @@ import type { Log } from '#base/log.ts'
 /** An editor's or a mount's several writes are one change. */
 const QUIET = { quietMs: 500, quietMsMax: 5_000 }
 
-/** `load` is called after changes beside the file, one call after the other; when it throws, what was loaded before stays, and the log says why. Returns the end of it. */
-export function followFile(path: string, load: (signal: AbortSignal) => void | Promise<void>, { clock, log }: { clock: Clock; log: Log }): () => void {
+/**
+ * `load` is called after changes beside the file, or one of them, one call after the other; when it throws, what was loaded before
+ * stays, and the log says why. It returns false if nothing is new. Returns the end of it.
+ */
+export function followFile(path: string | readonly string[], load: (signal: AbortSignal) => unknown, { clock, log }: { clock: Clock; log: Log }): () => void {
+  const paths = typeof path === 'string' ? [path] : path
+  const file = paths.join(' ')
   const stop = new AbortController()
   const state = { isLoading: false, isChanged: false }
   const reload = async (): Promise<void> => {
@@ -24,15 +29,14 @@ export function followFile(path: string, load: (signal: AbortSignal) => void | P
   }
   const once = async (): Promise<void> => {
     try {
-      await load(stop.signal)
-      log.info('a changed configuration file is in force', { file: path })
+      if (await load(stop.signal) !== false) log.info('a changed configuration file is in force', { file })
     } catch (error) {
       if (stop.signal.aborted) return
-      log.error('a changed configuration file is not used; the one before it stays in force', { file: path, error: asError(error) })
+      log.error('a changed configuration file is not used; the one before it stays in force', { file, error: asError(error) })
     }
   }
   const watch = createDirectoryWatch({ clock, ...QUIET, onQuiet: () => void reload() })
-  watch.watch([dirname(path)])
+  watch.watch([...new Set(paths.map((one) => dirname(one)))])
   return () => {
     watch.close()
     stop.abort()

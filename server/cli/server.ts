@@ -31,6 +31,7 @@ import { getClusterKeys, joinedServer, resetCluster, storeOpener, storeUsage } f
 import { assertFitForPods, settleKernel } from './preflight.ts'
 import { requestHeadersOf } from './request-headers.ts'
 import { knowsAes, tlsChoiceOf } from './tls-flags.ts'
+import { followServingCertificates } from './serving-certificates.ts'
 import { serviceAccountKeys } from './service-account-keys.ts'
 import { scheduledSnapshots } from './snapshot-config.ts'
 import { SERVER_FLAGS } from './verb-flags.ts'
@@ -61,6 +62,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const auditor = auditorOf(values, { clock, log })
   const authentication = await authenticationOf(values, config.serviceAccounts.issuers, { clock, random, log })
   const clientAuthorities = followClientAuthorities(values, { clock, log })
+  const servingCertificates = followServingCertificates(values, { clock, log })
   const authorization = await authorizationOf(values, { clock, random, log })
   failLoudly(log)
   const tellOomScore = setOomScore(Number(values['oom-score-adj']), log)
@@ -75,7 +77,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const starting = startServer(config, {
     clock, random, log, processUsage: () => ({ ...processUsage(), ...(!elsewhere && storeUsage(config)) }),
     encryption,
-    auditor, authentication, clientAuthorities, authorization,
+    auditor, authentication, clientAuthorities, servingCertificates, authorization,
     openStore: elsewhere ? async () => ({ store: elsewhere, shared: true }) : storeOpener(values, config, { clock, random, log }),
   }, signal)
   // The agent joins like any other; before the default policy is written it would be refused. One that has joined does not

@@ -15,7 +15,7 @@ export function countAnswer(metrics: ApiMetrics, rows: Rows, { request, info, qu
   const isLong = isLongRunning(info, query)
   answer.verb = reportedVerb(request, info, query)
   answer.subresource = info.subresource
-  answer.scope = info.name !== '' ? 'resource' : info.namespace !== '' ? 'namespace' : 'cluster'
+  answer.scope = info.name !== '' || answer.verb === 'POST' ? 'resource' : info.namespace !== '' ? 'namespace' : 'cluster'
   answer.dryRun = query.has('dryRun')
   if (isLong) answer.seconds = undefined
   else if (request.method === 'GET') answer.bytes = bytesOf(response)

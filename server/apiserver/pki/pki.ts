@@ -112,9 +112,14 @@ export async function openPki(options: PkiOptions): Promise<Pki> {
   return pki
 }
 
+/** What pods and agents call the API, and nobody else. */
+export function clusterNames(clusterDomain: string): string[] {
+  return ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', `kubernetes.default.svc.${clusterDomain}`]
+}
+
 /** What clients may call the API. Upstream's names, loopback, the service address and whatever this machine is called. */
 export function servingNames(options: { names: readonly string[]; clusterDomain: string; serviceIp: string }) {
-  const all = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', `kubernetes.default.svc.${options.clusterDomain}`, 'localhost', '127.0.0.1', '::1', options.serviceIp, ...options.names]
+  const all = [...clusterNames(options.clusterDomain), 'localhost', '127.0.0.1', '::1', options.serviceIp, ...options.names]
   const known = [...new Set(all.map((n) => n.trim().toLowerCase()).filter((n) => n !== ''))]
   return { ...NO_ALT_NAMES, dnsNames: known.filter((n) => isIP(n) === 0), ipAddresses: [...new Set(known.filter((n) => isIP(n) !== 0).map((ip) => ipText(ipBytes(ip))))] }
 }

@@ -61,6 +61,12 @@ func Translate(defaults, given *pflag.FlagSet) (flags []string, lacking string, 
 			return
 		}
 		value := flag.Value.String()
+		if flag.Name == "tls-sni-cert-key" {
+			for _, pair := range strings.Split(strings.Trim(value, "[]"), ";") {
+				flags = append(flags, "--"+name+"="+pair)
+			}
+			return
+		}
 		if list, ok := flag.Value.(pflag.SliceValue); ok {
 			value = strings.Join(list.GetSlice(), ",")
 		} else if strings.HasPrefix(flag.Value.Type(), "stringS") {

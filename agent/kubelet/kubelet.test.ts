@@ -142,7 +142,7 @@ test('the handler of a pod\'s RuntimeClass is what its sandbox runs by: one that
   w.create(pod('lost', { runtimeClassName: 'none' }))
   const told = (name: string) => w.events.find((e) => e.reason === 'FailedCreatePodSandBox' && e.about === name)?.message
   await w.until('both are told', () => told('boxed') !== undefined && told('lost') !== undefined)
-  assert.deepStrictEqual([told('boxed'), told('lost')], ['Failed to create pod sandbox: rpc error: code = InvalidArgument desc = failed to get sandbox runtime: no runtime for "kata" is configured', 'Failed to create pod sandbox: failed to get runtime handler: runtimeclass.node.k8s.io "none" not found'])
+  assert.deepStrictEqual([told('boxed'), told('lost')], ['Failed to create pod sandbox: rpc error: code = Unknown desc = failed to get sandbox runtime: no runtime for "kata" is configured', 'Failed to create pod sandbox: failed to get runtime handler: runtimeclass.node.k8s.io "none" not found'])
   w.api.put(RUNTIME_CLASSES, { apiVersion: 'node.k8s.io/v1', kind: 'RuntimeClass', metadata: { name: 'vm' }, handler: '' })
   await w.until('running', () => w.pod('boxed')?.status?.phase === 'Running')
 })

@@ -169,7 +169,7 @@ export function createMemoryRuntime(options: MemoryRuntimeOptions): MemoryRuntim
     },
     async runPodSandbox(config) {
       await enter('runPodSandbox', config)
-      if (config.runtimeHandler) throw new CodedError('CRI_INVALID', `failed to get sandbox runtime: no runtime for ${JSON.stringify(config.runtimeHandler)} is configured`)
+      if (config.runtimeHandler) throw new CodedError('CRI_FAILED', `failed to get sandbox runtime: no runtime for ${JSON.stringify(config.runtimeHandler)} is configured`)
       const { uid, attempt } = config.metadata
       const existing = [...sandboxes.values()].find((s) => s.status.metadata.uid === uid && s.status.metadata.attempt === attempt)
       if (existing?.status.state === 'ready') return existing.status.id

@@ -82,7 +82,7 @@ describe('containers by runc and conmon', { skip: missing }, () => {
     await runtime.close()
     runtime = await m.open({ handlers: new Map([['own', program]]) })
     assert.deepEqual((await runtime.status()).handlers.map(({ name }) => name), ['', 'runc', 'own'])
-    await assert.rejects(runtime.runPodSandbox(pod({ runtimeHandler: 'other' })), { code: 'CRI_INVALID', message: /no runtime for "other" is configured/ })
+    await assert.rejects(runtime.runPodSandbox(pod({ runtimeHandler: 'other' })), { code: 'CRI_FAILED', message: /no runtime for "other" is configured/ })
     const { id, sandboxId, log } = await start('echo here; sleep 100', {}, { runtimeHandler: 'own' })
     assert.deepEqual(await output('echo there'), { exitCode: 0, lines: ['there'] })
     assert.equal(asked().filter((word) => word === 'create').length, 1)

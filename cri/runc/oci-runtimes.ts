@@ -19,9 +19,9 @@ export class OciRuntimes {
   /** '' is the default. */
   names(): string[] { return [...this.#byHandler.keys()] }
 
-  /** For a new sandbox. Throws CRI_INVALID where nothing is set up by that name. */
+  /** For a new sandbox. Throws CRI_FAILED where nothing is set up by that name. */
   assertKnown(handler: string): void {
-    if (!this.#byHandler.has(handler)) throw new CodedError('CRI_INVALID', `failed to get sandbox runtime: no runtime for ${JSON.stringify(handler)} is configured`)
+    if (!this.#byHandler.has(handler)) throw new CodedError('CRI_FAILED', `failed to get sandbox runtime: no runtime for ${JSON.stringify(handler)} is configured`)
   }
 
   /** For a container that is there. A handler that is no longer set up leaves the default, which knows by what the container was made. */

@@ -188,7 +188,7 @@ describe('CRI served', () => {
       [{ linux: { resources: { memoryLimitInBytes: 5, memorySwapLimitInBytes: 9 } } }, /no swap/], [{ linux: { securityContext: { capabilities: { addAmbientCapabilities: ['CHOWN'] } } } }, /ambient capabilities \(CHOWN\)/], [{ mounts: [{ containerPath: '/a', hostPath: '/b', readonly: true, propagation: 1, recursiveReadOnly: true }] }, /private propagation/],
       [{ linux: { securityContext: { namespaceOptions: { usernsOptions: { mode: 0 } } } } }, /needs its mappings/], [{ mounts: [{ containerPath: '/a', hostPath: '/b', uidMappings: [{ hostId: 1, containerId: 5, length: 9 }] }] }, /one range from 0/], [{ linux: { securityContext: { runAsGroup: { value: 1 } } } }, /runAsGroup/],
     ] as const) await assert.rejects(create(config), (error: Error & { code?: string }) => error.code === 'GRPC_3' && says.test(error.message))
-    await assert.rejects(ask(CALLS.runPodSandbox, { config: pod('x'), runtimeHandler: 'kata' }), { code: 'GRPC_3' })
+    await assert.rejects(ask(CALLS.runPodSandbox, { config: pod('x'), runtimeHandler: 'kata' }), { code: 'GRPC_2' })
     await assert.rejects(ask(CALLS.runPodSandbox, { config: pod('x', { linux: { cgroupParent: 'a.slice' } }) }), { code: 'GRPC_3' })
     await assert.rejects(ask(CALLS.exec, { containerId: 'x', cmd: ['a'], tty: true, stdout: true, stderr: true }), { code: 'GRPC_3' })
   })

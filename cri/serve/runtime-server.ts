@@ -61,7 +61,7 @@ export async function serveRuntime(runtime: ContainerRuntime, options: ServeRunt
   answer(CALLS.checkpointContainer, async () => { throw new GrpcError(GRPC.unimplemented, 'this runtime does not checkpoint containers') })
 
   answer(CALLS.runPodSandbox, async ({ config, runtimeHandler }) => {
-    if (runtimeHandler !== '' && !(await runtime.status()).handlers.some((h) => h.name === runtimeHandler)) throw new CodedError('CRI_INVALID', `no runtime for ${JSON.stringify(runtimeHandler)} is configured`)
+    if (runtimeHandler !== '' && !(await runtime.status()).handlers.some((h) => h.name === runtimeHandler)) throw new CodedError('CRI_FAILED', `no runtime for ${JSON.stringify(runtimeHandler)} is configured`)
     return { podSandboxId: await runtime.runPodSandbox({ ...sandboxConfigOf(config), ...(runtimeHandler !== '' && { runtimeHandler }) }) }
   })
   answer(CALLS.stopPodSandbox, async ({ podSandboxId }) => { await runtime.stopPodSandbox(await sandboxId(podSandboxId)); return {} })

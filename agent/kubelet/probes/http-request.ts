@@ -1,5 +1,6 @@
 /** GET for probes and hooks: straight from the node to a pod, no proxy, certificates unchecked, answer cut at 10 KiB (upstream's limits). */
 import type { Agent, IncomingMessage, request as httpRequest, RequestOptions } from 'node:http'
+import type { Duplex, Readable } from 'node:stream'
 import type { Clock } from '#base/clock.ts'
 import { asError, CodedError, hasCode } from '#base/errors.ts'
 import type { HTTPGetAction } from '#api/types/index.ts'
@@ -97,22 +98,35 @@ async function once(t: HttpTarget, signal: AbortSignal, { request, agent }: Dial
   return new Promise((resolve, reject) => {
     signal.throwIfAborted()
     let isAnswered = false
-    const req = request(options, (res: IncomingMessage) => {
+    const req = request(options, (res: IncomingMessage) => read(res, res))
+    // 101, though nobody has asked for another protocol: what comes is read, as from Go.
+    req.on('upgrade', (res: IncomingMessage, socket: Duplex, head: Buffer) => {
+      // The request has ended for Node, and with it what holds it to its time.
+      const abort = () => { socket.destroy(asError(signal.reason)) }
+      signal.addEventListener('abort', abort, { once: true })
+      socket.on('close', () => signal.removeEventListener('abort', abort))
+      socket.unshift(head)
+      read(res, isProtocolSwitch(res) ? socket : res)
+    })
+    const read = (res: IncomingMessage, from: Readable) => {
       isAnswered = true
       const chunks: Buffer[] = []
       let size = 0
       const finish = () => {
         resolve({ status: res.statusCode ?? 0, body: Buffer.concat(chunks).subarray(0, BODY_BYTES_MAX).toString('utf8'), location: res.headers.location })
         req.destroy()
+        if (from !== res) from.destroy()
       }
-      res.on('data', (chunk: Buffer) => {
+      // Only what says that it goes on in another protocol has something to say.
+      if (res.statusCode === 101 && from === res) return finish()
+      from.on('data', (chunk: Buffer) => {
         chunks.push(chunk)
         size += chunk.length
         if (size >= BODY_BYTES_MAX) finish()
       })
-      res.on('end', finish)
-      res.on('error', unread)
-    })
+      from.on('end', finish)
+      from.on('error', unread)
+    }
     const unread = (error: Error) => reject(new CodedError('PROBE_UNREAD', signal.aborted ? 'context deadline exceeded (Client.Timeout or context cancellation while reading body)' : hasCode(error, 'ECONNRESET') ? 'unexpected EOF' : error.message, { cause: error }))
     req.on('error', (error) => { if (isAnswered) unread(error); else reject(error) })
     // Not by the option: Node watches each stream to its end for that, which costs as much as the request.
@@ -122,6 +136,8 @@ async function once(t: HttpTarget, signal: AbortSignal, { request, agent }: Dial
     req.end()
   })
 }
+
+const isProtocolSwitch = ({ headers: { upgrade, connection } }: IncomingMessage): boolean => upgrade !== undefined && /(^|,)\s*upgrade\s*(,|$)/i.test(connection ?? '')
 
 /** What answers is not TLS; as good as always it is this. */
 export const HTTP_TO_HTTPS = 'http: server gave HTTP response to HTTPS client'

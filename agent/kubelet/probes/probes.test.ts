@@ -85,7 +85,7 @@ test('a probe that cannot be made is tried three times before that is told', asy
   assert.deepStrictEqual([await ask({ exec: { command: ['x'] } }, failsUntil(4)), tries], [{ result: 'error', output: 'rpc error: code = Unknown desc = busy' }, 3])
 })
 
-test('HTTP probes read what Go reads: answers of shell scripts, too', async (t) => {
+test('HTTP probes read what Go reads: answers of shell scripts, and of what would go on in another protocol, too', async (t) => {
   const asked = async (answer: string) => {
     const server = createTcpServer((socket) => { socket.on('error', () => {}); socket.once('data', () => socket.end(answer)) })
     const port = await listen(t, server)
@@ -94,6 +94,10 @@ test('HTTP probes read what Go reads: answers of shell scripts, too', async (t) 
   for (const answer of ['HTTP/1.1 200 OK\n\nok', 'HTTP/1.1 200\n\nok', 'HTTP/1.0 200 \r\nA: b\n\nok', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n']) assert.deepStrictEqual(await asked(answer), { result: 'success', output: 'ok' }, answer)
   assert.deepStrictEqual(await asked(`HTTP/1.1 200 OK\r\nX: ${'x'.repeat(100_000)}\r\nContent-Length: 2\r\n\r\nok`), { result: 'success', output: 'ok' })
   assert.deepStrictEqual(await asked('HTTP/1.1 503\n\nbroken'), { result: 'failure', output: 'HTTP probe failed with statuscode: 503' })
+  for (const answer of ['HTTP/1.1 101 Switching Protocols\r\n\r\n', 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello']) assert.deepStrictEqual(await asked(answer), { result: 'failure', output: 'HTTP probe failed with statuscode: 101' }, answer)
+  const stays = await listen(t, createTcpServer((socket) => { socket.on('error', () => {}); socket.once('data', () => socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')) }))
+  assert.deepStrictEqual(await ask({ timeoutSeconds: 1, httpGet: { port: stays } }), { result: 'error', output: 'context deadline exceeded (Client.Timeout or context cancellation while reading body)', state: 'failure' })
+  assert.deepStrictEqual(await asked('HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'), { result: 'success', output: 'ok' })
   const { result, output } = await asked('200 OK\n')
   assert.equal(result, 'failure')
   assert.match(output, /^Get "http:\/\/127\.0\.0\.1:\d+\/": net\/http: HTTP\/1\.x transport connection broken: malformed HTTP response: /)

@@ -15,7 +15,7 @@ const O_PATH = 0o10000000
 /** What is missing of the path is made, as directories with the mode of the volume's own. */
 export interface SubpathRequest { volumeDir: string; subPath: string; target: string }
 
-/** Returns `target`, bound to the subpath. Idempotent: what was bound there before is replaced. */
+/** Returns `target`, bound to the subpath. Idempotent: what was bound there before is replaced. Throws VOLUME_INVALID; SUBPATH_NOT_MADE of what is not there and may not or cannot be made. */
 export async function bindSubpath(mounter: Mounter, request: SubpathRequest): Promise<string> {
   const { volumeDir, subPath, target } = request
   const parts = subPath.split('/').filter((p) => p !== '' && p !== '.')
@@ -68,7 +68,7 @@ export async function readInside(volumeDir: string, path: string, bytesMax: numb
       await handle.close()
     }
   } catch (error) {
-    if (hasCode(error, 'VOLUME_INVALID') || hasCode(error, 'ENOTDIR')) return undefined
+    if (hasCode(error, 'VOLUME_INVALID') || hasCode(error, 'SUBPATH_NOT_MADE') || hasCode(error, 'ENOTDIR')) return undefined
     throw error
   }
 }
@@ -83,7 +83,7 @@ async function resolveInside(root: string, parts: readonly string[]): Promise<st
       if (hasCode(error, 'ENOENT')) continue
       throw new CodedError('VOLUME_INVALID', `subPath ${parts.join('/')} cannot be resolved`, { cause: error })
     }
-    if (real !== root && !real.startsWith(`${root}/`)) throw new CodedError('VOLUME_INVALID', `subPath ${parts.join('/')} leads out of its volume`)
+    if (real !== root && !real.startsWith(`${root}/`)) throw new CodedError(existing < parts.length ? 'SUBPATH_NOT_MADE' : 'VOLUME_INVALID', `subPath ${parts.join('/')} leads out of its volume`)
     const inside = relative(root, real)
     return [...(inside === '' ? [] : inside.split('/')), ...parts.slice(existing)]
   }
@@ -99,7 +99,8 @@ async function openBelow(root: string, parts: readonly string[], create: boolean
       const next = await openOrMake(path, create ? mode & 0o7777 : undefined)
       await handle.close()
       handle = next
-      if ((await handle.stat()).isSymbolicLink()) throw new CodedError('VOLUME_INVALID', `subPath ${parts.join('/')}: ${part} became a link while it was being mounted`)
+      // One that leads nowhere, or has become one since its path was resolved.
+      if ((await handle.stat()).isSymbolicLink()) throw new CodedError('SUBPATH_NOT_MADE', `subPath ${parts.join('/')}: ${part} is a link that leads nowhere, or became one while it was being mounted`)
     }
     return handle
   } catch (error) {

@@ -118,9 +118,12 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       await Promise.allSettled(binding)
 
       async function bindOrRetry(next: QueuedPod, info: PodInfo, nodeName: string, promised: Promised): Promise<void> {
+        let running = 'PreBind plugin "DynamicResources"'
         try {
-          if (promised.claims) await claims.bind(promised.claims, signal)
+          if (promised.claims) await claims.bind(promised.claims, () => events.event(info.pod, 'Normal', 'BindingConditionsPending', `waiting for binding conditions for device on node ${nodeName}`), signal)
+          running = 'PreBind plugin "VolumeBinding"'
           if (promised.volumes) await volumes.bind(promised.volumes, nodeName, signal)
+          running = 'Bind plugin "DefaultBinder"'
           await bind(info, nodeName)
           queue.forget(next.key)
         } catch (error) {
@@ -129,7 +132,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
           if (promised.claims) await forgetClaims(promised.claims)
           if (signal.aborted || isReason(error, 'NotFound') || !pods.get(next.key)) return
           log.warn('binding failed', { pod: next.key, error: asError(error) })
-          events.event(info.pod, 'Warning', 'FailedScheduling', `binding rejected: ${asError(error).message}`)
+          events.event(info.pod, 'Warning', 'FailedScheduling', `running ${running}: ${asError(error).message}`)
           queue.retry(next, false)
         }
       }

@@ -102,4 +102,17 @@ describe('devices that are given out', { timeout: 600_000 }, () => {
     await cluster.must(['delete', 'resourceslice', 'tunes'])
     await cluster.must(['delete', 'resourceclaims', 'leaves', 'stays'])
   })
+  it('a pod is not bound before its driver says that the device is ready', async () => {
+    await tell({ name: 'box', bindingConditions: ['tuned'], bindingFailureConditions: ['broken'] })
+    await apply(resource('ResourceClaim', 'tuned', { devices: { requests: [{ name: 'r', exactly: { deviceClassName: 'tunes' } }] } }))
+    await user('tuned')
+    await until('it is told that it waits', 20_000, async () => (await get('events', '--field-selector', 'involvedObject.name=tuned,reason=BindingConditionsPending', '-o', 'jsonpath={.items[*].message}')) === `waiting for binding conditions for device on node ${node().name}`)
+    assert.equal(await get('pod', 'tuned', '-o', 'jsonpath={.spec.nodeName}'), '')
+    const conditions = [{ type: 'tuned', status: 'True', reason: 'Tuned', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' }]
+    await cluster.must(['patch', 'resourceclaim', 'tuned', '--subresource=status', '--type=merge', '-p', JSON.stringify({ status: { devices: [{ driver: DRIVER, pool: node().name, device: 'box', conditions }] } })])
+    await ready('tuned')
+    assert.equal(await tune('tuned'), 'played')
+    await remove('tuned')
+    await cluster.must(['delete', 'resourceslice', 'tunes'])
+  })
 })

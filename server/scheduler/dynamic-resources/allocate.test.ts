@@ -13,6 +13,7 @@ import { poolsOf } from './pools.ts'
 import { loadSelectors, type SelectorEngine } from './selectors.ts'
 
 const DRIVER = 'gpu.example.com'
+const NOW = Date.UTC(2026, 0, 1, 12)
 let selectors: SelectorEngine
 before(async () => { selectors = await loadSelectors() })
 
@@ -82,7 +83,6 @@ const table: [string, () => string, string][] = [
   ['not of another node', () => given(AB, one(exactly('r')), { on: 'n2' }), NONE],
   ['of a network that the node reaches', () => given([slice('s', [gpu('a')], { nodeSelector: { nodeSelectorTerms: [{ matchExpressions: [{ key: 'rack', operator: 'In', values: ['7'] }] }] } })], one(exactly('r')), { on: 'n2', labels: { rack: '7' } }), 'r: a'],
   ['of those in a slice, the node\'s', () => given([slice('s', [gpu('a', { nodeName: 'n2' }), gpu('b', { allNodes: true })], { perDeviceNodeSelection: true })], one(exactly('r'))), 'r: b'],
-  ['none that is to be waited for', () => given([slice('s', [gpu('b', { bindingConditions: ['x'] })])], one(exactly('r'))), NONE],
   ['shares of one device, as much as each asks for', () => given(SHARED, [claimOf('c', { requests: [share('x', '10Gi'), share('y', '20Gi')] }), claimOf('d', { requests: [share('z', '10Gi')] })]), 'x: a memory=10Gi, y: a memory=20Gi | z: a memory=10Gi'],
   ['no share of what others have', () => given(SHARED, one(share('r', '20Gi')), { shares: { a: { memory: '30Gi' } } }), NONE],
   ['a share of what others left', () => given(SHARED, one(share('r', '10Gi')), { shares: { a: { memory: '30Gi' } } }), 'r: a memory=10Gi'],
@@ -151,6 +151,14 @@ test('what was given out as shares is in use as such, written or not; each has a
   }
 })
 
+test('a device that is made ready on the node it is given to stays there, and tells what is waited for', () => {
+  const allocation = found([slice('s', [gpu('a', { bindsToNode: true, bindingConditions: ['attached'], bindingFailureConditions: ['broken'] })], { allNodes: true })], one(exactly('r')), { on: 'n7' })
+  assert.deepEqual(allocation.ok && allocation.results, [{
+    devices: { results: [{ request: 'r', driver: DRIVER, pool: 'p', device: 'a', bindingConditions: ['attached'], bindingFailureConditions: ['broken'] }] },
+    nodeSelector: { nodeSelectorTerms: [{ matchFields: [{ key: 'metadata.name', operator: 'In', values: ['n7'] }] }] },
+  }])
+})
+
 test('of devices that nodes share, all of which must be reached, the nodes are those that reach all', () => {
   const reached = (key: string) => ({ nodeSelector: { nodeSelectorTerms: [{ matchExpressions: [{ key, operator: 'Exists' }] }] } })
   const slices = [slice('s', [gpu('a')], { ...reached('one'), pool: { name: 'p', generation: 1, resourceSliceCount: 1 } }), slice('t', [gpu('b')], { ...reached('two'), pool: { name: 'q', generation: 1, resourceSliceCount: 1 } })]
@@ -180,7 +188,7 @@ test('a pod goes where its claims can have devices, or have them; else it is tol
   const asks = claimOf('c', { requests: [exactly('r', { deviceClassName: 'red' })] })
   const place = (claims: readonly Claim[], more: { pending?: string; claim?: object } = {}) => {
     const devices: DeviceLookup = {
-      ...lookup(), claim: (_, name) => claims.find((c) => c.metadata.name === name), claims: () => claims, slices: () => [slice('s', [gpu('a', attributes({ colour: 'red' }))], { nodeName: 'n2' })],
+      ...lookup(), nowMs: () => NOW, claim: (_, name) => claims.find((c) => c.metadata.name === name), claims: () => claims, slices: () => [slice('s', [gpu('a', attributes({ colour: 'red' }))], { nodeName: 'n2' })],
       pending: () => new Map(more.pending === undefined ? [] : [[more.pending, { devices: { results: [{ request: 'r', driver: DRIVER, pool: 'p', device: 'a' }] } }]]),
     }
     const wanted = pod('p', { spec: { resourceClaims: [{ name: 'gpu', resourceClaimName: 'c', ...more.claim }] } })
@@ -190,6 +198,13 @@ test('a pod goes where its claims can have devices, or have them; else it is tol
   const nowhere = (why: string) => `0/2 nodes are available: ${why}.`
   const has = (more: object): Claim => ({ ...asks, status: { allocation: { devices: { results: [{ request: 'r', driver: DRIVER, pool: 'p', device: 'a' }] }, ...more } } })
   const on = (name: string) => ({ nodeSelector: { nodeSelectorTerms: [{ matchFields: [{ key: 'metadata.name', operator: 'In', values: [name] }] }] } })
+  const waits = (since: string, condition?: object): Claim => ({
+    ...asks,
+    status: {
+      allocation: { devices: { results: [{ request: 'r', driver: DRIVER, pool: 'p', device: 'a', bindingConditions: ['attached'], bindingFailureConditions: ['broken'] }] }, allocationTimestamp: `2026-01-01T${since}Z`, ...on('n1') },
+      ...(condition && { devices: [{ driver: DRIVER, pool: 'p', device: 'a', conditions: [{ reason: 'r', message: '', lastTransitionTime: '', type: '', status: '', ...condition }] }] }),
+    },
+  })
   const rows: [string, string, string][] = [
     ['where a device is free', place([asks]), 'n2'],
     ['nowhere while another has it', place([asks, { ...has({}), metadata: meta('other') }]), nowhere(`2 ${NONE}`)],
@@ -197,6 +212,10 @@ test('a pod goes where its claims can have devices, or have them; else it is tol
     ['where its device is', place([has(on('n1'))]), 'n1'],
     ['nowhere else', place([has(on('n3'))]), nowhere('2 resourceclaim not available on the node')],
     ['anywhere with a device that is everywhere', place([has({})]).replace(/n[12]/, 'n'), 'n'],
+    ['where its device is, while it is made ready', place([waits('11:51:00')]), 'n1'],
+    ['nowhere while one that failed is there', place([waits('11:51:00', { type: 'broken', status: 'True' })]), nowhere('2 resourceclaim not available on the node')],
+    ['nowhere while one is there that was waited for too long', place([waits('11:49:59')]), nowhere('2 resourceclaim not available on the node')],
+    ['where its device is, when that is ready, however long it took', place([waits('11:49:59', { type: 'attached', status: 'True' })]), 'n1'],
     ['not before it has a claim', place([]), nowhere('resourceclaim.resource.k8s.io "c" not found')],
     ['nor before it was made', place([asks], { claim: { resourceClaimName: undefined, resourceClaimTemplateName: 't' } }), nowhere('pod "default/p": ResourceClaim not created yet')],
     ['not with one that goes', place([{ ...asks, metadata: { ...asks.metadata, deletionTimestamp: 'now' } }]), nowhere('resourceclaim "c" is being deleted')],

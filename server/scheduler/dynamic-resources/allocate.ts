@@ -34,7 +34,7 @@ class Hopeless extends Error {}
 export function allocate(input: AllocationInput): Allocation {
   try {
     const search = new Search(input)
-    if (search.run()) return { ok: true, results: input.claims.map((claim, i) => allocationOf(claim, search.choices[i] ?? [], search.selected(i), input.newShareId)) }
+    if (search.run()) return { ok: true, results: input.claims.map((claim, i) => allocationOf(claim, search.choices[i] ?? [], search.selected(i), { on: input.node.metadata.name, newShareId: input.newShareId })) }
     return { ok: false, message: search.pools.some((pool) => pool.problem === 'invalid') ? 'invalid resource pools were encountered' : 'cannot allocate all claims' }
   } catch (error) {
     if (error instanceof Hopeless) return { ok: false, message: error.message }
@@ -162,8 +162,7 @@ class Search {
     this.#matches.set(way, known)
     const before = known.get(device.id)
     if (before !== undefined) return before
-    const fits = !isWaitedFor(device.device)
-      && this.#selected(`class ${way.className}`, way.deviceClass?.spec.selectors ?? [], device) && this.#selected(`claim ${this.#named(claim)}`, way.selectors, device)
+    const fits = this.#selected(`class ${way.className}`, way.deviceClass?.spec.selectors ?? [], device) && this.#selected(`claim ${this.#named(claim)}`, way.selectors, device)
     known.set(device.id, fits)
     return fits
   }
@@ -220,9 +219,6 @@ class Search {
 }
 
 const amountsOf = (share: Consumption): [string, bigint][] => [...share].map(([name, { nano }]) => [name, nano])
-
-/** Devices that are to be made ready first are not given out. */
-const isWaitedFor = ({ bindingConditions }: Device): boolean => (bindingConditions?.length ?? 0) > 0
 
 const isTainted = ({ taints = [] }: Device, tolerations: readonly DeviceToleration[]): boolean => taints.some((taint) => (taint.effect === 'NoSchedule' || taint.effect === 'NoExecute') && !tolerations.some((toleration) => tolerates(toleration, taint)))
 

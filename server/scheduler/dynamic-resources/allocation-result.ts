@@ -17,11 +17,12 @@ export interface Choice {
 }
 
 /** `selected`: of each request, the way in which it is met. `newShareId`: each share has one of its own. */
-export function allocationOf(claim: Claim, choices: readonly Choice[], selected: readonly Wanted[], newShareId: () => string): AllocationResult {
+export function allocationOf(claim: Claim, choices: readonly Choice[], selected: readonly Wanted[], { on, newShareId }: { on: string; newShareId: () => string }): AllocationResult {
   const config = configurationOf(claim, selected)
-  const nodeSelector = nodesOf(choices)
+  const nodeSelector = nodesOf(choices, on)
   const results = choices.map(({ way, device: { driver, pool, device }, share }) => ({
     request: way.name, driver, pool, device: device.name, ...(way.adminAccess && { adminAccess: true }), ...(way.tolerations.length > 0 && { tolerations: [...way.tolerations] }),
+    ...(device.bindingConditions?.length && { bindingConditions: device.bindingConditions }), ...(device.bindingFailureConditions?.length && { bindingFailureConditions: device.bindingFailureConditions }),
     ...(share && { shareID: newShareId() }), ...(share && share.size > 0 && { consumedCapacity: Object.fromEntries([...share].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, amount]) => [name, formatQuantity(amount)])) }),
   }))
   return { devices: { results, ...(config.length > 0 && { config }) }, ...(nodeSelector && { nodeSelector }) }
@@ -42,14 +43,14 @@ function configurationOf(claim: Claim, selected: readonly Wanted[]): DeviceAlloc
   return config
 }
 
-/** Where the devices are: on one node, on those of a network, or anywhere. */
-function nodesOf(choices: readonly Choice[]): NodeSelector | undefined {
+/** Where the devices are: on one node, those of a network that stay with the node they are given to, on all nodes of a network, or anywhere. */
+function nodesOf(choices: readonly Choice[], on: string): NodeSelector | undefined {
   const fields: NodeSelectorRequirement[] = []
   const expressions: NodeSelectorRequirement[] = []
   const add = (to: NodeSelectorRequirement[], more: readonly NodeSelectorRequirement[] = []) => { for (const one of more) if (!to.some((known) => isDeepStrictEqual(known, one))) to.push(one) }
   for (const { device } of choices) {
     const { nodeName, nodeSelector } = placeOf(device)
-    if (nodeName) return { nodeSelectorTerms: [{ matchFields: [{ key: 'metadata.name', operator: 'In', values: [nodeName] }] }] }
+    if (nodeName || device.device.bindsToNode) return { nodeSelectorTerms: [{ matchFields: [{ key: 'metadata.name', operator: 'In', values: [on] }] }] }
     add(fields, nodeSelector?.nodeSelectorTerms[0]?.matchFields)
     add(expressions, nodeSelector?.nodeSelectorTerms[0]?.matchExpressions)
   }

@@ -1,7 +1,7 @@
 /** Claims on their way through the real API, controllers and scheduler; nodes are only objects. */
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
-import { DEVICE_CLASSES, PODS, RESOURCE_CLAIMS, RESOURCE_SLICES, type DeviceClass, type KubeObject, type Pod, type ResourceSlice, type ResourceV1ResourceClaim, type Stored } from '#api/types/index.ts'
+import { DEVICE_CLASSES, EVENTS, PODS, RESOURCE_CLAIMS, RESOURCE_SLICES, type CoreV1Event, type DeviceClass, type KubeObject, type Pod, type ResourceSlice, type ResourceV1ResourceClaim, type Stored } from '#api/types/index.ts'
 import { seededRandom } from '#base/random.ts'
 import { node, pod } from '../build.test-support.ts'
 import { startScheduling } from '../scheduler.test-support.ts'
@@ -109,6 +109,30 @@ describe('claims of pods that are placed', { timeout: 180_000 }, () => {
     await w.cluster.until('only its claim is left', async () => assert.deepEqual((await claims()).map((c) => c.metadata.ownerReferences?.[0]?.name), ['q']))
   })
 
+  it('are waited for until their devices are ready; those that fail are given back, and others are tried', async (t) => {
+    const w = await start(t)
+    await w.node('n1')
+    await w.cluster.client.create<ResourceSlice>(RESOURCE_SLICES, { apiVersion: 'resource.k8s.io/v1', kind: 'ResourceSlice', metadata: { name: 'fabric' }, spec: { driver: DRIVER, allNodes: true, pool: { name: 'fabric', generation: 1, resourceSliceCount: 1 }, devices: [{ name: 'far', bindsToNode: true, bindingConditions: ['attached'], bindingFailureConditions: ['broken'] }] } })
+    await w.claim('one')
+    await w.run('p', 'one')
+    const tellsBy = (type: string, message: string) => w.cluster.client.patch(RESOURCE_CLAIMS, 'one', 'default', 'application/merge-patch+json', { status: { devices: [{ driver: DRIVER, pool: 'fabric', device: 'far', conditions: [{ type, status: 'True', reason: 'Told', message, lastTransitionTime: '2026-01-01T00:00:00Z' }] }] } }, { subresource: 'status' })
+    const said = async (reason: string) => (await w.cluster.client.list<CoreV1Event>(EVENTS, { namespace: 'default' })).items.filter((e) => e.reason === reason).map((e) => e.message ?? '')
+    await w.cluster.until('it has the device', async () => assert.equal(await w.has('one'), 'fabric/far for p'))
+    const one = await w.get('one')
+    assert.deepEqual([one.status?.allocation?.nodeSelector?.nodeSelectorTerms[0]?.matchFields?.[0]?.values, one.status?.allocation?.devices?.results?.[0]?.bindingConditions, one.status?.allocation?.devices?.results?.[0]?.bindingFailureConditions], [['n1'], ['attached'], ['broken']])
+    await w.cluster.until('it is told that it waits', async () => assert.deepEqual(await said('BindingConditionsPending'), ['waiting for binding conditions for device on node n1']))
+    assert.equal(nodeOf(await w.pod('p')), undefined)
+    await tellsBy('broken', 'cable')
+    await w.cluster.until('it is told why not', async () => assert.ok((await said('FailedScheduling')).includes('running PreBind plugin "DynamicResources": device binding failed: claim=one, reason=Told, message="cable"')))
+    await w.cluster.until('it was given back and is given out anew', async () => {
+      const { status } = await w.get('one')
+      assert.deepEqual([status?.devices, status?.reservedFor?.length], [undefined, 1])
+    })
+    assert.equal(nodeOf(await w.pod('p')), undefined)
+    await tellsBy('attached', '')
+    await w.cluster.until('it is placed', async () => assert.equal(nodeOf(await w.pod('p')), 'n1'))
+  })
+
   it('are left alone when their pod went while selectors were loaded', async (t) => {
     const loads = Promise.withResolvers<void>()
     const goesOn = Promise.withResolvers<SelectorEngine>()
@@ -154,7 +178,7 @@ describe('devices that a pod was promised', () => {
     const promised = binder.assume(pod('p', { spec: { resourceClaims: ['one', 'two'].map((name) => ({ name, resourceClaimName: name })) } }), node('n1'))
     assert.ok(promised)
     assert.deepEqual([...binder.lookup.pending().keys()], ['uid-one', 'uid-two'])
-    await assert.rejects(binder.bind(promised, new AbortController().signal), /no such luck/)
+    await assert.rejects(binder.bind(promised, () => {}, new AbortController().signal), /no such luck/)
     await binder.forget(promised)
     assert.deepEqual([...binder.lookup.pending().keys()], ['uid-one'])
     // News of a change before the write, then of one after it.

@@ -11,11 +11,13 @@ import { uuid, type Random } from '#base/random.ts'
 import { podInfo, type NodeInfo, type PodInfo } from '../node-info.ts'
 import { allocate } from './allocate.ts'
 import type { Claim, DeviceLookup } from './device-lookup.ts'
+import { hasBindingConditions, isHopeless } from './binding-conditions.ts'
 import { claimToMake, extendedClaim, extendedResources } from './extended-resources.ts'
 import { devicesInUse } from './in-use.ts'
 import { PendingAllocations } from './pending-allocations.ts'
 import { podClaims } from './pod-claims.ts'
 import { poolsOf } from './pools.ts'
+import { untilReady } from './until-ready.ts'
 import { loadSelectors, type SelectorEngine } from './selectors.ts'
 
 /** Of one pod: the claims that are to be kept for it; `allocation`: what is to be given to one that has nothing. */
@@ -46,8 +48,8 @@ export interface ClaimBinder {
   ready(): Promise<void>
   /** Undefined: the pod has no claims. Until it is bound or forgotten nobody else is given these devices. */
   assume(pod: PodInfo, node: NodeInfo): PromisedClaims | undefined
-  /** Resolves when the claims say so. */
-  bind(promised: PromisedClaims, signal: AbortSignal): Promise<void>
+  /** Resolves when the claims say so, and their devices are ready for the pod; `waits` is called before that is waited for. */
+  bind(promised: PromisedClaims, waits: () => void, signal: AbortSignal): Promise<void>
   /** It could not be bound: what was written is taken back, as far as others may want it. */
   forget(promised: PromisedClaims): Promise<void>
   /** A claim that has its devices where the pod cannot go, and that nobody else uses, gives them back; one that was made for it in vain goes (upstream's PostFilter). True: one did. */
@@ -73,6 +75,7 @@ export function createClaimBinder({ client, informers, clock, random, selectors 
     deviceClass: (name) => classes.get(name),
     deviceClasses: () => classes.list(),
     slices: () => slices.list(),
+    nowMs: () => clock.nowMs(),
     get selectors() {
       assert(engine.selectors, 'selectors are asked for before they are there')
       return engine.selectors
@@ -108,16 +111,18 @@ export function createClaimBinder({ client, informers, clock, random, selectors 
   }
 
   /** The claim is made, given its devices, and the pod told which of its requests are met by what. */
-  const make = async (pod: Stored<Pod>, extended: PromisedExtended, signal: AbortSignal): Promise<void> => {
+  const make = async (pod: Stored<Pod>, extended: PromisedExtended, signal: AbortSignal): Promise<Claim> => {
     const { spec, metadata: { name: _, uid, resourceVersion: _v, creationTimestamp: _t, ...metadata } } = extended.claim
     const made = await client.create<ResourceV1ResourceClaim>(RESOURCE_CLAIMS, { apiVersion: 'resource.k8s.io/v1', kind: 'ResourceClaim', metadata, spec }, { signal })
     extended.made = made
     pending.promise(made.metadata.uid, extended.allocation)
     pending.forget(uid)
-    pending.wrote(await write(made, keep(pod, extended.allocation), signal), claims.get(keyOf(made)))
+    const written = await write(made, keep(pod, extended.allocation), signal)
+    pending.wrote(written, claims.get(keyOf(made)))
     await client.patch(PODS, pod.metadata.name, pod.metadata.namespace, 'application/strategic-merge-patch+json', {
       metadata: { uid: pod.metadata.uid }, status: { extendedResourceClaimStatus: { requestMappings: extended.mappings, resourceClaimName: made.metadata.name } },
     }, { subresource: 'status', signal })
+    return written
   }
 
   /** What was made for a pod that did not get there. Its devices are nobody's once it is gone, whether that is heard of or not. */
@@ -167,12 +172,18 @@ export function createClaimBinder({ client, informers, clock, random, selectors 
         extended: asked && toMake && last && { claim: toMake, allocation: last, mappings: asked.mappings, made: undefined },
       }
     },
-    async bind(promised, signal) {
-      for (const { claim, allocation } of promised.claims) {
-        const written = await write(claim, keep(promised.pod, allocation), signal)
-        if (allocation) pending.wrote(written, claims.get(keyOf(claim)))
+    async bind({ pod, claims: promised, extended }, waits, signal) {
+      const written: Claim[] = []
+      for (const { claim, allocation } of promised) {
+        const now = await write(claim, keep(pod, allocation), signal)
+        if (allocation) pending.wrote(now, claims.get(keyOf(claim)))
+        written.push(now)
       }
-      if (promised.extended) await make(promised.pod, promised.extended, signal)
+      if (extended) written.push(await make(pod, extended, signal))
+      const toBeReady = written.filter(hasBindingConditions)
+      if (toBeReady.length === 0) return
+      waits()
+      await untilReady(toBeReady, pod.metadata.uid, { claims, clock, signal })
     },
     async forget({ pod, claims: promised, extended }) {
       // What was not written is free again, whatever becomes of the writes below.
@@ -189,9 +200,9 @@ export function createClaimBinder({ client, informers, clock, random, selectors 
       const wanted = podClaims(info, lookup)
       if (!wanted || 'problem' in wanted) return false
       const { pod } = info
-      const stranded = wanted.allocated.find(({ status }) => {
-        const selector = status?.allocation?.nodeSelector
-        return selector && nodes.some(({ node }) => !matchesNodeSelector(selector, node)) && (status.reservedFor ?? []).every((r) => r.uid === pod.metadata.uid)
+      const stranded = wanted.allocated.find((claim) => {
+        const selector = claim.status?.allocation?.nodeSelector
+        return (isHopeless(claim, clock.nowMs()) || (selector && nodes.some(({ node }) => !matchesNodeSelector(selector, node)))) && (claim.status?.reservedFor ?? []).every((r) => r.uid === pod.metadata.uid)
       })
       const leftover = wanted.extended?.leftover
       if (!stranded && leftover) await remove(leftover)

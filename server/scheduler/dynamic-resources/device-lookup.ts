@@ -12,5 +12,7 @@ export interface DeviceLookup {
   deviceClass(name: string): Stored<DeviceClass> | undefined
   deviceClasses(): readonly Stored<DeviceClass>[]
   slices(): readonly Stored<ResourceSlice>[]
+  /** How long devices were waited for is asked by it. */
+  nowMs(): number
   readonly selectors: SelectorEngine
 }

@@ -12,7 +12,7 @@ const meta = (name: string, creationTimestamp = '2026-01-01T00:00:00Z') => ({ na
 const deviceClass = (name: string, extendedResourceName?: string, made?: string): Stored<DeviceClass> => ({ metadata: meta(name, made), spec: { ...(extendedResourceName !== undefined && { extendedResourceName }) } })
 const CLASSES = [deviceClass('gpus', 'example.com/gpu'), deviceClass('radios', 'example.com/radio'), deviceClass('plain')]
 const lookupOf = (classes = CLASSES, claims: readonly Claim[] = [], slices: readonly Stored<ResourceSlice>[] = []): DeviceLookup => ({
-  claim: () => undefined, claims: () => claims, pending: () => new Map(), deviceClass: (name) => classes.find((c) => c.metadata.name === name), deviceClasses: () => classes, slices: () => slices,
+  claim: () => undefined, claims: () => claims, pending: () => new Map(), deviceClass: (name) => classes.find((c) => c.metadata.name === name), deviceClasses: () => classes, slices: () => slices, nowMs: () => 0,
   selectors: { matches: () => ({ ok: true, matches: true }) },
 })
 const asking = (name: string, requests: Record<string, string>, more: Partial<Container> = {}): Container => ({ name, image: 'i', resources: { requests }, ...more })

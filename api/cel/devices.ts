@@ -2,7 +2,9 @@
 import { compile, type Compilation } from './compile.ts'
 import { DEVICE_MACROS } from './macros.ts'
 import { quantity, semver } from './library/quantities.ts'
-import { BOOL, DYN, map, object, opaque, STRING, type CelType } from './type.ts'
+import type { Program } from './program.ts'
+import { estimateCost } from './static-cost.ts'
+import { BOOL, DYN, map, object, opaque, type CelType } from './type.ts'
 import { CelMap, EntryMap, EvalError, StructValue, type CelValue } from './value.ts'
 
 /** As much of one as expressions see; names without a domain are in the driver's. */
@@ -13,11 +15,26 @@ export interface CelDevice {
   readonly allowMultipleAllocations?: boolean | undefined
 }
 
-const domains = (values: CelType): CelType => map(STRING, map(STRING, values))
-const DEVICE = object('kubernetes.DRADevice', { driver: STRING, attributes: domains(DYN), capacity: domains(opaque('kubernetes.Quantity')), allowMultipleAllocations: BOOL })
+// Upstream's DriverNameMaxLength, DeviceMaxDomainLength, DeviceMaxIDLength, DeviceAttributeMaxValueLength and ResourceSliceMaxAttributesAndCapacitiesPerDevice.
+const NAME_MAX = 63
+const ID_MAX = 32
+const VALUE_MAX = 64
+const ENTRIES_MAX = 32
+/** Upstream's CELSelectorExpressionMaxCost: as estimated before one is stored, and as it comes to be. */
+export const SELECTOR_COST_MAX = 1_000_000
+
+const text = (max: number): CelType => ({ kind: 'string', max })
+const named = (values: CelType): CelType => map(text(ID_MAX), values, ENTRIES_MAX)
+const byDomainOf = (values: CelType): CelType => map(text(NAME_MAX), values, ENTRIES_MAX)
+const ATTRIBUTE: CelType = { kind: 'dyn', max: VALUE_MAX }
+const ATTRIBUTES = named(ATTRIBUTE)
+const DEVICE = object('kubernetes.DRADevice', { driver: text(NAME_MAX), attributes: byDomainOf(ATTRIBUTES), capacity: byDomainOf(named(opaque('kubernetes.Quantity'))), allowMultipleAllocations: { kind: 'bool', max: 1 } })
 
 /** A selector; what it answers is bool or not known before. */
 export const compileSelector = (expression: string): Compilation => compile(expression, { variables: { device: DEVICE }, resultTypes: [BOOL, DYN], macros: DEVICE_MACROS })
+
+/** At worst. Of attributes the names are not known, but how long their values can be. */
+export const selectorCost = ({ ast }: Program): number => estimateCost(ast, DEVICE, (type) => (type === ATTRIBUTES ? ATTRIBUTE : undefined)).max
 
 /** Throws EvalError for an attribute whose value nobody knows. */
 export function deviceValue({ driver, attributes = {}, capacity = {}, allowMultipleAllocations = false }: CelDevice): CelValue {

@@ -14,9 +14,9 @@ import { codePoints } from './value.ts'
 
 export interface CostEstimate { min: number; max: number }
 
-/** `root` is the type of `self` and `oldSelf`; its `max`s bound what is below. */
-export function estimateCost(ast: Expr, root: CelType | undefined): CostEstimate {
-  return new Estimator(root).cost(ast)
+/** `root` is the type of `self` and `oldSelf`; its `max`s bound what is below. `named`: of a map, what is under any name in it; nothing is known of that otherwise. */
+export function estimateCost(ast: Expr, root: CelType | undefined, named: (map: CelType) => CelType | undefined = () => undefined): CostEstimate {
+  return new Estimator(root, named).cost(ast)
 }
 
 const ZERO = fixed(0)
@@ -38,7 +38,12 @@ class Estimator {
   readonly #entries = new Map<Expr, Entries>()
   readonly #locals = new Map<string, Local[]>()
 
-  constructor(root: CelType | undefined) { this.#root = root }
+  readonly #named: (map: CelType) => CelType | undefined
+
+  constructor(root: CelType | undefined, named: (map: CelType) => CelType | undefined) {
+    this.#root = root
+    this.#named = named
+  }
 
   cost(e: Expr): SizeRange {
     switch (e.kind) {
@@ -102,7 +107,7 @@ class Estimator {
     for (const step of path.slice(1)) {
       if (step === '@items' || step === '@values') type = type?.kind === 'list' ? type.element : type?.kind === 'map' ? type.value : undefined
       else if (step === '@keys') type = type?.kind === 'map' ? type.key : undefined
-      else type = type?.kind === 'object' ? type.field(step)?.type : undefined
+      else type = type?.kind === 'object' ? type.field(step)?.type : type && this.#named(type)
       if (!type) return undefined
     }
     return type && { min: 0, max: 'max' in type ? (type.max ?? 0) : 0 }

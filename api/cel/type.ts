@@ -1,7 +1,8 @@
 /** CEL's types as plain data, how they are written in messages, and the bounds (`max`) that cost estimates are made from. */
 
 export type CelType =
-  | { readonly kind: 'bool' | 'int' | 'uint' | 'double' | 'null' | 'dyn' | 'any' | 'error' }
+  /** `max`: that of its text or elements, whatever it turns out to be; absent: nothing to speak of. */
+  | { readonly kind: 'bool' | 'int' | 'uint' | 'double' | 'null' | 'dyn' | 'any' | 'error'; readonly max?: number }
   /** `max`: most bytes of text, or most bytes; absent: unknown. */
   | { readonly kind: 'string' | 'bytes' | 'timestamp' | 'duration'; readonly max?: number }
   | CelListType

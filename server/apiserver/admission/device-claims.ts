@@ -1,5 +1,5 @@
 /**
- * What device claims, their templates and device classes need beyond their own fields: expressions that compile (DRA's CEL), and for
+ * What device claims, their templates and device classes need beyond their own fields: expressions that compile (DRA's CEL) and do not cost too much, and for
  * `adminAccess` a namespace that allows it (KEP-5018). Upstream has both in the kinds' strategies; here they wait for CEL and a look-up.
  */
 import type { DeviceClass, DeviceRequest, DeviceSelector, Namespace, ResourceClaimTemplate, ResourceV1ResourceClaim as ResourceClaim } from '#api/types/index.ts'
@@ -73,7 +73,7 @@ function selectorsOf({ ref, object, operation }: AdmissionRequest, requests: Ret
 
 function expressionErrors(cel: Cel, at: string, expression: string): FieldError[] {
   const made = cel.compileSelector(expression)
-  if (made.ok) return []
+  if (made.ok) return cel.selectorCost(made.program) > cel.SELECTOR_COST_MAX ? [forbidden(at, 'too complex, exceeds cost limit')] : []
   const got = made.kind === 'result' ? /but got (.+)$/.exec(made.error)?.[1] : undefined
   return [invalidField(at, expression, got !== undefined ? `must evaluate to bool or the unknown type, not ${got}` : `${made.kind === 'program' ? 'program instantiation' : 'compilation'} failed: ${made.error}`)]
 }

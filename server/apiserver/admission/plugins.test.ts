@@ -214,6 +214,9 @@ test('device claims: expressions must compile, admin access needs a label of the
   equal(await message(c, CLAIMS, claim('a', cel('device.driver'))), 'ResourceClaim.resource.k8s.io "a" is invalid: spec.devices.requests[0].exactly.selectors[0].cel.expression: Invalid value: "device.driver": must evaluate to bool or the unknown type, not string')
   ok((await message(c, CLAIMS, claim('b', cel('device.color == "red"')))).startsWith('ResourceClaim.resource.k8s.io "b" is invalid: spec.devices.requests[0].exactly.selectors[0].cel.expression: Invalid value: "device.color == \\"red\\"": compilation failed: ERROR: <input>:1:7: undefined field \'color\''))
   equal((await c.call('POST', '/apis/resource.k8s.io/v1/deviceclasses', { metadata: { name: 'x' }, spec: { selectors: [{ cel: { expression: '1' } }] } })).status, 422)
+  // Of each of 32 domains each of 32 names, over and over.
+  const over = ['x', 'y', 'z', 'v', 'w'].reduceRight((inner, x) => `device.attributes.all(${x}, ${inner})`, 'true')
+  equal(await message(c, CLAIMS, claim('dear', cel(over))), 'ResourceClaim.resource.k8s.io "dear" is invalid: spec.devices.requests[0].exactly.selectors[0].cel.expression: Forbidden: too complex, exceeds cost limit')
   equal(await message(c, CLAIMS, claim('admin', { adminAccess: true })), 'ResourceClaim.resource.k8s.io "admin" is invalid: spec.devices.requests[0].adminAccess: Forbidden: admin access to devices requires the `resource.kubernetes.io/admin-access: true` label on the containing namespace')
   await c.call('PATCH', NS, { metadata: { labels: { 'resource.kubernetes.io/admin-access': 'true' } } }, MERGE)
   equal(await made(claim('admin', { adminAccess: true })), 201)

@@ -10,7 +10,7 @@ export interface SelectorEngine { matches(expression: string, device: CelDevice)
 const COMPILED_MAX = 256
 
 export async function loadSelectors(): Promise<SelectorEngine> {
-  const { compileSelector, deviceValue, EvalError } = await import('#api/cel/index.ts')
+  const { compileSelector, deviceValue, EvalError, SELECTOR_COST_MAX } = await import('#api/cel/index.ts')
   const compiled = new Map<string, ReturnType<typeof compileSelector>>()
   const made = (expression: string) => {
     const known = compiled.get(expression) ?? compileSelector(expression)
@@ -25,7 +25,7 @@ export async function loadSelectors(): Promise<SelectorEngine> {
       const selector = made(expression)
       if (!selector.ok) return { ok: false, error: `CEL compile error: ${selector.error}` }
       try {
-        const outcome = selector.program.evaluate({ device: deviceValue(device) })
+        const outcome = selector.program.evaluate({ device: deviceValue(device) }, { costLimit: SELECTOR_COST_MAX })
         if (!outcome.ok) return { ok: false, error: `CEL runtime error: ${outcome.error}` }
         return typeof outcome.value === 'boolean' ? { ok: true, matches: outcome.value } : { ok: false, error: 'CEL runtime error: the result is no bool' }
       } catch (error) {

@@ -24,8 +24,8 @@ export interface Credentials {
 }
 
 export type Authentication =
-  /** `audiences`: those of the asked ones that the token is meant for; absent for credentials that know none. */
-  | { ok: true; user: UserInfo; audiences?: readonly string[] }
+  /** `audiences`: those of the asked ones that the token is meant for; absent for credentials that know none. `warning`: for whoever uses them. */
+  | { ok: true; user: UserInfo; audiences?: readonly string[]; warning?: string }
   /** No credentials at all: the caller is anonymous. */
   | { ok: false; why: 'none' }
   /** Credentials were given and are wrong: 401. `because` is for the log only. */

@@ -88,5 +88,4 @@ export const EXPECTED: readonly Entry[] = [
   { folder: 'dualstack', tests: /^Test(?:UpgradeServicePreferTo|DowngradeServicePreferFrom)DualStack$/, reason: NETWORKS },
   { folder: 'tls', tests: /^TestAPICiphers$/, reason: 'its client takes a certificate of RSA only; the server\'s is of ECDSA' },
   { folder: 'servicecidr', tests: /^TestValidationAdmissionPolicyServiceCIDR$/, reason: NETWORKS },
-  { folder: 'serviceaccount', tests: /^TestLegacyServiceAccountTokenTracking\/auto_created_legacy_token$/, reason: 'uses of old tokens are told by labels of their Secrets, not by warnings' },
 ]

@@ -90,7 +90,7 @@ function tokenSources({ serviceAccounts, staticTokens, jwt, lookup, joinSecrets,
   const byServiceAccount: TokenSource = async (bearer, audiences) => {
     if (!isJwtShaped(bearer)) return NOT_MINE
     const verdict = await serviceAccounts.verify(bearer, audiences)
-    if (verdict.ok) return { ok: true, user: verdict.user, ...(audiences && { audiences: verdict.audiences }) }
+    if (verdict.ok) return { ok: true, user: verdict.user, ...(audiences && { audiences: verdict.audiences }), ...(verdict.warning !== undefined && { warning: verdict.warning }) }
     return verdict.isForeign && jwt ? NOT_MINE : refuse(verdict.because)
   }
   const byBootstrap: TokenSource = async (bearer) => {

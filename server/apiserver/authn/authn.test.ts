@@ -234,6 +234,19 @@ test('a token kept in a Secret is good while the Secret holds it and the account
   assert.deepStrictEqual(stranger, { ok: false, because: 'the signature is of no key known here' })
 })
 
+test('whoever uses a token that was made for an account, as before 1.24, is warned; of one that somebody asked for nobody is', async () => {
+  const { clock, client, keys } = await world()
+  const tokens = createServiceAccountTokens({ keys, issuer: ISSUER, lookup: lookupFromClient(client), clock, random: seededRandom(1) })
+  const warningOf = async (secret: string) => {
+    const token = tokens.issueLegacyToken({ namespace: 'ns', serviceAccount: 'default', uid: 'sa-uid', secret })
+    client.put(SECRETS, { metadata: { name: secret, namespace: 'ns' }, type: 'kubernetes.io/service-account-token', data: { token: Buffer.from(token).toString('base64') } })
+    const verdict = await tokens.verify(token)
+    return verdict.ok ? verdict.warning : verdict.because
+  }
+  client.put(SERVICE_ACCOUNTS, { metadata: { name: 'default', namespace: 'ns', uid: 'sa-uid' }, secrets: [{ name: 'automatic' }] })
+  assert.deepStrictEqual([await warningOf('manual'), await warningOf('automatic')], [undefined, 'Use tokens from the TokenRequest API or manually created secret-based tokens instead of auto-generated secret-based tokens.'])
+})
+
 test('issuers of before are still believed, lives are bounded, and extension can be turned off', async () => {
   const { keys, client, clock } = await world()
   const make = (over: object) => createServiceAccountTokens({ keys, issuer: ISSUER, lookup: lookupFromClient(client), clock, random: seededRandom(2), ...over })

@@ -52,8 +52,8 @@ export type IssueResult =
   /** For a Status: `code` 400, 404, 409 or 422. */
   | { ok: false; code: number; reason: string; message: string; details?: StatusDetails }
 
-/** `isForeign`: another issuer made it. */
-export type TokenVerdict = { ok: true; user: UserInfo; audiences: readonly string[] } | { ok: false; because: string; isForeign?: true }
+/** `isForeign`: another issuer made it. `warning`: for whoever uses it. */
+export type TokenVerdict = { ok: true; user: UserInfo; audiences: readonly string[]; warning?: string } | { ok: false; because: string; isForeign?: true }
 
 export interface ServiceAccountTokens {
   readonly apiAudiences: readonly string[]
@@ -156,7 +156,7 @@ export function createServiceAccountTokens(options: TokenOptions): ServiceAccoun
         const date = new Date(clock.nowMs()).toISOString().slice(0, 10)
         if (verdict.secret && verdict.secret.metadata.labels?.[LAST_USED_LABEL] !== date) options.noteLegacyUse?.(verdict.secret, date)
         if (!verdict.ok) return { ok: false, because: verdict.because }
-        return { ok: true, user: verdict.user, audiences }
+        return { ok: true, user: verdict.user, audiences, ...(verdict.isAutomatic && { warning: AUTOMATIC_TOKEN }) }
       }
       if (said && !issuers.includes(String(said['iss']))) return { ok: false, because: 'issued by somebody else', isForeign: true }
       const result = claimsOf(token)
@@ -225,8 +225,10 @@ export const LEGACY_ISSUER = 'kubernetes/serviceaccount'
 export const LAST_USED_LABEL = 'kubernetes.io/legacy-token-last-used'
 const INVALID_SINCE_LABEL = 'kubernetes.io/legacy-token-invalid-since'
 
-/** A token that lives in a Secret is good as long as the Secret holds it and the account is the same. */
-async function verifyLegacy(token: string, claims: JwtClaims, lookup: Lookup): Promise<{ ok: true; user: UserInfo; secret: Stored<Secret> } | { ok: false; because: string; secret?: Stored<Secret> }> {
+const AUTOMATIC_TOKEN = 'Use tokens from the TokenRequest API or manually created secret-based tokens instead of auto-generated secret-based tokens.'
+
+/** A token that lives in a Secret is good as long as the Secret holds it and the account is the same. `isAutomatic`: made for the account, which names it, as before 1.24. */
+async function verifyLegacy(token: string, claims: JwtClaims, lookup: Lookup): Promise<{ ok: true; user: UserInfo; secret: Stored<Secret>; isAutomatic: boolean } | { ok: false; because: string; secret?: Stored<Secret> }> {
   const claim = (name: string): string => { const value = claims[`kubernetes.io/serviceaccount/${name}`]; return typeof value === 'string' ? value : '' }
   const [namespace, name, uid, secretName] = [claim('namespace'), claim('service-account.name'), claim('service-account.uid'), claim('secret.name')]
   const refuse = (because: string) => ({ ok: false as const, because })
@@ -241,7 +243,8 @@ async function verifyLegacy(token: string, claims: JwtClaims, lookup: Lookup): P
   if ((secret.metadata.labels?.[INVALID_SINCE_LABEL] ?? '') !== '') {
     return { ...refuse(`the token in secret ${namespace}/${secretName} for service account ${namespace}/${name} has been marked invalid. Use tokens from the TokenRequest API or manually created secret-based tokens, or remove the '${INVALID_SINCE_LABEL}' label from the secret to temporarily allow use of this token`), secret }
   }
-  return { ok: true, secret, user: { name: userName(namespace, name), uid, groups: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`, 'system:authenticated'] } }
+  const isAutomatic = account.secrets?.some((one) => one.name === secretName) ?? false
+  return { ok: true, secret, isAutomatic, user: { name: userName(namespace, name), uid, groups: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`, 'system:authenticated'] } }
 }
 
 interface ServiceAccountClaims {

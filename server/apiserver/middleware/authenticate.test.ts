@@ -26,3 +26,9 @@ test('a proxy says who asks in the headers it was told to use; which certificate
   // An authority of both: whoever may not speak for others is himself.
   deepStrictEqual(await ask('joe', headers, { commonName: 'joe', organizations: [], fingerprint: '' }), { name: 'joe', groups: [] })
 })
+
+test('what credentials warn of is said in the answer', async () => {
+  const { api } = harness({ authenticator: { authenticate: () => Promise.resolve({ ok: true, user: { name: 'jane', groups: ['system:masters'] }, warning: 'too old' }) } })
+  const { headers } = await api.handle({ method: 'GET', path: '/api', headers: { authorization: 'Bearer old' }, signal: new AbortController().signal, peer: { remoteAddress: '192.0.2.1' } })
+  deepStrictEqual(headers['warning'], '299 - "too old"')
+})

@@ -11,7 +11,7 @@ export type Peer =
   | { user: UserInfo }
 
 /** Throws 401 for credentials that are wrong; none at all is the anonymous user, where the path may be asked for so. */
-export async function authenticate(peer: Peer, headers: Readonly<Record<string, string>>, path: string, { authenticator, requestHeaders = REQUEST_HEADERS, log }: { authenticator: Authenticator; requestHeaders?: RequestHeaders | undefined; log: Log }): Promise<UserInfo> {
+export async function authenticate(peer: Peer, headers: Readonly<Record<string, string>>, path: string, { authenticator, requestHeaders = REQUEST_HEADERS, warn, log }: { authenticator: Authenticator; requestHeaders?: RequestHeaders | undefined; warn?: (text: string) => void; log: Log }): Promise<UserInfo> {
   if ('user' in peer) return peer.user
   const proxied = peer.frontProxy === undefined ? undefined : frontProxyUser(headers, requestHeaders)
   if (proxied) {
@@ -25,7 +25,10 @@ export async function authenticate(peer: Peer, headers: Readonly<Record<string, 
     remoteAddress: peer.remoteAddress,
     ...(peer.certificate && { certificate: peer.certificate }), ...(bearer !== undefined && { bearer }),
   })
-  if (answer.ok) return answer.user
+  if (answer.ok) {
+    if (answer.warning !== undefined) warn?.(answer.warning)
+    return answer.user
+  }
   const refused = peer.certificateRefused ?? ((peer.frontProxy === undefined || peer.certificate ? undefined : 'the front proxy named nobody'))
   // Another scheme than Bearer is no credential, as upstream has it.
   if (answer.why === 'none' && refused === undefined && (authenticator.mayBeAnonymous?.(path) ?? true)) return ANONYMOUS

@@ -34,7 +34,7 @@ export function createIdentify({ authenticator, authorizer, requestHeaders, audi
     if (expiresMs !== undefined) certificateShown(expiresMs)
     let user: UserInfo
     try {
-      user = await authenticate(peer, headers, splitTarget(request.path).path, { authenticator, requestHeaders, log })
+      user = await authenticate(peer, headers, splitTarget(request.path).path, { authenticator, requestHeaders, warn: (text) => exchange.warnings.add(text), log })
     } catch (error) {
       auditor?.authenticationFailed(noted())
       throw error

@@ -18,6 +18,7 @@ export async function reviewToken(call: Call, authenticator: Authenticator): Pro
   const asked = review.spec?.audiences ?? []
   const audiences = asked.length > 0 ? asked : authenticator.audiences
   const answer = await authenticator.authenticate({ bearer, remoteAddress: '', ...(audiences && { audiences }) })
+  if (answer.ok && answer.warning !== undefined) call.warn(answer.warning)
   review.status = answer.ok
     ? { authenticated: true, user: userInfo(answer.user), ...(answer.audiences && { audiences: answer.audiences }) }
     : { user: {}, error: answer.why === 'invalid' && !UNKNOWN.has(answer.because) ? `[invalid bearer token, ${answer.because}]` : 'invalid bearer token' }

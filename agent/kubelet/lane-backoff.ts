@@ -10,8 +10,8 @@ const PULL: BackoffPolicy = { baseMs: 10_000, maxMs: 300_000, jitter: 0 }
 const CONFIG: BackoffPolicy = { baseMs: 10_000, maxMs: 10_000, jitter: 0.2 }
 /** Volumes: upstream starts at 500 ms and ends at 2 min 2 s. */
 const VOLUME: BackoffPolicy = { baseMs: 500, maxMs: 122_000, jitter: 0.1 }
-/** Upstream tries claims again with its worker's back-off, too. */
-const CLAIMS = CONFIG
+/** Upstream tries claims again with its worker's back-off, too; but one that is kept for its pod a moment late is not to cost ten seconds. */
+const CLAIMS: BackoffPolicy = { baseMs: 1_000, maxMs: 10_000, jitter: 0.2 }
 /** Status writes while the server is away: soon again, then once in 30 s at most. */
 const STATUS: BackoffPolicy = { baseMs: 500, maxMs: 30_000, jitter: 0.5 }
 const OTHER: BackoffPolicy = { baseMs: 1_000, maxMs: 60_000, jitter: 0.2 }

@@ -201,6 +201,7 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
     onSpec(memory) {
       keep(memory).catch((error: unknown) => log.error('cannot keep the pod on disk: it will not be known after a restart while the server is away', { pod: memory.pod.metadata.name, error: asError(error) }))
     },
+    onClaims: (memory) => retry(memory),
     admit(pod, others) {
       const refused = refusal(pod)
       const admission = refused ? { ok: false as const, ...refused } : decideAdmission({ pod, others, allocatable: nodeAllocated, node: node(), isDevice: (resource) => devices.manages(resource), hasStrictGroups, hasAppArmor, allowedSysctls: config.allowedUnsafeSysctls })

@@ -66,6 +66,8 @@ export interface PodWorkersDeps {
   onPass?(kind: PassKind, tookMs: number, waitedMs: number | undefined): void
   /** A pod was seen for the first time, or its spec, its deletion or the names of its claims changed: for the disk. */
   onSpec?(memory: PodMemory): void
+  /** Its claims were made, or are others. */
+  onClaims?(memory: PodMemory): void
 }
 
 /** More runs of one lane of one pod within this time are no work but a loop. */
@@ -202,6 +204,7 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
       pods.set(uid, memory)
       if (changed) nextPass.set(uid, known ? nextPass.get(uid) ?? 'update' : 'create')
       if (changed || isRenamed) deps.onSpec?.(memory)
+      if (isRenamed) deps.onClaims?.(memory)
       deps.onObserved?.(memory, !known)
       if (relabelled || respecified) deps.onMetadata?.(memory)
       // What it held back for itself may be others' now.

@@ -19,3 +19,19 @@ test('a pod whose driver is not here does not begin, says so again and again, an
   w.api.deletePod(PODS, 'default/lit')
   await w.until('it is gone', () => w.pod('lit') === undefined)
 })
+
+test('a pod whose claim was not made yet goes on as soon as its status names it', async (t) => {
+  const w = await startNodeWorld(t)
+  const made = w.create(pod('lit', { resourceClaims: [{ name: 'lamp', resourceClaimTemplateName: 'lamps' }] }))
+  const told = () => w.events.filter((e) => e.reason === 'FailedPrepareDynamicResources').map((e) => e.message)
+  await w.until('it waits', () => told().length === 1)
+  w.api.put<ResourceV1ResourceClaim>(RESOURCE_CLAIMS, {
+    apiVersion: 'resource.k8s.io/v1', kind: 'ResourceClaim', metadata: { name: 'lit-lamp', namespace: 'default', ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: 'lit', uid: made.metadata.uid, controller: true }] }, spec: {},
+    status: { allocation: { devices: { results: [{ driver: 'lamps.example.com', pool: 'p', device: 'red', request: 'r' }] } }, reservedFor: [{ resource: 'pods', name: 'lit', uid: made.metadata.uid }] },
+  })
+  const atMs = w.clock.nowMs()
+  const now = w.pod('lit') as Pod
+  w.api.put<Pod>(PODS, { ...now, status: { ...now.status, resourceClaimStatuses: [{ name: 'lamp', resourceClaimName: 'lit-lamp' }] } })
+  await w.until('it was tried again', () => told().length >= 2)
+  assert.deepEqual([told(), w.clock.nowMs() - atMs], [['Failed to prepare dynamic resources: prepare dynamic resources: pod "default/lit": ResourceClaim not created yet', 'Failed to prepare dynamic resources: prepare dynamic resources: DRA driver lamps.example.com is not registered'], 0])
+})

@@ -1,4 +1,6 @@
 /** Configuration files that may change while the server runs. */
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Clock } from '#base/clock.ts'
 import { createDirectoryWatch } from '#base/directory-watch.ts'
@@ -9,14 +11,14 @@ import type { Log } from '#base/log.ts'
 const QUIET = { quietMs: 500, quietMsMax: 5_000 }
 
 /**
- * `load` is called after changes beside the file, or one of them, one call after the other; when it throws, what was loaded before
- * stays, and the log says why. It returns false if nothing is new. Returns the end of it.
+ * `load` is called when the file, or one of them, says something else than what was loaded last, one call after the other; when it
+ * throws, what was loaded before stays, the log says why, and the next change beside it is another try. Returns the end of it.
  */
-export function followFile(path: string | readonly string[], load: (signal: AbortSignal) => unknown, { clock, log }: { clock: Clock; log: Log }): () => void {
+export function followFile(path: string | readonly string[], load: (signal: AbortSignal) => void | Promise<void>, { clock, log }: { clock: Clock; log: Log }): () => void {
   const paths = typeof path === 'string' ? [path] : path
   const file = paths.join(' ')
   const stop = new AbortController()
-  const state = { isLoading: false, isChanged: false }
+  const state = { isLoading: false, isChanged: false, loaded: contentOf(paths) }
   const reload = async (): Promise<void> => {
     state.isChanged = true
     if (state.isLoading) return
@@ -28,8 +30,12 @@ export function followFile(path: string | readonly string[], load: (signal: Abor
     state.isLoading = false
   }
   const once = async (): Promise<void> => {
+    const now = contentOf(paths)
+    if (now === state.loaded) return
     try {
-      if (await load(stop.signal) !== false) log.info('a changed configuration file is in force', { file })
+      await load(stop.signal)
+      state.loaded = now
+      log.info('a changed configuration file is in force', { file })
     } catch (error) {
       if (stop.signal.aborted) return
       log.error('a changed configuration file is not used; the one before it stays in force', { file, error: asError(error) })
@@ -41,4 +47,18 @@ export function followFile(path: string | readonly string[], load: (signal: Abor
     watch.close()
     stop.abort()
   }
+}
+
+/** What is in them, in short; of one that cannot be read, that. */
+function contentOf(paths: readonly string[]): string {
+  const hash = createHash('sha256')
+  for (const path of paths) {
+    try {
+      hash.update(createHash('sha256').update(readFileSync(path)).digest())
+    } catch {
+      // Whoever loads it says why.
+      hash.update('unreadable')
+    }
+  }
+  return hash.digest('hex')
 }

@@ -29,11 +29,8 @@ export function followServingCertificates(values: FlagValues, deps: { clock: Clo
   const listeners = new Set<() => void>()
   const files = [...(cert === undefined || key === undefined ? [] : [cert, key]), ...named.flatMap((pair) => [pair.cert, pair.key])].map((file) => resolve(file))
   const close = followFile(files, () => {
-    const next = read()
-    if (JSON.stringify(next) === JSON.stringify(current)) return false
-    current = next
+    current = read()
     for (const listener of listeners) listener()
-    return true
   }, deps)
   return {
     current: () => current,

@@ -19,6 +19,8 @@ export const LEFT_OUT: readonly { readonly folder: string; readonly tests: reado
 
 const ETCD = 'it looks into etcd'
 const AHEAD = 'served without a gate, though alpha or beta: the test has no data for it'
+const GATES = 'it turns a feature off; skiff has no feature gates'
+const CERTIFICATES_OF_PODS = 'nodes have no rights to PodCertificateRequests, as upstream without a gate'
 const METRICS = 'a metric that skiff does not have'
 const WITHIN = 'the test\'s own part of the server is asked over a webhook here, which does not tell its errors'
 const HEALTH = '`/healthz` and `/version` are for everybody; HEAD is answered like GET'
@@ -77,6 +79,8 @@ export const EXPECTED: readonly Entry[] = [
   { folder: 'auth', tests: /^TestNodeRestrictionServiceAccountAudience\/intree_/, reason: 'there are no volumes of clouds to be taken for CSI\'s' },
   { folder: 'auth', tests: /^TestResourceClaimGranularStatusAuthorization\/fails_when_updating_both_allocation_and_devices_but_missing_binding_permission$/, reason: 'rights to parts of a claim\'s status are looked at once the rest is right' },
 
+  { folder: 'auth', tests: /^TestServiceAccountTokenCreate\/service_account_UID_validation_with_feature_gate_disabled$/, reason: GATES },
+
   { folder: 'certificates', tests: /^TestCSRDuration$/, reason: METRICS },
   { folder: 'certificates', tests: /^TestController_AutoApproval\/should_auto-approve_CSR_that_has_kube-apiserver-client-kubelet_signerName_and_matches_requirements_despite_missing_username_if_nodeclient_permissions_are_granted$/, reason: 'who asks for a node\'s certificate proves the node\'s name' },
   { folder: 'clustertrustbundles', tests: /^TestClusterTrustBundlesPublisherController/, reason: 'this controller, off by default, has no rights here' },
@@ -84,7 +88,17 @@ export const EXPECTED: readonly Entry[] = [
   { folder: 'controlplane', tests: /^Test(?:CreateLeaseOnStart|LeaseGarbageCollection\/)/, reason: 'no Leases of identity' },
   { folder: 'controlplane', tests: /^TestGenericControlplaneStartUp$/, reason: 'it starts another program of upstream\'s' },
   { folder: 'controlplane', tests: /^TestObjectSizeResponses\/[12]_MB_(?:labels|finalizers)$/, reason: 'objects may be larger than etcd\'s requests (1.5 MiB)' },
-  { folder: 'podcertificaterequests', tests: /^Test(?:CleanerController|NodeRestriction\/node1_can_create_PCR_for_pod_on_node1|NodeAuthorization|NodeAuthorizerNamespaceNameConfusion)$/, reason: 'nodes have no rights to these requests, as upstream without a gate' },
+  { folder: 'examples', tests: /^TestAPIServiceWaitOnStart$/, reason: 'it has an etcd of its own' },
+  { folder: 'examples', tests: /^TestAggregatedAPIServer\/WithoutWardleFeatureGateAtV1\.2$/, reason: 'its extension API server keeps things in an etcd' },
+  { folder: 'examples', tests: /^TestWebhookLoopback$/, reason: 'it looks for the call in its own process' },
+  { folder: 'job', tests: /^Test(?:JobAdmissionParallelismUpdate\/parallelism_update_blocked_for_gang-scheduled_job|JobGangScheduling\/parallelism_update_blocked)$/, reason: 'gangs of Jobs (alpha) are the test\'s controller\'s alone' },
+  { folder: 'job', tests: /^TestDelayTerminalPhaseCondition\/.*_JobPodReplacementPolicy_and_JobManagedBy_disabled$/, reason: GATES },
+  { folder: 'kubelet', tests: /^TestPodCertificateManager$/, reason: CERTIFICATES_OF_PODS },
+  { folder: 'metrics', tests: /^TestAPIServerMetrics(?:Pods|Namespaces)\//, reason: 'not upstream\'s: a distribution\'s label (system_client)' },
+  { folder: 'metrics', tests: /^TestWatchCacheConsistencyCheckMetrics$/, reason: METRICS },
+  { folder: 'storageversionmigrator', tests: /^TestStorageVersionMigration(?:WithCRD)?$/, reason: ETCD },
+  { folder: 'storageversionmigrator', tests: /^TestStorageVersionMigrationDuringChaos$/, reason: 'upstream\'s controller has no rights here, as upstream without a gate' },
+  { folder: 'podcertificaterequests', tests: /^Test(?:CleanerController|NodeRestriction\/node1_can_create_PCR_for_pod_on_node1|NodeAuthorization|NodeAuthorizerNamespaceNameConfusion)$/, reason: CERTIFICATES_OF_PODS },
   { folder: 'dualstack', tests: /^Test(?:UpgradeServicePreferTo|DowngradeServicePreferFrom)DualStack$/, reason: NETWORKS },
   { folder: 'tls', tests: /^TestAPICiphers$/, reason: 'its client takes a certificate of RSA only; the server\'s is of ECDSA' },
   { folder: 'servicecidr', tests: /^TestValidationAdmissionPolicyServiceCIDR$/, reason: NETWORKS },

@@ -1,4 +1,4 @@
-/** Which packages of upstream's integration tests are run: those that need an API server and nothing else. */
+/** Which packages of upstream's integration tests are run: those that need an API server, and upstream's own controllers in the test's process, and nothing else. */
 
 /** What is prefixed to a folder that does not say it itself. */
 export const INTEGRATION = 'test/integration'
@@ -8,8 +8,9 @@ export const FOLDERS: readonly string[] = [
   DEFINITIONS, `${DEFINITIONS}/conversion`,
   ...[
     'apimachinery', 'apimachinery/apply', 'apiserver', 'apiserver/admissionwebhook', 'apiserver/anonymous', 'apiserver/apply', 'apiserver/cel', 'apiserver/certreload', 'apiserver/discovery', 'apiserver/flowcontrol', 'apiserver/oidc',
-    'apiserver/openapi', 'apiserver/podlogs', 'apiserver/portforward', 'auth', 'certificates', 'client', 'clustertrustbundles', 'configmap', 'controlplane', 'controlplane/audit', 'defaulttolerationseconds',
-    'dryrun', 'dualstack', 'endpoints', 'endpointslice', 'events', 'evictions', 'namespace', 'network', 'node', 'podcertificaterequests', 'pods', 'pvc', 'quota', 'scale', 'secrets', 'service', 'serviceaccount', 'servicecidr', 'serving', 'storageclasses',
+    'apiserver/openapi', 'apiserver/podlogs', 'apiserver/portforward', 'auth', 'certificates', 'client', 'clustertrustbundles', 'configmap', 'controllermanager', 'controlplane', 'controlplane/audit', 'cronjob', 'daemonset',
+    'defaulttolerationseconds', 'deployment', 'disruption', 'dryrun', 'dualstack', 'endpoints', 'endpointslice', 'events', 'evictions', 'examples', 'garbagecollector', 'job', 'kubelet', 'metrics', 'namespace', 'network', 'node', 'podcertificaterequests',
+    'podgc', 'pods', 'pvc', 'quota', 'replicaset', 'replicationcontroller', 'scale', 'secrets', 'service', 'serviceaccount', 'servicecidr', 'serving', 'staleness', 'statefulset', 'storageclasses', 'storageversion', 'storageversionmigrator',
     'tls', 'ttlcontroller', 'volume',
   ].map((folder) => `${INTEGRATION}/${folder}`),
 ]

@@ -234,6 +234,14 @@ test('a token kept in a Secret is good while the Secret holds it and the account
   assert.deepStrictEqual(stranger, { ok: false, because: 'the signature is of no key known here' })
 })
 
+test('the token of a pod whose Node is not there names it all the same, without a uid', async () => {
+  const { client, issue, bearer } = await world()
+  client.remove(NODES, 'n1')
+  const { token } = await issue({ boundObjectRef: POD_REF })
+  const answer = await bearer(token)
+  assert.deepStrictEqual(answer.ok && Object.entries(answer.user.extra ?? {}).filter(([key]) => key.includes('/node-')), [['authentication.kubernetes.io/node-name', ['n1']]])
+})
+
 test('whoever uses a token that was made for an account, as before 1.24, is warned; of one that somebody asked for nobody is', async () => {
   const { clock, client, keys } = await world()
   const tokens = createServiceAccountTokens({ keys, issuer: ISSUER, lookup: lookupFromClient(client), clock, random: seededRandom(1) })

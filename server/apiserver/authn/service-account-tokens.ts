@@ -84,6 +84,8 @@ const BINDABLE: Readonly<Record<string, { ref: ResourceRef; claim: string }>> = 
 }
 
 interface Named { name: string; uid: string }
+/** Without a uid: a pod is on it, and there is no such Node. */
+type NodeNamed = Omit<Named, 'uid'> & Partial<Pick<Named, 'uid'>>
 
 export function createServiceAccountTokens(options: TokenOptions): ServiceAccountTokens {
   const { keys, issuer, lookup, clock, random } = options
@@ -194,7 +196,7 @@ function expirationProblem(seconds: number): string | undefined {
   return undefined
 }
 
-type Bound = { ok: true; claims: Record<string, Named> } | { ok: false; code: number; reason: string; message: string; details?: StatusDetails }
+type Bound = { ok: true; claims: Record<string, NodeNamed> } | { ok: false; code: number; reason: string; message: string; details?: StatusDetails }
 
 async function findBound(lookup: Lookup, input: TokenRequestInput): Promise<Bound> {
   const wanted = input.boundObjectRef
@@ -210,13 +212,13 @@ async function findBound(lookup: Lookup, input: TokenRequestInput): Promise<Boun
   if (wanted.uid !== undefined && wanted.uid !== '' && wanted.uid !== object.metadata.uid) {
     return { ok: false, code: 409, reason: 'Conflict', details: { name, kind: wanted.kind ?? '' }, message: `Operation cannot be fulfilled on ${wanted.kind} ${JSON.stringify(name)}: the UID in the bound object reference (${wanted.uid}) does not match the UID in record. The object might have been deleted and then recreated` }
   }
-  const claims: Record<string, Named> = { [kind.claim]: { name, uid: object.metadata.uid } }
+  const claims: Record<string, NodeNamed> = { [kind.claim]: { name, uid: object.metadata.uid } }
   if (kind.ref === PODS) {
     const { spec } = object as Stored<Pod>
     if ((spec?.serviceAccountName ?? '') !== input.serviceAccount) return { ok: false, code: 400, reason: 'BadRequest', message: `cannot bind token for serviceaccount ${JSON.stringify(input.serviceAccount)} to pod running with different serviceaccount name.` }
     // Which node the pod runs on travels with its token, so that its use elsewhere can be told (KEP-4193).
     const node = spec?.nodeName ? await lookup.get<Node>(NODES, spec.nodeName) : undefined
-    if (node) claims['node'] = { name: node.metadata.name, uid: node.metadata.uid }
+    if (spec?.nodeName) claims['node'] = { name: spec.nodeName, ...(node && { uid: node.metadata.uid }) }
   }
   return { ok: true, claims }
 }
@@ -256,7 +258,7 @@ interface ServiceAccountClaims {
   account: Named
   pod: Named | undefined
   secret: Named | undefined
-  node: Named | undefined
+  node: NodeNamed | undefined
 }
 
 function parseClaims(claims: JwtClaims): ServiceAccountClaims | undefined {
@@ -271,7 +273,7 @@ function parseClaims(claims: JwtClaims): ServiceAccountClaims | undefined {
   if (sub !== userName(namespace, account.name)) return undefined
   return {
     audiences, expires: exp, notBefore: typeof nbf === 'number' ? nbf : 0, id: typeof jti === 'string' ? jti : undefined,
-    namespace, account, pod: parseNamed(pod), secret: parseNamed(secret), node: parseNamed(node),
+    namespace, account, pod: parseNamed(pod), secret: parseNamed(secret), node: parseNamed(node) ?? nameOf(node),
   }
 }
 
@@ -279,6 +281,11 @@ function parseNamed(value: unknown): Named | undefined {
   if (typeof value !== 'object' || value === null) return undefined
   const { name, uid } = value as Record<string, unknown>
   return typeof name === 'string' && typeof uid === 'string' ? { name, uid } : undefined
+}
+
+function nameOf(value: unknown): NodeNamed | undefined {
+  const name = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)['name'] : undefined
+  return typeof name === 'string' ? { name } : undefined
 }
 
 /** A token lives no longer than its account and what it is bound to. */
@@ -311,7 +318,7 @@ function userOf(claims: ServiceAccountClaims): UserInfo {
   if (claims.id !== undefined) extra['authentication.kubernetes.io/credential-id'] = [`JTI=${claims.id}`]
   if (claims.node) {
     extra['authentication.kubernetes.io/node-name'] = [claims.node.name]
-    extra['authentication.kubernetes.io/node-uid'] = [claims.node.uid]
+    if (claims.node.uid !== undefined) extra['authentication.kubernetes.io/node-uid'] = [claims.node.uid]
   }
   if (claims.pod) {
     extra['authentication.kubernetes.io/pod-name'] = [claims.pod.name]

@@ -20,6 +20,7 @@ import { volumeZone } from './filters/volume-zone.ts'
 import type { NodeInfo, PodInfo, Snapshot } from './node-info.ts'
 import type { FilterRule, ScoreRule, Unfit } from './rule.ts'
 import { balancedAllocation } from './scores/balanced-allocation.ts'
+import { dynamicResourcesScore } from './scores/dynamic-resources.ts'
 import { imageLocality } from './scores/image-locality.ts'
 import { interPodAffinityScore } from './scores/inter-pod-affinity.ts'
 import { leastAllocated } from './scores/least-allocated.ts'
@@ -30,7 +31,7 @@ import { taintTolerationScore } from './scores/taint-toleration.ts'
 /** In upstream's order: the first filter that refuses a node gives the reason. */
 export const FILTERS: readonly FilterRule[] = [nodeUnschedulable, nodeName, taintToleration, nodeAffinity, nodePorts, nodeResourcesFit, volumeRestrictions, nodeVolumeLimits, volumeBinding, volumeZone, podTopologySpread, interPodAffinity, dynamicResources, nodeDeclaredFeatures]
 
-export const SCORES: readonly ScoreRule[] = [taintTolerationScore, nodeAffinityScore, podTopologySpreadScore, interPodAffinityScore, leastAllocated, balancedAllocation, imageLocality]
+export const SCORES: readonly ScoreRule[] = [taintTolerationScore, nodeAffinityScore, podTopologySpreadScore, interPodAffinityScore, dynamicResourcesScore, leastAllocated, balancedAllocation, imageLocality]
 
 export type ScheduleResult =
   | { ok: true; node: string; scores: ReadonlyMap<string, number> }

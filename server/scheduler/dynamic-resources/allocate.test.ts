@@ -6,6 +6,7 @@ import { parseQuantity } from '#api/types/quantity.ts'
 import { seededRandom } from '#base/random.ts'
 import { node, pod, snapshot } from '../build.test-support.ts'
 import { schedule, unschedulableMessage } from '../schedule.ts'
+import { dynamicResourcesScore } from '../scores/dynamic-resources.ts'
 import { allocate } from './allocate.ts'
 import type { Claim, DeviceLookup } from './device-lookup.ts'
 import { devicesInUse } from './in-use.ts'
@@ -223,4 +224,20 @@ test('a pod goes where its claims can have devices, or have them; else it is tol
     ['not without the class', place([claimOf('c', { requests: [exactly('r', { deviceClassName: 'gone' })] })]), nowhere('request r: device class gone does not exist')],
   ]
   for (const [what, actual, expected] of rows) assert.equal(actual, expected, what)
+})
+
+test('a pod goes where its claims get what they asked for first', () => {
+  const at = (nodeName: string, colour: string) => slice(nodeName, [gpu(`${nodeName}-gpu`, attributes({ colour }))], { nodeName, pool: { name: nodeName, generation: 1, resourceSliceCount: 1 } })
+  const slices = [at('n1', 'blue'), at('n2', 'red'), at('n3', 'blue')]
+  const alternatives = (...names: string[]): DeviceRequest => ({ name: 'r', firstAvailable: names.map((deviceClassName) => ({ name: deviceClassName, deviceClassName, allocationMode: 'ExactCount', count: 1 })) })
+  const scores = (...names: string[]) => {
+    const claim = claimOf('c', { requests: [alternatives(...names)] })
+    const devices: DeviceLookup = { ...lookup(), nowMs: () => NOW, claim: () => claim, claims: () => [claim], slices: () => slices, pending: () => new Map() }
+    const nodes = ['n1', 'n2', 'n3'].map((name) => node(name))
+    const wanted = pod('p', { spec: { resourceClaims: [{ name: 'gpu', resourceClaimName: 'c' }] } })
+    const score = dynamicResourcesScore.prepare(wanted, { ...snapshot(...nodes), devices }, nodes)
+    return score && dynamicResourcesScore.normalize?.(nodes.map(score))
+  }
+  // Eight for the first, one less for each after it; scaled to a hundred.
+  assert.deepEqual([scores('red', 'any'), scores('any', 'red')], [[87, 100, 87], [100, 100, 100]])
 })

@@ -9,14 +9,12 @@ import type { Clock } from '#base/clock.ts'
 import { assert, CodedError } from '#base/errors.ts'
 import { uuid, type Random } from '#base/random.ts'
 import { podInfo, type NodeInfo, type PodInfo } from '../node-info.ts'
-import { allocate } from './allocate.ts'
 import type { Claim, DeviceLookup } from './device-lookup.ts'
 import { hasBindingConditions, isHopeless } from './binding-conditions.ts'
-import { claimToMake, extendedClaim, extendedResources } from './extended-resources.ts'
-import { devicesInUse } from './in-use.ts'
+import { extendedResources } from './extended-resources.ts'
 import { PendingAllocations } from './pending-allocations.ts'
+import { nodeClaims } from './node-claims.ts'
 import { podClaims } from './pod-claims.ts'
-import { poolsOf } from './pools.ts'
 import { untilReady } from './until-ready.ts'
 import { loadSelectors, type SelectorEngine } from './selectors.ts'
 
@@ -156,20 +154,17 @@ export function createClaimBinder({ client, informers, clock, random, selectors 
     assume(info, node) {
       const wanted = podClaims(info, lookup)
       if (!wanted || 'problem' in wanted) return undefined
-      const { pod } = info
-      const asked = wanted.extended && extendedClaim(pod, node, wanted.extended)
-      const toMake = asked && claimToMake(pod, asked.spec, uuid(random))
-      const waiting = toMake ? [...wanted.waiting, toMake] : wanted.waiting
-      const found = allocate({ node: node.node, claims: waiting, pools: poolsOf(lookup.slices()), inUse: devicesInUse(lookup), lookup, newShareId: () => uuid(random) })
-      assert(found.ok, 'devices that were there a moment ago are not')
-      for (const [i, { metadata }] of waiting.entries()) {
-        const allocation = found.results[i]
-        if (allocation) pending.promise(metadata.uid, allocation)
-      }
-      const last = found.results[wanted.waiting.length]
+      const { claims: waiting, toMake, allocation } = nodeClaims(info, wanted, lookup, () => uuid(random))(node)
+      assert(allocation.ok, 'devices that were there a moment ago are not')
+      const given = waiting.flatMap((claim, i) => {
+        const result = allocation.results[i]
+        return result ? [{ claim, allocation: result }] : []
+      })
+      for (const { claim, allocation: result } of given) pending.promise(claim.metadata.uid, result)
+      const last = toMake && given.pop()
       return {
-        pod, claims: [...wanted.allocated.map((claim) => ({ claim, allocation: undefined })), ...wanted.waiting.map((claim, i) => ({ claim, allocation: found.results[i] }))],
-        extended: asked && toMake && last && { claim: toMake, allocation: last, mappings: asked.mappings, made: undefined },
+        pod: info.pod, claims: [...wanted.allocated.map((claim) => ({ claim, allocation: undefined })), ...given],
+        extended: last && { ...last, mappings: toMake.mappings, made: undefined },
       }
     },
     async bind({ pod, claims: promised, extended }, waits, signal) {

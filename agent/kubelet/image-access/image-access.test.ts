@@ -137,6 +137,16 @@ test('an image that an account\'s token pulled is there for pods of that account
   assert.deepEqual([await asksAs('web'), await asksAs('db'), await asks([])], [['Pulled'], ['Pulling', 'Failed', 'ErrImagePull'], ['Pulling', 'Failed', 'ErrImagePull']])
 })
 
+test('whoever removes what is kept of an image, while the agent runs, has it asked for anew: the next pull says whose it is', async (t) => {
+  const { rootDir, memory, start, files } = node(t)
+  const { access, asks } = await start()
+  await access.pulling('reg.example/app:1', async () => ({ image: await memory.pullImage('reg.example/app:1', {}), with: undefined }))
+  assert.deepEqual(await asks([]), ['Pulled'], 'by the node itself: for all')
+  rmSync(join(rootDir, 'image_manager'), { recursive: true })
+  assert.deepEqual(await asks([pullSecret('a', 'right')], 'Always'), ['Pulling', 'Pulled'])
+  assert.deepEqual([await asks([]), await asks([pullSecret('a', 'right')]), files('pulled').length], [['Pulling', 'Failed', 'ErrImagePull'], ['Pulled'], 1])
+})
+
 test('what was imported is there for all', async (t) => {
   const { start, memory } = node(t)
   memory.control.addImage('reg.example/app:1')

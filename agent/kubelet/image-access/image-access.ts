@@ -37,7 +37,7 @@ export async function openImageAccess({ runtime, config, rootDir, clock, ...deps
   /** 'nobody': it is not known whose. `isNew`: it has just come, whatever was known before. */
   const note = (image: string, imageRef: string, source: PullSecret | PullServiceAccount | 'nobody' | undefined, isNew = false): Promise<void> => lock.run(imageRef, async () => {
     const credentials = source === 'nobody' ? undefined : source === undefined ? { nodePodsAccessible: true } : 'credentialHash' in source ? { kubernetesSecrets: [source] } : { kubernetesServiceAccounts: [source] }
-    const before = records.get(imageRef)
+    const before = isNew ? await records.kept(imageRef) : records.get(imageRef)
     const now = time(clock.nowMs())
     const after = withCredentials(before, { imageRef, image, credentials, now })
     // Who forgets images that are gone goes by the time.

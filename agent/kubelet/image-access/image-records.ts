@@ -9,11 +9,14 @@ import { writeFileAtomic } from '#base/atomic-file.ts'
 import { asError } from '#base/errors.ts'
 import { KeyedLock } from '#base/keyed-lock.ts'
 import type { Log } from '#base/log.ts'
+import { pathExists } from '#base/path-exists.ts'
 import type { PulledRecord } from './access.ts'
 
 export interface ImageRecords {
   /** By the image's id. */
   get(imageRef: string): PulledRecord | undefined
+  /** The same, unless somebody has removed its file: he does not want it to count any more. For what is written next. */
+  kept(imageRef: string): Promise<PulledRecord | undefined>
   /** A pull of this name is under way, or was when an agent was killed. */
   isIntended(image: string): boolean
   /** Names whose pulls an earlier agent did not see end. */
@@ -60,13 +63,16 @@ export async function openImageRecords(rootDir: string, log: Log): Promise<Image
   }
   for (const image of unfinished) intents.set(image, 1)
 
+  const get = (imageRef: string): PulledRecord | undefined => records.get(imageRef) ?? (damaged.pulled.has(fileOf(imageRef)) ? { imageRef, lastUpdatedTime: '', credentialMapping: {} } : undefined)
+
   return {
-    get: (imageRef) => records.get(imageRef) ?? (damaged.pulled.has(fileOf(imageRef)) ? { imageRef, lastUpdatedTime: '', credentialMapping: {} } : undefined),
+    get,
+    kept: async (imageRef) => ((await pathExists(join(pulled, fileOf(imageRef)))) ? get(imageRef) : undefined),
     isIntended: (image) => intents.has(image) || damaged.pulling.has(fileOf(image)),
     unfinished,
     put: (record) => change.run(fileOf(record.imageRef), async () => {
       const file = fileOf(record.imageRef)
-      await writeFileAtomic(join(pulled, file), JSON.stringify({ kind: 'ImagePulledRecord', apiVersion: API_VERSION, ...record }), { mode: 0o600 })
+      await writeFileAtomic(join(pulled, file), JSON.stringify({ kind: 'ImagePulledRecord', apiVersion: API_VERSION, ...record }), { mode: 0o600, directoryMode: 0o700 })
       records.set(record.imageRef, record)
       damaged.pulled.delete(file)
     }),
@@ -75,7 +81,7 @@ export async function openImageRecords(rootDir: string, log: Log): Promise<Image
       intents.set(image, count + 1)
       if (count > 0) return
       try {
-        await writeFileAtomic(join(pulling, fileOf(image)), JSON.stringify({ kind: 'ImagePullIntent', apiVersion: API_VERSION, image }), { mode: 0o600 })
+        await writeFileAtomic(join(pulling, fileOf(image)), JSON.stringify({ kind: 'ImagePullIntent', apiVersion: API_VERSION, image }), { mode: 0o600, directoryMode: 0o700 })
       } catch (error) {
         intents.delete(image)
         throw error

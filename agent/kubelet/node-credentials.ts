@@ -1,7 +1,6 @@
 /** Credentials that the machine itself has for registries: docker's config files, where a kubelet looks for them. They are for all of its pods. */
 import { open } from 'node:fs/promises'
 import { basename } from 'node:path'
-import type { Clock } from '#base/clock.ts'
 import { asError, hasCode } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { RegistryAuth } from '#cri/index.ts'
@@ -14,15 +13,11 @@ export interface NodeCredentials {
 
 type Entries = NonNullable<ReturnType<typeof parseDockerConfig>>
 
-/** Upstream's: so long a file that changes is not looked at again. */
-const KEPT_MS = 300_000
 /** Upstream's maxReadLength. */
 const FILE_BYTES_MAX = 10 * 1024 * 1024
 
-/** `files`: the first that is there and holds what it should counts; one by the name of `.dockercfg` is of the older form. */
-export function createNodeCredentials({ files, clock, log }: { files: readonly string[]; clock: Clock; log: Log }): NodeCredentials {
-  let kept: { entries: Promise<Entries>; untilMs: number } | undefined
-
+/** `files`: the first that is there and holds what it should counts; one by the name of `.dockercfg` is of the older form. They are read for each pull, which costs nothing beside it. */
+export function createNodeCredentials({ files, log }: { files: readonly string[]; log: Log }): NodeCredentials {
   const read = async (): Promise<Entries> => {
     for (const path of files) {
       try {
@@ -37,10 +32,7 @@ export function createNodeCredentials({ files, clock, log }: { files: readonly s
   }
 
   return {
-    async credentialsFor(image) {
-      if (!kept || kept.untilMs <= clock.monotonicMs()) kept = { entries: read(), untilMs: clock.monotonicMs() + KEPT_MS }
-      return fittingAuths(image, await kept.entries)
-    },
+    credentialsFor: async (image) => fittingAuths(image, await read()),
   }
 }
 

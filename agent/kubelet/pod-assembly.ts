@@ -108,7 +108,7 @@ export async function assemblePods(options: KubeletOptions, { signal, paths, sto
   const volumes = createPodVolumes({ paths, mounter, objects, tokens, persistent, clock, random, operations: storage, field: (pod) => field(pod) })
   const imageAccess = await openImageAccess({ runtime, config, rootDir, clock, log })
   const credentialProviders = config.credentialProviders && createCredentialProviders(config.credentialProviders, { clock, log, accounts: createServiceAccounts(client, clock), signal })
-  const images = createImagePuller({ runtime, access: imageAccess, providers: credentialProviders, node: createNodeCredentials({ files: config.dockerConfigFiles, clock, log }), clock, log, maxParallelPulls: config.maxParallelPulls, pulls: { begins: (uid) => startup.pulling(uid), done: (sizeBytes, tookMs) => durations.pulled(sizeBytes, tookMs) } })
+  const images = createImagePuller({ runtime, access: imageAccess, providers: credentialProviders, node: createNodeCredentials({ files: config.dockerConfigFiles, log }), clock, log, maxParallelPulls: config.maxParallelPulls, pulls: { begins: (uid) => startup.pulling(uid), done: (sizeBytes, tookMs) => durations.pulled(sizeBytes, tookMs) } })
   const userRanges = createUserRanges(paths, { count: config.maxPods, length: config.usersPerPod }, random)
   const hooks = createHookRunner({ runtime, clock })
   const prober = createProber({ clock, random, log, run: createRunProbe({ runtime, clock }), onChange: (uid) => workers.wake(uid) })

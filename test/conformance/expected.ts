@@ -53,7 +53,6 @@ const OF_1_36: readonly Expected[] = [
   { name: 'CriticalPod [Serial] [Disruptive] [Feature:CriticalPod] when we need to admit a critical pod', reason: 'wants a pod that went for another to have succeeded, where its containers ended with 0: here it has failed, with the reason (DIVERGENCE.md)' },
   { name: 'Does not keep device plugin assignments across node reboots if fails admission', reason: 'pods keep their devices through a restart (DIVERGENCE.md)' },
   { name: 'Container Manager Misc [Serial] Validate OOM score adjustments', reason: 'reads the scores of a kubelet and a runtime that root without CAP_SYS_RESOURCE cannot set' },
-  { name: 'Ensure Credential Pulled Images', reason: 'fails after the test that pulls the same image with a credential of the node\'s own: from then on it is there for all, as upstream', sometimes: true },
   { name: 'with a critical pod - should avoid swap', reason: 'reads files of version 2 of cgroups' },
   { name: 'OOMKiller for pod using more memory than node allocatable', reason: 'asks for a terabyte at once, which the kernel grants with vm.overcommit_memory=1 alone: hosts of a lab have settings of their own, of which the kernel knows nothing' },
   { name: 'StaticPod [Serial] when the static pod has init container should be ready after init container is removed', reason: 'a kubelet that starts knows nothing of its static pods, and says so; here their mirrors do (DIVERGENCE.md)' },
@@ -62,7 +61,7 @@ const OF_1_36: readonly Expected[] = [
 /** Of the tests that start a node anew: what they are about is not there, so they are not run, at a minute each. */
 export const WITHOUT: readonly Pick<Expected, 'name' | 'reason'>[] = [
   ...['CPUManager', 'MemoryManager', 'TopologyManager'].map((feature) => ({ name: `[Feature:${feature}]`, reason: 'managers of CPUs, memory and topology: no policies (DIVERGENCE.md)' })),
-  ...['ImageGCNoEviction', 'ImageGCTerminatedPodsContainersCleanup', 'MemoryAllocatableEviction', 'LocalStorageEviction', 'LocalStorageSoftEviction', 'LocalStorageCapacityIsolationEviction', 'PriorityMemoryEvictionOrdering', 'PriorityLocalStorageEvictionOrdering', 'PriorityPidEvictionOrdering', 'EvictionPodLevelResources', 'EvictionOrderingPodLevelResources'].map((name) => ({ name, reason: 'a quarter of an hour each, with what all of the machine has: not tried yet since the suite is told of no taints of pressure (node-front.inside.ts)' })),
+  ...['ImageGCNoEviction', 'ImageGCTerminatedPodsContainersCleanup', 'LocalStorageEviction', 'PriorityMemoryEvictionOrdering', 'PriorityLocalStorageEvictionOrdering', 'PriorityPidEvictionOrdering', 'EvictionPodLevelResources', 'EvictionOrderingPodLevelResources'].map((name) => ({ name, reason: 'a quarter of an hour each, with what all of the machine has: not tried yet since the suite is told of no taints of pressure (node-front.inside.ts)' })),
   ...['[Feature:HugePages]', 'Pod Level HugePages Resources'].map((name) => ({ name, reason: 'sets huge pages aside on the machine, which is not the lab\'s alone; and runc finds no limit of them where cgroups are hybrid' })),
   { name: '[Feature:CriProxy]', reason: 'puts itself between a kubelet and its runtime, which here are one program' },
   { name: '[Feature:NodeProblemDetector]', reason: 'its image is not to be had here' },

@@ -15,6 +15,7 @@ import type { Located } from './located.ts'
 import { mountOptions } from './mount-options.ts'
 import type { Mounter } from './mounter.ts'
 import { setOwnership, type OwnershipWatch } from './ownership.ts'
+import { inStep, VolumeStepError } from './volume-error.ts'
 
 export interface LocalVolumes {
   setUp(pod: Stored<Pod>, pv: Stored<PersistentVolume>, readonly: boolean): Promise<Located>
@@ -43,15 +44,18 @@ export function createLocalVolumes({ mounter, disks, paths, rootDir, ownership, 
   const lock = new KeyedLock()
 
   const directoryOf = async (pv: Stored<PersistentVolume>, path: string, readonly: boolean): Promise<string> => {
-    const info = await existing(path)
-    if (info.isDirectory()) return path
-    if (!info.isBlockDevice()) throw new CodedError('VOLUME_INVALID', `only directory and block device are supported, path "${path}" of volume ${pv.metadata.name} is neither`)
+    const isDirectory = await inStep('NewMounter initialization', pv.metadata.name, async () => {
+      const info = await existing(path)
+      if (!info.isDirectory() && !info.isBlockDevice()) throw new CodedError('VOLUME_INVALID', 'only directory and block device are supported')
+      return info.isDirectory()
+    })
+    if (isDirectory) return path
     const target = join(diskMounts, pv.metadata.name)
     const fsType = pv.spec?.local?.fsType ?? ''
     try {
       await disks.mount({ device: path, target, fsType, mayWrite: !readonly, options: mountOptions(pv) })
     } catch (error) {
-      throw new CodedError('VOLUME_MOUNT', `local: failed to mount device ${path} at ${target} (fstype: ${fsType}), error ${asError(error).message}`, { cause: error })
+      throw new VolumeStepError('MountDevice', pv.metadata.name, new CodedError('VOLUME_MOUNT', `local: failed to mount device ${path} at ${target} (fstype: ${fsType}), error ${asError(error).message}`, { cause: error }))
     }
     return target
   }

@@ -2,7 +2,7 @@
 import { asError, CodedError } from '#base/errors.ts'
 
 /** On a volume's way into a pod; those of devices have names of their own. */
-export type VolumeStep = 'WaitForAttach' | 'MountDevice' | 'SetUp' | 'SetUpDevice' | 'MapPodDevice' | 'NodeAffinity check' | 'Setup' | 'MarkVolumeAsMounted'
+export type VolumeStep = 'NewMounter initialization' | 'WaitForAttach' | 'MountDevice' | 'SetUp' | 'SetUpDevice' | 'MapPodDevice' | 'NodeAffinity check' | 'Setup' | 'MarkVolumeAsMounted'
 /** What has grown is made larger in these. */
 const EXPANDING: ReadonlySet<VolumeStep> = new Set<VolumeStep>(['Setup', 'MarkVolumeAsMounted'])
 

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { builtinSchema as schema, type SchemaSet } from '#api/schema/index.ts'
 import type { KubeObject } from '#api/types/index.ts'
-import { canonicalText, decodeObject, encodeCanonical, printCanonical, type Decoded, type Strictness } from './index.ts'
+import { canonicalText, decodeObject, decodeValue, encodeCanonical, printCanonical, type Decoded, type Strictness } from './index.ts'
 import { explainJson, measureJson } from './json-scan.ts'
 import { printYaml } from './print-yaml.ts'
 import { parseYaml } from './yaml.ts'
@@ -145,6 +145,16 @@ test('YAML means what the JSON means; bombs, duplicate keys and broken text are 
   assert.equal(refusal(yaml(again, 'Strict')), '400 ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: yaml: unmarshal errors:\n  line 3: key "name" already set in map\n  line 4: key "name" already set in map, unknown field "bar"')
   assert.deepStrictEqual([warnings(yaml(again)), yaml(again, 'Ignore')], [['line 3: key "name" already set in map', 'line 4: key "name" already set in map', 'unknown field "bar"'], { ok: true, object: { metadata: { name: 'c' }, kind: 'ConfigMap', apiVersion: 'v1' }, problems: [] }])
   assert.match(refusal(yaml('a: [')), /^400 .*yaml:/)
+})
+
+test('unknown fields are told as the body has them, of YAML by name and place, of what a patch has made by their words', () => {
+  const containers = [{ name: 'a', z: 1 }, ...Array.from({ length: 9 }, () => ({ name: 'a' })), { name: 'a', a: 1 }]
+  const value = () => ({ spec: { x: 1, containers: structuredClone(containers), b: 1 }, metadata: { odd: 1 } })
+  const body = JSON.stringify(value())
+  const [x, b, z, a, odd] = ['spec.x', 'spec.b', 'spec.containers[0].z', 'spec.containers[10].a', 'metadata.odd'].map((path) => `unknown field "${path}"`)
+  assert.deepStrictEqual(warnings(decode(body, 'Pod', 'Warn', 'application/yaml')), [odd, b, z, a, x])
+  assert.deepStrictEqual(warnings(decodeValue(value(), { schema, model: 'Pod' })), [odd, b, z, a, x])
+  assert.deepStrictEqual(new Set(warnings(decode(body))), new Set([x, b, z, a, odd]))
 })
 
 test('keys named like parts of JavaScript are plain keys', () => {

@@ -103,13 +103,30 @@ function conformParsed<T>(value: Record<string, unknown>, expect: { group: strin
   const strictness = options.strictness ?? 'Warn'
   if (strictness === 'Ignore') return { ok: true, object: value as T, problems: [] }
   const again = (parsed?.duplicates ?? []).map((message): DecodeProblem => ({ kind: 'duplicate', path: '', message }))
+  const others = options.conform === undefined ? asUpstreamTells(conformed.problems, parsed) : conformed.problems
   const hasMoreKeys = parsed?.keys !== undefined && parsed.keys !== conformed.keys
-  const problems = hasMoreKeys && bytes ? withDuplicates(bytes, conformed.problems, options.conform === undefined) : [...again, ...conformed.problems]
+  const problems = hasMoreKeys && bytes ? withDuplicates(bytes, others, options.conform === undefined) : [...again, ...others]
   if (strictness === 'Strict' && problems.length > 0) {
     const inYaml = again.length > 0 ? [yamlErrors(again.map((p) => p.message))] : []
     return bad(`${about}strict decoding error: ${[...inYaml, ...problems.slice(again.length).map((p) => p.message)].join(', ')}`)
   }
   return { ok: true, object: value as T, problems }
+}
+
+/** Of built-in kinds: as a JSON text has them, of YAML as they come by name, of what a patch has made by their words. */
+function asUpstreamTells(problems: readonly DecodeProblem[], parsed: (Parsed & { ok: true }) | undefined): readonly DecodeProblem[] {
+  if (!parsed) return problems.toSorted((a, b) => byCode(a.message, b.message))
+  return parsed.isYaml ? problems.toSorted((a, b) => byPath(a.path, b.path)) : problems
+}
+
+const byCode = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+/** As a walk over the value meets them that takes keys by name, and elements in their order. */
+function byPath(a: string, b: string): number {
+  const [left, right] = [a, b].map((path) => path.split(/[.[\]]+/)) as [string[], string[]]
+  const at = left.findIndex((step, i) => step !== right[i])
+  const [one = '', other = ''] = [left[at], right[at]]
+  return /^\d+$/.test(one) && /^\d+$/.test(other) ? Number(one) - Number(other) : byCode(one, other)
 }
 
 /** Keys that a parsed JSON text gives more than once; finding none costs one walk over the value. */
@@ -141,7 +158,7 @@ function withDuplicates(bytes: Buffer, others: readonly DecodeProblem[], inOrder
 
 export type Parsed =
   /** `keys`: how many a JSON text has; of YAML `duplicates`, what parseYaml tells of. */
-  | { ok: true; value: unknown; keys: number | undefined; duplicates?: string[] }
+  | { ok: true; value: unknown; keys: number | undefined; duplicates?: string[]; /** By its type: it may be JSON all the same. */ isYaml?: boolean }
   /** 400: `message` is the parser's own words. */
   | { ok: false; code: 400; message: string }
   | Refused & { code: 415 }
@@ -162,13 +179,13 @@ export function parseBody(bytes: Buffer, contentType: string | undefined, option
     const text = bytes.toString()
     try {
       const value = JSON.parse(text) as unknown
-      if (!yaml || keys === countKeys(value)) return { ok: true, value, keys }
+      if (!yaml || keys === countKeys(value)) return { ok: true, value, keys, isYaml: yaml }
     } catch (error) {
       if (!yaml) return { ok: false, code: 400, message: syntaxMessage(text, error) }
     }
   }
   const parsed = parseYaml(bytes.toString(), { maxDepth: limits.maxDepth, maxValues: limits.maxYamlValues })
-  return parsed.ok ? { ok: true, value: parsed.value, keys: undefined, duplicates: parsed.duplicates } : { ok: false, code: 400, message: parsed.message }
+  return parsed.ok ? { ok: true, value: parsed.value, keys: undefined, duplicates: parsed.duplicates, isYaml: true } : { ok: false, code: 400, message: parsed.message }
 }
 
 /** Custom resources have no protobuf form. */

@@ -39,7 +39,7 @@ suite('custom resources by schema', () => {
     const value = { template: { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'x', creationTimestamp: null, odd: 1 }, spec: { free: 1 } }, typed: { apiVersion: 'v1', kind: 'X', metadata: { labels: { a: 'b' } }, spec: { a: '1', b: 2 } } }
     assert.deepEqual(conformed(schema, value), {
       left: { template: { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'x' }, spec: { free: 1 } }, typed: { apiVersion: 'v1', kind: 'X', metadata: { labels: { a: 'b' } }, spec: { a: '1' } } },
-      unknown: ['template.metadata.odd', 'typed.spec.b'],
+      unknown: ['typed.spec.b', 'template.metadata.odd'],
     })
     assert.equal(conformed(schema, { template: { apiVersion: 5, kind: 'Pod' } }), 'template.apiVersion: Invalid value: 5: must be a string')
     assert.match(JSON.stringify(conformed(schema, { template: { apiVersion: 'v1', kind: 'Pod', metadata: { labels: [] } } })), /template\.metadata: Invalid value: .*json: cannot unmarshal array/)

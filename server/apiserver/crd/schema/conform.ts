@@ -14,7 +14,10 @@ export function conformCustom(value: unknown, root: SchemaNode, applied = false)
   if (!coerced.ok) return coerced
   const { unknown } = prune(value, root, true)
   if (!applied) pruneNulls(value, root)
-  const problems = [...coerced.unknown, ...unknown].map((path): DecodeProblem => ({ kind: 'unknown', path, message: `unknown field ${JSON.stringify(path)}` }))
+  // Upstream's order: its own metadata's, what the schema does not know, those of objects within.
+  const isOwn = (path: string): boolean => path.startsWith('metadata.')
+  const paths = [...coerced.unknown.filter(isOwn), ...unknown, ...coerced.unknown.filter((path) => !isOwn(path))]
+  const problems = paths.map((path): DecodeProblem => ({ kind: 'unknown', path, message: `unknown field ${JSON.stringify(path)}` }))
   return { ok: true, problems, keys }
 }
 

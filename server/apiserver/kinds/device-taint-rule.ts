@@ -24,7 +24,11 @@ export const deviceTaintRuleStrategy: KindStrategy<DeviceTaintRule> = {
   },
   prepareUpdate(rule, old, ctx) {
     keepStatus(rule, old)
-    if (rule.spec?.taint) stampTaints([rule.spec.taint], ctx.nowMs)
+    if (!rule.spec?.taint) return
+    const { taint } = rule.spec
+    // It tells since when the effect is this: tolerations count from it. Whoever says when is taken at his word.
+    if (taint.effect !== old.spec?.taint.effect && taint.timeAdded === old.spec?.taint.timeAdded) delete taint.timeAdded
+    stampTaints([taint], ctx.nowMs)
   },
   generation: (rule, old) => !semanticEqual(rule.spec, old.spec),
   validate: (rule) => validateRule(rule, undefined),

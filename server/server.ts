@@ -45,6 +45,7 @@ import { openOwnEncryption, wrappingKey, type OwnEncryption, type OwnKeysOptions
 import { createFlowControlController } from './apiserver/flowcontrol/controller.ts'
 import { FlowControl } from './apiserver/flowcontrol/flow-control.ts'
 import type { ProcessUsage } from './apiserver/metrics/api-metrics.ts'
+import type { Metric } from './apiserver/metrics/metrics.ts'
 import type { Pki } from './apiserver/pki/pki.ts'
 import { rows, withAllocators } from './apiserver/registry.ts'
 import { certificatesController } from './controllers/certificates/controller.ts'
@@ -82,13 +83,13 @@ export interface ServerDeps {
   /** Undefined: nothing is audited. */
   auditor?: Auditor | undefined
   /** Who is believed beside the cluster's own. Closed with the server. */
-  authentication?: Pick<AuthenticatorOptions, 'staticTokens' | 'jwt' | 'anonymous' | 'tokenWebhook'> & { close(): void }
+  authentication?: Pick<AuthenticatorOptions, 'staticTokens' | 'jwt' | 'anonymous' | 'tokenWebhook'> & { metrics(): readonly Metric[]; close(): void }
   /** Beside the cluster's own. Closed with the server. */
   clientAuthorities?: ClientAuthorities
   /** Beside the cluster's own. Closed with the server. */
   servingCertificates?: ServingCertificates | undefined
   /** Undefined: Node, then RBAC. Closed with the server. */
-  authorization?: { authorizers: () => readonly (AuthorizerType | AuthorizerLink)[]; close(): void }
+  authorization?: { authorizers: () => readonly (AuthorizerType | AuthorizerLink)[]; metrics(): readonly Metric[]; close(): void }
   processUsage: () => ProcessUsage
 }
 
@@ -135,7 +136,7 @@ export async function startServer(config: ServerConfig, deps: ServerDeps, signal
     const { encryption } = deps
     const sealing = await answered<Encryption | OwnEncryption>(() => (encryption && 'kind' in encryption
       ? openOwnEncryption(data.store, encryption, { ...deps, wrapping: wrappingKey(door.pki.authorities.server.key), hasOthers: membership !== undefined })
-      : openEncryption(data.store, encryption, deps)))
+      : openEncryption(data.store, encryption, { ...deps, serverName: config.serverName })))
     const services = await answered(() => openServiceAllocator(sealing.store, { ...config.cluster, ...deps }))
     const running = await startOnStore(config, deps, { encryption: sealing, services }, door, membership)
     return membership || !data.failed ? running : { ...running, failed: data.failed }
@@ -185,7 +186,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, { encryption
     serverAddress: `${config.advertiseAddress}:${config.port}`,
     checks: [...storeChecks(store, clock, membership), { name: 'informer-sync', live: false, readyOnly: true, problem: () => (progress.isSynced ? undefined : 'informers have not synced yet') }, ...progress.hooks.checks, ...encryption.checks],
     flags: config.flags, profiling: config.profiling,
-    processUsage: deps.processUsage, moreMetrics: () => encryption.metrics(),
+    processUsage: deps.processUsage, moreMetrics: () => [...encryption.metrics(), ...(deps.authentication?.metrics() ?? []), ...(deps.authorization?.metrics() ?? [])],
     ...(flowControl && { flowControl }),
     inFlightLimits: { readOnly: config.load.requestsInFlight, mutating: config.load.mutatingInFlight },
     requestTimeoutMs: config.load.requestTimeoutMs, minWatchTimeoutMs: config.load.minWatchTimeoutMs, auditor: deps.auditor,

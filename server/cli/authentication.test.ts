@@ -9,6 +9,7 @@ import { silentLog, type Log } from '#base/log.ts'
 import { systemRandom } from '#base/random.ts'
 import { toPem } from '#base/x509/index.ts'
 import { createServiceAccountTokens } from '../apiserver/authn/service-account-tokens.ts'
+import { printMetrics } from '../apiserver/metrics/metrics.ts'
 import { REQUEST_HEADERS } from '../apiserver/middleware/front-proxy.ts'
 import type { SigningKey } from '../apiserver/pki/service-account-keys.ts'
 import { authenticationOf } from './authentication.ts'
@@ -25,7 +26,7 @@ function world(t: TestContext) {
   const waiting = new Set<() => void>()
   const tell = (message: string) => { told.push(message); for (const wake of waiting) wake() }
   const log: Log = { ...silentLog, info: tell, warn: tell, error: tell, with: () => log }
-  const deps = { clock: systemClock, random: systemRandom, log }
+  const deps = { clock: systemClock, random: systemRandom, log, serverName: 'board' }
   t.after(() => rmSync(dir, { recursive: true }))
   const flags = (...argv: string[]) => parseFlags('server', SERVER_FLAGS, { argv, env: {}, readConfig: () => ({}) }).values
   return {
@@ -69,6 +70,8 @@ test('a changed authentication configuration is taken over; a broken one is not'
   w.write('a.yaml', config('anonymous: {enabled: true, conditions: [{path: /livez}]}'))
   assert.equal(await next, 'a changed configuration file is in force')
   assert.deepStrictEqual(authentication.anonymous(), { enabled: true, paths: ['/livez'] })
+  const told = printMetrics(authentication.metrics()).toString()
+  assert.deepStrictEqual(['failure', 'success'].map((status) => new RegExp(`^apiserver_authentication_config_controller_automatic_reloads_total\\{apiserver_id_hash="sha256:[0-9a-f]{64}",status="${status}"\\} 1$`, 'm').test(told)), [true, true])
 })
 
 test('a changed authorization configuration is taken over; a broken one is not', async (t) => {

@@ -11,6 +11,8 @@ import { parseAuthenticationConfig, SIGNING_ALGORITHMS, type AnonymousConfig, ty
 import { loadCelTools } from '../apiserver/authn/jwt/expressions.ts'
 import { createJwtAuthenticator, type JwtAuthenticator } from '../apiserver/authn/jwt/jwt-authenticator.ts'
 import { parseTokenFile } from '../apiserver/authn/token-file.ts'
+import type { Metric } from '../apiserver/metrics/metrics.ts'
+import { ReloadMetrics } from '../apiserver/metrics/reload-metrics.ts'
 import { createDialer, createHttpsPool, createTokenWebhook, createWebhookClient, parseWebhookKubeconfig, type AuthenticateToken } from '../apiserver/webhook-client/index.ts'
 import { readYamlMapping } from './config-file.ts'
 import { durationSeconds } from './flag-checks.ts'
@@ -23,10 +25,11 @@ export interface Authentication {
   jwt: JwtAuthenticator | undefined
   anonymous: () => AnonymousConfig
   tokenWebhook: AuthenticateToken | undefined
+  metrics(): readonly Metric[]
   close(): void
 }
 
-interface Deps { clock: Clock; random: Random; log: Log }
+interface Deps { clock: Clock; random: Random; log: Log; serverName: string }
 
 const CONFIG = 'authentication-config'
 const OIDC = ['oidc-issuer-url', 'oidc-client-id', 'oidc-username-claim', 'oidc-username-prefix', 'oidc-groups-claim', 'oidc-groups-prefix', 'oidc-ca-file', 'oidc-signing-algs', 'oidc-required-claim']
@@ -42,17 +45,19 @@ export async function authenticationOf(values: FlagValues, ownIssuers: readonly 
   const oidc = OIDC.filter((flag) => (Array.isArray(values[flag]) ? values[flag].length > 0 : text(values, flag) !== undefined))
   if (path !== undefined && oidc.length > 0) throw new UsageError(`--${CONFIG}: authentication-config file and oidc-* flags are mutually exclusive: leave out --${oidc[0]}`)
   const closers: (() => void)[] = []
+  const reloads = new ReloadMetrics('authentication', deps)
   const state: { config: AuthenticationConfig } = { config: { issuers: [], anonymous: undefined } }
-  const jwt = path !== undefined || oidc.length > 0 ? await jwtOf(path, values, ownIssuers, state, closers, deps) : undefined
+  const jwt = path !== undefined || oidc.length > 0 ? await jwtOf(path, values, ownIssuers, state, closers, { ...deps, reloads }) : undefined
   const tokenWebhook = tokenWebhookOf(values, closers, deps)
   return {
     staticTokens: tokens === undefined ? new Map<string, UserInfo>() : parseTokenFile(readText(tokens, 'token-auth-file'), (what) => new UsageError(`--token-auth-file: ${tokens}: ${what}`)),
     jwt, tokenWebhook, anonymous: () => state.config.anonymous ?? { enabled, paths: [] },
+    metrics: () => (path === undefined ? [] : reloads.all()),
     close() { for (const close of closers) close() },
   }
 }
 
-async function jwtOf(path: string | undefined, values: FlagValues, ownIssuers: readonly string[], state: { config: AuthenticationConfig }, closers: (() => void)[], deps: Deps): Promise<JwtAuthenticator> {
+async function jwtOf(path: string | undefined, values: FlagValues, ownIssuers: readonly string[], state: { config: AuthenticationConfig }, closers: (() => void)[], deps: Deps & { reloads: ReloadMetrics }): Promise<JwtAuthenticator> {
   const cel = await loadCelTools()
   const read = (): AuthenticationConfig => {
     const parsed = parseAuthenticationConfig(path === undefined ? oidcDocument(values) : readYamlMapping(path, { optional: false, what: `--${CONFIG}:` }), cel, ownIssuers)
@@ -66,10 +71,12 @@ async function jwtOf(path: string | undefined, values: FlagValues, ownIssuers: r
   closers.push(() => pool.close())
   const jwt = createJwtAuthenticator({ pool, clock: deps.clock, issuers: state.config.issuers, cel })
   if (path !== undefined) {
+    deps.reloads.inForce(readText(path, CONFIG))
     closers.push(followFile(resolve(path), async (signal) => {
       const config = read()
       await jwt.replace(config.issuers, cel, signal)
       state.config = config
+      deps.reloads.inForce(readText(path, CONFIG))
     }, deps))
   }
   return jwt

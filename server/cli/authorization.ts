@@ -12,6 +12,8 @@ import { createAuthorizationWebhook, createWebhookClient, parseWebhookKubeconfig
 import { readYamlMapping } from './config-file.ts'
 import { durationSeconds } from './flag-checks.ts'
 import type { FlagValues } from './flags.ts'
+import type { Metric } from '../apiserver/metrics/metrics.ts'
+import { ReloadMetrics } from '../apiserver/metrics/reload-metrics.ts'
 import { followFile } from './follow-file.ts'
 import { list, text } from './node-config.ts'
 
@@ -21,10 +23,11 @@ export type AuthorizerChoice = readonly (AuthorizerType | AuthorizerLink)[]
 export interface Authorization {
   /** As configured now: the same list until it changes. */
   authorizers: () => AuthorizerChoice
+  metrics(): readonly Metric[]
   close(): void
 }
 
-interface Deps { clock: Clock; random: Random; log: Log }
+interface Deps { clock: Clock; random: Random; log: Log; serverName: string }
 
 const CONFIG = 'authorization-config'
 const WEBHOOK = 'authorization-webhook-config-file'
@@ -48,7 +51,7 @@ export async function authorizationOf(values: FlagValues, deps: Deps): Promise<A
   }
   if (path === undefined) {
     const chain = byFlags(values, modes).map((one) => linkOf(one, WEBHOOK, undefined))
-    return { authorizers: () => chain, close }
+    return { authorizers: () => chain, metrics: () => [], close }
   }
   if (modes.length > 0 || text(values, WEBHOOK) !== undefined) throw new UsageError(`--${CONFIG} can not be specified when --authorization-mode or --authorization-webhook-* flags are defined: leave those out`)
   const conditions = await loadConditionCompiler()
@@ -57,11 +60,14 @@ export async function authorizationOf(values: FlagValues, deps: Deps): Promise<A
     if (!parsed.ok) throw new UsageError(`--${CONFIG}: ${path}: ${parsed.message}`)
     return parsed.authorizers.map((one) => linkOf(one, CONFIG, conditions))
   }
+  const reloads = new ReloadMetrics('authorization', deps)
   const state = { chain: load() }
+  reloads.inForce(readFileSync(path))
   clients.stop = followFile(resolve(path), () => {
     state.chain = load()
-  }, deps)
-  return { authorizers: () => state.chain, close }
+    reloads.inForce(readFileSync(path))
+  }, { ...deps, reloads })
+  return { authorizers: () => state.chain, metrics: () => reloads.all(), close }
 }
 
 function byFlags(values: FlagValues, modes: readonly string[]): ConfiguredAuthorizer[] {

@@ -6,6 +6,7 @@ import type { Clock } from '#base/clock.ts'
 import { createDirectoryWatch } from '#base/directory-watch.ts'
 import { asError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
+import type { ReloadMetrics } from '../apiserver/metrics/reload-metrics.ts'
 
 /** An editor's or a mount's several writes are one change. */
 const QUIET = { quietMs: 500, quietMsMax: 5_000 }
@@ -14,7 +15,7 @@ const QUIET = { quietMs: 500, quietMsMax: 5_000 }
  * `load` is called when the file, or one of them, says something else than what was loaded last, one call after the other; when it
  * throws, what was loaded before stays, the log says why, and the next change beside it is another try. Returns the end of it.
  */
-export function followFile(path: string | readonly string[], load: (signal: AbortSignal) => void | Promise<void>, { clock, log }: { clock: Clock; log: Log }): () => void {
+export function followFile(path: string | readonly string[], load: (signal: AbortSignal) => void | Promise<void>, { clock, log, reloads }: { clock: Clock; log: Log; reloads?: ReloadMetrics }): () => void {
   const paths = typeof path === 'string' ? [path] : path
   const file = paths.join(' ')
   const stop = new AbortController()
@@ -35,9 +36,11 @@ export function followFile(path: string | readonly string[], load: (signal: Abor
     try {
       await load(stop.signal)
       state.loaded = now
+      reloads?.reloaded('success')
       log.info('a changed configuration file is in force', { file })
     } catch (error) {
       if (stop.signal.aborted) return
+      reloads?.reloaded('failure')
       log.error('a changed configuration file is not used; the one before it stays in force', { file, error: asError(error) })
     }
   }

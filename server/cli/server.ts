@@ -60,10 +60,10 @@ export async function run(argv: readonly string[]): Promise<number> {
   }
   if (node) settleKernel(values['protect-kernel-defaults'] === true, log)
   const auditor = auditorOf(values, { clock, log })
-  const authentication = await authenticationOf(values, config.serviceAccounts.issuers, { clock, random, log })
+  const authentication = await authenticationOf(values, config.serviceAccounts.issuers, { clock, random, log, serverName: config.serverName })
   const clientAuthorities = followClientAuthorities(values, { clock, log })
   const servingCertificates = followServingCertificates(values, { clock, log })
-  const authorization = await authorizationOf(values, { clock, random, log })
+  const authorization = await authorizationOf(values, { clock, random, log, serverName: config.serverName })
   failLoudly(log)
   const tellOomScore = setOomScore(Number(values['oom-score-adj']), log)
   const signal = stopSignal(log)

@@ -108,7 +108,7 @@ describe('keys that change', () => {
   it('an update that changes nothing reseals what is outdated', async () => {
     const inner = new MemoryStore()
     const encryption = { read: () => of([aes('aesgcm', ['k1', 1]), identity]) as unknown }
-    const opened = await openEncryption(inner, { read: () => encryption.read() }, { clock: harness().clock, random: systemRandom, log })
+    const opened = await openEncryption(inner, { read: () => encryption.read() }, { clock: harness().clock, random: systemRandom, log, serverName: 'board' })
     const h = harness({ store: opened.store })
     const path = '/api/v1/namespaces/default/configmaps'
     encryption.read = () => of([aes('aesgcm', ['k1', 1]), identity], ['configmaps'])
@@ -153,7 +153,7 @@ describe('what cannot be read', () => {
   })
   it('a client gets a 500 that says so, and a server started without keys does not show ciphertext', async () => {
     const inner = new MemoryStore()
-    const deps = { clock: harness().clock, random: systemRandom, log }
+    const deps = { clock: harness().clock, random: systemRandom, log, serverName: 'board' }
     const sealed = await openEncryption(inner, { read: () => of([aes('aesgcm', ['k1', 1])], ['configmaps']) }, deps)
     const path = '/api/v1/namespaces/default/configmaps'
     assert.equal((await harness({ store: sealed.store }).call('POST', path, { metadata: { name: 'a' } })).status, 201)
@@ -260,7 +260,7 @@ describe('on disk', () => {
       const openStore = () => openAlone(join(directory, 'db'))
       const found = () => readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((f) => statSync(join(directory, f)).isFile() && readFileSync(join(directory, f)).includes('needle-in-haystack'))
       const config = { read: () => of([aes('aesgcm', ['k1', 1])], ['configmaps']) }
-      const deps = { clock: systemClock, random: systemRandom, log }
+      const deps = { clock: systemClock, random: systemRandom, log, serverName: 'board' }
       const first = await openEncryption(await openStore(), config, deps)
       const path = '/api/v1/namespaces/default/configmaps'
       const h = harness({ store: first.store })

@@ -1,14 +1,14 @@
 /**
  * Encryption at rest, put together: reads the configuration, wraps the store, follows changes of the file when asked to.
  */
-import { createHash } from 'node:crypto'
 import type { Clock } from '#base/clock.ts'
 import { asError, UsageError } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import type { Store } from '#server/store/store.ts'
 import type { HealthCheck } from '../discovery/health.ts'
-import { Metric } from '../metrics/metrics.ts'
+import type { Metric } from '../metrics/metrics.ts'
+import { ReloadMetrics } from '../metrics/reload-metrics.ts'
 import { parseEncryptionConfig, type EncryptionConfig } from './configuration.ts'
 import { createKmsClient } from './kms-client.ts'
 import { kmsTransformer, type KmsTransformer } from './kms-transformer.ts'
@@ -45,7 +45,7 @@ export async function sealedWithoutKeys(store: Store, log: Log): Promise<Encrypt
 }
 
 /** Rejects with a UsageError when the configuration is wrong. */
-export async function openEncryption(store: Store, options: EncryptionOptions | undefined, deps: { clock: Clock; random: Random; log: Log }): Promise<Encryption> {
+export async function openEncryption(store: Store, options: EncryptionOptions | undefined, deps: { clock: Clock; random: Random; log: Log; serverName: string }): Promise<Encryption> {
   const log = deps.log.with('encryption')
   if (!options) return sealedWithoutKeys(store, log)
   const plugins = new Map<string, KmsTransformer>()
@@ -62,7 +62,8 @@ export async function openEncryption(store: Store, options: EncryptionOptions | 
   }
   const transforms = new TransformMetrics(deps.clock)
   const state = { read: JSON.stringify(options.read()) }
-  const reloads = new Metric('apiserver_encryption_config_controller_automatic_reloads_total', 'counter', 'Total number of reload successes and failures of encryption configuration split by apiserver identity.')
+  const reloads = new ReloadMetrics('encryption', deps)
+  reloads.inForce(state.read)
   const config = readConfig(options)
   const sealed: SealedStore = sealStore(store, used(config).table, log, transforms)
   if (config.resources.some((r) => r.providers.some((p) => p.kind !== 'identity')) && !(await store.get(MARK_KEY))) {
@@ -77,6 +78,7 @@ export async function openEncryption(store: Store, options: EncryptionOptions | 
       plugin.close()
       plugins.delete(id)
     }
+    reloads.inForce(state.read)
     log.info('the encryption configuration was read again')
   }
   const stop = options.follow?.(() => {
@@ -84,9 +86,9 @@ export async function openEncryption(store: Store, options: EncryptionOptions | 
       // The directory changed, not necessarily this file.
       if (JSON.stringify(options.read()) === state.read) return
       reload()
-      reloads.add('status="success"')
+      reloads.reloaded('success')
     } catch (error) {
-      reloads.add('status="failure"')
+      reloads.reloaded('failure')
       log.error('the changed encryption configuration is wrong; the one before stays in use', { error: asError(error) })
     }
   })
@@ -94,20 +96,13 @@ export async function openEncryption(store: Store, options: EncryptionOptions | 
     store: sealed,
     checks: [{ name: 'kms-providers', live: false, problem: () => [...plugins.values()].map((p) => p.problem()).find((p) => p !== undefined) }],
     reload,
-    metrics() {
-      const info = new Metric('apiserver_encryption_config_controller_last_config_info', 'gauge', 'Information about the last applied encryption configuration with hash as label, split by apiserver identity.')
-      info.set(`hash="${configurationHash(state.read)}"`, 1)
-      return [reloads, info, ...transforms.all()]
-    },
+    metrics: () => [...reloads.all(), ...transforms.all()],
     close() {
       stop?.()
       for (const plugin of plugins.values()) plugin.close()
     },
   }
 }
-
-/** What the metric of the configuration in use shows; `text`: JSON of what the file says. */
-export const configurationHash = (text: string): string => `sha256:${createHash('sha256').update(text).digest('hex')}`
 
 function readConfig(options: EncryptionOptions): EncryptionConfig {
   const parsed = parseEncryptionConfig(options.read())

@@ -58,7 +58,7 @@ const log = createLog({ format: 'text', level: 'error', nowMs: () => 0, write: (
 describe('KMS v2', { timeout: 180_000 }, () => {
   const state: { inner: MemoryStore; clock: FakeClock } = { inner: new MemoryStore(), clock: new FakeClock() }
   beforeEach(() => Object.assign(state, { inner: new MemoryStore(), clock: new FakeClock() }))
-  const start = (): Promise<Encryption> => openEncryption(state.inner, { read: () => CONFIG }, { clock: state.clock, random: systemRandom, log })
+  const start = (): Promise<Encryption> => openEncryption(state.inner, { read: () => CONFIG }, { clock: state.clock, random: systemRandom, log, serverName: 'board' })
   const put = ({ store }: Encryption, value: string) => store.txn({ compare: [], ops: [{ kind: 'put', key: KEY, value: Buffer.from(value) }] })
   const get = async ({ store }: Encryption) => { const kv = await store.get(KEY); return [kv?.value.toString(), kv?.stale ?? false] }
 

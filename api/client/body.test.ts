@@ -43,6 +43,23 @@ test('a producer that is too fast is told to wait, and resumes when its chunks a
   assert.equal(drained, true)
 })
 
+test('a producer is told each time that it may go on, by what it said once', async () => {
+  const { body, sink } = stream()
+  const reader = chunks(body)
+  let next = reader.next()
+  let drained = 0
+  sink().onDrain(() => { drained++ })
+  for (let i = 1; i <= 3; i++) {
+    assert.equal(sink().write(Buffer.alloc(300 * 1024)), false)
+    assert.equal((await next).value?.length, 300 * 1024)
+    next = reader.next()
+    await new Promise((resolve) => { setImmediate(resolve) })
+    assert.equal(drained, i)
+  }
+  sink().end()
+  assert.equal((await next).done, true)
+})
+
 test('what came before a failure is read first; an aborted reader ends though the producer says nothing', async () => {
   const failing = stream()
   const reader = chunks(failing.body)

@@ -47,6 +47,7 @@ async function* pulled(body: BodyStream, signal: AbortSignal | undefined): Async
   let bytes = 0
   let ended = false
   let failure: Error | undefined
+  let isFull = false
   let drain: (() => void) | undefined
   let wake: (() => void) | undefined
   const wakeReader = () => {
@@ -60,10 +61,14 @@ async function* pulled(body: BodyStream, signal: AbortSignal | undefined): Async
     write(chunk) {
       ready.push(chunk)
       bytes += chunk.length
+      isFull = bytes >= BUFFERED_BYTES_MAX
       wakeReader()
-      return bytes < BUFFERED_BYTES_MAX
+      return !isFull
     },
-    onDrain(fn) { drain = fn },
+    onDrain(fn) {
+      drain = fn
+      wakeReader()
+    },
     end() { ended = true; wakeReader() },
     fail(error) { failure = error; wakeReader() },
   })
@@ -75,10 +80,10 @@ async function* pulled(body: BodyStream, signal: AbortSignal | undefined): Async
     }
     if (failure) throw failure
     if (ended || signal?.aborted) return
-    if (drain) {
-      const fn = drain
-      drain = undefined
-      fn()
+    // Each time: a producer says once what is to be done then.
+    if (isFull && drain) {
+      isFull = false
+      drain()
       continue
     }
     await new Promise<void>((resolve) => { wake = resolve })

@@ -1,6 +1,6 @@
-/** What a node keeps for itself: reservations, thresholds and limits as flags, told by the node, held by the kernel and acted on. */
+/** What a node keeps for itself: reservations, thresholds and limits as flags and in a kubelet's configuration file, told by the node, held by the kernel and acted on. */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -25,7 +25,14 @@ describe('what a node keeps for itself', { timeout: 600_000 }, () => {
 
   before(async () => {
     cluster = await Cluster.create({
-      hosts: 1, serverFlags: ['--system-reserved', `memory=${RESERVED - 16 * MI},pid=1000`, '--kube-reserved', `memory=${16 * MI},cpu=500m`, '--eviction-hard', 'memory.available<100Mi', '--eviction-pressure-transition-period', '10s', '--max-pods', '20', '--pod-max-pids', '64'],
+      hosts: 1, serverFlags: ['--system-reserved', `memory=${RESERVED - 16 * MI},pid=1000`, '--eviction-hard', 'memory.available<100Mi', '--max-pods', '20'],
+      // As a kubelet is told; where a flag says something else, that.
+      prepare(host) {
+        const file = join(host.dir, 'kubelet.yaml')
+        const kubeReserved = `{ memory: "${16 * MI}", cpu: 500m }`
+        writeFileSync(file, `apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nkubeReserved: ${kubeReserved}\nevictionPressureTransitionPeriod: 10s\nmaxPods: 7\npodPidsLimit: 64\nproviderID: shed://board\n`)
+        return Promise.resolve(['--kubelet-config', file])
+      },
     })
   })
   after(() => cluster.destroy())
@@ -33,6 +40,7 @@ describe('what a node keeps for itself', { timeout: 600_000 }, () => {
   it('is told by the node and by /configz, and held by the kernel', async () => {
     const { capacity, allocatable } = JSON.parse(await cluster.must(['get', 'node', node().name, '-o', 'jsonpath={.status}'])) as Record<'capacity' | 'allocatable', Record<string, string>>
     assert.deepStrictEqual([allocatable['memory'], allocatable['ephemeral-storage'] === capacity['ephemeral-storage'], allocatable['pods']], ['156Mi', true, '20'], 'no threshold of the disk: none is kept free')
+    assert.equal(await cluster.must(['get', 'node', node().name, '-o', 'jsonpath={.spec.providerID}']), 'shed://board')
     const { kubeletconfig } = JSON.parse(await cluster.must(['get', '--raw', `/api/v1/nodes/${node().name}/proxy/configz`])) as { kubeletconfig: Record<string, unknown> }
     assert.deepStrictEqual(
       [kubeletconfig['evictionHard'], kubeletconfig['evictionPressureTransitionPeriod'], kubeletconfig['enforceNodeAllocatable'], kubeletconfig['maxPods'], kubeletconfig['podPidsLimit'], kubeletconfig['kubeReserved']],

@@ -79,7 +79,7 @@ export const EXPECTED: readonly Entry[] = [
   { folder: 'auth', tests: /^TestNodeRestrictionServiceAccountAudience\/intree_/, reason: 'there are no volumes of clouds to be taken for CSI\'s' },
   { folder: 'auth', tests: /^TestResourceClaimGranularStatusAuthorization\/fails_when_updating_both_allocation_and_devices_but_missing_binding_permission$/, reason: 'rights to parts of a claim\'s status are looked at once the rest is right' },
 
-  { folder: 'auth', tests: /^TestServiceAccountTokenCreate\/service_account_UID_validation_with_feature_gate_disabled$/, reason: GATES },
+  { folder: 'auth', tests: /^TestServiceAccountTokenCreate\/(?:service_account_UID_validation_with_feature_gate_disabled|fails_to_bind_to_a_Node_if_the_feature_gate_is_disabled)$/, reason: GATES },
 
   { folder: 'certificates', tests: /^TestCSRDuration$/, reason: METRICS },
   { folder: 'certificates', tests: /^TestController_AutoApproval\/should_auto-approve_CSR_that_has_kube-apiserver-client-kubelet_signerName_and_matches_requirements_despite_missing_username_if_nodeclient_permissions_are_granted$/, reason: 'who asks for a node\'s certificate proves the node\'s name' },
@@ -89,6 +89,7 @@ export const EXPECTED: readonly Entry[] = [
   { folder: 'controlplane', tests: /^TestGenericControlplaneStartUp$/, reason: 'it starts another program of upstream\'s' },
   { folder: 'controlplane', tests: /^TestObjectSizeResponses\/[12]_MB_(?:labels|finalizers)$/, reason: 'objects may be larger than etcd\'s requests (1.5 MiB)' },
   { folder: 'examples', tests: /^TestAPIServiceWaitOnStart$/, reason: 'it has an etcd of its own' },
+  { folder: 'examples', tests: /^TestAggregatedAPIServerRejectRedirectResponse$/, reason: 'its Service is found in the cluster, not by the test\'s resolver' },
   { folder: 'examples', tests: /^TestWebhookLoopback$/, reason: 'it looks for the call in its own process' },
   { folder: 'job', tests: /^Test(?:JobAdmissionParallelismUpdate\/parallelism_update_blocked_for_gang-scheduled_job|JobGangScheduling\/parallelism_update_blocked)$/, reason: 'gangs of Jobs (alpha) are the test\'s controller\'s alone' },
   { folder: 'job', tests: /^TestDelayTerminalPhaseCondition\/.*_JobPodReplacementPolicy_and_JobManagedBy_disabled$/, reason: GATES },

@@ -4,8 +4,8 @@
  */
 import type { NodeInfo, PodInfo, Snapshot } from './node-info.ts'
 
-/** Why a node will not do. `unresolvable`: no change to other pods could help. `ofPod`: it is no matter of nodes, and said once. */
-export interface Unfit { reason: string; unresolvable?: boolean; ofPod?: boolean }
+/** Why a node will not do. `unresolvable`: no change to other pods could help. `ofPod`: it is no matter of nodes, and said once. `isError`: the pod goes nowhere, whatever other nodes are like. */
+export interface Unfit { reason: string; unresolvable?: boolean; ofPod?: boolean; isError?: boolean }
 
 export interface FilterRule {
   /** Upstream's plugin name. */

@@ -43,6 +43,7 @@ export function schedule(snapshot: Snapshot, pod: PodInfo, random: Random): Sche
   const candidates: NodeInfo[] = []
   for (const node of snapshot.nodes) {
     const unfit = firstUnfit(filters, node)
+    if (unfit?.some((u) => u.isError)) return { ok: false, nodes: snapshot.nodes.length, reasons: new Map(snapshot.nodes.map(({ name }) => [name, unfit])) }
     if (unfit) reasons.set(node.name, unfit)
     else candidates.push(node)
   }

@@ -241,3 +241,15 @@ test('a pod goes where its claims get what they asked for first', () => {
   // Eight for the first, one less for each after it; scaled to a hundred.
   assert.deepEqual([scores('red', 'any'), scores('any', 'red')], [[87, 100, 87], [100, 100, 100]])
 })
+
+test('a pod goes nowhere while a selector fails on a device of some node', () => {
+  const at = (nodeName: string, device: Device) => slice(nodeName, [device], { nodeName, pool: { name: nodeName, generation: 1, resourceSliceCount: 1 } })
+  const claim = claimOf('c', { requests: [exactly('r', { selectors: cel(`device.attributes["${DRIVER}"].slot == 1`) })] })
+  const place = (...slices: Stored<ResourceSlice>[]) => {
+    const devices: DeviceLookup = { ...lookup(), nowMs: () => NOW, claim: () => claim, claims: () => [claim], slices: () => slices, pending: () => new Map() }
+    const result = schedule({ ...snapshot(node('n1'), node('n2')), devices }, pod('p', { spec: { resourceClaims: [{ name: 'gpu', resourceClaimName: 'c' }] } }), seededRandom(1))
+    return result.ok ? result.node : unschedulableMessage(result)
+  }
+  const good = at('n1', gpu('a', attributes({ slot: 1 })))
+  assert.deepEqual([place(good, at('n2', gpu('b', attributes({ slot: 2 })))), place(good, at('n2', gpu('b')))], ['n1', '0/2 nodes are available: claim default/c: selector #0: CEL runtime error: no such key: slot.'])
+})

@@ -10,8 +10,8 @@ import { addTo, type DevicesInUse } from './in-use.ts'
 import { concerns, consumption, devicesOn, type Pool, type PoolDevice } from './pools.ts'
 import { waysOf, type Wanted } from './requests.ts'
 
-/** `message`: why not, in upstream's words. */
-export type Allocation = { ok: true; results: readonly AllocationResult[] } | { ok: false; message: string }
+/** `message`: why not, in upstream's words; `isError`: what is asked for is wrong, or not known well enough to look at any node. */
+export type Allocation = { ok: true; results: readonly AllocationResult[] } | { ok: false; message: string; isError: boolean }
 
 export interface AllocationInput {
   node: Stored<Node>
@@ -35,9 +35,9 @@ export function allocate(input: AllocationInput): Allocation {
   try {
     const search = new Search(input)
     if (search.run()) return { ok: true, results: input.claims.map((claim, i) => allocationOf(claim, search.choices[i] ?? [], search.selected(i), { on: input.node.metadata.name, newShareId: input.newShareId })) }
-    return { ok: false, message: search.pools.some((pool) => pool.problem === 'invalid') ? 'invalid resource pools were encountered' : 'cannot allocate all claims' }
+    return { ok: false, message: search.pools.some((pool) => pool.problem === 'invalid') ? 'invalid resource pools were encountered' : 'cannot allocate all claims', isError: false }
   } catch (error) {
-    if (error instanceof Hopeless) return { ok: false, message: error.message }
+    if (error instanceof Hopeless) return { ok: false, message: error.message, isError: true }
     throw error
   }
 }

@@ -25,7 +25,7 @@ export const dynamicResources: FilterRule = {
     return (on) => {
       if (!selectors.every((selector) => matchesNodeSelector(selector, on.node))) return [UNAVAILABLE]
       const { allocation } = claimsOn(on)
-      return allocation.ok ? FITS : [{ reason: allocation.message, unresolvable: true }]
+      return allocation.ok ? FITS : [{ reason: allocation.message, unresolvable: true, ...(allocation.isError && { ofPod: true, isError: true }) }]
     }
   },
 }

@@ -49,7 +49,6 @@ const OF_1_36: readonly Expected[] = [
   { name: 'should not continue running liveness probes for restartable init containers and restart them while in preStop', reason: 'a kubelet waits for the preStop hook of a container that is to be restarted before it looks at the pod again; here sidecars are looked after meanwhile, as the test\'s own comments (KEP-4438) want it one day' },
   // Of those that start the node anew.
   { name: 'Kubelet Endpoints [NodeConformance] [Serial] when config is updated should be reflected in /configz', reason: 'sets fileCheckFrequency, which is not a setting here: directories are watched' },
-  { name: 'Device Plugin [Serial] [Feature:DevicePlugin] DevicePlugin [Serial] [Disruptive] can make a CDI device accessible in a container', reason: 'the runtime has no CDI devices (DIVERGENCE.md)' },
   { name: 'CriticalPod [Serial] [Disruptive] [Feature:CriticalPod] when we need to admit a critical pod', reason: 'wants a pod that went for another to have succeeded, where its containers ended with 0: here it has failed, with the reason (DIVERGENCE.md)' },
   { name: 'Does not keep device plugin assignments across node reboots if fails admission', reason: 'pods keep their devices through a restart (DIVERGENCE.md)' },
   { name: 'Container Manager Misc [Serial] Validate OOM score adjustments', reason: 'reads the scores of a kubelet and a runtime that root without CAP_SYS_RESOURCE cannot set' },

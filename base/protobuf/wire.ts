@@ -11,6 +11,8 @@ export type WireType = 0 | 1 | 2 | 5
 export class WireError extends Error {}
 
 const TWO_32 = 4_294_967_296
+const TWO_63 = 2 ** 63
+const INT64_MAX = 2n ** 63n - 1n
 
 export class WireReader {
   /** The varint read last, as two halves. */
@@ -175,9 +177,10 @@ export class WireWriter {
     this.#varint(this.size - before, 0)
   }
 
+  /** What numbers cannot tell from 2^63 is the largest there is, not the least. */
   int(value: number): void {
     if (value >= 0 && value < TWO_32) return this.#varint(value, 0)
-    const bits = BigInt.asUintN(64, BigInt(value))
+    const bits = value >= TWO_63 ? INT64_MAX : BigInt.asUintN(64, BigInt(value))
     return this.#varint(Number(bits & 0xffff_ffffn), Number(bits >> 32n))
   }
 

@@ -340,4 +340,12 @@ describe('varints', () => {
       if (value < 0) assert.equal(bytes.length, 10)
     }))
   })
+
+  it('beyond what the wire can say are as near as it can', () => {
+    for (const value of [2 ** 63, 2 ** 63 + 4096, 2 ** 64]) {
+      const writer = new WireWriter()
+      writer.int(value)
+      assert.equal(writer.finish().toString('hex'), 'ffffffffffffffff7f')
+    }
+  })
 })

@@ -223,8 +223,8 @@ export class WireWriter {
   #varint(low: number, high: number): void {
     let lo = low
     let hi = high
-    let size = 1
-    for (let rest = hi * TWO_32 + lo; rest >= 128; rest = Math.floor(rest / 128)) size++
+    const bits = hi === 0 ? 32 - Math.clz32(lo) : 64 - Math.clz32(hi)
+    const size = Math.max(1, Math.ceil(bits / 7))
     this.#reserve(size)
     for (let i = 0; i < size; i++) {
       this.#bytes[this.#at + i] = (lo & 0x7f) | (i < size - 1 ? 0x80 : 0)

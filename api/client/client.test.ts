@@ -90,6 +90,8 @@ function informed(answer: Parameters<typeof scripted>[0]) {
 test('an informer fills from a stream of initial events, follows, resumes where it was, and relists after 410', async () => {
   const streams: { sink: BodySink; path: string }[] = []
   const { clock, informers, informer, stop, changes } = informed((request) => ({ stream: (sink) => streams.push({ sink, path: request.path }) }))
+  const lists: string[] = []
+  informer.onListed((version) => lists.push(`${version}: ${informer.list().map(keyOf).join(' ')}`))
   const synced = informers.start(stop.signal)
   await clock.advance(0)
   assert.equal(streams[0]?.path, '/api/v1/configmaps?watch=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&sendInitialEvents=true')
@@ -114,6 +116,7 @@ test('an informer fills from a stream of initial events, follows, resumes where 
   assert.deepStrictEqual(informer.list().map(keyOf), ['a/y'])
   assert.deepStrictEqual(informer.byIndex('app', 'web'), [])
   assert.deepStrictEqual(changes, ['->1', '1>6', '->12', '6>-'])
+  assert.deepStrictEqual(lists, ['5: a/x', '12: a/y'])
   stop.abort()
   await clock.advance(0)
   assert.equal(clock.pending, 0)

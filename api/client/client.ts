@@ -95,6 +95,8 @@ export interface Informer<T extends KubeObject> {
    * already is told as additions before this returns: a listener may come after the informer has synced. Returns the unsubscribe.
    */
   onChange(listener: (before: Stored<T> | undefined, after: Stored<T> | undefined) => void): () => void
+  /** Called after each complete list of the server was taken over, with its version: what is not there now was not there then, whether its end was ever told or not. Returns the unsubscribe. */
+  onListed(listener: (resourceVersion: string) => void): () => void
 }
 
 export interface InformerOptions<T extends KubeObject> {

@@ -34,6 +34,7 @@ export function createInformer<T extends KubeObject>(client: Client, ref: Resour
   const log = deps.log.with('informer')
   const cache = createCache<T>((error) => log.error('a listener failed', { resource: ref.resource, error }))
   for (const [name, of] of Object.entries(options.indexes ?? {})) cache.addIndex(name, of)
+  const listListeners = new Set<(resourceVersion: string) => void>()
   const { promise: synced, resolve } = Promise.withResolvers<void>()
   const { promise: fresh, resolve: markFresh } = Promise.withResolvers<void>()
   let hasSynced = false
@@ -46,6 +47,10 @@ export function createInformer<T extends KubeObject>(client: Client, ref: Resour
     inNamespace: (namespace) => cache.inNamespace(namespace),
     byIndex: (index, value) => cache.byIndex(index, value),
     onChange: (listener) => cache.onChange(listener),
+    onListed(listener) {
+      listListeners.add(listener)
+      return () => { listListeners.delete(listener) }
+    },
   }
   const { namespace, labelSelector, fieldSelector, metadataOnly } = options
   const select = {
@@ -65,13 +70,14 @@ export function createInformer<T extends KubeObject>(client: Client, ref: Resour
   const remember = () => {
     if (isFresh) memory?.changed(() => cache.list())
   }
-  const onSynced = () => {
+  const onSynced = (resourceVersion: string) => {
     isFresh = true
     markFresh()
     markSynced()
     remember()
     relisted.resolve()
     relisted = Promise.withResolvers()
+    for (const listener of listListeners) listener(resourceVersion)
   }
   const recall = async (signal: AbortSignal) => {
     await deps.clock.sleep(OFFLINE_AFTER_MS, signal)
@@ -166,6 +172,15 @@ export function createInformers(client: Client, deps: InformersDeps): LendingInf
       const borrowed = new Set<Entry>()
       const unsubscribes = new Set<() => void>()
       let begun = false
+      const untilReturned = (subscribe: () => () => void): (() => void) => {
+        if (until.aborted) return () => {}
+        const unsubscribe = subscribe()
+        unsubscribes.add(unsubscribe)
+        return () => {
+          unsubscribes.delete(unsubscribe)
+          unsubscribe()
+        }
+      }
       onAbort(until, () => {
         for (const unsubscribe of unsubscribes) unsubscribe()
         for (const entry of borrowed) if (--entry.borrowers === 0 && !entry.stays) entry.stop.abort()
@@ -181,15 +196,8 @@ export function createInformers(client: Client, deps: InformersDeps): LendingInf
           const informer = entry.informer as unknown as Informer<T>
           return {
             ...informer,
-            onChange(listener) {
-              if (until.aborted) return () => {}
-              const unsubscribe = informer.onChange(listener)
-              unsubscribes.add(unsubscribe)
-              return () => {
-                unsubscribes.delete(unsubscribe)
-                unsubscribe()
-              }
-            },
+            onChange: (listener) => untilReturned(() => informer.onChange(listener)),
+            onListed: (listener) => untilReturned(() => informer.onListed(listener)),
           }
         },
         async start(signal) {

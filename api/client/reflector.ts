@@ -20,7 +20,8 @@ export interface ReflectorOptions<T extends KubeObject> {
   select: Pick<ListParams, 'namespace' | 'labelSelector' | 'fieldSelector' | 'metadataOnly'>
   transform: (object: Stored<T>) => Stored<T>
   cache: Cache<T>
-  onSynced: () => void
+  /** The cache is a whole list of the server's, of this version. */
+  onSynced: (resourceVersion: string) => void
   /** Handed a function, once, that makes it list anew, at once: what `onSynced` tells next is of a list that began after the call. */
   takeRelist?: (relist: () => void) => void
 }
@@ -60,7 +61,7 @@ export async function runReflector<T extends KubeObject>(options: ReflectorOptio
     cache.replace(objects)
     resourceVersion = at
     succeeded()
-    options.onSynced()
+    options.onSynced(at)
   }
 
   const listInPages = async (during: AbortSignal) => {

@@ -75,6 +75,8 @@ export function fakeInformers(): FakeInformers {
         inNamespace: (namespace) => cache.inNamespace(namespace),
         byIndex: (index, value) => cache.byIndex(index, value),
         onChange: (listener) => cache.onChange(listener),
+        // What is put here is heard of at once: there are no lists.
+        onListed: () => () => {},
       }
     },
     async start() { await synced },

@@ -160,7 +160,7 @@ describe('devices that a pod was promised', () => {
     const slice: Stored<ResourceSlice> = { metadata: meta('s'), spec: { driver: DRIVER, nodeName: 'n1', pool: { name: 'p', generation: 1, resourceSliceCount: 1 }, devices: [{ name: 'red' }, { name: 'blue' }] } }
     const held = new Map<string, Stored<KubeObject>[]>([[RESOURCE_CLAIMS.resource, [claim('one'), claim('two')]], [DEVICE_CLASSES.resource, [{ metadata: meta('any'), spec: {} } as Stored<KubeObject>]], [RESOURCE_SLICES.resource, [slice]]])
     const listeners = new Map<string, (before: unknown, after: unknown) => void>()
-    const informers = { of: ({ resource }: { resource: string }) => ({ synced: Promise.resolve(), list: () => held.get(resource) ?? [], get: (key: string) => held.get(resource)?.find((o) => key.endsWith(o.metadata.name)), onChange: (listener: never) => { listeners.set(resource, listener); return () => {} } }) } as never
+    const informers = { of: ({ resource }: { resource: string }) => ({ synced: Promise.resolve(), list: () => held.get(resource) ?? [], get: (key: string) => held.get(resource)?.find((o) => key.endsWith(o.metadata.name)), onChange: (listener: never) => { listeners.set(resource, listener); return () => {} }, onListed: () => () => {} }) } as never
     let version = 1
     const stored = new Map(['one', 'two'].map((name) => [name, claim(name)]))
     const client = {

@@ -212,6 +212,9 @@ export function createClaimBinder({ client, informers, clock, random, selectors 
           if (after) pending.saw(after.metadata.uid, after)
           listener()
         }),
+        claims.onListed((version) => {
+          if (pending.listed(BigInt(version), new Set(claims.list().map((claim) => claim.metadata.uid)))) listener()
+        }),
         classes.onChange(() => listener()),
         slices.onChange(() => listener()),
       ]

@@ -15,11 +15,18 @@ export class PendingAllocations {
 
   promise(uid: string, allocation: AllocationResult): void { this.#all.set(uid, allocation) }
 
-  /** `known`: what the informer has. */
+  /** `known`: what the informer has; nothing of a claim that it has not heard of yet. Had it heard of its end, there were no promise any more. */
   wrote({ metadata }: Claim, known: Claim | undefined): void {
     if (!this.#all.has(metadata.uid)) return
     this.#written.set(metadata.uid, BigInt(metadata.resourceVersion))
-    this.saw(metadata.uid, known)
+    if (known?.metadata.uid === metadata.uid) this.saw(metadata.uid, known)
+  }
+
+  /** All claims of a version are these: what was written until then and is not among them was deleted, untold. True: there was such. */
+  listed(version: bigint, uids: ReadonlySet<string>): boolean {
+    const gone = [...this.#written].filter(([uid, written]) => written <= version && !uids.has(uid))
+    for (const [uid] of gone) this.saw(uid, undefined)
+    return gone.length > 0
   }
 
   /** What was written is not taken back by this. */

@@ -1,17 +1,22 @@
 /**
  * Runs node:test files and ends with `N passed, N failed, N skipped`, each skip with its reason.
  * `node scripts/run-tests.ts [--whole] [PATH...]`: without paths, all unit and contract tests in one process (fast),
- * or with --whole the whole-system tests in test/whole, each in a process of its own, one after the other.
+ * or with --whole the whole-system tests in test/whole, each file in a process of its own.
+ * `--lanes N`: that many processes at once (default 1): each has its share of the unit tests, or the next file of the
+ * whole-system ones. `--shard I/N` is what such a process is told: the I-th of N shares.
  * `--minutes N`: how long a file of those may take (default 20).
  * `--tally FILE` appends the counts to a file instead of printing the closing line, for scripts/test.sh to add up.
  */
-import { appendFileSync, globSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { appendFileSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { run } from 'node:test'
 import { parseArgs } from 'node:util'
 
 const root = join(import.meta.dirname, '..')
-const { values, positionals } = parseArgs({ options: { whole: { type: 'boolean', default: false }, tally: { type: 'string' }, only: { type: 'string' }, minutes: { type: 'string', default: '20' } }, allowPositionals: true })
+const { values, positionals } = parseArgs({ options: { whole: { type: 'boolean', default: false }, tally: { type: 'string' }, only: { type: 'string' }, minutes: { type: 'string', default: '20' }, lanes: { type: 'string', default: '1' }, shard: { type: 'string' } }, allowPositionals: true })
 
 const patterns = positionals.length > 0
   ? positionals.map((p) => (p.endsWith('.ts') ? p : `${p}/**/*.test.ts`))
@@ -21,12 +26,22 @@ const files = globSync(patterns, { cwd: root, exclude: (name) => name.includes('
   .map((f) => join(root, f))
 if (files.length === 0) throw new Error(`no test files match ${patterns.join(' ')}`)
 
+const lanes = Number(values.lanes)
+if (!Number.isInteger(lanes) || lanes < 1) throw new Error(`--lanes ${values.lanes}: how many processes at once, from 1`)
 const counts = { passed: 0, failed: 0, skipped: 0 }
 const problems: string[] = []
+
+if (lanes > 1 && !values.whole) {
+  await runShards(lanes)
+  finish()
+}
+
+const [shardIndex, shardTotal] = (values.shard ?? '1/1').split('/').map(Number)
 const stream = run({
   files,
   isolation: values.whole ? 'process' : 'none',
-  concurrency: 1,
+  concurrency: values.whole ? lanes : 1,
+  shard: { index: shardIndex ?? 1, total: shardTotal ?? 1 },
   timeout: values.whole ? Number(values.minutes) * 60_000 : 5 * 60_000,
   ...(values.only && { testNamePatterns: [values.only] }),
 })
@@ -53,10 +68,46 @@ stream.on('test:stderr', (event) => process.stderr.write(event.message))
 if (values.whole) stream.on('test:stdout', (event) => process.stdout.write(event.message))
 
 await new Promise<void>((resolve) => stream.on('close', resolve).on('end', resolve).resume())
-if (problems.length > 0) console.log(`\n${problems.length} failed:\n${problems.map((p) => p.split('\n')[0]).join('\n')}`)
-if (values.tally) appendFileSync(values.tally, `${counts.passed} ${counts.failed} ${counts.skipped}\n`)
-else console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
-process.exit(counts.failed > 0 ? 1 : 0)
+finish()
+
+/** One process per share of the unit tests; each tells of its own failures, its counts are added to ours. */
+async function runShards(total: number): Promise<void> {
+  const dir = mkdtempSync(join(tmpdir(), 'skiff-tests-'))
+  try {
+    await Promise.all(Array.from({ length: total }, async (_, i) => {
+      const tally = join(dir, String(i))
+      const child = spawn(process.execPath, [...process.execArgv, import.meta.filename, ...process.argv.slice(2), '--lanes', '1', '--shard', `${i + 1}/${total}`, '--tally', tally], { stdio: ['ignore', 'pipe', 'inherit'] })
+      // By lines: two processes would tear each other's apart.
+      createInterface({ input: child.stdout }).on('line', (line) => console.log(line))
+      const code = await new Promise((resolve) => child.once('close', resolve))
+      const [passed = 0, failed = 0, skipped = 0] = readTally(tally)
+      counts.passed += passed
+      counts.failed += failed
+      counts.skipped += skipped
+      if (code !== 0 && failed === 0) {
+        counts.failed++
+        console.log(`FAIL share ${i + 1} of ${total} of the tests ended with ${String(code)} before it could tell its counts`)
+      }
+    }))
+  } finally {
+    rmSync(dir, { recursive: true })
+  }
+}
+
+function readTally(path: string): number[] {
+  try {
+    return readFileSync(path, 'utf8').trim().split(' ').map(Number)
+  } catch {
+    return []
+  }
+}
+
+function finish(): never {
+  if (problems.length > 0) console.log(`\n${problems.length} failed:\n${problems.map((p) => p.split('\n')[0]).join('\n')}`)
+  if (values.tally) appendFileSync(values.tally, `${counts.passed} ${counts.failed} ${counts.skipped}\n`)
+  else console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
+  process.exit(counts.failed > 0 ? 1 : 0)
+}
 
 function indent(text: string): string {
   return text.split('\n').map((l) => `     ${l}`).join('\n')

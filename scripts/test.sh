@@ -22,8 +22,8 @@ tally=$(mktemp)
 trap 'rm -f "$tally"' EXIT
 failed=0
 say "==> unit and contract tests"
-node scripts/run-tests.ts --tally "$tally" || failed=1
+node scripts/run-tests.ts --lanes 2 --tally "$tally" || failed=1
 say "==> whole-system tests"
-node scripts/run-tests.ts --whole --tally "$tally" || failed=1
+node scripts/run-tests.ts --whole --lanes 2 --tally "$tally" || failed=1
 awk '{p+=$1; f+=$2; s+=$3} END {printf "%d passed, %d failed, %d skipped\n", p, f, s}' "$tally"
 exit $failed

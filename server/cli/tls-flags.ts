@@ -11,7 +11,7 @@ const VERSIONS: Readonly<Record<string, NonNullable<TlsChoice['minVersion']>>> =
 /** Go's numbers, the best first: their order in the flag says nothing. */
 const GROUPS: readonly (readonly [id: number, name: string])[] = [[4588, 'X25519MLKEM768'], [4587, 'SecP256r1MLKEM768'], [4589, 'SecP384r1MLKEM1024'], [29, 'X25519'], [23, 'P-256'], [24, 'P-384'], [25, 'P-521']]
 
-/** Those of OpenSSL's that use ChaCha20: where a processor does not know AES they take a third of its time, on either end. */
+/** Those of OpenSSL's that use ChaCha20, which needs no instructions of its own: where a processor has none for AES it is the cheaper one, on either end. */
 const CHACHA = ['TLS_CHACHA20_POLY1305_SHA256', 'ECDHE-ECDSA-CHACHA20-POLY1305', 'ECDHE-RSA-CHACHA20-POLY1305']
 
 /** Whether the processors of a /proc/cpuinfo know AES; those of a Raspberry Pi up to the 4 do not. One that does not say what it knows is taken for one that does. */

@@ -3,7 +3,6 @@
  * Prints what failed and was skipped; ends with 1 if a test failed that expected.ts does not have, or passed that it has.
  */
 import { spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -28,7 +27,6 @@ const { source, go, cache, binary } = { source: resolve(values.source), go: reso
 const out = resolve(values.out ?? mkdtempSync(join(tmpdir(), 'skiff-upstream-integration-')))
 mkdirSync(out, { recursive: true })
 const overlay = writeOverlay(source, join(cache, 'integration'))
-const compiled = join(cache, 'integration', createHash('sha256').update(overlay.text).digest('hex').slice(0, 12))
 
 interface Result extends Verdicts { readonly folder: string; readonly seconds: number; readonly broken: string | undefined }
 
@@ -49,7 +47,7 @@ async function runFolder(folder: string): Promise<Result> {
   const result = (verdicts: Verdicts, broken: string | undefined): Result => ({ ...verdicts, folder: shortOf(folder), seconds: Math.round((performance.now() - started) / 1000), broken })
   const none: Verdicts = { passed: [], failed: [], skipped: [], unfinished: [], begun: [] }
   // Field managers are named after it.
-  const program = join(compiled, name, `${basename(folder)}.test`)
+  const program = join(overlay.dir, name, `${basename(folder)}.test`)
   mkdirSync(dirname(program), { recursive: true })
   if (!existsSync(program)) {
     writeFileSync(join(out, `${name}.compile`), '')

@@ -1,5 +1,6 @@
 /** Upstream's sources with a skiff server in place of the API servers that its integration tests start in their own process. */
-import { readdirSync, readFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 
 const overlay = join(import.meta.dirname, 'overlay')
@@ -47,24 +48,39 @@ const EDITS: readonly Edit[] = [
   },
 ]
 
-/** Writes what `go test -overlay` takes into `dir`. Returns the file, and text that is another one when anything of it is. */
-export function writeOverlay(source: string, dir: string): { file: string; text: string } {
-  mkdirSync(dir, { recursive: true })
+/** What `go test -overlay` takes, in a directory of its own below `cache`. */
+export function writeOverlay(source: string, cache: string): Written {
   const missing = readdirSync(overlay).filter((name) => PLACES[name] === undefined)
   if (missing.length > 0) throw new Error(`source.ts does not say where ${missing.join(', ')} belongs`)
-  const replaced = Object.entries(PLACES).map(([name, place]): [string, string] => [join(source, place), join(overlay, name)])
-  const texts = new Map<string, string>()
+  const texts = new Map(Object.entries(PLACES).map(([name, place]) => [place, readFileSync(join(overlay, name), 'utf8')]))
   for (const { file, from, to } of EDITS) {
     const text = texts.get(file) ?? readFileSync(join(source, file), 'utf8')
     if (!text.includes(from)) throw new Error(`${file} does not have: ${from}`)
     texts.set(file, text.replaceAll(from, to))
   }
-  for (const [i, [file, text]] of [...texts].entries()) {
-    const changed = join(dir, `${i}-${basename(file)}`)
-    writeFileSync(changed, text)
-    replaced.push([join(source, file), changed])
+  return writeTexts(source, texts, cache)
+}
+
+/** Where an overlay was written: its file, and the directory named after all that it says, which is for nothing else. */
+export interface Written { readonly file: string; readonly dir: string }
+
+/** Copies `texts`, by the places below `source` that they stand for: what another tree writes into the same cache changes nothing of it. */
+export function writeTexts(source: string, texts: ReadonlyMap<string, string>, cache: string): Written {
+  const dir = join(cache, createHash('sha256').update([source, ...[...texts].flat()].join('\n')).digest('hex').slice(0, 12))
+  const place = join(dir, 'overlay')
+  const file = join(place, 'overlay.json')
+  if (existsSync(file)) return { file, dir }
+  mkdirSync(dir, { recursive: true })
+  // All of it or nothing: another run may want the same.
+  const written = mkdtempSync(join(dir, 'overlay-'))
+  const replaced = [...texts.keys()].map((name, i): [string, string] => [name, `${i}-${basename(name)}`])
+  for (const [name, copy] of replaced) writeFileSync(join(written, copy), texts.get(name) ?? '')
+  writeFileSync(join(written, basename(file)), JSON.stringify({ Replace: Object.fromEntries(replaced.map(([name, copy]) => [join(source, name), join(place, copy)])) }))
+  try {
+    renameSync(written, place)
+  } catch (err) {
+    rmSync(written, { recursive: true, force: true })
+    if (!existsSync(file)) throw err
   }
-  const file = join(dir, 'overlay.json')
-  writeFileSync(file, JSON.stringify({ Replace: Object.fromEntries(replaced) }))
-  return { file, text: [source, ...replaced.map(([, path]) => readFileSync(path, 'utf8'))].join('\n') }
+  return { file, dir }
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -40,7 +40,7 @@ function world(t: TestContext) {
     rmSync(directory, { recursive: true, force: true })
   })
   return {
-    directory, asked, failures,
+    directory, asked, failures, happened,
     async until(what: string, holds: () => boolean) {
       let cancel = () => {}
       await new Promise<void>((resolve, reject) => {
@@ -105,6 +105,24 @@ test('a plugin that begins anew at its socket registers anew', async (t) => {
   const second = await w.show('red')
   await w.until('the second is told', () => second.told.length === 1)
   assert.deepEqual([w.asked[0], w.asked.at(-1)], ['register red red.sock', 'register red red.sock'])
+})
+
+test('one that begins anew at its socket as another one, or as one that is not taken, is let go as what it was', async (t) => {
+  const w = world(t)
+  // The socket is another before anybody has looked whether it is gone.
+  const instead = async (name: string, more: Parameters<typeof w.show>[1]) => {
+    const plugin = await showPlugin(join(w.directory, '.next.sock'), { type: 'Lamp', name, endpoint: '', supportedVersions: ['v1'], ...more }, { clock: systemClock, log: silentLog, onTold: w.happened })
+    t.after(() => plugin.stop())
+    renameSync(join(w.directory, '.next.sock'), join(w.directory, 'red.sock'))
+    await w.until('it is told', () => plugin.told.length === 1)
+  }
+  const first = await w.show('red', { endpoint: '/run/1' })
+  await w.until('the first is told', () => first.told.length === 1)
+  await instead('red', { endpoint: '/run/2' })
+  await instead('blue', { endpoint: '/run/2' })
+  await instead('blue', { endpoint: '/run/2' })
+  await instead('blue', { endpoint: '/run/2', supportedVersions: ['v0'] })
+  assert.deepEqual(w.asked, ['register red /run/1', 'deregister red /run/1', 'register red /run/2', 'deregister red /run/2', 'register blue /run/2', 'register blue /run/2', 'deregister blue /run/2'])
 })
 
 test('what is no socket, or hidden, is none of ours', async (t) => {

@@ -81,6 +81,14 @@ export function createPluginWatcher({ directory, handlers, clock, log }: PluginW
   }
   const lookSoon = (signal: AbortSignal): void => { state.looking = state.looking.then(() => look(signal)).catch((error: unknown) => log.warn('cannot look for plugins', { error: asError(error) })) }
 
+  /** What registered at this socket before and is another one now goes first: nobody would let it go later. */
+  const leave = async (path: string, next: { handler: PluginHandler | undefined; plugin: Plugin }, signal: AbortSignal): Promise<void> => {
+    const taken = known.get(path)?.taken
+    if (!taken || (taken.handler === next.handler && taken.plugin.name === next.plugin.name && taken.plugin.endpoint === next.plugin.endpoint && taken.handler.validate(next.plugin) === undefined)) return
+    await taken.handler.deregister(taken.plugin, signal)
+    known.delete(path)
+  }
+
   const register = async (path: string, identity: string, signal: AbortSignal): Promise<void> => {
     const registration = new GrpcClient({ endpoint: { socketPath: path }, peer: 'the plugin', clock })
     const tell = (problem: string) => registration.unary(REGISTRATION_NOTIFY, { pluginRegistered: problem === '', error: problem }, { timeoutMs: CALL_MS, signal })
@@ -88,6 +96,7 @@ export function createPluginWatcher({ directory, handlers, clock, log }: PluginW
       const { type, name, endpoint, supportedVersions } = await registration.unary(REGISTRATION_GET_INFO, {}, { timeoutMs: CALL_MS, signal })
       const plugin: Plugin = { name, endpoint: endpoint === '' ? path : endpoint, registeredAt: path, supportedVersions }
       const handler = handlers.get(type)
+      await leave(path, { handler, plugin }, signal)
       const wrong = handler?.validate(plugin)
       const problem = !handler ? `RegisterPlugin error -- no handler registered for plugin type: ${type} at socket ${path}` : wrong === undefined ? undefined : `RegisterPlugin error -- plugin validation failed with err: ${wrong}`
       if (!handler || problem !== undefined) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
@@ -127,6 +127,23 @@ describe('CSI volumes', { skip: process.getuid?.() === 0 ? false : 'mounting nee
     await driver.stop()
     await until('it is taken out', () => drivers()?.length === 0)
     assert.equal(m.drivers.get(DRIVER), undefined)
+  })
+
+  it('a second driver of the same name waits for the first to go, and the cluster is told nothing of it', async (t) => {
+    const m = await machine(t)
+    const first = await m.driver()
+    const place = join(m.dir, 'second')
+    const second = await startHostPathDriver({ name: DRIVER, nodeId: 'id-of-another', kubeletDir: place, storageDir: join(m.dir, 'storage'), topology: { 'topology.test/node': 'another' }, clock: systemClock, log: silentLog })
+    t.after(() => second.stop())
+    const socket = join(m.dir, 'plugins_registry', 'second.sock')
+    renameSync(join(place, 'plugins_registry', `${DRIVER}-reg.sock`), socket)
+    await until('it is told', () => second.told.length > 0)
+    assert.match(second.told[0] ?? '', /Another driver with the same name is already registered at .*csi\.sock/)
+    const told = () => [m.api.get<CSINode>(CSI_NODES, NODE)?.spec.drivers.map((d) => d.nodeID), m.api.get<Node>(NODES, NODE)?.metadata.labels?.['topology.test/node']]
+    assert.deepStrictEqual(told(), [['id-of-board'], NODE])
+    await first.stop()
+    await until('it is taken', () => second.told.includes(''))
+    assert.deepStrictEqual(told(), [['id-of-another'], 'another'])
   })
 
   it('a driver whose CSIDriver says so is asked now and then how many volumes it can attach, and the cluster is told of what has changed', async (t) => {

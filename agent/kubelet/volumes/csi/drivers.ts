@@ -46,17 +46,17 @@ export interface CsiDriversDeps {
   operations: Pick<StorageOperations, 'timedCall'>
 }
 
-interface Registered extends CsiDriver { info: NodeInfo; close(): void }
+interface Registered extends CsiDriver { readonly endpoint: string; info: NodeInfo; close(): void }
 
 const CALL_MS = 10_000
 const NODE_ID_ANNOTATION = 'csi.volume.kubernetes.io/nodeid'
 
 export function createCsiDrivers({ nodeName, client, clock, random, log, operations }: CsiDriversDeps): CsiDrivers {
-  const byEndpoint = new Map<string, Registered>()
+  const byName = new Map<string, Registered>()
   const listeners = new Set<() => void>()
   const state: { last: Promise<void>; signal: AbortSignal } = { last: Promise.resolve(), signal: new AbortController().signal }
   const changed = (): void => {
-    limits.follow([...byEndpoint.values()].map(({ name }) => name))
+    limits.follow([...byName.values()].map(({ name }) => name))
     for (const listener of listeners) listener()
   }
 
@@ -68,14 +68,16 @@ export function createCsiDrivers({ nodeName, client, clock, random, log, operati
   }
 
   const register = async ({ name, endpoint }: Plugin, signal: AbortSignal): Promise<void> => {
+    const before = byName.get(name)
+    // It is tried again: once the other one is gone it is taken.
+    if (before && before.endpoint !== endpoint) throw new CodedError('CSI_DRIVER', `RegisterPlugin for CSI driver "${name}" failed. Another driver with the same name is already registered at ${before.endpoint}`)
     const driver = await meet(name, endpoint, signal)
-    const before = byEndpoint.get(endpoint)
-    byEndpoint.set(endpoint, driver)
+    byName.set(name, driver)
     try {
       await publish(signal)
     } catch (error) {
-      if (before) byEndpoint.set(endpoint, before)
-      else byEndpoint.delete(endpoint)
+      if (before) byName.set(name, before)
+      else byName.delete(name)
       driver.close()
       throw error
     }
@@ -84,10 +86,10 @@ export function createCsiDrivers({ nodeName, client, clock, random, log, operati
     changed()
   }
 
-  const deregister = async ({ endpoint }: Plugin, signal: AbortSignal): Promise<void> => {
-    const driver = byEndpoint.get(endpoint)
-    if (driver) {
-      byEndpoint.delete(endpoint)
+  const deregister = async ({ name, endpoint }: Plugin, signal: AbortSignal): Promise<void> => {
+    const driver = byName.get(name)
+    if (driver?.endpoint === endpoint) {
+      byName.delete(name)
       driver.close()
       log.info('a CSI driver is gone', { driver: driver.name })
       changed()
@@ -102,7 +104,7 @@ export function createCsiDrivers({ nodeName, client, clock, random, log, operati
       const info = await call(NODE_GET_INFO, {}, CALL_MS)
       if (info.nodeId === '') throw new CodedError('CSI_DRIVER', `the CSI driver ${name} names no node id`)
       const { capabilities } = await call(NODE_GET_CAPABILITIES, {}, CALL_MS)
-      return { name, call, info, capabilities: new Set(capabilities.map((c) => c.rpc?.type ?? 0)), close: () => driver.close() }
+      return { name, endpoint: socketPath, call, info, capabilities: new Set(capabilities.map((c) => c.rpc?.type ?? 0)), close: () => driver.close() }
     } catch (error) {
       driver.close()
       throw error
@@ -111,7 +113,7 @@ export function createCsiDrivers({ nodeName, client, clock, random, log, operati
 
   /** What is registered is what the cluster is told, whatever it was told before. */
   const publish = async (signal: AbortSignal): Promise<void> => {
-    const drivers = [...byEndpoint.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    const drivers = [...byName.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1))
     const node = await client.get<Node>(NODES, nodeName, undefined, signal)
     const annotations = { [NODE_ID_ANNOTATION]: drivers.length === 0 ? null : JSON.stringify(Object.fromEntries(drivers.map((d) => [d.name, d.info.nodeId]))) }
     const labels = Object.assign({}, ...drivers.map((d) => d.info.accessibleTopology?.segments ?? {})) as Record<string, string>
@@ -136,7 +138,7 @@ export function createCsiDrivers({ nodeName, client, clock, random, log, operati
   }
 
   const update = (name: string): Promise<void> => inTurn(async () => {
-    const driver = [...byEndpoint.values()].find((each) => each.name === name)
+    const driver = byName.get(name)
     if (!driver || state.signal.aborted) return
     const info = await driver.call(NODE_GET_INFO, {}, CALL_MS)
     if (isDeepStrictEqual(info, driver.info)) return
@@ -154,7 +156,7 @@ export function createCsiDrivers({ nodeName, client, clock, random, log, operati
 
   return {
     update,
-    get: (name) => [...byEndpoint.values()].find((driver) => driver.name === name),
+    get: (name) => byName.get(name),
     onChange(listener) {
       listeners.add(listener)
       return () => { listeners.delete(listener) }
@@ -169,7 +171,7 @@ export function createCsiDrivers({ nodeName, client, clock, random, log, operati
       await new Promise<void>((resolve) => { if (signal.aborted) resolve(); else signal.addEventListener('abort', () => resolve(), { once: true }) })
       limits.close()
       await state.last
-      for (const driver of byEndpoint.values()) driver.close()
+      for (const driver of byName.values()) driver.close()
     },
   }
 }

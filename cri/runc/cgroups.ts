@@ -12,6 +12,8 @@ export interface CgroupLayout {
   controllers: Map<string, string>
   /** Hybrid: where version 2 is mounted beside version 1. The OCI runtime makes its cgroups there, too. */
   hybrid?: string
+  /** Controllers that are version 2's there: those that nothing of version 1 has taken. */
+  hybridControllers?: ReadonlySet<string>
   /** Swap can be limited together with memory. */
   hasSwapLimit: boolean
 }
@@ -28,14 +30,16 @@ export function readCgroupLayout(table: readonly MountEntry[] = readMountTable()
   if (controllers.size > 0) {
     const memory = controllers.get('memory')
     const hybrid = table.find((entry) => entry.fsType === 'cgroup2')?.path
-    return { version: 1, controllers, ...(hybrid !== undefined && { hybrid }), hasSwapLimit: memory !== undefined && existsSync(join(memory, 'memory.memsw.limit_in_bytes')) }
+    return { version: 1, controllers, ...(hybrid !== undefined && { hybrid, hybridControllers: controllersAt(hybrid) }), hasSwapLimit: memory !== undefined && existsSync(join(memory, 'memory.memsw.limit_in_bytes')) }
   }
   const unified = table.find((entry) => entry.fsType === 'cgroup2')
   if (!unified) throw new CodedError('CRI_FAILED', 'no cgroups are mounted: mount cgroup2 at /sys/fs/cgroup (systemd and cgroupfs-mount do)')
-  for (const name of readFileSync(join(unified.path, 'cgroup.controllers'), 'utf8').trim().split(' ')) if (name) controllers.set(name, unified.path)
+  for (const name of controllersAt(unified.path)) controllers.set(name, unified.path)
   controllers.set('', unified.path)
   return { version: 2, controllers, hasSwapLimit: controllers.has('memory') && hasSwapFile(unified.path) }
 }
+
+const controllersAt = (root: string): Set<string> => new Set(readIfThere(join(root, 'cgroup.controllers')).split(/\s+/).filter(Boolean))
 
 /** Kernels without swap, or told swapaccount=0, lack the file; the root cgroup always does, so that one below it is looked at. */
 function hasSwapFile(root: string): boolean {
@@ -43,6 +47,9 @@ function hasSwapFile(root: string): boolean {
   const groups = own === '/' ? readdirSync(root, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => entry.name) : [own]
   return groups.some((group) => existsSync(join(root, group, 'memory.swap.max')))
 }
+
+/** What the OCI runtime can limit here. */
+export const limitsOf = ({ version, controllers, hasSwapLimit }: CgroupLayout) => ({ cgroupVersion: version, hasSwapLimit, hasHugePageLimit: controllers.has('hugetlb') })
 
 /** CRI_FAILED with the mend for a limit that this kernel cannot hold. */
 export function checkResources(resources: LinuxResources, layout: CgroupLayout): void {

@@ -44,6 +44,15 @@ test('a cgroup of version 2 is read: weight as shares, "max" as no limit, pressu
   })
 })
 
+test('huge pages are read from the tree beside where cgroups are hybrid and the controller is version 2\'s', async (t) => {
+  const { controllers, hasSwapLimit } = cgroup(t, 1, {})
+  const hybrid = controllers.get('hugetlb') ?? ''
+  controllers.delete('hugetlb')
+  writeFileSync(join(hybrid, 'pod/main/hugetlb.2MB.current'), '2097152\n')
+  const read = (more: Partial<CgroupLayout>) => readContainerCounters('pod/main', { version: 1, controllers, hasSwapLimit, hybrid, ...more }).then((c) => c.hugePages)
+  assert.deepEqual([await read({ hybridControllers: new Set(['hugetlb']) }), await read({ hybridControllers: new Set() })], [[{ size: '2MB', bytes: 2_097_152, peakBytes: 0 }], []])
+})
+
 test('cgroups of version 1 are read: ticks as seconds, the largest number as no limit', async (t) => {
   const layout = cgroup(t, 1, {
     'cpuacct/cpuacct.stat': 'user 250\nsystem 50\n', 'cpu/cpu.stat': 'nr_periods 10\nnr_throttled 4\nthrottled_time 500000000\n', 'cpu/cpu.cfs_period_us': '100000\n', 'cpu/cpu.cfs_quota_us': '-1\n', 'cpu/cpu.shares': '1024\n',

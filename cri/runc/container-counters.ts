@@ -115,9 +115,10 @@ function pressureOf(text: string): Pressure {
 }
 
 async function readHugePages(path: string, layout: CgroupLayout): Promise<ContainerCounters['hugePages']> {
-  const root = layout.controllers.get('hugetlb')
+  const own = layout.controllers.get('hugetlb')
+  const root = own ?? (layout.hybridControllers?.has('hugetlb') ? layout.hybrid : undefined)
   if (root === undefined) return []
-  const [usage, peak] = layout.version === 2 ? ['current', undefined] : ['usage_in_bytes', 'max_usage_in_bytes']
+  const [usage, peak] = layout.version === 2 || own === undefined ? ['current', undefined] : ['usage_in_bytes', 'max_usage_in_bytes']
   const pattern = new RegExp(`^hugetlb\\.(\\d+[KMG]B)\\.${usage}$`)
   const sizes = (await readdir(join(root, path)).catch(() => [])).flatMap((name) => pattern.exec(name)?.[1] ?? [])
   return Promise.all(sizes.map(async (size) => ({

@@ -11,8 +11,9 @@ import { dirname, join, normalize } from 'node:path'
 import { CodedError, asError, hasCode } from '#base/errors.ts'
 import type { ContainerConfig, ContainerState, ContainerStats, ContainerStatus, LinuxResources, PodSandboxConfig, RuntimeEvent } from '../runtime.ts'
 import { ownCapabilities } from './capabilities.ts'
-import { checkResources, readCgroupLayout } from './cgroups.ts'
+import { checkResources, limitsOf, readCgroupLayout } from './cgroups.ts'
 import type { CgroupLayout } from './cgroups.ts'
+import { limitHugePagesBeside } from './huge-pages.ts'
 import { confine } from './confinement.ts'
 import { ContainerFigures } from './container-figures.ts'
 import { CDI_DIRS, cdiEdits, wantedCdiDevices } from './cdi/cdi-devices.ts'
@@ -193,6 +194,7 @@ export class ContainerService {
       try {
         await mkdir(dirname(record.logPath), { recursive: true, mode: 0o755 })
         await starts.run('container', async () => {
+          await limitHugePagesBeside(record.cgroupPath, record.config.linux.resources, this.cgroups)
           const { process, conmon } = await oci.create({ id, logPath: record.logPath, terminal: record.config.tty, stdin: record.config.stdin, stdinOnce: record.config.stdinOnce })
           await chmod(record.logPath, LOG_MODE).catch(ignoreMissing)
           await oci.start(id, process)
@@ -273,8 +275,9 @@ export class ContainerService {
       checkResources(resources, this.cgroups)
       const merged = { ...record.config.linux.resources, ...resources }
       const config: ContainerConfig = { ...record.config, linux: { ...record.config.linux, resources: merged } }
-      const oci = ociResources(merged, { cgroupVersion: this.cgroups.version, hasSwapLimit: this.cgroups.hasSwapLimit })
+      const oci = ociResources(merged, limitsOf(this.cgroups))
       if (record.state === 'running') {
+        await limitHugePagesBeside(record.cgroupPath, merged, this.cgroups)
         await this.ociOf(id).update(id, oci)
       } else {
         const path = this.#parts.paths.container(id).config
@@ -399,7 +402,7 @@ export class ContainerService {
     return {
       rootfs: own.rootfs, image, user: lookUpUser(own.rootfs, security, image.user), ownCapabilities: capabilities,
       oomScoreAdjMin: capabilities.includes('SYS_RESOURCE') ? -1000 : ownScore,
-      cgroupVersion: this.cgroups.version, hasSwapLimit: this.cgroups.hasSwapLimit, cgroupsPath: record.cgroupPath,
+      ...limitsOf(this.cgroups), cgroupsPath: record.cgroupPath,
       namespacePaths: {
         network: sandbox.netnsPath, ipc: hostIpc ? undefined : files.ipc, uts: hostNetwork ? undefined : files.uts,
         pid: sharedPid ? `/proc/${sharedPid.pid}/ns/pid` : undefined,

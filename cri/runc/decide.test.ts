@@ -156,7 +156,7 @@ describe('OCI spec', () => {
   const pod = testPod({ logDirectory: '/logs', cgroupParent: '/kubepods' }, 'web')
   const facts = (overrides: Partial<SpecFacts> = {}): SpecFacts => ({
     rootfs: '/r', image: { env: ['A=image', 'PATH=/bin'], entrypoint: ['entry'], cmd: ['cmd'], workingDir: '/work' }, user: { uid: 1, gid: 2, additionalGids: [2], home: '/home/u' }, ownCapabilities: ['CHOWN'],
-    oomScoreAdjMin: -1000, cgroupVersion: 2, hasSwapLimit: true, cgroupsPath: '/kubepods/x', namespacePaths: { network: '/n', ipc: '/i', uts: '/u', pid: undefined, user: undefined },
+    oomScoreAdjMin: -1000, cgroupVersion: 2, hasSwapLimit: true, hasHugePageLimit: true, cgroupsPath: '/kubepods/x', namespacePaths: { network: '/n', ipc: '/i', uts: '/u', pid: undefined, user: undefined },
     files: { resolvConf: '/resolv', hostname: '/hostname', shm: '/shm' }, devices: [], edits: NO_EDITS, confinement: {}, arch: 'x64', ...overrides,
   })
   const specOf = (overrides: Parameters<typeof testContainer>[2] = {}, f: Partial<SpecFacts> = {}) => buildOciSpec(testContainer('i', 'c', overrides), pod, facts(f))

@@ -56,6 +56,8 @@ export interface SpecFacts {
   oomScoreAdjMin: number
   cgroupVersion: 1 | 2
   hasSwapLimit: boolean
+  /** The OCI runtime finds the controller: on hybrid machines it does not, and huge-pages.ts does it; a kernel without holds no such limit, as with containerd. */
+  hasHugePageLimit: boolean
   cgroupsPath: string
   /** To join; undefined: the host's, or for pid a new one. */
   namespacePaths: { network: string | undefined; ipc: string | undefined; uts: string | undefined; pid: string | undefined; user: string | undefined }
@@ -118,7 +120,7 @@ export function buildOciSpec(config: ContainerConfig, sandbox: PodSandboxConfig,
  * Also what `runc update` takes. No swap beyond memory, as the kubelet wants it by default, unless the resources say how much: on
  * version 1 only a limit of memory can say so, on version 2 containers without one get none either.
  */
-export function ociResources(resources: LinuxResources, facts: Pick<SpecFacts, 'cgroupVersion' | 'hasSwapLimit'>): Record<string, unknown> {
+export function ociResources(resources: LinuxResources, facts: Pick<SpecFacts, 'cgroupVersion' | 'hasSwapLimit' | 'hasHugePageLimit'>): Record<string, unknown> {
   const { cpuShares, cpuQuota, cpuPeriod, cpusetCpus, cpusetMems, memoryLimitBytes, pidsLimit, hugepageLimits } = resources
   const saysSwap = facts.cgroupVersion === 2 && resources.unified?.['memory.swap.max'] !== undefined
   const unified = facts.cgroupVersion === 2 ? { ...(facts.hasSwapLimit && { 'memory.swap.max': '0' }), ...resources.unified } : {}
@@ -128,7 +130,7 @@ export function ociResources(resources: LinuxResources, facts: Pick<SpecFacts, '
     }),
     ...(memoryLimitBytes && { memory: { limit: memoryLimitBytes, ...(facts.hasSwapLimit && !saysSwap && { swap: memoryLimitBytes }) } }),
     ...(pidsLimit && pidsLimit > 0 && { pids: { limit: pidsLimit } }),
-    ...(hugepageLimits && { hugepageLimits: Object.entries(hugepageLimits).map(([pageSize, limit]) => ({ pageSize, limit })) }),
+    ...(hugepageLimits && facts.hasHugePageLimit && { hugepageLimits: Object.entries(hugepageLimits).map(([pageSize, limit]) => ({ pageSize, limit })) }),
     ...(Object.keys(unified).length > 0 && { unified }),
   }
 }

@@ -65,7 +65,7 @@ export const WITHOUT: readonly Pick<Expected, 'name' | 'reason'>[] = [
   ...['LocalStorageEviction', 'PriorityLocalStorageEvictionOrdering', 'EvictionPodLevelResources', 'EvictionOrderingPodLevelResources'].map((name) => ({ name, reason: 'ten minutes each and 4 GiB of the machine\'s, for what the soft kind of the same test shows; not tried yet' })),
   { name: 'PriorityMemoryEvictionOrdering', reason: 'goes by the memory of the whole machine, of which something else may take the 600 MiB that are to be scarce: then the pod goes that is to stay' },
   { name: 'PriorityPidEvictionOrdering', reason: 'ten thousand processes at once, on a machine that is not the lab\'s alone' },
-  ...['[Feature:HugePages]', 'Pod Level HugePages Resources'].map((name) => ({ name, reason: 'sets huge pages aside on the machine, which is not the lab\'s alone; and where cgroups are hybrid their controller is version 2\'s, which runc then does not ask' })),
+  ...['[Feature:HugePages]', 'Pod Level HugePages Resources'].map((name) => ({ name, reason: 'sets huge pages aside on the machine, which is not the lab\'s alone; looks for their limit at the pod\'s cgroup, which has none here; and where cgroups are hybrid their controller may be version 2\'s, where it does not look' })),
   { name: '[Feature:CriProxy]', reason: 'puts itself between a kubelet and its runtime, which here are one program' },
   { name: '[Feature:NodeProblemDetector]', reason: 'its image is not to be had here' },
   { name: '[Feature:LockContention]', reason: 'a flag of the kubelet\'s own (--exit-on-lock-contention)' },

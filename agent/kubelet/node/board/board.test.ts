@@ -50,6 +50,15 @@ test('a Raspberry Pi 5 has its firmware elsewhere; a machine with none of all th
   assert.deepStrictEqual([facts, signs(facts)], [NOTHING, []])
 })
 
+test('a file system that was unmounted is not told of any more', async (t) => {
+  const { root, remove } = tree(t, PI)
+  const reader = await openBoardReader(root, root)
+  const known = async () => (await reader.read()).ext4.map(({ device }) => device)
+  const before = await known()
+  remove('sys/fs/ext4/mmcblk0p2/errors_count')
+  assert.deepStrictEqual([before, await known()], [['mmcblk0p2'], []])
+})
+
 test('files that are empty, odd or gone are no signs of anything', async (t) => {
   const { root, remove } = tree(t, { ...PI, 'sys/devices/platform/soc/soc:firmware/get_throttled': 'error\n', 'sys/class/thermal/thermal_zone0/temp': '\n', 'sys/block/mmcblk0/device/life_time': 'zz\n', 'sys/block/mmcblk0/device/pre_eol_info': '' })
   const reader = await openBoardReader(root, root)

@@ -128,9 +128,9 @@ async function readCards(cards: readonly string[]): Promise<BoardFacts['cards']>
 async function readErrors(files: readonly string[]): Promise<BoardFacts['ext4']> {
   const read: BoardFacts['ext4'] = []
   for (const path of files) {
-    const errors = Number(await text(path))
+    const errors = await text(path)
     // One that was unmounted has no such file any more.
-    if (Number.isInteger(errors)) read.push({ device: path.split('/').at(-2) ?? '', errors })
+    if (/^\d{1,15}$/.test(errors)) read.push({ device: path.split('/').at(-2) ?? '', errors: Number(errors) })
   }
   return read
 }

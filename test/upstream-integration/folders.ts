@@ -7,9 +7,9 @@ export const DEFINITIONS = 'staging/src/k8s.io/apiextensions-apiserver/test/inte
 export const FOLDERS: readonly string[] = [
   DEFINITIONS, `${DEFINITIONS}/conversion`,
   ...[
-    'apimachinery', 'apimachinery/apply', 'apiserver', 'apiserver/admissionwebhook', 'apiserver/anonymous', 'apiserver/apply', 'apiserver/cel', 'apiserver/certreload', 'apiserver/discovery', 'apiserver/flowcontrol', 'apiserver/oidc',
-    'apiserver/openapi', 'apiserver/podlogs', 'apiserver/portforward', 'auth', 'certificates', 'client', 'clustertrustbundles', 'configmap', 'controllermanager', 'controlplane', 'controlplane/audit', 'cronjob', 'daemonset',
-    'defaulttolerationseconds', 'deployment', 'disruption', 'dryrun', 'dualstack', 'endpoints', 'endpointslice', 'events', 'evictions', 'examples', 'garbagecollector', 'job', 'kubelet', 'metrics', 'namespace', 'network', 'node', 'podcertificaterequests',
+    'apimachinery', 'apimachinery/apply', 'apiserver', 'apiserver/admissionwebhook', 'apiserver/anonymous', 'apiserver/apply', 'apiserver/cel', 'apiserver/cel/authorizerselector/selectorenabled', 'apiserver/certreload', 'apiserver/discovery', 'apiserver/flowcontrol', 'apiserver/oidc',
+    'apiserver/openapi', 'apiserver/podlogs', 'apiserver/portforward', 'auth', 'certificates', 'client', 'client/metrics', 'cloudprovider', 'clustertrustbundles', 'configmap', 'controllermanager', 'controlplane', 'controlplane/audit', 'cronjob', 'daemonset',
+    'defaulttolerationseconds', 'deployment', 'disruption', 'dra/default', 'dryrun', 'dualstack', 'endpoints', 'endpointslice', 'events', 'evictions', 'examples', 'garbagecollector', 'job', 'kubelet', 'metrics', 'namespace', 'network', 'node', 'podcertificaterequests',
     'podgc', 'pods', 'pvc', 'quota', 'replicaset', 'replicationcontroller', 'scale', 'secrets', 'service', 'serviceaccount', 'servicecidr', 'serving', 'staleness', 'statefulset', 'storageclasses', 'storageversion', 'storageversionmigrator',
     'tls', 'ttlcontroller', 'volume',
   ].map((folder) => `${INTEGRATION}/${folder}`),

@@ -46,6 +46,10 @@ const EDITS: readonly Edit[] = [
     to: 'body = regexp.MustCompile(`apiserver_id_hash="[^"]*"`).ReplaceAll(body, []byte(`apiserver_id_hash="sha256:3c607df3b2bf22c9d9f01d5314b4bbf411c48ef43ff44ff29b1d55b41367c795"`))\n\tfor _, line := range strings.Split(string(body), "\\n") {\n\t\tmatched := false',
     reason: 'skiff has its own name for a server',
   },
+  {
+    file: 'test/integration/apiserver/cel/authorizerselector/helper.go', from: 'if gotEnabled, initialized := environment.AuthzSelectorsLibraryEnabled(); !initialized {\n\t\tt.Fatalf("authz selector library was not',
+    to: 'if gotEnabled, initialized := featureEnabled, true; !initialized {\n\t\tt.Fatalf("authz selector library was not', reason: 'skiff\'s expressions are not compiled in the test\'s process',
+  },
 ]
 
 /** What `go test -overlay` takes, in a directory of its own below `cache`. */

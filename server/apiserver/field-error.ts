@@ -1,4 +1,6 @@
 /** Validation failures as data, worded as upstream words them (apimachinery `field.Error`). */
+import { goQuote } from './go-quote.ts'
+
 export type FieldErrorType = 'FieldValueRequired' | 'FieldValueInvalid' | 'FieldValueNotSupported' | 'FieldValueForbidden' | 'FieldValueDuplicate' | 'FieldValueTooLong' | 'FieldValueTooMany' | 'FieldValueNotFound' | 'FieldValueTypeInvalid' | 'InternalError'
 
 export interface FieldError {
@@ -9,11 +11,11 @@ export interface FieldError {
   message: string
 }
 
-const show = (value: unknown): string => (value === undefined ? 'null' : JSON.stringify(value))
+const show = (value: unknown): string => (value === undefined ? 'null' : typeof value === 'string' ? goQuote(value) : JSON.stringify(value))
 
 export const required = (field: string, detail = ''): FieldError => ({ type: 'FieldValueRequired', field, message: detail ? `Required value: ${detail}` : 'Required value' })
 export const invalid = (field: string, value: unknown, detail: string): FieldError => ({ type: 'FieldValueInvalid', field, message: `Invalid value: ${show(value)}: ${detail}` })
-export const notSupported = (field: string, value: unknown, supported: readonly string[]): FieldError => ({ type: 'FieldValueNotSupported', field, message: `Unsupported value: ${show(value)}: supported values: ${supported.map((s) => JSON.stringify(s)).join(', ')}` })
+export const notSupported = (field: string, value: unknown, supported: readonly string[]): FieldError => ({ type: 'FieldValueNotSupported', field, message: `Unsupported value: ${show(value)}: supported values: ${supported.map((s) => goQuote(s)).join(', ')}` })
 export const forbidden = (field: string, detail: string): FieldError => ({ type: 'FieldValueForbidden', field, message: `Forbidden: ${detail}` })
 export const duplicate = (field: string, value: unknown): FieldError => ({ type: 'FieldValueDuplicate', field, message: `Duplicate value: ${show(value)}` })
 export const tooLong = (field: string, max: number): FieldError => ({ type: 'FieldValueTooLong', field, message: `Too long: may not be more than ${max} bytes` })

@@ -175,8 +175,11 @@ export function parseBody(bytes: Buffer, contentType: string | undefined, option
   // kubectl sends JSON under the YAML type; JSON's own parser is thirty times faster. Keys given again are for YAML's to tell.
   if (!yaml || firstByte(bytes) === 0x7b) {
     const { depth, keys } = measureJson(bytes)
-    if (depth > limits.maxDepth) return { ok: false, code: 400, message: 'exceeded max depth' }
     const text = bytes.toString()
+    if (depth > limits.maxDepth) {
+      const explained = explainJson(text, undefined, limits.maxDepth)
+      return { ok: false, code: 400, message: explained.ok ? 'exceeded max depth' : explained.message }
+    }
     try {
       const value = JSON.parse(text) as unknown
       if (!yaml || keys === countKeys(value)) return { ok: true, value, keys, isYaml: yaml }

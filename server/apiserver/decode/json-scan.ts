@@ -28,7 +28,7 @@ export type JsonExplanation =
   | { ok: true; duplicates: string[]; order: ReadonlyMap<string, number> }
   | { ok: false; message: string }
 
-/** The deepest nesting followed here; callers have refused deeper text before. */
+/** The deepest nesting followed here, as upstream's. */
 const DEPTH_MAX = 10_000
 /** As many strict problems as upstream reports. */
 const DUPLICATES_MAX = 100
@@ -36,9 +36,9 @@ const DUPLICATES_MAX = 100
 class GoSyntaxError extends Error {}
 
 /** Go's `encoding/json` verdict on the text. Not recursive: any nesting is survived. */
-export function explainJson(text: string, asked?: ReadonlySet<string>): JsonExplanation {
+export function explainJson(text: string, asked?: ReadonlySet<string>, depthMax = DEPTH_MAX): JsonExplanation {
   try {
-    return { ok: true, ...scan(text, asked) }
+    return { ok: true, ...scan(text, asked, depthMax) }
   } catch (error) {
     if (error instanceof GoSyntaxError) return { ok: false, message: error.message }
     throw error
@@ -47,7 +47,7 @@ export function explainJson(text: string, asked?: ReadonlySet<string>): JsonExpl
 
 interface Frame { array: boolean; keys: Set<string>; path: string; index: number }
 
-function scan(text: string, asked?: ReadonlySet<string>): { duplicates: string[]; order: ReadonlyMap<string, number> } {
+function scan(text: string, asked: ReadonlySet<string> | undefined, depthMax: number): { duplicates: string[]; order: ReadonlyMap<string, number> } {
   const duplicates = new Set<string>()
   const order = new Map<string, number>()
   const stack: Frame[] = []
@@ -118,8 +118,8 @@ function scan(text: string, asked?: ReadonlySet<string>): { duplicates: string[]
     space()
     const c = text[at]
     if (c === '{' || c === '[') {
+      if (stack.length >= depthMax) fail('exceeded max depth')
       at++
-      if (stack.length >= DEPTH_MAX) throw new GoSyntaxError('exceeded max depth')
       const frame: Frame = { array: c === '[', keys: new Set(), path, index: 0 }
       space()
       if (text[at] === (frame.array ? ']' : '}')) at++

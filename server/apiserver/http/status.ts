@@ -4,6 +4,7 @@
  */
 import type { ResourceRef } from '#api/types/index.ts'
 import type { FieldError } from '../field-error.ts'
+import { goQuote } from '../go-quote.ts'
 
 export interface StatusCause { reason?: string; message?: string; field?: string }
 
@@ -48,14 +49,14 @@ export const badRequest = (message: string): StatusError => new StatusError({ co
 export const unauthorized = (): StatusError => new StatusError({ code: 401, reason: 'Unauthorized', message: 'Unauthorized' })
 
 export function forbidden(ref: { group: string; resource: string }, name: string, because: string): StatusError {
-  const what = name === '' ? qualified(ref) : `${qualified(ref)} "${name}"`
+  const what = name === '' ? qualified(ref) : `${qualified(ref)} ${goQuote(name)}`
   return new StatusError({ code: 403, reason: 'Forbidden', message: `${what} is forbidden: ${because}`, details: about(ref, name) })
 }
 
 export const forbiddenPath = (because: string): StatusError => new StatusError({ code: 403, reason: 'Forbidden', message: `forbidden: ${because}`, details: {} })
 
 export function notFound(ref: { group: string; resource: string }, name: string): StatusError {
-  return new StatusError({ code: 404, reason: 'NotFound', message: `${qualified(ref)} "${name}" not found`, details: about(ref, name) })
+  return new StatusError({ code: 404, reason: 'NotFound', message: `${qualified(ref)} ${goQuote(name)} not found`, details: about(ref, name) })
 }
 
 /** An error of upstream's storage that its API server passes on as it is. */
@@ -70,12 +71,12 @@ export const notAcceptable = (accepted: readonly string[]): StatusError => new S
 
 /** `isGoing`: it may be gone in a moment. */
 export function alreadyExists(ref: { group: string; resource: string }, name: string, isGoing = false): StatusError {
-  return new StatusError({ code: 409, reason: 'AlreadyExists', message: `${isGoing ? 'object is being deleted: ' : ''}${qualified(ref)} "${name}" already exists`, details: about(ref, name) })
+  return new StatusError({ code: 409, reason: 'AlreadyExists', message: `${isGoing ? 'object is being deleted: ' : ''}${qualified(ref)} ${goQuote(name)} already exists`, details: about(ref, name) })
 }
 
 export function generateNameClash(ref: { group: string; resource: string }, name: string): StatusError {
   return new StatusError({
-    code: 409, reason: 'AlreadyExists', message: `${qualified(ref)} "${name}" already exists, the server was not able to generate a unique name for the object`,
+    code: 409, reason: 'AlreadyExists', message: `${qualified(ref)} ${goQuote(name)} already exists, the server was not able to generate a unique name for the object`,
     details: { ...about(ref, name), retryAfterSeconds: 1 },
   })
 }
@@ -83,7 +84,7 @@ export function generateNameClash(ref: { group: string; resource: string }, name
 export const MODIFIED = 'the object has been modified; please apply your changes to the latest version and try again'
 
 export function conflict(ref: { group: string; resource: string }, name: string, because = MODIFIED): StatusError {
-  return new StatusError({ code: 409, reason: 'Conflict', message: `Operation cannot be fulfilled on ${qualified(ref)} "${name}": ${because}`, details: about(ref, name) })
+  return new StatusError({ code: 409, reason: 'Conflict', message: `Operation cannot be fulfilled on ${qualified(ref)} ${goQuote(name)}: ${because}`, details: about(ref, name) })
 }
 
 export const expired = (message: string): StatusError => new StatusError({ code: 410, reason: 'Expired', message })
@@ -103,7 +104,7 @@ export function invalid(of: { group: string; kind: string }, name: string, error
   const kind = of.group === '' ? of.kind : `${of.kind}.${of.group}`
   return new StatusError({
     code: 422, reason: 'Invalid',
-    message: `${kind} ${JSON.stringify(name)} is invalid: ${texts.length === 1 ? texts[0] : `[${texts.join(', ')}]`}`,
+    message: `${kind} ${goQuote(name)} is invalid: ${texts.length === 1 ? texts[0] : `[${texts.join(', ')}]`}`,
     details: {
       ...(name !== '' && { name }), ...(of.group !== '' && { group: of.group }), ...(of.kind !== '' && { kind: of.kind }),
       causes: errors.map((e) => ({ reason: e.type, message: e.message, field: e.field })),
@@ -126,7 +127,7 @@ export const unavailable = (message: string, retryAfterSeconds?: number): Status
 })
 
 /** `isExact`: nobody waits for it to come. */
-export const futureRevision = (asked: number, current: number, isExact = false): StatusError => new StatusError({
+export const futureRevision = (asked: number | bigint, current: number, isExact = false): StatusError => new StatusError({
   code: 504, reason: 'Timeout', message: `Timeout: Too large resource version: ${asked}, current: ${current}`,
   details: { causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }], ...(!isExact && { retryAfterSeconds: 1 }) },
 })

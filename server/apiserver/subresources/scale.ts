@@ -24,7 +24,8 @@ const SCALE = { group: 'autoscaling', version: 'v1', kind: 'Scale' }
 
 /** `kubectl get --subresource=scale`. */
 const COLUMNS: readonly Column<KubeObject>[] = [
-  nameColumn(),
+  // Upstream's has no format, unlike that of objects.
+  { ...nameColumn(), format: '' },
   count('Desired', 'replicas is the desired number of instances for the scaled object.', (o) => (o as Scale).spec?.replicas ?? 0),
   count('Available', 'replicas is the actual number of observed instances of the scaled object.', (o) => (o as Scale).status?.replicas ?? 0),
   ageColumn(),

@@ -5,16 +5,18 @@ import { badRequest, futureRevision, notFound } from '../http/status.ts'
 import { storageKey } from '../storage/keys.ts'
 import { renderObject } from '../table/render.ts'
 import { scopeOf, type Call } from './call.ts'
+import { revisionProblem } from './list-options.ts'
 import { entryResponse, readKey, storedResponse } from './stored.ts'
 
 export async function get(call: Call): Promise<ApiResponse> {
   const format = negotiateObject(call.headers['accept'], call.row.model)
   if (call.query.flag('export')) throw badRequest('the export parameter, deprecated since v1.14, is no longer supported')
   const wanted = call.query.text('resourceVersion')
-  if (wanted !== '' && !/^\d{1,16}$/.test(wanted)) throw badRequest(`resourceVersion: Invalid value: ${JSON.stringify(wanted)}: strconv.ParseUint: parsing ${JSON.stringify(wanted)}: invalid syntax`)
+  const problem = wanted === '' ? undefined : revisionProblem(wanted)
+  if (problem !== undefined) throw badRequest(problem)
   // "0" is any state that is at hand.
   if (wanted === '' || Number(wanted) > call.parts.store.revision()) await call.parts.store.catchUp()
-  if (Number(wanted) > call.parts.store.revision()) throw futureRevision(Number(wanted), call.parts.store.revision())
+  if (Number(wanted) > call.parts.store.revision()) throw futureRevision(BigInt(wanted), call.parts.store.revision())
   return renderObject(call, fromCache(call) ?? (await fromStore(call)), format)
 }
 

@@ -1,5 +1,6 @@
 /** ListOptions from the query, checked as upstream checks them, and what lists and watches share. */
 import { forbidden as forbiddenField, notSupported, type FieldError } from '../field-error.ts'
+import { goQuote } from '../go-quote.ts'
 import { badRequest, futureRevision, invalid } from '../http/status.ts'
 import { nameSelected, parseSelection, type Selection } from '../watch/selection.ts'
 import type { Call } from './call.ts'
@@ -61,9 +62,21 @@ export function parseListOptions(call: Call): ListOptions {
 /** Undefined for ''. Throws a 400 for what is not a number. */
 export function parseRevision(text: string): number | undefined {
   if (text === '') return undefined
-  const problem = !/^\d{1,64}$/.test(text) ? 'invalid syntax' : BigInt(text) > UINT64_MAX ? 'value out of range' : undefined
-  if (problem !== undefined) throw badRequest(`invalid resource version: resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: ${problem}`)
+  const problem = revisionProblem(text)
+  if (problem !== undefined) throw badRequest(`invalid resource version: ${problem}`)
   return Number(text)
+}
+
+/** Undefined: a number of 64 bits. */
+export function revisionProblem(text: string): string | undefined {
+  const problem = !/^\d{1,64}$/.test(text) ? 'invalid syntax' : BigInt(text) > UINT64_MAX ? 'value out of range' : undefined
+  return problem === undefined ? undefined : `resourceVersion: Invalid value: ${goQuote(text)}: strconv.ParseUint: parsing ${goQuote(text)}: ${problem}`
+}
+
+/** For a message: as it was sent, where a number here does not hold it. */
+export function asAsked(call: Call, revision: number): number | bigint {
+  const text = call.query.text('resourceVersion')
+  return Number(text) === revision ? BigInt(text) : revision
 }
 
 /** Throws 504 when the revision does not come. */
@@ -73,7 +86,7 @@ export async function waitForRevision(call: Call, revision: number, isExact = fa
   // Another server may have it already.
   await store.catchUp()
   while (store.revision() < revision) {
-    if (clock.monotonicMs() >= until) throw futureRevision(revision, store.revision(), isExact)
+    if (clock.monotonicMs() >= until) throw futureRevision(asAsked(call, revision), store.revision(), isExact)
     await clock.sleep(100, call.signal)
   }
 }

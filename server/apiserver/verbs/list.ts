@@ -14,7 +14,7 @@ import type { Entry, KindCache } from '../watch/kind-cache.ts'
 import type { Selection } from '../watch/selection.ts'
 import { cacheOf, scopeOf, type Call, type Parts } from './call.ts'
 import { encodeContinue, INCONSISTENT, type ContinueToken } from './continue-token.ts'
-import { parseListOptions, selectionOf, waitForRevision, type ListOptions } from './list-options.ts'
+import { asAsked, parseListOptions, selectionOf, waitForRevision, type ListOptions } from './list-options.ts'
 import { joinEntries, printList, wholeList } from './list-bytes.ts'
 import { watch } from './watch.ts'
 
@@ -111,7 +111,7 @@ async function storePage(call: Call, cache: KindCache, options: ListOptions, pre
   try {
     return await cache.page({ prefix, revision, limit: STORE_PAGE, ...(after !== undefined && { after }) })
   } catch (error) {
-    if (hasCode(error, 'STORE_FUTURE_REVISION')) throw futureRevision(revision, call.parts.store.revision(), true)
+    if (hasCode(error, 'STORE_FUTURE_REVISION')) throw futureRevision(asAsked(call, revision), call.parts.store.revision(), true)
     if (!hasCode(error, 'STORE_COMPACTED')) throw error
     if (!options.token) throw expired(EXPIRED_LIST)
     throw continueExpired(options.token)

@@ -328,6 +328,12 @@ describe('subresources', () => {
     assert.deepEqual([wrong.status, wrong.json['message']], [400, 'Eviction in version "v1alpha1" cannot be handled as a Eviction: no kind "Eviction" is registered for version "policy/v1alpha1" in scheme "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"'])
   })
 
+  test('a name that cannot be printed is shown as Go shows it', async () => {
+    const { call } = harness()
+    const missing = await call('GET', '/api/v1/namespaces/default/configmaps/a%00b')
+    assert.deepEqual([missing.status, missing.json['message'], missing.json['details']], [404, String.raw`configmaps "a\x00b" not found`, { name: 'a\0b', kind: 'configmaps' }])
+  })
+
   test('scale shows and sets replicas of any kind that has it', async () => {
     const { call } = harness()
     const path = '/apis/apps/v1/namespaces/default/deployments'
@@ -335,7 +341,8 @@ describe('subresources', () => {
     const got = await call('GET', `${path}/d/scale`)
     assert.deepEqual([got.json['kind'], got.json['apiVersion'], got.json['spec'], got.json['status']], ['Scale', 'autoscaling/v1', { replicas: 1 }, { replicas: 0, selector: 'a=b' }])
     const shown = await call('GET', `${path}/d/scale`, undefined, { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' })
-    const { columnDefinitions, rows } = shown.json as unknown as { columnDefinitions: { name: string }[]; rows: { cells: unknown[] }[] }
+    const { columnDefinitions, rows } = shown.json as unknown as { columnDefinitions: { name: string; format: string }[]; rows: { cells: unknown[] }[] }
+    assert.deepEqual(columnDefinitions.map((c) => c.format), ['', '', '', ''])
     assert.deepEqual([columnDefinitions.map((c) => c.name), rows[0]?.cells.slice(0, 3)], [['Name', 'Desired', 'Available', 'Age'], ['d', 1, 0]])
     const put = await call('PUT', `${path}/d/scale`, { ...got.json, spec: { replicas: 4 } })
     assert.deepEqual([put.status, put.json['spec']], [200, { replicas: 4 }])

@@ -82,7 +82,7 @@ describe('options of writes', () => {
   test('names of managers are printable', async () => {
     const { call } = harness()
     assert.equal(told(await call('POST', `${CM}?fieldManager=a%07b%C3%BC%0A`, configMap('a'))),
-      '422 CreateOptions.meta.k8s.io "" is invalid: [fieldManager: Invalid value: "a\\u0007bü\\n": invalid character U+0007 (at position 1), fieldManager: Invalid value: "a\\u0007bü\\n": invalid character U+000A (at position 5)]')
+      '422 CreateOptions.meta.k8s.io "" is invalid: [fieldManager: Invalid value: "a\\abü\\n": invalid character U+0007 (at position 1), fieldManager: Invalid value: "a\\abü\\n": invalid character U+000A (at position 5)]')
     assert.equal((await call('POST', `${CM}?fieldManager=%C3%BC%20b`, configMap('a'))).status, 201)
   })
 

@@ -74,9 +74,16 @@ function groupsOf(claims: Claims, mapping: Mapping | undefined, cel: CelTools): 
   }
   if (!has(claims, mapping.claim)) return []
   const value = claims[mapping.claim]
-  const groups = typeof value === 'string' ? [value] : textsOf(value)
+  const groups = groupTexts(value)
   if (!groups) throw new Refused(`parse groups claim ${JSON.stringify(mapping.claim)}: it is neither a string nor an array of strings`)
   return groups.map((group) => mapping.prefix + group)
+}
+
+/** As Go reads it into texts: null is nothing, and within an array an empty one; empty ones count. */
+function groupTexts(value: unknown): string[] | undefined {
+  if (value === null) return []
+  if (typeof value === 'string') return [value]
+  return Array.isArray(value) && value.every((v) => v === null || typeof v === 'string') ? value.map((v) => v ?? '') : undefined
 }
 
 function uidOf(claims: Claims, mapping: JwtIssuerConfig['uid'], cel: CelTools): string | undefined {

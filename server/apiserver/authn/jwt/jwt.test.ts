@@ -68,7 +68,9 @@ test('a token is verified with keys that are fetched once and looked for again w
   assert.deepStrictEqual(await jwt.authenticate(await sign({ groups: ['a', 'b'], uid: '7', jti: 'x' })), {
     ok: true, user: { name: 'oidc:jane', uid: '7', groups: ['g:a', 'g:b', 'system:authenticated'], extra: { 'authentication.kubernetes.io/credential-id': ['JTI=x'] } },
   })
-  assert.equal(because(await jwt.authenticate(await sign({ groups: 'one', uid: '7' }))), 'OK')
+  const groupsIn = async (groups: unknown) => { const answer = await jwt.authenticate(await sign({ groups, uid: '7' })); return answer.ok ? answer.user.groups : because(answer) }
+  assert.deepStrictEqual([await groupsIn('one'), await groupsIn(''), await groupsIn(null), await groupsIn(['a', null, ''])], [['g:one', 'system:authenticated'], ['g:', 'system:authenticated'], ['system:authenticated'], ['g:a', 'g:', 'system:authenticated']])
+  assert.match(String(await groupsIn(['a', 1])), /parse groups claim "groups"/)
   assert.deepStrictEqual(asked(), ['/.well-known/openid-configuration', '/keys'])
 
   published.keys = [second]

@@ -1,7 +1,7 @@
 /**
  * What proxy, DNS, pods' environments and the overlay need of the cluster, kept on disk: a node that starts while its
- * server is away serves from it. One file a kind, written when something it tells has changed, seconds later as long
- * as that is rare, on average once a minute while it goes on, and at the end. With `--flash-profile gentle` a minute, and
+ * server is away serves from it. One file a kind, written when something it tells has changed: at once after a start, later
+ * within seconds as long as that is rare, on average once a minute while it goes on, and at the end. With `--flash-profile gentle` a minute, and
  * a quarter of an hour.
  */
 import { readFile, stat } from 'node:fs/promises'
@@ -61,6 +61,8 @@ class KindMemory implements ObjectMemory {
   #list: (() => readonly Stored<KubeObject>[]) | undefined
   #cancel: (() => void) | undefined
   #writing: Promise<void> = Promise.resolve()
+  /** The first of this life is written at once: a node that joins and is cut off the next moment has nothing else to start its pods from. */
+  #isFirst = true
   /** Of the last writes, oldest first. */
   #writesMs: number[] = []
   /** What the file says, but for resource versions: a heartbeat changes nothing worth a write. */
@@ -91,7 +93,7 @@ class KindMemory implements ObjectMemory {
     this.#list = list
     const oldestMs = this.#writesMs.length < QUICK_WRITES ? -Infinity : (this.#writesMs[0] ?? 0)
     const restMs = oldestMs + QUICK_WRITES * this.#pace.pauseMs - this.#clock.monotonicMs()
-    this.#cancel ??= this.#clock.after(Math.max(this.#pace.delayMs, restMs), () => this.#write())
+    this.#cancel ??= this.#clock.after(this.#isFirst ? 0 : Math.max(this.#pace.delayMs, restMs), () => this.#write())
   }
 
   async close(): Promise<void> {
@@ -105,7 +107,8 @@ class KindMemory implements ObjectMemory {
 
   #write(): void {
     this.#cancel = undefined
-    this.#writesMs = [...this.#writesMs, this.#clock.monotonicMs()].slice(-QUICK_WRITES)
+    if (!this.#isFirst) this.#writesMs = [...this.#writesMs, this.#clock.monotonicMs()].slice(-QUICK_WRITES)
+    this.#isFirst = false
     this.#writing = this.#writing.then(() => this.#save()).catch((error: unknown) => {
       // The disk may have room again later.
       this.#cancel ??= this.#clock.after(this.#pace.pauseMs, () => this.#write())

@@ -63,6 +63,8 @@ if [ -n "$newer" ]; then
   compiled kubectl ./cmd/kubectl
   compiled sample-apiserver ./staging/src/k8s.io/sample-apiserver
   compiled sample-device-plugin ./test/images/sample-device-plugin
+  # The suite has it of another repository.
+  compiled hostpathplugin "$PWD/test/conformance/hostpathplugin.go"
 else
   need_unpacked bookworm kubectl '^kubernetes-client$' kubernetes-client
   if [ ! -e "$source/test/e2e/generated/bindata.go" ]; then

@@ -102,6 +102,8 @@ function images(pause: BuiltImage): Image[] {
     { names: ['sample-apiserver:1.17', 'sample-apiserver:1.29.2'].flatMap(e2e), spec: { layers: [base, [program('sample-apiserver', 'sample-apiserver')]], config: { Entrypoint: ['/sample-apiserver'] } } },
     // The suite of 1.20 has no source for it.
     ...(existsSync(join(suite, 'bin/sample-device-plugin')) ? [{ names: ['1.3', '1.7', '1.8.0'].flatMap((tag) => e2e(`sample-device-plugin:${tag}`)), spec: { layers: [base, [program('sample-device-plugin', 'sampledeviceplugin')]], config: { Entrypoint: ['/sampledeviceplugin', '-alsologtostderr'] } } }] : []),
+    // Of drivers of devices; CSI drivers want more of it.
+    ...(existsSync(join(suite, 'bin/hostpathplugin')) ? [{ names: ['sig-storage/hostpathplugin:v1.17.1'], spec: { layers: [base, [program('hostpathplugin', 'hostpathplugin')]], config: { Entrypoint: ['/hostpathplugin'] } } }] : []),
     { names: ['etcd:3.4.13-0', 'etcd:3.6.8-0'], spec: { layers: [base, [...tree(join(cache, 'etcd')), ...directories('usr/local', 'usr/local/bin'), { name: 'usr/local/bin/etcd', type: 'symlink', linkname: '/usr/bin/etcd' }]], config: {} } },
   ]
 }

@@ -89,6 +89,12 @@ describe('a gRPC client', () => {
     })
   })
 
+  it('says at once of a socket whose path is too long that it cannot be reached', async () => {
+    const client = new GrpcClient({ endpoint: { socketPath: `/tmp/${'long-'.repeat(21)}` }, peer: 'the echo', clock: systemClock })
+    await assert.rejects(client.unary(ECHO, { text: 'a' }, { timeoutMs: 60_000 }), (e) => e instanceof GrpcError && e.status === GRPC.unavailable && !e.wasSent && e.message.endsWith(': the path of a socket has 107 bytes at most'))
+    client.close()
+  })
+
   it('gives up a server that fell silent under an open call, and reaches it anew', async () => {
     await withServer(echo, async (port) => {
       // A way that can be clogged: connected, and nothing comes through.

@@ -51,6 +51,8 @@ interface Pulse { open: number; heardMs: number; unwatch: () => void }
 
 /** How long a server has to take the connection. */
 const CONNECT_MS_MAX = 10_000
+/** Linux: a path and its end are 108 bytes. */
+const SOCKET_PATH_BYTES_MAX = 107
 /** The deadline is the server's to keep; this much later we give up on it ourselves. */
 const DEADLINE_GRACE_MS = 1_000
 
@@ -135,6 +137,7 @@ export class GrpcClient {
   async #connected(): Promise<ClientHttp2Session> {
     for (;;) {
       if (this.#isClosed) throw new GrpcError(GRPC.cancelled, `the client of ${this.#options.peer} is closed`, { wasSent: false })
+      const isOwn = this.#session === undefined
       const made = (this.#session ??= this.#connect())
       try {
         const session = await made
@@ -145,6 +148,8 @@ export class GrpcClient {
       }
       // Ended a moment ago.
       this.#forget(made)
+      // And was made just now: trying on and on is for the caller, who waits in between.
+      if (isOwn) throw new GrpcError(GRPC.unavailable, `cannot reach ${this.#options.peer} at ${this.#address}: the connection was closed`, { wasSent: false })
     }
   }
 
@@ -155,6 +160,8 @@ export class GrpcClient {
   async #connect(): Promise<ClientHttp2Session> {
     const { connect } = await import('node:http2')
     const { clock, endpoint, peer, windowBytes } = this.#options
+    // Such a socket is destroyed before it connects, which node's HTTP/2 takes for connected.
+    if ('socketPath' in endpoint && Buffer.byteLength(endpoint.socketPath) > SOCKET_PATH_BYTES_MAX) throw new GrpcError(GRPC.unavailable, `cannot reach ${peer} at ${this.#address}: the path of a socket has ${SOCKET_PATH_BYTES_MAX} bytes at most`, { wasSent: false })
     const createConnection = await dialer(endpoint)
     return new Promise((resolve, reject) => {
       const session = connect(`${'tls' in endpoint && endpoint.tls ? 'https' : 'http'}://localhost`, { createConnection, settings: { enablePush: false, ...(windowBytes !== undefined && { initialWindowSize: windowBytes }) } })

@@ -156,8 +156,9 @@ function envOf(config: ContainerConfig, sandbox: PodSandboxConfig, facts: SpecFa
   if (sandbox.hostname) add(`HOSTNAME=${sandbox.hostname}`)
   facts.image.env.forEach(add)
   for (const { key, value } of config.env) env.set(key, `${key}=${value}`)
-  if (!env.has('HOME')) add(`HOME=${facts.user.home || '/'}`)
   facts.edits.env.forEach(add)
+  // Last, as where runc finds it missing.
+  if (!env.has('HOME')) add(`HOME=${facts.user.home || '/'}`)
   return [...env.values()]
 }
 

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Cluster } from '../lab/cluster.ts'
+import type { LabHost } from '../lab/host.ts'
 import { Lab, readLabState } from '../lab/lab.ts'
 import { EXPECTED, WITHOUT } from './expected.ts'
 import { runNewSuite } from './new-suite.ts'
@@ -29,13 +30,19 @@ const programs = values.suite ?? cache
 const source = values.source ?? join(cache, 'gopath/src/k8s.io/kubernetes')
 const kubectl = join(programs, values.suite === undefined ? 'kubectl/usr/bin/kubectl' : 'bin/kubectl')
 
+/** Drivers of the suite mount the kubelet's directory by its name, and name sockets so long that it must not be longer: each host has its own in that place. */
+async function ownKubeletDirectory(host: LabHost): Promise<string[]> {
+  await host.must(['sh', '-ec', 'mkdir -p "$1" /var/lib/kubelet; mount --bind "$1" /var/lib/kubelet; mount --make-shared /var/lib/kubelet', 'sh', join(host.dir, 'kubelet')])
+  return ['--root-dir', '/var/lib/kubelet']
+}
+
 /** What the suites' RuntimeClasses name. */
 const handler = ['--runtime-handler', 'test-handler=runc']
 const running = values.lab === undefined ? undefined : readLabState(values.lab)
 const servers = Number(values.servers)
 // A node that is started anew must not take the API server along.
 const flags = { serverFlags: values.serial ? ['--disable-agent', ...handler] : handler, agentFlags: handler }
-const cluster = running ? Cluster.open(Lab.open(running), { servers, ...flags }) : await Cluster.create({ hosts: values.serial ? 2 : values.node ? 1 : Math.max(Number(values.nodes), servers), servers, ...flags, registryDir: join(programs, 'registry/data'), mirrored: ['k8s.gcr.io', 'registry.k8s.io', 'gcr.io'] })
+const cluster = running ? Cluster.open(Lab.open(running), { servers, ...flags }) : await Cluster.create({ hosts: values.serial ? 2 : values.node ? 1 : Math.max(Number(values.nodes), servers), servers, ...flags, ...(!values.node && { prepare: ownKubeletDirectory }), registryDir: join(programs, 'registry/data'), mirrored: ['k8s.gcr.io', 'registry.k8s.io', 'gcr.io'] })
 if (values.up) {
   if (values.lab === undefined) throw new Error('--up wants --lab FILE, where the state of the lab is kept')
   writeFileSync(values.lab, JSON.stringify(cluster.lab.state), { mode: 0o600 })

@@ -11,7 +11,8 @@ export interface DelayingQueue<K> extends WorkQueue<K> {
   readonly delayed: number
 }
 
-export function createDelayingQueue<K>(clock: Pick<Clock, 'monotonicMs' | 'after'>, inner: WorkQueue<K> = createWorkQueue<K>()): DelayingQueue<K> {
+/** `onDelay`: a key is to come later. */
+export function createDelayingQueue<K>(clock: Pick<Clock, 'monotonicMs' | 'after'>, inner: WorkQueue<K> = createWorkQueue<K>(), onDelay: () => void = () => {}): DelayingQueue<K> {
   const timers = new Map<K, { dueMs: number; cancel: () => void }>()
   let closed = false
 
@@ -31,6 +32,7 @@ export function createDelayingQueue<K>(clock: Pick<Clock, 'monotonicMs' | 'after
     cancelAfter,
     addAfter(key, ms) {
       if (closed) return
+      onDelay()
       if (!(ms > 0)) {
         cancelAfter(key)
         inner.add(key)

@@ -18,24 +18,41 @@ export interface WorkQueue<K> {
   shutdown(): void
 }
 
-export function createWorkQueue<K>(): WorkQueue<K> {
-  const waiting = new Set<K>()
-  const inWork = new Set<K>()
+/** What a queue tells of itself as it goes. */
+export interface WorkQueueMeter {
+  nowMs(): number
+  added(): void
+  /** A key left the queue to be worked on. */
+  began(waitedMs: number): void
+  ended(workedMs: number): void
+}
+
+/** What is read of a queue. */
+export interface WorkQueueState { readonly length: number; /** Since when each key is worked on, by the meter's clock. */ startsMs(): Iterable<number> }
+
+const UNMETERED: WorkQueueMeter = { nowMs: () => 0, added() { /* nobody asks */ }, began() { /* nobody asks */ }, ended() { /* nobody asks */ } }
+
+export function createWorkQueue<K>(meter: WorkQueueMeter = UNMETERED): WorkQueue<K> & WorkQueueState {
+  /** Since when. */
+  const waiting = new Map<K, number>()
+  const inWork = new Map<K, number>()
   /** Added again while in work: goes back to waiting on `done`. */
   const again = new Set<K>()
   const takers: ((key: K | undefined) => void)[] = []
   let closed = false
 
   const maybeTake = (): K | undefined => {
-    for (const key of waiting) {
+    for (const [key, sinceMs] of waiting) {
+      const nowMs = meter.nowMs()
       waiting.delete(key)
-      inWork.add(key)
+      inWork.set(key, nowMs)
+      meter.began(nowMs - sinceMs)
       return key
     }
     return undefined
   }
   const push = (key: K) => {
-    waiting.add(key)
+    if (!waiting.has(key)) waiting.set(key, meter.nowMs())
     const taker = takers.shift()
     if (taker) taker(maybeTake())
   }
@@ -43,7 +60,9 @@ export function createWorkQueue<K>(): WorkQueue<K> {
   return {
     add(key) {
       if (closed) return
-      if (inWork.has(key)) again.add(key)
+      const isInWork = inWork.has(key)
+      if (!(isInWork ? again : waiting).has(key)) meter.added()
+      if (isInWork) again.add(key)
       else push(key)
     },
     get() {
@@ -53,10 +72,13 @@ export function createWorkQueue<K>(): WorkQueue<K> {
     },
     maybeTake: () => (closed ? undefined : maybeTake()),
     done(key) {
+      const sinceMs = inWork.get(key)
+      if (sinceMs !== undefined) meter.ended(meter.nowMs() - sinceMs)
       inWork.delete(key)
       if (again.delete(key) && !closed) push(key)
     },
     get length() { return waiting.size },
+    startsMs: () => inWork.values(),
     get idle() { return waiting.size === 0 && inWork.size === 0 },
     shutdown() {
       closed = true

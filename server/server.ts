@@ -45,13 +45,14 @@ import { openOwnEncryption, wrappingKey, type OwnEncryption, type OwnKeysOptions
 import { createFlowControlController } from './apiserver/flowcontrol/controller.ts'
 import { FlowControl } from './apiserver/flowcontrol/flow-control.ts'
 import type { ProcessUsage } from './apiserver/metrics/api-metrics.ts'
-import type { Metric } from './apiserver/metrics/metrics.ts'
+import { Metric, printMetrics } from '#base/metrics.ts'
 import type { Pki } from './apiserver/pki/pki.ts'
 import { rows, withAllocators } from './apiserver/registry.ts'
 import { certificatesController } from './controllers/certificates/controller.ts'
 import { keepControlPlaneLabel } from './control-plane-label.ts'
 import { clusterRoleAggregationController } from './controllers/clusterrole-aggregation/controller.ts'
 import { serviceAccountTokenController } from './controllers/serviceaccount-token/controller.ts'
+import { ControllerMetrics } from './controllers/controller-metrics.ts'
 import { startControllers } from './controllers/index.ts'
 import { assertSameCluster } from './assert-same-cluster.ts'
 import type { ElectionOptions } from './cluster/leader-election.ts'
@@ -68,6 +69,7 @@ import { keepSnapshots } from './snapshot/scheduled-snapshots.ts'
 import type { SnapshotSource } from './snapshot/take-snapshot.ts'
 import { SNAPSHOT_PATH, snapshotEndpoint } from './snapshot/snapshot-endpoint.ts'
 import { createScheduler } from './scheduler/scheduler.ts'
+import { SchedulerMetrics } from './scheduler/scheduler-metrics.ts'
 import { StartProgress } from './start-progress.ts'
 import { openServiceAllocator } from './service-allocations.ts'
 import type { Store } from './store/store.ts'
@@ -156,6 +158,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, { encryption
   const { pki, hub } = door
   const snapshotSource: SnapshotSource = { store, dataDir: config.dataDir, node: config.serverName, cluster: pki.authorities.server.hash, secret: () => pki.tokens.secrets.find(({ user }) => user === 'server')?.secret ?? '', clock, random }
   const stop = new AbortController()
+  const counted = { controllers: new ControllerMetrics(clock), scheduler: new SchedulerMetrics(), leads: new Metric('leader_election_master_status', 'gauge', "Gauge of if the reporting system is master of the relevant lease, 0 indicates backup, 1 indicates master. 'name' is the string used to identify the lease. Please make sure to group by name.") }
   // The authenticator and the authorizer are asked by the API server and ask it themselves.
   const late: { client?: Client } = {}
   const lookup = { get: (...args: Parameters<ReturnType<typeof lookupFromClient>['get']>) => lookupFromClient(late.client as Client).get(...args) } as ReturnType<typeof lookupFromClient>
@@ -186,12 +189,13 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, { encryption
     serverAddress: `${config.advertiseAddress}:${config.port}`,
     checks: [...storeChecks(store, clock, membership), { name: 'informer-sync', live: false, readyOnly: true, problem: () => (progress.isSynced ? undefined : 'informers have not synced yet') }, ...progress.hooks.checks, ...encryption.checks],
     flags: config.flags, profiling: config.profiling,
-    processUsage: deps.processUsage, moreMetrics: () => [...encryption.metrics(), ...(deps.authentication?.metrics() ?? []), ...(deps.authorization?.metrics() ?? [])],
+    processUsage: deps.processUsage, moreMetrics: () => [...counted.controllers.all(), ...counted.scheduler.all(), counted.leads, ...encryption.metrics(), ...(deps.authentication?.metrics() ?? []), ...(deps.authorization?.metrics() ?? [])],
     ...(flowControl && { flowControl }),
     inFlightLimits: { readOnly: config.load.requestsInFlight, mutating: config.load.mutatingInFlight },
     requestTimeoutMs: config.load.requestTimeoutMs, minWatchTimeoutMs: config.load.minWatchTimeoutMs, auditor: deps.auditor,
     extraHandlers: {
       [SNAPSHOT_PATH]: { handle: snapshotEndpoint(snapshotSource, log) },
+      '/metrics/resources': { handle: () => ({ status: 200, headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }, body: printMetrics(counted.scheduler.resources()) }) },
       ...keysEndpoints('rotate' in encryption ? encryption : undefined),
       '/.well-known/openid-configuration': { handle: () => issuerDocument(serviceAccounts.openIdConfiguration()) },
       '/openid/v1/jwks': { handle: () => issuerDocument(serviceAccounts.jwks(), 'application/jwk-set+json') },
@@ -257,13 +261,23 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, { encryption
 
   /** With others beside it, only who is elected works, and keeps what it needs for that, and others of this server do not, only then. */
   function onOneServer(name: ElectionOptions['name'], work: (informers: Informers, signal: AbortSignal) => Promise<void>): Promise<void> {
-    return membership ? membership.onOneServer(name, client, (signal) => work(informers.lend(signal), signal), stop.signal) : work(informers, stop.signal)
+    const labels = `name="${name}"`
+    counted.leads.set(labels, 0)
+    const led = async (own: Informers, signal: AbortSignal) => {
+      counted.leads.set(labels, 1)
+      try {
+        await work(own, signal)
+      } finally {
+        counted.leads.set(labels, 0)
+      }
+    }
+    return membership ? membership.onOneServer(name, client, (signal) => led(informers.lend(signal), signal), stop.signal) : led(informers, stop.signal)
   }
 
   async function controllers(informers: Informers, signal: AbortSignal): Promise<void> {
     const own = createClient(api.transportFor({ name: 'system:kube-controller-manager', groups: ['system:masters', 'system:authenticated'] }), { userAgent: `kube-controller-manager/${GIT_VERSION}` })
     await startControllers(
-      { client: own, informers, clock, random, log, config: { clusterCidr: config.cluster.clusterCidr, rootCaPem: pki.authorities.server.certPem } },
+      { client: own, informers, clock, random, log, config: { clusterCidr: config.cluster.clusterCidr, rootCaPem: pki.authorities.server.certPem }, metrics: counted.controllers },
       signal,
       [certificatesController(pki.authorities), clusterRoleAggregationController, serviceAccountTokenController((owner) => serviceAccounts.issueLegacyToken(owner))],
     )
@@ -286,7 +300,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, { encryption
   async function scheduler(informers: Informers, signal: AbortSignal): Promise<void> {
     const own = createClient(api.transportFor({ name: 'system:kube-scheduler', groups: ['system:authenticated'] }), { userAgent: `kube-scheduler/${GIT_VERSION}` })
     const events = createEventRecorder(own, { component: 'default-scheduler', clock, random, log })
-    const running = createScheduler({ client: own, informers, events, clock, random, log }).run(signal)
+    const running = createScheduler({ client: own, informers, events, clock, random, log, metrics: counted.scheduler }).run(signal)
     await informers.start(signal)
     await running
     events.close()

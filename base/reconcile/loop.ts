@@ -6,12 +6,17 @@ import { asError } from '../errors.ts'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import type { Random } from '../random.ts'
-import { createRateLimitingQueue, type RateLimitingQueue } from '../workqueue-rate-limiting.ts'
+import { createDelayingQueue } from '../workqueue-delaying.ts'
+import type { WorkQueueMetrics } from '../workqueue-metrics.ts'
+import { createRateLimitingQueue, RECONCILE_BACKOFF, type RateLimitingQueue } from '../workqueue-rate-limiting.ts'
+import { createWorkQueue } from '../workqueue.ts'
 import { applyAction, type DecideContext, type Decision, type Effects } from './action.ts'
 
 export interface Reconciler<V, A extends { kind: string }> {
   /** For the log. */
   name: string
+  /** What its queue is called where it is counted; default the name. */
+  queue?: string
   /** Reads the world; plain, complete, read-only data. Undefined: there is nothing of that key (any more). */
   observe(key: string, signal: AbortSignal): Promise<V | undefined> | V | undefined
   /** Synchronous and pure. */
@@ -24,9 +29,9 @@ export interface Reconciler<V, A extends { kind: string }> {
   isOrdinary?(error: Error): boolean
 }
 
-export interface Pass<A> { decision: Decision<A> | undefined; applied: number; error: Error | undefined }
+export interface Pass<A> { decision: Decision<A> | undefined; applied: number; error: Error | undefined; tookMs: number }
 
-export interface LoopDeps { clock: Clock; random: Random; log: Log; /** Keys worked on at the same time; default 1. */ workers?: number }
+export interface LoopDeps { clock: Clock; random: Random; log: Log; /** Keys worked on at the same time; default 1. */ workers?: number; /** Who counts what the queue does, under the reconciler's name. */ metrics?: Pick<WorkQueueMetrics, 'of'> }
 
 export interface Loop {
   readonly queue: RateLimitingQueue<string>
@@ -37,7 +42,10 @@ export interface Loop {
 export function createLoop<V, A extends { kind: string }>(reconciler: Reconciler<V, A>, deps: LoopDeps): Loop {
   const { clock, random } = deps
   const log = deps.log.with(reconciler.name)
-  const queue = createRateLimitingQueue<string>(clock, random)
+  const meter = deps.metrics?.of(reconciler.queue ?? reconciler.name)
+  const keys = createWorkQueue<string>(meter)
+  meter?.watch(keys)
+  const queue = createRateLimitingQueue<string>(clock, random, RECONCILE_BACKOFF, createDelayingQueue<string>(clock, keys, () => meter?.retried()))
 
   const work = async (signal: AbortSignal) => {
     for (;;) {
@@ -80,11 +88,13 @@ export async function runPass<V, A extends { kind: string }>(
   deps: { clock: Clock; random: Random },
   signal: AbortSignal,
 ): Promise<Pass<A>> {
+  const beganMs = deps.clock.monotonicMs()
+  const pass = (error?: Error): Pass<A> => ({ decision, applied, error, tookMs: deps.clock.monotonicMs() - beganMs })
   let decision: Decision<A> | undefined
   let applied = 0
   try {
     const view = await reconciler.observe(key, signal)
-    if (view === undefined) return { decision, applied, error: undefined }
+    if (view === undefined) return pass()
     decision = reconciler.decide(view, { nowMs: deps.clock.nowMs(), random: deps.random })
     const effects = reconciler.effects(view, key)
     for (const action of decision.actions) {
@@ -92,8 +102,8 @@ export async function runPass<V, A extends { kind: string }>(
       await applyAction(effects, action, signal)
       applied++
     }
-    return { decision, applied, error: undefined }
+    return pass()
   } catch (error) {
-    return { decision, applied, error: asError(error) }
+    return pass(asError(error))
   }
 }

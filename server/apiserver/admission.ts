@@ -6,7 +6,7 @@
 import type { KubeObject, ResourceRef, UserInfo } from '#api/types/index.ts'
 import type { Client } from '#api/client/client.ts'
 import type { Authorizer } from './auth.ts'
-import type { Metric } from './metrics/metrics.ts'
+import type { Metric } from '#base/metrics.ts'
 import type { Rows } from './rows.ts'
 
 export interface GroupVersionKind { group: string; version: string; kind: string }

@@ -30,7 +30,7 @@ import { isReadByPeople, prettyResponse, statusResponse, yamlResponse } from './
 import { badRequest, noSuchResource, timedOut } from './http/status.ts'
 import type { KindRow } from './kind.ts'
 import { ApiMetrics, buildInfo, type ProcessUsage } from './metrics/api-metrics.ts'
-import type { Metric } from './metrics/metrics.ts'
+import type { Metric } from '#base/metrics.ts'
 import { measureStore } from './metrics/measured-store.ts'
 import { countAnswer } from './metrics/count-answer.ts'
 import { Deadlines } from './middleware/deadlines.ts'

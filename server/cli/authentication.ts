@@ -11,7 +11,7 @@ import { parseAuthenticationConfig, SIGNING_ALGORITHMS, type AnonymousConfig, ty
 import { loadCelTools } from '../apiserver/authn/jwt/expressions.ts'
 import { createJwtAuthenticator, type JwtAuthenticator } from '../apiserver/authn/jwt/jwt-authenticator.ts'
 import { parseTokenFile } from '../apiserver/authn/token-file.ts'
-import type { Metric } from '../apiserver/metrics/metrics.ts'
+import type { Metric } from '#base/metrics.ts'
 import { ReloadMetrics } from '../apiserver/metrics/reload-metrics.ts'
 import { createDialer, createHttpsPool, createTokenWebhook, createWebhookClient, parseWebhookKubeconfig, type AuthenticateToken } from '../apiserver/webhook-client/index.ts'
 import { readYamlMapping } from './config-file.ts'

@@ -12,7 +12,7 @@ import { createAuthorizationWebhook, createWebhookClient, parseWebhookKubeconfig
 import { readYamlMapping } from './config-file.ts'
 import { durationSeconds } from './flag-checks.ts'
 import type { FlagValues } from './flags.ts'
-import type { Metric } from '../apiserver/metrics/metrics.ts'
+import type { Metric } from '#base/metrics.ts'
 import { ReloadMetrics } from '../apiserver/metrics/reload-metrics.ts'
 import { followFile } from './follow-file.ts'
 import { list, text } from './node-config.ts'

@@ -5,6 +5,7 @@ import { createEventRecorder, type EventRecorder } from '#api/client/event-recor
 import type { Clock } from '#base/clock.ts'
 import type { Log } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
+import type { ControllerMetrics } from './controller-metrics.ts'
 
 export interface ControllersConfig {
   /** Pod network, `10.42.0.0/16`; dual stack: two, separated by a comma. */
@@ -27,6 +28,8 @@ export interface ControllerDeps {
   random: Random
   log: Log
   config: ControllersConfig
+  /** Undefined: nobody asks. */
+  metrics?: ControllerMetrics
 }
 
 export interface Controller {

@@ -89,5 +89,7 @@ export async function startControllers(deps: ControllerDeps, signal: AbortSignal
   await deps.informers.start(signal)
   if (signal.aborted) return
   deps.log.info('controllers started', { count: controllers.length })
+  const stopped = deps.metrics?.run(controllers.map((c) => c.name), deps.informers)
   await Promise.all(controllers.map((c) => c.run(signal)))
+  stopped?.()
 }

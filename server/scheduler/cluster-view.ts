@@ -21,6 +21,8 @@ export interface ClusterView {
   nominate(pod: PodInfo, nodeName: string): void
   /** Pods without a node that were promised this one. */
   nominatedTo(nodeName: string): readonly PodInfo[]
+  /** How much it knows: pods that have a node, those that are assumed to among them. */
+  sizes(): { nodes: number; pods: number; assumed: number }
 }
 
 export function createClusterView(namespaceLabels: Snapshot['namespaceLabels'], volumes?: VolumeLookup, devices?: DeviceLookup): ClusterView {
@@ -85,6 +87,7 @@ export function createClusterView(namespaceLabels: Snapshot['namespaceLabels'], 
     },
     forget,
     isAssumed: (key) => assumed.has(key),
+    sizes: () => ({ nodes: nodes.size, pods: [...placed.values()].reduce((sum, pods) => sum + pods.size, 0), assumed: assumed.size }),
     snapshot(pod) {
       all ??= [...nodes.values()].map((node) => {
         const name = node.metadata.name

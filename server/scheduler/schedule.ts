@@ -33,21 +33,40 @@ export const FILTERS: readonly FilterRule[] = [nodeUnschedulable, nodeName, tain
 
 export const SCORES: readonly ScoreRule[] = [taintTolerationScore, nodeAffinityScore, podTopologySpreadScore, interPodAffinityScore, dynamicResourcesScore, leastAllocated, balancedAllocation, imageLocality]
 
-export type ScheduleResult =
-  | { ok: true; node: string; scores: ReadonlyMap<string, number> }
-  | { ok: false; nodes: number; reasons: ReadonlyMap<string, readonly Unfit[]> }
+/** `refusedBy`: the filters that refused a node. */
+export interface Nowhere { ok: false; nodes: number; reasons: ReadonlyMap<string, readonly Unfit[]>; refusedBy: ReadonlySet<string> }
+export interface Placement { ok: true; node: string; scores: ReadonlyMap<string, number> }
+export type ScheduleResult = Placement | Nowhere
+
+interface PreparedFilter { name: string; unfitness: (node: NodeInfo) => readonly Unfit[] }
+interface Refusal { by: string; unfit: readonly Unfit[] }
 
 export function schedule(snapshot: Snapshot, pod: PodInfo, random: Random): ScheduleResult {
-  const filters = FILTERS.flatMap((rule) => rule.prepare(pod, snapshot) ?? [])
+  const found = findCandidates(snapshot, pod)
+  return found.ok ? chooseNode(snapshot, pod, found.candidates, random) : found
+}
+
+/** The first half: the nodes that no filter refuses. */
+export function findCandidates(snapshot: Snapshot, pod: PodInfo): { ok: true; candidates: readonly NodeInfo[] } | Nowhere {
+  const filters = prepareFilters(snapshot, pod)
   const reasons = new Map<string, readonly Unfit[]>()
+  const refusedBy = new Set<string>()
   const candidates: NodeInfo[] = []
   for (const node of snapshot.nodes) {
-    const unfit = firstUnfit(filters, node)
-    if (unfit?.some((u) => u.isError)) return { ok: false, nodes: snapshot.nodes.length, reasons: new Map(snapshot.nodes.map(({ name }) => [name, unfit])) }
-    if (unfit) reasons.set(node.name, unfit)
-    else candidates.push(node)
+    const refusal = firstRefusal(filters, node)
+    if (!refusal) {
+      candidates.push(node)
+      continue
+    }
+    if (refusal.unfit.some((u) => u.isError)) return { ok: false, nodes: snapshot.nodes.length, reasons: new Map(snapshot.nodes.map(({ name }) => [name, refusal.unfit])), refusedBy: new Set([refusal.by]) }
+    reasons.set(node.name, refusal.unfit)
+    refusedBy.add(refusal.by)
   }
-  if (candidates.length === 0) return { ok: false, nodes: snapshot.nodes.length, reasons }
+  return candidates.length > 0 ? { ok: true, candidates } : { ok: false, nodes: snapshot.nodes.length, reasons, refusedBy }
+}
+
+/** The second half: the best of them. */
+export function chooseNode(snapshot: Snapshot, pod: PodInfo, candidates: readonly NodeInfo[], random: Random): Placement {
   const scores = candidates.length === 1 ? new Map([[candidates[0]?.name ?? '', 0]]) : scoreNodes(snapshot, pod, candidates)
   const best = Math.max(...scores.values())
   const winners = [...scores].filter(([, score]) => score === best).map(([name]) => name)
@@ -57,13 +76,20 @@ export function schedule(snapshot: Snapshot, pod: PodInfo, random: Random): Sche
 
 /** Whether no filter refuses the node, which is one of the snapshot's. */
 export function fitsOn(snapshot: Snapshot, pod: PodInfo, node: NodeInfo): boolean {
-  return firstUnfit(FILTERS.flatMap((rule) => rule.prepare(pod, snapshot) ?? []), node) === undefined
+  return firstRefusal(prepareFilters(snapshot, pod), node) === undefined
 }
 
-function firstUnfit(filters: readonly ((node: NodeInfo) => readonly Unfit[])[], node: NodeInfo): readonly Unfit[] | undefined {
-  for (const filter of filters) {
-    const unfit = filter(node)
-    if (unfit.length > 0) return unfit
+function prepareFilters(snapshot: Snapshot, pod: PodInfo): PreparedFilter[] {
+  return FILTERS.flatMap((rule) => {
+    const unfitness = rule.prepare(pod, snapshot)
+    return unfitness ? [{ name: rule.name, unfitness }] : []
+  })
+}
+
+function firstRefusal(filters: readonly PreparedFilter[], node: NodeInfo): Refusal | undefined {
+  for (const { name, unfitness } of filters) {
+    const unfit = unfitness(node)
+    if (unfit.length > 0) return { by: name, unfit }
   }
   return undefined
 }
@@ -81,7 +107,7 @@ function scoreNodes(snapshot: Snapshot, pod: PodInfo, candidates: readonly NodeI
 }
 
 /** Upstream's FitError text: `0/3 nodes are available: 1 Insufficient cpu, 2 node(s) were unschedulable.` */
-export function unschedulableMessage(result: Extract<ScheduleResult, { ok: false }>): string {
+export function unschedulableMessage(result: Pick<Nowhere, 'nodes' | 'reasons'>): string {
   if (result.nodes === 0) return 'no nodes available to schedule pods'
   const ofPod = [...result.reasons.values()].flat().find((unfit) => unfit.ofPod)
   if (ofPod) return `0/${result.nodes} nodes are available: ${ofPod.reason}.`

@@ -18,7 +18,7 @@ export interface SchedulingCluster extends TestCluster {
 }
 
 /** Ends with the test. `clientOf`: what the scheduler is given for the cluster's client. */
-export async function startScheduling(t: TestContext, { clientOf = (client) => client, ...more }: { clientOf?: (client: Client) => Client } & Pick<SchedulerOptions, 'selectors'> = {}): Promise<SchedulingCluster> {
+export async function startScheduling(t: TestContext, { clientOf = (client) => client, ...more }: { clientOf?: (client: Client) => Client } & Pick<SchedulerOptions, 'selectors' | 'metrics'> = {}): Promise<SchedulingCluster> {
   const cluster = await startCluster()
   const { client, clock } = cluster
   const stop = new AbortController()

@@ -17,7 +17,8 @@ import { createClaimBinder, type PromisedClaims } from './dynamic-resources/clai
 import type { SelectorEngine } from './dynamic-resources/selectors.ts'
 import { podInfo, type NodeInfo, type PodInfo } from './node-info.ts'
 import { decidePreemption, PREEMPTED } from './preempt.ts'
-import { schedule, unschedulableMessage } from './schedule.ts'
+import { chooseNode, findCandidates, unschedulableMessage } from './schedule.ts'
+import { SchedulerMetrics, type ExtensionPoint } from './scheduler-metrics.ts'
 import { createSchedulingQueue, type QueuedPod } from './scheduling-queue.ts'
 import type { NodeVolumes } from './volumes/pod-volumes.ts'
 import { createVolumeBinder } from './volumes/volume-binder.ts'
@@ -33,6 +34,8 @@ export interface SchedulerOptions {
   log: Log
   /** Loads what answers for selectors of devices. */
   selectors?: () => Promise<SelectorEngine>
+  /** Default: nobody asks. */
+  metrics?: SchedulerMetrics
 }
 
 export interface Scheduler {
@@ -41,7 +44,7 @@ export interface Scheduler {
 }
 
 export function createScheduler(options: SchedulerOptions): Scheduler {
-  const { client, clock, random, events } = options
+  const { client, clock, random, events, metrics = new SchedulerMetrics() } = options
   const log = options.log.with('scheduler')
   const pods = options.informers.of<Pod>(PODS)
   const nodes = options.informers.of<Node>(NODES)
@@ -58,7 +61,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       const view = createClusterView((name) => namespaces.get(name)?.metadata.labels ?? {}, volumes.lookup, claims.lookup)
       const binding = new Set<Promise<void>>()
       let wakeUp: () => void = () => {}
-      const queue = createSchedulingQueue(clock, () => wakeUp())
+      const queue = createSchedulingQueue(clock, () => wakeUp(), (name, event) => metrics.queued(name, event))
 
       const onPod = (before: Stored<Pod> | undefined, after: Stored<Pod> | undefined) => {
         view.setPod(before, after)
@@ -67,16 +70,19 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
           if (isGated(after)) queue.remove(key)
           else if (!before || !queue.has(key) || before.metadata.generation !== after.metadata.generation) queue.add(queued(after, clock))
         } else queue.remove(key)
-        if (freesRoom(before, after) || hasClaimsMade(before, after)) queue.wake()
+        if (freesRoom(before, after)) queue.wake(`AssignedPod${actionOf(before?.spec?.nodeName, after?.spec?.nodeName)}`)
+        else if (hasClaimsMade(before, after)) queue.wake('UnschedulablePodUpdatePodGeneratedResourceClaim')
       }
       const unsubscribe = [
         nodes.onChange((before, after) => {
           view.setNode(before, after)
-          if (after && (!before || schedulingFacts(before) !== schedulingFacts(after))) queue.wake()
+          if (after && (!before || schedulingFacts(before) !== schedulingFacts(after))) queue.wake(`Node${actionOf(before, after)}`)
         }),
         pods.onChange(onPod),
-        volumes.onChange(() => queue.wake()),
-        claims.onChange(() => queue.wake()),
+        // Of which kind it was is not told.
+        volumes.onChange(() => queue.wake(ANYTHING)),
+        claims.onChange(() => queue.wake(ANYTHING)),
+        metrics.runs(() => ({ podList: () => pods.list(), queue: queue.sizes(), gated: pods.list().filter((pod) => isOurs(pod) && isGated(pod)).length, ...view.sizes() })),
       ]
 
       while (!signal.aborted) {
@@ -93,12 +99,15 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         const pod = pods.get(next.key)
         if (!pod || !isOurs(pod) || isGated(pod)) continue
         const info = podInfo(pod)
+        const beganMs = clock.monotonicMs()
         const snapshot = view.snapshot(info)
-        const result = schedule(snapshot, info, random)
-        if (!result.ok) {
-          queue.retry(next, true)
-          const preemption = decidePreemption({ pod: info, snapshot, reasons: result.reasons, budgets: budgets.list() })
-          const message = `${unschedulableMessage(result)}${preemption.ok || result.nodes === 0 ? '' : ` ${preemption.message}`}`
+        const found = measured('Filter', () => findCandidates(snapshot, info))
+        if (!found.ok) {
+          queue.retry({ ...next, refusedBy: [...found.refusedBy] }, true)
+          const preemption = measured('PostFilter', () => decidePreemption({ pod: info, snapshot, reasons: found.reasons, budgets: budgets.list() }))
+          metrics.preemption(preemption.ok ? preemption.victims.length : undefined)
+          metrics.attempt('unschedulable', clock.monotonicMs() - beganMs)
+          const message = `${unschedulableMessage(found)}${preemption.ok || found.nodes === 0 ? '' : ` ${preemption.message}`}`
           const outdone = preemption.ok ? view.nominatedTo(preemption.node).filter((p) => podPriority(p.pod) < podPriority(pod)) : []
           if (preemption.ok) view.nominate(info, preemption.node)
           const failed = failScheduling(info, message, preemption.ok ? preemption.node : undefined)
@@ -107,26 +116,39 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
           binding.add(failed)
           continue
         }
+        const result = measured('Score', () => chooseNode(snapshot, info, found.candidates, random))
+        metrics.algorithm(clock.monotonicMs() - beganMs)
         const node = snapshot.nodes.find((n) => n.name === result.node)
         const promised = { volumes: node && volumes.assume(pod, node), claims: node && claims.assume(info, node) }
         view.assume(info, result.node)
-        const bound = bindOrRetry(next, info, result.node, promised).finally(() => void binding.delete(bound))
+        const bound = bindOrRetry(next, info, result.node, promised, beganMs).finally(() => void binding.delete(bound))
         binding.add(bound)
       }
       for (const stop of unsubscribe) stop()
       queue.close()
       await Promise.allSettled(binding)
 
-      async function bindOrRetry(next: QueuedPod, info: PodInfo, nodeName: string, promised: Promised): Promise<void> {
+      async function bindOrRetry(next: QueuedPod, info: PodInfo, nodeName: string, promised: Promised, beganMs: number): Promise<void> {
+        const attempts = queue.failures(next.key) + 1
         let running = 'PreBind plugin "DynamicResources"'
+        const point: { now: ExtensionPoint; sinceMs: number } = { now: 'PreBind', sinceMs: clock.monotonicMs() }
         try {
           if (promised.claims) await claims.bind(promised.claims, () => events.event(info.pod, 'Normal', 'BindingConditionsPending', `waiting for binding conditions for device on node ${nodeName}`), signal)
           running = 'PreBind plugin "VolumeBinding"'
           if (promised.volumes) await volumes.bind(promised.volumes, nodeName, signal)
           running = 'Bind plugin "DefaultBinder"'
+          const boundMs = clock.monotonicMs()
+          metrics.point('PreBind', 'Success', boundMs - point.sinceMs)
+          Object.assign(point, { now: 'Bind', sinceMs: boundMs })
           await bind(info, nodeName)
           queue.forget(next.key)
+          const nowMs = clock.monotonicMs()
+          metrics.point('Bind', 'Success', nowMs - boundMs)
+          metrics.attempt('scheduled', nowMs - beganMs)
+          metrics.scheduled(attempts, nowMs - next.addedMs)
         } catch (error) {
+          metrics.point(point.now, 'Error', clock.monotonicMs() - point.sinceMs)
+          metrics.attempt('error', clock.monotonicMs() - beganMs)
           view.forget(next.key)
           if (promised.volumes) volumes.forget(promised.volumes)
           if (promised.claims) await forgetClaims(promised.claims)
@@ -137,6 +159,14 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         }
       }
     },
+  }
+
+  /** What is measured knows nothing of it. */
+  function measured<T extends { ok: boolean }>(point: ExtensionPoint, work: () => T): T {
+    const beganMs = clock.monotonicMs()
+    const result = work()
+    metrics.point(point, result.ok ? 'Success' : 'Unschedulable', clock.monotonicMs() - beganMs)
+    return result
   }
 
   async function forgetClaims(promised: PromisedClaims): Promise<void> {
@@ -214,6 +244,11 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     ])
   }
 }
+
+/** What upstream calls an event of any kind. */
+const ANYTHING = '*All'
+
+const actionOf = (before: unknown, after: unknown): string => (before === undefined ? 'Add' : after === undefined ? 'Delete' : 'Update')
 
 /** What a pod was promised on its node. */
 interface Promised { volumes: NodeVolumes | undefined; claims: PromisedClaims | undefined }

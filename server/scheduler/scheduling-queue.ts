@@ -10,7 +10,13 @@ export const POD_BACKOFF: BackoffPolicy = { baseMs: 1_000, maxMs: 10_000, jitter
 /** A parked pod is tried again after this even if no change was seen that could matter (upstream: 5 minutes). */
 export const PARKED_MS_MAX = 300_000
 
-export interface QueuedPod { key: string; priority: number; addedMs: number }
+export interface QueuedPod { key: string; priority: number; addedMs: number; /** The filters that refused nodes when it was tried last. */ refusedBy?: readonly string[] }
+
+/** Where pods go within the queue, by upstream's names. */
+export type QueueName = 'active' | 'backoff' | 'unschedulable'
+/** `event`: what made it go there, by upstream's name. */
+export type OnQueued = (queue: QueueName, event: string) => void
+export interface QueueSizes { active: number; backoff: number; unschedulable: number; /** Of those that are parked: how many each filter refused. */ refusedBy: ReadonlyMap<string, number> }
 
 export interface SchedulingQueue {
   add(pod: QueuedPod): void
@@ -22,14 +28,17 @@ export interface SchedulingQueue {
   retry(pod: QueuedPod, parked: boolean): void
   /** The pod found its node: its next failure counts as the first. */
   forget(key: string): void
-  /** Something changed that may help: parked pods are ready after their back-off. */
-  wake(): void
+  /** Something changed that may help: parked pods are ready after their back-off. `event`: upstream's name of it. */
+  wake(event: string): void
+  /** How often it was tried in vain since it was added. */
+  failures(key: string): number
+  sizes(): QueueSizes
   close(): void
 }
 
-interface Waiting { pod: QueuedPod; readyMs: number; parkedUntilMs: number | undefined }
+interface Waiting { pod: QueuedPod; readyMs: number; parkedUntilMs: number | undefined; /** What ends the wait. */ event: string }
 
-export function createSchedulingQueue(clock: Clock, onReady: () => void): SchedulingQueue {
+export function createSchedulingQueue(clock: Clock, onReady: () => void, onQueued: OnQueued = () => {}): SchedulingQueue {
   const active = new Map<string, QueuedPod>()
   const waiting = new Map<string, Waiting>()
   const failures = new Map<string, number>()
@@ -46,6 +55,7 @@ export function createSchedulingQueue(clock: Clock, onReady: () => void): Schedu
       if (dueMs(w) <= nowMs) {
         waiting.delete(key)
         active.set(key, w.pod)
+        onQueued('active', w.event)
         moved = true
       } else nextMs = Math.min(nextMs, dueMs(w))
     }
@@ -62,6 +72,7 @@ export function createSchedulingQueue(clock: Clock, onReady: () => void): Schedu
     add(pod) {
       waiting.delete(pod.key)
       active.set(pod.key, pod)
+      onQueued('active', 'UnschedulablePodAdd')
       onReady()
     },
     remove,
@@ -76,13 +87,27 @@ export function createSchedulingQueue(clock: Clock, onReady: () => void): Schedu
       const nowMs = clock.monotonicMs()
       const count = (failures.get(pod.key) ?? 0) + 1
       failures.set(pod.key, count)
-      waiting.set(pod.key, { pod, readyMs: nowMs + backoffMs(POD_BACKOFF, count), parkedUntilMs: parked ? nowMs + PARKED_MS_MAX : undefined })
+      waiting.set(pod.key, { pod, readyMs: nowMs + backoffMs(POD_BACKOFF, count), ...(parked ? { parkedUntilMs: nowMs + PARKED_MS_MAX, event: 'UnschedulableTimeout' } : { parkedUntilMs: undefined, event: 'BackoffComplete' }) })
+      onQueued(parked ? 'unschedulable' : 'backoff', 'ScheduleAttemptFailure')
       settle()
     },
     forget: (key) => void failures.delete(key),
-    wake() {
-      for (const w of waiting.values()) w.parkedUntilMs = undefined
+    wake(event) {
+      const nowMs = clock.monotonicMs()
+      for (const w of waiting.values()) {
+        if (w.parkedUntilMs === undefined) continue
+        w.parkedUntilMs = undefined
+        w.event = w.readyMs <= nowMs ? event : 'BackoffComplete'
+        if (w.readyMs > nowMs) onQueued('backoff', event)
+      }
       if (waiting.size > 0) settle()
+    },
+    failures: (key) => failures.get(key) ?? 0,
+    sizes() {
+      const parked = [...waiting.values()].filter((w) => w.parkedUntilMs !== undefined)
+      const refusedBy = new Map<string, number>()
+      for (const { pod } of parked) for (const name of pod.refusedBy ?? []) refusedBy.set(name, (refusedBy.get(name) ?? 0) + 1)
+      return { active: active.size, backoff: waiting.size - parked.length, unschedulable: parked.length, refusedBy }
     },
     close() {
       cancelTimer?.()

@@ -73,6 +73,21 @@ describe('kubectl top', { timeout: 600_000 }, () => {
     match((await cluster.kubectl(['top', 'pod', 'nobody'])).stderr, /NotFound/)
   })
 
+  it('the server tells of its scheduler and its controllers, too, and of what each pod asks for', async () => {
+    const lines = (await cluster.must(['get', '--raw', '/metrics'])).split('\n')
+    const value = (series: string) => Number(lines.find((line) => line.startsWith(`${series} `))?.slice(series.length + 1))
+    deepStrictEqual(['kube-controller-manager', 'kube-scheduler'].map((name) => value(`leader_election_master_status{name="${name}"}`)), [1, 1])
+    deepStrictEqual([value('node_collector_zone_size{zone=""}'), value('scheduler_cache_size{type="nodes"}'), value('running_managed_controllers{manager="kube-controller-manager",name="job-controller"}')], [2, 2, 1])
+    ok(value('scheduler_cache_size{type="pods"}') >= 2)
+    ok(value('workqueue_adds_total{name="serviceaccount"}') > 0 && value('workqueue_work_duration_seconds_count{name="serviceaccount"}') > 0)
+    await cluster.must(['run', 'asks', '--image=busybox:1', '--overrides', JSON.stringify({ spec: { terminationGracePeriodSeconds: 0, containers: [{ name: 'asks', image: 'busybox:1', command: ['sleep', '100000'], resources: { requests: { cpu: '150m' } } }] } })])
+    await cluster.must(['wait', '--for=condition=PodScheduled', 'pod/asks', '--timeout=60s'], { timeoutMs: 70_000 })
+    match(await cluster.must(['get', '--raw', '/metrics/resources']), /^kube_pod_resource_request\{namespace="default",node="h\d",pod="asks",priority="0",resource="cpu",scheduler="default-scheduler",unit="cores"\} 0\.15$/m)
+    const scheduled = async () => Number(/^scheduler_schedule_attempts_total\{profile="default-scheduler",result="scheduled"\} (\d+)$/m.exec(await cluster.must(['get', '--raw', '/metrics']))?.[1] ?? 0)
+    await until('its placement is counted', 20_000, async () => (await scheduled()) >= 1)
+    await cluster.must(['delete', 'pod', 'asks', '--now', '--wait=false'])
+  })
+
   it('who may read it is asked of the API server: the right is aggregated into view', async () => {
     const as = (user: string) => cluster.kubectl(['top', 'pods', `--as=${user}`])
     match((await as('ada')).stderr, /pods\.metrics\.k8s\.io is forbidden: User "ada" cannot list resource "pods"/)

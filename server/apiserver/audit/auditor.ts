@@ -5,7 +5,7 @@
 import type { ApiRequest } from '#api/client/transport.ts'
 import type { UserInfo } from '#api/types/index.ts'
 import type { Clock } from '#base/clock.ts'
-import { Metric } from '../metrics/metrics.ts'
+import { Metric } from '#base/metrics.ts'
 import { namespaceOf, type ResourceInfo } from '../http/request-info.ts'
 import type { Peer } from '../middleware/authenticate.ts'
 import { auditUser, microTime, type AuditEvent } from './event.ts'

@@ -3,7 +3,7 @@ import type { ApiResponse } from '#api/client/transport.ts'
 import type { Query } from '../http/query.ts'
 import { textResponse } from '../http/response.ts'
 import { noSuchResource } from '../http/status.ts'
-import { Metric, printMetrics, quoteLabel } from '../metrics/metrics.ts'
+import { Metric, printMetrics, quoteLabel } from '#base/metrics.ts'
 
 export interface HealthCheck {
   name: string

@@ -1,6 +1,6 @@
 /** Sealing and opening, counted under upstream's names. */
 import type { Clock } from '#base/clock.ts'
-import { Metric } from '../metrics/metrics.ts'
+import { Metric } from '#base/metrics.ts'
 import { ENCRYPTED_PREFIX, isEncrypted } from './transformer.ts'
 
 type Direction = 'from_storage' | 'to_storage'

@@ -13,7 +13,7 @@ import { QueueSet, type QueuedRequest, type QueueSetConfig } from './queue-set.t
 import { RetryAfter } from './retry-after.ts'
 import { DemandMeter, lendSeats, shareSeats, type LevelSeats } from './seats.ts'
 import { seatsMaxOf } from './work.ts'
-import type { Metric } from '../metrics/metrics.ts'
+import type { Metric } from '#base/metrics.ts'
 
 export interface FlowControlOptions {
   clock: Clock

@@ -1,5 +1,5 @@
 /** Upstream's apiserver_flowcontrol_* metrics: counted where requests pass, gauges read when asked. */
-import { Metric, quoteLabel } from '../metrics/metrics.ts'
+import { Metric, quoteLabel } from '#base/metrics.ts'
 
 const SECONDS_BOUNDS = [0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30]
 const PREFIX = 'apiserver_flowcontrol_'

@@ -1,6 +1,6 @@
 /** How long admission takes, by phase and by plugin. */
 import type { AdmissionPlugin } from '../admission.ts'
-import { Metric, type SeriesHandle } from './metrics.ts'
+import { Metric, type SeriesHandle } from '#base/metrics.ts'
 
 const STEP_SECONDS = [0.005, 0.025, 0.1, 0.5, 1, 2.5]
 

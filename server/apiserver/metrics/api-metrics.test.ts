@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ApiMetrics } from './api-metrics.ts'
-import { Metric } from './metrics.ts'
+import { Metric } from '#base/metrics.ts'
 
 const printed = (metrics: ApiMetrics, more: { storeBytes?: number } = {}): string[] => metrics.print({ readOnlyInFlight: 0, mutatingInFlight: 0, kinds: [], revision: 1 }, { cpuSeconds: 1, residentBytes: 2, startTimeSeconds: 3, ...more }).toString().split('\n')
 

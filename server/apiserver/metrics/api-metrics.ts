@@ -1,7 +1,7 @@
 /** The API server's metrics under upstream's names. */
 import type { VersionInfo } from '../discovery/paths.ts'
 import { AdmissionMetrics } from './admission-metrics.ts'
-import { Metric, printMetrics, quoteLabel } from './metrics.ts'
+import { Metric, printMetrics, quoteLabel } from '#base/metrics.ts'
 import { RequestMetrics } from './request-metrics.ts'
 import { WatchMetrics } from './watch-metrics.ts'
 

@@ -1,7 +1,7 @@
 /** The store with its times taken, under the names that dashboards know from etcd. */
 import type { Clock } from '#base/clock.ts'
 import type { Store, Txn } from '#server/store/store.ts'
-import { Metric, type SeriesHandle } from './metrics.ts'
+import { Metric, type SeriesHandle } from '#base/metrics.ts'
 
 const SECONDS = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60]
 

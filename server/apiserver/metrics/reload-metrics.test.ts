@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { FakeClock } from '#base/clock-fake.ts'
-import { printMetrics } from './metrics.ts'
+import { printMetrics } from '#base/metrics.ts'
 import { ReloadMetrics } from './reload-metrics.ts'
 
 test('reloads are counted by how they went, with the time of the last of each, and the configuration in force is told by its hash', async () => {

@@ -1,7 +1,7 @@
 /** How reloads of a configuration file went, and which one is in force: upstream's metrics of its three followed files. Alerts ask for failures. */
 import { createHash } from 'node:crypto'
 import type { Clock } from '#base/clock.ts'
-import { Metric } from './metrics.ts'
+import { Metric } from '#base/metrics.ts'
 
 export type ReloadedFile = 'authentication' | 'authorization' | 'encryption'
 

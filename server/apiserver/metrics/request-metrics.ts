@@ -3,7 +3,7 @@
  * that a request costs no printing of labels. Labels hold only what is served: what clients make up has no series.
  */
 import type { KindRow } from '../kind.ts'
-import { Metric, type SeriesHandle } from './metrics.ts'
+import { Metric, type SeriesHandle } from '#base/metrics.ts'
 
 const SECONDS = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60]
 const SLI_SECONDS = SECONDS.slice(2)

@@ -1,6 +1,6 @@
 /** Events sent to watchers. */
 import type { KindRow } from '../kind.ts'
-import { Metric } from './metrics.ts'
+import { Metric } from '#base/metrics.ts'
 
 const BYTES = Array.from({ length: 8 }, (_, i) => 1024 * 2 ** i)
 

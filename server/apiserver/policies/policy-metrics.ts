@@ -1,6 +1,6 @@
 /** Upstream's metrics of admission policies. */
 import type { Clock } from '#base/clock.ts'
-import { Metric, quoteLabel } from '../metrics/metrics.ts'
+import { Metric, quoteLabel } from '#base/metrics.ts'
 
 export interface PolicyParts { metrics: PolicyMetrics; clock: Clock }
 

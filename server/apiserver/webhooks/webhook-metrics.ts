@@ -1,5 +1,5 @@
 /** Upstream's metrics of admission webhooks. */
-import { Metric, quoteLabel } from '../metrics/metrics.ts'
+import { Metric, quoteLabel } from '#base/metrics.ts'
 import type { AdmissionRequest } from '../admission.ts'
 
 export type WebhookType = 'admit' | 'validating'

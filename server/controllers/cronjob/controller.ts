@@ -5,7 +5,7 @@ import { asError } from '#base/errors.ts'
 import { createLoop } from '#base/reconcile/loop.ts'
 import { isNamespaceTerminating, isOrdinary, recorderFor, unlessGone, type ControllerFactory } from '../controller.ts'
 import { BY_CONTROLLER, byController, controllerOf } from '../ownership.ts'
-import { decideCronJob, referenceTo, type CronJobAction, type CronJobView } from './decide.ts'
+import { decideCronJob, referenceTo, SCHEDULED_AT, type CronJobAction, type CronJobView } from './decide.ts'
 import { withoutGaps } from './observe.ts'
 import { parseSchedule, type Parsed } from './schedule.ts'
 
@@ -48,6 +48,7 @@ export const cronJobController: ControllerFactory = (deps) => {
         try {
           const made = await client.create<Job>(JOBS, job, { signal })
           recorder.event(cronJob, 'Normal', 'SuccessfulCreate', `Created job ${made.metadata.name}`)
+          deps.metrics?.cronJobSkew(Date.parse(made.metadata.creationTimestamp) - Date.parse(made.metadata.annotations?.[SCHEDULED_AT] ?? made.metadata.creationTimestamp))
           return made
         } catch (error) {
           if (isReason(error, 'AlreadyExists')) {

@@ -24,7 +24,7 @@ export type CronJobAction =
 const MISSED_MAX = 100
 /** Upstream looks a little after the time. */
 const AFTER_MS = 100
-const SCHEDULED_AT = 'batch.kubernetes.io/cronjob-scheduled-timestamp'
+export const SCHEDULED_AT = 'batch.kubernetes.io/cronjob-scheduled-timestamp'
 
 export const finishedOf = (job: Job): 'Complete' | 'Failed' | undefined => job.status?.conditions?.find((c) => (c.type === 'Complete' || c.type === 'Failed') && c.status === 'True')?.type as 'Complete' | 'Failed' | undefined
 

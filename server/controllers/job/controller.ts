@@ -2,6 +2,7 @@
 import { JOBS, PODS, keyOf, splitKey, type Job, type Pod, type Stored } from '#api/types/index.ts'
 import { createLoop } from '#base/reconcile/loop.ts'
 import { isOrdinary, recorderFor, unlessGone, type ControllerFactory } from '../controller.ts'
+import type { JobSyncAction } from '../controller-metrics.ts'
 import { BY_CONTROLLER, adoptPatch, byController, controllerOf, controllerReference, orphansOf, releasePatch } from '../ownership.ts'
 import { createPodControl } from '../pod-control.ts'
 import { createRecentWrites } from '../recent-writes.ts'
@@ -72,7 +73,9 @@ export const jobController: ControllerFactory = (deps) => {
           return Promise.resolve()
         },
         async writeStatus({ status }, signal) {
-          if (job) await client.update<Job>(JOBS, { ...job, status }, { subresource: 'status', signal })
+          if (!job) return
+          await client.update<Job>(JOBS, { ...job, status }, { subresource: 'status', signal })
+          deps.metrics?.jobStatus(job, status)
         },
         untrackPods: ({ pods: counted }, signal) => untrackAll(counted, signal),
         async deletePods({ pods: doomed, uncounted }, signal) {
@@ -81,6 +84,10 @@ export const jobController: ControllerFactory = (deps) => {
         },
         async createPods({ pods: made }, signal) { await control?.create(made, signal) },
       }
+    },
+    onPass(key, { decision, error, tookMs }) {
+      const job = jobs.get(key)
+      if (job) deps.metrics?.jobSynced(job, syncAction(decision?.actions ?? []), error === undefined, tookMs)
     },
     isOrdinary,
   }, { ...deps, workers: WORKERS })
@@ -111,6 +118,11 @@ export const jobController: ControllerFactory = (deps) => {
       recorder.close()
     },
   }
+}
+
+function syncAction(actions: readonly JobAction[]): JobSyncAction {
+  const does = (kind: JobAction['kind']) => actions.some((action) => action.kind === kind)
+  return does('deletePods') ? 'pods_deleted' : does('createPods') ? 'pods_created' : does('untrackPods') ? 'tracking' : 'reconciling'
 }
 
 /** Of a Job of that name that is not the one there is now. */

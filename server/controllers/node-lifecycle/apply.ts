@@ -7,8 +7,8 @@ import { unlessGone } from '../controller.ts'
 import type { NodeLifecycleAction, NodeLifecycleView } from './decide.ts'
 import type { Heartbeats } from './heartbeats.ts'
 
-export function nodeLifecycleEffects(view: NodeLifecycleView, deps: { client: Client; recorder: EventRecorder; heartbeats: Heartbeats }): Effects<NodeLifecycleAction> {
-  const { client, recorder, heartbeats } = deps
+export function nodeLifecycleEffects(view: NodeLifecycleView, deps: { client: Client; recorder: EventRecorder; heartbeats: Heartbeats; onEviction: (node: Node) => void }): Effects<NodeLifecycleAction> {
+  const { client, recorder, heartbeats, onEviction } = deps
   let current: Stored<Node> = view.node
   const { name, uid } = current.metadata
   return {
@@ -18,7 +18,9 @@ export function nodeLifecycleEffects(view: NodeLifecycleView, deps: { client: Cl
     async writeTaints({ taints, evicting }, signal) {
       const { taints: _, ...spec } = current.spec ?? {}
       current = await client.update<Node>(NODES, { ...current, spec: { ...spec, ...(taints.length > 0 && { taints }) } }, { signal })
-      if (evicting) heartbeats.evicted(current)
+      if (!evicting) return
+      heartbeats.evicted(current)
+      onEviction(current)
     },
     async nodeNotReadyEvent() {
       // Upstream refers to nodes by name in place of the uid here; describe looks for either.

@@ -24,7 +24,7 @@ export const nodeLifecycleController: ControllerFactory = (deps) => {
     name: 'node-lifecycle-controller',
     observe: (name) => observeNode(name, { nodes, pods, heartbeats, graceMs, startupGraceMs: Math.max(STARTUP_GRACE_MS, graceMs) }),
     decide: decideNodeLifecycle,
-    effects: (view) => nodeLifecycleEffects(view, { client, recorder, heartbeats }),
+    effects: (view) => nodeLifecycleEffects(view, { client, recorder, heartbeats, onEviction: (node) => deps.metrics?.nodeEvicted(node) }),
     isOrdinary,
   }, deps)
 

@@ -60,6 +60,7 @@ export const persistentVolumeBinder: ControllerFactory = (deps) => {
 
   const claimLoop: Loop = createLoop<ClaimView, BinderAction>({
     name: 'persistentvolume-binder-controller',
+    queue: 'claims',
     observe(key) {
       const claim = claims.get(key)
       if (!claim) return undefined
@@ -73,6 +74,7 @@ export const persistentVolumeBinder: ControllerFactory = (deps) => {
   }, deps)
   const volumeLoop = createLoop<VolumeView, BinderAction>({
     name: 'persistentvolume-binder-controller',
+    queue: 'volumes',
     observe(key) {
       const volume = volumes.get(key)
       if (!volume) return undefined

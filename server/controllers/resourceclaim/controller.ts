@@ -48,6 +48,7 @@ export const resourceClaimController: ControllerFactory = (deps) => {
 
   const podLoop = createLoop<PodView, ClaimAction>({
     name: 'resourceclaim-controller',
+    queue: 'resource_claim',
     observe(key) {
       const pod = pods.get(key)
       if (!pod) return undefined
@@ -60,6 +61,7 @@ export const resourceClaimController: ControllerFactory = (deps) => {
   }, deps)
   const claimLoop = createLoop<ClaimView, ClaimAction>({
     name: 'resourceclaim-controller',
+    queue: 'resource_claim_unused',
     observe(key) {
       const claim = claims.get(key)
       return claim && { claim, podOf: (name) => pods.get(`${claim.metadata.namespace ?? ''}/${name}`) }

@@ -1,7 +1,7 @@
 /** Upstream's counters of Pod Security (`pod_security_*`). */
 import { KUBERNETES_MINOR } from '#api/version.ts'
 import type { AdmissionRequest } from '../../admission.ts'
-import { Metric } from '../../metrics/metrics.ts'
+import { Metric } from '#base/metrics.ts'
 import type { LevelVersion, Policy } from './policy.ts'
 
 /** Of the API this server speaks: later policies are counted together. */

@@ -16,18 +16,23 @@ export class Metric {
   readonly type: 'counter' | 'gauge' | 'histogram'
   readonly #bounds: readonly number[]
   readonly #series = new Map<string, Series>()
+  readonly #seriesMax: number
 
-  constructor(name: string, type: Metric['type'], help: string, bounds: readonly number[] = []) {
+  constructor(name: string, type: Metric['type'], help: string, bounds: readonly number[] = [], seriesMax = SERIES_MAX) {
     this.name = name
     this.type = type
     this.help = help
     this.#bounds = bounds
+    this.#seriesMax = seriesMax
   }
 
   /** `labels` as printed: `verb="GET",code="200"`; ready text, because this runs for each request. */
   add(labels: string, by = 1): void { this.#of(labels).value += by }
 
   set(labels: string, value: number): void { this.#of(labels).value = value }
+
+  /** From nothing, for a gauge that is counted anew. */
+  clear(): void { this.#series.clear() }
 
   observe(labels: string, value: number): void { this.#observe(this.#of(labels), value) }
 
@@ -65,7 +70,7 @@ export class Metric {
   }
 
   #of(labels: string): Series {
-    const id = this.#series.size < SERIES_MAX || this.#series.has(labels) ? labels : 'overflow="true"'
+    const id = this.#series.size < this.#seriesMax || this.#series.has(labels) ? labels : 'overflow="true"'
     let series = this.#series.get(id)
     if (!series) this.#series.set(id, (series = { labels: id, value: 0, count: 0 }))
     return series
@@ -73,7 +78,14 @@ export class Metric {
 }
 
 /** As Go prints it: a bound is a label, and labels are compared as texts. */
-const printBound = (bound: number): string => (Math.abs(bound) < 1e6 ? String(bound) : bound.toExponential().replace(/e\+(\d)$/, 'e+0$1'))
+const printBound = (bound: number): string => ((Math.abs(bound) < 1e6 && Math.abs(bound) >= 1e-4) || bound === 0 ? String(bound) : bound.toExponential().replace(/e([+-])(\d)$/, 'e$10$2'))
+
+/** As client_golang makes them: each from the one before, with its errors of rounding. */
+export function exponentialBounds(start: number, factor: number, count: number): number[] {
+  const bounds: number[] = []
+  for (let bound = start; bounds.length < count; bound *= factor) bounds.push(bound)
+  return bounds
+}
 
 const braces = (labels: string): string => (labels === '' ? '' : `{${labels}}`)
 

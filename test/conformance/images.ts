@@ -2,10 +2,10 @@
  * The images that upstream's end-to-end suite pulls (test/utils/image/manifest.go), made of Debian's packages and the Go
  * programs of test/images, in a directory for a registry. `node test/conformance/images.ts CACHE SUITE SOURCE`: CACHE has
  * what scripts/conformance.sh unpacked, SUITE/bin what it compiled of SOURCE; the registry's directory is SUITE/registry/data.
- * Every tag of 1.20 and 1.36 is there, whichever of the two the programs are of.
+ * Every tag of 1.20 and 1.36 is there, whichever of the two the programs are of; a registry that is there gets what it lacks.
  */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { blobsOf, buildImage, busyboxLayer, type BuiltImage, type ImageSpec, type LayerFile } from '../images/build-image.ts'
 import { pushImage, startRegistry } from '../images/registry.ts'
@@ -108,22 +108,32 @@ function images(pause: BuiltImage): Image[] {
   ]
 }
 
-const ready = join(suite, 'registry')
-const fresh = `${ready}.${process.pid}`
-if (process.argv.length > 4 && !existsSync(ready)) {
-  mkdirSync(fresh, { recursive: true })
-  const registry = await startRegistry({ dir: fresh })
+/** Whether the registry's directory has it: a tag is linked after everything else of its image. */
+function has(registry: string, name: string): boolean {
+  const colon = name.lastIndexOf(':')
+  return existsSync(join(registry, 'data/docker/registry/v2/repositories', name.slice(0, colon), '_manifests/tags', name.slice(colon + 1), 'current/link'))
+}
+
+if (process.argv.length > 4) {
+  const dir = join(suite, 'registry')
+  const scratch = `${dir}.${process.pid}`
   try {
-    const pause = await buildImage(join(fresh, 'pause'), { layers: [[program('pause', 'pause')]], config: { Entrypoint: ['/pause'], User: '65535:65535' } })
-    rmSync(join(fresh, 'pause'), { recursive: true })
-    for (const { names, spec } of images(pause)) {
-      const image = await buildImage(join(fresh, 'image'), spec)
-      rmSync(join(fresh, 'image'), { recursive: true })
-      for (const name of names) await pushImage(image, { host: registry.host, repository: name.slice(0, name.lastIndexOf(':')), tag: name.slice(name.lastIndexOf(':') + 1) })
-      console.error(`made ${names.join(', ')}`)
+    const pause = await buildImage(join(scratch, 'pause'), { layers: [[program('pause', 'pause')]], config: { Entrypoint: ['/pause'], User: '65535:65535' } })
+    const lacking = images(pause).map(({ names, spec }) => ({ names: names.filter((name) => !has(dir, name)), spec })).filter(({ names }) => names.length > 0)
+    if (lacking.length > 0) {
+      const registry = await startRegistry({ dir })
+      try {
+        for (const { names, spec } of lacking) {
+          const image = await buildImage(join(scratch, 'image'), spec)
+          rmSync(join(scratch, 'image'), { recursive: true })
+          for (const name of names) await pushImage(image, { host: registry.host, repository: name.slice(0, name.lastIndexOf(':')), tag: name.slice(name.lastIndexOf(':') + 1) })
+          console.error(`made ${names.join(', ')}`)
+        }
+      } finally {
+        await registry.stop()
+      }
     }
   } finally {
-    await registry.stop()
+    rmSync(scratch, { recursive: true, force: true })
   }
-  renameSync(fresh, ready)
 }

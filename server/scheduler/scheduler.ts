@@ -2,7 +2,6 @@
  * The scheduler's edge: watches pods and nodes, asks `schedule`, binds. Placements are assumed at once and bound
  * concurrently; a failed binding is forgotten and tried again. Events, conditions and messages are upstream's.
  */
-import { isDeepStrictEqual } from 'node:util'
 import type { EventRecorder } from '#api/client/event-recorder.ts'
 import { isReason, type Client, type Informers } from '#api/client/client.ts'
 import { compareQuantity, keyOf, NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS, splitKey, type Binding, type Namespace, type Node, type Pod, type PodDisruptionBudget, type Stored } from '#api/types/index.ts'
@@ -62,16 +61,20 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       const binding = new Set<Promise<void>>()
       let wakeUp: () => void = () => {}
       const queue = createSchedulingQueue(clock, () => wakeUp(), (name, event) => metrics.queued(name, event))
+      // Keys: not tried before something comes that is none of the cluster's room.
+      const held = new Set<string>()
 
       const onPod = (before: Stored<Pod> | undefined, after: Stored<Pod> | undefined) => {
         view.setPod(before, after)
         const key = keyOf(after ?? before ?? {})
+        held.delete(key)
         if (after && isOurs(after) && !view.isAssumed(key)) {
-          if (isGated(after)) queue.remove(key)
-          else if (!before || !queue.has(key) || before.metadata.generation !== after.metadata.generation) queue.add(queued(after, clock))
+          if (isHeld(after)) {
+            held.add(key)
+            queue.remove(key)
+          } else if (!before || !queue.has(key) || before.metadata.generation !== after.metadata.generation) queue.add(queued(after, clock))
         } else queue.remove(key)
         if (freesRoom(before, after)) queue.wake(`AssignedPod${actionOf(before?.spec?.nodeName, after?.spec?.nodeName)}`)
-        else if (hasClaimsMade(before, after)) queue.wake('UnschedulablePodUpdatePodGeneratedResourceClaim')
       }
       const unsubscribe = [
         nodes.onChange((before, after) => {
@@ -81,8 +84,15 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         pods.onChange(onPod),
         // Of which kind it was is not told.
         volumes.onChange(() => queue.wake(ANYTHING)),
-        claims.onChange(() => queue.wake(ANYTHING)),
-        metrics.runs(() => ({ podList: () => pods.list(), queue: queue.sizes(), gated: pods.list().filter((pod) => isOurs(pod) && isGated(pod)).length, ...view.sizes() })),
+        claims.onChange(() => {
+          queue.wake(ANYTHING)
+          for (const pod of [...held].flatMap((key) => pods.get(key) ?? [])) {
+            if (isHeld(pod)) continue
+            held.delete(keyOf(pod))
+            queue.add(queued(pod, clock))
+          }
+        }),
+        metrics.runs(() => ({ podList: () => pods.list(), queue: queue.sizes(), gated: held.size, ...view.sizes() })),
       ]
 
       while (!signal.aborted) {
@@ -97,7 +107,11 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         if (queuedPod && claims.concerns(queuedPod)) await claims.ready()
         // Not before: it may be gone by then, or placed.
         const pod = pods.get(next.key)
-        if (!pod || !isOurs(pod) || isGated(pod)) continue
+        if (!pod || !isOurs(pod)) continue
+        if (isHeld(pod)) {
+          held.add(next.key)
+          continue
+        }
         const info = podInfo(pod)
         const beganMs = clock.monotonicMs()
         const snapshot = view.snapshot(info)
@@ -160,6 +174,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       }
     },
   }
+
+  /** By its gates, or by claims that are not there: nobody is told of it, and its status is left alone. */
+  function isHeld(pod: Stored<Pod>): boolean { return (pod.spec?.schedulingGates?.length ?? 0) > 0 || claims.awaits(pod) }
 
   /** What is measured knows nothing of it. */
   function measured<T extends { ok: boolean }>(point: ExtensionPoint, work: () => T): T {
@@ -262,8 +279,6 @@ function isOurs(pod: Stored<Pod>): boolean {
   return !pod.spec?.nodeName && !pod.metadata.deletionTimestamp && !isPodTerminal(pod) && (pod.spec?.schedulerName ?? DEFAULT_SCHEDULER_NAME) === DEFAULT_SCHEDULER_NAME
 }
 
-const isGated = (pod: Stored<Pod>): boolean => (pod.spec?.schedulingGates?.length ?? 0) > 0
-
 function queued(pod: Stored<Pod>, clock: Clock): QueuedPod {
   return { key: keyOf(pod), priority: podPriority(pod), addedMs: clock.monotonicMs() }
 }
@@ -273,11 +288,6 @@ function freesRoom(before: Stored<Pod> | undefined, after: Stored<Pod> | undefin
   if (before?.spec?.nodeName && (!after || (isPodTerminal(after) && !isPodTerminal(before)))) return true
   if (!after?.spec?.nodeName) return false
   return !before?.spec?.nodeName || JSON.stringify(before.metadata.labels) !== JSON.stringify(after.metadata.labels) || holdsLess(before, after)
-}
-
-/** Claims of its templates are there now. */
-function hasClaimsMade(before: Stored<Pod> | undefined, after: Stored<Pod> | undefined): boolean {
-  return after !== undefined && !after.spec?.nodeName && !isDeepStrictEqual(before?.status?.resourceClaimStatuses, after.status?.resourceClaimStatuses)
 }
 
 /** It was resized: told by its spec, and by its node when that is done. */

@@ -42,7 +42,6 @@ const OF_1_36: readonly Expected[] = [
   ...['should sign the new added bootstrap tokens', 'should delete the signed bootstrap tokens from clusterInfo'].map((what) => ({ name: `[Feature:BootstrapTokens] ${what}`, reason: 'wants the ConfigMap cluster-info that kubeadm makes' })),
   { name: 'Pod InPlace Resize Container guaranteed qos - 1 container with resize policy', reason: 'reads the oom_score_adj of a container that was restarted: where root has no CAP_SYS_RESOURCE it cannot be below the agent\'s own', sometimes: true },
   { name: 'MutableCSINodeAllocatableCount', reason: NO_IMAGES },
-  { name: '[DRA] control plane runs a pod without a generated resource claim', reason: 'writes the status of a pod that it has just created, which the scheduler does, too: whoever is second meets a conflict', sometimes: true },
   // Of the suite for nodes.
   { name: 'ImageID [Feature:ImageID] should be set to the manifest digest', reason: 'pulls by the digest of upstream\'s own image' },
   { name: 'Summary API [NodeConformance] when querying /stats/summary should report', reason: 'wants pressure of each cgroup (v2), a runtime in a process of its own, an API server that gives pods no tokens, and a machine with fewer than 10^9 page faults' },

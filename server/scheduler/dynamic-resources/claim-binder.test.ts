@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { DEVICE_CLASSES, EVENTS, PODS, RESOURCE_CLAIMS, RESOURCE_SLICES, type CoreV1Event, type DeviceClass, type KubeObject, type Pod, type ResourceSlice, type ResourceV1ResourceClaim, type Stored } from '#api/types/index.ts'
+import { printMetrics } from '#base/metrics.ts'
 import { seededRandom } from '#base/random.ts'
 import { node, pod } from '../build.test-support.ts'
+import { SchedulerMetrics } from '../scheduler-metrics.ts'
 import { startScheduling } from '../scheduler.test-support.ts'
 import { createClaimBinder } from './claim-binder.ts'
 import { loadSelectors, type SelectorEngine } from './selectors.ts'
@@ -60,6 +62,26 @@ describe('claims of pods that are placed', { timeout: 180_000 }, () => {
     for (const name of ['first', 'third']) await w.cluster.client.delete(PODS, name, 'default', { gracePeriodSeconds: 0 })
     await w.cluster.until('the second is placed', async () => assert.equal(nodeOf(await w.pod('second')), 'n2'))
     assert.deepEqual([await w.has('one'), await w.has('two')], ['nothing for ', 'n2/red for second'])
+  })
+
+  it('are awaited in silence: their pods are not tried, and nobody writes of it, before all are there or are told not to be needed', async (t) => {
+    const metrics = new SchedulerMetrics()
+    const w = await start(t, { metrics })
+    await w.node('n1', 'red')
+    await w.run('first', 'one')
+    await w.run('second', '', { resourceClaims: [{ name: 'lamp', resourceClaimTemplateName: 'none' }] })
+    const gated = () => printMetrics(metrics.all()).toString().split('\n').find((line) => line.startsWith('scheduler_pending_pods{queue="gated"}'))
+    await w.cluster.until('both are seen', () => Promise.resolve(assert.equal(gated(), 'scheduler_pending_pods{queue="gated"} 2')))
+    const [first, second] = [await w.pod('first'), await w.pod('second')]
+    assert.deepEqual([first.status?.conditions, second.status?.conditions], [undefined, undefined])
+    // What was read is written: nobody came in between.
+    await w.cluster.client.update<Pod>(PODS, { ...second, status: { ...second.status, resourceClaimStatuses: [{ name: 'lamp' }] } }, { subresource: 'status' })
+    await w.cluster.until('it is placed without one', async () => assert.equal(nodeOf(await w.pod('second')), 'n1'))
+    await w.claim('one')
+    await w.cluster.until('it is placed', async () => assert.equal(nodeOf(await w.pod('first')), 'n1'))
+    assert.deepEqual([await w.has('one'), gated()], ['n1/red for first', 'scheduler_pending_pods{queue="gated"} 0'])
+    const told = (await w.cluster.client.list<CoreV1Event>(EVENTS)).items.filter(({ reason }) => reason === 'FailedScheduling')
+    assert.deepEqual(told.map(({ message }) => message), [])
   })
 
   it('are no longer kept for a pod whose placement failed, which is placed again', async (t) => {

@@ -14,7 +14,7 @@ import { hasBindingConditions, isHopeless } from './binding-conditions.ts'
 import { extendedResources } from './extended-resources.ts'
 import { PendingAllocations } from './pending-allocations.ts'
 import { nodeClaims } from './node-claims.ts'
-import { podClaims } from './pod-claims.ts'
+import { claimsOf, podClaims } from './pod-claims.ts'
 import { untilReady } from './until-ready.ts'
 import { loadSelectors, type SelectorEngine } from './selectors.ts'
 
@@ -43,6 +43,8 @@ export interface ClaimBinder {
   readonly lookup: DeviceLookup
   /** Whether rules ask about this pod what they cannot be told before `ready`. */
   concerns(pod: Stored<Pod>): boolean
+  /** Whether claims of it are not there yet, or no longer: until they are it is not tried, and nobody is told of it, as upstream. */
+  awaits(pod: Stored<Pod>): boolean
   ready(): Promise<void>
   /** Undefined: the pod has no claims. Until it is bound or forgotten nobody else is given these devices. */
   assume(pod: PodInfo, node: NodeInfo): PromisedClaims | undefined
@@ -148,6 +150,7 @@ export function createClaimBinder({ client, informers, clock, random, selectors 
     synced: Promise.all([claims.synced, classes.synced, slices.synced]),
     lookup,
     concerns: (pod) => (pod.spec?.resourceClaims ?? []).length > 0 || (mayBeExtended(pod) && extendedResources(podInfo(pod), lookup) !== undefined),
+    awaits: (pod) => 'problem' in claimsOf(pod, lookup),
     async ready() {
       engine.selectors ??= await selectors()
     },

@@ -13,21 +13,29 @@ interface WithExtended { readonly extended: ExtendedResources | undefined }
 /** `problem`: upstream's words. */
 export type PodClaims = (WithExtended & { allocated: readonly Claim[]; waiting: readonly Claim[] }) | { problem: string }
 
-/** Undefined: it has none. */
-export function podClaims(info: Pick<PodInfo, 'pod' | 'requests'>, lookup: DeviceLookup): PodClaims | undefined {
-  const { pod } = info
-  const extended = extendedResources(info, lookup)
-  const names = namesOf(pod) ?? (extended && { names: [] })
-  if (names === undefined) return undefined
+/** Those that its spec names or that were made for it: as long as one is not there it is not even tried (upstream's PreEnqueue). */
+export function claimsOf(pod: Stored<Pod>, lookup: Pick<DeviceLookup, 'claim'>): { claims: readonly Claim[] } | { problem: string } {
+  const names = namesOf(pod)
   if ('problem' in names) return names
-  const found: Claim[] = []
+  const claims: Claim[] = []
   for (const { name, isOwn } of names.names) {
     const claim = lookup.claim(pod.metadata.namespace ?? '', name)
     if (!claim) return { problem: `resourceclaim.resource.k8s.io "${name}" not found` }
     if (claim.metadata.deletionTimestamp !== undefined) return { problem: `resourceclaim "${name}" is being deleted` }
     if (isOwn && claim.metadata.ownerReferences?.find((o) => o.controller)?.uid !== pod.metadata.uid) return { problem: `ResourceClaim ${claim.metadata.namespace ?? ''}/${name} was not created for Pod ${pod.metadata.namespace ?? ''}/${pod.metadata.name} (Pod is not owner)` }
-    found.push(claim)
+    claims.push(claim)
   }
+  return { claims }
+}
+
+/** Undefined: it has none. */
+export function podClaims(info: Pick<PodInfo, 'pod' | 'requests'>, lookup: DeviceLookup): PodClaims | undefined {
+  const { pod } = info
+  const extended = extendedResources(info, lookup)
+  if (!extended && (pod.spec?.resourceClaims ?? []).length === 0) return undefined
+  const known = claimsOf(pod, lookup)
+  if ('problem' in known) return known
+  const found = known.claims
   const isAllocated = ({ status }: Claim): boolean => status?.allocation !== undefined
   if (found.some(({ status }) => status?.allocation && (status.reservedFor ?? []).length >= CONSUMERS_MAX && !status.reservedFor?.some((r) => r.uid === pod.metadata.uid))) return { problem: 'resourceclaim in use' }
   const waiting = found.filter((claim) => !isAllocated(claim))
@@ -47,11 +55,9 @@ function missingClass(request: DeviceRequest, lookup: DeviceLookup): string | un
   return missing && `request ${missing.name}: device class ${missing.deviceClassName} does not exist`
 }
 
-function namesOf(pod: Stored<Pod>): { names: { name: string; isOwn: boolean }[] } | { problem: string } | undefined {
-  const entries = pod.spec?.resourceClaims ?? []
-  if (entries.length === 0) return undefined
+function namesOf(pod: Stored<Pod>): { names: { name: string; isOwn: boolean }[] } | { problem: string } {
   const names: { name: string; isOwn: boolean }[] = []
-  for (const { name, resourceClaimName, resourceClaimTemplateName } of entries) {
+  for (const { name, resourceClaimName, resourceClaimTemplateName } of pod.spec?.resourceClaims ?? []) {
     const made = pod.status?.resourceClaimStatuses?.find((s) => s.name === name)
     if (resourceClaimName !== undefined) names.push({ name: resourceClaimName, isOwn: false })
     else if (resourceClaimTemplateName !== undefined && !made) return { problem: `pod "${pod.metadata.namespace ?? ''}/${pod.metadata.name}": ResourceClaim not created yet` }

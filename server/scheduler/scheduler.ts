@@ -133,7 +133,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         const result = measured('Score', () => chooseNode(snapshot, info, found.candidates, random))
         metrics.algorithm(clock.monotonicMs() - beganMs)
         const node = snapshot.nodes.find((n) => n.name === result.node)
+        const reservedMs = clock.monotonicMs()
         const promised = { volumes: node && volumes.assume(pod, node), claims: node && claims.assume(info, node) }
+        metrics.point('Reserve', 'Success', clock.monotonicMs() - reservedMs)
         view.assume(info, result.node)
         const bound = bindOrRetry(next, info, result.node, promised, beganMs).finally(() => void binding.delete(bound))
         binding.add(bound)

@@ -18,6 +18,14 @@ describe('the scheduling queue', () => {
     assert.deepEqual([q.pop()?.key, q.pop()?.key, q.pop()?.key, q.pop()], ['vip', 'old', 'new', undefined])
   })
 
+  it('counts from when a pod first came, also if it comes again before it is tried', () => {
+    const { queue: q } = queue()
+    q.add(pod('p', 0, 1)); q.add(pod('p', 5, 9))
+    assert.deepEqual(q.pop(), pod('p', 5, 1))
+    q.retry(pod('p', 5, 1), true); q.add(pod('p', 5, 12))
+    assert.deepEqual(q.pop(), pod('p', 5, 1))
+  })
+
   it('parks what found no node until something changes, and no shorter than its back-off', async () => {
     const { queue: q, clock, counts } = queue()
     q.retry(pod('p'), true)

@@ -70,8 +70,10 @@ export function createSchedulingQueue(clock: Clock, onReady: () => void, onQueue
 
   return {
     add(pod) {
+      // Told anew, it has been waiting no less long.
+      const { addedMs } = active.get(pod.key) ?? waiting.get(pod.key)?.pod ?? pod
       waiting.delete(pod.key)
-      active.set(pod.key, pod)
+      active.set(pod.key, { ...pod, addedMs })
       onQueued('active', 'UnschedulablePodAdd')
       onReady()
     },

@@ -12,6 +12,7 @@ import { loadCelTools } from '../apiserver/authn/jwt/expressions.ts'
 import { createJwtAuthenticator, type JwtAuthenticator } from '../apiserver/authn/jwt/jwt-authenticator.ts'
 import { parseTokenFile } from '../apiserver/authn/token-file.ts'
 import type { Metric } from '#base/metrics.ts'
+import { JwtMetrics } from '../apiserver/metrics/jwt-metrics.ts'
 import { ReloadMetrics } from '../apiserver/metrics/reload-metrics.ts'
 import { createDialer, createHttpsPool, createTokenWebhook, createWebhookClient, parseWebhookKubeconfig, type AuthenticateToken } from '../apiserver/webhook-client/index.ts'
 import { readYamlMapping } from './config-file.ts'
@@ -46,18 +47,19 @@ export async function authenticationOf(values: FlagValues, ownIssuers: readonly 
   if (path !== undefined && oidc.length > 0) throw new UsageError(`--${CONFIG}: authentication-config file and oidc-* flags are mutually exclusive: leave out --${oidc[0]}`)
   const closers: (() => void)[] = []
   const reloads = new ReloadMetrics('authentication', deps)
+  const jwtMetrics = new JwtMetrics(deps)
   const state: { config: AuthenticationConfig } = { config: { issuers: [], anonymous: undefined } }
-  const jwt = path !== undefined || oidc.length > 0 ? await jwtOf(path, values, ownIssuers, state, closers, { ...deps, reloads }) : undefined
+  const jwt = path !== undefined || oidc.length > 0 ? await jwtOf(path, values, ownIssuers, state, closers, { ...deps, reloads, jwtMetrics }) : undefined
   const tokenWebhook = tokenWebhookOf(values, closers, deps)
   return {
     staticTokens: tokens === undefined ? new Map<string, UserInfo>() : parseTokenFile(readText(tokens, 'token-auth-file'), (what) => new UsageError(`--token-auth-file: ${tokens}: ${what}`)),
     jwt, tokenWebhook, anonymous: () => state.config.anonymous ?? { enabled, paths: [] },
-    metrics: () => (path === undefined ? [] : reloads.all()),
+    metrics: () => [...(jwt ? jwtMetrics.all() : []), ...(path === undefined ? [] : reloads.all())],
     close() { for (const close of closers) close() },
   }
 }
 
-async function jwtOf(path: string | undefined, values: FlagValues, ownIssuers: readonly string[], state: { config: AuthenticationConfig }, closers: (() => void)[], deps: Deps & { reloads: ReloadMetrics }): Promise<JwtAuthenticator> {
+async function jwtOf(path: string | undefined, values: FlagValues, ownIssuers: readonly string[], state: { config: AuthenticationConfig }, closers: (() => void)[], deps: Deps & { reloads: ReloadMetrics; jwtMetrics: JwtMetrics }): Promise<JwtAuthenticator> {
   const cel = await loadCelTools()
   const read = (): AuthenticationConfig => {
     const parsed = parseAuthenticationConfig(path === undefined ? oidcDocument(values) : readYamlMapping(path, { optional: false, what: `--${CONFIG}:` }), cel, ownIssuers)
@@ -69,7 +71,7 @@ async function jwtOf(path: string | undefined, values: FlagValues, ownIssuers: r
   if (path !== undefined && state.config.anonymous && values['anonymous-auth'] === false) throw new UsageError(`--anonymous-auth: it can only be set once, by flag or in ${path}: leave one of them out`)
   const pool = createHttpsPool(createDialer({ client: undefined, connector: undefined, ...deps }), deps.clock)
   closers.push(() => pool.close())
-  const jwt = createJwtAuthenticator({ pool, clock: deps.clock, issuers: state.config.issuers, cel })
+  const jwt = createJwtAuthenticator({ pool, clock: deps.clock, metrics: deps.jwtMetrics, issuers: state.config.issuers, cel })
   if (path !== undefined) {
     deps.reloads.inForce(readText(path, CONFIG))
     closers.push(followFile(resolve(path), async (signal) => {

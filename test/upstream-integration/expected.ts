@@ -65,7 +65,6 @@ export const EXPECTED: readonly Entry[] = [
   { folder: 'apiserver/certreload', tests: /^TestServingCert(?:Update|Recreate)$/, reason: 'who connects by address is shown the cluster\'s own certificate' },
   { folder: 'apiserver/oidc', tests: /^TestStructuredAuthenticationConfig(?:CEL\/egress_proxy_is_ok|Reload\/old_to_new_config_with_egress)$/, reason: 'no egress selectors' },
   { folder: 'apiserver/oidc', tests: /^TestStructuredAuthenticationConfigReload\/old_valid_config_to_new_valid_config_with_typo/, reason: 'issuers have a minute to answer; the test looks after half of one, having set a shorter time in its own process' },
-  { folder: 'apiserver/oidc', tests: /^Test(?:MultipleJWTAuthenticators|JWKSMetricsCleanupOnIssuerRemoval)$/, reason: METRICS },
   { folder: 'apiserver/podlogs', tests: /^Test(?:InsecurePodLogs|PodLogsKubeletClientCertReload)$/, reason: TUNNEL },
   { folder: 'apiserver/portforward', tests: /^TestPortforward$/, reason: TUNNEL },
 

@@ -23,16 +23,21 @@ const REFRESH_MS_MIN = 1_000
 /** After a failure, tokens are refused without asking for so long. */
 const RETRY_MS = 1_000
 
+/** Is told how each fetch of a key set went. */
+export interface FetchListener { fetched(keySet: Buffer): void; failed(): void }
+
+const NOBODY: FetchListener = { fetched() { /* nobody asks */ }, failed() { /* nobody asks */ } }
+
 interface State { jwksUrl?: string; keys?: JSONWebKeySet; fetchedMs: number; fetching?: Promise<JSONWebKeySet> | undefined; failure?: { error: Error; untilMs: number } | undefined }
 
-export function createIssuerKeys({ url, discoveryUrl, ca }: Pick<JwtIssuerConfig, 'url' | 'discoveryUrl' | 'ca'>, pool: HttpsPool, clock: Clock): IssuerKeys {
+export function createIssuerKeys({ url, discoveryUrl, ca }: Pick<JwtIssuerConfig, 'url' | 'discoveryUrl' | 'ca'>, pool: HttpsPool, clock: Clock, told = NOBODY): IssuerKeys {
   const state: State = { fetchedMs: 0 }
 
-  const get = async (from: string): Promise<unknown> => {
+  const get = async (from: string): Promise<{ body: Buffer; value: object }> => {
     const body = await fetchBytes(from, { ca, pool, clock })
     try {
       const value = parseBoundedJson(body)
-      if (typeof value === 'object' && value !== null) return value
+      if (typeof value === 'object' && value !== null) return { body, value }
     } catch (error) {
       throw unreachable(from, asError(error).message, error)
     }
@@ -40,17 +45,28 @@ export function createIssuerKeys({ url, discoveryUrl, ca }: Pick<JwtIssuerConfig
   }
 
   const discover = async (): Promise<string> => {
-    const document = await get(discoveryUrl ?? `${url.replace(/\/$/, '')}/.well-known/openid-configuration`) as { issuer?: unknown; jwks_uri?: unknown }
+    const { value } = await get(discoveryUrl ?? `${url.replace(/\/$/, '')}/.well-known/openid-configuration`)
+    const document = value as { issuer?: unknown; jwks_uri?: unknown }
     if (document.issuer !== url) throw new CodedError('ISSUER_UNREACHABLE', `oidc: issuer did not match the issuer returned by provider, expected ${JSON.stringify(url)} got ${JSON.stringify(document.issuer ?? '')}`)
     if (typeof document.jwks_uri !== 'string' || URL.parse(document.jwks_uri)?.protocol !== 'https:') throw new CodedError('ISSUER_UNREACHABLE', `the discovery document of ${url} names no https jwks_uri`)
     return document.jwks_uri
   }
 
+  const fetchSet = async (from: string): Promise<JSONWebKeySet> => {
+    try {
+      const { body, value } = await get(from)
+      if (!('keys' in value) || !Array.isArray(value.keys)) throw new CodedError('ISSUER_UNREACHABLE', `${from} is no key set`)
+      told.fetched(body)
+      return { keys: value.keys as JSONWebKeySet['keys'] }
+    } catch (error) {
+      told.failed()
+      throw error
+    }
+  }
+
   const fetchKeys = async (): Promise<JSONWebKeySet> => {
     try {
-      const set = await get(state.jwksUrl ??= await discover()) as { keys?: unknown }
-      if (!Array.isArray(set.keys)) throw new CodedError('ISSUER_UNREACHABLE', `${state.jwksUrl} is no key set`)
-      state.keys = { keys: set.keys as JSONWebKeySet['keys'] }
+      state.keys = await fetchSet(state.jwksUrl ??= await discover())
       state.fetchedMs = clock.monotonicMs()
       return state.keys
     } catch (error) {

@@ -4,6 +4,7 @@ import { asError } from '#base/errors.ts'
 import type { Authentication } from '../../auth.ts'
 import type { HttpsPool } from '../../webhook-client/index.ts'
 import { unverifiedClaims } from '../jwt.ts'
+import type { JwtMetrics } from '../../metrics/jwt-metrics.ts'
 import type { JwtIssuerConfig } from './authentication-config.ts'
 import { userOfClaims, type Claims } from './claims-user.ts'
 import type { CelTools } from './expressions.ts'
@@ -17,7 +18,8 @@ export interface JwtAuthenticator {
   replace(issuers: readonly JwtIssuerConfig[], cel: CelTools, signal: AbortSignal): Promise<void>
 }
 
-export interface JwtAuthenticatorOptions { pool: HttpsPool; clock: Clock; issuers: readonly JwtIssuerConfig[]; cel: CelTools }
+/** `metrics` is told of tokens of issuers that are known. */
+export interface JwtAuthenticatorOptions { pool: HttpsPool; clock: Clock; metrics: JwtMetrics; issuers: readonly JwtIssuerConfig[]; cel: CelTools }
 
 /** go-oidc's: clocks of issuers may be ahead by so much. */
 const NOT_BEFORE_LEEWAY_SECONDS = 300
@@ -36,13 +38,33 @@ interface Issuer {
   claimKeys: Map<string, IssuerKeys>
 }
 
-export function createJwtAuthenticator({ pool, clock, ...initial }: JwtAuthenticatorOptions): JwtAuthenticator {
+export function createJwtAuthenticator({ pool, clock, metrics, ...initial }: JwtAuthenticatorOptions): JwtAuthenticator {
   const made = (issuers: readonly JwtIssuerConfig[], before: ReadonlyMap<string, Issuer>): ReadonlyMap<string, Issuer> => new Map(issuers.map((config) => {
     const old = before.get(config.url)
     const isSame = old?.config.discoveryUrl === config.discoveryUrl && old?.config.ca === config.ca
-    return [config.url, { config, ...(old && isSame ? { keys: old.keys, claimKeys: old.claimKeys } : { keys: createIssuerKeys(config, pool, clock), claimKeys: new Map<string, IssuerKeys>() }) }]
+    return [config.url, { config, ...(old && isSame ? { keys: old.keys, claimKeys: old.claimKeys } : { keys: createIssuerKeys(config, pool, clock, { fetched: (keySet) => metrics.fetched(config.url, keySet), failed: () => metrics.failed(config.url) }), claimKeys: new Map<string, IssuerKeys>() }) }]
   }))
   const state: { byUrl: ReadonlyMap<string, Issuer>; cel: CelTools } = { byUrl: made(initial.issuers, new Map()), cel: initial.cel }
+
+  const authenticateBy = async (issuer: Issuer, token: string): Promise<Authentication> => {
+    const refuse = (because: string): Authentication => ({ ok: false, why: 'invalid', because })
+    let claims: Claims
+    try {
+      claims = await verify(token, issuer)
+    } catch (error) {
+      return refuse(`oidc: verify token: ${asError(error).message}`)
+    }
+    const problem = timeProblem(claims, clock.nowMs() / 1000) ?? audienceProblem(claims, issuer.config.audiences)
+    if (problem !== undefined) return refuse(`oidc: verify token: ${problem}`)
+    const { groups } = issuer.config
+    try {
+      claims = await withDistributedClaim(claims, groups && 'claim' in groups ? groups.claim : undefined, sourcesOf(issuer, pool, clock))
+    } catch (error) {
+      return refuse(`oidc: could not expand distributed claims: ${asError(error).message}`)
+    }
+    const mapped = userOfClaims(claims, issuer.config, state.cel)
+    return mapped.ok ? { ok: true, user: mapped.user } : refuse(mapped.because)
+  }
 
   return {
     async replace(issuers, cel, signal) {
@@ -51,28 +73,16 @@ export function createJwtAuthenticator({ pool, clock, ...initial }: JwtAuthentic
       await Promise.all([...byUrl.values()].map(({ keys }) => answered(keys, untilMs, clock, signal)))
       state.byUrl = byUrl
       state.cel = cel
+      metrics.keep(new Set(byUrl.keys()))
     },
     async authenticate(token) {
       const url = unverifiedClaims(token)?.['iss']
       const issuer = typeof url === 'string' ? state.byUrl.get(url) : undefined
       if (!issuer) return { ok: false, why: 'none' }
-      const refuse = (because: string): Authentication => ({ ok: false, why: 'invalid', because })
-      let claims: Claims
-      try {
-        claims = await verify(token, issuer)
-      } catch (error) {
-        return refuse(`oidc: verify token: ${asError(error).message}`)
-      }
-      const problem = timeProblem(claims, clock.nowMs() / 1000) ?? audienceProblem(claims, issuer.config.audiences)
-      if (problem !== undefined) return refuse(`oidc: verify token: ${problem}`)
-      const { groups } = issuer.config
-      try {
-        claims = await withDistributedClaim(claims, groups && 'claim' in groups ? groups.claim : undefined, sourcesOf(issuer, pool, clock))
-      } catch (error) {
-        return refuse(`oidc: could not expand distributed claims: ${asError(error).message}`)
-      }
-      const mapped = userOfClaims(claims, issuer.config, state.cel)
-      return mapped.ok ? { ok: true, user: mapped.user } : refuse(mapped.because)
+      const begunMs = clock.monotonicMs()
+      const answer = await authenticateBy(issuer, token)
+      metrics.authenticated(issuer.config.url, answer.ok ? 'success' : 'failure', clock.monotonicMs() - begunMs)
+      return answer
     },
   }
 }

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { after, test } from 'node:test'
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK } from 'jose'
 import type { Client } from '#api/client/client.ts'
 import { FakeClock } from '#base/clock-fake.ts'
 import { systemClock } from '#base/clock.ts'
 import { systemRandom } from '#base/random.ts'
+import { printMetrics } from '#base/metrics.ts'
 import type { Authentication } from '../../auth.ts'
+import { JwtMetrics } from '../../metrics/jwt-metrics.ts'
 import { createDialer, createHttpsPool } from '../../webhook-client/index.ts'
 import { httpsServer, type TestServer } from '../../webhook-client/https-server.test-support.ts'
 import { parseAuthenticationConfig, type JwtIssuerConfig } from './authentication-config.ts'
@@ -56,7 +59,8 @@ function authenticator(issuers: readonly JwtIssuerConfig[]) {
   const clock = new FakeClock(NOW)
   const pool = createHttpsPool(createDialer({ client: {} as Client, connector: undefined, clock, random: systemRandom }), clock)
   open.push(pool)
-  return { clock, jwt: createJwtAuthenticator({ pool, clock, issuers, cel }) }
+  const metrics = new JwtMetrics({ clock, serverName: 'one' })
+  return { clock, metrics, jwt: createJwtAuthenticator({ pool, clock, metrics, issuers, cel }) }
 }
 
 const because = (answer: Authentication): string => (answer.ok ? 'OK' : answer.why === 'invalid' ? answer.because : 'none')
@@ -173,6 +177,30 @@ test('a discovery document may be elsewhere, and issuers can be replaced', async
   assert.equal(because(await jwt.authenticate(token)), 'OK')
   await jwt.replace([], cel, new AbortController().signal)
   assert.equal(because(await jwt.authenticate(token)), 'none')
+})
+
+test('it is told when the keys of each issuer were fetched, which they are, and how many of its tokens were believed; nothing of one that is gone', async () => {
+  const one = await key('one')
+  const real = await issuer([one])
+  const away = 'https://127.0.0.1:1'
+  const [config, other] = issuersOf([real.entry(), { ...real.entry(), issuer: { url: away, audiences: ['skiff'] } }])
+  assert.ok(config && other)
+  const { jwt, metrics, clock } = authenticator([config, other])
+  const told = () => printMetrics(metrics.all()).toString().split('\n').filter((line) => /^[^#]/.test(line) && !/_bucket|_sum/.test(line)).map((line) => line.replace('apiserver_authentication_jwt_authenticator_', '')).sort()
+  const sha = (text: string) => `sha256:${createHash('sha256').update(text).digest('hex')}`
+  const before = told()
+  await jwt.authenticate(await real.sign({}))
+  await jwt.authenticate(await real.sign({ aud: 'others' }))
+  await clock.advance(5_000)
+  await jwt.authenticate(await real.sign({ iss: away }))
+  const [server, here, there, set] = [sha('one'), sha(real.url), sha(away), sha(JSON.stringify({ keys: [one.jwk] }))]
+  assert.deepStrictEqual([before, told()], [[], [
+    `jwks_fetch_last_key_set_info{apiserver_id_hash="${server}",hash="${set}",jwt_issuer_hash="${here}"} 1`,
+    `jwks_fetch_last_timestamp_seconds{apiserver_id_hash="${server}",jwt_issuer_hash="${here}",result="success"} ${NOW / 1000}`,
+    `latency_seconds_count{jwt_issuer_hash="${here}",result="failure"} 1`, `latency_seconds_count{jwt_issuer_hash="${here}",result="success"} 1`, `latency_seconds_count{jwt_issuer_hash="${there}",result="failure"} 1`,
+  ].sort()])
+  await jwt.replace([], cel, new AbortController().signal)
+  assert.deepStrictEqual(told().filter((line) => line.startsWith('jwks')), [])
 })
 
 test('issuers that do not tell their keys within a minute take nobody else\'s place', async () => {

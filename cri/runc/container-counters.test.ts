@@ -110,6 +110,7 @@ test('each sample has as many label values as its descriptor has names', async (
   const shown = (name: string) => samples.filter((s) => s.name === name).map(({ value, labelValues }) => [value, ...labelValues])
   assert.deepEqual(shown('container_cpu_usage_seconds_total'), [[1.5, 'main', '/kubepods/c', 'docker.io/library/busybox:1', 'c', 'shop', 'web', 'total']])
   assert.deepEqual(shown('container_fs_reads_bytes_total'), [[10, 'main', '/kubepods/c', 'docker.io/library/busybox:1', 'c', 'shop', 'web', '/dev/sda']])
+  assert.deepEqual(['total', 'free'].map((which) => shown(`container_fs_inodes_${which}`).map(([value, ...labels]) => [value, labels.at(-1)])), [[[3, '/dev/sda1']], [[0, '/dev/sda1']]], 'as cAdvisor has them of a container')
   const idle = containerMetrics({ ...counted, io: [] }, sandbox).filter(({ name }) => name === 'container_fs_reads_bytes_total' || name === 'container_blkio_device_usage_total')
   assert.deepEqual(idle.map(({ value, labelValues }) => [value, ...labelValues.slice(6)]), [[0, '/dev/sda1', '8', '1', 'Read'], [0, '/dev/sda1', '8', '1', 'Write'], [0, '/dev/sda1']], 'a counter that has not begun')
   assert.deepEqual(shown('container_network_transmit_packets_dropped_total'), [[8, '', '/kubepods', '', 's', 'shop', 'web', 'eth0']])

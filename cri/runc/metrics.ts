@@ -42,7 +42,8 @@ const CONTAINER_METRICS: readonly Metric<C>[] = [
   labelled('counter', 'container_cpu_usage_seconds_total', 'Cumulative cpu time consumed in seconds.', ['cpu'], (c) => [{ value: c.stats.cpuUsageCoreNanoSeconds / 1e9, labels: ['total'] }]),
   counter('container_cpu_user_seconds_total', 'Cumulative user cpu time consumed in seconds.', (c) => c.counters.cpu.userSeconds),
   gauge('container_file_descriptors', 'Number of open file descriptors for the container.', (c) => c.counters.tasks.files),
-  // Those that it uses, as cAdvisor has it of containers.
+  // cAdvisor tells of a container those that it uses as all there are, and none as free; both have to be there (critest).
+  labelled('gauge', 'container_fs_inodes_free', 'Number of available Inodes', ['device'], onDevice(() => 0)),
   labelled('gauge', 'container_fs_inodes_total', 'Number of Inodes', ['device'], onDevice((c) => c.stats.writableLayerInodesUsed ?? 0)),
   labelled('gauge', 'container_fs_limit_bytes', 'Number of bytes that can be consumed by the container on this filesystem.', ['device'], onDevice((c) => c.fs.bytes)),
   labelled('counter', 'container_fs_reads_bytes_total', 'Cumulative count of bytes read', ['device'], byDevice((io) => io.readBytes)),

@@ -3,10 +3,11 @@ import type { KubeObject } from '../types/object.ts'
 import { claimEvaluator } from './claims.ts'
 import { requirementsOf, type Evaluator } from './evaluator.ts'
 import { podEvaluator } from './pods.ts'
-import { DEVICES_BY_CLASS, resourceClaimEvaluator } from './resource-claims.ts'
+import { DEVICES_BY_CLASS, NO_SURROUNDINGS, resourceClaimEvaluator, type ClaimSurroundings } from './resource-claims.ts'
 import type { ResourceQuota } from '../types/generated/models.ts'
 import { serviceEvaluator } from './services.ts'
 
+export { podOf, type ClaimSurroundings } from './resource-claims.ts'
 export { requirementsOf, type Evaluator, type Request, type Requirement } from './evaluator.ts'
 
 /** Kinds that were counted before every kind could be, by their bare name. */
@@ -15,11 +16,12 @@ const ALIASES: ReadonlySet<string> = new Set(['configmaps', 'secrets', 'replicat
 /** `count/pods`, `count/deployments.apps`. */
 export const countName = (group: string, resource: string): string => (group === '' ? `count/${resource}` : `count/${resource}.${group}`)
 
-export function evaluatorOf(group: string, resource: string): Evaluator {
+/** `around`: what device claims are measured by; nobody else asks for it. */
+export function evaluatorOf(group: string, resource: string, around: ClaimSurroundings = NO_SURROUNDINGS): Evaluator {
   if (group === '' && resource === 'pods') return podEvaluator
   if (group === '' && resource === 'services') return serviceEvaluator
   if (group === '' && resource === 'persistentvolumeclaims') return claimEvaluator
-  if (group === 'resource.k8s.io' && resource === 'resourceclaims') return resourceClaimEvaluator
+  if (group === 'resource.k8s.io' && resource === 'resourceclaims') return resourceClaimEvaluator(around)
   return countEvaluator(countName(group, resource), ...(group === '' && ALIASES.has(resource) ? [resource] : []))
 }
 

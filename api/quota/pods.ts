@@ -5,7 +5,7 @@ import { fitsRequirement, type Evaluator, type Requirement } from './evaluator.t
 import type { ResourceList } from './resource-list.ts'
 
 const COUNT = 'count/pods'
-const REQUESTS = 'requests.'
+export const REQUESTS = 'requests.'
 const HUGE_PAGES = 'hugepages-'
 const COMPUTE = ['cpu', 'memory', 'ephemeral-storage']
 const NAMES: ReadonlySet<string> = new Set([COUNT, 'pods', ...COMPUTE, ...COMPUTE.map((n) => `requests.${n}`), ...COMPUTE.map((n) => `limits.${n}`)])
@@ -16,6 +16,8 @@ const isNative = (name: string): boolean => !name.includes('/') || name.includes
 /** Each class of devices is a resource, too. */
 const BY_CLASS = 'deviceclass.resource.kubernetes.io/'
 const isExtended = (name: string): boolean => name.startsWith(BY_CLASS) || (!isNative(name) && !name.startsWith(REQUESTS))
+/** Whether a quota of this name limits an extended resource. */
+export const isExtendedQuota = (name: string): boolean => name.startsWith(REQUESTS) && (!isNative(name) || name.startsWith(`${REQUESTS}${BY_CLASS}`))
 
 export const podEvaluator: Evaluator = {
   handles({ operation, subresource, object, old }) {
@@ -23,7 +25,7 @@ export const podEvaluator: Evaluator = {
     if (operation !== 'UPDATE') return false
     return subresource === 'resize' || (subresource === '' && changesScope(old as Pod | undefined, object as Pod | undefined))
   },
-  matchingResources: (names) => names.filter((name) => NAMES.has(name) || name.startsWith(HUGE_PAGES) || name.startsWith(`${REQUESTS}${HUGE_PAGES}`) || (name.startsWith(REQUESTS) && !isNative(name)) || name.startsWith(`${REQUESTS}${BY_CLASS}`)),
+  matchingResources: (names) => names.filter((name) => NAMES.has(name) || name.startsWith(HUGE_PAGES) || name.startsWith(`${REQUESTS}${HUGE_PAGES}`) || isExtendedQuota(name)),
   usage(object, nowMs) {
     const pod = object as Pod
     if (!isCharged(pod, nowMs)) return { [COUNT]: '1' }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import type { Pod, ResourceV1ResourceClaim } from '../types/generated/models.ts'
 import type { KubeObject } from '../types/object.ts'
 import { compareQuantity } from '../types/quantity.ts'
 import { sumResources } from '../types/pods.ts'
@@ -73,8 +74,43 @@ test('device claims use devices by class, as many as they may get', () => {
   const by = (deviceClassName: string, more: object = {}) => ({ deviceClassName, allocationMode: 'ExactCount', count: 1, ...more })
   assert.deepStrictEqual(usage([{ exactly: by('gpio', { count: 2 }) }, { exactly: by('gpu', { allocationMode: 'All', count: undefined }) }, { firstAvailable: [by('gpio', { count: 3 }), by('gpio'), by('cam')] }]), {
     'count/resourceclaims.resource.k8s.io': '1', 'gpio.deviceclass.resource.k8s.io/devices': '5', 'gpu.deviceclass.resource.k8s.io/devices': '32', 'cam.deviceclass.resource.k8s.io/devices': '1',
+    'requests.deviceclass.resource.kubernetes.io/gpio': '5', 'requests.deviceclass.resource.kubernetes.io/gpu': '32', 'requests.deviceclass.resource.kubernetes.io/cam': '1',
   })
   assert.deepStrictEqual(countedBy('gpio.deviceclass.resource.k8s.io/devices'), { group: 'resource.k8s.io', resource: 'resourceclaims' })
+})
+
+test('device claims use extended resources of their classes, but for what their pod was charged for already', () => {
+  const classes = [{ metadata: { name: 'gpus' }, spec: { extendedResourceName: 'example.com/gpu' } }, { metadata: { name: 'cams' }, spec: {} }]
+  const owner = { apiVersion: 'v1', kind: 'Pod', name: 'p', uid: 'u', controller: true }
+  const claimOf = (name: string, more: object = {}) => ({ metadata: { name, namespace: 'n', creationTimestamp: '2026-01-01T00:00:01Z', annotations: { 'resource.kubernetes.io/extended-resource-claim': 'true' }, ownerReferences: [owner], ...more }, spec: { devices: { requests: [{ name: 'r', exactly: { deviceClassName: 'gpus', allocationMode: 'ExactCount', count: 3 } }] } } })
+  const own = claimOf('own')
+  const asking = (status: object = {}, requests: object = { 'example.com/gpu': '2', 'deviceclass.resource.kubernetes.io/gpus': '1' }, uid = 'u') => pod({ containers: [{ name: 'c', resources: { requests } }] }, status, { name: 'p', uid })
+  const evaluator = (p: KubeObject | undefined, claims: object[] = [own]) => evaluatorOf('resource.k8s.io', 'resourceclaims', { classes, pod: (namespace, name) => (namespace === 'n' && name === 'p' ? (p as Pod | undefined) : undefined), claims: () => claims as ResourceV1ResourceClaim[] })
+  const [implicit, explicit] = ['requests.deviceclass.resource.kubernetes.io/gpus', 'requests.example.com/gpu']
+  const used = (p: KubeObject | undefined, claim: object = own, claims?: object[]) => {
+    const { 'count/resourceclaims.resource.k8s.io': count, 'gpus.deviceclass.resource.k8s.io/devices': devices, ...extended } = evaluator(p, claims).usage(of(claim), NOW)
+    assert.deepStrictEqual([count, devices], ['1', '3'])
+    return [extended[implicit ?? ''] ?? '0', extended[explicit ?? ''] ?? '0', Object.keys(extended).length]
+  }
+  const [all, rest] = [['3', '3', 2], ['2', '1', 2]]
+  const rows: [string, unknown, unknown][] = [
+    ['of a pod that asked for less', used(asking()), rest],
+    ['of one that asked for all of it', used(asking({}, { 'example.com/gpu': '3', 'deviceclass.resource.kubernetes.io/gpus': '4' })), ['0', '0', 0]],
+    ['nobody\'s', used(undefined, claimOf('own', { ownerReferences: [] })), all],
+    ['of a pod that is gone', used(undefined), all],
+    ['of another pod of the name', used(asking({}, undefined, 'other')), all],
+    ['of one that has ended', used(asking({ phase: 'Succeeded' })), all],
+    ['not made for such resources', used(asking(), claimOf('own', { annotations: {} })), all],
+    ['named by its pod', used(asking({ extendedResourceClaimStatus: { resourceClaimName: 'own' } }), own, [claimOf('a'), own]), rest],
+    ['not the one that its pod names', used(asking({ extendedResourceClaimStatus: { resourceClaimName: 'a' } })), all],
+    ['made before another', used(asking(), own, [claimOf('a', { creationTimestamp: '2026-01-01T00:00:02Z' }), own]), rest],
+    ['made after another', used(asking(), own, [claimOf('z', { creationTimestamp: '2026-01-01T00:00:00Z' }), own]), all],
+    ['made with another, first by its name', used(asking(), own, [claimOf('z'), own]), rest],
+    ['made with another, second by its name', used(asking(), own, [claimOf('a'), own]), all],
+  ]
+  for (const [name, got, wanted] of rows) assert.deepStrictEqual(got, wanted, name)
+  const names = ['count/resourceclaims.resource.k8s.io', 'x.deviceclass.resource.k8s.io/devices', 'requests.example.com/gpu', 'requests.example.com/other', 'requests.deviceclass.resource.kubernetes.io/cams', 'requests.deviceclass.resource.kubernetes.io/none', 'requests.cpu', 'example.com/gpu']
+  assert.deepStrictEqual(evaluator(undefined).matchingResources(names), ['count/resourceclaims.resource.k8s.io', 'x.deviceclass.resource.k8s.io/devices', 'requests.example.com/gpu', 'requests.deviceclass.resource.kubernetes.io/cams'])
 })
 
 test('what is charged can be taken back to the last unit', () => {

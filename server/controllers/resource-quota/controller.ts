@@ -1,7 +1,7 @@
 /** Wires the resource quota controller: quotas are counted anew when they change, and when something they count goes or needs less. */
-import { countedBy, evaluatorOf } from '#api/quota/index.ts'
+import { countedBy, evaluatorOf, type ClaimSurroundings } from '#api/quota/index.ts'
 import { exceeding } from '#api/quota/resource-list.ts'
-import { keyOf, PERSISTENT_VOLUME_CLAIMS, PODS, RESOURCE_QUOTAS, SERVICES, type KubeObject, type PersistentVolumeClaim, type Pod, type ResourceQuota, type ResourceRef, type Service, type Stored } from '#api/types/index.ts'
+import { DEVICE_CLASSES, keyOf, PERSISTENT_VOLUME_CLAIMS, PODS, RESOURCE_CLAIMS, RESOURCE_QUOTAS, SERVICES, type DeviceClass, type KubeObject, type PersistentVolumeClaim, type Pod, type ResourceQuota, type ResourceRef, type ResourceV1ResourceClaim, type Service, type Stored } from '#api/types/index.ts'
 import type { Informer } from '#api/client/client.ts'
 import { createLoop } from '#base/reconcile/loop.ts'
 import { isOrdinary, type ControllerFactory } from '../controller.ts'
@@ -12,14 +12,25 @@ import { decideResourceQuota, type Measured, type ResourceQuotaAction, type Reso
 const GATHER_MS = 50
 /** What was charged for a write that then failed is given back this soon. */
 const RECOUNT_MS = 30_000
+/** Of these it matters what they say, not only that they are there. */
+const FULL = [PODS, SERVICES, PERSISTENT_VOLUME_CLAIMS, RESOURCE_CLAIMS]
 
 export const resourceQuotaController: ControllerFactory = (deps) => {
   const { client, informers, clock } = deps
   const quotas = informers.of<ResourceQuota>(RESOURCE_QUOTAS)
+  const pods = informers.of<Pod>(PODS)
+  const claims = informers.of<ResourceV1ResourceClaim>(RESOURCE_CLAIMS)
+  const classes = informers.of<DeviceClass>(DEVICE_CLASSES)
+  const around: ClaimSurroundings = {
+    get classes() { return classes.list() },
+    pod: (namespace, name) => pods.get(`${namespace}/${name}`),
+    claims: (namespace) => claims.inNamespace(namespace),
+  }
   const full: { ref: ResourceRef; informer: Informer<KubeObject> }[] = [
-    { ref: PODS, informer: informers.of<Pod>(PODS) },
+    { ref: PODS, informer: pods },
     { ref: SERVICES, informer: informers.of<Service>(SERVICES) },
     { ref: PERSISTENT_VOLUME_CLAIMS, informer: informers.of<PersistentVolumeClaim>(PERSISTENT_VOLUME_CLAIMS) },
+    { ref: RESOURCE_CLAIMS, informer: claims },
   ]
   /** By quota key. */
   const charged = new Map<string, number>()
@@ -28,7 +39,7 @@ export const resourceQuotaController: ControllerFactory = (deps) => {
   /** Looks at the namespace's quotas that count this resource. */
   const replenish = (group: string, resource: string, namespace: string) => {
     for (const quota of quotas.inNamespace(namespace)) {
-      if (evaluatorOf(group, resource).matchingResources(Object.keys(quota.spec?.hard ?? {})).length > 0) loop.queue.addAfter(keyOf(quota), GATHER_MS)
+      if (evaluatorOf(group, resource, around).matchingResources(Object.keys(quota.spec?.hard ?? {})).length > 0) loop.queue.addAfter(keyOf(quota), GATHER_MS)
     }
   }
   const counted = createCountedKinds(deps, (group, resource) => {
@@ -44,7 +55,7 @@ export const resourceQuotaController: ControllerFactory = (deps) => {
       const hard = Object.keys(quota.spec?.hard ?? {})
       const measured: Measured[] = []
       for (const { ref, informer } of full) {
-        const evaluator = evaluatorOf(ref.group, ref.resource)
+        const evaluator = evaluatorOf(ref.group, ref.resource, around)
         if (evaluator.matchingResources(hard).length > 0) measured.push({ evaluator, objects: informer.inNamespace(namespace) })
       }
       let isPartial = false
@@ -85,7 +96,7 @@ export const resourceQuotaController: ControllerFactory = (deps) => {
     if (!before || !after) replenish('', 'resourcequotas', (after ?? before)?.metadata.namespace ?? '')
   })
   for (const { ref, informer } of full) {
-    const evaluator = evaluatorOf(ref.group, ref.resource)
+    const evaluator = evaluatorOf(ref.group, ref.resource, around)
     informer.onChange((before, after) => {
       if (!before || (after && !evaluator.isReplenishing?.(before, after))) return
       replenish(ref.group, ref.resource, before.metadata.namespace ?? '')
@@ -104,7 +115,7 @@ export const resourceQuotaController: ControllerFactory = (deps) => {
 function countedResources(quota: ResourceQuota): { group: string; resource: string }[] {
   const found = Object.keys(quota.spec?.hard ?? {}).flatMap((name) => countedBy(name) ?? [])
   return found.filter(({ group, resource }, i) => {
-    const isHeld = group === '' && ['pods', 'services', 'persistentvolumeclaims'].includes(resource)
+    const isHeld = FULL.some((ref) => ref.group === group && ref.resource === resource)
     return !isHeld && found.findIndex((r) => r.group === group && r.resource === resource) === i
   })
 }

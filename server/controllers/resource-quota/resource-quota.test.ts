@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { evaluatorOf } from '#api/quota/index.ts'
-import { CONFIG_MAPS, PODS, RESOURCE_QUOTAS, SERVICE_ACCOUNTS, type ConfigMap, type Pod, type ResourceQuota } from '#api/types/index.ts'
+import { CONFIG_MAPS, DEVICE_CLASSES, PODS, RESOURCE_CLAIMS, RESOURCE_QUOTAS, SERVICE_ACCOUNTS, type ConfigMap, type DeviceClass, type Pod, type ResourceQuota, type ResourceV1ResourceClaim } from '#api/types/index.ts'
 import { ApiError } from '#api/client/client.ts'
 import { seededRandom } from '#base/random.ts'
 import { startCluster, type TestCluster } from '../cluster.test-support.ts'
@@ -52,6 +52,27 @@ test('any kind can be counted, by its old name too', async () => {
   await assert.rejects(cluster.client.create(CONFIG_MAPS, configMap('c')), { message: 'configmaps "c" is forbidden: exceeded quota: q, requested: configmaps=1,count/configmaps=1, used: configmaps=3,count/configmaps=3, limited: configmaps=3,count/configmaps=3' })
   await cluster.client.delete(CONFIG_MAPS, 'a', 'default')
   await counted(cluster, { configmaps: '2', 'count/configmaps': '2', 'count/deployments.apps': '0' })
+})
+
+test('devices are counted by class and by extended resource: of pods by what they ask, of claims by what they may get', async () => {
+  const [count, devices, implicit, explicit] = ['count/resourceclaims.resource.k8s.io', 'gpus.deviceclass.resource.k8s.io/devices', 'requests.deviceclass.resource.kubernetes.io/gpus', 'requests.example.com/gpu'] as const
+  const used = (claims: string, of: string, by: string, named: string) => ({ [count]: claims, [devices]: of, [implicit]: by, [explicit]: named })
+  await using cluster = await withQuota(used('3', '5', '6', '5'), used('0', '0', '0', '0'))
+  const { client } = cluster
+  await client.create<DeviceClass>(DEVICE_CLASSES, { apiVersion: 'resource.k8s.io/v1', kind: 'DeviceClass', metadata: { name: 'gpus' }, spec: { extendedResourceName: 'example.com/gpu' } })
+  const claim = (name: string, n: number, metadata: object = {}) => client.create<ResourceV1ResourceClaim>(RESOURCE_CLAIMS, { apiVersion: 'resource.k8s.io/v1', kind: 'ResourceClaim', metadata: { name, namespace: 'default', ...metadata }, spec: { devices: { requests: [{ name: 'r', exactly: { deviceClassName: 'gpus', count: n } }] } } })
+  await claim('a', 3)
+  await counted(cluster, used('1', '3', '3', '3'))
+  const asks = { 'example.com/gpu': '2' }
+  const made = await client.create<Pod>(PODS, { ...pod('p'), spec: { containers: [{ name: 'c', image: 'i', resources: { requests: asks, limits: asks } }] } })
+  await counted(cluster, used('1', '3', '3', '5'))
+  // As the scheduler makes it for what the pod was charged for.
+  await claim('of-p', 2, { annotations: { 'resource.kubernetes.io/extended-resource-claim': 'true' }, ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: 'p', uid: made.metadata.uid, controller: true }] })
+  await counted(cluster, used('2', '5', '5', '5'))
+  await assert.rejects(claim('b', 1), { message: `resourceclaims.resource.k8s.io "b" is forbidden: exceeded quota: q, requested: ${devices}=1,${explicit}=1, used: ${devices}=5,${explicit}=5, limited: ${devices}=5,${explicit}=5` })
+  // Counted anew, it is the same but for what is gone.
+  await client.delete(RESOURCE_CLAIMS, 'a', 'default')
+  await counted(cluster, used('1', '2', '2', '2'))
 })
 
 test('kinds that nobody has do not hold up the others', async () => {

@@ -5,9 +5,9 @@
  *
  * Requests of one namespace that wait together are charged together: one status write for all of them.
  */
-import { evaluatorOf, type Evaluator } from '#api/quota/index.ts'
-import { RESOURCE_QUOTAS, type ResourceQuota, type Stored } from '#api/types/index.ts'
-import { ApiError } from '#api/client/client.ts'
+import { evaluatorOf, podOf, type ClaimSurroundings, type Evaluator } from '#api/quota/index.ts'
+import { DEVICE_CLASSES, PODS, RESOURCE_CLAIMS, RESOURCE_QUOTAS, type DeviceClass, type Pod, type ResourceQuota, type ResourceV1ResourceClaim, type Stored } from '#api/types/index.ts'
+import { ApiError, isReason } from '#api/client/client.ts'
 import { equalResources } from '#api/quota/resource-list.ts'
 import { asError } from '#base/errors.ts'
 import type { Clock } from '#base/clock.ts'
@@ -78,9 +78,11 @@ export function resourceQuota({ clock, limited = [] }: { clock: Clock; limited?:
     await chargeAll((await quotasOf(namespace, api)).filter((quota) => failed.has(quota.metadata.name)), charged, api, attempts - 1)
   }
 
-  async function charge(request: AdmissionRequest, api: AdmissionApi, evaluator: Evaluator): Promise<Refusal | undefined> {
-    const { namespace } = request
+  async function charge(request: AdmissionRequest, api: AdmissionApi): Promise<Refusal | undefined> {
+    const { namespace, ref } = request
     if (limited.length === 0 && (await quotasOf(namespace, api)).length === 0) return undefined
+    const isClaim = ref.group === RESOURCE_CLAIMS.group && ref.resource === RESOURCE_CLAIMS.resource
+    const evaluator = evaluatorOf(ref.group, ref.resource, isClaim ? await surroundings(request, api) : undefined)
     return new Promise((done, fail) => {
       const waiter = { request, evaluator, done, fail }
       const queue = waiting.get(namespace)
@@ -100,14 +102,26 @@ export function resourceQuota({ clock, limited = [] }: { clock: Clock; limited?:
       const { namespace, ref } = request
       if (namespace === '' || IGNORED.has(`${ref.group}/${ref.resource}`)) return undefined
       if ((request.operation !== 'CREATE' && request.operation !== 'UPDATE') || (ref.group === '' && ref.resource === 'namespaces')) return undefined
-      const evaluator = evaluatorOf(ref.group, ref.resource)
-      return evaluator.handles(request) ? charge(request, api, evaluator) : undefined
+      return evaluatorOf(ref.group, ref.resource).handles(request) ? charge(request, api) : undefined
     },
   }
 }
 
 async function quotasOf(namespace: string, api: AdmissionApi): Promise<Quota[]> {
   return (await api.client.list<ResourceQuota>(RESOURCE_QUOTAS, { namespace })).items
+}
+
+/** What the claim of a request is measured by: as much of it as is asked for. */
+async function surroundings({ namespace, object, old }: AdmissionRequest, { client }: AdmissionApi): Promise<ClaimSurroundings> {
+  const owner = [object, old].flatMap((claim) => (claim ? podOf(claim as ResourceV1ResourceClaim) : undefined) ?? []).at(0)
+  const [classes, pod, claims] = await Promise.all([
+    client.list<DeviceClass>(DEVICE_CLASSES),
+    owner && client.get<Pod>(PODS, owner.name, namespace).catch((error: unknown) => {
+      if (!isReason(error, 'NotFound')) throw error
+    }),
+    owner ? client.list<ResourceV1ResourceClaim>(RESOURCE_CLAIMS, { namespace }) : undefined,
+  ])
+  return { classes: classes.items, pod: (_, name) => (pod && pod.metadata.name === name ? pod : undefined), claims: () => claims?.items ?? [] }
 }
 
 /** Undefined: the waiter has its answer. */

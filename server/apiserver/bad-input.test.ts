@@ -77,6 +77,8 @@ describe('bad input is the right 4xx, never a 500', () => {
     assert.equal(await at('POST', `${CM}/a`), '405 MethodNotAllowed')
     assert.equal(await at('POST', '/api/v1/configmaps'), '405 MethodNotAllowed')
     assert.equal(await at('BREW', CM), '405 MethodNotAllowed')
+    assert.equal(await at('HEAD', CM), '405 MethodNotAllowed')
+    assert.equal(await at('HEAD', `${CM}/a`), '405 MethodNotAllowed')
     assert.equal(await at('POST', '/version'), '405 MethodNotAllowed')
     // What is not there has no methods.
     assert.equal(await at('POST', '/nope'), '404 NotFound')

@@ -67,7 +67,8 @@ export function createResourceRequests({ parts, authorizer, gate, aggregation, c
     if (row.ref.namespaced && info.namespace === '' && info.name === '' && verb !== 'create' && !servesVerb(row, 'list')) throw noSuchResource()
     if (info.name !== '' && info.subresource === '' && !servesVerb(row, 'get')) throw noSuchResource()
     if (info.subresource !== '' && !row.subresources.includes(info.subresource)) throw noSuchResource()
-    if (!fitsMethod(verb, info)) throw methodNotAllowed()
+    // Upstream has no route for it; the handler of a definition's resources goes by the verb.
+    if (!fitsMethod(verb, info) || (request.method === 'HEAD' && !row.custom && info.subresource !== 'proxy')) throw methodNotAllowed()
     return {
       parts, row, info, verb, method: request.method, query, rawQuery, headers: request.headers, body: request.body, user, signal: request.signal, dueMs: exchange.dueMs,
       warn: (text) => warnings.add(text),

@@ -24,7 +24,7 @@ const GATES = 'it turns a feature off; skiff has no feature gates'
 const CERTIFICATES_OF_PODS = 'nodes have no rights to PodCertificateRequests, as upstream without a gate'
 const METRICS = 'a metric that skiff does not have'
 const WITHIN = 'the test\'s own part of the server is asked over a webhook here, which does not tell its errors'
-const HEALTH = '`/healthz` and `/version` are for everybody; HEAD is answered like GET'
+const HEALTH = '`/healthz` and `/version` are for everybody'
 const NETWORKS = 'which families of addresses there are is fixed when the cluster is made'
 const TUNNEL = 'the server reaches nodes by their own tunnels; the test\'s kubelet is an address to be dialed'
 

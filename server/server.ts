@@ -69,6 +69,7 @@ import { keepSnapshots } from './snapshot/scheduled-snapshots.ts'
 import type { SnapshotSource } from './snapshot/take-snapshot.ts'
 import { SNAPSHOT_PATH, snapshotEndpoint } from './snapshot/snapshot-endpoint.ts'
 import { createScheduler } from './scheduler/scheduler.ts'
+import { RestClientMetrics } from './rest-client-metrics.ts'
 import { SchedulerMetrics } from './scheduler/scheduler-metrics.ts'
 import { StartProgress } from './start-progress.ts'
 import { openServiceAllocator } from './service-allocations.ts'
@@ -158,7 +159,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, { encryption
   const { pki, hub } = door
   const snapshotSource: SnapshotSource = { store, dataDir: config.dataDir, node: config.serverName, cluster: pki.authorities.server.hash, secret: () => pki.tokens.secrets.find(({ user }) => user === 'server')?.secret ?? '', clock, random }
   const stop = new AbortController()
-  const counted = { controllers: new ControllerMetrics(clock), scheduler: new SchedulerMetrics(), leads: new Metric('leader_election_master_status', 'gauge', "Gauge of if the reporting system is master of the relevant lease, 0 indicates backup, 1 indicates master. 'name' is the string used to identify the lease. Please make sure to group by name.") }
+  const counted = { requests: new RestClientMetrics(clock, `127.0.0.1:${config.port}`), controllers: new ControllerMetrics(clock), scheduler: new SchedulerMetrics(), leads: new Metric('leader_election_master_status', 'gauge', "Gauge of if the reporting system is master of the relevant lease, 0 indicates backup, 1 indicates master. 'name' is the string used to identify the lease. Please make sure to group by name.") }
   // The authenticator and the authorizer are asked by the API server and ask it themselves.
   const late: { client?: Client } = {}
   const lookup = { get: (...args: Parameters<ReturnType<typeof lookupFromClient>['get']>) => lookupFromClient(late.client as Client).get(...args) } as ReturnType<typeof lookupFromClient>
@@ -166,7 +167,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, { encryption
   const serviceAccounts = createServiceAccountTokens({ keys: signs ? [signs, ...verifies] : [...pki.serviceAccountKeys, ...verifies], issuer, formerIssuers, ...tokenOptions, noteLegacyUse: (secret, date) => noteLegacyUse(late.client as Client, secret, date, log), lookup, clock, random })
   const authenticator = createAuthenticator({ serviceAccounts, lookup, joinSecrets: () => pki.tokens.secrets, ...deps.authentication, clock })
   const lazyTransport = { request: (...args: Parameters<ReturnType<ApiServer['transportFor']>['request']>) => api.transportFor(APISERVER_USER).request(...args) }
-  const client = createClient(lazyTransport, { userAgent: `kube-apiserver/${GIT_VERSION}` })
+  const client = createClient(counted.requests.of(lazyTransport), { userAgent: `kube-apiserver/${GIT_VERSION}` })
   late.client = client
   const informers = createInformers(client, { clock, random, log, leanOf })
   const graph = createNodeGraph()
@@ -189,7 +190,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, { encryption
     serverAddress: `${config.advertiseAddress}:${config.port}`,
     checks: [...storeChecks(store, clock, membership), { name: 'informer-sync', live: false, readyOnly: true, problem: () => (progress.isSynced ? undefined : 'informers have not synced yet') }, ...progress.hooks.checks, ...encryption.checks],
     flags: config.flags, profiling: config.profiling,
-    processUsage: deps.processUsage, moreMetrics: () => [...counted.controllers.all(), ...counted.scheduler.all(), counted.leads, ...encryption.metrics(), ...(deps.authentication?.metrics() ?? []), ...(deps.authorization?.metrics() ?? [])],
+    processUsage: deps.processUsage, moreMetrics: () => [...counted.requests.all(), ...counted.controllers.all(), ...counted.scheduler.all(), counted.leads, ...encryption.metrics(), ...(deps.authentication?.metrics() ?? []), ...(deps.authorization?.metrics() ?? [])],
     ...(flowControl && { flowControl }),
     inFlightLimits: { readOnly: config.load.requestsInFlight, mutating: config.load.mutatingInFlight },
     requestTimeoutMs: config.load.requestTimeoutMs, minWatchTimeoutMs: config.load.minWatchTimeoutMs, auditor: deps.auditor,
@@ -275,7 +276,7 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, { encryption
   }
 
   async function controllers(informers: Informers, signal: AbortSignal): Promise<void> {
-    const own = createClient(api.transportFor({ name: 'system:kube-controller-manager', groups: ['system:masters', 'system:authenticated'] }), { userAgent: `kube-controller-manager/${GIT_VERSION}` })
+    const own = createClient(counted.requests.of(api.transportFor({ name: 'system:kube-controller-manager', groups: ['system:masters', 'system:authenticated'] })), { userAgent: `kube-controller-manager/${GIT_VERSION}` })
     await startControllers(
       { client: own, informers, clock, random, log, config: { clusterCidr: config.cluster.clusterCidr, rootCaPem: pki.authorities.server.certPem }, metrics: counted.controllers },
       signal,
@@ -291,14 +292,14 @@ async function startOnStore(config: ServerConfig, deps: ServerDeps, { encryption
   }
 
   async function manifests(): Promise<void> {
-    const own = createClient(api.transportFor({ name: 'system:skiff-manifests', groups: ['system:masters', 'system:authenticated'] }), { userAgent: `skiff-manifests/${GIT_VERSION}` })
+    const own = createClient(counted.requests.of(api.transportFor({ name: 'system:skiff-manifests', groups: ['system:masters', 'system:authenticated'] })), { userAgent: `skiff-manifests/${GIT_VERSION}` })
     const events = createEventRecorder(own, { component: 'skiff-manifests', clock, random, log })
     await runManifests({ directory: join(config.dataDir, 'server', 'manifests'), client: own, events, clock, random, log }, stop.signal)
     events.close()
   }
 
   async function scheduler(informers: Informers, signal: AbortSignal): Promise<void> {
-    const own = createClient(api.transportFor({ name: 'system:kube-scheduler', groups: ['system:authenticated'] }), { userAgent: `kube-scheduler/${GIT_VERSION}` })
+    const own = createClient(counted.requests.of(api.transportFor({ name: 'system:kube-scheduler', groups: ['system:authenticated'] })), { userAgent: `kube-scheduler/${GIT_VERSION}` })
     const events = createEventRecorder(own, { component: 'default-scheduler', clock, random, log })
     const running = createScheduler({ client: own, informers, events, clock, random, log, metrics: counted.scheduler }).run(signal)
     await informers.start(signal)

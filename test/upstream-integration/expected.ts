@@ -69,7 +69,7 @@ export const EXPECTED: readonly Entry[] = [
   { folder: 'apiserver/portforward', tests: /^TestPortforward$/, reason: TUNNEL },
 
   { folder: 'auth', tests: /^Test(?:Local)?SubjectAccessReview$/, reason: WITHIN },
-  { folder: 'auth', tests: /^Test(?:AuthModeAlwaysAllow|AuthModeAlwaysDeny|ImpersonateIsForbidden|AuthorizationAttributeDetermination)$/, reason: HEALTH },
+  { folder: 'auth', tests: /^Test(?:AuthModeAlwaysDeny|ImpersonateIsForbidden|AuthorizationAttributeDetermination)$/, reason: HEALTH },
   { folder: 'auth', tests: /^TestGetsSelfAttributes\//, reason: 'the test\'s own authenticator is asked over a webhook here, whose users are authenticated ones' },
   { folder: 'auth', tests: /^TestDiscoveryUpgradeBootstrapping$/, reason: 'it is about bindings of clusters of before 1.14, of which skiff has none' },
   { folder: 'auth', tests: /^TestConstrainedImpersonation\//, reason: 'metrics cannot be set back (`DELETE /metrics`)' },

@@ -48,7 +48,7 @@ describe('the metrics of the scheduler', () => {
     await cluster.until('all is counted', () => Promise.resolve(assert.deepEqual(linesOf(metrics.all()).filter((line) => /^scheduler_(pending_pods|unschedulable_pods|cache_size|schedule_attempts_total\{.*"scheduled"|pod_scheduling_attempts_count|framework_extension_point_duration_seconds_count\{extension_point="Reserve")/.test(line)), [
       'scheduler_schedule_attempts_total{profile="default-scheduler",result="scheduled"} 1', 'scheduler_pod_scheduling_attempts_count 1', 'scheduler_framework_extension_point_duration_seconds_count{extension_point="Reserve",profile="default-scheduler",status="Success"} 1',
       'scheduler_pending_pods{queue="active"} 0', 'scheduler_pending_pods{queue="backoff"} 0', 'scheduler_pending_pods{queue="gated"} 1', 'scheduler_pending_pods{queue="unschedulable"} 1',
-      'scheduler_unschedulable_pods{plugin="NodeResourcesFit",profile="default-scheduler"} 1', 'scheduler_cache_size{type="assumed_pods"} 0', 'scheduler_cache_size{type="nodes"} 1', 'scheduler_cache_size{type="pods"} 1',
+      'scheduler_unschedulable_pods{plugin="NodeResourcesFit",profile="default-scheduler"} 1', 'scheduler_unschedulable_pods{plugin="SchedulingGates",profile="default-scheduler"} 1', 'scheduler_cache_size{type="assumed_pods"} 0', 'scheduler_cache_size{type="nodes"} 1', 'scheduler_cache_size{type="pods"} 1',
     ])))
     assert.deepEqual(told(metrics.all()), UPSTREAM)
     assert.deepEqual(linesOf(metrics.resources()), [

@@ -10,7 +10,7 @@ export type ExtensionPoint = 'Filter' | 'Score' | 'PostFilter' | 'Reserve' | 'Pr
 export type PointStatus = 'Success' | 'Unschedulable' | 'Error'
 
 /** As they are now. */
-export interface SchedulerState { /** All that are known. */ podList: () => readonly Stored<Pod>[]; queue: QueueSizes; gated: number; nodes: number; pods: number; assumed: number }
+export interface SchedulerState { /** All that are known. */ podList: () => readonly Stored<Pod>[]; queue: QueueSizes; /** Of each pod that is not tried: by which plugin. */ gatedBy: readonly string[]; nodes: number; pods: number; assumed: number }
 
 /** There is one. */
 const PROFILE = 'profile="default-scheduler"'
@@ -79,9 +79,9 @@ export class SchedulerMetrics {
     const cache = new Metric('scheduler_cache_size', 'gauge', 'Number of nodes, pods, and assumed (bound) pods in the scheduler cache.')
     const state = this.#state?.()
     if (state) {
-      const { queue, gated } = state
-      for (const [name, count] of Object.entries({ active: queue.active, backoff: queue.backoff, gated, unschedulable: queue.unschedulable })) pending.set(`queue="${name}"`, count)
-      for (const [plugin, count] of queue.refusedBy) refused.set(`plugin="${quoteLabel(plugin)}",${PROFILE}`, count)
+      const { queue, gatedBy } = state
+      for (const [name, count] of Object.entries({ active: queue.active, backoff: queue.backoff, gated: gatedBy.length, unschedulable: queue.unschedulable })) pending.set(`queue="${name}"`, count)
+      for (const [plugin, count] of [...queue.refusedBy, ...gatedBy.map((name) => [name, 1] as const)]) refused.add(`plugin="${quoteLabel(plugin)}",${PROFILE}`, count)
       for (const [type, count] of Object.entries({ assumed_pods: state.assumed, nodes: state.nodes, pods: state.pods })) cache.set(`type="${type}"`, count)
     }
     return [this.#attempts, this.#attemptSeconds, this.#algorithmSeconds, this.#podSeconds, this.#podAttempts, this.#pointSeconds, this.#preemptions, this.#victims, this.#incoming, pending, refused, cache]

@@ -61,16 +61,17 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       const binding = new Set<Promise<void>>()
       let wakeUp: () => void = () => {}
       const queue = createSchedulingQueue(clock, () => wakeUp(), (name, event) => metrics.queued(name, event))
-      // Keys: not tried before something comes that is none of the cluster's room.
-      const held = new Set<string>()
+      // By key, which plugin does: not tried before something comes that is none of the cluster's room.
+      const held = new Map<string, string>()
 
       const onPod = (before: Stored<Pod> | undefined, after: Stored<Pod> | undefined) => {
         view.setPod(before, after)
         const key = keyOf(after ?? before ?? {})
         held.delete(key)
         if (after && isOurs(after) && !view.isAssumed(key)) {
-          if (isHeld(after)) {
-            held.add(key)
+          const plugin = heldBy(after)
+          if (plugin !== undefined) {
+            held.set(key, plugin)
             queue.remove(key)
           } else if (!before || !queue.has(key) || before.metadata.generation !== after.metadata.generation) queue.add(queued(after, clock))
         } else queue.remove(key)
@@ -86,13 +87,13 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         volumes.onChange(() => queue.wake(ANYTHING)),
         claims.onChange(() => {
           queue.wake(ANYTHING)
-          for (const pod of [...held].flatMap((key) => pods.get(key) ?? [])) {
-            if (isHeld(pod)) continue
+          for (const pod of [...held.keys()].flatMap((key) => pods.get(key) ?? [])) {
+            if (heldBy(pod) !== undefined) continue
             held.delete(keyOf(pod))
             queue.add(queued(pod, clock))
           }
         }),
-        metrics.runs(() => ({ podList: () => pods.list(), queue: queue.sizes(), gated: held.size, ...view.sizes() })),
+        metrics.runs(() => ({ podList: () => pods.list(), queue: queue.sizes(), gatedBy: [...held.values()], ...view.sizes() })),
       ]
 
       while (!signal.aborted) {
@@ -108,8 +109,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         // Not before: it may be gone by then, or placed.
         const pod = pods.get(next.key)
         if (!pod || !isOurs(pod)) continue
-        if (isHeld(pod)) {
-          held.add(next.key)
+        const plugin = heldBy(pod)
+        if (plugin !== undefined) {
+          held.set(next.key, plugin)
           continue
         }
         const info = podInfo(pod)
@@ -177,8 +179,11 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     },
   }
 
-  /** By its gates, or by claims that are not there: nobody is told of it, and its status is left alone. */
-  function isHeld(pod: Stored<Pod>): boolean { return (pod.spec?.schedulingGates?.length ?? 0) > 0 || claims.awaits(pod) }
+  /** Its gates, or claims that are not there: nobody is told of it, and its status is left alone. Upstream's names; undefined: nothing. */
+  function heldBy(pod: Stored<Pod>): string | undefined {
+    if ((pod.spec?.schedulingGates?.length ?? 0) > 0) return 'SchedulingGates'
+    return claims.awaits(pod) ? 'DynamicResources' : undefined
+  }
 
   /** What is measured knows nothing of it. */
   function measured<T extends { ok: boolean }>(point: ExtensionPoint, work: () => T): T {

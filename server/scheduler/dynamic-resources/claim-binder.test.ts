@@ -70,8 +70,8 @@ describe('claims of pods that are placed', { timeout: 180_000 }, () => {
     await w.node('n1', 'red')
     await w.run('first', 'one')
     await w.run('second', '', { resourceClaims: [{ name: 'lamp', resourceClaimTemplateName: 'none' }] })
-    const gated = () => printMetrics(metrics.all()).toString().split('\n').find((line) => line.startsWith('scheduler_pending_pods{queue="gated"}'))
-    await w.cluster.until('both are seen', () => Promise.resolve(assert.equal(gated(), 'scheduler_pending_pods{queue="gated"} 2')))
+    const gated = () => printMetrics(metrics.all()).toString().split('\n').filter((line) => /^scheduler_(pending_pods\{queue="gated"|unschedulable_pods)/.test(line))
+    await w.cluster.until('both are seen', () => Promise.resolve(assert.deepEqual(gated(), ['scheduler_pending_pods{queue="gated"} 2', 'scheduler_unschedulable_pods{plugin="DynamicResources",profile="default-scheduler"} 2'])))
     const [first, second] = [await w.pod('first'), await w.pod('second')]
     assert.deepEqual([first.status?.conditions, second.status?.conditions], [undefined, undefined])
     // What was read is written: nobody came in between.
@@ -79,7 +79,7 @@ describe('claims of pods that are placed', { timeout: 180_000 }, () => {
     await w.cluster.until('it is placed without one', async () => assert.equal(nodeOf(await w.pod('second')), 'n1'))
     await w.claim('one')
     await w.cluster.until('it is placed', async () => assert.equal(nodeOf(await w.pod('first')), 'n1'))
-    assert.deepEqual([await w.has('one'), gated()], ['n1/red for first', 'scheduler_pending_pods{queue="gated"} 0'])
+    assert.deepEqual([await w.has('one'), gated()], ['n1/red for first', ['scheduler_pending_pods{queue="gated"} 0']])
     const told = (await w.cluster.client.list<CoreV1Event>(EVENTS)).items.filter(({ reason }) => reason === 'FailedScheduling')
     assert.deepEqual(told.map(({ message }) => message), [])
   })

@@ -77,11 +77,11 @@ describe('containers by runc and conmon', { skip: missing }, () => {
 
   test('a sandbox may name what its containers are run by, of what is set up; they live on when it is set up no longer', async () => {
     const [program, note] = [join(m.root, 'own-runc'), join(m.root, 'asked')]
-    writeFileSync(program, `#!/bin/sh\necho "$@" >> ${note}\nexec runc "$@"\n`, { mode: 0o755 })
+    writeFileSync(program, `#!/bin/sh\necho "$@" >> ${note}\nexec ${m.options.ociRuntime} "$@"\n`, { mode: 0o755 })
     const asked = () => readFileSync(note, 'utf8').split('\n').map((line) => line.replace(/^--root=?\s*\S+ /, '').split(' ')[0]).filter(Boolean)
     await runtime.close()
     runtime = await m.open({ handlers: new Map([['own', program]]) })
-    assert.deepEqual((await runtime.status()).handlers.map(({ name }) => name), ['', 'runc', 'own'])
+    assert.deepEqual((await runtime.status()).handlers.map(({ name }) => name), ['', m.options.ociRuntime, 'own'])
     await assert.rejects(runtime.runPodSandbox(pod({ runtimeHandler: 'other' })), { code: 'CRI_FAILED', message: /no runtime for "other" is configured/ })
     const { id, sandboxId, log } = await start('echo here; sleep 100', {}, { runtimeHandler: 'own' })
     assert.deepEqual(await output('echo there'), { exitCode: 0, lines: ['there'] })

@@ -24,6 +24,7 @@ const table: [string, unknown, unknown][] = [
     swapOf({ ...burstable, spec: { ...burstable.spec, containers: burstable.spec?.containers ?? [], priority: 2_000_000_000 } }, GI), swapOf({ ...burstable, metadata: { ...burstable.metadata, annotations: { 'kubernetes.io/config.source': 'file' } } }, GI),
   ], Array.from({ length: 7 }, () => undefined)],
   ['where one process is to go for too much memory, not all, the kernel is not told to end all', containerResources(with_(undefined), aContainer('c0'), { memoryBytes: 4 * GI, singleProcessOomKill: true }).unified, {}],
+  ['huge pages are limited by the container, else by the pod', [{ 'hugepages-2Mi': '4Mi' }, undefined].map((limits) => containerResources({ ...guaranteed, spec: { ...guaranteed.spec, containers: [], resources: { limits: { 'hugepages-2Mi': '8Mi', 'hugepages-1Gi': '1Gi' } } } }, { name: 'c', ...(limits && { resources: { limits } }) }, { memoryBytes: 4 * GI }).hugepageLimits), [{ '2MB': 4 << 20, '1GB': GI }, { '2MB': 8 << 20, '1GB': GI }]],
   ['a pod that asks for nothing has the least', containerResources(with_(undefined), aContainer('c0'), { memoryBytes: 4 * GI }), { cpuShares: 2, oomScoreAdj: 1000, unified: { 'memory.oom.group': '1' } }],
   ['a quarter of the memory asked for lowers the score by 250', oomScoreAdj(burstable, first(burstable), 4 * GI), 750],
   ['burstable stays between 3 and 999', [oomScoreAdj(burstable, aContainer('x', { resources: { requests: { memory: '8Gi' } } }), 4 * GI), oomScoreAdj(burstable, aContainer('x'), 4 * GI)], [3, 999]],

@@ -37,7 +37,7 @@ export function containerResources(pod: Pod, container: Container, machine: Node
   const requestMilli = quantityMilli(requests.cpu ?? limits.cpu)
   const limitMilli = quantityMilli(limits.cpu ?? bound?.cpu)
   const memory = quantityValue(limits.memory ?? bound?.memory)
-  const hugepages = Object.entries(limits).filter(([name]) => name.startsWith('hugepages-')).map(([name, value]) => [hugepageSize(name), quantityValue(value)])
+  const hugepages = Object.entries({ ...bound, ...limits }).filter(([name]) => name.startsWith('hugepages-')).map(([name, value]) => [hugepageSize(name), quantityValue(value)])
   return {
     cpuShares: cpuShares(requestMilli),
     ...(limitMilli > 0 && cpuPeriodUs > 0 && { cpuQuota: cpuQuota(limitMilli, cpuPeriodUs), cpuPeriod: cpuPeriodUs }),

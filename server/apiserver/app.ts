@@ -322,7 +322,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       typeChecks.close()
       parts.webhooks.close()
       aggregation.close()
-      caches.close()
+      caches.endFollowers()
     },
   }
 }

@@ -117,7 +117,9 @@ export class KindCache {
   #ringAfter = 0
   #watch: Watch | undefined
   #wakeScheduled = false
-  #closed = false
+  #isFollowed = true
+  /** The revision whose state it shows for good, since it was closed. */
+  #closedAt: number | undefined
   #changes = 0
   #bytes = 0
 
@@ -151,13 +153,13 @@ export class KindCache {
   get followers(): number { return this.#followers.size }
   get ringEnd(): number { return this.#ringStart + this.#ring.length }
   /** The cache shows the state of this revision. */
-  revision(): number { return this.#store.revision() }
+  revision(): number { return this.#closedAt ?? this.#store.revision() }
 
   /** False while changes wait for a conversion: what is here may be older than what the store has acknowledged. */
   get isCurrent(): boolean { return this.#store.isCurrent ?? true }
   /** Resolves when everything the store has acknowledged by now is here. */
   async caughtUp(): Promise<void> { await this.#store.caughtUp?.() }
-  get isClosed(): boolean { return this.#closed }
+  get isClosed(): boolean { return this.#closedAt !== undefined }
 
   get(key: string): Entry | undefined { return this.#entries.get(key) }
 
@@ -190,18 +192,24 @@ export class KindCache {
   }
 
   follow(follower: Follower): void {
-    if (this.#closed) follower.onClosed()
+    if (this.isClosed || !this.#isFollowed) follower.onClosed()
     else this.#followers.add(follower)
   }
 
   unfollow(follower: Follower): void { this.#followers.delete(follower) }
 
-  close(): void {
-    if (this.#closed) return
-    this.#closed = true
-    this.#watch?.close()
+  /** Nobody follows it from now on. It goes on showing what the store has: a server that stops still has requests to answer. */
+  endFollowers(): void {
+    this.#isFollowed = false
     for (const follower of this.#followers) follower.onClosed()
     this.#followers.clear()
+  }
+
+  close(): void {
+    if (this.isClosed) return
+    this.#closedAt = this.#store.revision()
+    this.#watch?.close()
+    this.endFollowers()
     this.onClosed?.()
   }
 
@@ -329,7 +337,7 @@ export class KindCaches {
   readonly #store: Store
   readonly #open = new Map<string, Promise<KindCache>>()
   readonly #ready = new Map<string, KindCache>()
-  #closed = false
+  #isFollowed = true
 
   constructor(store: Store) { this.#store = store }
 
@@ -350,7 +358,8 @@ export class KindCaches {
   async #start(id: string, index: KindIndex): Promise<KindCache> {
     try {
       const cache = await KindCache.open(this.#store, index)
-      if (this.#closed || !this.#open.has(id)) cache.close()
+      if (!this.#isFollowed) cache.endFollowers()
+      if (!this.#open.has(id)) cache.close()
       else this.#ready.set(id, cache)
       // A conversion that failed ends it; whoever asks next begins again.
       cache.onClosed = () => { if (this.#ready.get(id) === cache) { this.#ready.delete(id); this.#open.delete(id) } }
@@ -373,9 +382,10 @@ export class KindCaches {
     }
   }
 
-  close(): void {
-    this.#closed = true
-    for (const cache of Array.from(this.#ready.values())) cache.close()
+  /** Ends all watches, and every new one at once. The caches end with their store: until then they are read by what is in flight. */
+  endFollowers(): void {
+    this.#isFollowed = false
+    for (const cache of this.#ready.values()) cache.endFollowers()
   }
 }
 

@@ -363,6 +363,20 @@ describe('watching', () => {
     await Promise.all(watches.map((w) => w.ended))
   })
 
+  test('what is in flight while a server stops sees each write that was answered, with its revision', async () => {
+    const { api, call, watch } = await filled(1)
+    const watched = await watch(`${CM}?watch=1`)
+    api.close()
+    await watched.ended
+    for (const name of ['c01', 'c02', 'c03']) {
+      const { resourceVersion } = (await call('POST', CM, configMap(name))).json['metadata'] as unknown as { resourceVersion: string }
+      const seen = await call('GET', CM)
+      assert.deepEqual([names(seen).at(-1), seen.json['metadata']], [name, { resourceVersion }])
+      assert.deepEqual(((await call('GET', `${CM}/${name}`)).json['metadata'] as unknown as { name: string }).name, name)
+    }
+    await (await watch(`${CM}?watch=1&resourceVersion=1`)).ended
+  })
+
   test('events of one object are never lost or doubled under many writers and watchers', async () => {
     const { call, watch } = harness()
     const watches = await Promise.all(Array.from({ length: 5 }, () => watch(`${CM}?watch=1`)))
